@@ -1,0 +1,50 @@
+// Package footage holds the nouns that edge and cloud share about one piece of
+// footage: its identity, its digest, its chunks and its manifest, and how to
+// recognise a video container by its first bytes. It does no I/O.
+package footage
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// ErrInvalid marks an ID, digest or manifest that does not follow the rules of
+// this package. Compare with errors.Is.
+var ErrInvalid = errors.New("invalid")
+
+// maxIDLength bounds an ID so that topic names and blob keys stay short.
+const maxIDLength = 64
+
+// ID names one piece of footage everywhere: spool, upload, blob keys, topics.
+// It is minted once, by whoever first sees the footage, and says nothing about
+// the content: the digest recognises the same file under two IDs.
+// The form is 1 to 64 characters out of A-Z a-z 0-9 _ and -, the first of them
+// a letter or a digit, so that an ID is safe in file names, URLs and topics.
+type ID string
+
+// NewID mints an ID: a ULID in lower case. now only helps sorting by eye; with
+// a wrong clock the ID is as unique as ever (80 random bits).
+func NewID(now time.Time) ID {
+	ms := max(now.UnixMilli(), 0)
+	return ID(strings.ToLower(ulid.MustNew(uint64(ms), rand.Reader).String()))
+}
+
+// ParseID checks the form of s. The error wraps ErrInvalid.
+func ParseID(s string) (ID, error) {
+	if s == "" || len(s) > maxIDLength {
+		return "", fmt.Errorf("footage id of %d characters, want 1 to %d: %w", len(s), maxIDLength, ErrInvalid)
+	}
+	for i := range len(s) {
+		c := s[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && (i == 0 || c != '_' && c != '-') {
+			return "", fmt.Errorf("footage id %q: character %q at %d: %w", s, c, i, ErrInvalid)
+		}
+	}
+	return ID(s), nil
+}

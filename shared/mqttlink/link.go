@@ -1,0 +1,303 @@
+// Package mqttlink keeps one MQTT 3.1.1 connection alive and delivers messages
+// through it at least once.
+//
+// Paho's own reconnect completes publish tokens without delivery, so it stays
+// off: every connection is a new client, and a message leaves the outbox only
+// when the broker acknowledged it on the connection it was sent on. The outbox
+// holds one message per topic, the newest: what is sent is state, not a log.
+package mqttlink
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"cattlecounter/shared/secret"
+)
+
+// Message is one publication at QoS 1.
+type Message struct {
+	Topic   string
+	Payload []byte
+	Retain  bool
+}
+
+// Handler takes a received message. It runs on the connection's goroutine and
+// must return soon; Payload is the handler's to keep.
+type Handler func(Message)
+
+// Options configure a Link. URL and ClientID are required.
+type Options struct {
+	URL      string // tcp://host:1883, ssl://host:8883, ws://host/path
+	ClientID string
+	Username string
+	Password secret.String
+	TLS      *tls.Config
+	Will     *Message
+	// Birth, when set, is sent first on every connection.
+	Birth func() Message
+	// OnUp and OnDown, when set, are told about the connection; they must not block.
+	OnUp   func()
+	OnDown func(error)
+	// OutboxLimit bounds the topics that wait; 0 means 10,000.
+	OutboxLimit int
+	KeepAlive   time.Duration // 0 means 30 s
+	Log         *slog.Logger
+}
+
+// Errors of this package.
+var (
+	ErrOutboxFull = errors.New("mqtt outbox is full")
+	errLinkLost   = errors.New("mqtt connection lost")
+)
+
+const (
+	ackTimeout     = 20 * time.Second
+	connectTimeout = 15 * time.Second
+	firstWait      = 500 * time.Millisecond
+	longestWait    = time.Minute
+	defaultOutbox  = 10_000
+	drainOnStop    = 2 * time.Second
+	disconnectMS   = 250
+	defaultKeepAl  = 30 * time.Second
+	qosAtLeastOnce = 1
+)
+
+// Link is one connection. Create it with New, start it with Run; every other
+// method is safe for concurrent use, before and while Run works.
+type Link struct {
+	o    Options
+	box  *outbox
+	subs map[string]Handler // filter -> handler; fixed once Run has begun
+
+	mu sync.Mutex
+	up bool
+}
+
+// New checks the options. It does not connect.
+func New(o Options) (*Link, error) {
+	if o.URL == "" || o.ClientID == "" {
+		return nil, errors.New("mqtt link: URL and client id are required")
+	}
+	if o.OutboxLimit == 0 {
+		o.OutboxLimit = defaultOutbox
+	}
+	if o.KeepAlive == 0 {
+		o.KeepAlive = defaultKeepAl
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Link{o: o, box: newOutbox(o.OutboxLimit), subs: map[string]Handler{}}, nil
+}
+
+// Subscribe registers a handler for a filter, at QoS 1 on every connection.
+// Call it before Run.
+func (l *Link) Subscribe(filter string, h Handler) { l.subs[filter] = h }
+
+// Publish puts a message into the outbox, over an older one of the same topic,
+// and never blocks. It fails with ErrOutboxFull.
+func (l *Link) Publish(m Message) error {
+	_, err := l.box.put(m, nil)
+	return err
+}
+
+// Deliver is Publish that waits for the broker's acknowledgement. A newer
+// message of the same topic takes the older one's place and ends its wait with
+// nil: the newer state is what counts.
+func (l *Link) Deliver(ctx context.Context, m Message) error {
+	acked := make(chan struct{})
+	if _, err := l.box.put(m, acked); err != nil {
+		return err
+	}
+	select {
+	case <-acked:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("deliver %s: %w", m.Topic, context.Cause(ctx))
+	}
+}
+
+// Up reports whether a broker is connected now.
+func (l *Link) Up() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up
+}
+
+// Waiting is the number of messages in the outbox.
+func (l *Link) Waiting() int { return l.box.len() }
+
+// Run connects and reconnects until ctx ends, then tries for two seconds to
+// empty the outbox. It returns nil after a stop by ctx.
+func (l *Link) Run(ctx context.Context) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = firstWait, longestWait
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := l.session(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if time.Since(began) > longestWait {
+			wait.Reset()
+		}
+		pause := wait.NextBackOff()
+		l.o.Log.Warn("mqtt link down", "broker", l.o.URL, "err", err, "retry_in", pause.Round(time.Millisecond))
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+	return nil
+}
+
+// session is one connection from connect to loss.
+func (l *Link) session(ctx context.Context) error {
+	lost := make(chan error, 1)
+	client := mqtt.NewClient(l.clientOptions(lost))
+	// Whatever went wrong, also a CONNECT that timed out, leaves nothing behind.
+	defer client.Disconnect(disconnectMS)
+	if err := wait(ctx, client.Connect(), connectTimeout, nil); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	for filter, h := range l.subs {
+		t := client.Subscribe(filter, qosAtLeastOnce, func(_ mqtt.Client, m mqtt.Message) {
+			h(Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()})
+		})
+		if err := wait(ctx, t, ackTimeout, lost); err != nil {
+			return fmt.Errorf("subscribe %s: %w", filter, err)
+		}
+		if refused(t, filter) {
+			return fmt.Errorf("subscribe %s: refused by the broker", filter)
+		}
+	}
+	if l.o.Birth != nil {
+		if err := l.send(ctx, client, l.o.Birth(), lost); err != nil {
+			return fmt.Errorf("birth: %w", err)
+		}
+	}
+	l.setUp(true, nil)
+	l.o.Log.Info("mqtt link up", "broker", l.o.URL, "client", l.o.ClientID)
+	err := l.pump(ctx, client, lost)
+	if ctx.Err() != nil {
+		l.flush(ctx, client, lost)
+	}
+	l.setUp(false, err)
+	return err
+}
+
+// pump sends the outbox until the connection or ctx ends.
+func (l *Link) pump(ctx context.Context, client mqtt.Client, lost chan error) error {
+	for {
+		e, more := l.box.first()
+		if e == nil {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case err := <-lost:
+				return err
+			case <-more:
+			}
+			continue
+		}
+		if err := l.send(ctx, client, e.m, lost); err != nil {
+			return err
+		}
+		l.box.done(e)
+	}
+}
+
+// flush sends what still waits at a stop, within a short deadline.
+func (l *Link) flush(ctx context.Context, client mqtt.Client, lost chan error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainOnStop)
+	defer cancel()
+	for {
+		e, _ := l.box.first()
+		if e == nil || l.send(ctx, client, e.m, lost) != nil {
+			return
+		}
+		l.box.done(e)
+	}
+}
+
+func (l *Link) send(ctx context.Context, client mqtt.Client, m Message, lost chan error) error {
+	err := wait(ctx, client.Publish(m.Topic, qosAtLeastOnce, m.Retain, m.Payload), ackTimeout, lost)
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", m.Topic, err)
+	}
+	return nil
+}
+
+func (l *Link) setUp(up bool, cause error) {
+	l.mu.Lock()
+	l.up = up
+	l.mu.Unlock()
+	switch {
+	case up && l.o.OnUp != nil:
+		l.o.OnUp()
+	case !up && l.o.OnDown != nil:
+		l.o.OnDown(cause)
+	}
+}
+
+func (l *Link) clientOptions(lost chan<- error) *mqtt.ClientOptions {
+	o := mqtt.NewClientOptions().
+		AddBroker(l.o.URL).
+		SetClientID(l.o.ClientID).
+		SetUsername(l.o.Username).
+		SetPassword(l.o.Password.Reveal()).
+		SetProtocolVersion(4).
+		SetAutoReconnect(false).
+		SetConnectRetry(false).
+		SetCleanSession(false). // orders that came in while away are delivered
+		SetOrderMatters(false). // a slow handler must not hold up pings
+		SetKeepAlive(l.o.KeepAlive).
+		SetConnectTimeout(connectTimeout).
+		SetWriteTimeout(ackTimeout).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) {
+			select {
+			case lost <- fmt.Errorf("%w: %w", errLinkLost, err):
+			default:
+			}
+		})
+	if l.o.TLS != nil {
+		o.SetTLSConfig(l.o.TLS)
+	}
+	if w := l.o.Will; w != nil {
+		o.SetBinaryWill(w.Topic, w.Payload, qosAtLeastOnce, w.Retain)
+	}
+	return o
+}
+
+// wait ends with the token, the loss of the connection, ctx or the time limit,
+// whichever is first. A loss is put back for the next one who waits.
+func wait(ctx context.Context, t mqtt.Token, limit time.Duration, lost chan error) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-t.Done():
+		return t.Error()
+	case err := <-lost:
+		lost <- err
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return fmt.Errorf("no answer from the broker within %s", limit)
+	}
+}
+
+// refused reports a SUBACK with the failure code (MQTT 3.1.1 section 3.9.3).
+func refused(t mqtt.Token, filter string) bool {
+	const failure = 0x80
+	st, ok := t.(*mqtt.SubscribeToken)
+	return ok && st.Result()[filter] == failure
+}

@@ -1,0 +1,153 @@
+package topic
+
+import (
+	"time"
+
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+// Clock says whether the publisher trusts its own time.
+type Clock string
+
+// Clock states.
+const (
+	ClockSynced   Clock = "synced"
+	ClockUnsynced Clock = "unsynced"
+)
+
+// Header begins every payload.
+type Header struct {
+	V int `json:"v"`
+	// Seq grows with every message of one publisher, also across its restarts:
+	// a reader may drop a message whose Seq is not above the last one it took
+	// from the same topic. A device counts from Session<<32.
+	Seq   int64     `json:"seq"`
+	At    time.Time `json:"at"` // UTC
+	Clock Clock     `json:"clock"`
+}
+
+// SessionSeq is the first Seq of a device session.
+func SessionSeq(session int64) int64 { return session << 32 }
+
+// Status is the birth message and the last will of a device.
+type Status struct {
+	Header
+	Session int64     `json:"session"` // one up per start; an older session's will is void
+	Online  bool      `json:"online"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+}
+
+// Vitals is the health of a device. A nil pointer means "cannot be read here".
+type Vitals struct {
+	Header
+	Session       int64    `json:"session"`
+	UptimeSeconds float64  `json:"uptime_seconds"`
+	DiskTotal     int64    `json:"disk_total"` // bytes of the spool's file system
+	DiskFree      int64    `json:"disk_free"`
+	SpoolBytes    int64    `json:"spool_bytes"`   // bytes the spool takes on disk
+	SpoolFootage  int      `json:"spool_footage"` // pieces not yet confirmed
+	TemperatureC  *float64 `json:"temperature_c,omitempty"`
+	LinkUp        bool     `json:"link_up"` // the cloud answered the last request
+	Alarm         string   `json:"alarm,omitempty"`
+}
+
+// FootageState is where one piece of footage stands on the edge.
+type FootageState string
+
+// Footage states.
+const (
+	Captured    FootageState = "captured"
+	Spooled     FootageState = "spooled"
+	Uploading   FootageState = "uploading"
+	Uploaded    FootageState = "uploaded" // the cloud has confirmed the digest
+	Quarantined FootageState = "quarantined"
+)
+
+// Footage is the state of one piece of footage on the edge.
+type Footage struct {
+	Header
+	Footage     footage.ID     `json:"footage"`
+	State       FootageState   `json:"state"`
+	Name        string         `json:"name"`
+	Size        int64          `json:"size"`             // bytes
+	Offset      int64          `json:"offset"`           // bytes the cloud has
+	Rate        float64        `json:"rate"`             // bytes per second, 0 when not uploading
+	SHA256      footage.Digest `json:"sha256,omitempty"` // empty until the whole file was read
+	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
+	Reason      string         `json:"reason,omitempty"` // why quarantined, or why waiting
+}
+
+// Stage is the part of the work a worker is in.
+type Stage string
+
+// Stages of a job, in order.
+const (
+	StageDownload Stage = "download"
+	StageDetect   Stage = "detect"
+	StageCount    Stage = "count"
+	StageReport   Stage = "report"
+)
+
+// Job is the progress of one job; the status sidecar has the same form.
+type Job struct {
+	Header
+	Job         string     `json:"job"`
+	Footage     footage.ID `json:"footage"`
+	State       job.State  `json:"state"`
+	Stage       Stage      `json:"stage,omitempty"`
+	FramesDone  int        `json:"frames_done"`
+	FramesTotal int        `json:"frames_total"` // 0 when the container does not say
+	Percent     float64    `json:"percent"`      // 0..100, never falls within an attempt
+	FPS         float64    `json:"fps"`          // frames of footage worked through per second
+	ETASeconds  *float64   `json:"eta_seconds,omitempty"`
+	Count       int        `json:"count"` // unique animals so far
+	Attempt     int        `json:"attempt"`
+	Fence       int64      `json:"fence"`
+	Updated     time.Time  `json:"updated"`
+	Reason      string     `json:"reason,omitempty"`
+}
+
+// Count is the final count of one piece of footage.
+type Count struct {
+	Header
+	Footage     footage.ID     `json:"footage"`
+	Job         string         `json:"job"`
+	Device      string         `json:"device"`
+	Name        string         `json:"name"`
+	Unique      int            `json:"unique"`
+	Low         int            `json:"low"` // 95 % interval
+	High        int            `json:"high"`
+	ByClass     map[string]int `json:"by_class"`
+	Model       string         `json:"model"`
+	ModelDigest footage.Digest `json:"model_digest"`
+}
+
+// Command is an order to a device, QoS 1. The ID makes it idempotent: a device
+// answers a repeated ID with its first answer.
+type Command struct {
+	ID      string            `json:"id"`
+	Name    string            `json:"name"`
+	Args    map[string]string `json:"args,omitempty"`
+	Expires time.Time         `json:"expires"`
+}
+
+// ReplyState is how far an order got.
+type ReplyState string
+
+// Reply states.
+const (
+	Accepted ReplyState = "accepted"
+	Refused  ReplyState = "refused"
+	Finished ReplyState = "done"
+)
+
+// Reply is the answer to a Command.
+type Reply struct {
+	Header
+	ID    string     `json:"id"`
+	Name  string     `json:"name"`
+	State ReplyState `json:"state"`
+	Why   string     `json:"why,omitempty"`
+}

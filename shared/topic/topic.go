@@ -1,0 +1,134 @@
+// Package topic holds the MQTT contract: topic names, payload types and the
+// AsyncAPI document that describes them. It does no I/O.
+package topic
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"cattlecounter/shared/footage"
+)
+
+// Version goes into every payload as "v" and into every topic as "v1".
+const Version = 1
+
+const root = "cattle/v1"
+
+// ErrTopic marks a topic, site or device name outside the contract.
+var ErrTopic = errors.New("not a topic of this contract")
+
+// Device addresses one edge agent. Site and Name follow the form of a
+// footage.ID, which keeps wildcards and slashes out of topics.
+type Device struct{ Site, Name string }
+
+// ParseDevice checks both names. The error wraps ErrTopic.
+func ParseDevice(site, name string) (Device, error) {
+	for what, s := range map[string]string{"site": site, "device": name} {
+		if _, err := footage.ParseID(s); err != nil {
+			return Device{}, fmt.Errorf("%s name: %w: %w", what, err, ErrTopic)
+		}
+	}
+	if name == countsLevel {
+		return Device{}, fmt.Errorf("device name %q is taken by the count topics: %w", name, ErrTopic)
+	}
+	return Device{Site: site, Name: name}, nil
+}
+
+// Levels after {site}/{device}, and the one that stands in place of a device.
+const (
+	statusLevel  = "status"
+	vitalsLevel  = "vitals"
+	footageLevel = "footage"
+	commandLevel = "command"
+	jobsLevel    = "jobs"
+	countsLevel  = "counts"
+)
+
+func (d Device) join(levels ...string) string {
+	return strings.Join(append([]string{root, d.Site, d.Name}, levels...), "/")
+}
+
+// Prefix ends with a slash; a device may write below it and nowhere else.
+func (d Device) Prefix() string { return d.join() + "/" }
+
+// Status is the topic of birth and will; retained.
+func (d Device) Status() string { return d.join(statusLevel) }
+
+// Vitals is the topic of disk, temperature and clock readings.
+func (d Device) Vitals() string { return d.join(vitalsLevel) }
+
+// Footage is the topic of one footage's way through the edge; retained.
+func (d Device) Footage(id footage.ID) string { return d.join(footageLevel, string(id)) }
+
+// Command is where the device takes its orders.
+func (d Device) Command() string { return d.join(commandLevel) }
+
+// CommandReply is where the device answers one order; retained.
+func (d Device) CommandReply(id string) string { return d.join(commandLevel, id) }
+
+// Job is the topic of one job's progress; retained, cloud to device.
+func (d Device) Job(id string) string { return d.join(jobsLevel, id) }
+
+// Jobs is the filter for every job of the device.
+func (d Device) Jobs() string { return d.join(jobsLevel, "+") }
+
+// Counts is the topic of one footage's final count; retained.
+func Counts(site string, id footage.ID) string {
+	return strings.Join([]string{root, site, countsLevel, string(id)}, "/")
+}
+
+// Kind says what a topic carries.
+type Kind string
+
+// Kinds of topics.
+const (
+	KindStatus  Kind = "status"
+	KindVitals  Kind = "vitals"
+	KindFootage Kind = "footage"
+	KindCommand Kind = "command"
+	KindReply   Kind = "reply"
+	KindJob     Kind = "job"
+	KindCount   Kind = "count"
+)
+
+// Address is a topic taken apart. Device.Name is empty for KindCount; ID is
+// empty for status, vitals and command.
+type Address struct {
+	Kind   Kind
+	Device Device
+	ID     string
+}
+
+// Parse takes a topic name apart. The error wraps ErrTopic.
+func Parse(name string) (Address, error) {
+	rest, ok := strings.CutPrefix(name, root+"/")
+	parts := strings.Split(rest, "/")
+	bad := fmt.Errorf("topic %q: %w", name, ErrTopic)
+	if !ok || len(parts) < 3 || len(parts) > 4 {
+		return Address{}, bad
+	}
+	for _, p := range parts {
+		if _, err := footage.ParseID(p); err != nil {
+			return Address{}, bad
+		}
+	}
+	if parts[1] == countsLevel {
+		if len(parts) != 3 {
+			return Address{}, bad
+		}
+		return Address{Kind: KindCount, Device: Device{Site: parts[0]}, ID: parts[2]}, nil
+	}
+	a := Address{Device: Device{Site: parts[0], Name: parts[1]}}
+	single := map[string]Kind{statusLevel: KindStatus, vitalsLevel: KindVitals, commandLevel: KindCommand}
+	named := map[string]Kind{footageLevel: KindFootage, commandLevel: KindReply, jobsLevel: KindJob}
+	if len(parts) == 3 {
+		a.Kind = single[parts[2]]
+	} else {
+		a.Kind, a.ID = named[parts[2]], parts[3]
+	}
+	if a.Kind == "" {
+		return Address{}, bad
+	}
+	return a, nil
+}
