@@ -1,0 +1,154 @@
+// Package report holds the result document of one count and its CSV form. It
+// is pure Go and does no I/O of its own.
+package report
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+
+	"cattlecounter/shared/footage"
+)
+
+// Schema is the version of the result document. It grows only when a reader of
+// the older one would be misled; fields may be added at any time.
+const Schema = 1
+
+// Result is what counting one piece of footage found. Everything but Timings is
+// the same whenever the same footage is counted with the same model and options.
+type Result struct {
+	Schema   int        `json:"schema"`
+	Footage  footage.ID `json:"footage,omitempty"` // empty for a file counted without a server
+	Source   Source     `json:"source"`
+	Model    Model      `json:"model"`
+	Video    Video      `json:"video"`
+	Count    Count      `json:"count"`
+	Visible  []Visible  `json:"visible"`
+	Tracks   []Track    `json:"tracks"`
+	Warnings []Warning  `json:"warnings"`
+	Timings  Timings    `json:"timings"`
+}
+
+// Source is the file that was counted.
+type Source struct {
+	Name   string         `json:"name"`
+	Size   int64          `json:"size"` // bytes
+	SHA256 footage.Digest `json:"sha256"`
+}
+
+// Model says what detected, and how.
+type Model struct {
+	Name      string         `json:"name"`
+	Digest    footage.Digest `json:"digest"` // SHA-256 of the ONNX file
+	Provider  string         `json:"provider"`
+	Threshold float64        `json:"threshold"`
+	Tile      int            `json:"tile"`    // pixels, 0 for whole frames
+	Overlap   float64        `json:"overlap"` // share of a tile
+}
+
+// Video describes the footage as decoded.
+type Video struct {
+	Width     int     `json:"width"`
+	Height    int     `json:"height"`
+	FPS       float64 `json:"fps"`
+	Frames    int     `json:"frames"`   // decoded
+	Analysed  int     `json:"analysed"` // of them looked at by the detector
+	Every     int     `json:"every"`    // one frame in so many was looked at
+	Duration  float64 `json:"duration_seconds"`
+	Codec     string  `json:"codec"`
+	Container string  `json:"container"`
+}
+
+// Count is the number of different animals, with a 95 % interval.
+type Count struct {
+	Unique  int            `json:"unique"`
+	Low     int            `json:"low"`
+	High    int            `json:"high"`
+	ByClass map[string]int `json:"by_class"`
+	Method  string         `json:"method"`
+}
+
+// Method is how Unique is found, in words for the document.
+const Method = "tracks in ground coordinates with camera motion from the background, counted when confirmed by several detections"
+
+// Visible is how many animals a second of footage shows at most.
+type Visible struct {
+	Second  int `json:"second"`
+	Animals int `json:"animals"`
+}
+
+// Track is one counted animal.
+type Track struct {
+	ID         int     `json:"id"`
+	Label      string  `json:"label"`
+	FirstFrame int     `json:"first_frame"`
+	LastFrame  int     `json:"last_frame"`
+	Detections int     `json:"detections"`
+	Confidence float64 `json:"confidence"` // mean score, 0..1
+	Best       Best    `json:"best"`
+}
+
+// Best is the clearest sight of an animal.
+type Best struct {
+	Frame int        `json:"frame"`
+	Box   [4]float64 `json:"box"` // x1, y1, x2, y2 in pixels of the frame
+	Score float64    `json:"score"`
+}
+
+// Warning is something a person should know before trusting the count.
+type Warning struct {
+	Code string `json:"code"` // stable, for programs
+	Text string `json:"text"`
+}
+
+// Codes of warnings.
+const (
+	CameraLost  = "camera-lost"  // the camera's way could not be followed throughout
+	NoTelemetry = "no-telemetry" // no ground positions
+	Sparse      = "sparse"       // too few frames to confirm animals well
+)
+
+// Timings says where the time went.
+type Timings struct {
+	TotalSeconds  float64 `json:"total_seconds"`
+	FramesPerSec  float64 `json:"frames_per_second"` // of footage, decoded
+	DetectSeconds float64 `json:"detect_seconds"`    // inside the detector
+}
+
+// WriteJSON writes the document, indented, with a newline at the end.
+func (r Result) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// WriteCSV writes one line per counted animal, with a header line.
+func (r Result) WriteCSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	rows := [][]string{{"id", "label", "first_frame", "last_frame", "detections", "confidence", "best_frame", "x1", "y1", "x2", "y2"}}
+	for _, t := range r.Tracks {
+		row := []string{
+			strconv.Itoa(t.ID), t.Label, strconv.Itoa(t.FirstFrame), strconv.Itoa(t.LastFrame),
+			strconv.Itoa(t.Detections), strconv.FormatFloat(t.Confidence, 'f', 3, 64), strconv.Itoa(t.Best.Frame),
+		}
+		for _, v := range t.Best.Box {
+			row = append(row, strconv.FormatFloat(v, 'f', 1, 64))
+		}
+		rows = append(rows, row)
+	}
+	if err := c.WriteAll(rows); err != nil {
+		return fmt.Errorf("write result as CSV: %w", err)
+	}
+	return nil
+}
+
+// Key is the blob key of one form of a result: doing a job twice with one model
+// writes the same names.
+func Key(id footage.ID, model footage.Digest, ext string) string {
+	return fmt.Sprintf("footage/%s/result/%s.%s", id, model, ext)
+}
+
+// StatusKey is the blob key of the status sidecar.
+func StatusKey(id footage.ID) string { return fmt.Sprintf("footage/%s/video_status.json", id) }

@@ -1,0 +1,55 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"testing"
+
+	"cattlecounter/shared/footage"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func sample() Result {
+	return Result{
+		Schema: Schema, Footage: "01jd", Source: Source{Name: "a,b.mp4", Size: 7, SHA256: footage.Sum([]byte("a"))},
+		Model: Model{Name: "femto", Digest: footage.Sum([]byte("m")), Provider: "cpu", Threshold: 0.25, Tile: 416, Overlap: 0.2},
+		Video: Video{Width: 960, Height: 540, FPS: 30, Frames: 240, Analysed: 24, Every: 10, Duration: 8, Codec: "h264", Container: "mp4"},
+		Count: Count{Unique: 1, Low: 0, High: 3, ByClass: map[string]int{"cow": 1}, Method: Method},
+		Tracks: []Track{{ID: 1, Label: "cow", FirstFrame: 0, LastFrame: 90, Detections: 9, Confidence: 0.61234,
+			Best: Best{Frame: 30, Box: [4]float64{1, 2, 3.25, 4}, Score: 0.7}}},
+		Visible: []Visible{{0, 1}}, Warnings: []Warning{{NoTelemetry, "no telemetry"}},
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for name, write := range map[string]func(*bytes.Buffer) error{
+		"result.json": func(b *bytes.Buffer) error { return sample().WriteJSON(b) },
+		"result.csv":  func(b *bytes.Buffer) error { return sample().WriteCSV(b) },
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		path := "testdata/" + name
+		if *update {
+			if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(want, b.Bytes()) {
+			t.Errorf("%s differs; run with -update and read the difference:\n%s", name, b.Bytes())
+		}
+	}
+	var back Result
+	b, _ := os.ReadFile("testdata/result.json")
+	if err := json.Unmarshal(b, &back); err != nil || back.Count.Unique != 1 {
+		t.Errorf("%v %+v", err, back)
+	}
+}
