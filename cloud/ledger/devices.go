@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"cattlecounter/shared/secret"
+	"cattlecounter/shared/topic"
+)
+
+const (
+	tokenBytes    = 32
+	tokenPrefix   = "cc_" // lets secret scanners find a token that leaked
+	deviceColumns = `name, site, role, created, revoked, last_seen`
+)
+
+// AddDevice makes a device and its token. The token is shown this one time; the
+// ledger keeps its SHA-256, which is enough for 256 random bits. A name that is
+// in use fails with ErrExists; a revoked one comes back with a new token.
+func (l *Ledger) AddDevice(ctx context.Context, name, site string, role Role) (secret.String, error) {
+	deed := "add device " + name
+	if _, err := topic.ParseDevice(site, name); err != nil {
+		return secret.String{}, fmt.Errorf("%s: %w: %w", deed, err, ErrInvalid)
+	}
+	if !role.Valid() {
+		return secret.String{}, fmt.Errorf("%s: role %q, want %s, %s or %s: %w", deed, role, RoleDevice, RoleReader, RoleOperator, ErrInvalid)
+	}
+	var b [tokenBytes]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	token := tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+	err := l.write(ctx, deed, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (name) DO UPDATE SET site = excluded.site, role = excluded.role, token_hash = excluded.token_hash,
+				created = excluded.created, revoked = NULL, last_seen = NULL
+			WHERE device.revoked IS NOT NULL`,
+			name, site, role, hashToken(token), micros(l.now()))
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(err, ErrExists)
+		}
+		return nil
+	})
+	if err != nil {
+		return secret.String{}, err
+	}
+	return secret.New(token), nil
+}
+
+func hashToken(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// Authenticate returns the holder of a token. Unknown and revoked ones fail
+// with ErrUnauthorised, without a difference.
+func (l *Ledger) Authenticate(ctx context.Context, token string) (Device, error) {
+	ds, err := list(ctx, l.r, scanDevice, `SELECT `+deviceColumns+` FROM device WHERE token_hash = ? AND revoked IS NULL`, hashToken(token))
+	if err == nil && len(ds) == 0 {
+		err = ErrUnauthorised
+	}
+	if err != nil {
+		return Device{}, fmt.Errorf("authenticate: %w", err)
+	}
+	return ds[0], nil
+}
+
+func scanDevice(rows *sql.Rows) (Device, error) {
+	var d Device
+	var created, revoked, seen sql.NullInt64
+	err := rows.Scan(&d.Name, &d.Site, &d.Role, &created, &revoked, &seen)
+	d.Created, d.Revoked, d.LastSeen = fromMicros(created), pointer(revoked), pointer(seen)
+	return d, err
+}
+
+// ListDevices returns every device, revoked ones too, by name.
+func (l *Ledger) ListDevices(ctx context.Context) ([]Device, error) {
+	ds, err := list(ctx, l.r, scanDevice, `SELECT `+deviceColumns+` FROM device ORDER BY name`)
+	if err != nil {
+		return nil, fmt.Errorf("list devices: %w", err)
+	}
+	return ds, nil
+}
+
+// RevokeDevice makes the device's token void. Revoking twice is fine; a name
+// that was never there fails with ErrNotFound.
+func (l *Ledger) RevokeDevice(ctx context.Context, name string) error {
+	return l.onDevice(ctx, "revoke device ", name, `UPDATE device SET revoked = COALESCE(revoked, ?1) WHERE name = ?2`, l.now())
+}
+
+// TouchDevice notes when a device was last heard of. It never goes back.
+func (l *Ledger) TouchDevice(ctx context.Context, name string, at time.Time) error {
+	return l.onDevice(ctx, "touch device ", name, `UPDATE device SET last_seen = CASE WHEN last_seen > ?1 THEN last_seen ELSE ?1 END WHERE name = ?2`, at)
+}
+
+func (l *Ledger) onDevice(ctx context.Context, deed, name, query string, at time.Time) error {
+	return l.write(ctx, deed+name, func(tx *sql.Tx) error {
+		return one(tx.ExecContext(ctx, query, micros(at), name))
+	})
+}
+
+// one demands that a statement has met one row.
+func one(res sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	return err
+}

@@ -1,0 +1,195 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+// RecordFootage notes a verified piece of footage and, unless its content is
+// there already, the job that counts it. Received is set when zero.
+//
+// The same id again changes nothing and returns what the id holds, whatever f
+// says: the caller compares digests. The same content under another id becomes
+// a duplicate: a row that names the original, without blob and without job.
+func (l *Ledger) RecordFootage(ctx context.Context, f Footage) (Recorded, error) {
+	deed := fmt.Sprintf("record footage %s", f.ID)
+	if _, err := footage.ParseID(string(f.ID)); err != nil {
+		return Recorded{}, fmt.Errorf("%s: %w: %w", deed, err, ErrInvalid)
+	}
+	if f.SHA256.IsZero() || f.Size <= 0 {
+		return Recorded{}, fmt.Errorf("%s: size %d, digest %q: %w", deed, f.Size, f.SHA256, ErrInvalid)
+	}
+	var rec Recorded
+	err := l.write(ctx, deed, func(tx *sql.Tx) error {
+		var err error
+		rec, err = l.recorded(ctx, tx, f.ID)
+		if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		rec, err = l.record(ctx, tx, f)
+		return err
+	})
+	return rec, err
+}
+
+// recorded returns what an id holds.
+func (l *Ledger) recorded(ctx context.Context, tx *sql.Tx, id footage.ID) (Recorded, error) {
+	f, err := getFootage(ctx, tx, `id = ?`, id)
+	if err != nil {
+		return Recorded{}, err
+	}
+	j, err := getJob(ctx, tx, `footage = ?`, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Recorded{Footage: f}, nil
+	case err != nil:
+		return Recorded{}, err
+	}
+	return Recorded{Footage: f, Job: &j}, nil
+}
+
+func (l *Ledger) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, error) {
+	now := l.now().UTC()
+	if f.Received.IsZero() {
+		f.Received = now
+	}
+	original, err := getFootage(ctx, tx, `sha256 = ? AND duplicate_of IS NULL`, f.SHA256.String())
+	switch {
+	case err == nil:
+		f.DuplicateOf, f.BlobKey = original.ID, ""
+	case errors.Is(err, ErrNotFound):
+		f.DuplicateOf = ""
+	default:
+		return Recorded{}, err
+	}
+	if f.Seq, err = nextSeq(ctx, tx); err != nil {
+		return Recorded{}, err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO footage (`+footageColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		f.ID, f.Site, f.Device, f.Name, f.Size, f.SHA256.String(), f.BlobKey, f.TelemetryKey,
+		micros(f.Captured), micros(f.Received), nullable(string(f.DuplicateOf)), f.Seq, f.Seq)
+	if err != nil {
+		return Recorded{}, err
+	}
+	rec := Recorded{Footage: f, Created: true}
+	if f.DuplicateOf != "" {
+		return rec, nil
+	}
+	j := Job{ID: string(footage.NewID(now)), Footage: f.ID, State: job.Uploaded, Created: now, Updated: now}
+	if j.Seq, err = nextSeq(ctx, tx); err != nil {
+		return Recorded{}, err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO job (`+jobColumns+`)
+		VALUES (?, ?, ?, 0, 0, '', '', '', 0, 0, 0, 0, NULL, 0, '', ?, ?, ?, ?)`,
+		j.ID, j.Footage, j.State, micros(now), micros(now), j.Seq, j.Seq)
+	rec.Job = &j
+	return rec, err
+}
+
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// viewQuery joins a footage with the job and the count of its original.
+var viewQuery = `SELECT ` + prefixed("f", footageColumns) + `, ` + prefixed("j", jobColumns) + `, ` + prefixed("c", countColumns) + `
+	FROM footage f
+	LEFT JOIN job j ON j.footage = COALESCE(f.duplicate_of, f.id)
+	LEFT JOIN animal_count c ON c.footage = COALESCE(f.duplicate_of, f.id) `
+
+type bornView struct {
+	FootageView
+	born int64
+}
+
+func scanView(rows *sql.Rows) (bornView, error) {
+	var f footageRow
+	var j jobRow
+	var c countRow
+	var v bornView
+	if err := rows.Scan(append(append(f.dest(), j.dest()...), c.dest()...)...); err != nil {
+		return v, err
+	}
+	var err error
+	if v.FootageView.Footage, err = f.value(); err != nil {
+		return v, err
+	}
+	v.born = f.born.Int64
+	if j.id.Valid {
+		job := j.value()
+		v.Job = &job
+	}
+	if c.footage.Valid {
+		count, err := c.value()
+		if err != nil {
+			return v, err
+		}
+		v.Count = &count
+	}
+	return v, nil
+}
+
+func (l *Ledger) view(ctx context.Context, noun, where string, arg any) (FootageView, error) {
+	vs, err := list(ctx, l.r, scanView, viewQuery+where, arg)
+	if err == nil && len(vs) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return FootageView{}, fmt.Errorf("footage %s: %w", noun, err)
+	}
+	return vs[0].FootageView, nil
+}
+
+// Footage returns one footage with its job and count.
+func (l *Ledger) Footage(ctx context.Context, id footage.ID) (FootageView, error) {
+	return l.view(ctx, string(id), `WHERE f.id = ?`, id)
+}
+
+// FootageBySHA256 returns the original with this content.
+func (l *Ledger) FootageBySHA256(ctx context.Context, d footage.Digest) (FootageView, error) {
+	return l.view(ctx, "with sha256 "+d.String(), `WHERE f.sha256 = ? AND f.duplicate_of IS NULL`, d.String())
+}
+
+// ListFootage returns a page, newest first, and where the next one begins,
+// empty after the last page. It fails with ErrCursor.
+func (l *Ledger) ListFootage(ctx context.Context, p Page) ([]FootageView, string, error) {
+	limit, after, err := p.bounds()
+	if err != nil {
+		return nil, "", err
+	}
+	vs, err := list(ctx, l.r, scanView, viewQuery+`WHERE f.born < ? ORDER BY f.born DESC LIMIT ?`, after, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("list footage: %w", err)
+	}
+	vs, next := cut(vs, limit, func(v bornView) int64 { return v.born })
+	out := make([]FootageView, len(vs))
+	for i := range vs {
+		out[i] = vs[i].FootageView
+	}
+	return out, next, nil
+}
+
+// Duplicates returns the footage with the same content that came after id,
+// oldest first, at most limit.
+func (l *Ledger) Duplicates(ctx context.Context, id footage.ID, limit int) ([]Footage, error) {
+	fs, err := list(ctx, l.r, scanFootage, `SELECT `+footageColumns+` FROM footage WHERE duplicate_of = ? ORDER BY born LIMIT ?`, id, limit)
+	if err != nil {
+		return nil, fmt.Errorf("duplicates of %s: %w", id, err)
+	}
+	return fs, nil
+}
+
+func scanFootage(rows *sql.Rows) (Footage, error) {
+	var r footageRow
+	if err := rows.Scan(r.dest()...); err != nil {
+		return Footage{}, err
+	}
+	return r.value()
+}
