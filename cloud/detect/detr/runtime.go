@@ -1,0 +1,193 @@
+package detr
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// Classes of faults of the inference library.
+var (
+	// ErrRuntime marks an ONNX Runtime library that is missing or too old.
+	ErrRuntime = errors.New("ONNX Runtime cannot be used")
+	// ErrProvider marks an execution provider that was asked for and is not
+	// there. The program never falls back to another one by itself.
+	ErrProvider = errors.New("execution provider cannot be used")
+)
+
+// libraryName is ONNX Runtime as its packages name it.
+const libraryName = "libonnxruntime.so.1"
+
+// runtime is the one inference environment of the process. ONNX Runtime allows
+// a single one, and closing it under a running session would crash, so it
+// stays until the process ends.
+var runtime struct {
+	sync.Mutex
+	library string
+}
+
+// FindLibrary returns the library to load: configured when that is not empty,
+// else the one beside the executable or in ../lib, else the bare name, which
+// the dynamic loader looks up.
+func FindLibrary(configured string) string {
+	if configured != "" {
+		return configured
+	}
+	if exe, err := os.Executable(); err == nil {
+		for _, folder := range []string{".", "../lib"} {
+			path := filepath.Join(filepath.Dir(exe), folder, libraryName)
+			if _, err := os.Stat(path); err == nil {
+				return path
+			}
+		}
+	}
+	return libraryName
+}
+
+// loadRuntime makes sure that the environment is there. The error wraps
+// ErrRuntime.
+func loadRuntime(library string) error {
+	runtime.Lock()
+	defer runtime.Unlock()
+	if runtime.library != "" {
+		if library != runtime.library {
+			return fmt.Errorf("library %s asked for, %s is loaded already: %w", library, runtime.library, ErrRuntime)
+		}
+		return nil
+	}
+	ort.SetSharedLibraryPath(library)
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
+		return fmt.Errorf("load %s (set ONNXRUNTIME_LIB to the library of onnxruntime 1.24 or newer): %w: %w", library, err, ErrRuntime)
+	}
+	runtime.library = library
+	return nil
+}
+
+// Provider is where the network runs.
+type Provider string
+
+// Providers.
+const (
+	CPU      Provider = "cpu"
+	CUDA     Provider = "cuda"
+	TensorRT Provider = "tensorrt"
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Provider) UnmarshalText(b []byte) error {
+	switch v := Provider(b); v {
+	case CPU, CUDA, TensorRT:
+		*p = v
+		return nil
+	}
+	return fmt.Errorf("provider %q, want %s, %s or %s", b, CPU, CUDA, TensorRT)
+}
+
+// GPU holds the options of the cuda and tensorrt providers.
+type GPU struct {
+	Device      int    // number of the device, from 0
+	MemoryLimit int64  // bytes of device memory for the arena or engine workspace, 0 for the library's default
+	FP16        bool   // tensorrt: build engines in half precision
+	EngineCache string // tensorrt: folder for built engines, empty for none; building takes minutes
+}
+
+// sessionOptions returns options that the caller destroys. The error wraps
+// ErrProvider or ErrRuntime.
+func sessionOptions(o Options, library string) (*ort.SessionOptions, error) {
+	so, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("session options: %w: %w", err, ErrRuntime)
+	}
+	err = errors.Join(
+		so.SetIntraOpNumThreads(o.Threads),
+		so.SetInterOpNumThreads(1),
+		so.SetLogSeverityLevel(ort.LoggingLevelFatal),
+		// Threads that spin while they wait take the cores from decoding.
+		so.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
+	)
+	if err != nil {
+		err = fmt.Errorf("session options: %w: %w", err, ErrRuntime)
+	} else if o.Provider != CPU {
+		err = appendProvider(so, o, library)
+	}
+	if err != nil {
+		so.Destroy()
+		return nil, err
+	}
+	return so, nil
+}
+
+// appendProvider adds a GPU. ONNX Runtime loads a provider from a library of
+// its own beside the main one; which one is missing is said here, because the
+// message from the library speaks of dlopen only.
+func appendProvider(so *ort.SessionOptions, o Options, library string) error {
+	need := []string{"libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"}
+	if o.Provider == TensorRT {
+		need = append(need, "libonnxruntime_providers_tensorrt.so")
+	}
+	if folder := filepath.Dir(library); filepath.IsAbs(library) {
+		if real, err := filepath.EvalSymlinks(library); err == nil {
+			folder = filepath.Dir(real)
+		}
+		for _, name := range need {
+			if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+				return fmt.Errorf("provider %s needs %s beside %s (the GPU build of ONNX Runtime has it): %w: %w", o.Provider, name, library, err, ErrProvider)
+			}
+		}
+	}
+	var err error
+	if o.Provider == TensorRT {
+		err = appendTensorRT(so, o.GPU)
+	}
+	if err == nil { // under TensorRT too: CUDA takes what TensorRT cannot
+		err = appendCUDA(so, o.GPU)
+	}
+	if err != nil {
+		return fmt.Errorf("provider %s with %s: %w: %w", o.Provider, library, err, ErrProvider)
+	}
+	return nil
+}
+
+func appendCUDA(so *ort.SessionOptions, g GPU) error {
+	c, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer c.Destroy()
+	set := map[string]string{"device_id": strconv.Itoa(g.Device), "arena_extend_strategy": "kSameAsRequested"}
+	if g.MemoryLimit > 0 {
+		set["gpu_mem_limit"] = strconv.FormatInt(g.MemoryLimit, 10)
+	}
+	if err := c.Update(set); err != nil {
+		return err
+	}
+	return so.AppendExecutionProviderCUDA(c)
+}
+
+func appendTensorRT(so *ort.SessionOptions, g GPU) error {
+	t, err := ort.NewTensorRTProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer t.Destroy()
+	set := map[string]string{"device_id": strconv.Itoa(g.Device)}
+	if g.MemoryLimit > 0 {
+		set["trt_max_workspace_size"] = strconv.FormatInt(g.MemoryLimit, 10)
+	}
+	if g.FP16 {
+		set["trt_fp16_enable"] = "1"
+	}
+	if g.EngineCache != "" {
+		set["trt_engine_cache_enable"] = "1"
+		set["trt_engine_cache_path"] = g.EngineCache
+	}
+	if err := t.Update(set); err != nil {
+		return err
+	}
+	return so.AppendExecutionProviderTensorRT(t)
+}

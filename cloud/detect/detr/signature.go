@@ -1,0 +1,170 @@
+package detr
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// ErrModel marks a model file that is missing, damaged, or no detector of a
+// family known here.
+var ErrModel = errors.New("model cannot be used")
+
+// family is the way in and out of a network.
+type family string
+
+const (
+	// familyPost has its post-processing inside the graph, as D-FINE, DEIM and
+	// RT-DETR export it: images, orig_target_sizes -> labels, boxes, scores.
+	familyPost family = "images -> labels, boxes, scores"
+	// familyRaw is what Hugging Face exports of DETR kin: pixel_values
+	// [, pixel_mask] -> logits, pred_boxes.
+	familyRaw family = "pixel_values -> logits, pred_boxes"
+)
+
+// signature is what the network file says about its inputs and outputs.
+type signature struct {
+	family        family
+	batch         int // pictures per run, 0 for any number
+	height, width int // pixels of the input, 0 for any
+	mask          bool
+	maskH, maskW  int // 0 for the size of the picture
+	classes       int // width of logits, 0 when not said or not of familyRaw
+}
+
+// inputs and outputs are the tensor names in the order that the session uses.
+func (s signature) inputs() []string {
+	if s.family == familyPost {
+		return []string{"images", "orig_target_sizes"}
+	}
+	if s.mask {
+		return []string{"pixel_values", "pixel_mask"}
+	}
+	return []string{"pixel_values"}
+}
+
+func (s signature) outputs() []string {
+	if s.family == familyPost {
+		return []string{"labels", "boxes", "scores"}
+	}
+	return []string{"logits", "pred_boxes"}
+}
+
+// readSignature recognises the family. The error wraps ErrModel and says what
+// was found.
+func readSignature(in, out []ort.InputOutputInfo) (signature, error) {
+	i, o := byName(in), byName(out)
+	var s signature
+	switch {
+	case has(i, "images", "orig_target_sizes") && has(o, "labels", "boxes", "scores"):
+		s.family = familyPost
+	case has(i, "pixel_values") && has(o, "logits", "pred_boxes"):
+		s.family = familyRaw
+		s.mask = has(i, "pixel_mask")
+	default:
+		return s, fmt.Errorf("not a detector of a known family: inputs are %s, outputs are %s; wanted %q or %q: %w",
+			names(in), names(out), familyPost, familyRaw, ErrModel)
+	}
+	if len(in) != len(s.inputs()) {
+		return s, fmt.Errorf("inputs are %s, only %s are known how to fill: %w", names(in), strings.Join(s.inputs(), ", "), ErrModel)
+	}
+	picture := i[s.inputs()[0]]
+	if err := s.readPicture(picture); err != nil {
+		return s, err
+	}
+	if s.family == familyPost {
+		return s, s.readPost(i, o)
+	}
+	return s, s.readRaw(i, o)
+}
+
+func (s *signature) readPicture(t ort.InputOutputInfo) error {
+	d := t.Dimensions
+	if t.DataType != ort.TensorElementDataTypeFloat || len(d) != 4 || d[1] != 3 && d[1] > 0 {
+		return fmt.Errorf("input %s, wanted float32 [N,3,H,W] (16-bit networks must keep 32-bit inputs and outputs): %w", show(t), ErrModel)
+	}
+	s.batch, s.height, s.width = free(d[0]), free(d[2]), free(d[3])
+	if s.batch > 1024 || s.height > maxSide || s.width > maxSide {
+		return fmt.Errorf("input %s is larger than this program takes: %w", show(t), ErrModel)
+	}
+	return nil
+}
+
+func (s *signature) readPost(i, o map[string]ort.InputOutputInfo) error {
+	if t := i["orig_target_sizes"]; t.DataType != ort.TensorElementDataTypeInt64 || len(t.Dimensions) != 2 {
+		return fmt.Errorf("input %s, wanted int64 [N,2]: %w", show(t), ErrModel)
+	}
+	if t := o["labels"]; t.DataType != ort.TensorElementDataTypeInt64 && t.DataType != ort.TensorElementDataTypeInt32 {
+		return fmt.Errorf("output %s, wanted int64 or int32 [N,K]: %w", show(t), ErrModel)
+	}
+	return wantFloats(o, "boxes", "scores")
+}
+
+func (s *signature) readRaw(i, o map[string]ort.InputOutputInfo) error {
+	if s.mask {
+		t := i["pixel_mask"]
+		if t.DataType != ort.TensorElementDataTypeInt64 || len(t.Dimensions) != 3 {
+			return fmt.Errorf("input %s, wanted int64 [N,H,W]: %w", show(t), ErrModel)
+		}
+		s.maskH, s.maskW = free(t.Dimensions[1]), free(t.Dimensions[2])
+		if s.maskH > maxSide || s.maskW > maxSide {
+			return fmt.Errorf("input %s is larger than this program takes: %w", show(t), ErrModel)
+		}
+	}
+	if d := o["logits"].Dimensions; len(d) == 3 {
+		s.classes = free(d[2])
+	}
+	return wantFloats(o, "logits", "pred_boxes")
+}
+
+func wantFloats(o map[string]ort.InputOutputInfo, names ...string) error {
+	for _, n := range names {
+		if t := o[n]; t.DataType != ort.TensorElementDataTypeFloat {
+			return fmt.Errorf("output %s, wanted float32: %w", show(t), ErrModel)
+		}
+	}
+	return nil
+}
+
+// free maps a named or unknown dimension, which is negative, to 0.
+func free(d int64) int { return int(max(d, 0)) }
+
+func byName(list []ort.InputOutputInfo) map[string]ort.InputOutputInfo {
+	m := make(map[string]ort.InputOutputInfo, len(list))
+	for _, t := range list {
+		m[t.Name] = t
+	}
+	return m
+}
+
+func has(m map[string]ort.InputOutputInfo, names ...string) bool {
+	for _, n := range names {
+		if _, ok := m[n]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// show writes a tensor the way people write them: images float [-1,3,416,416].
+func show(t ort.InputOutputInfo) string {
+	kind := strings.ToLower(strings.TrimPrefix(t.DataType.String(), "ONNX_TENSOR_ELEMENT_DATA_TYPE_"))
+	dims := make([]string, len(t.Dimensions))
+	for i, d := range t.Dimensions {
+		dims[i] = "?"
+		if d >= 0 {
+			dims[i] = fmt.Sprint(d)
+		}
+	}
+	return fmt.Sprintf("%s %s [%s]", t.Name, kind, strings.Join(dims, ","))
+}
+
+func names(list []ort.InputOutputInfo) string {
+	s := make([]string, len(list))
+	for i, t := range list {
+		s[i] = show(t)
+	}
+	return strings.Join(s, ", ")
+}

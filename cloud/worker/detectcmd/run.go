@@ -1,0 +1,153 @@
+package detectcmd
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"cattlecounter/cloud/detect"
+	"cattlecounter/cloud/video"
+	"cattlecounter/cloud/video/still"
+)
+
+// run is the state of one command. next is called by the pipeline's reader
+// while write runs in its collector, so faults has a lock.
+type run struct {
+	folder   string
+	names    []string
+	out      *output
+	progress *progress
+
+	at      int // next picture to read
+	written int // next picture to write
+	boxes   int
+
+	mu     sync.Mutex
+	faults map[int]error // by picture
+}
+
+// next reads the next picture that can be read; faults hold the others.
+func (r *run) next(_ context.Context, f *video.Frame) error {
+	for r.at < len(r.names) {
+		i := r.at
+		r.at++
+		f.Index, f.Time = i, 0
+		err := still.Read(filepath.Join(r.folder, r.names[i]), f)
+		if err == nil {
+			return nil
+		}
+		r.mu.Lock()
+		r.faults[i] = err
+		r.mu.Unlock()
+	}
+	return io.EOF
+}
+
+// write puts one picture out, after the unreadable ones before it.
+func (r *run) write(f *video.Frame, boxes []detect.Box) error {
+	if err := r.writeFaults(f.Index); err != nil {
+		return err
+	}
+	line := Line{Image: r.names[f.Index], Detections: make([]Detection, 0, len(boxes))}
+	for _, b := range boxes {
+		line.Detections = append(line.Detections, Detection{
+			Box:   [4]float64{round(b.X1, 1), round(b.Y1, 1), round(b.X2, 1), round(b.Y2, 1)},
+			Score: round(b.Score, 4), Label: b.Label})
+	}
+	r.boxes += len(boxes)
+	r.written++
+	r.progress.step(r.written)
+	return r.out.line(line)
+}
+
+// writeFaults puts out the error lines of unreadable pictures before end.
+func (r *run) writeFaults(end int) error {
+	for ; r.written < end; r.written++ {
+		r.mu.Lock()
+		fault := r.faults[r.written]
+		r.mu.Unlock()
+		if err := r.out.line(Line{Image: r.names[r.written], Error: fmt.Sprint(fault)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// round keeps the given number of decimals: more is noise of the network.
+func round(v float32, decimals int) float64 {
+	p := math.Pow10(decimals)
+	return math.Round(float64(v)*p) / p
+}
+
+// output writes JSON lines to a stream, or to a file that gets its name when
+// it is complete.
+type output struct {
+	w    *bufio.Writer
+	enc  *json.Encoder
+	file *os.File // nil for a stream
+	path string
+}
+
+func openOutput(path string, stdout io.Writer) (*output, error) {
+	o := &output{path: path}
+	to := stdout
+	if path != "-" {
+		f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+		if err != nil {
+			return nil, fmt.Errorf("output: %w", err)
+		}
+		o.file, to = f, f
+	}
+	o.w = bufio.NewWriter(to)
+	o.enc = json.NewEncoder(o.w)
+	o.enc.SetEscapeHTML(false)
+	return o, nil
+}
+
+// line writes one line; on a stream it is out at once.
+func (o *output) line(l Line) error {
+	if err := o.enc.Encode(l); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	if o.file != nil {
+		return nil
+	}
+	if err := o.w.Flush(); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
+
+func (o *output) commit() error {
+	if err := o.w.Flush(); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	if o.file == nil {
+		return nil
+	}
+	if err := o.file.Chmod(0o644); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	if err := o.file.Close(); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	if err := os.Rename(o.file.Name(), o.path); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	o.file = nil
+	return nil
+}
+
+// discard removes a file that commit has not named.
+func (o *output) discard() {
+	if o.file != nil {
+		o.file.Close()
+		os.Remove(o.file.Name())
+	}
+}

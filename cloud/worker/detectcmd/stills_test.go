@@ -1,0 +1,134 @@
+package detectcmd
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"cattlecounter/cloud/detect"
+	"cattlecounter/cloud/detect/score"
+)
+
+// shared is the folder of test material that lies beside the project.
+const shared = "../../../../shared"
+
+// needShared skips the test without the material; in CI its absence is a
+// failure, so that a skipped measurement cannot pass for a good one.
+func needShared(t *testing.T, path string) string {
+	t.Helper()
+	path = filepath.Join(shared, path)
+	if _, err := os.Stat(path); err != nil {
+		if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
+			t.Fatalf("test material is missing: %v", err)
+		}
+		t.Skipf("test material is not here: %v", err)
+	}
+	return path
+}
+
+func library(t *testing.T) string {
+	t.Helper()
+	lib := os.Getenv("ONNXRUNTIME_LIB")
+	if lib == "" {
+		if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
+			t.Fatal("ONNXRUNTIME_LIB is not set")
+		}
+		t.Skip("ONNXRUNTIME_LIB is not set")
+	}
+	return lib
+}
+
+// TestRealStills holds the product to its accuracy on real drone pictures.
+func TestRealStills(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute of all cores")
+	}
+	data := needShared(t, "data/drone-stills")
+	out := filepath.Join(t.TempDir(), "out.jsonl")
+	c := Command{Images: filepath.Join(data, "images"), Out: out, Model: needShared(t, "models/deimv2-femto-coco"),
+		Runtime: library(t), Tile: 416, Overlap: 0.2, Threshold: 0.25}
+	if err := c.Run(t.Context(), io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	var all score.Tally
+	clips := map[string]score.Tally{}
+	pictures := 0
+	for line := range lines(t, out) {
+		clip, _, _ := strings.Cut(line.Image, "__")
+		points := readPoints(t, filepath.Join(data, "points", strings.TrimSuffix(line.Image, filepath.Ext(line.Image))+".csv"))
+		tally := score.Match(boxesOf(line), points)
+		all, clips[clip] = all.Add(tally), clips[clip].Add(tally)
+		pictures++
+	}
+	for clip, tally := range clips {
+		t.Logf("%-16s %5d animals: precision %.3f, recall %.3f, F1 %.4f, count %+.1f %%", clip, tally.Points,
+			tally.Precision(), tally.Recall(), tally.F1(), 100*tally.CountError())
+	}
+	t.Logf("%-16s %5d animals: precision %.3f, recall %.3f, F1 %.4f, count %+.1f %%", "all", all.Points,
+		all.Precision(), all.Recall(), all.F1(), 100*all.CountError())
+	if pictures != 59 || all.F1() < 0.89 || math.Abs(all.CountError()) > 0.04 {
+		t.Errorf("%d pictures with F1 %.4f and count error %+.4f; wanted 59, at least 0.89 and at most 0.04", pictures, all.F1(), all.CountError())
+	}
+}
+
+// lines reads an output file.
+func lines(t *testing.T, path string) func(func(Line) bool) {
+	return func(yield func(Line) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		s := bufio.NewScanner(f)
+		s.Buffer(nil, 16<<20)
+		for s.Scan() {
+			var l Line
+			if err := json.Unmarshal(s.Bytes(), &l); err != nil {
+				t.Fatal(err)
+			}
+			if !yield(l) {
+				return
+			}
+		}
+		if err := s.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func boxesOf(l Line) []detect.Box {
+	var boxes []detect.Box
+	for _, d := range l.Detections {
+		boxes = append(boxes, detect.Box{X1: float32(d.Box[0]), Y1: float32(d.Box[1]), X2: float32(d.Box[2]), Y2: float32(d.Box[3]), Score: float32(d.Score)})
+	}
+	return boxes
+}
+
+func readPoints(t *testing.T, path string) []score.Point {
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var points []score.Point
+	for _, row := range rows[1:] {
+		x, errX := strconv.ParseFloat(row[0], 32)
+		y, errY := strconv.ParseFloat(row[1], 32)
+		if errX != nil || errY != nil {
+			t.Fatal(path, row)
+		}
+		points = append(points, score.Point{X: float32(x), Y: float32(y)})
+	}
+	return points
+}
