@@ -1,0 +1,52 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestStopAndTail(t *testing.T) {
+	c, err := Start("talker", t.TempDir(), []string{"GREETING=moo"}, "/bin/sh", "-c", `echo "$GREETING"; trap 'exit 0' TERM; while :; do sleep 0.05; done`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.After(10 * time.Second)
+	for !strings.Contains(c.Tail(100), "moo") {
+		select {
+		case <-deadline:
+			t.Fatal("nothing in the log")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if err := c.Stop(5 * time.Second); err != nil || c.Err() != nil {
+		t.Errorf("stop: %v, exit: %v", err, c.Err())
+	}
+}
+
+func TestStubbornChildIsKilled(t *testing.T) {
+	c, err := Start("stubborn", t.TempDir(), nil, "/bin/sh", "-c", `trap '' TERM; echo ready; while :; do sleep 0.05; done`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(c.Tail(100), "ready") {
+		<-time.After(time.Millisecond)
+	}
+	if err := c.Stop(50 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "stubborn") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWaitHTTPTellsWhyAProgramEnded(t *testing.T) {
+	c, err := Start("dier", t.TempDir(), nil, "/bin/sh", "-c", "echo no such model; exit 3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := c.WaitHTTP(ctx, "http://127.0.0.1:1/"); !errors.Is(err, ErrEnded) || !strings.Contains(err.Error(), "no such model") {
+		t.Errorf("got %v", err)
+	}
+}
