@@ -37,6 +37,10 @@ var classes = map[int]error{
 
 const primary = 0xff // extended result codes carry the primary one in the low byte
 
+// Classify gives an error of the database its class, for those who share the
+// ledger's file. Other errors come back as they are.
+func Classify(err error) error { return translate(err) }
+
 // translate gives an error of the driver its class. It keeps what has one.
 func translate(err error) error {
 	var e *sqlite.Error
