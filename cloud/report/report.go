@@ -108,13 +108,14 @@ const (
 	CameraLost  = "camera-lost"  // the camera's way could not be followed throughout
 	NoTelemetry = "no-telemetry" // no ground positions
 	Sparse      = "sparse"       // too few frames to confirm animals well
+	NoFrameRate = "no-frame-rate"
 )
 
 // Timings says where the time went.
 type Timings struct {
 	TotalSeconds  float64 `json:"total_seconds"`
 	FramesPerSec  float64 `json:"frames_per_second"` // of footage, decoded
-	DetectSeconds float64 `json:"detect_seconds"`    // inside the detector
+	DetectSeconds float64 `json:"detect_seconds"`    // in detection, summed over frames worked on at the same time
 }
 
 // WriteJSON writes the document, indented, with a newline at the end.

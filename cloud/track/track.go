@@ -99,8 +99,9 @@ type Observation struct {
 	Pose          motion.Pose
 }
 
-// Observe takes the next analysed frame.
-func (tr *Tracker) Observe(o Observation) {
+// Observe takes the next analysed frame. It returns the ID of the track that
+// each box went to, 0 for a box that went to none.
+func (tr *Tracker) Observe(o Observation) []int {
 	if tr.frames > 0 && o.Pose.Segment != tr.segment {
 		tr.ended = append(tr.ended, tr.tracks...)
 		tr.tracks = nil
@@ -120,18 +121,23 @@ func (tr *Tracker) Observe(o Observation) {
 	sightings := v.sight(o.Boxes, tr.threshold)
 	match(tr.tracks, sightings, true)
 	match(tr.tracks, sightings, false)
+	ids := make([]int, len(sightings))
 	for _, t := range tr.tracks {
 		t.record(sightings, o.Index, v)
+		if t.matched >= 0 {
+			ids[t.matched] = t.ID
+		}
 	}
 	for i := range sightings {
 		if s := &sightings[i]; s.strong && !s.taken {
-			tr.begin(s, o.Index)
+			ids[i] = tr.begin(s, o.Index)
 		}
 	}
 	tr.forget()
+	return ids
 }
 
-func (tr *Tracker) begin(s *sighting, frame int) {
+func (tr *Tracker) begin(s *sighting, frame int) int {
 	tr.nextID++
 	t := &Track{
 		ID: tr.nextID, Segment: tr.segment, X: s.x, Y: s.y, W: s.w, H: s.h, First: frame,
@@ -142,6 +148,7 @@ func (tr *Tracker) begin(s *sighting, frame int) {
 	t.hit(s, frame)
 	t.Visible = 1
 	tr.tracks = append(tr.tracks, t)
+	return t.ID
 }
 
 // forget drops flickers: what was seen once or twice although it was in plain

@@ -1,0 +1,235 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"cattlecounter/cloud/counting"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/queue"
+	"cattlecounter/cloud/report"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+)
+
+// attempt is one lease of one job.
+type attempt struct {
+	w       *Worker
+	lease   queue.Lease
+	job     ledger.Job
+	footage ledger.Footage
+	log     *slog.Logger
+	status  latest
+	unique  int
+}
+
+// errFinished ends the helpers of an attempt when their work is over.
+var errFinished = errors.New("attempt finished")
+
+// run counts and writes the results. Beside it the lease is renewed and, until
+// the results are written, the status; whichever of the two learns that the
+// lease is lost ends all.
+func (a *attempt) run(ctx context.Context) error {
+	work, stop := context.WithCancelCause(ctx)
+	lease := start(work, func(ctx context.Context) { a.keepLease(ctx, stop) })
+	err := a.count(work, stop)
+	stop(errFinished)
+	lease.end()
+	switch cause := context.Cause(work); {
+	case errors.Is(cause, ErrLeaseLost):
+		return cause
+	case ctx.Err() != nil && err != nil:
+		return ErrShutdown
+	}
+	return err
+}
+
+func (a *attempt) count(ctx context.Context, stop context.CancelCauseFunc) error {
+	a.status.set(ledger.Progress{Stage: topic.StageDownload})
+	status := start(ctx, func(ctx context.Context) { a.keepStatus(ctx, stop) })
+	defer status.end()
+	src, release, err := a.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	out, err := a.w.counted(ctx, src, a.status.detecting)
+	if err != nil {
+		return err
+	}
+	status.end() // a late "processing" must not overwrite the end
+	return a.finish(ctx, out)
+}
+
+// background is a goroutine with an owner.
+type background struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func start(ctx context.Context, f func(context.Context)) background {
+	ctx, cancel := context.WithCancel(ctx)
+	b := background{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(b.done)
+		f(ctx)
+	}()
+	return b
+}
+
+// end stops the goroutine and waits for it; twice is fine.
+func (b background) end() {
+	b.cancel()
+	<-b.done
+}
+
+// finish writes the results, then the ledger, then the sidecar.
+func (a *attempt) finish(ctx context.Context, out counting.Outcome) error {
+	r := out.Result
+	a.status.stage(topic.StageReport)
+	if err := a.w.o.Ledger.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get()); err != nil {
+		return a.fenced(err) // ask before the first byte of a result is written
+	}
+	var doc, table bytes.Buffer
+	if err := errors.Join(r.WriteJSON(&doc), r.WriteCSV(&table)); err != nil {
+		return err
+	}
+	forms := map[string][]byte{"json": doc.Bytes(), "csv": table.Bytes()}
+	if out.Still != nil {
+		forms["jpg"] = out.Still
+	}
+	for ext, b := range forms {
+		if _, err := a.w.o.Blobs.Put(ctx, report.Key(a.footage.ID, r.Model.Digest, ext), bytes.NewReader(b)); err != nil {
+			return fmt.Errorf("write result of %s: %w", a.footage.ID, err)
+		}
+	}
+	c := ledger.Count{
+		Footage: a.footage.ID, Job: a.job.ID, Unique: r.Count.Unique, Low: r.Count.Low, High: r.Count.High,
+		ByClass: r.Count.ByClass, Model: r.Model.Name, ModelDigest: r.Model.Digest,
+	}
+	key := report.Key(a.footage.ID, r.Model.Digest, "json")
+	if err := a.w.o.Ledger.Finish(ctx, a.job.ID, a.job.Fence, c, key); err != nil {
+		return a.fenced(err)
+	}
+	a.unique = r.Count.Unique
+	p := a.status.get()
+	p.Percent, p.Count, p.ETASeconds = 100, r.Count.Unique, nil
+	a.sidecar(ctx, job.Done, p, "")
+	return nil
+}
+
+// fail records that the footage cannot be counted.
+func (a *attempt) fail(ctx context.Context, reason error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+	defer cancel()
+	if err := a.w.o.Ledger.Fail(ctx, a.job.ID, a.job.Fence, reason.Error()); err != nil {
+		return a.fenced(err)
+	}
+	a.sidecar(ctx, job.Failed, a.status.get(), reason.Error())
+	return nil
+}
+
+// release gives the job back undone.
+func (a *attempt) release(ctx context.Context, reason string) {
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+	defer cancel()
+	if err := a.w.o.Ledger.Release(short, a.job.ID, a.job.Fence, reason); err != nil {
+		a.log.Warn("cannot record that the job is given back, its lease will run out", "err", err)
+		return
+	}
+	a.sidecar(short, job.Queued, a.status.get(), reason)
+	if ctx.Err() != nil { // a shutdown is not the job's fault: no delay
+		if err := a.lease.Release(short, 0); err != nil {
+			a.log.Warn("message not given back, it comes again when its lease ends", "err", err)
+		}
+		return
+	}
+	a.w.giveBack(ctx, a.lease, a.log)
+}
+
+// fenced gives the ledger's refusal this package's name.
+func (a *attempt) fenced(err error) error {
+	if errors.Is(err, ledger.ErrFenced) {
+		return fmt.Errorf("job %s: %w: %w", a.job.ID, ErrLeaseLost, err)
+	}
+	return err
+}
+
+// keepLease renews at a third of the lease, so that two renewals may fail.
+func (a *attempt) keepLease(ctx context.Context, stop context.CancelCauseFunc) {
+	every := a.w.o.Lease / 3
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	renewed := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := a.lease.Renew(ctx, a.w.o.Lease)
+		switch {
+		case err == nil:
+			renewed = time.Now()
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, queue.ErrLeaseLost), time.Since(renewed) > a.w.o.Lease-every:
+			stop(fmt.Errorf("job %s: %w: %w", a.job.ID, ErrLeaseLost, err))
+			return
+		default:
+			a.log.Warn("lease not renewed, trying again", "err", err)
+		}
+	}
+}
+
+const statusEvery = time.Second
+
+// keepStatus writes ledger and sidecar once a second, changed or not: a reader
+// tells a slow job from a dead one by the time of the last write.
+func (a *attempt) keepStatus(ctx context.Context, stop context.CancelCauseFunc) {
+	tick := time.NewTicker(statusEvery)
+	defer tick.Stop()
+	for {
+		p := a.status.get()
+		err := a.w.o.Ledger.UpdateProgress(ctx, a.job.ID, a.job.Fence, p)
+		switch {
+		case err == nil:
+			a.sidecar(ctx, job.Processing, p, "")
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, ledger.ErrFenced):
+			stop(a.fenced(err))
+			return
+		default:
+			a.log.Warn("status not written, trying again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// sidecar replaces footage/{id}/video_status.json. A fault here must not fail
+// the job: the ledger is the truth.
+func (a *attempt) sidecar(ctx context.Context, state job.State, p ledger.Progress, reason string) {
+	now := time.Now().UTC()
+	b, err := json.MarshalIndent(topic.Job{
+		Header: topic.Header{V: topic.Version, Seq: now.UnixMilli(), At: now, Clock: topic.ClockSynced},
+		Job:    a.job.ID, Footage: a.footage.ID, State: state, Stage: p.Stage,
+		FramesDone: p.FramesDone, FramesTotal: p.FramesTotal, Percent: p.Percent, FPS: p.FPS, ETASeconds: p.ETASeconds,
+		Count: p.Count, Attempt: a.job.Attempt, Fence: a.job.Fence, Updated: now, Reason: reason,
+	}, "", "  ")
+	if err == nil {
+		_, err = a.w.o.Blobs.Put(ctx, report.StatusKey(a.footage.ID), bytes.NewReader(append(b, '\n')))
+	}
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("status sidecar not written", "err", err)
+	}
+}

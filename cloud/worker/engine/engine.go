@@ -1,0 +1,115 @@
+// Package engine puts the real decoder and the real detector into a
+// counting.Counter, for the worker's commands and for its job loop.
+package engine
+
+import (
+	"fmt"
+	"runtime"
+
+	"cattlecounter/cloud/counting"
+	"cattlecounter/cloud/detect"
+	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/model"
+	"cattlecounter/cloud/report"
+	"cattlecounter/cloud/video/opencv"
+)
+
+// Settings say how to count. Zero values take what the model recommends.
+type Settings struct {
+	Model     string
+	Library   string // ONNX Runtime's shared library
+	Provider  detr.Provider
+	Device    int
+	Tile      int     // pixels; below 0 is the model's own, 0 whole frames
+	Overlap   float64 // below 0 is the model's own
+	Threshold float64 // 0 or below is the model's own
+	Batch     int     // tiles per run
+	Threads   int     // cores to use, 0 for all
+	SampleFPS float64
+	Every     int // frames per looked-at frame, above 0 in place of SampleFPS
+}
+
+// Flags are the Settings as command-line options.
+type Flags struct {
+	Model     string        `type:"path" env:"CATTLE_MODEL" placeholder:"PATH" help:"Model folder, or the model.onnx in it. Default: the project's own model."`
+	Every     int           `default:"0" placeholder:"N" help:"Look at one frame in N; 0 chooses by --sample-fps."`
+	SampleFPS float64       `name:"sample-fps" default:"3" placeholder:"X" help:"Frames to look at per second of footage."`
+	Tile      int           `default:"-1" placeholder:"PX" help:"Side of the tiles in pixels; 0 looks at whole frames. By default what the model recommends."`
+	Overlap   float64       `default:"-1" placeholder:"PART" help:"Least overlap of neighbouring tiles, 0 to 0.9. By default what the model recommends."`
+	Threshold float64       `default:"-1" placeholder:"SCORE" help:"Least score that may begin an animal, 0 to 1. By default what the model recommends."`
+	Provider  detr.Provider `default:"cpu" placeholder:"NAME" help:"Where the model runs: cpu, cuda or tensorrt."`
+	Device    int           `default:"0" placeholder:"N" help:"Number of the GPU."`
+	Batch     int           `default:"0" placeholder:"N" help:"Tiles per run of the model; 0 is a good value."`
+	Threads   int           `default:"0" placeholder:"N" help:"Cores to use; 0 is all."`
+	Runtime   string        `env:"ONNXRUNTIME_LIB" placeholder:"FILE" help:"ONNX Runtime's shared library."`
+}
+
+// Settings turns the options into Settings.
+func (f Flags) Settings() Settings {
+	return Settings{
+		Model: f.Model, Library: f.Runtime, Provider: f.Provider, Device: f.Device, Tile: f.Tile, Overlap: f.Overlap,
+		Threshold: f.Threshold, Batch: f.Batch, Threads: f.Threads, SampleFPS: f.SampleFPS, Every: f.Every,
+	}
+}
+
+// Engine is a loaded model with a Counter over it. Close it after use.
+type Engine struct {
+	Counter *counting.Counter
+	Model   report.Model
+	net     *detr.Model
+}
+
+// Open loads the model. Errors are those of model.Find and detr.Open.
+func Open(s Settings) (*Engine, error) {
+	path, err := model.Find(s.Model)
+	if err != nil {
+		return nil, err
+	}
+	workers := s.workers()
+	net, err := detr.Open(detr.Options{
+		Path: path, Library: s.Library, Provider: s.Provider, GPU: detr.GPU{Device: s.Device},
+		Batch: s.Batch, Parallel: workers,
+	})
+	if err != nil {
+		return nil, err
+	}
+	info := net.Info()
+	m := report.Model{
+		Name: info.Name, Digest: info.Digest, Provider: string(info.Provider),
+		Threshold: info.Threshold, Tile: info.Tile, Overlap: info.Overlap,
+	}
+	if s.Tile >= 0 {
+		m.Tile = s.Tile
+	}
+	if s.Overlap >= 0 {
+		m.Overlap = s.Overlap
+	}
+	if s.Threshold > 0 {
+		m.Threshold = s.Threshold
+	}
+	tiler, err := detect.NewTiler(net, detect.Grid{Tile: m.Tile, Overlap: m.Overlap}, counting.WeakScore(m.Threshold))
+	if err != nil {
+		net.Close()
+		return nil, fmt.Errorf("tiling: %w", err)
+	}
+	c := counting.New(counting.Options{
+		Open:     func(p string) (counting.Decoder, error) { return opencv.Open(p) },
+		Detector: tiler, Model: m, SampleFPS: s.SampleFPS, Every: s.Every, Workers: workers,
+	})
+	return &Engine{Counter: c, Model: m, net: net}, nil
+}
+
+// workers is how many frames are in detection at once: one per core, each with
+// one thread, or two that keep a GPU busy.
+func (s Settings) workers() int {
+	switch {
+	case s.Provider != detr.CPU && s.Provider != "":
+		return 2
+	case s.Threads > 0:
+		return s.Threads
+	}
+	return runtime.NumCPU()
+}
+
+// Close frees the model.
+func (e *Engine) Close() error { return e.net.Close() }

@@ -1,0 +1,90 @@
+// Package runcmd is the worker's `run` command: taking jobs from the queue
+// until it is told to stop.
+package runcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"cattlecounter/cloud/blob/disk"
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/queue/embedded"
+	"cattlecounter/cloud/worker"
+	"cattlecounter/cloud/worker/engine"
+)
+
+// Command is the command line of `worker run`.
+type Command struct {
+	Config string `type:"path" placeholder:"FILE" help:"Configuration, the same file as cloud-api's. Without it defaults and CATTLE_CLOUD_… variables count."`
+}
+
+// Run works until ctx ends; the job at hand is then given back.
+func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
+	conf, err := config.Load(c.Config, os.Environ())
+	if err != nil {
+		return err
+	}
+	log := logger(conf.Log, stderr)
+	e, err := engine.Open(settings(conf.Worker))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	log.Info("model loaded", "model", e.Model.Name, "digest", e.Model.Digest, "provider", e.Model.Provider,
+		"tile", e.Model.Tile, "threshold", e.Model.Threshold)
+	if err := os.MkdirAll(conf.CacheDir(), 0o750); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	l, err := ledger.Open(ctx, conf.LedgerPath(), ledger.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	blobs, err := disk.New(conf.BlobDir())
+	if err != nil {
+		return err
+	}
+	q, err := embedded.New(ctx, l.DB(), nil)
+	if err != nil {
+		return err
+	}
+	w := worker.New(worker.Options{
+		Name: name(), Ledger: l, Queue: q, Blobs: blobs, Counter: e.Counter, CacheDir: conf.CacheDir(),
+		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries, Log: log,
+	})
+	return w.Run(ctx)
+}
+
+// settings maps the configuration, where 0 is "the model's own" for a tile.
+func settings(c config.Worker) engine.Settings {
+	tile := c.Tile
+	if tile == 0 {
+		tile = -1
+	}
+	return engine.Settings{
+		Model: c.Model, Library: c.ONNXRuntimeLib, Provider: detr.Provider(c.Provider), Device: c.Device,
+		Tile: tile, Overlap: c.Overlap, Threshold: c.Threshold, Batch: c.Batch, Threads: c.Threads, SampleFPS: c.SampleFPS,
+	}
+}
+
+func name() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}
+
+func logger(c config.Log, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

@@ -1,0 +1,200 @@
+// Package worker takes jobs from the queue, has them counted, and writes what
+// came out, so that every job gets exactly one result.
+//
+// Rules of a lease. The queue's lease says who may work, and is renewed long
+// before it ends. The ledger's fencing token says who may write: it goes up
+// with every lease, and a write with an older one is refused. A worker that
+// lost either stops at once and writes nothing more. Results lie under names
+// made of footage and model, so that doing a job twice gives one result. The
+// order of the end is: result blobs, ledger, status sidecar, queue. A crash
+// between two of them leads to the job being delivered again, and then either
+// done again under the same names or found done and acknowledged.
+//
+// What the footage itself is to blame for (not a video, cut short) fails the
+// job with the reason. Everything else gives the job back with a growing delay,
+// until the deliveries are used up and it is poisoned, with the reason, for a
+// person to look at and replay.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"cattlecounter/cloud/blob"
+	"cattlecounter/cloud/counting"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/queue"
+	"cattlecounter/shared/job"
+)
+
+// Causes for which a job is stopped before its end.
+var (
+	ErrLeaseLost = errors.New("lease lost")
+	ErrShutdown  = errors.New("worker is shutting down")
+	errPanic     = errors.New("internal fault while counting")
+)
+
+// Counter counts the animals of one clip; counting.Counter does.
+type Counter interface {
+	Count(ctx context.Context, s counting.Source, progress func(counting.Progress)) (counting.Outcome, error)
+}
+
+// Options configure a Worker. All but Clock and Log are required.
+type Options struct {
+	Name          string // unique among the workers of one queue
+	Ledger        *ledger.Ledger
+	Queue         queue.Queue
+	Blobs         blob.Store
+	Counter       Counter
+	CacheDir      string // for footage that the blob store does not hold as a file
+	Lease         time.Duration
+	MaxDeliveries int
+	Log           *slog.Logger
+}
+
+// Worker is one consumer of the queue. Make it with New.
+type Worker struct{ o Options }
+
+// New returns a worker.
+func New(o Options) *Worker {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Worker{o: o}
+}
+
+const (
+	idlePoll   = 500 * time.Millisecond
+	faultPause = 5 * time.Second
+	lastWrites = 5 * time.Second
+	firstDelay = 5 * time.Second
+	mostDelay  = 5 * time.Minute
+)
+
+// Run works until ctx ends; the job at hand is then given back. It returns nil.
+func (w *Worker) Run(ctx context.Context) error {
+	w.o.Log.Info("worker ready", "worker", w.o.Name, "lease", w.o.Lease)
+	for ctx.Err() == nil {
+		lease, err := w.o.Queue.Receive(ctx, w.o.Lease)
+		switch {
+		case err == nil:
+			w.take(ctx, lease)
+			continue
+		case errors.Is(err, queue.ErrEmpty):
+			pause(ctx, idlePoll)
+		case ctx.Err() == nil:
+			w.o.Log.Error("queue does not answer, trying again", "err", err, "retry_in", faultPause)
+			pause(ctx, faultPause)
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// take handles one delivery from lease to acknowledgement.
+func (w *Worker) take(ctx context.Context, lease queue.Lease) {
+	log := w.o.Log.With("job", lease.Job(), "delivery", lease.Deliveries())
+	if lease.Deliveries() > w.o.MaxDeliveries {
+		w.poison(ctx, lease, log)
+		return
+	}
+	j, f, err := w.o.Ledger.Begin(ctx, lease.Job(), w.o.Name)
+	switch {
+	case errors.Is(err, job.ErrTransition), errors.Is(err, ledger.ErrNotFound):
+		log.Info("nothing to do for this message", "why", err)
+		w.acknowledge(ctx, lease, log)
+		return
+	case err != nil:
+		log.Error("cannot begin, giving the message back", "err", err)
+		w.giveBack(ctx, lease, log)
+		return
+	}
+	log = log.With("footage", f.ID, "attempt", j.Attempt)
+	log.Info("job begun", "name", f.Name, "bytes", f.Size)
+	began := time.Now()
+	a := &attempt{w: w, lease: lease, job: j, footage: f, log: log}
+	err = a.run(ctx)
+	log = log.With("took", time.Since(began).Round(time.Millisecond))
+	switch {
+	case err == nil:
+		log.Info("job done", "count", a.unique)
+	case errors.Is(err, ErrLeaseLost):
+		log.Warn("job stopped, another worker has it", "err", err)
+		return
+	case errors.Is(err, ErrShutdown):
+		log.Info("job given back for the shutdown")
+		a.release(ctx, "the worker was stopped")
+		return
+	case counting.IsFootageFault(err):
+		log.Warn("job failed", "reason", err)
+		if err := a.fail(ctx, err); err != nil {
+			log.Error("cannot record the failure", "err", err)
+			w.giveBack(ctx, lease, log)
+			return
+		}
+	default:
+		log.Error("job could not be done now, giving it back", "err", err)
+		a.release(ctx, err.Error())
+		return
+	}
+	w.acknowledge(ctx, lease, log)
+}
+
+func (w *Worker) poison(ctx context.Context, lease queue.Lease, log *slog.Logger) {
+	reason := fmt.Sprintf("given up after %d deliveries", lease.Deliveries()-1)
+	if j, err := w.o.Ledger.Job(ctx, lease.Job()); err == nil && j.Reason != "" {
+		reason += "; last: " + j.Reason
+	} else if err == nil {
+		reason += "; the worker died each time, see its log"
+	}
+	err := w.o.Ledger.Poison(ctx, lease.Job(), reason)
+	if err != nil && !errors.Is(err, job.ErrTransition) && !errors.Is(err, ledger.ErrNotFound) {
+		log.Error("cannot record that the job is poisoned", "err", err)
+		w.giveBack(ctx, lease, log)
+		return
+	}
+	log.Error("job poisoned", "reason", reason)
+	w.acknowledge(ctx, lease, log)
+}
+
+func (w *Worker) acknowledge(ctx context.Context, lease queue.Lease, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+	defer cancel()
+	if err := lease.Delete(ctx); err != nil {
+		log.Warn("message not acknowledged, it will come again and be found done", "err", err)
+	}
+}
+
+// giveBack returns the message with a delay that doubles with every delivery.
+func (w *Worker) giveBack(ctx context.Context, lease queue.Lease, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+	defer cancel()
+	delay := firstDelay << min(max(lease.Deliveries()-1, 0), 6)
+	if err := lease.Release(ctx, min(delay, mostDelay)); err != nil {
+		log.Warn("message not given back, it comes again when its lease ends", "err", err)
+	}
+}
+
+// counted calls the Counter and turns a panic into an error: one bad clip must
+// not take the worker down.
+func (w *Worker) counted(ctx context.Context, s counting.Source, progress func(counting.Progress)) (out counting.Outcome, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.o.Log.Error("panic while counting", "footage", s.Footage, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("count %s: %w: %v", s.Footage, errPanic, r)
+		}
+	}()
+	return w.o.Counter.Count(ctx, s, progress)
+}
