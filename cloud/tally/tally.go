@@ -31,7 +31,7 @@ const (
 	// enoughHits confirm a track that was in view for long.
 	enoughHits = 3
 	// leastShare of the frames in plain view must have a detection.
-	leastShare = 0.3
+	leastShare = 0.5
 	// briefHits confirm a track that passed through a corner of the view only.
 	briefHits   = 2
 	briefFrames = 4

@@ -54,7 +54,7 @@ func TestDoubtWidensTheInterval(t *testing.T) {
 	var sure, doubtful []*track.Track
 	for i := range 50 {
 		sure = append(sure, seen(i, float64(100*i), 0, 300, 30, 30, 30))
-		doubtful = append(doubtful, seen(i, float64(100*i), 0, 300, 4, 3, 10))
+		doubtful = append(doubtful, seen(i, float64(100*i), 0, 300, 6, 5, 10))
 	}
 	a, b := Count(sure), Count(doubtful)
 	if a.Unique != 50 || b.Unique != 50 || b.High-b.Low <= a.High-a.Low {

@@ -1,0 +1,374 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cattlecounter/cloud/blob"
+	"cattlecounter/cloud/blob/disk"
+	"cattlecounter/cloud/counting"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/queue"
+	"cattlecounter/cloud/queue/embedded"
+	"cattlecounter/cloud/report"
+	"cattlecounter/cloud/video"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stage is a cloud without an API: ledger, queue and blobs on a temporary disk.
+type stage struct {
+	t   *testing.T
+	l   *ledger.Ledger
+	q   queue.Queue
+	b   *disk.Store
+	mu  sync.Mutex
+	now time.Time // of the queue
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	dir := t.TempDir()
+	s := &stage{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	var err error
+	if s.l, err = ledger.Open(t.Context(), filepath.Join(dir, "ledger.db"), ledger.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.l.Close() })
+	if s.q, err = embedded.New(t.Context(), s.l.DB(), s.clock); err != nil {
+		t.Fatal(err)
+	}
+	if s.b, err = disk.New(filepath.Join(dir, "blobs")); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *stage) clock() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+// later moves the queue's clock, as if the time had passed.
+func (s *stage) later(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = s.now.Add(d)
+}
+
+// put records footage with its job in the queue.
+func (s *stage) put(id footage.ID) ledger.Job {
+	s.t.Helper()
+	content := "content of " + string(id)
+	key := fmt.Sprintf("footage/%s/original.mp4", id)
+	if _, err := s.b.Put(s.t.Context(), key, strings.NewReader(content)); err != nil {
+		s.t.Fatal(err)
+	}
+	rec, err := s.l.RecordFootage(s.t.Context(), ledger.Footage{
+		ID: id, Site: "ranch", Device: "dock", Name: "DJI_0001.MP4", Size: int64(len(content)),
+		SHA256: footage.Sum([]byte(content)), BlobKey: key, Received: time.Now(),
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := errors.Join(s.q.Enqueue(s.t.Context(), rec.Job.ID), s.l.MarkQueued(s.t.Context(), rec.Job.ID)); err != nil {
+		s.t.Fatal(err)
+	}
+	return *rec.Job
+}
+
+func (s *stage) worker(name string, c Counter) *Worker {
+	return New(Options{
+		Name: name, Ledger: s.l, Queue: s.q, Blobs: s.b, Counter: c, CacheDir: s.t.TempDir(),
+		Lease: 10 * time.Second, MaxDeliveries: 2,
+	})
+}
+
+// deliver hands the next message to the worker and waits until it is done.
+func (s *stage) deliver(ctx context.Context, w *Worker) {
+	s.t.Helper()
+	lease, err := s.q.Receive(ctx, 10*time.Second)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	w.take(ctx, lease)
+}
+
+func (s *stage) job(id string) ledger.Job {
+	s.t.Helper()
+	j, err := s.l.Job(s.t.Context(), id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return j
+}
+
+func (s *stage) messages() int {
+	s.t.Helper()
+	n, err := s.q.Len(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+func (s *stage) sidecar(id footage.ID) (m topic.Job) {
+	s.t.Helper()
+	r, err := s.b.Open(s.t.Context(), report.StatusKey(id), 0, -1)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err == nil {
+		err = json.Unmarshal(b, &m)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return m
+}
+
+type counterFunc func(ctx context.Context, s counting.Source, progress func(counting.Progress)) (counting.Outcome, error)
+
+func (f counterFunc) Count(ctx context.Context, s counting.Source, progress func(counting.Progress)) (counting.Outcome, error) {
+	return f(ctx, s, progress)
+}
+
+var modelDigest = footage.Sum([]byte("model"))
+
+func outcome(n int) counting.Outcome {
+	return counting.Outcome{Still: []byte("jpeg"), Result: report.Result{
+		Schema: report.Schema, Model: report.Model{Name: "m", Digest: modelDigest},
+		Count: report.Count{Unique: n, Low: n - 1, High: n + 1, ByClass: map[string]int{"cow": n}},
+	}}
+}
+
+func counts(n int) counterFunc {
+	return func(_ context.Context, _ counting.Source, progress func(counting.Progress)) (counting.Outcome, error) {
+		progress(counting.Progress{FramesDone: 5, FramesTotal: 10, Percent: 50, Count: n})
+		return outcome(n), nil
+	}
+}
+
+func fails(err error) counterFunc {
+	return func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
+		return counting.Outcome{}, err
+	}
+}
+
+func TestCountsAndAcknowledgesLast(t *testing.T) {
+	s := newStage(t)
+	j := s.put("f1")
+	s.deliver(t.Context(), s.worker("w", counts(7)))
+	if got := s.job(j.ID); got.State != job.Done || got.ResultKey != report.Key("f1", modelDigest, "json") {
+		t.Errorf("%+v", got)
+	}
+	c, err := s.l.Count(t.Context(), "f1")
+	if err != nil || c.Unique != 7 || c.Low != 6 || c.High != 8 || c.ByClass["cow"] != 7 {
+		t.Errorf("%+v %v", c, err)
+	}
+	for _, ext := range []string{"json", "csv", "jpg"} {
+		if _, err := s.b.Stat(t.Context(), report.Key("f1", modelDigest, ext)); err != nil {
+			t.Error(err)
+		}
+	}
+	if m := s.sidecar("f1"); m.State != job.Done || m.Percent != 100 || m.Count != 7 || m.Attempt != 1 {
+		t.Errorf("sidecar %+v", m)
+	}
+	if n := s.messages(); n != 0 {
+		t.Errorf("%d messages left", n)
+	}
+}
+
+func TestFaultyFootageFailsWithTheReason(t *testing.T) {
+	for _, class := range []error{video.ErrEmpty, video.ErrNotVideo, video.ErrTruncated, video.ErrDecode} {
+		t.Run(class.Error(), func(t *testing.T) {
+			s := newStage(t)
+			j := s.put("f1")
+			w := s.worker("w", fails(fmt.Errorf("after 12 of 240 frames: %w", class)))
+			s.deliver(t.Context(), w)
+			got := s.job(j.ID)
+			if got.State != job.Failed || !strings.Contains(got.Reason, "after 12 of 240 frames") {
+				t.Errorf("%+v", got)
+			}
+			if m := s.sidecar("f1"); m.State != job.Failed || m.Reason != got.Reason {
+				t.Errorf("sidecar %+v", m)
+			}
+			if s.messages() != 0 {
+				t.Error("the message is still there")
+			}
+			s.put("f2")
+			s.deliver(t.Context(), s.worker("w", counts(3)))
+			if c, err := s.l.Count(t.Context(), "f2"); err != nil || c.Unique != 3 {
+				t.Errorf("the worker does not live on: %+v %v", c, err)
+			}
+		})
+	}
+}
+
+func TestOtherFaultsAreTriedAgainThenPoisoned(t *testing.T) {
+	for name, c := range map[string]counterFunc{
+		"error": fails(errors.New("out of memory")),
+		"panic": func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
+			panic("out of memory")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			j := s.put("f1")
+			w := s.worker("w", c)
+			for range 2 {
+				s.deliver(t.Context(), w)
+				if got := s.job(j.ID); got.State != job.Queued || !strings.Contains(got.Reason, "out of memory") {
+					t.Fatalf("%+v", got)
+				}
+				if _, err := s.q.Receive(t.Context(), 10*time.Second); !errors.Is(err, queue.ErrEmpty) {
+					t.Fatalf("no delay before the next try: %v", err)
+				}
+				s.later(mostDelay)
+			}
+			s.deliver(t.Context(), w)
+			got := s.job(j.ID)
+			if got.State != job.Poisoned || !strings.Contains(got.Reason, "2 deliveries") || !strings.Contains(got.Reason, "out of memory") {
+				t.Errorf("%+v", got)
+			}
+			if s.messages() != 0 {
+				t.Error("the message is still there")
+			}
+		})
+	}
+}
+
+// A worker that hung beyond its lease comes back after another one finished.
+func TestZombieChangesNothing(t *testing.T) {
+	s := newStage(t)
+	j := s.put("f1")
+	hangs, goOn := make(chan struct{}), make(chan struct{})
+	zombie := s.worker("zombie", counterFunc(func(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+		close(hangs)
+		<-goOn // deaf to ctx, as a stopped process is
+		return outcome(99), nil
+	}))
+	lease, err := s.q.Receive(t.Context(), 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := make(chan struct{})
+	go func() {
+		defer close(dead)
+		zombie.take(t.Context(), lease)
+	}()
+	<-hangs
+	s.later(time.Minute)
+	s.deliver(t.Context(), s.worker("live", counts(7)))
+	close(goOn)
+	<-dead
+	if c, err := s.l.Count(t.Context(), "f1"); err != nil || c.Unique != 7 {
+		t.Errorf("count %+v %v", c, err)
+	}
+	if got := s.job(j.ID); got.State != job.Done || got.Worker != "live" || got.Attempt != 2 {
+		t.Errorf("%+v", got)
+	}
+	var doc report.Result
+	r, err := s.b.Open(t.Context(), report.Key("f1", modelDigest, "json"), 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := json.NewDecoder(r).Decode(&doc); err != nil || doc.Count.Unique != 7 {
+		t.Errorf("the zombie wrote its result: %+v %v", doc.Count, err)
+	}
+}
+
+func TestShutdownGivesTheJobBackAtOnce(t *testing.T) {
+	s := newStage(t)
+	j := s.put("f1")
+	ctx, stop := context.WithCancel(t.Context())
+	w := s.worker("w", counterFunc(func(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+		stop()
+		<-ctx.Done()
+		return counting.Outcome{}, ctx.Err()
+	}))
+	if err := w.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.job(j.ID); got.State != job.Queued {
+		t.Errorf("%+v", got)
+	}
+	s.deliver(t.Context(), s.worker("next", counts(4)))
+	if got := s.job(j.ID); got.State != job.Done || got.Attempt != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCanceledJobStops(t *testing.T) {
+	s := newStage(t)
+	j := s.put("f1")
+	w := s.worker("w", counterFunc(func(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+		if err := s.l.Cancel(context.WithoutCancel(ctx), j.ID); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-ctx.Done():
+			return counting.Outcome{}, ctx.Err()
+		case <-time.After(20 * time.Second):
+			t.Error("not stopped")
+			return outcome(1), nil
+		}
+	}))
+	s.deliver(t.Context(), w)
+	if got := s.job(j.ID); got.State != job.Canceled {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestMessageOfAFinishedJobIsDropped(t *testing.T) {
+	s := newStage(t)
+	j := s.put("f1")
+	s.deliver(t.Context(), s.worker("w", counts(7)))
+	if err := s.q.Enqueue(t.Context(), j.ID); err != nil {
+		t.Fatal(err)
+	}
+	s.deliver(t.Context(), s.worker("w", counts(8)))
+	if c, _ := s.l.Count(t.Context(), "f1"); c.Unique != 7 || s.messages() != 0 {
+		t.Errorf("counted twice: %+v, %d messages", c, s.messages())
+	}
+}
+
+// remote hides that the store keeps plain files.
+type remote struct{ blob.Store }
+
+func TestFootageFromARemoteStore(t *testing.T) {
+	s := newStage(t)
+	s.put("f1")
+	w := s.worker("w", counterFunc(func(ctx context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+		if !strings.HasSuffix(src.Path, ".mp4") || src.Size != int64(len("content of f1")) {
+			t.Errorf("%+v", src)
+		}
+		return outcome(1), nil
+	}))
+	w.o.Blobs = remote{s.b}
+	s.deliver(t.Context(), w)
+	if c, err := s.l.Count(t.Context(), "f1"); err != nil || c.Unique != 1 {
+		t.Errorf("%+v %v", c, err)
+	}
+	left, err := filepath.Glob(filepath.Join(w.o.CacheDir, "*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left in the cache: %v %v", left, err)
+	}
+}
