@@ -66,7 +66,7 @@ type Credentials struct {
 	Password secret.String
 }
 
-// Broker listens from New on and serves while Run does.
+// Broker listens from New on and serves while Run does. Run or Close ends it.
 type Broker struct {
 	o      Options
 	ln     *gate
@@ -74,7 +74,7 @@ type Broker struct {
 	hook   *hook
 }
 
-// New takes the address. Call Run next: it closes the listener.
+// New takes the address.
 func New(ctx context.Context, o Options) (*Broker, error) {
 	if o.Service.User == "" || o.Service.Password.IsZero() {
 		return nil, errors.New("mqtt broker: the cloud's own account needs a name and a password")
@@ -129,6 +129,9 @@ func (b *Broker) URL() string {
 	}
 	return "tcp://" + net.JoinHostPort(host, port)
 }
+
+// Close gives the address back when Run will not be called.
+func (b *Broker) Close() error { return b.ln.Close() }
 
 // Clients is the number of connected clients.
 func (b *Broker) Clients() int { return b.hook.connected() }

@@ -1,0 +1,105 @@
+// Package api puts cloud-api together: intake, REST API, page, progress and the
+// embedded broker, on one data folder.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"cattlecounter/cloud/blob/disk"
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/dashboard"
+	"cattlecounter/cloud/intake"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/progress"
+	"cattlecounter/cloud/queue/embedded"
+	"cattlecounter/cloud/web"
+)
+
+// Addresses is where a running server is reached. Broker is empty without an
+// embedded broker.
+type Addresses struct{ HTTP, Broker string }
+
+// Options of Serve; the zero value is ready for use.
+type Options struct {
+	Log *slog.Logger
+	// Ready, when set, is told once everything listens.
+	Ready func(Addresses)
+}
+
+// OpenLedger opens the ledger of a data folder, which it makes if missing.
+func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) {
+	// Only the owner: footage shows whose animals stand where.
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	return ledger.Open(ctx, cfg.LedgerPath(), ledger.Options{})
+}
+
+// Serve runs cloud-api until ctx ends. It does not wait for an MQTT broker, and
+// takes at most about twenty seconds to stop.
+func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	l, err := OpenLedger(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	blobs, err := disk.New(cfg.BlobDir())
+	if err != nil {
+		return err
+	}
+	jobs, err := embedded.New(ctx, l.DB(), nil)
+	if err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	in, err := intake.New(intake.Options{
+		Ledger: l, Stager: blobs, Queue: jobs, MaxSize: int64(cfg.HTTP.MaxUpload), BasePath: "/files/",
+		IdleTimeout: cfg.HTTP.IdleTimeout, Expire: cfg.Intake.ExpireAfter, Log: log, Metrics: metrics,
+	})
+	if err != nil {
+		return err
+	}
+	hub := progress.NewHub(l, log)
+	m, err := newMessaging(ctx, cfg, l, metrics, log)
+	if err != nil {
+		return err
+	}
+	checks := []web.Check{ledgerCheck(l.Ping), blobCheck(cfg.BlobDir(), cfg.Intake.MinFree), queueCheck(jobs.Len)}
+	server, err := web.New(ctx, web.Options{
+		Listen: cfg.HTTP.Listen, IdleTimeout: cfg.HTTP.IdleTimeout,
+		Ledger: l, Blobs: blobs, Queue: jobs, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
+		Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
+	})
+	if err != nil {
+		return errors.Join(err, m.close())
+	}
+	at := Addresses{HTTP: "http://" + server.Addr().String(), Broker: m.brokerURL()}
+	log.Info("cloud-api is up", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data)
+	if o.Ready != nil {
+		o.Ready(at)
+	}
+	began := time.Now()
+	err = runStages(ctx, []stage{server.Run}, []stage{in.Run, hub.Run}, m.publishing(), m.serving())
+	log.Info("cloud-api stopped", "after", time.Since(began).Round(time.Second))
+	return err
+}
+
+func publicURL(cfg config.Config, at Addresses) string {
+	if cfg.HTTP.PublicURL != "" {
+		return cfg.HTTP.PublicURL
+	}
+	return at.HTTP
+}

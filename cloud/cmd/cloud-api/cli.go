@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+
+	"cattlecounter/cloud/api"
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/settings"
+)
+
+// Exit codes.
+const (
+	exitOK       = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitNotFound = 3
+)
+
+const description = `CattleCounter's cloud: takes footage in, serves the page and the API, and tells progress over MQTT.
+
+Settings come from the file given with --config, and from the environment, which goes over it: http.listen is CATTLE_CLOUD_HTTP_LISTEN. "cloud-api config sample" prints a file with every key at its default.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or a configuration that is not valid, 3 there is no such device or job.`
+
+type cli struct {
+	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" env:"CATTLE_CONFIG"`
+
+	Serve  serveCmd  `cmd:"" help:"Run the API, the page, the intake and, unless configured otherwise, an MQTT broker."`
+	Broker brokerCmd `cmd:"" help:"Run the MQTT broker alone, beside a cloud-api whose mqtt.url points to it."`
+	Device struct {
+		Add    deviceAdd    `cmd:"" help:"Make a device or a person known. Prints the token, this one time."`
+		List   deviceList   `cmd:"" help:"List devices and people."`
+		Revoke deviceRevoke `cmd:"" help:"Make a token void."`
+	} `cmd:"" help:"Tokens of devices and people."`
+	Job struct {
+		List  jobList  `cmd:"" help:"List jobs, newest first."`
+		Retry jobRetry `cmd:"" help:"Try a failed, poisoned or canceled job again."`
+	} `cmd:"" help:"Counting jobs."`
+	Settings struct {
+		Check  configCheck  `cmd:"" help:"Check the configuration and print it, secrets hidden."`
+		Sample configSample `cmd:"" help:"Print a commented file with every key at its default."`
+	} `cmd:"" name:"config" help:"The configuration."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// env is what a command gets.
+type env struct {
+	ctx            context.Context
+	config         func() (config.Config, error)
+	stdout, stderr io.Writer
+}
+
+// run is the whole program: arguments and environment in, exit code out.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	var c cli
+	ended, code := false, exitOK
+	parser, err := kong.New(&c, kong.Name("cloud-api"), kong.Description(description), kong.Writers(stdout, stderr),
+		kong.UsageOnError(), kong.Exit(func(n int) {
+			if !ended { // after --help kong goes on to an error of its own
+				ended, code = true, n
+			}
+		}))
+	if err != nil {
+		fmt.Fprintln(stderr, "cloud-api:", err)
+		return exitFailed
+	}
+	k, err := parser.Parse(args)
+	switch {
+	case ended:
+		return code
+	case err != nil:
+		fmt.Fprintf(stderr, "cloud-api: %v\nTry: cloud-api --help\n", err)
+		return exitUsage
+	}
+	e := &env{ctx: ctx, stdout: stdout, stderr: stderr,
+		config: func() (config.Config, error) { return config.Load(c.Config, environ) }}
+	if err := k.Run(e); err != nil {
+		fmt.Fprintln(stderr, "cloud-api:", err)
+		return exitCode(err)
+	}
+	return exitOK
+}
+
+func exitCode(err error) int {
+	switch {
+	case errors.Is(err, settings.ErrInvalid), errors.Is(err, api.ErrNoAccount), errors.Is(err, errUsage), errors.Is(err, ledger.ErrInvalid):
+		return exitUsage
+	case errors.Is(err, ledger.ErrNotFound):
+		return exitNotFound
+	}
+	return exitFailed
+}
+
+var errUsage = errors.New("wrong use")
+
+func (e *env) logger(c config.Config) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.Log.Level}
+	if c.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(e.stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, o))
+}
+
+type serveCmd struct {
+	AddressFile string `help:"Write the addresses to this file once everything listens." type:"path" placeholder:"FILE"`
+}
+
+func (s *serveCmd) Run(e *env) error {
+	c, err := e.config()
+	if err != nil {
+		return err
+	}
+	return api.Serve(e.ctx, c, api.Options{Log: e.logger(c), Ready: func(at api.Addresses) {
+		fmt.Fprintf(e.stderr, "cloud-api: page and API at %s\n", at.HTTP)
+		writeAddresses(e.stderr, s.AddressFile, at)
+	}})
+}
+
+type brokerCmd struct {
+	AddressFile string `help:"Write the address to this file once the broker listens." type:"path" placeholder:"FILE"`
+}
+
+func (b *brokerCmd) Run(e *env) error {
+	c, err := e.config()
+	if err != nil {
+		return err
+	}
+	return api.ServeBroker(e.ctx, c, api.Options{Log: e.logger(c), Ready: func(at api.Addresses) {
+		writeAddresses(e.stderr, b.AddressFile, at)
+	}})
+}
+
+// writeAddresses lets a script that asked for port 0 find the server.
+func writeAddresses(stderr io.Writer, path string, at api.Addresses) {
+	if path == "" {
+		return
+	}
+	tmp := path + ".tmp"
+	err := os.WriteFile(tmp, fmt.Appendf(nil, "http=%s\nmqtt=%s\n", at.HTTP, at.Broker), 0o600)
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "cloud-api: address file:", err)
+	}
+}
+
+type configCheck struct{}
+
+func (configCheck) Run(e *env) error {
+	c, err := e.config()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(e.stderr, "The configuration is valid.")
+	return config.Write(e.stdout, c)
+}
+
+type configSample struct{}
+
+func (configSample) Run(e *env) error {
+	_, err := io.WriteString(e.stdout, config.Sample)
+	return err
+}
+
+// version is set by the linker: -ldflags "-X main.version=v1.2.3".
+var version = ""
+
+type versionCmd struct{}
+
+func (versionCmd) Run(e *env) error {
+	v := version
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && v == "(devel)" {
+				v += " " + s.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintln(e.stdout, "cloud-api", v)
+	return err
+}
+
+func states() []string {
+	var s []string
+	for _, st := range job.States() {
+		s = append(s, string(st))
+	}
+	return s
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"cattlecounter/cloud/api"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/queue/embedded"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+)
+
+// withLedger opens the ledger for one command; a running cloud-api does not mind.
+func (e *env) withLedger(do func(*ledger.Ledger) error) (err error) {
+	c, err := e.config()
+	if err != nil {
+		return err
+	}
+	l, err := api.OpenLedger(e.ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	return do(l)
+}
+
+type deviceAdd struct {
+	Name string `arg:"" help:"Name, 1 to 64 characters out of A-Z a-z 0-9 _ and -."`
+	Site string `required:"" help:"Where it stands; part of its MQTT topics."`
+	Role string `enum:"device,reader,operator" default:"device" help:"device: uploads and reports. reader: reads every topic. operator: reads, commands, uploads from the browser."`
+}
+
+func (d *deviceAdd) Run(e *env) error {
+	if _, err := topic.ParseDevice(d.Site, d.Name); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return e.withLedger(func(l *ledger.Ledger) error {
+		token, err := l.AddDevice(e.ctx, d.Name, d.Site, ledger.Role(d.Role))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stderr, "%s %s of site %s is known now. Its token follows; it is not stored and cannot be shown again.\n", d.Role, d.Name, d.Site)
+		_, err = fmt.Fprintln(e.stdout, token.Reveal())
+		return err
+	})
+}
+
+type deviceList struct{}
+
+func (deviceList) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error {
+		ds, err := l.ListDevices(e.ctx)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "NAME\tSITE\tROLE\tSTATE\tLAST SEEN")
+		for _, d := range ds {
+			state := "active"
+			if d.Revoked != nil {
+				state = "revoked " + day(d.Revoked)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", d.Name, d.Site, d.Role, state, day(d.LastSeen))
+		}
+		return w.Flush()
+	})
+}
+
+func day(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return t.UTC().Format("2006-01-02 15:04 UTC")
+}
+
+type deviceRevoke struct {
+	Name string `arg:"" help:"Name of the device."`
+}
+
+func (d *deviceRevoke) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error {
+		if err := l.RevokeDevice(e.ctx, d.Name); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(e.stderr, "The token of %s is void; a connected device is cut off within seconds.\n", d.Name)
+		return err
+	})
+}
+
+type jobList struct {
+	State string `help:"Only jobs in this state: uploaded, queued, leased, processing, done, failed, poisoned or canceled."`
+	Limit int    `default:"50" help:"How many at most."`
+}
+
+func (j *jobList) Run(e *env) error {
+	if j.State != "" && !slices.Contains(states(), j.State) {
+		return fmt.Errorf("%w: --state %s is none of %s", errUsage, j.State, strings.Join(states(), ", "))
+	}
+	return e.withLedger(func(l *ledger.Ledger) error {
+		vs, _, err := l.ListJobs(e.ctx, job.State(j.State), ledger.Page{Limit: j.Limit})
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "JOB\tSTATE\tPERCENT\tCOUNT\tTRIES\tDEVICE\tFOOTAGE\tNAME\tREASON")
+		for _, v := range vs {
+			fmt.Fprintf(w, "%s\t%s\t%.0f\t%d\t%d\t%s\t%s\t%s\t%s\n", v.ID, v.State, v.Progress.Percent, v.Progress.Count, v.Attempt,
+				v.Footage.Device, v.Footage.ID, oneLine(v.Footage.Name), oneLine(v.Reason))
+		}
+		return w.Flush()
+	})
+}
+
+// oneLine keeps what strangers named from moving the terminal's cursor.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+type jobRetry struct {
+	ID string `arg:"" help:"Identifier of the job."`
+}
+
+func (j *jobRetry) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error {
+		q, err := embedded.New(e.ctx, l.DB(), nil)
+		if err != nil {
+			return err
+		}
+		if _, err := l.Retry(e.ctx, j.ID); err != nil {
+			return err
+		}
+		if err := q.Enqueue(e.ctx, j.ID); err != nil {
+			return err
+		}
+		if err := l.MarkQueued(e.ctx, j.ID); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(e.stderr, "Job %s waits for a worker again.\n", j.ID)
+		return err
+	})
+}

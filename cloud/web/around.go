@@ -1,0 +1,119 @@
+package web
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+const requestKey = "request"
+
+// around is what happens with every request: an id, the answer to a panic and
+// to an error, headers, metrics, the access log.
+func (s *Server) around(c *fiber.Ctx) error {
+	began := time.Now()
+	c.Locals(requestKey, newRequestID(c.Get(fiber.HeaderXRequestID)))
+	if err := s.guarded(c); err != nil {
+		if err := s.fail(c, err); err != nil {
+			return err
+		}
+	}
+	secure(c)
+	c.Set(fiber.HeaderXRequestID, requestID(c))
+	if bodyUnread(c) {
+		closeAfter(c)
+	}
+	s.note(c, time.Since(began))
+	return nil
+}
+
+// guarded turns a panic into an error.
+func (s *Server) guarded(c *fiber.Ctx) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.Error("panic in a request", "panic", r, "request", requestID(c), "stack", string(debug.Stack()))
+			closeAfter(c)
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return c.Next()
+}
+
+// bodyUnread reports a body that no handler asked for. fasthttp would take it
+// for the next request.
+func bodyUnread(c *fiber.Ctx) bool {
+	h := &c.Context().Request.Header
+	return c.Locals(bridgedKey) == nil && (h.ContentLength() > 0 || h.ContentLength() == -1)
+}
+
+// secure sets the headers of every answer. Scripts come from the page's own
+// files alone, and nothing may frame it.
+func secure(c *fiber.Ctx) {
+	const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+		"manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	h := &c.Context().Response.Header
+	h.Set(fiber.HeaderContentSecurityPolicy, csp)
+	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	h.Set(fiber.HeaderXFrameOptions, "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set(fiber.HeaderPermissionsPolicy, "camera=(), geolocation=(), microphone=()")
+}
+
+// note counts the request and writes it down.
+func (s *Server) note(c *fiber.Ctx, took time.Duration) {
+	path := string(c.Context().Path())
+	status := c.Response().StatusCode()
+	route := c.Route().Path
+	if status == fasthttp.StatusNotFound && route == "/*" || route == "/" && path != "/" {
+		route = "unmatched"
+	}
+	method := knownMethod(c.Method())
+	s.metrics.request(method, route, status, took)
+	level := slog.LevelInfo
+	switch path {
+	case "/healthz", "/readyz", "/metrics":
+		level = slog.LevelDebug
+	}
+	s.log.Log(s.work, level, "request", "method", method, "path", path, "status", status,
+		"took", took.Round(time.Microsecond), "remote", c.Context().RemoteAddr().String(), "request", requestID(c))
+}
+
+// knownMethod gives back a constant: fasthttp's strings change under whoever
+// keeps them, and a client may invent as many as it likes.
+func knownMethod(m string) string {
+	for _, known := range fiber.DefaultMethods {
+		if m == known {
+			return known
+		}
+	}
+	return "other"
+}
+
+func requestID(c *fiber.Ctx) string {
+	id, ok := c.Locals(requestKey).(string)
+	if !ok {
+		id = newRequestID("")
+		c.Locals(requestKey, id)
+	}
+	return id
+}
+
+// newRequestID takes over a proxy's id when it has a harmless form.
+func newRequestID(given string) string {
+	const longest = 64
+	harmless := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+	}
+	if given != "" && len(given) <= longest && strings.IndexFunc(given, func(r rune) bool { return !harmless(r) }) < 0 {
+		return strings.Clone(given)
+	}
+	return rand.Text()
+}

@@ -1,0 +1,135 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+// deadliner is the part of a connection that a body needs.
+type deadliner interface{ SetReadDeadline(time.Time) error }
+
+// body is a request body as a stream off the connection. One goroutine reads;
+// Close and interrupt may come from any other.
+type body struct {
+	src    io.Reader
+	conn   deadliner
+	idle   time.Duration
+	length int64       // declared, or -1 for chunked
+	cut    func() bool // whether the client's direction has ended
+	count  func(int)   // told about every read; may be nil
+
+	read int64
+	end  error // what the last Read met, io.EOF for a whole body
+
+	mu     sync.Mutex
+	closed error // why no further read may begin
+}
+
+// Read waits at most the idle time for the next bytes. It returns io.EOF only
+// when the whole body came, io.ErrUnexpectedEOF when the client went away, and
+// an error with Timeout() true when it stood still.
+func (b *body) Read(p []byte) (int, error) {
+	if b.end != nil {
+		return 0, b.end
+	}
+	if b.length >= 0 {
+		left := b.length - b.read
+		if left == 0 {
+			b.end = io.EOF
+			return 0, io.EOF
+		}
+		// What was read ahead may go beyond this body into the next request.
+		p = p[:min(int64(len(p)), left)]
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := b.arm(); err != nil {
+		return 0, err
+	}
+	n, err := b.src.Read(p)
+	b.read += int64(n)
+	if b.count != nil {
+		b.count(n)
+	}
+	b.end = b.verdict(err)
+	return n, b.end
+}
+
+// arm gives the coming read its deadline. It happens under the lock so that an
+// interrupt is never overwritten.
+func (b *body) arm() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed != nil {
+		return b.closed
+	}
+	return b.conn.SetReadDeadline(time.Now().Add(b.idle))
+}
+
+// verdict tells a whole body from a cut one: fasthttp reports both as io.EOF.
+func (b *body) verdict(err error) error {
+	whole := b.length >= 0 && b.read == b.length
+	switch {
+	case whole && (err == nil || errors.Is(err, io.EOF)):
+		return io.EOF
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF) && (b.length >= 0 || b.cut()):
+		return io.ErrUnexpectedEOF
+	case errors.Is(err, io.EOF):
+		return io.EOF
+	}
+	return err
+}
+
+// setReadDeadline serves http.ResponseController. A time in the past ends the
+// read under way and every later one; a time in the future changes nothing,
+// since every read sets its own.
+func (b *body) setReadDeadline(t time.Time) error {
+	if t.IsZero() || time.Until(t) > 0 {
+		return nil
+	}
+	return b.interrupt(os.ErrDeadlineExceeded)
+}
+
+func (b *body) interrupt(why error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed == nil {
+		b.closed = why
+	}
+	return b.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// Close implements io.Closer: no later read gets anything, one under way ends.
+func (b *body) Close() error { return b.interrupt(http.ErrBodyReadAfterClose) }
+
+// finish ends the body without touching the connection: fasthttp takes its
+// stream back once the handler has returned.
+func (b *body) finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed == nil {
+		b.closed = http.ErrBodyReadAfterClose
+	}
+}
+
+// drained reports whether the connection stands exactly at the next request.
+func (b *body) drained() bool {
+	if b.length < 0 {
+		return b.end == io.EOF
+	}
+	if b.read < b.length {
+		return false
+	}
+	// With the body read, fasthttp's stream answers without the network: the
+	// end, or bytes of a pipelined request that it swallowed.
+	var one [1]byte
+	n, err := b.src.Read(one[:])
+	return n == 0 && errors.Is(err, io.EOF)
+}

@@ -1,0 +1,165 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// maxBridged bounds what a bridged handler may answer: it is kept in memory.
+const maxBridged = 256 << 10
+
+// bridgedKey marks a request whose body the bridge looks after.
+const bridgedKey = "bridged"
+
+var errAnswerTooLong = errors.New("answer is longer than the bridge keeps in memory")
+
+// bridge runs a net/http handler inside a Fiber route, with the request body
+// streamed and the answer kept until the handler ends.
+type bridge struct {
+	idle time.Duration
+	// base ends when the server stops: bodies under way are then interrupted.
+	base context.Context
+	// context, when set, adds to the request's context.
+	context func(*fiber.Ctx, context.Context) context.Context
+	// received is told how many body bytes came in.
+	received func(int)
+}
+
+func (br *bridge) serve(c *fiber.Ctx, h http.Handler) error {
+	c.Locals(bridgedKey, true)
+	fctx := c.Context()
+	body := br.body(fctx)
+	ctx, cancel := context.WithCancel(br.base)
+	defer cancel()
+	defer context.AfterFunc(br.base, func() { _ = body.interrupt(context.Cause(br.base)) })()
+	if br.context != nil {
+		ctx = br.context(c, ctx)
+	}
+	r, err := request(ctx, fctx, body)
+	if err != nil {
+		return err
+	}
+	w := &answer{body: body, header: http.Header{}}
+	defer body.finish()
+	h.ServeHTTP(w, r)
+	w.copyTo(&fctx.Response)
+	if !body.drained() {
+		closeAfter(c)
+	}
+	return nil
+}
+
+func (br *bridge) body(fctx *fasthttp.RequestCtx) *body {
+	b := &body{conn: fctx.Conn(), idle: br.idle, count: br.received, cut: func() bool { return false }}
+	if cc, ok := fctx.Conn().(*conn); ok {
+		b.cut = cc.sawEOF.Load
+	}
+	b.length = int64(fctx.Request.Header.ContentLength())
+	b.src = fctx.RequestBodyStream()
+	if b.src == nil || b.length < -1 {
+		b.src, b.length = bytes.NewReader(nil), 0
+	}
+	return b
+}
+
+// closeAfter lets the connection end once the answer is out.
+func closeAfter(c *fiber.Ctx) {
+	c.Context().Response.SetConnectionClose()
+	if cc, ok := c.Context().Conn().(*conn); ok {
+		cc.linger.Store(true)
+	}
+}
+
+// request copies everything out of fasthttp: the handler's goroutines may
+// outlive the RequestCtx.
+func request(ctx context.Context, fctx *fasthttp.RequestCtx, b *body) (*http.Request, error) {
+	uri := string(fctx.RequestURI())
+	u, err := url.ParseRequestURI(uri)
+	if err != nil {
+		return nil, fmt.Errorf("request target: %w: %w", err, errBadRequest)
+	}
+	r := &http.Request{
+		Method: string(fctx.Method()), URL: u, RequestURI: uri,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Host: string(fctx.Host()), RemoteAddr: fctx.RemoteAddr().String(),
+		Body: b, ContentLength: b.length,
+	}
+	fctx.Request.Header.VisitAll(func(k, v []byte) {
+		switch key := http.CanonicalHeaderKey(string(k)); key {
+		case "Host":
+		case "Transfer-Encoding":
+			r.TransferEncoding = append(r.TransferEncoding, string(v))
+		default:
+			r.Header.Add(key, string(v))
+		}
+	})
+	if b.length == 0 {
+		r.Body = http.NoBody
+	}
+	return r.WithContext(ctx), nil
+}
+
+// answer is the http.ResponseWriter of the bridge. http.ResponseController
+// finds SetReadDeadline and SetWriteDeadline on it.
+type answer struct {
+	body   *body
+	header http.Header
+	status int
+	sent   http.Header // the header as it was when the status was given
+	text   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter. Informational answers are left
+// out: nothing is sent before the handler ends.
+func (a *answer) WriteHeader(status int) {
+	if a.status != 0 || status < http.StatusOK {
+		return
+	}
+	a.status, a.sent = status, a.header.Clone()
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(p []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	if a.text.Len()+len(p) > maxBridged {
+		return 0, errAnswerTooLong
+	}
+	return a.text.Write(p)
+}
+
+// SetReadDeadline implements what http.ResponseController looks for.
+func (a *answer) SetReadDeadline(t time.Time) error { return a.body.setReadDeadline(t) }
+
+// SetWriteDeadline implements what http.ResponseController looks for. The
+// server sets its own when it sends the answer.
+func (a *answer) SetWriteDeadline(time.Time) error { return nil }
+
+func (a *answer) copyTo(resp *fasthttp.Response) {
+	a.WriteHeader(http.StatusOK)
+	resp.SetStatusCode(a.status)
+	for k, vs := range a.sent {
+		switch k {
+		case "Content-Length", "Transfer-Encoding":
+			continue
+		case "Connection":
+			resp.SetConnectionClose()
+			continue
+		}
+		resp.Header.Del(k)
+		for _, v := range vs {
+			resp.Header.Add(k, v)
+		}
+	}
+	resp.SetBody(a.text.Bytes())
+}

@@ -1,0 +1,98 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 4 << 20
+)
+
+// listener hands out connections that it can close all at once.
+type listener struct {
+	net.Listener
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+func listen(ctx context.Context, address string) (*listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("http listener %s: %w", address, err)
+	}
+	return &listener{Listener: ln, conns: map[*conn]struct{}{}}, nil
+}
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: nc, owner: l}
+	l.mu.Lock()
+	l.conns[c] = struct{}{}
+	l.mu.Unlock()
+	return c, nil
+}
+
+// closeAll ends every connection without waiting for anything.
+func (l *listener) closeAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		_ = c.Conn.Close()
+	}
+}
+
+// open is the number of connections.
+func (l *listener) open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
+// conn is one client connection.
+type conn struct {
+	net.Conn
+	owner  *listener
+	sawEOF atomic.Bool // the client will send no more
+	linger atomic.Bool // body bytes stand unread: see Close
+	once   sync.Once
+	err    error
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF {
+		c.sawEOF.Store(true)
+	}
+	return n, err
+}
+
+// Close implements net.Conn. After an answer that came before the body's end it
+// first closes only its own direction and throws away what the client still
+// sends, for a bounded time and amount: a reset would reach the client before
+// it read the answer that tells it why (RFC 9112 section 9.6).
+func (c *conn) Close() error {
+	c.once.Do(func() {
+		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() && half.CloseWrite() == nil {
+			_ = c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
+			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+		}
+		c.err = c.Conn.Close()
+		c.owner.mu.Lock()
+		delete(c.owner.conns, c)
+		c.owner.mu.Unlock()
+	})
+	return c.err
+}

@@ -1,0 +1,121 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	"cattlecounter/cloud/blob"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+// Problem is the body of every error answer (RFC 9457). Type says what went
+// wrong to programs, Detail to people.
+type Problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+}
+
+// ProblemMedia is the media type of a Problem.
+const ProblemMedia = "application/problem+json"
+
+// Classes of errors that arise in this package.
+var (
+	errBadRequest   = errors.New("request not understood")
+	errUnauthorised = errors.New("a token is needed")
+	errForbidden    = errors.New("the token does not allow this")
+	errNotReady     = errors.New("not ready")
+	errTooMany      = errors.New("too many listeners")
+	errRange        = errors.New("range not satisfiable")
+)
+
+// classes is the one place where error classes become answers; the first
+// class that fits counts. Detail is the error's text unless it is hidden.
+var classes = []struct {
+	class  error
+	status int
+	slug   string
+	title  string
+}{
+	{errBadRequest, http.StatusBadRequest, "bad-request", "The request is not understood"},
+	{errUnauthorised, http.StatusUnauthorized, "unauthorised", "A valid token is needed"},
+	{ledger.ErrUnauthorised, http.StatusUnauthorized, "unauthorised", "A valid token is needed"},
+	{errForbidden, http.StatusForbidden, "forbidden", "The token does not allow this"},
+	{errRange, http.StatusRequestedRangeNotSatisfiable, "bad-range", "The range lies outside the document"},
+	{errTooMany, http.StatusServiceUnavailable, "too-many-listeners", "Too many listeners, try again later"},
+	{errNotReady, http.StatusServiceUnavailable, "not-ready", "The service is not ready"},
+	{ledger.ErrNotFound, http.StatusNotFound, "not-found", "There is no such thing"},
+	{blob.ErrNotFound, http.StatusNotFound, "not-found", "There is no such thing"},
+	{job.ErrTransition, http.StatusConflict, "conflict", "The job's state does not allow this"},
+	{ledger.ErrExists, http.StatusConflict, "conflict", "It exists already"},
+	{ledger.ErrCursor, http.StatusBadRequest, "bad-request", "The request is not understood"},
+	{ledger.ErrInvalid, http.StatusBadRequest, "bad-request", "The request is not understood"},
+	{footage.ErrInvalid, http.StatusBadRequest, "bad-request", "The request is not understood"},
+	{ledger.ErrNoSpace, http.StatusInsufficientStorage, "no-space", "The storage is full"},
+	{blob.ErrNoSpace, http.StatusInsufficientStorage, "no-space", "The storage is full"},
+	{ledger.ErrBusy, http.StatusServiceUnavailable, "busy", "The ledger is busy, try again"},
+	{context.Canceled, http.StatusServiceUnavailable, "stopping", "The service is stopping"},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable, "busy", "The ledger is busy, try again"},
+}
+
+// slugs of what the router and the server itself refuse.
+var routerSlugs = map[int]string{
+	http.StatusNotFound:                    "not-found",
+	http.StatusMethodNotAllowed:            "method-not-allowed",
+	http.StatusRequestTimeout:              "timeout",
+	http.StatusRequestEntityTooLarge:       "too-large",
+	http.StatusRequestHeaderFieldsTooLarge: "headers-too-large",
+}
+
+// problemOf gives an error its answer. known is false for a fault of the
+// server, whose text is not for the client.
+func problemOf(err error) (p Problem, known bool) {
+	var fe *fiber.Error
+	if errors.As(err, &fe) && fe.Code < http.StatusInternalServerError {
+		slug, ok := routerSlugs[fe.Code]
+		if !ok {
+			slug = "bad-request"
+		}
+		return Problem{Type: "/problems/" + slug, Title: http.StatusText(fe.Code), Status: fe.Code}, true
+	}
+	for _, c := range classes {
+		if errors.Is(err, c.class) {
+			return Problem{Type: "/problems/" + c.slug, Title: c.title, Status: c.status, Detail: err.Error()}, true
+		}
+	}
+	return Problem{Type: "/problems/internal", Title: "The server failed", Status: http.StatusInternalServerError,
+		Detail: "The log of the server tells more; the request id finds it."}, false
+}
+
+// fail is the Fiber error handler: every error of every route ends here.
+func (s *Server) fail(c *fiber.Ctx, err error) error {
+	p, known := problemOf(err)
+	p.RequestID = requestID(c)
+	if !known {
+		s.log.Error("request failed", "err", err, "request", p.RequestID, "method", knownMethod(c.Method()), "path", string(c.Context().Path()))
+	}
+	if p.Status == http.StatusUnauthorized {
+		c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="cattlecounter"`)
+	}
+	if p.Status == http.StatusServiceUnavailable {
+		c.Set(fiber.HeaderRetryAfter, "5")
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	c.Context().Response.ResetBody()
+	c.Status(p.Status)
+	secure(c)
+	c.Set(fiber.HeaderContentType, ProblemMedia)
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Send(text)
+}
