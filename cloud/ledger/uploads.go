@@ -123,6 +123,17 @@ func (l *Ledger) ListUploads(ctx context.Context, before time.Time, limit int) (
 	return us, nil
 }
 
+// CompleteUploads returns sessions whose bytes were all there and hashed before a
+// time and that nobody finished, oldest first, at most limit.
+func (l *Ledger) CompleteUploads(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
+	us, err := list(ctx, l.r, scanUpload, `SELECT `+uploadColumns+` FROM upload
+		WHERE finished IS NULL AND deferred = 0 AND received = size AND updated < ? ORDER BY updated, id LIMIT ?`, before.UnixMicro(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("complete uploads: %w", err)
+	}
+	return us, nil
+}
+
 // OpenUploads counts the sessions that are not finished, of one device or, for
 // "", of all.
 func (l *Ledger) OpenUploads(ctx context.Context, device string) (int, error) {

@@ -1,0 +1,113 @@
+package intake
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/shared/footage"
+)
+
+// exchange carries what our data store has to say about a request past tusd,
+// which knows only status, text and headers.
+type exchange struct {
+	method  string
+	device  ledger.Device
+	upload  string // session
+	footage footage.ID
+	bytes   int64     // taken by this request
+	expires time.Time // of the session, zero when it is finished
+	problem *Problem
+}
+
+type exchangeKey struct{}
+
+func exchangeFrom(ctx context.Context) *exchange {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		// Only ServeHTTP calls tusd, and it always sets one.
+		panic("intake: request without exchange")
+	}
+	return x
+}
+
+// fail notes a problem and returns the error that makes tusd refuse the request.
+func (x *exchange) fail(err error) error {
+	x.problem = asProblem(err)
+	return handler.NewError("ERR_CATTLECOUNTER", x.problem.Title, x.problem.Status)
+}
+
+// answer turns every error that leaves through it into a problem document and
+// completes the headers of tus.
+type answer struct {
+	http.ResponseWriter
+	x      *exchange
+	base   string
+	status int
+	text   []byte // of an error of tusd: held back, only its code is used
+	held   bool
+}
+
+const maxText = 512
+
+// Unwrap lets http.ResponseController reach deadlines and flushing.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	if a.status != 0 {
+		return
+	}
+	a.status = status
+	h := a.Header()
+	h.Set("Tus-Resumable", "1.0.0")
+	if ext := h.Get("Tus-Extension"); ext != "" {
+		h.Set("Tus-Extension", ext+",expiration")
+	}
+	if h.Get("Location") != "" && a.x.upload != "" {
+		// A path alone is right behind every proxy; RFC 9110 section 10.2.2.
+		h.Set("Location", a.base+a.x.upload)
+	}
+	if a.held = status >= http.StatusBadRequest; a.held {
+		return
+	}
+	if !a.x.expires.IsZero() {
+		h.Set("Upload-Expires", a.x.expires.UTC().Format(http.TimeFormat))
+	}
+	if a.x.method == http.MethodHead {
+		// tusd gives the file's size; an answer without a body has none.
+		h.Del("Content-Length")
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if a.held {
+		a.text = append(a.text, b[:min(len(b), maxText-len(a.text))]...)
+		return len(b), nil
+	}
+	return a.ResponseWriter.Write(b)
+}
+
+// finish sends what was held back.
+func (a *answer) finish() {
+	if !a.held {
+		a.x.problem = nil // a fault that was overcome within the request
+		return
+	}
+	if a.x.problem == nil {
+		a.x.problem = fromTus(a.status, string(a.text))
+	}
+	a.status = a.x.problem.Status
+	if a.status == http.StatusUnauthorized {
+		a.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	a.x.problem.write(a.ResponseWriter)
+}

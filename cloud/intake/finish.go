@@ -1,0 +1,159 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"cattlecounter/cloud/blob"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+// Outcomes of a finish, for the metric.
+const (
+	outcomeCounted   = "counted"   // a job was made
+	outcomeDuplicate = "duplicate" // the content was there under another id
+	outcomeRepeat    = "repeat"    // the footage was there under this id
+	outcomeTelemetry = "telemetry"
+)
+
+// finish brings a complete session to its end, from wherever it stopped. The
+// caller holds the session's lock. The package comment has the order.
+func (in *Intake) finish(ctx context.Context, up *upload) error {
+	if up.u.BlobKey == "" {
+		head, err := up.stagedHead(ctx)
+		if err != nil {
+			return err
+		}
+		if err := up.judge(ctx, head, true); err != nil {
+			return err
+		}
+	}
+	digest, err := up.verify(ctx)
+	if err != nil {
+		return err
+	}
+	// Two sessions of one footage must not commit over each other.
+	if err := in.finishes.take(ctx, string(up.u.Footage), func() {}); err != nil {
+		return err
+	}
+	defer in.finishes.release(string(up.u.Footage))
+	outcome := outcomeTelemetry
+	if up.u.Kind == ledger.KindTelemetry {
+		err = in.keepTelemetry(ctx, up.u)
+	} else {
+		outcome, err = in.keepVideo(ctx, up.u, digest)
+	}
+	if err != nil {
+		return err
+	}
+	if err := in.book.FinishUpload(ctx, up.u.ID); err != nil {
+		return err
+	}
+	up.u.Finished = in.now()
+	in.rollings.take(up.u.ID)
+	in.metrics.finished.WithLabelValues(outcome).Inc()
+	in.log.Info("upload finished", "footage", up.u.Footage, "device", up.u.Device, "bytes", up.u.Size, "sha256", digest.String(), "outcome", outcome)
+	return nil
+}
+
+// verify compares the hash of the stored bytes with the declared one. The state
+// is saved before the commit, which takes away the bytes it could be made from.
+func (up *upload) verify(ctx context.Context) (footage.Digest, error) {
+	sum, err := up.in.hashAt(ctx, up.u, up.u.Size)
+	if err != nil {
+		return footage.Digest{}, err
+	}
+	if err := up.save(ctx, sum); err != nil {
+		return footage.Digest{}, err
+	}
+	digest := sum.digest()
+	up.in.rollings.put(up.u.ID, sum)
+	if !up.u.SHA256.IsZero() && up.u.SHA256 != digest {
+		return digest, up.in.refuse(ctx, up.u, problem(hashMismatch, http.StatusUnprocessableEntity,
+			"The stored bytes have SHA-256 %s, declared was %s. The upload is dropped: read the file again and begin anew.", digest, up.u.SHA256))
+	}
+	return digest, nil
+}
+
+func (in *Intake) keepTelemetry(ctx context.Context, u ledger.Upload) error {
+	_, err := in.book.Footage(ctx, u.Footage)
+	switch {
+	case err == nil:
+		return in.refuse(ctx, u, problem(conflict, http.StatusConflict,
+			"Footage %s is complete; telemetry must be uploaded before its video.", u.Footage))
+	case !errors.Is(err, ledger.ErrNotFound):
+		return err
+	}
+	_, err = in.blobs.Commit(ctx, u.ID, u.BlobKey)
+	return err
+}
+
+// keepVideo commits, records and enqueues.
+func (in *Intake) keepVideo(ctx context.Context, u ledger.Upload, digest footage.Digest) (string, error) {
+	rec, err := in.record(ctx, u, digest)
+	if err != nil {
+		return "", err
+	}
+	if rec.Footage.DuplicateOf != "" {
+		// Its content is under the original's key.
+		if err := in.blobs.Delete(ctx, u.BlobKey); err != nil {
+			return "", err
+		}
+		return outcomeDuplicate, nil
+	}
+	if rec.Job != nil && rec.Job.State == job.Uploaded {
+		if err := in.send(ctx, *rec.Job); err != nil {
+			// The footage is safe and the job known: the device may forget it,
+			// the next round of Run sends the message.
+			in.log.Warn("job not enqueued yet", "job", rec.Job.ID, "footage", u.Footage, "err", err)
+		}
+	}
+	if !rec.Created {
+		return outcomeRepeat, nil
+	}
+	return outcomeCounted, nil
+}
+
+// record puts the blob under its key and the footage into the ledger, unless
+// both was done before: a recorded blob is never written over.
+func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Digest) (ledger.Recorded, error) {
+	have, err := in.book.Footage(ctx, u.Footage)
+	switch {
+	case err == nil && (have.SHA256 != digest || have.Device != u.Device):
+		return ledger.Recorded{}, in.refuse(ctx, u, asProblem(takenProblem(u)))
+	case err == nil:
+		return ledger.Recorded{Footage: have.Footage, Job: have.Job}, in.blobs.Discard(ctx, u.ID)
+	case !errors.Is(err, ledger.ErrNotFound):
+		return ledger.Recorded{}, err
+	}
+	info, err := in.blobs.Commit(ctx, u.ID, u.BlobKey)
+	if err != nil {
+		return ledger.Recorded{}, err
+	}
+	if info.Size != u.Size {
+		return ledger.Recorded{}, fmt.Errorf("blob %s has %d bytes after the commit, want %d", u.BlobKey, info.Size, u.Size)
+	}
+	f := ledger.Footage{
+		ID: u.Footage, Site: u.Site, Device: u.Device, Name: u.Name, Size: u.Size, SHA256: digest,
+		BlobKey: u.BlobKey, Captured: u.Captured, Received: in.now(),
+	}
+	telemetry := telemetryKey(u.Footage)
+	if _, err := in.blobs.Stat(ctx, telemetry); err == nil {
+		f.TelemetryKey = telemetry
+	} else if !errors.Is(err, blob.ErrNotFound) {
+		return ledger.Recorded{}, err
+	}
+	return in.book.RecordFootage(ctx, f)
+}
+
+// send puts the message of a job into the queue and notes that it is there.
+func (in *Intake) send(ctx context.Context, j ledger.Job) error {
+	if err := in.queue.Enqueue(ctx, j.ID); err != nil {
+		return err
+	}
+	return in.book.MarkQueued(ctx, j.ID)
+}

@@ -1,0 +1,98 @@
+package intake
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+)
+
+// locks keeps requests for one upload apart, within this process. A holder is
+// told to stop when another wants the lock: a HEAD after a lost connection must
+// not wait for the PATCH that still hangs on it. There are never more entries
+// than requests at work.
+type locks struct {
+	mu   sync.Mutex
+	held map[string]*hold
+}
+
+type hold struct {
+	stop     chan struct{} // closed when the holder should end
+	request  func()        // tells tusd to end the holder's request
+	asked    sync.Once
+	released chan struct{}
+}
+
+func newLocks() *locks { return &locks{held: map[string]*hold{}} }
+
+func (h *hold) ask() {
+	h.asked.Do(func() {
+		close(h.stop)
+		h.request()
+	})
+}
+
+// take waits for the lock and asks its holder to stop. It ends with ctx.
+func (l *locks) take(ctx context.Context, id string, request func()) error {
+	for {
+		h, ok := l.try(id, request)
+		if ok {
+			return nil
+		}
+		h.ask()
+		select {
+		case <-ctx.Done():
+			return handler.ErrLockTimeout
+		case <-h.released:
+		}
+	}
+}
+
+// try takes the lock when it is free, else it returns the present hold.
+func (l *locks) try(id string, request func()) (*hold, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h, ok := l.held[id]; ok {
+		return h, false
+	}
+	h := &hold{stop: make(chan struct{}), request: request, released: make(chan struct{})}
+	l.held[id] = h
+	return h, true
+}
+
+func (l *locks) release(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h, ok := l.held[id]; ok {
+		delete(l.held, id)
+		close(h.released)
+	}
+}
+
+// stopped is closed when the present holder of id should end. Without a holder
+// it is nil, which never ends anything.
+func (l *locks) stopped(id string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h, ok := l.held[id]; ok {
+		return h.stop
+	}
+	return nil
+}
+
+// NewLock implements handler.Locker.
+func (l *locks) NewLock(id string) (handler.Lock, error) { return &lock{l, id}, nil }
+
+type lock struct {
+	all *locks
+	id  string
+}
+
+func (l *lock) Lock(ctx context.Context, requestUnlock func()) error {
+	return l.all.take(ctx, l.id, requestUnlock)
+}
+
+func (l *lock) Unlock() error {
+	l.all.release(l.id)
+	return nil
+}

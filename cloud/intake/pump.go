@@ -1,0 +1,116 @@
+package intake
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	pumpBuffer = 256 << 10
+	pumpCount  = 2 // one is filled while the other is hashed and written
+	// readGrace is how long the end of a pump waits for a Read under way.
+	readGrace = 250 * time.Millisecond
+)
+
+// pump reads a request body on a goroutine of its own, so that reading and
+// writing overlap and a Read that hangs on a dead connection holds up nobody:
+// Read ends with io.EOF as soon as stop is closed. Memory is pumpCount buffers.
+//
+// The goroutine ends with the Read it is in. A body whose Read cannot be
+// interrupted may therefore be in Read for a while after the request is
+// answered, at the latest until its connection is closed.
+type pump struct {
+	stop <-chan struct{}
+	quit chan struct{}
+	done chan struct{}
+	full chan piece
+	free chan []byte
+
+	now     piece
+	rest    []byte // of now, not yet read
+	ended   error
+	stopped atomic.Bool
+}
+
+type piece struct {
+	buf []byte
+	n   int
+	err error
+}
+
+func newPump(src io.Reader, stop <-chan struct{}) *pump {
+	p := &pump{
+		stop: stop, quit: make(chan struct{}), done: make(chan struct{}),
+		full: make(chan piece, pumpCount), free: make(chan []byte, pumpCount),
+	}
+	for range pumpCount {
+		p.free <- make([]byte, pumpBuffer)
+	}
+	go p.run(src)
+	return p
+}
+
+func (p *pump) run(src io.Reader) {
+	defer close(p.done)
+	for {
+		select {
+		case <-p.quit:
+			return
+		case buf := <-p.free:
+			n, err := src.Read(buf)
+			p.full <- piece{buf, n, err} // never blocks: there is room for every buffer
+			if err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Read implements io.Reader for one goroutine.
+func (p *pump) Read(b []byte) (int, error) {
+	for len(p.rest) == 0 {
+		if p.now.buf != nil {
+			p.free <- p.now.buf
+			p.now = piece{}
+		}
+		if p.ended != nil {
+			return 0, p.ended
+		}
+		if !p.next() {
+			p.stopped.Store(true)
+			p.ended = io.EOF
+			continue
+		}
+		p.rest, p.ended = p.now.buf[:p.now.n], p.now.err
+	}
+	n := copy(b, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
+}
+
+// next takes what has arrived, before it heeds a stop: those bytes count.
+func (p *pump) next() bool {
+	select {
+	case p.now = <-p.full:
+		return true
+	default:
+	}
+	select {
+	case p.now = <-p.full:
+		return true
+	case <-p.stop:
+		return false
+	}
+}
+
+// close ends the pump and gives a Read under way a moment to return.
+func (p *pump) close() {
+	close(p.quit)
+	timer := time.NewTimer(readGrace)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-timer.C:
+	}
+}

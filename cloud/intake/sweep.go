@@ -1,0 +1,170 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/queue"
+	"cattlecounter/shared/job"
+)
+
+const (
+	// sweepBatch bounds the rows that one part of a round takes; what is left
+	// comes in the next.
+	sweepBatch = 200
+	// settled is how long a row must have been left alone before a round looks
+	// after it: a request or a worker may be at it.
+	settled = time.Minute
+	// silent is when a job under work must have been written to: a worker
+	// writes every second, and its lease ends within the longest visibility.
+	silent = queue.MaxVisibility + 5*time.Minute
+)
+
+// Run does the housekeeping until ctx ends, and returns nil then: it finishes
+// sessions that a crash left complete, drops expired ones, sends the messages
+// of jobs that have none. Faults are logged and met again in the next round.
+func (in *Intake) Run(ctx context.Context) error {
+	tick := time.NewTicker(in.o.SweepEvery)
+	defer tick.Stop()
+	for {
+		if err := in.sweep(ctx); err != nil && ctx.Err() == nil {
+			in.log.Error("intake round", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// sweep is one round.
+func (in *Intake) sweep(ctx context.Context) error {
+	return errors.Join(in.finishComplete(ctx), in.dropExpired(ctx), in.sendUnqueued(ctx), in.sendLost(ctx))
+}
+
+func (in *Intake) finishComplete(ctx context.Context) error {
+	us, err := in.ledger.CompleteUploads(ctx, in.now().Add(-settled), sweepBatch)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, u := range us {
+		errs = append(errs, in.locked(u.ID, func() error {
+			up, err := in.load(ctx, u.Device, u.ID)
+			if err != nil || !up.complete() || !up.u.Finished.IsZero() {
+				return ignoreGone(err)
+			}
+			return ignoreRefusal(in.finish(ctx, up))
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+// locked runs f under the session's lock, or not at all when a request has it.
+func (in *Intake) locked(id string, f func() error) error {
+	if _, free := in.locks.try(id, func() {}); !free {
+		return nil
+	}
+	defer in.locks.release(id)
+	return f()
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	return ignoreRefusal(err)
+}
+
+// ignoreRefusal drops a verdict on the client's bytes, which is no fault of ours.
+func ignoreRefusal(err error) error {
+	var p *Problem
+	if errors.As(err, &p) && p.slug() != internal {
+		return nil
+	}
+	return err
+}
+
+func (in *Intake) dropExpired(ctx context.Context) error {
+	us, err := in.ledger.ListUploads(ctx, in.now().Add(-in.o.Expire), sweepBatch)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, u := range us {
+		errs = append(errs, in.locked(u.ID, func() error {
+			now, err := in.book.Upload(ctx, u.ID)
+			if err != nil || !in.expired(now) {
+				return ignoreGone(err)
+			}
+			if now.Finished.IsZero() {
+				in.log.Info("upload expired", "upload", u.ID, "footage", u.Footage, "device", u.Device, "bytes", u.Offset)
+			}
+			return in.discard(ctx, now)
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+// sendUnqueued sends the messages of jobs in state uploaded.
+func (in *Intake) sendUnqueued(ctx context.Context) error {
+	js, err := in.ledger.Unqueued(ctx, sweepBatch)
+	if err != nil {
+		return err
+	}
+	for _, j := range js {
+		if err := in.send(ctx, j); err != nil {
+			return err // the queue is away: the others would fail as well
+		}
+	}
+	return nil
+}
+
+// sendLost sends a new message for jobs that should have one and do not: in
+// state queued, or under work by a worker that has been silent for too long.
+func (in *Intake) sendLost(ctx context.Context) error {
+	now := in.now()
+	return errors.Join(
+		in.sendMissing(ctx, job.Queued, now.Add(-settled)),
+		in.sendMissing(ctx, job.Leased, now.Add(-silent)),
+		in.sendMissing(ctx, job.Processing, now.Add(-silent)))
+}
+
+// sendMissing compares a batch of jobs with the queue, and the following batch
+// in the next round, in a circle.
+func (in *Intake) sendMissing(ctx context.Context, s job.State, before time.Time) error {
+	js, err := in.ledger.Idle(ctx, s, before, in.after[string(s)], sweepBatch)
+	if err != nil {
+		return err
+	}
+	in.after[string(s)] = ""
+	if len(js) == sweepBatch {
+		in.after[string(s)] = js[len(js)-1].ID
+	}
+	for _, j := range js {
+		has, err := in.queue.Has(ctx, j.ID)
+		if err != nil {
+			return err
+		}
+		if has {
+			continue
+		}
+		// It may have ended between the two looks; then a message would only be
+		// delivered to be thrown away.
+		now, err := in.ledger.Job(ctx, j.ID)
+		if err != nil {
+			return err
+		}
+		if now.State != s {
+			continue
+		}
+		in.log.Warn("message of job was lost, sending it again", "job", j.ID, "footage", j.Footage, "state", s)
+		if err := in.queue.Enqueue(ctx, j.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
