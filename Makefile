@@ -1,0 +1,60 @@
+# CattleCounter. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+TAGS := gocv_specific_modules,gocv_videoio
+BIN := build/bin
+export ONNXRUNTIME_LIB ?= $(CURDIR)/build/onnxruntime/libonnxruntime.so.1
+GO_TEST := go test -tags $(TAGS)
+
+.PHONY: help setup demo test check lint build cross bench fuzz e2e clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: ## install what building and running needs (Debian packages, ONNX Runtime, the page)
+	@deploy/setup/setup.sh build
+
+build: setup ## build the programs into build/bin
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -o $(BIN)/ ./edge/cmd/edge-agent ./cloud/cmd/cloud-api ./deploy/allinone/cmd/allinone
+	go build -tags $(TAGS) -o $(BIN)/ ./cloud/cmd/worker
+
+# FOOTAGE=file of your own, MODEL=file or folder, ONCE=1 ends when the count is there.
+demo: build ## count a clip from drone card to web page on this machine
+	@$(BIN)/allinone --bin $(BIN) --data build/demo --fresh \
+		$(if $(FOOTAGE),--footage "$(FOOTAGE)") $(if $(MODEL),--model "$(MODEL)") $(if $(ONCE),--once)
+
+test: ## set up, then run every test: unit, race, contracts, end to end
+	@deploy/setup/setup.sh test
+	$(GO_TEST) -race -timeout 15m ./edge/... ./shared/... ./cloud/...
+	$(GO_TEST) -count=1 -timeout 15m ./deploy/...
+
+e2e: ## the end-to-end tests alone
+	@deploy/setup/setup.sh test
+	$(GO_TEST) -count=1 -v -timeout 15m ./deploy/e2e/...
+
+check: cross ## what must hold before a commit: format, vet, lint, tidy, cross-builds
+	@deploy/setup/setup.sh lint
+	@test -z "$$(gofmt -l edge cloud shared deploy | tee /dev/stderr)" || { echo 'run gofmt -w on these files'; exit 1; }
+	go vet -tags $(TAGS) ./...
+	go mod tidy -diff
+	build/tools/golangci-lint run --build-tags $(TAGS)
+
+cross: ## build edge-agent and cloud-api for every board, without cgo
+	@mkdir -p build/cross
+	@for t in amd64: arm64: arm:7; do a=$${t%%:*}; v=$${t##*:}; \
+		echo "edge-agent linux/$$a$${v:+v$$v}"; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$a GOARM=$$v go build -trimpath -ldflags '-s -w' -o build/cross/edge-agent-$$a$${v:+v$$v} ./edge/cmd/edge-agent || exit 1; done
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -o /dev/null ./cloud/cmd/cloud-api
+
+bench: setup ## measure: worker against bare ONNX Runtime, upload against a plain copy
+	@deploy/bench/bench.sh
+
+fuzz: ## run every fuzz target for a while (FUZZTIME=30s each)
+	@for p in $$(go list -tags $(TAGS) ./...); do \
+		for f in $$($(GO_TEST) -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
+			echo "$$p $$f"; $(GO_TEST) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(or $(FUZZTIME),30s) $$p || exit 1; done; done
+
+clean: ## remove what was built
+	rm -rf build cloud/dashboard/dist/[!.]* cloud/dashboard/node_modules

@@ -1,0 +1,135 @@
+package allinone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"cattlecounter/deploy/process"
+)
+
+const (
+	siteName     = "demo-ranch"
+	deviceName   = "dock-1"
+	operatorName = "operator"
+	brokerPort   = 1883
+)
+
+// station knows where everything of one run is.
+type station struct {
+	o          Options
+	model      string
+	web, mqtt  int // ports on loopback
+	operator   string
+	cloudYAML  string
+	edgeYAML   string
+	deviceFile string // token of the edge agent
+}
+
+// newStation picks ports, writes the configurations and makes the tokens.
+func newStation(o Options, model string) (*station, error) {
+	s := &station{
+		o: o, model: model,
+		cloudYAML:  filepath.Join(o.Data, "cloud.yaml"),
+		edgeYAML:   filepath.Join(o.Data, "edge.yaml"),
+		deviceFile: filepath.Join(o.Data, "edge", "token"),
+	}
+	var err error
+	if s.web, err = process.FreePort(o.Port); err != nil {
+		return nil, err
+	}
+	if s.mqtt, err = process.FreePort(brokerPort); err != nil {
+		return nil, err
+	}
+	cloud := fmt.Sprintf("data: %q\nhttp:\n  listen: 127.0.0.1:%d\nmqtt:\n  embedded_listen: 127.0.0.1:%d\nworker:\n  model: %q\n  onnxruntime_lib: %q\n",
+		filepath.Join(o.Data, "cloud"), s.web, s.mqtt, model, os.Getenv("ONNXRUNTIME_LIB"))
+	edge := fmt.Sprintf("site: %s\ndevice: %s\ntoken_file: %q\ncloud:\n  url: %s\nmqtt:\n  url: tcp://127.0.0.1:%d\n"+
+		"watch:\n  folders: [%q]\n  stable: 2s\n  sidecar: 1s\n  poll: 500ms\nspool:\n  dir: %q\n",
+		siteName, deviceName, s.deviceFile, s.address(), s.mqtt, s.card(), s.spool())
+	err = errors.Join(os.WriteFile(s.cloudYAML, []byte(cloud), 0o600), os.WriteFile(s.edgeYAML, []byte(edge), 0o600))
+	if err != nil {
+		return nil, fmt.Errorf("write the configuration: %w", err)
+	}
+	if _, err := s.token(deviceName, "device", s.deviceFile); err != nil {
+		return nil, err
+	}
+	s.operator, err = s.token(operatorName, "operator", filepath.Join(o.Data, "operator.token"))
+	return s, err
+}
+
+func (s *station) address() string { return fmt.Sprintf("http://127.0.0.1:%d", s.web) }
+func (s *station) card() string    { return filepath.Join(s.o.Data, "card") }
+func (s *station) cardDir() string { return filepath.Join(s.card(), "DCIM", "100MEDIA") }
+func (s *station) spool() string   { return filepath.Join(s.o.Data, "edge", "spool") }
+func (s *station) logs() string    { return filepath.Join(s.o.Data, "logs") }
+
+// link opens the page with the right to upload: a browser never sends what
+// stands behind the #.
+func (s *station) link() string { return s.address() + "/#token=" + s.operator }
+
+func (s *station) program(name string) string { return filepath.Join(s.o.Bin, name) }
+
+// token makes a device, or reads the token that an earlier run made.
+func (s *station) token(name, role, file string) (string, error) {
+	if b, err := os.ReadFile(file); err == nil {
+		return strings.TrimSpace(string(b)), nil
+	}
+	cmd := exec.Command(s.program("cloud-api"), "device", "add", name, "--site", siteName, "--role", role, "--config", s.cloudYAML)
+	var fault strings.Builder
+	cmd.Stderr = &fault
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("make the token of %s: %w: %s", name, err, strings.TrimSpace(fault.String()))
+	}
+	token := strings.TrimSpace(string(out))
+	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the token of %s: %w", name, err)
+	}
+	return token, nil
+}
+
+// start brings up the programs in the order in which they need each other.
+func (s *station) start(ctx context.Context) (*tree, error) {
+	t := &tree{}
+	for _, p := range []*program{
+		s.child("cloud-api", "serve", "--config", s.cloudYAML),
+		s.child("worker", "run", "--config", s.cloudYAML),
+		s.child("edge-agent", "run", "--config", s.edgeYAML),
+	} {
+		if err := t.add(p); err != nil {
+			t.stop()
+			return nil, err
+		}
+		if p.name != "cloud-api" {
+			continue
+		}
+		ready, cancel := context.WithTimeout(ctx, readyLimit)
+		err := p.child.WaitHTTP(ready, s.address()+"/readyz")
+		cancel()
+		if err != nil {
+			t.stop()
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (s *station) child(name string, args ...string) *program {
+	return &program{name: name, start: func() (*process.Child, error) {
+		return process.Start(name, s.logs(), nil, s.program(name), args...)
+	}}
+}
+
+// render makes a clip of a simulated herd, with its truth beside it.
+func render(ctx context.Context, o Options) (string, error) {
+	clip := filepath.Join(o.Data, "herd.mp4")
+	cmd := exec.CommandContext(ctx, filepath.Join(o.Bin, "worker"), "simulate", "--out", clip)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("render a clip: %w: %s", err, out)
+	}
+	return clip, nil
+}

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Installs what building, running and testing CattleCounter needs, and nothing
+# that is there already. Safe to run again.
+#
+#   setup.sh build   OpenCV headers, compiler, ONNX Runtime, the page
+#   setup.sh test    mosquitto, Chromium, ffmpeg and the browser driver as well
+#   setup.sh lint    the linter as well
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+build=build
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+# Debian packages -----------------------------------------------------------
+need_packages() { # package names whose absence is known by a command or a .pc file
+	local missing=()
+	pkg-config --exists opencv4 2>/dev/null || missing+=(libopencv-dev)
+	command -v g++ >/dev/null || missing+=(g++)
+	command -v pkg-config >/dev/null || missing+=(pkg-config)
+	command -v npm >/dev/null || missing+=(nodejs npm)
+	if [ "$1" != build ]; then
+		command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
+		command -v chromium >/dev/null || missing+=(chromium)
+		command -v ffmpeg >/dev/null || missing+=(ffmpeg)
+	fi
+	[ ${#missing[@]} = 0 ] && return 0
+	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+		say "these Debian packages are missing: ${missing[*]}"
+		say "run as root, or: sudo apt-get install -y --no-install-recommends ${missing[*]}"
+		exit 1
+	fi
+	say "installing ${missing[*]} (libopencv-dev alone takes a few minutes)"
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$build/apt.log" 2>&1 || {
+		tail -n 20 "$build/apt.log" >&2
+		say "apt-get failed; its whole output is in $build/apt.log"
+		exit 1
+	}
+}
+
+# ONNX Runtime: the shared library out of the npm package, checked against the
+# digest in package-lock.json --------------------------------------------------
+onnxruntime() {
+	local arch lib=$build/onnxruntime/libonnxruntime.so.1 stamp=$build/onnxruntime/.lock
+	case "$(uname -m)" in
+	x86_64) arch=x64 ;;
+	aarch64) arch=arm64 ;;
+	*) say "no ONNX Runtime for $(uname -m) in the npm package; set ONNXRUNTIME_LIB" && return 0 ;;
+	esac
+	[ -f "$lib" ] && cmp -s deploy/setup/onnxruntime/package-lock.json "$stamp" && return 0
+	say "fetching ONNX Runtime"
+	rm -rf "$build/onnxruntime" && mkdir -p "$build/onnxruntime/npm"
+	cp deploy/setup/onnxruntime/package.json deploy/setup/onnxruntime/package-lock.json deploy/setup/onnxruntime/.npmrc "$build/onnxruntime/npm/"
+	(cd "$build/onnxruntime/npm" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+	cp "$build"/onnxruntime/npm/node_modules/onnxruntime-node/bin/napi-v*/linux/$arch/libonnxruntime.so.1 "$lib"
+	rm -rf "$build/onnxruntime/npm"
+	cp deploy/setup/onnxruntime/package-lock.json "$stamp"
+}
+
+# The page ---------------------------------------------------------------------
+dashboard() {
+	local stamp=$build/dashboard.stamp sum
+	sum=$(cd cloud/dashboard && find . -path ./node_modules -prune -o -path ./dist -prune -o -path ./test -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum | sha256sum)
+	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && [ "$(ls cloud/dashboard/dist | wc -l)" -gt 0 ] && return 0
+	say "building the page"
+	(cd cloud/dashboard && npm ci --no-audit --no-fund --silent && npm run --silent build)
+	printf '%s' "$sum" >"$stamp"
+}
+
+linter() {
+	local version=$1 bin=$build/tools/golangci-lint
+	[ -x "$bin" ] && "$bin" version 2>/dev/null | grep -q "version ${version#v}" && return 0
+	say "building golangci-lint $version (some minutes, once)"
+	mkdir -p "$build/tools"
+	GOBIN=$PWD/$build/tools go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
+}
+
+what=${1:-build}
+mkdir -p "$build"
+need_packages "$what"
+onnxruntime
+dashboard
+[ "$what" = lint ] && linter v2.15.0
+exit 0
