@@ -48,16 +48,16 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	st, err := newStation(o, model)
+	st, err := newStation(ctx, o, model)
 	if err != nil {
 		return err
 	}
-	tree, err := st.start(ctx)
+	screen := newScreen(out)
+	tree, err := st.start(ctx, screen)
 	if err != nil {
 		return err
 	}
 	defer tree.stop()
-	screen := newScreen(out)
 	screen.line("page      %s", st.link())
 	screen.line("station   %s watches %s", deviceName, st.cardDir())
 	screen.line("model     %s", model)

@@ -31,7 +31,7 @@ type station struct {
 }
 
 // newStation picks ports, writes the configurations and makes the tokens.
-func newStation(o Options, model string) (*station, error) {
+func newStation(ctx context.Context, o Options, model string) (*station, error) {
 	s := &station{
 		o: o, model: model,
 		cloudYAML:  filepath.Join(o.Data, "cloud.yaml"),
@@ -39,10 +39,10 @@ func newStation(o Options, model string) (*station, error) {
 		deviceFile: filepath.Join(o.Data, "edge", "token"),
 	}
 	var err error
-	if s.web, err = process.FreePort(o.Port); err != nil {
+	if s.web, err = process.FreePort(ctx, o.Port); err != nil {
 		return nil, err
 	}
-	if s.mqtt, err = process.FreePort(brokerPort); err != nil {
+	if s.mqtt, err = process.FreePort(ctx, brokerPort); err != nil {
 		return nil, err
 	}
 	cloud := fmt.Sprintf("data: %q\nhttp:\n  listen: 127.0.0.1:%d\nmqtt:\n  embedded_listen: 127.0.0.1:%d\nworker:\n  model: %q\n  onnxruntime_lib: %q\n",
@@ -54,10 +54,10 @@ func newStation(o Options, model string) (*station, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
-	if _, err := s.token(deviceName, "device", s.deviceFile); err != nil {
+	if _, err := s.token(ctx, deviceName, "device", s.deviceFile); err != nil {
 		return nil, err
 	}
-	s.operator, err = s.token(operatorName, "operator", filepath.Join(o.Data, "operator.token"))
+	s.operator, err = s.token(ctx, operatorName, "operator", filepath.Join(o.Data, "operator.token"))
 	return s, err
 }
 
@@ -74,11 +74,11 @@ func (s *station) link() string { return s.address() + "/#token=" + s.operator }
 func (s *station) program(name string) string { return filepath.Join(s.o.Bin, name) }
 
 // token makes a device, or reads the token that an earlier run made.
-func (s *station) token(name, role, file string) (string, error) {
+func (s *station) token(ctx context.Context, name, role, file string) (string, error) {
 	if b, err := os.ReadFile(file); err == nil {
 		return strings.TrimSpace(string(b)), nil
 	}
-	cmd := exec.Command(s.program("cloud-api"), "device", "add", name, "--site", siteName, "--role", role, "--config", s.cloudYAML)
+	cmd := exec.CommandContext(ctx, s.program("cloud-api"), "device", "add", name, "--site", siteName, "--role", role, "--config", s.cloudYAML)
 	var fault strings.Builder
 	cmd.Stderr = &fault
 	out, err := cmd.Output()
@@ -93,8 +93,8 @@ func (s *station) token(name, role, file string) (string, error) {
 }
 
 // start brings up the programs in the order in which they need each other.
-func (s *station) start(ctx context.Context) (*tree, error) {
-	t := &tree{}
+func (s *station) start(ctx context.Context, screen *screen) (*tree, error) {
+	t := &tree{screen: screen}
 	for _, p := range []*program{
 		s.child("cloud-api", "serve", "--config", s.cloudYAML),
 		s.child("worker", "run", "--config", s.cloudYAML),

@@ -17,7 +17,10 @@ type program struct {
 }
 
 // tree is the running product, in the order of starting.
-type tree struct{ programs []*program }
+type tree struct {
+	programs []*program
+	screen   *screen
+}
 
 func (t *tree) add(p *program) (err error) {
 	if p.child, err = p.start(); err != nil {
@@ -31,7 +34,7 @@ func (t *tree) add(p *program) (err error) {
 func (t *tree) stop() {
 	for i := len(t.programs) - 1; i >= 0; i-- {
 		if err := t.programs[i].child.Stop(stopLimit); err != nil {
-			fmt.Println(err)
+			t.screen.line("%v", err)
 		}
 	}
 }
@@ -77,7 +80,7 @@ func (t *tree) supervise(ctx context.Context, failed func(error)) {
 			failed(fmt.Errorf("%s ends again and again (%w); the end of %s:\n%s", p.name, exitOf(p.child), p.child.Log, p.child.Tail(tailForErrors)))
 			return
 		}
-		fmt.Printf("%s ended (%v), starting it again\n", p.name, exitOf(p.child))
+		t.screen.line("%s ended (%v), starting it again", p.name, exitOf(p.child))
 		select {
 		case <-ctx.Done():
 			return

@@ -131,10 +131,11 @@ func (c *Child) WaitHTTP(ctx context.Context, url string) error {
 
 // FreePort returns a loopback port that is free now: the wanted one when it is
 // (0 for any).
-func FreePort(wanted int) (int, error) {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", wanted))
+func FreePort(ctx context.Context, wanted int) (int, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", wanted))
 	if err != nil && wanted != 0 {
-		l, err = net.Listen("tcp", "127.0.0.1:0")
+		l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)

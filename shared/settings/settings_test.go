@@ -46,11 +46,11 @@ func TestParse(t *testing.T) {
 
 func TestEveryFaultIsReported(t *testing.T) {
 	var s sample
-	err := Parse([]byte("nmae: a\nuplink:\n  idle: soon\n  cap: big\n  nope: 1\nn: 1.5\n"), []string{"CC_UPLINK_URI=x", "CC_ON=perhaps"}, "CC", &s)
+	err := Parse([]byte("nickname: a\nuplink:\n  idle: soon\n  cap: big\n  nope: 1\nn: 1.5\n"), []string{"CC_UPLINK_URI=x", "CC_ON=perhaps"}, "CC", &s)
 	if !errors.Is(err, ErrInvalid) {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"line 1: nmae: unknown key", "line 3: uplink.idle", "line 4: uplink.cap", "line 5: uplink.nope", "line 6: n:",
+	for _, want := range []string{"line 1: nickname: unknown key", "line 3: uplink.idle", "line 4: uplink.cap", "line 5: uplink.nope", "line 6: n:",
 		"CC_UPLINK_URI: unknown, nearest known: CC_UPLINK_URL", "CC_ON"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)

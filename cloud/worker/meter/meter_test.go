@@ -16,7 +16,7 @@ func TestPaceAndLine(t *testing.T) {
 		if b.Len() != 0 {
 			t.Errorf("too early: %q", b.String())
 		}
-		time.Sleep(10 * time.Second) // virtual
+		<-time.After(10 * time.Second) // virtual
 		m.Show(120, 240, "frames", "7 animals")
 		m.Show(121, 240, "frames", "7 animals")
 		want := "a.mp4  [############............]  50 %  12.0 frames/s  10s left  7 animals\n"
@@ -24,7 +24,7 @@ func TestPaceAndLine(t *testing.T) {
 			t.Errorf("got  %q\nwant %q", b.String(), want)
 		}
 		b.Reset()
-		time.Sleep(10 * time.Second) // virtual
+		<-time.After(10 * time.Second) // virtual
 		m.Show(300, 0, "frames", "")
 		if !strings.Contains(b.String(), "300 frames  15.0 frames/s") {
 			t.Errorf("without a total: %q", b.String())

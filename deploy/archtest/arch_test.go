@@ -1,0 +1,129 @@
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "cattlecounter/"
+
+type pkg struct {
+	Dir        string
+	ImportPath string
+	Imports    []string
+	GoFiles    []string
+	CgoFiles   []string
+}
+
+// packages lists the module's packages as they are built.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=Dir,ImportPath,Imports,GoFiles,CgoFiles", "-tags", "gocv_specific_modules,gocv_videoio", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		all = append(all, p)
+	}
+}
+
+func under(path string, roots ...string) bool {
+	return slices.ContainsFunc(roots, func(r string) bool { return path == r || strings.HasPrefix(path, r+"/") })
+}
+
+// only says in which folders a library may be imported, and why.
+var only = map[string]struct {
+	roots []string
+	why   string
+}{
+	"github.com/gofiber/fiber":            {[]string{"cloud/web"}, "its context must not outlive a handler, so it stays in one place"},
+	"github.com/dgraph-io/badger":         {[]string{"edge/spool"}, "durability is decided in one place"},
+	"gocv.io/x/gocv":                      {[]string{"cloud/video"}, "the rest of the cloud builds without OpenCV"},
+	"github.com/yalue/onnxruntime_go":     {[]string{"cloud/detect/detr"}, "the rest of the cloud builds without cgo"},
+	"github.com/tus/tusd":                 {[]string{"cloud/intake"}, "the upload protocol has one home"},
+	"github.com/mochi-mqtt/server":        {[]string{"cloud/broker", "shared/mqttlink"}, "the broker has one home"},
+	"modernc.org/sqlite":                  {[]string{"cloud/ledger", "cloud/queue"}, "SQL has one home"},
+	"github.com/eclipse/paho.mqtt.golang": {[]string{"shared/mqttlink"}, "its pitfalls are handled in one place"},
+}
+
+func TestLayers(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			in, ours := strings.CutPrefix(imp, module)
+			switch {
+			case !ours:
+			case under(p.ImportPath, "shared") && !under(in, "shared"),
+				under(p.ImportPath, "edge") && !under(in, "edge", "shared"),
+				under(p.ImportPath, "cloud") && !under(in, "cloud", "shared"):
+				t.Errorf("%s imports %s: edge and cloud know only themselves and shared, shared only itself", p.ImportPath, in)
+			}
+			for lib, rule := range only {
+				if strings.HasPrefix(imp, lib) && !under(p.ImportPath, rule.roots...) {
+					t.Errorf("%s imports %s, allowed in %v: %s", p.ImportPath, imp, rule.roots, rule.why)
+				}
+			}
+			if under(p.ImportPath, "cloud/track", "cloud/tally", "cloud/report", "shared/footage", "shared/job", "shared/topic") &&
+				(imp == "os" || imp == "net" || strings.HasPrefix(imp, "net/") || imp == "C") {
+				t.Errorf("%s imports %s: it does no I/O", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range packages(t) {
+		documented := false
+		for _, name := range append(p.GoFiles, p.CgoFiles...) {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			documented = documented || f.Doc != nil
+		}
+		if !documented && len(p.GoFiles)+len(p.CgoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// TestPureGo holds the binaries that must cross-compile free of cgo and of what
+// they have no business with.
+func TestPureGo(t *testing.T) {
+	for program, banned := range map[string][]string{
+		"./edge/cmd/edge-agent": {"gocv.io", "github.com/yalue/onnxruntime_go", "github.com/gofiber", "github.com/Azure", "modernc.org/sqlite", "runtime/cgo"},
+		"./cloud/cmd/cloud-api": {"gocv.io", "github.com/yalue/onnxruntime_go", "github.com/dgraph-io/badger", "runtime/cgo"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", program)
+		cmd.Dir = "../.."
+		cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for dep := range strings.FieldsSeq(string(out)) {
+			for _, b := range banned {
+				if strings.HasPrefix(dep, b) {
+					t.Errorf("%s depends on %s", program, dep)
+				}
+			}
+		}
+	}
+}
