@@ -32,14 +32,15 @@ var runtime struct {
 }
 
 // FindLibrary returns the library to load: configured when that is not empty,
-// else the one beside the executable or in ../lib, else the bare name, which
+// else the one beside the executable, in ../lib or in ../onnxruntime (where the
+// Makefile puts it), else the bare name, which
 // the dynamic loader looks up.
 func FindLibrary(configured string) string {
 	if configured != "" {
 		return configured
 	}
 	if exe, err := os.Executable(); err == nil {
-		for _, folder := range []string{".", "../lib"} {
+		for _, folder := range []string{".", "../lib", "../onnxruntime"} {
 			path := filepath.Join(filepath.Dir(exe), folder, libraryName)
 			if _, err := os.Stat(path); err == nil {
 				return path

@@ -31,6 +31,9 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 		return err
 	}
 	log := logger(conf.Log, stderr)
+	if conf.Worker.ONNXRuntimeLib == "" {
+		conf.Worker.ONNXRuntimeLib = os.Getenv("ONNXRUNTIME_LIB")
+	}
 	e, err := engine.Open(settings(conf.Worker))
 	if err != nil {
 		return err
