@@ -65,7 +65,9 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			fmt.Fprintf(stderr, "%s: %v\n", clip, err)
+			if folder {
+				fmt.Fprintln(stderr, err)
+			}
 			faults = append(faults, err)
 			documents = append(documents, failure{report.Source{Name: filepath.Base(clip)}, err.Error()})
 			continue
@@ -137,6 +139,9 @@ func (c *Command) print(w io.Writer, results []report.Result, documents []any, f
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(documents)
+	}
+	if len(results) == 0 {
+		return nil
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "FOOTAGE\tANIMALS\t95 % INTERVAL\tLENGTH\tLOOKED AT\tTOOK")
