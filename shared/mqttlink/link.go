@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
 	"sync"
 	"time"
 
@@ -29,8 +31,10 @@ type Message struct {
 	Retain  bool
 }
 
-// Handler takes a received message. It runs on the connection's goroutine and
-// must return soon; Payload is the handler's to keep.
+// Handler takes a received message. Messages come one at a time, in the order
+// the broker sent them, and are acknowledged when the handler returns; pings
+// wait meanwhile, so it must return within seconds. Payload is the handler's to
+// keep. It must not call Run, and may call Publish.
 type Handler func(Message)
 
 // Options configure a Link. URL and ClientID are required.
@@ -40,10 +44,13 @@ type Options struct {
 	Username string
 	Password secret.String
 	TLS      *tls.Config
-	Will     *Message
-	// Birth, when set, is sent first on every connection.
+	// Will, when set, is asked before every connection for the message that the
+	// broker publishes when that connection dies.
+	Will func() Message
+	// Birth, when set, is asked after Will and sent first on every connection.
 	Birth func() Message
-	// OnUp and OnDown, when set, are told about the connection; they must not block.
+	// OnUp and OnDown, when set, are told about the connection, in turns; they
+	// must not block. OnDown's error is why a connection ended or did not begin.
 	OnUp   func()
 	OnDown func(error)
 	// OutboxLimit bounds the topics that wait; 0 means 10,000.
@@ -59,15 +66,15 @@ var (
 )
 
 const (
-	ackTimeout     = 20 * time.Second
-	connectTimeout = 15 * time.Second
-	firstWait      = 500 * time.Millisecond
-	longestWait    = time.Minute
-	defaultOutbox  = 10_000
-	drainOnStop    = 2 * time.Second
-	disconnectMS   = 250
-	defaultKeepAl  = 30 * time.Second
-	qosAtLeastOnce = 1
+	ackTimeout       = 20 * time.Second
+	connectTimeout   = 15 * time.Second
+	firstWait        = 500 * time.Millisecond
+	longestWait      = time.Minute
+	defaultOutbox    = 10_000
+	drainOnStop      = 2 * time.Second
+	disconnectMS     = 250
+	defaultKeepAlive = 30 * time.Second
+	qosAtLeastOnce   = 1
 )
 
 // Link is one connection. Create it with New, start it with Run; every other
@@ -90,7 +97,7 @@ func New(o Options) (*Link, error) {
 		o.OutboxLimit = defaultOutbox
 	}
 	if o.KeepAlive == 0 {
-		o.KeepAlive = defaultKeepAl
+		o.KeepAlive = defaultKeepAlive
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -110,17 +117,20 @@ func (l *Link) Publish(m Message) error {
 }
 
 // Deliver is Publish that waits for the broker's acknowledgement. A newer
-// message of the same topic takes the older one's place and ends its wait with
-// nil: the newer state is what counts.
+// message of the same topic takes the older one's place, and its
+// acknowledgement ends both waits with nil: the newer state is what counts.
+// When ctx ends first the message stays in the outbox.
 func (l *Link) Deliver(ctx context.Context, m Message) error {
 	acked := make(chan struct{})
-	if _, err := l.box.put(m, acked); err != nil {
+	e, err := l.box.put(m, acked)
+	if err != nil {
 		return err
 	}
 	select {
 	case <-acked:
 		return nil
 	case <-ctx.Done():
+		l.box.leave(e, acked)
 		return fmt.Errorf("deliver %s: %w", m.Topic, context.Cause(ctx))
 	}
 }
@@ -160,55 +170,77 @@ func (l *Link) Run(ctx context.Context) error {
 }
 
 // session is one connection from connect to loss.
-func (l *Link) session(ctx context.Context) error {
-	lost := make(chan error, 1)
-	client := mqtt.NewClient(l.clientOptions(lost))
-	// Whatever went wrong, also a CONNECT that timed out, leaves nothing behind.
-	defer client.Disconnect(disconnectMS)
-	if err := wait(ctx, client.Connect(), connectTimeout, nil); err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
+func (l *Link) session(ctx context.Context) (err error) {
+	// alive ends, with its cause, when the connection does or the owner stops.
+	alive, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	defer l.box.unseal()
+	client := mqtt.NewClient(l.clientOptions(alive, lose))
+	// Before CONNECT: a broker that kept the session sends what waits at once.
 	for filter, h := range l.subs {
-		t := client.Subscribe(filter, qosAtLeastOnce, func(_ mqtt.Client, m mqtt.Message) {
+		client.AddRoute(filter, func(_ mqtt.Client, m mqtt.Message) {
 			h(Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()})
 		})
-		if err := wait(ctx, t, ackTimeout, lost); err != nil {
+	}
+	// Whatever went wrong, also a CONNECT that timed out, leaves nothing behind.
+	defer client.Disconnect(disconnectMS)
+	if err := wait(alive, client.Connect(), connectTimeout+time.Second); err != nil {
+		return l.failed(fmt.Errorf("connect: %w", err))
+	}
+	if err := l.begin(alive, client); err != nil {
+		return l.failed(err)
+	}
+	l.setUp(true, nil)
+	l.o.Log.Info("mqtt link up", "broker", l.o.URL, "client", l.o.ClientID)
+	err = l.pump(alive, client)
+	if ctx.Err() != nil {
+		l.flush(ctx, client)
+	}
+	l.setUp(false, err)
+	return err
+}
+
+// failed tells about a connection that did not come up.
+func (l *Link) failed(err error) error {
+	if l.o.OnDown != nil {
+		l.o.OnDown(err)
+	}
+	return err
+}
+
+// begin subscribes and says that the client is there.
+func (l *Link) begin(ctx context.Context, client mqtt.Client) error {
+	for filter := range l.subs {
+		t := client.Subscribe(filter, qosAtLeastOnce, nil) // routed already
+		if err := wait(ctx, t, ackTimeout); err != nil {
 			return fmt.Errorf("subscribe %s: %w", filter, err)
 		}
 		if refused(t, filter) {
 			return fmt.Errorf("subscribe %s: refused by the broker", filter)
 		}
 	}
-	if l.o.Birth != nil {
-		if err := l.send(ctx, client, l.o.Birth(), lost); err != nil {
-			return fmt.Errorf("birth: %w", err)
-		}
+	if l.o.Birth == nil {
+		return nil
 	}
-	l.setUp(true, nil)
-	l.o.Log.Info("mqtt link up", "broker", l.o.URL, "client", l.o.ClientID)
-	err := l.pump(ctx, client, lost)
-	if ctx.Err() != nil {
-		l.flush(ctx, client, lost)
+	if err := l.send(ctx, client, l.o.Birth()); err != nil {
+		return fmt.Errorf("birth: %w", err)
 	}
-	l.setUp(false, err)
-	return err
+	return nil
 }
 
-// pump sends the outbox until the connection or ctx ends.
-func (l *Link) pump(ctx context.Context, client mqtt.Client, lost chan error) error {
+// pump sends the outbox until ctx, which ends with the connection.
+func (l *Link) pump(ctx context.Context, client mqtt.Client) error {
 	for {
 		e, more := l.box.first()
 		if e == nil {
 			select {
 			case <-ctx.Done():
 				return context.Cause(ctx)
-			case err := <-lost:
-				return err
 			case <-more:
 			}
 			continue
 		}
-		if err := l.send(ctx, client, e.m, lost); err != nil {
+		if err := l.send(ctx, client, e.m); err != nil {
 			return err
 		}
 		l.box.done(e)
@@ -216,21 +248,21 @@ func (l *Link) pump(ctx context.Context, client mqtt.Client, lost chan error) er
 }
 
 // flush sends what still waits at a stop, within a short deadline.
-func (l *Link) flush(ctx context.Context, client mqtt.Client, lost chan error) {
+func (l *Link) flush(ctx context.Context, client mqtt.Client) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainOnStop)
 	defer cancel()
+	l.box.unseal()
 	for {
 		e, _ := l.box.first()
-		if e == nil || l.send(ctx, client, e.m, lost) != nil {
+		if e == nil || l.send(ctx, client, e.m) != nil {
 			return
 		}
 		l.box.done(e)
 	}
 }
 
-func (l *Link) send(ctx context.Context, client mqtt.Client, m Message, lost chan error) error {
-	err := wait(ctx, client.Publish(m.Topic, qosAtLeastOnce, m.Retain, m.Payload), ackTimeout, lost)
-	if err != nil {
+func (l *Link) send(ctx context.Context, client mqtt.Client, m Message) error {
+	if err := wait(ctx, client.Publish(m.Topic, qosAtLeastOnce, m.Retain, m.Payload), ackTimeout); err != nil {
 		return fmt.Errorf("publish %s: %w", m.Topic, err)
 	}
 	return nil
@@ -248,7 +280,7 @@ func (l *Link) setUp(up bool, cause error) {
 	}
 }
 
-func (l *Link) clientOptions(lost chan<- error) *mqtt.ClientOptions {
+func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions().
 		AddBroker(l.o.URL).
 		SetClientID(l.o.ClientID).
@@ -258,36 +290,37 @@ func (l *Link) clientOptions(lost chan<- error) *mqtt.ClientOptions {
 		SetAutoReconnect(false).
 		SetConnectRetry(false).
 		SetCleanSession(false). // orders that came in while away are delivered
-		SetOrderMatters(false). // a slow handler must not hold up pings
+		SetOrderMatters(true).  // and no goroutine outlives the connection
 		SetKeepAlive(l.o.KeepAlive).
 		SetConnectTimeout(connectTimeout).
 		SetWriteTimeout(ackTimeout).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) {
-			select {
-			case lost <- fmt.Errorf("%w: %w", errLinkLost, err):
-			default:
+		SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
+			dialing, cancel := context.WithTimeout(ctx, connectTimeout)
+			defer cancel()
+			conn, err := dial(dialing, u, l.o.TLS)
+			if err == nil {
+				// A handshake that hangs ends with the owner's stop; what comes
+				// after it is flushed first.
+				context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(drainOnStop + time.Second)) })
 			}
-		})
-	if l.o.TLS != nil {
-		o.SetTLSConfig(l.o.TLS)
-	}
-	if w := l.o.Will; w != nil {
+			return conn, err
+		}).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { lose(fmt.Errorf("%w: %w", errLinkLost, err)) })
+	if l.o.Will != nil {
+		w := l.o.Will()
 		o.SetBinaryWill(w.Topic, w.Payload, qosAtLeastOnce, w.Retain)
 	}
 	return o
 }
 
-// wait ends with the token, the loss of the connection, ctx or the time limit,
-// whichever is first. A loss is put back for the next one who waits.
-func wait(ctx context.Context, t mqtt.Token, limit time.Duration, lost chan error) error {
+// wait ends with the token, with ctx, which ends with the connection, or with
+// the time limit.
+func wait(ctx context.Context, t mqtt.Token, limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-t.Done():
 		return t.Error()
-	case err := <-lost:
-		lost <- err
-		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-timer.C:

@@ -3,6 +3,7 @@ package mqttlink
 import (
 	"container/list"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -20,7 +21,8 @@ type outbox struct {
 type entry struct {
 	m      Message
 	acked  []chan struct{}
-	sealed bool // being sent: a newer message goes behind it instead
+	sealed bool   // being sent: a newer message goes behind it instead
+	heir   *entry // the newer entry that took over the waiters, mostly nil
 }
 
 func newOutbox(limit int) *outbox {
@@ -63,6 +65,34 @@ func (b *outbox) first() (*entry, <-chan struct{}) {
 	e := el.Value.(*entry)
 	e.sealed = true
 	return e, nil
+}
+
+// unseal lets newer messages take the place of those that were being sent when
+// the connection ended. Where a newer one waits behind already, it inherits the
+// older one's waiters.
+func (b *outbox) unseal() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for el := b.order.Front(); el != nil; {
+		e, next := el.Value.(*entry), el.Next()
+		if newest := b.byTopic[e.m.Topic]; e.sealed && newest != el {
+			n := newest.Value.(*entry)
+			n.acked = append(n.acked, e.acked...)
+			e.heir = n
+			b.order.Remove(el)
+		}
+		e.sealed = false
+		el = next
+	}
+}
+
+// leave takes a waiter out.
+func (b *outbox) leave(e *entry, acked chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for ; e != nil; e = e.heir {
+		e.acked = slices.DeleteFunc(e.acked, func(c chan struct{}) bool { return c == acked })
+	}
 }
 
 // done removes a sent entry and tells those who wait for it.

@@ -1,0 +1,195 @@
+// Package agent puts the edge together: watch, ingest, spool, uplink, beacon
+// and the status socket, as one Run.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cattlecounter/edge/beacon"
+	"cattlecounter/edge/command"
+	"cattlecounter/edge/config"
+	"cattlecounter/edge/ingest"
+	"cattlecounter/edge/spool"
+	"cattlecounter/edge/uplink"
+	"cattlecounter/edge/vitals"
+	"cattlecounter/edge/watch"
+	"cattlecounter/shared/topic"
+)
+
+// Agent is one running edge. Create it with Open, start it with Run.
+type Agent struct {
+	cfg     config.Config
+	version string
+	log     *slog.Logger
+	started time.Time
+	session int64
+
+	spool  *spool.Spool
+	watch  *watch.Watcher
+	ingest *ingest.Ingest
+	cloud  *uplink.Cloud
+	uplink *uplink.Uplink
+	beacon *beacon.Beacon // nil without a broker
+	follow *follower
+}
+
+// Run opens an agent, runs it until ctx ends and closes it. It returns nil after
+// a stop by ctx.
+func Run(ctx context.Context, cfg config.Config, version string, log *slog.Logger) error {
+	a, err := Open(cfg, version, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.Run(ctx), a.Close())
+}
+
+// Open opens the spool and connects the parts; nothing runs yet. cfg must be valid.
+func Open(cfg config.Config, version string, log *slog.Logger) (*Agent, error) {
+	a := &Agent{cfg: cfg, version: version, log: log.With("device", cfg.Device), started: time.Now().UTC()}
+	sp, err := spool.Open(spool.Options{Dir: cfg.Spool.Dir, Quota: int64(cfg.Spool.Quota), MinFree: int64(cfg.Spool.MinFree), Log: a.log})
+	if err != nil {
+		return nil, err
+	}
+	a.spool = sp
+	if err := a.connect(); err != nil {
+		return nil, errors.Join(err, sp.Close())
+	}
+	return a, nil
+}
+
+func (a *Agent) connect() (err error) {
+	if a.session, err = a.spool.NextSession(); err != nil {
+		return err
+	}
+	paused, err := a.spool.Paused()
+	if err != nil {
+		return err
+	}
+	a.cloud, err = uplink.NewCloud(uplink.CloudOptions{URL: a.cfg.Cloud.URL, Token: a.cfg.Token, CAFile: a.cfg.Cloud.CAFile,
+		IdleTimeout: a.cfg.Cloud.IdleTimeout})
+	if err != nil {
+		return fmt.Errorf("cloud.ca_file: %w", err)
+	}
+	a.uplink = uplink.New(uplink.Options{Spool: a.spool, Cloud: a.cloud, RateLimit: int64(a.cfg.Uplink.RateLimit), Paused: paused, Log: a.log})
+	a.ingest = ingest.New(a.spool, a.log)
+	w := a.cfg.Watch
+	a.watch = watch.New(watch.Options{Folders: w.Folders, Stable: w.Stable, Sidecar: w.Sidecar, Poll: w.Poll, Log: a.log}, a.ingest)
+	a.follow = newFollower(a.spool, a.cloud, func() bool { return a.beacon != nil && brokerUp(a.beacon) }, a.log)
+	if a.cfg.MQTT.URL != "" {
+		if a.beacon, err = a.newBeacon(); err != nil {
+			return err
+		}
+		a.spool.OnChange(a.beacon.Changed)
+	}
+	a.spool.OnChange(a.changed)
+	return nil
+}
+
+func brokerUp(b *beacon.Beacon) bool {
+	up, _, _ := b.Status()
+	return up
+}
+
+func (a *Agent) newBeacon() (*beacon.Beacon, error) {
+	tls, err := uplink.TLSConfig(a.cfg.MQTT.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt.ca_file: %w", err)
+	}
+	orders := command.New(a.actions(), a.spool, func() (time.Time, topic.Clock) { return time.Now(), vitals.Clock() }, a.log)
+	return beacon.New(beacon.Options{URL: a.cfg.MQTT.URL, Address: a.cfg.Address(), Token: a.cfg.Token, TLS: tls, Session: a.session,
+		Version: a.version, Started: a.started, Every: a.cfg.Vitals.Every, Store: a.spool, Vitals: a.vitals, Clock: vitals.Clock,
+		Order: orders.Handle, OnUp: a.uplink.Kick, Log: a.log})
+}
+
+// changed wakes whoever has work by a change; it is a spool.OnChange function.
+func (a *Agent) changed(r spool.Record) {
+	switch {
+	case r.State == spool.Captured && !r.Stale && r.Waiting == "":
+		a.ingest.Wake()
+	case r.State == spool.Spooled:
+		a.uplink.Wake()
+	case r.State == spool.Reclaimed:
+		a.follow.wakeUp()
+	case r.Count == nil && r.Job != nil && r.Job.State.Ended():
+		a.follow.wakeUp()
+	}
+}
+
+// Run works until ctx ends or a part fails for good.
+func (a *Agent) Run(ctx context.Context) error {
+	a.log.Info("edge agent started", "version", a.version, "site", a.cfg.Site, "session", a.session,
+		"folders", a.cfg.Watch.Folders, "spool", a.cfg.Spool.Dir, "cloud", a.cfg.Cloud.URL, "broker", a.cfg.MQTT.URL)
+	all, ctx := errgroup.WithContext(ctx)
+	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.follow.Run,
+		func(ctx context.Context) error { return serve(ctx, SocketPath(a.cfg.Spool.Dir), a.Status) }}
+	if a.beacon != nil {
+		parts = append(parts, a.beacon.Run)
+	}
+	for _, run := range parts {
+		all.Go(func() error { return run(ctx) })
+	}
+	err := all.Wait()
+	a.log.Info("edge agent stopped", "err", err)
+	return err
+}
+
+// Close writes out the spool; Run must have ended.
+func (a *Agent) Close() error {
+	a.cloud.Close()
+	return a.spool.Close()
+}
+
+// Status says how everything stands now.
+func (a *Agent) Status() Status {
+	now := time.Now().UTC()
+	s := Status{V: StatusVersion, At: now, Clock: vitals.Clock(), Link: a.uplink.Link(), Folders: a.watch.Folders(),
+		Agent: AgentStatus{Site: a.cfg.Site, Device: a.cfg.Device, Version: a.version, PID: os.Getpid(), Session: a.session,
+			Started: a.started, Uptime: now.Sub(a.started).Seconds(), Paused: a.uplink.Paused()},
+		Totals: map[Phase]int{}, Footage: []FootageStatus{}}
+	if a.beacon != nil {
+		s.Broker.Enabled = true
+		s.Broker.Up, s.Broker.Waiting, s.Broker.Detail = a.beacon.Status()
+	}
+	s.Disk = a.disk()
+	for _, p := range Phases() {
+		s.Totals[p] = 0
+	}
+	for _, r := range a.spool.Records() {
+		f := view(r, a.spool.Record)
+		s.Totals[f.Phase]++
+		s.Footage = append(s.Footage, f)
+	}
+	return s
+}
+
+func (a *Agent) disk() DiskStatus {
+	d := DiskStatus{Quota: int64(a.cfg.Spool.Quota), MinFree: int64(a.cfg.Spool.MinFree)}
+	sp, err := a.spool.Space()
+	d.Total, d.Free, d.Spool = sp.Total, sp.Free, sp.Used
+	if err != nil {
+		d.Alarm = err.Error()
+	} else if err := a.spool.Room(0); err != nil {
+		d.Alarm = err.Error()
+	}
+	return d
+}
+
+// vitals reads the device's health for the beacon.
+func (a *Agent) vitals() topic.Vitals {
+	d := a.disk()
+	v := topic.Vitals{UptimeSeconds: time.Since(a.started).Seconds(), DiskTotal: d.Total, DiskFree: d.Free, SpoolBytes: d.Spool,
+		TemperatureC: vitals.Temperature(), LinkUp: a.uplink.Link().State == uplink.LinkUp, Alarm: d.Alarm}
+	for _, r := range a.spool.Records() {
+		if !r.State.Ended() && r.State != spool.Confirmed {
+			v.SpoolFootage++
+		}
+	}
+	return v
+}

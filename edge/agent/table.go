@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteTable prints a status for people.
+func WriteTable(w io.Writer, s Status) error {
+	a := s.Agent
+	fmt.Fprintf(w, "%s/%s  edge-agent %s  session %d  up %s%s\n", a.Site, a.Device, a.Version, a.Session,
+		(time.Duration(a.Uptime) * time.Second).String(), when(a.Paused, "  PAUSED by an operator", ""))
+	fmt.Fprintf(w, "link    %s%s\n", s.Link.State, detail(s.Link.Detail))
+	switch {
+	case !s.Broker.Enabled:
+		fmt.Fprintln(w, "broker  off (mqtt.url is empty)")
+	default:
+		fmt.Fprintf(w, "broker  %s, %d messages wait%s\n", when(s.Broker.Up, "up", "down"), s.Broker.Waiting, detail(s.Broker.Detail))
+	}
+	fmt.Fprintf(w, "disk    %s free of %s, spool takes %s%s%s\n", bytes(s.Disk.Free), bytes(s.Disk.Total), bytes(s.Disk.Spool),
+		when(s.Disk.Quota > 0, " of its "+bytes(s.Disk.Quota), ""), when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
+	fmt.Fprintf(w, "clock   %s\n", s.Clock)
+	for _, f := range s.Folders {
+		fmt.Fprintf(w, "folder  %s  %s\n", f.Path, when(f.Fault == "", fmt.Sprintf("%d videos", f.Files), "cannot be read: "+f.Fault))
+	}
+	var sums []string
+	for _, p := range Phases() {
+		if n := s.Totals[p]; n > 0 {
+			sums = append(sums, fmt.Sprintf("%d %s", n, p))
+		}
+	}
+	fmt.Fprintf(w, "footage %s\n", when(len(sums) == 0, "none yet", strings.Join(sums, ", ")))
+	if len(s.Footage) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\nNAME\tSIZE\tPHASE\tPROGRESS\tCOUNT\tNOTE\tID\n")
+	for _, f := range s.Footage {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(f.Name), bytes(f.Size), f.Phase, progress(f), counted(f), note(f), f.ID)
+	}
+	return t.Flush()
+}
+
+func when(yes bool, then, otherwise string) string {
+	if yes {
+		return then
+	}
+	return otherwise
+}
+
+func detail(s string) string { return when(s != "", ": "+clean(s), "") }
+
+// clean keeps names and foreign text from breaking the table or the terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func progress(f FootageStatus) string {
+	switch f.Phase {
+	case PhaseSpooling:
+		return fmt.Sprintf("%.0f %%", f.Percent)
+	case PhaseUploading:
+		return fmt.Sprintf("%.0f %%%s", f.Percent, when(f.Rate > 0, "  "+bytes(int64(f.Rate))+"/s", ""))
+	case PhaseCounting:
+		eta := ""
+		if f.Job.ETASeconds != nil {
+			eta = "  " + (time.Duration(*f.Job.ETASeconds) * time.Second).String() + " left"
+		}
+		return fmt.Sprintf("%s %.0f %%%s", f.Job.Stage, f.Percent, eta)
+	}
+	return "-"
+}
+
+func counted(f FootageStatus) string {
+	switch {
+	case f.Count != nil:
+		return fmt.Sprintf("%d (%d to %d)", f.Count.Unique, f.Count.Low, f.Count.High)
+	case f.Phase == PhaseDone:
+		return fmt.Sprint(f.Job.Count)
+	case f.Phase == PhaseCounting:
+		return fmt.Sprintf("%d so far", f.Job.Count)
+	}
+	return "-"
+}
+
+func note(f FootageStatus) string {
+	var parts []string
+	if f.Reason != "" {
+		parts = append(parts, f.Reason)
+	}
+	if f.Waiting != "" {
+		parts = append(parts, "waiting: "+f.Waiting)
+	}
+	if f.DuplicateOf != "" {
+		parts = append(parts, "same content as "+string(f.DuplicateOf))
+	}
+	return when(len(parts) > 0, clean(strings.Join(parts, "; ")), "-")
+}
+
+// bytes prints a size in three or four digits.
+func bytes(n int64) string {
+	x, units := float64(n), []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for x >= 1024 && i < len(units)-1 {
+		x, i = x/1024, i+1
+	}
+	return fmt.Sprintf("%.*f %s", when2(i > 0 && x < 100), x, units[i])
+}
+
+func when2(fraction bool) int {
+	if fraction {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,327 @@
+// Package beacon tells the world over MQTT what the device does, and listens to
+// what becomes of its footage: birth and last will, vitals, the state of each
+// piece of footage, orders and their answers, the progress of jobs.
+package beacon
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cattlecounter/edge/spool"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/mqttlink"
+	"cattlecounter/shared/secret"
+	"cattlecounter/shared/topic"
+)
+
+// store is what the beacon needs of the spool.
+type store interface {
+	Record(footage.ID) (spool.Record, bool)
+	Records() []spool.Record
+	PutJob(topic.Job) (bool, error)
+}
+
+// Options configure a Beacon. All but TLS, OnUp and Log are required.
+type Options struct {
+	URL     string
+	Address topic.Device
+	Token   secret.String
+	TLS     *tls.Config
+	Session int64
+	Version string
+	Started time.Time
+	Every   time.Duration // between vitals
+	Store   store
+	// Vitals reads the device's health; the beacon fills Header and Session.
+	Vitals func() topic.Vitals
+	Clock  func() topic.Clock
+	// Order carries out an order and returns the answer.
+	Order func(context.Context, []byte) (topic.Reply, error)
+	OnUp  func() // the broker is reached, so the cloud may be; must not block
+	Log   *slog.Logger
+}
+
+const (
+	// offsetEvery is how often a running upload is told about.
+	offsetEvery = time.Second
+	// recent is how many ended pieces of footage are published again after a
+	// connection, for a broker that lost its retained messages.
+	recent     = 100
+	maxPayload = 64 << 10 // of what comes in
+	stopLimit  = 3 * time.Second
+)
+
+// Beacon is the device's voice. Create it with New, start it with Run.
+type Beacon struct {
+	o    Options
+	link *mqttlink.Link
+	seq  atomic.Int64
+
+	birthSeq atomic.Int64
+	wake     chan struct{}
+	orders   chan []byte
+
+	mu    sync.Mutex
+	dirty map[footage.ID]bool // true: publish even if it looks the same
+	again bool                // a new connection: publish everything
+	why   string              // why the broker is away
+	told  map[footage.ID]told // what was last published; owned by the talk loop
+}
+
+// told is what subscribers know.
+type told struct {
+	m  topic.Footage // without Header
+	at time.Time
+}
+
+// New returns a Beacon; it does not connect.
+func New(o Options) (*Beacon, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	// Orders that come in faster than they are carried out wait with the broker.
+	const waitingOrders = 16
+	b := &Beacon{o: o, wake: make(chan struct{}, 1), orders: make(chan []byte, waitingOrders),
+		dirty: map[footage.ID]bool{}, told: map[footage.ID]told{}}
+	b.seq.Store(topic.SessionSeq(o.Session))
+	link, err := mqttlink.New(mqttlink.Options{URL: o.URL, ClientID: "edge-" + o.Address.Site + "-" + o.Address.Name,
+		Username: o.Address.Name, Password: o.Token, TLS: o.TLS, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	b.link = link
+	link.Subscribe(o.Address.Command(), b.takeOrder)
+	link.Subscribe(o.Address.Jobs(), b.takeJob)
+	return b, nil
+}
+
+// header numbers a message.
+func (b *Beacon) header() topic.Header { return b.headerAt(b.seq.Add(1)) }
+
+func (b *Beacon) headerAt(seq int64) topic.Header {
+	return topic.Header{V: topic.Version, Seq: seq, At: time.Now().UTC(), Clock: b.o.Clock()}
+}
+
+// will is made before birth and must count after it, but before the birth of
+// the next connection: it takes two numbers and leaves the lower one to birth.
+func (b *Beacon) will() mqttlink.Message {
+	seq := b.seq.Add(2)
+	b.birthSeq.Store(seq - 1)
+	return b.status(seq, false)
+}
+
+func (b *Beacon) birth() mqttlink.Message { return b.status(b.birthSeq.Load(), true) }
+
+func (b *Beacon) status(seq int64, online bool) mqttlink.Message {
+	return message(b.o.Address.Status(), true, topic.Status{Header: b.headerAt(seq), Session: b.o.Session, Online: online,
+		Version: b.o.Version, Started: b.o.Started.UTC()})
+}
+
+// message encodes one of our own payload types, which cannot fail.
+func message(name string, retain bool, payload any) mqttlink.Message {
+	text, err := json.Marshal(payload)
+	if err != nil {
+		panic(fmt.Sprintf("payload of %s: %v", name, err))
+	}
+	return mqttlink.Message{Topic: name, Payload: text, Retain: retain}
+}
+
+// Status says how the broker is: whether it is reached, how many messages wait
+// for it, and why it is not reached.
+func (b *Beacon) Status() (up bool, waiting int, why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.link.Up(), b.link.Waiting(), b.why
+}
+
+func (b *Beacon) up() {
+	b.mu.Lock()
+	b.again, b.why = true, ""
+	b.mu.Unlock()
+	b.poke()
+	if b.o.OnUp != nil {
+		b.o.OnUp()
+	}
+}
+
+func (b *Beacon) down(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		b.why = err.Error()
+	}
+}
+
+// Changed notes that a record changed; it is a spool.OnChange function.
+func (b *Beacon) Changed(r spool.Record) {
+	b.mu.Lock()
+	if !b.dirty[r.ID] {
+		b.dirty[r.ID] = false
+	}
+	b.mu.Unlock()
+	b.poke()
+}
+
+func (b *Beacon) poke() {
+	select {
+	case b.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// Run connects and talks until ctx ends, then says goodbye.
+func (b *Beacon) Run(ctx context.Context) error {
+	// The link outlives ctx for as long as the goodbye takes.
+	linked, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	var all errgroup.Group
+	all.Go(func() error { return b.link.Run(linked) })
+	all.Go(func() error { b.obey(ctx); return nil })
+	b.talk(ctx)
+	if b.link.Up() {
+		bye, cancel := context.WithTimeout(linked, stopLimit)
+		defer cancel()
+		if err := b.link.Deliver(bye, b.status(b.seq.Add(1), false)); err != nil {
+			b.o.Log.Warn("the broker did not take the goodbye; its last will says the same", "err", err)
+		}
+	}
+	hangUp()
+	return all.Wait()
+}
+
+// talk publishes vitals and footage until ctx ends.
+func (b *Beacon) talk(ctx context.Context) {
+	vitals := time.NewTicker(b.o.Every)
+	defer vitals.Stop()
+	offsets := time.NewTicker(offsetEvery)
+	defer offsets.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-vitals.C:
+			b.publishVitals()
+		case <-b.wake:
+		case <-offsets.C:
+		}
+		b.publishFootage()
+	}
+}
+
+func (b *Beacon) publish(m mqttlink.Message) {
+	if err := b.link.Publish(m); err != nil {
+		b.o.Log.Error("message is lost", "topic", m.Topic, "err", err)
+	}
+}
+
+func (b *Beacon) publishVitals() {
+	v := b.o.Vitals()
+	v.Header, v.Session = b.header(), b.o.Session
+	b.publish(message(b.o.Address.Vitals(), false, v))
+}
+
+// publishFootage tells what changed: states at once, offsets once a second.
+func (b *Beacon) publishFootage() {
+	b.mu.Lock()
+	ids := b.dirty
+	b.dirty = map[footage.ID]bool{}
+	again := b.again
+	b.again = false
+	b.mu.Unlock()
+	if again {
+		b.publishVitals()
+		b.addEverything(ids)
+	}
+	if len(ids) > 0 {
+		b.addDuplicates(ids)
+	}
+	for id, force := range ids {
+		r, ok := b.o.Store.Record(id)
+		if !ok {
+			delete(b.told, id)
+			continue
+		}
+		if b.publishOne(r, force) {
+			continue
+		}
+		b.mu.Lock() // too early: look again at the next tick
+		b.dirty[id] = b.dirty[id] || force
+		b.mu.Unlock()
+	}
+}
+
+func (b *Beacon) addEverything(ids map[footage.ID]bool) {
+	records, ended := b.o.Store.Records(), 0
+	for i := len(records) - 1; i >= 0; i-- {
+		if records[i].State.Ended() {
+			if ended++; ended > recent {
+				continue
+			}
+		}
+		ids[records[i].ID] = true
+	}
+}
+
+// addDuplicates adds what shows the state of another one that changed.
+func (b *Beacon) addDuplicates(ids map[footage.ID]bool) {
+	for _, r := range b.o.Store.Records() {
+		if _, changed := ids[r.DuplicateOf]; r.State == spool.Duplicate && changed {
+			if _, there := ids[r.ID]; !there {
+				ids[r.ID] = false
+			}
+		}
+	}
+}
+
+// publishOne reports whether subscribers now know all there is to know.
+func (b *Beacon) publishOne(r spool.Record, force bool) bool {
+	m, before := b.payload(r), b.told[r.ID]
+	if !force && m == before.m {
+		return true
+	}
+	still := m
+	still.Offset, still.Rate = before.m.Offset, before.m.Rate
+	if !force && still == before.m && time.Since(before.at) < offsetEvery {
+		return false
+	}
+	b.told[r.ID] = told{m: m, at: time.Now()}
+	m.Header = b.header()
+	b.publish(message(b.o.Address.Footage(r.ID), true, m))
+	return true
+}
+
+// states maps the spool's states to the contract's.
+var states = map[spool.State]topic.FootageState{
+	spool.Captured:    topic.Captured,
+	spool.Spooling:    topic.Captured,
+	spool.Spooled:     topic.Spooled,
+	spool.Uploading:   topic.Uploading,
+	spool.Uploaded:    topic.Uploading, // not compared yet
+	spool.Confirmed:   topic.Uploaded,
+	spool.Reclaimed:   topic.Uploaded,
+	spool.Duplicate:   topic.Uploaded, // when the first one is forgotten
+	spool.Quarantined: topic.Quarantined,
+}
+
+func (b *Beacon) payload(r spool.Record) topic.Footage {
+	m := topic.Footage{Footage: r.ID, State: states[r.State], Name: r.Name, Size: r.Source.Size, Offset: r.Video.Offset, Rate: r.Rate,
+		SHA256: r.SHA256, DuplicateOf: r.DuplicateOf, Reason: r.Reason}
+	if m.Reason == "" {
+		m.Reason = r.Waiting
+	}
+	if r.State == spool.Duplicate {
+		m.Offset = m.Size
+		if first, ok := b.o.Store.Record(r.DuplicateOf); ok {
+			m.State, m.Offset, m.Rate = states[first.State], first.Video.Offset, first.Rate
+		}
+	}
+	return m
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"cattlecounter/edge/agent"
+	"cattlecounter/edge/config"
+	"cattlecounter/shared/settings"
+)
+
+// version is set by the linker (-X main.version=…).
+var version = "dev"
+
+// Exit codes; description holds the same list for --help.
+const (
+	exitOK         = 0
+	exitFailure    = 1
+	exitUsage      = 2
+	exitNotRunning = 3
+)
+
+const description = `Watches a drone's card, keeps its footage safe in a durable spool, brings it to the cloud and shows what became of it.
+
+Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 the agent is not running (status).`
+
+type cli struct {
+	Run     runCmd     `cmd:"" help:"Run the agent until SIGTERM or Ctrl-C."`
+	Status  statusCmd  `cmd:"" help:"Show what the running agent does."`
+	Config  configCmd  `cmd:"" help:"Work with the configuration."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+type source struct {
+	Config string `short:"c" placeholder:"FILE" env:"CATTLE_EDGE_CONFIG_FILE" help:"Configuration file (YAML). CATTLE_EDGE_… variables override it."`
+}
+
+// streams is what a command may use of its surroundings.
+type streams struct {
+	environ []string
+	out     *os.File
+	err     *os.File
+}
+
+func run(ctx context.Context, args, environ []string, out, errs *os.File) int {
+	var c cli
+	code := -1
+	parser, err := kong.New(&c, kong.Name("edge-agent"), kong.Description(description), kong.Writers(out, errs),
+		kong.Exit(func(n int) { code = n }), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(errs, "edge-agent:", err)
+		return exitFailure
+	}
+	call, err := parser.Parse(args)
+	if code >= 0 {
+		return code // --help
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "edge-agent: %v\nSee: edge-agent --help\n", err)
+		return exitUsage
+	}
+	call.BindTo(ctx, (*context.Context)(nil))
+	err = call.Run(streams{environ: environ, out: out, err: errs})
+	if err != nil {
+		fmt.Fprintln(errs, "edge-agent:", err)
+	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, settings.ErrInvalid):
+		return exitUsage
+	case errors.Is(err, agent.ErrNotRunning):
+		return exitNotRunning
+	}
+	return exitFailure
+}
+
+// load reads the configuration. Its own variable is no key of it.
+func (s source) load(environ []string) (config.Config, error) {
+	var env []string
+	for _, kv := range environ {
+		if !strings.HasPrefix(kv, "CATTLE_EDGE_CONFIG_FILE=") {
+			env = append(env, kv)
+		}
+	}
+	return config.Load(s.Config, env)
+}
+
+type runCmd struct{ source }
+
+func (c *runCmd) Run(ctx context.Context, s streams) error {
+	cfg, err := c.load(s.environ)
+	if err != nil {
+		return err
+	}
+	limitMemory()
+	return agent.Run(ctx, cfg, version, cfg.Log.Logger(s.err))
+}
+
+// limitMemory makes the garbage collector work harder well below what a board
+// with 512 MiB can give; an operator's GOMEMLIMIT counts more.
+func limitMemory() {
+	const soft = 128 << 20
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(soft)
+	}
+}
+
+type statusCmd struct {
+	source
+	JSON bool `help:"Print the status document."`
+}
+
+func (c *statusCmd) Run(ctx context.Context, s streams) error {
+	cfg, err := c.load(s.environ)
+	if err != nil {
+		return err
+	}
+	st, err := agent.AskStatus(ctx, cfg.Spool.Dir)
+	if err != nil {
+		return err
+	}
+	if !c.JSON {
+		return agent.WriteTable(s.out, st)
+	}
+	enc := json.NewEncoder(s.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(st)
+}
+
+type configCmd struct {
+	Check checkCmd `cmd:"" help:"Check a configuration and say what is wrong with it."`
+}
+
+type checkCmd struct{ source }
+
+func (c *checkCmd) Run(s streams) error {
+	cfg, err := c.load(s.environ)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "ok: %s/%s, %d folders, spool %s, cloud %s\n", cfg.Site, cfg.Device, len(cfg.Watch.Folders), cfg.Spool.Dir, cfg.Cloud.URL)
+	return nil
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(s streams) error {
+	fmt.Fprintf(s.out, "edge-agent %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	return nil
+}

@@ -1,0 +1,260 @@
+// Package config is the edge agent's configuration: one struct, its defaults
+// and every rule that a value must keep. YAML and environment are read by
+// shared/settings; no other package of the edge reads either.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"cattlecounter/shared/secret"
+	"cattlecounter/shared/settings"
+	"cattlecounter/shared/topic"
+)
+
+// EnvPrefix begins every environment variable that overrides a key.
+const EnvPrefix = "CATTLE_EDGE"
+
+// Config is the whole configuration. edge-agent.sample.yaml explains each key.
+type Config struct {
+	Site      string        `yaml:"site"`
+	Device    string        `yaml:"device"`
+	Token     secret.String `yaml:"token"`
+	TokenFile string        `yaml:"token_file"`
+	Cloud     Cloud         `yaml:"cloud"`
+	MQTT      MQTT          `yaml:"mqtt"`
+	Watch     Watch         `yaml:"watch"`
+	Spool     Spool         `yaml:"spool"`
+	Uplink    Uplink        `yaml:"uplink"`
+	Vitals    Vitals        `yaml:"vitals"`
+	Log       Log           `yaml:"log"`
+}
+
+// Cloud is where footage goes.
+type Cloud struct {
+	URL         string        `yaml:"url"`
+	CAFile      string        `yaml:"ca_file"`
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+}
+
+// MQTT is the broker; an empty URL switches MQTT off.
+type MQTT struct {
+	URL    string `yaml:"url"`
+	CAFile string `yaml:"ca_file"`
+}
+
+// Watch says which folders are watched and when a file counts as finished.
+type Watch struct {
+	Folders []string      `yaml:"folders"`
+	Stable  time.Duration `yaml:"stable"`
+	Sidecar time.Duration `yaml:"sidecar"`
+	Poll    time.Duration `yaml:"poll"`
+}
+
+// Spool is the durable buffer.
+type Spool struct {
+	Dir     string            `yaml:"dir"`
+	Quota   settings.ByteSize `yaml:"quota"`
+	MinFree settings.ByteSize `yaml:"min_free"`
+}
+
+// Uplink limits the use of the link.
+type Uplink struct {
+	RateLimit settings.ByteSize `yaml:"rate_limit"`
+}
+
+// Vitals is the device's health report.
+type Vitals struct {
+	Every time.Duration `yaml:"every"`
+}
+
+// Log says how much is logged and in which form.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Limits of the rules below.
+const (
+	minStable = 100 * time.Millisecond
+	minPoll   = 50 * time.Millisecond
+	minIdle   = time.Second
+	minVitals = time.Second
+	// leastFree is what must stay free at least: Badger writes through memory
+	// maps, and the kernel kills a process that writes into a map on a full disk.
+	leastFree = 32 << 20
+	// leastQuota holds one piece of footage of a few minutes beside Badger's own files.
+	leastQuota = 256 << 20
+	// leastRate lets one 64 KiB piece through within the default idle time-out.
+	leastRate = 4 << 10
+	// longestDir keeps the status socket below the kernel's limit of 108 bytes.
+	longestDir = 90
+)
+
+// Defaults returns the configuration that an empty file means.
+func Defaults() Config {
+	c := Config{
+		Cloud:  Cloud{IdleTimeout: time.Minute},
+		Watch:  Watch{Stable: 10 * time.Second, Sidecar: 5 * time.Second, Poll: 2 * time.Second},
+		Spool:  Spool{Dir: "/var/lib/cattlecounter/spool", MinFree: 256 << 20},
+		Vitals: Vitals{Every: 30 * time.Second},
+		Log:    Log{Level: "info", Format: "text"},
+	}
+	// Badger maps its value log: a 32-bit board runs out of addresses, not of disk.
+	if strconv.IntSize == 32 {
+		c.Spool.Quota = 1 << 30
+	}
+	return c
+}
+
+// Load reads path (may be empty) and the environment over the defaults, and the
+// token file when one is named. Its errors wrap settings.ErrInvalid.
+func Load(path string, environ []string) (Config, error) {
+	c := Defaults()
+	if err := settings.Load(path, environ, EnvPrefix, &c); err != nil {
+		return Config{}, err
+	}
+	if c.TokenFile != "" {
+		b, err := os.ReadFile(c.TokenFile)
+		if err != nil {
+			return Config{}, fmt.Errorf("token_file: %w: %w", err, settings.ErrInvalid)
+		}
+		c.Token = secret.New(strings.TrimSpace(string(b)))
+		if c.Token.IsZero() {
+			return Config{}, fmt.Errorf("token_file: %s is empty: %w", c.TokenFile, settings.ErrInvalid)
+		}
+	}
+	return c, nil
+}
+
+// Address is the device's place in the topics.
+func (c *Config) Address() topic.Device { return topic.Device{Site: c.Site, Name: c.Device} }
+
+// Validate implements settings.Validator.
+func (c *Config) Validate() error {
+	var errs []error
+	fault := func(key, format string, a ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, a...)))
+	}
+	if _, err := topic.ParseDevice(c.Site, c.Device); err != nil {
+		fault("site, device", "%v", err)
+	}
+	switch {
+	case c.Token.IsZero() && c.TokenFile == "":
+		fault("token_file", "name the file with the device's token (or set token)")
+	case !c.Token.IsZero() && c.TokenFile != "":
+		fault("token", "set token or token_file, not both")
+	}
+	checkURL(fault, "cloud.url", c.Cloud.URL, "http", "https")
+	if c.MQTT.URL != "" {
+		checkURL(fault, "mqtt.url", c.MQTT.URL, "tcp", "mqtt", "ssl", "tls", "mqtts", "ws", "wss")
+	}
+	checkFile(fault, "cloud.ca_file", c.Cloud.CAFile)
+	checkFile(fault, "mqtt.ca_file", c.MQTT.CAFile)
+	c.validateFolders(fault)
+	atLeast(fault, "cloud.idle_timeout", c.Cloud.IdleTimeout, minIdle)
+	atLeast(fault, "watch.stable", c.Watch.Stable, minStable)
+	atLeast(fault, "watch.sidecar", c.Watch.Sidecar, 0)
+	atLeast(fault, "watch.poll", c.Watch.Poll, minPoll)
+	atLeast(fault, "vitals.every", c.Vitals.Every, minVitals)
+	if c.Spool.MinFree < leastFree {
+		fault("spool.min_free", "%s is less than %s, which the spool needs to work safely", c.Spool.MinFree, settings.ByteSize(leastFree))
+	}
+	if c.Spool.Quota != 0 && c.Spool.Quota < leastQuota {
+		fault("spool.quota", "%s is less than %s; 0 means no quota", c.Spool.Quota, settings.ByteSize(leastQuota))
+	}
+	if c.Uplink.RateLimit != 0 && c.Uplink.RateLimit < leastRate {
+		fault("uplink.rate_limit", "%s is less than %s a second; 0 means no limit", c.Uplink.RateLimit, settings.ByteSize(leastRate))
+	}
+	if _, err := c.Log.level(); err != nil {
+		fault("log.level", "%q is not debug, info, warn or error", c.Log.Level)
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		fault("log.format", "%q is not text or json", c.Log.Format)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateFolders(fault func(key, format string, a ...any)) {
+	if len(c.Watch.Folders) == 0 {
+		fault("watch.folders", "name at least one folder")
+	}
+	if !filepath.IsAbs(c.Spool.Dir) {
+		fault("spool.dir", "%q must be an absolute path", c.Spool.Dir)
+	}
+	if len(c.Spool.Dir) > longestDir {
+		fault("spool.dir", "%d characters, at most %d", len(c.Spool.Dir), longestDir)
+	}
+	for _, f := range c.Watch.Folders {
+		if !filepath.IsAbs(f) {
+			fault("watch.folders", "%q must be an absolute path", f)
+			continue
+		}
+		if inside(c.Spool.Dir, f) {
+			fault("spool.dir", "%s lies within the watched folder %s", c.Spool.Dir, f)
+		}
+	}
+}
+
+func inside(dir, folder string) bool {
+	rel, err := filepath.Rel(folder, dir)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+func checkURL(fault func(key, format string, a ...any), key, text string, schemes ...string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		fault(key, "%q is not a URL such as %s://host", text, schemes[0])
+		return
+	}
+	if u.User != nil {
+		fault(key, "must not hold a user or password; the device's token is used")
+	}
+	for _, s := range schemes {
+		if u.Scheme == s {
+			return
+		}
+	}
+	fault(key, "scheme %q is not one of %s", u.Scheme, strings.Join(schemes, ", "))
+}
+
+func checkFile(fault func(key, format string, a ...any), key, path string) {
+	if path == "" {
+		return
+	}
+	if _, err := os.Stat(path); err != nil {
+		fault(key, "%v", err)
+	}
+}
+
+func atLeast(fault func(key, format string, a ...any), key string, d, least time.Duration) {
+	if d < least {
+		fault(key, "%s is less than %s", d, least)
+	}
+}
+
+func (l Log) level() (slog.Level, error) {
+	var v slog.Level
+	err := v.UnmarshalText([]byte(l.Level))
+	return v, err
+}
+
+// Logger returns the logger that Log describes, writing to w. Log must be valid.
+func (l Log) Logger(w *os.File) *slog.Logger {
+	level, err := l.level()
+	if err != nil {
+		level = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

@@ -1,0 +1,211 @@
+// Package ingest reads finished footage from the card into the spool: in chunks
+// of footage.ChunkSize, each hashed and durable before the next, then the whole
+// file's digest and the manifest. A file that changes while it is read is not
+// footage yet; what was read of it is void.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"cattlecounter/edge/spool"
+	"cattlecounter/edge/watch"
+	"cattlecounter/shared/footage"
+)
+
+// Store is what ingest needs of the spool.
+type store interface {
+	Known(spool.Source) (bool, error)
+	Capture(spool.Source, *spool.Source) (spool.Record, error)
+	BeginRead(footage.ID) (spool.Record, error)
+	PutChunk(footage.ID, spool.Part, footage.Chunk, []byte) error
+	Commit(footage.Manifest) (spool.Record, error)
+	Lose(footage.ID, string) error
+	Vanished(footage.ID, string) error
+	Quarantine(footage.ID, string) error
+	SetWaiting(footage.ID, string)
+	SetRead(footage.ID, int64)
+	Room(int64) error
+	Records() []spool.Record
+}
+
+const (
+	spaceWait = 5 * time.Second  // between looks for space
+	readWait  = 30 * time.Second // after a file could not be read
+	// readTries bounds how often a faulty card is asked for the same file.
+	readTries = 5
+)
+
+// Ingest reads one file at a time, the oldest capture first. It is a
+// watch.Sink. Create it with New.
+type Ingest struct {
+	store store
+	log   *slog.Logger
+	wake  chan struct{}
+	buf   []byte
+
+	mu    sync.Mutex
+	again map[footage.ID]retry
+}
+
+// retry says when a file that could not be read is tried again.
+type retry struct {
+	at    time.Time
+	tries int
+}
+
+// New returns an Ingest that fills st.
+func New(st store, log *slog.Logger) *Ingest {
+	return &Ingest{store: st, log: log, wake: make(chan struct{}, 1), again: map[footage.ID]retry{}}
+}
+
+func source(f watch.File) spool.Source {
+	return spool.Source{Path: f.Path, Size: f.Size, ModTime: f.ModTime}
+}
+
+// Known implements watch.Sink.
+func (in *Ingest) Known(f watch.File) (bool, error) { return in.store.Known(source(f)) }
+
+// Take implements watch.Sink: it records the finding, Run reads it.
+func (in *Ingest) Take(f watch.Finding) error {
+	var side *spool.Source
+	if f.Telemetry != nil {
+		s := source(*f.Telemetry)
+		side = &s
+	}
+	r, err := in.store.Capture(source(f.Video), side)
+	if err != nil {
+		return err
+	}
+	if f.Fault != "" {
+		return in.store.Quarantine(r.ID, f.Fault)
+	}
+	in.log.Info("footage captured", "footage", r.ID, "path", f.Video.Path, "bytes", f.Video.Size, "telemetry", side != nil)
+	in.Wake()
+	return nil
+}
+
+// Wake makes Run look for work now.
+func (in *Ingest) Wake() {
+	select {
+	case in.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// Run reads what was captured, until ctx ends. What a crash left half read is
+// read again; chunks that are there already are not written twice.
+func (in *Ingest) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		r, wait := in.next(time.Now())
+		if r == nil {
+			timer := time.NewTimer(wait)
+			select {
+			case <-ctx.Done():
+			case <-in.wake:
+			case <-timer.C:
+			}
+			timer.Stop()
+			continue
+		}
+		in.settle(ctx, *r, in.read(ctx, *r))
+	}
+	return nil
+}
+
+// next returns the oldest readable capture, or how long to wait for one.
+func (in *Ingest) next(now time.Time) (*spool.Record, time.Duration) {
+	const idle = time.Minute
+	wait := idle
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, r := range in.store.Records() {
+		if r.Stale || r.State != spool.Captured && r.State != spool.Spooling {
+			continue
+		}
+		if d := in.again[r.ID].at.Sub(now); d > 0 {
+			wait = min(wait, d)
+			continue
+		}
+		return &r, 0
+	}
+	return nil, wait
+}
+
+// settle decides what follows from how the reading ended.
+func (in *Ingest) settle(ctx context.Context, r spool.Record, err error) {
+	log := in.log.With("footage", r.ID, "name", r.Name)
+	switch {
+	case err == nil:
+		in.forget(r.ID)
+		return
+	case ctx.Err() != nil:
+		return // read again after the restart
+	case errors.Is(err, spool.ErrNoSpace):
+		if r.Waiting == "" {
+			log.Warn("waiting for space", "err", err)
+		}
+		in.store.SetWaiting(r.ID, "no space: "+err.Error())
+		in.later(r.ID, spaceWait, 0)
+		return
+	case errors.Is(err, errChanged):
+		log.Info("file changes, waiting until it is finished", "err", err)
+		err = in.store.Lose(r.ID, err.Error())
+	case errors.Is(err, fs.ErrNotExist):
+		err = in.store.Vanished(r.ID, "the file vanished from the card before it was read; insert the card again")
+	case errors.Is(err, footage.ErrNotVideo):
+		err = in.store.Quarantine(r.ID, err.Error())
+	case errors.Is(err, errTooLarge):
+		err = in.store.Quarantine(r.ID, err.Error())
+	default:
+		err = in.tryLater(r, err)
+	}
+	in.forgetEnded(r.ID, err)
+}
+
+// tryLater handles a file that cannot be read now: wrong permissions are for a
+// person to mend, a card that fails again and again is given up.
+func (in *Ingest) tryLater(r spool.Record, err error) error {
+	in.mu.Lock()
+	tries := in.again[r.ID].tries + 1
+	in.mu.Unlock()
+	if errors.Is(err, errSource) && !errors.Is(err, fs.ErrPermission) && tries >= readTries {
+		return in.store.Quarantine(r.ID, fmt.Sprintf("cannot be read after %d tries: %v", tries, err))
+	}
+	in.log.Warn("footage cannot be read now", "footage", r.ID, "attempt", tries, "err", err)
+	in.store.SetWaiting(r.ID, "cannot be read: "+err.Error())
+	in.later(r.ID, readWait, tries)
+	return nil
+}
+
+func (in *Ingest) later(id footage.ID, d time.Duration, tries int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.again[id] = retry{at: time.Now().Add(d), tries: tries}
+}
+
+func (in *Ingest) forget(id footage.ID) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	delete(in.again, id)
+}
+
+// forgetEnded keeps Run from spinning when even the state cannot be written.
+func (in *Ingest) forgetEnded(id footage.ID, err error) {
+	if err == nil {
+		in.mu.Lock()
+		if time.Until(in.again[id].at) <= 0 {
+			delete(in.again, id)
+		}
+		in.mu.Unlock()
+		return
+	}
+	in.log.Error("footage state cannot be written", "footage", id, "err", err)
+	in.store.SetWaiting(id, "the spool cannot be written: "+err.Error())
+	in.later(id, spaceWait, 0)
+}

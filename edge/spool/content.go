@@ -1,0 +1,222 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"cattlecounter/shared/footage"
+)
+
+// PutChunk stores one chunk durably. A chunk that is there with the same digest
+// is not written again, which is how reading goes on after a crash. The error
+// wraps ErrNoSpace when there is no room; then nothing was written.
+func (s *Spool) PutChunk(id footage.ID, p Part, c footage.Chunk, data []byte) error {
+	key := chunkKey(id, p, c.Index)
+	if old, err := s.raw(key, nil); err == nil && footage.Sum(old) == c.SHA256 {
+		return nil
+	}
+	if err := s.Room(int64(len(data))); err != nil {
+		return fmt.Errorf("spool chunk %d of %s: %w", c.Index, id, err)
+	}
+	if err := s.write(func(txn *badger.Txn) error { return txn.Set(key, data) }); err != nil {
+		return fmt.Errorf("spool chunk %d of %s: %w", c.Index, id, err)
+	}
+	return nil
+}
+
+// Chunk returns a chunk, in buf where it fits. The error wraps ErrDamaged when
+// the chunk is gone or is not what the manifest says.
+func (s *Spool) Chunk(id footage.ID, p Part, c footage.Chunk, buf []byte) ([]byte, error) {
+	b, err := s.raw(chunkKey(id, p, c.Index), buf)
+	if err != nil {
+		return nil, fmt.Errorf("spool chunk %d of %s: %w: %w", c.Index, id, err, ErrDamaged)
+	}
+	if footage.Sum(b) != c.SHA256 {
+		return nil, fmt.Errorf("spool chunk %d of %s has another digest: %w", c.Index, id, ErrDamaged)
+	}
+	return b, nil
+}
+
+func (s *Spool) raw(key, buf []byte) ([]byte, error) {
+	err := s.db.View(func(txn *badger.Txn) error {
+		item, err := txn.Get(key)
+		if err != nil {
+			return err
+		}
+		buf, err = item.ValueCopy(buf)
+		return err
+	})
+	return buf, err
+}
+
+// Manifest returns the manifest of spooled footage; ErrNotFound without one.
+func (s *Spool) Manifest(id footage.ID) (footage.Manifest, error) {
+	b, err := s.raw(manifestKey(id), nil)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return footage.Manifest{}, fmt.Errorf("manifest of %s: %w", id, err)
+	}
+	m, err := footage.DecodeManifest(b)
+	if err != nil {
+		return footage.Manifest{}, fmt.Errorf("%w: %w", err, ErrDamaged)
+	}
+	return m, nil
+}
+
+// Verify compares every chunk with the manifest. The error wraps ErrDamaged at
+// the first difference.
+func (s *Spool) Verify(ctx context.Context, id footage.ID) error {
+	m, err := s.Manifest(id)
+	if err != nil {
+		return err
+	}
+	parts := map[Part]*footage.File{Video: &m.Video, Telemetry: m.Telemetry}
+	var buf []byte
+	for p, f := range parts {
+		if f == nil {
+			continue
+		}
+		for _, c := range f.Chunks {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if buf, err = s.Chunk(id, p, c, buf); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dropContent deletes every chunk and the manifest of a piece of footage.
+func (s *Spool) dropContent(id footage.ID) error {
+	keys, err := s.keys(chunkPrefix(id))
+	if err != nil {
+		return err
+	}
+	if err := s.deleteKeys(append(keys, manifestKey(id))); err != nil {
+		return fmt.Errorf("delete content of %s: %w", id, err)
+	}
+	s.wantCollect()
+	return nil
+}
+
+func (s *Spool) keys(prefix []byte) ([][]byte, error) {
+	var keys [][]byte
+	err := s.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			keys = append(keys, it.Item().KeyCopy(nil))
+		}
+		return nil
+	})
+	return keys, err
+}
+
+func (s *Spool) deleteKeys(keys [][]byte) error {
+	const perTransaction = 500
+	for len(keys) > 0 {
+		n := min(len(keys), perTransaction)
+		err := s.write(func(txn *badger.Txn) error {
+			for _, k := range keys[:n] {
+				if err := txn.Delete(k); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		keys = keys[n:]
+	}
+	return nil
+}
+
+// sweep finishes deletions that a crash cut short and deletes chunks that
+// belong to no footage in need of them.
+func (s *Spool) sweep() error {
+	chunks, err := s.keys([]byte("c/"))
+	if err != nil {
+		return err
+	}
+	var orphans [][]byte
+	for _, k := range chunks {
+		id, _, _ := cutChunkKey(k)
+		if r := s.records[id]; r == nil || !r.State.HasContent() && r.State != Spooling && r.State != Quarantined {
+			orphans = append(orphans, k)
+		}
+	}
+	if len(orphans) > 0 {
+		s.o.Log.Info("chunks without footage deleted", "chunks", len(orphans))
+		if err := s.deleteKeys(orphans); err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
+		s.wantCollect()
+	}
+	for id, r := range s.records {
+		if r.State == Confirmed {
+			if err := s.Reclaim(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func cutChunkKey(k []byte) (id footage.ID, part byte, ok bool) {
+	const prefix, tail = len("c/"), len("/v00000000")
+	if len(k) <= prefix+tail {
+		return "", 0, false
+	}
+	return footage.ID(k[prefix : len(k)-tail]), k[len(k)-tail+1], true
+}
+
+func (s *Spool) wantCollect() {
+	select {
+	case s.collectNow <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// discardRatio is the part of a value-log file that must be garbage before it
+// is rewritten: lower frees more, higher spares the flash.
+const discardRatio = 0.5
+
+// Collect gives the space of deleted chunks back to the disk, all but the value
+// log file that is being written.
+//
+// Badger learns what is garbage only when it compacts, and compacts only full
+// memtables, which chunks (whose values lie in the value log) fill once in many
+// gigabytes. Dropping a prefix is its one public way to flush and compact now.
+func (s *Spool) Collect(ctx context.Context) error {
+	if err := s.flush(); err != nil {
+		return fmt.Errorf("flush before garbage collection: %w", err)
+	}
+	for ctx.Err() == nil {
+		err := s.db.RunValueLogGC(discardRatio)
+		if errors.Is(err, badger.ErrNoRewrite) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("value log garbage collection: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *Spool) flush() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	// Badger does nothing for a prefix without a key.
+	if err := s.db.Update(func(txn *badger.Txn) error { return txn.Set(flushKey, nil) }); err != nil {
+		return err
+	}
+	return s.db.DropPrefix(flushKey)
+}

@@ -1,0 +1,83 @@
+package spool
+
+import (
+	"time"
+
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/topic"
+)
+
+// Part is one of the files that belong to a piece of footage.
+type Part string
+
+// Parts.
+const (
+	Video     Part = "video"
+	Telemetry Part = "telemetry"
+)
+
+// Source is a file on the card. Its identity is all three fields: a file that
+// was written anew under an old name is another file.
+type Source struct {
+	Path    string    `json:"path"`
+	Size    int64     `json:"size"`
+	ModTime time.Time `json:"mod_time"`
+}
+
+// Same compares identities.
+func (s Source) Same(o Source) bool {
+	return s.Path == o.Path && s.Size == o.Size && s.ModTime.Equal(o.ModTime)
+}
+
+// Transfer is the book-keeping of one part's upload. The server's offset always
+// wins over Offset, which only says how far it was when last heard of.
+type Transfer struct {
+	URL    string `json:"url,omitempty"` // the tus upload, empty before the first and after a lost one
+	Offset int64  `json:"offset"`        // bytes
+	Done   bool   `json:"done"`          // the server has every byte
+}
+
+// Count is the cloud's final count.
+type Count struct {
+	Unique int `json:"unique"`
+	Low    int `json:"low"` // 95 % interval
+	High   int `json:"high"`
+}
+
+// Record is what the spool knows about one piece of footage; it stays when the
+// content is gone.
+type Record struct {
+	ID          footage.ID     `json:"id"`
+	Seq         int64          `json:"seq"` // order of capture on this device, independent of any clock
+	State       State          `json:"state"`
+	Name        string         `json:"name"` // base name on the card
+	Source      Source         `json:"source"`
+	Telemetry   *Source        `json:"telemetry,omitempty"`
+	SHA256      footage.Digest `json:"sha256"`
+	Video       Transfer       `json:"video"`
+	Sidecar     Transfer       `json:"sidecar"`
+	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
+	Reason      string         `json:"reason,omitempty"` // why quarantined
+	// Stale says that the source changed or is gone: it is not read before the
+	// watcher reports it anew.
+	Stale bool `json:"stale,omitempty"`
+	// HashFaults counts how often the cloud found another digest than ours.
+	HashFaults int        `json:"hash_faults,omitempty"`
+	Job        *topic.Job `json:"job,omitempty"`
+	Count      *Count     `json:"count,omitempty"`
+	Updated    time.Time  `json:"updated"`
+
+	// The rest lives in memory only.
+
+	Waiting string  `json:"-"` // why nothing moves just now, empty when it does
+	Rate    float64 `json:"-"` // bytes per second, 0 when not moving
+	Read    int64   `json:"-"` // bytes read from the card so far
+}
+
+// Transfer returns the book-keeping of a part.
+func (r *Record) Transfer(p Part) *Transfer {
+	if p == Telemetry {
+		return &r.Sidecar
+	}
+	return &r.Video
+}

@@ -1,0 +1,98 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+)
+
+// State is where one piece of footage stands on this device.
+type State string
+
+// States of a piece of footage.
+const (
+	Captured    State = "captured"    // seen on the card, finished, not read yet
+	Spooling    State = "spooling"    // being read; some chunks are durable
+	Spooled     State = "spooled"     // every chunk and the manifest are durable
+	Uploading   State = "uploading"   // the cloud has a part of it
+	Uploaded    State = "uploaded"    // the cloud took every byte; its digest is not compared yet
+	Confirmed   State = "confirmed"   // the cloud's digest and size are the manifest's
+	Reclaimed   State = "reclaimed"   // confirmed, and its chunks are gone from the spool
+	Duplicate   State = "duplicate"   // the same content is here under another id
+	Quarantined State = "quarantined" // cannot go on by itself; Reason says why
+)
+
+// Event is what happens to a piece of footage.
+type Event string
+
+// Events of a piece of footage.
+const (
+	Read       Event = "read"       // reading from the card begins, or begins again
+	Lose       Event = "lose"       // the file changed under the reader: what was read is void
+	Manifest   Event = "manifest"   // chunks and manifest are durable
+	Repeat     Event = "repeat"     // the content is known under another id
+	Upload     Event = "upload"     // the upload begins, or begins again
+	Accept     Event = "accept"     // the cloud took every byte
+	Confirm    Event = "confirm"    // the cloud's digest is right
+	Reclaim    Event = "reclaim"    // the chunks are deleted
+	Quarantine Event = "quarantine" // it cannot go on by itself
+	Resend     Event = "resend"     // out of quarantine with all chunks here
+	Reread     Event = "reread"     // out of quarantine, or with damaged chunks: read from the card again
+)
+
+// ErrTransition marks a move that the table does not have.
+var ErrTransition = errors.New("transition not allowed")
+
+// table is the whole life of a piece of footage: from, event, to.
+var table = []struct {
+	From  State
+	Event Event
+	To    State
+}{
+	{Captured, Read, Spooling},
+	{Captured, Lose, Captured},
+	{Captured, Quarantine, Quarantined},
+	{Spooling, Read, Spooling}, // after a crash
+	{Spooling, Lose, Captured},
+	{Spooling, Manifest, Spooled},
+	{Spooling, Repeat, Duplicate},
+	{Spooling, Quarantine, Quarantined},
+	{Spooled, Upload, Uploading},
+	{Spooled, Quarantine, Quarantined},
+	{Spooled, Reread, Captured},
+	{Uploading, Upload, Uploading}, // after a cut or a crash
+	{Uploading, Accept, Uploaded},
+	{Uploading, Confirm, Confirmed}, // the cloud had it already
+	{Uploading, Quarantine, Quarantined},
+	{Uploading, Reread, Captured},
+	{Uploaded, Upload, Uploading}, // the cloud does not know it after all
+	{Uploaded, Confirm, Confirmed},
+	{Uploaded, Quarantine, Quarantined},
+	{Uploaded, Reread, Captured},
+	{Confirmed, Reclaim, Reclaimed},
+	{Quarantined, Quarantine, Quarantined}, // the reason changed
+	{Quarantined, Resend, Spooled},
+	{Quarantined, Reread, Captured},
+}
+
+// Next returns the state that follows. The error wraps ErrTransition.
+func Next(from State, e Event) (State, error) {
+	for _, row := range table {
+		if row.From == from && row.Event == e {
+			return row.To, nil
+		}
+	}
+	return from, fmt.Errorf("footage is %s, cannot %s: %w", from, e, ErrTransition)
+}
+
+// States returns every state, in the order of a life.
+func States() []State {
+	return []State{Captured, Spooling, Spooled, Uploading, Uploaded, Confirmed, Reclaimed, Duplicate, Quarantined}
+}
+
+// Ended reports whether nothing is left to do on this device.
+func (s State) Ended() bool { return s == Reclaimed || s == Duplicate }
+
+// HasContent reports whether every chunk is in the spool.
+func (s State) HasContent() bool {
+	return s == Spooled || s == Uploading || s == Uploaded || s == Confirmed
+}

@@ -1,0 +1,81 @@
+package spool
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Space is what the spool takes and what its disk has, in bytes.
+type Space struct {
+	Total, Free int64 // of the file system
+	Used        int64 // by the spool
+}
+
+// usage measures the spool's folder. Badger's files are sparse, so blocks count,
+// not lengths.
+type usage struct {
+	dir  string
+	disk func(string) (total, free int64, err error)
+}
+
+func newUsage(dir string, disk func(string) (int64, int64, error)) *usage {
+	return &usage{dir: dir, disk: disk}
+}
+
+func (u *usage) space() (Space, error) {
+	total, free, err := u.disk(u.dir)
+	if err != nil {
+		return Space{}, fmt.Errorf("free space of %s: %w", u.dir, err)
+	}
+	sp := Space{Total: total, Free: free}
+	err = filepath.WalkDir(u.dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // a file that Badger has just removed
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			const block = 512 // of st_blocks, whatever the file system's own
+			sp.Used += st.Blocks * block
+		}
+		return nil
+	})
+	return sp, err
+}
+
+// diskSpace asks the kernel; free is what an unprivileged process may use.
+func diskSpace(dir string) (total, free int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	size := int64(st.Bsize)
+	return int64(st.Blocks) * size, int64(st.Bavail) * size, nil
+}
+
+// Space measures disk and spool now.
+func (s *Spool) Space() (Space, error) { return s.disk.space() }
+
+// Room says whether n more bytes fit; the error wraps ErrNoSpace and says what
+// is short.
+func (s *Spool) Room(n int64) error {
+	sp, err := s.disk.space()
+	if err != nil {
+		return err
+	}
+	if sp.Free-n < s.o.MinFree {
+		return fmt.Errorf("%s free on the disk of the spool, %s must stay free (spool.min_free): %w", size(sp.Free), size(s.o.MinFree), ErrNoSpace)
+	}
+	if s.o.Quota > 0 && sp.Used+n > s.o.Quota {
+		return fmt.Errorf("the spool takes %s of its quota of %s (spool.quota): %w", size(sp.Used), size(s.o.Quota), ErrNoSpace)
+	}
+	return nil
+}
+
+func size(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -1,0 +1,246 @@
+package uplink
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/secret"
+	"cattlecounter/shared/topic"
+)
+
+const (
+	requestTimeout = 30 * time.Second // of a request without a long body
+	dialTimeout    = 15 * time.Second
+	maxAnswer      = 1 << 20
+)
+
+// errStalled is the cause of a cut by the idle time-out.
+var errStalled = errors.New("no byte moved")
+
+// Cloud speaks to the cloud's intake and API. It is safe for concurrent use.
+type Cloud struct {
+	base  *url.URL
+	token secret.String
+	idle  time.Duration
+	http  *http.Client
+}
+
+// CloudOptions configure a Cloud. URL is required.
+type CloudOptions struct {
+	URL         string
+	Token       secret.String
+	CAFile      string        // PEM, "" for the system's authorities
+	IdleTimeout time.Duration // 0 means one minute
+	Transport   http.RoundTripper
+}
+
+// NewCloud checks the options; it does not connect.
+func NewCloud(o CloudOptions) (*Cloud, error) {
+	base, err := url.Parse(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("cloud URL: %w", err)
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = time.Minute
+	}
+	if o.Transport == nil {
+		if o.Transport, err = transport(o.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	c := &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // the token goes to no other address
+	}}
+	return &Cloud{base: base, token: o.Token, idle: o.IdleTimeout, http: c}, nil
+}
+
+// Close drops idle connections.
+func (c *Cloud) Close() { c.http.CloseIdleConnections() }
+
+func transport(caFile string) (http.RoundTripper, error) {
+	cfg, err := TLSConfig(caFile)
+	if err != nil {
+		return nil, err
+	}
+	// HTTP/1.1: one long PATCH has nothing to share its connection with.
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: requestTimeout}).DialContext,
+		TLSClientConfig:     cfg,
+		TLSHandshakeTimeout: dialTimeout,
+		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{},
+		MaxIdleConns:        2,
+		IdleConnTimeout:     time.Minute,
+		WriteBufferSize:     64 << 10,
+	}, nil
+}
+
+// TLSConfig trusts the authorities in caFile, or the system's when it is "".
+func TLSConfig(caFile string) (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	cfg.RootCAs = x509.NewCertPool()
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("certificate authority %s: no PEM certificate in it", caFile)
+	}
+	return cfg, nil
+}
+
+// Remote is what the cloud says about a piece of footage.
+type Remote struct {
+	ID          footage.ID     `json:"id"`
+	Size        int64          `json:"size"`
+	SHA256      footage.Digest `json:"sha256"`
+	DuplicateOf footage.ID     `json:"duplicate_of"`
+	Job         *RemoteJob     `json:"job"`
+	Count       *RemoteCount   `json:"count"`
+}
+
+// RemoteJob is the part of the cloud's job that the edge shows.
+type RemoteJob struct {
+	ID       string    `json:"id"`
+	State    job.State `json:"state"`
+	Attempt  int       `json:"attempt"`
+	Reason   string    `json:"reason"`
+	Seq      int64     `json:"seq"`
+	Updated  time.Time `json:"updated"`
+	Progress struct {
+		Stage       topic.Stage `json:"stage"`
+		FramesDone  int         `json:"frames_done"`
+		FramesTotal int         `json:"frames_total"`
+		Percent     float64     `json:"percent"`
+		FPS         float64     `json:"fps"`
+		ETASeconds  *float64    `json:"eta_seconds"`
+		Count       int         `json:"count"`
+	} `json:"progress"`
+}
+
+// RemoteCount is the final count.
+type RemoteCount struct {
+	Unique int `json:"unique"`
+	Low    int `json:"low"`
+	High   int `json:"high"`
+}
+
+// Footage asks what the cloud has under an id. The error wraps ErrGone when it
+// has nothing.
+func (c *Cloud) Footage(ctx context.Context, id footage.ID) (Remote, error) {
+	r, err := c.short(ctx, http.MethodGet, c.at("/api/v1/footage/"+string(id)), nil)
+	if err != nil {
+		return Remote{}, err
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		return Remote{}, answer(r)
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
+	if err != nil {
+		return Remote{}, linkError(ctx, err)
+	}
+	return parseRemote(body)
+}
+
+// Probe asks the cloud for a sign of life. Any answer is one.
+func (c *Cloud) Probe(ctx context.Context) error {
+	r, err := c.short(ctx, http.MethodGet, c.at("/healthz"), nil)
+	if err != nil {
+		return err
+	}
+	return r.Body.Close()
+}
+
+func parseRemote(body []byte) (Remote, error) {
+	var f Remote
+	if err := json.Unmarshal(body, &f); err != nil {
+		return Remote{}, fmt.Errorf("footage document: %w: %w", err, ErrOdd)
+	}
+	return f, nil
+}
+
+func (c *Cloud) at(path string) string {
+	return strings.TrimSuffix(c.base.String(), "/") + path
+}
+
+// short sends a request without a long body.
+func (c *Cloud) short(ctx context.Context, method, to string, header http.Header) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	r, err := c.send(ctx, method, to, header, nil, 0)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	r.Body = &cancelled{r.Body, cancel}
+	return r, nil
+}
+
+// cancelled frees the time limit with the body.
+type cancelled struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (c *cancelled) Close() error {
+	defer c.cancel()
+	return c.ReadCloser.Close()
+}
+
+func (c *Cloud) send(ctx context.Context, method, to string, header http.Header, body io.Reader, size int64) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, to, body)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, to, err)
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	req.ContentLength = size
+	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	req.Header.Set("Tus-Resumable", tusVersion)
+	r, err := c.http.Do(req)
+	if err != nil {
+		return nil, linkError(ctx, err)
+	}
+	return r, nil
+}
+
+// linkError tells a lost link from a stop by ctx.
+func linkError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, errStalled) || errors.Is(cause, context.DeadlineExceeded) {
+			return fmt.Errorf("%w: %w", cause, ErrLink)
+		}
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%s: %w", explain(err), ErrLink)
+}
+
+// explain says what to do about the faults that are not the link's.
+func explain(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &unknown):
+		return "the cloud's certificate is signed by an authority unknown here (set cloud.ca_file): " + err.Error()
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the cloud's certificate is not valid at this device's time; check the clock first: " + err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,34 @@
+package uplink
+
+import "time"
+
+// meter turns offsets into a rate, smoothed over about ten seconds, and says
+// when it is time to tell somebody.
+type meter struct {
+	at   time.Time
+	last int64
+	rate float64 // bytes per second
+}
+
+const (
+	tellEvery = 500 * time.Millisecond
+	smoothing = 10 * time.Second
+)
+
+func newMeter(offset int64) *meter { return &meter{at: time.Now(), last: offset} }
+
+// moved takes the newest offset and reports whether the rate was taken anew.
+func (m *meter) moved(offset int64) bool {
+	d := time.Since(m.at)
+	if d < tellEvery {
+		return false
+	}
+	now := float64(offset-m.last) / d.Seconds()
+	weight := min(1, d.Seconds()/smoothing.Seconds())
+	if m.rate == 0 {
+		weight = 1
+	}
+	m.rate += (now - m.rate) * weight
+	m.at, m.last = time.Now(), offset
+	return true
+}

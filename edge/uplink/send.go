@@ -1,0 +1,216 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"path/filepath"
+	"time"
+
+	"cattlecounter/edge/spool"
+	"cattlecounter/shared/footage"
+)
+
+// maxRounds bounds the requests of one file in one go: a server that loses
+// every upload at once is waited for, not hammered.
+const maxRounds = 8
+
+// errRestless says that a file did not get through in maxRounds.
+var errRestless = fmt.Errorf("the cloud lost the upload again and again: %w", ErrBusy)
+
+// send brings one piece of footage to the cloud and frees it: telemetry first,
+// then the video, then the comparison of digests.
+func (u *Uplink) send(ctx context.Context, r spool.Record) error {
+	if r.State == spool.Confirmed {
+		return u.o.Spool.Reclaim(r.ID)
+	}
+	m, err := u.o.Spool.Manifest(r.ID)
+	if errors.Is(err, spool.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", err, spool.ErrDamaged)
+	}
+	if err != nil {
+		return err
+	}
+	if r, err = u.o.Spool.BeginUpload(r.ID); err != nil {
+		return err
+	}
+	if m.Telemetry != nil {
+		if err := u.part(ctx, r, m, spool.Telemetry, m.Telemetry); err != nil && !u.dropsTelemetry(r, err) {
+			return err
+		}
+	}
+	if err := u.part(ctx, r, m, spool.Video, &m.Video); err != nil && !errors.Is(err, errThere) {
+		return err
+	}
+	return u.confirm(ctx, r.ID, m)
+}
+
+// dropsTelemetry reports whether the video goes on without its sidecar: the
+// cloud refused the sidecar, or has the whole footage already.
+func (u *Uplink) dropsTelemetry(r spool.Record, err error) bool {
+	if errors.Is(err, errThere) {
+		return true
+	}
+	if !errors.Is(err, ErrRefused) || errors.Is(err, ErrHash) {
+		return false
+	}
+	u.o.Log.Warn("telemetry refused, the video goes without it", "footage", r.ID, "name", r.Name, "err", err)
+	u.keep(r.ID, u.o.Spool.SetTransfer(r.ID, spool.Telemetry, spool.Transfer{Done: true}))
+	return true
+}
+
+// errThere says that the cloud has the footage already, whole.
+var errThere = errors.New("the cloud has it already")
+
+// part sends one file until the server has every byte of it. The book-keeping
+// in the spool follows the server, never the other way round.
+func (u *Uplink) part(ctx context.Context, r spool.Record, m footage.Manifest, p spool.Part, f *footage.File) error {
+	t := *r.Transfer(p)
+	for range maxRounds {
+		if t.Done {
+			return nil
+		}
+		err := u.round(ctx, r, m, p, f, &t)
+		switch {
+		case err == nil || errors.Is(err, ErrOffset) && t.URL != "":
+			continue // ask for the offset again
+		case errors.Is(err, spool.ErrDamaged):
+			return err
+		case errors.Is(err, ErrGone), errors.Is(err, ErrOffset): // lost, or the id is taken
+			if there, err := u.has(ctx, m); err != nil || there {
+				return errors.Join(err, errIf(there, errThere))
+			}
+			u.o.Log.Info("the cloud lost the upload, it begins again", "footage", r.ID, "part", string(p))
+			t = spool.Transfer{}
+		case errors.Is(err, ErrHash):
+			t = spool.Transfer{} // that session is gone on the server
+			return errors.Join(err, u.o.Spool.SetTransfer(r.ID, p, t))
+		default:
+			return errors.Join(err, u.o.Spool.SetTransfer(r.ID, p, t))
+		}
+		if err := u.o.Spool.SetTransfer(r.ID, p, t); err != nil {
+			return err
+		}
+	}
+	return errRestless
+}
+
+func errIf(yes bool, err error) error {
+	if yes {
+		return err
+	}
+	return nil
+}
+
+// round is one try: open the upload or ask for its offset, then send the rest.
+func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, p spool.Part, f *footage.File, t *spool.Transfer) error {
+	if t.URL == "" {
+		to, err := u.o.Cloud.create(ctx, f.Size, metadata(m, p, f))
+		if err != nil {
+			return err
+		}
+		*t = spool.Transfer{URL: to}
+		if err := u.o.Spool.SetTransfer(r.ID, p, *t); err != nil {
+			return err
+		}
+	} else {
+		at, err := u.o.Cloud.offset(ctx, t.URL, f.Size)
+		if err != nil {
+			return err
+		}
+		if at != t.Offset {
+			u.o.Log.Info("upload goes on at the server's offset", "footage", r.ID, "part", string(p), "bytes", at, "assumed", t.Offset)
+		}
+		t.Offset = at
+	}
+	u.setLink(LinkUp, "")
+	if t.Offset < f.Size {
+		at, err := u.stream(ctx, r.ID, p, f, t)
+		if err != nil {
+			return err
+		}
+		t.Offset = at
+	}
+	if t.Done = t.Offset == f.Size; !t.Done {
+		return nil
+	}
+	return u.o.Spool.SetTransfer(r.ID, p, *t)
+}
+
+// stream sends everything from the offset on in one PATCH.
+func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *footage.File, t *spool.Transfer) (int64, error) {
+	began, from := time.Now(), t.Offset
+	speed := newMeter(from)
+	u.o.Spool.SetSent(id, p, from, 0)
+	body := &chunkReader{ctx: ctx, spool: u.o.Spool, id: id, part: p, file: f, at: from, limit: u.limit, index: -1, moved: func(at int64) {
+		if speed.moved(at) {
+			u.o.Spool.SetSent(id, p, at, speed.rate)
+		}
+	}}
+	at, err := u.o.Cloud.patch(ctx, t.URL, from, f.Size, body)
+	if err != nil {
+		t.Offset = body.at // what the server has of it is asked before the next byte
+		return 0, err
+	}
+	u.o.Log.Info("upload sent", "footage", id, "part", string(p), "bytes", at-from, "offset", at, "took", time.Since(began).Round(time.Millisecond))
+	return at, nil
+}
+
+func metadata(m footage.Manifest, p spool.Part, f *footage.File) []pair {
+	kind := mime.TypeByExtension(filepath.Ext(f.Name))
+	if p == spool.Telemetry {
+		kind = "application/x-subrip"
+	}
+	captured := ""
+	if !m.Captured.IsZero() {
+		captured = m.Captured.UTC().Format(time.RFC3339)
+	}
+	return []pair{{"filename", f.Name}, {"filetype", kind}, {"footage", string(m.Footage)}, {"sha256", f.SHA256.String()},
+		{"captured", captured}, {"kind", string(p)}}
+}
+
+// has asks whether the cloud has the whole footage with the right digest.
+func (u *Uplink) has(ctx context.Context, m footage.Manifest) (bool, error) {
+	got, err := u.o.Cloud.Footage(ctx, m.Footage)
+	if errors.Is(err, ErrGone) {
+		return false, nil
+	}
+	return err == nil && got.SHA256 == m.Video.SHA256 && got.Size == m.Video.Size, err
+}
+
+// confirm compares what the cloud stored with the manifest. Only then the
+// content may go.
+func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest) error {
+	if r, _ := u.o.Spool.Record(id); r.State == spool.Uploading {
+		if err := u.o.Spool.Accepted(id); err != nil {
+			return err
+		}
+	}
+	got, err := u.o.Cloud.Footage(ctx, id)
+	if err == nil && got.SHA256.IsZero() && got.DuplicateOf != "" {
+		first := got.DuplicateOf
+		if got, err = u.o.Cloud.Footage(ctx, first); err == nil {
+			got.DuplicateOf = first
+		}
+	}
+	switch {
+	case errors.Is(err, ErrGone):
+		// It took every byte and knows nothing of it: start again.
+		return errors.Join(fmt.Errorf("the cloud does not know the footage it took: %w", ErrOdd), u.restart(id))
+	case err != nil:
+		return err
+	case got.SHA256 != m.Video.SHA256 || got.Size != m.Video.Size:
+		return errors.Join(fmt.Errorf("the cloud has %d bytes with sha256 %s, the spool %d with %s: %w",
+			got.Size, got.SHA256, m.Video.Size, m.Video.SHA256, ErrHash), u.restart(id))
+	}
+	if err := u.o.Spool.Confirm(id, got.DuplicateOf); err != nil {
+		return err
+	}
+	u.o.Log.Info("footage confirmed by the cloud", "footage", id, "bytes", got.Size, "sha256", got.SHA256.String(), "duplicate_of", string(got.DuplicateOf))
+	return u.o.Spool.Reclaim(id)
+}
+
+func (u *Uplink) restart(id footage.ID) error {
+	return errors.Join(u.o.Spool.SetTransfer(id, spool.Video, spool.Transfer{}), u.o.Spool.SetTransfer(id, spool.Telemetry, spool.Transfer{}))
+}

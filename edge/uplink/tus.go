@@ -1,0 +1,104 @@
+package uplink
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tusVersion is the protocol's version (https://tus.io/protocols/resumable-upload).
+const tusVersion = "1.0.0"
+
+// pair is one entry of Upload-Metadata; a slice keeps their order.
+type pair struct{ key, value string }
+
+// encodeMetadata writes the Upload-Metadata header; pairs without a value are
+// left out.
+func encodeMetadata(pairs []pair) string {
+	var parts []string
+	for _, p := range pairs {
+		if p.value != "" {
+			parts = append(parts, p.key+" "+base64.StdEncoding.EncodeToString([]byte(p.value)))
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// create opens an upload and returns its URL on our own address of the cloud,
+// whatever host a proxy made the server believe in.
+func (c *Cloud) create(ctx context.Context, size int64, meta []pair) (string, error) {
+	h := http.Header{"Upload-Length": {strconv.FormatInt(size, 10)}, "Upload-Metadata": {encodeMetadata(meta)}}
+	r, err := c.short(ctx, http.MethodPost, c.at("/files/"), h)
+	if err != nil {
+		return "", err
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusCreated {
+		return "", answer(r)
+	}
+	return c.locate(r.Header.Get("Location"))
+}
+
+func (c *Cloud) locate(location string) (string, error) {
+	u, err := url.Parse(location)
+	if err != nil || u.Path == "" || u.Path == "/" {
+		return "", fmt.Errorf("upload created at %q: %w", oneLine(location), ErrOdd)
+	}
+	if !strings.HasPrefix(u.Path, "/") {
+		u = c.base.JoinPath("files/").ResolveReference(u)
+	}
+	to := *c.base
+	to.Path, to.RawPath, to.RawQuery = u.Path, u.RawPath, u.RawQuery
+	return to.String(), nil
+}
+
+// offset asks how many bytes the server has.
+func (c *Cloud) offset(ctx context.Context, upload string, size int64) (int64, error) {
+	r, err := c.short(ctx, http.MethodHead, upload, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK && r.StatusCode != http.StatusNoContent {
+		return 0, answer(r)
+	}
+	return parseOffset(r.Header.Get("Upload-Offset"), size)
+}
+
+// parseOffset reads Upload-Offset of an upload of size bytes.
+func parseOffset(s string, size int64) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > size {
+		return 0, fmt.Errorf("Upload-Offset %q of %d bytes: %w", oneLine(s), size, ErrOdd)
+	}
+	return n, nil
+}
+
+// patch sends body, the bytes from offset to size, in one request, and returns
+// the server's new offset. It is cut when no byte moves for the idle time-out.
+func (c *Cloud) patch(ctx context.Context, upload string, offset, size int64, body io.Reader) (int64, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	moving := &idleReader{body: body, idle: c.idle}
+	moving.timer = time.AfterFunc(c.idle, func() { cancel(fmt.Errorf("%w for %s", errStalled, c.idle)) })
+	defer moving.timer.Stop()
+	h := http.Header{"Content-Type": {"application/offset+octet-stream"}, "Upload-Offset": {strconv.FormatInt(offset, 10)}}
+	r, err := c.send(ctx, http.MethodPatch, upload, h, moving, size-offset)
+	moving.Close()
+	if err != nil {
+		// The reader's own fault is the cause, the transport's only its effect.
+		return 0, errors.Join(moving.failed(), err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusNoContent {
+		return 0, answer(r)
+	}
+	return parseOffset(r.Header.Get("Upload-Offset"), size)
+}

@@ -1,0 +1,63 @@
+// Package vitals reads the health of the board: temperature and whether its
+// clock can be trusted. Disk and link are read by those who use them.
+package vitals
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"cattlecounter/shared/topic"
+)
+
+// zones is where Linux shows temperatures, in thousandths of a degree Celsius
+// (Documentation/driver-api/thermal/sysfs-api).
+const zones = "/sys/class/thermal/thermal_zone*/temp"
+
+// Temperature returns the hottest sensor in degrees Celsius, nil where there is
+// none.
+func Temperature() *float64 { return hottest(zones) }
+
+func hottest(pattern string) *float64 {
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil
+	}
+	var top *float64
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // a sensor that is switched off
+		}
+		c, ok := parseTemperature(string(b))
+		if ok && (top == nil || c > *top) {
+			top = &c
+		}
+	}
+	return top
+}
+
+// parseTemperature refuses what no working board shows: drivers report such
+// values for sensors that are not there.
+func parseTemperature(s string) (float64, bool) {
+	const least, most = -60, 150
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	c := float64(n) / 1000
+	return c, err == nil && c > least && c < most
+}
+
+// saneYear is before this program was built; a board without a battery starts
+// at 1970.
+const saneYear = 2025
+
+// Clock says whether the kernel's clock is disciplined and shows a sane year.
+func Clock() topic.Clock { return clock(time.Now(), disciplined()) }
+
+func clock(now time.Time, disciplined bool) topic.Clock {
+	if disciplined && now.Year() >= saneYear {
+		return topic.ClockSynced
+	}
+	return topic.ClockUnsynced
+}
