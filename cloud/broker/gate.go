@@ -61,6 +61,9 @@ func (q *quiet) Handle(ctx context.Context, r slog.Record) error {
 	if msg == "" {
 		msg, level = "mqtt connection ended", slog.LevelDebug
 	}
+	if !q.next.Enabled(ctx, level) {
+		return nil
+	}
 	out := slog.NewRecord(r.Time, level, msg, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// readAhead bounds what fasthttp may have read of a body before the handler.
+const readAhead = 64 << 10
+
 // deadliner is the part of a connection that a body needs.
 type deadliner interface{ SetReadDeadline(time.Time) error }
 
@@ -22,8 +25,9 @@ type body struct {
 	cut    func() bool // whether the client's direction has ended
 	count  func(int)   // told about every read; may be nil
 
-	read int64
-	end  error // what the last Read met, io.EOF for a whole body
+	read   int64
+	end    error // what the last Read met, io.EOF for a whole body
+	beyond bool  // a part of the next request was read ahead, and is lost
 
 	mu     sync.Mutex
 	closed error // why no further read may begin
@@ -42,7 +46,6 @@ func (b *body) Read(p []byte) (int, error) {
 			b.end = io.EOF
 			return 0, io.EOF
 		}
-		// What was read ahead may go beyond this body into the next request.
 		p = p[:min(int64(len(p)), left)]
 	}
 	if len(p) == 0 {
@@ -51,13 +54,29 @@ func (b *body) Read(p []byte) (int, error) {
 	if err := b.arm(); err != nil {
 		return 0, err
 	}
-	n, err := b.src.Read(p)
+	n, err := b.take(p)
 	b.read += int64(n)
 	if b.count != nil {
 		b.count(n)
 	}
 	b.end = b.verdict(err)
 	return n, b.end
+}
+
+// take reads from fasthttp's stream. What fasthttp read ahead may go beyond this
+// body into a pipelined request, and its stream hands that out like the body,
+// but only to a read that has room for it. A read that may be the last one in
+// that region therefore asks for one byte more than it wants.
+func (b *body) take(p []byte) (int, error) {
+	if b.length < 0 || b.length-b.read > int64(len(p)) || b.read >= readAhead {
+		return b.src.Read(p)
+	}
+	one := make([]byte, len(p)+1)
+	n, err := b.src.Read(one)
+	if n > len(p) {
+		n, b.beyond = len(p), true
+	}
+	return copy(p, one[:n]), err
 }
 
 // arm gives the coming read its deadline. It happens under the lock so that an
@@ -119,7 +138,8 @@ func (b *body) finish() {
 	}
 }
 
-// drained reports whether the connection stands exactly at the next request.
+// drained reports whether the connection stands exactly at the next request. A
+// whole body of known length counts also when nobody asked for its end.
 func (b *body) drained() bool {
 	if b.length < 0 {
 		return b.end == io.EOF
@@ -127,9 +147,5 @@ func (b *body) drained() bool {
 	if b.read < b.length {
 		return false
 	}
-	// With the body read, fasthttp's stream answers without the network: the
-	// end, or bytes of a pipelined request that it swallowed.
-	var one [1]byte
-	n, err := b.src.Read(one[:])
-	return n == 0 && errors.Is(err, io.EOF)
+	return !b.beyond
 }

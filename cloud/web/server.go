@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	headerTime   = 10 * time.Second // for a request's head, however it trickles in
+	headTime     = 10 * time.Second
 	keepAlive    = 75 * time.Second // between two requests of a connection
 	writeTime    = 30 * time.Second // for an answer, or each piece of a streamed one
 	headerBytes  = 16 << 10         // largest request head
@@ -63,10 +63,13 @@ type Check struct {
 	Test func(context.Context) error
 }
 
-// Options of New. Everything but Page, Checks, Now and Log is required.
+// Options of New. Everything but HeadTimeout, Page, Checks, Now
+// and Log is required.
 type Options struct {
 	Listen      string
 	IdleTimeout time.Duration // longest pause within a request body
+	// HeadTimeout is for a request's head, however it trickles in; 0 means 10 s.
+	HeadTimeout time.Duration
 	Ledger      Ledger
 	Blobs       blob.Store
 	Queue       Enqueuer
@@ -106,6 +109,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.HeadTimeout == 0 {
+		o.HeadTimeout = headTime
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -140,7 +146,7 @@ func (s *Server) newApp() *fiber.App {
 		DisablePreParseMultipartForm: true,
 		ReadBufferSize:               headerBytes,
 		Concurrency:                  maxConns,
-		ReadTimeout:                  headerTime,
+		ReadTimeout:                  s.o.HeadTimeout,
 		WriteTimeout:                 writeTime,
 		IdleTimeout:                  keepAlive,
 		ErrorHandler:                 s.fail,
@@ -177,7 +183,12 @@ func (s *Server) Run(ctx context.Context) error {
 	s.o.Hub.Stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	if err := s.app.ShutdownWithContext(drain); err != nil {
+	err := s.app.ShutdownWithContext(drain)
+	// A stop right after the start finds fasthttp without the listener: then
+	// nobody else closes it.
+	_ = s.ln.Close()
+	<-served
+	if err != nil || s.ln.open() > 0 {
 		s.log.Warn("http connections cut at the stop", "connections", s.ln.open())
 		s.end()
 		s.ln.closeAll()
@@ -185,7 +196,6 @@ func (s *Server) Run(ctx context.Context) error {
 		defer cancel()
 		s.waitForConns(last)
 	}
-	<-served
 	return nil
 }
 
