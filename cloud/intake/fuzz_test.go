@@ -1,0 +1,87 @@
+package intake
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"cattlecounter/shared/footage"
+)
+
+// Whatever we accept, tusd reads the same way.
+func FuzzParseMetadata(f *testing.F) {
+	for _, s := range []string{"", "filename YS5tcDQ=", "a,b ", "a  YQ==", "k YQ==,k Yg==", " , ", "sha256 !!", "\x00 YQ=="} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		m, err := parseMetadata(header)
+		if err != nil {
+			return
+		}
+		theirs := handler.ParseMetadataHeader(header)
+		if len(theirs) != len(m) {
+			t.Fatalf("%q: ours %q, tusd's %q", header, m, theirs)
+		}
+		for k, v := range m {
+			if theirs[k] != v || !utf8.ValidString(v) {
+				t.Fatalf("%q: ours %q, tusd's %q", header, m, theirs)
+			}
+		}
+	})
+}
+
+func FuzzCleanName(f *testing.F) {
+	for _, s := range []string{"", ".", "..", "/", `C:\a\b.mp4`, "../../etc/passwd", "a\x00b\n", strings.Repeat("ä", 300), "\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		got := cleanName(name, "id")
+		if got == "" || len(got) > maxName || strings.ContainsAny(got, "/\\\x00\n\r") || got == "." || got == ".." || !utf8.ValidString(got) {
+			t.Fatalf("%q became %q", name, got)
+		}
+	})
+}
+
+// The whole handler with headers from outside: no panic, every error a problem
+// document, and nothing recorded from a body that is no whole video.
+func FuzzHeaders(f *testing.F) {
+	f.Add("POST", "", "100", "", "0", "filename YS5tcDQ=", "1.0.0", "body")
+	f.Add("POST", "", "", "1", "", "footage ZjE=,kind dGVsZW1ldHJ5", "1.0.0", "")
+	f.Add("PATCH", "x", "5", "", "0", "", "1.0.0", "hello")
+	f.Add("HEAD", "../x", "", "", "", "", "", "")
+	f.Add("PUT", "%", "9223372036854775808", "2", "-1", ",,,", "2", "\x00")
+	s := newSite(f, f.TempDir())
+	path := s.create(5000, "footage", "f1")
+	f.Fuzz(func(t *testing.T, method, id, length, deferred, offset, metadata, version, body string) {
+		if id == "x" {
+			id = strings.TrimPrefix(path, "/files/")
+		}
+		r := httptest.NewRequest(http.MethodPost, "/files/", strings.NewReader(body))
+		r.Method, r.URL.Path = method, "/files/"+id
+		for k, v := range map[string]string{
+			"Upload-Length": length, "Upload-Defer-Length": deferred, "Upload-Offset": offset, "Upload-Metadata": metadata,
+			"Tus-Resumable": version, "Content-Type": "application/offset+octet-stream",
+		} {
+			if v != "" {
+				r.Header[k] = []string{v}
+			}
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code >= 400 && w.Header().Get("Content-Type") != ContentType {
+			t.Fatalf("%d with %q: %s", w.Code, w.Header().Get("Content-Type"), w.Body)
+		}
+		if w.Code >= 500 && w.Code != http.StatusNotImplemented {
+			t.Fatalf("%d: %s", w.Code, w.Body)
+		}
+		if len(body) < footage.SniffLen {
+			if _, err := s.ledger.Footage(t.Context(), "f1"); err == nil {
+				t.Fatal("footage was recorded")
+			}
+		}
+	})
+}

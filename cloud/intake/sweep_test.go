@@ -1,0 +1,182 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/queue"
+	"cattlecounter/shared/job"
+)
+
+func TestExpiry(t *testing.T) {
+	s := newSite(t, t.TempDir(), func(o *Options) { o.Expire = time.Hour })
+	content := clip("x", 5000)
+	old := s.create(len(content))
+	s.wantPatch(old, 0, content[:2000])
+	s.clock.add(50 * time.Minute)
+	young := s.create(len(content))
+	s.wantPatch(old, 2000, content[2000:3000]) // touched again
+	s.clock.add(50 * time.Minute)
+	must(t, s.in.sweep(t.Context()))
+	if s.head(old) != 3000 || s.head(young) != 0 {
+		t.Fatal("a session was dropped too early")
+	}
+	s.clock.add(time.Hour)
+	s.want(s.patch(old, 3000, content[3000:]), http.StatusNotFound, uploadGone) // also before the round
+	must(t, s.in.sweep(t.Context()))
+	s.gone(old)
+	s.gone(young)
+}
+
+func TestExpiryLeavesARequestAtWorkAlone(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	path := s.create(5000)
+	s.clock.add(defaultExpire + time.Hour)
+	id := path[len("/files/"):]
+	if _, free := s.in.locks.try(id, func() {}); !free {
+		t.Fatal("locked")
+	}
+	must(t, s.in.sweep(t.Context()))
+	if _, err := s.ledger.Upload(t.Context(), id); err != nil {
+		t.Fatalf("dropped under a request: %v", err)
+	}
+	s.in.locks.release(id)
+	must(t, s.in.sweep(t.Context()))
+	if _, err := s.ledger.Upload(t.Context(), id); !errors.Is(err, ledger.ErrNotFound) {
+		t.Fatal(err)
+	}
+}
+
+// away is a queue that cannot be reached.
+type away struct{ queue.Queue }
+
+var errAway = errors.New("the queue is away")
+
+func (away) Enqueue(context.Context, string) error { return errAway }
+
+func TestQueueAway(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	s.in.queue = away{s.queue}
+	f := s.upload(clip("x", 5000)) // the footage is safe all the same
+	if f.Job.State != job.Uploaded || s.messages() != 0 {
+		t.Fatalf("%+v", f.Job)
+	}
+	if err := s.in.sweep(t.Context()); !errors.Is(err, errAway) {
+		t.Fatal(err)
+	}
+	s.in.queue = s.queue
+	must(t, s.in.sweep(t.Context()))
+	if j := get[ledger.Job](t)(s.ledger.Job(t.Context(), f.Job.ID)); j.State != job.Queued || s.messages() != 1 {
+		t.Fatalf("%+v", j)
+	}
+}
+
+func TestLostMessages(t *testing.T) {
+	ctx := t.Context()
+	s := newSite(t, t.TempDir())
+	ids := map[job.State]string{}
+	for _, state := range []job.State{job.Queued, job.Processing, job.Done} {
+		ids[state] = s.upload(clip(string(state), 5000)).Job.ID
+	}
+	for _, state := range []job.State{job.Processing, job.Done} {
+		_, _, err := s.ledger.Begin(ctx, ids[state], "w")
+		must(t, err)
+	}
+	must(t, s.ledger.Finish(ctx, ids[job.Done], 1, ledger.Count{}, "k"))
+	for range ids { // the queue loses everything
+		must(t, get[queue.Lease](t)(s.queue.Receive(ctx, time.Minute)).Delete(ctx))
+	}
+	has := func(state job.State, want bool) {
+		t.Helper()
+		must(t, s.in.sweep(ctx))
+		if got := get[bool](t)(s.queue.Has(ctx, ids[state])); got != want {
+			t.Fatalf("message of the %s job: %t, want %t", state, got, want)
+		}
+	}
+	has(job.Queued, false) // a request may be at it
+	s.clock.add(2 * settled)
+	has(job.Queued, true)
+	has(job.Processing, false) // its worker writes
+	s.clock.add(silent)
+	has(job.Processing, true)
+	has(job.Done, false)
+	must(t, s.in.sweep(ctx))
+	if s.messages() != 2 {
+		t.Fatalf("%d messages", s.messages())
+	}
+}
+
+func TestRunEnds(t *testing.T) {
+	s := newSite(t, t.TempDir(), func(o *Options) { o.SweepEvery = time.Millisecond })
+	s.in.queue = away{s.queue}
+	f := s.upload(clip("x", 5000))
+	s.in.queue = s.queue
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.in.Run(ctx) }()
+	for seq := int64(0); ; { // every round makes progress: wait for the job to be queued
+		vs := get[[]ledger.JobView](t)(s.ledger.ChangedJobs(ctx, seq, 10))
+		if len(vs) > 0 {
+			seq = vs[len(vs)-1].Seq
+			if vs[len(vs)-1].Job.ID == f.Job.ID && vs[len(vs)-1].State == job.Queued {
+				break
+			}
+		}
+	}
+	cancel()
+	must(t, <-ended)
+}
+
+func TestMetrics(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	s := newSite(t, t.TempDir(), func(o *Options) { o.Metrics = reg })
+	content := clip("x", 5000)
+	s.upload(content, "footage", "f1")
+	s.upload(content, "footage", "f2")
+	s.create(10)
+	s.do("POST", "/files/", nil, "Upload-Length", "0")
+	s.wantMetrics(reg, map[string]float64{
+		"cattle_intake_received_bytes_total":             10_000,
+		"cattle_intake_requests_active":                  0,
+		"cattle_intake_sessions_open":                    1,
+		"cattle_intake_uploads_finished_total counted":   1,
+		"cattle_intake_uploads_finished_total duplicate": 1,
+		"cattle_intake_uploads_finished_total telemetry": 0,
+		"cattle_intake_refused_total " + empty:           1,
+		"cattle_intake_refused_total " + hashMismatch:    0,
+	})
+	if _, err := New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Metrics: reg}); err == nil {
+		t.Error("registered twice without a word")
+	}
+	if _, err := New(Options{}); err == nil {
+		t.Error("an intake of nothing")
+	}
+}
+
+// wantMetrics checks values by metric name and label value.
+func (s *site) wantMetrics(reg *prometheus.Registry, want map[string]float64) {
+	s.t.Helper()
+	got := map[string]float64{}
+	families, err := reg.Gather()
+	must(s.t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	for name, v := range want {
+		if g, ok := got[name]; !ok || g != v {
+			s.t.Errorf("%s: %v (there: %t), want %v", name, g, ok, v)
+		}
+	}
+}
