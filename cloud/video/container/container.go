@@ -38,7 +38,7 @@ func Check(r io.ReaderAt, size int64) (Report, error) {
 	}
 	kind, err := footage.Sniff(head)
 	if err != nil {
-		return Report{}, fmt.Errorf("%w: %w", err, video.ErrNotVideo)
+		return Report{}, fmt.Errorf("content is no MP4, MOV, MKV, AVI or TS, it begins with %q: %w", head[:min(len(head), 12)], video.ErrNotVideo)
 	}
 	switch kind {
 	case footage.MP4:
@@ -64,7 +64,7 @@ func CheckFile(path string) (Report, error) {
 		return Report{}, err
 	}
 	if !st.Mode().IsRegular() {
-		return Report{}, fmt.Errorf("%s, not a file: %w", st.Mode().Type(), video.ErrNotVideo)
+		return Report{}, fmt.Errorf("not a regular file but %s: %w", st.Mode().Type(), video.ErrNotVideo)
 	}
 	return Check(f, st.Size())
 }

@@ -45,18 +45,18 @@ type Decoder struct {
 func Open(path string) (*Decoder, error) {
 	rep, err := container.CheckFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	quiet()
 	capture, err := gocv.VideoCaptureFileWithAPI(path, gocv.VideoCaptureFFmpeg)
 	d := &Decoder{path: path, capture: capture, mat: gocv.NewMat(), rep: rep}
 	if err != nil || !capture.IsOpened() {
 		d.Close()
-		return nil, fmt.Errorf("%s: no video stream that this build can decode%s: %w", path, codecNote(rep.Codec), video.ErrDecode)
+		return nil, fmt.Errorf("no video stream that this build can decode%s: %w", codecNote(rep.Codec), video.ErrDecode)
 	}
 	if !d.read() {
 		d.Close()
-		return nil, fmt.Errorf("%s: not one frame can be decoded%s: %w", path, codecNote(rep.Codec), video.ErrDecode)
+		return nil, fmt.Errorf("not one frame can be decoded%s: %w", codecNote(rep.Codec), video.ErrDecode)
 	}
 	d.first = true
 	d.describe()
@@ -203,12 +203,12 @@ func (d *Decoder) nominalStep() time.Duration {
 
 func (d *Decoder) copyTo(f *video.Frame) error {
 	if d.mat.Type() != gocv.MatTypeCV8UC3 {
-		d.err = fmt.Errorf("%s: frame %d has the pixel format %v: %w", d.path, d.grabbed-1, d.mat.Type(), video.ErrDecode)
+		d.err = fmt.Errorf("frame %d has the pixel format %v: %w", d.grabbed-1, d.mat.Type(), video.ErrDecode)
 		return d.err
 	}
 	pixels, err := d.mat.DataPtrUint8()
 	if err != nil {
-		d.err = fmt.Errorf("%s: frame %d: %w: %w", d.path, d.grabbed-1, err, video.ErrDecode)
+		d.err = fmt.Errorf("frame %d: %w: %w", d.grabbed-1, err, video.ErrDecode)
 		return d.err
 	}
 	f.Index, f.Time = d.grabbed-1, d.last
@@ -234,7 +234,7 @@ func (d *Decoder) end() error {
 	lost := d.info.Frames - d.grabbed
 	enoughFrames := d.info.Frames > 0 && float64(lost) <= max(2, shortShare*float64(d.info.Frames))
 	if !enoughTime && !enoughFrames {
-		d.err = fmt.Errorf("%s: %d of %d frames (%s of %s) could be decoded: %w", d.path, d.grabbed, d.info.Frames,
+		d.err = fmt.Errorf("%d of %d frames (%s of %s) could be decoded: %w", d.grabbed, d.info.Frames,
 			d.last.Round(time.Millisecond), d.info.Duration.Round(time.Millisecond), video.ErrTruncated)
 	}
 	return d.err
