@@ -1,0 +1,253 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+)
+
+// begun records footage and begins its job.
+func begun(t testing.TB, l *Ledger, id string) Job {
+	t.Helper()
+	rec := record(t, l, id, "content of "+id)
+	must(t, l.MarkQueued(context.Background(), rec.Job.ID))
+	j, _, err := l.Begin(context.Background(), rec.Job.ID, "w1")
+	must(t, err)
+	return j
+}
+
+func TestFencing(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	old := begun(t, l, "f1")
+	must(t, l.UpdateProgress(ctx, old.ID, old.Fence, Progress{Percent: 70, Count: 5}))
+	now, _, err := l.Begin(ctx, old.ID, "w2") // w1 is silent, its message was delivered again
+	must(t, err)
+	if now.Fence != old.Fence+1 || now.Attempt != 2 || now.Worker != "w2" || now.Progress != (Progress{}) {
+		t.Fatalf("%+v", now)
+	}
+	for what, err := range map[string]error{
+		"progress": l.UpdateProgress(ctx, old.ID, old.Fence, Progress{Percent: 90}),
+		"finish":   l.Finish(ctx, old.ID, old.Fence, Count{Unique: 1, High: 1}, "k"),
+		"fail":     l.Fail(ctx, old.ID, old.Fence, "?"),
+		"release":  l.Release(ctx, old.ID, old.Fence, "?"),
+		"future":   l.Finish(ctx, old.ID, now.Fence+1, Count{}, "k"),
+	} {
+		if !errors.Is(err, ErrFenced) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := l.Count(ctx, "f1"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the count of a fenced worker was taken: %v", err)
+	}
+	must(t, l.Finish(ctx, now.ID, now.Fence, Count{Unique: 2, Low: 2, High: 2}, "k"))
+	wantErr(t, l.Finish(ctx, old.ID, old.Fence, Count{}, "k"), ErrFenced)
+}
+
+func TestOnlyOneWorkerWins(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	j := begun(t, l, "f1")
+	const workers = 8
+	fences := make([]int64, workers)
+	var wg sync.WaitGroup
+	for i := range workers {
+		wg.Go(func() {
+			mine, _, err := l.Begin(ctx, j.ID, fmt.Sprint("w", i))
+			if err != nil {
+				t.Error(err)
+			}
+			fences[i] = mine.Fence
+		})
+	}
+	wg.Wait()
+	seen, wins := map[int64]bool{}, 0
+	for _, f := range fences {
+		if seen[f] {
+			t.Errorf("fence %d was given twice", f)
+		}
+		seen[f] = true
+		if l.UpdateProgress(ctx, j.ID, f, Progress{Percent: 1}) == nil {
+			wins++
+		}
+	}
+	if wins != 1 {
+		t.Errorf("%d workers may write", wins)
+	}
+}
+
+func TestProgressNeverFalls(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	j := begun(t, l, "f1")
+	nan, eta := math.NaN(), 30.0
+	for _, c := range []struct{ give, want float64 }{{10, 10}, {5, 10}, {nan, 10}, {-3, 10}, {60, 60}, {math.Inf(1), 100}, {7, 100}} {
+		must(t, l.UpdateProgress(ctx, j.ID, j.Fence, Progress{Stage: topic.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))
+		got, err := l.Job(ctx, j.ID)
+		must(t, err)
+		if got.Progress.Percent != c.want || got.Progress.FPS != 0 || got.Progress.ETASeconds != nil {
+			t.Fatalf("after %v: %+v", c.give, got.Progress)
+		}
+	}
+	must(t, l.UpdateProgress(ctx, j.ID, j.Fence, Progress{ETASeconds: &eta}))
+	if got, _ := l.Job(ctx, j.ID); got.Progress.ETASeconds == nil || *got.Progress.ETASeconds != eta {
+		t.Fatalf("%+v", got.Progress)
+	}
+	// A new attempt begins anew.
+	j, _, err := l.Begin(ctx, j.ID, "w2")
+	must(t, err)
+	must(t, l.UpdateProgress(ctx, j.ID, j.Fence, Progress{Percent: 1}))
+	if got, _ := l.Job(ctx, j.ID); got.Progress.Percent != 1 {
+		t.Fatalf("%+v", got.Progress)
+	}
+}
+
+func TestEveryEnd(t *testing.T) {
+	ctx := t.Context()
+	for name, c := range map[string]struct {
+		end    func(*Ledger, Job) error
+		state  job.State
+		reason string
+	}{
+		"fail":    {func(l *Ledger, j Job) error { return l.Fail(ctx, j.ID, j.Fence, "truncated") }, job.Failed, "truncated"},
+		"release": {func(l *Ledger, j Job) error { return l.Release(ctx, j.ID, j.Fence, "stopping") }, job.Queued, "stopping"},
+		"poison":  {func(l *Ledger, j Job) error { return l.Poison(ctx, j.ID, "6 deliveries") }, job.Poisoned, "6 deliveries"},
+		"cancel":  {func(l *Ledger, j Job) error { return l.Cancel(ctx, j.ID) }, job.Canceled, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, _ := fresh(t)
+			j := begun(t, l, "f1")
+			must(t, c.end(l, j))
+			got, err := l.Job(ctx, j.ID)
+			must(t, err)
+			if got.State != c.state || got.Reason != c.reason {
+				t.Fatalf("%+v", got)
+			}
+			wantErr(t, l.UpdateProgress(ctx, j.ID, j.Fence, Progress{}), ErrFenced)
+			switch c.state {
+			case job.Failed, job.Queued: // a repeat of the lease holder
+				must(t, c.end(l, j))
+			default:
+				wantErr(t, c.end(l, j), job.ErrTransition)
+			}
+			if c.state == job.Queued {
+				_, err := l.Retry(ctx, j.ID)
+				wantErr(t, err, job.ErrTransition)
+				return
+			}
+			_, _, err = l.Begin(ctx, j.ID, "w2")
+			wantErr(t, err, job.ErrTransition)
+			must(t, l.MarkQueued(ctx, j.ID)) // late news of the message change nothing
+			again, err := l.Retry(ctx, j.ID)
+			must(t, err)
+			if again.State != job.Uploaded || again.Reason != "" || again.Attempt != 1 {
+				t.Fatalf("%+v", again)
+			}
+			again, _, err = l.Begin(ctx, j.ID, "w2") // before MarkQueued: the message was faster
+			must(t, err)
+			if again.Fence <= j.Fence {
+				t.Fatalf("fence %d after %d", again.Fence, j.Fence)
+			}
+			must(t, l.MarkQueued(ctx, j.ID))
+			if got, _ := l.Job(ctx, j.ID); got.State != job.Processing {
+				t.Fatalf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestUnknownJob(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	_, _, begin := l.Begin(ctx, "no", "w")
+	_, retry := l.Retry(ctx, "no")
+	_, get := l.Job(ctx, "no")
+	_, of := l.JobOf(ctx, "no")
+	_, count := l.Count(ctx, "no")
+	_, view := l.Footage(ctx, "no")
+	for what, err := range map[string]error{
+		"begin": begin, "retry": retry, "job": get, "job of": of, "count": count, "footage": view,
+		"queued": l.MarkQueued(ctx, "no"), "progress": l.UpdateProgress(ctx, "no", 1, Progress{}),
+		"finish": l.Finish(ctx, "no", 1, Count{}, ""), "poison": l.Poison(ctx, "no", ""), "cancel": l.Cancel(ctx, "no"),
+	} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestCountOutsideItsInterval(t *testing.T) {
+	l, _ := fresh(t)
+	j := begun(t, l, "f1")
+	for _, c := range []Count{{Unique: -1, Low: -1}, {Unique: 5, Low: 6, High: 7}, {Unique: 5, Low: 1, High: 4}} {
+		wantErr(t, l.Finish(t.Context(), j.ID, j.Fence, c, "k"), ErrInvalid)
+	}
+	if got, _ := l.Job(t.Context(), j.ID); got.State != job.Processing {
+		t.Fatalf("half a finish: %+v", got)
+	}
+}
+
+// Readers of changes see every change, in order, whoever writes meanwhile.
+func TestChangesMissNothing(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	l, _ := fresh(t)
+	const jobs, updates = 6, 20
+	var began []Job
+	for i := range jobs {
+		began = append(began, begun(t, l, fmt.Sprint("f", i)))
+	}
+	var wg sync.WaitGroup
+	for _, j := range began {
+		wg.Go(func() {
+			for n := range updates {
+				if err := l.UpdateProgress(ctx, j.ID, j.Fence, Progress{Percent: float64(n)}); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := l.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, Low: 1, High: 1}, "k"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	cursor, done := int64(0), map[string]bool{}
+	last := map[string]float64{}
+	for len(done) < jobs && ctx.Err() == nil {
+		vs, err := l.ChangedJobs(ctx, cursor, 3)
+		must(t, err)
+		for _, v := range vs {
+			if v.Seq <= cursor || v.Progress.Percent < last[v.ID] || v.Footage.ID != v.Job.Footage {
+				t.Fatalf("after %d, %v %%: %+v", cursor, last[v.ID], v)
+			}
+			cursor, last[v.ID] = v.Seq, v.Progress.Percent
+			if v.State == job.Done {
+				done[v.ID] = true
+			}
+		}
+	}
+	wg.Wait()
+	if len(done) != jobs {
+		t.Fatalf("saw %d of %d jobs end", len(done), jobs)
+	}
+	counts, err := l.ChangedCounts(ctx, 0, 100)
+	must(t, err)
+	footages, err := l.ChangedFootage(ctx, 0, 100)
+	must(t, err)
+	if len(counts) != jobs || len(footages) != jobs {
+		t.Fatalf("%d counts, %d footages", len(counts), len(footages))
+	}
+	must(t, l.SetCursor(ctx, "mqtt", cursor))
+	must(t, l.SetCursor(ctx, "mqtt", cursor-5))
+	for name, want := range map[string]int64{"mqtt": cursor, "new": 0} {
+		if got, err := l.Cursor(ctx, name); err != nil || got != want {
+			t.Errorf("cursor %s: %d %v, want %d", name, got, err, want)
+		}
+	}
+}

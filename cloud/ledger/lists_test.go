@@ -1,0 +1,261 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+func TestPages(t *testing.T) {
+	ctx := t.Context()
+	l, c := fresh(t)
+	const all = 25
+	for i := range all {
+		if i%5 == 0 {
+			c.add(-time.Hour) // a clock that goes back changes no order
+		}
+		rec := record(t, l, fmt.Sprintf("f%02d", i), fmt.Sprint(i/2)) // every second one a duplicate
+		if rec.Job != nil && i%4 == 0 {
+			must(t, l.MarkQueued(ctx, rec.Job.ID))
+			j, _, err := l.Begin(ctx, rec.Job.ID, "w")
+			must(t, err)
+			must(t, l.Finish(ctx, j.ID, j.Fence, Count{Unique: i, High: i}, "k"))
+		}
+	}
+	var got []footage.ID
+	for p := (Page{Limit: 7}); ; {
+		vs, next, err := l.ListFootage(ctx, p)
+		must(t, err)
+		for _, v := range vs {
+			got = append(got, v.ID)
+			if v.Job == nil || (v.Count != nil) != (v.Job.State == job.Done) {
+				t.Errorf("%s: %+v %+v", v.ID, v.Job, v.Count)
+			}
+		}
+		if next == "" {
+			break
+		}
+		p.After = next
+	}
+	if len(got) != all {
+		t.Fatalf("%d entries: %v", len(got), got)
+	}
+	for i, id := range got {
+		if want := footage.ID(fmt.Sprintf("f%02d", all-1-i)); id != want {
+			t.Fatalf("entry %d is %s, want %s", i, id, want)
+		}
+	}
+	done, next, err := l.ListJobs(ctx, job.Done, Page{Limit: 3})
+	if err != nil || len(done) != 3 || next == "" || done[0].Footage.ID != "f24" {
+		t.Fatalf("%+v %q %v", done, next, err)
+	}
+	every, next, err := l.ListJobs(ctx, "", Page{})
+	if err != nil || len(every) != 13 || next != "" {
+		t.Fatalf("%d %q %v", len(every), next, err)
+	}
+	counts, next, err := l.ListCounts(ctx, Page{Limit: 100_000})
+	if err != nil || len(counts) != 7 || next != "" || counts[0].Unique != 24 || counts[0].Footage.ID != "f24" {
+		t.Fatalf("%d %q %v", len(counts), next, err)
+	}
+	s, err := l.Stats(ctx)
+	if err != nil || s.Footage != all || s.Duplicates != 12 || s.Counts != 7 || s.Animals != 84 || s.Jobs[job.Done] != 7 || s.Jobs[job.Uploaded] != 6 {
+		t.Fatalf("%+v %v", s, err)
+	}
+	if n, err := l.Count(ctx, "f01"); err != nil || n.Footage != "f00" {
+		t.Fatalf("count of a duplicate: %+v %v", n, err)
+	}
+	for _, bad := range []string{"x", "-1", "1.5", "99999999999999999999"} {
+		_, _, err := l.ListFootage(ctx, Page{After: bad})
+		wantErr(t, err, ErrCursor)
+		_, _, err = l.ListJobs(ctx, "", Page{After: bad})
+		wantErr(t, err, ErrCursor)
+		_, _, err = l.ListCounts(ctx, Page{After: bad})
+		wantErr(t, err, ErrCursor)
+	}
+}
+
+func TestIdle(t *testing.T) {
+	ctx := t.Context()
+	l, c := fresh(t)
+	for i := range 5 {
+		must(t, l.MarkQueued(ctx, record(t, l, fmt.Sprint("f", i), fmt.Sprint(i)).Job.ID))
+	}
+	if js, err := l.Idle(ctx, job.Queued, c.now(), "", 10); err != nil || len(js) != 0 {
+		t.Fatalf("%v %v", js, err)
+	}
+	c.add(time.Second)
+	seen, after := 0, ""
+	for {
+		js, err := l.Idle(ctx, job.Queued, c.now(), after, 2)
+		must(t, err)
+		if len(js) == 0 {
+			break
+		}
+		seen, after = seen+len(js), js[len(js)-1].ID
+	}
+	if seen != 5 {
+		t.Fatalf("%d jobs", seen)
+	}
+}
+
+func TestDevices(t *testing.T) {
+	ctx := t.Context()
+	l, c := fresh(t)
+	token, err := l.AddDevice(ctx, "base-1", "north", RoleDevice)
+	must(t, err)
+	if len(token.Reveal()) != 3+43 || token.Reveal()[:3] != "cc_" {
+		t.Errorf("token of %d characters", len(token.Reveal()))
+	}
+	d, err := l.Authenticate(ctx, token.Reveal())
+	if err != nil || d.Name != "base-1" || d.Site != "north" || d.Role != RoleDevice || !d.Created.Equal(c.now()) || d.LastSeen != nil {
+		t.Fatalf("%+v %v", d, err)
+	}
+	_, err = l.AddDevice(ctx, "base-1", "south", RoleDevice)
+	wantErr(t, err, ErrExists)
+	for _, bad := range [][3]string{{"", "north", "device"}, {"a/b", "north", "device"}, {"b", "", "device"}, {"b", "north", "king"}, {"counts", "north", "device"}} {
+		_, err := l.AddDevice(ctx, bad[0], bad[1], Role(bad[2]))
+		wantErr(t, err, ErrInvalid)
+	}
+	seen := c.now().Add(time.Minute)
+	must(t, l.TouchDevice(ctx, "base-1", seen))
+	must(t, l.TouchDevice(ctx, "base-1", seen.Add(-time.Hour)))
+	must(t, l.RevokeDevice(ctx, "base-1"))
+	must(t, l.RevokeDevice(ctx, "base-1"))
+	for _, bad := range []string{token.Reveal(), "", "cc_", "cc_' OR 1=1 --"} {
+		_, err := l.Authenticate(ctx, bad)
+		wantErr(t, err, ErrUnauthorised)
+	}
+	wantErr(t, l.RevokeDevice(ctx, "nobody"), ErrNotFound)
+	wantErr(t, l.TouchDevice(ctx, "nobody", seen), ErrNotFound)
+	again, err := l.AddDevice(ctx, "base-1", "south", RoleOperator)
+	must(t, err)
+	if d, err := l.Authenticate(ctx, again.Reveal()); err != nil || d.Site != "south" || d.Revoked != nil {
+		t.Fatalf("%+v %v", d, err)
+	}
+	_, err = l.Authenticate(ctx, token.Reveal())
+	wantErr(t, err, ErrUnauthorised)
+	must(t, l.TouchDevice(ctx, "base-1", seen))
+	ds, err := l.ListDevices(ctx)
+	if err != nil || len(ds) != 1 || ds[0].LastSeen == nil || !ds[0].LastSeen.Equal(seen) {
+		t.Fatalf("%+v %v", ds, err)
+	}
+}
+
+func TestUploads(t *testing.T) {
+	ctx := t.Context()
+	l, c := fresh(t)
+	u := Upload{
+		ID: "u1", Footage: "f1", Device: "base-1", Site: "north", Kind: KindVideo, Name: "a.mp4", Size: 100,
+		SHA256: footage.Sum(nil), Captured: c.now(), Metadata: map[string]string{"k": "ä\n"},
+	}
+	made, err := l.CreateUpload(ctx, u)
+	must(t, err)
+	got, err := l.Upload(ctx, "u1")
+	must(t, err)
+	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", made) || !got.Created.Equal(c.now()) || got.HashState != nil {
+		t.Fatalf("%+v\n%+v", got, made)
+	}
+	_, err = l.CreateUpload(ctx, u)
+	wantErr(t, err, ErrExists)
+	c.add(time.Hour)
+	must(t, l.SaveUpload(ctx, "u1", 60, []byte{1, 2}))
+	must(t, l.SetUploadKey(ctx, "u1", "footage/f1/original.mp4"))
+	got, err = l.Upload(ctx, "u1")
+	if err != nil || got.Offset != 60 || string(got.HashState) != "\x01\x02" || got.BlobKey == "" || !got.Updated.Equal(c.now()) {
+		t.Fatalf("%+v %v", got, err)
+	}
+	_, err = l.CreateUpload(ctx, Upload{ID: "u2", Device: "base-2", Deferred: true})
+	must(t, err)
+	must(t, l.DeclareUpload(ctx, "u2", 10))
+	must(t, l.SaveUpload(ctx, "u2", 10, []byte{1}))
+	c.add(time.Second)
+	if us, err := l.CompleteUploads(ctx, c.now(), 10); err != nil || len(us) != 1 || us[0].ID != "u2" || us[0].Deferred {
+		t.Fatalf("%+v %v", us, err)
+	}
+	must(t, l.FinishUpload(ctx, "u2"))
+	if us, err := l.CompleteUploads(ctx, c.now().Add(time.Hour), 10); err != nil || len(us) != 0 {
+		t.Fatalf("%+v %v", us, err)
+	}
+	for device, want := range map[string]int{"": 1, "base-1": 1, "base-2": 0} {
+		if n, err := l.OpenUploads(ctx, device); err != nil || n != want {
+			t.Errorf("%q: %d %v", device, n, err)
+		}
+	}
+	if us, err := l.ListUploads(ctx, time.Time{}, 10); err != nil || len(us) != 2 {
+		t.Fatalf("%+v %v", us, err)
+	}
+	if us, err := l.ListUploads(ctx, c.now(), 10); err != nil || len(us) != 1 || us[0].ID != "u1" {
+		t.Fatalf("%+v %v", us, err)
+	}
+	must(t, l.DeleteUpload(ctx, "u1"))
+	must(t, l.DeleteUpload(ctx, "u1"))
+	for what, err := range map[string]error{
+		"save": l.SaveUpload(ctx, "u1", 1, nil), "key": l.SetUploadKey(ctx, "u1", "k"),
+		"declare": l.DeclareUpload(ctx, "u1", 1), "finish": l.FinishUpload(ctx, "u1"),
+	} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// full fills a ledger with history, in one transaction per table row set.
+func full(b *testing.B, n int) *Ledger {
+	b.Helper()
+	l := open(b, filepath.Join(b.TempDir(), "ledger.db"), newClock())
+	tx, err := l.w.BeginTx(context.Background(), nil)
+	must(b, err)
+	exec := func(q string) {
+		_, err := tx.Exec(q, n)
+		must(b, err)
+	}
+	// Numbers 1..n; every tenth is a duplicate of the one before.
+	const numbers = `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < ?) `
+	exec(numbers + `INSERT INTO footage SELECT printf('f%08d', i), 'north', 'base-1', 'DJI.MP4', 1000 + i,
+		printf('%064x', CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END), '', '', NULL, i,
+		CASE WHEN i % 10 = 0 THEN printf('f%08d', i - 1) END, 3 * i, 3 * i FROM s`)
+	exec(numbers + `INSERT INTO job SELECT printf('j%08d', i), printf('f%08d', i), CASE WHEN i % 50 = 1 THEN 'failed' ELSE 'done' END,
+		1, 1, 'w', '', 'report', 10, 10, 100, 5, NULL, 7, 'k', i, i, 3 * i + 1, 3 * i + 1 FROM s WHERE i % 10 <> 0`)
+	exec(numbers + `INSERT INTO animal_count SELECT printf('f%08d', i), printf('j%08d', i), 7, 6, 8, '{"cow":7}', 'femto', '', i, 3 * i + 2
+		FROM s WHERE i % 10 <> 0 AND i % 50 <> 1`)
+	_, err = tx.Exec(`UPDATE change_counter SET seq = ?`, 3*n+3)
+	must(b, err)
+	must(b, tx.Commit())
+	return l
+}
+
+func BenchmarkPagesOf100000(b *testing.B) {
+	ctx := b.Context()
+	l := full(b, 100_000)
+	middle := Page{After: "150000"}
+	for name, f := range map[string]func() error{
+		"footage first":  func() error { _, _, err := l.ListFootage(ctx, Page{}); return err },
+		"footage middle": func() error { _, _, err := l.ListFootage(ctx, middle); return err },
+		"jobs failed":    func() error { _, _, err := l.ListJobs(ctx, job.Failed, middle); return err },
+		"jobs queued":    func() error { _, _, err := l.ListJobs(ctx, job.Queued, Page{}); return err },
+		"counts":         func() error { _, _, err := l.ListCounts(ctx, middle); return err },
+		"changes":        func() error { _, err := l.ChangedJobs(ctx, 299_900, 100); return err },
+		"one":            func() error { _, err := l.Footage(ctx, "f00050000"); return err },
+		"statistics":     func() error { _, err := l.Stats(ctx); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				must(b, f())
+			}
+		})
+	}
+}
+
+func BenchmarkUpdateProgress(b *testing.B) {
+	l, _ := fresh(b)
+	j := begun(b, l, "f1")
+	for b.Loop() {
+		must(b, l.UpdateProgress(b.Context(), j.ID, j.Fence, Progress{Percent: 5}))
+	}
+}

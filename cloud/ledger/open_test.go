@@ -1,0 +1,194 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cattlecounter/shared/job"
+)
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	garbage := filepath.Join(dir, "garbage.db")
+	must(t, os.WriteFile(garbage, bytes.Repeat([]byte("no ledger "), 1000), 0o600))
+	file := filepath.Join(dir, "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	for name, c := range map[string]struct {
+		path  string
+		class error
+	}{
+		"no ledger":    {garbage, ErrCorrupt},
+		"folder":       {dir, ErrUnwritable},
+		"no folder":    {filepath.Join(dir, "missing", "ledger.db"), ErrUnwritable},
+		"below a file": {filepath.Join(file, "ledger.db"), ErrUnwritable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Open(t.Context(), c.path, Options{})
+			wantErr(t, err, c.class)
+			if !strings.Contains(err.Error(), c.path) {
+				t.Errorf("the message does not name the file: %v", err)
+			}
+		})
+	}
+	if b, err := os.ReadFile(garbage); err != nil || !bytes.HasPrefix(b, []byte("no ledger")) {
+		t.Error("somebody else's file was changed")
+	}
+}
+
+func TestOddPaths(t *testing.T) {
+	for _, name := range []string{"a b.db", "what?.db", "100%.db", "a#b.db", "ä&x=1.db"} {
+		path := filepath.Join(t.TempDir(), name)
+		l := open(t, path, newClock())
+		record(t, l, "f1", "moo")
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", name, info, err)
+		}
+		must(t, l.Ping(t.Context()))
+	}
+}
+
+func TestDamageIsReported(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, newClock())
+	for i := range 50 {
+		record(t, l, string(rune('a'+i%26))+strings.Repeat("x", i), strings.Repeat("content", i+1))
+	}
+	must(t, l.Close())
+	wantErr(t, func() error { _, err := l.Stats(t.Context()); return err }(), errClosed(l))
+	b, err := os.ReadFile(path)
+	must(t, err)
+	for at := 4096; at+4096 < len(b); at += 4096 { // every page but the first
+		copy(b[at:], bytes.Repeat([]byte{0xA5}, 2000))
+	}
+	must(t, os.WriteFile(path, b, 0o600))
+	l, err = Open(t.Context(), path, Options{})
+	if err == nil {
+		_, _, err = l.ListFootage(t.Context(), Page{Limit: 1000})
+		must(t, l.Close())
+	}
+	wantErr(t, err, ErrCorrupt)
+}
+
+// errClosed is what a closed ledger answers with.
+func errClosed(l *Ledger) error { return l.r.Ping() }
+
+func TestNewerFileIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, newClock())
+	_, err := l.w.Exec(`INSERT INTO ` + versionTable + ` (version_id, is_applied) VALUES (99, 1)`)
+	must(t, err)
+	must(t, l.Close())
+	_, err = Open(t.Context(), path, Options{})
+	if err == nil || !strings.Contains(err.Error(), "use the newer program") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestLockedByAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	holder := open(t, path, newClock())
+	tx, err := holder.w.BeginTx(t.Context(), nil)
+	must(t, err)
+	defer func() { must(t, tx.Rollback()) }()
+	other, err := Open(t.Context(), path, Options{Busy: 50 * time.Millisecond})
+	if err == nil { // nothing to migrate: only the first write meets the lock
+		defer func() { must(t, other.Close()) }()
+		must(t, other.Ping(t.Context())) // reading goes on
+		_, err = other.RecordFootage(t.Context(), sample("f1", "moo"))
+	}
+	wantErr(t, err, ErrBusy)
+}
+
+func TestCanceled(t *testing.T) {
+	l, _ := fresh(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := l.RecordFootage(ctx, sample("f1", "moo"))
+	wantErr(t, err, context.Canceled)
+	_, err = l.Footage(ctx, "f1")
+	wantErr(t, err, context.Canceled)
+	record(t, l, "f1", "moo")
+}
+
+func TestManyOpenANewFileAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			l, err := Open(t.Context(), path, Options{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = l.Close() }()
+			if err := l.Ping(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+const childEnv = "LEDGER_TEST_CHILD"
+
+// TestProcesses runs this test binary several times over one file, as API and
+// workers do, each taking whatever job it can.
+func TestProcesses(t *testing.T) {
+	if path := os.Getenv(childEnv); path != "" {
+		child(t, path)
+		return
+	}
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, newClock())
+	const jobs = 30
+	for i := range jobs {
+		must(t, l.MarkQueued(ctx, record(t, l, "f"+strings.Repeat("x", i), strings.Repeat("y", i+1)).Job.ID))
+	}
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestProcesses$")
+			cmd.Env = append(os.Environ(), childEnv+"="+path)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	s, err := l.Stats(ctx)
+	if err != nil || s.Jobs[job.Done] != jobs || s.Counts != jobs {
+		t.Fatalf("%+v %v", s, err)
+	}
+}
+
+func child(t *testing.T, path string) {
+	ctx := t.Context()
+	l := open(t, path, newClock())
+	for {
+		vs, _, err := l.ListJobs(ctx, job.Queued, Page{Limit: 5})
+		must(t, err)
+		if len(vs) == 0 {
+			return
+		}
+		for _, v := range vs {
+			j, _, err := l.Begin(ctx, v.ID, "child")
+			if errors.Is(err, job.ErrTransition) {
+				continue // another child has ended it
+			}
+			must(t, err)
+			err = l.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, High: 1}, "k")
+			if !errors.Is(err, ErrFenced) { // another child took it over
+				must(t, err)
+			}
+		}
+	}
+}
