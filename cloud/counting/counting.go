@@ -85,7 +85,7 @@ const assumedFPS = 30 // when the container does not say
 func (c *Counter) Count(ctx context.Context, s Source, progress func(Progress)) (Outcome, error) {
 	d, err := c.o.Open(s.Path)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("open %s: %w", s.Name, err)
+		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	defer d.Close()
 	r := c.newRun(d.Info(), progress)
@@ -95,10 +95,10 @@ func (c *Counter) Count(ctx context.Context, s Source, progress func(Progress)) 
 		Workers:  c.o.Workers,
 	}
 	if err := p.Run(ctx, r.frame); err != nil {
-		return Outcome{}, fmt.Errorf("count %s: %w", s.Name, err)
+		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	if r.analysed == 0 {
-		return Outcome{}, fmt.Errorf("count %s: not one frame could be read: %w", s.Name, video.ErrDecode)
+		return Outcome{}, fmt.Errorf("%s: not one frame could be read: %w", s.Name, video.ErrDecode)
 	}
 	return r.outcome(s, c.o.Model)
 }

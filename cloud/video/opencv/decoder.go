@@ -25,7 +25,6 @@ import (
 // (github.com/opencv/opencv/issues/26725): a process that decodes thousands of
 // clips should watch its memory and start anew.
 type Decoder struct {
-	path    string
 	capture *gocv.VideoCapture
 	mat     gocv.Mat
 	info    video.Info
@@ -40,7 +39,7 @@ type Decoder struct {
 
 // Open checks the file's structure, opens it and decodes its first frame. The
 // error wraps one of the classes of package video, except when the file cannot
-// be opened. A file that is certainly cut short is refused here, before any
+// be opened; it does not name the file. A file that is certainly cut short is refused here, before any
 // work goes into it. Marks for turning the picture are not applied.
 func Open(path string) (*Decoder, error) {
 	rep, err := container.CheckFile(path)
@@ -49,7 +48,7 @@ func Open(path string) (*Decoder, error) {
 	}
 	quiet()
 	capture, err := gocv.VideoCaptureFileWithAPI(path, gocv.VideoCaptureFFmpeg)
-	d := &Decoder{path: path, capture: capture, mat: gocv.NewMat(), rep: rep}
+	d := &Decoder{capture: capture, mat: gocv.NewMat(), rep: rep}
 	if err != nil || !capture.IsOpened() {
 		d.Close()
 		return nil, fmt.Errorf("no video stream that this build can decode%s: %w", codecNote(rep.Codec), video.ErrDecode)
