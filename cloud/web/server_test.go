@@ -23,7 +23,9 @@ import (
 
 func TestMain(m *testing.M) {
 	// fasthttp's pool sleeps for ten seconds before it sees that it was stopped.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		// Its clock for the Date header lives as long as the process.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
 // site is a running server on a ledger of its own.

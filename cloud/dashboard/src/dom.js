@@ -1,0 +1,23 @@
+// A little help with elements.
+
+export const $ = (id) => document.getElementById(id);
+
+// h makes an element: h('p', {class: 'x', onclick: f}, 'text', child).
+export function h(tag, props = {}, ...children) {
+  const el = document.createElement(tag);
+  for (const [k, v] of Object.entries(props)) {
+    if (v === undefined || v === null || v === false) continue;
+    if (k.startsWith('on')) el.addEventListener(k.slice(2), v);
+    else if (v === true) el.setAttribute(k, '');
+    else el.setAttribute(k, v);
+  }
+  el.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+  return el;
+}
+
+// say tells those who do not see the page.
+export function say(text) { $('say').textContent = text; }
+
+// setText changes a text node only when it differs, so that screen readers and
+// selections are left in peace.
+export function setText(el, text) { if (el.textContent !== text) el.textContent = text; }

@@ -1,0 +1,224 @@
+// The list of footage and one piece in detail.
+
+import { Declined, get, post } from './api.js';
+import { $, h, say, setText } from './dom.js';
+import * as f from './format.js';
+
+const items = new Map(); // id -> {data, row}
+let next = '';
+let shownID = '';
+let onChange = () => {};
+
+export function setup(changed) {
+  onChange = changed;
+  $('more').addEventListener('click', more);
+  const dialog = $('detail');
+  dialog.addEventListener('close', () => {
+    items.get(shownID)?.row.button.focus();
+    shownID = '';
+  });
+  dialog.addEventListener('click', (e) => { if (e.target === dialog) dialog.close(); });
+}
+
+export const working = () => [...items.values()].filter(({ data }) => data.job && !data.duplicate_of && !f.ended(data.job.state)).length;
+
+// load fetches the first page and keeps the older pages that are shown.
+export async function load() {
+  const page = await get('/api/v1/footage?limit=50');
+  const first = items.size === 0;
+  for (const v of page.items.toReversed()) put(v, true);
+  if (first) next = page.next || '';
+  settle();
+}
+
+async function more() {
+  $('more').disabled = true;
+  try {
+    const page = await get(`/api/v1/footage?limit=50&after=${encodeURIComponent(next)}`);
+    next = page.next || '';
+    for (const v of page.items) put(v, false);
+  } catch (err) {
+    say(err.message);
+  }
+  $('more').disabled = false;
+  settle();
+}
+
+function put(v, atTop) {
+  const known = items.get(v.id);
+  if (known) {
+    known.data = merge(known.data, v);
+    draw(known);
+    return;
+  }
+  const item = { data: v, row: makeRow(v) };
+  items.set(v.id, item);
+  draw(item);
+  if (atTop) $('footage').prepend(item.row.el); else $('footage').append(item.row.el);
+}
+
+// merge never goes back to an older job or count.
+function merge(old, v) {
+  const newer = (a, b) => (!b || (a && a.seq > b.seq) ? a : b);
+  return { ...old, ...v, job: newer(old.job, v.job), count: newer(old.count, v.count) };
+}
+
+function settle() {
+  $('more').hidden = !next;
+  setText($('shown'), items.size ? `${f.plural(items.size, 'piece', 'pieces')} shown` : '');
+  const empty = $('empty');
+  empty.hidden = items.size > 0;
+  if (!empty.hidden) empty.replaceChildren(h('strong', {}, 'No footage yet'), 'Add a video above, or let a base station send its own.');
+  onChange();
+}
+
+export function failed(err) {
+  if (items.size > 0) return;
+  $('empty').hidden = false;
+  $('empty').replaceChildren(h('strong', {}, 'The footage cannot be loaded'), err.message);
+}
+
+// about finds what a job or count speaks for: its footage and the duplicates.
+const about = (id) => [...items.values()].filter(({ data }) => data.id === id || data.duplicate_of === id);
+
+export const on = {
+  async footage(v) {
+    put(v, true);
+    settle();
+    if (v.duplicate_of) put(await get(`/api/v1/footage/${v.id}`), true);
+  },
+  job(j) {
+    for (const item of about(j.footage)) {
+      const before = item.data.job?.state;
+      item.data = merge(item.data, { job: j });
+      draw(item);
+      if (before && before !== j.state && (j.state === 'failed' || j.state === 'poisoned')) say(`${item.data.name}: ${f.state(j.state)[0]}. ${j.reason || ''}`);
+    }
+    onChange();
+  },
+  count(c) {
+    for (const item of about(c.footage)) {
+      item.data = merge(item.data, { count: c });
+      draw(item);
+      say(`${item.data.name}: ${f.plural(c.unique, 'animal', 'animals')}.`);
+    }
+    onChange();
+  },
+};
+
+function makeRow(v) {
+  const r = {
+    name: h('span', { class: 'name' }), meta: h('span', { class: 'meta' }), badge: h('span', { class: 'badge' }),
+    text: h('span', {}), bar: h('progress', { max: 100, value: 0, 'aria-label': 'Progress of the count' }),
+    big: h('b'), small: h('span'),
+  };
+  r.line = h('span', { class: 'work-line' }, r.badge, r.text);
+  r.tally = h('span', { class: 'tally' }, r.big, r.small);
+  r.button = h('button', { type: 'button', onclick: () => show(v.id) },
+    h('span', { class: 'who' }, r.name, r.meta), h('span', { class: 'work' }, r.line, r.bar), r.tally);
+  r.el = h('li', { class: 'row', 'data-footage': v.id }, r.button);
+  return r;
+}
+
+function draw({ data: v, row: r }) {
+  setText(r.name, v.name || v.id);
+  r.name.title = v.name || v.id;
+  setText(r.meta, [v.device, f.when(v.captured || v.received), f.bytes(v.size)].join(' · '));
+  const s = v.job?.state;
+  const [label, kind] = v.duplicate_of ? ['Duplicate', ''] : f.state(s);
+  setText(r.badge, label);
+  r.badge.className = `badge ${kind}`;
+  r.badge.dataset.state = s || '';
+  setText(r.text, workText(v));
+  r.text.className = f.retryable(s) && v.job.reason ? 'reason' : '';
+  const busy = s === 'processing' || s === 'leased';
+  r.bar.hidden = !busy;
+  if (busy) r.bar.value = v.job.percent;
+  r.tally.classList.toggle('running', !v.count && busy);
+  setText(r.big, v.count ? f.number(v.count.unique) : busy ? f.number(v.job.count) : '');
+  setText(r.small, v.count ? interval(v.count) : busy ? 'so far' : '');
+  if (shownID === v.id) renderDetail();
+}
+
+const interval = (c) => (c.low === c.high ? 'exactly' : `${f.number(c.low)} to ${f.number(c.high)}`);
+
+function workText(v) {
+  const j = v.job;
+  if (v.duplicate_of) return 'Counted before, not counted twice';
+  if (!j) return '';
+  if (j.state === 'processing') {
+    const eta = j.eta_seconds !== undefined ? ` · ${f.lasting(j.eta_seconds)} left` : '';
+    return `${f.stage(j.stage)} · ${Math.floor(j.percent)} %${eta}`;
+  }
+  if (f.retryable(j.state)) return j.reason || '';
+  if (j.state === 'done') return j.frames_total ? f.plural(j.frames_total, 'frame', 'frames') : '';
+  return j.reason && j.attempt > 0 ? `Waits for another try: ${j.reason}` : '';
+}
+
+function show(id) {
+  shownID = id;
+  renderDetail();
+  $('detail').showModal();
+  $('detail').scrollTop = 0;
+}
+
+let stillOf = null; // the picture is kept while the text around it changes
+
+function renderDetail() {
+  const v = items.get(shownID)?.data;
+  if (!v) return;
+  const j = v.job;
+  const base = `/api/v1/footage/${encodeURIComponent(v.id)}`;
+  const done = j?.state === 'done' && v.count;
+  if (done && stillOf?.id !== v.id) stillOf = { id: v.id, el: still(base, v) };
+  const retrying = $('detail').querySelector('[data-retry]')?.disabled;
+  const head = h('div', { class: 'detail-head' }, h('h2', { id: 'detail-title' }, v.name || v.id),
+    h('button', { class: 'button small', type: 'button', onclick: () => $('detail').close() }, 'Close'));
+  const [label, kind] = f.state(j?.state);
+  const body = h('div', { class: 'detail-body' },
+    done && stillOf.el,
+    done && h('div', { class: 'result' }, h('b', {}, f.number(v.count.unique)),
+      h('span', {}, v.count.unique === 1 ? 'animal' : 'animals', h('span', { class: 'muted' }, ` · 95 % interval ${v.count.low} to ${v.count.high}`))),
+    !done && j && h('div', { class: 'work' }, h('span', { class: 'work-line' }, h('span', { class: `badge ${kind}` }, label), f.retryable(j.state) ? '' : workText(v)),
+      j.state === 'processing' && h('progress', { max: 100, value: j.percent, 'aria-label': 'Progress of the count' }),
+      j.state === 'processing' && h('span', { class: 'muted' }, `${f.plural(j.count, 'animal', 'animals')} so far · ${f.number(j.frames_done)}${j.frames_total ? ` of ${f.number(j.frames_total)}` : ''} frames · ${j.fps.toFixed(1)} frames/s`)),
+    j && f.retryable(j.state) && h('div', { class: 'problem' }, h('span', {}, j.reason || 'No reason was given.'),
+      h('button', { class: 'button small', type: 'button', 'data-retry': true, disabled: retrying, onclick: (e) => retry(j.id, e.target) }, 'Try again')),
+    done && h('div', { class: 'actions' },
+      h('a', { class: 'button', href: `${base}/result`, download: '' }, 'Result (JSON)'),
+      h('a', { class: 'button', href: `${base}/result.csv`, download: '' }, 'Table (CSV)'),
+      h('a', { class: 'button', href: `${base}/still`, download: '' }, 'Still (JPEG)')),
+    facts(v));
+  $('detail').replaceChildren(head, body);
+}
+
+function still(base, v) {
+  const img = h('img', { class: 'still', src: `${base}/still`, alt: `A frame of ${v.name} with the animals that were found outlined` });
+  const fig = h('figure', { class: 'still-box' }, img, h('figcaption', {}, 'One frame of the footage with what was found in it.'));
+  img.addEventListener('error', () => fig.remove());
+  return fig;
+}
+
+function facts(v) {
+  const rows = [
+    ['Device', `${v.device}, site ${v.site}`], ['Captured', f.when(v.captured)], ['Received', f.when(v.received)], ['Size', f.bytes(v.size)],
+    ['Flight log', v.telemetry ? 'with the footage' : 'none'],
+    v.duplicate_of && ['Same file as', v.duplicate_of],
+    v.count && ['By class', Object.entries(v.count.by_class).map(([k, n]) => `${k} ${f.number(n)}`).join(', ') || '–'],
+    v.count && ['Model', v.count.model],
+    v.job?.attempt > 1 && ['Attempts', v.job.attempt],
+    ['Footage', v.id], ['SHA-256', v.sha256],
+  ];
+  return h('dl', { class: 'facts' }, rows.filter(Boolean).flatMap(([k, x]) => [h('dt', {}, k), h('dd', {}, String(x))]));
+}
+
+async function retry(id, button) {
+  button.disabled = true;
+  try {
+    on.job(await post(`/api/v1/jobs/${encodeURIComponent(id)}/retry`));
+    say('The job waits for a worker again.');
+  } catch (err) {
+    button.disabled = false;
+    if (!(err instanceof Declined)) button.parentElement.prepend(h('span', { role: 'alert' }, err.message));
+  }
+}

@@ -1,0 +1,24 @@
+// Changes as they happen, over server-sent events.
+
+const again = 3000;
+
+// listen calls on[name](data) for every event and onState('live' | 'lost').
+export function listen(on, onState) {
+  let source;
+  let timer;
+  const open = () => {
+    source = new EventSource('/api/v1/events');
+    for (const name of ['ready', 'reset', 'job', 'footage', 'count', 'upload']) {
+      source.addEventListener(name, (e) => on[name]?.(JSON.parse(e.data)));
+    }
+    source.addEventListener('ready', () => onState('live'));
+    source.onerror = () => {
+      onState('lost');
+      // The browser tries again by itself, unless the server refused.
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, again);
+    };
+  };
+  open();
+  addEventListener('pagehide', () => { clearTimeout(timer); source.close(); });
+  addEventListener('pageshow', (e) => { if (e.persisted) open(); });
+}

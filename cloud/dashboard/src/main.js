@@ -1,0 +1,108 @@
+// The page: what is there, what comes in, what became of it.
+
+import { askToken, get, takeTokenFromAddress } from './api.js';
+import { $, h, setText } from './dom.js';
+import * as f from './format.js';
+import * as footage from './footage.js';
+import { listen } from './live.js';
+import * as uploads from './uploads.js';
+
+const healthEvery = 20_000;
+const sumsPause = 1500;
+let link = 'wait';
+
+takeTokenFromAddress();
+addEventListener('hashchange', takeTokenFromAddress);
+footage.setup(sums);
+uploads.setup();
+$('token-button').addEventListener('click', () => askToken());
+
+// Sums: at most one request per pause, however many changes come.
+let sumsTimer;
+function sums() {
+  sumsTimer ||= setTimeout(async () => {
+    sumsTimer = undefined;
+    try { drawSums(await get('/api/v1/stats')); } catch { /* the banner says it */ }
+  }, $('sums').childElementCount ? sumsPause : 0);
+}
+
+function drawSums(s) {
+  const open = ['uploaded', 'queued', 'leased', 'processing'].reduce((n, k) => n + (s.jobs[k] || 0), 0);
+  const rows = [['Animals counted', f.number(s.animals)], ['Pieces of footage', f.number(s.footage)],
+    ['Being counted', f.number(open)], ['Footage stored', f.bytes(s.bytes)]];
+  $('sums').replaceChildren(...rows.map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
+}
+
+// Health: the connection, the broker, the stations.
+async function health() {
+  let ready;
+  let devices = [];
+  try { [ready, { items: devices }] = await Promise.all([get('/readyz'), get('/api/v1/devices')]); } catch { ready = undefined; }
+  drawHealth(ready, devices);
+}
+
+function drawHealth(ready, devices) {
+  const lines = [[link === 'live' ? 'good' : link === 'lost' ? 'bad' : 'wait', link === 'live' ? 'Live' : link === 'lost' ? 'Not connected' : 'Connecting', '']];
+  const broker = ready?.checks?.broker;
+  if (broker) lines.push([broker.ok ? 'good' : 'bad', broker.ok ? 'MQTT broker' : 'MQTT broker away', broker.detail || '']);
+  for (const [name, c] of Object.entries(ready?.checks || {})) {
+    if (!c.ok && name !== 'broker') lines.push(['bad', `${name}: ${c.detail}`, '']);
+  }
+  const stations = devices.filter((d) => d.role === 'device' && !d.revoked);
+  const last = stations.map((d) => d.last_seen).filter(Boolean).sort().pop();
+  if (stations.length) lines.push([last && Date.now() - new Date(last) < 600_000 ? 'good' : 'wait', `${f.plural(stations.length, 'station', 'stations')}, last seen ${f.ago(last)}`, '']);
+  $('health').replaceChildren(...lines.map(([kind, text, title]) => h('li', { title }, h('span', { class: `dot ${kind}`, 'aria-hidden': 'true' }), text)));
+}
+
+// Uploads of others, as the server sees them.
+const arriving = new Map();
+function upload(u) {
+  if (u.kind !== 'video') return;
+  let row = arriving.get(u.footage);
+  if (u.gone) {
+    row?.el.remove();
+    arriving.delete(u.footage);
+    return;
+  }
+  if (!row) {
+    row = { line: h('span', { class: 'up-line' }), bar: h('progress', { max: 1, value: 0, 'aria-label': `Arriving: ${u.name}` }) };
+    row.el = h('li', { class: 'up' }, h('span', { class: 'up-name' }, u.name || u.footage), row.line, row.bar);
+    arriving.set(u.footage, row);
+    $('arriving').append(row.el);
+  }
+  setText(row.line, `Arriving from ${u.device} · ${bytesOf(u)}`);
+  row.bar.value = u.size ? u.offset / u.size : 0;
+}
+const bytesOf = (u) => (u.size ? `${f.bytes(u.offset)} of ${f.bytes(u.size)}` : f.bytes(u.offset));
+
+async function load() {
+  try {
+    const [, { items }] = await Promise.all([footage.load(), get('/api/v1/uploads')]);
+    const still = new Set(items.map((u) => u.footage));
+    for (const [id, row] of arriving) if (!still.has(id)) { row.el.remove(); arriving.delete(id); }
+    items.forEach(upload);
+  } catch (err) {
+    footage.failed(err);
+  }
+}
+
+let bannerTimer;
+listen({ ready: load, upload, ...footage.on }, (state) => {
+  if (state === link) return;
+  link = state;
+  clearTimeout(bannerTimer);
+  const banner = $('banner');
+  if (state === 'live') {
+    banner.hidden = true;
+  } else {
+    bannerTimer = setTimeout(() => {
+      banner.textContent = 'No connection to the server. What you see may be old; trying again…';
+      banner.hidden = false;
+    }, 1500);
+  }
+  health();
+});
+
+health();
+setInterval(health, healthEvery);
+load();
