@@ -59,6 +59,9 @@ def blobs(side=320, cell=4, cut=-0.045, steep=80.0, sigma=1.9, window=9, radius=
     d = np.arange(-reach, reach + 1)
     bell = np.exp(-(d[:, None] ** 2 + d[None, :] ** 2) / (2 * sigma**2))
     soft = g.op("Conv", mask, g.const((bell / bell.sum())[None, None]), pads=[reach] * 4)
+    # A slight tilt, so that of two equal neighbours only one is a peak.
+    slope = np.arange(cells, dtype=np.float32) * 1e-5
+    soft = g.op("Add", g.op("Add", soft, g.const(slope.reshape(1, 1, 1, -1))), g.const(0.31 * slope.reshape(1, 1, -1, 1)))
     top = g.op("MaxPool", soft, kernel_shape=[2 * radius + 1] * 2, strides=[1, 1], pads=[radius] * 4)
     peak = g.op("Cast", g.op("GreaterOrEqual", soft, top), to=TensorProto.FLOAT)
 
