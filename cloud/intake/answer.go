@@ -21,6 +21,13 @@ type exchange struct {
 	bytes   int64     // taken by this request
 	expires time.Time // of the session, zero when it is finished
 	problem *Problem
+	control *http.ResponseController
+}
+
+// interrupt ends a Read of the request's body, if the server can do that.
+func (x *exchange) interrupt() {
+	// A server without deadlines ends the Read with its connection.
+	_ = x.control.SetReadDeadline(time.Unix(1, 0))
 }
 
 type exchangeKey struct{}

@@ -37,7 +37,7 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 		return err
 	}
 	// Two sessions of one footage must not commit over each other.
-	if err := in.finishes.take(ctx, string(up.u.Footage), func() {}); err != nil {
+	if err := in.finishes.take(ctx, string(up.u.Footage)); err != nil {
 		return err
 	}
 	defer in.finishes.release(string(up.u.Footage))

@@ -181,7 +181,7 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel() // tusd's goroutines end with the request
 	in.metrics.active.Inc()
 	defer in.metrics.active.Dec()
-	x := &exchange{method: method(r)}
+	x := &exchange{method: method(r), control: http.NewResponseController(w)}
 	a := &answer{ResponseWriter: w, x: x, base: in.o.BasePath}
 	id, p := in.admit(r, x)
 	if p != nil {

@@ -18,7 +18,6 @@ type locks struct {
 
 type hold struct {
 	stop     chan struct{} // closed when the holder should end
-	request  func()        // tells tusd to end the holder's request
 	asked    sync.Once
 	released chan struct{}
 }
@@ -26,16 +25,13 @@ type hold struct {
 func newLocks() *locks { return &locks{held: map[string]*hold{}} }
 
 func (h *hold) ask() {
-	h.asked.Do(func() {
-		close(h.stop)
-		h.request()
-	})
+	h.asked.Do(func() { close(h.stop) })
 }
 
 // take waits for the lock and asks its holder to stop. It ends with ctx.
-func (l *locks) take(ctx context.Context, id string, request func()) error {
+func (l *locks) take(ctx context.Context, id string) error {
 	for {
-		h, ok := l.try(id, request)
+		h, ok := l.try(id)
 		if ok {
 			return nil
 		}
@@ -49,13 +45,13 @@ func (l *locks) take(ctx context.Context, id string, request func()) error {
 }
 
 // try takes the lock when it is free, else it returns the present hold.
-func (l *locks) try(id string, request func()) (*hold, bool) {
+func (l *locks) try(id string) (*hold, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if h, ok := l.held[id]; ok {
 		return h, false
 	}
-	h := &hold{stop: make(chan struct{}), request: request, released: make(chan struct{})}
+	h := &hold{stop: make(chan struct{}), released: make(chan struct{})}
 	l.held[id] = h
 	return h, true
 }
@@ -88,9 +84,10 @@ type lock struct {
 	id  string
 }
 
-func (l *lock) Lock(ctx context.Context, requestUnlock func()) error {
-	return l.all.take(ctx, l.id, requestUnlock)
-}
+// Lock implements handler.Lock. What tusd offers to end the holder's request is
+// not used: it reads the request's body field while the request may be setting
+// it (tusd 2.9.2, context.go). WriteChunk watches the hold itself.
+func (l *lock) Lock(ctx context.Context, _ func()) error { return l.all.take(ctx, l.id) }
 
 func (l *lock) Unlock() error {
 	l.all.release(l.id)

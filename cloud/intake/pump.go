@@ -54,15 +54,21 @@ func newPump(src io.Reader, stop <-chan struct{}) *pump {
 func (p *pump) run(src io.Reader) {
 	defer close(p.done)
 	for {
+		var buf []byte
 		select {
 		case <-p.quit:
 			return
-		case buf := <-p.free:
-			n, err := src.Read(buf)
-			p.full <- piece{buf, n, err} // never blocks: there is room for every buffer
-			if err != nil {
-				return
-			}
+		case buf = <-p.free:
+		}
+		select {
+		case <-p.quit: // both were ready: close must not meet one more Read
+			return
+		default:
+		}
+		n, err := src.Read(buf)
+		p.full <- piece{buf, n, err} // never blocks: there is room for every buffer
+		if err != nil {
+			return
 		}
 	}
 }
@@ -104,13 +110,29 @@ func (p *pump) next() bool {
 	}
 }
 
-// close ends the pump and gives a Read under way a moment to return.
-func (p *pump) close() {
+// close ends the pump. interrupt, where the server has that, ends a Read under
+// way: at once after a stop, since nobody listens any more, else only when it
+// does not return by itself, so that a client that still sends hears the answer.
+func (p *pump) close(interrupt func()) {
 	close(p.quit)
+	if p.stopped.Load() {
+		interrupt()
+	}
+	if p.wait() {
+		return
+	}
+	interrupt()
+	p.wait()
+}
+
+// wait gives the goroutine a moment to end.
+func (p *pump) wait() bool {
 	timer := time.NewTimer(readGrace)
 	defer timer.Stop()
 	select {
 	case <-p.done:
+		return true
 	case <-timer.C:
+		return false
 	}
 }

@@ -65,7 +65,7 @@ func (in *Intake) finishComplete(ctx context.Context) error {
 
 // locked runs f under the session's lock, or not at all when a request has it.
 func (in *Intake) locked(id string, f func() error) error {
-	if _, free := in.locks.try(id, func() {}); !free {
+	if _, free := in.locks.try(id); !free {
 		return nil
 	}
 	defer in.locks.release(id)

@@ -26,7 +26,7 @@ func (up *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (
 	x := exchangeFrom(ctx)
 	ctx = detached(ctx)
 	body := newPump(src, up.in.locks.stopped(up.u.ID))
-	defer body.close()
+	defer body.close(x.interrupt)
 	n, err := up.take(ctx, body)
 	x.bytes += n
 	up.in.metrics.bytes.Add(float64(n))
