@@ -157,6 +157,10 @@ function workText(v) {
 
 function show(id) {
   shownID = id;
+  const v = items.get(id).data;
+  const body = h('div', { class: 'detail-body' });
+  $('detail').replaceChildren(h('div', { class: 'detail-head' }, h('h2', { id: 'detail-title' }, v.name || v.id),
+    h('button', { class: 'button small', type: 'button', onclick: () => $('detail').close() }, 'Close')), body);
   renderDetail();
   $('detail').showModal();
   $('detail').scrollTop = 0;
@@ -166,16 +170,16 @@ let stillOf = null; // the picture is kept while the text around it changes
 
 function renderDetail() {
   const v = items.get(shownID)?.data;
-  if (!v) return;
+  const place = $('detail').querySelector('.detail-body');
+  if (!v || !place) return;
   const j = v.job;
   const base = `/api/v1/footage/${encodeURIComponent(v.id)}`;
   const done = j?.state === 'done' && v.count;
-  if (done && stillOf?.id !== v.id) stillOf = { id: v.id, el: still(base, v) };
-  const retrying = $('detail').querySelector('[data-retry]')?.disabled;
-  const head = h('div', { class: 'detail-head' }, h('h2', { id: 'detail-title' }, v.name || v.id),
-    h('button', { class: 'button small', type: 'button', onclick: () => $('detail').close() }, 'Close'));
+  if (done && (stillOf?.id !== v.id || stillOf.seq !== v.count.seq)) stillOf = { id: v.id, seq: v.count.seq, el: still(base, v) };
+  const retrying = place.querySelector('[data-retry]')?.disabled;
+  const focused = place.contains(document.activeElement) ? document.activeElement.textContent : '';
   const [label, kind] = f.state(j?.state);
-  const body = h('div', { class: 'detail-body' },
+  const parts = [
     done && stillOf.el,
     done && h('div', { class: 'result' }, h('b', {}, f.number(v.count.unique)),
       h('span', {}, v.count.unique === 1 ? 'animal' : 'animals', h('span', { class: 'muted' }, ` · 95 % interval ${v.count.low} to ${v.count.high}`))),
@@ -184,12 +188,15 @@ function renderDetail() {
       j.state === 'processing' && h('span', { class: 'muted' }, `${f.plural(j.count, 'animal', 'animals')} so far · ${f.number(j.frames_done)}${j.frames_total ? ` of ${f.number(j.frames_total)}` : ''} frames · ${j.fps.toFixed(1)} frames/s`)),
     j && f.retryable(j.state) && h('div', { class: 'problem' }, h('span', {}, j.reason || 'No reason was given.'),
       h('button', { class: 'button small', type: 'button', 'data-retry': true, disabled: retrying, onclick: (e) => retry(j.id, e.target) }, 'Try again')),
-    done && h('div', { class: 'actions' },
-      h('a', { class: 'button', href: `${base}/result`, download: '' }, 'Result (JSON)'),
-      h('a', { class: 'button', href: `${base}/result.csv`, download: '' }, 'Table (CSV)'),
-      h('a', { class: 'button', href: `${base}/still`, download: '' }, 'Still (JPEG)')),
-    facts(v));
-  $('detail').replaceChildren(head, body);
+    done && h('div', { class: 'actions downloads' }, h('span', { class: 'muted' }, 'Download'),
+      h('a', { class: 'button', href: `${base}/result`, download: '', title: 'The whole result' }, 'JSON'),
+      h('a', { class: 'button', href: `${base}/result.csv`, download: '', title: 'The result as a table' }, 'CSV'),
+      h('a', { class: 'button', href: `${base}/still`, download: '', title: 'The annotated frame' }, 'Still')),
+    facts(v),
+  ];
+  place.replaceChildren(...parts.filter(Boolean));
+  // What had the focus was made anew: give it back, or to the way out.
+  if (focused) ([...place.querySelectorAll('button, a')].find((e) => e.textContent === focused && !e.disabled) || $('detail').querySelector('.detail-head button')).focus();
 }
 
 function still(base, v) {

@@ -8,7 +8,7 @@ import { listen } from './live.js';
 import * as uploads from './uploads.js';
 
 const healthEvery = 20_000;
-const sumsPause = 1500;
+const sumsPause = 700;
 let link = 'wait';
 
 takeTokenFromAddress();
@@ -44,7 +44,7 @@ async function health() {
 function drawHealth(ready, devices) {
   const lines = [[link === 'live' ? 'good' : link === 'lost' ? 'bad' : 'wait', link === 'live' ? 'Live' : link === 'lost' ? 'Not connected' : 'Connecting', '']];
   const broker = ready?.checks?.broker;
-  if (broker) lines.push([broker.ok ? 'good' : 'bad', broker.ok ? 'MQTT broker' : 'MQTT broker away', broker.detail || '']);
+  if (broker) lines.push([broker.ok ? 'good' : 'bad', broker.ok ? 'MQTT connected' : 'MQTT broker away', broker.detail || '']);
   for (const [name, c] of Object.entries(ready?.checks || {})) {
     if (!c.ok && name !== 'broker') lines.push(['bad', `${name}: ${c.detail}`, '']);
   }

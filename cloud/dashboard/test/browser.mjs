@@ -1,0 +1,139 @@
+// Drives the page in a headless Chromium. Arguments: address, token, a video,
+// a file that is none. Environment: CHROMIUM (path), SHOTS (folder for pictures).
+import assert from 'node:assert/strict';
+import { basename } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const [, , address, token, video, broken] = process.argv;
+const shots = process.env.SHOTS;
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+const faults = [];
+
+async function open(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  page.on('pageerror', (e) => faults.push(`page error: ${e.message}`));
+  page.on('console', (m) => { if (/Content Security Policy/.test(m.text())) faults.push(m.text()); });
+  return page;
+}
+
+async function shot(page, name) {
+  if (shots) await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+}
+
+const row = (page, name) => page.locator('#footage .row', { hasText: name });
+const step = (text) => console.log(`- ${text}`);
+
+try {
+  const page = await open();
+  await page.goto(`${address}/`);
+  await page.getByText('No footage yet').waitFor();
+  await page.locator('#health', { hasText: 'Live' }).waitFor();
+  await shot(page, 'empty-1280');
+  step('an empty list says what to do, and the page is live');
+
+  await page.goto(`${address}/#token=${token}`);
+  await page.waitForFunction(() => !location.hash && localStorage.getItem('cattle-token'));
+  step('the token is taken from the address and removed from it');
+
+  await page.locator('#files').setInputFiles([video, broken]);
+  const name = basename(video);
+  await row(page, name).waitFor();
+  await row(page, name).locator('[data-state=processing]').waitFor();
+  const bar = row(page, name).locator('progress');
+  const first = await bar.evaluate((e) => e.value);
+  await page.waitForFunction(([n, v]) => {
+    const e = [...document.querySelectorAll('#footage .row')].find((r) => r.textContent.includes(n))?.querySelector('progress');
+    return e && !e.hidden && e.value > v;
+  }, [name, first]);
+  await shot(page, 'progress-1280');
+  step('the upload is there and its progress moves without a reload');
+
+  await page.locator('#uploads .up.failed').waitFor();
+  assert.match(await page.locator('#uploads .up.failed').innerText(), /video/i);
+  step('what is no video is refused with a reason');
+
+  await row(page, name).locator('[data-state=done]').waitFor({ timeout: 60_000 });
+  assert.match(await row(page, name).innerText(), /12[\s\S]*11 to 14/);
+  step('the count and its interval are there');
+
+  await row(page, name).locator('button').click();
+  await page.locator('#detail .still').waitFor();
+  await page.waitForFunction(() => document.querySelector('#detail .still')?.naturalWidth > 0);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#detail').getByText('CSV', { exact: true }).click()]);
+  assert.match(download.suggestedFilename(), /\.csv$/);
+  await shot(page, 'detail-1280');
+  await page.keyboard.press('Escape');
+  step('the detail shows the still and hands out the results');
+
+  // The same file again is known by its content.
+  await page.locator('#files').setInputFiles([video]);
+  await row(page, 'Duplicate').waitFor();
+  step('the same file again is shown as a duplicate');
+
+  // A job that fails shows why and can be tried again from the keyboard.
+  const failing = { name: 'fails-first.mp4', mimeType: 'video/mp4', buffer: Buffer.concat([Buffer.from('\0\0\0\x20ftypisom', 'latin1'), Buffer.alloc(5000, 7)]) };
+  await page.locator('#files').setInputFiles([failing]);
+  await row(page, 'fails-first').locator('[data-state=failed]').waitFor();
+  assert.match(await row(page, 'fails-first').innerText(), /cut off/);
+  await shot(page, 'list-1280');
+  await row(page, 'fails-first').locator('button').focus();
+  await page.keyboard.press('Enter');
+  await page.locator('[data-retry]').waitFor();
+  await shot(page, 'failed-1280');
+  await page.locator('[data-retry]').focus();
+  await page.keyboard.press('Enter');
+  await page.locator('#detail .result').waitFor();
+  await page.keyboard.press('Escape');
+  step('a failed job tells why and counts after another try');
+
+  for (const [width, colour] of [[360, 'light'], [360, 'dark'], [1280, 'dark']]) {
+    const other = await open({ viewport: { width, height: 780 }, colorScheme: colour, isMobile: width < 500, hasTouch: width < 500 });
+    await other.goto(`${address}/`);
+    await row(other, name).first().waitFor();
+    const over = await other.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(over <= 0, `the page is ${over} px too wide at ${width} px`);
+    await shot(other, `list-${width}-${colour}`);
+    await row(other, name).last().locator('button').click();
+    await other.waitForFunction(() => document.querySelector('#detail .still')?.naturalWidth > 0);
+    await shot(other, `detail-${width}-${colour}`);
+    await other.context().close();
+  }
+  step('it fits a phone, light and dark');
+
+  // Without a token it is asked for, once, and a wrong one is asked for again.
+  const stranger = await open();
+  await stranger.goto(`${address}/`);
+  await row(stranger, name).first().waitFor();
+  await stranger.locator('#files').setInputFiles([{ ...failing, name: 'asked.mp4', buffer: Buffer.concat([failing.buffer, Buffer.from('asked')]) }]);
+  await stranger.locator('#token[open]').waitFor();
+  await stranger.locator('#token-value').fill('cc_wrong');
+  await stranger.keyboard.press('Enter');
+  await stranger.getByText('does not know this token').waitFor();
+  await shot(stranger, 'token-1280');
+  await stranger.locator('#token-value').fill(token);
+  await stranger.keyboard.press('Enter');
+  await row(stranger, 'asked.mp4').locator('[data-state=done]').waitFor();
+  step('a missing or wrong token is asked for');
+
+  // The server goes and comes back; whoever started this does both on these words.
+  console.log('STOP');
+  await page.getByText('No connection to the server').waitFor();
+  await shot(page, 'lost-1280');
+  console.log('START');
+  await page.locator('#banner').waitFor({ state: 'hidden', timeout: 60_000 });
+  await page.locator('#health', { hasText: 'Live' }).waitFor();
+  await page.locator('#files').setInputFiles([{ ...failing, name: 'after.mp4', buffer: Buffer.concat([failing.buffer, Buffer.from('after')]) }]);
+  await row(page, 'after.mp4').locator('[data-state=done]').waitFor({ timeout: 60_000 });
+  step('a lost server is told, and the page goes on when it is back');
+
+  assert.deepEqual(faults, []);
+  console.log('OK');
+} catch (err) {
+  console.error(err);
+  console.error(faults.join('\n'));
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}
