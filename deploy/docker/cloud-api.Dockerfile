@@ -1,0 +1,26 @@
+# cloud-api: pure Go, no library needed. Also serves as the broker (command "broker").
+FROM node:20-bookworm-slim AS page
+WORKDIR /src/cloud/dashboard
+COPY cloud/dashboard/package.json cloud/dashboard/package-lock.json cloud/dashboard/.npmrc ./
+RUN npm ci --no-audit --no-fund
+COPY cloud/dashboard/ ./
+RUN npm run build
+
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY shared/ shared/
+COPY cloud/ cloud/
+COPY --from=page /src/cloud/dashboard/dist/ cloud/dashboard/dist/
+RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /out/cloud-api ./cloud/cmd/cloud-api
+
+FROM debian:bookworm-slim
+RUN useradd --system --uid 10001 cattle && install -d -o cattle /data
+COPY --from=build /out/cloud-api /usr/local/bin/
+USER cattle
+VOLUME /data
+ENV CATTLE_CLOUD_DATA=/data CATTLE_CLOUD_HTTP_LISTEN=0.0.0.0:8080
+EXPOSE 8080 1883
+ENTRYPOINT ["cloud-api"]
+CMD ["serve"]

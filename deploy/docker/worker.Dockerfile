@@ -1,0 +1,29 @@
+# worker: cgo with Debian's OpenCV, ONNX Runtime for the CPU out of its npm package.
+FROM node:20-bookworm-slim AS onnxruntime
+WORKDIR /ort
+COPY deploy/setup/onnxruntime/package.json deploy/setup/onnxruntime/package-lock.json deploy/setup/onnxruntime/.npmrc ./
+RUN npm ci --ignore-scripts --no-audit --no-fund && \
+    case "$(uname -m)" in aarch64) a=arm64 ;; *) a=x64 ;; esac && \
+    cp node_modules/onnxruntime-node/bin/napi-v*/linux/$a/libonnxruntime.so.1 /
+
+FROM golang:1.26-bookworm AS build
+RUN apt-get update && apt-get install -y --no-install-recommends libopencv-dev pkg-config && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY shared/ shared/
+COPY cloud/ cloud/
+RUN go build -trimpath -tags gocv_specific_modules,gocv_videoio -o /out/worker ./cloud/cmd/worker
+
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends \
+      libopencv-core406 libopencv-imgproc406 libopencv-imgcodecs406 libopencv-videoio406 && \
+    rm -rf /var/lib/apt/lists/* && useradd --system --uid 10001 cattle && install -d -o cattle /data
+COPY --from=onnxruntime /libonnxruntime.so.1 /usr/local/lib/
+COPY --from=build /out/worker /usr/local/bin/
+USER cattle
+VOLUME /data
+# The detector: mount its folder at /model.
+ENV CATTLE_CLOUD_DATA=/data CATTLE_CLOUD_WORKER_MODEL=/model ONNXRUNTIME_LIB=/usr/local/lib/libonnxruntime.so.1
+ENTRYPOINT ["worker"]
+CMD ["run"]
