@@ -24,10 +24,10 @@ type exchange struct {
 	control *http.ResponseController
 }
 
-// interrupt ends a Read of the request's body, if the server can do that.
-func (x *exchange) interrupt() {
-	// A server without deadlines ends the Read with its connection.
-	_ = x.control.SetReadDeadline(time.Unix(1, 0))
+// interrupt ends a Read of the request's body and reports whether the server
+// can do that. One without deadlines ends the Read with its connection.
+func (x *exchange) interrupt() bool {
+	return x.control.SetReadDeadline(time.Unix(1, 0)) == nil
 }
 
 type exchangeKey struct{}

@@ -256,7 +256,7 @@ func TestPump(t *testing.T) {
 			t.Fatalf("%d %v", n, err)
 		}
 	}
-	p.close(func() {})
+	p.close(func() bool { return false })
 	close(block)
 	<-p.done
 	whole := clip("x", 2_000_000)
@@ -265,5 +265,5 @@ func TestPump(t *testing.T) {
 	if err != nil || !bytes.Equal(got, whole) || p.stopped.Load() {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}
-	p.close(func() {})
+	p.close(func() bool { return false })
 }

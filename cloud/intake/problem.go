@@ -178,6 +178,10 @@ var tusProblems = map[string]func() *Problem{
 	},
 }
 
+// bodyFault is how tusd reports errors that it does not know. Those of our store
+// it knows, which leaves those of the request's body.
+const bodyFault = "ERR_INTERNAL_SERVER_ERROR"
+
 func sizeProblem() *Problem {
 	return problem(tooLarge, http.StatusRequestEntityTooLarge, "The file is larger than this server takes: OPTIONS tells the limit as Tus-Max-Size.")
 }
@@ -192,6 +196,9 @@ func fromTus(status int, body string) *Problem {
 	code, _, _ := strings.Cut(body, ":")
 	if make, ok := tusProblems[code]; ok {
 		return make()
+	}
+	if code == bodyFault {
+		return interruptedProblem().because(fmt.Errorf("body: %s", body))
 	}
 	switch {
 	case status == http.StatusMethodNotAllowed:

@@ -11,6 +11,8 @@ const (
 	pumpCount  = 2 // one is filled while the other is hashed and written
 	// readGrace is how long the end of a pump waits for a Read under way.
 	readGrace = 250 * time.Millisecond
+	// interruptGrace is the same for a Read that was interrupted and will return.
+	interruptGrace = 10 * time.Second
 )
 
 // pump reads a request body on a goroutine of its own, so that reading and
@@ -110,24 +112,25 @@ func (p *pump) next() bool {
 	}
 }
 
-// close ends the pump. interrupt, where the server has that, ends a Read under
-// way: at once after a stop, since nobody listens any more, else only when it
-// does not return by itself, so that a client that still sends hears the answer.
-func (p *pump) close(interrupt func()) {
+// close ends the pump. interrupt ends a Read under way and reports whether the
+// server can do that: at once after a stop, since nobody listens any more, else
+// only when it does not return by itself, so that a client that still sends
+// hears the answer.
+func (p *pump) close(interrupt func() bool) {
 	close(p.quit)
-	if p.stopped.Load() {
-		interrupt()
-	}
-	if p.wait() {
+	if !p.stopped.Load() && p.wait(readGrace) {
 		return
 	}
-	interrupt()
-	p.wait()
+	limit := readGrace
+	if interrupt() {
+		limit = interruptGrace
+	}
+	p.wait(limit)
 }
 
 // wait gives the goroutine a moment to end.
-func (p *pump) wait() bool {
-	timer := time.NewTimer(readGrace)
+func (p *pump) wait(limit time.Duration) bool {
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-p.done:
