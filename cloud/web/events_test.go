@@ -1,0 +1,184 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/shared/job"
+)
+
+type event struct {
+	name, id string
+	data     string
+}
+
+// listening is an open stream of events.
+type listening struct {
+	t    *testing.T
+	r    *bufio.Reader
+	resp *http.Response
+	stop context.CancelFunc
+}
+
+func (s *site) listen(last string) *listening {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	req, err := http.NewRequestWithContext(ctx, "GET", s.url+"/api/v1/events", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+		s.t.Fatalf("%d %v", resp.StatusCode, resp.Header)
+	}
+	l := &listening{s.t, bufio.NewReader(resp.Body), resp, cancel}
+	s.t.Cleanup(l.close)
+	return l
+}
+
+func (l *listening) close() {
+	l.stop()
+	l.resp.Body.Close()
+}
+
+// next returns the next event; retry lines and heartbeats are passed over.
+func (l *listening) next() event {
+	l.t.Helper()
+	var e event
+	for {
+		line, err := l.r.ReadString('\n')
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		switch key {
+		case "event":
+			e.name = value
+		case "id":
+			e.id = value
+		case "data":
+			e.data = value
+		case "":
+			if e.name != "" {
+				return e
+			}
+		}
+	}
+}
+
+// until returns the next event of a kind.
+func (l *listening) until(name string) event {
+	l.t.Helper()
+	for {
+		if e := l.next(); e.name == name {
+			return e
+		}
+	}
+}
+
+func TestEventsAsTheyHappen(t *testing.T) {
+	s := open(t, nil)
+	l := s.listen("")
+	if e := l.next(); e.name != "ready" {
+		t.Fatalf("%+v", e)
+	}
+	rec := s.record("one", "content one")
+	f := l.until("footage")
+	var v footageView
+	if err := json.Unmarshal([]byte(f.data), &v); err != nil || v.ID != "one" || f.id != strconv.FormatInt(v.Seq, 10) {
+		t.Errorf("%+v %v", f, err)
+	}
+	s.finish(rec.Job)
+	for {
+		var j jobView
+		e := l.until("job")
+		if err := json.Unmarshal([]byte(e.data), &j); err != nil {
+			t.Fatal(err)
+		}
+		if j.State == job.Done {
+			break
+		}
+	}
+	var c countView
+	s.record("two", "content two")
+	again := s.listen("0")
+	e := again.until("count")
+	if err := json.Unmarshal([]byte(e.data), &c); err != nil || c.Unique != 7 {
+		t.Errorf("%+v %v", e, err)
+	}
+}
+
+func TestReturningListenerGetsWhatItMissed(t *testing.T) {
+	s := open(t, nil)
+	s.record("one", "content one")
+	l := s.listen("0")
+	seen := map[string]bool{}
+	last := ""
+	for e := l.next(); e.name != "ready"; e = l.next() {
+		seen[e.name], last = true, e.id
+	}
+	if !seen["footage"] || !seen["job"] {
+		t.Fatalf("%v", seen)
+	}
+	l.close()
+	s.record("two", "content two")
+	s.record("three", "content three")
+	back := s.listen(last)
+	var ids []string
+	for e := back.next(); e.name != "ready"; e = back.next() {
+		if e.name != "footage" {
+			continue
+		}
+		var v footageView
+		if err := json.Unmarshal([]byte(e.data), &v); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, string(v.ID))
+	}
+	if strings.Join(ids, " ") != "two three" {
+		t.Errorf("missed footage: %v", ids)
+	}
+}
+
+func TestUnknownPlaceIsReset(t *testing.T) {
+	s := open(t, nil)
+	if e := s.listen("yesterday").next(); e.name != "reset" {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestStopSaysGoodbye(t *testing.T) {
+	s := open(t, nil)
+	l := s.listen("")
+	l.until("ready")
+	began := time.Now()
+	s.stop()
+	if e := l.until("bye"); !strings.Contains(e.data, "stops") {
+		t.Errorf("%+v", e)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+}
+
+func TestHeadOfEvents(t *testing.T) {
+	s := open(t, nil)
+	if r := s.do("HEAD", "/api/v1/events", ""); r.status != 200 {
+		t.Error(r.status)
+	}
+	if n := s.o.Hub.Subscribers(); n != 0 {
+		t.Errorf("%d listeners stay", n)
+	}
+}
