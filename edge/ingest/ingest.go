@@ -159,9 +159,7 @@ func (in *Ingest) settle(ctx context.Context, r spool.Record, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		err = in.store.Vanished(r.ID, "the file vanished from the card before it was read; insert the card again")
 	case errors.Is(err, footage.ErrNotVideo):
-		err = in.store.Quarantine(r.ID, err.Error())
-	case errors.Is(err, errTooLarge):
-		err = in.store.Quarantine(r.ID, err.Error())
+		err = in.store.Quarantine(r.ID, "not a video, whatever its name says ("+err.Error()+"); record or copy it again")
 	default:
 		err = in.tryLater(r, err)
 	}

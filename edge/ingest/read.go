@@ -84,10 +84,8 @@ func sniff(path string) error {
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read: %w: %w", err, errSource)
 	}
-	if _, err := footage.Sniff(head[:n]); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(path), err)
-	}
-	return nil
+	_, err = footage.Sniff(head[:n])
+	return err
 }
 
 // file reads one file whole, chunk by chunk, and checks before and after that

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -134,9 +135,9 @@ func openError(dir, store string, err error) error {
 	switch {
 	case noSpace(err):
 		return fmt.Errorf("spool %s: the disk is full, free some space on it: %w: %w", dir, err, ErrNoSpace)
-	case errors.Is(err, syscall.EWOULDBLOCK), errors.Is(err, syscall.EAGAIN):
+	case isErrno(err, syscall.EWOULDBLOCK):
 		return fmt.Errorf("spool %s: another edge-agent runs on it; stop that one, or set another spool.dir: %w", dir, ErrInUse)
-	case errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
+	case isErrno(err, syscall.EACCES), isErrno(err, syscall.EPERM), isErrno(err, syscall.EROFS):
 		return fmt.Errorf("spool %s: cannot be written, check its owner and mount: %w", dir, err)
 	}
 	return fmt.Errorf("spool %s cannot be opened; keep it and start with an empty one (mv %s %s.broken): footage that is still on the card is read again: %w: %w",
@@ -185,7 +186,12 @@ func (s *Spool) write(f func(*badger.Txn) error) error {
 }
 
 func noSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return isErrno(err, syscall.ENOSPC) || isErrno(err, syscall.EDQUOT)
+}
+
+// isErrno also reads the text: Badger's wrapping keeps nothing else of a cause.
+func isErrno(err error, no syscall.Errno) bool {
+	return err != nil && (errors.Is(err, no) || strings.Contains(err.Error(), no.Error()))
 }
 
 func setJSON(txn *badger.Txn, key []byte, v any) error {

@@ -1,0 +1,93 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/edge/spool"
+	"cattlecounter/shared/topic"
+)
+
+type memory map[string]spool.Reply
+
+func (m memory) Reply(id string) (spool.Reply, error) {
+	if r, ok := m[id]; ok {
+		return r, nil
+	}
+	return spool.Reply{}, spool.ErrNotFound
+}
+
+func (m memory) PutReply(r spool.Reply) error { m[r.ID] = r; return nil }
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func TestOrders(t *testing.T) {
+	for name, c := range map[string]struct {
+		order topic.Command
+		clock topic.Clock
+		state topic.ReplyState
+		why   string
+		done  int
+	}{
+		"done":               {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour)}, topic.ClockSynced, topic.Finished, "did it", 1},
+		"unknown":            {topic.Command{ID: "1", Name: "dance", Expires: now.Add(time.Hour)}, topic.ClockSynced, topic.Refused, `unknown order "dance", known are do, fail`, 0},
+		"late":               {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, topic.ClockSynced, topic.Refused, "expired", 0},
+		"late, clock wrong":  {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, topic.ClockUnsynced, topic.Finished, "did it", 1},
+		"no expiry":          {topic.Command{ID: "1", Name: "do"}, topic.ClockSynced, topic.Refused, "no expiry", 0},
+		"lies in wait":       {topic.Command{ID: "1", Name: "do", Expires: now.Add(25 * time.Hour)}, topic.ClockSynced, topic.Refused, "a day ahead", 0},
+		"refused by itself":  {topic.Command{ID: "1", Name: "fail", Expires: now.Add(time.Hour)}, topic.ClockSynced, topic.Refused, "cannot", 0},
+		"too many arguments": {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour), Args: many()}, topic.ClockSynced, topic.Refused, "arguments", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			done := 0
+			o := New(map[string]Action{
+				"do":   func(context.Context, map[string]string) (string, error) { done++; return "did it", nil },
+				"fail": func(context.Context, map[string]string) (string, error) { return "", errors.New("cannot") },
+			}, memory{}, func() (time.Time, topic.Clock) { return now, c.clock }, slog.New(slog.DiscardHandler))
+			b, err := json.Marshal(c.order)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 { // delivered again and again
+				r, err := o.Handle(t.Context(), b)
+				if err != nil || r.ID != "1" || r.State != c.state || !strings.Contains(r.Why, c.why) {
+					t.Errorf("%+v %v", r, err)
+				}
+			}
+			if done != c.done {
+				t.Errorf("done %d times", done)
+			}
+		})
+	}
+}
+
+func many() map[string]string {
+	m := map[string]string{}
+	for i := range maxArgs + 1 {
+		m[strings.Repeat("a", i+1)] = ""
+	}
+	return m
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"id":"1","name":"pause","args":{"a":"b"},"expires":"2026-11-22T12:00:00Z"}`))
+	f.Add([]byte(`{"id":"a/b"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Parse(b)
+		if err != nil {
+			if !errors.Is(err, ErrOrder) {
+				t.Fatal(err)
+			}
+			return
+		}
+		reply := topic.Device{Site: "s", Name: "d"}.CommandReply(c.ID)
+		if a, err := topic.Parse(reply); err != nil || a.ID != c.ID {
+			t.Fatalf("the answer goes to %q", reply)
+		}
+	})
+}

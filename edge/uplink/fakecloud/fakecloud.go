@@ -1,0 +1,207 @@
+// Package fakecloud is the cloud's intake and footage API in memory, for tests:
+// it keeps digests instead of bytes and can be told to fail in every way that
+// the edge must survive. No program imports it.
+package fakecloud
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Upload is one tus upload.
+type Upload struct {
+	Size, Offset int64
+	Meta         map[string]string
+	sum          hash.Hash
+}
+
+// Footage is what the API answers.
+type Footage struct {
+	ID          string          `json:"id"`
+	Size        int64           `json:"size"`
+	SHA256      string          `json:"sha256"`
+	DuplicateOf string          `json:"duplicate_of,omitempty"`
+	Job         json.RawMessage `json:"job,omitempty"`
+	Count       json.RawMessage `json:"count,omitempty"`
+}
+
+// Cloud is the fake. The fields may be set before it serves; after that use Lock.
+type Cloud struct {
+	sync.Mutex
+	Token   string
+	Uploads map[string]*Upload // by path
+	Footage map[string]*Footage
+	// Before, when set, is asked first; true means it has answered.
+	Before func(w http.ResponseWriter, r *http.Request) bool
+	// CutAfter cuts each PATCH after so many bytes, 0: never.
+	CutAfter int64
+	// Cut ends a connection; nil panics with http.ErrAbortHandler.
+	Cut func(http.ResponseWriter)
+	// Received counts every byte of every PATCH.
+	Received int64
+	Order    []string // METHOD kind of every change, in order
+	n        int
+}
+
+// New returns a cloud that takes the token.
+func New(token string) *Cloud {
+	return &Cloud{Token: token, Uploads: map[string]*Upload{}, Footage: map[string]*Footage{}}
+}
+
+// Problem answers with a problem document.
+func Problem(w http.ResponseWriter, status int, kind, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"type": "/problems/" + kind, "status": status, "detail": detail})
+}
+
+// ServeHTTP implements http.Handler.
+func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.Lock()
+	before := c.Before
+	c.Unlock()
+	if before != nil && before(w, r) {
+		return
+	}
+	switch {
+	case r.URL.Path == "/healthz":
+	case strings.HasPrefix(r.URL.Path, "/api/v1/footage/"):
+		c.footage(w, strings.TrimPrefix(r.URL.Path, "/api/v1/footage/"))
+	case r.Header.Get("Authorization") != "Bearer "+c.Token:
+		Problem(w, http.StatusUnauthorized, "unauthorised", "no such device")
+	case r.Method == http.MethodPost:
+		c.create(w, r)
+	case r.Method == http.MethodHead:
+		c.head(w, r)
+	case r.Method == http.MethodPatch:
+		c.patch(w, r)
+	default:
+		Problem(w, http.StatusMethodNotAllowed, "internal", r.Method)
+	}
+}
+
+func (c *Cloud) footage(w http.ResponseWriter, id string) {
+	c.Lock()
+	defer c.Unlock()
+	f := c.Footage[id]
+	if f == nil {
+		Problem(w, http.StatusNotFound, "not-found", "no such footage")
+		return
+	}
+	_ = json.NewEncoder(w).Encode(f)
+}
+
+func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
+	c.Lock()
+	defer c.Unlock()
+	size, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64)
+	u := &Upload{Size: size, Meta: map[string]string{}, sum: sha256.New()}
+	for _, p := range strings.Split(r.Header.Get("Upload-Metadata"), ",") {
+		k, v, _ := strings.Cut(p, " ")
+		b, bad := base64.StdEncoding.DecodeString(v)
+		err = errors.Join(err, bad)
+		u.Meta[k] = string(b)
+	}
+	if err != nil {
+		Problem(w, http.StatusBadRequest, "bad-metadata", err.Error())
+		return
+	}
+	c.n++
+	path := fmt.Sprintf("/files/u%d", c.n)
+	c.Uploads[path] = u
+	c.Order = append(c.Order, "POST "+u.Meta["kind"])
+	w.Header().Set("Location", "http://inside.example"+path)
+	w.WriteHeader(http.StatusCreated)
+}
+
+func (c *Cloud) find(w http.ResponseWriter, r *http.Request) *Upload {
+	c.Lock()
+	defer c.Unlock()
+	u := c.Uploads[r.URL.Path]
+	if u == nil {
+		Problem(w, http.StatusNotFound, "upload-gone", "no such upload")
+	}
+	return u
+}
+
+func (c *Cloud) head(w http.ResponseWriter, r *http.Request) {
+	u := c.find(w, r)
+	if u == nil {
+		return
+	}
+	c.Lock()
+	defer c.Unlock()
+	w.Header().Set("Upload-Offset", strconv.FormatInt(u.Offset, 10))
+	w.WriteHeader(http.StatusOK)
+}
+
+func (c *Cloud) patch(w http.ResponseWriter, r *http.Request) {
+	u := c.find(w, r)
+	if u == nil {
+		return
+	}
+	c.Lock()
+	at, cutAfter := u.Offset, c.CutAfter
+	c.Unlock()
+	if r.Header.Get("Upload-Offset") != strconv.FormatInt(at, 10) {
+		Problem(w, http.StatusConflict, "offset-conflict", "offset is "+strconv.FormatInt(at, 10))
+		return
+	}
+	var body io.Reader = r.Body
+	if cutAfter > 0 {
+		body = io.LimitReader(body, cutAfter)
+	}
+	whole := c.take(u, body)
+	if !whole {
+		if c.Cut != nil {
+			c.Cut(w)
+			return
+		}
+		panic(http.ErrAbortHandler)
+	}
+	c.finish(w, r.URL.Path, u)
+}
+
+// take reads what comes and reports whether that was all.
+func (c *Cloud) take(u *Upload, body io.Reader) bool {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := body.Read(buf)
+		c.Lock()
+		u.sum.Write(buf[:n])
+		u.Offset += int64(n)
+		c.Received += int64(n)
+		done := u.Offset == u.Size
+		c.Unlock()
+		if done || err != nil {
+			return done
+		}
+	}
+}
+
+func (c *Cloud) finish(w http.ResponseWriter, path string, u *Upload) {
+	c.Lock()
+	defer c.Unlock()
+	got := hex.EncodeToString(u.sum.Sum(nil))
+	if got != u.Meta["sha256"] {
+		delete(c.Uploads, path)
+		Problem(w, http.StatusUnprocessableEntity, "hash-mismatch", "got "+got)
+		return
+	}
+	c.Order = append(c.Order, "DONE "+u.Meta["kind"])
+	if u.Meta["kind"] == "video" {
+		c.Footage[u.Meta["footage"]] = &Footage{ID: u.Meta["footage"], Size: u.Size, SHA256: got}
+	}
+	w.Header().Set("Upload-Offset", strconv.FormatInt(u.Offset, 10))
+	w.WriteHeader(http.StatusNoContent)
+}

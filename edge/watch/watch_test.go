@@ -1,0 +1,263 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// basket is a sink that remembers.
+type basket struct {
+	found []Finding
+	fail  error
+}
+
+func (b *basket) Known(f File) (bool, error) {
+	return slices.ContainsFunc(b.found, func(x Finding) bool { return x.Video.Path == f.Path && x.Video.same(f) }), nil
+}
+
+func (b *basket) Take(f Finding) error {
+	if b.fail != nil {
+		return b.fail
+	}
+	b.found = append(b.found, f)
+	return nil
+}
+
+func (b *basket) names() []string {
+	var n []string
+	for _, f := range b.found {
+		n = append(n, filepath.Base(f.Video.Path))
+	}
+	slices.Sort(n)
+	return n
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func grow(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("more"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// watching runs f in a bubble with a watcher at work; sleeping there costs nothing.
+func watching(t *testing.T, f func(t *testing.T, dir string, b *basket, w *Watcher)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := &basket{}
+		w := New(Options{Folders: []string{dir}, Stable: 10 * time.Second, Sidecar: 5 * time.Second, Poll: time.Second}, b)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = w.Run(ctx) }()
+		f(t, dir, b, w)
+		cancel()
+		<-done
+	})
+}
+
+func TestNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"DJI_0001.MP4": true, "DJI_0001.mp4": true, "a.MOV": true, "a.mkv": true, "a.AVI": true, "a.ts": true,
+		"DJI_0001.LRF": false, "DJI_0001.THM": false, "DJI_0001.SRT": false, "DJI_0001.JPG": false, "._DJI_0001.MP4": false, ".hidden.mp4": false,
+		"a.mp4.part": false, "a.mp4.tmp": false, "a.part.mp4": false, "a.tmp.MP4": false, "a.crdownload": false, "a.mp4~": false, "mp4": false, ".mp4": false,
+	} {
+		if isFootage(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
+	for name, want := range map[string]bool{"MISC": true, "misc": true, ".Trashes": true, "System Volume Information": true, "100MEDIA": false,
+		"DJI_202611221930_001": false, "DCIM": false} {
+		if skipsFolder(name) != want {
+			t.Errorf("folder %s: %v", name, !want)
+		}
+	}
+}
+
+func TestCardLayout(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *basket, w *Watcher) {
+		for _, p := range []string{"DCIM/100MEDIA/DJI_0001.MP4", "DCIM/DJI_202611221930_001/DJI_20261122_0001_D.MP4", "top.mov",
+			"MISC/x.mp4", "DCIM/100MEDIA/DJI_0001.LRF", "DCIM/100MEDIA/._DJI_0001.MP4", ".Trashes/a.mp4", "a.mp4.part"} {
+			write(t, filepath.Join(dir, p), "x")
+		}
+		if err := os.Symlink(filepath.Join(dir, "top.mov"), filepath.Join(dir, "link.mov")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if want := []string{"DJI_0001.MP4", "DJI_20261122_0001_D.MP4", "top.mov"}; !slices.Equal(b.names(), want) {
+			t.Errorf("%v", b.names())
+		}
+		if f := w.Folders(); f[0].Fault != "" || f[0].Files != 3 {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
+func TestGrowingFileIsNeverTakenHalf(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+		p := filepath.Join(dir, "a.mp4")
+		write(t, p, "x")
+		for range 20 {
+			time.Sleep(7 * time.Second)
+			grow(t, p)
+			if len(b.found) > 0 {
+				t.Fatal("taken half")
+			}
+		}
+		time.Sleep(9 * time.Second)
+		if len(b.found) > 0 {
+			t.Fatal("taken too early")
+		}
+		time.Sleep(10 * time.Second)
+		if len(b.found) != 1 || b.found[0].Video.Size != 81 {
+			t.Fatalf("%+v", b.found)
+		}
+		grow(t, p) // recorded on: another file
+		time.Sleep(time.Minute)
+		if len(b.found) != 2 {
+			t.Errorf("%+v", b.found)
+		}
+	})
+}
+
+func TestStalledCopyWaitsForItsWriter(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+		f, err := os.Create(filepath.Join(dir, "a.mp4"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString("half"); err != nil {
+			t.Fatal(err)
+		}
+		probe, err := os.Open(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tells := hasWriter(probe)
+		_ = probe.Close()
+		time.Sleep(5 * time.Minute)
+		if tells && len(b.found) != 0 {
+			t.Error("taken while a process writes it")
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if len(b.found) != 1 {
+			t.Errorf("%+v", b.found)
+		}
+	})
+}
+
+func TestRenameIntoPlace(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+		p := filepath.Join(dir, "a.mp4.tmp")
+		write(t, p, "whole")
+		time.Sleep(time.Hour)
+		if err := os.Rename(p, filepath.Join(dir, "a.mp4")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if len(b.found) != 1 {
+			t.Errorf("%+v", b.found)
+		}
+	})
+}
+
+func TestSidecars(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+		write(t, filepath.Join(dir, "DJI_0001.MP4"), "x")
+		write(t, filepath.Join(dir, "DJI_0002.MP4"), "x")
+		write(t, filepath.Join(dir, "DJI_0003.MP4"), "x")
+		write(t, filepath.Join(dir, "dji_0001.srt"), "telemetry")
+		time.Sleep(12500 * time.Millisecond)
+		write(t, filepath.Join(dir, "DJI_0002.SRT"), "late telemetry")
+		if len(b.found) != 1 || b.found[0].Telemetry == nil || filepath.Base(b.found[0].Telemetry.Path) != "dji_0001.srt" {
+			t.Fatalf("%+v", b.found)
+		}
+		time.Sleep(5 * time.Second)
+		if got := b.names(); !slices.Equal(got, []string{"DJI_0001.MP4", "DJI_0003.MP4"}) || b.found[1].Telemetry != nil {
+			t.Fatalf("%+v", b.found)
+		}
+		time.Sleep(20 * time.Second)
+		if len(b.found) != 3 || b.found[2].Telemetry == nil {
+			t.Fatalf("%+v", b.found)
+		}
+	})
+}
+
+func TestEmptyFile(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+		write(t, filepath.Join(dir, "empty.mp4"), "")
+		write(t, filepath.Join(dir, "late.mp4"), "")
+		time.Sleep(40 * time.Second)
+		write(t, filepath.Join(dir, "late.mp4"), "content")
+		if len(b.found) != 0 {
+			t.Fatalf("%+v", b.found)
+		}
+		time.Sleep(10 * time.Minute)
+		if len(b.found) != 2 {
+			t.Fatalf("%+v", b.found)
+		}
+		for _, f := range b.found {
+			if (f.Fault != "") != (filepath.Base(f.Video.Path) == "empty.mp4") {
+				t.Errorf("%+v", f)
+			}
+		}
+	})
+}
+
+func TestFolderThatComesAndGoes(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *basket, w *Watcher) {
+		b.fail = errors.New("spool is full")
+		write(t, filepath.Join(dir, "a.mp4"), "x")
+		time.Sleep(time.Minute)
+		b.fail = nil
+		time.Sleep(5 * time.Second)
+		if len(b.found) != 1 {
+			t.Fatal("a failed take is not tried again")
+		}
+		away := dir + ".away"
+		if err := os.Rename(dir, away); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if f := w.Folders()[0]; !strings.Contains(f.Fault, "no such file") {
+			t.Errorf("%+v", f)
+		}
+		if err := os.Rename(away, dir); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if f := w.Folders()[0]; f.Fault != "" || len(b.found) != 1 {
+			t.Errorf("%+v %+v", f, b.found)
+		}
+	})
+}
