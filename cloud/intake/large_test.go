@@ -64,9 +64,9 @@ func (c *counting) OpenStaged(ctx context.Context, id string, offset, length int
 // After a restart only what came since the last saved hash is read again.
 func TestRestartReadsAgainOnlyTheGap(t *testing.T) {
 	if testing.Short() {
-		t.Skip("writes 70 MiB")
+		t.Skip("writes 80 MiB")
 	}
-	const size, cut = 70 << 20, 40 << 20
+	const size, cut = saveEvery + 16<<20, saveEvery + 8<<20
 	options := func(o *Options) { o.MaxSize = 1 << 30 }
 	s := newSite(t, t.TempDir(), options)
 	path := s.create(size)
@@ -110,7 +110,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		return after.TotalAlloc - before.TotalAlloc
 	}
 	small, large := taken(8<<20), taken(120<<20)
-	// Every saved hash state costs a little: some KiB per 32 MiB.
+	// Every saved hash state costs a little: some KiB per saveEvery.
 	if large > small+4<<20 || small > 8<<20 {
 		t.Errorf("8 MiB took %d bytes of memory, 120 MiB %d", small, large)
 	}

@@ -8,7 +8,7 @@ import (
 
 const (
 	pumpBuffer = 256 << 10
-	pumpCount  = 2 // one is filled while the other is hashed and written
+	pumpCount  = 4 // some are filled while another is hashed and written
 	// readGrace is how long the end of a pump waits for a Read under way.
 	readGrace = 250 * time.Millisecond
 	// interruptGrace is the same for a Read that was interrupted and will return.

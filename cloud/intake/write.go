@@ -15,7 +15,7 @@ import (
 const (
 	// saveEvery is how many bytes go between two saved hash states, and so what
 	// is read again at most after a crash.
-	saveEvery = 32 << 20
+	saveEvery = 64 << 20
 	// saveAfter saves on slow links too, which also keeps the session from expiring.
 	saveAfter = time.Minute
 )

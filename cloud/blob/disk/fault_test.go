@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -21,12 +23,23 @@ var errDead = errors.New("the process is dead")
 // everything else not at all, and so is all that follows.
 type mortal struct {
 	osSystem
-	calls, dieAt int
+	dieAt int
+
+	mu    sync.Mutex // Append syncs on a goroutine of its own
+	calls int
+}
+
+// call reports whether the process is dead, and whether it dies in this call.
+func (m *mortal) call() (dead, now bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls++
+	return m.calls >= m.dieAt, m.calls == m.dieAt
 }
 
 func (m *mortal) dead() bool {
-	m.calls++
-	return m.dieAt > 0 && m.calls >= m.dieAt
+	dead, _ := m.call()
+	return dead
 }
 
 func (m *mortal) run(f func() error) error {
@@ -71,8 +84,8 @@ type mortalFile struct {
 }
 
 func (f *mortalFile) Write(b []byte) (int, error) {
-	if f.m.dead() {
-		if f.m.calls == f.m.dieAt {
+	if dead, now := f.m.call(); dead {
+		if now {
 			_, _ = f.file.Write(b[:len(b)/2])
 		}
 		return 0, errDead
@@ -192,6 +205,8 @@ type broken struct {
 	osSystem
 	room    int // bytes until the disk is full
 	syncErr error
+	// failOnce makes one fsync fail.
+	failOnce atomic.Bool
 }
 
 func (b *broken) openAppend(p string) (file, error) { return b.wrap(b.osSystem.openAppend(p)) }
@@ -220,6 +235,9 @@ func (f *brokenFile) Write(p []byte) (int, error) {
 }
 
 func (f *brokenFile) Sync() error {
+	if f.b.failOnce.Swap(false) {
+		return syscall.EIO
+	}
 	if f.b.syncErr != nil {
 		return f.b.syncErr
 	}
@@ -270,7 +288,21 @@ func TestFailedSync(t *testing.T) {
 	if n, err := s.Staged(ctx, "u"); n != 4 || err != nil {
 		t.Fatalf("%d %v", n, err)
 	}
+	// The system reports a failed write-back once; the next fsync succeeds and
+	// proves nothing.
+	sys.failOnce.Store(true)
+	n, err := s.Append(ctx, "u", 4, io.LimitReader(endless{}, 40<<20))
+	if !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
+	}
+	if have, err := s.Staged(ctx, "u"); have != 4+n || n != 0 || err != nil {
+		t.Fatalf("staged %d, reported %d: %v", have, n, err)
+	}
 }
+
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
 // TestFullFileSystem fills a real one, which needs the right to mount.
 func TestFullFileSystem(t *testing.T) {

@@ -12,8 +12,13 @@ import (
 	"cattlecounter/cloud/blob"
 )
 
-// syncEvery is how many bytes an Append may have written and not yet synced.
-const syncEvery = 4 << 20
+const (
+	// syncEvery is how many bytes make an Append begin to sync.
+	syncEvery = 4 << 20
+	// maxUnsynced is how many may be written while that goes on, before the
+	// writer waits: what a power cut in the middle can cost at most.
+	maxUnsynced = 16 << 20
+)
 
 func (s *Store) staged(id string) (string, error) {
 	if err := blob.CheckID(id); err != nil {
@@ -72,11 +77,17 @@ func (s *Store) Append(ctx context.Context, id string, offset int64, r io.Reader
 	return a.durable - offset, nil
 }
 
-// appender writes to the end of a file and knows how much of it is durable.
+// appender writes to the end of a file and knows how much of it is durable. It
+// syncs while it goes on writing, because waiting for the disk after each piece
+// would leave source and disk idle by turns.
 type appender struct {
 	f       file
 	written int64 // size of the file
 	durable int64 // of it, synced
+
+	syncing chan error // takes the end of the sync under way, nil without one
+	target  int64      // what will be durable then
+	failed  error      // of a sync: a later one that succeeds proves nothing
 }
 
 func (a *appender) copy(r io.Reader) error {
@@ -90,10 +101,8 @@ func (a *appender) copy(r io.Reader) error {
 				return err
 			}
 		}
-		if a.written-a.durable >= syncEvery {
-			if err := a.sync(); err != nil {
-				return err
-			}
+		if err := a.progress(); err != nil {
+			return err
 		}
 		if rerr == io.EOF {
 			return nil
@@ -104,15 +113,55 @@ func (a *appender) copy(r io.Reader) error {
 	}
 }
 
+// progress takes note of a sync that has ended, begins one when enough was
+// written, and waits when too much is not durable.
+func (a *appender) progress() error {
+	if a.syncing != nil {
+		select {
+		case err := <-a.syncing:
+			if err := a.synced(err); err != nil {
+				return err
+			}
+		default:
+		}
+	}
+	if a.syncing == nil && a.written-a.durable >= syncEvery {
+		done := make(chan error, 1)
+		a.syncing, a.target = done, a.written
+		go func() { done <- a.f.Sync() }()
+	}
+	if a.written-a.durable >= maxUnsynced {
+		return a.wait()
+	}
+	return nil
+}
+
+// wait ends the sync under way.
+func (a *appender) wait() error {
+	if a.syncing == nil {
+		return nil
+	}
+	return a.synced(<-a.syncing)
+}
+
+func (a *appender) synced(err error) error {
+	a.syncing, a.failed = nil, err
+	if err == nil {
+		a.durable = a.target
+	}
+	return err
+}
+
+// sync makes durable whatever is written.
 func (a *appender) sync() error {
+	if err := errors.Join(a.failed, a.wait()); err != nil {
+		return err
+	}
 	if a.written == a.durable {
 		return nil
 	}
-	if err := a.f.Sync(); err != nil {
-		return err
-	}
-	a.durable = a.written
-	return nil
+	a.target = a.written
+	return a.synced(a.f.Sync())
 }
 
 // settle makes the rest durable. What cannot be is cut off: after a failed
