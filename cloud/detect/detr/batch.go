@@ -36,17 +36,27 @@ func (b *batch) run(dst [][]detect.Box, regions []detect.Region, threshold float
 	if err != nil {
 		return dst, err
 	}
-	outputs := make([]ort.Value, len(m.recipe.outputs()))
-	start := time.Now()
-	err = m.session.Run(inputs, outputs)
-	m.running.Add(int64(time.Since(start)))
-	m.runs.Add(1)
-	m.regions.Add(int64(len(regions)))
+	outputs, err := m.infer(inputs, len(regions))
 	defer destroy(outputs)
 	if err != nil {
-		return dst, fmt.Errorf("run on %d regions: %w: %w", n, err, ErrModel)
+		return dst, err
 	}
 	return b.decode(dst, regions, n, threshold, outputs)
+}
+
+// infer runs the network and counts. The caller destroys the outputs, also
+// after an error.
+func (m *Model) infer(inputs []ort.Value, regions int) ([]ort.Value, error) {
+	outputs := make([]ort.Value, len(m.recipe.outputs()))
+	start := time.Now()
+	err := m.session.Run(inputs, outputs)
+	m.running.Add(int64(time.Since(start)))
+	m.runs.Add(1)
+	m.regions.Add(int64(regions))
+	if err != nil {
+		return outputs, fmt.Errorf("run on %d regions: %w: %w", regions, err, ErrModel)
+	}
+	return outputs, nil
 }
 
 // fill prepares the input tensors for n regions; those above len(regions) are

@@ -90,7 +90,7 @@ func (c *Command) workers() int {
 	case c.Workers > 0:
 		return c.Workers
 	case c.Provider == detr.CPU || c.Provider == "":
-		return runtime.NumCPU()
+		return runtime.GOMAXPROCS(0) // knows the limits of a container
 	}
 	return 2
 }
