@@ -186,15 +186,24 @@ func (b *Beacon) Run(ctx context.Context) error {
 	all.Go(func() error { return b.link.Run(linked) })
 	all.Go(func() error { b.obey(ctx); return nil })
 	b.talk(ctx)
-	if b.link.Up() {
-		bye, cancel := context.WithTimeout(linked, stopLimit)
-		defer cancel()
-		if err := b.link.Deliver(bye, b.status(b.seq.Add(1), false)); err != nil {
-			b.o.Log.Warn("the broker did not take the goodbye; its last will says the same", "err", err)
-		}
-	}
+	b.goodbye(linked)
 	hangUp()
 	return all.Wait()
+}
+
+// goodbye says that the stop is wanted. With the broker away its last will has
+// said as much; while the link is coming up the message goes with its stop.
+func (b *Beacon) goodbye(ctx context.Context) {
+	m := b.status(b.seq.Add(1), false)
+	if !b.link.Up() {
+		b.publish(m)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	defer cancel()
+	if err := b.link.Deliver(ctx, m); err != nil {
+		b.o.Log.Warn("the broker did not take the goodbye; its last will says the same", "err", err)
+	}
 }
 
 // talk publishes vitals and footage until ctx ends.

@@ -188,6 +188,9 @@ func (l *Link) session(ctx context.Context) (err error) {
 		return l.failed(fmt.Errorf("connect: %w", err))
 	}
 	if err := l.begin(alive, client); err != nil {
+		if ctx.Err() != nil {
+			l.flush(ctx, client) // the birth may be out: its owner's goodbye must follow
+		}
 		return l.failed(err)
 	}
 	l.setUp(true, nil)

@@ -476,7 +476,9 @@ func TestMosquittoRestart(t *testing.T) {
 	}
 	end := start()
 	got := make(chan Message, 10)
-	l := link(t, addr, func(o *Options) { o.Birth = func() Message { return Message{Topic: "birth", Payload: []byte("b"), Retain: true} } })
+	l := link(t, addr, func(o *Options) {
+		o.Birth = func() Message { return Message{Topic: "birth", Payload: []byte("b"), Retain: true} }
+	})
 	l.Subscribe("loop", func(m Message) { got <- m })
 	stop := running(t, l)
 	for round := range 3 {
@@ -497,4 +499,3 @@ func TestMosquittoRestart(t *testing.T) {
 	stop()
 	end()
 }
-

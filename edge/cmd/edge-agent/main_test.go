@@ -1,0 +1,312 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"cattlecounter/edge/agent"
+	"cattlecounter/edge/spool"
+	"cattlecounter/edge/uplink/fakecloud"
+)
+
+// asProgram makes the test binary behave as edge-agent, so that the real program
+// can be killed without building it first.
+const asProgram = "EDGE_AGENT_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		_ = os.Unsetenv(asProgram)
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+const patience = 60 * time.Second
+
+// station is the program on a card and a fake cloud.
+type station struct {
+	t      *testing.T
+	card   string
+	spool  string
+	config string
+	cloud  *fakecloud.Cloud
+	log    *bytes.Buffer
+	cmd    *exec.Cmd
+}
+
+func newStation(t *testing.T) *station {
+	t.Helper()
+	s := &station{t: t, cloud: fakecloud.New("cc_t"), card: t.TempDir(), log: new(bytes.Buffer)}
+	srv := httptest.NewServer(s.cloud)
+	t.Cleanup(srv.Close)
+	dir, err := os.MkdirTemp("", "edge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s.spool, s.config = filepath.Join(dir, "spool"), filepath.Join(dir, "edge.yaml")
+	text := fmt.Sprintf("site: s\ndevice: d\ntoken: cc_t\ncloud: {url: %q}\nwatch: {folders: [%q], stable: 200ms, sidecar: 0s, poll: 50ms}\nspool: {dir: %q}\n",
+		srv.URL, s.card, s.spool)
+	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Log(s.log.String())
+		}
+	})
+	return s
+}
+
+func (s *station) start() {
+	s.t.Helper()
+	s.cmd = exec.Command(os.Args[0], "run", "--config", s.config)
+	s.cmd.Env = append(os.Environ(), asProgram+"=1")
+	s.cmd.Stderr = s.log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *station) kill() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+func (s *station) film(name string, size int) {
+	s.t.Helper()
+	b := make([]byte, size)
+	_, _ = rand.Read(b)
+	copy(b, "\x00\x00\x00\x20ftypisom")
+	if err := os.WriteFile(filepath.Join(s.card, name), b, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// until asks the program until its status pleases.
+func (s *station) until(what string, ok func(agent.Status) bool) agent.Status {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		st, err := agent.AskStatus(ctx, s.spool)
+		if err == nil && ok(st) {
+			return st
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			s.t.Fatalf("%s: never; %+v %v", what, st.Footage, err)
+		}
+	}
+}
+
+func allSent(n int) func(agent.Status) bool {
+	return func(st agent.Status) bool {
+		for _, f := range st.Footage {
+			if f.State != spool.Reclaimed {
+				return false
+			}
+		}
+		return len(st.Footage) == n
+	}
+}
+
+func (s *station) received() int64 {
+	s.cloud.Lock()
+	defer s.cloud.Unlock()
+	return s.cloud.Received
+}
+
+// Killed in the middle of an upload, the program goes on at the server's offset.
+func TestKilledMidUpload(t *testing.T) {
+	s := newStation(t)
+	const size = 40 << 20
+	reached, release := make(chan struct{}), make(chan struct{})
+	var once atomic.Bool
+	s.cloud.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch && once.CompareAndSwap(false, true) {
+			r.Body = &tap{body: r.Body, after: 13 << 20, reached: reached, release: release}
+		}
+		return false
+	}
+	s.film("a.mp4", size)
+	s.start()
+	<-reached
+	s.kill()
+	close(release)
+	s.start()
+	s.until("sent", allSent(1))
+	// What the dead connection still held is the only part that may come twice.
+	if got := s.received(); got < size || got > size+8<<20 {
+		t.Errorf("%d bytes came for %d", got, size)
+	}
+}
+
+// tap tells when so many bytes have come, and waits there.
+type tap struct {
+	body    io.Reader
+	after   int
+	reached chan struct{}
+	release chan struct{}
+	n       int
+	told    bool
+}
+
+func (tp *tap) Read(b []byte) (int, error) {
+	n, err := tp.body.Read(b)
+	tp.n += n
+	if !tp.told && tp.n >= tp.after {
+		tp.told = true
+		close(tp.reached)
+		<-tp.release
+	}
+	return n, err
+}
+
+func (tp *tap) Close() error { return nil }
+
+// Killed again and again while it reads the card, the program loses nothing,
+// keeps no half file and sends every file once.
+func TestKilledMidIngest(t *testing.T) {
+	s := newStation(t)
+	const files, size = 4, 24 << 20
+	for i := range files {
+		s.film(fmt.Sprintf("f%d.mp4", i), size)
+	}
+	for i := range 8 {
+		s.start()
+		time.Sleep(time.Duration(250+70*i) * time.Millisecond) // the fault, not a wait
+		s.kill()
+	}
+	s.start()
+	st := s.until("sent", allSent(files))
+	s.cloud.Lock()
+	defer s.cloud.Unlock()
+	if len(s.cloud.Footage) != files {
+		t.Errorf("%d pieces arrived", len(s.cloud.Footage))
+	}
+	for _, f := range st.Footage {
+		if got := s.cloud.Footage[string(f.ID)]; got == nil || got.SHA256 != f.SHA256.String() || got.Size != size {
+			t.Errorf("%s: %+v", f.ID, got)
+		}
+	}
+}
+
+func TestTermStopsCleanly(t *testing.T) {
+	s := newStation(t)
+	s.start()
+	s.until("up", func(agent.Status) bool { return true })
+	began := time.Now()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err := s.cmd.Wait()
+	s.cmd = nil
+	if d := time.Since(began); err != nil || d > 5*time.Second {
+		t.Errorf("%v after %s", err, d)
+	}
+	if _, err := agent.AskStatus(t.Context(), s.spool); !errors.Is(err, agent.ErrNotRunning) {
+		t.Error(err)
+	}
+}
+
+// program runs a short command and returns its exit code and output.
+func program(t *testing.T, args ...string) (int, string, string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+func TestCommandLine(t *testing.T) {
+	s := newStation(t)
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, []byte("sight: north\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--help"}, exitOK, "Exit codes: 0 done; 1 failed; 2 wrong use"},
+		{[]string{"version"}, exitOK, "edge-agent dev"},
+		{[]string{"config", "check", "-c", s.config}, exitOK, "ok: s/d"},
+		{[]string{"config", "check", "-c", bad}, exitUsage, "sight: unknown key"},
+		{[]string{"config", "check", "-c", "/does/not/exist"}, exitUsage, "no such file"},
+		{[]string{"run", "-c", bad}, exitUsage, "sight: unknown key"},
+		{[]string{"status", "-c", s.config}, exitNotRunning, "the agent is not running"},
+		{[]string{"dance"}, exitUsage, "See: edge-agent --help"},
+		{nil, exitUsage, "See: edge-agent --help"},
+	} {
+		code, out, errs := program(t, c.args...)
+		if code != c.code || !strings.Contains(out+errs, c.want) {
+			t.Errorf("%v: exit %d\n%s%s", c.args, code, out, errs)
+		}
+	}
+	s.film("a.mp4", 1<<20)
+	s.start()
+	s.until("sent", allSent(1))
+	code, out, _ := program(t, "status", "-c", s.config, "--json")
+	var st agent.Status
+	if err := json.Unmarshal([]byte(out), &st); code != 0 || err != nil || len(st.Footage) != 1 || st.Totals[agent.PhaseWaiting] != 1 {
+		t.Errorf("%d %v %s", code, err, out)
+	}
+	if code, out, _ = program(t, "status", "-c", s.config); code != 0 || !strings.Contains(out, "a.mp4") || !strings.Contains(out, "off (mqtt.url is empty)") {
+		t.Errorf("%d %s", code, out)
+	}
+	if code, _, errs := program(t, "run", "-c", s.config); code != exitFailure || !strings.Contains(errs, "another edge-agent runs on it") {
+		t.Errorf("a second agent: %d %s", code, errs)
+	}
+}
+
+// The board has no C library of ours, little memory and little disk.
+func TestDependencies(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for prefix, why := range map[string]string{
+		"runtime/cgo": "it must cross-compile", "gocv.io": "OpenCV is the worker's", "github.com/yalue/onnxruntime_go": "inference is the worker's",
+		"github.com/gofiber": "it serves no web", "github.com/Azure": "the cloud's store is the cloud's business",
+		"modernc.org/sqlite": "its records live in the spool", "cattlecounter/cloud": "edge and cloud meet in shared only",
+		"github.com/mochi-mqtt": "the broker is the cloud's", "testing": "tests stay out of programs", "cattlecounter/edge/uplink/fakecloud": "tests stay out of programs",
+	} {
+		for dep := range strings.FieldsSeq(string(out)) {
+			if dep == prefix || strings.HasPrefix(dep, prefix+"/") || strings.HasPrefix(dep, prefix+".") {
+				t.Errorf("edge-agent depends on %s: %s", dep, why)
+			}
+		}
+	}
+}
