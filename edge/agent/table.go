@@ -20,8 +20,8 @@ func WriteTable(w io.Writer, s Status) error {
 	default:
 		fmt.Fprintf(w, "broker  %s, %d messages wait%s\n", when(s.Broker.Up, "up", "down"), s.Broker.Waiting, detail(s.Broker.Detail))
 	}
-	fmt.Fprintf(w, "disk    %s free of %s, spool takes %s%s%s\n", bytes(s.Disk.Free), bytes(s.Disk.Total), bytes(s.Disk.Spool),
-		when(s.Disk.Quota > 0, " of its "+bytes(s.Disk.Quota), ""), when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
+	fmt.Fprintf(w, "disk    %s free of %s, spool takes %s%s%s\n", inBytes(s.Disk.Free), inBytes(s.Disk.Total), inBytes(s.Disk.Spool),
+		when(s.Disk.Quota > 0, " of its "+inBytes(s.Disk.Quota), ""), when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
 	fmt.Fprintf(w, "clock   %s\n", s.Clock)
 	for _, f := range s.Folders {
 		fmt.Fprintf(w, "folder  %s  %s\n", f.Path, when(f.Fault == "", fmt.Sprintf("%d videos", f.Files), "cannot be read: "+f.Fault))
@@ -39,7 +39,7 @@ func WriteTable(w io.Writer, s Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\nNAME\tSIZE\tPHASE\tPROGRESS\tCOUNT\tNOTE\tID\n")
 	for _, f := range s.Footage {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(f.Name), bytes(f.Size), f.Phase, progress(f), counted(f), note(f), f.ID)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(f.Name), inBytes(f.Size), f.Phase, progress(f), counted(f), note(f), f.ID)
 	}
 	return t.Flush()
 }
@@ -68,7 +68,7 @@ func progress(f FootageStatus) string {
 	case PhaseSpooling:
 		return fmt.Sprintf("%.0f %%", f.Percent)
 	case PhaseUploading:
-		return fmt.Sprintf("%.0f %%%s", f.Percent, when(f.Rate > 0, "  "+bytes(int64(f.Rate))+"/s", ""))
+		return fmt.Sprintf("%.0f %%%s", f.Percent, when(f.Rate > 0, "  "+inBytes(int64(f.Rate))+"/s", ""))
 	case PhaseCounting:
 		eta := ""
 		if f.Job.ETASeconds != nil {
@@ -105,17 +105,17 @@ func note(f FootageStatus) string {
 	return when(len(parts) > 0, clean(strings.Join(parts, "; ")), "-")
 }
 
-// bytes prints a size in three or four digits.
-func bytes(n int64) string {
+// inBytes prints a size in three or four digits.
+func inBytes(n int64) string {
 	x, units := float64(n), []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	i := 0
 	for x >= 1024 && i < len(units)-1 {
 		x, i = x/1024, i+1
 	}
-	return fmt.Sprintf("%.*f %s", when2(i > 0 && x < 100), x, units[i])
+	return fmt.Sprintf("%.*f %s", decimals(i > 0 && x < 100), x, units[i])
 }
 
-func when2(fraction bool) int {
+func decimals(fraction bool) int {
 	if fraction {
 		return 1
 	}

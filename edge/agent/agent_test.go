@@ -1,0 +1,287 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cattlecounter/edge/config"
+	"cattlecounter/edge/spool"
+	"cattlecounter/edge/uplink"
+	"cattlecounter/edge/uplink/fakecloud"
+	"cattlecounter/edge/watch"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/secret"
+	"cattlecounter/shared/topic"
+
+	"net/http/httptest"
+)
+
+func TestPhases(t *testing.T) {
+	jobIn := func(s job.State) *topic.Job { return &topic.Job{Job: "j", State: s, Percent: 40, Reason: "why"} }
+	for _, c := range []struct {
+		r    spool.Record
+		want Phase
+	}{
+		{spool.Record{State: spool.Captured}, PhaseCaptured},
+		{spool.Record{State: spool.Spooling}, PhaseSpooling},
+		{spool.Record{State: spool.Spooled}, PhaseSpooled},
+		{spool.Record{State: spool.Uploading}, PhaseUploading},
+		{spool.Record{State: spool.Uploaded}, PhaseUploading},
+		{spool.Record{State: spool.Confirmed}, PhaseWaiting},
+		{spool.Record{State: spool.Reclaimed}, PhaseWaiting},
+		{spool.Record{State: spool.Reclaimed, Job: jobIn(job.Queued)}, PhaseWaiting},
+		{spool.Record{State: spool.Reclaimed, Job: jobIn(job.Leased)}, PhaseCounting},
+		{spool.Record{State: spool.Reclaimed, Job: jobIn(job.Processing)}, PhaseCounting},
+		{spool.Record{State: spool.Reclaimed, Job: jobIn(job.Done)}, PhaseDone},
+		{spool.Record{State: spool.Reclaimed, Job: jobIn(job.Failed)}, PhaseFailed},
+		{spool.Record{State: spool.Reclaimed, Job: jobIn(job.Poisoned)}, PhaseFailed},
+		{spool.Record{State: spool.Duplicate}, PhaseDuplicate},
+		{spool.Record{State: spool.Quarantined}, PhaseQuarantined},
+	} {
+		f := view(c.r, func(footage.ID) (spool.Record, bool) { return spool.Record{}, false })
+		if f.Phase != c.want || (c.want == PhaseFailed) != (f.Reason == "why") {
+			t.Errorf("%s with %+v: %+v", c.r.State, c.r.Job, f)
+		}
+	}
+}
+
+func TestDuplicateShowsTheFirstOnesCount(t *testing.T) {
+	first := spool.Record{ID: "a", State: spool.Reclaimed, Count: &spool.Count{Unique: 92, Low: 88, High: 97}, Job: &topic.Job{Job: "j", State: job.Done}}
+	f := view(spool.Record{ID: "b", State: spool.Duplicate, DuplicateOf: "a"}, func(footage.ID) (spool.Record, bool) { return first, true })
+	if f.Count == nil || f.Count.Unique != 92 || f.Job == nil {
+		t.Errorf("%+v", f)
+	}
+}
+
+func sampleStatus() Status {
+	eta := 61.0
+	s := Status{V: StatusVersion, Clock: topic.ClockSynced, Link: uplink.Link{State: uplink.LinkDown, Detail: "no route"},
+		Agent:  AgentStatus{Site: "north", Device: "dock-1", Version: "1.0", Session: 3, Uptime: 61, Paused: true},
+		Broker: BrokerStatus{Enabled: true, Waiting: 2}, Disk: DiskStatus{Total: 1 << 40, Free: 1 << 30, Spool: 5 << 20, Quota: 1 << 30},
+		Folders: []watch.Folder{{Path: "/card", Fault: "no such file"}}, Totals: map[Phase]int{PhaseUploading: 1, PhaseCounting: 1, PhaseDone: 1, PhaseQuarantined: 1}}
+	s.Footage = []FootageStatus{
+		{ID: "a", Name: "A.MP4", Size: 2 << 30, Phase: PhaseUploading, Percent: 41.4, Rate: 1.5 * (1 << 20), Waiting: "cloud is busy"},
+		{ID: "b", Name: "B.MP4", Size: 100, Phase: PhaseCounting, Percent: 12, Job: &JobStatus{Stage: topic.StageDetect, Count: 17, ETASeconds: &eta}},
+		{ID: "c", Name: "C\x1b[2J.MP4", Size: 100, Phase: PhaseDone, Job: &JobStatus{Count: 92}, Count: &spool.Count{Unique: 92, Low: 88, High: 97}},
+		{ID: "d", Name: "D.MP4", Phase: PhaseQuarantined, Reason: "not a video", DuplicateOf: "a"},
+	}
+	return s
+}
+
+func TestTable(t *testing.T) {
+	var out bytes.Buffer
+	if err := WriteTable(&out, sampleStatus()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"north/dock-1", "PAUSED by an operator", "link    down: no route", "broker  down, 2 messages wait", "cannot be read: no such file",
+		"41 %  1.5 MiB/s", "waiting: cloud is busy", "detect 12 %  1m1s left", "17 so far", "92 (88 to 97)", "not a video; same content as a", "C?[2J.MP4"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "\x1b") {
+		t.Error("a file name reaches the terminal")
+	}
+}
+
+// The document's shape is a promise: a field that goes or changes its name
+// breaks somebody's script.
+func TestStatusShape(t *testing.T) {
+	b, err := json.Marshal(sampleStatus())
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := ParseStatus(b)
+	if err != nil || !reflect.DeepEqual(back, sampleStatus()) {
+		t.Errorf("%v\n%+v", err, back)
+	}
+	for _, key := range []string{`"v":1`, `"agent":{"site"`, `"paused"`, `"link":{"state"`, `"broker":{"enabled"`, `"disk":{"total"`, `"folders":[{"path"`, `"totals":{`,
+		`"footage":[{"id"`, `"phase"`, `"percent"`, `"rate"`, `"waiting"`, `"job":{"id"`, `"count":{"unique":92,"low":88,"high":97}`} {
+		if !bytes.Contains(b, []byte(key)) {
+			t.Errorf("%s is missing in %s", key, b)
+		}
+	}
+	if _, err := ParseStatus([]byte(`{"v":2}`)); err == nil || !strings.Contains(err.Error(), "different releases") {
+		t.Error(err)
+	}
+}
+
+func FuzzParseStatus(f *testing.F) {
+	b, _ := json.Marshal(sampleStatus())
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := ParseStatus(b)
+		if err != nil {
+			return
+		}
+		for i := range s.Footage { // what WriteTable may rely on
+			if s.Footage[i].Job == nil {
+				s.Footage[i].Job = &JobStatus{}
+			}
+		}
+		if err := WriteTable(new(bytes.Buffer), s); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// station is an agent in this process.
+type station struct {
+	t       *testing.T
+	a       *Agent
+	card    string
+	cloud   *fakecloud.Cloud
+	mu      sync.Mutex
+	changed chan struct{}
+}
+
+func newStation(t *testing.T, change ...func(*config.Config)) *station {
+	t.Helper()
+	s := &station{t: t, card: t.TempDir(), cloud: fakecloud.New("cc_t"), changed: make(chan struct{}, 1)}
+	srv := httptest.NewServer(s.cloud)
+	t.Cleanup(srv.Close)
+	c := config.Defaults()
+	c.Site, c.Device, c.Token, c.Cloud.URL = "s", "d", secret.New("cc_t"), srv.URL
+	c.Watch.Folders, c.Watch.Stable, c.Watch.Sidecar, c.Watch.Poll = []string{s.card}, 100*time.Millisecond, 0, 20*time.Millisecond
+	dir, err := os.MkdirTemp("", "edge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	c.Spool.Dir, c.Spool.MinFree = dir, 1<<20
+	for _, f := range change {
+		f(&c)
+	}
+	if s.a, err = Open(c, "test", slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	s.a.spool.OnChange(func(spool.Record) {
+		select {
+		case s.changed <- struct{}{}:
+		default:
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-done, s.a.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *station) film(name string, content []byte) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.card, name), append([]byte("\x00\x00\x00\x20ftypisom"), content...), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *station) until(what string, ok func([]spool.Record) bool) []spool.Record {
+	s.t.Helper()
+	limit := time.After(40 * time.Second)
+	for {
+		if list := s.a.spool.Records(); ok(list) {
+			return list
+		}
+		select {
+		case <-s.changed:
+		case <-limit:
+			s.t.Fatalf("%s: never; %+v", what, s.a.spool.Records())
+		}
+	}
+}
+
+func TestOrdersAndFollowing(t *testing.T) {
+	s := newStation(t)
+	if err := s.a.pause(true); err != nil {
+		t.Fatal(err)
+	}
+	s.film("a.mp4", []byte("cows"))
+	list := s.until("spooled", func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Spooled })
+	if !s.a.Status().Agent.Paused || s.a.Status().Link.State != uplink.LinkPaused {
+		t.Error("not paused")
+	}
+	if _, err := s.a.retry(""); err == nil {
+		t.Error("retry of nothing")
+	}
+	if _, err := s.a.retry("../x"); err == nil {
+		t.Error("retry of no id")
+	}
+	if err := s.a.spool.Quarantine(list[0].ID, "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	if why, err := s.a.retry("all"); err != nil || why != "1 pieces of footage are tried again" {
+		t.Error(why, err)
+	}
+	if err := s.a.pause(false); err != nil {
+		t.Fatal(err)
+	}
+	s.until("reclaimed", func(l []spool.Record) bool { return l[0].State == spool.Reclaimed })
+	s.cloud.Lock()
+	f := s.cloud.Footage[string(list[0].ID)]
+	f.Job = json.RawMessage(`{"id":"j1","state":"done","seq":4,"attempt":1,"updated":"2026-11-22T12:00:00Z","progress":{"percent":100,"count":92}}`)
+	f.Count = json.RawMessage(`{"unique":92,"low":88,"high":97}`)
+	s.cloud.Unlock()
+	r := s.a.spool.Records()[0]
+	if err := s.a.follow.ask(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	st, err := AskStatus(t.Context(), s.a.cfg.Spool.Dir)
+	if err != nil || len(st.Footage) != 1 || st.Footage[0].Phase != PhaseDone || st.Footage[0].Count.High != 97 || st.Totals[PhaseDone] != 1 {
+		t.Errorf("%v %+v", err, st)
+	}
+	if v := s.a.vitals(); v.DiskTotal == 0 || !v.LinkUp || v.SpoolFootage != 0 {
+		t.Errorf("%+v", v)
+	}
+}
+
+// A real small disk that somebody else fills: clear state, nothing lost, goes
+// on by itself.
+func TestFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	dir, err := os.MkdirTemp("", "disk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("tmpfs: %s", out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %s", out)
+		}
+		_ = os.Remove(dir)
+	})
+	filler := filepath.Join(dir, "filler")
+	if err := os.WriteFile(filler, make([]byte, 100<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newStation(t, func(c *config.Config) { c.Spool.Dir, c.Spool.MinFree = filepath.Join(dir, "spool"), 32<<20 })
+	s.film("big.mp4", bytes.Repeat([]byte("cow "), 10<<20))
+	s.until("waiting", func(l []spool.Record) bool { return len(l) == 1 && strings.HasPrefix(l[0].Waiting, "no space") })
+	if st := s.a.Status(); !strings.Contains(st.Footage[0].Waiting, "spool.min_free") {
+		t.Errorf("%+v", st.Footage)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	s.until("through", func(l []spool.Record) bool { return l[0].State == spool.Reclaimed })
+}
