@@ -100,7 +100,8 @@ const (
 // CheckKey holds the rules for keys: segments of 1 to 128 characters out of
 // A-Z a-z 0-9 . _ -, none beginning with a dot, joined by single slashes, 512
 // characters at most. That is safe as a path on every file system and as a name
-// in every object store. The error wraps ErrKey.
+// in every object store. A key must not stand below another blob's key: stores of
+// plain files refuse that when they meet it. The error wraps ErrKey.
 func CheckKey(key string) error {
 	if key == "" || len(key) > maxKey {
 		return fmt.Errorf("key of %d characters, want 1 to %d: %w", len(key), maxKey, ErrKey)

@@ -65,7 +65,7 @@ func (w *watched) wait(t *testing.T, n int64) {
 // the first part of it.
 func (s *site) rawPatch(path string, offset, size int, part []byte) net.Conn {
 	s.t.Helper()
-	c := get[net.Conn](s.t)(net.Dial("tcp", s.server.Listener.Addr().String()))
+	c := get[net.Conn](s.t)(new(net.Dialer).DialContext(context.Background(), "tcp", s.server.Listener.Addr().String()))
 	must(s.t, c.SetDeadline(time.Now().Add(20*time.Second))) // a fault must not hang the test
 	s.t.Cleanup(func() { _ = c.Close() })
 	_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n"+

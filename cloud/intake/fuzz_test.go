@@ -60,7 +60,7 @@ func FuzzHeaders(f *testing.F) {
 		if id == "x" {
 			id = strings.TrimPrefix(path, "/files/")
 		}
-		r := httptest.NewRequest(http.MethodPost, "/files/", strings.NewReader(body))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/files/", strings.NewReader(body))
 		r.Method, r.URL.Path = method, "/files/"+id
 		for k, v := range map[string]string{
 			"Upload-Length": length, "Upload-Defer-Length": deferred, "Upload-Offset": offset, "Upload-Metadata": metadata,

@@ -122,7 +122,7 @@ func (s *site) do(method, url string, body io.Reader, header ...string) reply {
 	if !strings.HasPrefix(url, "http") {
 		url = s.server.URL + url
 	}
-	req := get[*http.Request](s.t)(http.NewRequest(method, url, body))
+	req := get[*http.Request](s.t)(http.NewRequestWithContext(context.Background(), method, url, body))
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])

@@ -85,7 +85,6 @@ func TestMethodOverride(t *testing.T) {
 
 func TestCreationWithUpload(t *testing.T) {
 	s := newSite(t, t.TempDir())
-	content := clip("x", 9000)
 	for name, first := range map[string]int{"all": 9000, "part": 4000} {
 		t.Run(name, func(t *testing.T) {
 			content := clip(name, 9000)
@@ -103,7 +102,6 @@ func TestCreationWithUpload(t *testing.T) {
 	// What is no video is refused in the same answer.
 	s.want(s.do("POST", "/files/", strings.NewReader(strings.Repeat("text ", 1000)), "Upload-Length", "5000",
 		"Content-Type", "application/offset+octet-stream"), http.StatusUnsupportedMediaType, notAVideo)
-	_ = content
 }
 
 func TestDeferredLength(t *testing.T) {

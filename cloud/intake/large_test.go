@@ -30,7 +30,7 @@ func film(seed byte, size int64) io.Reader {
 
 func (s *site) stream(path string, offset int64, body io.Reader, size int64) reply {
 	s.t.Helper()
-	req := get[*http.Request](s.t)(http.NewRequest("PATCH", s.server.URL+path, body))
+	req := get[*http.Request](s.t)(http.NewRequestWithContext(context.Background(), "PATCH", s.server.URL+path, body))
 	req.ContentLength = size
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	req.Header.Set("Upload-Offset", strconv.FormatInt(offset, 10))

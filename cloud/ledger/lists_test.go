@@ -212,7 +212,7 @@ func full(b *testing.B, n int) *Ledger {
 	tx, err := l.w.BeginTx(context.Background(), nil)
 	must(b, err)
 	exec := func(q string) {
-		_, err := tx.Exec(q, n)
+		_, err := tx.ExecContext(context.Background(), q, n)
 		must(b, err)
 	}
 	// Numbers 1..n; every tenth is a duplicate of the one before.
@@ -224,7 +224,7 @@ func full(b *testing.B, n int) *Ledger {
 		1, 1, 'w', '', 'report', 10, 10, 100, 5, NULL, 7, 'k', i, i, 3 * i + 1, 3 * i + 1 FROM s WHERE i % 10 <> 0`)
 	exec(numbers + `INSERT INTO animal_count SELECT printf('f%08d', i), printf('j%08d', i), 7, 6, 8, '{"cow":7}', 'femto', '', i, 3 * i + 2
 		FROM s WHERE i % 10 <> 0 AND i % 50 <> 1`)
-	_, err = tx.Exec(`UPDATE change_counter SET seq = ?`, 3*n+3)
+	_, err = tx.ExecContext(context.Background(), `UPDATE change_counter SET seq = ?`, 3*n+3)
 	must(b, err)
 	must(b, tx.Commit())
 	return l
