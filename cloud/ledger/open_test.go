@@ -83,7 +83,7 @@ func errClosed(l *Ledger) error { return l.r.PingContext(context.Background()) }
 func TestNewerFileIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	l := open(t, path, newClock())
-	_, err := l.w.ExecContext(t.Context(), `INSERT INTO ` + versionTable + ` (version_id, is_applied) VALUES (99, 1)`)
+	_, err := l.w.ExecContext(t.Context(), `INSERT INTO `+versionTable+` (version_id, is_applied) VALUES (99, 1)`)
 	must(t, err)
 	must(t, l.Close())
 	_, err = Open(t.Context(), path, Options{})
