@@ -13,6 +13,7 @@ const (
 	sliceStep = 0.07 // metres
 	headReach = 1.45 // metres from the middle to the muzzle
 	legRadius = 0.085
+	widest    = 0.65 // metres from the middle line to the cheek of a turned head
 )
 
 // pose is an animal ready to be drawn or measured.
@@ -81,13 +82,16 @@ const (
 
 // hit returns the part that the slice at height z has at (u, v).
 func (p *pose) hit(u, v, z float64) part {
+	if v < -widest || v > widest || u < -headReach || u > headReach {
+		return none
+	}
 	body := z - p.lift
 	if body > legHeight-0.12 && body < backHeight {
 		// The trunk is widest half way up and rounded towards back and belly.
 		k := (body - (legHeight+backHeight)/2 + 0.06) / (backHeight - legHeight + 0.12) * 2
-		half := bodyWidth / 2 * math.Sqrt(max(0, 1-k*k*0.9))
-		hu, hv := u/(bodyLength/2), v/max(half, 1e-3)
-		if hu *= hu; hu*hu*hu+hv*hv < 1 { // flat ends, round sides
+		half2 := bodyWidth * bodyWidth / 4 * (1 - k*k*0.9)
+		hu := u / (bodyLength / 2)
+		if hu *= hu; hu*hu*hu+v*v/half2 < 1 { // flat ends, round sides
 			return trunk
 		}
 	}
@@ -181,11 +185,12 @@ func (p *pose) draw(f *video.Frame, c *camera, b bounds, rows span) {
 
 // look follows one line of sight from above to the ground.
 func (p *pose) look(c *camera, x, y float64) (colour, bool) {
-	for z := 1.6; z > 0; z -= sliceStep {
-		u, v := p.local(c.ground(x, y, z*p.size))
-		if u*u+v*v > (headReach+0.1)*(headReach+0.1) {
-			continue
-		}
+	// The line of sight is straight, so the steps in the animal's frame are equal.
+	const top = 1.6
+	u, v := p.local(c.ground(x, y, top*p.size))
+	u1, v1 := p.local(c.ground(x, y, (top-sliceStep)*p.size))
+	du, dv := u1-u, v1-v
+	for z := top; z > 0; z, u, v = z-sliceStep, u+du, v+dv {
 		if what := p.hit(u, v, z); what != none {
 			return p.colour(what, u, v, z), true
 		}
