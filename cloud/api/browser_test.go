@@ -41,14 +41,15 @@ func TestPageInBrowser(t *testing.T) {
 	dir := t.TempDir()
 	video, broken := filepath.Join(dir, "DJI_0042.MP4"), filepath.Join(dir, "notes.mp4")
 	content := append([]byte("\x00\x00\x00\x20ftypisom"), bytes.Repeat([]byte("meadow"), 1<<20)...)
-	for path, b := range map[string][]byte{video: content, broken: []byte("these are my notes")} {
+	large := filepath.Join(dir, "DJI_0043.MP4")
+	for path, b := range map[string][]byte{video: content, broken: []byte("these are my notes"), large: append(content[:len(content):len(content)], "more"...)} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "test/browser.mjs", s.at.HTTP, token, video, broken)
+	cmd := exec.CommandContext(ctx, "node", "test/browser.mjs", s.at.HTTP, token, video, broken, large)
 	cmd.Dir, cmd.Env = dashboard, append(os.Environ(), "CHROMIUM="+chromium)
 	cmd.Stderr = &testWriter{t}
 	out, err := cmd.StdoutPipe()

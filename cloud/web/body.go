@@ -15,8 +15,8 @@ const readAhead = 64 << 10
 // deadliner is the part of a connection that a body needs.
 type deadliner interface{ SetReadDeadline(time.Time) error }
 
-// body is a request body as a stream off the connection. One goroutine reads;
-// Close and interrupt may come from any other.
+// body is a request body as a stream off the connection. One goroutine at a
+// time reads; Close, interrupt and finish may come from any other.
 type body struct {
 	src    io.Reader
 	conn   deadliner
@@ -29,14 +29,17 @@ type body struct {
 	end    error // what the last Read met, io.EOF for a whole body
 	beyond bool  // a part of the next request was read ahead, and is lost
 
-	mu     sync.Mutex
-	closed error // why no further read may begin
+	reading sync.Mutex // held by Read
+	mu      sync.Mutex
+	closed  error // why no further read may begin
 }
 
 // Read waits at most the idle time for the next bytes. It returns io.EOF only
 // when the whole body came, io.ErrUnexpectedEOF when the client went away, and
 // an error with Timeout() true when it stood still.
 func (b *body) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	if b.end != nil {
 		return 0, b.end
 	}
@@ -128,18 +131,25 @@ func (b *body) interrupt(why error) error {
 // Close implements io.Closer: no later read gets anything, one under way ends.
 func (b *body) Close() error { return b.interrupt(http.ErrBodyReadAfterClose) }
 
-// finish ends the body without touching the connection: fasthttp takes its
-// stream back once the handler has returned.
+// finish ends the body for good. fasthttp takes its stream back once the
+// handler has returned, so a read that a goroutine of the handler left under
+// way is interrupted and waited for; one that has not begun gets an error.
 func (b *body) finish() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.closed == nil {
 		b.closed = http.ErrBodyReadAfterClose
 	}
+	b.mu.Unlock()
+	if !b.reading.TryLock() {
+		_ = b.conn.SetReadDeadline(time.Unix(1, 0)) // a connection without deadlines is a closed one
+		b.reading.Lock()
+	}
+	b.reading.Unlock()
 }
 
 // drained reports whether the connection stands exactly at the next request. A
-// whole body of known length counts also when nobody asked for its end.
+// whole body of known length counts also when nobody asked for its end. Call it
+// after finish.
 func (b *body) drained() bool {
 	if b.length < 0 {
 		return b.end == io.EOF

@@ -50,6 +50,7 @@ func (br *bridge) serve(c *fiber.Ctx, h http.Handler) error {
 	w := &answer{body: body, header: http.Header{}}
 	defer body.finish()
 	h.ServeHTTP(w, r)
+	body.finish()
 	w.copyTo(&fctx.Response)
 	if !body.drained() {
 		closeAfter(c)

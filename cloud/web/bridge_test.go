@@ -323,6 +323,33 @@ func TestDeadlineFromOutsideInterruptsTheRead(t *testing.T) {
 	}
 }
 
+// TestReadLeftBehindEnds: a handler may return while a goroutine of it reads.
+func TestReadLeftBehindEnds(t *testing.T) {
+	got := make(chan seen, 1)
+	s := open(t, func(o *Options) {
+		o.IdleTimeout = time.Minute
+		o.Uploads = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			first := make(chan []byte, 1)
+			go reading(got, first).ServeHTTP(nopWriter{}, r)
+			<-first
+			w.WriteHeader(http.StatusConflict)
+		})
+	})
+	c := s.dial()
+	c.send("%s", s.patch("Content-Length: 1000"))
+	c.send("abcd")
+	if resp, _ := c.answer(); resp.StatusCode != http.StatusConflict || !resp.Close {
+		t.Errorf("%d, close %v", resp.StatusCode, resp.Close)
+	}
+	if g := <-got; string(g.body) != "abcd" || g.err == nil || g.took > 5*time.Second {
+		t.Errorf("%q %v after %s", g.body, g.err, g.took)
+	}
+}
+
+type nopWriter struct{ http.ResponseWriter }
+
+func (nopWriter) WriteHeader(int) {}
+
 func TestStopInterruptsUploads(t *testing.T) {
 	got, first := make(chan seen, 1), make(chan []byte, 1)
 	s := open(t, func(o *Options) { o.Uploads, o.IdleTimeout = reading(got, first), time.Minute })

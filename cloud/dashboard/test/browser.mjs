@@ -1,10 +1,10 @@
-// Drives the page in a headless Chromium. Arguments: address, token, a video,
-// a file that is none. Environment: CHROMIUM (path), SHOTS (folder for pictures).
+// Drives the page in a headless Chromium. Arguments: address, token, a video, a
+// file that is none, a larger video. Environment: CHROMIUM (path), SHOTS (folder for pictures).
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const [, , address, token, video, broken] = process.argv;
+const [, , address, token, video, broken, large] = process.argv;
 const shots = process.env.SHOTS;
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
 const faults = [];
@@ -116,6 +116,28 @@ try {
   await stranger.keyboard.press('Enter');
   await row(stranger, 'asked.mp4').locator('[data-state=done]').waitFor();
   step('a missing or wrong token is asked for');
+
+  // An upload cut by a reload goes on where it stopped, once the file is chosen again.
+  const link = await page.context().newCDPSession(page);
+  await link.send('Network.enable');
+  const speed = (upload) => link.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: upload });
+  await speed(700_000);
+  const starts = [];
+  page.on('request', (r) => { if (r.method() === 'PATCH') starts.push(Number(r.headers()['upload-offset'])); });
+  await page.locator('#files').setInputFiles([large]);
+  const uploading = page.locator('#uploads .up', { hasText: basename(large) });
+  await page.waitForFunction((n) => [...document.querySelectorAll('#uploads .up')].find((r) => r.textContent.includes(n))?.querySelector('progress').value > 0.15, basename(large));
+  await uploading.getByText('Pause').click();
+  await uploading.getByText('Paused').waitFor();
+  await shot(page, 'paused-1280');
+  await page.reload();
+  await uploading.getByText('Not finished').waitFor();
+  await speed(-1);
+  await page.locator('#files').setInputFiles([large]);
+  await row(page, basename(large)).locator('[data-state=done]').waitFor({ timeout: 60_000 });
+  assert.equal(starts[0], 0);
+  assert.ok(starts.at(-1) > 100_000, `the upload began at ${starts}`);
+  step('an upload goes on after a reload where it stopped');
 
   // The server goes and comes back; whoever started this does both on these words.
   console.log('STOP');
