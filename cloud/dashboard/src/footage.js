@@ -180,9 +180,9 @@ function renderDetail() {
   const focused = place.contains(document.activeElement) ? document.activeElement.textContent : '';
   const [label, kind] = f.state(j?.state);
   const parts = [
-    done && stillOf.el,
     done && h('div', { class: 'result' }, h('b', {}, f.number(v.count.unique)),
       h('span', {}, v.count.unique === 1 ? 'animal' : 'animals', h('span', { class: 'muted' }, ` · 95 % interval ${v.count.low} to ${v.count.high}`))),
+    done && stillOf.el,
     !done && j && h('div', { class: 'work' }, h('span', { class: 'work-line' }, h('span', { class: `badge ${kind}` }, label), f.retryable(j.state) ? '' : workText(v)),
       j.state === 'processing' && h('progress', { max: 100, value: j.percent, 'aria-label': 'Progress of the count' }),
       j.state === 'processing' && h('span', { class: 'muted' }, `${f.plural(j.count, 'animal', 'animals')} so far · ${f.number(j.frames_done)}${j.frames_total ? ` of ${f.number(j.frames_total)}` : ''} frames · ${j.fps.toFixed(1)} frames/s`)),
@@ -201,7 +201,8 @@ function renderDetail() {
 
 function still(base, v) {
   const img = h('img', { class: 'still', src: `${base}/still`, alt: `A frame of ${v.name} with the animals that were found outlined` });
-  const fig = h('figure', { class: 'still-box' }, img, h('figcaption', {}, 'One frame of the footage with what was found in it.'));
+  const fig = h('figure', { class: 'still-box' }, h('a', { href: `${base}/still`, target: '_blank', rel: 'noopener', title: 'Open in full size' }, img),
+    h('figcaption', {}, 'One frame of the footage with what was found in it. Select it for the full size.'));
   img.addEventListener('error', () => fig.remove());
   return fig;
 }

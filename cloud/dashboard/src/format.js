@@ -10,8 +10,14 @@ export function bytes(n) {
   return `${n.toFixed(i === 0 || n >= 100 ? 0 : 1)} ${units[i]}`;
 }
 
-const stamp = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-export const when = (text) => (text ? stamp.format(new Date(text)) : 'not known');
+const parts = { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' };
+const thisYear = new Intl.DateTimeFormat(undefined, parts);
+const anyYear = new Intl.DateTimeFormat(undefined, { year: 'numeric', ...parts });
+export function when(text) {
+  if (!text) return 'not known';
+  const d = new Date(text);
+  return (d.getFullYear() === new Date().getFullYear() ? thisYear : anyYear).format(d);
+}
 
 export function lasting(seconds) {
   if (seconds < 10) return 'a few seconds';
