@@ -23,10 +23,10 @@ var (
 // libraryName is ONNX Runtime as its packages name it.
 const libraryName = "libonnxruntime.so.1"
 
-// runtime is the one inference environment of the process. ONNX Runtime allows
+// environment is the one inference environment of the process. ONNX Runtime allows
 // a single one, and closing it under a running session would crash, so it
 // stays until the process ends.
-var runtime struct {
+var environment struct {
 	sync.Mutex
 	library string
 }
@@ -53,11 +53,11 @@ func FindLibrary(configured string) string {
 // loadRuntime makes sure that the environment is there. The error wraps
 // ErrRuntime.
 func loadRuntime(library string) error {
-	runtime.Lock()
-	defer runtime.Unlock()
-	if runtime.library != "" {
-		if library != runtime.library {
-			return fmt.Errorf("library %s asked for, %s is loaded already: %w", library, runtime.library, ErrRuntime)
+	environment.Lock()
+	defer environment.Unlock()
+	if environment.library != "" {
+		if library != environment.library {
+			return fmt.Errorf("library %s asked for, %s is loaded already: %w", library, environment.library, ErrRuntime)
 		}
 		return nil
 	}
@@ -65,7 +65,7 @@ func loadRuntime(library string) error {
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return fmt.Errorf("load %s (set ONNXRUNTIME_LIB to the library of onnxruntime 1.24 or newer): %w: %w", library, err, ErrRuntime)
 	}
-	runtime.library = library
+	environment.library = library
 	return nil
 }
 
