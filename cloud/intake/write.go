@@ -16,8 +16,9 @@ const (
 	// saveEvery is how many bytes go between two saved hash states, and so what
 	// is read again at most after a crash.
 	saveEvery = 64 << 20
-	// saveAfter saves on slow links too, which also keeps the session from expiring.
-	saveAfter = time.Minute
+	// saveAfter saves on slow links too: those who watch see the upload move, and
+	// the session does not expire.
+	saveAfter = 2 * time.Second
 )
 
 // WriteChunk implements handler.Upload. Bytes are durable in the blob store
@@ -53,7 +54,8 @@ func (up *upload) take(ctx context.Context, body io.Reader) (int64, error) {
 	}
 	src := io.TeeReader(io.MultiReader(bytes.NewReader(head), body), sum)
 	for {
-		n, err := up.in.blobs.Append(ctx, up.u.ID, up.offset, io.LimitReader(src, saveEvery))
+		p := &stretch{r: src, left: saveEvery, until: up.in.now().Add(saveAfter), now: up.in.now}
+		n, err := up.in.blobs.Append(ctx, up.u.ID, up.offset, p)
 		up.offset += n
 		if sum.offset != up.offset {
 			// Not all that was hashed is durable: the saved state counts again.
@@ -62,18 +64,38 @@ func (up *upload) take(ctx context.Context, body io.Reader) (int64, error) {
 		if err := up.save(ctx, sum); err != nil {
 			return up.offset - began, err
 		}
-		if err != nil || n < saveEvery {
+		if err != nil || p.ended {
 			up.in.rollings.put(up.u.ID, sum)
 			return up.offset - began, err
 		}
 	}
 }
 
-// save notes the hash state when enough has come since the last time, or all.
+// stretch is the part of a body between two saves: it ends after so many bytes
+// or, with the first bytes that come later, after its time.
+type stretch struct {
+	r     io.Reader
+	left  int64
+	until time.Time
+	now   func() time.Time
+	took  bool
+	ended bool // the body itself is at its end, or failed
+}
+
+func (p *stretch) Read(b []byte) (int, error) {
+	if p.left <= 0 || p.took && p.now().After(p.until) {
+		return 0, io.EOF
+	}
+	n, err := p.r.Read(b[:min(int64(len(b)), p.left)])
+	p.left -= int64(n)
+	p.took = p.took || n > 0
+	p.ended = err != nil
+	return n, err
+}
+
+// save notes the hash state.
 func (up *upload) save(ctx context.Context, sum *rolling) error {
-	now := up.in.now()
-	due := sum.offset-up.u.Offset >= saveEvery || now.Sub(up.u.Updated) >= saveAfter || up.complete()
-	if !due || sum.offset == up.u.Offset {
+	if sum.offset == up.u.Offset {
 		return nil
 	}
 	state, err := sum.state()
@@ -83,7 +105,7 @@ func (up *upload) save(ctx context.Context, sum *rolling) error {
 	if err := up.in.book.SaveUpload(ctx, up.u.ID, sum.offset, state); err != nil {
 		return err
 	}
-	up.u.Offset, up.u.HashState, up.u.Updated = sum.offset, state, now
+	up.u.Offset, up.u.HashState, up.u.Updated = sum.offset, state, up.in.now()
 	return nil
 }
 
