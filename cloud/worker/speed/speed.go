@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,10 @@ type Report struct {
 	Inside          float64       // share of Wall times Workers spent inside ONNX Runtime
 	Bare            time.Duration // the same number of regions by the network alone, Workers side by side
 	PeakRSS         int64         // bytes of the process so far, 0 when not known
+
+	// Processor time of the whole process, for Wall and for Bare: on a machine
+	// that other work keeps busy, clocks say little.
+	CPU, BareCPU time.Duration
 }
 
 // FPS is how many frames a second were looked at.
@@ -44,6 +49,11 @@ func (r Report) FPS() float64 { return float64(r.Frames) / r.Wall.Seconds() }
 
 // Ratio is the speed of the whole way as a part of that of the network alone.
 func (r Report) Ratio() float64 { return r.Bare.Seconds() / r.Wall.Seconds() }
+
+// CPURatio is Ratio in processor time: the part of the work that is the
+// network's, when decoding, cutting and merging are the rest. It equals Ratio
+// where processors are the limit and all of them are busy.
+func (r Report) CPURatio() float64 { return r.BareCPU.Seconds() / r.CPU.Seconds() }
 
 // Measure runs the clip through the pipeline once, and the network alone over
 // the first frame's tiles half before and half after it, so that a machine
@@ -66,20 +76,25 @@ func Measure(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	const rounds = 4
+	cpu0 := cpuTime()
 	before, err := bare(ctx, model, tiles, o.Workers, rounds)
 	if err != nil {
 		return Report{}, err
 	}
+	cpu1 := cpuTime()
 	rep, err := pipeline(ctx, model, grid, o)
 	if err != nil {
 		return Report{}, err
 	}
+	cpu2 := cpuTime()
 	after, err := bare(ctx, model, tiles, o.Workers, rounds)
 	if err != nil {
 		return Report{}, err
 	}
-	perRegion := (before + after) / time.Duration(2*rounds*o.Workers*len(tiles))
-	rep.Bare = perRegion * time.Duration(rep.Regions)
+	share := float64(rep.Regions) / float64(2*rounds*o.Workers*len(tiles))
+	rep.Bare = time.Duration(share * float64(before+after))
+	rep.CPU = cpu2 - cpu1
+	rep.BareCPU = time.Duration(share * float64(cpu1-cpu0+cpuTime()-cpu2))
 	rep.PeakRSS = peakRSS()
 	return rep, nil
 }
@@ -152,6 +167,15 @@ func pipeline(ctx context.Context, m *detr.Model, grid detect.Grid, o Options) (
 	return rep, nil
 }
 
+// cpuTime is what the process has used of the processors, 0 when not known.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // peakRSS reads the high-water mark of the process's memory.
 func peakRSS() int64 {
 	b, err := os.ReadFile("/proc/self/status")
@@ -171,6 +195,6 @@ func peakRSS() int64 {
 
 // String is the report for people.
 func (r Report) String() string {
-	return fmt.Sprintf("%.2f frames/s (%d frames, %d tiles, %d boxes in %v), %.0f %% of the time inside ONNX Runtime, %.3f of the speed of ONNX Runtime alone, peak RSS %d MiB",
-		r.FPS(), r.Frames, r.Regions, r.Boxes, r.Wall.Round(time.Millisecond), 100*r.Inside, r.Ratio(), r.PeakRSS>>20)
+	return fmt.Sprintf("%.2f frames/s (%d frames, %d tiles, %d boxes in %v), %.0f %% of the time inside ONNX Runtime, %.3f of the speed of ONNX Runtime alone (%.3f in processor time), peak RSS %d MiB",
+		r.FPS(), r.Frames, r.Regions, r.Boxes, r.Wall.Round(time.Millisecond), 100*r.Inside, r.Ratio(), r.CPURatio(), r.PeakRSS>>20)
 }

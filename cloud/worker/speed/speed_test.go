@@ -51,7 +51,7 @@ func TestMeasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rep.Frames != 8 || rep.Regions != 8*6 || rep.Boxes < 8 || rep.FPS() <= 0 || rep.Ratio() <= 0 || rep.Inside <= 0 || rep.Inside > 1 || rep.PeakRSS == 0 {
+	if rep.Frames != 8 || rep.Regions != 8*6 || rep.Boxes < 8 || rep.FPS() <= 0 || rep.Ratio() <= 0 || rep.CPURatio() <= 0 || rep.Inside <= 0 || rep.Inside > 1 || rep.PeakRSS == 0 {
 		t.Errorf("%+v", rep)
 	}
 }
@@ -90,5 +90,6 @@ func BenchmarkWorker(b *testing.B) {
 	b.ReportMetric(rep.FPS(), "frames/s")
 	b.ReportMetric(100*rep.Inside, "%inside")
 	b.ReportMetric(rep.Ratio(), "of-bare")
+	b.ReportMetric(rep.CPURatio(), "of-bare-cpu")
 	b.ReportMetric(float64(rep.PeakRSS)/(1<<20), "MiB-peak")
 }
