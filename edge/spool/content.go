@@ -15,6 +15,7 @@ import (
 // wraps ErrNoSpace when there is no room; then nothing was written.
 func (s *Spool) PutChunk(id footage.ID, p Part, c footage.Chunk, data []byte) error {
 	key := chunkKey(id, p, c.Index)
+	defer s.ram.touch(len(data))
 	if old, err := s.raw(key, nil); err == nil && footage.Sum(old) == c.SHA256 {
 		return nil
 	}
@@ -31,6 +32,7 @@ func (s *Spool) PutChunk(id footage.ID, p Part, c footage.Chunk, data []byte) er
 // the chunk is gone or is not what the manifest says.
 func (s *Spool) Chunk(id footage.ID, p Part, c footage.Chunk, buf []byte) ([]byte, error) {
 	b, err := s.raw(chunkKey(id, p, c.Index), buf)
+	s.ram.touch(len(b))
 	if err != nil {
 		return nil, fmt.Errorf("spool chunk %d of %s: %w: %w", c.Index, id, err, ErrDamaged)
 	}

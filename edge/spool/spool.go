@@ -59,6 +59,7 @@ type Spool struct {
 	o    Options
 	db   *badger.DB
 	disk *usage
+	ram  *resident
 
 	// gate is held for reading by writers, and for writing while garbage
 	// collection flushes: Badger refuses writes meanwhile.
@@ -97,7 +98,7 @@ func Open(o Options) (*Spool, error) {
 	if err != nil {
 		return nil, openError(o.Dir, dir, err)
 	}
-	s := &Spool{o: o, db: db, disk: newUsage(dir, o.Disk), records: map[footage.ID]*Record{}, collectNow: make(chan struct{}, 1)}
+	s := &Spool{o: o, db: db, disk: newUsage(dir, o.Disk), ram: &resident{dir: dir}, records: map[footage.ID]*Record{}, collectNow: make(chan struct{}, 1)}
 	if err := errors.Join(s.load(), s.sweep()); err != nil {
 		return nil, errors.Join(openError(o.Dir, dir, err), db.Close())
 	}
