@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/deploy/process"
+)
+
+// BenchmarkUpload takes a file from the card through the agent's spool and the
+// intake onto the cloud's disk, with the real programs, and compares it with a
+// plain copy of the same file with fsync on the same disk in the same run.
+// Run it with: go test -bench Upload -benchtime 1x ./deploy/e2e
+func BenchmarkUpload(b *testing.B) {
+	for _, megabytes := range []int64{200, 2000} {
+		b.Run(fmt.Sprintf("%dMB", megabytes), func(b *testing.B) {
+			for b.Loop() {
+				measureUpload(b, megabytes*1_000_000)
+			}
+		})
+	}
+}
+
+func measureUpload(b *testing.B, size int64) {
+	s := newStage(b)
+	b.Cleanup(s.stop)
+	source := s.path("source.mp4")
+	if err := fill(source, size); err != nil {
+		b.Fatal(err)
+	}
+	copied := copyTime(b, source, s.path("copy.mp4"))
+	s.startBroker()
+	s.startAPI()
+	s.startEdge()
+	if err := os.Link(source, s.path("card", "DCIM", "100MEDIA", "BIG.MP4")); err != nil {
+		b.Fatal(err)
+	}
+	// What the operator waits for: from the first byte in the intake, and from
+	// the first byte read off the card.
+	spooling := waitPhase(s, "spooling")
+	uploading := waitPhase(s, "uploading")
+	s.eventually("the footage is in the cloud", 20*time.Minute, func() bool { return len(s.footage()) == 1 })
+	end := time.Now()
+	plain := float64(size) / copied.Seconds()
+	up := float64(size) / end.Sub(uploading).Seconds()
+	whole := float64(size) / end.Sub(spooling).Seconds()
+	b.ReportMetric(plain/1e6, "copy-MB/s")
+	b.ReportMetric(up/1e6, "upload-MB/s")
+	b.ReportMetric(up/plain, "upload/copy")
+	b.ReportMetric(whole/plain, "card-to-cloud/copy")
+	b.ReportMetric(peakMiB(b, s.api), "api-peak-MiB")
+	b.ReportMetric(peakMiB(b, s.edge), "edge-peak-MiB")
+	s.stop()
+}
+
+func waitPhase(s *stage, phase string) (since time.Time) {
+	order := []string{"captured", "spooling", "spooled", "uploading", "waiting", "counting", "done", "failed"}
+	rank := func(p string) int {
+		for i, o := range order {
+			if o == p {
+				return i
+			}
+		}
+		return -1
+	}
+	s.eventually("phase "+phase, 10*time.Minute, func() bool {
+		for _, f := range s.status().Footage {
+			if rank(f.Phase) >= rank(phase) {
+				since = time.Now()
+				return true
+			}
+		}
+		return false
+	})
+	return since
+}
+
+// fill writes a file that passes for a video and does not compress.
+func fill(path string, size int64) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString("\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41"); err != nil {
+		return err
+	}
+	block := make([]byte, 1<<20)
+	if _, err := rand.Read(block); err != nil {
+		return err
+	}
+	for n := int64(0); n < size; n += int64(len(block)) {
+		copy(block, fmt.Sprintf("%020d", n)) // no two blocks alike
+		if _, err := f.Write(block); err != nil {
+			return err
+		}
+	}
+	if err := f.Truncate(size); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func copyTime(b *testing.B, from, to string) time.Duration {
+	src, err := os.Open(from)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer src.Close()
+	began := time.Now()
+	dst, err := os.Create(to)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer os.Remove(to)
+	defer dst.Close()
+	if _, err := io.Copy(dst, src); err != nil {
+		b.Fatal(err)
+	}
+	if err := dst.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(began)
+}
+
+// peakMiB is the largest resident size that the kernel saw (VmHWM).
+func peakMiB(b *testing.B, c *process.Child) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.PID()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return kb / 1024
+		}
+	}
+	b.Fatal("no VmHWM")
+	return 0
+}

@@ -1,0 +1,343 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cattlecounter/deploy/process"
+	"cattlecounter/shared/mqttlink"
+	"cattlecounter/shared/secret"
+	"cattlecounter/shared/topic"
+)
+
+const (
+	site   = "ranch"
+	device = "dock-1"
+	tags   = "gocv_specific_modules,gocv_videoio"
+)
+
+// bin holds the programs, built once per test run.
+var bin string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "cattle-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	bin = dir
+	cmd := exec.Command("go", "build", "-tags", tags, "-o", bin+"/",
+		"cattlecounter/edge/cmd/edge-agent", "cattlecounter/cloud/cmd/cloud-api", "cattlecounter/cloud/cmd/worker",
+		"cattlecounter/deploy/allinone/cmd/allinone")
+	cmd.Dir = "../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// stage is one ranch with its cloud, all on loopback and in one temporary folder.
+type stage struct {
+	t        testing.TB
+	dir      string
+	web      int // ports
+	mqtt     int
+	cloudcfg string
+	edgecfg  string
+	token    string
+	edgeMore string // more YAML for the agent
+
+	broker, api, worker, edge *process.Child
+	heard                     *ear
+}
+
+func newStage(t testing.TB) *stage {
+	t.Helper()
+	s := &stage{t: t, dir: t.TempDir()}
+	s.web, s.mqtt = s.port(), s.port()
+	for _, d := range []string{"card/DCIM/100MEDIA", "logs", "cloud", "spool"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.cloudcfg = s.write("cloud.yaml", fmt.Sprintf(`
+data: %s
+http: {listen: "127.0.0.1:%d", idle_timeout: 5s}
+mqtt: {url: "tcp://127.0.0.1:%d", username: cloud, password: cloudpass}
+intake: {min_free: 1MiB}
+worker: {model: %s, lease: 10s, onnxruntime_lib: %q}
+`, s.path("cloud"), s.web, s.mqtt, model(t), os.Getenv("ONNXRUNTIME_LIB")))
+	s.token = s.addDevice(device, "device")
+	s.passwords(map[string]string{"cloud": "cloudpass", "watcher": "watchpass", device: s.token})
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *stage) path(parts ...string) string {
+	return filepath.Join(append([]string{s.dir}, parts...)...)
+}
+
+func (s *stage) port() int {
+	p, err := process.FreePort(s.t.Context(), 0)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p
+}
+
+func (s *stage) write(name, text string) string {
+	s.t.Helper()
+	if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.path(name)
+}
+
+func (s *stage) addDevice(name, role string) string {
+	s.t.Helper()
+	out, err := exec.Command(filepath.Join(bin, "cloud-api"), "device", "add", name, "--site", site, "--role", role, "--config", s.cloudcfg).Output()
+	if err != nil {
+		s.t.Fatalf("add device %s: %v", name, err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// passwords writes what mosquitto knows: who there is and what each may do.
+func (s *stage) passwords(users map[string]string) {
+	s.t.Helper()
+	file := s.write("passwords", "")
+	for name, pass := range users {
+		if out, err := exec.Command("mosquitto_passwd", "-b", file, name, pass).CombinedOutput(); err != nil {
+			s.t.Fatalf("mosquitto_passwd: %v: %s", err, out)
+		}
+	}
+	s.write("acl", fmt.Sprintf("user cloud\ntopic readwrite cattle/v1/#\nuser watcher\ntopic read cattle/v1/#\nuser %s\ntopic readwrite %s#\n",
+		device, topic.Device{Site: site, Name: device}.Prefix()))
+	who := "mosquitto"
+	if os.Getuid() != 0 {
+		who = "" // mosquitto changes its user only when it is root
+	}
+	conf := fmt.Sprintf("listener %d 127.0.0.1\npassword_file %s\nacl_file %s\npersistence false\n", s.mqtt, file, s.path("acl"))
+	if who != "" {
+		conf += "user root\n" // the files belong to the user of the test
+	}
+	s.write("mosquitto.conf", conf)
+}
+
+func (s *stage) start(name, program string, args ...string) *process.Child {
+	s.t.Helper()
+	c, err := process.Start(name, s.path("logs"), nil, program, args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func (s *stage) startBroker() {
+	program := "/usr/sbin/mosquitto"
+	if p, err := exec.LookPath("mosquitto"); err == nil {
+		program = p
+	}
+	s.broker = s.start("mosquitto", program, "-c", s.path("mosquitto.conf"))
+}
+
+func (s *stage) startAPI() {
+	s.t.Helper()
+	s.api = s.start("cloud-api", filepath.Join(bin, "cloud-api"), "serve", "--config", s.cloudcfg)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	if err := s.api.WaitHTTP(ctx, s.url("/healthz")); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *stage) startWorker() {
+	s.worker = s.start("worker", filepath.Join(bin, "worker"), "run", "--config", s.cloudcfg)
+}
+
+func (s *stage) startEdge() {
+	s.edgecfg = s.write("edge.yaml", fmt.Sprintf(`
+site: %s
+device: %s
+token: %s
+cloud: {url: "http://127.0.0.1:%d", idle_timeout: 10s}
+mqtt: {url: "tcp://127.0.0.1:%d"}
+watch: {folders: [%q], stable: 1s, sidecar: 500ms, poll: 200ms}
+spool: {dir: %q, min_free: 32MiB}
+%s`, site, device, s.token, s.web, s.mqtt, s.path("card"), s.path("spool"), s.edgeMore))
+	s.edge = s.start("edge-agent", filepath.Join(bin, "edge-agent"), "run", "--config", s.edgecfg)
+}
+
+// all starts everything, and an ear that hears every message.
+func (s *stage) all() {
+	s.t.Helper()
+	s.startBroker()
+	s.startAPI()
+	s.startWorker()
+	s.listen()
+	s.startEdge()
+}
+
+func (s *stage) stop() {
+	for _, c := range []*process.Child{s.edge, s.worker, s.api, s.broker} {
+		if c == nil {
+			continue
+		}
+		if err := c.Stop(20 * time.Second); err != nil {
+			s.t.Error(err)
+		}
+	}
+	if s.heard != nil {
+		s.heard.stop()
+	}
+	if s.t.Failed() {
+		for _, c := range []*process.Child{s.edge, s.worker, s.api, s.broker} {
+			if c != nil {
+				s.t.Logf("end of %s:\n%s", c.Log, c.Tail(6000))
+			}
+		}
+	}
+}
+
+func (s *stage) url(path string) string { return fmt.Sprintf("http://127.0.0.1:%d%s", s.web, path) }
+
+// get reads JSON from the API.
+func (s *stage) get(path string, into any) error {
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url(path), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Timeout: 5 * time.Second}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s: %s", path, resp.Status, b)
+	}
+	return json.Unmarshal(b, into)
+}
+
+// eventually asks until ok says yes; it looks at the outside of other
+// processes, which give no event to wait for.
+func (s *stage) eventually(what string, limit time.Duration, ok func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(limit)
+	for !ok() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("not within %s: %s", limit, what)
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+}
+
+// drop puts a file onto the card as a drone does: whole at once.
+func (s *stage) drop(from, name string) {
+	s.t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.dropBytes(b, name)
+}
+
+func (s *stage) dropBytes(b []byte, name string) {
+	s.t.Helper()
+	part := s.path("card", "DCIM", "100MEDIA", name+".part")
+	if err := os.WriteFile(part, b, 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Rename(part, strings.TrimSuffix(part, ".part")); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// ear keeps every MQTT message.
+type ear struct {
+	mu     sync.Mutex
+	all    []mqttlink.Message
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// listen subscribes as a watcher does.
+func (s *stage) listen() {
+	s.t.Helper()
+	e := &ear{done: make(chan struct{})}
+	up := make(chan struct{}, 1)
+	l, err := mqttlink.New(mqttlink.Options{
+		URL: fmt.Sprintf("tcp://127.0.0.1:%d", s.mqtt), ClientID: "watcher", Username: "watcher", Password: secret.New("watchpass"),
+		OnUp: func() {
+			select {
+			case up <- struct{}{}:
+			default:
+			}
+		},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	l.Subscribe("cattle/v1/#", func(m mqttlink.Message) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.all = append(e.all, m)
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	e.cancel = cancel
+	go func() {
+		defer close(e.done)
+		_ = l.Run(ctx)
+	}()
+	select {
+	case <-up:
+	case <-time.After(20 * time.Second):
+		s.t.Fatal("the broker does not answer")
+	}
+	s.heard = e
+}
+
+func (e *ear) stop() {
+	e.cancel()
+	<-e.done
+}
+
+// messages returns what came for one kind of topic, decoded, in order.
+func messages[T any](t testing.TB, e *ear, kind topic.Kind) []T {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []T
+	for _, m := range e.all {
+		a, err := topic.Parse(m.Topic)
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		if a.Kind != kind {
+			continue
+		}
+		var v T
+		if err := json.Unmarshal(m.Payload, &v); err != nil {
+			t.Fatalf("%s: %v: %s", m.Topic, err, m.Payload)
+		}
+		out = append(out, v)
+	}
+	return out
+}
