@@ -78,9 +78,9 @@ func (s *Server) note(c *fiber.Ctx, took time.Duration) {
 	method := knownMethod(c.Method())
 	s.metrics.request(method, route, status, took)
 	level := slog.LevelInfo
-	switch path {
-	case "/healthz", "/readyz", "/metrics":
-		level = slog.LevelDebug
+	reads := method == fiber.MethodGet || method == fiber.MethodHead || method == fiber.MethodOptions
+	if probe := path == "/healthz" || path == "/readyz" || path == "/metrics"; probe || reads && status < fasthttp.StatusBadRequest {
+		level = slog.LevelDebug // open pages ask all day; what changes something must stand out
 	}
 	s.log.Log(s.work, level, "request", "method", method, "path", path, "status", status,
 		"took", took.Round(time.Microsecond), "remote", c.Context().RemoteAddr().String(), "request", requestID(c))

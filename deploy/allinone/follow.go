@@ -103,7 +103,7 @@ func (s *station) show(f footageView, screen *screen) (bool, error) {
 		}
 		screen.line("COUNT     %d animals (95 %%: %d to %d), counted by %s", f.Count.Unique, f.Count.Low, f.Count.High, f.Count.Model)
 		screen.line("result    %s/api/v1/footage/%s/result", s.address(), f.ID)
-		screen.line("still     %s/api/v1/footage/%s/still.jpg", s.address(), f.ID)
+		screen.line("still     %s/api/v1/footage/%s/still", s.address(), f.ID)
 		return true, nil
 	case j.State.Ended() && j.State != job.Done:
 		screen.line("%s: %s", j.State, j.Reason)

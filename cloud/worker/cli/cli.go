@@ -15,6 +15,7 @@ import (
 	"cattlecounter/cloud/worker/countcmd"
 	"cattlecounter/cloud/worker/detectcmd"
 	"cattlecounter/cloud/worker/runcmd"
+	"cattlecounter/cloud/worker/simulatecmd"
 	"cattlecounter/shared/settings"
 )
 
@@ -33,9 +34,10 @@ const description = `Counts cattle in drone footage.
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 footage (or some of it) cannot be counted; 4 no usable model or ONNX Runtime; 130 interrupted.`
 
 type commands struct {
-	Run    runcmd.Command    `cmd:"" help:"Take jobs from the queue until told to stop."`
-	Count  countcmd.Command  `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
-	Detect detectcmd.Command `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
+	Run      runcmd.Command      `cmd:"" help:"Take jobs from the queue until told to stop."`
+	Count    countcmd.Command    `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
+	Detect   detectcmd.Command   `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
+	Simulate simulatecmd.Command `cmd:"" help:"Render a clip of a herd that never was, with the exact truth beside it."`
 }
 
 // Main runs one command line and returns the exit code.
@@ -63,6 +65,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = c.Count.Run(ctx, stdout, stderr)
 	case "detect":
 		err = c.Detect.Run(ctx, stdout, stderr)
+	case "simulate":
+		err = c.Simulate.Run(ctx, stderr)
 	}
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(stderr, "worker:", err)

@@ -22,11 +22,17 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	library := os.Getenv("ONNXRUNTIME_LIB")
+	if library == "" { // where the set-up puts it
+		if library, err = filepath.Abs("../../../build/onnxruntime/libonnxruntime.so.1"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BLOBS", model)
-			e.Setenv("ONNXRUNTIME_LIB", os.Getenv("ONNXRUNTIME_LIB"))
+			e.Setenv("ONNXRUNTIME_LIB", library)
 			e.Setenv("HOME", e.WorkDir)
 			return nil
 		},

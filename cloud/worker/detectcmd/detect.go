@@ -13,14 +13,16 @@ import (
 
 	"cattlecounter/cloud/detect"
 	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/video/still"
+	"cattlecounter/cloud/worker/meter"
 )
 
 // Command is the command line of `worker detect`.
 type Command struct {
 	Images    string        `required:"" type:"existingdir" placeholder:"DIR" help:"Folder with the pictures (.jpg, .jpeg, .png)."`
 	Out       string        `required:"" placeholder:"FILE" help:"Where the JSON lines go; - is standard output."`
-	Model     string        `required:"" type:"path" env:"CATTLE_MODEL" placeholder:"PATH" help:"Model folder, or the model.onnx in it."`
+	Model     string        `type:"path" env:"CATTLE_MODEL" placeholder:"PATH" help:"Model folder, or the model.onnx in it. Default: the project's own model."`
 	Tile      int           `default:"-1" placeholder:"PX" help:"Side of the tiles in pixels; 0 looks at whole pictures. By default what the model recommends."`
 	Overlap   float64       `default:"-1" placeholder:"PART" help:"Least overlap of neighbouring tiles, 0 to 0.9. By default what the model recommends."`
 	Threshold float64       `default:"-1" placeholder:"SCORE" help:"Least score of a detection, 0 to 1. By default what the model recommends."`
@@ -57,17 +59,17 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	model, tiler, err := c.open()
+	net, tiler, err := c.open()
 	if err != nil {
 		return err
 	}
-	defer model.Close()
+	defer net.Close()
 	out, err := openOutput(c.Out, stdout)
 	if err != nil {
 		return err
 	}
 	defer out.discard()
-	r := &run{folder: c.Images, names: names, out: out, faults: map[int]error{}, progress: newProgress(stderr, len(names))}
+	r := &run{folder: c.Images, names: names, out: out, faults: map[int]error{}, meter: meter.New(stderr, "detect")}
 	p := detect.Pipeline{Source: r.next, Detector: tiler, Workers: c.workers()}
 	if err := p.Run(ctx, r.write); err != nil {
 		return err
@@ -78,7 +80,8 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := out.commit(); err != nil {
 		return err
 	}
-	r.progress.end(r.boxes)
+	r.meter.Clear()
+	fmt.Fprintf(stderr, "%d pictures, %d detections\n", len(names), r.boxes)
 	if n := len(r.faults); n > 0 {
 		return fmt.Errorf("%d of %d in %s: %w", n, len(names), c.Images, ErrPictures)
 	}
@@ -96,12 +99,16 @@ func (c *Command) workers() int {
 }
 
 func (c *Command) open() (*detr.Model, *detect.Tiler, error) {
-	model, err := detr.Open(detr.Options{Path: c.Model, Library: c.Runtime, Provider: c.Provider,
+	path, err := model.Find(c.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	net, err := detr.Open(detr.Options{Path: path, Library: c.Runtime, Provider: c.Provider,
 		GPU: detr.GPU{Device: c.Device}, Batch: c.Batch, Parallel: c.workers()})
 	if err != nil {
 		return nil, nil, err
 	}
-	info := model.Info()
+	info := net.Info()
 	grid, threshold := detect.Grid{Tile: info.Tile, Overlap: info.Overlap}, info.Threshold
 	if c.Tile >= 0 {
 		grid.Tile = c.Tile
@@ -112,11 +119,11 @@ func (c *Command) open() (*detr.Model, *detect.Tiler, error) {
 	if c.Threshold >= 0 {
 		threshold = c.Threshold
 	}
-	tiler, err := detect.NewTiler(model, grid, threshold)
+	tiler, err := detect.NewTiler(net, grid, threshold)
 	if err != nil {
-		return nil, nil, errors.Join(err, model.Close())
+		return nil, nil, errors.Join(err, net.Close())
 	}
-	return model, tiler, nil
+	return net, tiler, nil
 }
 
 // pictures lists the pictures of a folder, sorted by name.

@@ -14,15 +14,16 @@ import (
 	"cattlecounter/cloud/detect"
 	"cattlecounter/cloud/video"
 	"cattlecounter/cloud/video/still"
+	"cattlecounter/cloud/worker/meter"
 )
 
 // run is the state of one command. next is called by the pipeline's reader
 // while write runs in its collector, so faults has a lock.
 type run struct {
-	folder   string
-	names    []string
-	out      *output
-	progress *progress
+	folder string
+	names  []string
+	out    *output
+	meter  *meter.Meter
 
 	at      int // next picture to read
 	written int // next picture to write
@@ -62,7 +63,7 @@ func (r *run) write(f *video.Frame, boxes []detect.Box) error {
 	}
 	r.boxes += len(boxes)
 	r.written++
-	r.progress.step(r.written)
+	r.meter.Show(float64(r.written), float64(len(r.names)), "pictures", fmt.Sprintf("%d detections", r.boxes))
 	return r.out.line(line)
 }
 
