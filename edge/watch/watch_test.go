@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,15 +19,30 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // basket is a sink that remembers.
 type basket struct {
+	mu    sync.Mutex
 	found []Finding
 	fail  error
 }
 
+func (b *basket) all() []Finding {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.found)
+}
+
+func (b *basket) setFail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail = err
+}
+
 func (b *basket) Known(f File) (bool, error) {
-	return slices.ContainsFunc(b.found, func(x Finding) bool { return x.Video.Path == f.Path && x.Video.same(f) }), nil
+	return slices.ContainsFunc(b.all(), func(x Finding) bool { return x.Video.Path == f.Path && x.Video.same(f) }), nil
 }
 
 func (b *basket) Take(f Finding) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.fail != nil {
 		return b.fail
 	}
@@ -36,7 +52,7 @@ func (b *basket) Take(f Finding) error {
 
 func (b *basket) names() []string {
 	var n []string
-	for _, f := range b.found {
+	for _, f := range b.all() {
 		n = append(n, filepath.Base(f.Video.Path))
 	}
 	slices.Sort(n)
@@ -83,6 +99,12 @@ func watching(t *testing.T, f func(t *testing.T, dir string, b *basket, w *Watch
 	})
 }
 
+// pass lets time pass in the bubble and the watcher come to rest.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func TestNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"DJI_0001.MP4": true, "DJI_0001.mp4": true, "a.MOV": true, "a.mkv": true, "a.AVI": true, "a.ts": true,
@@ -110,7 +132,7 @@ func TestCardLayout(t *testing.T) {
 		if err := os.Symlink(filepath.Join(dir, "top.mov"), filepath.Join(dir, "link.mov")); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if want := []string{"DJI_0001.MP4", "DJI_20261122_0001_D.MP4", "top.mov"}; !slices.Equal(b.names(), want) {
 			t.Errorf("%v", b.names())
 		}
@@ -125,24 +147,24 @@ func TestGrowingFileIsNeverTakenHalf(t *testing.T) {
 		p := filepath.Join(dir, "a.mp4")
 		write(t, p, "x")
 		for range 20 {
-			time.Sleep(7 * time.Second)
+			pass(7 * time.Second)
 			grow(t, p)
-			if len(b.found) > 0 {
+			if len(b.all()) > 0 {
 				t.Fatal("taken half")
 			}
 		}
-		time.Sleep(9 * time.Second)
-		if len(b.found) > 0 {
+		pass(9 * time.Second)
+		if len(b.all()) > 0 {
 			t.Fatal("taken too early")
 		}
-		time.Sleep(10 * time.Second)
-		if len(b.found) != 1 || b.found[0].Video.Size != 81 {
-			t.Fatalf("%+v", b.found)
+		pass(10 * time.Second)
+		if len(b.all()) != 1 || b.all()[0].Video.Size != 81 {
+			t.Fatalf("%+v", b.all())
 		}
 		grow(t, p) // recorded on: another file
-		time.Sleep(time.Minute)
-		if len(b.found) != 2 {
-			t.Errorf("%+v", b.found)
+		pass(time.Minute)
+		if len(b.all()) != 2 {
+			t.Errorf("%+v", b.all())
 		}
 	})
 }
@@ -162,16 +184,16 @@ func TestStalledCopyWaitsForItsWriter(t *testing.T) {
 		}
 		tells := hasWriter(probe)
 		_ = probe.Close()
-		time.Sleep(5 * time.Minute)
-		if tells && len(b.found) != 0 {
+		pass(5 * time.Minute)
+		if tells && len(b.all()) != 0 {
 			t.Error("taken while a process writes it")
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
-		if len(b.found) != 1 {
-			t.Errorf("%+v", b.found)
+		pass(time.Minute)
+		if len(b.all()) != 1 {
+			t.Errorf("%+v", b.all())
 		}
 	})
 }
@@ -180,13 +202,13 @@ func TestRenameIntoPlace(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
 		p := filepath.Join(dir, "a.mp4.tmp")
 		write(t, p, "whole")
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if err := os.Rename(p, filepath.Join(dir, "a.mp4")); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Second)
-		if len(b.found) != 1 {
-			t.Errorf("%+v", b.found)
+		pass(20 * time.Second)
+		if len(b.all()) != 1 {
+			t.Errorf("%+v", b.all())
 		}
 	})
 }
@@ -197,18 +219,18 @@ func TestSidecars(t *testing.T) {
 		write(t, filepath.Join(dir, "DJI_0002.MP4"), "x")
 		write(t, filepath.Join(dir, "DJI_0003.MP4"), "x")
 		write(t, filepath.Join(dir, "dji_0001.srt"), "telemetry")
-		time.Sleep(12500 * time.Millisecond)
+		pass(12500 * time.Millisecond)
 		write(t, filepath.Join(dir, "DJI_0002.SRT"), "late telemetry")
-		if len(b.found) != 1 || b.found[0].Telemetry == nil || filepath.Base(b.found[0].Telemetry.Path) != "dji_0001.srt" {
-			t.Fatalf("%+v", b.found)
+		if len(b.all()) != 1 || b.all()[0].Telemetry == nil || filepath.Base(b.all()[0].Telemetry.Path) != "dji_0001.srt" {
+			t.Fatalf("%+v", b.all())
 		}
-		time.Sleep(5 * time.Second)
-		if got := b.names(); !slices.Equal(got, []string{"DJI_0001.MP4", "DJI_0003.MP4"}) || b.found[1].Telemetry != nil {
-			t.Fatalf("%+v", b.found)
+		pass(5 * time.Second)
+		if got := b.names(); !slices.Equal(got, []string{"DJI_0001.MP4", "DJI_0003.MP4"}) || b.all()[1].Telemetry != nil {
+			t.Fatalf("%+v", b.all())
 		}
-		time.Sleep(20 * time.Second)
-		if len(b.found) != 3 || b.found[2].Telemetry == nil {
-			t.Fatalf("%+v", b.found)
+		pass(20 * time.Second)
+		if len(b.all()) != 3 || b.all()[2].Telemetry == nil {
+			t.Fatalf("%+v", b.all())
 		}
 	})
 }
@@ -217,16 +239,16 @@ func TestEmptyFile(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
 		write(t, filepath.Join(dir, "empty.mp4"), "")
 		write(t, filepath.Join(dir, "late.mp4"), "")
-		time.Sleep(40 * time.Second)
+		pass(40 * time.Second)
 		write(t, filepath.Join(dir, "late.mp4"), "content")
-		if len(b.found) != 0 {
-			t.Fatalf("%+v", b.found)
+		if len(b.all()) != 0 {
+			t.Fatalf("%+v", b.all())
 		}
-		time.Sleep(10 * time.Minute)
-		if len(b.found) != 2 {
-			t.Fatalf("%+v", b.found)
+		pass(10 * time.Minute)
+		if len(b.all()) != 2 {
+			t.Fatalf("%+v", b.all())
 		}
-		for _, f := range b.found {
+		for _, f := range b.all() {
 			if (f.Fault != "") != (filepath.Base(f.Video.Path) == "empty.mp4") {
 				t.Errorf("%+v", f)
 			}
@@ -236,28 +258,28 @@ func TestEmptyFile(t *testing.T) {
 
 func TestFolderThatComesAndGoes(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *basket, w *Watcher) {
-		b.fail = errors.New("spool is full")
+		b.setFail(errors.New("spool is full"))
 		write(t, filepath.Join(dir, "a.mp4"), "x")
-		time.Sleep(time.Minute)
-		b.fail = nil
-		time.Sleep(5 * time.Second)
-		if len(b.found) != 1 {
+		pass(time.Minute)
+		b.setFail(nil)
+		pass(5 * time.Second)
+		if len(b.all()) != 1 {
 			t.Fatal("a failed take is not tried again")
 		}
 		away := dir + ".away"
 		if err := os.Rename(dir, away); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		if f := w.Folders()[0]; !strings.Contains(f.Fault, "no such file") {
 			t.Errorf("%+v", f)
 		}
 		if err := os.Rename(away, dir); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
-		if f := w.Folders()[0]; f.Fault != "" || len(b.found) != 1 {
-			t.Errorf("%+v %+v", f, b.found)
+		pass(time.Minute)
+		if f := w.Folders()[0]; f.Fault != "" || len(b.all()) != 1 {
+			t.Errorf("%+v %+v", f, b.all())
 		}
 	})
 }

@@ -72,7 +72,7 @@ const (
 	longestWait      = time.Minute
 	defaultOutbox    = 10_000
 	drainOnStop      = 2 * time.Second
-	disconnectMS     = 250
+	disconnectMS     = 1000
 	defaultKeepAlive = 30 * time.Second
 	qosAtLeastOnce   = 1
 )

@@ -36,14 +36,23 @@ type gate struct {
 	seen  chan packets.Packet
 	deny  string // filter that may not be subscribed
 	asked chan struct{}
+	left  chan struct{} // a client said goodbye
 }
 
 func (g *gate) ID() string { return "gate" }
 func (g *gate) Provides(b byte) bool {
-	return bytes.Contains([]byte{broker.OnPublish, broker.OnACLCheck, broker.OnConnectAuthenticate}, []byte{b})
+	return bytes.Contains([]byte{broker.OnPublish, broker.OnDisconnect, broker.OnACLCheck, broker.OnConnectAuthenticate}, []byte{b})
 }
 func (g *gate) OnConnectAuthenticate(_ *broker.Client, p packets.Packet) bool {
 	return string(p.Connect.Username) == "dock" && string(p.Connect.Password) == "secret"
+}
+func (g *gate) OnDisconnect(c *broker.Client, err error, _ bool) {
+	if err == nil && !c.Net.Inline {
+		select {
+		case g.left <- struct{}{}:
+		default:
+		}
+	}
 }
 func (g *gate) OnACLCheck(_ *broker.Client, topic string, _ bool) bool { return topic != g.deny }
 func (g *gate) OnPublish(_ *broker.Client, p packets.Packet) (packets.Packet, error) {
@@ -80,7 +89,7 @@ func freeAddr(t *testing.T) string {
 }
 
 func newServer(t *testing.T) *server {
-	return &server{t: t, addr: freeAddr(t), gate: &gate{seen: make(chan packets.Packet, 1000), asked: make(chan struct{}, 1)}}
+	return &server{t: t, addr: freeAddr(t), gate: &gate{seen: make(chan packets.Packet, 1000), asked: make(chan struct{}, 1), left: make(chan struct{}, 1)}}
 }
 
 func (s *server) start() *server {
@@ -333,6 +342,7 @@ func TestWillOnLossOnly(t *testing.T) {
 	}
 	deliver(t, l, "t", "y")
 	stop()
+	within(t, "goodbye", s.gate.left) // or the broker's own stop would be the cause of a will
 	s.stop()
 	for len(wills) > 0 { // the first connection's may come twice, by the takeover
 		if p := <-wills; string(p.Payload) != "1" {
