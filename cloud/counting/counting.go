@@ -259,13 +259,29 @@ func (r *run) warnings(s Source, c tally.Result) []report.Warning {
 	return w
 }
 
+// faults are the classes of faults that the footage itself is to blame for, and
+// what a person can do about each.
+var faults = []struct {
+	class  error
+	advice string
+}{
+	{video.ErrEmpty, "copy the file from the card again"},
+	{video.ErrTruncated, "copy the file from the card again, or have the drone's app repair it"},
+	{video.ErrNotVideo, "check that this is the drone's recording"},
+	{video.ErrDecode, "play the file to see whether it is whole; H.264 and H.265 in MP4, MOV, MKV, AVI or TS can be counted"},
+}
+
 // IsFootageFault tells a fault of the footage, which trying again cannot mend,
 // from one of this machine.
-func IsFootageFault(err error) bool {
-	for _, class := range []error{video.ErrEmpty, video.ErrNotVideo, video.ErrTruncated, video.ErrDecode} {
-		if errors.Is(err, class) {
-			return true
+func IsFootageFault(err error) bool { return Advice(err) != "" }
+
+// Advice says what a person can do about a fault of the footage; empty for any
+// other error.
+func Advice(err error) string {
+	for _, f := range faults {
+		if errors.Is(err, f.class) {
+			return f.advice
 		}
 	}
-	return false
+	return ""
 }

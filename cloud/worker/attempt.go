@@ -123,14 +123,15 @@ func (a *attempt) finish(ctx context.Context, out counting.Outcome) error {
 	return nil
 }
 
-// fail records that the footage cannot be counted.
-func (a *attempt) fail(ctx context.Context, reason error) error {
+// fail records that the footage cannot be counted, and what can be done.
+func (a *attempt) fail(ctx context.Context, fault error) error {
+	reason := fmt.Sprintf("%v; %s", fault, counting.Advice(fault))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
-	if err := a.w.o.Ledger.Fail(ctx, a.job.ID, a.job.Fence, reason.Error()); err != nil {
+	if err := a.w.o.Ledger.Fail(ctx, a.job.ID, a.job.Fence, reason); err != nil {
 		return a.fenced(err)
 	}
-	a.sidecar(ctx, job.Failed, a.status.get(), reason.Error())
+	a.sidecar(ctx, job.Failed, a.status.get(), reason)
 	return nil
 }
 

@@ -203,7 +203,7 @@ func TestFaultyFootageFailsWithTheReason(t *testing.T) {
 			w := s.worker("w", fails(fmt.Errorf("after 12 of 240 frames: %w", class)))
 			s.deliver(t.Context(), w)
 			got := s.job(j.ID)
-			if got.State != job.Failed || !strings.Contains(got.Reason, "after 12 of 240 frames") {
+			if got.State != job.Failed || !strings.Contains(got.Reason, "after 12 of 240 frames") || !strings.Contains(got.Reason, counting.Advice(class)) {
 				t.Errorf("%+v", got)
 			}
 			if m := s.sidecar("f1"); m.State != job.Failed || m.Reason != got.Reason {

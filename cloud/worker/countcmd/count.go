@@ -65,6 +65,9 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 			return context.Cause(ctx)
 		}
 		if err != nil {
+			if advice := counting.Advice(err); advice != "" {
+				err = fmt.Errorf("%w; %s", err, advice)
+			}
 			if folder {
 				fmt.Fprintln(stderr, err)
 			}
