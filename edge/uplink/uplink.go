@@ -140,6 +140,10 @@ func (u *Uplink) Link() Link {
 func (u *Uplink) setLink(s LinkState, detail string) {
 	u.mu.Lock()
 	was := u.link.State
+	if u.paused && s != LinkPaused {
+		u.mu.Unlock() // what was under way when the operator stopped it
+		return
+	}
 	if was != s {
 		u.link.Since = time.Now().UTC()
 	}
