@@ -252,7 +252,7 @@ func TestPump(t *testing.T) {
 	}
 	close(stop)
 	for range 2 {
-		if n, err := p.Read(b); n != 0 || err != io.EOF || !p.stopped.Load() {
+		if n, err := p.Read(b); n != 0 || !errors.Is(err, io.EOF) || !p.stopped.Load() {
 			t.Fatalf("%d %v", n, err)
 		}
 	}

@@ -101,7 +101,7 @@ func (w *wire) Deliver(ctx context.Context, m mqttlink.Message) error {
 	defer w.mu.Unlock()
 	var h topic.Header
 	if err := json.Unmarshal(m.Payload, &h); err != nil || !m.Retain {
-		return fmt.Errorf("%s: %v, retain %v", m.Payload, err, m.Retain)
+		return fmt.Errorf("%s: %w, retain %v", m.Payload, err, m.Retain)
 	}
 	w.retained[m.Topic] = m.Payload
 	w.history[m.Topic] = append(w.history[m.Topic], h.Seq)

@@ -152,7 +152,7 @@ func (b *body) finish() {
 // after finish.
 func (b *body) drained() bool {
 	if b.length < 0 {
-		return b.end == io.EOF
+		return errors.Is(b.end, io.EOF)
 	}
 	if b.read < b.length {
 		return false

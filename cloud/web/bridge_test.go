@@ -105,7 +105,7 @@ func TestIdleBodyEnds(t *testing.T) {
 	c.send("%s", s.patch("Content-Length: 1000"))
 	c.send("abcd")
 	g := <-got
-	if g.err == nil || errTimeout(g.err) != g.err || string(g.body) != "abcd" {
+	if g.err == nil || !errors.Is(errTimeout(g.err), g.err) || string(g.body) != "abcd" {
 		t.Errorf("handler saw %q and %v", g.body, g.err)
 	}
 	if resp, _ := c.answer(); resp.StatusCode != http.StatusNoContent || !resp.Close {
@@ -223,7 +223,7 @@ func TestDeadlineFromOutsideInterruptsTheRead(t *testing.T) {
 	if err := ctl.SetReadDeadline(time.Now()); err != nil {
 		t.Error(err)
 	}
-	if g := <-got; g.err == nil || errTimeout(g.err) != g.err || g.took > 2*time.Second {
+	if g := <-got; g.err == nil || !errors.Is(errTimeout(g.err), g.err) || g.took > 2*time.Second {
 		t.Errorf("after %s: %v", g.took, g.err)
 	}
 }

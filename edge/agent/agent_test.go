@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -143,7 +142,6 @@ type station struct {
 	a       *Agent
 	card    string
 	cloud   *fakecloud.Cloud
-	mu      sync.Mutex
 	changed chan struct{}
 }
 

@@ -55,7 +55,7 @@ func diskSpace(dir string) (total, free int64, err error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, 0, err
 	}
-	size := int64(st.Bsize)
+	size := int64(st.Bsize) //nolint:unconvert // 32 bits on some boards
 	return int64(st.Blocks) * size, int64(st.Bavail) * size, nil
 }
 

@@ -424,7 +424,7 @@ func TestCloudAwayForMinutes(t *testing.T) {
 		done := make(chan struct{})
 		go func() { defer close(done); _ = st.up.Run(ctx) }()
 		for range 40 {
-			time.Sleep(time.Minute) // of the bubble
+			<-time.After(time.Minute) // of the bubble
 		}
 		rec, _ := sp.Record(r.ID)
 		cancel()

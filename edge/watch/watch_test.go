@@ -101,7 +101,7 @@ func watching(t *testing.T, f func(t *testing.T, dir string, b *basket, w *Watch
 
 // pass lets time pass in the bubble and the watcher come to rest.
 func pass(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 

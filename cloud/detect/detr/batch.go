@@ -1,7 +1,6 @@
 package detr
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -153,14 +152,13 @@ func viewOf(name string, v ort.Value) (tensorView, error) {
 	return view, nil
 }
 
-func destroy(values []ort.Value) error {
-	var errs []error
+// destroy frees tensors; there is nothing to do about a fault.
+func destroy(values []ort.Value) {
 	for _, v := range values {
 		if v != nil {
-			errs = append(errs, v.Destroy())
+			_ = v.Destroy()
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // grow returns s with length n, in its own memory where that is large enough.

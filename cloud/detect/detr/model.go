@@ -246,28 +246,34 @@ func (m *Model) DetectRegions(ctx context.Context, dst [][]detect.Box, regions [
 func (m *Model) Rehearse(ctx context.Context, regions []detect.Region, rounds int) (time.Duration, error) {
 	var spent time.Duration
 	for run := range m.split(regions) {
-		b := newBatch(m)
-		n := len(run)
-		if m.fixed {
-			n = m.info.Batch
-		}
-		inputs, err := b.fill(run, n)
+		t, err := m.rehearse(ctx, run, rounds)
 		if err != nil {
-			return 0, errors.Join(err, destroy(inputs))
+			return 0, err
 		}
-		start := time.Now()
-		for range rounds {
-			outputs, err := m.infer(inputs, len(run))
-			if err := errors.Join(err, ctx.Err(), destroy(outputs)); err != nil {
-				return 0, errors.Join(err, destroy(inputs))
-			}
-		}
-		spent += time.Since(start)
-		if err := destroy(inputs); err != nil {
+		spent += t
+	}
+	return spent, nil
+}
+
+func (m *Model) rehearse(ctx context.Context, run []detect.Region, rounds int) (time.Duration, error) {
+	n := len(run)
+	if m.fixed {
+		n = m.info.Batch
+	}
+	inputs, err := newBatch(m).fill(run, n)
+	defer destroy(inputs)
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	for range rounds {
+		outputs, err := m.infer(inputs, len(run))
+		destroy(outputs)
+		if err := errors.Join(err, ctx.Err()); err != nil {
 			return 0, err
 		}
 	}
-	return spent, nil
+	return time.Since(start), nil
 }
 
 // split cuts regions into runs: of one size each, since a run has one input

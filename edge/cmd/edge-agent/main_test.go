@@ -197,7 +197,7 @@ func TestKilledMidIngest(t *testing.T) {
 	}
 	for i := range 8 {
 		s.start()
-		time.Sleep(time.Duration(250+70*i) * time.Millisecond) // the fault, not a wait
+		<-time.After(time.Duration(250+70*i) * time.Millisecond) // the fault, not a wait
 		s.kill()
 	}
 	s.start()
