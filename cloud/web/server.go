@@ -187,7 +187,9 @@ func (s *Server) Run(ctx context.Context) error {
 	// A stop right after the start finds fasthttp without the listener: then
 	// nobody else closes it.
 	_ = s.ln.Close()
-	_ = <-served // nil after a stop
+	if err := <-served; err != nil {
+		s.log.Debug("http server ended", "err", err)
+	}
 	if err != nil || s.ln.open() > 0 {
 		s.log.Warn("http connections cut at the stop", "connections", s.ln.open())
 		s.end()

@@ -14,7 +14,7 @@ func TestClasses(t *testing.T) {
 		body   string
 		want   error
 	}{
-		{401, `{"detail":"x"}`, ErrToken}, {403, "", ErrToken}, {404, "", ErrGone}, {410, "", ErrGone}, {409, "", ErrOffset},
+		{401, `{"detail":"x"}`, ErrToken}, {403, "", ErrToken}, {404, "", ErrGone}, {410, "", ErrGone}, {409, "", ErrOffset}, {409, `{"type":"/problems/conflict"}`, ErrTaken}, {423, `{"type":"/problems/conflict"}`, ErrBusy},
 		{413, "", ErrRefused}, {415, "", ErrRefused}, {422, "", ErrRefused}, {422, `{"type":"/problems/hash-mismatch"}`, ErrHash},
 		{423, "", ErrBusy}, {429, "", ErrBusy}, {500, "", ErrBusy}, {507, `{"type":"/problems/no-space"}`, ErrBusy},
 		{400, `{"type":"/problems/bad-metadata"}`, ErrRefused}, {400, "<html>", ErrOdd}, {302, "", ErrOdd}, {200, "portal", ErrOdd},

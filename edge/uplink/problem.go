@@ -23,6 +23,9 @@ var (
 	ErrRefused = errors.New("refused by the cloud")
 	// ErrHash is the ErrRefused of content that arrived with another digest.
 	ErrHash = fmt.Errorf("content arrived damaged: %w", ErrRefused)
+	// ErrTaken is the ErrRefused of a footage ID that the cloud knows with other
+	// content, or from another device.
+	ErrTaken = fmt.Errorf("footage id is taken: %w", ErrRefused)
 	// ErrBusy says that the cloud cannot take it now.
 	ErrBusy = errors.New("cloud is busy")
 	// ErrLink says that no answer came through.
@@ -37,6 +40,7 @@ const (
 	problemHash    = "/problems/hash-mismatch"
 	problemNoSpace = "/problems/no-space"
 	problemMeta    = "/problems/bad-metadata"
+	problemTaken   = "/problems/conflict"
 )
 
 // Problem is an RFC 9457 problem document.
@@ -117,6 +121,8 @@ func classOf(p Problem) error {
 	switch {
 	case p.Type == problemHash:
 		return ErrHash
+	case p.Type == problemTaken && p.Status == http.StatusConflict:
+		return ErrTaken
 	case p.Type == problemNoSpace:
 		return ErrBusy
 	case p.Type == problemMeta && p.Status == http.StatusBadRequest:

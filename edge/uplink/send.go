@@ -77,7 +77,13 @@ func (u *Uplink) part(ctx context.Context, r spool.Record, m footage.Manifest, p
 			continue // ask for the offset again
 		case errors.Is(err, spool.ErrDamaged):
 			return err
-		case errors.Is(err, ErrGone), errors.Is(err, ErrOffset): // lost, or the id is taken
+		case errors.Is(err, ErrTaken):
+			there, asked := u.has(ctx, m)
+			if asked != nil || there {
+				return errors.Join(asked, errIf(there, errThere))
+			}
+			return err
+		case errors.Is(err, ErrGone), errors.Is(err, ErrOffset): // the session is lost
 			if there, err := u.has(ctx, m); err != nil || there {
 				return errors.Join(err, errIf(there, errThere))
 			}

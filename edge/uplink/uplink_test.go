@@ -253,6 +253,7 @@ func TestRefusals(t *testing.T) {
 		"not a video": {415, "not-a-video", "begins with GIF89a"},
 		"too large":   {413, "too-large", "at most 64 GiB"},
 		"metadata":    {400, "bad-metadata", "captured is no time"},
+		"id is taken": {409, "conflict", "known with other content"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := newStation(t)

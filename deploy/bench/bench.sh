@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Measures, side by side in one run, what can be compared on a shared machine:
+# ratios. Each line is a Go benchmark of the tree; the first words name it.
+#   WORKERS, THREADS, BATCH, FRAMES   settings of the worker's benchmark
+#   ONLY=worker|upload|parts          one group alone
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+tags=gocv_specific_modules,gocv_videoio
+run() { go test -tags "$tags" -run '^$' -timeout 30m "$@" | grep -E '^Benchmark|FAIL|panic' || true; }
+only=${ONLY:-all}
+
+if [ "$only" = all ] || [ "$only" = worker ]; then
+	echo "# worker: clip to boxes against a bare ONNX Runtime loop over the same tiles"
+	run -bench Worker -benchtime 3x ./cloud/worker/speed
+fi
+if [ "$only" = all ] || [ "$only" = upload ]; then
+	echo "# upload: card through agent and intake to the cloud's disk, real programs, against a plain copy with fsync"
+	deploy/setup/setup.sh test
+	run -bench Upload -benchtime 1x ./deploy/e2e
+fi
+if [ "$only" = all ] || [ "$only" = parts ]; then
+	echo "# parts: ingest and append against a raw write with fsync; ledger pages; camera motion of one frame"
+	run -bench . -benchtime 1s ./edge/ingest ./cloud/blob/disk ./cloud/track/motion
+	run -bench . -benchtime 20x ./cloud/ledger
+fi
