@@ -4,7 +4,8 @@
 // A track is counted when it was seen often enough for the time it was in plain
 // view; one that was seen rarely is more likely a stone or a shadow. Two tracks
 // at one place that were never seen in the same frame are one animal whose
-// track broke, and are counted once.
+// track broke, and a track that lies within another one is a part of that
+// animal; both are counted once.
 package tally
 
 import (
@@ -38,10 +39,14 @@ const (
 	briefShare  = 0.5
 	// samePlace is how near, in animal sizes, two pieces of one track lie.
 	samePlace = 0.6
-	// systematic is the standard deviation, as a share of the count, of what
-	// no track can tell: animals never detected, or hidden behind others. It is
-	// the spread of the detector's count errors over single stills.
-	systematic = 0.04
+	// partOf is the share of a box that lies in another one's from which on it
+	// is a part of that animal: detection lets two real neighbours overlap less.
+	partOf = 0.6
+	// systematic is the standard deviation, as a share of the count, of what no
+	// track can tell: animals that are never detected or hidden behind others,
+	// and things taken for animals. It is the spread of the errors over a dozen
+	// pans across real stills of two species.
+	systematic = 0.1
 )
 
 // Count judges the tracks of one finished clip.
@@ -89,8 +94,8 @@ func belief(t *track.Track) float64 {
 	return 1 / (1 + math.Pow(evidence, -steep))
 }
 
-// merge drops the weaker of two tracks that are pieces of one animal: at one
-// place, and not seen in the same frames.
+// merge drops the weaker of two tracks that are one animal: pieces of a broken
+// track, or an animal and a part of it that was detected for itself.
 func merge(tracks []*track.Track) []*track.Track {
 	sorted := slices.Clone(tracks)
 	slices.SortStableFunc(sorted, func(a, b *track.Track) int { return b.Hits - a.Hits })
@@ -105,8 +110,22 @@ func merge(tracks []*track.Track) []*track.Track {
 }
 
 func sameAnimal(a, b *track.Track) bool {
-	if a.Segment != b.Segment || a.First <= b.Last && b.First <= a.Last {
+	switch together := a.First <= b.Last && b.First <= a.Last; {
+	case a.Segment != b.Segment:
 		return false
+	case together:
+		return covered(a, b) > partOf
+	default:
+		return math.Hypot(a.X-b.X, a.Y-b.Y) < samePlace*(a.Size()+b.Size())/2
 	}
-	return math.Hypot(a.X-b.X, a.Y-b.Y) < samePlace*(a.Size()+b.Size())/2
+}
+
+// covered is the share of the smaller box on the ground that the other covers.
+func covered(a, b *track.Track) float64 {
+	w := min(a.X+a.W/2, b.X+b.W/2) - max(a.X-a.W/2, b.X-b.W/2)
+	h := min(a.Y+a.H/2, b.Y+b.H/2) - max(a.Y-a.H/2, b.Y-b.H/2)
+	if w <= 0 || h <= 0 {
+		return 0
+	}
+	return w * h / min(a.W*a.H, b.W*b.H)
 }

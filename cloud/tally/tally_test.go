@@ -25,6 +25,7 @@ func TestCount(t *testing.T) {
 		"corner of the view":              {[]*track.Track{seen(1, 0, 0, 20, 2, 2, 3)}, 1},
 		"once in a corner":                {[]*track.Track{seen(1, 0, 0, 0, 1, 1, 1)}, 0},
 		"a broken track":                  {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 5, 100, 190, 10, 10, 10)}, 1},
+		"an animal and its head":          {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 10, 0, 90, 8, 8, 10)}, 1},
 		"two side by side":                {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 25, 0, 90, 10, 10, 10)}, 2},
 		"another one at the place, later": {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 60, 100, 190, 10, 10, 10)}, 2},
 	} {
