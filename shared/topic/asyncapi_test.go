@@ -160,7 +160,7 @@ func compare(t *testing.T, s schema, typ reflect.Type) {
 var enums = map[reflect.Type][]string{
 	reflect.TypeFor[Clock]():        {string(ClockSynced), string(ClockUnsynced)},
 	reflect.TypeFor[FootageState](): {string(Captured), string(Spooled), string(Uploading), string(Uploaded), string(Quarantined)},
-	reflect.TypeFor[Stage]():        {string(StageDownload), string(StageDetect), string(StageCount), string(StageReport)},
+	reflect.TypeFor[Stage]():        {string(StageDownload), string(StageDetect), string(StageReport)},
 	reflect.TypeFor[ReplyState]():   {string(Accepted), string(Refused), string(Finished)},
 	reflect.TypeFor[job.State]():    stateNames(),
 }

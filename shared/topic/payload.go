@@ -85,8 +85,7 @@ type Stage string
 // Stages of a job, in order.
 const (
 	StageDownload Stage = "download"
-	StageDetect   Stage = "detect"
-	StageCount    Stage = "count"
+	StageDetect   Stage = "detect" // decoding, detection and counting go hand in hand
 	StageReport   Stage = "report"
 )
 

@@ -35,7 +35,7 @@ export function ago(text) {
   return `${Math.round(s / 86400)} days ago`;
 }
 
-const stages = { download: 'Fetching the video', detect: 'Looking for animals', count: 'Counting', report: 'Writing the report' };
+const stages = { download: 'Fetching the video', detect: 'Looking for animals', report: 'Writing the report' };
 export const stage = (s) => stages[s] || 'Working';
 
 const states = {
