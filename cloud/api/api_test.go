@@ -20,7 +20,9 @@ func TestMain(m *testing.M) {
 		// fasthttp's pool sleeps for ten seconds before it sees that it was
 		// stopped, and its clock lives as long as the process.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		// Paho lets a goroutine end a moment after a disconnect.
+		goleak.IgnoreAnyFunction("github.com/eclipse/paho%2emqtt%2egolang.(*client).Disconnect.func1"))
 }
 
 // running is a cloud-api in this process.

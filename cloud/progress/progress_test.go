@@ -192,14 +192,18 @@ func TestNothingIsLostWhileTheBrokerIsAway(t *testing.T) {
 	w.setAway(true)
 	p, _ := publish(t, l, w)
 	var jobs []ledger.Job
+	var first int64 // row that makes a message; the footage row before it makes none
 	for i := range 5 {
 		r := record(t, l, "edge1", fmt.Sprint("f", i), fmt.Sprint(i))
+		if i == 0 {
+			first = r.Job.Seq
+		}
 		j := begin(t, l, r.Job.ID)
 		advance(t, l, j, 50)
 		finish(t, l, j, i)
 		jobs = append(jobs, j)
 	}
-	if p.Position() != 0 {
+	if p.Position() >= first {
 		t.Errorf("the cursor went on to %d without the broker", p.Position())
 	}
 	w.setAway(false)
