@@ -49,7 +49,7 @@ func (s *Spool) Capture(src Source, telemetry *Source) (Record, error) {
 		return Record{}, fmt.Errorf("capture %s: %w", src.Path, err)
 	}
 	s.mu.Lock()
-	r := Record{ID: footage.NewID(s.o.Now()), State: Captured, Name: filepath.Base(src.Path)}
+	r := Record{ID: footage.NewID(s.o.Now()), State: Captured, Name: printable(filepath.Base(src.Path))}
 	if old := s.records[sn.ID]; old != nil {
 		if sn.Source.Same(src) && !old.Stale {
 			defer s.mu.Unlock()

@@ -1,7 +1,10 @@
 package spool
 
 import (
+	"encoding/json"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/topic"
@@ -19,10 +22,45 @@ const (
 // Source is a file on the card. Its identity is all three fields: a file that
 // was written anew under an old name is another file.
 type Source struct {
+	Path    string // as the file system has it, which need not be UTF-8
+	Size    int64
+	ModTime time.Time
+}
+
+// storedSource is the JSON form of a Source. JSON holds nothing but UTF-8: a
+// path with other bytes, as cards have them that are mounted with the wrong
+// character set, is kept in raw besides.
+type storedSource struct {
 	Path    string    `json:"path"`
+	Raw     []byte    `json:"raw,omitempty"`
 	Size    int64     `json:"size"`
 	ModTime time.Time `json:"mod_time"`
 }
+
+// MarshalJSON implements json.Marshaler.
+func (s Source) MarshalJSON() ([]byte, error) {
+	out := storedSource{Path: s.Path, Size: s.Size, ModTime: s.ModTime}
+	if !utf8.ValidString(s.Path) {
+		out.Path, out.Raw = printable(s.Path), []byte(s.Path)
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Source) UnmarshalJSON(b []byte) error {
+	var in storedSource
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	*s = Source{Path: in.Path, Size: in.Size, ModTime: in.ModTime}
+	if in.Raw != nil {
+		s.Path = string(in.Raw)
+	}
+	return nil
+}
+
+// printable is a name for people, records and the cloud.
+func printable(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
 // Same compares identities.
 func (s Source) Same(o Source) bool {

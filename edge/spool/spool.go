@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -94,6 +95,9 @@ func Open(o Options) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("spool %s: %w", o.Dir, err)
 	}
+	if err := whole(dir); err != nil {
+		return nil, openError(o.Dir, dir, err)
+	}
 	db, err := openStore(dir, o.Log)
 	if err != nil {
 		return nil, openError(o.Dir, dir, err)
@@ -103,6 +107,20 @@ func Open(o Options) (*Spool, error) {
 		return nil, errors.Join(openError(o.Dir, dir, err), db.Close())
 	}
 	return s, nil
+}
+
+// whole refuses a store that lost its manifest: Badger would begin a new one and
+// delete the tables, and with them footage that may be nowhere else.
+func whole(store string) error {
+	_, err := os.Stat(filepath.Join(store, badger.ManifestFilename))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	tables, err := filepath.Glob(filepath.Join(store, "*.sst"))
+	if err == nil && len(tables) > 0 {
+		err = fmt.Errorf("%s is missing beside %d tables", badger.ManifestFilename, len(tables))
+	}
+	return err
 }
 
 // openStore turns Badger's panics on spoilt files into errors.

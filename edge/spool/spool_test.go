@@ -197,6 +197,28 @@ func TestLifeAcrossRestarts(t *testing.T) {
 	}
 }
 
+// A path need not be UTF-8; it is found again exactly, or the file would be read
+// anew at every look.
+func TestForeignNames(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	r := fill(t, s, "/card/k\xfche.mp4", 1, 100)
+	if other := fill(t, s, "/card/k\xe4he.mp4", 2, 100); other.ID == r.ID || r.Name != "k\uFFFDhe.mp4" {
+		t.Errorf("%+v, %+v", r, other)
+	}
+	for range 2 {
+		if !must[bool](t)(s.Known(r.Source)) {
+			t.Error("the file on the card is forgotten")
+		}
+		shut(t, s)
+		s = open(t, dir)
+	}
+	defer shut(t, s)
+	if kept, _ := s.Record(r.ID); !kept.Source.Same(r.Source) {
+		t.Errorf("%+v", kept.Source)
+	}
+}
+
 // A crash at any point of reading leaves a record to be read again and no chunk
 // that nobody needs; what is there is not written twice.
 func TestCrashWhileReading(t *testing.T) {
@@ -435,6 +457,17 @@ func TestOpenSaysWhatToDo(t *testing.T) {
 		if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "mv ") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	lost := t.TempDir()
+	s = open(t, lost)
+	fill(t, s, "/card/a.mp4", 1, 100)
+	shut(t, s)
+	ok(t, os.Remove(filepath.Join(lost, storeDir, "MANIFEST")))
+	if _, err := Open(Options{Dir: lost}); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("without its manifest: %v", err)
+	}
+	if tables := must[[]string](t)(filepath.Glob(filepath.Join(lost, storeDir, "*.sst"))); len(tables) == 0 {
+		t.Error("the tables are gone")
 	}
 	file := filepath.Join(dir, "file")
 	ok(t, os.WriteFile(file, nil, 0o600))
