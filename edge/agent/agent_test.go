@@ -74,6 +74,7 @@ func sampleStatus() Status {
 		{ID: "a", Name: "A.MP4", Size: 2 << 30, Phase: PhaseUploading, Percent: 41.4, Rate: 1.5 * (1 << 20), Waiting: "cloud is busy"},
 		{ID: "b", Name: "B.MP4", Size: 100, Phase: PhaseCounting, Percent: 12, Job: &JobStatus{Stage: topic.StageDetect, Count: 17, ETASeconds: &eta}},
 		{ID: "c", Name: "C\x1b[2J.MP4", Size: 100, Phase: PhaseDone, Job: &JobStatus{Count: 92}, Count: &spool.Count{Unique: 92, Low: 88, High: 97}},
+		{ID: "e", Name: strings.Repeat("long", 60) + "_0042.MP4", Phase: PhaseWaiting},
 		{ID: "d", Name: "D.MP4", Phase: PhaseQuarantined, Reason: "not a video", DuplicateOf: "a"},
 	}
 	return s
@@ -88,6 +89,11 @@ func TestTable(t *testing.T) {
 		"41 %  1.5 MiB/s", "waiting: cloud is busy", "detect 12 %  1m1s left", "17 so far", "92 (88 to 97)", "not a video; same content as a", "C?[2J.MP4"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, "long") && (!strings.Contains(line, "_0042.MP4") || len(line) > 200) {
+			t.Errorf("a long name fills the line: %s", line)
 		}
 	}
 	if strings.Contains(out.String(), "\x1b") {

@@ -39,7 +39,7 @@ func WriteTable(w io.Writer, s Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "\nNAME\tSIZE\tPHASE\tPROGRESS\tCOUNT\tNOTE\tID\n")
 	for _, f := range s.Footage {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(f.Name), inBytes(f.Size), f.Phase, progress(f), counted(f), note(f), f.ID)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", shorten(clean(f.Name)), inBytes(f.Size), f.Phase, progress(f), counted(f), note(f), f.ID)
 	}
 	return t.Flush()
 }
@@ -61,6 +61,17 @@ func clean(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// shorten keeps the columns on the screen; the end of a name with its number
+// tells more than the middle. The JSON form has all of it.
+func shorten(name string) string {
+	const most, tail = 40, 14
+	r := []rune(name)
+	if len(r) <= most {
+		return name
+	}
+	return string(r[:most-tail-1]) + "…" + string(r[len(r)-tail:])
 }
 
 func progress(f FootageStatus) string {
