@@ -125,6 +125,9 @@ func (st *stream) resume() error {
 	if err != nil || after < 0 {
 		return st.event("reset", 0, struct{}{})
 	}
+	if known, err := st.known(after); err != nil || !known {
+		return st.event("reset", 0, struct{}{})
+	}
 	var missed []progress.Change
 	for at := after; ; {
 		changes, complete, err := progress.Changes(st.server.work, st.server.o.Ledger, at, resumePage)
@@ -146,6 +149,20 @@ func (st *stream) resume() error {
 		}
 	}
 	return nil
+}
+
+// known reports whether a change of this seq, or a later one, is in the ledger.
+// None is when a ledger was restored or begun anew under its listeners: all its
+// changes would look as if they had been sent.
+func (st *stream) known(seq int64) (bool, error) {
+	if seq == 0 {
+		return true, nil
+	}
+	changes, _, err := progress.Changes(st.server.work, st.server.o.Ledger, seq-1, 1)
+	if err != nil {
+		st.server.log.Warn("cannot look up where a listener stands", "err", err)
+	}
+	return len(changes) > 0, err
 }
 
 func (st *stream) change(c progress.Change) error {

@@ -159,6 +159,22 @@ func TestUnknownPlaceIsReset(t *testing.T) {
 	}
 }
 
+// A ledger that was restored or begun anew is behind those who listened to the
+// one before: they load anew and see what happens from then on.
+func TestListenerAheadOfTheLedger(t *testing.T) {
+	s := open(t, nil)
+	s.record("one", "content one")
+	l := s.listen("1000000")
+	if e := l.next(); e.name != "reset" {
+		t.Fatalf("%+v", e)
+	}
+	l.until("ready")
+	s.record("two", "content two")
+	if e := l.until("footage"); !strings.Contains(e.data, `"two"`) {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestStopSaysGoodbye(t *testing.T) {
 	s := open(t, nil)
 	l := s.listen("")
