@@ -298,20 +298,24 @@ func TestZombieChangesNothing(t *testing.T) {
 func TestShutdownGivesTheJobBackAtOnce(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
-	ctx, stop := context.WithCancel(t.Context())
-	w := s.worker("w", counterFunc(func(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+	const stops = 5 // more than MaxDeliveries: shutdowns never poison a job
+	for range stops {
+		ctx, stop := context.WithCancel(t.Context())
+		w := s.worker("w", counterFunc(func(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+			stop()
+			<-ctx.Done()
+			return counting.Outcome{}, ctx.Err()
+		}))
+		if err := w.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
 		stop()
-		<-ctx.Done()
-		return counting.Outcome{}, ctx.Err()
-	}))
-	if err := w.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.job(j.ID); got.State != job.Queued {
-		t.Errorf("%+v", got)
+		if got := s.job(j.ID); got.State != job.Queued {
+			t.Fatalf("%+v", got)
+		}
 	}
 	s.deliver(t.Context(), s.worker("next", counts(4)))
-	if got := s.job(j.ID); got.State != job.Done || got.Attempt != 2 {
+	if got := s.job(j.ID); got.State != job.Done || got.Attempt != stops+1 {
 		t.Errorf("%+v", got)
 	}
 }
