@@ -123,9 +123,11 @@ func (s *site) do(method, url string, body io.Reader, header ...string) reply {
 		url = s.server.URL + url
 	}
 	req := get[*http.Request](s.t)(http.NewRequestWithContext(context.Background(), method, url, body))
-	req.Header.Set("Tus-Resumable", "1.0.0")
 	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+		req.Header.Add(header[i], header[i+1])
+	}
+	if req.Header.Get("Tus-Resumable") == "" {
+		req.Header.Set("Tus-Resumable", "1.0.0")
 	}
 	resp := get[*http.Response](s.t)(s.server.Client().Do(req))
 	defer func() { _ = resp.Body.Close() }()

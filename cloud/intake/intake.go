@@ -230,6 +230,9 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *Problem) {
 	if id != "" && blob.CheckID(id) != nil {
 		return "", goneProblem()
 	}
+	if p := single(r.Header); p != nil {
+		return id, p
+	}
 	if r.Header.Get("Upload-Concat") != "" {
 		return id, problem(badMetadata, http.StatusBadRequest, "Concatenation is not offered: send the file as one upload.")
 	}
@@ -242,6 +245,17 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *Problem) {
 		return id, sizeProblem()
 	}
 	return id, nil
+}
+
+// single refuses headers that stand twice, of which tusd would take the first in
+// silence: a digest in the second would not be checked.
+func single(h http.Header) *Problem {
+	for _, name := range []string{"Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata"} {
+		if len(h.Values(name)) > 1 {
+			return problem(badMetadata, http.StatusBadRequest, "The header %s stands twice: send it once.", name)
+		}
+	}
+	return nil
 }
 
 // note logs and counts what became of a request.

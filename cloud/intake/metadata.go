@@ -2,6 +2,7 @@ package intake
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -67,6 +68,9 @@ func newUpload(d ledger.Device, meta map[string]string, size int64, deferred boo
 	if s := meta["sha256"]; s != "" {
 		if u.SHA256, err = footage.ParseDigest(s); err != nil {
 			return u, bad("sha256", err)
+		}
+		if u.SHA256.IsZero() { // which stands for none
+			return u, bad("sha256", errors.New("all zeros is the digest of no file; leave it out when it is not known"))
 		}
 	}
 	if s := meta["captured"]; s != "" {
