@@ -75,6 +75,15 @@ var routerSlugs = map[int]string{
 	http.StatusRequestHeaderFieldsTooLarge: "headers-too-large",
 }
 
+// routerDetails say what to do about these.
+var routerDetails = map[int]string{
+	http.StatusNotFound:                    "Nothing is at this address; /api/v1/openapi.yaml lists what there is.",
+	http.StatusMethodNotAllowed:            "This address takes other methods; /api/v1/openapi.yaml lists them.",
+	http.StatusRequestTimeout:              "The request did not arrive in time. Send it again, without pauses.",
+	http.StatusRequestEntityTooLarge:       "The body is too long for this address.",
+	http.StatusRequestHeaderFieldsTooLarge: "Address and headers may have 16 KiB together. Send less in them.",
+}
+
 // problemOf gives an error its answer. known is false for a fault of the
 // server, whose text is not for the client.
 func problemOf(err error) (p Problem, known bool) {
@@ -84,7 +93,7 @@ func problemOf(err error) (p Problem, known bool) {
 		if !ok {
 			slug = "bad-request"
 		}
-		return Problem{Type: "/problems/" + slug, Title: http.StatusText(fe.Code), Status: fe.Code}, true
+		return Problem{Type: "/problems/" + slug, Title: http.StatusText(fe.Code), Status: fe.Code, Detail: routerDetails[fe.Code]}, true
 	}
 	for _, c := range classes {
 		if errors.Is(err, c.class) {

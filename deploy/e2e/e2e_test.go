@@ -115,15 +115,11 @@ func TestFootageBecomesACount(t *testing.T) {
 	if c := messages[topic.Count](t, s.heard, topic.KindCount)[0]; c.Unique != f.Count.Unique || string(c.Footage) != f.ID || c.V != topic.Version {
 		t.Errorf("over MQTT %+v, in the API %+v", c, f)
 	}
-	states := map[topic.FootageState]bool{}
-	for _, m := range messages[topic.Footage](t, s.heard, topic.KindFootage) {
-		states[m.State] = true
-	}
-	for _, want := range []topic.FootageState{topic.Spooled, topic.Uploaded} {
-		if !states[want] {
-			t.Errorf("no message that the footage is %s, only %v", want, states)
-		}
-	}
+	// A state that lasted a moment may be skipped: the newest one wins.
+	s.eventually("the agent's word that the footage is uploaded", 20*time.Second, func() bool {
+		m := messages[topic.Footage](t, s.heard, topic.KindFootage)
+		return len(m) > 1 && m[len(m)-1].State == topic.Uploaded
+	})
 	if b := messages[topic.Status](t, s.heard, topic.KindStatus); len(b) == 0 || !b[0].Online || b[0].Session < 1 {
 		t.Errorf("birth %+v", b)
 	}
