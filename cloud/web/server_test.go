@@ -152,7 +152,7 @@ func (r response) wantProblem(t *testing.T, status int, slug string) {
 		t.Fatalf("status %d, content type %q: %s", r.status, r.header.Get("Content-Type"), r.body)
 	}
 	r.decode(t, &p)
-	if r.status != status || p.Status != status || p.Type != "/problems/"+slug || p.Title == "" ||
+	if r.status != status || p.Status != status || p.Type != "/problems/"+slug || p.Title == "" || p.Detail == "" ||
 		p.RequestID == "" || p.RequestID != r.header.Get("X-Request-Id") {
 		t.Errorf("want %d %s, got status %d and %s", status, slug, r.status, r.body)
 	}
