@@ -57,14 +57,18 @@ type Options struct {
 }
 
 // Worker is one consumer of the queue. Make it with New.
-type Worker struct{ o Options }
+type Worker struct {
+	o      Options
+	pause  func(context.Context, time.Duration)
+	faults int // attempts in a row that ended for reasons outside the footage; Run's own
+}
 
 // New returns a worker.
 func New(o Options) *Worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{o: o}
+	return &Worker{o: o, pause: pause}
 }
 
 const (
@@ -82,17 +86,31 @@ func (w *Worker) Run(ctx context.Context) error {
 		lease, err := w.o.Queue.Receive(ctx, w.o.Lease)
 		switch {
 		case err == nil:
-			w.take(ctx, lease)
-			continue
+			w.rest(ctx, w.take(ctx, lease))
 		case errors.Is(err, queue.ErrEmpty):
-			pause(ctx, idlePoll)
+			w.pause(ctx, idlePoll)
 		case ctx.Err() == nil:
 			w.o.Log.Error("queue does not answer, trying again", "err", err, "retry_in", faultPause)
-			pause(ctx, faultPause)
+			w.pause(ctx, faultPause)
 		}
 	}
 	return nil
 }
+
+// rest pauses after a fault that is not the footage's, the longer the more come
+// in a row: with the storage away for minutes a worker without rest would use up
+// the deliveries of every job that waits, and all of them would be poisoned.
+func (w *Worker) rest(ctx context.Context, err error) {
+	if err == nil || ctx.Err() != nil {
+		w.faults = 0
+		return
+	}
+	w.faults++
+	w.pause(ctx, backoff(w.faults))
+}
+
+// backoff is the delay after the n-th fault, from 1 on.
+func backoff(n int) time.Duration { return min(firstDelay<<min(max(n-1, 0), 6), mostDelay) }
 
 func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
@@ -103,23 +121,24 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// take handles one delivery from lease to acknowledgement.
-func (w *Worker) take(ctx context.Context, lease queue.Lease) {
+// take handles one delivery from lease to acknowledgement. It returns a fault
+// that other jobs may meet as well.
+func (w *Worker) take(ctx context.Context, lease queue.Lease) error {
 	log := w.o.Log.With("job", lease.Job(), "delivery", lease.Deliveries())
 	if lease.Deliveries() > w.o.MaxDeliveries {
 		w.poison(ctx, lease, log)
-		return
+		return nil
 	}
 	j, f, err := w.o.Ledger.Begin(ctx, lease.Job(), w.o.Name)
 	switch {
 	case errors.Is(err, job.ErrTransition), errors.Is(err, ledger.ErrNotFound):
 		log.Info("nothing to do for this message", "why", err)
 		w.acknowledge(ctx, lease, log)
-		return
+		return nil
 	case err != nil:
 		log.Error("cannot begin, giving the message back", "err", err)
 		w.giveBack(ctx, lease, log)
-		return
+		return err
 	}
 	log = log.With("footage", f.ID, "attempt", j.Attempt)
 	log.Info("job begun", "name", f.Name, "bytes", f.Size)
@@ -132,24 +151,28 @@ func (w *Worker) take(ctx context.Context, lease queue.Lease) {
 		log.Info("job done", "count", a.unique)
 	case errors.Is(err, ErrLeaseLost):
 		log.Warn("job stopped, another worker has it", "err", err)
-		return
+		return nil
 	case errors.Is(err, ErrShutdown):
 		log.Info("job given back for the shutdown")
 		a.release(ctx, "the worker was stopped")
-		return
+		return nil
 	case counting.IsFootageFault(err):
 		log.Warn("job failed", "reason", err)
 		if err := a.fail(ctx, err); err != nil {
 			log.Error("cannot record the failure", "err", err)
 			w.giveBack(ctx, lease, log)
-			return
+			return err
 		}
+	case errors.Is(err, errPanic):
+		a.release(ctx, err.Error())
+		return nil // this clip's alone
 	default:
 		log.Error("job could not be done now, giving it back", "err", err)
 		a.release(ctx, err.Error())
-		return
+		return err
 	}
 	w.acknowledge(ctx, lease, log)
+	return nil
 }
 
 func (w *Worker) poison(ctx context.Context, lease queue.Lease, log *slog.Logger) {
@@ -181,8 +204,7 @@ func (w *Worker) acknowledge(ctx context.Context, lease queue.Lease, log *slog.L
 func (w *Worker) giveBack(ctx context.Context, lease queue.Lease, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
-	delay := firstDelay << min(max(lease.Deliveries()-1, 0), 6)
-	if err := lease.Release(ctx, min(delay, mostDelay)); err != nil {
+	if err := lease.Release(ctx, backoff(lease.Deliveries())); err != nil {
 		log.Warn("message not given back, it comes again when its lease ends", "err", err)
 	}
 }

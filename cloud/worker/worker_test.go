@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -105,7 +106,7 @@ func (s *stage) deliver(ctx context.Context, w *Worker) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	w.take(ctx, lease)
+	_ = w.take(ctx, lease) // what it did shows in the ledger
 }
 
 func (s *stage) job(id string) ledger.Job {
@@ -254,6 +255,38 @@ func TestOtherFaultsAreTriedAgainThenPoisoned(t *testing.T) {
 	}
 }
 
+// With the storage away no job may use up its deliveries at the worker's pace.
+func TestFaultsSlowTheWorkerDown(t *testing.T) {
+	s := newStage(t)
+	for _, id := range []footage.ID{"f1", "f2", "f3", "f4"} {
+		s.put(id)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	fault := errors.New("storage is away")
+	w := s.worker("w", counterFunc(func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
+		return outcome(1), fault
+	}))
+	var rests []time.Duration
+	w.pause = func(_ context.Context, d time.Duration) {
+		rests = append(rests, d)
+		if len(rests) == 3 {
+			fault = nil
+		}
+		if d == idlePoll {
+			stop()
+		}
+	}
+	if err := w.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if want := []time.Duration{firstDelay, 2 * firstDelay, 4 * firstDelay, idlePoll}; !slices.Equal(rests, want) {
+		t.Errorf("rests %v, want %v", rests, want)
+	}
+	if w.faults != 0 {
+		t.Errorf("%d faults after a success", w.faults)
+	}
+}
+
 // A worker that hung beyond its lease comes back after another one finished.
 func TestZombieChangesNothing(t *testing.T) {
 	s := newStage(t)
@@ -271,7 +304,7 @@ func TestZombieChangesNothing(t *testing.T) {
 	dead := make(chan struct{})
 	go func() {
 		defer close(dead)
-		zombie.take(t.Context(), lease)
+		_ = zombie.take(t.Context(), lease)
 	}()
 	<-hangs
 	s.later(time.Minute)
