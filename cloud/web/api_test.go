@@ -120,6 +120,7 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/../../etc/passwd", 404, "not-found"},
 		{"POST", "/nope", 404, "method-not-allowed"},
 		{"DELETE", "/api/v1/footage/one", 405, "method-not-allowed"},
+		{"BREW", "/api/v1/footage/one", 405, "method-not-allowed"},
 		{"GET", "/api/v1/jobs/x/retry", 404, "not-found"},
 	} {
 		if c.path == "/nope" && c.method == "POST" {

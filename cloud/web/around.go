@@ -86,6 +86,18 @@ func (s *Server) note(c *fiber.Ctx, took time.Duration) {
 		"took", took.Round(time.Microsecond), "remote", c.Context().RemoteAddr().String(), "request", requestID(c))
 }
 
+// knownMethods leaves methods that Fiber does not know to the route for none:
+// Fiber itself would refuse them past the error handler, without a problem
+// document or a line in the log.
+func knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(c *fasthttp.RequestCtx) {
+		if knownMethod(string(c.Method())) == "other" {
+			c.Request.Header.SetMethod(fiber.MethodTrace)
+		}
+		next(c)
+	}
+}
+
 // knownMethod gives back a constant: fasthttp's strings change under whoever
 // keeps them, and a client may invent as many as it likes.
 func knownMethod(m string) string {

@@ -151,6 +151,7 @@ func (s *Server) newApp() *fiber.App {
 		IdleTimeout:                  keepAlive,
 		ErrorHandler:                 s.fail,
 	})
+	app.Server().Handler = knownMethods(app.Server().Handler)
 	app.Server().Logger = quietLogger{s.log}
 	app.Server().HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 		// The head is there: from here on the deadline is that of a body. The
