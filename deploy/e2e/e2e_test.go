@@ -364,6 +364,7 @@ func TestAllInOneOnce(t *testing.T) {
 	for range 2 { // safe to run twice
 		cmd := exec.Command(filepath.Join(bin, "allinone"), "--bin", bin, "--data", filepath.Join(dir, "demo"), "--fresh", "--once",
 			"--footage", abs, "--model", model(t))
+		cmd.Env = append(cmd.Environ(), "ONNXRUNTIME_LIB="+library(t))
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)

@@ -41,6 +41,19 @@ func model(t testing.TB) string {
 	return abs
 }
 
+// library is ONNX Runtime, where the set-up puts it unless told otherwise.
+func library(t testing.TB) string {
+	t.Helper()
+	if lib := os.Getenv("ONNXRUNTIME_LIB"); lib != "" {
+		return lib
+	}
+	abs, err := filepath.Abs("../../build/onnxruntime/libonnxruntime.so.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return abs
+}
+
 // clip is a short piece of footage with the true number of animals in it.
 func clip(t testing.TB) (path string, animals int) {
 	t.Helper()

@@ -80,7 +80,7 @@ http: {listen: "127.0.0.1:%d", idle_timeout: 5s}
 mqtt: {url: "tcp://127.0.0.1:%d", username: cloud, password: cloudpass}
 intake: {min_free: 1MiB}
 worker: {model: %s, lease: 10s, onnxruntime_lib: %q}
-`, s.path("cloud"), s.web, s.mqtt, model(t), os.Getenv("ONNXRUNTIME_LIB")))
+`, s.path("cloud"), s.web, s.mqtt, model(t), library(t)))
 	s.token = s.addDevice(device, "device")
 	s.passwords(map[string]string{"cloud": "cloudpass", "watcher": "watchpass", device: s.token})
 	t.Cleanup(s.stop)
