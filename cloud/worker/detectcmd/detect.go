@@ -9,28 +9,18 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
 
 	"cattlecounter/cloud/detect"
-	"cattlecounter/cloud/detect/detr"
-	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/video/still"
+	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/cloud/worker/meter"
 )
 
 // Command is the command line of `worker detect`.
 type Command struct {
-	Images    string        `required:"" type:"existingdir" placeholder:"DIR" help:"Folder with the pictures (.jpg, .jpeg, .png)."`
-	Out       string        `required:"" placeholder:"FILE" help:"Where the JSON lines go; - is standard output."`
-	Model     string        `type:"path" env:"CATTLE_MODEL" placeholder:"PATH" help:"Model folder, or the model.onnx in it. Default: the project's own model."`
-	Tile      int           `default:"-1" placeholder:"PX" help:"Side of the tiles in pixels; 0 looks at whole pictures. By default what the model recommends."`
-	Overlap   float64       `default:"-1" placeholder:"PART" help:"Least overlap of neighbouring tiles, 0 to 0.9. By default what the model recommends."`
-	Threshold float64       `default:"-1" placeholder:"SCORE" help:"Least score of a detection, 0 to 1. By default what the model recommends."`
-	Provider  detr.Provider `default:"cpu" placeholder:"NAME" help:"Where the model runs: cpu, cuda or tensorrt."`
-	Device    int           `default:"0" placeholder:"N" help:"Number of the GPU."`
-	Batch     int           `default:"0" placeholder:"N" help:"Tiles per run of the model; 0 is a good value."`
-	Workers   int           `default:"0" placeholder:"N" help:"Pictures looked at at the same time; 0 is one per core, or two on a GPU."`
-	Runtime   string        `env:"ONNXRUNTIME_LIB" placeholder:"FILE" help:"ONNX Runtime's shared library."`
+	Images string `required:"" type:"existingdir" placeholder:"DIR" help:"Folder with the pictures (.jpg, .jpeg, .png)."`
+	Out    string `required:"" placeholder:"FILE" help:"Where the JSON lines go; - is standard output."`
+	engine.DetectFlags
 }
 
 // ErrPictures is returned when some pictures could not be read. Lines for the
@@ -59,7 +49,8 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	net, tiler, err := c.open()
+	settings := c.Settings()
+	net, tiler, err := engine.Detector(settings)
 	if err != nil {
 		return err
 	}
@@ -70,7 +61,7 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	defer out.discard()
 	r := &run{folder: c.Images, names: names, out: out, faults: map[int]error{}, meter: meter.New(stderr, "detect")}
-	p := detect.Pipeline{Source: r.next, Detector: tiler, Workers: c.workers()}
+	p := detect.Pipeline{Source: r.next, Detector: tiler, Workers: settings.Workers()}
 	if err := p.Run(ctx, r.write); err != nil {
 		return err
 	}
@@ -86,44 +77,6 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%d of %d in %s: %w", n, len(names), c.Images, ErrPictures)
 	}
 	return nil
-}
-
-func (c *Command) workers() int {
-	switch {
-	case c.Workers > 0:
-		return c.Workers
-	case c.Provider == detr.CPU || c.Provider == "":
-		return runtime.GOMAXPROCS(0) // knows the limits of a container
-	}
-	return 2
-}
-
-func (c *Command) open() (*detr.Model, *detect.Tiler, error) {
-	path, err := model.Find(c.Model)
-	if err != nil {
-		return nil, nil, err
-	}
-	net, err := detr.Open(detr.Options{Path: path, Library: c.Runtime, Provider: c.Provider,
-		GPU: detr.GPU{Device: c.Device}, Batch: c.Batch, Parallel: c.workers()})
-	if err != nil {
-		return nil, nil, err
-	}
-	info := net.Info()
-	grid, threshold := detect.Grid{Tile: info.Tile, Overlap: info.Overlap}, info.Threshold
-	if c.Tile >= 0 {
-		grid.Tile = c.Tile
-	}
-	if c.Overlap >= 0 {
-		grid.Overlap = c.Overlap
-	}
-	if c.Threshold >= 0 {
-		threshold = c.Threshold
-	}
-	tiler, err := detect.NewTiler(net, grid, threshold)
-	if err != nil {
-		return nil, nil, errors.Join(err, net.Close())
-	}
-	return net, tiler, nil
 }
 
 // pictures lists the pictures of a folder, sorted by name.

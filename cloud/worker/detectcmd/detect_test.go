@@ -20,6 +20,7 @@ import (
 	"cattlecounter/cloud/video"
 	"cattlecounter/cloud/video/still"
 	"cattlecounter/cloud/video/synthetic"
+	"cattlecounter/cloud/worker/engine"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -60,7 +61,7 @@ func TestDetect(t *testing.T) {
 		}
 	}
 	out := filepath.Join(t.TempDir(), "out.jsonl")
-	c := Command{Images: folder, Out: out, Model: blobs, Runtime: lib, Tile: -1, Overlap: -1, Threshold: -1, Workers: 2}
+	c := Command{Images: folder, Out: out, DetectFlags: engine.DetectFlags{Model: blobs, Runtime: lib, Tile: -1, Overlap: -1, Threshold: -1, Threads: 2}}
 	var said strings.Builder
 	err := c.Run(t.Context(), io.Discard, &said)
 	if !errors.Is(err, ErrPictures) || !strings.Contains(err.Error(), "2 of 5") {
@@ -96,7 +97,7 @@ func TestDetect(t *testing.T) {
 
 func TestDetectToStdout(t *testing.T) {
 	folder, _ := pasture(t, "a.png")
-	c := Command{Images: folder, Out: "-", Model: blobs, Runtime: library(t), Tile: 0, Overlap: -1, Threshold: 0.5, Provider: detr.CPU}
+	c := Command{Images: folder, Out: "-", DetectFlags: engine.DetectFlags{Model: blobs, Runtime: library(t), Tile: 0, Overlap: -1, Threshold: 0.5, Provider: detr.CPU}}
 	var out strings.Builder
 	if err := c.Run(t.Context(), &out, io.Discard); err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestDetectToStdout(t *testing.T) {
 
 func TestDetectRefuses(t *testing.T) {
 	folder, _ := pasture(t, "a.png")
-	good := Command{Images: folder, Out: filepath.Join(t.TempDir(), "o"), Model: blobs, Runtime: library(t), Tile: -1, Overlap: -1, Threshold: -1}
+	good := Command{Images: folder, Out: filepath.Join(t.TempDir(), "o"), DetectFlags: engine.DetectFlags{Model: blobs, Runtime: library(t), Tile: -1, Overlap: -1, Threshold: -1}}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, c := range map[string]struct {

@@ -14,6 +14,7 @@ import (
 
 	"cattlecounter/cloud/detect"
 	"cattlecounter/cloud/detect/score"
+	"cattlecounter/cloud/worker/engine"
 )
 
 // shared is the folder of test material that lies beside the project.
@@ -52,8 +53,8 @@ func TestRealStills(t *testing.T) {
 	}
 	data := needShared(t, "data/drone-stills")
 	out := filepath.Join(t.TempDir(), "out.jsonl")
-	c := Command{Images: filepath.Join(data, "images"), Out: out, Model: needShared(t, "models/deimv2-femto-coco"),
-		Runtime: library(t), Tile: 416, Overlap: 0.2, Threshold: 0.25}
+	c := Command{Images: filepath.Join(data, "images"), Out: out, DetectFlags: engine.DetectFlags{Model: needShared(t, "models/deimv2-femto-coco"),
+		Runtime: library(t), Tile: 416, Overlap: 0.2, Threshold: 0.25}}
 	if err := c.Run(t.Context(), io.Discard, io.Discard); err != nil {
 		t.Fatal(err)
 	}

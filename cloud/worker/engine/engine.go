@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -29,14 +30,12 @@ type Settings struct {
 	Every     int // frames per looked-at frame, above 0 in place of SampleFPS
 }
 
-// Flags are the Settings as command-line options.
-type Flags struct {
+// DetectFlags are the Settings of detection as command-line options.
+type DetectFlags struct {
 	Model     string        `type:"path" env:"CATTLE_MODEL" placeholder:"PATH" help:"Model folder, or the model.onnx in it. Default: the project's own model."`
-	Every     int           `default:"0" placeholder:"N" help:"Look at one frame in N; 0 chooses by --sample-fps."`
-	SampleFPS float64       `name:"sample-fps" default:"3" placeholder:"X" help:"Frames to look at per second of footage."`
 	Tile      int           `default:"-1" placeholder:"PX" help:"Side of the tiles in pixels; 0 looks at whole frames. By default what the model recommends."`
 	Overlap   float64       `default:"-1" placeholder:"PART" help:"Least overlap of neighbouring tiles, 0 to 0.9. By default what the model recommends."`
-	Threshold float64       `default:"-1" placeholder:"SCORE" help:"Least score that may begin an animal, 0 to 1. By default what the model recommends."`
+	Threshold float64       `default:"-1" placeholder:"SCORE" help:"Least score of an animal, above 0 and below 1. By default what the model recommends."`
 	Provider  detr.Provider `default:"cpu" placeholder:"NAME" help:"Where the model runs: cpu, cuda or tensorrt."`
 	Device    int           `default:"0" placeholder:"N" help:"Number of the GPU."`
 	Batch     int           `default:"0" placeholder:"N" help:"Tiles per run of the model; 0 is a good value."`
@@ -45,11 +44,25 @@ type Flags struct {
 }
 
 // Settings turns the options into Settings.
-func (f Flags) Settings() Settings {
+func (f DetectFlags) Settings() Settings {
 	return Settings{
 		Model: f.Model, Library: f.Runtime, Provider: f.Provider, Device: f.Device, Tile: f.Tile, Overlap: f.Overlap,
-		Threshold: f.Threshold, Batch: f.Batch, Threads: f.Threads, SampleFPS: f.SampleFPS, Every: f.Every,
+		Threshold: f.Threshold, Batch: f.Batch, Threads: f.Threads,
 	}
+}
+
+// Flags are the Settings of counting as command-line options.
+type Flags struct {
+	DetectFlags
+	Every     int     `default:"0" placeholder:"N" help:"Look at one frame in N; 0 chooses by --sample-fps."`
+	SampleFPS float64 `name:"sample-fps" default:"3" placeholder:"X" help:"Frames to look at per second of footage."`
+}
+
+// Settings turns the options into Settings.
+func (f Flags) Settings() Settings {
+	s := f.DetectFlags.Settings()
+	s.Every, s.SampleFPS = f.Every, f.SampleFPS
+	return s
 }
 
 // Engine is a loaded model with a Counter over it. Close it after use.
@@ -59,19 +72,45 @@ type Engine struct {
 	net     *detr.Model
 }
 
-// Open loads the model. Errors are those of model.Find and detr.Open.
+// Open loads the model for counting. Errors are those of Detector.
 func Open(s Settings) (*Engine, error) {
-	path, err := model.Find(s.Model)
+	net, m, err := s.load()
 	if err != nil {
 		return nil, err
 	}
-	workers := s.workers()
-	net, err := detr.Open(detr.Options{
-		Path: path, Library: s.Library, Provider: s.Provider, GPU: detr.GPU{Device: s.Device},
-		Batch: s.Batch, Parallel: workers,
-	})
+	tiler, err := tile(net, m, counting.WeakScore(m.Threshold))
 	if err != nil {
 		return nil, err
+	}
+	c := counting.New(counting.Options{
+		Open:     func(p string) (counting.Decoder, error) { return opencv.Open(p) },
+		Detector: tiler, Model: m, SampleFPS: s.SampleFPS, Every: s.Every, Workers: s.Workers(),
+	})
+	return &Engine{Counter: c, Model: m, net: net}, nil
+}
+
+// Detector loads the model for detection alone. Close the model after use.
+// Errors are those of model.Find and detr.Open.
+func Detector(s Settings) (*detr.Model, *detect.Tiler, error) {
+	net, m, err := s.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	tiler, err := tile(net, m, m.Threshold)
+	return net, tiler, err
+}
+
+func (s Settings) load() (*detr.Model, report.Model, error) {
+	path, err := model.Find(s.Model)
+	if err != nil {
+		return nil, report.Model{}, err
+	}
+	net, err := detr.Open(detr.Options{
+		Path: path, Library: s.Library, Provider: s.Provider, GPU: detr.GPU{Device: s.Device},
+		Batch: s.Batch, Parallel: s.Workers(),
+	})
+	if err != nil {
+		return nil, report.Model{}, err
 	}
 	info := net.Info()
 	m := report.Model{
@@ -87,21 +126,21 @@ func Open(s Settings) (*Engine, error) {
 	if s.Threshold > 0 {
 		m.Threshold = s.Threshold
 	}
-	tiler, err := detect.NewTiler(net, detect.Grid{Tile: m.Tile, Overlap: m.Overlap}, counting.WeakScore(m.Threshold))
-	if err != nil {
-		net.Close()
-		return nil, fmt.Errorf("tiling: %w", err)
-	}
-	c := counting.New(counting.Options{
-		Open:     func(p string) (counting.Decoder, error) { return opencv.Open(p) },
-		Detector: tiler, Model: m, SampleFPS: s.SampleFPS, Every: s.Every, Workers: workers,
-	})
-	return &Engine{Counter: c, Model: m, net: net}, nil
+	return net, m, nil
 }
 
-// workers is how many frames are in detection at once: one per core, each with
+// tile puts the tiler over the network, or frees it.
+func tile(net *detr.Model, m report.Model, threshold float64) (*detect.Tiler, error) {
+	t, err := detect.NewTiler(net, detect.Grid{Tile: m.Tile, Overlap: m.Overlap}, threshold)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("tiling: %w", err), net.Close())
+	}
+	return t, nil
+}
+
+// Workers is how many frames are in detection at once: one per core, each with
 // one thread, or two that keep a GPU busy.
-func (s Settings) workers() int {
+func (s Settings) Workers() int {
 	switch {
 	case s.Provider != detr.CPU && s.Provider != "":
 		return 2
