@@ -105,6 +105,11 @@ func in(s spool.State) func(spool.Record) bool {
 	return func(r spool.Record) bool { return r.State == s }
 }
 
+// of is in for one file: a change may be told twice, and late.
+func of(name string, s spool.State) func(spool.Record) bool {
+	return func(r spool.Record) bool { return r.Name == name && r.State == s }
+}
+
 func TestWholeFileWithTelemetry(t *testing.T) {
 	b := newBench(t)
 	content := video(2*footage.ChunkSize + 5)
@@ -143,7 +148,7 @@ func TestBadInput(t *testing.T) {
 		"empty.mp4": {nil, "the file is empty", "the file is empty"},
 	} {
 		b.take(watch.Finding{Video: b.file(name, c.content), Fault: c.fault})
-		if r := b.until(name, in(spool.Quarantined)); !strings.Contains(r.Reason, c.want) {
+		if r := b.until(name, of(name, spool.Quarantined)); !strings.Contains(r.Reason, c.want) {
 			t.Errorf("%s: %s", name, r.Reason)
 		}
 	}
@@ -152,7 +157,7 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.take(watch.Finding{Video: f})
-	if r := b.until("gone", in(spool.Quarantined)); !strings.Contains(r.Reason, "vanished") {
+	if r := b.until("gone", of("gone.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "vanished") {
 		t.Error(r.Reason)
 	}
 	// It comes back.
@@ -161,7 +166,7 @@ func TestBadInput(t *testing.T) {
 		t.Error("not offered again")
 	}
 	b.take(watch.Finding{Video: f})
-	b.until("back", in(spool.Spooled))
+	b.until("back", of("gone.mp4", spool.Spooled))
 }
 
 func TestChangedSinceCaptured(t *testing.T) {
