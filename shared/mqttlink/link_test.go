@@ -105,11 +105,24 @@ func (s *server) start() *server {
 	if err := s.b.AddListener(listeners.NewTCP(listeners.Config{ID: "t", Address: s.addr})); err != nil {
 		s.t.Fatal(err)
 	}
+	s.b.Listeners.ClientsWg.Add(1) // see stop
 	go func() { _ = s.b.Serve() }()
 	return s
 }
 
-func (s *server) stop() { _ = s.b.Close() }
+// stop closes the server. Mochi counts a connection only inside the goroutine
+// that serves it, which races with Close when none is counted; the one that
+// start has counted stays until what was accepted before has begun.
+func (s *server) stop() {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = s.b.Close()
+	}()
+	<-time.After(20 * time.Millisecond)
+	s.b.Listeners.ClientsWg.Done()
+	<-closed
+}
 
 // until takes published packets until one has the topic.
 func (s *server) until(topic string) packets.Packet {
