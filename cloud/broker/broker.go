@@ -139,6 +139,7 @@ func (b *Broker) Clients() int { return b.hook.connected() }
 // Run serves until ctx ends. It takes the connections of revoked devices away
 // within a few seconds.
 func (b *Broker) Run(ctx context.Context) error {
+	b.server.Listeners.ClientsWg.Add(1) // see shut
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("mqtt broker: %w", err)
 	}
@@ -149,7 +150,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			b.ln.stop()
-			if err := b.server.Close(); err != nil {
+			if err := b.shut(); err != nil {
 				return fmt.Errorf("mqtt broker: %w", err)
 			}
 			return nil
@@ -159,6 +160,20 @@ func (b *Broker) Run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// settle is how long connections accepted before the stop have to begin.
+const settle = 20 * time.Millisecond
+
+// shut ends the server. Mochi counts a connection only inside the goroutine
+// that serves it, so that its Close, when none is counted, may go on while one
+// begins. The count that Run holds keeps it waiting until those have begun.
+func (b *Broker) shut() error {
+	closed := make(chan error, 1)
+	go func() { closed <- b.server.Close() }()
+	<-time.After(settle)
+	b.server.Listeners.ClientsWg.Done()
+	return <-closed
 }
 
 func (b *Broker) dropRevoked(ctx context.Context) error {
