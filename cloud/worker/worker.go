@@ -43,7 +43,7 @@ type Counter interface {
 	Count(ctx context.Context, s counting.Source, progress func(counting.Progress)) (counting.Outcome, error)
 }
 
-// Options configure a Worker. All but Clock and Log are required.
+// Options configure a Worker. All but Log are required.
 type Options struct {
 	Name          string // unique among the workers of one queue
 	Ledger        *ledger.Ledger

@@ -192,6 +192,10 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
+		if u.moved(*r) { // a link that is cut again and again but moves is no dead one
+			link.Reset()
+			u.forget(r.ID)
+		}
 		pause := u.settle(ctx, *r, err, link)
 		if pause == 0 {
 			link.Reset()
@@ -200,6 +204,12 @@ func (u *Uplink) Run(ctx context.Context) error {
 		u.rest(ctx, pause, nil)
 	}
 	return nil
+}
+
+// moved reports whether the server has more of the footage than before.
+func (u *Uplink) moved(before spool.Record) bool {
+	now, ok := u.o.Spool.Record(before.ID)
+	return ok && now.Video.Offset+now.Sidecar.Offset > before.Video.Offset+before.Sidecar.Offset
 }
 
 func newWait() *backoff.ExponentialBackOff {
