@@ -1,0 +1,1 @@
+"""Training of the cattle detector: data, model, training, export and fine-tuning."""
