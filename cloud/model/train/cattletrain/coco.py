@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -254,7 +255,7 @@ def _images(entries: list[Any], base: Path, faults: Faults) -> dict[Any, Image]:
         name = entry.get("file_name")
         path = _locate(base, name, f"image {key}", faults)
         if isinstance(name, str) and name in names:
-            faults.add(f"image {key}: file_name {name!r} used twice")
+            faults.add(f"image {key}: file_name {reprlib.repr(name)} used twice")
         names.add(str(name))
         width, height = _pixels(entry.get("width")), _pixels(entry.get("height"))
         if width is None or height is None:
@@ -284,7 +285,7 @@ def _locate(base: Path, name: Any, what: str, faults: Faults) -> Path | None:
         return None
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
-        faults.add(f"{what}: file_name {name!r} leads out of the folder")
+        faults.add(f"{what}: file_name {reprlib.repr(name)} leads out of the folder")
         return None
     for path in (base / "images" / name, base / name):
         try:
@@ -292,7 +293,7 @@ def _locate(base: Path, name: Any, what: str, faults: Faults) -> Path | None:
                 return path
         except (OSError, ValueError):
             break
-    faults.add(f"{what}: file {name!r} is missing")
+    faults.add(f"{what}: there is no file {reprlib.repr(name)}")
     return None
 
 
@@ -333,7 +334,8 @@ def _annotations(entries: list[Any], images: dict[Any, Image], wanted: dict[Any,
 def _refer(entry: dict[str, Any], key: str, table: dict[Any, Any], what: str, faults: Faults) -> Any | None:
     value = entry.get(key)
     if isinstance(value, bool) or not isinstance(value, int | str) or value not in table:
-        faults.add(f"{what}: {key} {value!r} is not in the file" if key in entry else f"{what}: {key} is missing")
+        why = f"{reprlib.repr(value)} is not in the file" if key in entry else "is missing"
+        faults.add(f"{what}: {key} {why}")
         return None
     return table[value]
 
@@ -344,20 +346,20 @@ def _box(value: Any, image: Image | None, what: str, faults: Faults) -> tuple[li
         faults.add(f"{what}: bbox is missing or not [x, y, width, height]")
         return None
     if any(isinstance(v, bool) or not isinstance(v, int | float) for v in value):
-        faults.add(f"{what}: bbox {value} holds what is not a number")
+        faults.add(f"{what}: bbox {reprlib.repr(value)} holds what is not a number")
         return None
     if not all(abs(v) < 1e6 for v in value):  # NaN fails this as well
-        faults.add(f"{what}: bbox {value} is not finite or far too large")
+        faults.add(f"{what}: bbox {reprlib.repr(value)} is not finite or far too large")
         return None
     x, y, w, h = (float(v) for v in value)
     if w < MIN_SIDE or h < MIN_SIDE:
-        faults.add(f"{what}: bbox {value} is empty, want sides of at least {MIN_SIDE} pixels")
+        faults.add(f"{what}: bbox {reprlib.repr(value)} is empty, want sides of at least {MIN_SIDE} pixels")
         return None
     if image is None or not image.width or not image.height:
         return None
     inside = [max(x, 0.0), max(y, 0.0), min(x + w, float(image.width)), min(y + h, float(image.height))]
     if inside[2] - inside[0] < MIN_SIDE or inside[3] - inside[1] < MIN_SIDE:
-        faults.add(f"{what}: bbox {value} lies outside its picture of {image.width}x{image.height}")
+        faults.add(f"{what}: bbox {reprlib.repr(value)} lies outside its picture of {image.width}x{image.height}")
         return None
     # Rounding in tools that write the file is no cut worth counting.
     cut = any(not math.isclose(a, b, abs_tol=1e-2) for a, b in zip(inside, (x, y, x + w, y + h), strict=True))
