@@ -1,39 +1,181 @@
-// Package model finds the detector to use when none is named.
+// Package model keeps detectors by name and finds the one to use.
+//
+// A model is a folder in Hugging Face layout: model.onnx (with its weights
+// beside it where they are a file of their own), config.json,
+// preprocessor_config.json, the project's card cattlecounter.yaml, a README.md.
+// SHA256SUMS names the digest of each file and source.json says where they came
+// from. A Store is a folder of such folders; the folder's name is the model's.
+//
+// What has a name in a store is whole, was loaded once, and never changes:
+// another revision gets another name. So a name in a result means one model.
+//
+// The package is pure Go and does not run models.
 package model
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// ErrNoModel says that there is no detector on this machine, and what to do.
-var ErrNoModel = errors.New("no detector found: name one with --model or worker.model; any DETR-family export to ONNX works " +
-	"(DEIM, D-FINE, RT-DETR, DETR), see README, section Models")
+// Classes of faults.
+var (
+	// ErrNoModel says that the detector asked for, or any at all, is not there.
+	ErrNoModel = errors.New("no detector found")
+	// ErrDigest says that files are not those that were recorded.
+	ErrDigest = errors.New("not the recorded content")
+	// ErrStore marks a store whose own files cannot be used.
+	ErrStore = errors.New("model store cannot be used")
+	// ErrName marks a word that cannot name a model.
+	ErrName = errors.New("not a name for a model")
+	// ErrTaken says that the name belongs to another model.
+	ErrTaken = errors.New("name is taken")
+	// ErrBusy says that another program is adding to the store.
+	ErrBusy = errors.New("model store is busy")
+)
 
-// network is the file that makes a folder a model.
-const network = "model.onnx"
+// Files of a model folder.
+const (
+	Network    = "model.onnx" // makes a folder a model
+	SumsFile   = "SHA256SUMS"
+	SourceFile = "source.json"
+)
 
-// Find returns the model folder or network file to load: the named one; else
-// the project's own, beside the working folder or the program; else the one
-// that development machines have beside the project.
-func Find(named string) (string, error) {
-	if named != "" {
-		if _, err := os.Stat(named); err != nil {
-			return "", fmt.Errorf("model: %w", err)
-		}
-		return named, nil
-	}
-	for _, dir := range places() {
-		if _, err := os.Stat(filepath.Join(dir, network)); err == nil {
-			return dir, nil
-		}
-	}
-	return "", ErrNoModel
+// Default is the name of the model that comes with the project.
+const Default = "default"
+
+// Origin is where a model was found.
+type Origin string
+
+// Origins.
+const (
+	Stored      Origin = "store"
+	BuiltIn     Origin = "default"
+	Path        Origin = "path"        // named by its path
+	Development Origin = "development" // beside the project's source
+)
+
+// Entry is one model that was found. Path is its folder, or the network file.
+type Entry struct {
+	Name   string
+	Path   string
+	Origin Origin
 }
 
-func places() []string {
+// Find returns the path of the model to use for programs without a store: see
+// Store.Find.
+func Find(named string) (string, error) {
+	e, err := Store{}.Find(named)
+	return e.Path, err
+}
+
+// Find returns the model to use: the named one (a path, or a name in the
+// store); else the one chosen with Use; else the project's own, beside the
+// working folder or the program; else the one that development machines have
+// beside the project. A named or chosen model that is not there is an error
+// and never replaced by another. The error wraps ErrNoModel or ErrStore.
+func (s Store) Find(named string) (Entry, error) {
+	if named != "" {
+		return s.named(named)
+	}
+	chosen, err := s.Chosen()
+	if err != nil {
+		return Entry{}, err
+	}
+	if chosen != "" {
+		e, err := s.Get(chosen)
+		if err != nil {
+			return Entry{}, fmt.Errorf("model %s was chosen with `worker model use`: %w; choose another, or `worker model use %s`", chosen, err, Default)
+		}
+		return e, nil
+	}
+	if e, ok := Own(); ok {
+		return e, nil
+	}
+	return Entry{}, fmt.Errorf("%w: none was named with --model or worker.model, none chosen in %s, and there is no %s in %s; "+
+		"`worker model pull OWNER/NAME` fetches one; any DETR-family export to ONNX works (DEIM, D-FINE, RT-DETR, DETR), see README, section Models",
+		ErrNoModel, s, Network, strings.Join(ownPlaces(), ", "))
+}
+
+// Own returns the model that comes with the project, or the one that
+// development machines have in its place.
+func Own() (Entry, bool) {
+	for _, dir := range ownPlaces() {
+		if isModel(dir) {
+			return Entry{Name: Default, Path: dir, Origin: BuiltIn}, true
+		}
+	}
+	for _, r := range roots() {
+		dir := filepath.Join(r, "..", "shared", "models", "deimv2-femto-coco")
+		if isModel(dir) {
+			return Entry{Name: filepath.Base(dir), Path: dir, Origin: Development}, true
+		}
+	}
+	return Entry{}, false
+}
+
+// named finds what a person named. A word without a slash that does not end in
+// .onnx is a name in the store first, and a path after that.
+func (s Store) named(text string) (Entry, error) {
+	path := strings.ContainsRune(text, filepath.Separator) || strings.HasSuffix(text, ".onnx") || text == "." || text == ".."
+	if !path && text == Default {
+		if e, ok := Own(); ok {
+			return e, nil
+		}
+	}
+	if !path {
+		if e, err := s.Get(text); err == nil {
+			return e, nil
+		}
+	}
+	if _, err := os.Stat(text); err == nil {
+		return s.at(text), nil
+	} else if path || s.Dir == "" || !errors.Is(err, fs.ErrNotExist) {
+		return Entry{}, fmt.Errorf("model: %w: %w", err, ErrNoModel)
+	}
+	return Entry{}, fmt.Errorf("model %s is neither a path nor a name in %s (%s): %w", text, s, s.names(), ErrNoModel)
+}
+
+// at describes a path; one that leads into the store has its name there.
+func (s Store) at(path string) Entry {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		abs = path
+	}
+	dir := abs
+	if st, err := os.Stat(abs); err == nil && !st.IsDir() {
+		dir = filepath.Dir(abs)
+	}
+	e := Entry{Name: filepath.Base(dir), Path: path, Origin: Path}
+	if root, err := filepath.Abs(s.Dir); s.Dir != "" && err == nil && filepath.Dir(dir) == root && CheckName(e.Name) == nil {
+		e.Origin = Stored
+	}
+	return e
+}
+
+func isModel(dir string) bool {
+	st, err := os.Stat(filepath.Join(dir, Network))
+	return err == nil && st.Mode().IsRegular()
+}
+
+// ownPlaces are where the project's own model may be: in the source tree, and
+// in share beside the bin of an installed program.
+func ownPlaces() []string {
+	var dirs []string
+	for _, r := range roots() {
+		dirs = append(dirs, filepath.Join(r, "cloud", "model", "default"))
+	}
+	if exe, err := os.Executable(); err == nil {
+		dirs = append(dirs, filepath.Join(filepath.Dir(exe), "..", "share", "cattlecounter", "model"))
+	}
+	return dirs
+}
+
+// roots are the working folder and those around the program.
+func roots() []string {
 	roots := []string{"."}
 	if exe, err := os.Executable(); err == nil {
 		up := filepath.Dir(exe)
@@ -42,12 +184,5 @@ func places() []string {
 			up = filepath.Dir(up)
 		}
 	}
-	var dirs []string
-	for _, r := range roots {
-		dirs = append(dirs, filepath.Join(r, "cloud", "model", "default"), filepath.Join(r, "model"))
-	}
-	for _, r := range roots {
-		dirs = append(dirs, filepath.Join(r, "..", "shared", "models", "deimv2-femto-coco"))
-	}
-	return dirs
+	return roots
 }

@@ -19,7 +19,7 @@ func TestFind(t *testing.T) {
 	}
 	t.Chdir(dir)
 	put := func(d string) {
-		if err := os.WriteFile(filepath.Join(d, network), nil, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(d, Network), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,11 +16,8 @@ package detr
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -61,7 +58,9 @@ const (
 type Info struct {
 	Name      string
 	File      string         // path of the network
-	Digest    footage.Digest // SHA-256 of the network file
+	Data      []string       // names of the files beside it that hold its weights
+	Digest    footage.Digest // SHA-256 of the network, see findNetwork
+	Size      int64          // bytes of the network with its weights
 	Provider  Provider
 	Family    string
 	Width     int // pixels of the input, 0 when the network takes any
@@ -70,7 +69,8 @@ type Info struct {
 	Overlap   float64 // recommended overlap of tiles
 	Threshold float64 // recommended least score
 	Cattle    []string
-	Batch     int // regions per run
+	Batch     int  // regions per run
+	Fixed     bool // the network takes exactly Batch regions a run
 }
 
 // Stats says how much work the model has done since it was opened.
@@ -94,6 +94,37 @@ type Model struct {
 // Open loads a model. The error wraps ErrModel, ErrCard, ErrProvider or
 // ErrRuntime and names the file. Close frees the model.
 func Open(o Options) (*Model, error) {
+	o = o.withDefaults()
+	m, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	so, err := sessionOptions(o, FindLibrary(o.Library))
+	if err != nil {
+		return nil, err
+	}
+	defer so.Destroy()
+	m.session, err = ort.NewDynamicAdvancedSession(m.info.File, m.recipe.inputs(), m.recipe.outputs(), so)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: start a session on %s: %w: %w", m.info.File, o.Provider, err, ErrModel)
+	}
+	m.free = make(chan *batch, o.Parallel)
+	for range o.Parallel {
+		m.free <- newBatch(m)
+	}
+	return m, nil
+}
+
+// Describe reads what Open would load, without loading it: Info is complete,
+// but whether the network runs is not known. Errors are those of Open; with
+// ErrRuntime the Info holds what the files alone say, which is File, Data,
+// Digest and Size.
+func Describe(o Options) (Info, error) {
+	m, err := prepare(o.withDefaults())
+	return m.info, err
+}
+
+func (o Options) withDefaults() Options {
 	if o.Provider == "" {
 		o.Provider = CPU
 	}
@@ -104,81 +135,51 @@ func Open(o Options) (*Model, error) {
 			o.Batch = CPUBatch
 		}
 	}
-	file, digest, err := findNetwork(o.Path)
+	return o
+}
+
+// prepare reads a model up to the session. The Model is not nil, also with an
+// error.
+func prepare(o Options) (*Model, error) {
+	m := &Model{}
+	n, err := findNetwork(o.Path)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	d, err := readDescription(filepath.Dir(file))
+	m.info = Info{File: n.path, Data: n.data, Digest: n.digest, Size: n.size, Provider: o.Provider, Batch: o.Batch}
+	d, err := readDescription(filepath.Dir(n.path))
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	library := FindLibrary(o.Library)
-	if err := loadRuntime(library); err != nil {
-		return nil, err
+	if err := LoadRuntime(o.Library); err != nil {
+		return m, err
 	}
-	sig, err := inspect(file)
+	sig, err := inspect(n.path)
+	if err == nil {
+		m.recipe, err = newRecipe(sig, d)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", file, err)
+		return m, fmt.Errorf("model %s: %w", n.path, err)
 	}
-	r, err := newRecipe(sig, d)
-	if err != nil {
-		return nil, fmt.Errorf("model %s: %w", file, err)
-	}
-	so, err := sessionOptions(o, library)
-	if err != nil {
-		return nil, err
-	}
-	defer so.Destroy()
-	session, err := ort.NewDynamicAdvancedSession(file, sig.inputs(), sig.outputs(), so)
-	if err != nil {
-		return nil, fmt.Errorf("model %s: start a session on %s: %w: %w", file, o.Provider, err, ErrModel)
-	}
-	m := &Model{recipe: r, session: session, fixed: sig.batch > 0, free: make(chan *batch, o.Parallel)}
-	m.describe(o, file, digest, d)
-	for range o.Parallel {
-		m.free <- newBatch(m)
-	}
+	m.describe(d)
 	return m, nil
 }
 
-func (m *Model) describe(o Options, file string, digest footage.Digest, d description) {
-	m.info = Info{Name: d.card.Name, File: file, Digest: digest, Provider: o.Provider, Family: string(m.recipe.family),
-		Width: m.recipe.width, Height: m.recipe.height, Tile: m.recipe.tile, Overlap: m.recipe.overlap,
-		Threshold: m.recipe.threshold, Cattle: m.recipe.cattleLabels(), Batch: o.Batch}
-	if m.fixed {
-		m.info.Batch = m.recipe.batch
+// describe fills in what the recipe says.
+func (m *Model) describe(d description) {
+	i, r := &m.info, &m.recipe
+	i.Name, i.Family, i.Width, i.Height = d.card.Name, string(r.family), r.width, r.height
+	i.Tile, i.Overlap, i.Threshold, i.Cattle = r.tile, r.overlap, r.threshold, r.cattleLabels()
+	if r.batch > 0 {
+		m.fixed, i.Fixed, i.Batch = true, true, r.batch
 	}
-	if m.info.Name == "" {
-		abs, err := filepath.Abs(file)
+	if i.Name == "" {
+		abs, err := filepath.Abs(i.File)
 		if err != nil {
-			abs = file
+			abs = i.File
 		}
-		m.info.Name = filepath.Base(filepath.Dir(abs))
+		i.Name = filepath.Base(filepath.Dir(abs))
 	}
-}
-
-// findNetwork resolves a folder or file and hashes the network.
-func findNetwork(path string) (string, footage.Digest, error) {
-	if path == "" {
-		return "", footage.Digest{}, fmt.Errorf("no model given: want a folder with %s: %w", networkFile, ErrModel)
-	}
-	if st, err := os.Stat(path); err == nil && st.IsDir() {
-		path = filepath.Join(path, networkFile)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", footage.Digest{}, fmt.Errorf("model %s: %w: %w", path, err, ErrModel)
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return "", footage.Digest{}, fmt.Errorf("model %s: %w: %w", path, err, ErrModel)
-	}
-	if n == 0 {
-		return "", footage.Digest{}, fmt.Errorf("model %s: file is empty: %w", path, ErrModel)
-	}
-	return path, footage.Digest(h.Sum(nil)), nil
 }
 
 // inspect reads names and shapes with a session of its own, without the
@@ -194,7 +195,7 @@ func inspect(file string) (signature, error) {
 	}
 	in, out, err := ort.GetInputOutputInfoWithOptions(file, so)
 	if err != nil {
-		return signature{}, fmt.Errorf("not a network that ONNX Runtime %s can read: %w: %w", ort.GetVersion(), err, ErrModel)
+		return signature{}, fmt.Errorf("not a network that ONNX Runtime %s can read; is the file whole, and are its weights beside it? %w: %w", ort.GetVersion(), err, ErrModel)
 	}
 	return readSignature(in, out)
 }

@@ -50,9 +50,10 @@ func FindLibrary(configured string) string {
 	return libraryName
 }
 
-// loadRuntime makes sure that the environment is there. The error wraps
-// ErrRuntime.
-func loadRuntime(library string) error {
+// LoadRuntime makes sure that ONNX Runtime is there: the library configured, or
+// what FindLibrary finds. The error wraps ErrRuntime.
+func LoadRuntime(configured string) error {
+	library := FindLibrary(configured)
 	environment.Lock()
 	defer environment.Unlock()
 	if environment.library != "" {

@@ -3,10 +3,15 @@
 package engine
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 
+	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/counting"
 	"cattlecounter/cloud/detect"
 	"cattlecounter/cloud/detect/detr"
@@ -17,8 +22,9 @@ import (
 
 // Settings say how to count. Zero values take what the model recommends.
 type Settings struct {
-	Model     string
-	Library   string // ONNX Runtime's shared library
+	Model     string      // a path or a name in Store; empty: see model.Store.Find
+	Store     model.Store // where pulled models are
+	Library   string      // ONNX Runtime's shared library
 	Provider  detr.Provider
 	Device    int
 	Tile      int     // pixels; below 0 is the model's own, 0 whole frames
@@ -30,9 +36,28 @@ type Settings struct {
 	Every     int // frames per looked-at frame, above 0 in place of SampleFPS
 }
 
+// StoreFlags say where the store of models is, in the same way for every
+// command: --models, else models in the data folder.
+type StoreFlags struct {
+	Models string `env:"CATTLE_MODELS" type:"path" placeholder:"DIR" help:"Folder of the models that worker model pull fetched. Default: models in the data folder."`
+}
+
+// Store returns the store; data is the data folder, empty for the one that a
+// worker without a configuration has.
+func (f StoreFlags) Store(data string) model.Store {
+	if f.Models != "" {
+		return model.Store{Dir: f.Models}
+	}
+	if data == "" {
+		data = cmp.Or(os.Getenv(config.EnvPrefix+"_DATA"), config.Default().Data)
+	}
+	return model.Store{Dir: filepath.Join(data, model.StoreFolder)}
+}
+
 // DetectFlags are the Settings of detection as command-line options.
 type DetectFlags struct {
-	Model     string        `type:"path" env:"CATTLE_MODEL" placeholder:"PATH" help:"Model folder, or the model.onnx in it. Default: the project's own model."`
+	Model string `env:"CATTLE_MODEL" placeholder:"NAME|PATH" help:"Name of a pulled model, or a model folder, or the model.onnx in it. Default: what worker model use chose, else the project's own."`
+	StoreFlags
 	Tile      int           `default:"-1" placeholder:"PX" help:"Side of the tiles in pixels; 0 looks at whole frames. By default what the model recommends."`
 	Overlap   float64       `default:"-1" placeholder:"PART" help:"Least overlap of neighbouring tiles, 0 to 0.9. By default what the model recommends."`
 	Threshold float64       `default:"-1" placeholder:"SCORE" help:"Least score of an animal, above 0 and below 1. By default what the model recommends."`
@@ -46,7 +71,7 @@ type DetectFlags struct {
 // Settings turns the options into Settings.
 func (f DetectFlags) Settings() Settings {
 	return Settings{
-		Model: f.Model, Library: f.Runtime, Provider: f.Provider, Device: f.Device, Tile: f.Tile, Overlap: f.Overlap,
+		Model: f.Model, Store: f.Store(""), Library: f.Runtime, Provider: f.Provider, Device: f.Device, Tile: f.Tile, Overlap: f.Overlap,
 		Threshold: f.Threshold, Batch: f.Batch, Threads: f.Threads,
 	}
 }
@@ -90,7 +115,7 @@ func Open(s Settings) (*Engine, error) {
 }
 
 // Detector loads the model for detection alone. Close the model after use.
-// Errors are those of model.Find and detr.Open.
+// Errors are those of model.Store.Find, model.CheckSums and detr.Open.
 func Detector(s Settings) (*detr.Model, *detect.Tiler, error) {
 	net, m, err := s.load()
 	if err != nil {
@@ -101,12 +126,15 @@ func Detector(s Settings) (*detr.Model, *detect.Tiler, error) {
 }
 
 func (s Settings) load() (*detr.Model, report.Model, error) {
-	path, err := model.Find(s.Model)
+	found, err := s.Store.Find(s.Model)
 	if err != nil {
 		return nil, report.Model{}, err
 	}
+	if err := intact(found); err != nil {
+		return nil, report.Model{}, err
+	}
 	net, err := detr.Open(detr.Options{
-		Path: path, Library: s.Library, Provider: s.Provider, GPU: detr.GPU{Device: s.Device},
+		Path: found.Path, Library: s.Library, Provider: s.Provider, GPU: detr.GPU{Device: s.Device},
 		Batch: s.Batch, Parallel: s.Workers(),
 	})
 	if err != nil {
@@ -114,7 +142,7 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 	}
 	info := net.Info()
 	m := report.Model{
-		Name: info.Name, Digest: info.Digest, Provider: string(info.Provider),
+		Name: Name(found, info), Digest: info.Digest, Provider: string(info.Provider),
 		Threshold: info.Threshold, Tile: info.Tile, Overlap: info.Overlap,
 	}
 	if s.Tile >= 0 {
@@ -127,6 +155,31 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 		m.Threshold = s.Threshold
 	}
 	return net, m, nil
+}
+
+// intact refuses a model that the project or the store keeps and whose files are
+// not those recorded: its results would bear the name of another.
+func intact(e model.Entry) error {
+	if e.Origin != model.Stored && e.Origin != model.BuiltIn {
+		return nil
+	}
+	dir := e.Path
+	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
+		dir = filepath.Dir(dir)
+	}
+	if _, err := model.CheckSums(context.Background(), dir); err != nil {
+		return fmt.Errorf("model %s in %s: %w; `worker model verify` tells more, pulling it again gives it anew", e.Name, dir, err)
+	}
+	return nil
+}
+
+// Name is what results call a model: in the store by its name there, which is
+// the one people know, else as its card or folder says.
+func Name(e model.Entry, info detr.Info) string {
+	if e.Origin == model.Stored {
+		return e.Name
+	}
+	return info.Name
 }
 
 // tile puts the tiler over the network, or frees it.

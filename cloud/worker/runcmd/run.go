@@ -22,6 +22,7 @@ import (
 // Command is the command line of `worker run`.
 type Command struct {
 	Config string `type:"path" placeholder:"FILE" help:"Configuration, the same file as cloud-api's. Without it defaults and CATTLE_CLOUD_… variables count."`
+	engine.StoreFlags
 }
 
 // Run works until ctx ends; the job at hand is then given back.
@@ -34,7 +35,9 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 	if conf.Worker.ONNXRuntimeLib == "" {
 		conf.Worker.ONNXRuntimeLib = os.Getenv("ONNXRUNTIME_LIB")
 	}
-	e, err := engine.Open(settings(conf.Worker))
+	set := settings(conf.Worker)
+	set.Store = c.Store(conf.Data)
+	e, err := engine.Open(set)
 	if err != nil {
 		return err
 	}

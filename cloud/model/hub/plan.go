@@ -1,0 +1,221 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cattlecounter/cloud/model"
+	"cattlecounter/shared/footage"
+)
+
+// item is one file to fetch.
+type item struct {
+	remote
+	name     string // in the model folder
+	from     string // address, or path of this machine
+	local    bool
+	optional bool // may be absent at the source
+	most     int64
+}
+
+// maxText bounds every file but the network and its weights.
+const maxText = 4 << 20
+
+// networkAt are the networks that are taken without asking, in this order.
+var networkAt = []string{model.Network, "onnx/" + model.Network}
+
+// planHub asks the hub for the commit and the files of the reference.
+func (p *pull) planHub(ctx context.Context) ([]item, error) {
+	r := p.o.Reference
+	api := fmt.Sprintf("%s/api/models/%s/revision/%s?blobs=true", r.Base, r.Repository, url.PathEscape(r.Revision))
+	b, err := p.client.get(ctx, api, maxListing)
+	if err != nil {
+		return nil, err
+	}
+	l, err := parseListing(b)
+	if err != nil {
+		return nil, err
+	}
+	network, err := chooseNetwork(l, r.File)
+	if err != nil {
+		return nil, err
+	}
+	p.source.Commit, p.source.Network = l.commit, network.path
+	take := func(f remote, name string, most int64) item {
+		parts := strings.Split(f.path, "/")
+		for i := range parts {
+			parts[i] = url.PathEscape(parts[i])
+		}
+		return item{remote: f, name: name, most: most, from: fmt.Sprintf("%s/%s/resolve/%s/%s", r.Base, r.Repository, l.commit, strings.Join(parts, "/"))}
+	}
+	items := []item{take(network, model.Network, p.o.MaxSize)}
+	for _, f := range l.files {
+		if isDataOf(network.path, f.path) {
+			items = append(items, take(f, path.Base(f.path), p.o.MaxSize))
+		}
+	}
+	for _, name := range model.Descriptions { // those beside the network go before those of the repository
+		f, ok := l.find(path.Join(path.Dir(network.path), name))
+		if !ok {
+			f, ok = l.find(name)
+		}
+		if ok {
+			items = append(items, take(f, name, maxText))
+		}
+	}
+	for _, name := range companions {
+		if f, ok := l.find(name); ok {
+			items = append(items, take(f, name, maxText))
+		}
+	}
+	return items, nil
+}
+
+// companions are files for people.
+var companions = []string{"README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"}
+
+// isDataOf reports whether a file holds weights of the network: it stands
+// beside it and has its name with an ending, such as model.onnx_data.
+func isDataOf(network, file string) bool {
+	rest, ok := strings.CutPrefix(file, network)
+	return ok && model.IsData(model.Network+rest) && !strings.Contains(rest, "/")
+}
+
+// chooseNetwork finds the one network of a repository. The error wraps
+// ErrChoice or ErrNotFound and lists what there is.
+func chooseNetwork(l listing, wanted string) (remote, error) {
+	var networks []remote
+	for _, f := range l.files {
+		if strings.HasSuffix(f.path, ".onnx") {
+			networks = append(networks, f)
+		}
+	}
+	if wanted != "" {
+		if i := slices.IndexFunc(networks, func(f remote) bool { return f.path == wanted }); i >= 0 {
+			return networks[i], nil
+		}
+		return remote{}, fmt.Errorf("no network %s; the repository has %s: %w", wanted, show(networks), ErrNotFound)
+	}
+	if len(networks) == 1 {
+		return networks[0], nil
+	}
+	for _, p := range networkAt {
+		if f, ok := l.find(p); ok {
+			return f, nil
+		}
+	}
+	if len(networks) == 0 {
+		return remote{}, fmt.Errorf("the repository has no .onnx file, so the worker cannot run it; export its model to ONNX "+
+			"(Hugging Face: optimum-cli export onnx) and pull the folder: %w", ErrChoice)
+	}
+	return remote{}, fmt.Errorf("name one with --file; the repository has %s: %w", show(networks), ErrChoice)
+}
+
+func show(files []remote) string {
+	const most = 20
+	var names []string
+	for i, f := range files {
+		if i == most {
+			names = append(names, fmt.Sprintf("and %d more", len(files)-most))
+			break
+		}
+		name := f.path
+		if f.size >= 0 {
+			name = fmt.Sprintf("%s (%.1f MB)", f.path, float64(f.size)/1e6)
+		}
+		names = append(names, name)
+	}
+	if names == nil {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// planFolder lists the names that a folder over HTTP may have. Where it has a
+// SHA256SUMS, that says which files there are and their digests.
+func (p *pull) planFolder(ctx context.Context) ([]item, error) {
+	r := p.o.Reference
+	b, err := p.client.get(ctx, r.Base+"/"+model.SumsFile, maxText)
+	var sums []model.Sum
+	switch {
+	case err == nil:
+		if sums, err = model.ParseSums(b); err != nil {
+			return nil, fmt.Errorf("%s/%s: %w", r.Base, model.SumsFile, err)
+		}
+	case !errors.Is(err, ErrNotFound):
+		return nil, err
+	}
+	return p.planNames(sums, func(name string) string { return r.Base + "/" + url.PathEscape(name) })
+}
+
+// planLocal is planFolder for a folder of this machine.
+func (p *pull) planLocal(context.Context) ([]item, error) {
+	dir := p.o.Reference.Folder
+	if st, err := os.Stat(dir); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", err, ErrNotFound)
+		}
+		return nil, err
+	} else if !st.IsDir() {
+		return nil, fmt.Errorf("%s is neither a folder nor an .onnx file: %w", dir, ErrReference)
+	}
+	sums, err := model.ReadSums(dir)
+	if err != nil {
+		return nil, err
+	}
+	items, err := p.planNames(sums, func(name string) string { return filepath.Join(dir, name) })
+	for i := range items {
+		items[i].local = true
+	}
+	return items, err
+}
+
+// planNames lists the files of a model folder that cannot be listed: all that
+// may be there, or with sums those that are.
+func (p *pull) planNames(sums []model.Sum, from func(string) string) ([]item, error) {
+	network := p.o.Reference.File
+	if network == "" {
+		network = model.Network
+	}
+	p.source.Network = network
+	digest := func(name string) (footage.Digest, bool) {
+		i := slices.IndexFunc(sums, func(s model.Sum) bool { return s.File == name })
+		if i < 0 {
+			return footage.Digest{}, false
+		}
+		return sums[i].SHA256, true
+	}
+	var items []item
+	add := func(file, name string, most int64, optional bool) {
+		d, listed := digest(file)
+		if optional && sums != nil && !listed {
+			return
+		}
+		items = append(items, item{remote: remote{path: file, size: -1, sha256: d}, name: name, from: from(file), optional: optional && !listed, most: most})
+	}
+	if _, listed := digest(network); sums != nil && !listed {
+		return nil, fmt.Errorf("%s of the folder has no digest of %s: %w", model.SumsFile, network, model.ErrDigest)
+	}
+	add(network, model.Network, p.o.MaxSize, false)
+	data := []string{network + "_data", network + ".data"}
+	for _, s := range sums {
+		if isDataOf(network, s.File) && !slices.Contains(data, s.File) {
+			data = append(data, s.File)
+		}
+	}
+	for _, name := range data {
+		add(name, name, p.o.MaxSize, true)
+	}
+	for _, name := range append(slices.Clone(model.Descriptions), companions...) {
+		add(name, name, maxText, true)
+	}
+	return items, nil
+}

@@ -1,0 +1,269 @@
+package hub
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"cattlecounter/cloud/model"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/secret"
+)
+
+// Options say what to pull and where to.
+type Options struct {
+	Reference Reference
+	Store     model.Store
+	Name      string         // in the store; empty: after the repository or folder
+	SHA256    footage.Digest // the network must have it, unless zero
+	MaxSize   int64          // bytes of the network, and of each file of weights
+	Token     secret.String
+	TokenBase string // the hub that may see the token; nobody else does
+	// Check looks at the finished folder before it gets its name. Its error
+	// keeps it from being named.
+	Check    func(ctx context.Context, dir string) error
+	Progress func(file string, done, total int64) // total is -1 when not known
+	Note     func(text string)                    // what a person should know meanwhile
+}
+
+// Outcome is what a pull did.
+type Outcome struct {
+	model.Entry
+	Source  model.Source
+	Already bool // it was in the store before
+}
+
+type pull struct {
+	o      Options
+	client *client
+	source model.Source
+	adding *model.Adding
+}
+
+// Pull fetches one model into the store. The error wraps a class of this
+// package or of cloud/model, or what Check returned.
+func Pull(ctx context.Context, o Options) (Outcome, error) {
+	c := newClient(o.TokenBase, o.Token)
+	defer c.http.CloseIdleConnections()
+	return run(ctx, o, c)
+}
+
+func run(ctx context.Context, o Options, c *client) (Outcome, error) {
+	r := o.Reference
+	if o.Name != "" {
+		if err := model.CheckName(o.Name); err != nil {
+			return Outcome{}, err
+		}
+	}
+	c.hub, c.note = r.Repository != "", o.Note
+	p := &pull{o: o, client: c, source: model.Source{Base: r.Base, Repository: r.Repository, Revision: r.Revision}}
+	if model.IsCommit(r.Revision) && r.File != "" { // nothing of it can have changed
+		p.source.Commit, p.source.Network = r.Revision, r.File
+		if out, ok := p.already(); ok {
+			return out, nil
+		}
+	}
+	var err error
+	if p.adding, err = o.Store.Add(); err != nil {
+		return Outcome{}, err
+	}
+	defer p.adding.Close()
+	out, err := p.run(ctx)
+	if err != nil {
+		err = fmt.Errorf("pull %s: %w", r, err)
+		if errors.Is(err, ErrOffline) {
+			err = fmt.Errorf("%w\n%s", err, o.advice())
+		}
+	}
+	return out, err
+}
+
+// advice says what to do without a network.
+func (o Options) advice() string {
+	return fmt.Sprintf("Behind a proxy set HTTPS_PROXY; for a mirror set HF_ENDPOINT or --base. Without internet pull on a machine that has it, "+
+		"carry the model's folder here, and run: worker model pull ./FOLDER (it goes into %s)", o.Store)
+}
+
+func (p *pull) run(ctx context.Context) (Outcome, error) {
+	plan := p.planFolder
+	switch {
+	case p.o.Reference.Folder != "":
+		plan = p.planLocal
+		abs, err := filepath.Abs(p.o.Reference.Folder)
+		if err != nil {
+			return Outcome{}, err
+		}
+		p.source.Base = abs
+	case p.client.hub:
+		plan = p.planHub
+	}
+	items, err := plan(ctx)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if out, ok := p.already(); ok {
+		return out, nil
+	}
+	if err := pin(&items[0], p.o.SHA256); err != nil {
+		return Outcome{}, err
+	}
+	stage, err := p.adding.Stage(p.key())
+	if err != nil {
+		return Outcome{}, err
+	}
+	files, err := p.fetch(ctx, items, stage)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if p.source.Commit == "" { // nothing but the content says whether it is known
+		if out, ok := p.known(files); ok {
+			return out, os.RemoveAll(stage)
+		}
+	}
+	return p.name(ctx, stage, files)
+}
+
+// pin makes the network's digest the wanted one.
+func pin(network *item, wanted footage.Digest) error {
+	if wanted.IsZero() {
+		return nil
+	}
+	if !network.sha256.IsZero() && network.sha256 != wanted {
+		return fmt.Errorf("%s has SHA-256 %s, wanted %s: %w", network.path, network.sha256, wanted, model.ErrDigest)
+	}
+	network.sha256 = wanted
+	return nil
+}
+
+// key names the stage after what is pulled, so that the same pull finds it.
+func (p *pull) key() string {
+	s := p.source
+	sum := footage.Sum([]byte(s.Base + "\n" + s.Repository + "\n" + s.Commit + "\n" + s.Network))
+	return hex.EncodeToString(sum[:8])
+}
+
+// already finds a commit that is in the store under the wanted name, or under
+// any when none is wanted.
+func (p *pull) already() (Outcome, bool) {
+	if p.source.Commit == "" {
+		return Outcome{}, false
+	}
+	list, err := p.o.Store.List()
+	if err != nil {
+		return Outcome{}, false
+	}
+	for _, e := range list {
+		s, ok, err := model.ReadSource(e.Path)
+		if err == nil && ok && s.Same(p.source) && (p.o.Name == "" || p.o.Name == e.Name) {
+			return Outcome{Entry: e, Source: s, Already: true}, true
+		}
+	}
+	return Outcome{}, false
+}
+
+// known finds a model of the same files.
+func (p *pull) known(files []model.Sum) (Outcome, bool) {
+	list, err := p.o.Store.List()
+	if err != nil {
+		return Outcome{}, false
+	}
+	for _, e := range list {
+		sums, err := model.ReadSums(e.Path)
+		if err != nil || len(sums) != len(files) || p.o.Name != "" && p.o.Name != e.Name {
+			continue
+		}
+		if !slices.ContainsFunc(files, func(f model.Sum) bool { return !slices.Contains(sums, f) }) {
+			s, _, err := model.ReadSource(e.Path)
+			return Outcome{Entry: e, Source: s, Already: true}, err == nil
+		}
+	}
+	return Outcome{}, false
+}
+
+func (p *pull) fetch(ctx context.Context, items []item, stage string) ([]model.Sum, error) {
+	var files []model.Sum
+	for _, it := range items {
+		get := p.client.fetch
+		if it.local {
+			get = copyLocal
+		}
+		d, err := get(ctx, it, stage, func(done, total int64) { p.o.Progress(it.path, done, total) })
+		switch {
+		case err == nil:
+			files = append(files, model.Sum{File: it.name, SHA256: d})
+		case it.optional && errors.Is(err, ErrNotFound):
+		default:
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// copyLocal is fetch for a file of this machine.
+func copyLocal(ctx context.Context, it item, dir string, progress func(done, total int64)) (d footage.Digest, err error) {
+	in, err := os.Open(it.from)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", err, ErrNotFound)
+		}
+		return d, err
+	}
+	defer in.Close()
+	st, err := in.Stat()
+	if err != nil {
+		return d, err
+	}
+	t := &transfer{item: it, path: filepath.Join(dir, it.name), whole: true}
+	if !st.Mode().IsRegular() {
+		return d, fmt.Errorf("%s is not a file: %w", it.from, ErrReference)
+	}
+	if st.Size() > it.most {
+		return d, fmt.Errorf("%s: %w", it.from, t.tooLarge(st.Size()))
+	}
+	out, err := os.OpenFile(t.part(), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return d, err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	n, err := io.Copy(out, io.LimitReader(in, it.most))
+	if err != nil {
+		return d, full(err)
+	}
+	progress(n, st.Size())
+	if d, err = t.finish(ctx, out); err != nil {
+		return d, fmt.Errorf("%s: %w", it.from, err)
+	}
+	return d, nil
+}
+
+// name names the model: as asked, else after the source; where that name is
+// taken by another commit of the same repository, with the commit at its end.
+func (p *pull) name(ctx context.Context, stage string, files []model.Sum) (Outcome, error) {
+	name := p.o.Name
+	if name == "" {
+		name = p.o.Reference.name(p.source.Network)
+		if e, err := p.o.Store.Get(name); err == nil {
+			if s, ok, err := model.ReadSource(e.Path); err == nil && ok && s.Repository != "" && s.Base == p.source.Base && s.Repository == p.source.Repository {
+				name += "-" + p.source.Commit[:7]
+			}
+		}
+	}
+	p.source.Pulled = time.Now().UTC().Truncate(time.Second)
+	e, err := p.adding.Name(ctx, stage, name, files, p.source, p.o.Check)
+	if errors.Is(err, model.ErrTaken) {
+		return Outcome{}, fmt.Errorf("%w by another model of %s; give this one another with --name", err, p.o.Store)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			err = errors.Join(err, os.RemoveAll(stage))
+		}
+		return Outcome{}, err
+	}
+	return Outcome{Entry: e, Source: p.source}, nil
+}

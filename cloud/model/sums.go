@@ -1,0 +1,171 @@
+package model
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cattlecounter/shared/footage"
+)
+
+// Sum is one line of SHA256SUMS.
+type Sum struct {
+	File   string // within the model folder, with slashes
+	SHA256 footage.Digest
+}
+
+// Bounds of a SHA256SUMS.
+const (
+	maxSums     = 1 << 20 // bytes
+	maxSumLines = 1000
+)
+
+// ParseSums reads the form that sha256sum writes. Files outside the folder, and
+// a file named twice, are refused. The error wraps ErrDigest.
+func ParseSums(b []byte) ([]Sum, error) {
+	if len(b) > maxSums {
+		return nil, fmt.Errorf("more than %d bytes: %w", maxSums, ErrDigest)
+	}
+	var sums []Sum
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		hex, name, ok := strings.Cut(line, " ")
+		if !ok || name == "" || name[0] != ' ' && name[0] != '*' {
+			return nil, fmt.Errorf("line %d is not a digest, two spaces and a file's name: %w", n, ErrDigest)
+		}
+		name = strings.TrimPrefix(name[1:], "./")
+		d, err := footage.ParseDigest(hex)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("line %d: %w: %w", n, err, ErrDigest)
+		case d.IsZero():
+			return nil, fmt.Errorf("line %d: a digest of zeros: %w", n, ErrDigest)
+		case !plainPath(name):
+			return nil, fmt.Errorf("line %d names %q, want a file within the folder: %w", n, name, ErrDigest)
+		case slices.ContainsFunc(sums, func(s Sum) bool { return s.File == name }):
+			return nil, fmt.Errorf("line %d names %s again: %w", n, name, ErrDigest)
+		case len(sums) == maxSumLines:
+			return nil, fmt.Errorf("more than %d files: %w", maxSumLines, ErrDigest)
+		}
+		sums = append(sums, Sum{name, d})
+	}
+	return sums, nil
+}
+
+// plainPath reports whether a path from outside stays below its folder on any
+// system and prints well.
+func plainPath(p string) bool {
+	return fs.ValidPath(p) && p != "." && len(p) <= 500 && !strings.ContainsAny(p, `\:`) &&
+		!strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' })
+}
+
+// FormatSums is the inverse of ParseSums.
+func FormatSums(sums []Sum) []byte {
+	var b bytes.Buffer
+	for _, s := range sums {
+		fmt.Fprintf(&b, "%s  %s\n", s.SHA256, s.File)
+	}
+	return b.Bytes()
+}
+
+// ReadSums reads the SHA256SUMS of a model folder, nil when it has none. The
+// error wraps ErrDigest.
+func ReadSums(dir string) ([]Sum, error) {
+	path := filepath.Join(dir, SumsFile)
+	b, err := readBounded(path, maxSums)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, ErrDigest)
+	}
+	sums, err := ParseSums(b)
+	if err == nil && len(sums) == 0 {
+		err = fmt.Errorf("no digest in it: %w", ErrDigest)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return sums, nil
+}
+
+// CheckSums compares every recorded file with its digest and returns how many
+// there are: 0 when the folder has no SHA256SUMS. Files that shape a count and
+// are not recorded are a fault too. Every fault is in the error, which wraps
+// ErrDigest.
+func CheckSums(ctx context.Context, dir string) (int, error) {
+	sums, err := ReadSums(dir)
+	if err != nil || sums == nil {
+		return 0, err
+	}
+	var faults []error
+	for _, s := range sums {
+		d, err := HashFile(ctx, filepath.Join(dir, filepath.FromSlash(s.File)))
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%w: %w", err, ErrDigest))
+		} else if d != s.SHA256 {
+			faults = append(faults, fmt.Errorf("%s has SHA-256 %s, recorded is %s: %w", s.File, d, s.SHA256, ErrDigest))
+		}
+	}
+	found, err := os.ReadDir(dir)
+	if err != nil {
+		faults = append(faults, fmt.Errorf("%w: %w", err, ErrDigest))
+	}
+	for _, f := range found {
+		if counts(f.Name()) && !slices.ContainsFunc(sums, func(s Sum) bool { return s.File == f.Name() }) {
+			faults = append(faults, fmt.Errorf("%s is in the folder and not in %s: %w", f.Name(), SumsFile, ErrDigest))
+		}
+	}
+	return len(sums), errors.Join(faults...)
+}
+
+// Descriptions are the files beside a network that say how it is fed and read.
+var Descriptions = []string{"config.json", "preprocessor_config.json", "cattlecounter.yaml"}
+
+// counts reports whether a file of a model folder shapes what is counted.
+func counts(file string) bool {
+	return file == Network || IsData(file) || slices.Contains(Descriptions, file)
+}
+
+// HashFile returns the SHA-256 of a file. It ends early when ctx is done.
+func HashFile(ctx context.Context, path string) (footage.Digest, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return footage.Digest{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil {
+		return footage.Digest{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return footage.Digest(h.Sum(nil)), nil
+}
+
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(p)
+}
