@@ -24,6 +24,7 @@ CROWD_FACTOR = 0.35  # for each further point in the middle of a box
 LEAST_VALUE = 0.012
 SURE_VALUE = 0.12
 SAME = 0.7  # IoU of candidates that mean one animal
+LONE_SCORE, EDGE_SCORE = 0.55, 0.3  # of candidates without a point that are believed
 NEIGHBOURS = 9
 LEAST_SURE = 3  # animals that must be known before sizes are guessed from them
 
@@ -78,7 +79,7 @@ def assign(points: np.ndarray, boxes: np.ndarray, scores: np.ndarray, width: int
     side = 0.06 * height
     for k in np.flatnonzero(kinds == DROPPED):
         result[k] = _square(points[k], side, side, width, height)
-    extra = _unexplained(points, boxes, scores, chosen, result)
+    extra = _unexplained(points, boxes, np.asarray(scores), chosen, result, width, height)
     return Assigned(result.astype(np.float32), kinds, extra)
 
 
@@ -185,18 +186,23 @@ def _estimate(points, sizes, result, kinds, width: int, height: int) -> None:
         kinds[k] = ESTIMATED
 
 
-def _unexplained(points, boxes, scores, chosen, result, least: float = 0.55) -> np.ndarray:
-    """Confident candidates that stand apart from every labelled animal, duplicates merged."""
+def _unexplained(points, boxes, scores, chosen, result, width: int, height: int) -> np.ndarray:
+    """Confident candidates that stand apart from every labelled animal, duplicates merged.
+
+    At the edge of the picture less confidence is enough: that is where labels
+    are left out.
+    """
+    edge = (boxes[:, :2] < 3).any(axis=1) | (boxes[:, 2:] > [width - 3, height - 3]).any(axis=1)
+    keep = scores >= np.where(edge, EDGE_SCORE, LONE_SCORE)
     sizes = expected_sides(points, boxes, chosen, (boxes[:, :2] + boxes[:, 2:]) / 2)
-    keep = np.asarray(scores) >= least
     if sizes is not None:
         ratio = np.sqrt(areas(boxes)) / sizes
-        keep &= (ratio > 0.4) & (ratio < 2.5)
+        keep &= (ratio > np.where(edge, 0.15, 0.4)) & (ratio < 2.5)
     if len(points):
         inside = (points[:, None] >= boxes[None, :, :2]).all(2) & (points[:, None] <= boxes[None, :, 2:]).all(2)
         keep &= ~inside.any(axis=0) & (overlap(result, boxes, smaller=True).max(axis=0) < 0.5)
     kept: list[np.ndarray] = []
-    for n in np.flatnonzero(keep)[np.argsort(-np.asarray(scores)[keep], kind="stable")]:
+    for n in np.flatnonzero(keep)[np.argsort(-scores[keep], kind="stable")]:
         if not kept or overlap(np.stack(kept), boxes[n : n + 1], smaller=True).max() < 0.5:
             kept.append(boxes[n])
     return np.asarray(kept, np.float32).reshape(-1, 4) if kept else coco.no_boxes()
