@@ -25,6 +25,7 @@ type transfer struct {
 	item
 	path     string // at its end
 	progress func(done, total int64)
+	total    int64 // bytes of the whole, by the answer at hand; -1 when not said
 	settled  bool  // what the source states about the file is in item
 	whole    bool  // the part is of one answer alone
 	misfits  int   // finished parts that were not the stated content
@@ -184,9 +185,7 @@ func (t *transfer) settle(a answer, offset int64) error {
 	if total > t.most {
 		return t.tooLarge(total)
 	}
-	if t.size < 0 {
-		t.size = total
-	}
+	t.total = max(total, t.size)
 	if t.hub && !t.verifiable() && !t.settled {
 		etag := a.etag
 		if etag == "" {
@@ -229,7 +228,7 @@ func (t *transfer) copy(ctx context.Context, f *os.File, a answer, end int64, al
 				return end, full(err)
 			}
 			end += int64(n)
-			t.progress(end, t.size)
+			t.progress(end, t.total)
 		}
 		if errors.Is(readErr, io.EOF) {
 			break
@@ -238,8 +237,8 @@ func (t *transfer) copy(ctx context.Context, f *os.File, a answer, end int64, al
 			return end, unreachable(a.Request.URL, because(ctx, readErr))
 		}
 	}
-	if t.size >= 0 && end != t.size {
-		return end, unreachable(a.Request.URL, fmt.Errorf("%d of %d bytes came", end, t.size))
+	if t.total >= 0 && end != t.total {
+		return end, unreachable(a.Request.URL, fmt.Errorf("%d of %d bytes came", end, t.total))
 	}
 	return end, nil
 }

@@ -1,7 +1,6 @@
 """Makes the small networks of the tests. Needs the Python packages onnx and numpy; the tests do not.
 
-python3 make.py [parameters of the blob detector, name=value] writes blobs/model.onnx, softmax/model.onnx and
-sigmoid/model.onnx beside itself.
+python3 make.py [parameters of the blob detector, name=value] writes model.onnx of each folder beside itself.
 """
 
 import pathlib
@@ -31,14 +30,18 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return names[0] if outputs == 1 else names
 
-    def save(self, folder, inputs, outputs):
+    def save(self, folder, inputs, outputs, external=None):
         value = lambda v: helper.make_tensor_value_info(*v)
         graph = helper.make_graph(self.nodes, folder, [value(v) for v in inputs], [value(v) for v in outputs], self.constants)
         model = helper.make_model(graph, opset_imports=OPSET, ir_version=9, producer_name="cattlecounter")
         onnx.checker.check_model(model, full_check=True)
         path = HERE / folder / "model.onnx"
         path.parent.mkdir(exist_ok=True)
-        onnx.save(model, path)
+        if external:
+            (path.parent / external).unlink(missing_ok=True)  # the writer adds to what is there
+            onnx.save(model, path, save_as_external_data=True, location=external, size_threshold=90)  # of the Python object: shapes must stay inside
+        else:
+            onnx.save(model, path)
         print(path, path.stat().st_size, "bytes")
 
 
@@ -109,21 +112,32 @@ def blobs(side=320, cell=4, cut=-0.045, steep=80.0, sigma=1.9, window=9, radius=
 QUARTERS = np.array([[x, y, 0.5, 0.5] for y in (0.25, 0.75) for x in (0.25, 0.75)], np.float32)
 
 
-def quarters(folder, weights, bias, batch, side, mask):
+def quarters(folder, weights, bias, batch, side, mask, kind=np.float32, external=None):
     """Answers, in the form of Hugging Face exports, what colour each quarter of a picture has."""
     g = Graph()
-    small = g.op("Resize", "pixel_values", "", "", g.const([2, 2], np.int64), axes=[2, 3], mode="linear", antialias=1)
+    half = kind == np.float16
+    pixels = g.op("Cast", "pixel_values", to=TensorProto.FLOAT16) if half else "pixel_values"
+    small = g.op("Resize", pixels, "", "", g.const([2, 2], np.int64), axes=[2, 3], mode="linear", antialias=1)
     if mask:  # an all-ones mask must leave everything as it is
         ones = g.op("ReduceMean", g.op("Cast", "pixel_mask", to=TensorProto.FLOAT), g.const([1, 2], np.int64), keepdims=1)
         small = g.op("Mul", small, g.op("Unsqueeze", ones, g.const([3], np.int64)))
     colours = g.op("Transpose", g.op("Reshape", small, g.const([0, 3, 4], np.int64)), perm=[0, 2, 1])
-    logits = g.op("Add", g.op("MatMul", colours, g.const(weights)), g.const(bias), out="logits")
+    logits = g.op("Add", g.op("MatMul", colours, g.const(weights, kind)), g.const(bias, kind), out=None if half else "logits")
+    if half:  # 16 bits inside, 32 bits at the ends
+        logits = g.op("Cast", logits, out="logits", to=TensorProto.FLOAT)
     zero = g.op("Mul", g.op("Slice", logits, g.const([0], np.int64), g.const([1], np.int64), g.const([2], np.int64)), g.const(0))
     g.op("Add", g.op("Concat", zero, zero, zero, zero, axis=2), g.const(QUARTERS[None]), out="pred_boxes")
     inputs = [("pixel_values", TensorProto.FLOAT, [batch, 3, side or "H", side or "W"])]
     if mask:
         inputs.append(("pixel_mask", TensorProto.INT64, [batch, "H", "W"]))
-    g.save(folder, inputs, [("logits", TensorProto.FLOAT, [batch, 4, len(bias)]), ("pred_boxes", TensorProto.FLOAT, [batch, 4, 4])])
+    g.save(folder, inputs, [("logits", TensorProto.FLOAT, [batch, 4, len(bias)]), ("pred_boxes", TensorProto.FLOAT, [batch, 4, 4])], external)
+
+
+def classifier():
+    """A sound network that is no detector."""
+    g = Graph()
+    g.op("ReduceMean", "pixel_values", g.const([2, 3], np.int64), keepdims=0, out="logits")
+    g.save("classifier", [("pixel_values", TensorProto.FLOAT, ["N", 3, 32, 32])], [("logits", TensorProto.FLOAT, ["N", 3])])
 
 
 if __name__ == "__main__":
@@ -132,3 +146,7 @@ if __name__ == "__main__":
     quarters("softmax", [[4, -4, 0], [-4, -4, 0], [-4, 4, 0]], [0, 0, 3], "N", 0, True)
     # Red is a cow, blue a sheep; each class by itself. Values come as 0..1; two pictures a run, no more and no fewer.
     quarters("sigmoid", [[10, -10], [-10, -10], [-10, 10]], [-5, -5], 2, 32, False)
+    # The same colours with 16-bit weights, and with the weights in a file beside the network.
+    quarters("half", [[10, -10], [-10, -10], [-10, 10]], [-5, -5], "N", 32, False, np.float16)
+    quarters("external", [[10, -10], [-10, -10], [-10, 10]], [-5, -5], "N", 32, False, external="model.onnx_data")
+    classifier()
