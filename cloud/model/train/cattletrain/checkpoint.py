@@ -1,0 +1,65 @@
+"""Checkpoints: everything a training run needs to go on, and weights to start another from."""
+
+import os
+import pickle
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import RTDetrV2Config
+
+from . import network
+
+FORM = 1  # of the file
+
+
+class CheckpointError(Exception):
+    """A checkpoint that is missing, damaged, or of another shape."""
+
+
+def save(path: Path, state: dict) -> None:
+    """Writes the file whole or not at all: content, sync, name."""
+    part = path.with_name(path.name + ".part")
+    with open(part, "wb") as f:
+        torch.save(state | {"form": FORM}, f)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(part, path)
+
+
+def read(path: Path) -> dict:
+    """The content of a checkpoint. Only tensors and plain values are unpickled. Raises CheckpointError."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as e:
+        raise CheckpointError(f"checkpoint {path}: there is no such file") from e
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as e:
+        raise CheckpointError(f"checkpoint {path}: not readable as one: {str(e).splitlines()[0] if str(e) else type(e).__name__}") from e
+    if not isinstance(state, dict) or state.get("form") != FORM or not {"config", "weights"} <= state.keys():
+        raise CheckpointError(f"checkpoint {path}: not a checkpoint of this program (form {FORM})")
+    return state
+
+
+def load_weights(model: nn.Module, weights: dict, path: Path) -> None:
+    """Puts the weights into the model. Raises CheckpointError that names what does not fit."""
+    own = model.state_dict()
+    faults = [f"{k} is missing" for k in own if k not in weights]
+    faults += [f"{k} is not in this network" for k in weights if k not in own]
+    faults += [
+        f"{k} is {list(weights[k].shape)}, wanted {list(own[k].shape)}" for k in own if k in weights and weights[k].shape != own[k].shape
+    ]
+    if faults:
+        raise CheckpointError(f"checkpoint {path}: of another shape: {'; '.join(faults[:5])} ({len(faults)} differences)")
+    model.load_state_dict(weights)
+
+
+def model_of(path: Path) -> tuple[nn.Module, dict]:
+    """The detector a checkpoint describes, with its (averaged) weights, and the checkpoint. Raises CheckpointError."""
+    state = read(path)
+    try:
+        config = RTDetrV2Config.from_dict(state["config"])
+        model = network.build(config, pretrained=False)
+    except Exception as e:  # whatever transformers makes of a foreign configuration
+        raise CheckpointError(f"checkpoint {path}: configuration cannot be used: {e}") from e
+    load_weights(model, state["weights"], path)
+    return model, state

@@ -1,0 +1,59 @@
+"""The detector: RT-DETR v2 of transformers over an EfficientNet-Lite0 backbone, small enough to ship."""
+
+import torch
+from torch import nn
+from transformers import RTDetrV2Config, RTDetrV2ForObjectDetection
+
+from . import backbone, fuse
+
+LABELS = {0: "cattle"}
+SIDE = 416  # pixels of a tile in use
+MEAN, SPREAD = 127 / 255, 128 / 255  # of every colour, as the backbone was trained
+
+
+def normalised(pixels: torch.Tensor) -> torch.Tensor:
+    """Pictures of values 0..1 in the range the backbone was trained for."""
+    return (pixels - MEAN) / SPREAD
+
+
+def config(width: int = 96, queries: int = 200, layers: int = 3, depths=(1, 2, 2, 3, 3, 1)) -> RTDetrV2Config:
+    """Configuration of the default detector: `width` channels in encoder and decoder, `queries` boxes per tile."""
+    out = ["stage3", "stage5", "stage6"]
+    channels = [backbone.STAGES[2].channels, backbone.STAGES[4].channels, backbone.STAGES[5].channels]
+    return RTDetrV2Config(
+        backbone_config=backbone.EfficientNetLiteConfig(depths=depths, out_features=out),
+        freeze_backbone_batch_norms=True,
+        encoder_in_channels=channels,
+        encoder_hidden_dim=width,
+        encoder_ffn_dim=4 * width,
+        hidden_expansion=0.5,
+        d_model=width,
+        decoder_in_channels=[width] * 3,
+        decoder_ffn_dim=4 * width,
+        decoder_layers=layers,
+        num_queries=queries,
+        num_denoising=100,
+        id2label=LABELS,
+        label2id={v: k for k, v in LABELS.items()},
+    )
+
+
+def build(cfg: RTDetrV2Config, pretrained: bool = True) -> RTDetrV2ForObjectDetection:
+    """A detector with random weights, its backbone with those of ImageNet when `pretrained`.
+
+    The backbone's normalisation, which training would keep frozen, is folded into its convolutions.
+    """
+    model = RTDetrV2ForObjectDetection(cfg)
+    if pretrained:
+        body = model.model.backbone.model
+        missing, unexpected = body.load_state_dict(backbone.imagenet_weights(cfg.backbone_config.depths), strict=False)
+        unexpected = [k for k in unexpected if not k.endswith("num_batches_tracked")]
+        if missing or unexpected:
+            raise ValueError(f"backbone weights do not fit: missing {missing[:5]}, unexpected {unexpected[:5]}")
+    fuse.fuse_backbone(model)
+    return model
+
+
+def parameters(model: nn.Module) -> int:
+    """How many numbers the model learns or keeps."""
+    return sum(p.numel() for p in model.parameters()) + sum(b.numel() for n, b in model.named_buffers() if torch.is_floating_point(b))

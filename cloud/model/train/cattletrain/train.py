@@ -1,0 +1,229 @@
+"""Train the detector on COCO folders. `python -m cattletrain.train --help` says how."""
+
+import argparse
+import json
+import math
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from . import checkpoint, coco, feed, fuse, memory, network, validate
+from .augment import Recipe
+from .loss import Loss, training_loss
+
+LATEST, BEST = "latest.pt", "best.pt"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run. steps counts from the beginning of the run, over all its restarts."""
+
+    sources: list[feed.Source]
+    validation: list[feed.Source]
+    out: Path
+    start: Path | None = None
+    steps: int = 20000
+    minutes: float = math.inf
+    batch: int = 12
+    side: int = 320
+    rate: float = 5e-4
+    backbone_rate: float = 1e-4
+    warmup: int = 200
+    average: float = 0.998
+    save_every: int = 200
+    check_every: int = 1000
+    seed: int = 1
+    workers: int = 1
+    width: int = 96
+    layers: int = 3
+    queries: int = 200
+    frozen_blocks: int = 3
+    pretrained: bool = True
+
+
+class Run:
+    """A training run that can be stopped after any step and taken up again."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.step, self.best = 0, -1.0
+        out = settings.out
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / LATEST).exists():
+            self.model, state = checkpoint.model_of(out / LATEST)
+        elif settings.start:
+            self.model, state = checkpoint.model_of(settings.start)
+            state = {"config": state["config"]}
+        else:
+            torch.manual_seed(settings.seed)
+            config = network.config(settings.width, settings.queries, settings.layers)
+            self.model, state = network.build(config, settings.pretrained), {}
+        self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.freeze()
+        self.model = self.model.to(memory_format=torch.channels_last)
+        self.optimizer = self._optimizer()
+        if "optimizer" in state:
+            self.resume(state)
+        self.criterion = Loss(self.model.config)
+
+    def freeze(self) -> None:
+        """The first layers stay as ImageNet made them: they cost most and learn least."""
+        body = self.model.model.backbone.model
+        for part in [body._conv_stem, *body._blocks[: self.settings.frozen_blocks]]:
+            for p in part.parameters():
+                p.requires_grad_(False)
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        groups = {"backbone": [], "plain": [], "decayed": []}
+        for name, p in self.model.named_parameters():
+            if p.requires_grad:
+                kind = "backbone" if ".backbone." in name else "plain" if p.ndim < 2 else "decayed"
+                groups[kind].append(p)
+        s = self.settings
+        return torch.optim.AdamW(
+            [
+                {"params": groups["backbone"], "peak": s.backbone_rate, "weight_decay": 1e-4},
+                {"params": groups["plain"], "peak": s.rate, "weight_decay": 0.0},
+                {"params": groups["decayed"], "peak": s.rate, "weight_decay": 1e-4},
+            ],
+            lr=s.rate,
+        )
+
+    def resume(self, state: dict) -> None:
+        self.step, self.best = state["step"], state["best"]
+        self.averaged = {k: v.clone() for k, v in state["weights"].items()}
+        checkpoint.load_weights(self.model, state["live"], self.settings.out / LATEST)
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def save(self, name: str) -> None:
+        plain = {"config": json.loads(self.model.config.to_json_string(use_diff=False)), "weights": self.averaged, "step": self.step, "best": self.best}
+        if name == LATEST:
+            plain |= {"live": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        checkpoint.save(self.settings.out / name, plain)
+
+    def rate(self) -> float:
+        """Part of the peak rate: linear warm-up, then a cosine down to a hundredth."""
+        s = self.settings
+        if self.step < s.warmup:
+            return (self.step + 1) / s.warmup
+        way = (self.step - s.warmup) / max(1, s.steps - s.warmup)
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, way)))
+
+    def train_step(self, pixels: torch.Tensor, labels: list[dict]) -> dict[str, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * self.rate()
+        self.model.train()
+        x = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
+        outputs = self.model.model(pixel_values=network.normalised(x), labels=labels)
+        loss, parts = training_loss(self.criterion, outputs, labels)
+        if not torch.isfinite(loss):
+            raise RuntimeError(f"step {self.step}: the loss is {loss.item()}; lower the rate")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                if value.is_floating_point():
+                    self.averaged[name].lerp_(value, 1 - keep)
+                else:
+                    self.averaged[name].copy_(value)
+        return {"loss": float(loss.detach())} | parts
+
+    def evaluation_model(self) -> nn.Module:
+        """The averaged weights, folded for inference."""
+        plain = network.build(self.model.config, pretrained=False)
+        checkpoint.load_weights(plain, self.averaged, self.settings.out)
+        return fuse.fused(plain)
+
+    def check(self, tiles: validate.Tiles | None) -> None:
+        if tiles is None:
+            self.save(BEST)
+            return
+        score = validate.score(self.evaluation_model(), tiles)
+        print(f"step {self.step}: validation {score}", flush=True)
+        if score.f1 > self.best:
+            self.best = score.f1
+            self.save(BEST)
+
+    def loop(self) -> None:
+        """Trains until the steps are done, the minutes are over, or SIGTERM or SIGINT comes."""
+        s, stop = self.settings, []
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sig, lambda number, _: stop.append(number))
+        tiles = validate.tiles(s.validation) if s.validation else None
+        loader = feed.batches(s.sources, replace(Recipe(), side=s.side), s.batch, s.seed + self.step, s.workers)
+        began, seen, sums = time.monotonic(), 0, {}
+        for pixels, labels in loader:
+            if self.step >= s.steps or stop or time.monotonic() - began > 60 * s.minutes:
+                break
+            for name, value in self.train_step(pixels, labels).items():
+                sums[name] = sums.get(name, 0.0) + value
+            seen += 1
+            if self.step % 50 == 0:
+                means = ", ".join(f"{k.removeprefix('loss_')} {v / seen:.3f}" for k, v in sums.items())
+                print(f"step {self.step}/{s.steps}: {means}, {s.batch * seen / (time.monotonic() - began):.1f} views/s", flush=True)
+                began, seen, sums, s = self._next_window(began, s)
+            if self.step % s.save_every == 0:
+                self.save(LATEST)
+            if self.step % s.check_every == 0:
+                self.check(tiles)
+        self.save(LATEST)
+        self.check(tiles)
+
+    @staticmethod
+    def _next_window(began: float, s: Settings) -> tuple[float, int, dict, Settings]:
+        """A new window for the printed means; what it took is off the minutes left."""
+        now = time.monotonic()
+        return now, 0, {}, replace(s, minutes=s.minutes - (now - began) / 60)
+
+
+def parse(argv: list[str]) -> Settings:
+    p = argparse.ArgumentParser(prog="cattletrain.train", description=__doc__)
+    p.add_argument("--data", action="append", required=True, type=feed.Source.parse, metavar="FOLDER[@WEIGHT][#CLIPS]", help="COCO folder to learn from; several times")
+    p.add_argument("--validation", action="append", default=[], type=feed.Source.parse, metavar="FOLDER[#CLIPS]", help="COCO folder to choose the best checkpoint by")
+    p.add_argument("--out", required=True, type=Path, help="folder of the run; one that has a checkpoint is taken up again")
+    p.add_argument("--start", type=Path, help="checkpoint whose weights a new run begins with")
+    for name, kind, text in (
+        ("steps", int, "length of the run"),
+        ("minutes", float, "stop after so long; the run can be taken up again"),
+        ("batch", int, "views a step"),
+        ("side", int, "pixels of a view, a multiple of 32"),
+        ("rate", float, "peak learning rate"),
+        ("backbone-rate", float, "peak learning rate of the backbone"),
+        ("seed", int, "of weights and views"),
+        ("workers", int, "processes that make views"),
+        ("check-every", int, "steps between validations"),
+        ("width", int, "channels of encoder and decoder of a new network"),
+        ("layers", int, "decoder layers of a new network"),
+        ("queries", int, "boxes per tile of a new network"),
+    ):
+        p.add_argument(f"--{name}", type=kind, help=text, default=getattr(Settings, name.replace("-", "_")))
+    p.add_argument("--random", dest="pretrained", action="store_false", help="begin without the ImageNet weights")
+    a = vars(p.parse_args(argv))
+    a["sources"] = a.pop("data")
+    if a["side"] % 32 or a["side"] < 64:
+        p.error("--side must be a multiple of 32, at least 64")
+    return Settings(**a)
+
+
+def main(argv: list[str]) -> int:
+    settings = parse(argv)
+    memory.keep_freed_pages(argv, "cattletrain.train")
+    try:
+        Run(settings).loop()
+    except (coco.DataError, checkpoint.CheckpointError, ValueError, RuntimeError, OSError) as e:
+        print(f"train: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

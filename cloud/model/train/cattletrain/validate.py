@@ -1,0 +1,95 @@
+"""Precision and recall on whole tiles, to choose checkpoints by. The figures that count come from the product itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import coco, feed, network, product
+from .augment import clipped, normalised
+
+LEAST_OVERLAP = 0.4  # IoU of a hit
+MOST_TILES = 240
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """pixels uint8 [N, 3, side, side]; boxes of each tile as parts of the side."""
+
+    pixels: torch.Tensor
+    boxes: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Score:
+    """At the threshold with the best F1."""
+
+    f1: float
+    precision: float
+    recall: float
+    threshold: float
+
+    def __str__(self) -> str:
+        return f"F1 {self.f1:.4f}, precision {self.precision:.3f}, recall {self.recall:.3f} at {self.threshold:.2f}"
+
+
+def tiles(sources: Sequence[feed.Source], side: int = network.SIDE, most: int = MOST_TILES) -> Tiles:
+    """Evenly chosen tiles of the pictures, cut as the product cuts them."""
+    cut, grid = [], product.Grid(side)
+    for image in (i for s in sources for i in s.images()):
+        cut.extend((image, r) for r in grid.regions(image.width, image.height))
+    chosen = [cut[i] for i in np.linspace(0, len(cut) - 1, min(most, len(cut))).astype(int)]
+    pixels, boxes, last, whole = [], [], None, None
+    for image, region in chosen:
+        if image is not last:
+            last, whole = image, coco.read_image(image.path)
+        pixels.append(region.cut(whole)[..., ::-1])
+        boxes.append(normalised(clipped(image.boxes - [region.x, region.y, region.x, region.y], side), side))
+    return Tiles(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), boxes)
+
+
+def score(model: nn.Module, held: Tiles, batch: int = 8) -> Score:
+    """Detections of a fused model against the boxes, each box taken once, by falling score."""
+    marks, total = [], sum(len(b) for b in held.boxes)
+    for i in range(0, len(held.pixels), batch):
+        with torch.inference_mode():
+            out = model(pixel_values=network.normalised(held.pixels[i : i + batch].float() / 255))
+        for scores, found, true in zip(out.logits[..., 0].sigmoid().numpy(), out.pred_boxes.numpy(), held.boxes[i : i + batch], strict=True):
+            keep = scores > 0.05
+            marks.extend(match(scores[keep], found[keep], true))
+    return best(marks, total)
+
+
+def match(scores: np.ndarray, found: np.ndarray, true: np.ndarray) -> list[tuple[float, bool]]:
+    """For each detection its score and whether it hit a box of its own."""
+    free, marks = np.ones(len(true), bool), []
+    overlap = iou(found, true)
+    for i in np.argsort(-scores):
+        j = int(np.argmax(np.where(free, overlap[i], -1))) if len(true) else -1
+        hit = j >= 0 and free[j] and overlap[i, j] >= LEAST_OVERLAP
+        if hit:
+            free[j] = False
+        marks.append((float(scores[i]), bool(hit)))
+    return marks
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Overlap [n, m] of boxes given by centre and size."""
+    low = np.maximum((a[:, :2] - a[:, 2:] / 2)[:, None], (b[:, :2] - b[:, 2:] / 2)[None])
+    high = np.minimum((a[:, :2] + a[:, 2:] / 2)[:, None], (b[:, :2] + b[:, 2:] / 2)[None])
+    both = np.clip(high - low, 0, None).prod(-1)
+    return both / np.maximum(a[:, 2:].prod(1)[:, None] + b[:, 2:].prod(1)[None] - both, 1e-9)
+
+
+def best(marks: list[tuple[float, bool]], total: int) -> Score:
+    """The threshold with the highest F1."""
+    if not marks or not total:
+        return Score(0.0, 0.0, 0.0, 0.5)
+    marks = sorted(marks, reverse=True)
+    hits = np.cumsum([hit for _, hit in marks])
+    found = np.arange(1, len(marks) + 1)
+    f1 = 2 * hits / (found + total)
+    i = int(np.argmax(f1))
+    return Score(float(f1[i]), float(hits[i] / found[i]), float(hits[i] / total), marks[i][0])
