@@ -65,6 +65,14 @@ type Entry struct {
 	Origin Origin
 }
 
+// Dir is the model's folder.
+func (e Entry) Dir() string {
+	if st, err := os.Stat(e.Path); err == nil && !st.IsDir() {
+		return filepath.Dir(e.Path)
+	}
+	return e.Path
+}
+
 // Find returns the path of the model to use for programs without a store: see
 // Store.Find.
 func Find(named string) (string, error) {
@@ -145,10 +153,7 @@ func (s Store) at(path string) Entry {
 	if err != nil {
 		abs = path
 	}
-	dir := abs
-	if st, err := os.Stat(abs); err == nil && !st.IsDir() {
-		dir = filepath.Dir(abs)
-	}
+	dir := Entry{Path: abs}.Dir()
 	e := Entry{Name: filepath.Base(dir), Path: path, Origin: Path}
 	if root, err := filepath.Abs(s.Dir); s.Dir != "" && err == nil && filepath.Dir(dir) == root && CheckName(e.Name) == nil {
 		e.Origin = Stored

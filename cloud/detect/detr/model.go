@@ -15,6 +15,7 @@
 package detr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ import (
 // Options say what to load and how to run it.
 type Options struct {
 	Path     string   // model folder, or the network file in it
+	Name     string   // what Info calls the model; empty: as its card says, or its folder
 	Library  string   // ONNX Runtime's shared library; empty: see FindLibrary
 	Provider Provider // empty is CPU
 	GPU      GPU
@@ -161,14 +163,14 @@ func prepare(o Options) (*Model, error) {
 	if err != nil {
 		return m, fmt.Errorf("model %s: %w", n.path, err)
 	}
-	m.describe(d)
+	m.describe(o.Name, d)
 	return m, nil
 }
 
 // describe fills in what the recipe says.
-func (m *Model) describe(d description) {
+func (m *Model) describe(name string, d description) {
 	i, r := &m.info, &m.recipe
-	i.Name, i.Family, i.Width, i.Height = d.card.Name, string(r.family), r.width, r.height
+	i.Name, i.Family, i.Width, i.Height = cmp.Or(name, d.card.Name), string(r.family), r.width, r.height
 	i.Tile, i.Overlap, i.Threshold, i.Cattle = r.tile, r.overlap, r.threshold, r.cattleLabels()
 	if r.batch > 0 {
 		m.fixed, i.Fixed, i.Batch = true, true, r.batch

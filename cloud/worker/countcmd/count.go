@@ -160,6 +160,7 @@ func (c *Command) print(w io.Writer, results []report.Result, documents []any, f
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintf(w, "Counted by %s, SHA-256 %s.\n", results[0].Model.Name, results[0].Model.Digest)
 	for _, r := range results {
 		for _, warn := range r.Warnings {
 			if warn.Code != report.NoTelemetry { // nobody can change that here

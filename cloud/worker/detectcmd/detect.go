@@ -72,7 +72,7 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	r.meter.Clear()
-	fmt.Fprintf(stderr, "%d pictures, %d detections\n", len(names), r.boxes)
+	fmt.Fprintf(stderr, "%d pictures, %d detections by %s, SHA-256 %s\n", len(names), r.boxes, net.Info().Name, net.Info().Digest)
 	if n := len(r.faults); n > 0 {
 		return fmt.Errorf("%d of %d in %s: %w", n, len(names), c.Images, ErrPictures)
 	}

@@ -133,8 +133,12 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 	if err := intact(found); err != nil {
 		return nil, report.Model{}, err
 	}
+	name := ""
+	if found.Origin == model.Stored { // people know it by its name in the store, whatever its card says
+		name = found.Name
+	}
 	net, err := detr.Open(detr.Options{
-		Path: found.Path, Library: s.Library, Provider: s.Provider, GPU: detr.GPU{Device: s.Device},
+		Path: found.Path, Name: name, Library: s.Library, Provider: s.Provider, GPU: detr.GPU{Device: s.Device},
 		Batch: s.Batch, Parallel: s.Workers(),
 	})
 	if err != nil {
@@ -142,7 +146,7 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 	}
 	info := net.Info()
 	m := report.Model{
-		Name: Name(found, info), Digest: info.Digest, Provider: string(info.Provider),
+		Name: info.Name, Digest: info.Digest, Provider: string(info.Provider),
 		Threshold: info.Threshold, Tile: info.Tile, Overlap: info.Overlap,
 	}
 	if s.Tile >= 0 {
@@ -163,23 +167,10 @@ func intact(e model.Entry) error {
 	if e.Origin != model.Stored && e.Origin != model.BuiltIn {
 		return nil
 	}
-	dir := e.Path
-	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
-		dir = filepath.Dir(dir)
-	}
-	if _, err := model.CheckSums(context.Background(), dir); err != nil {
-		return fmt.Errorf("model %s in %s: %w; `worker model verify` tells more, pulling it again gives it anew", e.Name, dir, err)
+	if _, err := model.CheckSums(context.Background(), e.Dir()); err != nil {
+		return fmt.Errorf("model %s in %s: %w; put the recorded files back, or remove the folder and pull the model again", e.Name, e.Dir(), err)
 	}
 	return nil
-}
-
-// Name is what results call a model: in the store by its name there, which is
-// the one people know, else as its card or folder says.
-func Name(e model.Entry, info detr.Info) string {
-	if e.Origin == model.Stored {
-		return e.Name
-	}
-	return info.Name
 }
 
 // tile puts the tiler over the network, or frees it.

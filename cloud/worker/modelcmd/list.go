@@ -48,7 +48,7 @@ func (c *List) Run(ctx context.Context, stdout, stderr io.Writer) error {
 			s.Error = "" // no fault of the model
 		}
 		s.InUse = fault == nil && same(e.Path, used.Path)
-		if source, ok, err := model.ReadSource(e.Path); err == nil && ok {
+		if source, ok, err := model.ReadSource(e.Dir()); err == nil && ok {
 			s.Source = &source
 		}
 		list = append(list, s)

@@ -106,9 +106,8 @@ func summary(e model.Entry, info detr.Info, err error) Summary {
 		s.Error, s.Digest, s.Size = err.Error(), info.Digest, info.Size
 		return s
 	}
-	s.Name = engine.Name(e, info)
-	if e.Origin == model.BuiltIn {
-		s.Name = model.Default
+	if e.Origin == model.Path || e.Origin == model.Development {
+		s.Name = info.Name // as its card says
 	}
 	batch := 0
 	if info.Fixed {

@@ -74,7 +74,7 @@ func (c *Pull) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	if out.Already {
 		if v, err = run.verify(ctx, w, out.Entry); err != nil {
-			return err
+			return fmt.Errorf("it is there already, as %s, and does not work: %w; remove %s and pull it again", out.Name, err, absolute(out.Path))
 		}
 	}
 	v.Name, v.Path, v.Source = out.Name, absolute(out.Path), &out.Source

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -103,12 +101,8 @@ func (i inference) verify(ctx context.Context, w where, e model.Entry) (Verifica
 		v.Name, v.Origin, v.Path, v.Error = e.Name, e.Origin, absolute(e.Path), err.Error()
 		return v, err
 	}
-	dir := e.Path
-	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
-		dir = filepath.Dir(dir)
-	}
 	var err error
-	if v.Files, err = model.CheckSums(ctx, dir); err != nil {
+	if v.Files, err = model.CheckSums(ctx, e.Dir()); err != nil {
 		return fail(fmt.Errorf("model %s: %w", e.Path, err))
 	}
 	o := i.options(w, e.Path)
@@ -119,7 +113,7 @@ func (i inference) verify(ctx context.Context, w where, e model.Entry) (Verifica
 	}
 	defer net.Close()
 	v.Summary = summary(e, net.Info(), nil)
-	source, ok, err := model.ReadSource(dir)
+	source, ok, err := model.ReadSource(e.Dir())
 	if err != nil {
 		return fail(err)
 	}
