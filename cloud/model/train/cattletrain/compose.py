@@ -8,6 +8,7 @@ number alone.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +23,8 @@ from . import coco, cutouts, paint
 SIDE = 640  # pixels, of the pictures made
 BODY = (12.0, 120.0)  # pixels, the longer side of an animal
 MOST = 120  # animals in one picture
-LARGER = 1.6  # how far a cut-out may be enlarged
+LARGER = 1.3  # how far a cut-out may be enlarged
+LEAST_CHOICE = 5  # cut-outs of one clip and size, so that no single animal fills a picture
 VISIBLE = 0.35  # of an animal, below which it is not labelled
 HINT = 0.1  # of an animal, from which an unlabelled one is an ignore region
 TRIES = 40
@@ -202,11 +204,15 @@ class Composer:
         return Picture(_camera(canvas, rng), boxes, ignore)
 
     def _piece(self, spot: Spot, rng: np.random.Generator, keep: float) -> np.ndarray:
-        group = int(rng.integers(len(self.groups)))
-        large = np.flatnonzero(self.sizes[group] * LARGER >= spot.body)
-        # A size no cut-out of this clip reaches takes its largest ones.
-        choice = large if len(large) else np.argsort(self.sizes[group])[-5:]
-        at = int(choice[rng.integers(len(choice))])
+        # Every clip is drawn as often, among those with animals large enough; a
+        # size that none reaches is made from the largest ones of all.
+        fit = [np.flatnonzero(sizes * LARGER >= spot.body) for sizes in self.sizes]
+        groups = [n for n, large in enumerate(fit) if len(large) >= LEAST_CHOICE]
+        if not groups:
+            groups = [int(np.argmax([sizes.max() for sizes in self.sizes]))]
+            fit[groups[0]] = np.argsort(self.sizes[groups[0]], kind="stable")[-LEAST_CHOICE:]
+        group = groups[rng.integers(len(groups))]
+        at = int(fit[group][rng.integers(len(fit[group]))])
         pixels = self.groups[group][at].pixels
         scale = spot.body / self.sizes[group][at]
         look = paint.recolour(pixels, rng, keep)
@@ -262,7 +268,9 @@ def write(composer: Composer, target: Path, count: int, workers: int = 2) -> lis
     """Makes pictures 0 to count-1 into the COCO folder target; its name is their clip."""
     (target / "images").mkdir(parents=True, exist_ok=True)
     jobs = [(n, target / "images" / f"{n:06d}.jpg") for n in range(count)]
-    with ProcessPoolExecutor(workers, initializer=_start, initargs=(composer,)) as pool:
+    # A forked child would inherit OpenCV's locks without the threads that hold them.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(composer,)) as pool:
         made = list(pool.map(_make, jobs, chunksize=8))
     clip = target.resolve().name
     images = [

@@ -96,9 +96,16 @@ def _segment(work: np.ndarray, inner: np.ndarray) -> np.ndarray:
     best = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     if stats[best, cv2.CC_STAT_AREA] < 0.85 * mask.sum():
         raise Refused("in several pieces")
-    outlines, _ = cv2.findContours((parts == best).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    whole = np.zeros_like(mask)
-    cv2.drawContours(whole, outlines, -1, 255, -1)
+    return _filled((parts == best).astype(np.uint8))
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """The mask as 0 or 255 with its small holes closed; large ones are ground between legs."""
+    whole = mask * np.uint8(255)
+    outlines, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    for outline, links in zip(outlines, tree[0], strict=True):
+        if links[3] >= 0 and cv2.contourArea(outline) < 0.03 * mask.sum():
+            cv2.drawContours(whole, [outline], -1, 255, -1)
     return whole
 
 
