@@ -124,40 +124,51 @@ type answer struct {
 	size int64  // -1 when not said
 }
 
-// ask sends one GET and follows redirects itself: the token goes to the source
-// alone, never to where it points, and never from https to http. The caller
-// closes the body.
+// ask gets an answer that is no redirect. It follows redirects itself: the token
+// goes to the hub alone, never to where that points, and the way never leads
+// from https to http. The caller closes the body.
 func (c *client) ask(ctx context.Context, address string, header http.Header) (answer, error) {
 	a := answer{size: -1}
 	for range maxRedirects {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		r, err := c.send(ctx, address, header) //nolint:bodyclose // the caller closes it as part of the answer
 		if err != nil {
-			return a, fmt.Errorf("no address to ask at: %w", ErrAnswer)
+			return a, err
 		}
-		for k, v := range header {
-			r.Header[k] = v
-		}
-		// Bytes as they are stored: offsets and digests mean these.
-		r.Header.Set("Accept-Encoding", "identity")
-		r.Header.Set("User-Agent", "cattlecounter")
-		if !c.token.IsZero() && r.URL.Scheme+"://"+r.URL.Host == c.home {
-			r.Header.Set("Authorization", "Bearer "+c.token.Reveal())
-		}
-		if a.Response, err = c.http.Do(r); err != nil {
-			return a, unreachable(r.URL, err)
-		}
+		a.Response = r
 		a.linked()
 		if a.StatusCode < 300 || a.StatusCode > 399 || a.StatusCode == http.StatusNotModified {
 			return a, nil
 		}
 		to, err := a.Location()
 		_ = a.Body.Close()
-		if err != nil || to.Scheme != "https" && to.Scheme != r.URL.Scheme {
-			return a, fmt.Errorf("%s redirects to no address or to one without encryption: %w", r.URL.Host, ErrAnswer)
+		if err != nil || to.Scheme != "https" && to.Scheme != r.Request.URL.Scheme {
+			return a, fmt.Errorf("%s redirects to no address or to one without encryption: %w", r.Request.URL.Host, ErrAnswer)
 		}
 		address = to.String()
 	}
 	return a, fmt.Errorf("more than %d redirects: %w", maxRedirects, ErrAnswer)
+}
+
+// send sends one GET, with the token when it goes to the hub itself.
+func (c *client) send(ctx context.Context, address string, header http.Header) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, fmt.Errorf("no address to ask at: %w", ErrAnswer)
+	}
+	for k, v := range header {
+		r.Header[k] = v
+	}
+	// Bytes as they are stored: offsets and digests mean these.
+	r.Header.Set("Accept-Encoding", "identity")
+	r.Header.Set("User-Agent", "cattlecounter")
+	if !c.token.IsZero() && r.URL.Scheme+"://"+r.URL.Host == c.home {
+		r.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
+	response, err := c.http.Do(r)
+	if err != nil {
+		return nil, unreachable(r.URL, err)
+	}
+	return response, nil
 }
 
 // linked notes what the hub says about the file behind a redirect. The first

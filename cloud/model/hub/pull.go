@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"cattlecounter/cloud/model"
@@ -60,6 +61,9 @@ func run(ctx context.Context, o Options, c *client) (Outcome, error) {
 		if err := model.CheckName(o.Name); err != nil {
 			return Outcome{}, err
 		}
+	}
+	if f := r.File; f != "" && (!strings.HasSuffix(f, ".onnx") || !safePath(f) || r.Repository == "" && strings.Contains(f, "/")) {
+		return Outcome{}, fmt.Errorf("%q: want an .onnx file of the repository or right in the folder: %w", f, ErrReference)
 	}
 	c.hub, c.note = r.Repository != "", o.Note
 	p := &pull{o: o, client: c, source: model.Source{Base: r.Base, Repository: r.Repository, Revision: r.Revision}}

@@ -289,6 +289,16 @@ func TestLocalFolder(t *testing.T) {
 	}
 }
 
+func TestFileOfAReference(t *testing.T) {
+	p := newPuller(t, newHub(t, plain))
+	for _, c := range [][2]string{{"herd/yak", "../model.onnx"}, {"herd/yak", "README.md"}, {"./yak", "onnx/model.onnx"}, {"https://x.example/m", "../model.onnx"}} {
+		p.change = func(o *Options) { o.Reference.File = c[1] }
+		if _, err := p.pull(c[0]); !errors.Is(err, ErrReference) {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+}
+
 func TestPin(t *testing.T) {
 	h := newHub(t, plain)
 	p := newPuller(t, h)

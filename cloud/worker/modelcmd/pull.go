@@ -1,10 +1,12 @@
 package modelcmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"cattlecounter/cloud/detect/detr"
 	"cattlecounter/cloud/model"
@@ -48,6 +50,8 @@ func (c *Pull) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	if c.File != "" {
 		ref.File = c.File
 	}
+	base := cmp.Or(c.Base, hub.DefaultBase)                  // HF_ENDPOINT may be set and empty
+	token := secret.New(strings.TrimSpace(c.Token.Reveal())) // tokens out of files end with a newline
 	run := inference{Provider: detr.CPU, Runtime: c.Runtime}
 	if err := detr.LoadRuntime(run.library(w)); err != nil { // before the transfer, not after it
 		return err
@@ -55,7 +59,7 @@ func (c *Pull) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	var v Verification
 	m := meter.New(stderr, ref.String())
 	out, err := hub.Pull(ctx, hub.Options{
-		Reference: ref, Store: w.store, Name: c.Name, SHA256: c.SHA256, MaxSize: int64(c.MaxSize), Token: c.Token, TokenBase: c.Base,
+		Reference: ref, Store: w.store, Name: c.Name, SHA256: c.SHA256, MaxSize: int64(c.MaxSize), Token: token, TokenBase: base,
 		Check: func(ctx context.Context, dir string) (err error) {
 			v, err = run.verify(ctx, w, model.Entry{Name: ref.String(), Path: dir, Origin: model.Stored})
 			return err
