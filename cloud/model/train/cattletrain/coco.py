@@ -4,10 +4,9 @@ A COCO folder is DIR/annotations.json (keys images, annotations, categories) and
 the pictures below DIR/images/. Boxes in the file are [x, y, width, height] in
 pixels of the upright picture; in memory they are [x1, y1, x2, y2].
 
-Three keys beyond the standard are read and written: "clip" of an image names
-the flight it comes from (pictures of one clip must never be on both sides of a
-split), "estimated" of an annotation marks a box that nobody drew or saw, and
-"info" carries free text.
+Two keys beyond the standard are read and written: "clip" of an image names the
+flight it comes from (pictures of one clip must never be on both sides of a
+split), and "estimated" of an annotation marks a box that nobody drew or saw.
 """
 
 from __future__ import annotations
@@ -24,48 +23,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-MAX_FAULTS = 20
+from .faults import DataError, Faults
+
 MAX_FILE_BYTES = 1 << 28
 MIN_SIDE = 0.5  # pixels; what is thinner is no box
 CATEGORY = {"id": 1, "name": "cattle", "supercategory": "animal"}
-
-
-class DataError(Exception):
-    """A data set that cannot be used. Its text lists every fault found.
-
-    faults holds at most MAX_FAULTS texts, each naming its file or id; count is
-    how many there were altogether.
-    """
-
-    def __init__(self, where: str | os.PathLike[str], faults: Sequence[str], count: int | None = None):
-        self.faults = list(faults[:MAX_FAULTS])
-        self.count = len(faults) if count is None else count
-        lines = [f"{os.fspath(where)}: {self.count} fault{'s' if self.count != 1 else ''}"]
-        lines += [f"  {fault}" for fault in self.faults]
-        if self.count > len(self.faults):
-            lines.append(f"  and {self.count - len(self.faults)} more")
-        super().__init__("\n".join(lines))
-
-
-class Faults:
-    """Collects faults, keeping the first MAX_FAULTS and counting all."""
-
-    def __init__(self, where: str | os.PathLike[str]):
-        self.where = where
-        self.first: list[str] = []
-        self.count = 0
-
-    def add(self, text: str) -> None:
-        """Notes a fault; control characters of outside text are shown escaped."""
-        self.count += 1
-        if len(self.first) < MAX_FAULTS:
-            clean = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
-            self.first.append(clean[:400])
-
-    def check(self) -> None:
-        """Raises DataError when there was any fault."""
-        if self.count:
-            raise DataError(self.where, self.first, self.count)
 
 
 def no_boxes() -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cattletrain import coco
+from cattletrain.faults import MAX_FAULTS
 
 GOOD = {
     "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 48, "clip": "one"}],
@@ -141,7 +142,7 @@ def test_all_faults_at_once_up_to_a_limit(folder):
     write(folder, changed(annotations=[{**entry, "id": n, "image_id": 7} for n in range(50)]))
     with pytest.raises(coco.DataError) as caught:
         coco.load(folder)
-    assert caught.value.count == 50 and len(caught.value.faults) == coco.MAX_FAULTS
+    assert caught.value.count == 50 and len(caught.value.faults) == MAX_FAULTS
     assert "50 faults" in str(caught.value) and "and 30 more" in str(caught.value)
 
 
