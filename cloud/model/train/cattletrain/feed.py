@@ -17,11 +17,12 @@ KEPT_BYTES = 2 << 30  # of decoded pictures kept in memory
 
 @dataclass(frozen=True)
 class Source:
-    """A COCO folder, its share of the views, and the clips to take (all when empty)."""
+    """A COCO folder, its share of the views, and the clips or files to take (all when empty)."""
 
     folder: Path
     weight: float = 1.0
     clips: tuple[str, ...] = ()
+    only: tuple[Path, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Source":
@@ -38,6 +39,8 @@ class Source:
         images = coco.load(self.folder, check_pixels=False).images
         if self.clips:
             images = [i for i in images if coco.clip_in(i.clip, self.clips)]
+        if self.only:
+            images = [i for i in images if i.path in self.only]
         if not images:
             raise coco.DataError(self.folder, [f"no picture of the clips {', '.join(self.clips) or '(any)'}"])
         return images

@@ -1,0 +1,183 @@
+"""A checkpoint as a model folder that the worker takes: network, configuration, card.
+
+`python -m cattletrain.export CHECKPOINT FOLDER` writes model.onnx with a free
+batch, checks it against PyTorch on the same input, and writes beside it what
+Hugging Face and the product read.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from . import checkpoint, fuse, network
+
+NETWORK = "model.onnx"
+OPSET = 17
+LARGEST_DIFFERENCE = 2e-3  # of scores and of box coordinates as parts of the side
+COMPARED = 30  # best queries of a picture
+LEAST_HALVED = 1024  # numbers in a weight that is stored with 16 bits
+
+
+class ExportError(Exception):
+    """The exported network does not compute what the checkpoint does, or cannot be written."""
+
+
+class Exported(nn.Module):
+    """pixel_values float32 [N,3,S,S] to logits [N,Q,1] and pred_boxes [N,Q,4]."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        out = self.model(pixel_values=pixel_values)
+        return out.logits, out.pred_boxes
+
+
+def to_onnx(model: nn.Module, path: Path, side: int) -> None:
+    """Writes the fused model with a free batch."""
+    axes = {name: {0: "batch"} for name in ("pixel_values", "logits", "pred_boxes")}
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # of the tracer, about shapes that are fixed on purpose
+        torch.onnx.export(
+            Exported(model), (torch.rand(2, 3, side, side),), str(path), input_names=["pixel_values"],
+            output_names=["logits", "pred_boxes"], dynamic_axes=axes, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+
+
+def halve(path: Path) -> None:
+    """Stores large weights with 16 bits; the network casts them back when it is loaded, so it computes with 32."""
+    proto = onnx.load(str(path))
+    graph, casts = proto.graph, []
+    for weight in graph.initializer:
+        value = numpy_helper.to_array(weight)
+        if value.dtype != np.float32 or value.size < LEAST_HALVED:
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(value.astype(np.float16), name + ".half"))
+        casts.append(onnx.helper.make_node("Cast", [name + ".half"], [name], to=onnx.TensorProto.FLOAT))
+    for cast in reversed(casts):
+        graph.node.insert(0, cast)
+    onnx.save(proto, str(path))
+
+
+def difference(model: nn.Module, path: Path, side: int) -> float:
+    """Largest difference of scores and boxes between PyTorch and ONNX Runtime, over batches of 1 and 3.
+
+    Of each of the best queries of PyTorch, the nearest of ONNX Runtime is looked at: equal proposals change places freely.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for count in (1, 3):
+        x = network.normalised(scene(count, side))
+        with torch.inference_mode():
+            ours = Exported(model)(x)
+        theirs = session.run(None, {"pixel_values": x.numpy()})
+        a, b = queries(*(t.numpy() for t in ours)), queries(*theirs)
+        for one, other in zip(a, b, strict=True):
+            one = one[np.argsort(-one[:, 0])[:COMPARED]]
+            worst = max(worst, float(np.abs(one[:, None] - other[None]).max(-1).min(1).max()))
+    return worst
+
+
+def scene(count: int, side: int) -> torch.Tensor:
+    """Pictures with dark ovals on noise: enough for clear proposals."""
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[0:side, 0:side]
+    pictures = rng.uniform(0.45, 0.6, (count, 3, side, side))
+    for picture in pictures:
+        for _ in range(6):
+            cx, cy, a, b = *rng.uniform(0.1, 0.9, 2) * side, *rng.uniform(8, 30, 2)
+            picture[:, ((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 < 1] *= 0.2
+    return torch.from_numpy(pictures.astype(np.float32))
+
+
+def queries(logits: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Score and box of every query, [N, Q, 5]."""
+    return np.concatenate([1 / (1 + np.exp(-logits)), boxes], -1)
+
+
+def describe(folder: Path, config: dict, name: str, side: int, threshold: float) -> None:
+    """Writes config.json, preprocessor_config.json and cattlecounter.yaml."""
+    config = {k: v for k, v in config.items() if not k.startswith("_")} | {"architectures": ["RTDetrV2ForObjectDetection"]}
+    preprocessor = {
+        "do_normalize": True, "do_rescale": True, "do_resize": True, "image_mean": [network.MEAN] * 3, "image_std": [network.SPREAD] * 3,
+        "resample": 2, "rescale_factor": 1 / 255, "size": {"height": side, "width": side},
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n")
+    (folder / "cattlecounter.yaml").write_text(f"name: {name}\ntile: {side}\noverlap: 0.2\nthreshold: {threshold:g}\n")
+
+
+def sums(folder: Path) -> None:
+    """Writes SHA256SUMS of every other file, as sha256sum does."""
+    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in sorted(folder.iterdir()) if p.name != "SHA256SUMS"]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+def export(source: Path, target: Path, name: str, side: int = network.SIDE, threshold: float = 0.4, half: bool = True, card: str = "") -> float:
+    """Writes the folder whole or not at all, in place of an earlier one; returns the largest difference to PyTorch.
+
+    Raises checkpoint.CheckpointError and ExportError.
+    """
+    model, state = checkpoint.model_of(source)
+    model = fuse.fused(model)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as part:
+        folder = Path(part) / "model"
+        folder.mkdir()
+        to_onnx(model, folder / NETWORK, side)
+        if half:
+            halve(folder / NETWORK)
+        worst = difference(model, folder / NETWORK, side)
+        limit = LARGEST_DIFFERENCE * (10 if half else 1)
+        if worst > limit:
+            raise ExportError(f"{source}: the exported network differs from the checkpoint by {worst:.2g}, at most {limit:.2g} is wanted")
+        describe(folder, state["config"], name, side, threshold)
+        text = card or f"# {name}\n\nTrained for {state.get('step', 0)} steps; exported with a largest difference to PyTorch of {worst:.1g}.\n"
+        (folder / "README.md").write_text(text)
+        sums(folder)
+        if target.exists():
+            if not (target / NETWORK).is_file() and any(target.iterdir()):
+                raise ExportError(f"{target}: is there already and is not a model folder")
+            shutil.rmtree(target)
+        os.rename(folder, target)
+    return worst
+
+
+def main(argv: list[str]) -> int:
+    p = argparse.ArgumentParser(prog="cattletrain.export", description=__doc__)
+    p.add_argument("checkpoint", type=Path)
+    p.add_argument("folder", type=Path)
+    p.add_argument("--name", help="name in results; the folder's by default")
+    p.add_argument("--side", type=int, default=network.SIDE, help="pixels of a tile")
+    p.add_argument("--threshold", type=float, default=0.4, help="least score the model recommends")
+    p.add_argument("--full", dest="half", action="store_false", help="store the weights with 32 bits instead of 16")
+    p.add_argument("--card", type=Path, help="text of README.md")
+    a = p.parse_args(argv)
+    try:
+        card = a.card.read_text() if a.card else ""
+        worst = export(a.checkpoint, a.folder, a.name or a.folder.name, a.side, a.threshold, a.half, card)
+    except (checkpoint.CheckpointError, ExportError, OSError) as e:
+        print(f"export: {e}", file=sys.stderr)
+        return 1
+    size = (a.folder / NETWORK).stat().st_size
+    print(f"{a.folder}: {size / 1e6:.1f} MB, largest difference to PyTorch {worst:.1g}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

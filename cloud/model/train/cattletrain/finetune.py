@@ -1,0 +1,91 @@
+"""From pictures of your own herd to a model the worker takes.
+
+`python -m cattletrain.finetune COCO_FOLDER MODEL_FOLDER` goes on from the
+default model's checkpoint. A fifth of the clips (of the pictures, when there
+is one clip) is kept back to choose the best moment and the threshold.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from . import checkpoint, coco, export, feed, fuse, memory, train, validate
+
+START = Path(__file__).resolve().parent.parent / "default.pt"
+HELD_BACK = 5  # one clip or picture in so many
+LEAST_PICTURES = 2
+
+
+def split(root: Path, images: list[coco.Image], seed: int) -> tuple[feed.Source, feed.Source]:
+    """Pictures to learn from and pictures to choose by: no clip in both, unless there is one only.
+
+    Raises coco.DataError when there are too few.
+    """
+    if len(images) < LEAST_PICTURES or not any(len(i.boxes) for i in images):
+        raise coco.DataError(root, [f"{len(images)} pictures, {sum(len(i.boxes) for i in images)} boxes: want {LEAST_PICTURES} pictures and a box at least"])
+    groups: dict[object, list[coco.Image]] = {}
+    for image in images:
+        groups.setdefault(image.clip or image.path, []).append(image)
+    parts = list(groups.values()) if len(groups) > 1 else [[i] for i in images]
+    order = np.random.default_rng(seed).permutation(len(parts))
+    held = set(order[: max(1, len(parts) // HELD_BACK)].tolist())
+    learn = [i for k, part in enumerate(parts) if k not in held for i in part]
+    choose = [i for k in sorted(held) for i in parts[k]]
+    return feed.Source(root, only=tuple(i.path for i in learn)), feed.Source(root, only=tuple(i.path for i in choose))
+
+
+def finetune(root: Path, target: Path, settings: train.Settings, name: str) -> validate.Score:
+    """Trains, exports the best checkpoint to `target` and returns its score on the pictures kept back.
+
+    settings: its sources are learnt from as well; validation is set here. Raises what train and export raise.
+    """
+    images = coco.load(root).images
+    learn, choose = split(root, images, settings.seed)
+    settings = replace(settings, sources=[learn, *settings.sources], validation=[choose])
+    run = train.Run(settings)
+    run.loop()
+    held = validate.tiles([choose])
+    model, _ = checkpoint.model_of(settings.out / train.BEST)
+    score = validate.score(fuse.fused(model), held)
+    threshold = round(min(max(score.threshold, 0.1), 0.9), 2)
+    card = (
+        f"# {name}\n\nFine-tuned from the default model on {len(images)} pictures with {sum(len(i.boxes) for i in images)} boxes "
+        f"of {root.name}.\nOn tiles of the pictures kept back: {score}.\n"
+    )
+    export.export(settings.out / train.BEST, target, name, threshold=threshold, card=card)
+    return score
+
+
+def main(argv: list[str]) -> int:
+    p = argparse.ArgumentParser(prog="cattletrain.finetune", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data", type=Path, help="COCO folder: annotations.json and images/")
+    p.add_argument("model", type=Path, help="model folder to write")
+    p.add_argument("--name", help="name in results; the folder's by default")
+    p.add_argument("--start", type=Path, default=START, help="checkpoint to go on from")
+    p.add_argument("--also", action="append", default=[], type=feed.Source.parse, metavar="FOLDER[@WEIGHT]", help="another COCO folder to learn from, so that other herds are not forgotten")
+    p.add_argument("--run", type=Path, help="folder of checkpoints; MODEL.run by default; a stopped run is taken up again")
+    p.add_argument("--steps", type=int, default=1500)
+    p.add_argument("--minutes", type=float, default=train.Settings.minutes)
+    p.add_argument("--batch", type=int, default=12)
+    p.add_argument("--side", type=int, default=320)
+    p.add_argument("--check-every", type=int, default=100)
+    a = p.parse_args(argv)
+    memory.keep_freed_pages(argv, "cattletrain.finetune")
+    settings = train.Settings(
+        sources=a.also, validation=[], out=a.run or a.model.with_name(a.model.name + ".run"), start=a.start, steps=a.steps, minutes=a.minutes,
+        batch=a.batch, side=a.side, rate=2e-4, backbone_rate=5e-5, warmup=50, check_every=a.check_every, average=0.99,
+    )  # fmt: skip
+    try:
+        score = finetune(a.data, a.model, settings, a.name or a.model.name)
+    except (coco.DataError, checkpoint.CheckpointError, export.ExportError, ValueError, RuntimeError, OSError) as e:
+        print(f"finetune: {e}", file=sys.stderr)
+        return 1
+    print(f"{a.model}: on the pictures kept back {score}; try it: worker detect --model {a.model} --images … --out -")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
