@@ -175,6 +175,9 @@ func (p *pull) planLocal(context.Context) ([]item, error) {
 	for i := range items {
 		items[i].local = true
 	}
+	if s, ok, fault := model.ReadSource(dir); fault == nil && ok && sums != nil && p.o.Reference.File == "" {
+		p.source = s // carried here from another store, with its digests: it is still what it was
+	}
 	return items, err
 }
 
@@ -206,8 +209,9 @@ func (p *pull) planNames(sums []model.Sum, from func(string) string) ([]item, er
 	}
 	add(network, model.Network, p.o.MaxSize, false)
 	data := []string{network + "_data", network + ".data"}
-	for _, s := range sums {
-		if isDataOf(network, s.File) && !slices.Contains(data, s.File) {
+	for _, s := range sums { // a network that was renamed to model.onnx still names its weights as before
+		ofAnother := slices.ContainsFunc(sums, func(o model.Sum) bool { return o.File != network && isDataOf(o.File, s.File) })
+		if model.IsData(s.File) && !strings.Contains(s.File, "/") && !ofAnother && !slices.Contains(data, s.File) {
 			data = append(data, s.File)
 		}
 	}

@@ -130,7 +130,7 @@ func (p *pull) run(ctx context.Context) (Outcome, error) {
 			return out, os.RemoveAll(stage)
 		}
 	}
-	return p.name(ctx, stage, files)
+	return p.name(ctx, stage, items[0].path, files)
 }
 
 // pin makes the network's digest the wanted one.
@@ -248,10 +248,10 @@ func copyLocal(ctx context.Context, it item, dir string, progress func(done, tot
 
 // name names the model: as asked, else after the source; where that name is
 // taken by another commit of the same repository, with the commit at its end.
-func (p *pull) name(ctx context.Context, stage string, files []model.Sum) (Outcome, error) {
+func (p *pull) name(ctx context.Context, stage, network string, files []model.Sum) (Outcome, error) {
 	name := p.o.Name
 	if name == "" {
-		name = p.o.Reference.name(p.source.Network)
+		name = p.o.Reference.name(network)
 		if e, err := p.o.Store.Get(name); err == nil {
 			if s, ok, err := model.ReadSource(e.Path); err == nil && ok && s.Repository != "" && s.Base == p.source.Base && s.Repository == p.source.Repository {
 				name += "-" + p.source.Commit[:7]

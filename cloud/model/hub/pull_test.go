@@ -57,6 +57,15 @@ func TestPull(t *testing.T) {
 	p.content(half.Entry, map[string]string{"model.onnx": "16 bits", "model_fp16.onnx_data": "16 more", "config.json": `{"b":2}`,
 		"preprocessor_config.json": "{}", "README.md": "# Yak", "LICENSE": "free"})
 
+	// Carried to a machine without internet it stays what it was.
+	away := newPuller(t, h)
+	carried := away.must(half.Path)
+	away.content(carried.Entry, map[string]string{"model.onnx": "16 bits", "model_fp16.onnx_data": "16 more", "config.json": `{"b":2}`,
+		"preprocessor_config.json": "{}", "README.md": "# Yak", "LICENSE": "free"})
+	if carried.Name != "yak-fp16" || !carried.Source.Same(half.Source) {
+		t.Errorf("%+v, was %+v", carried, half)
+	}
+
 	// A commit and a network that are there need no hub.
 	h.requests()
 	if out := p.must("herd/yak@" + commit); !out.Already || out.Name != "yak-fp16" || len(h.requests()) != 0 {
