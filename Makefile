@@ -7,10 +7,12 @@ BIN := build/bin
 export ONNXRUNTIME_LIB ?= $(CURDIR)/build/onnxruntime/libonnxruntime.so.1
 GO_TEST := go test -tags $(TAGS)
 
-.PHONY: help setup demo test check lint build cross bench fuzz e2e clean
+TRAIN := cd cloud/model/train && $(CURDIR)/build/train/venv/bin/python
+
+.PHONY: help setup demo test check lint build cross bench fuzz e2e train-setup train-test finetune clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: ## install what building and running needs (Debian packages, ONNX Runtime, the page)
 	@deploy/setup/setup.sh build
@@ -20,7 +22,7 @@ build: setup ## build the programs into build/bin
 	CGO_ENABLED=0 go build -o $(BIN)/ ./edge/cmd/edge-agent ./cloud/cmd/cloud-api ./deploy/allinone/cmd/allinone
 	go build -tags $(TAGS) -o $(BIN)/ ./cloud/cmd/worker
 
-# FOOTAGE=file of your own, MODEL=file or folder, ONCE=1 ends when the count is there.
+# FOOTAGE=file of your own, MODEL=file, folder or name of a pulled model, ONCE=1 ends when the count is there.
 demo: build ## count a clip from drone card to web page on this machine
 	@$(BIN)/allinone --bin $(BIN) --data build/demo --fresh \
 		$(if $(FOOTAGE),--footage "$(FOOTAGE)") $(if $(MODEL),--model "$(MODEL)") $(if $(ONCE),--once)
@@ -29,6 +31,7 @@ test: ## set up, then run every test: unit, race, contracts, end to end
 	@deploy/setup/setup.sh test
 	CATTLE_BROWSER=required $(GO_TEST) -race -timeout 15m ./edge/... ./shared/... ./cloud/...
 	$(GO_TEST) -count=1 -timeout 15m ./deploy/...
+	@$(MAKE) --no-print-directory train-test
 
 e2e: ## the end-to-end tests alone
 	@deploy/setup/setup.sh test
@@ -55,6 +58,17 @@ fuzz: ## run every fuzz target for a while (FUZZTIME=30s each)
 	@for p in $$(go list -tags $(TAGS) ./...); do \
 		for f in $$($(GO_TEST) -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
 			echo "$$p $$f"; $(GO_TEST) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(or $(FUZZTIME),30s) $$p || exit 1; done; done
+
+train-setup: ## install what training the detector needs (about 6 GB, in build/train)
+	@deploy/setup/setup.sh train
+
+train-test: train-setup ## test the training code: data, a few steps, export, fine-tuning
+	$(TRAIN) -m ruff check .
+	$(TRAIN) -m pytest -q tests
+
+finetune: train-setup ## DATA=COCO folder, OUT=model folder, MINUTES=60: a model for your own herd
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'say make finetune DATA=folder OUT=folder; see cloud/model/train/README.md'; exit 2; }
+	$(TRAIN) -m cattletrain.finetune "$(abspath $(DATA))" "$(abspath $(OUT))" --minutes $(or $(MINUTES),60)
 
 clean: ## remove what was built
 	rm -rf build cloud/dashboard/dist/[!.]* cloud/dashboard/node_modules

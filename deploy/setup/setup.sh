@@ -5,12 +5,32 @@
 #   setup.sh build   OpenCV headers, compiler, ONNX Runtime, the page
 #   setup.sh test    mosquitto, Chromium, ffmpeg and the browser driver as well
 #   setup.sh lint    the linter as well
+#   setup.sh train   Python with what training needs (about 6 GB), in build/train/venv
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=build
 say() { printf 'setup: %s\n' "$*" >&2; }
 
 # Debian packages -----------------------------------------------------------
+add_packages() { # package names
+	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+		say "these Debian packages are missing: $*"
+		say "run as root, or: sudo apt-get install -y --no-install-recommends $*"
+		exit 1
+	fi
+	say "installing $* (libopencv-dev alone takes a few minutes)"
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$build/apt.log" 2>&1 || {
+		tail -n 20 "$build/apt.log" >&2
+		say "apt-get failed; its whole output is in $build/apt.log"
+		exit 1
+	}
+}
+
+need_python() {
+	python3 -c 'import ensurepip, venv' 2>/dev/null || add_packages python3 python3-venv
+}
+
 need_packages() { # package names whose absence is known by a command or a .pc file
 	local missing=()
 	pkg-config --exists opencv4 2>/dev/null || missing+=(libopencv-dev)
@@ -23,18 +43,7 @@ need_packages() { # package names whose absence is known by a command or a .pc f
 		command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 	fi
 	[ ${#missing[@]} = 0 ] && return 0
-	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
-		say "these Debian packages are missing: ${missing[*]}"
-		say "run as root, or: sudo apt-get install -y --no-install-recommends ${missing[*]}"
-		exit 1
-	fi
-	say "installing ${missing[*]} (libopencv-dev alone takes a few minutes)"
-	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$build/apt.log" 2>&1 || {
-		tail -n 20 "$build/apt.log" >&2
-		say "apt-get failed; its whole output is in $build/apt.log"
-		exit 1
-	}
+	add_packages "${missing[@]}"
 }
 
 # ONNX Runtime: the shared library out of the npm package, checked against the
@@ -74,8 +83,24 @@ linter() {
 	GOBIN=$PWD/$build/tools go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
 }
 
+# Training: a virtual environment of its own, made anew when the pinned list changes ----
+training() {
+	local venv=$build/train/venv list=cloud/model/train/requirements.txt
+	[ -x "$venv/bin/python" ] && cmp -s "$list" "$venv/requirements.txt" && return 0
+	say "installing what training needs (some minutes and about 6 GB, once)"
+	rm -rf "$venv"
+	python3 -m venv "$venv"
+	"$venv/bin/pip" install --quiet --disable-pip-version-check -r "$list"
+	cp "$list" "$venv/requirements.txt"
+}
+
 what=${1:-build}
 mkdir -p "$build"
+if [ "$what" = train ]; then
+	need_python
+	training
+	exit 0
+fi
 need_packages "$what"
 onnxruntime
 dashboard

@@ -8,7 +8,7 @@ import numpy as np
 from .coco import Image
 
 LEAST_VISIBLE = 0.3  # part of a box that must lie in the view to be a label
-LEAST_SIDE = 4.0  # pixels; smaller animals are no labels
+LEAST_SIDE = 5.0  # pixels; smaller animals are no labels
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Recipe:
     """How far a view may go from the picture it shows."""
 
     side: int = 320  # pixels of the square view
-    scales: tuple[float, float] = (0.45, 1.7)  # log-uniform zoom
-    bodies: tuple[float, float] = (9.0, 150.0)  # the zoom keeps the median box side within these pixels
+    scales: tuple[float, float] = (0.5, 1.6)  # log-uniform zoom
+    bodies: tuple[float, float] = (14.0, 130.0)  # the zoom keeps the median box side within these pixels
     turn: float = 0.6  # probability of any angle; the others stay within 8 degrees
     colour: float = 0.8  # probability of changed colour and light
     blur: float = 0.25  # probability of blur, and of noise

@@ -65,7 +65,8 @@ def main(argv: list[str]) -> int:
     p.add_argument("model", type=Path, help="model folder to write")
     p.add_argument("--name", help="name in results; the folder's by default")
     p.add_argument("--start", type=Path, default=START, help="checkpoint to go on from")
-    p.add_argument("--also", action="append", default=[], type=feed.Source.parse, metavar="FOLDER[@WEIGHT]", help="another COCO folder to learn from, so that other herds are not forgotten")
+    also = "another COCO folder to learn from, so that other herds are not forgotten"
+    p.add_argument("--also", action="append", default=[], type=feed.Source.parse, metavar="FOLDER[@WEIGHT]", help=also)
     p.add_argument("--run", type=Path, help="folder of checkpoints; MODEL.run by default; a stopped run is taken up again")
     p.add_argument("--steps", type=int, default=1500)
     p.add_argument("--minutes", type=float, default=train.Settings.minutes)

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from transformers import RTDetrV2Config
 
-from . import checkpoint, coco, feed, fuse, memory, network, validate
+from . import checkpoint, coco, dense, feed, fuse, memory, network, validate
 from .augment import Recipe
 from .loss import Loss, training_loss
 
+DENSE_WEIGHT = 2.0
 LATEST, BEST = "latest.pt", "best.pt"
 
 
@@ -42,6 +44,8 @@ class Settings:
     width: int = 96
     layers: int = 3
     queries: int = 200
+    learnt_queries: int = 100
+    denoised: int = 40
     frozen_blocks: int = 3
     pretrained: bool = True
 
@@ -63,9 +67,14 @@ class Run:
             torch.manual_seed(settings.seed)
             config = network.config(settings.width, settings.queries, settings.layers)
             self.model, state = network.build(config, settings.pretrained), {}
+        self.config = json.loads(self.model.config.to_json_string(use_diff=False))
+        # Attention takes time with the square of the queries; a view shows fewer animals than the largest tile in use.
+        self.model.config.num_queries = min(self.model.config.num_queries, settings.learnt_queries)
+        self.model.config.num_denoising = settings.denoised
         self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.freeze()
         self.model = self.model.to(memory_format=torch.channels_last)
+        self.dense = dense.DenseHead(self.model.config.encoder_hidden_dim, tuple(self.model.config.feat_strides))
         self.optimizer = self._optimizer()
         if "optimizer" in state:
             self.resume(state)
@@ -84,6 +93,7 @@ class Run:
             if p.requires_grad:
                 kind = "backbone" if ".backbone." in name else "plain" if p.ndim < 2 else "decayed"
                 groups[kind].append(p)
+        groups["plain"].extend(self.dense.parameters())
         s = self.settings
         return torch.optim.AdamW(
             [
@@ -98,12 +108,13 @@ class Run:
         self.step, self.best = state["step"], state["best"]
         self.averaged = {k: v.clone() for k, v in state["weights"].items()}
         checkpoint.load_weights(self.model, state["live"], self.settings.out / LATEST)
+        self.dense.load_state_dict(state["dense"])
         self.optimizer.load_state_dict(state["optimizer"])
 
     def save(self, name: str) -> None:
-        plain = {"config": json.loads(self.model.config.to_json_string(use_diff=False)), "weights": self.averaged, "step": self.step, "best": self.best}
+        plain = {"config": self.config, "weights": self.averaged, "step": self.step, "best": self.best}
         if name == LATEST:
-            plain |= {"live": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+            plain |= {"live": self.model.state_dict(), "dense": self.dense.state_dict(), "optimizer": self.optimizer.state_dict()}
         checkpoint.save(self.settings.out / name, plain)
 
     def rate(self) -> float:
@@ -121,6 +132,8 @@ class Run:
         x = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
         outputs = self.model.model(pixel_values=network.normalised(x), labels=labels)
         loss, parts = training_loss(self.criterion, outputs, labels)
+        parts["dense"] = dense.loss(*self.dense(outputs.encoder_last_hidden_state), labels)
+        loss = loss + DENSE_WEIGHT * parts["dense"]
         if not torch.isfinite(loss):
             raise RuntimeError(f"step {self.step}: the loss is {loss.item()}; lower the rate")
         self.optimizer.zero_grad(set_to_none=True)
@@ -135,11 +148,11 @@ class Run:
                     self.averaged[name].lerp_(value, 1 - keep)
                 else:
                     self.averaged[name].copy_(value)
-        return {"loss": float(loss.detach())} | parts
+        return {"loss": float(loss.detach())} | {k: float(v) for k, v in parts.items()}
 
     def evaluation_model(self) -> nn.Module:
         """The averaged weights, folded for inference."""
-        plain = network.build(self.model.config, pretrained=False)
+        plain = network.build(RTDetrV2Config.from_dict(self.config), pretrained=False)
         checkpoint.load_weights(plain, self.averaged, self.settings.out)
         return fuse.fused(plain)
 
@@ -187,8 +200,9 @@ class Run:
 
 def parse(argv: list[str]) -> Settings:
     p = argparse.ArgumentParser(prog="cattletrain.train", description=__doc__)
-    p.add_argument("--data", action="append", required=True, type=feed.Source.parse, metavar="FOLDER[@WEIGHT][#CLIPS]", help="COCO folder to learn from; several times")
-    p.add_argument("--validation", action="append", default=[], type=feed.Source.parse, metavar="FOLDER[#CLIPS]", help="COCO folder to choose the best checkpoint by")
+    folder = {"action": "append", "type": feed.Source.parse}
+    p.add_argument("--data", required=True, metavar="FOLDER[@WEIGHT][#CLIPS]", help="COCO folder to learn from; several times", **folder)
+    p.add_argument("--validation", default=[], metavar="FOLDER[#CLIPS]", help="COCO folder to choose the best checkpoint by", **folder)
     p.add_argument("--out", required=True, type=Path, help="folder of the run; one that has a checkpoint is taken up again")
     p.add_argument("--start", type=Path, help="checkpoint whose weights a new run begins with")
     for name, kind, text in (
@@ -203,6 +217,8 @@ def parse(argv: list[str]) -> Settings:
         ("check-every", int, "steps between validations"),
         ("width", int, "channels of encoder and decoder of a new network"),
         ("layers", int, "decoder layers of a new network"),
+        ("learnt-queries", int, "boxes per view while learning"),
+        ("denoised", int, "noisy boxes per view that are to be mended while learning"),
         ("queries", int, "boxes per tile of a new network"),
     ):
         p.add_argument(f"--{name}", type=kind, help=text, default=getattr(Settings, name.replace("-", "_")))

@@ -151,4 +151,4 @@ def test_recolour_keeps_the_shape_and_place_scales_it(folder):
     means = [look[piece[..., 3] > 0][:, :3].mean() for look in looks]
     assert max(means) - min(means) > 30
     small = paint.place(piece, 0.5, 90, False)
-    assert abs(small.shape[0] - piece.shape[1] / 2) < 6 and 0 <= small[..., 3].min() and small[..., 3].max() <= 1
+    assert abs(small.shape[0] - piece.shape[1] / 2) < 6 and small[..., 3].min() >= 0 and small[..., 3].max() <= 1
