@@ -71,7 +71,7 @@ type Intake struct {
 
 // Worker is the counting.
 type Worker struct {
-	Model          string        `yaml:"model"`           // ONNX file or its folder; empty means the default model
+	Model          string        `yaml:"model"`           // name of a pulled model, ONNX file or its folder; empty means the chosen or default model
 	Tile           int           `yaml:"tile"`            // pixels; 0 means the model's own size
 	Overlap        float64       `yaml:"overlap"`         // share of a tile, 0 to 0.5
 	Threshold      float64       `yaml:"threshold"`       // 0 means the model's own, or 0.25

@@ -73,13 +73,6 @@ func (e Entry) Dir() string {
 	return e.Path
 }
 
-// Find returns the path of the model to use for programs without a store: see
-// Store.Find.
-func Find(named string) (string, error) {
-	e, err := Store{}.Find(named)
-	return e.Path, err
-}
-
 // Find returns the model to use: the named one (a path, or a name in the
 // store); else the one chosen with Use; else the project's own, beside the
 // working folder or the program; else the one that development machines have

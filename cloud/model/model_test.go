@@ -45,7 +45,7 @@ func TestFind(t *testing.T) {
 	if got, err := s.Find(""); err != nil || got.Name != Default || got.Origin != BuiltIn {
 		t.Errorf("own model: %+v %v", got, err)
 	}
-	if got, err := Find(""); err != nil || filepath.Base(got) != "default" {
+	if got, err := (Store{}).Find(""); err != nil || got.Name != Default {
 		t.Errorf("without a store: %+v %v", got, err)
 	}
 	put(t, s.Dir, map[string]string{"yak/model.onnx": "y", "cow/model.onnx": "c", "cow/onnx/b.onnx": "b", "empty/readme": ""})
@@ -84,7 +84,7 @@ func TestFind(t *testing.T) {
 	if _, err := s.Find("none"); !strings.Contains(err.Error(), "cow, empty, yak") {
 		t.Errorf("does not say what there is: %v", err)
 	}
-	if _, err := Find(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := (Store{}).Find(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("absent model: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,7 +22,7 @@ type Options struct {
 	Data    string `help:"Folder for everything that is kept." default:"data" type:"path"`
 	Fresh   bool   `help:"Empty the data folder first. It must be one that this program made."`
 	Footage string `help:"Clip to put on the station's card. Default: a sample clip." type:"path"`
-	Model   string `help:"Detector: ONNX file or its folder. Default: the project's own model." type:"path"`
+	Model   string `help:"Detector: ONNX file, its folder, or the name of a pulled model. Default: the project's own model."`
 	Once    bool   `help:"End when the count is there."`
 	Port    int    `help:"Port of the page; another one is taken when it is in use." default:"8080"`
 }
@@ -37,9 +38,13 @@ const marker = ".cattlecounter"
 
 // Run works until ctx ends, or with Once until the clip is counted.
 func Run(ctx context.Context, o Options, out io.Writer) error {
-	model, err := model.Find(o.Model)
+	found, err := model.Store{Dir: filepath.Join(o.Data, "cloud", model.StoreFolder)}.Find(o.Model)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	detector, err := filepath.Abs(found.Path)
+	if err != nil {
+		return fmt.Errorf("model: %w", err)
 	}
 	if err := prepareData(o); err != nil {
 		return err
@@ -48,7 +53,7 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	st, err := newStation(ctx, o, model)
+	st, err := newStation(ctx, o, detector)
 	if err != nil {
 		return err
 	}
@@ -60,7 +65,7 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	defer tree.stop()
 	screen.line("page      %s", st.link())
 	screen.line("station   %s watches %s", deviceName, st.cardDir())
-	screen.line("model     %s", model)
+	screen.line("model     %s (%s)", found.Name, found.Path)
 	screen.line("footage   %s", clip)
 	if err := st.drop(clip); err != nil {
 		return err
@@ -101,7 +106,7 @@ func prepareData(o Options) error {
 		if err == nil && len(left) > 0 && !ours {
 			return fmt.Errorf("%w: %s is not empty and was not made by this program; choose another --data", ErrUsage, o.Data)
 		}
-		if err := os.RemoveAll(o.Data); err != nil {
+		if err := emptyData(o.Data); err != nil {
 			return fmt.Errorf("empty the data folder: %w", err)
 		}
 	}
@@ -111,6 +116,24 @@ func prepareData(o Options) error {
 		}
 	}
 	return os.WriteFile(filepath.Join(o.Data, marker), []byte("made by allinone\n"), 0o640)
+}
+
+// emptyData removes all but pulled models: they came over a network.
+func emptyData(dir string) error {
+	keep := filepath.Join(dir, "cloud", model.StoreFolder)
+	var errs []error
+	for _, d := range []string{dir, filepath.Dir(keep)} {
+		entries, err := os.ReadDir(d)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		for _, e := range entries {
+			if path := filepath.Join(d, e.Name()); path != keep && path != filepath.Dir(keep) {
+				errs = append(errs, os.RemoveAll(path))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // findFootage takes the named clip, else the sample handed out for

@@ -21,9 +21,10 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
     rm -rf /var/lib/apt/lists/* && useradd --system --uid 10001 cattle && install -d -o cattle /data
 COPY --from=onnxruntime /libonnxruntime.so.1 /usr/local/lib/
 COPY --from=build /out/worker /usr/local/bin/
+COPY cloud/model/default /usr/local/share/cattlecounter/model
 USER cattle
 VOLUME /data
-# The detector: mount its folder at /model.
-ENV CATTLE_CLOUD_DATA=/data CATTLE_CLOUD_WORKER_MODEL=/model ONNXRUNTIME_LIB=/usr/local/lib/libonnxruntime.so.1
+# The default model is inside; `worker model pull` and `use` keep others in /data/models.
+ENV CATTLE_CLOUD_DATA=/data ONNXRUNTIME_LIB=/usr/local/lib/libonnxruntime.so.1
 ENTRYPOINT ["worker"]
 CMD ["run"]
