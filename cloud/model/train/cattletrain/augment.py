@@ -15,7 +15,7 @@ LEAST_SIDE = 5.0  # pixels; smaller animals are no labels
 class Recipe:
     """How far a view may go from the picture it shows."""
 
-    side: int = 320  # pixels of the square view
+    side: int = 416  # pixels of the square view
     scales: tuple[float, float] = (0.5, 1.6)  # log-uniform zoom
     bodies: tuple[float, float] = (14.0, 130.0)  # the zoom keeps the median box side within these pixels
     turn: float = 0.6  # probability of any angle; the others stay within 8 degrees

@@ -70,14 +70,13 @@ def main(argv: list[str]) -> int:
     p.add_argument("--run", type=Path, help="folder of checkpoints; MODEL.run by default; a stopped run is taken up again")
     p.add_argument("--steps", type=int, default=1500)
     p.add_argument("--minutes", type=float, default=train.Settings.minutes)
-    p.add_argument("--batch", type=int, default=12)
-    p.add_argument("--side", type=int, default=320)
+    p.add_argument("--batch", type=int, default=5)
     p.add_argument("--check-every", type=int, default=100)
     a = p.parse_args(argv)
     memory.keep_freed_pages(argv, "cattletrain.finetune")
     settings = train.Settings(
         sources=a.also, validation=[], out=a.run or a.model.with_name(a.model.name + ".run"), start=a.start, steps=a.steps, minutes=a.minutes,
-        batch=a.batch, side=a.side, rate=2e-4, backbone_rate=5e-5, warmup=50, check_every=a.check_every, average=0.99,
+        batch=a.batch, rate=2e-4, backbone_rate=5e-5, warmup=50, check_every=a.check_every, average=0.99,
     )  # fmt: skip
     try:
         score = finetune(a.data, a.model, settings, a.name or a.model.name)

@@ -31,8 +31,8 @@ class Settings:
     start: Path | None = None
     steps: int = 20000
     minutes: float = math.inf
-    batch: int = 12
-    side: int = 320
+    batch: int = 5
+    side: int = network.SIDE  # the one in use: boxes are learnt as parts of it
     rate: float = 5e-4
     backbone_rate: float = 1e-4
     warmup: int = 200
@@ -209,7 +209,7 @@ def parse(argv: list[str]) -> Settings:
         ("steps", int, "length of the run"),
         ("minutes", float, "stop after so long; the run can be taken up again"),
         ("batch", int, "views a step"),
-        ("side", int, "pixels of a view, a multiple of 32"),
+        ("side", int, "pixels of a view, a multiple of 32; the model is good for tiles of this side only"),
         ("rate", float, "peak learning rate"),
         ("backbone-rate", float, "peak learning rate of the backbone"),
         ("seed", int, "of weights and views"),
