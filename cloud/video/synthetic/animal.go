@@ -3,6 +3,8 @@ package synthetic
 import (
 	"math"
 	"math/rand/v2"
+
+	"cattlecounter/cloud/video/synthetic/grain"
 )
 
 // Measures of a grown animal of size 1 in metres.
@@ -51,7 +53,7 @@ type animal struct {
 	heading float64 // radians, where the head points
 	size    float64 // 1 is grown
 	coat    int
-	pattern noise
+	pattern grain.Noise
 	spot    float64 // height of the noise above which the patch colour shows
 
 	gait  gait
@@ -63,7 +65,7 @@ type animal struct {
 
 func newAnimal(r *rand.Rand, id int, at point, moving float64) *animal {
 	a := &animal{id: id, at: at, heading: 2 * math.Pi * r.Float64(), size: 0.9 + 0.2*r.Float64(),
-		coat: r.IntN(coatKinds), pattern: noise{r.Uint64()}, spot: 0.42 + 0.16*r.Float64()}
+		coat: r.IntN(coatKinds), pattern: grain.Noise{Seed: r.Uint64()}, spot: 0.42 + 0.16*r.Float64()}
 	if r.Float64() < 0.15 {
 		a.size = 0.55 + 0.15*r.Float64() // a calf
 	}

@@ -2,7 +2,8 @@
 // truth of what is in view. A textured pasture with worn tracks, water and
 // bushes; animals with bodies, heads, legs, shadows and coats, some of which
 // walk; a drifting camera. The same configuration gives the same pixels on
-// every machine of one processor family. It is pure Go.
+// every machine of one processor family. It is pure Go. Pictures with far more
+// variety, made to train detectors, are in aerial.
 package synthetic
 
 import (
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/video"
+	"cattlecounter/cloud/video/synthetic/grain"
 )
 
 // Config describes a clip. The zero value of a field is its default.
@@ -144,7 +146,7 @@ func (c *Clip) world() (from, to point) {
 func (c *Clip) settle(from, to point) {
 	const tries = 200
 	within := func() point {
-		return point{mix(from.x, to.x, c.rand.Float64()), mix(from.y, to.y, c.rand.Float64())}
+		return point{grain.Mix(from.x, to.x, c.rand.Float64()), grain.Mix(from.y, to.y, c.rand.Float64())}
 	}
 	groups := make([]point, 1+c.config.Animals/12)
 	for i := range groups {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"cattlecounter/cloud/video"
+	"cattlecounter/cloud/video/synthetic/grain"
 )
 
 // An animal is drawn as a stack of horizontal slices: for each pixel the
@@ -36,7 +37,7 @@ type leaning struct{ u, v, swing float64 }
 func (a *animal) pose() pose {
 	p := pose{animal: a, lift: a.lift()}
 	p.sin, p.cos = math.Sincos(a.heading)
-	nod := 0.1 * (a.pattern.at(a.steps, a.until) - 0.5)
+	nod := 0.1 * (a.pattern.At(a.steps, a.until) - 0.5)
 	switch a.gait {
 	case walking:
 		p.stride = 0.22
@@ -50,7 +51,7 @@ func (a *animal) pose() pose {
 	}
 	// Neck and skull: spheres on the line from shoulder to head and beyond.
 	for i, s := range [...]struct{ t, r float64 }{{0, 0.27}, {0.35, 0.22}, {0.7, 0.18}, {1, 0.17}, {1.22, 0.11}} {
-		p.spheres[i] = sphere{mix(0.6, p.head[0], s.t), p.head[1] * s.t, mix(1.1+p.lift, p.head[2], min(s.t, 1)), s.r * s.r}
+		p.spheres[i] = sphere{grain.Mix(0.6, p.head[0], s.t), p.head[1] * s.t, grain.Mix(1.1+p.lift, p.head[2], min(s.t, 1)), s.r * s.r}
 	}
 	swing := p.stride * math.Sin(p.steps*5)
 	for i := range p.feet {
@@ -121,23 +122,23 @@ func (p *pose) hit(u, v, z float64) part {
 func (p *pose) colour(what part, u, v, z float64) colour {
 	main, patch := coatColours[p.coat][0], coatColours[p.coat][1]
 	c := main
-	n := p.pattern.fractal(u*1.6+5, v*1.6+z*0.8, 2)
+	n := p.pattern.Fractal(u*1.6+5, v*1.6+z*0.8, 2)
 	switch {
 	case what == muzzle:
 		c = main.mix(colour{0.25, 0.18, 0.16}, 0.6)
 	case p.coat == coatPied || p.coat == coatRedPied:
-		c = main.mix(patch, ramp(p.spot-0.02, p.spot+0.02, n))
+		c = main.mix(patch, grain.Ramp(p.spot-0.02, p.spot+0.02, n))
 	default:
 		c = main.mix(patch, n)
 	}
-	top := clamp((z-p.lift-0.5)/(backHeight-0.5), 0, 1)
+	top := grain.Clamp((z-p.lift-0.5)/(backHeight-0.5), 0, 1)
 	// v points to the animal's right; where that lies against the sun it is darker.
 	side := (-p.sin*v*sunX + p.cos*v*sunY) / (bodyWidth / 2)
-	light := 0.55 + 0.5*top - 0.22*clamp(side, -1, 1)
+	light := 0.55 + 0.5*top - 0.22*grain.Clamp(side, -1, 1)
 	if what == leg {
 		light *= 0.75
 	}
-	return c.scale(light * (0.93 + 0.14*p.pattern.at(u*14, v*14)))
+	return c.scale(light * (0.93 + 0.14*p.pattern.At(u*14, v*14)))
 }
 
 // shade darkens the ground in the rows where the animal takes the sun away.
@@ -239,7 +240,7 @@ func (p *pose) bounds(c *camera) bounds {
 		u := math.Copysign(math.Cbrt(math.Abs(k)), k) * bodyLength / 2
 		add(u, s*bodyWidth/2, (legHeight+backHeight)/2-0.06+p.lift)
 		add(u, s*bodyWidth/4, backHeight-0.08+p.lift)
-		add(mix(0.6, p.head[0], 1.22)+0.11*k, p.head[1]*1.22+0.11*s, p.head[2])
+		add(grain.Mix(0.6, p.head[0], 1.22)+0.11*k, p.head[1]*1.22+0.11*s, p.head[2])
 		add(p.head[0]+0.17*k, p.head[1]+0.17*s, p.head[2])
 	}
 	if p.gait != lying {

@@ -94,7 +94,7 @@ func code(ctx context.Context, err error) int {
 		return exitOK
 	case ctx.Err() != nil:
 		return exitStopped
-	case errors.Is(err, settings.ErrInvalid), errors.Is(err, hub.ErrReference):
+	case errors.Is(err, settings.ErrInvalid), errors.Is(err, hub.ErrReference), errors.Is(err, simulatecmd.ErrDataset):
 		return exitUsage
 	case counting.IsFootageFault(err), errors.Is(err, countcmd.ErrFootage), errors.Is(err, detectcmd.ErrPictures):
 		return exitFootage

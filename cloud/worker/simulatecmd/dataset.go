@@ -77,15 +77,15 @@ func (c *RenderCommand) validate() error {
 	if c.Jobs < 1 || c.Jobs > maxJobs {
 		return fmt.Errorf("%d jobs, want 1 to %d: %w", c.Jobs, maxJobs, ErrDataset)
 	}
-	if _, err := aerial.NewPainter(c.Size.Width, c.Size.Height); err != nil {
-		return err
+	if err := aerial.CheckSize(c.Size.Width, c.Size.Height); err != nil {
+		return fmt.Errorf("%w: %w", err, ErrDataset)
 	}
 	entries, err := os.ReadDir(c.Out)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("data set: %w", err)
+		return fmt.Errorf("%w: %w", err, ErrDataset)
 	}
 	if len(entries) > 0 {
-		return fmt.Errorf("folder %s is not empty: %w", c.Out, ErrDataset)
+		return fmt.Errorf("folder %s is not empty, name a new one: %w", c.Out, ErrDataset)
 	}
 	return nil
 }
@@ -139,13 +139,10 @@ func (c *RenderCommand) paintAll(ctx context.Context) ([][]aerial.Animal, error)
 			}
 		})
 	}
-	for i := range c.Images {
+	for i := 0; i < c.Images && ctx.Err() == nil; i++ {
 		select {
 		case next <- i:
 		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
 		}
 	}
 	close(next)

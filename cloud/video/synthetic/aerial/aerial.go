@@ -49,19 +49,28 @@ type Picture struct {
 // Painter draws pictures of one size. It belongs to one goroutine at a time;
 // several painters give the same pictures.
 type Painter struct {
-	width, height int
-	canvas        *solid.Canvas
-	shadow, close *solid.Mask // of the sun, and of the open sky
-	light         [][3]float32
+	width, height  int
+	canvas         *solid.Canvas
+	shadow, roofed *solid.Mask // where things keep off the sun, and the open sky
+	light          [][3]float32
+}
+
+// CheckSize returns an error that wraps ErrSize for pictures that no painter
+// draws.
+func CheckSize(width, height int) error {
+	if width < MinSide || height < MinSide || width > MaxSide || height > MaxSide {
+		return fmt.Errorf("%dx%d pixels, want %d to %d a side: %w", width, height, MinSide, MaxSide, ErrSize)
+	}
+	return nil
 }
 
 // NewPainter makes a painter; the error wraps ErrSize.
 func NewPainter(width, height int) (*Painter, error) {
-	if width < MinSide || height < MinSide || width > MaxSide || height > MaxSide {
-		return nil, fmt.Errorf("%dx%d pixels, want %d to %d a side: %w", width, height, MinSide, MaxSide, ErrSize)
+	if err := CheckSize(width, height); err != nil {
+		return nil, err
 	}
 	return &Painter{width: width, height: height, canvas: solid.NewCanvas(width, height), shadow: solid.NewMask(width, height),
-		close: solid.NewMask(width, height), light: make([][3]float32, width*height)}, nil
+		roofed: solid.NewMask(width, height), light: make([][3]float32, width*height)}, nil
 }
 
 // Paint draws picture number index of the series that seed names.
@@ -70,29 +79,32 @@ func (p *Painter) Paint(seed uint64, index int) *Picture {
 	s := newScene(r, p.width, p.height)
 	p.canvas.Clear()
 	p.shadow.Clear()
-	p.close.Clear()
+	p.roofed.Clear()
 	up := xyz(0.05, 0.05, 1)
 	for _, t := range s.things {
 		p.shadow.Cast(s.cam, t.mesh, s.light.sun)
-		p.close.Cast(s.cam, t.mesh, up)
+		p.roofed.Cast(s.cam, t.mesh, up)
 	}
-	meshes := make([]*solid.Mesh, len(s.herd))
+	meshes, shaded := make([]*solid.Mesh, len(s.herd)), make([]float64, len(s.herd))
 	for i := range s.herd {
 		m := &s.herd[i]
 		meshes[i] = m.Mesh(cattle.Length * s.cam.PerMetre(m.at))
 		meshes[i].Place(m.at, m.heading, m.Size)
+		shaded[i] = p.shaded(s, m)
+	}
+	for i := range meshes {
 		p.shadow.Cast(s.cam, meshes[i], s.light.sun)
-		p.close.Cast(s.cam, meshes[i], up)
+		p.roofed.Cast(s.cam, meshes[i], up)
 	}
 	scale := s.cam.PerMetre(solid.Vec{})
 	p.shadow.Resolve(int(math.Round(s.penumbra * scale)))
-	p.close.Resolve(int(math.Round(0.3 * scale)))
+	p.roofed.Resolve(int(math.Round(0.3 * scale)))
 	for _, t := range s.things {
 		p.canvas.Draw(s.cam, t.mesh, clutterID, s.hazed(t.shade(s.light)))
 	}
 	whole := make([]int, len(s.herd))
 	for i := range s.herd {
-		whole[i] = p.canvas.Draw(s.cam, meshes[i], uint16(i+1), s.hazed(s.herd[i].Shade(s.lit)))
+		whole[i] = p.canvas.Draw(s.cam, meshes[i], uint16(i+1), s.hazed(s.herd[i].Shade(s.lit(shaded[i]))))
 	}
 	p.floor(s)
 	pic := &Picture{Image: image.NewRGBA(image.Rect(0, 0, p.width, p.height)), Animals: p.truth(whole)}
@@ -103,11 +115,30 @@ func (p *Painter) Paint(seed uint64, index int) *Picture {
 // clutterID is the number of all that is no animal on the canvas.
 const clutterID = math.MaxUint16
 
+// shaded is how much of the sun trees and sheds keep from an animal.
+func (p *Painter) shaded(s *scene, m *member) float64 {
+	sin, cos := math.Sincos(m.heading)
+	sun := s.light.sun
+	hits := 0.0
+	const n = 5
+	for i := range n {
+		along := (float64(i)/(n-1) - 0.4) * 1.6 * m.Size
+		// What the sun's ray to the back meets falls on the ground behind it.
+		const back = 1.2
+		if p.shadow.Hit(s.cam, xyz(m.at.X+cos*along-sun.X/sun.Z*back, m.at.Y+sin*along-sun.Y/sun.Z*back, 0)) {
+			hits++
+		}
+	}
+	return hits / n
+}
+
 // floor puts ground or sky behind what the canvas shows, with the shadows, and
 // joins the samples to pixels of light.
 func (p *Painter) floor(s *scene) {
 	const n = solid.Samples
+	var spots []*decal
 	for y := range p.height {
+		spots = s.onRow(spots[:0], float64(y))
 		for x := range p.width {
 			var sum [3]float32
 			bare := 0
@@ -123,7 +154,7 @@ func (p *Painter) floor(s *scene) {
 			}
 			if bare > 0 {
 				o := y*p.width + x
-				g := s.behind(float64(x)+0.5, float64(y)+0.5, float64(p.shadow.Cover[o])/255, float64(p.close.Cover[o])/255)
+				g := s.behind(float64(x)+0.5, float64(y)+0.5, float64(p.shadow.Cover[o])/255, float64(p.roofed.Cover[o])/255, spots)
 				sum[0] += float32(bare) * float32(g.R)
 				sum[1] += float32(bare) * float32(g.G)
 				sum[2] += float32(bare) * float32(g.B)

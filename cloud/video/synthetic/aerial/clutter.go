@@ -96,6 +96,18 @@ func tree(r *rand.Rand) thing {
 	}, taken{radius: 0.6}}
 }
 
+// wood is a tree far away.
+func wood(r *rand.Rand) thing {
+	m := &solid.Mesh{}
+	seed := r.Uint64()
+	size := 3 + 4*r.Float64()
+	for i := range 3 {
+		at := xyz(size*r.NormFloat64(), size*r.NormFloat64(), size*(0.5+0.5*r.Float64()))
+		m.Ball(at, xyz(size, 0, 0), xyz(0, size, 0), xyz(0, 0, size*0.9), 9, 6, rough(grain.Noise{Seed: seed + uint64(i)}, 0.3, 2), 0)
+	}
+	return thing{m, plain(seed, leafTone(r).Scale(0.8)), taken{}}
+}
+
 // rock is a boulder; some are as large as an animal.
 func rock(r *rand.Rand) thing {
 	m := &solid.Mesh{}
@@ -134,8 +146,16 @@ func bale(r *rand.Rand) thing {
 
 // trough is an open box with water, feed or nothing in it.
 func trough(r *rand.Rand) thing {
+	long := 0.7 + 2.5*r.Float64()
+	t := bunk(r, long)
+	t.taken.radius = long
+	return t
+}
+
+// bunk is a trough of half length long at which animals may stand.
+func bunk(r *rand.Rand, long float64) thing {
 	m := &solid.Mesh{}
-	long, wide, high, wall := 0.7+2.5*r.Float64(), 0.25+0.25*r.Float64(), 0.3+0.3*r.Float64(), 0.05
+	wide, high, wall := 0.25+0.25*r.Float64(), 0.3+0.3*r.Float64(), 0.05
 	for _, s := range []float64{-1, 1} {
 		m.Box(xyz(0, s*wide, high/2), xyz(long, 0, 0), xyz(0, wall, 0), xyz(0, 0, high/2), 2, 0)
 		m.Box(xyz(s*long, 0, high/2), xyz(wall, 0, 0), xyz(0, wide, 0), xyz(0, 0, high/2), 2, 0)
@@ -143,7 +163,7 @@ func trough(r *rand.Rand) thing {
 	m.Sheet(xyz(0, 0, high*0.6), xyz(long, 0, 0), xyz(0, wide, 0), 4, 1)
 	outside := []solid.RGB{solid.SRGB(168, 164, 156), solid.SRGB(120, 100, 78), solid.SRGB(90, 96, 100), solid.SRGB(150, 96, 70)}[r.IntN(4)]
 	inside := []solid.RGB{solid.SRGB(84, 96, 92), solid.SRGB(150, 134, 84), solid.SRGB(50, 52, 48), solid.SRGB(110, 104, 60)}[r.IntN(4)]
-	return thing{m, plain(r.Uint64(), outside, inside), taken{radius: long}}
+	return thing{m, plain(r.Uint64(), outside, inside), taken{}}
 }
 
 // tank is an upright cylinder of water.

@@ -48,14 +48,14 @@ func (d *decal) over(c solid.RGB, p solid.Vec, sky solid.RGB) solid.RGB {
 	return c.Mix(tone.Scale(0.8+0.4*d.seed.At(u*4, v*4)), a)
 }
 
-// spots scatters decals over the places that where draws.
-func spots(r *rand.Rand, where func() (solid.Vec, float64), dark bool) []decal {
+// spots scatters decals over the places that where draws; dark ground has
+// puddles more often.
+func spots(r *rand.Rand, where func() solid.Vec, dark bool) []decal {
 	var list []decal
 	put := func(n int, size func() float64, tone solid.RGB) {
 		for range n {
-			if at, _ := where(); true {
-				list = append(list, newDecal(r, at, size(), tone))
-			}
+			at := where()
+			list = append(list, newDecal(r, at, size(), tone))
 		}
 	}
 	if r.Float64() < 0.5 {

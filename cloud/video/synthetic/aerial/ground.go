@@ -12,6 +12,8 @@ import (
 type soil struct {
 	a, b, c solid.RGB // in large patches, and c here and there
 	some    float64   // share of c
+	strong  float64   // how much c covers there
+	spread  float64   // softness of its edges
 	blade   float64   // contrast of the finest structure, 0..1
 	tuft    float64   // contrast of decimetres
 	bump    float64   // relief that the sun draws, metres of height
@@ -54,7 +56,7 @@ var palette = [soils][3][3]float64{
 
 func newSoil(r *rand.Rand, kind int) soil {
 	p := palette[kind]
-	bright, warm, sat := math.Exp(0.15*r.NormFloat64()), 1+0.04*r.NormFloat64(), 1+0.22*r.NormFloat64()
+	bright, warm, sat := math.Exp(0.15*r.NormFloat64()), 1+0.04*r.NormFloat64(), 1+0.16*r.NormFloat64()
 	tone := func(c [3]float64) solid.RGB {
 		grey := (c[0] + c[1] + c[2]) / 3
 		v := [3]float64{}
@@ -63,7 +65,7 @@ func newSoil(r *rand.Rand, kind int) soil {
 		}
 		return solid.SRGB(min(v[0]*warm, 250), v[1], v[2]/warm)
 	}
-	s := soil{a: tone(p[0]), b: tone(p[1]), c: tone(p[2]), some: 0.5 * r.Float64(), blade: 0.3 + 0.4*r.Float64(), tuft: 0.15 + 0.5*r.Float64(),
+	s := soil{a: tone(p[0]), b: tone(p[1]), c: tone(p[2]), some: 0.5 * r.Float64(), strong: 0.25 + 0.75*r.Float64(), spread: 0.3 * r.Float64(), blade: 0.3 + 0.4*r.Float64(), tuft: 0.15 + 0.5*r.Float64(),
 		bump: 0.02 + 0.05*r.Float64(), clod: 0.2 + 0.5*r.Float64(), turn: math.Pi * r.Float64()}
 	switch kind {
 	case pasture, dryGrass:
@@ -105,9 +107,12 @@ type border struct {
 	wiggle, soft float64 // metres
 }
 
-// rut is a track: a wandering line, or two for wheels.
+// rut is a track: a line across the plane that swings like a sine, or two at a
+// distance of gauge for wheels. All but phase and depth, 0..1, are metres.
 type rut struct {
-	nx, ny, d, swing, length, phase, gauge, width, depth float64
+	nx, ny, d            float64 // the line is where x*nx + y*ny = d
+	swing, length, phase float64
+	gauge, width, depth  float64
 }
 
 // themes are what lies next to what.
@@ -134,7 +139,7 @@ func newGround(r *rand.Rand, extent float64) (*ground, int) {
 			g.border[i].wiggle, g.border[i].soft = 0.6*r.Float64(), 0.1+0.3*r.Float64()
 		}
 	}
-	if r.Float64() < 0.5 {
+	if r.Float64() < 0.4 {
 		g.patch, g.scale, g.soft = 0.5+0.25*r.Float64(), 1.5+14*r.Float64(), 0.05+0.3*r.Float64()*r.Float64()
 	} else {
 		g.scale = 4
@@ -194,7 +199,7 @@ func (g *ground) at(p solid.Vec, px float64) solid.RGB {
 }
 
 func (g *ground) look(s *soil, p solid.Vec, big, mid, px float64) solid.RGB {
-	c := s.a.Mix(s.b, grain.Ramp(0.3, 0.7, big)).Mix(s.c, grain.Ramp(0.72-s.some*0.6, 0.9-s.some*0.6, mid*0.6+big*0.4))
+	c := s.a.Mix(s.b, grain.Ramp(0.3, 0.7, big)).Mix(s.c, s.strong*grain.Ramp(0.72-s.some*0.6-s.spread, 0.84-s.some*0.6+s.spread, mid*0.6+big*0.4))
 	v := 1 + s.tuft*(mid-0.5)
 	if k := fade(0.35, px); k > 0 {
 		v += 1.2 * s.tuft * k * (g.fine.At(p.X/0.35, p.Y/0.35) - 0.5)
@@ -202,12 +207,15 @@ func (g *ground) look(s *soil, p solid.Vec, big, mid, px float64) solid.RGB {
 	if k := fade(0.09, px); k > 0 {
 		v += s.blade * k * (g.fine.At(p.X/0.09, p.Y/0.05) - 0.5)
 	}
+	if k := fade(0.03, px); k > 0 {
+		v += 0.9 * s.blade * k * (g.fine.At(p.X/0.03, p.Y/0.025) - 0.5)
+	}
 	// What is finer than a pixel still makes it grainy.
 	v += 0.3 * s.blade * (g.fine.Lattice(int64(math.Floor(p.X/px)), int64(math.Floor(p.Y/px))) - 0.5)
 	if k := fade(s.clod*0.7, px); k > 0 {
 		d := s.clod * 0.3
-		n := g.noise
-		h := n.Fractal(p.X/s.clod, p.Y/s.clod, 2) - n.Fractal((p.X+g.sun.X*d)/s.clod, (p.Y+g.sun.Y*d)/s.clod, 2)
+		octaves := 1 + int(math.Ceil(fade(s.clod*0.35, px)))
+		h := g.noise.Fractal(p.X/s.clod, p.Y/s.clod, octaves) - g.noise.Fractal((p.X+g.sun.X*d)/s.clod, (p.Y+g.sun.Y*d)/s.clod, octaves)
 		v += k * h * s.bump * 30
 	}
 	if s.rows > 0 {
@@ -232,8 +240,11 @@ func gap(x, size float64) float64 {
 
 // wear is how bare the track leaves the ground at p, 0..1.
 func (t *rut) wear(p solid.Vec, px float64) float64 {
-	along := p.Y*t.nx - p.X*t.ny
-	off := math.Abs(p.X*t.nx + p.Y*t.ny - t.d - t.swing*math.Sin(along/t.length*2*math.Pi+t.phase))
+	along, across := p.Y*t.nx-p.X*t.ny, p.X*t.nx+p.Y*t.ny-t.d
+	if math.Abs(across) > t.swing+t.gauge+t.width+px {
+		return 0
+	}
+	off := math.Abs(across - t.swing*math.Sin(along/t.length*2*math.Pi+t.phase))
 	if t.gauge > 0 {
 		off = math.Abs(off - t.gauge/2)
 	}

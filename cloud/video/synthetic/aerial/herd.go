@@ -49,13 +49,13 @@ type temper struct {
 // long; about a fifth of the pictures show none.
 func herdSize(r *rand.Rand, area, length float64) (n int, crowded bool) {
 	switch v := r.Float64(); {
-	case v < 0.19:
+	case v < 0.16:
 		return 0, false
-	case v < 0.42:
+	case v < 0.35:
 		n = 1 + r.IntN(6)
-	case v < 0.70:
+	case v < 0.62:
 		n = 6 + r.IntN(20)
-	case v < 0.86:
+	case v < 0.83:
 		n = 20 + r.IntN(45)
 	default:
 		n, crowded = 30+r.IntN(91), true
@@ -109,24 +109,20 @@ func (t *temper) animal(r *rand.Rand) *cattle.Beast {
 }
 
 // settle finds places for n animals; fewer when the ground is full. where
-// draws a place in view.
-func settle(r *rand.Rand, n int, crowded bool, where func() (solid.Vec, bool), held []taken) []member {
+// draws a place in view, plain tells whether an animal there is large enough to
+// see; line may be nil.
+func settle(r *rand.Rand, n int, crowded bool, where func() solid.Vec, plain func(solid.Vec) bool, held []taken, line *feedLine) []member {
 	t := newTemper(r, crowded)
 	var groups []solid.Vec
 	for range t.groups {
-		if p, ok := where(); ok {
-			groups = append(groups, p)
-		}
+		groups = append(groups, where())
 	}
 	spread := t.spread
 	var herd []member
 	for range n {
 		beast := t.animal(r)
 		for try := range 60 {
-			p, ok := where()
-			if !ok {
-				return herd
-			}
+			p := where()
 			if len(groups) > 0 && r.Float64() < 0.85 {
 				g := groups[r.IntN(len(groups))]
 				wide := spread * (1 + float64(try)/15)
@@ -136,7 +132,10 @@ func settle(r *rand.Rand, n int, crowded bool, where func() (solid.Vec, bool), h
 			if t.align > 3 {
 				m.heading = 2 * math.Pi * r.Float64()
 			}
-			if free(&m, herd, held, t.room) {
+			if line != nil && try < 20 {
+				line.stand(r, &m)
+			}
+			if plain(m.at) && free(&m, herd, held, t.room) {
 				herd = append(herd, m)
 				break
 			}
@@ -146,6 +145,14 @@ func settle(r *rand.Rand, n int, crowded bool, where func() (solid.Vec, bool), h
 		}
 	}
 	return herd
+}
+
+// stand puts an animal at the trough, its head over it.
+func (l *feedLine) stand(r *rand.Rand, m *member) {
+	sin, cos := math.Sincos(l.turn)
+	along, back := l.long*(2*r.Float64()-1), (1.45+0.15*r.NormFloat64())*m.Size
+	m.at = solid.Vec{X: l.at.X + cos*along + sin*back, Y: l.at.Y + sin*along - cos*back}
+	m.heading = l.turn + math.Pi/2 + 0.12*r.NormFloat64()
 }
 
 func free(m *member, herd []member, held []taken, room float64) bool {

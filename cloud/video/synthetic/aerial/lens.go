@@ -25,10 +25,10 @@ type lens struct {
 }
 
 func newLens(r *rand.Rand) *lens {
-	l := &lens{curve: 1 + 0.25*r.NormFloat64(), saturation: grain.Clamp(1+0.16*r.NormFloat64(), 0.5, 1.5), seed: r.Uint64()}
+	l := &lens{curve: 1 + 0.25*r.NormFloat64(), saturation: grain.Clamp(1+0.14*r.NormFloat64(), 0.5, 1.4), seed: r.Uint64()}
 	l.target = 0.19 * math.Exp(0.3*r.NormFloat64())
 	for i := range l.gain {
-		l.gain[i] = math.Exp(0.05 * r.NormFloat64())
+		l.gain[i] = math.Exp(0.035 * r.NormFloat64())
 	}
 	l.curve = grain.Clamp(l.curve, 0.7, 1.5)
 	if r.Float64() < 0.25 {

@@ -13,7 +13,7 @@ type light struct {
 	sun              solid.Vec // direction to it
 	direct, sky, low solid.RGB // of the sun, from above and from the ground
 	haze             solid.RGB
-	reach            float64 // metres of air after which haze holds two thirds
+	reach            float64 // metres of air after which half is haze
 	clouds           grain.Noise
 	cover            float64 // of the sky with clouds
 }
@@ -57,16 +57,24 @@ func (l *light) on(reflects solid.RGB, n solid.Vec, shade, open float64) solid.R
 
 // through is what is left of c after some metres of air.
 func (l *light) through(c solid.RGB, metres float64) solid.RGB {
-	return c.Mix(l.haze, 1-math.Exp(-metres/l.reach))
+	return c.Mix(l.haze, metres/(metres+l.reach))
 }
+
+// Colours of the sky.
+var (
+	skyLow    = solid.SRGB(150, 185, 225)
+	skyHigh   = solid.SRGB(70, 120, 200)
+	cloudTop  = solid.SRGB(235, 236, 238)
+	cloudBase = solid.SRGB(165, 170, 178)
+)
 
 // above is the sky in a direction.
 func (l *light) above(d solid.Vec) solid.RGB {
 	t := grain.Clamp(d.Z, 0, 1)
-	blue := solid.SRGB(150, 185, 225).Mix(solid.SRGB(70, 120, 200), grain.Ramp(0, 0.5, t))
+	blue := skyLow.Mix(skyHigh, grain.Ramp(0, 0.5, t))
 	z := max(d.Z, 0.02) + 0.12
 	n := l.clouds.Fractal(d.X/z*1.3, d.Y/z*1.3, 5)
-	white := solid.SRGB(235, 236, 238).Mix(solid.SRGB(165, 170, 178), grain.Ramp(0.5, 0.8, n))
+	white := cloudTop.Mix(cloudBase, grain.Ramp(0.5, 0.8, n))
 	c := blue.Mix(white, grain.Ramp(0.75-0.6*l.cover, 0.95-0.6*l.cover, n))
 	return c.Mix(l.haze, math.Exp(-t*12)*0.8)
 }

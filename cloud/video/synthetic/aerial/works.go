@@ -76,6 +76,7 @@ func roof(r *rand.Rand) thing {
 	m.Box(xyz(0, 0, high/2), xyz(long*0.96, 0, 0), xyz(0, wide*0.94, 0), xyz(0, 0, high/2), 4, 1)
 	tone := []solid.RGB{solid.SRGB(176, 186, 192), solid.SRGB(190, 214, 222), solid.SRGB(140, 70, 54), solid.SRGB(96, 100, 104), solid.SRGB(150, 146, 138)}[r.IntN(5)]
 	n, rust := grain.Noise{Seed: r.Uint64()}, 0.45+0.5*r.Float64()
+	brown := solid.SRGB(120, 74, 50)
 	wall := plain(r.Uint64(), solid.SRGB(150, 140, 126))
 	return thing{m, func(l *light) solid.Shader {
 		walls := wall(l)
@@ -85,7 +86,7 @@ func roof(r *rand.Rand) thing {
 			}
 			c := tone.Scale(0.9 + 0.14*math.Sin(s.Tex.X*2*math.Pi/0.3))
 			c = c.Scale(0.85 + 0.3*n.Lattice(int64(math.Floor(s.Tex.X/1.1)), int64(math.Copysign(1, s.Tex.Y))))
-			c = c.Mix(solid.SRGB(120, 74, 50), grain.Ramp(rust, rust+0.1, n.Fractal(s.Tex.X*1.5, s.Tex.Y*0.6, 3)))
+			c = c.Mix(brown, grain.Ramp(rust, rust+0.1, n.Fractal(s.Tex.X*1.5, s.Tex.Y*0.6, 3)))
 			return l.on(c, s.N, 0, 1), true
 		}
 	}, taken{radius: math.Hypot(long, wide)}}

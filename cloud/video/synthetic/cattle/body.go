@@ -103,6 +103,12 @@ func (k *builder) trunk() {
 			Down: (middle - belly) / (top - middle)})
 	}
 	k.Tube(rings, k.around, partTrunk)
+	if k.Breed != Dairy && k.Breed != Buffalo {
+		return
+	}
+	for _, y := range []float64{-1, 1} { // the hip bones of a lean back
+		k.Ball(xyz(-0.48, 0.205*k.girth*y, 1.3+k.raise()), vec{X: 0.12}, vec{Y: 0.085}, vec{Z: 0.09}, k.limb, 4, nil, partTrunk)
+	}
 }
 
 func (k *builder) legs() {

@@ -32,7 +32,7 @@ const (
 )
 
 // Length of the trunk and head of a grown standing animal in metres.
-const Length = 2.25
+const Length = 2.2
 
 // Parts of an animal, as its mesh numbers them.
 const (
@@ -113,7 +113,7 @@ func (b *Beast) carry(r *rand.Rand) {
 			b.neckYaw = 1.3 * b.side
 		}
 	default:
-		b.neckPitch, b.headPitch = 0.2+0.5*r.Float64(), 0.35+0.5*r.Float64()
+		b.neckPitch, b.headPitch = 0.05+0.45*r.Float64(), 0.4+0.5*r.Float64()
 	}
 	if b.Breed == Yak || b.Breed == Buffalo {
 		b.neckPitch = min(b.neckPitch, 0.12)

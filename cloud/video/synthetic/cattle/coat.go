@@ -36,7 +36,7 @@ func AnyCoat(r *rand.Rand, breed Breed) Coat {
 	case Buffalo:
 		return pick(Grey, Black, Black, Grey, Brown)
 	}
-	return Coat(r.IntN(int(coats)))
+	return pick(Black, Black, Black, Brown, Brown, Red, Red, Red, Cream, Cream, White, Grey, Grey, Pied, RedPied, Belted, Roan)
 }
 
 // coat is what one animal wears.
@@ -55,7 +55,7 @@ type coat struct {
 
 // tones are the middle colours of the coats, as pictures show them.
 var tones = [coats][3]float64{
-	Black: {34, 31, 30}, Brown: {92, 62, 44}, Red: {128, 66, 40}, Cream: {206, 184, 150}, White: {226, 221, 212},
+	Black: {34, 31, 30}, Brown: {92, 62, 44}, Red: {122, 72, 50}, Cream: {206, 184, 150}, White: {226, 221, 212},
 	Grey: {124, 120, 116}, Pied: {228, 225, 220}, RedPied: {224, 216, 206}, Belted: {36, 32, 31}, Roan: {150, 124, 108},
 }
 
@@ -72,7 +72,7 @@ func newCoat(r *rand.Rand, breed Breed, kind Coat) coat {
 	case Pied, RedPied:
 		c.patch = solid.SRGB(30, 28, 28)
 		if kind == RedPied {
-			c.patch = solid.SRGB(118+20*r.NormFloat64(), 60+10*r.NormFloat64(), 36)
+			c.patch = solid.SRGB(108+18*r.NormFloat64(), 62+9*r.NormFloat64(), 44)
 		}
 		c.share = 0.3 + 0.42*r.Float64()
 		c.socks, c.face = r.Float64() < 0.7, r.Float64() < 0.4
@@ -112,6 +112,15 @@ func (b *Beast) Shade(light Light) solid.Shader {
 	}
 }
 
+// What all coats have in common.
+var (
+	white     = solid.SRGB(222, 218, 210)
+	pinkSkin  = solid.SRGB(150, 110, 100)
+	darkSkin  = solid.SRGB(40, 36, 36)
+	udderSkin = solid.SRGB(205, 160, 145)
+	dirt      = solid.SRGB(92, 76, 58)
+)
+
 func (b *Beast) reflects(s *solid.Surface) solid.RGB {
 	k, t := &b.coat, s.Tex
 	c := k.main
@@ -122,7 +131,6 @@ func (b *Beast) reflects(s *solid.Surface) solid.RGB {
 			c = c.Mix(k.patch, grain.Ramp(k.share-0.02, k.share+0.02, n))
 		}
 	}
-	white := solid.SRGB(222, 218, 210)
 	switch s.Part {
 	case partTrunk:
 		if k.belt && math.Abs(t.X+0.02) < 0.24 {
@@ -130,7 +138,7 @@ func (b *Beast) reflects(s *solid.Surface) solid.RGB {
 		}
 		c = c.Scale(1 + k.spine*math.Exp(-t.Y*t.Y*180))
 	case partMuzzle:
-		c = c.Mix(solid.SRGB(150, 110, 100), 0.5*k.pink).Mix(solid.SRGB(40, 36, 36), 0.45*(1-k.pink))
+		c = c.Mix(pinkSkin, 0.5*k.pink).Mix(darkSkin, 0.45*(1-k.pink))
 	case partHead:
 		if k.face {
 			c = white
@@ -147,7 +155,7 @@ func (b *Beast) reflects(s *solid.Surface) solid.RGB {
 	case partHoof:
 		return k.hoof
 	case partUdder:
-		return solid.SRGB(205, 160, 145)
+		return udderSkin
 	case partTail:
 		c = c.Scale(0.9)
 	case partHair:
@@ -158,7 +166,8 @@ func (b *Beast) reflects(s *solid.Surface) solid.RGB {
 	mottle := b.grain.At3(t.X*5+20, t.Y*5, t.Z*5)*0.6 + b.grain.At3(t.X*22, t.Y*22, t.Z*22)*0.4
 	c = c.Scale(0.8 + 0.4*mottle)
 	if t.Z < 0.5 && b.Pose != Lying {
-		c = c.Mix(solid.SRGB(92, 76, 58), 0.3*(0.5-t.Z)*mottle*2)
+		c = c.Mix(dirt, 0.3*(0.5-t.Z)*mottle*2)
 	}
-	return c
+	// No hair throws back more than fresh snow.
+	return c.Scale(min(1, 0.9/max(c.R, c.G, c.B)))
 }

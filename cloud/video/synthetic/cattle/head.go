@@ -24,12 +24,12 @@ func aim(yaw, pitch float64) vec {
 // front builds neck, head, ears and horns.
 func (k *builder) front() {
 	base := xyz(0.66, 0, 1.1+k.raise())
-	length, thick := 0.62, 1.0
+	length, thick := 0.54, 1.0
 	switch k.Breed {
 	case Beef:
 		thick = 1.2
 	case Yak:
-		thick, length = 1.3, 0.5
+		thick, length = 1.25, 0.46
 	case Buffalo:
 		thick = 1.05
 	}
@@ -44,8 +44,8 @@ func (k *builder) front() {
 	yaw := k.neckYaw + k.headYaw
 	f := frame{at: poll, forward: aim(yaw, -k.headPitch), left: xyz(-math.Sin(yaw), math.Cos(yaw), 0)}
 	f.up = f.forward.Cross(f.left)
-	k.Limb([]solid.Joint{{At: base.Add(vec{X: -0.12}), Width: 0.2 * thick, High: 0.3}, {At: base.Mix(middle, 0.5), Width: 0.18 * thick, High: 0.25},
-		{At: middle, Width: 0.15 * thick, High: 0.2}, {At: poll, Width: 0.13 * thick, High: 0.14}, {At: f.point(0.08, 0, -0.02), Width: 0.1, High: 0.11}},
+	k.Limb([]solid.Joint{{At: base.Add(vec{X: -0.12}), Width: 0.21 * thick, High: 0.34}, {At: base.Mix(middle, 0.5), Width: 0.18 * thick, High: 0.29},
+		{At: middle, Width: 0.155 * thick, High: 0.23}, {At: poll, Width: 0.135 * thick, High: 0.165}, {At: f.point(0.08, 0, -0.02), Width: 0.1, High: 0.11}},
 		f.left, k.around-2, partNeck)
 	k.skull(f)
 }
@@ -66,7 +66,7 @@ func (k *builder) skull(f frame) {
 		root := f.point(0.0, 0.1*wide*y, 0.02)
 		tip := f.left.Scale(y * (1 - 0.25*k.earDrop)).Add(f.forward.Scale(-0.25)).Add(vec{Z: 0.15 - 0.5*k.earDrop}).Unit()
 		across := tip.Cross(f.forward).Unit()
-		k.Ball(root.Add(tip.Scale(0.11)), tip.Scale(0.13), f.forward.Scale(0.065), across.Scale(0.03), 6, 4, nil, partEar)
+		k.Ball(root.Add(tip.Scale(0.11)), tip.Scale(0.14), f.forward.Scale(0.075), across.Scale(0.03), 6, 4, nil, partEar)
 		if k.horned {
 			k.horn(f, y, wide)
 		}

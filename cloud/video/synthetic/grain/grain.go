@@ -8,25 +8,39 @@ import "math"
 // seed wherever and in whatever order it is asked. Any value is ready to use.
 type Noise struct{ Seed uint64 }
 
-// hash mixes a lattice point into 64 random bits (the finaliser of SplitMix64).
-func (n Noise) hash(x, y int64) uint64 {
-	h := n.Seed ^ uint64(x)*0x9E3779B97F4A7C15 ^ uint64(y)*0xC2B2AE3D27D4EB4F
+// Odd numbers that tell neighbours on the lattice apart.
+const (
+	strideX = 0x9E3779B97F4A7C15
+	strideY = 0xC2B2AE3D27D4EB4F
+)
+
+// finish mixes the bits of h (the finaliser of SplitMix64).
+func finish(h uint64) uint64 {
 	h = (h ^ h>>30) * 0xBF58476D1CE4E5B9
 	h = (h ^ h>>27) * 0x94D049BB133111EB
 	return h ^ h>>31
 }
 
+// unit turns random bits into 0..1.
+func unit(h uint64) float64 { return float64(int64(h>>11)) * (1.0 / (1 << 53)) }
+
 // Lattice is white noise on whole numbers, 0..1.
-func (n Noise) Lattice(x, y int64) float64 { return float64(n.hash(x, y)>>11) / (1 << 53) }
+func (n Noise) Lattice(x, y int64) float64 {
+	return unit(finish(n.Seed ^ uint64(x)*strideX ^ uint64(y)*strideY))
+}
 
 // At is value noise with features of size 1, 0..1.
 func (n Noise) At(x, y float64) float64 {
 	fx, fy := math.Floor(x), math.Floor(y)
-	ix, iy := int64(fx), int64(fy)
 	tx, ty := Smooth(x-fx), Smooth(y-fy)
-	top := Mix(n.Lattice(ix, iy), n.Lattice(ix+1, iy), tx)
-	bottom := Mix(n.Lattice(ix, iy+1), n.Lattice(ix+1, iy+1), tx)
-	return Mix(top, bottom, ty)
+	// Lattice at the four corners, with what they share done once.
+	left, top := uint64(int64(fx))*strideX, n.Seed^uint64(int64(fy))*strideY
+	right, bottom := left+strideX, n.Seed^(uint64(int64(fy))*strideY+strideY)
+	a, b := unit(finish(top^left)), unit(finish(top^right))
+	c, d := unit(finish(bottom^left)), unit(finish(bottom^right))
+	a += (b - a) * tx
+	c += (d - c) * tx
+	return a + (c-a)*ty
 }
 
 // At3 is value noise in space with features of size 1, 0..1.

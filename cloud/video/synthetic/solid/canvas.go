@@ -59,9 +59,9 @@ type spot struct {
 	ok      bool
 }
 
-// window is how far beyond the picture a mesh is still drawn, in parts of the
-// picture, to know how much of it is cut off.
-const window = 0.5
+// window is how far beyond the picture a mesh is still drawn, in samples, to
+// know how much of it is cut off.
+const window = 200 * Samples
 
 // Draw draws the mesh with depth, as number id. It returns how many samples
 // the mesh covers alone, those beyond the picture included.
@@ -129,12 +129,15 @@ func (s *sketch) draw(cam *Camera, m *Mesh, width, height int) bool {
 	if !(x0 < w && y0 < h && x1 > 0 && y1 > 0) {
 		return false
 	}
-	x0, y0, x1, y1 = max(x0, -w*window), max(y0, -h*window), min(x1, w*(1+window)), min(y1, h*(1+window))
+	x0, y0, x1, y1 = max(x0, -window), max(y0, -window), min(x1, w+window), min(y1, h+window)
 	s.x0, s.y0 = int(math.Floor(x0)), int(math.Floor(y0))
 	s.w, s.h = int(math.Ceil(x1))-s.x0+1, int(math.Ceil(y1))-s.y0+1
 	s.clear(s.w * s.h)
 	for i, f := range m.Faces {
-		s.fill(int32(i), s.pts[f[0]], s.pts[f[1]], s.pts[f[2]])
+		p, q, r := s.pts[f[0]], s.pts[f[1]], s.pts[f[2]]
+		if m.Open || turn(p, q, r) < 0 { // the far side of what is closed never shows
+			s.fill(int32(i), p, q, r)
+		}
 	}
 	return true
 }
@@ -150,12 +153,16 @@ func (s *sketch) clear(n int) {
 	}
 }
 
+// turn is twice the area of a triangle, negative when its corners turn
+// counter-clockwise on the screen.
+func turn(p, q, r spot) float64 { return (q.x-p.x)*(r.y-p.y) - (q.y-p.y)*(r.x-p.x) }
+
 // fill draws one face: the samples whose middles lie inside.
 func (s *sketch) fill(face int32, p, q, r spot) {
 	if !p.ok || !q.ok || !r.ok {
 		return
 	}
-	area := (q.x-p.x)*(r.y-p.y) - (q.y-p.y)*(r.x-p.x)
+	area := turn(p, q, r)
 	if area == 0 {
 		return
 	}

@@ -38,16 +38,24 @@ func (m *Mask) Cast(cam *Camera, mesh *Mesh, sun Vec) {
 		return
 	}
 	for _, f := range mesh.Faces {
-		m.fill(m.pts[f[0]], m.pts[f[1]], m.pts[f[2]])
+		p, q, r := m.pts[f[0]], m.pts[f[1]], m.pts[f[2]]
+		if mesh.Open || turn(p, q, r) < 0 { // the dark side's shadow is the same
+			m.fill(p, q, r)
+		}
 	}
+}
+
+// Hit tells whether the ground at p lies in a shadow cast so far; false outside
+// the picture.
+func (m *Mask) Hit(cam *Camera, p Vec) bool {
+	x, y, _, ok := cam.Project(p)
+	sx, sy := int(math.Floor(x*Samples)), int(math.Floor(y*Samples))
+	return ok && sx >= 0 && sy >= 0 && sx < m.Width*Samples && sy < m.Height*Samples && m.hits[sy*m.Width*Samples+sx] != 0
 }
 
 func (m *Mask) fill(p, q, r spot) {
 	if !p.ok || !q.ok || !r.ok {
 		return
-	}
-	if (q.x-p.x)*(r.y-p.y) < (q.y-p.y)*(r.x-p.x) {
-		q, r = r, q
 	}
 	w, h := m.Width*Samples, m.Height*Samples
 	y0 := max(0, int(math.Ceil(min(p.y, q.y, r.y)-0.5)))

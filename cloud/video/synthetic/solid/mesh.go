@@ -2,10 +2,12 @@ package solid
 
 import "math"
 
-// Mesh is a surface of triangles. Normals are set by Finish.
+// Mesh is a surface of triangles whose corners turn counter-clockwise seen from
+// outside. Normals are set by Place.
 type Mesh struct {
 	Verts []Vertex
 	Faces [][3]int32
+	Open  bool // has sheets, whose backs can be seen
 }
 
 // Vertex is a corner. Tex is its place before Place moved it: patterns that
@@ -22,7 +24,8 @@ type Ring struct {
 	Pow, Down float64
 }
 
-// Tube spans a closed skin over at least two rings.
+// Tube spans a closed skin over at least two rings, which follow each other in
+// the direction of R x U.
 func (m *Mesh) Tube(rings []Ring, segments int, part uint8) {
 	first := int32(len(m.Verts))
 	n := int32(segments)
@@ -44,8 +47,12 @@ func (m *Mesh) Tube(rings []Ring, segments int, part uint8) {
 			m.Faces = append(m.Faces, [3]int32{a, b, a + n}, [3]int32{b, b + n, a + n})
 		}
 	}
-	m.cap(first, n, rings[0].C, part)
-	m.cap(first+int32(len(rings)-1)*n, n, rings[len(rings)-1].C, part)
+	last := first + int32(len(rings)-1)*n
+	start, end := m.add(rings[0].C, part), m.add(rings[len(rings)-1].C, part)
+	for k := range n {
+		l := (k + 1) % n
+		m.Faces = append(m.Faces, [3]int32{first + l, first + k, start}, [3]int32{last + k, last + l, end})
+	}
 }
 
 func spow(v, p float64) float64 { return math.Copysign(math.Pow(math.Abs(v), p), v) }
@@ -53,13 +60,6 @@ func spow(v, p float64) float64 { return math.Copysign(math.Pow(math.Abs(v), p),
 func (m *Mesh) add(p Vec, part uint8) int32 {
 	m.Verts = append(m.Verts, Vertex{P: p, Tex: p, Part: part})
 	return int32(len(m.Verts) - 1)
-}
-
-func (m *Mesh) cap(first, n int32, middle Vec, part uint8) {
-	c := m.add(middle, part)
-	for k := range n {
-		m.Faces = append(m.Faces, [3]int32{first + k, first + (k+1)%n, c})
-	}
 }
 
 // Joint is a point of a limb with its half width along the side direction and
@@ -80,14 +80,14 @@ func (m *Mesh) Limb(joints []Joint, side Vec, segments int, part uint8) {
 	m.Tube(rings, segments, part)
 }
 
-// Ball is an ellipsoid with half axes a, b, c; bulge, unless nil, scales the
+// Ball is an ellipsoid with right-handed half axes a, b, c; bulge, unless nil, scales the
 // distance of each point from the middle by its direction.
 func (m *Mesh) Ball(at, a, b, c Vec, segments, layers int, bulge func(Vec) float64, part uint8) {
 	first := len(m.Verts)
 	rings := make([]Ring, layers)
 	for i := range rings {
 		s, k := math.Sincos(math.Pi * (float64(i) + 0.5) / float64(layers))
-		rings[i] = Ring{at.Add(c.Scale(k)), a.Scale(s), b.Scale(s), 2, 1}
+		rings[i] = Ring{at.Sub(c.Scale(k)), a.Scale(s), b.Scale(s), 2, 1}
 	}
 	m.Tube(rings, segments, part)
 	if bulge == nil {
@@ -101,17 +101,22 @@ func (m *Mesh) Ball(at, a, b, c Vec, segments, layers int, bulge func(Vec) float
 	}
 }
 
-// Box is a cuboid with half axes a, b, c; its sides are split into cells so
+// Box is a cuboid with right-handed half axes a, b, c; its sides are split into cells so
 // that patterns keep their shape in perspective.
 func (m *Mesh) Box(at, a, b, c Vec, cells int, part uint8) {
 	for _, f := range [3][3]Vec{{a, b, c}, {b, c, a}, {c, a, b}} {
-		m.Sheet(at.Add(f[2]), f[0], f[1], cells, part)
-		m.Sheet(at.Sub(f[2]), f[0], f[1].Scale(-1), cells, part)
+		m.sheet(at.Add(f[2]), f[0], f[1], cells, part)
+		m.sheet(at.Sub(f[2]), f[0], f[1].Scale(-1), cells, part)
 	}
 }
 
 // Sheet is a flat parallelogram around at with half axes a and b.
 func (m *Mesh) Sheet(at, a, b Vec, cells int, part uint8) {
+	m.Open = true
+	m.sheet(at, a, b, cells, part)
+}
+
+func (m *Mesh) sheet(at, a, b Vec, cells int, part uint8) {
 	first := int32(len(m.Verts))
 	n := int32(cells) + 1
 	for i := range n {
