@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -253,6 +255,13 @@ def _start(composer: Composer) -> None:
     global _composer
     _composer = composer
     cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone: its queue would be waited on for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _make(job: tuple[int, Path]) -> tuple[np.ndarray, np.ndarray]:

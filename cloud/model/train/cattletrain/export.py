@@ -166,11 +166,14 @@ def main(argv: list[str]) -> int:
     p.add_argument("--side", type=int, default=network.SIDE, help="pixels of a tile")
     p.add_argument("--threshold", type=float, default=0.4, help="least score the model recommends")
     p.add_argument("--full", dest="half", action="store_false", help="store the weights with 32 bits instead of 16")
+    p.add_argument("--slim", type=Path, metavar="FILE", help="also write the weights as a checkpoint for other runs to start from")
     p.add_argument("--card", type=Path, help="text of README.md")
     a = p.parse_args(argv)
     try:
         card = a.card.read_text() if a.card else ""
         worst = export(a.checkpoint, a.folder, a.name or a.folder.name, a.side, a.threshold, a.half, card)
+        if a.slim:
+            checkpoint.slim(a.checkpoint, a.slim)
     except (checkpoint.CheckpointError, ExportError, OSError) as e:
         print(f"export: {e}", file=sys.stderr)
         return 1

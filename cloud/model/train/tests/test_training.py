@@ -141,6 +141,14 @@ def test_a_checkpoint_of_another_shape(trained, tmp_path):
         checkpoint.model_of(tmp_path / "c.pt")
 
 
+def test_a_slim_checkpoint_starts_a_run(herd, trained, tmp_path):
+    checkpoint.slim(trained / train.BEST, tmp_path / "slim.pt")
+    assert (tmp_path / "slim.pt").stat().st_size < 0.6 * (trained / train.BEST).stat().st_size
+    run = train.Run(settings(herd, tmp_path / "run", start=tmp_path / "slim.pt"))
+    want = checkpoint.read(trained / train.BEST)["weights"]
+    assert run.step == 0 and all(torch.allclose(v.float(), want[k].float(), atol=2e-2, rtol=2e-3) for k, v in run.averaged.items())
+
+
 def test_code_in_a_checkpoint_does_not_run(tmp_path):
     class Bomb:
         def __reduce__(self):
