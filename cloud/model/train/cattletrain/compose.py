@@ -312,7 +312,7 @@ def main(argv: list[str] | None = None) -> int:
         print(err, file=sys.stderr)
         return 1
     boxes, ignored = sum(len(i.boxes) for i in made), sum(len(i.ignore) for i in made)
-    print(f"{args.out}: {len(made)} pictures from {len(pieces)} cut-outs, {boxes} animals, {ignored} more mostly hidden")
+    print(f"{args.out}: {len(made)} pictures from {len(pieces)} cut-outs, {boxes} animals, {ignored} mostly hidden")
     return 0
 
 

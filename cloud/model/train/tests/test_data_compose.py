@@ -89,7 +89,8 @@ def test_at_most_so_many_of_a_clip(folder):
 
 
 def test_composes_the_same_pictures_from_the_same_seed(folder, library, tmp_path):
-    run = ["--cutouts", str(library), "--backgrounds", str(folder), "--images", "3", "--seed", "3", "--clips", "train/*"]
+    run = ["--cutouts", str(library), "--backgrounds", str(folder), "--images", "3", "--seed", "3"]
+    run += ["--clips", "train/*"]
     assert compose.main([*run, "--out", str(tmp_path / "one" / "x")]) == 0
     assert compose.main([*run, "--out", str(tmp_path / "two" / "x"), "--workers", "1"]) == 0
     one, two = coco.load(tmp_path / "one" / "x"), coco.load(tmp_path / "two" / "x")
