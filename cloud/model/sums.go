@@ -3,10 +3,8 @@ package model
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -113,7 +111,7 @@ func CheckSums(ctx context.Context, dir string) (int, error) {
 	}
 	var faults []error
 	for _, s := range sums {
-		d, err := HashFile(ctx, filepath.Join(dir, filepath.FromSlash(s.File)))
+		d, _, err := footage.HashFile(ctx, filepath.Join(dir, filepath.FromSlash(s.File)))
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
@@ -141,31 +139,4 @@ var Descriptions = []string{"config.json", "preprocessor_config.json", "cattleco
 // counts reports whether a file of a model folder shapes what is counted.
 func counts(file string) bool {
 	return file == Network || IsData(file) || slices.Contains(Descriptions, file)
-}
-
-// HashFile returns the SHA-256 of a file. It ends early when ctx is done.
-func HashFile(ctx context.Context, path string) (footage.Digest, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return footage.Digest{}, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil {
-		return footage.Digest{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	return footage.Digest(h.Sum(nil)), nil
-}
-
-// contextReader ends with its context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(p)
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"cattlecounter/cloud/model"
@@ -42,9 +43,11 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	detector, err := filepath.Abs(found.Path)
-	if err != nil {
-		return fmt.Errorf("model: %w", err)
+	detector := o.Model // the worker finds it anew, by the same rules
+	if found.Origin == model.Path {
+		if detector, err = filepath.Abs(found.Path); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
 	}
 	if err := prepareData(o); err != nil {
 		return err
@@ -118,17 +121,19 @@ func prepareData(o Options) error {
 	return os.WriteFile(filepath.Join(o.Data, marker), []byte("made by allinone\n"), 0o640)
 }
 
-// emptyData removes all but pulled models: they came over a network.
+// emptyData removes all but pulled models, which came over a network, and the
+// mark that the folder is ours.
 func emptyData(dir string) error {
-	keep := filepath.Join(dir, "cloud", model.StoreFolder)
+	cloud := filepath.Join(dir, "cloud")
+	keep := []string{filepath.Join(dir, marker), cloud, filepath.Join(cloud, model.StoreFolder)}
 	var errs []error
-	for _, d := range []string{dir, filepath.Dir(keep)} {
+	for _, d := range []string{dir, cloud} {
 		entries, err := os.ReadDir(d)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 		for _, e := range entries {
-			if path := filepath.Join(d, e.Name()); path != keep && path != filepath.Dir(keep) {
+			if path := filepath.Join(d, e.Name()); !slices.Contains(keep, path) {
 				errs = append(errs, os.RemoveAll(path))
 			}
 		}

@@ -4,7 +4,6 @@ package countcmd
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -195,28 +194,9 @@ func find(path string) (clips []string, folder bool, err error) {
 }
 
 func source(ctx context.Context, path string) (counting.Source, error) {
-	f, err := os.Open(path)
+	digest, size, err := footage.HashFile(ctx, path)
 	if err != nil {
 		return counting.Source{}, fmt.Errorf("footage: %w", err)
 	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, reader{ctx, f})
-	if err != nil {
-		return counting.Source{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	return counting.Source{Path: path, Name: filepath.Base(path), Size: n, SHA256: footage.Digest(h.Sum(nil))}, nil
-}
-
-// reader ends with ctx.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(p)
+	return counting.Source{Path: path, Name: filepath.Base(path), Size: size, SHA256: digest}, nil
 }

@@ -138,7 +138,8 @@ def main(argv: list[str]) -> int:
     p.add_argument("--data", type=Path, action="append", default=[], help="COCO folder")
     p.add_argument("--empty", type=Path, action="append", default=[], help="COCO folder; boxes on its animal-free tiles are counted")
     p.add_argument("--clips", default="", help="only these clips, separated by commas")
-    p.add_argument("--sweep", action="store_true", help="a table for each of several thresholds")
+    sweep = "a table for each of several thresholds, out of one run at 0.1; boxes of tiles merge a little differently there"
+    p.add_argument("--sweep", action="store_true", help=sweep)
     p.add_argument("options", nargs="*", help="after --: more options for `worker detect`")
     a = p.parse_args(argv)
     try:

@@ -36,9 +36,7 @@ class Source:
 
     def images(self) -> list[coco.Image]:
         """The pictures of the wanted clips. Raises coco.DataError, also when there are none."""
-        images = coco.load(self.folder, check_pixels=False).images
-        if self.clips:
-            images = [i for i in images if coco.clip_in(i.clip, self.clips)]
+        images = coco.load(self.folder, check_pixels=False).only(self.clips or None).images
         if self.only:
             images = [i for i in images if i.path in self.only]
         if not images:

@@ -1,7 +1,6 @@
 """The detector: RT-DETR v2 of transformers over an EfficientNet-Lite0 backbone, small enough to ship."""
 
 import torch
-from torch import nn
 from transformers import RTDetrV2Config, RTDetrV2ForObjectDetection
 
 from . import backbone, fuse
@@ -52,8 +51,3 @@ def build(cfg: RTDetrV2Config, pretrained: bool = True) -> RTDetrV2ForObjectDete
             raise ValueError(f"backbone weights do not fit: missing {missing[:5]}, unexpected {unexpected[:5]}")
     fuse.fuse_backbone(model)
     return model
-
-
-def parameters(model: nn.Module) -> int:
-    """How many numbers the model learns or keeps."""
-    return sum(p.numel() for p in model.parameters()) + sum(b.numel() for n, b in model.named_buffers() if torch.is_floating_point(b))

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from . import coco, feed, network, product
+from .assign import overlap
 from .augment import clipped, normalised
 
 LEAST_OVERLAP = 0.4  # IoU of a hit
@@ -65,22 +66,19 @@ def score(model: nn.Module, held: Tiles, batch: int = 8) -> Score:
 def match(scores: np.ndarray, found: np.ndarray, true: np.ndarray) -> list[tuple[float, bool]]:
     """For each detection its score and whether it hit a box of its own."""
     free, marks = np.ones(len(true), bool), []
-    overlap = iou(found, true)
+    shared = overlap(corners(found), corners(true))
     for i in np.argsort(-scores):
-        j = int(np.argmax(np.where(free, overlap[i], -1))) if len(true) else -1
-        hit = j >= 0 and free[j] and overlap[i, j] >= LEAST_OVERLAP
+        j = int(np.argmax(np.where(free, shared[i], -1))) if len(true) else -1
+        hit = j >= 0 and free[j] and shared[i, j] >= LEAST_OVERLAP
         if hit:
             free[j] = False
         marks.append((float(scores[i]), bool(hit)))
     return marks
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Overlap [n, m] of boxes given by centre and size."""
-    low = np.maximum((a[:, :2] - a[:, 2:] / 2)[:, None], (b[:, :2] - b[:, 2:] / 2)[None])
-    high = np.minimum((a[:, :2] + a[:, 2:] / 2)[:, None], (b[:, :2] + b[:, 2:] / 2)[None])
-    both = np.clip(high - low, 0, None).prod(-1)
-    return both / np.maximum(a[:, 2:].prod(1)[:, None] + b[:, 2:].prod(1)[None] - both, 1e-9)
+def corners(boxes: np.ndarray) -> np.ndarray:
+    """Boxes by their corners instead of centre and size."""
+    return np.hstack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2])
 
 
 def best(marks: list[tuple[float, bool]], total: int) -> Score:
