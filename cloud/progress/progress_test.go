@@ -230,6 +230,10 @@ func TestRestartGoesOnAndRefreshes(t *testing.T) {
 	finish(t, l, j, 4)
 	count := topic.Counts("farm", "one")
 	await(t, w, count, func(topic.Count) bool { return true })
+	// The count may have come from the refresh at the start, before the feed
+	// reached it. A row that comes later in the feed shows that it did.
+	later := record(t, l, "edge2", "two", "b")
+	await(t, w, topic.Device{Site: "farm", Name: "edge2"}.Job(later.Job.ID), func(topic.Job) bool { return true })
 	stop()
 	if seq, err := l.Cursor(t.Context(), cursorName); err != nil || seq == 0 {
 		t.Errorf("cursor %d %v", seq, err)
