@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"cattlecounter/shared/filesum"
 	"cattlecounter/shared/footage"
 )
 
@@ -111,7 +112,7 @@ func CheckSums(ctx context.Context, dir string) (int, error) {
 	}
 	var faults []error
 	for _, s := range sums {
-		d, _, err := footage.HashFile(ctx, filepath.Join(dir, filepath.FromSlash(s.File)))
+		d, _, err := filesum.Of(ctx, filepath.Join(dir, filepath.FromSlash(s.File)))
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}

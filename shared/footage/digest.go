@@ -1,12 +1,9 @@
 package footage
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 )
 
 // Digest is a SHA-256 sum. The zero value means "not known". In JSON and YAML
@@ -15,35 +12,6 @@ type Digest [sha256.Size]byte
 
 // Sum returns the digest of b.
 func Sum(b []byte) Digest { return sha256.Sum256(b) }
-
-// HashFile returns the digest of a file and how many bytes it has. It ends early,
-// with the cause, when ctx is done.
-func HashFile(ctx context.Context, path string) (Digest, int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return Digest{}, 0, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, reader{ctx, f})
-	if err != nil {
-		return Digest{}, n, fmt.Errorf("read %s: %w", path, err)
-	}
-	return Digest(h.Sum(nil)), n, nil
-}
-
-// reader ends with its context.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(p)
-}
 
 // ParseDigest reads 64 hex characters. The error wraps ErrInvalid.
 func ParseDigest(s string) (Digest, error) {

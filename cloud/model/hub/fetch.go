@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"cattlecounter/cloud/model"
+	"cattlecounter/shared/filesum"
 	"cattlecounter/shared/footage"
 )
 
@@ -44,7 +45,7 @@ func (c *client) fetch(ctx context.Context, it item, dir string, progress func(d
 		return footage.Digest{}, t.tooLarge(it.size)
 	}
 	if !it.sha256.IsZero() { // an earlier pull may have ended after this file
-		if d, _, err := footage.HashFile(ctx, t.path); err == nil && d == it.sha256 {
+		if d, _, err := filesum.Of(ctx, t.path); err == nil && d == it.sha256 {
 			return d, nil
 		}
 	}
@@ -255,7 +256,7 @@ func full(err error) error {
 // and gives it its name. Bytes of two answers that do not fit together are
 // fetched once more from the start.
 func (t *transfer) finish(ctx context.Context, f *os.File) (footage.Digest, error) {
-	d, _, err := footage.HashFile(ctx, t.part())
+	d, _, err := filesum.Of(ctx, t.part())
 	if err != nil {
 		return d, err
 	}

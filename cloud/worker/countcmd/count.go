@@ -19,7 +19,7 @@ import (
 	"cattlecounter/cloud/report"
 	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/cloud/worker/meter"
-	"cattlecounter/shared/footage"
+	"cattlecounter/shared/filesum"
 )
 
 // Command is the command line of `worker count`.
@@ -194,7 +194,7 @@ func find(path string) (clips []string, folder bool, err error) {
 }
 
 func source(ctx context.Context, path string) (counting.Source, error) {
-	digest, size, err := footage.HashFile(ctx, path)
+	digest, size, err := filesum.Of(ctx, path)
 	if err != nil {
 		return counting.Source{}, fmt.Errorf("footage: %w", err)
 	}

@@ -1,0 +1,41 @@
+// Package filesum hashes whole files in a fixed amount of memory.
+package filesum
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+
+	"cattlecounter/shared/footage"
+)
+
+// Of returns the digest of a file and how many bytes it has. It ends early,
+// with the cause, when ctx is done.
+func Of(ctx context.Context, path string) (footage.Digest, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return footage.Digest{}, 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, reader{ctx, f})
+	if err != nil {
+		return footage.Digest{}, n, fmt.Errorf("read %s: %w", path, err)
+	}
+	return footage.Digest(h.Sum(nil)), n, nil
+}
+
+// reader ends with its context.
+type reader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(p)
+}
