@@ -33,8 +33,10 @@ func (s Store) Add() (*Adding, error) {
 	if s.Dir == "" {
 		return nil, fmt.Errorf("no folder given: %w", ErrStore)
 	}
-	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
-		return nil, s.fault(err)
+	if _, err := os.Stat(s.Dir); errors.Is(err, fs.ErrNotExist) {
+		if err := errors.Join(os.MkdirAll(s.Dir, 0o755), syncDir(filepath.Dir(s.Dir))); err != nil {
+			return nil, s.fault(err)
+		}
 	}
 	f, err := os.OpenFile(filepath.Join(s.Dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

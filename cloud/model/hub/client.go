@@ -60,7 +60,7 @@ func newClient(base string, token secret.String) *client {
 // mayCarryToken keeps the token off the wire where everybody can read it.
 func mayCarryToken(u *url.URL) bool {
 	host := u.Hostname()
-	return u.Scheme == "https" || host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.")
+	return u.Scheme == "https" || host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -207,11 +207,13 @@ func unreachable(u *url.URL, err error) error {
 func (c *client) refused(a answer) error {
 	defer a.Body.Close()
 	host, code := a.Request.URL.Host, a.Header.Get("X-Error-Code")
-	said := fmt.Sprintf("%s answers %s", host, a.Status)
+	said := fmt.Sprintf("%s answers %d %s", host, a.StatusCode, http.StatusText(a.StatusCode)) // the server's own words may hold anything
 	if m := a.Header.Get("X-Error-Message"); m != "" {
 		said += fmt.Sprintf(" (%.200q)", m)
 	}
 	switch {
+	case !c.hub && (a.StatusCode == http.StatusUnauthorized || a.StatusCode == http.StatusForbidden):
+		return fmt.Errorf("%s: is the address right, and may everybody read it? %w", said, ErrDenied)
 	case code == "GatedRepo":
 		return fmt.Errorf("%s: access is given on request: accept the terms on the model's page and set HF_TOKEN to a token of that account: %w", said, ErrDenied)
 	case a.StatusCode == http.StatusUnauthorized && !c.token.IsZero():

@@ -170,7 +170,7 @@ func (p *puller) pull(text string) (Outcome, error) {
 	}
 	o := Options{
 		Reference: r, Store: p.store, MaxSize: 1 << 20, Token: secret.New(token), TokenBase: p.base,
-		Check: func(context.Context, string) error { return nil }, Progress: func(string, int64, int64) {},
+		Check: func(context.Context, string) error { return nil }, Bad: func(error) bool { return true }, Progress: func(string, int64, int64) {},
 		Note: func(s string) { p.notes = append(p.notes, s) },
 	}
 	if p.check != nil {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -42,7 +43,7 @@ func (t *transfer) tag() string  { return t.path + ".etag" }
 func (c *client) fetch(ctx context.Context, it item, dir string, progress func(done, total int64)) (footage.Digest, error) {
 	t := &transfer{client: c, item: it, path: filepath.Join(dir, it.name), progress: progress}
 	if it.size > it.most {
-		return footage.Digest{}, t.tooLarge(it.size)
+		return footage.Digest{}, fmt.Errorf("%s: %w", it.path, t.tooLarge(it.size))
 	}
 	if !it.sha256.IsZero() { // an earlier pull may have ended after this file
 		if d, _, err := filesum.Of(ctx, t.path); err == nil && d == it.sha256 {
@@ -130,13 +131,13 @@ func (t *transfer) receive(ctx context.Context, f *os.File, offset int64) (int64
 	if err != nil {
 		return 0, err
 	}
+	start, total := contentRange(a.Header.Get("Content-Range"))
 	switch {
 	case a.StatusCode == http.StatusOK:
-		if err := t.empty(f); err != nil {
-			return 0, errors.Join(err, a.Body.Close())
-		}
-		offset, t.whole = 0, true
-	case a.StatusCode == http.StatusPartialContent && offset > 0 && rangeStart(a.Header.Get("Content-Range")) == offset:
+		offset = 0
+	case a.StatusCode == http.StatusPartialContent && offset > 0 && start == offset && t.sameContent(a):
+	case a.StatusCode == http.StatusRequestedRangeNotSatisfiable && offset > 0 && t.isAll(a, offset, total):
+		return offset, a.Body.Close()
 	case a.StatusCode == http.StatusPartialContent, a.StatusCode == http.StatusRequestedRangeNotSatisfiable && offset > 0:
 		err := errors.Join(t.empty(f), a.Body.Close())
 		if err == nil {
@@ -147,37 +148,61 @@ func (t *transfer) receive(ctx context.Context, f *os.File, offset int64) (int64
 		return 0, t.refused(a)
 	}
 	defer a.Body.Close()
-	if err := t.settle(a, offset); err != nil {
-		return 0, err
+	if err := t.settle(a, offset, total); err != nil {
+		return 0, err // the part is as it was: this answer may come from something in between
+	}
+	if offset == 0 {
+		if err := t.empty(f); err != nil {
+			return 0, err
+		}
+		t.whole = true
+	}
+	if err := t.keepTag(a); err != nil {
+		return offset, err
 	}
 	return t.copy(ctx, f, a, offset, alive)
 }
 
-var rangeForm = regexp.MustCompile(`^bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)$`)
+// sameContent tells whether an answer in part goes on with what the part holds.
+// Not every server looks at If-Range.
+func (t *transfer) sameContent(a answer) bool {
+	return t.verifiable() || a.Header.Get("ETag") == t.savedTag()
+}
 
-// rangeStart is the first byte of an answer in part, -1 when it does not say.
-func rangeStart(text string) int64 {
-	m := rangeForm.FindStringSubmatch(text)
-	if m == nil {
-		return -1
+// isAll tells whether an answer of "nothing from there on" means that the part
+// is the whole file.
+func (t *transfer) isAll(a answer, offset, total int64) bool {
+	tag := a.Header.Get("ETag")
+	return total == offset && (t.verifiable() || tag == "" || tag == t.savedTag())
+}
+
+var rangeForm = regexp.MustCompile(`^bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18}|\*)$`)
+
+// contentRange reads the first byte of an answer in part and the size of the
+// whole (RFC 9110, section 14.4), -1 for what it does not say.
+func contentRange(text string) (start, total int64) {
+	start, total = -1, -1
+	if m := rangeForm.FindStringSubmatch(text); m != nil {
+		for i, to := range []*int64{&start, &total} {
+			if n, err := strconv.ParseInt(m[i+1], 10, 64); err == nil {
+				*to = n
+			}
+		}
 	}
-	var n int64
-	if _, err := fmt.Sscan(m[1], &n); err != nil {
-		return -1
-	}
-	return n
+	return start, total
 }
 
 // settle takes over what the answer says about the file as a whole, and refuses
-// what cannot be it.
-func (t *transfer) settle(a answer, offset int64) error {
+// what cannot be it. total is what Content-Range says, below 0 for nothing.
+func (t *transfer) settle(a answer, offset, total int64) error {
 	if err := a.noPage(); err != nil {
 		return err
 	}
-	total := int64(-1)
-	if a.ContentLength >= 0 {
+	switch {
+	case total >= 0 && offset > 0: // the answer may hold less than the rest
+	case a.ContentLength >= 0:
 		total = offset + a.ContentLength
-	} else if a.size >= 0 {
+	default:
 		total = a.size
 	}
 	if t.size >= 0 && total >= 0 && total != t.size {
@@ -199,6 +224,11 @@ func (t *transfer) settle(a answer, offset int64) error {
 		}
 	}
 	t.settled = true
+	return nil
+}
+
+// keepTag notes the entity tag that the part is of.
+func (t *transfer) keepTag(a answer) error {
 	if tag := a.Header.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") && len(tag) <= 1000 {
 		return os.WriteFile(t.tag(), []byte(tag), 0o600)
 	}
@@ -209,6 +239,9 @@ func (t *transfer) settle(a answer, offset int64) error {
 }
 
 func (t *transfer) tooLarge(size int64) error {
+	if t.most == maxText {
+		return fmt.Errorf("%d bytes of text, at most %d: %w", size, t.most, ErrTooLarge)
+	}
 	return fmt.Errorf("%d bytes, at most %d (--max-size): %w", size, t.most, ErrTooLarge)
 }
 

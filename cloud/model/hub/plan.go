@@ -23,6 +23,7 @@ type item struct {
 	from     string // address, or path of this machine
 	local    bool
 	optional bool // may be absent at the source
+	unlisted bool // a fault where it is there: the source's digests leave it out
 	most     int64
 }
 
@@ -150,6 +151,8 @@ func (p *pull) planFolder(ctx context.Context) ([]item, error) {
 		if sums, err = model.ParseSums(b); err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", r.Base, model.SumsFile, err)
 		}
+	case errors.Is(err, ErrDenied): // so answer some stores for what is not there
+		p.o.Note(fmt.Sprintf("%v; going on without digests", err))
 	case !errors.Is(err, ErrNotFound):
 		return nil, err
 	}
@@ -199,10 +202,13 @@ func (p *pull) planNames(sums []model.Sum, from func(string) string) ([]item, er
 	var items []item
 	add := func(file, name string, most int64, optional bool) {
 		d, listed := digest(file)
-		if optional && sums != nil && !listed {
+		unlisted := optional && sums != nil && !listed
+		if unlisted && !slices.Contains(model.Descriptions, file) {
 			return
 		}
-		items = append(items, item{remote: remote{path: file, size: -1, sha256: d}, name: name, from: from(file), optional: optional && !listed, most: most})
+		items = append(items, item{
+			remote: remote{path: file, size: -1, sha256: d}, name: name, from: from(file), optional: optional && !listed, unlisted: unlisted, most: most,
+		})
 	}
 	if _, listed := digest(network); sums != nil && !listed {
 		return nil, fmt.Errorf("%s of the folder has no digest of %s: %w", model.SumsFile, network, model.ErrDigest)

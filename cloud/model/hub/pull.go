@@ -28,7 +28,10 @@ type Options struct {
 	TokenBase string // the hub that may see the token; nobody else does
 	// Check looks at the finished folder before it gets its name. Its error
 	// keeps it from being named.
-	Check    func(ctx context.Context, dir string) error
+	Check func(ctx context.Context, dir string) error
+	// Bad tells whether an error of Check is the content's fault: then what was
+	// fetched is removed, else it is kept for the next try.
+	Bad      func(error) bool
 	Progress func(file string, done, total int64) // total is -1 when not known
 	Note     func(text string)                    // what a person should know meanwhile
 }
@@ -44,6 +47,7 @@ type pull struct {
 	o      Options
 	client *client
 	source model.Source
+	folder string // of this machine, absolute; empty for other sources
 	adding *model.Adding
 }
 
@@ -69,8 +73,8 @@ func run(ctx context.Context, o Options, c *client) (Outcome, error) {
 	p := &pull{o: o, client: c, source: model.Source{Base: r.Base, Repository: r.Repository, Revision: r.Revision}}
 	if model.IsCommit(r.Revision) && r.File != "" { // nothing of it can have changed
 		p.source.Commit, p.source.Network = r.Revision, r.File
-		if out, ok := p.already(); ok {
-			return out, nil
+		if out, ok, err := p.already(); ok || err != nil {
+			return out, err
 		}
 	}
 	var err error
@@ -103,7 +107,7 @@ func (p *pull) run(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return Outcome{}, err
 		}
-		p.source.Base = abs
+		p.source.Base, p.folder = abs, abs
 	case p.client.hub:
 		plan = p.planHub
 	}
@@ -111,8 +115,8 @@ func (p *pull) run(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if out, ok := p.already(); ok {
-		return out, nil
+	if out, ok, err := p.already(); ok || err != nil {
+		return out, err
 	}
 	if err := pin(&items[0], p.o.SHA256); err != nil {
 		return Outcome{}, err
@@ -125,10 +129,11 @@ func (p *pull) run(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if p.source.Commit == "" { // nothing but the content says whether it is known
+	if p.source.Commit == "" || p.o.Reference.Folder != "" { // nothing but the content says whether it is known
 		if out, ok := p.known(files); ok {
 			return out, os.RemoveAll(stage)
 		}
+		p.disown()
 	}
 	return p.name(ctx, stage, items[0].path, files)
 }
@@ -153,22 +158,43 @@ func (p *pull) key() string {
 }
 
 // already finds a commit that is in the store under the wanted name, or under
-// any when none is wanted.
-func (p *pull) already() (Outcome, bool) {
-	if p.source.Commit == "" {
-		return Outcome{}, false
+// any when none is wanted. The error wraps model.ErrDigest when its network is
+// not the wanted one. What a folder says of itself is not believed: only the
+// content shows whether that is known.
+func (p *pull) already() (Outcome, bool, error) {
+	if p.source.Commit == "" || p.o.Reference.Folder != "" {
+		return Outcome{}, false, nil
 	}
 	list, err := p.o.Store.List()
 	if err != nil {
-		return Outcome{}, false
+		return Outcome{}, false, nil
 	}
 	for _, e := range list {
 		s, ok, err := model.ReadSource(e.Path)
-		if err == nil && ok && s.Same(p.source) && (p.o.Name == "" || p.o.Name == e.Name) {
-			return Outcome{Entry: e, Source: s, Already: true}, true
+		if err != nil || !ok || !s.Same(p.source) || p.o.Name != "" && p.o.Name != e.Name {
+			continue
+		}
+		if sums, err := model.ReadSums(e.Path); err == nil && !p.o.SHA256.IsZero() && !slices.Contains(sums, model.Sum{File: model.Network, SHA256: p.o.SHA256}) {
+			return Outcome{}, false, fmt.Errorf("%s is in the store as %s, and its network has not the wanted SHA-256 %s: %w", p.o.Reference, e.Name, p.o.SHA256, model.ErrDigest)
+		}
+		return Outcome{Entry: e, Source: s, Already: true}, true, nil
+	}
+	return Outcome{}, false, nil
+}
+
+// disown gives a carried folder its path as its source when the store holds
+// other files of the source that it names: one of them was changed by hand.
+func (p *pull) disown() {
+	list, err := p.o.Store.List()
+	if err != nil || p.source.Commit == "" {
+		return
+	}
+	for _, e := range list {
+		if s, ok, err := model.ReadSource(e.Path); err == nil && ok && s.Same(p.source) {
+			p.source = model.Source{Base: p.folder, Network: p.source.Network}
+			return
 		}
 	}
-	return Outcome{}, false
 }
 
 // known finds a model of the same files.
@@ -199,9 +225,13 @@ func (p *pull) fetch(ctx context.Context, items []item, stage string) ([]model.S
 		}
 		d, err := get(ctx, it, stage, func(done, total int64) { p.o.Progress(it.path, done, total) })
 		switch {
+		case err == nil && it.unlisted:
+			return nil, fmt.Errorf("%s is there and %s does not list it: %w", it.path, model.SumsFile, model.ErrDigest)
 		case err == nil:
 			files = append(files, model.Sum{File: it.name, SHA256: d})
-		case it.optional && errors.Is(err, ErrNotFound):
+		case it.optional && errors.Is(err, ErrNotFound), it.unlisted && errors.Is(err, ErrAnswer):
+		case it.optional && !p.client.hub && errors.Is(err, ErrDenied):
+			p.o.Note(fmt.Sprintf("%v; going on without it", err))
 		default:
 			return nil, err
 		}
@@ -211,22 +241,22 @@ func (p *pull) fetch(ctx context.Context, items []item, stage string) ([]model.S
 
 // copyLocal is fetch for a file of this machine.
 func copyLocal(ctx context.Context, it item, dir string, progress func(done, total int64)) (d footage.Digest, err error) {
+	st, err := os.Stat(it.from) // opening a pipe would wait for its writer
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file: %w", it.from, ErrReference)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", err, ErrNotFound)
+	}
+	if err != nil {
+		return d, err
+	}
 	in, err := os.Open(it.from)
 	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("%w: %w", err, ErrNotFound)
-		}
 		return d, err
 	}
 	defer in.Close()
-	st, err := in.Stat()
-	if err != nil {
-		return d, err
-	}
 	t := &transfer{item: it, path: filepath.Join(dir, it.name), whole: true}
-	if !st.Mode().IsRegular() {
-		return d, fmt.Errorf("%s is not a file: %w", it.from, ErrReference)
-	}
 	if st.Size() > it.most {
 		return d, fmt.Errorf("%s: %w", it.from, t.tooLarge(st.Size()))
 	}
@@ -264,7 +294,7 @@ func (p *pull) name(ctx context.Context, stage, network string, files []model.Su
 		return Outcome{}, fmt.Errorf("%w by another model of %s; give this one another with --name", err, p.o.Store)
 	}
 	if err != nil {
-		if ctx.Err() == nil {
+		if p.o.Bad(err) { // to go on from it would only find the same again
 			err = errors.Join(err, os.RemoveAll(stage))
 		}
 		return Outcome{}, err

@@ -64,6 +64,9 @@ func (c *Pull) Run(ctx context.Context, stdout, stderr io.Writer) error {
 			v, err = run.verify(ctx, w, model.Entry{Name: ref.String(), Path: dir, Origin: model.Stored})
 			return err
 		},
+		Bad: func(err error) bool {
+			return errors.Is(err, detr.ErrModel) || errors.Is(err, detr.ErrCard) || errors.Is(err, model.ErrDigest)
+		},
 		Progress: func(file string, done, total int64) {
 			m.Show(float64(done)/1e6, float64(max(total, 0))/1e6, "MB", file)
 		},
