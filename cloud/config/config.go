@@ -73,7 +73,7 @@ type Intake struct {
 type Worker struct {
 	Model          string        `yaml:"model"`           // name of a pulled model, ONNX file or its folder; empty means the chosen or default model
 	Tile           int           `yaml:"tile"`            // pixels; 0 means the model's own size
-	Overlap        float64       `yaml:"overlap"`         // share of a tile, 0 to 0.5
+	Overlap        float64       `yaml:"overlap"`         // share of a tile, up to 0.9; 0: the model's own
 	Threshold      float64       `yaml:"threshold"`       // 0 means the model's own, or 0.25
 	Provider       string        `yaml:"provider"`        // cpu | cuda | tensorrt
 	Device         int           `yaml:"device"`          // number of the GPU
@@ -100,7 +100,7 @@ func Default() Config {
 			MinFree:     512 << 20,
 		},
 		Worker: Worker{
-			Overlap: 0.2, Provider: "cpu", SampleFPS: 3, Lease: 2 * time.Minute, MaxDeliveries: 5,
+			Provider: "cpu", SampleFPS: 3, Lease: 2 * time.Minute, MaxDeliveries: 5,
 		},
 	}
 }
@@ -171,7 +171,7 @@ func (m MQTT) validate(f *faults) {
 func (w Worker) validate(f *faults) {
 	f.when(w.Tile < 0, "worker.tile: %d is negative; 0 means the model's own size", w.Tile)
 	f.when(w.Tile > 0 && w.Tile < 32, "worker.tile: %d pixels are too few, use 32 or more", w.Tile)
-	f.when(!(w.Overlap >= 0 && w.Overlap <= 0.5), "worker.overlap: %g is outside 0 to 0.5", w.Overlap)
+	f.when(!(w.Overlap >= 0 && w.Overlap <= 0.9), "worker.overlap: %g is outside 0 to 0.9", w.Overlap)
 	f.when(!(w.Threshold >= 0 && w.Threshold < 1), "worker.threshold: %g is outside 0 to 1", w.Threshold)
 	f.when(!slices.Contains(Providers(), w.Provider), "worker.provider: %q is none of %s", w.Provider, strings.Join(Providers(), ", "))
 	f.when(w.Device < 0, "worker.device: %d is negative", w.Device)

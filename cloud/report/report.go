@@ -125,10 +125,11 @@ func (r Result) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// WriteCSV writes one line per counted animal, with a header line.
+// WriteCSV writes one line per counted animal, with a header line. New columns
+// come at the end.
 func (r Result) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
-	rows := [][]string{{"id", "label", "first_frame", "last_frame", "detections", "confidence", "best_frame", "x1", "y1", "x2", "y2"}}
+	rows := [][]string{{"id", "label", "first_frame", "last_frame", "detections", "confidence", "best_frame", "x1", "y1", "x2", "y2", "model", "model_sha256"}}
 	for _, t := range r.Tracks {
 		row := []string{
 			strconv.Itoa(t.ID), t.Label, strconv.Itoa(t.FirstFrame), strconv.Itoa(t.LastFrame),
@@ -137,7 +138,7 @@ func (r Result) WriteCSV(w io.Writer) error {
 		for _, v := range t.Best.Box {
 			row = append(row, strconv.FormatFloat(v, 'f', 1, 64))
 		}
-		rows = append(rows, row)
+		rows = append(rows, append(row, r.Model.Name, r.Model.Digest.String()))
 	}
 	if err := c.WriteAll(rows); err != nil {
 		return fmt.Errorf("write result as CSV: %w", err)

@@ -4,6 +4,7 @@
 package allinone
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type Options struct {
 	Fresh   bool   `help:"Empty the data folder first. It must be one that this program made."`
 	Footage string `help:"Clip to put on the station's card. Default: a sample clip." type:"path"`
 	Model   string `help:"Detector: ONNX file, its folder, or the name of a pulled model. Default: the project's own model."`
+	Models  string `env:"CATTLE_MODELS" help:"Folder of the pulled models. Default: models in the data folder." type:"path"`
 	Once    bool   `help:"End when the count is there."`
 	Port    int    `help:"Port of the page; another one is taken when it is in use." default:"8080"`
 }
@@ -37,9 +39,14 @@ var errFailed = errors.New("the footage was not counted")
 // marker tells a folder of ours, so that --fresh never empties another one.
 const marker = ".cattlecounter"
 
+// store is where the worker looks for models too.
+func (o Options) store() model.Store {
+	return model.Store{Dir: cmp.Or(o.Models, filepath.Join(o.Data, "cloud", model.StoreFolder))}
+}
+
 // Run works until ctx ends, or with Once until the clip is counted.
 func Run(ctx context.Context, o Options, out io.Writer) error {
-	found, err := model.Store{Dir: filepath.Join(o.Data, "cloud", model.StoreFolder)}.Find(o.Model)
+	found, err := o.store().Find(o.Model)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}

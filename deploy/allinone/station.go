@@ -120,7 +120,7 @@ func (s *station) start(ctx context.Context, screen *screen) (*tree, error) {
 
 func (s *station) child(name string, args ...string) *program {
 	return &program{name: name, start: func() (*process.Child, error) {
-		return process.Start(name, s.logs(), nil, s.program(name), args...)
+		return process.Start(name, s.logs(), []string{"CATTLE_MODELS=" + s.o.store().Dir}, s.program(name), args...)
 	}}
 }
 

@@ -14,6 +14,7 @@ import (
 	"cattlecounter/cloud/video/still"
 	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/cloud/worker/meter"
+	"cattlecounter/shared/footage"
 )
 
 // Command is the command line of `worker detect`.
@@ -32,6 +33,9 @@ type Line struct {
 	Image      string      `json:"image"`
 	Detections []Detection `json:"detections,omitzero"` // absent with Error, else present even when empty
 	Error      string      `json:"error,omitempty"`
+
+	Model  string         `json:"model"`
+	Digest footage.Digest `json:"digest"` // SHA-256 of the network
 }
 
 // Detection is one animal.
@@ -60,7 +64,7 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer out.discard()
-	r := &run{folder: c.Images, names: names, out: out, faults: map[int]error{}, meter: meter.New(stderr, "detect")}
+	r := &run{folder: c.Images, names: names, out: out, faults: map[int]error{}, model: net.Info(), meter: meter.New(stderr, "detect")}
 	p := detect.Pipeline{Source: r.next, Detector: tiler, Workers: settings.Workers()}
 	if err := p.Run(ctx, r.write); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"cattlecounter/cloud/detect"
+	"cattlecounter/cloud/detect/detr"
 	"cattlecounter/cloud/video"
 	"cattlecounter/cloud/video/still"
 	"cattlecounter/cloud/worker/meter"
@@ -23,6 +24,7 @@ type run struct {
 	folder string
 	names  []string
 	out    *output
+	model  detr.Info
 	meter  *meter.Meter
 
 	at      int // next picture to read
@@ -55,7 +57,7 @@ func (r *run) write(f *video.Frame, boxes []detect.Box) error {
 	if err := r.writeFaults(f.Index); err != nil {
 		return err
 	}
-	line := Line{Image: r.names[f.Index], Detections: make([]Detection, 0, len(boxes))}
+	line := Line{Image: r.names[f.Index], Model: r.model.Name, Digest: r.model.Digest, Detections: make([]Detection, 0, len(boxes))}
 	for _, b := range boxes {
 		line.Detections = append(line.Detections, Detection{
 			Box:   [4]float64{round(b.X1, 1), round(b.Y1, 1), round(b.X2, 1), round(b.Y2, 1)},
@@ -73,7 +75,7 @@ func (r *run) writeFaults(end int) error {
 		r.mu.Lock()
 		fault := r.faults[r.written]
 		r.mu.Unlock()
-		if err := r.out.line(Line{Image: r.names[r.written], Error: fmt.Sprint(fault)}); err != nil {
+		if err := r.out.line(Line{Image: r.names[r.written], Error: fmt.Sprint(fault), Model: r.model.Name, Digest: r.model.Digest}); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"cattlecounter/cloud/detect/detr"
@@ -46,6 +47,11 @@ func (c *List) Run(ctx context.Context, stdout, stderr io.Writer) error {
 		s := summary(e, info, err)
 		if errors.Is(err, detr.ErrRuntime) {
 			s.Error = "" // no fault of the model
+		}
+		if e.Origin == model.Stored || e.Origin == model.BuiltIn { // a worker compares these before it takes them
+			if _, err := model.CheckSums(ctx, e.Dir()); err != nil {
+				s.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
+			}
 		}
 		s.InUse = fault == nil && same(e.Path, used.Path)
 		if source, ok, err := model.ReadSource(e.Dir()); err == nil && ok {

@@ -23,14 +23,18 @@ func (c *Use) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	e, ok := model.Own()
 	if c.Name != model.Default {
-		e, err := w.store.Get(c.Name)
+		e, err = w.store.Get(c.Name)
 		if errors.Is(err, model.ErrName) {
 			err = fmt.Errorf("%w; a folder gets a name with: worker model pull ./FOLDER", err)
 		}
 		if err != nil {
 			return err
 		}
+		ok = true
+	}
+	if ok {
 		v, err := (inference{Provider: detr.CPU, Runtime: c.Runtime}).verify(ctx, w, e)
 		if err != nil {
 			return err

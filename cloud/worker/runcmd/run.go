@@ -67,15 +67,18 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 	return w.Run(ctx)
 }
 
-// settings maps the configuration, where 0 is "the model's own" for a tile.
+// settings maps the configuration, where 0 is "the model's own" for tile and overlap.
 func settings(c config.Worker) engine.Settings {
-	tile := c.Tile
+	tile, overlap := c.Tile, c.Overlap
 	if tile == 0 {
 		tile = -1
 	}
+	if overlap == 0 {
+		overlap = -1
+	}
 	return engine.Settings{
 		Model: c.Model, Library: c.ONNXRuntimeLib, Provider: detr.Provider(c.Provider), Device: c.Device,
-		Tile: tile, Overlap: c.Overlap, Threshold: c.Threshold, Batch: c.Batch, Threads: c.Threads, SampleFPS: c.SampleFPS,
+		Tile: tile, Overlap: overlap, Threshold: c.Threshold, Batch: c.Batch, Threads: c.Threads, SampleFPS: c.SampleFPS,
 	}
 }
 
