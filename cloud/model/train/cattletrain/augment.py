@@ -16,12 +16,13 @@ class Recipe:
     """How far a view may go from the picture it shows."""
 
     side: int = 416  # pixels of the square view
-    scales: tuple[float, float] = (0.5, 1.6)  # log-uniform zoom
-    bodies: tuple[float, float] = (14.0, 130.0)  # the zoom keeps the median box side within these pixels
-    turn: float = 0.6  # probability of any angle; the others stay within 8 degrees
+    scales: tuple[float, float] = (0.4, 3.2)  # log-uniform zoom
+    bodies: tuple[float, float] = (12.0, 200.0)  # the zoom keeps the median box side within these pixels
+    turn: float = 0.3  # probability of a further quarter turn or two; all stay within 8 degrees of one
     colour: float = 0.8  # probability of changed colour and light
     blur: float = 0.25  # probability of blur, and of noise
-    empty: float = 0.12  # share of views that are put anywhere instead of on an animal
+    inside: float = 0.85  # share of views that stay within the picture, but for what the turn takes
+    empty: float = 0.25  # share of views that are put anywhere instead of on an animal
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,13 @@ def placement(image: Image, recipe: Recipe, rng: np.random.Generator) -> np.ndar
         low = min(max(low, recipe.bodies[0] / body), 3.0)
         high = max(min(high, recipe.bodies[1] / body), low)
     zoom = float(np.exp(rng.uniform(np.log(low), np.log(high))))
-    zoom = max(zoom, 0.6 * recipe.side / max(image.width, image.height))
-    angle = rng.uniform(-np.pi, np.pi) if rng.random() < recipe.turn else rng.uniform(-0.14, 0.14)
+    # A tile in use shows what the picture shows, so a view seldom reaches over its edge.
+    inside = rng.random() < recipe.inside
+    fit = recipe.side / min(image.width, image.height)
+    zoom = max(zoom, min(fit, 3.0) if inside else 0.7 * fit)
+    angle = rng.uniform(-0.14, 0.14)  # turned boxes are exact only near quarter turns
+    if rng.random() < recipe.turn:
+        angle += rng.integers(1, 4) * np.pi / 2
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([mirror, 1.0])
     half = recipe.side / 2
@@ -74,7 +80,13 @@ def placement(image: Image, recipe: Recipe, rng: np.random.Generator) -> np.ndar
         reach = min(half / zoom, min(image.width, image.height) / 2)
         centre = np.array([rng.uniform(reach, image.width - reach), rng.uniform(reach, image.height - reach)])
         target = np.array([half, half])
-    return np.hstack([linear, (target - linear @ centre)[:, None]])
+    offset = target - linear @ centre
+    if inside:
+        size = np.array([image.width, image.height])
+        reach = np.minimum(half / zoom * (abs(np.cos(angle)) + abs(np.sin(angle))), size / 2)
+        middle = np.linalg.solve(linear, half - offset)
+        offset = half - linear @ np.clip(middle, reach, size - reach)
+    return np.hstack([linear, offset[:, None]])
 
 
 def turned(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -79,15 +79,21 @@ class InvertedBottleneck(nn.Module):
         self._bn1 = nn.BatchNorm2d(wide, eps=FROZEN_EPS)
         self._project_conv = nn.Conv2d(wide, outside, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(outside, eps=FROZEN_EPS)
-        self.act = nn.ReLU6()
+        self.act = nn.ReLU6(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = x
         if hasattr(self, "_expand_conv"):
             y = self.act(self._bn0(self._expand_conv(y)))
-        y = self.act(self._bn1(self._depthwise_conv(self.pad(y))))
+        y = self.act(self._bn1(self._depthwise(self.pad(y))))
         y = self._bn2(self._project_conv(y))
         return x + y if self.shortcut else y
+
+    def _depthwise(self, x: torch.Tensor) -> torch.Tensor:
+        if self._depthwise_conv.stride[0] == 1 or x.dtype == torch.float32 or not x.requires_grad:
+            return self._depthwise_conv(x)
+        with torch.autocast(x.device.type, enabled=False):  # this gradient is forty times slower with 16 bits
+            return self._depthwise_conv(x.float())
 
 
 class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):
@@ -103,7 +109,7 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):
         self.pad = same(3, 2)
         self._conv_stem = nn.Conv2d(3, STEM, 3, 2, bias=False)
         self._bn0 = nn.BatchNorm2d(STEM, eps=FROZEN_EPS)
-        self.act = nn.ReLU6()
+        self.act = nn.ReLU6(inplace=True)
         blocks, self.ends, inside = [], [], STEM
         for stage, depth in zip(STAGES, config.depths, strict=False):
             for i in range(min(depth, stage.repeats)):
@@ -112,12 +118,36 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):
             self.num_features.append(inside)
             self.ends.append(len(blocks))
         self._blocks = nn.ModuleList(blocks)
+        self.frozen = 0  # blocks after the stem that keep their weights
         self.post_init()
 
+    def freeze(self, blocks: int) -> None:
+        """The stem and the first blocks keep their weights from here on and give no gradient.
+
+        Their maps must not be asked for.
+        """
+        for part in [self._conv_stem, self._bn0, *self._blocks[:blocks]]:
+            part.requires_grad_(False)
+        self.frozen = blocks
+
     def forward(self, pixel_values: torch.Tensor, **_) -> BackboneOutput:
+        if self.frozen and self.training:
+            # These are the largest maps of all. One picture's stay in the processor's
+            # cache, and memory is taken once instead of with every step.
+            with torch.no_grad():
+                x = torch.cat([self._front(one[None]) for one in pixel_values])
+            return self._rest(x, self.frozen, [])
         x = self.act(self._bn0(self._conv_stem(self.pad(pixel_values))))
-        maps = [x] if "stem" in self.out_features else []
-        for i, block in enumerate(self._blocks):
+        return self._rest(x, 0, [x] if "stem" in self.out_features else [])
+
+    def _front(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.act(self._bn0(self._conv_stem(self.pad(x))))
+        for block in self._blocks[: self.frozen]:
+            x = block(x)
+        return x
+
+    def _rest(self, x: torch.Tensor, first: int, maps: list[torch.Tensor]) -> BackboneOutput:
+        for i, block in enumerate(self._blocks[first:], first):
             x = block(x)
             if i + 1 in self.ends and self.stage_names[self.ends.index(i + 1) + 1] in self.out_features:
                 maps.append(x)

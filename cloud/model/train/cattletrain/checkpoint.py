@@ -20,10 +20,14 @@ class CheckpointError(Exception):
 def save(path: Path, state: dict) -> None:
     """Writes the file whole or not at all: content, sync, name."""
     part = path.with_name(path.name + ".part")
-    with open(part, "wb") as f:
-        torch.save(state | {"form": FORM}, f)
-        f.flush()
-        os.fsync(f.fileno())
+    try:
+        with open(part, "wb") as f:
+            torch.save(state | {"form": FORM}, f)
+            f.flush()
+            os.fsync(f.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)  # a full disk must not stay full of it
+        raise
     os.replace(part, path)
 
 

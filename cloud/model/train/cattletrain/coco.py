@@ -25,6 +25,7 @@ import numpy as np
 
 from .faults import DataError, Faults
 
+ANNOTATIONS = "annotations.json"  # in a COCO folder
 MAX_FILE_BYTES = 1 << 28
 MIN_SIDE = 0.5  # pixels; what is thinner is no box
 CATEGORY = {"id": 1, "name": "cattle", "supercategory": "animal"}
@@ -132,7 +133,7 @@ def load(
     checked. Raises DataError with all faults.
     """
     base = Path(root)
-    file = base / "annotations.json"
+    file = base / ANNOTATIONS
     faults = Faults(file)
     doc = _parse(file)
     wanted = _categories(doc["categories"], categories, faults)
@@ -368,6 +369,6 @@ def save(root: str | os.PathLike[str], images: Sequence[Image], info: str = "") 
             if estimated:
                 annotation["estimated"] = True
             doc["annotations"].append(annotation)
-    part = base / "annotations.json.part"
+    part = base / f"{ANNOTATIONS}.part"
     part.write_text(json.dumps(doc), encoding="utf-8")
     part.replace(base / "annotations.json")

@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 import warnings
@@ -110,7 +109,7 @@ def queries(logits: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([1 / (1 + np.exp(-logits)), boxes], -1)
 
 
-def describe(folder: Path, config: dict, name: str, side: int, threshold: float) -> None:
+def describe(folder: Path, config: dict, name: str, side: int, threshold: float, tile: int) -> None:
     """Writes config.json, preprocessor_config.json and cattlecounter.yaml."""
     config = {k: v for k, v in config.items() if not k.startswith("_")} | {"architectures": ["RTDetrV2ForObjectDetection"]}
     preprocessor = {
@@ -119,7 +118,7 @@ def describe(folder: Path, config: dict, name: str, side: int, threshold: float)
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n")
-    (folder / "cattlecounter.yaml").write_text(f"name: {name}\ntile: {side}\noverlap: 0.2\nthreshold: {threshold:g}\n")
+    (folder / "cattlecounter.yaml").write_text(f"name: {name}\ntile: {tile}\noverlap: 0.2\nthreshold: {threshold:g}\n")
 
 
 def sums(folder: Path) -> None:
@@ -128,9 +127,10 @@ def sums(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text("".join(lines))
 
 
-def export(source: Path, target: Path, name: str, side: int = network.SIDE, threshold: float = 0.4, half: bool = True, card: str = "") -> float:
+def export(source: Path, target: Path, name: str, side: int = network.SIDE, threshold: float = 0.4, half: bool = True, card: str = "", tile: int = 0) -> float:
     """Writes the folder whole or not at all, in place of an earlier one; returns the largest difference to PyTorch.
 
+    tile: pixels of the frame that a view shows in use, the side of the view when 0.
     Raises checkpoint.CheckpointError and ExportError.
     """
     model, state = checkpoint.model_of(source)
@@ -146,15 +146,22 @@ def export(source: Path, target: Path, name: str, side: int = network.SIDE, thre
         limit = LARGEST_DIFFERENCE * (10 if half else 1)
         if worst > limit:
             raise ExportError(f"{source}: the exported network differs from the checkpoint by {worst:.2g}, at most {limit:.2g} is wanted")
-        describe(folder, state["config"], name, side, threshold)
+        describe(folder, state["config"], name, side, threshold, tile or side)
         text = card or f"# {name}\n\nTrained for {state.get('step', 0)} steps; exported with a largest difference to PyTorch of {worst:.1g}.\n"
         (folder / "README.md").write_text(text)
         sums(folder)
         if target.exists():
             if not (target / NETWORK).is_file() and any(target.iterdir()):
                 raise ExportError(f"{target}: is there already and is not a model folder")
-            shutil.rmtree(target)
-        os.rename(folder, target)
+            old = Path(part) / "old"  # on the same disk
+            os.rename(target, old)
+            try:
+                os.rename(folder, target)
+            except OSError:
+                os.rename(old, target)
+                raise
+        else:
+            os.rename(folder, target)
     return worst
 
 
@@ -164,6 +171,7 @@ def main(argv: list[str]) -> int:
     p.add_argument("folder", type=Path)
     p.add_argument("--name", help="name in results; the folder's by default")
     p.add_argument("--side", type=int, default=network.SIDE, help="pixels of a tile")
+    p.add_argument("--tile", type=int, default=network.TILE, help="pixels of the frame that the network sees as one picture, scaled to the side")
     p.add_argument("--threshold", type=float, default=0.4, help="least score the model recommends")
     p.add_argument("--full", dest="half", action="store_false", help="store the weights with 32 bits instead of 16")
     p.add_argument("--slim", type=Path, metavar="FILE", help="also write the weights as a checkpoint for other runs to start from")
@@ -171,7 +179,7 @@ def main(argv: list[str]) -> int:
     a = p.parse_args(argv)
     try:
         card = a.card.read_text() if a.card else ""
-        worst = export(a.checkpoint, a.folder, a.name or a.folder.name, a.side, a.threshold, a.half, card)
+        worst = export(a.checkpoint, a.folder, a.name or a.folder.name, a.side, a.threshold, a.half, card, a.tile)
         if a.slim:
             checkpoint.slim(a.checkpoint, a.slim)
     except (checkpoint.CheckpointError, ExportError, OSError) as e:

@@ -65,6 +65,9 @@ class Views(IterableDataset):
             pixels = kept.get(image.path)
             if pixels is None:
                 pixels = coco.read_image(image.path)
+                if pixels.shape[:2] != (image.height, image.width):
+                    size = f"is {pixels.shape[1]}x{pixels.shape[0]}, its labels are for {image.width}x{image.height}"
+                    raise coco.DataError(image.path, [size])
                 if room >= pixels.nbytes:
                     kept[image.path] = pixels
                     room -= pixels.nbytes

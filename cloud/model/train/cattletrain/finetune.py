@@ -6,13 +6,14 @@ is one clip) is kept back to choose the best moment and the threshold.
 """
 
 import argparse
+import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, coco, export, feed, fuse, memory, train, validate
+from . import checkpoint, coco, export, feed, fuse, memory, network, train, validate
 
 START = Path(__file__).resolve().parent.parent / "default.pt"
 HELD_BACK = 5  # one clip or picture in so many
@@ -29,12 +30,31 @@ def split(root: Path, images: list[coco.Image], seed: int) -> tuple[feed.Source,
     groups: dict[object, list[coco.Image]] = {}
     for image in images:
         groups.setdefault(image.clip or image.path, []).append(image)
-    parts = list(groups.values()) if len(groups) > 1 else [[i] for i in images]
-    order = np.random.default_rng(seed).permutation(len(parts))
-    held = set(order[: max(1, len(parts) // HELD_BACK)].tolist())
+    parts = list(groups.values())
+    if sum(map(shows, parts)) < 2:
+        parts = [[i] for i in images]
+    if sum(map(shows, parts)) < 2:
+        raise coco.DataError(root, ["boxes in one picture only: want one to learn from and another to choose by"])
+    order = np.random.default_rng(seed).permutation(len(parts)).tolist()
+    first, second, *_ = (k for k in order if shows(parts[k]))
+    held = {first} | set([k for k in order if k not in (first, second)][: len(parts) // HELD_BACK - 1])
     learn = [i for k, part in enumerate(parts) if k not in held for i in part]
     choose = [i for k in sorted(held) for i in parts[k]]
     return feed.Source(root, only=tuple(i.path for i in learn)), feed.Source(root, only=tuple(i.path for i in choose))
+
+
+def shows(images: list[coco.Image]) -> bool:
+    """Whether any of the pictures has a labelled animal."""
+    return any(len(i.boxes) for i in images)
+
+
+def same_data(root: Path, out: Path) -> None:
+    """Refuses to take up a run on other labels than those it began with. Raises coco.DataError."""
+    now, note = hashlib.sha256((root / coco.ANNOTATIONS).read_bytes()).hexdigest(), out / "data.sha256"
+    if (out / train.LATEST).exists() and note.exists() and note.read_text() != now:
+        raise coco.DataError(root, [f"the labels changed since the run in {out} began; remove that folder, or name another with --run"])
+    out.mkdir(parents=True, exist_ok=True)
+    note.write_text(now)
 
 
 def finetune(root: Path, target: Path, settings: train.Settings, name: str) -> validate.Score:
@@ -44,10 +64,11 @@ def finetune(root: Path, target: Path, settings: train.Settings, name: str) -> v
     """
     images = coco.load(root).images
     learn, choose = split(root, images, settings.seed)
+    same_data(root, settings.out)
     settings = replace(settings, sources=[learn, *settings.sources], validation=[choose])
     run = train.Run(settings)
     run.loop()
-    held = validate.tiles([choose])
+    held = validate.tiles([choose], settings.side)
     model, _ = checkpoint.model_of(settings.out / train.BEST)
     score = validate.score(fuse.fused(model), held)
     threshold = round(min(max(score.threshold, 0.1), 0.9), 2)
@@ -55,7 +76,8 @@ def finetune(root: Path, target: Path, settings: train.Settings, name: str) -> v
         f"# {name}\n\nFine-tuned from the default model on {len(images)} pictures with {sum(len(i.boxes) for i in images)} boxes "
         f"of {root.name}.\nOn tiles of the pictures kept back: {score}.\n"
     )
-    export.export(settings.out / train.BEST, target, name, threshold=threshold, card=card)
+    tile = settings.side * network.TILE // network.SIDE
+    export.export(settings.out / train.BEST, target, name, side=settings.side, threshold=threshold, card=card, tile=tile)
     return score
 
 

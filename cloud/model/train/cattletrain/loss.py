@@ -11,7 +11,8 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_for_object_detection import box_iou
 from transformers.loss.loss_rt_detr import RTDetrLoss, _set_aux_loss
 
-MATCH_GAMMA = 1.5
+WEIGHT_POWER = 1.5
+QUALITY_POWER = 1.0  # DEIM has 1.5, which holds small animals, whose boxes overlap less, below the others
 
 
 class Loss(RTDetrLoss):
@@ -24,11 +25,11 @@ class Loss(RTDetrLoss):
         found = center_to_corners_format(outputs["pred_boxes"][where].detach())
         overlap = box_iou(found, center_to_corners_format(boxes))[0].diag().clamp(0, 1)
         quality = torch.zeros_like(logits)
-        quality[where] = overlap.to(logits.dtype) ** MATCH_GAMMA
+        quality[where] = overlap.to(logits.dtype) ** QUALITY_POWER
         matched = torch.zeros_like(logits)
         matched[where] = 1
         score = logits.detach().sigmoid()
-        weight = matched + (1 - matched) * score**MATCH_GAMMA
+        weight = matched + (1 - matched) * score**WEIGHT_POWER
         loss = F.binary_cross_entropy_with_logits(logits, quality, weight=weight, reduction="sum")
         return {"loss_vfl": loss / num_boxes}
 

@@ -1,12 +1,14 @@
 """The detector: RT-DETR v2 of transformers over an EfficientNet-Lite0 backbone, small enough to ship."""
 
 import torch
+from torch import nn
 from transformers import RTDetrV2Config, RTDetrV2ForObjectDetection
 
 from . import backbone, fuse
 
 LABELS = {0: "cattle"}
-SIDE = 416  # pixels of a tile in use
+SIDE = 416  # pixels of a view
+TILE = 512  # pixels of the frame that a view shows in use: wide enough for near animals between two tiles
 MEAN, SPREAD = 127 / 255, 128 / 255  # of every colour, as the backbone was trained
 
 
@@ -15,7 +17,7 @@ def normalised(pixels: torch.Tensor) -> torch.Tensor:
     return (pixels - MEAN) / SPREAD
 
 
-def config(width: int = 96, queries: int = 200, layers: int = 3, depths=(1, 2, 2, 3, 3, 1)) -> RTDetrV2Config:
+def config(width: int = 96, queries: int = 150, layers: int = 3, depths=(1, 2, 2, 3, 3, 1)) -> RTDetrV2Config:
     """Configuration of the default detector: `width` channels in encoder and decoder, `queries` boxes per tile."""
     out = ["stage3", "stage5", "stage6"]
     channels = [backbone.STAGES[2].channels, backbone.STAGES[4].channels, backbone.STAGES[5].channels]
@@ -32,9 +34,32 @@ def config(width: int = 96, queries: int = 200, layers: int = 3, depths=(1, 2, 2
         decoder_layers=layers,
         num_queries=queries,
         num_denoising=100,
+        initializer_bias_prior_prob=0.01,
         id2label=LABELS,
         label2id={v: k for k, v in LABELS.items()},
     )
+
+
+def begin(model: RTDetrV2ForObjectDetection) -> None:
+    """Gives neck and decoder the weights that RT-DETR begins with.
+
+    transformers draws them for loading others over them: its normalisation begins
+    with factors of a hundredth around 0, and a neck that passes next to nothing
+    on stays that way for tens of thousands of views.
+    """
+    kept = ("sampling_offsets", "attention_weights", "enc_score_head")
+    for name, part in model.named_modules():
+        if ".backbone." in name or "class_embed" in name or name.endswith(kept):
+            continue
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.ones_(part.weight)
+        elif isinstance(part, nn.Conv2d):
+            part.reset_parameters()
+        elif isinstance(part, nn.Linear) and part.weight.abs().max() > 0:  # those at 0 end the box heads
+            nn.init.xavier_uniform_(part.weight)
+    last = model.model.enc_bbox_head.layers[-1]
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
 
 
 def build(cfg: RTDetrV2Config, pretrained: bool = True) -> RTDetrV2ForObjectDetection:
@@ -43,6 +68,7 @@ def build(cfg: RTDetrV2Config, pretrained: bool = True) -> RTDetrV2ForObjectDete
     The backbone's normalisation, which training would keep frozen, is folded into its convolutions.
     """
     model = RTDetrV2ForObjectDetection(cfg)
+    begin(model)
     if pretrained:
         body = model.model.backbone.model
         missing, unexpected = body.load_state_dict(backbone.imagenet_weights(cfg.backbone_config.depths), strict=False)

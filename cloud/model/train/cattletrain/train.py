@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import RTDetrV2Config
 
-from . import checkpoint, coco, dense, feed, fuse, memory, network, validate
+from . import checkpoint, coco, dense, feed, fuse, memory, mixed, network, validate
 from .augment import Recipe
 from .loss import Loss, training_loss
 
@@ -43,10 +43,10 @@ class Settings:
     workers: int = 1
     width: int = 96
     layers: int = 3
-    queries: int = 200
-    learnt_queries: int = 100
+    queries: int = 150
+    learnt_queries: int = 150
     denoised: int = 40
-    frozen_blocks: int = 3
+    frozen_blocks: int = 4
     pretrained: bool = True
 
 
@@ -74,6 +74,8 @@ class Run:
         self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.freeze()
         self.model = self.model.to(memory_format=torch.channels_last)
+        if mixed.supported():
+            mixed.half(self.model)
         self.dense = dense.DenseHead(self.model.config.encoder_hidden_dim, tuple(self.model.config.feat_strides))
         self.optimizer = self._optimizer()
         if "optimizer" in state:
@@ -82,10 +84,8 @@ class Run:
 
     def freeze(self) -> None:
         """The first layers stay as ImageNet made them: they cost most and learn least."""
-        body = self.model.model.backbone.model
-        for part in [body._conv_stem, *body._blocks[: self.settings.frozen_blocks]]:
-            for p in part.parameters():
-                p.requires_grad_(False)
+        self.model.model.backbone.model.freeze(self.settings.frozen_blocks)
+        mixed.keep_depthwise(self.model.model.backbone)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         groups = {"backbone": [], "plain": [], "decayed": []}
@@ -109,7 +109,12 @@ class Run:
         self.averaged = {k: v.clone() for k, v in state["weights"].items()}
         checkpoint.load_weights(self.model, state["live"], self.settings.out / LATEST)
         self.dense.load_state_dict(state["dense"])
+        wanted = [(g["peak"], g["weight_decay"]) for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, (peak, decay) in zip(self.optimizer.param_groups, wanted, strict=True):
+            group["peak"], group["weight_decay"] = peak, decay  # of this start, not of the last one
+        if (best := self.settings.out / BEST).exists():  # it may be newer than the rest
+            self.best = max(self.best, checkpoint.read(best).get("best", -1.0))
 
     def save(self, name: str) -> None:
         plain = {"config": self.config, "weights": self.averaged, "step": self.step, "best": self.best}
@@ -132,13 +137,13 @@ class Run:
         x = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
         outputs = self.model.model(pixel_values=network.normalised(x), labels=labels)
         loss, parts = training_loss(self.criterion, outputs, labels)
-        parts["dense"] = dense.loss(*self.dense(outputs.encoder_last_hidden_state), labels)
+        parts["dense"] = dense.loss(*self.dense([level.float() for level in outputs.encoder_last_hidden_state]), labels)
         loss = loss + DENSE_WEIGHT * parts["dense"]
         if not torch.isfinite(loss):
             raise RuntimeError(f"step {self.step}: the loss is {loss.item()}; lower the rate")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
+        nn.utils.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0, error_if_nonfinite=True)
         self.optimizer.step()
         self.step += 1
         keep = min(self.settings.average, (1 + self.step) / (10 + self.step))
@@ -171,7 +176,7 @@ class Run:
         s, stop = self.settings, []
         for sig in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sig, lambda number, _: stop.append(number))
-        tiles = validate.tiles(s.validation) if s.validation else None
+        tiles = validate.tiles(s.validation, s.side) if s.validation else None
         loader = feed.batches(s.sources, replace(Recipe(), side=s.side), s.batch, s.seed + self.step, s.workers)
         began, seen, sums = time.monotonic(), 0, {}
         for pixels, labels in loader:
@@ -184,12 +189,12 @@ class Run:
                 means = ", ".join(f"{k.removeprefix('loss_')} {v / seen:.3f}" for k, v in sums.items())
                 print(f"step {self.step}/{s.steps}: {means}, {s.batch * seen / (time.monotonic() - began):.1f} views/s", flush=True)
                 began, seen, sums, s = self._next_window(began, s)
-            if self.step % s.save_every == 0:
-                self.save(LATEST)
             if self.step % s.check_every == 0:
                 self.check(tiles)
-        self.save(LATEST)
+            if self.step % s.save_every == 0:
+                self.save(LATEST)
         self.check(tiles)
+        self.save(LATEST)
 
     @staticmethod
     def _next_window(began: float, s: Settings) -> tuple[float, int, dict, Settings]:

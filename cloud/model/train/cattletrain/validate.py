@@ -17,10 +17,11 @@ MOST_TILES = 240
 
 @dataclass(frozen=True)
 class Tiles:
-    """pixels uint8 [N, 3, side, side]; boxes of each tile as parts of the side."""
+    """pixels uint8 [N, 3, side, side]; boxes of each tile, and regions to look away from, as parts of the side."""
 
     pixels: torch.Tensor
     boxes: list[np.ndarray]
+    ignore: list[np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,15 @@ def tiles(sources: Sequence[feed.Source], side: int = network.SIDE, most: int = 
     for image in (i for s in sources for i in s.images()):
         cut.extend((image, r) for r in grid.regions(image.width, image.height))
     chosen = [cut[i] for i in np.linspace(0, len(cut) - 1, min(most, len(cut))).astype(int)]
-    pixels, boxes, last, whole = [], [], None, None
+    pixels, boxes, ignore, last, whole = [], [], [], None, None
     for image, region in chosen:
         if image is not last:
             last, whole = image, coco.read_image(image.path)
         pixels.append(region.cut(whole)[..., ::-1])
-        boxes.append(normalised(clipped(image.boxes - [region.x, region.y, region.x, region.y], side), side))
-    return Tiles(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), boxes)
+        corner = [region.x, region.y, region.x, region.y]
+        boxes.append(normalised(clipped(image.boxes - corner, side), side))
+        ignore.append(normalised(np.clip(image.ignore - corner, 0, side), side))
+    return Tiles(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), boxes, ignore)
 
 
 def score(model: nn.Module, held: Tiles, batch: int = 8) -> Score:
@@ -57,22 +60,25 @@ def score(model: nn.Module, held: Tiles, batch: int = 8) -> Score:
     for i in range(0, len(held.pixels), batch):
         with torch.inference_mode():
             out = model(pixel_values=network.normalised(held.pixels[i : i + batch].float() / 255))
-        for scores, found, true in zip(out.logits[..., 0].sigmoid().numpy(), out.pred_boxes.numpy(), held.boxes[i : i + batch], strict=True):
+        rows = zip(out.logits[..., 0].sigmoid().numpy(), out.pred_boxes.numpy(), held.boxes[i : i + batch], held.ignore[i : i + batch], strict=True)
+        for scores, found, true, ignore in rows:
             keep = scores > 0.05
-            marks.extend(match(scores[keep], found[keep], true))
+            marks.extend(match(scores[keep], found[keep], true, ignore))
     return best(marks, total)
 
 
-def match(scores: np.ndarray, found: np.ndarray, true: np.ndarray) -> list[tuple[float, bool]]:
-    """For each detection its score and whether it hit a box of its own."""
+def match(scores: np.ndarray, found: np.ndarray, true: np.ndarray, ignore: np.ndarray) -> list[tuple[float, bool]]:
+    """For each detection its score and whether it hit a box of its own; misses with the middle in an ignore region are left out."""
     free, marks = np.ones(len(true), bool), []
+    away = (np.abs(found[:, None, :2] - ignore[None, :, :2]) < ignore[None, :, 2:] / 2).all(2).any(1)
     shared = overlap(corners(found), corners(true))
     for i in np.argsort(-scores):
         j = int(np.argmax(np.where(free, shared[i], -1))) if len(true) else -1
         hit = j >= 0 and free[j] and shared[i, j] >= LEAST_OVERLAP
         if hit:
             free[j] = False
-        marks.append((float(scores[i]), bool(hit)))
+        if hit or not away[i]:
+            marks.append((float(scores[i]), bool(hit)))
     return marks
 
 

@@ -55,13 +55,19 @@ func newScene(r *rand.Rand, width, height int) *scene {
 // the middle of the picture.
 func (s *scene) view(r *rand.Rand, width, height int) float64 {
 	lengths := [2]float64{20, 90}
-	if r.Float64() < 0.25 {
+	switch v := r.Float64(); {
+	case v < 0.25:
 		lengths = [2]float64{8.5, 140}
+	case v < 0.45: // near, and sharp
+		lengths = [2]float64{80, 230}
 	}
 	length := lengths[0] * math.Pow(lengths[1]/lengths[0], r.Float64())
 	tilt, roll := 0.06*r.NormFloat64(), 2*math.Pi*r.Float64()
-	if r.Float64() < 0.5 {
+	switch v := r.Float64(); {
+	case v < 0.3:
 		tilt, roll = (8+57*r.Float64())*math.Pi/180, 0.05*r.NormFloat64()
+	case v < 0.55: // from a low flight, where animals stand before each other
+		tilt, roll = (60+20*r.Float64())*math.Pi/180, 0.05*r.NormFloat64()
 	}
 	opening := (20 + 50*r.Float64()) * math.Pi / 180
 	focal := float64(width) / 2 / math.Tan(opening/2)
