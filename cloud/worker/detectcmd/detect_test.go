@@ -106,7 +106,8 @@ func TestDetectToStdout(t *testing.T) {
 	n := 0
 	for ; s.Scan(); n++ {
 		var keys map[string]json.RawMessage
-		if err := json.Unmarshal(s.Bytes(), &keys); err != nil || len(keys) != 2 || keys["image"] == nil || keys["detections"] == nil {
+		if err := json.Unmarshal(s.Bytes(), &keys); err != nil || len(keys) != 4 || keys["image"] == nil || keys["detections"] == nil ||
+			string(keys["model"]) != `"blobs"` || len(keys["digest"]) != 66 {
 			t.Errorf("%s: %v", s.Bytes(), err)
 		}
 	}
