@@ -109,7 +109,10 @@ func (p *puller) complete(content string) {
 // transfer: what came before it is kept.
 func TestPageInBetween(t *testing.T) {
 	h := newHub(t, plain)
-	h.cdnHit = func(w http.ResponseWriter, _ *http.Request, content string) bool { cut(w, content, 40_000); return true }
+	h.cdnHit = func(w http.ResponseWriter, _ *http.Request, content string) bool {
+		cut(w, content, 40_000)
+		return true
+	}
 	p := newPuller(t, h)
 	if _, err := p.pull("herd/yak"); !errors.Is(err, ErrOffline) {
 		t.Fatal(err)
