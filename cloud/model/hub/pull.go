@@ -30,7 +30,7 @@ type Options struct {
 	// keeps it from being named.
 	Check func(ctx context.Context, dir string) error
 	// Bad tells whether an error of Check is the content's fault: then what was
-	// fetched is removed, else it is kept for the next try.
+	// fetched is removed, else it is kept for the next try. Required.
 	Bad      func(error) bool
 	Progress func(file string, done, total int64) // total is -1 when not known
 	Note     func(text string)                    // what a person should know meanwhile
