@@ -35,6 +35,21 @@ func (t tensorView) want(shape ...int64) error {
 	return nil
 }
 
+// numbers refuses answers from..to-1 that are NaN without exception: such a
+// network computes nothing, and taking that for empty ground would count 0. The
+// error wraps ErrModel.
+func (t tensorView) numbers(from, to int) error {
+	for _, v := range t.floats[from:to] {
+		if v == v {
+			return nil
+		}
+	}
+	if from == to {
+		return nil
+	}
+	return fmt.Errorf("output %s is not a number in any of its %d values for a picture: %w", t.name, to-from, ErrModel)
+}
+
 // decodePost reads a network with post-processing inside. Boxes are pixels of
 // their region already. It appends one list per region to dst.
 func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, labels, boxes, scores tensorView) ([][]detect.Box, error) {
@@ -50,6 +65,9 @@ func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch i
 	}
 	n := int(k)
 	for i, region := range regions {
+		if err := scores.numbers(i*n, (i+1)*n); err != nil {
+			return dst, err
+		}
 		var list []detect.Box
 		for q := i * n; q < (i+1)*n; q++ {
 			class := int(labels.ints[q])
@@ -79,6 +97,9 @@ func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch in
 		return dst, err
 	}
 	for i, region := range regions {
+		if err := logits.numbers(i*queries*classes, (i+1)*queries*classes); err != nil {
+			return dst, err
+		}
 		var list []detect.Box
 		for q := i * queries; q < (i+1)*queries; q++ {
 			class, score := r.best(logits.floats[q*classes : (q+1)*classes])

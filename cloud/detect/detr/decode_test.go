@@ -58,6 +58,25 @@ func TestDecodeDropsNonsense(t *testing.T) {
 	}
 }
 
+func TestAnswersThatAreNoNumbers(t *testing.T) {
+	nan := float32(math.NaN())
+	region := []detect.Region{{Frame: &video.Frame{Width: 10, Height: 10}, Width: 10, Height: 10}}
+	boxes := tensorView{name: "boxes", shape: []int64{1, 2, 4}, floats: make([]float32, 8)}
+	labels := tensorView{name: "labels", shape: []int64{1, 2}, ints: make([]int64, 2)}
+	for _, c := range []struct {
+		scores []float32
+		bad    bool
+	}{{[]float32{nan, nan}, true}, {[]float32{nan, 0.1}, false}} {
+		post := tensorView{name: "scores", shape: []int64{1, 2}, floats: c.scores}
+		raw := tensorView{name: "logits", shape: []int64{1, 2, 1}, floats: c.scores}
+		_, first := (&recipe{signature: signature{family: familyPost}}).decodePost(nil, region, 1, 0.25, labels, boxes, post)
+		_, second := (&recipe{scores: scoresSigmoid}).decodeRaw(nil, region, 1, 0.25, raw, boxes)
+		if errors.Is(first, ErrModel) != c.bad || errors.Is(second, ErrModel) != c.bad {
+			t.Errorf("%v: %v, %v", c.scores, first, second)
+		}
+	}
+}
+
 func TestWrongShapes(t *testing.T) {
 	r := &recipe{scores: scoresSigmoid}
 	regions := []detect.Region{{Frame: &video.Frame{Width: 10, Height: 10}, Width: 10, Height: 10}}
