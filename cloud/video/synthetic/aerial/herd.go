@@ -43,6 +43,7 @@ type temper struct {
 	room    float64    // factor of the distance that they keep
 	groups  int        // 0 for evenly scattered
 	spread  float64    // metres of a group
+	bunched float64    // share that walks close beside another, on its way
 }
 
 // herdSize draws how many animals a picture shows when each is length pixels
@@ -84,6 +85,8 @@ func newTemper(r *rand.Rand, crowded bool) temper {
 	}
 	if crowded {
 		t.room, t.groups, t.spread = 0.78+0.25*r.Float64(), 1, 2+3*r.Float64()
+	} else if r.Float64() < 0.35 {
+		t.bunched, t.room = 0.4+0.45*r.Float64(), 0.75+0.3*r.Float64()
 	}
 	return t
 }
@@ -132,6 +135,9 @@ func settle(r *rand.Rand, n int, crowded bool, where func() solid.Vec, plain fun
 			if t.align > 3 {
 				m.heading = 2 * math.Pi * r.Float64()
 			}
+			if len(herd) > 0 && r.Float64() < t.bunched {
+				m.beside(r, &herd[r.IntN(len(herd))])
+			}
 			if line != nil && try < 20 {
 				line.stand(r, &m)
 			}
@@ -145,6 +151,17 @@ func settle(r *rand.Rand, n int, crowded bool, where func() solid.Vec, plain fun
 		}
 	}
 	return herd
+}
+
+// beside puts an animal to the left or right of another, headed about the same way.
+func (m *member) beside(r *rand.Rand, o *member) {
+	sin, cos := math.Sincos(o.heading)
+	along, across := 0.7*r.NormFloat64()*o.Size, (0.65+0.7*r.Float64())*o.Size
+	if r.IntN(2) == 0 {
+		across = -across
+	}
+	m.at = solid.Vec{X: o.at.X + cos*along - sin*across, Y: o.at.Y + sin*along + cos*across}
+	m.heading = o.heading + 0.35*r.NormFloat64()
 }
 
 // stand puts an animal at the trough, its head over it.
