@@ -1,6 +1,7 @@
 """Train a few steps, go on, export, fine-tune: the whole way on drawn pictures."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import onnxruntime
 import pytest
 import torch
 
-from cattletrain import augment, checkpoint, coco, export, feed, finetune, fuse, mixed, network, train, validate
+from cattletrain import augment, checkpoint, coco, export, feed, finetune, fuse, mixed, network, quantise, train, validate
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,22 @@ def test_an_exported_folder_computes_the_same(trained, tmp_path, half):
     assert names == {"README.md", "cattlecounter.yaml", "config.json", "model.onnx", "preprocessor_config.json"}
     if not half:
         export.export(trained / train.BEST, tmp_path / "model", "again", side=64)  # over a model folder
+
+
+def test_8_bits_answer_about_the_same(herd, trained, tmp_path):
+    export.export(trained / train.BEST, tmp_path / "model", "herd", side=64)
+    quantise.quantise(tmp_path / "model", tmp_path / "eight", [feed.Source(herd)], side=64)
+    assert {p.name for p in (tmp_path / "eight").iterdir()} == {p.name for p in (tmp_path / "model").iterdir()}
+    listed = dict(line.split("  ")[::-1] for line in (tmp_path / "eight" / "SHA256SUMS").read_text().splitlines())
+    assert listed["model.onnx"] == hashlib.sha256((tmp_path / "eight" / "model.onnx").read_bytes()).hexdigest()
+    x = network.normalised(export.scene(3, 64)).numpy()
+    answers = []
+    for name in ("model", "eight"):
+        session = onnxruntime.InferenceSession(str(tmp_path / name / "model.onnx"), providers=["CPUExecutionProvider"])
+        answers.append(export.queries(*session.run(None, {"pixel_values": x}))[..., 0])
+    assert answers[0].shape == answers[1].shape and 0 < np.abs(np.sort(answers[0]) - np.sort(answers[1])).max() < 0.1
+    with pytest.raises(export.ExportError, match="there already"):
+        quantise.quantise(tmp_path / "model", tmp_path / "eight", [feed.Source(herd)], side=64)
 
 
 def test_export_spares_foreign_folders(trained, tmp_path):
