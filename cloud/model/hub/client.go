@@ -271,6 +271,28 @@ func (c *client) get(ctx context.Context, address string, most int64) (b []byte,
 	return b, err
 }
 
+// has tells whether there is a file at address, by its first byte.
+func (c *client) has(ctx context.Context, address string) (there bool, err error) {
+	err = c.persist(ctx, func() (bool, error) {
+		ctx, _, stop := c.watch(ctx)
+		defer stop()
+		a, err := c.ask(ctx, address, http.Header{"Range": {"bytes=0-0"}})
+		if err != nil {
+			return false, err
+		}
+		if a.StatusCode == http.StatusOK || a.StatusCode == http.StatusPartialContent {
+			defer a.Body.Close()
+			there = a.noPage() == nil // some servers answer everything with a page
+			return false, nil
+		}
+		if err = c.refused(a); errors.Is(err, ErrNotFound) {
+			return false, nil
+		}
+		return false, err
+	})
+	return there, err
+}
+
 var errStalled = errors.New("the transfer stood still")
 
 // watch returns a context that ends when alive is not called for a while.

@@ -212,7 +212,7 @@ func (t *transfer) settle(a answer, offset, total int64) error {
 		return t.tooLarge(total)
 	}
 	t.total = max(total, t.size)
-	if t.hub && !t.verifiable() && !t.settled {
+	if (t.hub || a.etag != "") && !t.verifiable() && !t.settled { // no server but a hub names a linked tag
 		etag := a.etag
 		if etag == "" {
 			etag = strings.Trim(strings.TrimPrefix(a.Header.Get("ETag"), "W/"), `"`)

@@ -1,5 +1,5 @@
-// Package hub fetches models: from the Hugging Face hub or a mirror of it, from
-// any folder over HTTP with files of the same names, and from a folder of this
+// Package hub fetches models: from the Hugging Face hub or a mirror of it, also
+// one that only has the files and no list of them, from any folder over HTTP with files of the same names, and from a folder of this
 // machine. It is pure Go.
 //
 // Order of writes: a file grows under the name NAME.part; at its end it is
@@ -23,6 +23,9 @@ import (
 
 // DefaultBase is the Hugging Face hub.
 const DefaultBase = "https://huggingface.co"
+
+// mainBranch is the revision that is meant when none is named.
+const mainBranch = "main"
 
 // Classes of faults.
 var (
@@ -87,7 +90,7 @@ func ParseReference(text, base string) (Reference, error) {
 func parseRepository(text, base string) (Reference, error) {
 	name, revision, given := strings.Cut(text, "@")
 	if !given {
-		revision = "main"
+		revision = mainBranch
 	}
 	if !repositoryForm.MatchString(name) || strings.Contains(name, "..") {
 		return Reference{}, fmt.Errorf("%q: want OWNER/NAME of a repository, an address, or a path that begins with / or ./: %w", text, ErrReference)

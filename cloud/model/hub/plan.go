@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ func (p *pull) planHub(ctx context.Context) ([]item, error) {
 	r := p.o.Reference
 	api := fmt.Sprintf("%s/api/models/%s/revision/%s?blobs=true", r.Base, r.Repository, url.PathEscape(r.Revision))
 	b, err := p.client.get(ctx, api, maxListing)
+	if errors.Is(err, ErrNotFound) {
+		return p.planMirror(ctx, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -143,20 +147,77 @@ func show(files []remote) string {
 // planFolder lists the names that a folder over HTTP may have. Where it has a
 // SHA256SUMS, that says which files there are and their digests.
 func (p *pull) planFolder(ctx context.Context) ([]item, error) {
-	r := p.o.Reference
-	b, err := p.client.get(ctx, r.Base+"/"+model.SumsFile, maxText)
-	var sums []model.Sum
-	switch {
-	case err == nil:
-		if sums, err = model.ParseSums(b); err != nil {
-			return nil, fmt.Errorf("%s/%s: %w", r.Base, model.SumsFile, err)
-		}
-	case errors.Is(err, ErrDenied): // so answer some stores for what is not there
-		p.o.Note(fmt.Sprintf("%v; going on without digests", err))
-	case !errors.Is(err, ErrNotFound):
+	base := p.o.Reference.Base
+	sums, err := p.sums(ctx, base)
+	if err != nil {
 		return nil, err
 	}
-	return p.planNames(sums, func(name string) string { return r.Base + "/" + url.PathEscape(name) })
+	return p.planNames(p.network(), sums, func(name string) string { return base + "/" + url.PathEscape(name) })
+}
+
+// network is the wanted file of a folder.
+func (p *pull) network() string { return cmp.Or(p.o.Reference.File, model.Network) }
+
+// sums reads the SHA256SUMS of a folder over HTTP, nil when it has none.
+func (p *pull) sums(ctx context.Context, base string) ([]model.Sum, error) {
+	b, err := p.client.get(ctx, base+"/"+model.SumsFile, maxText)
+	switch {
+	case err == nil:
+		sums, err := model.ParseSums(b)
+		if err != nil {
+			return nil, fmt.Errorf("%s/%s: %w", base, model.SumsFile, err)
+		}
+		return sums, nil
+	case errors.Is(err, ErrDenied): // so answer some stores for what is not there
+		p.o.Note(fmt.Sprintf("%v; going on without digests", err))
+		return nil, nil
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	}
+	return nil, err
+}
+
+// planMirror looks for a repository at a server that has the hub's files but
+// cannot list them, under the hub's address of a file or right below the
+// repository's name. unlisted is what it said when asked for the list.
+func (p *pull) planMirror(ctx context.Context, unlisted error) ([]item, error) {
+	r := p.o.Reference
+	roots := []string{fmt.Sprintf("%s/%s/resolve/%s", r.Base, r.Repository, url.PathEscape(r.Revision))}
+	if r.Revision == mainBranch { // without revisions there is no other
+		roots = append(roots, r.Base+"/"+r.Repository)
+	}
+	networks := networkAt
+	if r.File != "" {
+		networks = []string{r.File}
+	}
+	p.client.hub = false
+	for _, root := range roots {
+		for _, at := range networks {
+			dir, name := path.Split(at)
+			there, err := p.client.has(ctx, root+"/"+dir+url.PathEscape(name))
+			if err != nil {
+				return nil, err
+			}
+			if !there {
+				continue
+			}
+			var sums []model.Sum
+			if dir == "" {
+				if sums, err = p.sums(ctx, root); err != nil {
+					return nil, err
+				}
+			}
+			items, err := p.planNames(name, sums, func(file string) string {
+				if file == name || model.IsData(file) {
+					return root + "/" + dir + url.PathEscape(file)
+				}
+				return root + "/" + url.PathEscape(file)
+			})
+			p.source = model.Source{Base: root, Network: at} // no commit is known, so it is a folder's
+			return items, err
+		}
+	}
+	return nil, fmt.Errorf("%w; nor is there %s below %s", unlisted, strings.Join(networks, " or "), strings.Join(roots, " or "))
 }
 
 // planLocal is planFolder for a folder of this machine.
@@ -174,7 +235,7 @@ func (p *pull) planLocal(context.Context) ([]item, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, err := p.planNames(sums, func(name string) string { return filepath.Join(dir, name) })
+	items, err := p.planNames(p.network(), sums, func(name string) string { return filepath.Join(dir, name) })
 	for i := range items {
 		items[i].local = true
 	}
@@ -186,11 +247,7 @@ func (p *pull) planLocal(context.Context) ([]item, error) {
 
 // planNames lists the files of a model folder that cannot be listed: all that
 // may be there, or with sums those that are.
-func (p *pull) planNames(sums []model.Sum, from func(string) string) ([]item, error) {
-	network := p.o.Reference.File
-	if network == "" {
-		network = model.Network
-	}
+func (p *pull) planNames(network string, sums []model.Sum, from func(string) string) ([]item, error) {
 	p.source.Network = network
 	digest := func(name string) (footage.Digest, bool) {
 		i := slices.IndexFunc(sums, func(s model.Sum) bool { return s.File == name })
