@@ -108,7 +108,7 @@ func wood(r *rand.Rand) thing {
 	return thing{m, plain(seed, leafTone(r).Scale(0.8)), taken{}}
 }
 
-// rock is a boulder; some are as large as an animal.
+// rock is a boulder or a clod; some are as large as an animal.
 func rock(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	seed := r.Uint64()
@@ -116,7 +116,12 @@ func rock(r *rand.Rand) thing {
 	b, h := a*(0.4+0.6*r.Float64()), a*(0.3+0.5*r.Float64())
 	m.Ball(xyz(0, 0, h*0.4), xyz(a, 0, 0), xyz(0, b, 0), xyz(0, 0, h), 12, 8, rough(grain.Noise{Seed: seed}, 0.35, 1.7), 0)
 	t := 60 + 130*r.Float64()
-	return thing{m, plain(seed, solid.SRGB(t*1.05, t, t*0.93)), taken{radius: a}}
+	tone := solid.SRGB(t*1.05, t, t*0.93)
+	if r.Float64() < 0.4 { // a clod of earth
+		t = 30 + 90*r.Float64()
+		tone = solid.SRGB(t*1.15, t*0.93, t*0.75)
+	}
+	return thing{m, plain(seed, tone), taken{radius: a}}
 }
 
 // bale is hay, round or square, some of it wrapped in film.

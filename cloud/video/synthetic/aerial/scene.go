@@ -141,7 +141,7 @@ var kinds = []struct {
 	build func(*rand.Rand) thing
 }{
 	{0.3, 25, bush}, {0.2, 8, tree}, {0.25, 20, rock}, {0.15, 10, bale}, {0.2, 4, trough}, {0.12, 3, tank}, {0.15, 8, log},
-	{0.1, 4, car}, {0.08, 2, tractor}, {0.1, 2, roof}, {0.08, 4, person},
+	{0.15, 4, car}, {0.1, 2, tractor}, {0.15, 3, lorry}, {0.15, 3, hut}, {0.1, 2, roof}, {0.08, 4, person},
 }
 
 func (s *scene) clutter(r *rand.Rand, where func() solid.Vec, extent float64) {

@@ -65,6 +65,50 @@ func tractor(r *rand.Rand) thing {
 	return thing{m, plain(r.Uint64(), painted(r), solid.SRGB(50, 56, 60), solid.SRGB(30, 30, 30), painted(r)), taken{radius: 2.4 * k}}
 }
 
+// lorry is a lorry with a box or a cover behind its cab, or a bus: from afar
+// long, dark below and on legs like an animal.
+func lorry(r *rand.Rand) thing {
+	m := &solid.Mesh{}
+	long, wide, high := 1.8+2*r.Float64(), 0.9+0.3*r.Float64(), 0.7+0.5*r.Float64()
+	if r.Float64() < 0.4 { // a bus or a van: one body with a band of windows
+		m.Box(xyz(0, 0, 0.5+high), xyz(long, 0, 0), xyz(0, wide, 0), xyz(0, 0, high), 3, 0)
+		m.Box(xyz(0.05*long, 0, 0.55+1.35*high), xyz(0.93*long, 0, 0), xyz(0, 1.01*wide, 0), xyz(0, 0, 0.3*high), 3, 1)
+	} else {
+		m.Box(xyz(long+0.7, 0, 1.25), xyz(0.65, 0, 0), xyz(0, 0.95*wide, 0), xyz(0, 0, 0.75), 2, 0)
+		m.Box(xyz(long+0.95, 0, 1.6), xyz(0.42, 0, 0), xyz(0, 0.97*wide, 0), xyz(0, 0, 0.3), 2, 1)
+		m.Box(xyz(0, 0, 0.9+high), xyz(long, 0, 0), xyz(0, wide, 0), xyz(0, 0, high), 3, 3)
+		m.Box(xyz(0, 0, 0.8), xyz(long+0.6, 0, 0), xyz(0, 0.4*wide, 0), xyz(0, 0, 0.12), 2, 2)
+	}
+	for _, x := range []float64{-0.7, 0.65} {
+		for _, y := range []float64{-1, 1} {
+			m.Ball(xyz(x*long, y*wide*0.9, 0.45), xyz(0.45, 0, 0), xyz(0, 0.15, 0), xyz(0, 0, 0.45), 9, 5, nil, 2)
+		}
+	}
+	cover := []solid.RGB{solid.SRGB(46, 48, 46), solid.SRGB(66, 74, 58), solid.SRGB(214, 214, 210), solid.SRGB(92, 70, 52), painted(r)}[r.IntN(5)]
+	return thing{m, plain(r.Uint64(), painted(r), solid.SRGB(36, 42, 48), solid.SRGB(26, 26, 26), cover), taken{radius: long + 1.2}}
+}
+
+// hut is a low shelter on posts, open or with walls, dark within.
+func hut(r *rand.Rand) thing {
+	m := &solid.Mesh{}
+	long, wide, high := 1+2*r.Float64(), 0.8+1.4*r.Float64(), 1.1+1.2*r.Float64()
+	for _, x := range []float64{-0.92, 0, 0.92} {
+		for _, y := range []float64{-0.9, 0.9} {
+			m.Limb([]solid.Joint{{At: xyz(x*long, y*wide, 0), Width: 0.06, High: 0.06}, {At: xyz(x*long, y*wide, high), Width: 0.06, High: 0.06}}, xyz(0, 1, 0), 6, 1)
+		}
+	}
+	if r.Float64() < 0.6 {
+		m.Box(xyz(0.2*long*(r.Float64()-0.5), 0, 0.35*high), xyz(0.85*long, 0, 0), xyz(0, 0.8*wide, 0), xyz(0, 0, 0.35*high), 3, 2)
+	}
+	rise := wide * 0.6 * r.Float64()
+	for _, s := range []float64{-1, 1} {
+		m.Sheet(xyz(0, s*wide/2, high+rise/2), xyz(1.08*long, 0, 0), xyz(0, 0.55*wide*s, -0.55*rise), 8, 0)
+	}
+	cover := []solid.RGB{solid.SRGB(120, 104, 80), solid.SRGB(60, 54, 48), solid.SRGB(172, 176, 178), solid.SRGB(200, 204, 206), solid.SRGB(60, 84, 120)}[r.IntN(5)]
+	dark := 30 + 60*r.Float64()
+	return thing{m, plain(r.Uint64(), cover, solid.SRGB(90, 76, 60), solid.SRGB(dark, dark*0.95, dark*0.88)), taken{radius: math.Hypot(long, wide)}}
+}
+
 // roof is a shed: ribbed sheets, some of them rusty, over walls.
 func roof(r *rand.Rand) thing {
 	m := &solid.Mesh{}
