@@ -212,9 +212,9 @@ func (t *transfer) settle(a answer, offset, total int64) error {
 		return t.tooLarge(total)
 	}
 	t.total = max(total, t.size)
-	if (t.hub || a.etag != "") && !t.verifiable() && !t.settled { // no server but a hub names a linked tag
-		etag := a.etag
-		if etag == "" {
+	if !t.verifiable() && !t.settled {
+		etag := a.etag // no server but a hub names one
+		if etag == "" && t.hub {
 			etag = strings.Trim(strings.TrimPrefix(a.Header.Get("ETag"), "W/"), `"`)
 		}
 		if d, err := footage.ParseDigest(etag); err == nil {

@@ -1,6 +1,6 @@
 // Package hub fetches models: from the Hugging Face hub or a mirror of it, also
-// one that only has the files and no list of them, from any folder over HTTP with files of the same names, and from a folder of this
-// machine. It is pure Go.
+// one that has the files and no list of them, from any folder over HTTP with
+// files of the same names, and from a folder of this machine. It is pure Go.
 //
 // Order of writes: a file grows under the name NAME.part; at its end it is
 // compared with the digest that the source states, made durable and renamed;

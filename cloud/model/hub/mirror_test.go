@@ -3,10 +3,10 @@ package hub
 import (
 	"errors"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"cattlecounter/cloud/model"
 	"cattlecounter/shared/footage"
@@ -14,19 +14,13 @@ import (
 
 // mirror serves a folder as any web server does: no list, no digests.
 func mirror(t *testing.T, files map[string]string) *puller {
-	dir := t.TempDir()
+	served := fstest.MapFS{}
 	for name, content := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		served[name] = &fstest.MapFile{Data: []byte(content)}
 	}
 	h := newHub(t, nil)
 	h.wall = func(w http.ResponseWriter, r *http.Request) bool {
-		http.FileServer(http.Dir(dir)).ServeHTTP(w, r)
+		http.FileServerFS(served).ServeHTTP(w, r)
 		return true
 	}
 	return newPuller(t, h)
@@ -91,5 +85,23 @@ func TestMirrorWithWrongDigest(t *testing.T) {
 	p := mirror(t, map[string]string{"herd/yak/resolve/main/model.onnx": network, "herd/yak/resolve/main/SHA256SUMS": sums})
 	if _, err := p.pull("herd/yak"); !errors.Is(err, model.ErrDigest) {
 		t.Error(err)
+	}
+}
+
+func TestMirrorThatStatesADigest(t *testing.T) {
+	for stated, want := range map[string]error{network: nil, "another": model.ErrDigest} {
+		h := newHub(t, nil)
+		h.wall = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != "/herd/yak/resolve/main/model.onnx" {
+				http.NotFound(w, r)
+				return true
+			}
+			w.Header().Set("X-Linked-Etag", `"`+footage.Sum([]byte(stated)).String()+`"`)
+			http.ServeContent(w, r, "model.onnx", time.Time{}, strings.NewReader(network))
+			return true
+		}
+		if _, err := newPuller(t, h).pull("herd/yak"); !errors.Is(err, want) {
+			t.Errorf("a digest of %q: %v", stated, err)
+		}
 	}
 }

@@ -201,23 +201,29 @@ func (p *pull) planMirror(ctx context.Context, unlisted error) ([]item, error) {
 			if !there {
 				continue
 			}
-			var sums []model.Sum
-			if dir == "" {
-				if sums, err = p.sums(ctx, root); err != nil {
-					return nil, err
-				}
-			}
-			items, err := p.planNames(name, sums, func(file string) string {
-				if file == name || model.IsData(file) {
-					return root + "/" + dir + url.PathEscape(file)
-				}
-				return root + "/" + url.PathEscape(file)
-			})
-			p.source = model.Source{Base: root, Network: at} // no commit is known, so it is a folder's
-			return items, err
+			return p.planFound(ctx, root, dir, name)
 		}
 	}
 	return nil, fmt.Errorf("%w; nor is there %s below %s", unlisted, strings.Join(networks, " or "), strings.Join(roots, " or "))
+}
+
+// planFound lists the files of a mirror's repository at root whose network is
+// dir and name; its weights are beside it, the rest is at root.
+func (p *pull) planFound(ctx context.Context, root, dir, name string) (items []item, err error) {
+	var sums []model.Sum
+	if dir == "" {
+		if sums, err = p.sums(ctx, root); err != nil {
+			return nil, err
+		}
+	}
+	items, err = p.planNames(name, sums, func(file string) string {
+		if file == name || model.IsData(file) {
+			return root + "/" + dir + url.PathEscape(file)
+		}
+		return root + "/" + url.PathEscape(file)
+	})
+	p.source = model.Source{Base: root, Network: dir + name} // no commit is known, so it is a folder's
+	return items, err
 }
 
 // planLocal is planFolder for a folder of this machine.

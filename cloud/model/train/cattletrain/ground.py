@@ -30,7 +30,7 @@ def convert(root: Path, target: Path, without: Sequence[str] = ()) -> list[coco.
     for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in KINDS):
         if any(word in path.name for word in without):
             continue
-        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)  # coco.read_image would hide that a mask has one channel
         if pixels is None:
             faults.add(f"{path.relative_to(root)}: cannot be read")
             continue

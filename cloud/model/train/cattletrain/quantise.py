@@ -1,7 +1,7 @@
 """A model folder with its convolutions in 8 bits, to be measured against the one it comes from.
 
 `python -m cattletrain.quantise MODEL FOLDER --data COCO` looks at tiles of labelled pictures to learn the range of every
-value. Products of the attention and all box arithmetic stay at 32 bits: boxes would jump by pixels.
+value. All but the convolutions stays at 32 bits.
 """
 
 import argparse
@@ -11,12 +11,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from . import coco, export, feed, network, validate
 
-TILES = 96  # looked at
+TILES = 96  # looked at; what they give is in memory at once
 
 
 class Tiles(CalibrationDataReader):
@@ -59,8 +60,8 @@ def main(argv: list[str]) -> int:
     a = p.parse_args(argv)
     try:
         quantise(a.model, a.folder, a.data, a.side)
-    except (coco.DataError, export.ExportError, OSError, ValueError) as e:
-        print(f"quantise: {e}", file=sys.stderr)
+    except (coco.DataError, export.ExportError, DecodeError, OSError, ValueError) as e:
+        print(f"quantise {a.model}: {e}", file=sys.stderr)
         return 1
     print(f"{a.folder}: {(a.folder / export.NETWORK).stat().st_size / 1e6:.1f} MB")
     return 0

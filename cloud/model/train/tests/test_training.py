@@ -151,6 +151,13 @@ def test_8_bits_answer_about_the_same(herd, trained, tmp_path):
         quantise.quantise(tmp_path / "model", tmp_path / "eight", [feed.Source(herd)], side=64)
 
 
+def test_8_bits_of_no_network(herd, tmp_path, capsys):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "model.onnx").write_text("not onnx")
+    assert quantise.main([str(tmp_path / "bad"), str(tmp_path / "eight"), "--data", str(herd), "--side", "64"]) == 1
+    assert "bad: " in capsys.readouterr().err and not (tmp_path / "eight").exists()
+
+
 def test_export_spares_foreign_folders(trained, tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters/a.txt").write_text("dear")

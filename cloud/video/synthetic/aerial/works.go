@@ -16,6 +16,15 @@ func painted(r *rand.Rand) solid.RGB {
 	return solid.SRGB(t[0], t[1], t[2])
 }
 
+// wheels puts two axles under a body, part 2 of its mesh.
+func wheels(m *solid.Mesh, rear, front, half, size, thick float64) {
+	for _, x := range []float64{rear, front} {
+		for _, y := range []float64{-half, half} {
+			m.Ball(xyz(x, y, size), xyz(size, 0, 0), xyz(0, thick, 0), xyz(0, 0, size), 8, 5, nil, 2)
+		}
+	}
+}
+
 // car is a passenger car, a van or a pick-up.
 func car(r *rand.Rand) thing {
 	m := &solid.Mesh{}
@@ -37,11 +46,7 @@ func car(r *rand.Rand) thing {
 		hull(-(0.35+cabin)*long, 0.4*long, 0.9, 1.4, wide*0.88, 1)
 		hull(-(0.25+cabin)*long, 0.25*long, 1.35, 1.52, wide*0.8, 0)
 	}
-	for _, x := range []float64{-0.6, 0.6} {
-		for _, y := range []float64{-1, 1} {
-			m.Ball(xyz(x*long, y*wide*0.92, 0.32), xyz(0.32, 0, 0), xyz(0, 0.12, 0), xyz(0, 0, 0.32), 8, 5, nil, 2)
-		}
-	}
+	wheels(m, -0.6*long, 0.6*long, 0.92*wide, 0.32, 0.12)
 	return thing{m, plain(r.Uint64(), painted(r), solid.SRGB(38, 44, 50), solid.SRGB(28, 28, 28)), taken{radius: long}}
 }
 
@@ -79,11 +84,7 @@ func lorry(r *rand.Rand) thing {
 		m.Box(xyz(0, 0, 0.9+high), xyz(long, 0, 0), xyz(0, wide, 0), xyz(0, 0, high), 3, 3)
 		m.Box(xyz(0, 0, 0.8), xyz(long+0.6, 0, 0), xyz(0, 0.4*wide, 0), xyz(0, 0, 0.12), 2, 2)
 	}
-	for _, x := range []float64{-0.7, 0.65} {
-		for _, y := range []float64{-1, 1} {
-			m.Ball(xyz(x*long, y*wide*0.9, 0.45), xyz(0.45, 0, 0), xyz(0, 0.15, 0), xyz(0, 0, 0.45), 9, 5, nil, 2)
-		}
-	}
+	wheels(m, -0.7*long, 0.65*long, 0.9*wide, 0.45, 0.15)
 	cover := []solid.RGB{solid.SRGB(46, 48, 46), solid.SRGB(66, 74, 58), solid.SRGB(214, 214, 210), solid.SRGB(92, 70, 52), painted(r)}[r.IntN(5)]
 	return thing{m, plain(r.Uint64(), painted(r), solid.SRGB(36, 42, 48), solid.SRGB(26, 26, 26), cover), taken{radius: long + 1.2}}
 }
