@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,14 @@ import (
 func (s *Spool) PutChunk(id footage.ID, p Part, c footage.Chunk, data []byte) error {
 	key := chunkKey(id, p, c.Index)
 	defer s.ram.touch(len(data))
-	if old, err := s.raw(key, nil); err == nil && footage.Sum(old) == c.SHA256 {
+	if old, err := s.chunk(key, c, nil); err == nil && footage.Sum(old) == c.SHA256 {
 		return nil
 	}
 	if err := s.Room(int64(len(data))); err != nil {
 		return fmt.Errorf("spool chunk %d of %s: %w", c.Index, id, err)
+	}
+	if len(data) < valueThreshold {
+		data = padded(bytes.Clone(data), 0)
 	}
 	if err := s.write(func(txn *badger.Txn) error { return txn.Set(key, data) }); err != nil {
 		return fmt.Errorf("spool chunk %d of %s: %w", c.Index, id, err)
@@ -31,7 +35,7 @@ func (s *Spool) PutChunk(id footage.ID, p Part, c footage.Chunk, data []byte) er
 // Chunk returns a chunk, in buf where it fits. The error wraps ErrDamaged when
 // the chunk is gone or is not what the manifest says.
 func (s *Spool) Chunk(id footage.ID, p Part, c footage.Chunk, buf []byte) ([]byte, error) {
-	b, err := s.raw(chunkKey(id, p, c.Index), buf)
+	b, err := s.chunk(chunkKey(id, p, c.Index), c, buf)
 	s.ram.touch(len(b))
 	if err != nil {
 		return nil, fmt.Errorf("spool chunk %d of %s: %w: %w", c.Index, id, err, ErrDamaged)
@@ -40,6 +44,12 @@ func (s *Spool) Chunk(id footage.ID, p Part, c footage.Chunk, buf []byte) ([]byt
 		return nil, fmt.Errorf("spool chunk %d of %s has another digest: %w", c.Index, id, ErrDamaged)
 	}
 	return b, nil
+}
+
+// chunk reads a chunk without its padding.
+func (s *Spool) chunk(key []byte, c footage.Chunk, buf []byte) ([]byte, error) {
+	b, err := s.raw(key, buf)
+	return b[:min(int64(len(b)), c.Size)], err
 }
 
 func (s *Spool) raw(key, buf []byte) ([]byte, error) {
@@ -70,29 +80,17 @@ func (s *Spool) Manifest(id footage.ID) (footage.Manifest, error) {
 	return m, nil
 }
 
-// Verify compares every chunk with the manifest. The error wraps ErrDamaged at
-// the first difference.
+// Verify compares every chunk with the manifest. The error wraps ErrDamaged when
+// one differs.
 func (s *Spool) Verify(ctx context.Context, id footage.ID) error {
-	m, err := s.Manifest(id)
-	if err != nil {
+	if _, err := s.Manifest(id); err != nil {
 		return err
 	}
-	parts := map[Part]*footage.File{Video: &m.Video, Telemetry: m.Telemetry}
-	var buf []byte
-	for p, f := range parts {
-		if f == nil {
-			continue
-		}
-		for _, c := range f.Chunks {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if buf, err = s.Chunk(id, p, c, buf); err != nil {
-				return err
-			}
-		}
+	f, err := s.Faults(ctx, id)
+	if err == nil && f != nil {
+		err = fmt.Errorf("%d of %d chunks: %s: %w", f.Damaged, f.Chunks, f.Detail, ErrDamaged)
 	}
-	return nil
+	return err
 }
 
 // dropContent deletes every chunk and the manifest of a piece of footage.
@@ -148,10 +146,14 @@ func (s *Spool) sweep() error {
 	if err != nil {
 		return err
 	}
+	manifests, err := s.withManifest()
+	if err != nil {
+		return err
+	}
 	var orphans [][]byte
 	for _, k := range chunks {
 		id, _, _ := cutChunkKey(k)
-		if r := s.records[id]; r == nil || !r.State.HasContent() && r.State != Spooling && r.State != Quarantined {
+		if r := s.records[id]; r == nil && !manifests[id] || r != nil && (r.State.Ended() || r.State == Captured && !manifests[id]) {
 			orphans = append(orphans, k)
 		}
 	}
@@ -172,53 +174,23 @@ func (s *Spool) sweep() error {
 	return nil
 }
 
+// withManifest returns the footage that has a manifest, whatever its state.
+func (s *Spool) withManifest() (map[footage.ID]bool, error) {
+	keys, err := s.keys([]byte("m/"))
+	if err != nil {
+		return nil, err
+	}
+	there := map[footage.ID]bool{}
+	for _, k := range keys {
+		there[footage.ID(k[len("m/"):])] = true
+	}
+	return there, nil
+}
+
 func cutChunkKey(k []byte) (id footage.ID, part byte, ok bool) {
 	const prefix, tail = len("c/"), len("/v00000000")
 	if len(k) <= prefix+tail {
 		return "", 0, false
 	}
 	return footage.ID(k[prefix : len(k)-tail]), k[len(k)-tail+1], true
-}
-
-func (s *Spool) wantCollect() {
-	select {
-	case s.collectNow <- struct{}{}:
-	default: // one is waiting already
-	}
-}
-
-// discardRatio is the part of a value-log file that must be garbage before it
-// is rewritten: lower frees more, higher spares the flash.
-const discardRatio = 0.5
-
-// Collect gives the space of deleted chunks back to the disk, all but the value
-// log file that is being written.
-//
-// Badger learns what is garbage only when it compacts, and compacts only full
-// memtables, which chunks (whose values lie in the value log) fill once in many
-// gigabytes. Dropping a prefix is its one public way to flush and compact now.
-func (s *Spool) Collect(ctx context.Context) error {
-	if err := s.flush(); err != nil {
-		return fmt.Errorf("flush before garbage collection: %w", err)
-	}
-	for ctx.Err() == nil {
-		err := s.db.RunValueLogGC(discardRatio)
-		if errors.Is(err, badger.ErrNoRewrite) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("value log garbage collection: %w", err)
-		}
-	}
-	return nil
-}
-
-func (s *Spool) flush() error {
-	s.gate.Lock()
-	defer s.gate.Unlock()
-	// Badger does nothing for a prefix without a key.
-	if err := s.db.Update(func(txn *badger.Txn) error { return txn.Set(flushKey, nil) }); err != nil {
-		return err
-	}
-	return s.db.DropPrefix(flushKey)
 }

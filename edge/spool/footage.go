@@ -56,8 +56,8 @@ func (s *Spool) Capture(src Source, telemetry *Source) (Record, error) {
 			return *old, nil
 		}
 		// Whatever is not spooled yet, or was given up before it was, is the
-		// same take of the same file.
-		if unread := old.SHA256.IsZero(); unread && (old.State == Captured || old.State == Quarantined) {
+		// same take of the same file; so is what is damaged and comes back.
+		if unread := old.SHA256.IsZero(); (unread || sn.Source.Same(src)) && (old.State == Captured || old.State == Quarantined) {
 			r = *old
 			r.State = Captured
 		}
@@ -148,8 +148,13 @@ func (s *Spool) BeginRead(id footage.ID) (Record, error) {
 }
 
 // Lose voids what was read: the file changed meanwhile. It is captured again
-// when the watcher finds it finished.
+// when the watcher finds it finished. Footage that was spooled before and is read
+// again for its damage is another file's now: it is quarantined with what is
+// right of it.
 func (s *Spool) Lose(id footage.ID, why string) error {
+	if _, err := s.Manifest(id); err == nil {
+		return s.Quarantine(id, "its content in the spool is damaged and the card has another file under its name: "+why)
+	}
 	if _, err := s.move(id, Lose, func(r *Record) { r.Stale, r.Waiting, r.Read = true, why, 0 }, nil); err != nil {
 		return err
 	}
@@ -188,8 +193,8 @@ func (s *Spool) firstWith(d footage.Digest) (footage.ID, error) {
 	if errors.Is(err, ErrNotFound) {
 		return "", nil
 	}
-	if r, ok := s.Record(id); ok && r.SHA256 != d {
-		return "", err
+	if r, ok := s.Record(id); ok && (r.SHA256 != d || r.State == Captured || r.State == Spooling || r.State == Quarantined) {
+		return "", err // not here whole
 	}
 	return id, err
 }
@@ -241,7 +246,7 @@ func (s *Spool) Quarantine(id footage.ID, reason string) error {
 		return err
 	}
 	s.o.Log.Warn("footage quarantined", "footage", id, "name", r.Name, "reason", reason)
-	if !r.State.HasContent() && r.State != Quarantined {
+	if _, err := s.Manifest(id); errors.Is(err, ErrNotFound) {
 		return s.dropContent(id)
 	}
 	return nil
@@ -253,18 +258,19 @@ func (s *Spool) Vanished(id footage.ID, reason string) error {
 	if _, err := s.change(id, func(r *Record) error { r.Stale = true; return nil }, nil); err != nil {
 		return err
 	}
+	if _, err := s.Manifest(id); err == nil {
+		reason = "its content in the spool is damaged and the card does not have it any more; insert that card again"
+	}
 	return s.Quarantine(id, reason)
 }
 
-// Reread drops what is spooled and reads the file from the card again.
+// Reread reads the file from the card again. What is right of its content stays
+// and is not written twice.
 func (s *Spool) Reread(id footage.ID) error {
 	_, err := s.move(id, Reread, func(r *Record) {
 		r.Reason, r.Video, r.Sidecar, r.Stale, r.Read = "", Transfer{}, Transfer{}, false, 0
 	}, nil)
-	if err != nil {
-		return err
-	}
-	return s.dropContent(id)
+	return err
 }
 
 // Retry takes footage out of quarantine: it is sent again when its content is

@@ -1,21 +1,17 @@
 package spool
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
 
 	"cattlecounter/shared/footage"
 )
@@ -38,6 +34,10 @@ type Options struct {
 	Dir     string
 	Quota   int64 // bytes on disk, 0: none
 	MinFree int64 // bytes that stay free on the disk
+	// LogFile is the size of a value-log file in bytes; 0 means 32 MiB, or 16 MiB
+	// with 32-bit addresses. Badger maps every one of them, and twice the size of
+	// the one that is being written.
+	LogFile int64
 	// History bounds the records of ended footage that are kept; 0 means 5,000.
 	History int
 	// Disk reads the size and the free bytes of the file system; nil: statfs.
@@ -48,10 +48,12 @@ type Options struct {
 
 const (
 	defaultHistory = 5000
-	valueLogFile   = 64 << 20
 	memTable       = 8 << 20
-	// valueThreshold keeps records in the tree and chunks in the value log.
-	valueThreshold = 64 << 10
+	// valueThreshold puts every value of this package into the value log, records
+	// and manifests beside chunks: what is in it can be saved without the tables.
+	// Badger's mark at the end of a transaction, a number, must stay out of it: the
+	// write-ahead log could not be read again.
+	valueThreshold = 32
 	storeDir       = "store"
 )
 
@@ -65,102 +67,20 @@ type Spool struct {
 	// gate is held for reading by writers, and for writing while garbage
 	// collection flushes: Badger refuses writes meanwhile.
 	gate sync.RWMutex
+	// unsynced is the store's count of failed syncs.
+	unsynced *atomic.Int64
+	// written, when set, is called after every write; tests look at the disk then.
+	written func()
 	// collectNow asks Run for a garbage collection; one waiting request is enough.
 	collectNow chan struct{}
+	// salvaged says what was done when the store could not be opened, nil when it could.
+	salvaged *Salvaged
 
 	mu       sync.Mutex
 	records  map[footage.ID]*Record
 	seq      int64
 	ended    int
 	onChange []func(Record)
-}
-
-// Open opens or creates the spool in o.Dir, removes chunks that belong to
-// nothing and finishes what a crash left half deleted. The error wraps ErrInUse
-// or ErrCorrupt where that is the reason.
-func Open(o Options) (*Spool, error) {
-	if o.History == 0 {
-		o.History = defaultHistory
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Disk == nil {
-		o.Disk = diskSpace
-	}
-	dir := filepath.Join(o.Dir, storeDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("spool %s: %w", o.Dir, err)
-	}
-	if err := whole(dir); err != nil {
-		return nil, openError(o.Dir, dir, err)
-	}
-	db, err := openStore(dir, o.Log)
-	if err != nil {
-		return nil, openError(o.Dir, dir, err)
-	}
-	s := &Spool{o: o, db: db, disk: newUsage(dir, o.Disk), ram: &resident{dir: dir}, records: map[footage.ID]*Record{}, collectNow: make(chan struct{}, 1)}
-	if err := errors.Join(s.load(), s.sweep()); err != nil {
-		return nil, errors.Join(openError(o.Dir, dir, err), db.Close())
-	}
-	return s, nil
-}
-
-// whole refuses a store that lost its manifest: Badger would begin a new one and
-// delete the tables, and with them footage that may be nowhere else.
-func whole(store string) error {
-	_, err := os.Stat(filepath.Join(store, badger.ManifestFilename))
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	tables, err := filepath.Glob(filepath.Join(store, "*.sst"))
-	if err == nil && len(tables) > 0 {
-		err = fmt.Errorf("%s is missing beside %d tables", badger.ManifestFilename, len(tables))
-	}
-	return err
-}
-
-// openStore turns Badger's panics on spoilt files into errors.
-func openStore(dir string, log *slog.Logger) (db *badger.DB, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			db, err = nil, fmt.Errorf("%v", p)
-		}
-	}()
-	// Sizes for a board with 512 MiB: two memtables, no caches (values are not
-	// compressed, so blocks are read through the page cache).
-	return badger.Open(badger.DefaultOptions(dir).
-		WithSyncWrites(true).
-		WithVerifyValueChecksum(true).
-		WithMemTableSize(memTable).
-		WithNumMemtables(2).
-		WithNumCompactors(2).
-		WithNumLevelZeroTables(2).
-		WithNumLevelZeroTablesStall(6).
-		WithValueThreshold(valueThreshold).
-		WithValueLogFileSize(valueLogFile).
-		WithCompression(options.None).
-		WithBlockCacheSize(0).
-		WithIndexCacheSize(0).
-		WithNumGoroutines(1).
-		WithMetricsEnabled(false).
-		WithLogger(storeLog{log}))
-}
-
-func openError(dir, store string, err error) error {
-	switch {
-	case noSpace(err):
-		return fmt.Errorf("spool %s: the disk is full, free some space on it: %w: %w", dir, err, ErrNoSpace)
-	case isErrno(err, syscall.EWOULDBLOCK):
-		return fmt.Errorf("spool %s: another edge-agent runs on it; stop that one, or set another spool.dir: %w", dir, ErrInUse)
-	case isErrno(err, syscall.EACCES), isErrno(err, syscall.EPERM), isErrno(err, syscall.EROFS):
-		return fmt.Errorf("spool %s: cannot be written, check its owner and mount: %w", dir, err)
-	}
-	return fmt.Errorf("spool %s cannot be opened; keep it and start with an empty one (mv %s %s.broken): footage that is still on the card is read again: %w: %w",
-		dir, store, store, err, ErrCorrupt)
 }
 
 // Close writes out everything. Run must have ended.
@@ -187,22 +107,34 @@ func chunkKey(id footage.ID, p Part, i int) []byte {
 	return fmt.Appendf(chunkPrefix(id), "%c%08x", p[0], i)
 }
 
+// flushPrefix begins the keys that live only while the store is flushed.
+const flushPrefix = "g/"
+
 var (
 	sessionKey = []byte("x/session")
 	pausedKey  = []byte("x/paused")
-	flushKey   = []byte("g/flush")
 )
 
 // write runs one synced transaction.
 func (s *Spool) write(f func(*badger.Txn) error) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
+	before := s.unsynced.Load()
 	err := s.db.Update(f)
 	if noSpace(err) {
 		return fmt.Errorf("%w: %w", err, ErrNoSpace)
 	}
+	if err == nil && s.unsynced.Load() != before {
+		return errUnsynced
+	}
+	if s.written != nil {
+		s.written()
+	}
 	return err
 }
+
+// errUnsynced says that what was written may not outlive a power cut.
+var errUnsynced = errors.New("the disk did not sync the value log")
 
 func noSpace(err error) bool {
 	return isErrno(err, syscall.ENOSPC) || isErrno(err, syscall.EDQUOT)
@@ -218,7 +150,15 @@ func setJSON(txn *badger.Txn, key []byte, v any) error {
 	if err != nil {
 		return err
 	}
-	return txn.Set(key, b)
+	return txn.Set(key, padded(b, ' '))
+}
+
+// padded makes a value long enough for the value log.
+func padded(b []byte, with byte) []byte {
+	for len(b) < valueThreshold {
+		b = append(b, with)
+	}
+	return b
 }
 
 // getJSON fails with ErrNotFound when the key is not there.
@@ -287,25 +227,22 @@ func (s *Spool) SetPaused(p bool) error {
 	return nil
 }
 
-// Run collects garbage after footage was reclaimed, until ctx ends.
-func (s *Spool) Run(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.collectNow:
-		}
-		if err := s.Collect(ctx); err != nil {
-			s.o.Log.Error("spool garbage stays for now", "err", err)
-		}
-	}
-}
-
 // storeLog brings Badger's log lines down a level: what it calls information is
 // detail here.
-type storeLog struct{ log *slog.Logger }
+type storeLog struct {
+	log *slog.Logger
+	// unsynced counts the syncs of the value log that failed: Badger logs them and
+	// goes on as if the data were safe.
+	unsynced *atomic.Int64
+}
 
-func (l storeLog) Errorf(f string, a ...any)   { l.log.Error("spool store: " + fmt.Sprintf(f, a...)) }
+func (l storeLog) Errorf(f string, a ...any) {
+	if strings.Contains(f, "curlf sync") {
+		l.unsynced.Add(1)
+	}
+	l.log.Error("spool store: " + fmt.Sprintf(f, a...))
+}
+
 func (l storeLog) Warningf(f string, a ...any) { l.log.Warn("spool store: " + fmt.Sprintf(f, a...)) }
 func (l storeLog) Infof(f string, a ...any)    { l.log.Debug("spool store: " + fmt.Sprintf(f, a...)) }
 func (l storeLog) Debugf(string, ...any)       {}

@@ -40,13 +40,19 @@ func (u *usage) space() (Space, error) {
 		if err != nil {
 			return nil
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			const block = 512 // of st_blocks, whatever the file system's own
-			sp.Used += st.Blocks * block
-		}
+		sp.Used += onDisk(info)
 		return nil
 	})
 	return sp, err
+}
+
+// onDisk is what a file takes on the disk, in bytes.
+func onDisk(info fs.FileInfo) int64 {
+	const block = 512 // of st_blocks, whatever the file system's own
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * block
+	}
+	return info.Size()
 }
 
 // diskSpace asks the kernel; free is what an unprivileged process may use.

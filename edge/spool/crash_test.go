@@ -1,0 +1,232 @@
+package spool
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"cattlecounter/shared/footage"
+)
+
+// life is one long use of a spool, step by step. After a step is done its effect
+// is acknowledged.
+type life struct {
+	t *testing.T
+	s *Spool
+	// acked is what was acknowledged; going is the step under way.
+	acked map[footage.ID]acked
+	going footage.ID
+	steps int
+	// collected is called after a garbage collection, whose own writes are synced.
+	collected func()
+}
+
+// acked is what somebody was told about a piece of footage.
+type acked struct {
+	state  State
+	chunks []footage.Chunk
+	name   string
+}
+
+func (l *life) step(id footage.ID, do func() error) {
+	l.t.Helper()
+	l.going = id
+	ok(l.t, do())
+	l.going = ""
+	l.steps++
+	l.note(id)
+}
+
+func (l *life) note(id footage.ID) {
+	a := l.acked[id]
+	r, _ := l.s.Record(id)
+	a.state, a.name = r.State, r.Name
+	if r.State.Ended() {
+		a.chunks = nil
+	}
+	l.acked[id] = a
+}
+
+// take reads footage into the spool, chunk by chunk.
+func (l *life) take(path string, seed uint64, size int) (footage.ID, footage.Manifest) {
+	l.t.Helper()
+	r := must[Record](l.t)(l.s.Capture(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))
+	l.note(r.ID)
+	return r.ID, l.read(r.ID, seed, size)
+}
+
+func (l *life) read(id footage.ID, seed uint64, size int) footage.Manifest {
+	l.t.Helper()
+	b, m := content(id, seed, size)
+	l.step(id, func() error { _, err := l.s.BeginRead(id); return err })
+	for _, c := range m.Video.Chunks {
+		at := c.Index * footage.ChunkSize
+		l.step(id, func() error { return l.s.PutChunk(id, Video, c, b[at:at+int(c.Size)]) })
+		a := l.acked[id]
+		a.chunks = append(a.chunks, c)
+		l.acked[id] = a
+	}
+	l.step(id, func() error { _, err := l.s.Commit(m); return err })
+	return m
+}
+
+func (l *life) run() {
+	big, m := l.take("/card/big.mp4", 1, footage.ChunkSize+1000)
+	small, _ := l.take("/card/small.mp4", 2, 500)
+	twin, _ := l.take("/card/twin.mp4", 2, 500) // a duplicate
+	for _, id := range []footage.ID{big, small} {
+		l.step(id, func() error { _, err := l.s.BeginUpload(id); return err })
+		for i := range 3 {
+			l.step(id, func() error { return l.s.SetTransfer(id, Video, Transfer{URL: "u", Offset: int64(i)}) })
+		}
+	}
+	l.step(small, func() error { return l.s.Quarantine(small, "refused") })
+	l.step(small, func() error { return l.s.Retry(small) })
+	l.step(small, func() error { _, err := l.s.BeginUpload(small); return err })
+	for _, id := range []footage.ID{small, big} {
+		l.step(id, func() error { return l.s.Accepted(id) })
+		l.step(id, func() error { return l.s.Confirm(id, "") })
+		l.step(id, func() error { return l.s.Reclaim(id) })
+		ok(l.t, l.s.Collect(l.t.Context()))
+		l.collected()
+	}
+	again, _ := l.take("/card/again.mp4", 3, 800)
+	l.step(again, func() error { return l.s.Reread(again) })
+	l.read(again, 3, 800)
+	_, _ = twin, m
+}
+
+// inspect opens what a crash left and compares it with what was acknowledged.
+func (l *life) inspect(dir, when string) {
+	l.t.Helper()
+	s, err := Open(Options{Dir: dir})
+	if err != nil {
+		l.t.Fatalf("%s: %v", when, err)
+	}
+	defer shut(l.t, s)
+	for id, want := range l.acked {
+		got, there := s.Record(id)
+		if !there {
+			l.t.Errorf("%s: %s, acknowledged as %s, is lost", when, want.name, want.state)
+			continue
+		}
+		// The step under way may be done or not; reclaiming goes on at the start,
+		// and what a torn write spoilt is read again.
+		changed := id == l.going || want.state == Confirmed && got.State == Reclaimed
+		if got.State != want.state && !changed {
+			l.t.Errorf("%s: %s is %s, acknowledged was %s", when, want.name, got.State, want.state)
+		}
+		if got.State.HasContent() {
+			if err := s.Verify(l.t.Context(), id); err != nil {
+				l.t.Errorf("%s: %s is %s: %v", when, want.name, got.State, err)
+			}
+		}
+		if got.State.Ended() {
+			if keys := must[[][]byte](l.t)(s.keys(chunkPrefix(id))); len(keys) > 0 {
+				l.t.Errorf("%s: %s is %s with %d chunks", when, want.name, got.State, len(keys))
+			}
+			continue
+		}
+		for _, c := range want.chunks {
+			if _, err := s.Chunk(id, Video, c, nil); err != nil && id != l.going {
+				l.t.Errorf("%s: %s: acknowledged chunk: %v", when, want.name, err)
+			}
+		}
+	}
+}
+
+// The power is cut after write k, for every k, and in the middle of it: then any
+// part of what that write changed may be on the disk, and the rest not.
+func TestPowerIsCutAtEveryWrite(t *testing.T) {
+	l := &life{t: t, s: open(t, t.TempDir()), acked: map[footage.ID]acked{}}
+	random := rand.New(rand.NewPCG(1, 2))
+	work := t.TempDir()
+	before := filepath.Join(work, "before", storeDir)
+	copySparse(t, l.s.storePath(), before)
+	writes, torn := 0, 0
+	l.collected = func() {
+		ok(t, os.RemoveAll(before))
+		copySparse(t, l.s.storePath(), before)
+		after := filepath.Join(work, "collected")
+		copySparse(t, before, filepath.Join(after, storeDir))
+		l.inspect(after, fmt.Sprintf("after the collection that followed write %d", writes))
+		ok(t, os.RemoveAll(after))
+	}
+	l.s.written = func() {
+		writes++
+		after := filepath.Join(work, fmt.Sprint("after", writes))
+		copySparse(t, l.s.storePath(), filepath.Join(after, storeDir))
+		keep := filepath.Join(work, "keep", storeDir)
+		copySparse(t, filepath.Join(after, storeDir), keep)
+		if !testing.Short() || writes%5 == 0 {
+			half := filepath.Join(work, "half")
+			copySparse(t, keep, filepath.Join(half, storeDir))
+			if tear(t, before, filepath.Join(half, storeDir), random) {
+				torn++
+				l.inspect(half, fmt.Sprintf("in the middle of write %d", writes))
+			}
+			ok(t, os.RemoveAll(half))
+		}
+		l.inspect(after, fmt.Sprintf("after write %d", writes))
+		ok(t, os.RemoveAll(after))
+		ok(t, os.RemoveAll(before))
+		ok(t, os.Rename(keep, before))
+	}
+	l.run()
+	shut(t, l.s)
+	if writes < l.steps || torn == 0 {
+		t.Errorf("%d writes, %d of them torn, in %d steps", writes, torn, l.steps)
+	}
+	t.Logf("%d cuts after a write, %d in the middle of one", writes, torn)
+}
+
+// tear takes the end of every change between two stores back, from a random
+// place on, file by file. It reports whether there was one.
+func tear(t *testing.T, before, after string, random *rand.Rand) bool {
+	t.Helper()
+	any := false
+	for _, e := range must[[]os.DirEntry](t)(os.ReadDir(after)) {
+		if ext := filepath.Ext(e.Name()); ext != ".vlog" && ext != ".mem" {
+			continue
+		}
+		old, err := os.ReadFile(filepath.Join(before, e.Name()))
+		if err != nil {
+			continue // a new file
+		}
+		path := filepath.Join(after, e.Name())
+		now := must[[]byte](t)(os.ReadFile(path))
+		n := min(len(old), len(now))
+		from, to := differ(old[:n], now[:n])
+		if from == to {
+			continue
+		}
+		cut := from + random.IntN(to-from)
+		f := must[*os.File](t)(os.OpenFile(path, os.O_RDWR, 0))
+		must[int](t)(f.WriteAt(old[cut:to], int64(cut)))
+		ok(t, f.Close())
+		any = true
+	}
+	return any
+}
+
+// differ returns the range in which a and b, of one length, differ.
+func differ(a, b []byte) (from, to int) {
+	const block = 4096
+	for ; from < len(a) && bytes.Equal(a[from:min(from+block, len(a))], b[from:min(from+block, len(a))]); from += block {
+	}
+	if from >= len(a) {
+		return 0, 0
+	}
+	for ; a[from] == b[from]; from++ {
+	}
+	for to = len(a); a[to-1] == b[to-1]; to-- {
+		for to > block && bytes.Equal(a[to-block:to], b[to-block:to]) {
+			to -= block
+		}
+	}
+	return from, to
+}

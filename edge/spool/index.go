@@ -1,0 +1,116 @@
+package spool
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// place is where the newest version of a key lies in the store's logs.
+type place struct {
+	file    string // base name
+	offset  int64
+	length  int
+	version uint64
+	deleted bool
+}
+
+// logIndex is what the logs of a store say, without its tables: the newest
+// version of every key, and what could not be read.
+type logIndex struct {
+	dir    string
+	keys   map[string]place
+	damage map[string][]span // by base name
+	files  []string          // value logs, the oldest first
+}
+
+// logFiles lists the files of a store with a suffix, in the order of their numbers.
+func logFiles(dir, suffix string) ([]string, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range list {
+		if strings.HasSuffix(e.Name(), suffix) && e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// indexLogs reads every log of a store. It changes nothing. Deletions are known
+// only as far as they are still in a write-ahead log: a key that was deleted
+// long ago may show, so a record counts more than a chunk.
+func indexLogs(dir string) (*logIndex, error) {
+	x := &logIndex{dir: dir, keys: map[string]place{}, damage: map[string][]span{}}
+	values, err := logFiles(dir, ".vlog")
+	if err != nil {
+		return nil, err
+	}
+	ahead, err := logFiles(dir, ".mem")
+	if err != nil {
+		return nil, err
+	}
+	x.files = values
+	for _, name := range slices.Concat(ahead, values) {
+		err := x.add(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return x, nil
+}
+
+func (x *logIndex) add(name string) error {
+	damage, err := scanLog(filepath.Join(x.dir, name), func(e entry) error {
+		if e.Key[0] == '!' || e.Pointer {
+			return nil
+		}
+		old, known := x.keys[string(e.Key)]
+		if !known || e.Version >= old.version {
+			x.keys[string(e.Key)] = place{file: name, offset: e.Offset, length: e.Length, version: e.Version, deleted: e.Deleted}
+		}
+		return nil
+	})
+	if len(damage) > 0 {
+		x.damage[name] = damage
+	}
+	return err
+}
+
+// live returns the keys that are not deleted, by the file they lie in, in the
+// order of the file.
+func (x *logIndex) live() map[string][]string {
+	by := map[string][]string{}
+	for key, p := range x.keys {
+		if !p.deleted {
+			by[p.file] = append(by[p.file], key)
+		}
+	}
+	for _, keys := range by {
+		slices.SortFunc(keys, func(a, b string) int { return int(x.keys[a].offset - x.keys[b].offset) })
+	}
+	return by
+}
+
+// value reads the newest version of a key; ErrNotFound without one.
+func (x *logIndex) value(key []byte) ([]byte, error) {
+	p, ok := x.keys[string(key)]
+	if !ok || p.deleted {
+		return nil, ErrNotFound
+	}
+	f, err := os.Open(filepath.Join(x.dir, p.file))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	e, err := readEntry(f, p.offset, p.length)
+	return e.Value, err
+}

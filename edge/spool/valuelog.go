@@ -1,0 +1,217 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"os"
+	"slices"
+)
+
+// Badger's log files, the value log and the write-ahead logs of its memtables,
+// hold one entry after the other behind a header of 20 bytes:
+//
+//	meta 1 | user meta 1 | key length, value length, expiry: uvarint | key | value | CRC-32C, big endian
+//
+// The last eight bytes of a key are math.MaxUint64 minus its version. Badger
+// itself stops reading at the first entry that is not right; this reader goes on
+// behind it, which is what a rotten sector asks for.
+const (
+	logHeader   = 20
+	metaDeleted = 1 << 0 // bitDelete
+	metaPointer = 1 << 1 // bitValuePointer
+	versionLen  = 8
+	crcLen      = 4
+	// No key of this package is longer, so that its length is one byte.
+	longestKey = 127
+	// longestEntry bounds an entry of this package: a chunk, or a manifest of a
+	// file of 250 GB.
+	longestEntry = 8 << 20
+	shortestHead = 5
+)
+
+// keyKinds are the first two bytes of the keys of this package and of Badger's own.
+var keyKinds = []string{"c/", "f/", "g/", "h/", "m/", "r/", "s/", "x/", "!b"}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// entry is one entry of a log. Key and Value are valid until the next one.
+type entry struct {
+	Key     []byte // without its version
+	Version uint64
+	Value   []byte
+	Deleted bool
+	Pointer bool // the value is a place in the value log
+	Offset  int64
+	Length  int
+}
+
+// span is a part of a file that holds no entry where one was to be.
+type span struct{ From, To int64 }
+
+// errStop ends a scan early without being an error of it.
+var errStop = errors.New("enough")
+
+// scanLog gives every entry of a log whose checksum is right to visit, in the
+// order of the file, and returns the damaged parts between them. The zeroes that
+// Badger keeps behind the last entry are no damage. Memory is bounded by two of
+// the largest entry.
+func scanLog(path string, visit func(entry) error) ([]span, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	damage, err := scanEntries(&window{r: f, at: logHeader}, visit)
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	if err != nil {
+		return damage, fmt.Errorf("%s: %w", path, err)
+	}
+	return damage, nil
+}
+
+func scanEntries(w *window, visit func(entry) error) ([]span, error) {
+	var damage []span
+	bad := int64(-1) // where the damage began
+	for {
+		b, err := w.need(longestEntry)
+		if err != nil {
+			return damage, err
+		}
+		if len(b) == 0 || bad < 0 && blank(b) {
+			return closed(damage, bad, w.at), nil
+		}
+		e, n := parseEntry(b)
+		if n == 0 {
+			if bad < 0 {
+				bad = w.at
+			}
+			w.skip(nextCandidate(b))
+			continue
+		}
+		damage, bad = closed(damage, bad, w.at), -1
+		e.Offset, e.Length = w.at, n
+		if err := visit(e); err != nil {
+			return damage, err
+		}
+		w.skip(n)
+	}
+}
+
+// closed ends a damaged part that began at bad, without the zeroes of the tail.
+func closed(damage []span, bad, at int64) []span {
+	if bad < 0 {
+		return damage
+	}
+	return append(damage, span{From: bad, To: at})
+}
+
+// blank reports whether b begins like the zeroed place behind the last entry.
+func blank(b []byte) bool {
+	for _, c := range b[:min(len(b), shortestHead)] {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// nextCandidate returns how far the next place is that may begin an entry.
+func nextCandidate(b []byte) int {
+	for i := 1; i+shortestHead < len(b); i++ {
+		if klen := b[i+2]; klen > versionLen && klen <= longestKey && b[i]&^metaBits == 0 {
+			return i
+		}
+	}
+	return max(1, len(b)-shortestHead)
+}
+
+// metaBits are the bits that Badger may set in an entry's meta byte.
+const metaBits = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<6 | 1<<7
+
+// parseEntry reads the entry at the beginning of b and returns its length, 0
+// when there is none or its checksum is wrong.
+func parseEntry(b []byte) (entry, int) {
+	if len(b) < shortestHead || b[0]&^metaBits != 0 {
+		return entry{}, 0
+	}
+	at := 2
+	var field [3]uint64
+	for i := range field {
+		v, n := binary.Uvarint(b[at:])
+		if n <= 0 {
+			return entry{}, 0
+		}
+		field[i], at = v, at+n
+	}
+	klen, vlen := field[0], field[1]
+	if klen <= versionLen || klen > longestKey || vlen > longestEntry {
+		return entry{}, 0
+	}
+	end := at + int(klen) + int(vlen)
+	// The kinds of keys are compared before the checksum: it takes long, and a
+	// damaged part is tried at every byte.
+	if end+crcLen > len(b) || !slices.Contains(keyKinds, string(b[at:at+2])) || crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
+		return entry{}, 0
+	}
+	key := b[at : at+int(klen)]
+	name := key[:len(key)-versionLen]
+	return entry{
+		Key:     name,
+		Version: math.MaxUint64 - binary.BigEndian.Uint64(key[len(name):]),
+		Value:   b[at+int(klen) : end],
+		Deleted: b[0]&metaDeleted != 0,
+		Pointer: b[0]&metaPointer != 0,
+	}, end + crcLen
+}
+
+// window is a moving view of a file.
+type window struct {
+	r    io.ReaderAt
+	at   int64 // offset of the first byte of buf[from:to]
+	buf  []byte
+	from int
+	to   int
+	end  bool
+}
+
+// need returns the next bytes, n of them unless the file ends before.
+func (w *window) need(n int) ([]byte, error) {
+	if w.to-w.from < n && !w.end {
+		if w.buf == nil {
+			w.buf = make([]byte, 2*n)
+		}
+		copy(w.buf, w.buf[w.from:w.to])
+		w.from, w.to = 0, w.to-w.from
+		got, err := w.r.ReadAt(w.buf[w.to:], w.at+int64(w.to))
+		w.to += got
+		if errors.Is(err, io.EOF) {
+			w.end = true
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return w.buf[w.from:w.to], nil
+}
+
+func (w *window) skip(n int) { w.from, w.at = w.from+n, w.at+int64(n) }
+
+// readEntry reads an entry again. The error wraps ErrDamaged when it is not
+// there any more.
+func readEntry(f io.ReaderAt, offset int64, length int) (entry, error) {
+	b := make([]byte, length)
+	if _, err := f.ReadAt(b, offset); err != nil && !errors.Is(err, io.EOF) {
+		return entry{}, err
+	}
+	e, n := parseEntry(b)
+	if n != length {
+		return entry{}, fmt.Errorf("entry at %d: %w", offset, ErrDamaged)
+	}
+	e.Offset, e.Length = offset, n
+	return e, nil
+}
