@@ -73,25 +73,9 @@ func (s *Spool) mend(ctx context.Context, out *Salvaged) error {
 	if err := s.adopt(); err != nil {
 		return err
 	}
-	for _, r := range s.Records() {
-		if !r.State.HasContent() {
-			continue
-		}
-		f, err := s.Faults(ctx, r.ID)
-		if err != nil {
-			return err
-		}
-		if f == nil {
-			continue
-		}
-		s.o.Log.Warn("footage is damaged in the spool, it is read from the card again", "footage", r.ID, "name", r.Name,
-			"chunks", f.Chunks, "damaged", f.Damaged, "err", f.Detail)
-		if err := s.Reread(r.ID); err != nil {
-			return err
-		}
-		out.Reread++
-	}
-	return nil
+	n, err := s.CheckAll(ctx)
+	out.Reread = n
+	return err
 }
 
 // adopt makes records for manifests that lost theirs.

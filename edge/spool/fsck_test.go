@@ -1,0 +1,69 @@
+package spool
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestFsckFindsAndMends(t *testing.T) {
+	h := newHerd(t)
+	o := Options{Dir: h.dir}
+	r := must[Report](t)(Fsck(t.Context(), o))
+	if !r.OK() || r.Footage != 3 || r.Chunks != 3+2+1 {
+		t.Fatalf("whole: %+v", r)
+	}
+	flip(t, h.dir, chunkKey(h.spooled.ID, Video, 2))
+	flip(t, h.dir, chunkKey(h.sent.ID, Video, 0))
+	before := listing(t, h.dir)
+	r = must[Report](t)(Fsck(t.Context(), o))
+	if r.OK() || len(r.Faults) != 2 || r.Damaged != 2 || r.Lost < 4<<20 {
+		t.Errorf("damaged: %+v", r)
+	}
+	for _, f := range r.Faults {
+		if f.Damaged != 1 || f.Detail == "" || f.Name == "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	if now := listing(t, h.dir); now != before {
+		t.Errorf("a check changed the spool:\n%s\n%s", before, now)
+	}
+	ok(t, Mend(t.Context(), o, &r))
+	if r.Repair.Salvaged == nil || r.Repair.Reread != 2 {
+		t.Errorf("%+v", r.Repair)
+	}
+	r = must[Report](t)(Fsck(t.Context(), o))
+	if !r.OK() || r.Footage != 1 {
+		t.Errorf("after the repair: %+v", r)
+	}
+	s := open(t, h.dir)
+	h.check(t, s, h.spooled.ID, h.sent.ID)
+	if _, err := Fsck(t.Context(), o); !errors.Is(err, ErrInUse) {
+		t.Errorf("beside an agent: %v", err)
+	}
+	shut(t, s)
+}
+
+func TestFsckOfWhatIsNoSpool(t *testing.T) {
+	if _, err := Fsck(t.Context(), Options{Dir: t.TempDir()}); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+// listing names every file with its size and what it takes.
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	all := ""
+	ok(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			all += path + info.ModTime().String() + "\n"
+		}
+		return err
+	}))
+	return all
+}
