@@ -38,6 +38,7 @@ type Agent struct {
 	uplink *uplink.Uplink
 	beacon *beacon.Beacon // nil without a broker
 	follow *follower
+	alarms alarms
 }
 
 // Run opens an agent, runs it until ctx ends and closes it. It returns nil after
@@ -127,7 +128,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("edge agent started", "version", a.version, "site", a.cfg.Site, "session", a.session,
 		"folders", a.cfg.Watch.Folders, "spool", a.cfg.Spool.Dir, "cloud", a.cfg.Cloud.URL, "broker", a.cfg.MQTT.URL)
 	all, ctx := errgroup.WithContext(ctx)
-	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.follow.Run,
+	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.follow.Run, a.watchAlarms,
 		func(ctx context.Context) error { return serve(ctx, SocketPath(a.cfg.Spool.Dir), a.Status) }}
 	if a.beacon != nil {
 		parts = append(parts, a.beacon.Run)
@@ -158,6 +159,7 @@ func (a *Agent) Status() Status {
 		s.Broker.Up, s.Broker.Waiting, s.Broker.Detail = a.beacon.Status()
 	}
 	s.Disk = a.disk()
+	s.Alarms, _ = a.alarms.all()
 	for _, p := range Phases() {
 		s.Totals[p] = 0
 	}
@@ -172,7 +174,7 @@ func (a *Agent) Status() Status {
 func (a *Agent) disk() DiskStatus {
 	d := DiskStatus{Quota: int64(a.cfg.Spool.Quota), MinFree: int64(a.cfg.Spool.MinFree)}
 	sp, err := a.spool.Space()
-	d.Total, d.Free, d.Spool = sp.Total, sp.Free, sp.Used
+	d.Total, d.Free, d.Spool, d.Percent = sp.Total, sp.Free, sp.Used, sp.Percent()
 	if err != nil {
 		d.Alarm = err.Error()
 	} else if err := a.spool.Room(0); err != nil {
@@ -185,7 +187,8 @@ func (a *Agent) disk() DiskStatus {
 func (a *Agent) vitals() topic.Vitals {
 	d := a.disk()
 	v := topic.Vitals{UptimeSeconds: time.Since(a.started).Seconds(), DiskTotal: d.Total, DiskFree: d.Free, SpoolBytes: d.Spool,
-		TemperatureC: vitals.Temperature(), LinkUp: a.uplink.Link().State == uplink.LinkUp, Alarm: d.Alarm}
+		TemperatureC: vitals.Temperature(), LinkUp: a.uplink.Link().State == uplink.LinkUp, SpoolPercent: d.Percent}
+	v.Alarms, v.Alarm = a.alarms.all()
 	for _, r := range a.spool.Records() {
 		if !r.State.Ended() && r.State != spool.Confirmed {
 			v.SpoolFootage++

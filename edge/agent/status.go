@@ -25,6 +25,8 @@ type Status struct {
 	Broker  BrokerStatus   `json:"broker"`
 	Disk    DiskStatus     `json:"disk"`
 	Folders []watch.Folder `json:"folders"`
+	// Alarms is what a person should look at, by name.
+	Alarms map[string]string `json:"alarms,omitempty"`
 	// Totals counts footage by phase; every phase is there.
 	Totals  map[Phase]int   `json:"totals"`
 	Footage []FootageStatus `json:"footage"` // in the order of capture
@@ -52,12 +54,14 @@ type BrokerStatus struct {
 
 // DiskStatus describes the disk of the spool.
 type DiskStatus struct {
-	Total   int64  `json:"total"`
-	Free    int64  `json:"free"`
-	Spool   int64  `json:"spool"` // what the spool takes
-	Quota   int64  `json:"quota"` // 0: none
-	MinFree int64  `json:"min_free"`
-	Alarm   string `json:"alarm,omitempty"`
+	Total   int64 `json:"total"`
+	Free    int64 `json:"free"`
+	Spool   int64 `json:"spool"` // what the spool takes
+	Quota   int64 `json:"quota"` // 0: none
+	MinFree int64 `json:"min_free"`
+	// Percent is how much of the room that it may take the spool takes.
+	Percent float64 `json:"percent"`
+	Alarm   string  `json:"alarm,omitempty"`
 }
 
 // Phase is where a piece of footage is on its whole way, in one word.

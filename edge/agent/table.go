@@ -3,6 +3,8 @@ package agent
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -20,11 +22,14 @@ func WriteTable(w io.Writer, s Status) error {
 	default:
 		fmt.Fprintf(w, "broker  %s, %d messages wait%s\n", when(s.Broker.Up, "up", "down"), s.Broker.Waiting, detail(s.Broker.Detail))
 	}
-	fmt.Fprintf(w, "disk    %s free of %s, spool takes %s%s%s\n", inBytes(s.Disk.Free), inBytes(s.Disk.Total), inBytes(s.Disk.Spool),
-		when(s.Disk.Quota > 0, " of its "+inBytes(s.Disk.Quota), ""), when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
+	fmt.Fprintf(w, "disk    %s free of %s, spool takes %s%s, %.0f %% full%s\n", inBytes(s.Disk.Free), inBytes(s.Disk.Total), inBytes(s.Disk.Spool),
+		when(s.Disk.Quota > 0, " of its "+inBytes(s.Disk.Quota), ""), s.Disk.Percent, when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
 	fmt.Fprintf(w, "clock   %s\n", s.Clock)
 	for _, f := range s.Folders {
 		fmt.Fprintf(w, "folder  %s  %s\n", f.Path, when(f.Fault == "", fmt.Sprintf("%d videos", f.Files), "cannot be read: "+f.Fault))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
+		fmt.Fprintf(w, "ALARM   %s\n", clean(s.Alarms[name]))
 	}
 	var sums []string
 	for _, p := range Phases() {

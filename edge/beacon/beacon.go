@@ -72,6 +72,7 @@ type Beacon struct {
 	mu    sync.Mutex
 	dirty map[footage.ID]bool // true: publish even if it looks the same
 	again bool                // a new connection: publish everything
+	vital bool                // vitals are due now
 	why   string              // why the broker is away
 	told  map[footage.ID]told // what was last published; owned by the talk loop
 }
@@ -170,6 +171,14 @@ func (b *Beacon) Changed(r spool.Record) {
 	b.poke()
 }
 
+// VitalsNow has the device's health published without waiting for its time.
+func (b *Beacon) VitalsNow() {
+	b.mu.Lock()
+	b.vital = true
+	b.mu.Unlock()
+	b.poke()
+}
+
 func (b *Beacon) poke() {
 	select {
 	case b.wake <- struct{}{}:
@@ -242,11 +251,13 @@ func (b *Beacon) publishFootage() {
 	b.mu.Lock()
 	ids := b.dirty
 	b.dirty = map[footage.ID]bool{}
-	again := b.again
-	b.again = false
+	again, vital := b.again, b.vital
+	b.again, b.vital = false, false
 	b.mu.Unlock()
-	if again {
+	if again || vital {
 		b.publishVitals()
+	}
+	if again {
 		b.addEverything(ids)
 	}
 	if len(ids) > 0 {

@@ -370,6 +370,33 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+func TestHowFull(t *testing.T) {
+	const mb = 1 << 20
+	for _, c := range []struct {
+		sp   Space
+		want float64
+	}{
+		{Space{Limit: 1000 * mb}, 0}, {Space{Used: 800 * mb, Limit: 1000 * mb}, 80}, {Space{Used: 997 * mb, Limit: 1000 * mb}, 100},
+		{Space{Used: 5 * mb, Limit: 0}, 100}, {Space{Used: 5 * mb, Limit: -mb}, 100}, {Space{Used: 2000 * mb, Limit: 1000 * mb}, 100},
+	} {
+		if got := c.sp.Percent(); got != c.want {
+			t.Errorf("%+v: %v %%", c.sp, got)
+		}
+	}
+	disk := func(string) (int64, int64, error) { return 10_000 * mb, 700 * mb, nil }
+	for _, c := range []struct{ quota, minFree int64 }{{0, 0}, {0, 100}, {500, 100}, {900, 100}} {
+		s := opened(t, func(o *Options) { o.Quota, o.MinFree, o.Disk = c.quota*mb, c.minFree*mb, disk })
+		sp := must[Space](t)(s.Space())
+		want := sp.Used + (700-c.minFree)*mb
+		if c.quota > 0 {
+			want = min(want, c.quota*mb)
+		}
+		if sp.Limit != want {
+			t.Errorf("%+v: limit %d MiB, want %d MiB", c, sp.Limit/mb, want/mb)
+		}
+	}
+}
+
 func TestHistoryIsBounded(t *testing.T) {
 	s := opened(t, func(o *Options) { o.History = 3 })
 	var first Record

@@ -7,12 +7,25 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cattlecounter/shared/footage"
 )
 
 // Space is what the spool takes and what its disk has, in bytes.
 type Space struct {
 	Total, Free int64 // of the file system
 	Used        int64 // by the spool
+	// Limit is what the spool may take: its quota, or less where the disk is full
+	// otherwise.
+	Limit int64
+}
+
+// Percent is how full the spool is, 100 when it may not grow by a chunk any more.
+func (sp Space) Percent() float64 {
+	if sp.Used+footage.ChunkSize > sp.Limit {
+		return 100
+	}
+	return 100 * float64(sp.Used) / float64(sp.Limit)
 }
 
 // usage measures the spool's folder. Badger's files are sparse, so blocks count,
@@ -66,7 +79,14 @@ func diskSpace(dir string) (total, free int64, err error) {
 }
 
 // Space measures disk and spool now.
-func (s *Spool) Space() (Space, error) { return s.disk.space() }
+func (s *Spool) Space() (Space, error) {
+	sp, err := s.disk.space()
+	sp.Limit = sp.Used + sp.Free - s.o.MinFree
+	if s.o.Quota > 0 {
+		sp.Limit = min(sp.Limit, s.o.Quota)
+	}
+	return sp, err
+}
 
 // Room says whether n more bytes fit; the error wraps ErrNoSpace and says what
 // is short.

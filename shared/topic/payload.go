@@ -50,7 +50,13 @@ type Vitals struct {
 	SpoolFootage  int      `json:"spool_footage"` // pieces not yet confirmed
 	TemperatureC  *float64 `json:"temperature_c,omitempty"`
 	LinkUp        bool     `json:"link_up"` // the cloud answered the last request
-	Alarm         string   `json:"alarm,omitempty"`
+	// SpoolPercent is how much of the room that it may take the spool takes; at
+	// 100 nothing more is taken in.
+	SpoolPercent float64 `json:"spool_percent"`
+	// Alarm is what a person should look at, in one line; Alarms says the same by
+	// name: space, spool, quarantine.
+	Alarm  string            `json:"alarm,omitempty"`
+	Alarms map[string]string `json:"alarms,omitempty"`
 }
 
 // FootageState is where one piece of footage stands on the edge.
