@@ -39,6 +39,7 @@ type Agent struct {
 	beacon *beacon.Beacon // nil without a broker
 	follow *follower
 	alarms alarms
+	orders *command.Orders
 }
 
 // Run opens an agent, runs it until ctx ends and closes it. It returns nil after
@@ -83,6 +84,7 @@ func (a *Agent) connect() (err error) {
 	w := a.cfg.Watch
 	a.watch = watch.New(watch.Options{Folders: w.Folders, Stable: w.Stable, Sidecar: w.Sidecar, Poll: w.Poll, Log: a.log}, a.ingest)
 	a.follow = newFollower(a.spool, a.cloud, func() bool { return a.beacon != nil && brokerUp(a.beacon) }, a.log)
+	a.orders = command.New(a.actions(), a.spool, func() (time.Time, topic.Clock) { return time.Now(), vitals.Clock() }, a.log)
 	if a.cfg.MQTT.URL != "" {
 		if a.beacon, err = a.newBeacon(); err != nil {
 			return err
@@ -103,10 +105,13 @@ func (a *Agent) newBeacon() (*beacon.Beacon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mqtt.ca_file: %w", err)
 	}
-	orders := command.New(a.actions(), a.spool, func() (time.Time, topic.Clock) { return time.Now(), vitals.Clock() }, a.log)
-	return beacon.New(beacon.Options{URL: a.cfg.MQTT.URL, Address: a.cfg.Address(), Token: a.cfg.Token, TLS: tls, Session: a.session,
+	b, err := beacon.New(beacon.Options{URL: a.cfg.MQTT.URL, Address: a.cfg.Address(), Token: a.cfg.Token, TLS: tls, Session: a.session,
 		Version: a.version, Started: a.started, Every: a.cfg.Vitals.Every, Store: a.spool, Vitals: a.vitals, Clock: vitals.Clock,
-		Order: orders.Handle, OnUp: a.uplink.Kick, Log: a.log})
+		Order: a.orders.Handle, OnUp: a.uplink.Kick, Log: a.log})
+	if err == nil {
+		a.orders.OnReply(b.Reply)
+	}
+	return b, err
 }
 
 // changed wakes whoever has work by a change; it is a spool.OnChange function.
@@ -128,8 +133,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("edge agent started", "version", a.version, "site", a.cfg.Site, "session", a.session,
 		"folders", a.cfg.Watch.Folders, "spool", a.cfg.Spool.Dir, "cloud", a.cfg.Cloud.URL, "broker", a.cfg.MQTT.URL)
 	all, ctx := errgroup.WithContext(ctx)
-	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.follow.Run, a.watchAlarms,
-		func(ctx context.Context) error { return serve(ctx, SocketPath(a.cfg.Spool.Dir), a.Status) }}
+	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.follow.Run, a.watchAlarms, a.orders.Run,
+		func(ctx context.Context) error { return serve(ctx, SocketPath(a.cfg.Spool.Dir), a) }}
 	if a.beacon != nil {
 		parts = append(parts, a.beacon.Run)
 	}

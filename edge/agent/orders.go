@@ -10,19 +10,39 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Orders that this agent takes.
+// Orders that this agent takes, over MQTT and by edge-agent ctl.
 const (
 	orderPause  = "pause"
 	orderResume = "resume"
 	orderRetry  = "retry"
+	orderFsck   = "fsck"
+	orderRescan = "rescan"
 )
 
 func (a *Agent) actions() map[string]command.Action {
 	return map[string]command.Action{
-		orderPause:  func(context.Context, map[string]string) (string, error) { return "upload is paused", a.pause(true) },
-		orderResume: func(context.Context, map[string]string) (string, error) { return "upload goes on", a.pause(false) },
-		orderRetry:  func(_ context.Context, args map[string]string) (string, error) { return a.retry(args["footage"]) },
+		orderPause:  {Do: func(context.Context, map[string]string) (string, error) { return "upload is paused", a.pause(true) }},
+		orderResume: {Do: func(context.Context, map[string]string) (string, error) { return "upload goes on", a.pause(false) }},
+		orderRetry:  {Do: func(_ context.Context, args map[string]string) (string, error) { return a.retry(args["footage"]) }},
+		orderFsck:   {Do: func(ctx context.Context, _ map[string]string) (string, error) { return a.fsck(ctx) }, Long: true},
+		orderRescan: {Do: func(context.Context, map[string]string) (string, error) { return a.rescan(), nil }},
 	}
+}
+
+// fsck compares everything in the spool with its manifests.
+func (a *Agent) fsck(ctx context.Context) (string, error) {
+	n, err := a.spool.CheckAll(ctx)
+	if err != nil || n == 0 {
+		return "the spool is whole", err
+	}
+	return fmt.Sprintf("%d pieces of footage are damaged in the spool, they are read from the card again", n), nil
+}
+
+// rescan looks at the cards now, and again at what could not be read.
+func (a *Agent) rescan() string {
+	a.ingest.Again()
+	a.watch.Look()
+	return "the folders are looked at now"
 }
 
 // pause keeps the operator's will before it acts on it, so that a power cut

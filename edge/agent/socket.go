@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,8 +11,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
+
+	"cattlecounter/shared/topic"
 )
 
 // Local control runs over a Unix socket in the spool's folder: the running agent
@@ -19,8 +23,11 @@ import (
 const (
 	socketName    = "agent.sock"
 	statusPath    = "/v1/status"
+	ordersPath    = "/v1/orders"
 	localTimeout  = 5 * time.Second
 	maxStatusSize = 64 << 20
+	maxOrderSize  = 64 << 10
+	pollEvery     = 200 * time.Millisecond
 )
 
 // ErrNotRunning says that no agent answers for this spool.
@@ -30,7 +37,7 @@ var ErrNotRunning = errors.New("the agent is not running")
 func SocketPath(spoolDir string) string { return filepath.Join(spoolDir, socketName) }
 
 // serve answers local requests until ctx ends.
-func serve(ctx context.Context, path string, status func() Status) error {
+func serve(ctx context.Context, path string, a *Agent) error {
 	// The spool's lock says that no other agent lives: a socket that is there is
 	// left over from a crash.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -43,12 +50,7 @@ func serve(ctx context.Context, path string, status func() Status) error {
 	if err := os.Chmod(path, 0o660); err != nil {
 		return errors.Join(fmt.Errorf("status socket: %w", err), l.Close())
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(status()) // the asker went away
-	})
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: localTimeout, WriteTimeout: localTimeout}
+	srv := &http.Server{Handler: a.local(), ReadHeaderTimeout: localTimeout, ReadTimeout: localTimeout, WriteTimeout: localTimeout}
 	stopped := make(chan struct{})
 	defer func() { <-stopped }()
 	stop := context.AfterFunc(ctx, func() {
@@ -67,9 +69,81 @@ func serve(ctx context.Context, path string, status func() Status) error {
 	return fmt.Errorf("status socket: %w", err)
 }
 
+// local answers status and orders: the same orders that come over MQTT.
+func (a *Agent) local() http.Handler {
+	mux := http.NewServeMux()
+	send := func(w http.ResponseWriter, status int, v any) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(v) // the asker went away
+	}
+	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, _ *http.Request) { send(w, http.StatusOK, a.Status()) })
+	mux.HandleFunc("POST "+ordersPath, func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOrderSize))
+		if err == nil {
+			var reply topic.Reply
+			if reply, err = a.orders.Handle(r.Context(), b); err == nil {
+				send(w, http.StatusOK, reply)
+				return
+			}
+		}
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	})
+	mux.HandleFunc("GET "+ordersPath+"/{id}", func(w http.ResponseWriter, r *http.Request) {
+		reply, err := a.orders.Reply(r.PathValue("id"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		send(w, http.StatusOK, reply)
+	})
+	return mux
+}
+
 // AskStatus asks the running agent. The error wraps ErrNotRunning when there is
 // none.
 func AskStatus(ctx context.Context, spoolDir string) (Status, error) {
+	b, err := ask(ctx, spoolDir, http.MethodGet, statusPath, nil)
+	if err != nil {
+		return Status{}, err
+	}
+	return ParseStatus(b)
+}
+
+// Order gives the running agent an order and waits until it is done or refused.
+// The error wraps ErrNotRunning when there is no agent, and ctx's when it ends
+// before the order does; the order goes on then.
+func Order(ctx context.Context, spoolDir string, c topic.Command) (topic.Reply, error) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return topic.Reply{}, err
+	}
+	method, path := http.MethodPost, ordersPath
+	for {
+		answer, err := ask(ctx, spoolDir, method, path, b)
+		if err != nil {
+			return topic.Reply{}, err
+		}
+		var r topic.Reply
+		if err := json.Unmarshal(answer, &r); err != nil {
+			return topic.Reply{}, fmt.Errorf("answer to the order: %w", err)
+		}
+		if r.State != topic.Accepted {
+			return r, nil
+		}
+		method, path, b = http.MethodGet, ordersPath+"/"+c.ID, nil
+		timer := time.NewTimer(pollEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return r, ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// ask sends one request to the agent's socket and returns the body of its answer.
+func ask(ctx context.Context, spoolDir, method, to string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, localTimeout)
 	defer cancel()
 	path := SocketPath(spoolDir)
@@ -77,23 +151,26 @@ func AskStatus(ctx context.Context, spoolDir string) (Status, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}}
 	defer t.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent"+statusPath, nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+to, bytes.NewReader(body))
 	if err != nil {
-		return Status{}, err
+		return nil, err
 	}
 	r, err := (&http.Client{Transport: t}).Do(req)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return Status{}, fmt.Errorf("%w: nobody answers at %s; start it with: edge-agent run --config FILE", ErrNotRunning, path)
+		return nil, fmt.Errorf("%w: nobody answers at %s; start it with: edge-agent run --config FILE", ErrNotRunning, path)
 	}
 	if err != nil {
-		return Status{}, fmt.Errorf("ask the agent at %s: %w", path, err)
+		return nil, fmt.Errorf("ask the agent at %s: %w", path, err)
 	}
 	defer r.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(r.Body, maxStatusSize))
-	if err != nil {
-		return Status{}, fmt.Errorf("ask the agent at %s: %w", path, err)
+	if err == nil && r.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s (HTTP %d)", strings.TrimSpace(string(b)), r.StatusCode)
 	}
-	return ParseStatus(b)
+	if err != nil {
+		return nil, fmt.Errorf("ask the agent at %s: %w", path, err)
+	}
+	return b, nil
 }
 
 // ParseStatus reads a status document.

@@ -85,8 +85,13 @@ func (b *Beacon) obey(ctx context.Context) {
 					continue
 				}
 			}
-			r.Header = b.header()
-			b.publish(message(b.o.Address.CommandReply(r.ID), true, r))
+			b.Reply(r)
 		}
 	}
+}
+
+// Reply publishes the answer to an order; it fills Header.
+func (b *Beacon) Reply(r topic.Reply) {
+	r.Header = b.header()
+	b.publish(message(b.o.Address.CommandReply(r.ID), true, r))
 }

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cattlecounter/edge/spool"
@@ -23,13 +24,20 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// Action carries out one order. Its text goes into the answer; its error is why
-// the order is refused.
-type Action func(ctx context.Context, args map[string]string) (string, error)
+// Action is what an order does.
+type Action struct {
+	// Do carries it out. Its text goes into the answer; its error is why the order
+	// is refused, or has failed.
+	Do func(ctx context.Context, args map[string]string) (string, error)
+	// Long says that it may take minutes: it is accepted at once and done later,
+	// one after the other.
+	Long bool
+}
 
 // replies remembers answers.
 type replies interface {
 	Reply(id string) (spool.Reply, error)
+	Replies() ([]spool.Reply, error)
 	PutReply(spool.Reply) error
 }
 
@@ -44,17 +52,75 @@ const (
 // ErrOrder marks bytes that are no order and so cannot even be answered.
 var ErrOrder = errors.New("not an order")
 
-// Orders knows the actions. Create it with New; Handle is not for concurrent use.
+// waitingLong bounds the long orders that wait for their turn.
+const waitingLong = 4
+
+// Orders knows the actions. Create it with New; it is safe for concurrent use.
 type Orders struct {
 	actions map[string]Action
 	store   replies
 	now     func() (time.Time, topic.Clock)
 	log     *slog.Logger
+	long    chan topic.Command
+
+	mu   sync.Mutex // one order at a time
+	tell func(topic.Reply)
 }
 
-// New returns Orders with the given actions by name.
+// New returns Orders with the given actions by name. now says what time it is,
+// and whether that can be trusted.
 func New(actions map[string]Action, st replies, now func() (time.Time, topic.Clock), log *slog.Logger) *Orders {
-	return &Orders{actions: actions, store: st, now: now, log: log}
+	return &Orders{actions: actions, store: st, now: now, log: log, long: make(chan topic.Command, waitingLong), tell: func(topic.Reply) {}}
+}
+
+// OnReply registers who is told how a long order ended. Register before Run.
+func (o *Orders) OnReply(tell func(topic.Reply)) { o.tell = tell }
+
+// Run carries out long orders until ctx ends. Those that a stop cut short are
+// answered as refused at the next start.
+func (o *Orders) Run(ctx context.Context) error {
+	o.answerCutShort()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case c := <-o.long:
+			why, err := o.actions[c.Name].Do(ctx, c.Args)
+			if ctx.Err() != nil {
+				return nil
+			}
+			r := topic.Reply{ID: c.ID, Name: clip(c.Name), State: topic.Finished, Why: clip(why)}
+			if err != nil {
+				r.State, r.Why = topic.Refused, clip("failed: "+err.Error())
+			}
+			o.mu.Lock() // its acceptance is kept first
+			o.keep(r)
+			o.mu.Unlock()
+			o.tell(r)
+		}
+	}
+}
+
+func (o *Orders) answerCutShort() {
+	all, err := o.store.Replies()
+	if err != nil {
+		o.log.Error("answers to orders cannot be read", "err", err)
+	}
+	for _, old := range all {
+		if old.State != topic.Accepted {
+			continue
+		}
+		r := topic.Reply{ID: old.ID, Name: old.Name, State: topic.Refused, Why: "the agent was stopped before it was done; order it again"}
+		o.keep(r)
+		o.tell(r)
+	}
+}
+
+func (o *Orders) keep(r topic.Reply) {
+	o.log.Info("order", "id", r.ID, "name", r.Name, "state", string(r.State), "why", r.Why)
+	if err := o.store.PutReply(spool.Reply{ID: r.ID, Name: r.Name, State: r.State, Why: r.Why}); err != nil {
+		o.log.Error("answer to an order is not kept, it may be carried out again", "id", r.ID, "err", err)
+	}
 }
 
 // Parse reads an order. The error wraps ErrOrder.
@@ -80,42 +146,65 @@ func (o *Orders) Handle(ctx context.Context, payload []byte) (topic.Reply, error
 	if err != nil {
 		return topic.Reply{}, err
 	}
-	if old, err := o.store.Reply(c.ID); err == nil {
-		return topic.Reply{ID: old.ID, Name: old.Name, State: old.State, Why: old.Why}, nil
-	} else if !errors.Is(err, spool.ErrNotFound) {
-		return topic.Reply{}, err
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if old, err := o.Reply(c.ID); !errors.Is(err, spool.ErrNotFound) {
+		return old, err
 	}
 	r := topic.Reply{ID: c.ID, Name: clip(c.Name), State: topic.Finished}
-	if why, err := o.carryOut(ctx, c); err != nil {
-		r.State, r.Why = topic.Refused, clip(err.Error())
-	} else {
-		r.Why = clip(why)
+	action, err := o.allowed(c)
+	switch {
+	case err != nil:
+	case action.Long:
+		r.State = topic.Accepted
+		select {
+		case o.long <- c:
+		default:
+			err = fmt.Errorf("%d orders like this wait already", waitingLong)
+		}
+	default:
+		r.Why, err = action.Do(ctx, c.Args)
 	}
-	o.log.Info("order", "id", r.ID, "name", r.Name, "state", string(r.State), "why", r.Why)
+	if err != nil {
+		r.State, r.Why = topic.Refused, err.Error()
+	}
+	r.Why = clip(r.Why)
 	// The order is done before its answer is kept: after a crash in between it is
 	// done again, which every action allows.
-	return r, o.store.PutReply(spool.Reply{ID: r.ID, Name: r.Name, State: r.State, Why: r.Why})
+	o.keep(r)
+	return r, nil
 }
 
-func (o *Orders) carryOut(ctx context.Context, c topic.Command) (string, error) {
+// Reply returns the answer to an order that was given before; the error wraps
+// spool.ErrNotFound when there is none.
+func (o *Orders) Reply(id string) (topic.Reply, error) {
+	old, err := o.store.Reply(id)
+	if err != nil {
+		return topic.Reply{}, err
+	}
+	return topic.Reply{ID: old.ID, Name: old.Name, State: old.State, Why: old.Why}, nil
+}
+
+// allowed finds the action of an order, and says why it must not be carried out.
+func (o *Orders) allowed(c topic.Command) (Action, error) {
 	action, ok := o.actions[c.Name]
 	if !ok {
-		return "", fmt.Errorf("unknown order %q, known are %s", c.Name, strings.Join(o.names(), ", "))
+		return action, fmt.Errorf("unknown order %q, known are %s", c.Name, strings.Join(o.names(), ", "))
 	}
 	if len(c.Args) > maxArgs {
-		return "", fmt.Errorf("%d arguments, at most %d", len(c.Args), maxArgs)
+		return action, fmt.Errorf("%d arguments, at most %d", len(c.Args), maxArgs)
 	}
 	if c.Expires.IsZero() {
-		return "", errors.New("no expiry: set expires to a time within a day")
+		return action, errors.New("no expiry: set expires to a time within a day")
 	}
 	now, clock := o.now()
 	if clock == topic.ClockSynced && now.After(c.Expires) {
-		return "", fmt.Errorf("expired at %s, it is %s", c.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		return action, fmt.Errorf("expired at %s, it is %s", c.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	if clock == topic.ClockSynced && c.Expires.Sub(now) > maxAhead {
-		return "", fmt.Errorf("expires at %s, more than a day ahead", c.Expires.UTC().Format(time.RFC3339))
+		return action, fmt.Errorf("expires at %s, more than a day ahead", c.Expires.UTC().Format(time.RFC3339))
 	}
-	return action(ctx, c.Args)
+	return action, nil
 }
 
 func (o *Orders) names() []string {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,8 @@ func (m memory) Reply(id string) (spool.Reply, error) {
 	}
 	return spool.Reply{}, spool.ErrNotFound
 }
+
+func (m memory) Replies() ([]spool.Reply, error) { return slices.Collect(maps.Values(m)), nil }
 
 func (m memory) PutReply(r spool.Reply) error { m[r.ID] = r; return nil }
 
@@ -46,8 +50,8 @@ func TestOrders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			done := 0
 			o := New(map[string]Action{
-				"do":   func(context.Context, map[string]string) (string, error) { done++; return "did it", nil },
-				"fail": func(context.Context, map[string]string) (string, error) { return "", errors.New("cannot") },
+				"do":   {Do: func(context.Context, map[string]string) (string, error) { done++; return "did it", nil }},
+				"fail": {Do: func(context.Context, map[string]string) (string, error) { return "", errors.New("cannot") }},
 			}, memory{}, func() (time.Time, topic.Clock) { return now, c.clock }, slog.New(slog.DiscardHandler))
 			b, err := json.Marshal(c.order)
 			if err != nil {
@@ -63,6 +67,67 @@ func TestOrders(t *testing.T) {
 				t.Errorf("done %d times", done)
 			}
 		})
+	}
+}
+
+// A long order is accepted at once and answered again when it is done; one that a
+// stop cut short is answered at the next start.
+func TestLongOrders(t *testing.T) {
+	st := memory{"old": {ID: "old", Name: "check", State: topic.Accepted}}
+	begin, told := make(chan error), make(chan topic.Reply, 10)
+	o := New(map[string]Action{"check": {Long: true, Do: func(ctx context.Context, _ map[string]string) (string, error) {
+		select {
+		case err := <-begin:
+			return "all is well", err
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}}}, st, func() (time.Time, topic.Clock) { return now, topic.ClockSynced }, slog.New(slog.DiscardHandler))
+	o.OnReply(func(r topic.Reply) { told <- r })
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- o.Run(ctx) }()
+	if r := <-told; r.ID != "old" || r.State != topic.Refused || !strings.Contains(r.Why, "order it again") {
+		t.Errorf("cut short: %+v", r)
+	}
+	order := func(id string) topic.Reply {
+		b, err := json.Marshal(topic.Command{ID: id, Name: "check", Expires: now.Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := o.Handle(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for range 2 {
+		if r := order("a"); r.State != topic.Accepted {
+			t.Errorf("%+v", r)
+		}
+	}
+	begin <- nil
+	if r := <-told; r.ID != "a" || r.State != topic.Finished || r.Why != "all is well" || order("a") != r {
+		t.Errorf("%+v", r)
+	}
+	order("b")
+	begin <- errors.New("disk is gone")
+	if r := <-told; r.State != topic.Refused || !strings.Contains(r.Why, "disk is gone") {
+		t.Errorf("%+v", r)
+	}
+	var states []topic.ReplyState
+	for i := range waitingLong + 2 {
+		states = append(states, order(strings.Repeat("c", i+1)).State)
+	}
+	if states[0] != topic.Accepted || states[waitingLong+1] != topic.Refused {
+		t.Errorf("%v", states)
+	}
+	stop()
+	if err := <-ended; err != nil || len(told) > 0 {
+		t.Error(err, len(told))
+	}
+	if st["c"].State != topic.Accepted {
+		t.Errorf("%+v", st["c"])
 	}
 }
 

@@ -98,6 +98,14 @@ func (in *Ingest) Wake() {
 	}
 }
 
+// Again ends every wait: what could not be read is tried now.
+func (in *Ingest) Again() {
+	in.mu.Lock()
+	clear(in.again)
+	in.mu.Unlock()
+	in.Wake()
+}
+
 // Run reads what was captured, until ctx ends. What a crash left half read is
 // read again; chunks that are there already are not written twice.
 func (in *Ingest) Run(ctx context.Context) error {

@@ -101,7 +101,7 @@ func (s *Spool) Reply(id string) (Reply, error) {
 
 // PutReply keeps an answer and forgets the oldest ones beyond the limit.
 func (s *Spool) PutReply(r Reply) error {
-	all, err := s.replies()
+	all, err := s.Replies()
 	if err != nil {
 		return fmt.Errorf("reply to %s: %w", r.ID, err)
 	}
@@ -127,7 +127,8 @@ func (s *Spool) PutReply(r Reply) error {
 	return nil
 }
 
-func (s *Spool) replies() ([]Reply, error) {
+// Replies returns every answer that is kept.
+func (s *Spool) Replies() ([]Reply, error) {
 	var list []Reply
 	err := s.db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte("r/"), PrefetchValues: true, PrefetchSize: 100})

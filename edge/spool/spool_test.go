@@ -442,7 +442,7 @@ func TestReplies(t *testing.T) {
 	for i := range maxReplies + 5 {
 		ok(t, s.PutReply(Reply{ID: fmt.Sprintf("o%d", i), State: topic.Finished}))
 	}
-	if n := len(must[[]Reply](t)(s.replies())); n != maxReplies {
+	if n := len(must[[]Reply](t)(s.Replies())); n != maxReplies {
 		t.Errorf("%d replies are kept", n)
 	}
 	if _, err := s.Reply("o0"); !errors.Is(err, ErrNotFound) {

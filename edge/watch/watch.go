@@ -69,6 +69,7 @@ type Watcher struct {
 	o     Options
 	sink  Sink
 	files map[string]*track // by path; only of the last look
+	now   chan struct{}     // asks for a look before its time
 
 	mu      sync.Mutex
 	folders []Folder
@@ -86,7 +87,7 @@ func New(o Options, sink Sink) *Watcher {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &Watcher{o: o, sink: sink, files: map[string]*track{}}
+	w := &Watcher{o: o, sink: sink, files: map[string]*track{}, now: make(chan struct{}, 1)}
 	for _, f := range o.Folders {
 		w.folders = append(w.folders, Folder{Path: f})
 	}
@@ -110,7 +111,16 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-w.now:
 		}
+	}
+}
+
+// Look makes Run look at once.
+func (w *Watcher) Look() {
+	select {
+	case w.now <- struct{}{}:
+	default: // it is about to
 	}
 }
 

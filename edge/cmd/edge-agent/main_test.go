@@ -265,6 +265,9 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"config", "check", "-c", "/does/not/exist"}, exitUsage, "no such file"},
 		{[]string{"run", "-c", bad}, exitUsage, "sight: unknown key"},
 		{[]string{"status", "-c", s.config}, exitNotRunning, "the agent is not running"},
+		{[]string{"ctl", "-c", s.config, "pause"}, exitNotRunning, "the agent is not running"},
+		{[]string{"ctl", "-c", s.config, "retry", "all"}, exitUsage, "is not KEY=VALUE"},
+		{[]string{"fsck", "-c", s.config}, exitFailure, "there is no spool yet"},
 		{[]string{"dance"}, exitUsage, "See: edge-agent --help"},
 		{nil, exitUsage, "See: edge-agent --help"},
 	} {
@@ -284,8 +287,47 @@ func TestCommandLine(t *testing.T) {
 	if code, out, _ = program(t, "status", "-c", s.config); code != 0 || !strings.Contains(out, "a.mp4") || !strings.Contains(out, "off (mqtt.url is empty)") {
 		t.Errorf("%d %s", code, out)
 	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"ctl", "-c", s.config, "pause"}, exitOK, "upload is paused"},
+		{[]string{"ctl", "-c", s.config, "resume"}, exitOK, "upload goes on"},
+		{[]string{"ctl", "-c", s.config, "rescan"}, exitOK, "looked at now"},
+		{[]string{"ctl", "-c", s.config, "fsck"}, exitOK, "the spool is whole"},
+		{[]string{"ctl", "-c", s.config, "retry"}, exitFailure, "retry is refused: set the argument footage"},
+		{[]string{"ctl", "-c", s.config, "dance"}, exitFailure, "unknown order"},
+		{[]string{"fsck", "-c", s.config}, exitFailure, "edge-agent ctl fsck"},
+	} {
+		if code, out, errs := program(t, c.args...); code != c.code || !strings.Contains(out+errs, c.want) {
+			t.Errorf("%v: exit %d\n%s%s", c.args, code, out, errs)
+		}
+	}
 	if code, _, errs := program(t, "run", "-c", s.config); code != exitFailure || !strings.Contains(errs, "another edge-agent runs on it") {
 		t.Errorf("a second agent: %d %s", code, errs)
+	}
+}
+
+func TestFsckCommand(t *testing.T) {
+	s := newStation(t)
+	s.start()
+	s.until("up", func(agent.Status) bool { return true })
+	s.kill()
+	if code, out, errs := program(t, "fsck", "-c", s.config); code != exitOK || !strings.Contains(out, "result   whole") {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	if err := os.Remove(filepath.Join(s.spool, "store", "MANIFEST")); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := program(t, "fsck", "-c", s.config); code != exitFailure || !strings.Contains(out, "MANIFEST is missing") || !strings.Contains(errs, "--repair") {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	if code, out, errs := program(t, "fsck", "-c", s.config, "--repair", "--json"); code != exitOK || !strings.Contains(out, `"salvaged"`) {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	if code, out, errs := program(t, "fsck", "-c", s.config); code != exitOK || !strings.Contains(out, "result   whole") {
+		t.Errorf("%d %s%s", code, out, errs)
 	}
 }
 

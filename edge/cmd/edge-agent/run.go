@@ -28,13 +28,18 @@ const (
 	exitNotRunning = 3
 )
 
+// errUsage marks arguments that cannot be meant.
+var errUsage = errors.New("wrong use")
+
 const description = `Watches a drone's card, keeps its footage safe in a durable spool, brings it to the cloud and shows what became of it.
 
-Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 the agent is not running (status).`
+Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 the agent is not running (status, ctl).`
 
 type cli struct {
 	Run     runCmd     `cmd:"" help:"Run the agent until SIGTERM or Ctrl-C."`
 	Status  statusCmd  `cmd:"" help:"Show what the running agent does."`
+	Ctl     ctlCmd     `cmd:"" help:"Give the running agent an order and wait until it is done."`
+	Fsck    fsckCmd    `cmd:"" help:"Check the spool while no agent runs on it, and repair it."`
 	Config  configCmd  `cmd:"" help:"Work with the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -79,7 +84,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, settings.ErrInvalid):
+	case errors.Is(err, settings.ErrInvalid), errors.Is(err, errUsage):
 		return exitUsage
 	case errors.Is(err, agent.ErrNotRunning):
 		return exitNotRunning
