@@ -86,6 +86,14 @@ func parseTime(s string) (int, error) {
 // Always reports whether there is no window to keep.
 func (w Windows) Always() bool { return len(w.spans) == 0 }
 
+// Zone is the time zone of the windows.
+func (w Windows) Zone() *time.Location {
+	if w.zone == nil {
+		return time.Local
+	}
+	return w.zone
+}
+
 // At reports whether a window is open at t, and when that changes: the zero time
 // when it never does. On the days when the clocks change it may change earlier
 // than said, so whoever waits looks again from time to time.
