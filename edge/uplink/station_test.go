@@ -206,3 +206,12 @@ func after(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
+
+func (st *station) must(id footage.ID) spool.Record {
+	st.t.Helper()
+	r, ok := st.spool.Record(id)
+	if !ok {
+		st.t.Fatalf("no record of %s", id)
+	}
+	return r
+}

@@ -299,7 +299,7 @@ func TestKickBeginsAnew(t *testing.T) {
 		})
 		r := st.add("kick.mp4", 1000, false)
 		st.run()
-		after(2 * time.Hour)
+		after(20 * time.Minute)
 		if st.up.Link().State != LinkDown {
 			t.Errorf("%+v", st.up.Link())
 		}
