@@ -14,7 +14,6 @@ import (
 )
 
 const (
-	// compareEvery is counted by the monotonic clock.
 	compareEvery = 24 * time.Hour
 	compareAgain = 5 * time.Minute // after a comparison that a fault stopped
 	// compareMost bounds the questions of one comparison, an answer to each is
@@ -92,7 +91,7 @@ func (u *Uplink) compare(ctx context.Context) {
 	c.next = time.Now().Add(compareAgain)
 	switch {
 	case len(c.pending) == 0:
-		c.begun, c.next = false, time.Now().Add(compareEvery)
+		c.begun, c.next = false, time.Now().Add(u.o.CompareEvery)
 		c.now.At = u.o.Now().UTC()
 		u.o.Log.Info("spool and cloud compared", "checked", c.now.Checked, "confirmed", c.now.Confirmed, "resent", c.now.Resent,
 			"reread", c.now.Reread, "lost", c.now.Lost, "different", c.now.Different)

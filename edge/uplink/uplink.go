@@ -51,6 +51,9 @@ type Options struct {
 	// trusted; nil: time.Now, always.
 	Now    func() time.Time
 	Synced func() bool
+	// CompareEvery is how often spool and cloud are compared, by the monotonic
+	// clock; 0 means once a day.
+	CompareEvery time.Duration
 	// OnCard reports whether a file on the card is still what it was; nil looks.
 	OnCard func(spool.Source) bool
 	Log    *slog.Logger
@@ -93,6 +96,9 @@ func New(o Options) (*Uplink, error) {
 	}
 	if o.Synced == nil {
 		o.Synced = func() bool { return true }
+	}
+	if o.CompareEvery == 0 {
+		o.CompareEvery = compareEvery
 	}
 	if o.OnCard == nil {
 		o.OnCard = onCard
