@@ -112,6 +112,15 @@ func (a *Agent) newUplink() error {
 	return err
 }
 
+// routes kicks the uplink when a link comes back. Where the kernel does not tell,
+// the waits between tries are all there is.
+func (a *Agent) routes(ctx context.Context) error {
+	if err := uplink.WatchRoutes(ctx, a.uplink.LinkBack); err != nil {
+		a.log.Warn("a link that is back is found at the next try only", "err", err)
+	}
+	return nil
+}
+
 // synced reports whether the wall clock can be trusted.
 func synced() bool { return vitals.Clock() == topic.ClockSynced }
 
@@ -150,7 +159,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("edge agent started", "version", a.version, "site", a.cfg.Site, "session", a.session,
 		"folders", a.cfg.Watch.Folders, "spool", a.cfg.Spool.Dir, "cloud", a.cfg.Cloud.URL, "broker", a.cfg.MQTT.URL)
 	all, ctx := errgroup.WithContext(ctx)
-	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.follow.Run,
+	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.routes, a.follow.Run,
 		func(ctx context.Context) error { return serve(ctx, SocketPath(a.cfg.Spool.Dir), a.Status) }}
 	if a.beacon != nil {
 		parts = append(parts, a.beacon.Run)
@@ -172,7 +181,7 @@ func (a *Agent) Close() error {
 // Status says how everything stands now.
 func (a *Agent) Status() Status {
 	now := time.Now().UTC()
-	s := Status{V: StatusVersion, At: now, Clock: vitals.Clock(), Link: a.uplink.Link(), Folders: a.watch.Folders(),
+	s := Status{V: StatusVersion, At: now, Clock: vitals.Clock(), Link: a.uplink.Link(), Uplink: a.uplink.Report(), Folders: a.watch.Folders(),
 		Agent: AgentStatus{Site: a.cfg.Site, Device: a.cfg.Device, Version: a.version, PID: os.Getpid(), Session: a.session,
 			Started: a.started, Uptime: now.Sub(a.started).Seconds(), Paused: a.uplink.Paused()},
 		Totals: map[Phase]int{}, Footage: []FootageStatus{}}

@@ -123,6 +123,13 @@ func (u *Uplink) Wake() { poke(u.wake) }
 // Kick ends every wait, and the next one is short again: the link may be back.
 func (u *Uplink) Kick() { poke(u.kicked) }
 
+// LinkBack is Kick for a sign that says nothing while the link is up.
+func (u *Uplink) LinkBack() {
+	if u.Link().State == LinkDown {
+		u.Kick()
+	}
+}
+
 func poke(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
