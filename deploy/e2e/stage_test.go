@@ -60,6 +60,7 @@ type stage struct {
 	edgecfg  string
 	token    string
 	edgeMore string // more YAML for the agent
+	through  int    // port on the agent's way to the cloud, 0: straight
 
 	broker, api, worker, edge *process.Child
 	heard                     *ear
@@ -170,6 +171,10 @@ func (s *stage) startWorker() {
 }
 
 func (s *stage) startEdge() {
+	to := s.through
+	if to == 0 {
+		to = s.web
+	}
 	s.edgecfg = s.write("edge.yaml", fmt.Sprintf(`
 site: %s
 device: %s
@@ -178,7 +183,7 @@ cloud: {url: "http://127.0.0.1:%d", idle_timeout: 10s}
 mqtt: {url: "tcp://127.0.0.1:%d"}
 watch: {folders: [%q], stable: 1s, sidecar: 500ms, poll: 200ms}
 spool: {dir: %q, min_free: 32MiB}
-%s`, site, device, s.token, s.web, s.mqtt, s.path("card"), s.path("spool"), s.edgeMore))
+%s`, site, device, s.token, to, s.mqtt, s.path("card"), s.path("spool"), s.edgeMore))
 	s.edge = s.start("edge-agent", filepath.Join(bin, "edge-agent"), "run", "--config", s.edgecfg)
 }
 

@@ -34,6 +34,8 @@ type Agent struct {
 	spool  *spool.Spool
 	watch  *watch.Watcher
 	ingest *ingest.Ingest
+	token  *uplink.Token
+	budget *uplink.Budget
 	cloud  *uplink.Cloud
 	uplink *uplink.Uplink
 	beacon *beacon.Beacon // nil without a broker
@@ -70,16 +72,9 @@ func (a *Agent) connect() (err error) {
 	if a.session, err = a.spool.NextSession(); err != nil {
 		return err
 	}
-	paused, err := a.spool.Paused()
-	if err != nil {
+	if err = a.newUplink(); err != nil {
 		return err
 	}
-	a.cloud, err = uplink.NewCloud(uplink.CloudOptions{URL: a.cfg.Cloud.URL, Token: a.cfg.Token, CAFile: a.cfg.Cloud.CAFile,
-		IdleTimeout: a.cfg.Cloud.IdleTimeout})
-	if err != nil {
-		return fmt.Errorf("cloud.ca_file: %w", err)
-	}
-	a.uplink = uplink.New(uplink.Options{Spool: a.spool, Cloud: a.cloud, RateLimit: int64(a.cfg.Uplink.RateLimit), Paused: paused, Log: a.log})
 	a.ingest = ingest.New(a.spool, a.log)
 	w := a.cfg.Watch
 	a.watch = watch.New(watch.Options{Folders: w.Folders, Stable: w.Stable, Sidecar: w.Sidecar, Poll: w.Poll, Log: a.log}, a.ingest)
@@ -95,6 +90,43 @@ func (a *Agent) connect() (err error) {
 	return nil
 }
 
+func (a *Agent) newUplink() error {
+	c, u := a.cfg.Cloud, a.cfg.Uplink
+	paused, err := a.spool.Paused()
+	if err != nil {
+		return err
+	}
+	windows, err := u.Schedule()
+	if err != nil {
+		return fmt.Errorf("uplink.windows: %w", err)
+	}
+	a.token = uplink.NewToken(a.cfg.Token, a.cfg.TokenFile, a.log)
+	a.budget, err = uplink.NewBudget(uplink.BudgetOptions{Books: a.spool, Metered: u.Metered, Day: int64(u.Budget.Day), Month: int64(u.Budget.Month),
+		Zone: windows.Zone(), Synced: synced, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.cloud, err = uplink.NewCloud(uplink.CloudOptions{URL: c.URL, Token: a.token, Budget: a.budget, CAFile: c.CAFile, Proxy: c.Proxy, IdleTimeout: c.IdleTimeout})
+	if err != nil {
+		return err
+	}
+	a.uplink, err = uplink.New(uplink.Options{Spool: a.spool, Cloud: a.cloud, Order: uplink.Order(u.Order), RateLimit: int64(u.RateLimit),
+		Windows: windows, Paused: paused, Synced: synced, Log: a.log})
+	return err
+}
+
+// routes kicks the uplink when a link comes back. Where the kernel does not tell,
+// the waits between tries are all there is.
+func (a *Agent) routes(ctx context.Context) error {
+	if err := uplink.WatchRoutes(ctx, a.uplink.LinkBack); err != nil {
+		a.log.Warn("a link that is back is found at the next try only", "err", err)
+	}
+	return nil
+}
+
+// synced reports whether the wall clock can be trusted.
+func synced() bool { return vitals.Clock() == topic.ClockSynced }
+
 func brokerUp(b *beacon.Beacon) bool {
 	up, _, _ := b.Status()
 	return up
@@ -105,7 +137,7 @@ func (a *Agent) newBeacon() (*beacon.Beacon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mqtt.ca_file: %w", err)
 	}
-	b, err := beacon.New(beacon.Options{URL: a.cfg.MQTT.URL, Address: a.cfg.Address(), Token: a.cfg.Token, TLS: tls, Session: a.session,
+	b, err := beacon.New(beacon.Options{URL: a.cfg.MQTT.URL, Address: a.cfg.Address(), Token: a.token.Current, TLS: tls, Session: a.session,
 		Version: a.version, Started: a.started, Every: a.cfg.Vitals.Every, Store: a.spool, Vitals: a.vitals, Clock: vitals.Clock,
 		Order: a.orders.Handle, OnUp: a.uplink.Kick, Log: a.log})
 	if err == nil {
@@ -133,7 +165,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("edge agent started", "version", a.version, "site", a.cfg.Site, "session", a.session,
 		"folders", a.cfg.Watch.Folders, "spool", a.cfg.Spool.Dir, "cloud", a.cfg.Cloud.URL, "broker", a.cfg.MQTT.URL)
 	all, ctx := errgroup.WithContext(ctx)
-	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.follow.Run, a.watchAlarms, a.orders.Run,
+	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.routes, a.follow.Run, a.watchAlarms, a.orders.Run,
 		func(ctx context.Context) error { return serve(ctx, SocketPath(a.cfg.Spool.Dir), a) }}
 	if a.beacon != nil {
 		parts = append(parts, a.beacon.Run)
@@ -149,13 +181,13 @@ func (a *Agent) Run(ctx context.Context) error {
 // Close writes out the spool; Run must have ended.
 func (a *Agent) Close() error {
 	a.cloud.Close()
-	return a.spool.Close()
+	return errors.Join(a.budget.Close(), a.spool.Close())
 }
 
 // Status says how everything stands now.
 func (a *Agent) Status() Status {
 	now := time.Now().UTC()
-	s := Status{V: StatusVersion, At: now, Clock: vitals.Clock(), Link: a.uplink.Link(), Folders: a.watch.Folders(),
+	s := Status{V: StatusVersion, At: now, Clock: vitals.Clock(), Link: a.uplink.Link(), Uplink: a.uplink.Report(), Folders: a.watch.Folders(),
 		Agent: AgentStatus{Site: a.cfg.Site, Device: a.cfg.Device, Version: a.version, PID: os.Getpid(), Session: a.session,
 			Started: a.started, Uptime: now.Sub(a.started).Seconds(), Paused: a.uplink.Paused()},
 		Totals: map[Phase]int{}, Footage: []FootageStatus{}}

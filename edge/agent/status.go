@@ -22,6 +22,7 @@ type Status struct {
 	Clock   topic.Clock    `json:"clock"`
 	Agent   AgentStatus    `json:"agent"`
 	Link    uplink.Link    `json:"link"`
+	Uplink  uplink.Report  `json:"uplink"`
 	Broker  BrokerStatus   `json:"broker"`
 	Disk    DiskStatus     `json:"disk"`
 	Folders []watch.Folder `json:"folders"`
@@ -103,6 +104,7 @@ type FootageStatus struct {
 	Waiting     string       `json:"waiting,omitempty"`
 	Reason      string       `json:"reason,omitempty"`
 	DuplicateOf footage.ID   `json:"duplicate_of,omitempty"`
+	Priority    int          `json:"priority"` // higher goes first over the link
 	Telemetry   bool         `json:"telemetry"`
 	Job         *JobStatus   `json:"job,omitempty"`
 	Count       *spool.Count `json:"count,omitempty"`
@@ -125,7 +127,7 @@ type JobStatus struct {
 // duplicate stands for.
 func view(r spool.Record, lookup func(footage.ID) (spool.Record, bool)) FootageStatus {
 	f := FootageStatus{ID: r.ID, Name: r.Name, Path: r.Source.Path, Size: r.Source.Size, SHA256: r.SHA256, State: r.State,
-		Offset: r.Video.Offset, Rate: r.Rate, Waiting: r.Waiting, Reason: r.Reason, DuplicateOf: r.DuplicateOf,
+		Offset: r.Video.Offset, Rate: r.Rate, Waiting: r.Waiting, Reason: r.Reason, DuplicateOf: r.DuplicateOf, Priority: r.Priority,
 		Telemetry: r.Telemetry != nil, Count: r.Count, Updated: r.Updated}
 	j, count := r.Job, r.Count
 	if r.DuplicateOf != "" {

@@ -16,6 +16,7 @@ func WriteTable(w io.Writer, s Status) error {
 	fmt.Fprintf(w, "%s/%s  edge-agent %s  session %d  up %s%s\n", a.Site, a.Device, a.Version, a.Session,
 		(time.Duration(a.Uptime) * time.Second).String(), when(a.Paused, "  PAUSED by an operator", ""))
 	fmt.Fprintf(w, "link    %s%s\n", s.Link.State, detail(s.Link.Detail))
+	writeUplink(w, s.Uplink)
 	switch {
 	case !s.Broker.Enabled:
 		fmt.Fprintln(w, "broker  off (mqtt.url is empty)")
@@ -114,6 +115,9 @@ func note(f FootageStatus) string {
 	}
 	if f.Waiting != "" {
 		parts = append(parts, "waiting: "+f.Waiting)
+	}
+	if f.Priority != 0 {
+		parts = append(parts, fmt.Sprintf("priority %d", f.Priority))
 	}
 	if f.DuplicateOf != "" {
 		parts = append(parts, "same content as "+string(f.DuplicateOf))

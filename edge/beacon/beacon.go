@@ -33,7 +33,7 @@ type store interface {
 type Options struct {
 	URL     string
 	Address topic.Device
-	Token   secret.String
+	Token   func() secret.String // asked before every connection
 	TLS     *tls.Config
 	Session int64
 	Version string
@@ -94,7 +94,7 @@ func New(o Options) (*Beacon, error) {
 		dirty: map[footage.ID]bool{}, told: map[footage.ID]told{}}
 	b.seq.Store(topic.SessionSeq(o.Session))
 	link, err := mqttlink.New(mqttlink.Options{URL: o.URL, ClientID: "edge-" + o.Address.Site + "-" + o.Address.Name,
-		Username: o.Address.Name, Password: o.Token, TLS: o.TLS, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
+		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}

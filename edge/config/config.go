@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"cattlecounter/edge/proxy"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/settings"
 	"cattlecounter/shared/topic"
@@ -41,6 +42,7 @@ type Config struct {
 type Cloud struct {
 	URL         string        `yaml:"url"`
 	CAFile      string        `yaml:"ca_file"`
+	Proxy       secret.String `yaml:"proxy"`
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 }
 
@@ -65,11 +67,6 @@ type Spool struct {
 	MinFree settings.ByteSize `yaml:"min_free"`
 }
 
-// Uplink limits the use of the link.
-type Uplink struct {
-	RateLimit settings.ByteSize `yaml:"rate_limit"`
-}
-
 // Vitals is the device's health report.
 type Vitals struct {
 	Every time.Duration `yaml:"every"`
@@ -92,8 +89,6 @@ const (
 	leastFree = 32 << 20
 	// leastQuota holds one piece of footage of a few minutes beside Badger's own files.
 	leastQuota = 256 << 20
-	// leastRate lets one 64 KiB piece through within the default idle time-out.
-	leastRate = 4 << 10
 	// longestDir keeps the status socket below the kernel's limit of 108 bytes.
 	longestDir = 90
 )
@@ -104,6 +99,7 @@ func Defaults() Config {
 		Cloud:  Cloud{IdleTimeout: time.Minute},
 		Watch:  Watch{Stable: 10 * time.Second, Sidecar: 5 * time.Second, Poll: 2 * time.Second},
 		Spool:  Spool{Dir: "/var/lib/cattlecounter/spool", MinFree: 256 << 20},
+		Uplink: Uplink{Order: orderOldest},
 		Vitals: Vitals{Every: 30 * time.Second},
 		Log:    Log{Level: "info", Format: "text"},
 	}
@@ -170,9 +166,10 @@ func (c *Config) Validate() error {
 	if c.Spool.Quota != 0 && c.Spool.Quota < leastQuota {
 		fault("spool.quota", "%s is less than %s; 0 means no quota", c.Spool.Quota, settings.ByteSize(leastQuota))
 	}
-	if c.Uplink.RateLimit != 0 && c.Uplink.RateLimit < leastRate {
-		fault("uplink.rate_limit", "%s is less than %s a second; 0 means no limit", c.Uplink.RateLimit, settings.ByteSize(leastRate))
+	if _, err := proxy.Func(c.Cloud.Proxy); err != nil {
+		fault("cloud.proxy", "%v", err)
 	}
+	c.Uplink.validate(fault)
 	if _, err := c.Log.level(); err != nil {
 		fault("log.level", "%q is not debug, info, warn or error", c.Log.Level)
 	}

@@ -92,8 +92,12 @@ func (s *Spool) store(r *Record, also func(*badger.Txn) error) error {
 		return err
 	}
 	old := s.records[r.ID]
-	if r.State.Ended() && (old == nil || !old.State.Ended()) {
-		s.ended++
+	if before := old != nil && old.State.Ended(); before != r.State.Ended() {
+		if before {
+			s.ended--
+		} else {
+			s.ended++
+		}
 	}
 	kept := *r
 	s.records[r.ID] = &kept
@@ -269,7 +273,15 @@ func (s *Spool) Vanished(id footage.ID, reason string) error {
 func (s *Spool) Reread(id footage.ID) error {
 	_, err := s.move(id, Reread, func(r *Record) {
 		r.Reason, r.Video, r.Sidecar, r.Stale, r.Read = "", Transfer{}, Transfer{}, false, 0
+		r.DuplicateOf = ""
 	}, nil)
+	return err
+}
+
+// Resend sends confirmed footage whose content is still here once more: the cloud
+// lost it.
+func (s *Spool) Resend(id footage.ID) error {
+	_, err := s.move(id, Resend, func(r *Record) { r.HashFaults, r.Video, r.Sidecar, r.DuplicateOf = 0, Transfer{}, Transfer{}, "" }, nil)
 	return err
 }
 

@@ -88,7 +88,8 @@ type Record struct {
 	ID          footage.ID     `json:"id"`
 	Seq         int64          `json:"seq"` // order of capture on this device, independent of any clock
 	State       State          `json:"state"`
-	Name        string         `json:"name"` // base name on the card
+	Priority    int            `json:"priority,omitempty"` // higher goes first over the link, see SetPriority
+	Name        string         `json:"name"`               // base name on the card
 	Source      Source         `json:"source"`
 	Telemetry   *Source        `json:"telemetry,omitempty"`
 	SHA256      footage.Digest `json:"sha256"`

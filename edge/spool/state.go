@@ -35,8 +35,8 @@ const (
 	Confirm    Event = "confirm"    // the cloud's digest is right
 	Reclaim    Event = "reclaim"    // the chunks are deleted
 	Quarantine Event = "quarantine" // it cannot go on by itself
-	Resend     Event = "resend"     // out of quarantine with all chunks here
-	Reread     Event = "reread"     // out of quarantine, or with damaged chunks: read from the card again
+	Resend     Event = "resend"     // out of quarantine, or lost by the cloud, with all chunks here
+	Reread     Event = "reread"     // out of quarantine, damaged, or lost by the cloud: read from the card again
 )
 
 // ErrTransition marks a move that the table does not have.
@@ -69,6 +69,8 @@ var table = []struct {
 	{Uploaded, Quarantine, Quarantined},
 	{Uploaded, Reread, Captured},
 	{Confirmed, Reclaim, Reclaimed},
+	{Confirmed, Resend, Spooled},           // the cloud lost it
+	{Reclaimed, Reread, Captured},          // the cloud lost it, the card still has it
 	{Quarantined, Quarantine, Quarantined}, // the reason changed
 	{Quarantined, Resend, Spooled},
 	{Quarantined, Reread, Captured},
@@ -89,7 +91,8 @@ func States() []State {
 	return []State{Captured, Spooling, Spooled, Uploading, Uploaded, Confirmed, Reclaimed, Duplicate, Quarantined}
 }
 
-// Ended reports whether nothing is left to do on this device.
+// Ended reports whether nothing is left to do on this device, unless the cloud
+// loses what it confirmed.
 func (s State) Ended() bool { return s == Reclaimed || s == Duplicate }
 
 // HasContent reports whether every chunk is in the spool.

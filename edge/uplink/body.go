@@ -7,17 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
-)
-
-// piece is how much one Read gives: small enough for a smooth rate limit and an
-// idle time-out that sees every sign of life.
-const (
-	piece      = 64 << 10
-	leastPiece = 512
 )
 
 // idleReader tells the idle timer about every byte that moves. After Close it
@@ -72,7 +63,8 @@ type chunkReader struct {
 	part   spool.Part
 	file   *footage.File
 	at     int64 // offset of the next byte
-	limit  *rate.Limiter
+	limit  *throttle
+	budget *Budget
 	moved  func(at int64)
 	index  int // of the chunk in chunk, -1 for none
 	chunk  []byte
@@ -91,16 +83,15 @@ func (r *chunkReader) Read(b []byte) (int, error) {
 		}
 		r.chunk, r.buffer, r.index = c, c, i
 	}
-	most := min(len(b), piece)
-	if r.limit != nil {
-		most = min(most, max(leastPiece, int(r.limit.Limit())/4))
+	rest := r.chunk[r.at%footage.ChunkSize:]
+	n, err := r.budget.body(min(len(b), len(rest), r.limit.most()))
+	if err != nil {
+		return 0, err
 	}
-	n := copy(b[:most], r.chunk[r.at%footage.ChunkSize:])
-	if r.limit != nil {
-		if err := r.limit.WaitN(r.ctx, n); err != nil {
-			return 0, err
-		}
+	if err := r.limit.wait(r.ctx, n); err != nil {
+		return 0, err
 	}
+	copy(b, rest[:n])
 	r.at += int64(n)
 	r.moved(r.at)
 	return n, nil

@@ -13,8 +13,10 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"cattlecounter/edge/proxy"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
@@ -32,17 +34,21 @@ var errStalled = errors.New("no byte moved")
 
 // Cloud speaks to the cloud's intake and API. It is safe for concurrent use.
 type Cloud struct {
-	base  *url.URL
-	token secret.String
-	idle  time.Duration
-	http  *http.Client
+	base   *url.URL
+	token  *Token
+	budget *Budget // nil: nothing is counted
+	idle   time.Duration
+	http   *http.Client
+	sent   atomic.Pointer[secret.String] // the token of the last request
 }
 
 // CloudOptions configure a Cloud. URL is required.
 type CloudOptions struct {
 	URL         string
-	Token       secret.String
+	Token       *Token
+	Budget      *Budget       // nil: no byte is counted
 	CAFile      string        // PEM, "" for the system's authorities
+	Proxy       secret.String // as proxy.Func takes it
 	IdleTimeout time.Duration // 0 means one minute
 	Transport   http.RoundTripper
 }
@@ -56,29 +62,36 @@ func NewCloud(o CloudOptions) (*Cloud, error) {
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = time.Minute
 	}
+	if o.Token == nil {
+		o.Token = NewToken(secret.String{}, "", nil)
+	}
 	if o.Transport == nil {
-		if o.Transport, err = transport(o.CAFile); err != nil {
+		if o.Transport, err = transport(o.CAFile, o.Proxy); err != nil {
 			return nil, err
 		}
 	}
 	c := &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // the token goes to no other address
 	}}
-	return &Cloud{base: base, token: o.Token, idle: o.IdleTimeout, http: c}, nil
+	return &Cloud{base: base, token: o.Token, budget: o.Budget, idle: o.IdleTimeout, http: c}, nil
 }
 
 // Close drops idle connections.
 func (c *Cloud) Close() { c.http.CloseIdleConnections() }
 
-func transport(caFile string) (http.RoundTripper, error) {
+func transport(caFile string, via secret.String) (http.RoundTripper, error) {
 	cfg, err := TLSConfig(caFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cloud.ca_file: %w", err)
+	}
+	ask, err := proxy.Func(via)
+	if err != nil {
+		return nil, fmt.Errorf("cloud.proxy: %w", err)
 	}
 	// HTTP/1.1: one long PATCH has nothing to share its connection with.
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: requestTimeout}).DialContext,
+		Proxy:               ask,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: requestTimeout, Control: fewUnsent}).DialContext,
 		TLSClientConfig:     cfg,
 		TLSHandshakeTimeout: dialTimeout,
 		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{},
@@ -156,6 +169,7 @@ func (c *Cloud) Footage(ctx context.Context, id footage.ID) (Remote, error) {
 	if err != nil {
 		return Remote{}, linkError(ctx, err)
 	}
+	c.budget.received(len(body))
 	return parseRemote(body)
 }
 
@@ -211,14 +225,27 @@ func (c *Cloud) send(ctx context.Context, method, to string, header http.Header,
 	for k, v := range header {
 		req.Header[k] = v
 	}
+	if err := c.budget.request(); err != nil {
+		return nil, err
+	}
 	req.ContentLength = size
-	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	token := c.token.Current()
+	c.sent.Store(&token)
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set("Tus-Resumable", tusVersion)
 	r, err := c.http.Do(req)
 	if err != nil {
 		return nil, linkError(ctx, err)
 	}
 	return r, nil
+}
+
+// lastToken is the token of the last request.
+func (c *Cloud) lastToken() secret.String {
+	if t := c.sent.Load(); t != nil {
+		return *t
+	}
+	return secret.String{}
 }
 
 // linkError tells a lost link from a stop by ctx.

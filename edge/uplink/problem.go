@@ -41,6 +41,7 @@ const (
 	problemNoSpace = "/problems/no-space"
 	problemMeta    = "/problems/bad-metadata"
 	problemTaken   = "/problems/conflict"
+	problemUnknown = "/problems/not-found"
 )
 
 // Problem is an RFC 9457 problem document.

@@ -149,11 +149,12 @@ func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *foo
 	began, from := time.Now(), t.Offset
 	speed := newMeter(from)
 	u.o.Spool.SetSent(id, p, from, 0)
-	body := &chunkReader{ctx: ctx, spool: u.o.Spool, id: id, part: p, file: f, at: from, limit: u.limit, index: -1, moved: func(at int64) {
-		if speed.moved(at) {
-			u.o.Spool.SetSent(id, p, at, speed.rate)
-		}
-	}}
+	body := &chunkReader{ctx: ctx, spool: u.o.Spool, id: id, part: p, file: f, at: from, limit: u.limit,
+		budget: u.o.Cloud.budget, index: -1, moved: func(at int64) {
+			if speed.moved(at) {
+				u.o.Spool.SetSent(id, p, at, speed.rate)
+			}
+		}}
 	at, err := u.o.Cloud.patch(ctx, t.URL, from, f.Size, body)
 	if err != nil {
 		t.Offset = body.at // what the server has of it is asked before the next byte
@@ -193,13 +194,7 @@ func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest)
 			return err
 		}
 	}
-	got, err := u.o.Cloud.Footage(ctx, id)
-	if err == nil && got.SHA256.IsZero() && got.DuplicateOf != "" {
-		first := got.DuplicateOf
-		if got, err = u.o.Cloud.Footage(ctx, first); err == nil {
-			got.DuplicateOf = first
-		}
-	}
+	got, err := u.stored(ctx, id)
 	switch {
 	case errors.Is(err, ErrGone):
 		// It took every byte and knows nothing of it: start again.
@@ -215,6 +210,20 @@ func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest)
 	}
 	u.o.Log.Info("footage confirmed by the cloud", "footage", id, "bytes", got.Size, "sha256", got.SHA256.String(), "duplicate_of", string(got.DuplicateOf))
 	return u.o.Spool.Reclaim(id)
+}
+
+// stored asks what the cloud stored under an id, or under the id of the footage
+// with the same content that came first.
+func (u *Uplink) stored(ctx context.Context, id footage.ID) (Remote, error) {
+	got, err := u.o.Cloud.Footage(ctx, id)
+	if err != nil || !got.SHA256.IsZero() || got.DuplicateOf == "" {
+		return got, err
+	}
+	first := got.DuplicateOf
+	if got, err = u.o.Cloud.Footage(ctx, first); err == nil {
+		got.DuplicateOf = first
+	}
+	return got, err
 }
 
 func (u *Uplink) restart(id footage.ID) error {

@@ -1,15 +1,11 @@
 package uplink
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,120 +22,6 @@ import (
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
-
-const token = "cc_test"
-
-// station is a spool with an uplink to a fake cloud.
-type station struct {
-	t     *testing.T
-	spool *spool.Spool
-	cloud *fakecloud.Cloud
-	up    *Uplink
-
-	mu      sync.Mutex
-	changed chan struct{}
-	seen    []spool.Record
-}
-
-func newStation(t *testing.T, change ...func(*CloudOptions, *Options)) *station {
-	t.Helper()
-	st := &station{t: t, cloud: fakecloud.New(token), changed: make(chan struct{}, 1)}
-	srv := httptest.NewServer(st.cloud)
-	t.Cleanup(srv.Close)
-	sp, err := spool.Open(spool.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = sp.Close() })
-	st.spool = sp
-	sp.OnChange(st.note)
-	co, o := CloudOptions{URL: srv.URL, Token: secret.New(token), IdleTimeout: 10 * time.Second}, Options{Spool: sp}
-	for _, f := range change {
-		f(&co, &o)
-	}
-	c, err := NewCloud(co)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	o.Cloud = c
-	st.up = New(o)
-	return st
-}
-
-func (st *station) note(r spool.Record) {
-	st.mu.Lock()
-	st.seen = append(st.seen, r)
-	st.mu.Unlock()
-	select {
-	case st.changed <- struct{}{}:
-	default:
-	}
-}
-
-// add spools random footage, with telemetry if asked.
-func (st *station) add(name string, size int, telemetry bool) spool.Record {
-	st.t.Helper()
-	r, err := st.spool.Capture(spool.Source{Path: "/card/" + name, Size: int64(size)}, nil)
-	if err != nil {
-		st.t.Fatal(err)
-	}
-	m := footage.Manifest{Version: footage.ManifestVersion, Footage: r.ID, Video: st.put(r.ID, spool.Video, name, size)}
-	if telemetry {
-		f := st.put(r.ID, spool.Telemetry, name+".srt", 200)
-		m.Telemetry = &f
-	}
-	if r, err = st.spool.Commit(m); err != nil {
-		st.t.Fatal(err)
-	}
-	return r
-}
-
-func (st *station) put(id footage.ID, p spool.Part, name string, size int) footage.File {
-	st.t.Helper()
-	if _, err := st.spool.BeginRead(id); err != nil {
-		st.t.Fatal(err)
-	}
-	b := bytes.Repeat([]byte(name+string(p)+"0123456789abcdef"), size/16+1)[:size]
-	f := footage.File{Name: name, Size: int64(size), SHA256: footage.Sum(b)}
-	for at := 0; at < size; at += footage.ChunkSize {
-		c := b[at:min(at+footage.ChunkSize, size)]
-		f.Chunks = append(f.Chunks, footage.Chunk{Index: len(f.Chunks), Size: int64(len(c)), SHA256: footage.Sum(c)})
-		if err := st.spool.PutChunk(id, p, f.Chunks[len(f.Chunks)-1], c); err != nil {
-			st.t.Fatal(err)
-		}
-	}
-	return f
-}
-
-// run starts the uplink until the test's end.
-func (st *station) run() {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = st.up.Run(ctx) }()
-	st.t.Cleanup(func() { cancel(); <-done })
-}
-
-// until waits for a record that ok likes.
-func (st *station) until(what string, id footage.ID, ok func(spool.Record) bool) spool.Record {
-	st.t.Helper()
-	limit := time.After(30 * time.Second)
-	for {
-		if r, _ := st.spool.Record(id); ok(r) {
-			return r
-		}
-		select {
-		case <-st.changed:
-		case <-limit:
-			r, _ := st.spool.Record(id)
-			st.t.Fatalf("%s: not reached: %+v; link %+v", what, r, st.up.Link())
-		}
-	}
-}
-
-func reclaimed(r spool.Record) bool { return r.State == spool.Reclaimed }
-
-func quarantined(r spool.Record) bool { return r.State == spool.Quarantined }
 
 func TestTelemetryThenVideoThenConfirmed(t *testing.T) {
 	st := newStation(t)
@@ -274,7 +156,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestTokenRefused(t *testing.T) {
-	st := newStation(t, func(c *CloudOptions, _ *Options) { c.Token = secret.New("cc_wrong") })
+	st := newStation(t, func(c *CloudOptions, _ *Options) { c.Token = NewToken(secret.New("cc_wrong"), "", nil) })
 	r := st.add("t.mp4", 100, false)
 	st.run()
 	rec := st.until("waiting", r.ID, func(r spool.Record) bool { return r.Waiting != "" })
@@ -335,17 +217,6 @@ func TestPause(t *testing.T) {
 	st.until("resumed", r.ID, reclaimed)
 }
 
-func TestRateLimit(t *testing.T) {
-	st := newStation(t, func(_ *CloudOptions, o *Options) { o.RateLimit = 2 << 20 })
-	r := st.add("s.mp4", 4<<20, false) // burst of one second, then 2 MiB/s
-	began := time.Now()
-	st.run()
-	st.until("done", r.ID, reclaimed)
-	if d := time.Since(began); d < time.Second {
-		t.Errorf("4 MiB at 2 MiB/s took %s", d)
-	}
-}
-
 func TestStall(t *testing.T) {
 	release := make(chan struct{})
 	st := newStation(t, func(c *CloudOptions, _ *Options) { c.IdleTimeout = 200 * time.Millisecond })
@@ -379,62 +250,65 @@ func TestDamagedSpoolIsReadAgain(t *testing.T) {
 	st.until("captured again", r.ID, func(r spool.Record) bool { return r.State == spool.Captured })
 }
 
-// inProcess is a network without sockets, so that a synctest bubble's clock runs.
-type inProcess struct {
-	h  http.Handler
-	up func() bool
-}
-
-func (n inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		defer r.Body.Close()
-	}
-	if !n.up() {
-		return nil, errors.New("dial tcp: connection refused")
-	}
-	w := httptest.NewRecorder()
-	in := r.Clone(r.Context())
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	n.h.ServeHTTP(w, in)
-	return w.Result(), nil
-}
-
 // The cloud is away at the start and for minutes in the middle.
 func TestCloudAwayForMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cloud := fakecloud.New(token)
-		cloud.CutAfter, cloud.Cut = 3<<20, func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }
 		began := time.Now()
 		up := func() bool {
 			d := time.Since(began)
 			return d > 3*time.Minute && d < 4*time.Minute || d > 20*time.Minute
 		}
-		sp, err := spool.Open(spool.Options{Dir: t.TempDir()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := NewCloud(CloudOptions{URL: "http://cloud", Token: secret.New(token), Transport: inProcess{cloud, up}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		st := &station{t: t, spool: sp, cloud: cloud, up: New(Options{Spool: sp, Cloud: c})}
+		st := newBubble(t, func(co *CloudOptions, _ *Options) {
+			net := co.Transport.(inProcess)
+			net.up = up
+			co.Transport = net
+		})
+		st.cloud.CutAfter, st.cloud.Cut = 3<<20, func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }
 		r := st.add("away.mp4", 10<<20, true)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); _ = st.up.Run(ctx) }()
-		for range 40 {
-			<-time.After(time.Minute) // of the bubble
-		}
-		rec, _ := sp.Record(r.ID)
-		cancel()
-		<-done
-		if err := sp.Close(); err != nil {
-			t.Error(err)
-		}
-		if rec.State != spool.Reclaimed {
+		st.run()
+		after(40 * time.Minute)
+		if rec, _ := st.spool.Record(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("after 40 minutes: %+v", rec)
+		}
+	})
+}
+
+// Every wait has its jitter, and none is longer than five minutes.
+func TestWaitsAreBounded(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	w := newWait()
+	for range 500 {
+		d := w.NextBackOff()
+		if seen[d] = true; d > longestWait || d < firstWait/2 {
+			t.Fatal(d)
+		}
+	}
+	if len(seen) < 400 {
+		t.Errorf("%d different waits of 500", len(seen))
+	}
+}
+
+// A link that is back ends the wait at once, and the next wait is short again.
+func TestKickBeginsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var up atomic.Bool
+		st := newBubble(t, func(co *CloudOptions, _ *Options) {
+			net := co.Transport.(inProcess)
+			net.up = up.Load
+			co.Transport = net
+		})
+		r := st.add("kick.mp4", 1000, false)
+		st.run()
+		after(20 * time.Minute)
+		if st.up.Link().State != LinkDown {
+			t.Errorf("%+v", st.up.Link())
+		}
+		st.up.Kick() // the link is not back after all
+		after(time.Second)
+		up.Store(true)
+		after(5 * time.Second) // this wait is of seconds, not of minutes
+		if rec, _ := st.spool.Record(r.ID); rec.State != spool.Reclaimed {
+			t.Errorf("%+v", rec)
 		}
 	})
 }

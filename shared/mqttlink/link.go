@@ -43,7 +43,9 @@ type Options struct {
 	ClientID string
 	Username string
 	Password secret.String
-	TLS      *tls.Config
+	// PasswordSource, when set, is asked before every connection instead.
+	PasswordSource func() secret.String
+	TLS            *tls.Config
 	// Will, when set, is asked before every connection for the message that the
 	// broker publishes when that connection dies.
 	Will func() Message
@@ -283,12 +285,19 @@ func (l *Link) setUp(up bool, cause error) {
 	}
 }
 
+func (l *Link) password() secret.String {
+	if l.o.PasswordSource != nil {
+		return l.o.PasswordSource()
+	}
+	return l.o.Password
+}
+
 func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions().
 		AddBroker(l.o.URL).
 		SetClientID(l.o.ClientID).
 		SetUsername(l.o.Username).
-		SetPassword(l.o.Password.Reveal()).
+		SetPassword(l.password().Reveal()).
 		SetProtocolVersion(4).
 		SetAutoReconnect(false).
 		SetConnectRetry(false).

@@ -23,6 +23,23 @@ type Upload struct {
 	Size, Offset int64
 	Meta         map[string]string
 	sum          hash.Hash
+	block        hash.Hash // sum at the last whole block
+}
+
+// write takes bytes and remembers the digest at every whole block.
+func (u *Upload) write(b []byte, block int64) {
+	for len(b) > 0 {
+		n := int64(len(b))
+		if block > 1 {
+			n = min(n, block-u.Offset%block)
+		}
+		u.sum.Write(b[:n])
+		u.Offset += n
+		b = b[n:]
+		if block > 1 && u.Offset%block == 0 {
+			u.block = cloneHash(u.sum)
+		}
+	}
 }
 
 // Footage is what the API answers.
@@ -47,6 +64,8 @@ type Cloud struct {
 	CutAfter int64
 	// Cut ends a connection; nil panics with http.ErrAbortHandler.
 	Cut func(http.ResponseWriter)
+	// Keeps is the block that a cut upload is kept in multiples of; 0 and 1: every byte.
+	Keeps int64
 	// Received counts every byte of every PATCH.
 	Received int64
 	Order    []string // METHOD kind of every change, in order
@@ -105,7 +124,7 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 	c.Lock()
 	defer c.Unlock()
 	size, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64)
-	u := &Upload{Size: size, Meta: map[string]string{}, sum: sha256.New()}
+	u := &Upload{Size: size, Meta: map[string]string{}, sum: sha256.New(), block: sha256.New()}
 	for _, p := range strings.Split(r.Header.Get("Upload-Metadata"), ",") {
 		k, v, _ := strings.Cut(p, " ")
 		b, bad := base64.StdEncoding.DecodeString(v)
@@ -163,6 +182,7 @@ func (c *Cloud) patch(w http.ResponseWriter, r *http.Request) {
 	}
 	whole := c.take(u, body)
 	if !whole {
+		c.forget(u)
 		if c.Cut != nil {
 			c.Cut(w)
 			return
@@ -172,14 +192,31 @@ func (c *Cloud) patch(w http.ResponseWriter, r *http.Request) {
 	c.finish(w, r.URL.Path, u)
 }
 
+// forget drops what of a cut upload does not fill a block.
+func (c *Cloud) forget(u *Upload) {
+	c.Lock()
+	defer c.Unlock()
+	if c.Keeps > 1 && u.Offset%c.Keeps != 0 {
+		u.Offset, u.sum = u.Offset-u.Offset%c.Keeps, u.block
+		u.block = cloneHash(u.block)
+	}
+}
+
+func cloneHash(h hash.Hash) hash.Hash {
+	c, err := h.(hash.Cloner).Clone()
+	if err != nil {
+		panic(err) // SHA-256 can be cloned
+	}
+	return c
+}
+
 // take reads what comes and reports whether that was all.
 func (c *Cloud) take(u *Upload, body io.Reader) bool {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := body.Read(buf)
 		c.Lock()
-		u.sum.Write(buf[:n])
-		u.Offset += int64(n)
+		u.write(buf[:n], c.Keeps)
 		c.Received += int64(n)
 		done := u.Offset == u.Size
 		c.Unlock()

@@ -1,0 +1,41 @@
+package agent
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"cattlecounter/edge/config"
+	"cattlecounter/edge/spool"
+	"cattlecounter/shared/footage"
+)
+
+// The cloud loses footage that it confirmed: the next start reads it from the
+// card again and sends it, under the same id.
+func TestFootageThatTheCloudLostIsReadAgain(t *testing.T) {
+	dir, err := os.MkdirTemp("", "edge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	card, id := t.TempDir(), footage.ID("")
+	same := func(c *config.Config) { c.Spool.Dir, c.Watch.Folders = dir, []string{card} }
+	done := func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Reclaimed }
+	t.Run("sent", func(t *testing.T) {
+		s := newStation(t, same)
+		s.card = card
+		s.film("a.mp4", []byte(strings.Repeat("cows", 1000)))
+		id = s.until("reclaimed", done)[0].ID
+	})
+	t.Run("lost", func(t *testing.T) {
+		s := newStation(t, same) // with a cloud that has nothing
+		s.until("reclaimed again", func(l []spool.Record) bool {
+			s.cloud.Lock()
+			defer s.cloud.Unlock()
+			return done(l) && s.cloud.Footage[string(id)] != nil
+		})
+		if r := s.a.Status().Uplink.Reconciliation; r.Reread != 1 || r.Lost != 0 {
+			t.Errorf("%+v", r)
+		}
+	})
+}

@@ -1,0 +1,59 @@
+package agent
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"cattlecounter/edge/uplink"
+)
+
+// writeUplink prints how the link is used, and what of the books does not agree
+// with the cloud's.
+func writeUplink(w io.Writer, r uplink.Report) {
+	ordered := func(yes bool) string { return when(yes, " (ordered)", "") }
+	parts := []string{string(r.Order) + " first"}
+	if r.Limit > 0 {
+		parts = append(parts, "at most "+inBytes(r.Limit)+"/s"+ordered(r.LimitOrdered))
+	} else {
+		parts = append(parts, "no limit"+ordered(r.LimitOrdered))
+	}
+	if len(r.Windows) > 0 {
+		parts = append(parts, "windows "+strings.Join(r.Windows, " "))
+	}
+	parts = append(parts, when(r.Metered, "metered", "not metered")+ordered(r.MeteredOrdered))
+	if r.Metered {
+		parts = append(parts, spent(r.Day)+" today", spent(r.Month)+" this month")
+	}
+	fmt.Fprintf(w, "uplink  %s\n", strings.Join(parts, ", "))
+	c := r.Reconciliation
+	switch {
+	case c.Pending > 0:
+		fmt.Fprintf(w, "cloud   %d compared, %d still to compare%s\n", c.Checked, c.Pending, detail(c.Detail))
+	case c.At.IsZero():
+		fmt.Fprintln(w, "cloud   not compared yet")
+	default:
+		fmt.Fprintf(w, "cloud   %d compared at %s%s\n", c.Checked, c.At.UTC().Format("2006-01-02 15:04 UTC"), putRight(c))
+	}
+	for _, f := range c.Faults {
+		fmt.Fprintf(w, "        FAULT: %s\n", clean(f))
+	}
+}
+
+func spent(s uplink.Spent) string {
+	return inBytes(s.Used) + when(s.Limit > 0, " of "+inBytes(s.Limit), "")
+}
+
+// putRight names every count that is not zero.
+func putRight(c uplink.Reconciliation) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{c.Confirmed, "were there already"}, {c.Resent, "sent again"}, {c.Reread, "read again from the card"}, {c.Lost, "LOST"}, {c.Different, "DIFFERENT"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	return when(len(parts) > 0, ": "+strings.Join(parts, ", "), ": all agree")
+}

@@ -1,0 +1,35 @@
+// Package proxy reads the setting of an HTTP or SOCKS proxy. Such a setting can
+// hold a password: no error of this package repeats it.
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"cattlecounter/shared/secret"
+)
+
+// None is the setting for a direct way, whatever the environment says.
+const None = "none"
+
+var errSetting = errors.New(`is not a proxy such as http://host:3128 or socks5://host:1080, and not "none"`)
+
+// Func makes what http.Transport.Proxy wants: nil for None, and for "" what the
+// environment says (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). Schemes are http, https,
+// socks5 and socks5h; user and password in the URL go to the proxy only.
+func Func(setting secret.String) (func(*http.Request) (*url.URL, error), error) {
+	switch setting.Reveal() {
+	case "":
+		return http.ProxyFromEnvironment, nil
+	case None:
+		return nil, nil
+	}
+	u, err := url.Parse(setting.Reveal())
+	if err != nil || u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" ||
+		!slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		return nil, errSetting
+	}
+	return http.ProxyURL(u), nil
+}

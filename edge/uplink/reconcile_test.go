@@ -1,0 +1,207 @@
+package uplink
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cattlecounter/edge/spool"
+	"cattlecounter/edge/uplink/fakecloud"
+	"cattlecounter/shared/footage"
+)
+
+// sent brings footage to Reclaimed without a running uplink.
+func (st *station) sent(name string) spool.Record {
+	st.t.Helper()
+	r := st.add(name, 1000, false)
+	if err := st.up.transfer(st.t.Context(), r); err != nil {
+		st.t.Fatal(err)
+	}
+	return st.must(r.ID)
+}
+
+// lose makes the cloud forget footage.
+func (st *station) lose(id footage.ID) {
+	st.cloud.Lock()
+	defer st.cloud.Unlock()
+	delete(st.cloud.Footage, string(id))
+}
+
+// asks counts the questions about footage.
+func (st *station) asks() *int {
+	n := new(int)
+	before := st.cloud.Before
+	st.cloud.Before = func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasPrefix(r.URL.Path, "/api/v1/footage/") {
+			st.cloud.Lock()
+			*n++
+			st.cloud.Unlock()
+		}
+		return before != nil && before(w, r)
+	}
+	return n
+}
+
+func TestReconciliation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := map[string]bool{}
+		st := newBubble(t, func(_ *CloudOptions, o *Options) {
+			o.OnCard = func(s spool.Source) bool { return !gone[s.Path] }
+			o.Paused = true
+		})
+		fine, reread, lost, other := st.sent("fine"), st.sent("reread"), st.sent("lost"), st.sent("other")
+		unsent, waiting := st.add("unsent", 1000, false), st.add("waiting", 1000, false)
+		kept := st.add("kept", 1000, false) // confirmed, content still here
+		if _, err := st.spool.BeginUpload(kept.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.spool.Confirm(kept.ID, ""); err != nil {
+			t.Fatal(err)
+		}
+		gone[lost.Source.Path] = true
+		st.lose(reread.ID)
+		st.lose(lost.ID)
+		st.cloud.Footage[string(other.ID)].SHA256 = footage.Sum([]byte("other")).String()
+		st.cloud.Footage[string(unsent.ID)] = &fakecloud.Footage{ID: string(unsent.ID), Size: 1000, SHA256: unsent.SHA256.String()}
+		posts := len(st.cloud.Order)
+		st.run()
+		after(time.Second)
+		if rep := st.up.Report().Reconciliation; rep.Checked != 0 {
+			t.Errorf("asked while paused: %+v", rep)
+		}
+		st.up.SetPaused(false)
+		after(time.Minute)
+		for id, want := range map[footage.ID]spool.State{fine.ID: spool.Reclaimed, reread.ID: spool.Captured, lost.ID: spool.Reclaimed,
+			other.ID: spool.Reclaimed, unsent.ID: spool.Reclaimed, waiting.ID: spool.Reclaimed, kept.ID: spool.Reclaimed} {
+			if r := st.must(id); r.State != want {
+				t.Errorf("%s is %s, want %s", r.Name, r.State, want)
+			}
+		}
+		// Sent were the one that waited and the one that the cloud lost.
+		if got := len(st.cloud.Order) - posts; got != 4 {
+			t.Errorf("%v", st.cloud.Order[posts:])
+		}
+		rep := st.up.Report().Reconciliation
+		if rep.Checked != 7 || rep.Confirmed != 1 || rep.Resent != 1 || rep.Reread != 1 || rep.Lost != 1 || rep.Different != 1 || rep.Pending != 0 || rep.At.IsZero() {
+			t.Errorf("%+v", rep)
+		}
+		if said := strings.Join(rep.Faults, "\n"); !strings.Contains(said, "lost ("+string(lost.ID)+"): the cloud lost it") || !strings.Contains(said, "other content under this id") {
+			t.Error(said)
+		}
+	})
+}
+
+// A portal, a proxy or another server that finds no page says nothing about
+// footage: none is given up for lost.
+func TestReconciliationWithAPortal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newBubble(t, func(_ *CloudOptions, o *Options) { o.OnCard = func(spool.Source) bool { return true } })
+		var ids []footage.ID
+		for _, name := range []string{"a", "b", "c", "d", "e"} {
+			ids = append(ids, st.sent(name).ID)
+		}
+		st.cloud.Before = func(w http.ResponseWriter, _ *http.Request) bool {
+			http.Error(w, "<html>log in to the camp's network", http.StatusNotFound)
+			return true
+		}
+		asked := st.asks()
+		st.run()
+		after(time.Minute)
+		for _, id := range ids {
+			if r := st.must(id); r.State != spool.Reclaimed {
+				t.Errorf("%+v", r)
+			}
+		}
+		if rep := st.up.Report().Reconciliation; rep.Checked != 0 || rep.Lost != 0 || rep.Pending != 2 || rep.Detail == "" || *asked != compareFaults {
+			t.Errorf("%+v after %d questions", rep, *asked)
+		}
+	})
+}
+
+// Once a day by time that passes, whatever the wall clock says; and few
+// questions on a metered link, which its budget counts.
+func TestReconciliationIsGentle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var clock skew
+		st := newBubble(t, func(co *CloudOptions, o *Options) {
+			o.Now, o.CompareEvery = clock.now, 20*time.Minute // of the bubble
+			co.Budget = mustBudget(t, o.Spool.(*spool.Spool), BudgetOptions{Metered: true, Day: 100 * mib, Now: clock.now})
+		})
+		for i := range compareMostMetered + 10 {
+			st.sent(strings.Repeat("n", i+1))
+		}
+		asked, before := st.asks(), st.up.Report().Day.Used
+		st.run()
+		after(time.Minute)
+		if *asked != compareMostMetered {
+			t.Errorf("%d questions", *asked)
+		}
+		if used := st.up.Report().Day.Used - before; used < compareMostMetered*requestCost || used > (compareMostMetered+1)*(requestCost+1<<10) {
+			t.Errorf("%d bytes of the budget", used)
+		}
+		clock.until(0, 0, 0) // days, for the wall clock
+		clock.until(0, 0, 0)
+		after(time.Minute)
+		if *asked != compareMostMetered {
+			t.Errorf("%d questions by the wall clock", *asked)
+		}
+		after(20 * time.Minute)
+		if *asked != 2*compareMostMetered {
+			t.Errorf("%d questions in the end", *asked)
+		}
+	})
+}
+
+// A comparison that the link cuts short goes on where it stood.
+func TestReconciliationIsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, up := 0, true
+		st := newBubble(t, func(co *CloudOptions, _ *Options) {
+			net := co.Transport.(inProcess)
+			net.up = func() bool { return up }
+			co.Transport = net
+		})
+		for _, name := range []string{"a", "b", "c", "d"} {
+			st.sent(name)
+		}
+		st.cloud.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasPrefix(r.URL.Path, "/api/v1/footage/") {
+				n++
+				up = n != 2
+			}
+			return false
+		}
+		st.up.compare(t.Context())
+		if rep := st.up.Report().Reconciliation; n != 2 || rep.Checked != 2 || rep.Pending != 2 || rep.Detail == "" || !rep.At.IsZero() {
+			t.Errorf("%d questions, %+v", n, rep)
+		}
+		up = true
+		st.up.compare(t.Context())
+		if rep := st.up.Report().Reconciliation; n != 4 || rep.Checked != 4 || rep.Pending != 0 || rep.At.IsZero() {
+			t.Errorf("%d questions, %+v", n, rep)
+		}
+	})
+}
+
+func TestOnCard(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mp4")
+	if err := os.WriteFile(path, []byte("cows"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spool.Source{Path: path, Size: 4, ModTime: info.ModTime()}
+	if !onCard(s) {
+		t.Error("not seen")
+	}
+	s.Size = 5
+	if onCard(s) || onCard(spool.Source{Path: path + "x"}) {
+		t.Error("another file")
+	}
+}

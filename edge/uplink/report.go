@@ -1,0 +1,51 @@
+package uplink
+
+import (
+	"slices"
+	"time"
+)
+
+// Report is how the uplink uses the link, for people and for status documents.
+type Report struct {
+	Order Order `json:"order"`
+	// Limit is the bytes per second in force, 0 for none; Ordered says that an
+	// operator's order stands against the configuration.
+	Limit          int64    `json:"limit"`
+	LimitOrdered   bool     `json:"limit_ordered"`
+	Metered        bool     `json:"metered"`
+	MeteredOrdered bool     `json:"metered_ordered"`
+	Windows        []string `json:"windows,omitempty"`
+	Hold           *Hold    `json:"hold,omitempty"` // nil when nothing holds
+	// Day and Month are the use of a metered link.
+	Day            Spent          `json:"day"`
+	Month          Spent          `json:"month"`
+	Reconciliation Reconciliation `json:"reconciliation"`
+}
+
+// Hold says why nothing is sent just now.
+type Hold struct {
+	Reason string    `json:"reason"` // paused, window or budget
+	Detail string    `json:"detail"`
+	Until  time.Time `json:"until,omitzero"` // zero: not known
+}
+
+var holdReasons = map[error]string{ErrPaused: "paused", ErrWindow: "window", ErrBudget: "budget"}
+
+// Report says how everything stands now.
+func (u *Uplink) Report() Report {
+	o := u.ordered()
+	r := Report{Order: u.o.Order, Limit: u.wantedLimit(), LimitOrdered: o.Limit != LimitConfigured,
+		Metered: u.o.Cloud.budget.Metered(), MeteredOrdered: o.Metered != nil, Windows: u.o.Windows.Texts()}
+	if r.Order == "" {
+		r.Order = Oldest
+	}
+	if h, _ := u.held(); h.cause != nil {
+		r.Hold = &Hold{Reason: holdReasons[h.cause], Detail: h.detail, Until: h.until}
+	}
+	r.Day, r.Month = u.o.Cloud.budget.spent()
+	u.compared.mu.Lock()
+	defer u.compared.mu.Unlock()
+	r.Reconciliation = u.compared.last
+	r.Reconciliation.Faults = slices.Clone(r.Reconciliation.Faults)
+	return r
+}

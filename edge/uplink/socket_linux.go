@@ -1,0 +1,20 @@
+package uplink
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// unsent is how many bytes the kernel may hold that it has not sent yet. The
+// default is megabytes: minutes of a slow link, in which a stop, a new limit or
+// the end of a budget would change nothing, and an idle time-out that looks at
+// the body would see none of what moves. Bytes under way are not bounded.
+const unsent = 128 << 10
+
+// fewUnsent is a net.Dialer's Control. A kernel that refuses works as well.
+func fewUnsent(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
+	})
+}

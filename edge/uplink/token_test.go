@@ -1,0 +1,130 @@
+package uplink
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cattlecounter/edge/spool"
+	"cattlecounter/shared/secret"
+)
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTokenFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	write(t, path, "cc_one\n")
+	var log bytes.Buffer
+	tok := NewToken(secret.New("cc_one"), path, slog.New(slog.NewTextHandler(&log, nil)))
+	was := tok.Current()
+	if was.Reveal() != "cc_one" || tok.renewed(was) {
+		t.Error(was.Reveal())
+	}
+	for _, bad := range []string{"", " \n", "two words", strings.Repeat("x", maxToken+1), "\x00"} {
+		write(t, path, bad)
+		for range 2 {
+			if got := tok.Current(); got.Reveal() != "cc_one" {
+				t.Errorf("%.10q is taken for a token", bad)
+			}
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if tok.Current().Reveal() != "cc_one" {
+		t.Error("the token went with its file")
+	}
+	write(t, path, "cc_two\n")
+	if tok.Current().Reveal() != "cc_two" || !tok.renewed(was) {
+		t.Error("the new token is not read")
+	}
+	// The same size at the same time, as on a card with times of two seconds: only
+	// a refusal makes it read.
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was = tok.Current()
+	write(t, path, "cc_six\n")
+	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if !tok.renewed(was) || tok.Current().Reveal() != "cc_six" {
+		t.Error("not read after a refusal")
+	}
+	if strings.Contains(log.String(), "cc_") || strings.Count(log.String(), "level=WARN") > 3 {
+		t.Errorf("log:\n%s", log.String())
+	}
+}
+
+// The old token is refused in the middle of a file; with the new one in its file
+// the same upload goes on where it stood, without a restart.
+func TestTokenRenewedMidFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "token")
+		write(t, path, token)
+		st := newBubble(t, func(co *CloudOptions, _ *Options) { co.Token = NewToken(secret.New(token), path, nil) })
+		st.cloud.CutAfter = 3 << 20
+		st.cloud.Cut = func(http.ResponseWriter) {
+			st.cloud.Lock()
+			st.cloud.Token, st.cloud.CutAfter = "cc_next", 0
+			st.cloud.Unlock()
+			panic(http.ErrAbortHandler)
+		}
+		r := st.add("renew.mp4", 8<<20, false)
+		st.run()
+		after(20 * time.Second)
+		rec := st.must(r.ID)
+		if l := st.up.Link(); l.State != LinkRefused || !strings.Contains(rec.Waiting, "token refused") {
+			t.Errorf("%+v, waiting %q", l, rec.Waiting)
+		}
+		write(t, path, "cc_next")
+		after(11 * time.Second)
+		if rec := st.must(r.ID); rec.State != spool.Reclaimed {
+			t.Errorf("%+v", rec)
+		}
+		if st.received() != 8<<20 || len(st.cloud.Uploads) != 1 {
+			t.Errorf("%d bytes in %d uploads", st.received(), len(st.cloud.Uploads))
+		}
+	})
+}
+
+// A token that was renewed between request and answer is tried at once.
+func TestTokenRenewedBeforeTheAnswer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	write(t, path, token)
+	st := newStation(t, func(co *CloudOptions, _ *Options) { co.Token = NewToken(secret.New(token), path, nil) })
+	st.cloud.Token = "cc_next"
+	st.cloud.Before = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			_ = os.WriteFile(path, []byte("cc_next"), 0o600)
+		}
+		return false
+	}
+	r := st.add("t.mp4", 1000, false)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := st.up.transfer(ctx, r); err == nil {
+		t.Fatal("the old token was taken")
+	} else if pause := st.up.settle(ctx, r, err); pause != 0 {
+		t.Errorf("waits %s with the right token at hand", pause)
+	}
+	if err := st.up.transfer(ctx, st.must(r.ID)); err != nil {
+		t.Error(err)
+	}
+}
