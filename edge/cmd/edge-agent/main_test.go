@@ -76,9 +76,14 @@ func newStation(t *testing.T) *station {
 
 func (s *station) start() {
 	s.t.Helper()
+	s.startLogging(s.log)
+}
+
+func (s *station) startLogging(log io.Writer) {
+	s.t.Helper()
 	s.cmd = exec.Command(os.Args[0], "run", "--config", s.config)
 	s.cmd.Env = append(os.Environ(), asProgram+"=1")
-	s.cmd.Stderr = s.log
+	s.cmd.Stderr = log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
