@@ -273,6 +273,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"ctl", "-c", s.config, "pause"}, exitNotRunning, "the agent is not running"},
 		{[]string{"ctl", "-c", s.config, "retry", "all"}, exitUsage, "is not KEY=VALUE"},
 		{[]string{"fsck", "-c", s.config}, exitFailure, "there is no spool yet"},
+		{[]string{"doctor", "-c", bad, "--ntp="}, exitFailure, "fail  config   " + bad},
 		{[]string{"dance"}, exitUsage, "See: edge-agent --help"},
 		{nil, exitUsage, "See: edge-agent --help"},
 	} {
