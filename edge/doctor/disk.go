@@ -26,7 +26,7 @@ const (
 	nearlyFull = 4
 )
 
-const otherUser = "run the doctor as root or as the agent's user (sudo -u cattlecounter edge-agent doctor)"
+const otherUser = "run the doctor as root or as the agent's user (runuser -u cattlecounter -- edge-agent doctor)"
 
 // unfit says why a kind of file system is no place for the spool.
 var unfit = map[string]string{
@@ -42,14 +42,31 @@ var unfit = map[string]string{
 // cards are the kinds that drones write.
 var cards = map[string]bool{"vfat": true, "exfat": true}
 
-// disk looks at the disk of the spool: kind, room, speed.
-func (v *visit) disk(ctx context.Context) []Finding {
-	dir, there := v.Config.Spool.Dir, true
-	f, err := v.Probes.FileSystem(dir)
+// spoolFolder describes the spool's folder, or the nearest one above it that is
+// there: the service manager makes one for the agent's user, the agent the rest.
+func (v *visit) spoolFolder() (dir string, f FileSystem, err error) {
+	dir = v.Config.Spool.Dir
+	f, err = v.Probes.FileSystem(dir)
 	for errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
-		dir, there = filepath.Dir(dir), false
+		dir = filepath.Dir(dir)
 		f, err = v.Probes.FileSystem(dir)
 	}
+	return dir, f, err
+}
+
+// agentMayRead judges by the owner of the spool, who the agent runs as.
+func (v *visit) agentMayRead(path string) error {
+	_, own, err := v.spoolFolder()
+	if err != nil {
+		return nil // the disk's check says so
+	}
+	return v.Probes.MayRead(path, own.UID, own.GID)
+}
+
+// disk looks at the disk of the spool: kind, room, speed.
+func (v *visit) disk(ctx context.Context) []Finding {
+	dir, f, err := v.spoolFolder()
+	there := dir == v.Config.Spool.Dir
 	if errors.Is(err, fs.ErrPermission) {
 		return []Finding{fail("disk", otherUser, "%s cannot be looked at: %v", v.Config.Spool.Dir, err)}
 	}
@@ -134,11 +151,9 @@ func (v *visit) folder(ctx context.Context, dir string) Finding {
 	case err != nil:
 		return fail("folder", "the reader or the card is faulty: pull it out and in, look at dmesg, try another", "%s cannot be read: %v", dir, err)
 	}
-	if own, err := v.Probes.FileSystem(v.Config.Spool.Dir); err == nil {
-		if err := v.Probes.MayRead(dir, own.UID, own.GID); err != nil {
-			return warn("folder", "mount it so that the agent's user may read it, for FAT with the option uid=cattlecounter or umask=022",
-				"%s; the agent's user seems not to be allowed to read it: %v", what, err)
-		}
+	if err := v.agentMayRead(dir); err != nil {
+		return warn("folder", "mount it so that the agent's user may read it, for FAT with the option uid=cattlecounter or umask=022",
+			"%s; the agent's user seems not to be allowed to read it: %v", what, err)
 	}
 	switch {
 	case l.n == 0 && !l.f.Mount:

@@ -154,13 +154,9 @@ func (v *visit) configuration(context.Context) []Finding {
 	if c.TokenFile == "" {
 		return found
 	}
-	own, err := v.Probes.FileSystem(c.Spool.Dir)
-	if err != nil {
-		return found // the disk's check says so
-	}
-	if err := v.Probes.MayRead(c.TokenFile, own.UID, own.GID); err != nil {
+	if err := v.agentMayRead(c.TokenFile); err != nil {
 		return append(found, fail("config", "give it to the agent's group: chgrp cattlecounter "+c.TokenFile+" && chmod 640 "+c.TokenFile,
-			"the owner of the spool, who the agent runs as, seems not to be allowed to read the token: %v", err))
+			"the agent's user seems not to be allowed to read the token: %v", err))
 	}
 	return found
 }

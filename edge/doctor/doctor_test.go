@@ -192,7 +192,7 @@ func TestFindings(t *testing.T) {
 				}
 				return nil
 			}
-		}, Fail, "fail  config   the owner of the spool", "chgrp cattlecounter /etc/token"},
+		}, Fail, "fail  config   the agent's user seems not to be allowed to read the token: mode 0600", "chgrp cattlecounter /etc/token"},
 
 		{"full disk", disk(FileSystem{Free: 10 << 20, Total: 1 << 30, Kind: "ext4"}), Fail, "fail  disk     full: 10.0 MiB free of 1.0 GiB (ext4), 256 MiB must", "let what is spooled be uploaded"},
 		{"nearly full disk", disk(FileSystem{Free: 500 << 20, Total: 1 << 30, Kind: "ext4"}), Warn, "warn  disk     nearly full", "larger one"},
@@ -203,7 +203,7 @@ func TestFindings(t *testing.T) {
 		}, Fail, "fail  disk     /var/lib/cattlecounter/spool: input/output error", "mounted"},
 		{"another user's disk", func(o *Options) {
 			o.Probes.FileSystem = func(string) (FileSystem, error) { return FileSystem{}, refused }
-		}, Fail, "cannot be looked at", "sudo -u cattlecounter"},
+		}, Fail, "cannot be looked at", "runuser -u cattlecounter"},
 		{"slow disk", rate(4<<20, nil), Warn, "warn  disk     slow: 4.0 MiB/s with a sync every 4 MiB; a card of 64 GB takes 4 hours", "endurance"},
 		{"unwritable disk", rate(0, refused), Fail, "spool cannot be written: open /x: permission denied", "chown -R cattlecounter:"},
 		{"disk without inodes", rate(0, syscall.ENOSPC), Fail, "is full: no space left", "df -i"},
