@@ -7,9 +7,12 @@ BIN := build/bin
 export ONNXRUNTIME_LIB ?= $(CURDIR)/build/onnxruntime/libonnxruntime.so.1
 GO_TEST := go test -tags $(TAGS)
 
+# Of programs and packages; grows with every commit.
+VERSION ?= 0.1.$(shell git rev-list --count HEAD)
+
 TRAIN := cd cloud/model/train && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup demo test check lint build cross bench fuzz e2e train-setup train-test finetune clean
+.PHONY: help setup demo test check lint build cross deb bench fuzz e2e train-setup train-test finetune clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,8 +51,11 @@ cross: ## build edge-agent and cloud-api for every board, without cgo
 	@mkdir -p build/cross
 	@for t in amd64: arm64: arm:7; do a=$${t%%:*}; v=$${t##*:}; \
 		echo "edge-agent linux/$$a$${v:+v$$v}"; \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$a GOARM=$$v go build -trimpath -ldflags '-s -w' -o build/cross/edge-agent-$$a$${v:+v$$v} ./edge/cmd/edge-agent || exit 1; done
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$a GOARM=$$v go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o build/cross/edge-agent-$$a$${v:+v$$v} ./edge/cmd/edge-agent || exit 1; done
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -o /dev/null ./cloud/cmd/cloud-api
+
+deb: cross ## build Debian packages of edge-agent for every board into build/deb
+	@VERSION='$(VERSION)' deploy/packaging/deb.sh
 
 bench: setup ## measure: worker against bare ONNX Runtime, upload against a plain copy
 	@deploy/bench/bench.sh

@@ -17,6 +17,7 @@ import (
 	"cattlecounter/edge/config"
 	"cattlecounter/edge/ingest"
 	"cattlecounter/edge/spool"
+	"cattlecounter/edge/systemd"
 	"cattlecounter/edge/uplink"
 	"cattlecounter/edge/vitals"
 	"cattlecounter/edge/watch"
@@ -170,6 +171,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.beacon != nil {
 		parts = append(parts, a.beacon.Run)
 	}
+	parts = append(parts, func(ctx context.Context) error { return systemd.Run(ctx, a.alive, a.log) })
 	for _, run := range parts {
 		all.Go(func() error { return run(ctx) })
 	}

@@ -106,6 +106,15 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestStatusLine(t *testing.T) {
+	s := sampleStatus()
+	s.Disk.Alarm = "full\x1b"
+	const want = "1 to send, link down, 1.0 GiB free, broker down, 1 quarantined, paused by an operator, ALARM: full?"
+	if got := statusLine(s); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // The document's shape is a promise: a field that goes or changes its name
 // breaks somebody's script.
 func TestStatusShape(t *testing.T) {

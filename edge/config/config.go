@@ -6,6 +6,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"cattlecounter/edge/proxy"
+	"cattlecounter/edge/systemd"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/settings"
 	"cattlecounter/shared/topic"
@@ -243,15 +245,19 @@ func (l Log) level() (slog.Level, error) {
 	return v, err
 }
 
-// Logger returns the logger that Log describes, writing to w. Log must be valid.
+// Logger returns the logger that Log describes, writing to w, in the journal's
+// form where the journal reads w. Log must be valid.
 func (l Log) Logger(w *os.File) *slog.Logger {
 	level, err := l.level()
 	if err != nil {
 		level = slog.LevelInfo
 	}
-	o := &slog.HandlerOptions{Level: level}
-	if l.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+	o, out := &slog.HandlerOptions{Level: level}, io.Writer(w)
+	if systemd.ToJournal(w) {
+		out, o = systemd.JournalHandler(w, *o)
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(out, o))
+	}
+	return slog.New(slog.NewTextHandler(out, o))
 }

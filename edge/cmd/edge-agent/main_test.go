@@ -76,9 +76,14 @@ func newStation(t *testing.T) *station {
 
 func (s *station) start() {
 	s.t.Helper()
+	s.startLogging(s.log)
+}
+
+func (s *station) startLogging(log io.Writer) {
+	s.t.Helper()
 	s.cmd = exec.Command(os.Args[0], "run", "--config", s.config)
 	s.cmd.Env = append(os.Environ(), asProgram+"=1")
-	s.cmd.Stderr = s.log
+	s.cmd.Stderr = log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -268,6 +273,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"ctl", "-c", s.config, "pause"}, exitNotRunning, "the agent is not running"},
 		{[]string{"ctl", "-c", s.config, "retry", "all"}, exitUsage, "is not KEY=VALUE"},
 		{[]string{"fsck", "-c", s.config}, exitFailure, "there is no spool yet"},
+		{[]string{"doctor", "-c", bad, "--ntp="}, exitFailure, "fail  config   " + bad},
 		{[]string{"dance"}, exitUsage, "See: edge-agent --help"},
 		{nil, exitUsage, "See: edge-agent --help"},
 	} {

@@ -40,12 +40,13 @@ type cli struct {
 	Status  statusCmd  `cmd:"" help:"Show what the running agent does."`
 	Ctl     ctlCmd     `cmd:"" help:"Give the running agent an order and wait until it is done."`
 	Fsck    fsckCmd    `cmd:"" help:"Check the spool while no agent runs on it, and repair it."`
+	Doctor  doctorCmd  `cmd:"" help:"Look the station over: card, disk, link, clock, token, broker; say what to do."`
 	Config  configCmd  `cmd:"" help:"Work with the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 type source struct {
-	Config string `short:"c" placeholder:"FILE" env:"CATTLE_EDGE_CONFIG_FILE" help:"Configuration file (YAML). CATTLE_EDGE_… variables override it."`
+	Config string `short:"c" placeholder:"FILE" env:"CATTLE_EDGE_CONFIG_FILE" help:"Configuration file (YAML), else /etc/cattlecounter/edge-agent.yaml where there is one. CATTLE_EDGE_… variables override it."`
 }
 
 // streams is what a command may use of its surroundings.
@@ -100,7 +101,7 @@ func (s source) load(environ []string) (config.Config, error) {
 			env = append(env, kv)
 		}
 	}
-	return config.Load(s.Config, env)
+	return config.Load(configFile(s.Config, stationConfig), env)
 }
 
 type runCmd struct{ source }

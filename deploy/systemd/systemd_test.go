@@ -1,0 +1,221 @@
+package systemd
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const unitFile = "edge-agent.service"
+
+// unit reads the unit's settings; one that stands several times has several values.
+func unit(t *testing.T) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile(unitFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "[") {
+			continue
+		}
+		key, value, _ := strings.Cut(line, "=")
+		settings[key] = append(settings[key], value)
+	}
+	return settings
+}
+
+// What the agent, the package and the script rely on.
+func TestUnit(t *testing.T) {
+	u := unit(t)
+	for key, want := range map[string]string{
+		"Type": "notify", "Restart": "always", "StartLimitIntervalSec": "0", "WatchdogSec": "3min", "TimeoutStartSec": "infinity",
+		"User": "cattlecounter", "StateDirectory": "cattlecounter", "MemoryMax": "256M",
+		"ConditionPathExists":   "/etc/cattlecounter/edge-agent.yaml",
+		"ExecStart":             "/usr/bin/edge-agent run --config /etc/cattlecounter/edge-agent.yaml",
+		"ProtectSystem":         "strict",
+		"CapabilityBoundingSet": "",
+	} {
+		if got := u[key]; len(got) != 1 || got[0] != want {
+			t.Errorf("%s=%q, want %q", key, got, want)
+		}
+	}
+	if u["ReadWritePaths"] != nil || u["MountFlags"] != nil {
+		t.Error("the agent writes to its state directory alone, and sees cards that are mounted later")
+	}
+	// The agent reads the kernel's clock state by adjtimex(2). @system-service does
+	// not hold it, and ProtectClock= forbids it.
+	filters := u["SystemCallFilter"]
+	if u["ProtectClock"] != nil || !strings.HasPrefix(filters[len(filters)-1], "adjtimex clock_adjtime") {
+		t.Error("the clock would always be unsynced")
+	}
+}
+
+// systemd's own opinion, where it is installed.
+func TestUnitByAnalyze(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("no systemd-analyze here")
+	}
+	text, err := os.ReadFile(unitFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(t.TempDir(), unitFile) // the program need not be installed here
+	if err := os.WriteFile(at, bytes.ReplaceAll(text, []byte("/usr/bin/edge-agent"), []byte("/bin/sh")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", at).CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	const worst = "20" // tenths; 0 is best and 100 worst
+	out, err = exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=true", "--threshold="+worst, at).CombinedOutput()
+	if err != nil {
+		t.Errorf("exposure above %s: %v\n%s", worst, err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	t.Log(lines[len(lines)-1])
+}
+
+// image is a folder that an image is made in.
+type image struct {
+	t    *testing.T
+	root string
+}
+
+func newImage(t *testing.T) image {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("making users and owners needs root")
+	}
+	root := t.TempDir()
+	for name, text := range map[string]string{"etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", "etc/group": "root:x:0:\n", "etc/shadow": "root:*:1::::::\n"} {
+		if err := os.MkdirAll(filepath.Join(root, "etc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return image{t, root}
+}
+
+func (i image) install(args ...string) (string, error) {
+	out, err := exec.CommandContext(i.t.Context(), "sh", append([]string{"install.sh", "--root", i.root}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+func (i image) must(args ...string) string {
+	i.t.Helper()
+	out, err := i.install(args...)
+	if err != nil {
+		i.t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+func (i image) read(name string) string {
+	b, err := os.ReadFile(filepath.Join(i.root, name))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func (i image) program(name, text string) string {
+	i.t.Helper()
+	at := filepath.Join(i.t.TempDir(), name)
+	if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+		i.t.Fatal(err)
+	}
+	return at
+}
+
+func TestInstall(t *testing.T) {
+	i := newImage(t)
+	one, two := i.program("one", "first\n"), i.program("two", "second\n")
+	if out := i.must(one); !strings.Contains(out, "fill it in") {
+		t.Error(out)
+	}
+	const bin, old, wants = "usr/bin/edge-agent", "usr/lib/cattlecounter/edge-agent.previous", "etc/systemd/system/multi-user.target.wants/edge-agent.service"
+	for name, want := range map[string]string{bin: "first\n", old: "no such file", "etc/passwd": "cattlecounter:", wants: "Type=notify",
+		"usr/share/cattlecounter/edge-agent.sample.yaml": "site: north-station"} {
+		got := i.read(name)
+		if name == wants { // points out of the image
+			got = i.read("usr/lib/systemd/system/edge-agent.service")
+		}
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	info, err := os.Stat(filepath.Join(i.root, "etc/cattlecounter"))
+	if err != nil || info.Mode().Perm() != 0o750 {
+		t.Errorf("%v %v", info, err)
+	}
+	for _, name := range []string{"etc/cattlecounter/edge-agent.yaml", "var/lib/cattlecounter/spool/store/000001.vlog"} {
+		at := filepath.Join(i.root, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps := []struct {
+		args     []string
+		bin, old string
+	}{
+		{[]string{one}, "first\n", "no such file"}, // again, the same
+		{[]string{two}, "second\n", "first\n"},
+		{[]string{two}, "second\n", "first\n"},
+		{[]string{"--rollback"}, "first\n", "second\n"},
+		{[]string{"--rollback"}, "second\n", "first\n"},
+		{[]string{"--remove"}, "no such file", "no such file"},
+		{[]string{"--remove"}, "no such file", "no such file"},
+	}
+	for _, s := range steps {
+		if out := i.must(s.args...); strings.Contains(out, "fill it in") {
+			t.Errorf("%v: there is a configuration\n%s", s.args, out)
+		}
+		if b, o := i.read(bin), i.read(old); !strings.Contains(b, s.bin) || !strings.Contains(o, s.old) {
+			t.Errorf("%v: %q, before %q", s.args, b, o)
+		}
+	}
+	if i.read("etc/cattlecounter/edge-agent.yaml") != "mine" || i.read("var/lib/cattlecounter/spool/store/000001.vlog") != "mine" || strings.Count(i.read("etc/passwd"), "\ncattlecounter:") != 1 {
+		t.Error("configuration, spool or user were touched")
+	}
+	left, _ := filepath.Glob(filepath.Join(i.root, "usr/*/*.new"))
+	if len(left) > 0 {
+		t.Error(left)
+	}
+}
+
+func TestInstallRefuses(t *testing.T) {
+	i := newImage(t)
+	one := i.program("one", "first\n")
+	for want, args := range map[string][]string{
+		"say which program":          nil,
+		"unknown option --force":     {"--force", one},
+		"no program before this one": {"--rollback"},
+		"is no folder":               {one, "--root", "/does/not/exist"},
+		"--root needs a folder":      {one, "--root"},
+	} {
+		if out, err := i.install(args...); err == nil || !strings.Contains(out, want) {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+	}
+	list := filepath.Join(i.root, "var/lib/dpkg/info/edge-agent.list")
+	if err := os.MkdirAll(filepath.Dir(list), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := i.install(one); err == nil || !strings.Contains(out, "use dpkg -i") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"cattlecounter/edge/doctor"
+)
+
+type doctorCmd struct {
+	source
+	JSON bool   `help:"Print the report as a JSON document."`
+	NTP  string `default:"pool.ntp.org" placeholder:"HOST" help:"Time server to compare the clock with (${default}); empty: only the cloud."`
+}
+
+// Run looks a station over. A configuration that cannot be read is a finding
+// like any other.
+func (c *doctorCmd) Run(ctx context.Context, s streams) error {
+	p := doctor.System()
+	tell := func(f doctor.Finding) {
+		if !c.JSON {
+			_ = doctor.WriteFinding(s.out, f) // the reader went away
+		}
+	}
+	var r doctor.Report
+	if cfg, err := c.load(s.environ); err != nil {
+		r = doctor.Invalid(version, p, err)
+		tell(r.Findings[0])
+	} else {
+		limitMemory()
+		r = doctor.Run(ctx, doctor.Options{Config: cfg, Version: version, NTP: c.NTP, Probes: p}, tell)
+	}
+	if c.JSON {
+		enc := json.NewEncoder(s.out)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(r); err != nil {
+			return err
+		}
+	}
+	if n := r.Count(doctor.Fail); n > 0 {
+		return fmt.Errorf("doctor: %d of %d findings are faults", n, len(r.Findings))
+	}
+	return nil
+}
+
+// stationConfig is where the package and the install script have it.
+const stationConfig = "/etc/cattlecounter/edge-agent.yaml"
+
+// configFile is the station's own file where none is named and there is one, so
+// that an installer types "edge-agent status" and no more.
+func configFile(named, station string) string {
+	if named != "" {
+		return named
+	}
+	if _, err := os.Stat(station); err != nil {
+		return ""
+	}
+	return station
+}

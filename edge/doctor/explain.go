@@ -1,0 +1,86 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"cattlecounter/edge/config"
+	"cattlecounter/shared/mqttlink"
+	"cattlecounter/shared/topic"
+)
+
+// why is a fault of the network in an installer's words.
+type why struct {
+	what, do string
+	date     bool              // a certificate is not valid at this device's time
+	cert     *x509.Certificate // that certificate
+}
+
+const setClock = "it is a clock problem: set the clock (date -u -s, timedatectl set-ntp true); see the line on the clock"
+
+// explain reads an error of the network. section is the configuration's, cloud or
+// mqtt.
+func explain(err error, section string, now time.Time) why {
+	w := why{what: err.Error()}
+	var dates x509.CertificateInvalidError
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var record tls.RecordHeaderError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dates) && dates.Reason == x509.Expired:
+		w.date, w.cert, w.do = true, dates.Cert, setClock
+		w.what = fmt.Sprintf("the certificate is valid from %s to %s, and this device thinks it is %s", day(w.cert.NotBefore), day(w.cert.NotAfter), now.UTC().Format(time.RFC3339))
+	case errors.As(err, &unknown):
+		w.do = "if the server has a private authority, put its certificate (PEM) here and name it in " + section + ".ca_file; else something reads along: do not go on"
+	case errors.As(err, &host):
+		w.do = "use the name that the certificate is made for in " + section + ".url"
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
+		w.do = "nothing speaks TLS on that port: check scheme and port of " + section + ".url"
+	case strings.Contains(w.what, "proxyconnect"):
+		w.do = "the proxy of the environment (HTTPS_PROXY) does not let it through: check it, or NO_PROXY"
+	case errors.As(err, &dns):
+		w.do = "check the name in " + section + ".url, the modem, and the name server (resolvectl status, /etc/resolv.conf)"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		w.do = "the host is there, but nothing listens on that port: check " + section + ".url and the server"
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		w.do = "there is no way to it: check modem, cable and routes (ip route)"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):
+		w.what = "no answer: " + w.what
+		w.do = "check signal and data volume of the modem, and firewalls in between"
+	default:
+		w.do = "check the modem and " + section + ".url"
+	}
+	return w
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// explainBroker is explain for the broker, which refuses in words of its own.
+func explainBroker(err error, at topic.Device, now time.Time) why {
+	switch {
+	case errors.Is(err, mqttlink.ErrCredentials):
+		return why{what: err.Error(), do: fmt.Sprintf("the token must be the one that was made for device %q of site %q (cloud-api device list); with another broker, make that account there", at.Name, at.Site)}
+	case errors.Is(err, mqttlink.ErrRights):
+		return why{what: err.Error(), do: fmt.Sprintf("let the account of the device write below %s and read %s and %s", at.Prefix(), at.Command(), at.Jobs())}
+	}
+	return explain(err, "mqtt", now)
+}
+
+func brokerOptions(c config.Config, cfg *tls.Config) mqttlink.Options {
+	return mqttlink.Options{URL: c.MQTT.URL, ClientID: fmt.Sprintf("doctor-%s-%s-%d", c.Site, c.Device, os.Getpid()), Username: c.Device, Password: c.Token, TLS: cfg}
+}

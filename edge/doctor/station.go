@@ -1,0 +1,110 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"cattlecounter/edge/agent"
+	"cattlecounter/edge/uplink"
+	"cattlecounter/shared/topic"
+)
+
+const (
+	// clockOff is what is worth a word: footage is dated by the clock.
+	clockOff = 10 * time.Second
+	// clockWrong is where orders with an expiry are refused and certificates
+	// begin to fail.
+	clockWrong = 5 * time.Minute
+	saneYear   = 2025
+	ntpLimit   = 5 * time.Second
+
+	leastMemory = 128 << 20 // for the agent beside what runs already
+	leastFiles  = 1024      // the spool keeps a file per 64 MiB open
+)
+
+// clock compares the clock with what others say. Their word is a hint: nothing
+// is set by it.
+func (v *visit) clock(ctx context.Context) []Finding {
+	const service = "let a time service keep it (timedatectl set-ntp true, or chrony); without internet a GNSS receiver or a real-time clock does: firmware-notes/time.md"
+	ahead, from := v.ahead, "the server"
+	known := v.dated
+	if v.NTP != "" {
+		asking, cancel := context.WithTimeout(ctx, ntpLimit)
+		defer cancel()
+		if d, err := v.Probes.NTP(asking, v.NTP); err == nil {
+			ahead, from, known = d, v.NTP, true
+		}
+	}
+	now, synced := v.Probes.Now(), v.Probes.Clock() == topic.ClockSynced
+	off := ahead.Abs().Round(10 * time.Millisecond)
+	switch {
+	case known && off > clockWrong:
+		return []Finding{fail("clock", "set it, and "+service, "it says %s, which is %s off by %s", now.UTC().Format(time.RFC3339), off, from)}
+	case now.Year() < saneYear:
+		return []Finding{fail("clock", "set it, and "+service, "it says %s", now.UTC().Format(time.RFC3339))}
+	case v.dateBad && !known:
+		return []Finding{warn("clock", "look at the certificate's dates above; "+service, "it says %s, where a certificate is not valid", now.UTC().Format(time.RFC3339))}
+	case known && off > clockOff:
+		return []Finding{warn("clock", service, "it says %s, which is %s off by %s", now.UTC().Format(time.RFC3339), off, from)}
+	case !synced && known:
+		return []Finding{warn("clock", service, "it is right within %s by %s, but nothing keeps it so: messages say unsynced", max(off, time.Second), from)}
+	case !synced:
+		return []Finding{warn("clock", service, "it says %s; nothing keeps it, and nobody could be asked", now.UTC().Format(time.RFC3339))}
+	case known:
+		return []Finding{ok("clock", "kept by a time service, right within %s by %s", max(off, time.Second), from)}
+	}
+	return []Finding{ok("clock", "kept by a time service")}
+}
+
+// agent asks whether it runs and what it has to complain about.
+func (v *visit) agent(ctx context.Context) []Finding {
+	s, err := v.Probes.Agent(ctx, v.Config.Spool.Dir)
+	if errors.Is(err, agent.ErrNotRunning) {
+		return []Finding{warn("agent", "start it: systemctl enable --now edge-agent; why it stopped: journalctl -u edge-agent", "it does not run")}
+	}
+	if err != nil {
+		return []Finding{warn("agent", otherUser+"; if it is, restart the agent: systemctl restart edge-agent", "it cannot be asked: %v", err)}
+	}
+	v.status = &s
+	found := []Finding{ok("agent", "version %s runs for %s", s.Agent.Version, (time.Duration(s.Agent.Uptime) * time.Second).String())}
+	say := func(do, format string, a ...any) { found = append(found, warn("agent", do, format, a...)) }
+	if s.Agent.Version != v.Version {
+		say("restart it: systemctl restart edge-agent", "the program that runs is %s, this one is %s", s.Agent.Version, v.Version)
+	}
+	if s.Agent.Paused {
+		say("send the order resume when it may go on", "an operator paused the upload")
+	}
+	if n := s.Totals[agent.PhaseQuarantined]; n > 0 {
+		say("edge-agent status shows each with its reason; the order retry tries them again", "%d pieces of footage are quarantined", n)
+	}
+	if s.Disk.Alarm != "" {
+		say("see the line on the disk", "alarm: %s", s.Disk.Alarm)
+	}
+	if s.Link.State == uplink.LinkDown || s.Link.State == uplink.LinkRefused {
+		say("see the lines on link and token", "its link is %s: %s", s.Link.State, s.Link.Detail)
+	}
+	if s.Broker.Enabled && !s.Broker.Up {
+		say("see the line on the broker", "its broker is down, %d messages wait: %s", s.Broker.Waiting, s.Broker.Detail)
+	}
+	return found
+}
+
+// board looks at memory and limits.
+func (v *visit) board(context.Context) []Finding {
+	total, available, err := v.Probes.Memory()
+	if err != nil {
+		return []Finding{warn("board", "check that /proc is mounted", "memory cannot be read: %v", err)}
+	}
+	found := []Finding{ok("board", "%s of memory, %s can be had", inBytes(total), inBytes(available))}
+	if available < leastMemory && v.status == nil {
+		found[0] = warn("board", "stop what else runs, or take a board with 512 MiB", "%s of memory, only %s can be had", inBytes(total), inBytes(available))
+	}
+	if v.status == nil {
+		return found
+	}
+	if n, err := v.Probes.OpenFiles(v.status.Agent.PID); err == nil && n < leastFiles {
+		found = append(found, warn("board", "run it by its unit, or raise the limit (ulimit -n)", "the agent may open %d files; a long spool needs %d", n, leastFiles))
+	}
+	return found
+}

@@ -1,0 +1,65 @@
+package mqttlink
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"cattlecounter/shared/secret"
+)
+
+func TestProbe(t *testing.T) {
+	s := newServer(t)
+	s.gate.deny = "others/command"
+	s.start()
+	defer s.stop()
+	dead := freeAddr(t)
+	for _, c := range []struct {
+		name, addr, password, filter string
+		want                         error
+	}{
+		{"well", s.addr, "secret", "own/command", nil},
+		{"without a filter", s.addr, "secret", "", nil},
+		{"wrong password", s.addr, "guess", "own/command", ErrCredentials},
+		{"no right", s.addr, "secret", "others/command", ErrRights},
+		{"nobody there", dead, "secret", "", errAny},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := Probe(t.Context(), Options{URL: "tcp://" + c.addr, ClientID: "probe", Username: "dock", Password: secret.New(c.password)}, c.filter)
+			if c.want == errAny && err != nil && !errors.Is(err, ErrCredentials) && !errors.Is(err, ErrRights) {
+				return
+			}
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+		})
+	}
+	for id := range s.b.Clients.GetAll() {
+		if id == "probe" {
+			t.Error("the probe left a session behind")
+		}
+	}
+	if err := Probe(t.Context(), Options{}, ""); err == nil {
+		t.Error("no URL")
+	}
+}
+
+var errAny = errors.New("any")
+
+// A broker that takes the connection and says nothing ends with the caller's
+// patience.
+func TestProbeOfTheSilent(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err = Probe(ctx, Options{URL: "tcp://" + l.Addr().String(), ClientID: "probe"}, "")
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
