@@ -54,7 +54,7 @@ func Fsck(ctx context.Context, o Options) (Report, error) {
 	if _, err := os.Stat(store); err != nil {
 		return r, fmt.Errorf("spool %s: %w", o.Dir, err)
 	}
-	release, err := lock(store)
+	release, err := lock(store, syscall.LOCK_SH)
 	if err != nil {
 		return r, openError(o.Dir, err)
 	}
@@ -75,14 +75,14 @@ func Fsck(ctx context.Context, o Options) (Report, error) {
 	return r, r.footage(ctx, x)
 }
 
-// lock keeps an agent away while a check reads. Badger locks the folder in the
-// same way (flock(2)), and the read lock keeps a second check welcome.
-func lock(store string) (release func(), err error) {
+// lock keeps an agent away, in the way that Badger does when it opens a folder
+// (flock(2)): with LOCK_SH from what is read, with LOCK_EX from what is changed.
+func lock(store string, how int) (release func(), err error) {
 	d, err := os.Open(store)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+	if err := syscall.Flock(int(d.Fd()), how|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return func() { _ = d.Close() }, nil

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -101,10 +102,7 @@ func openWhole(o Options) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("spool %s: %w", o.Dir, err)
 	}
-	if err := whole(dir); err != nil {
-		return nil, openError(o.Dir, err)
-	}
-	if err := errors.Join(unbroken(dir), rightTables(dir)); err != nil {
+	if err := ready(dir); err != nil {
 		return nil, openError(o.Dir, err)
 	}
 	unsynced := new(atomic.Int64)
@@ -117,6 +115,19 @@ func openWhole(o Options) (*Spool, error) {
 		return nil, errors.Join(openError(o.Dir, err), db.Close())
 	}
 	return s, nil
+}
+
+// ready looks at everything that Badger would take amiss or make worse.
+func ready(store string) error {
+	release, err := lock(store, syscall.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := clearEmpty(store); err != nil {
+		return err
+	}
+	return errors.Join(whole(store), unbroken(store), rightTables(store))
 }
 
 // whole refuses a store that lost its manifest: Badger would begin a new one and
@@ -164,11 +175,34 @@ func unbroken(store string) error {
 	return nil
 }
 
+// clearEmpty removes empty files: a process that is killed while Badger makes a file
+// leaves it so, and Badger does not open the store again.
+func clearEmpty(store string) error {
+	for _, suffix := range []string{".vlog", ".mem", ".sst"} {
+		names, err := logFiles(store, suffix)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			path := filepath.Join(store, name)
+			info, err := os.Stat(path)
+			if err == nil && info.Size() == 0 {
+				err = os.Remove(path)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // rightTables opens every table and compares its checksums, here, where a panic
 // can be caught: Badger opens them in goroutines of its own, and a spoilt one
-// takes the process with it. They are small, since they hold keys alone.
+// takes the process with it. They are small, since they hold keys alone. One that
+// the manifest does not name is what a crash left of its making; Badger deletes it.
 func rightTables(store string) (err error) {
-	names, err := logFiles(store, ".sst")
+	names, err := tables(store)
 	if err != nil {
 		return err
 	}
@@ -192,6 +226,28 @@ func rightTables(store string) (err error) {
 		}
 	}
 	return nil
+}
+
+// tables returns the names of the tables that Badger's manifest has.
+func tables(store string) ([]string, error) {
+	f, err := os.Open(filepath.Join(store, badger.ManifestFilename))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // whole says so where it matters
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m, _, err := badger.ReplayManifestFile(f, 0, badger.DefaultOptions(store).WithLogger(nil))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for id := range m.Tables {
+		names = append(names, sst.IDToFilename(id))
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // openStore turns Badger's panics on spoilt files into errors.

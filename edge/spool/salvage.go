@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -40,6 +41,11 @@ type Salvaged struct {
 func salvage(ctx context.Context, o Options, why error) (Salvaged, error) {
 	store, next := filepath.Join(o.Dir, storeDir), filepath.Join(o.Dir, salvageDir)
 	out := Salvaged{Why: why.Error()}
+	release, err := lock(store, syscall.LOCK_EX)
+	if err != nil {
+		return out, err
+	}
+	defer release()
 	index, err := indexLogs(store)
 	if err != nil {
 		return out, fmt.Errorf("salvage %s: %w", store, err)
@@ -49,6 +55,12 @@ func salvage(ctx context.Context, o Options, why error) (Salvaged, error) {
 		for _, p := range parts {
 			out.Lost += p.To - p.From
 		}
+	}
+	if err := os.MkdirAll(next, 0o700); err != nil {
+		return out, fmt.Errorf("salvage into %s: %w", next, err)
+	}
+	if err := clearEmpty(next); err != nil {
+		return out, fmt.Errorf("salvage into %s: %w", next, err)
 	}
 	db, err := openStore(next, o, new(atomic.Int64))
 	if err != nil {

@@ -107,6 +107,16 @@ func TestBrokenStoreIsSalvaged(t *testing.T) {
 			flip(t, h.dir, manifestKey(h.small.ID))
 			return []footage.ID{h.small.ID}
 		}},
+		"files begun and left empty": {whole: true, harm: func(t *testing.T, h herd) []footage.ID {
+			for _, name := range []string{"000099.vlog", "000098.sst", "00097.mem"} {
+				ok(t, os.WriteFile(filepath.Join(h.dir, storeDir, name), nil, 0o600))
+			}
+			return nil
+		}},
+		"a table half made": {whole: true, harm: func(t *testing.T, h herd) []footage.ID {
+			ok(t, os.WriteFile(filepath.Join(h.dir, storeDir, "000098.sst"), []byte("half"), 0o600))
+			return nil
+		}},
 		"header of the value log": {whole: true, harm: func(t *testing.T, h herd) []footage.ID { turn(t, one(t, h, "*.vlog"), 12); return nil }},
 		"only the value log is left": {harm: func(t *testing.T, h herd) []footage.ID {
 			for _, e := range must[[]os.DirEntry](t)(os.ReadDir(filepath.Join(h.dir, storeDir))) {

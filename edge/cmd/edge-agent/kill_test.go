@@ -101,3 +101,48 @@ func (s *station) takeOffCard(limit time.Duration) int {
 	}
 	return n
 }
+
+// Killed while it makes a new spool out of a broken one, again and again, the
+// program loses nothing either.
+func TestKilledInSalvage(t *testing.T) {
+	s := newStation(t)
+	s.set("stable: 200ms", "stable: 100ms")
+	const files = 5
+	for i := range files {
+		s.film(fmt.Sprintf("f%d.mp4", i), 5<<20+i)
+	}
+	s.start()
+	s.order("pause")
+	s.until("spooled", func(st agent.Status) bool {
+		return st.Totals[agent.PhaseSpooled] == files
+	})
+	s.kill()
+	if err := os.RemoveAll(s.card); err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	for range *kills / 5 {
+		_ = os.Remove(filepath.Join(s.spool, "store", "MANIFEST")) // it may be on its way
+		s.start()
+		<-time.After(time.Duration(20+random.IntN(250)) * time.Millisecond) // the fault, not a wait
+		s.kill()
+	}
+	s.start()
+	st := s.until("up", func(agent.Status) bool { return true })
+	if st.Totals[agent.PhaseSpooled] != files || !st.Agent.Paused {
+		t.Errorf("%+v", st.Totals)
+	}
+	s.kill()
+	if r, err := spool.Fsck(t.Context(), spool.Options{Dir: s.spool}); err != nil || !r.OK() || r.Footage != files {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// order gives the running program an order.
+func (s *station) order(name string) {
+	s.t.Helper()
+	s.until("up", func(agent.Status) bool { return true })
+	if code, out, errs := program(s.t, "ctl", "-c", s.config, name); code != exitOK {
+		s.t.Fatalf("%s: %d %s%s", name, code, out, errs)
+	}
+}
