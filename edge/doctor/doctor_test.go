@@ -6,9 +6,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -295,7 +294,7 @@ func portOf(url string) string { return url[strings.LastIndex(url, ":")+1:] }
 func secure(t *testing.T) (*httptest.Server, string) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(cloud))
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that are to fail
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // of the handshakes that are to fail
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	file := filepath.Join(t.TempDir(), "ca.pem")
