@@ -108,8 +108,8 @@ func TestTable(t *testing.T) {
 
 func TestStatusLine(t *testing.T) {
 	s := sampleStatus()
-	s.Disk.Alarm = "full\x1b"
-	const want = "1 to send, link down, 1.0 GiB free, broker down, 1 quarantined, paused by an operator, ALARM: full?"
+	s.Alarms = map[string]string{"space": "full\x1b"}
+	const want = "1 to send, link down, 1.0 GiB free, broker down, 1 quarantined, paused by an operator, ALARM space: full?"
 	if got := statusLine(s); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

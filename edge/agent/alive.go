@@ -2,6 +2,8 @@ package agent
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -29,8 +31,8 @@ func statusLine(s Status) string {
 	if s.Agent.Paused {
 		parts = append(parts, "paused by an operator")
 	}
-	if s.Disk.Alarm != "" {
-		parts = append(parts, "ALARM: "+clean(s.Disk.Alarm))
+	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
+		parts = append(parts, "ALARM "+name+": "+clean(s.Alarms[name]))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"cattlecounter/edge/proxy"
 	"cattlecounter/edge/uplink"
 )
 
@@ -40,8 +41,12 @@ func (v *visit) ask(ctx context.Context, method, path string, trusting bool) (an
 	if err != nil {
 		return answered{}, err
 	}
+	via, err := proxy.Func(v.Config.Cloud.Proxy)
+	if err != nil {
+		return answered{}, fmt.Errorf("cloud.proxy: %w", err)
+	}
 	cfg.InsecureSkipVerify, cfg.Time = !trusting, v.Probes.Now
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: cfg, DisableKeepAlives: true}
+	t := &http.Transport{Proxy: via, TLSClientConfig: cfg, DisableKeepAlives: true}
 	c := &http.Client{Transport: t, Timeout: checkLimit, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // the token goes to no other address
 	}}

@@ -6,9 +6,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -260,8 +259,10 @@ func TestFindings(t *testing.T) {
 		}, Warn, "warn  agent    it cannot be asked", "as root"},
 		{"old agent", status(func(s *agent.Status) { s.Agent.Version = "1.1" }), Warn, "the program that runs is 1.1, this one is 1.2", "restart it"},
 		{"paused", status(func(s *agent.Status) { s.Agent.Paused = true }), Warn, "an operator paused the upload", "resume"},
-		{"quarantine", status(func(s *agent.Status) { s.Totals[agent.PhaseQuarantined] = 3 }), Warn, "3 pieces of footage are quarantined", "retry"},
-		{"alarm", status(func(s *agent.Status) { s.Disk.Alarm = "full\x1b[2J" }), Warn, "alarm: full [2J", "disk"},
+		{"quarantine", status(func(s *agent.Status) { s.Alarms = map[string]string{"quarantine": "3 pieces"} }), Warn, "alarm quarantine: 3 pieces", "ctl retry footage=all"},
+		{"budget", status(func(s *agent.Status) { s.Uplink.Hold = &uplink.Hold{Reason: "budget", Detail: "10 MiB of 10 MiB"} }), Warn, "the data budget is used up: 10 MiB of 10 MiB", "raise uplink.budget.day"},
+		{"window", status(func(s *agent.Status) { s.Uplink.Hold = &uplink.Hold{Reason: "window", Detail: "opens at 22:00"} }), OK, "ok    agent    version 1.2", ""},
+		{"alarm", status(func(s *agent.Status) { s.Alarms = map[string]string{"space": "full\x1b[2J"} }), Warn, "alarm space: full [2J", "disk"},
 		{"agent without link", status(func(s *agent.Status) { s.Link = uplink.Link{State: uplink.LinkRefused, Detail: "401"} }), Warn, "its link is refused: 401", "token"},
 		{"agent without broker", status(func(s *agent.Status) { s.Broker.Up = false; s.Broker.Waiting = 4 }), Warn, "its broker is down, 4 messages wait", "broker"},
 
@@ -293,7 +294,7 @@ func portOf(url string) string { return url[strings.LastIndex(url, ":")+1:] }
 func secure(t *testing.T) (*httptest.Server, string) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(cloud))
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshakes that are to fail
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // of the handshakes that are to fail
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	file := filepath.Join(t.TempDir(), "ca.pem")

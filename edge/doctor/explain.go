@@ -47,7 +47,7 @@ func explain(err error, section string, now time.Time) why {
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
 		w.do = "nothing speaks TLS on that port: check scheme and port of " + section + ".url"
 	case strings.Contains(w.what, "proxyconnect"):
-		w.do = "the proxy of the environment (HTTPS_PROXY) does not let it through: check it, or NO_PROXY"
+		w.do = "the proxy does not let it through: check cloud.proxy, or HTTPS_PROXY and NO_PROXY of the environment"
 	case errors.As(err, &dns):
 		w.do = "check the name in " + section + ".url, the modem, and the name server (resolvectl status, /etc/resolv.conf)"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"cattlecounter/edge/agent"
@@ -18,6 +20,8 @@ const (
 	clockWrong = 5 * time.Minute
 	saneYear   = 2025
 	ntpLimit   = 5 * time.Second
+
+	holdBudget = "budget" // uplink.Hold.Reason
 
 	leastMemory = 128 << 20 // for the agent beside what runs already
 	leastFiles  = 1024      // the spool keeps a file per 64 MiB open
@@ -73,13 +77,14 @@ func (v *visit) agent(ctx context.Context) []Finding {
 		say("restart it: systemctl restart edge-agent", "the program that runs is %s, this one is %s", s.Agent.Version, v.Version)
 	}
 	if s.Agent.Paused {
-		say("send the order resume when it may go on", "an operator paused the upload")
+		say("when it may go on: edge-agent ctl resume", "an operator paused the upload")
 	}
-	if n := s.Totals[agent.PhaseQuarantined]; n > 0 {
-		say("edge-agent status shows each with its reason; the order retry tries them again", "%d pieces of footage are quarantined", n)
+	if h := s.Uplink.Hold; h != nil && h.Reason == holdBudget {
+		say("wait for the next day or month, or raise uplink.budget.day and uplink.budget.month", "the data budget is used up: %s", h.Detail)
 	}
-	if s.Disk.Alarm != "" {
-		say("see the line on the disk", "alarm: %s", s.Disk.Alarm)
+	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
+		say("edge-agent status shows each piece of footage with its reason, edge-agent ctl retry footage=all tries again; see the line on the disk as well",
+			"alarm %s: %s", name, s.Alarms[name])
 	}
 	if s.Link.State == uplink.LinkDown || s.Link.State == uplink.LinkRefused {
 		say("see the lines on link and token", "its link is %s: %s", s.Link.State, s.Link.Detail)

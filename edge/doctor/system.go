@@ -62,7 +62,7 @@ func fileSystem(path string) (FileSystem, error) {
 		return FileSystem{}, err
 	}
 	block := int64(st.Bsize)        //nolint:unconvert // 32 bits on some boards
-	magic := int64(uint32(st.Type)) //nolint:unconvert // signed and 32 bits on some boards
+	magic := int64(uint32(st.Type)) // signed and 32 bits on some boards
 	f := FileSystem{Total: int64(st.Blocks) * block, Free: int64(st.Bavail) * block, Kind: kinds[magic], ReadOnly: st.Flags&unix.ST_RDONLY != 0,
 		Mount: own.Dev != above.Dev || own.Ino == above.Ino, UID: own.Uid, GID: own.Gid}
 	if f.Kind == "" {
