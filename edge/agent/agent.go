@@ -29,6 +29,7 @@ type Agent struct {
 	cfg     config.Config
 	version string
 	log     *slog.Logger
+	level   *slog.LevelVar // of log
 	started time.Time
 	session int64
 
@@ -46,9 +47,9 @@ type Agent struct {
 }
 
 // Run opens an agent, runs it until ctx ends and closes it. It returns nil after
-// a stop by ctx.
-func Run(ctx context.Context, cfg config.Config, version string, log *slog.Logger) error {
-	a, err := Open(cfg, version, log)
+// a stop by ctx. level is log's.
+func Run(ctx context.Context, cfg config.Config, version string, log *slog.Logger, level *slog.LevelVar) error {
+	a, err := Open(cfg, version, log, level)
 	if err != nil {
 		return err
 	}
@@ -56,8 +57,8 @@ func Run(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 }
 
 // Open opens the spool and connects the parts; nothing runs yet. cfg must be valid.
-func Open(cfg config.Config, version string, log *slog.Logger) (*Agent, error) {
-	a := &Agent{cfg: cfg, version: version, log: log.With("device", cfg.Device), started: time.Now().UTC()}
+func Open(cfg config.Config, version string, log *slog.Logger, level *slog.LevelVar) (*Agent, error) {
+	a := &Agent{cfg: cfg, version: version, log: log.With("device", cfg.Device), level: level, started: time.Now().UTC()}
 	sp, err := spool.Open(spool.Options{Dir: cfg.Spool.Dir, Quota: int64(cfg.Spool.Quota), MinFree: int64(cfg.Spool.MinFree), Log: a.log})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -183,7 +184,7 @@ func newStation(t *testing.T, change ...func(*config.Config)) *station {
 	for _, f := range change {
 		f(&c)
 	}
-	if s.a, err = Open(c, "test", slog.New(slog.DiscardHandler)); err != nil {
+	if s.a, err = Open(c, "test", slog.New(slog.DiscardHandler), new(slog.LevelVar)); err != nil {
 		t.Fatal(err)
 	}
 	s.a.spool.OnChange(func(spool.Record) {
@@ -223,6 +224,52 @@ func (s *station) until(what string, ok func([]spool.Record) bool) []spool.Recor
 		case <-limit:
 			s.t.Fatalf("%s: never; %+v", what, s.a.spool.Records())
 		}
+	}
+}
+
+func TestOrdersOfTheLink(t *testing.T) {
+	s := newStation(t)
+	if err := s.a.pause(true); err != nil {
+		t.Fatal(err)
+	}
+	s.film("a.mp4", []byte("cows"))
+	id := string(s.until("spooled", func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Spooled })[0].ID)
+	actions := s.a.actions()
+	for _, c := range []struct {
+		name string
+		args map[string]string
+		want string // in the answer, or in the refusal
+		ok   bool
+	}{
+		{orderFirst, map[string]string{"footage": id, "priority": "7", "now": "true"}, "has priority 7", true},
+		{orderFirst, map[string]string{"footage": id}, "has priority 1", true},
+		{orderFirst, map[string]string{"footage": "nobody"}, "not in the spool", false},
+		{orderFirst, nil, "set the argument footage", false},
+		{orderFirst, map[string]string{"footage": id, "priority": "high"}, "not a number", false},
+		{orderFirst, map[string]string{"footage": id, "now": "yes"}, "not true or false", false},
+		{orderLimit, map[string]string{"rate": "512KiB"}, "limited to 512KiB a second", true},
+		{orderLimit, map[string]string{"rate": "none"}, "no limit", true},
+		{orderLimit, map[string]string{"rate": "configured"}, "configured limit", true},
+		{orderLimit, map[string]string{"rate": "fast"}, "fast", false},
+		{orderLimit, map[string]string{"rate": "0"}, "above 0", false},
+		{orderLimit, map[string]string{"rate": "1"}, "at least 4096", false},
+		{orderLimit, nil, "set the argument rate", false},
+		{orderMeter, map[string]string{"link": "yes"}, "as metered", true},
+		{orderMeter, map[string]string{"link": "no"}, "not metered", true},
+		{orderMeter, map[string]string{"link": "configured"}, "as configured", true},
+		{orderMeter, nil, "set the argument link", false},
+		{orderLog, map[string]string{"level": "debug"}, "level debug until", true},
+		{orderLog, map[string]string{"level": "loud"}, "not debug, info", false},
+		{orderRescan, nil, "looked at now", true},
+		{orderFsck, nil, "is whole", true},
+	} {
+		why, err := actions[c.name].Do(t.Context(), c.args)
+		if got := fmt.Sprint(why, err); (err == nil) != c.ok || !strings.Contains(got, c.want) {
+			t.Errorf("%s %v: %s", c.name, c.args, got)
+		}
+	}
+	if s.a.level.Level() != slog.LevelDebug {
+		t.Error("the level is not the log's")
 	}
 }
 

@@ -103,7 +103,7 @@ func (r *Report) footage(ctx context.Context, x *logIndex) error {
 			r.Faults = append(r.Faults, Fault{Footage: footage.ID(key[len("f/"):]), Detail: "record: " + err.Error()})
 			continue
 		}
-		if !rec.State.HasContent() {
+		if !rec.State.HasContent() || rec.State == Confirmed { // a reclaim may be half done
 			continue
 		}
 		r.Footage++

@@ -24,7 +24,8 @@ func (c *fsckCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	o := spool.Options{Dir: cfg.Spool.Dir, Quota: int64(cfg.Spool.Quota), MinFree: int64(cfg.Spool.MinFree), Log: cfg.Log.Logger(s.err)}
+	log, _ := cfg.Log.Logger(s.err)
+	o := spool.Options{Dir: cfg.Spool.Dir, Quota: int64(cfg.Spool.Quota), MinFree: int64(cfg.Spool.MinFree), Log: log}
 	r, err := spool.Fsck(ctx, o)
 	switch {
 	case errors.Is(err, spool.ErrInUse):

@@ -112,7 +112,8 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	limitMemory()
-	return agent.Run(ctx, cfg, version, cfg.Log.Logger(s.err))
+	log, level := cfg.Log.Logger(s.err)
+	return agent.Run(ctx, cfg, version, log, level)
 }
 
 // limitMemory makes the garbage collector work harder well below what a board
