@@ -55,9 +55,6 @@ add_user() {
 	grep -q "^$user:" "$root/etc/passwd" 2>/dev/null && return 0
 	if command -v useradd >/dev/null; then
 		useradd ${root:+--prefix "$root"} --system --user-group --no-create-home --home-dir /var/lib/cattlecounter --shell /usr/sbin/nologin "$user"
-	elif [ -z "$root" ] && command -v adduser >/dev/null; then # BusyBox
-		addgroup -S "$user"
-		adduser -S -D -H -G "$user" -h /var/lib/cattlecounter -s /bin/false "$user"
 	else
 		stop "make the system user $user, then run this again"
 	fi
