@@ -44,6 +44,7 @@ type Agent struct {
 	follow *follower
 	alarms alarms
 	orders *command.Orders
+	cards  *originals // nil when the card's files are not deleted
 }
 
 // Run opens an agent, runs it until ctx ends and closes it. It returns nil after
@@ -59,7 +60,7 @@ func Run(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 // Open opens the spool and connects the parts; nothing runs yet. cfg must be valid.
 func Open(cfg config.Config, version string, log *slog.Logger, level *slog.LevelVar) (*Agent, error) {
 	a := &Agent{cfg: cfg, version: version, log: log.With("device", cfg.Device), level: level, started: time.Now().UTC()}
-	sp, err := spool.Open(spool.Options{Dir: cfg.Spool.Dir, Quota: int64(cfg.Spool.Quota), MinFree: int64(cfg.Spool.MinFree), Log: a.log})
+	sp, err := spool.Open(SpoolOptions(cfg.Spool, a.log))
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +69,12 @@ func Open(cfg config.Config, version string, log *slog.Logger, level *slog.Level
 		return nil, errors.Join(err, sp.Close())
 	}
 	return a, nil
+}
+
+// SpoolOptions is what the configuration says about the spool.
+func SpoolOptions(c config.Spool, log *slog.Logger) spool.Options {
+	return spool.Options{Dir: c.Dir, Quota: int64(c.Quota), MinFree: int64(c.MinFree), LogFile: int64(c.ValueLog),
+		KeepConfirmed: c.WhenFull == config.FullEvict, Log: log}
 }
 
 func (a *Agent) connect() (err error) {
@@ -81,6 +88,9 @@ func (a *Agent) connect() (err error) {
 	w := a.cfg.Watch
 	a.watch = watch.New(watch.Options{Folders: w.Folders, Stable: w.Stable, Sidecar: w.Sidecar, Poll: w.Poll, Log: a.log}, a.ingest)
 	a.follow = newFollower(a.spool, a.cloud, func() bool { return a.beacon != nil && brokerUp(a.beacon) }, a.log)
+	if w.DeleteConfirmed {
+		a.cards = newOriginals(a.spool, a.log)
+	}
 	a.orders = command.New(a.actions(), a.spool, func() (time.Time, topic.Clock) { return time.Now(), vitals.Clock() }, a.log)
 	if a.cfg.MQTT.URL != "" {
 		if a.beacon, err = a.newBeacon(); err != nil {
@@ -155,7 +165,10 @@ func (a *Agent) changed(r spool.Record) {
 		a.ingest.Wake()
 	case r.State == spool.Spooled:
 		a.uplink.Wake()
-	case r.State == spool.Reclaimed:
+	case r.State == spool.Confirmed, r.State == spool.Reclaimed:
+		if a.cards != nil {
+			a.cards.wakeUp()
+		}
 		a.follow.wakeUp()
 	case r.Count == nil && r.Job != nil && r.Job.State.Ended():
 		a.follow.wakeUp()
@@ -171,6 +184,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		func(ctx context.Context) error { return serve(ctx, SocketPath(a.cfg.Spool.Dir), a) }}
 	if a.beacon != nil {
 		parts = append(parts, a.beacon.Run)
+	}
+	if a.cards != nil {
+		parts = append(parts, a.cards.Run)
 	}
 	parts = append(parts, func(ctx context.Context) error { return systemd.Run(ctx, a.alive, a.log) })
 	for _, run := range parts {

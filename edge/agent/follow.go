@@ -76,7 +76,7 @@ func (f *follower) Run(ctx context.Context) error {
 // wants says how often to ask for a record, 0 for never.
 func (f *follower) wants(r spool.Record) time.Duration {
 	switch {
-	case r.State != spool.Reclaimed, r.Count != nil, r.Job != nil && r.Job.State.Ended() && r.Job.State != job.Done:
+	case r.State != spool.Reclaimed && r.State != spool.Confirmed, r.Count != nil, r.Job != nil && r.Job.State.Ended() && r.Job.State != job.Done:
 		return 0
 	case r.Job != nil && r.Job.State == job.Done, !f.brokerUp():
 		return followEvery

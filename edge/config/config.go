@@ -57,6 +57,8 @@ type Watch struct {
 	Stable  time.Duration `yaml:"stable"`
 	Sidecar time.Duration `yaml:"sidecar"`
 	Poll    time.Duration `yaml:"poll"`
+	// DeleteConfirmed takes footage off the card when the cloud has confirmed it.
+	DeleteConfirmed bool `yaml:"delete_confirmed"`
 }
 
 // Spool is the durable buffer.
@@ -64,6 +66,9 @@ type Spool struct {
 	Dir     string            `yaml:"dir"`
 	Quota   settings.ByteSize `yaml:"quota"`
 	MinFree settings.ByteSize `yaml:"min_free"`
+	// WhenFull is "stop", or "evict" to keep what is confirmed until room is needed.
+	WhenFull string            `yaml:"when_full"`
+	ValueLog settings.ByteSize `yaml:"value_log"`
 }
 
 // Vitals is the device's health report.
@@ -77,6 +82,12 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
+// What the spool does when it is full.
+const (
+	FullStop  = "stop"  // take nothing in; confirmed content is deleted at once
+	FullEvict = "evict" // confirmed content stays until its room is needed
+)
+
 // Limits of the rules below.
 const (
 	minStable = 100 * time.Millisecond
@@ -88,6 +99,9 @@ const (
 	leastFree = 32 << 20
 	// leastQuota holds one piece of footage of a few minutes beside Badger's own files.
 	leastQuota = 256 << 20
+	// A value log holds two chunks at least; large ones are a matter of addresses.
+	leastValueLog = 8 << 20
+	mostValueLog  = 512 << 20
 	// longestDir keeps the status socket below the kernel's limit of 108 bytes.
 	longestDir = 90
 )
@@ -97,14 +111,14 @@ func Defaults() Config {
 	c := Config{
 		Cloud:  Cloud{IdleTimeout: time.Minute},
 		Watch:  Watch{Stable: 10 * time.Second, Sidecar: 5 * time.Second, Poll: 2 * time.Second},
-		Spool:  Spool{Dir: "/var/lib/cattlecounter/spool", MinFree: 256 << 20},
+		Spool:  Spool{Dir: "/var/lib/cattlecounter/spool", MinFree: 256 << 20, WhenFull: FullStop, ValueLog: 32 << 20},
 		Uplink: Uplink{Order: orderOldest},
 		Vitals: Vitals{Every: 30 * time.Second},
 		Log:    Log{Level: "info", Format: "text"},
 	}
 	// Badger maps its value log: a 32-bit board runs out of addresses, not of disk.
 	if strconv.IntSize == 32 {
-		c.Spool.Quota = 1 << 30
+		c.Spool.Quota, c.Spool.ValueLog = 1<<30, 16<<20
 	}
 	return c
 }
@@ -161,6 +175,12 @@ func (c *Config) Validate() error {
 	atLeast(fault, "vitals.every", c.Vitals.Every, minVitals)
 	if c.Spool.MinFree < leastFree {
 		fault("spool.min_free", "%s is less than %s, which the spool needs to work safely", c.Spool.MinFree, settings.ByteSize(leastFree))
+	}
+	if w := c.Spool.WhenFull; w != FullStop && w != FullEvict {
+		fault("spool.when_full", "%q is not %s or %s", w, FullStop, FullEvict)
+	}
+	if v := c.Spool.ValueLog; v < leastValueLog || v > mostValueLog {
+		fault("spool.value_log", "%s is not within %s and %s", v, settings.ByteSize(leastValueLog), settings.ByteSize(mostValueLog))
 	}
 	if c.Spool.Quota != 0 && c.Spool.Quota < leastQuota {
 		fault("spool.quota", "%s is less than %s; 0 means no quota", c.Spool.Quota, settings.ByteSize(leastQuota))

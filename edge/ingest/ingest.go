@@ -30,7 +30,7 @@ type store interface {
 	Quarantine(footage.ID, string) error
 	SetWaiting(footage.ID, string)
 	SetRead(footage.ID, int64)
-	Room(int64) error
+	MakeRoom(int64) error
 	Records() []spool.Record
 }
 

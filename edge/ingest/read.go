@@ -29,7 +29,7 @@ func (in *Ingest) read(ctx context.Context, r spool.Record) error {
 		return err
 	}
 	// Ask for the first chunk only: the upload may make room while the rest is read.
-	if err := in.store.Room(min(r.Source.Size, footage.ChunkSize)); err != nil {
+	if err := in.store.MakeRoom(min(r.Source.Size, footage.ChunkSize)); err != nil {
 		return err
 	}
 	r, err := in.store.BeginRead(r.ID)

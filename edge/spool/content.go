@@ -20,7 +20,7 @@ func (s *Spool) PutChunk(id footage.ID, p Part, c footage.Chunk, data []byte) er
 	if old, err := s.chunk(key, c, nil); err == nil && footage.Sum(old) == c.SHA256 {
 		return nil
 	}
-	if err := s.Room(int64(len(data))); err != nil {
+	if err := s.MakeRoom(int64(len(data))); err != nil {
 		return fmt.Errorf("spool chunk %d of %s: %w", c.Index, id, err)
 	}
 	if len(data) < valueThreshold {
@@ -165,7 +165,7 @@ func (s *Spool) sweep() error {
 		s.wantCollect()
 	}
 	for id, r := range s.records {
-		if r.State == Confirmed {
+		if r.State == Confirmed && (!s.o.KeepConfirmed || !manifests[id]) {
 			if err := s.Reclaim(id); err != nil {
 				return err
 			}

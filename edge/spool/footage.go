@@ -225,6 +225,15 @@ func (s *Spool) Confirm(id, duplicateOf footage.ID) error {
 	return err
 }
 
+// Release lets confirmed footage go: its content is deleted now, or, with
+// KeepConfirmed, when its room is needed.
+func (s *Spool) Release(id footage.ID) error {
+	if s.o.KeepConfirmed {
+		return nil
+	}
+	return s.Reclaim(id)
+}
+
 // Reclaim deletes the content of confirmed footage and keeps its record.
 func (s *Spool) Reclaim(id footage.ID) error {
 	if r, ok := s.Record(id); !ok || r.State != Confirmed {

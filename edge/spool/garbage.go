@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -23,21 +24,46 @@ const (
 	rotateAbove = 4 << 20
 )
 
-// Run collects garbage after footage was reclaimed, until ctx ends.
+// Run collects garbage after footage was reclaimed, and deletes confirmed content
+// that is left, until ctx ends.
 func (s *Spool) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-tick.C:
+			s.reclaimLeft()
+			continue
 		case <-s.collectNow:
 		}
+		s.collecting.Store(true)
 		if err := s.Collect(ctx); err != nil {
 			s.o.Log.Error("spool garbage stays for now", "err", err)
+		}
+		s.collecting.Store(false)
+	}
+}
+
+// reclaimLeft deletes confirmed content of which the deletion failed, on a full
+// disk for instance.
+func (s *Spool) reclaimLeft() {
+	if s.o.KeepConfirmed {
+		return
+	}
+	for _, r := range s.Records() {
+		if r.State != Confirmed {
+			continue
+		}
+		if err := s.Reclaim(r.ID); err != nil {
+			s.o.Log.Error("confirmed content stays for now", "footage", r.ID, "err", err)
 		}
 	}
 }
 
 func (s *Spool) wantCollect() {
+	s.collecting.Store(true)
 	select {
 	case s.collectNow <- struct{}{}:
 	default: // one is waiting already

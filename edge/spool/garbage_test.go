@@ -117,6 +117,41 @@ func unflip(t *testing.T, store string) {
 	}
 }
 
+// With KeepConfirmed the cloud's footage stays until its room is needed, then the
+// oldest goes, and what is not confirmed never does.
+func TestConfirmedMakesRoom(t *testing.T) {
+	s := opened(t, func(o *Options) { o.KeepConfirmed, o.Quota = true, 60<<20 })
+	sent := func(r Record) footage.ID {
+		must[Record](t)(s.BeginUpload(r.ID))
+		ok(t, s.Accepted(r.ID))
+		ok(t, s.Confirm(r.ID, ""))
+		ok(t, s.Release(r.ID))
+		return r.ID
+	}
+	waits := fill(t, s, "/card/waits.mp4", 1, 4<<20)
+	first := sent(fill(t, s, "/card/first.mp4", 2, 20<<20))
+	second := sent(fill(t, s, "/card/second.mp4", 3, 20<<20))
+	if sp := must[Space](t)(s.Space()); sp.Confirmed != 40<<20 || sp.Percent() > 20 {
+		t.Errorf("%+v: %v %%", sp, sp.Percent())
+	}
+	ok(t, s.Verify(t.Context(), first))
+	for range 5 {
+		if err := s.MakeRoom(30 << 20); !errors.Is(err, ErrNoSpace) {
+			t.Fatal(err)
+		}
+	}
+	a, _ := s.Record(first)
+	b, _ := s.Record(second)
+	if a.State != Reclaimed || b.State != Confirmed {
+		t.Fatalf("%s, %s: the oldest goes, one at a time", a.State, b.State)
+	}
+	ok(t, s.Collect(t.Context()))
+	s.collecting.Store(false)
+	ok(t, s.MakeRoom(20<<20))
+	ok(t, s.Verify(t.Context(), waits.ID))
+	ok(t, s.Verify(t.Context(), second))
+}
+
 func TestRunCollectsAndStops(t *testing.T) {
 	s := opened(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -38,6 +38,9 @@ type Options struct {
 	// with 32-bit addresses. Badger maps every one of them, and twice the size of
 	// the one that is being written.
 	LogFile int64
+	// KeepConfirmed keeps what the cloud has confirmed until its room is needed;
+	// then the oldest goes first. What is not confirmed is never deleted.
+	KeepConfirmed bool
 	// History bounds the records of ended footage that are kept; 0 means 5,000.
 	History int
 	// Disk reads the size and the free bytes of the file system; nil: statfs.
@@ -67,6 +70,8 @@ type Spool struct {
 	// gate is held for reading by writers, and for writing while garbage
 	// collection flushes: Badger refuses writes meanwhile.
 	gate sync.RWMutex
+	// collecting says that room is being made already.
+	collecting atomic.Bool
 	// unsynced is the store's count of failed syncs.
 	unsynced *atomic.Int64
 	// written, when set, is called after every write; tests look at the disk then.

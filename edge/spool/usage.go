@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -15,17 +16,20 @@ import (
 type Space struct {
 	Total, Free int64 // of the file system
 	Used        int64 // by the spool
+	Confirmed   int64 // of Used, what is kept although the cloud has it
 	// Limit is what the spool may take: its quota, or less where the disk is full
 	// otherwise.
 	Limit int64
 }
 
-// Percent is how full the spool is, 100 when it may not grow by a chunk any more.
+// Percent is how full the spool is with what the cloud has not confirmed, 100
+// when it may not grow by a chunk any more.
 func (sp Space) Percent() float64 {
-	if sp.Used+footage.ChunkSize > sp.Limit {
+	used := sp.Used - sp.Confirmed
+	if used+footage.ChunkSize > sp.Limit {
 		return 100
 	}
-	return 100 * float64(sp.Used) / float64(sp.Limit)
+	return 100 * float64(used) / float64(sp.Limit)
 }
 
 // usage measures the spool's folder. Badger's files are sparse, so blocks count,
@@ -85,6 +89,13 @@ func (s *Spool) Space() (Space, error) {
 	if s.o.Quota > 0 {
 		sp.Limit = min(sp.Limit, s.o.Quota)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.records {
+		if r.State == Confirmed {
+			sp.Confirmed += r.Source.Size
+		}
+	}
 	return sp, err
 }
 
@@ -102,6 +113,24 @@ func (s *Spool) Room(n int64) error {
 		return fmt.Errorf("the spool takes %s of its quota of %s (spool.quota): %w", size(sp.Used), size(s.o.Quota), ErrNoSpace)
 	}
 	return nil
+}
+
+// MakeRoom is Room, and when there is none it evicts the oldest footage that the
+// cloud has confirmed, if any is kept. Its room is free when the garbage is
+// collected, so the caller tries again later.
+func (s *Spool) MakeRoom(n int64) error {
+	err := s.Room(n)
+	if !errors.Is(err, ErrNoSpace) || s.collecting.Load() {
+		return err
+	}
+	for _, r := range s.Records() {
+		if r.State != Confirmed {
+			continue
+		}
+		s.o.Log.Info("confirmed footage makes room", "footage", r.ID, "name", r.Name, "bytes", r.Source.Size)
+		return errors.Join(err, s.Reclaim(r.ID))
+	}
+	return err
 }
 
 func size(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

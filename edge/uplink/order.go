@@ -37,7 +37,7 @@ func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 	defer u.mu.Unlock()
 	wait := idle
 	for _, r := range list {
-		if !r.State.HasContent() {
+		if !r.State.HasContent() || r.State == spool.Confirmed {
 			continue
 		}
 		if again := u.again[r.ID]; again != nil && again.at.After(now) {

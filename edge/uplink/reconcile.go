@@ -171,7 +171,7 @@ func (u *Uplink) believe(r spool.Record, got Remote) error {
 	}
 	u.compared.now.Confirmed++
 	u.o.Log.Info("the cloud has footage that was thought unsent", "footage", r.ID, "name", r.Name)
-	return u.o.Spool.Reclaim(r.ID)
+	return u.o.Spool.Release(r.ID)
 }
 
 // lost sends footage again that the cloud confirmed and does not know any more.

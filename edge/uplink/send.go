@@ -22,9 +22,6 @@ var errRestless = fmt.Errorf("the cloud lost the upload again and again: %w", Er
 // send brings one piece of footage to the cloud and frees it: telemetry first,
 // then the video, then the comparison of digests.
 func (u *Uplink) send(ctx context.Context, r spool.Record) error {
-	if r.State == spool.Confirmed {
-		return u.o.Spool.Reclaim(r.ID)
-	}
 	m, err := u.o.Spool.Manifest(r.ID)
 	if errors.Is(err, spool.ErrNotFound) {
 		err = fmt.Errorf("%w: %w", err, spool.ErrDamaged)
@@ -209,7 +206,7 @@ func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest)
 		return err
 	}
 	u.o.Log.Info("footage confirmed by the cloud", "footage", id, "bytes", got.Size, "sha256", got.SHA256.String(), "duplicate_of", string(got.DuplicateOf))
-	return u.o.Spool.Reclaim(id)
+	return u.o.Spool.Release(id)
 }
 
 // stored asks what the cloud stored under an id, or under the id of the footage

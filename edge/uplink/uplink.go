@@ -31,7 +31,7 @@ type store interface {
 	HashFault(footage.ID) (int, error)
 	Accepted(footage.ID) error
 	Confirm(id, duplicateOf footage.ID) error
-	Reclaim(footage.ID) error
+	Release(footage.ID) error
 	Resend(footage.ID) error
 	Reread(footage.ID) error
 	Quarantine(footage.ID, string) error

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"cattlecounter/edge/agent"
 	"cattlecounter/edge/spool"
 )
 
@@ -25,7 +26,7 @@ func (c *fsckCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	log, _ := cfg.Log.Logger(s.err)
-	o := spool.Options{Dir: cfg.Spool.Dir, Quota: int64(cfg.Spool.Quota), MinFree: int64(cfg.Spool.MinFree), Log: log}
+	o := agent.SpoolOptions(cfg.Spool, log)
 	r, err := spool.Fsck(ctx, o)
 	switch {
 	case errors.Is(err, spool.ErrInUse):

@@ -20,6 +20,9 @@ import (
 
 // Upload is one tus upload.
 type Upload struct {
+	// turn is held by a PATCH until its connection ends: what a cut one left in
+	// the buffers arrives before the next request is answered.
+	turn sync.Mutex
 	Size, Offset int64
 	Meta         map[string]string
 	sum          hash.Hash
@@ -158,6 +161,8 @@ func (c *Cloud) head(w http.ResponseWriter, r *http.Request) {
 	if u == nil {
 		return
 	}
+	u.turn.Lock()
+	defer u.turn.Unlock()
 	c.Lock()
 	defer c.Unlock()
 	w.Header().Set("Upload-Offset", strconv.FormatInt(u.Offset, 10))
@@ -169,6 +174,8 @@ func (c *Cloud) patch(w http.ResponseWriter, r *http.Request) {
 	if u == nil {
 		return
 	}
+	u.turn.Lock()
+	defer u.turn.Unlock()
 	c.Lock()
 	at, cutAfter := u.Offset, c.CutAfter
 	c.Unlock()
