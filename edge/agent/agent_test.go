@@ -227,6 +227,16 @@ func (s *station) until(what string, ok func([]spool.Record) bool) []spool.Recor
 	}
 }
 
+// Whoever writes a subscriber reads the contract, not this code.
+func TestOrdersAreInTheContract(t *testing.T) {
+	_, text, _ := strings.Cut(string(topic.AsyncAPI), "    command:\n      type: object")
+	for name := range (&Agent{}).actions() {
+		if !strings.Contains(text, name+":") && !strings.Contains(text, name+",") && !strings.Contains(text, name+" {") {
+			t.Errorf("order %s is not in asyncapi.yaml", name)
+		}
+	}
+}
+
 func TestOrdersOfTheLink(t *testing.T) {
 	s := newStation(t)
 	if err := s.a.pause(true); err != nil {
