@@ -80,7 +80,7 @@ func (v *visit) agent(ctx context.Context) []Finding {
 		say("when it may go on: edge-agent ctl resume", "an operator paused the upload")
 	}
 	if h := s.Uplink.Hold; h != nil && h.Reason == holdBudget {
-		say("wait for the next day or month, or raise uplink.budget.day and uplink.budget.month", "the data budget is used up: %s", h.Detail)
+		say("wait for the next day or month, or raise uplink.budget.day and uplink.budget.month; if this link costs nothing: edge-agent ctl metered link=no", "the data budget is used up: %s", h.Detail)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
 		say("edge-agent status shows each piece of footage with its reason, edge-agent ctl retry footage=all tries again; see the line on the disk as well",
