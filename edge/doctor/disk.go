@@ -158,7 +158,9 @@ func (v *visit) folder(ctx context.Context, dir string) Finding {
 	switch {
 	case l.n == 0 && !l.f.Mount:
 		return warn("folder", "if this is where a card is mounted, there is none: put it in, look at lsblk and dmesg", "%s is empty and nothing is mounted on it", dir)
-	case cards[l.f.Kind] && !l.f.ReadOnly:
+	case v.Config.Watch.DeleteConfirmed && l.f.ReadOnly:
+		return warn("folder", "mount it writable, or set watch.delete_confirmed to false", "%s is mounted read-only, but confirmed footage is to be deleted from it", what)
+	case cards[l.f.Kind] && !l.f.ReadOnly && !v.Config.Watch.DeleteConfirmed:
 		return warn("folder", "mount it with the option ro: the agent only reads, and a power cut cannot spoil it", "%s, mounted writable", what)
 	}
 	return ok("folder", "%s%s", what, map[bool]string{true: ", read-only"}[l.f.ReadOnly])

@@ -220,6 +220,11 @@ func TestFindings(t *testing.T) {
 		{"no card", card(0, FileSystem{Kind: "ext4"}, nil), Warn, "warn  folder   /card is empty and nothing is mounted on it", "lsblk"},
 		{"empty card", card(0, FileSystem{Kind: "exfat", Mount: true, ReadOnly: true}, nil), OK, "ok    folder   /card, 0 entries (exfat), read-only", ""},
 		{"writable card", card(2, FileSystem{Kind: "vfat", Mount: true}, nil), Warn, "warn  folder   /card, 2 entries (vfat), mounted writable", "option ro"},
+		{"card to be emptied", func(o *Options) {
+			o.Config.Watch.DeleteConfirmed = true
+			card(2, FileSystem{Kind: "vfat", Mount: true}, nil)(o)
+		}, OK, "ok    folder   /card, 2 entries (vfat)\n", ""},
+		{"card that cannot be emptied", func(o *Options) { o.Config.Watch.DeleteConfirmed = true }, Warn, "is mounted read-only, but confirmed footage is to be deleted", "watch.delete_confirmed"},
 		{"folder of a dock", card(9, FileSystem{Kind: "ext4"}, nil), OK, "ok    folder   /card, 9 entries (ext4)\n", ""},
 		{"no such folder", card(0, FileSystem{}, fs.ErrNotExist), Warn, "warn  folder   /card is not there", "watch.folders"},
 		{"closed folder", card(0, FileSystem{}, refused), Fail, "fail  folder   /card cannot be read", "umask"},

@@ -24,7 +24,7 @@ const (
 	holdBudget = "budget" // uplink.Hold.Reason
 
 	leastMemory = 128 << 20 // for the agent beside what runs already
-	leastFiles  = 1024      // the spool keeps a file per 64 MiB open
+	leastFiles  = 1024      // the spool keeps a file per spool.value_log open
 )
 
 // clock compares the clock with what others say. Their word is a hint: nothing
