@@ -22,7 +22,7 @@ import (
 type Upload struct {
 	// turn is held by a PATCH until its connection ends: what a cut one left in
 	// the buffers arrives before the next request is answered.
-	turn sync.Mutex
+	turn         sync.Mutex
 	Size, Offset int64
 	Meta         map[string]string
 	sum          hash.Hash
