@@ -34,6 +34,7 @@ test: ## set up, then run every test: unit, race, contracts, end to end
 	@deploy/setup/setup.sh test
 	CATTLE_BROWSER=required $(GO_TEST) -race -timeout 15m ./edge/... ./shared/... ./cloud/...
 	$(GO_TEST) -count=1 -timeout 15m ./deploy/...
+	CGO_ENABLED=0 GOARCH=386 go test -short -timeout 10m ./edge/spool # the addresses of a 32-bit board
 	@$(MAKE) --no-print-directory train-test
 
 e2e: ## the end-to-end tests alone

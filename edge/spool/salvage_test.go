@@ -21,7 +21,8 @@ type herd struct {
 
 func newHerd(t *testing.T) herd {
 	h := herd{dir: t.TempDir()}
-	s := open(t, h.dir)
+	// One value log for all, the last: Badger looks at no other when it opens.
+	s := open(t, h.dir, func(o *Options) { o.LogFile = 64 << 20 })
 	h.spooled = fill(t, s, "/card/spooled.mp4", 1, 9<<20)
 	h.gone = fill(t, s, "/card/gone.mp4", 2, 5<<20)
 	h.sent = fill(t, s, "/card/sent.mp4", 3, 5<<20)
