@@ -41,7 +41,7 @@ func Open(o Options) (*Spool, error) {
 		o.Log.Error("the spool is broken; what is readable of it is saved into a new one", "spool", o.Dir, "err", err)
 		got, bad := salvage(context.Background(), o, err)
 		if bad != nil {
-			return nil, openError(o.Dir, errors.Join(bad, err))
+			return nil, fmt.Errorf("%w; keep it and start with an empty one (mv %s %s.broken): footage that is still on the card is read again", openError(o.Dir, errors.Join(bad, err)), o.Dir, o.Dir)
 		}
 		saved = &got
 		s, err = openWhole(o)
@@ -288,8 +288,7 @@ func openError(dir string, err error) error {
 	case isErrno(err, syscall.EACCES), isErrno(err, syscall.EPERM), isErrno(err, syscall.EROFS):
 		return fmt.Errorf("spool %s: cannot be written, check its owner and mount: %w", dir, err)
 	}
-	return fmt.Errorf("spool %s cannot be opened; keep it and start with an empty one (mv %s %s.broken): footage that is still on the card is read again: %w: %w",
-		dir, dir, dir, err, ErrCorrupt)
+	return fmt.Errorf("spool %s cannot be opened: %w: %w", dir, err, ErrCorrupt)
 }
 
 func (s *Spool) storePath() string { return filepath.Join(s.o.Dir, storeDir) }
