@@ -233,8 +233,8 @@ func (a *Agent) disk() DiskStatus {
 	d.Total, d.Free, d.Spool, d.Percent = sp.Total, sp.Free, sp.Used, sp.Percent()
 	if err != nil {
 		d.Alarm = err.Error()
-	} else if err := a.spool.Room(0); err != nil {
-		d.Alarm = err.Error()
+	} else if sp.Full != nil {
+		d.Alarm = sp.Full.Error()
 	}
 	return d
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"cattlecounter/shared/settings"
 )
 
 // WriteTable prints a status for people.
@@ -126,18 +128,4 @@ func note(f FootageStatus) string {
 }
 
 // inBytes prints a size in three or four digits.
-func inBytes(n int64) string {
-	x, units := float64(n), []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	i := 0
-	for x >= 1024 && i < len(units)-1 {
-		x, i = x/1024, i+1
-	}
-	return fmt.Sprintf("%.*f %s", decimals(i > 0 && x < 100), x, units[i])
-}
-
-func decimals(fraction bool) int {
-	if fraction {
-		return 1
-	}
-	return 0
-}
+func inBytes(n int64) string { return settings.ByteSize(n).Short() }

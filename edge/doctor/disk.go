@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"syscall"
+
+	"cattlecounter/shared/settings"
 )
 
 // FileSystem is what a path lies on.
@@ -166,15 +168,4 @@ func (v *visit) folder(ctx context.Context, dir string) Finding {
 	return ok("folder", "%s%s", what, map[bool]string{true: ", read-only"}[l.f.ReadOnly])
 }
 
-// inBytes prints a size in three or four digits.
-func inBytes(n int64) string {
-	x, units := float64(n), []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	i := 0
-	for x >= 1024 && i < len(units)-1 {
-		x, i = x/1024, i+1
-	}
-	if i > 0 && x < 100 {
-		return fmt.Sprintf("%.1f %s", x, units[i])
-	}
-	return fmt.Sprintf("%.0f %s", x, units[i])
-}
+func inBytes(n int64) string { return settings.ByteSize(n).Short() }

@@ -11,6 +11,7 @@ import (
 
 	"cattlecounter/edge/agent"
 	"cattlecounter/edge/config"
+	"cattlecounter/edge/uplink"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/topic"
 )
@@ -108,7 +109,7 @@ func Invalid(version string, p Probes, err error) Report {
 }
 
 func (r *Report) add(f Finding) {
-	f.Found, f.Do = oneLine(f.Found), oneLine(f.Do)
+	f.Found, f.Do = uplink.OneLine(f.Found), uplink.OneLine(f.Do)
 	r.Findings = append(r.Findings, f)
 	if f.Level == Fail || f.Level == Warn && r.Level == OK {
 		r.Level = f.Level

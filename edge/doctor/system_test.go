@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"cattlecounter/edge/uplink"
 )
 
 func TestThisMachine(t *testing.T) {
@@ -154,7 +156,7 @@ func FuzzParsers(f *testing.F) {
 		}
 		_, _ = parseOpenFiles(strings.NewReader(text))
 		healthy([]byte(text))
-		if line := oneLine(text); strings.ContainsAny(line, "\n\r\x1b") {
+		if line := uplink.OneLine(text); strings.ContainsAny(line, "\n\r\x1b") {
 			t.Fatalf("%q", line)
 		}
 	})

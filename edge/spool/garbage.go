@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -140,27 +141,27 @@ func (s *Spool) rescue() error {
 		return err
 	}
 	path := filepath.Join(s.storePath(), name)
-	damage, err := scanLog(path, func(entry) error { return nil })
+	type at struct {
+		key    string
+		offset int64
+	}
+	var entries []at
+	damage, err := scanLog(path, func(e entry) error {
+		entries = append(entries, at{string(e.Key), e.Offset})
+		return nil
+	})
 	if errors.Is(err, os.ErrNotExist) || err == nil && len(damage) == 0 {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var keys [][]byte
-	if _, err := scanLog(path, func(e entry) error {
-		if e.Offset > damage[0].From {
-			keys = append(keys, append([]byte(nil), e.Key...))
-		}
-		return nil
-	}); err != nil {
-		return err
+	entries = slices.DeleteFunc(entries, func(e at) bool { return e.offset < damage[0].From })
+	if len(entries) > 0 {
+		s.o.Log.Warn("value log is damaged, what follows is written anew", "file", name, "parts", len(damage), "entries", len(entries))
 	}
-	if len(keys) > 0 {
-		s.o.Log.Warn("value log is damaged, what follows is written anew", "file", name, "parts", len(damage), "entries", len(keys))
-	}
-	for _, k := range keys {
-		if err := s.rewrite(k); err != nil {
+	for _, e := range entries {
+		if err := s.rewrite([]byte(e.key)); err != nil {
 			return err
 		}
 	}

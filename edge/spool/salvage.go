@@ -62,11 +62,12 @@ func salvage(ctx context.Context, o Options, why error) (Salvaged, error) {
 	if err := clearEmpty(next); err != nil {
 		return out, fmt.Errorf("salvage into %s: %w", next, err)
 	}
-	db, err := openStore(next, o, new(atomic.Int64))
+	unsynced := new(atomic.Int64)
+	db, err := openStore(next, o, unsynced)
 	if err != nil {
 		return out, fmt.Errorf("salvage into %s: %w", next, err)
 	}
-	err = copyLogs(ctx, db, index, o, &out)
+	err = copyLogs(ctx, db, index, o, unsynced, &out)
 	if err := errors.Join(err, db.Close()); err != nil {
 		return out, fmt.Errorf("salvage %s: %w", store, err)
 	}
@@ -74,7 +75,7 @@ func salvage(ctx context.Context, o Options, why error) (Salvaged, error) {
 }
 
 // copyLogs copies the live entries of every log, file by file.
-func copyLogs(ctx context.Context, db *badger.DB, x *logIndex, o Options, out *Salvaged) error {
+func copyLogs(ctx context.Context, db *badger.DB, x *logIndex, o Options, unsynced *atomic.Int64, out *Salvaged) error {
 	live := x.live()
 	for name := range live {
 		if filepath.Ext(name) != ".vlog" { // small, and stays until the store is replaced
@@ -86,6 +87,9 @@ func copyLogs(ctx context.Context, db *badger.DB, x *logIndex, o Options, out *S
 	for _, name := range x.files {
 		if err := copyEntries(ctx, db, x, live[name], out); err != nil {
 			return err
+		}
+		if unsynced.Load() > 0 {
+			return errUnsynced // the broken store stays until its copy is safe
 		}
 		if err := retire(o.Dir, name, len(x.damage[name]) > 0); err != nil {
 			return err

@@ -103,6 +103,15 @@ func TestBrokenStoreIsSalvaged(t *testing.T) {
 			flip(t, h.dir, chunkKey(h.spooled.ID, Video, 1))
 			return []footage.ID{h.spooled.ID}
 		}},
+		"a zeroed block at the beginning of a chunk": {harm: func(t *testing.T, h herd) []footage.ID {
+			store := filepath.Join(h.dir, storeDir)
+			x := must[*logIndex](t)(indexLogs(store))
+			p := x.keys[string(chunkKey(h.spooled.ID, Video, 1))]
+			f := must[*os.File](t)(os.OpenFile(filepath.Join(store, p.file), os.O_RDWR, 0))
+			must[int](t)(f.WriteAt(make([]byte, 4096), p.offset))
+			ok(t, f.Close())
+			return []footage.ID{h.spooled.ID}
+		}},
 		"a bit of a record": {harm: func(t *testing.T, h herd) []footage.ID { flip(t, h.dir, recordKey(h.small.ID)); return nil }},
 		"a bit of a manifest of footage": {harm: func(t *testing.T, h herd) []footage.ID {
 			flip(t, h.dir, manifestKey(h.small.ID))

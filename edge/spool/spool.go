@@ -217,20 +217,12 @@ func (s *Spool) NextSession() (int64, error) {
 // Paused reports whether an operator stopped the upload, also before a restart.
 func (s *Spool) Paused() (bool, error) {
 	var p bool
-	err := s.db.View(func(txn *badger.Txn) error { return getJSON(txn, pausedKey, &p) })
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return false, fmt.Errorf("read pause: %w", err)
-	}
-	return p, nil
+	err := s.getSetting(pausedKey, "pause", &p)
+	return p, err
 }
 
 // SetPaused keeps the operator's will.
-func (s *Spool) SetPaused(p bool) error {
-	if err := s.write(func(txn *badger.Txn) error { return setJSON(txn, pausedKey, p) }); err != nil {
-		return fmt.Errorf("keep pause: %w", err)
-	}
-	return nil
-}
+func (s *Spool) SetPaused(p bool) error { return s.putSetting(pausedKey, "pause", p) }
 
 // storeLog brings Badger's log lines down a level: what it calls information is
 // detail here.

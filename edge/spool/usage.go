@@ -20,6 +20,8 @@ type Space struct {
 	// Limit is what the spool may take: its quota, or less where the disk is full
 	// otherwise.
 	Limit int64
+	// Full says why nothing more fits, nil when something does; it wraps ErrNoSpace.
+	Full error
 }
 
 // Percent is how full the spool is with what the cloud has not confirmed, 100
@@ -96,6 +98,7 @@ func (s *Spool) Space() (Space, error) {
 			sp.Confirmed += r.Source.Size
 		}
 	}
+	sp.Full = s.fits(sp, 0)
 	return sp, err
 }
 
@@ -106,6 +109,10 @@ func (s *Spool) Room(n int64) error {
 	if err != nil {
 		return err
 	}
+	return s.fits(sp, n)
+}
+
+func (s *Spool) fits(sp Space, n int64) error {
 	if sp.Free-n < s.o.MinFree {
 		return fmt.Errorf("%s free on the disk of the spool, %s must stay free (spool.min_free): %w", size(sp.Free), size(s.o.MinFree), ErrNoSpace)
 	}

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,13 +53,10 @@ type entry struct {
 // span is a part of a file that holds no entry where one was to be.
 type span struct{ From, To int64 }
 
-// errStop ends a scan early without being an error of it.
-var errStop = errors.New("enough")
-
 // scanLog gives every entry of a log whose checksum is right to visit, in the
-// order of the file, and returns the damaged parts between them. The zeroes that
-// Badger keeps behind the last entry are no damage. Memory is bounded by two of
-// the largest entry.
+// order of the file, and returns the damaged parts between them: also zeroes, as a
+// power cut leaves them, when an entry follows. The zeroes that Badger keeps behind
+// the last entry are no damage. Memory is bounded by two of the largest entry.
 func scanLog(path string, visit func(entry) error) ([]span, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -66,9 +64,6 @@ func scanLog(path string, visit func(entry) error) ([]span, error) {
 	}
 	defer f.Close()
 	damage, err := scanEntries(&window{r: f, at: logHeader}, visit)
-	if errors.Is(err, errStop) {
-		err = nil
-	}
 	if err != nil {
 		return damage, fmt.Errorf("%s: %w", path, err)
 	}
@@ -77,48 +72,40 @@ func scanLog(path string, visit func(entry) error) ([]span, error) {
 
 func scanEntries(w *window, visit func(entry) error) ([]span, error) {
 	var damage []span
-	bad := int64(-1) // where the damage began
+	// Where the damage began, and where its last byte that is not zero ends.
+	bad, dirty := int64(-1), int64(-1)
 	for {
 		b, err := w.need(longestEntry)
 		if err != nil {
 			return damage, err
 		}
-		if len(b) == 0 || bad < 0 && blank(b) {
-			return closed(damage, bad, w.at), nil
+		if len(b) == 0 {
+			if bad >= 0 && dirty > bad {
+				damage = append(damage, span{From: bad, To: dirty})
+			}
+			return damage, nil
 		}
 		e, n := parseEntry(b)
 		if n == 0 {
 			if bad < 0 {
 				bad = w.at
 			}
-			w.skip(nextCandidate(b))
+			n = nextCandidate(b)
+			if used := bytes.TrimRight(b[:n], "\x00"); len(used) > 0 {
+				dirty = w.at + int64(len(used))
+			}
+			w.skip(n)
 			continue
 		}
-		damage, bad = closed(damage, bad, w.at), -1
+		if bad >= 0 {
+			damage, bad = append(damage, span{From: bad, To: w.at}), -1
+		}
 		e.Offset, e.Length = w.at, n
 		if err := visit(e); err != nil {
 			return damage, err
 		}
 		w.skip(n)
 	}
-}
-
-// closed ends a damaged part that began at bad, without the zeroes of the tail.
-func closed(damage []span, bad, at int64) []span {
-	if bad < 0 {
-		return damage
-	}
-	return append(damage, span{From: bad, To: at})
-}
-
-// blank reports whether b begins like the zeroed place behind the last entry.
-func blank(b []byte) bool {
-	for _, c := range b[:min(len(b), shortestHead)] {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // nextCandidate returns how far the next place is that may begin an entry.

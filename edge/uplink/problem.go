@@ -75,10 +75,15 @@ func ParseProblem(status int, body []byte) Problem {
 	return p
 }
 
+// OneLine takes line breaks and control characters out of outside text.
+func OneLine(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }), " ")
+}
+
 // oneLine makes outside text fit for a log line, a table and a topic.
 func oneLine(s string) string {
-	s = strings.ToValidUTF8(s, "?")
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }), " ")
+	s = OneLine(s)
 	if r := []rune(s); len(r) > maxDetail {
 		s = string(r[:maxDetail]) + "…"
 	}

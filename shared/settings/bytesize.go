@@ -49,3 +49,15 @@ func (b ByteSize) String() string {
 	}
 	return strconv.FormatInt(int64(b), 10) + "B"
 }
+
+// Short prints the size for people to read: three digits are enough.
+func (b ByteSize) Short() string {
+	for _, u := range units[:4] {
+		if x := float64(b) / u.size; x >= 100 {
+			return fmt.Sprintf("%.0f %s", x, u.name)
+		} else if x >= 1 {
+			return fmt.Sprintf("%.1f %s", x, u.name)
+		}
+	}
+	return fmt.Sprintf("%d B", int64(b))
+}
