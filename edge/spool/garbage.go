@@ -85,7 +85,7 @@ func (s *Spool) Collect(ctx context.Context) error {
 		if err := s.rescue(); err != nil {
 			return fmt.Errorf("before value log garbage collection: %w", err)
 		}
-		err := s.db.RunValueLogGC(discardRatio)
+		err := s.rewriteLog()
 		if errors.Is(err, badger.ErrNoRewrite) {
 			return nil
 		}
@@ -94,6 +94,14 @@ func (s *Spool) Collect(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// rewriteLog collects one value-log file. Badger reads the newest version of its
+// memtable there without a lock, so nothing is written meanwhile; a file is small.
+func (s *Spool) rewriteLog() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	return s.db.RunValueLogGC(discardRatio)
 }
 
 // flush closes the value-log file that is being written, if it is worth it, and

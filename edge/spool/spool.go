@@ -67,8 +67,7 @@ type Spool struct {
 	disk *usage
 	ram  *resident
 
-	// gate is held for reading by writers, and for writing while garbage
-	// collection flushes: Badger refuses writes meanwhile.
+	// gate is held for reading by writers, and for writing by garbage collection.
 	gate sync.RWMutex
 	// collecting says that room is being made already.
 	collecting atomic.Bool

@@ -38,6 +38,9 @@ func TestKilledAnywhere(t *testing.T) {
 			want[name] = footage.Sum(b)
 		}
 		s.start()
+		if i%2 == 0 { // however long this machine takes to start a program, half of them get to their work
+			s.until("up", func(agent.Status) bool { return true })
+		}
 		until := time.Now().Add(time.Duration(30+random.IntN(600)) * time.Millisecond)
 		for time.Now().Before(until) {
 			taken += s.takeOffCard(time.Until(until))
