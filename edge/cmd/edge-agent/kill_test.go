@@ -23,6 +23,7 @@ var kills = flag.Int("kills", 200, "how often TestKilledAnywhere kills the progr
 // off the card at once, so that it is nowhere else.
 func TestKilledAnywhere(t *testing.T) {
 	s := newStation(t)
+	s.ship()
 	s.set("stable: 200ms", "stable: 100ms")
 	random := rand.New(rand.NewPCG(7, uint64(*kills)))
 	want := map[string]footage.Digest{} // by name
@@ -38,10 +39,10 @@ func TestKilledAnywhere(t *testing.T) {
 			want[name] = footage.Sum(b)
 		}
 		s.start()
-		if i%2 == 0 { // however long this machine takes to start a program, half of them get to their work
+		if i%4 == 0 { // however long this machine takes to start a program, some get to their work
 			s.until("up", func(agent.Status) bool { return true })
 		}
-		until := time.Now().Add(time.Duration(30+random.IntN(600)) * time.Millisecond)
+		until := time.Now().Add(time.Duration(30+random.IntN(400)) * time.Millisecond)
 		for time.Now().Before(until) {
 			taken += s.takeOffCard(time.Until(until))
 		}
@@ -109,6 +110,7 @@ func (s *station) takeOffCard(limit time.Duration) int {
 // program loses nothing either.
 func TestKilledInSalvage(t *testing.T) {
 	s := newStation(t)
+	s.ship()
 	s.set("stable: 200ms", "stable: 100ms")
 	const files = 5
 	for i := range files {
