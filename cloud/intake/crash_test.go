@@ -81,6 +81,10 @@ func (b mortalBook) DeleteUpload(ctx context.Context, id string) error {
 	return b.m.step("delete upload", func() error { return b.Ledger.DeleteUpload(ctx, id) })
 }
 
+func (b mortalBook) PutThumbnail(ctx context.Context, t ledger.Thumbnail) error {
+	return b.m.step("put thumbnail", func() error { return b.Ledger.PutThumbnail(ctx, t) })
+}
+
 type mortalBlobs struct {
 	Blobs
 	m *mortal
@@ -232,6 +236,23 @@ func TestDeathAtEveryStepOfTelemetry(t *testing.T) {
 		s.resume(path, content, metadata...)
 		if f := s.upload(clip("x", 2000), "footage", "f1"); !bytes.Equal(s.blob(f.TelemetryKey), content) {
 			t.Fatalf("%+v", f)
+		}
+	})
+}
+
+func TestDeathAtEveryStepOfAThumbnail(t *testing.T) {
+	content := []byte("\xff\xd8\xff" + strings.Repeat("picture ", 100))
+	metadata := []string{"footage", "f1", "kind", "thumbnail", "filename", "DJI_0001.MP4", "sha256", digestOf(content)}
+	deaths(t, func(t *testing.T, m *mortal) {
+		s := newSite(t, t.TempDir())
+		s.die(m)
+		path := s.tryUpload(content, metadata...)
+		s.close()
+		s = newSite(t, s.dir)
+		s.resume(path, content, metadata...)
+		shown := get[ledger.Thumbnail](t)(s.ledger.Thumbnail(t.Context(), "f1"))
+		if shown.Name != "DJI_0001.MP4" || !bytes.Equal(s.blob(shown.BlobKey), content) || s.messages() != 0 {
+			t.Fatalf("%+v", shown)
 		}
 	})
 }

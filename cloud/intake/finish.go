@@ -18,6 +18,7 @@ const (
 	outcomeDuplicate = "duplicate" // the content was there under another id
 	outcomeRepeat    = "repeat"    // the footage was there under this id
 	outcomeTelemetry = "telemetry"
+	outcomeThumbnail = "thumbnail"
 )
 
 // finish brings a complete session to its end, from wherever it stopped. The
@@ -41,12 +42,7 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 		return err
 	}
 	defer in.finishes.release(string(up.u.Footage))
-	outcome := outcomeTelemetry
-	if up.u.Kind == ledger.KindTelemetry {
-		err = in.keepTelemetry(ctx, up.u)
-	} else {
-		outcome, err = in.keepVideo(ctx, up.u, digest)
-	}
+	outcome, err := in.keep(ctx, up, digest)
 	if err != nil {
 		return err
 	}
@@ -58,6 +54,17 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 	in.metrics.finished.WithLabelValues(outcome).Inc()
 	in.log.Info("upload finished", "footage", up.u.Footage, "device", up.u.Device, "bytes", up.u.Size, "sha256", digest.String(), "outcome", outcome)
 	return nil
+}
+
+// keep puts verified bytes where their kind belongs, and says what became of them.
+func (in *Intake) keep(ctx context.Context, up *upload, digest footage.Digest) (outcome string, err error) {
+	switch up.u.Kind {
+	case ledger.KindTelemetry:
+		return outcomeTelemetry, in.keepTelemetry(ctx, up.u)
+	case ledger.KindThumbnail:
+		return outcomeThumbnail, in.keepThumbnail(ctx, up)
+	}
+	return in.keepVideo(ctx, up.u, digest)
 }
 
 // verify compares the hash of the stored bytes with the declared one. The state

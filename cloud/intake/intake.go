@@ -90,6 +90,7 @@ type book interface {
 	DeclareUpload(ctx context.Context, id string, size int64) error
 	FinishUpload(ctx context.Context, id string) error
 	DeleteUpload(ctx context.Context, id string) error
+	PutThumbnail(context.Context, ledger.Thumbnail) error
 }
 
 // Intake is the upload handler. It is safe for concurrent use.

@@ -166,6 +166,8 @@ func TestRefusedAtCreation(t *testing.T) {
 		"other content":     {409, conflict, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "sha256", digestOf(nil))}},
 		"late telemetry":    {409, conflict, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "kind", "telemetry")}},
 		"large telemetry":   {413, tooLarge, []string{"Upload-Length", strconv.Itoa(64<<20 + 1), "Upload-Metadata", meta("kind", "telemetry")}},
+		"large thumbnail":   {413, tooLarge, []string{"Upload-Length", strconv.Itoa(512<<10 + 1), "Upload-Metadata", meta("kind", "thumbnail")}},
+		"endless thumbnail": {400, badMetadata, []string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "thumbnail")}},
 		"endless telemetry": {400, badMetadata, []string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "telemetry")}},
 	} {
 		t.Run(name, func(t *testing.T) { s.want(s.do("POST", "/files/", nil, c.header...), c.status, c.slug) })
@@ -321,6 +323,39 @@ func TestTelemetry(t *testing.T) {
 	path = s.create(len(srt), "footage", "f2", "kind", "telemetry", "sha256", digestOf(nil))
 	s.want(s.patch(path, 0, srt), http.StatusUnprocessableEntity, hashMismatch)
 	s.gone(path)
+}
+
+// A thumbnail comes before its video or after it, and again; no other device can
+// put one over it.
+func TestThumbnail(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	picture := []byte("\xff\xd8\xff\xe0 a picture")
+	waiting := func() int {
+		ts, _, err := s.ledger.ListWaiting(t.Context(), ledger.Page{})
+		must(t, err)
+		return len(ts)
+	}
+	path := s.create(len(picture), "footage", "f1", "kind", "thumbnail", "filename", "DJI_0001.MP4", "sha256", digestOf(picture))
+	s.wantPatch(path, 0, picture)
+	if s.messages() != 0 || s.head(path) != len(picture) || waiting() != 1 {
+		t.Fatalf("%d messages, %d waiting", s.messages(), waiting())
+	}
+	s.upload(clip("x", 2000), "footage", "f1")
+	if waiting() != 0 {
+		t.Error("its video is here")
+	}
+	newer := []byte("\xff\xd8\xff\xe0 another picture")
+	s.wantPatch(s.create(len(newer), "footage", "f1", "kind", "thumbnail"), 0, newer)
+	shown := get[ledger.Thumbnail](t)(s.ledger.Thumbnail(t.Context(), "f1"))
+	if !bytes.Equal(s.blob(shown.BlobKey), newer) || shown.Size != int64(len(newer)) {
+		t.Errorf("%+v", shown)
+	}
+	text := []byte("<script>")
+	path = s.create(len(text), "footage", "f2", "kind", "thumbnail")
+	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, notAPicture)
+	s.gone(path)
+	must(t, s.ledger.PutThumbnail(t.Context(), ledger.Thumbnail{Footage: "f3", Device: "another", BlobKey: "k"}))
+	s.want(s.do("POST", "/files/", nil, "Upload-Length", "9", "Upload-Metadata", meta("footage", "f3", "kind", "thumbnail")), http.StatusConflict, conflict)
 }
 
 func TestTooManySessions(t *testing.T) {

@@ -89,8 +89,16 @@ func newUpload(d ledger.Device, meta map[string]string, size int64, deferred boo
 		if size > maxTelemetry {
 			return u, problem(tooLarge, http.StatusRequestEntityTooLarge, "Telemetry has %d bytes, at most %d are taken.", size, maxTelemetry)
 		}
+	case ledger.KindThumbnail:
+		u.Kind, u.BlobKey = s, thumbnailKey(u.Footage)
+		if deferred {
+			return u, bad("kind", fmt.Errorf("a thumbnail must say its Upload-Length at once"))
+		}
+		if size > footage.MaxThumbnail {
+			return u, problem(tooLarge, http.StatusRequestEntityTooLarge, "The thumbnail has %d bytes, at most %d are taken.", size, footage.MaxThumbnail)
+		}
 	default:
-		return u, bad("kind", fmt.Errorf("%.40q is neither %s nor %s", s, ledger.KindVideo, ledger.KindTelemetry))
+		return u, bad("kind", fmt.Errorf("%.40q is none of %s, %s and %s", s, ledger.KindVideo, ledger.KindTelemetry, ledger.KindThumbnail))
 	}
 	u.Name = cleanName(meta["filename"], u.Footage)
 	return u, nil
@@ -119,5 +127,7 @@ func cleanName(name string, id footage.ID) string {
 func videoKey(id footage.ID, c footage.Container) string {
 	return fmt.Sprintf("footage/%s/original.%s", id, c)
 }
+
+func thumbnailKey(id footage.ID) string { return fmt.Sprintf("footage/%s/thumbnail.jpg", id) }
 
 func telemetryKey(id footage.ID) string { return fmt.Sprintf("footage/%s/telemetry.srt", id) }

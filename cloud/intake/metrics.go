@@ -46,7 +46,7 @@ func newMetrics(r prometheus.Registerer, l *ledger.Ledger) (*metrics, error) {
 		}
 		return float64(n)
 	})
-	for _, o := range []string{outcomeCounted, outcomeDuplicate, outcomeRepeat, outcomeTelemetry} {
+	for _, o := range []string{outcomeCounted, outcomeDuplicate, outcomeRepeat, outcomeTelemetry, outcomeThumbnail} {
 		m.finished.WithLabelValues(o)
 	}
 	for slug := range titles {

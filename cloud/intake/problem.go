@@ -31,6 +31,7 @@ const ContentType = "application/problem+json"
 const (
 	unauthorised   = "unauthorised"
 	notAVideo      = "not-a-video"
+	notAPicture    = "not-a-picture"
 	tooLarge       = "too-large"
 	empty          = "empty"
 	hashMismatch   = "hash-mismatch"
@@ -48,6 +49,7 @@ const typePrefix = "/problems/"
 var titles = map[string]string{
 	unauthorised:   "Not allowed",
 	notAVideo:      "Not a video",
+	notAPicture:    "Not a picture",
 	tooLarge:       "Too large",
 	empty:          "Empty file",
 	hashMismatch:   "Checksum does not match",

@@ -74,6 +74,9 @@ func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
 		return problem(conflict, http.StatusTooManyRequests,
 			"This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).retryIn("60")
 	}
+	if u.Kind == ledger.KindThumbnail {
+		return in.mayShow(ctx, u)
+	}
 	have, err := in.book.Footage(ctx, u.Footage)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -144,6 +145,40 @@ func TestDevices(t *testing.T) {
 	ds, err := l.ListDevices(ctx)
 	if err != nil || len(ds) != 1 || ds[0].LastSeen == nil || !ds[0].LastSeen.Equal(seen) {
 		t.Fatalf("%+v %v", ds, err)
+	}
+}
+
+func TestThumbnails(t *testing.T) {
+	ctx := t.Context()
+	l, c := fresh(t)
+	const all = 5
+	for i := range all {
+		must(t, l.PutThumbnail(ctx, Thumbnail{Footage: footage.ID(fmt.Sprintf("f%d", i)), Site: "s", Device: "d", Name: "n", Size: 3, BlobKey: "k", Received: c.now()}))
+	}
+	record(t, l, "f2", "its video")
+	var got []footage.ID
+	for p := (Page{Limit: 2}); ; {
+		ts, next, err := l.ListWaiting(ctx, p)
+		must(t, err)
+		for _, v := range ts {
+			got = append(got, v.Footage)
+		}
+		if p.After = next; next == "" {
+			break
+		}
+	}
+	if want := []footage.ID{"f4", "f3", "f1", "f0"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if err := l.PutThumbnail(ctx, Thumbnail{Footage: "f1", Device: "other", BlobKey: "x", Received: c.now()}); !errors.Is(err, ErrExists) {
+		t.Error(err)
+	}
+	must(t, l.PutThumbnail(ctx, Thumbnail{Footage: "f1", Device: "d", Size: 9, BlobKey: "k2", Received: c.now()}))
+	if v, err := l.Thumbnail(ctx, "f1"); err != nil || v.Size != 9 || v.BlobKey != "k2" {
+		t.Errorf("%+v %v", v, err)
+	}
+	if _, err := l.Thumbnail(ctx, "nope"); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
 	}
 }
 

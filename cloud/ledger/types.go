@@ -121,6 +121,7 @@ type Device struct {
 const (
 	KindVideo     = "video"
 	KindTelemetry = "telemetry"
+	KindThumbnail = "thumbnail"
 )
 
 // Upload is a resumable upload session.
@@ -129,7 +130,7 @@ type Upload struct {
 	Footage  footage.ID
 	Device   string
 	Site     string
-	Kind     string // KindVideo or KindTelemetry
+	Kind     string // KindVideo, KindTelemetry or KindThumbnail
 	Name     string
 	Size     int64 // bytes; 0 while Deferred
 	Offset   int64 // bytes that HashState covers; the blob store may hold more

@@ -218,6 +218,18 @@ func (s *Server) listUploads(c *fiber.Ctx) error {
 	return sendJSON(c, pageOf(us, "", viewUpload))
 }
 
+func (s *Server) listWaiting(c *fiber.Ctx) error {
+	p, err := pageArgs(c)
+	if err != nil {
+		return err
+	}
+	ts, next, err := s.o.Ledger.ListWaiting(s.work, p)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, pageOf(ts, next, viewWaiting))
+}
+
 type statsView struct {
 	Footage    int               `json:"footage"`
 	Duplicates int               `json:"duplicates"`

@@ -15,6 +15,38 @@ import (
 )
 
 // finish lets a job be done with results in the blob store.
+// thumbnail notes the picture of footage whose video is elsewhere.
+func (s *site) thumbnail(id string) {
+	s.t.Helper()
+	key := "footage/" + id + "/thumbnail.jpg"
+	if _, err := s.blobs.Put(s.t.Context(), key, strings.NewReader("\xff\xd8\xff picture")); err != nil {
+		s.t.Fatal(err)
+	}
+	err := s.ledger.PutThumbnail(s.t.Context(), ledger.Thumbnail{Footage: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
+		Size: 11, BlobKey: key, Captured: time.Unix(1e9, 0), Received: time.Unix(2e9, 0)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// What waits at the stations is listed until its video is here; its picture stays.
+func TestWaitingAtTheStations(t *testing.T) {
+	s := open(t, nil)
+	s.thumbnail("a")
+	s.thumbnail("b")
+	s.record("a", "the video")
+	r := s.do("GET", "/api/v1/waiting", "")
+	if got := string(r.body); r.status != 200 || !strings.Contains(got, `"name":"b.mp4"`) || strings.Contains(got, `"footage":"a"`) {
+		t.Errorf("%d %s", r.status, got)
+	}
+	for _, id := range []string{"a", "b"} {
+		r := s.do("GET", "/api/v1/footage/"+id+"/thumbnail", "")
+		if r.status != 200 || r.header.Get("Content-Type") != "image/jpeg" || string(r.body) != "\xff\xd8\xff picture" {
+			t.Errorf("%s: %d %v %q", id, r.status, r.header, r.body)
+		}
+	}
+}
+
 func (s *site) finish(j *ledger.Job) {
 	s.t.Helper()
 	ctx := s.t.Context()

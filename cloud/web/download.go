@@ -40,6 +40,19 @@ func (s *Server) download(ext string) fiber.Handler {
 	}
 }
 
+// getThumbnail serves the picture that came before the video.
+func (s *Server) getThumbnail(c *fiber.Ctx) error {
+	id, err := idArg(c, "id")
+	if err != nil {
+		return err
+	}
+	t, err := s.o.Ledger.Thumbnail(s.work, id)
+	if err != nil {
+		return err
+	}
+	return s.sendBlob(c, t.BlobKey, media["jpg"], safeName(string(id))+"-thumbnail.jpg")
+}
+
 // getStatus serves the status sidecar that the worker writes.
 func (s *Server) getStatus(c *fiber.Ctx) error {
 	id, err := idArg(c, "id")

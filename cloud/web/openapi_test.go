@@ -73,6 +73,7 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	if _, err := s.ledger.CreateUpload(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
+	s.thumbnail("five")
 	boss := s.tokens[ledger.RoleOperator]
 	seenOps := map[string]bool{}
 	for _, c := range []struct {
@@ -94,6 +95,10 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/footage/one/still", "", 200, ""},
 		{"GET", "/api/v1/footage/one/status", "", 200, ""},
 		{"GET", "/api/v1/footage/two/still", "", 404, ""},
+		{"GET", "/api/v1/footage/five/thumbnail", "", 200, ""},
+		{"GET", "/api/v1/footage/one/thumbnail", "", 404, ""},
+		{"GET", "/api/v1/waiting", "", 200, ""},
+		{"GET", "/api/v1/waiting?limit=0", "", 400, ""},
 		{"GET", "/api/v1/jobs", "", 200, ""},
 		{"GET", "/api/v1/jobs?state=failed", "", 200, ""},
 		{"GET", "/api/v1/jobs?state=x", "", 400, ""},

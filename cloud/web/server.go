@@ -43,6 +43,8 @@ type Ledger interface {
 	FootageBySHA256(ctx context.Context, d footage.Digest) (ledger.FootageView, error)
 	Job(ctx context.Context, id string) (ledger.Job, error)
 	ListJobs(ctx context.Context, s job.State, p ledger.Page) ([]ledger.JobView, string, error)
+	Thumbnail(ctx context.Context, id footage.ID) (ledger.Thumbnail, error)
+	ListWaiting(ctx context.Context, p ledger.Page) ([]ledger.Thumbnail, string, error)
 	Count(ctx context.Context, id footage.ID) (ledger.Count, error)
 	ListCounts(ctx context.Context, p ledger.Page) ([]ledger.CountView, string, error)
 	Retry(ctx context.Context, jobID string) (ledger.Job, error)

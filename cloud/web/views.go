@@ -80,6 +80,16 @@ type uploadView struct {
 	Updated time.Time  `json:"updated"`
 }
 
+// waitingView is footage of which only the thumbnail is here.
+type waitingView struct {
+	Footage  footage.ID `json:"footage"`
+	Site     string     `json:"site"`
+	Device   string     `json:"device"`
+	Name     string     `json:"name"`
+	Captured *time.Time `json:"captured,omitempty"`
+	Received time.Time  `json:"received"`
+}
+
 type page[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty"`
@@ -127,6 +137,14 @@ func viewDevice(d ledger.Device) deviceView {
 func viewUpload(u ledger.Upload) uploadView {
 	return uploadView{Footage: u.Footage, Site: u.Site, Device: u.Device, Kind: u.Kind, Name: u.Name, Size: u.Size,
 		Offset: u.Offset, Created: u.Created, Updated: u.Updated}
+}
+
+func viewWaiting(t ledger.Thumbnail) waitingView {
+	v := waitingView{Footage: t.Footage, Site: t.Site, Device: t.Device, Name: t.Name, Received: t.Received}
+	if !t.Captured.IsZero() {
+		v.Captured = &t.Captured
+	}
+	return v
 }
 
 func pageOf[In, Out any](items []In, next string, view func(In) Out) page[Out] {

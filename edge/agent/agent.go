@@ -123,7 +123,7 @@ func (a *Agent) newUplink() error {
 		return err
 	}
 	a.uplink, err = uplink.New(uplink.Options{Spool: a.spool, Cloud: a.cloud, Order: uplink.Order(u.Order), RateLimit: int64(u.RateLimit),
-		Windows: windows, Paused: paused, Synced: synced, Log: a.log})
+		Windows: windows, Paused: paused, Thumbnails: u.WhenMetered == config.MeteredThumbnails, Synced: synced, Log: a.log})
 	return err
 }
 

@@ -106,6 +106,7 @@ type FootageStatus struct {
 	DuplicateOf footage.ID   `json:"duplicate_of,omitempty"`
 	Priority    int          `json:"priority"` // higher goes first over the link
 	Telemetry   bool         `json:"telemetry"`
+	Thumbnail   bool         `json:"thumbnail"` // the camera left a picture
 	Job         *JobStatus   `json:"job,omitempty"`
 	Count       *spool.Count `json:"count,omitempty"`
 	Updated     time.Time    `json:"updated"`
@@ -128,7 +129,7 @@ type JobStatus struct {
 func view(r spool.Record, lookup func(footage.ID) (spool.Record, bool)) FootageStatus {
 	f := FootageStatus{ID: r.ID, Name: r.Name, Path: r.Source.Path, Size: r.Source.Size, SHA256: r.SHA256, State: r.State,
 		Offset: r.Video.Offset, Rate: r.Rate, Waiting: r.Waiting, Reason: r.Reason, DuplicateOf: r.DuplicateOf, Priority: r.Priority,
-		Telemetry: r.Telemetry != nil, Count: r.Count, Updated: r.Updated}
+		Telemetry: r.Telemetry != nil, Thumbnail: r.HasThumbnail, Count: r.Count, Updated: r.Updated}
 	j, count := r.Job, r.Count
 	if r.DuplicateOf != "" {
 		if first, ok := lookup(r.DuplicateOf); ok {

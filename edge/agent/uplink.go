@@ -22,6 +22,9 @@ func writeUplink(w io.Writer, r uplink.Report) {
 		parts = append(parts, "windows "+strings.Join(r.Windows, " "))
 	}
 	parts = append(parts, when(r.Metered, "metered", "not metered")+ordered(r.MeteredOrdered))
+	if r.ThumbnailsOnly {
+		parts = append(parts, "only thumbnails go")
+	}
 	if r.Metered {
 		parts = append(parts, spent(r.Day)+" today", spent(r.Month)+" this month")
 	}

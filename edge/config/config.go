@@ -112,7 +112,7 @@ func Defaults() Config {
 		Cloud:  Cloud{IdleTimeout: time.Minute},
 		Watch:  Watch{Stable: 10 * time.Second, Sidecar: 5 * time.Second, Poll: 2 * time.Second},
 		Spool:  Spool{Dir: "/var/lib/cattlecounter/spool", MinFree: 256 << 20, WhenFull: FullStop, ValueLog: 32 << 20},
-		Uplink: Uplink{Order: orderOldest},
+		Uplink: Uplink{Order: orderOldest, WhenMetered: MeteredFootage},
 		Vitals: Vitals{Every: 30 * time.Second},
 		Log:    Log{Level: "info", Format: "text"},
 	}

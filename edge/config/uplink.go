@@ -12,7 +12,9 @@ type Uplink struct {
 	Windows   []string          `yaml:"windows"`
 	Zone      string            `yaml:"zone"`
 	Metered   bool              `yaml:"metered"`
-	Budget    Budget            `yaml:"budget"`
+	// WhenMetered is what goes over a metered link: footage or thumbnails.
+	WhenMetered string `yaml:"when_metered"`
+	Budget      Budget `yaml:"budget"`
 }
 
 // Budget bounds the bytes of a metered link; 0 means no bound.
@@ -24,6 +26,11 @@ type Budget struct {
 const (
 	orderOldest = "oldest"
 	orderNewest = "newest"
+
+	// MeteredFootage and MeteredThumbnails are the values of uplink.when_metered.
+	MeteredFootage    = "footage"
+	MeteredThumbnails = "thumbnails"
+
 	// leastRate lets one 64 KiB piece through within the default idle time-out.
 	leastRate = 4 << 10
 	// leastBudget is worth a few requests and a beginning of content.
@@ -42,6 +49,9 @@ func (u *Uplink) Schedule() (schedule.Windows, error) {
 func (u *Uplink) validate(fault func(key, format string, a ...any)) {
 	if u.Order != orderOldest && u.Order != orderNewest {
 		fault("uplink.order", "%q is not %s or %s", u.Order, orderOldest, orderNewest)
+	}
+	if u.WhenMetered != MeteredFootage && u.WhenMetered != MeteredThumbnails {
+		fault("uplink.when_metered", "%q is not %s or %s", u.WhenMetered, MeteredFootage, MeteredThumbnails)
 	}
 	if u.RateLimit != 0 && u.RateLimit < leastRate {
 		fault("uplink.rate_limit", "%s is less than %s a second; 0 means no limit", u.RateLimit, settings.ByteSize(leastRate))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"image"
+	"image/jpeg"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -133,6 +135,32 @@ func TestWholeFileWithTelemetry(t *testing.T) {
 	b.take(watch.Finding{Video: b.file("copy.MP4", content)})
 	if d := b.until("duplicate", in(spool.Duplicate)); d.DuplicateOf != r.ID {
 		t.Errorf("%+v", d)
+	}
+}
+
+// The picture that the camera left goes with its footage.
+func TestThumbnailIsSpooled(t *testing.T) {
+	b := newBench(t)
+	var picture bytes.Buffer
+	if err := jpeg.Encode(&picture, image.NewGray(image.Rect(0, 0, 160, 120)), nil); err != nil {
+		t.Fatal(err)
+	}
+	b.file("DJI_0001.THM", picture.Bytes())
+	b.take(watch.Finding{Video: b.file("DJI_0001.MP4", video(5000))})
+	b.take(watch.Finding{Video: b.file("DJI_0002.MP4", video(6000))})
+	b.run()
+	r := b.until("spooled", of("DJI_0001.MP4", spool.Spooled))
+	m, err := b.spool.Manifest(r.ID)
+	if err != nil || m.Thumbnail == nil || m.Thumbnail.Name != "DJI_0001.jpg" || !r.HasThumbnail {
+		t.Fatalf("%+v %v", m, err)
+	}
+	got, err := b.spool.Chunk(r.ID, spool.Thumbnail, m.Thumbnail.Chunks[0], nil)
+	if err != nil || !bytes.Equal(got, picture.Bytes()) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	r = b.until("spooled", of("DJI_0002.MP4", spool.Spooled))
+	if m, err = b.spool.Manifest(r.ID); err != nil || m.Thumbnail != nil || r.HasThumbnail {
+		t.Errorf("%+v %v", m, err)
 	}
 }
 

@@ -9,8 +9,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"cattlecounter/edge/spool"
+	"cattlecounter/edge/thumbnail"
 	"cattlecounter/shared/footage"
 )
 
@@ -48,6 +50,9 @@ func (in *Ingest) read(ctx context.Context, r spool.Record) error {
 		}
 		m.Telemetry = side
 	}
+	if m.Thumbnail, err = in.thumbnail(r); err != nil {
+		return err
+	}
 	if r, err = in.store.Commit(m); err != nil {
 		return err
 	}
@@ -69,6 +74,26 @@ func (in *Ingest) sidecar(ctx context.Context, r spool.Record) (*footage.File, e
 		return nil, nil
 	}
 	return &f, err
+}
+
+// thumbnail keeps the picture that the camera left of the recording. Nothing is
+// lost without one: only a full or broken spool is an error.
+func (in *Ingest) thumbnail(r spool.Record) (*footage.File, error) {
+	p, err := thumbnail.Find(r.Source.Path)
+	if err != nil {
+		if !errors.Is(err, thumbnail.ErrNone) {
+			in.log.Warn("thumbnail left out", "footage", r.ID, "err", err)
+		}
+		return nil, nil
+	}
+	name := strings.TrimSuffix(r.Name, filepath.Ext(r.Name)) + ".jpg"
+	sum, size := footage.Sum(p.JPEG), int64(len(p.JPEG))
+	c := footage.Chunk{Size: size, SHA256: sum}
+	if err := in.store.PutChunk(r.ID, spool.Thumbnail, c, p.JPEG); err != nil {
+		return nil, err
+	}
+	in.log.Debug("thumbnail spooled", "footage", r.ID, "from", p.From, "bytes", size)
+	return &footage.File{Name: name, Size: size, SHA256: sum, Chunks: []footage.Chunk{c}}, nil
 }
 
 // sniff looks at the first bytes, never at the name. The error wraps

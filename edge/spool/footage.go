@@ -183,7 +183,8 @@ func (s *Spool) Commit(m footage.Manifest) (Record, error) {
 		return r, errors.Join(s.dropContent(m.Footage), s.prune())
 	}
 	return s.move(m.Footage, Manifest, func(r *Record) {
-		r.SHA256, r.Video, r.Sidecar, r.HashFaults = m.Video.SHA256, Transfer{}, Transfer{}, 0
+		r.SHA256, r.HasThumbnail, r.HashFaults = m.Video.SHA256, m.Thumbnail != nil, 0
+		r.again()
 	}, func(txn *badger.Txn) error {
 		return errors.Join(setJSON(txn, manifestKey(m.Footage), m), setJSON(txn, digestKey(m.Video.SHA256), m.Footage))
 	})
@@ -281,8 +282,8 @@ func (s *Spool) Vanished(id footage.ID, reason string) error {
 // and is not written twice.
 func (s *Spool) Reread(id footage.ID) error {
 	_, err := s.move(id, Reread, func(r *Record) {
-		r.Reason, r.Video, r.Sidecar, r.Stale, r.Read = "", Transfer{}, Transfer{}, false, 0
-		r.DuplicateOf = ""
+		r.Reason, r.Stale, r.Read, r.DuplicateOf = "", false, 0, ""
+		r.again()
 	}, nil)
 	return err
 }
@@ -290,7 +291,10 @@ func (s *Spool) Reread(id footage.ID) error {
 // Resend sends confirmed footage whose content is still here once more: the cloud
 // lost it.
 func (s *Spool) Resend(id footage.ID) error {
-	_, err := s.move(id, Resend, func(r *Record) { r.HashFaults, r.Video, r.Sidecar, r.DuplicateOf = 0, Transfer{}, Transfer{}, "" }, nil)
+	_, err := s.move(id, Resend, func(r *Record) {
+		r.HashFaults, r.DuplicateOf = 0, ""
+		r.again()
+	}, nil)
 	return err
 }
 
@@ -304,7 +308,8 @@ func (s *Spool) Retry(id footage.ID) error {
 		return s.Reread(id)
 	}
 	_, err := s.move(id, Resend, func(r *Record) {
-		r.Reason, r.HashFaults, r.Video, r.Sidecar = "", 0, Transfer{}, Transfer{}
+		r.Reason, r.HashFaults = "", 0
+		r.again()
 	}, nil)
 	return err
 }
@@ -364,7 +369,7 @@ func (s *Spool) prune() error {
 func (s *Spool) HashFault(id footage.ID) (int, error) {
 	r, err := s.change(id, func(r *Record) error {
 		r.HashFaults++
-		r.Video, r.Sidecar = Transfer{}, Transfer{}
+		r.again()
 		return nil
 	}, nil)
 	return r.HashFaults, err

@@ -39,7 +39,8 @@ func (s *Spool) Faults(ctx context.Context, id footage.ID) (*Fault, error) {
 	})
 }
 
-// checkChunks asks right about every chunk of a manifest.
+// checkChunks asks right about every chunk of a manifest but the thumbnail's,
+// for which nothing is read again: the video goes without it.
 func checkChunks(ctx context.Context, r *Record, m footage.Manifest, right func(Part, footage.Chunk) error) (*Fault, error) {
 	f := Fault{Footage: r.ID, Name: r.Name, State: r.State}
 	for p, file := range map[Part]*footage.File{Video: &m.Video, Telemetry: m.Telemetry} {

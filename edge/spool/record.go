@@ -17,7 +17,16 @@ type Part string
 const (
 	Video     Part = "video"
 	Telemetry Part = "telemetry"
+	Thumbnail Part = "thumbnail"
 )
+
+// letter stands for the part in keys.
+func (p Part) letter() byte {
+	if p == Thumbnail {
+		return 'i' // image: t is telemetry's
+	}
+	return p[0]
+}
 
 // Source is a file on the card. Its identity is all three fields: a file that
 // was written anew under an old name is another file.
@@ -85,18 +94,21 @@ type Count struct {
 // Record is what the spool knows about one piece of footage; it stays when the
 // content is gone.
 type Record struct {
-	ID          footage.ID     `json:"id"`
-	Seq         int64          `json:"seq"` // order of capture on this device, independent of any clock
-	State       State          `json:"state"`
-	Priority    int            `json:"priority,omitempty"` // higher goes first over the link, see SetPriority
-	Name        string         `json:"name"`               // base name on the card
-	Source      Source         `json:"source"`
-	Telemetry   *Source        `json:"telemetry,omitempty"`
-	SHA256      footage.Digest `json:"sha256"`
-	Video       Transfer       `json:"video"`
-	Sidecar     Transfer       `json:"sidecar"`
-	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
-	Reason      string         `json:"reason,omitempty"` // why quarantined
+	ID        footage.ID     `json:"id"`
+	Seq       int64          `json:"seq"` // order of capture on this device, independent of any clock
+	State     State          `json:"state"`
+	Priority  int            `json:"priority,omitempty"` // higher goes first over the link, see SetPriority
+	Name      string         `json:"name"`               // base name on the card
+	Source    Source         `json:"source"`
+	Telemetry *Source        `json:"telemetry,omitempty"`
+	SHA256    footage.Digest `json:"sha256"`
+	Video     Transfer       `json:"video"`
+	Sidecar   Transfer       `json:"sidecar"`
+	Thumbnail Transfer       `json:"thumbnail,omitzero"`
+	// HasThumbnail says that the manifest has one.
+	HasThumbnail bool       `json:"has_thumbnail,omitempty"`
+	DuplicateOf  footage.ID `json:"duplicate_of,omitempty"`
+	Reason       string     `json:"reason,omitempty"` // why quarantined
 	// Stale says that the source changed or is gone: it is not read before the
 	// watcher reports it anew.
 	Stale bool `json:"stale,omitempty"`
@@ -113,10 +125,18 @@ type Record struct {
 	Read    int64   `json:"-"` // bytes read from the card so far
 }
 
+// again forgets how far every part of the upload was: it begins anew.
+func (r *Record) again() {
+	r.Video, r.Sidecar, r.Thumbnail = Transfer{}, Transfer{}, Transfer{}
+}
+
 // Transfer returns the book-keeping of a part.
 func (r *Record) Transfer(p Part) *Transfer {
-	if p == Telemetry {
+	switch p {
+	case Telemetry:
 		return &r.Sidecar
+	case Thumbnail:
+		return &r.Thumbnail
 	}
 	return &r.Video
 }

@@ -108,7 +108,7 @@ func sourceKey(path string) []byte      { return []byte("s/" + footage.Sum([]byt
 func chunkPrefix(id footage.ID) []byte  { return []byte("c/" + string(id) + "/") }
 func replyKey(id string) []byte         { return []byte("r/" + id) }
 func chunkKey(id footage.ID, p Part, i int) []byte {
-	return fmt.Appendf(chunkPrefix(id), "%c%08x", p[0], i)
+	return fmt.Appendf(chunkPrefix(id), "%c%08x", p.letter(), i)
 }
 
 // flushPrefix begins the keys that live only while the store is flushed.

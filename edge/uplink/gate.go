@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"cattlecounter/shared/footage"
 )
 
 // Causes of a stop that nothing is wrong with.
@@ -85,12 +87,16 @@ func (u *Uplink) show(h hold) {
 
 // guard stops a transfer when something begins to hold the uplink. It returns
 // when ctx ends.
-func (u *Uplink) guard(ctx context.Context, stop context.CancelCauseFunc) {
+func (u *Uplink) guard(ctx context.Context, id footage.ID, stop context.CancelCauseFunc) {
 	for {
 		h, again := u.held()
 		if h.cause != nil {
 			u.show(h)
 			stop(h.cause)
+			return
+		}
+		if r, ok := u.o.Spool.Record(id); ok && u.waits(r) {
+			stop(ErrThumbnails)
 			return
 		}
 		timer := time.NewTimer(again)
@@ -108,7 +114,7 @@ func (u *Uplink) guard(ctx context.Context, stop context.CancelCauseFunc) {
 
 // isStop reports whether a transfer ended because it had to, not by a fault.
 func isStop(err error) bool {
-	for _, stop := range []error{ErrPaused, ErrWindow, ErrBudget, ErrOvertaken} {
+	for _, stop := range []error{ErrPaused, ErrWindow, ErrBudget, ErrOvertaken, ErrThumbnails} {
 		if errors.Is(err, stop) {
 			return true
 		}

@@ -40,6 +40,10 @@ func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 		if !r.State.HasContent() || r.State == spool.Confirmed {
 			continue
 		}
+		if u.waits(r) {
+			u.o.Spool.SetWaiting(r.ID, ErrThumbnails.Error())
+			continue
+		}
 		if again := u.again[r.ID]; again != nil && again.at.After(now) {
 			wait = min(wait, again.at.Sub(now))
 			continue

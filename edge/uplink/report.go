@@ -16,6 +16,8 @@ type Report struct {
 	MeteredOrdered bool     `json:"metered_ordered"`
 	Windows        []string `json:"windows,omitempty"`
 	Hold           *Hold    `json:"hold,omitempty"` // nil when nothing holds
+	// ThumbnailsOnly says that the link is metered and videos wait.
+	ThumbnailsOnly bool `json:"thumbnails_only"`
 	// Day and Month are the use of a metered link.
 	Day            Spent          `json:"day"`
 	Month          Spent          `json:"month"`
@@ -35,7 +37,7 @@ var holdReasons = map[error]string{ErrPaused: "paused", ErrWindow: "window", Err
 func (u *Uplink) Report() Report {
 	o := u.ordered()
 	r := Report{Order: u.o.Order, Limit: u.wantedLimit(), LimitOrdered: o.Limit != LimitConfigured,
-		Metered: u.o.Cloud.budget.Metered(), MeteredOrdered: o.Metered != nil, Windows: u.o.Windows.Texts()}
+		ThumbnailsOnly: u.o.Thumbnails && u.o.Cloud.budget.Metered(), Metered: u.o.Cloud.budget.Metered(), MeteredOrdered: o.Metered != nil, Windows: u.o.Windows.Texts()}
 	if r.Order == "" {
 		r.Order = Oldest
 	}

@@ -29,6 +29,12 @@ func (u *Uplink) send(ctx context.Context, r spool.Record) error {
 	if err != nil {
 		return err
 	}
+	if err := u.thumbnail(ctx, r, m); err != nil {
+		return err
+	}
+	if u.videoWaits(r) {
+		return ErrThumbnails
+	}
 	if r, err = u.o.Spool.BeginUpload(r.ID); err != nil {
 		return err
 	}
@@ -162,15 +168,18 @@ func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *foo
 }
 
 func metadata(m footage.Manifest, p spool.Part, f *footage.File) []pair {
-	kind := mime.TypeByExtension(filepath.Ext(f.Name))
-	if p == spool.Telemetry {
+	kind, name := mime.TypeByExtension(filepath.Ext(f.Name)), f.Name
+	switch p {
+	case spool.Telemetry:
 		kind = "application/x-subrip"
+	case spool.Thumbnail:
+		name = m.Video.Name // what it shows
 	}
 	captured := ""
 	if !m.Captured.IsZero() {
 		captured = m.Captured.UTC().Format(time.RFC3339)
 	}
-	return []pair{{"filename", f.Name}, {"filetype", kind}, {"footage", string(m.Footage)}, {"sha256", f.SHA256.String()},
+	return []pair{{"filename", name}, {"filetype", kind}, {"footage", string(m.Footage)}, {"sha256", f.SHA256.String()},
 		{"captured", captured}, {"kind", string(p)}}
 }
 

@@ -77,6 +77,9 @@ func (u *Uplink) settle(ctx context.Context, r spool.Record, err error) time.Dur
 // stopped says why footage waits that was on its way.
 func (u *Uplink) stopped(r spool.Record, err error) {
 	why := ErrOvertaken.Error()
+	if errors.Is(err, ErrThumbnails) {
+		why = ErrThumbnails.Error()
+	}
 	if h, _ := u.held(); h.cause != nil {
 		why = h.detail
 	}

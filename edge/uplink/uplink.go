@@ -47,6 +47,8 @@ type Options struct {
 	RateLimit int64 // bytes per second, 0: none; an order in Spool wins
 	Windows   schedule.Windows
 	Paused    bool // the state to start in
+	// Thumbnails says that nothing but thumbnails goes over a metered link.
+	Thumbnails bool
 	// Now and Synced are the wall clock, for the windows, and whether it can be
 	// trusted; nil: time.Now, always.
 	Now    func() time.Time
@@ -180,7 +182,8 @@ func (u *Uplink) Run(ctx context.Context) error {
 // moved reports whether the server has more of the footage than before.
 func (u *Uplink) moved(before spool.Record) bool {
 	now, ok := u.o.Spool.Record(before.ID)
-	return ok && now.Video.Offset+now.Sidecar.Offset > before.Video.Offset+before.Sidecar.Offset
+	sent := func(r spool.Record) int64 { return r.Video.Offset + r.Sidecar.Offset + r.Thumbnail.Offset }
+	return ok && sent(now) > sent(before)
 }
 
 // rest waits; a kick also forgets what else was waited for.
@@ -210,7 +213,7 @@ func (u *Uplink) transfer(ctx context.Context, r spool.Record) error {
 	u.mu.Lock()
 	u.running, u.cancel = r.ID, cancel
 	u.mu.Unlock()
-	go func() { defer close(guarded); u.guard(ctx, cancel) }()
+	go func() { defer close(guarded); u.guard(ctx, r.ID, cancel) }()
 	defer func() {
 		u.mu.Lock()
 		u.running, u.cancel = "", nil

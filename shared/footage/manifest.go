@@ -13,6 +13,9 @@ const ManifestVersion = 1
 // ChunkSize is the size in bytes of every chunk but the last one of a file.
 const ChunkSize = 4 << 20
 
+// MaxThumbnail is the most bytes a thumbnail has.
+const MaxThumbnail = 512 << 10
+
 // Chunk describes bytes [Index*ChunkSize, Index*ChunkSize+Size) of a file.
 type Chunk struct {
 	Index  int    `json:"index"`
@@ -37,6 +40,8 @@ type Manifest struct {
 	Video    File      `json:"video"`
 	// Telemetry is the drone's .SRT sidecar, nil when there was none.
 	Telemetry *File `json:"telemetry,omitempty"`
+	// Thumbnail is a small JPEG that the camera left, nil when there was none.
+	Thumbnail *File `json:"thumbnail,omitempty"`
 }
 
 // DecodeManifest parses and validates JSON. The error wraps ErrInvalid.
@@ -64,6 +69,12 @@ func (m Manifest) Validate() error {
 	errs = append(errs, m.Video.validate("video"))
 	if m.Telemetry != nil {
 		errs = append(errs, m.Telemetry.validate("telemetry"))
+	}
+	if m.Thumbnail != nil {
+		errs = append(errs, m.Thumbnail.validate("thumbnail"))
+		if m.Thumbnail.Size > MaxThumbnail {
+			errs = append(errs, fmt.Errorf("thumbnail: %d bytes, at most %d", m.Thumbnail.Size, MaxThumbnail))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("manifest %q: %w: %w", m.Footage, err, ErrInvalid)

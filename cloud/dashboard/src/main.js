@@ -6,6 +6,7 @@ import * as f from './format.js';
 import * as footage from './footage.js';
 import { listen } from './live.js';
 import * as uploads from './uploads.js';
+import * as waiting from './waiting.js';
 
 const healthEvery = 20_000;
 const sumsPause = 700;
@@ -75,9 +76,18 @@ function upload(u) {
 }
 const bytesOf = (u) => (u.size ? `${f.bytes(u.offset)} of ${f.bytes(u.size)}` : f.bytes(u.offset));
 
+// What waits at the stations: at most one request per pause.
+let lookTimer;
+function look() {
+  lookTimer ||= setTimeout(async () => {
+    lookTimer = undefined;
+    try { await waiting.load(); } catch { /* the banner says it */ }
+  }, sumsPause);
+}
+
 async function load() {
   try {
-    const [, { items }] = await Promise.all([footage.load(), get('/api/v1/uploads')]);
+    const [, { items }] = await Promise.all([footage.load(), get('/api/v1/uploads'), waiting.load()]);
     const still = new Set(items.map((u) => u.footage));
     for (const [id, row] of arriving) if (!still.has(id)) { row.el.remove(); arriving.delete(id); }
     items.forEach(upload);
@@ -87,7 +97,8 @@ async function load() {
 }
 
 let bannerTimer;
-listen({ ready: load, upload, ...footage.on }, (state) => {
+const changed = { ...footage.on, footage(v) { look(); return footage.on.footage(v); } };
+listen({ ready: load, upload, ...changed }, (state) => {
   if (state === link) return;
   link = state;
   clearTimeout(bannerTimer);
@@ -104,5 +115,5 @@ listen({ ready: load, upload, ...footage.on }, (state) => {
 });
 
 health();
-setInterval(health, healthEvery);
+setInterval(() => { health(); look(); }, healthEvery); // thumbnails come without an event
 load();

@@ -33,6 +33,20 @@ try {
   await shot(page, 'empty-1280');
   step('an empty list says what to do, and the page is live');
 
+  assert.ok(await page.locator('#waiting').isHidden());
+  const picture = await page.screenshot({ type: 'jpeg', quality: 60, clip: { x: 0, y: 0, width: 320, height: 180 } });
+  const b64 = (s) => Buffer.from(s).toString('base64');
+  const sent = await page.request.post(`${address}/files/`, { data: picture, headers: {
+    'Tus-Resumable': '1.0.0', 'Content-Type': 'application/offset+octet-stream', 'Upload-Length': String(picture.length), Authorization: `Bearer ${token}`,
+    'Upload-Metadata': `footage ${b64('seen-first')},kind ${b64('thumbnail')},filename ${b64('DJI_0042.MP4')}` } });
+  assert.equal(sent.status(), 201);
+  await page.reload();
+  const first = page.locator('#waiting-list li', { hasText: 'DJI_0042.MP4' });
+  await first.waitFor();
+  await page.waitForFunction(() => document.querySelector('#waiting-list img')?.naturalWidth === 320);
+  await shot(page, 'waiting-1280');
+  step('a thumbnail shows what waits at its station');
+
   await page.goto(`${address}/#token=${token}`);
   await page.waitForFunction(() => !location.hash && localStorage.getItem('cattle-token'));
   step('the token is taken from the address and removed from it');
@@ -42,11 +56,11 @@ try {
   await row(page, name).waitFor();
   await row(page, name).locator('[data-state=processing]').waitFor();
   const bar = row(page, name).locator('progress');
-  const first = await bar.evaluate((e) => e.value);
+  const begun = await bar.evaluate((e) => e.value);
   await page.waitForFunction(([n, v]) => {
     const e = [...document.querySelectorAll('#footage .row')].find((r) => r.textContent.includes(n))?.querySelector('progress');
     return e && !e.hidden && e.value > v;
-  }, [name, first]);
+  }, [name, begun]);
   await shot(page, 'progress-1280');
   step('the upload is there and its progress moves without a reload');
 

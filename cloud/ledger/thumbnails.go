@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"cattlecounter/shared/footage"
+)
+
+// Thumbnail is the small picture of a piece of footage, which may come long
+// before its video.
+type Thumbnail struct {
+	Footage  footage.ID
+	Site     string
+	Device   string // who uploaded it
+	Name     string // of the video
+	Size     int64  // bytes of the picture
+	BlobKey  string
+	Captured time.Time // zero when not known
+	Received time.Time
+	Seq      int64
+}
+
+const thumbnailColumns = `footage, site, device, name, size, blob_key, captured, received, seq`
+
+// PutThumbnail notes a thumbnail in place of an older one. One of another device
+// fails with ErrExists. Received is set when zero.
+func (l *Ledger) PutThumbnail(ctx context.Context, t Thumbnail) error {
+	if t.Received.IsZero() {
+		t.Received = l.now()
+	}
+	return l.write(ctx, fmt.Sprintf("thumbnail of %s", t.Footage), func(tx *sql.Tx) error {
+		seq, err := nextSeq(ctx, tx)
+		if err != nil {
+			return err
+		}
+		done, err := tx.ExecContext(ctx, `INSERT INTO thumbnail (`+thumbnailColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (footage) DO UPDATE SET name = excluded.name, size = excluded.size, blob_key = excluded.blob_key,
+				captured = excluded.captured, received = excluded.received, seq = excluded.seq
+			WHERE device = excluded.device`,
+			t.Footage, t.Site, t.Device, t.Name, t.Size, t.BlobKey, micros(t.Captured), micros(t.Received), seq)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 1 {
+			return err
+		}
+		return ErrExists
+	})
+}
+
+// Thumbnail returns the thumbnail of a piece of footage; ErrNotFound without one.
+func (l *Ledger) Thumbnail(ctx context.Context, id footage.ID) (Thumbnail, error) {
+	ts, err := list(ctx, l.r, scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail WHERE footage = ?`, id)
+	if err == nil && len(ts) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Thumbnail{}, fmt.Errorf("thumbnail of %s: %w", id, err)
+	}
+	return ts[0], nil
+}
+
+// ListWaiting returns the thumbnails of footage whose video is not here, newest
+// first, and where the next page begins.
+func (l *Ledger) ListWaiting(ctx context.Context, p Page) ([]Thumbnail, string, error) {
+	limit, after, err := p.bounds()
+	if err != nil {
+		return nil, "", err
+	}
+	ts, err := list(ctx, l.r, scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail
+		WHERE seq < ? AND NOT EXISTS (SELECT 1 FROM footage WHERE id = thumbnail.footage) ORDER BY seq DESC LIMIT ?`, after, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("list waiting footage: %w", err)
+	}
+	ts, next := cut(ts, limit, func(t Thumbnail) int64 { return t.Seq })
+	return ts, next, nil
+}
+
+func scanThumbnail(rows *sql.Rows) (Thumbnail, error) {
+	var t Thumbnail
+	var captured, received sql.NullInt64
+	err := rows.Scan(&t.Footage, &t.Site, &t.Device, &t.Name, &t.Size, &t.BlobKey, &captured, &received, &t.Seq)
+	t.Captured, t.Received = fromMicros(captured), fromMicros(received)
+	return t, err
+}

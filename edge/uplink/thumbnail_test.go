@@ -1,0 +1,153 @@
+package uplink
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cattlecounter/edge/spool"
+	"cattlecounter/edge/uplink/fakecloud"
+	"cattlecounter/shared/footage"
+)
+
+// addWithThumbnail spools footage whose camera left a picture.
+func (st *station) addWithThumbnail(name string, size int) spool.Record {
+	st.t.Helper()
+	r, err := st.spool.Capture(spool.Source{Path: "/card/" + name, Size: int64(size)}, nil)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	small := st.put(r.ID, spool.Thumbnail, name+".jpg", 9000)
+	m := footage.Manifest{Version: footage.ManifestVersion, Footage: r.ID, Video: st.put(r.ID, spool.Video, name, size), Thumbnail: &small}
+	if r, err = st.spool.Commit(m); err != nil {
+		st.t.Fatal(err)
+	}
+	return r
+}
+
+func onlyThumbnails(metered *bool) func(*CloudOptions, *Options) {
+	return func(co *CloudOptions, o *Options) {
+		b, err := NewBudget(BudgetOptions{Books: o.Spool.(*spool.Spool), Metered: *metered})
+		if err != nil {
+			panic(err)
+		}
+		co.Budget, o.Thumbnails = b, true
+	}
+}
+
+func (st *station) changes() []string {
+	st.cloud.Lock()
+	defer st.cloud.Unlock()
+	return slices.Clone(st.cloud.Order)
+}
+
+// Over a metered link thumbnails go and videos wait, and say so; when the link is
+// not metered any more they go, without the thumbnails again.
+func TestThumbnailsOnlyWhenMetered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		metered := true
+		st := newBubble(t, onlyThumbnails(&metered))
+		plain := st.add("plain.mp4", 1000, true)
+		shown := st.addWithThumbnail("shown.mp4", 5<<20)
+		st.run()
+		after(time.Hour)
+		if got, want := st.changes(), []string{"POST thumbnail", "DONE thumbnail"}; !slices.Equal(got, want) {
+			t.Fatalf("%v, want %v", got, want)
+		}
+		for _, id := range []footage.ID{plain.ID, shown.ID} {
+			if r := st.must(id); r.State != spool.Spooled || r.Waiting != ErrThumbnails.Error() || r.Video.URL != "" {
+				t.Errorf("%+v", r)
+			}
+		}
+		if r := st.up.Report(); !r.ThumbnailsOnly || !r.Metered {
+			t.Errorf("%+v", r)
+		}
+		if err := st.up.SetMetered(false); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Hour)
+		if st.must(plain.ID).State != spool.Reclaimed || st.must(shown.ID).State != spool.Reclaimed {
+			t.Errorf("%+v %+v", st.must(plain.ID), st.must(shown.ID))
+		}
+		if n := strings.Count(strings.Join(st.changes(), ","), "POST thumbnail"); n != 1 {
+			t.Errorf("%v", st.changes())
+		}
+		if r := st.up.Report(); r.ThumbnailsOnly {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// A link that becomes metered stops the video that is on its way.
+func TestMeteredStopsARunningVideo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		metered := false
+		st := newBubble(t, onlyThumbnails(&metered), func(_ *CloudOptions, o *Options) { o.RateLimit = 64 << 10 })
+		r := st.addWithThumbnail("long.mp4", 8<<20)
+		st.run()
+		after(30 * time.Second)
+		if rec := st.must(r.ID); rec.State != spool.Uploading || !rec.Thumbnail.Done || rec.Video.Offset == 0 {
+			t.Fatalf("%+v", rec)
+		}
+		if err := st.up.SetMetered(true); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Second)
+		sent := st.received()
+		after(time.Hour)
+		if rec := st.must(r.ID); st.received() != sent || rec.Waiting != ErrThumbnails.Error() {
+			t.Errorf("%d then %d bytes, %+v", sent, st.received(), rec)
+		}
+		if err := st.up.SetMetered(false); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Hour)
+		if rec := st.must(r.ID); rec.State != spool.Reclaimed {
+			t.Errorf("%+v", rec)
+		}
+	})
+}
+
+// A thumbnail that a cloud does not take, or that is damaged, holds nothing up.
+func TestThumbnailLeftOut(t *testing.T) {
+	t.Run("refused", func(t *testing.T) {
+		st := newStation(t)
+		st.cloud.Before = func(w http.ResponseWriter, r *http.Request) bool {
+			bad := r.Method == http.MethodPost && strings.Contains(r.Header.Get("Upload-Metadata"), "dGh1bWJuYWls")
+			if bad {
+				fakecloud.Problem(w, http.StatusBadRequest, "bad-metadata", "no such kind")
+			}
+			return bad
+		}
+		r := st.addWithThumbnail("a.mp4", 1000)
+		st.run()
+		st.until("sent", r.ID, reclaimed)
+	})
+	t.Run("damaged", func(t *testing.T) {
+		st := newStation(t)
+		r := st.addWithThumbnail("a.mp4", 1000)
+		m, err := st.spool.Manifest(r.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := []byte("something else")
+		if err := st.spool.PutChunk(r.ID, spool.Thumbnail, footage.Chunk{Size: int64(len(b)), SHA256: footage.Sum(b)}, b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := st.spool.Chunk(r.ID, spool.Thumbnail, m.Thumbnail.Chunks[0], nil); !errors.Is(err, spool.ErrDamaged) {
+			t.Fatal(err)
+		}
+		if f, err := st.spool.Faults(t.Context(), r.ID); f != nil || err != nil {
+			t.Errorf("the video is right: %+v %v", f, err)
+		}
+		st.run()
+		st.until("sent", r.ID, reclaimed)
+		if slices.Contains(st.changes(), "DONE thumbnail") {
+			t.Error(st.changes())
+		}
+	})
+}
