@@ -215,12 +215,15 @@ func (s *station) film(name string, content []byte) {
 func (s *station) until(what string, ok func([]spool.Record) bool) []spool.Record {
 	s.t.Helper()
 	limit := time.After(40 * time.Second)
+	look := time.NewTicker(50 * time.Millisecond) // not everything changes a record
+	defer look.Stop()
 	for {
 		if list := s.a.spool.Records(); ok(list) {
 			return list
 		}
 		select {
 		case <-s.changed:
+		case <-look.C:
 		case <-limit:
 			s.t.Fatalf("%s: never; %+v", what, s.a.spool.Records())
 		}

@@ -17,6 +17,7 @@ const (
 	alarmSpace      = "space"
 	alarmSpool      = "spool"
 	alarmQuarantine = "quarantine"
+	alarmCloud      = "cloud"
 )
 
 // alarmEvery is how often the reasons for alarms are looked at.
@@ -102,6 +103,9 @@ func (a *Agent) findAlarms() map[string]string {
 	}
 	if quarantined > 0 {
 		found[alarmQuarantine] = fmt.Sprintf("%d pieces of footage are in quarantine", quarantined)
+	}
+	if c := a.uplink.Report().Reconciliation; c.Lost+c.Different > 0 {
+		found[alarmCloud] = fmt.Sprintf("compared with the cloud: %d pieces of footage are lost there and not here either, %d have other content there", c.Lost, c.Different)
 	}
 	return found
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -34,8 +35,18 @@ func TestFootageThatTheCloudLostIsReadAgain(t *testing.T) {
 			defer s.cloud.Unlock()
 			return done(l) && s.cloud.Footage[string(id)] != nil
 		})
-		if r := s.a.Status().Uplink.Reconciliation; r.Reread != 1 || r.Lost != 0 {
+		if r := s.a.Status().Uplink.Reconciliation; r.Reread != 1 || r.Lost != 0 || s.a.findAlarms()[alarmCloud] != "" {
 			t.Errorf("%+v", r)
+		}
+	})
+	t.Run("lost, and the card is another one", func(t *testing.T) {
+		if err := os.Remove(filepath.Join(card, "a.mp4")); err != nil {
+			t.Fatal(err)
+		}
+		s := newStation(t, same)
+		s.until("compared", func([]spool.Record) bool { return s.a.uplink.Report().Reconciliation.Lost == 1 })
+		if found := s.a.findAlarms(); !strings.Contains(found[alarmCloud], "1 pieces of footage are lost there") {
+			t.Errorf("%v", found)
 		}
 	})
 }

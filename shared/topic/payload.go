@@ -54,7 +54,7 @@ type Vitals struct {
 	// 100 nothing more is taken in.
 	SpoolPercent float64 `json:"spool_percent"`
 	// Alarm is what a person should look at, in one line; Alarms says the same by
-	// name: space, spool, quarantine.
+	// name: space, spool, quarantine, cloud.
 	Alarm  string            `json:"alarm,omitempty"`
 	Alarms map[string]string `json:"alarms,omitempty"`
 }
