@@ -5,11 +5,13 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +32,7 @@ type store interface {
 	Quarantine(footage.ID, string) error
 	SetWaiting(footage.ID, string)
 	SetRead(footage.ID, int64)
+	CanHold(int64) error
 	MakeRoom(int64) error
 	Records() []spool.Record
 }
@@ -56,7 +59,7 @@ type Ingest struct {
 // retry says when a file that could not be read is tried again.
 type retry struct {
 	at    time.Time
-	tries int
+	tries int // 0: nothing is wrong with the file, it waits for space
 }
 
 // New returns an Ingest that fills st.
@@ -126,23 +129,40 @@ func (in *Ingest) Run(ctx context.Context) error {
 	return nil
 }
 
-// next returns the oldest readable capture, or how long to wait for one.
+// next returns the oldest readable capture, or how long to wait for one. One that
+// is half read comes first, and while it waits for space nothing else begins: two
+// halves could fill the spool with nothing to send.
 func (in *Ingest) next(now time.Time) (*spool.Record, time.Duration) {
 	const idle = time.Minute
 	wait := idle
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for _, r := range in.store.Records() {
+	list := in.store.Records()
+	slices.SortStableFunc(list, func(a, b spool.Record) int {
+		return cmp.Compare(rank(a.State), rank(b.State))
+	})
+	for _, r := range list {
 		if r.Stale || r.State != spool.Captured && r.State != spool.Spooling {
 			continue
 		}
 		if d := in.again[r.ID].at.Sub(now); d > 0 {
 			wait = min(wait, d)
+			if r.State == spool.Spooling && in.again[r.ID].tries == 0 {
+				break
+			}
 			continue
 		}
 		return &r, 0
 	}
 	return nil, wait
+}
+
+// rank sorts what is half read before the rest.
+func rank(s spool.State) int {
+	if s == spool.Spooling {
+		return 0
+	}
+	return 1
 }
 
 // settle decides what follows from how the reading ended.
@@ -161,6 +181,8 @@ func (in *Ingest) settle(ctx context.Context, r spool.Record, err error) {
 		in.store.SetWaiting(r.ID, "no space: "+err.Error())
 		in.later(r.ID, spaceWait, 0)
 		return
+	case errors.Is(err, spool.ErrTooLarge):
+		err = in.store.Quarantine(r.ID, err.Error()+"; give it more room, then order a retry")
 	case errors.Is(err, errChanged):
 		log.Info("file changes, waiting until it is finished", "err", err)
 		err = in.store.Lose(r.ID, err.Error())

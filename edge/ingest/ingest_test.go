@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -288,6 +289,53 @@ func TestFullDiskWaitsAndGoesOn(t *testing.T) {
 	r = b.until("spooled", in(spool.Spooled))
 	if err := b.spool.Verify(t.Context(), r.ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// A file that could never be spooled whole is set aside and does not hold up the
+// others, whatever of it would fit.
+func TestLargerThanTheSpool(t *testing.T) {
+	b := newBench(t)
+	sp, err := spool.Open(spool.Options{Dir: t.TempDir(), Quota: 70 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sp.Close() })
+	sp.OnChange(func(r spool.Record) { b.changed <- r })
+	b.spool, b.in = sp, New(sp, slog.New(slog.DiscardHandler))
+	b.take(watch.Finding{Video: b.file("long.mp4", video(40<<20))})
+	b.take(watch.Finding{Video: b.file("short.mp4", video(9<<20))})
+	b.run()
+	if r := b.until("set aside", of("long.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "72.8 MiB and the spool may take 70.0 MiB (spool.quota)") {
+		t.Error(r.Reason)
+	}
+	b.until("spooled", of("short.mp4", spool.Spooled))
+}
+
+// half is a store that has a file half read and another one not begun.
+type half struct {
+	store
+	list []spool.Record
+}
+
+func (h half) Records() []spool.Record { return slices.Clone(h.list) }
+
+// Two files that are half read could fill the spool for ever: the second one does
+// not begin while the first one waits for space.
+func TestNothingBeginsBehindAHalf(t *testing.T) {
+	h := half{list: []spool.Record{{ID: "older", State: spool.Captured}, {ID: "half", State: spool.Spooling}}}
+	in := New(h, slog.New(slog.DiscardHandler))
+	now := time.Now()
+	if r, _ := in.next(now); r == nil || r.ID != "half" {
+		t.Fatalf("%+v", r)
+	}
+	in.later("half", spaceWait, 0)
+	if r, wait := in.next(now); r != nil || wait > 2*spaceWait {
+		t.Errorf("%+v %s", r, wait)
+	}
+	in.later("half", readWait, 1) // a card that cannot be read holds nothing up
+	if r, _ := in.next(now); r == nil || r.ID != "older" {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -30,6 +30,9 @@ func (in *Ingest) read(ctx context.Context, r spool.Record) error {
 	if err := sniff(r.Source.Path); err != nil {
 		return err
 	}
+	if err := in.store.CanHold(r.Source.Size); err != nil {
+		return err
+	}
 	// Ask for the first chunk only: the upload may make room while the rest is read.
 	if err := in.store.MakeRoom(min(r.Source.Size, footage.ChunkSize)); err != nil {
 		return err

@@ -21,6 +21,8 @@ var (
 	ErrNotFound = errors.New("not in the spool")
 	// ErrNoSpace says that a write would break the quota or eat the disk's reserve.
 	ErrNoSpace = errors.New("no space")
+	// ErrTooLarge says that a file fits neither now nor ever.
+	ErrTooLarge = errors.New("too large for the spool")
 	// ErrDamaged marks a chunk that is missing or has another digest than the manifest says.
 	ErrDamaged = errors.New("spool content is damaged")
 	// ErrInUse says that another process has this spool open.

@@ -122,6 +122,24 @@ func (s *Spool) fits(sp Space, n int64) error {
 	return nil
 }
 
+// CanHold says whether a file of n bytes fits into the spool when nothing else is
+// in it, the store's own files allowed for. The error wraps ErrTooLarge.
+func (s *Spool) CanHold(n int64) error {
+	total, _, err := s.disk.disk(s.disk.dir)
+	if err != nil {
+		return fmt.Errorf("size of the disk of %s: %w", s.disk.dir, err)
+	}
+	const share = 50 // of the content: keys, tables and half-filled log files
+	need := n + n/share + s.o.LogFile
+	if q := s.o.Quota; q > 0 && need > q {
+		return fmt.Errorf("it needs %s and the spool may take %s (spool.quota): %w", size(need), size(q), ErrTooLarge)
+	}
+	if most := total - s.o.MinFree; need > most {
+		return fmt.Errorf("it needs %s and the disk of the spool has %s beside spool.min_free: %w", size(need), size(most), ErrTooLarge)
+	}
+	return nil
+}
+
 // MakeRoom is Room, and when there is none it evicts the oldest footage that the
 // cloud has confirmed, if any is kept. Its room is free when the garbage is
 // collected, so the caller tries again later.
