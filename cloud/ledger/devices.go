@@ -32,13 +32,11 @@ func (l *Ledger) AddDevice(ctx context.Context, name, site string, role Role) (s
 	if !role.Valid() {
 		return secret.String{}, fmt.Errorf("%s: role %q, want %s, %s or %s: %w", deed, role, RoleDevice, RoleReader, RoleOperator, ErrInvalid)
 	}
-	var b [tokenBytes]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
-	token := tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+	token := newToken()
 	err := l.write(ctx, deed, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET site = excluded.site, role = excluded.role, token_hash = excluded.token_hash,
-				created = excluded.created, revoked = NULL, last_seen = NULL
+				created = excluded.created, revoked = NULL, last_seen = NULL, next_hash = NULL
 			WHERE device.revoked IS NOT NULL`,
 			name, site, role, hashToken(token), micros(l.now()))
 		if err != nil {
@@ -55,28 +53,73 @@ func (l *Ledger) AddDevice(ctx context.Context, name, site string, role Role) (s
 	return secret.New(token), nil
 }
 
+// RenewDevice makes another token for a device that is known. The old one stays
+// valid until the new one is used for the first time, so that a station nobody
+// can reach at once is not shut out; until then renewing again replaces the new
+// one. A name that is not there or revoked fails with ErrNotFound.
+func (l *Ledger) RenewDevice(ctx context.Context, name string) (secret.String, error) {
+	token := newToken()
+	err := l.write(ctx, "renew token of "+name, func(tx *sql.Tx) error {
+		return one(tx.ExecContext(ctx, `UPDATE device SET next_hash = ? WHERE name = ? AND revoked IS NULL`, hashToken(token), name))
+	})
+	if err != nil {
+		return secret.String{}, err
+	}
+	return secret.New(token), nil
+}
+
+func newToken() string {
+	var b [tokenBytes]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
 func hashToken(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])
 }
 
 // Authenticate returns the holder of a token. Unknown and revoked ones fail
-// with ErrUnauthorised, without a difference.
+// with ErrUnauthorised, without a difference. The first use of a renewed token
+// makes the one before it void.
 func (l *Ledger) Authenticate(ctx context.Context, token string) (Device, error) {
-	ds, err := list(ctx, l.r, scanDevice, `SELECT `+deviceColumns+` FROM device WHERE token_hash = ? AND revoked IS NULL`, hashToken(token))
+	hash := hashToken(token)
+	ds, err := list(ctx, l.r, scanHolder, `SELECT `+deviceColumns+`, token_hash = ?1 FROM device
+		WHERE (token_hash = ?1 OR next_hash = ?1) AND revoked IS NULL`, hash)
 	if err == nil && len(ds) == 0 {
 		err = ErrUnauthorised
+	}
+	if err == nil && !ds[0].current {
+		err = l.write(ctx, "first use of a renewed token", func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `UPDATE device SET token_hash = next_hash, next_hash = NULL WHERE next_hash = ?`, hash)
+			return err
+		})
 	}
 	if err != nil {
 		return Device{}, fmt.Errorf("authenticate: %w", err)
 	}
-	return ds[0], nil
+	return ds[0].Device, nil
 }
 
-func scanDevice(rows *sql.Rows) (Device, error) {
+// holder is a device and whether it showed its current token.
+type holder struct {
+	Device
+	current bool
+}
+
+func scanHolder(rows *sql.Rows) (holder, error) {
+	var h holder
+	var err error
+	h.Device, err = scanDeviceAnd(rows, &h.current)
+	return h, err
+}
+
+func scanDevice(rows *sql.Rows) (Device, error) { return scanDeviceAnd(rows) }
+
+func scanDeviceAnd(rows *sql.Rows, more ...any) (Device, error) {
 	var d Device
 	var created, revoked, seen sql.NullInt64
-	err := rows.Scan(&d.Name, &d.Site, &d.Role, &created, &revoked, &seen)
+	err := rows.Scan(append([]any{&d.Name, &d.Site, &d.Role, &created, &revoked, &seen}, more...)...)
 	d.Created, d.Revoked, d.LastSeen = fromMicros(created), pointer(revoked), pointer(seen)
 	return d, err
 }
@@ -90,10 +133,10 @@ func (l *Ledger) ListDevices(ctx context.Context) ([]Device, error) {
 	return ds, nil
 }
 
-// RevokeDevice makes the device's token void. Revoking twice is fine; a name
+// RevokeDevice makes the device's tokens void. Revoking twice is fine; a name
 // that was never there fails with ErrNotFound.
 func (l *Ledger) RevokeDevice(ctx context.Context, name string) error {
-	return l.onDevice(ctx, "revoke device ", name, `UPDATE device SET revoked = COALESCE(revoked, ?1) WHERE name = ?2`, l.now())
+	return l.onDevice(ctx, "revoke device ", name, `UPDATE device SET revoked = COALESCE(revoked, ?1), next_hash = NULL WHERE name = ?2`, l.now())
 }
 
 // TouchDevice notes when a device was last heard of. It never goes back.

@@ -182,6 +182,42 @@ func TestThumbnails(t *testing.T) {
 	}
 }
 
+// A renewed token takes over at its first use; until then both are good.
+func TestRenewedToken(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	first, err := l.AddDevice(ctx, "base-1", "north", RoleDevice)
+	must(t, err)
+	renew := func() string {
+		token, err := l.RenewDevice(ctx, "base-1")
+		must(t, err)
+		return token.Reveal()
+	}
+	good := func(token string, want error) {
+		t.Helper()
+		d, err := l.Authenticate(ctx, token)
+		wantErr(t, err, want)
+		if want == nil && d.Name != "base-1" {
+			t.Errorf("%+v", d)
+		}
+	}
+	lost := renew()
+	second := renew() // the one before went astray
+	good(first.Reveal(), nil)
+	good(lost, ErrUnauthorised)
+	good(second, nil)
+	good(first.Reveal(), ErrUnauthorised)
+	good(second, nil)
+	third := renew()
+	must(t, l.RevokeDevice(ctx, "base-1"))
+	good(second, ErrUnauthorised)
+	good(third, ErrUnauthorised)
+	_, err = l.RenewDevice(ctx, "base-1")
+	wantErr(t, err, ErrNotFound)
+	_, err = l.RenewDevice(ctx, "nobody")
+	wantErr(t, err, ErrNotFound)
+}
+
 func TestUploads(t *testing.T) {
 	ctx := t.Context()
 	l, c := fresh(t)

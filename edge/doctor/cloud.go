@@ -155,7 +155,7 @@ func (v *visit) token(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{warn("token", "ask again", "not known: %s", explain(err, "cloud", v.Probes.Now()).what)}
 	}
-	const again = "on the server: cloud-api device list shows whether it is revoked, cloud-api device add NAME --site SITE makes a new one; put it into token_file"
+	const again = "on the server: cloud-api device list shows whether it is revoked, cloud-api device renew NAME makes a new one, cloud-api device add NAME --site SITE for a revoked one; put it into token_file"
 	switch a.StatusCode {
 	case http.StatusNotFound:
 		return []Finding{ok("token", "the cloud takes it")}

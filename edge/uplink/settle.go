@@ -93,7 +93,7 @@ func (u *Uplink) tokenRefused(r spool.Record, err error) time.Duration {
 		return 0
 	}
 	u.setLink(LinkRefused, err.Error())
-	u.o.Spool.SetWaiting(r.ID, err.Error()+"; give the device a new token (cloud-api device add)")
+	u.o.Spool.SetWaiting(r.ID, err.Error()+"; give the device a new token (cloud-api device renew, or add when it was revoked)")
 	u.o.Log.Warn("token refused", "footage", r.ID, "err", err, "retry_in", tokenWait)
 	return tokenWait
 }

@@ -40,6 +40,7 @@ type cli struct {
 	Device struct {
 		Add    deviceAdd    `cmd:"" help:"Make a device or a person known. Prints the token, this one time."`
 		List   deviceList   `cmd:"" help:"List devices and people."`
+		Renew  deviceRenew  `cmd:"" help:"Make another token. The old one is void when the new one is used for the first time."`
 		Revoke deviceRevoke `cmd:"" help:"Make a token void."`
 	} `cmd:"" help:"Tokens of devices and people."`
 	Job struct {

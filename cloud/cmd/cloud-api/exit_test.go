@@ -22,6 +22,7 @@ func TestExitCodes(t *testing.T) {
 		{exitUsage, []string{"device", "add", "a/b", "--site", "x"}, ""},
 		{exitUsage, []string{"broker"}, ""},
 		{exitNotFound, []string{"device", "revoke", "nobody"}, ""},
+		{exitNotFound, []string{"device", "renew", "nobody"}, ""},
 		{exitNotFound, []string{"job", "retry", "nope"}, ""},
 		{exitFailed, []string{"device", "list"}, "CATTLE_CLOUD_DATA=/proc/nowhere"},
 	} {

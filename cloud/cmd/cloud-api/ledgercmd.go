@@ -50,6 +50,22 @@ func (d *deviceAdd) Run(e *env) error {
 	})
 }
 
+type deviceRenew struct {
+	Name string `arg:"" help:"Name of the device."`
+}
+
+func (d *deviceRenew) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error {
+		token, err := l.RenewDevice(e.ctx, d.Name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stderr, "The new token of %s follows; it cannot be shown again. The old one is good until the new one is used.\n", d.Name)
+		_, err = fmt.Fprintln(e.stdout, token.Reveal())
+		return err
+	})
+}
+
 type deviceList struct{}
 
 func (deviceList) Run(e *env) error {
