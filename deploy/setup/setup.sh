@@ -3,7 +3,7 @@
 # that is there already. Safe to run again.
 #
 #   setup.sh build   OpenCV headers, compiler, ONNX Runtime, the page
-#   setup.sh test    mosquitto, Chromium, ffmpeg and the browser driver as well
+#   setup.sh test    mosquitto, Chromium, ffmpeg, Azurite and the browser driver as well
 #   setup.sh lint    the linter as well
 #   setup.sh train   Python with what training needs (about 6 GB), in build/train/venv
 set -euo pipefail
@@ -65,6 +65,16 @@ onnxruntime() {
 	cp deploy/setup/onnxruntime/package-lock.json "$stamp"
 }
 
+# Azurite: Azure Storage on this machine, for the tests --------------------------
+azurite() {
+	local dir=$build/azurite
+	[ -f "$dir/node_modules/azurite/package.json" ] && cmp -s deploy/setup/azurite/package-lock.json "$dir/package-lock.json" && return 0
+	say "fetching Azurite (about 190 MB)"
+	rm -rf "$dir" && mkdir -p "$dir"
+	cp deploy/setup/azurite/package.json deploy/setup/azurite/package-lock.json deploy/setup/azurite/.npmrc "$dir/"
+	(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+}
+
 # The page ---------------------------------------------------------------------
 dashboard() {
 	local stamp=$build/dashboard.stamp sum
@@ -104,5 +114,6 @@ fi
 need_packages "$what"
 onnxruntime
 dashboard
+[ "$what" != test ] || azurite
 [ "$what" = lint ] && linter v2.15.0
 exit 0

@@ -1,0 +1,102 @@
+package azure
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+)
+
+// Sizes of blocks. A blob has at most 50,000 of them, so they grow with it: 4 MiB
+// up to 40 GiB, 8 up to 120, 16 beyond, which takes 200 GB in 24,721 blocks and
+// would take 581 GiB.
+const (
+	firstBlock = 4 << 20
+	maxBlocks  = 50_000
+)
+
+var growth = []struct{ below, size int64 }{{40 << 30, firstBlock}, {120 << 30, 2 * firstBlock}, {1 << 62, 4 * firstBlock}}
+
+// blockSize is the size of the block that begins at an offset.
+func blockSize(offset int64) int64 {
+	for _, g := range growth {
+		if offset < g.below {
+			return g.size
+		}
+	}
+	panic("an offset beyond every blob")
+}
+
+// block is the part of a staged upload at an offset.
+type block struct{ offset, length int64 }
+
+func (b block) end() int64 { return b.offset + b.length }
+
+// id names a block by where it stands and how long it is: the same bytes of an
+// upload have the same name, whoever sends them and however often.
+func (b block) id() string {
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:8], uint64(b.offset))
+	binary.BigEndian.PutUint64(raw[8:], uint64(b.length))
+	return base64.StdEncoding.EncodeToString(raw[:])
+}
+
+// parseBlock reads a name that id made; ok is false for another one.
+func parseBlock(id string, length int64) (b block, ok bool) {
+	raw, err := base64.StdEncoding.DecodeString(id)
+	if err != nil || len(raw) != 16 {
+		return block{}, false
+	}
+	b = block{int64(binary.BigEndian.Uint64(raw[:8])), int64(binary.BigEndian.Uint64(raw[8:]))}
+	return b, b.offset >= 0 && b.length > 0 && b.length == length && b.end() > b.offset
+}
+
+// chain returns the blocks that go on from an offset without a gap, the longest
+// one at each place.
+func chain(from int64, blocks []block) []block {
+	longest := map[int64]block{}
+	for _, b := range blocks {
+		if b.length > longest[b.offset].length {
+			longest[b.offset] = b
+		}
+	}
+	var out []block
+	for b, ok := longest[from]; ok; b, ok = longest[from] {
+		out = append(out, b)
+		from = b.end()
+	}
+	return out
+}
+
+func ids(blocks []block) []string {
+	out := make([]string, len(blocks))
+	for i, b := range blocks {
+		out[i] = b.id()
+	}
+	return out
+}
+
+func size(blocks []block) int64 {
+	if len(blocks) == 0 {
+		return 0
+	}
+	return blocks[len(blocks)-1].end()
+}
+
+// tail is what an append sends again to keep the number of blocks down: the small
+// blocks at the end, which together are less than one. Only an upload of many
+// small pieces gets there.
+func tail(blocks []block) (keep []block, from int64) {
+	const many = 2000
+	end := size(blocks)
+	if len(blocks) < many {
+		return blocks, end
+	}
+	keep, from = blocks, end
+	for n := len(keep); n > 0; n = len(keep) {
+		if last := keep[n-1]; end-last.offset >= blockSize(last.offset) {
+			break
+		} else {
+			keep, from = keep[:n-1], last.offset
+		}
+	}
+	return keep, from
+}

@@ -1,0 +1,247 @@
+package azure
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	az "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"cattlecounter/cloud/blob"
+	"cattlecounter/shared/footage"
+)
+
+// putPrefix begins the names of blobs that are still being put. No key begins
+// with a dot.
+const putPrefix = ".put/"
+
+// Put implements blob.Store. What fits into one block goes in one request; the
+// rest is staged under a name of its own and copied, so that two at once do not
+// mix their blocks.
+func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+	if err := blob.CheckKey(key); err != nil {
+		return blob.Info{}, err
+	}
+	buf := s.buffer(firstBlock)
+	defer s.give(buf)
+	n, err := io.ReadFull(&until{ctx, r}, buf)
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return s.putSmall(ctx, key, buf[:n])
+	case err != nil:
+		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
+	}
+	name := putPrefix + string(footage.NewID(time.Now()))
+	info, err := s.putLarge(ctx, name, key, io.MultiReader(bytes.NewReader(buf), r))
+	if err != nil {
+		err = errors.Join(err, s.drop(context.WithoutCancel(ctx), name))
+	}
+	return info, err
+}
+
+func (s *Store) putSmall(ctx context.Context, key string, b []byte) (blob.Info, error) {
+	info := blob.Info{Key: key, Size: int64(len(b))}
+	err := s.heal(ctx, func() error {
+		r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)), nil)
+		if err == nil {
+			info.Modified = r.LastModified.UTC()
+		}
+		return err
+	})
+	if err != nil {
+		return blob.Info{}, fmt.Errorf("blob %s: %w", key, explain(ctx, err))
+	}
+	return info, nil
+}
+
+func (s *Store) putLarge(ctx context.Context, name, key string, r io.Reader) (blob.Info, error) {
+	if err := s.begin(ctx, name); err != nil {
+		return blob.Info{}, err
+	}
+	if _, err := s.grow(ctx, name, 0, r); err != nil {
+		return blob.Info{}, err
+	}
+	return s.move(ctx, name, key)
+}
+
+// until is a reader that ends with its context.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *until) Read(b []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.r.Read(b)
+}
+
+// Open implements blob.Store.
+func (s *Store) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if err := blob.CheckKey(key); err != nil {
+		return nil, err
+	}
+	r, err := s.open(ctx, key, offset, length)
+	if err != nil {
+		return nil, fmt.Errorf("blob %s: %w", key, err)
+	}
+	return r, nil
+}
+
+func (s *Store) open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	if offset < 0 {
+		return nil, fmt.Errorf("offset %d: %w", offset, blob.ErrOffset)
+	}
+	if length == 0 { // which a range cannot say
+		return s.nothing(ctx, name, offset)
+	}
+	var body io.ReadCloser
+	err := s.heal(ctx, func() error {
+		r, err := s.box.NewBlobClient(name).DownloadStream(ctx, &az.DownloadStreamOptions{Range: az.HTTPRange{Offset: offset, Count: max(length, 0)}})
+		if err == nil {
+			// A body that breaks off is asked for again from there, of the same version.
+			body = r.NewRetryReader(ctx, &az.RetryReaderOptions{MaxRetries: retries})
+		}
+		return err
+	})
+	if bloberror.HasCode(err, bloberror.InvalidRange) || hasStatus(err, http.StatusRequestedRangeNotSatisfiable) {
+		return s.nothing(ctx, name, offset)
+	}
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
+	return &reader{ctx: ctx, ReadCloser: body}, nil
+}
+
+func hasStatus(err error, status int) bool {
+	var said *azcore.ResponseError
+	return errors.As(err, &said) && said.StatusCode == status
+}
+
+// nothing is an empty read, of a blob that is there and not shorter than offset.
+func (s *Store) nothing(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+	p, err := s.properties(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if offset > p.size {
+		return nil, fmt.Errorf("offset %d of %d bytes: %w", offset, p.size, blob.ErrOffset)
+	}
+	return io.NopCloser(bytes.NewReader(nil)), nil
+}
+
+// reader gives a canceled context's cause.
+type reader struct {
+	ctx context.Context
+	io.ReadCloser
+}
+
+func (r *reader) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	n, err := r.ReadCloser.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = explain(r.ctx, err)
+	}
+	return n, err
+}
+
+// properties of a blob that is whole.
+type properties struct {
+	size     int64
+	modified time.Time
+	etag     azcore.ETag
+}
+
+func (s *Store) properties(ctx context.Context, name string) (properties, error) {
+	var p properties
+	err := s.heal(ctx, func() error {
+		r, err := s.box.NewBlobClient(name).GetProperties(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if r.CopyStatus != nil && *r.CopyStatus != az.CopyStatusTypeSuccess {
+			return blob.ErrNotFound // a commit that is not done
+		}
+		p = properties{size: *r.ContentLength, modified: r.LastModified.UTC(), etag: *r.ETag}
+		return nil
+	})
+	// An answer to HEAD has no body and so, from some services, no code.
+	if hasStatus(err, http.StatusNotFound) {
+		err = blob.ErrNotFound
+	}
+	return p, explain(ctx, err)
+}
+
+// Stat implements blob.Store.
+func (s *Store) Stat(ctx context.Context, key string) (blob.Info, error) {
+	if err := blob.CheckKey(key); err != nil {
+		return blob.Info{}, err
+	}
+	p, err := s.properties(ctx, key)
+	if err != nil {
+		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
+	}
+	return blob.Info{Key: key, Size: p.size, Modified: p.modified}, nil
+}
+
+// Delete implements blob.Store.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := blob.CheckKey(key); err != nil {
+		return err
+	}
+	return s.drop(ctx, key)
+}
+
+func (s *Store) drop(ctx context.Context, name string) error {
+	err := s.heal(ctx, func() error {
+		_, err := s.box.NewBlobClient(name).Delete(ctx, &az.DeleteOptions{DeleteSnapshots: to.Ptr(az.DeleteSnapshotsOptionTypeInclude)})
+		return err
+	})
+	if err = explain(ctx, err); errors.Is(err, blob.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete blob %s: %w", name, err)
+	}
+	return nil
+}
+
+// List implements blob.Store.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
+	return func(yield func(blob.Info, error) bool) {
+		pages := s.box.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix, Include: container.ListBlobsInclude{Copy: true}})
+		for pages.More() {
+			page, err := pages.NextPage(ctx)
+			if err = explain(ctx, err); errors.Is(err, blob.ErrNotFound) {
+				return // a container that is gone has nothing in it; the next write makes it
+			}
+			if err != nil {
+				yield(blob.Info{}, fmt.Errorf("list blobs %s: %w", prefix, err))
+				return
+			}
+			for _, b := range page.Segment.BlobItems {
+				p := b.Properties
+				if strings.HasPrefix(*b.Name, ".") || p.CopyStatus != nil && *p.CopyStatus != az.CopyStatusTypeSuccess {
+					continue
+				}
+				if !yield(blob.Info{Key: *b.Name, Size: *p.ContentLength, Modified: p.LastModified.UTC()}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
