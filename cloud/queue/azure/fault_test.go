@@ -1,0 +1,144 @@
+package azure
+
+import (
+	"errors"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/queue"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// later is a clock that a test puts on.
+type later struct{ by atomic.Int64 }
+
+func (l *later) now() time.Time { return time.Now().Add(time.Duration(l.by.Load())) }
+
+func fresh(t *testing.T) (*Queue, *later) {
+	t.Helper()
+	clock := &later{}
+	return open(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now), clock
+}
+
+func receive(t *testing.T, q *Queue, job string) queue.Lease {
+	t.Helper()
+	l, err := q.Receive(t.Context(), time.Minute)
+	must(t, err)
+	if l.Job() != job {
+		t.Fatalf("received %s, want %s", l.Job(), job)
+	}
+	return l
+}
+
+func has(t *testing.T, q *Queue, job string, want bool) {
+	t.Helper()
+	got, err := q.Has(t.Context(), job)
+	must(t, err)
+	if got != want {
+		t.Fatalf("has %s: %t", job, got)
+	}
+}
+
+// What somebody else put into the queue, and a second message of a job, are thrown
+// away when they come.
+func TestStrays(t *testing.T) {
+	q, _ := fresh(t)
+	for _, text := range []string{"hello", "{}", `{"job":"nobody"}`, `{"job":"j"}`} {
+		_, err := q.client.EnqueueMessage(t.Context(), text, nil)
+		must(t, err)
+	}
+	must(t, q.Enqueue(t.Context(), "j"))
+	l := receive(t, q, "j")
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+		t.Error(err)
+	}
+	must(t, l.Delete(t.Context()))
+	if n, err := q.Len(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d messages are left, %v", n, err)
+	}
+}
+
+// A queue that is deleted under a running system is made again; its jobs are seen
+// to have no message, and those that a worker still has are not given out twice.
+func TestQueueIsMadeAgain(t *testing.T) {
+	q, clock := fresh(t)
+	must(t, q.Enqueue(t.Context(), "working"))
+	l := receive(t, q, "working")
+	must(t, q.Enqueue(t.Context(), "waiting"))
+	_, err := q.client.Delete(t.Context(), nil)
+	must(t, err)
+	has(t, q, "waiting", false)
+	has(t, q, "working", true) // for as long as it was hidden
+	must(t, q.Enqueue(t.Context(), "waiting"))
+	must(t, q.Enqueue(t.Context(), "working"))
+	receive(t, q, "waiting")
+	if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
+		t.Error(err)
+	}
+	must(t, l.Delete(t.Context())) // its results are written: nothing is lost
+	has(t, q, "working", false)
+	clock.by.Store(int64(2 * time.Minute))
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+		t.Error(err)
+	}
+}
+
+// One message that vanishes is found by the ones sent after it, and not before
+// they are long here.
+func TestOneMessageVanishes(t *testing.T) {
+	q, clock := fresh(t)
+	for _, j := range []string{"lost", "other", "last"} {
+		must(t, q.Enqueue(t.Context(), j))
+	}
+	r, err := q.client.DequeueMessage(t.Context(), nil)
+	must(t, err)
+	_, err = q.client.DeleteMessage(t.Context(), *r.Messages[0].MessageID, *r.Messages[0].PopReceipt, nil)
+	must(t, err)
+	other := receive(t, q, "other")
+	has(t, q, "lost", true) // it may only be late
+	clock.by.Store(int64(overdue + time.Minute))
+	has(t, q, "lost", false)
+	has(t, q, "last", true) // nothing came that was sent after it
+	must(t, q.Enqueue(t.Context(), "lost"))
+	has(t, q, "lost", true)
+	must(t, other.Delete(t.Context()))
+	receive(t, q, "last")
+	receive(t, q, "lost")
+}
+
+// A sender that dies between ticket and message, or between message and note,
+// leaves a job that is sent when somebody asks again, once.
+func TestSenderDies(t *testing.T) {
+	q, _ := fresh(t)
+	n, needed, err := q.tickets.issue(t.Context(), "j", q.now(), true)
+	if must(t, err); n != 1 || !needed {
+		t.Fatal(n, needed)
+	}
+	has(t, q, "j", false)
+	_, err = q.client.EnqueueMessage(t.Context(), body{"j"}.String(), nil) // and the note is never made
+	must(t, err)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l := receive(t, q, "j")
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+		t.Error(err)
+	}
+	must(t, l.Delete(t.Context()))
+}
+
+func FuzzParseBody(f *testing.F) {
+	f.Add(body{"j"}.String())
+	f.Add("{}")
+	f.Fuzz(func(t *testing.T, text string) {
+		if b, err := parseBody(text); err == nil && b.Job == "" {
+			t.Error(text)
+		}
+	})
+}

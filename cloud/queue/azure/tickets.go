@@ -1,0 +1,130 @@
+package azure
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/ledger/schema"
+	"cattlecounter/cloud/queue"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const versionTable = "azure_queue_version"
+
+// overdue is how long a message may be later than those sent after it: the service
+// promises no order.
+const overdue = 10 * time.Minute
+
+// tickets is the book of messages that count.
+type tickets struct{ db *sql.DB }
+
+func openTickets(ctx context.Context, db *sql.DB) (*tickets, error) {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.Migrate(ctx, db, sub, versionTable); err != nil {
+		return nil, fmt.Errorf("queue tickets: %w", ledger.Classify(err))
+	}
+	return &tickets{db}, nil
+}
+
+// lost is a condition on a ticket t: its message does not exist any more. Nobody
+// holds it, and either nothing at all is in the queue (?2) or what was sent later
+// came long ago (before ?3, when nothing was hidden).
+const lost = `hidden < ?1 AND (message = '' OR ?2 OR hidden < ?3 AND sent < ?3 AND EXISTS (SELECT 1 FROM queue_mark WHERE queue_mark.n > t.n AND queue_mark.at > t.hidden))`
+
+func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
+	return []any{now.UnixMicro(), empty, now.Add(-overdue).UnixMicro()}
+}
+
+// issue makes a ticket, or makes one anew whose message is lost. needed is false
+// when the message that counts is on its way; else n is this ticket's number.
+func (ts *tickets) issue(ctx context.Context, job string, now time.Time, empty bool) (n int64, needed bool, err error) {
+	row := ts.db.QueryRowContext(ctx, `INSERT INTO queue_ticket AS t (job, message, n, sent, lease, hidden)
+		VALUES (?4, '', (SELECT MAX(COALESCE((SELECT MAX(n) FROM queue_ticket), 0), (SELECT n FROM queue_mark)) + 1), ?1, '', 0)
+		ON CONFLICT (job) DO UPDATE SET message = '', n = excluded.n, sent = excluded.sent, lease = '', hidden = 0 WHERE `+lost+`
+		RETURNING n`, append(ts.lostArgs(now, empty), job)...)
+	err = row.Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("ticket of job %s: %w", job, ledger.Classify(err))
+	}
+	return n, true, nil
+}
+
+// sent notes which message the ticket is for, unless it came faster than the note.
+func (ts *tickets) sent(ctx context.Context, job string, n int64, message string) error {
+	_, err := ts.db.ExecContext(ctx, `UPDATE queue_ticket SET message = ? WHERE job = ? AND n = ? AND message = ''`, message, job, n)
+	if err != nil {
+		return fmt.Errorf("ticket of job %s: %w", job, ledger.Classify(err))
+	}
+	return nil
+}
+
+// good reports whether the job has a message that is not lost.
+func (ts *tickets) good(ctx context.Context, job string, now time.Time, empty bool) (bool, error) {
+	var good bool
+	err := ts.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_ticket t WHERE job = ?4 AND NOT (`+lost+`))`,
+		append(ts.lostArgs(now, empty), job)...).Scan(&good)
+	if err != nil {
+		return false, fmt.Errorf("ticket of job %s: %w", job, ledger.Classify(err))
+	}
+	return good, nil
+}
+
+// take notes that a message was received. It reports whether the message is the one
+// that counts.
+func (ts *tickets) take(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool, error) {
+	var n int64
+	err := ts.db.QueryRowContext(ctx, `UPDATE queue_ticket SET message = ?1, lease = ?2, hidden = ?3
+		WHERE job = ?4 AND (message = ?1 OR message = '') RETURNING n`,
+		l.message, l.id, now.Add(visibility).UnixMicro(), l.job).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err == nil {
+		_, err = ts.db.ExecContext(ctx, `UPDATE queue_mark SET n = ?1, at = ?2 WHERE n < ?1`, n, now.UnixMicro())
+	}
+	if err != nil {
+		return false, fmt.Errorf("ticket of job %s: %w", l.job, ledger.Classify(err))
+	}
+	return true, nil
+}
+
+// hold notes until when the message is hidden, and with end that nobody holds it.
+func (ts *tickets) hold(ctx context.Context, l *lease, hidden time.Time, end bool) error {
+	next := l.id
+	if end {
+		next = ""
+	}
+	return ts.changed(ctx, `UPDATE queue_ticket SET lease = ?1, hidden = ?2 WHERE job = ?3 AND message = ?4 AND lease = ?5`,
+		next, hidden.UnixMicro(), l.job, l.message, l.id)
+}
+
+// drop ends the ticket of a message that is done.
+func (ts *tickets) drop(ctx context.Context, l *lease) error {
+	return ts.changed(ctx, `DELETE FROM queue_ticket WHERE job = ? AND message = ? AND lease = ?`, l.job, l.message, l.id)
+}
+
+// changed demands that a statement has met the ticket.
+func (ts *tickets) changed(ctx context.Context, query string, args ...any) error {
+	res, err := ts.db.ExecContext(ctx, query, args...)
+	if err != nil {
+		return ledger.Classify(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(queue.ErrLeaseLost, err)
+	}
+	return nil
+}
