@@ -13,13 +13,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"cattlecounter/cloud/blob/disk"
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/dashboard"
 	"cattlecounter/cloud/intake"
 	"cattlecounter/cloud/ledger"
 	"cattlecounter/cloud/progress"
-	"cattlecounter/cloud/queue/embedded"
+	"cattlecounter/cloud/stores"
 	"cattlecounter/cloud/web"
 )
 
@@ -60,18 +59,14 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	blobs, err := disk.New(cfg.BlobDir())
-	if err != nil {
-		return err
-	}
-	jobs, err := embedded.New(ctx, l.DB(), nil)
+	st, err := stores.Open(ctx, cfg, l, log)
 	if err != nil {
 		return err
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	in, err := intake.New(intake.Options{
-		Ledger: l, Stager: blobs, Queue: jobs, MaxSize: int64(cfg.HTTP.MaxUpload), BasePath: "/files/",
+		Ledger: l, Stager: st.Blobs, Queue: st.Queue, MaxSize: int64(cfg.HTTP.MaxUpload), BasePath: "/files/",
 		IdleTimeout: cfg.HTTP.IdleTimeout, Expire: cfg.Intake.ExpireAfter, Log: log, Metrics: metrics,
 	})
 	if err != nil {
@@ -82,10 +77,10 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	checks := []web.Check{ledgerCheck(l.Ping), blobCheck(cfg.BlobDir(), cfg.Intake.MinFree), queueCheck(jobs.Len)}
+	checks := []web.Check{ledgerCheck(l.Ping), blobCheck(st.Ready), queueCheck(st.Queue.Len)}
 	server, err := web.New(ctx, web.Options{
 		Listen: cfg.HTTP.Listen, IdleTimeout: cfg.HTTP.IdleTimeout,
-		Ledger: l, Blobs: blobs, Queue: jobs, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
+		Ledger: l, Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
 		Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
 	if err != nil {

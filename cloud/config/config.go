@@ -28,7 +28,10 @@ const Off = "off"
 // that Load returned is valid.
 type Config struct {
 	// Data is the folder that cloud-api and the worker share: ledger, blobs, cache.
-	Data   string `yaml:"data"`
+	Data string `yaml:"data"`
+	// Store is where blobs and job messages are: StoreLocal, in Data, or StoreAzure.
+	Store  string `yaml:"store"`
+	Azure  Azure  `yaml:"azure"`
 	Log    Log    `yaml:"log"`
 	HTTP   HTTP   `yaml:"http"`
 	MQTT   MQTT   `yaml:"mqtt"`
@@ -91,10 +94,11 @@ func Providers() []string { return []string{"cpu", "cuda", "tensorrt"} }
 // Default returns the configuration of a machine where nothing was configured.
 func Default() Config {
 	return Config{
-		Data: "data",
-		Log:  Log{Level: slog.LevelInfo, Format: "text"},
-		HTTP: HTTP{Listen: "127.0.0.1:8080", IdleTimeout: time.Minute, MaxUpload: 64 << 30},
-		MQTT: MQTT{EmbeddedListen: "127.0.0.1:1883"},
+		Data: "data", Store: StoreLocal,
+		Azure: Azure{Container: "cattlecounter", Queue: "cattlecounter-jobs"},
+		Log:   Log{Level: slog.LevelInfo, Format: "text"},
+		HTTP:  HTTP{Listen: "127.0.0.1:8080", IdleTimeout: time.Minute, MaxUpload: 64 << 30},
+		MQTT:  MQTT{EmbeddedListen: "127.0.0.1:1883"},
 		Intake: Intake{
 			ExpireAfter: 7 * 24 * time.Hour,
 			MinFree:     512 << 20,
@@ -128,6 +132,10 @@ func (c Config) CacheDir() string { return filepath.Join(c.Data, "cache") }
 func (c *Config) Validate() error {
 	var f faults
 	f.when(c.Data == "", "data: a folder is needed")
+	f.when(c.Store != StoreLocal && c.Store != StoreAzure, "store: %q is neither %s nor %s", c.Store, StoreLocal, StoreAzure)
+	if c.Store == StoreAzure {
+		c.Azure.validate(&f)
+	}
 	f.when(!slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format: %q is neither text nor json", c.Log.Format)
 	c.HTTP.validate(&f)
 	c.MQTT.validate(&f)

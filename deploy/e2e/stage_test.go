@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/azurite"
 	"cattlecounter/deploy/process"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
@@ -47,7 +48,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return azurite.Main(m)
 }
 
 // stage is one ranch with its cloud, all on loopback and in one temporary folder.
@@ -66,7 +67,8 @@ type stage struct {
 	heard                     *ear
 }
 
-func newStage(t testing.TB) *stage {
+// newStage prepares one; more is further YAML for the cloud.
+func newStage(t testing.TB, more ...string) *stage {
 	t.Helper()
 	s := &stage{t: t, dir: t.TempDir()}
 	s.web, s.mqtt = s.port(), s.port()
@@ -81,7 +83,7 @@ http: {listen: "127.0.0.1:%d", idle_timeout: 5s}
 mqtt: {url: "tcp://127.0.0.1:%d", username: cloud, password: cloudpass}
 intake: {min_free: 1MiB}
 worker: {model: %s, lease: 10s, onnxruntime_lib: %q}
-`, s.path("cloud"), s.web, s.mqtt, model(t), library(t)))
+%s`, s.path("cloud"), s.web, s.mqtt, model(t), library(t), strings.Join(more, "\n")))
 	s.token = s.addDevice(device, "device")
 	s.passwords(map[string]string{"cloud": "cloudpass", "watcher": "watchpass", device: s.token})
 	t.Cleanup(s.stop)

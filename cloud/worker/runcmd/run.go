@@ -10,11 +10,10 @@ import (
 	"log/slog"
 	"os"
 
-	"cattlecounter/cloud/blob/disk"
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/detect/detr"
 	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/queue/embedded"
+	"cattlecounter/cloud/stores"
 	"cattlecounter/cloud/worker"
 	"cattlecounter/cloud/worker/engine"
 )
@@ -52,16 +51,12 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	blobs, err := disk.New(conf.BlobDir())
-	if err != nil {
-		return err
-	}
-	q, err := embedded.New(ctx, l.DB(), nil)
+	st, err := stores.Open(ctx, conf, l, log)
 	if err != nil {
 		return err
 	}
 	w := worker.New(worker.Options{
-		Name: name(), Ledger: l, Queue: q, Blobs: blobs, Counter: e.Counter, CacheDir: conf.CacheDir(),
+		Name: name(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter, CacheDir: conf.CacheDir(),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries, Log: log,
 	})
 	return w.Run(ctx)

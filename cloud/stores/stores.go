@@ -1,0 +1,93 @@
+// Package stores opens the blobs and the queue that the configuration names, for
+// cloud-api and worker alike.
+package stores
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"cattlecounter/cloud/blob"
+	blobazure "cattlecounter/cloud/blob/azure"
+	"cattlecounter/cloud/blob/disk"
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/queue"
+	queueazure "cattlecounter/cloud/queue/azure"
+	"cattlecounter/cloud/queue/embedded"
+	"cattlecounter/shared/settings"
+)
+
+// Blobs keeps blobs and lets them grow.
+type Blobs interface {
+	blob.Store
+	blob.Stager
+}
+
+// Stores is what is opened. Nothing of it is to be closed: the queue lives as long
+// as its ledger.
+type Stores struct {
+	Blobs Blobs
+	Queue queue.Queue
+	// Ready says why blobs cannot be written, nil when they can.
+	Ready func(context.Context) error
+}
+
+// Open opens what cfg names; l is the ledger of the same configuration.
+func Open(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Logger) (Stores, error) {
+	if cfg.Store == config.StoreAzure {
+		return azure(ctx, cfg, l, log)
+	}
+	blobs, err := disk.New(cfg.BlobDir())
+	if err != nil {
+		return Stores{}, err
+	}
+	q, err := embedded.New(ctx, l.DB(), nil)
+	if err != nil {
+		return Stores{}, err
+	}
+	return Stores{Blobs: blobs, Queue: q, Ready: func(context.Context) error { return room(cfg.BlobDir(), cfg.Intake.MinFree) }}, nil
+}
+
+func azure(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Logger) (Stores, error) {
+	a := cfg.Azure
+	blobs, err := blobazure.New(ctx, blobazure.Options{ConnectionString: a.ConnectionString, URL: a.BlobURL, Container: a.Container})
+	if err != nil {
+		return Stores{}, err
+	}
+	q, err := queueazure.New(ctx, queueazure.Options{ConnectionString: a.ConnectionString, URL: a.QueueURL, Name: a.Queue, DB: l.DB(), Log: log})
+	if err != nil {
+		return Stores{}, err
+	}
+	return Stores{Blobs: blobs, Queue: q, Ready: func(ctx context.Context) error {
+		if _, err := blobs.Stat(ctx, "ready"); !errors.Is(err, blob.ErrNotFound) {
+			return err
+		}
+		return nil
+	}}, nil
+}
+
+var errLowDisk = errors.New("too little free space")
+
+// room wants a folder that can be written and has space.
+func room(dir string, minFree settings.ByteSize) error {
+	f, err := os.CreateTemp(dir, ".ready-*")
+	if err != nil {
+		return fmt.Errorf("blob folder cannot be written: %w", err)
+	}
+	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+		return fmt.Errorf("blob folder: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return fmt.Errorf("blob folder: %w", err)
+	}
+	if free := settings.ByteSize(st.Bavail) * settings.ByteSize(st.Bsize); free < minFree {
+		return fmt.Errorf("%d MiB are free, intake.min_free is %s: %w", free>>20, minFree, errLowDisk)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/azurite"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+)
+
+// The whole way with blobs and job messages in Azure Storage: the API dies in the
+// middle of the upload, the worker in the middle of its job, and there is one count.
+func TestFootageBecomesACountOnAzure(t *testing.T) {
+	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: e2e, queue: e2e-jobs}\n", azurite.Get(t).ConnectionString().Reveal()))
+	s.edgeMore = "uplink: {rate_limit: 300KB}\n"
+	s.startBroker()
+	s.startAPI()
+	s.listen()
+	s.startEdge()
+	path, animals := clip(t)
+	s.drop(path, "DJI_0001.MP4")
+	s.eventually("an upload under way", time.Minute, func() bool {
+		u := s.uploads()
+		return len(u) == 1 && u[0].Offset > u[0].Size/4
+	})
+	before := s.uploads()[0].Offset
+	s.api.Kill()
+	s.startAPI()
+	s.eventually("the upload goes on where it stood", time.Minute, func() bool {
+		u := s.uploads()
+		if len(u) == 1 && u[0].Offset < before {
+			t.Fatalf("the upload fell back from %d to %d", before, u[0].Offset)
+		}
+		return len(s.footage()) == 1
+	})
+	s.startWorker()
+	s.named("DJI_0001.MP4", time.Minute, "is being counted", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Processing })
+	s.worker.Kill()
+	s.startWorker()
+	f := s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
+	if f.Job.Attempt != 2 || !near(f.Count.Unique, animals) {
+		t.Errorf("attempt %d, count %+v, true %d", f.Job.Attempt, f.Count, animals)
+	}
+	s.phase("DJI_0001.MP4", "done", 20*time.Second)
+	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.heard, topic.KindCount)) == 1 })
+	var result struct {
+		Count struct{ Unique int }
+	}
+	if err := s.get("/api/v1/footage/"+f.ID+"/result", &result); err != nil || result.Count.Unique != f.Count.Unique {
+		t.Errorf("result %+v %v", result, err)
+	}
+	if left, err := os.ReadDir(s.path("cloud", "blobs")); err == nil {
+		t.Errorf("blobs on the disk: %v", left)
+	}
+}
