@@ -111,6 +111,8 @@ type Record struct {
 	Waiting string  `json:"-"` // why nothing moves just now, empty when it does
 	Rate    float64 `json:"-"` // bytes per second, 0 when not moving
 	Read    int64   `json:"-"` // bytes read from the card so far
+
+	jobKept time.Time // when Job was last written, by the monotonic clock
 }
 
 // Transfer returns the book-keeping of a part.
