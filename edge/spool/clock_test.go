@@ -42,7 +42,7 @@ func TestAWildClockChangesNoOrder(t *testing.T) {
 	free := int64(1 << 40)
 	disk := func(string) (int64, int64, error) { return 1 << 40, free, nil }
 	dir := t.TempDir()
-	o := func(o *Options) { o.Now, o.History, o.KeepConfirmed, o.Disk, o.MinFree = wild(), 2, true, disk, 1 << 20 }
+	o := func(o *Options) { o.Now, o.History, o.KeepConfirmed, o.Disk, o.MinFree = wild(), 2, true, disk, 1<<20 }
 	s := open(t, dir, o)
 	var ids []footage.ID
 	for i, name := range []string{"e", "a", "d", "b", "c"} {
