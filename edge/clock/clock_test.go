@@ -142,7 +142,7 @@ func TestTheBestSourceWins(t *testing.T) {
 		wins(NTP)
 		b.Add(hint(GNSS, noon(), time.Second))
 		wins(GNSS)
-		if strings.Contains(b.log.String(), "do not agree") {
+		if strings.Contains(b.log.String(), "do not agree") || b.Quarrel() != "" {
 			t.Error(b.log.String())
 		}
 		pass(fresh) // none says anything new but the server
@@ -184,6 +184,9 @@ func TestDisagreement(t *testing.T) {
 			b.Add(hint(GNSS, noon().Add(time.Duration(i)*time.Second), time.Second))
 			b.Add(hint(Date, noon().AddDate(1, 0, i), time.Second))
 			pass(time.Second)
+		}
+		if q := b.Quarrel(); !strings.HasPrefix(q, "GNSS says 2") || !strings.Contains(q, ", the server says ") {
+			t.Errorf("%q", q)
 		}
 		if told() != 1 || !strings.Contains(b.log.String(), "wins=gnss") {
 			t.Errorf("told %d times: %s", told(), b.log.String())

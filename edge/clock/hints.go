@@ -133,6 +133,21 @@ func (x *Hints) best() (Estimate, bool) {
 	return Estimate{}, false
 }
 
+// Quarrel names two sources of the last hour that do not agree, the best first; ""
+// when all do.
+func (x *Hints) Quarrel() string {
+	for i, s := range sources {
+		for _, other := range sources[i+1:] {
+			a, known := x.of(s)
+			b, too := x.of(other)
+			if known && too && !agree(a, b) {
+				return fmt.Sprintf("%s says %s, %s says %s", a.From, stamp(a.Now), b.From, stamp(b.Now))
+			}
+		}
+	}
+	return ""
+}
+
 // of returns the estimate of one source, if it is fresh.
 func (x *Hints) of(s Source) (Estimate, bool) {
 	x.mu.Lock()

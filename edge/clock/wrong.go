@@ -23,7 +23,7 @@ func (e Estimate) WrongBy() time.Duration {
 func (e Estimate) Text() string {
 	how := fmt.Sprintf("the clock is right within %s", max(e.Ahead.Abs(), e.Uncertainty, time.Millisecond).Round(time.Millisecond))
 	if w := e.WrongBy(); w != 0 {
-		how = fmt.Sprintf("the clock is %s %s", coarse(w.Abs()), side(w))
+		how = fmt.Sprintf("the clock is %s %s", Coarse(w.Abs()), side(w))
 	}
 	return fmt.Sprintf("%s says %s, %s", e.From, stamp(e.Now), how)
 }
@@ -35,8 +35,8 @@ func side(d time.Duration) string {
 	return "slow"
 }
 
-// coarse prints a duration in one unit.
-func coarse(d time.Duration) string {
+// Coarse prints a duration, 0 or more, with no more digits than people want.
+func Coarse(d time.Duration) string {
 	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
 	switch {
 	case d >= 2*year:
