@@ -64,28 +64,39 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // earliest is for programs that were built without their history.
 var earliest = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
+// committed is the time of the newest commit, set by the linker where a program
+// is made to be shipped: not every build knows its history.
+var committed string
+
 // Built is a time that is certainly over: the day before the newest commit in
 // this program.
 var Built = sync.OnceValue(func() time.Time {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return earliest
+	if committed != "" {
+		return builtFrom(committed)
 	}
-	return builtFrom(info.Settings)
+	info, _ := debug.ReadBuildInfo()
+	return builtFrom(commitOf(info))
 })
 
-// builtFrom takes a day off, for who committed may have had a clock that was
-// somewhat ahead.
-func builtFrom(settings []debug.BuildSetting) time.Time {
-	for _, s := range settings {
-		if s.Key != "vcs.time" {
-			continue
-		}
-		if t, err := time.Parse(time.RFC3339, s.Value); err == nil {
-			if t = t.UTC().Truncate(24*time.Hour).AddDate(0, 0, -1); t.After(earliest) {
-				return t
+// commitOf is the time of the commit that a program was built from, "" when it
+// does not know. info may be nil.
+func commitOf(info *debug.BuildInfo) string {
+	if info != nil {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.time" {
+				return s.Value
 			}
 		}
 	}
-	return earliest
+	return ""
+}
+
+// builtFrom takes a day off, for who committed may have had a clock that was
+// somewhat ahead.
+func builtFrom(commit string) time.Time {
+	t, err := time.Parse(time.RFC3339, commit)
+	if t = t.UTC().Truncate(24*time.Hour).AddDate(0, 0, -1); err != nil || t.Before(earliest) {
+		return earliest
+	}
+	return t
 }

@@ -24,21 +24,23 @@ func TestMain(m *testing.M) {
 func noon() time.Time { return Built().Add(36 * time.Hour) }
 
 func TestBuilt(t *testing.T) {
-	of := func(v string) []debug.BuildSetting {
-		return []debug.BuildSetting{{Key: "vcs", Value: "git"}, {Key: "vcs.time", Value: v}}
-	}
-	for _, c := range []struct {
-		settings []debug.BuildSetting
-		want     time.Time
-	}{
-		{nil, earliest},
-		{of("2027-03-02T17:14:12Z"), time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)},
-		{of("1970-01-01T00:00:00Z"), earliest},
-		{of("soon"), earliest},
+	for commit, want := range map[string]time.Time{
+		"":                          earliest,
+		"2027-03-02T17:14:12+02:00": time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC),
+		"1970-01-01T00:00:00Z":      earliest,
+		"soon":                      earliest,
 	} {
-		if got := builtFrom(c.settings); !got.Equal(c.want) {
-			t.Errorf("%v: %s", c.settings, got)
+		if got := builtFrom(commit); !got.Equal(want) {
+			t.Errorf("%q: %s", commit, got)
 		}
+	}
+	info := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs", Value: "git"}, {Key: "vcs.time", Value: "2027-03-02T17:14:12Z"}}}
+	if got := commitOf(info); got != "2027-03-02T17:14:12Z" || commitOf(nil) != "" || commitOf(&debug.BuildInfo{}) != "" {
+		t.Error(got)
+	}
+	// What the linker was given, as in `+"`make cross`"+`.
+	if committed != "" && Built() != builtFrom(committed) {
+		t.Errorf("built on %s of commit %s", Built(), committed)
 	}
 	if time.Now().Before(Built()) {
 		t.Errorf("built on %s, which is to come", Built())
