@@ -9,6 +9,8 @@ GO_TEST := go test -tags $(TAGS)
 
 # Of programs and packages; grows with every commit.
 VERSION ?= 0.1.$(shell git rev-list --count HEAD)
+# A clock before it is wrong for certain.
+COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/model/train && $(CURDIR)/build/train/venv/bin/python
 
@@ -52,7 +54,7 @@ cross: ## build edge-agent and cloud-api for every board, without cgo
 	@mkdir -p build/cross
 	@for t in amd64: arm64: arm:7; do a=$${t%%:*}; v=$${t##*:}; \
 		echo "edge-agent linux/$$a$${v:+v$$v}"; \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$a GOARM=$$v go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o build/cross/edge-agent-$$a$${v:+v$$v} ./edge/cmd/edge-agent || exit 1; done
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$a GOARM=$$v go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X cattlecounter/edge/clock.committed=$(COMMITTED)' -o build/cross/edge-agent-$$a$${v:+v$$v} ./edge/cmd/edge-agent || exit 1; done
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -o /dev/null ./cloud/cmd/cloud-api
 
 deb: cross ## build Debian packages of edge-agent for every board into build/deb

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cattlecounter/edge/beacon"
+	"cattlecounter/edge/clock"
 	"cattlecounter/edge/command"
 	"cattlecounter/edge/config"
 	"cattlecounter/edge/ingest"
@@ -30,10 +31,12 @@ type Agent struct {
 	version string
 	log     *slog.Logger
 	level   *slog.LevelVar // of log
-	started time.Time
+	started time.Time      // by the wall clock, for people
+	begun   time.Time      // by the monotonic clock
 	session int64
 
 	spool  *spool.Spool
+	clock  *clock.Clock
 	watch  *watch.Watcher
 	ingest *ingest.Ingest
 	token  *uplink.Token
@@ -59,7 +62,7 @@ func Run(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 
 // Open opens the spool and connects the parts; nothing runs yet. cfg must be valid.
 func Open(cfg config.Config, version string, log *slog.Logger, level *slog.LevelVar) (*Agent, error) {
-	a := &Agent{cfg: cfg, version: version, log: log.With("device", cfg.Device), level: level, started: time.Now().UTC()}
+	a := &Agent{cfg: cfg, version: version, log: log.With("device", cfg.Device), level: level, started: time.Now().UTC(), begun: time.Now()}
 	sp, err := spool.Open(SpoolOptions(cfg.Spool, a.log))
 	if err != nil {
 		return nil, err
@@ -81,6 +84,9 @@ func (a *Agent) connect() (err error) {
 	if a.session, err = a.spool.NextSession(); err != nil {
 		return err
 	}
+	if err = a.newClock(); err != nil {
+		return err
+	}
 	if err = a.newUplink(); err != nil {
 		return err
 	}
@@ -91,7 +97,7 @@ func (a *Agent) connect() (err error) {
 	if w.DeleteConfirmed {
 		a.cards = newOriginals(a.spool, a.log)
 	}
-	a.orders = command.New(a.actions(), a.spool, func() (time.Time, topic.Clock) { return time.Now(), vitals.Clock() }, a.log)
+	a.orders = command.New(a.actions(), a.spool, a.clock.Read, a.log)
 	if a.cfg.MQTT.URL != "" {
 		if a.beacon, err = a.newBeacon(); err != nil {
 			return err
@@ -118,7 +124,7 @@ func (a *Agent) newUplink() error {
 	if err != nil {
 		return err
 	}
-	a.cloud, err = uplink.NewCloud(uplink.CloudOptions{URL: c.URL, Token: a.token, Budget: a.budget, CAFile: c.CAFile, Proxy: c.Proxy, IdleTimeout: c.IdleTimeout})
+	a.cloud, err = uplink.NewCloud(uplink.CloudOptions{URL: c.URL, Token: a.token, Budget: a.budget, CAFile: c.CAFile, Proxy: c.Proxy, IdleTimeout: c.IdleTimeout, Clock: a.clock})
 	if err != nil {
 		return err
 	}
@@ -180,7 +186,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("edge agent started", "version", a.version, "site", a.cfg.Site, "session", a.session,
 		"folders", a.cfg.Watch.Folders, "spool", a.cfg.Spool.Dir, "cloud", a.cfg.Cloud.URL, "broker", a.cfg.MQTT.URL)
 	all, ctx := errgroup.WithContext(ctx)
-	parts := []func(context.Context) error{a.spool.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.routes, a.follow.Run, a.watchAlarms, a.orders.Run,
+	parts := []func(context.Context) error{a.spool.Run, a.clock.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.routes, a.follow.Run, a.watchAlarms, a.orders.Run,
 		func(ctx context.Context) error { return serve(ctx, SocketPath(a.cfg.Spool.Dir), a) }}
 	if a.beacon != nil {
 		parts = append(parts, a.beacon.Run)
@@ -206,9 +212,9 @@ func (a *Agent) Close() error {
 // Status says how everything stands now.
 func (a *Agent) Status() Status {
 	now := time.Now().UTC()
-	s := Status{V: StatusVersion, At: now, Clock: vitals.Clock(), Link: a.uplink.Link(), Uplink: a.uplink.Report(), Folders: a.watch.Folders(),
+	s := Status{V: StatusVersion, At: now, Clock: vitals.Clock(), ClockHint: a.clockHint(), Link: a.uplink.Link(), Uplink: a.uplink.Report(), Folders: a.watch.Folders(),
 		Agent: AgentStatus{Site: a.cfg.Site, Device: a.cfg.Device, Version: a.version, PID: os.Getpid(), Session: a.session,
-			Started: a.started, Uptime: now.Sub(a.started).Seconds(), Paused: a.uplink.Paused()},
+			Started: a.started, Uptime: time.Since(a.begun).Seconds(), Paused: a.uplink.Paused()},
 		Totals: map[Phase]int{}, Footage: []FootageStatus{}}
 	if a.beacon != nil {
 		s.Broker.Enabled = true
@@ -242,9 +248,12 @@ func (a *Agent) disk() DiskStatus {
 // vitals reads the device's health for the beacon.
 func (a *Agent) vitals() topic.Vitals {
 	d := a.disk()
-	v := topic.Vitals{UptimeSeconds: time.Since(a.started).Seconds(), DiskTotal: d.Total, DiskFree: d.Free, SpoolBytes: d.Spool,
+	v := topic.Vitals{UptimeSeconds: time.Since(a.begun).Seconds(), DiskTotal: d.Total, DiskFree: d.Free, SpoolBytes: d.Spool,
 		TemperatureC: vitals.Temperature(), LinkUp: a.uplink.Link().State == uplink.LinkUp, SpoolPercent: d.Percent}
 	v.Alarms, v.Alarm = a.alarms.all()
+	if h := a.clockHint(); h != nil {
+		v.ClockOffset, v.ClockSource = &h.Offset, h.Source
+	}
 	for _, r := range a.spool.Records() {
 		if !r.State.Ended() && r.State != spool.Confirmed {
 			v.SpoolFootage++

@@ -74,6 +74,7 @@ func sampleStatus() Status {
 			Reconciliation: uplink.Reconciliation{At: time.Date(2026, 11, 24, 3, 4, 0, 0, time.UTC), Checked: 12, Lost: 1, Faults: []string{"X\x1b.MP4 (x): the cloud lost it"}}},
 		Broker: BrokerStatus{Enabled: true, Waiting: 2}, Disk: DiskStatus{Total: 1 << 40, Free: 1 << 30, Spool: 5 << 20, Quota: 1 << 30},
 		Folders: []watch.Folder{{Path: "/card", Fault: "no such file"}}, Totals: map[Phase]int{PhaseUploading: 1, PhaseCounting: 1, PhaseDone: 1, PhaseQuarantined: 1}}
+	s.ClockHint = &ClockHint{Source: topic.ClockGNSS, From: "GNSS", Time: time.Date(2026, 11, 24, 3, 4, 0, 0, time.UTC), Offset: 12.5, Uncertainty: 1, Age: 3, Text: "GNSS says so\x1b"}
 	s.Footage = []FootageStatus{
 		{ID: "a", Name: "A.MP4", Priority: 7, Size: 2 << 30, Phase: PhaseUploading, Percent: 41.4, Rate: 1.5 * (1 << 20), Waiting: "cloud is busy"},
 		{ID: "b", Name: "B.MP4", Size: 100, Phase: PhaseCounting, Percent: 12, Job: &JobStatus{Stage: topic.StageDetect, Count: 17, ETASeconds: &eta}},
@@ -91,7 +92,7 @@ func TestTable(t *testing.T) {
 	}
 	for _, want := range []string{"north/dock-1", "PAUSED by an operator", "link    down: no route",
 		"uplink  newest first, at most 1.0 MiB/s (ordered), windows 22:00-06:00, metered, 3.0 MiB of 200 MiB today, 1.0 GiB this month",
-		"cloud   12 compared at 2026-11-24 03:04 UTC: 1 LOST", "FAULT: X?.MP4 (x): the cloud lost it", "waiting: cloud is busy; priority 7", "broker  down, 2 messages wait", "cannot be read: no such file",
+		"cloud   12 compared at 2026-11-24 03:04 UTC: 1 LOST", "FAULT: X?.MP4 (x): the cloud lost it", "waiting: cloud is busy; priority 7", "broker  down, 2 messages wait", "clock   synced: GNSS says so?", "cannot be read: no such file",
 		"41 %  1.5 MiB/s", "waiting: cloud is busy", "detect 12 %  1m1s left", "17 so far", "92 (88 to 97)", "not a video; same content as a", "C?[2J.MP4"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
@@ -127,7 +128,7 @@ func TestStatusShape(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(back, sampleStatus()) {
 		t.Errorf("%v\n%+v", err, back)
 	}
-	for _, key := range []string{`"v":1`, `"agent":{"site"`, `"paused"`, `"link":{"state"`, `"uplink":{"order":"newest","limit":1048576,"limit_ordered":true,"metered":true,"metered_ordered":false,"windows":["22:00-06:00"]`,
+	for _, key := range []string{`"v":1`, `"clock":"synced","clock_hint":{"source":"gnss","from":"GNSS","time":"2026-11-24T03:04:00Z","offset_seconds":12.5,"uncertainty_seconds":1,"age_seconds":3,"text":`, `"agent":{"site"`, `"paused"`, `"link":{"state"`, `"uplink":{"order":"newest","limit":1048576,"limit_ordered":true,"metered":true,"metered_ordered":false,"windows":["22:00-06:00"]`,
 		`"hold":{"reason":"budget"`, `"day":{"used"`, `"reconciliation":{"at":"2026-11-24T03:04:00Z","checked":12,"confirmed":0,"resent":0,"reread":0,"lost":1,"different":0`, `"priority":7`, `"broker":{"enabled"`, `"disk":{"total"`, `"folders":[{"path"`, `"totals":{`,
 		`"footage":[{"id"`, `"phase"`, `"percent"`, `"rate"`, `"waiting"`, `"job":{"id"`, `"count":{"unique":92,"low":88,"high":97}`} {
 		if !bytes.Contains(b, []byte(key)) {

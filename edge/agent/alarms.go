@@ -18,6 +18,7 @@ const (
 	alarmSpool      = "spool"
 	alarmQuarantine = "quarantine"
 	alarmCloud      = "cloud"
+	alarmClock      = "clock"
 )
 
 // alarmEvery is how often the reasons for alarms are looked at.
@@ -94,6 +95,9 @@ func (a *Agent) findAlarms() map[string]string {
 	if s := a.spool.Salvaged(); s != nil {
 		found[alarmSpool] = fmt.Sprintf("the spool was broken when the agent started: %d entries saved, %d damaged parts, %d pieces of footage read again from the card",
 			s.Entries, s.Damaged, s.Reread)
+	}
+	if text := a.clock.Alarm(); text != "" {
+		found[alarmClock] = text
 	}
 	quarantined := 0
 	for _, r := range a.spool.Records() {

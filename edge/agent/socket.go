@@ -82,7 +82,7 @@ func (a *Agent) local() http.Handler {
 		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOrderSize))
 		if err == nil {
 			var reply topic.Reply
-			if reply, err = a.orders.Handle(r.Context(), b); err == nil {
+			if reply, err = a.orders.HandleLocal(r.Context(), b); err == nil {
 				send(w, http.StatusOK, reply)
 				return
 			}

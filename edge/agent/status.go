@@ -17,15 +17,17 @@ const StatusVersion = 1
 // Status is what `edge-agent status --json` prints. Fields are only ever added;
 // a change of meaning takes a new version. Times are UTC, sizes bytes.
 type Status struct {
-	V       int            `json:"v"`
-	At      time.Time      `json:"at"`
-	Clock   topic.Clock    `json:"clock"`
-	Agent   AgentStatus    `json:"agent"`
-	Link    uplink.Link    `json:"link"`
-	Uplink  uplink.Report  `json:"uplink"`
-	Broker  BrokerStatus   `json:"broker"`
-	Disk    DiskStatus     `json:"disk"`
-	Folders []watch.Folder `json:"folders"`
+	V     int         `json:"v"`
+	At    time.Time   `json:"at"`
+	Clock topic.Clock `json:"clock"`
+	// ClockHint is nil when nobody said what time it is.
+	ClockHint *ClockHint     `json:"clock_hint,omitempty"`
+	Agent     AgentStatus    `json:"agent"`
+	Link      uplink.Link    `json:"link"`
+	Uplink    uplink.Report  `json:"uplink"`
+	Broker    BrokerStatus   `json:"broker"`
+	Disk      DiskStatus     `json:"disk"`
+	Folders   []watch.Folder `json:"folders"`
 	// Alarms is what a person should look at, by name.
 	Alarms map[string]string `json:"alarms,omitempty"`
 	// Totals counts footage by phase; every phase is there.

@@ -27,7 +27,11 @@ func WriteTable(w io.Writer, s Status) error {
 	}
 	fmt.Fprintf(w, "disk    %s free of %s, spool takes %s%s, %.0f %% full%s\n", inBytes(s.Disk.Free), inBytes(s.Disk.Total), inBytes(s.Disk.Spool),
 		when(s.Disk.Quota > 0, " of its "+inBytes(s.Disk.Quota), ""), s.Disk.Percent, when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
-	fmt.Fprintf(w, "clock   %s\n", s.Clock)
+	hint := ""
+	if s.ClockHint != nil {
+		hint = s.ClockHint.Text
+	}
+	fmt.Fprintf(w, "clock   %s%s\n", s.Clock, detail(hint))
 	for _, f := range s.Folders {
 		fmt.Fprintf(w, "folder  %s  %s\n", f.Path, when(f.Fault == "", fmt.Sprintf("%d videos", f.Files), "cannot be read: "+f.Fault))
 	}

@@ -2,10 +2,19 @@
 // and an expiry: it is carried out once however often it is delivered, and not
 // at all when it comes too late. Whatever the order, there is an answer.
 //
-// A device whose clock is not synced cannot tell whether an order is late. It
-// carries it out: every order of this set can be undone by another one, and a
-// device that takes no order because its clock is wrong helps nobody. An expiry
-// further ahead than a day is refused, so that no order lies in wait.
+// With a synced clock an order is refused when its expiry is over, and when it
+// lies more than a day ahead: then somebody's clock is wrong, and no order is to
+// lie in wait.
+//
+// A device whose clock is not synced cannot tell how late it is, only what is
+// over for certain (clock.Reading.Floor). It refuses an order that expired before
+// that, and one whose expiry is a century after, which no clock gives that is
+// right. Anything else it carries out: every order of this set can be undone by
+// another one, and a device that takes no order because its clock is wrong helps
+// nobody.
+//
+// An order that is given on the device itself has no expiry: who gives it waits
+// for the answer, and both go by the same clock.
 package command
 
 import (
@@ -19,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"cattlecounter/edge/clock"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/topic"
@@ -47,6 +57,8 @@ const (
 	maxArgs    = 16
 	maxWhy     = 300
 	maxAhead   = 24 * time.Hour
+	// absurd is how many years after the floor no expiry lies that a right clock gave.
+	absurd = 100
 )
 
 // ErrOrder marks bytes that are no order and so cannot even be answered.
@@ -59,7 +71,7 @@ const waitingLong = 4
 type Orders struct {
 	actions map[string]Action
 	store   replies
-	now     func() (time.Time, topic.Clock)
+	now     func() clock.Reading
 	log     *slog.Logger
 	long    chan topic.Command
 
@@ -67,9 +79,9 @@ type Orders struct {
 	tell func(topic.Reply)
 }
 
-// New returns Orders with the given actions by name. now says what time it is,
-// and whether that can be trusted.
-func New(actions map[string]Action, st replies, now func() (time.Time, topic.Clock), log *slog.Logger) *Orders {
+// New returns Orders with the given actions by name. now says what is known of
+// the time.
+func New(actions map[string]Action, st replies, now func() clock.Reading, log *slog.Logger) *Orders {
 	return &Orders{actions: actions, store: st, now: now, log: log, long: make(chan topic.Command, waitingLong), tell: func(topic.Reply) {}}
 }
 
@@ -142,6 +154,15 @@ func Parse(payload []byte) (topic.Command, error) {
 // Handle carries out an order and returns the answer to publish; Header is for
 // the publisher to fill. The error wraps ErrOrder when there is nothing to answer.
 func (o *Orders) Handle(ctx context.Context, payload []byte) (topic.Reply, error) {
+	return o.handle(ctx, payload, o.expired)
+}
+
+// HandleLocal is Handle for an order that is given on this device, now.
+func (o *Orders) HandleLocal(ctx context.Context, payload []byte) (topic.Reply, error) {
+	return o.handle(ctx, payload, func(time.Time) error { return nil })
+}
+
+func (o *Orders) handle(ctx context.Context, payload []byte, expired func(time.Time) error) (topic.Reply, error) {
 	c, err := Parse(payload)
 	if err != nil {
 		return topic.Reply{}, err
@@ -153,6 +174,9 @@ func (o *Orders) Handle(ctx context.Context, payload []byte) (topic.Reply, error
 	}
 	r := topic.Reply{ID: c.ID, Name: clip(c.Name), State: topic.Finished}
 	action, err := o.allowed(c)
+	if err == nil {
+		err = expired(c.Expires)
+	}
 	switch {
 	case err != nil:
 	case action.Long:
@@ -194,18 +218,30 @@ func (o *Orders) allowed(c topic.Command) (Action, error) {
 	if len(c.Args) > maxArgs {
 		return action, fmt.Errorf("%d arguments, at most %d", len(c.Args), maxArgs)
 	}
-	if c.Expires.IsZero() {
-		return action, errors.New("no expiry: set expires to a time within a day")
-	}
-	now, clock := o.now()
-	if clock == topic.ClockSynced && now.After(c.Expires) {
-		return action, fmt.Errorf("expired at %s, it is %s", c.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-	}
-	if clock == topic.ClockSynced && c.Expires.Sub(now) > maxAhead {
-		return action, fmt.Errorf("expires at %s, more than a day ahead", c.Expires.UTC().Format(time.RFC3339))
-	}
 	return action, nil
 }
+
+// expired says why an order that expires then must not be carried out; nil when
+// it may, or when nobody here can tell.
+func (o *Orders) expired(at time.Time) error {
+	if at.IsZero() {
+		return errors.New("no expiry: set expires to a time within a day")
+	}
+	r := o.now()
+	switch {
+	case r.Synced && r.Now.After(at):
+		return fmt.Errorf("expired at %s, it is %s", stamp(at), stamp(r.Now))
+	case r.Synced && at.Sub(r.Now) > maxAhead:
+		return fmt.Errorf("expires at %s, more than a day ahead: it is %s", stamp(at), stamp(r.Now))
+	case !r.Synced && r.Floor.After(at):
+		return fmt.Errorf("expired at %s: the clock is not synced, but %s is over (%s)", stamp(at), stamp(r.Floor), r.Why)
+	case !r.Synced && at.After(r.Floor.AddDate(absurd, 0, 0)):
+		return fmt.Errorf("expires at %s, made by a wrong clock", stamp(at))
+	}
+	return nil
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (o *Orders) names() []string {
 	var names []string

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/edge/clock"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/topic"
 )
@@ -30,29 +31,42 @@ func (m memory) PutReply(r spool.Reply) error { m[r.ID] = r; return nil }
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
+// synced and lost are what a device knows whose clock is synced, and one whose
+// clock says 1970 and that was synced an hour ago.
+func synced() clock.Reading { return clock.Reading{Now: now, Synced: true, Floor: now} }
+func lost() clock.Reading {
+	return clock.Reading{Now: time.Unix(60, 0), Floor: now.Add(-time.Hour), Why: "the last time at which this clock was synced"}
+}
+
 func TestOrders(t *testing.T) {
 	for name, c := range map[string]struct {
 		order topic.Command
-		clock topic.Clock
+		clock func() clock.Reading
 		state topic.ReplyState
 		why   string
 		done  int
 	}{
-		"done":               {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour)}, topic.ClockSynced, topic.Finished, "did it", 1},
-		"unknown":            {topic.Command{ID: "1", Name: "dance", Expires: now.Add(time.Hour)}, topic.ClockSynced, topic.Refused, `unknown order "dance", known are do, fail`, 0},
-		"late":               {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, topic.ClockSynced, topic.Refused, "expired", 0},
-		"late, clock wrong":  {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, topic.ClockUnsynced, topic.Finished, "did it", 1},
-		"no expiry":          {topic.Command{ID: "1", Name: "do"}, topic.ClockSynced, topic.Refused, "no expiry", 0},
-		"lies in wait":       {topic.Command{ID: "1", Name: "do", Expires: now.Add(25 * time.Hour)}, topic.ClockSynced, topic.Refused, "a day ahead", 0},
-		"refused by itself":  {topic.Command{ID: "1", Name: "fail", Expires: now.Add(time.Hour)}, topic.ClockSynced, topic.Refused, "cannot", 0},
-		"too many arguments": {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour), Args: many()}, topic.ClockSynced, topic.Refused, "arguments", 0},
+		"done":              {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour)}, synced, topic.Finished, "did it", 1},
+		"unknown":           {topic.Command{ID: "1", Name: "dance", Expires: now.Add(time.Hour)}, synced, topic.Refused, `unknown order "dance", known are do, fail`, 0},
+		"late":              {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, synced, topic.Refused, "expired", 0},
+		"late, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, lost, topic.Finished, "did it", 1},
+		"surely late, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-2 * time.Hour)}, lost, topic.Refused,
+			"expired at 2026-11-22T10:00:00Z: the clock is not synced, but 2026-11-22T11:00:00Z is over (the last time at which this clock was synced)", 0},
+		"years ahead, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(2, 0, 0)}, lost, topic.Finished, "did it", 1},
+		"absurd, clock wrong":      {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(101, 0, 0)}, lost, topic.Refused, "made by a wrong clock", 0},
+		"absurd":                   {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(2, 0, 0)}, synced, topic.Refused, "more than a day ahead: it is 2026-11-22T12:00:00Z", 0},
+		"no expiry, clock wrong":   {topic.Command{ID: "1", Name: "do"}, lost, topic.Refused, "no expiry", 0},
+		"no expiry":                {topic.Command{ID: "1", Name: "do"}, synced, topic.Refused, "no expiry", 0},
+		"lies in wait":             {topic.Command{ID: "1", Name: "do", Expires: now.Add(25 * time.Hour)}, synced, topic.Refused, "a day ahead", 0},
+		"refused by itself":        {topic.Command{ID: "1", Name: "fail", Expires: now.Add(time.Hour)}, synced, topic.Refused, "cannot", 0},
+		"too many arguments":       {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour), Args: many()}, synced, topic.Refused, "arguments", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			done := 0
 			o := New(map[string]Action{
 				"do":   {Do: func(context.Context, map[string]string) (string, error) { done++; return "did it", nil }},
 				"fail": {Do: func(context.Context, map[string]string) (string, error) { return "", errors.New("cannot") }},
-			}, memory{}, func() (time.Time, topic.Clock) { return now, c.clock }, slog.New(slog.DiscardHandler))
+			}, memory{}, c.clock, slog.New(slog.DiscardHandler))
 			b, err := json.Marshal(c.order)
 			if err != nil {
 				t.Fatal(err)
@@ -82,7 +96,7 @@ func TestLongOrders(t *testing.T) {
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
-	}}}, st, func() (time.Time, topic.Clock) { return now, topic.ClockSynced }, slog.New(slog.DiscardHandler))
+	}}}, st, synced, slog.New(slog.DiscardHandler))
 	o.OnReply(func(r topic.Reply) { told <- r })
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -155,4 +169,26 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("the answer goes to %q", reply)
 		}
 	})
+}
+
+// Who stands beside a device whose clock is wrong goes by that clock.
+func TestLocalOrders(t *testing.T) {
+	done := 0
+	o := New(map[string]Action{"do": {Do: func(context.Context, map[string]string) (string, error) { done++; return "did it", nil }}},
+		memory{}, lost, slog.New(slog.DiscardHandler))
+	b, err := json.Marshal(topic.Command{ID: "1", Name: "do", Expires: time.Unix(60, 0).Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if r, err := o.HandleLocal(t.Context(), b); err != nil || r.State != topic.Finished {
+			t.Errorf("%+v %v", r, err)
+		}
+	}
+	if r, err := o.HandleLocal(t.Context(), []byte("{}")); !errors.Is(err, ErrOrder) {
+		t.Errorf("%+v %v", r, err)
+	}
+	if done != 1 {
+		t.Errorf("done %d times", done)
+	}
 }

@@ -33,6 +33,7 @@ type Config struct {
 	Watch     Watch         `yaml:"watch"`
 	Spool     Spool         `yaml:"spool"`
 	Uplink    Uplink        `yaml:"uplink"`
+	Clock     Clock         `yaml:"clock"`
 	Vitals    Vitals        `yaml:"vitals"`
 	Log       Log           `yaml:"log"`
 }
@@ -113,6 +114,7 @@ func Defaults() Config {
 		Watch:  Watch{Stable: 10 * time.Second, Sidecar: 5 * time.Second, Poll: 2 * time.Second},
 		Spool:  Spool{Dir: "/var/lib/cattlecounter/spool", MinFree: 256 << 20, WhenFull: FullStop, ValueLog: 32 << 20},
 		Uplink: Uplink{Order: orderOldest, WhenMetered: MeteredFootage},
+		Clock:  Clock{NTP: []string{}, NTPEvery: 15 * time.Minute},
 		Vitals: Vitals{Every: 30 * time.Second},
 		Log:    Log{Level: "info", Format: "text"},
 	}
@@ -189,6 +191,7 @@ func (c *Config) Validate() error {
 		fault("cloud.proxy", "%v", err)
 	}
 	c.Uplink.validate(fault)
+	c.Clock.validate(fault)
 	if _, err := c.Log.level(); err != nil {
 		fault("log.level", "%q is not debug, info, warn or error", c.Log.Level)
 	}

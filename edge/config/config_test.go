@@ -48,6 +48,7 @@ mqtt: {url: "http://u:p@x"}
 watch: {folders: [card, /var/lib], stable: 0s, poll: 1ms}
 spool: {quota: 1MiB, min_free: 1KiB}
 uplink: {order: random, rate_limit: 1KiB, windows: ["22:00"], zone: Middle/Earth, budget: {day: 1KiB, month: 5MiB}}
+clock: {ntp: ["http://x", "y:0", "", fine.example, "fine:123", "[::1]:123", "::1"], ntp_every: 1s, gpsd: localhost}
 vitals: {every: 1ms}
 log: {level: loud, format: xml}
 `)
@@ -57,10 +58,14 @@ log: {level: loud, format: xml}
 	for _, want := range []string{"site, device:", "token_file: name the file", "cloud.url: scheme", "cloud.idle_timeout:", "cloud.ca_file:",
 		"mqtt.url: scheme", "mqtt.url: must not hold a user", `watch.folders: "card" must be an absolute`, "spool.dir: /var/lib/cattlecounter/spool lies within",
 		"watch.stable:", "watch.poll:", "spool.quota:", "spool.min_free:", "uplink.rate_limit:", "uplink.order:", `uplink.windows: "22:00": is not a window`, "uplink.zone:", "uplink.budget.day: 1KiB is less",
-		"uplink.budget.month: bounds a metered link only", "cloud.proxy:", "vitals.every:", "log.level:", "log.format:"} {
+		"uplink.budget.month: bounds a metered link only", "cloud.proxy:", "vitals.every:",
+		`clock.ntp: "http://x" is not`, `clock.ntp: "y:0" is not`, `clock.ntp: "" is not`, "clock.ntp_every:", `clock.gpsd: "localhost" is not host:port`, "log.level:", "log.format:"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
 		}
+	}
+	if strings.Contains(err.Error(), "fine") || strings.Contains(err.Error(), "::1") {
+		t.Errorf("good time servers are refused: %v", err)
 	}
 	if strings.Contains(err.Error(), "hush") {
 		t.Error("the proxy's password is shown")

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"cattlecounter/edge/clock"
 	"cattlecounter/edge/proxy"
 	"cattlecounter/edge/uplink"
 )
@@ -32,6 +33,7 @@ type answered struct {
 	*http.Response
 	body []byte
 	took time.Duration
+	at   time.Time // when it came
 }
 
 // ask sends one request. With trusting false the server's certificate is not
@@ -68,7 +70,7 @@ func (v *visit) ask(ctx context.Context, method, path string, trusting bool) (an
 		return answered{}, err
 	}
 	defer r.Body.Close()
-	a := answered{Response: r, took: time.Since(began)}
+	a := answered{Response: r, took: time.Since(began), at: time.Now()}
 	a.body, err = io.ReadAll(io.LimitReader(r.Body, maxAnswer))
 	return a, err
 }
@@ -78,13 +80,13 @@ func (v *visit) link(ctx context.Context) []Finding {
 	at := v.Config.Cloud.URL
 	a, err := v.ask(ctx, http.MethodGet, healthPath, true)
 	if err != nil {
-		w := explain(err, "cloud", v.Probes.Now())
+		w := explain(err, "cloud", v.hints)
 		if w.date {
 			v.dateBad = true
 			if a, err := v.ask(ctx, http.MethodGet, healthPath, false); err == nil {
 				v.noteDate(a)
 			}
-			w = w.withServerTime(v)
+			w = explain(err, "cloud", v.hints)
 		}
 		return []Finding{fail("link", w.do, "%s: %s", at, w.what)}
 	}
@@ -138,11 +140,10 @@ func loopback(address string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// noteDate keeps the server's time (RFC 9110 section 6.6.1): a second coarse, and
-// wrong by at most half of what the answer took.
+// noteDate keeps the server's time, if it gives one that can be.
 func (v *visit) noteDate(a answered) {
-	if at, err := http.ParseTime(a.Header.Get("Date")); err == nil {
-		v.dated, v.ahead = true, at.Add(a.took/2).Sub(v.Probes.Now()).Round(time.Second)
+	if h, err := clock.ParseDate(a.Header.Get("Date"), a.took, a.at); err == nil {
+		v.hints.Add(h)
 	}
 }
 
@@ -153,7 +154,7 @@ func (v *visit) token(ctx context.Context) []Finding {
 	}
 	a, err := v.ask(ctx, http.MethodHead, tokenPath, true)
 	if err != nil {
-		return []Finding{warn("token", "ask again", "not known: %s", explain(err, "cloud", v.Probes.Now()).what)}
+		return []Finding{warn("token", "ask again", "not known: %s", explain(err, "cloud", v.hints).what)}
 	}
 	const again = "on the server: cloud-api device list shows whether it is revoked, cloud-api device renew NAME makes a new one, cloud-api device add NAME --site SITE for a revoked one; put it into token_file"
 	switch a.StatusCode {
@@ -185,25 +186,11 @@ func (v *visit) broker(ctx context.Context) []Finding {
 	if err == nil {
 		return []Finding{ok("broker", "%s takes name and token", c.MQTT.URL)}
 	}
-	w := explainBroker(err, c.Address(), v.Probes.Now())
-	if w.date {
-		v.dateBad = true
-		w = w.withServerTime(v)
-	}
+	w := explainBroker(err, c.Address(), v.hints)
+	v.dateBad = v.dateBad || w.date
 	found := []Finding{fail("broker", w.do, "%s: %s", c.MQTT.URL, w.what)}
 	if !v.linked && !w.date {
 		found[0].Do += "; the link to the cloud is down as well: mend that first"
 	}
 	return found
-}
-
-func (w why) withServerTime(v *visit) why {
-	if v.dated {
-		at := v.Probes.Now().Add(v.ahead)
-		w.what += fmt.Sprintf("; the server says it is %s", at.UTC().Format(time.RFC3339))
-		if w.cert != nil && (at.Before(w.cert.NotBefore) || at.After(w.cert.NotAfter)) {
-			w.do = "the clock may be right: have the certificate renewed on the server"
-		}
-	}
-	return w
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cattlecounter/edge/agent"
+	"cattlecounter/edge/clock"
 	"cattlecounter/edge/config"
 	"cattlecounter/edge/uplink"
 	"cattlecounter/shared/mqttlink"
@@ -53,8 +54,9 @@ type Report struct {
 type Probes struct {
 	Now   func() time.Time
 	Clock func() topic.Clock
-	// NTP asks a time server how far it is ahead of this clock.
-	NTP    func(ctx context.Context, server string) (time.Duration, error)
+	// NTP asks a time server, GPSD a GNSS receiver's, what time it is.
+	NTP    func(ctx context.Context, server string) (clock.Hint, error)
+	GPSD   func(ctx context.Context, address string) (clock.Hint, error)
 	Broker func(ctx context.Context, o mqttlink.Options, filter string) error
 	Agent  func(ctx context.Context, spoolDir string) (agent.Status, error)
 	// FileSystem describes what a path lies on.
@@ -76,7 +78,7 @@ type Probes struct {
 type Options struct {
 	Config  config.Config
 	Version string
-	NTP     string // time server that is asked for a hint, "" for none
+	NTP     []string // time servers that are asked for a hint, until one answers
 	Probes  Probes
 }
 
@@ -86,7 +88,7 @@ const checkLimit = 20 * time.Second
 // Run looks at everything, tells each finding as soon as it is there, and
 // returns them all.
 func Run(ctx context.Context, o Options, tell func(Finding)) Report {
-	v := &visit{Options: o}
+	v := &visit{Options: o, hints: clock.NewHints(o.Probes.Now, nil)}
 	r := Report{V: ReportVersion, At: o.Probes.Now().UTC(), Clock: o.Probes.Clock(), Site: o.Config.Site, Device: o.Config.Device,
 		Version: o.Version, Level: OK}
 	// The agent comes first because others look at its answer, the link before
@@ -132,9 +134,8 @@ type visit struct {
 	Options
 	status  *agent.Status // nil: no agent runs
 	linked  bool          // the cloud's API answered
-	dated   bool          // serverAhead is known
-	ahead   time.Duration // how far the server's clock is ahead of ours
-	dateBad bool          // a certificate is not valid at this device's time
+	hints   *clock.Hints
+	dateBad bool // a certificate is not valid at this device's time
 }
 
 func ok(check, format string, a ...any) Finding {

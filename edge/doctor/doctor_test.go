@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"cattlecounter/edge/agent"
+	"cattlecounter/edge/clock"
 	"cattlecounter/edge/config"
 	"cattlecounter/edge/uplink"
 	"cattlecounter/shared/mqttlink"
@@ -59,9 +60,11 @@ func well(url string) *Options {
 	c := config.Defaults()
 	c.Site, c.Device, c.Token, c.Cloud.URL, c.MQTT.URL = "north", "dock-1", secret.New(goodToken), url, "ssl://broker.example"
 	c.Watch.Folders = []string{"/card"}
-	return &Options{Config: c, Version: "1.2", NTP: "time.example", Probes: Probes{
+	o := &Options{Config: c, Version: "1.2", NTP: []string{"time.example"}, Probes: Probes{
 		Now: time.Now, Clock: func() topic.Clock { return topic.ClockSynced },
-		NTP:    func(context.Context, string) (time.Duration, error) { return 3 * time.Millisecond, nil },
+		GPSD: func(_ context.Context, s string) (clock.Hint, error) {
+			return hint(clock.GNSS, "GNSS", time.Now()), nil
+		},
 		Broker: func(context.Context, mqttlink.Options, string) error { return nil },
 		Agent:  func(context.Context, string) (agent.Status, error) { return running(), nil },
 		FileSystem: func(path string) (FileSystem, error) {
@@ -76,6 +79,14 @@ func well(url string) *Options {
 		OpenFiles: func(int) (int, error) { return 65536, nil },
 		MayRead:   func(string, uint32, uint32) error { return nil },
 	}}
+	o.Probes.NTP = func(_ context.Context, s string) (clock.Hint, error) {
+		return hint(clock.NTP, s, o.Probes.Now().Add(3*time.Millisecond)), nil
+	}
+	return o
+}
+
+func hint(s clock.Source, from string, t time.Time) clock.Hint {
+	return clock.Hint{Source: s, From: from, Time: t, Uncertainty: 10 * time.Millisecond, At: time.Now()}
 }
 
 // run returns the printed findings.
@@ -150,11 +161,11 @@ func TestFindings(t *testing.T) {
 			}
 		}
 	}
-	clock := func(now time.Time, state topic.Clock, ntp time.Duration, err error) func(*Options) {
+	clocked := func(now time.Time, state topic.Clock, ntp time.Duration, err error) func(*Options) {
 		return func(o *Options) {
 			o.Probes.Now = func() time.Time { return now }
 			o.Probes.Clock = func() topic.Clock { return state }
-			o.Probes.NTP = func(context.Context, string) (time.Duration, error) { return ntp, err }
+			o.Probes.NTP = func(_ context.Context, s string) (clock.Hint, error) { return hint(clock.NTP, s, now.Add(ntp)), err }
 		}
 	}
 	broker := func(err error) func(*Options) {
@@ -250,13 +261,13 @@ func TestFindings(t *testing.T) {
 		{"silent broker", broker(context.DeadlineExceeded), Fail, "no answer", "data volume"},
 		{"no authority for the broker", func(o *Options) { o.Config.MQTT.CAFile = "/does/not/exist" }, Fail, "fail  broker", "correct mqtt.ca_file"},
 
-		{"clock of 1970", clock(time.Unix(60, 0), topic.ClockUnsynced, 0, none), Fail, "fail  clock    it says 1970-01-01T00:01:00Z, which is ", "timedatectl set-ntp true"},
-		{"clock slightly off", clock(time.Now(), topic.ClockSynced, -30*time.Second, nil), Warn, "which is 30s off by time.example", "real-time clock"},
-		{"unsynced clock", clock(time.Now(), topic.ClockUnsynced, 0, nil), Warn, "warn  clock    it is right within 1s by time.example, but nothing keeps it so", "chrony"},
-		{"clock by the server alone", clock(time.Now(), topic.ClockSynced, 0, none), OK, "ok    clock    kept by a time service, right within 1s by the server", ""},
-		{"clock that nobody knows", both(at("http://127.0.0.1:1"), clock(time.Now(), topic.ClockUnsynced, 0, none)), Fail, "warn  clock    it says", "firmware-notes/time.md"},
-		{"1970 without a link", both(at("http://127.0.0.1:1"), clock(time.Unix(60, 0), topic.ClockUnsynced, 0, none)), Fail, "fail  clock    it says 1970-01-01T00:01:00Z\n", "set it"},
-		{"synced without a link", both(at("http://127.0.0.1:1"), clock(time.Now(), topic.ClockSynced, 0, none)), Fail, "ok    clock    kept by a time service\n", ""},
+		{"clock of 1970", clocked(time.Unix(60, 0), topic.ClockUnsynced, 0, none), Fail, "fail  clock    it says 1970-01-01T00:01:00Z, which is ", "timedatectl set-ntp true"},
+		{"clock slightly off", clocked(time.Now(), topic.ClockSynced, -30*time.Second, nil), Warn, "which is 30s off by time.example", "real-time clock"},
+		{"unsynced clock", clocked(time.Now(), topic.ClockUnsynced, 0, nil), Warn, "warn  clock    it is right within 1s by time.example, but nothing keeps it so", "chrony"},
+		{"clock by the server alone", clocked(time.Now(), topic.ClockSynced, 0, none), OK, "ok    clock    kept by a time service, right within 1s by the server", ""},
+		{"clock that nobody knows", both(at("http://127.0.0.1:1"), clocked(time.Now(), topic.ClockUnsynced, 0, none)), Fail, "warn  clock    it says", "firmware-notes/time.md"},
+		{"1970 without a link", both(at("http://127.0.0.1:1"), clocked(time.Unix(60, 0), topic.ClockUnsynced, 0, none)), Fail, "fail  clock    it says 1970-01-01T00:01:00Z\n", "set it"},
+		{"synced without a link", both(at("http://127.0.0.1:1"), clocked(time.Now(), topic.ClockSynced, 0, none)), Fail, "ok    clock    kept by a time service\n", ""},
 
 		{"no agent", noAgent, Warn, "warn  agent    it does not run", "journalctl -u edge-agent"},
 		{"agent of another user", func(o *Options) {
@@ -327,7 +338,7 @@ func TestTLS(t *testing.T) {
 		{"clock before the certificate", func(o *Options) {
 			o.Config.Cloud.CAFile = ca
 			o.Probes.Now = func() time.Time { return time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC) }
-			o.Probes.NTP = func(context.Context, string) (time.Duration, error) { return 0, errors.New("no way") }
+			o.Probes.NTP = func(context.Context, string) (clock.Hint, error) { return clock.Hint{}, errors.New("no way") }
 		}, Fail, "and this device thinks it is 1969-01-01T00:00:00Z; the server says it is " + time.Now().UTC().Format("2006-01-02"), "it is a clock problem"},
 		{"certificate that ends", func(o *Options) {
 			o.Config.Cloud.CAFile = ca
@@ -385,7 +396,7 @@ func TestExplain(t *testing.T) {
 		{&net.OpError{Op: "proxyconnect", Net: "tcp", Err: errors.New("proxyconnect: refused")}, "proxyconnect", "HTTPS_PROXY"},
 		{errors.New("odd"), "odd", "check the modem and cloud.url"},
 	} {
-		if w := explain(c.err, "cloud", time.Now()); !strings.Contains(w.what, c.what) || !strings.Contains(w.do, c.do) || w.date {
+		if w := explain(c.err, "cloud", clock.NewHints(nil, nil)); !strings.Contains(w.what, c.what) || !strings.Contains(w.do, c.do) || w.date {
 			t.Errorf("%v: %+v", c.err, w)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 
+	"cattlecounter/edge/clock"
 	"cattlecounter/edge/config"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/topic"
@@ -21,15 +21,14 @@ import (
 // why is a fault of the network in an installer's words.
 type why struct {
 	what, do string
-	date     bool              // a certificate is not valid at this device's time
-	cert     *x509.Certificate // that certificate
+	date     bool // a certificate is not valid at this device's time
 }
 
 const setClock = "it is a clock problem: set the clock (date -u -s, timedatectl set-ntp true); see the line on the clock"
 
 // explain reads an error of the network. section is the configuration's, cloud or
 // mqtt.
-func explain(err error, section string, now time.Time) why {
+func explain(err error, section string, hints *clock.Hints) why {
 	w := why{what: err.Error()}
 	var dates x509.CertificateInvalidError
 	var unknown x509.UnknownAuthorityError
@@ -38,8 +37,11 @@ func explain(err error, section string, now time.Time) why {
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &dates) && dates.Reason == x509.Expired:
-		w.date, w.cert, w.do = true, dates.Cert, setClock
-		w.what = fmt.Sprintf("the certificate is valid from %s to %s, and this device thinks it is %s", day(w.cert.NotBefore), day(w.cert.NotAfter), now.UTC().Format(time.RFC3339))
+		wrong := false
+		w.date, w.do = true, setClock
+		if w.what, wrong = hints.Certificate(dates.Cert); !wrong {
+			w.do = "the clock may be right: have the certificate renewed on the server"
+		}
 	case errors.As(err, &unknown):
 		w.do = "if the server has a private authority, put its certificate (PEM) here and name it in " + section + ".ca_file; else something reads along: do not go on"
 	case errors.As(err, &host):
@@ -68,17 +70,15 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
-
 // explainBroker is explain for the broker, which refuses in words of its own.
-func explainBroker(err error, at topic.Device, now time.Time) why {
+func explainBroker(err error, at topic.Device, hints *clock.Hints) why {
 	switch {
 	case errors.Is(err, mqttlink.ErrCredentials):
 		return why{what: err.Error(), do: fmt.Sprintf("the token must be the one that was made for device %q of site %q (cloud-api device list); with another broker, make that account there", at.Name, at.Site)}
 	case errors.Is(err, mqttlink.ErrRights):
 		return why{what: err.Error(), do: fmt.Sprintf("let the account of the device write below %s and read %s and %s", at.Prefix(), at.Command(), at.Jobs())}
 	}
-	return explain(err, "mqtt", now)
+	return explain(err, "mqtt", hints)
 }
 
 func brokerOptions(c config.Config, cfg *tls.Config) mqttlink.Options {

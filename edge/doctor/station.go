@@ -9,57 +9,15 @@ import (
 
 	"cattlecounter/edge/agent"
 	"cattlecounter/edge/uplink"
-	"cattlecounter/shared/topic"
 )
 
 const (
-	// clockOff is what is worth a word: footage is dated by the clock.
-	clockOff = 10 * time.Second
-	// clockWrong is where orders with an expiry are refused and certificates
-	// begin to fail.
-	clockWrong = 5 * time.Minute
-	saneYear   = 2025
-	ntpLimit   = 5 * time.Second
-
 	holdBudget = "budget" // uplink.Hold.Reason
+	alarmClock = "clock"  // of agent.Status
 
 	leastMemory = 128 << 20 // for the agent beside what runs already
 	leastFiles  = 1024      // the spool keeps a file per spool.value_log open
 )
-
-// clock compares the clock with what others say. Their word is a hint: nothing
-// is set by it.
-func (v *visit) clock(ctx context.Context) []Finding {
-	const service = "let a time service keep it (timedatectl set-ntp true, or chrony); without internet a GNSS receiver or a real-time clock does: firmware-notes/time.md"
-	ahead, from := v.ahead, "the server"
-	known := v.dated
-	if v.NTP != "" {
-		asking, cancel := context.WithTimeout(ctx, ntpLimit)
-		defer cancel()
-		if d, err := v.Probes.NTP(asking, v.NTP); err == nil {
-			ahead, from, known = d, v.NTP, true
-		}
-	}
-	now, synced := v.Probes.Now(), v.Probes.Clock() == topic.ClockSynced
-	off := ahead.Abs().Round(10 * time.Millisecond)
-	switch {
-	case known && off > clockWrong:
-		return []Finding{fail("clock", "set it, and "+service, "it says %s, which is %s off by %s", now.UTC().Format(time.RFC3339), off, from)}
-	case now.Year() < saneYear:
-		return []Finding{fail("clock", "set it, and "+service, "it says %s", now.UTC().Format(time.RFC3339))}
-	case v.dateBad && !known:
-		return []Finding{warn("clock", "look at the certificate's dates above; "+service, "it says %s, where a certificate is not valid", now.UTC().Format(time.RFC3339))}
-	case known && off > clockOff:
-		return []Finding{warn("clock", service, "it says %s, which is %s off by %s", now.UTC().Format(time.RFC3339), off, from)}
-	case !synced && known:
-		return []Finding{warn("clock", service, "it is right within %s by %s, but nothing keeps it so: messages say unsynced", max(off, time.Second), from)}
-	case !synced:
-		return []Finding{warn("clock", service, "it says %s; nothing keeps it, and nobody could be asked", now.UTC().Format(time.RFC3339))}
-	case known:
-		return []Finding{ok("clock", "kept by a time service, right within %s by %s", max(off, time.Second), from)}
-	}
-	return []Finding{ok("clock", "kept by a time service")}
-}
 
 // agent asks whether it runs and what it has to complain about.
 func (v *visit) agent(ctx context.Context) []Finding {
@@ -83,6 +41,10 @@ func (v *visit) agent(ctx context.Context) []Finding {
 		say("wait for the next day or month, or raise uplink.budget.day and uplink.budget.month; if this link costs nothing: edge-agent ctl metered link=no", "the data budget is used up: %s", h.Detail)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
+		if name == alarmClock {
+			say("see the line on the clock", "alarm %s: %s", name, s.Alarms[name])
+			continue
+		}
 		say("edge-agent status shows each piece of footage with its reason, edge-agent ctl retry footage=all tries again; see the line on the disk as well",
 			"alarm %s: %s", name, s.Alarms[name])
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,28 +15,18 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/beevik/ntp"
 	"golang.org/x/sys/unix"
 
 	"cattlecounter/edge/agent"
+	"cattlecounter/edge/clock"
 	"cattlecounter/edge/vitals"
 	"cattlecounter/shared/mqttlink"
 )
 
 // System returns the probes of this machine.
 func System() Probes {
-	return Probes{Now: time.Now, Clock: vitals.Clock, NTP: askNTP, Broker: mqttlink.Probe, Agent: agent.AskStatus, FileSystem: fileSystem,
+	return Probes{Now: time.Now, Clock: vitals.Clock, NTP: clock.AskNTP, GPSD: clock.AskGPSD, Broker: mqttlink.Probe, Agent: agent.AskStatus, FileSystem: fileSystem,
 		Entries: entries, Rate: rate, Memory: memory, OpenFiles: openFiles, MayRead: mayRead}
-}
-
-func askNTP(ctx context.Context, server string) (time.Duration, error) {
-	r, err := ntp.QueryWithOptions(server, ntp.QueryOptions{Timeout: ntpLimit, Dialer: func(_, remote string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", remote)
-	}})
-	if err != nil {
-		return 0, err
-	}
-	return r.ClockOffset, r.Validate()
 }
 
 // kinds names file systems by their magic number (statfs(2)).

@@ -63,11 +63,11 @@ func (s *Spool) PutJob(j topic.Job) (bool, error) {
 		return false, nil
 	}
 	moved := old == nil || old.Job != j.Job || old.State != j.State || old.Attempt != j.Attempt
-	if !moved && j.Updated.Sub(r.Updated).Abs() < jobEvery {
+	if !moved && time.Since(r.jobKept) < jobEvery {
 		s.remember(j.Footage, func(r *Record) { r.Job = &j })
 		return true, nil
 	}
-	_, err := s.change(j.Footage, func(r *Record) error { r.Job = &j; return nil }, nil)
+	_, err := s.change(j.Footage, func(r *Record) error { r.Job, r.jobKept = &j, time.Now(); return nil }, nil)
 	return true, err
 }
 

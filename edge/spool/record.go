@@ -123,6 +123,8 @@ type Record struct {
 	Waiting string  `json:"-"` // why nothing moves just now, empty when it does
 	Rate    float64 `json:"-"` // bytes per second, 0 when not moving
 	Read    int64   `json:"-"` // bytes read from the card so far
+
+	jobKept time.Time // when Job was last written, by the monotonic clock
 }
 
 // again forgets how far every part of the upload was: it begins anew.

@@ -37,6 +37,7 @@ type Cloud struct {
 	base   *url.URL
 	token  *Token
 	budget *Budget // nil: nothing is counted
+	clock  timeHints
 	idle   time.Duration
 	http   *http.Client
 	sent   atomic.Pointer[secret.String] // the token of the last request
@@ -51,6 +52,7 @@ type CloudOptions struct {
 	Proxy       secret.String // as proxy.Func takes it
 	IdleTimeout time.Duration // 0 means one minute
 	Transport   http.RoundTripper
+	Clock       timeHints // nil: nobody asks for the time of answers
 }
 
 // NewCloud checks the options; it does not connect.
@@ -61,6 +63,9 @@ func NewCloud(o CloudOptions) (*Cloud, error) {
 	}
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = time.Minute
+	}
+	if o.Clock == nil {
+		o.Clock = noHints{}
 	}
 	if o.Token == nil {
 		o.Token = NewToken(secret.String{}, "", nil)
@@ -73,7 +78,7 @@ func NewCloud(o CloudOptions) (*Cloud, error) {
 	c := &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // the token goes to no other address
 	}}
-	return &Cloud{base: base, token: o.Token, budget: o.Budget, idle: o.IdleTimeout, http: c}, nil
+	return &Cloud{base: base, token: o.Token, budget: o.Budget, clock: o.Clock, idle: o.IdleTimeout, http: c}, nil
 }
 
 // Close drops idle connections.
@@ -167,7 +172,7 @@ func (c *Cloud) Footage(ctx context.Context, id footage.ID) (Remote, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
 	if err != nil {
-		return Remote{}, linkError(ctx, err)
+		return Remote{}, c.linkError(ctx, err)
 	}
 	c.budget.received(len(body))
 	return parseRemote(body)
@@ -233,10 +238,12 @@ func (c *Cloud) send(ctx context.Context, method, to string, header http.Header,
 	c.sent.Store(&token)
 	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set("Tus-Resumable", tusVersion)
+	req, answered := c.timed(req)
 	r, err := c.http.Do(req)
 	if err != nil {
-		return nil, linkError(ctx, err)
+		return nil, c.linkError(ctx, err)
 	}
+	answered(r)
 	return r, nil
 }
 
@@ -249,25 +256,25 @@ func (c *Cloud) lastToken() secret.String {
 }
 
 // linkError tells a lost link from a stop by ctx.
-func linkError(ctx context.Context, err error) error {
+func (c *Cloud) linkError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, errStalled) || errors.Is(cause, context.DeadlineExceeded) {
 			return fmt.Errorf("%w: %w", cause, ErrLink)
 		}
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("%s: %w", explain(err), ErrLink)
+	return fmt.Errorf("%s: %w", c.explain(err), ErrLink)
 }
 
 // explain says what to do about the faults that are not the link's.
-func explain(err error) string {
+func (c *Cloud) explain(err error) string {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &unknown):
 		return "the cloud's certificate is signed by an authority unknown here (set cloud.ca_file): " + err.Error()
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the cloud's certificate is not valid at this device's time; check the clock first: " + err.Error()
+		return c.outOfDate(invalid.Cert)
 	}
 	return err.Error()
 }

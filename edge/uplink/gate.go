@@ -36,8 +36,7 @@ func (u *Uplink) held() (hold, time.Duration) {
 	if u.Paused() {
 		return hold{cause: ErrPaused, detail: ErrPaused.Error()}, lookEvery
 	}
-	now := u.o.Now()
-	h, change := u.window(now)
+	h, change := u.window()
 	if h.cause == nil {
 		if h = u.o.Cloud.budget.held(); h.cause != nil {
 			change = h.until
@@ -46,14 +45,14 @@ func (u *Uplink) held() (hold, time.Duration) {
 	if change.IsZero() {
 		return h, lookEvery
 	}
-	return h, min(lookEvery, max(change.Sub(now), time.Millisecond))
+	return h, min(lookEvery, max(change.Sub(u.o.Now()), time.Millisecond))
 }
 
 // window says whether the hours of the day hold the uplink, and when that
 // changes. Without a synced clock nobody knows the hour: then a metered link
 // waits, for what goes at the wrong hour costs money, and any other is used, for
 // footage must not stay on a board whose clock is never set.
-func (u *Uplink) window(now time.Time) (h hold, change time.Time) {
+func (u *Uplink) window() (h hold, change time.Time) {
 	w := u.o.Windows
 	if w.Always() {
 		return hold{}, time.Time{}
@@ -65,6 +64,7 @@ func (u *Uplink) window(now time.Time) (h hold, change time.Time) {
 		}
 		return h, time.Time{}
 	}
+	now := u.o.Now() // only here: the clock is set before it is called synced
 	open, change := w.At(now)
 	if !open {
 		h = hold{cause: ErrWindow, until: change,

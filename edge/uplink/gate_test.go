@@ -138,6 +138,65 @@ func TestWindowOfAMeteredLinkWithoutAClock(t *testing.T) {
 	})
 }
 
+// The clock is set and called synced between two looks at it: the window is that of
+// the time that counts, not of midnight in 1970.
+func TestWindowWhileTheClockIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var clock skew
+		var synced atomic.Bool
+		synced.Store(true)
+		st := night(t, &clock, &synced, true)
+		clock.until(0, 10, 0) // by a clock that may be wrong
+		st.up.o.Synced = func() bool {
+			if clock.now().Hour() == 0 {
+				clock.ahead.Add(int64(12 * time.Hour))
+			}
+			return true
+		}
+		if h, _ := st.up.held(); !errors.Is(h.cause, ErrWindow) || h.until.UTC().Hour() != 22 {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+// A synced clock that is set forth and back while footage is on its way: the
+// windows follow it, and nothing is sent twice or forgotten.
+func TestWindowWhileTheClockJumps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var clock skew
+		var synced atomic.Bool
+		st := night(t, &clock, &synced, false)
+		r := st.add("night.mp4", 20<<20, false)
+		st.run()
+		jump := func(to time.Time, sure bool) {
+			clock.ahead.Store(int64(time.Until(to)))
+			synced.Store(sure)
+			after(lookEvery)
+		}
+		moves := func(what string, want bool) {
+			t.Helper()
+			before := st.received()
+			after(5 * time.Second)
+			if got := st.received() > before; got != want {
+				t.Errorf("%s: moves %v", what, got)
+			}
+		}
+		jump(time.Unix(60, 0), false)
+		moves("1970, not synced", true)
+		jump(time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), true)
+		moves("noon", false)
+		jump(time.Date(2026, 11, 23, 23, 0, 0, 0, time.UTC), true)
+		moves("set back into a window", true)
+		jump(time.Date(2099, 1, 1, 12, 0, 0, 0, time.UTC), true)
+		moves("far ahead, at noon", false)
+		jump(time.Unix(60, 0), false)
+		after(10 * time.Minute)
+		if rec := st.must(r.ID); rec.State != spool.Reclaimed || st.received() != 20<<20 {
+			t.Errorf("%+v, %d bytes", rec, st.received())
+		}
+	})
+}
+
 // An operator's pause wins over everything and is told as what it is.
 func TestPauseOutsideTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"cattlecounter/edge/clock"
 	"cattlecounter/shared/topic"
 )
 
@@ -48,15 +49,15 @@ func parseTemperature(s string) (float64, bool) {
 	return c, err == nil && c > least && c < most
 }
 
-// saneYear is before this program was built; a board without a battery starts
-// at 1970.
-const saneYear = 2025
+// Clock says whether the kernel's clock is disciplined and shows a time that can
+// be: after this program was built.
+func Clock() topic.Clock {
+	kept := disciplined() // first, for a clock is set before it is called so
+	return state(time.Now(), kept)
+}
 
-// Clock says whether the kernel's clock is disciplined and shows a sane year.
-func Clock() topic.Clock { return clock(time.Now(), disciplined()) }
-
-func clock(now time.Time, disciplined bool) topic.Clock {
-	if disciplined && now.Year() >= saneYear {
+func state(now time.Time, disciplined bool) topic.Clock {
+	if disciplined && !now.Before(clock.Built()) {
 		return topic.ClockSynced
 	}
 	return topic.ClockUnsynced

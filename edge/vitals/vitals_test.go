@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/edge/clock"
 	"cattlecounter/shared/topic"
 )
 
@@ -34,10 +35,11 @@ func TestClock(t *testing.T) {
 		want        topic.Clock
 	}{
 		{time.Unix(0, 0), true, topic.ClockUnsynced},
-		{time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), true, topic.ClockSynced},
-		{time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC), false, topic.ClockUnsynced},
+		{clock.Built().Add(-time.Second), true, topic.ClockUnsynced},
+		{clock.Built().Add(time.Hour), true, topic.ClockSynced},
+		{clock.Built().Add(time.Hour), false, topic.ClockUnsynced},
 	} {
-		if got := clock(c.now, c.disciplined); got != c.want {
+		if got := state(c.now, c.disciplined); got != c.want {
 			t.Errorf("%v %v: %s", c.now, c.disciplined, got)
 		}
 	}

@@ -158,6 +158,7 @@ func compare(t *testing.T, s schema, typ reflect.Type) {
 }
 
 var enums = map[reflect.Type][]string{
+	reflect.TypeFor[ClockSource]():  {string(ClockGNSS), string(ClockNTP), string(ClockDate)},
 	reflect.TypeFor[Clock]():        {string(ClockSynced), string(ClockUnsynced)},
 	reflect.TypeFor[FootageState](): {string(Captured), string(Spooled), string(Uploading), string(Uploaded), string(Quarantined)},
 	reflect.TypeFor[Stage]():        {string(StageDownload), string(StageDetect), string(StageReport)},

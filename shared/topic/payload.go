@@ -16,6 +16,16 @@ const (
 	ClockUnsynced Clock = "unsynced"
 )
 
+// ClockSource is who gave the hint of the time that Vitals tell.
+type ClockSource string
+
+// Sources of hints, the one that wins first.
+const (
+	ClockGNSS ClockSource = "gnss"
+	ClockNTP  ClockSource = "ntp"
+	ClockDate ClockSource = "date" // the Date header of the cloud's answers
+)
+
 // Header begins every payload.
 type Header struct {
 	V int `json:"v"`
@@ -54,9 +64,13 @@ type Vitals struct {
 	// 100 nothing more is taken in.
 	SpoolPercent float64 `json:"spool_percent"`
 	// Alarm is what a person should look at, in one line; Alarms says the same by
-	// name: space, spool, quarantine, cloud.
+	// name: space, spool, quarantine, cloud, clock.
 	Alarm  string            `json:"alarm,omitempty"`
 	Alarms map[string]string `json:"alarms,omitempty"`
+	// ClockOffset is what must be added to At to get the time that ClockSource gives,
+	// in seconds; nil when nobody gave a hint.
+	ClockOffset *float64    `json:"clock_offset_seconds,omitempty"`
+	ClockSource ClockSource `json:"clock_source,omitempty"`
 }
 
 // FootageState is where one piece of footage stands on the edge.

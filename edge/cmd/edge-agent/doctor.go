@@ -11,8 +11,8 @@ import (
 
 type doctorCmd struct {
 	source
-	JSON bool   `help:"Print the report as a JSON document."`
-	NTP  string `default:"pool.ntp.org" placeholder:"HOST" help:"Time server to compare the clock with (${default}); empty: only the cloud."`
+	JSON bool    `help:"Print the report as a JSON document."`
+	NTP  *string `placeholder:"HOST" help:"Time server to compare the clock with; without it those of clock.ntp, or else pool.ntp.org; empty: none."`
 }
 
 // Run looks a station over. A configuration that cannot be read is a finding
@@ -30,7 +30,7 @@ func (c *doctorCmd) Run(ctx context.Context, s streams) error {
 		tell(r.Findings[0])
 	} else {
 		limitMemory()
-		r = doctor.Run(ctx, doctor.Options{Config: cfg, Version: version, NTP: c.NTP, Probes: p}, tell)
+		r = doctor.Run(ctx, doctor.Options{Config: cfg, Version: version, NTP: c.servers(cfg.Clock.NTP), Probes: p}, tell)
 	}
 	if c.JSON {
 		enc := json.NewEncoder(s.out)
@@ -43,6 +43,19 @@ func (c *doctorCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("doctor: %d of %d findings are faults", n, len(r.Findings))
 	}
 	return nil
+}
+
+// servers are the time servers to ask: the named one, or those of the configuration.
+func (c *doctorCmd) servers(configured []string) []string {
+	switch {
+	case c.NTP != nil && *c.NTP == "":
+		return nil
+	case c.NTP != nil:
+		return []string{*c.NTP}
+	case len(configured) > 0:
+		return configured
+	}
+	return []string{"pool.ntp.org"}
 }
 
 // stationConfig is where the package and the install script have it.
