@@ -51,8 +51,9 @@ var table = []struct {
 }{
 	{Uploaded, Enqueue, Queued},
 	{Uploaded, Cancel, Canceled},
-	{Uploaded, Lease, Leased}, // the message was delivered before the ledger noted that it was sent
-	{Queued, Enqueue, Queued}, // found without a message and sent again
+	{Uploaded, Poison, Poisoned}, // the same, too often
+	{Uploaded, Lease, Leased},    // the message was delivered before the ledger noted that it was sent
+	{Queued, Enqueue, Queued},    // found without a message and sent again
 	{Queued, Lease, Leased},
 	{Queued, Poison, Poisoned},
 	{Queued, Cancel, Canceled},
