@@ -5,7 +5,6 @@ import "cattlecounter/shared/job"
 // Rules can be taken out of the protocol, to see what they are there for.
 type Rules struct {
 	NoFence      bool // a write goes through whoever holds the lease
-	NoReceipt    bool // a delete reaches the message whoever has received it since
 	DeleteFirst  bool // the message is acknowledged before the result is written
 	NoReconciler bool // nobody looks for jobs without a message
 	EnqueueMarks bool // the job is marked as queued before its message is sent
@@ -191,7 +190,7 @@ func (r Rules) work(w world, i int, out map[string]world) {
 		me.step = recorded
 		put("records", n, me)
 	case recorded:
-		put("acknowledges", r.remove(w, me), worker{})
+		put("acknowledges", remove(w, me), worker{})
 	}
 }
 
@@ -202,19 +201,19 @@ func (r Rules) begin(w world, me worker, put func(string, world, worker)) {
 			n = w.fenced()
 			n.state = s
 		}
-		put("poisons", r.remove(n, me), worker{})
+		put("poisons", remove(n, me), worker{})
 		return
 	}
 	s, err := job.Next(w.state, job.Lease)
 	if err != nil { // ended: nothing to do for this message
-		put("drops", r.remove(w, me), worker{})
+		put("drops", remove(w, me), worker{})
 		return
 	}
 	n := w.fenced()
 	n.state, _ = job.Next(s, job.Start)
 	me.step, me.holds = begun, true
 	if r.DeleteFirst {
-		n = r.remove(n, me)
+		n = remove(n, me)
 	}
 	put("begins", n, me)
 }
@@ -246,8 +245,8 @@ func (r Rules) finish(w world, me worker) (world, bool) {
 	return w, true
 }
 
-func (r Rules) remove(w world, me worker) world {
-	if i := int(me.message); w.messages[i].there && (r.NoReceipt || me.newest) {
+func remove(w world, me worker) world {
+	if i := int(me.message); w.messages[i].there && me.newest {
 		w = w.without(i)
 	}
 	return w
