@@ -36,6 +36,6 @@ func (a Azure) validate(f *faults) {
 		f.when(identity && (err != nil || u.Scheme != "https" || u.Host == ""), "%s: %q is not an address such as https://ACCOUNT.blob.core.windows.net", key, text)
 	}
 	for key, name := range map[string]string{"azure.container": a.Container, "azure.queue": a.Queue} {
-		f.when(!azureName.MatchString(name) || len(name) > 63, "%s: %q is not 3 to 63 of a-z, 0-9 and single -", key, name)
+		f.when(!azureName.MatchString(name) || len(name) > 56, "%s: %q is not 3 to 56 of a-z, 0-9 and single -", key, name)
 	}
 }

@@ -53,6 +53,13 @@ type Queue interface {
 	Len(ctx context.Context) (int, error)
 }
 
+// Poisoner is implemented by queues that keep what was given up where other tools
+// look for it. The ledger is the truth about a job; this is for people.
+type Poisoner interface {
+	// Poison keeps a job that was given up, with the reason.
+	Poison(ctx context.Context, jobID, reason string) error
+}
+
 // Lease is the right to one message for a time. Its methods are safe for
 // concurrent use. After the time has passed a call may still succeed as long as
 // nobody else received the message; afterwards it fails with ErrLeaseLost.

@@ -189,6 +189,11 @@ func (w *Worker) poison(ctx context.Context, lease queue.Lease, log *slog.Logger
 		return
 	}
 	log.Error("job poisoned", "reason", reason)
+	if p, ok := w.o.Queue.(queue.Poisoner); ok {
+		if err := p.Poison(ctx, lease.Job(), reason); err != nil {
+			log.Warn("job not put into the poison queue; the ledger has it", "err", err)
+		}
+	}
 	w.acknowledge(ctx, lease, log)
 }
 

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -50,11 +51,16 @@ const (
 	forever    = -1 // seconds a message lives; 7 days by default
 	// strays bounds the messages one Receive throws away.
 	strays = 32
+	// poisonSuffix ends the name of the queue for what was given up.
+	poisonSuffix = "-poison"
+	// longestReason keeps a message far below the 64 KiB that one may have.
+	longestReason = 8 << 10
 )
 
 // Queue implements queue.Queue.
 type Queue struct {
 	client  *azqueue.QueueClient
+	poison  *azqueue.QueueClient
 	tickets *tickets
 	now     func() time.Time
 	log     *slog.Logger
@@ -81,11 +87,11 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Queue{client: service.NewQueueClient(o.Name), now: o.Now, log: o.Log}
+	q := &Queue{client: service.NewQueueClient(o.Name), poison: service.NewQueueClient(o.Name + poisonSuffix), now: o.Now, log: o.Log}
 	if q.tickets, err = openTickets(ctx, o.DB); err != nil {
 		return nil, err
 	}
-	if err := q.create(ctx); err != nil {
+	if err := errors.Join(create(ctx, q.client), create(ctx, q.poison)); err != nil {
 		return nil, fmt.Errorf("queue %s: %w", o.Name, explain(ctx, err))
 	}
 	return q, nil
@@ -106,12 +112,12 @@ func connect(o Options, co *azqueue.ClientOptions) (*azqueue.ServiceClient, erro
 	return azqueue.NewServiceClient(o.URL, who, co)
 }
 
-// create makes the queue. The name of one that is being deleted is taken for some
+// create makes a queue. The name of one that is being deleted is taken for some
 // half a minute.
-func (q *Queue) create(ctx context.Context) error {
+func create(ctx context.Context, client *azqueue.QueueClient) error {
 	const patience, pause = 90 * time.Second, time.Second
 	for began := time.Now(); ; {
-		_, err := q.client.Create(ctx, nil)
+		_, err := client.Create(ctx, nil)
 		if err == nil || queueerror.HasCode(err, queueerror.QueueAlreadyExists) {
 			return nil
 		}
@@ -127,11 +133,11 @@ func (q *Queue) create(ctx context.Context) error {
 }
 
 // heal runs f, and once more after making a queue that somebody has deleted.
-func (q *Queue) heal(ctx context.Context, f func() error) error {
+func (q *Queue) heal(ctx context.Context, client *azqueue.QueueClient, f func() error) error {
 	err := f()
 	if queueerror.HasCode(err, queueerror.QueueNotFound, queueerror.QueueBeingDeleted, queueerror.QueueDisabled) {
 		q.log.Warn("the queue is gone, it is made again", "err", explain(ctx, err))
-		if made := q.create(ctx); made != nil {
+		if made := create(ctx, client); made != nil {
 			return made
 		}
 		err = f()
@@ -204,7 +210,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 		return err
 	}
 	var id string
-	err = q.heal(ctx, func() error {
+	err = q.heal(ctx, q.client, func() error {
 		r, err := q.client.EnqueueMessage(ctx, body{jobID}.String(), &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(forever))})
 		if err == nil && len(r.Messages) == 1 {
 			id = *r.Messages[0].MessageID
@@ -231,7 +237,7 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	}
 	for range strays {
 		var got *azqueue.DequeuedMessage
-		err := q.heal(ctx, func() error {
+		err := q.heal(ctx, q.client, func() error {
 			r, err := q.client.DequeueMessage(ctx, &azqueue.DequeueMessageOptions{VisibilityTimeout: seconds(visibility)})
 			if err == nil && len(r.Messages) > 0 {
 				got = r.Messages[0]
@@ -283,6 +289,28 @@ func gone(err error) bool {
 	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch, queueerror.QueueNotFound)
 }
 
+// poisoned is a message in the poison queue.
+type poisoned struct {
+	Job    string    `json:"job"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+// Poison implements queue.Poisoner: the message stays until somebody takes it.
+func (q *Queue) Poison(ctx context.Context, jobID, reason string) error {
+	text, err := json.Marshal(poisoned{jobID, strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""), q.now().UTC()})
+	if err == nil {
+		err = q.heal(ctx, q.poison, func() error {
+			_, err := q.poison.EnqueueMessage(ctx, string(text), &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(forever))})
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("poison queue, job %s: %w", jobID, explain(ctx, err))
+	}
+	return nil
+}
+
 // Has implements queue.Queue.
 func (q *Queue) Has(ctx context.Context, jobID string) (bool, error) {
 	empty, err := q.empty(ctx)
@@ -295,7 +323,7 @@ func (q *Queue) Has(ctx context.Context, jobID string) (bool, error) {
 // Len implements queue.Queue; it may be above the truth.
 func (q *Queue) Len(ctx context.Context) (int, error) {
 	n := int64(0)
-	err := q.heal(ctx, func() error {
+	err := q.heal(ctx, q.client, func() error {
 		r, err := q.client.GetProperties(ctx, nil)
 		if err == nil && r.ApproximateMessagesCount != nil {
 			n = *r.ApproximateMessagesCount

@@ -1,8 +1,10 @@
 package azure
 
 import (
+	"encoding/json"
 	"errors"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,6 +133,22 @@ func TestSenderDies(t *testing.T) {
 		t.Error(err)
 	}
 	must(t, l.Delete(t.Context()))
+}
+
+// What was given up is where Azure's tools show it, with the reason, also after
+// somebody deleted that queue.
+func TestPoison(t *testing.T) {
+	q, _ := fresh(t)
+	_, err := q.poison.Delete(t.Context(), nil)
+	must(t, err)
+	must(t, q.Poison(t.Context(), "j", "given up after 5 deliveries; "+strings.Repeat("ä", longestReason)))
+	r, err := q.poison.PeekMessage(t.Context(), nil)
+	must(t, err)
+	var p poisoned
+	must(t, json.Unmarshal([]byte(*r.Messages[0].MessageText), &p))
+	if p.Job != "j" || !strings.HasPrefix(p.Reason, "given up after 5 deliveries; ä") || p.At.IsZero() {
+		t.Errorf("%+v", p)
+	}
 }
 
 func FuzzParseBody(f *testing.F) {
