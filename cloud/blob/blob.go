@@ -37,6 +37,8 @@ type Info struct {
 	Key      string
 	Size     int64     // bytes
 	Modified time.Time // when its content last changed, by the back end's clock
+	// Version changes with the content; "" where Modified is fine enough for that.
+	Version string
 }
 
 // Store keeps whole blobs.

@@ -72,7 +72,7 @@ func (s *Server) sendBlob(c *fiber.Ctx, key, mediaType, name string) error {
 	if err != nil {
 		return err
 	}
-	tag := fmt.Sprintf(`"%x-%x"`, info.Size, info.Modified.UnixNano())
+	tag := fmt.Sprintf(`"%x-%x%s"`, info.Size, info.Modified.UnixNano(), info.Version)
 	c.Set(fiber.HeaderETag, tag)
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set(fiber.HeaderLastModified, info.Modified.UTC().Format(time.RFC1123[:len(time.RFC1123)-3]+"GMT"))

@@ -25,6 +25,9 @@ const (
 	site   = "ranch"
 	device = "dock-1"
 	tags   = "gocv_specific_modules,gocv_videoio"
+
+	cloudPassword   = "pw-of-the-cloud-9d1f"
+	watcherPassword = "pw-of-the-watcher-77aa"
 )
 
 // bin holds the programs, built once per test run.
@@ -80,12 +83,12 @@ func newStage(t testing.TB, more ...string) *stage {
 	s.cloudcfg = s.write("cloud.yaml", fmt.Sprintf(`
 data: %s
 http: {listen: "127.0.0.1:%d", idle_timeout: 5s}
-mqtt: {url: "tcp://127.0.0.1:%d", username: cloud, password: cloudpass}
+mqtt: {url: "tcp://127.0.0.1:%d", username: cloud, password: %s}
 intake: {min_free: 1MiB}
 worker: {model: %s, lease: 10s, onnxruntime_lib: %q}
-%s`, s.path("cloud"), s.web, s.mqtt, model(t), library(t), strings.Join(more, "\n")))
+%s`, s.path("cloud"), s.web, s.mqtt, cloudPassword, model(t), library(t), strings.Join(more, "\n")))
 	s.token = s.addDevice(device, "device")
-	s.passwords(map[string]string{"cloud": "cloudpass", "watcher": "watchpass", device: s.token})
+	s.passwords(map[string]string{"cloud": cloudPassword, "watcher": watcherPassword, device: s.token})
 	t.Cleanup(s.stop)
 	return s
 }
@@ -211,6 +214,7 @@ func (s *stage) stop() {
 	if s.heard != nil {
 		s.heard.stop()
 	}
+	s.noSecrets()
 	if s.t.Failed() {
 		for _, c := range []*process.Child{s.edge, s.worker, s.api, s.broker} {
 			if c != nil {
@@ -291,7 +295,7 @@ func (s *stage) listen() {
 	e := &ear{done: make(chan struct{})}
 	up := make(chan struct{}, 1)
 	l, err := mqttlink.New(mqttlink.Options{
-		URL: fmt.Sprintf("tcp://127.0.0.1:%d", s.mqtt), ClientID: "watcher", Username: "watcher", Password: secret.New("watchpass"),
+		URL: fmt.Sprintf("tcp://127.0.0.1:%d", s.mqtt), ClientID: "watcher", Username: "watcher", Password: secret.New(watcherPassword),
 		OnUp: func() {
 			select {
 			case up <- struct{}{}:

@@ -296,6 +296,23 @@ func TestManySmallPieces(t *testing.T) {
 	}
 }
 
+// Two versions of one size within a second, which is what the service's times tell,
+// are told apart.
+func TestVersions(t *testing.T) {
+	s := open(t, box())
+	versions := map[string]bool{}
+	for _, text := range []string{"one", "two", "six"} {
+		_, err := s.Put(t.Context(), "k", strings.NewReader(text))
+		must(t, err)
+		info, err := s.Stat(t.Context(), "k")
+		must(t, err)
+		versions[info.Version] = true
+	}
+	if len(versions) != 3 || versions[""] {
+		t.Errorf("%v", versions)
+	}
+}
+
 // A link needs no credentials, reads and nothing else, and ends.
 func TestLink(t *testing.T) {
 	s := open(t, box())

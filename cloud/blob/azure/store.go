@@ -195,7 +195,7 @@ func (s *Store) Stat(ctx context.Context, key string) (blob.Info, error) {
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
 	}
-	return blob.Info{Key: key, Size: p.size, Modified: p.modified}, nil
+	return blob.Info{Key: key, Size: p.size, Modified: p.modified, Version: strings.Trim(string(p.etag), `"`)}, nil
 }
 
 // Delete implements blob.Store.
