@@ -12,7 +12,7 @@ import (
 )
 
 // spoilt is a faulty way to a server, until the test's end.
-func spoilt(t *testing.T, srv *httptest.Server, plan func(n int) faultproxy.Faults) *faultproxy.Proxy {
+func spoilt(t *testing.T, srv *httptest.Server, plan func(faultproxy.Stats) faultproxy.Faults) *faultproxy.Proxy {
 	t.Helper()
 	p, err := faultproxy.New(faultproxy.Options{To: srv.Listener.Addr().String(), Plan: plan})
 	if err != nil {
@@ -58,8 +58,8 @@ func cutAt(t *testing.T, keeps, size, at int64) (cuts int, twice int64) {
 	cloud.Keeps = keeps
 	srv := httptest.NewServer(cloud)
 	defer srv.Close()
-	proxy := spoilt(t, srv, func(n int) (f faultproxy.Faults) {
-		if n == 0 {
+	proxy := spoilt(t, srv, func(s faultproxy.Stats) (f faultproxy.Faults) {
+		if s.Connections == 0 {
 			f.CutUp = &at
 		}
 		return f

@@ -11,8 +11,10 @@ import (
 	"time"
 )
 
-// mostAtOnce is how many bytes pass at once on a connection without pieces.
-const mostAtOnce = 32 << 10
+const (
+	mostAtOnce = 32 << 10 // bytes that pass at once on a connection without pieces
+	underWay   = 128      // pieces that wait for Faults.Delay, each way
+)
 
 // conn is one connection with what happens to it.
 type conn struct {
@@ -61,6 +63,13 @@ type way struct {
 	free     time.Time // when the last piece is through, under Faults.Rate
 }
 
+// part is a piece under way, or the sender's end.
+type part struct {
+	b   []byte
+	due time.Time
+	err error
+}
+
 // pass carries bytes until the sender ends, a side is gone, or a fault ends it.
 func (c *conn) pass(w *way) {
 	side := uint64(c.n) << 1
@@ -68,92 +77,138 @@ func (c *conn) pass(w *way) {
 		side++
 	}
 	w.random = rand.New(rand.NewPCG(c.p.o.Seed, side))
-	buf := make([]byte, w.most())
-	for {
-		n, err := w.from.Read(w.upTo(buf))
-		if n > 0 && !w.piece(buf[:n]) {
-			return
+	if c.f.Delay == 0 {
+		for w.deliver(w.read()) {
 		}
-		switch {
-		case errors.Is(err, io.EOF):
-			if c.open() {
-				_ = w.to.CloseWrite()
+		return
+	}
+	line := make(chan part, underWay)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(line)
+		for {
+			p := w.read()
+			select {
+			case line <- p:
+			case <-c.ctx.Done():
+				c.p.lose(w.up, len(p.b))
+				return
 			}
-			return
-		case err != nil: // reset by one side: the other hears of it
-			_ = w.to.SetLinger(0)
-			c.stop()
-			return
+			if p.err != nil {
+				return
+			}
+		}
+	})
+	goesOn := true
+	for p := range line {
+		if goesOn {
+			goesOn = w.deliver(p)
+		} else {
+			c.p.lose(w.up, len(p.b))
 		}
 	}
+	reading.Wait()
 }
 
-func (w *way) most() int {
+func (w *way) read() part {
+	n := mostAtOnce
 	if w.c.f.Loss > 0 || w.c.f.Rate > 0 {
-		return w.c.p.o.Piece
+		n = w.c.p.o.Piece
 	}
-	return mostAtOnce
+	b := make([]byte, n)
+	n, err := w.from.Read(b)
+	return part{b[:n], time.Now().Add(w.c.f.Delay), err}
 }
 
-// upTo shortens the next read so that a cut or a stall falls between two reads.
-func (w *way) upTo(buf []byte) []byte {
-	n := int64(len(buf))
-	if w.cut != nil && w.counted < *w.cut {
-		n = min(n, *w.cut-w.counted)
-	}
-	if s := w.c.f.Stall; w.up && s != nil && w.c.up.Load() < s.After {
-		n = min(n, s.After-w.c.up.Load())
-	}
-	return buf[:n]
-}
-
-// piece delivers b unless a fault takes it, and reports whether more may come.
-func (w *way) piece(b []byte) bool {
+// deliver brings a part to the other side, and reports whether more may come.
+func (w *way) deliver(p part) bool {
 	c := w.c
-	if s := c.f.Stall; w.up && s != nil && c.up.Load() >= s.After {
-		c.stalling.Do(func() { c.stall(s.For) })
+	if len(p.b) > 0 {
+		if !c.open() || !w.inTime(len(p.b), p.due) {
+			c.p.lose(w.up, len(p.b))
+			return false
+		}
+		if c.f.Loss > 0 && w.random.Float64() < c.f.Loss {
+			c.kill(w, Reset, len(p.b))
+			return false
+		}
+		if !w.write(p.b) {
+			return false
+		}
 	}
 	switch {
-	case !c.open() || !w.inTime(len(b)):
-		c.p.lose(w.up, len(b))
-		return false
-	case w.counts() && w.cut != nil && w.counted >= *w.cut:
-		c.kill(w, Cut, len(b))
-		return false
-	case c.f.Loss > 0 && w.random.Float64() < c.f.Loss:
-		c.kill(w, Reset, len(b))
-		return false
+	case errors.Is(p.err, io.EOF):
+		if c.open() {
+			_ = w.to.CloseWrite()
+		}
+	case p.err != nil: // reset by one side: the other hears of it
+		_ = w.to.SetLinger(0)
+		c.stop()
 	}
-	n, err := w.to.Write(b)
-	if w.up {
-		c.up.Add(int64(n))
+	return p.err == nil
+}
+
+// write delivers b as far as no cut falls into it, and reports whether more may come.
+func (w *way) write(b []byte) bool {
+	c := w.c
+	for len(b) > 0 {
+		n := int64(len(b))
+		if w.cut != nil && w.counts() {
+			if w.counted >= *w.cut {
+				c.kill(w, Cut, len(b))
+				return false
+			}
+			n = min(n, *w.cut-w.counted)
+		}
+		if s := c.f.Stall; s != nil && w.up {
+			if gone := c.up.Load(); gone >= s.After {
+				c.stalling.Do(func() { c.stall(s.For) })
+			} else {
+				n = min(n, s.After-gone)
+			}
+		}
+		if !c.open() {
+			c.p.lose(w.up, len(b))
+			return false
+		}
+		sent, err := w.to.Write(b[:n])
+		w.sent(sent)
+		b = b[sent:]
+		if err != nil {
+			c.p.lose(w.up, len(b))
+			_ = w.from.SetLinger(0)
+			c.stop()
+			return false
+		}
 	}
+	return true
+}
+
+func (w *way) sent(n int) {
 	if w.counts() {
 		w.counted += int64(n)
 	}
-	c.p.delivered(w.up, n)
-	if err != nil {
-		c.p.lose(w.up, len(b)-n)
-		_ = w.from.SetLinger(0)
-		c.stop()
+	if w.up {
+		w.c.up.Add(int64(n))
 	}
-	return err == nil
+	w.c.p.delivered(w.up, n)
 }
 
 // counts reports whether bytes count for the cut.
 func (w *way) counts() bool { return w.up || w.c.up.Load() >= w.c.f.DownFrom }
 
-// inTime waits as long as n bytes take, and reports whether the connection lives.
-func (w *way) inTime(n int) bool {
-	wait := w.c.f.Delay
+// inTime waits until a piece of n bytes is through that is due then, and reports
+// whether the connection lives.
+func (w *way) inTime(n int, due time.Time) bool {
+	now := time.Now()
 	if rate := w.c.f.Rate; rate > 0 {
-		now := time.Now()
-		if w.free.Before(now) {
-			w.free = now
+		if w.free.Before(due) {
+			w.free = due
 		}
 		w.free = w.free.Add(time.Duration(int64(n) * 8 * int64(time.Second) / rate))
-		wait += w.free.Sub(now)
+		due = w.free
 	}
+	wait := due.Sub(now)
 	if wait <= 0 {
 		return true
 	}

@@ -20,7 +20,7 @@ type Faults struct {
 	Loss float64
 	// Rate is the bits per second each way; 0: no limit.
 	Rate int64
-	// Delay is added to what comes, each way. At most 32 KiB pass in one Delay.
+	// Delay is how long a piece takes, each way; 128 pieces may be under way.
 	Delay time.Duration
 	// BlackHole accepts the connection and neither takes nor gives a byte, ever.
 	BlackHole bool

@@ -20,9 +20,9 @@ const (
 type Options struct {
 	To     string // host:port of the server
 	Listen string // host:port; "" means any port of loopback
-	// Plan says what happens to the nth connection, from 0; nil: nothing. It is
-	// called by one goroutine at a time.
-	Plan func(n int) Faults
+	// Plan says what happens to the next connection, by what has happened so far;
+	// nil: nothing. It is called by one goroutine at a time.
+	Plan func(Stats) Faults
 	// Seed makes Faults.Loss fall alike in every run with the same pieces.
 	Seed uint64
 	// Piece is the most bytes that pass, or are lost, at once under Loss or Rate; 0
@@ -52,7 +52,7 @@ type Proxy struct {
 // New listens and passes on until Close.
 func New(o Options) (*Proxy, error) {
 	if o.Plan == nil {
-		o.Plan = func(int) Faults { return Faults{} }
+		o.Plan = func(Stats) Faults { return Faults{} }
 	}
 	if o.Piece == 0 {
 		o.Piece = defaultPiece
@@ -89,11 +89,12 @@ func (p *Proxy) Port() int {
 	return a.Port
 }
 
-// Accept ends Refuse, on the same port; while it accepts it does nothing.
+// Accept ends Refuse, on the same port; while it accepts, and after Close, it does
+// nothing.
 func (p *Proxy) Accept() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.l != nil {
+	if p.l != nil || p.ctx.Err() != nil {
 		return nil
 	}
 	l, err := (&net.ListenConfig{Control: small(p.o.Buffer)}).Listen(p.ctx, "tcp", p.addr)
@@ -231,13 +232,13 @@ func (p *Proxy) accept(l net.Listener) {
 			}
 			return
 		}
+		s := p.Stats()
+		f := p.o.Plan(s)
 		p.mu.Lock()
-		n := p.stats.Connections
 		p.stats.Connections++
 		p.tell()
 		p.mu.Unlock()
-		f := p.o.Plan(n)
-		p.wg.Go(func() { p.serve(in.(*net.TCPConn), n, f) })
+		p.wg.Go(func() { p.serve(in.(*net.TCPConn), s.Connections, f) })
 	}
 }
 

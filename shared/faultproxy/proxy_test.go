@@ -84,11 +84,11 @@ func start(t *testing.T, s *server, o Options) *Proxy {
 	return p
 }
 
-func always(f Faults) func(int) Faults { return func(int) Faults { return f } }
+func always(f Faults) func(Stats) Faults { return func(Stats) Faults { return f } }
 
-func first(f Faults) func(int) Faults {
-	return func(n int) Faults {
-		if n == 0 {
+func first(f Faults) func(Stats) Faults {
+	return func(s Stats) Faults {
+		if s.Connections == 0 {
 			return f
 		}
 		return Faults{}
@@ -263,15 +263,47 @@ func TestLoss(t *testing.T) {
 	}
 }
 
-func TestRateAndDelay(t *testing.T) {
+func TestRate(t *testing.T) {
 	s := newServer(t, 0, "answer")
-	p := start(t, s, Options{Plan: always(Faults{Rate: 800_000, Delay: 10 * time.Millisecond})})
+	p := start(t, s, Options{Plan: always(Faults{Rate: 800_000})})
 	began := time.Now()
 	if got, err := say(t, p, make([]byte, 30_000)); string(got) != "answer" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}
 	if took := time.Since(began); took < 300*time.Millisecond {
 		t.Errorf("30,000 bytes at 100,000 a second in %s", took)
+	}
+}
+
+// Each piece takes a while, but they do not wait for one another.
+func TestDelay(t *testing.T) {
+	s := newServer(t, 0, "answer")
+	p := start(t, s, Options{Plan: always(Faults{Rate: 1_000_000_000, Delay: 50 * time.Millisecond})})
+	began := time.Now()
+	b := make([]byte, 1_400_000) // a thousand pieces
+	if got, err := say(t, p, b); string(got) != "answer" || err != nil {
+		t.Errorf("%q %v", got, err)
+	}
+	if took := time.Since(began); took < 100*time.Millisecond || took > 25*time.Second {
+		t.Errorf("%s", took)
+	}
+	if got := s.arrived(); len(got) != 1 || len(got[0]) != len(b) {
+		t.Error("not all arrived")
+	}
+}
+
+// What is under way when the connection is cut is lost.
+func TestDelayAndCut(t *testing.T) {
+	s := newServer(t, 0, "answer")
+	p := start(t, s, Options{Plan: always(Faults{CutUp: At(10), Delay: time.Millisecond})})
+	if _, err := say(t, p, make([]byte, 30_000)); err == nil {
+		t.Error("no reset")
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if st := p.Stats(); st.Count(Cut) != 1 || st.Up.Delivered != 10 || st.Up.Lost <= 0 || st.Up.Lost > 29_990 {
+		t.Errorf("%+v", st)
 	}
 }
 
