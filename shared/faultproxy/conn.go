@@ -191,7 +191,7 @@ func (w *way) sent(n int) {
 	if w.up {
 		w.c.up.Add(int64(n))
 	}
-	w.c.p.delivered(w.up, n)
+	w.c.p.delivered(w.c.n, w.up, n)
 }
 
 // counts reports whether bytes count for the cut.

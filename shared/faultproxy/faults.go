@@ -56,8 +56,10 @@ type Fault struct {
 	// At is when the link was good again: at once for a cut, at the end of a stall
 	// that ended, at Proxy.Release for what lasts until then.
 	At time.Time
-	// Recovered is when the first byte after the fault reached the server; zero: none did.
+	// Recovered is when the first byte after the fault reached the server, over a
+	// connection that was made after it, or any for a stall; zero: none did.
 	Recovered time.Time
+	since     int // number of the first connection that counts for that
 }
 
 // Flow counts the bytes of one direction.

@@ -80,15 +80,6 @@ func (p *Proxy) Addr() string {
 	return p.addr
 }
 
-// Port is the port of Addr.
-func (p *Proxy) Port() int {
-	a, err := net.ResolveTCPAddr("tcp", p.Addr())
-	if err != nil {
-		panic(err) // a listener gave it
-	}
-	return a.Port
-}
-
 // Accept ends Refuse, on the same port; while it accepts, and after Close, it does
 // nothing.
 func (p *Proxy) Accept() error {
@@ -141,7 +132,8 @@ func (p *Proxy) Sever() {
 	p.fault(Cut)
 }
 
-// Note counts a fault that was made elsewhere, such as a server that was killed.
+// Note counts a fault that was made elsewhere and ended the connections, such as a
+// server that was killed.
 func (p *Proxy) Note() { p.happened(Outside) }
 
 // Close ends every connection and waits for that. A second call does nothing.
@@ -187,7 +179,11 @@ func (p *Proxy) Wait(ctx context.Context, ok func(Stats) bool) error {
 
 // fault, healed and tell are called under mu.
 func (p *Proxy) fault(k Kind) {
-	p.stats.Faults = append(p.stats.Faults, Fault{Kind: k, At: time.Now()})
+	f := Fault{Kind: k, At: time.Now()}
+	if k != Stalled {
+		f.since = p.stats.Connections
+	}
+	p.stats.Faults = append(p.stats.Faults, f)
 	p.tell()
 }
 
@@ -205,8 +201,8 @@ func (p *Proxy) tell() {
 	p.changed = make(chan struct{})
 }
 
-// delivered counts bytes to the server, and what they recover from.
-func (p *Proxy) delivered(up bool, n int) {
+// delivered counts bytes of a connection, and what those to the server recover from.
+func (p *Proxy) delivered(conn int, up bool, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !up {
@@ -216,7 +212,7 @@ func (p *Proxy) delivered(up bool, n int) {
 	}
 	p.stats.Up.Delivered += int64(n)
 	for i := range p.stats.Faults {
-		if f := &p.stats.Faults[i]; f.Recovered.IsZero() {
+		if f := &p.stats.Faults[i]; f.Recovered.IsZero() && conn >= f.since {
 			f.Recovered = time.Now()
 		}
 	}

@@ -140,9 +140,6 @@ func TestPassesOn(t *testing.T) {
 	if st := p.Stats(); st.Connections != 1 || st.Count() != 0 || st.Up != (Flow{Delivered: 1_000_000}) || st.Down != (Flow{Delivered: 6}) {
 		t.Errorf("%+v", st)
 	}
-	if p.Port() == 0 {
-		t.Error("no port")
-	}
 }
 
 // So many bytes arrive, not one more and not one less, and every other that left
@@ -384,4 +381,24 @@ func TestWaitEnds(t *testing.T) {
 	if _, err := New(Options{Listen: "192.0.2.1:0"}); err == nil {
 		t.Error("it listens at an address that is not here")
 	}
+}
+
+// What still comes over an older connection says nothing about the link.
+func TestRecoveryIsANewConnection(t *testing.T) {
+	s := newServer(t, 2, "answer")
+	p := start(t, s, Options{})
+	c := dial(t, p)
+	wait(t, p, func(s Stats) bool { return s.Connections == 1 })
+	p.Note()
+	if _, err := c.Write([]byte("xx")); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, p, func(s Stats) bool { return s.Up.Delivered == 2 })
+	if got := p.Stats().Recoveries(); len(got) != 0 {
+		t.Errorf("recovered after %v", got)
+	}
+	if got, err := say(t, p, []byte("xx")); string(got) != "answer" || err != nil {
+		t.Errorf("%q %v", got, err)
+	}
+	wait(t, p, func(s Stats) bool { return len(s.Recoveries()) == 1 })
 }
