@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/model/train && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup demo test check lint build cross deb bench fuzz e2e train-setup train-test finetune clean
+.PHONY: help setup demo test check lint build cross deb bench fuzz e2e faults train-setup train-test finetune clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,13 +35,19 @@ demo: build ## count a clip from drone card to web page on this machine
 test: ## set up, then run every test: unit, race, contracts, end to end
 	@deploy/setup/setup.sh test
 	CATTLE_BROWSER=required $(GO_TEST) -race -timeout 15m ./edge/... ./shared/... ./cloud/...
-	$(GO_TEST) -count=1 -timeout 15m ./deploy/...
+	$(GO_TEST) -count=1 -parallel 8 -timeout 15m ./deploy/... # the tests of faults wait more than they compute
 	CGO_ENABLED=0 GOARCH=386 go test -short -timeout 10m ./edge/spool # the addresses of a 32-bit board
 	@$(MAKE) --no-print-directory train-test
 
 e2e: ## the end-to-end tests alone
 	@deploy/setup/setup.sh test
-	$(GO_TEST) -count=1 -v -timeout 15m ./deploy/e2e/...
+	$(GO_TEST) -count=1 -parallel 8 -v -timeout 15m ./deploy/e2e/...
+
+faults: ## the tests of bad links with larger files, some minutes; prints the table of firmware-notes/modem.md
+	@deploy/setup/setup.sh test
+	@rm -f build/faults.md
+	FAULTS=long FAULTS_REPORT=$(CURDIR)/build/faults.md $(GO_TEST) -count=1 -parallel 16 -timeout 30m -run TestFaults ./deploy/e2e
+	@cat build/faults.md
 
 check: cross ## what must hold before a commit: format, vet, lint, tidy, cross-builds
 	@deploy/setup/setup.sh lint

@@ -128,3 +128,31 @@ func TestPureGo(t *testing.T) {
 		}
 	}
 }
+
+// testTools are packages for tests alone.
+var testTools = []string{module + "edge/uplink/fakecloud", module + "shared/faultproxy", module + "cloud/blob/blobtest", module + "cloud/queue/queuetest"}
+
+// TestProgramsHoldNoTestTools looks into every program.
+func TestProgramsHoldNoTestTools(t *testing.T) {
+	programs := 0
+	for _, p := range packages(t) {
+		if filepath.Base(filepath.Dir(p.ImportPath)) != "cmd" {
+			continue
+		}
+		programs++
+		cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-tags", "gocv_specific_modules,gocv_videoio", module+p.ImportPath)
+		cmd.Dir = "../.."
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for dep := range strings.FieldsSeq(string(out)) {
+			if under(dep, testTools...) {
+				t.Errorf("%s depends on %s", p.ImportPath, dep)
+			}
+		}
+	}
+	if programs < 4 {
+		t.Errorf("only %d programs", programs)
+	}
+}

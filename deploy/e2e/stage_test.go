@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,8 +64,10 @@ type stage struct {
 	cloudcfg string
 	edgecfg  string
 	token    string
-	edgeMore string // more YAML for the agent
-	through  int    // port on the agent's way to the cloud, 0: straight
+	edgeMore string        // more YAML for the agent
+	through  string        // host:port on the agent's way to the cloud, "": straight
+	idle     time.Duration // the agent's cloud.idle_timeout
+	inside   []string      // what the agent is started by, nil: nothing
 
 	broker, api, worker, edge *process.Child
 	heard                     *ear
@@ -73,7 +76,7 @@ type stage struct {
 // newStage prepares one; more is further YAML for the cloud.
 func newStage(t testing.TB, more ...string) *stage {
 	t.Helper()
-	s := &stage{t: t, dir: t.TempDir()}
+	s := &stage{t: t, dir: t.TempDir(), idle: 10 * time.Second}
 	s.web, s.mqtt = s.port(), s.port()
 	for _, d := range []string{"card/DCIM/100MEDIA", "logs", "cloud", "spool"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o755); err != nil {
@@ -177,19 +180,20 @@ func (s *stage) startWorker() {
 
 func (s *stage) startEdge() {
 	to := s.through
-	if to == 0 {
-		to = s.web
+	if to == "" {
+		to = fmt.Sprintf("127.0.0.1:%d", s.web)
 	}
 	s.edgecfg = s.write("edge.yaml", fmt.Sprintf(`
 site: %s
 device: %s
 token: %s
-cloud: {url: "http://127.0.0.1:%d", idle_timeout: 10s}
+cloud: {url: "http://%s", idle_timeout: %s}
 mqtt: {url: "tcp://127.0.0.1:%d"}
 watch: {folders: [%q], stable: 1s, sidecar: 500ms, poll: 200ms}
 spool: {dir: %q, min_free: 32MiB}
-%s`, site, device, s.token, to, s.mqtt, s.path("card"), s.path("spool"), s.edgeMore))
-	s.edge = s.start("edge-agent", filepath.Join(bin, "edge-agent"), "run", "--config", s.edgecfg)
+%s`, site, device, s.token, to, s.idle, s.mqtt, s.path("card"), s.path("spool"), s.edgeMore))
+	line := append(slices.Clone(s.inside), filepath.Join(bin, "edge-agent"), "run", "--config", s.edgecfg)
+	s.edge = s.start("edge-agent", line[0], line[1:]...)
 }
 
 // all starts everything, and an ear that hears every message.

@@ -2,58 +2,11 @@ package uplink
 
 import (
 	"context"
-	"errors"
 	"io"
-	"sync"
-	"time"
 
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
 )
-
-// idleReader tells the idle timer about every byte that moves. After Close it
-// reads nothing more: the transport may still ask when the request has failed.
-type idleReader struct {
-	idle  time.Duration
-	timer *time.Timer
-
-	mu     sync.Mutex
-	body   io.Reader
-	closed bool
-	err    error
-}
-
-// Read implements io.Reader.
-func (r *idleReader) Read(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return 0, io.ErrClosedPipe
-	}
-	n, err := r.body.Read(b)
-	if n > 0 {
-		r.timer.Reset(r.idle)
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		r.err = err
-	}
-	return n, err
-}
-
-// Close implements io.Closer. When it returns no Read is at work.
-func (r *idleReader) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.closed = true
-	return nil
-}
-
-// failed returns the fault of the body itself, nil when it had none.
-func (r *idleReader) failed() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.err
-}
 
 // chunkReader streams a file from the spool. One chunk is in memory.
 type chunkReader struct {

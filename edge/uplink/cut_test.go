@@ -2,81 +2,24 @@ package uplink
 
 import (
 	"errors"
-	"io"
-	"net"
 	"net/http/httptest"
-	"sync"
 	"testing"
 
 	"cattlecounter/edge/spool"
 	"cattlecounter/edge/uplink/fakecloud"
+	"cattlecounter/shared/faultproxy"
 	"cattlecounter/shared/footage"
 )
 
-// cutter passes connections on, and cuts each after so many bytes to the server.
-type cutter struct {
-	t    *testing.T
-	l    net.Listener
-	to   string
-	wg   sync.WaitGroup
-	mu   sync.Mutex
-	cuts []int64 // of the next connections; none left: not cut
-	done int
-}
-
-func newCutter(t *testing.T, to string, cuts []int64) *cutter {
+// spoilt is a faulty way to a server, until the test's end.
+func spoilt(t *testing.T, srv *httptest.Server, plan func(faultproxy.Stats) faultproxy.Faults) *faultproxy.Proxy {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	p, err := faultproxy.New(faultproxy.Options{To: srv.Listener.Addr().String(), Plan: plan})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cutter{t: t, l: l, to: to, cuts: cuts}
-	c.wg.Add(1)
-	go c.accept()
-	t.Cleanup(func() { l.Close(); c.wg.Wait() })
-	return c
-}
-
-func (c *cutter) accept() {
-	defer c.wg.Done()
-	for {
-		in, err := c.l.Accept()
-		if err != nil {
-			return
-		}
-		out, err := (&net.Dialer{}).DialContext(c.t.Context(), "tcp", c.to)
-		if err != nil {
-			in.Close()
-			continue
-		}
-		c.wg.Add(2)
-		go c.up(in, out)
-		go func() {
-			defer c.wg.Done()
-			_, _ = io.Copy(in, out)
-			in.Close()
-			out.Close()
-		}()
-	}
-}
-
-// up carries what goes to the server, and resets both sides at the cut.
-func (c *cutter) up(in, out net.Conn) {
-	defer c.wg.Done()
-	defer in.Close()
-	defer out.Close()
-	c.mu.Lock()
-	limit := int64(1) << 40
-	if len(c.cuts) > 0 {
-		limit, c.cuts = c.cuts[0], c.cuts[1:]
-	}
-	c.mu.Unlock()
-	if n, _ := io.CopyN(out, in, limit); n == limit {
-		c.mu.Lock()
-		c.done++
-		c.mu.Unlock()
-		_ = in.(*net.TCPConn).SetLinger(0)
-	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
 }
 
 // Wherever a connection is cut, at most one block of 4 MiB is sent twice: nothing
@@ -115,8 +58,13 @@ func cutAt(t *testing.T, keeps, size, at int64) (cuts int, twice int64) {
 	cloud.Keeps = keeps
 	srv := httptest.NewServer(cloud)
 	defer srv.Close()
-	proxy := newCutter(t, srv.Listener.Addr().String(), []int64{at})
-	st := build(t, cloud, CloudOptions{URL: "http://" + proxy.l.Addr().String()}, nil)
+	proxy := spoilt(t, srv, func(s faultproxy.Stats) (f faultproxy.Faults) {
+		if s.Connections == 0 {
+			f.CutUp = &at
+		}
+		return f
+	})
+	st := build(t, cloud, CloudOptions{URL: "http://" + proxy.Addr()}, nil)
 	r := st.add("cut.mp4", int(size), false)
 	for range 4 {
 		err := st.up.transfer(t.Context(), st.must(r.ID))
@@ -134,7 +82,5 @@ func cutAt(t *testing.T, keeps, size, at int64) (cuts int, twice int64) {
 	if rec.State != spool.Reclaimed || f == nil || f.SHA256 != rec.SHA256.String() {
 		t.Fatalf("cut after %d bytes: %+v", at, rec)
 	}
-	proxy.mu.Lock()
-	defer proxy.mu.Unlock()
-	return proxy.done, st.received() - size
+	return proxy.Stats().Count(faultproxy.Cut), st.received() - size
 }

@@ -133,6 +133,7 @@ func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, 
 		}
 		t.Offset = at
 	}
+	u.reached(r.ID, t.URL, t.Offset)
 	u.setLink(LinkUp, "")
 	if t.Offset < f.Size {
 		at, err := u.stream(ctx, r.ID, p, f, t)
@@ -140,6 +141,7 @@ func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, 
 			return err
 		}
 		t.Offset = at
+		u.reached(r.ID, t.URL, at)
 	}
 	if t.Done = t.Offset == f.Size; !t.Done {
 		return nil

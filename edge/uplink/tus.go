@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // tusVersion is the protocol's version (https://tus.io/protocols/resumable-upload).
@@ -86,9 +86,9 @@ func parseOffset(s string, size int64) (int64, error) {
 func (c *Cloud) patch(ctx context.Context, upload string, offset, size int64, body io.Reader) (int64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	moving := &idleReader{body: body, idle: c.idle}
-	moving.timer = time.AfterFunc(c.idle, func() { cancel(fmt.Errorf("%w for %s", errStalled, c.idle)) })
-	defer moving.timer.Stop()
+	moving := newIdleReader(body, c.idle, cancel)
+	defer moving.over()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { moving.on(i.Conn) }})
 	h := http.Header{"Content-Type": {"application/offset+octet-stream"}, "Upload-Offset": {strconv.FormatInt(offset, 10)}}
 	r, err := c.send(ctx, http.MethodPatch, upload, h, moving, size-offset)
 	moving.Close()

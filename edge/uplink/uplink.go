@@ -73,6 +73,12 @@ type Uplink struct {
 	look chan struct{}
 	// back is the wait for a link that is away; of Run alone.
 	back *backoff.ExponentialBackOff
+	// known is what the server had of the last upload that it was asked about; of
+	// Run alone.
+	known struct {
+		upload string
+		at     int64
+	}
 
 	mu      sync.Mutex
 	link    Link
@@ -165,10 +171,6 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if u.moved(*r) { // a link that is cut again and again but moves is no dead one
-			u.back.Reset()
-			u.forget(r.ID)
-		}
 		pause := u.settle(ctx, *r, err)
 		if pause == 0 {
 			u.back.Reset()
@@ -179,11 +181,15 @@ func (u *Uplink) Run(ctx context.Context) error {
 	return nil
 }
 
-// moved reports whether the server has more of the footage than before.
-func (u *Uplink) moved(before spool.Record) bool {
-	now, ok := u.o.Spool.Record(before.ID)
-	sent := func(r spool.Record) int64 { return r.Video.Offset + r.Sidecar.Offset + r.Thumbnail.Offset }
-	return ok && sent(now) > sent(before)
+// reached notes how much of an upload the server has. When that is more than it
+// was, the next wait is short again: a link that is cut again and again but moves
+// is no dead one. What the kernel took proves nothing.
+func (u *Uplink) reached(id footage.ID, upload string, at int64) {
+	if u.known.upload == upload && at > u.known.at {
+		u.back.Reset()
+		u.forget(id)
+	}
+	u.known.upload, u.known.at = upload, at
 }
 
 // rest waits; a kick also forgets what else was waited for.

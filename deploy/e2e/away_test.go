@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"cattlecounter/shared/faultproxy"
+)
+
+// crash kills the API in the middle of the file and starts it again, after
+// meanwhile, when the agent has met nothing in its place.
+func (s *sending) crash(meanwhile func()) {
+	s.t.Helper()
+	s.happened(faultproxy.Stalled, 1)
+	const heads = 4 << 10 // what of the bytes before the stall was no body
+	was := int64(0)
+	s.eventually("the API has read what was sent", 20*time.Second, func() bool {
+		now := s.bodies()
+		same := now == was
+		was = now
+		return same && now >= s.size/2-heads
+	})
+	s.received = was
+	s.api.Kill()
+	s.proxy.Sever()
+	s.happened(faultproxy.NoServer, 1)
+	meanwhile()
+	s.startAPI()
+	s.proxy.Release()
+}
+
+// copyCloud copies the cloud's data while no API runs.
+func (s *sending) copyCloud(from, to string) {
+	s.t.Helper()
+	if err := os.CopyFS(s.path(to), os.DirFS(s.path(from))); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// networkScenarios need a namespace: what they do to the link is done by the kernel.
+func networkScenarios() []scenario {
+	loss := 5 // a file that is small loses some packets, too
+	if long {
+		loss = 1
+	}
+	nothing := func(int, int64) faultproxy.Faults { return faultproxy.Faults{} }
+	return []scenario{{
+		name: "link down and up", faults: "interface down until a wait of 8 s begins, then up", size: 4 << 20, network: true,
+		idle: 2 * time.Second, edge: "uplink: {rate_limit: 500KB}\n", plan: nothing,
+		during: func(s *sending) {
+			s.delivered(1 << 20)
+			s.net.down()
+			s.proxy.Note()
+			wait := s.longWait(8 * time.Second)
+			before, began := s.proxy.Stats().Connections, time.Now()
+			s.proxy.Release()
+			s.net.up()
+			s.until(func(st faultproxy.Stats) bool { return st.Connections > before })
+			// The wait had just begun: only the kernel's word can have ended it.
+			if took := time.Since(began); took > wait/2 {
+				s.t.Errorf("the agent went on after %s, it would have waited %s", took, wait)
+			}
+		},
+		least: 1, recover: 2 * time.Second,
+	}, {
+		name: "silent death", faults: "no packet comes back until the agent gives up", size: 4 << 20, network: true,
+		idle: 2 * time.Second, edge: "uplink: {rate_limit: 500KB}\n", plan: nothing,
+		during: func(s *sending) {
+			s.delivered(1 << 20)
+			heard := s.net.silent()
+			s.proxy.Note()
+			began := time.Now()
+			s.logged("no byte moved for 2s", time.Minute)
+			if took := time.Since(began); took > 2*time.Second+slack {
+				s.t.Errorf("a dead connection was found after %s", took)
+			}
+			s.proxy.Release()
+			heard()
+		},
+		least: 1, recover: twoWaits,
+	}, {
+		name: "packets lost", faults: fmt.Sprintf("64 kbit/s, %d %% of packets", loss), size: 150_000, large: 2_000_000, network: true,
+		idle: 10 * time.Second, plan: nothing,
+		before: func(s *sending) { s.net.lossy(loss) },
+		check: func(s *sending) {
+			if s.dropped = s.net.dropped(); s.dropped == 0 && long {
+				s.t.Error("no packet was lost")
+			}
+			notGivenUp(s)
+		},
+	}}
+}
+
+// delivered waits until so many bytes have gone to the cloud.
+func (s *sending) delivered(n int64) {
+	s.t.Helper()
+	s.until(func(st faultproxy.Stats) bool { return st.Up.Delivered >= n })
+}
+
+var retryIn = regexp.MustCompile(`upload interrupted.*retry_in=(\S+)`)
+
+// longWait returns as soon as the agent begins a wait that is not shorter.
+func (s *sending) longWait(least time.Duration) (wait time.Duration) {
+	s.t.Helper()
+	s.eventually("the agent waits long", 3*time.Minute, func() bool {
+		for _, m := range retryIn.FindAllStringSubmatch(s.edge.Tail(1<<20), -1) {
+			d, err := time.ParseDuration(m[1])
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			wait = d
+		}
+		return wait >= least
+	})
+	return wait
+}
+
+// logged waits until the agent says so.
+func (s *sending) logged(what string, limit time.Duration) {
+	s.t.Helper()
+	s.eventually("the agent says "+what, limit, func() bool { return strings.Contains(s.edge.Tail(1<<20), what) })
+}
