@@ -8,7 +8,7 @@ from . import backbone, fuse
 
 LABELS = {0: "cattle"}
 SIDE = 416  # pixels of a view
-TILE = 512  # pixels of the frame that a view shows in use: wide enough for near animals between two tiles
+TILE = 480  # pixels of the frame that a view shows in use: wide enough for near animals between two tiles, no wider for far ones
 MEAN, SPREAD = 127 / 255, 128 / 255  # of every colour, as the backbone was trained
 
 
