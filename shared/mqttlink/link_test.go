@@ -317,18 +317,6 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestOutboxIsBounded(t *testing.T) {
-	l := link(t, freeAddr(t), func(o *Options) { o.OutboxLimit = 2 })
-	for i, want := range []error{nil, nil, ErrOutboxFull} {
-		if err := l.Publish(Message{Topic: fmt.Sprint(i)}); !errors.Is(err, want) {
-			t.Errorf("%d: %v", i, err)
-		}
-	}
-	if err := l.Publish(Message{Topic: "1"}); err != nil {
-		t.Errorf("a topic that waits already: %v", err)
-	}
-}
-
 func TestWillOnLossOnly(t *testing.T) {
 	s := newServer(t).start()
 	wills := make(chan packets.Packet, 10)
