@@ -28,13 +28,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
 	"sync"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
-	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"cattlecounter/shared/secret"
 )
@@ -90,11 +85,15 @@ var (
 	// ErrDropped marks a message that made room for others.
 	ErrDropped  = errors.New("dropped, the mqtt outbox is full")
 	errLinkLost = errors.New("mqtt connection lost")
+	errNoAnswer = errors.New("no answer from the broker")
 )
 
 const (
-	ackTimeout       = 20 * time.Second
-	connectTimeout   = 15 * time.Second
+	ackTimeout     = 20 * time.Second
+	connectTimeout = 15 * time.Second
+	// writeTimeout is also how long Paho's Publish waits for a connection that has
+	// just died, whatever the caller's context says.
+	writeTimeout     = 5 * time.Second
 	firstWait        = 500 * time.Millisecond
 	longestWait      = time.Minute
 	defaultOutbox    = 10_000
@@ -102,6 +101,7 @@ const (
 	drainOnStop      = 2 * time.Second
 	disconnectMS     = 1000
 	defaultKeepAlive = 30 * time.Second
+	qosAtMostOnce    = 0
 	qosAtLeastOnce   = 1
 )
 
@@ -110,10 +110,14 @@ const (
 type Link struct {
 	o    Options
 	box  *outbox
-	subs map[string]Handler // filter -> handler; fixed once Run has begun
+	subs map[string]subscription // by filter; fixed once Run has begun
 
-	mu sync.Mutex
-	up bool
+	rival rival // Run's
+
+	mu        sync.Mutex
+	up        bool
+	since     time.Time // of up
+	contested bool      // a rival was likely when the last connection ended
 }
 
 // New checks the options and reads what is kept. It does not connect.
@@ -133,7 +137,7 @@ func New(o Options) (*Link, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Link{o: o, box: newOutbox(o.OutboxLimit, o.OutboxBytes), subs: map[string]Handler{}}
+	l := &Link{o: o, box: newOutbox(o.OutboxLimit, o.OutboxBytes), subs: map[string]subscription{}}
 	if o.Keep != nil {
 		if err := l.restore(); err != nil {
 			return nil, fmt.Errorf("mqtt link: %w", err)
@@ -144,7 +148,18 @@ func New(o Options) (*Link, error) {
 
 // Subscribe registers a handler for a filter, at QoS 1 on every connection.
 // Call it before Run.
-func (l *Link) Subscribe(filter string, h Handler) { l.subs[filter] = h }
+func (l *Link) Subscribe(filter string, h Handler) {
+	l.subs[filter] = subscription{h, qosAtLeastOnce}
+}
+
+// Watch is Subscribe at QoS 0, for what is only of use at once: a broker keeps
+// nothing for it while the client is away, and may refuse it.
+func (l *Link) Watch(filter string, h Handler) { l.subs[filter] = subscription{h, qosAtMostOnce} }
+
+type subscription struct {
+	h   Handler
+	qos byte
+}
 
 // Publish puts a message into the outbox, over an older one of the same topic,
 // and never blocks. When the outbox is full another message is dropped for it.
@@ -181,6 +196,14 @@ func (l *Link) Up() bool {
 	return l.up
 }
 
+// Contested reports whether another client seems to use the client id. That is
+// over when a connection has lasted for five minutes.
+func (l *Link) Contested() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.contested && !(l.up && time.Since(l.since) >= steady)
+}
+
 // Waiting is the number of messages in the outbox.
 func (l *Link) Waiting() int { return l.box.len() }
 
@@ -203,202 +226,4 @@ func (l *Link) Run(ctx context.Context) error {
 	}
 	l.stayConnected(ctx)
 	return nil
-}
-
-// stayConnected goes from connection to connection until ctx ends.
-func (l *Link) stayConnected(ctx context.Context) {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = firstWait, longestWait
-	for ctx.Err() == nil {
-		began := time.Now()
-		err := l.session(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		if time.Since(began) > longestWait {
-			wait.Reset()
-		}
-		pause := wait.NextBackOff()
-		l.o.Log.Warn("mqtt link down", "broker", l.o.URL, "err", err, "retry_in", pause.Round(time.Millisecond))
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
-}
-
-// session is one connection from connect to loss.
-func (l *Link) session(ctx context.Context) (err error) {
-	// alive ends, with its cause, when the connection does or the owner stops.
-	alive, lose := context.WithCancelCause(ctx)
-	defer lose(nil)
-	defer l.box.unseal()
-	client := mqtt.NewClient(l.clientOptions(alive, lose))
-	// Before CONNECT: a broker that kept the session sends what waits at once.
-	for filter, h := range l.subs {
-		client.AddRoute(filter, func(_ mqtt.Client, m mqtt.Message) {
-			h(Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()})
-		})
-	}
-	// Whatever went wrong, also a CONNECT that timed out, leaves nothing behind.
-	defer client.Disconnect(disconnectMS)
-	if err := wait(alive, client.Connect(), connectTimeout+time.Second); err != nil {
-		return l.failed(fmt.Errorf("connect: %w", err))
-	}
-	if err := l.begin(alive, client); err != nil {
-		if ctx.Err() != nil {
-			l.flush(ctx, client) // the birth may be out: its owner's goodbye must follow
-		}
-		return l.failed(err)
-	}
-	l.setUp(true, nil)
-	l.o.Log.Info("mqtt link up", "broker", l.o.URL, "client", l.o.ClientID)
-	err = l.pump(alive, client)
-	if ctx.Err() != nil {
-		l.flush(ctx, client)
-	}
-	l.setUp(false, err)
-	return err
-}
-
-// failed tells about a connection that did not come up.
-func (l *Link) failed(err error) error {
-	if l.o.OnDown != nil {
-		l.o.OnDown(err)
-	}
-	return err
-}
-
-// begin subscribes and says that the client is there.
-func (l *Link) begin(ctx context.Context, client mqtt.Client) error {
-	for filter := range l.subs {
-		t := client.Subscribe(filter, qosAtLeastOnce, nil) // routed already
-		if err := wait(ctx, t, ackTimeout); err != nil {
-			return fmt.Errorf("subscribe %s: %w", filter, err)
-		}
-		if refused(t, filter) {
-			return fmt.Errorf("subscribe %s: refused by the broker", filter)
-		}
-	}
-	if l.o.Birth == nil {
-		return nil
-	}
-	if err := l.send(ctx, client, l.o.Birth()); err != nil {
-		return fmt.Errorf("birth: %w", err)
-	}
-	return nil
-}
-
-// pump sends the outbox until ctx, which ends with the connection.
-func (l *Link) pump(ctx context.Context, client mqtt.Client) error {
-	for {
-		e, more := l.box.first()
-		if e == nil {
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-more:
-			}
-			continue
-		}
-		if err := l.send(ctx, client, e.m); err != nil {
-			return err
-		}
-		l.box.done(e)
-	}
-}
-
-// flush sends what still waits at a stop, within a short deadline.
-func (l *Link) flush(ctx context.Context, client mqtt.Client) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainOnStop)
-	defer cancel()
-	l.box.unseal()
-	for {
-		e, _ := l.box.first()
-		if e == nil || l.send(ctx, client, e.m) != nil {
-			return
-		}
-		l.box.done(e)
-	}
-}
-
-func (l *Link) send(ctx context.Context, client mqtt.Client, m Message) error {
-	if err := wait(ctx, client.Publish(m.Topic, qosAtLeastOnce, m.Retain, m.Payload), ackTimeout); err != nil {
-		return fmt.Errorf("publish %s: %w", m.Topic, err)
-	}
-	return nil
-}
-
-func (l *Link) setUp(up bool, cause error) {
-	l.mu.Lock()
-	l.up = up
-	l.mu.Unlock()
-	switch {
-	case up && l.o.OnUp != nil:
-		l.o.OnUp()
-	case !up && l.o.OnDown != nil:
-		l.o.OnDown(cause)
-	}
-}
-
-func (l *Link) password() secret.String {
-	if l.o.PasswordSource != nil {
-		return l.o.PasswordSource()
-	}
-	return l.o.Password
-}
-
-func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc) *mqtt.ClientOptions {
-	o := mqtt.NewClientOptions().
-		AddBroker(l.o.URL).
-		SetClientID(l.o.ClientID).
-		SetUsername(l.o.Username).
-		SetPassword(l.password().Reveal()).
-		SetProtocolVersion(4).
-		SetAutoReconnect(false).
-		SetConnectRetry(false).
-		SetCleanSession(false). // orders that came in while away are delivered
-		SetOrderMatters(true).  // and no goroutine outlives the connection
-		SetKeepAlive(l.o.KeepAlive).
-		SetConnectTimeout(connectTimeout).
-		SetWriteTimeout(ackTimeout).
-		SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
-			dialing, cancel := context.WithTimeout(ctx, connectTimeout)
-			defer cancel()
-			conn, err := dial(dialing, u, l.o.TLS)
-			if err == nil {
-				// A handshake that hangs ends with the owner's stop; what comes
-				// after it is flushed first.
-				context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(drainOnStop + time.Second)) })
-			}
-			return conn, err
-		}).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) { lose(fmt.Errorf("%w: %w", errLinkLost, err)) })
-	if l.o.Will != nil {
-		w := l.o.Will()
-		o.SetBinaryWill(w.Topic, w.Payload, qosAtLeastOnce, w.Retain)
-	}
-	return o
-}
-
-// wait ends with the token, with ctx, which ends with the connection, or with
-// the time limit.
-func wait(ctx context.Context, t mqtt.Token, limit time.Duration) error {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-t.Done():
-		return t.Error()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return fmt.Errorf("no answer from the broker within %s", limit)
-	}
-}
-
-// refused reports a SUBACK with the failure code (MQTT 3.1.1 section 3.9.3).
-func refused(t mqtt.Token, filter string) bool {
-	const failure = 0x80
-	st, ok := t.(*mqtt.SubscribeToken)
-	return ok && st.Result()[filter] == failure
 }
