@@ -1,6 +1,6 @@
 // Package spool is the edge's durable buffer: the chunks of footage, their
-// manifests, the state of every piece of footage, and the few numbers that must
-// outlive a power cut. It is the only package of the edge that knows Badger.
+// manifests, the state of every piece of footage, the messages that wait for the
+// broker, and the few numbers that must outlive a power cut. It is the only package of the edge that knows Badger.
 //
 // # Order of durability
 //

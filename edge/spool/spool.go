@@ -73,6 +73,9 @@ type Spool struct {
 	gate sync.RWMutex
 	// collecting says that room is being made already.
 	collecting atomic.Bool
+	// outbox counts the bytes of messages that were kept since garbage was last
+	// collected for them.
+	outbox atomic.Int64
 	// unsynced is the store's count of failed syncs.
 	unsynced *atomic.Int64
 	// written, when set, is called after every write; tests look at the disk then.

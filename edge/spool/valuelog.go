@@ -35,7 +35,7 @@ const (
 )
 
 // keyKinds are the first two bytes of the keys of this package and of Badger's own.
-var keyKinds = []string{"c/", "f/", "g/", "h/", "m/", "r/", "s/", "x/", "!b"}
+var keyKinds = []string{"c/", "f/", "g/", "h/", "m/", "o/", "r/", "s/", "x/", "!b"}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

@@ -8,10 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -317,18 +313,6 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestOutboxIsBounded(t *testing.T) {
-	l := link(t, freeAddr(t), func(o *Options) { o.OutboxLimit = 2 })
-	for i, want := range []error{nil, nil, ErrOutboxFull} {
-		if err := l.Publish(Message{Topic: fmt.Sprint(i)}); !errors.Is(err, want) {
-			t.Errorf("%d: %v", i, err)
-		}
-	}
-	if err := l.Publish(Message{Topic: "1"}); err != nil {
-		t.Errorf("a topic that waits already: %v", err)
-	}
-}
-
 func TestWillOnLossOnly(t *testing.T) {
 	s := newServer(t).start()
 	wills := make(chan packets.Packet, 10)
@@ -450,8 +434,9 @@ func TestStopDuringAHangingHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	accepted := make(chan struct{}, 1)
+	accepted, closed := make(chan struct{}, 1), make(chan struct{})
 	go func() {
+		defer close(closed)
 		c, err := l.Accept()
 		if err != nil {
 			return
@@ -467,62 +452,5 @@ func TestStopDuringAHangingHandshake(t *testing.T) {
 	if d := time.Since(began); d > 5*time.Second {
 		t.Errorf("the stop took %s", d)
 	}
-}
-
-// Debian's broker, stopped and started.
-func TestMosquittoRestart(t *testing.T) {
-	bin := ""
-	for _, p := range []string{"mosquitto", "/usr/sbin/mosquitto"} {
-		if found, err := exec.LookPath(p); err == nil {
-			bin = found
-		}
-	}
-	if bin == "" {
-		t.Skip("mosquitto is not installed")
-	}
-	addr := freeAddr(t)
-	_, port, _ := net.SplitHostPort(addr)
-	conf := filepath.Join(t.TempDir(), "m.conf")
-	if err := os.WriteFile(conf, []byte("listener "+port+" 127.0.0.1\nallow_anonymous true\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	start := func() func() {
-		cmd := exec.Command(bin, "-c", conf)
-		var out bytes.Buffer
-		cmd.Stderr = &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return func() {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			if s := out.String(); strings.Contains(s, "Error") {
-				t.Log(s)
-			}
-		}
-	}
-	end := start()
-	got := make(chan Message, 10)
-	l := link(t, addr, func(o *Options) {
-		o.Birth = func() Message { return Message{Topic: "birth", Payload: []byte("b"), Retain: true} }
-	})
-	l.Subscribe("loop", func(m Message) { got <- m })
-	stop := running(t, l)
-	for round := range 3 {
-		deliver(t, l, "loop", fmt.Sprint(round))
-		select {
-		case m := <-got:
-			if string(m.Payload) != fmt.Sprint(round) {
-				t.Errorf("%s", m.Payload)
-			}
-		case <-time.After(patience):
-			t.Fatal("nothing came back")
-		}
-		if round < 2 {
-			end()
-			end = start()
-		}
-	}
-	stop()
-	end()
+	within(t, "end of the handshake", closed)
 }

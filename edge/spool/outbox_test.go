@@ -1,0 +1,107 @@
+package spool
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// messages returns what is kept, without padding.
+func messages(t *testing.T, s *Spool) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for k, b := range must[map[string][]byte](t)(s.KeptMessages()) {
+		all[k] = strings.TrimRight(string(b), " ")
+	}
+	return all
+}
+
+func TestMessagesOutliveARestart(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	key := strings.Repeat("k", 100)
+	ok(t, s.KeepMessages(map[string][]byte{"a": []byte("1"), "b": []byte("2"), key: []byte(strings.Repeat("x", 60_000))}, nil))
+	ok(t, s.KeepMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "never there"}))
+	shut(t, s)
+	s = open(t, dir)
+	defer shut(t, s)
+	want := map[string]string{"a": "3", key: strings.Repeat("x", 60_000)}
+	if got := messages(t, s); !maps.Equal(got, want) {
+		t.Errorf("%d messages", len(got))
+	}
+}
+
+// One transaction takes a full outbox.
+func TestManyMessagesInOneStep(t *testing.T) {
+	s := opened(t)
+	put := map[string][]byte{}
+	for i := range 10_000 {
+		put[fmt.Sprintf("%064x", i)] = []byte(strings.Repeat("x", 800))
+	}
+	ok(t, s.KeepMessages(put, nil))
+	if got := messages(t, s); len(got) != len(put) {
+		t.Errorf("%d messages", len(got))
+	}
+	ok(t, s.KeepMessages(nil, slices.Collect(maps.Keys(put))))
+	if got := messages(t, s); len(got) != 0 {
+		t.Errorf("%d messages are left", len(got))
+	}
+}
+
+func TestSalvageAndFsckKnowMessages(t *testing.T) {
+	h := newHerd(t)
+	s := open(t, h.dir)
+	want := map[string]string{}
+	for i := range 50 {
+		want[fmt.Sprint("k", i)] = fmt.Sprint("message ", i)
+		ok(t, s.KeepMessages(map[string][]byte{fmt.Sprint("k", i): []byte(want[fmt.Sprint("k", i)])}, nil))
+	}
+	shut(t, s)
+	r := must[Report](t)(Fsck(t.Context(), Options{Dir: h.dir}))
+	if !r.OK() || r.Damaged != 0 {
+		t.Errorf("%+v", r)
+	}
+	for _, e := range must[[]os.DirEntry](t)(os.ReadDir(filepath.Join(h.dir, storeDir))) {
+		if filepath.Ext(e.Name()) != ".vlog" {
+			ok(t, os.Remove(filepath.Join(h.dir, storeDir, e.Name())))
+		}
+	}
+	s = open(t, h.dir)
+	defer func() { shut(t, s) }()
+	if s.Salvaged() == nil {
+		t.Fatal("not salvaged")
+	}
+	h.check(t, s)
+	if got := messages(t, s); !maps.Equal(got, want) {
+		t.Errorf("%d messages after the salvage: %v", len(got), got)
+	}
+}
+
+// Weeks without a broker must not fill the disk with what was replaced.
+func TestGarbageOfMessagesIsCollected(t *testing.T) {
+	s := opened(t)
+	asked := false
+	for range 2 * outboxGarbage >> 20 {
+		ok(t, s.KeepMessages(map[string][]byte{"a": []byte(strings.Repeat("x", 1<<20))}, nil))
+		select {
+		case <-s.collectNow:
+			asked = true
+			ok(t, s.Collect(t.Context()))
+			s.collecting.Store(false)
+		default:
+		}
+	}
+	if !asked {
+		t.Error("no collection was asked for")
+	}
+	if used := must[Space](t)(s.Space()).Used; used > 2*outboxGarbage {
+		t.Errorf("%d bytes for one message", used)
+	}
+	if got := messages(t, s); len(got["a"]) != 1<<20 {
+		t.Error("the message is lost")
+	}
+}

@@ -1,0 +1,251 @@
+package mqttlink
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/shared/mqttlink/brokertest"
+)
+
+// anonymous is a link to a broker that lets everybody in.
+func anonymous(t *testing.T, b *brokertest.Broker, change ...func(*Options)) *Link {
+	t.Helper()
+	return link(t, b.Addr(), append([]func(*Options){func(o *Options) { o.Username = "" }}, change...)...)
+}
+
+// The broker is stopped and started: subscriptions and deliveries go on.
+func TestBrokerRestart(t *testing.T) {
+	brokertest.Each(t, func(t *testing.T, b *brokertest.Broker) {
+		b.Start()
+		got := make(chan Message, 10)
+		l := anonymous(t, b, func(o *Options) {
+			o.Birth = func() Message { return Message{Topic: "birth", Payload: []byte("b"), Retain: true} }
+		})
+		l.Subscribe("loop", func(m Message) { got <- m })
+		stop := running(t, l)
+		for round := range 3 {
+			deliver(t, l, "loop", fmt.Sprint(round))
+			for came := ""; came != fmt.Sprint(round); {
+				select {
+				case m := <-got: // after a reconnection the last one may come twice
+					came = string(m.Payload)
+				case <-time.After(patience):
+					t.Fatal("nothing came back")
+				}
+			}
+			if round < 2 {
+				b.Stop()
+				b.Start()
+			}
+		}
+		stop()
+	})
+}
+
+// Two clients with one id throw each other out: both find out, make way for each
+// other, and say so.
+func TestDuplicateClientID(t *testing.T) {
+	brokertest.Each(t, func(t *testing.T, b *brokertest.Broker) {
+		b.Start()
+		told := make(chan *Link, 1000)
+		var links []*Link
+		for range 2 {
+			var l *Link
+			l = anonymous(t, b, func(o *Options) {
+				o.OnDown = func(err error) {
+					if errors.Is(err, ErrRival) {
+						told <- l
+					}
+				}
+			})
+			links = append(links, l)
+		}
+		began := time.Now()
+		for _, l := range links {
+			defer running(t, l)()
+		}
+		select {
+		case l := <-told:
+			if !l.Contested() {
+				t.Error("nothing is shown")
+			}
+		case <-time.After(patience):
+			t.Fatal("nobody finds out")
+		}
+		t.Logf("found out after %s", time.Since(began).Round(time.Millisecond))
+	})
+}
+
+// numbered is a payload that says which one of its topic it is.
+func numbered(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+
+// view is what a subscriber sees: the newest number of each topic.
+type view struct {
+	t    *testing.T
+	seen map[string]uint64
+}
+
+// until takes messages until the newest of each topic is want, and complains about
+// everything that goes back.
+func (v *view) until(got <-chan brokertest.Message, want map[string]int) {
+	v.t.Helper()
+	limit := time.After(2 * patience)
+	for {
+		right := 0
+		for topic, n := range want {
+			if v.seen[topic] == uint64(n) {
+				right++
+			}
+		}
+		if right == len(want) {
+			return
+		}
+		select {
+		case m := <-got:
+			n := binary.BigEndian.Uint64(m.Payload)
+			if n < v.seen[m.Topic] && !m.Retained {
+				v.t.Errorf("%s went back from %d to %d", m.Topic, v.seen[m.Topic], n)
+			}
+			v.seen[m.Topic] = max(n, v.seen[m.Topic])
+		case <-limit:
+			v.t.Fatalf("%d of %d topics have their newest state", right, len(want))
+		}
+	}
+}
+
+// Days without a broker: thousands of changes of dozens of topics, the program
+// stopped and killed in between. Then the broker is there, and whoever subscribes
+// sees the newest state of each topic and nothing go back.
+func TestBrokerIsAwayForDays(t *testing.T) {
+	brokertest.Each(t, func(t *testing.T, b *brokertest.Broker) {
+		s, want := newShelf(), map[string]int{}
+		const topics, starts, changes = 60, 6, 1500
+		for start := range starts {
+			l := anonymous(t, b, func(o *Options) { o.Keep = s })
+			stop := running(t, l)
+			for i := range changes {
+				topic := fmt.Sprintf("state/%d", (start*7+i*13)%(topics-start)) // some never change again
+				want[topic]++
+				if err := l.Publish(Message{Topic: topic, Payload: numbered(want[topic]), Retain: true, Keep: true}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if start%2 == 0 {
+				stop()
+				continue
+			}
+			l.keep(true) // the last ten seconds are another test's
+			s = s.kill()
+			stop()
+		}
+		v := view{t, map[string]uint64{}}
+		got := b.Read("state/#")
+		l := anonymous(t, b, func(o *Options) { o.Keep = s })
+		if l.Waiting() != len(want) {
+			t.Errorf("%d of %d messages are kept", l.Waiting(), len(want))
+		}
+		stop := running(t, l)
+		b.Start()
+		v.until(got, want)
+		stop()
+		if held := s.holds(t); len(held) != 0 {
+			t.Errorf("%d messages are kept after their acknowledgement", len(held))
+		}
+	})
+}
+
+// Anything may happen in any order: messages, a broker that goes and comes, a
+// program that stops or is killed. A subscriber sees nothing go back, and in the
+// end the newest state.
+func TestAnythingInAnyOrder(t *testing.T) {
+	brokertest.Each(t, func(t *testing.T, b *brokertest.Broker) {
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 1))
+		s, want := newShelf(), map[string]int{}
+		v, got := view{t, map[string]uint64{}}, b.Read("state/#")
+		var l *Link
+		var stop func()
+		var wire *brokertest.Relay
+		drops := 0
+		start := func() {
+			drops = 0
+			wire = b.Relay()
+			l = link(t, wire.Addr(), func(o *Options) { o.Username, o.Keep = "", s })
+			stop = running(t, l)
+		}
+		start()
+		steps := 100
+		if testing.Short() {
+			steps = 15
+		}
+		var story []string
+		for range steps {
+			switch n := random.IntN(12); n {
+			case 0:
+				story = append(story, "broker starts")
+				b.Start()
+			case 1:
+				story = append(story, "broker stops")
+				b.Stop()
+			case 2:
+				story = append(story, "program restarts")
+				stop()
+				start()
+			case 3:
+				story = append(story, "program is killed")
+				wire.Cut()
+				dead := s
+				s = dead.kill()
+				stop()
+				start()
+			case 6:
+				if drops++; drops < rivalAfter { // more look like a rival, who is waited for
+					story = append(story, "the network goes")
+					wire.Drop()
+				}
+			case 4:
+				story = append(story, "all is kept")
+				l.keep(true)
+			case 5:
+				if b.Up() { // waits for a connection
+					story = append(story, "one is delivered")
+					want["state/0"]++
+					deliverKept(t, l, "state/0", want["state/0"])
+				}
+			default:
+				for range random.IntN(50) {
+					topic := fmt.Sprint("state/", random.IntN(20))
+					want[topic]++
+					if err := l.Publish(Message{Topic: topic, Payload: numbered(want[topic]), Retain: true, Keep: true}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		b.Start()
+		for topic := range want { // what a kill lost is said again by the next change
+			want[topic]++
+			if err := l.Publish(Message{Topic: topic, Payload: numbered(want[topic]), Retain: true, Keep: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		v.until(got, want)
+		stop()
+		if t.Failed() {
+			t.Log(strings.Join(story, ", "))
+		}
+	})
+}
+
+func deliverKept(t *testing.T, l *Link, topic string, n int) {
+	t.Helper()
+	if err := l.Deliver(t.Context(), Message{Topic: topic, Payload: numbered(n), Retain: true, Keep: true}); err != nil {
+		t.Fatal(err)
+	}
+}
