@@ -145,10 +145,7 @@ func (a *Agent) routes(ctx context.Context) error {
 // synced reports whether the wall clock can be trusted.
 func synced() bool { return vitals.Clock() == topic.ClockSynced }
 
-func brokerUp(b *beacon.Beacon) bool {
-	up, _, _ := b.Status()
-	return up
-}
+func brokerUp(b *beacon.Beacon) bool { return b.Status().Up }
 
 func (a *Agent) newBeacon() (*beacon.Beacon, error) {
 	tls, err := uplink.TLSConfig(a.cfg.MQTT.CAFile)
@@ -218,7 +215,8 @@ func (a *Agent) Status() Status {
 		Totals: map[Phase]int{}, Footage: []FootageStatus{}}
 	if a.beacon != nil {
 		s.Broker.Enabled = true
-		s.Broker.Up, s.Broker.Waiting, s.Broker.Detail = a.beacon.Status()
+		b := a.beacon.Status()
+		s.Broker.Up, s.Broker.Waiting, s.Broker.Dropped, s.Broker.Detail = b.Up, b.Waiting, b.Dropped, b.Why
 	}
 	s.Disk = a.disk()
 	s.Alarms, _ = a.alarms.all()

@@ -52,6 +52,7 @@ type BrokerStatus struct {
 	Enabled bool   `json:"enabled"`
 	Up      bool   `json:"up"`
 	Waiting int    `json:"waiting"` // messages not acknowledged yet
+	Dropped int64  `json:"dropped"` // messages lost since the start, for want of room
 	Detail  string `json:"detail,omitempty"`
 }
 

@@ -23,7 +23,8 @@ func WriteTable(w io.Writer, s Status) error {
 	case !s.Broker.Enabled:
 		fmt.Fprintln(w, "broker  off (mqtt.url is empty)")
 	default:
-		fmt.Fprintf(w, "broker  %s, %d messages wait%s\n", when(s.Broker.Up, "up", "down"), s.Broker.Waiting, detail(s.Broker.Detail))
+		dropped := when(s.Broker.Dropped > 0, fmt.Sprintf(", %d DROPPED", s.Broker.Dropped), "")
+		fmt.Fprintf(w, "broker  %s, %d messages wait%s%s\n", when(s.Broker.Up, "up", "down"), s.Broker.Waiting, dropped, detail(s.Broker.Detail))
 	}
 	fmt.Fprintf(w, "disk    %s free of %s, spool takes %s%s, %.0f %% full%s\n", inBytes(s.Disk.Free), inBytes(s.Disk.Total), inBytes(s.Disk.Spool),
 		when(s.Disk.Quota > 0, " of its "+inBytes(s.Disk.Quota), ""), s.Disk.Percent, when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))

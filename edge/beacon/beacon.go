@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,9 @@ type store interface {
 	Record(footage.ID) (spool.Record, bool)
 	Records() []spool.Record
 	PutJob(topic.Job) (bool, error)
+	SetTold(footage.ID, int64) error
+	KeptMessages() (map[string][]byte, error)
+	KeepMessages(put map[string][]byte, gone []string) error
 }
 
 // Options configure a Beacon. All but TLS, OnUp and Log are required.
@@ -94,7 +98,7 @@ func New(o Options) (*Beacon, error) {
 		dirty: map[footage.ID]bool{}, told: map[footage.ID]told{}}
 	b.seq.Store(topic.SessionSeq(o.Session))
 	link, err := mqttlink.New(mqttlink.Options{URL: o.URL, ClientID: "edge-" + o.Address.Site + "-" + o.Address.Name,
-		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
+		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Keep: o.Store, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +130,13 @@ func (b *Beacon) status(seq int64, online bool) mqttlink.Message {
 		Version: b.o.Version, Started: b.o.Started.UTC()})
 }
 
+// kept marks what must be told also after a restart. Vitals and the state of the
+// connection are only good for their moment.
+func kept(m mqttlink.Message) mqttlink.Message {
+	m.Keep = true
+	return m
+}
+
 // message encodes one of our own payload types, which cannot fail.
 func message(name string, retain bool, payload any) mqttlink.Message {
 	text, err := json.Marshal(payload)
@@ -135,12 +146,23 @@ func message(name string, retain bool, payload any) mqttlink.Message {
 	return mqttlink.Message{Topic: name, Payload: text, Retain: retain}
 }
 
-// Status says how the broker is: whether it is reached, how many messages wait
-// for it, and why it is not reached.
-func (b *Beacon) Status() (up bool, waiting int, why string) {
+// Status is how the broker is.
+type Status struct {
+	Up      bool
+	Waiting int    // messages not acknowledged yet
+	Dropped int64  // messages lost since the start, for want of room
+	Why     string // why it is not reached, or what is wrong with the connection
+}
+
+// Status says how the broker is now.
+func (b *Beacon) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.link.Up(), b.link.Waiting(), b.why
+	s := Status{Up: b.link.Up(), Waiting: b.link.Waiting(), Dropped: b.link.Dropped(), Why: b.why}
+	if b.link.Contested() {
+		s.Why = strings.TrimPrefix(s.Why+"; another client seems to use this device's name and token", "; ")
+	}
+	return s
 }
 
 func (b *Beacon) up() {
@@ -304,7 +326,7 @@ func (b *Beacon) addDuplicates(ids map[footage.ID]bool) {
 // publishOne reports whether subscribers now know all there is to know.
 func (b *Beacon) publishOne(r spool.Record, force bool) bool {
 	m, before := b.payload(r), b.told[r.ID]
-	if !force && m == before.m {
+	if !b.forward(&m, r, before) || !force && m == before.m {
 		return true
 	}
 	still := m
@@ -314,7 +336,32 @@ func (b *Beacon) publishOne(r spool.Record, force bool) bool {
 	}
 	b.told[r.ID] = told{m: m, at: time.Now()}
 	m.Header = b.header()
-	b.publish(message(b.o.Address.Footage(r.ID), true, m))
+	b.publish(kept(message(b.o.Address.Footage(r.ID), true, m)))
+	return true
+}
+
+// toldStep is how far ahead the spool notes which offsets may have been told, and so
+// how often it writes.
+const toldStep = 8 << 20
+
+// forward keeps an offset from going back within an attempt: bytes that were lost on
+// the way are sent again unseen. After a restart only the spool knows how much was
+// told before; until the upload is beyond that there is nothing to say, and forward
+// is false.
+func (b *Beacon) forward(m *topic.Footage, r spool.Record, before told) bool {
+	if m.State != topic.Uploading || r.State == spool.Duplicate {
+		return true
+	}
+	if before.m.Attempt == m.Attempt && before.m.State == topic.Uploading {
+		m.Offset = max(m.Offset, before.m.Offset)
+	} else if m.Offset < r.Told {
+		return false
+	}
+	if m.Offset > r.Told {
+		if err := b.o.Store.SetTold(r.ID, min(m.Offset+toldStep, m.Size)); err != nil {
+			b.o.Log.Warn("progress may seem to go back after a power cut", "footage", r.ID, "err", err)
+		}
+	}
 	return true
 }
 
@@ -333,14 +380,14 @@ var states = map[spool.State]topic.FootageState{
 
 func (b *Beacon) payload(r spool.Record) topic.Footage {
 	m := topic.Footage{Footage: r.ID, State: states[r.State], Name: r.Name, Size: r.Source.Size, Offset: r.Video.Offset, Rate: r.Rate,
-		SHA256: r.SHA256, DuplicateOf: r.DuplicateOf, Reason: r.Reason}
+		SHA256: r.SHA256, DuplicateOf: r.DuplicateOf, Reason: r.Reason, Attempt: r.Attempt}
 	if m.Reason == "" {
 		m.Reason = r.Waiting
 	}
 	if r.State == spool.Duplicate {
 		m.Offset = m.Size
 		if first, ok := b.o.Store.Record(r.DuplicateOf); ok {
-			m.State, m.Offset, m.Rate = states[first.State], first.Video.Offset, first.Rate
+			m.State, m.Offset, m.Rate, m.Attempt = states[first.State], first.Video.Offset, first.Rate, first.Attempt
 		}
 	}
 	return m

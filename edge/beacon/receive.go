@@ -93,5 +93,5 @@ func (b *Beacon) obey(ctx context.Context) {
 // Reply publishes the answer to an order; it fills Header.
 func (b *Beacon) Reply(r topic.Reply) {
 	r.Header = b.header()
-	b.publish(message(b.o.Address.CommandReply(r.ID), true, r))
+	b.publish(kept(message(b.o.Address.CommandReply(r.ID), true, r)))
 }

@@ -80,6 +80,10 @@ func (s *Spool) Capture(src Source, telemetry *Source) (Record, error) {
 // takes it into memory. s.mu is held.
 func (s *Spool) store(r *Record, also func(*badger.Txn) error) error {
 	r.Updated = s.o.Now().UTC()
+	old := s.records[r.ID]
+	if old != nil && r.beginsAnew(old) {
+		r.Attempt, r.Told = old.Attempt+1, 0
+	}
 	err := s.write(func(txn *badger.Txn) error {
 		if also != nil {
 			if err := also(txn); err != nil {
@@ -91,7 +95,6 @@ func (s *Spool) store(r *Record, also func(*badger.Txn) error) error {
 	if err != nil {
 		return err
 	}
-	old := s.records[r.ID]
 	if before := old != nil && old.State.Ended(); before != r.State.Ended() {
 		if before {
 			s.ended--

@@ -47,6 +47,12 @@ func (s *Spool) SetSent(id footage.ID, p Part, offset int64, rate float64) {
 	s.remember(id, func(r *Record) { r.Transfer(p).Offset, r.Rate, r.Waiting = offset, rate, "" })
 }
 
+// SetTold keeps durably that subscribers may hear of offsets up to n.
+func (s *Spool) SetTold(id footage.ID, n int64) error {
+	_, err := s.change(id, func(r *Record) error { r.Told = n; return nil }, nil)
+	return err
+}
+
 // PutJob keeps the newest progress of the footage's job. It reports whether
 // this one was newer than what was known; ErrNotFound for footage that is not
 // here.

@@ -112,6 +112,11 @@ type Record struct {
 	// Stale says that the source changed or is gone: it is not read before the
 	// watcher reports it anew.
 	Stale bool `json:"stale,omitempty"`
+	// Attempt counts how often reading or uploading began anew. Within one the
+	// state never goes back.
+	Attempt int `json:"attempt,omitempty"`
+	// Told bounds the offsets of this attempt that subscribers may have heard of.
+	Told int64 `json:"told,omitempty"`
 	// HashFaults counts how often the cloud found another digest than ours.
 	HashFaults int        `json:"hash_faults,omitempty"`
 	Job        *topic.Job `json:"job,omitempty"`

@@ -99,3 +99,22 @@ func (s State) Ended() bool { return s == Reclaimed || s == Duplicate }
 func (s State) HasContent() bool {
 	return s == Spooled || s == Uploading || s == Uploaded || s == Confirmed
 }
+
+// stage orders the states as others see them.
+func (s State) stage() int {
+	switch s {
+	case Captured, Spooling:
+		return 0
+	case Spooled:
+		return 1
+	case Uploading, Uploaded:
+		return 2
+	}
+	return 3
+}
+
+// beginsAnew reports whether a record goes back behind what it was, or its upload
+// was lost and begins again.
+func (r *Record) beginsAnew(old *Record) bool {
+	return r.State.stage() < old.State.stage() || old.Video.URL != "" && r.Video.URL != old.Video.URL
+}

@@ -97,6 +97,9 @@ type Footage struct {
 	SHA256      footage.Digest `json:"sha256,omitempty"` // empty until the whole file was read
 	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
 	Reason      string         `json:"reason,omitempty"` // why quarantined, or why waiting
+	// Attempt counts how often reading or uploading began anew: damage, a retry, an
+	// upload that the cloud lost. Within one neither State nor Offset goes back.
+	Attempt int `json:"attempt"`
 }
 
 // Stage is the part of the work a worker is in.
