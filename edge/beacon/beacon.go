@@ -75,6 +75,8 @@ type Beacon struct {
 
 	mu    sync.Mutex
 	dirty map[footage.ID]bool // true: publish even if it looks the same
+	// ended holds the end of what is dirty: the spool may forget it before it is told.
+	ended map[footage.ID]spool.Record
 	again bool                // a new connection: publish everything
 	vital bool                // vitals are due now
 	why   string              // why the broker is away
@@ -95,7 +97,7 @@ func New(o Options) (*Beacon, error) {
 	// Orders that come in faster than they are carried out wait with the broker.
 	const waitingOrders = 16
 	b := &Beacon{o: o, wake: make(chan struct{}, 1), orders: make(chan []byte, waitingOrders),
-		dirty: map[footage.ID]bool{}, told: map[footage.ID]told{}}
+		dirty: map[footage.ID]bool{}, ended: map[footage.ID]spool.Record{}, told: map[footage.ID]told{}}
 	b.seq.Store(topic.SessionSeq(o.Session))
 	link, err := mqttlink.New(mqttlink.Options{URL: o.URL, ClientID: "edge-" + o.Address.Site + "-" + o.Address.Name,
 		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Keep: o.Store, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
@@ -189,6 +191,11 @@ func (b *Beacon) Changed(r spool.Record) {
 	if !b.dirty[r.ID] {
 		b.dirty[r.ID] = false
 	}
+	if r.State.Ended() {
+		b.ended[r.ID] = r
+	} else {
+		delete(b.ended, r.ID)
+	}
 	b.mu.Unlock()
 	b.poke()
 }
@@ -273,6 +280,8 @@ func (b *Beacon) publishFootage() {
 	b.mu.Lock()
 	ids := b.dirty
 	b.dirty = map[footage.ID]bool{}
+	ended := b.ended
+	b.ended = map[footage.ID]spool.Record{}
 	again, vital := b.again, b.vital
 	b.again, b.vital = false, false
 	b.mu.Unlock()
@@ -288,6 +297,9 @@ func (b *Beacon) publishFootage() {
 	for id, force := range ids {
 		r, ok := b.o.Store.Record(id)
 		if !ok {
+			if r, ok = ended[id]; ok {
+				b.publishOne(r, force)
+			}
 			delete(b.told, id)
 			continue
 		}
