@@ -281,6 +281,12 @@ func TestOffsetsNeverFallWithinAnAttempt(t *testing.T) {
 	if b.forward(&m, r, told{}) {
 		t.Error("after a restart less is told than may have been told before")
 	}
+	m = at(20<<20, 1)
+	copied := r
+	copied.State = spool.Duplicate
+	if !b.forward(&m, copied, before) || m.Offset != 30<<20 {
+		t.Errorf("a duplicate is told %d", m.Offset)
+	}
 	m = at(0, 2)
 	if r.Told = 0; !b.forward(&m, r, before) || m.Offset != 0 {
 		t.Errorf("a new attempt is told from %d", m.Offset)

@@ -73,6 +73,9 @@ type Beacon struct {
 	wake     chan struct{}
 	orders   chan []byte
 
+	replies sync.Mutex // held while an answer is numbered and published
+	final   []string   // orders whose end was told, newest last; at most maxFinal
+
 	mu    sync.Mutex
 	dirty map[footage.ID]bool // true: publish even if it looks the same
 	// ended holds the end of what is dirty: the spool may forget it before it is told.
@@ -224,6 +227,7 @@ func (b *Beacon) Run(ctx context.Context) error {
 	all.Go(func() error { return b.link.Run(linked) })
 	all.Go(func() error { b.obey(ctx); return nil })
 	b.talk(ctx)
+	b.settle()
 	b.goodbye(linked)
 	hangUp()
 	return all.Wait()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -227,6 +228,30 @@ func TestOrdersAndJobsComeIn(t *testing.T) {
 	reply, p := next[topic.Reply](s, dock.CommandReply("order1"), nil)
 	if reply.State != topic.Finished || reply.Seq == 0 || !p.FixedHeader.Retain {
 		t.Errorf("%+v", reply)
+	}
+}
+
+// The end of an order stays its last word, whichever answer was faster.
+func TestNothingComesAfterTheEndOfAnOrder(t *testing.T) {
+	s := newScene(t, 1)
+	next[topic.Status](s, dock.Status(), nil)
+	s.beacon.Reply(topic.Reply{ID: "o1", Name: "fsck", State: topic.Finished})
+	s.beacon.Reply(topic.Reply{ID: "o1", Name: "fsck", State: topic.Accepted})
+	for i := range 2 * maxFinal {
+		s.beacon.Reply(topic.Reply{ID: fmt.Sprint("n", i), State: topic.Refused})
+	}
+	seen := 0
+	for {
+		p := <-s.got
+		if p.TopicName == dock.CommandReply("o1") {
+			seen++
+		}
+		if p.TopicName == dock.CommandReply(fmt.Sprint("n", 2*maxFinal-1)) {
+			break
+		}
+	}
+	if seen != 1 || len(s.beacon.final) != maxFinal {
+		t.Errorf("%d answers, %d ends remembered", seen, len(s.beacon.final))
 	}
 }
 

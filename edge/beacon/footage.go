@@ -94,15 +94,16 @@ const toldStep = 8 << 20
 // told before; until the upload is beyond that there is nothing to say, and forward
 // is false.
 func (b *Beacon) forward(m *topic.Footage, r spool.Record, before told) bool {
-	if m.State != topic.Uploading || r.State == spool.Duplicate {
+	if m.State != topic.Uploading {
 		return true
 	}
+	own := r.State != spool.Duplicate // another one's upload is noted there
 	if before.m.Attempt == m.Attempt && before.m.State == topic.Uploading {
 		m.Offset = max(m.Offset, before.m.Offset)
-	} else if m.Offset < r.Told {
+	} else if own && m.Offset < r.Told {
 		return false
 	}
-	if m.Offset > r.Told {
+	if own && m.Offset > r.Told {
 		if err := b.o.Store.SetTold(r.ID, min(m.Offset+toldStep, m.Size)); err != nil {
 			b.o.Log.Warn("progress may seem to go back after a power cut", "footage", r.ID, "err", err)
 		}
@@ -136,4 +137,18 @@ func (b *Beacon) payload(r spool.Record) topic.Footage {
 		}
 	}
 	return m
+}
+
+// settle notes at a stop what was told in truth, so that the next start has not to
+// wait until the upload is beyond what might have been.
+func (b *Beacon) settle() {
+	for id, t := range b.told {
+		r, there := b.o.Store.Record(id)
+		if !there || r.State != spool.Uploading || r.Attempt != t.m.Attempt || r.Told <= t.m.Offset {
+			continue
+		}
+		if err := b.o.Store.SetTold(id, t.m.Offset); err != nil {
+			b.o.Log.Debug("how much was told is not noted", "footage", id, "err", err)
+		}
+	}
 }

@@ -90,8 +90,20 @@ func (b *Beacon) obey(ctx context.Context) {
 	}
 }
 
-// Reply publishes the answer to an order; it fills Header.
+// maxFinal bounds the orders whose end is remembered.
+const maxFinal = 256
+
+// Reply publishes the answer to an order; it fills Header. An order that takes long
+// is answered twice, from two goroutines: once its end was told, nothing less is.
 func (b *Beacon) Reply(r topic.Reply) {
+	b.replies.Lock()
+	defer b.replies.Unlock()
+	if r.State == topic.Accepted && slices.Contains(b.final, r.ID) {
+		return
+	}
+	if r.State != topic.Accepted && !slices.Contains(b.final, r.ID) {
+		b.final = append(b.final[max(0, len(b.final)+1-maxFinal):], r.ID)
+	}
 	r.Header = b.header()
 	b.publish(kept(message(b.o.Address.CommandReply(r.ID), true, r)))
 }

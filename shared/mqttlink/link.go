@@ -101,7 +101,6 @@ const (
 	drainOnStop      = 2 * time.Second
 	disconnectMS     = 1000
 	defaultKeepAlive = 30 * time.Second
-	qosAtMostOnce    = 0
 	qosAtLeastOnce   = 1
 )
 
@@ -110,7 +109,7 @@ const (
 type Link struct {
 	o    Options
 	box  *outbox
-	subs map[string]subscription // by filter; fixed once Run has begun
+	subs map[string]Handler // by filter; fixed once Run has begun
 
 	rival rival // Run's
 
@@ -137,7 +136,7 @@ func New(o Options) (*Link, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Link{o: o, box: newOutbox(o.OutboxLimit, o.OutboxBytes), subs: map[string]subscription{}}
+	l := &Link{o: o, box: newOutbox(o.OutboxLimit, o.OutboxBytes), subs: map[string]Handler{}}
 	if o.Keep != nil {
 		if err := l.restore(); err != nil {
 			return nil, fmt.Errorf("mqtt link: %w", err)
@@ -149,16 +148,7 @@ func New(o Options) (*Link, error) {
 // Subscribe registers a handler for a filter, at QoS 1 on every connection.
 // Call it before Run.
 func (l *Link) Subscribe(filter string, h Handler) {
-	l.subs[filter] = subscription{h, qosAtLeastOnce}
-}
-
-// Watch is Subscribe at QoS 0, for what is only of use at once: a broker keeps
-// nothing for it while the client is away, and may refuse it.
-func (l *Link) Watch(filter string, h Handler) { l.subs[filter] = subscription{h, qosAtMostOnce} }
-
-type subscription struct {
-	h   Handler
-	qos byte
+	l.subs[filter] = h
 }
 
 // Publish puts a message into the outbox, over an older one of the same topic,

@@ -51,9 +51,9 @@ func (l *Link) session(ctx context.Context) (err error) {
 	}()
 	client := mqtt.NewClient(l.clientOptions(alive, lose))
 	// Before CONNECT: a broker that kept the session sends what waits at once.
-	for filter, s := range l.subs {
+	for filter, h := range l.subs {
 		client.AddRoute(filter, func(_ mqtt.Client, m mqtt.Message) {
-			s.h(Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()})
+			h(Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()})
 		})
 	}
 	// Whatever went wrong, also a CONNECT that timed out, leaves nothing behind.
@@ -95,12 +95,12 @@ func cause(alive context.Context, err error) error {
 
 // begin subscribes and says that the client is there.
 func (l *Link) begin(ctx context.Context, client mqtt.Client) error {
-	for filter, s := range l.subs {
-		t := client.Subscribe(filter, s.qos, nil) // routed already
+	for filter := range l.subs {
+		t := client.Subscribe(filter, qosAtLeastOnce, nil) // routed already
 		if err := wait(ctx, t, ackTimeout); err != nil {
 			return fmt.Errorf("subscribe %s: %w", filter, err)
 		}
-		if refused(t, filter) && s.qos == qosAtLeastOnce {
+		if refused(t, filter) {
 			return fmt.Errorf("subscribe %s: refused by the broker", filter)
 		}
 	}
