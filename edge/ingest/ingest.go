@@ -206,8 +206,8 @@ func (in *Ingest) tryLater(r spool.Record, err error) error {
 		return in.store.Quarantine(r.ID, fmt.Sprintf("cannot be read after %d tries: %v", tries, err))
 	}
 	in.log.Warn("footage cannot be read now", "footage", r.ID, "attempt", tries, "err", err)
+	in.later(r.ID, readWait, tries) // before others hear of it
 	in.store.SetWaiting(r.ID, "cannot be read: "+err.Error())
-	in.later(r.ID, readWait, tries)
 	return nil
 }
 

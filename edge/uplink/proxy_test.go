@@ -44,19 +44,19 @@ func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	from, _, err := http.NewResponseController(w).Hijack()
+	from, early, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		to.Close()
 		return
 	}
 	p.wg.Add(2)
-	pipe := func(a, b net.Conn) {
+	pipe := func(a net.Conn, b io.Reader) {
 		defer p.wg.Done()
 		_, _ = io.Copy(a, b)
-		a.Close()
-		b.Close()
+		to.Close()
+		from.Close()
 	}
-	go pipe(to, from)
+	go pipe(to, early) // the server may have read the first bytes already
 	go pipe(from, to)
 }
 
