@@ -45,7 +45,11 @@ func (in *Intake) keepThumbnail(ctx context.Context, up *upload) error {
 		return err
 	}
 	if err := in.mayShow(ctx, u); err != nil {
-		return in.refuse(ctx, u, asProblem(err))
+		var p *Problem
+		if errors.As(err, &p) {
+			return in.refuse(ctx, u, p)
+		}
+		return err // of the ledger: the picture stays for the next try
 	}
 	if _, err := in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
 		return err

@@ -46,6 +46,11 @@ func (b *Beacon) publishFootage() {
 }
 
 func (b *Beacon) addEverything(ids map[footage.ID]bool) {
+	for id := range b.told {
+		if _, there := b.o.Store.Record(id); !there {
+			delete(b.told, id) // forgotten by the spool
+		}
+	}
 	records, ended := b.o.Store.Records(), 0
 	for i := len(records) - 1; i >= 0; i-- {
 		if records[i].State.Ended() {

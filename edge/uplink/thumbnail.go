@@ -31,6 +31,10 @@ func (u *Uplink) thumbnail(ctx context.Context, r spool.Record, m footage.Manife
 		return nil
 	}
 	err := u.part(ctx, r, m, spool.Thumbnail, m.Thumbnail)
+	if err != nil && ctx.Err() == nil && !u.videoWaits(r) && !errors.Is(err, ErrLink) && !errors.Is(err, ErrToken) && !errors.Is(err, ErrRefused) {
+		u.o.Log.Warn("thumbnail put off, the video goes first", "footage", r.ID, "name", r.Name, "err", err)
+		return nil
+	}
 	if errors.Is(err, ErrRefused) || errors.Is(err, spool.ErrDamaged) || errors.Is(err, errThere) {
 		u.o.Log.Warn("thumbnail left out", "footage", r.ID, "name", r.Name, "err", err)
 		return u.o.Spool.SetTransfer(r.ID, spool.Thumbnail, spool.Transfer{Done: true})

@@ -96,11 +96,11 @@ func (e *exactly) Read(b []byte) (int, error) {
 func (s *Store) send(ctx context.Context, name string, at int64, r io.Reader) ([]block, error) {
 	f := &flight{free: make(chan struct{}, Concurrency), done: map[int64]block{}}
 	began, ended := at, error(nil)
-	src := &until{ctx, r}
+	src := &until{ctx: ctx, r: r}
 	for ended == nil && f.failed() == nil {
 		buf := s.buffer(blockSize(at))
 		n, err := io.ReadFull(src, buf)
-		if ended = err; errors.Is(err, io.ErrUnexpectedEOF) {
+		if ended = err; src.over() {
 			ended = io.EOF
 		}
 		if n == 0 {

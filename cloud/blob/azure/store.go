@@ -35,9 +35,10 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, er
 	}
 	buf := s.buffer(firstBlock)
 	defer s.give(buf)
-	n, err := io.ReadFull(&until{ctx, r}, buf)
+	src := &until{ctx: ctx, r: r}
+	n, err := io.ReadFull(src, buf)
 	switch {
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+	case src.over():
 		return s.putSmall(ctx, key, buf[:n])
 	case err != nil:
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
@@ -75,17 +76,27 @@ func (s *Store) putLarge(ctx context.Context, name, key string, r io.Reader) (bl
 	return s.move(ctx, name, key)
 }
 
-// until is a reader that ends with its context.
+// until is a reader that ends with its context, and remembers how it ended:
+// io.ReadFull makes one error of a source's end and of a source that broke off.
 type until struct {
 	ctx context.Context
 	r   io.Reader
+	err error // of the last Read
+}
+
+// over reports whether the source came to its end.
+func (u *until) over() bool {
+	return errors.Is(u.err, io.EOF) && !errors.Is(u.err, io.ErrUnexpectedEOF)
 }
 
 func (u *until) Read(b []byte) (int, error) {
 	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
+		u.err = context.Cause(u.ctx)
+		return 0, u.err
 	}
-	return u.r.Read(b)
+	n, err := u.r.Read(b)
+	u.err = err
+	return n, err
 }
 
 // Open implements blob.Store.

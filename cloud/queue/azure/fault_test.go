@@ -116,6 +116,21 @@ func TestOneMessageVanishes(t *testing.T) {
 	receive(t, q, "lost")
 }
 
+// A message that was given back is no lost one, however many come before it: they
+// were sent before it was to be seen again.
+func TestGivenBackIsNotLost(t *testing.T) {
+	q, clock := fresh(t)
+	for _, j := range []string{"first", "second", "third"} {
+		must(t, q.Enqueue(t.Context(), j))
+	}
+	must(t, receive(t, q, "first").Release(t.Context(), time.Second))
+	second := receive(t, q, "second")
+	receive(t, q, "third")
+	clock.by.Store(int64(2*overdue + time.Minute))
+	has(t, q, "first", true)
+	must(t, second.Delete(t.Context()))
+}
+
 // A sender that dies between ticket and message, or between message and note,
 // leaves a job that is sent when somebody asks again, once.
 func TestSenderDies(t *testing.T) {

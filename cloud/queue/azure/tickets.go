@@ -38,9 +38,10 @@ func openTickets(ctx context.Context, db *sql.DB) (*tickets, error) {
 }
 
 // lost is a condition on a ticket t: its message does not exist any more. Nobody
-// holds it, and either nothing at all is in the queue (?2) or what was sent later
-// came long ago (before ?3, when nothing was hidden).
-const lost = `hidden < ?1 AND (message = '' OR ?2 OR hidden < ?3 AND sent < ?3 AND EXISTS (SELECT 1 FROM queue_mark WHERE queue_mark.n > t.n AND queue_mark.at > t.hidden))`
+// holds it, and either nothing at all is in the queue (?2) or it should have been
+// seen long ago (before ?3) and one came that was sent after that: a message that was
+// given back stands behind all that were visible then.
+const lost = `hidden < ?1 AND (message = '' OR ?2 OR hidden < ?3 AND sent < ?3 AND EXISTS (SELECT 1 FROM queue_mark WHERE queue_mark.n > t.n AND queue_mark.sent > t.hidden))`
 
 func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
 	return []any{now.UnixMicro(), empty, now.Add(-overdue).UnixMicro()}
@@ -86,15 +87,15 @@ func (ts *tickets) good(ctx context.Context, job string, now time.Time, empty bo
 // take notes that a message was received. It reports whether the message is the one
 // that counts.
 func (ts *tickets) take(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool, error) {
-	var n int64
+	var n, sent int64
 	err := ts.db.QueryRowContext(ctx, `UPDATE queue_ticket SET message = ?1, lease = ?2, hidden = ?3
-		WHERE job = ?4 AND (message = ?1 OR message = '') RETURNING n`,
-		l.message, l.id, now.Add(visibility).UnixMicro(), l.job).Scan(&n)
+		WHERE job = ?4 AND (message = ?1 OR message = '') RETURNING n, sent`,
+		l.message, l.id, now.Add(visibility).UnixMicro(), l.job).Scan(&n, &sent)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	if err == nil {
-		_, err = ts.db.ExecContext(ctx, `UPDATE queue_mark SET n = ?1, at = ?2 WHERE n < ?1`, n, now.UnixMicro())
+		_, err = ts.db.ExecContext(ctx, `UPDATE queue_mark SET n = ?1, sent = ?2 WHERE n < ?1`, n, sent)
 	}
 	if err != nil {
 		return false, fmt.Errorf("ticket of job %s: %w", l.job, ledger.Classify(err))

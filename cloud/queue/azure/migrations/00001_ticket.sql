@@ -13,13 +13,13 @@ CREATE TABLE queue_ticket (
     hidden  BIGINT NOT NULL
 );
 
--- The newest message that was ever received, by n, and when.
+-- The newest message that was ever received, by n, and when it was sent.
 CREATE TABLE queue_mark (
-    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-    n  BIGINT  NOT NULL,
-    at BIGINT  NOT NULL
+    id   INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    n    BIGINT  NOT NULL,
+    sent BIGINT  NOT NULL
 );
-INSERT INTO queue_mark (id, n, at) VALUES (1, 0, 0);
+INSERT INTO queue_mark (id, n, sent) VALUES (1, 0, 0);
 
 -- +goose Down
 DROP TABLE queue_mark;
