@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -34,7 +35,7 @@ func Probe(ctx context.Context, o Options, filter string) error {
 	}
 	alive, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
-	client := mqtt.NewClient(l.clientOptions(alive, lose).SetCleanSession(true))
+	client := mqtt.NewClient(l.clientOptions(alive, lose, func(net.Conn) {}).SetCleanSession(true))
 	defer client.Disconnect(probeQuiesceMS)
 	err = wait(alive, client.Connect(), connectTimeout+time.Second)
 	if errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword) || errors.Is(err, packets.ErrorRefusedNotAuthorised) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -49,15 +50,23 @@ func (l *Link) session(ctx context.Context) (err error) {
 		}
 		l.ended(err)
 	}()
-	client := mqtt.NewClient(l.clientOptions(alive, lose))
+	var line atomic.Pointer[net.Conn]
+	client := mqtt.NewClient(l.clientOptions(alive, lose, func(c net.Conn) { line.Store(&c) }))
 	// Before CONNECT: a broker that kept the session sends what waits at once.
 	for filter, h := range l.subs {
 		client.AddRoute(filter, func(_ mqtt.Client, m mqtt.Message) {
 			h(Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()})
 		})
 	}
-	// Whatever went wrong, also a CONNECT that timed out, leaves nothing behind.
-	defer client.Disconnect(disconnectMS)
+	// Whatever went wrong, also a CONNECT that timed out, leaves nothing behind. A
+	// DISCONNECT would make the broker drop the last will (MQTT 3.1.1 section 3.14):
+	// that is right only when the owner stops and everything was said.
+	defer func() {
+		if c := line.Load(); c != nil && (ctx.Err() == nil || l.box.len() > 0) {
+			_ = (*c).Close()
+		}
+		client.Disconnect(disconnectMS)
+	}()
 	if err := wait(alive, client.Connect(), connectTimeout+time.Second); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -185,7 +194,7 @@ func (l *Link) password() secret.String {
 	return l.o.Password
 }
 
-func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc) *mqtt.ClientOptions {
+func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc, dialed func(net.Conn)) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions().
 		AddBroker(l.o.URL).
 		SetClientID(l.o.ClientID).
@@ -207,6 +216,9 @@ func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc) 
 				// A handshake that hangs ends with the owner's stop; what comes
 				// after it is flushed first.
 				context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(drainOnStop + time.Second)) })
+			}
+			if err == nil {
+				dialed(conn)
 			}
 			return conn, err
 		}).
