@@ -97,7 +97,7 @@ func New(o Options) (*Beacon, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	// Orders that come in faster than they are carried out wait with the broker.
+	// Orders that come in faster than they are carried out wait here, then with the broker.
 	const waitingOrders = 16
 	b := &Beacon{o: o, wake: make(chan struct{}, 1), orders: make(chan []byte, waitingOrders),
 		dirty: map[footage.ID]bool{}, ended: map[footage.ID]spool.Record{}, told: map[footage.ID]told{}}

@@ -12,6 +12,7 @@ import (
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/topic"
 	"slices"
+	"time"
 )
 
 // errPayload marks a message that does not keep the contract.
@@ -58,15 +59,21 @@ func (b *Beacon) takeJob(m mqttlink.Message) {
 	}
 }
 
+// orderWait is how long an order waits for those before it; it is confirmed to the
+// broker after that, and pings wait meanwhile.
+const orderWait = 10 * time.Second
+
 // takeOrder hands an order over; carrying it out may take longer than the
 // connection can wait.
 func (b *Beacon) takeOrder(m mqttlink.Message) {
 	if len(m.Payload) == 0 {
 		return
 	}
+	full := time.NewTimer(orderWait)
+	defer full.Stop()
 	select {
 	case b.orders <- m.Payload:
-	default:
+	case <-full.C:
 		b.o.Log.Warn("too many orders at once, one is left aside", "bytes", len(m.Payload))
 	}
 }
