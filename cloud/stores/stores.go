@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/blob"
 	blobazure "cattlecounter/cloud/blob/azure"
 	"cattlecounter/cloud/blob/disk"
@@ -55,11 +56,11 @@ func Open(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Lo
 
 func azure(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Logger) (Stores, error) {
 	a := cfg.Azure
-	blobs, err := blobazure.New(ctx, blobazure.Options{ConnectionString: a.ConnectionString, URL: a.BlobURL, Container: a.Container})
+	blobs, err := blobazure.New(ctx, blobazure.Options{Account: azstorage.Account{ConnectionString: a.ConnectionString, URL: a.BlobURL}, Container: a.Container, Log: log})
 	if err != nil {
 		return Stores{}, err
 	}
-	q, err := queueazure.New(ctx, queueazure.Options{ConnectionString: a.ConnectionString, URL: a.QueueURL, Name: a.Queue, DB: l.DB(), Log: log})
+	q, err := queueazure.New(ctx, queueazure.Options{Account: azstorage.Account{ConnectionString: a.ConnectionString, URL: a.QueueURL}, Name: a.Queue, DB: l.DB(), Log: log})
 	if err != nil {
 		return Stores{}, err
 	}

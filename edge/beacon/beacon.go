@@ -225,12 +225,25 @@ func (b *Beacon) Run(ctx context.Context) error {
 	defer hangUp()
 	var all errgroup.Group
 	all.Go(func() error { return b.link.Run(linked) })
-	all.Go(func() error { b.obey(ctx); return nil })
+	obeyed := make(chan struct{})
+	all.Go(func() error {
+		defer close(obeyed)
+		b.obey(ctx)
+		return nil
+	})
 	b.talk(ctx)
+	select { // answers go before the goodbye
+	case <-obeyed:
+	case <-time.After(stopLimit):
+	}
 	b.settle()
 	b.goodbye(linked)
 	hangUp()
-	return all.Wait()
+	err := all.Wait()
+	if n := len(b.orders); n > 0 {
+		b.o.Log.Warn("orders came while the program stopped and are not carried out, send them again", "orders", n)
+	}
+	return err
 }
 
 // goodbye says that the stop is wanted. With the broker away its last will has

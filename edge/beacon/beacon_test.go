@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ type scene struct {
 	got    chan packets.Packet
 	spool  *spool.Spool
 	beacon *Beacon
+	busy   chan struct{} // closed when the order "until the stop" is under way
 	stop   func()
 }
 
@@ -49,7 +51,7 @@ func newScene(t *testing.T, session int64) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{t: t, got: make(chan packets.Packet, 10000)}
+	s := &scene{t: t, got: make(chan packets.Packet, 10000), busy: make(chan struct{})}
 	s.broker = broker.New(&broker.Options{InlineClient: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err := s.broker.AddHook(new(auth.AllowHook), nil); err != nil {
 		t.Fatal(err)
@@ -69,7 +71,11 @@ func newScene(t *testing.T, session int64) *scene {
 	s.beacon, err = New(Options{URL: "tcp://" + l.Addr().String(), Address: dock, Session: session, Version: "test", Started: time.Now(),
 		Every: time.Hour, Store: s.spool, Vitals: func() topic.Vitals { return topic.Vitals{DiskFree: 42} },
 		Clock: func() topic.Clock { return topic.ClockUnsynced },
-		Order: func(_ context.Context, b []byte) (topic.Reply, error) {
+		Order: func(ctx context.Context, b []byte) (topic.Reply, error) {
+			if string(b) == "until the stop" {
+				close(s.busy)
+				<-ctx.Done()
+			}
 			if bytes.HasPrefix(b, []byte("junk")) {
 				return topic.Reply{}, errors.New("junk")
 			}
@@ -278,4 +284,23 @@ func FuzzParseJob(f *testing.F) {
 			t.Fatalf("%+v", j)
 		}
 	})
+}
+
+// Orders that the broker was told are here are carried out and answered at a stop,
+// before the goodbye.
+func TestOrdersInHandAtAStop(t *testing.T) {
+	s := newScene(t, 1)
+	next(s, dock.Status(), func(m topic.Status) bool { return m.Online })
+	for _, id := range []string{"until the stop", "after-it"} {
+		if err := s.broker.Publish(dock.Command(), []byte(id), false, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-s.busy
+	for len(s.beacon.orders) == 0 {
+		runtime.Gosched()
+	}
+	s.stop()
+	next[topic.Reply](s, dock.CommandReply("after-it"), nil)
+	next(s, dock.Status(), func(m topic.Status) bool { return !m.Online })
 }

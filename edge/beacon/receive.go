@@ -78,23 +78,37 @@ func (b *Beacon) takeOrder(m mqttlink.Message) {
 	}
 }
 
-// obey carries out orders one after the other until ctx ends.
+// obey carries out orders one after the other until ctx ends, and then those that the
+// broker was told are here.
 func (b *Beacon) obey(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			return
 		case payload := <-b.orders:
-			r, err := b.o.Order(ctx, payload)
-			if err != nil {
-				b.o.Log.Warn("order left aside", "err", err)
-				if r.ID == "" {
-					continue
-				}
-			}
-			b.Reply(r)
+			b.carryOut(ctx, payload)
 		}
 	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+	defer cancel()
+	for late.Err() == nil {
+		select {
+		case payload := <-b.orders:
+			b.carryOut(late, payload)
+		default:
+			return
+		}
+	}
+}
+
+func (b *Beacon) carryOut(ctx context.Context, payload []byte) {
+	r, err := b.o.Order(ctx, payload)
+	if err != nil {
+		b.o.Log.Warn("order left aside", "err", err)
+		if r.ID == "" {
+			return
+		}
+	}
+	b.Reply(r)
 }
 
 // maxFinal bounds the orders whose end is remembered.

@@ -17,9 +17,8 @@ const maxBoxes = 4096
 // moov/udta/meta/ilst or moov/meta/ilst, where QuickTime's meta has no version.
 var holders = map[string]uint64{"moov": 0, "udta": 0, "meta": 4, "ilst": 0, "covr": 0}
 
-// pictures are the boxes that hold one, with the bytes that come before it. The
-// larger one of DJI's two comes first in the field of ExifTool's tags: snal is a
-// preview, tnal a thumbnail. A cover's data box has a type and a locale.
+// pictures are the boxes that hold one, with the bytes that come before it. DJI
+// has two, snal and tnal. A cover's data box has a type and a locale.
 var pictures = map[string]uint64{"snal": 0, "tnal": 0, "data": 8}
 
 // box is one box of an ISO media file (ISO/IEC 14496-12 section 4.2).

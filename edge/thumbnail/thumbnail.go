@@ -57,8 +57,7 @@ func Find(video string) (Picture, error) {
 }
 
 // beside names where a thumbnail may lie: under the recording's own name, and in
-// DJI's index, MISC/THM/100/DJI_0001.SCR for DCIM/100MEDIA/DJI_0001.MP4 (.SCR is
-// the larger one of two).
+// DJI's index, MISC/THM/100/DJI_0001.SCR or .THM for DCIM/100MEDIA/DJI_0001.MP4.
 func beside(video string) []string {
 	folder, stem := filepath.Dir(video), strings.TrimSuffix(filepath.Base(video), filepath.Ext(video))
 	var names []string

@@ -37,7 +37,7 @@ var holdReasons = map[error]string{ErrPaused: "paused", ErrWindow: "window", Err
 func (u *Uplink) Report() Report {
 	o := u.ordered()
 	r := Report{Order: u.o.Order, Limit: u.wantedLimit(), LimitOrdered: o.Limit != LimitConfigured,
-		ThumbnailsOnly: u.o.Thumbnails && u.o.Cloud.budget.Metered(), Metered: u.o.Cloud.budget.Metered(), MeteredOrdered: o.Metered != nil, Windows: u.o.Windows.Texts()}
+		ThumbnailsOnly: u.thumbnailsOnly(), Metered: u.o.Cloud.budget.Metered(), MeteredOrdered: o.Metered != nil, Windows: u.o.Windows.Texts()}
 	if r.Order == "" {
 		r.Order = Oldest
 	}

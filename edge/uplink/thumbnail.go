@@ -12,10 +12,13 @@ import (
 // over a metered link.
 var ErrThumbnails = errors.New("the link is metered: only thumbnails go, the video waits")
 
+// thumbnailsOnly reports whether the rule and the link keep videos back.
+func (u *Uplink) thumbnailsOnly() bool { return u.o.Thumbnails && u.o.Cloud.budget.Metered() }
+
 // videoWaits reports whether the video waits for a link that is not metered. One
 // that the cloud has is no longer on its way: only its confirmation is missing.
 func (u *Uplink) videoWaits(r spool.Record) bool {
-	return u.o.Thumbnails && !r.Video.Done && u.o.Cloud.budget.Metered()
+	return !r.Video.Done && u.thumbnailsOnly()
 }
 
 // waits reports whether nothing of this footage may go now.
@@ -31,13 +34,13 @@ func (u *Uplink) thumbnail(ctx context.Context, r spool.Record, m footage.Manife
 		return nil
 	}
 	err := u.part(ctx, r, m, spool.Thumbnail, m.Thumbnail)
-	if err != nil && ctx.Err() == nil && !u.videoWaits(r) && !errors.Is(err, ErrLink) && !errors.Is(err, ErrToken) && !errors.Is(err, ErrRefused) {
-		u.o.Log.Warn("thumbnail put off, the video goes first", "footage", r.ID, "name", r.Name, "err", err)
-		return nil
-	}
-	if errors.Is(err, ErrRefused) || errors.Is(err, spool.ErrDamaged) || errors.Is(err, errThere) {
+	switch {
+	case errors.Is(err, ErrRefused), errors.Is(err, spool.ErrDamaged), errors.Is(err, errThere):
 		u.o.Log.Warn("thumbnail left out", "footage", r.ID, "name", r.Name, "err", err)
 		return u.o.Spool.SetTransfer(r.ID, spool.Thumbnail, spool.Transfer{Done: true})
+	case err == nil, ctx.Err() != nil, errors.Is(err, ErrLink), errors.Is(err, ErrToken), u.videoWaits(r):
+		return err
 	}
-	return err
+	u.o.Log.Warn("thumbnail put off, the video goes first", "footage", r.ID, "name", r.Name, "err", err)
+	return nil
 }

@@ -216,8 +216,6 @@ func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc, 
 				// A handshake that hangs ends with the owner's stop; what comes
 				// after it is flushed first.
 				context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(drainOnStop + time.Second)) })
-			}
-			if err == nil {
 				dialed(conn)
 			}
 			return conn, err

@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/blob"
 )
 
@@ -55,7 +56,7 @@ func (s *Store) grow(ctx context.Context, name string, offset int64, r io.Reader
 		r = io.MultiReader(&exactly{again, offset - from}, r)
 	}
 	base := &stage{etag: st.etag, blocks: keep}
-	sent, err := s.send(ctx, name, from, r)
+	sent, err := s.send(ctx, name, from, r, block.id)
 	if size(sent) <= offset { // nothing new
 		return 0, err
 	}
@@ -90,10 +91,10 @@ func (e *exactly) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// send sends what r yields as blocks from an offset on, up to Concurrency at a
-// time, and returns those in a row that the service has. The error is r's, ctx's
-// or the service's, nil at r's end.
-func (s *Store) send(ctx context.Context, name string, at int64, r io.Reader) ([]block, error) {
+// send sends what r yields as blocks from an offset on, named by id, up to
+// Concurrency at a time, and returns those in a row that the service has. The error
+// is r's, ctx's or the service's, nil at r's end.
+func (s *Store) send(ctx context.Context, name string, at int64, r io.Reader, id func(block) string) ([]block, error) {
 	f := &flight{free: make(chan struct{}, Concurrency), done: map[int64]block{}}
 	began, ended := at, error(nil)
 	src := &until{ctx: ctx, r: r}
@@ -111,10 +112,13 @@ func (s *Store) send(ctx context.Context, name string, at int64, r io.Reader) ([
 		at += b.length
 		f.begin()
 		go func() {
-			defer s.give(buf)
 			sending, cancel := detach(ctx)
 			defer cancel()
-			f.end(b, s.stageBlock(sending, name, b, buf[:n]))
+			err := s.stageBlock(sending, name, id(b), buf[:n])
+			if err == nil { // else the transport may still read it
+				s.give(buf)
+			}
+			f.end(b, err)
 		}()
 	}
 	f.wait()
@@ -146,15 +150,32 @@ func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// stageBlock sends one block, and once more when it arrived damaged.
-func (s *Store) stageBlock(ctx context.Context, name string, b block, content []byte) error {
+// stageBlock sends one block.
+func (s *Store) stageBlock(ctx context.Context, name, id string, content []byte) error {
+	check := checked(content)
+	err := undamaged(func() error {
+		return s.holder.Heal(ctx, func() error {
+			_, err := s.box.NewBlockBlobClient(name).StageBlock(ctx, id, streaming.NopCloser(bytes.NewReader(content)),
+				&blockblob.StageBlockOptions{TransactionalValidation: check})
+			return err
+		})
+	})
+	return explain(ctx, err)
+}
+
+// checked has the service compare what arrives with its sum.
+func checked(content []byte) az.TransferValidationType {
 	sum := md5.Sum(content) //nolint:gosec // see above
+	return az.TransferValidationTypeMD5(sum[:])
+}
+
+// undamaged sends again what arrived damaged. The emulator calls a wrong sum an
+// invalid operation.
+func undamaged(send func() error) error {
 	for try := 1; ; try++ {
-		_, err := s.box.NewBlockBlobClient(name).StageBlock(ctx, b.id(), streaming.NopCloser(bytes.NewReader(content)),
-			&blockblob.StageBlockOptions{TransactionalValidation: az.TransferValidationTypeMD5(sum[:])})
-		// The emulator calls a wrong sum an invalid operation.
-		if !bloberror.HasCode(err, bloberror.MD5Mismatch, bloberror.InvalidOperation) || try > retries {
-			return explain(ctx, err)
+		err := send()
+		if !bloberror.HasCode(err, bloberror.MD5Mismatch, bloberror.InvalidOperation) || try > azstorage.Retries {
+			return err
 		}
 	}
 }

@@ -11,47 +11,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/blob"
-	"cattlecounter/shared/secret"
 )
 
-// Options say where the blobs are. Container and one of ConnectionString and URL
-// are required.
+// Options say where the blobs are. Account and Container are required.
 type Options struct {
-	// ConnectionString of the account, as the portal shows it.
-	ConnectionString secret.String
-	// URL of the account's blob service; whoever runs this proves to be allowed
-	// by a managed identity, or another way of azidentity's default chain.
-	URL       string
+	Account   azstorage.Account
 	Container string
-	// Client carries the requests; nil means one of the SDK's.
-	Client *http.Client
+	Client    *http.Client // carries the requests; nil means one of the SDK's
+	Log       *slog.Logger // nil means no log
 }
 
 // Concurrency is how many blocks of one append are on their way at once. Memory is
 // that and one more block, see blockSize.
 const Concurrency = 4
 
-// idleBuffers are kept for the next append: those of two.
-const idleBuffers = 2 * (Concurrency + 1)
-
-// The waits of a request that the service puts off or that is lost on the way.
 const (
-	retries    = 5
-	retryDelay = 300 * time.Millisecond
-	retryLimit = 10 * time.Second
+	// idleBuffers are kept for the next append: those of two.
+	idleBuffers = 2 * (Concurrency + 1)
+	// tryTimeout lets the largest block through a slow line.
 	tryTimeout = 2 * time.Minute
 )
 
@@ -59,6 +48,7 @@ const (
 type Store struct {
 	service *service.Client
 	box     *container.Client
+	holder  azstorage.Holder
 	keyed   bool // by an account key, which signs links by itself
 
 	mu     sync.Mutex
@@ -70,103 +60,37 @@ type Store struct {
 
 // New opens a container and makes it when it is not there.
 func New(ctx context.Context, o Options) (*Store, error) {
-	if o.Container == "" || o.ConnectionString.IsZero() == (o.URL == "") {
-		return nil, errors.New("blobs on azure: a container and either a connection string or the account's URL are needed")
+	if o.Container == "" {
+		return nil, errors.New("blobs on azure: a container is needed")
 	}
-	so := &service.ClientOptions{ClientOptions: azcore.ClientOptions{Retry: policy.RetryOptions{
-		MaxRetries: retries, RetryDelay: retryDelay, MaxRetryDelay: retryLimit, TryTimeout: tryTimeout,
-	}}}
-	if o.Client != nil {
-		so.Transport = o.Client
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{stages: map[string]*stage{}, keyed: o.URL == "", free: make(chan []byte, idleBuffers)}
-	var err error
-	if s.keyed {
-		s.service, err = service.NewClientFromConnectionString(o.ConnectionString.Reveal(), so)
-	} else {
-		var who *azidentity.DefaultAzureCredential
-		if who, err = azidentity.NewDefaultAzureCredential(nil); err == nil {
-			s.service, err = service.NewClient(o.URL, who, so)
-		}
-	}
+	so := &service.ClientOptions{ClientOptions: azstorage.ClientOptions(o.Client, tryTimeout)}
+	client, err := azstorage.Connect(o.Account,
+		func(text string) (*service.Client, error) { return service.NewClientFromConnectionString(text, so) },
+		func(url string, who azcore.TokenCredential) (*service.Client, error) {
+			return service.NewClient(url, who, so)
+		})
 	if err != nil {
-		return nil, fmt.Errorf("blobs on azure: %w", hide(err, o.ConnectionString))
+		return nil, fmt.Errorf("blobs on azure: %w", err)
 	}
-	s.box = s.service.NewContainerClient(o.Container)
-	if err := s.create(ctx); err != nil {
+	s := &Store{service: client, box: client.NewContainerClient(o.Container), keyed: o.Account.URL == "", stages: map[string]*stage{},
+		free: make(chan []byte, idleBuffers)}
+	s.holder = azstorage.Holder{Kind: azstorage.Container, Log: o.Log, Create: func(ctx context.Context) error {
+		_, err := s.box.Create(ctx, nil)
+		return err
+	}}
+	if err := s.holder.Make(ctx); err != nil {
 		return nil, fmt.Errorf("container %s: %w", o.Container, explain(ctx, err))
 	}
 	return s, nil
 }
 
-// hide keeps a connection string out of an error that quotes it.
-func hide(err error, s secret.String) error {
-	if text := s.Reveal(); text != "" && strings.Contains(err.Error(), text) {
-		return errors.New("the connection string cannot be read")
-	}
-	return err
-}
-
-// create makes the container. One that is being deleted has its name taken for
-// some time, at most a minute by the documentation.
-func (s *Store) create(ctx context.Context) error {
-	const patience, pause = 90 * time.Second, time.Second
-	for began := time.Now(); ; {
-		_, err := s.box.Create(ctx, nil)
-		if err == nil || bloberror.HasCode(err, bloberror.ContainerAlreadyExists) {
-			return nil
-		}
-		if !bloberror.HasCode(err, bloberror.ContainerBeingDeleted) || time.Since(began) > patience {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
-		}
-	}
-}
-
-// heal runs f, and once more after making a container that somebody has deleted.
-func (s *Store) heal(ctx context.Context, f func() error) error {
-	err := f()
-	if bloberror.HasCode(err, bloberror.ContainerNotFound, bloberror.ContainerBeingDeleted, bloberror.ContainerDisabled) {
-		if made := s.create(ctx); made != nil {
-			return made
-		}
-		err = f()
-	}
-	return err
-}
-
 // explain maps the service's errors to the contract's.
 func explain(ctx context.Context, err error) error {
-	var said *azcore.ResponseError
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case bloberror.HasCode(err, bloberror.BlobNotFound), bloberror.HasCode(err, bloberror.ContainerNotFound):
+	if ctx.Err() == nil && bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound) {
 		return blob.ErrNotFound
-	case errors.As(err, &said):
-		code := said.ErrorCode
-		if code == "" {
-			code = http.StatusText(said.StatusCode)
-		}
-		return &answer{status: said.StatusCode, code: code, err: err}
 	}
-	return err
+	return azstorage.Explain(ctx, err)
 }
-
-// answer is what the service said, in one line: the SDK's own text has the whole
-// exchange in it.
-type answer struct {
-	status int
-	code   string
-	err    error
-}
-
-func (a *answer) Error() string { return fmt.Sprintf("azure says %d %s", a.status, a.code) }
-
-func (a *answer) Unwrap() error { return a.err }

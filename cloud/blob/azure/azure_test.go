@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/azurite"
 	"cattlecounter/cloud/blob"
 	"cattlecounter/cloud/blob/blobtest"
@@ -19,7 +20,7 @@ func box() string { return "c" + strings.ToLower(string(footage.NewID(time.Now()
 
 func open(t testing.TB, container string) *Store {
 	t.Helper()
-	s, err := New(t.Context(), Options{ConnectionString: azurite.Get(t).ConnectionString(), Container: container})
+	s, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()}, Container: container})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,11 +32,12 @@ func (b block) end() int64 { return b.offset + b.length }
 
 // id names a block by where it stands and how long it is: the same bytes of an
 // upload have the same name, whoever sends them and however often.
-func (b block) id() string {
-	var raw [16]byte
-	binary.BigEndian.PutUint64(raw[:8], uint64(b.offset))
-	binary.BigEndian.PutUint64(raw[8:], uint64(b.length))
-	return base64.StdEncoding.EncodeToString(raw[:])
+func (b block) id() string { return blockID(uint64(b.offset), uint64(b.length)) }
+
+// blockID makes a name of two numbers. All names of one blob must be of one length.
+func blockID(a, b uint64) string {
+	raw := binary.BigEndian.AppendUint64(nil, a)
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(raw, b))
 }
 
 // parseBlock reads a name that id made; ok is false for another one.

@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/azurite"
 	"cattlecounter/cloud/blob"
 	"cattlecounter/shared/secret"
@@ -47,7 +48,7 @@ func (p *tap) bend(f func(*http.Request) (*http.Response, error)) {
 func tapped(t *testing.T, container string) (*Store, *tap) {
 	t.Helper()
 	p := &tap{}
-	s, err := New(t.Context(), Options{ConnectionString: azurite.Get(t).ConnectionString(), Container: container, Client: &http.Client{Transport: p}})
+	s, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()}, Container: container, Client: &http.Client{Transport: p}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestLooseBlocksAreFound(t *testing.T) {
 					continue
 				}
 				b := block{at, min(firstBlock, int64(len(all))-at)}
-				must(t, s.stageBlock(t.Context(), stagePrefix+"u", b, all[b.offset:b.end()]))
+				must(t, s.stageBlock(t.Context(), stagePrefix+"u", b.id(), all[b.offset:b.end()]))
 			}
 			other := open(t, container)
 			n, err := other.Staged(t.Context(), "u")
@@ -313,6 +314,96 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// A large blob is put in one step: a source that breaks off, with whatever error, and
+// a service that fails leave the old one, and nothing beside it.
+func TestLargePutIsOneStep(t *testing.T) {
+	s, p := tapped(t, box())
+	all := film(2*firstBlock + 100)
+	_, err := s.Put(t.Context(), "k", strings.NewReader("old"))
+	must(t, err)
+	for _, broken := range []error{errCut, io.ErrUnexpectedEOF} {
+		for _, at := range []int{100, firstBlock, firstBlock + 100} {
+			_, err := s.Put(t.Context(), "k", io.MultiReader(bytes.NewReader(all[:at]), failing{broken}))
+			if !errors.Is(err, broken) {
+				t.Errorf("cut at %d by %v: %v", at, broken, err)
+			}
+		}
+	}
+	p.bend(func(r *http.Request) (*http.Response, error) {
+		if isList(r) {
+			return answers(403, "AuthorizationFailure"), nil
+		}
+		return nil, nil
+	})
+	if _, err := s.Put(t.Context(), "k", bytes.NewReader(all)); err == nil {
+		t.Error("no error")
+	}
+	p.bend(nil)
+	r, err := s.Open(t.Context(), "k", 0, -1)
+	if string(content(t, r, err)) != "old" {
+		t.Error("the old blob is gone")
+	}
+	info, err := s.Put(t.Context(), "k", bytes.NewReader(all))
+	must(t, err)
+	r, err = s.Open(t.Context(), "k", 0, -1)
+	if !bytes.Equal(content(t, r, err), all) || info.Size != int64(len(all)) {
+		t.Errorf("%+v", info)
+	}
+	names := 0
+	for page := s.box.NewListBlobsFlatPager(nil); page.More(); {
+		got, err := page.NextPage(t.Context())
+		must(t, err)
+		names += len(got.Segment.BlobItems)
+	}
+	if names != 1 {
+		t.Errorf("%d blobs in the container", names)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// A small blob that is damaged on the way is sent again.
+func TestDamagedPut(t *testing.T) {
+	s, p := tapped(t, box())
+	var n atomic.Int32
+	p.bend(func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPut && n.Add(1) == 1 {
+			b, err := io.ReadAll(r.Body)
+			b[0] ^= 1
+			r.Body = io.NopCloser(bytes.NewReader(b))
+			return nil, err
+		}
+		return nil, nil
+	})
+	_, err := s.Put(t.Context(), "k", strings.NewReader("whole"))
+	must(t, err)
+	r, err := s.Open(t.Context(), "k", 0, -1)
+	if got := string(content(t, r, err)); got != "whole" || n.Load() < 2 {
+		t.Errorf("%q after %d requests", got, n.Load())
+	}
+}
+
+// What is being copied is not there yet, however it is asked for.
+func TestPendingCopyDoesNotShow(t *testing.T) {
+	s, p := tapped(t, box())
+	_, err := s.Put(t.Context(), "k", strings.NewReader("half"))
+	must(t, err)
+	p.bend(func(r *http.Request) (*http.Response, error) {
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil {
+			resp.Header.Set("X-Ms-Copy-Status", "pending")
+		}
+		return resp, err
+	})
+	_, open := s.Open(t.Context(), "k", 0, -1)
+	_, stat := s.Stat(t.Context(), "k")
+	if !errors.Is(open, blob.ErrNotFound) || !errors.Is(stat, blob.ErrNotFound) {
+		t.Errorf("%v, %v", open, stat)
+	}
+}
+
 // A link needs no credentials, reads and nothing else, and ends.
 func TestLink(t *testing.T) {
 	s := open(t, box())
@@ -348,8 +439,9 @@ func TestLink(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for _, o := range []Options{{}, {Container: "c"}, {URL: "https://x.example"}, {Container: "c", URL: "https://x.example", ConnectionString: secret.New("x")},
-		{Container: "c", ConnectionString: secret.New("AccountKey=hush")}} {
+	both := azstorage.Account{URL: "https://x.example", ConnectionString: secret.New("x")}
+	for _, o := range []Options{{}, {Container: "c"}, {Account: azstorage.Account{URL: "https://x.example"}}, {Container: "c", Account: both},
+		{Container: "c", Account: azstorage.Account{ConnectionString: secret.New("AccountKey=hush")}}} {
 		if _, err := New(t.Context(), o); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%v", err)
 		}

@@ -67,11 +67,7 @@ func (s *Store) Stage(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.begin(ctx, name)
-}
-
-func (s *Store) begin(ctx context.Context, name string) error {
-	err := s.heal(ctx, func() error {
+	err = s.holder.Heal(ctx, func() error {
 		_, err := s.box.NewBlockBlobClient(name).Upload(ctx, streaming.NopCloser(&empty{}), &blockblob.UploadOptions{
 			AccessConditions: &az.AccessConditions{ModifiedAccessConditions: &az.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}}})
 		return err
@@ -203,18 +199,27 @@ func (s *Store) Commit(ctx context.Context, id, key string) (blob.Info, error) {
 // seconds, also for hundreds of gigabytes, and no promise.
 const copyPatience = 30 * time.Minute
 
-// move copies a blob within the account and deletes it under its old name.
+// move copies a blob within the account and deletes it under its old name. Once
+// begun it is carried through: the service takes what was under the new name away
+// when a copy begins.
 func (s *Store) move(ctx context.Context, name, key string) (blob.Info, error) {
+	ctx = context.WithoutCancel(ctx)
 	from, err := s.link(ctx, name, copyPatience)
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("commit %s: %w", key, err)
 	}
 	to := s.box.NewBlobClient(key)
-	if _, err := to.StartCopyFromURL(ctx, from, nil); err != nil {
-		return blob.Info{}, fmt.Errorf("commit %s: %w", key, explain(ctx, err))
+	_, err = to.StartCopyFromURL(ctx, from, nil)
+	if bloberror.HasCode(err, bloberror.PendingCopyOperation) { // of a commit that a crash cut off
+		if err = s.copied(ctx, to); err == nil {
+			_, err = to.StartCopyFromURL(ctx, from, nil)
+		}
 	}
-	if err := s.copied(ctx, to); err != nil {
-		return blob.Info{}, fmt.Errorf("commit %s: %w", key, err)
+	if err == nil {
+		err = s.copied(ctx, to)
+	}
+	if err != nil {
+		return blob.Info{}, fmt.Errorf("commit %s: %w", key, explain(ctx, err))
 	}
 	if err := s.drop(ctx, name); err != nil {
 		return blob.Info{}, err
@@ -233,7 +238,7 @@ func (s *Store) copied(ctx context.Context, to *az.Client) error {
 			return explain(ctx, err)
 		}
 		switch {
-		case r.CopyStatus == nil || *r.CopyStatus == az.CopyStatusTypeSuccess:
+		case whole(r.CopyStatus):
 			return nil
 		case *r.CopyStatus != az.CopyStatusTypePending:
 			why := ""
@@ -244,11 +249,7 @@ func (s *Store) copied(ctx context.Context, to *az.Client) error {
 		case time.Since(began) > copyPatience:
 			return fmt.Errorf("azure's copy is not done after %s", copyPatience)
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
-		}
+		<-time.After(pause)
 	}
 }
 

@@ -3,6 +3,8 @@ package azure
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,66 +17,73 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	az "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/blob"
-	"cattlecounter/shared/footage"
 )
 
-// putPrefix begins the names of blobs that are still being put. No key begins
-// with a dot.
-const putPrefix = ".put/"
-
 // Put implements blob.Store. What fits into one block goes in one request; the
-// rest is staged under a name of its own and copied, so that two at once do not
-// mix their blocks.
+// rest in blocks that one request makes a blob, so the old blob stays until then.
+// Of two such Puts to one key at the same moment one fails and the other stands.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
 	if err := blob.CheckKey(key); err != nil {
 		return blob.Info{}, err
 	}
 	buf := s.buffer(firstBlock)
-	defer s.give(buf)
 	src := &until{ctx: ctx, r: r}
 	n, err := io.ReadFull(src, buf)
+	var info blob.Info
 	switch {
 	case src.over():
-		return s.putSmall(ctx, key, buf[:n])
-	case err != nil:
+		info, err = s.putSmall(ctx, key, buf[:n])
+	case err == nil:
+		info, err = s.putLarge(ctx, key, io.MultiReader(bytes.NewReader(buf), r))
+	}
+	if err != nil { // the transport may still read the buffer: it is not used again
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
 	}
-	name := putPrefix + string(footage.NewID(time.Now()))
-	info, err := s.putLarge(ctx, name, key, io.MultiReader(bytes.NewReader(buf), r))
-	if err != nil {
-		err = errors.Join(err, s.drop(context.WithoutCancel(ctx), name))
-	}
-	return info, err
+	s.give(buf)
+	return info, nil
 }
 
 func (s *Store) putSmall(ctx context.Context, key string, b []byte) (blob.Info, error) {
 	info := blob.Info{Key: key, Size: int64(len(b))}
-	err := s.heal(ctx, func() error {
-		r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)), nil)
-		if err == nil {
-			info.Modified = r.LastModified.UTC()
-		}
-		return err
+	check := checked(b)
+	err := undamaged(func() error {
+		return s.holder.Heal(ctx, func() error {
+			r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)), &blockblob.UploadOptions{TransactionalValidation: check})
+			if err == nil {
+				info.Modified, info.Version = r.LastModified.UTC(), version(r.ETag)
+			}
+			return err
+		})
 	})
-	if err != nil {
-		return blob.Info{}, fmt.Errorf("blob %s: %w", key, explain(ctx, err))
-	}
-	return info, nil
+	return info, explain(ctx, err)
 }
 
-func (s *Store) putLarge(ctx context.Context, name, key string, r io.Reader) (blob.Info, error) {
-	if err := s.begin(ctx, name); err != nil {
+func (s *Store) putLarge(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+	var once [8]byte
+	_, _ = rand.Read(once[:]) // never fails: crypto/rand ends the program instead
+	id := func(b block) string { return blockID(binary.BigEndian.Uint64(once[:]), uint64(b.offset)) }
+	sent, err := s.send(ctx, key, 0, r, id)
+	if err != nil {
 		return blob.Info{}, err
 	}
-	if _, err := s.grow(ctx, name, 0, r); err != nil {
-		return blob.Info{}, err
+	list := make([]string, len(sent))
+	for i, b := range sent {
+		list[i] = id(b)
 	}
-	return s.move(ctx, name, key)
+	c, err := s.box.NewBlockBlobClient(key).CommitBlockList(ctx, list, nil)
+	if err != nil {
+		return blob.Info{}, explain(ctx, err)
+	}
+	return blob.Info{Key: key, Size: size(sent), Modified: c.LastModified.UTC(), Version: version(c.ETag)}, nil
 }
+
+// version is a tag without its quotes.
+func version(tag *azcore.ETag) string { return strings.Trim(string(*tag), `"`) }
 
 // until is a reader that ends with its context, and remembers how it ended:
 // io.ReadFull makes one error of a source's end and of a source that broke off.
@@ -119,15 +128,19 @@ func (s *Store) open(ctx context.Context, name string, offset, length int64) (io
 		return s.nothing(ctx, name, offset)
 	}
 	var body io.ReadCloser
-	err := s.heal(ctx, func() error {
+	err := s.holder.Heal(ctx, func() error {
 		r, err := s.box.NewBlobClient(name).DownloadStream(ctx, &az.DownloadStreamOptions{Range: az.HTTPRange{Offset: offset, Count: max(length, 0)}})
-		if err == nil {
-			// A body that breaks off is asked for again from there, of the same version.
-			body = r.NewRetryReader(ctx, &az.RetryReaderOptions{MaxRetries: retries})
+		switch {
+		case err != nil:
+			return err
+		case !whole(r.CopyStatus):
+			return errors.Join(blob.ErrNotFound, r.Body.Close())
 		}
-		return err
+		// A body that breaks off is asked for again from there, of the same version.
+		body = r.NewRetryReader(ctx, &az.RetryReaderOptions{MaxRetries: azstorage.Retries})
+		return nil
 	})
-	if bloberror.HasCode(err, bloberror.InvalidRange) || hasStatus(err, http.StatusRequestedRangeNotSatisfiable) {
+	if azstorage.HasStatus(err, http.StatusRequestedRangeNotSatisfiable) {
 		return s.nothing(ctx, name, offset)
 	}
 	if err != nil {
@@ -136,9 +149,10 @@ func (s *Store) open(ctx context.Context, name string, offset, length int64) (io
 	return &reader{ctx: ctx, ReadCloser: body}, nil
 }
 
-func hasStatus(err error, status int) bool {
-	var said *azcore.ResponseError
-	return errors.As(err, &said) && said.StatusCode == status
+// whole reports whether a blob is all there: one that a commit copies is not before
+// the copy is done, and never when it failed.
+func whole(copied *az.CopyStatusType) bool {
+	return copied == nil || *copied == az.CopyStatusTypeSuccess
 }
 
 // nothing is an empty read, of a blob that is there and not shorter than offset.
@@ -179,19 +193,18 @@ type properties struct {
 
 func (s *Store) properties(ctx context.Context, name string) (properties, error) {
 	var p properties
-	err := s.heal(ctx, func() error {
+	err := s.holder.Heal(ctx, func() error {
 		r, err := s.box.NewBlobClient(name).GetProperties(ctx, nil)
 		if err != nil {
 			return err
 		}
-		if r.CopyStatus != nil && *r.CopyStatus != az.CopyStatusTypeSuccess {
-			return blob.ErrNotFound // a commit that is not done
+		if !whole(r.CopyStatus) {
+			return blob.ErrNotFound
 		}
 		p = properties{size: *r.ContentLength, modified: r.LastModified.UTC(), etag: *r.ETag}
 		return nil
 	})
-	// An answer to HEAD has no body and so, from some services, no code.
-	if hasStatus(err, http.StatusNotFound) {
+	if azstorage.HasStatus(err, http.StatusNotFound) {
 		err = blob.ErrNotFound
 	}
 	return p, explain(ctx, err)
@@ -206,7 +219,7 @@ func (s *Store) Stat(ctx context.Context, key string) (blob.Info, error) {
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
 	}
-	return blob.Info{Key: key, Size: p.size, Modified: p.modified, Version: strings.Trim(string(p.etag), `"`)}, nil
+	return blob.Info{Key: key, Size: p.size, Modified: p.modified, Version: version(&p.etag)}, nil
 }
 
 // Delete implements blob.Store.
@@ -218,7 +231,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 }
 
 func (s *Store) drop(ctx context.Context, name string) error {
-	err := s.heal(ctx, func() error {
+	err := s.holder.Heal(ctx, func() error {
 		_, err := s.box.NewBlobClient(name).Delete(ctx, &az.DeleteOptions{DeleteSnapshots: to.Ptr(az.DeleteSnapshotsOptionTypeInclude)})
 		return err
 	})
@@ -246,7 +259,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, er
 			}
 			for _, b := range page.Segment.BlobItems {
 				p := b.Properties
-				if strings.HasPrefix(*b.Name, ".") || p.CopyStatus != nil && *p.CopyStatus != az.CopyStatusTypeSuccess {
+				if strings.HasPrefix(*b.Name, ".") || !whole(p.CopyStatus) {
 					continue
 				}
 				if !yield(blob.Info{Key: *b.Name, Size: *p.ContentLength, Modified: p.LastModified.UTC()}, nil) {

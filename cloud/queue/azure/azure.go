@@ -20,36 +20,29 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/queue"
-	"cattlecounter/shared/secret"
 )
 
-// Options say where the queue is. Name, DB and one of ConnectionString and URL are
-// required.
+// Options say where the queue is. Account, Name and DB are required.
 type Options struct {
-	ConnectionString secret.String
-	URL              string // of the account's queue service; for a managed identity
-	Name             string
+	Account azstorage.Account
+	Name    string
 	// DB is the ledger's writing connection, which stays the ledger's to close.
 	DB     *sql.DB
-	Client *http.Client // nil means one of the SDK's
-	Now    func() time.Time
-	Log    *slog.Logger
+	Client *http.Client     // nil means one of the SDK's
+	Now    func() time.Time // nil means time.Now
+	Log    *slog.Logger     // nil means no log
 }
 
 const (
-	retries    = 4
-	retryDelay = 300 * time.Millisecond
-	retryLimit = 10 * time.Second
 	tryTimeout = 30 * time.Second
 	forever    = -1 // seconds a message lives; 7 days by default
-	// strays bounds the messages one Receive throws away.
+	// strays bounds the messages one Receive throws away or puts back.
 	strays = 32
 	// poisonSuffix ends the name of the queue for what was given up.
 	poisonSuffix = "-poison"
@@ -59,17 +52,31 @@ const (
 
 // Queue implements queue.Queue.
 type Queue struct {
-	client  *azqueue.QueueClient
-	poison  *azqueue.QueueClient
+	client  vessel
+	poison  vessel
 	tickets *tickets
 	now     func() time.Time
 	log     *slog.Logger
 }
 
+// vessel is a queue of the service.
+type vessel struct {
+	*azqueue.QueueClient
+	holder azstorage.Holder
+}
+
+func newVessel(service *azqueue.ServiceClient, name string, log *slog.Logger) vessel {
+	c := service.NewQueueClient(name)
+	return vessel{c, azstorage.Holder{Kind: azstorage.Queue, Log: log, Create: func(ctx context.Context) error {
+		_, err := c.Create(ctx, nil)
+		return err
+	}}}
+}
+
 // New opens a queue and makes it when it is not there.
 func New(ctx context.Context, o Options) (*Queue, error) {
-	if o.Name == "" || o.DB == nil || o.ConnectionString.IsZero() == (o.URL == "") {
-		return nil, errors.New("queue on azure: a name, a database and either a connection string or the account's URL are needed")
+	if o.Name == "" || o.DB == nil {
+		return nil, errors.New("queue on azure: a name and a database are needed")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -77,100 +84,26 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	co := &azqueue.ClientOptions{ClientOptions: azcore.ClientOptions{Retry: policy.RetryOptions{
-		MaxRetries: retries, RetryDelay: retryDelay, MaxRetryDelay: retryLimit, TryTimeout: tryTimeout,
-	}}}
-	if o.Client != nil {
-		co.Transport = o.Client
-	}
-	service, err := connect(o, co)
-	if err != nil {
-		return nil, err
-	}
-	q := &Queue{client: service.NewQueueClient(o.Name), poison: service.NewQueueClient(o.Name + poisonSuffix), now: o.Now, log: o.Log}
-	if q.tickets, err = openTickets(ctx, o.DB); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(create(ctx, q.client), create(ctx, q.poison)); err != nil {
-		return nil, fmt.Errorf("queue %s: %w", o.Name, explain(ctx, err))
-	}
-	return q, nil
-}
-
-func connect(o Options, co *azqueue.ClientOptions) (*azqueue.ServiceClient, error) {
-	if o.URL == "" {
-		s, err := azqueue.NewServiceClientFromConnectionString(o.ConnectionString.Reveal(), co)
-		if err != nil { // its text may quote the string
-			return nil, errors.New("queue on azure: the connection string cannot be read")
-		}
-		return s, nil
-	}
-	who, err := azidentity.NewDefaultAzureCredential(nil)
+	co := &azqueue.ClientOptions{ClientOptions: azstorage.ClientOptions(o.Client, tryTimeout)}
+	service, err := azstorage.Connect(o.Account,
+		func(text string) (*azqueue.ServiceClient, error) {
+			return azqueue.NewServiceClientFromConnectionString(text, co)
+		},
+		func(url string, who azcore.TokenCredential) (*azqueue.ServiceClient, error) {
+			return azqueue.NewServiceClient(url, who, co)
+		})
 	if err != nil {
 		return nil, fmt.Errorf("queue on azure: %w", err)
 	}
-	return azqueue.NewServiceClient(o.URL, who, co)
-}
-
-// create makes a queue. The name of one that is being deleted is taken for some
-// half a minute.
-func create(ctx context.Context, client *azqueue.QueueClient) error {
-	const patience, pause = 90 * time.Second, time.Second
-	for began := time.Now(); ; {
-		_, err := client.Create(ctx, nil)
-		if err == nil || queueerror.HasCode(err, queueerror.QueueAlreadyExists) {
-			return nil
-		}
-		if !queueerror.HasCode(err, queueerror.QueueBeingDeleted) || time.Since(began) > patience {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
-		}
+	q := &Queue{client: newVessel(service, o.Name, o.Log), poison: newVessel(service, o.Name+poisonSuffix, o.Log), now: o.Now, log: o.Log}
+	if q.tickets, err = openTickets(ctx, o.DB); err != nil {
+		return nil, err
 	}
-}
-
-// heal runs f, and once more after making a queue that somebody has deleted.
-func (q *Queue) heal(ctx context.Context, client *azqueue.QueueClient, f func() error) error {
-	err := f()
-	if queueerror.HasCode(err, queueerror.QueueNotFound, queueerror.QueueBeingDeleted, queueerror.QueueDisabled) {
-		q.log.Warn("the queue is gone, it is made again", "err", explain(ctx, err))
-		if made := create(ctx, client); made != nil {
-			return made
-		}
-		err = f()
+	if err := errors.Join(q.client.holder.Make(ctx), q.poison.holder.Make(ctx)); err != nil {
+		return nil, fmt.Errorf("queue %s: %w", o.Name, azstorage.Explain(ctx, err))
 	}
-	return err
+	return q, nil
 }
-
-// explain gives a canceled context's cause, and the service's errors in one line.
-func explain(ctx context.Context, err error) error {
-	var said *azcore.ResponseError
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.As(err, &said):
-		return &answer{said}
-	}
-	return err
-}
-
-// answer is what the service said, without the whole exchange.
-type answer struct{ *azcore.ResponseError }
-
-func (a *answer) Error() string {
-	code := a.ErrorCode
-	if code == "" {
-		code = http.StatusText(a.StatusCode)
-	}
-	return fmt.Sprintf("azure says %d %s", a.StatusCode, code)
-}
-
-func (a *answer) Unwrap() error { return a.ResponseError }
 
 // body is a message: a job and nothing else.
 type body struct {
@@ -210,7 +143,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 		return err
 	}
 	var id string
-	err = q.heal(ctx, q.client, func() error {
+	err = q.client.holder.Heal(ctx, func() error {
 		r, err := q.client.EnqueueMessage(ctx, body{jobID}.String(), &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(forever))})
 		if err == nil && len(r.Messages) == 1 {
 			id = *r.Messages[0].MessageID
@@ -218,7 +151,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("enqueue job %s: %w", jobID, explain(ctx, err))
+		return fmt.Errorf("enqueue job %s: %w", jobID, azstorage.Explain(ctx, err))
 	}
 	return q.tickets.sent(ctx, jobID, n, id)
 }
@@ -237,7 +170,7 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	}
 	for range strays {
 		var got *azqueue.DequeuedMessage
-		err := q.heal(ctx, q.client, func() error {
+		err := q.client.holder.Heal(ctx, func() error {
 			r, err := q.client.DequeueMessage(ctx, &azqueue.DequeueMessageOptions{VisibilityTimeout: seconds(visibility)})
 			if err == nil && len(r.Messages) > 0 {
 				got = r.Messages[0]
@@ -246,7 +179,7 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 		})
 		switch {
 		case err != nil:
-			return nil, fmt.Errorf("receive: %w", explain(ctx, err))
+			return nil, fmt.Errorf("receive: %w", azstorage.Explain(ctx, err))
 		case got == nil:
 			return nil, queue.ErrEmpty
 		}
@@ -258,25 +191,46 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	return nil, queue.ErrEmpty
 }
 
-// take makes a lease of a message, nil for a stray.
+// take makes a lease of a message, nil for one that is not for the caller: a stray,
+// or a message that its holder has lost sight of and still works on.
 func (q *Queue) take(ctx context.Context, m *azqueue.DequeuedMessage, visibility time.Duration) (queue.Lease, error) {
 	b, bad := parseBody(*m.MessageText)
 	l := &lease{q: q, job: b.Job, message: *m.MessageID, receipt: *m.PopReceipt, deliveries: int(*m.DequeueCount), id: newLease()}
-	mine := false
 	if bad == nil {
-		var err error
-		if mine, err = q.tickets.take(ctx, l, q.now(), visibility); err != nil {
+		mine, err := q.tickets.take(ctx, l, q.now(), visibility)
+		if err != nil {
 			return nil, err
 		}
-	}
-	if mine {
-		return l, nil
+		if mine {
+			return l, nil
+		}
+		counts, until, err := q.tickets.held(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		if counts {
+			return nil, q.putBack(ctx, l, until.Sub(q.now()))
+		}
 	}
 	q.log.Warn("a message that belongs to no job is thrown away", "message", l.message, "job", b.Job, "err", bad)
 	if _, err := q.client.DeleteMessage(ctx, l.message, l.receipt, nil); err != nil && !gone(err) {
-		return nil, fmt.Errorf("throw away message %s: %w", l.message, explain(ctx, err))
+		return nil, fmt.Errorf("throw away message %s: %w", l.message, azstorage.Explain(ctx, err))
 	}
 	return nil, nil
+}
+
+// putBack hides a message for as long as its holder has it, and notes the receipt
+// that this takes, with which the holder goes on.
+func (q *Queue) putBack(ctx context.Context, l *lease, hidden time.Duration) error {
+	hidden = max(hidden, queue.MinVisibility) // it may have been given back this moment
+	r, err := q.client.UpdateMessage(ctx, l.message, l.receipt, body{l.job}.String(), &azqueue.UpdateMessageOptions{VisibilityTimeout: seconds(hidden)})
+	switch {
+	case err == nil:
+		return q.tickets.found(ctx, l, *r.PopReceipt)
+	case gone(err):
+		return nil
+	}
+	return fmt.Errorf("put back message of job %s: %w", l.job, azstorage.Explain(ctx, err))
 }
 
 // seconds rounds up to what the service counts in.
@@ -284,10 +238,14 @@ func seconds(d time.Duration) *int32 {
 	return to.Ptr(int32((d + time.Second - 1) / time.Second))
 }
 
-// gone says that a message was deleted, or received by another one.
-func gone(err error) bool {
-	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch, queueerror.QueueNotFound)
+// stale says that a receipt is not the newest, or the message deleted; the service
+// does not tell which.
+func stale(err error) bool {
+	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch)
 }
+
+// gone is stale, or says that the whole queue is.
+func gone(err error) bool { return stale(err) || queueerror.HasCode(err, queueerror.QueueNotFound) }
 
 // poisoned is a message in the poison queue.
 type poisoned struct {
@@ -300,13 +258,13 @@ type poisoned struct {
 func (q *Queue) Poison(ctx context.Context, jobID, reason string) error {
 	text, err := json.Marshal(poisoned{jobID, strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""), q.now().UTC()})
 	if err == nil {
-		err = q.heal(ctx, q.poison, func() error {
+		err = q.poison.holder.Heal(ctx, func() error {
 			_, err := q.poison.EnqueueMessage(ctx, string(text), &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(forever))})
 			return err
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("poison queue, job %s: %w", jobID, explain(ctx, err))
+		return fmt.Errorf("poison queue, job %s: %w", jobID, azstorage.Explain(ctx, err))
 	}
 	return nil
 }
@@ -323,7 +281,7 @@ func (q *Queue) Has(ctx context.Context, jobID string) (bool, error) {
 // Len implements queue.Queue; it may be above the truth.
 func (q *Queue) Len(ctx context.Context) (int, error) {
 	n := int64(0)
-	err := q.heal(ctx, q.client, func() error {
+	err := q.client.holder.Heal(ctx, func() error {
 		r, err := q.client.GetProperties(ctx, nil)
 		if err == nil && r.ApproximateMessagesCount != nil {
 			n = *r.ApproximateMessagesCount
@@ -331,7 +289,7 @@ func (q *Queue) Len(ctx context.Context) (int, error) {
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("length of queue: %w", explain(ctx, err))
+		return 0, fmt.Errorf("length of queue: %w", azstorage.Explain(ctx, err))
 	}
 	return int(n), nil
 }

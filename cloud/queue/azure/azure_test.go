@@ -1,12 +1,14 @@
 package azure
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/azurite"
 	"cattlecounter/cloud/ledger"
 	"cattlecounter/cloud/queue"
@@ -21,12 +23,17 @@ func name() string { return "q" + strings.ToLower(string(footage.NewID(time.Now(
 // open opens a queue as a process of its own would.
 func open(t testing.TB, path, name string, now func() time.Time) *Queue {
 	t.Helper()
+	return openBy(t, path, name, now, nil)
+}
+
+func openBy(t testing.TB, path, name string, now func() time.Time, client *http.Client) *Queue {
+	t.Helper()
 	l, err := ledger.Open(t.Context(), path, ledger.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	q, err := New(t.Context(), Options{ConnectionString: azurite.Get(t).ConnectionString(), Name: name, DB: l.DB(), Now: now})
+	q, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()}, Name: name, DB: l.DB(), Now: now, Client: client})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package azure
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -129,6 +131,58 @@ func TestGivenBackIsNotLost(t *testing.T) {
 	clock.by.Store(int64(2*overdue + time.Minute))
 	has(t, q, "first", true)
 	must(t, second.Delete(t.Context()))
+}
+
+// deaf is a network on which the next answer to a PUT is lost.
+type deaf struct{ next atomic.Bool }
+
+func (d *deaf) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && r.Method == http.MethodPut && d.next.CompareAndSwap(true, false) {
+		_ = resp.Body.Close()
+		return nil, io.ErrUnexpectedEOF
+	}
+	return resp, err
+}
+
+// An answer to Renew that is lost, after which the receipt is void, costs no job: the
+// holder goes on, and whoever meets the message meanwhile puts it back for it.
+func TestLostAnswerToRenew(t *testing.T) {
+	clock, line := &later{}, &deaf{}
+	q := openBy(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now, &http.Client{Transport: line})
+	must(t, q.Enqueue(t.Context(), "j"))
+	l, err := q.Receive(t.Context(), 2*time.Second)
+	must(t, err)
+	mine := l.(*lease)
+	void := mine.receipt
+	line.next.Store(true)
+	must(t, l.Renew(t.Context(), time.Second))
+	must(t, l.Renew(t.Context(), time.Minute)) // the service does not know the receipt
+	if mine.receipt != void || line.next.Load() {
+		t.Fatal("no answer was lost")
+	}
+	<-time.After(1500 * time.Millisecond) // the service's own clock: the message shows
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+		t.Fatalf("a job that is worked on was given out: %v", err)
+	}
+	if n, err := q.Len(t.Context()); err != nil || n != 1 {
+		t.Fatalf("%d messages, %v", n, err)
+	}
+	must(t, l.Renew(t.Context(), time.Minute))
+	if mine.receipt == void {
+		t.Error("the holder did not get the newest receipt")
+	}
+	must(t, l.Renew(t.Context(), 2*time.Second))
+	clock.by.Store(int64(time.Minute)) // the holder is silent
+	<-time.After(2500 * time.Millisecond)
+	other := receive(t, q, "j")
+	if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
+		t.Error(err)
+	}
+	must(t, other.Delete(t.Context()))
+	if n, err := q.Len(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d messages are left, %v", n, err)
+	}
 }
 
 // A sender that dies between ticket and message, or between message and note,

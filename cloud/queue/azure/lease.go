@@ -9,6 +9,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/queue"
 )
 
@@ -22,6 +23,7 @@ type lease struct {
 
 	mu      sync.Mutex
 	receipt string // the newest pop receipt; every update makes the one before void
+	unsure  bool   // an answer was lost that may have had a newer one
 	deleted bool
 }
 
@@ -49,26 +51,59 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 
 // update hides the message from now on. The ticket is asked first: after another
 // receiver took the message over, nothing of this lease may reach it.
+//
+// When the ticket is ours and the service knows another receipt, an answer of its was
+// lost, or the message showed meanwhile and was put back: the ticket has the newest
+// receipt that is known.
 func (l *lease) update(ctx context.Context, deed string, hidden time.Duration, end bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.q.tickets.hold(ctx, l, l.q.now().Add(hidden), end)
 	if err == nil {
-		var r azqueue.UpdateMessageResponse
-		r, err = l.q.client.UpdateMessage(ctx, l.message, l.receipt, body{l.job}.String(), &azqueue.UpdateMessageOptions{VisibilityTimeout: seconds(hidden)})
-		switch {
-		case err == nil:
-			l.receipt = *r.PopReceipt
-		case gone(err):
-			err = queue.ErrLeaseLost
-		default:
-			err = explain(ctx, err)
+		err = l.hide(ctx, hidden)
+	}
+	if !end && stale(err) {
+		err = l.goOn(ctx, hidden)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case gone(err):
+		err = queue.ErrLeaseLost
+	}
+	return fmt.Errorf("%s lease of job %s: %w", deed, l.job, azstorage.Explain(ctx, err))
+}
+
+// goOn tries the receipt in the ticket. Without one, and after a lost answer, the lease
+// goes by the ticket alone until the message shows again. Without either the message
+// does not exist any more.
+func (l *lease) goOn(ctx context.Context, hidden time.Duration) error {
+	newest, err := l.q.tickets.receipt(ctx, l)
+	if err != nil {
+		return err
+	}
+	if newest != "" && newest != l.receipt {
+		l.receipt = newest
+		if err := l.hide(ctx, hidden); !stale(err) {
+			return err
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("%s lease of job %s: %w", deed, l.job, err)
+	if !l.unsure {
+		return queue.ErrLeaseLost
 	}
 	return nil
+}
+
+// hide is one request, sent again as often as its answer is lost.
+func (l *lease) hide(ctx context.Context, hidden time.Duration) error {
+	ctx, tries := azstorage.CountTries(ctx)
+	r, err := l.q.client.UpdateMessage(ctx, l.message, l.receipt, body{l.job}.String(), &azqueue.UpdateMessageOptions{VisibilityTimeout: seconds(hidden)})
+	if err == nil {
+		l.receipt, l.unsure = *r.PopReceipt, false
+		return nil
+	}
+	l.unsure = l.unsure || *tries > 1 || !azstorage.Answered(err)
+	return err
 }
 
 // Delete implements queue.Lease. Without its ticket the message is a stray,
@@ -84,7 +119,7 @@ func (l *lease) Delete(ctx context.Context) error {
 	}
 	l.deleted = true
 	if _, err := l.q.client.DeleteMessage(ctx, l.message, l.receipt, nil); err != nil && !gone(err) {
-		l.q.log.Warn("message not deleted, it is thrown away when it comes again", "job", l.job, "err", explain(ctx, err))
+		l.q.log.Warn("message not deleted, it is thrown away when it comes again", "job", l.job, "err", azstorage.Explain(ctx, err))
 	}
 	return nil
 }

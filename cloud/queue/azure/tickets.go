@@ -85,12 +85,12 @@ func (ts *tickets) good(ctx context.Context, job string, now time.Time, empty bo
 }
 
 // take notes that a message was received. It reports whether the message is the one
-// that counts.
+// that counts and nobody holds it.
 func (ts *tickets) take(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool, error) {
 	var n, sent int64
-	err := ts.db.QueryRowContext(ctx, `UPDATE queue_ticket SET message = ?1, lease = ?2, hidden = ?3
-		WHERE job = ?4 AND (message = ?1 OR message = '') RETURNING n, sent`,
-		l.message, l.id, now.Add(visibility).UnixMicro(), l.job).Scan(&n, &sent)
+	err := ts.db.QueryRowContext(ctx, `UPDATE queue_ticket SET message = ?1, lease = ?2, hidden = ?3, receipt = ''
+		WHERE job = ?4 AND (message = ?1 OR message = '') AND (lease = '' OR hidden <= ?5) RETURNING n, sent`,
+		l.message, l.id, now.Add(visibility).UnixMicro(), l.job, now.UnixMicro()).Scan(&n, &sent)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -101,6 +101,39 @@ func (ts *tickets) take(ctx context.Context, l *lease, now time.Time, visibility
 		return false, fmt.Errorf("ticket of job %s: %w", l.job, ledger.Classify(err))
 	}
 	return true, nil
+}
+
+// held reports whether the message is the one that counts, and until when it is
+// hidden.
+func (ts *tickets) held(ctx context.Context, l *lease) (counts bool, until time.Time, err error) {
+	var hidden int64
+	err = ts.db.QueryRowContext(ctx, `SELECT hidden FROM queue_ticket WHERE job = ? AND message = ?`, l.job, l.message).Scan(&hidden)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, time.Time{}, nil
+	case err != nil:
+		return false, time.Time{}, fmt.Errorf("ticket of job %s: %w", l.job, ledger.Classify(err))
+	}
+	return true, time.UnixMicro(hidden), nil
+}
+
+// found notes the receipt of a message that was put back for its holder.
+func (ts *tickets) found(ctx context.Context, l *lease, receipt string) error {
+	_, err := ts.db.ExecContext(ctx, `UPDATE queue_ticket SET receipt = ? WHERE job = ? AND message = ?`, receipt, l.job, l.message)
+	if err != nil {
+		return fmt.Errorf("ticket of job %s: %w", l.job, ledger.Classify(err))
+	}
+	return nil
+}
+
+// receipt returns what found noted, "" without one.
+func (ts *tickets) receipt(ctx context.Context, l *lease) (string, error) {
+	var receipt string
+	err := ts.db.QueryRowContext(ctx, `SELECT receipt FROM queue_ticket WHERE job = ? AND message = ? AND lease = ?`, l.job, l.message, l.id).Scan(&receipt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", queue.ErrLeaseLost
+	}
+	return receipt, ledger.Classify(err)
 }
 
 // hold notes until when the message is hidden, and with end that nobody holds it.

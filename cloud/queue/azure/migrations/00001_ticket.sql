@@ -1,6 +1,7 @@
 -- One row per job with a message. message is the id of the message that counts,
 -- '' until it is known; any other message of the job is a stray. n is the order of
--- sending, lease what the present receiver holds, hidden until when it does.
+-- sending, lease what the present receiver holds, hidden until when it does, receipt
+-- what the service wants to see of it when somebody else had to put the message back.
 -- Times are microseconds since 1970 UTC.
 
 -- +goose Up
@@ -10,7 +11,8 @@ CREATE TABLE queue_ticket (
     n       BIGINT NOT NULL,
     sent    BIGINT NOT NULL,
     lease   TEXT   NOT NULL,
-    hidden  BIGINT NOT NULL
+    hidden  BIGINT NOT NULL,
+    receipt TEXT   NOT NULL DEFAULT ''
 );
 
 -- The newest message that was ever received, by n, and when it was sent.

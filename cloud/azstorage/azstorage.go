@@ -1,0 +1,184 @@
+// Package azstorage is what blobs and queue in an Azure Storage account have in
+// common: who asks, how often, what the answers mean, and that a container or a
+// queue which somebody deletes is made again.
+package azstorage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"cattlecounter/shared/secret"
+)
+
+// Retries is how often a request is sent again that the service puts off or that is
+// lost on the way.
+const Retries = 5
+
+const (
+	retryDelay = 300 * time.Millisecond
+	retryLimit = 10 * time.Second
+	// patience is how long the name of what is being deleted is waited for: half a
+	// minute by the documentation.
+	patience = 90 * time.Second
+	pause    = time.Second
+)
+
+// Account is where a service of a storage account is: one of the two is set.
+type Account struct {
+	// ConnectionString of the account, as the portal shows it.
+	ConnectionString secret.String
+	// URL of the service; whoever runs this proves to be allowed by a managed
+	// identity, or another way of azidentity's default chain.
+	URL string
+}
+
+// Connect makes a client by whichever of the two is set. An error never quotes the
+// connection string.
+func Connect[C any](a Account, byKey func(connection string) (C, error), byIdentity func(url string, who azcore.TokenCredential) (C, error)) (C, error) {
+	var none C
+	if a.ConnectionString.IsZero() == (a.URL == "") {
+		return none, errors.New("either a connection string or the service's URL is needed")
+	}
+	if a.URL == "" {
+		c, err := byKey(a.ConnectionString.Reveal())
+		if err != nil { // its text may quote the string
+			return none, errors.New("the connection string cannot be read")
+		}
+		return c, nil
+	}
+	who, err := azidentity.NewDefaultAzureCredential(nil)
+	if err != nil {
+		return none, err
+	}
+	return byIdentity(a.URL, who)
+}
+
+// ClientOptions bound each try of a request; carry is nil for the SDK's own client.
+func ClientOptions(carry *http.Client, try time.Duration) azcore.ClientOptions {
+	o := azcore.ClientOptions{Retry: policy.RetryOptions{MaxRetries: Retries, RetryDelay: retryDelay, MaxRetryDelay: retryLimit, TryTimeout: try}}
+	o.PerRetryPolicies = []policy.Policy{counter{}}
+	if carry != nil {
+		o.Transport = carry
+	}
+	return o
+}
+
+type triesKey struct{}
+
+// CountTries counts how often the requests made with the returned context were sent;
+// read it when they have returned.
+func CountTries(ctx context.Context) (context.Context, *int) {
+	n := new(int)
+	return context.WithValue(ctx, triesKey{}, n), n
+}
+
+// counter sees each try of a request.
+type counter struct{}
+
+func (counter) Do(r *policy.Request) (*http.Response, error) {
+	if n, ok := r.Raw().Context().Value(triesKey{}).(*int); ok {
+		*n++
+	}
+	return r.Next()
+}
+
+// Kinds of things with a name that hold others.
+const (
+	Container = "Container"
+	Queue     = "Queue"
+)
+
+// Holder is a container or a queue.
+type Holder struct {
+	Kind   string // Container or Queue, with which the service's codes begin
+	Create func(context.Context) error
+	Log    *slog.Logger
+}
+
+// Make makes it, if it is not there. Where its name is still taken by one that is
+// being deleted, it waits.
+func (h Holder) Make(ctx context.Context) error {
+	for began := time.Now(); ; {
+		err := h.Create(ctx)
+		if err == nil || HasCode(err, h.Kind+"AlreadyExists") {
+			return nil
+		}
+		if !HasCode(err, h.Kind+"BeingDeleted") || time.Since(began) > patience {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Heal runs f, and once more after making it anew when somebody has deleted it.
+func (h Holder) Heal(ctx context.Context, f func() error) error {
+	err := f()
+	if !HasCode(err, h.Kind+"NotFound", h.Kind+"BeingDeleted", h.Kind+"Disabled") {
+		return err
+	}
+	h.Log.Warn("it is gone, it is made again", "kind", h.Kind, "err", Explain(ctx, err))
+	if err := h.Make(ctx); err != nil {
+		return err
+	}
+	return f()
+}
+
+// Answered reports whether an error is what the service said, and not that nothing
+// was heard of it.
+func Answered(err error) bool {
+	var said *azcore.ResponseError
+	return errors.As(err, &said)
+}
+
+// HasCode reports whether the service answered with one of the codes.
+func HasCode(err error, codes ...string) bool {
+	var said *azcore.ResponseError
+	return errors.As(err, &said) && slices.Contains(codes, said.ErrorCode)
+}
+
+// HasStatus reports whether the service answered with a status. An answer to HEAD
+// has no body and so, from some services, no code.
+func HasStatus(err error, status int) bool {
+	var said *azcore.ResponseError
+	return errors.As(err, &said) && said.StatusCode == status
+}
+
+// Explain gives a canceled context's cause, and the service's errors in one line:
+// the SDK's text has the whole exchange in it.
+func Explain(ctx context.Context, err error) error {
+	var said *azcore.ResponseError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &said):
+		return &answer{said}
+	}
+	return err
+}
+
+type answer struct{ *azcore.ResponseError }
+
+func (a *answer) Error() string {
+	code := a.ErrorCode
+	if code == "" {
+		code = http.StatusText(a.StatusCode)
+	}
+	return fmt.Sprintf("azure says %d %s", a.StatusCode, code)
+}
+
+func (a *answer) Unwrap() error { return a.ResponseError }
