@@ -21,6 +21,7 @@ type exchange struct {
 	bytes   int64     // taken by this request
 	expires time.Time // of the session, zero when it is finished
 	problem *Problem
+	check   *check // nil without a checksum
 	control *http.ResponseController
 }
 
@@ -68,11 +69,17 @@ func (a *answer) WriteHeader(status int) {
 	if a.status != 0 {
 		return
 	}
+	if c := a.x.check; c != nil && !c.settled && status < http.StatusBadRequest {
+		// tusd asks for no bytes when an upload is complete, and says that all is well.
+		a.x.problem = excessProblem()
+		status = a.x.problem.Status
+	}
 	a.status = status
 	h := a.Header()
-	h.Set("Tus-Resumable", "1.0.0")
+	h.Set("Tus-Resumable", tusVersion)
 	if ext := h.Get("Tus-Extension"); ext != "" {
-		h.Set("Tus-Extension", ext+",expiration")
+		h.Set("Tus-Extension", ext+",expiration,checksum")
+		h.Set("Tus-Checksum-Algorithm", algorithmNames())
 	}
 	if h.Get("Location") != "" && a.x.upload != "" {
 		// A path alone is right behind every proxy; RFC 9110 section 10.2.2.
@@ -82,13 +89,18 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	if !a.x.expires.IsZero() {
-		h.Set("Upload-Expires", a.x.expires.UTC().Format(http.TimeFormat))
+		a.expiry()
 	}
 	if a.x.method == http.MethodHead {
 		// tusd gives the file's size; an answer without a body has none.
 		h.Del("Content-Length")
 	}
 	a.ResponseWriter.WriteHeader(status)
+}
+
+// expiry tells when the upload ends, as RFC 9110 section 5.6.7 writes dates.
+func (a *answer) expiry() {
+	a.Header().Set("Upload-Expires", a.x.expires.UTC().Format(http.TimeFormat))
 }
 
 // Write implements http.ResponseWriter.
@@ -113,6 +125,12 @@ func (a *answer) finish() {
 		a.x.problem = fromTus(a.status, string(a.text))
 	}
 	a.status = a.x.problem.Status
+	switch slug := a.x.problem.slug(); {
+	case a.status == http.StatusPreconditionFailed:
+		a.Header().Set("Tus-Version", tusVersion)
+	case (slug == offsetConflict || slug == checksumMismatch) && a.x.method == http.MethodPatch && !a.x.expires.IsZero():
+		a.expiry() // the upload goes on
+	}
 	if a.status == http.StatusUnauthorized {
 		a.Header().Set("WWW-Authenticate", "Bearer")
 	}

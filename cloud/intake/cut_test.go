@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -43,6 +44,12 @@ type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(b []byte) (int, error) { return f(b) }
 
+func (w *watched) count() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.arrived
+}
+
 // wait returns once n bytes have been read for the store.
 func (w *watched) wait(t *testing.T, n int64) {
 	t.Helper()
@@ -61,15 +68,24 @@ func (w *watched) wait(t *testing.T, n int64) {
 	}
 }
 
+// lines puts raw header lines into a request.
+func lines(header []string) string {
+	var b strings.Builder
+	for _, h := range header {
+		b.WriteString(h + "\r\n")
+	}
+	return b.String()
+}
+
 // rawPatch begins a PATCH of size bytes on a connection of its own and sends
 // the first part of it.
-func (s *site) rawPatch(path string, offset, size int, part []byte) net.Conn {
+func (s *site) rawPatch(path string, offset, size int, part []byte, header ...string) net.Conn {
 	s.t.Helper()
 	c := get[net.Conn](s.t)(new(net.Dialer).DialContext(context.Background(), "tcp", s.server.Listener.Addr().String()))
 	must(s.t, c.SetDeadline(time.Now().Add(20*time.Second))) // a fault must not hang the test
 	s.t.Cleanup(func() { _ = c.Close() })
 	_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n"+
-		"Upload-Offset: %d\r\nContent-Length: %d\r\n\r\n%s", path, offset, size, part)
+		"Upload-Offset: %d\r\nContent-Length: %d\r\n%s\r\n%s", path, offset, size, lines(header), part)
 	must(s.t, err)
 	return c
 }

@@ -1,8 +1,8 @@
 // Package intake takes footage in over tus 1.0 (https://tus.io/protocols/resumable-upload):
-// core, creation, creation-with-upload, creation-defer-length, termination and
-// expiration. The protocol is tusd's handler; what it stores to is ours.
+// core, creation, creation-with-upload, creation-defer-length, termination,
+// expiration and checksum. The protocol is tusd's handler; what it stores to is ours.
 //
-// Bytes count as they arrive: whatever came before a connection was lost is
+// Bytes count as they arrive, unless they come with a checksum: whatever came before a connection was lost is
 // durable and HEAD tells it, also while the lost PATCH still hangs. Memory per
 // request is bounded whatever the file's size.
 //
@@ -74,7 +74,8 @@ const (
 	lockWait           = 20 * time.Second
 	// graceful is how long tusd keeps a request's context beyond the request.
 	// What must not be cut off here detaches itself from it.
-	graceful = 100 * time.Millisecond
+	graceful   = 100 * time.Millisecond
+	tusVersion = "1.0.0"
 )
 
 // book is the part of the ledger that the intake writes to. Tests put one in
@@ -201,9 +202,10 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	in.note(x, id, a.status)
 }
 
-// method heeds the override that clients use which cannot send PATCH.
+// method heeds the override that clients use which cannot send PATCH. tus 1.0
+// lets it stand in for every method.
 func method(r *http.Request) string {
-	if m := r.Header.Get("X-HTTP-Method-Override"); m != "" && r.Method == http.MethodPost {
+	if m := r.Header.Get("X-HTTP-Method-Override"); m != "" {
 		return strings.ToUpper(m)
 	}
 	return r.Method
@@ -234,6 +236,9 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *Problem) {
 	if p := single(r.Header); p != nil {
 		return id, p
 	}
+	if v := r.Header.Get("Tus-Resumable"); v != "" && v != tusVersion {
+		return id, versionProblem() // tusd lets it pass with HEAD
+	}
 	if r.Header.Get("Upload-Concat") != "" {
 		return id, problem(badMetadata, http.StatusBadRequest, "Concatenation is not offered: send the file as one upload.")
 	}
@@ -245,13 +250,13 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *Problem) {
 	if n, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64); err == nil && n > in.o.MaxSize {
 		return id, sizeProblem()
 	}
-	return id, nil
+	return id, x.heedChecksum(r)
 }
 
 // single refuses headers that stand twice, of which tusd would take the first in
 // silence: a digest in the second would not be checked.
 func single(h http.Header) *Problem {
-	for _, name := range []string{"Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata"} {
+	for _, name := range []string{"Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata", "Upload-Checksum"} {
 		if len(h.Values(name)) > 1 {
 			return problem(badMetadata, http.StatusBadRequest, "The header %s stands twice: send it once.", name)
 		}

@@ -51,7 +51,7 @@ func TestProtocol(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	r := s.do("OPTIONS", "/files/", nil)
 	if r.status != http.StatusOK || r.header.Get("Tus-Version") != "1.0.0" || r.header.Get("Tus-Max-Size") != strconv.Itoa(64<<20) ||
-		r.header.Get("Tus-Extension") != "creation,creation-with-upload,termination,creation-defer-length,expiration" {
+		r.header.Get("Tus-Extension") != "creation,creation-with-upload,termination,creation-defer-length,expiration,checksum" || r.header.Get("Tus-Checksum-Algorithm") != "sha256,sha1" {
 		t.Fatalf("%d %v", r.status, r.header)
 	}
 	path := s.create(5000, "filename", "a.mp4")
@@ -191,7 +191,7 @@ func TestRefusedLater(t *testing.T) {
 		"wrong offset":       {409, offsetConflict, "PATCH", path, append(octets, "Upload-Offset", "7")},
 		"no offset":          {400, badMetadata, "PATCH", path, octets},
 		"negative offset":    {400, badMetadata, "PATCH", path, append(octets, "Upload-Offset", "-7")},
-		"content type":       {400, badMetadata, "PATCH", path, []string{"Upload-Offset", "0"}},
+		"content type":       {415, badMetadata, "PATCH", path, []string{"Upload-Offset", "0"}},
 		"length said before": {400, badMetadata, "PATCH", path, append(octets, "Upload-Offset", "0", "Upload-Length", "5000")},
 		"unknown":            {404, uploadGone, "PATCH", "/files/nobody", append(octets, "Upload-Offset", "0")},
 		"odd id":             {404, uploadGone, "PATCH", "/files/a/../../b%00c", append(octets, "Upload-Offset", "0")},

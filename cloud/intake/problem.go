@@ -29,37 +29,39 @@ const ContentType = "application/problem+json"
 
 // Slugs of the problems.
 const (
-	unauthorised   = "unauthorised"
-	notAVideo      = "not-a-video"
-	notAPicture    = "not-a-picture"
-	tooLarge       = "too-large"
-	empty          = "empty"
-	hashMismatch   = "hash-mismatch"
-	offsetConflict = "offset-conflict"
-	uploadGone     = "upload-gone"
-	noSpace        = "no-space"
-	badMetadata    = "bad-metadata"
-	notFound       = "not-found"
-	conflict       = "conflict"
-	internal       = "internal"
+	unauthorised     = "unauthorised"
+	notAVideo        = "not-a-video"
+	notAPicture      = "not-a-picture"
+	tooLarge         = "too-large"
+	empty            = "empty"
+	hashMismatch     = "hash-mismatch"
+	checksumMismatch = "checksum-mismatch"
+	offsetConflict   = "offset-conflict"
+	uploadGone       = "upload-gone"
+	noSpace          = "no-space"
+	badMetadata      = "bad-metadata"
+	notFound         = "not-found"
+	conflict         = "conflict"
+	internal         = "internal"
 )
 
 const typePrefix = "/problems/"
 
 var titles = map[string]string{
-	unauthorised:   "Not allowed",
-	notAVideo:      "Not a video",
-	notAPicture:    "Not a picture",
-	tooLarge:       "Too large",
-	empty:          "Empty file",
-	hashMismatch:   "Checksum does not match",
-	offsetConflict: "Wrong offset",
-	uploadGone:     "No such upload",
-	noSpace:        "No space left",
-	badMetadata:    "Request not understood",
-	notFound:       "Not found",
-	conflict:       "Conflict",
-	internal:       "Server fault",
+	unauthorised:     "Not allowed",
+	notAVideo:        "Not a video",
+	notAPicture:      "Not a picture",
+	tooLarge:         "Too large",
+	empty:            "Empty file",
+	hashMismatch:     "File does not match its digest",
+	checksumMismatch: "Checksum does not match",
+	offsetConflict:   "Wrong offset",
+	uploadGone:       "No such upload",
+	noSpace:          "No space left",
+	badMetadata:      "Request not understood",
+	notFound:         "Not found",
+	conflict:         "Conflict",
+	internal:         "Server fault",
 }
 
 // problem makes a Problem; it is an error so that it can be passed up.
@@ -142,15 +144,11 @@ func asProblem(err error) *Problem {
 
 // tusProblems maps what tusd itself refuses, by its error code.
 var tusProblems = map[string]func() *Problem{
-	handler.ErrUnsupportedVersion.ErrorCode: func() *Problem {
-		return problem(badMetadata, http.StatusPreconditionFailed, "Send the header Tus-Resumable: 1.0.0.")
-	},
-	handler.ErrMaxSizeExceeded.ErrorCode: sizeProblem,
-	handler.ErrSizeExceeded.ErrorCode: func() *Problem {
-		return problem(tooLarge, http.StatusRequestEntityTooLarge, "The request holds more bytes than the upload has left. Send only up to Upload-Length.")
-	},
+	handler.ErrUnsupportedVersion.ErrorCode: versionProblem,
+	handler.ErrMaxSizeExceeded.ErrorCode:    sizeProblem,
+	handler.ErrSizeExceeded.ErrorCode:       excessProblem,
 	handler.ErrInvalidContentType.ErrorCode: func() *Problem {
-		return problem(badMetadata, http.StatusBadRequest, "Send PATCH with Content-Type: application/offset+octet-stream.")
+		return problem(badMetadata, http.StatusUnsupportedMediaType, "Send PATCH with Content-Type: application/offset+octet-stream.")
 	},
 	handler.ErrInvalidUploadLength.ErrorCode: func() *Problem {
 		return problem(badMetadata, http.StatusBadRequest, "Upload-Length must be the size of the whole file in bytes, said once.")
@@ -183,6 +181,14 @@ var tusProblems = map[string]func() *Problem{
 // bodyFault is how tusd reports errors that it does not know. Those of our store
 // it knows, which leaves those of the request's body.
 const bodyFault = "ERR_INTERNAL_SERVER_ERROR"
+
+func versionProblem() *Problem {
+	return problem(badMetadata, http.StatusPreconditionFailed, "Send the header Tus-Resumable: %s.", tusVersion)
+}
+
+func excessProblem() *Problem {
+	return problem(tooLarge, http.StatusRequestEntityTooLarge, "The request holds more bytes than the upload has left. Send only up to Upload-Length.")
+}
 
 func sizeProblem() *Problem {
 	return problem(tooLarge, http.StatusRequestEntityTooLarge, "The file is larger than this server takes: OPTIONS tells the limit as Tus-Max-Size.")

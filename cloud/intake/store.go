@@ -149,7 +149,7 @@ func (in *Intake) expired(u ledger.Upload) bool { return in.now().After(u.Update
 // discard drops the bytes, then the row, so that no bytes stay without a row.
 func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
 	in.rollings.take(u.ID)
-	if err := in.blobs.Discard(ctx, u.ID); err != nil {
+	if err := errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Discard(ctx, waiting(u.ID))); err != nil {
 		return err
 	}
 	return in.book.DeleteUpload(ctx, u.ID)

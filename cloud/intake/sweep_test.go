@@ -180,3 +180,36 @@ func (s *site) wantMetrics(reg *prometheus.Registry, want map[string]float64) {
 		}
 	}
 }
+
+// Upload-Expires is in every answer about an upload that is not finished, moves
+// on with its bytes, and holds: an upload that expired is gone before a round of
+// Run has dropped it.
+func TestExpiresIsTold(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	want := func(r reply, status int, expires time.Time) {
+		t.Helper()
+		if got := r.header.Get("Upload-Expires"); r.status != status || got != expires.UTC().Format(http.TimeFormat) {
+			t.Errorf("%d, expires %q, want %d, %s", r.status, got, status, expires)
+		}
+	}
+	content := clip("x", 5000)
+	r := s.do("POST", "/files/", nil, "Upload-Length", "5000")
+	until := s.clock.now().Add(defaultExpire)
+	want(r, http.StatusCreated, until)
+	path := r.header.Get("Location")
+	s.clock.add(time.Hour)
+	want(s.do("HEAD", path, nil), http.StatusOK, until)
+	until = s.clock.now().Add(defaultExpire)
+	want(s.patch(path, 0, content[:2000]), http.StatusNoContent, until)
+	want(s.patch(path, 0, content), http.StatusConflict, until)
+	s.clock.add(defaultExpire + time.Second)
+	for _, method := range []string{"HEAD", "PATCH", "DELETE"} {
+		if r := s.do(method, path, nil, "Upload-Offset", "2000", "Content-Type", octets); r.status != http.StatusNotFound || r.header.Get("Upload-Offset")+r.header.Get("Upload-Expires") != "" {
+			t.Errorf("%s of an expired upload: %d %v", method, r.status, r.header)
+		}
+	}
+	path = s.create(len(content))
+	if r := s.patch(path, 0, content); r.header.Get("Upload-Expires") != "" || s.do("HEAD", path, nil).header.Get("Upload-Expires") != "" {
+		t.Error("a finished upload does not expire")
+	}
+}

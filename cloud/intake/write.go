@@ -22,19 +22,24 @@ const (
 )
 
 // WriteChunk implements handler.Upload. Bytes are durable in the blob store
-// before they count; they are hashed on their way.
+// before they count; they are hashed on their way. With a checksum all of them
+// count or none.
 func (up *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	x := exchangeFrom(ctx)
 	ctx = detached(ctx)
 	body := newPump(src, up.in.locks.stopped(up.u.ID))
 	defer body.close(x.interrupt)
-	n, err := up.take(ctx, body)
+	take := func() (int64, error) { return up.take(ctx, body) }
+	if x.check != nil {
+		take = func() (int64, error) { return up.takeChecked(ctx, x.check, body) }
+	}
+	n, err := take()
 	x.bytes += n
 	up.in.metrics.bytes.Add(float64(n))
 	switch {
 	case err != nil:
 		return n, x.fail(err)
-	case body.stopped.Load() && !up.complete():
+	case body.stopped.Load() && !up.complete() && x.check == nil:
 		return n, x.fail(interruptedProblem())
 	}
 	up.tell(x)

@@ -1,0 +1,175 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// statusChecksumMismatch is the status that tus 1.0 made for its checksum extension.
+const statusChecksumMismatch = 460
+
+// maxChecked bounds a body with a checksum: it is written twice, and all of it
+// is lost when it is cut.
+const maxChecked = 256 << 20
+
+// algorithms by their tus names, the better one first. tus 1.0 demands sha1.
+var algorithms = []struct {
+	name string
+	make func() hash.Hash
+}{{"sha256", sha256.New}, {"sha1", sha1.New}}
+
+// algorithmNames is the value of Tus-Checksum-Algorithm.
+func algorithmNames() string {
+	names := make([]string, len(algorithms))
+	for i, a := range algorithms {
+		names[i] = a.name
+	}
+	return strings.Join(names, ",")
+}
+
+// checksum is what the body of one request must hash to.
+type checksum struct {
+	want []byte
+	make func() hash.Hash
+}
+
+// parseChecksum reads the tus header Upload-Checksum: the name of an algorithm,
+// one space, the digest in padded base64. Nothing else is taken, least of all an
+// algorithm that is not known: its bytes would go unchecked.
+func parseChecksum(header string) (checksum, error) {
+	name, encoded, _ := strings.Cut(header, " ")
+	for _, a := range algorithms {
+		if a.name != name {
+			continue
+		}
+		want, err := base64.StdEncoding.Strict().DecodeString(encoded)
+		if size := a.make().Size(); err != nil || len(want) != size || strings.ContainsAny(encoded, "\r\n") {
+			return checksum{}, fmt.Errorf("want %s, a space and the base64 of %d bytes", name, size)
+		}
+		return checksum{want: want, make: a.make}, nil
+	}
+	return checksum{}, fmt.Errorf("algorithm %.20q is not offered, %s are", name, algorithmNames())
+}
+
+// heedChecksum notes in the exchange what the body must hash to. A body that is
+// empty is settled at once.
+func (x *exchange) heedChecksum(r *http.Request) *Problem {
+	header, sent := r.Header["Upload-Checksum"]
+	if !sent || x.method != http.MethodPatch && x.method != http.MethodPost {
+		return nil
+	}
+	sum, err := parseChecksum(header[0])
+	switch {
+	case err != nil:
+		return problem(badMetadata, http.StatusBadRequest, "Upload-Checksum: %v.", err)
+	case r.ContentLength > maxChecked:
+		return checkedSizeProblem()
+	case r.ContentLength == 0 || r.Body == nil:
+		if !bytes.Equal(sum.make().Sum(nil), sum.want) {
+			return mismatchProblem()
+		}
+		return nil
+	case x.method == http.MethodPost && r.Header.Get("Content-Type") != octets:
+		return problem(badMetadata, http.StatusBadRequest, "Upload-Checksum is for the bytes of this request: send them as Content-Type: %s.", octets)
+	}
+	x.check = &check{checksum: sum, body: &source{ReadCloser: r.Body}}
+	r.Body = x.check.body
+	return nil
+}
+
+const octets = "application/offset+octet-stream"
+
+// check is a checksum within its request.
+type check struct {
+	checksum
+	body    *source
+	settled bool // the body was compared with it
+}
+
+// source notes how a body ended, which tusd keeps from its store.
+type source struct {
+	io.ReadCloser
+	read  int64
+	whole bool
+}
+
+// Read implements io.Reader.
+func (s *source) Read(b []byte) (int, error) {
+	n, err := s.ReadCloser.Read(b)
+	s.read += int64(n)
+	s.whole = errors.Is(err, io.EOF)
+	return n, err
+}
+
+// waiting is the staging in which a body waits for the verdict on it. It is no
+// session's id, and goes with its session's bytes.
+func waiting(id string) string { return id + ".checked" }
+
+// takeChecked takes a body with a checksum. Bytes of a Stager cannot be taken
+// back, so all of them wait in a staging of their own until the last one is
+// there and the digest fits, and go to the session then. A body that was cut
+// leaves nothing: what has no digest yet must not count.
+func (up *upload) takeChecked(ctx context.Context, c *check, body *pump) (int64, error) {
+	id := waiting(up.u.ID)
+	if err := up.in.blobs.Discard(ctx, id); err != nil { // of a request that a crash ended
+		return 0, err
+	}
+	if err := up.in.blobs.Stage(ctx, id); err != nil {
+		return 0, err
+	}
+	n, err := up.verified(ctx, id, c, body)
+	if err != nil && up.offset == 0 && exchangeFrom(ctx).method == http.MethodPost {
+		// The creation as a whole is refused: its client never learns where it is.
+		err = errors.Join(err, up.in.discard(ctx, up.u))
+	}
+	return n, errors.Join(err, up.in.blobs.Discard(ctx, id))
+}
+
+func (up *upload) verified(ctx context.Context, id string, c *check, body *pump) (int64, error) {
+	sum := c.make()
+	n, err := up.in.blobs.Append(ctx, id, 0, io.TeeReader(io.LimitReader(body, maxChecked+1), sum))
+	switch {
+	case err != nil:
+		return 0, err
+	case body.stopped.Load():
+		return 0, droppedProblem()
+	case n > maxChecked:
+		return 0, checkedSizeProblem()
+	case !up.u.Deferred && c.body.read > up.u.Size-up.offset:
+		return 0, excessProblem()
+	case !c.body.whole || c.body.read != n:
+		return 0, droppedProblem()
+	}
+	c.settled = true
+	if !bytes.Equal(sum.Sum(nil), c.want) {
+		return 0, mismatchProblem()
+	}
+	r, err := up.in.blobs.OpenStaged(ctx, id, 0, n)
+	if err != nil {
+		return 0, err
+	}
+	n, err = up.take(ctx, r)
+	return n, errors.Join(err, r.Close())
+}
+
+func mismatchProblem() *Problem {
+	return problem(checksumMismatch, statusChecksumMismatch, "The bytes do not have the checksum of Upload-Checksum. None of them count: send them again, from the same offset.")
+}
+
+func droppedProblem() *Problem {
+	return problem(offsetConflict, http.StatusConflict,
+		"The request ended before its last byte. It has a checksum, so none of its bytes count: send them again, from the same offset.")
+}
+
+func checkedSizeProblem() *Problem {
+	return problem(tooLarge, http.StatusRequestEntityTooLarge, "A request with Upload-Checksum may have %d bytes. Send the file in several.", maxChecked)
+}
