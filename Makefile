@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/model/train && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup demo test check lint build cross deb bench fuzz e2e faults train-setup train-test finetune clean
+.PHONY: help setup demo test check lint build cross deb bench fuzz e2e faults conformance train-setup train-test finetune clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,11 @@ faults: ## the tests of bad links with larger files, some minutes; prints the ta
 	@rm -f build/faults.md
 	FAULTS=long FAULTS_REPORT=$(CURDIR)/build/faults.md $(GO_TEST) -count=1 -parallel 16 -timeout 30m -run TestFaults ./deploy/e2e
 	@cat build/faults.md
+
+# ARGS are further arguments, such as --json or --digest sha256; a header such as "Authorization: Bearer TOKEN" can be in TUS_HEADER.
+conformance: ## URL=http://host/files/: does a server keep to tus 1.0? One for tests: it gets uploads
+	@test -n "$(URL)" || { echo 'say make conformance URL=http://127.0.0.1:8080/files/; go run ./deploy/conformance/tus/cmd/tus-conformance --help tells more'; exit 2; }
+	@go run ./deploy/conformance/tus/cmd/tus-conformance "$(URL)" $(ARGS)
 
 check: cross ## what must hold before a commit: format, vet, lint, tidy, cross-builds
 	@deploy/setup/setup.sh lint

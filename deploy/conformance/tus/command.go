@@ -1,0 +1,55 @@
+package tus
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Command is the command line of a run.
+type Command struct {
+	URL        string            `arg:"" help:"Where uploads are created, such as http://127.0.0.1:8080/files/."`
+	Header     []string          `help:"Header for every request, \"Name: value\"; may be repeated." sep:"none" env:"TUS_HEADER" placeholder:"HEADER"`
+	Metadata   map[string]string `help:"Metadata of every upload; may be repeated." mapsep:"none" placeholder:"KEY=VALUE"`
+	Digest     string            `help:"Metadata key under which the server takes the file's SHA-256 and checks it." placeholder:"KEY"`
+	Begin      string            `help:"How every content begins, in hexadecimal. The default is the head of an MP4." placeholder:"HEX"`
+	Extensions []string          `help:"Extensions to check, in place of what OPTIONS says." placeholder:"NAME"`
+	Only       []string          `help:"Checks to run, in place of all." placeholder:"CHECK"`
+	Patience   time.Duration     `help:"How long an answer may take." default:"10s"`
+	Settle     time.Duration     `help:"How long bytes may take to the server." default:"500ms"`
+	JSON       bool              `help:"Write the findings as JSON." name:"json"`
+}
+
+// Run looks at the server, writes the findings, and reports whether every MUST holds.
+func (c Command) Run(ctx context.Context, w io.Writer) (bool, error) {
+	o := Options{URL: c.URL, Extensions: c.Extensions, Only: c.Only, Metadata: c.Metadata, Digest: c.Digest, Patience: c.Patience, Settle: c.Settle, Header: http.Header{}}
+	for _, h := range c.Header {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok {
+			return false, fmt.Errorf("%w: a header is \"Name: value\"", ErrOptions) // the value may be a secret
+		}
+		o.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	if c.Begin != "" {
+		b, err := hex.DecodeString(c.Begin)
+		if err != nil {
+			return false, fmt.Errorf("%w: --begin: %w", ErrOptions, err)
+		}
+		o.Begin = b
+	}
+	fs, err := Run(ctx, o)
+	if err != nil {
+		return false, err
+	}
+	if c.JSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return !Failed(fs), e.Encode(fs)
+	}
+	return !Failed(fs), WriteTable(w, fs)
+}

@@ -1,0 +1,102 @@
+package tus
+
+import (
+	"fmt"
+	"time"
+)
+
+const errorsSection = "Core, PATCH (network errors)"
+
+var cuts = []check{
+	// Whatever the server says it has, it must have: the content is whole in the end.
+	{"cut-reset", errorsSection, Must, creating, func(v *visit) error {
+		_, err := v.cut((*hanging).reset, true)
+		return err
+	}},
+	{"cut-half-closed", errorsSection, Must, creating, func(v *visit) error {
+		_, err := v.cut((*hanging).halfClose, true)
+		return err
+	}},
+	{"cut-reset-keeps", errorsSection, Should, creating, keeps((*hanging).reset)},
+	{"cut-half-closed-keeps", errorsSection, Should, creating, keeps((*hanging).halfClose)},
+	{"hanging-head", "not in the protocol: a link that is lost without a word", Should, creating, func(v *visit) error {
+		to, _, h, err := v.hang()
+		if err != nil {
+			return err
+		}
+		defer h.close()
+		began := time.Now()
+		if _, err := v.head(to); err != nil {
+			return fmt.Errorf("while a PATCH hangs, after %s: %w", time.Since(began).Round(time.Millisecond), err)
+		}
+		return nil
+	}},
+	{"hanging-resumed", "not in the protocol: a link that is lost without a word", Should, creating, func(v *visit) error {
+		to, content, h, err := v.hang()
+		if err != nil {
+			return err
+		}
+		defer h.close()
+		if err := v.resume(to, content); err != nil {
+			return fmt.Errorf("while an older PATCH hangs: %w", err)
+		}
+		return nil
+	}},
+}
+
+// most is how much of a large content is sent before it is cut.
+const most = large * 3 / 4
+
+// hang begins a PATCH and leaves it there.
+func (v *visit) hang() (to string, content []byte, h *hanging, err error) {
+	content = v.content(large)
+	if to, err = v.create(content); err != nil {
+		return "", nil, nil, err
+	}
+	if h, err = v.begin(to, 0, large, content[:most]); err != nil {
+		return "", nil, nil, err
+	}
+	if err = v.pause(v.o.Settle); err != nil {
+		h.close()
+		return "", nil, nil, err
+	}
+	return to, content, h, nil
+}
+
+// cut ends a PATCH before its end, and returns the offset that is told then.
+func (v *visit) cut(end func(*hanging) error, goOn bool) (int64, error) {
+	content := v.content(large)
+	to, err := v.create(content)
+	if err != nil {
+		return 0, err
+	}
+	h, err := v.begin(to, 0, large, content[:most])
+	if err != nil {
+		return 0, err
+	}
+	defer h.close()
+	if err := end(h); err != nil {
+		return 0, err
+	}
+	offset, err := v.head(to)
+	switch {
+	case err != nil:
+		return 0, err
+	case offset > most:
+		return 0, fmt.Errorf("HEAD tells offset %d after %d bytes were sent", offset, most)
+	case !goOn:
+		return offset, nil
+	}
+	return offset, v.resume(to, content)
+}
+
+// keeps wants what arrived before a cut to count.
+func keeps(end func(*hanging) error) func(*visit) error {
+	return func(v *visit) error {
+		offset, err := v.cut(end, false)
+		if err == nil && offset < most {
+			err = fmt.Errorf("%d of %d bytes that were sent count", offset, most)
+		}
+		return err
+	}
+}

@@ -1,0 +1,169 @@
+package tus
+
+import (
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cattlecounter/cloud/azurite"
+)
+
+// withAzurite ends the server that tests may have started.
+type withAzurite struct{ m *testing.M }
+
+func (w withAzurite) Run() int { return azurite.Main(w.m) }
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(withAzurite{m},
+		// fasthttp's pool sleeps for ten seconds before it sees that it was
+		// stopped, and its clock lives as long as the process.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		// Paho lets a goroutine end a moment after a disconnect.
+		goleak.IgnoreAnyFunction("github.com/eclipse/paho%2emqtt%2egolang.(*client).Disconnect.func1"))
+}
+
+// start runs ref with a flaw.
+func start(t *testing.T, flaw string, life time.Duration) string {
+	t.Helper()
+	s := httptest.NewServer(&ref{flaw: flaw, life: life, uploads: map[string]*refUpload{}})
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s.URL + "/files/"
+}
+
+func run(t *testing.T, o Options) map[string]Finding {
+	t.Helper()
+	fs, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]Finding{}
+	for _, f := range fs {
+		found[f.Name] = f
+	}
+	return found
+}
+
+// A server that keeps to the protocol passes every check, whichever form its
+// Location has.
+func TestNothingIsFoundWithoutAFlaw(t *testing.T) {
+	for _, life := range []time.Duration{time.Hour, time.Hour + 1} {
+		found := run(t, Options{URL: start(t, "", life), Patience: 30 * time.Second})
+		if len(found) != len(checks()) {
+			t.Errorf("%d findings of %d checks", len(found), len(checks()))
+		}
+		for _, f := range found {
+			if want := map[bool]Result{true: Skipped, false: Pass}[f.Name == "expires-gone"]; f.Result != want {
+				t.Errorf("%s: %s, want %s: %s", f.Name, f.Result, want, f.Detail)
+			}
+		}
+	}
+	found := run(t, Options{URL: start(t, "", 2*time.Second), Patience: 30 * time.Second, Only: []string{"expires-gone"}})
+	if f := found["expires-gone"]; f.Result != Pass || len(found) != 1 {
+		t.Errorf("%+v", found)
+	}
+}
+
+// flaws are what a server can get wrong, and the checks that must find it.
+var flaws = map[string][]string{
+	"OPTIONS without version":         {"options"},
+	"OPTIONS heeds the version":       {"options-ignores-version"},
+	"an extension without name":       {"options-extensions"},
+	"limit in words":                  {"options-max-size"},
+	"HEAD without offset":             {"head-offset"},
+	"HEAD without length":             {"head-length"},
+	"HEAD without no-store":           {"head-no-store"},
+	"finished is forgotten":           {"head-finished"},
+	"unknown is a fault":              {"head-unknown", "patch-unknown", "delete-unknown"},
+	"version ignored":                 {"version-refused", "version-refused-post", "version-refused-head", "version-missing"},
+	"412 without version":             {"version-told"},
+	"conflict without version":        {"version-everywhere"},
+	"override ignored":                {"override-post", "override-any"},
+	"override for POST only":          {"override-any"},
+	"PATCH answers 200":               {"patch-appends"},
+	"chunks are dropped":              {"patch-chunked"},
+	"no empty PATCH":                  {"patch-empty"},
+	"any media type":                  {"patch-media-type"},
+	"conflict is 400":                 {"offset-ahead", "offset-behind", "offset-after-the-end"},
+	"holes":                           {"offset-ahead"},
+	"the offset goes back":            {"offset-behind", "offset-after-the-end"},
+	"malformed offset is 0":           {"offset-malformed"},
+	"more than the length":            {"offset-within-length", "offset-within-length-chunked", "upload-within-length"},
+	"both PATCHes count":              {"offset-two-patches"},
+	"a cut loses all":                 {"cut-half-closed-keeps", "cut-reset-keeps"},
+	"a cut counts all":                {"cut-half-closed", "cut-reset"},
+	"a cut spoils a byte":             {"cut-half-closed", "cut-reset"},
+	"HEAD waits":                      {"hanging-head", "hanging-resumed"},
+	"creation answers 200":            {"create"},
+	"no length needed":                {"create-without-length"},
+	"any length":                      {"create-length-malformed"},
+	"no empty files":                  {"create-empty"},
+	"no limit":                        {"create-too-large"},
+	"metadata is dropped":             {"metadata"},
+	"metadata is not read":            {"metadata-malformed"},
+	"deferred is not told":            {"defer-told"},
+	"the length stays unknown":        {"defer-set"},
+	"the length changes":              {"defer-fixed"},
+	"any deferring":                   {"defer-malformed"},
+	"bytes of a creation are ignored": {"upload-part", "upload-whole"},
+	"no expiry in PATCH":              {"expires-patch"},
+	"no expiry in POST":               {"expires-create"},
+	"no expiry in refusals":           {"expires-refused-patch"},
+	"expiry in another form":          {"expires-patch", "expires-create"},
+	"expired lives on":                {"expires-gone"},
+	"no sha1":                         {"checksum-algorithms"},
+	"no checksum fits":                {"checksum-right"},
+	"wrong checksums pass":            {"checksum-wrong-discarded", "checksum-wrong-status", "checksum-creation"},
+	"the wrong is refused and kept":   {"checksum-wrong-discarded"},
+	"unknown algorithms pass":         {"checksum-unknown"},
+	"malformed checksums pass":        {"checksum-malformed"},
+	"cut and checked counts":          {"checksum-cut"},
+	"DELETE answers 200":              {"delete"},
+	"the deleted lives on":            {"delete-gone"},
+	"unknown can be deleted":          {"delete-unknown"},
+	"parts are not told":              {"concat-partial", "concat-final"},
+	"a part is lost":                  {"concat-final"},
+	"the joined can grow":             {"concat-final-patch"},
+}
+
+// TestEveryFlawIsFound is what the kit's word is worth: each check fails on a
+// server that breaks what it checks.
+func TestEveryFlawIsFound(t *testing.T) {
+	proven := map[string]bool{}
+	for flaw, names := range flaws {
+		for _, n := range names {
+			proven[n] = true
+		}
+		t.Run(flaw, func(t *testing.T) {
+			t.Parallel()
+			o := Options{Patience: 20 * time.Second, Only: slices.Clone(names)}
+			life := time.Hour
+			switch flaw {
+			case "HEAD waits":
+				o.Patience = time.Second
+			case "expired lives on":
+				life = time.Second
+			case "conflict without version":
+				o.Only = append(o.Only, "offset-ahead") // it looks back at others
+			}
+			o.URL = start(t, flaw, life)
+			found := run(t, o)
+			for _, name := range names {
+				if f := found[name]; f.Result != (map[Level]Result{Must: Fail, Should: Warn})[f.Level] {
+					t.Errorf("%s: %s (%s)", name, f.Result, f.Detail)
+				}
+			}
+		})
+	}
+	for _, c := range checks() {
+		if !proven[c.name] {
+			t.Errorf("no flaw shows that %s can fail", c.name)
+		}
+	}
+}
