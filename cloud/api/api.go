@@ -42,6 +42,21 @@ func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) 
 	return ledger.Open(ctx, cfg.LedgerPath(), ledger.Options{})
 }
 
+// Restore puts a backup in the place of the data folder's ledger and returns where that
+// one is now. It is ErrInUse while a cloud-api serves the folder and ledger.ErrBusy
+// while a worker has the ledger open.
+func Restore(ctx context.Context, cfg config.Config, backup string) (old string, err error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return "", fmt.Errorf("data folder: %w", err)
+	}
+	release, err := lockData(cfg.Data)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return ledger.Restore(ctx, backup, cfg.LedgerPath(), time.Now())
+}
+
 // Serve runs cloud-api until ctx ends. It does not wait for an MQTT broker, and
 // takes at most about twenty seconds to stop.
 func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {

@@ -47,6 +47,10 @@ type cli struct {
 		List  jobList  `cmd:"" help:"List jobs, newest first."`
 		Retry jobRetry `cmd:"" help:"Try a failed, poisoned or canceled job again."`
 	} `cmd:"" help:"Counting jobs."`
+	Ledger struct {
+		Backup  ledgerBackup  `cmd:"" help:"Copy the ledger to a new file, while all else goes on. Copy the footage after it."`
+		Restore ledgerRestore `cmd:"" help:"Put such a copy in the ledger's place. Stop cloud-api and the workers first; what was there is kept beside it."`
+	} `cmd:"" help:"Backup of the ledger."`
 	Settings struct {
 		Check  configCheck  `cmd:"" help:"Check the configuration and print it, secrets hidden."`
 		Sample configSample `cmd:"" help:"Print a commented file with every key at its default."`

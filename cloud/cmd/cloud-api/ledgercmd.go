@@ -165,3 +165,27 @@ func (j *jobRetry) Run(e *env) error {
 		return err
 	})
 }
+
+type ledgerBackup struct {
+	File string `arg:"" type:"path" help:"Where to; it must not exist."`
+}
+
+func (b *ledgerBackup) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error { return l.Backup(e.ctx, b.File) })
+}
+
+type ledgerRestore struct {
+	File string `arg:"" type:"path" help:"What \"ledger backup\" wrote."`
+}
+
+func (r *ledgerRestore) Run(e *env) error {
+	c, err := e.config()
+	if err != nil {
+		return err
+	}
+	old, err := api.Restore(e.ctx, c, r.File)
+	if err == nil && old != "" {
+		_, err = fmt.Fprintf(e.stderr, "The ledger that was there is %s now.\n", old)
+	}
+	return err
+}
