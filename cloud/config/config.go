@@ -74,18 +74,21 @@ type Intake struct {
 
 // Worker is the counting.
 type Worker struct {
-	Model          string        `yaml:"model"`           // name of a pulled model, ONNX file or its folder; empty means the chosen or default model
-	Tile           int           `yaml:"tile"`            // pixels; 0 means the model's own size
-	Overlap        float64       `yaml:"overlap"`         // share of a tile, up to 0.9; 0: the model's own
-	Threshold      float64       `yaml:"threshold"`       // 0 means the model's own, or 0.25
-	Provider       string        `yaml:"provider"`        // cpu | cuda | tensorrt
-	Device         int           `yaml:"device"`          // number of the GPU
-	Threads        int           `yaml:"threads"`         // 0 means all cores
-	Batch          int           `yaml:"batch"`           // tiles per run; 0 means automatic
-	SampleFPS      float64       `yaml:"sample_fps"`      // frames looked at per second of footage
-	Lease          time.Duration `yaml:"lease"`           // how long a silent worker keeps its job
-	MaxDeliveries  int           `yaml:"max_deliveries"`  // tries before a job is given up
-	ONNXRuntimeLib string        `yaml:"onnxruntime_lib"` // shared library; empty means the usual places
+	Model          string            `yaml:"model"`           // name of a pulled model, ONNX file or its folder; empty means the chosen or default model
+	Tile           int               `yaml:"tile"`            // pixels; 0 means the model's own size
+	Overlap        float64           `yaml:"overlap"`         // share of a tile, up to 0.9; 0: the model's own
+	Threshold      float64           `yaml:"threshold"`       // 0 means the model's own, or 0.25
+	Provider       string            `yaml:"provider"`        // cpu | cuda | tensorrt
+	Device         int               `yaml:"device"`          // number of the GPU
+	GPUMemory      settings.ByteSize `yaml:"gpu_memory"`      // CUDA's arena, TensorRT's workspace; 0 means the library's default
+	HalfPrecision  bool              `yaml:"half_precision"`  // tensorrt in half precision
+	EngineCache    string            `yaml:"engine_cache"`    // folder of tensorrt's built engines; empty means engines in the data folder
+	Threads        int               `yaml:"threads"`         // 0 means all cores
+	Batch          int               `yaml:"batch"`           // tiles per run; 0 means automatic
+	SampleFPS      float64           `yaml:"sample_fps"`      // frames looked at per second of footage
+	Lease          time.Duration     `yaml:"lease"`           // how long a silent worker keeps its job
+	MaxDeliveries  int               `yaml:"max_deliveries"`  // tries before a job is given up
+	ONNXRuntimeLib string            `yaml:"onnxruntime_lib"` // shared library; empty means the usual places
 }
 
 // Providers are the execution providers the worker knows.
@@ -183,6 +186,9 @@ func (w Worker) validate(f *faults) {
 	f.when(!(w.Threshold >= 0 && w.Threshold < 1), "worker.threshold: %g is outside 0 to 1", w.Threshold)
 	f.when(!slices.Contains(Providers(), w.Provider), "worker.provider: %q is none of %s", w.Provider, strings.Join(Providers(), ", "))
 	f.when(w.Device < 0, "worker.device: %d is negative", w.Device)
+	f.when(w.HalfPrecision && w.Provider != "tensorrt", "worker.half_precision: is for provider tensorrt, not %s", w.Provider)
+	f.when(w.EngineCache != "" && w.Provider != "tensorrt", "worker.engine_cache: is for provider tensorrt, not %s", w.Provider)
+	f.when(w.GPUMemory > 0 && w.Provider == "cpu", "worker.gpu_memory: is for providers cuda and tensorrt, not cpu")
 	f.when(w.Threads < 0, "worker.threads: %d is negative; 0 means all cores", w.Threads)
 	f.when(w.Batch < 0, "worker.batch: %d is negative; 0 means automatic", w.Batch)
 	f.when(!(w.SampleFPS > 0 && w.SampleFPS <= 120), "worker.sample_fps: %g is outside 0 to 120", w.SampleFPS)

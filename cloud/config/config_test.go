@@ -102,6 +102,26 @@ func TestEveryFaultIsReported(t *testing.T) {
 	}
 }
 
+// What is for a GPU is refused where it would do nothing.
+func TestOptionsOfTheGPU(t *testing.T) {
+	for provider, refused := range map[string][]string{
+		"cpu": {"worker.gpu_memory", "worker.half_precision", "worker.engine_cache"}, "cuda": {"worker.half_precision", "worker.engine_cache"}, "tensorrt": nil,
+	} {
+		c := Default()
+		w := &c.Worker
+		w.Provider, w.GPUMemory, w.HalfPrecision, w.EngineCache = provider, 1<<30, true, "engines"
+		err := c.Validate()
+		if (err == nil) != (refused == nil) {
+			t.Errorf("%s: %v", provider, err)
+		}
+		for _, key := range refused {
+			if err == nil || !strings.Contains("\n"+err.Error(), "\n"+key+":") {
+				t.Errorf("%s: %s is not reported in:\n%v", provider, key, err)
+			}
+		}
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add(Sample)
 	f.Add("worker: {overlap: .nan, lease: 1h}")

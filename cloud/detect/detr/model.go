@@ -10,8 +10,7 @@
 //
 // The CUDA provider replaces the signal handlers of the process when it loads.
 // A program that drains on SIGTERM must therefore take up its signals again
-// (signal.Notify) after Open has returned, and check with a test on a GPU
-// machine that the signal still arrives.
+// (stopsignal.Again) after Open has returned.
 package detr
 
 import (

@@ -18,6 +18,7 @@ import (
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/report"
 	"cattlecounter/cloud/video/opencv"
+	"cattlecounter/cloud/worker/stopsignal"
 )
 
 // Settings say how to count. Zero values take what the model recommends.
@@ -26,7 +27,7 @@ type Settings struct {
 	Store     model.Store // where pulled models are
 	Library   string      // ONNX Runtime's shared library
 	Provider  detr.Provider
-	Device    int
+	GPU       detr.GPU
 	Tile      int     // pixels; below 0 is the model's own, 0 whole frames
 	Overlap   float64 // below 0 is the model's own
 	Threshold float64 // 0 or below is the model's own
@@ -71,7 +72,7 @@ type DetectFlags struct {
 // Settings turns the options into Settings.
 func (f DetectFlags) Settings() Settings {
 	return Settings{
-		Model: f.Model, Store: f.Store(""), Library: f.Runtime, Provider: f.Provider, Device: f.Device, Tile: f.Tile, Overlap: f.Overlap,
+		Model: f.Model, Store: f.Store(""), Library: f.Runtime, Provider: f.Provider, GPU: detr.GPU{Device: f.Device}, Tile: f.Tile, Overlap: f.Overlap,
 		Threshold: f.Threshold, Batch: f.Batch, Threads: f.Threads,
 	}
 }
@@ -137,10 +138,18 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 	if found.Origin == model.Stored { // people know it by its name in the store, whatever its card says
 		name = found.Name
 	}
+	if s.GPU.EngineCache != "" {
+		if err := os.MkdirAll(s.GPU.EngineCache, 0o700); err != nil {
+			return nil, report.Model{}, fmt.Errorf("folder for built engines: %w", err)
+		}
+	}
 	net, err := detr.Open(detr.Options{
-		Path: found.Path, Name: name, Library: s.Library, Provider: s.Provider, GPU: detr.GPU{Device: s.Device},
+		Path: found.Path, Name: name, Library: s.Library, Provider: s.Provider, GPU: s.GPU,
 		Batch: s.Batch, Parallel: s.Workers(),
 	})
+	if s.Provider != detr.CPU && s.Provider != "" {
+		stopsignal.Again() // also when the provider loaded and something else failed
+	}
 	if err != nil {
 		return nil, report.Model{}, err
 	}

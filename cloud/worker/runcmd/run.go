@@ -3,12 +3,14 @@
 package runcmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/detect/detr"
@@ -34,7 +36,7 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 	if conf.Worker.ONNXRuntimeLib == "" {
 		conf.Worker.ONNXRuntimeLib = os.Getenv("ONNXRUNTIME_LIB")
 	}
-	set := settings(conf.Worker)
+	set := settings(conf)
 	set.Store = c.Store(conf.Data)
 	e, err := engine.Open(set)
 	if err != nil {
@@ -63,7 +65,8 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 }
 
 // settings maps the configuration, where 0 is "the model's own" for tile and overlap.
-func settings(c config.Worker) engine.Settings {
+func settings(conf config.Config) engine.Settings {
+	c := conf.Worker
 	tile, overlap := c.Tile, c.Overlap
 	if tile == 0 {
 		tile = -1
@@ -72,9 +75,19 @@ func settings(c config.Worker) engine.Settings {
 		overlap = -1
 	}
 	return engine.Settings{
-		Model: c.Model, Library: c.ONNXRuntimeLib, Provider: detr.Provider(c.Provider), Device: c.Device,
+		Model: c.Model, Library: c.ONNXRuntimeLib, Provider: detr.Provider(c.Provider), GPU: gpu(conf),
 		Tile: tile, Overlap: overlap, Threshold: c.Threshold, Batch: c.Batch, Threads: c.Threads, SampleFPS: c.SampleFPS,
 	}
+}
+
+// gpu maps the GPU's options. Building engines takes minutes, so they are kept.
+func gpu(conf config.Config) detr.GPU {
+	c := conf.Worker
+	g := detr.GPU{Device: c.Device, MemoryLimit: int64(c.GPUMemory), FP16: c.HalfPrecision}
+	if c.Provider == string(detr.TensorRT) {
+		g.EngineCache = cmp.Or(c.EngineCache, filepath.Join(conf.Data, "engines"))
+	}
+	return g
 }
 
 func name() string {
