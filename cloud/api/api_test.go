@@ -27,14 +27,14 @@ func TestMain(m *testing.M) {
 
 // running is a cloud-api in this process.
 type running struct {
-	t      *testing.T
+	t      testing.TB
 	cfg    config.Config
 	at     Addresses
 	stop   func() // twice is fine
 	client *http.Client
 }
 
-func serve(t *testing.T, change func(*config.Config)) *running {
+func serve(t testing.TB, change func(*config.Config)) *running {
 	t.Helper()
 	r := &running{t: t, cfg: config.Default(), client: &http.Client{Transport: &http.Transport{}}}
 	r.cfg.Data = t.TempDir()
