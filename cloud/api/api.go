@@ -33,19 +33,23 @@ type Options struct {
 	Ready func(Addresses)
 }
 
-// OpenLedger opens the ledger of a data folder, which it makes if missing.
+// OpenLedger opens the ledger that cfg names, and makes the data folder if missing.
 func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) {
 	// Only the owner: footage shows whose animals stand where.
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	return ledger.Open(ctx, cfg.LedgerPath(), ledger.Options{})
+	return stores.OpenLedger(ctx, cfg)
 }
 
 // Restore puts a backup in the place of the data folder's ledger and returns where that
 // one is now. It is ErrInUse while a cloud-api serves the folder and ledger.ErrBusy
-// while a worker has the ledger open.
+// while a worker has the ledger open. One in PostgreSQL has tools of its own: it is
+// errors.ErrUnsupported.
 func Restore(ctx context.Context, cfg config.Config, backup string) (old string, err error) {
+	if !cfg.Ledger.URL.IsZero() {
+		return "", fmt.Errorf("the ledger is in PostgreSQL: restore it with PostgreSQL's own tools, then run \"cloud-api ledger count-on\": %w", errors.ErrUnsupported)
+	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return "", fmt.Errorf("data folder: %w", err)
 	}

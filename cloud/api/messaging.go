@@ -7,13 +7,16 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cattlecounter/cloud/broker"
 	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/database"
 	"cattlecounter/cloud/ledger"
 	"cattlecounter/cloud/progress"
 	"cattlecounter/cloud/web"
@@ -21,8 +24,28 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// clientID is the same after a restart, so that the broker knows the session.
-const clientID = "cloud-api"
+// clientID is the same after a restart, so that the broker knows the session. One of
+// several on one ledger has an id of its data folder: a broker lets in one of a name.
+func clientID(cfg config.Config) (string, error) {
+	const id = "cloud-api"
+	if cfg.Ledger.URL.IsZero() {
+		return id, nil
+	}
+	path := filepath.Join(cfg.Data, "mqtt-client")
+	own, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		own = []byte(rand.Text()[:8])
+		err = os.WriteFile(path, own, 0o600)
+	}
+	if err == nil && len(own) == 0 { // cut short by a full disk
+		err = errors.Join(fmt.Errorf("%s is empty, try again", path), os.Remove(path))
+	}
+	return id + "-" + string(own), err
+}
+
+// publishes is the lead that the one of several cloud-api has that publishes; any number
+// does that others of the same database do not use.
+const publishes = 0x0ca771e1
 
 // ErrNoAccount: a broker on its own needs an account for the cloud.
 var ErrNoAccount = errors.New("mqtt.username and mqtt.password must be set: the cloud logs in with them")
@@ -33,14 +56,18 @@ type messaging struct {
 	broker    *broker.Broker
 	link      *mqttlink.Link
 	publisher *progress.Publisher
+	lead      *database.Leader
 }
 
 func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg *prometheus.Registry, log *slog.Logger) (*messaging, error) {
 	m := &messaging{}
-	o := mqttlink.Options{URL: cfg.MQTT.URL, ClientID: clientID, Username: cfg.MQTT.Username, Password: cfg.MQTT.Password, Log: log}
+	id, err := clientID(cfg)
+	if err != nil {
+		return nil, err
+	}
+	o := mqttlink.Options{URL: cfg.MQTT.URL, ClientID: id, Username: cfg.MQTT.Username, Password: cfg.MQTT.Password, Log: log}
 	switch {
 	case cfg.MQTT.URL != "":
-		var err error
 		if o.TLS, err = trust(cfg.MQTT.CAFile); err != nil {
 			return nil, err
 		}
@@ -49,13 +76,13 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg 
 		return m, nil
 	default:
 		own := broker.Credentials{User: broker.ServiceUser, Password: secret.New(rand.Text())}
-		var err error
 		if m.broker, err = broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l, Service: own, Log: log}); err != nil {
 			return nil, err
 		}
 		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password
 	}
-	m.publisher = progress.NewPublisher(l, log)
+	m.publisher, m.lead = progress.NewPublisher(l, log), l.DB().Leader(publishes)
+	m.publisher.OnlyWhen(m.lead.Leads)
 	o.OnUp = m.publisher.Connected
 	link, err := mqttlink.New(o)
 	if err != nil {
@@ -97,7 +124,12 @@ func (m *messaging) publishing() []stage {
 	if m.link == nil {
 		return nil
 	}
-	return []stage{m.publisher.Run, m.link.Run}
+	return []stage{m.publish, m.link.Run}
+}
+
+func (m *messaging) publish(ctx context.Context) error {
+	defer m.lead.Close()
+	return m.publisher.Run(ctx)
 }
 
 // serving is what stops last.

@@ -32,6 +32,7 @@ type Config struct {
 	// Store is where blobs and job messages are: StoreLocal, in Data, or StoreAzure.
 	Store  string `yaml:"store"`
 	Azure  Azure  `yaml:"azure"`
+	Ledger Ledger `yaml:"ledger"`
 	Log    Log    `yaml:"log"`
 	HTTP   HTTP   `yaml:"http"`
 	MQTT   MQTT   `yaml:"mqtt"`
@@ -122,7 +123,7 @@ func Load(path string, environ []string) (Config, error) {
 	return c, nil
 }
 
-// LedgerPath is the ledger's file.
+// LedgerPath is the ledger's file, without Ledger.URL.
 func (c Config) LedgerPath() string { return filepath.Join(c.Data, "ledger.db") }
 
 // BlobDir is the root of the disk blob store.
@@ -139,6 +140,7 @@ func (c *Config) Validate() error {
 	if c.Store == StoreAzure {
 		c.Azure.validate(&f)
 	}
+	c.Ledger.validate(&f)
 	f.when(!slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format: %q is neither text nor json", c.Log.Format)
 	c.HTTP.validate(&f)
 	c.MQTT.validate(&f)

@@ -135,7 +135,7 @@ func asProblem(err error) *Problem {
 			"Upload-Offset is not where the upload ends. Ask for the offset with HEAD and go on from there.").because(err)
 	case errors.Is(err, blob.ErrNotFound), errors.Is(err, ledger.ErrNotFound):
 		return goneProblem().because(err)
-	case errors.Is(err, ledger.ErrBusy):
+	case errors.Is(err, ledger.ErrBusy), errors.Is(err, ledger.ErrUnreachable):
 		return problem(internal, http.StatusServiceUnavailable, "The server is busy. Try again in a few seconds.").because(err).retryIn("5")
 	}
 	return problem(internal, http.StatusInternalServerError,

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cattlecounter/cloud/database"
 	"cattlecounter/shared/job"
 )
 
@@ -39,8 +40,8 @@ func (l *Ledger) Backup(ctx context.Context, path string) (err error) {
 			err = errors.Join(err, os.Remove(abs))
 		}
 	}()
-	if _, err := l.w.ExecContext(ctx, `VACUUM INTO ?`, abs); err != nil {
-		return fmt.Errorf("back up ledger to %s: %w", abs, translate(err))
+	if err := l.db.CopyTo(ctx, abs); err != nil {
+		return fmt.Errorf("back up ledger to %s: %w", abs, err)
 	}
 	if err := errors.Join(f.Sync(), syncFolder(filepath.Dir(abs))); err != nil {
 		return fmt.Errorf("back up ledger to %s: %w", abs, err)
@@ -59,7 +60,7 @@ func Restore(ctx context.Context, backup, path string, now time.Time) (old strin
 	defer func() {
 		err = errors.Join(err, remove(files(draft)))
 		if err != nil {
-			err = fmt.Errorf("restore ledger from %s: %w", backup, translate(err))
+			err = fmt.Errorf("restore ledger from %s: %w", backup, database.Classify(err))
 		}
 	}()
 	if err := errors.Join(remove(files(draft)), copyFile(backup, draft)); err != nil { // one that a crash left
@@ -90,36 +91,18 @@ func remove(all []string) error {
 	return errors.Join(errs...)
 }
 
-// alone opens a database file that nobody else has open, and makes it a single file.
-// It is ErrBusy with somebody else.
-func alone(ctx context.Context, path string) (*sql.DB, error) {
-	db, err := sql.Open(driver, dsn(path, "immediate", []string{"busy_timeout(0)"}))
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(ctx, `PRAGMA journal_mode = DELETE`); err != nil {
-		return nil, errors.Join(translate(err), db.Close())
-	}
-	return db, nil
-}
-
 // whole looks through every page of a file that should be a ledger.
 func whole(ctx context.Context, path string) (err error) {
-	db, err := alone(ctx, path)
+	if err := database.Whole(ctx, path); err != nil {
+		return err
+	}
+	db, err := database.OpenFile(ctx, path, 0)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	var found string
-	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&found); err != nil {
-		return translate(err)
-	}
-	if found != "ok" {
-		return fmt.Errorf("%s: %w", found, ErrCorrupt)
-	}
 	var seq int64
-	if err := db.QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
+	if err := db.Read().QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
 		return fmt.Errorf("%w: %w", err, ErrCorrupt) // some other database
 	}
 	return nil
@@ -132,14 +115,21 @@ func moveOn(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	return l.write(ctx, "count on", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE change_counter SET seq = seq + ?`, seqAhead)
+	return l.CountOn(ctx)
+}
+
+// CountOn puts the numbers of a ledger ahead that was set back to an earlier time, by
+// a backup or by PostgreSQL's own tools: MQTT's seq does not go back then and no fence
+// is given out twice; jobs that had not ended are told anew.
+func (l *Ledger) CountOn(ctx context.Context) error {
+	return l.write(ctx, "count on", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE change_counter SET seq = seq + $1`, seqAhead)
 		if err == nil {
-			_, err = tx.ExecContext(ctx, `UPDATE job SET fence = fence + ?`, fenceAhead)
+			_, err = tx.ExecContext(ctx, `UPDATE job SET fence = fence + $1`, fenceAhead)
 		}
 		for _, state := range job.States() {
 			if err == nil && !state.Ended() { // their order stays, below the counter
-				_, err = tx.ExecContext(ctx, `UPDATE job SET seq = seq + ? WHERE state = ?`, seqAhead, state)
+				_, err = tx.ExecContext(ctx, `UPDATE job SET seq = seq + $1 WHERE state = $2`, seqAhead, state)
 			}
 		}
 		return err
@@ -152,10 +142,7 @@ func putAside(ctx context.Context, path string, now time.Time) (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
-	db, err := alone(ctx, path)
-	if err == nil {
-		err = db.Close()
-	}
+	err := database.Whole(ctx, path)
 	if err != nil && !errors.Is(err, ErrCorrupt) {
 		return "", err
 	}

@@ -21,6 +21,7 @@ func count(t *testing.T, l *Ledger, id string) Job {
 // A backup is the ledger of its moment, also while somebody writes, and what was
 // given out after it is not given out again.
 func TestBackupAndRestore(t *testing.T) {
+	onFile(t)
 	ctx, dir := t.Context(), t.TempDir()
 	path, backup := filepath.Join(dir, "ledger.db"), filepath.Join(dir, "backup.db")
 	l := open(t, path, newClock())
@@ -76,6 +77,7 @@ func TestBackupAndRestore(t *testing.T) {
 
 // What is no whole backup changes nothing; a damaged ledger is replaced.
 func TestRestoreRefuses(t *testing.T) {
+	onFile(t)
 	ctx, dir := t.Context(), t.TempDir()
 	path, backup := filepath.Join(dir, "ledger.db"), filepath.Join(dir, "backup.db")
 	l := open(t, path, newClock())
@@ -123,6 +125,7 @@ func TestRestoreRefuses(t *testing.T) {
 
 // A place without a ledger gets the backup.
 func TestRestoreToNowhere(t *testing.T) {
+	onFile(t)
 	l, _ := fresh(t)
 	record(t, l, "f1", "moo")
 	backup, path := filepath.Join(t.TempDir(), "b.db"), filepath.Join(t.TempDir(), "ledger.db")

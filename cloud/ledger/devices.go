@@ -33,8 +33,8 @@ func (l *Ledger) AddDevice(ctx context.Context, name, site string, role Role) (s
 		return secret.String{}, fmt.Errorf("%s: role %q, want %s, %s or %s: %w", deed, role, RoleDevice, RoleReader, RoleOperator, ErrInvalid)
 	}
 	token := newToken()
-	err := l.write(ctx, deed, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created) VALUES (?, ?, ?, ?, ?)
+	err := l.write(ctx, deed, func(ctx context.Context, tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (name) DO UPDATE SET site = excluded.site, role = excluded.role, token_hash = excluded.token_hash,
 				created = excluded.created, revoked = NULL, last_seen = NULL, next_hash = NULL
 			WHERE device.revoked IS NOT NULL`,
@@ -59,8 +59,8 @@ func (l *Ledger) AddDevice(ctx context.Context, name, site string, role Role) (s
 // one. A name that is not there or revoked fails with ErrNotFound.
 func (l *Ledger) RenewDevice(ctx context.Context, name string) (secret.String, error) {
 	token := newToken()
-	err := l.write(ctx, "renew token of "+name, func(tx *sql.Tx) error {
-		return one(tx.ExecContext(ctx, `UPDATE device SET next_hash = ? WHERE name = ? AND revoked IS NULL`, hashToken(token), name))
+	err := l.write(ctx, "renew token of "+name, func(ctx context.Context, tx *sql.Tx) error {
+		return one(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1 WHERE name = $2 AND revoked IS NULL`, hashToken(token), name))
 	})
 	if err != nil {
 		return secret.String{}, err
@@ -84,14 +84,14 @@ func hashToken(token string) string {
 // makes the one before it void.
 func (l *Ledger) Authenticate(ctx context.Context, token string) (Device, error) {
 	hash := hashToken(token)
-	ds, err := list(ctx, l.r, scanHolder, `SELECT `+deviceColumns+`, token_hash = ?1 FROM device
-		WHERE (token_hash = ?1 OR next_hash = ?1) AND revoked IS NULL`, hash)
+	ds, err := list(ctx, l.db.Read(), scanHolder, `SELECT `+deviceColumns+`, token_hash = $1 FROM device
+		WHERE (token_hash = $1 OR next_hash = $1) AND revoked IS NULL`, hash)
 	if err == nil && len(ds) == 0 {
 		err = ErrUnauthorised
 	}
 	if err == nil && !ds[0].current {
-		err = l.write(ctx, "first use of a renewed token", func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `UPDATE device SET token_hash = next_hash, next_hash = NULL WHERE next_hash = ?`, hash)
+		err = l.write(ctx, "first use of a renewed token", func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `UPDATE device SET token_hash = next_hash, next_hash = NULL WHERE next_hash = $1`, hash)
 			return err
 		})
 	}
@@ -126,7 +126,7 @@ func scanDeviceAnd(rows *sql.Rows, more ...any) (Device, error) {
 
 // ListDevices returns every device, revoked ones too, by name.
 func (l *Ledger) ListDevices(ctx context.Context) ([]Device, error) {
-	ds, err := list(ctx, l.r, scanDevice, `SELECT `+deviceColumns+` FROM device ORDER BY name`)
+	ds, err := list(ctx, l.db.Read(), scanDevice, `SELECT `+deviceColumns+` FROM device ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("list devices: %w", err)
 	}
@@ -136,16 +136,16 @@ func (l *Ledger) ListDevices(ctx context.Context) ([]Device, error) {
 // RevokeDevice makes the device's tokens void. Revoking twice is fine; a name
 // that was never there fails with ErrNotFound.
 func (l *Ledger) RevokeDevice(ctx context.Context, name string) error {
-	return l.onDevice(ctx, "revoke device ", name, `UPDATE device SET revoked = COALESCE(revoked, ?1), next_hash = NULL WHERE name = ?2`, l.now())
+	return l.onDevice(ctx, "revoke device ", name, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL WHERE name = $2`, l.now())
 }
 
 // TouchDevice notes when a device was last heard of. It never goes back.
 func (l *Ledger) TouchDevice(ctx context.Context, name string, at time.Time) error {
-	return l.onDevice(ctx, "touch device ", name, `UPDATE device SET last_seen = CASE WHEN last_seen > ?1 THEN last_seen ELSE ?1 END WHERE name = ?2`, at)
+	return l.onDevice(ctx, "touch device ", name, `UPDATE device SET last_seen = CASE WHEN last_seen > $1 THEN last_seen ELSE $1 END WHERE name = $2`, at)
 }
 
 func (l *Ledger) onDevice(ctx context.Context, deed, name, query string, at time.Time) error {
-	return l.write(ctx, deed+name, func(tx *sql.Tx) error {
+	return l.write(ctx, deed+name, func(ctx context.Context, tx *sql.Tx) error {
 		return one(tx.ExecContext(ctx, query, micros(at), name))
 	})
 }

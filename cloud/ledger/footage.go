@@ -24,8 +24,9 @@ func (l *Ledger) RecordFootage(ctx context.Context, f Footage) (Recorded, error)
 	if f.SHA256.IsZero() || f.Size <= 0 {
 		return Recorded{}, fmt.Errorf("%s: size %d, digest %q: %w", deed, f.Size, f.SHA256, ErrInvalid)
 	}
+	f.Name = clean(f.Name)
 	var rec Recorded
-	err := l.write(ctx, deed, func(tx *sql.Tx) error {
+	err := l.write(ctx, deed, func(ctx context.Context, tx *sql.Tx) error {
 		var err error
 		rec, err = l.recorded(ctx, tx, f.ID)
 		if !errors.Is(err, ErrNotFound) {
@@ -39,11 +40,11 @@ func (l *Ledger) RecordFootage(ctx context.Context, f Footage) (Recorded, error)
 
 // recorded returns what an id holds.
 func (l *Ledger) recorded(ctx context.Context, tx *sql.Tx, id footage.ID) (Recorded, error) {
-	f, err := getFootage(ctx, tx, `id = ?`, id)
+	f, err := getFootage(ctx, tx, `id = $1`, id)
 	if err != nil {
 		return Recorded{}, err
 	}
-	j, err := getJob(ctx, tx, `footage = ?`, id)
+	j, err := getJob(ctx, tx, `footage = $1`, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return Recorded{Footage: f}, nil
@@ -58,7 +59,7 @@ func (l *Ledger) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 	if f.Received.IsZero() {
 		f.Received = now
 	}
-	original, err := getFootage(ctx, tx, `sha256 = ? AND duplicate_of IS NULL`, f.SHA256.String())
+	original, err := getFootage(ctx, tx, `sha256 = $1 AND duplicate_of IS NULL`, f.SHA256.String())
 	switch {
 	case err == nil:
 		f.DuplicateOf, f.BlobKey = original.ID, ""
@@ -70,7 +71,7 @@ func (l *Ledger) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 	if f.Seq, err = nextSeq(ctx, tx); err != nil {
 		return Recorded{}, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO footage (`+footageColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err = tx.ExecContext(ctx, `INSERT INTO footage (`+footageColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		f.ID, f.Site, f.Device, f.Name, f.Size, f.SHA256.String(), f.BlobKey, f.TelemetryKey,
 		micros(f.Captured), micros(f.Received), nullable(string(f.DuplicateOf)), f.Seq, f.Seq)
 	if err != nil {
@@ -85,7 +86,7 @@ func (l *Ledger) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 		return Recorded{}, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO job (`+jobColumns+`)
-		VALUES (?, ?, ?, 0, 0, '', '', '', 0, 0, 0, 0, NULL, 0, '', ?, ?, ?, ?)`,
+		VALUES ($1, $2, $3, 0, 0, '', '', '', 0, 0, 0, 0, NULL, 0, '', $4, $5, $6, $7)`,
 		j.ID, j.Footage, j.State, micros(now), micros(now), j.Seq, j.Seq)
 	rec.Job = &j
 	return rec, err
@@ -137,7 +138,7 @@ func scanView(rows *sql.Rows) (bornView, error) {
 }
 
 func (l *Ledger) view(ctx context.Context, noun, where string, arg any) (FootageView, error) {
-	vs, err := list(ctx, l.r, scanView, viewQuery+where, arg)
+	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+where, arg)
 	if err == nil && len(vs) == 0 {
 		err = ErrNotFound
 	}
@@ -149,12 +150,12 @@ func (l *Ledger) view(ctx context.Context, noun, where string, arg any) (Footage
 
 // Footage returns one footage with its job and count.
 func (l *Ledger) Footage(ctx context.Context, id footage.ID) (FootageView, error) {
-	return l.view(ctx, string(id), `WHERE f.id = ?`, id)
+	return l.view(ctx, string(id), `WHERE f.id = $1`, id)
 }
 
 // FootageBySHA256 returns the original with this content.
 func (l *Ledger) FootageBySHA256(ctx context.Context, d footage.Digest) (FootageView, error) {
-	return l.view(ctx, "with sha256 "+d.String(), `WHERE f.sha256 = ? AND f.duplicate_of IS NULL`, d.String())
+	return l.view(ctx, "with sha256 "+d.String(), `WHERE f.sha256 = $1 AND f.duplicate_of IS NULL`, d.String())
 }
 
 // ListFootage returns a page, newest first, and where the next one begins,
@@ -164,7 +165,7 @@ func (l *Ledger) ListFootage(ctx context.Context, p Page) ([]FootageView, string
 	if err != nil {
 		return nil, "", err
 	}
-	vs, err := list(ctx, l.r, scanView, viewQuery+`WHERE f.born < ? ORDER BY f.born DESC LIMIT ?`, after, limit+1)
+	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+`WHERE f.born < $1 ORDER BY f.born DESC LIMIT $2`, after, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("list footage: %w", err)
 	}
@@ -179,7 +180,7 @@ func (l *Ledger) ListFootage(ctx context.Context, p Page) ([]FootageView, string
 // Duplicates returns the footage with the same content that came after id,
 // oldest first, at most limit.
 func (l *Ledger) Duplicates(ctx context.Context, id footage.ID, limit int) ([]Footage, error) {
-	fs, err := list(ctx, l.r, scanFootage, `SELECT `+footageColumns+` FROM footage WHERE duplicate_of = ? ORDER BY born LIMIT ?`, id, limit)
+	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+footageColumns+` FROM footage WHERE duplicate_of = $1 ORDER BY born LIMIT $2`, id, limit)
 	if err != nil {
 		return nil, fmt.Errorf("duplicates of %s: %w", id, err)
 	}

@@ -8,21 +8,22 @@ import (
 	"fmt"
 	"math"
 
+	"cattlecounter/cloud/database"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
 
 // change reads a job, lets f alter it and writes it back with a new Seq, on the
 // condition that state and fence are what was read.
-func (l *Ledger) change(ctx context.Context, deed, jobID string, f func(*sql.Tx, *Job) error) (Job, error) {
+func (l *Ledger) change(ctx context.Context, deed, jobID string, f func(context.Context, *sql.Tx, *Job) error) (Job, error) {
 	var j Job
-	err := l.write(ctx, deed+" job "+jobID, func(tx *sql.Tx) error {
+	err := l.write(ctx, deed+" job "+jobID, func(ctx context.Context, tx *sql.Tx) error {
 		var err error
-		if j, err = getJob(ctx, tx, `id = ?`, jobID); err != nil {
+		if j, err = getJob(ctx, tx, `id = $1`, jobID); err != nil {
 			return err
 		}
 		was := j
-		if err = f(tx, &j); err != nil {
+		if err = f(ctx, tx, &j); err != nil {
 			return err
 		}
 		if j.Seq, err = nextSeq(ctx, tx); err != nil {
@@ -30,9 +31,9 @@ func (l *Ledger) change(ctx context.Context, deed, jobID string, f func(*sql.Tx,
 		}
 		j.Updated = l.now().UTC()
 		p := j.Progress
-		res, err := tx.ExecContext(ctx, `UPDATE job SET state = ?, attempt = ?, fence = ?, worker = ?, reason = ?, stage = ?,
-			frames_done = ?, frames_total = ?, percent = ?, fps = ?, eta_seconds = ?, animals = ?, result_key = ?, updated = ?, seq = ?
-			WHERE id = ? AND state = ? AND fence = ?`,
+		res, err := tx.ExecContext(ctx, `UPDATE job SET state = $1, attempt = $2, fence = $3, worker = $4, reason = $5, stage = $6,
+			frames_done = $7, frames_total = $8, percent = $9, fps = $10, eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15
+			WHERE id = $16 AND state = $17 AND fence = $18`,
 			j.State, j.Attempt, j.Fence, j.Worker, j.Reason, p.Stage,
 			p.FramesDone, p.FramesTotal, p.Percent, p.FPS, p.ETASeconds, p.Count, j.ResultKey, micros(j.Updated), j.Seq,
 			jobID, was.State, was.Fence)
@@ -79,7 +80,7 @@ func (j *Job) ended(s job.State, fence int64) bool { return j.State == s && j.Fe
 // has taken in the meantime, or that has ended, stays as it is: its message
 // was there.
 func (l *Ledger) MarkQueued(ctx context.Context, jobID string) error {
-	_, err := l.change(ctx, "mark queued", jobID, func(_ *sql.Tx, j *Job) error {
+	_, err := l.change(ctx, "mark queued", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		if j.State != job.Uploaded {
 			return errUnchanged
 		}
@@ -93,7 +94,7 @@ func (l *Ledger) MarkQueued(ctx context.Context, jobID string) error {
 // An ended job fails with job.ErrTransition: delete its message.
 func (l *Ledger) Begin(ctx context.Context, jobID, worker string) (Job, Footage, error) {
 	var f Footage
-	j, err := l.change(ctx, "begin", jobID, func(tx *sql.Tx, j *Job) error {
+	j, err := l.change(ctx, "begin", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
 		if err := j.move(job.Lease); err != nil {
 			return err
 		}
@@ -104,7 +105,7 @@ func (l *Ledger) Begin(ctx context.Context, jobID, worker string) (Job, Footage,
 		j.Attempt++
 		j.Worker, j.Reason, j.Progress = worker, "", Progress{}
 		var err error
-		f, err = getFootage(ctx, tx, `id = ?`, j.Footage)
+		f, err = getFootage(ctx, tx, `id = $1`, j.Footage)
 		return err
 	})
 	if err != nil {
@@ -117,7 +118,7 @@ func (l *Ledger) Begin(ctx context.Context, jobID, worker string) (Job, Footage,
 // attempt, whatever p says. It fails with ErrFenced when the lease is lost,
 // also by Cancel.
 func (l *Ledger) UpdateProgress(ctx context.Context, jobID string, fence int64, p Progress) error {
-	_, err := l.change(ctx, "progress of", jobID, func(_ *sql.Tx, j *Job) error {
+	_, err := l.change(ctx, "progress of", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		if err := j.held(fence); err != nil {
 			return err
 		}
@@ -143,7 +144,7 @@ func clamp(x, high float64) float64 {
 // Finish notes the count and ends the job as done. Repeating it with the same
 // fence changes nothing.
 func (l *Ledger) Finish(ctx context.Context, jobID string, fence int64, c Count, resultKey string) error {
-	_, err := l.change(ctx, "finish", jobID, func(tx *sql.Tx, j *Job) error {
+	_, err := l.change(ctx, "finish", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
 		if j.ended(job.Done, fence) {
 			return errUnchanged
 		}
@@ -179,7 +180,7 @@ func (l *Ledger) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO animal_count (`+countColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err = tx.ExecContext(ctx, `INSERT INTO animal_count (`+countColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (footage) DO UPDATE SET job = excluded.job, animals = excluded.animals, low = excluded.low, high = excluded.high,
 			by_class = excluded.by_class, model = excluded.model, model_digest = excluded.model_digest, at = excluded.at, seq = excluded.seq`,
 		c.Footage, c.Job, c.Unique, c.Low, c.High, string(byClass), c.Model, c.ModelDigest.String(), micros(c.At), seq)
@@ -199,7 +200,7 @@ func (l *Ledger) Release(ctx context.Context, jobID string, fence int64, reason 
 }
 
 func (l *Ledger) giveUp(ctx context.Context, deed, jobID string, fence int64, e job.Event, to job.State, reason string) error {
-	_, err := l.change(ctx, deed, jobID, func(_ *sql.Tx, j *Job) error {
+	_, err := l.change(ctx, deed, jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		if j.ended(to, fence) {
 			return errUnchanged
 		}
@@ -213,7 +214,7 @@ func (l *Ledger) giveUp(ctx context.Context, deed, jobID string, fence int64, e 
 				return err
 			}
 		}
-		j.Reason, j.Progress.ETASeconds = reason, nil
+		j.Reason, j.Progress.ETASeconds = clean(reason), nil
 		return j.move(e)
 	})
 	return err
@@ -222,9 +223,9 @@ func (l *Ledger) giveUp(ctx context.Context, deed, jobID string, fence int64, e 
 // Poison ends a job that was delivered too often. The lease holder, if there is
 // one, is fenced off.
 func (l *Ledger) Poison(ctx context.Context, jobID, reason string) error {
-	_, err := l.change(ctx, "poison", jobID, func(_ *sql.Tx, j *Job) error {
+	_, err := l.change(ctx, "poison", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		j.Fence++
-		j.Reason, j.Progress.ETASeconds = reason, nil
+		j.Reason, j.Progress.ETASeconds = clean(reason), nil
 		return j.move(job.Poison)
 	})
 	return err
@@ -233,7 +234,7 @@ func (l *Ledger) Poison(ctx context.Context, jobID, reason string) error {
 // Cancel takes a job back. The lease holder, if there is one, is fenced off and
 // learns of it at its next write.
 func (l *Ledger) Cancel(ctx context.Context, jobID string) error {
-	_, err := l.change(ctx, "cancel", jobID, func(_ *sql.Tx, j *Job) error {
+	_, err := l.change(ctx, "cancel", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		j.Fence++
 		j.Progress.ETASeconds = nil
 		return j.move(job.Cancel)
@@ -244,7 +245,7 @@ func (l *Ledger) Cancel(ctx context.Context, jobID string) error {
 // Retry takes a failed, poisoned or canceled job back to its beginning. The
 // caller enqueues it and calls MarkQueued; if it cannot, the reconciler will.
 func (l *Ledger) Retry(ctx context.Context, jobID string) (Job, error) {
-	return l.change(ctx, "retry", jobID, func(_ *sql.Tx, j *Job) error {
+	return l.change(ctx, "retry", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		e := job.Retry
 		if j.State == job.Poisoned {
 			e = job.Replay
@@ -256,18 +257,18 @@ func (l *Ledger) Retry(ctx context.Context, jobID string) (Job, error) {
 
 // Job returns one job.
 func (l *Ledger) Job(ctx context.Context, id string) (Job, error) {
-	j, err := getJob(ctx, l.r, `id = ?`, id)
+	j, err := getJob(ctx, l.db.Read(), `id = $1`, id)
 	if err != nil {
-		return Job{}, fmt.Errorf("job %s: %w", id, translate(err))
+		return Job{}, fmt.Errorf("job %s: %w", id, database.Classify(err))
 	}
 	return j, nil
 }
 
 // JobOf returns the job of a footage; a duplicate has none.
 func (l *Ledger) JobOf(ctx context.Context, id footage.ID) (Job, error) {
-	j, err := getJob(ctx, l.r, `footage = ?`, id)
+	j, err := getJob(ctx, l.db.Read(), `footage = $1`, id)
 	if err != nil {
-		return Job{}, fmt.Errorf("job of footage %s: %w", id, translate(err))
+		return Job{}, fmt.Errorf("job of footage %s: %w", id, database.Classify(err))
 	}
 	return j, nil
 }

@@ -163,6 +163,22 @@ func TestEveryEnd(t *testing.T) {
 	}
 }
 
+// What strangers and libraries say need not be text.
+func TestOddText(t *testing.T) {
+	l, _ := fresh(t)
+	f := sample("f1", "moo")
+	f.Name = "a\x00\xffb"
+	r, err := l.RecordFootage(t.Context(), f)
+	must(t, err)
+	j, _, err := l.Begin(t.Context(), r.Job.ID, "w")
+	must(t, err)
+	must(t, l.Fail(t.Context(), j.ID, j.Fence, "moov \x00\xc3"))
+	v, err := l.Footage(t.Context(), "f1")
+	if err != nil || v.Name != "a\uFFFD\uFFFDb" || v.Job.Reason != "moov \uFFFD\uFFFD" {
+		t.Errorf("%q %+v %v", v.Name, v.Job, err)
+	}
+}
+
 func TestUnknownJob(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)

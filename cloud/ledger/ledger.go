@@ -1,5 +1,5 @@
 // Package ledger keeps the history: footage, jobs, counts, devices and upload
-// sessions, in one SQLite file that several processes may open at once.
+// sessions, in one database (cloud/database) that several processes may open at once.
 //
 // Every write is one transaction that holds the write lock from its beginning
 // and is durable when the method returns. Every state of a job follows from
@@ -18,27 +18,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
-
-	"cattlecounter/cloud/ledger/schema"
+	"cattlecounter/cloud/database"
+	"cattlecounter/shared/secret"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-const (
-	driver         = "sqlite"
-	versionTable   = "ledger_version"
-	defaultBusy    = 10 * time.Second
-	readers        = 4
-	openAttempts   = 8
-	firstOpenPause = 10 * time.Millisecond
-)
+const versionTable = "ledger_version"
 
 // Options of Open; the zero value is ready for use.
 type Options struct {
@@ -49,156 +38,72 @@ type Options struct {
 	Busy time.Duration
 }
 
-// Ledger is an open ledger file.
+// Ledger is an open ledger.
 type Ledger struct {
-	path string
-	// Writes go through one connection, so that goroutines of one process queue
-	// fairly in Go and only processes meet at SQLite's lock, which polls.
-	w   *sql.DB
-	r   *sql.DB
+	db  *database.DB
 	now func() time.Time
 }
 
-// Open opens or creates the file and brings its tables up to date. The folder
+// Open opens or creates a SQLite file and brings its tables up to date. The folder
 // must exist. The error wraps ErrCorrupt, ErrUnwritable, ErrNoSpace or ErrBusy.
 func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
+	db, err := database.OpenFile(ctx, path, o.Busy)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	return prepare(ctx, db, o)
+}
+
+// OpenPostgres connects to a PostgreSQL database (see database.OpenPostgres) and
+// brings its tables up to date. The error wraps ErrUnreachable, ErrUnwritable,
+// ErrInvalid or ErrBusy.
+func OpenPostgres(ctx context.Context, address secret.String, o Options) (*Ledger, error) {
+	db, err := database.OpenPostgres(ctx, address, o.Busy)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	return prepare(ctx, db, o)
+}
+
+func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Busy == 0 {
-		o.Busy = defaultBusy
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("ledger %s: %w", path, err)
-	}
-	l := &Ledger{path: abs, now: o.Now}
-	if err := l.open(ctx, o.Busy); err != nil {
-		return nil, fmt.Errorf("open ledger %s: %w", abs, translate(err))
-	}
-	return l, nil
-}
-
-func (l *Ledger) open(ctx context.Context, busy time.Duration) (err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, l.Close())
-		}
-	}()
-	if err := create(l.path); err != nil {
-		return err
-	}
-	// FULL: a commit is on the disk before its caller deletes the other copy.
-	common := []string{
-		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
-		"foreign_keys(1)", "journal_mode(WAL)", "synchronous(FULL)",
-	}
-	if l.w, err = sql.Open(driver, dsn(l.path, "immediate", common)); err != nil {
-		return err
-	}
-	l.w.SetMaxOpenConns(1)
-	if l.r, err = sql.Open(driver, dsn(l.path, "deferred", append(common, "query_only(1)"))); err != nil {
-		return err
-	}
-	l.r.SetMaxOpenConns(readers)
-	l.r.SetMaxIdleConns(readers)
-	if err := l.connect(ctx); err != nil {
-		return err
-	}
 	sub, err := fs.Sub(migrations, "migrations")
+	if err == nil {
+		err = db.Migrate(ctx, sub, versionTable)
+	}
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("open ledger %s: %w", db.Name(), errors.Join(err, db.Close()))
 	}
-	return schema.Migrate(ctx, l.w, sub, versionTable)
+	return &Ledger{db: db, now: o.Now}, nil
 }
 
-// connect makes the first connection. Turning a new file to WAL does not wait
-// for another process that does the same, so that is tried again.
-func (l *Ledger) connect(ctx context.Context) error {
-	pause := firstOpenPause
-	for n := 1; ; n++ {
-		err := l.w.PingContext(ctx)
-		if err == nil || n == openAttempts || !errors.Is(translate(err), ErrBusy) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
-		}
-		pause *= 2
-	}
-}
+// Close closes the ledger. Methods called afterwards fail.
+func (l *Ledger) Close() error { return l.db.Close() }
 
-// create makes an empty file that only its owner can read, because it will hold
-// the hashes of tokens. It does not touch an existing file: closing it would
-// drop the locks that other connections of this process hold on it.
-func create(path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		info, err := os.Stat(path)
-		if err == nil && info.IsDir() {
-			err = fmt.Errorf("is a folder, want a file: %w", ErrUnwritable)
-		}
-		return err
-	case err != nil:
-		return fmt.Errorf("%w: %w", err, ErrUnwritable)
-	}
-	return f.Close()
-}
-
-func dsn(path, lock string, pragmas []string) string {
-	q := url.Values{"_txlock": {lock}, "_pragma": pragmas}
-	return "file://" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
-}
-
-// Close closes the file. Methods called afterwards fail.
-func (l *Ledger) Close() error {
-	var errs []error
-	for _, db := range []*sql.DB{l.r, l.w} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// DB is the writing connection, for the embedded queue, which lives in the same
-// file. Its transactions begin with the write lock.
-func (l *Ledger) DB() *sql.DB { return l.w }
+// DB is the ledger's database, for the queue, which has tables in it as well.
+func (l *Ledger) DB() *database.DB { return l.db }
 
 // Ping reports whether the ledger can be read.
 func (l *Ledger) Ping(ctx context.Context) error {
 	var seq int64
-	if err := l.r.QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
-		return fmt.Errorf("ledger %s: %w", l.path, translate(err))
+	if err := l.db.Read().QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
+		return fmt.Errorf("ledger %s: %w", l.db.Name(), database.Classify(err))
 	}
 	return nil
 }
 
 // write runs f in one transaction and names the deed in its error.
-func (l *Ledger) write(ctx context.Context, deed string, f func(*sql.Tx) error) error {
-	err := func() error {
-		tx, err := l.w.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		if err := f(tx); err != nil {
-			// The cause is what counts; a rollback that fails leaves the same state.
-			_ = tx.Rollback()
-			return err
-		}
-		return tx.Commit()
-	}()
-	if err != nil {
-		return fmt.Errorf("%s: %w", deed, translate(err))
+func (l *Ledger) write(ctx context.Context, deed string, f func(context.Context, *sql.Tx) error) error {
+	if err := l.db.Write(ctx, f); err != nil {
+		return fmt.Errorf("%s: %w", deed, err)
 	}
 	return nil
 }
 
-// nextSeq takes the next number of the change counter. The counter's row is the
-// last lock of every writer, so numbers become visible in their order.
+// nextSeq takes the next number of the change counter. There is one writer at a
+// time, so numbers become visible in their order.
 func nextSeq(ctx context.Context, tx *sql.Tx) (int64, error) {
 	var seq int64
 	err := tx.QueryRowContext(ctx, `UPDATE change_counter SET seq = seq + 1 WHERE id = 1 RETURNING seq`).Scan(&seq)

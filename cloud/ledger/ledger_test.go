@@ -1,23 +1,72 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"cattlecounter/cloud/postgres"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
+
+type withServer struct{ m *testing.M }
+
+func (w withServer) Run() int { return postgres.Main(w.m) }
+
+// onPostgres makes the tests of what both databases do run on PostgreSQL.
+const onPostgres = "LEDGER_TEST_POSTGRES"
+
+// TestOnPostgres runs this test binary again.
+func TestOnPostgres(t *testing.T) {
+	if os.Getenv(onPostgres) != "" {
+		t.Skip("runs on it already")
+	}
+	postgres.Get(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v")
+	cmd.Env = append(os.Environ(), onPostgres+"=yes")
+	out, err := cmd.CombinedOutput()
+	if passed := bytes.Count(out, []byte("\n--- PASS: Test")); err != nil || passed < 15 {
+		t.Fatalf("%d tests passed on PostgreSQL: %v\n%s", passed, err, out)
+	}
+}
+
+// somewhere is an empty place for a ledger: a path, or a database's address.
+func somewhere(t testing.TB) string {
+	if os.Getenv(onPostgres) != "" {
+		return postgres.Get(t).Database(t).Reveal()
+	}
+	return filepath.Join(t.TempDir(), "ledger.db")
+}
+
+// onFile is for tests of what only a file does.
+func onFile(t testing.TB) {
+	if os.Getenv(onPostgres) != "" {
+		t.Skip("is about a file")
+	}
+}
+
+func openAt(ctx context.Context, place string, o Options) (*Ledger, error) {
+	if strings.HasPrefix(place, "postgres:") {
+		return OpenPostgres(ctx, secret.New(place), o)
+	}
+	return Open(ctx, place, o)
+}
 
 // clock is a clock that a test turns.
 type clock struct {
@@ -41,9 +90,9 @@ func (c *clock) add(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-func open(t testing.TB, path string, c *clock) *Ledger {
+func open(t testing.TB, place string, c *clock) *Ledger {
 	t.Helper()
-	l, err := Open(context.Background(), path, Options{Now: c.now})
+	l, err := openAt(context.Background(), place, Options{Now: c.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +102,7 @@ func open(t testing.TB, path string, c *clock) *Ledger {
 
 func fresh(t testing.TB) (*Ledger, *clock) {
 	c := newClock()
-	return open(t, filepath.Join(t.TempDir(), "ledger.db"), c), c
+	return open(t, somewhere(t), c), c
 }
 
 func sample(id, content string) Footage {
@@ -157,7 +206,7 @@ func TestRecordTwice(t *testing.T) {
 
 func TestTwoLedgersRecordTheSame(t *testing.T) {
 	ctx := context.Background()
-	path, c := filepath.Join(t.TempDir(), "ledger.db"), newClock()
+	path, c := somewhere(t), newClock()
 	ledgers := []*Ledger{open(t, path, c), open(t, path, c)}
 	const each = 20
 	var wg sync.WaitGroup

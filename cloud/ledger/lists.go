@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"cattlecounter/cloud/database"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -67,11 +68,11 @@ func (l *Ledger) ListJobs(ctx context.Context, s job.State, p Page) ([]JobView, 
 	if err != nil {
 		return nil, "", err
 	}
-	where, args := `WHERE j.born < ?`, []any{after}
+	where, args := `WHERE j.born < $2`, []any{limit + 1, after}
 	if s != "" {
-		where, args = where+` AND j.state = ?`, append(args, s)
+		where, args = where+` AND j.state = $3`, append(args, s)
 	}
-	vs, err := list(ctx, l.r, scanJobView, jobViewQuery+where+` ORDER BY j.born DESC LIMIT ?`, append(args, limit+1)...)
+	vs, err := list(ctx, l.db.Read(), scanJobView, jobViewQuery+where+` ORDER BY j.born DESC LIMIT $1`, args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list jobs: %w", err)
 	}
@@ -106,8 +107,8 @@ func scanCountView(rows *sql.Rows) (CountView, error) {
 
 // Count returns the count of a footage; for a duplicate, that of its original.
 func (l *Ledger) Count(ctx context.Context, id footage.ID) (Count, error) {
-	vs, err := list(ctx, l.r, scanCountView,
-		countViewQuery+`WHERE c.footage = (SELECT COALESCE(duplicate_of, id) FROM footage WHERE id = ?)`, id)
+	vs, err := list(ctx, l.db.Read(), scanCountView,
+		countViewQuery+`WHERE c.footage = (SELECT COALESCE(duplicate_of, id) FROM footage WHERE id = $1)`, id)
 	if err == nil && len(vs) == 0 {
 		err = ErrNotFound
 	}
@@ -123,7 +124,7 @@ func (l *Ledger) ListCounts(ctx context.Context, p Page) ([]CountView, string, e
 	if err != nil {
 		return nil, "", err
 	}
-	vs, err := list(ctx, l.r, scanCountView, countViewQuery+`WHERE c.seq < ? ORDER BY c.seq DESC LIMIT ?`, after, limit+1)
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE c.seq < $1 ORDER BY c.seq DESC LIMIT $2`, after, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("list counts: %w", err)
 	}
@@ -134,7 +135,7 @@ func (l *Ledger) ListCounts(ctx context.Context, p Page) ([]CountView, string, e
 // ChangedJobs returns the jobs whose Seq is above afterSeq, in the order of
 // their Seq, at most limit. A job that changed twice shows once, as it is now.
 func (l *Ledger) ChangedJobs(ctx context.Context, afterSeq int64, limit int) ([]JobView, error) {
-	vs, err := list(ctx, l.r, scanJobView, jobViewQuery+`WHERE j.seq > ? ORDER BY j.seq LIMIT ?`, afterSeq, limit)
+	vs, err := list(ctx, l.db.Read(), scanJobView, jobViewQuery+`WHERE j.seq > $1 ORDER BY j.seq LIMIT $2`, afterSeq, limit)
 	if err != nil {
 		return nil, fmt.Errorf("changed jobs: %w", err)
 	}
@@ -143,7 +144,7 @@ func (l *Ledger) ChangedJobs(ctx context.Context, afterSeq int64, limit int) ([]
 
 // ChangedCounts is ChangedJobs for counts.
 func (l *Ledger) ChangedCounts(ctx context.Context, afterSeq int64, limit int) ([]CountView, error) {
-	vs, err := list(ctx, l.r, scanCountView, countViewQuery+`WHERE c.seq > ? ORDER BY c.seq LIMIT ?`, afterSeq, limit)
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE c.seq > $1 ORDER BY c.seq LIMIT $2`, afterSeq, limit)
 	if err != nil {
 		return nil, fmt.Errorf("changed counts: %w", err)
 	}
@@ -152,7 +153,7 @@ func (l *Ledger) ChangedCounts(ctx context.Context, afterSeq int64, limit int) (
 
 // ChangedFootage is ChangedJobs for footage.
 func (l *Ledger) ChangedFootage(ctx context.Context, afterSeq int64, limit int) ([]Footage, error) {
-	fs, err := list(ctx, l.r, scanFootage, `SELECT `+footageColumns+` FROM footage WHERE seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit)
+	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+footageColumns+` FROM footage WHERE seq > $1 ORDER BY seq LIMIT $2`, afterSeq, limit)
 	if err != nil {
 		return nil, fmt.Errorf("changed footage: %w", err)
 	}
@@ -162,17 +163,17 @@ func (l *Ledger) ChangedFootage(ctx context.Context, afterSeq int64, limit int) 
 // Cursor returns how far a named reader of changes has come, 0 for a new one.
 func (l *Ledger) Cursor(ctx context.Context, name string) (int64, error) {
 	var seq int64
-	err := l.r.QueryRowContext(ctx, `SELECT seq FROM change_cursor WHERE name = ?`, name).Scan(&seq)
+	err := l.db.Read().QueryRowContext(ctx, `SELECT seq FROM change_cursor WHERE name = $1`, name).Scan(&seq)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("cursor %s: %w", name, translate(err))
+		return 0, fmt.Errorf("cursor %s: %w", name, database.Classify(err))
 	}
 	return seq, nil
 }
 
 // SetCursor notes how far a named reader of changes has come. It never goes back.
 func (l *Ledger) SetCursor(ctx context.Context, name string, seq int64) error {
-	return l.write(ctx, "set cursor "+name, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO change_cursor (name, seq) VALUES (?, ?)
+	return l.write(ctx, "set cursor "+name, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO change_cursor (name, seq) VALUES ($1, $2)
 			ON CONFLICT (name) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > change_cursor.seq`, name, seq)
 		return err
 	})
@@ -181,7 +182,7 @@ func (l *Ledger) SetCursor(ctx context.Context, name string, seq int64) error {
 // Unqueued returns jobs in state uploaded, oldest first: their message was
 // never sent, or nobody noted that it was.
 func (l *Ledger) Unqueued(ctx context.Context, limit int) ([]Job, error) {
-	js, err := list(ctx, l.r, scanJob, `SELECT `+jobColumns+` FROM job WHERE state = ? ORDER BY born LIMIT ?`, job.Uploaded, limit)
+	js, err := list(ctx, l.db.Read(), scanJob, `SELECT `+jobColumns+` FROM job WHERE state = $1 ORDER BY born LIMIT $2`, job.Uploaded, limit)
 	if err != nil {
 		return nil, fmt.Errorf("unqueued jobs: %w", err)
 	}
@@ -191,8 +192,8 @@ func (l *Ledger) Unqueued(ctx context.Context, limit int) ([]Job, error) {
 // Idle returns jobs in a state that were not written since before, in the order
 // of their ids above afterID: what the reconciler compares with the queue.
 func (l *Ledger) Idle(ctx context.Context, s job.State, before time.Time, afterID string, limit int) ([]Job, error) {
-	js, err := list(ctx, l.r, scanJob, `SELECT `+jobColumns+` FROM job
-		WHERE state = ? AND updated < ? AND id > ? ORDER BY id LIMIT ?`, s, before.UnixMicro(), afterID, limit)
+	js, err := list(ctx, l.db.Read(), scanJob, `SELECT `+jobColumns+` FROM job
+		WHERE state = $1 AND updated < $2 AND id > $3 ORDER BY id LIMIT $4`, s, before.UnixMicro(), afterID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("idle jobs: %w", err)
 	}
@@ -208,22 +209,19 @@ func scanJob(rows *sql.Rows) (Job, error) {
 // Stats sums up the ledger.
 func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Jobs: map[job.State]int{}}
-	err := l.r.QueryRowContext(ctx, `SELECT
-		(SELECT COUNT(*) FROM footage),
-		(SELECT COUNT(*) FROM footage WHERE duplicate_of IS NOT NULL),
-		(SELECT COALESCE(SUM(size), 0) FROM footage WHERE duplicate_of IS NULL),
-		(SELECT COUNT(*) FROM animal_count),
-		(SELECT COALESCE(SUM(animals), 0) FROM animal_count),
-		(SELECT COUNT(*) FROM upload WHERE finished IS NULL)`).
+	err := l.db.Read().QueryRowContext(ctx, `SELECT f.n, f.duplicates, f.bytes, c.n, c.animals, (SELECT COUNT(*) FROM upload WHERE finished IS NULL)
+		FROM (SELECT COUNT(*) AS n, COUNT(duplicate_of) AS duplicates,
+				CAST(COALESCE(SUM(CASE WHEN duplicate_of IS NULL THEN size END), 0) AS BIGINT) AS bytes FROM footage) f,
+			(SELECT COUNT(*) AS n, COALESCE(SUM(animals), 0) AS animals FROM animal_count) c`).
 		Scan(&s.Footage, &s.Duplicates, &s.Bytes, &s.Counts, &s.Animals, &s.Uploads)
 	if err != nil {
-		return Stats{}, fmt.Errorf("statistics: %w", translate(err))
+		return Stats{}, fmt.Errorf("statistics: %w", database.Classify(err))
 	}
 	type line struct {
 		state job.State
 		n     int
 	}
-	lines, err := list(ctx, l.r, func(rows *sql.Rows) (v line, err error) {
+	lines, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (v line, err error) {
 		err = rows.Scan(&v.state, &v.n)
 		return v, err
 	}, `SELECT state, COUNT(*) FROM job GROUP BY state`)

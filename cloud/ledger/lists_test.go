@@ -2,9 +2,9 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -276,30 +276,41 @@ func TestUploads(t *testing.T) {
 	}
 }
 
-// full fills a ledger with history, in one transaction per table row set.
+// full fills a ledger with history.
 func full(b *testing.B, n int) *Ledger {
 	b.Helper()
-	l := open(b, filepath.Join(b.TempDir(), "ledger.db"), newClock())
-	tx, err := l.w.BeginTx(context.Background(), nil)
-	must(b, err)
-	exec := func(q string) {
-		_, err := tx.ExecContext(context.Background(), q, n)
+	l := open(b, somewhere(b), newClock())
+	// Numbers 1..n; every tenth is a duplicate of the one before.
+	const (
+		numbers = `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < $1) `
+		name    = `substr('00000000' || i, length('00000000' || i) - 7)`
+		before  = `substr('00000000' || (i - 1), length('00000000' || (i - 1)) - 7)`
+		digest  = `substr('` + zeros + `' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END), length('` + zeros + `' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END)) - 63)`
+	)
+	must(b, l.write(b.Context(), "fill", func(ctx context.Context, tx *sql.Tx) error {
+		for _, q := range []string{
+			`INSERT INTO footage ` + numbers + `SELECT 'f' || ` + name + `, 'north', 'base-1', 'DJI.MP4', 1000 + i, ` + digest + `, '', '', NULL, i,
+				CASE WHEN i % 10 = 0 THEN 'f' || ` + before + ` END, 3 * i, 3 * i FROM s`,
+			`INSERT INTO job ` + numbers + `SELECT 'j' || ` + name + `, 'f' || ` + name + `, CASE WHEN i % 50 = 1 THEN 'failed' ELSE 'done' END,
+				1, 1, 'w', '', 'report', 10, 10, 100, 5, NULL, 7, 'k', i, i, 3 * i + 1, 3 * i + 1 FROM s WHERE i % 10 <> 0`,
+			`INSERT INTO animal_count ` + numbers + `SELECT 'f' || ` + name + `, 'j' || ` + name + `, 7, 6, 8, '{"cow":7}', 'femto', '', i, 3 * i + 2
+				FROM s WHERE i % 10 <> 0 AND i % 50 <> 1`,
+			`UPDATE change_counter SET seq = 3 * $1 + 3`,
+		} {
+			if _, err := tx.ExecContext(ctx, q, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	if l.DB().File() == "" { // as autovacuum has it in time
+		_, err := l.DB().Read().ExecContext(b.Context(), `VACUUM ANALYZE`)
 		must(b, err)
 	}
-	// Numbers 1..n; every tenth is a duplicate of the one before.
-	const numbers = `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < ?) `
-	exec(numbers + `INSERT INTO footage SELECT printf('f%08d', i), 'north', 'base-1', 'DJI.MP4', 1000 + i,
-		printf('%064x', CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END), '', '', NULL, i,
-		CASE WHEN i % 10 = 0 THEN printf('f%08d', i - 1) END, 3 * i, 3 * i FROM s`)
-	exec(numbers + `INSERT INTO job SELECT printf('j%08d', i), printf('f%08d', i), CASE WHEN i % 50 = 1 THEN 'failed' ELSE 'done' END,
-		1, 1, 'w', '', 'report', 10, 10, 100, 5, NULL, 7, 'k', i, i, 3 * i + 1, 3 * i + 1 FROM s WHERE i % 10 <> 0`)
-	exec(numbers + `INSERT INTO animal_count SELECT printf('f%08d', i), printf('j%08d', i), 7, 6, 8, '{"cow":7}', 'femto', '', i, 3 * i + 2
-		FROM s WHERE i % 10 <> 0 AND i % 50 <> 1`)
-	_, err = tx.ExecContext(context.Background(), `UPDATE change_counter SET seq = ?`, 3*n+3)
-	must(b, err)
-	must(b, tx.Commit())
 	return l
 }
+
+const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
 
 func BenchmarkPagesOf100000(b *testing.B) {
 	ctx := b.Context()

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 )
 
 func TestOpenRefuses(t *testing.T) {
+	onFile(t)
 	dir := t.TempDir()
 	garbage := filepath.Join(dir, "garbage.db")
 	must(t, os.WriteFile(garbage, bytes.Repeat([]byte("no ledger "), 1000), 0o600))
@@ -44,6 +46,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestOddPaths(t *testing.T) {
+	onFile(t)
 	for _, name := range []string{"a b.db", "what?.db", "100%.db", "a#b.db", "ä&x=1.db"} {
 		path := filepath.Join(t.TempDir(), name)
 		l := open(t, path, newClock())
@@ -56,6 +59,7 @@ func TestOddPaths(t *testing.T) {
 }
 
 func TestDamageIsReported(t *testing.T) {
+	onFile(t)
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	l := open(t, path, newClock())
 	for i := range 50 {
@@ -78,27 +82,38 @@ func TestDamageIsReported(t *testing.T) {
 }
 
 // errClosed is what a closed ledger answers with.
-func errClosed(l *Ledger) error { return l.r.PingContext(context.Background()) }
+func errClosed(l *Ledger) error { return l.DB().Read().PingContext(context.Background()) }
 
 func TestNewerFileIsRefused(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ledger.db")
+	path := somewhere(t)
 	l := open(t, path, newClock())
-	_, err := l.w.ExecContext(t.Context(), `INSERT INTO `+versionTable+` (version_id, is_applied) VALUES (99, 1)`)
-	must(t, err)
+	must(t, l.write(t.Context(), "a newer program", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO `+versionTable+` (version_id, is_applied) SELECT 99, is_applied FROM `+versionTable+` WHERE version_id = 1`)
+		return err
+	}))
 	must(t, l.Close())
-	_, err = Open(t.Context(), path, Options{})
+	_, err := openAt(t.Context(), path, Options{})
 	if err == nil || !strings.Contains(err.Error(), "use the newer program") {
 		t.Fatalf("got %v", err)
 	}
 }
 
 func TestLockedByAnother(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ledger.db")
+	path := somewhere(t)
 	holder := open(t, path, newClock())
-	tx, err := holder.w.BeginTx(t.Context(), nil)
-	must(t, err)
-	defer func() { must(t, tx.Rollback()) }()
-	other, err := Open(t.Context(), path, Options{Busy: 50 * time.Millisecond})
+	holding, done := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(done)
+	wg.Go(func() {
+		_ = holder.write(t.Context(), "hold", func(context.Context, *sql.Tx) error {
+			close(holding)
+			<-done
+			return nil
+		})
+	})
+	<-holding
+	other, err := openAt(t.Context(), path, Options{Busy: 50 * time.Millisecond})
 	if err == nil { // nothing to migrate: only the first write meets the lock
 		defer func() { must(t, other.Close()) }()
 		must(t, other.Ping(t.Context())) // reading goes on
@@ -119,11 +134,11 @@ func TestCanceled(t *testing.T) {
 }
 
 func TestManyOpenANewFileAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ledger.db")
+	path := somewhere(t)
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
-			l, err := Open(t.Context(), path, Options{})
+			l, err := openAt(t.Context(), path, Options{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -147,7 +162,7 @@ func TestProcesses(t *testing.T) {
 		return
 	}
 	ctx := t.Context()
-	path := filepath.Join(t.TempDir(), "ledger.db")
+	path := somewhere(t)
 	l := open(t, path, newClock())
 	const jobs = 30
 	for i := range jobs {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"cattlecounter/cloud/database"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
@@ -27,6 +28,12 @@ const (
 // prefixed puts a table alias before every column.
 func prefixed(alias, columns string) string {
 	return alias + "." + strings.ReplaceAll(columns, ", ", ", "+alias+".")
+}
+
+// clean makes text storable that came from outside, such as a file's name or what a
+// library says about one: PostgreSQL refuses NUL and what is not UTF-8.
+func clean(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 }
 
 // footageRow takes a row of footageColumns. All fields are nullable, so that the
@@ -110,22 +117,22 @@ func (r *countRow) value() (Count, error) {
 func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) (_ []T, err error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, translate(err)
+		return nil, database.Classify(err)
 	}
 	defer func() {
 		if cerr := rows.Close(); err == nil && cerr != nil {
-			err = translate(cerr)
+			err = database.Classify(cerr)
 		}
 	}()
 	var out []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, translate(err)
+			return nil, database.Classify(err)
 		}
 		out = append(out, v)
 	}
-	return out, translate(rows.Err())
+	return out, database.Classify(rows.Err())
 }
 
 func getFootage(ctx context.Context, q querier, where string, args ...any) (Footage, error) {

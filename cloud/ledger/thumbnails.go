@@ -31,16 +31,16 @@ func (l *Ledger) PutThumbnail(ctx context.Context, t Thumbnail) error {
 	if t.Received.IsZero() {
 		t.Received = l.now()
 	}
-	return l.write(ctx, fmt.Sprintf("thumbnail of %s", t.Footage), func(tx *sql.Tx) error {
+	return l.write(ctx, fmt.Sprintf("thumbnail of %s", t.Footage), func(ctx context.Context, tx *sql.Tx) error {
 		seq, err := nextSeq(ctx, tx)
 		if err != nil {
 			return err
 		}
-		done, err := tx.ExecContext(ctx, `INSERT INTO thumbnail (`+thumbnailColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		done, err := tx.ExecContext(ctx, `INSERT INTO thumbnail (`+thumbnailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 			ON CONFLICT (footage) DO UPDATE SET name = excluded.name, size = excluded.size, blob_key = excluded.blob_key,
 				captured = excluded.captured, received = excluded.received, seq = excluded.seq
-			WHERE device = excluded.device`,
-			t.Footage, t.Site, t.Device, t.Name, t.Size, t.BlobKey, micros(t.Captured), micros(t.Received), seq)
+			WHERE thumbnail.device = excluded.device`,
+			t.Footage, t.Site, t.Device, clean(t.Name), t.Size, t.BlobKey, micros(t.Captured), micros(t.Received), seq)
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (l *Ledger) PutThumbnail(ctx context.Context, t Thumbnail) error {
 
 // Thumbnail returns the thumbnail of a piece of footage; ErrNotFound without one.
 func (l *Ledger) Thumbnail(ctx context.Context, id footage.ID) (Thumbnail, error) {
-	ts, err := list(ctx, l.r, scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail WHERE footage = ?`, id)
+	ts, err := list(ctx, l.db.Read(), scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail WHERE footage = $1`, id)
 	if err == nil && len(ts) == 0 {
 		err = ErrNotFound
 	}
@@ -70,8 +70,8 @@ func (l *Ledger) ListWaiting(ctx context.Context, p Page) ([]Thumbnail, string, 
 	if err != nil {
 		return nil, "", err
 	}
-	ts, err := list(ctx, l.r, scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail
-		WHERE seq < ? AND NOT EXISTS (SELECT 1 FROM footage WHERE id = thumbnail.footage) ORDER BY seq DESC LIMIT ?`, after, limit+1)
+	ts, err := list(ctx, l.db.Read(), scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail
+		WHERE seq < $1 AND NOT EXISTS (SELECT 1 FROM footage WHERE id = thumbnail.footage) ORDER BY seq DESC LIMIT $2`, after, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("list waiting footage: %w", err)
 	}

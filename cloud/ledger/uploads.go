@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"cattlecounter/cloud/database"
 )
 
 const uploadColumns = `id, footage, device, site, kind, name, size, received, deferred, sha256, captured, metadata, hash_state, blob_key, created, updated, finished`
@@ -18,13 +20,14 @@ func (l *Ledger) CreateUpload(ctx context.Context, u Upload) (Upload, error) {
 	if err != nil {
 		return Upload{}, fmt.Errorf("create upload %s: %w: %w", u.ID, err, ErrInvalid)
 	}
+	u.Name = clean(u.Name)
 	u.Created = l.now().UTC().Truncate(time.Microsecond)
 	u.Updated, u.Finished = u.Created, time.Time{}
-	err = l.write(ctx, "create upload "+u.ID, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO upload (`+uploadColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)`,
+	err = l.write(ctx, "create upload "+u.ID, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO upload (`+uploadColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL)`,
 			u.ID, u.Footage, u.Device, u.Site, u.Kind, u.Name, u.Size, u.Offset, bit(u.Deferred), u.SHA256.String(),
 			micros(u.Captured), string(meta), hex.EncodeToString(u.HashState), u.BlobKey, micros(u.Created), micros(u.Updated))
-		if duplicateKey(err) {
+		if database.DuplicateKey(err) {
 			return ErrExists
 		}
 		return err
@@ -65,7 +68,7 @@ func scanUpload(rows *sql.Rows) (Upload, error) {
 
 // Upload returns one session.
 func (l *Ledger) Upload(ctx context.Context, id string) (Upload, error) {
-	us, err := list(ctx, l.r, scanUpload, `SELECT `+uploadColumns+` FROM upload WHERE id = ?`, id)
+	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload WHERE id = $1`, id)
 	if err == nil && len(us) == 0 {
 		err = ErrNotFound
 	}
@@ -77,34 +80,35 @@ func (l *Ledger) Upload(ctx context.Context, id string) (Upload, error) {
 
 // SaveUpload notes the hash state after offset bytes.
 func (l *Ledger) SaveUpload(ctx context.Context, id string, offset int64, hashState []byte) error {
-	return l.onUpload(ctx, "save upload ", id, `received = ?, hash_state = ?`, offset, hex.EncodeToString(hashState))
+	return l.onUpload(ctx, "save upload ", id, `received = $3, hash_state = $4`, offset, hex.EncodeToString(hashState))
 }
 
 // SetUploadKey notes where the bytes of a session will go.
 func (l *Ledger) SetUploadKey(ctx context.Context, id, blobKey string) error {
-	return l.onUpload(ctx, "place upload ", id, `blob_key = ?`, blobKey)
+	return l.onUpload(ctx, "place upload ", id, `blob_key = $3`, blobKey)
 }
 
 // DeclareUpload notes the size of a session that was created without.
 func (l *Ledger) DeclareUpload(ctx context.Context, id string, size int64) error {
-	return l.onUpload(ctx, "declare size of upload ", id, `size = ?, deferred = 0`, size)
+	return l.onUpload(ctx, "declare size of upload ", id, `size = $3, deferred = 0`, size)
 }
 
 // FinishUpload notes that the session did what it was for.
 func (l *Ledger) FinishUpload(ctx context.Context, id string) error {
-	return l.onUpload(ctx, "finish upload ", id, `finished = COALESCE(finished, ?)`, micros(l.now()))
+	return l.onUpload(ctx, "finish upload ", id, `finished = COALESCE(finished, $3)`, micros(l.now()))
 }
 
+// onUpload changes a session; the parameters of set begin with $3.
 func (l *Ledger) onUpload(ctx context.Context, deed, id, set string, args ...any) error {
-	return l.write(ctx, deed+id, func(tx *sql.Tx) error {
-		return one(tx.ExecContext(ctx, `UPDATE upload SET `+set+`, updated = ? WHERE id = ?`, append(args, micros(l.now()), id)...))
+	return l.write(ctx, deed+id, func(ctx context.Context, tx *sql.Tx) error {
+		return one(tx.ExecContext(ctx, `UPDATE upload SET `+set+`, updated = $1 WHERE id = $2`, append([]any{micros(l.now()), id}, args...)...))
 	})
 }
 
 // DeleteUpload forgets a session. One that is not there is fine.
 func (l *Ledger) DeleteUpload(ctx context.Context, id string) error {
-	return l.write(ctx, "delete upload "+id, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM upload WHERE id = ?`, id)
+	return l.write(ctx, "delete upload "+id, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM upload WHERE id = $1`, id)
 		return err
 	})
 }
@@ -112,11 +116,11 @@ func (l *Ledger) DeleteUpload(ctx context.Context, id string) error {
 // ListUploads returns the sessions last touched before a time, oldest first, at
 // most limit. A zero time means all.
 func (l *Ledger) ListUploads(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
-	where, args := ``, []any{}
+	where, args := ``, []any{limit}
 	if !before.IsZero() {
-		where, args = `WHERE updated < ? `, append(args, before.UnixMicro())
+		where, args = `WHERE updated < $2 `, append(args, before.UnixMicro())
 	}
-	us, err := list(ctx, l.r, scanUpload, `SELECT `+uploadColumns+` FROM upload `+where+`ORDER BY updated, id LIMIT ?`, append(args, limit)...)
+	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload `+where+`ORDER BY updated, id LIMIT $1`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list uploads: %w", err)
 	}
@@ -126,8 +130,8 @@ func (l *Ledger) ListUploads(ctx context.Context, before time.Time, limit int) (
 // CompleteUploads returns sessions whose bytes were all there and hashed before a
 // time and that nobody finished, oldest first, at most limit.
 func (l *Ledger) CompleteUploads(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
-	us, err := list(ctx, l.r, scanUpload, `SELECT `+uploadColumns+` FROM upload
-		WHERE finished IS NULL AND deferred = 0 AND received = size AND updated < ? ORDER BY updated, id LIMIT ?`, before.UnixMicro(), limit)
+	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload
+		WHERE finished IS NULL AND deferred = 0 AND received = size AND updated < $1 ORDER BY updated, id LIMIT $2`, before.UnixMicro(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("complete uploads: %w", err)
 	}
@@ -138,9 +142,9 @@ func (l *Ledger) CompleteUploads(ctx context.Context, before time.Time, limit in
 // "", of all.
 func (l *Ledger) OpenUploads(ctx context.Context, device string) (int, error) {
 	var n int
-	err := l.r.QueryRowContext(ctx, `SELECT COUNT(*) FROM upload WHERE finished IS NULL AND (? = '' OR device = ?)`, device, device).Scan(&n)
+	err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM upload WHERE finished IS NULL AND ($1 = '' OR device = $1)`, device).Scan(&n)
 	if err != nil {
-		return 0, fmt.Errorf("count uploads: %w", translate(err))
+		return 0, fmt.Errorf("count uploads: %w", database.Classify(err))
 	}
 	return n, nil
 }

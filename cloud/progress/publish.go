@@ -43,6 +43,8 @@ type Publisher struct {
 	now    func() time.Time
 
 	link     Link
+	leads    func(context.Context) (bool, error)
+	leading  bool
 	stale    atomic.Bool // the broker may have forgotten what is retained
 	position atomic.Int64
 	saved    int64
@@ -53,13 +55,18 @@ type Publisher struct {
 
 // NewPublisher returns a Publisher; give it its link with Use before Run.
 func NewPublisher(l Ledger, log *slog.Logger) *Publisher {
-	p := &Publisher{ledger: l, log: log, now: time.Now}
+	p := &Publisher{ledger: l, log: log, now: time.Now, leading: true,
+		leads: func(context.Context) (bool, error) { return true, nil }}
 	p.stale.Store(true)
 	return p
 }
 
 // Use sets the link. Call it once, before Run.
 func (p *Publisher) Use(l Link) { p.link = l }
+
+// OnlyWhen makes it publish only while leads says so: of several processes on one
+// ledger one does. Call it once, before Run.
+func (p *Publisher) OnlyWhen(leads func(context.Context) (bool, error)) { p.leads = leads }
 
 // Connected notes that the link has a new connection. It never blocks, so it
 // may be a link's OnUp.
@@ -91,19 +98,10 @@ func (p *Publisher) Run(ctx context.Context) error {
 }
 
 func (p *Publisher) round(ctx context.Context, started *bool) error {
-	if !*started {
-		seq, err := p.ledger.Cursor(ctx, cursorName)
-		if err != nil {
+	for {
+		if err := p.begin(ctx, started); err != nil || !*started {
 			return err
 		}
-		p.saved = seq
-		p.position.Store(seq)
-		*started = true
-	}
-	if p.stale.Swap(false) {
-		p.next, p.left = ledger.Page{Limit: refreshPage}, refreshed/refreshPage
-	}
-	for {
 		if err := p.refresh(ctx); err != nil {
 			return fmt.Errorf("publish the newest footage again: %w", err)
 		}
@@ -123,6 +121,33 @@ func (p *Publisher) round(ctx context.Context, started *bool) error {
 			return nil
 		}
 	}
+}
+
+// begin finds out whether and from where to publish. Who has not led before asks
+// where the other has come.
+func (p *Publisher) begin(ctx context.Context, started *bool) error {
+	leads, err := p.leads(ctx)
+	if leads != p.leading && err == nil {
+		p.log.Info("who publishes has changed", "this_one", leads)
+		p.leading = leads
+	}
+	if err != nil || !leads {
+		*started = false
+		return err
+	}
+	if !*started {
+		seq, err := p.ledger.Cursor(ctx, cursorName)
+		if err != nil {
+			return err
+		}
+		p.saved = seq
+		p.position.Store(seq)
+		*started = true
+	}
+	if p.stale.Swap(false) {
+		p.next, p.left = ledger.Page{Limit: refreshPage}, refreshed/refreshPage
+	}
+	return nil
 }
 
 // save keeps the position, at most once a second: a crash then repeats a

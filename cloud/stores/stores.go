@@ -1,5 +1,5 @@
-// Package stores opens the blobs and the queue that the configuration names, for
-// cloud-api and worker alike.
+// Package stores opens the ledger, the blobs and the queue that the configuration
+// names, for cloud-api and worker alike.
 package stores
 
 import (
@@ -36,6 +36,14 @@ type Stores struct {
 	Queue queue.Queue
 	// Ready says why blobs cannot be written, nil when they can.
 	Ready func(context.Context) error
+}
+
+// OpenLedger opens the ledger that cfg names. The data folder must exist.
+func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) {
+	if cfg.Ledger.URL.IsZero() {
+		return ledger.Open(ctx, cfg.LedgerPath(), ledger.Options{})
+	}
+	return ledger.OpenPostgres(ctx, cfg.Ledger.URL, ledger.Options{})
 }
 
 // Open opens what cfg names; l is the ledger of the same configuration.

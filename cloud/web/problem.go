@@ -95,6 +95,10 @@ func problemOf(err error) (p Problem, known bool) {
 		}
 		return Problem{Type: "/problems/" + slug, Title: http.StatusText(fe.Code), Status: fe.Code, Detail: routerDetails[fe.Code]}, true
 	}
+	if errors.Is(err, ledger.ErrUnreachable) { // where the database is, is not for the client
+		return Problem{Type: "/problems/unreachable", Title: "The ledger does not answer, try again", Status: http.StatusServiceUnavailable,
+			Detail: "The service cannot reach its database. It goes on by itself when the database is back."}, false
+	}
 	for _, c := range classes {
 		if errors.Is(err, c.class) {
 			return Problem{Type: "/problems/" + c.slug, Title: c.title, Status: c.status, Detail: err.Error()}, true

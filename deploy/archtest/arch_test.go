@@ -60,7 +60,8 @@ var only = map[string]struct {
 	"github.com/yalue/onnxruntime_go":     {[]string{"cloud/detect/detr"}, "the rest of the cloud builds without cgo"},
 	"github.com/tus/tusd":                 {[]string{"cloud/intake"}, "the upload protocol has one home"},
 	"github.com/mochi-mqtt/server":        {[]string{"cloud/broker", "shared/mqttlink"}, "the broker has one home"},
-	"modernc.org/sqlite":                  {[]string{"cloud/ledger", "cloud/queue"}, "SQL has one home"},
+	"modernc.org/sqlite":                  {[]string{"cloud/database"}, "what differs between databases has one home"},
+	"github.com/jackc/pgx":                {[]string{"cloud/database", "cloud/postgres"}, "what differs between databases has one home"},
 	"github.com/coreos/go-systemd":        {[]string{"edge/systemd"}, "what is said to the service manager is decided in one place"},
 	"github.com/eclipse/paho.mqtt.golang": {[]string{"shared/mqttlink"}, "its pitfalls are handled in one place"},
 }

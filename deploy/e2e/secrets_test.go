@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cattlecounter/cloud/azurite"
+	"cattlecounter/cloud/postgres"
 )
 
 // noSecrets looks through everything that any program of the stage has logged for
@@ -22,7 +23,7 @@ func (s *stage) noSecrets() {
 			s.t.Error(err)
 		}
 		for what, secret := range map[string]string{"the token": s.token, "the cloud's password": cloudPassword, "the watcher's password": watcherPassword,
-			"the account's key": azurite.Key} {
+			"the account's key": azurite.Key, "the database's password": postgres.Password} {
 			if strings.Contains(string(text), secret) {
 				s.t.Errorf("%s is in %s", what, filepath.Base(file))
 			}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/azurite"
+	"cattlecounter/cloud/postgres"
 	"cattlecounter/deploy/process"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
@@ -52,8 +53,12 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1
 	}
-	return azurite.Main(m)
+	return postgres.Main(withAzurite{m})
 }
+
+type withAzurite struct{ m *testing.M }
+
+func (w withAzurite) Run() int { return azurite.Main(w.m) }
 
 // stage is one ranch with its cloud, all on loopback and in one temporary folder.
 type stage struct {

@@ -3,7 +3,7 @@
 # that is there already. Safe to run again.
 #
 #   setup.sh build   OpenCV headers, compiler, ONNX Runtime, the page
-#   setup.sh test    mosquitto, iproute2, Chromium, ffmpeg, Azurite and the browser driver as well
+#   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg, Azurite and the browser driver as well
 #   setup.sh lint    the linter as well
 #   setup.sh train   Python with what training needs (about 6 GB), in build/train/venv
 set -euo pipefail
@@ -39,6 +39,7 @@ need_packages() { # package names whose absence is known by a command or a .pc f
 	command -v npm >/dev/null || missing+=(nodejs npm)
 	if [ "$1" != build ]; then
 		command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
+		compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 		command -v ip >/dev/null && command -v tc >/dev/null || missing+=(iproute2)
 		command -v chromium >/dev/null || missing+=(chromium)
 		command -v ffmpeg >/dev/null || missing+=(ffmpeg)

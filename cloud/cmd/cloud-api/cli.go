@@ -44,10 +44,12 @@ type cli struct {
 		Revoke deviceRevoke `cmd:"" help:"Make a token void."`
 	} `cmd:"" help:"Tokens of devices and people."`
 	Job struct {
-		List  jobList  `cmd:"" help:"List jobs, newest first."`
-		Retry jobRetry `cmd:"" help:"Try a failed, poisoned or canceled job again."`
+		List   jobList   `cmd:"" help:"List jobs, newest first."`
+		Retry  jobRetry  `cmd:"" aliases:"replay" help:"Try a failed, poisoned or canceled job again."`
+		Cancel jobCancel `cmd:"" help:"Take a job back that has not ended; a worker that has it stops within seconds."`
 	} `cmd:"" help:"Counting jobs."`
 	Ledger struct {
+		CountOn ledgerCountOn `cmd:"" help:"After PostgreSQL's own tools have set the ledger back to an earlier time: go on with numbers nobody has heard of. Stop cloud-api and the workers first."`
 		Backup  ledgerBackup  `cmd:"" help:"Copy the ledger to a new file, while all else goes on. Copy the footage after it."`
 		Restore ledgerRestore `cmd:"" help:"Put such a copy in the ledger's place. Stop cloud-api and the workers first; what was there is kept beside it."`
 	} `cmd:"" help:"Backup of the ledger."`

@@ -9,14 +9,19 @@ import (
 	"time"
 
 	"cattlecounter/cloud/api"
+	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/queue/embedded"
+	"cattlecounter/cloud/stores"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )
 
 // withLedger opens the ledger for one command; a running cloud-api does not mind.
-func (e *env) withLedger(do func(*ledger.Ledger) error) (err error) {
+func (e *env) withLedger(do func(*ledger.Ledger) error) error {
+	return e.withConfigured(func(_ config.Config, l *ledger.Ledger) error { return do(l) })
+}
+
+func (e *env) withConfigured(do func(config.Config, *ledger.Ledger) error) (err error) {
 	c, err := e.config()
 	if err != nil {
 		return err
@@ -26,7 +31,7 @@ func (e *env) withLedger(do func(*ledger.Ledger) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	return do(l)
+	return do(c, l)
 }
 
 type deviceAdd struct {
@@ -147,15 +152,15 @@ type jobRetry struct {
 }
 
 func (j *jobRetry) Run(e *env) error {
-	return e.withLedger(func(l *ledger.Ledger) error {
-		q, err := embedded.New(e.ctx, l.DB(), nil)
+	return e.withConfigured(func(c config.Config, l *ledger.Ledger) error {
+		st, err := stores.Open(e.ctx, c, l, e.logger(c))
 		if err != nil {
 			return err
 		}
 		if _, err := l.Retry(e.ctx, j.ID); err != nil {
 			return err
 		}
-		if err := q.Enqueue(e.ctx, j.ID); err != nil {
+		if err := st.Queue.Enqueue(e.ctx, j.ID); err != nil {
 			return err
 		}
 		if err := l.MarkQueued(e.ctx, j.ID); err != nil {
@@ -164,6 +169,26 @@ func (j *jobRetry) Run(e *env) error {
 		_, err = fmt.Fprintf(e.stderr, "Job %s waits for a worker again.\n", j.ID)
 		return err
 	})
+}
+
+type jobCancel struct {
+	ID string `arg:"" help:"Identifier of the job."`
+}
+
+func (j *jobCancel) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error {
+		if err := l.Cancel(e.ctx, j.ID); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(e.stderr, "Job %s is canceled.\n", j.ID)
+		return err
+	})
+}
+
+type ledgerCountOn struct{}
+
+func (ledgerCountOn) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error { return l.CountOn(e.ctx) })
 }
 
 type ledgerBackup struct {

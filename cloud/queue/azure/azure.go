@@ -10,7 +10,6 @@ package azure
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +24,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2/queueerror"
 
 	"cattlecounter/cloud/azstorage"
+	"cattlecounter/cloud/database"
 	"cattlecounter/cloud/queue"
 )
 
@@ -32,8 +32,8 @@ import (
 type Options struct {
 	Account azstorage.Account
 	Name    string
-	// DB is the ledger's writing connection, which stays the ledger's to close.
-	DB     *sql.DB
+	// DB is the ledger's, which stays the ledger's to close.
+	DB     *database.DB
 	Client *http.Client     // nil means one of the SDK's
 	Now    func() time.Time // nil means time.Now
 	Log    *slog.Logger     // nil means no log

@@ -11,12 +11,18 @@ import (
 	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/azurite"
 	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/postgres"
 	"cattlecounter/cloud/queue"
 	"cattlecounter/cloud/queue/queuetest"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/secret"
 )
 
-func TestMain(m *testing.M) { os.Exit(azurite.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(postgres.Main(withAzurite{m})) }
+
+type withAzurite struct{ m *testing.M }
+
+func (w withAzurite) Run() int { return azurite.Main(w.m) }
 
 func name() string { return "q" + strings.ToLower(string(footage.NewID(time.Now()))) }
 
@@ -28,7 +34,13 @@ func open(t testing.TB, path, name string, now func() time.Time) *Queue {
 
 func openBy(t testing.TB, path, name string, now func() time.Time, client *http.Client) *Queue {
 	t.Helper()
-	l, err := ledger.Open(t.Context(), path, ledger.Options{})
+	var l *ledger.Ledger
+	var err error
+	if strings.HasPrefix(path, "postgres:") {
+		l, err = ledger.OpenPostgres(t.Context(), secret.New(path), ledger.Options{})
+	} else {
+		l, err = ledger.Open(t.Context(), path, ledger.Options{})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,12 +54,22 @@ func openBy(t testing.TB, path, name string, now func() time.Time, client *http.
 
 func TestQueue(t *testing.T) {
 	azurite.Get(t)
-	queuetest.Run(t, func(t *testing.T) queuetest.Fixture {
-		path, name := filepath.Join(t.TempDir(), "ledger.db"), name()
+	queuetest.Run(t, fixture(func(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.db") }))
+}
+
+func TestQueueWithTicketsOnPostgres(t *testing.T) {
+	azurite.Get(t)
+	s := postgres.Get(t)
+	queuetest.Run(t, fixture(func(t *testing.T) string { return s.Database(t).Reveal() }))
+}
+
+func fixture(somewhere func(*testing.T) string) func(*testing.T) queuetest.Fixture {
+	return func(t *testing.T) queuetest.Fixture {
+		path, name := somewhere(t), name()
 		return queuetest.Fixture{
 			Queue:   open(t, path, name, nil),
 			Advance: func(d time.Duration) { <-time.After(d) }, // the service has a clock of its own
 			Again:   func() queue.Queue { return open(t, path, name, nil) },
 		}
-	})
+	}
 }

@@ -9,8 +9,7 @@ import (
 	"io/fs"
 	"time"
 
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/ledger/schema"
+	"cattlecounter/cloud/database"
 	"cattlecounter/cloud/queue"
 )
 
@@ -24,15 +23,15 @@ const versionTable = "azure_queue_version"
 const overdue = 10 * time.Minute
 
 // tickets is the book of messages that count.
-type tickets struct{ db *sql.DB }
+type tickets struct{ db *database.DB }
 
-func openTickets(ctx context.Context, db *sql.DB) (*tickets, error) {
+func openTickets(ctx context.Context, db *database.DB) (*tickets, error) {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
 	}
-	if err := schema.Migrate(ctx, db, sub, versionTable); err != nil {
-		return nil, fmt.Errorf("queue tickets: %w", ledger.Classify(err))
+	if err := db.Migrate(ctx, sub, versionTable); err != nil {
+		return nil, fmt.Errorf("queue tickets: %w", err)
 	}
 	return &tickets{db}, nil
 }
@@ -41,7 +40,7 @@ func openTickets(ctx context.Context, db *sql.DB) (*tickets, error) {
 // holds it, and either nothing at all is in the queue (?2) or it should have been
 // seen long ago (before ?3) and one came that was sent after that: a message that was
 // given back stands behind all that were visible then.
-const lost = `hidden < ?1 AND (message = '' OR ?2 OR hidden < ?3 AND sent < ?3 AND EXISTS (SELECT 1 FROM queue_mark WHERE queue_mark.n > t.n AND queue_mark.sent > t.hidden))`
+const lost = `t.hidden < $1 AND (t.message = '' OR $2 OR t.hidden < $3 AND t.sent < $3 AND EXISTS (SELECT 1 FROM queue_mark WHERE queue_mark.n > t.n AND queue_mark.sent > t.hidden))`
 
 func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
 	return []any{now.UnixMicro(), empty, now.Add(-overdue).UnixMicro()}
@@ -50,25 +49,25 @@ func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
 // issue makes a ticket, or makes one anew whose message is lost. needed is false
 // when the message that counts is on its way; else n is this ticket's number.
 func (ts *tickets) issue(ctx context.Context, job string, now time.Time, empty bool) (n int64, needed bool, err error) {
-	row := ts.db.QueryRowContext(ctx, `INSERT INTO queue_ticket AS t (job, message, n, sent, lease, hidden)
-		VALUES (?4, '', (SELECT MAX(COALESCE((SELECT MAX(n) FROM queue_ticket), 0), (SELECT n FROM queue_mark)) + 1), ?1, '', 0)
-		ON CONFLICT (job) DO UPDATE SET message = '', n = excluded.n, sent = excluded.sent, lease = '', hidden = 0 WHERE `+lost+`
-		RETURNING n`, append(ts.lostArgs(now, empty), job)...)
-	err = row.Scan(&n)
+	err = ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `INSERT INTO queue_ticket AS t (job, message, n, sent, lease, hidden)
+			VALUES ($4, '', (SELECT MAX(n) + 1 FROM (SELECT n FROM queue_ticket UNION ALL SELECT n FROM queue_mark) AS given), $1, '', 0)
+			ON CONFLICT (job) DO UPDATE SET message = '', n = excluded.n, sent = excluded.sent, lease = '', hidden = 0 WHERE `+lost+`
+			RETURNING n`, append(ts.lostArgs(now, empty), job)...).Scan(&n)
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
 	if err != nil {
-		return 0, false, fmt.Errorf("ticket of job %s: %w", job, ledger.Classify(err))
+		return 0, false, fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
 	}
 	return n, true, nil
 }
 
 // sent notes which message the ticket is for, unless it came faster than the note.
 func (ts *tickets) sent(ctx context.Context, job string, n int64, message string) error {
-	_, err := ts.db.ExecContext(ctx, `UPDATE queue_ticket SET message = ? WHERE job = ? AND n = ? AND message = ''`, message, job, n)
-	if err != nil {
-		return fmt.Errorf("ticket of job %s: %w", job, ledger.Classify(err))
+	if err := ts.exec(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND n = $3 AND message = ''`, message, job, n); err != nil {
+		return fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
 	}
 	return nil
 }
@@ -76,10 +75,10 @@ func (ts *tickets) sent(ctx context.Context, job string, n int64, message string
 // good reports whether the job has a message that is not lost.
 func (ts *tickets) good(ctx context.Context, job string, now time.Time, empty bool) (bool, error) {
 	var good bool
-	err := ts.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_ticket t WHERE job = ?4 AND NOT (`+lost+`))`,
+	err := ts.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_ticket t WHERE job = $4 AND NOT (`+lost+`))`,
 		append(ts.lostArgs(now, empty), job)...).Scan(&good)
 	if err != nil {
-		return false, fmt.Errorf("ticket of job %s: %w", job, ledger.Classify(err))
+		return false, fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
 	}
 	return good, nil
 }
@@ -88,17 +87,20 @@ func (ts *tickets) good(ctx context.Context, job string, now time.Time, empty bo
 // that counts and nobody holds it.
 func (ts *tickets) take(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool, error) {
 	var n, sent int64
-	err := ts.db.QueryRowContext(ctx, `UPDATE queue_ticket SET message = ?1, lease = ?2, hidden = ?3, receipt = ''
-		WHERE job = ?4 AND (message = ?1 OR message = '') AND (lease = '' OR hidden <= ?5) RETURNING n, sent`,
-		l.message, l.id, now.Add(visibility).UnixMicro(), l.job, now.UnixMicro()).Scan(&n, &sent)
+	err := ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `UPDATE queue_ticket SET message = $1, lease = $2, hidden = $3, receipt = ''
+			WHERE job = $4 AND (message = $1 OR message = '') AND (lease = '' OR hidden <= $5) RETURNING n, sent`,
+			l.message, l.id, now.Add(visibility).UnixMicro(), l.job, now.UnixMicro()).Scan(&n, &sent)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `UPDATE queue_mark SET n = $1, sent = $2 WHERE n < $1`, n, sent)
+		}
+		return err
+	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
-	if err == nil {
-		_, err = ts.db.ExecContext(ctx, `UPDATE queue_mark SET n = ?1, sent = ?2 WHERE n < ?1`, n, sent)
-	}
 	if err != nil {
-		return false, fmt.Errorf("ticket of job %s: %w", l.job, ledger.Classify(err))
+		return false, fmt.Errorf("ticket of job %s: %w", l.job, database.Classify(err))
 	}
 	return true, nil
 }
@@ -107,21 +109,20 @@ func (ts *tickets) take(ctx context.Context, l *lease, now time.Time, visibility
 // hidden.
 func (ts *tickets) held(ctx context.Context, l *lease) (counts bool, until time.Time, err error) {
 	var hidden int64
-	err = ts.db.QueryRowContext(ctx, `SELECT hidden FROM queue_ticket WHERE job = ? AND message = ?`, l.job, l.message).Scan(&hidden)
+	err = ts.db.Read().QueryRowContext(ctx, `SELECT hidden FROM queue_ticket WHERE job = $1 AND message = $2`, l.job, l.message).Scan(&hidden)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, time.Time{}, nil
 	case err != nil:
-		return false, time.Time{}, fmt.Errorf("ticket of job %s: %w", l.job, ledger.Classify(err))
+		return false, time.Time{}, fmt.Errorf("ticket of job %s: %w", l.job, database.Classify(err))
 	}
 	return true, time.UnixMicro(hidden), nil
 }
 
 // found notes the receipt of a message that was put back for its holder.
 func (ts *tickets) found(ctx context.Context, l *lease, receipt string) error {
-	_, err := ts.db.ExecContext(ctx, `UPDATE queue_ticket SET receipt = ? WHERE job = ? AND message = ?`, receipt, l.job, l.message)
-	if err != nil {
-		return fmt.Errorf("ticket of job %s: %w", l.job, ledger.Classify(err))
+	if err := ts.exec(ctx, `UPDATE queue_ticket SET receipt = $1 WHERE job = $2 AND message = $3`, receipt, l.job, l.message); err != nil {
+		return fmt.Errorf("ticket of job %s: %w", l.job, database.Classify(err))
 	}
 	return nil
 }
@@ -129,11 +130,11 @@ func (ts *tickets) found(ctx context.Context, l *lease, receipt string) error {
 // receipt returns what found noted, "" without one.
 func (ts *tickets) receipt(ctx context.Context, l *lease) (string, error) {
 	var receipt string
-	err := ts.db.QueryRowContext(ctx, `SELECT receipt FROM queue_ticket WHERE job = ? AND message = ? AND lease = ?`, l.job, l.message, l.id).Scan(&receipt)
+	err := ts.db.Read().QueryRowContext(ctx, `SELECT receipt FROM queue_ticket WHERE job = $1 AND message = $2 AND lease = $3`, l.job, l.message, l.id).Scan(&receipt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", queue.ErrLeaseLost
 	}
-	return receipt, ledger.Classify(err)
+	return receipt, database.Classify(err)
 }
 
 // hold notes until when the message is hidden, and with end that nobody holds it.
@@ -142,23 +143,33 @@ func (ts *tickets) hold(ctx context.Context, l *lease, hidden time.Time, end boo
 	if end {
 		next = ""
 	}
-	return ts.changed(ctx, `UPDATE queue_ticket SET lease = ?1, hidden = ?2 WHERE job = ?3 AND message = ?4 AND lease = ?5`,
+	return ts.changed(ctx, `UPDATE queue_ticket SET lease = $1, hidden = $2 WHERE job = $3 AND message = $4 AND lease = $5`,
 		next, hidden.UnixMicro(), l.job, l.message, l.id)
 }
 
 // drop ends the ticket of a message that is done.
 func (ts *tickets) drop(ctx context.Context, l *lease) error {
-	return ts.changed(ctx, `DELETE FROM queue_ticket WHERE job = ? AND message = ? AND lease = ?`, l.job, l.message, l.id)
+	return ts.changed(ctx, `DELETE FROM queue_ticket WHERE job = $1 AND message = $2 AND lease = $3`, l.job, l.message, l.id)
 }
 
 // changed demands that a statement has met the ticket.
 func (ts *tickets) changed(ctx context.Context, query string, args ...any) error {
-	res, err := ts.db.ExecContext(ctx, query, args...)
-	if err != nil {
-		return ledger.Classify(err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(queue.ErrLeaseLost, err)
-	}
-	return nil
+	return ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		if err == nil && n == 0 {
+			err = queue.ErrLeaseLost
+		}
+		return err
+	})
+}
+
+func (ts *tickets) exec(ctx context.Context, query string, args ...any) error {
+	return ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, query, args...)
+		return err
+	})
 }

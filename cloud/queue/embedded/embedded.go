@@ -1,5 +1,5 @@
-// Package embedded is a queue in the ledger's SQLite file: no service to run,
-// shared by every process that opens the file. It holds one message per job.
+// Package embedded is a queue in the ledger's database: no service to run, shared by
+// every process that opens it. It holds one message per job.
 package embedded
 
 import (
@@ -13,8 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/ledger/schema"
+	"cattlecounter/cloud/database"
 	"cattlecounter/cloud/queue"
 )
 
@@ -25,17 +24,17 @@ const versionTable = "queue_version"
 
 // Queue implements queue.Queue.
 type Queue struct {
-	db  *sql.DB
+	db  *database.DB
 	now func() time.Time
 }
 
 var _ queue.Queue = (*Queue)(nil)
 
-// New brings the queue's table up to date. db is the ledger's writing
-// connection, which stays the ledger's to close; now is the clock of
-// visibility, nil for time.Now. Processes that share the file need clocks that
+// New brings the queue's table up to date. db is the ledger's, which
+// stays the ledger's to close; now is the clock of
+// visibility, nil for time.Now. Processes that share the database need clocks that
 // agree to well within a visibility time, as on one machine they do.
-func New(ctx context.Context, db *sql.DB, now func() time.Time) (*Queue, error) {
+func New(ctx context.Context, db *database.DB, now func() time.Time) (*Queue, error) {
 	if now == nil {
 		now = time.Now
 	}
@@ -43,8 +42,8 @@ func New(ctx context.Context, db *sql.DB, now func() time.Time) (*Queue, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := schema.Migrate(ctx, db, sub, versionTable); err != nil {
-		return nil, fmt.Errorf("embedded queue: %w", ledger.Classify(err))
+	if err := db.Migrate(ctx, sub, versionTable); err != nil {
+		return nil, fmt.Errorf("embedded queue: %w", err)
 	}
 	return &Queue{db: db, now: now}, nil
 }
@@ -54,11 +53,14 @@ func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 	if jobID == "" {
 		return errors.New("enqueue: no job id")
 	}
-	_, err := q.db.ExecContext(ctx, `INSERT INTO queue_message (job, visible, n, receipt, deliveries)
-		VALUES (?, ?, (SELECT COALESCE(MAX(n), 0) + 1 FROM queue_message), '', 0) ON CONFLICT (job) DO NOTHING`,
-		jobID, q.now().UnixMicro())
+	err := q.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO queue_message (job, visible, n, receipt, deliveries)
+			VALUES ($1, $2, (SELECT COALESCE(MAX(n), 0) + 1 FROM queue_message), '', 0) ON CONFLICT (job) DO NOTHING`,
+			jobID, q.now().UnixMicro())
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("enqueue job %s: %w", jobID, ledger.Classify(err))
+		return fmt.Errorf("enqueue job %s: %w", jobID, err)
 	}
 	return nil
 }
@@ -70,24 +72,26 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	}
 	now := q.now()
 	// An idle worker asks every second: without this look it would take the
-	// file's write lock each time.
+	// write lock each time.
 	var waiting bool
-	err := q.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE visible <= ?)`, now.UnixMicro()).Scan(&waiting)
+	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE visible <= $1)`, now.UnixMicro()).Scan(&waiting)
 	if err == nil && !waiting {
 		return nil, queue.ErrEmpty
 	}
 	l := &lease{q: q, receipt: rand.Text()}
 	if err == nil {
-		err = q.db.QueryRowContext(ctx, `UPDATE queue_message SET visible = ?, receipt = ?, deliveries = deliveries + 1
-			WHERE job = (SELECT job FROM queue_message WHERE visible <= ? ORDER BY visible, n LIMIT 1)
-			RETURNING job, deliveries`,
-			now.Add(visibility).UnixMicro(), l.receipt, now.UnixMicro()).Scan(&l.job, &l.deliveries)
+		err = q.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			return tx.QueryRowContext(ctx, `UPDATE queue_message SET visible = $1, receipt = $2, deliveries = deliveries + 1
+				WHERE job = (SELECT job FROM queue_message WHERE visible <= $3 ORDER BY visible, n LIMIT 1)
+				RETURNING job, deliveries`,
+				now.Add(visibility).UnixMicro(), l.receipt, now.UnixMicro()).Scan(&l.job, &l.deliveries)
+		})
 	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, queue.ErrEmpty // another receiver was faster
 	case err != nil:
-		return nil, fmt.Errorf("receive: %w", ledger.Classify(err))
+		return nil, fmt.Errorf("receive: %w", database.Classify(err))
 	}
 	return l, nil
 }
@@ -95,9 +99,9 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 // Has implements queue.Queue.
 func (q *Queue) Has(ctx context.Context, jobID string) (bool, error) {
 	var has bool
-	err := q.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE job = ?)`, jobID).Scan(&has)
+	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE job = $1)`, jobID).Scan(&has)
 	if err != nil {
-		return false, fmt.Errorf("look for message of job %s: %w", jobID, ledger.Classify(err))
+		return false, fmt.Errorf("look for message of job %s: %w", jobID, database.Classify(err))
 	}
 	return has, nil
 }
@@ -105,8 +109,8 @@ func (q *Queue) Has(ctx context.Context, jobID string) (bool, error) {
 // Len implements queue.Queue; it is exact.
 func (q *Queue) Len(ctx context.Context) (int, error) {
 	var n int
-	if err := q.db.QueryRowContext(ctx, `SELECT COUNT(*) FROM queue_message`).Scan(&n); err != nil {
-		return 0, fmt.Errorf("length of queue: %w", ledger.Classify(err))
+	if err := q.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM queue_message`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("length of queue: %w", database.Classify(err))
 	}
 	return n, nil
 }
@@ -130,7 +134,7 @@ func (l *lease) Renew(ctx context.Context, visibility time.Duration) error {
 	if err := queue.CheckVisibility(visibility); err != nil {
 		return fmt.Errorf("renew lease of job %s: %w", l.job, err)
 	}
-	return l.change(ctx, "renew", `UPDATE queue_message SET visible = ?1 WHERE job = ?2 AND receipt = ?3`, l.q.now().Add(visibility))
+	return l.changed(ctx, "renew", `UPDATE queue_message SET visible = $1 WHERE job = $2 AND receipt = $3`, l.q.now().Add(visibility).UnixMicro(), l.job, l.receipt)
 }
 
 // Delete implements queue.Lease. A repeat finds no message, or a new one of the
@@ -141,9 +145,7 @@ func (l *lease) Delete(ctx context.Context) error {
 	if l.deleted {
 		return nil
 	}
-	err := l.changed("delete", func() (sql.Result, error) {
-		return l.q.db.ExecContext(ctx, `DELETE FROM queue_message WHERE job = ? AND receipt = ?`, l.job, l.receipt)
-	})
+	err := l.changed(ctx, "delete", `DELETE FROM queue_message WHERE job = $1 AND receipt = $2`, l.job, l.receipt)
 	l.deleted = err == nil
 	return err
 }
@@ -152,26 +154,24 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 	if err := queue.CheckDelay(delay); err != nil {
 		return fmt.Errorf("release lease of job %s: %w", l.job, err)
 	}
-	return l.change(ctx, "release", `UPDATE queue_message SET visible = ?1, receipt = '' WHERE job = ?2 AND receipt = ?3`, l.q.now().Add(delay))
-}
-
-func (l *lease) change(ctx context.Context, deed, query string, visible time.Time) error {
-	return l.changed(deed, func() (sql.Result, error) {
-		return l.q.db.ExecContext(ctx, query, visible.UnixMicro(), l.job, l.receipt)
-	})
+	return l.changed(ctx, "release", `UPDATE queue_message SET visible = $1, receipt = '' WHERE job = $2 AND receipt = $3`, l.q.now().Add(delay).UnixMicro(), l.job, l.receipt)
 }
 
 // changed demands that a statement has met the message.
-func (l *lease) changed(deed string, exec func() (sql.Result, error)) error {
-	res, err := exec()
-	if err == nil {
-		var n int64
-		if n, err = res.RowsAffected(); err == nil && n == 0 {
+func (l *lease) changed(ctx context.Context, deed, query string, args ...any) error {
+	err := l.q.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		if err == nil && n == 0 {
 			err = queue.ErrLeaseLost
 		}
-	}
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("%s lease of job %s: %w", deed, l.job, ledger.Classify(err))
+		return fmt.Errorf("%s lease of job %s: %w", deed, l.job, err)
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"context"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -9,11 +11,23 @@ import (
 	"go.uber.org/goleak"
 
 	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/postgres"
 	"cattlecounter/cloud/queue"
 	"cattlecounter/cloud/queue/queuetest"
+	"cattlecounter/shared/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
+
+type withServer struct{ m *testing.M }
+
+func (w withServer) Run() int { return postgres.Main(w.m) }
+
+// places are where a ledger can be: a new path, or the address of a new database.
+var places = map[string]func(testing.TB) string{
+	"file":     func(t testing.TB) string { return filepath.Join(t.TempDir(), "ledger.db") },
+	"postgres": func(t testing.TB) string { return postgres.Get(t).Database(t).Reveal() },
+}
 
 // clock is a clock that a test turns.
 type clock struct {
@@ -34,9 +48,15 @@ func (c *clock) add(d time.Duration) {
 }
 
 // open opens a queue as a process of its own would.
-func open(t testing.TB, path string, now func() time.Time) *Queue {
+func open(t testing.TB, place string, now func() time.Time) *Queue {
 	t.Helper()
-	l, err := ledger.Open(t.Context(), path, ledger.Options{Now: now})
+	openLedger := ledger.Open
+	if strings.HasPrefix(place, "postgres:") {
+		openLedger = func(ctx context.Context, place string, o ledger.Options) (*ledger.Ledger, error) {
+			return ledger.OpenPostgres(ctx, secret.New(place), o)
+		}
+	}
+	l, err := openLedger(t.Context(), place, ledger.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,21 +69,30 @@ func open(t testing.TB, path string, now func() time.Time) *Queue {
 }
 
 func TestQueue(t *testing.T) {
-	queuetest.Run(t, func(t *testing.T) queuetest.Fixture {
-		c := &clock{t: time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)}
-		path := filepath.Join(t.TempDir(), "ledger.db")
-		return queuetest.Fixture{
-			Queue:   open(t, path, c.now),
-			Advance: c.add,
-			Again:   func() queue.Queue { return open(t, path, c.now) },
-		}
-	})
+	for name, somewhere := range places {
+		t.Run(name, func(t *testing.T) {
+			queuetest.Run(t, func(t *testing.T) queuetest.Fixture {
+				c := &clock{t: time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)}
+				place := somewhere(t)
+				return queuetest.Fixture{
+					Queue:   open(t, place, c.now),
+					Advance: c.add,
+					Again:   func() queue.Queue { return open(t, place, c.now) },
+				}
+			})
+		})
+	}
 }
 
-func TestManyProcessesShareTheFile(t *testing.T) {
+func TestManyProcessesShareIt(t *testing.T) {
+	for name, somewhere := range places {
+		t.Run(name, func(t *testing.T) { manyProcesses(t, somewhere(t)) })
+	}
+}
+
+func manyProcesses(t *testing.T, place string) {
 	const jobs, processes = 40, 4
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	first := open(t, path, time.Now)
+	first := open(t, place, time.Now)
 	for i := range jobs {
 		if err := first.Enqueue(t.Context(), string(rune('A'+i))); err != nil {
 			t.Fatal(err)
@@ -73,7 +102,7 @@ func TestManyProcessesShareTheFile(t *testing.T) {
 	got := map[string]int{}
 	var wg sync.WaitGroup
 	for range processes {
-		q := open(t, path, time.Now)
+		q := open(t, place, time.Now)
 		wg.Go(func() {
 			for {
 				l, err := q.Receive(t.Context(), time.Minute)
@@ -98,7 +127,12 @@ func TestManyProcessesShareTheFile(t *testing.T) {
 }
 
 func BenchmarkEnqueueReceiveDelete(b *testing.B) {
-	q := open(b, filepath.Join(b.TempDir(), "ledger.db"), time.Now)
+	for name, somewhere := range places {
+		b.Run(name, func(b *testing.B) { roundTrips(b, open(b, somewhere(b), time.Now)) })
+	}
+}
+
+func roundTrips(b *testing.B, q *Queue) {
 	for b.Loop() {
 		if err := q.Enqueue(b.Context(), "j"); err != nil {
 			b.Fatal(err)

@@ -14,7 +14,6 @@ import (
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/detect/detr"
-	"cattlecounter/cloud/ledger"
 	"cattlecounter/cloud/stores"
 	"cattlecounter/cloud/worker"
 	"cattlecounter/cloud/worker/engine"
@@ -48,7 +47,7 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 	if err := os.MkdirAll(conf.CacheDir(), 0o750); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	l, err := ledger.Open(ctx, conf.LedgerPath(), ledger.Options{})
+	l, err := stores.OpenLedger(ctx, conf)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/azurite"
+	"cattlecounter/cloud/postgres"
+	"cattlecounter/deploy/process"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+)
+
+// Clouds and workers that share no folder: blobs and queue on Azure Storage, the ledger
+// in PostgreSQL. One cloud dies in the middle of an upload and another takes its
+// address over; the database goes away in the middle of the job and comes back; a third
+// cloud runs beside. There is one count, told once.
+func TestSeveralCloudsOnPostgres(t *testing.T) {
+	server, err := postgres.New()
+	postgres.Need(t, err)
+	t.Cleanup(func() {
+		if err := server.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	database := server.Database(t)
+	t.Cleanup(func() { _ = server.Start() }) // for the database's own clean-up, when the test ends early
+	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: several, queue: several-jobs}\nledger: {url: %q}\n",
+		azurite.Get(t).ConnectionString().Reveal(), database.Reveal()))
+	s.edgeMore = "uplink: {rate_limit: 300KB}\n"
+	own := func(name string) []string { return []string{"CATTLE_CLOUD_DATA=" + s.path(name)} }
+	s.startBroker()
+	s.startAPI()
+	s.listen()
+	s.startEdge()
+	path, animals := clip(t)
+	s.drop(path, "DJI_0001.MP4")
+	s.eventually("an upload under way", time.Minute, func() bool {
+		u := s.uploads()
+		return len(u) == 1 && u[0].Offset > u[0].Size/4
+	})
+	before := s.uploads()[0].Offset
+	s.api.Kill()
+	s.api = s.startOther("cloud-api-2", own("cloud-2"), "cloud-api", "serve")
+	s.eventually("the upload goes on where it stood, on another cloud", time.Minute, func() bool {
+		u := s.uploads()
+		if len(u) == 1 && u[0].Offset < before {
+			t.Fatalf("the upload fell back from %d to %d", before, u[0].Offset)
+		}
+		return len(s.footage()) == 1
+	})
+	third := s.startOther("cloud-api-3", append(own("cloud-3"), "CATTLE_CLOUD_HTTP_LISTEN=127.0.0.1:0"), "cloud-api", "serve")
+	t.Cleanup(func() {
+		if err := third.Stop(20 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	s.worker = s.startOther("worker", own("cloud-w"), "worker", "run")
+	s.named("DJI_0001.MP4", time.Minute, "is being counted", func(f footageView) bool {
+		return f.Job != nil && f.Job.State == job.Processing && f.Job.Percent > 5
+	})
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("the cloud says that the ledger is away", 20*time.Second, func() bool { return s.get("/readyz", &struct{}{}) != nil })
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("the cloud is ready again", 20*time.Second, func() bool { return s.get("/readyz", &struct{}{}) == nil })
+	f := s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
+	if !near(f.Count.Unique, animals) {
+		t.Errorf("count %+v, true %d", f.Count, animals)
+	}
+	s.phase("DJI_0001.MP4", "done", 20*time.Second)
+	counts := func() []topic.Count { return messages[topic.Count](t, s.heard, topic.KindCount) }
+	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(counts()) > 0 })
+	if all := counts(); len(all) != 1 {
+		t.Errorf("the count was told %d times: %+v", len(all), all)
+	}
+	var newest int64
+	for i, m := range messages[topic.Job](t, s.heard, topic.KindJob) {
+		if m.Seq < newest { // what was told before is told again by who takes over
+			t.Errorf("message %d of the job has seq %d, after one with %d", i, m.Seq, newest)
+		}
+		newest = max(newest, m.Seq)
+	}
+}
+
+// startOther starts a program with settings of its own beside the stage's file.
+func (s *stage) startOther(name string, env []string, program, command string) *process.Child {
+	s.t.Helper()
+	c, err := process.Start(name, s.path("logs"), env, filepath.Join(bin, program), command, "--config", s.cloudcfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
