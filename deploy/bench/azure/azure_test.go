@@ -1,0 +1,110 @@
+package azure
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"cattlecounter/cloud/azurite"
+)
+
+func TestMain(m *testing.M) { os.Exit(azurite.Main(m)) }
+
+const (
+	small = 100_000_000
+	large = 2_000_000_000
+	piece = 16 << 20 // of clients that do not send a file in one PATCH
+)
+
+// way is one way of the file into the service.
+type way struct {
+	name  string
+	start func(testing.TB, *programs) server // nil: without a server
+	piece int64                              // bytes of a PATCH, 0: all
+}
+
+var ways = []way{
+	{"cloud-api", startCloud, 0},
+	{"tusd", startTusd, 0},
+	{"cloud-api-16MiB-patches", startCloud, piece},
+	{"tusd-16MiB-patches", startTusd, piece},
+	{"no-server", nil, 0},
+}
+
+// measured is what one round found.
+type measured struct {
+	speed  float64 // MB/s, from the first request until the blob can be read
+	again  float64 // MB that went over the line beyond the file's after one cut
+	disk   float64 // MB, the most in data and temporary folder
+	memory float64 // MiB, the most that was resident
+	cpu    float64 // seconds of the server per GB, without a cut
+}
+
+// BenchmarkAzure measures one way after the other in every round, and tells the
+// medians side by side.
+func BenchmarkAzure(b *testing.B) {
+	p := build(b)
+	sizes := []int64{small}
+	if os.Getenv("BENCH_LARGE") != "" {
+		sizes = append(sizes, large)
+	}
+	for _, size := range sizes {
+		all := measure(b, p, size)
+		base := all[len(ways)-1]
+		for i, w := range ways {
+			b.Run(fmt.Sprintf("%dMB/%s", size/1_000_000, w.name), func(b *testing.B) {
+				for b.Loop() { // the work is done
+				}
+				m := all[i]
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(m.speed, "MB/s")
+				b.ReportMetric(m.speed/base.speed, "of-no-server")
+				if w.start == nil {
+					return
+				}
+				b.ReportMetric(m.speed/all[i/2*2+1].speed, "of-tusd") // each stands before its tusd
+				b.ReportMetric(m.again, "again-MB")
+				b.ReportMetric(m.disk, "disk-MB")
+				b.ReportMetric(m.memory, "peak-MiB")
+				b.ReportMetric(m.cpu, "cpu-s/GB")
+			})
+		}
+	}
+}
+
+// measure returns the medians of every way.
+func measure(b *testing.B, p *programs, size int64) []measured {
+	rounds := 3
+	if n, err := strconv.Atoi(os.Getenv("ROUNDS")); err == nil && n > 0 {
+		rounds = n
+	}
+	f := newFile(b, size)
+	found := make([][]measured, len(ways))
+	for range rounds {
+		for i, w := range ways {
+			m := p.round(b, w, f)
+			b.Logf("%d MB %s: %.1f", size/1_000_000, w.name, m)
+			found[i] = append(found[i], m)
+		}
+	}
+	out := make([]measured, len(ways))
+	for i, ms := range found {
+		out[i] = measured{
+			speed: median(ms, func(m measured) float64 { return m.speed }), again: median(ms, func(m measured) float64 { return m.again }),
+			disk: median(ms, func(m measured) float64 { return m.disk }), memory: median(ms, func(m measured) float64 { return m.memory }),
+			cpu: median(ms, func(m measured) float64 { return m.cpu }),
+		}
+	}
+	return out
+}
+
+func median(ms []measured, of func(measured) float64) float64 {
+	var xs []float64
+	for _, m := range ms {
+		xs = append(xs, of(m))
+	}
+	slices.Sort(xs)
+	return xs[len(xs)/2]
+}

@@ -1,0 +1,231 @@
+package azure
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+
+	"cattlecounter/cloud/azurite"
+	"cattlecounter/shared/faultproxy"
+)
+
+// round sends two copies of the file one way, by a fresh server: one for the speed,
+// one that is cut in the middle. Both are read from the service and compared.
+func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
+	if w.start == nil {
+		return measured{speed: straight(b, f.another())}
+	}
+	s := w.start(b, p)
+	defer func() { must(b, s.Stop(20*time.Second)) }()
+	disk := watch(s.folders)
+	c := f.another()
+	before := cpu(b, s.PID())
+	began := time.Now()
+	at := (&client{b, "http://" + s.host, s.header, w.piece}).send(c)
+	m.speed = float64(f.size) / 1e6 / time.Since(began).Seconds()
+	m.cpu = (cpu(b, s.PID()) - before) / float64(f.size) * 1e9
+	compare(b, s, c, at)
+
+	proxy, err := faultproxy.New(faultproxy.Options{To: s.host, Plan: func(st faultproxy.Stats) faultproxy.Faults {
+		if st.Connections > 0 {
+			return faultproxy.Faults{}
+		}
+		return faultproxy.Faults{CutUp: faultproxy.At(f.size / 2)}
+	}})
+	must(b, err)
+	c = f.another()
+	at = (&client{b, "http://" + proxy.Addr(), s.header, w.piece}).send(c)
+	must(b, proxy.Close())
+	st := proxy.Stats()
+	if st.Count(faultproxy.Cut) != 1 {
+		b.Fatalf("%+v", st)
+	}
+	m.again = float64(st.Up.Delivered+st.Up.Lost-f.size) / 1e6 // headers are in it
+	compare(b, s, c, at)
+	m.disk, m.memory = float64(disk())/1e6, peak(b, s.PID())
+	return m
+}
+
+// service is a client of Azurite.
+func service(t testing.TB) *azblob.Client {
+	t.Helper()
+	c, err := azblob.NewClientFromConnectionString(azurite.Get(t).ConnectionString().Reveal(), nil)
+	must(t, err)
+	return c
+}
+
+// straight sends the file to the service without a server in between: blocks of
+// 4 MiB, four at a time, which is what cloud-api sends.
+func straight(b *testing.B, f *footageFile) float64 {
+	c, in := service(b), box()
+	_, err := c.CreateContainer(b.Context(), in, nil)
+	must(b, err)
+	began := time.Now()
+	_, err = c.UploadStream(b.Context(), in, "plain", f.from(0, f.size), &blockblob.UploadStreamOptions{BlockSize: 4 << 20, Concurrency: 4})
+	must(b, err)
+	return float64(f.size) / 1e6 / time.Since(began).Seconds()
+}
+
+// compare reads an upload's blob.
+func compare(b *testing.B, s server, f *footageFile, upload string) {
+	b.Helper()
+	in, name := s.place(f, upload)
+	r, err := service(b).DownloadStream(b.Context(), in, name, nil)
+	must(b, err)
+	defer r.Body.Close()
+	if sum(b, r.Body) != f.sum(b) {
+		b.Fatalf("%s of %s is another file", name, in)
+	}
+}
+
+// client speaks tus 1.0.
+type client struct {
+	b      *testing.B
+	url    string
+	header http.Header
+	piece  int64
+}
+
+func (c *client) do(method, url string, body io.Reader, n int64, header ...string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(c.b.Context(), method, url, body)
+	must(c.b, err)
+	for k, v := range c.header {
+		req.Header[k] = v
+	}
+	req.Header.Set("Tus-Resumable", "1.0.0")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	req.ContentLength = n
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body.Close()
+	return resp, nil
+}
+
+// send sends a file and returns when the server has said that it has it; after a
+// cut it asks at once how far it came, and goes on from there.
+func (c *client) send(f *footageFile) (upload string) {
+	resp, err := c.do(http.MethodPost, c.url+"/files/", nil, 0, "Upload-Length", fmt.Sprint(f.size), "Upload-Metadata", "footage "+base64.StdEncoding.EncodeToString([]byte(f.id)))
+	must(c.b, err)
+	if resp.StatusCode != http.StatusCreated {
+		c.b.Fatalf("create: %s", resp.Status)
+	}
+	to, err := resp.Location()
+	must(c.b, err)
+	upload = c.url + to.Path
+	for at := int64(0); at < f.size; {
+		n := f.size - at
+		if c.piece > 0 {
+			n = min(n, c.piece)
+		}
+		resp, err := c.do(http.MethodPatch, upload, f.from(at, n), n, "Upload-Offset", fmt.Sprint(at), "Content-Type", "application/offset+octet-stream")
+		if err == nil && resp.StatusCode == http.StatusNoContent {
+			at, err = strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64)
+			must(c.b, err)
+			continue
+		}
+		at = c.ask(upload)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	return upload
+}
+
+// ask asks how far an upload came, until there is an answer: the request that was
+// cut may hold the upload for a while.
+func (c *client) ask(upload string) int64 {
+	for range 20 {
+		resp, err := c.do(http.MethodHead, upload, nil, 0)
+		if err == nil && resp.StatusCode == http.StatusOK {
+			at, err := strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64)
+			must(c.b, err)
+			return at
+		}
+		c.b.Logf("HEAD: %v %v", resp, err)
+	}
+	c.b.Fatal("no answer to HEAD")
+	return 0
+}
+
+// watch returns what tells, and ends, how many bytes were in the folders at most.
+func watch(folders []string) (peak func() int64) {
+	ctx, cancel := context.WithCancel(context.Background())
+	most := make(chan int64)
+	go func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for n := int64(0); ; {
+			n = max(n, used(folders))
+			select {
+			case <-ctx.Done():
+				most <- n
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() int64 {
+		cancel()
+		return <-most
+	}
+}
+
+// used is the space that the files below the folders take.
+func used(folders []string) (n int64) {
+	for _, dir := range folders {
+		_ = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return nil //nolint:nilerr // it went away meanwhile
+			}
+			if info, err := e.Info(); err == nil {
+				n += info.Sys().(*syscall.Stat_t).Blocks * 512
+			}
+			return nil
+		})
+	}
+	return n
+}
+
+// peak is the largest resident size that the kernel saw, in MiB.
+func peak(b *testing.B, pid int) float64 {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(b, err)
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			must(b, err)
+			return kb / 1024
+		}
+	}
+	b.Fatal("no VmHWM")
+	return 0
+}
+
+// cpu is the time that a process has computed, in seconds.
+func cpu(b *testing.B, pid int) float64 {
+	b.Helper()
+	const perSecond = 100 // USER_HZ of every Linux
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	must(b, err)
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	user, err := strconv.ParseFloat(fields[11], 64)
+	must(b, err)
+	system, err := strconv.ParseFloat(fields[12], 64)
+	must(b, err)
+	return (user + system) / perSecond
+}

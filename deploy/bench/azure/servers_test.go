@@ -1,0 +1,113 @@
+package azure
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/azurite"
+	"cattlecounter/deploy/process"
+	"cattlecounter/shared/footage"
+)
+
+// programs are built once.
+type programs struct{ dir string }
+
+func build(b *testing.B) *programs {
+	b.Helper()
+	azurite.Get(b) // or skip before the work
+	p := &programs{b.TempDir()}
+	for _, args := range [][]string{
+		{"build", "-o", p.dir + "/", "./cloud/cmd/cloud-api"},
+		{"build", "-modfile=deploy/conformance/tus/tusd.mod", "-o", p.dir + "/", "github.com/tus/tusd/v2/cmd/tusd"},
+	} {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = "../../.."
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("go %v: %v\n%s", args, err, out)
+		}
+	}
+	return p
+}
+
+// server is a running program that takes uploads.
+type server struct {
+	*process.Child
+	host    string // host:port
+	header  http.Header
+	folders []string // that it writes to
+	// place is the container and name of an upload's blob.
+	place func(f *footageFile, upload string) (container, name string)
+}
+
+// box is the name of a container that no other round has.
+func box() string { return "c" + strings.ToLower(string(footage.NewID(time.Now()))) }
+
+func folders(t testing.TB, names ...string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = filepath.Join(dir, n)
+		must(t, os.Mkdir(out[i], 0o755))
+	}
+	return out
+}
+
+// ready waits until the server answers.
+func ready(t testing.TB, c *process.Child, url string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	must(t, c.WaitHTTP(ctx, url))
+}
+
+func port(t testing.TB) int {
+	t.Helper()
+	p, err := process.FreePort(context.Background(), 0)
+	must(t, err)
+	return p
+}
+
+func startCloud(t testing.TB, p *programs) server {
+	t.Helper()
+	dirs, at, in := folders(t, "data", "tmp", "logs"), port(t), box()
+	config := filepath.Join(dirs[2], "cloud.yaml")
+	must(t, os.WriteFile(config, fmt.Appendf(nil, "data: %s\nhttp: {listen: \"127.0.0.1:%d\"}\nmqtt: {embedded_listen: off}\nintake: {min_free: 1MiB}\n"+
+		"store: azure\nazure: {connection_string: %q, container: %s, queue: %s}\n", dirs[0], at, azurite.Get(t).ConnectionString().Reveal(), in, in), 0o600))
+	program := filepath.Join(p.dir, "cloud-api")
+	token, err := exec.Command(program, "device", "add", "bench", "--site", "ranch", "--role", "device", "--config", config).Output()
+	must(t, err)
+	c, err := process.Start("cloud-api", dirs[2], []string{"TMPDIR=" + dirs[1]}, program, "serve", "--config", config)
+	must(t, err)
+	ready(t, c, fmt.Sprintf("http://127.0.0.1:%d/healthz", at))
+	return server{Child: c, host: fmt.Sprintf("127.0.0.1:%d", at), header: http.Header{"Authorization": {"Bearer " + strings.TrimSpace(string(token))}},
+		folders: dirs[:2], place: func(f *footageFile, _ string) (string, string) { return in, "footage/" + f.id + "/original.mp4" }}
+}
+
+func startTusd(t testing.TB, p *programs) server {
+	t.Helper()
+	dirs, at, in := folders(t, "data", "tmp", "logs"), port(t), box()
+	env := []string{"TMPDIR=" + dirs[1], "AZURE_STORAGE_ACCOUNT=" + azurite.Account, "AZURE_STORAGE_KEY=" + azurite.Key}
+	c, err := process.Start("tusd", dirs[2], env, filepath.Join(p.dir, "tusd"), "-host", "127.0.0.1", "-port", fmt.Sprint(at), "-upload-dir", dirs[0],
+		"-azure-storage", in, "-azure-endpoint", fmt.Sprintf("http://%s/%s", azurite.Get(t).Blob, azurite.Account))
+	must(t, err)
+	ready(t, c, fmt.Sprintf("http://127.0.0.1:%d/metrics", at))
+	return server{Child: c, host: fmt.Sprintf("127.0.0.1:%d", at), folders: dirs[:2],
+		place: func(_ *footageFile, upload string) (string, string) {
+			return in, upload[strings.LastIndex(upload, "/")+1:]
+		}}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
