@@ -447,3 +447,26 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// A commit's copy goes by the account's key: a link would leave a right to read in
+// the service's log, and the emulator reads the whole blob to check one.
+func TestCommitCopiesByTheKey(t *testing.T) {
+	s, p := tapped(t, box())
+	must(t, s.Stage(t.Context(), "u"))
+	_, err := s.Append(t.Context(), "u", 0, strings.NewReader("all"))
+	must(t, err)
+	var sources []string
+	p.bend(func(r *http.Request) (*http.Response, error) {
+		for name, v := range r.Header { // the SDK does not spell it as Go does
+			if strings.EqualFold(name, "X-Ms-Copy-Source") {
+				sources = append(sources, v...)
+			}
+		}
+		return nil, nil
+	})
+	_, err = s.Commit(t.Context(), "u", "k")
+	must(t, err)
+	if len(sources) != 1 || strings.Contains(sources[0], "?") {
+		t.Errorf("copied from %v", sources)
+	}
+}

@@ -106,5 +106,5 @@ func median(ms []measured, of func(measured) float64) float64 {
 		xs = append(xs, of(m))
 	}
 	slices.Sort(xs)
-	return xs[len(xs)/2]
+	return (xs[(len(xs)-1)/2] + xs[len(xs)/2]) / 2
 }
