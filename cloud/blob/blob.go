@@ -28,6 +28,8 @@ var (
 	// ErrNoSpace: the back end is full or its quota is used up. Nothing that was
 	// durable is lost; the same call works once there is space.
 	ErrNoSpace = errors.New("no space left for blobs")
+	// ErrTaken: another process has taken the staged upload over (Holder).
+	ErrTaken = errors.New("another server has taken the upload over")
 	// ErrKey: the key or the staging id is outside the rules of CheckKey.
 	ErrKey = errors.New("not a blob key")
 )
@@ -85,6 +87,16 @@ type Stager interface {
 	Commit(ctx context.Context, id, key string) (Info, error)
 	// Discard drops what is staged. Nothing staged is fine.
 	Discard(ctx context.Context, id string) error
+}
+
+// Holder is implemented by stores that several servers share without a lock of their
+// own.
+type Holder interface {
+	// Hold makes this process the only one that writes to what is staged under id,
+	// until release. A holder in another process loses it at once: what it writes
+	// from then on fails with ErrTaken and changes nothing. With nothing staged it
+	// holds nothing. Calls for one id must not overlap within a process.
+	Hold(ctx context.Context, id string) (release func(), err error)
 }
 
 // Local is implemented by stores whose blobs are plain files of this machine.

@@ -169,7 +169,7 @@ func TestHeadDoesNotWaitForADeadPatch(t *testing.T) {
 }
 
 func TestIdleConnectionEnds(t *testing.T) {
-	s := newSite(t, t.TempDir(), func(o *Options) { o.IdleTimeout = 50 * time.Millisecond })
+	s := newSite(t, t.TempDir(), func(o *Options) { o.IdleTimeout = time.Second })
 	content := clip("x", 100_000)
 	path := s.create(len(content))
 	c := s.rawPatch(path, 0, len(content), content[:60_000])

@@ -117,9 +117,10 @@ func New(o Options) (*Intake, error) {
 		return nil, errors.New("intake: ledger, stager and queue are required")
 	}
 	fill(&o)
+	shared, _ := o.Stager.(blob.Holder)
 	in := &Intake{
 		o: o, ledger: o.Ledger, book: o.Ledger, blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
-		locks: newLocks(), finishes: newLocks(), rollings: rollings{byID: map[string]*rolling{}}, after: map[string]string{},
+		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}}, after: map[string]string{},
 	}
 	var err error
 	if in.metrics, err = newMetrics(o.Metrics, o.Ledger); err != nil {

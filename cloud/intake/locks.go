@@ -2,16 +2,21 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/tus/tusd/v2/pkg/handler"
+
+	"cattlecounter/cloud/blob"
 )
 
-// locks keeps requests for one upload apart, within this process. A holder is
-// told to stop when another wants the lock: a HEAD after a lost connection must
-// not wait for the PATCH that still hangs on it. There are never more entries
-// than requests at work.
+// locks keeps requests for one upload apart. A holder is told to stop when another
+// wants the lock: a HEAD after a lost connection must not wait for the PATCH that
+// still hangs on it. With store, who gets a lock takes it from other servers as
+// well. There are never more entries than requests at work.
 type locks struct {
+	store blob.Holder // nil: this process is the only one
+
 	mu   sync.Mutex
 	held map[string]*hold
 }
@@ -20,9 +25,10 @@ type hold struct {
 	stop     chan struct{} // closed when the holder should end
 	asked    sync.Once
 	released chan struct{}
+	letGo    func() // of the store; nil without
 }
 
-func newLocks() *locks { return &locks{held: map[string]*hold{}} }
+func newLocks(store blob.Holder) *locks { return &locks{store: store, held: map[string]*hold{}} }
 
 func (h *hold) ask() {
 	h.asked.Do(func() { close(h.stop) })
@@ -31,9 +37,9 @@ func (h *hold) ask() {
 // take waits for the lock and asks its holder to stop. It ends with ctx.
 func (l *locks) take(ctx context.Context, id string) error {
 	for {
-		h, ok := l.try(id)
-		if ok {
-			return nil
+		h, ok, err := l.try(ctx, id)
+		if ok || err != nil {
+			return err
 		}
 		h.ask()
 		select {
@@ -44,8 +50,23 @@ func (l *locks) take(ctx context.Context, id string) error {
 	}
 }
 
-// try takes the lock when it is free, else it returns the present hold.
-func (l *locks) try(id string) (*hold, bool) {
+// try takes the lock when no request of this process has it, else it returns the
+// present hold.
+func (l *locks) try(ctx context.Context, id string) (*hold, bool, error) {
+	h, ok := l.enter(id)
+	if !ok || l.store == nil {
+		return h, ok, nil
+	}
+	letGo, err := l.store.Hold(ctx, id)
+	if err != nil {
+		l.release(id)
+		return nil, false, err
+	}
+	h.letGo = letGo
+	return h, true, nil
+}
+
+func (l *locks) enter(id string) (*hold, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if h, ok := l.held[id]; ok {
@@ -57,6 +78,12 @@ func (l *locks) try(id string) (*hold, bool) {
 }
 
 func (l *locks) release(id string) {
+	l.mu.Lock()
+	h := l.held[id]
+	l.mu.Unlock()
+	if h != nil && h.letGo != nil {
+		h.letGo()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if h, ok := l.held[id]; ok {
@@ -87,7 +114,13 @@ type lock struct {
 // Lock implements handler.Lock. What tusd offers to end the holder's request is
 // not used: it reads the request's body field while the request may be setting
 // it (tusd 2.9.2, context.go). WriteChunk watches the hold itself.
-func (l *lock) Lock(ctx context.Context, _ func()) error { return l.all.take(ctx, l.id) }
+func (l *lock) Lock(ctx context.Context, _ func()) error {
+	err := l.all.take(ctx, l.id)
+	if err == nil || errors.Is(err, handler.ErrLockTimeout) {
+		return err
+	}
+	return exchangeFrom(ctx).fail(err)
+}
 
 func (l *lock) Unlock() error {
 	l.all.release(l.id)

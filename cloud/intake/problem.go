@@ -130,6 +130,8 @@ func asProblem(err error) *Problem {
 	case errors.Is(err, blob.ErrNoSpace), errors.Is(err, ledger.ErrNoSpace):
 		return problem(noSpace, http.StatusInsufficientStorage,
 			"The server's disk is full. What arrived is kept: try again later, from the offset that HEAD tells.").because(err).retryIn("60")
+	case errors.Is(err, blob.ErrTaken):
+		return interruptedProblem().because(err)
 	case errors.Is(err, blob.ErrOffset):
 		return problem(offsetConflict, http.StatusConflict,
 			"Upload-Offset is not where the upload ends. Ask for the offset with HEAD and go on from there.").because(err)

@@ -52,7 +52,7 @@ func (in *Intake) finishComplete(ctx context.Context) error {
 	}
 	var errs []error
 	for _, u := range us {
-		errs = append(errs, in.locked(u.ID, func() error {
+		errs = append(errs, in.locked(ctx, u.ID, func() error {
 			up, err := in.load(ctx, u.Device, u.ID)
 			if err != nil || !up.complete() || !up.u.Finished.IsZero() {
 				return ignoreGone(err)
@@ -64,9 +64,9 @@ func (in *Intake) finishComplete(ctx context.Context) error {
 }
 
 // locked runs f under the session's lock, or not at all when a request has it.
-func (in *Intake) locked(id string, f func() error) error {
-	if _, free := in.locks.try(id); !free {
-		return nil
+func (in *Intake) locked(ctx context.Context, id string, f func() error) error {
+	if _, free, err := in.locks.try(ctx, id); err != nil || !free {
+		return err
 	}
 	defer in.locks.release(id)
 	return f()
@@ -95,7 +95,7 @@ func (in *Intake) dropExpired(ctx context.Context) error {
 	}
 	var errs []error
 	for _, u := range us {
-		errs = append(errs, in.locked(u.ID, func() error {
+		errs = append(errs, in.locked(ctx, u.ID, func() error {
 			now, err := in.book.Upload(ctx, u.ID)
 			if err != nil || !in.expired(now) {
 				return ignoreGone(err)

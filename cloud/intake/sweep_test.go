@@ -39,7 +39,7 @@ func TestExpiryLeavesARequestAtWorkAlone(t *testing.T) {
 	path := s.create(5000)
 	s.clock.add(defaultExpire + time.Hour)
 	id := path[len("/files/"):]
-	if _, free := s.in.locks.try(id); !free {
+	if _, free := s.in.locks.enter(id); !free {
 		t.Fatal("locked")
 	}
 	must(t, s.in.sweep(t.Context()))

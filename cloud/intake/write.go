@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
 
+	"cattlecounter/cloud/blob"
 	"cattlecounter/cloud/ledger"
 	"cattlecounter/shared/footage"
 )
@@ -36,6 +38,9 @@ func (up *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (
 	n, err := take()
 	x.bytes += n
 	up.in.metrics.bytes.Add(float64(n))
+	if errors.Is(err, blob.ErrNotFound) { // it was there when the request began
+		err = fmt.Errorf("%w: %w", blob.ErrTaken, err)
+	}
 	switch {
 	case err != nil:
 		return n, x.fail(err)

@@ -1,8 +1,15 @@
 package e2e
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
+	"io"
+	"net/http"
+	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -96,4 +103,91 @@ func (s *stage) startOther(name string, env []string, program, command string) *
 		s.t.Fatal(err)
 	}
 	return c
+}
+
+// Two clouds on one ledger and one store. An upload hangs at one of them; its client
+// comes back at the other, which tells where to go on and takes the rest. What the first
+// still gets is refused.
+func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
+	database := postgres.Get(t).Database(t)
+	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: taken, queue: taken-jobs}\nledger: {url: %q}\n",
+		azurite.Get(t).ConnectionString().Reveal(), database.Reveal()))
+	s.startBroker()
+	s.startAPI()
+	second := s.port()
+	other := s.startOther("cloud-api-2", []string{"CATTLE_CLOUD_DATA=" + s.path("cloud-2"), fmt.Sprintf("CATTLE_CLOUD_HTTP_LISTEN=127.0.0.1:%d", second)}, "cloud-api", "serve")
+	t.Cleanup(func() {
+		if err := other.Stop(20 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	there := fmt.Sprintf("http://127.0.0.1:%d", second)
+	if err := other.WaitHTTP(t.Context(), there+"/healthz"); err != nil {
+		t.Fatal(err)
+	}
+	path, _ := clip(t)
+	film, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := len(film) / 2
+	send := func(method, url string, body io.Reader, size int, header map[string]string) (status int, h http.Header, err error) {
+		r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+		if err != nil {
+			return 0, nil, err
+		}
+		r.ContentLength = int64(size)
+		r.Header.Set("Authorization", "Bearer "+s.token)
+		r.Header.Set("Tus-Resumable", "1.0.0")
+		for k, v := range header {
+			r.Header.Set(k, v)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return 0, nil, err
+		}
+		return resp.StatusCode, resp.Header, resp.Body.Close()
+	}
+	from := func(offset int) map[string]string {
+		return map[string]string{"Upload-Offset": strconv.Itoa(offset), "Content-Type": "application/offset+octet-stream"}
+	}
+	status, created, err := send("POST", s.url("/files/"), nil, 0, map[string]string{"Upload-Length": strconv.Itoa(len(film)),
+		"Upload-Metadata": "filename " + base64.StdEncoding.EncodeToString([]byte("DJI_0001.MP4"))})
+	if status != http.StatusCreated {
+		t.Fatal(status, err)
+	}
+	at := "/files/" + filepath.Base(created.Get("Location"))
+	body, hanging := io.Pipe()
+	hung := make(chan int, 1)
+	go func() {
+		status, _, _ := send("PATCH", s.url(at), body, len(film), from(0))
+		hung <- status
+	}()
+	if _, err := hanging.Write(film[:half]); err != nil {
+		t.Fatal(err)
+	}
+	// What is saved counts; the rest comes again.
+	began := time.Now()
+	status, head, err := send("HEAD", there+at, nil, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(head.Get("Upload-Offset"))
+	if took := time.Since(began); err != nil || n > half || took > 5*time.Second {
+		t.Fatalf("status %d, offset %d of %d sent, after %s: %v", status, n, half, took, err)
+	}
+	if status, _, err = send("PATCH", there+at, bytes.NewReader(film[n:]), len(film)-n, from(n)); status != http.StatusNoContent {
+		t.Fatalf("the rest: %d %v", status, err)
+	}
+	go func() { _, _ = hanging.Write(film[half:]); _ = hanging.Close() }()
+	if status := <-hung; status != http.StatusConflict && status != 0 {
+		t.Errorf("the one that hung got %d", status)
+	}
+	f := s.named("DJI_0001.MP4", 20*time.Second, "is there", func(footageView) bool { return true })
+	if want := fmt.Sprintf("%x", sha256.Sum256(film)); f.SHA256 != want {
+		t.Errorf("sha256 is %s, want %s", f.SHA256, want)
+	}
+	if all := s.footage(); len(all) != 1 {
+		t.Errorf("%d pieces of footage", len(all))
+	}
 }

@@ -156,7 +156,7 @@ func (s *Store) stageBlock(ctx context.Context, name, id string, content []byte)
 	err := undamaged(func() error {
 		return s.holder.Heal(ctx, func() error {
 			_, err := s.box.NewBlockBlobClient(name).StageBlock(ctx, id, streaming.NopCloser(bytes.NewReader(content)),
-				&blockblob.StageBlockOptions{TransactionalValidation: check})
+				&blockblob.StageBlockOptions{TransactionalValidation: check, LeaseAccessConditions: s.held(name)})
 			return err
 		})
 	})

@@ -53,6 +53,7 @@ type Store struct {
 
 	mu     sync.Mutex
 	stages map[string]*stage // what is known of staged uploads; bounded by maxStages
+	leases map[string]string // of the blobs that are held, by name; one for each request at work
 	signer delegation
 
 	free chan []byte // of firstBlock bytes, for whoever comes next
@@ -75,7 +76,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blobs on azure: %w", err)
 	}
-	s := &Store{service: client, box: client.NewContainerClient(o.Container), keyed: o.Account.URL == "", stages: map[string]*stage{},
+	s := &Store{service: client, box: client.NewContainerClient(o.Container), keyed: o.Account.URL == "", stages: map[string]*stage{}, leases: map[string]string{},
 		free: make(chan []byte, idleBuffers)}
 	s.holder = azstorage.Holder{Kind: azstorage.Container, Log: o.Log, Create: func(ctx context.Context) error {
 		_, err := s.box.Create(ctx, nil)
@@ -89,6 +90,9 @@ func New(ctx context.Context, o Options) (*Store, error) {
 
 // explain maps the service's errors to the contract's.
 func explain(ctx context.Context, err error) error {
+	if taken(err) {
+		return fmt.Errorf("%w: %w", blob.ErrTaken, err)
+	}
 	if ctx.Err() == nil && bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound) {
 		return blob.ErrNotFound
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -14,6 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
+	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/blob"
 )
 
@@ -133,7 +136,7 @@ func (s *Store) join(ctx context.Context, name string, st *stage, more []block) 
 		return nil, fmt.Errorf("%s has %d blocks, a blob takes %d", name, len(next.blocks), maxBlocks)
 	}
 	r, err := s.box.NewBlockBlobClient(name).CommitBlockList(ctx, ids(next.blocks), &blockblob.CommitBlockListOptions{
-		AccessConditions: &az.AccessConditions{ModifiedAccessConditions: &az.ModifiedAccessConditions{IfMatch: &st.etag}}})
+		AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.held(name), ModifiedAccessConditions: &az.ModifiedAccessConditions{IfMatch: &st.etag}}})
 	if err != nil {
 		s.forget(name)
 		if bloberror.HasCode(err, bloberror.ConditionNotMet, bloberror.InvalidBlockList) {
@@ -192,31 +195,32 @@ func (s *Store) Commit(ctx context.Context, id, key string) (blob.Info, error) {
 	if err != nil {
 		return blob.Info{}, err
 	}
-	return s.move(ctx, name, key)
+	return s.move(ctx, id, name, key)
 }
 
 // copyPatience is how long a copy within one account may take: it is a matter of
 // seconds, also for hundreds of gigabytes, and no promise.
 const copyPatience = 30 * time.Minute
 
+// stagedAs is the metadata of a committed blob that names the upload it was.
+const stagedAs = "staged"
+
+// commitTries bounds how often another server may be at the same key.
+const commitTries = 10
+
 // move copies a blob within the account and deletes it under its old name. Once
 // begun it is carried through: the service takes what was under the new name away
-// when a copy begins.
-func (s *Store) move(ctx context.Context, name, key string) (blob.Info, error) {
+// when a copy begins. A copy begins only when the key is as it was looked at, so that
+// of two servers which finish one upload the second cannot undo what the first did.
+func (s *Store) move(ctx context.Context, id, name, key string) (blob.Info, error) {
 	ctx = context.WithoutCancel(ctx)
 	from, err := s.source(ctx, name)
-	if err != nil {
-		return blob.Info{}, fmt.Errorf("commit %s: %w", key, err)
-	}
-	to := s.box.NewBlobClient(key)
-	_, err = to.StartCopyFromURL(ctx, from, nil)
-	if bloberror.HasCode(err, bloberror.PendingCopyOperation) { // of a commit that a crash cut off
-		if err = s.copied(ctx, to); err == nil {
-			_, err = to.StartCopyFromURL(ctx, from, nil)
+	for try := 1; err == nil; try++ {
+		var done bool
+		done, err = s.copyOnce(ctx, id, from, s.box.NewBlobClient(key))
+		if done || try == commitTries && err == nil {
+			break
 		}
-	}
-	if err == nil {
-		err = s.copied(ctx, to)
 	}
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("commit %s: %w", key, explain(ctx, err))
@@ -228,6 +232,82 @@ func (s *Store) move(ctx context.Context, name, key string) (blob.Info, error) {
 	return s.Stat(ctx, key)
 }
 
+// copyOnce copies unless it was done before. It reports false when another server was
+// at the key meanwhile.
+func (s *Store) copyOnce(ctx context.Context, id, from string, to *az.Client) (bool, error) {
+	there, err := s.settled(ctx, to)
+	if err != nil || there.is(id) {
+		return err == nil, err
+	}
+	as := id
+	_, err = to.StartCopyFromURL(ctx, from, &az.StartCopyFromURLOptions{Metadata: map[string]*string{stagedAs: &as},
+		AccessConditions: &az.AccessConditions{ModifiedAccessConditions: there.unchanged()}})
+	if bloberror.HasCode(err, bloberror.PendingCopyOperation, bloberror.ConditionNotMet, bloberror.BlobAlreadyExists) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	there, err = s.settled(ctx, to)
+	if err == nil && there.why != "" {
+		err = fmt.Errorf("azure's copy %s", there.why)
+	}
+	return err == nil, err
+}
+
+// target is a key that something is copied to.
+type target struct {
+	etag *azcore.ETag // nil: there is nothing
+	id   string       // of the upload that it was
+	why  string       // how its copy ended when it failed
+}
+
+func (t target) is(id string) bool { return t.etag != nil && t.why == "" && t.id == id }
+
+func (t target) unchanged() *az.ModifiedAccessConditions {
+	if t.etag == nil {
+		return &az.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
+	}
+	return &az.ModifiedAccessConditions{IfMatch: t.etag}
+}
+
+// settled looks at a key, and waits for the end of a copy that is under way.
+func (s *Store) settled(ctx context.Context, key *az.Client) (target, error) {
+	const longest = 5 * time.Second
+	pause := 20 * time.Millisecond
+	for began := time.Now(); ; pause = min(2*pause, longest) {
+		r, err := key.GetProperties(ctx, nil)
+		switch {
+		case azstorage.HasStatus(err, http.StatusNotFound):
+			return target{}, nil
+		case err != nil:
+			return target{}, err
+		case r.CopyStatus == nil || *r.CopyStatus != az.CopyStatusTypePending:
+			t := target{etag: r.ETag, id: metadata(r.Metadata, stagedAs)}
+			if !whole(r.CopyStatus) {
+				t.why = "ended as " + string(*r.CopyStatus)
+				if r.CopyStatusDescription != nil {
+					t.why += ": " + *r.CopyStatusDescription
+				}
+			}
+			return t, nil
+		case time.Since(began) > copyPatience:
+			return target{}, fmt.Errorf("azure's copy is not done after %s", copyPatience)
+		}
+		<-time.After(pause)
+	}
+}
+
+// metadata finds a value by its name, which the service may spell in capitals.
+func metadata(all map[string]*string, name string) string {
+	for k, v := range all {
+		if strings.EqualFold(k, name) && v != nil {
+			return *v
+		}
+	}
+	return ""
+}
+
 // source is the address that a copy is made from. The account's key lets the request
 // read within the account; an identity needs a link. The emulator checks a link by
 // reading the whole blob.
@@ -236,31 +316,6 @@ func (s *Store) source(ctx context.Context, name string) (string, error) {
 		return s.box.NewBlobClient(name).URL(), nil
 	}
 	return s.link(ctx, name, copyPatience)
-}
-
-// copied waits for the end of a copy.
-func (s *Store) copied(ctx context.Context, to *az.Client) error {
-	const longest = 5 * time.Second
-	pause := 20 * time.Millisecond
-	for began := time.Now(); ; pause = min(2*pause, longest) {
-		r, err := to.GetProperties(ctx, nil)
-		if err != nil {
-			return explain(ctx, err)
-		}
-		switch {
-		case whole(r.CopyStatus):
-			return nil
-		case *r.CopyStatus != az.CopyStatusTypePending:
-			why := ""
-			if r.CopyStatusDescription != nil {
-				why = *r.CopyStatusDescription
-			}
-			return fmt.Errorf("azure's copy ended as %s: %s", *r.CopyStatus, why)
-		case time.Since(began) > copyPatience:
-			return fmt.Errorf("azure's copy is not done after %s", copyPatience)
-		}
-		<-time.After(pause)
-	}
 }
 
 // Discard implements blob.Stager.

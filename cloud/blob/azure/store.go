@@ -232,7 +232,8 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 
 func (s *Store) drop(ctx context.Context, name string) error {
 	err := s.holder.Heal(ctx, func() error {
-		_, err := s.box.NewBlobClient(name).Delete(ctx, &az.DeleteOptions{DeleteSnapshots: to.Ptr(az.DeleteSnapshotsOptionTypeInclude)})
+		_, err := s.box.NewBlobClient(name).Delete(ctx, &az.DeleteOptions{DeleteSnapshots: to.Ptr(az.DeleteSnapshotsOptionTypeInclude),
+			AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.held(name)}})
 		return err
 	})
 	if err = explain(ctx, err); errors.Is(err, blob.ErrNotFound) {
