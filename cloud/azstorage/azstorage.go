@@ -178,7 +178,11 @@ func (a *answer) Error() string {
 	if code == "" {
 		code = http.StatusText(a.StatusCode)
 	}
-	return fmt.Sprintf("azure says %d %s", a.StatusCode, code)
+	text := fmt.Sprintf("azure says %d %s", a.StatusCode, code)
+	if a.StatusCode == http.StatusUnauthorized || a.StatusCode == http.StatusForbidden {
+		text += ": check the connection string, or the identity's roles, and this machine's clock"
+	}
+	return text
 }
 
 func (a *answer) Unwrap() error { return a.ResponseError }

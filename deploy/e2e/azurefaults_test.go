@@ -1,0 +1,204 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/azurite"
+)
+
+// storageFault is one thing that Azure Storage, or the way to it, does to a request.
+type storageFault string
+
+const (
+	serverError  storageFault = "500"
+	serverBusy   storageFault = "503 with Retry-After"
+	timeOut      storageFault = "500 OperationTimedOut"
+	refused      storageFault = "403: expired" // in a row, as an expired token is
+	resetBefore  storageFault = "reset before the request"
+	answerLost   storageFault = "done, the answer lost" // what is asked again meets 409 or 412
+	bodyTrickles storageFault = "the answer's body comes slowly"
+	bodyBreaks   storageFault = "the answer's body breaks off"
+)
+
+var storageFaults = []storageFault{serverError, serverBusy, timeOut, refused, resetBefore, answerLost, bodyTrickles, bodyBreaks}
+
+// badService stands before one service of Azurite and spoils some requests.
+type badService struct {
+	*httptest.Server
+	mu    sync.Mutex
+	dice  *rand.Rand
+	off   bool
+	deny  int // so many requests more are refused
+	done  map[storageFault]int
+	total int
+}
+
+// oneIn is how rare faults are; a refusal lasts for so many requests.
+const (
+	oneIn       = 4
+	refusedLong = 3
+)
+
+func newBadService(t *testing.T, seed uint64, addr string) *badService {
+	t.Helper()
+	to := &url.URL{Scheme: "http", Host: addr}
+	b := &badService{dice: rand.New(rand.NewPCG(seed, 0)), done: map[storageFault]int{}}
+	through := &httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, // the host is signed
+		ModifyResponse: b.spoil,
+		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch f := b.next(); f {
+		case serverError:
+			fail(w, http.StatusInternalServerError, "InternalError")
+		case timeOut:
+			fail(w, http.StatusInternalServerError, "OperationTimedOut")
+		case serverBusy:
+			w.Header().Set("Retry-After", "1")
+			fail(w, http.StatusServiceUnavailable, "ServerBusy")
+		case refused:
+			fail(w, http.StatusForbidden, "AuthenticationFailed")
+		case resetBefore:
+			panic(http.ErrAbortHandler)
+		default:
+			r.Header.Set(faultHeader, string(f))
+			through.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(b.Close)
+	return b
+}
+
+// faultHeader carries the fault from the request to the answer; Azurite signs no header
+// that does not begin with x-ms.
+const faultHeader = "Test-Fault"
+
+func fail(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("X-Ms-Error-Code", code)
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "<?xml version=\"1.0\"?><Error><Code>%s</Code><Message>spoiled by the test</Message></Error>", code)
+}
+
+func (b *badService) next() storageFault {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total++
+	switch {
+	case b.off:
+		return ""
+	case b.deny > 0:
+		b.deny--
+		return refused
+	case b.dice.IntN(oneIn) != 0:
+		return ""
+	}
+	f := storageFaults[b.dice.IntN(len(storageFaults))]
+	b.done[f]++
+	if f == refused {
+		b.deny = refusedLong
+	}
+	return f
+}
+
+// spoil does what happens after the service has done its part.
+func (b *badService) spoil(r *http.Response) error {
+	switch storageFault(r.Request.Header.Get(faultHeader)) {
+	case answerLost:
+		return errors.Join(http.ErrAbortHandler, r.Body.Close())
+	case bodyTrickles:
+		r.Body = &trickle{ReadCloser: r.Body}
+	case bodyBreaks:
+		if r.ContentLength > 1 {
+			r.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.LimitReader(r.Body, r.ContentLength/2), r.Body}
+		}
+	}
+	return nil
+}
+
+// trickle gives its first bytes one by one.
+type trickle struct {
+	io.ReadCloser
+	n int
+}
+
+func (t *trickle) Read(b []byte) (int, error) {
+	if t.n < 20 && len(b) > 0 {
+		t.n++
+		<-time.After(100 * time.Millisecond)
+		b = b[:1]
+	}
+	return t.ReadCloser.Read(b)
+}
+
+func (b *badService) addr() string { return strings.TrimPrefix(b.URL, "http://") }
+
+// well ends the faults and says what they were.
+func (b *badService) well() (total, bad int, each map[storageFault]int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.off, b.deny = true, 0
+	for _, n := range b.done {
+		bad += n
+	}
+	return b.total, bad, b.done
+}
+
+// Every fourth request to Azure Storage meets a fault, through the whole way of two
+// pieces of footage. Nothing is lost, nothing counted twice.
+func TestFaultyAzure(t *testing.T) {
+	const seed = 7
+	server := azurite.Get(t)
+	blobs, queue := newBadService(t, seed, server.Blob), newBadService(t, seed+1, server.Queue)
+	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: faulty, queue: faulty-jobs}\n",
+		server.Through(blobs.addr(), queue.addr()).Reveal()))
+	s.all()
+	path, animals := clip(t)
+	film, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"DJI_0001.MP4", "DJI_0002.MP4"}
+	s.dropBytes(film, names[0])
+	s.dropBytes(append(film, "\x00\x00\x00\x09freex"...), names[1]) // another file of the same pictures
+	for _, name := range names {
+		f := s.named(name, 4*time.Minute, "is counted", counted)
+		if !near(f.Count.Unique, animals) {
+			t.Errorf("%s: count %+v, true %d", name, f.Count, animals)
+		}
+	}
+	for name, b := range map[string]*badService{"blobs": blobs, "queue": queue} {
+		total, bad, each := b.well()
+		t.Logf("%s: %d of %d requests met a fault: %v", name, bad, total, each)
+		if bad < 5 {
+			t.Errorf("%s: only %d faults: the test shows nothing", name, bad)
+		}
+	}
+	if all := s.footage(); len(all) != len(names) {
+		t.Errorf("%d pieces of footage, want %d", len(all), len(names))
+	}
+	for _, f := range s.footage() {
+		var result struct {
+			Count struct{ Unique int }
+		}
+		if err := s.get("/api/v1/footage/"+f.ID+"/result", &result); err != nil || result.Count.Unique != f.Count.Unique {
+			t.Errorf("%s: result %+v %v, want %d", f.Name, result, err, f.Count.Unique)
+		}
+	}
+}
