@@ -78,8 +78,17 @@ func (l *Ledger) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 		return Recorded{}, err
 	}
 	rec := Recorded{Footage: f, Created: true}
+	if err := add(ctx, tx, totalFootage, 1); err != nil {
+		return rec, err
+	}
 	if f.DuplicateOf != "" {
-		return rec, nil
+		return rec, add(ctx, tx, totalDuplicates, 1)
+	}
+	if err := add(ctx, tx, totalBytes, f.Size); err != nil {
+		return rec, err
+	}
+	if err := moved(ctx, tx, "", job.Uploaded); err != nil {
+		return rec, err
 	}
 	j := Job{ID: string(footage.NewID(now)), Footage: f.ID, State: job.Uploaded, Created: now, Updated: now}
 	if j.Seq, err = nextSeq(ctx, tx); err != nil {

@@ -43,7 +43,7 @@ func (l *Ledger) change(ctx context.Context, deed, jobID string, f func(context.
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
 			return errors.Join(err, fmt.Errorf("moved on from %s meanwhile: %w", was.State, ErrFenced))
 		}
-		return nil
+		return moved(ctx, tx, was.State, j.State)
 	})
 	if errors.Is(err, errUnchanged) {
 		return j, nil
@@ -176,6 +176,9 @@ func (l *Ledger) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 	if c.At.IsZero() {
 		c.At = l.now()
 	}
+	if err := countTotals(ctx, tx, c); err != nil {
+		return err
+	}
 	seq, err := nextSeq(ctx, tx)
 	if err != nil {
 		return err
@@ -185,6 +188,19 @@ func (l *Ledger) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 			by_class = excluded.by_class, model = excluded.model, model_digest = excluded.model_digest, at = excluded.at, seq = excluded.seq`,
 		c.Footage, c.Job, c.Unique, c.Low, c.High, string(byClass), c.Model, c.ModelDigest.String(), micros(c.At), seq)
 	return err
+}
+
+// countTotals makes the totals right for a count that is new or goes over another.
+func countTotals(ctx context.Context, tx *sql.Tx, c Count) error {
+	var before int64
+	err := tx.QueryRowContext(ctx, `SELECT animals FROM animal_count WHERE footage = $1`, c.Footage).Scan(&before)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = add(ctx, tx, totalCounts, 1)
+	}
+	if err != nil {
+		return err
+	}
+	return add(ctx, tx, totalAnimals, int64(c.Unique)-before)
 }
 
 // Fail ends the job as failed: trying again cannot mend it. Repeating it with

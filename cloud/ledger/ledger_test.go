@@ -96,8 +96,38 @@ func open(t testing.TB, place string, c *clock) *Ledger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Close() })
+	t.Cleanup(func() {
+		if l.Ping(context.Background()) == nil { // the test did not close it
+			rightTotals(t, l)
+		}
+		_ = l.Close()
+	})
 	return l
+}
+
+// rightTotals compares the kept totals with what the tables have.
+func rightTotals(t testing.TB, l *Ledger) {
+	t.Helper()
+	ctx := context.Background()
+	got, err := l.Stats(ctx)
+	if errors.Is(err, ErrCorrupt) {
+		return
+	}
+	must(t, err)
+	want := Stats{Uploads: got.Uploads, Jobs: map[job.State]int{}}
+	must(t, l.db.Read().QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM footage), (SELECT COUNT(duplicate_of) FROM footage),
+		(SELECT COALESCE(SUM(size), 0) FROM footage WHERE duplicate_of IS NULL), (SELECT COUNT(*) FROM animal_count),
+		(SELECT COALESCE(SUM(animals), 0) FROM animal_count)`).Scan(&want.Footage, &want.Duplicates, &want.Bytes, &want.Counts, &want.Animals))
+	for _, s := range job.States() {
+		var n int
+		must(t, l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM job WHERE state = $1`, s).Scan(&n))
+		if n > 0 {
+			want.Jobs[s] = n
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the totals are %+v, the tables have %+v", got, want)
+	}
 }
 
 func fresh(t testing.TB) (*Ledger, *clock) {

@@ -205,31 +205,3 @@ func scanJob(rows *sql.Rows) (Job, error) {
 	err := rows.Scan(r.dest()...)
 	return r.value(), err
 }
-
-// Stats sums up the ledger.
-func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
-	s := Stats{Jobs: map[job.State]int{}}
-	err := l.db.Read().QueryRowContext(ctx, `SELECT f.n, f.duplicates, f.bytes, c.n, c.animals, (SELECT COUNT(*) FROM upload WHERE finished IS NULL)
-		FROM (SELECT COUNT(*) AS n, COUNT(duplicate_of) AS duplicates,
-				CAST(COALESCE(SUM(CASE WHEN duplicate_of IS NULL THEN size END), 0) AS BIGINT) AS bytes FROM footage) f,
-			(SELECT COUNT(*) AS n, COALESCE(SUM(animals), 0) AS animals FROM animal_count) c`).
-		Scan(&s.Footage, &s.Duplicates, &s.Bytes, &s.Counts, &s.Animals, &s.Uploads)
-	if err != nil {
-		return Stats{}, fmt.Errorf("statistics: %w", database.Classify(err))
-	}
-	type line struct {
-		state job.State
-		n     int
-	}
-	lines, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (v line, err error) {
-		err = rows.Scan(&v.state, &v.n)
-		return v, err
-	}, `SELECT state, COUNT(*) FROM job GROUP BY state`)
-	if err != nil {
-		return Stats{}, fmt.Errorf("statistics: %w", err)
-	}
-	for _, v := range lines {
-		s.Jobs[v.state] = v.n
-	}
-	return s, nil
-}
