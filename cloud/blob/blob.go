@@ -99,6 +99,14 @@ type Holder interface {
 	Hold(ctx context.Context, id string) (release func(), err error)
 }
 
+// Linker is implemented by stores that let a blob be read without passing through
+// this program.
+type Linker interface {
+	// Link is an address of the blob that needs no further credentials for so long.
+	// It fails with ErrNotFound when there is no blob.
+	Link(ctx context.Context, key string, valid time.Duration) (string, error)
+}
+
 // Local is implemented by stores whose blobs are plain files of this machine.
 type Local interface {
 	// LocalPath is where the blob under key is, whether it exists or not. The

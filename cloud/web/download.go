@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"cattlecounter/cloud/blob"
 	"cattlecounter/cloud/ledger"
 )
 
@@ -35,9 +36,32 @@ func (s *Server) download(ext string) fiber.Handler {
 			return fmt.Errorf("footage %s has no result yet: %w", id, ledger.ErrNotFound)
 		}
 		key := strings.TrimSuffix(v.Job.ResultKey, path.Ext(v.Job.ResultKey)) + "." + ext
+		if direct := c.Query("direct"); direct != "" {
+			return s.redirect(c, key, direct)
+		}
 		name := strings.TrimSuffix(path.Base("/"+v.Name), path.Ext(v.Name))
 		return s.sendBlob(c, key, media[ext], safeName(name)+"-count."+ext)
 	}
+}
+
+// linkLife is how long a direct link is good: enough to begin a download.
+const linkLife = 15 * time.Minute
+
+// redirect sends the client to the storage itself.
+func (s *Server) redirect(c *fiber.Ctx, key, direct string) error {
+	if direct != "1" {
+		return fmt.Errorf("direct is %.20q, want 1 or nothing: %w", direct, errBadRequest)
+	}
+	linker, ok := s.o.Blobs.(blob.Linker)
+	if !ok {
+		return errNoLinks
+	}
+	to, err := linker.Link(s.work, key, linkLife)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Redirect(to, fiber.StatusTemporaryRedirect)
 }
 
 // getThumbnail serves the picture that came before the video.

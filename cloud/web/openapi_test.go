@@ -91,6 +91,8 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/footage/one/result", "", 200, ""},
 		{"GET", "/api/v1/footage/one/result", "", 206, "bytes=0-3"},
 		{"GET", "/api/v1/footage/one/result", "", 416, "bytes=900-"},
+		{"GET", "/api/v1/footage/one/result?direct=1", "", 501, ""},
+		{"GET", "/api/v1/footage/one/result?direct=yes", "", 400, ""},
 		{"GET", "/api/v1/footage/one/result.csv", "", 200, ""},
 		{"GET", "/api/v1/footage/one/still", "", 200, ""},
 		{"GET", "/api/v1/footage/one/status", "", 200, ""},

@@ -35,6 +35,7 @@ var (
 	errNotReady     = errors.New("not ready")
 	errTooMany      = errors.New("too many listeners")
 	errRange        = errors.New("range not satisfiable")
+	errNoLinks      = errors.New("the storage has no direct links; ask without direct")
 )
 
 // classes is the one place where error classes become answers; the first
@@ -50,6 +51,7 @@ var classes = []struct {
 	{ledger.ErrUnauthorised, http.StatusUnauthorized, "unauthorised", "A valid token is needed"},
 	{errForbidden, http.StatusForbidden, "forbidden", "The token does not allow this"},
 	{errRange, http.StatusRequestedRangeNotSatisfiable, "bad-range", "The range lies outside the document"},
+	{errNoLinks, http.StatusNotImplemented, "no-direct-links", "There are no direct links here"},
 	{errTooMany, http.StatusServiceUnavailable, "too-many-listeners", "Too many listeners, try again later"},
 	{errNotReady, http.StatusServiceUnavailable, "not-ready", "The service is not ready"},
 	{ledger.ErrNotFound, http.StatusNotFound, "not-found", "There is no such thing"},

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -51,6 +53,19 @@ func TestFootageBecomesACountOnAzure(t *testing.T) {
 	}
 	if err := s.get("/api/v1/footage/"+f.ID+"/result", &result); err != nil || result.Count.Unique != f.Count.Unique {
 		t.Errorf("result %+v %v", result, err)
+	}
+	// The storage gives the result out itself, by a link that ends.
+	straight, err := http.Get(s.url("/api/v1/footage/" + f.ID + "/result?direct=1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer straight.Body.Close()
+	result.Count.Unique = 0
+	if err := json.NewDecoder(straight.Body).Decode(&result); err != nil || result.Count.Unique != f.Count.Unique {
+		t.Errorf("by a direct link: %s %+v %v", straight.Status, result, err)
+	}
+	if to := straight.Request.URL; to.Host != azurite.Get(t).Blob || to.Query().Get("se") == "" || to.Query().Get("sp") != "r" {
+		t.Errorf("the link is %s", to.Redacted())
 	}
 	if left, err := os.ReadDir(s.path("cloud", "blobs")); err == nil {
 		t.Errorf("blobs on the disk: %v", left)

@@ -25,8 +25,9 @@ type delegation struct {
 	until time.Time
 }
 
-// Link returns an address under which the blob can be read without further
-// credentials for a time, signed by the account's key or, with a managed
+var _ blob.Linker = (*Store)(nil)
+
+// Link implements blob.Linker. It is signed by the account's key or, with a managed
 // identity, by a key of that identity.
 func (s *Store) Link(ctx context.Context, key string, valid time.Duration) (string, error) {
 	if err := blob.CheckKey(key); err != nil {
