@@ -18,6 +18,7 @@ import (
 	"cattlecounter/cloud/intake"
 	"cattlecounter/cloud/ledger"
 	"cattlecounter/cloud/progress"
+	"cattlecounter/cloud/retention"
 	"cattlecounter/cloud/stores"
 	"cattlecounter/cloud/web"
 )
@@ -111,9 +112,18 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		o.Ready(at)
 	}
 	began := time.Now()
-	err = runStages(ctx, []stage{server.Run}, []stage{in.Run, hub.Run}, m.publishing(), m.serving())
+	err = runStages(ctx, []stage{server.Run}, append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run), m.publishing(), m.serving())
 	log.Info("cloud-api stopped", "after", time.Since(began).Round(time.Second))
 	return err
+}
+
+// keeping removes what goes by age, when anything does.
+func keeping(cfg config.Config, l *ledger.Ledger, blobs stores.Blobs, log *slog.Logger) []stage {
+	if cfg.Retention.Videos == 0 {
+		return nil
+	}
+	k := &retention.Keeper{Ledger: l, Blobs: blobs, Videos: cfg.Retention.Videos, Now: time.Now, Log: log}
+	return []stage{k.Run}
 }
 
 func publicURL(cfg config.Config, at Addresses) string {

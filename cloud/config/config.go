@@ -38,6 +38,8 @@ type Config struct {
 	MQTT   MQTT   `yaml:"mqtt"`
 	Intake Intake `yaml:"intake"`
 	Worker Worker `yaml:"worker"`
+	// Retention says what goes by age.
+	Retention Retention `yaml:"retention"`
 }
 
 // Log says what is logged and how; logs go to standard error.
@@ -71,6 +73,11 @@ type MQTT struct {
 type Intake struct {
 	ExpireAfter time.Duration     `yaml:"expire_after"` // an unfinished upload nobody touched for so long goes
 	MinFree     settings.ByteSize `yaml:"min_free"`     // below this much free space the API is not ready
+}
+
+// Retention is how long things are kept.
+type Retention struct {
+	Videos time.Duration `yaml:"videos"` // after the count; 0 means for ever
 }
 
 // Worker is the counting.
@@ -146,6 +153,7 @@ func (c *Config) Validate() error {
 	c.MQTT.validate(&f)
 	f.when(c.Intake.ExpireAfter < time.Minute, "intake.expire_after: %s is below 1m: a slow link would lose its uploads", c.Intake.ExpireAfter)
 	c.Worker.validate(&f)
+	f.when(c.Retention.Videos != 0 && c.Retention.Videos < time.Hour, "retention.videos: %s is below 1h; 0 keeps videos for ever", c.Retention.Videos)
 	return errors.Join(f...)
 }
 

@@ -132,6 +132,9 @@ func (l *Ledger) CountOn(ctx context.Context) error {
 				_, err = tx.ExecContext(ctx, `UPDATE job SET seq = seq + $1 WHERE state = $2`, seqAhead, state)
 			}
 		}
+		if err == nil {
+			err = l.audit(ctx, tx, DeedCountOn, "")
+		}
 		return err
 	})
 }

@@ -45,7 +45,7 @@ func (l *Ledger) AddDevice(ctx context.Context, name, site string, role Role) (s
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
 			return errors.Join(err, ErrExists)
 		}
-		return nil
+		return l.audit(ctx, tx, DeedAddDevice, name)
 	})
 	if err != nil {
 		return secret.String{}, err
@@ -60,7 +60,10 @@ func (l *Ledger) AddDevice(ctx context.Context, name, site string, role Role) (s
 func (l *Ledger) RenewDevice(ctx context.Context, name string) (secret.String, error) {
 	token := newToken()
 	err := l.write(ctx, "renew token of "+name, func(ctx context.Context, tx *sql.Tx) error {
-		return one(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1 WHERE name = $2 AND revoked IS NULL`, hashToken(token), name))
+		if err := one(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1 WHERE name = $2 AND revoked IS NULL`, hashToken(token), name)); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, DeedRenewDevice, name)
 	})
 	if err != nil {
 		return secret.String{}, err
@@ -136,17 +139,18 @@ func (l *Ledger) ListDevices(ctx context.Context) ([]Device, error) {
 // RevokeDevice makes the device's tokens void. Revoking twice is fine; a name
 // that was never there fails with ErrNotFound.
 func (l *Ledger) RevokeDevice(ctx context.Context, name string) error {
-	return l.onDevice(ctx, "revoke device ", name, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL WHERE name = $2`, l.now())
+	return l.write(ctx, "revoke device "+name, func(ctx context.Context, tx *sql.Tx) error {
+		if err := one(tx.ExecContext(ctx, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL WHERE name = $2`, micros(l.now()), name)); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, DeedRevokeDevice, name)
+	})
 }
 
 // TouchDevice notes when a device was last heard of. It never goes back.
 func (l *Ledger) TouchDevice(ctx context.Context, name string, at time.Time) error {
-	return l.onDevice(ctx, "touch device ", name, `UPDATE device SET last_seen = CASE WHEN last_seen > $1 THEN last_seen ELSE $1 END WHERE name = $2`, at)
-}
-
-func (l *Ledger) onDevice(ctx context.Context, deed, name, query string, at time.Time) error {
-	return l.write(ctx, deed+name, func(ctx context.Context, tx *sql.Tx) error {
-		return one(tx.ExecContext(ctx, query, micros(at), name))
+	return l.write(ctx, "touch device "+name, func(ctx context.Context, tx *sql.Tx) error {
+		return one(tx.ExecContext(ctx, `UPDATE device SET last_seen = CASE WHEN last_seen > $1 THEN last_seen ELSE $1 END WHERE name = $2`, micros(at), name))
 	})
 }
 

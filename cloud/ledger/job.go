@@ -43,6 +43,9 @@ func (l *Ledger) change(ctx context.Context, deed, jobID string, f func(context.
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
 			return errors.Join(err, fmt.Errorf("moved on from %s meanwhile: %w", was.State, ErrFenced))
 		}
+		if err := l.noteAttempt(ctx, tx, was, j); err != nil {
+			return err
+		}
 		return moved(ctx, tx, was.State, j.State)
 	})
 	if errors.Is(err, errUnchanged) {
@@ -250,10 +253,13 @@ func (l *Ledger) Poison(ctx context.Context, jobID, reason string) error {
 // Cancel takes a job back. The lease holder, if there is one, is fenced off and
 // learns of it at its next write.
 func (l *Ledger) Cancel(ctx context.Context, jobID string) error {
-	_, err := l.change(ctx, "cancel", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+	_, err := l.change(ctx, "cancel", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
 		j.Fence++
 		j.Progress.ETASeconds = nil
-		return j.move(job.Cancel)
+		if err := j.move(job.Cancel); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, DeedCancel, j.ID)
 	})
 	return err
 }
@@ -261,13 +267,16 @@ func (l *Ledger) Cancel(ctx context.Context, jobID string) error {
 // Retry takes a failed, poisoned or canceled job back to its beginning. The
 // caller enqueues it and calls MarkQueued; if it cannot, the reconciler will.
 func (l *Ledger) Retry(ctx context.Context, jobID string) (Job, error) {
-	return l.change(ctx, "retry", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+	return l.change(ctx, "retry", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
 		e := job.Retry
 		if j.State == job.Poisoned {
 			e = job.Replay
 		}
 		j.Reason, j.Progress = "", Progress{}
-		return j.move(e)
+		if err := j.move(e); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, DeedRetry, j.ID)
 	})
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -119,32 +120,33 @@ func (s *Server) job(c *fiber.Ctx) (ledger.Job, error) {
 }
 
 // ownJob finds the job and checks that the token's holder may change it: an
-// operator, or the device that the footage came from.
-func (s *Server) ownJob(c *fiber.Ctx) (ledger.Job, error) {
+// operator, or the device that the footage came from. ctx says who that is.
+func (s *Server) ownJob(c *fiber.Ctx) (ctx context.Context, j ledger.Job, err error) {
 	d, err := s.who(c, ledger.RoleOperator, ledger.RoleDevice)
 	if err != nil {
-		return ledger.Job{}, err
+		return nil, j, err
 	}
-	j, err := s.job(c)
+	ctx = ledger.By(s.work, d.Name)
+	j, err = s.job(c)
 	if err != nil || d.Role == ledger.RoleOperator {
-		return j, err
+		return ctx, j, err
 	}
 	f, err := s.o.Ledger.Footage(s.work, j.Footage)
 	if err != nil {
-		return ledger.Job{}, err
+		return nil, j, err
 	}
 	if f.Device != d.Name {
-		return ledger.Job{}, fmt.Errorf("job %s is of another device's footage: %w", j.ID, errForbidden)
+		return nil, j, fmt.Errorf("job %s is of another device's footage: %w", j.ID, errForbidden)
 	}
-	return j, nil
+	return ctx, j, nil
 }
 
 func (s *Server) retryJob(c *fiber.Ctx) error {
-	j, err := s.ownJob(c)
+	ctx, j, err := s.ownJob(c)
 	if err != nil {
 		return err
 	}
-	if j, err = s.o.Ledger.Retry(s.work, j.ID); err != nil {
+	if j, err = s.o.Ledger.Retry(ctx, j.ID); err != nil {
 		return err
 	}
 	s.log.Info("job tried again by request", "job", j.ID, "footage", j.Footage)
@@ -158,16 +160,31 @@ func (s *Server) retryJob(c *fiber.Ctx) error {
 }
 
 func (s *Server) cancelJob(c *fiber.Ctx) error {
-	j, err := s.ownJob(c)
+	ctx, j, err := s.ownJob(c)
 	if err != nil {
 		return err
 	}
-	if err := s.o.Ledger.Cancel(s.work, j.ID); err != nil {
+	if err := s.o.Ledger.Cancel(ctx, j.ID); err != nil {
 		return err
 	}
 	s.log.Info("job canceled by request", "job", j.ID, "footage", j.Footage)
 	return s.answerJob(c, j.ID)
 }
+
+func (s *Server) listAttempts(c *fiber.Ctx) error {
+	j, err := s.job(c)
+	if err != nil {
+		return err
+	}
+	as, err := s.o.Ledger.Attempts(s.work, j.ID, attemptsShown)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, pageOf(as, "", viewAttempt))
+}
+
+// attemptsShown is more than a job can use up without a person's help.
+const attemptsShown = 100
 
 func (s *Server) answerJob(c *fiber.Ctx, id string) error {
 	j, err := s.o.Ledger.Job(s.work, id)

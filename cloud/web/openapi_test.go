@@ -106,6 +106,8 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/jobs?state=x", "", 400, ""},
 		{"GET", "/api/v1/jobs/" + done.Job.ID, "", 200, ""},
 		{"GET", "/api/v1/jobs/nope", "", 404, ""},
+		{"GET", "/api/v1/jobs/" + done.Job.ID + "/attempts", "", 200, ""},
+		{"GET", "/api/v1/jobs/nope/attempts", "", 404, ""},
 		{"POST", "/api/v1/jobs/" + failed.Job.ID + "/retry", "", 401, ""},
 		{"POST", "/api/v1/jobs/" + failed.Job.ID + "/retry", s.tokens[ledger.RoleReader], 403, ""},
 		{"POST", "/api/v1/jobs/" + failed.Job.ID + "/retry", boss, 200, ""},

@@ -28,6 +28,7 @@ func (s *Server) routes() {
 	api.Get("/footage/:id/status", s.getStatus)
 	api.Get("/jobs", s.listJobs)
 	api.Get("/jobs/:id", s.getJob)
+	api.Get("/jobs/:id/attempts", s.listAttempts)
 	api.Post("/jobs/:id/retry", s.retryJob)
 	api.Post("/jobs/:id/cancel", s.cancelJob)
 	api.Get("/counts", s.listCounts)

@@ -47,6 +47,7 @@ type Ledger interface {
 	ListWaiting(ctx context.Context, p ledger.Page) ([]ledger.Thumbnail, string, error)
 	Count(ctx context.Context, id footage.ID) (ledger.Count, error)
 	ListCounts(ctx context.Context, p ledger.Page) ([]ledger.CountView, string, error)
+	Attempts(ctx context.Context, jobID string, limit int) ([]ledger.Attempt, error)
 	Retry(ctx context.Context, jobID string) (ledger.Job, error)
 	Cancel(ctx context.Context, jobID string) error
 	MarkQueued(ctx context.Context, jobID string) error

@@ -23,6 +23,7 @@ type footageView struct {
 	Received    time.Time      `json:"received"`
 	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
 	Telemetry   bool           `json:"telemetry"`
+	Removed     bool           `json:"video_removed,omitempty"`
 	Job         *jobView       `json:"job,omitempty"`
 	Count       *countView     `json:"count,omitempty"`
 	Seq         int64          `json:"seq"`
@@ -44,6 +45,19 @@ type jobView struct {
 	Created     time.Time   `json:"created"`
 	Updated     time.Time   `json:"updated"`
 	Seq         int64       `json:"seq"`
+}
+
+type attemptView struct {
+	N       int        `json:"n"`
+	Worker  string     `json:"worker"`
+	Began   time.Time  `json:"began"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Outcome string     `json:"outcome,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+}
+
+func viewAttempt(a ledger.Attempt) attemptView {
+	return attemptView{N: a.N, Worker: a.Worker, Began: a.Began, Ended: a.Ended, Outcome: a.Outcome, Reason: a.Reason}
 }
 
 type countView struct {
@@ -97,7 +111,7 @@ type page[T any] struct {
 
 func viewFootage(f ledger.Footage) footageView {
 	v := footageView{ID: f.ID, Site: f.Site, Device: f.Device, Name: f.Name, Size: f.Size, SHA256: f.SHA256,
-		Received: f.Received, DuplicateOf: f.DuplicateOf, Telemetry: f.TelemetryKey != "", Seq: f.Seq}
+		Received: f.Received, DuplicateOf: f.DuplicateOf, Telemetry: f.TelemetryKey != "", Removed: f.BlobKey == "" && f.DuplicateOf == "", Seq: f.Seq}
 	if !f.Captured.IsZero() {
 		v.Captured = &f.Captured
 	}

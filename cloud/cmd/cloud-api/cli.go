@@ -45,9 +45,11 @@ type cli struct {
 	} `cmd:"" help:"Tokens of devices and people."`
 	Job struct {
 		List   jobList   `cmd:"" help:"List jobs, newest first."`
+		Show   jobShow   `cmd:"" help:"Show a job and the attempts at it."`
 		Retry  jobRetry  `cmd:"" aliases:"replay" help:"Try a failed, poisoned or canceled job again."`
 		Cancel jobCancel `cmd:"" help:"Take a job back that has not ended; a worker that has it stops within seconds."`
 	} `cmd:"" help:"Counting jobs."`
+	Audit  auditCmd `cmd:"" help:"List who did what: tokens, jobs that were tried again or canceled, videos that were removed."`
 	Ledger struct {
 		CountOn ledgerCountOn `cmd:"" help:"After PostgreSQL's own tools have set the ledger back to an earlier time: go on with numbers nobody has heard of. Stop cloud-api and the workers first."`
 		Backup  ledgerBackup  `cmd:"" help:"Copy the ledger to a new file, while all else goes on. Copy the footage after it."`

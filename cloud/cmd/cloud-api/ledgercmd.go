@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
+	"os/user"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -31,7 +34,20 @@ func (e *env) withConfigured(do func(config.Config, *ledger.Ledger) error) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	e.ctx = ledger.By(e.ctx, commandLine())
 	return do(c, l)
+}
+
+// commandLine is who the audit names for a command.
+func commandLine() string {
+	who, where := "somebody", "somewhere"
+	if u, err := user.Current(); err == nil {
+		who = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		where = h
+	}
+	return "command line, " + who + "@" + where
 }
 
 type deviceAdd struct {
@@ -145,6 +161,53 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
+}
+
+type jobShow struct {
+	ID string `arg:"" help:"Identifier of the job."`
+}
+
+func (j *jobShow) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error {
+		have, err := l.Job(e.ctx, j.ID)
+		if err != nil {
+			return err
+		}
+		as, err := l.Attempts(e.ctx, j.ID, 100)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintf(w, "%s\t%s\t%.0f %%\t%s\n\n", have.ID, have.State, have.Progress.Percent, oneLine(have.Reason))
+		fmt.Fprintln(w, "ATTEMPT\tWORKER\tBEGAN\tENDED\tOUTCOME\tREASON")
+		for _, a := range as {
+			outcome, ended := cmp.Or(a.Outcome, "under way"), "-"
+			if a.Ended != nil {
+				ended = day(a.Ended)
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", a.N, oneLine(a.Worker), day(&a.Began), ended, outcome, oneLine(a.Reason))
+		}
+		return w.Flush()
+	})
+}
+
+type auditCmd struct {
+	Limit int `default:"50" help:"How many at most, the newest first."`
+}
+
+func (a *auditCmd) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error {
+		ds, err := l.Audit(e.ctx, 0, a.Limit)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "WHEN\tWHO\tWHAT\tON")
+		for _, d := range ds {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", day(&d.At), oneLine(d.Who), d.Deed, oneLine(d.Subject))
+		}
+		return w.Flush()
+	})
 }
 
 type jobRetry struct {

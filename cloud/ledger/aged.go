@@ -1,0 +1,37 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+// Aged returns originals whose video is kept and was counted before a time, oldest
+// first, at most limit.
+func (l *Ledger) Aged(ctx context.Context, before time.Time, limit int) ([]Footage, error) {
+	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+prefixed("f", footageColumns)+` FROM job j JOIN footage f ON f.id = j.footage
+		WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> '' ORDER BY j.updated LIMIT $3`, job.Done, before.UnixMicro(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("footage counted before %s: %w", before.UTC().Format(time.RFC3339), err)
+	}
+	return fs, nil
+}
+
+// RemoveVideo notes that the video of a footage is not kept any more. Delete the blob
+// first: what fails between the two is done again.
+func (l *Ledger) RemoveVideo(ctx context.Context, id footage.ID) error {
+	return l.write(ctx, "remove video of "+string(id), func(ctx context.Context, tx *sql.Tx) error {
+		seq, err := nextSeq(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := one(tx.ExecContext(ctx, `UPDATE footage SET blob_key = '', seq = $1 WHERE id = $2 AND blob_key <> ''`, seq, id)); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, DeedRemoveVideo, string(id))
+	})
+}

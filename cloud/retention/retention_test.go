@@ -1,0 +1,75 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/blob"
+	"cattlecounter/cloud/blob/disk"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/shared/footage"
+)
+
+// failing is a blob store that is away.
+type failing struct{}
+
+func (failing) Delete(context.Context, string) error { return errors.New("storage is away") }
+
+func TestVideosGoByAge(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	l, err := ledger.Open(ctx, filepath.Join(dir, "ledger.db"), ledger.Options{Now: clock})
+	must(t, err)
+	t.Cleanup(func() { must(t, l.Close()) })
+	blobs, err := disk.New(filepath.Join(dir, "blobs"))
+	must(t, err)
+	counted := func(id string) string {
+		key := "footage/" + id + "/original.mp4"
+		_, err := blobs.Put(ctx, key, strings.NewReader("film "+id))
+		must(t, err)
+		r, err := l.RecordFootage(ctx, ledger.Footage{ID: footage.ID(id), Size: 6, SHA256: footage.Sum([]byte(id)), BlobKey: key})
+		must(t, err)
+		j, _, err := l.Begin(ctx, r.Job.ID, "w")
+		must(t, err)
+		must(t, l.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))
+		return key
+	}
+	old := counted("old")
+	now = now.Add(48 * time.Hour)
+	young := counted("young")
+	k := &Keeper{Ledger: l, Blobs: failing{}, Videos: 24 * time.Hour, Now: clock, Log: slog.New(slog.DiscardHandler)}
+	if n, _, err := k.Round(ctx); n != 0 || err == nil {
+		t.Errorf("with the storage away: %d %v", n, err)
+	}
+	k.Blobs = blobs
+	if n, bytes, err := k.Round(ctx); n != 1 || bytes != 6 || err != nil {
+		t.Errorf("%d videos, %d bytes, %v", n, bytes, err)
+	}
+	if n, _, err := k.Round(ctx); n != 0 || err != nil {
+		t.Errorf("again: %d %v", n, err)
+	}
+	if _, err := blobs.Stat(ctx, old); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("the old one: %v", err)
+	}
+	if _, err := blobs.Stat(ctx, young); err != nil {
+		t.Errorf("the young one: %v", err)
+	}
+	// The same content again is known, and has its count.
+	r, err := l.RecordFootage(ctx, ledger.Footage{ID: "again", Size: 6, SHA256: footage.Sum([]byte("old")), BlobKey: "x"})
+	if err != nil || r.Footage.DuplicateOf != "old" {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
