@@ -43,10 +43,22 @@ type Counter interface {
 	Count(ctx context.Context, s counting.Source, progress func(counting.Progress)) (counting.Outcome, error)
 }
 
+// book is the part of the ledger that a worker writes to. A simulation puts one in
+// its place whose answers get lost.
+type book interface {
+	Job(ctx context.Context, id string) (ledger.Job, error)
+	Begin(ctx context.Context, jobID, worker string) (ledger.Job, ledger.Footage, error)
+	UpdateProgress(ctx context.Context, jobID string, fence int64, p ledger.Progress) error
+	Finish(ctx context.Context, jobID string, fence int64, c ledger.Count, resultKey string) error
+	Fail(ctx context.Context, jobID string, fence int64, reason string) error
+	Release(ctx context.Context, jobID string, fence int64, reason string) error
+	Poison(ctx context.Context, jobID, reason string) error
+}
+
 // Options configure a Worker. All but Log are required.
 type Options struct {
 	Name          string // unique among the workers of one queue
-	Ledger        *ledger.Ledger
+	Ledger        book   // a *ledger.Ledger
 	Queue         queue.Queue
 	Blobs         blob.Store
 	Counter       Counter
