@@ -2,7 +2,8 @@
 # Measures, side by side in one run, what can be compared on a shared machine:
 # ratios. Each line is a Go benchmark of the tree; the first words name it.
 #   WORKERS, THREADS, BATCH, FRAMES   settings of the worker's benchmark
-#   ONLY=worker|upload|parts          one group alone
+#   ONLY=worker|upload|parts|azure    one group alone
+#   BENCH_LARGE=1, ROUNDS=3           2 GB as well, and how often, for azure
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tags=gocv_specific_modules,gocv_videoio
@@ -17,6 +18,11 @@ if [ "$only" = all ] || [ "$only" = upload ]; then
 	echo "# upload: card through agent and intake to the cloud's disk, real programs, against a plain copy with fsync"
 	deploy/setup/setup.sh test
 	run -bench Upload -benchtime 1x ./deploy/e2e
+fi
+if [ "$only" = all ] || [ "$only" = azure ]; then
+	echo "# azure: a file through cloud-api, through tusd and straight into the same Azurite, medians of some rounds"
+	deploy/setup/setup.sh test
+	run -bench Azure -benchtime 1x ./deploy/bench/azure
 fi
 if [ "$only" = all ] || [ "$only" = parts ]; then
 	echo "# parts: ingest and append against a raw write with fsync; ledger pages; camera motion of one frame"

@@ -153,8 +153,8 @@ func (w *world) queued(v *verdict) {
 }
 
 // numbers are what a run measured.
-func (w *world) numbers(took, real time.Duration, v verdict) string {
-	var waits, crowd, big []float64 // of all; of one-clip stations that came with the large one; of that
+func (w *world) numbers(real time.Duration, v verdict) string {
+	var ends, ways, waits, crowd, big []float64 // of all; of one-clip stations that came with the large one; of that
 	byStation := map[int][]float64{}
 	for _, c := range w.clips {
 		if c.begun.IsZero() {
@@ -163,6 +163,10 @@ func (w *world) numbers(took, real time.Duration, v verdict) string {
 		x := c.begun.Sub(c.came).Seconds()
 		waits = append(waits, x)
 		byStation[c.station] = append(byStation[c.station], x)
+		if !c.ended.IsZero() {
+			ends = append(ends, c.ended.Sub(w.began).Minutes())
+			ways = append(ways, c.ended.Sub(c.came).Seconds())
+		}
 		from := w.window / 4
 		switch {
 		case c.station == 0:
@@ -179,7 +183,9 @@ func (w *world) numbers(took, real time.Duration, v verdict) string {
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	say("seed %d: %d stations, %d jobs, %d workers, lease %s", w.seed, w.stations, len(w.clips), w.workers, w.lease)
 	say("duplicates %d, lost %d, wrong %d, stuck %d, poisoned %d, overtaken %d", v.doubles, v.lost, v.wrong, v.stuck, v.poisoned, v.starved)
-	say("%s simulated (%.0f jobs a minute) in %.1f s (%.0f jobs a second)", took.Round(time.Second), float64(len(w.clips))/took.Minutes(), real.Seconds(), float64(len(w.clips))/real.Seconds())
+	say("99 %% ended after %.1f min, that is %.0f jobs a minute; all after %s", at(ends, 0.99), 0.99*float64(len(ends))/at(ends, 0.99), w.took.Round(time.Second))
+	say("it took %.1f s, %.0f jobs a second", real.Seconds(), float64(len(w.clips))/real.Seconds())
+	say("from the cloud to the end: median %.1f s, 99th percentile %.1f s, longest %.1f s", at(ways, 0.5), at(ways, 0.99), at(ways, 1))
 	say("waits for a worker: median %.1f s, 99th percentile %.1f s, longest %.1f s", at(waits, 0.5), at(waits, 0.99), at(waits, 1))
 	say("means of stations: median %.1f s, 99th percentile %.1f s, Jain's index %.2f", at(means, 0.5), at(means, 0.99), jain(means))
 	say("station with %d clips at once: median %.1f s, longest %.1f s; %d stations with 1 clip within 30 s of it: median %.1f s, longest %.1f s",

@@ -22,6 +22,10 @@ type rates struct {
 
 var usual = rates{crash: 0.01, pause: 0.005, fail: 0.01, lost: 0.01, vanish: 0.01, twice: 0.02}
 
+func (r rates) times(x float64) rates {
+	return rates{x * r.crash, x * r.pause, x * r.fail, x * r.lost, x * r.vanish, x * r.twice}
+}
+
 var (
 	errDead  = errors.New("the process is dead")
 	errFault = errors.New("not done, says the simulation")

@@ -58,6 +58,7 @@ type clip struct {
 	sent        time.Time // its first message, at the queue
 	delivered   time.Time // to a worker, for the first time
 	begun       time.Time
+	ended       time.Time // first
 	messageLost bool
 	ends        []int64 // fences of the attempts whose end the ledger took, -1 for poisoned
 }
@@ -72,8 +73,10 @@ type world struct {
 	blobs  *disk.Store
 	queue  *post
 
-	wanted atomic.Int32 // workers
-	enough time.Time    // when so many were wanted last; run's own
+	began  time.Time
+	took   time.Duration // simulated
+	wanted atomic.Int32  // workers
+	enough time.Time     // when so many were wanted last; run's own
 
 	mu    sync.Mutex
 	byID  map[footage.ID]*clip
@@ -139,7 +142,7 @@ func (w *world) open(t *testing.T, dir string) {
 }
 
 // run lets time pass until all has ended, or the limit.
-func (w *world) run(t *testing.T, cache string) (took time.Duration) {
+func (w *world) run(t *testing.T, cache string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -157,9 +160,9 @@ func (w *world) run(t *testing.T, cache string) (took time.Duration) {
 	for n := range w.workers {
 		all.Go(func() { w.work(ctx, n, cache) })
 	}
-	began := time.Now()
+	w.began = time.Now()
 	w.wanted.Store(1)
-	for time.Since(began) < w.window+w.limit {
+	for time.Since(w.began) < w.window+w.limit {
 		wait(ctx, scaleEvery)
 		s, err := w.ledger.Stats(ctx)
 		must(t, err)
@@ -170,7 +173,7 @@ func (w *world) run(t *testing.T, cache string) (took time.Duration) {
 			break
 		}
 	}
-	return time.Since(began)
+	w.took = time.Since(w.began)
 }
 
 const (
@@ -315,6 +318,7 @@ func (w *world) first(job string, what func(*clip) *time.Time) bool {
 
 // ended notes an end that the ledger took.
 func (w *world) ended(job string, fence int64) {
+	w.first(job, func(c *clip) *time.Time { return &c.ended })
 	w.note(func() { w.byJob[job].ends = append(w.byJob[job].ends, fence) })
 }
 

@@ -17,7 +17,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
-	"cattlecounter/cloud/azurite"
 	"cattlecounter/shared/faultproxy"
 )
 
@@ -25,7 +24,7 @@ import (
 // one that is cut in the middle. Both are read from the service and compared.
 func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 	if w.start == nil {
-		return measured{speed: straight(b, f.another())}
+		return measured{speed: p.straight(b, f.another())}
 	}
 	s := w.start(b, p)
 	defer func() { must(b, s.Stop(20*time.Second)) }()
@@ -33,10 +32,10 @@ func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 	c := f.another()
 	before := cpu(b, s.PID())
 	began := time.Now()
-	at := (&client{b, "http://" + s.host, s.header, w.piece}).send(c)
+	at := (&client{b: b, url: "http://" + s.host, header: s.header, piece: w.piece}).send(c)
 	m.speed = float64(f.size) / 1e6 / time.Since(began).Seconds()
 	m.cpu = (cpu(b, s.PID()) - before) / float64(f.size) * 1e9
-	compare(b, s, c, at)
+	p.compare(b, s, c, at)
 
 	proxy, err := faultproxy.New(faultproxy.Options{To: s.host, Plan: func(st faultproxy.Stats) faultproxy.Faults {
 		if st.Connections > 0 {
@@ -46,30 +45,32 @@ func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 	}})
 	must(b, err)
 	c = f.another()
-	at = (&client{b, "http://" + proxy.Addr(), s.header, w.piece}).send(c)
+	through := client{b: b, url: "http://" + proxy.Addr(), header: s.header, piece: w.piece}
+	at = through.send(c)
 	must(b, proxy.Close())
 	st := proxy.Stats()
 	if st.Count(faultproxy.Cut) != 1 {
 		b.Fatalf("%+v", st)
 	}
+	m.resume = through.asked.Seconds()
 	m.again = float64(st.Up.Delivered+st.Up.Lost-f.size) / 1e6 // headers are in it
-	compare(b, s, c, at)
+	p.compare(b, s, c, at)
 	m.disk, m.memory = float64(disk())/1e6, peak(b, s.PID())
 	return m
 }
 
 // service is a client of Azurite.
-func service(t testing.TB) *azblob.Client {
+func (p *programs) service(t testing.TB) *azblob.Client {
 	t.Helper()
-	c, err := azblob.NewClientFromConnectionString(azurite.Get(t).ConnectionString().Reveal(), nil)
+	c, err := azblob.NewClientFromConnectionString(p.azure.ConnectionString().Reveal(), nil)
 	must(t, err)
 	return c
 }
 
 // straight sends the file to the service without a server in between: blocks of
 // 4 MiB, four at a time, which is what cloud-api sends.
-func straight(b *testing.B, f *footageFile) float64 {
-	c, in := service(b), box()
+func (p *programs) straight(b *testing.B, f *footageFile) float64 {
+	c, in := p.service(b), box()
 	_, err := c.CreateContainer(b.Context(), in, nil)
 	must(b, err)
 	began := time.Now()
@@ -79,10 +80,10 @@ func straight(b *testing.B, f *footageFile) float64 {
 }
 
 // compare reads an upload's blob.
-func compare(b *testing.B, s server, f *footageFile, upload string) {
+func (p *programs) compare(b *testing.B, s server, f *footageFile, upload string) {
 	b.Helper()
 	in, name := s.place(f, upload)
-	r, err := service(b).DownloadStream(b.Context(), in, name, nil)
+	r, err := p.service(b).DownloadStream(b.Context(), in, name, nil)
 	must(b, err)
 	defer r.Body.Close()
 	if sum(b, r.Body) != f.sum(b) {
@@ -96,6 +97,7 @@ type client struct {
 	url    string
 	header http.Header
 	piece  int64
+	asked  time.Duration // how long the answers took that say how far uploads came
 }
 
 func (c *client) do(method, url string, body io.Reader, n int64, header ...string) (*http.Response, error) {
@@ -148,6 +150,8 @@ func (c *client) send(f *footageFile) (upload string) {
 // ask asks how far an upload came, until there is an answer: the request that was
 // cut may hold the upload for a while.
 func (c *client) ask(upload string) int64 {
+	began := time.Now()
+	defer func() { c.asked += time.Since(began) }()
 	for range 20 {
 		resp, err := c.do(http.MethodHead, upload, nil, 0)
 		if err == nil && resp.StatusCode == http.StatusOK {
