@@ -3,6 +3,7 @@ package simulation
 import (
 	"flag"
 	"os"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,7 @@ func simulate(t *testing.T, o options) verdict {
 		o.seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d", o.seed)
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // memory is not what this is short of
 	dir := scratch(t)
 	began := time.Now()
 	w := newWorld(o)

@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	tiny  = 1_000_000 // what an upload costs whatever its size
 	small = 100_000_000
 	large = 2_000_000_000
 	piece = 16 << 20 // of clients that do not send a file in one PATCH
@@ -43,7 +44,7 @@ type measured struct {
 // of a new Azurite, and tells the medians side by side.
 func BenchmarkAzure(b *testing.B) {
 	p := build(b)
-	sizes := []int64{small}
+	sizes := []int64{tiny, small}
 	if os.Getenv("BENCH_LARGE") != "" {
 		sizes = append(sizes, large)
 	}
