@@ -22,7 +22,7 @@ fi
 if [ "$only" = all ] || [ "$only" = azure ]; then
 	echo "# azure: a file through cloud-api, through tusd and straight into the same Azurite, medians of some rounds"
 	deploy/setup/setup.sh test
-	run -bench Azure -benchtime 1x ./deploy/bench/azure
+	run -bench Azure -benchtime 1x -timeout 90m ./deploy/bench/azure
 fi
 if [ "$only" = all ] || [ "$only" = parts ]; then
 	echo "# parts: ingest and append against a raw write with fsync; ledger pages; camera motion of one frame"
