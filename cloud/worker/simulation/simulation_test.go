@@ -59,10 +59,13 @@ func normal() options {
 	return options{seed: *seed, stations: *stations, large: 500, workers: *workers, lease: 10 * time.Second, deliveries: *tries, limit: time.Hour, rates: usual.times(*faults)}
 }
 
-// small takes a few seconds, and is enough for what goes wrong without a rule to show.
+// small takes some seconds, also with the race detector, and is enough for what goes wrong without a rule to show.
 func small() options {
 	o := normal()
 	o.stations, o.workers, o.large = 200, 20, 100
+	if raced {
+		o.stations, o.workers, o.large = 60, 10, 40
+	}
 	return o
 }
 
@@ -91,7 +94,7 @@ func TestChecksFindWhatIsBroken(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := small()
-			o.without, o.limit, o.rates.pause, o.rates.twice = c.without, 10*time.Minute, 0.05, 0.2
+			o.without, o.limit, o.rates.pause, o.rates.twice = c.without, 10*time.Minute, 0.05, 0.5
 			if v := simulate(t, o); c.found(v) == 0 {
 				t.Errorf("nothing was found: %+v", v)
 			}
