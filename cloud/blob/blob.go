@@ -30,6 +30,8 @@ var (
 	ErrNoSpace = errors.New("no space left for blobs")
 	// ErrTaken: another process has taken the staged upload over (Holder).
 	ErrTaken = errors.New("another server has taken the upload over")
+	// ErrChanged: the blob is not, or no longer, the version that Replace was given.
+	ErrChanged = errors.New("blob was changed by another writer")
 	// ErrKey: the key or the staging id is outside the rules of CheckKey.
 	ErrKey = errors.New("not a blob key")
 )
@@ -39,7 +41,8 @@ type Info struct {
 	Key      string
 	Size     int64     // bytes
 	Modified time.Time // when its content last changed, by the back end's clock
-	// Version changes with the content; "" where Modified is fine enough for that.
+	// Version changes with every write of the blob and does not come again: what
+	// Replace compares. In a listing it may be "".
 	Version string
 }
 
@@ -49,6 +52,14 @@ type Store interface {
 	// sees the old blob or the new one, whole. It is durable on return. When r
 	// or ctx fails, Put fails with that error and the old blob stays.
 	Put(ctx context.Context, key string, r io.Reader) (Info, error)
+	// Replace is Put on the condition that the blob is still of the given version, as
+	// Put, Stat or Replace told it; "" stands for no blob. Otherwise it fails with
+	// ErrChanged and changes nothing. Of several calls at once with one version, in
+	// whatever processes, one gets through. A call whose answer is lost on the way may
+	// have done it and yet fail, also with ErrChanged: look at what is there. Do not
+	// write a key by Put, Commit or Delete at the same moment as by Replace: not every
+	// back end tells Replace of it in time.
+	Replace(ctx context.Context, key, version string, r io.Reader) (Info, error)
 	// Open reads length bytes from offset, or to the end when length is
 	// negative or beyond it. An offset equal to the size reads nothing. The
 	// content is that of one version of the blob, also while it is replaced or

@@ -3,7 +3,6 @@ package worker
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +25,7 @@ type attempt struct {
 	log     *slog.Logger
 	status  latest
 	unique  int
+	sidecar sidecar
 }
 
 // errFinished ends the helpers of an attempt when their work is over.
@@ -88,7 +88,10 @@ func (b background) end() {
 	<-b.done
 }
 
-// finish writes the results, then the ledger, then the sidecar.
+// finish writes the results, then the ledger, then the sidecar. Results need no fence
+// of their own: their names are made of footage and model, and the same model finds the
+// same in the same footage, so a Put over those of another attempt changes nothing that
+// counts. Which attempt's count stands, and when, is the ledger's to say.
 func (a *attempt) finish(ctx context.Context, out counting.Outcome) error {
 	r := out.Result
 	a.status.stage(topic.StageReport)
@@ -119,7 +122,7 @@ func (a *attempt) finish(ctx context.Context, out counting.Outcome) error {
 	a.unique = r.Count.Unique
 	p := a.status.get()
 	p.Percent, p.Count, p.ETASeconds = 100, r.Count.Unique, nil
-	a.sidecar(ctx, job.Done, p, "")
+	a.tell(ctx, job.Done, p, "")
 	return nil
 }
 
@@ -131,7 +134,7 @@ func (a *attempt) fail(ctx context.Context, fault error) error {
 	if err := a.w.o.Ledger.Fail(ctx, a.job.ID, a.job.Fence, reason); err != nil {
 		return a.fenced(err)
 	}
-	a.sidecar(ctx, job.Failed, a.status.get(), reason)
+	a.tell(ctx, job.Failed, a.status.get(), reason)
 	return nil
 }
 
@@ -143,7 +146,7 @@ func (a *attempt) release(ctx context.Context, reason string) {
 		a.log.Warn("cannot record that the job is given back, its lease will run out", "err", err)
 		return
 	}
-	a.sidecar(short, job.Queued, a.status.get(), reason)
+	a.tell(short, job.Queued, a.status.get(), reason)
 	if ctx.Err() != nil {
 		a.sendAnew(short)
 		return
@@ -211,7 +214,7 @@ func (a *attempt) keepStatus(ctx context.Context, stop context.CancelCauseFunc) 
 		err := a.w.o.Ledger.UpdateProgress(ctx, a.job.ID, a.job.Fence, p)
 		switch {
 		case err == nil:
-			a.sidecar(ctx, job.Processing, p, "")
+			a.tell(ctx, job.Processing, p, "")
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, ledger.ErrFenced):
@@ -225,23 +228,5 @@ func (a *attempt) keepStatus(ctx context.Context, stop context.CancelCauseFunc) 
 			return
 		case <-tick.C:
 		}
-	}
-}
-
-// sidecar replaces footage/{id}/video_status.json. A fault here must not fail
-// the job: the ledger is the truth.
-func (a *attempt) sidecar(ctx context.Context, state job.State, p ledger.Progress, reason string) {
-	now := time.Now().UTC()
-	b, err := json.MarshalIndent(topic.Job{
-		Header: topic.Header{V: topic.Version, Seq: now.UnixMilli(), At: now, Clock: topic.ClockSynced},
-		Job:    a.job.ID, Footage: a.footage.ID, State: state, Stage: p.Stage,
-		FramesDone: p.FramesDone, FramesTotal: p.FramesTotal, Percent: p.Percent, FPS: p.FPS, ETASeconds: p.ETASeconds,
-		Count: p.Count, Attempt: a.job.Attempt, Fence: a.job.Fence, Updated: now, Reason: reason,
-	}, "", "  ")
-	if err == nil {
-		_, err = a.w.o.Blobs.Put(ctx, report.StatusKey(a.footage.ID), bytes.NewReader(append(b, '\n')))
-	}
-	if err != nil && ctx.Err() == nil {
-		a.log.Warn("status sidecar not written", "err", err)
 	}
 }

@@ -470,3 +470,33 @@ func TestCommitCopiesByTheKey(t *testing.T) {
 		t.Errorf("copied from %v", sources)
 	}
 }
+
+// An answer that is lost has the SDK ask again, and the service then refuses what it has
+// done itself. Whoever looks finds it.
+func TestReplaceWhoseAnswerIsLost(t *testing.T) {
+	s, p := tapped(t, box())
+	first, err := s.Replace(t.Context(), "k", "", strings.NewReader("one"))
+	must(t, err)
+	var asked atomic.Int32
+	p.bend(func(r *http.Request) (*http.Response, error) {
+		if r.Method != http.MethodPut || asked.Add(1) > 1 {
+			return nil, nil
+		}
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		must(t, err)
+		must(t, resp.Body.Close())
+		return nil, errCut
+	})
+	_, err = s.Replace(t.Context(), "k", first.Version, strings.NewReader("two"))
+	if !errors.Is(err, blob.ErrChanged) || asked.Load() != 2 {
+		t.Errorf("after %d requests: %v", asked.Load(), err)
+	}
+	r, err := s.Open(t.Context(), "k", 0, -1)
+	if got := content(t, r, err); string(got) != "two" {
+		t.Errorf("%q", got)
+	}
+	now, err := s.Stat(t.Context(), "k")
+	must(t, err)
+	_, err = s.Replace(t.Context(), "k", now.Version, strings.NewReader("three"))
+	must(t, err)
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	az "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
@@ -28,6 +29,24 @@ import (
 // rest in blocks that one request makes a blob, so the old blob stays until then.
 // Of two such Puts to one key at the same moment one fails and the other stands.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+	return s.put(ctx, key, r, nil)
+}
+
+// Replace implements blob.Store: the service compares the blob's tag.
+func (s *Store) Replace(ctx context.Context, key, version string, r io.Reader) (blob.Info, error) {
+	only := &az.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
+	if version != "" {
+		only = &az.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"` + version + `"`))}
+	}
+	info, err := s.put(ctx, key, r, &az.AccessConditions{ModifiedAccessConditions: only})
+	if ctx.Err() == nil && (errors.Is(err, blob.ErrNotFound) || azstorage.HasCode(err, string(bloberror.ConditionNotMet), string(bloberror.BlobAlreadyExists))) {
+		err = fmt.Errorf("blob %s: %w", key, blob.ErrChanged)
+	}
+	return info, err
+}
+
+// put is Put under a condition, which may be nil.
+func (s *Store) put(ctx context.Context, key string, r io.Reader, only *az.AccessConditions) (blob.Info, error) {
 	if err := blob.CheckKey(key); err != nil {
 		return blob.Info{}, err
 	}
@@ -37,9 +56,9 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, er
 	var info blob.Info
 	switch {
 	case src.over():
-		info, err = s.putSmall(ctx, key, buf[:n])
+		info, err = s.putSmall(ctx, key, buf[:n], only)
 	case err == nil:
-		info, err = s.putLarge(ctx, key, io.MultiReader(bytes.NewReader(buf), r))
+		info, err = s.putLarge(ctx, key, io.MultiReader(bytes.NewReader(buf), r), only)
 	}
 	if err != nil { // the transport may still read the buffer: it is not used again
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
@@ -48,12 +67,12 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, er
 	return info, nil
 }
 
-func (s *Store) putSmall(ctx context.Context, key string, b []byte) (blob.Info, error) {
+func (s *Store) putSmall(ctx context.Context, key string, b []byte, only *az.AccessConditions) (blob.Info, error) {
 	info := blob.Info{Key: key, Size: int64(len(b))}
 	check := checked(b)
 	err := undamaged(func() error {
 		return s.holder.Heal(ctx, func() error {
-			r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)), &blockblob.UploadOptions{TransactionalValidation: check})
+			r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)), &blockblob.UploadOptions{TransactionalValidation: check, AccessConditions: only})
 			if err == nil {
 				info.Modified, info.Version = r.LastModified.UTC(), version(r.ETag)
 			}
@@ -63,7 +82,7 @@ func (s *Store) putSmall(ctx context.Context, key string, b []byte) (blob.Info, 
 	return info, explain(ctx, err)
 }
 
-func (s *Store) putLarge(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+func (s *Store) putLarge(ctx context.Context, key string, r io.Reader, only *az.AccessConditions) (blob.Info, error) {
 	var once [8]byte
 	_, _ = rand.Read(once[:]) // never fails: crypto/rand ends the program instead
 	id := func(b block) string { return blockID(binary.BigEndian.Uint64(once[:]), uint64(b.offset)) }
@@ -75,7 +94,7 @@ func (s *Store) putLarge(ctx context.Context, key string, r io.Reader) (blob.Inf
 	for i, b := range sent {
 		list[i] = id(b)
 	}
-	c, err := s.box.NewBlockBlobClient(key).CommitBlockList(ctx, list, nil)
+	c, err := s.box.NewBlockBlobClient(key).CommitBlockList(ctx, list, &blockblob.CommitBlockListOptions{AccessConditions: only})
 	if err != nil {
 		return blob.Info{}, explain(ctx, err)
 	}

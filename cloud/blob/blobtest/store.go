@@ -27,6 +27,8 @@ func Run(t *testing.T, newStore func(t *testing.T) blob.Store) {
 		"absent":                         absent,
 		"keys":                           keys,
 		"replace":                        replace,
+		"replace on a condition":         conditional,
+		"of several replaces one wins":   func(t *testing.T, s blob.Store) { Race(t, s, s, s) },
 		"a failed put changes nothing":   failedPut,
 		"a canceled put changes nothing": canceledPut,
 		"delete":                         deletes,
@@ -127,6 +129,8 @@ func keys(t *testing.T, s blob.Store) {
 	for _, key := range BadKeys {
 		_, err := s.Put(t.Context(), key, strings.NewReader("x"))
 		wantErr(t, err, blob.ErrKey)
+		_, err = s.Replace(t.Context(), key, "", strings.NewReader("x"))
+		wantErr(t, err, blob.ErrKey)
 		_, err = s.Open(t.Context(), key, 0, -1)
 		wantErr(t, err, blob.ErrKey)
 		_, err = s.Stat(t.Context(), key)
@@ -146,6 +150,96 @@ func replace(t *testing.T, s blob.Store) {
 		put(t, s, "k", content)
 		want(t, s, "k", content)
 	}
+}
+
+func conditional(t *testing.T, s blob.Store) {
+	seen := map[string]bool{"": true}
+	fits := func(version, content string) string {
+		t.Helper()
+		info, err := s.Replace(t.Context(), "d/k", version, strings.NewReader(content))
+		must(t, err)
+		now, err := s.Stat(t.Context(), "d/k")
+		must(t, err)
+		if info.Key != "d/k" || info.Size != int64(len(content)) || info.Modified.IsZero() || now != info || seen[info.Version] {
+			t.Fatalf("replace gave %+v, stat %+v, seen before %v", info, now, seen[info.Version])
+		}
+		seen[info.Version] = true
+		want(t, s, "d/k", content)
+		return info.Version
+	}
+	refused := func(version string) {
+		t.Helper()
+		before, _ := s.Stat(t.Context(), "d/k")
+		_, err := s.Replace(t.Context(), "d/k", version, strings.NewReader("refused"))
+		wantErr(t, err, blob.ErrChanged)
+		if now, _ := s.Stat(t.Context(), "d/k"); now != before {
+			t.Fatalf("refused, and yet %+v became %+v", before, now)
+		}
+	}
+	one := fits("", "one")
+	refused("")
+	refused("0x123")
+	two := fits(one, "two")
+	refused(one)
+	info, err := s.Put(t.Context(), "d/k", strings.NewReader("put"))
+	must(t, err)
+	if seen[info.Version] {
+		t.Fatalf("a put gave a version that was there before: %+v", info)
+	}
+	refused(two)
+	last := fits(info.Version, strings.Repeat("large ", 2<<20))
+	for range 20 { // of one size, as fast as can be
+		last = fits(last, "same")
+	}
+	_, err = s.Replace(t.Context(), "d/k", last, errReader{})
+	wantErr(t, err, errCut)
+	want(t, s, "d/k", "same")
+	must(t, s.Delete(t.Context(), "d/k"))
+	refused(last)
+	fits("", "again")
+	if got := list(t, s, ""); !slices.Equal(got, []string{"d/k"}) {
+		t.Fatalf("left behind: %q", got)
+	}
+}
+
+// Race lets the stores, which share their blobs, count one number up at the same time.
+// No step may be lost.
+func Race(t *testing.T, stores ...blob.Store) {
+	const steps = 20
+	put(t, stores[0], "k", "0")
+	var wg sync.WaitGroup
+	for _, s := range stores {
+		wg.Go(func() {
+			for done := 0; done < steps; {
+				info, err := s.Stat(t.Context(), "k")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r, err := s.Open(t.Context(), "k", 0, -1)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var n int
+				_, err = fmt.Fscan(r, &n)
+				if err := errors.Join(err, r.Close()); err != nil {
+					t.Error(err)
+					return
+				}
+				_, err = s.Replace(t.Context(), "k", info.Version, strings.NewReader(fmt.Sprint(n+1)))
+				switch {
+				case err == nil:
+					done++
+				case !errors.Is(err, blob.ErrChanged):
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	want(t, stores[0], "k", fmt.Sprint(steps*len(stores)))
 }
 
 func failedPut(t *testing.T, s blob.Store) {

@@ -82,6 +82,11 @@ func (s *Store) LocalPath(key string) (string, error) {
 
 // Put implements blob.Store.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+	return s.put(ctx, key, r, s.sys.rename)
+}
+
+// put writes r to a file of its own, which name then gives the key's name.
+func (s *Store) put(ctx context.Context, key string, r io.Reader, name func(from, to string) error) (blob.Info, error) {
 	path, err := s.LocalPath(key)
 	if err != nil {
 		return blob.Info{}, err
@@ -95,13 +100,22 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, er
 	if err := s.fill(ctx, f, r); err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, errors.Join(classify(err), s.sys.remove(f.Name())))
 	}
-	if err := s.sys.rename(f.Name(), path); err != nil {
+	own, err := os.Open(f.Name()) // whatever comes to stand under the key later
+	if err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, errors.Join(classify(err), s.sys.remove(f.Name())))
 	}
-	if err := s.syncUp(dir); err != nil {
+	defer own.Close()
+	if err := name(f.Name(), path); err != nil {
+		return blob.Info{}, fmt.Errorf("blob %s: %w", key, errors.Join(classify(err), s.sys.remove(f.Name())))
+	}
+	info, err := own.Stat()
+	if err == nil {
+		err = s.syncUp(dir)
+	}
+	if err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, classify(err))
 	}
-	return s.Stat(ctx, key)
+	return infoOf(key, info), nil
 }
 
 // temp makes a file in dir, and dir itself. Another process that deletes the
@@ -240,7 +254,7 @@ func (s *Store) Stat(ctx context.Context, key string) (blob.Info, error) {
 }
 
 func infoOf(key string, info fs.FileInfo) blob.Info {
-	return blob.Info{Key: key, Size: info.Size(), Modified: info.ModTime().UTC()}
+	return blob.Info{Key: key, Size: info.Size(), Modified: info.ModTime().UTC(), Version: version(info)}
 }
 
 // Delete implements blob.Store. Folders that become empty go as well.

@@ -66,6 +66,12 @@ func (m *mortal) mkdirAll(d string) error {
 func (m *mortal) rename(a, b string) error {
 	return m.run(func() error { return m.osSystem.rename(a, b) })
 }
+func (m *mortal) link(a, b string) error {
+	return m.run(func() error { return m.osSystem.link(a, b) })
+}
+func (m *mortal) chtimes(p string, at time.Time) error {
+	return m.run(func() error { return m.osSystem.chtimes(p, at) })
+}
 func (m *mortal) remove(p string) error  { return m.run(func() error { return m.osSystem.remove(p) }) }
 func (m *mortal) syncDir(d string) error { return m.run(func() error { return m.osSystem.syncDir(d) }) }
 func (m *mortal) createTemp(d string) (file, error) {
@@ -148,6 +154,58 @@ func TestDeathInPut(t *testing.T) {
 				}
 			}
 		})
+}
+
+// A death leaves the old blob or the new one, under the version that Stat tells, and the
+// next one can go on from there.
+func TestDeathInReplace(t *testing.T) {
+	ctx := t.Context()
+	var version string
+	for name, prepare := range map[string]func(*Store){
+		"the first": func(*Store) { version = "" },
+		"a later one": func(s *Store) {
+			info, err := s.Replace(ctx, "f/x/k", "", strings.NewReader("old"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			version = info.Version
+			future := time.Now().Add(time.Hour) // the clock was set back: the new one's time is moved on
+			if err := os.Chtimes(filepath.Join(s.root, "f/x/k"), future, future); err != nil {
+				t.Fatal(err)
+			}
+			if info, err = s.Stat(ctx, "f/x/k"); err != nil || info.Version == version {
+				t.Fatalf("%+v %v", info, err)
+			}
+			version = info.Version
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			deaths(t, prepare,
+				func(s *Store) error {
+					_, err := s.Replace(ctx, "f/x/k", version, strings.NewReader("new"))
+					return err
+				},
+				func(t *testing.T, s *Store, survived bool) {
+					got, at := "", ""
+					if info, err := s.Stat(ctx, "f/x/k"); err == nil {
+						at = info.Version
+						r, err := s.Open(ctx, "f/x/k", 0, -1)
+						got = content(t, r, err)
+					} else if !errors.Is(err, blob.ErrNotFound) {
+						t.Fatal(err)
+					}
+					if got != "new" && (survived || got == "" != (version == "") || got != "" && got != "old") {
+						t.Fatalf("the blob has %q", got)
+					}
+					if got == "new" && at == version || got == "old" && at != version {
+						t.Errorf("%q has version %s, the old one's is %s", got, at, version)
+					}
+					if _, err := s.Replace(ctx, "f/x/k", at, strings.NewReader("next")); err != nil {
+						t.Error(err)
+					}
+				})
+		})
+	}
 }
 
 func TestDeathInAppend(t *testing.T) {

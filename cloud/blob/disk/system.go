@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // system is what Store asks of the operating system to change files. Tests put
@@ -15,6 +16,8 @@ type system interface {
 	create(path string) (file, error)
 	openAppend(path string) (file, error)
 	rename(from, to string) error
+	link(from, to string) error
+	chtimes(path string, modified time.Time) error
 	remove(path string) error
 	syncDir(dir string) error
 }
@@ -57,6 +60,13 @@ func (osSystem) openAppend(path string) (file, error) {
 }
 
 func (osSystem) rename(from, to string) error { return os.Rename(from, to) }
+
+// link gives a file a second name, which must not be there.
+func (osSystem) link(from, to string) error { return os.Link(from, to) }
+
+func (osSystem) chtimes(path string, modified time.Time) error {
+	return os.Chtimes(path, time.Time{}, modified)
+}
 
 func (osSystem) remove(path string) error { return os.Remove(path) }
 

@@ -1,0 +1,227 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/blob"
+	"cattlecounter/cloud/counting"
+	"cattlecounter/cloud/report"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+)
+
+// asked counts the requests to a store, and lets a test in before each Replace.
+type asked struct {
+	blob.Store
+	replaces, looks int
+	before          func()
+}
+
+func (a *asked) Replace(ctx context.Context, key, version string, r io.Reader) (blob.Info, error) {
+	a.replaces++
+	if a.before != nil {
+		a.before()
+	}
+	return a.Store.Replace(ctx, key, version, r)
+}
+
+func (a *asked) Stat(ctx context.Context, key string) (blob.Info, error) {
+	a.looks++
+	return a.Store.Stat(ctx, key)
+}
+
+func (a *asked) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	a.looks++
+	return a.Store.Open(ctx, key, offset, length)
+}
+
+func status(fence int64, state job.State, percent float64) topic.Job {
+	return topic.Job{Job: "j", Footage: "f1", Fence: fence, State: state, Percent: percent}
+}
+
+func TestSidecarGoesOnlyForward(t *testing.T) {
+	other := status(9, job.Done, 100)
+	other.Job = "of a ledger that was lost"
+	for name, c := range map[string]struct {
+		there, m topic.Job
+		stays    bool
+	}{
+		"older attempt":         {status(1, job.Done, 100), status(2, job.Processing, 0), false},
+		"newer attempt":         {status(3, job.Processing, 0), status(2, job.Done, 100), true},
+		"newer attempt waits":   {status(3, job.Queued, 0), status(2, job.Processing, 50), true},
+		"further on":            {status(2, job.Processing, 60), status(2, job.Processing, 50), true},
+		"as far":                {status(2, job.Processing, 50), status(2, job.Processing, 50), false},
+		"behind":                {status(2, job.Processing, 40), status(2, job.Processing, 50), false},
+		"it has ended":          {status(2, job.Failed, 10), status(2, job.Processing, 50), true},
+		"its end":               {status(2, job.Processing, 50), status(2, job.Queued, 50), false},
+		"the end again":         {status(2, job.Done, 100), status(2, job.Done, 100), false},
+		"another job's":         {other, status(1, job.Processing, 0), false},
+		"not a status, as zero": {topic.Job{}, status(1, job.Processing, 0), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			text, err := json.Marshal(c.there)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.there.Job == "" {
+				text = []byte("not JSON")
+			}
+			if _, err := s.b.Put(t.Context(), report.StatusKey("f1"), bytes.NewReader(text)); err != nil {
+				t.Fatal(err)
+			}
+			var mine sidecar
+			err = mine.write(t.Context(), s.b, c.m)
+			if errors.Is(err, errAhead) != c.stays || err != nil && !c.stays {
+				t.Fatal(err)
+			}
+			want := c.m
+			if c.stays {
+				want = c.there
+			}
+			if got := s.sidecar("f1"); got.Fence != want.Fence || got.State != want.State || got.Percent != want.Percent {
+				t.Errorf("there is %+v", got)
+			}
+		})
+	}
+}
+
+func TestSidecarCostsOneRequest(t *testing.T) {
+	s := newStage(t)
+	count := &asked{Store: s.b}
+	write := func(mine *sidecar, m topic.Job, replaces, looks int) {
+		t.Helper()
+		count.replaces, count.looks = 0, 0
+		if err := mine.write(t.Context(), count, m); err != nil {
+			t.Fatal(err)
+		}
+		if count.replaces != replaces || count.looks != looks {
+			t.Errorf("%d replaces and %d looks, want %d and %d", count.replaces, count.looks, replaces, looks)
+		}
+	}
+	var first, second sidecar
+	write(&first, status(1, job.Processing, 0), 1, 0)
+	write(&first, status(1, job.Processing, 50), 1, 0)
+	write(&first, status(1, job.Queued, 50), 1, 0)
+	write(&second, status(2, job.Processing, 0), 2, 2) // it has to look once
+	write(&second, status(2, job.Done, 100), 1, 0)
+	if err := s.b.Delete(t.Context(), report.StatusKey("f1")); err != nil {
+		t.Fatal(err)
+	}
+	write(&second, status(2, job.Done, 100), 2, 1)
+}
+
+// An answer that is lost leaves the writer unsure, not stuck.
+func TestSidecarAfterALostAnswer(t *testing.T) {
+	s := newStage(t)
+	lossy := &lost{Store: s.b, lose: true}
+	var mine sidecar
+	if err := mine.write(t.Context(), lossy, status(1, job.Processing, 10)); !errors.Is(err, errAnswer) {
+		t.Fatal(err)
+	}
+	lossy.lose = false
+	if err := mine.write(t.Context(), lossy, status(1, job.Processing, 20)); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.sidecar("f1"); got.Percent != 20 {
+		t.Errorf("%+v", got)
+	}
+}
+
+var errAnswer = errors.New("the answer was lost")
+
+type lost struct {
+	blob.Store
+	lose bool
+}
+
+func (l *lost) Replace(ctx context.Context, key, version string, r io.Reader) (blob.Info, error) {
+	info, err := l.Store.Replace(ctx, key, version, r)
+	if l.lose {
+		return blob.Info{}, errors.Join(err, errAnswer)
+	}
+	return info, err
+}
+
+// A worker is paused after the ledger has agreed to its status and before the sidecar is
+// written. Meanwhile its lease ends and another one does the whole job.
+func TestPausedBeforeTheSidecar(t *testing.T) {
+	for name, c := range map[string]struct {
+		at    int // the write it is paused before
+		count counterFunc
+	}{
+		"its first status": {1, waits},
+		"a later status":   {2, waits},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			j := s.put("f1")
+			hangs, goOn := make(chan struct{}), make(chan struct{})
+			store := &asked{Store: s.b}
+			store.before = func() {
+				if store.replaces == c.at {
+					close(hangs)
+					<-goOn
+				}
+			}
+			paused := s.worker("paused", c.count)
+			paused.o.Blobs = struct {
+				blob.Store
+				blob.Local
+			}{store, s.b}
+			lease, err := s.q.Receive(t.Context(), 10*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dead := make(chan struct{})
+			go func() {
+				defer close(dead)
+				_ = paused.take(t.Context(), lease)
+			}()
+			select {
+			case <-hangs:
+			case <-time.After(20 * time.Second):
+				t.Fatal("it does not come to its write")
+			}
+			s.later(time.Minute)
+			s.deliver(t.Context(), s.worker("live", counts(7)))
+			want := s.text("f1")
+			close(goOn)
+			<-dead
+			if got := s.text("f1"); got != want || !strings.Contains(got, `"state": "done"`) {
+				t.Errorf("the sidecar was\n%s\nand became\n%s", want, got)
+			}
+			if got := s.job(j.ID); got.State != job.Done || got.Worker != "live" {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// waits counts until it is stopped.
+func waits(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+	<-ctx.Done()
+	return counting.Outcome{}, ctx.Err()
+}
+
+// text is the sidecar as it is.
+func (s *stage) text(id string) string {
+	s.t.Helper()
+	r, err := s.b.Open(s.t.Context(), "footage/"+id+"/video_status.json", 0, -1)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(b)
+}
