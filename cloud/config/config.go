@@ -96,6 +96,7 @@ type Worker struct {
 	SampleFPS      float64           `yaml:"sample_fps"`      // frames looked at per second of footage
 	Lease          time.Duration     `yaml:"lease"`           // how long a silent worker keeps its job
 	MaxDeliveries  int               `yaml:"max_deliveries"`  // tries before a job is given up
+	Drain          time.Duration     `yaml:"drain"`           // how long the job at hand is worked on after a signal to stop; 0: given back at once
 	ONNXRuntimeLib string            `yaml:"onnxruntime_lib"` // shared library; empty means the usual places
 }
 
@@ -203,6 +204,7 @@ func (w Worker) validate(f *faults) {
 	f.when(w.Batch < 0, "worker.batch: %d is negative; 0 means automatic", w.Batch)
 	f.when(!(w.SampleFPS > 0 && w.SampleFPS <= 120), "worker.sample_fps: %g is outside 0 to 120", w.SampleFPS)
 	f.when(w.Lease < 10*time.Second || w.Lease > 15*time.Minute, "worker.lease: %s is outside 10s to 15m", w.Lease)
+	f.when(w.Drain < 0, "worker.drain: %s is negative; 0 gives the job back at once", w.Drain)
 	f.when(w.MaxDeliveries < 1, "worker.max_deliveries: %d would give up every job", w.MaxDeliveries)
 }
 

@@ -148,23 +148,10 @@ func (a *attempt) release(ctx context.Context, reason string) {
 	}
 	a.tell(short, job.Queued, a.status.get(), reason)
 	if ctx.Err() != nil {
-		a.sendAnew(short)
+		a.w.sendAnew(short, a.lease, a.log)
 		return
 	}
 	a.w.giveBack(ctx, a.lease, a.log)
-}
-
-// sendAnew replaces the message by one without deliveries: a shutdown is not the
-// job's fault, and a long job must outlive any number of them. A crash in between
-// leaves a queued job without a message, which the intake sends again.
-func (a *attempt) sendAnew(ctx context.Context) {
-	if err := a.lease.Delete(ctx); err != nil {
-		a.log.Warn("message not given back, it comes again when its lease ends", "err", err)
-		return
-	}
-	if err := a.w.o.Queue.Enqueue(ctx, a.job.ID); err != nil {
-		a.log.Warn("message not sent anew, cloud-api does it within minutes", "err", err)
-	}
 }
 
 // fenced gives the ledger's refusal this package's name.

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"cattlecounter/cloud/blob"
@@ -55,7 +56,7 @@ type book interface {
 	Poison(ctx context.Context, jobID, reason string) error
 }
 
-// Options configure a Worker. All but Log are required.
+// Options configure a Worker. All but Drain, Hurry and Log are required.
 type Options struct {
 	Name          string // unique among the workers of one queue
 	Ledger        book   // a *ledger.Ledger
@@ -65,7 +66,12 @@ type Options struct {
 	CacheDir      string // for footage that the blob store does not hold as a file
 	Lease         time.Duration
 	MaxDeliveries int
-	Log           *slog.Logger
+	// Drain is how long Run works on at the job at hand after its context has ended;
+	// 0 gives it back at once.
+	Drain time.Duration
+	// Hurry, when closed, ends the drain; nil is fine.
+	Hurry <-chan struct{}
+	Log   *slog.Logger
 }
 
 // Worker is one consumer of the queue. Make it with New.
@@ -73,6 +79,7 @@ type Worker struct {
 	o      Options
 	pause  func(context.Context, time.Duration)
 	faults int // attempts in a row that ended for reasons outside the footage; Run's own
+	busy   atomic.Bool
 }
 
 // New returns a worker.
@@ -91,14 +98,17 @@ const (
 	mostDelay  = 5 * time.Minute
 )
 
-// Run works until ctx ends; the job at hand is then given back. It returns nil.
+// Run works until ctx ends. The job at hand is then finished within the drain, or
+// given back, without using up one of its deliveries. It returns nil.
 func (w *Worker) Run(ctx context.Context) error {
 	w.o.Log.Info("worker ready", "worker", w.o.Name, "lease", w.o.Lease)
+	work, end := w.drain(ctx)
+	defer end()
 	for ctx.Err() == nil {
 		lease, err := w.o.Queue.Receive(ctx, w.o.Lease)
 		switch {
 		case err == nil:
-			w.rest(ctx, w.take(ctx, lease))
+			w.rest(ctx, w.work(ctx, work, lease))
 		case errors.Is(err, queue.ErrEmpty):
 			w.pause(ctx, idlePoll)
 		case ctx.Err() == nil:
@@ -107,6 +117,51 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// work takes the job, unless the worker was told to stop meanwhile.
+func (w *Worker) work(ctx, work context.Context, lease queue.Lease) error {
+	w.busy.Store(true) // before the look at ctx: drain looks at both in the other order
+	defer w.busy.Store(false)
+	if ctx.Err() == nil {
+		return w.take(work, lease)
+	}
+	log := w.o.Log.With("job", lease.Job())
+	log.Info("told to stop before the job was begun, giving it back")
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+	defer cancel()
+	w.sendAnew(short, lease, log)
+	return nil
+}
+
+// drain returns the context of jobs. It ends with ctx when no job is at hand, else when
+// the time is up or somebody is in a hurry. end must be called.
+func (w *Worker) drain(ctx context.Context) (work context.Context, end func()) {
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	b := start(work, func(ended context.Context) {
+		defer stop(ErrShutdown)
+		select {
+		case <-ctx.Done():
+		case <-ended.Done():
+			return
+		}
+		if w.o.Drain <= 0 || !w.busy.Load() {
+			return
+		}
+		w.o.Log.Info("told to stop: taking no new job, finishing the one at hand; a second signal gives it back at once",
+			"until", time.Now().Add(w.o.Drain).Format(time.RFC3339), "drain", w.o.Drain)
+		t := time.NewTimer(w.o.Drain)
+		defer t.Stop()
+		select {
+		case <-ended.Done():
+			w.o.Log.Info("the job at hand is over, stopping")
+		case <-w.o.Hurry:
+			w.o.Log.Info("told to stop again: giving the job at hand back")
+		case <-t.C:
+			w.o.Log.Warn("the job at hand was not finished in time: giving it back; a longer worker.drain would have let it", "drain", w.o.Drain)
+		}
+	})
+	return work, b.end
 }
 
 // rest pauses after a fault that is not the footage's, the longer the more come
@@ -214,6 +269,19 @@ func (w *Worker) acknowledge(ctx context.Context, lease queue.Lease, log *slog.L
 	defer cancel()
 	if err := lease.Delete(ctx); err != nil {
 		log.Warn("message not acknowledged, it will come again and be found done", "err", err)
+	}
+}
+
+// sendAnew replaces the message by one without deliveries: a shutdown is not the
+// job's fault, and a long job must outlive any number of them. A crash in between
+// leaves a queued job without a message, which the intake sends again.
+func (w *Worker) sendAnew(ctx context.Context, lease queue.Lease, log *slog.Logger) {
+	if err := lease.Delete(ctx); err != nil {
+		log.Warn("message not given back, it comes again when its lease ends", "err", err)
+		return
+	}
+	if err := w.o.Queue.Enqueue(ctx, lease.Job()); err != nil {
+		log.Warn("message not sent anew, cloud-api does it within minutes", "err", err)
 	}
 }
 

@@ -74,6 +74,8 @@ type stage struct {
 	idle     time.Duration // the agent's cloud.idle_timeout
 	inside   []string      // what the agent is started by, nil: nothing
 
+	workerEnv []string // goes over the cloud's configuration
+
 	broker, api, worker, edge *process.Child
 	heard                     *ear
 }
@@ -180,7 +182,12 @@ func (s *stage) startAPI() {
 }
 
 func (s *stage) startWorker() {
-	s.worker = s.start("worker", filepath.Join(bin, "worker"), "run", "--config", s.cloudcfg)
+	s.t.Helper()
+	c, err := process.Start("worker", s.path("logs"), s.workerEnv, filepath.Join(bin, "worker"), "run", "--config", s.cloudcfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.worker = c
 }
 
 func (s *stage) startEdge() {

@@ -17,6 +17,7 @@ import (
 	"cattlecounter/cloud/stores"
 	"cattlecounter/cloud/worker"
 	"cattlecounter/cloud/worker/engine"
+	"cattlecounter/cloud/worker/stopsignal"
 )
 
 // Command is the command line of `worker run`.
@@ -25,7 +26,8 @@ type Command struct {
 	engine.StoreFlags
 }
 
-// Run works until ctx ends; the job at hand is then given back.
+// Run works until ctx ends; the job at hand is then finished within worker.drain, or
+// given back.
 func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 	conf, err := config.Load(c.Config, os.Environ())
 	if err != nil {
@@ -58,7 +60,8 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	w := worker.New(worker.Options{
 		Name: name(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter, CacheDir: conf.CacheDir(),
-		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries, Log: log,
+		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
+		Drain: conf.Worker.Drain, Hurry: stopsignal.Second(), Log: log,
 	})
 	return w.Run(ctx)
 }

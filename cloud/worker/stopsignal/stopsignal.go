@@ -12,42 +12,109 @@ import (
 )
 
 var (
-	mu     sync.Mutex
-	notify chan os.Signal // nil outside of Context and stop
+	mu      sync.Mutex
+	current *watch // nil outside of Context and stop
 )
 
 func signals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
-// Context returns a context that ends with the first signal to stop; further ones
-// change nothing until stop is called, when all is done. There is one such context at a
-// time.
+// watch hears the signals of one Context.
+type watch struct {
+	heard  chan os.Signal
+	first  func()
+	second chan struct{} // closed by the second signal
+	quit   chan struct{}
+	ended  chan struct{}
+	count  int // of signals; to be read when ended
+}
+
+// Context returns a context that ends with the first signal to stop. The second one
+// shows in Second, further ones change nothing until stop is called, when all is done.
+// There is one such context at a time.
 func Context(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
-	c := make(chan os.Signal, 1)
+	w := &watch{
+		heard: make(chan os.Signal, 2), first: cancel,
+		second: make(chan struct{}), quit: make(chan struct{}), ended: make(chan struct{}),
+	}
 	mu.Lock()
 	defer mu.Unlock()
-	notify = c
-	signal.Notify(c, signals()...)
-	go func() {
-		select {
-		case <-c:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	current = w
+	signal.Notify(w.heard, signals()...)
+	go w.run()
 	return ctx, func() {
 		cancel()
-		release(c)
+		mu.Lock()
+		defer mu.Unlock()
+		w.stop()
 	}
 }
 
-func release(c chan os.Signal) {
+func (w *watch) run() {
+	defer close(w.ended)
+	for {
+		select {
+		case <-w.heard:
+			w.hear()
+			continue
+		default:
+		}
+		select {
+		case <-w.heard:
+			w.hear()
+		case <-w.quit:
+			select {
+			case <-w.heard: // it came before the quit
+				w.hear()
+			default:
+			}
+			return
+		}
+	}
+}
+
+func (w *watch) hear() {
+	switch w.count++; w.count {
+	case 1:
+		w.first()
+	case 2:
+		close(w.second)
+	}
+}
+
+// stop gives the signals back to the system; mu is held.
+func (w *watch) stop() {
+	if current != w {
+		return // it was done before
+	}
+	current = nil
+	signal.Stop(w.heard) // returns when what Go has caught so far is in heard
+	close(w.quit)
+	<-w.ended
+}
+
+// Second is closed when a second signal to stop comes: somebody does not want to wait. It
+// belongs to the Context of now, and is nil without one.
+func Second() <-chan struct{} {
 	mu.Lock()
 	defer mu.Unlock()
-	signal.Stop(c)
-	if notify == c {
-		notify = nil
+	if current == nil {
+		return nil
 	}
+	return current.second
+}
+
+// Release gives the signals back to the system, where they end the process at once, and
+// reports whether one came before. None is lost in between.
+func Release() (told bool) {
+	mu.Lock()
+	defer mu.Unlock()
+	w := current
+	if w == nil {
+		return false
+	}
+	w.stop()
+	return w.count > 0
 }
 
 // Again installs Go's handlers once more. Call it after loading a library that is
@@ -56,9 +123,9 @@ func release(c chan os.Signal) {
 func Again() {
 	mu.Lock()
 	defer mu.Unlock()
-	if notify == nil {
+	if current == nil {
 		return
 	}
 	signal.Ignore(signals()...)
-	signal.Notify(notify, signals()...)
+	signal.Notify(current.heard, signals()...)
 }

@@ -1,6 +1,7 @@
 package stopsignal
 
 import (
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -63,4 +64,73 @@ func TestAgainOutside(t *testing.T) {
 	stop()
 	<-ctx.Done()
 	Again()
+}
+
+// The first signal ends the context, the second shows in Second, a third changes nothing.
+func TestSecond(t *testing.T) {
+	if Second() != nil {
+		t.Error("there is one without a context")
+	}
+	ctx, stop := Context(t.Context())
+	defer stop()
+	second := Second()
+	kill(t, syscall.SIGTERM)
+	arrives(t, ctx.Done())
+	select {
+	case <-second:
+		t.Fatal("the first signal counts as two")
+	default:
+	}
+	kill(t, syscall.SIGINT)
+	arrives(t, second)
+	kill(t, syscall.SIGTERM)
+	if !Release() {
+		t.Error("none was heard")
+	}
+	stop()
+}
+
+// What came before Release is told, and afterwards the system has the signals again.
+func TestRelease(t *testing.T) {
+	before := handle(t, syscall.SIGTERM, nil)
+	for _, told := range []bool{false, true} {
+		for range 50 {
+			ctx, stop := Context(t.Context())
+			if told {
+				kill(t, syscall.SIGTERM)
+			}
+			if got := Release(); got != told {
+				t.Fatalf("told %v, want %v", got, told)
+			}
+			if told != (ctx.Err() != nil) {
+				t.Fatalf("told %v, the context says %v", told, ctx.Err())
+			}
+			if after := handle(t, syscall.SIGTERM, nil); after.handler != before.handler {
+				t.Fatalf("handled by %#x, was by %#x", after.handler, before.handler)
+			}
+			stop()
+		}
+	}
+	if Release() {
+		t.Error("told without a context")
+	}
+}
+
+// kill sends a signal to this very thread, so it has come when kill returns.
+func kill(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func arrives(t *testing.T, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the signal was lost")
+	}
 }

@@ -1,0 +1,93 @@
+package e2e
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"cattlecounter/deploy/process"
+	"cattlecounter/shared/job"
+)
+
+// A worker that is told to stop finishes the job at hand within worker.drain and takes no
+// other one; told twice it gives the job back at once.
+func TestDrain(t *testing.T) {
+	s := newStage(t)
+	s.startBroker()
+	s.startAPI()
+	s.startEdge()
+	path, animals := clip(t)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.dropBytes(b, "DJI_0001.MP4")
+	s.dropBytes(append(b[:len(b):len(b)], "\x00\x00\x00\x08free"...), "DJI_0002.MP4")
+	for _, name := range []string{"DJI_0001.MP4", "DJI_0002.MP4"} {
+		s.named(name, time.Minute, "is queued", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Queued })
+	}
+	s.workerEnv = []string{"CATTLE_CLOUD_WORKER_DRAIN=5m", "CATTLE_CLOUD_WORKER_MAX_DELIVERIES=1"}
+
+	s.startWorker()
+	first := s.begun(1)
+	signal(t, s.worker, syscall.SIGTERM)
+	ends(t, s.worker)
+	f := s.named(first, time.Second, "was finished", counted)
+	if f.Job.Attempt != 1 || !near(f.Count.Unique, animals) {
+		t.Errorf("%+v %+v, true %d", f.Job, f.Count, animals)
+	}
+	if log := s.worker.Tail(1 << 20); !strings.Contains(log, "finishing the one at hand") || !strings.Contains(log, "until=") {
+		t.Errorf("the log does not say what happens:\n%s", log)
+	}
+	for _, f := range s.footage() {
+		if f.Name != first && (f.Job.State != job.Queued || f.Job.Attempt != 0) {
+			t.Errorf("another job was begun: %+v", f)
+		}
+	}
+
+	s.startWorker()
+	second := s.begun(1)
+	signal(t, s.worker, syscall.SIGTERM)
+	s.eventually("the worker says that it was told to stop", time.Minute, func() bool {
+		return strings.Count(s.worker.Tail(1<<20), "finishing the one at hand") == 2
+	})
+	signal(t, s.worker, syscall.SIGTERM)
+	ends(t, s.worker)
+	if f := s.named(second, time.Second, "was given back", func(f footageView) bool { return f.Job.State == job.Queued }); f.Job.Reason != "the worker was stopped" {
+		t.Errorf("%+v", f.Job)
+	}
+	s.startWorker()
+	if f := s.named(second, 2*time.Minute, "is counted", counted); f.Job.Attempt != 2 {
+		t.Errorf("%+v", f.Job)
+	}
+}
+
+// begun waits until a job is in its n-th attempt, and returns its footage's name.
+func (s *stage) begun(n int) (name string) {
+	s.t.Helper()
+	s.eventually("a job is begun", 2*time.Minute, func() bool {
+		for _, f := range s.footage() {
+			if f.Job != nil && f.Job.State == job.Processing && f.Job.Attempt == n {
+				name = f.Name
+				return true
+			}
+		}
+		return false
+	})
+	return name
+}
+
+// ends waits until the program has ended by itself, with exit code 0.
+func ends(t *testing.T, c *process.Child) {
+	t.Helper()
+	select {
+	case <-c.Done():
+		if c.Err() != nil {
+			t.Errorf("%s: %v\n%s", c.Name, c.Err(), c.Tail(4000))
+		}
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("%s does not end:\n%s", c.Name, c.Tail(4000))
+	}
+}
