@@ -97,6 +97,7 @@ type Worker struct {
 	Lease          time.Duration     `yaml:"lease"`           // how long a silent worker keeps its job
 	MaxDeliveries  int               `yaml:"max_deliveries"`  // tries before a job is given up
 	Drain          time.Duration     `yaml:"drain"`           // how long the job at hand is worked on after a signal to stop; 0: given back at once
+	MaxMemory      settings.ByteSize `yaml:"max_memory"`      // in RAM; above it the worker starts itself anew between two jobs; 0: off
 	ONNXRuntimeLib string            `yaml:"onnxruntime_lib"` // shared library; empty means the usual places
 }
 

@@ -39,6 +39,9 @@ var (
 	errPanic     = errors.New("internal fault while counting")
 )
 
+// ErrAnew is what Run returns when the process has to be started anew.
+var ErrAnew = errors.New("the worker has to be started anew")
+
 // Counter counts the animals of one clip; counting.Counter does.
 type Counter interface {
 	Count(ctx context.Context, s counting.Source, progress func(counting.Progress)) (counting.Outcome, error)
@@ -56,7 +59,7 @@ type book interface {
 	Poison(ctx context.Context, jobID, reason string) error
 }
 
-// Options configure a Worker. All but Drain, Hurry and Log are required.
+// Options configure a Worker. All but Drain, Hurry, Anew and Log are required.
 type Options struct {
 	Name          string // unique among the workers of one queue
 	Ledger        book   // a *ledger.Ledger
@@ -71,7 +74,10 @@ type Options struct {
 	Drain time.Duration
 	// Hurry, when closed, ends the drain; nil is fine.
 	Hurry <-chan struct{}
-	Log   *slog.Logger
+	// Anew is asked before each job, with how many were taken so far, whether the
+	// process has to be started anew; nil is never.
+	Anew func(jobs int) bool
+	Log  *slog.Logger
 }
 
 // Worker is one consumer of the queue. Make it with New.
@@ -99,15 +105,20 @@ const (
 )
 
 // Run works until ctx ends. The job at hand is then finished within the drain, or
-// given back, without using up one of its deliveries. It returns nil.
+// given back, without using up one of its deliveries. It returns nil, or ErrAnew
+// between two jobs.
 func (w *Worker) Run(ctx context.Context) error {
 	w.o.Log.Info("worker ready", "worker", w.o.Name, "lease", w.o.Lease)
 	work, end := w.drain(ctx)
 	defer end()
-	for ctx.Err() == nil {
+	for jobs := 0; ctx.Err() == nil; {
+		if w.o.Anew != nil && w.o.Anew(jobs) {
+			return ErrAnew
+		}
 		lease, err := w.o.Queue.Receive(ctx, w.o.Lease)
 		switch {
 		case err == nil:
+			jobs++
 			w.rest(ctx, w.work(ctx, work, lease))
 		case errors.Is(err, queue.ErrEmpty):
 			w.pause(ctx, idlePoll)

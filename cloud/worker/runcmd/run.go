@@ -17,6 +17,7 @@ import (
 	"cattlecounter/cloud/stores"
 	"cattlecounter/cloud/worker"
 	"cattlecounter/cloud/worker/engine"
+	"cattlecounter/cloud/worker/recycle"
 	"cattlecounter/cloud/worker/stopsignal"
 )
 
@@ -27,13 +28,27 @@ type Command struct {
 }
 
 // Run works until ctx ends; the job at hand is then finished within worker.drain, or
-// given back.
-func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
+// given back. When the memory is above worker.max_memory between two jobs, the process
+// starts itself anew and Run does not return.
+func (c *Command) Run(ctx context.Context, stderr io.Writer) error {
 	conf, err := config.Load(c.Config, os.Environ())
 	if err != nil {
 		return err
 	}
 	log := logger(conf.Log, stderr)
+	err = c.work(ctx, conf, log)
+	if !errors.Is(err, worker.ErrAnew) || ctx.Err() != nil {
+		return err
+	}
+	log.Debug("everything is closed", "end", err) // with the faults of closing, which the exec mends
+	if stopsignal.Release() { // from here on a signal ends the process, which has no job
+		return nil
+	}
+	return recycle.Exec()
+}
+
+// work opens everything, works, and closes everything.
+func (c *Command) work(ctx context.Context, conf config.Config, log *slog.Logger) (err error) {
 	if conf.Worker.ONNXRuntimeLib == "" {
 		conf.Worker.ONNXRuntimeLib = os.Getenv("ONNXRUNTIME_LIB")
 	}
@@ -61,7 +76,8 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) (err error) {
 	w := worker.New(worker.Options{
 		Name: name(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter, CacheDir: conf.CacheDir(),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
-		Drain: conf.Worker.Drain, Hurry: stopsignal.Second(), Log: log,
+		Drain: conf.Worker.Drain, Hurry: stopsignal.Second(),
+		Anew: recycle.NewGuard(conf.Worker.MaxMemory, log).Due, Log: log,
 	})
 	return w.Run(ctx)
 }

@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/shared/topic"
+)
+
+const anew = "starting anew"
+
+// A worker whose memory is above worker.max_memory after each job starts itself anew each
+// time, as the same process, and every job is counted once. One that is above it before
+// its first job says so and counts all the same.
+func TestWorkerStartsAnew(t *testing.T) {
+	s := newStage(t)
+	s.all()
+	path, animals := clip(t)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	count := func() {
+		t.Helper()
+		n++
+		name := fmt.Sprintf("DJI_%04d.MP4", n)
+		b = append(b, "\x00\x00\x00\x08free"...) // the same film, another file
+		s.dropBytes(b, name)
+		if f := s.named(name, 2*time.Minute, "is counted", counted); f.Job.Attempt != 1 || !near(f.Count.Unique, animals) {
+			t.Errorf("%s: %+v %+v, true %d", name, f.Job, f.Count, animals)
+		}
+	}
+	ready := func(times int) {
+		t.Helper()
+		s.eventually(fmt.Sprintf("the worker is ready for the %d. time", times), time.Minute, func() bool {
+			return strings.Count(s.worker.Tail(1<<20), "worker ready") == times
+		})
+	}
+	restart := func(limit int64) {
+		t.Helper()
+		if err := s.worker.Stop(20 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		s.workerEnv = []string{fmt.Sprintf("CATTLE_CLOUD_WORKER_MAX_MEMORY=%dB", limit)}
+		s.startWorker()
+	}
+
+	ready(1)
+	fresh := s.memory("VmRSS:")
+	count()
+	used := s.memory("VmRSS:")
+	t.Logf("%d MiB before the first job, %d MiB after it", fresh>>20, used>>20)
+	if used < fresh+fresh/4 {
+		t.Fatal("no limit fits in between")
+	}
+
+	restart(fresh + fresh/8)
+	ready(2)
+	pid := s.worker.PID()
+	const times = 2
+	for i := range times {
+		count()
+		ready(3 + i)
+	}
+	log := s.worker.Tail(1 << 20)
+	if got := strings.Count(log, anew); got != times || !strings.Contains(log, fmt.Sprint("pid=", pid)) {
+		t.Errorf("it started anew %d times in %d jobs", got, times)
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil || string(name) != "worker\n" {
+		t.Errorf("the process is called %q: %v", name, err)
+	}
+
+	restart(1 << 20)
+	count()
+	s.eventually("the job is over in the log", time.Minute, func() bool { return strings.Count(s.worker.Tail(1<<20), "job done") == n })
+	log = s.worker.Tail(1 << 20)
+	if strings.Count(log, anew) != times || strings.Count(log, "raise it") != 1 {
+		t.Errorf("with far too low a limit:\n%s", log)
+	}
+	s.eventually("the counts over MQTT", time.Minute, func() bool { return len(messages[topic.Count](t, s.heard, topic.KindCount)) >= n })
+	if got := len(messages[topic.Count](t, s.heard, topic.KindCount)); got != n {
+		t.Errorf("%d counts of %d pieces of footage", got, n)
+	}
+}
+
+// memory is a line of the worker's /proc/PID/status, in bytes.
+func (s *stage) memory(field string) int64 {
+	s.t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.worker.PID()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), field)
+	var kb int64
+	if _, err := fmt.Sscan(rest, &kb); err != nil {
+		s.t.Fatalf("%s: %v", field, err)
+	}
+	return kb << 10
+}
