@@ -98,6 +98,7 @@ type Worker struct {
 	MaxDeliveries  int               `yaml:"max_deliveries"`  // tries before a job is given up
 	Drain          time.Duration     `yaml:"drain"`           // how long the job at hand is worked on after a signal to stop; 0: given back at once
 	MaxMemory      settings.ByteSize `yaml:"max_memory"`      // in RAM; above it the worker starts itself anew between two jobs; 0: off
+	Cache          settings.ByteSize `yaml:"cache"`           // footage of a remote store kept on this machine; 0: only what is in use
 	ONNXRuntimeLib string            `yaml:"onnxruntime_lib"` // shared library; empty means the usual places
 }
 
@@ -117,7 +118,7 @@ func Default() Config {
 			MinFree:     512 << 20,
 		},
 		Worker: Worker{
-			Provider: "cpu", SampleFPS: 3, Lease: 2 * time.Minute, MaxDeliveries: 5,
+			Provider: "cpu", SampleFPS: 3, Lease: 2 * time.Minute, MaxDeliveries: 5, Cache: 32 << 30,
 		},
 	}
 }

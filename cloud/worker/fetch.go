@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,11 +11,12 @@ import (
 	"cattlecounter/cloud/blob"
 	"cattlecounter/cloud/counting"
 	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/topic"
 )
 
 // fetch makes the footage a file of this machine: the blob itself where the
-// store keeps plain files, else a copy in the cache that release removes.
+// store keeps plain files, else one in the cache, which stays until release at least.
 func (a *attempt) fetch(ctx context.Context) (s counting.Source, release func(), err error) {
 	f := a.footage
 	s = counting.Source{Footage: f.ID, Name: f.Name, Size: f.Size, SHA256: f.SHA256, Telemetry: f.TelemetryKey != ""}
@@ -29,34 +29,14 @@ func (a *attempt) fetch(ctx context.Context) (s counting.Source, release func(),
 		}
 		return s, func() {}, nil
 	}
-	s.Path = filepath.Join(a.w.o.CacheDir, fmt.Sprintf("%s-%d%s", f.ID, a.job.Fence, filepath.Ext(f.BlobKey)))
-	release = func() { _ = os.Remove(s.Path) }
-	if err := a.download(ctx, f, s.Path); err != nil {
-		release()
+	want := cache.Want{Digest: f.SHA256, Size: f.Size, Ext: filepath.Ext(f.BlobKey)}
+	s.Path, release, err = a.w.cache.Get(ctx, want, func(ctx context.Context) (io.ReadCloser, error) {
+		return a.w.o.Blobs.Open(ctx, f.BlobKey, 0, -1)
+	})
+	if err != nil {
 		return counting.Source{}, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
 	}
 	return s, release, nil
-}
-
-func (a *attempt) download(ctx context.Context, f ledger.Footage, path string) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return err
-	}
-	r, err := a.w.o.Blobs.Open(ctx, f.BlobKey, 0, -1)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	w, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	n, err := io.Copy(w, r)
-	if err == nil && n != f.Size {
-		err = fmt.Errorf("blob %s has %d bytes, want %d", f.BlobKey, n, f.Size)
-	}
-	return err
 }
 
 // latest holds the newest progress. Safe for concurrent use.

@@ -29,6 +29,7 @@ import (
 	"cattlecounter/cloud/counting"
 	"cattlecounter/cloud/ledger"
 	"cattlecounter/cloud/queue"
+	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/job"
 )
 
@@ -59,14 +60,16 @@ type book interface {
 	Poison(ctx context.Context, jobID, reason string) error
 }
 
-// Options configure a Worker. All but Drain, Hurry, Anew and Log are required.
+// Options configure a Worker. All but the cache's limits, Drain, Hurry, Anew and Log are required.
 type Options struct {
 	Name          string // unique among the workers of one queue
 	Ledger        book   // a *ledger.Ledger
 	Queue         queue.Queue
 	Blobs         blob.Store
 	Counter       Counter
-	CacheDir      string // for footage that the blob store does not hold as a file
+	CacheDir      string // for footage that the blob store does not hold as a file; workers may share it
+	CacheLimit    int64  // bytes in CacheDir; 0 keeps only what is in use
+	CacheSpare    int64  // bytes of CacheDir's disk that the cache leaves free
 	Lease         time.Duration
 	MaxDeliveries int
 	// Drain is how long Run works on at the job at hand after its context has ended;
@@ -86,6 +89,7 @@ type Worker struct {
 	pause  func(context.Context, time.Duration)
 	faults int // attempts in a row that ended for reasons outside the footage; Run's own
 	busy   atomic.Bool
+	cache  *cache.Cache
 }
 
 // New returns a worker.
@@ -93,7 +97,7 @@ func New(o Options) *Worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Worker{o: o, pause: pause}
+	return &Worker{o: o, pause: pause, cache: cache.New(cache.Options{Dir: o.CacheDir, Limit: o.CacheLimit, Spare: o.CacheSpare, Log: o.Log})}
 }
 
 const (
@@ -109,6 +113,9 @@ const (
 // between two jobs.
 func (w *Worker) Run(ctx context.Context) error {
 	w.o.Log.Info("worker ready", "worker", w.o.Name, "lease", w.o.Lease)
+	if err := w.cache.Sweep(); err != nil {
+		w.o.Log.Warn("cannot clear up what killed workers left", "err", err)
+	}
 	work, end := w.drain(ctx)
 	defer end()
 	for jobs := 0; ctx.Err() == nil; {

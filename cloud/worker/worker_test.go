@@ -409,3 +409,35 @@ func TestFootageFromARemoteStore(t *testing.T) {
 		t.Errorf("left in the cache: %v %v", left, err)
 	}
 }
+
+// A full disk of the worker is not the footage's fault, and neither is a store that gives
+// other bytes: the job goes back with the reason.
+func TestFaultsOfTheCacheAreNotTheFootages(t *testing.T) {
+	for name, c := range map[string]struct {
+		spare  int64
+		blob   string
+		reason string
+	}{
+		"full disk":   {1 << 60, "", "too little space for footage"},
+		"other bytes": {0, "CONTENT of f1", "other bytes than were stored"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			j := s.put("f1")
+			if c.blob != "" {
+				if _, err := s.b.Put(t.Context(), "footage/f1/original.mp4", strings.NewReader(c.blob)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			o := s.worker("w", counts(1)).o
+			o.Blobs, o.CacheSpare = remote{s.b}, c.spare
+			s.deliver(t.Context(), New(o))
+			if got := s.job(j.ID); got.State != job.Queued || !strings.Contains(got.Reason, c.reason) {
+				t.Errorf("%+v", got)
+			}
+			if m := s.sidecar("f1"); m.State != job.Queued || !strings.Contains(m.Reason, c.reason) {
+				t.Errorf("%+v", m)
+			}
+		})
+	}
+}

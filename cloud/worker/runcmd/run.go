@@ -41,7 +41,7 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	log.Debug("everything is closed", "end", err) // with the faults of closing, which the exec mends
-	if stopsignal.Release() { // from here on a signal ends the process, which has no job
+	if stopsignal.Release() {                     // from here on a signal ends the process, which has no job
 		return nil
 	}
 	return recycle.Exec()
@@ -74,7 +74,8 @@ func (c *Command) work(ctx context.Context, conf config.Config, log *slog.Logger
 		return err
 	}
 	w := worker.New(worker.Options{
-		Name: name(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter, CacheDir: conf.CacheDir(),
+		Name: name(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
+		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
 		Drain: conf.Worker.Drain, Hurry: stopsignal.Second(),
 		Anew: recycle.NewGuard(conf.Worker.MaxMemory, log).Due, Log: log,

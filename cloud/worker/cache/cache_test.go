@@ -1,0 +1,328 @@
+package cache
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cattlecounter/shared/footage"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("CACHE_TEST_HOLD"); dir != "" {
+		path, _, err := New(Options{Dir: dir}).Get(context.Background(), want("held"), from("held"))
+		fmt.Println(path, err)
+		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func want(text string) Want {
+	return Want{Digest: footage.Sum([]byte(text)), Size: int64(len(text)), Ext: ".mp4"}
+}
+
+func from(text string) func(context.Context) (io.ReadCloser, error) {
+	return func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
+}
+
+var errAsked = errors.New("the store was asked")
+
+func asked(context.Context) (io.ReadCloser, error) { return nil, errAsked }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// get gets a file and looks whether it is right.
+func get(t *testing.T, c *Cache, text string) (release func()) {
+	t.Helper()
+	path, release, err := c.Get(t.Context(), want(text), from(text))
+	must(t, err)
+	b, err := os.ReadFile(path)
+	must(t, err)
+	if string(b) != text || filepath.Ext(path) != ".mp4" {
+		t.Fatalf("%s holds %q", path, b)
+	}
+	return release
+}
+
+// files is the contents of the folder, sorted.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	must(t, err)
+	all := []string{}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		must(t, err)
+		all = append(all, string(b))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// age makes the file with the text the one that was used so long ago.
+func age(t *testing.T, dir, text string, ago time.Duration) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, want(text).Digest.String()+"*"))
+	must(t, err)
+	for _, name := range names {
+		must(t, os.Chtimes(name, time.Time{}, time.Now().Add(-ago)))
+	}
+}
+
+// What is there is used again, also by another worker, and what is damaged is not.
+func TestUsedAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	one, other := New(Options{Dir: dir, Limit: 100}), New(Options{Dir: dir, Limit: 100})
+	get(t, one, "footage")()
+	for _, c := range []*Cache{one, other} {
+		path, release, err := c.Get(t.Context(), want("footage"), asked)
+		must(t, err)
+		if b, err := os.ReadFile(path); err != nil || string(b) != "footage" {
+			t.Errorf("%q %v", b, err)
+		}
+		release()
+	}
+	for name, damage := range map[string]string{"a bit": "foouage", "cut": "foot", "nothing": "", "zeros": "\x00\x00\x00\x00\x00\x00\x00", "longer": "footage "} {
+		names, err := filepath.Glob(filepath.Join(dir, "*"))
+		must(t, err)
+		if len(names) != 1 {
+			t.Fatalf("%s: %v", name, names)
+		}
+		must(t, os.WriteFile(names[0], []byte(damage), 0o600))
+		if _, _, err := one.Get(t.Context(), want("footage"), asked); !errors.Is(err, errAsked) {
+			t.Errorf("%s: %v", name, err)
+		}
+		get(t, one, "footage")()
+	}
+}
+
+// What was used longest ago goes first, and what is in use never.
+func TestOldestGoFirst(t *testing.T) {
+	dir := t.TempDir()
+	c, other := New(Options{Dir: dir, Limit: 12}), New(Options{Dir: dir, Limit: 12})
+	held := get(t, other, "old ")
+	for i, text := range []string{"2nd ", "3rd "} {
+		get(t, c, text)()
+		age(t, dir, text, time.Duration(2-i)*time.Hour)
+	}
+	age(t, dir, "old ", 9*time.Hour)
+	get(t, c, "4th ")()
+	if got := files(t, dir); !slices.Equal(got, []string{"3rd ", "4th ", "old "}) {
+		t.Errorf("%q", got)
+	}
+	held()
+	age(t, dir, "old ", 9*time.Hour)
+	get(t, c, "3rd ")() // which is not the oldest now
+	get(t, c, "large one")()
+	if got := files(t, dir); !slices.Equal(got, []string{"large one"}) && !slices.Equal(got, []string{"3rd ", "large one"}) {
+		t.Errorf("%q", got)
+	}
+	get(t, c, "larger than the limit")()
+	if got := files(t, dir); len(got) != 0 {
+		t.Errorf("more than the limit stays: %q", got)
+	}
+}
+
+func TestOnlyWhatIsInUse(t *testing.T) {
+	dir := t.TempDir()
+	c, other := New(Options{Dir: dir}), New(Options{Dir: dir})
+	one, two := get(t, c, "footage"), get(t, other, "footage")
+	one()
+	if got := files(t, dir); !slices.Equal(got, []string{"footage"}) {
+		t.Errorf("%q", got)
+	}
+	two()
+	if got := files(t, dir); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+// A killed process holds nothing any more; one that lives does.
+func TestKilledProcess(t *testing.T) {
+	dir := t.TempDir()
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), "CACHE_TEST_HOLD="+dir)
+	in, err := child.StdinPipe()
+	must(t, err)
+	defer in.Close()
+	out, err := child.StdoutPipe()
+	must(t, err)
+	must(t, child.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || !strings.HasSuffix(line, ".mp4 <nil>\n") {
+		t.Fatalf("%q %v", line, err)
+	}
+	c := New(Options{Dir: dir})
+	must(t, c.Sweep())
+	if got := files(t, dir); !slices.Equal(got, []string{"held"}) {
+		t.Errorf("in use by another process: %q", got)
+	}
+	must(t, child.Process.Kill())
+	_ = child.Wait()
+	must(t, c.Sweep())
+	if got := files(t, dir); len(got) != 0 {
+		t.Errorf("left by a killed process: %q", got)
+	}
+}
+
+// Half a download that nobody writes any more goes whatever the limit; one that somebody
+// writes stays.
+func TestLeftOvers(t *testing.T) {
+	dir := t.TempDir()
+	c := New(Options{Dir: dir, Limit: 1 << 20})
+	must(t, os.WriteFile(filepath.Join(dir, "left"+part), []byte("half"), 0o600))
+	source, w := io.Pipe()
+	got := make(chan error, 1)
+	began := make(chan struct{})
+	go func() {
+		_, release, err := c.Get(t.Context(), want("slow footage"), func(context.Context) (io.ReadCloser, error) {
+			close(began)
+			return source, nil
+		})
+		if err == nil {
+			release()
+		}
+		got <- err
+	}()
+	<-began
+	must(t, New(Options{Dir: dir}).Sweep())
+	if all, _ := filepath.Glob(filepath.Join(dir, "*")); len(all) != 1 || !strings.HasSuffix(all[0], part) || strings.Contains(all[0], "left") {
+		t.Errorf("%v", all)
+	}
+	_, err := w.Write([]byte("slow footage"))
+	must(t, errors.Join(err, w.Close(), <-got))
+	if got := files(t, dir); !slices.Equal(got, []string{"slow footage"}) {
+		t.Errorf("%q", got)
+	}
+	must(t, New(Options{Dir: filepath.Join(dir, "not there")}).Sweep())
+}
+
+func TestWrongContent(t *testing.T) {
+	broken := errors.New("connection reset")
+	gone, cancel := context.WithCancelCause(t.Context())
+	cancel(broken)
+	for name, c := range map[string]struct {
+		ctx    context.Context
+		source io.Reader
+		err    error
+	}{
+		"short":    {t.Context(), strings.NewReader("foot"), ErrContent},
+		"long":     {t.Context(), strings.NewReader("footage and more"), ErrContent},
+		"other":    {t.Context(), strings.NewReader("FOOTAGE"), ErrContent},
+		"cut":      {t.Context(), io.MultiReader(strings.NewReader("foot"), failing{broken}), broken},
+		"canceled": {gone, strings.NewReader("footage"), broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			_, _, err := New(Options{Dir: dir, Limit: 100}).Get(c.ctx, want("footage"), func(context.Context) (io.ReadCloser, error) {
+				return io.NopCloser(c.source), nil
+			})
+			if !errors.Is(err, c.err) {
+				t.Error(err)
+			}
+			if got := files(t, dir); len(got) != 0 {
+				t.Errorf("left behind: %q", got)
+			}
+		})
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// With too little space on the disk idle files go although they are within the limit.
+// When that is not enough, nothing is downloaded.
+func TestNoSpace(t *testing.T) {
+	dir := t.TempDir()
+	c := New(Options{Dir: dir, Limit: 1 << 20, Spare: 10})
+	disk := int64(30)
+	c.free = func(dir string) (int64, error) {
+		free := disk
+		names, err := filepath.Glob(filepath.Join(dir, "*"))
+		for _, name := range names {
+			if info, err := os.Stat(name); err == nil && !strings.HasSuffix(name, part) {
+				free -= info.Size()
+			}
+		}
+		return free, err
+	}
+	held := get(t, c, "12345678")
+	get(t, c, "abcdefgh")()
+	get(t, c, "ABCDEFGH")()
+	if got := files(t, dir); !slices.Equal(got, []string{"12345678", "ABCDEFGH"}) {
+		t.Errorf("%q", got)
+	}
+	_, _, err := c.Get(t.Context(), want("too large here"), asked)
+	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "14 B are needed, 22 B are free, of which 10 B") {
+		t.Error(err)
+	}
+	if got := files(t, dir); !slices.Equal(got, []string{"12345678"}) {
+		t.Errorf("%q", got)
+	}
+	held()
+}
+
+// Several workers in one folder that is far too small: each has right content as long as
+// it holds it, and in the end the limit holds.
+func TestManyWorkers(t *testing.T) {
+	dir := t.TempDir()
+	const limit = 40
+	var wg sync.WaitGroup
+	for i := range 4 {
+		c := New(Options{Dir: dir, Limit: limit})
+		wg.Go(func() {
+			for n := range 60 {
+				text := strings.Repeat(fmt.Sprint((i*7+n*3)%10), 10)
+				path, release, err := c.Get(t.Context(), want(text), from(text))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, []byte(text)) {
+					t.Errorf("%q %v", b, err)
+				}
+				release()
+			}
+		})
+	}
+	wg.Wait()
+	if got := files(t, dir); len(got) > limit/10 || len(got) == 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+func BenchmarkUsedAgain(b *testing.B) {
+	const size = 256 << 20
+	dir := b.TempDir()
+	text := strings.Repeat("0123456789abcdef", size/16)
+	c := New(Options{Dir: dir, Limit: size})
+	w := want(text)
+	b.SetBytes(size)
+	for b.Loop() {
+		_, release, err := c.Get(b.Context(), w, from(text))
+		if err != nil {
+			b.Fatal(err)
+		}
+		release()
+	}
+}

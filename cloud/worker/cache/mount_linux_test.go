@@ -1,0 +1,39 @@
+package cache
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// On a disk that is really full the fault is known before the download.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("mount: %v", err)
+		}
+		t.Skipf("mount: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	c := New(Options{Dir: dir, Limit: 1 << 30})
+	c.free = func(string) (int64, error) { return 1 << 40, nil } // as if others took the space meanwhile
+	half := strings.Repeat("a", 600<<10)
+	get(t, c, half)()
+	get(t, c, strings.Repeat("b", 500<<10))() // in place of the half
+	held := get(t, c, half)
+	defer held()
+	if _, _, err := c.Get(t.Context(), want(strings.Repeat("c", 500<<10)), asked); !errors.Is(err, ErrNoSpace) || !errors.Is(err, syscall.ENOSPC) && !strings.Contains(err.Error(), "are needed") {
+		t.Error(err)
+	}
+	if got := files(t, dir); !slices.Equal(got, []string{half}) {
+		t.Errorf("%d files", len(got))
+	}
+}
