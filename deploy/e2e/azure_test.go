@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +68,9 @@ func TestFootageBecomesACountOnAzure(t *testing.T) {
 	}
 	if to := straight.Request.URL; to.Host != azurite.Get(t).Blob || to.Query().Get("se") == "" || to.Query().Get("sp") != "r" {
 		t.Errorf("the link is %s", to.Redacted())
+	}
+	if kept, err := filepath.Glob(s.path("cloud", "cache", "*")); err != nil || len(kept) != 1 || !strings.HasPrefix(filepath.Base(kept[0]), f.SHA256+"-") || filepath.Ext(kept[0]) == ".part" {
+		t.Errorf("in the cache: %v %v", kept, err)
 	}
 	if left, err := os.ReadDir(s.path("cloud", "blobs")); err == nil {
 		t.Errorf("blobs on the disk: %v", left)

@@ -50,6 +50,11 @@ func TestPausedWorkerChangesNothing(t *testing.T) {
 				s.wakes(paused)
 			}
 			f := s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
+			s.eventually("the sidecar says so as well", time.Minute, func() bool {
+				var m topic.Job
+				err := s.get("/api/v1/footage/"+f.ID+"/status", &m)
+				return err == nil && m.State == job.Done && m.Attempt == 2
+			})
 			want := s.everything(f.ID)
 			if !c.meanwhile {
 				s.wakes(paused)
@@ -95,11 +100,11 @@ func (s *stage) wakes(paused *process.Child) {
 	})
 }
 
-// everything is what the API says about footage and its result.
+// everything is what the API says about footage, its result and its status sidecar.
 func (s *stage) everything(id string) []byte {
 	s.t.Helper()
 	var all []byte
-	for _, path := range []string{"/api/v1/footage/" + id, "/api/v1/footage/" + id + "/result"} {
+	for _, path := range []string{"/api/v1/footage/" + id, "/api/v1/footage/" + id + "/result", "/api/v1/footage/" + id + "/status"} {
 		var text json.RawMessage
 		if err := s.get(path, &text); err != nil {
 			s.t.Fatal(err)

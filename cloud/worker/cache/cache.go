@@ -10,7 +10,7 @@
 // paused holds up nobody.
 //
 // A file that is there is read as a whole before it is used again, and must have the
-// digest. That costs seconds where counting takes minutes, happens when a job is tried
+// digest. That is a small part of what counting it costs, happens when a job is tried
 // again, and lets the cache do without a sync, a list of its files and any trust in the
 // disk: what a power cut tore and what somebody wrote into is found in the same way.
 package cache

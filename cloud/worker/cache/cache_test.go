@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CACHE_TEST_HOLD"); dir != "" {
 		path, _, err := New(Options{Dir: dir}).Get(context.Background(), want("held"), from("held"))
-		fmt.Println(path, err)
+		fmt.Fprintln(os.Stdout, path, err)
 		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
 		os.Exit(0)
 	}
