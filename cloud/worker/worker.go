@@ -229,6 +229,7 @@ func (w *Worker) take(ctx context.Context, lease queue.Lease) error {
 	log.Info("job begun", "name", f.Name, "bytes", f.Size)
 	began := time.Now()
 	a := &attempt{w: w, lease: lease, job: j, footage: f, log: log}
+	a.sidecar.unsure = j.Attempt > 1 // an earlier attempt has most likely left one
 	err = a.run(ctx)
 	log = log.With("took", time.Since(began).Round(time.Millisecond))
 	switch {

@@ -37,11 +37,12 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) error {
 	}
 	log := logger(conf.Log, stderr)
 	err = c.work(ctx, conf, log)
-	if !errors.Is(err, worker.ErrAnew) || ctx.Err() != nil {
+	if !errors.Is(err, worker.ErrAnew) {
 		return err
 	}
 	log.Debug("everything is closed", "end", err) // with the faults of closing, which the exec mends
-	if stopsignal.Release() {                     // from here on a signal ends the process, which has no job
+	// From here on a signal ends the process, which has no job.
+	if stopsignal.Release() || ctx.Err() != nil {
 		return nil
 	}
 	return recycle.Exec()
