@@ -36,7 +36,7 @@ func TestPausedWorkerChangesNothing(t *testing.T) {
 			s.drop(path, "DJI_0001.MP4")
 			s.named("DJI_0001.MP4", 2*time.Minute, "is being counted", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Processing })
 			paused := s.worker
-			signal(t, paused, syscall.SIGSTOP)
+			s.pause(paused)
 			t.Cleanup(func() {
 				if s.worker != paused {
 					paused.Kill() // it may still be paused, and would not hear a request to stop
@@ -89,6 +89,30 @@ func signal(t testing.TB, c *process.Child, s os.Signal) {
 	if err := c.Signal(s); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// pause stops a worker where it holds no lock on the ledger: one that is stopped within a
+// write to SQLite holds up every other process, whatever its lease.
+func (s *stage) pause(c *process.Child) {
+	s.t.Helper()
+	s.eventually("the worker is stopped outside of a write to the ledger", 20*time.Second, func() bool {
+		signal(s.t, c, syscall.SIGSTOP)
+		s.eventually("the worker is stopped", 10*time.Second, func() bool {
+			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.PID()))
+			return err != nil || strings.Contains(string(b), ") T ")
+		})
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for line := range strings.Lines(string(locks)) { // "1: POSIX  ADVISORY  WRITE 1234 08:01:5678 120 120"
+			if f := strings.Fields(line); len(f) > 4 && f[1] == "POSIX" && f[3] == "WRITE" && f[4] == fmt.Sprint(c.PID()) {
+				signal(s.t, c, syscall.SIGCONT)
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // wakes lets a paused worker go on until it has noticed.
