@@ -2,7 +2,7 @@
 // bound, in a folder that several workers may share.
 //
 // A file is DIGEST-RANDOM.EXT, with .part at its end until all of it is there and has the
-// digest. Whoever uses a file or writes one holds a shared lock on it (flock), which ends
+// digest; files with other names are none of its own and stay. Whoever uses a file or writes one holds a shared lock on it (flock), which ends
 // with the process however that ends; whoever removes one must get the lock for itself
 // alone first. So a file in use never goes, and what a killed process left behind is
 // known by that nobody holds it. Files go in the order in which they were used last, which
@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -239,6 +240,9 @@ type entry struct {
 	part bool
 }
 
+// ours is what names of the cache's files look like: it removes no others.
+var ours = regexp.MustCompile(`^[0-9a-f]{64}-[a-z0-9]{8}(\.[A-Za-z0-9]+)*$`)
+
 // entries lists the files, the one that was used longest ago first.
 func (c *Cache) entries() ([]entry, error) {
 	list, err := os.ReadDir(c.o.Dir)
@@ -254,7 +258,7 @@ func (c *Cache) entries() ([]entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if info.Mode().IsRegular() {
+		if info.Mode().IsRegular() && ours.MatchString(e.Name()) {
 			all = append(all, entry{filepath.Join(c.o.Dir, e.Name()), info.Size(), info.ModTime(), strings.HasSuffix(e.Name(), part)})
 		}
 	}

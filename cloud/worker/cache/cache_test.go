@@ -185,11 +185,15 @@ func TestKilledProcess(t *testing.T) {
 }
 
 // Half a download that nobody writes any more goes whatever the limit; one that somebody
-// writes stays.
+// writes stays, and what is none of the cache's is not touched.
 func TestLeftOvers(t *testing.T) {
 	dir := t.TempDir()
 	c := New(Options{Dir: dir, Limit: 1 << 20})
-	must(t, os.WriteFile(filepath.Join(dir, "left"+part), []byte("half"), 0o600))
+	left := filepath.Join(dir, footage.Sum([]byte("left")).String()+"-abcd2345.mp4"+part)
+	must(t, os.WriteFile(left, []byte("half"), 0o600))
+	foreign := filepath.Join(t.TempDir(), "ledger.db")
+	must(t, os.WriteFile(foreign, []byte("not of the cache"), 0o600))
+	must(t, os.Link(foreign, filepath.Join(dir, "ledger.db"+part)))
 	source, w := io.Pipe()
 	got := make(chan error, 1)
 	began := make(chan struct{})
@@ -205,7 +209,8 @@ func TestLeftOvers(t *testing.T) {
 	}()
 	<-began
 	must(t, New(Options{Dir: dir}).Sweep())
-	if all, _ := filepath.Glob(filepath.Join(dir, "*")); len(all) != 1 || !strings.HasSuffix(all[0], part) || strings.Contains(all[0], "left") {
+	must(t, os.Remove(filepath.Join(dir, "ledger.db"+part)))
+	if all, _ := filepath.Glob(filepath.Join(dir, "*")); len(all) != 1 || !strings.HasSuffix(all[0], part) || all[0] == left {
 		t.Errorf("%v", all)
 	}
 	_, err := w.Write([]byte("slow footage"))

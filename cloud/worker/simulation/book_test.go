@@ -106,6 +106,14 @@ func (b blobs) Put(ctx context.Context, key string, r io.Reader) (info blob.Info
 	return info, err
 }
 
+func (b blobs) Replace(ctx context.Context, key, version string, r io.Reader) (info blob.Info, err error) {
+	err = b.p.do(seldom, func() error {
+		info, err = b.Store.Replace(ctx, key, version, r)
+		return err
+	})
+	return info, err
+}
+
 func (b blobs) Open(ctx context.Context, key string, offset, length int64) (r io.ReadCloser, err error) {
 	err = b.p.do(usually, func() error {
 		r, err = b.Store.Open(ctx, key, offset, length)
