@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -150,9 +151,30 @@ func appendProvider(so *ort.SessionOptions, o Options, library string) error {
 		err = appendCUDA(so, o.GPU)
 	}
 	if err != nil {
-		return fmt.Errorf("provider %s with %s: %w: %w", o.Provider, library, err, ErrProvider)
+		return fmt.Errorf("provider %s with %s: %w: %w%s", o.Provider, library, err, ErrProvider, whoseIs(err.Error()))
 	}
 	return nil
+}
+
+// owners says where the libraries come from that a provider loads.
+var owners = map[string]string{
+	"libcuda.so":     "NVIDIA's driver is not here; a container gets it with --gpus all",
+	"libcudart.so":   "the CUDA libraries are not here, or not in LD_LIBRARY_PATH",
+	"libcublas.so":   "the CUDA libraries are not here, or not in LD_LIBRARY_PATH",
+	"libcublasLt.so": "the CUDA libraries are not here, or not in LD_LIBRARY_PATH",
+	"libcudnn.so":    "cuDNN is not here, or not in LD_LIBRARY_PATH",
+	"libcurand.so":   "the CUDA libraries are not here, or not in LD_LIBRARY_PATH",
+	"libnvinfer.so":  "TensorRT is not here, or not in LD_LIBRARY_PATH",
+}
+
+// whoseIs explains the name of a library that could not be loaded.
+func whoseIs(message string) string {
+	for name, from := range owners {
+		if strings.Contains(message, name+".") && strings.Contains(message, "cannot open shared object") {
+			return ": " + from
+		}
+	}
+	return ""
 }
 
 func appendCUDA(so *ort.SessionOptions, g GPU) error {
