@@ -1,5 +1,4 @@
-// Package azstorage is what blobs and queue in an Azure Storage account have in
-// common: who asks, how often, what the answers mean, and that a container or a
+// Package azstorage is what blobs, queue and ledger on Azure have in common: who asks, how often, what the answers mean, and that a container or a
 // queue which somebody deletes is made again.
 package azstorage
 
@@ -60,6 +59,26 @@ func Connect[C any](a Account, byKey func(connection string) (C, error), byIdent
 		return none, err
 	}
 	return byIdentity(a.URL, who)
+}
+
+// databaseScope is what a token of Azure Database for PostgreSQL is for.
+const databaseScope = "https://ossrdbms-aad.database.windows.net/.default"
+
+// DatabaseToken returns what gives a token in the place of a password, by a managed
+// identity or another way of azidentity's default chain. A token is asked for when a
+// connection is made; azidentity keeps it while it is good.
+func DatabaseToken() (func(context.Context) (secret.String, error), error) {
+	who, err := azidentity.NewDefaultAzureCredential(nil)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (secret.String, error) {
+		t, err := who.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{databaseScope}})
+		if err != nil {
+			return secret.String{}, err
+		}
+		return secret.New(t.Token), nil
+	}, nil
 }
 
 // ClientOptions bound each try of a request; carry is nil for the SDK's own client.

@@ -136,3 +136,24 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestLedgerAddress(t *testing.T) {
+	for _, c := range []struct{ url, identity, want string }{
+		{"postgres://u:p@db.example:5432/cattle?sslmode=verify-full", "false", ""},
+		{"postgres://u@db.example/cattle", "true", ""},
+		{"", "false", ""},
+		{"", "true", "ledger.identity: is for"},
+		{"postgres://u:p@db.example/cattle", "true", "ledger.url: has a password"},
+		{"postgres://db.example", "false", "ledger.url: is not an address"},
+		{"mysql://u:hush@db.example/cattle", "false", "ledger.url: is not an address"},
+		{"postgres://u:hu%zzsh@db.example/cattle", "false", "ledger.url: is not an address"},
+	} {
+		_, err := Load("", []string{"CATTLE_CLOUD_LEDGER_URL=" + c.url, "CATTLE_CLOUD_LEDGER_IDENTITY=" + c.identity})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.url, err, c.want)
+		}
+		if err != nil && (strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "zzsh")) {
+			t.Errorf("the password shows in %v", err)
+		}
+	}
+}

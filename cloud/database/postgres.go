@@ -27,6 +27,10 @@ const (
 	keepAlive = 5 * time.Second
 )
 
+// Password gives the password of a connection that is about to be made, such as a token
+// that ends after a while; nil takes the one of the address.
+type Password func(ctx context.Context) (secret.String, error)
+
 // OpenPostgres connects to a PostgreSQL database, given as postgres://user:password@
 // host:port/name?sslmode=… or in libpq's words; what it leaves out comes from PG…
 // variables. busy is how long a write waits for another process before it fails with
@@ -35,7 +39,7 @@ const (
 // Durability and lock waits are set for each session, whatever the server's defaults
 // are; a session that stops in the middle of a write is ended by the server, so that a
 // frozen process does not hold up the others.
-func OpenPostgres(ctx context.Context, address secret.String, busy time.Duration) (*DB, error) {
+func OpenPostgres(ctx context.Context, address secret.String, password Password, busy time.Duration) (*DB, error) {
 	if busy == 0 {
 		busy = defaultBusy
 	}
@@ -59,17 +63,31 @@ func OpenPostgres(ctx context.Context, address secret.String, busy time.Duration
 		name:     fmt.Sprintf("postgres://%s@%s/%s", c.User, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), c.Database),
 		postgres: true, busy: busy,
 	}
-	db.w = stdlib.OpenDB(*c)
+	login := stdlib.OptionBeforeConnect(password.set)
+	db.w = stdlib.OpenDB(*c, login)
 	db.w.SetMaxOpenConns(1)
 	reading := c.Copy()
 	reading.RuntimeParams["default_transaction_read_only"] = "on"
-	db.r = stdlib.OpenDB(*reading)
+	db.r = stdlib.OpenDB(*reading, login)
 	db.r.SetMaxOpenConns(readers + 1) // the Leader's
 	db.r.SetMaxIdleConns(readers)
 	if err := db.suits(ctx); err != nil {
 		return nil, Classify(errors.Join(err, db.Close()))
 	}
 	return db, nil
+}
+
+// set puts the password into the settings of one connection.
+func (p Password) set(ctx context.Context, c *pgx.ConnConfig) error {
+	if p == nil {
+		return nil
+	}
+	word, err := p(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: token: %w", ErrUnreachable, err)
+	}
+	c.Password = word.Reveal()
+	return nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

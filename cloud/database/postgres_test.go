@@ -17,17 +17,13 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
-
-type withServer struct{ m *testing.M }
-
-func (w withServer) Run() int { return postgres.Main(w.m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests{M: m}) }
 
 var tables = fstest.MapFS{"00001_note.sql": {Data: []byte("-- +goose Up\nCREATE TABLE note (n BIGINT NOT NULL PRIMARY KEY, word TEXT NOT NULL);\n")}}
 
 func connect(t *testing.T, address secret.String, busy time.Duration) *DB {
 	t.Helper()
-	db, err := OpenPostgres(t.Context(), address, busy)
+	db, err := OpenPostgres(t.Context(), address, nil, busy)
 	if err == nil {
 		t.Cleanup(func() { _ = db.Close() })
 		err = db.Migrate(t.Context(), tables, "note_version")
@@ -76,12 +72,43 @@ func TestOpenPostgresRefuses(t *testing.T) {
 		"no database":    {strings.Replace(good, "/test", "/nothing", 1), ErrUnwritable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			db, err := OpenPostgres(t.Context(), secret.New(c.address), time.Second)
+			db, err := OpenPostgres(t.Context(), secret.New(c.address), nil, time.Second)
 			wantClass(t, err, c.class)
 			if err == nil {
 				_ = db.Close()
 			}
 		})
+	}
+}
+
+// A token is asked for with every connection, so that one that has ended does no harm.
+func TestPasswordOfTheMoment(t *testing.T) {
+	s := postgres.Get(t)
+	bare := secret.New(strings.Replace(s.Database(t).Reveal(), ":"+postgres.Password, "", 1))
+	asked, valid := 0, true
+	token := func(context.Context) (secret.String, error) {
+		asked++
+		if !valid {
+			return secret.New("ended"), nil
+		}
+		return secret.New(postgres.Password), nil
+	}
+	db, err := OpenPostgres(t.Context(), bare, token, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil || asked != 1 {
+		t.Errorf("asked %d times, %v", asked, err)
+	}
+	valid = false
+	_, err = OpenPostgres(t.Context(), bare, token, time.Second)
+	wantClass(t, err, ErrUnreachable)
+	_, err = OpenPostgres(t.Context(), bare, func(context.Context) (secret.String, error) {
+		return secret.String{}, errors.New("no identity here")
+	}, time.Second)
+	wantClass(t, err, ErrUnreachable)
+	if err == nil || !strings.Contains(err.Error(), "no identity here") {
+		t.Errorf("the reason is not said: %v", err)
 	}
 }
 

@@ -36,6 +36,8 @@ type Options struct {
 	// Busy is how long a write waits for another process; 0 means 10 s. After
 	// that it fails with ErrBusy.
 	Busy time.Duration
+	// Password of PostgreSQL; nil means the one of the address.
+	Password database.Password
 }
 
 // Ledger is an open ledger.
@@ -58,7 +60,7 @@ func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
 // brings its tables up to date. The error wraps ErrUnreachable, ErrUnwritable,
 // ErrInvalid or ErrBusy.
 func OpenPostgres(ctx context.Context, address secret.String, o Options) (*Ledger, error) {
-	db, err := database.OpenPostgres(ctx, address, o.Busy)
+	db, err := database.OpenPostgres(ctx, address, o.Password, o.Busy)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}

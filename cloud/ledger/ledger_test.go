@@ -23,11 +23,7 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withServer{m}) }
-
-type withServer struct{ m *testing.M }
-
-func (w withServer) Run() int { return postgres.Main(w.m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests{M: m}) }
 
 // onPostgres makes the tests of what both databases do run on PostgreSQL.
 const onPostgres = "LEDGER_TEST_POSTGRES"

@@ -55,9 +55,12 @@ var shared struct {
 	err    error
 }
 
-// Main runs the tests of a package and stops the server that they shared.
-func Main(m interface{ Run() int }) int {
-	code := m.Run()
+// Tests are the tests of a package, a *testing.M or what wraps one.
+type Tests struct{ M interface{ Run() int } }
+
+// Run runs the tests and stops the server that they shared.
+func (t Tests) Run() int {
+	code := t.M.Run()
 	if shared.server != nil {
 		if err := shared.server.Remove(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -66,7 +69,7 @@ func Main(m interface{ Run() int }) int {
 	return code
 }
 
-// Get returns the server that all tests of this program share; Main must run them.
+// Get returns the server that all tests of this program share; Tests must run them.
 // Where PostgreSQL is not installed the test skips, in CI it fails.
 func Get(t testing.TB) *Server {
 	t.Helper()

@@ -43,7 +43,14 @@ func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) 
 	if cfg.Ledger.URL.IsZero() {
 		return ledger.Open(ctx, cfg.LedgerPath(), ledger.Options{})
 	}
-	return ledger.OpenPostgres(ctx, cfg.Ledger.URL, ledger.Options{})
+	var o ledger.Options
+	if cfg.Ledger.Identity {
+		var err error
+		if o.Password, err = azstorage.DatabaseToken(); err != nil {
+			return nil, fmt.Errorf("ledger.identity: %w", err)
+		}
+	}
+	return ledger.OpenPostgres(ctx, cfg.Ledger.URL, o)
 }
 
 // Open opens what cfg names; l is the ledger of the same configuration.

@@ -53,7 +53,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1
 	}
-	return postgres.Main(withAzurite{m})
+	return postgres.Tests{M: withAzurite{m}}.Run()
 }
 
 type withAzurite struct{ m *testing.M }

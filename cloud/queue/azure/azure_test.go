@@ -18,7 +18,7 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgres.Main(withAzurite{m})) }
+func TestMain(m *testing.M) { os.Exit(postgres.Tests{M: withAzurite{m}}.Run()) }
 
 type withAzurite struct{ m *testing.M }
 
