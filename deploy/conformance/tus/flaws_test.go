@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"cattlecounter/cloud/azurite"
+	"cattlecounter/cloud/postgres"
 )
 
 // withAzurite ends the server that tests may have started.
@@ -17,7 +18,7 @@ type withAzurite struct{ m *testing.M }
 func (w withAzurite) Run() int { return azurite.Main(w.m) }
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(withAzurite{m},
+	goleak.VerifyTestMain(postgres.Tests{M: withAzurite{m}},
 		// fasthttp's pool sleeps for ten seconds before it sees that it was
 		// stopped, and its clock lives as long as the process.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),

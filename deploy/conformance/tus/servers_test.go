@@ -3,13 +3,19 @@ package tus
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,15 +23,30 @@ import (
 	"cattlecounter/cloud/azurite"
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/postgres"
 	"cattlecounter/deploy/process"
 )
 
 // cloud runs a cloud-api in this process, and returns how to look at it.
 func cloud(t *testing.T, change func(*config.Config)) Options {
 	t.Helper()
+	cfg := configured(t, change)
+	at := serve(t, cfg)
+	return Options{URL: at + "/files/", Header: token(t, cfg), Digest: "sha256", Patience: time.Minute}
+}
+
+// configured is a cloud-api with a data folder of its own.
+func configured(t *testing.T, change func(*config.Config)) config.Config {
+	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.HTTP.Listen, cfg.MQTT.EmbeddedListen, cfg.Intake.MinFree = t.TempDir(), "127.0.0.1:0", config.Off, 1<<20
 	change(&cfg)
+	return cfg
+}
+
+// serve runs a cloud-api until the test ends and returns its address.
+func serve(t *testing.T, cfg config.Config) string {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan api.Addresses, 1), make(chan error, 1)
 	go func() {
@@ -44,6 +65,12 @@ func cloud(t *testing.T, change func(*config.Config)) Options {
 			t.Error(err)
 		}
 	})
+	return at.HTTP
+}
+
+// token makes a device known and returns its header.
+func token(t *testing.T, cfg config.Config) http.Header {
+	t.Helper()
 	l, err := api.OpenLedger(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +80,7 @@ func cloud(t *testing.T, change func(*config.Config)) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{URL: at.HTTP + "/files/", Header: http.Header{"Authorization": {"Bearer " + token.Reveal()}}, Digest: "sha256", Patience: time.Minute}
+	return http.Header{"Authorization": {"Bearer " + token.Reveal()}}
 }
 
 // want compares what was found with the whole list of what is known. maybe are
@@ -112,6 +139,40 @@ func TestCloudOnAzure(t *testing.T) {
 		c.Azure.ConnectionString = server.ConnectionString()
 	}))
 	want(t, found, ours, mayLose)
+}
+
+// Two that share Azure Storage and PostgreSQL answer as one, with every request at
+// another of them than the one before.
+func TestTwoCloudsAtOneAddress(t *testing.T) {
+	server, database := azurite.Get(t), postgres.Get(t).Database(t)
+	shared := func(c *config.Config) {
+		c.Store = config.StoreAzure
+		c.Azure.ConnectionString, c.Azure.Container, c.Azure.Queue = server.ConnectionString(), "two-clouds", "two-clouds-jobs"
+		c.Ledger.URL = database
+	}
+	cfg := configured(t, shared)
+	var clouds []*url.URL
+	for _, at := range []string{serve(t, cfg), serve(t, configured(t, shared))} {
+		u, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clouds = append(clouds, u)
+	}
+	var n atomic.Int64
+	balancer := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(clouds[n.Add(1)%int64(len(clouds))])
+			r.Out.Host = r.In.Host
+		},
+		FlushInterval: -1,
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+		ErrorLog:      log.New(io.Discard, "", 0),
+	})
+	t.Cleanup(balancer.Close)
+	balancer.Config.ErrorLog = log.New(io.Discard, "", 0)
+	found := run(t, Options{URL: balancer.URL + "/files/", Header: token(t, cfg), Digest: "sha256", Patience: time.Minute})
+	want(t, found, ours, mayLose, "cut-half-closed-keeps") // the balancer ends its own request then
 }
 
 func TestCloudLetsUploadsExpire(t *testing.T) {
