@@ -3,8 +3,6 @@ package tus
 import (
 	"context"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -167,10 +165,10 @@ func TestTwoCloudsAtOneAddress(t *testing.T) {
 		},
 		FlushInterval: -1,
 		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-		ErrorLog:      log.New(io.Discard, "", 0),
+		ErrorLog:      slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	})
 	t.Cleanup(balancer.Close)
-	balancer.Config.ErrorLog = log.New(io.Discard, "", 0)
+	balancer.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	found := run(t, Options{URL: balancer.URL + "/files/", Header: token(t, cfg), Digest: "sha256", Patience: time.Minute})
 	want(t, found, ours, mayLose, "cut-half-closed-keeps") // the balancer ends its own request then
 }
