@@ -95,8 +95,11 @@ func (b background) end() {
 func (a *attempt) finish(ctx context.Context, out counting.Outcome) error {
 	r := out.Result
 	a.status.stage(topic.StageReport)
-	if err := a.w.o.Ledger.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get()); err != nil {
-		return a.fenced(err) // ask before the first byte of a result is written
+	err := a.persist(ctx, func() error { // ask before the first byte of a result is written
+		return a.w.o.Ledger.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
+	})
+	if err != nil {
+		return err
 	}
 	var doc, table bytes.Buffer
 	if err := errors.Join(r.WriteJSON(&doc), r.WriteCSV(&table)); err != nil {
@@ -107,7 +110,11 @@ func (a *attempt) finish(ctx context.Context, out counting.Outcome) error {
 		forms["jpg"] = out.Still
 	}
 	for ext, b := range forms {
-		if _, err := a.w.o.Blobs.Put(ctx, report.Key(a.footage.ID, r.Model.Digest, ext), bytes.NewReader(b)); err != nil {
+		err := a.persist(ctx, func() error {
+			_, err := a.w.o.Blobs.Put(ctx, report.Key(a.footage.ID, r.Model.Digest, ext), bytes.NewReader(b))
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("write result of %s: %w", a.footage.ID, err)
 		}
 	}
@@ -116,14 +123,37 @@ func (a *attempt) finish(ctx context.Context, out counting.Outcome) error {
 		ByClass: r.Count.ByClass, Model: r.Model.Name, ModelDigest: r.Model.Digest,
 	}
 	key := report.Key(a.footage.ID, r.Model.Digest, "json")
-	if err := a.w.o.Ledger.Finish(ctx, a.job.ID, a.job.Fence, c, key); err != nil {
-		return a.fenced(err)
+	err = a.persist(ctx, func() error { return a.w.o.Ledger.Finish(ctx, a.job.ID, a.job.Fence, c, key) })
+	if err != nil {
+		return err
 	}
 	a.unique = r.Count.Unique
 	p := a.status.get()
 	p.Percent, p.Count, p.ETASeconds = 100, r.Count.Unique, nil
 	a.tell(ctx, job.Done, p, "")
 	return nil
+}
+
+const (
+	persistPause = 2 * time.Second
+	// persistTries is for how long the end of a job waits for what it is written to.
+	persistTries = 150
+)
+
+// persist repeats a write at the end of a job while the lease is held: hours of counting
+// are not thrown away because storage or ledger are away for a few minutes.
+func (a *attempt) persist(ctx context.Context, write func() error) error {
+	for try := 1; ; try++ {
+		err := a.fenced(write())
+		switch {
+		case err == nil, errors.Is(err, ErrLeaseLost), try == persistTries:
+			return err
+		case ctx.Err() != nil:
+			return errors.Join(context.Cause(ctx), err)
+		}
+		a.log.Warn("the end of the job cannot be written yet, trying again", "err", err, "retry_in", persistPause)
+		a.w.pause(ctx, persistPause)
+	}
 }
 
 // fail records that the footage cannot be counted, and what can be done.

@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/blob"
+	"cattlecounter/cloud/blob/disk"
+	"cattlecounter/cloud/counting"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/shared/job"
+)
+
+// away is a ledger whose database is away at the end of a job.
+type away struct {
+	*ledger.Ledger
+	times *atomic.Int32
+	lost  bool // the answer alone is
+}
+
+func (a away) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) error {
+	if a.times.Add(-1) < 0 {
+		return a.Ledger.Finish(ctx, id, fence, c, key)
+	}
+	if a.lost {
+		if err := a.Ledger.Finish(ctx, id, fence, c, key); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("finish: %w", ledger.ErrUnreachable)
+}
+
+// full is a store that takes results only after a while.
+type full struct {
+	*disk.Store
+	times *atomic.Int32
+}
+
+func (f full) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+	if f.times.Add(-1) >= 0 {
+		return blob.Info{}, blob.ErrNoSpace
+	}
+	return f.Store.Put(ctx, key, r)
+}
+
+// What was counted is not counted again because ledger or storage are away for a while
+// when it is to be written.
+func TestTheEndOfAJobIsWaitedFor(t *testing.T) {
+	for name, change := range map[string]func(*Options, *stage, *atomic.Int32){
+		"ledger away":        func(o *Options, s *stage, n *atomic.Int32) { o.Ledger = away{s.l, n, false} },
+		"ledger's word lost": func(o *Options, s *stage, n *atomic.Int32) { o.Ledger = away{s.l, n, true} },
+		"storage full":       func(o *Options, s *stage, n *atomic.Int32) { o.Blobs = full{s.b, n} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			j := s.put("f1")
+			counted := 0
+			w := s.worker("w", counterFunc(func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
+				counted++
+				return outcome(4), nil
+			}))
+			var times atomic.Int32
+			times.Store(3)
+			change(&w.o, s, &times)
+			w.pause = func(context.Context, time.Duration) {}
+			s.deliver(t.Context(), w)
+			if got := s.job(j.ID); got.State != job.Done || got.Attempt != 1 || counted != 1 || times.Load() >= 0 {
+				t.Errorf("%+v, counted %d times, %d faults left", got, counted, times.Load())
+			}
+		})
+	}
+}
+
+// The wait ends: with the lease, and when it took far too long.
+func TestTheWaitForTheEndEnds(t *testing.T) {
+	s := newStage(t)
+	j := s.put("f1")
+	w := s.worker("w", counts(4))
+	var times atomic.Int32
+	times.Store(1 << 20)
+	w.o.Ledger = away{s.l, &times, false}
+	w.pause = func(context.Context, time.Duration) {}
+	s.deliver(t.Context(), w)
+	if got := s.job(j.ID); got.State != job.Queued || got.Reason == "" {
+		t.Errorf("after the wait: %+v", got)
+	}
+	s.later(time.Hour)
+	w.pause = func(context.Context, time.Duration) {
+		if err := s.l.Cancel(context.Background(), j.ID); err != nil && !errors.Is(err, job.ErrTransition) {
+			t.Error(err)
+		}
+		times.Store(0)
+	}
+	s.deliver(t.Context(), w)
+	if got := s.job(j.ID); got.State != job.Canceled {
+		t.Errorf("canceled while it waited: %+v", got)
+	}
+}
