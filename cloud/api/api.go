@@ -107,7 +107,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return errors.Join(err, m.close())
 	}
 	at := Addresses{HTTP: "http://" + server.Addr().String(), Broker: m.brokerURL()}
-	log.Info("cloud-api is up", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data)
+	log.Info("cloud-api is up", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data, "ledger", l.DB().Name(), "store", cfg.Store)
 	if o.Ready != nil {
 		o.Ready(at)
 	}

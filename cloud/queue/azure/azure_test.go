@@ -53,11 +53,13 @@ func openBy(t testing.TB, path, name string, now func() time.Time, client *http.
 }
 
 func TestQueue(t *testing.T) {
+	t.Parallel() // both wait for the service's clock
 	azurite.Get(t)
 	queuetest.Run(t, fixture(func(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.db") }))
 }
 
 func TestQueueWithTicketsOnPostgres(t *testing.T) {
+	t.Parallel()
 	azurite.Get(t)
 	s := postgres.Get(t)
 	queuetest.Run(t, fixture(func(t *testing.T) string { return s.Database(t).Reveal() }))

@@ -74,6 +74,7 @@ func (c *Command) work(ctx context.Context, conf config.Config, log *slog.Logger
 	if err != nil {
 		return err
 	}
+	log.Info("stores open", "ledger", l.DB().Name(), "store", conf.Store)
 	w := worker.New(worker.Options{
 		Name: name(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
