@@ -45,7 +45,10 @@ type Publisher struct {
 	link     Link
 	leads    func(context.Context) (bool, error)
 	leading  bool
-	stale    atomic.Bool // the broker may have forgotten what is retained
+	asked    time.Time     // when leads was asked last
+	patience time.Duration // leadEvery
+	stray    footage.ID    // said after the lead was lost, to be said as it is now; "" for none
+	stale    atomic.Bool   // the broker may have forgotten what is retained
 	position atomic.Int64
 	saved    int64
 	savedAt  time.Time
@@ -55,7 +58,7 @@ type Publisher struct {
 
 // NewPublisher returns a Publisher; give it its link with Use before Run.
 func NewPublisher(l Ledger, log *slog.Logger) *Publisher {
-	p := &Publisher{ledger: l, log: log, now: time.Now, leading: true,
+	p := &Publisher{ledger: l, log: log, now: time.Now, leading: true, patience: leadEvery,
 		leads: func(context.Context) (bool, error) { return true, nil }}
 	p.stale.Store(true)
 	return p
@@ -103,15 +106,19 @@ func (p *Publisher) round(ctx context.Context, started *bool) error {
 			return err
 		}
 		if err := p.refresh(ctx); err != nil {
-			return fmt.Errorf("publish the newest footage again: %w", err)
+			return p.overtaken(ctx, started, fmt.Errorf("publish the newest footage again: %w", err))
 		}
 		changes, complete, err := Changes(ctx, p.ledger, p.position.Load(), batch)
 		if err != nil {
 			return err
 		}
 		for _, c := range changes {
-			if err := p.change(ctx, c); err != nil {
+			if ok, err := p.still(ctx); !ok || err != nil {
+				*started = false
 				return err
+			}
+			if err := p.change(ctx, c); err != nil {
+				return p.overtaken(ctx, started, err)
 			}
 			p.position.Store(c.Seq)
 			p.save(ctx, false)
@@ -126,11 +133,10 @@ func (p *Publisher) round(ctx context.Context, started *bool) error {
 // begin finds out whether and from where to publish. Who has not led before asks
 // where the other has come.
 func (p *Publisher) begin(ctx context.Context, started *bool) error {
-	leads, err := p.leads(ctx)
-	if leads != p.leading && err == nil {
-		p.log.Info("who publishes has changed", "this_one", leads)
-		p.leading = leads
+	if err := p.mend(ctx); err != nil {
+		return err
 	}
+	leads, err := p.ask(ctx)
 	if err != nil || !leads {
 		*started = false
 		return err
@@ -146,6 +152,59 @@ func (p *Publisher) begin(ctx context.Context, started *bool) error {
 	}
 	if p.stale.Swap(false) {
 		p.next, p.left = ledger.Page{Limit: refreshPage}, refreshed/refreshPage
+	}
+	return nil
+}
+
+// leadEvery is how often the lead is asked for: well below what loses it.
+const leadEvery = 3 * time.Second
+
+func (p *Publisher) ask(ctx context.Context) (bool, error) {
+	leads, err := p.leads(ctx)
+	p.asked = time.Now()
+	if leads != p.leading && err == nil {
+		p.log.Info("who publishes has changed", "this_one", leads)
+		p.leading = leads
+	}
+	return leads, err
+}
+
+// still asks again when the last time is a while ago.
+func (p *Publisher) still(ctx context.Context) (bool, error) {
+	if time.Since(p.asked) < p.patience {
+		return true, nil
+	}
+	return p.ask(ctx)
+}
+
+// errOvertaken: a message waited so long for the broker that another process leads and
+// may have said something newer before it.
+var errOvertaken = errors.New("another process publishes now")
+
+// overtaken sees to it that what was said late is said once more, as it is now.
+func (p *Publisher) overtaken(ctx context.Context, started *bool, err error) error {
+	if !errors.Is(err, errOvertaken) {
+		return err
+	}
+	*started = false
+	return p.mend(ctx)
+}
+
+// mend says how the footage is now that was spoken of late. It may be said twice then.
+func (p *Publisher) mend(ctx context.Context) error {
+	if p.stray == "" {
+		return nil
+	}
+	id := p.stray
+	v, err := p.ledger.Footage(ctx, id)
+	if err == nil {
+		err = p.whole(ctx, v)
+	}
+	if err != nil && !errors.Is(err, errOvertaken) && !errors.Is(err, ledger.ErrNotFound) {
+		return fmt.Errorf("say footage %s again: %w", id, err)
+	}
+	if !errors.Is(err, errOvertaken) {
+		p.stray = ""
 	}
 	return nil
 }
@@ -251,18 +310,18 @@ func (p *Publisher) job(ctx context.Context, f ledger.Footage, j ledger.Job) err
 		}
 	}
 	d := topic.Device{Site: f.Site, Name: f.Device}
-	return p.deliver(ctx, d.Job(j.ID), JobPayload(j, f.ID, p.now()))
+	return p.deliver(ctx, f.ID, d.Job(j.ID), JobPayload(j, f.ID, p.now()))
 }
 
 func (p *Publisher) count(ctx context.Context, f ledger.Footage, c ledger.Count) error {
-	return p.deliver(ctx, topic.Counts(f.Site, f.ID), topic.Count{
+	return p.deliver(ctx, f.ID, topic.Counts(f.Site, f.ID), topic.Count{
 		Header:  header(c.Seq, p.now()),
 		Footage: f.ID, Job: c.Job, Device: f.Device, Name: f.Name,
 		Unique: c.Unique, Low: c.Low, High: c.High, ByClass: c.ByClass, Model: c.Model, ModelDigest: c.ModelDigest,
 	})
 }
 
-func (p *Publisher) deliver(ctx context.Context, name string, payload any) error {
+func (p *Publisher) deliver(ctx context.Context, id footage.ID, name string, payload any) error {
 	if _, err := topic.Parse(name); err != nil {
 		// Nobody can subscribe to it, and holding up all others helps no one.
 		p.log.Error("not published: a name outside the contract", "err", err)
@@ -272,7 +331,15 @@ func (p *Publisher) deliver(ctx context.Context, name string, payload any) error
 	if err != nil {
 		return fmt.Errorf("message for %s: %w", name, err)
 	}
-	return p.link.Deliver(ctx, mqttlink.Message{Topic: name, Payload: text, Retain: true})
+	began := time.Now()
+	if err := p.link.Deliver(ctx, mqttlink.Message{Topic: name, Payload: text, Retain: true}); err != nil || time.Since(began) < p.patience {
+		return err
+	}
+	if leads, err := p.ask(ctx); err != nil || !leads {
+		p.stray = id
+		return errors.Join(errOvertaken, err)
+	}
+	return nil
 }
 
 func header(seq int64, now time.Time) topic.Header {

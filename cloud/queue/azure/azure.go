@@ -122,7 +122,7 @@ func (b body) String() string {
 func parseBody(text string) (body, error) {
 	var b body
 	err := json.Unmarshal([]byte(text), &b)
-	if err == nil && b.Job == "" {
+	if err == nil && (b.Job == "" || strings.ContainsRune(b.Job, 0)) { // which a database need not take
 		err = errors.New("no job is named")
 	}
 	return b, err
@@ -166,6 +166,11 @@ func (q *Queue) empty(ctx context.Context) (bool, error) {
 // Receive implements queue.Queue.
 func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Lease, error) {
 	if err := queue.CheckVisibility(visibility); err != nil {
+		return nil, fmt.Errorf("receive: %w", err)
+	}
+	// Asked first: a message that is taken while the ledger is away has used up a
+	// delivery that nobody tried.
+	if err := q.tickets.there(ctx); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
 	for range strays {

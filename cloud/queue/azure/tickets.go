@@ -36,6 +36,15 @@ func openTickets(ctx context.Context, db *database.DB) (*tickets, error) {
 	return &tickets{db}, nil
 }
 
+// there reports why tickets cannot be read, nil when they can.
+func (ts *tickets) there(ctx context.Context) error {
+	var n int64
+	if err := ts.db.Read().QueryRowContext(ctx, `SELECT n FROM queue_mark`).Scan(&n); err != nil {
+		return fmt.Errorf("queue tickets: %w", database.Classify(err))
+	}
+	return nil
+}
+
 // lost is a condition on a ticket t: its message does not exist any more. Nobody
 // holds it, and either nothing at all is in the queue (?2) or it should have been
 // seen long ago (before ?3) and one came that was sent after that: a message that was
