@@ -79,6 +79,12 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	if err := l.Recount(ctx); err != nil {
+		return err
+	}
+	if !cfg.Ledger.URL.IsZero() && cfg.Store == config.StoreLocal {
+		log.Warn("the ledger is in a database and the blobs in this machine's folder: every cloud-api and worker must have that folder, and clocks that agree", "data", cfg.Data)
+	}
 	st, err := stores.Open(ctx, cfg, l, log)
 	if err != nil {
 		return err
@@ -97,7 +103,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	checks := []web.Check{ledgerCheck(l.Ping), blobCheck(st.Ready), queueCheck(st.Queue.Len)}
+	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
 	server, err := web.New(ctx, web.Options{
 		Listen: cfg.HTTP.Listen, IdleTimeout: cfg.HTTP.IdleTimeout,
 		Ledger: l, Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,

@@ -82,7 +82,9 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg 
 		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password
 	}
 	m.publisher, m.lead = progress.NewPublisher(l, log), l.DB().Leader(publishes)
-	m.publisher.OnlyWhen(m.lead.Leads)
+	if cfg.MQTT.URL != "" { // else each has a broker of its own
+		m.publisher.OnlyWhen(m.lead.Leads)
+	}
 	o.OnUp = m.publisher.Connected
 	link, err := mqttlink.New(o)
 	if err != nil {

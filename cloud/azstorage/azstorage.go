@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -179,6 +180,7 @@ func HasStatus(err error, status int) bool {
 // the SDK's text has the whole exchange in it.
 func Explain(ctx context.Context, err error) error {
 	var said *azcore.ResponseError
+	var asked *url.Error
 	switch {
 	case err == nil:
 		return nil
@@ -186,6 +188,8 @@ func Explain(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	case errors.As(err, &said):
 		return &answer{said}
+	case errors.As(err, &asked):
+		return fmt.Errorf("azure is not reached: %w", asked.Err) // the address may hold a signature
 	}
 	return err
 }

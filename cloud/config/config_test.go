@@ -140,7 +140,9 @@ func FuzzLoad(f *testing.F) {
 func TestLedgerAddress(t *testing.T) {
 	for _, c := range []struct{ url, identity, want string }{
 		{"postgres://u:p@db.example:5432/cattle?sslmode=verify-full", "false", ""},
-		{"postgres://u@db.example/cattle", "true", ""},
+		{"postgres://u@db.example/cattle?sslmode=verify-full", "true", ""},
+		{"postgres://u@db.example/cattle", "true", "needs sslmode"},
+		{"postgres://u:hu@zzsh@db.example/cattle", "false", "ledger.url: is not an address"},
 		{"", "false", ""},
 		{"", "true", "ledger.identity: is for"},
 		{"postgres://u:p@db.example/cattle", "true", "ledger.url: has a password"},

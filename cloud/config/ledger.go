@@ -2,6 +2,8 @@ package config
 
 import (
 	"net/url"
+	"slices"
+	"strings"
 
 	"cattlecounter/shared/secret"
 )
@@ -18,9 +20,14 @@ func (l Ledger) validate(f *faults) {
 		return
 	}
 	u, err := url.Parse(l.URL.Reveal())
-	ok := err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Host != "" && len(u.Path) > 1
+	_, rest, _ := strings.Cut(l.URL.Reveal(), "://")
+	authority, _, _ := strings.Cut(rest, "/")
+	// With more than one @ programs differ in where the password ends.
+	ok := err == nil && strings.Count(authority, "@") <= 1 && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Host != "" && len(u.Path) > 1
 	if ok {
 		_, given := u.User.Password()
+		secure := slices.Contains([]string{"require", "verify-ca", "verify-full"}, u.Query().Get("sslmode"))
+		f.when(l.Identity && !secure, "ledger.url: needs sslmode=verify-full with ledger.identity: a token must not go in the clear")
 		f.when(l.Identity && given, "ledger.url: has a password, which ledger.identity takes the place of")
 	}
 	f.when(!ok, "ledger.url: is not an address such as postgres://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full; special characters of the password are written as %%XX")

@@ -21,6 +21,8 @@ const (
 	readers     = 4
 	// writeTime bounds a write by so many times what it may wait for another.
 	writeTime = 3
+	// readTime does the same for an answer of PostgreSQL.
+	readTime = 4
 )
 
 // DB is an open database. Make it with OpenFile or OpenPostgres.
@@ -55,7 +57,7 @@ func (db *DB) Write(ctx context.Context, f func(context.Context, *sql.Tx) error)
 	ctx, cancel := context.WithTimeoutCause(ctx, writeTime*db.busy, ErrBusy)
 	defer cancel()
 	err := db.write(ctx, f)
-	if cause := context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) && errors.Is(cause, ErrBusy) {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrBusy) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone)) {
 		err = errors.Join(ErrBusy, err)
 	}
 	return Classify(err)

@@ -47,7 +47,13 @@ func OpenPostgres(ctx context.Context, address secret.String, password Password,
 	if err != nil {
 		return nil, fmt.Errorf("address of the database: %w: %w", err, ErrInvalid) // pgx leaves the password out
 	}
-	c.DialFunc = dialer().DialContext
+	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dialer().DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return patient{conn, readTime * busy}, nil
+	}
 	c.ConnectTimeout = dialTime
 	for k, v := range map[string]string{
 		"application_name":                    "cattlecounter",
@@ -107,11 +113,33 @@ func dialer() *net.Dialer {
 	}
 }
 
+// patient ends a connection on which an answer takes far too long: nobody reads from one
+// that is idle, and the waits of the server are shorter.
+type patient struct {
+	net.Conn
+	longest time.Duration
+}
+
+// Read implements net.Conn.
+func (p patient) Read(b []byte) (int, error) {
+	if err := p.SetReadDeadline(time.Now().Add(p.longest)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Read(b)
+}
+
+// oldest is the first version that ends sessions which are silent (Leader).
+const oldest = 14
+
 // suits asks for what would otherwise show as odd faults later.
 func (db *DB) suits(ctx context.Context) error {
 	var encoding string
-	if err := db.w.QueryRowContext(ctx, `SHOW server_encoding`).Scan(&encoding); err != nil {
+	var version int
+	if err := db.w.QueryRowContext(ctx, `SELECT current_setting('server_encoding'), CAST(current_setting('server_version_num') AS INTEGER)`).Scan(&encoding, &version); err != nil {
 		return err
+	}
+	if version < oldest*10000 {
+		return fmt.Errorf("it is PostgreSQL %d, want %d or newer: %w", version/10000, oldest, ErrInvalid)
 	}
 	if encoding != "UTF8" {
 		return fmt.Errorf("its encoding is %s, want UTF8: %w", encoding, ErrInvalid)

@@ -204,23 +204,39 @@ func TestServerGoesAndComesBack(t *testing.T) {
 	_ = db.Close()
 }
 
-// A server that takes what it is sent and does not answer ends a write with a class,
-// in bounded time.
+// A server that takes what it is sent and does not answer ends reads and writes with a
+// class, in bounded time.
 func TestServerDoesNotAnswer(t *testing.T) {
-	db := connect(t, postgres.Get(t).Database(t), time.Second)
-	var pid int
-	if err := db.w.QueryRowContext(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	wantClass(t, note(ctx, db, 1, "moo"), ErrBusy)
-	if ctx.Err() != nil {
-		t.Error("the write did not end by itself")
+	for name, c := range map[string]struct {
+		by    func(*DB) *sql.DB
+		deed  func(context.Context, *DB) error
+		class error
+	}{
+		"write": {func(db *DB) *sql.DB { return db.w }, func(ctx context.Context, db *DB) error { return note(ctx, db, 1, "moo") }, ErrBusy},
+		"read": {(*DB).Read, func(ctx context.Context, db *DB) error {
+			var n int
+			return Classify(db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM note`).Scan(&n))
+		}, ErrUnreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := connect(t, postgres.Get(t).Database(t), time.Second)
+			var pid int
+			if err := c.by(db).QueryRowContext(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := c.deed(ctx, db); err != nil || name == "write" { // a read may have been tried on another connection
+				wantClass(t, err, c.class)
+			}
+			if ctx.Err() != nil {
+				t.Error("it did not end by itself")
+			}
+		})
 	}
 }
 

@@ -154,7 +154,13 @@ func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Di
 	} else if !errors.Is(err, blob.ErrNotFound) {
 		return ledger.Recorded{}, err
 	}
-	return in.book.RecordFootage(ctx, f)
+	rec, err := in.book.RecordFootage(ctx, f)
+	if err == nil && !rec.Created && (rec.Footage.SHA256 != digest || rec.Footage.Device != u.Device) {
+		// Another server was faster with another file of the same id: this one must
+		// not be called complete. Its session stays, to be ended by the device.
+		return ledger.Recorded{}, asProblem(takenProblem(u))
+	}
+	return rec, err
 }
 
 // send puts the message of a job into the queue and notes that it is there.

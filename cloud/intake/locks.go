@@ -116,8 +116,11 @@ type lock struct {
 // it (tusd 2.9.2, context.go). WriteChunk watches the hold itself.
 func (l *lock) Lock(ctx context.Context, _ func()) error {
 	err := l.all.take(ctx, l.id)
-	if err == nil || errors.Is(err, handler.ErrLockTimeout) {
+	switch {
+	case err == nil || errors.Is(err, handler.ErrLockTimeout):
 		return err
+	case errors.Is(err, context.DeadlineExceeded):
+		return handler.ErrLockTimeout
 	}
 	return exchangeFrom(ctx).fail(err)
 }

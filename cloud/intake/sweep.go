@@ -63,7 +63,8 @@ func (in *Intake) finishComplete(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// locked runs f under the session's lock, or not at all when a request has it.
+// locked runs f under the session's lock, or not at all when a request of
+// this process has it. From another server it takes the lock.
 func (in *Intake) locked(ctx context.Context, id string, f func() error) error {
 	if _, free, err := in.locks.try(ctx, id); err != nil || !free {
 		return err

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"context"
+	"database/sql"
 	"slices"
 	"testing"
 	"time"
@@ -104,5 +106,24 @@ func TestAged(t *testing.T) {
 	after, err := l.ChangedFootage(ctx, before[len(before)-1].Seq, 10)
 	if err != nil || len(after) != 1 {
 		t.Errorf("nobody is told: %+v %v", after, err)
+	}
+}
+
+// An older program that still runs while a newer one begins keeps no totals.
+func TestRecount(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	begun(t, l, "f1")
+	must(t, l.Recount(ctx)) // of nothing wrong: the test's end compares
+	must(t, l.write(ctx, "as an older program", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE job SET state = 'failed'`)
+		return err
+	}))
+	if s, err := l.Stats(ctx); err != nil || s.Jobs[job.Failed] != 0 {
+		t.Errorf("before: %+v %v", s, err)
+	}
+	must(t, l.Recount(ctx))
+	if s, err := l.Stats(ctx); err != nil || s.Jobs[job.Failed] != 1 || len(s.Jobs) != 1 || s.Footage != 1 {
+		t.Errorf("after: %+v %v", s, err)
 	}
 }

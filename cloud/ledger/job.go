@@ -130,6 +130,8 @@ func (l *Ledger) UpdateProgress(ctx context.Context, jobID string, fence int64, 
 		if p.ETASeconds != nil && clamp(*p.ETASeconds, math.MaxFloat64) != *p.ETASeconds {
 			p.ETASeconds = nil
 		}
+		// Frames come from the file, which may say anything.
+		p.FramesDone, p.FramesTotal = min(p.FramesDone, math.MaxInt32), min(p.FramesTotal, math.MaxInt32)
 		j.Progress = p
 		return nil
 	})

@@ -66,26 +66,33 @@ func (k *Keeper) Run(ctx context.Context) error {
 // crash in between leaves a note of a video that is gone, which the next round mends.
 func (k *Keeper) Round(ctx context.Context) (n int, bytes int64, err error) {
 	before := k.Now().Add(-k.Videos)
+	var faults []error // of single videos, which must not hold up the others
 	for {
 		fs, err := k.Ledger.Aged(ctx, before, batch)
 		if err != nil {
-			return n, bytes, err
+			return n, bytes, errors.Join(append(faults, err)...)
 		}
+		was := n
 		for _, f := range fs {
-			if err := k.Blobs.Delete(ctx, f.BlobKey); err != nil {
-				return n, bytes, fmt.Errorf("video of footage %s: %w", f.ID, err)
-			}
-			err := k.Ledger.RemoveVideo(ctx, f.ID)
-			if errors.Is(err, ledger.ErrNotFound) {
-				continue // another process was faster
-			}
-			if err != nil {
+			switch err := k.remove(ctx, f); {
+			case err == nil:
+				n, bytes = n+1, bytes+f.Size
+			case errors.Is(err, ledger.ErrNotFound): // another process was faster
+			case ctx.Err() != nil:
 				return n, bytes, err
+			default:
+				faults = append(faults, fmt.Errorf("video of footage %s: %w", f.ID, err))
 			}
-			n, bytes = n+1, bytes+f.Size
 		}
-		if len(fs) < batch {
-			return n, bytes, nil
+		if len(fs) < batch || n == was {
+			return n, bytes, errors.Join(faults...)
 		}
 	}
+}
+
+func (k *Keeper) remove(ctx context.Context, f ledger.Footage) error {
+	if err := k.Blobs.Delete(ctx, f.BlobKey); err != nil {
+		return err
+	}
+	return k.Ledger.RemoveVideo(ctx, f.ID)
 }

@@ -15,10 +15,18 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// failing is a blob store that is away.
-type failing struct{}
+// held is a blob store that does not let one blob go.
+type held struct {
+	Blobs
+	key string
+}
 
-func (failing) Delete(context.Context, string) error { return errors.New("storage is away") }
+func (h held) Delete(ctx context.Context, key string) error {
+	if key == h.key {
+		return errors.New("legal hold")
+	}
+	return h.Blobs.Delete(ctx, key)
+}
 
 func TestVideosGoByAge(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
@@ -33,22 +41,26 @@ func TestVideosGoByAge(t *testing.T) {
 		key := "footage/" + id + "/original.mp4"
 		_, err := blobs.Put(ctx, key, strings.NewReader("film "+id))
 		must(t, err)
-		r, err := l.RecordFootage(ctx, ledger.Footage{ID: footage.ID(id), Size: 6, SHA256: footage.Sum([]byte(id)), BlobKey: key})
+		r, err := l.RecordFootage(ctx, ledger.Footage{ID: footage.ID(id), Size: int64(len("film " + id)), SHA256: footage.Sum([]byte(id)), BlobKey: key})
 		must(t, err)
 		j, _, err := l.Begin(ctx, r.Job.ID, "w")
 		must(t, err)
 		must(t, l.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))
 		return key
 	}
+	kept := counted("kept")
+	now = now.Add(time.Minute)
 	old := counted("old")
 	now = now.Add(48 * time.Hour)
 	young := counted("young")
-	k := &Keeper{Ledger: l, Blobs: failing{}, Videos: 24 * time.Hour, Now: clock, Log: slog.New(slog.DiscardHandler)}
-	if n, _, err := k.Round(ctx); n != 0 || err == nil {
-		t.Errorf("with the storage away: %d %v", n, err)
+	k := &Keeper{Ledger: l, Blobs: held{blobs, kept}, Videos: 24 * time.Hour, Now: clock, Log: slog.New(slog.DiscardHandler)}
+	for _, want := range []int{1, 0} { // one that stays holds up no other
+		if n, _, err := k.Round(ctx); n != want || err == nil {
+			t.Errorf("with one held: %d, want %d, %v", n, want, err)
+		}
 	}
 	k.Blobs = blobs
-	if n, bytes, err := k.Round(ctx); n != 1 || bytes != 6 || err != nil {
+	if n, bytes, err := k.Round(ctx); n != 1 || bytes != int64(len("film kept")) || err != nil {
 		t.Errorf("%d videos, %d bytes, %v", n, bytes, err)
 	}
 	if n, _, err := k.Round(ctx); n != 0 || err != nil {

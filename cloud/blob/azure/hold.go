@@ -80,7 +80,7 @@ func (s *Store) held(name string) *az.LeaseAccessConditions {
 // taken reports whether the service refused a write because somebody else holds the
 // blob now.
 func taken(err error) bool {
-	return bloberror.HasCode(err, bloberror.LeaseIDMissing, bloberror.LeaseLost, bloberror.LeaseIDMismatchWithBlobOperation,
+	return bloberror.HasCode(err, bloberror.LeaseAlreadyPresent, bloberror.LeaseIDMissing, bloberror.LeaseLost, bloberror.LeaseIDMismatchWithBlobOperation,
 		bloberror.LeaseNotPresentWithBlobOperation)
 }
 

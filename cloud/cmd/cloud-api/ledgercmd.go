@@ -196,6 +196,9 @@ type auditCmd struct {
 }
 
 func (a *auditCmd) Run(e *env) error {
+	if a.Limit < 1 {
+		return fmt.Errorf("%w: --limit %d, want 1 or more", errUsage, a.Limit)
+	}
 	return e.withLedger(func(l *ledger.Ledger) error {
 		ds, err := l.Audit(e.ctx, 0, a.Limit)
 		if err != nil {
@@ -271,7 +274,7 @@ func (r *ledgerRestore) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	old, err := api.Restore(e.ctx, c, r.File)
+	old, err := api.Restore(ledger.By(e.ctx, commandLine()), c, r.File)
 	if err == nil && old != "" {
 		_, err = fmt.Fprintf(e.stderr, "The ledger that was there is %s now.\n", old)
 	}

@@ -20,6 +20,8 @@ CREATE TABLE audit (
     deed    TEXT   NOT NULL,
     subject TEXT   NOT NULL
 );
+INSERT INTO attempt (job, n, fence, worker, began, ended, outcome, reason)
+    SELECT id, attempt, fence, worker, updated, NULL, '', '' FROM job WHERE state IN ('leased', 'processing');
 CREATE INDEX job_done ON job (state, updated);
 
 -- +goose Down
