@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"time"
 
@@ -19,9 +20,16 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Source is one clip as a file of this machine.
+// Stream is a clip that may still be on its way to this machine.
+type Stream struct {
+	URL     string // from which FFmpeg can read it
+	Content io.ReaderAt
+}
+
+// Source is one clip as a file of this machine or, with Stream set, one that comes.
 type Source struct {
 	Path      string
+	Stream    *Stream
 	Footage   footage.ID // empty without a server
 	Name      string
 	Size      int64 // bytes
@@ -54,11 +62,13 @@ type Decoder interface {
 	Close() error
 }
 
-// Options configure a Counter. All but Every and Workers are required.
+// Options configure a Counter. All but OpenStream, Every and Workers are required.
 type Options struct {
-	Open     func(path string) (Decoder, error)
-	Detector detect.Detector // must give scores down to WeakScore(Model.Threshold)
-	Model    report.Model
+	Open func(path string) (Decoder, error)
+	// OpenStream is Open for a Stream; without it no source may have one.
+	OpenStream func(url string, r io.ReaderAt, size int64) (Decoder, error)
+	Detector   detect.Detector // must give scores down to WeakScore(Model.Threshold)
+	Model      report.Model
 	// SampleFPS is how many frames per second of footage are looked at, as near
 	// as whole steps allow. Every, when above 0, says the step itself.
 	SampleFPS float64
@@ -83,7 +93,7 @@ const assumedFPS = 30 // when the container does not say
 // second, from one goroutine, and must return soon. Faults of the footage wrap
 // an error class of package video. It stops soon after ctx ends.
 func (c *Counter) Count(ctx context.Context, s Source, progress func(Progress)) (Outcome, error) {
-	d, err := c.o.Open(s.Path)
+	d, err := c.open(s)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -101,6 +111,13 @@ func (c *Counter) Count(ctx context.Context, s Source, progress func(Progress)) 
 		return Outcome{}, fmt.Errorf("%s: not one frame could be read: %w", s.Name, video.ErrDecode)
 	}
 	return r.outcome(s, c.o.Model)
+}
+
+func (c *Counter) open(s Source) (Decoder, error) {
+	if s.Stream != nil {
+		return c.o.OpenStream(s.Stream.URL, s.Stream.Content, s.Size)
+	}
+	return c.o.Open(s.Path)
 }
 
 func (c *Counter) newRun(info video.Info, progress func(Progress)) *run {

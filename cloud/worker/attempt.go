@@ -53,12 +53,15 @@ func (a *attempt) count(ctx context.Context, stop context.CancelCauseFunc) error
 	a.status.set(ledger.Progress{Stage: topic.StageDownload})
 	status := start(ctx, func(ctx context.Context) { a.keepStatus(ctx, stop) })
 	defer status.end()
-	src, release, err := a.fetch(ctx)
+	src, coming, release, err := a.fetch(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
 	out, err := a.w.counted(ctx, src, a.status.detecting)
+	if coming != nil {
+		out, err = a.settle(ctx, src, coming, out, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -11,32 +11,64 @@ import (
 	"cattlecounter/cloud/blob"
 	"cattlecounter/cloud/counting"
 	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/video/container"
+	"cattlecounter/cloud/video/stream"
 	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/topic"
 )
 
 // fetch makes the footage a file of this machine: the blob itself where the
-// store keeps plain files, else one in the cache, which stays until release at least.
-func (a *attempt) fetch(ctx context.Context) (s counting.Source, release func(), err error) {
+// store keeps plain files, else one in the cache, which stays until release at least. Of a
+// container that allows it the counting can begin while it comes: then coming is set, and
+// nothing counts until its Wait has said that it is what was stored.
+func (a *attempt) fetch(ctx context.Context) (s counting.Source, coming *cache.Filling, release func(), err error) {
 	f := a.footage
 	s = counting.Source{Footage: f.ID, Name: f.Name, Size: f.Size, SHA256: f.SHA256, Telemetry: f.TelemetryKey != ""}
 	if local, ok := a.w.o.Blobs.(blob.Local); ok {
 		if s.Path, err = local.LocalPath(f.BlobKey); err != nil {
-			return counting.Source{}, nil, fmt.Errorf("find footage %s: %w", f.ID, err)
+			return counting.Source{}, nil, nil, fmt.Errorf("find footage %s: %w", f.ID, err)
 		}
 		if _, err := os.Stat(s.Path); err != nil {
-			return counting.Source{}, nil, fmt.Errorf("find footage %s: %w", f.ID, err)
+			return counting.Source{}, nil, nil, fmt.Errorf("find footage %s: %w", f.ID, err)
 		}
-		return s, func() {}, nil
+		return s, nil, func() {}, nil
 	}
 	want := cache.Want{Digest: f.SHA256, Size: f.Size, Ext: filepath.Ext(f.BlobKey)}
-	s.Path, release, err = a.w.cache.Get(ctx, want, func(ctx context.Context) (io.ReadCloser, error) {
+	coming, err = a.w.cache.Begin(ctx, want, func(ctx context.Context) (io.ReadCloser, error) {
 		return a.w.o.Blobs.Open(ctx, f.BlobKey, 0, -1)
 	})
 	if err != nil {
-		return counting.Source{}, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
+		return counting.Source{}, nil, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
 	}
-	return s, release, nil
+	if container.Streams(coming, f.Size) {
+		url, stop, err := stream.Serve(ctx, coming, f.Size, want.Ext)
+		if err == nil {
+			s.Stream = &counting.Stream{URL: url, Content: coming}
+			return s, coming, func() { coming.Close(); stop() }, nil
+		}
+		a.log.Warn("counting only once all of the footage is here", "err", err)
+	}
+	if s.Path, err = coming.Wait(ctx); err != nil {
+		coming.Close()
+		return counting.Source{}, nil, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
+	}
+	return s, nil, coming.Close, nil
+}
+
+// settle waits for what came while it was counted, and decides what the count is worth.
+// A fault that was met on the way need not be the footage's: it is counted again, from
+// the file, which has the digest of what was stored.
+func (a *attempt) settle(ctx context.Context, src counting.Source, coming *cache.Filling, out counting.Outcome, fault error) (counting.Outcome, error) {
+	path, err := coming.Wait(ctx)
+	switch {
+	case err != nil:
+		return out, fmt.Errorf("download footage %s: %w", a.footage.ID, err)
+	case fault == nil || ctx.Err() != nil:
+		return out, fault
+	}
+	a.log.Warn("not counted while it came, counting the whole file", "err", fault)
+	src.Path, src.Stream = path, nil
+	return a.w.counted(ctx, src, a.status.detecting)
 }
 
 // latest holds the newest progress. Safe for concurrent use.

@@ -51,6 +51,34 @@ func Check(r io.ReaderAt, size int64) (Report, error) {
 	return checkTS(head, size)
 }
 
+// Streams reports whether a decoder can begin before the end of the file is there: an MP4
+// or MOV whose index stands before the pictures, and after them nothing. It reads no more
+// than it must to know.
+func Streams(r io.ReaderAt, size int64) bool {
+	head := make([]byte, min(size, footage.SniffLen))
+	if readAt(r, head, 0) != nil {
+		return false
+	}
+	if kind, err := footage.Sniff(head); err != nil || kind != footage.MP4 {
+		return false
+	}
+	indexed := false
+	for at := uint64(0); at+8 <= uint64(size); {
+		b, err := readBox(r, at, uint64(size))
+		if err != nil {
+			return false
+		}
+		at = b.at + b.length
+		switch b.kind {
+		case "moov":
+			indexed = true
+		case "mdat":
+			return indexed && at == uint64(size)
+		}
+	}
+	return false
+}
+
 // CheckFile is Check on a file. A file that cannot be opened gives the error
 // of os.Open.
 func CheckFile(path string) (Report, error) {

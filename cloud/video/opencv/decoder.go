@@ -46,6 +46,21 @@ func Open(path string) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(path, rep)
+}
+
+// OpenStream is Open for a clip that may still be on its way: FFmpeg reads it from an
+// address, and r gives the same bytes. Reads may wait for up to half a minute, after which
+// OpenCV takes the clip for cut short: try such a clip again when all of it is there.
+func OpenStream(url string, r io.ReaderAt, size int64) (*Decoder, error) {
+	rep, err := container.Check(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return open(url, rep)
+}
+
+func open(path string, rep container.Report) (*Decoder, error) {
 	quiet()
 	capture, err := gocv.VideoCaptureFileWithAPI(path, gocv.VideoCaptureFFmpeg)
 	d := &Decoder{capture: capture, mat: gocv.NewMat(), rep: rep}

@@ -94,24 +94,15 @@ type Want struct {
 // called, once. Where there is none yet, open gives the content. Errors are ErrNoSpace,
 // ErrContent, those of open and its reader, and of the disk.
 func (c *Cache) Get(ctx context.Context, w Want, open func(context.Context) (io.ReadCloser, error)) (path string, release func(), err error) {
-	err = os.MkdirAll(c.o.Dir, 0o750)
-	var f *os.File
-	if err == nil {
-		path, f, err = c.find(ctx, w)
-	}
-	if err == nil && f == nil {
-		path, f, err = c.fetch(ctx, w, open)
-	}
+	f, err := c.Begin(ctx, w, open)
 	if err != nil {
-		return "", nil, fmt.Errorf("cache %s: %w", c.o.Dir, err)
+		return "", nil, err
 	}
-	return path, func() {
-		touch(path)
-		_ = f.Close() // and so let go of
-		if err := c.trim(); err != nil {
-			c.o.Log.Warn("cache not cleared up", "dir", c.o.Dir, "err", err)
-		}
-	}, nil
+	if path, err = f.Wait(ctx); err != nil {
+		f.Close()
+		return "", nil, err
+	}
+	return path, f.Close, nil
 }
 
 // find returns a locked file with the content, or nil.
@@ -145,39 +136,6 @@ func (c *Cache) find(ctx context.Context, w Want) (string, *os.File, error) {
 		}
 	}
 	return "", nil, nil
-}
-
-// fetch writes a new file and returns it locked.
-func (c *Cache) fetch(ctx context.Context, w Want, open func(context.Context) (io.ReadCloser, error)) (path string, f *os.File, err error) {
-	if f, err = c.create(w); err != nil {
-		return "", nil, err
-	}
-	path = strings.TrimSuffix(f.Name(), part)
-	if err = c.fill(ctx, f, w, open); err == nil {
-		err = os.Rename(f.Name(), path) // the lock is the file's, whatever its name
-	}
-	if err != nil {
-		return "", nil, errors.Join(noSpace(err), os.Remove(f.Name()), f.Close())
-	}
-	return path, f, nil
-}
-
-func (c *Cache) fill(ctx context.Context, f *os.File, w Want, open func(context.Context) (io.ReadCloser, error)) error {
-	if err := c.reserve(f, w.Size); err != nil {
-		return err
-	}
-	r, err := open(ctx)
-	if err != nil {
-		return err
-	}
-	got, n, err := copySum(ctx, f, io.LimitReader(r, w.Size+1))
-	if err := errors.Join(err, r.Close()); err != nil {
-		return err
-	}
-	if n != w.Size || got != w.Digest {
-		return fmt.Errorf("%w: %d bytes with sha256 %s, not %d with %s", ErrContent, n, got, w.Size, w.Digest)
-	}
-	return nil
 }
 
 // create makes a new file, locked. A sweep of another process may find it unlocked.

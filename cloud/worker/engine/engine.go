@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -109,7 +110,10 @@ func Open(s Settings) (*Engine, error) {
 		return nil, err
 	}
 	c := counting.New(counting.Options{
-		Open:     func(p string) (counting.Decoder, error) { return opencv.Open(p) },
+		Open: func(p string) (counting.Decoder, error) { return opencv.Open(p) },
+		OpenStream: func(url string, r io.ReaderAt, size int64) (counting.Decoder, error) {
+			return opencv.OpenStream(url, r, size)
+		},
 		Detector: tiler, Model: m, SampleFPS: s.SampleFPS, Every: s.Every, Workers: s.Workers(),
 	})
 	return &Engine{Counter: c, Model: m, net: net}, nil

@@ -1,0 +1,68 @@
+package opencv
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/video"
+	"cattlecounter/cloud/video/container"
+	"cattlecounter/cloud/video/stream"
+)
+
+// arriving is a file of which the bytes come little by little, as they are asked for.
+type arriving struct {
+	io.ReaderAt
+	pieces int
+}
+
+func (a *arriving) ReadAt(b []byte, at int64) (int, error) {
+	a.pieces++
+	<-time.After(5 * time.Millisecond)
+	return a.ReaderAt.ReadAt(b, at)
+}
+
+// A clip with its index first gives the same frames while it comes as it does as a file.
+func TestStream(t *testing.T) {
+	last := clip(t, 50)
+	first := ffmpeg(t, "first.mp4", "-i", last, "-c", "copy", "-movflags", "+faststart")
+	for path, want := range map[string]bool{last: false, first: true} {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := container.Streams(f, info.Size()); got != want {
+			t.Errorf("%s streams: %v, want %v", path, got, want)
+		}
+		if !want {
+			continue
+		}
+		r := &arriving{ReaderAt: f}
+		url, stop, err := stream.Serve(t.Context(), r, info.Size(), ".mp4")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		d, err := OpenStream(url, r, info.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		frames := 0
+		var frame video.Frame
+		for err = d.Next(context.Background(), &frame, 1); err == nil; err = d.Next(context.Background(), &frame, 1) {
+			frames++
+		}
+		if !errors.Is(err, io.EOF) || frames != 50 || d.Info().Frames != 50 || r.pieces < 2 {
+			t.Errorf("%d frames in %d pieces, %+v, %v", frames, r.pieces, d.Info(), err)
+		}
+	}
+}

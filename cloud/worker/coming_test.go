@@ -1,0 +1,165 @@
+package worker
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"cattlecounter/cloud/blob"
+	"cattlecounter/cloud/counting"
+	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/video"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+// boxes is an MP4 as far as its outer structure goes: what is asked for, in that order.
+func boxes(kinds ...string) string {
+	var b []byte
+	for _, k := range kinds {
+		content := strings.Repeat(k, 1000)
+		if k == "ftyp" {
+			content = "isom\x00\x00\x02\x00isom"
+		}
+		b = binary.BigEndian.AppendUint32(b, uint32(8+len(content)))
+		b = append(append(b, k...), content...)
+	}
+	return string(b)
+}
+
+// comes is a store that is not of this machine and whose downloads a test holds up.
+type comes struct {
+	blob.Store
+	open func(io.Reader) io.Reader
+}
+
+func (c comes) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	r, err := c.Store.Open(ctx, key, offset, length)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{c.open(r), r}, nil
+}
+
+// clip records footage with a content of its own.
+func (s *stage) clip(content string) ledger.Job {
+	s.t.Helper()
+	const key = "footage/f1/original.mp4"
+	if _, err := s.b.Put(s.t.Context(), key, strings.NewReader(content)); err != nil {
+		s.t.Fatal(err)
+	}
+	rec, err := s.l.RecordFootage(s.t.Context(), ledger.Footage{ID: "f1", Site: "north", Device: "d", Name: "a.mp4", Size: int64(len(content)), SHA256: footage.Sum([]byte(content)), BlobKey: key})
+	if err == nil {
+		err = s.q.Enqueue(s.t.Context(), rec.Job.ID)
+	}
+	if err == nil {
+		err = s.l.MarkQueued(s.t.Context(), rec.Job.ID)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return *rec.Job
+}
+
+func fetched(t *testing.T, url string) (string, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := c.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+// A clip whose index stands first is counted while it comes: the counter is called when
+// most of it is here, and reads the rest as it arrives.
+func TestCountingBeginsBeforeAllIsHere(t *testing.T) {
+	s := newStage(t)
+	content := boxes("ftyp", "moov", "mdat")
+	j := s.clip(content)
+	on := make(chan struct{})
+	w := s.worker("w", counterFunc(func(_ context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+		close(on) // the rest may come now
+		if src.Stream == nil {
+			return counting.Outcome{}, errors.New("no stream")
+		}
+		if got, err := fetched(t, src.Stream.URL); err != nil || got != content {
+			t.Errorf("%d bytes came, want %d: %v", len(got), len(content), err)
+		}
+		return outcome(4), nil
+	}))
+	w.o.Blobs = comes{s.b, func(r io.Reader) io.Reader {
+		return io.MultiReader(io.LimitReader(r, int64(len(content)-1000)), readerFunc(func(b []byte) (int, error) { <-on; return r.Read(b) }))
+	}}
+	s.deliver(t.Context(), w)
+	if got := s.job(j.ID); got.State != job.Done || got.Attempt != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// What comes is worth what arrives in the end.
+func TestWhatCameIsSettled(t *testing.T) {
+	reset := errors.New("connection reset")
+	for name, c := range map[string]struct {
+		content string
+		open    func(io.Reader) io.Reader
+		streams bool  // whether the counter gets a stream first
+		first   error // what the counter says of it
+		calls   int
+		state   job.State
+		reason  string
+	}{
+		"index last: waits":            {boxes("ftyp", "mdat", "moov"), nil, false, nil, 1, job.Done, ""},
+		"something behind the frames":  {boxes("ftyp", "moov", "mdat", "free"), nil, false, nil, 1, job.Done, ""},
+		"no fault":                     {boxes("ftyp", "moov", "mdat"), nil, true, nil, 1, job.Done, ""},
+		"a fault on the way":           {boxes("ftyp", "moov", "mdat"), nil, true, video.ErrTruncated, 2, job.Done, ""},
+		"the link breaks":              {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader { return io.MultiReader(io.LimitReader(r, 5000), iotest.ErrReader(reset)) }, true, video.ErrTruncated, 1, job.Queued, "connection reset"},
+		"the link breaks, all is well": {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader { return io.MultiReader(io.LimitReader(r, 5000), iotest.ErrReader(reset)) }, true, nil, 1, job.Queued, "connection reset"},
+		"other bytes": {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader {
+			return io.MultiReader(io.LimitReader(r, 9000), strings.NewReader(strings.Repeat("x", 100)))
+		}, true, nil, 1, job.Queued, "other bytes than were stored"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			j := s.clip(c.content)
+			calls := 0
+			w := s.worker("w", counterFunc(func(_ context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+				calls++
+				if got := src.Stream != nil; got != (c.streams && calls == 1) {
+					t.Errorf("call %d: a stream: %v", calls, got)
+				}
+				if calls == 1 && c.first != nil {
+					return counting.Outcome{}, c.first
+				}
+				return outcome(4), nil
+			}))
+			open := c.open
+			if open == nil {
+				open = func(r io.Reader) io.Reader { return r }
+			}
+			w.o.Blobs = comes{s.b, open}
+			s.deliver(t.Context(), w)
+			if got := s.job(j.ID); got.State != c.state || calls != c.calls || !strings.Contains(got.Reason, c.reason) {
+				t.Errorf("%d calls, %+v", calls, got)
+			}
+		})
+	}
+}
