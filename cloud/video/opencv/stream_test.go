@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,11 +17,11 @@ import (
 // arriving is a file of which the bytes come little by little, as they are asked for.
 type arriving struct {
 	io.ReaderAt
-	pieces int
+	pieces atomic.Int32
 }
 
 func (a *arriving) ReadAt(b []byte, at int64) (int, error) {
-	a.pieces++
+	a.pieces.Add(1)
 	<-time.After(5 * time.Millisecond)
 	return a.ReaderAt.ReadAt(b, at)
 }
@@ -61,8 +62,8 @@ func TestStream(t *testing.T) {
 		for err = d.Next(context.Background(), &frame, 1); err == nil; err = d.Next(context.Background(), &frame, 1) {
 			frames++
 		}
-		if !errors.Is(err, io.EOF) || frames != 50 || d.Info().Frames != 50 || r.pieces < 2 {
-			t.Errorf("%d frames in %d pieces, %+v, %v", frames, r.pieces, d.Info(), err)
+		if !errors.Is(err, io.EOF) || frames != 50 || d.Info().Frames != 50 || r.pieces.Load() < 2 {
+			t.Errorf("%d frames in %d pieces, %+v, %v", frames, r.pieces.Load(), d.Info(), err)
 		}
 	}
 }
