@@ -5,8 +5,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
 	"cattlecounter/cloud/blob"
 )
@@ -111,5 +114,36 @@ func TestTwoServersCommitOne(t *testing.T) {
 				t.Error("the blob is not whole")
 			}
 		})
+	}
+}
+
+// A key that others are at all the time is not committed to, and nothing is lost by it.
+func TestCommitThatNeverGetsThrough(t *testing.T) {
+	s, p := tapped(t, box())
+	must(t, s.Stage(t.Context(), "u"))
+	_, err := s.Append(t.Context(), "u", 0, strings.NewReader("all"))
+	must(t, err)
+	tries := 0
+	p.bend(func(r *http.Request) (*http.Response, error) {
+		for name := range r.Header { // the SDK does not spell it as Go does
+			if strings.EqualFold(name, "X-Ms-Copy-Source") {
+				tries++
+				return answers(http.StatusPreconditionFailed, string(bloberror.ConditionNotMet)), nil
+			}
+		}
+		return nil, nil
+	})
+	if _, err := s.Commit(t.Context(), "u", "k"); err == nil || tries != commitTries {
+		t.Errorf("after %d tries: %v", tries, err)
+	}
+	p.bend(nil)
+	if n, err := s.Staged(t.Context(), "u"); n != 3 || err != nil {
+		t.Fatalf("%d bytes are staged: %v", n, err)
+	}
+	_, err = s.Commit(t.Context(), "u", "k")
+	must(t, err)
+	r, err := s.Open(t.Context(), "k", 0, -1)
+	if got := content(t, r, err); string(got) != "all" {
+		t.Errorf("%q", got)
 	}
 }

@@ -215,12 +215,12 @@ const commitTries = 10
 func (s *Store) move(ctx context.Context, id, name, key string) (blob.Info, error) {
 	ctx = context.WithoutCancel(ctx)
 	from, err := s.source(ctx, name)
-	for try := 1; err == nil; try++ {
-		var done bool
+	done := false
+	for try := 0; err == nil && !done && try < commitTries; try++ {
 		done, err = s.copyOnce(ctx, id, from, s.box.NewBlobClient(key))
-		if done || try == commitTries && err == nil {
-			break
-		}
+	}
+	if err == nil && !done {
+		err = errOvertaken // what is staged stays: the next request finds out
 	}
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("commit %s: %w", key, explain(ctx, err))
