@@ -1,5 +1,6 @@
-// Package azstorage is what blobs, queue and ledger on Azure have in common: who asks, how often, what the answers mean, and that a container or a
-// queue which somebody deletes is made again.
+// Package azstorage is what blobs, queue and ledger on Azure have in common: who asks,
+// how often, what the answers mean, and that a container or a queue which somebody
+// deletes is made again.
 package azstorage
 
 import (

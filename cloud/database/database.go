@@ -38,14 +38,6 @@ type DB struct {
 // Name is the file's path, or the database's address without its password.
 func (db *DB) Name() string { return db.name }
 
-// File is the path of a SQLite file, "" for another database.
-func (db *DB) File() string {
-	if db.postgres {
-		return ""
-	}
-	return db.name
-}
-
 // Read is for queries; what is written there fails.
 func (db *DB) Read() *sql.DB { return db.r }
 
@@ -61,6 +53,18 @@ func (db *DB) Write(ctx context.Context, f func(context.Context, *sql.Tx) error)
 		err = errors.Join(ErrBusy, err)
 	}
 	return Classify(err)
+}
+
+// Exec runs one statement as a Write and returns how many rows it met.
+func (db *DB) Exec(ctx context.Context, query string, args ...any) (rows int64, err error) {
+	err = db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, query, args...)
+		if err == nil {
+			rows, err = res.RowsAffected()
+		}
+		return err
+	})
+	return rows, err
 }
 
 func (db *DB) write(ctx context.Context, f func(context.Context, *sql.Tx) error) error {

@@ -43,20 +43,19 @@ func moved(ctx context.Context, tx *sql.Tx, from, to job.State) error {
 	return add(ctx, tx, jobTotal+string(to), 1)
 }
 
+// recount is what the totals are, from the tables.
+const recount = `SELECT 'footage' AS name, COUNT(*) AS n FROM footage
+	UNION ALL SELECT 'duplicates', COUNT(duplicate_of) FROM footage
+	UNION ALL SELECT 'bytes', CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM footage WHERE duplicate_of IS NULL
+	UNION ALL SELECT 'counts', COUNT(*) FROM animal_count
+	UNION ALL SELECT 'animals', COALESCE(SUM(animals), 0) FROM animal_count
+	UNION ALL SELECT 'job.' || state, COUNT(*) FROM job GROUP BY state`
+
 // Recount makes the totals anew from the tables, in case a program wrote that does not
 // keep them, such as an older one that still ran while this one began.
 func (l *Ledger) Recount(ctx context.Context) error {
 	return l.write(ctx, "recount", func(ctx context.Context, tx *sql.Tx) error {
-		for _, q := range []string{
-			`DELETE FROM total`,
-			`INSERT INTO total (name, n)
-				SELECT 'footage', COUNT(*) FROM footage
-				UNION ALL SELECT 'duplicates', COUNT(duplicate_of) FROM footage
-				UNION ALL SELECT 'bytes', COALESCE(SUM(size), 0) FROM footage WHERE duplicate_of IS NULL
-				UNION ALL SELECT 'counts', COUNT(*) FROM animal_count
-				UNION ALL SELECT 'animals', COALESCE(SUM(animals), 0) FROM animal_count
-				UNION ALL SELECT 'job.' || state, COUNT(*) FROM job GROUP BY state`,
-		} {
+		for _, q := range []string{`DELETE FROM total`, `INSERT INTO total (name, n) ` + recount} {
 			if _, err := tx.ExecContext(ctx, q); err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,33 +40,38 @@ var (
 )
 
 // classes is the one place where error classes become answers; the first
-// class that fits counts. Detail is the error's text unless it is hidden.
+// class that fits counts. Detail is the error's text, or instead, when that is set: then
+// the text is for the log alone.
 var classes = []struct {
 	class  error
 	status int
 	slug   string
 	title  string
+
+	instead string
 }{
-	{errBadRequest, http.StatusBadRequest, "bad-request", "The request is not understood"},
-	{errUnauthorised, http.StatusUnauthorized, "unauthorised", "A valid token is needed"},
-	{ledger.ErrUnauthorised, http.StatusUnauthorized, "unauthorised", "A valid token is needed"},
-	{errForbidden, http.StatusForbidden, "forbidden", "The token does not allow this"},
-	{errRange, http.StatusRequestedRangeNotSatisfiable, "bad-range", "The range lies outside the document"},
-	{errNoLinks, http.StatusNotImplemented, "no-direct-links", "There are no direct links here"},
-	{errTooMany, http.StatusServiceUnavailable, "too-many-listeners", "Too many listeners, try again later"},
-	{errNotReady, http.StatusServiceUnavailable, "not-ready", "The service is not ready"},
-	{ledger.ErrNotFound, http.StatusNotFound, "not-found", "There is no such thing"},
-	{blob.ErrNotFound, http.StatusNotFound, "not-found", "There is no such thing"},
-	{job.ErrTransition, http.StatusConflict, "conflict", "The job's state does not allow this"},
-	{ledger.ErrExists, http.StatusConflict, "conflict", "It exists already"},
-	{ledger.ErrCursor, http.StatusBadRequest, "bad-request", "The request is not understood"},
-	{ledger.ErrInvalid, http.StatusBadRequest, "bad-request", "The request is not understood"},
-	{footage.ErrInvalid, http.StatusBadRequest, "bad-request", "The request is not understood"},
-	{ledger.ErrNoSpace, http.StatusInsufficientStorage, "no-space", "The storage is full"},
-	{blob.ErrNoSpace, http.StatusInsufficientStorage, "no-space", "The storage is full"},
-	{ledger.ErrBusy, http.StatusServiceUnavailable, "busy", "The ledger is busy, try again"},
-	{context.Canceled, http.StatusServiceUnavailable, "stopping", "The service is stopping"},
-	{context.DeadlineExceeded, http.StatusServiceUnavailable, "busy", "The ledger is busy, try again"},
+	{errBadRequest, http.StatusBadRequest, "bad-request", "The request is not understood", ""},
+	{errUnauthorised, http.StatusUnauthorized, "unauthorised", "A valid token is needed", ""},
+	{ledger.ErrUnauthorised, http.StatusUnauthorized, "unauthorised", "A valid token is needed", ""},
+	{errForbidden, http.StatusForbidden, "forbidden", "The token does not allow this", ""},
+	{errRange, http.StatusRequestedRangeNotSatisfiable, "bad-range", "The range lies outside the document", ""},
+	{errNoLinks, http.StatusNotImplemented, "no-direct-links", "There are no direct links here", ""},
+	{errTooMany, http.StatusServiceUnavailable, "too-many-listeners", "Too many listeners, try again later", ""},
+	{errNotReady, http.StatusServiceUnavailable, "not-ready", "The service is not ready", ""},
+	{ledger.ErrNotFound, http.StatusNotFound, "not-found", "There is no such thing", ""},
+	{blob.ErrNotFound, http.StatusNotFound, "not-found", "There is no such thing", ""},
+	{job.ErrTransition, http.StatusConflict, "conflict", "The job's state does not allow this", ""},
+	{ledger.ErrExists, http.StatusConflict, "conflict", "It exists already", ""},
+	{ledger.ErrCursor, http.StatusBadRequest, "bad-request", "The request is not understood", ""},
+	{ledger.ErrInvalid, http.StatusBadRequest, "bad-request", "The request is not understood", ""},
+	{footage.ErrInvalid, http.StatusBadRequest, "bad-request", "The request is not understood", ""},
+	{ledger.ErrNoSpace, http.StatusInsufficientStorage, "no-space", "The storage is full", ""},
+	{blob.ErrNoSpace, http.StatusInsufficientStorage, "no-space", "The storage is full", ""},
+	{ledger.ErrUnreachable, http.StatusServiceUnavailable, "unreachable", "The ledger does not answer, try again",
+		"The service cannot reach its database. It goes on by itself when the database is back."}, // not where that is
+	{ledger.ErrBusy, http.StatusServiceUnavailable, "busy", "The ledger is busy, try again", ""},
+	{context.Canceled, http.StatusServiceUnavailable, "stopping", "The service is stopping", ""},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable, "busy", "The ledger is busy, try again", ""},
 }
 
 // slugs of what the router and the server itself refuse.
@@ -97,13 +103,9 @@ func problemOf(err error) (p Problem, known bool) {
 		}
 		return Problem{Type: "/problems/" + slug, Title: http.StatusText(fe.Code), Status: fe.Code, Detail: routerDetails[fe.Code]}, true
 	}
-	if errors.Is(err, ledger.ErrUnreachable) { // where the database is, is not for the client
-		return Problem{Type: "/problems/unreachable", Title: "The ledger does not answer, try again", Status: http.StatusServiceUnavailable,
-			Detail: "The service cannot reach its database. It goes on by itself when the database is back."}, false
-	}
 	for _, c := range classes {
 		if errors.Is(err, c.class) {
-			return Problem{Type: "/problems/" + c.slug, Title: c.title, Status: c.status, Detail: err.Error()}, true
+			return Problem{Type: "/problems/" + c.slug, Title: c.title, Status: c.status, Detail: cmp.Or(c.instead, err.Error())}, c.instead == ""
 		}
 	}
 	return Problem{Type: "/problems/internal", Title: "The server failed", Status: http.StatusInternalServerError,

@@ -75,7 +75,7 @@ func (ts *tickets) issue(ctx context.Context, job string, now time.Time, empty b
 
 // sent notes which message the ticket is for, unless it came faster than the note.
 func (ts *tickets) sent(ctx context.Context, job string, n int64, message string) error {
-	if err := ts.exec(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND n = $3 AND message = ''`, message, job, n); err != nil {
+	if _, err := ts.db.Exec(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND n = $3 AND message = ''`, message, job, n); err != nil {
 		return fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
 	}
 	return nil
@@ -130,7 +130,7 @@ func (ts *tickets) held(ctx context.Context, l *lease) (counts bool, until time.
 
 // found notes the receipt of a message that was put back for its holder.
 func (ts *tickets) found(ctx context.Context, l *lease, receipt string) error {
-	if err := ts.exec(ctx, `UPDATE queue_ticket SET receipt = $1 WHERE job = $2 AND message = $3`, receipt, l.job, l.message); err != nil {
+	if _, err := ts.db.Exec(ctx, `UPDATE queue_ticket SET receipt = $1 WHERE job = $2 AND message = $3`, receipt, l.job, l.message); err != nil {
 		return fmt.Errorf("ticket of job %s: %w", l.job, database.Classify(err))
 	}
 	return nil
@@ -163,22 +163,9 @@ func (ts *tickets) drop(ctx context.Context, l *lease) error {
 
 // changed demands that a statement has met the ticket.
 func (ts *tickets) changed(ctx context.Context, query string, args ...any) error {
-	return ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		n, err := res.RowsAffected()
-		if err == nil && n == 0 {
-			err = queue.ErrLeaseLost
-		}
-		return err
-	})
-}
-
-func (ts *tickets) exec(ctx context.Context, query string, args ...any) error {
-	return ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, query, args...)
-		return err
-	})
+	n, err := ts.db.Exec(ctx, query, args...)
+	if err == nil && n == 0 {
+		err = queue.ErrLeaseLost
+	}
+	return err
 }

@@ -53,12 +53,9 @@ func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 	if jobID == "" {
 		return errors.New("enqueue: no job id")
 	}
-	err := q.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO queue_message (job, visible, n, receipt, deliveries)
-			VALUES ($1, $2, (SELECT COALESCE(MAX(n), 0) + 1 FROM queue_message), '', 0) ON CONFLICT (job) DO NOTHING`,
-			jobID, q.now().UnixMicro())
-		return err
-	})
+	_, err := q.db.Exec(ctx, `INSERT INTO queue_message (job, visible, n, receipt, deliveries)
+		VALUES ($1, $2, (SELECT COALESCE(MAX(n), 0) + 1 FROM queue_message), '', 0) ON CONFLICT (job) DO NOTHING`,
+		jobID, q.now().UnixMicro())
 	if err != nil {
 		return fmt.Errorf("enqueue job %s: %w", jobID, err)
 	}
@@ -159,17 +156,10 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 
 // changed demands that a statement has met the message.
 func (l *lease) changed(ctx context.Context, deed, query string, args ...any) error {
-	err := l.q.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		n, err := res.RowsAffected()
-		if err == nil && n == 0 {
-			err = queue.ErrLeaseLost
-		}
-		return err
-	})
+	n, err := l.q.db.Exec(ctx, query, args...)
+	if err == nil && n == 0 {
+		err = queue.ErrLeaseLost
+	}
 	if err != nil {
 		return fmt.Errorf("%s lease of job %s: %w", deed, l.job, err)
 	}

@@ -98,9 +98,6 @@ func (t told) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Size is how long the whole file is.
-func (l *Filling) Size() int64 { return l.want.Size }
-
 // ReadAt implements io.ReaderAt. It waits for bytes that are on their way, and fails
 // when they will never come, or with Close.
 func (l *Filling) ReadAt(b []byte, at int64) (int, error) {
@@ -124,12 +121,7 @@ func (l *Filling) ReadAt(b []byte, at int64) (int, error) {
 		}
 		select {
 		case <-more:
-		case <-l.done:
-			l.mu.Lock()
-			if l.err == nil {
-				l.have = l.want.Size
-			}
-			l.mu.Unlock()
+		case <-l.done: // all is here, or err says why not
 		}
 	}
 }
