@@ -64,9 +64,12 @@ var shared struct {
 	err    error
 }
 
-// Main runs the tests of a package and stops the server that they shared.
-func Main(m *testing.M) int {
-	code := m.Run()
+// Tests are the tests of a package, a *testing.M or what wraps one.
+type Tests struct{ M interface{ Run() int } }
+
+// Run runs the tests and stops the server that they shared.
+func (t Tests) Run() int {
+	code := t.M.Run()
 	if shared.server != nil {
 		if err := shared.server.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -78,7 +81,7 @@ func Main(m *testing.M) int {
 // ErrNotInstalled says that setup.sh test did not run.
 var ErrNotInstalled = errors.New("azurite is not installed: run deploy/setup/setup.sh test")
 
-// Get returns the server that all tests of this program share; Main must run them.
+// Get returns the server that all tests of this program share; Tests must run them.
 // Where Azurite is not installed the test skips, in CI it fails.
 func Get(t testing.TB) *Server {
 	t.Helper()

@@ -40,7 +40,7 @@ const Password = "open-sesame"
 // Server is a running PostgreSQL.
 type Server struct {
 	bin, dir, port string
-	cmd            *exec.Cmd
+	cmd            *exec.Cmd // nil while it does not run
 
 	mu sync.Mutex
 	n  int
@@ -210,22 +210,27 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Start starts the server, or starts it again after Stop, at the same address.
+// Start starts the server, or starts it again after Stop, at the same address. With one
+// that runs it does nothing.
 func (s *Server) Start() error {
+	if s.cmd != nil {
+		return nil
+	}
 	settings := []string{"-D", s.data(), "-p", s.port, "-h", "127.0.0.1", "-k", ""}
 	for _, set := range []string{
 		"fsync=off", "shared_buffers=32MB", "max_wal_senders=0", "wal_level=minimal", "log_min_messages=warning", "timezone=UTC",
 	} {
 		settings = append(settings, "-c", set)
 	}
-	s.cmd = s.command("postgres", settings...)
-	out, err := s.cmd.StderrPipe()
+	cmd := s.command("postgres", settings...)
+	out, err := cmd.StderrPipe()
 	if err == nil {
-		err = s.cmd.Start()
+		err = cmd.Start()
 	}
 	if err != nil {
 		return fmt.Errorf("start postgres: %w", err)
 	}
+	s.cmd = cmd
 	up := make(chan error, 1)
 	go read(bufio.NewScanner(out), up)
 	select {
@@ -256,11 +261,12 @@ func read(lines *bufio.Scanner, up chan<- error) {
 
 // Stop ends the server as a crash would; its data stays.
 func (s *Server) Stop() error {
-	if s.cmd == nil || s.cmd.Process == nil {
+	if s.cmd == nil {
 		return nil
 	}
 	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may be gone
 	_ = s.cmd.Wait()                          // ends with a fault, as asked
+	s.cmd = nil
 	return nil
 }
 

@@ -26,20 +26,7 @@ func TestFootageBecomesACountOnAzure(t *testing.T) {
 	s.startEdge()
 	path, animals := clip(t)
 	s.drop(path, "DJI_0001.MP4")
-	s.eventually("an upload under way", time.Minute, func() bool {
-		u := s.uploads()
-		return len(u) == 1 && u[0].Offset > u[0].Size/4
-	})
-	before := s.uploads()[0].Offset
-	s.api.Kill()
-	s.startAPI()
-	s.eventually("the upload goes on where it stood", time.Minute, func() bool {
-		u := s.uploads()
-		if len(u) == 1 && u[0].Offset < before {
-			t.Fatalf("the upload fell back from %d to %d", before, u[0].Offset)
-		}
-		return len(s.footage()) == 1
-	})
+	s.movesOn(s.startAPI)
 	s.startWorker()
 	s.named("DJI_0001.MP4", time.Minute, "is being counted", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Processing })
 	s.worker.Kill()
@@ -75,4 +62,24 @@ func TestFootageBecomesACountOnAzure(t *testing.T) {
 	if left, err := os.ReadDir(s.path("cloud", "blobs")); err == nil {
 		t.Errorf("blobs on the disk: %v", left)
 	}
+}
+
+// movesOn kills the API in the middle of the one upload, and has it go on where it stood
+// once again has started one in its place.
+func (s *stage) movesOn(again func()) {
+	s.t.Helper()
+	s.eventually("an upload under way", time.Minute, func() bool {
+		u := s.uploads()
+		return len(u) == 1 && u[0].Offset > u[0].Size/4
+	})
+	before := s.uploads()[0].Offset
+	s.api.Kill()
+	again()
+	s.eventually("the upload goes on where it stood", time.Minute, func() bool {
+		u := s.uploads()
+		if len(u) == 1 && u[0].Offset < before {
+			s.t.Fatalf("the upload fell back from %d to %d", before, u[0].Offset)
+		}
+		return len(s.footage()) == 1
+	})
 }

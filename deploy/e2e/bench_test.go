@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -131,19 +129,9 @@ func copyTime(b *testing.B, from, to string) time.Duration {
 
 // peakMiB is the largest resident size that the kernel saw (VmHWM).
 func peakMiB(b *testing.B, c *process.Child) float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.PID()))
+	peak, err := c.Memory("VmHWM")
 	if err != nil {
 		b.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return kb / 1024
-		}
-	}
-	b.Fatal("no VmHWM")
-	return 0
+	return float64(peak) / (1 << 20)
 }

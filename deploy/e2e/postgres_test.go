@@ -44,20 +44,7 @@ func TestSeveralCloudsOnPostgres(t *testing.T) {
 	s.startEdge()
 	path, animals := clip(t)
 	s.drop(path, "DJI_0001.MP4")
-	s.eventually("an upload under way", time.Minute, func() bool {
-		u := s.uploads()
-		return len(u) == 1 && u[0].Offset > u[0].Size/4
-	})
-	before := s.uploads()[0].Offset
-	s.api.Kill()
-	s.api = s.startOther("cloud-api-2", own("cloud-2"), "cloud-api", "serve")
-	s.eventually("the upload goes on where it stood, on another cloud", time.Minute, func() bool {
-		u := s.uploads()
-		if len(u) == 1 && u[0].Offset < before {
-			t.Fatalf("the upload fell back from %d to %d", before, u[0].Offset)
-		}
-		return len(s.footage()) == 1
-	})
+	s.movesOn(func() { s.api = s.startOther("cloud-api-2", own("cloud-2"), "cloud-api", "serve") })
 	third := s.startOther("cloud-api-3", append(own("cloud-3"), "CATTLE_CLOUD_HTTP_LISTEN=127.0.0.1:0"), "cloud-api", "serve")
 	t.Cleanup(func() {
 		if err := third.Stop(20 * time.Second); err != nil {
@@ -98,11 +85,7 @@ func TestSeveralCloudsOnPostgres(t *testing.T) {
 // startOther starts a program with settings of its own beside the stage's file.
 func (s *stage) startOther(name string, env []string, program, command string) *process.Child {
 	s.t.Helper()
-	c, err := process.Start(name, s.path("logs"), env, filepath.Join(bin, program), command, "--config", s.cloudcfg)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return c
+	return s.startIn(env, name, filepath.Join(bin, program), command, "--config", s.cloudcfg)
 }
 
 // Two clouds on one ledger and one store. An upload hangs at one of them; its client

@@ -53,12 +53,8 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1
 	}
-	return postgres.Tests{M: withAzurite{m}}.Run()
+	return postgres.Tests{M: azurite.Tests{M: m}}.Run()
 }
-
-type withAzurite struct{ m *testing.M }
-
-func (w withAzurite) Run() int { return azurite.Main(w.m) }
 
 // stage is one ranch with its cloud, all on loopback and in one temporary folder.
 type stage struct {
@@ -156,7 +152,12 @@ func (s *stage) passwords(users map[string]string) {
 
 func (s *stage) start(name, program string, args ...string) *process.Child {
 	s.t.Helper()
-	c, err := process.Start(name, s.path("logs"), nil, program, args...)
+	return s.startIn(nil, name, program, args...)
+}
+
+func (s *stage) startIn(env []string, name, program string, args ...string) *process.Child {
+	s.t.Helper()
+	c, err := process.Start(name, s.path("logs"), env, program, args...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -183,11 +184,7 @@ func (s *stage) startAPI() {
 
 func (s *stage) startWorker() {
 	s.t.Helper()
-	c, err := process.Start("worker", s.path("logs"), s.workerEnv, filepath.Join(bin, "worker"), "run", "--config", s.cloudcfg)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.worker = c
+	s.worker = s.startIn(s.workerEnv, "worker", filepath.Join(bin, "worker"), "run", "--config", s.cloudcfg)
 }
 
 func (s *stage) startEdge() {

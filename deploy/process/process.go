@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -66,6 +67,20 @@ func (c *Child) Err() error { return c.err }
 
 // PID is the process id.
 func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Memory is a size in bytes out of /proc/PID/status (Linux), such as VmRSS or VmHWM.
+func (c *Child) Memory(field string) (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.PID()))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), "\n"+field+":")
+	var kb int64
+	if _, err := fmt.Sscan(rest, &kb); err != nil {
+		return 0, fmt.Errorf("%s of %s: %w", field, c.Name, err)
+	}
+	return kb << 10, nil
+}
 
 // Kill ends the program as a power cut would, and waits.
 func (c *Child) Kill() {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/blob"
+	"cattlecounter/shared/smalldisk"
 )
 
 var errDead = errors.New("the process is dead")
@@ -365,7 +366,7 @@ func (endless) Read(b []byte) (int, error) { return len(b), nil }
 // TestFullFileSystem fills a real one, which needs the right to mount.
 func TestFullFileSystem(t *testing.T) {
 	ctx := t.Context()
-	root := mountSmall(t, "4m")
+	root := smalldisk.Mount(t, "4m")
 	s := fresh(t, root)
 	if err := s.Stage(ctx, "u"); err != nil {
 		t.Fatal(err)

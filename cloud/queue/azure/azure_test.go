@@ -18,11 +18,7 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgres.Tests{M: withAzurite{m}}.Run()) }
-
-type withAzurite struct{ m *testing.M }
-
-func (w withAzurite) Run() int { return azurite.Main(w.m) }
+func TestMain(m *testing.M) { os.Exit(postgres.Tests{M: azurite.Tests{M: m}}.Run()) }
 
 func name() string { return "q" + strings.ToLower(string(footage.NewID(time.Now()))) }
 

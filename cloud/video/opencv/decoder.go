@@ -57,8 +57,16 @@ func OpenStream(url string, r io.ReaderAt, size int64) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	straight()
 	return open(url, rep)
 }
+
+// straight keeps FFmpeg from asking a proxy for an address of this machine, which it
+// does with http_proxy set unless no_proxy names the address.
+var straight = sync.OnceFunc(func() {
+	const name = "no_proxy"
+	_ = os.Setenv(name, strings.TrimPrefix(os.Getenv(name)+",127.0.0.1", ",")) // fails for malformed names only
+})
 
 func open(path string, rep container.Report) (*Decoder, error) {
 	quiet()

@@ -2,27 +2,17 @@ package cache
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"cattlecounter/shared/smalldisk"
 )
 
 // On a disk that is really full the fault is known before the download.
 func TestFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("mount: %v", err)
-		}
-		t.Skipf("mount: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Errorf("unmount: %v", err)
-		}
-	})
+	dir := smalldisk.Mount(t, "1m")
 	c := New(Options{Dir: dir, Limit: 1 << 30})
 	c.free = func(string) (int64, error) { return 1 << 40, nil } // as if others took the space meanwhile
 	half := strings.Repeat("a", 600<<10)

@@ -55,7 +55,9 @@ func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 	m.resume = through.asked.Seconds()
 	m.again = float64(st.Up.Delivered+st.Up.Lost-f.size) / 1e6 // headers are in it
 	p.compare(b, s, c, at)
-	m.disk, m.memory = float64(disk())/1e6, peak(b, s.PID())
+	peak, err := s.Memory("VmHWM")
+	must(b, err)
+	m.disk, m.memory = float64(disk())/1e6, float64(peak)/(1<<20)
 	return m
 }
 
@@ -202,22 +204,6 @@ func used(folders []string) (n int64) {
 		})
 	}
 	return n
-}
-
-// peak is the largest resident size that the kernel saw, in MiB.
-func peak(b *testing.B, pid int) float64 {
-	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	must(b, err)
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			must(b, err)
-			return kb / 1024
-		}
-	}
-	b.Fatal("no VmHWM")
-	return 0
 }
 
 // cpu is the time that a process has computed, in seconds.

@@ -12,13 +12,8 @@ import (
 	"cattlecounter/cloud/postgres"
 )
 
-// withAzurite ends the server that tests may have started.
-type withAzurite struct{ m *testing.M }
-
-func (w withAzurite) Run() int { return azurite.Main(w.m) }
-
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(postgres.Tests{M: withAzurite{m}},
+	goleak.VerifyTestMain(postgres.Tests{M: azurite.Tests{M: m}},
 		// fasthttp's pool sleeps for ten seconds before it sees that it was
 		// stopped, and its clock lives as long as the process.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
