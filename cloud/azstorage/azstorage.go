@@ -86,30 +86,10 @@ func DatabaseToken() (func(context.Context) (secret.String, error), error) {
 // ClientOptions bound each try of a request; carry is nil for the SDK's own client.
 func ClientOptions(carry *http.Client, try time.Duration) azcore.ClientOptions {
 	o := azcore.ClientOptions{Retry: policy.RetryOptions{MaxRetries: Retries, RetryDelay: retryDelay, MaxRetryDelay: retryLimit, TryTimeout: try}}
-	o.PerRetryPolicies = []policy.Policy{counter{}}
 	if carry != nil {
 		o.Transport = carry
 	}
 	return o
-}
-
-type triesKey struct{}
-
-// CountTries counts how often the requests made with the returned context were sent;
-// read it when they have returned.
-func CountTries(ctx context.Context) (context.Context, *int) {
-	n := new(int)
-	return context.WithValue(ctx, triesKey{}, n), n
-}
-
-// counter sees each try of a request.
-type counter struct{}
-
-func (counter) Do(r *policy.Request) (*http.Response, error) {
-	if n, ok := r.Raw().Context().Value(triesKey{}).(*int); ok {
-		*n++
-	}
-	return r.Next()
 }
 
 // Kinds of things with a name that hold others.
@@ -122,7 +102,10 @@ const (
 type Holder struct {
 	Kind   string // Container or Queue, with which the service's codes begin
 	Create func(context.Context) error
-	Log    *slog.Logger
+	// Emptied is told, when not nil, that all it held is lost. Everybody who misses it
+	// says so, also when others have begun to fill it again.
+	Emptied func(context.Context) error
+	Log     *slog.Logger
 }
 
 // Make makes it, if it is not there. Where its name is still taken by one that is
@@ -154,14 +137,12 @@ func (h Holder) Heal(ctx context.Context, f func() error) error {
 	if err := h.Make(ctx); err != nil {
 		return err
 	}
+	if h.Emptied != nil {
+		if err := h.Emptied(ctx); err != nil {
+			return err
+		}
+	}
 	return f()
-}
-
-// Answered reports whether an error is what the service said, and not that nothing
-// was heard of it.
-func Answered(err error) bool {
-	var said *azcore.ResponseError
-	return errors.As(err, &said)
 }
 
 // HasCode reports whether the service answered with one of the codes.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/queue"
 	"cattlecounter/shared/job"
 )
 
@@ -15,11 +14,8 @@ const (
 	// comes in the next.
 	sweepBatch = 200
 	// settled is how long a row must have been left alone before a round looks
-	// after it: a request or a worker may be at it.
+	// after it: a request may be at it, or a worker, which writes every second.
 	settled = time.Minute
-	// silent is when a job under work must have been written to: a worker
-	// writes every second, and its lease ends within the longest visibility.
-	silent = queue.MaxVisibility + 5*time.Minute
 )
 
 // Run does the housekeeping until ctx ends, and returns nil then: it finishes
@@ -125,13 +121,15 @@ func (in *Intake) sendUnqueued(ctx context.Context) error {
 }
 
 // sendLost sends a new message for jobs that should have one and do not: in
-// state queued, or under work by a worker that has been silent for too long.
+// state queued, or under work by a worker that is heard of no more. A message that is
+// leased exists, so no job is taken from a worker who still holds it; and if one were,
+// the fence would keep its count from being told twice.
 func (in *Intake) sendLost(ctx context.Context) error {
-	now := in.now()
+	before := in.now().Add(-settled)
 	return errors.Join(
-		in.sendMissing(ctx, job.Queued, now.Add(-settled)),
-		in.sendMissing(ctx, job.Leased, now.Add(-silent)),
-		in.sendMissing(ctx, job.Processing, now.Add(-silent)))
+		in.sendMissing(ctx, job.Queued, before),
+		in.sendMissing(ctx, job.Leased, before),
+		in.sendMissing(ctx, job.Processing, before))
 }
 
 // sendMissing compares a batch of jobs with the queue, and the following batch

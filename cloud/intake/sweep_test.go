@@ -101,9 +101,10 @@ func TestLostMessages(t *testing.T) {
 	}
 	has(job.Queued, false) // a request may be at it
 	s.clock.add(2 * settled)
+	must(t, s.ledger.UpdateProgress(ctx, ids[job.Processing], 1, ledger.Progress{Percent: 1})) // its worker writes
 	has(job.Queued, true)
-	has(job.Processing, false) // its worker writes
-	s.clock.add(silent)
+	has(job.Processing, false)
+	s.clock.add(2 * settled)
 	has(job.Processing, true)
 	has(job.Done, false)
 	must(t, s.in.sweep(ctx))

@@ -3,9 +3,10 @@
 // The service delivers messages, hides them for a time and counts deliveries. What
 // it cannot say is whether a job has a message, for hidden ones show nowhere, and it
 // cannot keep a second one out. So the ledger's database holds a ticket for each
-// job with a message: which message counts, who holds it and until when. A message
-// without a ticket, or beside it, is a stray and is deleted when it comes; a ticket
-// whose message the service lost is found because everything sent after it has come.
+// job with a message: which message counts, how often it was handed out, who holds it
+// and until when. A message without a ticket, or beside it, is a stray and is deleted
+// when it comes. A message that the service lost is replaced by its holder; one that
+// nobody holds is found missing because everything sent after it has come.
 package azure
 
 import (
@@ -73,6 +74,19 @@ func newVessel(service *azqueue.ServiceClient, name string, log *slog.Logger) ve
 	}}}
 }
 
+// send puts a message in that shows after a time. It returns the message's id and first
+// pop receipt.
+func (v vessel) send(ctx context.Context, text string, hidden time.Duration) (id, receipt string, err error) {
+	err = v.holder.Heal(ctx, func() error {
+		r, err := v.EnqueueMessage(ctx, text, &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(forever)), VisibilityTimeout: seconds(hidden)})
+		if err == nil && len(r.Messages) == 1 {
+			id, receipt = *r.Messages[0].MessageID, *r.Messages[0].PopReceipt
+		}
+		return err
+	})
+	return id, receipt, err
+}
+
 // New opens a queue and makes it when it is not there.
 func New(ctx context.Context, o Options) (*Queue, error) {
 	if o.Name == "" || o.DB == nil {
@@ -99,6 +113,7 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	if q.tickets, err = openTickets(ctx, o.DB); err != nil {
 		return nil, err
 	}
+	q.client.holder.Emptied = q.tickets.forget
 	if err := errors.Join(q.client.holder.Make(ctx), q.poison.holder.Make(ctx)); err != nil {
 		return nil, fmt.Errorf("queue %s: %w", o.Name, azstorage.Explain(ctx, err))
 	}
@@ -142,14 +157,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 	if err != nil || !needed {
 		return err
 	}
-	var id string
-	err = q.client.holder.Heal(ctx, func() error {
-		r, err := q.client.EnqueueMessage(ctx, body{jobID}.String(), &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(forever))})
-		if err == nil && len(r.Messages) == 1 {
-			id = *r.Messages[0].MessageID
-		}
-		return err
-	})
+	id, _, err := q.client.send(ctx, body{jobID}.String(), 0)
 	if err != nil {
 		return fmt.Errorf("enqueue job %s: %w", jobID, azstorage.Explain(ctx, err))
 	}
@@ -168,8 +176,7 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	if err := queue.CheckVisibility(visibility); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
-	// Asked first: a message that is taken while the ledger is away has used up a
-	// delivery that nobody tried.
+	// Asked first: a message that is taken while the ledger is away is hidden for nothing.
 	if err := q.tickets.there(ctx); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
@@ -197,45 +204,48 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 }
 
 // take makes a lease of a message, nil for one that is not for the caller: a stray,
-// or a message that its holder has lost sight of and still works on.
+// or a message that its holder still works on.
 func (q *Queue) take(ctx context.Context, m *azqueue.DequeuedMessage, visibility time.Duration) (queue.Lease, error) {
-	b, bad := parseBody(*m.MessageText)
-	l := &lease{q: q, job: b.Job, message: *m.MessageID, receipt: *m.PopReceipt, deliveries: int(*m.DequeueCount), id: newLease()}
-	if bad == nil {
-		mine, err := q.tickets.take(ctx, l, q.now(), visibility)
-		if err != nil {
-			return nil, err
-		}
-		if mine {
-			return l, nil
-		}
-		counts, until, err := q.tickets.held(ctx, l)
-		if err != nil {
-			return nil, err
-		}
-		if counts {
-			return nil, q.putBack(ctx, l, until.Sub(q.now()))
-		}
+	b, err := parseBody(*m.MessageText)
+	l := &lease{q: q, job: b.Job, message: *m.MessageID, receipt: *m.PopReceipt, id: newLease()}
+	if err != nil {
+		q.log.Warn("a message that names no job is deleted", "message", l.message, "err", err)
+		return nil, q.throwAway(ctx, l)
 	}
-	q.log.Warn("a message that belongs to no job is thrown away", "message", l.message, "job", b.Job, "err", bad)
-	if _, err := q.client.DeleteMessage(ctx, l.message, l.receipt, nil); err != nil && !gone(err) {
-		return nil, fmt.Errorf("throw away message %s: %w", l.message, azstorage.Explain(ctx, err))
+	mine, err := q.tickets.take(ctx, l, q.now(), visibility)
+	if err != nil {
+		return nil, err
 	}
-	return nil, nil
+	if mine {
+		return l, nil
+	}
+	counts, until, err := q.tickets.held(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	if counts {
+		return nil, q.putBack(ctx, l, until.Sub(q.now()))
+	}
+	q.log.Info("a message of a job that has another one, or has ended, is deleted", "message", l.message, "job", l.job)
+	return nil, q.throwAway(ctx, l)
 }
 
-// putBack hides a message for as long as its holder has it, and notes the receipt
-// that this takes, with which the holder goes on.
+// throwAway deletes a stray.
+func (q *Queue) throwAway(ctx context.Context, l *lease) error {
+	if _, err := q.client.DeleteMessage(ctx, l.message, l.receipt, nil); err != nil && !gone(err) {
+		return fmt.Errorf("throw away message %s: %w", l.message, azstorage.Explain(ctx, err))
+	}
+	return nil
+}
+
+// putBack hides a message for as long as its holder has it. The holder's receipt is
+// void then, so that it sends a new one.
 func (q *Queue) putBack(ctx context.Context, l *lease, hidden time.Duration) error {
 	hidden = max(hidden, queue.MinVisibility) // it may have been given back this moment
-	r, err := q.client.UpdateMessage(ctx, l.message, l.receipt, body{l.job}.String(), &azqueue.UpdateMessageOptions{VisibilityTimeout: seconds(hidden)})
-	switch {
-	case err == nil:
-		return q.tickets.found(ctx, l, *r.PopReceipt)
-	case gone(err):
-		return nil
+	if err := l.hide(ctx, hidden); err != nil && !gone(err) {
+		return fmt.Errorf("put back message of job %s: %w", l.job, azstorage.Explain(ctx, err))
 	}
-	return fmt.Errorf("put back message of job %s: %w", l.job, azstorage.Explain(ctx, err))
+	return nil
 }
 
 // seconds rounds up to what the service counts in.
@@ -243,14 +253,11 @@ func seconds(d time.Duration) *int32 {
 	return to.Ptr(int32((d + time.Second - 1) / time.Second))
 }
 
-// stale says that a receipt is not the newest, or the message deleted; the service
-// does not tell which.
-func stale(err error) bool {
-	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch)
+// gone says that the service does not know message or receipt, or not even the queue;
+// which of the first two, it does not tell.
+func gone(err error) bool {
+	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch, queueerror.QueueNotFound, queueerror.QueueBeingDeleted)
 }
-
-// gone is stale, or says that the whole queue is.
-func gone(err error) bool { return stale(err) || queueerror.HasCode(err, queueerror.QueueNotFound) }
 
 // poisoned is a message in the poison queue.
 type poisoned struct {
@@ -263,10 +270,7 @@ type poisoned struct {
 func (q *Queue) Poison(ctx context.Context, jobID, reason string) error {
 	text, err := json.Marshal(poisoned{jobID, strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""), q.now().UTC()})
 	if err == nil {
-		err = q.poison.holder.Heal(ctx, func() error {
-			_, err := q.poison.EnqueueMessage(ctx, string(text), &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(forever))})
-			return err
-		})
+		_, _, err = q.poison.send(ctx, string(text), 0)
 	}
 	if err != nil {
 		return fmt.Errorf("poison queue, job %s: %w", jobID, azstorage.Explain(ctx, err))

@@ -71,7 +71,7 @@ func TestStrays(t *testing.T) {
 }
 
 // A queue that is deleted under a running system is made again; its jobs are seen
-// to have no message, and those that a worker still has are not given out twice.
+// to have no message, and those that a worker has stay with it.
 func TestQueueIsMadeAgain(t *testing.T) {
 	q, clock := fresh(t)
 	must(t, q.Enqueue(t.Context(), "working"))
@@ -79,19 +79,42 @@ func TestQueueIsMadeAgain(t *testing.T) {
 	must(t, q.Enqueue(t.Context(), "waiting"))
 	_, err := q.client.Delete(t.Context(), nil)
 	must(t, err)
+	must(t, l.Renew(t.Context(), time.Minute)) // the first to see it
 	has(t, q, "waiting", false)
-	has(t, q, "working", true) // for as long as it was hidden
+	has(t, q, "working", true)
 	must(t, q.Enqueue(t.Context(), "waiting"))
 	must(t, q.Enqueue(t.Context(), "working"))
+	if n, err := q.Len(t.Context()); err != nil || n != 2 {
+		t.Errorf("%d messages, %v", n, err)
+	}
 	receive(t, q, "waiting")
-	if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
 		t.Error(err)
 	}
-	must(t, l.Delete(t.Context())) // its results are written: nothing is lost
+	must(t, l.Delete(t.Context()))
 	has(t, q, "working", false)
 	clock.by.Store(int64(2 * time.Minute))
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
 		t.Error(err)
+	}
+}
+
+// Deliveries are counted by job: those of a message that vanished count as well, so that
+// a job which kills its workers is given up all the same.
+func TestDeliveriesOutliveTheMessage(t *testing.T) {
+	q, _ := fresh(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	for n := range 3 {
+		l := receive(t, q, "j")
+		if l.Deliveries() != n+1 {
+			t.Errorf("%d deliveries, want %d", l.Deliveries(), n+1)
+		}
+		_, err := q.client.ClearMessages(t.Context(), nil)
+		must(t, err)
+		must(t, l.Release(t.Context(), 0))
+		if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
+			t.Error(err)
+		}
 	}
 }
 
@@ -153,24 +176,18 @@ func TestLostAnswerToRenew(t *testing.T) {
 	must(t, q.Enqueue(t.Context(), "j"))
 	l, err := q.Receive(t.Context(), 2*time.Second)
 	must(t, err)
-	mine := l.(*lease)
-	void := mine.receipt
 	line.next.Store(true)
-	must(t, l.Renew(t.Context(), time.Second))
-	must(t, l.Renew(t.Context(), time.Minute)) // the service does not know the receipt
-	if mine.receipt != void || line.next.Load() {
+	must(t, l.Renew(t.Context(), time.Second)) // the service does not know the old receipt, and nobody the new one
+	if line.next.Load() {
 		t.Fatal("no answer was lost")
 	}
-	<-time.After(1500 * time.Millisecond) // the service's own clock: the message shows
+	must(t, l.Renew(t.Context(), time.Minute))
+	<-time.After(1500 * time.Millisecond) // the service's own clock: the first message shows
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
 		t.Fatalf("a job that is worked on was given out: %v", err)
 	}
 	if n, err := q.Len(t.Context()); err != nil || n != 1 {
 		t.Fatalf("%d messages, %v", n, err)
-	}
-	must(t, l.Renew(t.Context(), time.Minute))
-	if mine.receipt == void {
-		t.Error("the holder did not get the newest receipt")
 	}
 	must(t, l.Renew(t.Context(), 2*time.Second))
 	clock.by.Store(int64(time.Minute)) // the holder is silent
@@ -183,6 +200,26 @@ func TestLostAnswerToRenew(t *testing.T) {
 	if n, err := q.Len(t.Context()); err != nil || n != 0 {
 		t.Errorf("%d messages are left, %v", n, err)
 	}
+}
+
+// A message that shows before its lease ends, because a renewal came to the ticket and
+// not to the service, is put back for its holder, who goes on.
+func TestMessageShowsTooEarly(t *testing.T) {
+	q, _ := fresh(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l, err := q.Receive(t.Context(), time.Second)
+	must(t, err)
+	mine := l.(*lease)
+	must(t, q.tickets.hold(t.Context(), mine, mine.id, q.now().Add(time.Minute)))
+	<-time.After(1500 * time.Millisecond)
+	for range 2 {
+		if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+			t.Fatalf("a job that is worked on was given out: %v", err)
+		}
+		must(t, l.Renew(t.Context(), time.Minute))
+	}
+	must(t, l.Delete(t.Context()))
+	has(t, q, "j", false)
 }
 
 // A sender that dies between ticket and message, or between message and note,

@@ -17,13 +17,12 @@ import (
 type lease struct {
 	q          *Queue
 	job        string
-	message    string
 	deliveries int
 	id         string
 
 	mu      sync.Mutex
+	message string
 	receipt string // the newest pop receipt; every update makes the one before void
-	unsure  bool   // an answer was lost that may have had a newer one
 	deleted bool
 }
 
@@ -52,58 +51,50 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 // update hides the message from now on. The ticket is asked first: after another
 // receiver took the message over, nothing of this lease may reach it.
 //
-// When the ticket is ours and the service knows another receipt, an answer of its was
-// lost, or the message showed meanwhile and was put back: the ticket has the newest
-// receipt that is known.
+// When the ticket is ours and the service does not know message or receipt, somebody
+// deleted the message or the whole queue, or an answer with a newer receipt was lost. A
+// new message takes its place and the work goes on; should the old one still come, it
+// is a stray.
 func (l *lease) update(ctx context.Context, deed string, hidden time.Duration, end bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.q.tickets.hold(ctx, l, l.q.now().Add(hidden), end)
+	holder := l.id
+	if end {
+		holder = ""
+	}
+	err := l.q.tickets.hold(ctx, l, holder, l.q.now().Add(hidden))
 	if err == nil {
 		err = l.hide(ctx, hidden)
 	}
-	if !end && stale(err) {
-		err = l.goOn(ctx, hidden)
+	if gone(err) {
+		err = l.replace(ctx, holder, hidden)
 	}
-	switch {
-	case err == nil:
-		return nil
-	case gone(err):
-		err = queue.ErrLeaseLost
-	}
-	return fmt.Errorf("%s lease of job %s: %w", deed, l.job, azstorage.Explain(ctx, err))
-}
-
-// goOn tries the receipt in the ticket. Without one, and after a lost answer, the lease
-// goes by the ticket alone until the message shows again. Without either the message
-// does not exist any more.
-func (l *lease) goOn(ctx context.Context, hidden time.Duration) error {
-	newest, err := l.q.tickets.receipt(ctx, l)
 	if err != nil {
-		return err
-	}
-	if newest != "" && newest != l.receipt {
-		l.receipt = newest
-		if err := l.hide(ctx, hidden); !stale(err) {
-			return err
-		}
-	}
-	if !l.unsure {
-		return queue.ErrLeaseLost
+		return fmt.Errorf("%s lease of job %s: %w", deed, l.job, azstorage.Explain(ctx, err))
 	}
 	return nil
 }
 
-// hide is one request, sent again as often as its answer is lost.
 func (l *lease) hide(ctx context.Context, hidden time.Duration) error {
-	ctx, tries := azstorage.CountTries(ctx)
 	r, err := l.q.client.UpdateMessage(ctx, l.message, l.receipt, body{l.job}.String(), &azqueue.UpdateMessageOptions{VisibilityTimeout: seconds(hidden)})
 	if err == nil {
-		l.receipt, l.unsure = *r.PopReceipt, false
-		return nil
+		l.receipt = *r.PopReceipt
 	}
-	l.unsure = l.unsure || *tries > 1 || !azstorage.Answered(err)
 	return err
+}
+
+// replace sends a message for the ticket that holder has.
+func (l *lease) replace(ctx context.Context, holder string, hidden time.Duration) error {
+	id, receipt, err := l.q.client.send(ctx, body{l.job}.String(), hidden)
+	if err != nil {
+		return err
+	}
+	if err := l.q.tickets.move(ctx, l, holder, id); err != nil {
+		return err // the message is a stray
+	}
+	l.q.log.Info("a new message stands for the one of a job that the service does not know any more", "job", l.job, "old", l.message, "new", id)
+	l.message, l.receipt = id, receipt
+	return nil
 }
 
 // Delete implements queue.Lease. Without its ticket the message is a stray,

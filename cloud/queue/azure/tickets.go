@@ -92,14 +92,14 @@ func (ts *tickets) good(ctx context.Context, job string, now time.Time, empty bo
 	return good, nil
 }
 
-// take notes that a message was received. It reports whether the message is the one
-// that counts and nobody holds it.
+// take notes that a message was received and counts the delivery in the lease. It
+// reports whether the message is the one that counts and nobody holds it.
 func (ts *tickets) take(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool, error) {
 	var n, sent int64
 	err := ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `UPDATE queue_ticket SET message = $1, lease = $2, hidden = $3, receipt = ''
-			WHERE job = $4 AND (message = $1 OR message = '') AND (lease = '' OR hidden <= $5) RETURNING n, sent`,
-			l.message, l.id, now.Add(visibility).UnixMicro(), l.job, now.UnixMicro()).Scan(&n, &sent)
+		err := tx.QueryRowContext(ctx, `UPDATE queue_ticket SET message = $1, lease = $2, hidden = $3, deliveries = deliveries + 1
+			WHERE job = $4 AND (message = $1 OR message = '') AND (lease = '' OR hidden <= $5) RETURNING n, sent, deliveries`,
+			l.message, l.id, now.Add(visibility).UnixMicro(), l.job, now.UnixMicro()).Scan(&n, &sent, &l.deliveries)
 		if err == nil {
 			_, err = tx.ExecContext(ctx, `UPDATE queue_mark SET n = $1, sent = $2 WHERE n < $1`, n, sent)
 		}
@@ -128,37 +128,29 @@ func (ts *tickets) held(ctx context.Context, l *lease) (counts bool, until time.
 	return true, time.UnixMicro(hidden), nil
 }
 
-// found notes the receipt of a message that was put back for its holder.
-func (ts *tickets) found(ctx context.Context, l *lease, receipt string) error {
-	if _, err := ts.db.Exec(ctx, `UPDATE queue_ticket SET receipt = $1 WHERE job = $2 AND message = $3`, receipt, l.job, l.message); err != nil {
-		return fmt.Errorf("ticket of job %s: %w", l.job, database.Classify(err))
+// forget notes that no message exists any more. Said too late it costs a second message
+// of a job, one of which is a stray then.
+func (ts *tickets) forget(ctx context.Context) error {
+	if _, err := ts.db.Exec(ctx, `UPDATE queue_ticket SET message = ''`); err != nil {
+		return fmt.Errorf("queue tickets: %w", err)
 	}
 	return nil
 }
 
-// receipt returns what found noted, "" without one.
-func (ts *tickets) receipt(ctx context.Context, l *lease) (string, error) {
-	var receipt string
-	err := ts.db.Read().QueryRowContext(ctx, `SELECT receipt FROM queue_ticket WHERE job = $1 AND message = $2 AND lease = $3`, l.job, l.message, l.id).Scan(&receipt)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", queue.ErrLeaseLost
-	}
-	return receipt, database.Classify(err)
+// hold notes who holds the message from now on, "" for nobody, and until when it is
+// hidden.
+func (ts *tickets) hold(ctx context.Context, l *lease, holder string, hidden time.Time) error {
+	return ts.changed(ctx, `UPDATE queue_ticket SET lease = $1, hidden = $2 WHERE job = $3 AND lease = $4`, holder, hidden.UnixMicro(), l.job, l.id)
 }
 
-// hold notes until when the message is hidden, and with end that nobody holds it.
-func (ts *tickets) hold(ctx context.Context, l *lease, hidden time.Time, end bool) error {
-	next := l.id
-	if end {
-		next = ""
-	}
-	return ts.changed(ctx, `UPDATE queue_ticket SET lease = $1, hidden = $2 WHERE job = $3 AND message = $4 AND lease = $5`,
-		next, hidden.UnixMicro(), l.job, l.message, l.id)
+// move gives the ticket another message, for as long as holder has it.
+func (ts *tickets) move(ctx context.Context, l *lease, holder, message string) error {
+	return ts.changed(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND lease = $3`, message, l.job, holder)
 }
 
 // drop ends the ticket of a message that is done.
 func (ts *tickets) drop(ctx context.Context, l *lease) error {
-	return ts.changed(ctx, `DELETE FROM queue_ticket WHERE job = $1 AND message = $2 AND lease = $3`, l.job, l.message, l.id)
+	return ts.changed(ctx, `DELETE FROM queue_ticket WHERE job = $1 AND lease = $2`, l.job, l.id)
 }
 
 // changed demands that a statement has met the ticket.

@@ -76,7 +76,8 @@ func (r Rules) next(w world) map[string]world {
 			out["a lease runs out"+at(i)] = n
 		}
 		if m.there && w.losses < losses && !r.NoLosses {
-			n := w.without(i)
+			n := w
+			n.messages[i] = message{count: m.count}
 			n.losses++
 			out["a message vanishes"+at(i)] = n
 		}
@@ -138,7 +139,7 @@ func (r Rules) sending(w world, out map[string]world) {
 		if w.messages[i].there {
 			continue
 		}
-		n := w
+		n := w.received(i)
 		n.messages[i] = message{there: true, visible: true}
 		if has {
 			n.extras++
@@ -163,6 +164,11 @@ func (r Rules) work(w world, i int, out map[string]world) {
 		n := w
 		n.crashes++
 		put("dies", n, worker{})
+	}
+	if m := w.messages[me.message]; !m.there && me.newest { // some queues can: it vanished, and nobody sent another
+		n := w
+		n.messages[me.message] = message{there: true, count: m.count}
+		put("sends its message anew", n, me)
 	}
 	switch me.step {
 	case idle:
