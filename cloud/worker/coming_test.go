@@ -32,7 +32,8 @@ func boxes(kinds ...string) string {
 	return string(b)
 }
 
-// comes is a store that is not of this machine and whose downloads a test holds up.
+// comes is a store that is not of this machine and whose downloads a test holds up,
+// those from the beginning on.
 type comes struct {
 	blob.Store
 	open func(io.Reader) io.Reader
@@ -40,8 +41,8 @@ type comes struct {
 
 func (c comes) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	r, err := c.Store.Open(ctx, key, offset, length)
-	if err != nil {
-		return nil, err
+	if err != nil || offset > 0 {
+		return r, err
 	}
 	return struct {
 		io.Reader
@@ -85,29 +86,43 @@ func fetched(t *testing.T, url string) (string, error) {
 	return string(b), err
 }
 
-// A clip whose index stands first is counted while it comes: the counter is called when
-// most of it is here, and reads the rest as it arrives.
+// A clip is counted while it comes: the counter is called when its beginning and its
+// index are here, wherever that stands, and reads the rest as it arrives.
 func TestCountingBeginsBeforeAllIsHere(t *testing.T) {
-	s := newStage(t)
-	content := boxes("ftyp", "moov", "mdat")
-	j := s.clip(content)
-	on := make(chan struct{})
-	w := s.worker("w", counterFunc(func(_ context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
-		close(on) // the rest may come now
-		if src.Stream == nil {
-			return counting.Outcome{}, errors.New("no stream")
-		}
-		if got, err := fetched(t, src.Stream.URL); err != nil || got != content {
-			t.Errorf("%d bytes came, want %d: %v", len(got), len(content), err)
-		}
-		return outcome(4), nil
-	}))
-	w.o.Blobs = comes{s.b, func(r io.Reader) io.Reader {
-		return io.MultiReader(io.LimitReader(r, int64(len(content)-1000)), readerFunc(func(b []byte) (int, error) { <-on; return r.Read(b) }))
-	}}
-	s.deliver(t.Context(), w)
-	if got := s.job(j.ID); got.State != job.Done || got.Attempt != 1 {
-		t.Errorf("%+v", got)
+	for name, c := range map[string]struct {
+		content string
+		held    int64 // from this byte on
+		there   int64 // but from this byte on
+	}{
+		"index first": {boxes("ftyp", "moov", "mdat"), 5000, 8036},
+		"index last":  {boxes("ftyp", "mdat", "moov", "free"), 3000, 4028},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			j := s.clip(c.content)
+			on := make(chan struct{})
+			w := s.worker("w", counterFunc(func(_ context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+				if src.Stream == nil {
+					return counting.Outcome{}, errors.New("no stream")
+				}
+				end := make([]byte, len(c.content)-int(c.there))
+				if n, err := src.Stream.Content.ReadAt(end, c.there); n != len(end) || n > 0 && err != nil {
+					t.Errorf("%d bytes of the end: %v", n, err)
+				}
+				close(on) // the rest may come now
+				if got, err := fetched(t, src.Stream.URL); err != nil || got != c.content {
+					t.Errorf("%d bytes came, want %d: %v", len(got), len(c.content), err)
+				}
+				return outcome(4), nil
+			}))
+			w.o.Blobs = comes{s.b, func(r io.Reader) io.Reader {
+				return io.MultiReader(io.LimitReader(r, c.held), readerFunc(func(b []byte) (int, error) { <-on; return r.Read(b) }))
+			}}
+			s.deliver(t.Context(), w)
+			if got := s.job(j.ID); got.State != job.Done || got.Attempt != 1 {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }
 
@@ -127,9 +142,10 @@ func TestWhatCameIsSettled(t *testing.T) {
 		state   job.State
 		reason  string
 	}{
-		"index last: waits":            {boxes("ftyp", "mdat", "moov"), nil, false, nil, 1, job.Done, ""},
-		"something behind the frames":  {boxes("ftyp", "moov", "mdat", "free"), nil, false, nil, 1, job.Done, ""},
-		"no fault":                     {boxes("ftyp", "moov", "mdat"), nil, true, nil, 1, job.Done, ""},
+		"no index: waits":              {boxes("ftyp", "mdat"), nil, false, nil, 1, job.Done, ""},
+		"index first":                  {boxes("ftyp", "moov", "mdat"), nil, true, nil, 1, job.Done, ""},
+		"index last":                   {boxes("ftyp", "mdat", "moov"), nil, true, nil, 1, job.Done, ""},
+		"something behind the frames":  {boxes("ftyp", "moov", "mdat", "free"), nil, true, nil, 1, job.Done, ""},
 		"a fault on the way":           {boxes("ftyp", "moov", "mdat"), nil, true, video.ErrTruncated, 2, job.Done, ""},
 		"the link breaks":              {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader { return io.MultiReader(io.LimitReader(r, 5000), iotest.ErrReader(reset)) }, true, video.ErrTruncated, 1, job.Queued, "connection reset"},
 		"the link breaks, all is well": {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader { return io.MultiReader(io.LimitReader(r, 5000), iotest.ErrReader(reset)) }, true, nil, 1, job.Queued, "connection reset"},

@@ -34,13 +34,14 @@ func (a *attempt) fetch(ctx context.Context) (s counting.Source, coming *cache.F
 		return s, nil, func() {}, nil
 	}
 	want := cache.Want{Digest: f.SHA256, Size: f.Size, Ext: filepath.Ext(f.BlobKey)}
-	coming, err = a.w.cache.Begin(ctx, want, func(ctx context.Context) (io.ReadCloser, error) {
-		return a.w.o.Blobs.Open(ctx, f.BlobKey, 0, -1)
+	coming, err = a.w.cache.Begin(ctx, want, func(ctx context.Context, from int64) (io.ReadCloser, error) {
+		return a.w.o.Blobs.Open(ctx, f.BlobKey, from, -1)
 	})
 	if err != nil {
 		return counting.Source{}, nil, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
 	}
-	if container.Streams(coming, f.Size) {
+	if tail, ok := container.Tail(coming, f.Size); ok {
+		coming.Ahead(ctx, tail)
 		url, stop, err := stream.Serve(ctx, coming, f.Size, want.Ext)
 		if err == nil {
 			s.Stream = &counting.Stream{URL: url, Content: coming}

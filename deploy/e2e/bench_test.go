@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/azurite"
 	"cattlecounter/deploy/process"
+	"cattlecounter/shared/faultproxy"
+	"cattlecounter/shared/job"
 )
 
 // BenchmarkUpload takes a file from the card through the agent's spool and the
@@ -55,6 +59,56 @@ func measureUpload(b *testing.B, size int64) {
 	b.ReportMetric(peakMiB(b, s.api), "api-peak-MiB")
 	b.ReportMetric(peakMiB(b, s.edge), "edge-peak-MiB")
 	s.stop()
+}
+
+// BenchmarkCountWhileItComes counts one clip from Azure Storage over a link of a set rate,
+// as an MP4 with its index behind the pictures, as drones write it, and as a Matroska
+// file of the same pictures, which waits until all of it is there. There is a key frame
+// each second, as cameras write them.
+// Run it with: go test -bench CountWhileItComes -benchtime 1x ./deploy/e2e
+func BenchmarkCountWhileItComes(b *testing.B) {
+	path, _ := clip(b)
+	for b.Loop() {
+		waits := measureJob(b, path, "waits.mkv")
+		comes := measureJob(b, path, "comes.mp4", "-movflags", "-faststart")
+		b.ReportMetric(waits.Seconds(), "waits-s")
+		b.ReportMetric(comes.Seconds(), "comes-s")
+		b.ReportMetric(waits.Seconds()/comes.Seconds(), "waits/comes")
+	}
+}
+
+// measureJob returns for how long a worker had the job of a clip.
+func measureJob(b *testing.B, clip, name string, flags ...string) time.Duration {
+	const comesIn = 10 * time.Second
+	server := azurite.Get(b)
+	s := newStage(b, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: bench, queue: bench-jobs}\n", server.ConnectionString().Reveal()))
+	defer s.stop()
+	film := s.path(name)
+	args := append([]string{"-v", "error", "-i", clip, "-c:v", "libx264", "-g", "30"}, append(flags, film)...)
+	if out, err := exec.CommandContext(b.Context(), "ffmpeg", args...).CombinedOutput(); err != nil {
+		b.Fatalf("ffmpeg: %v: %s", err, out)
+	}
+	info, err := os.Stat(film)
+	if err != nil {
+		b.Fatal(err)
+	}
+	link, err := faultproxy.New(faultproxy.Options{To: server.Blob, Plan: func(faultproxy.Stats) faultproxy.Faults {
+		return faultproxy.Faults{Rate: info.Size() * 8 / int64(comesIn/time.Second)}
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer link.Close()
+	s.workerEnv = []string{"CATTLE_CLOUD_AZURE_CONNECTION_STRING=" + server.Through(link.Addr(), server.Queue).Reveal()}
+	s.all()
+	s.drop(film, name)
+	begun := func(f footageView) bool {
+		return f.Job != nil && (f.Job.State == job.Leased || f.Job.State == job.Processing)
+	}
+	s.named(name, time.Minute, "has a worker", begun)
+	since := time.Now()
+	s.named(name, 5*time.Minute, "is counted", counted)
+	return time.Since(since)
 }
 
 func waitPhase(s *stage, phase string) (since time.Time) {

@@ -51,32 +51,38 @@ func Check(r io.ReaderAt, size int64) (Report, error) {
 	return checkTS(head, size)
 }
 
-// Streams reports whether a decoder can begin before the end of the file is there: an MP4
-// or MOV whose index stands before the pictures, and after them nothing. It reads no more
-// than it must to know.
-func Streams(r io.ReaderAt, size int64) bool {
+// longestTail is what Tail takes for an index and its like: hours of video have a few
+// million bytes of it.
+const longestTail = 64 << 20
+
+// Tail reports whether a decoder can begin on an MP4 or MOV before all of it is there, and
+// what it needs for that besides the beginning: the bytes from tail on, which stand behind
+// the pictures and hold the index, unless that came first. tail is size when nothing does.
+// It reads no more than the headers before the pictures.
+func Tail(r io.ReaderAt, size int64) (tail int64, ok bool) {
 	head := make([]byte, min(size, footage.SniffLen))
 	if readAt(r, head, 0) != nil {
-		return false
+		return 0, false
 	}
 	if kind, err := footage.Sniff(head); err != nil || kind != footage.MP4 {
-		return false
+		return 0, false
 	}
 	indexed := false
 	for at := uint64(0); at+8 <= uint64(size); {
 		b, err := readBox(r, at, uint64(size))
 		if err != nil {
-			return false
+			return 0, false
 		}
 		at = b.at + b.length
 		switch b.kind {
 		case "moov":
 			indexed = true
 		case "mdat":
-			return indexed && at == uint64(size)
+			tail = int64(at)
+			return tail, tail <= size && (indexed || tail < size) && size-tail <= longestTail
 		}
 	}
-	return false
+	return 0, false
 }
 
 // CheckFile is Check on a file. A file that cannot be opened gives the error

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,33 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestTail(t *testing.T) {
+	ftyp, pictures := be("ftyp", []byte("isom"), words(0)), be("mdat", make([]byte, 1000))
+	start := int64(len(ftyp) + len(pictures))
+	for name, c := range map[string]struct {
+		content []byte
+		tail    int64 // -1: no
+	}{
+		"index first":           {slices.Concat(ftyp, index(), pictures), start + int64(len(index()))},
+		"index last":            {slices.Concat(ftyp, pictures, index()), start},
+		"index last, and more":  {slices.Concat(ftyp, pictures, index(), be("free")), start},
+		"index first, and more": {slices.Concat(ftyp, index(), pictures, be("free")), start + int64(len(index()))},
+		"no index":              {slices.Concat(ftyp, pictures), -1},
+		"no pictures":           {slices.Concat(ftyp, index()), -1},
+		"cut in the pictures":   {slices.Concat(ftyp, index(), pictures[:500]), -1},
+		"cut in a header":       {slices.Concat(ftyp, pictures[:4]), -1},
+		"cut in the index":      {slices.Concat(ftyp, pictures, index()[:20]), start}, // which shows when it is read
+		"too much behind":       {slices.Concat(ftyp, pictures, be("moov", make([]byte, longestTail))), -1},
+		"Matroska":              {mkv(0, 100), -1},
+		"nothing":               {nil, -1},
+	} {
+		tail, ok := Tail(bytes.NewReader(c.content), int64(len(c.content)))
+		if ok != (c.tail >= 0) || ok && tail != c.tail {
+			t.Errorf("%s: %d %v, want %d", name, tail, ok, c.tail)
+		}
+	}
+}
+
 func TestReport(t *testing.T) {
 	file := bytes.Join([][]byte{be("ftyp", []byte("isom")), index()}, nil)
 	rep, err := Check(bytes.NewReader(file), int64(len(file)))
@@ -132,6 +160,9 @@ func FuzzCheck(f *testing.F) {
 	f.Add(ts(6, 1))
 	f.Add([]byte("\x00\x00\x00\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if tail, ok := Tail(bytes.NewReader(b), int64(len(b))); ok && (tail <= 0 || tail > int64(len(b))) {
+			t.Fatalf("tail at %d of %d", tail, len(b))
+		}
 		rep, err := Check(bytes.NewReader(b), int64(len(b)))
 		if err == nil {
 			if rep.Frames < 0 || rep.Duration < 0 {

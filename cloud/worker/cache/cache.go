@@ -91,9 +91,9 @@ type Want struct {
 }
 
 // Get returns the path of a file with the wanted content, which stays until release is
-// called, once. Where there is none yet, open gives the content. Errors are ErrNoSpace,
+// called, once. Where there is none yet, open gives the content from a byte on. Errors are ErrNoSpace,
 // ErrContent, those of open and its reader, and of the disk.
-func (c *Cache) Get(ctx context.Context, w Want, open func(context.Context) (io.ReadCloser, error)) (path string, release func(), err error) {
+func (c *Cache) Get(ctx context.Context, w Want, open func(ctx context.Context, from int64) (io.ReadCloser, error)) (path string, release func(), err error) {
 	f, err := c.Begin(ctx, w, open)
 	if err != nil {
 		return "", nil, err

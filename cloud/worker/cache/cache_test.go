@@ -35,13 +35,15 @@ func want(text string) Want {
 	return Want{Digest: footage.Sum([]byte(text)), Size: int64(len(text)), Ext: ".mp4"}
 }
 
-func from(text string) func(context.Context) (io.ReadCloser, error) {
-	return func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
+func from(text string) func(context.Context, int64) (io.ReadCloser, error) {
+	return func(_ context.Context, at int64) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(text[at:])), nil
+	}
 }
 
 var errAsked = errors.New("the store was asked")
 
-func asked(context.Context) (io.ReadCloser, error) { return nil, errAsked }
+func asked(context.Context, int64) (io.ReadCloser, error) { return nil, errAsked }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -198,7 +200,7 @@ func TestLeftOvers(t *testing.T) {
 	got := make(chan error, 1)
 	began := make(chan struct{})
 	go func() {
-		_, release, err := c.Get(t.Context(), want("slow footage"), func(context.Context) (io.ReadCloser, error) {
+		_, release, err := c.Get(t.Context(), want("slow footage"), func(context.Context, int64) (io.ReadCloser, error) {
 			close(began)
 			return source, nil
 		})
@@ -238,7 +240,7 @@ func TestWrongContent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			_, _, err := New(Options{Dir: dir, Limit: 100}).Get(c.ctx, want("footage"), func(context.Context) (io.ReadCloser, error) {
+			_, _, err := New(Options{Dir: dir, Limit: 100}).Get(c.ctx, want("footage"), func(context.Context, int64) (io.ReadCloser, error) {
 				return io.NopCloser(c.source), nil
 			})
 			if !errors.Is(err, c.err) {
@@ -330,4 +332,114 @@ func BenchmarkUsedAgain(b *testing.B) {
 		}
 		release()
 	}
+}
+
+// beside is a store that gives the beginning of a text through one reader and its end
+// through another, to each request for it.
+func beside(begin, end io.Reader) func(context.Context, int64) (io.ReadCloser, error) {
+	return func(ctx context.Context, at int64) (io.ReadCloser, error) {
+		r := begin
+		if at > 0 {
+			r = end
+		}
+		return io.NopCloser(&until{ctx, r}), nil
+	}
+}
+
+// until is a reader whose reads end with a context, as a request's do.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *until) Read(b []byte) (int, error) {
+	type got struct {
+		n   int
+		err error
+	}
+	c := make(chan got, 1)
+	mine := make([]byte, len(b))
+	go func() {
+		n, err := u.r.Read(mine)
+		c <- got{n, err}
+	}()
+	select {
+	case g := <-c:
+		return copy(b, mine[:g.n]), g.err
+	case <-u.ctx.Done():
+		return 0, u.ctx.Err()
+	}
+}
+
+func readAt(t *testing.T, l *Filling, at int64, want string) {
+	t.Helper()
+	b := make([]byte, len(want))
+	if n, err := l.ReadAt(b, at); n != len(want) || err != nil || string(b) != want {
+		t.Errorf("at %d: %q %v, want %q", at, b[:n], err, want)
+	}
+}
+
+// The end of a file is there before the middle when it is asked for.
+func TestAhead(t *testing.T) {
+	source, w := io.Pipe()
+	l, err := New(Options{Dir: t.TempDir()}).Begin(t.Context(), want("head middle tail"), beside(source, strings.NewReader("tail")))
+	must(t, err)
+	defer l.Close()
+	_, err = w.Write([]byte("head "))
+	must(t, err)
+	readAt(t, l, 0, "head")
+	l.Ahead(t.Context(), 12)
+	readAt(t, l, 13, "ail")
+	l.Ahead(t.Context(), 5) // once is enough
+	_, err = w.Write([]byte("middle "))
+	must(t, err)
+	readAt(t, l, 0, "head middle tail") // the last of which did not come in its turn
+	_, err = w.Write([]byte("tail"))
+	must(t, errors.Join(err, w.Close()))
+	_, err = l.Wait(t.Context())
+	must(t, err)
+}
+
+// Nothing that comes before its turn can get into a file that has its digest, nor keep
+// it from being made.
+func TestAheadIsNotTrusted(t *testing.T) {
+	never, hold := io.Pipe()
+	defer hold.Close()
+	for name, end := range map[string]io.Reader{
+		"other bytes": strings.NewReader("LIAR"), "never comes": never, "too short": strings.NewReader("t"), "fails": failing{errAsked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			source, w := io.Pipe()
+			l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), beside(source, end))
+			must(t, err)
+			_, err = w.Write([]byte("head "))
+			must(t, err)
+			readAt(t, l, 0, "head")
+			l.Ahead(t.Context(), 5)
+			_, err = w.Write([]byte("tail"))
+			must(t, errors.Join(err, w.Close()))
+			_, err = l.Wait(t.Context())
+			must(t, err)
+			readAt(t, l, 5, "tail")
+			l.Close()
+			if got := files(t, dir); !slices.Equal(got, []string{"head tail"}) {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+// Close ends a download that is before its turn as well.
+func TestCloseEndsAhead(t *testing.T) {
+	source, w := io.Pipe()
+	never, hold := io.Pipe()
+	l, err := New(Options{Dir: t.TempDir()}).Begin(t.Context(), want("head tail"), beside(source, never))
+	must(t, err)
+	_, err = w.Write([]byte("head "))
+	must(t, err)
+	readAt(t, l, 0, "head")
+	l.Ahead(t.Context(), 5)
+	l.Close()
+	must(t, errors.Join(w.Close(), hold.Close()))
 }

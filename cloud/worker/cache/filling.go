@@ -20,24 +20,44 @@ type Filling struct {
 	stop context.CancelFunc
 	done chan struct{} // closed when all is there, or will never be
 
-	mu   sync.Mutex
-	have int64         // bytes from the beginning
-	more chan struct{} // closed, and made anew, when have grows
-	path string        // once all of it is there and has the digest
-	err  error         // why it will never be
+	open func(context.Context, int64) (io.ReadCloser, error)
+
+	mu    sync.Mutex
+	have  int64         // bytes from the beginning
+	next  int64         // have, and what is being written
+	tail  int64         // from here on all is there as well
+	ahead *ahead        // what fetches the tail
+	more  chan struct{} // closed, and made anew, when have grows or tail comes
+	path  string        // once all of it is there and has the digest
+	err   error         // why it will never be
+}
+
+// ahead is a download of the end of a file, before its turn.
+type ahead struct {
+	from int64
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// end returns when nothing of it is written any more.
+func (a *ahead) end() {
+	if a != nil {
+		a.stop()
+		<-a.done
+	}
 }
 
 // Begin is Get without the wait: the content comes while the caller goes on. It ends with
 // ctx and with Close.
-func (c *Cache) Begin(ctx context.Context, w Want, open func(context.Context) (io.ReadCloser, error)) (*Filling, error) {
-	l := &Filling{c: c, want: w, more: make(chan struct{}), done: make(chan struct{}), stop: func() {}}
+func (c *Cache) Begin(ctx context.Context, w Want, open func(ctx context.Context, from int64) (io.ReadCloser, error)) (*Filling, error) {
+	l := &Filling{c: c, want: w, open: open, tail: w.Size, more: make(chan struct{}), done: make(chan struct{}), stop: func() {}}
 	err := os.MkdirAll(c.o.Dir, 0o750)
 	if err == nil {
 		l.path, l.f, err = c.find(ctx, w)
 	}
 	switch {
 	case err == nil && l.f != nil:
-		l.have = w.Size
+		l.have, l.next = w.Size, w.Size
 		close(l.done)
 		return l, nil
 	case err == nil:
@@ -47,14 +67,14 @@ func (c *Cache) Begin(ctx context.Context, w Want, open func(context.Context) (i
 		return nil, fmt.Errorf("cache %s: %w", c.o.Dir, err)
 	}
 	ctx, l.stop = context.WithCancel(ctx)
-	go l.run(ctx, open)
+	go l.run(ctx)
 	return l, nil
 }
 
-func (l *Filling) run(ctx context.Context, open func(context.Context) (io.ReadCloser, error)) {
+func (l *Filling) run(ctx context.Context) {
 	defer close(l.done)
 	path := strings.TrimSuffix(l.f.Name(), part)
-	err := l.fill(ctx, open)
+	err := l.fill(ctx)
 	if err == nil {
 		err = os.Rename(l.f.Name(), path) // the lock is the file's, whatever its name
 	}
@@ -67,11 +87,11 @@ func (l *Filling) run(ctx context.Context, open func(context.Context) (io.ReadCl
 	l.path = path
 }
 
-func (l *Filling) fill(ctx context.Context, open func(context.Context) (io.ReadCloser, error)) error {
+func (l *Filling) fill(ctx context.Context) error {
 	if err := l.c.reserve(l.f, l.want.Size); err != nil {
 		return err
 	}
-	r, err := open(ctx)
+	r, err := l.open(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -89,13 +109,60 @@ func (l *Filling) fill(ctx context.Context, open func(context.Context) (io.ReadC
 type told struct{ l *Filling }
 
 func (t told) Write(b []byte) (int, error) {
-	n, err := t.l.f.Write(b)
 	t.l.mu.Lock()
-	defer t.l.mu.Unlock()
-	t.l.have = min(t.l.have+int64(n), t.l.want.Size)
-	close(t.l.more)
-	t.l.more = make(chan struct{})
+	t.l.next += int64(len(b))
+	next, a := t.l.next, t.l.ahead
+	t.l.mu.Unlock()
+	if a != nil && next > a.from {
+		a.end() // what is written last is what has the digest
+	}
+	n, err := t.l.f.Write(b)
+	t.l.tell(func() { t.l.have = min(t.l.have+int64(n), t.l.want.Size) })
 	return n, err
+}
+
+func (l *Filling) tell(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+	close(l.more)
+	l.more = make(chan struct{})
+}
+
+// Ahead fetches what stands from a byte on at once, beside the rest and once more in its
+// turn, so it is for little. It is for after a first read, and works once. When it fails,
+// reads wait for that turn.
+func (l *Filling) Ahead(ctx context.Context, from int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if from < l.next || from >= l.want.Size || l.ahead != nil {
+		return
+	}
+	a := &ahead{from: from, done: make(chan struct{})}
+	ctx, a.stop = context.WithCancel(ctx)
+	l.ahead = a
+	go func() {
+		defer close(a.done)
+		if err := l.fetchTail(ctx, from); err != nil && ctx.Err() == nil {
+			l.c.o.Log.Warn("the end of footage does not come before its turn", "file", l.f.Name(), "err", err)
+		}
+	}()
+}
+
+func (l *Filling) fetchTail(ctx context.Context, from int64) error {
+	r, err := l.open(ctx, from)
+	if err != nil {
+		return err
+	}
+	_, n, err := copySum(ctx, io.NewOffsetWriter(l.f, from), io.LimitReader(r, l.want.Size-from))
+	if err := errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	if n != l.want.Size-from {
+		return fmt.Errorf("%w: it ends at byte %d of %d", ErrContent, from+n, l.want.Size)
+	}
+	l.tell(func() { l.tail = from })
+	return nil
 }
 
 // ReadAt implements io.ReaderAt. It waits for bytes that are on their way, and fails
@@ -107,10 +174,10 @@ func (l *Filling) ReadAt(b []byte, at int64) (int, error) {
 	}
 	for {
 		l.mu.Lock()
-		have, more, err := l.have, l.more, l.err
+		have, tail, more, err := l.have, l.tail, l.more, l.err
 		l.mu.Unlock()
 		switch {
-		case have >= end:
+		case have >= end, at >= tail, have >= tail:
 			n, err := l.f.ReadAt(b[:end-at], at)
 			if err == nil && n < len(b) {
 				err = io.EOF
@@ -143,6 +210,10 @@ func (l *Filling) Wait(ctx context.Context) (string, error) {
 func (l *Filling) Close() {
 	l.stop()
 	<-l.done
+	l.mu.Lock()
+	a := l.ahead
+	l.mu.Unlock()
+	a.end()
 	if l.path != "" {
 		touch(l.path)
 	}
