@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"cattlecounter/cloud/blob"
 	"cattlecounter/cloud/ledger"
@@ -24,6 +25,7 @@ const (
 // finish brings a complete session to its end, from wherever it stopped. The
 // caller holds the session's lock. The package comment has the order.
 func (in *Intake) finish(ctx context.Context, up *upload) error {
+	defer in.atWork(ctx, up.u.ID)()
 	if up.u.BlobKey == "" {
 		head, err := up.stagedHead(ctx)
 		if err != nil {
@@ -54,6 +56,32 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 	in.metrics.finished.WithLabelValues(outcome).Inc()
 	in.log.Info("upload finished", "footage", up.u.Footage, "device", up.u.Device, "bytes", up.u.Size, "sha256", digest.String(), "outcome", outcome)
 	return nil
+}
+
+// atWork keeps the rounds of other servers away from a session, whose commit may take
+// long, until stop is called. Where that fails one of them finishes it.
+func (in *Intake) atWork(ctx context.Context, id string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(in.beat)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := in.book.TouchUpload(ctx, id); err != nil && ctx.Err() == nil {
+				in.log.Warn("cannot note that an upload is being finished", "upload", id, "err", err)
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // keep puts verified bytes where their kind belongs, and says what became of them.

@@ -89,6 +89,7 @@ type book interface {
 	SaveUpload(ctx context.Context, id string, offset int64, hashState []byte) error
 	SetUploadKey(ctx context.Context, id, blobKey string) error
 	DeclareUpload(ctx context.Context, id string, size int64) error
+	TouchUpload(ctx context.Context, id string) error
 	FinishUpload(ctx context.Context, id string) error
 	DeleteUpload(ctx context.Context, id string) error
 	PutThumbnail(context.Context, ledger.Thumbnail) error
@@ -108,6 +109,7 @@ type Intake struct {
 	rollings rollings
 	metrics  *metrics
 	tus      http.Handler
+	beat     time.Duration     // how often a finish says that it is at work
 	after    map[string]string // where the next look at the queue begins, by job state; Run's own
 }
 
@@ -120,7 +122,7 @@ func New(o Options) (*Intake, error) {
 	shared, _ := o.Stager.(blob.Holder)
 	in := &Intake{
 		o: o, ledger: o.Ledger, book: o.Ledger, blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
-		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}}, after: map[string]string{},
+		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}}, beat: settled / 3, after: map[string]string{},
 	}
 	var err error
 	if in.metrics, err = newMetrics(o.Metrics, o.Ledger); err != nil {

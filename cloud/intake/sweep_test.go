@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"cattlecounter/cloud/blob"
 	"cattlecounter/cloud/ledger"
 	"cattlecounter/cloud/queue"
 	"cattlecounter/shared/job"
@@ -50,6 +51,46 @@ func TestExpiryLeavesARequestAtWorkAlone(t *testing.T) {
 	must(t, s.in.sweep(t.Context()))
 	if _, err := s.ledger.Upload(t.Context(), id); !errors.Is(err, ledger.ErrNotFound) {
 		t.Fatal(err)
+	}
+}
+
+// lasting is a store whose commit takes until go on is closed.
+type lasting struct {
+	Blobs
+	began, goOn chan struct{}
+}
+
+func (l lasting) Commit(ctx context.Context, id, key string) (blob.Info, error) {
+	close(l.began)
+	<-l.goOn
+	return l.Blobs.Commit(ctx, id, key)
+}
+
+// A session whose commit takes long is not finished by another server meanwhile.
+func TestLongCommitIsLeftAlone(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	s.in.beat = time.Millisecond
+	slow := lasting{s.in.blobs, make(chan struct{}), make(chan struct{})}
+	s.in.blobs = slow
+	content := clip("x", 5000)
+	path := s.create(len(content))
+	patched := make(chan reply, 1)
+	go func() { patched <- s.patch(path, 0, content) }()
+	<-slow.began
+	for range 3 {
+		s.clock.add(2 * settled)
+		for since := s.clock.now(); ; <-time.After(time.Millisecond) {
+			if u := get[ledger.Upload](t)(s.ledger.Upload(t.Context(), path[len("/files/"):])); !u.Updated.Before(since) {
+				break
+			}
+		}
+		if us := get[[]ledger.Upload](t)(s.ledger.CompleteUploads(t.Context(), s.clock.now().Add(-settled), 9)); len(us) != 0 {
+			t.Fatalf("others would finish it: %+v", us)
+		}
+	}
+	close(slow.goOn)
+	if r := <-patched; r.status != http.StatusNoContent {
+		t.Errorf("%+v", r)
 	}
 }
 

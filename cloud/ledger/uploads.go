@@ -93,6 +93,11 @@ func (l *Ledger) DeclareUpload(ctx context.Context, id string, size int64) error
 	return l.onUpload(ctx, "declare size of upload ", id, `size = $3, deferred = 0`, size)
 }
 
+// TouchUpload notes that somebody is at work on a session, which changes nothing else.
+func (l *Ledger) TouchUpload(ctx context.Context, id string) error {
+	return l.onUpload(ctx, "touch upload ", id, `received = received`)
+}
+
 // FinishUpload notes that the session did what it was for.
 func (l *Ledger) FinishUpload(ctx context.Context, id string) error {
 	return l.onUpload(ctx, "finish upload ", id, `finished = COALESCE(finished, $3)`, micros(l.now()))
