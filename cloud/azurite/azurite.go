@@ -4,7 +4,6 @@
 package azurite
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
-	"sync"
+	"syscall"
 	"testing"
-	"time"
 
+	"cattlecounter/cloud/testserver"
 	"cattlecounter/shared/secret"
 )
 
@@ -25,8 +23,6 @@ const (
 	Account = "devstoreaccount1"
 	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==" //nolint:gosec // published
 )
-
-const startTime = 60 * time.Second
 
 // Server is a running Azurite.
 type Server struct {
@@ -58,41 +54,16 @@ func (s *Server) Stop() error {
 	return os.RemoveAll(s.dir)
 }
 
-var shared struct {
-	once   sync.Once
-	server *Server
-	err    error
-}
+var shared = testserver.One[*Server]{Start: Start, End: (*Server).Stop}
 
-// Tests are the tests of a package, a *testing.M or what wraps one.
-type Tests struct{ M interface{ Run() int } }
-
-// Run runs the tests and stops the server that they shared.
-func (t Tests) Run() int {
-	code := t.M.Run()
-	if shared.server != nil {
-		if err := shared.server.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}
-	return code
-}
-
-// ErrNotInstalled says that setup.sh test did not run.
-var ErrNotInstalled = errors.New("azurite is not installed: run deploy/setup/setup.sh test")
+// Tests are tests with a server that they share.
+func Tests(m testserver.Runner) testserver.Runner { return shared.Tests(m) }
 
 // Get returns the server that all tests of this program share; Tests must run them.
 // Where Azurite is not installed the test skips, in CI it fails.
 func Get(t testing.TB) *Server {
 	t.Helper()
-	shared.once.Do(func() { shared.server, shared.err = Start() })
-	switch {
-	case errors.Is(shared.err, ErrNotInstalled) && os.Getenv("CI") == "":
-		t.Skip(shared.err)
-	case shared.err != nil:
-		t.Fatal(shared.err)
-	}
-	return shared.server
+	return shared.Get(t)
 }
 
 // program finds Azurite below the tree's build folder.
@@ -104,7 +75,7 @@ func program() (string, error) {
 			return path, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", ErrNotInstalled
+			return "", fmt.Errorf("azurite is %w", testserver.ErrNotInstalled)
 		}
 	}
 	return "", err
@@ -125,7 +96,8 @@ func Start() (*Server, error) {
 	const local = "127.0.0.1"
 	s := &Server{dir: dir, cmd: exec.CommandContext(context.Background(), "node", path, "--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", dir,
 		"--blobHost", local, "--queueHost", local, "--tableHost", local, "--blobPort", "0", "--queuePort", "0", "--tablePort", "0")}
-	dieWithParent(s.cmd)
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	testserver.EndsWithParent(s.cmd.SysProcAttr, syscall.SIGKILL)
 	out, err := s.cmd.StdoutPipe()
 	if err == nil {
 		err = s.cmd.Start()
@@ -133,36 +105,22 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start azurite: %w", err), os.RemoveAll(dir))
 	}
-	up := make(chan error, 1)
-	go s.read(bufio.NewScanner(out), up)
-	select {
-	case err = <-up:
-	case <-time.After(startTime):
-		err = fmt.Errorf("azurite does not listen after %s", startTime)
-	}
-	if err != nil {
+	if err := testserver.Await("azurite", out, s.heard); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-// read takes the addresses out of what the server says, and the rest as well, so
-// that it never waits to say it.
-func (s *Server) read(lines *bufio.Scanner, up chan<- error) {
-	var said []string
-	for lines.Scan() {
-		if m := listening.FindStringSubmatch(lines.Text()); m != nil && m[1] == "Blob" {
-			s.Blob = m[2]
-		} else if m != nil {
-			s.Queue = m[2]
-			up <- nil
-		}
-		if said = append(said, lines.Text()); len(said) > 20 {
-			said = said[1:]
-		}
+// heard takes the addresses out of what the server says; the queue's comes last.
+func (s *Server) heard(line string) (up bool) {
+	m := listening.FindStringSubmatch(line)
+	switch {
+	case m == nil:
+		return false
+	case m[1] == "Blob":
+		s.Blob = m[2]
+		return false
 	}
-	select {
-	case up <- fmt.Errorf("azurite ended: %s", strings.Join(said, "; ")):
-	default:
-	}
+	s.Queue = m[2]
+	return true
 }

@@ -71,11 +71,15 @@ func (l *Leader) drop() {
 	l.conn = nil
 }
 
-// Close gives the lead back.
+// Close gives the lead back: another process can have it at once.
 func (l *Leader) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn != nil {
-		l.drop()
+	if l.conn == nil {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), leadTime)
+	defer cancel()
+	_, _ = l.conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, l.key) // else with the connection
+	l.drop()
 }

@@ -14,10 +14,11 @@ import (
 	"go.uber.org/goleak"
 
 	"cattlecounter/cloud/postgres"
+	"cattlecounter/cloud/testserver"
 	"cattlecounter/shared/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests{M: m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
 
 var tables = fstest.MapFS{"00001_note.sql": {Data: []byte("-- +goose Up\nCREATE TABLE note (n BIGINT NOT NULL PRIMARY KEY, word TEXT NOT NULL);\n")}}
 
@@ -179,7 +180,7 @@ func TestAStoppedWriterHoldsUpNobody(t *testing.T) {
 // The server goes and comes back, as for an update.
 func TestServerGoesAndComesBack(t *testing.T) {
 	s, err := postgres.New()
-	postgres.Need(t, err)
+	testserver.Need(t, err)
 	t.Cleanup(func() { _ = s.Remove() })
 	address := s.Database(t)
 	db := connect(t, address, time.Second)

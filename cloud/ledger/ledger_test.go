@@ -24,7 +24,7 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests{M: m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
 
 // onPostgres makes the tests of what both databases do run on PostgreSQL.
 const onPostgres = "LEDGER_TEST_POSTGRES"

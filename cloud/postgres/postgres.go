@@ -4,7 +4,6 @@
 package postgres
 
 import (
-	"bufio"
 	"context"
 	"database/sql"
 	"errors"
@@ -20,16 +19,15 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
+	"cattlecounter/cloud/testserver"
 	"cattlecounter/shared/secret"
 )
 
 const (
 	account   = "cattle"
-	startTime = 60 * time.Second
 	serverUID = "postgres" // the server does not run as root
 	ready     = "database system is ready to accept connections"
 )
@@ -46,47 +44,16 @@ type Server struct {
 	n  int
 }
 
-// ErrNotInstalled says that setup.sh test did not run.
-var ErrNotInstalled = errors.New("postgresql is not installed: run deploy/setup/setup.sh test")
+var shared = testserver.One[*Server]{Start: New, End: (*Server).Remove}
 
-var shared struct {
-	once   sync.Once
-	server *Server
-	err    error
-}
-
-// Tests are the tests of a package, a *testing.M or what wraps one.
-type Tests struct{ M interface{ Run() int } }
-
-// Run runs the tests and stops the server that they shared.
-func (t Tests) Run() int {
-	code := t.M.Run()
-	if shared.server != nil {
-		if err := shared.server.Remove(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}
-	return code
-}
+// Tests are tests with a server that they share.
+func Tests(m testserver.Runner) testserver.Runner { return shared.Tests(m) }
 
 // Get returns the server that all tests of this program share; Tests must run them.
 // Where PostgreSQL is not installed the test skips, in CI it fails.
 func Get(t testing.TB) *Server {
 	t.Helper()
-	shared.once.Do(func() { shared.server, shared.err = New() })
-	Need(t, shared.err)
-	return shared.server
-}
-
-// Need ends the test for the error of New: skipped for ErrNotInstalled except in CI.
-func Need(t testing.TB, err error) {
-	t.Helper()
-	switch {
-	case errors.Is(err, ErrNotInstalled) && os.Getenv("CI") == "":
-		t.Skip(err)
-	case err != nil:
-		t.Fatal(err)
-	}
+	return shared.Get(t)
 }
 
 // Database makes an empty database that goes with the test, and returns its address.
@@ -127,7 +94,7 @@ func (s *Server) exec(query string) error {
 func programs() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
-		return "", errors.Join(ErrNotInstalled, err)
+		return "", errors.Join(fmt.Errorf("postgresql is %w", testserver.ErrNotInstalled), err)
 	}
 	slices.Sort(found)
 	return filepath.Dir(found[len(found)-1]), nil
@@ -193,7 +160,7 @@ func serverUser() (*syscall.Credential, error) {
 	}
 	u, err := user.Lookup(serverUID)
 	if err != nil {
-		return nil, errors.Join(ErrNotInstalled, err)
+		return nil, errors.Join(testserver.ErrNotInstalled, err)
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	gid, gerr := strconv.ParseUint(u.Gid, 10, 32)
@@ -206,7 +173,7 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + s.bin}
 	id, _ := serverUser() // give has asked before
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: id}
-	dieWithParent(cmd.SysProcAttr)
+	testserver.EndsWithParent(cmd.SysProcAttr, syscall.SIGQUIT)
 	return cmd
 }
 
@@ -231,32 +198,7 @@ func (s *Server) Start() error {
 		return fmt.Errorf("start postgres: %w", err)
 	}
 	s.cmd = cmd
-	up := make(chan error, 1)
-	go read(bufio.NewScanner(out), up)
-	select {
-	case err = <-up:
-	case <-time.After(startTime):
-		err = fmt.Errorf("postgres does not listen after %s", startTime)
-	}
-	return err
-}
-
-// read waits for the server's word, and takes the rest as well, so that it never waits
-// to say it.
-func read(lines *bufio.Scanner, up chan<- error) {
-	var said []string
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), ready) {
-			up <- nil
-			up = nil
-		}
-		if said = append(said, lines.Text()); len(said) > 20 {
-			said = said[1:]
-		}
-	}
-	if up != nil {
-		up <- fmt.Errorf("postgres ended: %s", strings.Join(said, "; "))
-	}
+	return testserver.Await("postgres", out, func(line string) bool { return strings.Contains(line, ready) })
 }
 
 // Stop ends the server as a crash would; its data stays.

@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -62,35 +66,40 @@ func clip(t testing.TB) (path string, animals int) {
 	if !handedOut(t) {
 		return rendered(t)
 	}
-	b, err := os.ReadFile(sharedClip[:len(sharedClip)-len("mp4")] + "json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var truth struct {
-		Unique int `json:"unique_animals"`
-	}
-	if err := json.Unmarshal(b, &truth); err != nil || truth.Unique == 0 {
-		t.Fatalf("truth: %+v %v", truth, err)
-	}
-	return sharedClip, truth.Unique
+	return sharedClip, truth(t, sharedClip)
 }
 
 // rendered is a clip of a simulated herd, for machines without the hand-outs.
 func rendered(t testing.TB) (path string, animals int) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "herd.mp4")
-	if out, err := exec.Command(filepath.Join(bin, "worker"), "simulate", "--out", path).CombinedOutput(); err != nil {
-		t.Fatalf("render a clip: %v: %s", err, out)
-	}
-	b, err := os.ReadFile(path[:len(path)-len("mp4")] + "json")
+	path, err := herd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var truth struct {
+	return path, truth(t, path)
+}
+
+// herd renders the clip once for all tests.
+var herd = sync.OnceValues(func() (path string, err error) {
+	path = filepath.Join(bin, "herd.mp4")
+	if out, err := exec.CommandContext(context.Background(), filepath.Join(bin, "worker"), "simulate", "--out", path).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("render a clip: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// truth is the number of animals that the file beside a clip says.
+func truth(t testing.TB, clip string) (animals int) {
+	t.Helper()
+	b, err := os.ReadFile(strings.TrimSuffix(clip, ".mp4") + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct {
 		Unique int `json:"unique_animals"`
 	}
-	if err := json.Unmarshal(b, &truth); err != nil || truth.Unique == 0 {
-		t.Fatalf("truth: %+v %v", truth, err)
+	if err := json.Unmarshal(b, &said); err != nil || said.Unique == 0 {
+		t.Fatalf("truth: %+v %v", said, err)
 	}
-	return path, truth.Unique
+	return said.Unique
 }

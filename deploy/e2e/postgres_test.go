@@ -15,6 +15,7 @@ import (
 
 	"cattlecounter/cloud/azurite"
 	"cattlecounter/cloud/postgres"
+	"cattlecounter/cloud/testserver"
 	"cattlecounter/deploy/process"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
@@ -26,7 +27,7 @@ import (
 // cloud runs beside. There is one count, told once.
 func TestSeveralCloudsOnPostgres(t *testing.T) {
 	server, err := postgres.New()
-	postgres.Need(t, err)
+	testserver.Need(t, err)
 	t.Cleanup(func() {
 		if err := server.Remove(); err != nil {
 			t.Error(err)

@@ -53,7 +53,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1
 	}
-	return postgres.Tests{M: azurite.Tests{M: m}}.Run()
+	return postgres.Tests(azurite.Tests(m)).Run()
 }
 
 // stage is one ranch with its cloud, all on loopback and in one temporary folder.

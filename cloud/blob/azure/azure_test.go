@@ -13,7 +13,7 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-func TestMain(m *testing.M) { os.Exit(azurite.Tests{M: m}.Run()) }
+func TestMain(m *testing.M) { os.Exit(azurite.Tests(m).Run()) }
 
 // box is the name of a container that no other test has.
 func box() string { return "c" + strings.ToLower(string(footage.NewID(time.Now()))) }

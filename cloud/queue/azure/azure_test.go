@@ -18,7 +18,7 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgres.Tests{M: azurite.Tests{M: m}}.Run()) }
+func TestMain(m *testing.M) { os.Exit(postgres.Tests(azurite.Tests(m)).Run()) }
 
 func name() string { return "q" + strings.ToLower(string(footage.NewID(time.Now()))) }
 

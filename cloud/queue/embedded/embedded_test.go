@@ -17,7 +17,7 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests{M: m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
 
 // places are where a ledger can be: a new path, or the address of a new database.
 var places = map[string]func(testing.TB) string{

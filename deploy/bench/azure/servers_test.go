@@ -2,7 +2,6 @@ package azure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/azurite"
+	"cattlecounter/cloud/testserver"
 	"cattlecounter/deploy/process"
 	"cattlecounter/shared/footage"
 )
@@ -28,10 +28,7 @@ func (p *programs) serve(b *testing.B) {
 	b.Helper()
 	var err error
 	p.azure, err = azurite.Start()
-	if errors.Is(err, azurite.ErrNotInstalled) {
-		b.Skip(err)
-	}
-	must(b, err)
+	testserver.Need(b, err)
 	b.Cleanup(func() { _ = p.azure.Stop() }) // of a round that failed
 }
 

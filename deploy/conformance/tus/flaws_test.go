@@ -13,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(postgres.Tests{M: azurite.Tests{M: m}},
+	goleak.VerifyTestMain(postgres.Tests(azurite.Tests(m)),
 		// fasthttp's pool sleeps for ten seconds before it sees that it was
 		// stopped, and its clock lives as long as the process.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
