@@ -3,12 +3,14 @@ package beacon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"cattlecounter/edge/spool"
+	"cattlecounter/shared/faultproxy"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/mqttlink/brokertest"
 	"cattlecounter/shared/secret"
@@ -23,7 +25,7 @@ type station struct {
 	session int64
 
 	spool *spool.Spool
-	relay *brokertest.Relay
+	relay *faultproxy.Proxy
 	stop  func()
 }
 
@@ -52,8 +54,7 @@ func (s *station) start() {
 		if err := <-done; err != nil {
 			s.t.Error(err)
 		}
-		s.relay.Cut()
-		if err := sp.Close(); err != nil {
+		if err := errors.Join(s.relay.Close(), sp.Close()); err != nil {
 			s.t.Error(err)
 		}
 	}
@@ -231,9 +232,11 @@ func TestProgressNeverGoesBack(t *testing.T) {
 					broker.Start()
 				}
 			case n < 13:
-				s.relay.Drop()
+				s.relay.Sever()
 			case n < 15: // the network goes, then the program
-				s.relay.Cut()
+				if err := s.relay.Close(); err != nil {
+					t.Error(err)
+				}
 				s.stop()
 				s.start()
 			case n < 17:

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/shared/faultproxy"
 	"cattlecounter/shared/mqttlink/brokertest"
 )
 
@@ -171,7 +172,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 		v, got := view{t, map[string]uint64{}}, b.Read("state/#")
 		var l *Link
 		var stop func()
-		var wire *brokertest.Relay
+		var wire *faultproxy.Proxy
 		drops := 0
 		start := func() {
 			drops = 0
@@ -199,7 +200,9 @@ func TestAnythingInAnyOrder(t *testing.T) {
 				start()
 			case 3:
 				story = append(story, "program is killed")
-				wire.Cut()
+				if err := wire.Close(); err != nil {
+					t.Fatal(err)
+				}
 				dead := s
 				s = dead.kill()
 				stop()
@@ -207,7 +210,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 			case 6:
 				if drops++; drops < rivalAfter { // more look like a rival, who is waited for
 					story = append(story, "the network goes")
-					wire.Drop()
+					wire.Sever()
 				}
 			case 4:
 				story = append(story, "all is kept")
