@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
+	"cattlecounter/shared/smalldisk"
 	"cattlecounter/shared/topic"
 
 	"net/http/httptest"
@@ -334,22 +334,7 @@ func TestOrdersAndFollowing(t *testing.T) {
 // A real small disk that somebody else fills: clear state, nothing lost, goes
 // on by itself.
 func TestFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting needs root")
-	}
-	dir, err := os.MkdirTemp("", "disk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("tmpfs: %s", out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %s", out)
-		}
-		_ = os.Remove(dir)
-	})
+	dir := smalldisk.Mount(t, "160m")
 	filler := filepath.Join(dir, "filler")
 	if err := os.WriteFile(filler, make([]byte, 100<<20), 0o600); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cattlecounter/edge/uplink"
+	"cattlecounter/shared/smalldisk"
 )
 
 func TestThisMachine(t *testing.T) {
@@ -54,11 +55,7 @@ func TestThisMachine(t *testing.T) {
 
 // A disk that is really full, and one that is really read-only.
 func TestDisksThatDoNotTake(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
-		t.Skipf("mounting needs root: %v", err)
-	}
-	defer func() { _ = unix.Unmount(dir, 0) }()
+	dir := smalldisk.Mount(t, "6m")
 	if _, err := rate(t.Context(), dir); !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)
 	}

@@ -7,12 +7,19 @@ import (
 	"testing"
 )
 
-// Mount returns a folder of its own file system of a size such as 64k, which goes with the
-// test. Without the right to mount the test is skipped, except in CI, where that would go
-// unnoticed.
+// Mount returns a folder of its own file system of a size such as 64k, see Over.
 func Mount(t testing.TB, size string) string {
 	t.Helper()
 	dir := t.TempDir()
+	Over(t, dir, size)
+	return dir
+}
+
+// Over puts an empty file system of a size over a folder until the end of the test, whoever
+// uses it then. Without the right to mount the test is skipped, except in CI, where that
+// would go unnoticed.
+func Over(t testing.TB, dir, size string) {
+	t.Helper()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("mount: %v", err)
@@ -20,11 +27,10 @@ func Mount(t testing.TB, size string) string {
 		t.Skipf("mount: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			t.Errorf("unmount: %v", err)
 		}
 	})
-	return dir
 }
 
 // Resize gives the file system in dir another size.
