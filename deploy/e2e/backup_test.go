@@ -1,12 +1,14 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/azurite"
 	"cattlecounter/cloud/ledger"
 	"cattlecounter/shared/topic"
 )
@@ -14,8 +16,16 @@ import (
 // A ledger that is restored knows nothing of what came after its backup: the station
 // compares its books, sends that again, and there is one count of it. Subscribers
 // who drop what they have heard hear of it.
-func TestLedgerIsRestored(t *testing.T) {
-	s := newStage(t)
+func TestLedgerIsRestored(t *testing.T) { restored(t) }
+
+// With blobs and messages in Azure Storage those of what came after the backup are
+// still there when it comes again.
+func TestLedgerIsRestoredOnAzure(t *testing.T) {
+	restored(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: restored, queue: restored-jobs}\n", azurite.Get(t).ConnectionString().Reveal()))
+}
+
+func restored(t *testing.T, more ...string) {
+	s := newStage(t, more...)
 	s.all()
 	path, animals := clip(t)
 	b, err := os.ReadFile(path)
