@@ -102,8 +102,8 @@ const (
 type Holder struct {
 	Kind   string // Container or Queue, with which the service's codes begin
 	Create func(context.Context) error
-	// Emptied is told, when not nil, that all it held is lost. Everybody who misses it
-	// says so, also when others have begun to fill it again.
+	// Emptied is told, when not nil, that all it held is lost, before it is made again.
+	// Everybody who misses it says so, also when others have begun to fill it again.
 	Emptied func(context.Context) error
 	Log     *slog.Logger
 }
@@ -134,13 +134,13 @@ func (h Holder) Heal(ctx context.Context, f func() error) error {
 		return err
 	}
 	h.Log.Warn("it is gone, it is made again", "kind", h.Kind, "err", Explain(ctx, err))
-	if err := h.Make(ctx); err != nil {
-		return err
-	}
 	if h.Emptied != nil {
 		if err := h.Emptied(ctx); err != nil {
 			return err
 		}
+	}
+	if err := h.Make(ctx); err != nil {
+		return err
 	}
 	return f()
 }

@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -99,16 +100,28 @@ func TestQueueIsMadeAgain(t *testing.T) {
 	}
 }
 
+func delivered(t *testing.T, q *Queue, times int) queue.Lease {
+	t.Helper()
+	l := receive(t, q, "j")
+	if l.Deliveries() != times {
+		t.Errorf("%d deliveries, want %d", l.Deliveries(), times)
+	}
+	return l
+}
+
 // Deliveries are counted by job: those of a message that vanished count as well, so that
 // a job which kills its workers is given up all the same.
 func TestDeliveriesOutliveTheMessage(t *testing.T) {
-	q, _ := fresh(t)
+	q, clock := fresh(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	delivered(t, q, 1) // and its worker dies
+	_, err := q.client.ClearMessages(t.Context(), nil)
+	must(t, err)
+	clock.by.Store(int64(2 * time.Minute))
+	has(t, q, "j", false)
 	must(t, q.Enqueue(t.Context(), "j"))
 	for n := range 3 {
-		l := receive(t, q, "j")
-		if l.Deliveries() != n+1 {
-			t.Errorf("%d deliveries, want %d", l.Deliveries(), n+1)
-		}
+		l := delivered(t, q, n+2)
 		_, err := q.client.ClearMessages(t.Context(), nil)
 		must(t, err)
 		must(t, l.Release(t.Context(), 0))
@@ -156,29 +169,49 @@ func TestGivenBackIsNotLost(t *testing.T) {
 	must(t, second.Delete(t.Context()))
 }
 
-// deaf is a network on which the next answer to a PUT is lost.
-type deaf struct{ next atomic.Bool }
+// line is the way to the service. An error of before keeps a request from it, one of
+// after loses the answer.
+type line struct{ before, after func(*http.Request) error }
 
-func (d *deaf) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.before != nil {
+		if err := l.before(r); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
-	if err == nil && r.Method == http.MethodPut && d.next.CompareAndSwap(true, false) {
-		_ = resp.Body.Close()
-		return nil, io.ErrUnexpectedEOF
+	if err == nil && l.after != nil {
+		if lost := l.after(r); lost != nil {
+			return nil, errors.Join(lost, resp.Body.Close())
+		}
 	}
 	return resp, err
+}
+
+// through opens a queue whose requests go through a line.
+func through(t *testing.T) (*Queue, *later, *line) {
+	t.Helper()
+	clock, way := &later{}, &line{}
+	return openBy(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now, &http.Client{Transport: way}), clock, way
 }
 
 // An answer to Renew that is lost, after which the receipt is void, costs no job: the
 // holder goes on, and whoever meets the message meanwhile puts it back for it.
 func TestLostAnswerToRenew(t *testing.T) {
-	clock, line := &later{}, &deaf{}
-	q := openBy(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now, &http.Client{Transport: line})
+	q, clock, way := through(t)
 	must(t, q.Enqueue(t.Context(), "j"))
 	l, err := q.Receive(t.Context(), 2*time.Second)
 	must(t, err)
-	line.next.Store(true)
+	lost := 0
+	way.after = func(r *http.Request) error {
+		if r.Method != http.MethodPut || lost > 0 {
+			return nil
+		}
+		lost++
+		return io.ErrUnexpectedEOF
+	}
 	must(t, l.Renew(t.Context(), time.Second)) // the service does not know the old receipt, and nobody the new one
-	if line.next.Load() {
+	if lost != 1 {
 		t.Fatal("no answer was lost")
 	}
 	must(t, l.Renew(t.Context(), time.Minute))
@@ -220,6 +253,107 @@ func TestMessageShowsTooEarly(t *testing.T) {
 	}
 	must(t, l.Delete(t.Context()))
 	has(t, q, "j", false)
+}
+
+// A holder that sends another message and dies before it is noted leaves a message that
+// counts.
+func TestReplacerDies(t *testing.T) {
+	q, clock, way := through(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l := receive(t, q, "j")
+	_, err := q.client.ClearMessages(t.Context(), nil)
+	must(t, err)
+	ctx, die := context.WithCancel(t.Context())
+	way.after = func(r *http.Request) error {
+		if r.Method == http.MethodPost {
+			die()
+		}
+		return nil
+	}
+	if err := l.Renew(ctx, time.Second); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	way.after = nil
+	<-time.After(1500 * time.Millisecond)
+	clock.by.Store(int64(2 * time.Minute))
+	must(t, receive(t, q, "j").Delete(t.Context()))
+}
+
+// A holder that is overtaken while it sends another message takes nothing from whoever
+// has the job then.
+func TestOvertakenWhileReplacing(t *testing.T) {
+	q, clock, way := through(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l := receive(t, q, "j")
+	_, err := q.client.ClearMessages(t.Context(), nil)
+	must(t, err)
+	var theirs queue.Lease
+	way.after = func(r *http.Request) error {
+		if r.Method == http.MethodPost {
+			way.after = nil
+			clock.by.Store(int64(2 * time.Minute)) // this one was paused
+			_, err := q.client.EnqueueMessage(r.Context(), body{"j"}.String(), nil)
+			must(t, err)
+			theirs = receive(t, q, "j")
+		}
+		return nil
+	}
+	for range 3 {
+		if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
+			t.Error(err)
+		}
+		must(t, theirs.Renew(t.Context(), time.Minute))
+	}
+	if err := l.Delete(t.Context()); !errors.Is(err, queue.ErrLeaseLost) {
+		t.Error(err)
+	}
+	has(t, q, "j", true)
+	must(t, theirs.Delete(t.Context()))
+}
+
+// While the service does not answer, or hangs, a job stays with who has it.
+func TestServiceIsAwayAtRenew(t *testing.T) {
+	q, _, way := through(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l, err := q.Receive(t.Context(), time.Second)
+	must(t, err)
+	began := time.Now()
+	way.before = func(r *http.Request) error {
+		<-r.Context().Done()
+		return r.Context().Err()
+	}
+	must(t, l.Renew(t.Context(), 9*time.Second))
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("it took %s: too long for another one within the lease", took)
+	}
+	way.before = nil
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) { // the message shows
+		t.Fatalf("a job that is worked on was given out: %v", err)
+	}
+	must(t, l.Renew(t.Context(), time.Minute))
+	must(t, l.Delete(t.Context()))
+	if n, err := q.Len(t.Context()); err != nil || n > 1 { // the one that was put back goes when it comes
+		t.Errorf("%d messages are left, %v", n, err)
+	}
+}
+
+// A queue that is made again while the ledger is away is one that was missing all the
+// same.
+func TestMadeAgainWithoutTheLedger(t *testing.T) {
+	q, _ := fresh(t)
+	must(t, q.Enqueue(t.Context(), "waiting"))
+	_, err := q.client.Delete(t.Context(), nil)
+	must(t, err)
+	away := errors.New("the ledger is away")
+	forget := q.client.holder.Emptied
+	q.client.holder.Emptied = func(context.Context) error { return away }
+	if _, err := q.Len(t.Context()); !errors.Is(err, away) {
+		t.Error(err)
+	}
+	q.client.holder.Emptied = forget
+	must(t, q.Enqueue(t.Context(), "new"))
+	has(t, q, "new", true)
+	has(t, q, "waiting", false)
 }
 
 // A sender that dies between ticket and message, or between message and note,

@@ -3,6 +3,7 @@ package azure
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -54,7 +55,8 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 // When the ticket is ours and the service does not know message or receipt, somebody
 // deleted the message or the whole queue, or an answer with a newer receipt was lost. A
 // new message takes its place and the work goes on; should the old one still come, it
-// is a stray.
+// is a stray. While the service does not answer the ticket alone holds the job: a message
+// that shows too early is put back.
 func (l *lease) update(ctx context.Context, deed string, hidden time.Duration, end bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,15 +66,27 @@ func (l *lease) update(ctx context.Context, deed string, hidden time.Duration, e
 	}
 	err := l.q.tickets.hold(ctx, l, holder, l.q.now().Add(hidden))
 	if err == nil {
-		err = l.hide(ctx, hidden)
-	}
-	if gone(err) {
-		err = l.replace(ctx, holder, hidden)
+		err = l.hideOrReplace(ctx, holder, hidden)
+		if err != nil && !end && ctx.Err() == nil && !errors.Is(err, queue.ErrLeaseLost) {
+			l.q.log.Warn("the queue does not answer: the lease goes by its ticket", "job", l.job, "err", azstorage.Explain(ctx, err))
+			return nil
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s lease of job %s: %w", deed, l.job, azstorage.Explain(ctx, err))
 	}
 	return nil
+}
+
+// hideOrReplace takes no longer than leaves time for another renewal.
+func (l *lease) hideOrReplace(ctx context.Context, holder string, hidden time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, max(hidden/3, queue.MinVisibility))
+	defer cancel()
+	err := l.hide(ctx, hidden)
+	if gone(err) {
+		err = l.replace(ctx, holder, hidden)
+	}
+	return err
 }
 
 func (l *lease) hide(ctx context.Context, hidden time.Duration) error {
@@ -85,6 +99,11 @@ func (l *lease) hide(ctx context.Context, hidden time.Duration) error {
 
 // replace sends a message for the ticket that holder has.
 func (l *lease) replace(ctx context.Context, holder string, hidden time.Duration) error {
+	// First no message counts, so that whichever comes is taken: the new one may come
+	// before it is noted, and who sends it may die.
+	if err := l.q.tickets.move(ctx, l, holder, ""); err != nil {
+		return err
+	}
 	id, receipt, err := l.q.client.send(ctx, body{l.job}.String(), hidden)
 	if err != nil {
 		return err
