@@ -92,6 +92,7 @@ func Await(name string, says io.Reader, up func(line string) bool) error {
 				last = last[1:]
 			}
 		}
+		_, _ = io.Copy(io.Discard, says) // behind a line that is too long
 		if waits {
 			word <- fmt.Errorf("%s ended: %s", name, strings.Join(last, "; "))
 		}

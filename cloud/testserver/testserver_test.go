@@ -18,7 +18,7 @@ func TestAwait(t *testing.T) {
 	says, w := io.Pipe()
 	waited := make(chan error, 1)
 	go func() { waited <- Await("it", says, up) }()
-	for _, line := range []string{"ready\n", "and it goes on\n", "as nobody would read it\n"} { // each write is read
+	for _, line := range []string{"ready\n", strings.Repeat("long", 20_000), "and it goes on\n", "as nobody would read it\n"} { // each write is read
 		if _, err := w.Write([]byte(line)); err != nil {
 			t.Fatal(err)
 		}

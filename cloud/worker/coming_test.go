@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -129,6 +130,51 @@ func TestCountingBeginsBeforeAllIsHere(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// liar gives other bytes for what is asked for by its range.
+type liar struct{ blob.Store }
+
+func (l liar) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	r, err := l.Store.Open(ctx, key, offset, length)
+	if err != nil || offset == 0 {
+		return r, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{readerFunc(func(b []byte) (int, error) {
+		n, err := r.Read(b)
+		copy(b[:n], bytes.ReplaceAll(b[:n], []byte("moov"), []byte("LIAR")))
+		return n, err
+	}), r}, nil
+}
+
+// What was counted by an index that is not the footage's is counted again.
+func TestTailThatCameOtherwise(t *testing.T) {
+	s := newStage(t)
+	content := boxes("ftyp", "mdat", "moov")
+	j := s.clip(content)
+	on := make(chan struct{})
+	calls := 0
+	w := s.worker("w", counterFunc(func(_ context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+		if calls++; src.Stream == nil {
+			return outcome(4), nil
+		}
+		end := make([]byte, 8)
+		if _, err := src.Stream.Content.ReadAt(end, int64(len(content)-len(end))); err != nil || string(end) != "LIARLIAR" {
+			t.Errorf("%q %v", end, err)
+		}
+		close(on)
+		return outcome(99), nil
+	}))
+	w.o.Blobs = liar{comes{s.b, func(r io.Reader) io.Reader {
+		return io.MultiReader(io.LimitReader(r, 3000), readerFunc(func(b []byte) (int, error) { <-on; return r.Read(b) }))
+	}}}
+	s.deliver(t.Context(), w)
+	if got := s.job(j.ID); got.State != job.Done || got.Progress.Count != 4 || calls != 2 {
+		t.Errorf("%d calls, %+v", calls, got)
+	}
+}
 
 // What comes is worth what arrives in the end.
 func TestWhatCameIsSettled(t *testing.T) {

@@ -58,14 +58,18 @@ func (a *attempt) fetch(ctx context.Context) (s counting.Source, coming *cache.F
 
 // settle waits for what came while it was counted, and decides what the count is worth.
 // A fault that was met on the way need not be the footage's: it is counted again, from
-// the file, which has the digest of what was stored.
+// the file, which has the digest of what was stored. So is what was counted by other bytes.
 func (a *attempt) settle(ctx context.Context, src counting.Source, coming *cache.Filling, out counting.Outcome, fault error) (counting.Outcome, error) {
 	path, err := coming.Wait(ctx)
 	switch {
 	case err != nil:
 		return out, fmt.Errorf("download footage %s: %w", a.footage.ID, err)
-	case fault == nil || ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return out, fault
+	case coming.Misled():
+		fault = fmt.Errorf("the end of it came otherwise before its turn: %w", cache.ErrContent)
+	case fault == nil:
+		return out, nil
 	}
 	a.log.Warn("not counted while it came, counting the whole file", "err", fault)
 	src.Path, src.Stream = path, nil

@@ -68,7 +68,7 @@ func Tail(r io.ReaderAt, size int64) (tail int64, ok bool) {
 		return 0, false
 	}
 	indexed := false
-	for at := uint64(0); at+8 <= uint64(size); {
+	for at, n := uint64(0), 0; at+8 <= uint64(size) && n < maxBoxes; n++ {
 		b, err := readBox(r, at, uint64(size))
 		if err != nil {
 			return 0, false

@@ -123,6 +123,7 @@ func TestTail(t *testing.T) {
 		"too much behind":       {slices.Concat(ftyp, pictures, be("moov", make([]byte, longestTail))), -1},
 		"Matroska":              {mkv(0, 100), -1},
 		"nothing":               {nil, -1},
+		"boxes without end":     {slices.Concat(ftyp, bytes.Repeat(be("free"), maxBoxes), pictures, index()), -1},
 	} {
 		tail, ok := Tail(bytes.NewReader(c.content), int64(len(c.content)))
 		if ok != (c.tail >= 0) || ok && tail != c.tail {

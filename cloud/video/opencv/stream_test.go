@@ -65,3 +65,52 @@ func TestStream(t *testing.T) {
 		}
 	}
 }
+
+// torn fails where the pictures' last part begins, as a read does that waited too long.
+type torn struct {
+	io.ReaderAt
+	from, to int64
+}
+
+func (r torn) ReadAt(b []byte, at int64) (int, error) {
+	if at >= r.to || at+int64(len(b)) <= r.from {
+		return r.ReaderAt.ReadAt(b, at)
+	}
+	n, err := r.ReaderAt.ReadAt(b[:max(0, r.from-at)], at)
+	return n, errors.Join(err, errors.New("torn"))
+}
+
+// A stream that ends a little early is cut short, although as much may be missing of a
+// file: there the rest is known not to come.
+func TestStreamThatEndsEarly(t *testing.T) {
+	const whole = 300
+	f, err := os.Open(ffmpeg(t, "noise.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=10,noise=alls=40:allf=t", "-c:v", "libx264", "-g", "30", "-bf", "0", "-preset", "ultrafast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tail, _ := container.Tail(f, info.Size())
+	r := torn{f, tail - tail/20, tail} // about half a second
+	url, stop, err := stream.Serve(t.Context(), r, info.Size(), ".mp4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	d, err := OpenStream(url, r, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	frames := 0
+	var frame video.Frame
+	for err = d.Next(context.Background(), &frame, 1); err == nil; err = d.Next(context.Background(), &frame, 1) {
+		frames++
+	}
+	if !errors.Is(err, video.ErrTruncated) || frames < whole-30 || frames > whole-3 {
+		t.Errorf("%d of %d frames: %v", frames, whole, err)
+	}
+}

@@ -398,6 +398,9 @@ func TestAhead(t *testing.T) {
 	must(t, errors.Join(err, w.Close()))
 	_, err = l.Wait(t.Context())
 	must(t, err)
+	if l.Misled() {
+		t.Error("the same bytes came twice")
+	}
 }
 
 // Nothing that comes before its turn can get into a file that has its digest, nor keep
@@ -417,11 +420,21 @@ func TestAheadIsNotTrusted(t *testing.T) {
 			must(t, err)
 			readAt(t, l, 0, "head")
 			l.Ahead(t.Context(), 5)
+			if name != "never comes" {
+				<-l.ahead.done
+			}
+			if st, err := l.f.Stat(); err != nil || st.Size() != 9 {
+				t.Errorf("%d bytes, %v", st.Size(), err)
+			}
+			given := l.tail == 5
 			_, err = w.Write([]byte("tail"))
 			must(t, errors.Join(err, w.Close()))
 			_, err = l.Wait(t.Context())
 			must(t, err)
 			readAt(t, l, 5, "tail")
+			if l.Misled() != given || given != (name == "other bytes") {
+				t.Errorf("misled: %v, given out: %v", l.Misled(), given)
+			}
 			l.Close()
 			if got := files(t, dir); !slices.Equal(got, []string{"head tail"}) {
 				t.Errorf("%q", got)
@@ -430,16 +443,76 @@ func TestAheadIsNotTrusted(t *testing.T) {
 	}
 }
 
+// gated gives what r has once open is closed, whatever becomes of the request.
+type gated struct {
+	open chan struct{}
+	r    io.Reader
+}
+
+func (g gated) Read(b []byte) (int, error) { <-g.open; return g.r.Read(b) }
+
+// What was asked for before its turn and comes after it changes nothing.
+func TestAheadComesTooLate(t *testing.T) {
+	for name, from := range map[string]int64{"at a write": 5, "within a write": 7} {
+		t.Run(name, func(t *testing.T) {
+			dir, late := t.TempDir(), make(chan struct{})
+			source, w := io.Pipe()
+			l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), beside(source, gated{late, strings.NewReader("LIAR"[from-5:])}))
+			must(t, err)
+			_, err = w.Write([]byte("head "))
+			must(t, err)
+			readAt(t, l, 0, "head")
+			l.Ahead(t.Context(), from)
+			_, err = w.Write([]byte("tail"))
+			must(t, errors.Join(err, w.Close()))
+			_, err = l.Wait(t.Context())
+			must(t, err)
+			close(late)
+			<-l.ahead.done
+			l.Close()
+			if got := files(t, dir); !slices.Equal(got, []string{"head tail"}) || l.Misled() {
+				t.Errorf("%q, misled: %v", got, l.Misled())
+			}
+		})
+	}
+}
+
+// What is here is not asked for again.
+func TestAheadOfWhatIsHere(t *testing.T) {
+	dir := t.TempDir()
+	l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), beside(strings.NewReader("head tail"), strings.NewReader("LIAR")))
+	must(t, err)
+	_, err = l.Wait(t.Context())
+	must(t, err)
+	for _, from := range []int64{5, 9} {
+		if l.Ahead(t.Context(), from); l.ahead != nil {
+			t.Errorf("from byte %d on", from)
+		}
+	}
+	l.Close()
+}
+
 // Close ends a download that is before its turn as well.
 func TestCloseEndsAhead(t *testing.T) {
 	source, w := io.Pipe()
-	never, hold := io.Pipe()
-	l, err := New(Options{Dir: t.TempDir()}).Begin(t.Context(), want("head tail"), beside(source, never))
+	ended := false
+	l, err := New(Options{Dir: t.TempDir()}).Begin(t.Context(), want("head tail"), func(ctx context.Context, at int64) (io.ReadCloser, error) {
+		if at == 0 {
+			return io.NopCloser(&until{ctx, source}), nil
+		}
+		<-ctx.Done()
+		<-time.After(10 * time.Millisecond)
+		ended = true
+		return nil, ctx.Err()
+	})
 	must(t, err)
 	_, err = w.Write([]byte("head "))
 	must(t, err)
 	readAt(t, l, 0, "head")
 	l.Ahead(t.Context(), 5)
 	l.Close()
-	must(t, errors.Join(w.Close(), hold.Close()))
+	if !ended {
+		t.Error("it is still under way")
+	}
+	must(t, w.Close())
 }

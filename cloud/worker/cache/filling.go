@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,14 +23,15 @@ type Filling struct {
 
 	open func(context.Context, int64) (io.ReadCloser, error)
 
-	mu    sync.Mutex
-	have  int64         // bytes from the beginning
-	next  int64         // have, and what is being written
-	tail  int64         // from here on all is there as well
-	ahead *ahead        // what fetches the tail
-	more  chan struct{} // closed, and made anew, when have grows or tail comes
-	path  string        // once all of it is there and has the digest
-	err   error         // why it will never be
+	mu     sync.Mutex
+	have   int64         // bytes from the beginning
+	next   int64         // have, and what is being written
+	tail   int64         // from here on all is there as well
+	ahead  *ahead        // what fetches the tail
+	misled bool          // the tail was not what came in its turn
+	more   chan struct{} // closed, and made anew, when have grows or tail comes
+	path   string        // once all of it is there and has the digest
+	err    error         // why it will never be
 }
 
 // ahead is a download of the end of a file, before its turn.
@@ -110,15 +112,37 @@ type told struct{ l *Filling }
 
 func (t told) Write(b []byte) (int, error) {
 	t.l.mu.Lock()
+	at := t.l.next
 	t.l.next += int64(len(b))
-	next, a := t.l.next, t.l.ahead
+	a := t.l.ahead
 	t.l.mu.Unlock()
-	if a != nil && next > a.from {
+	if a != nil && at+int64(len(b)) > a.from {
 		a.end() // what is written last is what has the digest
+		t.l.compare(b[max(0, a.from-at):], max(a.from, at))
 	}
 	n, err := t.l.f.Write(b)
 	t.l.tell(func() { t.l.have = min(t.l.have+int64(n), t.l.want.Size) })
 	return n, err
+}
+
+// compare notes when other bytes were given out at a place than come there now.
+func (l *Filling) compare(b []byte, at int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at < l.tail || l.misled {
+		return
+	}
+	was := make([]byte, len(b))
+	_, err := l.f.ReadAt(was, at)
+	l.misled = err != nil || !bytes.Equal(was, b)
+}
+
+// Misled reports, when Wait has returned, whether readers may have got other bytes than
+// the file has.
+func (l *Filling) Misled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.misled
 }
 
 func (l *Filling) tell(change func()) {
