@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -90,6 +91,11 @@ func newSite(t testing.TB, dir string, alter ...func(*Options)) *site {
 	s.server = httptest.NewServer(s)
 	t.Cleanup(s.close)
 	return s
+}
+
+// sweep is a round of all that Run does.
+func (in *Intake) sweep(ctx context.Context) error {
+	return errors.Join(in.sweepUploads(ctx), in.sweepJobs(ctx))
 }
 
 // ServeHTTP plays the web layer: it knows who holds the token.

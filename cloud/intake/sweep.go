@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"cattlecounter/cloud/ledger"
@@ -22,23 +23,34 @@ const (
 // sessions that a crash left complete, drops expired ones, sends the messages
 // of jobs that have none. Faults are logged and met again in the next round.
 func (in *Intake) Run(ctx context.Context) error {
+	var both sync.WaitGroup
+	both.Go(func() { in.repeat(ctx, "uploads", in.sweepUploads) }) // a commit may take long
+	both.Go(func() { in.repeat(ctx, "jobs", in.sweepJobs) })
+	both.Wait()
+	return nil
+}
+
+func (in *Intake) repeat(ctx context.Context, what string, round func(context.Context) error) {
 	tick := time.NewTicker(in.o.SweepEvery)
 	defer tick.Stop()
 	for {
-		if err := in.sweep(ctx); err != nil && ctx.Err() == nil {
-			in.log.Error("intake round", "err", err)
+		if err := round(ctx); err != nil && ctx.Err() == nil {
+			in.log.Error("intake round", "of", what, "err", err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 		}
 	}
 }
 
-// sweep is one round.
-func (in *Intake) sweep(ctx context.Context) error {
-	return errors.Join(in.finishComplete(ctx), in.dropExpired(ctx), in.sendUnqueued(ctx), in.sendLost(ctx))
+func (in *Intake) sweepUploads(ctx context.Context) error {
+	return errors.Join(in.finishComplete(ctx), in.dropExpired(ctx))
+}
+
+func (in *Intake) sweepJobs(ctx context.Context) error {
+	return errors.Join(in.sendUnqueued(ctx), in.sendLost(ctx))
 }
 
 func (in *Intake) finishComplete(ctx context.Context) error {
@@ -48,15 +60,25 @@ func (in *Intake) finishComplete(ctx context.Context) error {
 	}
 	var errs []error
 	for _, u := range us {
-		errs = append(errs, in.locked(ctx, u.ID, func() error {
-			up, err := in.load(ctx, u.Device, u.ID)
-			if err != nil || !up.complete() || !up.u.Finished.IsZero() {
-				return ignoreGone(err)
-			}
-			return ignoreRefusal(in.finish(ctx, up))
-		}))
+		errs = append(errs, in.finishLeft(ctx, u.ID))
 	}
 	return errors.Join(errs...)
+}
+
+// finishLeft finishes a session that still nobody is at: the one before it may have
+// taken long, and with the lock it would be taken from another server.
+func (in *Intake) finishLeft(ctx context.Context, id string) error {
+	u, err := in.book.Upload(ctx, id)
+	if err != nil || !u.Updated.Before(in.now().Add(-settled)) {
+		return ignoreGone(err)
+	}
+	return in.locked(ctx, id, func() error {
+		up, err := in.load(ctx, u.Device, id)
+		if err != nil || !up.complete() || !up.u.Finished.IsZero() {
+			return ignoreGone(err)
+		}
+		return ignoreRefusal(in.finish(ctx, up))
+	})
 }
 
 // locked runs f under the session's lock, or not at all when a request of

@@ -69,6 +69,9 @@ func (l lasting) Commit(ctx context.Context, id, key string) (blob.Info, error) 
 // A session whose commit takes long is not finished by another server meanwhile.
 func TestLongCommitIsLeftAlone(t *testing.T) {
 	s := newSite(t, t.TempDir())
+	if s.in.beat > settled/2 {
+		t.Errorf("it says every %s that it is at work", s.in.beat)
+	}
 	s.in.beat = time.Millisecond
 	slow := lasting{s.in.blobs, make(chan struct{}), make(chan struct{})}
 	s.in.blobs = slow
@@ -81,6 +84,9 @@ func TestLongCommitIsLeftAlone(t *testing.T) {
 		s.clock.add(2 * settled)
 		for since := s.clock.now(); ; <-time.After(time.Millisecond) {
 			if u := get[ledger.Upload](t)(s.ledger.Upload(t.Context(), path[len("/files/"):])); !u.Updated.Before(since) {
+				if u.Offset != int64(len(content)) || !u.Finished.IsZero() {
+					t.Fatalf("%+v", u)
+				}
 				break
 			}
 		}
@@ -92,6 +98,37 @@ func TestLongCommitIsLeftAlone(t *testing.T) {
 	if r := <-patched; r.status != http.StatusNoContent {
 		t.Errorf("%+v", r)
 	}
+}
+
+// While a session is finished that a crash left, for however long, messages are sent.
+func TestLongCommitHoldsUpNoJobs(t *testing.T) {
+	s := newSite(t, t.TempDir(), func(o *Options) { o.SweepEvery = time.Millisecond })
+	s.in.queue = away{s.queue}
+	f := s.upload(clip("z", 4000))
+	s.in.queue = s.queue
+	real := s.in.blobs
+	s.in.blobs = broken{real}
+	content := clip("x", 5000)
+	s.want(s.patch(s.create(len(content)), 0, content), http.StatusInternalServerError, internal)
+	slow := lasting{real, make(chan struct{}), make(chan struct{})}
+	s.in.blobs = slow
+	s.clock.add(2 * settled)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.in.Run(ctx) }()
+	<-slow.began
+	for get[ledger.Job](t)(s.ledger.Job(t.Context(), f.Job.ID)).State != job.Queued {
+		<-time.After(time.Millisecond)
+	}
+	close(slow.goOn)
+	cancel()
+	must(t, <-ended)
+}
+
+type broken struct{ Blobs }
+
+func (broken) Commit(context.Context, string, string) (blob.Info, error) {
+	return blob.Info{}, errors.New("broken")
 }
 
 // away is a queue that cannot be reached.
