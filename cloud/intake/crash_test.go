@@ -51,9 +51,14 @@ type mortalBook struct {
 	m *mortal
 }
 
-func (b mortalBook) RecordFootage(ctx context.Context, f ledger.Footage) (r ledger.Recorded, err error) {
-	err = b.m.step("record", func() error { r, err = b.Ledger.RecordFootage(ctx, f); return err })
+func (b mortalBook) RecordUpload(ctx context.Context, id string, f ledger.Footage) (r ledger.Recorded, err error) {
+	err = b.m.step("record", func() error { r, err = b.Ledger.RecordUpload(ctx, id, f); return err })
 	return r, err
+}
+
+func (b mortalBook) RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (j ledger.Job, err error) {
+	err = b.m.step("restore", func() error { j, err = b.Ledger.RestoreVideo(ctx, id, f, lost, key); return err })
+	return j, err
 }
 
 func (b mortalBook) MarkQueued(ctx context.Context, id string) error {
@@ -269,11 +274,29 @@ func TestDeathAtEveryStepOfADuplicate(t *testing.T) {
 		s = newSite(t, s.dir)
 		s.resume(path, content, metadata...)
 		f := get[ledger.FootageView](t)(s.ledger.Footage(t.Context(), "f2"))
-		if f.DuplicateOf != "f1" || s.messages() != 1 || !bytes.Equal(s.blob("footage/f1/original.mp4"), content) {
+		if f.DuplicateOf != "f1" || s.messages() != 1 || !bytes.Equal(s.only("f1"), content) {
 			t.Fatalf("%+v, %d messages", f, s.messages())
 		}
-		if _, err := s.blobs.Stat(t.Context(), "footage/f2/original.mp4"); !errors.Is(err, blob.ErrNotFound) {
-			t.Fatalf("the duplicate's blob: %v", err)
+	})
+}
+
+func TestDeathAtEveryStepOfARestore(t *testing.T) {
+	content := clip("x", 6000)
+	deaths(t, func(t *testing.T, m *mortal) {
+		s := newSite(t, t.TempDir())
+		f := s.upload(content, "footage", "f1")
+		must(t, s.blobs.Delete(t.Context(), f.BlobKey))
+		must(t, s.ledger.Poison(t.Context(), f.Job.ID, "no such blob"))
+		must(t, get[queue.Lease](t)(s.queue.Receive(t.Context(), time.Minute)).Delete(t.Context()))
+		s.die(m)
+		path := s.tryUpload(content, "footage", "f1")
+		s.close()
+		s = newSite(t, s.dir)
+		s.resume(path, content, "footage", "f1")
+		must(t, s.in.sweep(t.Context()))
+		j := get[ledger.Job](t)(s.ledger.JobOf(t.Context(), "f1"))
+		if j.State != job.Queued || s.messages() != 1 || !bytes.Equal(s.only("f1"), content) {
+			t.Fatalf("%+v, %d messages", j, s.messages())
 		}
 	})
 }

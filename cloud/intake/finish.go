@@ -130,15 +130,11 @@ func (in *Intake) keepTelemetry(ctx context.Context, u ledger.Upload) error {
 // keepVideo commits, records and enqueues.
 func (in *Intake) keepVideo(ctx context.Context, u ledger.Upload, digest footage.Digest) (string, error) {
 	rec, err := in.record(ctx, u, digest)
+	if err == nil && rec.Footage.BlobKey != u.BlobKey {
+		rec.Job, err = in.spare(ctx, u, rec)
+	}
 	if err != nil {
 		return "", err
-	}
-	if rec.Footage.DuplicateOf != "" {
-		// Its content is under the original's key.
-		if err := in.blobs.Delete(ctx, u.BlobKey); err != nil {
-			return "", err
-		}
-		return outcomeDuplicate, nil
 	}
 	if rec.Job != nil && rec.Job.State == job.Uploaded {
 		if err := in.send(ctx, *rec.Job); err != nil {
@@ -147,21 +143,55 @@ func (in *Intake) keepVideo(ctx context.Context, u ledger.Upload, digest footage
 			in.log.Warn("job not enqueued yet", "job", rec.Job.ID, "footage", u.Footage, "err", err)
 		}
 	}
-	if !rec.Created {
+	switch {
+	case rec.Footage.DuplicateOf != "":
+		return outcomeDuplicate, nil
+	case !rec.Created:
 		return outcomeRepeat, nil
 	}
 	return outcomeCounted, nil
 }
 
-// record puts the blob under its key and the footage into the ledger, unless
-// both was done before: a recorded blob is never written over.
+// spare drops bytes that the ledger has under another key already, unless they are lost
+// there: then those of the session take their place. It returns the job of the content.
+func (in *Intake) spare(ctx context.Context, u ledger.Upload, rec ledger.Recorded) (*ledger.Job, error) {
+	have, err := in.book.Footage(ctx, rec.Footage.Original())
+	if err != nil {
+		return nil, err
+	}
+	if have.BlobKey != "" && have.BlobKey != u.BlobKey {
+		_, err = in.blobs.Stat(ctx, have.BlobKey)
+		if errors.Is(err, blob.ErrNotFound) {
+			return in.restore(ctx, u, have)
+		}
+	}
+	if err == nil && have.BlobKey != u.BlobKey {
+		err = errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Delete(ctx, u.BlobKey))
+	}
+	return have.Job, err
+}
+
+func (in *Intake) restore(ctx context.Context, u ledger.Upload, have ledger.FootageView) (*ledger.Job, error) {
+	if _, err := in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
+		return nil, err
+	}
+	j, err := in.book.RestoreVideo(ctx, u.ID, have.ID, have.BlobKey, u.BlobKey)
+	if err != nil {
+		return nil, err
+	}
+	in.log.Warn("the blob of footage was lost, what came again takes its place", "footage", have.ID, "lost", have.BlobKey, "upload", u.ID, "job", j.ID, "state", j.State)
+	return &j, nil
+}
+
+// record puts the blob under its key and the footage into the ledger, unless that has
+// it already.
 func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Digest) (ledger.Recorded, error) {
 	have, err := in.book.Footage(ctx, u.Footage)
 	switch {
-	case err == nil && (have.SHA256 != digest || have.Device != u.Device):
+	case err == nil && !same(have.Footage, u, digest):
 		return ledger.Recorded{}, in.refuse(ctx, u, asProblem(takenProblem(u)))
 	case err == nil:
-		return ledger.Recorded{Footage: have.Footage, Job: have.Job}, in.blobs.Discard(ctx, u.ID)
+		return ledger.Recorded{Footage: have.Footage, Job: have.Job}, nil
 	case !errors.Is(err, ledger.ErrNotFound):
 		return ledger.Recorded{}, err
 	}
@@ -182,13 +212,20 @@ func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Di
 	} else if !errors.Is(err, blob.ErrNotFound) {
 		return ledger.Recorded{}, err
 	}
-	rec, err := in.book.RecordFootage(ctx, f)
-	if err == nil && !rec.Created && (rec.Footage.SHA256 != digest || rec.Footage.Device != u.Device) {
-		// Another server was faster with another file of the same id: this one must
-		// not be called complete. Its session stays, to be ended by the device.
-		return ledger.Recorded{}, asProblem(takenProblem(u))
+	rec, err := in.book.RecordUpload(ctx, u.ID, f)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound): // dropped at another server
+		return ledger.Recorded{}, errors.Join(goneProblem(), in.blobs.Delete(ctx, u.BlobKey))
+	case err == nil && !same(rec.Footage, u, digest):
+		// Another server was faster with another file of the same id.
+		return ledger.Recorded{}, in.refuse(ctx, u, asProblem(takenProblem(u)))
 	}
 	return rec, err
+}
+
+// same reports whether what the ledger has under the id is what a session brought.
+func same(f ledger.Footage, u ledger.Upload, digest footage.Digest) bool {
+	return f.SHA256 == digest && f.Device == u.Device
 }
 
 // send puts the message of a job into the queue and notes that it is there.

@@ -243,6 +243,18 @@ func (s *site) blob(key string) []byte {
 	return get[[]byte](s.t)(io.ReadAll(r))
 }
 
+// only is the video of a footage, which is the one of all.
+func (s *site) only(id footage.ID) []byte {
+	s.t.Helper()
+	key := get[ledger.FootageView](s.t)(s.ledger.Footage(context.Background(), id)).BlobKey
+	for info, err := range s.blobs.List(context.Background(), "footage/") {
+		if must(s.t, err); info.Key != key && strings.Contains(info.Key, "/original") {
+			s.t.Errorf("left: %s", info.Key)
+		}
+	}
+	return s.blob(key)
+}
+
 func (s *site) messages() int {
 	s.t.Helper()
 	return get[int](s.t)(s.queue.Len(context.Background()))

@@ -81,8 +81,9 @@ const (
 // book is the part of the ledger that the intake writes to. Tests put one in
 // its place that dies at a chosen call.
 type book interface {
-	RecordFootage(context.Context, ledger.Footage) (ledger.Recorded, error)
+	RecordUpload(ctx context.Context, id string, f ledger.Footage) (ledger.Recorded, error)
 	Footage(context.Context, footage.ID) (ledger.FootageView, error)
+	RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (ledger.Job, error)
 	MarkQueued(ctx context.Context, jobID string) error
 	CreateUpload(context.Context, ledger.Upload) (ledger.Upload, error)
 	Upload(ctx context.Context, id string) (ledger.Upload, error)

@@ -124,8 +124,10 @@ func cleanName(name string, id footage.ID) string {
 	return name
 }
 
-func videoKey(id footage.ID, c footage.Container) string {
-	return fmt.Sprintf("footage/%s/original.%s", id, c)
+// videoKey is a session's own: of two that bring one piece of footage at two servers one is
+// recorded, and the other must not have written over its blob.
+func videoKey(id footage.ID, upload string, c footage.Container) string {
+	return fmt.Sprintf("footage/%s/original-%s.%s", id, upload, c)
 }
 
 func thumbnailKey(id footage.ID) string { return fmt.Sprintf("footage/%s/thumbnail.jpg", id) }

@@ -146,13 +146,21 @@ func (in *Intake) load(ctx context.Context, device, id string) (*upload, error) 
 
 func (in *Intake) expired(u ledger.Upload) bool { return in.now().After(u.Updated.Add(in.o.Expire)) }
 
-// discard drops the bytes, then the row, so that no bytes stay without a row.
+// discard drops the bytes, then the row, so that no bytes stay without a row. A blob that
+// was committed goes last, unless it is recorded: without the row nobody can record it.
 func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
 	in.rollings.take(u.ID)
 	if err := errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Discard(ctx, waiting(u.ID))); err != nil {
 		return err
 	}
-	return in.book.DeleteUpload(ctx, u.ID)
+	if err := in.book.DeleteUpload(ctx, u.ID); err != nil || u.Kind != ledger.KindVideo || u.BlobKey == "" {
+		return err
+	}
+	have, err := in.book.Footage(ctx, u.Footage)
+	if err == nil && have.BlobKey == u.BlobKey || err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	return in.blobs.Delete(ctx, u.BlobKey)
 }
 
 func (up *upload) complete() bool { return !up.u.Deferred && up.offset == up.u.Size }

@@ -163,7 +163,7 @@ func (up *upload) judge(ctx context.Context, head []byte, certain bool) error {
 	container, err := footage.Sniff(head)
 	switch {
 	case err == nil:
-		key := videoKey(up.u.Footage, container)
+		key := videoKey(up.u.Footage, up.u.ID, container)
 		if err := up.in.book.SetUploadKey(ctx, up.u.ID, key); err != nil {
 			return err
 		}

@@ -35,3 +35,30 @@ func (l *Ledger) RemoveVideo(ctx context.Context, id footage.ID) error {
 		return l.audit(ctx, tx, DeedRemoveVideo, string(id))
 	})
 }
+
+// RestoreVideo notes that the blob of a footage was lost and that what came by a session
+// takes its place; ErrNotFound when the session or that blob is not the ledger's any more.
+// A job that was given up begins anew: the caller enqueues it as after Retry.
+func (l *Ledger) RestoreVideo(ctx context.Context, upload string, id footage.ID, lost, key string) (Job, error) {
+	have, err := l.JobOf(ctx, id)
+	if err != nil {
+		return Job{}, err
+	}
+	return l.change(ctx, "restore video for", have.ID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+		if err := l.stillThere(ctx, tx, upload); err != nil {
+			return err
+		}
+		seq, err := nextSeq(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := one(tx.ExecContext(ctx, `UPDATE footage SET blob_key = $1, seq = $2 WHERE id = $3 AND blob_key = $4`, key, seq, id, lost)); err != nil {
+			return err
+		}
+		if err := l.audit(ctx, tx, DeedRestoreVideo, string(id)); err != nil || j.State != job.Poisoned {
+			return err
+		}
+		j.Reason, j.Progress = "", Progress{}
+		return j.move(job.Replay)
+	})
+}

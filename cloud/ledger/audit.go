@@ -17,6 +17,7 @@ const (
 	DeedCancel       = "cancel job"
 	DeedCountOn      = "count on"
 	DeedRemoveVideo  = "remove video"
+	DeedRestoreVideo = "restore video"
 )
 
 // Deed is an entry of the audit.

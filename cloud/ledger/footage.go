@@ -17,6 +17,21 @@ import (
 // says: the caller compares digests. The same content under another id becomes
 // a duplicate: a row that names the original, without blob and without job.
 func (l *Ledger) RecordFootage(ctx context.Context, f Footage) (Recorded, error) {
+	return l.recordOnce(ctx, f, func(context.Context, *sql.Tx) error { return nil })
+}
+
+// RecordUpload is RecordFootage for what came by a session, which must be there still,
+// else ErrNotFound: whoever deletes a session can be sure that nothing is recorded of it.
+func (l *Ledger) RecordUpload(ctx context.Context, upload string, f Footage) (Recorded, error) {
+	return l.recordOnce(ctx, f, func(ctx context.Context, tx *sql.Tx) error { return l.stillThere(ctx, tx, upload) })
+}
+
+// stillThere demands that nobody has dropped a session, until the transaction ends.
+func (l *Ledger) stillThere(ctx context.Context, tx *sql.Tx, upload string) error {
+	return one(tx.ExecContext(ctx, `UPDATE upload SET updated = $1 WHERE id = $2`, micros(l.now()), upload))
+}
+
+func (l *Ledger) recordOnce(ctx context.Context, f Footage, may func(context.Context, *sql.Tx) error) (Recorded, error) {
 	deed := fmt.Sprintf("record footage %s", f.ID)
 	if _, err := footage.ParseID(string(f.ID)); err != nil {
 		return Recorded{}, fmt.Errorf("%s: %w: %w", deed, err, ErrInvalid)
@@ -28,6 +43,9 @@ func (l *Ledger) RecordFootage(ctx context.Context, f Footage) (Recorded, error)
 	var rec Recorded
 	err := l.write(ctx, deed, func(ctx context.Context, tx *sql.Tx) error {
 		var err error
+		if err = may(ctx, tx); err != nil {
+			return err
+		}
 		rec, err = l.recorded(ctx, tx, f.ID)
 		if !errors.Is(err, ErrNotFound) {
 			return err

@@ -343,3 +343,35 @@ func BenchmarkUpdateProgress(b *testing.B) {
 		must(b, l.UpdateProgress(b.Context(), j.ID, j.Fence, Progress{Percent: 5}))
 	}
 }
+
+// What a session brought is recorded for as long as it is there, and takes the place of a
+// blob that was lost.
+func TestSessionsRecord(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	f := sample("f1", "moo")
+	_, err := l.RecordUpload(ctx, "u1", f)
+	wantErr(t, err, ErrNotFound)
+	_, err = l.Footage(ctx, "f1")
+	wantErr(t, err, ErrNotFound)
+	_, err = l.CreateUpload(ctx, Upload{ID: "u1", Footage: "f1", Device: "base-1", Size: 3})
+	must(t, err)
+	rec, err := l.RecordUpload(ctx, "u1", f)
+	must(t, err)
+	must(t, l.Poison(ctx, rec.Job.ID, "no such blob"))
+	for _, c := range []struct{ upload, lost string }{{"u2", f.BlobKey}, {"u1", "another"}} {
+		_, err = l.RestoreVideo(ctx, c.upload, "f1", c.lost, "new")
+		wantErr(t, err, ErrNotFound)
+	}
+	j, err := l.RestoreVideo(ctx, "u1", "f1", f.BlobKey, "new")
+	if err != nil || j.State != job.Uploaded || j.Reason != "" {
+		t.Errorf("%+v %v", j, err)
+	}
+	now, err := l.Footage(ctx, "f1")
+	if err != nil || now.BlobKey != "new" || now.Seq <= rec.Footage.Seq || now.Job.State != job.Uploaded {
+		t.Errorf("%+v %v", now, err)
+	}
+	if j, err = l.RestoreVideo(ctx, "u1", "f1", "new", "newer"); err != nil || j.State != job.Uploaded { // was not given up
+		t.Errorf("%+v %v", j, err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -151,7 +152,11 @@ func (s *sending) arrivedOnce() {
 	if len(all) != 1 || all[0].SHA256 != want || all[0].DuplicateOf != "" || all[0].Job == nil || all[0].Job.State != job.Queued {
 		s.t.Fatalf("in the cloud %+v, want one with %s", all, want)
 	}
-	blob, err := os.ReadFile(s.path("cloud", "blobs", "footage", all[0].ID, "original.mp4"))
+	kept, err := filepath.Glob(s.path("cloud", "blobs", "footage", all[0].ID, "original-*.mp4"))
+	if err != nil || len(kept) != 1 {
+		s.t.Fatalf("stored: %v %v", kept, err)
+	}
+	blob, err := os.ReadFile(kept[0])
 	if err != nil || !bytes.Equal(blob, s.film) {
 		s.t.Errorf("the stored file is another one: %d bytes, %v", len(blob), err)
 	}
