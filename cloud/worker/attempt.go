@@ -65,8 +65,7 @@ func (a *attempt) count(ctx context.Context, stop context.CancelCauseFunc) error
 	if err != nil {
 		return err
 	}
-	status.end() // a late "processing" must not overwrite the end
-	return a.finish(ctx, out)
+	return a.finish(ctx, out, status.end)
 }
 
 // background is a goroutine with an owner.
@@ -94,8 +93,9 @@ func (b background) end() {
 // finish writes the results, then the ledger, then the sidecar. Results need no fence
 // of their own: their names are made of footage and model, and the same model finds the
 // same in the same footage, so a Put over those of another attempt changes nothing that
-// counts. Which attempt's count stands, and when, is the ledger's to say.
-func (a *attempt) finish(ctx context.Context, out counting.Outcome) error {
+// counts. Which attempt's count stands, and when, is the ledger's to say. Before that the
+// status ends: a late "processing" must not overwrite the end.
+func (a *attempt) finish(ctx context.Context, out counting.Outcome, endStatus func()) error {
 	r := out.Result
 	a.status.stage(topic.StageReport)
 	err := a.persist(ctx, func() error { // ask before the first byte of a result is written
@@ -126,6 +126,7 @@ func (a *attempt) finish(ctx context.Context, out counting.Outcome) error {
 		ByClass: r.Count.ByClass, Model: r.Model.Name, ModelDigest: r.Model.Digest,
 	}
 	key := report.Key(a.footage.ID, r.Model.Digest, "json")
+	endStatus()
 	err = a.persist(ctx, func() error { return a.w.o.Ledger.Finish(ctx, a.job.ID, a.job.Fence, c, key) })
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"cattlecounter/cloud/blob/disk"
 	"cattlecounter/cloud/counting"
 	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/job"
 )
 
@@ -99,5 +101,58 @@ func TestTheWaitForTheEndEnds(t *testing.T) {
 	s.deliver(t.Context(), w)
 	if got := s.job(j.ID); got.State != job.Canceled {
 		t.Errorf("canceled while it waited: %+v", got)
+	}
+}
+
+// stuck is a store whose first result is taken only after the status was written again.
+type stuck struct {
+	*disk.Store
+	wait func()
+}
+
+func (s stuck) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+	s.wait()
+	return s.Store.Put(ctx, key, r)
+}
+
+// While results are written the status goes on to be: the job is slow, and not dead.
+func TestStatusGoesOnWhileResultsAreWritten(t *testing.T) {
+	s := newStage(t)
+	j := s.put("f1")
+	w := s.worker("w", counts(4))
+	wait := sync.OnceFunc(func() {
+		at := s.job(j.ID).Seq
+		for began := time.Now(); s.job(j.ID).Seq == at; <-time.After(10 * time.Millisecond) {
+			if time.Since(began) > 10*statusEvery {
+				t.Error("the status stands still")
+				return
+			}
+		}
+	})
+	w.o.Blobs = stuck{s.b, wait}
+	s.deliver(t.Context(), w)
+	if got := s.job(j.ID); got.State != job.Done || got.Progress.Percent != 100 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A blob that is broken or gone is that job's trouble, and others do not wait for it.
+func TestBrokenBlobsSlowNobodyDown(t *testing.T) {
+	for _, fault := range []error{blob.ErrNotFound, cache.ErrContent} {
+		s := newStage(t)
+		j := s.put("f1")
+		w := s.worker("w", counterFunc(func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
+			return outcome(1), fmt.Errorf("read: %w", fault)
+		}))
+		lease, err := s.q.Receive(t.Context(), 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.take(t.Context(), lease); err != nil {
+			t.Errorf("others may meet it: %v", err)
+		}
+		if got := s.job(j.ID); got.State != job.Queued || got.Reason != "read: "+fault.Error() {
+			t.Errorf("%+v", got)
+		}
 	}
 }

@@ -236,7 +236,7 @@ func (w *Worker) take(ctx context.Context, lease queue.Lease) error {
 	case err == nil:
 		log.Info("job done", "count", a.unique)
 	case errors.Is(err, ErrLeaseLost):
-		log.Warn("job stopped, another worker has it", "err", err)
+		log.Warn("job stopped, it is not this worker's any more", "err", err)
 		return nil
 	case errors.Is(err, ErrShutdown):
 		log.Info("job given back for the shutdown")
@@ -249,9 +249,10 @@ func (w *Worker) take(ctx context.Context, lease queue.Lease) error {
 			w.giveBack(ctx, lease, log)
 			return err
 		}
-	case errors.Is(err, errPanic):
+	case errors.Is(err, errPanic), errors.Is(err, blob.ErrNotFound), errors.Is(err, cache.ErrContent): // this clip's alone
+		log.Error("job could not be done, giving it back", "err", err)
 		a.release(ctx, err.Error())
-		return nil // this clip's alone
+		return nil
 	default:
 		log.Error("job could not be done now, giving it back", "err", err)
 		a.release(ctx, err.Error())

@@ -120,7 +120,7 @@ func (s *stage) wakes(paused *process.Child) {
 	s.t.Helper()
 	signal(s.t, paused, syscall.SIGCONT)
 	s.eventually("the paused worker lets go", time.Minute, func() bool {
-		return strings.Contains(paused.Tail(1<<20), "another worker has it")
+		return strings.Contains(paused.Tail(1<<20), "it is not this worker's any more")
 	})
 }
 
