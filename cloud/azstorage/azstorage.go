@@ -158,6 +158,16 @@ func HasStatus(err error, status int) bool {
 	return errors.As(err, &said) && said.StatusCode == status
 }
 
+// Away reports whether the service was not reached or cannot do its work now.
+func Away(err error) bool {
+	var said *azcore.ResponseError
+	if errors.As(err, &said) {
+		return said.StatusCode >= http.StatusInternalServerError || said.StatusCode == http.StatusTooManyRequests
+	}
+	var asked *url.Error
+	return errors.As(err, &asked)
+}
+
 // Explain gives a canceled context's cause, and the service's errors in one line:
 // the SDK's text has the whole exchange in it.
 func Explain(ctx context.Context, err error) error {

@@ -2,7 +2,7 @@
 // results and sidecars. Back ends stand below it (blob/disk), and each of them
 // passes the suite in blob/blobtest, which is this contract as code.
 //
-// Keys are paths such as footage/ID/original.mp4. What a method has reported as
+// Keys are paths such as footage/ID/thumbnail.jpg. What a method has reported as
 // written survives a power cut; what it has not reported as written does not
 // show, under any name. All methods are safe for concurrent use.
 package blob
@@ -28,6 +28,9 @@ var (
 	// ErrNoSpace: the back end is full or its quota is used up. Nothing that was
 	// durable is lost; the same call works once there is space.
 	ErrNoSpace = errors.New("no space left for blobs")
+	// ErrUnreachable: the back end does not answer, or not now; the same call works once
+	// it does.
+	ErrUnreachable = errors.New("blob storage does not answer")
 	// ErrTaken: another process has taken the staged upload over (Holder).
 	ErrTaken = errors.New("another server has taken the upload over")
 	// ErrChanged: the blob is not, or no longer, the version that Replace was given.

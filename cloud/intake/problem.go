@@ -139,6 +139,9 @@ func asProblem(err error) *Problem {
 		return goneProblem().because(err)
 	case errors.Is(err, ledger.ErrBusy), errors.Is(err, ledger.ErrUnreachable):
 		return problem(internal, http.StatusServiceUnavailable, "The server is busy. Try again in a few seconds.").because(err).retryIn("5")
+	case errors.Is(err, blob.ErrUnreachable):
+		return problem(internal, http.StatusServiceUnavailable,
+			"The server's storage does not answer. What arrived is kept: try again, from the offset that HEAD tells.").because(err).retryIn("5")
 	}
 	return problem(internal, http.StatusInternalServerError,
 		"The server could not do this; its log says why. What arrived is kept: try again, from the offset that HEAD tells.").because(err)

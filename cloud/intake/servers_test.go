@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -134,5 +135,29 @@ func TestRemovedVideoStaysRemoved(t *testing.T) {
 	for info, err := range s.blobs.List(t.Context(), "footage/") {
 		must(t, err)
 		t.Errorf("kept: %s", info.Key)
+	}
+}
+
+// silent is a store that does not answer.
+type silent struct{ Blobs }
+
+func (silent) Staged(context.Context, string) (int64, error) {
+	return 0, fmt.Errorf("staged: %w", blob.ErrUnreachable)
+}
+
+// A client of a server whose storage is away is told when to come again.
+func TestStorageIsAway(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	path := s.create(5000)
+	blobs := s.in.blobs
+	s.in.blobs = silent{blobs}
+	for _, r := range []reply{s.patch(path, 0, []byte("x")), s.do(http.MethodHead, s.server.URL+path, nil, "Tus-Resumable", "1.0.0")} {
+		if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") != "5" {
+			t.Errorf("%+v", r)
+		}
+	}
+	s.in.blobs = blobs
+	if at := s.head(path); at != 0 {
+		t.Errorf("goes on at %d", at)
 	}
 }

@@ -69,6 +69,8 @@ var classes = []struct {
 	{blob.ErrNoSpace, http.StatusInsufficientStorage, "no-space", "The storage is full", ""},
 	{ledger.ErrUnreachable, http.StatusServiceUnavailable, "unreachable", "The ledger does not answer, try again",
 		"The service cannot reach its database. It goes on by itself when the database is back."}, // not where that is
+	{blob.ErrUnreachable, http.StatusServiceUnavailable, "unreachable", "The storage does not answer, try again",
+		"The service cannot reach its storage. It goes on by itself when that is back."},
 	{ledger.ErrBusy, http.StatusServiceUnavailable, "busy", "The ledger is busy, try again", ""},
 	{context.Canceled, http.StatusServiceUnavailable, "stopping", "The service is stopping", ""},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "busy", "The ledger is busy, try again", ""},

@@ -96,5 +96,8 @@ func explain(ctx context.Context, err error) error {
 	if ctx.Err() == nil && bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound) {
 		return blob.ErrNotFound
 	}
+	if ctx.Err() == nil && azstorage.Away(err) {
+		return fmt.Errorf("%w: %w", blob.ErrUnreachable, azstorage.Explain(ctx, err))
+	}
 	return azstorage.Explain(ctx, err)
 }

@@ -1,10 +1,16 @@
 package azure
 
 import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"cattlecounter/cloud/azstorage"
 	"cattlecounter/cloud/azurite"
@@ -36,4 +42,29 @@ func TestStager(t *testing.T) {
 		name := box()
 		return open(t, name), func() blobtest.Staging { return open(t, name) }
 	})
+}
+
+func TestExplain(t *testing.T) {
+	answer := func(status int, code string) error {
+		return &azcore.ResponseError{StatusCode: status, ErrorCode: code}
+	}
+	classes := []error{blob.ErrUnreachable, blob.ErrNotFound, blob.ErrTaken}
+	for _, c := range []struct{ err, class error }{
+		{&url.Error{Op: "Get", URL: "http://a/b?sig=secret", Err: io.ErrUnexpectedEOF}, blob.ErrUnreachable},
+		{answer(http.StatusServiceUnavailable, "ServerBusy"), blob.ErrUnreachable},
+		{answer(http.StatusInternalServerError, "InternalError"), blob.ErrUnreachable},
+		{answer(http.StatusNotFound, "BlobNotFound"), blob.ErrNotFound},
+		{answer(http.StatusPreconditionFailed, "LeaseIdMissing"), blob.ErrTaken},
+		{answer(http.StatusForbidden, "AuthenticationFailed"), nil},
+	} {
+		got := explain(t.Context(), c.err)
+		for _, class := range classes {
+			if errors.Is(got, class) != (class == c.class) {
+				t.Errorf("%v: %v, want %v", c.err, got, c.class)
+			}
+		}
+		if strings.Contains(got.Error(), "sig=") {
+			t.Errorf("a signature is told: %v", got)
+		}
+	}
 }
