@@ -59,7 +59,7 @@ func TestExplain(t *testing.T) {
 	} {
 		got := explain(t.Context(), c.err)
 		for _, class := range classes {
-			if errors.Is(got, class) != (class == c.class) {
+			if errors.Is(got, class) != errors.Is(c.class, class) {
 				t.Errorf("%v: %v, want %v", c.err, got, c.class)
 			}
 		}
