@@ -214,8 +214,8 @@ func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Di
 	}
 	rec, err := in.book.RecordUpload(ctx, u.ID, f)
 	switch {
-	case errors.Is(err, ledger.ErrNotFound): // dropped at another server
-		return ledger.Recorded{}, errors.Join(goneProblem(), in.blobs.Delete(ctx, u.BlobKey))
+	case errors.Is(err, ledger.ErrNotFound): // dropped at another server, or done there long ago
+		return ledger.Recorded{}, errors.Join(goneProblem(), in.dropBlob(ctx, u))
 	case err == nil && !same(rec.Footage, u, digest):
 		// Another server was faster with another file of the same id.
 		return ledger.Recorded{}, in.refuse(ctx, u, asProblem(takenProblem(u)))

@@ -94,6 +94,25 @@ func TestDroppedWhileItIsFinished(t *testing.T) {
 	}
 }
 
+// A server that was frozen for so long that its session was finished elsewhere and has
+// gone takes nothing away.
+func TestFrozenForDays(t *testing.T) {
+	a := newSite(t, t.TempDir())
+	b := a.another()
+	content := clip("x", 5000)
+	path := a.create(len(content), "footage", "f1")
+	a.in.blobs = committed{a.in.blobs, func() {
+		a.clock.add(2 * settled)
+		must(t, b.in.sweep(t.Context()))
+		a.clock.add(defaultExpire + time.Hour)
+		must(t, b.in.sweep(t.Context()))
+	}}
+	a.want(a.patch(path, 0, content), http.StatusNotFound, uploadGone)
+	if !bytes.Equal(a.only("f1"), content) || a.messages() != 1 {
+		t.Errorf("%d messages", a.messages())
+	}
+}
+
 // Footage whose blob was lost is whole again when its content comes again, and its job
 // with it, if that was given up.
 func TestLostBlobComesAgain(t *testing.T) {
@@ -118,7 +137,15 @@ func TestLostBlobComesAgain(t *testing.T) {
 			if now := get[ledger.FootageView](t)(s.ledger.Footage(t.Context(), "f1")).BlobKey; now != key || s.messages() != 1 {
 				t.Errorf("%s, it was %s; %d messages", now, key, s.messages())
 			}
-			s.only("f1")
+			// Also when the sessions go, the one that brought it with them.
+			s.clock.add(defaultExpire + time.Hour)
+			must(t, s.in.sweep(t.Context()))
+			if us := get[[]ledger.Upload](t)(s.ledger.ListUploads(t.Context(), time.Time{}, 9)); len(us) != 0 {
+				t.Errorf("%+v", us)
+			}
+			if !bytes.Equal(s.only("f1"), content) {
+				t.Error("the blob is another one")
+			}
 		})
 	}
 }

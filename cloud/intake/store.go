@@ -156,7 +156,16 @@ func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
 	if err := in.book.DeleteUpload(ctx, u.ID); err != nil || u.Kind != ledger.KindVideo || u.BlobKey == "" {
 		return err
 	}
+	return in.dropBlob(ctx, u)
+}
+
+// dropBlob deletes what a session put under its key, unless the ledger has that for its
+// content.
+func (in *Intake) dropBlob(ctx context.Context, u ledger.Upload) error {
 	have, err := in.book.Footage(ctx, u.Footage)
+	if err == nil && have.DuplicateOf != "" { // whose blob it may have replaced
+		have, err = in.book.Footage(ctx, have.DuplicateOf)
+	}
 	if err == nil && have.BlobKey == u.BlobKey || err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
