@@ -39,7 +39,7 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 	if err != nil {
 		return err
 	}
-	// Two sessions of one footage must not commit over each other.
+	// Telemetry and thumbnails of one footage have one key for all sessions.
 	if err := in.finishes.take(ctx, string(up.u.Footage)); err != nil {
 		return err
 	}
@@ -156,19 +156,19 @@ func (in *Intake) keepVideo(ctx context.Context, u ledger.Upload, digest footage
 // there: then those of the session take their place. It returns the job of the content.
 func (in *Intake) spare(ctx context.Context, u ledger.Upload, rec ledger.Recorded) (*ledger.Job, error) {
 	have, err := in.book.Footage(ctx, rec.Footage.Original())
-	if err != nil {
-		return nil, err
+	if err != nil || have.BlobKey == u.BlobKey { // they have taken it before
+		return have.Job, err
 	}
-	if have.BlobKey != "" && have.BlobKey != u.BlobKey {
-		_, err = in.blobs.Stat(ctx, have.BlobKey)
+	if have.BlobKey != "" { // else it was removed by its age
+		_, err := in.blobs.Stat(ctx, have.BlobKey)
 		if errors.Is(err, blob.ErrNotFound) {
 			return in.restore(ctx, u, have)
 		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err == nil && have.BlobKey != u.BlobKey {
-		err = errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Delete(ctx, u.BlobKey))
-	}
-	return have.Job, err
+	return have.Job, errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Delete(ctx, u.BlobKey))
 }
 
 func (in *Intake) restore(ctx context.Context, u ledger.Upload, have ledger.FootageView) (*ledger.Job, error) {

@@ -45,7 +45,7 @@ func (l *Ledger) RestoreVideo(ctx context.Context, upload string, id footage.ID,
 		return Job{}, err
 	}
 	return l.change(ctx, "restore video for", have.ID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
-		if err := l.stillThere(ctx, tx, upload); err != nil {
+		if err := l.touch(ctx, tx, upload); err != nil {
 			return err
 		}
 		seq, err := nextSeq(ctx, tx)

@@ -23,12 +23,7 @@ func (l *Ledger) RecordFootage(ctx context.Context, f Footage) (Recorded, error)
 // RecordUpload is RecordFootage for what came by a session, which must be there still,
 // else ErrNotFound: whoever deletes a session can be sure that nothing is recorded of it.
 func (l *Ledger) RecordUpload(ctx context.Context, upload string, f Footage) (Recorded, error) {
-	return l.recordOnce(ctx, f, func(ctx context.Context, tx *sql.Tx) error { return l.stillThere(ctx, tx, upload) })
-}
-
-// stillThere demands that nobody has dropped a session, until the transaction ends.
-func (l *Ledger) stillThere(ctx context.Context, tx *sql.Tx, upload string) error {
-	return one(tx.ExecContext(ctx, `UPDATE upload SET updated = $1 WHERE id = $2`, micros(l.now()), upload))
+	return l.recordOnce(ctx, f, func(ctx context.Context, tx *sql.Tx) error { return l.touch(ctx, tx, upload) })
 }
 
 func (l *Ledger) recordOnce(ctx context.Context, f Footage, may func(context.Context, *sql.Tx) error) (Recorded, error) {

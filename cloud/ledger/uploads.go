@@ -95,7 +95,13 @@ func (l *Ledger) DeclareUpload(ctx context.Context, id string, size int64) error
 
 // TouchUpload notes that somebody is at work on a session, which changes nothing else.
 func (l *Ledger) TouchUpload(ctx context.Context, id string) error {
-	return l.onUpload(ctx, "touch upload ", id, `received = received`)
+	return l.write(ctx, "touch upload "+id, func(ctx context.Context, tx *sql.Tx) error { return l.touch(ctx, tx, id) })
+}
+
+// touch also makes sure, until the transaction ends, that nobody drops the session;
+// ErrNotFound when somebody has.
+func (l *Ledger) touch(ctx context.Context, tx *sql.Tx, id string) error {
+	return one(tx.ExecContext(ctx, `UPDATE upload SET updated = $1 WHERE id = $2`, micros(l.now()), id))
 }
 
 // FinishUpload notes that the session did what it was for.

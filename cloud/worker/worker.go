@@ -249,13 +249,12 @@ func (w *Worker) take(ctx context.Context, lease queue.Lease) error {
 			w.giveBack(ctx, lease, log)
 			return err
 		}
-	case errors.Is(err, errPanic), errors.Is(err, blob.ErrNotFound), errors.Is(err, cache.ErrContent): // this clip's alone
-		log.Error("job could not be done, giving it back", "err", err)
-		a.release(ctx, err.Error())
-		return nil
 	default:
 		log.Error("job could not be done now, giving it back", "err", err)
 		a.release(ctx, err.Error())
+		if errors.Is(err, errPanic) || errors.Is(err, blob.ErrNotFound) || errors.Is(err, cache.ErrContent) {
+			return nil // this clip's alone
+		}
 		return err
 	}
 	w.acknowledge(ctx, lease, log)

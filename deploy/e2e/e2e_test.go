@@ -324,6 +324,7 @@ func TestFullDiskInTheCloud(t *testing.T) {
 		t.Fatal(err)
 	}
 	smalldisk.Over(t, blobs, "4m")
+	defer s.stop() // before the disk goes
 	ballast := filepath.Join(blobs, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 3<<20+512<<10), 0o600); err != nil {
 		t.Fatal(err)

@@ -15,8 +15,8 @@ func Mount(t testing.TB, size string) string {
 	return dir
 }
 
-// Over puts an empty file system of a size over a folder until the end of the test, whoever
-// uses it then. Without the right to mount the test is skipped, except in CI, where that
+// Over puts an empty file system of a size over a folder until the end of the test, when
+// nobody may have a file in it open. Without the right to mount the test is skipped, except in CI, where that
 // would go unnoticed.
 func Over(t testing.TB, dir, size string) {
 	t.Helper()
@@ -27,7 +27,7 @@ func Over(t testing.TB, dir, size string) {
 		t.Skipf("mount: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+		if err := syscall.Unmount(dir, 0); err != nil {
 			t.Errorf("unmount: %v", err)
 		}
 	})

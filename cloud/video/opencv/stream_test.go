@@ -45,25 +45,32 @@ func TestStream(t *testing.T) {
 			t.Errorf("%s: from byte %d of %d, %v", path, tail, info.Size(), ok)
 		}
 		r := &arriving{ReaderAt: f}
-		url, stop, err := stream.Serve(t.Context(), r, info.Size(), ".mp4")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer stop()
-		d, err := OpenStream(url, r, info.Size())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		frames := 0
-		var frame video.Frame
-		for err = d.Next(context.Background(), &frame, 1); err == nil; err = d.Next(context.Background(), &frame, 1) {
-			frames++
-		}
-		if !errors.Is(err, io.EOF) || frames != 50 || d.Info().Frames != 50 || r.pieces.Load() < 2 {
-			t.Errorf("%d frames in %d pieces, %+v, %v", frames, r.pieces.Load(), d.Info(), err)
+		frames, indexed, err := streamed(t, r, info.Size())
+		if !errors.Is(err, io.EOF) || frames != 50 || indexed != 50 || r.pieces.Load() < 2 {
+			t.Errorf("%d of %d frames in %d pieces, %v", frames, indexed, r.pieces.Load(), err)
 		}
 	}
+}
+
+// streamed decodes a clip that comes, and returns how many frames did, how many there are
+// by its index, and what ended it.
+func streamed(t *testing.T, r io.ReaderAt, size int64) (frames, indexed int, err error) {
+	t.Helper()
+	url, stop, err := stream.Serve(t.Context(), r, size, ".mp4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	d, err := OpenStream(url, r, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	var frame video.Frame
+	for err = d.Next(context.Background(), &frame, 1); err == nil; err = d.Next(context.Background(), &frame, 1) {
+		frames++
+	}
+	return frames, d.Info().Frames, err
 }
 
 // torn fails where the pictures' last part begins, as a read does that waited too long.
@@ -95,21 +102,7 @@ func TestStreamThatEndsEarly(t *testing.T) {
 	}
 	tail, _ := container.Tail(f, info.Size())
 	r := torn{f, tail - tail/20, tail} // about half a second
-	url, stop, err := stream.Serve(t.Context(), r, info.Size(), ".mp4")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
-	d, err := OpenStream(url, r, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	frames := 0
-	var frame video.Frame
-	for err = d.Next(context.Background(), &frame, 1); err == nil; err = d.Next(context.Background(), &frame, 1) {
-		frames++
-	}
+	frames, _, err := streamed(t, r, info.Size())
 	if !errors.Is(err, video.ErrTruncated) || frames < whole-30 || frames > whole-3 {
 		t.Errorf("%d of %d frames: %v", frames, whole, err)
 	}
