@@ -12,7 +12,7 @@ VERSION ?= 0.1.$(shell git rev-list --count HEAD)
 # A clock before it is wrong for certain.
 COMMITTED ?= $(shell git log -1 --format=%cI)
 
-TRAIN := cd cloud/model/train && $(CURDIR)/build/train/venv/bin/python
+TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
 .PHONY: help setup demo test check lint build cross deb bench fuzz e2e faults conformance train-setup train-test finetune clean
 
@@ -34,8 +34,8 @@ demo: build ## count a clip from drone card to web page on this machine
 
 test: ## set up, then run every test: unit, race, contracts, end to end
 	@deploy/setup/setup.sh test
-	CATTLE_BROWSER=required $(GO_TEST) -race -timeout 15m ./edge/... ./shared/... ./cloud/...
-	$(GO_TEST) -count=1 -parallel 8 -timeout 15m ./deploy/... # the tests of faults wait more than they compute
+	CATTLE_BROWSER=required $(GO_TEST) -race -timeout 15m ./edge/... ./shared/... ./cloud/... ./deploy/testkit/... ./deploy/proof/...
+	$(GO_TEST) -count=1 -parallel 8 -timeout 15m $$(go list -tags $(TAGS) ./deploy/... | grep -vE '/deploy/(testkit|proof)') # the tests of faults wait more than they compute
 	CGO_ENABLED=0 GOARCH=386 go test -short -timeout 10m ./edge/spool # the addresses of a 32-bit board
 	@$(MAKE) --no-print-directory train-test
 
@@ -87,8 +87,8 @@ train-test: train-setup ## test the training code: data, a few steps, export, fi
 	$(TRAIN) -m pytest -q tests
 
 finetune: train-setup ## DATA=COCO folder, OUT=model folder, MINUTES=60: a model for your own herd
-	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'say make finetune DATA=folder OUT=folder; see cloud/model/train/README.md'; exit 2; }
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'say make finetune DATA=folder OUT=folder; see cloud/training/README.md'; exit 2; }
 	$(TRAIN) -m cattletrain.finetune "$(abspath $(DATA))" "$(abspath $(OUT))" --minutes $(or $(MINUTES),60)
 
 clean: ## remove what was built
-	rm -rf build cloud/dashboard/dist/[!.]* cloud/dashboard/node_modules
+	rm -rf build cloud/server/dashboard/dist/[!.]* cloud/server/dashboard/node_modules

@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"time"
 
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/queue"
-	"cattlecounter/cloud/report"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )
@@ -95,7 +95,7 @@ func (b background) end() {
 // same in the same footage, so a Put over those of another attempt changes nothing that
 // counts. Which attempt's count stands, and when, is the ledger's to say. Before that the
 // status ends: a late "processing" must not overwrite the end.
-func (a *attempt) finish(ctx context.Context, out counting.Outcome, endStatus func()) error {
+func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func()) error {
 	r := out.Result
 	a.status.stage(topic.StageReport)
 	err := a.persist(ctx, func() error { // ask before the first byte of a result is written
@@ -162,7 +162,7 @@ func (a *attempt) persist(ctx context.Context, write func() error) error {
 
 // fail records that the footage cannot be counted, and what can be done.
 func (a *attempt) fail(ctx context.Context, fault error) error {
-	reason := fmt.Sprintf("%v; %s", fault, counting.Advice(fault))
+	reason := fmt.Sprintf("%v; %s", fault, count.Advice(fault))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
 	if err := a.w.o.Ledger.Fail(ctx, a.job.ID, a.job.Fence, reason); err != nil {

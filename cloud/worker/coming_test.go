@@ -11,10 +11,10 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"cattlecounter/cloud/blob"
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/video"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -102,9 +102,9 @@ func TestCountingBeginsBeforeAllIsHere(t *testing.T) {
 			s := newStage(t)
 			j := s.clip(c.content)
 			on := make(chan struct{})
-			w := s.worker("w", counterFunc(func(_ context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+			w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
 				if src.Stream == nil {
-					return counting.Outcome{}, errors.New("no stream")
+					return count.Outcome{}, errors.New("no stream")
 				}
 				end := make([]byte, len(c.content)-int(c.there))
 				if n, err := src.Stream.Content.ReadAt(end, c.there); n != len(end) || n > 0 && err != nil {
@@ -156,7 +156,7 @@ func TestTailThatCameOtherwise(t *testing.T) {
 	j := s.clip(content)
 	on := make(chan struct{})
 	calls := 0
-	w := s.worker("w", counterFunc(func(_ context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+	w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
 		if calls++; src.Stream == nil {
 			return outcome(4), nil
 		}
@@ -203,13 +203,13 @@ func TestWhatCameIsSettled(t *testing.T) {
 			s := newStage(t)
 			j := s.clip(c.content)
 			calls := 0
-			w := s.worker("w", counterFunc(func(_ context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+			w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
 				calls++
 				if got := src.Stream != nil; got != (c.streams && calls == 1) {
 					t.Errorf("call %d: a stream: %v", calls, got)
 				}
 				if calls == 1 && c.first != nil {
-					return counting.Outcome{}, c.first
+					return count.Outcome{}, c.first
 				}
 				return outcome(4), nil
 			}))

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/queue"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -54,7 +54,7 @@ func TestDrain(t *testing.T) {
 			defer stop()
 			hurry := make(chan struct{})
 			var seen []footage.ID
-			w := s.worker("w", counterFunc(func(ctx context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+			w := s.worker("w", counterFunc(func(ctx context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
 				seen = append(seen, src.Footage)
 				stop()
 				if c.second {
@@ -68,7 +68,7 @@ func TestDrain(t *testing.T) {
 				case <-time.After(20 * time.Second):
 					t.Error("not stopped")
 				}
-				return counting.Outcome{}, ctx.Err()
+				return count.Outcome{}, ctx.Err()
 			}))
 			log := &told{}
 			w.o.Log, w.o.Drain, w.o.Hurry = slog.New(slog.NewTextHandler(log, nil)), c.drain, hurry

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"sync"
 
-	"cattlecounter/cloud/blob"
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/video/container"
-	"cattlecounter/cloud/video/stream"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/video/container"
+	"cattlecounter/cloud/count/video/stream"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/topic"
 )
@@ -21,15 +21,15 @@ import (
 // store keeps plain files, else one in the cache, which stays until release at least. Of a
 // container that allows it the counting can begin while it comes: then coming is set, and
 // nothing counts until its Wait has said that it is what was stored.
-func (a *attempt) fetch(ctx context.Context) (s counting.Source, coming *cache.Filling, release func(), err error) {
+func (a *attempt) fetch(ctx context.Context) (s count.Source, coming *cache.Filling, release func(), err error) {
 	f := a.footage
-	s = counting.Source{Footage: f.ID, Name: f.Name, Size: f.Size, SHA256: f.SHA256, Telemetry: f.TelemetryKey != ""}
+	s = count.Source{Footage: f.ID, Name: f.Name, Size: f.Size, SHA256: f.SHA256, Telemetry: f.TelemetryKey != ""}
 	if local, ok := a.w.o.Blobs.(blob.Local); ok {
 		if s.Path, err = local.LocalPath(f.BlobKey); err != nil {
-			return counting.Source{}, nil, nil, fmt.Errorf("find footage %s: %w", f.ID, err)
+			return count.Source{}, nil, nil, fmt.Errorf("find footage %s: %w", f.ID, err)
 		}
 		if _, err := os.Stat(s.Path); err != nil {
-			return counting.Source{}, nil, nil, fmt.Errorf("find footage %s: %w", f.ID, err)
+			return count.Source{}, nil, nil, fmt.Errorf("find footage %s: %w", f.ID, err)
 		}
 		return s, nil, func() {}, nil
 	}
@@ -38,20 +38,20 @@ func (a *attempt) fetch(ctx context.Context) (s counting.Source, coming *cache.F
 		return a.w.o.Blobs.Open(ctx, f.BlobKey, from, -1)
 	})
 	if err != nil {
-		return counting.Source{}, nil, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
+		return count.Source{}, nil, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
 	}
 	if tail, ok := container.Tail(coming, f.Size); ok {
 		coming.Ahead(ctx, tail)
 		url, stop, err := stream.Serve(ctx, coming, f.Size, want.Ext)
 		if err == nil {
-			s.Stream = &counting.Stream{URL: url, Content: coming}
+			s.Stream = &count.Stream{URL: url, Content: coming}
 			return s, coming, func() { coming.Close(); stop() }, nil
 		}
 		a.log.Warn("counting only once all of the footage is here", "err", err)
 	}
 	if s.Path, err = coming.Wait(ctx); err != nil {
 		coming.Close()
-		return counting.Source{}, nil, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
+		return count.Source{}, nil, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
 	}
 	return s, nil, coming.Close, nil
 }
@@ -59,7 +59,7 @@ func (a *attempt) fetch(ctx context.Context) (s counting.Source, coming *cache.F
 // settle waits for what came while it was counted, and decides what the count is worth.
 // A fault that was met on the way need not be the footage's: it is counted again, from
 // the file, which has the digest of what was stored. So is what was counted by other bytes.
-func (a *attempt) settle(ctx context.Context, src counting.Source, coming *cache.Filling, out counting.Outcome, fault error) (counting.Outcome, error) {
+func (a *attempt) settle(ctx context.Context, src count.Source, coming *cache.Filling, out count.Outcome, fault error) (count.Outcome, error) {
 	path, err := coming.Wait(ctx)
 	switch {
 	case err != nil:
@@ -89,7 +89,7 @@ func (l *latest) set(p ledger.Progress) {
 }
 
 // detecting takes what the counter tells.
-func (l *latest) detecting(p counting.Progress) {
+func (l *latest) detecting(p count.Progress) {
 	l.set(ledger.Progress{
 		Stage: topic.StageDetect, FramesDone: p.FramesDone, FramesTotal: p.FramesTotal, Percent: p.Percent,
 		FPS: p.FPS, ETASeconds: p.ETASeconds, Count: p.Count,

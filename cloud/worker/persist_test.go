@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/blob"
-	"cattlecounter/cloud/blob/disk"
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/blob/disk"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/job"
 )
@@ -62,7 +62,7 @@ func TestTheEndOfAJobIsWaitedFor(t *testing.T) {
 			s := newStage(t)
 			j := s.put("f1")
 			counted := 0
-			w := s.worker("w", counterFunc(func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
+			w := s.worker("w", counterFunc(func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
 				counted++
 				return outcome(4), nil
 			}))
@@ -141,7 +141,7 @@ func TestBrokenBlobsSlowNobodyDown(t *testing.T) {
 	for _, fault := range []error{blob.ErrNotFound, cache.ErrContent} {
 		s := newStage(t)
 		j := s.put("f1")
-		w := s.worker("w", counterFunc(func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
+		w := s.worker("w", counterFunc(func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
 			return outcome(1), fmt.Errorf("read: %w", fault)
 		}))
 		lease, err := s.q.Receive(t.Context(), 10*time.Second)

@@ -9,9 +9,9 @@ import (
 	"io"
 	"time"
 
-	"cattlecounter/cloud/blob"
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/report"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )

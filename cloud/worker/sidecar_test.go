@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/blob"
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/report"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/store/blob"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )
@@ -206,9 +206,9 @@ func TestPausedBeforeTheSidecar(t *testing.T) {
 }
 
 // waits counts until it is stopped.
-func waits(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+func waits(ctx context.Context, _ count.Source, _ func(count.Progress)) (count.Outcome, error) {
 	<-ctx.Done()
-	return counting.Outcome{}, ctx.Err()
+	return count.Outcome{}, ctx.Err()
 }
 
 // text is the sidecar as it is.

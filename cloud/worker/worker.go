@@ -25,10 +25,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cattlecounter/cloud/blob"
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/queue"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
 	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/job"
 )
@@ -43,9 +43,9 @@ var (
 // ErrAnew is what Run returns when the process has to be started anew.
 var ErrAnew = errors.New("the worker has to be started anew")
 
-// Counter counts the animals of one clip; counting.Counter does.
+// Counter counts the animals of one clip; count.Counter does.
 type Counter interface {
-	Count(ctx context.Context, s counting.Source, progress func(counting.Progress)) (counting.Outcome, error)
+	Count(ctx context.Context, s count.Source, progress func(count.Progress)) (count.Outcome, error)
 }
 
 // book is the part of the ledger that a worker writes to. A simulation puts one in
@@ -242,7 +242,7 @@ func (w *Worker) take(ctx context.Context, lease queue.Lease) error {
 		log.Info("job given back for the shutdown")
 		a.release(ctx, "the worker was stopped")
 		return nil
-	case counting.IsFootageFault(err):
+	case count.IsFootageFault(err):
 		log.Warn("job failed", "reason", err)
 		if err := a.fail(ctx, err); err != nil {
 			log.Error("cannot record the failure", "err", err)
@@ -315,7 +315,7 @@ func (w *Worker) giveBack(ctx context.Context, lease queue.Lease, log *slog.Logg
 
 // counted calls the Counter and turns a panic into an error: one bad clip must
 // not take the worker down.
-func (w *Worker) counted(ctx context.Context, s counting.Source, progress func(counting.Progress)) (out counting.Outcome, err error) {
+func (w *Worker) counted(ctx context.Context, s count.Source, progress func(count.Progress)) (out count.Outcome, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.o.Log.Error("panic while counting", "footage", s.Footage, "panic", r, "stack", string(debug.Stack()))

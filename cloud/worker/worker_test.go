@@ -15,14 +15,14 @@ import (
 
 	"go.uber.org/goleak"
 
-	"cattlecounter/cloud/blob"
-	"cattlecounter/cloud/blob/disk"
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/queue"
-	"cattlecounter/cloud/queue/embedded"
-	"cattlecounter/cloud/report"
-	"cattlecounter/cloud/video"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/blob/disk"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	"cattlecounter/cloud/store/queue/embedded"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
@@ -144,31 +144,31 @@ func (s *stage) sidecar(id footage.ID) (m topic.Job) {
 	return m
 }
 
-type counterFunc func(ctx context.Context, s counting.Source, progress func(counting.Progress)) (counting.Outcome, error)
+type counterFunc func(ctx context.Context, s count.Source, progress func(count.Progress)) (count.Outcome, error)
 
-func (f counterFunc) Count(ctx context.Context, s counting.Source, progress func(counting.Progress)) (counting.Outcome, error) {
+func (f counterFunc) Count(ctx context.Context, s count.Source, progress func(count.Progress)) (count.Outcome, error) {
 	return f(ctx, s, progress)
 }
 
 var modelDigest = footage.Sum([]byte("model"))
 
-func outcome(n int) counting.Outcome {
-	return counting.Outcome{Still: []byte("jpeg"), Result: report.Result{
+func outcome(n int) count.Outcome {
+	return count.Outcome{Still: []byte("jpeg"), Result: report.Result{
 		Schema: report.Schema, Model: report.Model{Name: "m", Digest: modelDigest},
 		Count: report.Count{Unique: n, Low: n - 1, High: n + 1, ByClass: map[string]int{"cow": n}},
 	}}
 }
 
 func counts(n int) counterFunc {
-	return func(_ context.Context, _ counting.Source, progress func(counting.Progress)) (counting.Outcome, error) {
-		progress(counting.Progress{FramesDone: 5, FramesTotal: 10, Percent: 50, Count: n})
+	return func(_ context.Context, _ count.Source, progress func(count.Progress)) (count.Outcome, error) {
+		progress(count.Progress{FramesDone: 5, FramesTotal: 10, Percent: 50, Count: n})
 		return outcome(n), nil
 	}
 }
 
 func fails(err error) counterFunc {
-	return func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
-		return counting.Outcome{}, err
+	return func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
+		return count.Outcome{}, err
 	}
 }
 
@@ -204,7 +204,7 @@ func TestFaultyFootageFailsWithTheReason(t *testing.T) {
 			w := s.worker("w", fails(fmt.Errorf("after 12 of 240 frames: %w", class)))
 			s.deliver(t.Context(), w)
 			got := s.job(j.ID)
-			if got.State != job.Failed || !strings.Contains(got.Reason, "after 12 of 240 frames") || !strings.Contains(got.Reason, counting.Advice(class)) {
+			if got.State != job.Failed || !strings.Contains(got.Reason, "after 12 of 240 frames") || !strings.Contains(got.Reason, count.Advice(class)) {
 				t.Errorf("%+v", got)
 			}
 			if m := s.sidecar("f1"); m.State != job.Failed || m.Reason != got.Reason {
@@ -225,7 +225,7 @@ func TestFaultyFootageFailsWithTheReason(t *testing.T) {
 func TestOtherFaultsAreTriedAgainThenPoisoned(t *testing.T) {
 	for name, c := range map[string]counterFunc{
 		"error": fails(errors.New("out of memory")),
-		"panic": func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
+		"panic": func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
 			panic("out of memory")
 		},
 	} {
@@ -263,7 +263,7 @@ func TestFaultsSlowTheWorkerDown(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	fault := errors.New("storage is away")
-	w := s.worker("w", counterFunc(func(context.Context, counting.Source, func(counting.Progress)) (counting.Outcome, error) {
+	w := s.worker("w", counterFunc(func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
 		return outcome(1), fault
 	}))
 	var rests []time.Duration
@@ -292,7 +292,7 @@ func TestZombieChangesNothing(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	hangs, goOn := make(chan struct{}), make(chan struct{})
-	zombie := s.worker("zombie", counterFunc(func(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+	zombie := s.worker("zombie", counterFunc(func(ctx context.Context, _ count.Source, _ func(count.Progress)) (count.Outcome, error) {
 		close(hangs)
 		<-goOn // deaf to ctx, as a stopped process is
 		return outcome(99), nil
@@ -334,10 +334,10 @@ func TestShutdownGivesTheJobBackAtOnce(t *testing.T) {
 	const stops = 5 // more than MaxDeliveries: shutdowns never poison a job
 	for range stops {
 		ctx, stop := context.WithCancel(t.Context())
-		w := s.worker("w", counterFunc(func(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+		w := s.worker("w", counterFunc(func(ctx context.Context, _ count.Source, _ func(count.Progress)) (count.Outcome, error) {
 			stop()
 			<-ctx.Done()
-			return counting.Outcome{}, ctx.Err()
+			return count.Outcome{}, ctx.Err()
 		}))
 		if err := w.Run(ctx); err != nil {
 			t.Fatal(err)
@@ -356,13 +356,13 @@ func TestShutdownGivesTheJobBackAtOnce(t *testing.T) {
 func TestCanceledJobStops(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
-	w := s.worker("w", counterFunc(func(ctx context.Context, _ counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+	w := s.worker("w", counterFunc(func(ctx context.Context, _ count.Source, _ func(count.Progress)) (count.Outcome, error) {
 		if err := s.l.Cancel(context.WithoutCancel(ctx), j.ID); err != nil {
 			t.Error(err)
 		}
 		select {
 		case <-ctx.Done():
-			return counting.Outcome{}, ctx.Err()
+			return count.Outcome{}, ctx.Err()
 		case <-time.After(20 * time.Second):
 			t.Error("not stopped")
 			return outcome(1), nil
@@ -393,7 +393,7 @@ type remote struct{ blob.Store }
 func TestFootageFromARemoteStore(t *testing.T) {
 	s := newStage(t)
 	s.put("f1")
-	w := s.worker("w", counterFunc(func(ctx context.Context, src counting.Source, _ func(counting.Progress)) (counting.Outcome, error) {
+	w := s.worker("w", counterFunc(func(ctx context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
 		if !strings.HasSuffix(src.Path, ".mp4") || src.Size != int64(len("content of f1")) {
 			t.Errorf("%+v", src)
 		}

@@ -54,16 +54,16 @@ var only = map[string]struct {
 	roots []string
 	why   string
 }{
-	"github.com/gofiber/fiber":            {[]string{"cloud/web"}, "its context must not outlive a handler, so it stays in one place"},
+	"github.com/gofiber/fiber":            {[]string{"cloud/server/web"}, "its context must not outlive a handler, so it stays in one place"},
 	"github.com/dgraph-io/badger":         {[]string{"edge/spool"}, "durability is decided in one place"},
-	"gocv.io/x/gocv":                      {[]string{"cloud/video"}, "the rest of the cloud builds without OpenCV"},
-	"github.com/yalue/onnxruntime_go":     {[]string{"cloud/detect/detr"}, "the rest of the cloud builds without cgo"},
-	"github.com/tus/tusd":                 {[]string{"cloud/intake"}, "the upload protocol has one home"},
-	"github.com/mochi-mqtt/server":        {[]string{"cloud/broker", "shared/mqttlink"}, "the broker has one home"},
-	"modernc.org/sqlite":                  {[]string{"cloud/database"}, "what differs between databases has one home"},
-	"github.com/jackc/pgx":                {[]string{"cloud/database", "cloud/postgres"}, "what differs between databases has one home"},
+	"gocv.io/x/gocv":                      {[]string{"cloud/count/video"}, "the rest of the cloud builds without OpenCV"},
+	"github.com/yalue/onnxruntime_go":     {[]string{"cloud/count/detect/detr"}, "the rest of the cloud builds without cgo"},
+	"github.com/tus/tusd":                 {[]string{"cloud/server/intake"}, "the upload protocol has one home"},
+	"github.com/mochi-mqtt/server":        {[]string{"cloud/server/broker", "deploy/testkit/broker"}, "the broker has one home"},
+	"modernc.org/sqlite":                  {[]string{"cloud/store/database"}, "what differs between databases has one home"},
+	"github.com/jackc/pgx":                {[]string{"cloud/store/database", "deploy/testkit/postgres"}, "what differs between databases has one home"},
 	"github.com/coreos/go-systemd":        {[]string{"edge/systemd"}, "what is said to the service manager is decided in one place"},
-	"github.com/eclipse/paho.mqtt.golang": {[]string{"shared/mqttlink"}, "its pitfalls are handled in one place"},
+	"github.com/eclipse/paho.mqtt.golang": {[]string{"shared/mqttlink", "deploy/testkit/broker"}, "its pitfalls are handled in one place"},
 }
 
 func TestLayers(t *testing.T) {
@@ -72,6 +72,8 @@ func TestLayers(t *testing.T) {
 			in, ours := strings.CutPrefix(imp, module)
 			switch {
 			case !ours:
+			case under(in, "deploy/testkit") && !under(p.ImportPath, "deploy/testkit"):
+				t.Errorf("%s imports %s: only tests may", p.ImportPath, in)
 			case under(p.ImportPath, "shared") && !under(in, "shared"),
 				under(p.ImportPath, "edge") && !under(in, "edge", "shared"),
 				under(p.ImportPath, "cloud") && !under(in, "cloud", "shared"):
@@ -82,7 +84,7 @@ func TestLayers(t *testing.T) {
 					t.Errorf("%s imports %s, allowed in %v: %s", p.ImportPath, imp, rule.roots, rule.why)
 				}
 			}
-			if under(p.ImportPath, "cloud/track", "cloud/tally", "cloud/report", "shared/footage", "shared/job", "shared/topic") &&
+			if under(p.ImportPath, "cloud/count/track", "cloud/count/tally", "cloud/count/report", "shared/footage", "shared/job", "shared/topic") &&
 				(imp == "os" || imp == "net" || strings.HasPrefix(imp, "net/") || imp == "C") {
 				t.Errorf("%s imports %s: it does no I/O", p.ImportPath, imp)
 			}
@@ -130,8 +132,8 @@ func TestPureGo(t *testing.T) {
 	}
 }
 
-// testTools are packages for tests alone.
-var testTools = []string{module + "edge/uplink/fakecloud", module + "shared/faultproxy", module + "cloud/blob/blobtest", module + "cloud/queue/queuetest"}
+// testkit is the roof over every package that only tests may import.
+const testkit = module + "deploy/testkit"
 
 // TestProgramsHoldNoTestTools looks into every program.
 func TestProgramsHoldNoTestTools(t *testing.T) {
@@ -148,7 +150,7 @@ func TestProgramsHoldNoTestTools(t *testing.T) {
 			t.Fatal(err)
 		}
 		for dep := range strings.FieldsSeq(string(out)) {
-			if under(dep, testTools...) {
+			if under(dep, testkit) {
 				t.Errorf("%s depends on %s", p.ImportPath, dep)
 			}
 		}

@@ -12,7 +12,7 @@ only=${ONLY:-all}
 
 if [ "$only" = all ] || [ "$only" = worker ]; then
 	echo "# worker: clip to boxes against a bare ONNX Runtime loop over the same tiles"
-	run -bench Worker -benchtime 3x ./cloud/worker/speed
+	run -bench Worker -benchtime 3x ./deploy/bench/worker
 fi
 if [ "$only" = all ] || [ "$only" = upload ]; then
 	echo "# upload: card through agent and intake to the cloud's disk, real programs, against a plain copy with fsync"
@@ -26,6 +26,6 @@ if [ "$only" = all ] || [ "$only" = azure ]; then
 fi
 if [ "$only" = all ] || [ "$only" = parts ]; then
 	echo "# parts: ingest and append against a raw write with fsync; ledger pages; camera motion of one frame"
-	run -bench . -benchtime 1s ./edge/ingest ./cloud/blob/disk ./cloud/track/motion
-	run -bench . -benchtime 20x ./cloud/ledger
+	run -bench . -benchtime 1s ./edge/ingest ./cloud/store/blob/disk ./cloud/count/track/motion
+	run -bench . -benchtime 20x ./cloud/store/ledger
 fi

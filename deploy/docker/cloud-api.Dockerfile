@@ -1,9 +1,9 @@
 # cloud-api: pure Go, no library needed. Also serves as the broker (command "broker").
 FROM node:20-bookworm-slim AS page
-WORKDIR /src/cloud/dashboard
-COPY cloud/dashboard/package.json cloud/dashboard/package-lock.json cloud/dashboard/.npmrc ./
+WORKDIR /src/cloud/server/dashboard
+COPY cloud/server/dashboard/package.json cloud/server/dashboard/package-lock.json cloud/server/dashboard/.npmrc ./
 RUN npm ci --no-audit --no-fund
-COPY cloud/dashboard/ ./
+COPY cloud/server/dashboard/ ./
 RUN npm run build
 
 FROM golang:1.26-bookworm AS build
@@ -12,7 +12,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY shared/ shared/
 COPY cloud/ cloud/
-COPY --from=page /src/cloud/dashboard/dist/ cloud/dashboard/dist/
+COPY --from=page /src/cloud/server/dashboard/dist/ cloud/server/dashboard/dist/
 RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /out/cloud-api ./cloud/cmd/cloud-api
 
 FROM debian:bookworm-slim

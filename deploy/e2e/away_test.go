@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"cattlecounter/shared/faultproxy"
+	"cattlecounter/deploy/testkit/faultproxy"
 )
 
 // crash kills the API in the middle of the file and starts it again, after

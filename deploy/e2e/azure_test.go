@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/azurite"
+	"cattlecounter/deploy/testkit/azurite"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )

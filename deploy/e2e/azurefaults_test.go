@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/azurite"
+	"cattlecounter/deploy/testkit/azurite"
 )
 
 // storageFault is one thing that Azure Storage, or the way to it, does to a request.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/azurite"
-	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/azurite"
 	"cattlecounter/shared/topic"
 )
 

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/azurite"
 	"cattlecounter/deploy/process"
-	"cattlecounter/shared/faultproxy"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/faultproxy"
 	"cattlecounter/shared/job"
 )
 

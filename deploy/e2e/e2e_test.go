@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/smalldisk"
 	"cattlecounter/shared/job"
-	"cattlecounter/shared/smalldisk"
 	"cattlecounter/shared/topic"
 )
 

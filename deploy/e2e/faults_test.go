@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/shared/faultproxy"
+	"cattlecounter/deploy/testkit/faultproxy"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/azurite"
 	"cattlecounter/deploy/process"
+	"cattlecounter/deploy/testkit/azurite"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/azurite"
-	"cattlecounter/cloud/postgres"
-	"cattlecounter/cloud/testserver"
 	"cattlecounter/deploy/process"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/postgres"
+	"cattlecounter/deploy/testkit/testserver"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cattlecounter/shared/faultproxy"
+	"cattlecounter/deploy/testkit/faultproxy"
 )
 
 // scenarios are the bad links. What is said of recovery is what the agent

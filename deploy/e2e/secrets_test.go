@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"cattlecounter/cloud/azurite"
-	"cattlecounter/cloud/postgres"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/postgres"
 )
 
 // noSecrets looks through everything that any program of the stage has logged for

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/azurite"
-	"cattlecounter/cloud/postgres"
 	"cattlecounter/deploy/process"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/postgres"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"

@@ -80,10 +80,10 @@ azurite() {
 # The page ---------------------------------------------------------------------
 dashboard() {
 	local stamp=$build/dashboard.stamp sum
-	sum=$(cd cloud/dashboard && find . -path ./node_modules -prune -o -path ./dist -prune -o -path ./test -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum | sha256sum)
-	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && [ "$(ls cloud/dashboard/dist | wc -l)" -gt 0 ] && return 0
+	sum=$(cd cloud/server/dashboard && find . -path ./node_modules -prune -o -path ./dist -prune -o -path ./test -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum | sha256sum)
+	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && [ "$(ls cloud/server/dashboard/dist | wc -l)" -gt 0 ] && return 0
 	say "building the page"
-	(cd cloud/dashboard && npm ci --no-audit --no-fund --silent && npm run --silent build)
+	(cd cloud/server/dashboard && npm ci --no-audit --no-fund --silent && npm run --silent build)
 	printf '%s' "$sum" >"$stamp"
 }
 
@@ -97,7 +97,7 @@ linter() {
 
 # Training: a virtual environment of its own, made anew when the pinned list changes ----
 training() {
-	local venv=$build/train/venv list=cloud/model/train/requirements.txt
+	local venv=$build/train/venv list=cloud/training/requirements.txt
 	[ -x "$venv/bin/python" ] && cmp -s "$list" "$venv/requirements.txt" && return 0
 	say "installing what training needs (some minutes and about 6 GB, once)"
 	rm -rf "$venv"

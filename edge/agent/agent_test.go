@@ -14,15 +14,15 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/fakecloud"
+	"cattlecounter/deploy/testkit/smalldisk"
 	"cattlecounter/edge/config"
 	"cattlecounter/edge/spool"
 	"cattlecounter/edge/uplink"
-	"cattlecounter/edge/uplink/fakecloud"
 	"cattlecounter/edge/watch"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
-	"cattlecounter/shared/smalldisk"
 	"cattlecounter/shared/topic"
 
 	"net/http/httptest"

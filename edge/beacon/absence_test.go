@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/broker"
+	"cattlecounter/deploy/testkit/faultproxy"
 	"cattlecounter/edge/spool"
-	"cattlecounter/shared/faultproxy"
 	"cattlecounter/shared/footage"
-	"cattlecounter/shared/mqttlink/brokertest"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
 )
@@ -21,7 +21,7 @@ import (
 type station struct {
 	t       *testing.T
 	dir     string
-	broker  *brokertest.Broker
+	broker  *broker.Broker
 	session int64
 
 	spool *spool.Spool
@@ -115,13 +115,13 @@ func (s *station) push(id footage.ID, random *rand.Rand) {
 // watcher believes what the contract says, and holds the device to it.
 type watcher struct {
 	t    *testing.T
-	got  <-chan brokertest.Message
+	got  <-chan broker.Message
 	last map[string]topic.Footage
 }
 
 var stages = map[topic.FootageState]int{topic.Captured: 0, topic.Spooled: 1, topic.Uploading: 2, topic.Uploaded: 3, topic.Quarantined: 3}
 
-func (w *watcher) take(m brokertest.Message) {
+func (w *watcher) take(m broker.Message) {
 	w.t.Helper()
 	var f topic.Footage
 	if err := json.Unmarshal(m.Payload, &f); err != nil {
@@ -177,7 +177,7 @@ func (w *watcher) drain() {
 // The broker is away while films come and go, the program starts again and forgets
 // the oldest of them: when the broker comes, the newest state of each is told.
 func TestBrokerAbsentForDays(t *testing.T) {
-	brokertest.Each(t, func(t *testing.T, broker *brokertest.Broker) {
+	broker.Each(t, func(t *testing.T, broker *broker.Broker) {
 		s := &station{t: t, dir: t.TempDir(), broker: broker}
 		random := rand.New(rand.NewPCG(1, 2))
 		var ids []footage.ID
@@ -213,7 +213,7 @@ func (s *station) settle(ids []footage.ID, random *rand.Rand) {
 // Whatever comes and goes in whatever order, progress never goes back for whoever
 // reads it, and in the end everything was told.
 func TestProgressNeverGoesBack(t *testing.T) {
-	brokertest.Each(t, func(t *testing.T, broker *brokertest.Broker) {
+	broker.Each(t, func(t *testing.T, broker *broker.Broker) {
 		s := &station{t: t, dir: t.TempDir(), broker: broker}
 		random := rand.New(rand.NewPCG(3, 4))
 		broker.Start()

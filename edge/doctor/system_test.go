@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cattlecounter/deploy/testkit/smalldisk"
 	"cattlecounter/edge/uplink"
-	"cattlecounter/shared/smalldisk"
 )
 
 func TestThisMachine(t *testing.T) {

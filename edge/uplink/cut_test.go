@@ -5,9 +5,9 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"cattlecounter/deploy/testkit/fakecloud"
+	"cattlecounter/deploy/testkit/faultproxy"
 	"cattlecounter/edge/spool"
-	"cattlecounter/edge/uplink/fakecloud"
-	"cattlecounter/shared/faultproxy"
 	"cattlecounter/shared/footage"
 )
 

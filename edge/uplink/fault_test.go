@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cattlecounter/deploy/testkit/fakecloud"
+	"cattlecounter/deploy/testkit/faultproxy"
 	"cattlecounter/edge/spool"
-	"cattlecounter/edge/uplink/fakecloud"
-	"cattlecounter/shared/faultproxy"
 )
 
 // A slow link is not given up while this kernel's buffer is emptied: the body is

@@ -15,8 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"cattlecounter/deploy/testkit/fakecloud"
 	"cattlecounter/edge/spool"
-	"cattlecounter/edge/uplink/fakecloud"
 	"cattlecounter/shared/secret"
 )
 

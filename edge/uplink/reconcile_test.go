@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cattlecounter/deploy/testkit/fakecloud"
 	"cattlecounter/edge/spool"
-	"cattlecounter/edge/uplink/fakecloud"
 	"cattlecounter/shared/footage"
 )
 

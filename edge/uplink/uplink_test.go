@@ -13,8 +13,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"cattlecounter/deploy/testkit/fakecloud"
 	"cattlecounter/edge/spool"
-	"cattlecounter/edge/uplink/fakecloud"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/secret"
 )

@@ -9,19 +9,19 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/shared/faultproxy"
-	"cattlecounter/shared/mqttlink/brokertest"
+	"cattlecounter/deploy/testkit/broker"
+	"cattlecounter/deploy/testkit/faultproxy"
 )
 
 // anonymous is a link to a broker that lets everybody in.
-func anonymous(t *testing.T, b *brokertest.Broker, change ...func(*Options)) *Link {
+func anonymous(t *testing.T, b *broker.Broker, change ...func(*Options)) *Link {
 	t.Helper()
 	return link(t, b.Addr(), append([]func(*Options){func(o *Options) { o.Username = "" }}, change...)...)
 }
 
 // The broker is stopped and started: subscriptions and deliveries go on.
 func TestBrokerRestart(t *testing.T) {
-	brokertest.Each(t, func(t *testing.T, b *brokertest.Broker) {
+	broker.Each(t, func(t *testing.T, b *broker.Broker) {
 		b.Start()
 		got := make(chan Message, 10)
 		l := anonymous(t, b, func(o *Options) {
@@ -51,7 +51,7 @@ func TestBrokerRestart(t *testing.T) {
 // Two clients with one id throw each other out: both find out, make way for each
 // other, and say so.
 func TestDuplicateClientID(t *testing.T) {
-	brokertest.Each(t, func(t *testing.T, b *brokertest.Broker) {
+	broker.Each(t, func(t *testing.T, b *broker.Broker) {
 		b.Start()
 		told := make(chan *Link, 1000)
 		var links []*Link
@@ -93,7 +93,7 @@ type view struct {
 
 // until takes messages until the newest of each topic is want, and complains about
 // everything that goes back.
-func (v *view) until(got <-chan brokertest.Message, want map[string]int) {
+func (v *view) until(got <-chan broker.Message, want map[string]int) {
 	v.t.Helper()
 	limit := time.After(2 * patience)
 	for {
@@ -123,7 +123,7 @@ func (v *view) until(got <-chan brokertest.Message, want map[string]int) {
 // stopped and killed in between. Then the broker is there, and whoever subscribes
 // sees the newest state of each topic and nothing go back.
 func TestBrokerIsAwayForDays(t *testing.T) {
-	brokertest.Each(t, func(t *testing.T, b *brokertest.Broker) {
+	broker.Each(t, func(t *testing.T, b *broker.Broker) {
 		s, want := newShelf(), map[string]int{}
 		const topics, starts, changes = 60, 6, 1500
 		for start := range starts {
@@ -164,7 +164,7 @@ func TestBrokerIsAwayForDays(t *testing.T) {
 // program that stops or is killed. A subscriber sees nothing go back, and in the
 // end the newest state.
 func TestAnythingInAnyOrder(t *testing.T) {
-	brokertest.Each(t, func(t *testing.T, b *brokertest.Broker) {
+	broker.Each(t, func(t *testing.T, b *broker.Broker) {
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 1))

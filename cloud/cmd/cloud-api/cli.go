@@ -11,9 +11,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"cattlecounter/cloud/api"
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/ledger"
+	"cattlecounter/cloud/server"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/settings"
 )
@@ -102,7 +102,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 func exitCode(err error) int {
 	switch {
-	case errors.Is(err, settings.ErrInvalid), errors.Is(err, api.ErrNoAccount), errors.Is(err, errUsage), errors.Is(err, ledger.ErrInvalid):
+	case errors.Is(err, settings.ErrInvalid), errors.Is(err, server.ErrNoAccount), errors.Is(err, errUsage), errors.Is(err, ledger.ErrInvalid):
 		return exitUsage
 	case errors.Is(err, ledger.ErrNotFound):
 		return exitNotFound
@@ -129,7 +129,7 @@ func (s *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return api.Serve(e.ctx, c, api.Options{Log: e.logger(c), Ready: func(at api.Addresses) {
+	return server.Serve(e.ctx, c, server.Options{Log: e.logger(c), Ready: func(at server.Addresses) {
 		fmt.Fprintf(e.stderr, "cloud-api: page and API at %s\n", at.HTTP)
 		writeAddresses(e.stderr, s.AddressFile, at)
 	}})
@@ -144,13 +144,13 @@ func (b *brokerCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return api.ServeBroker(e.ctx, c, api.Options{Log: e.logger(c), Ready: func(at api.Addresses) {
+	return server.ServeBroker(e.ctx, c, server.Options{Log: e.logger(c), Ready: func(at server.Addresses) {
 		writeAddresses(e.stderr, b.AddressFile, at)
 	}})
 }
 
 // writeAddresses lets a script that asked for port 0 find the server.
-func writeAddresses(stderr io.Writer, path string, at api.Addresses) {
+func writeAddresses(stderr io.Writer, path string, at server.Addresses) {
 	if path == "" {
 		return
 	}

@@ -11,10 +11,10 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"cattlecounter/cloud/api"
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/stores"
+	"cattlecounter/cloud/server"
+	"cattlecounter/cloud/store"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )
@@ -29,7 +29,7 @@ func (e *env) withConfigured(do func(config.Config, *ledger.Ledger) error) (err 
 	if err != nil {
 		return err
 	}
-	l, err := api.OpenLedger(e.ctx, c)
+	l, err := server.OpenLedger(e.ctx, c)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ type jobRetry struct {
 
 func (j *jobRetry) Run(e *env) error {
 	return e.withConfigured(func(c config.Config, l *ledger.Ledger) error {
-		st, err := stores.Open(e.ctx, c, l, e.logger(c))
+		st, err := store.Open(e.ctx, c, l, e.logger(c))
 		if err != nil {
 			return err
 		}
@@ -274,7 +274,7 @@ func (r *ledgerRestore) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	old, err := api.Restore(ledger.By(e.ctx, commandLine()), c, r.File)
+	old, err := server.Restore(ledger.By(e.ctx, commandLine()), c, r.File)
 	if err == nil && old != "" {
 		_, err = fmt.Fprintf(e.stderr, "The ledger that was there is %s now.\n", old)
 	}

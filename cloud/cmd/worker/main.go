@@ -7,11 +7,11 @@ import (
 	"os"
 
 	"cattlecounter/cloud/worker/cli"
-	"cattlecounter/cloud/worker/stopsignal"
+	"cattlecounter/cloud/worker/process"
 )
 
 func main() {
-	ctx, stop := stopsignal.Context(context.Background())
+	ctx, stop := process.Context(context.Background())
 	code := cli.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

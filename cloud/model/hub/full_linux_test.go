@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"cattlecounter/cloud/model"
-	"cattlecounter/shared/smalldisk"
+	"cattlecounter/deploy/testkit/smalldisk"
 )
 
 // TestDiskFull pulls onto a file system that is too small.

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"cattlecounter/shared/smalldisk"
+	"cattlecounter/deploy/testkit/smalldisk"
 )
 
 // On a disk that is really full the fault is known before the download.

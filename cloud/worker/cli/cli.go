@@ -9,8 +9,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/model/hub"
 	"cattlecounter/cloud/worker/countcmd"
@@ -96,7 +96,7 @@ func code(ctx context.Context, err error) int {
 		return exitStopped
 	case errors.Is(err, settings.ErrInvalid), errors.Is(err, hub.ErrReference), errors.Is(err, simulatecmd.ErrDataset):
 		return exitUsage
-	case counting.IsFootageFault(err), errors.Is(err, countcmd.ErrFootage), errors.Is(err, detectcmd.ErrPictures):
+	case count.IsFootageFault(err), errors.Is(err, countcmd.ErrFootage), errors.Is(err, detectcmd.ErrPictures):
 		return exitFootage
 	case errors.Is(err, model.ErrNoModel), errors.Is(err, model.ErrDigest), errors.Is(err, model.ErrName), errors.Is(err, model.ErrStore), errors.Is(err, detr.ErrModel), errors.Is(err, detr.ErrCard),
 		errors.Is(err, detr.ErrProvider), errors.Is(err, detr.ErrRuntime):

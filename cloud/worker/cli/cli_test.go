@@ -21,9 +21,9 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts show the command line as a person meets it. They use the small
-// detector of bright blobs among the tests of cloud/detect/detr.
+// detector of bright blobs among the tests of cloud/count/detect/detr.
 func TestScripts(t *testing.T) {
-	model, err := filepath.Abs("../../detect/detr/testdata/blobs")
+	model, err := filepath.Abs("../../count/detect/detr/testdata/blobs")
 	if err != nil {
 		t.Fatal(err)
 	}

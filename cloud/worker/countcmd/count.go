@@ -15,8 +15,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/report"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/cloud/worker/meter"
 	"cattlecounter/shared/filesum"
@@ -64,7 +64,7 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			if advice := counting.Advice(err); advice != "" {
+			if advice := count.Advice(err); advice != "" {
 				err = fmt.Errorf("%w; %s", err, advice)
 			}
 			if folder {
@@ -95,7 +95,7 @@ func (c *Command) one(ctx context.Context, e *engine.Engine, clip string, stderr
 		return report.Result{}, err
 	}
 	m := meter.New(stderr, src.Name)
-	out, err := e.Counter.Count(ctx, src, func(p counting.Progress) {
+	out, err := e.Counter.Count(ctx, src, func(p count.Progress) {
 		m.Show(float64(p.FramesDone), float64(p.FramesTotal), "frames", fmt.Sprintf("%d animals", p.Count))
 	})
 	m.Clear()
@@ -108,7 +108,7 @@ func (c *Command) one(ctx context.Context, e *engine.Engine, clip string, stderr
 	return out.Result, c.write(src.Name, out)
 }
 
-func (c *Command) write(name string, out counting.Outcome) error {
+func (c *Command) write(name string, out count.Outcome) error {
 	base := filepath.Join(c.Out, strings.TrimSuffix(name, filepath.Ext(name)))
 	for ext, write := range map[string]func(io.Writer) error{
 		".json": out.Result.WriteJSON, ".csv": out.Result.WriteCSV,
@@ -193,10 +193,10 @@ func find(path string) (clips []string, folder bool, err error) {
 	return clips, true, err
 }
 
-func source(ctx context.Context, path string) (counting.Source, error) {
+func source(ctx context.Context, path string) (count.Source, error) {
 	digest, size, err := filesum.Of(ctx, path)
 	if err != nil {
-		return counting.Source{}, fmt.Errorf("footage: %w", err)
+		return count.Source{}, fmt.Errorf("footage: %w", err)
 	}
-	return counting.Source{Path: path, Name: filepath.Base(path), Size: size, SHA256: digest}, nil
+	return count.Source{Path: path, Name: filepath.Base(path), Size: size, SHA256: digest}, nil
 }

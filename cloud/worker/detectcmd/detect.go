@@ -10,8 +10,8 @@ import (
 	"io/fs"
 	"os"
 
-	"cattlecounter/cloud/detect"
-	"cattlecounter/cloud/video/still"
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/video/still"
 	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/cloud/worker/meter"
 	"cattlecounter/shared/footage"

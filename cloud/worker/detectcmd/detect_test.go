@@ -16,16 +16,16 @@ import (
 	"github.com/alecthomas/kong"
 	"go.uber.org/goleak"
 
-	"cattlecounter/cloud/detect/detr"
-	"cattlecounter/cloud/video"
-	"cattlecounter/cloud/video/still"
-	"cattlecounter/cloud/video/synthetic"
+	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/count/video/still"
+	"cattlecounter/cloud/synthetic"
 	"cattlecounter/cloud/worker/engine"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const blobs = "../../detect/detr/testdata/blobs"
+const blobs = "../../count/detect/detr/testdata/blobs"
 
 // pasture fills a folder with pictures of simulated herds.
 func pasture(t *testing.T, names ...string) (folder string, animals []int) {

@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"sync"
 
-	"cattlecounter/cloud/detect"
-	"cattlecounter/cloud/detect/detr"
-	"cattlecounter/cloud/video"
-	"cattlecounter/cloud/video/still"
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/count/video/still"
 	"cattlecounter/cloud/worker/meter"
 )
 

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"cattlecounter/cloud/detect"
-	"cattlecounter/cloud/detect/score"
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/detect/score"
 	"cattlecounter/cloud/worker/engine"
 )
 

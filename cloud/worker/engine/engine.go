@@ -1,5 +1,5 @@
 // Package engine puts the real decoder and the real detector into a
-// counting.Counter, for the worker's commands and for its job loop.
+// count.Counter, for the worker's commands and for its job loop.
 package engine
 
 import (
@@ -13,13 +13,13 @@ import (
 	"runtime"
 
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/counting"
-	"cattlecounter/cloud/detect"
-	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/video/opencv"
 	"cattlecounter/cloud/model"
-	"cattlecounter/cloud/report"
-	"cattlecounter/cloud/video/opencv"
-	"cattlecounter/cloud/worker/stopsignal"
+	"cattlecounter/cloud/worker/process"
 )
 
 // Settings say how to count. Zero values take what the model recommends.
@@ -94,24 +94,24 @@ func (f Flags) Settings() Settings {
 
 // Engine is a loaded model with a Counter over it. Close it after use.
 type Engine struct {
-	Counter *counting.Counter
+	Counter *count.Counter
 	Model   report.Model
 	net     *detr.Model
 }
 
-// Open loads the model for counting. Errors are those of Detector.
+// Open loads the model for count. Errors are those of Detector.
 func Open(s Settings) (*Engine, error) {
 	net, m, err := s.load()
 	if err != nil {
 		return nil, err
 	}
-	tiler, err := tile(net, m, counting.WeakScore(m.Threshold))
+	tiler, err := tile(net, m, count.WeakScore(m.Threshold))
 	if err != nil {
 		return nil, err
 	}
-	c := counting.New(counting.Options{
-		Open: func(p string) (counting.Decoder, error) { return opencv.Open(p) },
-		OpenStream: func(url string, r io.ReaderAt, size int64) (counting.Decoder, error) {
+	c := count.New(count.Options{
+		Open: func(p string) (count.Decoder, error) { return opencv.Open(p) },
+		OpenStream: func(url string, r io.ReaderAt, size int64) (count.Decoder, error) {
 			return opencv.OpenStream(url, r, size)
 		},
 		Detector: tiler, Model: m, SampleFPS: s.SampleFPS, Every: s.Every, Workers: s.Workers(),
@@ -152,7 +152,7 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 		Batch: s.Batch, Parallel: s.Workers(),
 	})
 	if s.Provider != detr.CPU && s.Provider != "" {
-		stopsignal.Again() // also when the provider loaded and something else failed
+		process.Again() // also when the provider loaded and something else failed
 	}
 	if err != nil {
 		return nil, report.Model{}, err

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
 )
 

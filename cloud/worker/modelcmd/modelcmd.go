@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/shared/footage"

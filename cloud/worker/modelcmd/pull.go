@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/model/hub"
 	"cattlecounter/cloud/worker/meter"

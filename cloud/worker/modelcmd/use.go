@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
 )
 

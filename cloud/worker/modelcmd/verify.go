@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"cattlecounter/cloud/detect"
-	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/model"
-	"cattlecounter/cloud/video"
-	"cattlecounter/cloud/video/synthetic"
+	"cattlecounter/cloud/synthetic"
 )
 
 // Verify is the command line of `worker model verify`.

@@ -13,12 +13,11 @@ import (
 	"path/filepath"
 
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/detect/detr"
-	"cattlecounter/cloud/stores"
+	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/store"
 	"cattlecounter/cloud/worker"
 	"cattlecounter/cloud/worker/engine"
-	"cattlecounter/cloud/worker/recycle"
-	"cattlecounter/cloud/worker/stopsignal"
+	"cattlecounter/cloud/worker/process"
 )
 
 // Command is the command line of `worker run`.
@@ -42,10 +41,10 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) error {
 	}
 	log.Debug("everything is closed", "end", err) // with the faults of closing, which the exec mends
 	// From here on a signal ends the process, which has no job.
-	if stopsignal.Release() || ctx.Err() != nil {
+	if process.Release() || ctx.Err() != nil {
 		return nil
 	}
-	return recycle.Exec()
+	return process.Exec()
 }
 
 // work opens everything, works, and closes everything.
@@ -65,12 +64,12 @@ func (c *Command) work(ctx context.Context, conf config.Config, log *slog.Logger
 	if err := os.MkdirAll(conf.CacheDir(), 0o750); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	l, err := stores.OpenLedger(ctx, conf)
+	l, err := store.OpenLedger(ctx, conf)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	st, err := stores.Open(ctx, conf, l, log)
+	st, err := store.Open(ctx, conf, l, log)
 	if err != nil {
 		return err
 	}
@@ -79,8 +78,8 @@ func (c *Command) work(ctx context.Context, conf config.Config, log *slog.Logger
 		Name: name(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
-		Drain: conf.Worker.Drain, Hurry: stopsignal.Second(),
-		Anew: recycle.NewGuard(conf.Worker.MaxMemory, log).Due, Log: log,
+		Drain: conf.Worker.Drain, Hurry: process.Second(),
+		Anew: process.NewGuard(conf.Worker.MaxMemory, log).Due, Log: log,
 	})
 	return w.Run(ctx)
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/detect/detr"
+	"cattlecounter/cloud/count/detect/detr"
 )
 
 // The GPU's options reach the engine, and what TensorRT builds is kept unless

@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"cattlecounter/cloud/video/synthetic/aerial"
+	"cattlecounter/cloud/synthetic/aerial"
 )
 
 // ErrDataset marks a data set that cannot be written as asked.

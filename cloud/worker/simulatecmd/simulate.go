@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"cattlecounter/cloud/video"
-	"cattlecounter/cloud/video/opencv"
-	"cattlecounter/cloud/video/synthetic"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/count/video/opencv"
+	"cattlecounter/cloud/synthetic"
 )
 
 // Size is width and height in pixels, written 1280x720.

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"cattlecounter/cloud/video"
-	"cattlecounter/cloud/video/opencv"
-	"cattlecounter/cloud/video/synthetic"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/count/video/opencv"
+	"cattlecounter/cloud/synthetic"
 )
 
 func TestSimulate(t *testing.T) {

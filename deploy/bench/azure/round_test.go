@@ -17,7 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
-	"cattlecounter/shared/faultproxy"
+	"cattlecounter/deploy/testkit/faultproxy"
 )
 
 // round sends two copies of the file one way, by a fresh server: one for the speed,

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/azurite"
-	"cattlecounter/cloud/testserver"
 	"cattlecounter/deploy/process"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/testserver"
 	"cattlecounter/shared/footage"
 )
 

@@ -34,7 +34,7 @@ const (
 type guest struct {
 	o      Options
 	home   *url.URL
-	server server
+	server target
 	client *http.Client
 	silent []string // answers without Tus-Resumable
 }

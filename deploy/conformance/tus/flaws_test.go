@@ -8,8 +8,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"cattlecounter/cloud/azurite"
-	"cattlecounter/cloud/postgres"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/postgres"
 )
 
 func TestMain(m *testing.M) {

@@ -69,14 +69,14 @@ func (o *Options) fill() error {
 }
 
 // server is what OPTIONS told.
-type server struct {
+type target struct {
 	options    answer
 	extensions []string
 	maxSize    int64 // -1 when it is not told
 	algorithms []string
 }
 
-func (s server) offers(extension string) bool { return slices.Contains(s.extensions, extension) }
+func (s target) offers(extension string) bool { return slices.Contains(s.extensions, extension) }
 
 // check is one statement of the protocol.
 type check struct {
@@ -136,7 +136,7 @@ func (g *guest) learn(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoServer, err)
 	}
-	s := server{options: a, extensions: g.o.Extensions, maxSize: -1, algorithms: list(a.header.Get("Tus-Checksum-Algorithm"))}
+	s := target{options: a, extensions: g.o.Extensions, maxSize: -1, algorithms: list(a.header.Get("Tus-Checksum-Algorithm"))}
 	if s.extensions == nil {
 		s.extensions = list(a.header.Get("Tus-Extension"))
 	}

@@ -17,12 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/api"
-	"cattlecounter/cloud/azurite"
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/ledger"
-	"cattlecounter/cloud/postgres"
+	"cattlecounter/cloud/server"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/process"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/postgres"
 )
 
 // cloud runs a cloud-api in this process, and returns how to look at it.
@@ -46,11 +46,11 @@ func configured(t *testing.T, change func(*config.Config)) config.Config {
 func serve(t *testing.T, cfg config.Config) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan api.Addresses, 1), make(chan error, 1)
+	ready, done := make(chan server.Addresses, 1), make(chan error, 1)
 	go func() {
-		done <- api.Serve(ctx, cfg, api.Options{Log: slog.New(slog.DiscardHandler), Ready: func(a api.Addresses) { ready <- a }})
+		done <- server.Serve(ctx, cfg, server.Options{Log: slog.New(slog.DiscardHandler), Ready: func(a server.Addresses) { ready <- a }})
 	}()
-	var at api.Addresses
+	var at server.Addresses
 	select {
 	case at = <-ready:
 	case err := <-done:
@@ -69,7 +69,7 @@ func serve(t *testing.T, cfg config.Config) string {
 // token makes a device known and returns its header.
 func token(t *testing.T, cfg config.Config) http.Header {
 	t.Helper()
-	l, err := api.OpenLedger(t.Context(), cfg)
+	l, err := server.OpenLedger(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,9 +20,9 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/fakecloud"
 	"cattlecounter/edge/agent"
 	"cattlecounter/edge/spool"
-	"cattlecounter/edge/uplink/fakecloud"
 )
 
 // asProgram makes the test binary behave as edge-agent, so that what it does is
@@ -363,7 +363,7 @@ func TestDependencies(t *testing.T) {
 		"runtime/cgo": "it must cross-compile", "gocv.io": "OpenCV is the worker's", "github.com/yalue/onnxruntime_go": "inference is the worker's",
 		"github.com/gofiber": "it serves no web", "github.com/Azure": "the cloud's store is the cloud's business",
 		"modernc.org/sqlite": "its records live in the spool", "cattlecounter/cloud": "edge and cloud meet in shared only",
-		"github.com/mochi-mqtt": "the broker is the cloud's", "testing": "tests stay out of programs", "cattlecounter/edge/uplink/fakecloud": "tests stay out of programs",
+		"github.com/mochi-mqtt": "the broker is the cloud's", "testing": "tests stay out of programs", "cattlecounter/deploy/testkit/fakecloud": "tests stay out of programs",
 	} {
 		for dep := range strings.FieldsSeq(string(out)) {
 			if dep == prefix || strings.HasPrefix(dep, prefix+"/") || strings.HasPrefix(dep, prefix+".") {

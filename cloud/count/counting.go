@@ -1,0 +1,304 @@
+// Package count runs one clip through decoding, detection, tracking and
+// tallying, and gives the result document and the still. It is pure Go: the
+// decoder and the detector are handed in.
+package count
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/tally"
+	"cattlecounter/cloud/count/track"
+	"cattlecounter/cloud/count/track/motion"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/shared/footage"
+)
+
+// Stream is a clip that may still be on its way to this machine.
+type Stream struct {
+	URL     string // from which FFmpeg can read it
+	Content io.ReaderAt
+}
+
+// Source is one clip as a file of this machine or, with Stream set, one that comes.
+type Source struct {
+	Path      string
+	Stream    *Stream
+	Footage   footage.ID // empty without a server
+	Name      string
+	Size      int64 // bytes
+	SHA256    footage.Digest
+	Telemetry bool // a telemetry sidecar came with it
+}
+
+// Progress is how far the clip is.
+type Progress struct {
+	FramesDone  int
+	FramesTotal int // 0 when the container does not say
+	Percent     float64
+	FPS         float64 // frames of footage worked through per second
+	ETASeconds  *float64
+	Count       int // unique animals so far; never falls
+}
+
+// Outcome is what counting gives.
+type Outcome struct {
+	Result report.Result
+	Still  []byte // JPEG with the animals marked, nil when no frame showed any
+}
+
+// Decoder yields the frames of one clip; video/opencv has one.
+type Decoder interface {
+	Info() video.Info
+	// Next fills f with the first frame, then with every-th frames; io.EOF
+	// after the last. Faults wrap an error class of package video.
+	Next(ctx context.Context, f *video.Frame, every int) error
+	Close() error
+}
+
+// Options configure a Counter. All but OpenStream, Every and Workers are required.
+type Options struct {
+	Open func(path string) (Decoder, error)
+	// OpenStream is Open for a Stream; without it no source may have one.
+	OpenStream func(url string, r io.ReaderAt, size int64) (Decoder, error)
+	Detector   detect.Detector // must give scores down to WeakScore(Model.Threshold)
+	Model      report.Model
+	// SampleFPS is how many frames per second of footage are looked at, as near
+	// as whole steps allow. Every, when above 0, says the step itself.
+	SampleFPS float64
+	Every     int
+	Workers   int // frames in detection at the same time, 0 for one
+}
+
+// WeakScore is the least score that is of use for prolonging tracks, given the
+// score that may begin one.
+func WeakScore(threshold float64) float64 { return 0.4 * threshold }
+
+// Counter counts clips. It is safe for use by several goroutines as far as the
+// detector is.
+type Counter struct{ o Options }
+
+// New returns a Counter.
+func New(o Options) *Counter { return &Counter{o: o} }
+
+const assumedFPS = 30 // when the container does not say
+
+// Count counts the animals of one clip. progress is called a few times a
+// second, from one goroutine, and must return soon. Faults of the footage wrap
+// an error class of package video. It stops soon after ctx ends.
+func (c *Counter) Count(ctx context.Context, s Source, progress func(Progress)) (Outcome, error) {
+	d, err := c.open(s)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	defer d.Close()
+	r := c.newRun(d.Info(), progress)
+	p := detect.Pipeline{
+		Source:   func(ctx context.Context, f *video.Frame) error { return d.Next(ctx, f, r.every) },
+		Detector: timed{c.o.Detector, &r.detecting},
+		Workers:  c.o.Workers,
+	}
+	if err := p.Run(ctx, r.frame); err != nil {
+		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	if r.analysed == 0 {
+		return Outcome{}, fmt.Errorf("%s: not one frame could be read: %w", s.Name, video.ErrDecode)
+	}
+	return r.outcome(s, c.o.Model)
+}
+
+func (c *Counter) open(s Source) (Decoder, error) {
+	if s.Stream != nil {
+		return c.o.OpenStream(s.Stream.URL, s.Stream.Content, s.Size)
+	}
+	return c.o.Open(s.Path)
+}
+
+func (c *Counter) newRun(info video.Info, progress func(Progress)) *run {
+	r := &run{
+		info: info, every: c.o.Every, progress: progress, began: time.Now(),
+		tracker: track.New(track.Options{Threshold: c.o.Model.Threshold}), threshold: c.o.Model.Threshold,
+	}
+	r.fps = info.FPS
+	if !(r.fps > 0) {
+		r.fps = assumedFPS
+	}
+	if r.every <= 0 {
+		r.every = max(1, int(math.Round(r.fps/c.o.SampleFPS)))
+	}
+	return r
+}
+
+// run is the state of one clip. frame is called by one goroutine.
+type run struct {
+	info      video.Info
+	fps       float64
+	every     int
+	threshold float64
+	progress  func(Progress)
+	began     time.Time
+	told      time.Time
+	detecting duration
+
+	camera   motion.Registrar
+	guessed  int // frames whose camera pose was guessed
+	tracker  *track.Tracker
+	analysed int
+	last     int // index of the last frame
+	most     int // count so far
+	visible  []report.Visible
+	best     still
+}
+
+func (r *run) frame(f *video.Frame, boxes []detect.Box) error {
+	pose := r.camera.Register(f)
+	if pose.Inliers == 0 {
+		r.guessed++
+	}
+	seconds := float64(f.Index) / r.fps
+	if f.Time > 0 {
+		seconds = f.Time.Seconds()
+	}
+	ids := r.tracker.Observe(track.Observation{
+		Index: f.Index, Seconds: seconds, Width: f.Width, Height: f.Height, Boxes: boxes, Pose: pose,
+	})
+	r.analysed++
+	r.last = f.Index
+	strong := 0
+	for _, b := range boxes {
+		if float64(b.Score) >= r.threshold {
+			strong++
+		}
+	}
+	r.see(int(seconds), strong)
+	r.best.offer(f, boxes, ids, strong)
+	r.tell()
+	return nil
+}
+
+func (r *run) see(second, animals int) {
+	if n := len(r.visible); n > 0 && r.visible[n-1].Second == second {
+		r.visible[n-1].Animals = max(r.visible[n-1].Animals, animals)
+		return
+	}
+	r.visible = append(r.visible, report.Visible{Second: second, Animals: animals})
+}
+
+const tellEvery = 250 * time.Millisecond
+
+func (r *run) tell() {
+	now := time.Now()
+	if r.progress == nil || now.Sub(r.told) < tellEvery {
+		return
+	}
+	r.told = now
+	r.most = max(r.most, tally.Count(r.tracker.Tracks()).Unique)
+	done := r.last + 1
+	p := Progress{FramesDone: done, FramesTotal: r.info.Frames, Count: r.most, FPS: float64(done) / now.Sub(r.began).Seconds()}
+	if total := r.info.Frames; total > 0 {
+		// Announced totals can be too low; the rest of the way is the report.
+		const almost = 99
+		p.Percent = min(almost, 100*float64(done)/float64(total))
+		left := max(0, float64(total-done)/p.FPS)
+		p.ETASeconds = &left
+	}
+	r.progress(p)
+}
+
+func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
+	counted := tally.Count(r.tracker.Tracks())
+	frames := max(r.info.Frames, r.last+1)
+	total := time.Since(r.began).Seconds()
+	res := report.Result{
+		Schema: report.Schema, Footage: s.Footage, Model: m,
+		Source: report.Source{Name: s.Name, Size: s.Size, SHA256: s.SHA256},
+		Video: report.Video{
+			Width: r.info.Width, Height: r.info.Height, FPS: r.info.FPS, Frames: frames, Analysed: r.analysed, Every: r.every,
+			Duration: float64(frames) / r.fps, Codec: r.info.Codec, Container: r.info.Container,
+		},
+		Count: report.Count{
+			Unique: counted.Unique, Low: counted.Low, High: counted.High, ByClass: counted.ByClass, Method: report.Method,
+		},
+		Visible:  r.visible,
+		Tracks:   make([]report.Track, 0, len(counted.Counted)),
+		Warnings: r.warnings(s, counted),
+		Timings:  report.Timings{TotalSeconds: total, FramesPerSec: float64(r.last+1) / total, DetectSeconds: r.detecting.seconds()},
+	}
+	for _, t := range counted.Counted {
+		res.Tracks = append(res.Tracks, trackOf(t))
+	}
+	jpeg, err := r.best.draw(res)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Result: res, Still: jpeg}, nil
+}
+
+func trackOf(t *track.Track) report.Track {
+	b := t.Best
+	return report.Track{
+		ID: t.ID, Label: t.Label(), FirstFrame: t.First, LastFrame: t.Last, Detections: t.Hits,
+		Confidence: t.Confidence(),
+		Best: report.Best{
+			Frame: t.BestFrame, Score: float64(b.Score),
+			Box: [4]float64{float64(b.X1), float64(b.Y1), float64(b.X2), float64(b.Y2)},
+		},
+	}
+}
+
+// warnings are what a person should know before trusting the count.
+func (r *run) warnings(s Source, c tally.Result) []report.Warning {
+	w := []report.Warning{}
+	add := func(code, format string, args ...any) {
+		w = append(w, report.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
+	}
+	if c.Segments > 1 {
+		add(report.CameraLost, "the camera's way was lost %d times: animals seen before and after are counted twice", c.Segments-1)
+	} else if r.guessed > 0 {
+		add(report.CameraLost, "the camera's way was guessed for %d of %d frames", r.guessed, r.analysed)
+	}
+	if !s.Telemetry {
+		add(report.NoTelemetry, "no telemetry came with the footage: no ground positions")
+	}
+	const fewFrames = 6
+	if r.analysed < fewFrames {
+		add(report.Sparse, "only %d frames were looked at: too few to confirm animals well", r.analysed)
+	}
+	if !(r.info.FPS > 0) {
+		add(report.NoFrameRate, "the container does not say its frame rate: %d per second assumed", assumedFPS)
+	}
+	return w
+}
+
+// faults are the classes of faults that the footage itself is to blame for, and
+// what a person can do about each.
+var faults = []struct {
+	class  error
+	advice string
+}{
+	{video.ErrEmpty, "copy the file from the card again"},
+	{video.ErrTruncated, "copy the file from the card again, or have the drone's app repair it"},
+	{video.ErrNotVideo, "check that this is the drone's recording"},
+	{video.ErrDecode, "play the file to see whether it is whole; H.264 and H.265 in MP4, MOV, MKV, AVI or TS can be counted"},
+}
+
+// IsFootageFault tells a fault of the footage, which trying again cannot mend,
+// from one of this machine.
+func IsFootageFault(err error) bool { return Advice(err) != "" }
+
+// Advice says what a person can do about a fault of the footage; empty for any
+// other error.
+func Advice(err error) string {
+	for _, f := range faults {
+		if errors.Is(err, f.class) {
+			return f.advice
+		}
+	}
+	return ""
+}

@@ -1,0 +1,178 @@
+package detr
+
+import (
+	"fmt"
+	"math"
+
+	"cattlecounter/cloud/count/detect"
+)
+
+// tensorView is an output of the network: its shape and its values. For labels
+// the values are in ints.
+type tensorView struct {
+	name   string
+	shape  []int64
+	floats []float32
+	ints   []int64
+}
+
+// want checks the shape, -1 standing for any size, and that the values are all
+// there. The error wraps ErrModel.
+func (t tensorView) want(shape ...int64) error {
+	ok := len(t.shape) == len(shape)
+	total := int64(1)
+	for i := range shape {
+		ok = ok && t.shape[i] >= 0 && t.shape[i] <= math.MaxInt32 && (shape[i] < 0 || shape[i] == t.shape[i])
+		if ok {
+			total *= t.shape[i]
+		}
+		ok = ok && total <= math.MaxInt32
+	}
+	if !ok || int64(max(len(t.floats), len(t.ints))) != total {
+		return fmt.Errorf("output %s has shape %v with %d values, wanted %v (-1 is any): %w",
+			t.name, t.shape, max(len(t.floats), len(t.ints)), shape, ErrModel)
+	}
+	return nil
+}
+
+// numbers refuses answers from..to-1 that are NaN without exception: such a
+// network computes nothing, and taking that for empty ground would count 0. The
+// error wraps ErrModel.
+func (t tensorView) numbers(from, to int) error {
+	for _, v := range t.floats[from:to] {
+		if v == v {
+			return nil
+		}
+	}
+	if from == to {
+		return nil
+	}
+	return fmt.Errorf("output %s is not a number in any of its %d values for a picture: %w", t.name, to-from, ErrModel)
+}
+
+// decodePost reads a network with post-processing inside. Boxes are pixels of
+// their region already. It appends one list per region to dst.
+func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, labels, boxes, scores tensorView) ([][]detect.Box, error) {
+	if err := scores.want(int64(batch), -1); err != nil {
+		return dst, err
+	}
+	k := scores.shape[1]
+	if err := labels.want(int64(batch), k); err != nil {
+		return dst, err
+	}
+	if err := boxes.want(int64(batch), k, 4); err != nil {
+		return dst, err
+	}
+	n := int(k)
+	for i, region := range regions {
+		if err := scores.numbers(i*n, (i+1)*n); err != nil {
+			return dst, err
+		}
+		var list []detect.Box
+		for q := i * n; q < (i+1)*n; q++ {
+			class := int(labels.ints[q])
+			score := scores.floats[q]
+			if !(score >= threshold && score <= maxScore) || !r.counted(class) {
+				continue
+			}
+			b := boxes.floats[q*4 : q*4+4]
+			if box, ok := place(region, b[0], b[1], b[2], b[3]); ok {
+				box.Score, box.Class, box.Label = min(score, 1), class, r.label(class)
+				list = append(list, box)
+			}
+		}
+		dst = append(dst, list)
+	}
+	return dst, nil
+}
+
+// decodeRaw reads logits and boxes (centre and size, relative to the picture).
+// Each query gives at most one box: that of its best class that counts.
+func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, logits, boxes tensorView) ([][]detect.Box, error) {
+	if err := logits.want(int64(batch), -1, -1); err != nil {
+		return dst, err
+	}
+	queries, classes := int(logits.shape[1]), int(logits.shape[2])
+	if err := boxes.want(int64(batch), int64(queries), 4); err != nil {
+		return dst, err
+	}
+	for i, region := range regions {
+		if err := logits.numbers(i*queries*classes, (i+1)*queries*classes); err != nil {
+			return dst, err
+		}
+		var list []detect.Box
+		for q := i * queries; q < (i+1)*queries; q++ {
+			class, score := r.best(logits.floats[q*classes : (q+1)*classes])
+			if class < 0 || !(score >= threshold) {
+				continue
+			}
+			b := boxes.floats[q*4 : q*4+4]
+			w, h := float32(region.Width), float32(region.Height)
+			if box, ok := place(region, (b[0]-b[2]/2)*w, (b[1]-b[3]/2)*h, (b[0]+b[2]/2)*w, (b[1]+b[3]/2)*h); ok {
+				box.Score, box.Class, box.Label = score, class, r.label(class)
+				list = append(list, box)
+			}
+		}
+		dst = append(dst, list)
+	}
+	return dst, nil
+}
+
+// best returns the winning class of a query and its score, or -1. With softmax
+// the winner of all classes must be one that counts: the others are evidence
+// against it. With sigmoid each class stands for itself.
+func (r *recipe) best(logits []float32) (int, float32) {
+	objects := len(logits)
+	if r.scores == scoresSoftmax {
+		objects--
+	}
+	class := -1
+	for c := range max(objects, 0) {
+		if r.scores == scoresSigmoid && !r.counted(c) {
+			continue
+		}
+		if v := logits[c]; v == v && (class < 0 || v > logits[class]) {
+			class = c
+		}
+	}
+	if class < 0 || !r.counted(class) {
+		return -1, 0
+	}
+	if r.scores == scoresSigmoid {
+		return class, float32(1 / (1 + math.Exp(-float64(logits[class]))))
+	}
+	top := logits[class]
+	for _, v := range logits[objects:] {
+		top = max(top, v)
+	}
+	sum := 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v - top))
+	}
+	return class, float32(math.Exp(float64(logits[class]-top)) / sum)
+}
+
+// place moves a box from its region into the frame and cuts it at the edges of
+// both. It refuses boxes that are not numbers, inverted, or empty after that.
+func place(r detect.Region, x1, y1, x2, y2 float32) (detect.Box, bool) {
+	for _, v := range [4]float32{x1, y1, x2, y2} {
+		if !(v > -maxCoordinate && v < maxCoordinate) {
+			return detect.Box{}, false
+		}
+	}
+	right, bottom := min(r.X+r.Width, r.Frame.Width), min(r.Y+r.Height, r.Frame.Height)
+	b := detect.Box{
+		X1: max(x1+float32(r.X), float32(r.X)),
+		Y1: max(y1+float32(r.Y), float32(r.Y)),
+		X2: min(x2+float32(r.X), float32(right)),
+		Y2: min(y2+float32(r.Y), float32(bottom)),
+	}
+	return b, b.X2-b.X1 >= minSide && b.Y2-b.Y1 >= minSide
+}
+
+// Bounds of what a network may answer.
+const (
+	minSide       = 1      // pixels; a smaller box is rounding noise
+	maxCoordinate = 1e6    // pixels; further out lies no picture
+	maxScore      = 1.0001 // rounding may lift a score above 1
+)

@@ -1,0 +1,64 @@
+package tally
+
+import (
+	"testing"
+
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/track"
+)
+
+func seen(id int, x float64, first, last, hits, strong, visible int) *track.Track {
+	return &track.Track{ID: id, X: x, Y: 10, W: 40, H: 20, First: first, Last: last, Hits: hits, Strong: strong, Visible: visible,
+		Best: detect.Box{Label: "cow"}}
+}
+
+func TestCount(t *testing.T) {
+	for name, c := range map[string]struct {
+		tracks []*track.Track
+		want   int
+	}{
+		"nothing":                         {nil, 0},
+		"plain":                           {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10)}, 1},
+		"flicker":                         {[]*track.Track{seen(1, 0, 0, 90, 2, 2, 10)}, 0},
+		"rare":                            {[]*track.Track{seen(1, 0, 0, 90, 4, 4, 20)}, 0},
+		"only weak":                       {[]*track.Track{seen(1, 0, 0, 90, 10, 1, 10)}, 0},
+		"corner of the view":              {[]*track.Track{seen(1, 0, 0, 20, 2, 2, 3)}, 1},
+		"once in a corner":                {[]*track.Track{seen(1, 0, 0, 0, 1, 1, 1)}, 0},
+		"a broken track":                  {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 5, 100, 190, 10, 10, 10)}, 1},
+		"an animal and its head":          {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 10, 0, 90, 8, 8, 10)}, 1},
+		"two side by side":                {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 25, 0, 90, 10, 10, 10)}, 2},
+		"another one at the place, later": {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 60, 100, 190, 10, 10, 10)}, 2},
+	} {
+		r := Count(c.tracks)
+		if r.Unique != c.want || r.Low > r.Unique || r.High < r.Unique || r.Low < 0 {
+			t.Errorf("%s: %+v, want %d", name, r, c.want)
+		}
+		sum := 0
+		for _, n := range r.ByClass {
+			sum += n
+		}
+		if sum != r.Unique || len(r.Counted) != r.Unique {
+			t.Errorf("%s: classes sum to %d, %d tracks, count %d", name, sum, len(r.Counted), r.Unique)
+		}
+	}
+}
+
+func TestOtherSegmentIsAnotherAnimal(t *testing.T) {
+	a, b := seen(1, 0, 0, 90, 10, 10, 10), seen(2, 0, 100, 190, 10, 10, 10)
+	b.Segment = 1
+	if r := Count([]*track.Track{a, b}); r.Unique != 2 || r.Segments != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestDoubtWidensTheInterval(t *testing.T) {
+	var sure, doubtful []*track.Track
+	for i := range 50 {
+		sure = append(sure, seen(i, float64(100*i), 0, 300, 30, 30, 30))
+		doubtful = append(doubtful, seen(i, float64(100*i), 0, 300, 6, 5, 10))
+	}
+	a, b := Count(sure), Count(doubtful)
+	if a.Unique != 50 || b.Unique != 50 || b.High-b.Low <= a.High-a.Low {
+		t.Errorf("sure %+v, doubtful %+v", a, b)
+	}
+}

@@ -1,0 +1,80 @@
+package track
+
+import (
+	"math"
+
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/track/motion"
+)
+
+// edgePixels is how near to the frame's edge a box counts as cut by it.
+const edgePixels = 4
+
+// view relates one frame to the ground.
+type view struct {
+	width, height float64
+	toGround      motion.Transform
+	toFrame       motion.Transform
+	scale         float64 // ground pixels per frame pixel
+}
+
+func newView(o Observation) view {
+	return view{
+		width: float64(o.Width), height: float64(o.Height),
+		toGround: o.Pose.ToGround, toFrame: o.Pose.ToGround.Inverse(), scale: o.Pose.ToGround.Scale(),
+	}
+}
+
+// sighting is a detection with its place on the ground.
+type sighting struct {
+	box    detect.Box
+	x, y   float64 // ground
+	w, h   float64 // ground
+	cut    bool    // cut by the frame's edge: its centre is not the animal's
+	strong bool
+	taken  bool
+}
+
+func (v view) sight(boxes []detect.Box, threshold float64) []sighting {
+	s := make([]sighting, 0, len(boxes))
+	for _, b := range boxes {
+		c := v.toGround.Apply(motion.Point{X: float64(b.X1+b.X2) / 2, Y: float64(b.Y1+b.Y2) / 2})
+		s = append(s, sighting{
+			box: b, x: c.X, y: c.Y, w: float64(b.Width()) * v.scale, h: float64(b.Height()) * v.scale,
+			cut: b.X1 < edgePixels || b.Y1 < edgePixels ||
+				float64(b.X2) > v.width-edgePixels || float64(b.Y2) > v.height-edgePixels,
+			strong: float64(b.Score) >= threshold,
+		})
+	}
+	return s
+}
+
+// expectation is where a track should be in the frame at hand: the part of its
+// box inside the frame, in frame pixels.
+type expectation struct {
+	inView bool // some of it should be seen
+	whole  bool // all of it, with a margin, should be seen
+	x, y   float64
+	size   float64 // geometric mean of the whole box's sides
+	doubt  float64 // standard deviation of the place
+}
+
+func (v view) project(t *Track) expectation {
+	c := v.toFrame.Apply(motion.Point{X: t.kx.pos, Y: t.ky.pos})
+	hw, hh := t.W/2/v.scale, t.H/2/v.scale
+	size := t.Size() / v.scale
+	e := expectation{size: size, doubt: math.Hypot(t.kx.doubt(), t.ky.doubt()) / v.scale}
+	x1, x2 := max(c.X-hw, 0), min(c.X+hw, v.width)
+	y1, y2 := max(c.Y-hh, 0), min(c.Y+hh, v.height)
+	if x2 <= x1 || y2 <= y1 {
+		// Just outside: within its doubt the animal may have come back in.
+		e.x, e.y = c.X, c.Y
+		e.inView = c.X > -size && c.Y > -size && c.X < v.width+size && c.Y < v.height+size
+		return e
+	}
+	e.inView = true
+	e.x, e.y = (x1+x2)/2, (y1+y2)/2
+	margin := size / 4
+	e.whole = c.X-hw > margin && c.Y-hh > margin && c.X+hw < v.width-margin && c.Y+hh < v.height-margin
+	return e
+}

@@ -1,0 +1,86 @@
+package opencv
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"gocv.io/x/gocv"
+
+	"cattlecounter/cloud/count/video"
+)
+
+// ErrEncode marks a clip that could not be written.
+var ErrEncode = errors.New("video cannot be written")
+
+// codecs to try for an MP4 file, by preference: H.264, which browsers play,
+// where the build has an encoder for it, else MPEG-4 part 2.
+var codecs = []string{"avc1", "mp4v"}
+
+// Encoder writes frames into an MP4 file. It belongs to one goroutine at a
+// time and needs Close, which completes the file.
+type Encoder struct {
+	path          string
+	width, height int
+	codec         string
+	writer        *gocv.VideoWriter
+}
+
+// Create starts a clip; an existing file is replaced. Width and height must be
+// even, as the codecs want. The error wraps ErrEncode.
+func Create(path string, width, height int, fps float64) (*Encoder, error) {
+	if width <= 0 || height <= 0 || width%2 != 0 || height%2 != 0 || !(fps > 0 && fps < maxFPS) {
+		return nil, fmt.Errorf("%s: %dx%d pixels at %v frames per second, want even sides and a rate below %d: %w", path, width, height, fps, maxFPS, ErrEncode)
+	}
+	// OpenCV says only that it failed; whether the place can be written is the usual cause.
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, ErrEncode)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("%w: %w", err, ErrEncode)
+	}
+	quiet()
+	for _, codec := range codecs {
+		w, err := gocv.VideoWriterFileWithAPI(path, gocv.VideoCaptureFFmpeg, codec, fps, width, height, true)
+		if err == nil && w.IsOpened() {
+			return &Encoder{path: path, width: width, height: height, codec: codec, writer: w}, nil
+		}
+		if w != nil {
+			_ = w.Close() // nothing was written yet
+		}
+	}
+	return nil, fmt.Errorf("%s: OpenCV has no encoder for any of %v: %w", path, codecs, ErrEncode)
+}
+
+// Codec is the FourCC of the codec in use.
+func (e *Encoder) Codec() string { return e.codec }
+
+// Write appends a frame. The error wraps ErrEncode.
+func (e *Encoder) Write(f *video.Frame) error {
+	if err := f.Validate(); err != nil {
+		return fmt.Errorf("%s: %w: %w", e.path, err, ErrEncode)
+	}
+	if f.Width != e.width || f.Height != e.height {
+		return fmt.Errorf("%s: frame %d of %dx%d pixels in a clip of %dx%d: %w", e.path, f.Index, f.Width, f.Height, e.width, e.height, ErrEncode)
+	}
+	m, err := gocv.NewMatFromBytes(f.Height, f.Width, gocv.MatTypeCV8UC3, f.Pix)
+	if err != nil {
+		return fmt.Errorf("%s: frame %d: %w: %w", e.path, f.Index, err, ErrEncode)
+	}
+	err = errors.Join(e.writer.Write(m), m.Close())
+	if err != nil {
+		return fmt.Errorf("%s: frame %d: %w: %w", e.path, f.Index, err, ErrEncode)
+	}
+	return nil
+}
+
+// Close completes the file; it is safe to call twice.
+func (e *Encoder) Close() error {
+	if e.writer == nil {
+		return nil
+	}
+	err := e.writer.Close()
+	e.writer = nil
+	return err
+}

@@ -1,0 +1,94 @@
+// Package still reads single pictures, JPEG or PNG, as frames. Pixels are as
+// they are stored: an orientation mark of the camera is not applied.
+package still
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	_ "image/jpeg" // registers the format
+	_ "image/png"  // registers the format
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cattlecounter/cloud/count/video"
+)
+
+// ErrPicture marks a file that is no picture of a known format, or a damaged
+// one.
+var ErrPicture = errors.New("not a readable picture")
+
+// maxPixels bounds the memory that one picture can ask for; the largest drone
+// sensors have a quarter of it.
+const maxPixels = 400e6
+
+var extensions = []string{".jpg", ".jpeg", ".png"}
+
+// IsPicture tells by its name whether a file may be a picture.
+func IsPicture(name string) bool {
+	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
+}
+
+// Read decodes a picture into f, whose memory it uses again. The error wraps
+// ErrPicture, except when the file cannot be opened.
+func Read(path string, f *video.Frame) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("picture: %w", err)
+	}
+	defer file.Close()
+	head, _, err := image.DecodeConfig(bufio.NewReader(file))
+	if err != nil {
+		return fmt.Errorf("picture %s: %w: %w", path, err, ErrPicture)
+	}
+	if head.Width <= 0 || head.Height <= 0 || float64(head.Width)*float64(head.Height) > maxPixels {
+		return fmt.Errorf("picture %s: %dx%d pixels, at most %.0f million: %w", path, head.Width, head.Height, maxPixels/1e6, ErrPicture)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("picture: %w", err)
+	}
+	img, _, err := image.Decode(bufio.NewReader(file))
+	if err != nil {
+		return fmt.Errorf("picture %s: %w: %w", path, err, ErrPicture)
+	}
+	fromImage(img, f)
+	return nil
+}
+
+// fromImage copies img into f.
+func fromImage(img image.Image, f *video.Frame) {
+	b := img.Bounds()
+	f.Resize(b.Dx(), b.Dy())
+	o := 0
+	if ycc, ok := img.(*image.YCbCr); ok { // what JPEG decodes to
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			for x := b.Min.X; x < b.Max.X; x++ {
+				yi, ci := ycc.YOffset(x, y), ycc.COffset(x, y)
+				f.Pix[o+2], f.Pix[o+1], f.Pix[o] = color.YCbCrToRGB(ycc.Y[yi], ycc.Cb[ci], ycc.Cr[ci])
+				o += 3
+			}
+		}
+		return
+	}
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			r, g, bl, _ := img.At(x, y).RGBA()
+			f.Pix[o+2], f.Pix[o+1], f.Pix[o] = byte(r>>8), byte(g>>8), byte(bl>>8)
+			o += 3
+		}
+	}
+}
+
+// Image returns a copy of a frame as a picture.
+func Image(f *video.Frame) *image.RGBA {
+	img := image.NewRGBA(image.Rect(0, 0, f.Width, f.Height))
+	for i, o := 0, 0; i+2 < len(f.Pix); i, o = i+3, o+4 {
+		img.Pix[o], img.Pix[o+1], img.Pix[o+2], img.Pix[o+3] = f.Pix[i+2], f.Pix[i+1], f.Pix[i], 255
+	}
+	return img
+}

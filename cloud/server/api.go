@@ -1,0 +1,140 @@
+// Package api puts cloud-api together: intake, REST API, page, progress and the
+// embedded broker, on one data folder.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/server/dashboard"
+	"cattlecounter/cloud/server/intake"
+	"cattlecounter/cloud/server/progress"
+	"cattlecounter/cloud/server/retention"
+	"cattlecounter/cloud/server/web"
+	"cattlecounter/cloud/store"
+	"cattlecounter/cloud/store/ledger"
+)
+
+// Addresses is where a running server is reached. Broker is empty without an
+// embedded broker.
+type Addresses struct{ HTTP, Broker string }
+
+// Options of Serve; the zero value is ready for use.
+type Options struct {
+	Log *slog.Logger
+	// Ready, when set, is told once everything listens.
+	Ready func(Addresses)
+}
+
+// OpenLedger opens the ledger that cfg names, and makes the data folder if missing.
+func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) {
+	// Only the owner: footage shows whose animals stand where.
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	return store.OpenLedger(ctx, cfg)
+}
+
+// Restore puts a backup in the place of the data folder's ledger and returns where that
+// one is now. It is ErrInUse while a cloud-api serves the folder and ledger.ErrBusy
+// while a worker has the ledger open. One in PostgreSQL has tools of its own: it is
+// errors.ErrUnsupported.
+func Restore(ctx context.Context, cfg config.Config, backup string) (old string, err error) {
+	if !cfg.Ledger.URL.IsZero() {
+		return "", fmt.Errorf("the ledger is in PostgreSQL: restore it with PostgreSQL's own tools, then run \"cloud-api ledger count-on\": %w", errors.ErrUnsupported)
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return "", fmt.Errorf("data folder: %w", err)
+	}
+	release, err := lockData(cfg.Data)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return ledger.Restore(ctx, backup, cfg.LedgerPath(), time.Now())
+}
+
+// Serve runs cloud-api until ctx ends. It does not wait for an MQTT broker, and
+// takes at most about twenty seconds to stop.
+func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	l, err := OpenLedger(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	release, err := lockData(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	if err := l.Recount(ctx); err != nil {
+		return err
+	}
+	if !cfg.Ledger.URL.IsZero() && cfg.Store == config.StoreLocal {
+		log.Warn("the ledger is in a database and the blobs in this machine's folder: every cloud-api and worker must have that folder, and clocks that agree", "data", cfg.Data)
+	}
+	st, err := store.Open(ctx, cfg, l, log)
+	if err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	in, err := intake.New(intake.Options{
+		Ledger: l, Stager: st.Blobs, Queue: st.Queue, MaxSize: int64(cfg.HTTP.MaxUpload), BasePath: "/files/",
+		IdleTimeout: cfg.HTTP.IdleTimeout, Expire: cfg.Intake.ExpireAfter, Log: log, Metrics: metrics,
+	})
+	if err != nil {
+		return err
+	}
+	hub := progress.NewHub(l, log)
+	m, err := newMessaging(ctx, cfg, l, metrics, log)
+	if err != nil {
+		return err
+	}
+	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
+	server, err := web.New(ctx, web.Options{
+		Listen: cfg.HTTP.Listen, IdleTimeout: cfg.HTTP.IdleTimeout,
+		Ledger: l, Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
+		Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
+	})
+	if err != nil {
+		return errors.Join(err, m.close())
+	}
+	at := Addresses{HTTP: "http://" + server.Addr().String(), Broker: m.brokerURL()}
+	log.Info("cloud-api is up", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data, "ledger", l.DB().Name(), "store", cfg.Store)
+	if o.Ready != nil {
+		o.Ready(at)
+	}
+	began := time.Now()
+	err = runStages(ctx, []stage{server.Run}, append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run), m.publishing(), m.serving())
+	log.Info("cloud-api stopped", "after", time.Since(began).Round(time.Second))
+	return err
+}
+
+// keeping removes what goes by age, when anything does.
+func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) []stage {
+	if cfg.Retention.Videos == 0 {
+		return nil
+	}
+	k := &retention.Keeper{Ledger: l, Blobs: blobs, Videos: cfg.Retention.Videos, Now: time.Now, Log: log}
+	return []stage{k.Run}
+}
+
+func publicURL(cfg config.Config, at Addresses) string {
+	if cfg.HTTP.PublicURL != "" {
+		return cfg.HTTP.PublicURL
+	}
+	return at.HTTP
+}

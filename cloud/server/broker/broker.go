@@ -1,0 +1,201 @@
+// Package broker is the MQTT broker that cloud-api brings along, so that a
+// small installation needs no other. Any MQTT 3.1.1 broker can take its place.
+//
+// Devices log in with their name and token. Retained messages live in memory:
+// the cloud publishes its own again from the ledger when it starts, and every
+// device its own when it connects. What a client can make the broker keep is
+// bounded by the limits below.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"golang.org/x/net/netutil"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/secret"
+)
+
+// Limits of the broker.
+const (
+	maxConnections     = 1024
+	maxSessionsPerUser = 16
+	maxPacket          = 128 << 10
+	maxRetained        = 64 << 10 // bytes of one retained message
+	maxRetainedTopics  = 200_000
+	maxWaitingWrites   = 1024 // messages per connected client; more are dropped
+	maxInflight        = 1024 // unacknowledged messages per session
+	sessionLife        = 24 * time.Hour
+	connectWithin      = 10 * time.Second
+	authWithin         = 5 * time.Second
+	revokeEvery        = 3 * time.Second
+	touchEvery         = time.Minute
+	sysEverySeconds    = 3600 // nobody may read $SYS
+)
+
+// ServiceUser is the account of the cloud itself. It cannot be a device's name.
+const ServiceUser = "@cloud"
+
+// Accounts is the part of the ledger that the broker asks.
+type Accounts interface {
+	Authenticate(ctx context.Context, token string) (ledger.Device, error)
+	ListDevices(ctx context.Context) ([]ledger.Device, error)
+	TouchDevice(ctx context.Context, name string, at time.Time) error
+}
+
+// Options of New. Listen, Accounts and Service are required.
+type Options struct {
+	Listen   string // host:port; port 0 picks a free one
+	Accounts Accounts
+	// Service is what the cloud's own connection logs in with.
+	Service Credentials
+	Log     *slog.Logger
+}
+
+// Credentials of the cloud's own connection. User must not be a device's name.
+type Credentials struct {
+	User     string
+	Password secret.String
+}
+
+// Broker listens from New on and serves while Run does. Run or Close ends it.
+type Broker struct {
+	o      Options
+	ln     *gate
+	server *mqtt.Server
+	hook   *hook
+}
+
+// New takes the address.
+func New(ctx context.Context, o Options) (*Broker, error) {
+	if o.Service.User == "" || o.Service.Password.IsZero() {
+		return nil, errors.New("mqtt broker: the cloud's own account needs a name and a password")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt broker: %w", err)
+	}
+	b := &Broker{o: o, ln: &gate{Listener: netutil.LimitListener(ln, maxConnections), log: o.Log, closed: make(chan struct{})}}
+	b.server = mqtt.New(serverOptions(o.Log))
+	b.hook = newHook(b.server, o)
+	if err := b.server.AddHook(b.hook, nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("mqtt broker: %w", err), ln.Close())
+	}
+	if err := b.server.AddListener(listeners.NewNet("tcp", b.ln)); err != nil {
+		return nil, errors.Join(fmt.Errorf("mqtt broker: %w", err), ln.Close())
+	}
+	return b, nil
+}
+
+func serverOptions(log *slog.Logger) *mqtt.Options {
+	c := mqtt.NewDefaultServerCapabilities()
+	c.MaximumClients = maxConnections
+	c.MaximumPacketSize = maxPacket
+	c.MaximumClientWritesPending = maxWaitingWrites
+	c.MaximumInflight = maxInflight
+	c.ReceiveMaximum = maxInflight
+	c.MaximumSessionExpiryInterval = uint32(sessionLife / time.Second)
+	// A limit here would also take retained messages away, which are state.
+	c.MaximumMessageExpiryInterval = 0
+	// A shared subscription could take a message away from the one it is for.
+	c.SharedSubAvailable = 0
+	return &mqtt.Options{
+		Capabilities:           c,
+		Logger:                 slog.New(&quiet{log.Handler()}),
+		SysTopicResendInterval: sysEverySeconds,
+	}
+}
+
+// Addr is the address it listens on.
+func (b *Broker) Addr() string { return b.ln.Addr().String() }
+
+// URL is how a process on this machine reaches it.
+func (b *Broker) URL() string {
+	host, port, err := net.SplitHostPort(b.Addr())
+	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "tcp://" + net.JoinHostPort(host, port)
+}
+
+// Close gives the address back when Run will not be called.
+func (b *Broker) Close() error { return b.ln.Close() }
+
+// Clients is the number of connected clients.
+func (b *Broker) Clients() int { return b.hook.connected() }
+
+// Run serves until ctx ends. It takes the connections of revoked devices away
+// within a few seconds.
+func (b *Broker) Run(ctx context.Context) error {
+	b.server.Listeners.ClientsWg.Add(1) // see shut
+	if err := b.server.Serve(); err != nil {
+		return fmt.Errorf("mqtt broker: %w", err)
+	}
+	b.o.Log.Info("mqtt broker listens", "address", b.Addr())
+	tick := time.NewTicker(revokeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			b.ln.stop()
+			if err := b.shut(); err != nil {
+				return fmt.Errorf("mqtt broker: %w", err)
+			}
+			return nil
+		case <-tick.C:
+			if err := b.dropRevoked(ctx); err != nil && ctx.Err() == nil {
+				b.o.Log.Warn("mqtt broker cannot check for revoked devices", "err", err)
+			}
+		}
+	}
+}
+
+// settle is how long connections accepted before the stop have to begin.
+const settle = 20 * time.Millisecond
+
+// shut ends the server. Mochi counts a connection only inside the goroutine
+// that serves it, so that its Close, when none is counted, may go on while one
+// begins. The count that Run holds keeps it waiting until those have begun.
+func (b *Broker) shut() error {
+	closed := make(chan error, 1)
+	go func() { closed <- b.server.Close() }()
+	<-time.After(settle)
+	b.server.Listeners.ClientsWg.Done()
+	return <-closed
+}
+
+func (b *Broker) dropRevoked(ctx context.Context) error {
+	devices, err := b.o.Accounts.ListDevices(ctx)
+	if err != nil {
+		return err
+	}
+	valid := map[string]ledger.Role{}
+	for _, d := range devices {
+		if d.Revoked == nil {
+			valid[d.Name] = d.Role
+		}
+	}
+	for _, id := range b.hook.sessionsOutside(valid) {
+		b.o.Log.Info("mqtt session ended: device revoked", "client", id)
+		if cl, ok := b.server.Clients.Get(id); ok {
+			_ = b.server.DisconnectClient(cl, packets.ErrNotAuthorized)
+			cl.ClearInflights()
+			b.server.UnsubscribeClient(cl)
+			b.server.Clients.Delete(id)
+		}
+		b.hook.forget(id)
+	}
+	return nil
+}

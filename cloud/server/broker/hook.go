@@ -1,0 +1,214 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/topic"
+)
+
+// hook lets clients in and decides what they may do.
+type hook struct {
+	mqtt.HookBase
+	server   *mqtt.Server
+	accounts Accounts
+	service  Credentials
+	log      *slog.Logger
+
+	mu       sync.Mutex
+	sessions map[string]session // by client id; a session outlives its connection
+	touched  map[string]time.Time
+}
+
+type session struct {
+	account
+	live *mqtt.Client // nil while the client is away
+}
+
+func newHook(server *mqtt.Server, o Options) *hook {
+	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log,
+		sessions: map[string]session{}, touched: map[string]time.Time{}}
+}
+
+// ID implements mqtt.Hook.
+func (h *hook) ID() string { return "accounts" }
+
+// Provides implements mqtt.Hook.
+func (h *hook) Provides(b byte) bool {
+	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired, mqtt.OnPublish}, []byte{b})
+}
+
+// OnConnectAuthenticate implements mqtt.Hook. The client id is put below the
+// user's name, so that no client can take over another one's session.
+func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
+	user := string(pk.Connect.Username)
+	a, ok := h.identify(user, string(pk.Connect.Password))
+	if !ok {
+		h.log.Warn("mqtt client refused", "device", printable(user), "remote", cl.Net.Remote)
+		return false
+	}
+	if pk.Connect.WillFlag && (!a.mayPublish(pk.Connect.WillTopic) || len(pk.Connect.WillPayload) > maxRetained) {
+		h.log.Warn("mqtt client refused: last will outside its rights", "device", user, "topic", printable(pk.Connect.WillTopic))
+		return false
+	}
+	cl.ID = user + "/" + cl.ID
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, known := h.sessions[cl.ID]; !known && h.sessionsOf(user) >= maxSessionsPerUser {
+		h.log.Warn("mqtt client refused: too many sessions", "device", user, "limit", maxSessionsPerUser)
+		return false
+	}
+	h.sessions[cl.ID] = session{account: a, live: cl}
+	return true
+}
+
+func (h *hook) identify(user, password string) (account, bool) {
+	if user == h.service.User {
+		same := subtle.ConstantTimeCompare([]byte(password), []byte(h.service.Password.Reveal())) == 1
+		return account{user: user, service: true}, same
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), authWithin)
+	defer cancel()
+	d, err := h.accounts.Authenticate(ctx, password)
+	if err != nil || d.Name != user {
+		return account{}, false
+	}
+	h.touch(ctx, d.Name)
+	return account{user: user, device: topic.Device{Site: d.Site, Name: d.Name}, role: d.Role}, true
+}
+
+// touch notes that the device was here, at most once a minute.
+func (h *hook) touch(ctx context.Context, name string) {
+	now := time.Now()
+	h.mu.Lock()
+	due := now.Sub(h.touched[name]) >= touchEvery
+	if due {
+		h.touched[name] = now
+	}
+	h.mu.Unlock()
+	if !due {
+		return
+	}
+	if err := h.accounts.TouchDevice(ctx, name, now.UTC()); err != nil {
+		h.log.Warn("cannot note when the device was seen", "device", name, "err", err)
+	}
+}
+
+// OnACLCheck implements mqtt.Hook; it is asked for a publication, a filter and
+// every delivery.
+func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
+	h.mu.Lock()
+	s, ok := h.sessions[cl.ID]
+	h.mu.Unlock()
+	switch {
+	case !ok:
+		return false
+	case write:
+		ok = s.mayPublish(name)
+	default:
+		ok = s.maySubscribe(name)
+	}
+	if !ok {
+		h.log.Warn("mqtt access refused", "device", s.user, "topic", printable(name), "write", write)
+	}
+	return ok
+}
+
+// OnPublish implements mqtt.Hook: it bounds what is retained.
+func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	if !pk.FixedHeader.Retain || len(pk.Payload) == 0 {
+		return pk, nil
+	}
+	_, known := h.server.Topics.Retained.Get(pk.TopicName)
+	if len(pk.Payload) > maxRetained || !known && h.server.Topics.Retained.Len() >= maxRetainedTopics {
+		h.log.Warn("mqtt message not retained: over the limit", "client", cl.ID, "topic", pk.TopicName, "bytes", len(pk.Payload))
+		pk.FixedHeader.Retain = false
+	}
+	return pk, nil
+}
+
+// OnDisconnect implements mqtt.Hook.
+func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, expire bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s, ok := h.sessions[cl.ID]
+	if !ok || s.live != cl {
+		return // taken over by a newer connection
+	}
+	if expire {
+		delete(h.sessions, cl.ID)
+		return
+	}
+	s.live = nil
+	h.sessions[cl.ID] = s
+}
+
+// OnClientExpired implements mqtt.Hook. The server forgets the client but not
+// its subscriptions and waiting messages; that is done here.
+func (h *hook) OnClientExpired(cl *mqtt.Client) {
+	cl.ClearInflights()
+	h.server.UnsubscribeClient(cl)
+	h.forget(cl.ID)
+}
+
+func (h *hook) forget(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.sessions, id)
+}
+
+func (h *hook) sessionsOf(user string) int {
+	n := 0
+	for _, s := range h.sessions {
+		if s.user == user {
+			n++
+		}
+	}
+	return n
+}
+
+// sessionsOutside lists the sessions whose account is gone or has another role.
+func (h *hook) sessionsOutside(valid map[string]ledger.Role) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	maps.DeleteFunc(h.touched, func(name string, _ time.Time) bool { _, ok := valid[name]; return !ok })
+	var ids []string
+	for id, s := range h.sessions {
+		if role, ok := valid[s.user]; !s.service && (!ok || role != s.role) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (h *hook) connected() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, s := range h.sessions {
+		if s.live != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// printable shortens what a stranger sent before it goes into the log.
+func printable(s string) string {
+	const longest = 128
+	if len(s) > longest {
+		return s[:longest] + "…"
+	}
+	return s
+}

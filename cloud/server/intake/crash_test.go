@@ -1,0 +1,348 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+var errDead = errors.New("the process is dead")
+
+// mortal dies at the dieAt-th step, before it is done or just after, and does
+// nothing more. Steps are the calls that change something durable.
+type mortal struct {
+	steps, dieAt int
+	after        bool
+	dead         bool
+	at           string
+}
+
+func (m *mortal) step(name string, f func() error) error {
+	if m.dead {
+		return errDead
+	}
+	m.steps++
+	if m.steps != m.dieAt {
+		return f()
+	}
+	m.dead, m.at = true, name
+	if m.after {
+		_ = f()
+	}
+	return errDead
+}
+
+type mortalBook struct {
+	*ledger.Ledger
+	m *mortal
+}
+
+func (b mortalBook) RecordUpload(ctx context.Context, id string, f ledger.Footage) (r ledger.Recorded, err error) {
+	err = b.m.step("record", func() error { r, err = b.Ledger.RecordUpload(ctx, id, f); return err })
+	return r, err
+}
+
+func (b mortalBook) RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (j ledger.Job, err error) {
+	err = b.m.step("restore", func() error { j, err = b.Ledger.RestoreVideo(ctx, id, f, lost, key); return err })
+	return j, err
+}
+
+func (b mortalBook) MarkQueued(ctx context.Context, id string) error {
+	return b.m.step("mark queued", func() error { return b.Ledger.MarkQueued(ctx, id) })
+}
+
+func (b mortalBook) CreateUpload(ctx context.Context, u ledger.Upload) (r ledger.Upload, err error) {
+	err = b.m.step("create", func() error { r, err = b.Ledger.CreateUpload(ctx, u); return err })
+	return r, err
+}
+
+func (b mortalBook) SaveUpload(ctx context.Context, id string, n int64, s []byte) error {
+	return b.m.step("save", func() error { return b.Ledger.SaveUpload(ctx, id, n, s) })
+}
+
+func (b mortalBook) SetUploadKey(ctx context.Context, id, key string) error {
+	return b.m.step("set key", func() error { return b.Ledger.SetUploadKey(ctx, id, key) })
+}
+
+func (b mortalBook) FinishUpload(ctx context.Context, id string) error {
+	return b.m.step("finish", func() error { return b.Ledger.FinishUpload(ctx, id) })
+}
+
+func (b mortalBook) DeleteUpload(ctx context.Context, id string) error {
+	return b.m.step("delete upload", func() error { return b.Ledger.DeleteUpload(ctx, id) })
+}
+
+func (b mortalBook) PutThumbnail(ctx context.Context, t ledger.Thumbnail) error {
+	return b.m.step("put thumbnail", func() error { return b.Ledger.PutThumbnail(ctx, t) })
+}
+
+type mortalBlobs struct {
+	Blobs
+	m *mortal
+}
+
+func (b mortalBlobs) Stage(ctx context.Context, id string) error {
+	return b.m.step("stage", func() error { return b.Blobs.Stage(ctx, id) })
+}
+
+// Append dies in the middle: a part of the bytes is durable.
+func (b mortalBlobs) Append(ctx context.Context, id string, offset int64, r io.Reader) (n int64, err error) {
+	err = b.m.step("append", func() error { n, err = b.Blobs.Append(ctx, id, offset, r); return err })
+	if errors.Is(err, errDead) && b.m.at == "append" && !b.m.after {
+		_, _ = b.Blobs.Append(ctx, id, offset, io.LimitReader(r, 700))
+	}
+	return n, err
+}
+
+func (b mortalBlobs) Commit(ctx context.Context, id, key string) (i blob.Info, err error) {
+	err = b.m.step("commit", func() error { i, err = b.Blobs.Commit(ctx, id, key); return err })
+	return i, err
+}
+
+func (b mortalBlobs) Discard(ctx context.Context, id string) error {
+	return b.m.step("discard", func() error { return b.Blobs.Discard(ctx, id) })
+}
+
+func (b mortalBlobs) Delete(ctx context.Context, key string) error {
+	return b.m.step("delete blob", func() error { return b.Blobs.Delete(ctx, key) })
+}
+
+type mortalQueue struct {
+	queue.Queue
+	m *mortal
+}
+
+func (q mortalQueue) Enqueue(ctx context.Context, id string) error {
+	return q.m.step("enqueue", func() error { return q.Queue.Enqueue(ctx, id) })
+}
+
+func (s *site) die(m *mortal) {
+	s.in.book, s.in.blobs, s.in.queue = mortalBook{s.ledger, m}, mortalBlobs{s.blobs, m}, mortalQueue{s.queue, m}
+}
+
+// deaths runs a life with a death at each step, before and after it, until a
+// life has fewer steps than that.
+func deaths(t *testing.T, life func(t *testing.T, m *mortal)) {
+	for _, after := range []bool{false, true} {
+		for k := 1; ; k++ {
+			m := &mortal{dieAt: k, after: after}
+			when := map[bool]string{false: "before", true: "after"}[after]
+			t.Run(fmt.Sprintf("%s step %d", when, k), func(t *testing.T) {
+				life(t, m)
+				if t.Failed() {
+					t.Logf("died %s %q", when, m.at)
+				}
+			})
+			if !m.dead {
+				break
+			}
+			if k > 50 {
+				t.Fatal("lives do not end")
+			}
+		}
+	}
+}
+
+// resume is a client that does not give up: it asks for the offset and sends
+// the rest, or begins anew when the session is gone.
+func (s *site) resume(path string, content []byte, metadata ...string) string {
+	s.t.Helper()
+	r := s.do("HEAD", path, nil)
+	if path == "" || r.status == http.StatusNotFound {
+		path = s.create(len(content), metadata...)
+		r = s.do("HEAD", path, nil)
+	}
+	if r.status != http.StatusOK {
+		s.t.Fatalf("head: %d", r.status)
+	}
+	if n := get[int](s.t)(strconv.Atoi(r.header.Get("Upload-Offset"))); n < len(content) {
+		s.wantPatch(path, n, content[n:])
+	}
+	return path
+}
+
+// tryUpload is a client whose server may die under it. It returns the session's
+// path, empty when it never heard of one.
+func (s *site) tryUpload(content []byte, metadata ...string) string {
+	s.t.Helper()
+	r := s.do("POST", "/files/", nil, "Upload-Length", strconv.Itoa(len(content)), "Upload-Metadata", meta(metadata...))
+	path := r.header.Get("Location")
+	if r.status != http.StatusCreated {
+		return ""
+	}
+	half := len(content) / 2
+	if r := s.patch(path, 0, content[:half]); r.status == http.StatusNoContent {
+		s.patch(path, half, content[half:])
+	}
+	return path
+}
+
+// once checks that there is one of each.
+func (s *site) once(id footage.ID, content []byte) {
+	s.t.Helper()
+	ctx := context.Background()
+	f := get[ledger.FootageView](s.t)(s.ledger.Footage(ctx, id))
+	stats := get[ledger.Stats](s.t)(s.ledger.Stats(ctx))
+	if f.SHA256 != footage.Sum(content) || f.Job == nil || f.Job.State != job.Queued {
+		s.t.Fatalf("%+v job %+v", f.Footage, f.Job)
+	}
+	if stats.Footage != 1 || stats.Jobs[job.Queued] != 1 || s.messages() != 1 {
+		s.t.Fatalf("%+v, %d messages", stats, s.messages())
+	}
+	if !bytes.Equal(s.blob(f.BlobKey), content) {
+		s.t.Fatal("the blob is not what was sent")
+	}
+}
+
+func TestDeathAtEveryStepThenTheClientGoesOn(t *testing.T) {
+	content := clip("x", 6000)
+	metadata := []string{"footage", "f1", "sha256", digestOf(content)}
+	deaths(t, func(t *testing.T, m *mortal) {
+		s := newSite(t, t.TempDir())
+		s.die(m)
+		path := s.tryUpload(content, metadata...)
+		s.close()
+		s = newSite(t, s.dir)
+		path = s.resume(path, content, metadata...)
+		must(t, s.in.sweep(t.Context())) // a lost message is a matter of the next round
+		s.once("f1", content)
+		s.resume(path, content, metadata...) // and once more: nothing changes
+		s.once("f1", content)
+		s.clock.add(defaultExpire + time.Hour)
+		must(t, s.in.sweep(t.Context()))
+		s.gone(path)
+		s.once("f1", content)
+	})
+}
+
+func TestDeathAtEveryStepOfTelemetry(t *testing.T) {
+	content := []byte(strings.Repeat("1\n00:00:00,000 --> 00:00:01,000\n", 50))
+	metadata := []string{"footage", "f1", "kind", "telemetry", "sha256", digestOf(content)}
+	deaths(t, func(t *testing.T, m *mortal) {
+		s := newSite(t, t.TempDir())
+		s.die(m)
+		path := s.tryUpload(content, metadata...)
+		s.close()
+		s = newSite(t, s.dir)
+		s.resume(path, content, metadata...)
+		if f := s.upload(clip("x", 2000), "footage", "f1"); !bytes.Equal(s.blob(f.TelemetryKey), content) {
+			t.Fatalf("%+v", f)
+		}
+	})
+}
+
+func TestDeathAtEveryStepOfAThumbnail(t *testing.T) {
+	content := []byte("\xff\xd8\xff" + strings.Repeat("picture ", 100))
+	metadata := []string{"footage", "f1", "kind", "thumbnail", "filename", "DJI_0001.MP4", "sha256", digestOf(content)}
+	deaths(t, func(t *testing.T, m *mortal) {
+		s := newSite(t, t.TempDir())
+		s.die(m)
+		path := s.tryUpload(content, metadata...)
+		s.close()
+		s = newSite(t, s.dir)
+		s.resume(path, content, metadata...)
+		shown := get[ledger.Thumbnail](t)(s.ledger.Thumbnail(t.Context(), "f1"))
+		if shown.Name != "DJI_0001.MP4" || !bytes.Equal(s.blob(shown.BlobKey), content) || s.messages() != 0 {
+			t.Fatalf("%+v", shown)
+		}
+	})
+}
+
+func TestDeathAtEveryStepOfADuplicate(t *testing.T) {
+	content := clip("x", 6000)
+	metadata := []string{"footage", "f2", "sha256", digestOf(content)}
+	deaths(t, func(t *testing.T, m *mortal) {
+		s := newSite(t, t.TempDir())
+		s.upload(content, "footage", "f1")
+		s.die(m)
+		path := s.tryUpload(content, metadata...)
+		s.close()
+		s = newSite(t, s.dir)
+		s.resume(path, content, metadata...)
+		f := get[ledger.FootageView](t)(s.ledger.Footage(t.Context(), "f2"))
+		if f.DuplicateOf != "f1" || s.messages() != 1 || !bytes.Equal(s.only("f1"), content) {
+			t.Fatalf("%+v, %d messages", f, s.messages())
+		}
+	})
+}
+
+func TestDeathAtEveryStepOfARestore(t *testing.T) {
+	content := clip("x", 6000)
+	deaths(t, func(t *testing.T, m *mortal) {
+		s := newSite(t, t.TempDir())
+		f := s.upload(content, "footage", "f1")
+		must(t, s.blobs.Delete(t.Context(), f.BlobKey))
+		must(t, s.ledger.Poison(t.Context(), f.Job.ID, "no such blob"))
+		must(t, get[queue.Lease](t)(s.queue.Receive(t.Context(), time.Minute)).Delete(t.Context()))
+		s.die(m)
+		path := s.tryUpload(content, "footage", "f1")
+		s.close()
+		s = newSite(t, s.dir)
+		s.resume(path, content, "footage", "f1")
+		must(t, s.in.sweep(t.Context()))
+		j := get[ledger.Job](t)(s.ledger.JobOf(t.Context(), "f1"))
+		if j.State != job.Queued || s.messages() != 1 || !bytes.Equal(s.only("f1"), content) {
+			t.Fatalf("%+v, %d messages", j, s.messages())
+		}
+	})
+}
+
+// After all bytes were hashed nobody needs to come back: Run ends the upload.
+func TestDeathAtEveryStepThenOnlyRun(t *testing.T) {
+	content := clip("x", 6000)
+	deaths(t, func(t *testing.T, m *mortal) {
+		s := newSite(t, t.TempDir())
+		s.die(m)
+		path := s.tryUpload(content, "footage", "f1")
+		s.close()
+		s = newSite(t, s.dir)
+		s.clock.add(2 * settled)
+		must(t, s.in.sweep(t.Context()))
+		if path != "" {
+			u, err := s.ledger.Upload(t.Context(), strings.TrimPrefix(path, "/files/"))
+			must(t, err)
+			if u.Offset < u.Size {
+				return // the client has to send the rest
+			}
+		} else {
+			return
+		}
+		s.once("f1", content)
+	})
+}
+
+// A refusal that was cut short leaves nothing that a round does not clear.
+func TestDeathAtEveryStepOfARefusal(t *testing.T) {
+	content := clip("x", 6000)
+	deaths(t, func(t *testing.T, m *mortal) {
+		s := newSite(t, t.TempDir())
+		s.die(m)
+		s.tryUpload(content, "footage", "f1", "sha256", digestOf(nil))
+		s.close()
+		s = newSite(t, s.dir)
+		s.clock.add(defaultExpire + time.Hour)
+		for range 2 {
+			must(t, s.in.sweep(t.Context()))
+		}
+		if n := get[int](t)(s.ledger.OpenUploads(t.Context(), "")); n != 0 || s.messages() != 0 {
+			t.Fatalf("%d sessions, %d messages are left", n, s.messages())
+		}
+		if files := get[[]string](t)(filepath.Glob(filepath.Join(s.dir, "blobs", ".staging", "*"))); len(files) != 0 {
+			t.Fatalf("bytes are left: %q", files)
+		}
+	})
+}

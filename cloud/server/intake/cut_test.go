@@ -1,0 +1,285 @@
+package intake
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/shared/footage"
+)
+
+// watched tells when bytes have reached the blob store.
+type watched struct {
+	Blobs
+	mu      sync.Mutex
+	arrived int64
+	changed chan struct{}
+}
+
+func watch(b Blobs) *watched { return &watched{Blobs: b, changed: make(chan struct{})} }
+
+func (w *watched) Append(ctx context.Context, id string, offset int64, r io.Reader) (int64, error) {
+	return w.Blobs.Append(ctx, id, offset, readFunc(func(b []byte) (int, error) {
+		n, err := r.Read(b)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.arrived += int64(n)
+		close(w.changed)
+		w.changed = make(chan struct{})
+		return n, err
+	}))
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(b []byte) (int, error) { return f(b) }
+
+func (w *watched) count() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.arrived
+}
+
+// wait returns once n bytes have been read for the store.
+func (w *watched) wait(t *testing.T, n int64) {
+	t.Helper()
+	for {
+		w.mu.Lock()
+		have, changed := w.arrived, w.changed
+		w.mu.Unlock()
+		if have >= n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%d of %d bytes arrived", have, n)
+		}
+	}
+}
+
+// lines puts raw header lines into a request.
+func lines(header []string) string {
+	var b strings.Builder
+	for _, h := range header {
+		b.WriteString(h + "\r\n")
+	}
+	return b.String()
+}
+
+// rawPatch begins a PATCH of size bytes on a connection of its own and sends
+// the first part of it.
+func (s *site) rawPatch(path string, offset, size int, part []byte, header ...string) net.Conn {
+	s.t.Helper()
+	c := get[net.Conn](s.t)(new(net.Dialer).DialContext(context.Background(), "tcp", s.server.Listener.Addr().String()))
+	must(s.t, c.SetDeadline(time.Now().Add(20*time.Second))) // a fault must not hang the test
+	s.t.Cleanup(func() { _ = c.Close() })
+	_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n"+
+		"Upload-Offset: %d\r\nContent-Length: %d\r\n%s\r\n%s", path, offset, size, lines(header), part)
+	must(s.t, err)
+	return c
+}
+
+func TestCutConnectionCounts(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	w := watch(s.blobs)
+	s.in.blobs = w
+	content := clip("x", 3<<20)
+	path := s.create(len(content), "sha256", digestOf(content))
+	sent := 0
+	for _, part := range []int{1, 500, 1000, 700_000, 1_500_000} {
+		c := s.rawPatch(path, sent, len(content)-sent, content[sent:sent+part])
+		sent += part
+		if sent > footage.SniffLen { // below, the bytes wait for the rest of the first kilobyte
+			w.wait(t, int64(sent))
+		}
+		// A reset, not an orderly end: the link is gone.
+		must(t, c.(*net.TCPConn).SetLinger(0))
+		must(t, c.Close())
+		if sent <= footage.SniffLen {
+			sent = s.head(path) // the reset may have thrown some away, in the kernel
+			continue
+		}
+		if got := s.head(path); got != sent {
+			t.Fatalf("%d bytes count, %d had arrived", got, sent)
+		}
+	}
+	s.wantPatch(path, sent, content[sent:])
+	if f := s.footageOf(path); f.SHA256 != footage.Sum(content) {
+		t.Fatalf("%+v", f)
+	}
+}
+
+// stubborn hides the deadlines of the writer, as some servers do, and its body
+// cannot be interrupted.
+func stubborn(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
+	})
+}
+
+func TestHeadDoesNotWaitForADeadPatch(t *testing.T) {
+	for name, hide := range map[string]bool{"deadlines": false, "no deadlines": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, t.TempDir())
+			if hide {
+				s.server.Config.Handler = stubborn(s)
+			}
+			w := watch(s.blobs)
+			s.in.blobs = w
+			content := clip("x", 400_000)
+			path := s.create(len(content))
+			hanging := s.rawPatch(path, 0, len(content), content[:150_000])
+			w.wait(t, 150_000)
+			began := time.Now()
+			if got := s.head(path); got != 150_000 {
+				t.Fatalf("%d bytes count, 150000 had arrived", got)
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("the answer took %s", took)
+			}
+			if !hide { // the hanging one is told, if it still listens
+				resp := get[*http.Response](t)(http.ReadResponse(bufio.NewReader(hanging), nil))
+				_ = resp.Body.Close()
+				if resp.StatusCode != http.StatusConflict {
+					t.Errorf("the hanging request got %d", resp.StatusCode)
+				}
+			}
+			// A new PATCH breaks a hanging one as well.
+			second := s.rawPatch(path, 150_000, 250_000, content[150_000:200_000])
+			w.wait(t, 200_000)
+			r := s.patch(path, 200_000, content[200_000:])
+			if r.status != http.StatusNoContent || s.footageOf(path).SHA256 != footage.Sum(content) {
+				t.Fatalf("%d %s", r.status, r.body)
+			}
+			// Without deadlines the server's goroutines end with the connections.
+			must(t, errors.Join(hanging.Close(), second.Close()))
+		})
+	}
+}
+
+func TestIdleConnectionEnds(t *testing.T) {
+	s := newSite(t, t.TempDir(), func(o *Options) { o.IdleTimeout = time.Second })
+	content := clip("x", 100_000)
+	path := s.create(len(content))
+	c := s.rawPatch(path, 0, len(content), content[:60_000])
+	resp := get[*http.Response](t)(http.ReadResponse(bufio.NewReader(c), nil))
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusConflict {
+		t.Fatalf("%d", resp.StatusCode)
+	}
+	n := s.head(path)
+	if n != 60_000 {
+		t.Fatalf("%d bytes count", n)
+	}
+	s.wantPatch(path, n, content[n:])
+}
+
+func TestTwoClientsAtOnce(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	content := clip("x", 2<<20)
+	path := s.create(len(content), "footage", "f1", "sha256", digestOf(content))
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 200 {
+				r := s.do("HEAD", path, nil)
+				if r.status == http.StatusLocked {
+					continue
+				}
+				var n int
+				_, _ = fmt.Sscan(r.header.Get("Upload-Offset"), &n)
+				if n == len(content) {
+					return
+				}
+				s.patch(path, n, content[n:min(n+300_000, len(content))])
+			}
+			t.Error("no end in sight")
+		})
+	}
+	wg.Wait()
+	s.once("f1", content)
+}
+
+// full is a store whose disk has room bytes left.
+type full struct {
+	Blobs
+	room int64
+}
+
+func (f *full) Append(ctx context.Context, id string, offset int64, r io.Reader) (int64, error) {
+	n, err := f.Blobs.Append(ctx, id, offset, io.LimitReader(r, f.room))
+	f.room -= n
+	if err == nil && f.room == 0 {
+		// As from a real disk: bytes were read that found no place.
+		_, _ = r.Read(make([]byte, 1000))
+		err = fmt.Errorf("write: %w", blob.ErrNoSpace)
+	}
+	return n, err
+}
+
+func TestFullDisk(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	disk := &full{s.blobs, 250_000}
+	s.in.blobs = disk
+	content := clip("x", 1_000_000)
+	path := s.create(len(content), "sha256", digestOf(content))
+	s.wantPatch(path, 0, content[:100_000])
+	r := s.patch(path, 100_000, content[100_000:])
+	s.want(r, http.StatusInsufficientStorage, noSpace)
+	if r.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	if got := s.head(path); got != 250_000 {
+		t.Fatalf("%d bytes count", got)
+	}
+	disk.room = 1 << 30
+	s.wantPatch(path, 250_000, content[250_000:])
+	if f := s.footageOf(path); !bytes.Equal(s.blob(f.BlobKey), content) {
+		t.Fatal("the blob is not what was sent")
+	}
+}
+
+func TestPump(t *testing.T) {
+	stop := make(chan struct{})
+	block := make(chan struct{})
+	first := true
+	p := newPump(readFunc(func(b []byte) (int, error) {
+		if first {
+			first = false
+			return copy(b, "arrived"), nil
+		}
+		<-block
+		return copy(b, "late"), io.EOF
+	}), stop)
+	b := make([]byte, 100)
+	if n, err := p.Read(b); string(b[:n]) != "arrived" || err != nil {
+		t.Fatalf("%q %v", b[:n], err)
+	}
+	close(stop)
+	for range 2 {
+		if n, err := p.Read(b); n != 0 || !errors.Is(err, io.EOF) || !p.stopped.Load() {
+			t.Fatalf("%d %v", n, err)
+		}
+	}
+	p.close(func() bool { return false })
+	close(block)
+	<-p.done
+	whole := clip("x", 2_000_000)
+	p = newPump(bytes.NewReader(whole), nil)
+	got, err := io.ReadAll(p)
+	if err != nil || !bytes.Equal(got, whole) || p.stopped.Load() {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	p.close(func() bool { return false })
+}

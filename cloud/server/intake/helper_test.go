@@ -1,0 +1,263 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cattlecounter/cloud/store/blob/disk"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue/embedded"
+	"cattlecounter/shared/footage"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// clock is a clock that a test turns.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// site is an intake over real parts, reachable over HTTP.
+type site struct {
+	t      testing.TB
+	dir    string
+	clock  *clock
+	ledger *ledger.Ledger
+	blobs  *disk.Store
+	queue  *embedded.Queue
+	in     *Intake
+	server *httptest.Server
+	device ledger.Device // whose token the requests carry
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// newSite opens everything below dir; alter may change the options.
+func newSite(t testing.TB, dir string, alter ...func(*Options)) *site {
+	t.Helper()
+	s := &site{t: t, dir: dir, clock: &clock{t: time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)}}
+	s.device = ledger.Device{Name: "base-1", Site: "north", Role: ledger.RoleDevice}
+	s.ledger = get[*ledger.Ledger](t)(ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"), ledger.Options{Now: s.clock.now}))
+	s.blobs = get[*disk.Store](t)(disk.New(filepath.Join(dir, "blobs")))
+	s.queue = get[*embedded.Queue](t)(embedded.New(context.Background(), s.ledger.DB(), s.clock.now))
+	o := Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.now, MaxSize: 64 << 20}
+	for _, f := range alter {
+		f(&o)
+	}
+	s.in = get[*Intake](t)(New(o))
+	s.server = httptest.NewServer(s)
+	t.Cleanup(s.close)
+	return s
+}
+
+// sweep is a round of all that Run does.
+func (in *Intake) sweep(ctx context.Context) error {
+	return errors.Join(in.sweepUploads(ctx), in.sweepJobs(ctx))
+}
+
+// ServeHTTP plays the web layer: it knows who holds the token.
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.device.Name != "" {
+		r = r.WithContext(WithDevice(r.Context(), s.device))
+	}
+	s.in.ServeHTTP(w, r)
+}
+
+func (s *site) close() {
+	s.server.Close()
+	s.server.Client().CloseIdleConnections()
+	_ = s.ledger.Close()
+}
+
+// reply is an answer with its body read.
+type reply struct {
+	status  int
+	header  http.Header
+	body    []byte
+	problem Problem
+}
+
+func (r reply) slug() string { return r.problem.slug() }
+
+// do sends a request; header holds pairs of name and value.
+func (s *site) do(method, url string, body io.Reader, header ...string) reply {
+	s.t.Helper()
+	if !strings.HasPrefix(url, "http") {
+		url = s.server.URL + url
+	}
+	req := get[*http.Request](s.t)(http.NewRequestWithContext(context.Background(), method, url, body))
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	if req.Header.Get("Tus-Resumable") == "" {
+		req.Header.Set("Tus-Resumable", "1.0.0")
+	}
+	resp := get[*http.Response](s.t)(s.server.Client().Do(req))
+	defer func() { _ = resp.Body.Close() }()
+	r := reply{status: resp.StatusCode, header: resp.Header, body: get[[]byte](s.t)(io.ReadAll(resp.Body))}
+	if r.status >= 400 {
+		if got := r.header.Get("Content-Type"); got != ContentType {
+			s.t.Fatalf("%s %s: %d with %s %q", method, url, r.status, got, r.body)
+		}
+		if method != http.MethodHead {
+			must(s.t, json.Unmarshal(r.body, &r.problem))
+			if r.problem.Status != r.status || r.problem.Title == "" || r.problem.Detail == "" {
+				s.t.Fatalf("problem of status %d: %s", r.status, r.body)
+			}
+		}
+	}
+	return r
+}
+
+// meta makes an Upload-Metadata header out of pairs.
+func meta(pairs ...string) string {
+	var parts []string
+	for i := 0; i < len(pairs); i += 2 {
+		parts = append(parts, pairs[i]+" "+base64.StdEncoding.EncodeToString([]byte(pairs[i+1])))
+	}
+	return strings.Join(parts, ",")
+}
+
+// create begins an upload and returns its path.
+func (s *site) create(size int, metadata ...string) string {
+	s.t.Helper()
+	r := s.do("POST", "/files/", nil, "Upload-Length", strconv.Itoa(size), "Upload-Metadata", meta(metadata...))
+	if r.status != http.StatusCreated || !strings.HasPrefix(r.header.Get("Location"), "/files/") {
+		s.t.Fatalf("create: %d %s %s", r.status, r.header.Get("Location"), r.body)
+	}
+	return r.header.Get("Location")
+}
+
+func (s *site) patch(path string, offset int, content []byte) reply {
+	s.t.Helper()
+	return s.do("PATCH", path, bytes.NewReader(content), "Upload-Offset", strconv.Itoa(offset), "Content-Type", "application/offset+octet-stream")
+}
+
+func (s *site) wantPatch(path string, offset int, content []byte) {
+	s.t.Helper()
+	r := s.patch(path, offset, content)
+	if want := strconv.Itoa(offset + len(content)); r.status != http.StatusNoContent || r.header.Get("Upload-Offset") != want {
+		s.t.Fatalf("patch at %d: %d, offset %q, want %s: %s", offset, r.status, r.header.Get("Upload-Offset"), want, r.body)
+	}
+}
+
+// head returns the offset that the server tells.
+func (s *site) head(path string) int {
+	s.t.Helper()
+	r := s.do("HEAD", path, nil)
+	if r.status != http.StatusOK {
+		s.t.Fatalf("head %s: %d", path, r.status)
+	}
+	return get[int](s.t)(strconv.Atoi(r.header.Get("Upload-Offset")))
+}
+
+func (s *site) want(r reply, status int, slug string) {
+	s.t.Helper()
+	if r.status != status || r.slug() != slug {
+		s.t.Fatalf("got %d %s (%s), want %d %s", r.status, r.slug(), r.body, status, slug)
+	}
+}
+
+// gone checks that neither session nor bytes are left.
+func (s *site) gone(path string) {
+	s.t.Helper()
+	if r := s.do("HEAD", path, nil); r.status != http.StatusNotFound {
+		s.t.Fatalf("the session is still there: %d", r.status)
+	}
+	if files := get[[]string](s.t)(filepath.Glob(filepath.Join(s.dir, "blobs", ".staging", "*"))); len(files) != 0 {
+		s.t.Fatalf("bytes are left: %q", files)
+	}
+}
+
+// clip is content that begins like an MP4.
+func clip(seed string, size int) []byte {
+	b := make([]byte, 0, size+64)
+	b = append(b, "\x00\x00\x00\x20ftypisom"...)
+	for i := 0; len(b) < size; i++ {
+		b = fmt.Appendf(b, "%s %d ", seed, i)
+	}
+	return b[:size]
+}
+
+// upload sends a clip in one go and returns the footage.
+func (s *site) upload(content []byte, metadata ...string) ledger.FootageView {
+	s.t.Helper()
+	path := s.create(len(content), metadata...)
+	s.wantPatch(path, 0, content)
+	return s.footageOf(path)
+}
+
+func (s *site) footageOf(path string) ledger.FootageView {
+	s.t.Helper()
+	u := get[ledger.Upload](s.t)(s.ledger.Upload(context.Background(), strings.TrimPrefix(path, "/files/")))
+	return get[ledger.FootageView](s.t)(s.ledger.Footage(context.Background(), u.Footage))
+}
+
+func (s *site) blob(key string) []byte {
+	s.t.Helper()
+	r := get[io.ReadCloser](s.t)(s.blobs.Open(context.Background(), key, 0, -1))
+	defer func() { _ = r.Close() }()
+	return get[[]byte](s.t)(io.ReadAll(r))
+}
+
+// only is the video of a footage, which is the one of all.
+func (s *site) only(id footage.ID) []byte {
+	s.t.Helper()
+	key := get[ledger.FootageView](s.t)(s.ledger.Footage(context.Background(), id)).BlobKey
+	for info, err := range s.blobs.List(context.Background(), "footage/") {
+		if must(s.t, err); info.Key != key && strings.Contains(info.Key, "/original") {
+			s.t.Errorf("left: %s", info.Key)
+		}
+	}
+	return s.blob(key)
+}
+
+func (s *site) messages() int {
+	s.t.Helper()
+	return get[int](s.t)(s.queue.Len(context.Background()))
+}
+
+func digestOf(b []byte) string { return footage.Sum(b).String() }

@@ -1,0 +1,291 @@
+// Package intake takes footage in over tus 1.0 (https://tus.io/protocols/resumable-upload):
+// core, creation, creation-with-upload, creation-defer-length, termination,
+// expiration and checksum. The protocol is tusd's handler; what it stores to is ours.
+//
+// Bytes count as they arrive, unless they come with a checksum: whatever came before a connection was lost is
+// durable and HEAD tells it, also while the lost PATCH still hangs. Memory per
+// request is bounded whatever the file's size.
+//
+// The order of a finish, each step durable before the next and harmless when
+// repeated: all bytes, their hash, the verdict on it, the blob under its key,
+// the footage with its job in the ledger, the message in the queue, the note
+// that it is there, the note that the session is finished. Whoever comes next
+// to a session that stopped in between, the client or Run, goes on from there,
+// and there is one footage, one job and one message in the end.
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/tus/tusd/v2/pkg/handler"
+	xslog "golang.org/x/exp/slog"
+
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	"cattlecounter/shared/footage"
+)
+
+// Blobs is where the bytes go.
+type Blobs interface {
+	blob.Store
+	blob.Stager
+}
+
+// Options configure an Intake. Ledger, Stager and Queue are required.
+type Options struct {
+	Ledger *ledger.Ledger
+	Stager Blobs
+	Queue  queue.Queue
+
+	MaxSize  int64  // bytes of one file; 0 means 64 GiB
+	BasePath string // where the handler is mounted; "" means /files/
+	// IdleTimeout ends a request whose body brings nothing for so long; 0 means
+	// 60 s. It needs a ResponseWriter with SetReadDeadline.
+	IdleTimeout time.Duration
+	// Expire is when a session that nobody touches is dropped; 0 means 7 days.
+	Expire time.Duration
+	// MaxSessions bounds the unfinished sessions of one device; 0 means 200.
+	MaxSessions int
+	// SweepEvery is the pause between two rounds of Run; 0 means 30 s.
+	SweepEvery time.Duration
+
+	Now     func() time.Time      // nil means time.Now
+	Log     *slog.Logger          // nil means no log
+	Metrics prometheus.Registerer // nil means no metrics
+}
+
+const (
+	defaultMaxSize     = 64 << 30
+	defaultBasePath    = "/files/"
+	defaultIdle        = 60 * time.Second
+	defaultExpire      = 7 * 24 * time.Hour
+	defaultMaxSessions = 200
+	defaultSweep       = 30 * time.Second
+	lockWait           = 20 * time.Second
+	// graceful is how long tusd keeps a request's context beyond the request.
+	// What must not be cut off here detaches itself from it.
+	graceful   = 100 * time.Millisecond
+	tusVersion = "1.0.0"
+)
+
+// book is the part of the ledger that the intake writes to. Tests put one in
+// its place that dies at a chosen call.
+type book interface {
+	RecordUpload(ctx context.Context, id string, f ledger.Footage) (ledger.Recorded, error)
+	Footage(context.Context, footage.ID) (ledger.FootageView, error)
+	RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (ledger.Job, error)
+	MarkQueued(ctx context.Context, jobID string) error
+	CreateUpload(context.Context, ledger.Upload) (ledger.Upload, error)
+	Upload(ctx context.Context, id string) (ledger.Upload, error)
+	SaveUpload(ctx context.Context, id string, offset int64, hashState []byte) error
+	SetUploadKey(ctx context.Context, id, blobKey string) error
+	DeclareUpload(ctx context.Context, id string, size int64) error
+	TouchUpload(ctx context.Context, id string) error
+	FinishUpload(ctx context.Context, id string) error
+	DeleteUpload(ctx context.Context, id string) error
+	PutThumbnail(context.Context, ledger.Thumbnail) error
+}
+
+// Intake is the upload handler. It is safe for concurrent use.
+type Intake struct {
+	o        Options
+	ledger   *ledger.Ledger
+	book     book
+	blobs    Blobs
+	queue    queue.Queue
+	log      *slog.Logger
+	now      func() time.Time
+	locks    *locks // by session
+	finishes *locks // by footage
+	rollings rollings
+	metrics  *metrics
+	tus      http.Handler
+	beat     time.Duration     // how often a finish says that it is at work
+	after    map[string]string // where the next look at the queue begins, by job state; Run's own
+}
+
+// New checks the options and makes the handler. Run does its housekeeping.
+func New(o Options) (*Intake, error) {
+	if o.Ledger == nil || o.Stager == nil || o.Queue == nil {
+		return nil, errors.New("intake: ledger, stager and queue are required")
+	}
+	fill(&o)
+	shared, _ := o.Stager.(blob.Holder)
+	in := &Intake{
+		o: o, ledger: o.Ledger, book: o.Ledger, blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
+		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}}, beat: settled / 3, after: map[string]string{},
+	}
+	var err error
+	if in.metrics, err = newMetrics(o.Metrics, o.Ledger); err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
+	c := handler.NewStoreComposer()
+	c.UseCore(store{in})
+	c.UseTerminater(store{in})
+	c.UseLengthDeferrer(store{in})
+	c.UseLocker(in.locks)
+	in.tus, err = handler.NewHandler(handler.Config{
+		StoreComposer:                    c,
+		BasePath:                         o.BasePath,
+		MaxSize:                          o.MaxSize,
+		DisableDownload:                  true,
+		DisableConcatenation:             true,
+		Cors:                             &handler.CorsConfig{Disable: true}, // the page has the same origin
+		AcquireLockTimeout:               lockWait,
+		NetworkTimeout:                   o.IdleTimeout,
+		GracefulRequestCompletionTimeout: graceful,
+		Logger:                           xslog.New(xslog.NewTextHandler(io.Discard, nil)), // ServeHTTP logs each request itself
+	})
+	if err != nil {
+		return nil, fmt.Errorf("intake: %w", err)
+	}
+	return in, nil
+}
+
+func fill(o *Options) {
+	if o.MaxSize <= 0 {
+		o.MaxSize = defaultMaxSize
+	}
+	if o.BasePath == "" {
+		o.BasePath = defaultBasePath
+	}
+	if !strings.HasSuffix(o.BasePath, "/") {
+		o.BasePath += "/"
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		none  time.Duration
+	}{{&o.IdleTimeout, defaultIdle}, {&o.Expire, defaultExpire}, {&o.SweepEvery, defaultSweep}} {
+		if *d.value <= 0 {
+			*d.value = d.none
+		}
+	}
+	if o.MaxSessions <= 0 {
+		o.MaxSessions = defaultMaxSessions
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// ServeHTTP implements http.Handler. Every error leaves as a problem document.
+func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel() // tusd's goroutines end with the request
+	in.metrics.active.Inc()
+	defer in.metrics.active.Dec()
+	x := &exchange{method: method(r), control: http.NewResponseController(w)}
+	a := &answer{ResponseWriter: w, x: x, base: in.o.BasePath}
+	id, p := in.admit(r, x)
+	if p != nil {
+		x.problem = p
+		a.WriteHeader(p.Status)
+	} else {
+		r = r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
+		r.Method = x.method
+		r.Header.Del("X-HTTP-Method-Override")
+		u := *r.URL
+		u.Path, u.RawPath = "/"+id, ""
+		r.URL = &u
+		in.tus.ServeHTTP(a, r)
+	}
+	a.finish()
+	in.note(x, id, a.status)
+}
+
+// method heeds the override that clients use which cannot send PATCH. tus 1.0
+// lets it stand in for every method.
+func method(r *http.Request) string {
+	if m := r.Header.Get("X-HTTP-Method-Override"); m != "" {
+		return strings.ToUpper(m)
+	}
+	return r.Method
+}
+
+// admit checks what can be checked before tusd sees the request, and returns
+// the session's id, empty for creation.
+func (in *Intake) admit(r *http.Request, x *exchange) (string, *Problem) {
+	if x.method == http.MethodOptions {
+		return "", nil
+	}
+	d, ok := deviceFrom(r.Context())
+	if !ok {
+		return "", problem(unauthorised, http.StatusUnauthorized, "Send the header Authorization: Bearer TOKEN with a valid device token.")
+	}
+	if !mayUpload(d) {
+		return "", problem(unauthorised, http.StatusForbidden, "This token may only read. Upload with the token of a device or an operator.")
+	}
+	x.device = d
+	id, ok := strings.CutPrefix(strings.TrimSuffix(r.URL.Path, "/")+"/", in.o.BasePath)
+	if !ok {
+		return "", problem(notFound, http.StatusNotFound, "Uploads are at %s.", in.o.BasePath)
+	}
+	id = strings.TrimSuffix(id, "/")
+	if id != "" && blob.CheckID(id) != nil {
+		return "", goneProblem()
+	}
+	if p := single(r.Header); p != nil {
+		return id, p
+	}
+	if v := r.Header.Get("Tus-Resumable"); v != "" && v != tusVersion {
+		return id, versionProblem() // tusd lets it pass with HEAD
+	}
+	if r.Header.Get("Upload-Concat") != "" {
+		return id, problem(badMetadata, http.StatusBadRequest, "Concatenation is not offered: send the file as one upload.")
+	}
+	if x.method == http.MethodPost {
+		if _, err := parseMetadata(r.Header.Get("Upload-Metadata")); err != nil {
+			return id, problem(badMetadata, http.StatusBadRequest, "Upload-Metadata: %v.", err)
+		}
+	}
+	if n, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64); err == nil && n > in.o.MaxSize {
+		return id, sizeProblem()
+	}
+	return id, x.heedChecksum(r)
+}
+
+// single refuses headers that stand twice, of which tusd would take the first in
+// silence: a digest in the second would not be checked.
+func single(h http.Header) *Problem {
+	for _, name := range []string{"Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata", "Upload-Checksum"} {
+		if len(h.Values(name)) > 1 {
+			return problem(badMetadata, http.StatusBadRequest, "The header %s stands twice: send it once.", name)
+		}
+	}
+	return nil
+}
+
+// note logs and counts what became of a request.
+func (in *Intake) note(x *exchange, id string, status int) {
+	if x.upload != "" {
+		id = x.upload
+	}
+	args := []any{"method", x.method, "upload", id, "device", x.device.Name, "status", status}
+	if x.footage != "" {
+		args = append(args, "footage", x.footage, "bytes", x.bytes)
+	}
+	p := x.problem
+	switch {
+	case p == nil:
+		in.log.Debug("upload request", args...)
+		return
+	case p.slug() == internal:
+		in.log.Error("upload request failed", append(args, "problem", p.slug(), "err", p.Error())...)
+	default:
+		in.log.Info("upload request refused", append(args, "problem", p.slug(), "err", p.Error())...)
+	}
+	in.metrics.refused.WithLabelValues(p.slug()).Inc()
+}

@@ -1,0 +1,190 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+// another is a second server with the same ledger, queue and blobs.
+func (s *site) another() *site {
+	s.t.Helper()
+	o := &site{t: s.t, dir: s.dir, clock: s.clock, device: s.device, ledger: s.ledger, blobs: s.blobs, queue: s.queue}
+	o.in = get[*Intake](s.t)(New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.now, MaxSize: 64 << 20}))
+	o.server = httptest.NewServer(o)
+	s.t.Cleanup(o.server.Close)
+	return o
+}
+
+// committed is a store that does something after a commit.
+type committed struct {
+	Blobs
+	then func()
+}
+
+func (c committed) Commit(ctx context.Context, id, key string) (blob.Info, error) {
+	info, err := c.Blobs.Commit(ctx, id, key)
+	c.then()
+	return info, err
+}
+
+// Of two files that two servers finish under one id at one time one is kept, and the
+// other is told so.
+func TestTwoServersTwoFilesOneID(t *testing.T) {
+	for name, second := range map[string][]byte{"two files": clip("y", 5000), "one file twice": clip("x", 5000)} {
+		t.Run(name, func(t *testing.T) {
+			a := newSite(t, t.TempDir())
+			b := a.another()
+			first := clip("x", 5000)
+			atA, atB, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			a.in.blobs = committed{a.in.blobs, func() { close(atA); <-atB }}
+			b.in.blobs = committed{b.in.blobs, func() { close(atB); <-done }}
+			pathA, pathB := a.create(len(first), "footage", "f1"), b.create(len(second), "footage", "f1")
+			answers := make(chan reply, 2)
+			go func() { answers <- a.patch(pathA, 0, first); close(done) }()
+			<-atA
+			go func() { answers <- b.patch(pathB, 0, second) }()
+			if r := <-answers; r.status != http.StatusNoContent {
+				t.Errorf("the first: %+v", r)
+			}
+			want := http.StatusConflict
+			if bytes.Equal(first, second) {
+				want = http.StatusNoContent
+			}
+			if r := <-answers; r.status != want {
+				t.Errorf("the second: %+v, want %d", r, want)
+			}
+			if !bytes.Equal(a.only("f1"), first) || a.messages() != 1 {
+				t.Errorf("another file is kept, or there are %d messages", a.messages())
+			}
+		})
+	}
+}
+
+// What is dropped at one server while another finishes it is not called complete, and
+// nothing is left of it.
+func TestDroppedWhileItIsFinished(t *testing.T) {
+	a := newSite(t, t.TempDir())
+	b := a.another()
+	content := clip("x", 5000)
+	path := a.create(len(content), "footage", "f1")
+	a.in.blobs = committed{a.in.blobs, func() {
+		if r := b.do(http.MethodDelete, b.server.URL+path, nil); r.status != http.StatusNoContent {
+			t.Errorf("%+v", r)
+		}
+	}}
+	a.want(a.patch(path, 0, content), http.StatusNotFound, uploadGone)
+	if _, err := a.ledger.Footage(t.Context(), "f1"); !errors.Is(err, ledger.ErrNotFound) {
+		t.Error(err)
+	}
+	for info, err := range a.blobs.List(t.Context(), "") {
+		must(t, err)
+		t.Errorf("left: %s", info.Key)
+	}
+}
+
+// A server that was frozen for so long that its session was finished elsewhere and has
+// gone takes nothing away.
+func TestFrozenForDays(t *testing.T) {
+	a := newSite(t, t.TempDir())
+	b := a.another()
+	content := clip("x", 5000)
+	path := a.create(len(content), "footage", "f1")
+	a.in.blobs = committed{a.in.blobs, func() {
+		a.clock.add(2 * settled)
+		must(t, b.in.sweep(t.Context()))
+		a.clock.add(defaultExpire + time.Hour)
+		must(t, b.in.sweep(t.Context()))
+	}}
+	a.want(a.patch(path, 0, content), http.StatusNotFound, uploadGone)
+	if !bytes.Equal(a.only("f1"), content) || a.messages() != 1 {
+		t.Errorf("%d messages", a.messages())
+	}
+}
+
+// Footage whose blob was lost is whole again when its content comes again, and its job
+// with it, if that was given up.
+func TestLostBlobComesAgain(t *testing.T) {
+	content := clip("x", 5000)
+	for name, id := range map[string]footage.ID{"under its id": "f1", "under another id": "f2"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, t.TempDir())
+			f := s.upload(content, "footage", "f1")
+			must(t, s.blobs.Delete(t.Context(), f.BlobKey))
+			must(t, s.ledger.Poison(t.Context(), f.Job.ID, "no such blob"))
+			must(t, get[queue.Lease](t)(s.queue.Receive(t.Context(), time.Minute)).Delete(t.Context()))
+			s.upload(content, "footage", string(id))
+			if !bytes.Equal(s.only("f1"), content) || s.messages() != 1 {
+				t.Errorf("%d messages", s.messages())
+			}
+			if j := get[ledger.Job](t)(s.ledger.JobOf(t.Context(), "f1")); j.State != job.Queued || j.Reason != "" {
+				t.Errorf("%+v", j)
+			}
+			// Once it is there it stays.
+			key := get[ledger.FootageView](t)(s.ledger.Footage(t.Context(), "f1")).BlobKey
+			s.upload(content, "footage", "f3")
+			if now := get[ledger.FootageView](t)(s.ledger.Footage(t.Context(), "f1")).BlobKey; now != key || s.messages() != 1 {
+				t.Errorf("%s, it was %s; %d messages", now, key, s.messages())
+			}
+			// Also when the sessions go, the one that brought it with them.
+			s.clock.add(defaultExpire + time.Hour)
+			must(t, s.in.sweep(t.Context()))
+			if us := get[[]ledger.Upload](t)(s.ledger.ListUploads(t.Context(), time.Time{}, 9)); len(us) != 0 {
+				t.Errorf("%+v", us)
+			}
+			if !bytes.Equal(s.only("f1"), content) {
+				t.Error("the blob is another one")
+			}
+		})
+	}
+}
+
+// A video that was removed by its age stays removed when its content comes again.
+func TestRemovedVideoStaysRemoved(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	content := clip("x", 5000)
+	f := s.upload(content, "footage", "f1")
+	must(t, s.blobs.Delete(t.Context(), f.BlobKey))
+	must(t, s.ledger.RemoveVideo(t.Context(), "f1"))
+	s.upload(content, "footage", "f1")
+	s.upload(content, "footage", "f2")
+	for info, err := range s.blobs.List(t.Context(), "footage/") {
+		must(t, err)
+		t.Errorf("kept: %s", info.Key)
+	}
+}
+
+// silent is a store that does not answer.
+type silent struct{ Blobs }
+
+func (silent) Staged(context.Context, string) (int64, error) {
+	return 0, fmt.Errorf("staged: %w", blob.ErrUnreachable)
+}
+
+// A client of a server whose storage is away is told when to come again.
+func TestStorageIsAway(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	path := s.create(5000)
+	blobs := s.in.blobs
+	s.in.blobs = silent{blobs}
+	for _, r := range []reply{s.patch(path, 0, []byte("x")), s.do(http.MethodHead, s.server.URL+path, nil, "Tus-Resumable", "1.0.0")} {
+		if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") != "5" {
+			t.Errorf("%+v", r)
+		}
+	}
+	s.in.blobs = blobs
+	if at := s.head(path); at != 0 {
+		t.Errorf("goes on at %d", at)
+	}
+}

@@ -1,0 +1,245 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/handler"
+
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+)
+
+// store implements tusd's DataStore over ledger and blobs. Its errors are notes
+// in the request's exchange.
+type store struct{ in *Intake }
+
+// upload is one session within one request, which holds its lock.
+type upload struct {
+	in     *Intake
+	u      ledger.Upload
+	offset int64 // durable bytes
+}
+
+// detached keeps a deed going when the client has hung up: bytes that arrived
+// count, and a finish that has begun is carried through.
+func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+// NewUpload implements handler.DataStore.
+func (s store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Upload, error) {
+	x := exchangeFrom(ctx)
+	up, err := s.in.create(detached(ctx), x.device, info)
+	if err != nil {
+		return nil, x.fail(err)
+	}
+	up.tell(x)
+	return up, nil
+}
+
+func (in *Intake) create(ctx context.Context, d ledger.Device, info handler.FileInfo) (*upload, error) {
+	if info.Size == 0 && !info.SizeIsDeferred {
+		return nil, emptyProblem()
+	}
+	u, err := newUpload(d, info.MetaData, info.Size, info.SizeIsDeferred, in.now())
+	if err != nil {
+		return nil, err
+	}
+	if err := in.mayCreate(ctx, u); err != nil {
+		return nil, err
+	}
+	// The row first: bytes without a row would never be found again.
+	if u, err = in.book.CreateUpload(ctx, u); err != nil {
+		return nil, err
+	}
+	if err := in.blobs.Stage(ctx, u.ID); err != nil {
+		return nil, errors.Join(err, in.discard(ctx, u))
+	}
+	return &upload{in: in, u: u}, nil
+}
+
+func emptyProblem() error {
+	return problem(empty, http.StatusUnprocessableEntity, "The file has no bytes. Check the recording on the card.")
+}
+
+// mayCreate refuses what cannot succeed before any byte is sent.
+func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
+	open, err := in.ledger.OpenUploads(ctx, u.Device)
+	if err != nil {
+		return err
+	}
+	if open >= in.o.MaxSessions {
+		return problem(conflict, http.StatusTooManyRequests,
+			"This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).retryIn("60")
+	}
+	if u.Kind == ledger.KindThumbnail {
+		return in.mayShow(ctx, u)
+	}
+	have, err := in.book.Footage(ctx, u.Footage)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case u.Kind == ledger.KindTelemetry:
+		return problem(conflict, http.StatusConflict,
+			"Footage %s is complete; telemetry must be uploaded before its video.", u.Footage)
+	case have.Device != u.Device, !u.SHA256.IsZero() && u.SHA256 != have.SHA256:
+		return takenProblem(u)
+	}
+	return nil
+}
+
+func takenProblem(u ledger.Upload) error {
+	return problem(conflict, http.StatusConflict, "Footage %s is another file already. Upload this one under a new id.", u.Footage)
+}
+
+// GetUpload implements handler.DataStore. A session whose bytes are all there
+// is finished here, if it was not: the client must not hear that its upload is
+// complete before it is recorded.
+func (s store) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
+	x := exchangeFrom(ctx)
+	ctx = detached(ctx)
+	up, err := s.in.load(ctx, x.device.Name, id)
+	if err != nil {
+		return nil, x.fail(err)
+	}
+	if up.complete() && up.u.Finished.IsZero() && x.method != http.MethodDelete {
+		if err := s.in.finish(ctx, up); err != nil {
+			return nil, x.fail(err)
+		}
+	}
+	up.tell(x)
+	return up, nil
+}
+
+// load finds a session of the device. Somebody else's is as unknown as none.
+func (in *Intake) load(ctx context.Context, device, id string) (*upload, error) {
+	u, err := in.book.Upload(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if u.Device != device || in.expired(u) {
+		return nil, goneProblem()
+	}
+	up := &upload{in: in, u: u, offset: u.Size}
+	if !u.Finished.IsZero() {
+		return up, nil
+	}
+	up.offset, err = in.blobs.Staged(ctx, id)
+	switch {
+	case err == nil:
+		return up, nil
+	case !errors.Is(err, blob.ErrNotFound):
+		return nil, err
+	case u.Offset == 0: // stopped between the row and the staging
+		return up, in.blobs.Stage(ctx, id)
+	case !u.Deferred && u.Offset == u.Size && u.BlobKey != "": // stopped after the commit
+		up.offset = u.Size
+		return up, nil
+	}
+	in.log.Error("staged bytes of an upload are gone", "upload", id, "footage", u.Footage, "bytes", u.Offset)
+	return nil, errors.Join(goneProblem(), in.discard(ctx, u))
+}
+
+func (in *Intake) expired(u ledger.Upload) bool { return in.now().After(u.Updated.Add(in.o.Expire)) }
+
+// discard drops the bytes, then the row, so that no bytes stay without a row. A blob that
+// was committed goes last, unless it is recorded: without the row nobody can record it.
+func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
+	in.rollings.take(u.ID)
+	if err := errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Discard(ctx, waiting(u.ID))); err != nil {
+		return err
+	}
+	if err := in.book.DeleteUpload(ctx, u.ID); err != nil || u.Kind != ledger.KindVideo || u.BlobKey == "" {
+		return err
+	}
+	return in.dropBlob(ctx, u)
+}
+
+// dropBlob deletes what a session put under its key, unless the ledger has that for its
+// content.
+func (in *Intake) dropBlob(ctx context.Context, u ledger.Upload) error {
+	have, err := in.book.Footage(ctx, u.Footage)
+	if err == nil && have.DuplicateOf != "" { // whose blob it may have replaced
+		have, err = in.book.Footage(ctx, have.DuplicateOf)
+	}
+	if err == nil && have.BlobKey == u.BlobKey || err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	return in.blobs.Delete(ctx, u.BlobKey)
+}
+
+func (up *upload) complete() bool { return !up.u.Deferred && up.offset == up.u.Size }
+
+// tell notes the session in the exchange.
+func (up *upload) tell(x *exchange) {
+	x.upload, x.footage = up.u.ID, up.u.Footage
+	x.expires = time.Time{}
+	if up.u.Finished.IsZero() {
+		x.expires = up.u.Updated.Add(up.in.o.Expire)
+	}
+}
+
+// GetInfo implements handler.Upload.
+func (up *upload) GetInfo(context.Context) (handler.FileInfo, error) {
+	return handler.FileInfo{
+		ID: up.u.ID, Size: up.u.Size, SizeIsDeferred: up.u.Deferred, Offset: up.offset, MetaData: up.u.Metadata,
+	}, nil
+}
+
+// GetReader implements handler.Upload. Downloads are switched off.
+func (up *upload) GetReader(context.Context) (io.ReadCloser, error) {
+	return nil, handler.ErrNotImplemented
+}
+
+// FinishUpload implements handler.Upload. tusd calls it also after a WriteChunk
+// that failed, whose problem is then the answer.
+func (up *upload) FinishUpload(ctx context.Context) error {
+	x := exchangeFrom(ctx)
+	switch {
+	case x.problem != nil:
+		return x.fail(x.problem)
+	case !up.u.Finished.IsZero():
+		return nil
+	}
+	if err := up.in.finish(detached(ctx), up); err != nil {
+		return x.fail(err)
+	}
+	up.tell(x)
+	return nil
+}
+
+// AsTerminatableUpload implements handler.TerminaterDataStore.
+func (s store) AsTerminatableUpload(u handler.Upload) handler.TerminatableUpload { return u.(*upload) }
+
+// Terminate implements handler.TerminatableUpload. Footage that was recorded stays.
+func (up *upload) Terminate(ctx context.Context) error {
+	x := exchangeFrom(ctx)
+	x.expires = time.Time{}
+	if err := up.in.discard(detached(ctx), up.u); err != nil {
+		return x.fail(err)
+	}
+	return nil
+}
+
+// AsLengthDeclarableUpload implements handler.LengthDeferrerDataStore.
+func (s store) AsLengthDeclarableUpload(u handler.Upload) handler.LengthDeclarableUpload {
+	return u.(*upload)
+}
+
+// DeclareLength implements handler.LengthDeclarableUpload.
+func (up *upload) DeclareLength(ctx context.Context, length int64) error {
+	x := exchangeFrom(ctx)
+	ctx = detached(ctx)
+	if length == 0 {
+		return x.fail(errors.Join(emptyProblem(), up.in.discard(ctx, up.u)))
+	}
+	if err := up.in.book.DeclareUpload(ctx, up.u.ID, length); err != nil {
+		return x.fail(err)
+	}
+	up.u.Size, up.u.Deferred = length, false
+	return nil
+}

@@ -1,0 +1,294 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	"cattlecounter/shared/job"
+)
+
+func TestExpiry(t *testing.T) {
+	s := newSite(t, t.TempDir(), func(o *Options) { o.Expire = time.Hour })
+	content := clip("x", 5000)
+	old := s.create(len(content))
+	s.wantPatch(old, 0, content[:2000])
+	s.clock.add(50 * time.Minute)
+	young := s.create(len(content))
+	s.wantPatch(old, 2000, content[2000:3000]) // touched again
+	s.clock.add(50 * time.Minute)
+	must(t, s.in.sweep(t.Context()))
+	if s.head(old) != 3000 || s.head(young) != 0 {
+		t.Fatal("a session was dropped too early")
+	}
+	s.clock.add(time.Hour)
+	s.want(s.patch(old, 3000, content[3000:]), http.StatusNotFound, uploadGone) // also before the round
+	must(t, s.in.sweep(t.Context()))
+	s.gone(old)
+	s.gone(young)
+}
+
+func TestExpiryLeavesARequestAtWorkAlone(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	path := s.create(5000)
+	s.clock.add(defaultExpire + time.Hour)
+	id := path[len("/files/"):]
+	if _, free := s.in.locks.enter(id); !free {
+		t.Fatal("locked")
+	}
+	must(t, s.in.sweep(t.Context()))
+	if _, err := s.ledger.Upload(t.Context(), id); err != nil {
+		t.Fatalf("dropped under a request: %v", err)
+	}
+	s.in.locks.release(id)
+	must(t, s.in.sweep(t.Context()))
+	if _, err := s.ledger.Upload(t.Context(), id); !errors.Is(err, ledger.ErrNotFound) {
+		t.Fatal(err)
+	}
+}
+
+// lasting is a store whose commit takes until go on is closed.
+type lasting struct {
+	Blobs
+	began, goOn chan struct{}
+}
+
+func (l lasting) Commit(ctx context.Context, id, key string) (blob.Info, error) {
+	close(l.began)
+	<-l.goOn
+	return l.Blobs.Commit(ctx, id, key)
+}
+
+// A session whose commit takes long is not finished by another server meanwhile.
+func TestLongCommitIsLeftAlone(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	if s.in.beat > settled/2 {
+		t.Errorf("it says every %s that it is at work", s.in.beat)
+	}
+	s.in.beat = time.Millisecond
+	slow := lasting{s.in.blobs, make(chan struct{}), make(chan struct{})}
+	s.in.blobs = slow
+	content := clip("x", 5000)
+	path := s.create(len(content))
+	patched := make(chan reply, 1)
+	go func() { patched <- s.patch(path, 0, content) }()
+	<-slow.began
+	for range 3 {
+		s.clock.add(2 * settled)
+		for since := s.clock.now(); ; <-time.After(time.Millisecond) {
+			if u := get[ledger.Upload](t)(s.ledger.Upload(t.Context(), path[len("/files/"):])); !u.Updated.Before(since) {
+				if u.Offset != int64(len(content)) || !u.Finished.IsZero() {
+					t.Fatalf("%+v", u)
+				}
+				break
+			}
+		}
+		if us := get[[]ledger.Upload](t)(s.ledger.CompleteUploads(t.Context(), s.clock.now().Add(-settled), 9)); len(us) != 0 {
+			t.Fatalf("others would finish it: %+v", us)
+		}
+	}
+	close(slow.goOn)
+	if r := <-patched; r.status != http.StatusNoContent {
+		t.Errorf("%+v", r)
+	}
+}
+
+// While a session is finished that a crash left, for however long, messages are sent.
+func TestLongCommitHoldsUpNoJobs(t *testing.T) {
+	s := newSite(t, t.TempDir(), func(o *Options) { o.SweepEvery = time.Millisecond })
+	s.in.queue = away{s.queue}
+	f := s.upload(clip("z", 4000))
+	s.in.queue = s.queue
+	real := s.in.blobs
+	s.in.blobs = broken{real}
+	content := clip("x", 5000)
+	s.want(s.patch(s.create(len(content)), 0, content), http.StatusInternalServerError, internal)
+	slow := lasting{real, make(chan struct{}), make(chan struct{})}
+	s.in.blobs = slow
+	s.clock.add(2 * settled)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.in.Run(ctx) }()
+	<-slow.began
+	for get[ledger.Job](t)(s.ledger.Job(t.Context(), f.Job.ID)).State != job.Queued {
+		<-time.After(time.Millisecond)
+	}
+	close(slow.goOn)
+	cancel()
+	must(t, <-ended)
+}
+
+type broken struct{ Blobs }
+
+func (broken) Commit(context.Context, string, string) (blob.Info, error) {
+	return blob.Info{}, errors.New("broken")
+}
+
+// away is a queue that cannot be reached.
+type away struct{ queue.Queue }
+
+var errAway = errors.New("the queue is away")
+
+func (away) Enqueue(context.Context, string) error { return errAway }
+
+func TestQueueAway(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	s.in.queue = away{s.queue}
+	f := s.upload(clip("x", 5000)) // the footage is safe all the same
+	if f.Job.State != job.Uploaded || s.messages() != 0 {
+		t.Fatalf("%+v", f.Job)
+	}
+	if err := s.in.sweep(t.Context()); !errors.Is(err, errAway) {
+		t.Fatal(err)
+	}
+	s.in.queue = s.queue
+	must(t, s.in.sweep(t.Context()))
+	if j := get[ledger.Job](t)(s.ledger.Job(t.Context(), f.Job.ID)); j.State != job.Queued || s.messages() != 1 {
+		t.Fatalf("%+v", j)
+	}
+}
+
+func TestLostMessages(t *testing.T) {
+	ctx := t.Context()
+	s := newSite(t, t.TempDir())
+	ids := map[job.State]string{}
+	for _, state := range []job.State{job.Queued, job.Processing, job.Done} {
+		ids[state] = s.upload(clip(string(state), 5000)).Job.ID
+	}
+	for _, state := range []job.State{job.Processing, job.Done} {
+		_, _, err := s.ledger.Begin(ctx, ids[state], "w")
+		must(t, err)
+	}
+	must(t, s.ledger.Finish(ctx, ids[job.Done], 1, ledger.Count{}, "k"))
+	for range ids { // the queue loses everything
+		must(t, get[queue.Lease](t)(s.queue.Receive(ctx, time.Minute)).Delete(ctx))
+	}
+	has := func(state job.State, want bool) {
+		t.Helper()
+		must(t, s.in.sweep(ctx))
+		if got := get[bool](t)(s.queue.Has(ctx, ids[state])); got != want {
+			t.Fatalf("message of the %s job: %t, want %t", state, got, want)
+		}
+	}
+	has(job.Queued, false) // a request may be at it
+	s.clock.add(2 * settled)
+	must(t, s.ledger.UpdateProgress(ctx, ids[job.Processing], 1, ledger.Progress{Percent: 1})) // its worker writes
+	has(job.Queued, true)
+	has(job.Processing, false)
+	s.clock.add(2 * settled)
+	has(job.Processing, true)
+	has(job.Done, false)
+	must(t, s.in.sweep(ctx))
+	if s.messages() != 2 {
+		t.Fatalf("%d messages", s.messages())
+	}
+}
+
+func TestRunEnds(t *testing.T) {
+	s := newSite(t, t.TempDir(), func(o *Options) { o.SweepEvery = time.Millisecond })
+	s.in.queue = away{s.queue}
+	f := s.upload(clip("x", 5000))
+	s.in.queue = s.queue
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.in.Run(ctx) }()
+	for seq := int64(0); ; { // every round makes progress: wait for the job to be queued
+		vs := get[[]ledger.JobView](t)(s.ledger.ChangedJobs(ctx, seq, 10))
+		if len(vs) > 0 {
+			seq = vs[len(vs)-1].Seq
+			if vs[len(vs)-1].Job.ID == f.Job.ID && vs[len(vs)-1].State == job.Queued {
+				break
+			}
+		}
+	}
+	cancel()
+	must(t, <-ended)
+}
+
+func TestMetrics(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	s := newSite(t, t.TempDir(), func(o *Options) { o.Metrics = reg })
+	content := clip("x", 5000)
+	s.upload(content, "footage", "f1")
+	s.upload(content, "footage", "f2")
+	s.create(10)
+	s.do("POST", "/files/", nil, "Upload-Length", "0")
+	s.wantMetrics(reg, map[string]float64{
+		"cattle_intake_received_bytes_total":             10_000,
+		"cattle_intake_requests_active":                  0,
+		"cattle_intake_sessions_open":                    1,
+		"cattle_intake_uploads_finished_total counted":   1,
+		"cattle_intake_uploads_finished_total duplicate": 1,
+		"cattle_intake_uploads_finished_total telemetry": 0,
+		"cattle_intake_refused_total " + empty:           1,
+		"cattle_intake_refused_total " + hashMismatch:    0,
+	})
+	if _, err := New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Metrics: reg}); err == nil {
+		t.Error("registered twice without a word")
+	}
+	if _, err := New(Options{}); err == nil {
+		t.Error("an intake of nothing")
+	}
+}
+
+// wantMetrics checks values by metric name and label value.
+func (s *site) wantMetrics(reg *prometheus.Registry, want map[string]float64) {
+	s.t.Helper()
+	got := map[string]float64{}
+	families, err := reg.Gather()
+	must(s.t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	for name, v := range want {
+		if g, ok := got[name]; !ok || g != v {
+			s.t.Errorf("%s: %v (there: %t), want %v", name, g, ok, v)
+		}
+	}
+}
+
+// Upload-Expires is in every answer about an upload that is not finished, moves
+// on with its bytes, and holds: an upload that expired is gone before a round of
+// Run has dropped it.
+func TestExpiresIsTold(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	want := func(r reply, status int, expires time.Time) {
+		t.Helper()
+		if got := r.header.Get("Upload-Expires"); r.status != status || got != expires.UTC().Format(http.TimeFormat) {
+			t.Errorf("%d, expires %q, want %d, %s", r.status, got, status, expires)
+		}
+	}
+	content := clip("x", 5000)
+	r := s.do("POST", "/files/", nil, "Upload-Length", "5000")
+	until := s.clock.now().Add(defaultExpire)
+	want(r, http.StatusCreated, until)
+	path := r.header.Get("Location")
+	s.clock.add(time.Hour)
+	want(s.do("HEAD", path, nil), http.StatusOK, until)
+	until = s.clock.now().Add(defaultExpire)
+	want(s.patch(path, 0, content[:2000]), http.StatusNoContent, until)
+	want(s.patch(path, 0, content), http.StatusConflict, until)
+	s.clock.add(defaultExpire + time.Second)
+	for _, method := range []string{"HEAD", "PATCH", "DELETE"} {
+		if r := s.do(method, path, nil, "Upload-Offset", "2000", "Content-Type", octets); r.status != http.StatusNotFound || r.header.Get("Upload-Offset")+r.header.Get("Upload-Expires") != "" {
+			t.Errorf("%s of an expired upload: %d %v", method, r.status, r.header)
+		}
+	}
+	path = s.create(len(content))
+	if r := s.patch(path, 0, content); r.header.Get("Upload-Expires") != "" || s.do("HEAD", path, nil).header.Get("Upload-Expires") != "" {
+		t.Error("a finished upload does not expire")
+	}
+}

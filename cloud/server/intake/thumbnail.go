@@ -1,0 +1,59 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+)
+
+// mayShow lets a device send a thumbnail of footage that is its own or nobody's,
+// before its video and after it.
+func (in *Intake) mayShow(ctx context.Context, u ledger.Upload) error {
+	have, err := in.book.Footage(ctx, u.Footage)
+	if err == nil && have.Device != u.Device {
+		return takenProblem(u)
+	}
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	shown, err := in.ledger.Thumbnail(ctx, u.Footage)
+	if err == nil && shown.Device != u.Device {
+		return takenProblem(u)
+	}
+	if errors.Is(err, ledger.ErrNotFound) {
+		err = nil
+	}
+	return err
+}
+
+// jpegHead begins every JPEG (ITU-T T.81 annex B: SOI, then a marker).
+var jpegHead = []byte{0xff, 0xd8, 0xff}
+
+// keepThumbnail commits a picture and notes it. A finish that stopped after the
+// commit has no staged bytes to look at any more.
+func (in *Intake) keepThumbnail(ctx context.Context, up *upload) error {
+	u := up.u
+	head, err := up.stagedHead(ctx)
+	switch {
+	case err == nil && (len(head) < len(jpegHead) || !slices.Equal(head[:len(jpegHead)], jpegHead)):
+		return in.refuse(ctx, u, problem(notAPicture, http.StatusUnsupportedMediaType, "%s: the thumbnail is no JPEG.", u.Name))
+	case err != nil && !errors.Is(err, blob.ErrNotFound):
+		return err
+	}
+	if err := in.mayShow(ctx, u); err != nil {
+		var p *Problem
+		if errors.As(err, &p) {
+			return in.refuse(ctx, u, p)
+		}
+		return err // of the ledger: the picture stays for the next try
+	}
+	if _, err := in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
+		return err
+	}
+	return in.book.PutThumbnail(ctx, ledger.Thumbnail{Footage: u.Footage, Site: u.Site, Device: u.Device, Name: u.Name, Size: u.Size,
+		BlobKey: u.BlobKey, Captured: u.Captured, Received: in.now()})
+}

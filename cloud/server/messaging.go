@@ -1,0 +1,200 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/server/broker"
+	"cattlecounter/cloud/server/progress"
+	"cattlecounter/cloud/server/web"
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/mqttlink"
+	"cattlecounter/shared/secret"
+)
+
+// clientID is the same after a restart, so that the broker knows the session. One of
+// several on one ledger has an id of its data folder: a broker lets in one of a name.
+func clientID(cfg config.Config) (string, error) {
+	const id = "cloud-api"
+	if cfg.Ledger.URL.IsZero() {
+		return id, nil
+	}
+	path := filepath.Join(cfg.Data, "mqtt-client")
+	own, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		own = []byte(rand.Text()[:8])
+		err = os.WriteFile(path, own, 0o600)
+	}
+	if err == nil && len(own) == 0 { // cut short by a full disk
+		err = errors.Join(fmt.Errorf("%s is empty, try again", path), os.Remove(path))
+	}
+	return id + "-" + string(own), err
+}
+
+// publishes is the lead that the one of several cloud-api has that publishes; any number
+// does that others of the same database do not use.
+const publishes = 0x0ca771e1
+
+// ErrNoAccount: a broker on its own needs an account for the cloud.
+var ErrNoAccount = errors.New("mqtt.username and mqtt.password must be set: the cloud logs in with them")
+
+// messaging is the MQTT side: the link, what is published through it and,
+// where configured, the broker. All are nil when MQTT is off.
+type messaging struct {
+	broker    *broker.Broker
+	link      *mqttlink.Link
+	publisher *progress.Publisher
+	lead      *database.Leader
+}
+
+func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg *prometheus.Registry, log *slog.Logger) (*messaging, error) {
+	m := &messaging{}
+	id, err := clientID(cfg)
+	if err != nil {
+		return nil, err
+	}
+	o := mqttlink.Options{URL: cfg.MQTT.URL, ClientID: id, Username: cfg.MQTT.Username, Password: cfg.MQTT.Password, Log: log}
+	switch {
+	case cfg.MQTT.URL != "":
+		if o.TLS, err = trust(cfg.MQTT.CAFile); err != nil {
+			return nil, err
+		}
+	case cfg.MQTT.EmbeddedListen == config.Off:
+		log.Info("mqtt is off")
+		return m, nil
+	default:
+		own := broker.Credentials{User: broker.ServiceUser, Password: secret.New(rand.Text())}
+		if m.broker, err = broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l, Service: own, Log: log}); err != nil {
+			return nil, err
+		}
+		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password
+	}
+	m.publisher, m.lead = progress.NewPublisher(l, log), l.DB().Leader(publishes)
+	if cfg.MQTT.URL != "" { // else each has a broker of its own
+		m.publisher.OnlyWhen(m.lead.Leads)
+	}
+	o.OnUp = m.publisher.Connected
+	link, err := mqttlink.New(o)
+	if err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	m.link = link
+	m.publisher.Use(link)
+	m.register(reg)
+	return m, nil
+}
+
+func (m *messaging) register(reg *prometheus.Registry) {
+	gauge := func(name, help string, f func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "cattle", Name: name, Help: help}, f))
+	}
+	gauge("mqtt_outbox", "Messages that wait for the broker.", func() float64 { return float64(m.link.Waiting()) })
+	gauge("mqtt_up", "1 while connected to the broker.", func() float64 {
+		if m.link.Up() {
+			return 1
+		}
+		return 0
+	})
+	gauge("mqtt_published_seq", "Change of the ledger up to which the broker has everything.",
+		func() float64 { return float64(m.publisher.Position()) })
+	if m.broker != nil {
+		gauge("mqtt_clients", "Clients of the embedded broker.", func() float64 { return float64(m.broker.Clients()) })
+	}
+}
+
+func (m *messaging) checks() []web.Check {
+	if m.link == nil {
+		return nil
+	}
+	return []web.Check{linkCheck(m.link)}
+}
+
+// publishing is what stops before the link's last messages can go out.
+func (m *messaging) publishing() []stage {
+	if m.link == nil {
+		return nil
+	}
+	return []stage{m.publish, m.link.Run}
+}
+
+func (m *messaging) publish(ctx context.Context) error {
+	defer m.lead.Close()
+	return m.publisher.Run(ctx)
+}
+
+// serving is what stops last.
+func (m *messaging) serving() []stage {
+	if m.broker == nil {
+		return nil
+	}
+	return []stage{m.broker.Run}
+}
+
+func (m *messaging) brokerURL() string {
+	if m.broker == nil {
+		return ""
+	}
+	return m.broker.URL()
+}
+
+// close gives back what New took when Run will not come.
+func (m *messaging) close() error {
+	if m.broker == nil {
+		return nil
+	}
+	return m.broker.Close()
+}
+
+// trust reads the certificates to trust; nil means the system's.
+func trust(path string) (*tls.Config, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt.ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("mqtt.ca_file: %s holds no certificate in PEM form", path)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+// ServeBroker runs the broker alone, for installations that want it as a
+// process of its own beside cloud-api, on the same data folder.
+func ServeBroker(ctx context.Context, cfg config.Config, o Options) (err error) {
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MQTT.Username == "" || cfg.MQTT.Password.IsZero() {
+		return fmt.Errorf("mqtt broker: %w", ErrNoAccount)
+	}
+	l, err := OpenLedger(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	b, err := broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l, Log: log,
+		Service: broker.Credentials{User: cfg.MQTT.Username, Password: cfg.MQTT.Password}})
+	if err != nil {
+		return err
+	}
+	if o.Ready != nil {
+		o.Ready(Addresses{Broker: b.URL()})
+	}
+	return runStages(ctx, []stage{b.Run})
+}

@@ -1,0 +1,108 @@
+// Package progress carries what changes in the ledger to those who watch: over
+// MQTT to devices and subscribers, and inside the process to the listeners of
+// server-sent events. The ledger's rows are the outbox: nothing is published
+// that was not committed, and what was committed is published, however long
+// the broker or this process was away.
+package progress
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
+)
+
+// Ledger is the part of the ledger that is read here.
+type Ledger interface {
+	ChangedJobs(ctx context.Context, afterSeq int64, limit int) ([]ledger.JobView, error)
+	ChangedCounts(ctx context.Context, afterSeq int64, limit int) ([]ledger.CountView, error)
+	ChangedFootage(ctx context.Context, afterSeq int64, limit int) ([]ledger.Footage, error)
+	Duplicates(ctx context.Context, id footage.ID, limit int) ([]ledger.Footage, error)
+	Footage(ctx context.Context, id footage.ID) (ledger.FootageView, error)
+	ListFootage(ctx context.Context, p ledger.Page) ([]ledger.FootageView, string, error)
+	ListUploads(ctx context.Context, before time.Time, limit int) ([]ledger.Upload, error)
+	Cursor(ctx context.Context, name string) (int64, error)
+	SetCursor(ctx context.Context, name string, seq int64) error
+}
+
+// Change is one row as it is now. Exactly one of the pointers is set.
+type Change struct {
+	// Seq orders changes and names a place to go on from. It is 0 for an
+	// upload, which is no row of the change feed.
+	Seq     int64
+	Job     *ledger.JobView
+	Count   *ledger.CountView
+	Footage *ledger.Footage
+	Upload  *UploadChange
+}
+
+// UploadChange is the state of an upload that moved, began or went.
+type UploadChange struct {
+	ledger.Upload
+	Gone bool // finished, given up or expired
+}
+
+// Changes reads up to limit rows that changed after a Seq, in the order of
+// their Seq. complete says that no more were there.
+//
+// The kinds are read one after the other, and a row may be written in between;
+// a first look finds how far all kinds are surely committed (Seq follows the
+// order of commits), and the second one goes no further.
+func Changes(ctx context.Context, l Ledger, after int64, limit int) (changes []Change, complete bool, err error) {
+	first, _, err := look(ctx, l, after, limit)
+	if err != nil || len(first) == 0 {
+		return nil, err == nil, err
+	}
+	upTo := first[len(first)-1].Seq
+	second, full, err := look(ctx, l, after, limit)
+	if err != nil {
+		return nil, false, err
+	}
+	if full > 0 {
+		upTo = min(upTo, full)
+	}
+	end, _ := slices.BinarySearchFunc(second, upTo+1, func(c Change, seq int64) int { return int(c.Seq - seq) })
+	complete = full == 0 && end == len(second)
+	if end > limit {
+		end, complete = limit, false
+	}
+	return second[:end], complete, nil
+}
+
+// look reads every kind once and sorts. full is the least Seq at which a kind
+// reached the limit, 0 when none did.
+func look(ctx context.Context, l Ledger, after int64, limit int) (all []Change, full int64, err error) {
+	jobs, err := l.ChangedJobs(ctx, after, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	counts, err := l.ChangedCounts(ctx, after, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	films, err := l.ChangedFootage(ctx, after, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	reached := func(n int, seq int64) {
+		if n == limit && (full == 0 || seq < full) {
+			full = seq
+		}
+	}
+	for i := range jobs {
+		all = append(all, Change{Seq: jobs[i].Seq, Job: &jobs[i]})
+		reached(i+1, jobs[i].Seq)
+	}
+	for i := range counts {
+		all = append(all, Change{Seq: counts[i].Seq, Count: &counts[i]})
+		reached(i+1, counts[i].Seq)
+	}
+	for i := range films {
+		all = append(all, Change{Seq: films[i].Seq, Footage: &films[i]})
+		reached(i+1, films[i].Seq)
+	}
+	slices.SortFunc(all, func(a, b Change) int { return int(a.Seq - b.Seq) })
+	return all, full, nil
+}

@@ -1,0 +1,267 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+const (
+	maxPageSize  = 200
+	uploadsShown = 200
+)
+
+// text copies a value out of fasthttp's buffers, which are used again.
+func text(s string) string { return strings.Clone(s) }
+
+func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
+	p := ledger.Page{After: text(c.Query("after"))}
+	if q := c.Query("limit"); q != "" {
+		n, err := strconv.Atoi(q)
+		if err != nil || n < 1 || n > maxPageSize {
+			return p, fmt.Errorf("limit: want a number from 1 to %d: %w", maxPageSize, errBadRequest)
+		}
+		p.Limit = n
+	}
+	return p, nil
+}
+
+func idArg(c *fiber.Ctx, name string) (footage.ID, error) {
+	id, err := footage.ParseID(text(c.Params(name)))
+	if err != nil {
+		// A name that cannot exist is a thing that is not there.
+		return "", fmt.Errorf("%w: %w", ledger.ErrNotFound, err)
+	}
+	return id, nil
+}
+
+func (s *Server) listFootage(c *fiber.Ctx) error {
+	if q := c.Query("sha256"); q != "" {
+		sum, err := footage.ParseDigest(text(q))
+		if err != nil {
+			return fmt.Errorf("sha256: %w", err)
+		}
+		return s.footageBySum(c, sum)
+	}
+	p, err := pageArgs(c)
+	if err != nil {
+		return err
+	}
+	views, next, err := s.o.Ledger.ListFootage(s.work, p)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, pageOf(views, next, viewWhole))
+}
+
+func (s *Server) footageBySum(c *fiber.Ctx, sum footage.Digest) error {
+	v, err := s.o.Ledger.FootageBySHA256(s.work, sum)
+	items := []ledger.FootageView{v}
+	if p, known := problemOf(err); err != nil && known && p.Status == fiber.StatusNotFound {
+		items, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, pageOf(items, "", viewWhole))
+}
+
+func (s *Server) getFootage(c *fiber.Ctx) error {
+	id, err := idArg(c, "id")
+	if err != nil {
+		return err
+	}
+	v, err := s.o.Ledger.Footage(s.work, id)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, viewWhole(v))
+}
+
+func (s *Server) listJobs(c *fiber.Ctx) error {
+	state := job.State(text(c.Query("state")))
+	if state != "" && !slices.Contains(job.States(), state) {
+		return fmt.Errorf("state: %.40q is none of %v: %w", string(state), job.States(), errBadRequest)
+	}
+	p, err := pageArgs(c)
+	if err != nil {
+		return err
+	}
+	views, next, err := s.o.Ledger.ListJobs(s.work, state, p)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, pageOf(views, next, func(v ledger.JobView) jobView { return viewJob(v.Job) }))
+}
+
+func (s *Server) getJob(c *fiber.Ctx) error {
+	j, err := s.job(c)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, viewJob(j))
+}
+
+func (s *Server) job(c *fiber.Ctx) (ledger.Job, error) {
+	id, err := idArg(c, "id")
+	if err != nil {
+		return ledger.Job{}, err
+	}
+	return s.o.Ledger.Job(s.work, string(id))
+}
+
+// ownJob finds the job and checks that the token's holder may change it: an
+// operator, or the device that the footage came from. ctx says who that is.
+func (s *Server) ownJob(c *fiber.Ctx) (ctx context.Context, j ledger.Job, err error) {
+	d, err := s.who(c, ledger.RoleOperator, ledger.RoleDevice)
+	if err != nil {
+		return nil, j, err
+	}
+	ctx = ledger.By(s.work, d.Name)
+	j, err = s.job(c)
+	if err != nil || d.Role == ledger.RoleOperator {
+		return ctx, j, err
+	}
+	f, err := s.o.Ledger.Footage(s.work, j.Footage)
+	if err != nil {
+		return nil, j, err
+	}
+	if f.Device != d.Name {
+		return nil, j, fmt.Errorf("job %s is of another device's footage: %w", j.ID, errForbidden)
+	}
+	return ctx, j, nil
+}
+
+func (s *Server) retryJob(c *fiber.Ctx) error {
+	ctx, j, err := s.ownJob(c)
+	if err != nil {
+		return err
+	}
+	if j, err = s.o.Ledger.Retry(ctx, j.ID); err != nil {
+		return err
+	}
+	s.log.Info("job tried again by request", "job", j.ID, "footage", j.Footage)
+	// From here on the job cannot be lost: what fails now, the reconciler mends.
+	if err := s.o.Queue.Enqueue(s.work, j.ID); err != nil {
+		s.log.Warn("job waits for the reconciler", "job", j.ID, "err", err)
+	} else if err := s.o.Ledger.MarkQueued(s.work, j.ID); err != nil {
+		s.log.Warn("job is queued and not noted as such", "job", j.ID, "err", err)
+	}
+	return s.answerJob(c, j.ID)
+}
+
+func (s *Server) cancelJob(c *fiber.Ctx) error {
+	ctx, j, err := s.ownJob(c)
+	if err != nil {
+		return err
+	}
+	if err := s.o.Ledger.Cancel(ctx, j.ID); err != nil {
+		return err
+	}
+	s.log.Info("job canceled by request", "job", j.ID, "footage", j.Footage)
+	return s.answerJob(c, j.ID)
+}
+
+func (s *Server) listAttempts(c *fiber.Ctx) error {
+	j, err := s.job(c)
+	if err != nil {
+		return err
+	}
+	as, err := s.o.Ledger.Attempts(s.work, j.ID, attemptsShown)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, pageOf(as, "", viewAttempt))
+}
+
+// attemptsShown is more than a job can use up without a person's help.
+const attemptsShown = 100
+
+func (s *Server) answerJob(c *fiber.Ctx, id string) error {
+	j, err := s.o.Ledger.Job(s.work, id)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, viewJob(j))
+}
+
+func (s *Server) listCounts(c *fiber.Ctx) error {
+	p, err := pageArgs(c)
+	if err != nil {
+		return err
+	}
+	views, next, err := s.o.Ledger.ListCounts(s.work, p)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, pageOf(views, next, func(v ledger.CountView) countView { return viewCount(v.Count) }))
+}
+
+func (s *Server) getCount(c *fiber.Ctx) error {
+	id, err := idArg(c, "footage")
+	if err != nil {
+		return err
+	}
+	n, err := s.o.Ledger.Count(s.work, id)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, viewCount(n))
+}
+
+func (s *Server) listDevices(c *fiber.Ctx) error {
+	ds, err := s.o.Ledger.ListDevices(s.work)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, pageOf(ds, "", viewDevice))
+}
+
+func (s *Server) listUploads(c *fiber.Ctx) error {
+	us, err := s.o.Ledger.ListUploads(s.work, time.Time{}, uploadsShown)
+	if err != nil {
+		return err
+	}
+	us = slices.DeleteFunc(us, func(u ledger.Upload) bool { return !u.Finished.IsZero() })
+	return sendJSON(c, pageOf(us, "", viewUpload))
+}
+
+func (s *Server) listWaiting(c *fiber.Ctx) error {
+	p, err := pageArgs(c)
+	if err != nil {
+		return err
+	}
+	ts, next, err := s.o.Ledger.ListWaiting(s.work, p)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, pageOf(ts, next, viewWaiting))
+}
+
+type statsView struct {
+	Footage    int               `json:"footage"`
+	Duplicates int               `json:"duplicates"`
+	Bytes      int64             `json:"bytes"`
+	Animals    int64             `json:"animals"`
+	Counts     int               `json:"counts"`
+	Uploads    int               `json:"uploads"`
+	Jobs       map[job.State]int `json:"jobs"`
+}
+
+func (s *Server) getStats(c *fiber.Ctx) error {
+	v, err := s.o.Ledger.Stats(s.work)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, statsView{Footage: v.Footage, Duplicates: v.Duplicates, Bytes: v.Bytes, Animals: v.Animals,
+		Counts: v.Counts, Uploads: v.Uploads, Jobs: v.Jobs})
+}

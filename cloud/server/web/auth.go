@@ -1,0 +1,114 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"cattlecounter/cloud/store/ledger"
+)
+
+const (
+	authLife    = 2 * time.Second // how long a revoked token may still work
+	authEntries = 1024
+	touchEvery  = time.Minute
+	maxToken    = 256
+)
+
+// gatekeeper turns bearer tokens into devices. It keeps an answer for a short
+// while, so that the PATCH requests of one upload do not each ask the ledger.
+type gatekeeper struct {
+	ledger Ledger
+	now    func() time.Time
+
+	mu      sync.Mutex
+	known   map[[sha256.Size]byte]admission
+	touched map[string]time.Time
+}
+
+type admission struct {
+	device ledger.Device
+	until  time.Time
+}
+
+func newGatekeeper(l Ledger, now func() time.Time) *gatekeeper {
+	return &gatekeeper{ledger: l, now: now, known: map[[sha256.Size]byte]admission{}, touched: map[string]time.Time{}}
+}
+
+// bearer takes the token out of the request. The error is errUnauthorised.
+func bearer(c *fiber.Ctx) (string, error) {
+	scheme, token, ok := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+	token = strings.TrimSpace(token)
+	if !ok || subtle.ConstantTimeCompare([]byte(strings.ToLower(scheme)), []byte("bearer")) != 1 || token == "" || len(token) > maxToken {
+		return "", fmt.Errorf("send the header Authorization: Bearer TOKEN; a token is made by cloud-api device add: %w", errUnauthorised)
+	}
+	return strings.Clone(token), nil
+}
+
+// admit finds who holds the token. Tokens are compared as digests, by the
+// cache and by the ledger, so the time it takes says nothing about them.
+func (g *gatekeeper) admit(ctx context.Context, token string) (ledger.Device, error) {
+	sum := sha256.Sum256([]byte(token))
+	now := g.now()
+	g.mu.Lock()
+	a, ok := g.known[sum]
+	g.mu.Unlock()
+	if ok && now.Before(a.until) {
+		return a.device, nil
+	}
+	d, err := g.ledger.Authenticate(ctx, token)
+	if err != nil {
+		return ledger.Device{}, fmt.Errorf("token: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.known) >= authEntries {
+		clear(g.known)
+	}
+	g.known[sum] = admission{device: d, until: now.Add(authLife)}
+	return d, nil
+}
+
+// due reports whether it is time to note that the device was here.
+func (g *gatekeeper) due(name string) bool {
+	now := g.now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now.Sub(g.touched[name]) < touchEvery {
+		return false
+	}
+	if len(g.touched) >= authEntries {
+		clear(g.touched)
+	}
+	g.touched[name] = now
+	return true
+}
+
+// who authenticates the request and wants one of the roles.
+func (s *Server) who(c *fiber.Ctx, roles ...ledger.Role) (ledger.Device, error) {
+	token, err := bearer(c)
+	if err != nil {
+		return ledger.Device{}, err
+	}
+	d, err := s.gate.admit(s.work, token)
+	if err != nil {
+		return ledger.Device{}, err
+	}
+	if s.gate.due(d.Name) {
+		if err := s.o.Ledger.TouchDevice(s.work, d.Name, s.now().UTC()); err != nil {
+			s.log.Warn("cannot note when the device was seen", "device", d.Name, "err", err)
+		}
+	}
+	for _, r := range roles {
+		if d.Role == r {
+			return d, nil
+		}
+	}
+	return ledger.Device{}, fmt.Errorf("role %s may not do this, one of %v may: %w", d.Role, roles, errForbidden)
+}

@@ -1,0 +1,197 @@
+package web
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+)
+
+var media = map[string]string{
+	"json": fiber.MIMEApplicationJSON,
+	"csv":  "text/csv; charset=utf-8",
+	"jpg":  "image/jpeg",
+}
+
+// download serves one of the files of a result; a duplicate has its original's.
+func (s *Server) download(ext string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		id, err := idArg(c, "id")
+		if err != nil {
+			return err
+		}
+		v, err := s.o.Ledger.Footage(s.work, id)
+		if err != nil {
+			return err
+		}
+		if v.Job == nil || v.Job.ResultKey == "" {
+			return fmt.Errorf("footage %s has no result yet: %w", id, ledger.ErrNotFound)
+		}
+		key := strings.TrimSuffix(v.Job.ResultKey, path.Ext(v.Job.ResultKey)) + "." + ext
+		if direct := c.Query("direct"); direct != "" {
+			return s.redirect(c, key, direct)
+		}
+		name := strings.TrimSuffix(path.Base("/"+v.Name), path.Ext(v.Name))
+		return s.sendBlob(c, key, media[ext], safeName(name)+"-count."+ext)
+	}
+}
+
+// linkLife is how long a direct link is good: enough to begin a download.
+const linkLife = 15 * time.Minute
+
+// redirect sends the client to the storage itself.
+func (s *Server) redirect(c *fiber.Ctx, key, direct string) error {
+	if direct != "1" {
+		return fmt.Errorf("direct is %.20q, want 1 or nothing: %w", direct, errBadRequest)
+	}
+	linker, ok := s.o.Blobs.(blob.Linker)
+	if !ok {
+		return errNoLinks
+	}
+	to, err := linker.Link(s.work, key, linkLife)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.Redirect(to, fiber.StatusTemporaryRedirect)
+}
+
+// getThumbnail serves the picture that came before the video.
+func (s *Server) getThumbnail(c *fiber.Ctx) error {
+	id, err := idArg(c, "id")
+	if err != nil {
+		return err
+	}
+	t, err := s.o.Ledger.Thumbnail(s.work, id)
+	if err != nil {
+		return err
+	}
+	return s.sendBlob(c, t.BlobKey, media["jpg"], safeName(string(id))+"-thumbnail.jpg")
+}
+
+// getStatus serves the status sidecar that the worker writes.
+func (s *Server) getStatus(c *fiber.Ctx) error {
+	id, err := idArg(c, "id")
+	if err != nil {
+		return err
+	}
+	v, err := s.o.Ledger.Footage(s.work, id)
+	if err != nil {
+		return err
+	}
+	return s.sendBlob(c, "footage/"+string(v.Original())+"/video_status.json", fiber.MIMEApplicationJSON, "video_status.json")
+}
+
+// sendBlob streams a blob, or the one range of it that was asked for.
+func (s *Server) sendBlob(c *fiber.Ctx, key, mediaType, name string) error {
+	info, err := s.o.Blobs.Stat(s.work, key)
+	if err != nil {
+		return err
+	}
+	tag := fmt.Sprintf(`"%x-%x%s"`, info.Size, info.Modified.UnixNano(), info.Version)
+	c.Set(fiber.HeaderETag, tag)
+	c.Set(fiber.HeaderCacheControl, "no-cache")
+	c.Set(fiber.HeaderLastModified, info.Modified.UTC().Format(time.RFC1123[:len(time.RFC1123)-3]+"GMT"))
+	c.Set(fiber.HeaderAcceptRanges, "bytes")
+	c.Set(fiber.HeaderContentType, mediaType)
+	if matches(c.Get(fiber.HeaderIfNoneMatch), tag) {
+		c.Status(fiber.StatusNotModified)
+		return nil
+	}
+	from, length, part, err := rangeOf(c, tag, info.Size)
+	if err != nil {
+		return err
+	}
+	if part {
+		c.Status(fiber.StatusPartialContent)
+		c.Set(fiber.HeaderContentRange, fmt.Sprintf("bytes %d-%d/%d", from, from+length-1, info.Size))
+	}
+	c.Set(fiber.HeaderContentDisposition, `inline; filename="`+name+`"`)
+	if c.Method() == fiber.MethodHead {
+		c.Context().Response.Header.SetContentLength(int(length))
+		c.Context().Response.SkipBody = true
+		return nil
+	}
+	r, err := s.o.Blobs.Open(s.work, key, from, length)
+	if err != nil {
+		return err
+	}
+	c.Context().SetBodyStream(&paced{ReadCloser: r, conn: c.Context().Conn()}, int(length))
+	return nil
+}
+
+// paced gives every piece of an answer its own write deadline, so that a large
+// file may take longer than one.
+type paced struct {
+	io.ReadCloser
+	conn net.Conn
+}
+
+// Read implements io.Reader.
+func (p *paced) Read(b []byte) (int, error) {
+	if err := p.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		return 0, err
+	}
+	return p.ReadCloser.Read(b)
+}
+
+func matches(header, tag string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		if t := strings.TrimPrefix(strings.TrimSpace(part), "W/"); t == tag || t == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// rangeOf reads a Range header with one byte range (RFC 9110 section 14). One
+// with several, or one it does not understand, gets the whole document, as
+// does an If-Range that no longer fits.
+func rangeOf(c *fiber.Ctx, tag string, size int64) (from, length int64, part bool, err error) {
+	spec, ok := strings.CutPrefix(c.Get(fiber.HeaderRange), "bytes=")
+	if ir := c.Get(fiber.HeaderIfRange); !ok || ir != "" && ir != tag {
+		return 0, size, false, nil
+	}
+	first, last, ok := strings.Cut(spec, "-")
+	a, errA := strconv.ParseInt(first, 10, 64)
+	b, errB := strconv.ParseInt(last, 10, 64)
+	switch {
+	case !ok || strings.Contains(spec, ","):
+		return 0, size, false, nil
+	case first == "" && errB == nil && b >= 0: // the last b bytes
+		a, b = max(size-b, 0), size-1
+	case errA == nil && last == "":
+		b = size - 1
+	case errA != nil || errB != nil || a > b:
+		return 0, size, false, nil
+	}
+	if b = min(b, size-1); a > b || a < 0 {
+		c.Set(fiber.HeaderContentRange, fmt.Sprintf("bytes */%d", size))
+		return 0, 0, false, fmt.Errorf("%d bytes are there: %w", size, errRange)
+	}
+	return a, b - a + 1, true, nil
+}
+
+// safeName keeps what is harmless in a header and a file name.
+func safeName(s string) string {
+	const longest = 80
+	out := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
+			return r
+		}
+		return '_'
+	}, s)
+	if out == "" {
+		return "footage"
+	}
+	return out[:min(len(out), longest)]
+}

@@ -1,0 +1,224 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"cattlecounter/cloud/server/progress"
+)
+
+const (
+	heartbeat = 15 * time.Second
+	retryMS   = 2000
+	// resumable is how far behind a returning listener may be; beyond, loading
+	// the lists anew is cheaper than the changes.
+	resumable  = 5000
+	resumePage = 500
+)
+
+// events streams the changes of the ledger as server-sent events (HTML Living
+// Standard section 9.2): job, footage and count with their Seq as id, upload
+// without one. The first event is "ready": what happens from then on is sent.
+// With Last-Event-ID the changes since then come first; when these are too many
+// or the id is not known, "reset" comes instead and the listener loads anew.
+// The stream ends with "bye" and the reason when the listener is too slow or
+// the server stops.
+func (s *Server) events(c *fiber.Ctx) error {
+	sub, err := s.o.Hub.Subscribe()
+	if err != nil {
+		if errors.Is(err, progress.ErrTooMany) {
+			return fmt.Errorf("%w: %w", errTooMany, err)
+		}
+		return fmt.Errorf("%w: %w", errNotReady, err)
+	}
+	last := c.Get("Last-Event-ID")
+	if last == "" {
+		last = c.Query("after")
+	}
+	st := &stream{server: s, sub: sub, conn: c.Context().Conn(), last: text(last)}
+	c.Set(fiber.HeaderContentType, "text/event-stream")
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	if c.Method() == fiber.MethodHead {
+		sub.Close()
+		return nil
+	}
+	c.Context().SetBodyStreamWriter(st.run)
+	return nil
+}
+
+// stream is one listener's connection.
+type stream struct {
+	server *Server
+	sub    *progress.Subscription
+	conn   net.Conn
+	last   string // Last-Event-ID as it came
+	upTo   int64  // changes up to here were sent
+	w      *bufio.Writer
+}
+
+func (st *stream) run(w *bufio.Writer) {
+	defer st.sub.Close()
+	st.w = w
+	if st.begin() != nil {
+		return
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		var err error
+		select {
+		case c, ok := <-st.sub.C:
+			if !ok {
+				st.bye()
+				return
+			}
+			if err = st.change(c); err == nil && len(st.sub.C) == 0 {
+				err = st.flush()
+			}
+		case <-beat.C:
+			if _, err = fmt.Fprint(st.w, ": still here\n\n"); err == nil {
+				err = st.flush()
+			}
+		}
+		if err != nil {
+			return // the client went away
+		}
+	}
+}
+
+// begin waits until the hub is current and sends what the listener missed.
+func (st *stream) begin() error {
+	if _, err := fmt.Fprintf(st.w, "retry: %d\n\n", retryMS); err != nil {
+		return err
+	}
+	if err := st.flush(); err != nil {
+		return err
+	}
+	select {
+	case <-st.sub.Ready:
+	case <-st.server.base.Done():
+		st.bye()
+		return context.Cause(st.server.base)
+	}
+	if st.last != "" {
+		if err := st.resume(); err != nil {
+			return err
+		}
+	}
+	if err := st.event("ready", 0, struct{}{}); err != nil {
+		return err
+	}
+	return st.flush()
+}
+
+func (st *stream) resume() error {
+	after, err := strconv.ParseInt(st.last, 10, 64)
+	if err != nil || after < 0 {
+		return st.event("reset", 0, struct{}{})
+	}
+	if known, err := st.known(after); err != nil || !known {
+		return st.event("reset", 0, struct{}{})
+	}
+	var missed []progress.Change
+	for at := after; ; {
+		changes, complete, err := progress.Changes(st.server.work, st.server.o.Ledger, at, resumePage)
+		if err != nil {
+			st.server.log.Warn("cannot read what a listener missed", "err", err)
+		}
+		if missed = append(missed, changes...); err != nil || len(missed) > resumable {
+			return st.event("reset", 0, struct{}{})
+		}
+		if complete {
+			break
+		}
+		at = missed[len(missed)-1].Seq
+	}
+	st.upTo = after
+	for _, c := range missed {
+		if err := st.change(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// known reports whether a change of this seq, or a later one, is in the ledger.
+// None is when a ledger was restored or begun anew under its listeners: all its
+// changes would look as if they had been sent.
+func (st *stream) known(seq int64) (bool, error) {
+	if seq == 0 {
+		return true, nil
+	}
+	changes, _, err := progress.Changes(st.server.work, st.server.o.Ledger, seq-1, 1)
+	if err != nil {
+		st.server.log.Warn("cannot look up where a listener stands", "err", err)
+	}
+	return len(changes) > 0, err
+}
+
+func (st *stream) change(c progress.Change) error {
+	if c.Seq != 0 && c.Seq <= st.upTo {
+		return nil // sent when the listener came back
+	}
+	st.upTo = max(st.upTo, c.Seq)
+	switch {
+	case c.Job != nil:
+		return st.event("job", c.Seq, viewJob(c.Job.Job))
+	case c.Count != nil:
+		return st.event("count", c.Seq, viewCount(c.Count.Count))
+	case c.Footage != nil:
+		return st.event("footage", c.Seq, viewFootage(*c.Footage))
+	case c.Upload != nil:
+		return st.event("upload", 0, uploadEvent{uploadView: viewUpload(c.Upload.Upload), Gone: c.Upload.Gone})
+	}
+	return nil
+}
+
+type uploadEvent struct {
+	uploadView
+	Gone bool `json:"gone"`
+}
+
+func (st *stream) bye() {
+	reason := "closed"
+	switch err := st.sub.Err(); {
+	case errors.Is(err, progress.ErrSlow):
+		reason = "too slow: reconnect and go on from the last event id"
+	case errors.Is(err, progress.ErrStopped), st.server.base.Err() != nil:
+		reason = "the server stops"
+	}
+	if st.event("bye", 0, map[string]string{"reason": reason}) == nil {
+		_ = st.flush() // the client may be gone, and then nobody misses it
+	}
+}
+
+func (st *stream) event(name string, id int64, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("event %s: %w", name, err)
+	}
+	if id != 0 {
+		if _, err := fmt.Fprintf(st.w, "id: %d\n", id); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(st.w, "event: %s\ndata: %s\n\n", name, data)
+	return err
+}
+
+// flush sends what was written; a client that takes nothing for long is dropped.
+func (st *stream) flush() error {
+	if err := st.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		return err
+	}
+	return st.w.Flush()
+}

@@ -1,0 +1,165 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
+)
+
+func loadOpenAPI(t *testing.T) *openapi3.T {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(openAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func TestOpenAPINamesTheRoutes(t *testing.T) {
+	doc := loadOpenAPI(t)
+	var described []string
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			described = append(described, method+" "+path)
+		}
+	}
+	s := open(t, nil)
+	param := regexp.MustCompile(`:([a-z]+)`)
+	var routes []string
+	for _, r := range s.app.GetRoutes(true) {
+		path := param.ReplaceAllString(r.Path, "{$1}")
+		switch {
+		case r.Method == http.MethodHead, strings.HasPrefix(path, "/files"), path == "/*": // tus and the page
+			continue
+		}
+		routes = append(routes, r.Method+" "+path)
+	}
+	slices.Sort(described)
+	slices.Sort(routes)
+	if !slices.Equal(described, routes) {
+		t.Errorf("described:\n%s\nregistered:\n%s", strings.Join(described, "\n"), strings.Join(routes, "\n"))
+	}
+}
+
+func TestAnswersFollowOpenAPI(t *testing.T) {
+	doc := loadOpenAPI(t)
+	router, err := legacy.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, nil)
+	done, failed := s.record("one", "content one"), s.record("two", "content two")
+	s.record("three", "content one")
+	s.finish(done.Job)
+	s.fail1(failed.Job, "cut off")
+	u := ledger.Upload{ID: "up1", Footage: footage.ID("four"), Device: "device1", Site: "farm", Kind: ledger.KindVideo, Name: "x.mp4", Size: 10}
+	if _, err := s.ledger.CreateUpload(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	s.thumbnail("five")
+	boss := s.tokens[ledger.RoleOperator]
+	seenOps := map[string]bool{}
+	for _, c := range []struct {
+		method, path, token string
+		status              int
+		header              string
+	}{
+		{"GET", "/api/v1/footage", "", 200, ""},
+		{"GET", "/api/v1/footage?limit=1", "", 200, ""},
+		{"GET", "/api/v1/footage?limit=1000", "", 400, ""},
+		{"GET", "/api/v1/footage/one", "", 200, ""},
+		{"GET", "/api/v1/footage/two", "", 200, ""},
+		{"GET", "/api/v1/footage/three", "", 200, ""},
+		{"GET", "/api/v1/footage/nope", "", 404, ""},
+		{"GET", "/api/v1/footage/one/result", "", 200, ""},
+		{"GET", "/api/v1/footage/one/result", "", 206, "bytes=0-3"},
+		{"GET", "/api/v1/footage/one/result", "", 416, "bytes=900-"},
+		{"GET", "/api/v1/footage/one/result?direct=1", "", 501, ""},
+		{"GET", "/api/v1/footage/one/result?direct=yes", "", 400, ""},
+		{"GET", "/api/v1/footage/one/result.csv", "", 200, ""},
+		{"GET", "/api/v1/footage/one/still", "", 200, ""},
+		{"GET", "/api/v1/footage/one/status", "", 200, ""},
+		{"GET", "/api/v1/footage/two/still", "", 404, ""},
+		{"GET", "/api/v1/footage/five/thumbnail", "", 200, ""},
+		{"GET", "/api/v1/footage/one/thumbnail", "", 404, ""},
+		{"GET", "/api/v1/waiting", "", 200, ""},
+		{"GET", "/api/v1/waiting?limit=0", "", 400, ""},
+		{"GET", "/api/v1/jobs", "", 200, ""},
+		{"GET", "/api/v1/jobs?state=failed", "", 200, ""},
+		{"GET", "/api/v1/jobs?state=x", "", 400, ""},
+		{"GET", "/api/v1/jobs/" + done.Job.ID, "", 200, ""},
+		{"GET", "/api/v1/jobs/nope", "", 404, ""},
+		{"GET", "/api/v1/jobs/" + done.Job.ID + "/attempts", "", 200, ""},
+		{"GET", "/api/v1/jobs/nope/attempts", "", 404, ""},
+		{"POST", "/api/v1/jobs/" + failed.Job.ID + "/retry", "", 401, ""},
+		{"POST", "/api/v1/jobs/" + failed.Job.ID + "/retry", s.tokens[ledger.RoleReader], 403, ""},
+		{"POST", "/api/v1/jobs/" + failed.Job.ID + "/retry", boss, 200, ""},
+		{"POST", "/api/v1/jobs/" + failed.Job.ID + "/retry", boss, 409, ""},
+		{"POST", "/api/v1/jobs/" + failed.Job.ID + "/cancel", boss, 200, ""},
+		{"POST", "/api/v1/jobs/nope/cancel", boss, 404, ""},
+		{"GET", "/api/v1/counts", "", 200, ""},
+		{"GET", "/api/v1/counts/three", "", 200, ""},
+		{"GET", "/api/v1/counts/two", "", 404, ""},
+		{"GET", "/api/v1/devices", "", 200, ""},
+		{"GET", "/api/v1/uploads", "", 200, ""},
+		{"GET", "/api/v1/stats", "", 200, ""},
+		{"GET", "/api/v1/openapi.json", "", 200, ""},
+		{"GET", "/healthz", "", 200, ""},
+		{"GET", "/readyz", "", 200, ""},
+	} {
+		t.Run(fmt.Sprintf("%s %s %d", c.method, c.path, c.status), func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), c.method, s.url+c.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := s.do(c.method, c.path, c.token, "Range", c.header)
+			if r.status != c.status {
+				t.Fatalf("status %d: %s", r.status, r.body)
+			}
+			req.URL.Scheme, req.URL.Host = "", ""
+			route, params, err := router.FindRoute(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seenOps[route.Operation.OperationID] = true
+			validate(t, req, route, params, r)
+		})
+	}
+	streamed := []string{"events", "openapiYAML", "asyncapiYAML", "metrics"}
+	for path, item := range doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			if !seenOps[op.OperationID] && !slices.Contains(streamed, op.OperationID) {
+				t.Errorf("%s (%s) has no answer here", op.OperationID, path)
+			}
+		}
+	}
+}
+
+func validate(t *testing.T, req *http.Request, route *routers.Route, params map[string]string, r response) {
+	t.Helper()
+	in := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
+		Status:                 r.status, Header: r.header, Body: io.NopCloser(bytes.NewReader(r.body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, ExcludeResponseBody: !strings.Contains(r.header.Get("Content-Type"), "json") || r.status == 206},
+	}
+	if err := openapi3filter.ValidateResponse(context.Background(), in); err != nil {
+		t.Errorf("%v\n%s", err, r.body)
+	}
+}

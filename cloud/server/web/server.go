@@ -1,0 +1,226 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"cattlecounter/cloud/server/progress"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+const (
+	headTime     = 10 * time.Second
+	keepAlive    = 75 * time.Second // between two requests of a connection
+	writeTime    = 30 * time.Second // for an answer, or each piece of a streamed one
+	headerBytes  = 16 << 10         // largest request head
+	maxConns     = 1024
+	drainTime    = 10 * time.Second // for requests under way at a stop
+	handlersTime = 5 * time.Second  // for handlers whose connection was cut
+)
+
+// ErrShutdown is the cause with which requests under way end at a stop.
+var ErrShutdown = errors.New("the server stops")
+
+// Ledger is the part of the ledger that the API reads and changes.
+type Ledger interface {
+	progress.Ledger
+	Authenticate(ctx context.Context, token string) (ledger.Device, error)
+	TouchDevice(ctx context.Context, name string, at time.Time) error
+	ListDevices(ctx context.Context) ([]ledger.Device, error)
+	FootageBySHA256(ctx context.Context, d footage.Digest) (ledger.FootageView, error)
+	Job(ctx context.Context, id string) (ledger.Job, error)
+	ListJobs(ctx context.Context, s job.State, p ledger.Page) ([]ledger.JobView, string, error)
+	Thumbnail(ctx context.Context, id footage.ID) (ledger.Thumbnail, error)
+	ListWaiting(ctx context.Context, p ledger.Page) ([]ledger.Thumbnail, string, error)
+	Count(ctx context.Context, id footage.ID) (ledger.Count, error)
+	ListCounts(ctx context.Context, p ledger.Page) ([]ledger.CountView, string, error)
+	Attempts(ctx context.Context, jobID string, limit int) ([]ledger.Attempt, error)
+	Retry(ctx context.Context, jobID string) (ledger.Job, error)
+	Cancel(ctx context.Context, jobID string) error
+	MarkQueued(ctx context.Context, jobID string) error
+	Stats(ctx context.Context) (ledger.Stats, error)
+}
+
+// Enqueuer is the part of the job queue that a retry needs.
+type Enqueuer interface {
+	Enqueue(ctx context.Context, jobID string) error
+	Len(ctx context.Context) (int, error)
+}
+
+// Check is one condition of readiness.
+type Check struct {
+	Name string
+	Test func(context.Context) error
+}
+
+// Options of New. Everything but HeadTimeout, Page, Checks, Now
+// and Log is required.
+type Options struct {
+	Listen      string
+	IdleTimeout time.Duration // longest pause within a request body
+	// HeadTimeout is for a request's head, however it trickles in; 0 means 10 s.
+	HeadTimeout time.Duration
+	Ledger      Ledger
+	Blobs       blob.Store
+	Queue       Enqueuer
+	Hub         *progress.Hub
+	// Uploads serves /files/; WithDevice hands it who uploads.
+	Uploads    http.Handler
+	WithDevice func(context.Context, ledger.Device) context.Context
+	// Page holds index.html and what it loads; empty when it was not built.
+	Page    fs.FS
+	Checks  []Check
+	Metrics *prometheus.Registry
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Server is the HTTP server. It listens from New on and serves while Run does.
+type Server struct {
+	o       Options
+	log     *slog.Logger
+	now     func() time.Time
+	ln      *listener
+	app     *fiber.App
+	gate    *gatekeeper
+	bridge  *bridge
+	metrics *metrics
+	page    *static
+	docs    documents
+	base    context.Context // ends when a stop begins
+	stop    context.CancelCauseFunc
+	work    context.Context // ends when a stop is through
+	end     context.CancelFunc
+}
+
+// New takes the address and sets up the routes. Call Run next: it closes the
+// listener.
+func New(ctx context.Context, o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.HeadTimeout == 0 {
+		o.HeadTimeout = headTime
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o.Ledger, o.Now)}
+	var err error
+	if s.docs, err = readDocuments(); err != nil {
+		return nil, err
+	}
+	if s.page, err = newStatic(o.Page); err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	s.base, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	s.work, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	s.metrics = newMetrics(o, func() int { return s.ln.open() })
+	s.bridge = &bridge{idle: o.IdleTimeout, base: s.base, received: func(n int) { s.metrics.received.Add(float64(n)) }}
+	s.app = s.newApp()
+	s.routes()
+	if s.ln, err = listen(ctx, o.Listen); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) newApp() *fiber.App {
+	app := fiber.New(fiber.Config{
+		AppName:               "cattlecounter",
+		DisableStartupMessage: true,
+		StrictRouting:         true,
+		CaseSensitive:         true,
+		// Bodies go through the bridge; nothing calls c.Body().
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		ReadBufferSize:               headerBytes,
+		Concurrency:                  maxConns,
+		ReadTimeout:                  s.o.HeadTimeout,
+		WriteTimeout:                 writeTime,
+		IdleTimeout:                  keepAlive,
+		ErrorHandler:                 s.fail,
+	})
+	app.Server().Handler = knownMethods(app.Server().Handler)
+	app.Server().Logger = quietLogger{s.log}
+	app.Server().HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
+		// The head is there: from here on the deadline is that of a body. The
+		// limit of one byte is how far fasthttp reads ahead before the handler
+		// runs (it looks at the limit for nothing else when bodies stream): with
+		// a higher one a body cut within the first 8 KiB would never be seen.
+		return fasthttp.RequestConfig{ReadTimeout: s.o.IdleTimeout, MaxRequestBodySize: 1}
+	}
+	return app
+}
+
+// Addr is the address it listens on.
+func (s *Server) Addr() net.Addr { return s.ln.Addr() }
+
+// Run serves until ctx ends, then lets requests under way end: uploads are
+// interrupted at once, since what they brought is safe, all others have a few
+// seconds.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.end()
+	served := make(chan error, 1)
+	go func() { served <- s.app.Listener(s.ln) }()
+	s.log.Info("http server listens", "address", s.Addr().String())
+	select {
+	case err := <-served:
+		s.stop(ErrShutdown)
+		return fmt.Errorf("http server: %w", err)
+	case <-ctx.Done():
+	}
+	s.stop(ErrShutdown)
+	s.o.Hub.Stop()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err := s.app.ShutdownWithContext(drain)
+	// A stop right after the start finds fasthttp without the listener: then
+	// nobody else closes it.
+	_ = s.ln.Close()
+	if err := <-served; err != nil {
+		s.log.Debug("http server ended", "err", err)
+	}
+	if err != nil || s.ln.open() > 0 {
+		s.log.Warn("http connections cut at the stop", "connections", s.ln.open())
+		s.end()
+		s.ln.closeAll()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), handlersTime)
+		defer cancel()
+		s.waitForConns(last)
+	}
+	return nil
+}
+
+// waitForConns waits until every connection's goroutine has let go of it.
+func (s *Server) waitForConns(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for s.ln.open() > 0 && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// quietLogger takes fasthttp's own messages.
+type quietLogger struct{ log *slog.Logger }
+
+// Printf implements fasthttp.Logger.
+func (q quietLogger) Printf(format string, args ...any) {
+	q.log.Warn("http server: " + fmt.Sprintf(format, args...))
+}

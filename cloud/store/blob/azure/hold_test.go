@@ -1,0 +1,149 @@
+package azure
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+
+	"cattlecounter/cloud/store/blob"
+)
+
+// slow yields its first part, says so, and the rest when it may.
+type slow struct {
+	first, rest io.Reader
+	at, on      chan struct{}
+	once        sync.Once
+}
+
+func (s *slow) Read(b []byte) (int, error) {
+	if n, err := s.first.Read(b); n > 0 || !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	s.once.Do(func() { close(s.at) })
+	<-s.on
+	return s.rest.Read(b)
+}
+
+// A server that hangs in an append loses the upload to another one: what it still sends
+// is refused by the service, also after the other has let go.
+func TestHoldFencesTheOther(t *testing.T) {
+	name := box()
+	a, b := open(t, name), open(t, name)
+	must(t, a.Stage(t.Context(), "u"))
+	all := film(6 * firstBlock)
+	letGo, err := a.Hold(t.Context(), "u")
+	must(t, err)
+	src := &slow{first: bytes.NewReader(all[:2*firstBlock]), rest: bytes.NewReader(film(7 * firstBlock)[3*firstBlock:]), at: make(chan struct{}), on: make(chan struct{})}
+	done := make(chan error)
+	go func() {
+		_, err := a.Append(t.Context(), "u", 0, src)
+		done <- err
+	}()
+	<-src.at
+
+	free, err := b.Hold(t.Context(), "u")
+	must(t, err)
+	n, err := b.Staged(t.Context(), "u")
+	must(t, err)
+	_, err = b.Append(t.Context(), "u", n, bytes.NewReader(all[n:]))
+	must(t, err)
+	free()
+	close(src.on)
+	if err := <-done; !errors.Is(err, blob.ErrTaken) {
+		t.Errorf("the append that hung ended with %v, want %v", err, blob.ErrTaken)
+	}
+	letGo()
+	free, err = a.Hold(t.Context(), "u")
+	must(t, err)
+	_, err = a.Commit(t.Context(), "u", "k")
+	must(t, err)
+	free()
+	r, err := b.Open(t.Context(), "k", 0, -1)
+	if !bytes.Equal(content(t, r, err), all) {
+		t.Error("the blob is not what the second server wrote")
+	}
+	free, err = b.Hold(t.Context(), "u") // nothing is staged any more
+	must(t, err)
+	free()
+}
+
+// Two servers finish one upload, in any order of their steps: the blob is whole.
+func TestTwoServersCommitOne(t *testing.T) {
+	all := film(firstBlock + 10)
+	isCopy := func(r *http.Request) bool {
+		return r.Method == http.MethodPut && r.URL.Query().Get("comp") == "" && r.ContentLength <= 0
+	}
+	isDrop := func(r *http.Request) bool { return r.Method == http.MethodDelete }
+	for name, late := range map[string]func(*http.Request) bool{"one begins its copy late": isCopy, "one drops late": isDrop} {
+		t.Run(name, func(t *testing.T) {
+			container := box()
+			a, p := tapped(t, container)
+			b := open(t, container)
+			must(t, a.Stage(t.Context(), "u"))
+			_, err := a.Append(t.Context(), "u", 0, bytes.NewReader(all))
+			must(t, err)
+			at, on := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			p.bend(func(r *http.Request) (*http.Response, error) {
+				if late(r) {
+					once.Do(func() { close(at) })
+					<-on
+				}
+				return nil, nil
+			})
+			done := make(chan error)
+			go func() {
+				_, err := a.Commit(t.Context(), "u", "k")
+				done <- err
+			}()
+			<-at
+			_, err = b.Commit(t.Context(), "u", "k")
+			must(t, err)
+			close(on)
+			if err := <-done; err != nil && !errors.Is(err, blob.ErrNotFound) { // it is told that nothing is staged
+				t.Errorf("the late one: %v", err)
+			}
+			r, err := b.Open(t.Context(), "k", 0, -1)
+			if !bytes.Equal(content(t, r, err), all) {
+				t.Error("the blob is not whole")
+			}
+		})
+	}
+}
+
+// A key that others are at all the time is not committed to, and nothing is lost by it.
+func TestCommitThatNeverGetsThrough(t *testing.T) {
+	s, p := tapped(t, box())
+	must(t, s.Stage(t.Context(), "u"))
+	_, err := s.Append(t.Context(), "u", 0, strings.NewReader("all"))
+	must(t, err)
+	tries := 0
+	p.bend(func(r *http.Request) (*http.Response, error) {
+		for name := range r.Header { // the SDK does not spell it as Go does
+			if strings.EqualFold(name, "X-Ms-Copy-Source") {
+				tries++
+				return answers(http.StatusPreconditionFailed, string(bloberror.ConditionNotMet)), nil
+			}
+		}
+		return nil, nil
+	})
+	if _, err := s.Commit(t.Context(), "u", "k"); err == nil || tries != commitTries {
+		t.Errorf("after %d tries: %v", tries, err)
+	}
+	p.bend(nil)
+	if n, err := s.Staged(t.Context(), "u"); n != 3 || err != nil {
+		t.Fatalf("%d bytes are staged: %v", n, err)
+	}
+	_, err = s.Commit(t.Context(), "u", "k")
+	must(t, err)
+	r, err := s.Open(t.Context(), "k", 0, -1)
+	if got := content(t, r, err); string(got) != "all" {
+		t.Errorf("%q", got)
+	}
+}

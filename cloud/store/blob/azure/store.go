@@ -1,0 +1,291 @@
+package azure
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	az "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+
+	"cattlecounter/cloud/store/azstorage"
+	"cattlecounter/cloud/store/blob"
+)
+
+// Put implements blob.Store. What fits into one block goes in one request; the
+// rest in blocks that one request makes a blob, so the old blob stays until then.
+// Of two such Puts to one key at the same moment one fails and the other stands.
+func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+	return s.put(ctx, key, r, nil)
+}
+
+// Replace implements blob.Store: the service compares the blob's tag.
+func (s *Store) Replace(ctx context.Context, key, version string, r io.Reader) (blob.Info, error) {
+	only := &az.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
+	if version != "" {
+		only = &az.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"` + version + `"`))}
+	}
+	info, err := s.put(ctx, key, r, &az.AccessConditions{ModifiedAccessConditions: only})
+	if ctx.Err() == nil && (errors.Is(err, blob.ErrNotFound) || azstorage.HasCode(err, string(bloberror.ConditionNotMet), string(bloberror.BlobAlreadyExists))) {
+		err = fmt.Errorf("blob %s: %w", key, blob.ErrChanged)
+	}
+	return info, err
+}
+
+// put is Put under a condition, which may be nil.
+func (s *Store) put(ctx context.Context, key string, r io.Reader, only *az.AccessConditions) (blob.Info, error) {
+	if err := blob.CheckKey(key); err != nil {
+		return blob.Info{}, err
+	}
+	buf := s.buffer(firstBlock)
+	src := &until{ctx: ctx, r: r}
+	n, err := io.ReadFull(src, buf)
+	var info blob.Info
+	switch {
+	case src.over():
+		info, err = s.putSmall(ctx, key, buf[:n], only)
+	case err == nil:
+		info, err = s.putLarge(ctx, key, io.MultiReader(bytes.NewReader(buf), r), only)
+	}
+	if err != nil { // the transport may still read the buffer: it is not used again
+		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
+	}
+	s.give(buf)
+	return info, nil
+}
+
+func (s *Store) putSmall(ctx context.Context, key string, b []byte, only *az.AccessConditions) (blob.Info, error) {
+	info := blob.Info{Key: key, Size: int64(len(b))}
+	check := checked(b)
+	err := undamaged(func() error {
+		return s.holder.Heal(ctx, func() error {
+			r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)), &blockblob.UploadOptions{TransactionalValidation: check, AccessConditions: only})
+			if err == nil {
+				info.Modified, info.Version = r.LastModified.UTC(), version(r.ETag)
+			}
+			return err
+		})
+	})
+	return info, explain(ctx, err)
+}
+
+func (s *Store) putLarge(ctx context.Context, key string, r io.Reader, only *az.AccessConditions) (blob.Info, error) {
+	var once [8]byte
+	_, _ = rand.Read(once[:]) // never fails: crypto/rand ends the program instead
+	id := func(b block) string { return blockID(binary.BigEndian.Uint64(once[:]), uint64(b.offset)) }
+	sent, err := s.send(ctx, key, 0, r, id)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	list := make([]string, len(sent))
+	for i, b := range sent {
+		list[i] = id(b)
+	}
+	c, err := s.box.NewBlockBlobClient(key).CommitBlockList(ctx, list, &blockblob.CommitBlockListOptions{AccessConditions: only})
+	if err != nil {
+		return blob.Info{}, explain(ctx, err)
+	}
+	return blob.Info{Key: key, Size: size(sent), Modified: c.LastModified.UTC(), Version: version(c.ETag)}, nil
+}
+
+// version is a tag without its quotes.
+func version(tag *azcore.ETag) string { return strings.Trim(string(*tag), `"`) }
+
+// until is a reader that ends with its context, and remembers how it ended:
+// io.ReadFull makes one error of a source's end and of a source that broke off.
+type until struct {
+	ctx context.Context
+	r   io.Reader
+	err error // of the last Read
+}
+
+// over reports whether the source came to its end.
+func (u *until) over() bool {
+	return errors.Is(u.err, io.EOF) && !errors.Is(u.err, io.ErrUnexpectedEOF)
+}
+
+func (u *until) Read(b []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		u.err = context.Cause(u.ctx)
+		return 0, u.err
+	}
+	n, err := u.r.Read(b)
+	u.err = err
+	return n, err
+}
+
+// Open implements blob.Store.
+func (s *Store) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if err := blob.CheckKey(key); err != nil {
+		return nil, err
+	}
+	r, err := s.open(ctx, key, offset, length)
+	if err != nil {
+		return nil, fmt.Errorf("blob %s: %w", key, err)
+	}
+	return r, nil
+}
+
+func (s *Store) open(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	if offset < 0 {
+		return nil, fmt.Errorf("offset %d: %w", offset, blob.ErrOffset)
+	}
+	if length == 0 { // which a range cannot say
+		return s.nothing(ctx, name, offset)
+	}
+	var body io.ReadCloser
+	err := s.holder.Heal(ctx, func() error {
+		r, err := s.box.NewBlobClient(name).DownloadStream(ctx, &az.DownloadStreamOptions{Range: az.HTTPRange{Offset: offset, Count: max(length, 0)}})
+		switch {
+		case err != nil:
+			return err
+		case !whole(r.CopyStatus):
+			return errors.Join(blob.ErrNotFound, r.Body.Close())
+		}
+		// A body that breaks off is asked for again from there, of the same version.
+		body = r.NewRetryReader(ctx, &az.RetryReaderOptions{MaxRetries: azstorage.Retries})
+		return nil
+	})
+	if azstorage.HasStatus(err, http.StatusRequestedRangeNotSatisfiable) {
+		return s.nothing(ctx, name, offset)
+	}
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
+	return &reader{ctx: ctx, ReadCloser: body}, nil
+}
+
+// whole reports whether a blob is all there: one that a commit copies is not before
+// the copy is done, and never when it failed.
+func whole(copied *az.CopyStatusType) bool {
+	return copied == nil || *copied == az.CopyStatusTypeSuccess
+}
+
+// nothing is an empty read, of a blob that is there and not shorter than offset.
+func (s *Store) nothing(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+	p, err := s.properties(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if offset > p.size {
+		return nil, fmt.Errorf("offset %d of %d bytes: %w", offset, p.size, blob.ErrOffset)
+	}
+	return io.NopCloser(bytes.NewReader(nil)), nil
+}
+
+// reader gives a canceled context's cause.
+type reader struct {
+	ctx context.Context
+	io.ReadCloser
+}
+
+func (r *reader) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	n, err := r.ReadCloser.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = explain(r.ctx, err)
+	}
+	return n, err
+}
+
+// properties of a blob that is whole.
+type properties struct {
+	size     int64
+	modified time.Time
+	etag     azcore.ETag
+}
+
+func (s *Store) properties(ctx context.Context, name string) (properties, error) {
+	var p properties
+	err := s.holder.Heal(ctx, func() error {
+		r, err := s.box.NewBlobClient(name).GetProperties(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if !whole(r.CopyStatus) {
+			return blob.ErrNotFound
+		}
+		p = properties{size: *r.ContentLength, modified: r.LastModified.UTC(), etag: *r.ETag}
+		return nil
+	})
+	if azstorage.HasStatus(err, http.StatusNotFound) {
+		err = blob.ErrNotFound
+	}
+	return p, explain(ctx, err)
+}
+
+// Stat implements blob.Store.
+func (s *Store) Stat(ctx context.Context, key string) (blob.Info, error) {
+	if err := blob.CheckKey(key); err != nil {
+		return blob.Info{}, err
+	}
+	p, err := s.properties(ctx, key)
+	if err != nil {
+		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
+	}
+	return blob.Info{Key: key, Size: p.size, Modified: p.modified, Version: version(&p.etag)}, nil
+}
+
+// Delete implements blob.Store.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := blob.CheckKey(key); err != nil {
+		return err
+	}
+	return s.drop(ctx, key)
+}
+
+func (s *Store) drop(ctx context.Context, name string) error {
+	err := s.holder.Heal(ctx, func() error {
+		_, err := s.box.NewBlobClient(name).Delete(ctx, &az.DeleteOptions{DeleteSnapshots: to.Ptr(az.DeleteSnapshotsOptionTypeInclude),
+			AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.held(name)}})
+		return err
+	})
+	if err = explain(ctx, err); errors.Is(err, blob.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete blob %s: %w", name, err)
+	}
+	return nil
+}
+
+// List implements blob.Store.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
+	return func(yield func(blob.Info, error) bool) {
+		pages := s.box.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix, Include: container.ListBlobsInclude{Copy: true}})
+		for pages.More() {
+			page, err := pages.NextPage(ctx)
+			if err = explain(ctx, err); errors.Is(err, blob.ErrNotFound) {
+				return // a container that is gone has nothing in it; the next write makes it
+			}
+			if err != nil {
+				yield(blob.Info{}, fmt.Errorf("list blobs %s: %w", prefix, err))
+				return
+			}
+			for _, b := range page.Segment.BlobItems {
+				p := b.Properties
+				if strings.HasPrefix(*b.Name, ".") || !whole(p.CopyStatus) {
+					continue
+				}
+				if !yield(blob.Info{Key: *b.Name, Size: *p.ContentLength, Modified: p.LastModified.UTC()}, nil) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,274 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"cattlecounter/cloud/store/blob"
+)
+
+const (
+	// syncEvery is how many bytes make an Append begin to sync.
+	syncEvery = 4 << 20
+	// maxUnsynced is how many may be written while that goes on, before the
+	// writer waits: what a power cut in the middle can cost at most.
+	maxUnsynced = 16 << 20
+)
+
+func (s *Store) staged(id string) (string, error) {
+	if err := blob.CheckID(id); err != nil {
+		return "", err
+	}
+	return filepath.Join(s.root, stagingDir, id), nil
+}
+
+// Stage implements blob.Stager.
+func (s *Store) Stage(ctx context.Context, id string) error {
+	path, err := s.staged(id)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	f, err := s.sys.create(path)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+	case err != nil:
+		return fmt.Errorf("stage %s: %w", id, classify(err))
+	default:
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return fmt.Errorf("stage %s: %w", id, classify(err))
+		}
+	}
+	if err := s.sys.syncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("stage %s: %w", id, classify(err))
+	}
+	return nil
+}
+
+// Append implements blob.Stager.
+func (s *Store) Append(ctx context.Context, id string, offset int64, r io.Reader) (n int64, err error) {
+	path, err := s.staged(id)
+	if err != nil {
+		return 0, err
+	}
+	f, err := s.sys.openAppend(path)
+	if err != nil {
+		return 0, fmt.Errorf("append to %s: %w", id, classify(err))
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	size, err := sizeOf(f)
+	if err == nil && offset != size {
+		err = fmt.Errorf("append at %d, the end is %d: %w", offset, size, blob.ErrOffset)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("append to %s: %w", id, err)
+	}
+	a := appender{f: f, durable: size, written: size}
+	if err := errors.Join(a.copy(&reader{ctx: ctx, r: r}), a.settle()); err != nil {
+		return a.durable - offset, fmt.Errorf("append to %s at %d: %w", id, a.durable, classify(err))
+	}
+	return a.durable - offset, nil
+}
+
+// appender writes to the end of a file and knows how much of it is durable. It
+// syncs while it goes on writing, because waiting for the disk after each piece
+// would leave source and disk idle by turns.
+type appender struct {
+	f       file
+	written int64 // size of the file
+	durable int64 // of it, synced
+
+	syncing chan error // takes the end of the sync under way, nil without one
+	target  int64      // what will be durable then
+	failed  error      // of a sync: a later one that succeeds proves nothing
+}
+
+func (a *appender) copy(r io.Reader) error {
+	buf := make([]byte, bufferSize)
+	for {
+		n, rerr := r.Read(buf)
+		if n > 0 {
+			w, err := a.f.Write(buf[:n])
+			a.written += int64(w)
+			if err != nil {
+				return err
+			}
+		}
+		if err := a.progress(); err != nil {
+			return err
+		}
+		if rerr == io.EOF {
+			return nil
+		}
+		if rerr != nil {
+			return rerr
+		}
+	}
+}
+
+// progress takes note of a sync that has ended, begins one when enough was
+// written, and waits when too much is not durable.
+func (a *appender) progress() error {
+	if a.syncing != nil {
+		select {
+		case err := <-a.syncing:
+			if err := a.synced(err); err != nil {
+				return err
+			}
+		default:
+		}
+	}
+	if a.syncing == nil && a.written-a.durable >= syncEvery {
+		done := make(chan error, 1)
+		a.syncing, a.target = done, a.written
+		go func() { done <- a.f.Sync() }()
+	}
+	if a.written-a.durable >= maxUnsynced {
+		return a.wait()
+	}
+	return nil
+}
+
+// wait ends the sync under way.
+func (a *appender) wait() error {
+	if a.syncing == nil {
+		return nil
+	}
+	return a.synced(<-a.syncing)
+}
+
+func (a *appender) synced(err error) error {
+	a.syncing, a.failed = nil, err
+	if err == nil {
+		a.durable = a.target
+	}
+	return err
+}
+
+// sync makes durable whatever is written.
+func (a *appender) sync() error {
+	if err := errors.Join(a.failed, a.wait()); err != nil {
+		return err
+	}
+	if a.written == a.durable {
+		return nil
+	}
+	a.target = a.written
+	return a.synced(a.f.Sync())
+}
+
+// settle makes the rest durable. What cannot be is cut off: after a failed
+// fsync nobody knows what is on the disk, and Staged goes by the file's size.
+func (a *appender) settle() error {
+	err := a.sync()
+	if err == nil {
+		return nil
+	}
+	a.written = a.durable
+	return errors.Join(err, a.f.Truncate(a.durable))
+}
+
+// Staged implements blob.Stager. Bytes that a killed process wrote and did not
+// sync are synced here, and count from then on.
+func (s *Store) Staged(ctx context.Context, id string) (int64, error) {
+	path, err := s.staged(id)
+	if err != nil {
+		return 0, err
+	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	f, err := s.sys.openAppend(path)
+	if err != nil {
+		return 0, fmt.Errorf("staged %s: %w", id, classify(err))
+	}
+	size, err := sizeOf(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return 0, fmt.Errorf("staged %s: %w", id, classify(err))
+	}
+	return size, nil
+}
+
+// OpenStaged implements blob.Stager.
+func (s *Store) OpenStaged(ctx context.Context, id string, offset, length int64) (io.ReadCloser, error) {
+	path, err := s.staged(id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := openRange(ctx, path, offset, length)
+	if err != nil {
+		return nil, fmt.Errorf("staged %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// Commit implements blob.Stager.
+func (s *Store) Commit(ctx context.Context, id, key string) (blob.Info, error) {
+	from, err := s.staged(id)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	to, err := s.LocalPath(key)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	if _, err := s.Staged(ctx, id); err != nil && !errors.Is(err, blob.ErrNotFound) {
+		return blob.Info{}, err
+	}
+	if err := s.move(from, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return blob.Info{}, fmt.Errorf("commit %s to %s: %w", id, key, classify(err))
+	}
+	info, err := s.Stat(ctx, key)
+	if err != nil {
+		return blob.Info{}, fmt.Errorf("commit %s: %w", id, err)
+	}
+	// Also when the rename was done before: its fsync may not have been.
+	if err := errors.Join(s.syncUp(filepath.Dir(to)), s.sys.syncDir(filepath.Dir(from))); err != nil {
+		return blob.Info{}, fmt.Errorf("commit %s to %s: %w", id, key, classify(err))
+	}
+	return info, nil
+}
+
+// move renames a staged file into its folder, which is made when missing.
+func (s *Store) move(from, to string) error {
+	for n := 1; ; n++ {
+		if _, err := os.Lstat(from); err != nil {
+			return err
+		}
+		if err := s.sys.mkdirAll(filepath.Dir(to)); err != nil {
+			return err
+		}
+		err := s.sys.rename(from, to)
+		if !errors.Is(err, fs.ErrNotExist) || n == putAttempts {
+			return err
+		}
+	}
+}
+
+// Discard implements blob.Stager.
+func (s *Store) Discard(ctx context.Context, id string) error {
+	path, err := s.staged(id)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := s.sys.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("discard %s: %w", id, classify(err))
+	}
+	if err := s.sys.syncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("discard %s: %w", id, classify(err))
+	}
+	return nil
+}

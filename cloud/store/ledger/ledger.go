@@ -1,0 +1,136 @@
+// Package ledger keeps the history: footage, jobs, counts, devices and upload
+// sessions, in one database (cloud/store/database) that several processes may open at once.
+//
+// Every write is one transaction that holds the write lock from its beginning
+// and is durable when the method returns. Every state of a job follows from
+// job.Next. Every written row of footage, job and count takes a new Seq from
+// one counter in the same transaction: reading the rows above a Seq gives every
+// change once it is committed, in order and without gaps, which is how MQTT and
+// the dashboard learn of it.
+//
+// A Ledger is safe for concurrent use.
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/shared/secret"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const versionTable = "ledger_version"
+
+// Options of Open; the zero value is ready for use.
+type Options struct {
+	// Now is the clock of every stored time; nil means time.Now.
+	Now func() time.Time
+	// Busy is how long a write waits for another process; 0 means 10 s. After
+	// that it fails with ErrBusy.
+	Busy time.Duration
+	// Password of PostgreSQL; nil means the one of the address.
+	Password database.Password
+}
+
+// Ledger is an open ledger.
+type Ledger struct {
+	db  *database.DB
+	now func() time.Time
+}
+
+// Open opens or creates a SQLite file and brings its tables up to date. The folder
+// must exist. The error wraps ErrCorrupt, ErrUnwritable, ErrNoSpace or ErrBusy.
+func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
+	db, err := database.OpenFile(ctx, path, o.Busy)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	return prepare(ctx, db, o)
+}
+
+// OpenPostgres connects to a PostgreSQL database (see database.OpenPostgres) and
+// brings its tables up to date. The error wraps ErrUnreachable, ErrUnwritable,
+// ErrInvalid or ErrBusy.
+func OpenPostgres(ctx context.Context, address secret.String, o Options) (*Ledger, error) {
+	db, err := database.OpenPostgres(ctx, address, o.Password, o.Busy)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	return prepare(ctx, db, o)
+}
+
+func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	sub, err := fs.Sub(migrations, "migrations")
+	if err == nil {
+		err = db.Migrate(ctx, sub, versionTable)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w", db.Name(), errors.Join(err, db.Close()))
+	}
+	return &Ledger{db: db, now: o.Now}, nil
+}
+
+// Close closes the ledger. Methods called afterwards fail.
+func (l *Ledger) Close() error { return l.db.Close() }
+
+// DB is the ledger's database, for the queue, which has tables in it as well.
+func (l *Ledger) DB() *database.DB { return l.db }
+
+// Ping reports whether the ledger can be read.
+func (l *Ledger) Ping(ctx context.Context) error {
+	var seq int64
+	if err := l.db.Read().QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
+		return fmt.Errorf("ledger %s: %w", l.db.Name(), database.Classify(err))
+	}
+	return nil
+}
+
+// write runs f in one transaction and names the deed in its error.
+func (l *Ledger) write(ctx context.Context, deed string, f func(context.Context, *sql.Tx) error) error {
+	if err := l.db.Write(ctx, f); err != nil {
+		return fmt.Errorf("%s: %w", deed, err)
+	}
+	return nil
+}
+
+// nextSeq takes the next number of the change counter. There is one writer at a
+// time, so numbers become visible in their order.
+func nextSeq(ctx context.Context, tx *sql.Tx) (int64, error) {
+	var seq int64
+	err := tx.QueryRowContext(ctx, `UPDATE change_counter SET seq = seq + 1 WHERE id = 1 RETURNING seq`).Scan(&seq)
+	return seq, err
+}
+
+// micros stores a time; the zero time is NULL.
+func micros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(n.Int64).UTC()
+}
+
+func pointer(n sql.NullInt64) *time.Time {
+	if !n.Valid {
+		return nil
+	}
+	t := fromMicros(n)
+	return &t
+}

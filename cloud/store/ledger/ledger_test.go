@@ -1,0 +1,260 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cattlecounter/deploy/testkit/postgres"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/secret"
+	"cattlecounter/shared/topic"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
+
+// onPostgres makes the tests of what both databases do run on PostgreSQL.
+const onPostgres = "LEDGER_TEST_POSTGRES"
+
+// TestOnPostgres runs this test binary again.
+func TestOnPostgres(t *testing.T) {
+	if os.Getenv(onPostgres) != "" {
+		t.Skip("runs on it already")
+	}
+	postgres.Get(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v")
+	cmd.Env = append(os.Environ(), onPostgres+"=yes")
+	out, err := cmd.CombinedOutput()
+	if passed := bytes.Count(out, []byte("\n--- PASS: Test")); err != nil || passed < 15 {
+		t.Fatalf("%d tests passed on PostgreSQL: %v\n%s", passed, err, out)
+	}
+}
+
+// somewhere is an empty place for a ledger: a path, or a database's address.
+func somewhere(t testing.TB) string {
+	if os.Getenv(onPostgres) != "" {
+		return postgres.Get(t).Database(t).Reveal()
+	}
+	return filepath.Join(t.TempDir(), "ledger.db")
+}
+
+// onFile is for tests of what only a file does.
+func onFile(t testing.TB) {
+	if os.Getenv(onPostgres) != "" {
+		t.Skip("is about a file")
+	}
+}
+
+func openAt(ctx context.Context, place string, o Options) (*Ledger, error) {
+	if strings.HasPrefix(place, "postgres:") {
+		return OpenPostgres(ctx, secret.New(place), o)
+	}
+	return Open(ctx, place, o)
+}
+
+// clock is a clock that a test turns.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock {
+	return &clock{t: time.Date(2026, 7, 1, 6, 0, 0, 123456000, time.UTC)}
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+func open(t testing.TB, place string, c *clock) *Ledger {
+	t.Helper()
+	l, err := openAt(context.Background(), place, Options{Now: c.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if l.Ping(context.Background()) == nil { // the test did not close it
+			rightTotals(t, l)
+		}
+		_ = l.Close()
+	})
+	return l
+}
+
+// rightTotals compares the kept totals with what the tables have, while nobody writes.
+func rightTotals(t testing.TB, l *Ledger) {
+	t.Helper()
+	const kept, counted = `SELECT name, n FROM total WHERE n <> 0`, `SELECT name, n FROM (` + recount + `) AS tables WHERE n <> 0`
+	err := l.write(context.Background(), "compare", func(ctx context.Context, tx *sql.Tx) error {
+		for what, q := range map[string]string{"kept and not counted": kept + ` EXCEPT ` + counted, "counted and not kept": counted + ` EXCEPT ` + kept} {
+			wrong, err := list(ctx, tx, func(rows *sql.Rows) (s string, err error) {
+				var name string
+				var n int64
+				err = rows.Scan(&name, &n)
+				return fmt.Sprintf("%s %d", name, n), err
+			}, q)
+			if err != nil {
+				return err
+			}
+			if len(wrong) > 0 {
+				t.Errorf("totals %s: %v", what, wrong)
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, ErrCorrupt) { // a test of damage leaves one
+		must(t, err)
+	}
+}
+
+func fresh(t testing.TB) (*Ledger, *clock) {
+	c := newClock()
+	return open(t, somewhere(t), c), c
+}
+
+func sample(id, content string) Footage {
+	return Footage{
+		ID: footage.ID(id), Site: "north", Device: "base-1", Name: "DJI_0001.MP4", Size: int64(len(content)),
+		SHA256: footage.Sum([]byte(content)), BlobKey: "footage/" + id + "/original.mp4",
+		Captured: time.Date(2026, 6, 30, 5, 0, 0, 0, time.UTC),
+	}
+}
+
+func record(t testing.TB, l *Ledger, id, content string) Recorded {
+	t.Helper()
+	r, err := l.RecordFootage(context.Background(), sample(id, content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t testing.TB, err, class error) {
+	t.Helper()
+	if !errors.Is(err, class) {
+		t.Fatalf("got %v, want %v", err, class)
+	}
+}
+
+func TestWholeLife(t *testing.T) {
+	ctx := context.Background()
+	l, c := fresh(t)
+	rec := record(t, l, "f1", "moo")
+	if !rec.Created || rec.Job == nil || rec.Job.State != job.Uploaded {
+		t.Fatalf("%+v", rec)
+	}
+	id := rec.Job.ID
+	if js, err := l.Unqueued(ctx, 10); err != nil || len(js) != 1 || js[0].ID != id {
+		t.Fatalf("%v %v", js, err)
+	}
+	must(t, l.MarkQueued(ctx, id))
+	must(t, l.MarkQueued(ctx, id))
+	c.add(time.Second)
+	j, f, err := l.Begin(ctx, id, "worker-1")
+	must(t, err)
+	if j.State != job.Processing || j.Fence != 1 || j.Attempt != 1 || f.ID != "f1" || f.SHA256 != footage.Sum([]byte("moo")) {
+		t.Fatalf("%+v %+v", j, f)
+	}
+	eta := 12.5
+	must(t, l.UpdateProgress(ctx, id, 1, Progress{Stage: topic.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))
+	must(t, l.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9}, Model: "femto"}, "footage/f1/result/x.json"))
+	must(t, l.Finish(ctx, id, 1, Count{Unique: 1}, "other")) // a repeat changes nothing
+	v, err := l.Footage(ctx, "f1")
+	must(t, err)
+	if v.Job.State != job.Done || v.Count.Unique != 9 || !reflect.DeepEqual(v.Count.ByClass, map[string]int{"cow": 9}) ||
+		v.Job.Progress.Percent != 100 || !v.Captured.Equal(rec.Footage.Captured) || v.Job.ResultKey == "" || v.Job.Progress.ETASeconds != nil {
+		t.Fatalf("%+v %+v %+v", v, v.Job, v.Count)
+	}
+	if v, err = l.FootageBySHA256(ctx, footage.Sum([]byte("moo"))); err != nil || v.ID != "f1" {
+		t.Fatalf("%v %v", v, err)
+	}
+	_, _, err = l.Begin(ctx, id, "worker-2")
+	wantErr(t, err, job.ErrTransition)
+}
+
+func TestRecordTwice(t *testing.T) {
+	ctx := context.Background()
+	l, _ := fresh(t)
+	first := record(t, l, "f1", "moo")
+	again := record(t, l, "f1", "moo")
+	if again.Created || again.Job == nil || again.Job.ID != first.Job.ID {
+		t.Fatalf("%+v", again)
+	}
+	other := record(t, l, "f1", "other content")
+	if other.Created || other.Footage.SHA256 != first.Footage.SHA256 {
+		t.Fatalf("an id changed its content: %+v", other)
+	}
+	dup := record(t, l, "f2", "moo")
+	if !dup.Created || dup.Job != nil || dup.Footage.DuplicateOf != "f1" || dup.Footage.BlobKey != "" || dup.Footage.Original() != "f1" {
+		t.Fatalf("%+v", dup)
+	}
+	if dup = record(t, l, "f2", "moo"); dup.Created || dup.Footage.DuplicateOf != "f1" || dup.Job != nil {
+		t.Fatalf("%+v", dup)
+	}
+	if ds, err := l.Duplicates(ctx, "f1", 10); err != nil || len(ds) != 1 || ds[0].ID != "f2" {
+		t.Fatalf("%v %v", ds, err)
+	}
+	v, err := l.Footage(ctx, "f2")
+	if err != nil || v.Job == nil || v.Job.ID != first.Job.ID {
+		t.Fatalf("a duplicate does not show its original's job: %+v %v", v, err)
+	}
+	for _, bad := range []Footage{{}, {ID: "x"}, {ID: "../x", Size: 1, SHA256: footage.Sum(nil)}, {ID: "x", SHA256: footage.Sum(nil)}} {
+		_, err := l.RecordFootage(ctx, bad)
+		wantErr(t, err, ErrInvalid)
+	}
+}
+
+func TestTwoLedgersRecordTheSame(t *testing.T) {
+	ctx := context.Background()
+	path, c := somewhere(t), newClock()
+	ledgers := []*Ledger{open(t, path, c), open(t, path, c)}
+	const each = 20
+	var wg sync.WaitGroup
+	for n, l := range ledgers {
+		for i := range each {
+			wg.Go(func() {
+				// The same content under two ids, and one id from both sides.
+				if _, err := l.RecordFootage(ctx, sample(fmt.Sprintf("own-%d-%d", n, i), fmt.Sprint("content ", i))); err != nil {
+					t.Error(err)
+				}
+				if _, err := l.RecordFootage(ctx, sample(fmt.Sprintf("both-%d", i), fmt.Sprint("more ", i))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	s, err := ledgers[0].Stats(ctx)
+	must(t, err)
+	if s.Footage != 3*each || s.Duplicates != each || s.Jobs[job.Uploaded] != 2*each {
+		t.Fatalf("%+v", s)
+	}
+}

@@ -1,0 +1,152 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+)
+
+// querier is what reads need: *sql.DB or *sql.Tx.
+type querier interface {
+	QueryContext(ctx context.Context, q string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, q string, args ...any) *sql.Row
+}
+
+const (
+	footageColumns = `id, site, device, name, size, sha256, blob_key, telemetry_key, captured, received, duplicate_of, born, seq`
+	jobColumns     = `id, footage, state, attempt, fence, worker, reason, stage, frames_done, frames_total, percent, fps, eta_seconds, animals, result_key, created, updated, born, seq`
+	countColumns   = `footage, job, animals, low, high, by_class, model, model_digest, at, seq`
+)
+
+// prefixed puts a table alias before every column.
+func prefixed(alias, columns string) string {
+	return alias + "." + strings.ReplaceAll(columns, ", ", ", "+alias+".")
+}
+
+// clean makes text storable that came from outside, such as a file's name or what a
+// library says about one: PostgreSQL refuses NUL and what is not UTF-8.
+func clean(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
+}
+
+// footageRow takes a row of footageColumns. All fields are nullable, so that the
+// far side of a LEFT JOIN fits.
+type footageRow struct {
+	id, site, device, name, digest, blobKey, telemetryKey, duplicateOf sql.NullString
+	size, captured, received, born, seq                                sql.NullInt64
+}
+
+func (r *footageRow) dest() []any {
+	return []any{&r.id, &r.site, &r.device, &r.name, &r.size, &r.digest, &r.blobKey, &r.telemetryKey,
+		&r.captured, &r.received, &r.duplicateOf, &r.born, &r.seq}
+}
+
+func (r *footageRow) value() (Footage, error) {
+	f := Footage{
+		ID: footage.ID(r.id.String), Site: r.site.String, Device: r.device.String, Name: r.name.String,
+		Size: r.size.Int64, BlobKey: r.blobKey.String, TelemetryKey: r.telemetryKey.String,
+		Captured: fromMicros(r.captured), Received: fromMicros(r.received),
+		DuplicateOf: footage.ID(r.duplicateOf.String), Seq: r.seq.Int64,
+	}
+	if err := f.SHA256.UnmarshalText([]byte(r.digest.String)); err != nil {
+		return f, fmt.Errorf("footage %s: %w", f.ID, err)
+	}
+	return f, nil
+}
+
+type jobRow struct {
+	id, footage, state, worker, reason, stage, resultKey                                sql.NullString
+	attempt, fence, framesDone, framesTotal, animals, createdAt, updatedAt, born, seqNo sql.NullInt64
+	percent, fps, eta                                                                   sql.NullFloat64
+}
+
+func (r *jobRow) dest() []any {
+	return []any{&r.id, &r.footage, &r.state, &r.attempt, &r.fence, &r.worker, &r.reason, &r.stage,
+		&r.framesDone, &r.framesTotal, &r.percent, &r.fps, &r.eta, &r.animals, &r.resultKey,
+		&r.createdAt, &r.updatedAt, &r.born, &r.seqNo}
+}
+
+func (r *jobRow) value() Job {
+	j := Job{
+		ID: r.id.String, Footage: footage.ID(r.footage.String), State: job.State(r.state.String),
+		Attempt: int(r.attempt.Int64), Fence: r.fence.Int64, Worker: r.worker.String, Reason: r.reason.String,
+		Progress: Progress{
+			Stage: topic.Stage(r.stage.String), FramesDone: int(r.framesDone.Int64), FramesTotal: int(r.framesTotal.Int64),
+			Percent: r.percent.Float64, FPS: r.fps.Float64, Count: int(r.animals.Int64),
+		},
+		ResultKey: r.resultKey.String, Created: fromMicros(r.createdAt), Updated: fromMicros(r.updatedAt), Seq: r.seqNo.Int64,
+	}
+	if r.eta.Valid {
+		j.Progress.ETASeconds = &r.eta.Float64
+	}
+	return j
+}
+
+type countRow struct {
+	footage, job, byClass, model, digest sql.NullString
+	unique, low, high, at, seq           sql.NullInt64
+}
+
+func (r *countRow) dest() []any {
+	return []any{&r.footage, &r.job, &r.unique, &r.low, &r.high, &r.byClass, &r.model, &r.digest, &r.at, &r.seq}
+}
+
+func (r *countRow) value() (Count, error) {
+	c := Count{
+		Footage: footage.ID(r.footage.String), Job: r.job.String,
+		Unique: int(r.unique.Int64), Low: int(r.low.Int64), High: int(r.high.Int64),
+		ByClass: map[string]int{}, Model: r.model.String, At: fromMicros(r.at), Seq: r.seq.Int64,
+	}
+	if err := json.Unmarshal([]byte(r.byClass.String), &c.ByClass); err != nil {
+		return c, fmt.Errorf("count of %s: classes: %w", c.Footage, err)
+	}
+	if err := c.ModelDigest.UnmarshalText([]byte(r.digest.String)); err != nil {
+		return c, fmt.Errorf("count of %s: model: %w", c.Footage, err)
+	}
+	return c, nil
+}
+
+// list reads every row of a query through scan.
+func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) (_ []T, err error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, database.Classify(err)
+	}
+	defer func() {
+		if cerr := rows.Close(); err == nil && cerr != nil {
+			err = database.Classify(cerr)
+		}
+	}()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, database.Classify(err)
+		}
+		out = append(out, v)
+	}
+	return out, database.Classify(rows.Err())
+}
+
+func getFootage(ctx context.Context, q querier, where string, args ...any) (Footage, error) {
+	var r footageRow
+	if err := q.QueryRowContext(ctx, `SELECT `+footageColumns+` FROM footage WHERE `+where, args...).Scan(r.dest()...); err != nil {
+		return Footage{}, missing(err)
+	}
+	return r.value()
+}
+
+func getJob(ctx context.Context, q querier, where string, args ...any) (Job, error) {
+	var r jobRow
+	if err := q.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM job WHERE `+where, args...).Scan(r.dest()...); err != nil {
+		return Job{}, missing(err)
+	}
+	return r.value(), nil
+}

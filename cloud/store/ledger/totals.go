@@ -1,0 +1,102 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/shared/job"
+)
+
+// Names of totals. Those of jobs are jobTotal and their state.
+const (
+	totalFootage    = "footage"
+	totalDuplicates = "duplicates"
+	totalBytes      = "bytes" // of the originals
+	totalCounts     = "counts"
+	totalAnimals    = "animals"
+	jobTotal        = "job."
+)
+
+// add changes a total in the transaction that changes what it sums up.
+func add(ctx context.Context, tx *sql.Tx, name string, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO total (name, n) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET n = total.n + excluded.n`, name, n)
+	return err
+}
+
+// moved keeps the totals of jobs right when one goes from a state, "" for a new one, to
+// another.
+func moved(ctx context.Context, tx *sql.Tx, from, to job.State) error {
+	if from == to {
+		return nil
+	}
+	if from != "" {
+		if err := add(ctx, tx, jobTotal+string(from), -1); err != nil {
+			return err
+		}
+	}
+	return add(ctx, tx, jobTotal+string(to), 1)
+}
+
+// recount is what the totals are, from the tables.
+const recount = `SELECT 'footage' AS name, COUNT(*) AS n FROM footage
+	UNION ALL SELECT 'duplicates', COUNT(duplicate_of) FROM footage
+	UNION ALL SELECT 'bytes', CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM footage WHERE duplicate_of IS NULL
+	UNION ALL SELECT 'counts', COUNT(*) FROM animal_count
+	UNION ALL SELECT 'animals', COALESCE(SUM(animals), 0) FROM animal_count
+	UNION ALL SELECT 'job.' || state, COUNT(*) FROM job GROUP BY state`
+
+// Recount makes the totals anew from the tables, in case a program wrote that does not
+// keep them, such as an older one that still ran while this one began.
+func (l *Ledger) Recount(ctx context.Context) error {
+	return l.write(ctx, "recount", func(ctx context.Context, tx *sql.Tx) error {
+		for _, q := range []string{`DELETE FROM total`, `INSERT INTO total (name, n) ` + recount} {
+			if _, err := tx.ExecContext(ctx, q); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Stats sums up the ledger.
+func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
+	s := Stats{Jobs: map[job.State]int{}}
+	type total struct {
+		name string
+		n    int64
+	}
+	totals, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (v total, err error) {
+		err = rows.Scan(&v.name, &v.n)
+		return v, err
+	}, `SELECT name, n FROM total`)
+	if err == nil {
+		err = database.Classify(l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM upload WHERE finished IS NULL`).Scan(&s.Uploads))
+	}
+	if err != nil {
+		return Stats{}, fmt.Errorf("statistics: %w", err)
+	}
+	for _, v := range totals {
+		state, isJob := strings.CutPrefix(v.name, jobTotal)
+		switch {
+		case isJob && v.n != 0:
+			s.Jobs[job.State(state)] = int(v.n)
+		case v.name == totalFootage:
+			s.Footage = int(v.n)
+		case v.name == totalDuplicates:
+			s.Duplicates = int(v.n)
+		case v.name == totalBytes:
+			s.Bytes = v.n
+		case v.name == totalCounts:
+			s.Counts = int(v.n)
+		case v.name == totalAnimals:
+			s.Animals = v.n
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,73 @@
+package azure
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/store/azstorage"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/postgres"
+	"cattlecounter/deploy/testkit/queuetest"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/secret"
+)
+
+func TestMain(m *testing.M) { os.Exit(postgres.Tests(azurite.Tests(m)).Run()) }
+
+func name() string { return "q" + strings.ToLower(string(footage.NewID(time.Now()))) }
+
+// open opens a queue as a process of its own would.
+func open(t testing.TB, path, name string, now func() time.Time) *Queue {
+	t.Helper()
+	return openBy(t, path, name, now, nil)
+}
+
+func openBy(t testing.TB, path, name string, now func() time.Time, client *http.Client) *Queue {
+	t.Helper()
+	var l *ledger.Ledger
+	var err error
+	if strings.HasPrefix(path, "postgres:") {
+		l, err = ledger.OpenPostgres(t.Context(), secret.New(path), ledger.Options{})
+	} else {
+		l, err = ledger.Open(t.Context(), path, ledger.Options{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	q, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()}, Name: name, DB: l.DB(), Now: now, Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func TestQueue(t *testing.T) {
+	t.Parallel() // both wait for the service's clock
+	azurite.Get(t)
+	queuetest.Run(t, fixture(func(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.db") }))
+}
+
+func TestQueueWithTicketsOnPostgres(t *testing.T) {
+	t.Parallel()
+	azurite.Get(t)
+	s := postgres.Get(t)
+	queuetest.Run(t, fixture(func(t *testing.T) string { return s.Database(t).Reveal() }))
+}
+
+func fixture(somewhere func(*testing.T) string) func(*testing.T) queuetest.Fixture {
+	return func(t *testing.T) queuetest.Fixture {
+		path, name := somewhere(t), name()
+		return queuetest.Fixture{
+			Queue:   open(t, path, name, nil),
+			Advance: func(d time.Duration) { <-time.After(d) }, // the service has a clock of its own
+			Again:   func() queue.Queue { return open(t, path, name, nil) },
+		}
+	}
+}

@@ -1,0 +1,402 @@
+package azure
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/store/queue"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// later is a clock that a test puts on.
+type later struct{ by atomic.Int64 }
+
+func (l *later) now() time.Time { return time.Now().Add(time.Duration(l.by.Load())) }
+
+func fresh(t *testing.T) (*Queue, *later) {
+	t.Helper()
+	clock := &later{}
+	return open(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now), clock
+}
+
+func receive(t *testing.T, q *Queue, job string) queue.Lease {
+	t.Helper()
+	l, err := q.Receive(t.Context(), time.Minute)
+	must(t, err)
+	if l.Job() != job {
+		t.Fatalf("received %s, want %s", l.Job(), job)
+	}
+	return l
+}
+
+func has(t *testing.T, q *Queue, job string, want bool) {
+	t.Helper()
+	got, err := q.Has(t.Context(), job)
+	must(t, err)
+	if got != want {
+		t.Fatalf("has %s: %t", job, got)
+	}
+}
+
+// What somebody else put into the queue, and a second message of a job, are thrown
+// away when they come.
+func TestStrays(t *testing.T) {
+	q, _ := fresh(t)
+	for _, text := range []string{"hello", "{}", `{"job":"nobody"}`, `{"job":"j"}`} {
+		_, err := q.client.EnqueueMessage(t.Context(), text, nil)
+		must(t, err)
+	}
+	must(t, q.Enqueue(t.Context(), "j"))
+	l := receive(t, q, "j")
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+		t.Error(err)
+	}
+	must(t, l.Delete(t.Context()))
+	if n, err := q.Len(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d messages are left, %v", n, err)
+	}
+}
+
+// A queue that is deleted under a running system is made again; its jobs are seen
+// to have no message, and those that a worker has stay with it.
+func TestQueueIsMadeAgain(t *testing.T) {
+	q, clock := fresh(t)
+	must(t, q.Enqueue(t.Context(), "working"))
+	l := receive(t, q, "working")
+	must(t, q.Enqueue(t.Context(), "waiting"))
+	_, err := q.client.Delete(t.Context(), nil)
+	must(t, err)
+	must(t, l.Renew(t.Context(), time.Minute)) // the first to see it
+	has(t, q, "waiting", false)
+	has(t, q, "working", true)
+	must(t, q.Enqueue(t.Context(), "waiting"))
+	must(t, q.Enqueue(t.Context(), "working"))
+	if n, err := q.Len(t.Context()); err != nil || n != 2 {
+		t.Errorf("%d messages, %v", n, err)
+	}
+	receive(t, q, "waiting")
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+		t.Error(err)
+	}
+	must(t, l.Delete(t.Context()))
+	has(t, q, "working", false)
+	clock.by.Store(int64(2 * time.Minute))
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+		t.Error(err)
+	}
+}
+
+func delivered(t *testing.T, q *Queue, times int) queue.Lease {
+	t.Helper()
+	l := receive(t, q, "j")
+	if l.Deliveries() != times {
+		t.Errorf("%d deliveries, want %d", l.Deliveries(), times)
+	}
+	return l
+}
+
+// Deliveries are counted by job: those of a message that vanished count as well, so that
+// a job which kills its workers is given up all the same.
+func TestDeliveriesOutliveTheMessage(t *testing.T) {
+	q, clock := fresh(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	delivered(t, q, 1) // and its worker dies
+	_, err := q.client.ClearMessages(t.Context(), nil)
+	must(t, err)
+	clock.by.Store(int64(2 * time.Minute))
+	has(t, q, "j", false)
+	must(t, q.Enqueue(t.Context(), "j"))
+	for n := range 3 {
+		l := delivered(t, q, n+2)
+		_, err := q.client.ClearMessages(t.Context(), nil)
+		must(t, err)
+		must(t, l.Release(t.Context(), 0))
+		if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
+			t.Error(err)
+		}
+	}
+}
+
+// One message that vanishes is found by the ones sent after it, and not before
+// they are long here.
+func TestOneMessageVanishes(t *testing.T) {
+	q, clock := fresh(t)
+	for _, j := range []string{"lost", "other", "last"} {
+		must(t, q.Enqueue(t.Context(), j))
+	}
+	r, err := q.client.DequeueMessage(t.Context(), nil)
+	must(t, err)
+	_, err = q.client.DeleteMessage(t.Context(), *r.Messages[0].MessageID, *r.Messages[0].PopReceipt, nil)
+	must(t, err)
+	other := receive(t, q, "other")
+	has(t, q, "lost", true) // it may only be late
+	clock.by.Store(int64(overdue + time.Minute))
+	has(t, q, "lost", false)
+	has(t, q, "last", true) // nothing came that was sent after it
+	must(t, q.Enqueue(t.Context(), "lost"))
+	has(t, q, "lost", true)
+	must(t, other.Delete(t.Context()))
+	receive(t, q, "last")
+	receive(t, q, "lost")
+}
+
+// A message that was given back is no lost one, however many come before it: they
+// were sent before it was to be seen again.
+func TestGivenBackIsNotLost(t *testing.T) {
+	q, clock := fresh(t)
+	for _, j := range []string{"first", "second", "third"} {
+		must(t, q.Enqueue(t.Context(), j))
+	}
+	must(t, receive(t, q, "first").Release(t.Context(), time.Second))
+	second := receive(t, q, "second")
+	receive(t, q, "third")
+	clock.by.Store(int64(2*overdue + time.Minute))
+	has(t, q, "first", true)
+	must(t, second.Delete(t.Context()))
+}
+
+// line is the way to the service. An error of before keeps a request from it, one of
+// after loses the answer.
+type line struct{ before, after func(*http.Request) error }
+
+func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.before != nil {
+		if err := l.before(r); err != nil {
+			return nil, err
+		}
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && l.after != nil {
+		if lost := l.after(r); lost != nil {
+			return nil, errors.Join(lost, resp.Body.Close())
+		}
+	}
+	return resp, err
+}
+
+// through opens a queue whose requests go through a line.
+func through(t *testing.T) (*Queue, *later, *line) {
+	t.Helper()
+	clock, way := &later{}, &line{}
+	return openBy(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now, &http.Client{Transport: way}), clock, way
+}
+
+// An answer to Renew that is lost, after which the receipt is void, costs no job: the
+// holder goes on, and whoever meets the message meanwhile puts it back for it.
+func TestLostAnswerToRenew(t *testing.T) {
+	q, clock, way := through(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l, err := q.Receive(t.Context(), 2*time.Second)
+	must(t, err)
+	lost := 0
+	way.after = func(r *http.Request) error {
+		if r.Method != http.MethodPut || lost > 0 {
+			return nil
+		}
+		lost++
+		return io.ErrUnexpectedEOF
+	}
+	must(t, l.Renew(t.Context(), time.Second)) // the service does not know the old receipt, and nobody the new one
+	if lost != 1 {
+		t.Fatal("no answer was lost")
+	}
+	must(t, l.Renew(t.Context(), time.Minute))
+	<-time.After(1500 * time.Millisecond) // the service's own clock: the first message shows
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+		t.Fatalf("a job that is worked on was given out: %v", err)
+	}
+	if n, err := q.Len(t.Context()); err != nil || n != 1 {
+		t.Fatalf("%d messages, %v", n, err)
+	}
+	must(t, l.Renew(t.Context(), 2*time.Second))
+	clock.by.Store(int64(time.Minute)) // the holder is silent
+	<-time.After(2500 * time.Millisecond)
+	other := receive(t, q, "j")
+	if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
+		t.Error(err)
+	}
+	must(t, other.Delete(t.Context()))
+	if n, err := q.Len(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d messages are left, %v", n, err)
+	}
+}
+
+// A message that shows before its lease ends, because a renewal came to the ticket and
+// not to the service, is put back for its holder, who goes on.
+func TestMessageShowsTooEarly(t *testing.T) {
+	q, _ := fresh(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l, err := q.Receive(t.Context(), time.Second)
+	must(t, err)
+	mine := l.(*lease)
+	must(t, q.tickets.hold(t.Context(), mine, mine.id, q.now().Add(time.Minute)))
+	<-time.After(1500 * time.Millisecond)
+	for range 2 {
+		if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+			t.Fatalf("a job that is worked on was given out: %v", err)
+		}
+		must(t, l.Renew(t.Context(), time.Minute))
+	}
+	must(t, l.Delete(t.Context()))
+	has(t, q, "j", false)
+}
+
+// A holder that sends another message and dies before it is noted leaves a message that
+// counts.
+func TestReplacerDies(t *testing.T) {
+	q, clock, way := through(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l := receive(t, q, "j")
+	_, err := q.client.ClearMessages(t.Context(), nil)
+	must(t, err)
+	ctx, die := context.WithCancel(t.Context())
+	way.after = func(r *http.Request) error {
+		if r.Method == http.MethodPost {
+			die()
+		}
+		return nil
+	}
+	if err := l.Renew(ctx, time.Second); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	way.after = nil
+	<-time.After(1500 * time.Millisecond)
+	clock.by.Store(int64(2 * time.Minute))
+	must(t, receive(t, q, "j").Delete(t.Context()))
+}
+
+// A holder that is overtaken while it sends another message takes nothing from whoever
+// has the job then.
+func TestOvertakenWhileReplacing(t *testing.T) {
+	q, clock, way := through(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l := receive(t, q, "j")
+	_, err := q.client.ClearMessages(t.Context(), nil)
+	must(t, err)
+	var theirs queue.Lease
+	way.after = func(r *http.Request) error {
+		if r.Method == http.MethodPost {
+			way.after = nil
+			clock.by.Store(int64(2 * time.Minute)) // this one was paused
+			_, err := q.client.EnqueueMessage(r.Context(), body{"j"}.String(), nil)
+			must(t, err)
+			theirs = receive(t, q, "j")
+		}
+		return nil
+	}
+	for range 3 {
+		if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
+			t.Error(err)
+		}
+		must(t, theirs.Renew(t.Context(), time.Minute))
+	}
+	if err := l.Delete(t.Context()); !errors.Is(err, queue.ErrLeaseLost) {
+		t.Error(err)
+	}
+	has(t, q, "j", true)
+	must(t, theirs.Delete(t.Context()))
+}
+
+// While the service does not answer, or hangs, a job stays with who has it.
+func TestServiceIsAwayAtRenew(t *testing.T) {
+	q, _, way := through(t)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l, err := q.Receive(t.Context(), time.Second)
+	must(t, err)
+	began := time.Now()
+	way.before = func(r *http.Request) error {
+		<-r.Context().Done()
+		return r.Context().Err()
+	}
+	must(t, l.Renew(t.Context(), 9*time.Second))
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("it took %s: too long for another one within the lease", took)
+	}
+	way.before = nil
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) { // the message shows
+		t.Fatalf("a job that is worked on was given out: %v", err)
+	}
+	must(t, l.Renew(t.Context(), time.Minute))
+	must(t, l.Delete(t.Context()))
+	if n, err := q.Len(t.Context()); err != nil || n > 1 { // the one that was put back goes when it comes
+		t.Errorf("%d messages are left, %v", n, err)
+	}
+}
+
+// A queue that is made again while the ledger is away is one that was missing all the
+// same.
+func TestMadeAgainWithoutTheLedger(t *testing.T) {
+	q, _ := fresh(t)
+	must(t, q.Enqueue(t.Context(), "waiting"))
+	_, err := q.client.Delete(t.Context(), nil)
+	must(t, err)
+	away := errors.New("the ledger is away")
+	forget := q.client.holder.Emptied
+	q.client.holder.Emptied = func(context.Context) error { return away }
+	if _, err := q.Len(t.Context()); !errors.Is(err, away) {
+		t.Error(err)
+	}
+	q.client.holder.Emptied = forget
+	must(t, q.Enqueue(t.Context(), "new"))
+	has(t, q, "new", true)
+	has(t, q, "waiting", false)
+}
+
+// A sender that dies between ticket and message, or between message and note,
+// leaves a job that is sent when somebody asks again, once.
+func TestSenderDies(t *testing.T) {
+	q, _ := fresh(t)
+	n, needed, err := q.tickets.issue(t.Context(), "j", q.now(), true)
+	if must(t, err); n != 1 || !needed {
+		t.Fatal(n, needed)
+	}
+	has(t, q, "j", false)
+	_, err = q.client.EnqueueMessage(t.Context(), body{"j"}.String(), nil) // and the note is never made
+	must(t, err)
+	must(t, q.Enqueue(t.Context(), "j"))
+	l := receive(t, q, "j")
+	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
+		t.Error(err)
+	}
+	must(t, l.Delete(t.Context()))
+}
+
+// What was given up is where Azure's tools show it, with the reason, also after
+// somebody deleted that queue.
+func TestPoison(t *testing.T) {
+	q, _ := fresh(t)
+	_, err := q.poison.Delete(t.Context(), nil)
+	must(t, err)
+	must(t, q.Poison(t.Context(), "j", "given up after 5 deliveries; "+strings.Repeat("ä", longestReason)))
+	r, err := q.poison.PeekMessage(t.Context(), nil)
+	must(t, err)
+	var p poisoned
+	must(t, json.Unmarshal([]byte(*r.Messages[0].MessageText), &p))
+	if p.Job != "j" || !strings.HasPrefix(p.Reason, "given up after 5 deliveries; ä") || p.At.IsZero() {
+		t.Errorf("%+v", p)
+	}
+}
+
+func FuzzParseBody(f *testing.F) {
+	f.Add(body{"j"}.String())
+	f.Add("{}")
+	f.Fuzz(func(t *testing.T, text string) {
+		if b, err := parseBody(text); err == nil && b.Job == "" {
+			t.Error(text)
+		}
+	})
+}

@@ -1,0 +1,167 @@
+// Package embedded is a queue in the ledger's database: no service to run, shared by
+// every process that opens it. It holds one message per job.
+package embedded
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/cloud/store/queue"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const versionTable = "queue_version"
+
+// Queue implements queue.Queue.
+type Queue struct {
+	db  *database.DB
+	now func() time.Time
+}
+
+var _ queue.Queue = (*Queue)(nil)
+
+// New brings the queue's table up to date. db is the ledger's, which
+// stays the ledger's to close; now is the clock of
+// visibility, nil for time.Now. Processes that share the database need clocks that
+// agree to well within a visibility time, as on one machine they do.
+func New(ctx context.Context, db *database.DB, now func() time.Time) (*Queue, error) {
+	if now == nil {
+		now = time.Now
+	}
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Migrate(ctx, sub, versionTable); err != nil {
+		return nil, fmt.Errorf("embedded queue: %w", err)
+	}
+	return &Queue{db: db, now: now}, nil
+}
+
+// Enqueue implements queue.Queue.
+func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
+	if jobID == "" {
+		return errors.New("enqueue: no job id")
+	}
+	_, err := q.db.Exec(ctx, `INSERT INTO queue_message (job, visible, n, receipt, deliveries)
+		VALUES ($1, $2, (SELECT COALESCE(MAX(n), 0) + 1 FROM queue_message), '', 0) ON CONFLICT (job) DO NOTHING`,
+		jobID, q.now().UnixMicro())
+	if err != nil {
+		return fmt.Errorf("enqueue job %s: %w", jobID, err)
+	}
+	return nil
+}
+
+// Receive implements queue.Queue.
+func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Lease, error) {
+	if err := queue.CheckVisibility(visibility); err != nil {
+		return nil, fmt.Errorf("receive: %w", err)
+	}
+	now := q.now()
+	// An idle worker asks every second: without this look it would take the
+	// write lock each time.
+	var waiting bool
+	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE visible <= $1)`, now.UnixMicro()).Scan(&waiting)
+	if err == nil && !waiting {
+		return nil, queue.ErrEmpty
+	}
+	l := &lease{q: q, receipt: rand.Text()}
+	if err == nil {
+		err = q.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			return tx.QueryRowContext(ctx, `UPDATE queue_message SET visible = $1, receipt = $2, deliveries = deliveries + 1
+				WHERE job = (SELECT job FROM queue_message WHERE visible <= $3 ORDER BY visible, n LIMIT 1)
+				RETURNING job, deliveries`,
+				now.Add(visibility).UnixMicro(), l.receipt, now.UnixMicro()).Scan(&l.job, &l.deliveries)
+		})
+	}
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, queue.ErrEmpty // another receiver was faster
+	case err != nil:
+		return nil, fmt.Errorf("receive: %w", database.Classify(err))
+	}
+	return l, nil
+}
+
+// Has implements queue.Queue.
+func (q *Queue) Has(ctx context.Context, jobID string) (bool, error) {
+	var has bool
+	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE job = $1)`, jobID).Scan(&has)
+	if err != nil {
+		return false, fmt.Errorf("look for message of job %s: %w", jobID, database.Classify(err))
+	}
+	return has, nil
+}
+
+// Len implements queue.Queue; it is exact.
+func (q *Queue) Len(ctx context.Context) (int, error) {
+	var n int
+	if err := q.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM queue_message`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("length of queue: %w", database.Classify(err))
+	}
+	return n, nil
+}
+
+// lease is bound to the message by a receipt that every Receive makes anew.
+type lease struct {
+	q          *Queue
+	job        string
+	deliveries int
+	receipt    string
+
+	mu      sync.Mutex
+	deleted bool
+}
+
+func (l *lease) Job() string { return l.job }
+
+func (l *lease) Deliveries() int { return l.deliveries }
+
+func (l *lease) Renew(ctx context.Context, visibility time.Duration) error {
+	if err := queue.CheckVisibility(visibility); err != nil {
+		return fmt.Errorf("renew lease of job %s: %w", l.job, err)
+	}
+	return l.changed(ctx, "renew", `UPDATE queue_message SET visible = $1 WHERE job = $2 AND receipt = $3`, l.q.now().Add(visibility).UnixMicro(), l.job, l.receipt)
+}
+
+// Delete implements queue.Lease. A repeat finds no message, or a new one of the
+// same job, and must not fail: the lease remembers that it deleted its own.
+func (l *lease) Delete(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.deleted {
+		return nil
+	}
+	err := l.changed(ctx, "delete", `DELETE FROM queue_message WHERE job = $1 AND receipt = $2`, l.job, l.receipt)
+	l.deleted = err == nil
+	return err
+}
+
+func (l *lease) Release(ctx context.Context, delay time.Duration) error {
+	if err := queue.CheckDelay(delay); err != nil {
+		return fmt.Errorf("release lease of job %s: %w", l.job, err)
+	}
+	return l.changed(ctx, "release", `UPDATE queue_message SET visible = $1, receipt = '' WHERE job = $2 AND receipt = $3`, l.q.now().Add(delay).UnixMicro(), l.job, l.receipt)
+}
+
+// changed demands that a statement has met the message.
+func (l *lease) changed(ctx context.Context, deed, query string, args ...any) error {
+	n, err := l.q.db.Exec(ctx, query, args...)
+	if err == nil && n == 0 {
+		err = queue.ErrLeaseLost
+	}
+	if err != nil {
+		return fmt.Errorf("%s lease of job %s: %w", deed, l.job, err)
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+// Package store opens the ledger, the blobs and the queue that the configuration
+// names, for cloud-api and worker alike.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/store/azstorage"
+	"cattlecounter/cloud/store/blob"
+	blobazure "cattlecounter/cloud/store/blob/azure"
+	"cattlecounter/cloud/store/blob/disk"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	queueazure "cattlecounter/cloud/store/queue/azure"
+	"cattlecounter/cloud/store/queue/embedded"
+	"cattlecounter/shared/settings"
+)
+
+// Blobs keeps blobs and lets them grow.
+type Blobs interface {
+	blob.Store
+	blob.Stager
+}
+
+// Stores is what is opened. Nothing of it is to be closed: the queue lives as long
+// as its ledger.
+type Stores struct {
+	Blobs Blobs
+	Queue queue.Queue
+	// Ready says why blobs cannot be written, nil when they can.
+	Ready func(context.Context) error
+}
+
+// OpenLedger opens the ledger that cfg names. The data folder must exist.
+func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) {
+	if cfg.Ledger.URL.IsZero() {
+		return ledger.Open(ctx, cfg.LedgerPath(), ledger.Options{})
+	}
+	var o ledger.Options
+	if cfg.Ledger.Identity {
+		var err error
+		if o.Password, err = azstorage.DatabaseToken(); err != nil {
+			return nil, fmt.Errorf("ledger.identity: %w", err)
+		}
+	}
+	return ledger.OpenPostgres(ctx, cfg.Ledger.URL, o)
+}
+
+// Open opens what cfg names; l is the ledger of the same configuration.
+func Open(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Logger) (Stores, error) {
+	if cfg.Store == config.StoreAzure {
+		return azure(ctx, cfg, l, log)
+	}
+	blobs, err := disk.New(cfg.BlobDir())
+	if err != nil {
+		return Stores{}, err
+	}
+	q, err := embedded.New(ctx, l.DB(), nil)
+	if err != nil {
+		return Stores{}, err
+	}
+	return Stores{Blobs: blobs, Queue: q, Ready: func(context.Context) error { return room(cfg.BlobDir(), cfg.Intake.MinFree) }}, nil
+}
+
+func azure(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Logger) (Stores, error) {
+	a := cfg.Azure
+	blobs, err := blobazure.New(ctx, blobazure.Options{Account: azstorage.Account{ConnectionString: a.ConnectionString, URL: a.BlobURL}, Container: a.Container, Log: log})
+	if err != nil {
+		return Stores{}, err
+	}
+	q, err := queueazure.New(ctx, queueazure.Options{Account: azstorage.Account{ConnectionString: a.ConnectionString, URL: a.QueueURL}, Name: a.Queue, DB: l.DB(), Log: log})
+	if err != nil {
+		return Stores{}, err
+	}
+	return Stores{Blobs: blobs, Queue: q, Ready: func(ctx context.Context) error {
+		if _, err := blobs.Stat(ctx, "ready"); !errors.Is(err, blob.ErrNotFound) {
+			return err
+		}
+		return nil
+	}}, nil
+}
+
+var errLowDisk = errors.New("too little free space")
+
+// room wants a folder that can be written and has space.
+func room(dir string, minFree settings.ByteSize) error {
+	f, err := os.CreateTemp(dir, ".ready-*")
+	if err != nil {
+		return fmt.Errorf("blob folder cannot be written: %w", err)
+	}
+	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+		return fmt.Errorf("blob folder: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return fmt.Errorf("blob folder: %w", err)
+	}
+	if free := settings.ByteSize(st.Bavail) * settings.ByteSize(st.Bsize); free < minFree {
+		return fmt.Errorf("%d MiB are free, intake.min_free is %s: %w", free>>20, minFree, errLowDisk)
+	}
+	return nil
+}

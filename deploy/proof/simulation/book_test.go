@@ -1,0 +1,153 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
+)
+
+// book is the ledger as a worker reaches it. What got through is noted.
+type book struct {
+	*ledger.Ledger
+	p *process
+}
+
+func (b book) Job(ctx context.Context, id string) (j ledger.Job, err error) {
+	err = b.p.do(usually, func() error {
+		j, err = b.Ledger.Job(ctx, id)
+		return err
+	})
+	return j, err
+}
+
+func (b book) Begin(ctx context.Context, id, worker string) (j ledger.Job, f ledger.Footage, err error) {
+	err = b.p.do(usually, func() error {
+		if j, f, err = b.Ledger.Begin(ctx, id, worker); err == nil {
+			b.p.w.begun(id)
+		}
+		return err
+	})
+	return j, f, err
+}
+
+func (b book) UpdateProgress(ctx context.Context, id string, fence int64, p ledger.Progress) error {
+	return b.p.do(seldom, func() error {
+		err := b.Ledger.UpdateProgress(ctx, id, b.fence(ctx, id, fence), p)
+		if b.p.w.without.fence && errors.Is(err, ledger.ErrFenced) {
+			return nil // it has ended, and nobody says so
+		}
+		return err
+	})
+}
+
+func (b book) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) error {
+	return b.end(id, fence, func() error { return b.Ledger.Finish(ctx, id, b.fence(ctx, id, fence), c, key) })
+}
+
+func (b book) Fail(ctx context.Context, id string, fence int64, reason string) error {
+	return b.end(id, fence, func() error { return b.Ledger.Fail(ctx, id, b.fence(ctx, id, fence), reason) })
+}
+
+func (b book) Release(ctx context.Context, id string, fence int64, reason string) error {
+	return b.p.do(usually, func() error { return b.Ledger.Release(ctx, id, b.fence(ctx, id, fence), reason) })
+}
+
+func (b book) Poison(ctx context.Context, id, reason string) error {
+	return b.p.do(usually, func() error {
+		err := b.Ledger.Poison(ctx, id, reason)
+		if err == nil {
+			b.p.w.ended(id, -1)
+		}
+		return err
+	})
+}
+
+// end notes which attempt's end the ledger took.
+func (b book) end(id string, fence int64, deed func() error) error {
+	return b.p.do(usually, func() error {
+		err := deed()
+		if err == nil {
+			b.p.w.ended(id, fence)
+		}
+		return err
+	})
+}
+
+// fence is the attempt's own, or, without fencing, whatever is valid now.
+func (b book) fence(ctx context.Context, id string, own int64) int64 {
+	if !b.p.w.without.fence {
+		return own
+	}
+	if j, err := b.Ledger.Job(ctx, id); err == nil {
+		return j.Fence
+	}
+	return own
+}
+
+// blobs is the store as a worker reaches it.
+type blobs struct {
+	blob.Store
+	p *process
+}
+
+func (b blobs) Put(ctx context.Context, key string, r io.Reader) (info blob.Info, err error) {
+	err = b.p.do(seldom, func() error {
+		info, err = b.Store.Put(ctx, key, r)
+		return err
+	})
+	return info, err
+}
+
+func (b blobs) Replace(ctx context.Context, key, version string, r io.Reader) (info blob.Info, err error) {
+	err = b.p.do(seldom, func() error {
+		info, err = b.Store.Replace(ctx, key, version, r)
+		return err
+	})
+	return info, err
+}
+
+func (b blobs) Open(ctx context.Context, key string, offset, length int64) (r io.ReadCloser, err error) {
+	err = b.p.do(usually, func() error {
+		r, err = b.Store.Open(ctx, key, offset, length)
+		return err
+	})
+	if err != nil && r != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, err
+}
+
+// counter takes the time that counting a clip takes, and finds what the world says.
+type counter struct{ p *process }
+
+func (c counter) Count(ctx context.Context, s count.Source, progress func(count.Progress)) (count.Outcome, error) {
+	clip := c.p.w.clip(s.Footage)
+	const steps = 4
+	for i := range steps {
+		if err := c.p.gate(usually); err != nil {
+			return count.Outcome{}, err
+		}
+		if ctx.Err() != nil {
+			return count.Outcome{}, context.Cause(ctx)
+		}
+		progress(count.Progress{FramesDone: i, FramesTotal: steps, Percent: 100 * float64(i) / steps})
+		wait(ctx, clip.takes/steps)
+	}
+	if clip.bad {
+		return count.Outcome{}, fmt.Errorf("%s: %w", s.Name, video.ErrTruncated)
+	}
+	return count.Outcome{Result: report.Result{
+		Schema: report.Schema, Footage: s.Footage, Model: report.Model{Name: "simulated", Digest: model},
+		Count: report.Count{Unique: clip.animals, Low: clip.animals, High: clip.animals, ByClass: map[string]int{"cow": clip.animals}},
+	}}, nil
+}
+
+var model = footage.Sum([]byte("simulated"))
