@@ -1,199 +1,279 @@
 package server
 
 import (
-	"bufio"
 	"bytes"
-	"context"
-	"errors"
-	"image"
-	"image/color"
-	"image/draw"
-	"image/jpeg"
+	"encoding/base64"
+	"fmt"
+	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
-	"cattlecounter/cloud/store/queue"
-	"cattlecounter/cloud/store/queue/embedded"
-	"cattlecounter/shared/footage"
-	"cattlecounter/shared/topic"
 )
 
-// TestPageInBrowser drives the page in a headless Chromium against a whole
-// cloud-api with a worker that only pretends. It needs chromium, node and
-// `npm ci && npm run build` in cloud/server/dashboard; with CATTLE_BROWSER=required
-// their absence is a failure. SHOTS=folder keeps pictures.
+// TestPageInBrowser drives the page in a headless Chromium against a whole cloud-api and a pretended worker.
+// It needs chromium and the built page; with CATTLE_BROWSER=required their absence is a failure.
+// SHOTS=folder stores pictures.
 func TestPageInBrowser(t *testing.T) {
-	dashboard, err := filepath.Abs("dashboard")
-	if err != nil {
-		t.Fatal(err)
-	}
-	chromium := findBrowser(t, dashboard)
+	c := startChrome(t)
 	s := serve(t, nil)
 	token := s.addDevice("boss", ledger.RoleOperator)
-	pretend(t, s.cfg)
-	dir := t.TempDir()
-	video, broken := filepath.Join(dir, "DJI_0042.MP4"), filepath.Join(dir, "notes.mp4")
-	content := append([]byte("\x00\x00\x00\x20ftypisom"), bytes.Repeat([]byte("meadow"), 1<<20)...)
-	large := filepath.Join(dir, "DJI_0043.MP4")
-	for path, b := range map[string][]byte{video: content, broken: []byte("these are my notes"), large: append(content[:len(content):len(content)], "more"...)} {
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "test/browser.mjs", s.at.HTTP, token, video, broken, large)
-	cmd.Dir, cmd.Env = dashboard, append(os.Environ(), "CHROMIUM="+chromium)
-	cmd.Stderr = &testWriter{t}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		switch lines.Text() {
-		case "STOP":
-			s.stop()
-		case "START":
-			serve(t, func(c *config.Config) {
-				c.Data, c.HTTP.Listen = s.cfg.Data, strings.TrimPrefix(s.at.HTTP, "http://")
-			})
-		default:
-			t.Log(lines.Text())
-		}
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
+	startPretender(t, s.cfg)
+	w := &walk{t: t, chrome: c, server: s, token: token, dir: t.TempDir()}
+	w.page = c.open(screen{width: 1280, height: 900})
+	for _, step := range []struct {
+		name string
+		run  func()
+	}{
+		{"an empty list says what to do, and the page is live", w.emptyList},
+		{"a thumbnail shows what waits at its station", w.thumbnailWaits},
+		{"the token is taken from the address and removed from it", w.tokenFromAddress},
+		{"an upload appears and its progress moves without a reload", w.progressMoves},
+		{"a file that is no video is refused with a reason", w.refusal},
+		{"the count and its interval appear", w.countAppears},
+		{"the detail shows the still and offers the results", w.detail},
+		{"the same file again is shown as a duplicate", w.duplicate},
+		{"a failed job shows its reason and is retried from the keyboard", w.retryByKeyboard},
+		{"the page fits a phone, light and dark", w.fitsPhone},
+		{"a missing or wrong token is asked for", w.asksForToken},
+		{"an upload continues after a reload where it stopped", w.uploadContinues},
+		{"a lost server is reported, and the page continues when it is back", w.serverReturns},
+		{"no script failed and no content policy was broken", w.noFaults},
+		{"a breach of the content policy is noticed", w.faultsAreNoticed},
+	} {
+		step.run()
+		t.Log("ok:", step.name)
 	}
 }
 
-// testWriter passes what a child complains about to the test's log.
-type testWriter struct{ t *testing.T }
-
-func (w *testWriter) Write(p []byte) (int, error) {
-	w.t.Logf("%s", p)
-	return len(p), nil
+// walk is one visit of the page, step by step: each step builds on those before it.
+type walk struct {
+	t      *testing.T
+	chrome *chrome
+	server *running
+	page   *tab
+	token  string
+	dir    string // holds the files that are chosen
 }
 
-func findBrowser(t *testing.T, dashboard string) string {
-	t.Helper()
-	missing := func(what string) {
-		if os.Getenv("CATTLE_BROWSER") == "required" {
-			t.Fatal(what)
-		}
-		t.Skip(what)
+const videoName, largeName = "DJI_0042.MP4", "DJI_0043.MP4"
+
+// file writes a file that can be chosen. A video begins as an MP4 does.
+func (w *walk) file(name string, content []byte) string {
+	w.t.Helper()
+	path := filepath.Join(w.dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		w.t.Fatal(err)
 	}
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		missing("no chromium")
-	}
-	if _, err := exec.LookPath("node"); err != nil {
-		missing("no node")
-	}
-	for _, need := range []string{"node_modules/playwright-core", "dist/index.html"} {
-		if _, err := os.Stat(filepath.Join(dashboard, need)); err != nil {
-			missing("run npm ci && npm run build in cloud/server/dashboard first")
-		}
-	}
-	return chromium
+	return path
 }
 
-// pretend counts like a worker: it moves through the states and writes results.
-func pretend(t *testing.T, cfg config.Config) {
-	t.Helper()
-	l, err := OpenLedger(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
+func (w *walk) video(name, body string) string {
+	w.t.Helper()
+	return w.file(name, append([]byte("\x00\x00\x00\x20ftypisom"), body...))
+}
+
+// body makes videos of the size of a short clip.
+func body() string { return strings.Repeat("meadow", 1<<20) }
+
+func (w *walk) emptyList() {
+	w.page.navigate(w.server.at.HTTP + "/")
+	w.page.until("having('#empty', 'No footage yet').some(shown)")
+	w.page.until("having('#health', 'Live').some(shown)")
+	w.page.shot("empty-1280")
+}
+
+func (w *walk) thumbnailWaits() {
+	if !value[bool](w.page, "!shown(document.querySelector('#waiting'))") {
+		w.t.Error("the list of waiting footage is shown while it is empty")
 	}
-	q, err := embedded.New(t.Context(), l.DB(), nil)
+	const width = 320
+	w.sendThumbnail(picture(width, 180))
+	w.page.reload()
+	w.page.until(fmt.Sprintf("having('#waiting-list li', %q).some(shown)", videoName))
+	w.page.until(fmt.Sprintf("document.querySelector('#waiting-list img')?.naturalWidth === %d", width))
+	w.page.shot("waiting-1280")
+}
+
+// sendThumbnail uploads a picture as a station does.
+func (w *walk) sendThumbnail(b []byte) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.server.at.HTTP+"/files/", bytes.NewReader(b))
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	blobs, err := disk.New(cfg.BlobDir())
+	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	for name, value := range map[string]string{
+		"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream", "Upload-Length": fmt.Sprint(len(b)), "Authorization": "Bearer " + w.token,
+		"Upload-Metadata": "footage " + encode("seen-first") + ",kind " + encode("thumbnail") + ",filename " + encode(videoName),
+	} {
+		req.Header.Set(name, value)
+	}
+	resp, err := w.server.client.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		for ctx.Err() == nil {
-			lease, err := q.Receive(ctx, time.Minute)
-			if err == nil {
-				err = errors.Join(count(ctx, l, blobs, lease.Job(), tick.C), lease.Delete(ctx))
-			}
-			if err != nil && !errors.Is(err, queue.ErrEmpty) && ctx.Err() == nil {
-				t.Error(err)
-			}
-			select {
-			case <-ctx.Done():
-			case <-tick.C:
-			}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusCreated {
+		w.t.Fatalf("upload of a thumbnail: %s", resp.Status)
+	}
+}
+
+func (w *walk) tokenFromAddress() {
+	w.page.navigate(w.server.at.HTTP + "/#token=" + w.token)
+	w.page.until("!location.hash && localStorage.getItem('cattle-token')")
+}
+
+func (w *walk) progressMoves() {
+	w.page.choose(w.video(videoName, body()), w.file("notes.mp4", []byte("these are my notes")))
+	w.page.until(fmt.Sprintf("inRow(%q, '[data-state=processing]')", videoName))
+	bar := fmt.Sprintf("inRow(%q, 'progress')", videoName)
+	begun := value[float64](w.page, bar+".value")
+	w.page.until(fmt.Sprintf("((e) => e && !e.hidden && e.value > %v)(%s)", begun, bar))
+	w.page.shot("progress-1280")
+}
+
+func (w *walk) refusal() {
+	w.page.until("/video/i.test(all('#uploads .up.failed').filter(shown).map((e) => e.innerText).join())")
+}
+
+func (w *walk) countAppears() {
+	w.page.untilWithin(longPatience, fmt.Sprintf("inRow(%q, '[data-state=done]')", videoName))
+	w.page.until(fmt.Sprintf(`/12[\s\S]*11 to 14/.test(rows(%q)[0].innerText)`, videoName))
+}
+
+const stillLoaded = "document.querySelector('#detail .still')?.naturalWidth > 0"
+
+func (w *walk) detail() {
+	w.page.click(fmt.Sprintf("inRow(%q, 'button')", videoName))
+	w.page.until(stillLoaded)
+	name, content := w.page.download("exact('#detail a, #detail button', 'CSV')")
+	if !strings.HasSuffix(name, ".csv") || !strings.HasPrefix(content, "second,visible\n") {
+		w.t.Errorf("the download is %s with %q", name, content)
+	}
+	w.page.shot("detail-1280")
+	w.closeDetail()
+}
+
+const escape, enter = "\x1b", "\r"
+
+func (w *walk) closeDetail() {
+	w.t.Helper()
+	w.page.press(escape)
+	w.page.until("!document.querySelector('#detail').open")
+}
+
+func (w *walk) duplicate() {
+	w.page.choose(filepath.Join(w.dir, videoName))
+	w.page.until("rows('Duplicate').some(shown)")
+}
+
+func (w *walk) retryByKeyboard() {
+	const name = failsOnce + ".mp4"
+	row := func(selector string) string { return fmt.Sprintf("inRow(%q, %q)", name, selector) }
+	w.page.choose(w.video(name, strings.Repeat("\a", 5000)))
+	w.page.until(row("[data-state=failed]"))
+	w.page.until(fmt.Sprintf("/cut off/.test(rows(%q)[0].innerText)", name))
+	w.page.shot("list-1280")
+	w.page.focus(row("button"))
+	w.page.press(enter)
+	const retry = "document.querySelector('[data-retry]')"
+	w.page.until("shown(" + retry + ")")
+	w.page.shot("failed-1280")
+	w.page.focus(retry)
+	w.page.press(enter)
+	w.page.untilWithin(longPatience, "shown(document.querySelector('#detail .result'))")
+	w.closeDetail()
+}
+
+func (w *walk) fitsPhone() {
+	for _, s := range []screen{{width: 360, phone: true}, {width: 360, phone: true, dark: true}, {width: 1280, dark: true}} {
+		s.height = 780
+		p := w.chrome.open(s)
+		p.navigate(w.server.at.HTTP + "/")
+		p.until(fmt.Sprintf("rows(%q).some(shown)", videoName))
+		if over := value[float64](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+			w.t.Errorf("the page is %v px too wide at %d px", over, s.width)
 		}
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-		if err := l.Close(); err != nil {
-			t.Error(err)
+		if dark := value[bool](p, "matchMedia('(prefers-color-scheme: dark)').matches"); dark != s.dark {
+			w.t.Errorf("dark is %t, want %t", dark, s.dark)
 		}
+		p.shot(fmt.Sprintf("list-%d-dark-%t", s.width, s.dark))
+		p.click(fmt.Sprintf("rows(%q).at(-1).querySelector('button')", videoName))
+		p.until(stillLoaded)
+		p.shot(fmt.Sprintf("detail-%d-dark-%t", s.width, s.dark))
+		p.close()
+	}
+}
+
+func (w *walk) asksForToken() {
+	p := w.chrome.open(screen{width: 1280, height: 900})
+	p.navigate(w.server.at.HTTP + "/")
+	p.until(fmt.Sprintf("rows(%q).some(shown)", videoName))
+	p.choose(w.video("asked.mp4", "asked"))
+	p.until("shown(document.querySelector('#token[open]'))")
+	const input = "document.querySelector('#token-value')"
+	p.fill(input, "cc_wrong")
+	p.press(enter)
+	p.until("having('#token-why', 'does not know this token').some(shown)")
+	p.shot("token-1280")
+	p.fill(input, w.token)
+	p.press(enter)
+	p.untilWithin(longPatience, "inRow('asked.mp4', '[data-state=done]')")
+}
+
+func (w *walk) uploadContinues() {
+	const slow = 700_000 // bytes a second: the upload takes some seconds
+	before := len(w.page.patchOffsets())
+	w.page.limitUpload(slow)
+	large := w.video(largeName, body()+"more")
+	w.page.choose(large)
+	upload := fmt.Sprintf("having('#uploads .up', %q)[0]", largeName)
+	w.page.until(upload + "?.querySelector('progress').value > 0.15")
+	w.page.click("[..." + upload + ".querySelectorAll('button')].find((b) => b.textContent === 'Pause')")
+	w.page.until("/Paused/.test(" + upload + ".innerText)")
+	w.page.shot("paused-1280")
+	w.page.reload()
+	w.page.until("/Not finished/.test(" + upload + "?.innerText)")
+	w.page.limitUpload(-1)
+	w.page.choose(large)
+	w.page.untilWithin(longPatience, fmt.Sprintf("inRow(%q, '[data-state=done]')", largeName))
+	starts := w.page.patchOffsets()[before:]
+	if len(starts) < 2 || starts[0] != 0 || starts[len(starts)-1] < 100_000 {
+		w.t.Errorf("the parts of the upload begin at %v", starts)
+	}
+}
+
+func (w *walk) serverReturns() {
+	w.server.stop()
+	w.page.until("having('#banner', 'No connection to the server').some(shown)")
+	w.page.shot("lost-1280")
+	serve(w.t, func(c *config.Config) {
+		c.Data, c.HTTP.Listen = w.server.cfg.Data, strings.TrimPrefix(w.server.at.HTTP, "http://")
 	})
+	w.page.untilWithin(longPatience, "!shown(document.querySelector('#banner'))")
+	w.page.until("having('#health', 'Live').some(shown)")
+	w.page.choose(w.video("after.mp4", "after"))
+	w.page.untilWithin(longPatience, "inRow('after.mp4', '[data-state=done]')")
 }
 
-func count(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id string, tick <-chan time.Time) error {
-	j, f, err := l.Begin(ctx, id, "pretender")
-	if err != nil {
-		return err
+func (w *walk) noFaults() {
+	if faults := w.chrome.takeFaults(); len(faults) > 0 {
+		w.t.Errorf("%s", strings.Join(faults, "\n"))
 	}
-	const frames = 900
-	for n := 0; n <= frames; n += 30 {
-		eta := float64(frames-n) / 60
-		err := l.UpdateProgress(ctx, id, j.Fence, ledger.Progress{Stage: topic.StageDetect, FramesDone: n, FramesTotal: frames,
-			Percent: float64(n) * 100 / frames, FPS: 28.4, ETASeconds: &eta, Count: 12 * n / frames})
-		if err != nil {
-			return err
-		}
-		if strings.HasPrefix(f.Name, "fails-first") && j.Attempt == 1 && n > 90 {
-			return l.Fail(ctx, id, j.Fence, "The video is cut off after 4.2 s: the file is not whole. Copy it from the card again.")
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick:
-		}
-	}
-	key := "footage/" + string(f.ID) + "/result/0123"
-	for ext, b := range map[string][]byte{".json": []byte(`{"count":{"unique":12}}`), ".csv": []byte("second,visible\n0,3\n"), ".jpg": picture()} {
-		if _, err := blobs.Put(ctx, key+ext, bytes.NewReader(b)); err != nil {
-			return err
-		}
-	}
-	return l.Finish(ctx, id, j.Fence, ledger.Count{Footage: f.ID, Job: id, Unique: 12, Low: 11, High: 14, ByClass: map[string]int{"cow": 12},
-		Model: "deimv2-femto-coco", ModelDigest: footage.Sum([]byte("model"))}, key+".json")
 }
 
-func picture() []byte {
-	m := image.NewRGBA(image.Rect(0, 0, 960, 540))
-	draw.Draw(m, m.Bounds(), image.NewUniform(color.RGBA{96, 128, 72, 255}), image.Point{}, draw.Src)
-	for i := range 12 {
-		at := image.Pt(80+i%4*220, 80+i/4*160)
-		draw.Draw(m, image.Rect(at.X, at.Y, at.X+60, at.Y+34), image.NewUniform(color.RGBA{70, 48, 36, 255}), image.Point{}, draw.Src)
-	}
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, m, nil); err != nil {
-		panic(err) // a buffer in memory takes everything
-	}
-	return b.Bytes()
+// faultsAreNoticed shows that noFaults would fail.
+func (w *walk) faultsAreNoticed() {
+	var faults []string
+	value[bool](w.page, "document.head.append(Object.assign(document.createElement('script'), { textContent: 'var broken' })) || true")
+	value[bool](w.page, "setTimeout(() => { throw new Error('thrown by the test') }) > 0")
+	eventually(w.t, "faults of both kinds", func() bool {
+		faults = append(faults, w.chrome.takeFaults()...)
+		all := strings.Join(faults, "\n")
+		return strings.Contains(all, "Content Security Policy") && strings.Contains(all, "thrown by the test")
+	})
 }

@@ -3,7 +3,7 @@
 # that is there already. Safe to run again.
 #
 #   setup.sh build   OpenCV headers, compiler, ONNX Runtime, the page
-#   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg, Azurite and the browser driver as well
+#   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg and Azurite as well
 #   setup.sh lint    the linter as well
 #   setup.sh train   Python with what training needs (about 6 GB), in build/train/venv
 set -euo pipefail
@@ -80,7 +80,7 @@ azurite() {
 # The page ---------------------------------------------------------------------
 dashboard() {
 	local stamp=$build/dashboard.stamp sum
-	sum=$(cd cloud/server/dashboard && find . -path ./node_modules -prune -o -path ./dist -prune -o -path ./test -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum | sha256sum)
+	sum=$(cd cloud/server/dashboard && find . -path ./node_modules -prune -o -path ./dist -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum | sha256sum)
 	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && [ "$(ls cloud/server/dashboard/dist | wc -l)" -gt 0 ] && return 0
 	say "building the page"
 	(cd cloud/server/dashboard && npm ci --no-audit --no-fund --silent && npm run --silent build)

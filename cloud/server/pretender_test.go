@@ -1,0 +1,118 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/jpeg"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/store/blob/disk"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	"cattlecounter/cloud/store/queue/embedded"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/topic"
+)
+
+// failsOnce is how the name of a clip begins whose first attempt fails.
+const failsOnce = "fails-first"
+
+// startPretender starts a worker that decodes nothing: it leases jobs, reports progress and stores fixed results.
+// It ends with the test.
+func startPretender(t *testing.T, cfg config.Config) {
+	t.Helper()
+	l, err := OpenLedger(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := embedded.New(t.Context(), l.DB(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs, err := disk.New(cfg.BlobDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			lease, err := q.Receive(ctx, time.Minute)
+			if err == nil {
+				err = errors.Join(pretendCount(ctx, l, blobs, lease.Job(), tick.C), lease.Delete(ctx))
+			}
+			if err != nil && !errors.Is(err, queue.ErrEmpty) && ctx.Err() == nil {
+				t.Error(err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// pretendCount takes one job from leased to done, one step of 30 frames per tick.
+func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id string, tick <-chan time.Time) error {
+	j, f, err := l.Begin(ctx, id, "pretender")
+	if err != nil {
+		return err
+	}
+	const frames = 900
+	for n := 0; n <= frames; n += 30 {
+		eta := float64(frames-n) / 60
+		err := l.UpdateProgress(ctx, id, j.Fence, ledger.Progress{Stage: topic.StageDetect, FramesDone: n, FramesTotal: frames,
+			Percent: float64(n) * 100 / frames, FPS: 28.4, ETASeconds: &eta, Count: 12 * n / frames})
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(f.Name, failsOnce) && j.Attempt == 1 && n > 90 {
+			return l.Fail(ctx, id, j.Fence, "The video is cut off after 4.2 s: the file is not whole. Copy it from the card again.")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick:
+		}
+	}
+	key := "footage/" + string(f.ID) + "/result/0123"
+	for ext, b := range map[string][]byte{".json": []byte(`{"count":{"unique":12}}`), ".csv": []byte("second,visible\n0,3\n"), ".jpg": picture(960, 540)} {
+		if _, err := blobs.Put(ctx, key+ext, bytes.NewReader(b)); err != nil {
+			return err
+		}
+	}
+	return l.Finish(ctx, id, j.Fence, ledger.Count{Footage: f.ID, Job: id, Unique: 12, Low: 11, High: 14, ByClass: map[string]int{"cow": 12},
+		Model: "deimv2-femto-coco", ModelDigest: footage.Sum([]byte("model"))}, key+".json")
+}
+
+// picture is a JPEG of a meadow with twelve brown blocks.
+func picture(width, height int) []byte {
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	draw.Draw(m, m.Bounds(), image.NewUniform(color.RGBA{96, 128, 72, 255}), image.Point{}, draw.Src)
+	for i := range 12 {
+		at := image.Pt((8+i%4*23)*width/100, (15+i/4*30)*height/100)
+		draw.Draw(m, image.Rect(at.X, at.Y, at.X+width/16, at.Y+height/16), image.NewUniform(color.RGBA{70, 48, 36, 255}), image.Point{}, draw.Src)
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, m, nil); err != nil {
+		panic(err) // a buffer in memory accepts everything
+	}
+	return b.Bytes()
+}
