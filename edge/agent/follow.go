@@ -11,6 +11,7 @@ import (
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wake"
 )
 
 // follower asks the cloud what became of confirmed footage: the final count,
@@ -21,7 +22,7 @@ type follower struct {
 	cloud    asked
 	brokerUp func() bool
 	log      *slog.Logger
-	wake     chan struct{}
+	wake     wake.Signal
 	// tried is when each id was last asked for; only of footage still followed.
 	tried map[footage.ID]time.Time
 }
@@ -48,14 +49,11 @@ const (
 )
 
 func newFollower(s followed, c asked, brokerUp func() bool, log *slog.Logger) *follower {
-	return &follower{spool: s, cloud: c, brokerUp: brokerUp, log: log, wake: make(chan struct{}, 1), tried: map[footage.ID]time.Time{}}
+	return &follower{spool: s, cloud: c, brokerUp: brokerUp, log: log, wake: wake.New(), tried: map[footage.ID]time.Time{}}
 }
 
 func (f *follower) wakeUp() {
-	select {
-	case f.wake <- struct{}{}:
-	default: // it is awake
-	}
+	f.wake.Set()
 }
 
 // Run follows until ctx ends.
@@ -68,7 +66,7 @@ func (f *follower) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		case <-f.wake:
+		case <-f.wake.C():
 		}
 	}
 }

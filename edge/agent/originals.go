@@ -10,6 +10,7 @@ import (
 
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wake"
 )
 
 // originals deletes footage from the card when the cloud has confirmed it, if the
@@ -18,21 +19,18 @@ type originals struct {
 	records func() []spool.Record
 	lookup  func(footage.ID) (spool.Record, bool)
 	log     *slog.Logger
-	wake    chan struct{}
+	wake    wake.Signal
 	// settled is what was deleted, is gone, or could not be deleted and is not
 	// tried again before the next start.
 	settled map[footage.ID]bool
 }
 
 func newOriginals(sp *spool.Spool, log *slog.Logger) *originals {
-	return &originals{records: sp.Records, lookup: sp.Record, log: log, wake: make(chan struct{}, 1), settled: map[footage.ID]bool{}}
+	return &originals{records: sp.Records, lookup: sp.Record, log: log, wake: wake.New(), settled: map[footage.ID]bool{}}
 }
 
 func (o *originals) wakeUp() {
-	select {
-	case o.wake <- struct{}{}:
-	default: // it is awake
-	}
+	o.wake.Set()
 }
 
 // Run deletes what may go, at start and when something was confirmed, until ctx ends.
@@ -48,7 +46,7 @@ func (o *originals) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-o.wake:
+		case <-o.wake.C():
 		case <-tick.C:
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wake"
 )
 
 // store is what the beacon needs of the spool.
@@ -70,7 +71,7 @@ type Beacon struct {
 	seq  atomic.Int64
 
 	birthSeq atomic.Int64
-	wake     chan struct{}
+	wake     wake.Signal
 	orders   chan []byte
 
 	replies sync.Mutex // held while an answer is numbered and published
@@ -99,7 +100,7 @@ func New(o Options) (*Beacon, error) {
 	}
 	// Orders that come in faster than they are carried out wait here, then with the broker.
 	const waitingOrders = 16
-	b := &Beacon{o: o, wake: make(chan struct{}, 1), orders: make(chan []byte, waitingOrders),
+	b := &Beacon{o: o, wake: wake.New(), orders: make(chan []byte, waitingOrders),
 		dirty: map[footage.ID]bool{}, ended: map[footage.ID]spool.Record{}, told: map[footage.ID]told{}}
 	b.seq.Store(topic.SessionSeq(o.Session))
 	link, err := mqttlink.New(mqttlink.Options{URL: o.URL, ClientID: "edge-" + o.Address.Site + "-" + o.Address.Name,
@@ -174,7 +175,7 @@ func (b *Beacon) up() {
 	b.mu.Lock()
 	b.again, b.why = true, ""
 	b.mu.Unlock()
-	b.poke()
+	b.wake.Set()
 	if b.o.OnUp != nil {
 		b.o.OnUp()
 	}
@@ -200,7 +201,7 @@ func (b *Beacon) Changed(r spool.Record) {
 		delete(b.ended, r.ID)
 	}
 	b.mu.Unlock()
-	b.poke()
+	b.wake.Set()
 }
 
 // VitalsNow has the device's health published without waiting for its time.
@@ -208,14 +209,7 @@ func (b *Beacon) VitalsNow() {
 	b.mu.Lock()
 	b.vital = true
 	b.mu.Unlock()
-	b.poke()
-}
-
-func (b *Beacon) poke() {
-	select {
-	case b.wake <- struct{}{}:
-	default: // it is awake
-	}
+	b.wake.Set()
 }
 
 // Run connects and talks until ctx ends, then says goodbye.
@@ -273,7 +267,7 @@ func (b *Beacon) talk(ctx context.Context) {
 			return
 		case <-vitals.C:
 			b.publishVitals()
-		case <-b.wake:
+		case <-b.wake.C():
 		case <-offsets.C:
 		}
 		b.publishFootage()

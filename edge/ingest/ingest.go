@@ -18,6 +18,7 @@ import (
 	"cattlecounter/edge/spool"
 	"cattlecounter/edge/watch"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wake"
 )
 
 // Store is what ingest needs of the spool.
@@ -49,7 +50,7 @@ const (
 type Ingest struct {
 	store store
 	log   *slog.Logger
-	wake  chan struct{}
+	wake  wake.Signal
 	buf   []byte
 
 	mu    sync.Mutex
@@ -64,7 +65,7 @@ type retry struct {
 
 // New returns an Ingest that fills st.
 func New(st store, log *slog.Logger) *Ingest {
-	return &Ingest{store: st, log: log, wake: make(chan struct{}, 1), again: map[footage.ID]retry{}}
+	return &Ingest{store: st, log: log, wake: wake.New(), again: map[footage.ID]retry{}}
 }
 
 func source(f watch.File) spool.Source {
@@ -94,12 +95,7 @@ func (in *Ingest) Take(f watch.Finding) error {
 }
 
 // Wake makes Run look for work now.
-func (in *Ingest) Wake() {
-	select {
-	case in.wake <- struct{}{}:
-	default: // it is awake
-	}
-}
+func (in *Ingest) Wake() { in.wake.Set() }
 
 // Again ends every wait: what could not be read is tried now.
 func (in *Ingest) Again() {
@@ -118,7 +114,7 @@ func (in *Ingest) Run(ctx context.Context) error {
 			timer := time.NewTimer(wait)
 			select {
 			case <-ctx.Done():
-			case <-in.wake:
+			case <-in.wake.C():
 			case <-timer.C:
 			}
 			timer.Stop()

@@ -37,7 +37,7 @@ func (s *Spool) Run(ctx context.Context) error {
 		case <-tick.C:
 			s.reclaimLeft()
 			continue
-		case <-s.collectNow:
+		case <-s.collectNow.C():
 		}
 		s.collecting.Store(true)
 		if err := s.Collect(ctx); err != nil {
@@ -65,10 +65,7 @@ func (s *Spool) reclaimLeft() {
 
 func (s *Spool) wantCollect() {
 	s.collecting.Store(true)
-	select {
-	case s.collectNow <- struct{}{}:
-	default: // one is waiting already
-	}
+	s.collectNow.Set()
 }
 
 // Collect gives the space of deleted chunks back to the disk, all but rotateAbove

@@ -20,6 +20,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2/z"
 
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wake"
 )
 
 // Open opens or creates the spool in o.Dir, removes chunks that belong to
@@ -110,7 +111,7 @@ func openWhole(o Options) (*Spool, error) {
 	if err != nil {
 		return nil, openError(o.Dir, err)
 	}
-	s := &Spool{o: o, db: db, unsynced: unsynced, disk: newUsage(dir, o.Disk), ram: &resident{dir: dir}, records: map[footage.ID]*Record{}, collectNow: make(chan struct{}, 1)}
+	s := &Spool{o: o, db: db, unsynced: unsynced, disk: newUsage(dir, o.Disk), ram: &resident{dir: dir}, records: map[footage.ID]*Record{}, collectNow: wake.New()}
 	if err := errors.Join(s.load(), s.sweep()); err != nil {
 		return nil, errors.Join(openError(o.Dir, err), db.Close())
 	}

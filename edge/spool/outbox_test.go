@@ -88,7 +88,7 @@ func TestGarbageOfMessagesIsCollected(t *testing.T) {
 	for range 2 * outboxGarbage >> 20 {
 		ok(t, s.KeepMessages(map[string][]byte{"a": []byte(strings.Repeat("x", 1<<20))}, nil))
 		select {
-		case <-s.collectNow:
+		case <-s.collectNow.C():
 			asked = true
 			ok(t, s.Collect(t.Context()))
 			s.collecting.Store(false)

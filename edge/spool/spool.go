@@ -14,6 +14,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wake"
 )
 
 // Errors of this package.
@@ -81,7 +82,7 @@ type Spool struct {
 	// written, when set, is called after every write; tests look at the disk then.
 	written func()
 	// collectNow asks Run for a garbage collection; one waiting request is enough.
-	collectNow chan struct{}
+	collectNow wake.Signal
 	// salvaged says what was done when the store could not be opened, nil when it could.
 	salvaged *Salvaged
 

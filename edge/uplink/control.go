@@ -106,6 +106,6 @@ func (u *Uplink) wantedLimit() int64 {
 
 // reconsider looks again at what holds the uplink, in a transfer and in a wait.
 func (u *Uplink) reconsider() {
-	poke(u.look)
+	u.recheck.Set()
 	u.Kick()
 }

@@ -103,7 +103,7 @@ func (u *Uplink) guard(ctx context.Context, id footage.ID, stop context.CancelCa
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
-		case <-u.look:
+		case <-u.recheck.C():
 		}
 		timer.Stop()
 		if ctx.Err() != nil {

@@ -14,6 +14,7 @@ import (
 	"cattlecounter/edge/schedule"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wake"
 )
 
 // store is what the uplink needs of the spool.
@@ -66,11 +67,11 @@ type Options struct {
 type Uplink struct {
 	o     Options
 	limit *throttle
-	wake  chan struct{}
-	// kicked is told when the link may be back, which ends every wait.
-	kicked chan struct{}
-	// look is told when the guard of a transfer must look again.
-	look chan struct{}
+	wake  wake.Signal
+	// kicked is set when the link may be back, which ends every wait.
+	kicked wake.Signal
+	// recheck is set when the guard of a transfer must check again.
+	recheck wake.Signal
 	// back is the wait for a link that is away; of Run alone.
 	back *backoff.ExponentialBackOff
 	// known is what the server had of the last upload that it was asked about; of
@@ -111,7 +112,7 @@ func New(o Options) (*Uplink, error) {
 	if o.OnCard == nil {
 		o.OnCard = onCard
 	}
-	u := &Uplink{o: o, wake: make(chan struct{}, 1), kicked: make(chan struct{}, 1), look: make(chan struct{}, 1), back: newWait(),
+	u := &Uplink{o: o, wake: wake.New(), kicked: wake.New(), recheck: wake.New(), back: newWait(),
 		again: map[footage.ID]*retry{}, paused: o.Paused}
 	var err error
 	if u.orders, err = o.Spool.LinkOrders(); err != nil {
@@ -126,22 +127,15 @@ func New(o Options) (*Uplink, error) {
 }
 
 // Wake makes Run look for work now.
-func (u *Uplink) Wake() { poke(u.wake) }
+func (u *Uplink) Wake() { u.wake.Set() }
 
 // Kick ends every wait, and the next one is short again: the link may be back.
-func (u *Uplink) Kick() { poke(u.kicked) }
+func (u *Uplink) Kick() { u.kicked.Set() }
 
 // LinkBack is Kick for a sign that says nothing while the link is up.
 func (u *Uplink) LinkBack() {
 	if u.Link().State == LinkDown {
 		u.Kick()
-	}
-}
-
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default: // a poke is waiting already
 	}
 }
 
@@ -164,7 +158,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		r, wait := u.next(time.Now())
 		if r == nil {
 			u.probe(ctx)
-			u.rest(ctx, min(wait, again), u.wake)
+			u.rest(ctx, min(wait, again), u.wake.C())
 			continue
 		}
 		err := u.transfer(ctx, *r)
@@ -200,7 +194,7 @@ func (u *Uplink) rest(ctx context.Context, d time.Duration, wake <-chan struct{}
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-wake:
-	case <-u.kicked:
+	case <-u.kicked.C():
 		u.back.Reset()
 		u.mu.Lock()
 		clear(u.again)

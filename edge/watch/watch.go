@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"cattlecounter/shared/wake"
 )
 
 // File is a file's identity at one moment.
@@ -69,7 +71,7 @@ type Watcher struct {
 	o     Options
 	sink  Sink
 	files map[string]*track // by path; only of the last look
-	now   chan struct{}     // asks for a look before its time
+	now   wake.Signal       // asks for a look before its time
 
 	mu      sync.Mutex
 	folders []Folder
@@ -87,7 +89,7 @@ func New(o Options, sink Sink) *Watcher {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &Watcher{o: o, sink: sink, files: map[string]*track{}, now: make(chan struct{}, 1)}
+	w := &Watcher{o: o, sink: sink, files: map[string]*track{}, now: wake.New()}
 	for _, f := range o.Folders {
 		w.folders = append(w.folders, Folder{Path: f})
 	}
@@ -111,18 +113,13 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		case <-w.now:
+		case <-w.now.C():
 		}
 	}
 }
 
 // Look makes Run look at once.
-func (w *Watcher) Look() {
-	select {
-	case w.now <- struct{}{}:
-	default: // it is about to
-	}
-}
+func (w *Watcher) Look() { w.now.Set() }
 
 // look walks every folder once.
 func (w *Watcher) look(ctx context.Context, round int) {

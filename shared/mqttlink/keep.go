@@ -138,19 +138,12 @@ func (b *outbox) restore(list []stored, floor uint64, lost int) {
 func (b *outbox) toKeep(since time.Time) {
 	if b.unkept.IsZero() {
 		b.unkept = since
-		b.poke()
-	}
-}
-
-func (b *outbox) poke() {
-	select {
-	case b.stir <- struct{}{}:
-	default: // it will look
+		b.unsaved.Set()
 	}
 }
 
 // due says how long nothing has to be written after a write at last: 0 for now,
-// and false for until the next stir.
+// and false for until unsaved is set.
 func (b *outbox) due(now, last time.Time) (time.Duration, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -264,7 +257,7 @@ func (l *Link) keepOn(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-l.box.stir:
+		case <-l.box.unsaved.C():
 		case <-timer.C:
 		}
 		wait, pending := l.box.due(time.Now(), last)

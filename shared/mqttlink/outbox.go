@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"cattlecounter/shared/wake"
 )
 
 // outbox is a queue with one place per topic. A newer message takes the place
@@ -29,7 +31,7 @@ type outbox struct {
 	kept    map[string]copyKept // by topic; what the keeper may hold
 	unkept  time.Time           // since when there may be something to write, zero when there is not
 	blocked bool                // the sender waits for the keeper
-	stir    chan struct{}       // holds one: the keeper should look
+	unsaved wake.Signal         // set when the keeper has something to write
 }
 
 type entry struct {
@@ -52,7 +54,7 @@ type copyKept struct {
 
 func newOutbox(topics, bytes int) *outbox {
 	return &outbox{topics: topics, bytes: bytes, order: list.New(), byTopic: map[string]*list.Element{}, more: make(chan struct{}),
-		kept: map[string]copyKept{}, stir: make(chan struct{}, 1)}
+		kept: map[string]copyKept{}, unsaved: wake.New()}
 }
 
 func (m Message) weight() int { return len(m.Topic) + len(m.Payload) }
@@ -155,7 +157,7 @@ func (b *outbox) first() (*entry, <-chan struct{}) {
 		e := el.Value.(*entry)
 		if c, ok := b.kept[e.m.Topic]; ok && c.number < e.number && !e.free {
 			e.wanted, b.blocked = true, true
-			b.poke()
+			b.unsaved.Set()
 			continue
 		}
 		e.sealed = true

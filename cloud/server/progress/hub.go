@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wake"
 )
 
 const (
@@ -32,7 +33,7 @@ var (
 type Hub struct {
 	ledger Ledger
 	log    *slog.Logger
-	wake   chan struct{} // a first subscriber is there
+	wake   wake.Signal // a first subscriber is there
 
 	mu      sync.Mutex
 	subs    map[*Subscription]struct{}
@@ -42,7 +43,7 @@ type Hub struct {
 
 // NewHub returns a Hub that Run brings to life.
 func NewHub(l Ledger, log *slog.Logger) *Hub {
-	return &Hub{ledger: l, log: log, wake: make(chan struct{}, 1), subs: map[*Subscription]struct{}{}, current: make(chan struct{})}
+	return &Hub{ledger: l, log: log, wake: wake.New(), subs: map[*Subscription]struct{}{}, current: make(chan struct{})}
 }
 
 // Subscription is one listener's place. C is closed at its end; Err then says
@@ -70,10 +71,7 @@ func (h *Hub) Subscribe() (*Subscription, error) {
 	c := make(chan Change, subscriberBuffer)
 	s := &Subscription{C: c, Ready: h.current, c: c, hub: h}
 	h.subs[s] = struct{}{}
-	select {
-	case h.wake <- struct{}{}:
-	default:
-	}
+	h.wake.Set()
 	return s, nil
 }
 
@@ -140,7 +138,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-h.wake:
+		case <-h.wake.C():
 		}
 		h.watch(ctx, &w)
 	}
