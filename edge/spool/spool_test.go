@@ -117,7 +117,7 @@ func chunkCount(t testing.TB, s *Spool) int {
 
 func TestTable(t *testing.T) {
 	reached, seen := map[State]bool{Captured: true}, map[string]bool{}
-	for _, row := range table {
+	for _, row := range table.Rows {
 		key := fmt.Sprint(row.From, row.Event)
 		if seen[key] {
 			t.Errorf("%s stands twice", key)
@@ -133,7 +133,7 @@ func TestTable(t *testing.T) {
 		}
 	}
 	// Content goes only after the cloud has confirmed it.
-	for _, row := range table {
+	for _, row := range table.Rows {
 		if row.To == Reclaimed && row.From != Confirmed {
 			t.Errorf("%s is reclaimed", row.From)
 		}

@@ -2,7 +2,8 @@ package spool
 
 import (
 	"errors"
-	"fmt"
+
+	"cattlecounter/shared/lifecycle"
 )
 
 // State is where one piece of footage stands on this device.
@@ -43,11 +44,7 @@ const (
 var ErrTransition = errors.New("transition not allowed")
 
 // table is the whole life of a piece of footage: from, event, to.
-var table = []struct {
-	From  State
-	Event Event
-	To    State
-}{
+var table = lifecycle.Table[State, Event]{Subject: "footage", Refused: ErrTransition, Rows: []lifecycle.Row[State, Event]{
 	{Captured, Read, Spooling},
 	{Captured, Lose, Captured},
 	{Captured, Quarantine, Quarantined},
@@ -74,17 +71,10 @@ var table = []struct {
 	{Quarantined, Quarantine, Quarantined}, // the reason changed
 	{Quarantined, Resend, Spooled},
 	{Quarantined, Reread, Captured},
-}
+}}
 
 // Next returns the state that follows. The error wraps ErrTransition.
-func Next(from State, e Event) (State, error) {
-	for _, row := range table {
-		if row.From == from && row.Event == e {
-			return row.To, nil
-		}
-	}
-	return from, fmt.Errorf("footage is %s, cannot %s: %w", from, e, ErrTransition)
-}
+func Next(from State, e Event) (State, error) { return table.Next(from, e) }
 
 // States returns every state, in the order of a life.
 func States() []State {

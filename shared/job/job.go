@@ -4,8 +4,8 @@ package job
 
 import (
 	"errors"
-	"fmt"
-	"slices"
+
+	"cattlecounter/shared/lifecycle"
 )
 
 // State is where a job stands. Its text goes into the ledger, MQTT and the API.
@@ -44,11 +44,7 @@ const (
 var ErrTransition = errors.New("transition not allowed")
 
 // table is the whole life of a job: from, event, to.
-var table = []struct {
-	From  State
-	Event Event
-	To    State
-}{
+var table = lifecycle.Table[State, Event]{Subject: "job", Refused: ErrTransition, Rows: []lifecycle.Row[State, Event]{
 	{Uploaded, Enqueue, Queued},
 	{Uploaded, Cancel, Canceled},
 	{Uploaded, Poison, Poisoned}, // the same, too often
@@ -71,28 +67,13 @@ var table = []struct {
 	{Failed, Retry, Uploaded},
 	{Poisoned, Replay, Uploaded},
 	{Canceled, Retry, Uploaded},
-}
+}}
 
 // Next returns the state that follows. The error wraps ErrTransition.
-func Next(from State, e Event) (State, error) {
-	for _, row := range table {
-		if row.From == from && row.Event == e {
-			return row.To, nil
-		}
-	}
-	return from, fmt.Errorf("job is %s, cannot %s: %w", from, e, ErrTransition)
-}
+func Next(from State, e Event) (State, error) { return table.Next(from, e) }
 
 // From returns the states that allow the event, in the order of the table.
-func From(e Event) []State {
-	var s []State
-	for _, row := range table {
-		if row.Event == e && !slices.Contains(s, row.From) {
-			s = append(s, row.From)
-		}
-	}
-	return s
-}
+func From(e Event) []State { return table.From(e) }
 
 // Ended reports whether only a person can move the job again.
 func (s State) Ended() bool {

@@ -9,7 +9,7 @@ import (
 func TestTable(t *testing.T) {
 	reached := map[State]bool{Uploaded: true}
 	seen := map[[2]string]bool{}
-	for _, row := range table {
+	for _, row := range table.Rows {
 		key := [2]string{string(row.From), string(row.Event)}
 		if seen[key] {
 			t.Errorf("%v stands twice", key)
