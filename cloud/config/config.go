@@ -6,7 +6,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"cattlecounter/shared/logging"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/settings"
 )
@@ -30,22 +30,16 @@ type Config struct {
 	// Data is the folder that cloud-api and the worker share: ledger, blobs, cache.
 	Data string `yaml:"data"`
 	// Store is where blobs and job messages are: StoreLocal, in Data, or StoreAzure.
-	Store  string `yaml:"store"`
-	Azure  Azure  `yaml:"azure"`
-	Ledger Ledger `yaml:"ledger"`
-	Log    Log    `yaml:"log"`
-	HTTP   HTTP   `yaml:"http"`
-	MQTT   MQTT   `yaml:"mqtt"`
-	Intake Intake `yaml:"intake"`
-	Worker Worker `yaml:"worker"`
+	Store  string         `yaml:"store"`
+	Azure  Azure          `yaml:"azure"`
+	Ledger Ledger         `yaml:"ledger"`
+	Log    logging.Config `yaml:"log"` // to standard error
+	HTTP   HTTP           `yaml:"http"`
+	MQTT   MQTT           `yaml:"mqtt"`
+	Intake Intake         `yaml:"intake"`
+	Worker Worker         `yaml:"worker"`
 	// Retention says what goes by age.
 	Retention Retention `yaml:"retention"`
-}
-
-// Log says what is logged and how; logs go to standard error.
-type Log struct {
-	Level  slog.Level `yaml:"level"`
-	Format string     `yaml:"format"` // text | json
 }
 
 // HTTP is the API, the page and the intake.
@@ -110,7 +104,7 @@ func Default() Config {
 	return Config{
 		Data: "data", Store: StoreLocal,
 		Azure: Azure{Container: "cattlecounter", Queue: "cattlecounter-jobs"},
-		Log:   Log{Level: slog.LevelInfo, Format: "text"},
+		Log:   logging.Default(),
 		HTTP:  HTTP{Listen: "127.0.0.1:8080", IdleTimeout: time.Minute, MaxUpload: 64 << 30},
 		MQTT:  MQTT{EmbeddedListen: "127.0.0.1:1883"},
 		Intake: Intake{
@@ -151,7 +145,9 @@ func (c *Config) Validate() error {
 		c.Azure.validate(&f)
 	}
 	c.Ledger.validate(&f)
-	f.when(!slices.Contains([]string{"text", "json"}, c.Log.Format), "log.format: %q is neither text nor json", c.Log.Format)
+	if err := c.Log.Format.Validate(); err != nil {
+		f.when(true, "log.format: %v", err)
+	}
 	c.HTTP.validate(&f)
 	c.MQTT.validate(&f)
 	f.when(c.Intake.ExpireAfter < time.Minute, "intake.expire_after: %s is below 1m: a slow link would lose its uploads", c.Intake.ExpireAfter)

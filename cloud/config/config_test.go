@@ -71,7 +71,7 @@ func TestEnvironmentGoesOverFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.HTTP.Listen != "0.0.0.0:80" || c.MQTT.Password.Reveal() != "p" || c.Log.Level != slog.LevelDebug ||
+	if c.HTTP.Listen != "0.0.0.0:80" || c.MQTT.Password.Reveal() != "p" || c.Log.Level.Level() != slog.LevelDebug ||
 		c.Worker.Lease != 30*time.Second || c.HTTP.MaxUpload != 2e9 {
 		t.Errorf("%+v", c)
 	}

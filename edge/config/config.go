@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cattlecounter/edge/proxy"
+	"cattlecounter/shared/logging"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/settings"
 	"cattlecounter/shared/topic"
@@ -24,18 +25,18 @@ const EnvPrefix = "CATTLE_EDGE"
 
 // Config is the whole configuration. edge-agent.sample.yaml explains each key.
 type Config struct {
-	Site      string        `yaml:"site"`
-	Device    string        `yaml:"device"`
-	Token     secret.String `yaml:"token"`
-	TokenFile string        `yaml:"token_file"`
-	Cloud     Cloud         `yaml:"cloud"`
-	MQTT      MQTT          `yaml:"mqtt"`
-	Watch     Watch         `yaml:"watch"`
-	Spool     Spool         `yaml:"spool"`
-	Uplink    Uplink        `yaml:"uplink"`
-	Clock     Clock         `yaml:"clock"`
-	Vitals    Vitals        `yaml:"vitals"`
-	Log       Log           `yaml:"log"`
+	Site      string         `yaml:"site"`
+	Device    string         `yaml:"device"`
+	Token     secret.String  `yaml:"token"`
+	TokenFile string         `yaml:"token_file"`
+	Cloud     Cloud          `yaml:"cloud"`
+	MQTT      MQTT           `yaml:"mqtt"`
+	Watch     Watch          `yaml:"watch"`
+	Spool     Spool          `yaml:"spool"`
+	Uplink    Uplink         `yaml:"uplink"`
+	Clock     Clock          `yaml:"clock"`
+	Vitals    Vitals         `yaml:"vitals"`
+	Log       logging.Config `yaml:"log"`
 }
 
 // Cloud is where footage goes.
@@ -77,12 +78,6 @@ type Vitals struct {
 	Every time.Duration `yaml:"every"`
 }
 
-// Log says how much is logged and in which form.
-type Log struct {
-	Level  string `yaml:"level"`
-	Format string `yaml:"format"`
-}
-
 // What the spool does when it is full.
 const (
 	FullStop  = "stop"  // take nothing in; confirmed content is deleted at once
@@ -116,7 +111,7 @@ func Defaults() Config {
 		Uplink: Uplink{Order: orderOldest, WhenMetered: MeteredFootage},
 		Clock:  Clock{NTP: []string{}, NTPEvery: 15 * time.Minute},
 		Vitals: Vitals{Every: 30 * time.Second},
-		Log:    Log{Level: "info", Format: "text"},
+		Log:    logging.Default(),
 	}
 	// Badger maps its value log: a 32-bit board runs out of addresses, not of disk.
 	if strconv.IntSize == 32 {
@@ -192,11 +187,8 @@ func (c *Config) Validate() error {
 	}
 	c.Uplink.validate(fault)
 	c.Clock.validate(fault)
-	if _, err := c.Log.level(); err != nil {
-		fault("log.level", "%q is not debug, info, warn or error", c.Log.Level)
-	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
-		fault("log.format", "%q is not text or json", c.Log.Format)
+	if err := c.Log.Format.Validate(); err != nil {
+		fault("log.format", "%v", err)
 	}
 	return errors.Join(errs...)
 }

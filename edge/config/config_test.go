@@ -50,7 +50,7 @@ spool: {quota: 1MiB, min_free: 1KiB}
 uplink: {order: random, rate_limit: 1KiB, windows: ["22:00"], zone: Middle/Earth, budget: {day: 1KiB, month: 5MiB}}
 clock: {ntp: ["http://x", "y:0", "", fine.example, "fine:123", "[::1]:123", "::1"], ntp_every: 1s, gpsd: localhost}
 vitals: {every: 1ms}
-log: {level: loud, format: xml}
+log: {format: xml}
 `)
 	if !errors.Is(err, settings.ErrInvalid) {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ log: {level: loud, format: xml}
 		"mqtt.url: scheme", "mqtt.url: must not hold a user", `watch.folders: "card" must be an absolute`, "spool.dir: /var/lib/cattlecounter/spool lies within",
 		"watch.stable:", "watch.poll:", "spool.quota:", "spool.min_free:", "uplink.rate_limit:", "uplink.order:", `uplink.windows: "22:00": is not a window`, "uplink.zone:", "uplink.budget.day: 1KiB is less",
 		"uplink.budget.month: bounds a metered link only", "cloud.proxy:", "vitals.every:",
-		`clock.ntp: "http://x" is not`, `clock.ntp: "y:0" is not`, `clock.ntp: "" is not`, "clock.ntp_every:", `clock.gpsd: "localhost" is not host:port`, "log.level:", "log.format:"} {
+		`clock.ntp: "http://x" is not`, `clock.ntp: "y:0" is not`, `clock.ntp: "" is not`, "clock.ntp_every:", `clock.gpsd: "localhost" is not host:port`, "log.format:"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
 		}
@@ -69,6 +69,13 @@ log: {level: loud, format: xml}
 	}
 	if strings.Contains(err.Error(), "hush") {
 		t.Error("the proxy's password is shown")
+	}
+}
+
+func TestUnknownLevelNamesItsLine(t *testing.T) {
+	_, err := parse(t, good+"log: {level: loud}\n")
+	if !errors.Is(err, settings.ErrInvalid) || !strings.Contains(err.Error(), `line 7: log.level: "loud" is not debug, info, warn or error`) {
+		t.Error(err)
 	}
 }
 

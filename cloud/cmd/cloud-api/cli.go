@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime/debug"
 
@@ -112,14 +111,6 @@ func exitCode(err error) int {
 
 var errUsage = errors.New("wrong use")
 
-func (e *env) logger(c config.Config) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.Log.Level}
-	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(e.stderr, o))
-	}
-	return slog.New(slog.NewTextHandler(e.stderr, o))
-}
-
 type serveCmd struct {
 	AddressFile string `help:"Write the addresses to this file once everything listens." type:"path" placeholder:"FILE"`
 }
@@ -129,7 +120,7 @@ func (s *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return server.Serve(e.ctx, c, server.Options{Log: e.logger(c), Ready: func(at server.Addresses) {
+	return server.Serve(e.ctx, c, server.Options{Log: c.Log.Logger(e.stderr), Ready: func(at server.Addresses) {
 		fmt.Fprintf(e.stderr, "cloud-api: page and API at %s\n", at.HTTP)
 		writeAddresses(e.stderr, s.AddressFile, at)
 	}})
@@ -144,7 +135,7 @@ func (b *brokerCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return server.ServeBroker(e.ctx, c, server.Options{Log: e.logger(c), Ready: func(at server.Addresses) {
+	return server.ServeBroker(e.ctx, c, server.Options{Log: c.Log.Logger(e.stderr), Ready: func(at server.Addresses) {
 		writeAddresses(e.stderr, b.AddressFile, at)
 	}})
 }

@@ -219,7 +219,7 @@ type jobRetry struct {
 
 func (j *jobRetry) Run(e *env) error {
 	return e.withConfigured(func(c config.Config, l *ledger.Ledger) error {
-		st, err := store.Open(e.ctx, c, l, e.logger(c))
+		st, err := store.Open(e.ctx, c, l, c.Log.Logger(e.stderr))
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := logger(conf.Log, stderr)
+	log := conf.Log.Logger(stderr)
 	err = c.work(ctx, conf, log)
 	if !errors.Is(err, worker.ErrAnew) {
 		return err
@@ -116,12 +116,4 @@ func name() string {
 		host = "worker"
 	}
 	return fmt.Sprintf("%s-%d", host, os.Getpid())
-}
-
-func logger(c config.Log, w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.Level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
 }

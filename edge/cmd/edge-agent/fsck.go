@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"cattlecounter/edge/agent"
+	"cattlecounter/edge/config"
 	"cattlecounter/edge/spool"
 )
 
@@ -25,7 +26,7 @@ func (c *fsckCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	log, _ := cfg.Log.Logger(s.err)
+	log, _ := config.Logger(cfg.Log, s.err)
 	o := agent.SpoolOptions(cfg.Spool, log)
 	r, err := spool.Fsck(ctx, o)
 	switch {

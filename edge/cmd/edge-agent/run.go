@@ -112,7 +112,7 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	limitMemory()
-	log, level := cfg.Log.Logger(s.err)
+	log, level := config.Logger(cfg.Log, s.err)
 	return agent.Run(ctx, cfg, version, log, level)
 }
 
