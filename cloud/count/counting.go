@@ -18,6 +18,7 @@ import (
 	"cattlecounter/cloud/count/track/motion"
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
 )
 
 // Stream is a clip that may still be on its way to this machine.
@@ -35,16 +36,6 @@ type Source struct {
 	Size      int64 // bytes
 	SHA256    footage.Digest
 	Telemetry bool // a telemetry sidecar came with it
-}
-
-// Progress is how far the clip is.
-type Progress struct {
-	FramesDone  int
-	FramesTotal int // 0 when the container does not say
-	Percent     float64
-	FPS         float64 // frames of footage worked through per second
-	ETASeconds  *float64
-	Count       int // unique animals so far; never falls
 }
 
 // Outcome is what counting gives.
@@ -92,7 +83,7 @@ const assumedFPS = 30 // when the container does not say
 // Count counts the animals of one clip. progress is called a few times a
 // second, from one goroutine, and must return soon. Faults of the footage wrap
 // an error class of package video. It stops soon after ctx ends.
-func (c *Counter) Count(ctx context.Context, s Source, progress func(Progress)) (Outcome, error) {
+func (c *Counter) Count(ctx context.Context, s Source, progress func(job.Progress)) (Outcome, error) {
 	d, err := c.open(s)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
@@ -120,7 +111,7 @@ func (c *Counter) open(s Source) (Decoder, error) {
 	return c.o.Open(s.Path)
 }
 
-func (c *Counter) newRun(info video.Info, progress func(Progress)) *run {
+func (c *Counter) newRun(info video.Info, progress func(job.Progress)) *run {
 	r := &run{
 		info: info, every: c.o.Every, progress: progress, began: time.Now(),
 		tracker: track.New(track.Options{Threshold: c.o.Model.Threshold}), threshold: c.o.Model.Threshold,
@@ -141,7 +132,7 @@ type run struct {
 	fps       float64
 	every     int
 	threshold float64
-	progress  func(Progress)
+	progress  func(job.Progress)
 	began     time.Time
 	told      time.Time
 	detecting duration
@@ -200,7 +191,7 @@ func (r *run) tell() {
 	r.told = now
 	r.most = max(r.most, tally.Count(r.tracker.Tracks()).Unique)
 	done := r.last + 1
-	p := Progress{FramesDone: done, FramesTotal: r.info.Frames, Count: r.most, FPS: float64(done) / now.Sub(r.began).Seconds()}
+	p := job.Progress{Stage: job.StageDetect, FramesDone: done, FramesTotal: r.info.Frames, Count: r.most, FPS: float64(done) / now.Sub(r.began).Seconds()}
 	if total := r.info.Frames; total > 0 {
 		// Announced totals can be too low; the rest of the way is the report.
 		const almost = 99

@@ -16,6 +16,7 @@ import (
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/video"
+	"cattlecounter/shared/job"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -128,8 +129,8 @@ func (c *clip) inView() int {
 func TestCount(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		c := newClip(200)
-		var told []Progress
-		out, err := c.counter(Options{Workers: workers}).Count(t.Context(), Source{Name: "a.mp4", Size: 9, Telemetry: true}, func(p Progress) {
+		var told []job.Progress
+		out, err := c.counter(Options{Workers: workers}).Count(t.Context(), Source{Name: "a.mp4", Size: 9, Telemetry: true}, func(p job.Progress) {
 			told = append(told, p)
 		})
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )
 
@@ -78,7 +79,7 @@ func (f *fan) work() {
 				f.mu.Lock()
 				f.began[i][n] = time.Now()
 				f.mu.Unlock()
-				if err := f.owner[i%fanWorkers].UpdateProgress(f.b.Context(), j.ID, j.Fence, ledger.Progress{FramesDone: n, FramesTotal: fanSeconds}); err != nil {
+				if err := f.owner[i%fanWorkers].UpdateProgress(f.b.Context(), j.ID, j.Fence, job.Progress{FramesDone: n, FramesTotal: fanSeconds}); err != nil {
 					f.b.Error(err)
 				}
 				<-tick.C

@@ -18,7 +18,7 @@ import (
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/cloud/store/queue/embedded"
 	"cattlecounter/shared/footage"
-	"cattlecounter/shared/topic"
+	"cattlecounter/shared/job"
 )
 
 // failsOnce is how the name of a clip begins whose first attempt fails.
@@ -78,7 +78,7 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 	const frames = 900
 	for n := 0; n <= frames; n += 30 {
 		eta := float64(frames-n) / 60
-		err := l.UpdateProgress(ctx, id, j.Fence, ledger.Progress{Stage: topic.StageDetect, FramesDone: n, FramesTotal: frames,
+		err := l.UpdateProgress(ctx, id, j.Fence, job.Progress{Stage: job.StageDetect, FramesDone: n, FramesTotal: frames,
 			Percent: float64(n) * 100 / frames, FPS: 28.4, ETASeconds: &eta, Count: 12 * n / frames})
 		if err != nil {
 			return err

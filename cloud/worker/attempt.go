@@ -13,7 +13,6 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/job"
-	"cattlecounter/shared/topic"
 )
 
 // attempt is one lease of one job.
@@ -50,7 +49,7 @@ func (a *attempt) run(ctx context.Context) error {
 }
 
 func (a *attempt) count(ctx context.Context, stop context.CancelCauseFunc) error {
-	a.status.set(ledger.Progress{Stage: topic.StageDownload})
+	a.status.set(job.Progress{Stage: job.StageDownload})
 	status := start(ctx, func(ctx context.Context) { a.keepStatus(ctx, stop) })
 	defer status.end()
 	src, coming, release, err := a.fetch(ctx)
@@ -58,7 +57,7 @@ func (a *attempt) count(ctx context.Context, stop context.CancelCauseFunc) error
 		return err
 	}
 	defer release()
-	out, err := a.w.counted(ctx, src, a.status.detecting)
+	out, err := a.w.counted(ctx, src, a.status.set)
 	if coming != nil {
 		out, err = a.settle(ctx, src, coming, out, err)
 	}
@@ -97,7 +96,7 @@ func (b background) end() {
 // status ends: a late "processing" must not overwrite the end.
 func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func()) error {
 	r := out.Result
-	a.status.stage(topic.StageReport)
+	a.status.stage(job.StageReport)
 	err := a.persist(ctx, func() error { // ask before the first byte of a result is written
 		return a.w.o.Ledger.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
 	})

@@ -102,7 +102,7 @@ func TestCountingBeginsBeforeAllIsHere(t *testing.T) {
 			s := newStage(t)
 			j := s.clip(c.content)
 			on := make(chan struct{})
-			w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
+			w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(job.Progress)) (count.Outcome, error) {
 				if src.Stream == nil {
 					return count.Outcome{}, errors.New("no stream")
 				}
@@ -156,7 +156,7 @@ func TestTailThatCameOtherwise(t *testing.T) {
 	j := s.clip(content)
 	on := make(chan struct{})
 	calls := 0
-	w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
+	w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(job.Progress)) (count.Outcome, error) {
 		if calls++; src.Stream == nil {
 			return outcome(4), nil
 		}
@@ -203,7 +203,7 @@ func TestWhatCameIsSettled(t *testing.T) {
 			s := newStage(t)
 			j := s.clip(c.content)
 			calls := 0
-			w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
+			w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(job.Progress)) (count.Outcome, error) {
 				calls++
 				if got := src.Stream != nil; got != (c.streams && calls == 1) {
 					t.Errorf("call %d: a stream: %v", calls, got)

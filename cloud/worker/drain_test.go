@@ -54,7 +54,7 @@ func TestDrain(t *testing.T) {
 			defer stop()
 			hurry := make(chan struct{})
 			var seen []footage.ID
-			w := s.worker("w", counterFunc(func(ctx context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
+			w := s.worker("w", counterFunc(func(ctx context.Context, src count.Source, _ func(job.Progress)) (count.Outcome, error) {
 				seen = append(seen, src.Footage)
 				stop()
 				if c.second {

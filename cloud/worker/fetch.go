@@ -12,9 +12,8 @@ import (
 	"cattlecounter/cloud/count/video/container"
 	"cattlecounter/cloud/count/video/stream"
 	"cattlecounter/cloud/store/blob"
-	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/worker/cache"
-	"cattlecounter/shared/topic"
+	"cattlecounter/shared/job"
 )
 
 // fetch makes the footage a file of this machine: the blob itself where the
@@ -73,36 +72,28 @@ func (a *attempt) settle(ctx context.Context, src count.Source, coming *cache.Fi
 	}
 	a.log.Warn("not counted while it came, counting the whole file", "err", fault)
 	src.Path, src.Stream = path, nil
-	return a.w.counted(ctx, src, a.status.detecting)
+	return a.w.counted(ctx, src, a.status.set)
 }
 
 // latest holds the newest progress. Safe for concurrent use.
 type latest struct {
 	mu sync.Mutex
-	p  ledger.Progress
+	p  job.Progress
 }
 
-func (l *latest) set(p ledger.Progress) {
+func (l *latest) set(p job.Progress) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.p = p
 }
 
-// detecting takes what the counter tells.
-func (l *latest) detecting(p count.Progress) {
-	l.set(ledger.Progress{
-		Stage: topic.StageDetect, FramesDone: p.FramesDone, FramesTotal: p.FramesTotal, Percent: p.Percent,
-		FPS: p.FPS, ETASeconds: p.ETASeconds, Count: p.Count,
-	})
-}
-
-func (l *latest) get() ledger.Progress {
+func (l *latest) get() job.Progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.p
 }
 
-func (l *latest) stage(s topic.Stage) {
+func (l *latest) stage(s job.Stage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.p.Stage = s

@@ -62,7 +62,7 @@ func TestTheEndOfAJobIsWaitedFor(t *testing.T) {
 			s := newStage(t)
 			j := s.put("f1")
 			counted := 0
-			w := s.worker("w", counterFunc(func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
+			w := s.worker("w", counterFunc(func(context.Context, count.Source, func(job.Progress)) (count.Outcome, error) {
 				counted++
 				return outcome(4), nil
 			}))
@@ -141,7 +141,7 @@ func TestBrokenBlobsSlowNobodyDown(t *testing.T) {
 	for _, fault := range []error{blob.ErrNotFound, cache.ErrContent} {
 		s := newStage(t)
 		j := s.put("f1")
-		w := s.worker("w", counterFunc(func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
+		w := s.worker("w", counterFunc(func(context.Context, count.Source, func(job.Progress)) (count.Outcome, error) {
 			return outcome(1), fmt.Errorf("read: %w", fault)
 		}))
 		lease, err := s.q.Receive(t.Context(), 10*time.Second)

@@ -11,7 +11,6 @@ import (
 
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/store/blob"
-	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )
@@ -33,13 +32,12 @@ const sidecarTries = 4
 
 // tell replaces the sidecar. A fault here must not fail the job: the ledger is the
 // truth.
-func (a *attempt) tell(ctx context.Context, state job.State, p ledger.Progress, reason string) {
+func (a *attempt) tell(ctx context.Context, state job.State, p job.Progress, reason string) {
 	now := time.Now().UTC()
 	err := a.sidecar.write(ctx, a.w.o.Blobs, topic.Job{
 		Header: topic.Header{V: topic.Version, Seq: now.UnixMilli(), At: now, Clock: topic.ClockSynced},
-		Job:    a.job.ID, Footage: a.footage.ID, State: state, Stage: p.Stage,
-		FramesDone: p.FramesDone, FramesTotal: p.FramesTotal, Percent: p.Percent, FPS: p.FPS, ETASeconds: p.ETASeconds,
-		Count: p.Count, Attempt: a.job.Attempt, Fence: a.job.Fence, Updated: now, Reason: reason,
+		Job:    a.job.ID, Footage: a.footage.ID, State: state, Progress: p,
+		Attempt: a.job.Attempt, Fence: a.job.Fence, Updated: now, Reason: reason,
 	})
 	switch {
 	case err == nil, ctx.Err() != nil:

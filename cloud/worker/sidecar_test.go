@@ -43,7 +43,7 @@ func (a *asked) Open(ctx context.Context, key string, offset, length int64) (io.
 }
 
 func status(fence int64, state job.State, percent float64) topic.Job {
-	return topic.Job{Job: "j", Footage: "f1", Fence: fence, State: state, Percent: percent}
+	return topic.Job{Job: "j", Footage: "f1", Fence: fence, State: state, Progress: job.Progress{Percent: percent}}
 }
 
 func TestSidecarGoesOnlyForward(t *testing.T) {
@@ -206,7 +206,7 @@ func TestPausedBeforeTheSidecar(t *testing.T) {
 }
 
 // waits counts until it is stopped.
-func waits(ctx context.Context, _ count.Source, _ func(count.Progress)) (count.Outcome, error) {
+func waits(ctx context.Context, _ count.Source, _ func(job.Progress)) (count.Outcome, error) {
 	<-ctx.Done()
 	return count.Outcome{}, ctx.Err()
 }

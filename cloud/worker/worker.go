@@ -45,7 +45,7 @@ var ErrAnew = errors.New("the worker has to be started anew")
 
 // Counter counts the animals of one clip; count.Counter does.
 type Counter interface {
-	Count(ctx context.Context, s count.Source, progress func(count.Progress)) (count.Outcome, error)
+	Count(ctx context.Context, s count.Source, progress func(job.Progress)) (count.Outcome, error)
 }
 
 // book is the part of the ledger that a worker writes to. A simulation puts one in
@@ -53,7 +53,7 @@ type Counter interface {
 type book interface {
 	Job(ctx context.Context, id string) (ledger.Job, error)
 	Begin(ctx context.Context, jobID, worker string) (ledger.Job, ledger.Footage, error)
-	UpdateProgress(ctx context.Context, jobID string, fence int64, p ledger.Progress) error
+	UpdateProgress(ctx context.Context, jobID string, fence int64, p job.Progress) error
 	Finish(ctx context.Context, jobID string, fence int64, c ledger.Count, resultKey string) error
 	Fail(ctx context.Context, jobID string, fence int64, reason string) error
 	Release(ctx context.Context, jobID string, fence int64, reason string) error
@@ -315,7 +315,7 @@ func (w *Worker) giveBack(ctx context.Context, lease queue.Lease, log *slog.Logg
 
 // counted calls the Counter and turns a panic into an error: one bad clip must
 // not take the worker down.
-func (w *Worker) counted(ctx context.Context, s count.Source, progress func(count.Progress)) (out count.Outcome, err error) {
+func (w *Worker) counted(ctx context.Context, s count.Source, progress func(job.Progress)) (out count.Outcome, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.o.Log.Error("panic while counting", "footage", s.Footage, "panic", r, "stack", string(debug.Stack()))

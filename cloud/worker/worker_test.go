@@ -144,9 +144,9 @@ func (s *stage) sidecar(id footage.ID) (m topic.Job) {
 	return m
 }
 
-type counterFunc func(ctx context.Context, s count.Source, progress func(count.Progress)) (count.Outcome, error)
+type counterFunc func(ctx context.Context, s count.Source, progress func(job.Progress)) (count.Outcome, error)
 
-func (f counterFunc) Count(ctx context.Context, s count.Source, progress func(count.Progress)) (count.Outcome, error) {
+func (f counterFunc) Count(ctx context.Context, s count.Source, progress func(job.Progress)) (count.Outcome, error) {
 	return f(ctx, s, progress)
 }
 
@@ -160,14 +160,14 @@ func outcome(n int) count.Outcome {
 }
 
 func counts(n int) counterFunc {
-	return func(_ context.Context, _ count.Source, progress func(count.Progress)) (count.Outcome, error) {
-		progress(count.Progress{FramesDone: 5, FramesTotal: 10, Percent: 50, Count: n})
+	return func(_ context.Context, _ count.Source, progress func(job.Progress)) (count.Outcome, error) {
+		progress(job.Progress{FramesDone: 5, FramesTotal: 10, Percent: 50, Count: n})
 		return outcome(n), nil
 	}
 }
 
 func fails(err error) counterFunc {
-	return func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
+	return func(context.Context, count.Source, func(job.Progress)) (count.Outcome, error) {
 		return count.Outcome{}, err
 	}
 }
@@ -225,7 +225,7 @@ func TestFaultyFootageFailsWithTheReason(t *testing.T) {
 func TestOtherFaultsAreTriedAgainThenPoisoned(t *testing.T) {
 	for name, c := range map[string]counterFunc{
 		"error": fails(errors.New("out of memory")),
-		"panic": func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
+		"panic": func(context.Context, count.Source, func(job.Progress)) (count.Outcome, error) {
 			panic("out of memory")
 		},
 	} {
@@ -263,7 +263,7 @@ func TestFaultsSlowTheWorkerDown(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	fault := errors.New("storage is away")
-	w := s.worker("w", counterFunc(func(context.Context, count.Source, func(count.Progress)) (count.Outcome, error) {
+	w := s.worker("w", counterFunc(func(context.Context, count.Source, func(job.Progress)) (count.Outcome, error) {
 		return outcome(1), fault
 	}))
 	var rests []time.Duration
@@ -292,7 +292,7 @@ func TestZombieChangesNothing(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	hangs, goOn := make(chan struct{}), make(chan struct{})
-	zombie := s.worker("zombie", counterFunc(func(ctx context.Context, _ count.Source, _ func(count.Progress)) (count.Outcome, error) {
+	zombie := s.worker("zombie", counterFunc(func(ctx context.Context, _ count.Source, _ func(job.Progress)) (count.Outcome, error) {
 		close(hangs)
 		<-goOn // deaf to ctx, as a stopped process is
 		return outcome(99), nil
@@ -334,7 +334,7 @@ func TestShutdownGivesTheJobBackAtOnce(t *testing.T) {
 	const stops = 5 // more than MaxDeliveries: shutdowns never poison a job
 	for range stops {
 		ctx, stop := context.WithCancel(t.Context())
-		w := s.worker("w", counterFunc(func(ctx context.Context, _ count.Source, _ func(count.Progress)) (count.Outcome, error) {
+		w := s.worker("w", counterFunc(func(ctx context.Context, _ count.Source, _ func(job.Progress)) (count.Outcome, error) {
 			stop()
 			<-ctx.Done()
 			return count.Outcome{}, ctx.Err()
@@ -356,7 +356,7 @@ func TestShutdownGivesTheJobBackAtOnce(t *testing.T) {
 func TestCanceledJobStops(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
-	w := s.worker("w", counterFunc(func(ctx context.Context, _ count.Source, _ func(count.Progress)) (count.Outcome, error) {
+	w := s.worker("w", counterFunc(func(ctx context.Context, _ count.Source, _ func(job.Progress)) (count.Outcome, error) {
 		if err := s.l.Cancel(context.WithoutCancel(ctx), j.ID); err != nil {
 			t.Error(err)
 		}
@@ -393,7 +393,7 @@ type remote struct{ blob.Store }
 func TestFootageFromARemoteStore(t *testing.T) {
 	s := newStage(t)
 	s.put("f1")
-	w := s.worker("w", counterFunc(func(ctx context.Context, src count.Source, _ func(count.Progress)) (count.Outcome, error) {
+	w := s.worker("w", counterFunc(func(ctx context.Context, src count.Source, _ func(job.Progress)) (count.Outcome, error) {
 		if !strings.HasSuffix(src.Path, ".mp4") || src.Size != int64(len("content of f1")) {
 			t.Errorf("%+v", src)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -24,12 +25,12 @@ import (
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
-
-	"net/http/httptest"
 )
 
 func TestPhases(t *testing.T) {
-	jobIn := func(s job.State) *topic.Job { return &topic.Job{Job: "j", State: s, Percent: 40, Reason: "why"} }
+	jobIn := func(s job.State) *topic.Job {
+		return &topic.Job{Job: "j", State: s, Progress: job.Progress{Percent: 40}, Reason: "why"}
+	}
 	for _, c := range []struct {
 		r    spool.Record
 		want Phase
@@ -77,8 +78,8 @@ func sampleStatus() Status {
 	s.ClockHint = &ClockHint{Source: topic.ClockGNSS, From: "GNSS", Time: time.Date(2026, 11, 24, 3, 4, 0, 0, time.UTC), Offset: 12.5, Uncertainty: 1, Age: 3, Text: "GNSS says so\x1b"}
 	s.Footage = []FootageStatus{
 		{ID: "a", Name: "A.MP4", Priority: 7, Size: 2 << 30, Phase: PhaseUploading, Percent: 41.4, Rate: 1.5 * (1 << 20), Waiting: "cloud is busy"},
-		{ID: "b", Name: "B.MP4", Size: 100, Phase: PhaseCounting, Percent: 12, Job: &JobStatus{Stage: topic.StageDetect, Count: 17, ETASeconds: &eta}},
-		{ID: "c", Name: "C\x1b[2J.MP4", Size: 100, Phase: PhaseDone, Job: &JobStatus{Count: 92}, Count: &spool.Count{Unique: 92, Low: 88, High: 97}},
+		{ID: "b", Name: "B.MP4", Size: 100, Phase: PhaseCounting, Percent: 12, Job: &JobStatus{Progress: job.Progress{Stage: job.StageDetect, Count: 17, ETASeconds: &eta}}},
+		{ID: "c", Name: "C\x1b[2J.MP4", Size: 100, Phase: PhaseDone, Job: &JobStatus{Progress: job.Progress{Count: 92}}, Count: &spool.Count{Unique: 92, Low: 88, High: 97}},
 		{ID: "e", Name: strings.Repeat("long", 60) + "_0042.MP4", Phase: PhaseWaiting},
 		{ID: "d", Name: "D.MP4", Phase: PhaseQuarantined, Reason: "not a video", DuplicateOf: "a"},
 	}
@@ -315,7 +316,7 @@ func TestOrdersAndFollowing(t *testing.T) {
 	s.until("reclaimed", func(l []spool.Record) bool { return l[0].State == spool.Reclaimed })
 	s.cloud.Lock()
 	f := s.cloud.Footage[string(list[0].ID)]
-	f.Job = json.RawMessage(`{"id":"j1","state":"done","seq":4,"attempt":1,"updated":"2026-11-22T12:00:00Z","progress":{"percent":100,"count":92}}`)
+	f.Job = json.RawMessage(`{"id":"j1","state":"done","seq":4,"attempt":1,"updated":"2026-11-22T12:00:00Z","percent":100,"count":92}`)
 	f.Count = json.RawMessage(`{"unique":92,"low":88,"high":97}`)
 	s.cloud.Unlock()
 	r := s.a.spool.Records()[0]

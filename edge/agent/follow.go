@@ -121,10 +121,8 @@ func (f *follower) ask(ctx context.Context, r spool.Record) error {
 		return err
 	}
 	if j := got.Job; j != nil && (r.Job == nil || r.Job.State != j.State || !f.brokerUp()) {
-		p := j.Progress
 		_, err = f.spool.PutJob(topic.Job{Header: topic.Header{V: topic.Version, Seq: j.Seq, At: j.Updated}, Job: j.ID, Footage: r.ID,
-			State: j.State, Stage: p.Stage, FramesDone: p.FramesDone, FramesTotal: p.FramesTotal, Percent: p.Percent, FPS: p.FPS,
-			ETASeconds: p.ETASeconds, Count: p.Count, Attempt: j.Attempt, Updated: j.Updated, Reason: j.Reason})
+			State: j.State, Progress: j.Progress, Attempt: j.Attempt, Updated: j.Updated, Reason: j.Reason})
 	}
 	if c := got.Count; c != nil {
 		err = errors.Join(err, f.spool.PutCount(r.ID, spool.Count{Unique: c.Unique, Low: c.Low, High: c.High}))

@@ -117,14 +117,11 @@ type FootageStatus struct {
 
 // JobStatus is how far the cloud is with counting.
 type JobStatus struct {
-	ID         string      `json:"id"`
-	State      job.State   `json:"state"`
-	Stage      topic.Stage `json:"stage,omitempty"`
-	Percent    float64     `json:"percent"`
-	Count      int         `json:"count"` // unique animals so far
-	ETASeconds *float64    `json:"eta_seconds,omitempty"`
-	Attempt    int         `json:"attempt"`
-	Reason     string      `json:"reason,omitempty"`
+	ID    string    `json:"id"`
+	State job.State `json:"state"`
+	job.Progress
+	Attempt int    `json:"attempt"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // view makes the status of one record. lookup finds the record that a
@@ -146,8 +143,7 @@ func view(r spool.Record, lookup func(footage.ID) (spool.Record, bool)) FootageS
 	}
 	f.Count = count
 	if j != nil {
-		f.Job = &JobStatus{ID: j.Job, State: j.State, Stage: j.Stage, Percent: j.Percent, Count: j.Count, ETASeconds: j.ETASeconds,
-			Attempt: j.Attempt, Reason: j.Reason}
+		f.Job = &JobStatus{ID: j.Job, State: j.State, Progress: j.Progress, Attempt: j.Attempt, Reason: j.Reason}
 	}
 	f.Phase, f.Percent = phase(r, f.Job)
 	if f.Phase == PhaseFailed && f.Reason == "" {

@@ -214,7 +214,7 @@ func TestOrdersAndJobsComeIn(t *testing.T) {
 	for _, bad := range []string{"", "junk", "{}", `{"v":9}`} {
 		publish(dock.Job("j1"), []byte(bad))
 	}
-	j, err := json.Marshal(topic.Job{Header: topic.Header{V: 1, Seq: 3}, Job: "j1", Footage: r.ID, State: job.Processing, Percent: 12})
+	j, err := json.Marshal(topic.Job{Header: topic.Header{V: 1, Seq: 3}, Job: "j1", Footage: r.ID, State: job.Processing, Progress: job.Progress{Percent: 12}})
 	if err != nil {
 		t.Fatal(err)
 	}

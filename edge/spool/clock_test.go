@@ -88,7 +88,7 @@ func TestProgressSparesTheFlash(t *testing.T) {
 	s.written = func() { writes++ }
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for i := range 50 {
-		j := topic.Job{Header: topic.Header{Seq: int64(i + 1)}, Job: "j", Footage: r.ID, State: job.Processing, Percent: float64(i), Updated: at.Add(time.Duration(i) * 2 * time.Second)}
+		j := topic.Job{Header: topic.Header{Seq: int64(i + 1)}, Job: "j", Footage: r.ID, State: job.Processing, Progress: job.Progress{Percent: float64(i)}, Updated: at.Add(time.Duration(i) * 2 * time.Second)}
 		if newer := must[bool](t)(s.PutJob(j)); !newer {
 			t.Fatal(i)
 		}

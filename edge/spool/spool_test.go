@@ -423,10 +423,10 @@ func TestNewestJobWins(t *testing.T) {
 	r := fill(t, s, "/card/i.mp4", 30, 50)
 	at := time.Now()
 	put := func(j topic.Job) bool { t.Helper(); j.Footage = r.ID; return must[bool](t)(s.PutJob(j)) }
-	if !put(topic.Job{Header: topic.Header{Seq: 5}, Job: "j1", State: job.Processing, Percent: 50, Updated: at}) ||
-		put(topic.Job{Header: topic.Header{Seq: 4}, Job: "j1", State: job.Processing, Percent: 40, Updated: at}) ||
+	if !put(topic.Job{Header: topic.Header{Seq: 5}, Job: "j1", State: job.Processing, Progress: job.Progress{Percent: 50}, Updated: at}) ||
+		put(topic.Job{Header: topic.Header{Seq: 4}, Job: "j1", State: job.Processing, Progress: job.Progress{Percent: 40}, Updated: at}) ||
 		put(topic.Job{Header: topic.Header{Seq: 9}, Job: "j0", State: job.Processing, Updated: at.Add(-time.Hour)}) ||
-		!put(topic.Job{Header: topic.Header{Seq: 6}, Job: "j1", State: job.Done, Percent: 100, Updated: at}) {
+		!put(topic.Job{Header: topic.Header{Seq: 6}, Job: "j1", State: job.Done, Progress: job.Progress{Percent: 100}, Updated: at}) {
 		t.Error("order of jobs")
 	}
 	if got, _ := s.Record(r.ID); got.Job.State != job.Done {

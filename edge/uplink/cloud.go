@@ -20,7 +20,6 @@ import (
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
-	"cattlecounter/shared/topic"
 )
 
 const (
@@ -135,21 +134,13 @@ type Remote struct {
 
 // RemoteJob is the part of the cloud's job that the edge shows.
 type RemoteJob struct {
-	ID       string    `json:"id"`
-	State    job.State `json:"state"`
-	Attempt  int       `json:"attempt"`
-	Reason   string    `json:"reason"`
-	Seq      int64     `json:"seq"`
-	Updated  time.Time `json:"updated"`
-	Progress struct {
-		Stage       topic.Stage `json:"stage"`
-		FramesDone  int         `json:"frames_done"`
-		FramesTotal int         `json:"frames_total"`
-		Percent     float64     `json:"percent"`
-		FPS         float64     `json:"fps"`
-		ETASeconds  *float64    `json:"eta_seconds"`
-		Count       int         `json:"count"`
-	} `json:"progress"`
+	ID      string    `json:"id"`
+	State   job.State `json:"state"`
+	Attempt int       `json:"attempt"`
+	Reason  string    `json:"reason"`
+	Seq     int64     `json:"seq"`
+	Updated time.Time `json:"updated"`
+	job.Progress
 }
 
 // RemoteCount is the final count.

@@ -93,7 +93,7 @@ func FuzzLocate(f *testing.F) {
 }
 
 func FuzzParseRemote(f *testing.F) {
-	f.Add([]byte(`{"id":"a","size":1,"sha256":"","job":{"state":"done","progress":{"percent":5}},"count":{"unique":3}}`))
+	f.Add([]byte(`{"id":"a","size":1,"sha256":"","job":{"state":"done","percent":5},"count":{"unique":3}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := parseRemote(b); err != nil && !errors.Is(err, ErrOdd) {
 			t.Fatal(err)

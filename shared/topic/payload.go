@@ -102,33 +102,17 @@ type Footage struct {
 	Attempt int `json:"attempt"`
 }
 
-// Stage is the part of the work a worker is in.
-type Stage string
-
-// Stages of a job, in order.
-const (
-	StageDownload Stage = "download"
-	StageDetect   Stage = "detect" // decoding, detection and counting go hand in hand
-	StageReport   Stage = "report"
-)
-
 // Job is the progress of one job; the status sidecar has the same form.
 type Job struct {
 	Header
-	Job         string     `json:"job"`
-	Footage     footage.ID `json:"footage"`
-	State       job.State  `json:"state"`
-	Stage       Stage      `json:"stage,omitempty"`
-	FramesDone  int        `json:"frames_done"`
-	FramesTotal int        `json:"frames_total"` // 0 when the container does not say
-	Percent     float64    `json:"percent"`      // 0..100, never falls within an attempt
-	FPS         float64    `json:"fps"`          // frames of footage worked through per second
-	ETASeconds  *float64   `json:"eta_seconds,omitempty"`
-	Count       int        `json:"count"` // unique animals so far
-	Attempt     int        `json:"attempt"`
-	Fence       int64      `json:"fence"`
-	Updated     time.Time  `json:"updated"`
-	Reason      string     `json:"reason,omitempty"`
+	Job     string     `json:"job"`
+	Footage footage.ID `json:"footage"`
+	State   job.State  `json:"state"`
+	job.Progress
+	Attempt int       `json:"attempt"`
+	Fence   int64     `json:"fence"`
+	Updated time.Time `json:"updated"`
+	Reason  string    `json:"reason,omitempty"`
 }
 
 // Count is the final count of one piece of footage.

@@ -179,7 +179,7 @@ func TestLostMessages(t *testing.T) {
 	}
 	has(job.Queued, false) // a request may be at it
 	s.clock.add(2 * settled)
-	must(t, s.ledger.UpdateProgress(ctx, ids[job.Processing], 1, ledger.Progress{Percent: 1})) // its worker writes
+	must(t, s.ledger.UpdateProgress(ctx, ids[job.Processing], 1, job.Progress{Percent: 1})) // its worker writes
 	has(job.Queued, true)
 	has(job.Processing, false)
 	s.clock.add(2 * settled)

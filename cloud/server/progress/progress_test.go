@@ -56,7 +56,7 @@ func begin(t *testing.T, l *ledger.Ledger, id string) ledger.Job {
 
 func advance(t *testing.T, l *ledger.Ledger, j ledger.Job, percent float64) {
 	t.Helper()
-	if err := l.UpdateProgress(t.Context(), j.ID, j.Fence, ledger.Progress{Stage: topic.StageDetect, Percent: percent, Count: int(percent / 10)}); err != nil {
+	if err := l.UpdateProgress(t.Context(), j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: percent, Count: int(percent / 10)}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -349,11 +349,8 @@ func header(seq int64, now time.Time) topic.Header {
 // JobPayload is the message of a job. id is the footage it is said about: the
 // job's own, or a duplicate of it.
 func JobPayload(j ledger.Job, id footage.ID, now time.Time) topic.Job {
-	g := j.Progress
 	return topic.Job{
 		Header: header(j.Seq, now),
-		Job:    j.ID, Footage: id, State: j.State, Stage: g.Stage, FramesDone: g.FramesDone, FramesTotal: g.FramesTotal,
-		Percent: g.Percent, FPS: g.FPS, ETASeconds: g.ETASeconds, Count: g.Count,
-		Attempt: j.Attempt, Fence: j.Fence, Updated: j.Updated, Reason: j.Reason,
+		Job:    j.ID, Footage: id, State: j.State, Progress: j.Progress, Attempt: j.Attempt, Fence: j.Fence, Updated: j.Updated, Reason: j.Reason,
 	}
 }

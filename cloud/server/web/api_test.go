@@ -11,7 +11,6 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
-	"cattlecounter/shared/topic"
 )
 
 // finish lets a job be done with results in the blob store.
@@ -57,7 +56,7 @@ func (s *site) finish(j *ledger.Job) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.ledger.UpdateProgress(ctx, j.ID, begun.Fence, ledger.Progress{Stage: topic.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, Count: 4}); err != nil {
+	if err := s.ledger.UpdateProgress(ctx, j.ID, begun.Fence, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, Count: 4}); err != nil {
 		s.t.Fatal(err)
 	}
 	key := "footage/" + string(f.ID) + "/result/abc"

@@ -6,7 +6,6 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
-	"cattlecounter/shared/topic"
 )
 
 // The JSON of the API. Fields are described in openapi.yaml, which tests hold
@@ -30,21 +29,15 @@ type footageView struct {
 }
 
 type jobView struct {
-	ID          string      `json:"id"`
-	Footage     footage.ID  `json:"footage"`
-	State       job.State   `json:"state"`
-	Stage       topic.Stage `json:"stage,omitempty"`
-	FramesDone  int         `json:"frames_done"`
-	FramesTotal int         `json:"frames_total"`
-	Percent     float64     `json:"percent"`
-	FPS         float64     `json:"fps"`
-	ETASeconds  *float64    `json:"eta_seconds,omitempty"`
-	Count       int         `json:"count"`
-	Attempt     int         `json:"attempt"`
-	Reason      string      `json:"reason,omitempty"`
-	Created     time.Time   `json:"created"`
-	Updated     time.Time   `json:"updated"`
-	Seq         int64       `json:"seq"`
+	ID      string     `json:"id"`
+	Footage footage.ID `json:"footage"`
+	State   job.State  `json:"state"`
+	job.Progress
+	Attempt int       `json:"attempt"`
+	Reason  string    `json:"reason,omitempty"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+	Seq     int64     `json:"seq"`
 }
 
 type attemptView struct {
@@ -132,9 +125,7 @@ func viewWhole(f ledger.FootageView) footageView {
 }
 
 func viewJob(j ledger.Job) jobView {
-	p := j.Progress
-	return jobView{ID: j.ID, Footage: j.Footage, State: j.State, Stage: p.Stage, FramesDone: p.FramesDone, FramesTotal: p.FramesTotal,
-		Percent: p.Percent, FPS: p.FPS, ETASeconds: p.ETASeconds, Count: p.Count, Attempt: j.Attempt, Reason: j.Reason,
+	return jobView{ID: j.ID, Footage: j.Footage, State: j.State, Progress: j.Progress, Attempt: j.Attempt, Reason: j.Reason,
 		Created: j.Created, Updated: j.Updated, Seq: j.Seq}
 }
 

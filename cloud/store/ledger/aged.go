@@ -58,7 +58,7 @@ func (l *Ledger) RestoreVideo(ctx context.Context, upload string, id footage.ID,
 		if err := l.audit(ctx, tx, DeedRestoreVideo, string(id)); err != nil || j.State != job.Poisoned {
 			return err
 		}
-		j.Reason, j.Progress = "", Progress{}
+		j.Reason, j.Progress = "", job.Progress{}
 		return j.move(job.Replay)
 	})
 }

@@ -17,7 +17,7 @@ func TestAttempts(t *testing.T) {
 	clock.add(time.Minute)
 	j2, _, err := l.Begin(ctx, j.ID, "second") // the first is gone
 	must(t, err)
-	must(t, l.UpdateProgress(ctx, j.ID, j2.Fence, Progress{Percent: 3}))
+	must(t, l.UpdateProgress(ctx, j.ID, j2.Fence, job.Progress{Percent: 3}))
 	must(t, l.Release(ctx, j.ID, j2.Fence, "storage away"))
 	j3, _, err := l.Begin(ctx, j.ID, "third")
 	must(t, err)

@@ -106,7 +106,7 @@ func (l *Ledger) Begin(ctx context.Context, jobID, worker string) (Job, Footage,
 		}
 		j.Fence++
 		j.Attempt++
-		j.Worker, j.Reason, j.Progress = worker, "", Progress{}
+		j.Worker, j.Reason, j.Progress = worker, "", job.Progress{}
 		var err error
 		f, err = getFootage(ctx, tx, `id = $1`, j.Footage)
 		return err
@@ -120,7 +120,7 @@ func (l *Ledger) Begin(ctx context.Context, jobID, worker string) (Job, Footage,
 // UpdateProgress notes how far the attempt is. Percent never falls within an
 // attempt, whatever p says. It fails with ErrFenced when the lease is lost,
 // also by Cancel.
-func (l *Ledger) UpdateProgress(ctx context.Context, jobID string, fence int64, p Progress) error {
+func (l *Ledger) UpdateProgress(ctx context.Context, jobID string, fence int64, p job.Progress) error {
 	_, err := l.change(ctx, "progress of", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		if err := j.held(fence); err != nil {
 			return err
@@ -274,7 +274,7 @@ func (l *Ledger) Retry(ctx context.Context, jobID string) (Job, error) {
 		if j.State == job.Poisoned {
 			e = job.Replay
 		}
-		j.Reason, j.Progress = "", Progress{}
+		j.Reason, j.Progress = "", job.Progress{}
 		if err := j.move(e); err != nil {
 			return err
 		}

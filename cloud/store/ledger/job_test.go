@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"cattlecounter/shared/job"
-	"cattlecounter/shared/topic"
 )
 
 // begun records footage and begins its job.
@@ -27,14 +26,14 @@ func TestFencing(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	old := begun(t, l, "f1")
-	must(t, l.UpdateProgress(ctx, old.ID, old.Fence, Progress{Percent: 70, Count: 5}))
+	must(t, l.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 70, Count: 5}))
 	now, _, err := l.Begin(ctx, old.ID, "w2") // w1 is silent, its message was delivered again
 	must(t, err)
-	if now.Fence != old.Fence+1 || now.Attempt != 2 || now.Worker != "w2" || now.Progress != (Progress{}) {
+	if now.Fence != old.Fence+1 || now.Attempt != 2 || now.Worker != "w2" || now.Progress != (job.Progress{}) {
 		t.Fatalf("%+v", now)
 	}
 	for what, err := range map[string]error{
-		"progress": l.UpdateProgress(ctx, old.ID, old.Fence, Progress{Percent: 90}),
+		"progress": l.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 90}),
 		"finish":   l.Finish(ctx, old.ID, old.Fence, Count{Unique: 1, High: 1}, "k"),
 		"fail":     l.Fail(ctx, old.ID, old.Fence, "?"),
 		"release":  l.Release(ctx, old.ID, old.Fence, "?"),
@@ -74,7 +73,7 @@ func TestOnlyOneWorkerWins(t *testing.T) {
 			t.Errorf("fence %d was given twice", f)
 		}
 		seen[f] = true
-		if l.UpdateProgress(ctx, j.ID, f, Progress{Percent: 1}) == nil {
+		if l.UpdateProgress(ctx, j.ID, f, job.Progress{Percent: 1}) == nil {
 			wins++
 		}
 	}
@@ -89,21 +88,21 @@ func TestProgressNeverFalls(t *testing.T) {
 	j := begun(t, l, "f1")
 	nan, eta := math.NaN(), 30.0
 	for _, c := range []struct{ give, want float64 }{{10, 10}, {5, 10}, {nan, 10}, {-3, 10}, {60, 60}, {math.Inf(1), 100}, {7, 100}} {
-		must(t, l.UpdateProgress(ctx, j.ID, j.Fence, Progress{Stage: topic.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))
+		must(t, l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))
 		got, err := l.Job(ctx, j.ID)
 		must(t, err)
 		if got.Progress.Percent != c.want || got.Progress.FPS != 0 || got.Progress.ETASeconds != nil {
 			t.Fatalf("after %v: %+v", c.give, got.Progress)
 		}
 	}
-	must(t, l.UpdateProgress(ctx, j.ID, j.Fence, Progress{ETASeconds: &eta}))
+	must(t, l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{ETASeconds: &eta}))
 	if got, _ := l.Job(ctx, j.ID); got.Progress.ETASeconds == nil || *got.Progress.ETASeconds != eta {
 		t.Fatalf("%+v", got.Progress)
 	}
 	// A new attempt begins anew.
 	j, _, err := l.Begin(ctx, j.ID, "w2")
 	must(t, err)
-	must(t, l.UpdateProgress(ctx, j.ID, j.Fence, Progress{Percent: 1}))
+	must(t, l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 1}))
 	if got, _ := l.Job(ctx, j.ID); got.Progress.Percent != 1 {
 		t.Fatalf("%+v", got.Progress)
 	}
@@ -130,7 +129,7 @@ func TestEveryEnd(t *testing.T) {
 			if got.State != c.state || got.Reason != c.reason {
 				t.Fatalf("%+v", got)
 			}
-			wantErr(t, l.UpdateProgress(ctx, j.ID, j.Fence, Progress{}), ErrFenced)
+			wantErr(t, l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{}), ErrFenced)
 			switch c.state {
 			case job.Failed, job.Queued: // a repeat of the lease holder
 				must(t, c.end(l, j))
@@ -190,7 +189,7 @@ func TestUnknownJob(t *testing.T) {
 	_, view := l.Footage(ctx, "no")
 	for what, err := range map[string]error{
 		"begin": begin, "retry": retry, "job": get, "job of": of, "count": count, "footage": view,
-		"queued": l.MarkQueued(ctx, "no"), "progress": l.UpdateProgress(ctx, "no", 1, Progress{}),
+		"queued": l.MarkQueued(ctx, "no"), "progress": l.UpdateProgress(ctx, "no", 1, job.Progress{}),
 		"finish": l.Finish(ctx, "no", 1, Count{}, ""), "poison": l.Poison(ctx, "no", ""), "cancel": l.Cancel(ctx, "no"),
 	} {
 		if !errors.Is(err, ErrNotFound) {
@@ -224,7 +223,7 @@ func TestChangesMissNothing(t *testing.T) {
 	for _, j := range began {
 		wg.Go(func() {
 			for n := range updates {
-				if err := l.UpdateProgress(ctx, j.ID, j.Fence, Progress{Percent: float64(n)}); err != nil {
+				if err := l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: float64(n)}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -21,7 +21,6 @@ import (
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
-	"cattlecounter/shared/topic"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
@@ -184,7 +183,7 @@ func TestWholeLife(t *testing.T) {
 		t.Fatalf("%+v %+v", j, f)
 	}
 	eta := 12.5
-	must(t, l.UpdateProgress(ctx, id, 1, Progress{Stage: topic.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))
+	must(t, l.UpdateProgress(ctx, id, 1, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))
 	must(t, l.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9}, Model: "femto"}, "footage/f1/result/x.json"))
 	must(t, l.Finish(ctx, id, 1, Count{Unique: 1}, "other")) // a repeat changes nothing
 	v, err := l.Footage(ctx, "f1")

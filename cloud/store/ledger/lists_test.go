@@ -340,7 +340,7 @@ func BenchmarkUpdateProgress(b *testing.B) {
 	l, _ := fresh(b)
 	j := begun(b, l, "f1")
 	for b.Loop() {
-		must(b, l.UpdateProgress(b.Context(), j.ID, j.Fence, Progress{Percent: 5}))
+		must(b, l.UpdateProgress(b.Context(), j.ID, j.Fence, job.Progress{Percent: 5}))
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"cattlecounter/cloud/store/database"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
-	"cattlecounter/shared/topic"
 )
 
 // querier is what reads need: *sql.DB or *sql.Tx.
@@ -77,8 +76,8 @@ func (r *jobRow) value() Job {
 	j := Job{
 		ID: r.id.String, Footage: footage.ID(r.footage.String), State: job.State(r.state.String),
 		Attempt: int(r.attempt.Int64), Fence: r.fence.Int64, Worker: r.worker.String, Reason: r.reason.String,
-		Progress: Progress{
-			Stage: topic.Stage(r.stage.String), FramesDone: int(r.framesDone.Int64), FramesTotal: int(r.framesTotal.Int64),
+		Progress: job.Progress{
+			Stage: job.Stage(r.stage.String), FramesDone: int(r.framesDone.Int64), FramesTotal: int(r.framesTotal.Int64),
 			Percent: r.percent.Float64, FPS: r.fps.Float64, Count: int(r.animals.Int64),
 		},
 		ResultKey: r.resultKey.String, Created: fromMicros(r.createdAt), Updated: fromMicros(r.updatedAt), Seq: r.seqNo.Int64,

@@ -5,7 +5,6 @@ import (
 
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
-	"cattlecounter/shared/topic"
 )
 
 // Footage is one verified piece of footage. Times are UTC.
@@ -34,27 +33,16 @@ func (f Footage) Original() footage.ID {
 	return f.ID
 }
 
-// Progress is how far an attempt is. The zero value is its beginning.
-type Progress struct {
-	Stage       topic.Stage
-	FramesDone  int
-	FramesTotal int     // 0 when not known
-	Percent     float64 // 0..100
-	FPS         float64 // frames of footage per second
-	ETASeconds  *float64
-	Count       int // unique animals so far
-}
-
 // Job is the counting of one footage.
 type Job struct {
-	ID        string
-	Footage   footage.ID
-	State     job.State
-	Attempt   int    // leases so far
-	Fence     int64  // the token that goes with every write of the lease holder
-	Worker    string // who holds or held the lease
-	Reason    string // why failed, poisoned or released
-	Progress  Progress
+	ID      string
+	Footage footage.ID
+	State   job.State
+	Attempt int    // leases so far
+	Fence   int64  // the token that goes with every write of the lease holder
+	Worker  string // who holds or held the lease
+	Reason  string // why failed, poisoned or released
+	job.Progress
 	ResultKey string // blob of the result document, empty until done
 	Created   time.Time
 	Updated   time.Time

@@ -20,6 +20,7 @@ import (
 	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/cloud/worker/meter"
 	"cattlecounter/shared/filesum"
+	"cattlecounter/shared/job"
 )
 
 // Command is the command line of `worker count`.
@@ -95,7 +96,7 @@ func (c *Command) one(ctx context.Context, e *engine.Engine, clip string, stderr
 		return report.Result{}, err
 	}
 	m := meter.New(stderr, src.Name)
-	out, err := e.Counter.Count(ctx, src, func(p count.Progress) {
+	out, err := e.Counter.Count(ctx, src, func(p job.Progress) {
 		m.Show(float64(p.FramesDone), float64(p.FramesTotal), "frames", fmt.Sprintf("%d animals", p.Count))
 	})
 	m.Clear()

@@ -12,6 +12,7 @@ import (
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
 )
 
 // book is the ledger as a worker reaches it. What got through is noted.
@@ -38,7 +39,7 @@ func (b book) Begin(ctx context.Context, id, worker string) (j ledger.Job, f led
 	return j, f, err
 }
 
-func (b book) UpdateProgress(ctx context.Context, id string, fence int64, p ledger.Progress) error {
+func (b book) UpdateProgress(ctx context.Context, id string, fence int64, p job.Progress) error {
 	return b.p.do(seldom, func() error {
 		err := b.Ledger.UpdateProgress(ctx, id, b.fence(ctx, id, fence), p)
 		if b.p.w.without.fence && errors.Is(err, ledger.ErrFenced) {
@@ -128,7 +129,7 @@ func (b blobs) Open(ctx context.Context, key string, offset, length int64) (r io
 // counter takes the time that counting a clip takes, and finds what the world says.
 type counter struct{ p *process }
 
-func (c counter) Count(ctx context.Context, s count.Source, progress func(count.Progress)) (count.Outcome, error) {
+func (c counter) Count(ctx context.Context, s count.Source, progress func(job.Progress)) (count.Outcome, error) {
 	clip := c.p.w.clip(s.Footage)
 	const steps = 4
 	for i := range steps {
@@ -138,7 +139,7 @@ func (c counter) Count(ctx context.Context, s count.Source, progress func(count.
 		if ctx.Err() != nil {
 			return count.Outcome{}, context.Cause(ctx)
 		}
-		progress(count.Progress{FramesDone: i, FramesTotal: steps, Percent: 100 * float64(i) / steps})
+		progress(job.Progress{FramesDone: i, FramesTotal: steps, Percent: 100 * float64(i) / steps})
 		wait(ctx, clip.takes/steps)
 	}
 	if clip.bad {
