@@ -97,7 +97,7 @@ func (s Store) Find(named string) (Entry, error) {
 		return e, nil
 	}
 	return Entry{}, fmt.Errorf("%w: none was named with --model or worker.model, none chosen in %s, and there is no %s in %s; "+
-		"`worker model pull OWNER/NAME` fetches one; any DETR-family export to ONNX works (DEIM, D-FINE, RT-DETR, DETR), see README, section Models",
+		"`worker model pull OWNER/NAME` fetches one; any DETR-family export to ONNX works (DEIM, D-FINE, RT-DETR, DETR), see deploy/docs/models.md",
 		ErrNoModel, s, Network, strings.Join(ownPlaces(), ", "))
 }
 

@@ -23,7 +23,7 @@ func notes(t *testing.T) map[string]string {
 		t.Fatal(files, err)
 	}
 	texts := map[string]string{}
-	for _, f := range append(files, "../../../README.md") {
+	for _, f := range append(files, "../../../README.md", "../../../deploy/docs/stations.md") {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
