@@ -25,7 +25,7 @@ setup: ## install what building and running needs (Debian packages, ONNX Runtime
 build: setup ## build the programs into build/bin
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 go build -o $(BIN)/ ./edge/cmd/edge-agent ./cloud/cmd/cloud-api ./deploy/allinone/cmd/allinone
-	go build -tags $(TAGS) -o $(BIN)/ ./cloud/cmd/worker
+	go build -tags $(TAGS) -o $(BIN)/ ./cloud/cmd/worker ./cloud/cmd/herdsim
 
 # FOOTAGE=file of your own, MODEL=file, folder or name of a pulled model, ONCE=1 ends when the count is there.
 demo: build ## count a clip from drone card to web page on this machine

@@ -127,7 +127,7 @@ func (s *station) child(name string, args ...string) *program {
 // render makes a clip of a simulated herd, with its truth beside it.
 func render(ctx context.Context, o Options) (string, error) {
 	clip := filepath.Join(o.Data, "herd.mp4")
-	cmd := exec.CommandContext(ctx, filepath.Join(o.Bin, "worker"), "simulate", "--out", clip, "--size", "960x540", "--fps", "15")
+	cmd := exec.CommandContext(ctx, filepath.Join(o.Bin, "herdsim"), "clip", "--out", clip, "--size", "960x540", "--fps", "15")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("render a clip: %w: %s", err, out)
 	}

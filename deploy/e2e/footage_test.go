@@ -82,7 +82,7 @@ func rendered(t testing.TB) (path string, animals int) {
 // herd renders the clip once for all tests.
 var herd = sync.OnceValues(func() (path string, err error) {
 	path = filepath.Join(bin, "herd.mp4")
-	if out, err := exec.CommandContext(context.Background(), filepath.Join(bin, "worker"), "simulate", "--out", path).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(context.Background(), filepath.Join(bin, "herdsim"), "clip", "--out", path).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("render a clip: %w: %s", err, out)
 	}
 	return path, nil

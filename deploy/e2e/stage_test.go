@@ -47,6 +47,7 @@ func run(m *testing.M) int {
 	bin = dir
 	cmd := exec.Command("go", "build", "-tags", tags, "-o", bin+"/",
 		"cattlecounter/edge/cmd/edge-agent", "cattlecounter/cloud/cmd/cloud-api", "cattlecounter/cloud/cmd/worker",
+		"cattlecounter/cloud/cmd/herdsim",
 		"cattlecounter/deploy/allinone/cmd/allinone")
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {

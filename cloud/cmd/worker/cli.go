@@ -1,5 +1,4 @@
-// Package cli is the command line of the worker.
-package cli
+package main
 
 import (
 	"context"
@@ -13,11 +12,6 @@ import (
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/model/hub"
-	"cattlecounter/cloud/worker/countcmd"
-	"cattlecounter/cloud/worker/detectcmd"
-	"cattlecounter/cloud/worker/modelcmd"
-	"cattlecounter/cloud/worker/runcmd"
-	"cattlecounter/cloud/worker/simulatecmd"
 	"cattlecounter/shared/settings"
 )
 
@@ -33,20 +27,28 @@ const (
 
 const description = `Counts cattle in drone footage.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 footage (or some of it) cannot be counted; 4 no usable model or ONNX Runtime; 130 interrupted.`
+Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 some or all of the footage cannot be counted; 4 no usable model or ONNX Runtime; 130 interrupted.`
 
-type commands struct {
-	Run      runcmd.Command            `cmd:"" help:"Take jobs from the queue until told to stop."`
-	Count    countcmd.Command          `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
-	Detect   detectcmd.Command         `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
-	Model    modelcmd.Command          `cmd:"" help:"List, verify, pull and choose detectors."`
-	Simulate simulatecmd.Command       `cmd:"" help:"Render a clip of a herd that never was, with the exact truth beside it."`
-	Render   simulatecmd.RenderCommand `cmd:"" help:"Render pictures of cattle from above with labels, a COCO data set to train on."`
+type cli struct {
+	Run    runCommand    `cmd:"" help:"Count the jobs of the queue until the program is stopped."`
+	Count  countCommand  `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
+	Detect detectCommand `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
+	Model  modelCommand  `cmd:"" help:"List, verify, pull and choose detectors."`
 }
 
-// Main runs one command line and returns the exit code.
-func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var c commands
+// moved names the commands that are a program of their own now.
+var moved = map[string]string{
+	"simulate": "herdsim clip",
+	"render":   "herdsim pictures",
+}
+
+// run does one command line and returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && moved[args[0]] != "" {
+		fmt.Fprintf(stderr, "worker: the command %q has moved; use: %s (with the same flags)\n", args[0], moved[args[0]])
+		return exitUsage
+	}
+	var c cli
 	exited := -1
 	p, err := kong.New(&c, kong.Name("worker"), kong.Description(description), kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }))
@@ -62,45 +64,63 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "worker: %v\nTry: worker --help\n", err)
 		return exitUsage
 	}
-	switch k.Selected().Name {
-	case "run":
-		err = c.Run.Run(ctx, stderr)
-	case "count":
-		err = c.Count.Run(ctx, stdout, stderr)
-	case "detect":
-		err = c.Detect.Run(ctx, stdout, stderr)
-	case "list":
-		err = c.Model.List.Run(ctx, stdout, stderr)
-	case "verify":
-		err = c.Model.Verify.Run(ctx, stdout, stderr)
-	case "pull":
-		err = c.Model.Pull.Run(ctx, stdout, stderr)
-	case "use":
-		err = c.Model.Use.Run(ctx, stdout, stderr)
-	case "simulate":
-		err = c.Simulate.Run(ctx, stderr)
-	case "render":
-		err = c.Render.Run(ctx, stderr)
-	}
+	err = c.dispatch(ctx, k.Selected().Name, stdout, stderr)
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(stderr, "worker:", err)
 	}
-	return code(ctx, err)
+	return exitCode(ctx, err)
 }
 
-func code(ctx context.Context, err error) int {
+func (c *cli) dispatch(ctx context.Context, command string, stdout, stderr io.Writer) error {
+	switch command {
+	case "run":
+		return c.Run.run(ctx, stderr)
+	case "count":
+		return c.Count.run(ctx, stdout, stderr)
+	case "detect":
+		return c.Detect.run(ctx, stdout, stderr)
+	case "list":
+		return c.Model.List.run(ctx, stdout, stderr)
+	case "verify":
+		return c.Model.Verify.run(ctx, stdout)
+	case "pull":
+		return c.Model.Pull.run(ctx, stdout, stderr)
+	case "use":
+		return c.Model.Use.run(ctx, stdout, stderr)
+	}
+	return fmt.Errorf("command %s has no implementation", command)
+}
+
+// footageErrors and modelErrors are the classes that have an exit code of their own.
+var (
+	footageErrors = []error{errFootage, errPictures}
+	modelErrors   = []error{
+		model.ErrNoModel, model.ErrDigest, model.ErrName, model.ErrStore,
+		detr.ErrModel, detr.ErrCard, detr.ErrProvider, detr.ErrRuntime,
+	}
+)
+
+func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
 	case ctx.Err() != nil:
 		return exitStopped
-	case errors.Is(err, settings.ErrInvalid), errors.Is(err, hub.ErrReference), errors.Is(err, simulatecmd.ErrDataset):
+	case errors.Is(err, settings.ErrInvalid), errors.Is(err, hub.ErrReference):
 		return exitUsage
-	case count.IsFootageFault(err), errors.Is(err, countcmd.ErrFootage), errors.Is(err, detectcmd.ErrPictures):
+	case count.IsFootageFault(err), isAny(err, footageErrors):
 		return exitFootage
-	case errors.Is(err, model.ErrNoModel), errors.Is(err, model.ErrDigest), errors.Is(err, model.ErrName), errors.Is(err, model.ErrStore), errors.Is(err, detr.ErrModel), errors.Is(err, detr.ErrCard),
-		errors.Is(err, detr.ErrProvider), errors.Is(err, detr.ErrRuntime):
+	case isAny(err, modelErrors):
 		return exitModel
 	}
 	return exitFailed
+}
+
+func isAny(err error, classes []error) bool {
+	for _, class := range classes {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
 }

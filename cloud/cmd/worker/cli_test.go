@@ -1,8 +1,8 @@
-package cli
+package main
 
 import (
-	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,25 +10,45 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
+	"cattlecounter/cloud/synthetic"
+	"cattlecounter/cloud/synthetic/clipfile"
 	"cattlecounter/shared/footage"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"worker": func() { os.Exit(Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
-	})
+	testscript.Main(leakChecked{m}, map[string]func(){"worker": main})
 }
 
-// The scripts show the command line as a person meets it. They use the small
-// detector of bright blobs among the tests of cloud/count/detect/detr.
+// leakChecked fails a package whose tests leave goroutines behind.
+type leakChecked struct{ m *testing.M }
+
+func (l leakChecked) Run() int {
+	code := l.m.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "goroutines remain after the tests:", err)
+		return 1
+	}
+	return code
+}
+
+// TestScripts runs the program as a person does. The scripts use the small detector of bright blobs of the tests of
+// cloud/count/detect/detr.
 func TestScripts(t *testing.T) {
-	model, err := filepath.Abs("../../count/detect/detr/testdata/blobs")
+	model, err := filepath.Abs(blobs)
 	if err != nil {
 		t.Fatal(err)
 	}
+	clip := filepath.Join(t.TempDir(), "herd.mp4")
+	if _, err := clipfile.Write(t.Context(), clip, synthetic.Config{Seconds: 0.2, Width: 320, Height: 320}); err != nil {
+		t.Fatal(err)
+	}
 	library := os.Getenv("ONNXRUNTIME_LIB")
-	if library == "" { // where the set-up puts it
+	if library == "" { // the place where the set-up installs it
 		if library, err = filepath.Abs("../../../build/onnxruntime/libonnxruntime.so.1"); err != nil {
 			t.Fatal(err)
 		}
@@ -38,6 +58,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BLOBS", model)
+			e.Setenv("CLIP", clip)
 			e.Setenv("MODELS", filepath.Dir(model))
 			e.Setenv("HUB", hub)
 			e.Setenv("ONNXRUNTIME_LIB", library)
@@ -47,8 +68,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// serveHub is a small Hugging Face hub that has each folder of root as a
-// repository of the owner "herd", in one revision.
+// serveHub is a small Hugging Face hub. Each folder of root is a repository of the owner "herd" with one revision.
 func serveHub(t *testing.T, root string) string {
 	const commit = "0123456789abcdef0123456789abcdef01234567"
 	mux := http.NewServeMux()

@@ -1,6 +1,4 @@
-// Package countcmd is the worker's `count` command: the count of clips on this
-// machine's disk, without a server.
-package countcmd
+package main
 
 import (
 	"context"
@@ -18,49 +16,48 @@ import (
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/worker/engine"
-	"cattlecounter/cloud/worker/meter"
 	"cattlecounter/shared/filesum"
 	"cattlecounter/shared/job"
 )
 
-// Command is the command line of `worker count`.
-type Command struct {
+// countCommand is `worker count`: it counts clips on this machine's disk, without a server.
+type countCommand struct {
 	Path string `arg:"" placeholder:"FILE|FOLDER" help:"A clip, or a folder with clips (looked through with its subfolders)."`
 	JSON bool   `name:"json" help:"Print the result document alone on standard output; for a folder, a list of them."`
 	Out  string `placeholder:"DIR" type:"path" help:"Also write NAME.json, NAME.csv and NAME.jpg of each clip into this folder."`
-	engine.Flags
+	countFlags
 }
 
-// ErrFootage is returned when some clips could not be counted; the others were.
-var ErrFootage = errors.New("some footage could not be counted")
+// errFootage marks clips that could not be counted. The other clips of the folder were counted.
+var errFootage = errors.New("footage cannot be counted")
 
-// failure is what stands in the list of documents for a clip without a count.
-type failure struct {
+// failedClip is the entry of a clip without a count in the list of documents.
+type failedClip struct {
 	Source report.Source `json:"source"`
 	Error  string        `json:"error"`
 }
 
-// Run does the command. Progress and faults go to stderr, results to stdout.
-func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
-	clips, folder, err := find(c.Path)
+// run writes progress and errors to stderr, results to stdout.
+func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
+	clips, folder, err := findClips(c.Path)
 	if err != nil {
 		return err
 	}
-	e, err := engine.Open(c.Settings())
+	e, err := engine.Open(c.settings())
 	if err != nil {
 		return err
 	}
 	defer e.Close()
 	if c.Out != "" {
 		if err := os.MkdirAll(c.Out, 0o755); err != nil {
-			return fmt.Errorf("make the output folder: %w", err)
+			return fmt.Errorf("create the output folder: %w", err)
 		}
 	}
 	var results []report.Result
 	var documents []any
 	var faults []error
 	for _, clip := range clips {
-		r, err := c.one(ctx, e, clip, stderr)
+		r, err := c.countClip(ctx, e, clip, stderr)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -72,7 +69,7 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 				fmt.Fprintln(stderr, err)
 			}
 			faults = append(faults, err)
-			documents = append(documents, failure{report.Source{Name: filepath.Base(clip)}, err.Error()})
+			documents = append(documents, failedClip{report.Source{Name: filepath.Base(clip)}, err.Error()})
 			continue
 		}
 		results = append(results, r)
@@ -87,29 +84,29 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	case !folder:
 		return faults[0]
 	}
-	return fmt.Errorf("%d of %d clips: %w", len(faults), len(clips), ErrFootage)
+	return fmt.Errorf("%w: %d of %d clips in %s", errFootage, len(faults), len(clips), c.Path)
 }
 
-func (c *Command) one(ctx context.Context, e *engine.Engine, clip string, stderr io.Writer) (report.Result, error) {
-	src, err := source(ctx, clip)
+func (c *countCommand) countClip(ctx context.Context, e *engine.Engine, clip string, stderr io.Writer) (report.Result, error) {
+	src, err := openSource(ctx, clip)
 	if err != nil {
 		return report.Result{}, err
 	}
-	m := meter.New(stderr, src.Name)
+	m := newMeter(stderr, src.Name)
 	out, err := e.Counter.Count(ctx, src, func(p job.Progress) {
-		m.Show(float64(p.FramesDone), float64(p.FramesTotal), "frames", fmt.Sprintf("%d animals", p.Count))
+		m.show(float64(p.FramesDone), float64(p.FramesTotal), "frames", fmt.Sprintf("%d animals", p.Count))
 	})
-	m.Clear()
+	m.clear()
 	if err != nil {
 		return report.Result{}, err
 	}
 	if c.Out == "" {
 		return out.Result, nil
 	}
-	return out.Result, c.write(src.Name, out)
+	return out.Result, c.writeFiles(src.Name, out)
 }
 
-func (c *Command) write(name string, out count.Outcome) error {
+func (c *countCommand) writeFiles(name string, out count.Outcome) error {
 	base := filepath.Join(c.Out, strings.TrimSuffix(name, filepath.Ext(name)))
 	for ext, write := range map[string]func(io.Writer) error{
 		".json": out.Result.WriteJSON, ".csv": out.Result.WriteCSV,
@@ -131,13 +128,13 @@ func (c *Command) write(name string, out count.Outcome) error {
 	return nil
 }
 
-func (c *Command) print(w io.Writer, results []report.Result, documents []any, folder bool) error {
+func (c *countCommand) print(w io.Writer, results []report.Result, documents []any, folder bool) error {
 	if c.JSON {
 		if !folder && len(results) == 1 {
 			return results[0].WriteJSON(w)
 		}
 		if !folder {
-			return nil // the fault was told on stderr
+			return nil // the error is on stderr
 		}
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
@@ -163,7 +160,7 @@ func (c *Command) print(w io.Writer, results []report.Result, documents []any, f
 	fmt.Fprintf(w, "Counted by %s, SHA-256 %s.\n", results[0].Model.Name, results[0].Model.Digest)
 	for _, r := range results {
 		for _, warn := range r.Warnings {
-			if warn.Code != report.NoTelemetry { // nobody can change that here
+			if warn.Code != report.NoTelemetry { // expected: this command has no telemetry
 				fmt.Fprintf(w, "%s: %s\n", r.Source.Name, warn.Text)
 			}
 		}
@@ -171,33 +168,34 @@ func (c *Command) print(w io.Writer, results []report.Result, documents []any, f
 	return nil
 }
 
-var extensions = []string{".mp4", ".mov", ".mkv", ".avi", ".ts", ".m4v", ".webm", ".mts", ".m2ts"}
+var clipExtensions = []string{".mp4", ".mov", ".mkv", ".avi", ".ts", ".m4v", ".webm", ".mts", ".m2ts"}
 
-// find lists the clips to count, sorted.
-func find(path string) (clips []string, folder bool, err error) {
+// findClips lists the clips to count, sorted. folder is true when path is a folder.
+func findClips(path string) (clips []string, folder bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, false, fmt.Errorf("footage: %w", err)
+		return nil, false, fmt.Errorf("%w: %w", errFootage, err)
 	}
 	if !info.IsDir() {
 		return []string{path}, false, nil
 	}
 	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !strings.HasPrefix(d.Name(), ".") && slices.Contains(extensions, strings.ToLower(filepath.Ext(p))) {
+		if err == nil && !d.IsDir() && !strings.HasPrefix(d.Name(), ".") && slices.Contains(clipExtensions, strings.ToLower(filepath.Ext(p))) {
 			clips = append(clips, p)
 		}
 		return err
 	})
 	if err == nil && len(clips) == 0 {
-		err = fmt.Errorf("footage: %s has no file ending in %s", path, strings.Join(extensions, " "))
+		err = fmt.Errorf("%w: folder %s has no file ending in %s", errFootage, path, strings.Join(clipExtensions, " "))
 	}
 	return clips, true, err
 }
 
-func source(ctx context.Context, path string) (count.Source, error) {
+// openSource describes a clip. It reads the whole file once for its digest.
+func openSource(ctx context.Context, path string) (count.Source, error) {
 	digest, size, err := filesum.Of(ctx, path)
 	if err != nil {
-		return count.Source{}, fmt.Errorf("footage: %w", err)
+		return count.Source{}, fmt.Errorf("%w: %w", errFootage, err)
 	}
 	return count.Source{Path: path, Name: filepath.Base(path), Size: size, SHA256: digest}, nil
 }

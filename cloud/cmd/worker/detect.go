@@ -1,59 +1,54 @@
-// Package detectcmd is the worker's `detect` command: detections of a folder
-// of pictures as JSON lines, without a server.
-package detectcmd
+package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/video/still"
 	"cattlecounter/cloud/worker/engine"
-	"cattlecounter/cloud/worker/meter"
 	"cattlecounter/shared/footage"
 )
 
-// Command is the command line of `worker detect`.
-type Command struct {
+// detectCommand is `worker detect`: it writes the detections of a folder of pictures, without a server.
+type detectCommand struct {
 	Images string `required:"" type:"existingdir" placeholder:"DIR" help:"Folder with the pictures (.jpg, .jpeg, .png)."`
 	Out    string `required:"" placeholder:"FILE" help:"Where the JSON lines go; - is standard output."`
-	engine.DetectFlags
+	detectFlags
 }
 
-// ErrPictures is returned when some pictures could not be read. Lines for the
-// others, and an error line for each of these, are in the output.
-var ErrPictures = errors.New("some pictures could not be read")
+// errPictures marks pictures that could not be read. The output has an error line for each of them, and the lines of
+// the other pictures.
+var errPictures = errors.New("pictures cannot be read")
 
-// Line is one line of the output.
-type Line struct {
+// detectLine is one line of the output.
+type detectLine struct {
 	Image      string      `json:"image"`
-	Detections []Detection `json:"detections,omitzero"` // absent with Error, else present even when empty
+	Detections []detection `json:"detections,omitzero"` // absent with Error, else present even when empty
 	Error      string      `json:"error,omitempty"`
 
 	Model  string         `json:"model"`
 	Digest footage.Digest `json:"digest"` // SHA-256 of the network
 }
 
-// Detection is one animal.
-type Detection struct {
+// detection is one animal.
+type detection struct {
 	Box   [4]float64 `json:"box"` // x1, y1, x2, y2 in pixels
 	Score float64    `json:"score"`
 	Label string     `json:"label"`
 }
 
-// Run does the command. Progress goes to stderr, the lines to Out or, for "-",
-// to stdout. A file is written under a temporary name and renamed at the end,
-// so a stopped run leaves no half file.
-func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
-	names, err := pictures(c.Images)
+// run writes progress to stderr, and the lines to Out or, for "-", to stdout. A file gets its name when it is complete,
+// so an interrupted run leaves no partial file.
+func (c *detectCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
+	names, err := findPictures(c.Images)
 	if err != nil {
 		return err
 	}
-	settings := c.Settings()
+	settings := c.settings()
 	net, tiler, err := engine.Detector(settings)
 	if err != nil {
 		return err
@@ -64,30 +59,30 @@ func (c *Command) Run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer out.discard()
-	r := &run{folder: c.Images, names: names, out: out, faults: map[int]error{}, model: net.Info(), meter: meter.New(stderr, "detect")}
+	r := &detectRun{folder: c.Images, names: names, out: out, unreadable: map[int]error{}, model: net.Info(), meter: newMeter(stderr, "detect")}
 	p := detect.Pipeline{Source: r.next, Detector: tiler, Workers: settings.Workers()}
 	if err := p.Run(ctx, r.write); err != nil {
 		return err
 	}
-	if err := r.writeFaults(len(names)); err != nil {
+	if err := r.writeUnreadable(len(names)); err != nil {
 		return err
 	}
 	if err := out.commit(); err != nil {
 		return err
 	}
-	r.meter.Clear()
+	r.meter.clear()
 	fmt.Fprintf(stderr, "%d pictures, %d detections by %s, SHA-256 %s\n", len(names), r.boxes, net.Info().Name, net.Info().Digest)
-	if n := len(r.faults); n > 0 {
-		return fmt.Errorf("%d of %d in %s: %w", n, len(names), c.Images, ErrPictures)
+	if n := len(r.unreadable); n > 0 {
+		return fmt.Errorf("%w: %d of %d in %s; each has an error line in the output", errPictures, n, len(names), c.Images)
 	}
 	return nil
 }
 
-// pictures lists the pictures of a folder, sorted by name.
-func pictures(folder string) ([]string, error) {
+// findPictures lists the pictures of a folder, sorted by name.
+func findPictures(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, fmt.Errorf("pictures: %w", err)
+		return nil, fmt.Errorf("%w: %w", errPictures, err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -96,7 +91,7 @@ func pictures(folder string) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("pictures: %s has no .jpg, .jpeg or .png file: %w", folder, fs.ErrNotExist)
+		return nil, fmt.Errorf("%w: folder %s has no .jpg, .jpeg or .png file", errPictures, folder)
 	}
 	return names, nil
 }

@@ -1,4 +1,4 @@
-package detectcmd
+package main
 
 import (
 	"bufio"
@@ -15,28 +15,27 @@ import (
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/still"
-	"cattlecounter/cloud/worker/meter"
 )
 
-// run is the state of one command. next is called by the pipeline's reader
-// while write runs in its collector, so faults has a lock.
-type run struct {
+// detectRun is the state of one command. The pipeline calls next in one goroutine and write in another, so unreadable
+// has a lock.
+type detectRun struct {
 	folder string
 	names  []string
 	out    *output
 	model  detr.Info
-	meter  *meter.Meter
+	meter  *meter
 
 	at      int // next picture to read
 	written int // next picture to write
 	boxes   int
 
-	mu     sync.Mutex
-	faults map[int]error // by picture
+	mu         sync.Mutex
+	unreadable map[int]error // by index of the picture
 }
 
-// next reads the next picture that can be read; faults hold the others.
-func (r *run) next(_ context.Context, f *video.Frame) error {
+// next reads the next readable picture and records the unreadable ones before it.
+func (r *detectRun) next(_ context.Context, f *video.Frame) error {
 	for r.at < len(r.names) {
 		i := r.at
 		r.at++
@@ -46,50 +45,49 @@ func (r *run) next(_ context.Context, f *video.Frame) error {
 			return nil
 		}
 		r.mu.Lock()
-		r.faults[i] = err
+		r.unreadable[i] = err
 		r.mu.Unlock()
 	}
 	return io.EOF
 }
 
-// write puts one picture out, after the unreadable ones before it.
-func (r *run) write(f *video.Frame, boxes []detect.Box) error {
-	if err := r.writeFaults(f.Index); err != nil {
+// write writes the line of one picture, after the error lines of the unreadable ones before it.
+func (r *detectRun) write(f *video.Frame, boxes []detect.Box) error {
+	if err := r.writeUnreadable(f.Index); err != nil {
 		return err
 	}
-	line := Line{Image: r.names[f.Index], Model: r.model.Name, Digest: r.model.Digest, Detections: make([]Detection, 0, len(boxes))}
+	line := detectLine{Image: r.names[f.Index], Model: r.model.Name, Digest: r.model.Digest, Detections: make([]detection, 0, len(boxes))}
 	for _, b := range boxes {
-		line.Detections = append(line.Detections, Detection{
+		line.Detections = append(line.Detections, detection{
 			Box:   [4]float64{round(b.X1, 1), round(b.Y1, 1), round(b.X2, 1), round(b.Y2, 1)},
 			Score: round(b.Score, 4), Label: b.Label})
 	}
 	r.boxes += len(boxes)
 	r.written++
-	r.meter.Show(float64(r.written), float64(len(r.names)), "pictures", fmt.Sprintf("%d detections", r.boxes))
+	r.meter.show(float64(r.written), float64(len(r.names)), "pictures", fmt.Sprintf("%d detections", r.boxes))
 	return r.out.line(line)
 }
 
-// writeFaults puts out the error lines of unreadable pictures before end.
-func (r *run) writeFaults(end int) error {
+// writeUnreadable writes the error lines of the unreadable pictures before index end.
+func (r *detectRun) writeUnreadable(end int) error {
 	for ; r.written < end; r.written++ {
 		r.mu.Lock()
-		fault := r.faults[r.written]
+		err := r.unreadable[r.written]
 		r.mu.Unlock()
-		if err := r.out.line(Line{Image: r.names[r.written], Error: fmt.Sprint(fault), Model: r.model.Name, Digest: r.model.Digest}); err != nil {
+		if err := r.out.line(detectLine{Image: r.names[r.written], Error: fmt.Sprint(err), Model: r.model.Name, Digest: r.model.Digest}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// round keeps the given number of decimals: more is noise of the network.
+// round keeps the given number of decimals; further digits are noise of the network.
 func round(v float32, decimals int) float64 {
 	p := math.Pow10(decimals)
 	return math.Round(float64(v)*p) / p
 }
 
-// output writes JSON lines to a stream, or to a file that gets its name when
-// it is complete.
+// output writes JSON lines to a stream, or to a file that gets its name when it is complete.
 type output struct {
 	w    *bufio.Writer
 	enc  *json.Encoder
@@ -113,8 +111,8 @@ func openOutput(path string, stdout io.Writer) (*output, error) {
 	return o, nil
 }
 
-// line writes one line; on a stream it is out at once.
-func (o *output) line(l Line) error {
+// line writes one line. On a stream the line is flushed at once.
+func (o *output) line(l detectLine) error {
 	if err := o.enc.Encode(l); err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
@@ -127,6 +125,7 @@ func (o *output) line(l Line) error {
 	return nil
 }
 
+// commit flushes the lines and gives a file its name.
 func (o *output) commit() error {
 	if err := o.w.Flush(); err != nil {
 		return fmt.Errorf("output: %w", err)
@@ -147,7 +146,7 @@ func (o *output) commit() error {
 	return nil
 }
 
-// discard removes a file that commit has not named.
+// discard removes a file that has no name yet.
 func (o *output) discard() {
 	if o.file != nil {
 		o.file.Close()

@@ -1,4 +1,4 @@
-package detectcmd
+package main
 
 import (
 	"bufio"
@@ -14,14 +14,13 @@ import (
 
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/detect/score"
-	"cattlecounter/cloud/worker/engine"
 )
 
-// shared is the folder of test material that lies beside the project.
+// shared is the folder of test material beside the project.
 const shared = "../../../../shared"
 
-// needShared skips the test without the material; in CI a folder that lacks
-// some of it is a failure, so that a skipped measurement cannot pass for a good one.
+// needShared skips the test without the material. In CI a folder with a part of the material is a failure, so that a
+// missing measurement is noticed.
 func needShared(t *testing.T, path string) string {
 	t.Helper()
 	path = filepath.Join(shared, path)
@@ -30,7 +29,7 @@ func needShared(t *testing.T, path string) string {
 		if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci && there == nil {
 			t.Fatalf("test material is missing: %v", err)
 		}
-		t.Skipf("test material is not here: %v", err)
+		t.Skipf("test material is missing: %v", err)
 	}
 	return path
 }
@@ -47,37 +46,36 @@ func library(t *testing.T) string {
 	return lib
 }
 
-// TestRealStills holds the product to its accuracy on real drone pictures: with
-// the published detector, and with the project's own as a user gets it. The own
-// one has learnt from these, so its bounds only keep it from getting worse.
+// TestRealStills checks the accuracy on real drone pictures, with the published detector and with the project's own as
+// a user gets it. The project's own was trained with these pictures, so its bounds only show a change for the worse.
 func TestRealStills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute of all cores")
 	}
 	data := needShared(t, "data/drone-stills")
 	for name, c := range map[string]struct {
-		flags      engine.DetectFlags
+		flags      detectFlags
 		f1, offset float64 // least F1, largest error of the count
 	}{
-		"published": {engine.DetectFlags{Model: needShared(t, "models/deimv2-femto-coco"), Tile: 416, Overlap: 0.2, Threshold: 0.25}, 0.89, 0.04},
-		"own":       {engine.DetectFlags{Model: "../../model/default", Tile: -1, Overlap: -1, Threshold: -1}, 0.94, 0.03},
+		"published": {detectFlags{Model: needShared(t, "models/deimv2-femto-coco"), Tile: 416, Overlap: 0.2, Threshold: 0.25}, 0.89, 0.04},
+		"own":       {detectFlags{Model: "../../model/default"}, 0.94, 0.03},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.flags.Runtime = library(t)
 			all := measure(t, data, c.flags)
 			if all.F1() < c.f1 || math.Abs(all.CountError()) > c.offset {
-				t.Errorf("F1 %.4f and count error %+.4f; wanted at least %v and at most %v", all.F1(), all.CountError(), c.f1, c.offset)
+				t.Errorf("F1 %.4f and count error %+.4f, want at least %v and at most %v", all.F1(), all.CountError(), c.f1, c.offset)
 			}
 		})
 	}
 }
 
-// measure detects in the stills and returns the tally of all 59.
-func measure(t *testing.T, data string, flags engine.DetectFlags) score.Tally {
+// measure detects animals in the 59 stills and returns the tally of all of them.
+func measure(t *testing.T, data string, flags detectFlags) score.Tally {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "out.jsonl")
-	c := Command{Images: filepath.Join(data, "images"), Out: out, DetectFlags: flags}
-	if err := c.Run(t.Context(), io.Discard, io.Discard); err != nil {
+	c := detectCommand{Images: filepath.Join(data, "images"), Out: out, detectFlags: flags}
+	if err := c.run(t.Context(), io.Discard, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	var all score.Tally
@@ -96,14 +94,14 @@ func measure(t *testing.T, data string, flags engine.DetectFlags) score.Tally {
 			tally.Precision(), tally.Recall(), tally.F1(), 100*tally.CountError())
 	}
 	if pictures != 59 {
-		t.Fatalf("%d pictures, wanted 59", pictures)
+		t.Fatalf("%d pictures, want 59", pictures)
 	}
 	return all
 }
 
-// lines reads an output file.
-func lines(t *testing.T, path string) func(func(Line) bool) {
-	return func(yield func(Line) bool) {
+// lines yields the lines of an output file.
+func lines(t *testing.T, path string) func(func(detectLine) bool) {
+	return func(yield func(detectLine) bool) {
 		f, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +110,7 @@ func lines(t *testing.T, path string) func(func(Line) bool) {
 		s := bufio.NewScanner(f)
 		s.Buffer(nil, 16<<20)
 		for s.Scan() {
-			var l Line
+			var l detectLine
 			if err := json.Unmarshal(s.Bytes(), &l); err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +124,7 @@ func lines(t *testing.T, path string) func(func(Line) bool) {
 	}
 }
 
-func boxesOf(l Line) []detect.Box {
+func boxesOf(l detectLine) []detect.Box {
 	var boxes []detect.Box
 	for _, d := range l.Detections {
 		boxes = append(boxes, detect.Box{X1: float32(d.Box[0]), Y1: float32(d.Box[1]), X2: float32(d.Box[2]), Y2: float32(d.Box[3]), Score: float32(d.Score)})

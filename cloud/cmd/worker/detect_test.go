@@ -1,4 +1,4 @@
-package detectcmd
+package main
 
 import (
 	"bufio"
@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
-	"go.uber.org/goleak"
 
+	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/still"
@@ -23,12 +23,10 @@ import (
 	"cattlecounter/cloud/worker/engine"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 const blobs = "../../count/detect/detr/testdata/blobs"
 
-// pasture fills a folder with pictures of simulated herds.
-func pasture(t *testing.T, names ...string) (folder string, animals []int) {
+// writeHerds fills a folder with pictures of simulated herds and returns the number of animals in each.
+func writeHerds(t *testing.T, names ...string) (folder string, animals []int) {
 	t.Helper()
 	folder = t.TempDir()
 	for i, name := range names {
@@ -54,21 +52,21 @@ func pasture(t *testing.T, names ...string) (folder string, animals []int) {
 
 func TestDetect(t *testing.T) {
 	lib := library(t)
-	folder, animals := pasture(t, "a.png", "c.png", "d.PNG")
-	for name, content := range map[string]string{"b.jpg": "I am no picture", "e.jpg": "nor am I", "notes.txt": "not looked at"} {
+	folder, animals := writeHerds(t, "a.png", "c.png", "d.PNG")
+	for name, content := range map[string]string{"b.jpg": "not a picture", "e.jpg": "not a picture", "notes.txt": "ignored"} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	out := filepath.Join(t.TempDir(), "out.jsonl")
-	c := Command{Images: folder, Out: out, DetectFlags: engine.DetectFlags{Model: blobs, Runtime: lib, Tile: -1, Overlap: -1, Threshold: -1, Threads: 2}}
-	var said strings.Builder
-	err := c.Run(t.Context(), io.Discard, &said)
-	if !errors.Is(err, ErrPictures) || !strings.Contains(err.Error(), "2 of 5") {
-		t.Errorf("got %v", err)
+	c := detectCommand{Images: folder, Out: out, detectFlags: detectFlags{Model: blobs, runtimeFlag: runtimeFlag{lib}, Threads: 2}}
+	var stderr strings.Builder
+	err := c.run(t.Context(), io.Discard, &stderr)
+	if !errors.Is(err, errPictures) || !strings.Contains(err.Error(), "2 of 5") {
+		t.Errorf("error %v, want errPictures of 2 of 5", err)
 	}
-	if !strings.Contains(said.String(), "5 pictures") {
-		t.Errorf("said %q", &said)
+	if !strings.Contains(stderr.String(), "5 pictures") {
+		t.Errorf("standard error: %q", &stderr)
 	}
 	var names []string
 	for line := range lines(t, out) {
@@ -85,21 +83,21 @@ func TestDetect(t *testing.T) {
 	for line := range lines(t, out) {
 		if line.Error == "" {
 			if n := len(line.Detections); n < animals[i]-2 || n > animals[i]+2 {
-				t.Errorf("%s: %d found, %d there", line.Image, n, animals[i])
+				t.Errorf("%s: %d animals found, want %d within 2", line.Image, n, animals[i])
 			}
 			i++
 		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(out), ".*")); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("temporary files remain: %v", left)
 	}
 }
 
 func TestDetectToStdout(t *testing.T) {
-	folder, _ := pasture(t, "a.png")
-	c := Command{Images: folder, Out: "-", DetectFlags: engine.DetectFlags{Model: blobs, Runtime: library(t), Tile: 0, Overlap: -1, Threshold: 0.5, Provider: detr.CPU}}
+	folder, _ := writeHerds(t, "a.png")
+	c := detectCommand{Images: folder, Out: "-", detectFlags: detectFlags{Model: blobs, runtimeFlag: runtimeFlag{library(t)}, Tile: engine.WholeFrame, Threshold: 0.5, deviceFlags: deviceFlags{Provider: detr.CPU}}}
 	var out strings.Builder
-	if err := c.Run(t.Context(), &out, io.Discard); err != nil {
+	if err := c.run(t.Context(), &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	s := bufio.NewScanner(strings.NewReader(out.String()))
@@ -117,54 +115,96 @@ func TestDetectToStdout(t *testing.T) {
 }
 
 func TestDetectRefuses(t *testing.T) {
-	folder, _ := pasture(t, "a.png")
-	good := Command{Images: folder, Out: filepath.Join(t.TempDir(), "o"), DetectFlags: engine.DetectFlags{Model: blobs, Runtime: library(t), Tile: -1, Overlap: -1, Threshold: -1}}
-	cancelled, cancel := context.WithCancel(t.Context())
+	folder, _ := writeHerds(t, "a.png")
+	good := detectCommand{Images: folder, Out: filepath.Join(t.TempDir(), "o"), detectFlags: detectFlags{Model: blobs, runtimeFlag: runtimeFlag{library(t)}}}
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, c := range map[string]struct {
-		change func(*Command)
+		change func(*detectCommand)
 		ctx    context.Context
 		want   error
 	}{
-		"no pictures":   {func(c *Command) { c.Images = t.TempDir() }, t.Context(), fs.ErrNotExist},
-		"no model":      {func(c *Command) { c.Model = t.TempDir() }, t.Context(), detr.ErrModel},
-		"no provider":   {func(c *Command) { c.Provider = detr.CUDA }, t.Context(), detr.ErrProvider},
-		"no out folder": {func(c *Command) { c.Out = "/nowhere/o" }, t.Context(), fs.ErrNotExist},
-		"cancelled":     {func(*Command) {}, cancelled, context.Canceled},
+		"no pictures":   {func(c *detectCommand) { c.Images = t.TempDir() }, t.Context(), errPictures},
+		"no model":      {func(c *detectCommand) { c.Model = t.TempDir() }, t.Context(), detr.ErrModel},
+		"no provider":   {func(c *detectCommand) { c.Provider = detr.CUDA }, t.Context(), detr.ErrProvider},
+		"no out folder": {func(c *detectCommand) { c.Out = "/nowhere/o" }, t.Context(), fs.ErrNotExist},
+		"canceled":      {func(*detectCommand) {}, canceled, context.Canceled},
 	} {
 		cmd := good
 		c.change(&cmd)
-		if err := cmd.Run(c.ctx, io.Discard, io.Discard); !errors.Is(err, c.want) {
+		if err := cmd.run(c.ctx, io.Discard, io.Discard); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(cmd.Out); err == nil {
 			t.Errorf("%s: output was written", name)
 		}
 	}
-	for _, tile := range []int{3, 5} {
-		cmd := good
-		cmd.Tile = tile
-		if err := cmd.Run(t.Context(), io.Discard, io.Discard); err == nil {
-			t.Errorf("tile %d was taken", tile)
+}
+
+// parseDetect parses a command line of `worker detect`.
+func parseDetect(t *testing.T, flags ...string) (detectCommand, error) {
+	t.Helper()
+	var c struct {
+		Detect detectCommand `cmd:""`
+	}
+	p, err := kong.New(&c, kong.Exit(func(int) { t.Error("kong ended the program") }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Parse(append([]string{"detect", "--images", t.TempDir(), "--out", "-", "--model", "m"}, flags...))
+	return c.Detect, err
+}
+
+func TestDetectFlags(t *testing.T) {
+	for name, c := range map[string]struct {
+		flags []string
+		want  engine.Settings
+	}{
+		"default": {nil, engine.Settings{Provider: detr.CPU}},
+		"zeros":   {[]string{"--tile", "0", "--overlap", "0", "--threshold", "0"}, engine.Settings{Provider: detr.CPU}},
+		"tile":    {[]string{"--tile", "416", "--provider", "tensorrt"}, engine.Settings{Tile: 416, Provider: detr.TensorRT}},
+		"whole":   {[]string{"--tile", "whole"}, engine.Settings{Tile: engine.WholeFrame, Provider: detr.CPU}},
+		"all given": {[]string{"--overlap", "0.3", "--threshold", "0.5", "--batch", "2", "--threads", "1", "--device", "1"},
+			engine.Settings{Overlap: 0.3, Threshold: 0.5, Batch: 2, Threads: 1, Provider: detr.CPU, GPU: detr.GPU{Device: 1}}},
+	} {
+		got, err := parseDetect(t, c.flags...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		s := got.settings()
+		s.Model, s.Store, s.Library = "", c.want.Store, ""
+		if s != c.want {
+			t.Errorf("%s: settings %+v, want %+v", name, s, c.want)
+		}
+	}
+	for _, bad := range []string{"--provider=npu", "--tile=-1", "--tile=31", "--tile=wide", "--overlap=0.95", "--overlap=-1",
+		"--threshold=1", "--threshold=-1", "--batch=-1", "--threads=-1", "--device=-1"} {
+		if _, err := parseDetect(t, bad); err == nil {
+			t.Errorf("%s was accepted", bad)
 		}
 	}
 }
 
-func TestFlags(t *testing.T) {
-	var cli struct {
-		Detect Command `cmd:""`
+// TestZeroMeansTheSameInConfigurationAndFlags compares the default of each detection setting, and its explicit 0.
+func TestZeroMeansTheSameInConfigurationAndFlags(t *testing.T) {
+	conf := config.Default()
+	conf.Worker.Tile, conf.Worker.Overlap, conf.Worker.Threshold, conf.Worker.Batch, conf.Worker.Threads = 0, 0, 0, 0, 0
+	var c struct {
+		Count countCommand `cmd:""`
 	}
-	p, err := kong.New(&cli, kong.Exit(func(int) { t.Error("exit") }))
+	p, err := kong.New(&c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Parse([]string{"detect", "--images", t.TempDir(), "--out", "-", "--model", "m", "--tile", "416", "--provider", "tensorrt", "--threshold", "0"}); err != nil {
-		t.Fatal(err)
-	}
-	if cli.Detect.Tile != 416 || cli.Detect.Overlap != -1 || cli.Detect.Threshold != 0 || cli.Detect.Provider != detr.TensorRT {
-		t.Errorf("%+v", cli.Detect)
-	}
-	if _, err := p.Parse([]string{"detect", "--images", t.TempDir(), "--out", "-", "--model", "m", "--provider", "npu"}); err == nil {
-		t.Error("provider npu was taken")
+	for _, flags := range [][]string{nil, {"--tile=0", "--overlap=0", "--threshold=0", "--batch=0", "--threads=0"}} {
+		if _, err := p.Parse(append([]string{"count", "clip.mp4"}, flags...)); err != nil {
+			t.Fatal(err)
+		}
+		got, want := c.Count.settings(), engineSettings(conf)
+		got.Model, got.Store, got.Library, want.Library = "", want.Store, "", ""
+		if got != want {
+			t.Errorf("flags %v give %+v, the configuration %+v", flags, got, want)
+		}
 	}
 }

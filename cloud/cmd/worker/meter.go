@@ -1,6 +1,4 @@
-// Package meter shows progress to a person: one line that renews itself on a
-// terminal, a line every few seconds elsewhere.
-package meter
+package main
 
 import (
 	"fmt"
@@ -19,34 +17,35 @@ const (
 	clearLine    = "\r\x1b[K"
 )
 
-// Meter is one running job. It is used by one goroutine at a time.
-type Meter struct {
+// meter shows progress to a person: one line that is redrawn on a terminal, a new line every few seconds elsewhere.
+// It belongs to one goroutine at a time.
+type meter struct {
 	w        io.Writer
 	name     string
 	terminal bool
 	began    time.Time
-	told     time.Time
+	shown    time.Time
 }
 
-// New begins a meter that writes to w.
-func New(w io.Writer, name string) *Meter {
+// newMeter starts a meter that writes to w.
+func newMeter(w io.Writer, name string) *meter {
 	f, ok := w.(*os.File)
 	now := time.Now()
-	return &Meter{w: w, name: name, terminal: ok && term.IsTerminal(int(f.Fd())), began: now, told: now}
+	return &meter{w: w, name: name, terminal: ok && term.IsTerminal(int(f.Fd())), began: now, shown: now}
 }
 
-// Show tells that done of total units are done; total may be 0 when it is not
-// known. extra goes to the end. Calls that come too often are dropped.
-func (m *Meter) Show(done, total float64, unit, extra string) {
+// show writes that done of total units are finished, and extra at the end of the line. total is 0 when it is unknown.
+// A call soon after the last written line is ignored.
+func (m *meter) show(done, total float64, unit, extra string) {
 	now := time.Now()
 	pace := logPace
 	if m.terminal {
 		pace = terminalPace
 	}
-	if now.Sub(m.told) < pace {
+	if now.Sub(m.shown) < pace {
 		return
 	}
-	m.told = now
+	m.shown = now
 	line := m.line(done, total, unit, extra, now.Sub(m.began))
 	if m.terminal {
 		fmt.Fprint(m.w, clearLine, line)
@@ -55,7 +54,7 @@ func (m *Meter) Show(done, total float64, unit, extra string) {
 	fmt.Fprintln(m.w, line)
 }
 
-func (m *Meter) line(done, total float64, unit, extra string, spent time.Duration) string {
+func (m *meter) line(done, total float64, unit, extra string, spent time.Duration) string {
 	rate := done / spent.Seconds()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  ", m.name)
@@ -76,8 +75,8 @@ func (m *Meter) line(done, total float64, unit, extra string, spent time.Duratio
 	return b.String()
 }
 
-// Clear removes the line from a terminal.
-func (m *Meter) Clear() {
+// clear removes the line from a terminal.
+func (m *meter) clear() {
 	if m.terminal {
 		fmt.Fprint(m.w, clearLine)
 	}

@@ -1,6 +1,4 @@
-// Package modelcmd is the worker's `model` command: which detectors there are,
-// whether they work, fetching others, and choosing one.
-package modelcmd
+package main
 
 import (
 	"cmp"
@@ -13,54 +11,43 @@ import (
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
-	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/shared/footage"
 )
 
-// Command is the command line of `worker model`.
-type Command struct {
-	List   List   `cmd:"" help:"List the models there are; * marks the one a worker takes when told nothing."`
-	Verify Verify `cmd:"" help:"Check a model: digests, loading, shapes, and real runs on a rendered picture."`
-	Pull   Pull   `cmd:"" help:"Fetch a model from the Hugging Face hub, an address or a folder, check it, and keep it by name."`
-	Use    Use    `cmd:"" help:"Choose the model that workers take from their next start on."`
+// modelCommand is `worker model`: it lists and verifies detectors, pulls others, and chooses one.
+type modelCommand struct {
+	List   modelList   `cmd:"" help:"List the models; * marks the one that a worker uses by default."`
+	Verify modelVerify `cmd:"" help:"Check a model: digests, loading, shapes, and real runs on a stored picture."`
+	Pull   modelPull   `cmd:"" help:"Fetch a model from the Hugging Face hub, a URL or a folder, check it, and store it by name."`
+	Use    modelUse    `cmd:"" help:"Choose the model that workers use from their next start on."`
 }
 
-// place is what every subcommand is told of where models are.
-type place struct {
-	Config string `type:"path" placeholder:"FILE" help:"Configuration of worker run; its data folder and worker.model count here too."`
-	engine.StoreFlags
+// modelFlags are the options that every subcommand has.
+type modelFlags struct {
+	Config string `type:"path" placeholder:"FILE" help:"Configuration of worker run; its data folder and worker.model apply here too."`
+	storeFlags
+	runtimeFlag
 }
 
-// where is what place stands for.
-type where struct {
-	store model.Store
-	named string // worker.model
-	conf  config.Worker
+// modelContext is what modelFlags and the configuration name.
+type modelContext struct {
+	store      model.Store
+	configured string // worker.model
+	library    string // ONNX Runtime
 }
 
-func (p place) read() (where, error) {
-	c, err := config.Load(p.Config, os.Environ())
+func (f modelFlags) load() (modelContext, error) {
+	c, err := config.Load(f.Config, os.Environ())
 	if err != nil {
-		return where{}, err
+		return modelContext{}, err
 	}
-	return where{store: p.Store(c.Data), named: c.Worker.Model, conf: c.Worker}, nil
+	return modelContext{
+		store: f.store(c.Data), configured: c.Worker.Model, library: cmp.Or(f.Runtime, c.Worker.ONNXRuntimeLib),
+	}, nil
 }
 
-// inference says where models run.
-type inference struct {
-	Provider detr.Provider `default:"cpu" placeholder:"NAME" help:"Where the model runs: cpu, cuda or tensorrt."`
-	Device   int           `default:"0" placeholder:"N" help:"Number of the GPU."`
-	Runtime  string        `env:"ONNXRUNTIME_LIB" placeholder:"FILE" help:"ONNX Runtime's shared library."`
-}
-
-func (i inference) options(w where, path string) detr.Options {
-	return detr.Options{Path: path, Library: i.library(w), Provider: i.Provider, GPU: detr.GPU{Device: i.Device}}
-}
-
-func (i inference) library(w where) string { return cmp.Or(i.Runtime, w.conf.ONNXRuntimeLib) }
-
-// Summary is what list and verify say about a model.
-type Summary struct {
+// modelSummary is what list and verify print about a model.
+type modelSummary struct {
 	Name      string         `json:"name"`
 	Origin    model.Origin   `json:"origin"`
 	Path      string         `json:"path"`
@@ -68,24 +55,24 @@ type Summary struct {
 	Digest    footage.Digest `json:"digest,omitzero"` // SHA-256 of the network, as in results
 	Size      int64          `json:"size,omitempty"`  // bytes of the network with its weights
 	Family    string         `json:"family,omitempty"`
-	Input     *Input         `json:"input,omitempty"`
+	Input     *modelInput    `json:"input,omitempty"`
 	Classes   []string       `json:"classes,omitempty"` // that count; absent: all
 	Threshold float64        `json:"threshold,omitempty"`
 	Tile      int            `json:"tile,omitempty"` // pixels of the frame
 	Overlap   float64        `json:"overlap,omitempty"`
 	Source    *model.Source  `json:"source,omitempty"`
-	Error     string         `json:"error,omitempty"` // it cannot be used
+	Error     string         `json:"error,omitempty"` // why the model cannot be used
 }
 
-// Input is what the network takes. 0 stands for any.
-type Input struct {
+// modelInput is the shape of the network's input. 0 stands for any.
+type modelInput struct {
 	Batch  int `json:"batch"`
 	Width  int `json:"width"`
 	Height int `json:"height"`
 }
 
-// String prints N x 3 x height x width in the way of people.
-func (i *Input) String() string {
+// String returns the shape for people, such as "640x640, any batch".
+func (i *modelInput) String() string {
 	if i == nil {
 		return "-"
 	}
@@ -99,34 +86,35 @@ func (i *Input) String() string {
 	return size + ", " + batch
 }
 
-// summary describes an entry, as far as can be seen without running it.
-func summary(e model.Entry, info detr.Info, err error) Summary {
-	s := Summary{Name: e.Name, Origin: e.Origin, Path: absolute(e.Path)}
+// summarize describes an entry from its files alone, without a run. err is what reading them ended with.
+func summarize(e model.Entry, info detr.Info, err error) modelSummary {
+	s := modelSummary{Name: e.Name, Origin: e.Origin, Path: absolutePath(e.Path)}
 	if err != nil {
 		s.Error, s.Digest, s.Size = err.Error(), info.Digest, info.Size
 		return s
 	}
 	if e.Origin == model.Path || e.Origin == model.Development {
-		s.Name = info.Name // as its card says
+		s.Name = info.Name // the name on its card
 	}
 	batch := 0
 	if info.Fixed {
 		batch = info.Batch
 	}
 	s.Digest, s.Size, s.Family = info.Digest, info.Size, info.Family
-	s.Input = &Input{Batch: batch, Width: info.Width, Height: info.Height}
+	s.Input = &modelInput{Batch: batch, Width: info.Width, Height: info.Height}
 	s.Classes, s.Threshold, s.Tile, s.Overlap = info.Cattle, info.Threshold, info.Tile, info.Overlap
 	return s
 }
 
-func absolute(path string) string {
+// absolutePath returns path itself when the working folder is unknown.
+func absolutePath(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
 	}
 	return path
 }
 
-func short(d footage.Digest) string {
+func shortDigest(d footage.Digest) string {
 	if d.IsZero() {
 		return "-"
 	}

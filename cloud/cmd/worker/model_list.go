@@ -1,4 +1,4 @@
-package modelcmd
+package main
 
 import (
 	"context"
@@ -12,51 +12,38 @@ import (
 	"cattlecounter/cloud/model"
 )
 
-// List is the command line of `worker model list`.
-type List struct {
+// modelList is `worker model list`.
+type modelList struct {
 	JSON bool `name:"json" help:"Print a JSON list."`
-	place
-	Runtime string `env:"ONNXRUNTIME_LIB" placeholder:"FILE" help:"ONNX Runtime's shared library."`
+	modelFlags
 }
 
-// Run does the command. Models that cannot be used are in the list with the
-// reason; what a worker would fail with goes to stderr.
-func (c *List) Run(ctx context.Context, stdout, stderr io.Writer) error {
-	w, err := c.read()
+// run lists the models. A model that cannot be used is in the list with the reason. What would keep a worker from
+// starting goes to stderr.
+func (c *modelList) run(ctx context.Context, stdout, stderr io.Writer) error {
+	m, err := c.load()
 	if err != nil {
 		return err
 	}
-	entries, err := w.store.List()
+	entries, err := m.store.List()
 	if err != nil {
 		return err
 	}
 	if e, ok := model.Own(); ok {
 		entries = append([]model.Entry{e}, entries...)
 	}
-	used, fault := w.store.Find(w.named)
-	if fault == nil && used.Origin == model.Path {
-		entries = append(entries, used)
+	inUse, startErr := m.store.Find(m.configured)
+	if startErr == nil && inUse.Origin == model.Path {
+		entries = append(entries, inUse)
 	}
-	runtime := detr.LoadRuntime(inference{Runtime: c.Runtime}.library(w))
-	list := make([]Summary, 0, len(entries))
+	runtimeErr := detr.LoadRuntime(m.library)
+	list := make([]modelSummary, 0, len(entries))
 	for _, e := range entries {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		info, err := detr.Describe(inference{Runtime: c.Runtime}.options(w, e.Path))
-		s := summary(e, info, err)
-		if errors.Is(err, detr.ErrRuntime) {
-			s.Error = "" // no fault of the model
-		}
-		if e.Origin == model.Stored || e.Origin == model.BuiltIn { // a worker compares these before it takes them
-			if _, err := model.CheckSums(ctx, e.Dir()); err != nil {
-				s.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
-			}
-		}
-		s.InUse = fault == nil && same(e.Path, used.Path)
-		if source, ok, err := model.ReadSource(e.Dir()); err == nil && ok {
-			s.Source = &source
-		}
+		s := m.describe(ctx, e)
+		s.InUse = startErr == nil && samePath(e.Path, inUse.Path)
 		list = append(list, s)
 	}
 	if c.JSON {
@@ -64,28 +51,46 @@ func (c *List) Run(ctx context.Context, stdout, stderr io.Writer) error {
 	} else {
 		err = c.print(stdout, list)
 	}
-	if runtime != nil {
-		fmt.Fprintln(stderr, "Inputs are not known:", runtime)
+	if runtimeErr != nil {
+		fmt.Fprintln(stderr, "The shapes of the inputs are unknown:", runtimeErr)
 	}
-	if fault != nil {
-		fmt.Fprintln(stderr, "A worker would not start:", fault)
-	} else if w.named != "" {
+	if startErr != nil {
+		fmt.Fprintln(stderr, "A worker cannot start:", startErr)
+	} else if m.configured != "" {
 		fmt.Fprintln(stderr, "worker.model names the model in use.")
 	}
 	return err
 }
 
-func same(a, b string) bool { return absolute(a) == absolute(b) }
+// describe summarizes an entry of the list with its files' digests compared.
+func (m modelContext) describe(ctx context.Context, e model.Entry) modelSummary {
+	info, err := detr.Describe(detr.Options{Path: e.Path, Library: m.library})
+	s := summarize(e, info, err)
+	if errors.Is(err, detr.ErrRuntime) {
+		s.Error = "" // not a fault of the model
+	}
+	if e.Origin == model.Stored || e.Origin == model.BuiltIn { // a worker compares these digests at its start
+		if _, err := model.CheckSums(ctx, e.Dir()); err != nil {
+			s.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
+		}
+	}
+	if source, ok, err := model.ReadSource(e.Dir()); err == nil && ok {
+		s.Source = &source
+	}
+	return s
+}
 
-// dash prints - for what is not known.
-func dash[T int | float64](v T, format string) string {
+func samePath(a, b string) bool { return absolutePath(a) == absolutePath(b) }
+
+// orDash formats v, or returns "-" for an unknown value.
+func orDash[T int | float64](v T, format string) string {
 	if v == 0 {
 		return "-"
 	}
 	return fmt.Sprintf(format, v)
 }
 
-func (c *List) print(out io.Writer, list []Summary) error {
+func (c *modelList) print(out io.Writer, list []modelSummary) error {
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, " \tNAME\tDIGEST\tSIZE\tINPUT\tTILE\tTHRESHOLD\tFROM")
 	for _, s := range list {
@@ -101,8 +106,8 @@ func (c *List) print(out io.Writer, list []Summary) error {
 		if s.Source != nil {
 			from = s.Source.String()
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", mark, s.Name, short(s.Digest), megabytes(s.Size), s.Input,
-			dash(s.Tile, "%d px"), dash(s.Threshold, "%g"), from)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", mark, s.Name, shortDigest(s.Digest), megabytes(s.Size), s.Input,
+			orDash(s.Tile, "%d px"), orDash(s.Threshold, "%g"), from)
 	}
 	return t.Flush()
 }

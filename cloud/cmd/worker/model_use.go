@@ -1,4 +1,4 @@
-package modelcmd
+package main
 
 import (
 	"context"
@@ -10,22 +10,21 @@ import (
 	"cattlecounter/cloud/model"
 )
 
-// Use is the command line of `worker model use`.
-type Use struct {
+// modelUse is `worker model use`.
+type modelUse struct {
 	Name string `arg:"" help:"Name in the store; default goes back to the project's own model."`
-	place
-	Runtime string `env:"ONNXRUNTIME_LIB" placeholder:"FILE" help:"ONNX Runtime's shared library."`
+	modelFlags
 }
 
-// Run verifies the model and chooses it.
-func (c *Use) Run(ctx context.Context, stdout, stderr io.Writer) error {
-	w, err := c.read()
+// run verifies the model and chooses it.
+func (c *modelUse) run(ctx context.Context, stdout, stderr io.Writer) error {
+	m, err := c.load()
 	if err != nil {
 		return err
 	}
 	e, ok := model.Own()
 	if c.Name != model.Default {
-		e, err = w.store.Get(c.Name)
+		e, err = m.store.Get(c.Name)
 		if errors.Is(err, model.ErrName) {
 			err = fmt.Errorf("%w; a folder gets a name with: worker model pull ./FOLDER", err)
 		}
@@ -35,23 +34,23 @@ func (c *Use) Run(ctx context.Context, stdout, stderr io.Writer) error {
 		ok = true
 	}
 	if ok {
-		v, err := (inference{Provider: detr.CPU, Runtime: c.Runtime}).verify(ctx, w, e)
+		v, err := m.verify(ctx, e, deviceFlags{Provider: detr.CPU})
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(stdout, "%s (SHA-256 %s) works.\n", v.Name, v.Digest)
 	}
-	if err := w.store.Use(c.Name); err != nil {
+	if err := m.store.Use(c.Name); err != nil {
 		return err
 	}
-	now, err := w.store.Find("")
+	now, err := m.store.Find("")
 	if err != nil {
-		fmt.Fprintln(stderr, "No model is chosen now, and a worker would not start:", err)
+		fmt.Fprintln(stderr, "No model is chosen now, and a worker cannot start:", err)
 		return nil
 	}
-	fmt.Fprintf(stdout, "Workers with the store %s take %s from their next start on; those that run keep theirs.\n", w.store, now.Name)
-	if w.named != "" {
-		fmt.Fprintf(stderr, "But worker.model names %s, which goes before.\n", w.named)
+	fmt.Fprintf(stdout, "Workers with the store %s use %s from their next start on; running workers keep their model.\n", m.store, now.Name)
+	if m.configured != "" {
+		fmt.Fprintf(stderr, "worker.model names %s, and the configuration has priority over this choice.\n", m.configured)
 	}
 	return nil
 }

@@ -1,6 +1,4 @@
-// Package runcmd is the worker's `run` command: taking jobs from the queue
-// until it is told to stop.
-package runcmd
+package main
 
 import (
 	"cmp"
@@ -20,16 +18,15 @@ import (
 	"cattlecounter/cloud/worker/process"
 )
 
-// Command is the command line of `worker run`.
-type Command struct {
-	Config string `type:"path" placeholder:"FILE" help:"Configuration, the same file as cloud-api's. Without it defaults and CATTLE_CLOUD_… variables count."`
-	engine.StoreFlags
+// runCommand is `worker run`: it counts the jobs of the queue until it is stopped.
+type runCommand struct {
+	Config string `type:"path" placeholder:"FILE" help:"Configuration, the same file as cloud-api's. Default: no file; defaults and CATTLE_CLOUD_… variables apply."`
+	storeFlags
 }
 
-// Run works until ctx ends; the job at hand is then finished within worker.drain, or
-// given back. When the memory is above worker.max_memory between two jobs, the process
-// starts itself anew and Run does not return.
-func (c *Command) Run(ctx context.Context, stderr io.Writer) error {
+// run counts jobs until ctx ends. The current job is then finished within worker.drain, or returned to the queue.
+// When the memory is above worker.max_memory between two jobs, the process restarts itself and run does not return.
+func (c *runCommand) run(ctx context.Context, stderr io.Writer) error {
 	conf, err := config.Load(c.Config, os.Environ())
 	if err != nil {
 		return err
@@ -39,21 +36,21 @@ func (c *Command) Run(ctx context.Context, stderr io.Writer) error {
 	if !errors.Is(err, worker.ErrAnew) {
 		return err
 	}
-	log.Debug("everything is closed", "end", err) // with the faults of closing, which the exec mends
-	// From here on a signal ends the process, which has no job.
+	log.Debug("worker closed before its restart", "err", err) // errors of closing end with the process image
+	// From here on a signal ends the process at once: it has no job.
 	if process.Release() || ctx.Err() != nil {
 		return nil
 	}
 	return process.Exec()
 }
 
-// work opens everything, works, and closes everything.
-func (c *Command) work(ctx context.Context, conf config.Config, log *slog.Logger) (err error) {
+// work opens model and stores, counts jobs, and closes what it opened.
+func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Logger) (err error) {
 	if conf.Worker.ONNXRuntimeLib == "" {
 		conf.Worker.ONNXRuntimeLib = os.Getenv("ONNXRUNTIME_LIB")
 	}
-	set := settings(conf)
-	set.Store = c.Store(conf.Data)
+	set := engineSettings(conf)
+	set.Store = c.store(conf.Data)
 	e, err := engine.Open(set)
 	if err != nil {
 		return err
@@ -62,7 +59,7 @@ func (c *Command) work(ctx context.Context, conf config.Config, log *slog.Logger
 	log.Info("model loaded", "model", e.Model.Name, "digest", e.Model.Digest, "provider", e.Model.Provider,
 		"tile", e.Model.Tile, "threshold", e.Model.Threshold)
 	if err := os.MkdirAll(conf.CacheDir(), 0o750); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
+		return fmt.Errorf("create the cache folder: %w", err)
 	}
 	l, err := store.OpenLedger(ctx, conf)
 	if err != nil {
@@ -75,7 +72,7 @@ func (c *Command) work(ctx context.Context, conf config.Config, log *slog.Logger
 	}
 	log.Info("stores open", "ledger", l.DB().Name(), "store", conf.Store)
 	w := worker.New(worker.Options{
-		Name: name(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
+		Name: workerName(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
 		Drain: conf.Worker.Drain, Hurry: process.Second(),
@@ -84,24 +81,17 @@ func (c *Command) work(ctx context.Context, conf config.Config, log *slog.Logger
 	return w.Run(ctx)
 }
 
-// settings maps the configuration, where 0 is "the model's own" for tile and overlap.
-func settings(conf config.Config) engine.Settings {
+// engineSettings maps the configuration.
+func engineSettings(conf config.Config) engine.Settings {
 	c := conf.Worker
-	tile, overlap := c.Tile, c.Overlap
-	if tile == 0 {
-		tile = -1
-	}
-	if overlap == 0 {
-		overlap = -1
-	}
 	return engine.Settings{
-		Model: c.Model, Library: c.ONNXRuntimeLib, Provider: detr.Provider(c.Provider), GPU: gpu(conf),
-		Tile: tile, Overlap: overlap, Threshold: c.Threshold, Batch: c.Batch, Threads: c.Threads, SampleFPS: c.SampleFPS,
+		Model: c.Model, Library: c.ONNXRuntimeLib, Provider: detr.Provider(c.Provider), GPU: gpuSettings(conf),
+		Tile: c.Tile, Overlap: c.Overlap, Threshold: c.Threshold, Batch: c.Batch, Threads: c.Threads, SampleFPS: c.SampleFPS,
 	}
 }
 
-// gpu maps the GPU's options. Building engines takes minutes, so they are kept.
-func gpu(conf config.Config) detr.GPU {
+// gpuSettings maps the GPU's options. Building TensorRT's engines takes minutes, so they are stored.
+func gpuSettings(conf config.Config) detr.GPU {
 	c := conf.Worker
 	g := detr.GPU{Device: c.Device, MemoryLimit: int64(c.GPUMemory), FP16: c.HalfPrecision}
 	if c.Provider == string(detr.TensorRT) {
@@ -110,7 +100,8 @@ func gpu(conf config.Config) detr.GPU {
 	return g
 }
 
-func name() string {
+// workerName is unique among the workers of one queue.
+func workerName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "worker"

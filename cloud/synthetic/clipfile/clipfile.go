@@ -1,6 +1,5 @@
-// Package simulatecmd is the worker's `simulate` command: a clip of a herd
-// that never was, with the exact truth beside it.
-package simulatecmd
+// Package clipfile renders a clip of a simulated herd into an MP4 file and writes its exact truth beside it as JSON.
+package clipfile
 
 import (
 	"context"
@@ -17,73 +16,36 @@ import (
 	"cattlecounter/cloud/synthetic"
 )
 
-// Size is width and height in pixels, written 1280x720.
-type Size struct{ Width, Height int }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (s *Size) UnmarshalText(b []byte) error {
-	var rest string
-	if n, _ := fmt.Sscanf(string(b), "%dx%d%s", &s.Width, &s.Height, &rest); n != 2 {
-		return fmt.Errorf("size %q, want a width and height such as 1280x720", b)
-	}
-	return nil
-}
-
-// Command is the command line of `worker simulate`.
-type Command struct {
-	Out     string  `required:"" type:"path" placeholder:"FILE" help:"The clip, an MP4 file; its truth goes beside it as .json."`
-	Seed    uint64  `default:"1" help:"The same seed gives the same clip."`
-	Animals int     `default:"40" help:"Animals in the world; the camera need not meet all of them."`
-	Seconds float64 `default:"8" help:"Length of the clip."`
-	FPS     float64 `name:"fps" default:"30" help:"Frames per second."`
-	Size    Size    `default:"1280x720" help:"Width and height in pixels, even numbers."`
-	Scale   float64 `default:"22" help:"Pixels per metre of ground; a grown animal is about 2.3 m long."`
-	Tilt    float64 `default:"35" help:"Camera angle in degrees; 0 looks straight down."`
-	Speed   float64 `default:"4" help:"Speed of the drone in metres per second."`
-	Moving  float64 `default:"0.25" help:"Share of the animals that walk, 0 to 1."`
-}
-
-// config translates the flags; for the simulator 0 means its default, so an
-// explicit 0 becomes what stands for none there.
-func (c *Command) config() synthetic.Config {
-	none := func(v, stands float64) float64 {
-		if v == 0 {
-			return stands
-		}
-		return v
-	}
-	const straightDown = 1e-9
-	return synthetic.Config{Seed: c.Seed, Animals: c.Animals, Seconds: c.Seconds, FPS: c.FPS, Width: c.Size.Width, Height: c.Size.Height,
-		Scale: c.Scale, Tilt: none(c.Tilt, straightDown), Speed: none(c.Speed, -1), Moving: none(c.Moving, -1)}
-}
-
-// Run renders the clip. Both files are complete or absent at the end. A line
-// about the result goes to stderr.
-func (c *Command) Run(ctx context.Context, stderr io.Writer) error {
-	clip, err := synthetic.New(c.config())
+// Write renders the clip of a configuration into the file path and its truth into TruthPath(path), and returns the
+// truth. Both files are complete or absent at the end. The error wraps synthetic.ErrConfig for a configuration that is
+// not valid, opencv.ErrEncode for a file that cannot be written, or is the cause of ctx.
+func Write(ctx context.Context, path string, c synthetic.Config) (synthetic.Truth, error) {
+	clip, err := synthetic.New(c)
 	if err != nil {
-		return err
+		return synthetic.Truth{}, err
 	}
-	part := strings.TrimSuffix(c.Out, filepath.Ext(c.Out)) + ".part.mp4" // the encoder goes by the name
+	if k := clip.Config(); k.Width%2 != 0 || k.Height%2 != 0 {
+		return synthetic.Truth{}, fmt.Errorf("%dx%d pixels, want even numbers: %w", k.Width, k.Height, synthetic.ErrConfig)
+	}
+	part := strings.TrimSuffix(path, filepath.Ext(path)) + ".part.mp4" // the encoder chooses the container by this name
 	defer os.Remove(part)
-	if err := render(ctx, clip, part); err != nil {
-		return err
+	if err := encode(ctx, clip, part); err != nil {
+		return synthetic.Truth{}, err
 	}
 	truth := clip.Truth()
-	if err := writeJSON(TruthPath(c.Out), truth); err != nil {
-		return err
+	if err := writeJSON(TruthPath(path), truth); err != nil {
+		return synthetic.Truth{}, err
 	}
-	if err := os.Rename(part, c.Out); err != nil {
-		return fmt.Errorf("clip: %w", err)
+	if err := os.Rename(part, path); err != nil {
+		return synthetic.Truth{}, fmt.Errorf("clip: %w", err)
 	}
-	_, err = fmt.Fprintf(stderr, "%s: %d frames, %d animals in view of %d in the world\n", c.Out, truth.Frames, truth.UniqueAnimals, len(truth.Animals))
-	return err
+	return truth, nil
 }
 
-// TruthPath is where the truth of a clip lies.
+// TruthPath is the path of the truth of a clip: NAME.json beside NAME.mp4.
 func TruthPath(clip string) string { return strings.TrimSuffix(clip, filepath.Ext(clip)) + ".json" }
 
-func render(ctx context.Context, clip *synthetic.Clip, path string) error {
+func encode(ctx context.Context, clip *synthetic.Clip, path string) error {
 	k := clip.Config()
 	enc, err := opencv.Create(path, k.Width, k.Height, k.FPS)
 	if err != nil {

@@ -1,4 +1,4 @@
-package simulatecmd
+package clipfile
 
 import (
 	"encoding/json"
@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"cattlecounter/cloud/count/video"
@@ -14,24 +13,25 @@ import (
 	"cattlecounter/cloud/synthetic"
 )
 
-func TestSimulate(t *testing.T) {
-	c := Command{Out: filepath.Join(t.TempDir(), "herd.mp4"), Seed: 3, Animals: 10, Seconds: 0.5, FPS: 10, Size: Size{320, 240}, Scale: 15, Tilt: 30}
-	var said strings.Builder
-	if err := c.Run(t.Context(), &said); err != nil {
+func TestWriteClipAndTruth(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "herd.mp4")
+	c := synthetic.Config{Seed: 3, Animals: 10, Seconds: 0.5, FPS: 10, Width: 320, Height: 240, Scale: 15, Tilt: 30, Speed: -1, Moving: -1}
+	written, err := Write(t.Context(), path, c)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(said.String(), "5 frames") {
-		t.Errorf("said %q", &said)
+	if written.Frames != 5 {
+		t.Errorf("the returned truth has %d frames, want 5", written.Frames)
 	}
-	b, err := os.ReadFile(TruthPath(c.Out))
+	b, err := os.ReadFile(TruthPath(path))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var truth synthetic.Truth
 	if err := json.Unmarshal(b, &truth); err != nil || truth.Frames != 5 || len(truth.PerFrame) != 5 {
-		t.Errorf("%v %+v", err, truth)
+		t.Errorf("truth in the file: %v %+v", err, truth)
 	}
-	d, err := opencv.Open(c.Out)
+	d, err := opencv.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,20 +47,24 @@ func TestSimulate(t *testing.T) {
 	if n != 5 || d.Info().Width != 320 {
 		t.Errorf("%d frames, %+v", n, d.Info())
 	}
-	left, _ := filepath.Glob(filepath.Join(filepath.Dir(c.Out), "*"))
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
 	if len(left) != 2 {
-		t.Errorf("files: %v", left)
+		t.Errorf("files in the folder: %v, want the clip and its truth", left)
 	}
 }
 
-func TestSize(t *testing.T) {
-	var s Size
-	if err := s.UnmarshalText([]byte("640x480")); err != nil || s != (Size{640, 480}) {
-		t.Errorf("%v %v", s, err)
-	}
-	for _, text := range []string{"", "640", "640x", "x480", "640x480p", "wide"} {
-		if err := s.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q was taken as %v", text, s)
+func TestWriteRefusesConfigs(t *testing.T) {
+	for name, c := range map[string]synthetic.Config{
+		"odd width":  {Width: 321, Height: 240},
+		"odd height": {Width: 320, Height: 241},
+		"no length":  {Seconds: -1},
+	} {
+		path := filepath.Join(t.TempDir(), "herd.mp4")
+		if _, err := Write(t.Context(), path, c); !errors.Is(err, synthetic.ErrConfig) {
+			t.Errorf("%s: %v, want synthetic.ErrConfig", name, err)
+		}
+		if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) > 0 {
+			t.Errorf("%s: files remain: %v", name, left)
 		}
 	}
 }

@@ -1,4 +1,5 @@
-package simulatecmd
+// Package dataset renders labelled pictures of cattle from above into a folder, as a COCO data set.
+package dataset
 
 import (
 	"context"
@@ -7,7 +8,6 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -17,22 +17,28 @@ import (
 	"cattlecounter/cloud/synthetic/aerial"
 )
 
-// ErrDataset marks a data set that cannot be written as asked.
-var ErrDataset = errors.New("data set cannot be rendered")
+// ErrOptions marks options outside their ranges, and a folder that is not empty.
+var ErrOptions = errors.New("data set cannot be rendered")
 
 // maxPictures bounds a data set: its file names have six digits.
 const maxPictures = 999_999
 
-// maxJobs bounds the painters, each of which holds its own canvas.
+// maxJobs bounds the painters, each of which has a canvas in memory.
 const maxJobs = 64
 
-// RenderCommand is the command line of `worker render`.
-type RenderCommand struct {
-	Out    string `required:"" type:"path" placeholder:"FOLDER" help:"New or empty folder; gets images/ and, last, annotations.json (COCO)."`
-	Images int    `default:"100" help:"How many pictures."`
-	Seed   uint64 `default:"1" help:"The same seed gives the same pictures."`
-	Size   Size   `default:"640x640" help:"Width and height in pixels."`
-	Jobs   int    `default:"1" help:"Pictures that are drawn at the same time."`
+// Options describe a data set. All are required.
+type Options struct {
+	Folder        string // new or empty; gets images/ and, last, annotations.json
+	Images        int    // how many pictures, 1 to 999,999
+	Seed          uint64 // the same seed gives the same pictures
+	Width, Height int    // pixels, see aerial.CheckSize
+	Jobs          int    // pictures that are drawn at the same time, 1 to 64
+}
+
+// Summary is what a data set holds.
+type Summary struct {
+	Pictures, Animals int
+	Empty             int // pictures without an animal
 }
 
 // coco is the part of the COCO format that object detection uses.
@@ -70,76 +76,75 @@ type cocoCategory struct {
 	Name string `json:"name"`
 }
 
-func (c *RenderCommand) validate() error {
-	if c.Images < 1 || c.Images > maxPictures {
-		return fmt.Errorf("%d pictures, want 1 to %d: %w", c.Images, maxPictures, ErrDataset)
+func (o Options) validate() error {
+	if o.Images < 1 || o.Images > maxPictures {
+		return fmt.Errorf("%d pictures, want 1 to %d: %w", o.Images, maxPictures, ErrOptions)
 	}
-	if c.Jobs < 1 || c.Jobs > maxJobs {
-		return fmt.Errorf("%d jobs, want 1 to %d: %w", c.Jobs, maxJobs, ErrDataset)
+	if o.Jobs < 1 || o.Jobs > maxJobs {
+		return fmt.Errorf("%d jobs, want 1 to %d: %w", o.Jobs, maxJobs, ErrOptions)
 	}
-	if err := aerial.CheckSize(c.Size.Width, c.Size.Height); err != nil {
-		return fmt.Errorf("%w: %w", err, ErrDataset)
+	if err := aerial.CheckSize(o.Width, o.Height); err != nil {
+		return fmt.Errorf("%w: %w", err, ErrOptions)
 	}
-	entries, err := os.ReadDir(c.Out)
+	entries, err := os.ReadDir(o.Folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", err, ErrDataset)
+		return fmt.Errorf("%w: %w", err, ErrOptions)
 	}
 	if len(entries) > 0 {
-		return fmt.Errorf("folder %s is not empty, name a new one: %w", c.Out, ErrDataset)
+		return fmt.Errorf("folder %s is not empty, choose a new one: %w", o.Folder, ErrOptions)
 	}
 	return nil
 }
 
-// Run renders the data set. annotations.json appears last and whole, so a
-// folder without it is not a data set. A line about the result goes to stderr.
-func (c *RenderCommand) Run(ctx context.Context, stderr io.Writer) error {
-	if err := c.validate(); err != nil {
-		return err
+// Write renders the data set. annotations.json appears last and complete, so a folder without it is no data set. The
+// error wraps ErrOptions, is the cause of ctx, or is of the disk.
+func Write(ctx context.Context, o Options) (Summary, error) {
+	if err := o.validate(); err != nil {
+		return Summary{}, err
 	}
-	if err := os.MkdirAll(filepath.Join(c.Out, "images"), 0o755); err != nil {
-		return fmt.Errorf("data set: %w", err)
+	if err := os.MkdirAll(filepath.Join(o.Folder, "images"), 0o755); err != nil {
+		return Summary{}, fmt.Errorf("data set: %w", err)
 	}
-	animals, err := c.paintAll(ctx)
+	animals, err := o.paintAll(ctx)
 	if err != nil {
-		return err
+		return Summary{}, err
 	}
-	set := c.describe(animals)
-	if err := c.publish(set); err != nil {
-		return err
+	set := o.describe(animals)
+	if err := o.writeAnnotations(set); err != nil {
+		return Summary{}, err
 	}
-	empty := 0
+	sum := Summary{Pictures: o.Images, Animals: len(set.Annotations)}
 	for _, list := range animals {
 		if len(list) == 0 {
-			empty++
+			sum.Empty++
 		}
 	}
-	_, err = fmt.Fprintf(stderr, "%s: %d pictures, %d animals, %d pictures without any\n", c.Out, c.Images, len(set.Annotations), empty)
-	return err
+	return sum, nil
 }
 
 // paintAll draws every picture and returns the labelled animals of each.
-func (c *RenderCommand) paintAll(ctx context.Context) ([][]aerial.Animal, error) {
+func (o Options) paintAll(ctx context.Context) ([][]aerial.Animal, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	animals := make([][]aerial.Animal, c.Images)
+	animals := make([][]aerial.Animal, o.Images)
 	next := make(chan int)
 	var painters sync.WaitGroup
-	for range c.Jobs {
+	for range o.Jobs {
 		painters.Go(func() {
-			painter, err := aerial.NewPainter(c.Size.Width, c.Size.Height)
+			painter, err := aerial.NewPainter(o.Width, o.Height)
 			if err != nil {
 				stop(err)
 				return
 			}
 			for i := range next {
-				if animals[i], err = c.paint(painter, i); err != nil {
+				if animals[i], err = o.paint(painter, i); err != nil {
 					stop(err)
 					return
 				}
 			}
 		})
 	}
-	for i := 0; i < c.Images && ctx.Err() == nil; i++ {
+	for i := 0; i < o.Images && ctx.Err() == nil; i++ {
 		select {
 		case next <- i:
 		case <-ctx.Done():
@@ -155,12 +160,12 @@ func (c *RenderCommand) paintAll(ctx context.Context) ([][]aerial.Animal, error)
 
 func fileName(index int) string { return fmt.Sprintf("%06d.jpg", index+1) }
 
-func (c *RenderCommand) paint(painter *aerial.Painter, index int) ([]aerial.Animal, error) {
-	picture := painter.Paint(c.Seed, index)
+func (o Options) paint(painter *aerial.Painter, index int) ([]aerial.Animal, error) {
+	picture := painter.Paint(o.Seed, index)
 	// Recordings differ in how hard they are compressed.
 	const seal = 0x09E6
-	quality := 60 + rand.New(rand.NewPCG(c.Seed^seal, uint64(index))).IntN(36)
-	if err := writeJPEG(filepath.Join(c.Out, "images", fileName(index)), picture.Image, quality); err != nil {
+	quality := 60 + rand.New(rand.NewPCG(o.Seed^seal, uint64(index))).IntN(36)
+	if err := writeJPEG(filepath.Join(o.Folder, "images", fileName(index)), picture.Image, quality); err != nil {
 		return nil, err
 	}
 	labelled := []aerial.Animal{}
@@ -184,11 +189,11 @@ func writeJPEG(path string, m image.Image, quality int) error {
 	return nil
 }
 
-func (c *RenderCommand) describe(animals [][]aerial.Animal) *coco {
-	set := &coco{Info: cocoInfo{Description: "rendered views of cattle from above", Version: "1", Seed: c.Seed},
+func (o Options) describe(animals [][]aerial.Animal) *coco {
+	set := &coco{Info: cocoInfo{Description: "rendered views of cattle from above", Version: "1", Seed: o.Seed},
 		Images: []cocoImage{}, Annotations: []cocoAnnotation{}, Categories: []cocoCategory{{1, "cattle"}}}
 	for i, list := range animals {
-		set.Images = append(set.Images, cocoImage{i + 1, fileName(i), c.Size.Width, c.Size.Height})
+		set.Images = append(set.Images, cocoImage{i + 1, fileName(i), o.Width, o.Height})
 		for _, a := range list {
 			set.Annotations = append(set.Annotations, cocoAnnotation{ID: len(set.Annotations) + 1, ImageID: i + 1, Category: 1, Box: a.Box, Area: a.Pixels})
 		}
@@ -196,9 +201,9 @@ func (c *RenderCommand) describe(animals [][]aerial.Animal) *coco {
 	return set
 }
 
-// publish writes annotations.json under another name, syncs it and renames it.
-func (c *RenderCommand) publish(set *coco) error {
-	f, err := os.CreateTemp(c.Out, ".annotations-*")
+// writeAnnotations writes annotations.json under another name, syncs it and renames it.
+func (o Options) writeAnnotations(set *coco) error {
+	f, err := os.CreateTemp(o.Folder, ".annotations-*")
 	if err != nil {
 		return fmt.Errorf("annotations: %w", err)
 	}
@@ -207,7 +212,7 @@ func (c *RenderCommand) publish(set *coco) error {
 	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("annotations: %w", err)
 	}
-	if err := os.Rename(f.Name(), filepath.Join(c.Out, "annotations.json")); err != nil {
+	if err := os.Rename(f.Name(), filepath.Join(o.Folder, "annotations.json")); err != nil {
 		return fmt.Errorf("annotations: %w", err)
 	}
 	return nil

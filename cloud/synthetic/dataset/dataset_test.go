@@ -1,4 +1,4 @@
-package simulatecmd
+package dataset
 
 import (
 	"bytes"
@@ -6,29 +6,23 @@ import (
 	"encoding/json"
 	"errors"
 	"image/jpeg"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
-func asked(images int) RenderCommand {
-	return RenderCommand{Images: images, Seed: 4, Size: Size{96, 80}, Jobs: 1}
+func small(folder string, images int) Options {
+	return Options{Folder: folder, Images: images, Seed: 4, Width: 96, Height: 80, Jobs: 1}
 }
 
-func TestRenderWritesCOCO(t *testing.T) {
-	c := asked(25)
-	c.Out = filepath.Join(t.TempDir(), "new", "set")
-	var said strings.Builder
-	if err := c.Run(t.Context(), &said); err != nil {
+func TestWriteCOCO(t *testing.T) {
+	o := small(filepath.Join(t.TempDir(), "new", "set"), 25)
+	sum, err := Write(t.Context(), o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(said.String(), "25 pictures") {
-		t.Errorf("said %q", &said)
-	}
 	var set coco
-	raw, err := os.ReadFile(filepath.Join(c.Out, "annotations.json"))
+	raw, err := os.ReadFile(filepath.Join(o.Folder, "annotations.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +35,7 @@ func TestRenderWritesCOCO(t *testing.T) {
 	pictures := map[int]bool{}
 	for _, m := range set.Images {
 		pictures[m.ID] = true
-		f, err := os.Open(filepath.Join(c.Out, "images", m.FileName))
+		f, err := os.Open(filepath.Join(o.Folder, "images", m.FileName))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,33 +56,36 @@ func TestRenderWritesCOCO(t *testing.T) {
 		}
 		ids[a.ID], filled[a.ImageID] = true, true
 	}
+	if sum != (Summary{Pictures: 25, Animals: len(set.Annotations), Empty: 25 - len(filled)}) {
+		t.Errorf("summary %+v of %d animals in %d pictures", sum, len(set.Annotations), len(filled))
+	}
 	if len(pictures) != 25 || len(filled) == 0 || len(filled) == 25 {
 		t.Errorf("%d of %d pictures have animals", len(filled), len(pictures))
 	}
 }
 
-// TestRenderIsTheSameForAnyJobs compares the folders byte by byte.
-func TestRenderIsTheSameForAnyJobs(t *testing.T) {
+// TestSamePicturesForAnyJobs compares the folders byte by byte.
+func TestSamePicturesForAnyJobs(t *testing.T) {
 	var all [2][]byte
 	for i, jobs := range []int{1, 3} {
-		c := asked(7)
-		c.Out, c.Jobs = t.TempDir(), jobs
-		if err := c.Run(t.Context(), io.Discard); err != nil {
+		o := small(t.TempDir(), 7)
+		o.Jobs = jobs
+		if _, err := Write(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
-		files, err := filepath.Glob(filepath.Join(c.Out, "images", "*.jpg"))
+		files, err := filepath.Glob(filepath.Join(o.Folder, "images", "*.jpg"))
 		if err != nil || len(files) != 7 {
 			t.Fatalf("%v: %v", files, err)
 		}
-		for _, f := range append(files, filepath.Join(c.Out, "annotations.json")) {
+		for _, f := range append(files, filepath.Join(o.Folder, "annotations.json")) {
 			b, err := os.ReadFile(f)
 			if err != nil {
 				t.Fatal(err)
 			}
 			all[i] = append(all[i], b...)
 		}
-		if left, _ := filepath.Glob(filepath.Join(c.Out, ".*")); len(left) != 0 {
-			t.Errorf("left behind: %v", left)
+		if left, _ := filepath.Glob(filepath.Join(o.Folder, ".*")); len(left) != 0 {
+			t.Errorf("temporary files remain: %v", left)
 		}
 	}
 	if !bytes.Equal(all[0], all[1]) {
@@ -96,44 +93,42 @@ func TestRenderIsTheSameForAnyJobs(t *testing.T) {
 	}
 }
 
-func TestRenderRefuses(t *testing.T) {
+func TestWriteRefusesOptions(t *testing.T) {
 	full := t.TempDir()
 	file := filepath.Join(full, "notes.txt")
 	if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, spoil := range map[string]func(*RenderCommand){
-		"no pictures":  func(c *RenderCommand) { c.Images = 0 },
-		"too many":     func(c *RenderCommand) { c.Images = 1_000_000 },
-		"too small":    func(c *RenderCommand) { c.Size.Width = 12 },
-		"too large":    func(c *RenderCommand) { c.Size.Height = 5000 },
-		"no jobs":      func(c *RenderCommand) { c.Jobs = 0 },
-		"full folder":  func(c *RenderCommand) { c.Out = full },
-		"not a folder": func(c *RenderCommand) { c.Out = file },
+	for name, change := range map[string]func(*Options){
+		"no pictures":  func(o *Options) { o.Images = 0 },
+		"too many":     func(o *Options) { o.Images = 1_000_000 },
+		"too small":    func(o *Options) { o.Width = 12 },
+		"too large":    func(o *Options) { o.Height = 5000 },
+		"no jobs":      func(o *Options) { o.Jobs = 0 },
+		"full folder":  func(o *Options) { o.Folder = full },
+		"not a folder": func(o *Options) { o.Folder = file },
 	} {
-		c := asked(2)
-		c.Out = filepath.Join(t.TempDir(), "set")
-		spoil(&c)
-		if err := c.Run(t.Context(), io.Discard); !errors.Is(err, ErrDataset) {
+		o := small(filepath.Join(t.TempDir(), "set"), 2)
+		change(&o)
+		if _, err := Write(t.Context(), o); !errors.Is(err, ErrOptions) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if c.Out != full && c.Out != file {
-			if _, err := os.Stat(c.Out); err == nil {
-				t.Errorf("%s: the folder was made all the same", name)
+		if o.Folder != full && o.Folder != file {
+			if _, err := os.Stat(o.Folder); err == nil {
+				t.Errorf("%s: the folder was created", name)
 			}
 		}
 	}
 }
 
-func TestRenderStopped(t *testing.T) {
-	c := asked(50)
-	c.Out = t.TempDir()
+func TestCanceledWriteHasNoAnnotations(t *testing.T) {
+	o := small(t.TempDir(), 50)
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if err := c.Run(ctx, io.Discard); !errors.Is(err, context.Canceled) {
+	if _, err := Write(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if _, err := os.Stat(filepath.Join(c.Out, "annotations.json")); err == nil {
-		t.Error("an unfinished data set looks finished")
+	if _, err := os.Stat(filepath.Join(o.Folder, "annotations.json")); err == nil {
+		t.Error("annotations.json is in an unfinished data set")
 	}
 }

@@ -1,5 +1,5 @@
-// Package engine puts the real decoder and the real detector into a
-// count.Counter, for the worker's commands and for its job loop.
+// Package engine opens the decoder and the detector and puts them into a count.Counter, for the worker's commands and
+// for its job loop.
 package engine
 
 import (
@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 
-	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/detect/detr"
@@ -22,74 +20,23 @@ import (
 	"cattlecounter/cloud/worker/process"
 )
 
-// Settings say how to count. Zero values take what the model recommends.
+// WholeFrame as Settings.Tile looks at whole frames instead of tiles.
+const WholeFrame = -1
+
+// Settings say how to count. Zero values take what the model recommends, as in the configuration.
 type Settings struct {
 	Model     string      // a path or a name in Store; empty: see model.Store.Find
 	Store     model.Store // where pulled models are
-	Library   string      // ONNX Runtime's shared library
+	Library   string      // ONNX Runtime's shared library; empty: see detr.FindLibrary
 	Provider  detr.Provider
 	GPU       detr.GPU
-	Tile      int     // pixels; below 0 is the model's own, 0 whole frames
-	Overlap   float64 // below 0 is the model's own
-	Threshold float64 // 0 or below is the model's own
-	Batch     int     // tiles per run
+	Tile      int     // pixels, 0 for the model's own, or WholeFrame
+	Overlap   float64 // 0 to 0.9, 0 for the model's own
+	Threshold float64 // 0 to below 1, 0 for the model's own
+	Batch     int     // tiles per run, 0 for a good value
 	Threads   int     // cores to use, 0 for all
-	SampleFPS float64
-	Every     int // frames per looked-at frame, above 0 in place of SampleFPS
-}
-
-// StoreFlags say where the store of models is, in the same way for every
-// command: --models, else models in the data folder.
-type StoreFlags struct {
-	Models string `env:"CATTLE_MODELS" type:"path" placeholder:"DIR" help:"Folder of the models that worker model pull fetched. Default: models in the data folder."`
-}
-
-// Store returns the store; data is the data folder, empty for the one that a
-// worker without a configuration has.
-func (f StoreFlags) Store(data string) model.Store {
-	if f.Models != "" {
-		return model.Store{Dir: f.Models}
-	}
-	if data == "" {
-		data = cmp.Or(os.Getenv(config.EnvPrefix+"_DATA"), config.Default().Data)
-	}
-	return model.Store{Dir: filepath.Join(data, model.StoreFolder)}
-}
-
-// DetectFlags are the Settings of detection as command-line options.
-type DetectFlags struct {
-	Model string `env:"CATTLE_MODEL" placeholder:"NAME|PATH" help:"Name of a pulled model, or a model folder, or the model.onnx in it. Default: what worker model use chose, else the project's own."`
-	StoreFlags
-	Tile      int           `default:"-1" placeholder:"PX" help:"Side of the tiles in pixels; 0 looks at whole frames. By default what the model recommends."`
-	Overlap   float64       `default:"-1" placeholder:"PART" help:"Least overlap of neighbouring tiles, 0 to 0.9. By default what the model recommends."`
-	Threshold float64       `default:"-1" placeholder:"SCORE" help:"Least score of an animal, above 0 and below 1. By default what the model recommends."`
-	Provider  detr.Provider `default:"cpu" placeholder:"NAME" help:"Where the model runs: cpu, cuda or tensorrt."`
-	Device    int           `default:"0" placeholder:"N" help:"Number of the GPU."`
-	Batch     int           `default:"0" placeholder:"N" help:"Tiles per run of the model; 0 is a good value."`
-	Threads   int           `default:"0" placeholder:"N" help:"Cores to use; 0 is all."`
-	Runtime   string        `env:"ONNXRUNTIME_LIB" placeholder:"FILE" help:"ONNX Runtime's shared library."`
-}
-
-// Settings turns the options into Settings.
-func (f DetectFlags) Settings() Settings {
-	return Settings{
-		Model: f.Model, Store: f.Store(""), Library: f.Runtime, Provider: f.Provider, GPU: detr.GPU{Device: f.Device}, Tile: f.Tile, Overlap: f.Overlap,
-		Threshold: f.Threshold, Batch: f.Batch, Threads: f.Threads,
-	}
-}
-
-// Flags are the Settings of counting as command-line options.
-type Flags struct {
-	DetectFlags
-	Every     int     `default:"0" placeholder:"N" help:"Look at one frame in N; 0 chooses by --sample-fps."`
-	SampleFPS float64 `name:"sample-fps" default:"3" placeholder:"X" help:"Frames to look at per second of footage."`
-}
-
-// Settings turns the options into Settings.
-func (f Flags) Settings() Settings {
-	s := f.DetectFlags.Settings()
-	s.Every, s.SampleFPS = f.Every, f.SampleFPS
-	return s
+	SampleFPS float64 // frames to look at per second of footage
+	Every     int     // frames per looked-at frame; above 0 it replaces SampleFPS
 }
 
 // Engine is a loaded model with a Counter over it. Close it after use.
@@ -105,7 +52,7 @@ func Open(s Settings) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	tiler, err := tile(net, m, count.WeakScore(m.Threshold))
+	tiler, err := newTiler(net, m, count.WeakScore(m.Threshold))
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +73,7 @@ func Detector(s Settings) (*detr.Model, *detect.Tiler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	tiler, err := tile(net, m, m.Threshold)
+	tiler, err := newTiler(net, m, m.Threshold)
 	return net, tiler, err
 }
 
@@ -135,11 +82,11 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 	if err != nil {
 		return nil, report.Model{}, err
 	}
-	if err := intact(found); err != nil {
+	if err := checkFiles(found); err != nil {
 		return nil, report.Model{}, err
 	}
 	name := ""
-	if found.Origin == model.Stored { // people know it by its name in the store, whatever its card says
+	if found.Origin == model.Stored { // an operator knows the model by this name, not by the one on its card
 		name = found.Name
 	}
 	if s.GPU.EngineCache != "" {
@@ -152,7 +99,7 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 		Batch: s.Batch, Parallel: s.Workers(),
 	})
 	if s.Provider != detr.CPU && s.Provider != "" {
-		process.Again() // also when the provider loaded and something else failed
+		process.Again() // also after an error: the provider may have been loaded before it
 	}
 	if err != nil {
 		return nil, report.Model{}, err
@@ -162,21 +109,25 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 		Name: info.Name, Digest: info.Digest, Provider: string(info.Provider),
 		Threshold: info.Threshold, Tile: info.Tile, Overlap: info.Overlap,
 	}
-	if s.Tile >= 0 {
-		m.Tile = s.Tile
-	}
-	if s.Overlap >= 0 {
-		m.Overlap = s.Overlap
-	}
-	if s.Threshold > 0 {
-		m.Threshold = s.Threshold
-	}
-	return net, m, nil
+	return net, s.override(m), nil
 }
 
-// intact refuses a model that the project or the store keeps and whose files are
-// not those recorded: its results would bear the name of another.
-func intact(e model.Entry) error {
+// override puts the settings in the place of what the model recommends. In a report 0 stands for whole frames.
+func (s Settings) override(m report.Model) report.Model {
+	switch {
+	case s.Tile == WholeFrame:
+		m.Tile = 0
+	case s.Tile != 0:
+		m.Tile = s.Tile
+	}
+	m.Overlap = cmp.Or(s.Overlap, m.Overlap)
+	m.Threshold = cmp.Or(s.Threshold, m.Threshold)
+	return m
+}
+
+// checkFiles refuses a model of the project or the store whose files differ from the recorded ones: its results would
+// have the name of another model.
+func checkFiles(e model.Entry) error {
 	if e.Origin != model.Stored && e.Origin != model.BuiltIn {
 		return nil
 	}
@@ -186,17 +137,16 @@ func intact(e model.Entry) error {
 	return nil
 }
 
-// tile puts the tiler over the network, or frees it.
-func tile(net *detr.Model, m report.Model, threshold float64) (*detect.Tiler, error) {
+// newTiler puts a tiler over the network. After an error the network is closed.
+func newTiler(net *detr.Model, m report.Model, threshold float64) (*detect.Tiler, error) {
 	t, err := detect.NewTiler(net, detect.Grid{Tile: m.Tile, Overlap: m.Overlap}, threshold)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("tiling: %w", err), net.Close())
+		return nil, errors.Join(fmt.Errorf("cut frames into tiles: %w", err), net.Close())
 	}
 	return t, nil
 }
 
-// Workers is how many frames are in detection at once: one per core, each with
-// one thread, or two that keep a GPU busy.
+// Workers is how many frames are in detection at the same time: one per core, each with one thread, or two for a GPU.
 func (s Settings) Workers() int {
 	switch {
 	case s.Provider != detr.CPU && s.Provider != "":

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"cmp"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,7 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"cattlecounter/cloud/count/detect/detr"
-	"cattlecounter/cloud/worker/simulatecmd"
+	"cattlecounter/cloud/synthetic"
+	"cattlecounter/cloud/synthetic/clipfile"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,18 +35,18 @@ func library(t testing.TB) string {
 	return lib
 }
 
-func simulated(t testing.TB, size simulatecmd.Size, seconds float64) string {
+func simulated(t testing.TB, width, height int, seconds float64) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "herd.mp4")
-	c := simulatecmd.Command{Out: path, Seed: 1, Animals: 30, Seconds: seconds, FPS: 10, Size: size, Scale: 22, Tilt: 35, Speed: 4, Moving: 0.25}
-	if err := c.Run(t.Context(), io.Discard); err != nil {
+	c := synthetic.Config{Seed: 1, Animals: 30, Seconds: seconds, FPS: 10, Width: width, Height: height}
+	if _, err := clipfile.Write(t.Context(), path, c); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
 func TestMeasure(t *testing.T) {
-	rep, err := Measure(t.Context(), Options{Clip: simulated(t, simulatecmd.Size{Width: 640, Height: 480}, 1), Workers: 2, Every: 1, Frames: 8,
+	rep, err := Measure(t.Context(), Options{Clip: simulated(t, 640, 480, 1), Workers: 2, Every: 1, Frames: 8,
 		Model: detr.Options{Path: blobs, Library: library(t)}})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func BenchmarkWorker(b *testing.B) {
 		Model: detr.Options{Path: filepath.Join(shared, "models/deimv2-femto-coco"), Library: library(b), Threads: setting("THREADS", 0), Batch: setting("BATCH", 0)}}
 	for _, path := range []string{o.Clip, o.Model.Path} {
 		if _, err := os.Stat(path); err != nil {
-			o.Clip, o.Model.Path, o.Every = simulated(b, simulatecmd.Size{Width: 1280, Height: 720}, 3), blobs, 1
+			o.Clip, o.Model.Path, o.Every = simulated(b, 1280, 720, 3), blobs, 1
 			break
 		}
 	}

@@ -34,27 +34,32 @@ func IsPicture(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
 
-// Read decodes a picture into f, whose memory it uses again. The error wraps
-// ErrPicture, except when the file cannot be opened.
+// Read decodes the picture of a file into f and reuses the memory of f. The error wraps ErrPicture, except when the
+// file cannot be opened or read.
 func Read(path string, f *video.Frame) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("picture: %w", err)
 	}
 	defer file.Close()
-	head, _, err := image.DecodeConfig(bufio.NewReader(file))
+	return Decode(path, file, f)
+}
+
+// Decode is Read for a picture from a reader. name is for errors.
+func Decode(name string, r io.ReadSeeker, f *video.Frame) error {
+	head, _, err := image.DecodeConfig(bufio.NewReader(r))
 	if err != nil {
-		return fmt.Errorf("picture %s: %w: %w", path, err, ErrPicture)
+		return fmt.Errorf("picture %s: %w: %w", name, err, ErrPicture)
 	}
 	if head.Width <= 0 || head.Height <= 0 || float64(head.Width)*float64(head.Height) > maxPixels {
-		return fmt.Errorf("picture %s: %dx%d pixels, at most %.0f million: %w", path, head.Width, head.Height, maxPixels/1e6, ErrPicture)
+		return fmt.Errorf("picture %s: %dx%d pixels, at most %.0f million: %w", name, head.Width, head.Height, maxPixels/1e6, ErrPicture)
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("picture: %w", err)
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("picture %s: %w", name, err)
 	}
-	img, _, err := image.Decode(bufio.NewReader(file))
+	img, _, err := image.Decode(bufio.NewReader(r))
 	if err != nil {
-		return fmt.Errorf("picture %s: %w: %w", path, err, ErrPicture)
+		return fmt.Errorf("picture %s: %w: %w", name, err, ErrPicture)
 	}
 	fromImage(img, f)
 	return nil
