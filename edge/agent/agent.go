@@ -90,27 +90,28 @@ func (a *Agent) connect() (err error) {
 	if err = a.newUplink(); err != nil {
 		return err
 	}
-	a.ingest = ingest.New(a.spool, a.log)
+	a.ingest = ingest.New(ingest.Spool{Records: a.spool.Records, Captures: a.spool.Captures, Content: a.spool.Content,
+		Recovery: a.spool.Recovery, Disk: a.spool.Disk}, a.log)
 	w := a.cfg.Watch
 	a.watch = watch.New(watch.Options{Folders: w.Folders, Stable: w.Stable, Sidecar: w.Sidecar, Poll: w.Poll, Log: a.log}, a.ingest)
-	a.follow = newFollower(a.spool, a.cloud, func() bool { return a.beacon != nil && brokerUp(a.beacon) }, a.log)
+	a.follow = newFollower(a.spool.Records, a.cloud, func() bool { return a.beacon != nil && brokerUp(a.beacon) }, a.log)
 	if w.DeleteConfirmed {
-		a.cards = newOriginals(a.spool, a.log)
+		a.cards = newOriginals(a.spool.Records, a.log)
 	}
-	a.orders = command.New(a.actions(), a.spool, a.clock.Read, a.log)
+	a.orders = command.New(a.actions(), a.spool.Replies, a.clock.Read, a.log)
 	if a.cfg.MQTT.URL != "" {
 		if a.beacon, err = a.newBeacon(); err != nil {
 			return err
 		}
-		a.spool.OnChange(a.beacon.Changed)
+		a.spool.Records.OnChange(a.beacon.Changed)
 	}
-	a.spool.OnChange(a.changed)
+	a.spool.Records.OnChange(a.changed)
 	return nil
 }
 
 func (a *Agent) newUplink() error {
 	c, u := a.cfg.Cloud, a.cfg.Uplink
-	paused, err := a.spool.Paused()
+	paused, err := a.spool.Link.Paused()
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func (a *Agent) newUplink() error {
 		return fmt.Errorf("uplink.windows: %w", err)
 	}
 	a.token = uplink.NewToken(a.cfg.Token, a.cfg.TokenFile, a.log)
-	a.budget, err = uplink.NewBudget(uplink.BudgetOptions{Books: a.spool, Metered: u.Metered, Day: int64(u.Budget.Day), Month: int64(u.Budget.Month),
+	a.budget, err = uplink.NewBudget(uplink.BudgetOptions{Books: a.spool.Link, Metered: u.Metered, Day: int64(u.Budget.Day), Month: int64(u.Budget.Month),
 		Zone: windows.Zone(), Synced: synced, Log: a.log})
 	if err != nil {
 		return err
@@ -128,9 +129,15 @@ func (a *Agent) newUplink() error {
 	if err != nil {
 		return err
 	}
-	a.uplink, err = uplink.New(uplink.Options{Spool: a.spool, Cloud: a.cloud, Order: uplink.Order(u.Order), RateLimit: int64(u.RateLimit),
+	a.uplink, err = uplink.New(uplink.Options{Spool: a.uplinkSpool(), Cloud: a.cloud, Order: uplink.Order(u.Order), RateLimit: int64(u.RateLimit),
 		Windows: windows, Paused: paused, Thumbnails: u.WhenMetered == config.MeteredThumbnails, Synced: synced, Log: a.log})
 	return err
+}
+
+// uplinkSpool names the parts of the spool that the uplink uses.
+func (a *Agent) uplinkSpool() uplink.Spool {
+	sp := a.spool
+	return uplink.Spool{Records: sp.Records, Content: sp.Content, Uploads: sp.Uploads, Recovery: sp.Recovery, Link: sp.Link}
 }
 
 // routes kicks the uplink when a link comes back. Where the kernel does not tell,
@@ -153,7 +160,7 @@ func (a *Agent) newBeacon() (*beacon.Beacon, error) {
 		return nil, fmt.Errorf("mqtt.ca_file: %w", err)
 	}
 	b, err := beacon.New(beacon.Options{URL: a.cfg.MQTT.URL, Address: a.cfg.Address(), Token: a.token.Current, TLS: tls, Session: a.session,
-		Version: a.version, Started: a.started, Every: a.cfg.Vitals.Every, Store: a.spool, Vitals: a.vitals, Clock: vitals.Clock,
+		Version: a.version, Started: a.started, Every: a.cfg.Vitals.Every, Records: a.spool.Records, Outbox: a.spool.Outbox, Vitals: a.vitals, Clock: vitals.Clock,
 		Order: a.orders.Handle, OnUp: a.uplink.Kick, Log: a.log})
 	if err == nil {
 		a.orders.OnReply(b.Reply)
@@ -223,8 +230,8 @@ func (a *Agent) Status() Status {
 	for _, p := range Phases() {
 		s.Totals[p] = 0
 	}
-	for _, r := range a.spool.Records() {
-		f := view(r, a.spool.Record)
+	for _, r := range a.spool.Records.All() {
+		f := view(r, a.spool.Records.Get)
 		s.Totals[f.Phase]++
 		s.Footage = append(s.Footage, f)
 	}
@@ -233,7 +240,7 @@ func (a *Agent) Status() Status {
 
 func (a *Agent) disk() DiskStatus {
 	d := DiskStatus{Quota: int64(a.cfg.Spool.Quota), MinFree: int64(a.cfg.Spool.MinFree)}
-	sp, err := a.spool.Space()
+	sp, err := a.spool.Disk.Space()
 	d.Total, d.Free, d.Spool, d.Percent = sp.Total, sp.Free, sp.Used, sp.Percent()
 	if err != nil {
 		d.Alarm = err.Error()
@@ -252,7 +259,7 @@ func (a *Agent) vitals() topic.Vitals {
 	if h := a.clockHint(); h != nil {
 		v.ClockOffset, v.ClockSource = &h.Offset, h.Source
 	}
-	for _, r := range a.spool.Records() {
+	for _, r := range a.spool.Records.All() {
 		if !r.State.Ended() && r.State != spool.Confirmed {
 			v.SpoolFootage++
 		}

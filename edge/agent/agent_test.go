@@ -189,7 +189,7 @@ func newStation(t *testing.T, change ...func(*config.Config)) *station {
 	if s.a, err = Open(c, "test", slog.New(slog.DiscardHandler), new(slog.LevelVar)); err != nil {
 		t.Fatal(err)
 	}
-	s.a.spool.OnChange(func(spool.Record) {
+	s.a.spool.Records.OnChange(func(spool.Record) {
 		select {
 		case s.changed <- struct{}{}:
 		default:
@@ -220,14 +220,14 @@ func (s *station) until(what string, ok func([]spool.Record) bool) []spool.Recor
 	look := time.NewTicker(50 * time.Millisecond) // not everything changes a record
 	defer look.Stop()
 	for {
-		if list := s.a.spool.Records(); ok(list) {
+		if list := s.a.spool.Records.All(); ok(list) {
 			return list
 		}
 		select {
 		case <-s.changed:
 		case <-look.C:
 		case <-limit:
-			s.t.Fatalf("%s: never; %+v", what, s.a.spool.Records())
+			s.t.Fatalf("%s: never; %+v", what, s.a.spool.Records.All())
 		}
 	}
 }
@@ -304,7 +304,7 @@ func TestOrdersAndFollowing(t *testing.T) {
 	if _, err := s.a.retry("../x"); err == nil {
 		t.Error("retry of no id")
 	}
-	if err := s.a.spool.Quarantine(list[0].ID, "by hand"); err != nil {
+	if err := s.a.spool.Recovery.Quarantine(list[0].ID, "by hand"); err != nil {
 		t.Fatal(err)
 	}
 	if why, err := s.a.retry("all"); err != nil || why != "1 pieces of footage are tried again" {
@@ -319,7 +319,7 @@ func TestOrdersAndFollowing(t *testing.T) {
 	f.Job = json.RawMessage(`{"id":"j1","state":"done","seq":4,"attempt":1,"updated":"2026-11-22T12:00:00Z","percent":100,"count":92}`)
 	f.Count = json.RawMessage(`{"unique":92,"low":88,"high":97}`)
 	s.cloud.Unlock()
-	r := s.a.spool.Records()[0]
+	r := s.a.spool.Records.All()[0]
 	if err := s.a.follow.ask(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

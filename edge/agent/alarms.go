@@ -100,7 +100,7 @@ func (a *Agent) findAlarms() map[string]string {
 		found[alarmClock] = text
 	}
 	quarantined := 0
-	for _, r := range a.spool.Records() {
+	for _, r := range a.spool.Records.All() {
 		if r.State == spool.Quarantined {
 			quarantined++
 		}
@@ -117,7 +117,7 @@ func (a *Agent) findAlarms() map[string]string {
 // spaceAlarm says the same as long as the step is the same, so that only a new
 // step is told.
 func (a *Agent) spaceAlarm(found map[string]string) {
-	sp, err := a.spool.Space()
+	sp, err := a.spool.Disk.Space()
 	if err != nil {
 		found[alarmSpace] = err.Error()
 		return

@@ -29,7 +29,7 @@ func TestBrokenSpoolIsAnAlarm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := sp.SetPaused(true); err != nil {
+		if err := sp.Link.SetPaused(true); err != nil {
 			t.Fatal(err)
 		}
 		if err := sp.Close(); err != nil {

@@ -12,7 +12,7 @@ import (
 // it, so none holds a lock for good. A card or a link that hangs is no reason to
 // be restarted: it has limits of its own, and what still works goes on.
 func (a *Agent) alive() (string, error) {
-	if _, err := a.spool.Paused(); err != nil {
+	if _, err := a.spool.Link.Paused(); err != nil {
 		return "", err
 	}
 	return statusLine(a.Status()), nil

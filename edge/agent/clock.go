@@ -11,7 +11,7 @@ import (
 // newClock connects the hints of the time; it asks nobody before it runs.
 func (a *Agent) newClock() (err error) {
 	c := a.cfg.Clock
-	a.clock, err = clock.New(clock.Options{Store: a.spool, Synced: synced, NTP: c.NTP, NTPEvery: c.NTPEvery, NTPMetered: c.NTPMetered,
+	a.clock, err = clock.New(clock.Options{Store: a.spool.Clock, Synced: synced, NTP: c.NTP, NTPEvery: c.NTPEvery, NTPMetered: c.NTPMetered,
 		Metered: func() bool { return a.budget.Metered() }, GPSD: c.GPSD, Messages: a.newestMessage, Log: a.log})
 	return err
 }
@@ -20,7 +20,7 @@ func (a *Agent) newClock() (err error) {
 // with its own clock synced, zero without one.
 func (a *Agent) newestMessage() time.Time {
 	var newest time.Time
-	for _, r := range a.spool.Records() {
+	for _, r := range a.spool.Records.All() {
 		if j := r.Job; j != nil && j.Clock == topic.ClockSynced && j.At.After(newest) {
 			newest = j.At
 		}

@@ -85,7 +85,7 @@ func TestWrongClockIsAnAlarm(t *testing.T) {
 // trusted its own clock.
 func TestMessagesAreAFloor(t *testing.T) {
 	a := idle(t)
-	r, err := a.spool.Capture(spool.Source{Path: "/card/a.mp4", Size: 1}, nil)
+	r, err := a.spool.Captures.Add(spool.Source{Path: "/card/a.mp4", Size: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestMessagesAreAFloor(t *testing.T) {
 	put := func(seq int64, at time.Time, c topic.Clock) {
 		t.Helper()
 		j := topic.Job{Header: topic.Header{Seq: seq, At: at, Clock: c}, Job: "j", Footage: r.ID, State: job.Processing}
-		if _, err := a.spool.PutJob(j); err != nil {
+		if _, err := a.spool.Records.PutJob(j); err != nil {
 			t.Fatal(err)
 		}
 	}

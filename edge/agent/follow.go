@@ -28,7 +28,7 @@ type follower struct {
 }
 
 type followed interface {
-	Records() []spool.Record
+	All() []spool.Record
 	PutJob(topic.Job) (bool, error)
 	PutCount(footage.ID, spool.Count) error
 }
@@ -83,7 +83,7 @@ func (f *follower) wants(r spool.Record) time.Duration {
 }
 
 func (f *follower) round(ctx context.Context, now time.Time) {
-	records := f.spool.Records()
+	records := f.spool.All()
 	followed := map[footage.ID]time.Time{}
 	for i, left := len(records)-1, followMost; i >= 0; i-- {
 		r := records[i]

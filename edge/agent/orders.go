@@ -44,7 +44,7 @@ func (a *Agent) actions() map[string]command.Action {
 
 // fsck compares everything in the spool with its manifests.
 func (a *Agent) fsck(ctx context.Context) (string, error) {
-	n, err := a.spool.CheckAll(ctx)
+	n, err := a.spool.Recovery.CheckAll(ctx)
 	if err != nil || n == 0 {
 		return "the spool is whole", err
 	}
@@ -123,7 +123,7 @@ func (a *Agent) logLevel(text string) (string, error) {
 // pause keeps the operator's will before it acts on it, so that a power cut
 // does not undo it.
 func (a *Agent) pause(p bool) error {
-	if err := a.spool.SetPaused(p); err != nil {
+	if err := a.spool.Link.SetPaused(p); err != nil {
 		return err
 	}
 	a.uplink.SetPaused(p)
@@ -142,18 +142,18 @@ func (a *Agent) retry(which string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if r, ok := a.spool.Record(id); ok && r.State != spool.Quarantined && r.State != spool.Duplicate {
+		if r, ok := a.spool.Records.Get(id); ok && r.State != spool.Quarantined && r.State != spool.Duplicate {
 			return fmt.Sprintf("footage %s is %s; its next try comes now", id, r.State), nil
 		}
-		return fmt.Sprintf("footage %s is tried again", id), a.spool.Retry(id)
+		return fmt.Sprintf("footage %s is tried again", id), a.spool.Recovery.Retry(id)
 	}
 	n := 0
 	var errs []error
-	for _, r := range a.spool.Records() {
+	for _, r := range a.spool.Records.All() {
 		if r.State != spool.Quarantined {
 			continue
 		}
-		if err := a.spool.Retry(r.ID); err != nil {
+		if err := a.spool.Recovery.Retry(r.ID); err != nil {
 			errs = append(errs, err)
 			continue
 		}

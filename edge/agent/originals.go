@@ -25,8 +25,8 @@ type originals struct {
 	settled map[footage.ID]bool
 }
 
-func newOriginals(sp *spool.Spool, log *slog.Logger) *originals {
-	return &originals{records: sp.Records, lookup: sp.Record, log: log, wake: wake.New(), settled: map[footage.ID]bool{}}
+func newOriginals(sp *spool.Records, log *slog.Logger) *originals {
+	return &originals{records: sp.All, lookup: sp.Get, log: log, wake: wake.New(), settled: map[footage.ID]bool{}}
 }
 
 func (o *originals) wakeUp() {

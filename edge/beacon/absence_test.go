@@ -39,13 +39,13 @@ func (s *station) start() {
 	s.session++
 	s.spool, s.relay = sp, s.broker.Relay()
 	b, err := New(Options{URL: "tcp://" + s.relay.Addr(), Address: dock, Token: func() secret.String { return secret.String{} }, Session: s.session,
-		Started: time.Now(), Every: time.Hour, Store: sp, Vitals: func() topic.Vitals { return topic.Vitals{} },
+		Started: time.Now(), Every: time.Hour, Records: sp.Records, Outbox: sp.Outbox, Vitals: func() topic.Vitals { return topic.Vitals{} },
 		Clock: func() topic.Clock { return topic.ClockUnsynced },
 		Order: func(context.Context, []byte) (topic.Reply, error) { return topic.Reply{}, nil }})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	sp.OnChange(b.Changed)
+	sp.Records.OnChange(b.Changed)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()
@@ -65,13 +65,13 @@ const filmSize = 64 << 20
 // capture takes in a film whose content is its name.
 func (s *station) capture(name string) footage.ID {
 	s.t.Helper()
-	r, err := s.spool.Capture(spool.Source{Path: "/card/" + name, Size: filmSize}, nil)
+	r, err := s.spool.Captures.Add(spool.Source{Path: "/card/" + name, Size: filmSize}, nil)
 	s.must(err)
-	_, err = s.spool.BeginRead(r.ID)
+	_, err = s.spool.Captures.BeginRead(r.ID)
 	s.must(err)
 	c := footage.Chunk{Size: int64(len(name)), SHA256: footage.Sum([]byte(name))}
-	s.must(s.spool.PutChunk(r.ID, spool.Video, c, []byte(name)))
-	_, err = s.spool.Commit(footage.Manifest{Version: footage.ManifestVersion, Footage: r.ID,
+	s.must(s.spool.Content.PutChunk(r.ID, spool.Video, c, []byte(name)))
+	_, err = s.spool.Captures.Commit(footage.Manifest{Version: footage.ManifestVersion, Footage: r.ID,
 		Video: footage.File{Name: name, Size: c.Size, SHA256: c.SHA256, Chunks: []footage.Chunk{c}}})
 	s.must(err)
 	return r.ID
@@ -87,27 +87,27 @@ func (s *station) must(err error) {
 // push moves a film on by one step; bytes that were on their way may be lost.
 func (s *station) push(id footage.ID, random *rand.Rand) {
 	s.t.Helper()
-	r, there := s.spool.Record(id)
+	r, there := s.spool.Records.Get(id)
 	if !there {
 		return
 	}
 	switch r.State {
 	case spool.Spooled:
-		_, err := s.spool.BeginUpload(id)
+		_, err := s.spool.Uploads.Begin(id)
 		s.must(err)
-		s.must(s.spool.SetTransfer(id, spool.Video, spool.Transfer{URL: "u", Offset: 0}))
+		s.must(s.spool.Uploads.SetTransfer(id, spool.Video, spool.Transfer{URL: "u", Offset: 0}))
 	case spool.Uploading:
 		switch at := r.Video.Offset; {
 		case random.IntN(40) == 0: // the cloud lost the upload
-			s.must(s.spool.SetTransfer(id, spool.Video, spool.Transfer{}))
+			s.must(s.spool.Uploads.SetTransfer(id, spool.Video, spool.Transfer{}))
 		case random.IntN(8) == 0: // a cut: the server has less than was sent
-			s.spool.SetSent(id, spool.Video, max(0, at-int64(random.IntN(3<<20))), 0)
+			s.spool.Uploads.SetSent(id, spool.Video, max(0, at-int64(random.IntN(3<<20))), 0)
 		case at >= filmSize:
-			s.must(s.spool.Accepted(id))
-			s.must(s.spool.Confirm(id, ""))
-			s.must(s.spool.Reclaim(id))
+			s.must(s.spool.Uploads.Accept(id))
+			s.must(s.spool.Uploads.Confirm(id, ""))
+			s.must(s.spool.Disk.Reclaim(id))
 		default:
-			s.spool.SetSent(id, spool.Video, min(filmSize, at+int64(random.IntN(12<<20))), 1000)
+			s.spool.Uploads.SetSent(id, spool.Video, min(filmSize, at+int64(random.IntN(12<<20))), 1000)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func (s *station) settle(ids []footage.ID, random *rand.Rand) {
 	for busy := true; busy; {
 		busy = false
 		for _, id := range ids {
-			if r, there := s.spool.Record(id); there && !r.State.Ended() {
+			if r, there := s.spool.Records.Get(id); there && !r.State.Ended() {
 				s.push(id, random)
 				busy = true
 			}
@@ -266,8 +266,8 @@ func TestOffsetsNeverFallWithinAnAttempt(t *testing.T) {
 	defer sp.Close()
 	s.spool = sp
 	id := s.capture("a.mp4")
-	r, _ := sp.Record(id)
-	b := &Beacon{o: Options{Store: sp}}
+	r, _ := sp.Records.Get(id)
+	b := &Beacon{o: Options{Records: sp.Records}}
 	at := func(offset int64, attempt int) topic.Footage {
 		return topic.Footage{State: topic.Uploading, Offset: offset, Size: filmSize, Attempt: attempt}
 	}
@@ -276,9 +276,9 @@ func TestOffsetsNeverFallWithinAnAttempt(t *testing.T) {
 	if !b.forward(&m, r, before) || m.Offset != 30<<20 {
 		t.Errorf("told %d", m.Offset)
 	}
-	r, _ = sp.Record(id)
-	if r.Told != 30<<20+toldStep {
-		t.Errorf("noted up to %d", r.Told)
+	r, _ = sp.Records.Get(id)
+	if r.Published != 30<<20+toldStep {
+		t.Errorf("noted up to %d", r.Published)
 	}
 	m = at(30<<20, 1)
 	if b.forward(&m, r, told{}) {
@@ -291,7 +291,7 @@ func TestOffsetsNeverFallWithinAnAttempt(t *testing.T) {
 		t.Errorf("a duplicate is told %d", m.Offset)
 	}
 	m = at(0, 2)
-	if r.Told = 0; !b.forward(&m, r, before) || m.Offset != 0 {
+	if r.Published = 0; !b.forward(&m, r, before) || m.Offset != 0 {
 		t.Errorf("a new attempt is told from %d", m.Offset)
 	}
 }

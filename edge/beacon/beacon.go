@@ -24,12 +24,16 @@ import (
 	"cattlecounter/shared/wake"
 )
 
-// store is what the beacon needs of the spool.
-type store interface {
-	Record(footage.ID) (spool.Record, bool)
-	Records() []spool.Record
+// records is what the beacon needs of the spool's records.
+type records interface {
+	Get(footage.ID) (spool.Record, bool)
+	All() []spool.Record
 	PutJob(topic.Job) (bool, error)
-	SetTold(footage.ID, int64) error
+	SetPublished(footage.ID, int64) error
+}
+
+// outbox holds the messages that wait for the broker, also across a restart.
+type outbox interface {
 	KeptMessages() (map[string][]byte, error)
 	KeepMessages(put map[string][]byte, gone []string) error
 }
@@ -44,7 +48,8 @@ type Options struct {
 	Version string
 	Started time.Time
 	Every   time.Duration // between vitals
-	Store   store
+	Records records
+	Outbox  outbox
 	// Vitals reads the device's health; the beacon fills Header and Session.
 	Vitals func() topic.Vitals
 	Clock  func() topic.Clock
@@ -104,7 +109,7 @@ func New(o Options) (*Beacon, error) {
 		dirty: map[footage.ID]bool{}, ended: map[footage.ID]spool.Record{}, told: map[footage.ID]told{}}
 	b.seq.Store(topic.SessionSeq(o.Session))
 	link, err := mqttlink.New(mqttlink.Options{URL: o.URL, ClientID: "edge-" + o.Address.Site + "-" + o.Address.Name,
-		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Keep: o.Store, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
+		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Keep: o.Outbox, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func newScene(t *testing.T, session int64) *scene {
 	}
 	t.Cleanup(func() { _ = s.spool.Close() })
 	s.beacon, err = New(Options{URL: "tcp://" + l.Addr().String(), Address: dock, Session: session, Version: "test", Started: time.Now(),
-		Every: time.Hour, Store: s.spool, Vitals: func() topic.Vitals { return topic.Vitals{DiskFree: 42} },
+		Every: time.Hour, Records: s.spool.Records, Outbox: s.spool.Outbox, Vitals: func() topic.Vitals { return topic.Vitals{DiskFree: 42} },
 		Clock: func() topic.Clock { return topic.ClockUnsynced },
 		Order: func(ctx context.Context, b []byte) (topic.Reply, error) {
 			if string(b) == "until the stop" {
@@ -84,7 +84,7 @@ func newScene(t *testing.T, session int64) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.spool.OnChange(s.beacon.Changed)
+	s.spool.Records.OnChange(s.beacon.Changed)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.beacon.Run(ctx) }()
@@ -127,7 +127,7 @@ func next[T any](s *scene, name string, ok func(T) bool) (T, packets.Packet) {
 
 func (s *scene) capture(path string) spool.Record {
 	s.t.Helper()
-	r, err := s.spool.Capture(spool.Source{Path: path, Size: 100}, nil)
+	r, err := s.spool.Captures.Add(spool.Source{Path: path, Size: 100}, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestFootageIsTold(t *testing.T) {
 	if m.State != topic.Captured || m.Name != "a.mp4" || m.Size != 100 || !p.FixedHeader.Retain {
 		t.Errorf("%+v", m)
 	}
-	if err := s.spool.Quarantine(r.ID, "broken"); err != nil {
+	if err := s.spool.Recovery.Quarantine(r.ID, "broken"); err != nil {
 		t.Fatal(err)
 	}
 	q, _ := next(s, dock.Footage(r.ID), func(m topic.Footage) bool { return m.State == topic.Quarantined })
@@ -191,7 +191,7 @@ func TestOffsetsAreThrottled(t *testing.T) {
 	began := time.Now()
 	const steps = 3000
 	for i := range int64(steps) {
-		s.spool.SetSent(r.ID, spool.Video, i, 1)
+		s.spool.Uploads.SetSent(r.ID, spool.Video, i, 1)
 	}
 	next(s, dock.Footage(r.ID), func(m topic.Footage) bool { return m.Offset == steps-1 })
 	s.stop()
@@ -219,7 +219,7 @@ func TestOrdersAndJobsComeIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := make(chan spool.Record, 100)
-	s.spool.OnChange(func(r spool.Record) { kept <- r })
+	s.spool.Records.OnChange(func(r spool.Record) { kept <- r })
 	publish(dock.Job("j1"), j)
 	select {
 	case got := <-kept:

@@ -28,7 +28,7 @@ func (b *Beacon) publishFootage() {
 		b.addDuplicates(ids)
 	}
 	for id, force := range ids {
-		r, ok := b.o.Store.Record(id)
+		r, ok := b.o.Records.Get(id)
 		if !ok {
 			if r, ok = ended[id]; ok {
 				b.publishOne(r, force)
@@ -47,11 +47,11 @@ func (b *Beacon) publishFootage() {
 
 func (b *Beacon) addEverything(ids map[footage.ID]bool) {
 	for id := range b.told {
-		if _, there := b.o.Store.Record(id); !there {
+		if _, there := b.o.Records.Get(id); !there {
 			delete(b.told, id) // forgotten by the spool
 		}
 	}
-	records, ended := b.o.Store.Records(), 0
+	records, ended := b.o.Records.All(), 0
 	for i := len(records) - 1; i >= 0; i-- {
 		if records[i].State.Ended() {
 			if ended++; ended > recent {
@@ -64,7 +64,7 @@ func (b *Beacon) addEverything(ids map[footage.ID]bool) {
 
 // addDuplicates adds what shows the state of another one that changed.
 func (b *Beacon) addDuplicates(ids map[footage.ID]bool) {
-	for _, r := range b.o.Store.Records() {
+	for _, r := range b.o.Records.All() {
 		if _, changed := ids[r.DuplicateOf]; r.State == spool.Duplicate && changed {
 			if _, there := ids[r.ID]; !there {
 				ids[r.ID] = false
@@ -105,11 +105,11 @@ func (b *Beacon) forward(m *topic.Footage, r spool.Record, before told) bool {
 	own := r.State != spool.Duplicate // another one's upload is noted there
 	if before.m.Attempt == m.Attempt && before.m.State == topic.Uploading {
 		m.Offset = max(m.Offset, before.m.Offset)
-	} else if own && m.Offset < r.Told {
+	} else if own && m.Offset < r.Published {
 		return false
 	}
-	if own && m.Offset > r.Told {
-		if err := b.o.Store.SetTold(r.ID, min(m.Offset+toldStep, m.Size)); err != nil {
+	if own && m.Offset > r.Published {
+		if err := b.o.Records.SetPublished(r.ID, min(m.Offset+toldStep, m.Size)); err != nil {
 			b.o.Log.Warn("progress may seem to go back after a power cut", "footage", r.ID, "err", err)
 		}
 	}
@@ -137,7 +137,7 @@ func (b *Beacon) payload(r spool.Record) topic.Footage {
 	}
 	if r.State == spool.Duplicate {
 		m.Offset = m.Size
-		if first, ok := b.o.Store.Record(r.DuplicateOf); ok {
+		if first, ok := b.o.Records.Get(r.DuplicateOf); ok {
 			m.State, m.Offset, m.Rate, m.Attempt = states[first.State], first.Video.Offset, first.Rate, first.Attempt
 		}
 	}
@@ -148,11 +148,11 @@ func (b *Beacon) payload(r spool.Record) topic.Footage {
 // wait until the upload is beyond what might have been.
 func (b *Beacon) settle() {
 	for id, t := range b.told {
-		r, there := b.o.Store.Record(id)
-		if !there || r.State != spool.Uploading || r.Attempt != t.m.Attempt || r.Told <= t.m.Offset {
+		r, there := b.o.Records.Get(id)
+		if !there || r.State != spool.Uploading || r.Attempt != t.m.Attempt || r.Published <= t.m.Offset {
 			continue
 		}
-		if err := b.o.Store.SetTold(id, t.m.Offset); err != nil {
+		if err := b.o.Records.SetPublished(id, t.m.Offset); err != nil {
 			b.o.Log.Debug("how much was told is not noted", "footage", id, "err", err)
 		}
 	}

@@ -48,7 +48,7 @@ func (b *Beacon) takeJob(m mqttlink.Message) {
 	}
 	j, err := parseJob(m.Topic, m.Payload)
 	if err == nil {
-		_, err = b.o.Store.PutJob(j)
+		_, err = b.o.Records.PutJob(j)
 	}
 	switch {
 	case errors.Is(err, spool.ErrNotFound):

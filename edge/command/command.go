@@ -46,9 +46,9 @@ type Action struct {
 
 // replies remembers answers.
 type replies interface {
-	Reply(id string) (spool.Reply, error)
-	Replies() ([]spool.Reply, error)
-	PutReply(spool.Reply) error
+	Get(id string) (spool.Reply, error)
+	All() ([]spool.Reply, error)
+	Put(spool.Reply) error
 }
 
 // Limits of an order.
@@ -114,7 +114,7 @@ func (o *Orders) Run(ctx context.Context) error {
 }
 
 func (o *Orders) answerCutShort() {
-	all, err := o.store.Replies()
+	all, err := o.store.All()
 	if err != nil {
 		o.log.Error("answers to orders cannot be read", "err", err)
 	}
@@ -130,7 +130,7 @@ func (o *Orders) answerCutShort() {
 
 func (o *Orders) keep(r topic.Reply) {
 	o.log.Info("order", "id", r.ID, "name", r.Name, "state", string(r.State), "why", r.Why)
-	if err := o.store.PutReply(spool.Reply{ID: r.ID, Name: r.Name, State: r.State, Why: r.Why}); err != nil {
+	if err := o.store.Put(spool.Reply{ID: r.ID, Name: r.Name, State: r.State, Why: r.Why}); err != nil {
 		o.log.Error("answer to an order is not kept, it may be carried out again", "id", r.ID, "err", err)
 	}
 }
@@ -202,7 +202,7 @@ func (o *Orders) handle(ctx context.Context, payload []byte, expired func(time.T
 // Reply returns the answer to an order that was given before; the error wraps
 // spool.ErrNotFound when there is none.
 func (o *Orders) Reply(id string) (topic.Reply, error) {
-	old, err := o.store.Reply(id)
+	old, err := o.store.Get(id)
 	if err != nil {
 		return topic.Reply{}, err
 	}

@@ -18,16 +18,16 @@ import (
 
 type memory map[string]spool.Reply
 
-func (m memory) Reply(id string) (spool.Reply, error) {
+func (m memory) Get(id string) (spool.Reply, error) {
 	if r, ok := m[id]; ok {
 		return r, nil
 	}
 	return spool.Reply{}, spool.ErrNotFound
 }
 
-func (m memory) Replies() ([]spool.Reply, error) { return slices.Collect(maps.Values(m)), nil }
+func (m memory) All() ([]spool.Reply, error) { return slices.Collect(maps.Values(m)), nil }
 
-func (m memory) PutReply(r spool.Reply) error { m[r.ID] = r; return nil }
+func (m memory) Put(r spool.Reply) error { m[r.ID] = r; return nil }
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 

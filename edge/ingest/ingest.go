@@ -21,21 +21,41 @@ import (
 	"cattlecounter/shared/wake"
 )
 
-// Store is what ingest needs of the spool.
-type store interface {
-	Known(spool.Source) (bool, error)
-	Capture(spool.Source, *spool.Source) (spool.Record, error)
-	BeginRead(footage.ID) (spool.Record, error)
-	PutChunk(footage.ID, spool.Part, footage.Chunk, []byte) error
-	Commit(footage.Manifest) (spool.Record, error)
-	Lose(footage.ID, string) error
-	Vanished(footage.ID, string) error
-	Quarantine(footage.ID, string) error
+// Spool is what ingest needs of the spool, by purpose. All parts are required.
+type Spool struct {
+	Records  records
+	Captures captures
+	Content  content
+	Recovery recovery
+	Disk     disk
+}
+
+type records interface {
+	All() []spool.Record
 	SetWaiting(footage.ID, string)
+}
+
+type captures interface {
+	Known(spool.Source) (bool, error)
+	Add(src spool.Source, telemetry *spool.Source) (spool.Record, error)
+	BeginRead(footage.ID) (spool.Record, error)
 	SetRead(footage.ID, int64)
+	Commit(footage.Manifest) (spool.Record, error)
+	Discard(id footage.ID, why string) error
+}
+
+type content interface {
+	PutChunk(footage.ID, spool.Part, footage.Chunk, []byte) error
+}
+
+type recovery interface {
+	Quarantine(id footage.ID, reason string) error
+	QuarantineMissing(id footage.ID, reason string) error
+}
+
+type disk interface {
 	CanHold(int64) error
 	MakeRoom(int64) error
-	Records() []spool.Record
 }
 
 const (
@@ -48,7 +68,7 @@ const (
 // Ingest reads one file at a time, the oldest capture first. It is a
 // watch.Sink. Create it with New.
 type Ingest struct {
-	store store
+	spool Spool
 	log   *slog.Logger
 	wake  wake.Signal
 	buf   []byte
@@ -63,9 +83,9 @@ type retry struct {
 	tries int // 0: nothing is wrong with the file, it waits for space
 }
 
-// New returns an Ingest that fills st.
-func New(st store, log *slog.Logger) *Ingest {
-	return &Ingest{store: st, log: log, wake: wake.New(), again: map[footage.ID]retry{}}
+// New returns an Ingest that fills the spool.
+func New(sp Spool, log *slog.Logger) *Ingest {
+	return &Ingest{spool: sp, log: log, wake: wake.New(), again: map[footage.ID]retry{}}
 }
 
 func source(f watch.File) spool.Source {
@@ -73,7 +93,7 @@ func source(f watch.File) spool.Source {
 }
 
 // Known implements watch.Sink.
-func (in *Ingest) Known(f watch.File) (bool, error) { return in.store.Known(source(f)) }
+func (in *Ingest) Known(f watch.File) (bool, error) { return in.spool.Captures.Known(source(f)) }
 
 // Take implements watch.Sink: it records the finding, Run reads it.
 func (in *Ingest) Take(f watch.Finding) error {
@@ -82,12 +102,12 @@ func (in *Ingest) Take(f watch.Finding) error {
 		s := source(*f.Telemetry)
 		side = &s
 	}
-	r, err := in.store.Capture(source(f.Video), side)
+	r, err := in.spool.Captures.Add(source(f.Video), side)
 	if err != nil {
 		return err
 	}
 	if f.Fault != "" {
-		return in.store.Quarantine(r.ID, f.Fault)
+		return in.spool.Recovery.Quarantine(r.ID, f.Fault)
 	}
 	in.log.Info("footage captured", "footage", r.ID, "path", f.Video.Path, "bytes", f.Video.Size, "telemetry", side != nil)
 	in.Wake()
@@ -133,7 +153,7 @@ func (in *Ingest) next(now time.Time) (*spool.Record, time.Duration) {
 	wait := idle
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	list := in.store.Records()
+	list := in.spool.Records.All()
 	slices.SortStableFunc(list, func(a, b spool.Record) int {
 		return cmp.Compare(rank(a.State), rank(b.State))
 	})
@@ -174,18 +194,18 @@ func (in *Ingest) settle(ctx context.Context, r spool.Record, err error) {
 		if r.Waiting == "" {
 			log.Warn("waiting for space", "err", err)
 		}
-		in.store.SetWaiting(r.ID, "no space: "+err.Error())
+		in.spool.Records.SetWaiting(r.ID, "no space: "+err.Error())
 		in.later(r.ID, spaceWait, 0)
 		return
 	case errors.Is(err, spool.ErrTooLarge):
-		err = in.store.Quarantine(r.ID, err.Error()+"; give it more room, then order a retry")
+		err = in.spool.Recovery.Quarantine(r.ID, err.Error()+"; give it more room, then order a retry")
 	case errors.Is(err, errChanged):
 		log.Info("file changes, waiting until it is finished", "err", err)
-		err = in.store.Lose(r.ID, err.Error())
+		err = in.spool.Captures.Discard(r.ID, err.Error())
 	case errors.Is(err, fs.ErrNotExist):
-		err = in.store.Vanished(r.ID, "the file vanished from the card before it was read; insert the card again")
+		err = in.spool.Recovery.QuarantineMissing(r.ID, "the file vanished from the card before it was read; insert the card again")
 	case errors.Is(err, footage.ErrNotVideo):
-		err = in.store.Quarantine(r.ID, "not a video, whatever its name says ("+err.Error()+"); record or copy it again")
+		err = in.spool.Recovery.Quarantine(r.ID, "not a video, whatever its name says ("+err.Error()+"); record or copy it again")
 	default:
 		err = in.tryLater(r, err)
 	}
@@ -199,11 +219,11 @@ func (in *Ingest) tryLater(r spool.Record, err error) error {
 	tries := in.again[r.ID].tries + 1
 	in.mu.Unlock()
 	if errors.Is(err, errSource) && !errors.Is(err, fs.ErrPermission) && tries >= readTries {
-		return in.store.Quarantine(r.ID, fmt.Sprintf("cannot be read after %d tries: %v", tries, err))
+		return in.spool.Recovery.Quarantine(r.ID, fmt.Sprintf("cannot be read after %d tries: %v", tries, err))
 	}
 	in.log.Warn("footage cannot be read now", "footage", r.ID, "attempt", tries, "err", err)
 	in.later(r.ID, readWait, tries) // before others hear of it
-	in.store.SetWaiting(r.ID, "cannot be read: "+err.Error())
+	in.spool.Records.SetWaiting(r.ID, "cannot be read: "+err.Error())
 	return nil
 }
 
@@ -230,6 +250,6 @@ func (in *Ingest) forgetEnded(id footage.ID, err error) {
 		return
 	}
 	in.log.Error("footage state cannot be written", "footage", id, "err", err)
-	in.store.SetWaiting(id, "the spool cannot be written: "+err.Error())
+	in.spool.Records.SetWaiting(id, "the spool cannot be written: "+err.Error())
 	in.later(id, spaceWait, 0)
 }

@@ -43,6 +43,10 @@ type bench struct {
 	changed chan spool.Record
 }
 
+func parts(sp *spool.Spool) Spool {
+	return Spool{Records: sp.Records, Captures: sp.Captures, Content: sp.Content, Recovery: sp.Recovery, Disk: sp.Disk}
+}
+
 func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), changed: make(chan spool.Record, 10000)}
@@ -52,8 +56,8 @@ func newBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sp.Close() })
-	sp.OnChange(func(r spool.Record) { b.changed <- r })
-	b.spool, b.in = sp, New(sp, slog.New(slog.DiscardHandler))
+	sp.Records.OnChange(func(r spool.Record) { b.changed <- r })
+	b.spool, b.in = sp, New(parts(sp), slog.New(slog.DiscardHandler))
 	return b
 }
 
@@ -99,7 +103,7 @@ func (b *bench) until(what string, ok func(spool.Record) bool) spool.Record {
 				return r
 			}
 		case <-limit:
-			b.t.Fatalf("%s: never; %+v", what, b.spool.Records())
+			b.t.Fatalf("%s: never; %+v", what, b.spool.Records.All())
 		}
 	}
 }
@@ -120,14 +124,14 @@ func TestWholeFileWithTelemetry(t *testing.T) {
 	b.take(watch.Finding{Video: f, Telemetry: &side})
 	b.run()
 	r := b.until("spooled", in(spool.Spooled))
-	m, err := b.spool.Manifest(r.ID)
+	m, err := b.spool.Content.Manifest(r.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m.Video.SHA256 != footage.Sum(content) || len(m.Video.Chunks) != 3 || m.Telemetry == nil || m.Telemetry.SHA256 != footage.Sum([]byte("1\n00:00")) {
 		t.Errorf("%+v", m)
 	}
-	if err := b.spool.Verify(t.Context(), r.ID); err != nil {
+	if err := b.spool.Content.Verify(t.Context(), r.ID); err != nil {
 		t.Error(err)
 	}
 	if known, err := b.in.Known(f); err != nil || !known {
@@ -151,16 +155,16 @@ func TestThumbnailIsSpooled(t *testing.T) {
 	b.take(watch.Finding{Video: b.file("DJI_0002.MP4", video(6000))})
 	b.run()
 	r := b.until("spooled", of("DJI_0001.MP4", spool.Spooled))
-	m, err := b.spool.Manifest(r.ID)
+	m, err := b.spool.Content.Manifest(r.ID)
 	if err != nil || m.Thumbnail == nil || m.Thumbnail.Name != "DJI_0001.jpg" || !r.HasThumbnail {
 		t.Fatalf("%+v %v", m, err)
 	}
-	got, err := b.spool.Chunk(r.ID, spool.Thumbnail, m.Thumbnail.Chunks[0], nil)
+	got, err := b.spool.Content.Chunk(r.ID, spool.Thumbnail, m.Thumbnail.Chunks[0], nil)
 	if err != nil || !bytes.Equal(got, picture.Bytes()) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	r = b.until("spooled", of("DJI_0002.MP4", spool.Spooled))
-	if m, err = b.spool.Manifest(r.ID); err != nil || m.Thumbnail != nil || r.HasThumbnail {
+	if m, err = b.spool.Content.Manifest(r.ID); err != nil || m.Thumbnail != nil || r.HasThumbnail {
 		t.Errorf("%+v %v", m, err)
 	}
 }
@@ -214,15 +218,15 @@ func TestChangedSinceCaptured(t *testing.T) {
 	}
 }
 
-// growing is a store under whose hands the file grows.
+// growing is content that calls grow before every chunk, as if the file changed while it is read.
 type growing struct {
-	*spool.Spool
+	*spool.Content
 	grow func()
 }
 
 func (g *growing) PutChunk(id footage.ID, p spool.Part, c footage.Chunk, b []byte) error {
 	g.grow()
-	return g.Spool.PutChunk(id, p, c, b)
+	return g.Content.PutChunk(id, p, c, b)
 }
 
 func TestGrowsWhileRead(t *testing.T) {
@@ -248,7 +252,7 @@ func TestGrowsWhileRead(t *testing.T) {
 			b := newBench(t)
 			f := b.file("a.mp4", video(8<<20+1))
 			once := false
-			b.in.store = &growing{b.spool, func() {
+			b.in.spool.Content = &growing{b.spool.Content, func() {
 				if !once {
 					once = true
 					if err := change(f.Path); err != nil {
@@ -269,8 +273,8 @@ func TestGrowsWhileRead(t *testing.T) {
 func TestFullDiskWaitsAndGoesOn(t *testing.T) {
 	b := newBench(t)
 	// Space ends after the first chunk.
-	b.in.store = &growing{b.spool, func() {
-		if r := b.spool.Records()[0]; r.Read > 0 && b.free.Load() == 1<<40 {
+	b.in.spool.Content = &growing{b.spool.Content, func() {
+		if r := b.spool.Records.All()[0]; r.Read > 0 && b.free.Load() == 1<<40 {
 			b.free.Store(4 << 20)
 		}
 	}}
@@ -287,7 +291,7 @@ func TestFullDiskWaitsAndGoesOn(t *testing.T) {
 	b.in.mu.Unlock()
 	b.in.Wake()
 	r = b.until("spooled", in(spool.Spooled))
-	if err := b.spool.Verify(t.Context(), r.ID); err != nil {
+	if err := b.spool.Content.Verify(t.Context(), r.ID); err != nil {
 		t.Error(err)
 	}
 }
@@ -301,30 +305,29 @@ func TestLargerThanTheSpool(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sp.Close() })
-	sp.OnChange(func(r spool.Record) { b.changed <- r })
-	b.spool, b.in = sp, New(sp, slog.New(slog.DiscardHandler))
+	sp.Records.OnChange(func(r spool.Record) { b.changed <- r })
+	b.spool, b.in = sp, New(parts(sp), slog.New(slog.DiscardHandler))
 	b.take(watch.Finding{Video: b.file("long.mp4", video(40<<20))})
 	b.take(watch.Finding{Video: b.file("short.mp4", video(9<<20))})
 	b.run()
-	if r := b.until("set aside", of("long.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "72.8 MiB and the spool may take 70.0 MiB (spool.quota)") {
+	if r := b.until("set aside", of("long.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "72.8 MiB and the spool may use 70.0 MiB (spool.quota)") {
 		t.Error(r.Reason)
 	}
 	b.until("spooled", of("short.mp4", spool.Spooled))
 }
 
-// half is a store that has a file half read and another one not begun.
-type half struct {
-	store
-	list []spool.Record
-}
+// fixed are records that do not change.
+type fixed []spool.Record
 
-func (h half) Records() []spool.Record { return slices.Clone(h.list) }
+func (f fixed) All() []spool.Record { return slices.Clone(f) }
+
+func (fixed) SetWaiting(footage.ID, string) {}
 
 // Two files that are half read could fill the spool for ever: the second one does
 // not begin while the first one waits for space.
 func TestNothingBeginsBehindAHalf(t *testing.T) {
-	h := half{list: []spool.Record{{ID: "older", State: spool.Captured}, {ID: "half", State: spool.Spooling}}}
-	in := New(h, slog.New(slog.DiscardHandler))
+	r := fixed{{ID: "older", State: spool.Captured}, {ID: "half", State: spool.Spooling}}
+	in := New(Spool{Records: r}, slog.New(slog.DiscardHandler))
 	now := time.Now()
 	if r, _ := in.next(now); r == nil || r.ID != "half" {
 		t.Fatalf("%+v", r)

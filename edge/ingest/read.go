@@ -30,14 +30,14 @@ func (in *Ingest) read(ctx context.Context, r spool.Record) error {
 	if err := sniff(r.Source.Path); err != nil {
 		return err
 	}
-	if err := in.store.CanHold(r.Source.Size); err != nil {
+	if err := in.spool.Disk.CanHold(r.Source.Size); err != nil {
 		return err
 	}
 	// Ask for the first chunk only: the upload may make room while the rest is read.
-	if err := in.store.MakeRoom(min(r.Source.Size, footage.ChunkSize)); err != nil {
+	if err := in.spool.Disk.MakeRoom(min(r.Source.Size, footage.ChunkSize)); err != nil {
 		return err
 	}
-	r, err := in.store.BeginRead(r.ID)
+	r, err := in.spool.Captures.BeginRead(r.ID)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (in *Ingest) read(ctx context.Context, r spool.Record) error {
 	if m.Thumbnail, err = in.thumbnail(r); err != nil {
 		return err
 	}
-	if r, err = in.store.Commit(m); err != nil {
+	if r, err = in.spool.Captures.Commit(m); err != nil {
 		return err
 	}
 	in.log.Info("footage spooled", "footage", r.ID, "name", r.Name, "bytes", video.Size, "sha256", video.SHA256.String(),
@@ -92,7 +92,7 @@ func (in *Ingest) thumbnail(r spool.Record) (*footage.File, error) {
 	name := strings.TrimSuffix(r.Name, filepath.Ext(r.Name)) + ".jpg"
 	sum, size := footage.Sum(p.JPEG), int64(len(p.JPEG))
 	c := footage.Chunk{Size: size, SHA256: sum}
-	if err := in.store.PutChunk(r.ID, spool.Thumbnail, c, p.JPEG); err != nil {
+	if err := in.spool.Content.PutChunk(r.ID, spool.Thumbnail, c, p.JPEG); err != nil {
 		return nil, err
 	}
 	in.log.Debug("thumbnail spooled", "footage", r.ID, "from", p.From, "bytes", size)
@@ -139,7 +139,7 @@ func (in *Ingest) file(ctx context.Context, id footage.ID, p spool.Part, src spo
 		}
 		out.Chunks = append(out.Chunks, c)
 		if at += c.Size; p == spool.Video {
-			in.store.SetRead(id, at)
+			in.spool.Captures.SetRead(id, at)
 		}
 	}
 	// A byte beyond the end, or another size or time, or another file under the name.
@@ -165,7 +165,7 @@ func (in *Ingest) chunk(f io.Reader, id footage.ID, p spool.Part, index int, siz
 	}
 	whole.Write(b)
 	c := footage.Chunk{Index: index, Size: size, SHA256: footage.Sum(b)}
-	return c, in.store.PutChunk(id, p, c, b)
+	return c, in.spool.Content.PutChunk(id, p, c, b)
 }
 
 // unchanged compares the open file, and what its name means now, with the capture.

@@ -23,14 +23,14 @@ func wild() func() time.Time {
 func TestKnownTimeOutlivesARestart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	if k := must[KnownTime](t)(s.KnownTime()); k != (KnownTime{}) {
+	if k := must[KnownTime](t)(s.Clock.KnownTime()); k != (KnownTime{}) {
 		t.Errorf("%+v", k)
 	}
 	want := KnownTime{Synced: time.Date(2026, 11, 24, 12, 0, 0, 5, time.UTC), GNSS: time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)}
-	ok(t, s.SetKnownTime(want))
+	ok(t, s.Clock.SetKnownTime(want))
 	ok(t, s.Close())
 	s = open(t, dir)
-	if k := must[KnownTime](t)(s.KnownTime()); k != want {
+	if k := must[KnownTime](t)(s.Clock.KnownTime()); k != want {
 		t.Errorf("%+v", k)
 	}
 	ok(t, s.Close())
@@ -47,33 +47,33 @@ func TestAWildClockChangesNoOrder(t *testing.T) {
 	var ids []footage.ID
 	for i, name := range []string{"e", "a", "d", "b", "c"} {
 		r := fill(t, s, "/card/"+name+".mp4", uint64(i), 100)
-		must[Record](t)(s.BeginUpload(r.ID))
-		ok(t, s.Accepted(r.ID))
-		ok(t, s.Confirm(r.ID, ""))
+		must[Record](t)(s.Uploads.Begin(r.ID))
+		ok(t, s.Uploads.Accept(r.ID))
+		ok(t, s.Uploads.Confirm(r.ID, ""))
 		ids = append(ids, r.ID)
 	}
 	ok(t, s.Close())
 	s = open(t, dir, o)
 	defer shut(t, s)
-	for i, r := range s.Records() {
+	for i, r := range s.Records.All() {
 		if r.ID != ids[i] {
 			t.Fatalf("place %d has %s", i, r.Name)
 		}
 	}
 	free = 0
 	for i, id := range ids {
-		if err := s.MakeRoom(1); !errors.Is(err, ErrNoSpace) {
+		if err := s.Disk.MakeRoom(1); !errors.Is(err, ErrNoSpace) {
 			t.Fatal(err)
 		}
-		if r, known := s.Record(id); known && r.State != Reclaimed {
+		if r, known := s.Records.Get(id); known && r.State != Reclaimed {
 			t.Errorf("%s was to go now, it is %s", r.Name, r.State)
 		}
-		s.collecting.Store(false) // what Run does when it has collected
-		if want := min(i+1, 2) + len(ids) - i - 1; len(s.Records()) != want {
-			t.Errorf("%d records, want %d", len(s.Records()), want)
+		s.store.collecting.Store(false) // what Run does when it has collected
+		if want := min(i+1, 2) + len(ids) - i - 1; len(s.Records.All()) != want {
+			t.Errorf("%d records, want %d", len(s.Records.All()), want)
 		}
 	}
-	if left := s.Records(); len(left) != 2 || left[0].ID != ids[3] || left[1].ID != ids[4] {
+	if left := s.Records.All(); len(left) != 2 || left[0].ID != ids[3] || left[1].ID != ids[4] {
 		t.Errorf("%+v", left)
 	}
 }
@@ -85,16 +85,16 @@ func TestProgressSparesTheFlash(t *testing.T) {
 	r := fill(t, s, "/card/a.mp4", 1, 100)
 	confirm(t, s, r.ID)
 	writes := 0
-	s.written = func() { writes++ }
+	s.store.written = func() { writes++ }
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for i := range 50 {
 		j := topic.Job{Header: topic.Header{Seq: int64(i + 1)}, Job: "j", Footage: r.ID, State: job.Processing, Progress: job.Progress{Percent: float64(i)}, Updated: at.Add(time.Duration(i) * 2 * time.Second)}
-		if newer := must[bool](t)(s.PutJob(j)); !newer {
+		if newer := must[bool](t)(s.Records.PutJob(j)); !newer {
 			t.Fatal(i)
 		}
 	}
-	s.written = nil
-	if got, _ := s.Record(r.ID); got.Job.Percent != 49 {
+	s.store.written = nil
+	if got, _ := s.Records.Get(r.ID); got.Job.Percent != 49 {
 		t.Errorf("%+v", got.Job)
 	}
 	if writes > 3 { // more than one on a machine that takes minutes for this

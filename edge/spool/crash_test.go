@@ -43,7 +43,7 @@ func (l *life) step(id footage.ID, do func() error) {
 
 func (l *life) note(id footage.ID) {
 	a := l.acked[id]
-	r, _ := l.s.Record(id)
+	r, _ := l.s.Records.Get(id)
 	a.state, a.name = r.State, r.Name
 	if r.State.Ended() {
 		a.chunks = nil
@@ -54,7 +54,7 @@ func (l *life) note(id footage.ID) {
 // take reads footage into the spool, chunk by chunk.
 func (l *life) take(path string, seed uint64, size int) (footage.ID, footage.Manifest) {
 	l.t.Helper()
-	r := must[Record](l.t)(l.s.Capture(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))
+	r := must[Record](l.t)(l.s.Captures.Add(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))
 	l.note(r.ID)
 	return r.ID, l.read(r.ID, seed, size)
 }
@@ -62,15 +62,15 @@ func (l *life) take(path string, seed uint64, size int) (footage.ID, footage.Man
 func (l *life) read(id footage.ID, seed uint64, size int) footage.Manifest {
 	l.t.Helper()
 	b, m := content(id, seed, size)
-	l.step(id, func() error { _, err := l.s.BeginRead(id); return err })
+	l.step(id, func() error { _, err := l.s.Captures.BeginRead(id); return err })
 	for _, c := range m.Video.Chunks {
 		at := c.Index * footage.ChunkSize
-		l.step(id, func() error { return l.s.PutChunk(id, Video, c, b[at:at+int(c.Size)]) })
+		l.step(id, func() error { return l.s.Content.PutChunk(id, Video, c, b[at:at+int(c.Size)]) })
 		a := l.acked[id]
 		a.chunks = append(a.chunks, c)
 		l.acked[id] = a
 	}
-	l.step(id, func() error { _, err := l.s.Commit(m); return err })
+	l.step(id, func() error { _, err := l.s.Captures.Commit(m); return err })
 	return m
 }
 
@@ -79,23 +79,23 @@ func (l *life) run() {
 	small, _ := l.take("/card/small.mp4", 2, 500)
 	twin, _ := l.take("/card/twin.mp4", 2, 500) // a duplicate
 	for _, id := range []footage.ID{big, small} {
-		l.step(id, func() error { _, err := l.s.BeginUpload(id); return err })
+		l.step(id, func() error { _, err := l.s.Uploads.Begin(id); return err })
 		for i := range 3 {
-			l.step(id, func() error { return l.s.SetTransfer(id, Video, Transfer{URL: "u", Offset: int64(i)}) })
+			l.step(id, func() error { return l.s.Uploads.SetTransfer(id, Video, Transfer{URL: "u", Offset: int64(i)}) })
 		}
 	}
-	l.step(small, func() error { return l.s.Quarantine(small, "refused") })
-	l.step(small, func() error { return l.s.Retry(small) })
-	l.step(small, func() error { _, err := l.s.BeginUpload(small); return err })
+	l.step(small, func() error { return l.s.Recovery.Quarantine(small, "refused") })
+	l.step(small, func() error { return l.s.Recovery.Retry(small) })
+	l.step(small, func() error { _, err := l.s.Uploads.Begin(small); return err })
 	for _, id := range []footage.ID{small, big} {
-		l.step(id, func() error { return l.s.Accepted(id) })
-		l.step(id, func() error { return l.s.Confirm(id, "") })
-		l.step(id, func() error { return l.s.Reclaim(id) })
-		ok(l.t, l.s.Collect(l.t.Context()))
+		l.step(id, func() error { return l.s.Uploads.Accept(id) })
+		l.step(id, func() error { return l.s.Uploads.Confirm(id, "") })
+		l.step(id, func() error { return l.s.Disk.Reclaim(id) })
+		ok(l.t, l.s.Disk.Collect(l.t.Context()))
 		l.collected()
 	}
 	again, _ := l.take("/card/again.mp4", 3, 800)
-	l.step(again, func() error { return l.s.Reread(again) })
+	l.step(again, func() error { return l.s.Recovery.Reread(again) })
 	l.read(again, 3, 800)
 	_, _ = twin, m
 }
@@ -109,7 +109,7 @@ func (l *life) inspect(dir, when string) {
 	}
 	defer shut(l.t, s)
 	for id, want := range l.acked {
-		got, there := s.Record(id)
+		got, there := s.Records.Get(id)
 		if !there {
 			l.t.Errorf("%s: %s, acknowledged as %s, is lost", when, want.name, want.state)
 			continue
@@ -121,18 +121,18 @@ func (l *life) inspect(dir, when string) {
 			l.t.Errorf("%s: %s is %s, acknowledged was %s", when, want.name, got.State, want.state)
 		}
 		if got.State.HasContent() {
-			if err := s.Verify(l.t.Context(), id); err != nil {
+			if err := s.Content.Verify(l.t.Context(), id); err != nil {
 				l.t.Errorf("%s: %s is %s: %v", when, want.name, got.State, err)
 			}
 		}
 		if got.State.Ended() {
-			if keys := must[[][]byte](l.t)(s.keys(chunkPrefix(id))); len(keys) > 0 {
+			if keys := must[[][]byte](l.t)(s.store.keys(chunkPrefix(id))); len(keys) > 0 {
 				l.t.Errorf("%s: %s is %s with %d chunks", when, want.name, got.State, len(keys))
 			}
 			continue
 		}
 		for _, c := range want.chunks {
-			if _, err := s.Chunk(id, Video, c, nil); err != nil && id != l.going {
+			if _, err := s.Content.Chunk(id, Video, c, nil); err != nil && id != l.going {
 				l.t.Errorf("%s: %s: acknowledged chunk: %v", when, want.name, err)
 			}
 		}
@@ -146,20 +146,20 @@ func TestPowerIsCutAtEveryWrite(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	work := t.TempDir()
 	before := filepath.Join(work, "before", storeDir)
-	copySparse(t, l.s.storePath(), before)
+	copySparse(t, l.s.store.path(), before)
 	writes, torn := 0, 0
 	l.collected = func() {
 		ok(t, os.RemoveAll(before))
-		copySparse(t, l.s.storePath(), before)
+		copySparse(t, l.s.store.path(), before)
 		after := filepath.Join(work, "collected")
 		copySparse(t, before, filepath.Join(after, storeDir))
 		l.inspect(after, fmt.Sprintf("after the collection that followed write %d", writes))
 		ok(t, os.RemoveAll(after))
 	}
-	l.s.written = func() {
+	l.s.store.written = func() {
 		writes++
 		after := filepath.Join(work, fmt.Sprint("after", writes))
-		copySparse(t, l.s.storePath(), filepath.Join(after, storeDir))
+		copySparse(t, l.s.store.path(), filepath.Join(after, storeDir))
 		keep := filepath.Join(work, "keep", storeDir)
 		copySparse(t, filepath.Join(after, storeDir), keep)
 		if !testing.Short() || writes%5 == 0 {

@@ -29,7 +29,7 @@ func TestFsckFindsAndMends(t *testing.T) {
 	if now := listing(t, h.dir); now != before {
 		t.Errorf("a check changed the spool:\n%s\n%s", before, now)
 	}
-	ok(t, Mend(t.Context(), o, &r))
+	ok(t, RepairStore(t.Context(), o, &r))
 	if r.Repair.Salvaged == nil || r.Repair.Reread != 2 {
 		t.Errorf("%+v", r.Repair)
 	}

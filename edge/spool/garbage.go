@@ -8,73 +8,28 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
 
 const (
-	// discardRatio is the part of a value-log file that must be garbage before it
-	// is rewritten: lower frees more, higher spares the flash.
+	// discardRatio is the part of a value-log file that must be garbage before Badger
+	// rewrites the file: a lower one frees more space, a higher one spares the flash.
 	discardRatio = 0.2
-	// logEntries is how many entries a value-log file takes at most. Badger closes
-	// a file for its size or for their number, never on demand.
+	// logEntries is the largest number of entries in a value-log file. Badger closes a file
+	// because of its size or this number, never on demand.
 	logEntries = 4096
-	// rotateAbove is the size from which the file being written is closed for
-	// collection; what it holds at most stays on the disk otherwise.
+	// rotateAbove is the size from which a collection closes the file being written. A
+	// smaller file stays on the disk with its garbage.
 	rotateAbove = 4 << 20
 )
 
-// Run collects garbage after footage was reclaimed, and deletes confirmed content
-// that is left, until ctx ends.
-func (s *Spool) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			s.reclaimLeft()
-			continue
-		case <-s.collectNow.C():
-		}
-		s.collecting.Store(true)
-		if err := s.Collect(ctx); err != nil {
-			s.o.Log.Error("spool garbage stays for now", "err", err)
-		}
-		s.collecting.Store(false)
-	}
-}
-
-// reclaimLeft deletes confirmed content of which the deletion failed, on a full
-// disk for instance.
-func (s *Spool) reclaimLeft() {
-	if s.o.KeepConfirmed {
-		return
-	}
-	for _, r := range s.Records() {
-		if r.State != Confirmed {
-			continue
-		}
-		if err := s.Reclaim(r.ID); err != nil {
-			s.o.Log.Error("confirmed content stays for now", "footage", r.ID, "err", err)
-		}
-	}
-}
-
-func (s *Spool) wantCollect() {
-	s.collecting.Store(true)
-	s.collectNow.Set()
-}
-
-// Collect gives the space of deleted chunks back to the disk, all but rotateAbove
-// bytes and what shares a value-log file with live content.
+// collect gives the space of deleted values back to the disk.
 //
-// Badger learns what is garbage only when it compacts, and compacts only full
-// memtables, which chunks (whose values lie in the value log) fill once in many
-// gigabytes. Dropping a prefix is its one public way to flush and compact now.
-func (s *Spool) Collect(ctx context.Context) error {
+// Badger learns what is garbage only when it compacts, and it compacts only full memtables.
+// Chunks, whose values are in the value log, fill a memtable once in many gigabytes.
+// Dropping a prefix is Badger's one public way to flush and compact now.
+func (s *store) collect(ctx context.Context) error {
 	if err := s.flush(); err != nil {
 		return fmt.Errorf("flush before garbage collection: %w", err)
 	}
@@ -93,17 +48,17 @@ func (s *Spool) Collect(ctx context.Context) error {
 	return nil
 }
 
-// rewriteLog collects one value-log file. Badger reads the newest version of its
-// memtable there without a lock, so nothing is written meanwhile; a file is small.
-func (s *Spool) rewriteLog() error {
+// rewriteLog collects one value-log file. Badger reads its memtable without a lock during
+// that, so writers wait; a file is small.
+func (s *store) rewriteLog() error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	return s.db.RunValueLogGC(discardRatio)
 }
 
-// flush closes the value-log file that is being written, if it is worth it, and
-// makes Badger flush and compact.
-func (s *Spool) flush() error {
+// flush makes Badger flush and compact. Before that it closes the value-log file being
+// written when that file is larger than rotateAbove.
+func (s *store) flush() error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	n := 1 // Badger does nothing for a prefix without a key
@@ -124,28 +79,28 @@ func (s *Spool) flush() error {
 	return s.db.DropPrefix([]byte(flushPrefix))
 }
 
-// newestLog returns the size on disk of the value log that is being written.
-func (s *Spool) newestLog() int64 {
-	names, err := logFiles(s.storePath(), ".vlog")
+// newestLog returns the size on disk of the value-log file being written.
+func (s *store) newestLog() int64 {
+	names, err := logFiles(s.path(), ".vlog")
 	if err != nil || len(names) == 0 {
 		return 0
 	}
-	info, err := os.Stat(filepath.Join(s.storePath(), names[len(names)-1]))
+	info, err := os.Stat(filepath.Join(s.path(), names[len(names)-1]))
 	if err != nil {
 		return 0
 	}
 	return onDisk(info)
 }
 
-// rescue writes again what lies behind damage in the value log that is collected
-// next: Badger stops reading a file at the first entry that is not right, and
-// would delete it with all that follows.
-func (s *Spool) rescue() error {
+// rescue rewrites the entries behind damage in the value-log file that is collected next.
+// Badger stops reading a file at the first damaged entry, and would delete the file with all
+// that follows.
+func (s *store) rescue() error {
 	name, err := s.nextCollected()
 	if err != nil || name == "" {
 		return err
 	}
-	path := filepath.Join(s.storePath(), name)
+	path := filepath.Join(s.path(), name)
 	type at struct {
 		key    string
 		offset int64
@@ -163,7 +118,7 @@ func (s *Spool) rescue() error {
 	}
 	entries = slices.DeleteFunc(entries, func(e at) bool { return e.offset < damage[0].From })
 	if len(entries) > 0 {
-		s.o.Log.Warn("value log is damaged, what follows is written anew", "file", name, "parts", len(damage), "entries", len(entries))
+		s.o.Log.Warn("value log is damaged; rewriting the entries behind the damage", "file", name, "parts", len(damage), "entries", len(entries))
 	}
 	for _, e := range entries {
 		if err := s.rewrite([]byte(e.key)); err != nil {
@@ -174,7 +129,7 @@ func (s *Spool) rescue() error {
 }
 
 // rewrite writes the newest value of a key once more, if it has one.
-func (s *Spool) rewrite(key []byte) error {
+func (s *store) rewrite(key []byte) error {
 	for {
 		err := s.write(func(txn *badger.Txn) error {
 			item, err := txn.Get(key)
@@ -189,7 +144,7 @@ func (s *Spool) rewrite(key []byte) error {
 		})
 		switch {
 		case errors.Is(err, badger.ErrConflict):
-			continue // somebody wrote it meanwhile
+			continue // another transaction wrote the key meanwhile
 		case errors.Is(err, badger.ErrKeyNotFound):
 			return nil
 		}
@@ -197,11 +152,11 @@ func (s *Spool) rewrite(key []byte) error {
 	}
 }
 
-// nextCollected reads in Badger's DISCARD file which value log has most garbage,
-// "" when none has any. The file holds pairs of numbers, file and bytes, big
-// endian, up to the first file 0.
-func (s *Spool) nextCollected() (string, error) {
-	b, err := os.ReadFile(filepath.Join(s.storePath(), "DISCARD"))
+// nextCollected returns the value-log file with the most garbage, "" when none has any, from
+// Badger's DISCARD file. That file holds pairs of big-endian numbers, file and bytes, up to
+// the first file 0.
+func (s *store) nextCollected() (string, error) {
+	b, err := os.ReadFile(filepath.Join(s.path(), "DISCARD"))
 	if err != nil {
 		return "", err
 	}

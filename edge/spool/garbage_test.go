@@ -22,21 +22,21 @@ func TestGarbageIsCollected(t *testing.T) {
 				t.Skip("writes 300 MB")
 			}
 			s := opened(t)
-			empty := must[Space](t)(s.Space()).Used
+			empty := must[Space](t)(s.Disk.Space()).Used
 			first := fill(t, s, "/card/first.mp4", 7, 5<<20)
 			r := fill(t, s, "/card/g.mp4", 8, size)
 			keep := fill(t, s, "/card/keep.mp4", 9, 5<<20)
 			confirm(t, s, r.ID)
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
-			ok(t, s.Collect(ctx))
-			stay := must[Space](t)(s.Space()).Used - empty - 10<<20
+			ok(t, s.Disk.Collect(ctx))
+			stay := must[Space](t)(s.Disk.Space()).Used - empty - 10<<20
 			t.Logf("%d KiB of %d MiB stay", stay>>10, size>>20)
 			if stay > int64(size)/20 {
 				t.Errorf("%d MiB of %d MiB stay", stay>>20, size>>20)
 			}
-			ok(t, s.Verify(ctx, keep.ID))
-			ok(t, s.Verify(ctx, first.ID))
+			ok(t, s.Content.Verify(ctx, keep.ID))
+			ok(t, s.Content.Verify(ctx, first.ID))
 		})
 	}
 }
@@ -54,12 +54,12 @@ func TestGarbageCollectionSparesWhatIsBehindDamage(t *testing.T) {
 	s = openStoreOnly(t, dir)
 	defer func() { shut(t, s) }()
 	confirm(t, s, gone.ID)
-	ok(t, s.Collect(t.Context()))
-	if names := must[[]string](t)(logFiles(s.storePath(), ".vlog")); names[0] == "000001.vlog" {
+	ok(t, s.Disk.Collect(t.Context()))
+	if names := must[[]string](t)(logFiles(s.store.path(), ".vlog")); names[0] == "000001.vlog" {
 		t.Fatalf("the damaged file was not collected: %v", names)
 	}
-	ok(t, s.Verify(t.Context(), keep.ID))
-	if err := s.Verify(t.Context(), hit.ID); !errors.Is(err, ErrDamaged) {
+	ok(t, s.Content.Verify(t.Context(), keep.ID))
+	if err := s.Content.Verify(t.Context(), hit.ID); !errors.Is(err, ErrDamaged) {
 		t.Error(err)
 	}
 }
@@ -122,34 +122,34 @@ func unflip(t *testing.T, store string) {
 func TestConfirmedMakesRoom(t *testing.T) {
 	s := opened(t, func(o *Options) { o.KeepConfirmed, o.Quota = true, 60<<20 })
 	sent := func(r Record) footage.ID {
-		must[Record](t)(s.BeginUpload(r.ID))
-		ok(t, s.Accepted(r.ID))
-		ok(t, s.Confirm(r.ID, ""))
-		ok(t, s.Release(r.ID))
+		must[Record](t)(s.Uploads.Begin(r.ID))
+		ok(t, s.Uploads.Accept(r.ID))
+		ok(t, s.Uploads.Confirm(r.ID, ""))
+		ok(t, s.Uploads.Release(r.ID))
 		return r.ID
 	}
 	waits := fill(t, s, "/card/waits.mp4", 1, 4<<20)
 	first := sent(fill(t, s, "/card/first.mp4", 2, 20<<20))
 	second := sent(fill(t, s, "/card/second.mp4", 3, 20<<20))
-	if sp := must[Space](t)(s.Space()); sp.Confirmed != 40<<20 || sp.Percent() > 20 {
+	if sp := must[Space](t)(s.Disk.Space()); sp.Confirmed != 40<<20 || sp.Percent() > 20 {
 		t.Errorf("%+v: %v %%", sp, sp.Percent())
 	}
-	ok(t, s.Verify(t.Context(), first))
+	ok(t, s.Content.Verify(t.Context(), first))
 	for range 5 {
-		if err := s.MakeRoom(30 << 20); !errors.Is(err, ErrNoSpace) {
+		if err := s.Disk.MakeRoom(30 << 20); !errors.Is(err, ErrNoSpace) {
 			t.Fatal(err)
 		}
 	}
-	a, _ := s.Record(first)
-	b, _ := s.Record(second)
+	a, _ := s.Records.Get(first)
+	b, _ := s.Records.Get(second)
 	if a.State != Reclaimed || b.State != Confirmed {
 		t.Fatalf("%s, %s: the oldest goes, one at a time", a.State, b.State)
 	}
-	ok(t, s.Collect(t.Context()))
-	s.collecting.Store(false)
-	ok(t, s.MakeRoom(20<<20))
-	ok(t, s.Verify(t.Context(), waits.ID))
-	ok(t, s.Verify(t.Context(), second))
+	ok(t, s.Disk.Collect(t.Context()))
+	s.store.collecting.Store(false)
+	ok(t, s.Disk.MakeRoom(20<<20))
+	ok(t, s.Content.Verify(t.Context(), waits.ID))
+	ok(t, s.Content.Verify(t.Context(), second))
 }
 
 func TestRunCollectsAndStops(t *testing.T) {
@@ -157,7 +157,7 @@ func TestRunCollectsAndStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	s.wantCollect()
+	s.store.requestCollection()
 	cancel()
 	ok(t, <-done)
 }
@@ -165,15 +165,15 @@ func TestRunCollectsAndStops(t *testing.T) {
 // A failed sync of the value log is an error of the write, whatever Badger says.
 func TestFailedSyncIsAnError(t *testing.T) {
 	s := opened(t)
-	r := must[Record](t)(s.Capture(Source{Path: "/card/a.mp4", Size: 100}, nil))
+	r := must[Record](t)(s.Captures.Add(Source{Path: "/card/a.mp4", Size: 100}, nil))
 	b, m := content(r.ID, 1, 100)
-	err := s.write(func(txn *badger.Txn) error {
-		storeLog{s.o.Log, s.unsynced}.Errorf("Error while curlf sync: %v\n", errors.New("input/output error"))
+	err := s.store.write(func(txn *badger.Txn) error {
+		badgerLog{s.store.o.Log, s.store.unsynced}.Errorf("Error while curlf sync: %v\n", errors.New("input/output error"))
 		return txn.Set(chunkKey(r.ID, Video, 0), b)
 	})
 	if !errors.Is(err, errUnsynced) {
 		t.Errorf("%v", err)
 	}
-	ok(t, s.PutChunk(r.ID, Video, m.Video.Chunks[0], b))
+	ok(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b))
 	must[footage.Digest](t)(m.Video.SHA256, nil)
 }

@@ -2,25 +2,26 @@ package spool
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 )
 
-// outboxPrefix begins the keys of messages that wait for the broker.
-const outboxPrefix = "o/"
-
-// outboxGarbage is how many bytes of messages are written before the garbage of
-// the older ones is collected: with a broker away for weeks nothing else may ask
-// for it.
+// outboxGarbage is how many bytes of messages are written between two garbage collections
+// for them. While the broker is away for weeks, nothing else may ask for a collection.
 const outboxGarbage = 8 << 20
 
-func messageKey(key string) []byte { return []byte(outboxPrefix + key) }
+// Outbox holds the messages that wait for the broker.
+type Outbox struct {
+	store *store
+	// written counts the bytes of messages since the last collection for them.
+	written atomic.Int64
+}
 
-// KeptMessages returns the messages that wait for the broker, as KeepMessages
-// took them, with spaces at the end of short ones.
-func (s *Spool) KeptMessages() (map[string][]byte, error) {
+// KeptMessages returns the waiting messages by key. Short ones have spaces added at their end.
+func (o *Outbox) KeptMessages() (map[string][]byte, error) {
 	all := map[string][]byte{}
-	err := s.db.View(func(txn *badger.Txn) error {
+	err := o.store.db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(outboxPrefix)})
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
@@ -38,12 +39,12 @@ func (s *Spool) KeptMessages() (map[string][]byte, error) {
 	return all, nil
 }
 
-// KeepMessages writes and deletes messages that wait for the broker, in one
-// synced transaction. A key has at most 100 bytes. A message that was deleted may
-// be back after a salvage; whoever uses the outbox must know it.
-func (s *Spool) KeepMessages(put map[string][]byte, gone []string) error {
+// KeepMessages writes put and deletes the keys in gone, in one synced transaction. A key has
+// at most 100 bytes. After a salvage a deleted message may be back, so its user must
+// recognize it.
+func (o *Outbox) KeepMessages(put map[string][]byte, gone []string) error {
 	total := 0
-	err := s.write(func(txn *badger.Txn) error {
+	err := o.store.write(func(txn *badger.Txn) error {
 		for _, k := range gone {
 			if err := txn.Delete(messageKey(k)); err != nil {
 				return err
@@ -58,11 +59,11 @@ func (s *Spool) KeepMessages(put map[string][]byte, gone []string) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("keep %d messages: %w", len(put), err)
+		return fmt.Errorf("save %d messages in the outbox: %w", len(put), err)
 	}
-	if s.outbox.Add(int64(total)) >= outboxGarbage {
-		s.outbox.Store(0)
-		s.wantCollect()
+	if o.written.Add(int64(total)) >= outboxGarbage {
+		o.written.Store(0)
+		o.store.requestCollection()
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 func messages(t *testing.T, s *Spool) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for k, b := range must[map[string][]byte](t)(s.KeptMessages()) {
+	for k, b := range must[map[string][]byte](t)(s.Outbox.KeptMessages()) {
 		all[k] = strings.TrimRight(string(b), " ")
 	}
 	return all
@@ -24,8 +24,8 @@ func TestMessagesOutliveARestart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	key := strings.Repeat("k", 100)
-	ok(t, s.KeepMessages(map[string][]byte{"a": []byte("1"), "b": []byte("2"), key: []byte(strings.Repeat("x", 60_000))}, nil))
-	ok(t, s.KeepMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "never there"}))
+	ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte("1"), "b": []byte("2"), key: []byte(strings.Repeat("x", 60_000))}, nil))
+	ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "never there"}))
 	shut(t, s)
 	s = open(t, dir)
 	defer shut(t, s)
@@ -42,11 +42,11 @@ func TestManyMessagesInOneStep(t *testing.T) {
 	for i := range 10_000 {
 		put[fmt.Sprintf("%064x", i)] = []byte(strings.Repeat("x", 800))
 	}
-	ok(t, s.KeepMessages(put, nil))
+	ok(t, s.Outbox.KeepMessages(put, nil))
 	if got := messages(t, s); len(got) != len(put) {
 		t.Errorf("%d messages", len(got))
 	}
-	ok(t, s.KeepMessages(nil, slices.Collect(maps.Keys(put))))
+	ok(t, s.Outbox.KeepMessages(nil, slices.Collect(maps.Keys(put))))
 	if got := messages(t, s); len(got) != 0 {
 		t.Errorf("%d messages are left", len(got))
 	}
@@ -58,7 +58,7 @@ func TestSalvageAndFsckKnowMessages(t *testing.T) {
 	want := map[string]string{}
 	for i := range 50 {
 		want[fmt.Sprint("k", i)] = fmt.Sprint("message ", i)
-		ok(t, s.KeepMessages(map[string][]byte{fmt.Sprint("k", i): []byte(want[fmt.Sprint("k", i)])}, nil))
+		ok(t, s.Outbox.KeepMessages(map[string][]byte{fmt.Sprint("k", i): []byte(want[fmt.Sprint("k", i)])}, nil))
 	}
 	shut(t, s)
 	r := must[Report](t)(Fsck(t.Context(), Options{Dir: h.dir}))
@@ -86,19 +86,19 @@ func TestGarbageOfMessagesIsCollected(t *testing.T) {
 	s := opened(t)
 	asked := false
 	for range 2 * outboxGarbage >> 20 {
-		ok(t, s.KeepMessages(map[string][]byte{"a": []byte(strings.Repeat("x", 1<<20))}, nil))
+		ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte(strings.Repeat("x", 1<<20))}, nil))
 		select {
-		case <-s.collectNow.C():
+		case <-s.store.collectNow.C():
 			asked = true
-			ok(t, s.Collect(t.Context()))
-			s.collecting.Store(false)
+			ok(t, s.Disk.Collect(t.Context()))
+			s.store.collecting.Store(false)
 		default:
 		}
 	}
 	if !asked {
 		t.Error("no collection was asked for")
 	}
-	if used := must[Space](t)(s.Space()).Used; used > 2*outboxGarbage {
+	if used := must[Space](t)(s.Disk.Space()).Used; used > 2*outboxGarbage {
 		t.Errorf("%d bytes for one message", used)
 	}
 	if got := messages(t, s); len(got["a"]) != 1<<20 {

@@ -10,20 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pageOutEvery is how many bytes of chunks may be touched before their pages
-// are given back.
+// pageOutEvery is how many bytes of chunks are read or written between two page-outs.
 const pageOutEvery = 32 << 20
 
-// resident keeps the process small. Badger maps its value log, and every page
-// that was ever touched stays in the process until the kernel is short of
-// memory: a board with a memory limit, or a person who looks at it, sees the
-// size of the footage.
+// resident keeps the process small. Badger maps its value log, and every page that was read
+// or written stays in the process until the kernel is short of memory. Without page-outs the
+// process would seem as large as the footage, to a memory limit and to a person.
 type resident struct {
 	dir     string
 	touched atomic.Int64
 }
 
-// touch counts n bytes and gives the value log's pages back from time to time.
+// touch counts n bytes and pages the value log out after every pageOutEvery bytes.
 func (r *resident) touch(n int) {
 	if r.touched.Add(int64(n)) < pageOutEvery {
 		return
@@ -32,10 +30,9 @@ func (r *resident) touch(n int) {
 	r.pageOut()
 }
 
-// pageOut asks the kernel to take back the mapped pages of the value log.
-// MADV_PAGEOUT (Linux 5.4, madvise(2)) destroys nothing, even if Badger has
-// moved a mapping since it was listed; an older kernel refuses it, and all is
-// as it was.
+// pageOut asks the kernel to reclaim the mapped pages of the value log. MADV_PAGEOUT (Linux
+// 5.4, madvise(2)) loses no data, even when Badger has moved a mapping since it was listed.
+// An older kernel refuses it, and nothing changes.
 func (r *resident) pageOut() {
 	f, err := os.Open("/proc/self/maps")
 	if err != nil {
@@ -49,8 +46,8 @@ func (r *resident) pageOut() {
 	}
 }
 
-// valueLogMap reads a line of /proc/self/maps (proc_pid_maps(5)) of a value-log
-// file in dir.
+// valueLogMap parses a line of /proc/self/maps (proc_pid_maps(5)). It reports false for a
+// line that is not about a value-log file in dir.
 func valueLogMap(line, dir string) (from, to uintptr, ok bool) {
 	if !strings.HasSuffix(line, ".vlog") || !strings.Contains(line, " "+dir+"/") {
 		return 0, 0, false

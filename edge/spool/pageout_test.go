@@ -39,8 +39,8 @@ func TestMemoryIsFlat(t *testing.T) {
 	s := opened(t)
 	before := residentFile(t)
 	r := fill(t, s, "/card/big.mp4", 40, 400<<20)
-	ok(t, s.Verify(t.Context(), r.ID))
-	if grown := residentFile(t) - before; grown > 2*pageOutEvery+int(s.o.LogFile) {
+	ok(t, s.Content.Verify(t.Context(), r.ID))
+	if grown := residentFile(t) - before; grown > 2*pageOutEvery+int(s.store.o.LogFile) {
 		t.Errorf("%d MiB of mapped files stay in memory", grown>>20)
 	}
 }

@@ -20,25 +20,24 @@ const (
 	Thumbnail Part = "thumbnail"
 )
 
-// letter stands for the part in keys.
+// letter names the part in keys.
 func (p Part) letter() byte {
 	if p == Thumbnail {
-		return 'i' // image: t is telemetry's
+		return 'i' // for image, because t is for telemetry
 	}
 	return p[0]
 }
 
-// Source is a file on the card. Its identity is all three fields: a file that
-// was written anew under an old name is another file.
+// Source is a file on the card. All three fields together are its identity: a new file under
+// an old name is another file.
 type Source struct {
-	Path    string // as the file system has it, which need not be UTF-8
+	Path    string // as in the file system, not always valid UTF-8
 	Size    int64
 	ModTime time.Time
 }
 
-// storedSource is the JSON form of a Source. JSON holds nothing but UTF-8: a
-// path with other bytes, as cards have them that are mounted with the wrong
-// character set, is kept in raw besides.
+// storedSource is the JSON form of a Source. JSON holds only UTF-8. Cards that are mounted
+// with the wrong character set have paths with other bytes; raw keeps such a path.
 type storedSource struct {
 	Path    string    `json:"path"`
 	Raw     []byte    `json:"raw,omitempty"`
@@ -68,18 +67,18 @@ func (s *Source) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// printable is a name for people, records and the cloud.
+// printable returns a name in valid UTF-8, for people, records and the cloud.
 func printable(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
-// Same compares identities.
+// Same reports whether both are the same file.
 func (s Source) Same(o Source) bool {
 	return s.Path == o.Path && s.Size == o.Size && s.ModTime.Equal(o.ModTime)
 }
 
-// Transfer is the book-keeping of one part's upload. The server's offset always
-// wins over Offset, which only says how far it was when last heard of.
+// Transfer is the state of one part's upload. Offset is the last one that is known here; the
+// server's own offset always decides.
 type Transfer struct {
-	URL    string `json:"url,omitempty"` // the tus upload, empty before the first and after a lost one
+	URL    string `json:"url,omitempty"` // of the tus upload, "" before the first and after a lost one
 	Offset int64  `json:"offset"`        // bytes
 	Done   bool   `json:"done"`          // the server has every byte
 }
@@ -91,13 +90,13 @@ type Count struct {
 	High   int `json:"high"`
 }
 
-// Record is what the spool knows about one piece of footage; it stays when the
-// content is gone.
+// Record is what the spool knows about one piece of footage. It stays after the content was
+// deleted.
 type Record struct {
 	ID        footage.ID     `json:"id"`
 	Seq       int64          `json:"seq"` // order of capture on this device, independent of any clock
 	State     State          `json:"state"`
-	Priority  int            `json:"priority,omitempty"` // higher goes first over the link, see SetPriority
+	Priority  int            `json:"priority,omitempty"` // the highest is sent first, see Records.SetPriority
 	Name      string         `json:"name"`               // base name on the card
 	Source    Source         `json:"source"`
 	Telemetry *Source        `json:"telemetry,omitempty"`
@@ -105,39 +104,39 @@ type Record struct {
 	Video     Transfer       `json:"video"`
 	Sidecar   Transfer       `json:"sidecar"`
 	Thumbnail Transfer       `json:"thumbnail,omitzero"`
-	// HasThumbnail says that the manifest has one.
+	// HasThumbnail is true when the manifest has a thumbnail.
 	HasThumbnail bool       `json:"has_thumbnail,omitempty"`
 	DuplicateOf  footage.ID `json:"duplicate_of,omitempty"`
 	Reason       string     `json:"reason,omitempty"` // why quarantined
-	// Stale says that the source changed or is gone: it is not read before the
-	// watcher reports it anew.
+	// Stale is true when the source changed or is missing. It is read only after the watcher
+	// reports it again.
 	Stale bool `json:"stale,omitempty"`
-	// Attempt counts how often reading or uploading began anew. Within one the
-	// state never goes back.
+	// Attempt counts how often reading or uploading restarted. Within an attempt the state
+	// never goes back.
 	Attempt int `json:"attempt,omitempty"`
-	// Told bounds the offsets of this attempt that subscribers may have heard of.
-	Told int64 `json:"told,omitempty"`
-	// HashFaults counts how often the cloud found another digest than ours.
+	// Published bounds the offsets of this attempt that subscribers may know.
+	Published int64 `json:"told,omitempty"`
+	// HashFaults counts how often the content arrived at the cloud with a wrong digest.
 	HashFaults int        `json:"hash_faults,omitempty"`
 	Job        *topic.Job `json:"job,omitempty"`
 	Count      *Count     `json:"count,omitempty"`
 	Updated    time.Time  `json:"updated"`
 
-	// The rest lives in memory only.
+	// The fields below are in memory only.
 
-	Waiting string  `json:"-"` // why nothing moves just now, empty when it does
-	Rate    float64 `json:"-"` // bytes per second, 0 when not moving
+	Waiting string  `json:"-"` // why the footage does not move on now, "" when it does
+	Rate    float64 `json:"-"` // bytes per second, 0 without a running upload
 	Read    int64   `json:"-"` // bytes read from the card so far
 
-	jobKept time.Time // when Job was last written, by the monotonic clock
+	jobSaved time.Time // when Job was last written, by the monotonic clock
 }
 
-// again forgets how far every part of the upload was: it begins anew.
-func (r *Record) again() {
+// resetTransfers restarts the upload of every part.
+func (r *Record) resetTransfers() {
 	r.Video, r.Sidecar, r.Thumbnail = Transfer{}, Transfer{}, Transfer{}
 }
 
-// Transfer returns the book-keeping of a part.
+// Transfer returns the upload state of a part.
 func (r *Record) Transfer(p Part) *Transfer {
 	switch p {
 	case Telemetry:

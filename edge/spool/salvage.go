@@ -13,31 +13,47 @@ import (
 	"github.com/dgraph-io/badger/v4"
 )
 
-// Folders of a spool beside the store.
+// Folders of a spool.
 const (
-	salvageDir = "store.salvage" // a store that is being made out of a broken one
-	brokenDir  = "store.broken"  // what is left of the last broken one
-	damagedDir = "damaged"       // value logs of which a part could not be read
+	storeDir   = "store"
+	salvageDir = "store.salvage" // the new store while it is made from a broken one
+	brokenDir  = "store.broken"  // the remains of the last broken store
+	damagedDir = "damaged"       // value logs with parts that could not be read
 )
 
-// Salvaged says what was saved of a broken store.
+// Salvaged describes what was saved of a broken store.
 type Salvaged struct {
 	Why     string `json:"why"`     // why the store could not be opened
-	Entries int    `json:"entries"` // records, manifests and chunks that were saved
+	Entries int    `json:"entries"` // saved records, manifests and chunks
 	Bytes   int64  `json:"bytes"`
-	Damaged int    `json:"damaged"` // parts of files that hold nothing readable
+	Damaged int    `json:"damaged"` // parts of files with nothing readable
 	Lost    int64  `json:"lost"`    // bytes in those parts
 	Reread  int    `json:"reread"`  // pieces of footage with damaged content, to be read from the card again
 }
 
-// salvage makes a store that opens out of the readable entries of a broken one.
-// Every value lies in the value log, so the tables are not needed.
+// errInterrupted is the reason for a salvage that continues an earlier one.
+var errInterrupted = errors.New("the salvage of the spool was interrupted")
+
+// finishSalvage continues an interrupted salvage; it returns nil when there is none.
+func finishSalvage(o Options) (*Salvaged, error) {
+	copying, renaming := unfinishedSalvage(o.Dir)
+	if renaming {
+		return &Salvaged{Why: errInterrupted.Error()}, replaceStore(o.Dir)
+	}
+	if !copying {
+		return nil, nil
+	}
+	got, err := salvage(context.Background(), o, errInterrupted)
+	return &got, err
+}
+
+// salvage makes a store that opens from the readable entries of a broken one. Every value is
+// in the value log, so the tables are not needed.
 //
-// One value log after the other is copied into a new store, synced and removed,
-// so little more room is needed than for the largest of them; one with damaged
-// parts is kept aside. After a crash the next call goes on where this one was: a
-// key that the new store has is not copied again, since the first index knew its
-// newest version.
+// The value logs are copied into a new store one after the other. Each is synced and then
+// removed, so the disk needs only a little more space than the largest one. A value log with
+// damaged parts is kept in damagedDir. After a crash the next call continues. A key that the
+// new store has already is not copied again, because the first index knew its newest version.
 func salvage(ctx context.Context, o Options, why error) (Salvaged, error) {
 	store, next := filepath.Join(o.Dir, storeDir), filepath.Join(o.Dir, salvageDir)
 	out := Salvaged{Why: why.Error()}
@@ -50,20 +66,15 @@ func salvage(ctx context.Context, o Options, why error) (Salvaged, error) {
 	if err != nil {
 		return out, fmt.Errorf("salvage %s: %w", store, err)
 	}
-	for _, parts := range index.damage {
-		out.Damaged += len(parts)
-		for _, p := range parts {
-			out.Lost += p.To - p.From
-		}
-	}
+	out.Damaged, out.Lost = index.lost()
 	if err := os.MkdirAll(next, 0o700); err != nil {
 		return out, fmt.Errorf("salvage into %s: %w", next, err)
 	}
-	if err := clearEmpty(next); err != nil {
+	if err := removeEmptyFiles(next); err != nil {
 		return out, fmt.Errorf("salvage into %s: %w", next, err)
 	}
 	unsynced := new(atomic.Int64)
-	db, err := openStore(next, o, unsynced)
+	db, err := openBadger(next, o, unsynced)
 	if err != nil {
 		return out, fmt.Errorf("salvage into %s: %w", next, err)
 	}
@@ -91,7 +102,7 @@ func copyLogs(ctx context.Context, db *badger.DB, x *logIndex, o Options, unsync
 		if unsynced.Load() > 0 {
 			return errUnsynced // the broken store stays until its copy is safe
 		}
-		if err := retire(o.Dir, name, len(x.damage[name]) > 0); err != nil {
+		if err := removeCopied(o.Dir, name, len(x.damage[name]) > 0); err != nil {
 			return err
 		}
 		o.Log.Info("value log salvaged", "file", name, "entries", len(live[name]), "damaged", len(x.damage[name]))
@@ -110,7 +121,7 @@ func copyEntries(ctx context.Context, db *badger.DB, x *logIndex, keys []string,
 		}
 		err = db.Update(func(txn *badger.Txn) error {
 			if _, err := txn.Get([]byte(key)); !errors.Is(err, badger.ErrKeyNotFound) {
-				return err // nil: it is there from before a crash
+				return err // nil: copied before a crash
 			}
 			return txn.Set([]byte(key), b)
 		})
@@ -123,10 +134,10 @@ func copyEntries(ctx context.Context, db *badger.DB, x *logIndex, keys []string,
 	return nil
 }
 
-// retire takes a copied value log out of the broken store.
-func retire(dir, name string, keep bool) error {
+// removeCopied removes a copied value log from the broken store, or moves it to damagedDir.
+func removeCopied(dir, name string, damaged bool) error {
 	from := filepath.Join(dir, storeDir, name)
-	if !keep {
+	if !damaged {
 		return os.Remove(from)
 	}
 	to := filepath.Join(dir, damagedDir)
@@ -136,8 +147,8 @@ func retire(dir, name string, keep bool) error {
 	return os.Rename(from, filepath.Join(to, name))
 }
 
-// replaceStore puts the finished new store in the place of the broken one. A
-// crash between its two steps is finished by the next call.
+// replaceStore puts the finished new store in the place of the broken one. After a crash
+// between its two steps the next call finishes them.
 func replaceStore(dir string) error {
 	store, next, broken := filepath.Join(dir, storeDir), filepath.Join(dir, salvageDir), filepath.Join(dir, brokenDir)
 	if err := syncDir(next); err != nil {
@@ -166,12 +177,22 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// unfinished reports how far a salvage that was cut short had come: copying, or
-// only the names to change.
-func unfinished(dir string) (copying, renaming bool) {
+// unfinishedSalvage reports at which step a salvage was interrupted: while copying entries,
+// or while renaming the folders.
+func unfinishedSalvage(dir string) (copying, renaming bool) {
 	_, store := os.Stat(filepath.Join(dir, storeDir))
 	_, next := os.Stat(filepath.Join(dir, salvageDir))
-	there := next == nil
-	gone := errors.Is(store, fs.ErrNotExist)
-	return there && !gone, there && gone
+	begun, replaced := next == nil, errors.Is(store, fs.ErrNotExist)
+	return begun && !replaced, begun && replaced
+}
+
+// finishRecovery makes the records agree with what a salvage saved. Content without a record
+// gets one, and footage with damaged content is read from the card again.
+func (s *Spool) finishRecovery(ctx context.Context, out *Salvaged) error {
+	if err := s.Recovery.adopt(); err != nil {
+		return err
+	}
+	n, err := s.Recovery.CheckAll(ctx)
+	out.Reread = n
+	return err
 }

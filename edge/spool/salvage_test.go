@@ -29,10 +29,10 @@ func newHerd(t *testing.T) herd {
 	h.bad = fill(t, s, "/card/bad.mp4", 4, 300)
 	h.small = fill(t, s, "/card/small.mp4", 5, 200)
 	confirm(t, s, h.gone.ID)
-	must[Record](t)(s.BeginUpload(h.sent.ID))
-	ok(t, s.SetTransfer(h.sent.ID, Video, Transfer{URL: "u", Offset: 4 << 20}))
-	ok(t, s.Quarantine(h.bad.ID, "refused"))
-	ok(t, s.SetPaused(true))
+	must[Record](t)(s.Uploads.Begin(h.sent.ID))
+	ok(t, s.Uploads.SetTransfer(h.sent.ID, Video, Transfer{URL: "u", Offset: 4 << 20}))
+	ok(t, s.Recovery.Quarantine(h.bad.ID, "refused"))
+	ok(t, s.Link.SetPaused(true))
 	shut(t, s)
 	return h
 }
@@ -42,7 +42,7 @@ func newHerd(t *testing.T) herd {
 func (h herd) check(t *testing.T, s *Spool, damaged ...footage.ID) {
 	t.Helper()
 	for _, want := range []Record{h.spooled, h.sent, h.bad, h.small} {
-		got, there := s.Record(want.ID)
+		got, there := s.Records.Get(want.ID)
 		if !there {
 			t.Errorf("%s is lost", want.Name)
 			continue
@@ -54,20 +54,20 @@ func (h herd) check(t *testing.T, s *Spool, damaged ...footage.ID) {
 		if hit {
 			continue
 		}
-		if err := s.Verify(t.Context(), want.ID); err != nil {
+		if err := s.Content.Verify(t.Context(), want.ID); err != nil {
 			t.Errorf("%s is %s: %v", want.Name, got.State, err)
 		}
 	}
-	if r, _ := s.Record(h.gone.ID); r.State != Reclaimed {
+	if r, _ := s.Records.Get(h.gone.ID); r.State != Reclaimed {
 		t.Errorf("reclaimed footage is %q", r.State)
 	}
-	if keys := must[[][]byte](t)(s.keys(chunkPrefix(h.gone.ID))); len(keys) > 0 {
+	if keys := must[[][]byte](t)(s.store.keys(chunkPrefix(h.gone.ID))); len(keys) > 0 {
 		t.Errorf("%d chunks of reclaimed footage came back", len(keys))
 	}
-	if r, _ := s.Record(h.sent.ID); r.State == Uploading && (r.Video.URL != "u" || r.Video.Offset != 4<<20) {
+	if r, _ := s.Records.Get(h.sent.ID); r.State == Uploading && (r.Video.URL != "u" || r.Video.Offset != 4<<20) {
 		t.Errorf("the book of the upload is lost: %+v", r.Video)
 	}
-	if !must[bool](t)(s.Paused()) {
+	if !must[bool](t)(s.Link.Paused()) {
 		t.Error("the operator's pause is lost")
 	}
 }
@@ -147,7 +147,7 @@ func TestBrokenStoreIsSalvaged(t *testing.T) {
 			}
 			h.check(t, s, hit...)
 			for _, id := range hit {
-				r, _ := s.Record(id)
+				r, _ := s.Records.Get(id)
 				if r.State != Captured {
 					t.Errorf("damaged footage is %s", r.State)
 				}
@@ -156,7 +156,7 @@ func TestBrokenStoreIsSalvaged(t *testing.T) {
 				t.Errorf("%+v", s.Salvaged())
 			}
 			if name == "a bit of a chunk" {
-				if n := len(must[[][]byte](t)(s.keys(chunkPrefix(h.spooled.ID)))); n != 2 {
+				if n := len(must[[][]byte](t)(s.store.keys(chunkPrefix(h.spooled.ID)))); n != 2 {
 					t.Errorf("%d of the 2 right chunks stay", n)
 				}
 			}
@@ -216,12 +216,12 @@ func TestDamagedFootageWaitsForItsCard(t *testing.T) {
 	flip(t, h.dir, chunkKey(h.spooled.ID, Video, 0))
 	s := open(t, h.dir)
 	defer func() { shut(t, s) }()
-	ok(t, s.Vanished(h.spooled.ID, "gone"))
-	r, _ := s.Record(h.spooled.ID)
-	if r.State != Quarantined || !strings.Contains(r.Reason, "insert that card again") || len(must[[][]byte](t)(s.keys(chunkPrefix(r.ID)))) != 2 {
+	ok(t, s.Recovery.QuarantineMissing(h.spooled.ID, "gone"))
+	r, _ := s.Records.Get(h.spooled.ID)
+	if r.State != Quarantined || !strings.Contains(r.Reason, "insert that card again") || len(must[[][]byte](t)(s.store.keys(chunkPrefix(r.ID)))) != 2 {
 		t.Fatalf("%+v", r)
 	}
-	back := must[Record](t)(s.Capture(r.Source, nil))
+	back := must[Record](t)(s.Captures.Add(r.Source, nil))
 	if back.ID != r.ID || back.State != Captured {
 		t.Fatalf("the card is back: %+v", back)
 	}
@@ -235,8 +235,8 @@ func TestDamagedFootageWaitsForItsCard(t *testing.T) {
 func FuzzScanEntries(f *testing.F) {
 	s := open(f, f.TempDir())
 	r := fill(f, s, "/card/a.mp4", 1, 300)
-	names := must[[]string](f)(logFiles(s.storePath(), ".vlog"))
-	b := must[[]byte](f)(os.ReadFile(filepath.Join(s.storePath(), names[len(names)-1])))
+	names := must[[]string](f)(logFiles(s.store.path(), ".vlog"))
+	b := must[[]byte](f)(os.ReadFile(filepath.Join(s.store.path(), names[len(names)-1])))
 	shut(f, s)
 	f.Add(b[:4000])
 	f.Add([]byte(r.ID))

@@ -1,34 +1,27 @@
 package spool
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
-	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
-
-	"cattlecounter/shared/footage"
-	"cattlecounter/shared/wake"
 )
 
 // Errors of this package.
 var (
 	ErrNotFound = errors.New("not in the spool")
-	// ErrNoSpace says that a write would break the quota or eat the disk's reserve.
+	// ErrNoSpace marks a write that would break the quota or use the disk's reserve.
 	ErrNoSpace = errors.New("no space")
-	// ErrTooLarge says that a file fits neither now nor ever.
+	// ErrTooLarge marks a file that does not fit even into an empty spool.
 	ErrTooLarge = errors.New("too large for the spool")
-	// ErrDamaged marks a chunk that is missing or has another digest than the manifest says.
+	// ErrDamaged marks a chunk that is missing or has another digest than its manifest names.
 	ErrDamaged = errors.New("spool content is damaged")
-	// ErrInUse says that another process has this spool open.
+	// ErrInUse marks a spool that another process has open.
 	ErrInUse = errors.New("spool is in use")
-	// ErrCorrupt says that the spool's files cannot be opened.
+	// ErrCorrupt marks a spool whose files cannot be opened.
 	ErrCorrupt = errors.New("spool is corrupt")
 )
 
@@ -37,176 +30,108 @@ type Options struct {
 	Dir     string
 	Quota   int64 // bytes on disk, 0: none
 	MinFree int64 // bytes that stay free on the disk
-	// LogFile is the size of a value-log file in bytes; 0 means 32 MiB, or 16 MiB
-	// with 32-bit addresses. Badger maps every one of them, and twice the size of
-	// the one that is being written.
+	// LogFile is the size of a value-log file in bytes. 0 means 32 MiB, or 16 MiB with
+	// 32-bit addresses. Badger maps every value-log file, and twice LogFile for the one
+	// that it writes.
 	LogFile int64
-	// KeepConfirmed keeps what the cloud has confirmed until its room is needed;
-	// then the oldest goes first. What is not confirmed is never deleted.
+	// KeepConfirmed keeps what the cloud has confirmed until its space is needed; then the
+	// oldest is deleted first. Footage that is not confirmed is never deleted.
 	KeepConfirmed bool
-	// History bounds the records of ended footage that are kept; 0 means 5,000.
+	// History bounds the records of ended footage; 0 means 5,000.
 	History int
-	// Disk reads the size and the free bytes of the file system; nil: statfs.
+	// Disk reads the size and the free bytes of the file system; nil: statfs(2).
 	Disk func(dir string) (total, free int64, err error)
 	Now  func() time.Time // nil: time.Now; only for time stamps that people read
-	Log  *slog.Logger
+	Log  *slog.Logger     // nil: no log
 }
 
-const (
-	defaultHistory = 5000
-	memTable       = 8 << 20
-	// valueThreshold puts every value of this package into the value log, records
-	// and manifests beside chunks: what is in it can be saved without the tables.
-	// Badger's mark at the end of a transaction, a number, must stay out of it: the
-	// write-ahead log could not be read again.
-	valueThreshold = 32
-	storeDir       = "store"
-)
+const defaultHistory = 5000
 
-// Spool is the buffer. Every method is safe for concurrent use until Close.
+// Spool is the open buffer. It hands out its parts; every part is safe for concurrent use
+// until Close.
 type Spool struct {
-	o    Options
-	db   *badger.DB
-	disk *usage
-	ram  *resident
+	Records  *Records
+	Captures *Captures
+	Content  *Content
+	Uploads  *Uploads
+	Recovery *Recovery
+	Disk     *Disk
+	Link     *Link
+	Clock    *Clock
+	Replies  *Replies
+	Outbox   *Outbox
 
-	// gate is held for reading by writers, and for writing by garbage collection.
-	gate sync.RWMutex
-	// collecting says that room is being made already.
-	collecting atomic.Bool
-	// outbox counts the bytes of messages that were kept since garbage was last
-	// collected for them.
-	outbox atomic.Int64
-	// unsynced is the store's count of failed syncs.
-	unsynced *atomic.Int64
-	// written, when set, is called after every write; tests look at the disk then.
-	written func()
-	// collectNow asks Run for a garbage collection; one waiting request is enough.
-	collectNow wake.Signal
-	// salvaged says what was done when the store could not be opened, nil when it could.
+	store    *store
 	salvaged *Salvaged
+}
 
-	mu       sync.Mutex
-	records  map[footage.ID]*Record
-	seq      int64
-	ended    int
-	onChange []func(Record)
+// newSpool connects the parts over one open database.
+func newSpool(st *store) *Spool {
+	s := &Spool{store: st}
+	s.Records = newRecords(st)
+	s.Disk = &Disk{store: st, records: s.Records, usage: &usage{dir: st.path(), disk: st.o.Disk}}
+	s.Content = &Content{store: st, records: s.Records, disk: s.Disk}
+	s.Recovery = &Recovery{store: st, records: s.Records, content: s.Content}
+	s.Captures = &Captures{store: st, records: s.Records, content: s.Content, recovery: s.Recovery}
+	s.Uploads = &Uploads{records: s.Records, disk: s.Disk, keepConfirmed: st.o.KeepConfirmed}
+	s.Link, s.Clock, s.Replies, s.Outbox = &Link{st}, &Clock{st}, &Replies{st}, &Outbox{store: st}
+	return s
+}
+
+// Run collects garbage after footage was reclaimed. Once a minute it deletes confirmed
+// content whose deletion failed before. It returns nil when ctx ends.
+func (s *Spool) Run(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			s.reclaimConfirmed()
+			continue
+		case <-s.store.collectNow.C():
+		}
+		s.store.collecting.Store(true)
+		if err := s.Disk.Collect(ctx); err != nil {
+			s.store.o.Log.Error("spool garbage collection failed; the disk space stays used until the next one", "err", err)
+		}
+		s.store.collecting.Store(false)
+	}
+}
+
+// reclaimConfirmed deletes confirmed content whose deletion failed, for example on a full disk.
+func (s *Spool) reclaimConfirmed() {
+	if s.store.o.KeepConfirmed {
+		return
+	}
+	for _, r := range s.Records.All() {
+		if r.State != Confirmed {
+			continue
+		}
+		if err := s.Disk.Reclaim(r.ID); err != nil {
+			s.store.o.Log.Error("cannot delete confirmed content; retrying in a minute", "footage", r.ID, "err", err)
+		}
+	}
 }
 
 // Close writes out everything. Run must have ended.
 func (s *Spool) Close() error {
-	if err := s.db.Close(); err != nil {
+	if err := s.store.db.Close(); err != nil {
 		return fmt.Errorf("close spool: %w", err)
 	}
 	return nil
 }
 
-// OnChange registers a function that is told about every changed record, also
-// about changes that live in memory only. It must not block and not call the
-// spool. Register before the spool is used.
-func (s *Spool) OnChange(f func(Record)) { s.onChange = append(s.onChange, f) }
+// Salvaged describes what Open saved of a broken store; nil when the store was whole.
+func (s *Spool) Salvaged() *Salvaged { return s.salvaged }
 
-// Keys. Names are short because every chunk repeats them.
-func recordKey(id footage.ID) []byte    { return []byte("f/" + string(id)) }
-func manifestKey(id footage.ID) []byte  { return []byte("m/" + string(id)) }
-func digestKey(d footage.Digest) []byte { return []byte("h/" + d.String()) }
-func sourceKey(path string) []byte      { return []byte("s/" + footage.Sum([]byte(path)).String()) }
-func chunkPrefix(id footage.ID) []byte  { return []byte("c/" + string(id) + "/") }
-func replyKey(id string) []byte         { return []byte("r/" + id) }
-func chunkKey(id footage.ID, p Part, i int) []byte {
-	return fmt.Appendf(chunkPrefix(id), "%c%08x", p.letter(), i)
-}
+var sessionKey = []byte("x/session")
 
-// flushPrefix begins the keys that live only while the store is flushed.
-const flushPrefix = "g/"
-
-var (
-	sessionKey = []byte("x/session")
-	pausedKey  = []byte("x/paused")
-)
-
-// write runs one synced transaction.
-func (s *Spool) write(f func(*badger.Txn) error) error {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	before := s.unsynced.Load()
-	err := s.db.Update(f)
-	if noSpace(err) {
-		return fmt.Errorf("%w: %w", err, ErrNoSpace)
-	}
-	if err == nil && s.unsynced.Load() != before {
-		return errUnsynced
-	}
-	if s.written != nil {
-		s.written()
-	}
-	return err
-}
-
-// errUnsynced says that what was written may not outlive a power cut.
-var errUnsynced = errors.New("the disk did not sync the value log")
-
-func noSpace(err error) bool {
-	return isErrno(err, syscall.ENOSPC) || isErrno(err, syscall.EDQUOT)
-}
-
-// isErrno also reads the text: Badger's wrapping keeps nothing else of a cause.
-func isErrno(err error, no syscall.Errno) bool {
-	return err != nil && (errors.Is(err, no) || strings.Contains(err.Error(), no.Error()))
-}
-
-func setJSON(txn *badger.Txn, key []byte, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return txn.Set(key, padded(b, ' '))
-}
-
-// padded makes a value long enough for the value log.
-func padded(b []byte, with byte) []byte {
-	for len(b) < valueThreshold {
-		b = append(b, with)
-	}
-	return b
-}
-
-// getJSON fails with ErrNotFound when the key is not there.
-func getJSON(txn *badger.Txn, key []byte, v any) error {
-	item, err := txn.Get(key)
-	if errors.Is(err, badger.ErrKeyNotFound) {
-		return ErrNotFound
-	}
-	if err != nil {
-		return err
-	}
-	return item.Value(func(b []byte) error { return json.Unmarshal(b, v) })
-}
-
-// load reads every record into memory.
-func (s *Spool) load() error {
-	return s.db.View(func(txn *badger.Txn) error {
-		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte("f/"), PrefetchValues: true, PrefetchSize: 100})
-		defer it.Close()
-		for it.Rewind(); it.Valid(); it.Next() {
-			var r Record
-			if err := it.Item().Value(func(b []byte) error { return json.Unmarshal(b, &r) }); err != nil {
-				return fmt.Errorf("record %s: %w", it.Item().Key(), err)
-			}
-			s.records[r.ID] = &r
-			s.seq = max(s.seq, r.Seq)
-			if r.State.Ended() {
-				s.ended++
-			}
-		}
-		return nil
-	})
-}
-
-// NextSession counts the starts of this device: 1, 2, …
+// NextSession counts the starts of this station durably and returns the count: 1, 2, …
 func (s *Spool) NextSession() (int64, error) {
 	var n int64
-	err := s.write(func(txn *badger.Txn) error {
+	err := s.store.write(func(txn *badger.Txn) error {
 		if err := getJSON(txn, sessionKey, &n); err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -218,33 +143,3 @@ func (s *Spool) NextSession() (int64, error) {
 	}
 	return n, nil
 }
-
-// Paused reports whether an operator stopped the upload, also before a restart.
-func (s *Spool) Paused() (bool, error) {
-	var p bool
-	err := s.getSetting(pausedKey, "pause", &p)
-	return p, err
-}
-
-// SetPaused keeps the operator's will.
-func (s *Spool) SetPaused(p bool) error { return s.putSetting(pausedKey, "pause", p) }
-
-// storeLog brings Badger's log lines down a level: what it calls information is
-// detail here.
-type storeLog struct {
-	log *slog.Logger
-	// unsynced counts the syncs of the value log that failed: Badger logs them and
-	// goes on as if the data were safe.
-	unsynced *atomic.Int64
-}
-
-func (l storeLog) Errorf(f string, a ...any) {
-	if strings.Contains(f, "curlf sync") {
-		l.unsynced.Add(1)
-	}
-	l.log.Error("spool store: " + fmt.Sprintf(f, a...))
-}
-
-func (l storeLog) Warningf(f string, a ...any) { l.log.Warn("spool store: " + fmt.Sprintf(f, a...)) }
-func (l storeLog) Infof(f string, a ...any)    { l.log.Debug("spool store: " + fmt.Sprintf(f, a...)) }
-func (l storeLog) Debugf(string, ...any)       {}

@@ -88,31 +88,31 @@ func putChunks(t testing.TB, s *Spool, b []byte, m footage.Manifest) {
 	t.Helper()
 	for _, c := range m.Video.Chunks {
 		at := c.Index * footage.ChunkSize
-		ok(t, s.PutChunk(m.Footage, Video, c, b[at:at+int(c.Size)]))
+		ok(t, s.Content.PutChunk(m.Footage, Video, c, b[at:at+int(c.Size)]))
 	}
 }
 
 // fill takes footage up to Spooled.
 func fill(t testing.TB, s *Spool, path string, seed uint64, size int) Record {
 	t.Helper()
-	r := must[Record](t)(s.Capture(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))
+	r := must[Record](t)(s.Captures.Add(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))
 	b, m := content(r.ID, seed, size)
-	must[Record](t)(s.BeginRead(r.ID))
+	must[Record](t)(s.Captures.BeginRead(r.ID))
 	putChunks(t, s, b, m)
-	return must[Record](t)(s.Commit(m))
+	return must[Record](t)(s.Captures.Commit(m))
 }
 
 func confirm(t testing.TB, s *Spool, id footage.ID) {
 	t.Helper()
-	must[Record](t)(s.BeginUpload(id))
-	ok(t, s.Accepted(id))
-	ok(t, s.Confirm(id, ""))
-	ok(t, s.Reclaim(id))
+	must[Record](t)(s.Uploads.Begin(id))
+	ok(t, s.Uploads.Accept(id))
+	ok(t, s.Uploads.Confirm(id, ""))
+	ok(t, s.Disk.Reclaim(id))
 }
 
 func chunkCount(t testing.TB, s *Spool) int {
 	t.Helper()
-	return len(must[[][]byte](t)(s.keys([]byte("c/"))))
+	return len(must[[][]byte](t)(s.store.keys([]byte("c/"))))
 }
 
 func TestTable(t *testing.T) {
@@ -151,8 +151,8 @@ func TestLifeAcrossRestarts(t *testing.T) {
 	if r.State != Spooled || r.Name != "a.mp4" {
 		t.Fatalf("%+v", r)
 	}
-	ok(t, s.SetTransfer(r.ID, Video, Transfer{URL: "http://x/files/1", Offset: 7}))
-	ok(t, s.SetPaused(true))
+	ok(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{URL: "http://x/files/1", Offset: 7}))
+	ok(t, s.Link.SetPaused(true))
 	if n := must[int64](t)(s.NextSession()); n != 1 {
 		t.Fatal(n)
 	}
@@ -160,21 +160,21 @@ func TestLifeAcrossRestarts(t *testing.T) {
 
 	s = open(t, dir)
 	b, m := content(r.ID, 1, size)
-	got := must[footage.Manifest](t)(s.Manifest(r.ID))
+	got := must[footage.Manifest](t)(s.Content.Manifest(r.ID))
 	if got.Video.SHA256 != m.Video.SHA256 {
 		t.Fatal("another manifest")
 	}
 	var all, buf []byte
 	for _, c := range got.Video.Chunks {
-		buf = must[[]byte](t)(s.Chunk(r.ID, Video, c, buf))
+		buf = must[[]byte](t)(s.Content.Chunk(r.ID, Video, c, buf))
 		all = append(all, buf...)
 	}
 	if !bytes.Equal(all, b) {
 		t.Fatal("content differs")
 	}
-	ok(t, s.Verify(t.Context(), r.ID))
-	kept, _ := s.Record(r.ID)
-	if kept.Video.URL == "" || kept.Video.Offset != 7 || !must[bool](t)(s.Paused()) || must[int64](t)(s.NextSession()) != 2 {
+	ok(t, s.Content.Verify(t.Context(), r.ID))
+	kept, _ := s.Records.Get(r.ID)
+	if kept.Video.URL == "" || kept.Video.Offset != 7 || !must[bool](t)(s.Link.Paused()) || must[int64](t)(s.NextSession()) != 2 {
 		t.Fatalf("%+v", kept)
 	}
 	confirm(t, s, r.ID)
@@ -182,15 +182,15 @@ func TestLifeAcrossRestarts(t *testing.T) {
 
 	s = open(t, dir)
 	defer shut(t, s)
-	kept, _ = s.Record(r.ID)
+	kept, _ = s.Records.Get(r.ID)
 	if kept.State != Reclaimed || chunkCount(t, s) != 0 {
 		t.Fatalf("%s with %d chunks", kept.State, chunkCount(t, s))
 	}
-	if _, err := s.Manifest(r.ID); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Content.Manifest(r.ID); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 	// The same file is not read again, the same content not sent again.
-	if !must[bool](t)(s.Known(kept.Source)) {
+	if !must[bool](t)(s.Captures.Known(kept.Source)) {
 		t.Error("the file on the card is forgotten")
 	}
 	again := fill(t, s, "/card/copy.mp4", 1, size)
@@ -209,14 +209,14 @@ func TestForeignNames(t *testing.T) {
 		t.Errorf("%+v, %+v", r, other)
 	}
 	for range 2 {
-		if !must[bool](t)(s.Known(r.Source)) {
+		if !must[bool](t)(s.Captures.Known(r.Source)) {
 			t.Error("the file on the card is forgotten")
 		}
 		shut(t, s)
 		s = open(t, dir)
 	}
 	defer shut(t, s)
-	if kept, _ := s.Record(r.ID); !kept.Source.Same(r.Source) {
+	if kept, _ := s.Records.Get(r.ID); !kept.Source.Same(r.Source) {
 		t.Errorf("%+v", kept.Source)
 	}
 }
@@ -227,28 +227,28 @@ func TestCrashWhileReading(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	b, _ := content("", 2, 3*footage.ChunkSize)
-	r := must[Record](t)(s.Capture(Source{Path: "/card/b.mp4", Size: int64(len(b))}, nil))
+	r := must[Record](t)(s.Captures.Add(Source{Path: "/card/b.mp4", Size: int64(len(b))}, nil))
 	_, m := content(r.ID, 2, len(b))
-	must[Record](t)(s.BeginRead(r.ID))
-	ok(t, s.PutChunk(r.ID, Video, m.Video.Chunks[0], b[:footage.ChunkSize]))
+	must[Record](t)(s.Captures.BeginRead(r.ID))
+	ok(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b[:footage.ChunkSize]))
 	shut(t, s)
 
 	var room atomic.Int64
 	room.Store(1 << 40)
 	s = open(t, dir, func(o *Options) { o.Disk = func(string) (int64, int64, error) { return 1 << 40, room.Load(), nil } })
 	defer shut(t, s)
-	if got, _ := s.Record(r.ID); got.State != Spooling || chunkCount(t, s) != 1 {
+	if got, _ := s.Records.Get(r.ID); got.State != Spooling || chunkCount(t, s) != 1 {
 		t.Fatalf("%s, %d chunks", got.State, chunkCount(t, s))
 	}
-	must[Record](t)(s.BeginRead(r.ID))
+	must[Record](t)(s.Captures.BeginRead(r.ID))
 	room.Store(0) // a chunk that is there needs no room
-	ok(t, s.PutChunk(r.ID, Video, m.Video.Chunks[0], b[:footage.ChunkSize]))
-	if err := s.PutChunk(r.ID, Video, m.Video.Chunks[1], b[footage.ChunkSize:2*footage.ChunkSize]); !errors.Is(err, ErrNoSpace) {
+	ok(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b[:footage.ChunkSize]))
+	if err := s.Content.PutChunk(r.ID, Video, m.Video.Chunks[1], b[footage.ChunkSize:2*footage.ChunkSize]); !errors.Is(err, ErrNoSpace) {
 		t.Fatal(err)
 	}
 	room.Store(1 << 40)
 	putChunks(t, s, b, m)
-	if got := must[Record](t)(s.Commit(m)); got.State != Spooled {
+	if got := must[Record](t)(s.Captures.Commit(m)); got.State != Spooled {
 		t.Fatal(got.State)
 	}
 }
@@ -260,13 +260,13 @@ func TestSweep(t *testing.T) {
 	_, m := content("nobody", 4, 100)
 	b, _ := content("nobody", 4, 100)
 	putChunks(t, s, b, m) // no record has them
-	must[Record](t)(s.BeginUpload(r.ID))
-	ok(t, s.Accepted(r.ID))
-	ok(t, s.Confirm(r.ID, "")) // and now the power goes, before Reclaim
+	must[Record](t)(s.Uploads.Begin(r.ID))
+	ok(t, s.Uploads.Accept(r.ID))
+	ok(t, s.Uploads.Confirm(r.ID, "")) // and now the power goes, before Reclaim
 	shut(t, s)
 	s = open(t, dir)
 	defer shut(t, s)
-	if got, _ := s.Record(r.ID); got.State != Reclaimed || chunkCount(t, s) != 0 {
+	if got, _ := s.Records.Get(r.ID); got.State != Reclaimed || chunkCount(t, s) != 0 {
 		t.Fatalf("%s, %d chunks", got.State, chunkCount(t, s))
 	}
 }
@@ -274,35 +274,35 @@ func TestSweep(t *testing.T) {
 func TestChangedAndVanishedFiles(t *testing.T) {
 	s := opened(t)
 	src := Source{Path: "/card/d.mp4", Size: 10, ModTime: time.Unix(1, 0)}
-	r := must[Record](t)(s.Capture(src, nil))
-	must[Record](t)(s.BeginRead(r.ID))
+	r := must[Record](t)(s.Captures.Add(src, nil))
+	must[Record](t)(s.Captures.BeginRead(r.ID))
 	b, m := content(r.ID, 5, 10)
 	putChunks(t, s, b, m)
-	ok(t, s.Lose(r.ID, "it changed"))
-	if got, _ := s.Record(r.ID); got.State != Captured || !got.Stale || got.Waiting == "" || chunkCount(t, s) != 0 {
+	ok(t, s.Captures.Discard(r.ID, "it changed"))
+	if got, _ := s.Records.Get(r.ID); got.State != Captured || !got.Stale || got.Waiting == "" || chunkCount(t, s) != 0 {
 		t.Fatalf("%+v", got)
 	}
-	if must[bool](t)(s.Known(src)) {
+	if must[bool](t)(s.Captures.Known(src)) {
 		t.Fatal("a changed file is not offered again")
 	}
 	src.Size = 20
-	grown := must[Record](t)(s.Capture(src, nil))
+	grown := must[Record](t)(s.Captures.Add(src, nil))
 	if grown.ID != r.ID || grown.Stale || grown.Source.Size != 20 {
 		t.Fatalf("%+v", grown)
 	}
-	ok(t, s.Vanished(r.ID, "gone"))
-	if must[bool](t)(s.Known(src)) {
+	ok(t, s.Recovery.QuarantineMissing(r.ID, "gone"))
+	if must[bool](t)(s.Captures.Known(src)) {
 		t.Fatal("a file that came back is not offered again")
 	}
-	if back := must[Record](t)(s.Capture(src, nil)); back.ID != r.ID || back.State != Captured || back.Reason != "" {
+	if back := must[Record](t)(s.Captures.Add(src, nil)); back.ID != r.ID || back.State != Captured || back.Reason != "" {
 		t.Fatalf("%+v", back)
 	}
 	// After it was read whole, a new file under the old name is new footage.
-	must[Record](t)(s.BeginRead(r.ID))
+	must[Record](t)(s.Captures.BeginRead(r.ID))
 	putChunks(t, s, b, m)
-	must[Record](t)(s.Commit(m))
+	must[Record](t)(s.Captures.Commit(m))
 	src.ModTime = time.Unix(2, 0)
-	if other := must[Record](t)(s.Capture(src, nil)); other.ID == r.ID {
+	if other := must[Record](t)(s.Captures.Add(src, nil)); other.ID == r.ID {
 		t.Fatal("two recordings share an id")
 	}
 }
@@ -310,25 +310,25 @@ func TestChangedAndVanishedFiles(t *testing.T) {
 func TestQuarantineAndRetry(t *testing.T) {
 	s := opened(t)
 	r := fill(t, s, "/card/e.mp4", 6, 100)
-	ok(t, s.Quarantine(r.ID, "refused"))
-	if got, _ := s.Record(r.ID); got.State != Quarantined || got.Reason != "refused" || chunkCount(t, s) != 1 {
+	ok(t, s.Recovery.Quarantine(r.ID, "refused"))
+	if got, _ := s.Records.Get(r.ID); got.State != Quarantined || got.Reason != "refused" || chunkCount(t, s) != 1 {
 		t.Fatalf("%+v", got)
 	}
-	ok(t, s.Retry(r.ID))
-	if got, _ := s.Record(r.ID); got.State != Spooled || got.Reason != "" {
+	ok(t, s.Recovery.Retry(r.ID))
+	if got, _ := s.Records.Get(r.ID); got.State != Spooled || got.Reason != "" {
 		t.Fatalf("%+v", got)
 	}
-	ok(t, s.Reread(r.ID))
-	if got, _ := s.Record(r.ID); got.State != Captured || chunkCount(t, s) != 1 {
+	ok(t, s.Recovery.Reread(r.ID))
+	if got, _ := s.Records.Get(r.ID); got.State != Captured || chunkCount(t, s) != 1 {
 		t.Fatalf("%+v", got)
 	}
-	if err := s.Retry(r.ID); !errors.Is(err, ErrTransition) {
+	if err := s.Recovery.Retry(r.ID); !errors.Is(err, ErrTransition) {
 		t.Error(err)
 	}
-	if err := s.Retry("nobody"); !errors.Is(err, ErrTransition) {
+	if err := s.Recovery.Retry("nobody"); !errors.Is(err, ErrTransition) {
 		t.Error(err)
 	}
-	if err := s.Reclaim(r.ID); !errors.Is(err, ErrTransition) {
+	if err := s.Disk.Reclaim(r.ID); !errors.Is(err, ErrTransition) {
 		t.Errorf("unconfirmed content was reclaimed: %v", err)
 	}
 }
@@ -336,36 +336,36 @@ func TestQuarantineAndRetry(t *testing.T) {
 func TestDamagedChunk(t *testing.T) {
 	s := opened(t)
 	r := fill(t, s, "/card/f.mp4", 7, 100)
-	m := must[footage.Manifest](t)(s.Manifest(r.ID))
-	ok(t, s.write(func(txn *badger.Txn) error { return txn.Set(chunkKey(r.ID, Video, 0), []byte("spoilt")) }))
-	if _, err := s.Chunk(r.ID, Video, m.Video.Chunks[0], nil); !errors.Is(err, ErrDamaged) {
+	m := must[footage.Manifest](t)(s.Content.Manifest(r.ID))
+	ok(t, s.store.write(func(txn *badger.Txn) error { return txn.Set(chunkKey(r.ID, Video, 0), []byte("spoilt")) }))
+	if _, err := s.Content.Chunk(r.ID, Video, m.Video.Chunks[0], nil); !errors.Is(err, ErrDamaged) {
 		t.Error(err)
 	}
-	if err := s.Verify(t.Context(), r.ID); !errors.Is(err, ErrDamaged) {
+	if err := s.Content.Verify(t.Context(), r.ID); !errors.Is(err, ErrDamaged) {
 		t.Error(err)
 	}
-	ok(t, s.deleteKeys([][]byte{chunkKey(r.ID, Video, 0)}))
-	if err := s.Verify(t.Context(), r.ID); !errors.Is(err, ErrDamaged) {
+	ok(t, s.store.deleteKeys([][]byte{chunkKey(r.ID, Video, 0)}))
+	if err := s.Content.Verify(t.Context(), r.ID); !errors.Is(err, ErrDamaged) {
 		t.Error(err)
 	}
 }
 
 func TestQuota(t *testing.T) {
 	s := opened(t, func(o *Options) { o.Quota = 40 << 20 })
-	r := must[Record](t)(s.Capture(Source{Path: "/card/h.mp4", Size: 80 << 20}, nil))
+	r := must[Record](t)(s.Captures.Add(Source{Path: "/card/h.mp4", Size: 80 << 20}, nil))
 	b, m := content(r.ID, 10, 80<<20)
-	must[Record](t)(s.BeginRead(r.ID))
+	must[Record](t)(s.Captures.BeginRead(r.ID))
 	var err error
 	for _, c := range m.Video.Chunks {
 		at := c.Index * footage.ChunkSize
-		if err = s.PutChunk(r.ID, Video, c, b[at:at+int(c.Size)]); err != nil {
+		if err = s.Content.PutChunk(r.ID, Video, c, b[at:at+int(c.Size)]); err != nil {
 			break
 		}
 	}
 	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "spool.quota") {
 		t.Fatal(err)
 	}
-	if used := must[Space](t)(s.Space()).Used; used > 40<<20 {
+	if used := must[Space](t)(s.Disk.Space()).Used; used > 40<<20 {
 		t.Errorf("the spool takes %d bytes", used)
 	}
 }
@@ -386,7 +386,7 @@ func TestHowFull(t *testing.T) {
 	disk := func(string) (int64, int64, error) { return 10_000 * mb, 700 * mb, nil }
 	for _, c := range []struct{ quota, minFree int64 }{{0, 0}, {0, 100}, {500, 100}, {900, 100}} {
 		s := opened(t, func(o *Options) { o.Quota, o.MinFree, o.Disk = c.quota*mb, c.minFree*mb, disk })
-		sp := must[Space](t)(s.Space())
+		sp := must[Space](t)(s.Disk.Space())
 		want := sp.Used + (700-c.minFree)*mb
 		if c.quota > 0 {
 			want = min(want, c.quota*mb)
@@ -407,10 +407,10 @@ func TestHistoryIsBounded(t *testing.T) {
 			first = r
 		}
 	}
-	if n := len(s.Records()); n != 3 {
+	if n := len(s.Records.All()); n != 3 {
 		t.Errorf("%d records", n)
 	}
-	if !must[bool](t)(s.Known(first.Source)) {
+	if !must[bool](t)(s.Captures.Known(first.Source)) {
 		t.Error("a forgotten record is read again")
 	}
 	if again := fill(t, s, "/card/again.mp4", 20, 50); again.State != Duplicate {
@@ -422,17 +422,17 @@ func TestNewestJobWins(t *testing.T) {
 	s := opened(t)
 	r := fill(t, s, "/card/i.mp4", 30, 50)
 	at := time.Now()
-	put := func(j topic.Job) bool { t.Helper(); j.Footage = r.ID; return must[bool](t)(s.PutJob(j)) }
+	put := func(j topic.Job) bool { t.Helper(); j.Footage = r.ID; return must[bool](t)(s.Records.PutJob(j)) }
 	if !put(topic.Job{Header: topic.Header{Seq: 5}, Job: "j1", State: job.Processing, Progress: job.Progress{Percent: 50}, Updated: at}) ||
 		put(topic.Job{Header: topic.Header{Seq: 4}, Job: "j1", State: job.Processing, Progress: job.Progress{Percent: 40}, Updated: at}) ||
 		put(topic.Job{Header: topic.Header{Seq: 9}, Job: "j0", State: job.Processing, Updated: at.Add(-time.Hour)}) ||
 		!put(topic.Job{Header: topic.Header{Seq: 6}, Job: "j1", State: job.Done, Progress: job.Progress{Percent: 100}, Updated: at}) {
 		t.Error("order of jobs")
 	}
-	if got, _ := s.Record(r.ID); got.Job.State != job.Done {
+	if got, _ := s.Records.Get(r.ID); got.Job.State != job.Done {
 		t.Error(got.Job)
 	}
-	if _, err := s.PutJob(topic.Job{Footage: "nobody"}); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Records.PutJob(topic.Job{Footage: "nobody"}); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 }
@@ -440,15 +440,15 @@ func TestNewestJobWins(t *testing.T) {
 func TestReplies(t *testing.T) {
 	s := opened(t)
 	for i := range maxReplies + 5 {
-		ok(t, s.PutReply(Reply{ID: fmt.Sprintf("o%d", i), State: topic.Finished}))
+		ok(t, s.Replies.Put(Reply{ID: fmt.Sprintf("o%d", i), State: topic.Finished}))
 	}
-	if n := len(must[[]Reply](t)(s.Replies())); n != maxReplies {
+	if n := len(must[[]Reply](t)(s.Replies.All())); n != maxReplies {
 		t.Errorf("%d replies are kept", n)
 	}
-	if _, err := s.Reply("o0"); !errors.Is(err, ErrNotFound) {
+	if _, err := s.Replies.Get("o0"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("the oldest stays: %v", err)
 	}
-	if r, err := s.Reply(fmt.Sprintf("o%d", maxReplies)); err != nil || r.State != topic.Finished {
+	if r, err := s.Replies.Get(fmt.Sprintf("o%d", maxReplies)); err != nil || r.State != topic.Finished {
 		t.Error(r, err)
 	}
 }

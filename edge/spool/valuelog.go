@@ -17,19 +17,18 @@ import (
 //
 //	meta 1 | user meta 1 | key length, value length, expiry: uvarint | key | value | CRC-32C, big endian
 //
-// The last eight bytes of a key are math.MaxUint64 minus its version. Badger
-// itself stops reading at the first entry that is not right; this reader goes on
-// behind it, which is what a rotten sector asks for.
+// The last eight bytes of a key are math.MaxUint64 minus its version. Badger itself stops
+// reading at the first damaged entry. This reader continues behind it, so that one bad
+// sector does not hide the rest of a file.
 const (
 	logHeader   = 20
 	metaDeleted = 1 << 0 // bitDelete
 	metaPointer = 1 << 1 // bitValuePointer
 	versionLen  = 8
 	crcLen      = 4
-	// No key of this package is longer, so that its length is one byte.
+	// longestKey bounds the keys of this package, so that a key's length is one byte.
 	longestKey = 127
-	// longestEntry bounds an entry of this package: a chunk, or a manifest of a
-	// file of 250 GB.
+	// longestEntry bounds an entry of this package: a chunk, or the manifest of a file of 250 GB.
 	longestEntry = 8 << 20
 	shortestHead = 5
 )
@@ -50,13 +49,13 @@ type entry struct {
 	Length  int
 }
 
-// span is a part of a file that holds no entry where one was to be.
+// span is a part of a file without a readable entry where one was expected.
 type span struct{ From, To int64 }
 
-// scanLog gives every entry of a log whose checksum is right to visit, in the
-// order of the file, and returns the damaged parts between them: also zeroes, as a
-// power cut leaves them, when an entry follows. The zeroes that Badger keeps behind
-// the last entry are no damage. Memory is bounded by two of the largest entry.
+// scanLog calls visit for every entry of a log whose checksum is right, in the order of the
+// file. It returns the damaged parts between the entries. Zeroes before an entry, as a power
+// cut leaves them, are damage; the zeroes that Badger keeps behind the last entry are not.
+// Memory is bounded by two entries of the largest size.
 func scanLog(path string, visit func(entry) error) ([]span, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -72,7 +71,7 @@ func scanLog(path string, visit func(entry) error) ([]span, error) {
 
 func scanEntries(w *window, visit func(entry) error) ([]span, error) {
 	var damage []span
-	// Where the damage began, and where its last byte that is not zero ends.
+	// bad is where the damage began; dirty is the end of its last byte that is not zero.
 	bad, dirty := int64(-1), int64(-1)
 	for {
 		b, err := w.need(longestEntry)
@@ -108,7 +107,7 @@ func scanEntries(w *window, visit func(entry) error) ([]span, error) {
 	}
 }
 
-// nextCandidate returns how far the next place is that may begin an entry.
+// nextCandidate returns the distance to the next place where an entry may begin.
 func nextCandidate(b []byte) int {
 	for i := 1; i+shortestHead < len(b); i++ {
 		if klen := b[i+2]; klen > versionLen && klen <= longestKey && b[i]&^metaBits == 0 {
@@ -121,8 +120,8 @@ func nextCandidate(b []byte) int {
 // metaBits are the bits that Badger may set in an entry's meta byte.
 const metaBits = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<6 | 1<<7
 
-// parseEntry reads the entry at the beginning of b and returns its length, 0
-// when there is none or its checksum is wrong.
+// parseEntry reads the entry at the beginning of b and returns its length. The length is 0
+// when there is no entry or its checksum is wrong.
 func parseEntry(b []byte) (entry, int) {
 	if len(b) < shortestHead || b[0]&^metaBits != 0 {
 		return entry{}, 0
@@ -141,9 +140,10 @@ func parseEntry(b []byte) (entry, int) {
 		return entry{}, 0
 	}
 	end := at + int(klen) + int(vlen)
-	// The kinds of keys are compared before the checksum: it takes long, and a
-	// damaged part is tried at every byte.
-	if end+crcLen > len(b) || !slices.Contains(keyKinds, string(b[at:at+2])) || crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
+	// The key is compared before the checksum, because a checksum takes long and a damaged
+	// part is tried at every byte.
+	if end+crcLen > len(b) || !slices.Contains(keyKinds, string(b[at:at+2])) ||
+		crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
 		return entry{}, 0
 	}
 	key := b[at : at+int(klen)]
@@ -167,7 +167,7 @@ type window struct {
 	end  bool
 }
 
-// need returns the next bytes, n of them unless the file ends before.
+// need returns the next n bytes, fewer at the end of the file.
 func (w *window) need(n int) ([]byte, error) {
 	if w.to-w.from < n && !w.end {
 		if w.buf == nil {
@@ -188,8 +188,7 @@ func (w *window) need(n int) ([]byte, error) {
 
 func (w *window) skip(n int) { w.from, w.at = w.from+n, w.at+int64(n) }
 
-// readEntry reads an entry again. The error wraps ErrDamaged when it is not
-// there any more.
+// readEntry reads a known entry again. The error wraps ErrDamaged when the entry changed.
 func readEntry(f io.ReaderAt, offset int64, length int) (entry, error) {
 	b := make([]byte, length)
 	if _, err := f.ReadAt(b, offset); err != nil && !errors.Is(err, io.EOF) {

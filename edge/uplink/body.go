@@ -11,7 +11,7 @@ import (
 // chunkReader streams a file from the spool. One chunk is in memory.
 type chunkReader struct {
 	ctx    context.Context
-	spool  store
+	spool  content
 	id     footage.ID
 	part   spool.Part
 	file   *footage.File

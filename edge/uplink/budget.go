@@ -30,7 +30,7 @@ const (
 type books interface {
 	DataUse() (spool.DataUse, error)
 	SetDataUse(spool.DataUse) error
-	LinkOrders() (spool.LinkOrders, error)
+	Orders() (spool.LinkOrders, error)
 }
 
 // BudgetOptions configure a Budget. Books is required.
@@ -78,7 +78,7 @@ func NewBudget(o BudgetOptions) (*Budget, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	orders, err := o.Books.LinkOrders()
+	orders, err := o.Books.Orders()
 	if err != nil {
 		return nil, err
 	}

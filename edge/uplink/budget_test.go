@@ -18,8 +18,8 @@ type shelf struct {
 	err    error
 }
 
-func (s *shelf) DataUse() (spool.DataUse, error)       { return s.use, nil }
-func (s *shelf) LinkOrders() (spool.LinkOrders, error) { return s.orders, nil }
+func (s *shelf) DataUse() (spool.DataUse, error)   { return s.use, nil }
+func (s *shelf) Orders() (spool.LinkOrders, error) { return s.orders, nil }
 func (s *shelf) SetDataUse(d spool.DataUse) error {
 	if s.err == nil {
 		s.use = d
@@ -142,7 +142,7 @@ func TestBudgetOfADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var clock skew
 		st := newBubble(t, func(co *CloudOptions, o *Options) {
-			co.Budget = mustBudget(t, o.Spool.(*spool.Spool), BudgetOptions{Metered: true, Day: 8 * mib, Month: 100 * mib, Now: clock.now})
+			co.Budget = mustBudget(t, o.Spool.Link.(*spool.Link), BudgetOptions{Metered: true, Day: 8 * mib, Month: 100 * mib, Now: clock.now})
 		})
 		r := st.add("big.mp4", 20*mib, false)
 		st.run()
@@ -176,7 +176,7 @@ func TestBudgetOfADay(t *testing.T) {
 func TestBudgetEndsWithTheOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newBubble(t, func(co *CloudOptions, o *Options) {
-			co.Budget = mustBudget(t, o.Spool.(*spool.Spool), BudgetOptions{Metered: true, Day: 2 * mib})
+			co.Budget = mustBudget(t, o.Spool.Link.(*spool.Link), BudgetOptions{Metered: true, Day: 2 * mib})
 		})
 		r := st.add("big.mp4", 5*mib, false)
 		st.run()
@@ -191,7 +191,7 @@ func TestBudgetEndsWithTheOrder(t *testing.T) {
 		if rec := st.must(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("%+v", rec)
 		}
-		again := mustBudget(t, st.spool, BudgetOptions{Metered: true, Day: 2 * mib})
+		again := mustBudget(t, st.spool.Link, BudgetOptions{Metered: true, Day: 2 * mib})
 		if again.Metered() {
 			t.Error("the order does not outlive a restart")
 		}

@@ -79,7 +79,7 @@ func (u *Uplink) order(change func(*spool.LinkOrders)) error {
 	defer u.ordering.Unlock()
 	next := u.orders
 	change(&next)
-	if err := u.o.Spool.SetLinkOrders(next); err != nil {
+	if err := u.o.Spool.Link.SetOrders(next); err != nil {
 		return err
 	}
 	u.orders = next

@@ -76,7 +76,7 @@ func TestWaitsStayShortWhileBytesArrive(t *testing.T) {
 		r := st.add("cut.mp4", cuts<<20, false)
 		began := time.Now()
 		var done time.Time
-		st.spool.OnChange(func(r spool.Record) {
+		st.spool.Records.OnChange(func(r spool.Record) {
 			if r.State == spool.Reclaimed {
 				done = time.Now()
 			}

@@ -95,7 +95,7 @@ func (u *Uplink) guard(ctx context.Context, id footage.ID, stop context.CancelCa
 			stop(h.cause)
 			return
 		}
-		if r, ok := u.o.Spool.Record(id); ok && u.waits(r) {
+		if r, ok := u.o.Spool.Records.Get(id); ok && u.waits(r) {
 			stop(ErrThumbnails)
 			return
 		}

@@ -22,11 +22,11 @@ func night(t *testing.T, clock *skew, synced *atomic.Bool, metered bool) *statio
 	}
 	return newBubble(t, func(co *CloudOptions, o *Options) {
 		o.Windows, o.Now, o.Synced, o.RateLimit = w, clock.now, synced.Load, 100<<10
-		co.Budget = mustBudget(t, o.Spool.(*spool.Spool), BudgetOptions{Metered: metered, Now: clock.now, Synced: synced.Load})
+		co.Budget = mustBudget(t, o.Spool.Link.(*spool.Link), BudgetOptions{Metered: metered, Now: clock.now, Synced: synced.Load})
 	})
 }
 
-func mustBudget(t *testing.T, sp *spool.Spool, o BudgetOptions) *Budget {
+func mustBudget(t *testing.T, sp *spool.Link, o BudgetOptions) *Budget {
 	t.Helper()
 	o.Books, o.Zone = sp, time.UTC
 	b, err := NewBudget(o)
@@ -63,7 +63,7 @@ func TestWindow(t *testing.T) {
 		r := st.add("night.mp4", 20<<20, false) // 205 s
 		st.run()
 		after(2 * time.Minute)
-		rec, _ := st.spool.Record(r.ID)
+		rec, _ := st.spool.Records.Get(r.ID)
 		sent := st.received()
 		if l := st.up.Link(); l.State != LinkHeld || !strings.Contains(l.Detail, "outside the windows 22:00-06:00, goes on at 22:00") || rec.Waiting != l.Detail {
 			t.Errorf("%+v, waiting %q", l, rec.Waiting)
@@ -79,7 +79,7 @@ func TestWindow(t *testing.T) {
 			t.Errorf("%+v", h)
 		}
 		after(10 * time.Minute)
-		if rec, _ := st.spool.Record(r.ID); rec.State != spool.Reclaimed || st.up.Report().Hold != nil {
+		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed || st.up.Report().Hold != nil {
 			t.Errorf("%+v", rec)
 		}
 		if got := st.received(); got != 20<<20 {
@@ -99,7 +99,7 @@ func TestWindowWithoutAClock(t *testing.T) {
 		r := st.add("day.mp4", 20<<20, false)
 		st.run()
 		after(time.Minute)
-		if rec, _ := st.spool.Record(r.ID); rec.State != spool.Uploading || rec.Waiting != "" {
+		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Uploading || rec.Waiting != "" {
 			t.Errorf("%+v", rec)
 		}
 		synced.Store(true)
@@ -126,7 +126,7 @@ func TestWindowOfAMeteredLinkWithoutAClock(t *testing.T) {
 			t.Fatal(err)
 		}
 		after(time.Second)
-		if rec, _ := st.spool.Record(r.ID); rec.State != spool.Reclaimed {
+		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("%+v", rec)
 		}
 		if rep := st.up.Report(); rep.Metered || !rep.MeteredOrdered {

@@ -84,7 +84,7 @@ func TestSetLimitInARunningPatch(t *testing.T) {
 			t.Fatal(err)
 		}
 		after(100 * time.Millisecond)
-		if rec, _ := st.spool.Record(r.ID); rec.State != spool.Reclaimed {
+		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("without a limit: %+v", rec)
 		}
 		again, err := New(st.up.o)

@@ -31,7 +31,7 @@ func (o Order) compare(a, b spool.Record) int {
 // next returns the footage that is sent now, or how long to wait for one.
 func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 	const idle = time.Minute
-	list := u.o.Spool.Records()
+	list := u.o.Spool.Records.All()
 	slices.SortFunc(list, u.o.Order.compare)
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -41,7 +41,7 @@ func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 			continue
 		}
 		if u.waits(r) {
-			u.o.Spool.SetWaiting(r.ID, ErrThumbnails.Error())
+			u.o.Spool.Records.SetWaiting(r.ID, ErrThumbnails.Error())
 			continue
 		}
 		if again := u.again[r.ID]; again != nil && again.at.After(now) {
@@ -58,7 +58,7 @@ func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 // set: then it makes room when it has the lower priority, and goes on later
 // where it stood.
 func (u *Uplink) Prioritise(id footage.ID, priority int, now bool) error {
-	if err := u.o.Spool.SetPriority(id, priority); err != nil {
+	if err := u.o.Spool.Records.SetPriority(id, priority); err != nil {
 		return err
 	}
 	u.mu.Lock()
@@ -66,8 +66,8 @@ func (u *Uplink) Prioritise(id footage.ID, priority int, now bool) error {
 	running, stop := u.running, u.cancel
 	u.mu.Unlock()
 	if now && stop != nil && running != id {
-		r, _ := u.o.Spool.Record(id)
-		other, _ := u.o.Spool.Record(running)
+		r, _ := u.o.Spool.Records.Get(id)
+		other, _ := u.o.Spool.Records.Get(running)
 		if r.State.HasContent() && r.Priority > other.Priority {
 			stop(ErrOvertaken)
 		}

@@ -66,7 +66,7 @@ func TestPriorityOfARunningTransfer(t *testing.T) {
 				t.Fatal(err)
 			}
 			after(time.Second)
-			if rec, _ := st.spool.Record(long.ID); rec.State != spool.Uploading {
+			if rec, _ := st.spool.Records.Get(long.ID); rec.State != spool.Uploading {
 				t.Errorf("%+v", rec)
 			}
 			after(time.Minute)

@@ -111,7 +111,7 @@ func (u *Uplink) comparable() []footage.ID {
 		most = compareMostMetered
 	}
 	var ids []footage.ID
-	for _, r := range slices.Backward(u.o.Spool.Records()) {
+	for _, r := range slices.Backward(u.o.Spool.Records.All()) {
 		if len(ids) == most {
 			break
 		}
@@ -124,7 +124,7 @@ func (u *Uplink) comparable() []footage.ID {
 
 // compareOne asks about one piece of footage and puts right what differs.
 func (u *Uplink) compareOne(ctx context.Context, id footage.ID) error {
-	r, ok := u.o.Spool.Record(id)
+	r, ok := u.o.Spool.Records.Get(id)
 	sent := r.State == spool.Reclaimed || r.State == spool.Confirmed
 	if !ok || !sent && !r.State.HasContent() {
 		return nil // it went on meanwhile
@@ -163,15 +163,15 @@ func isUnknown(err error) bool {
 
 // believe confirms footage that the cloud has whole.
 func (u *Uplink) believe(r spool.Record, got Remote) error {
-	if _, err := u.o.Spool.BeginUpload(r.ID); err != nil {
+	if _, err := u.o.Spool.Uploads.Begin(r.ID); err != nil {
 		return err
 	}
-	if err := u.o.Spool.Confirm(r.ID, got.DuplicateOf); err != nil {
+	if err := u.o.Spool.Uploads.Confirm(r.ID, got.DuplicateOf); err != nil {
 		return err
 	}
 	u.compared.now.Confirmed++
 	u.o.Log.Info("the cloud has footage that was thought unsent", "footage", r.ID, "name", r.Name)
-	return u.o.Spool.Release(r.ID)
+	return u.o.Spool.Uploads.Release(r.ID)
 }
 
 // lost sends footage again that the cloud confirmed and does not know any more.
@@ -182,11 +182,11 @@ func (u *Uplink) lost(r spool.Record) error {
 	case r.State == spool.Confirmed:
 		c.Resent++
 		log.Warn("the cloud lost footage, it is sent again from the spool")
-		return u.o.Spool.Resend(r.ID)
+		return u.o.Spool.Recovery.Resend(r.ID)
 	case u.o.OnCard(r.Source):
 		c.Reread++
 		log.Warn("the cloud lost footage, it is read again from the card")
-		return u.o.Spool.Reread(r.ID)
+		return u.o.Spool.Recovery.Reread(r.ID)
 	}
 	c.Lost++
 	u.blame(r, "the cloud lost it, and it is neither in the spool nor on the card any more")

@@ -55,10 +55,10 @@ func TestReconciliation(t *testing.T) {
 		fine, reread, lost, other := st.sent("fine"), st.sent("reread"), st.sent("lost"), st.sent("other")
 		unsent, waiting := st.add("unsent", 1000, false), st.add("waiting", 1000, false)
 		kept := st.add("kept", 1000, false) // confirmed, content still here
-		if _, err := st.spool.BeginUpload(kept.ID); err != nil {
+		if _, err := st.spool.Uploads.Begin(kept.ID); err != nil {
 			t.Fatal(err)
 		}
-		if err := st.spool.Confirm(kept.ID, ""); err != nil {
+		if err := st.spool.Uploads.Confirm(kept.ID, ""); err != nil {
 			t.Fatal(err)
 		}
 		gone[lost.Source.Path] = true
@@ -128,7 +128,7 @@ func TestReconciliationIsGentle(t *testing.T) {
 		var clock skew
 		st := newBubble(t, func(co *CloudOptions, o *Options) {
 			o.Now, o.CompareEvery = clock.now, 20*time.Minute // of the bubble
-			co.Budget = mustBudget(t, o.Spool.(*spool.Spool), BudgetOptions{Metered: true, Day: 100 * mib, Now: clock.now})
+			co.Budget = mustBudget(t, o.Spool.Link.(*spool.Link), BudgetOptions{Metered: true, Day: 100 * mib, Now: clock.now})
 		})
 		for i := range compareMostMetered + 10 {
 			st.sent(strings.Repeat("n", i+1))

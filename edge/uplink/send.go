@@ -22,7 +22,7 @@ var errRestless = fmt.Errorf("the cloud lost the upload again and again: %w", Er
 // send brings one piece of footage to the cloud and frees it: telemetry first,
 // then the video, then the comparison of digests.
 func (u *Uplink) send(ctx context.Context, r spool.Record) error {
-	m, err := u.o.Spool.Manifest(r.ID)
+	m, err := u.o.Spool.Content.Manifest(r.ID)
 	if errors.Is(err, spool.ErrNotFound) {
 		err = fmt.Errorf("%w: %w", err, spool.ErrDamaged)
 	}
@@ -35,7 +35,7 @@ func (u *Uplink) send(ctx context.Context, r spool.Record) error {
 	if u.videoWaits(r) {
 		return ErrThumbnails
 	}
-	if r, err = u.o.Spool.BeginUpload(r.ID); err != nil {
+	if r, err = u.o.Spool.Uploads.Begin(r.ID); err != nil {
 		return err
 	}
 	if m.Telemetry != nil {
@@ -59,7 +59,7 @@ func (u *Uplink) dropsTelemetry(r spool.Record, err error) bool {
 		return false
 	}
 	u.o.Log.Warn("telemetry refused, the video goes without it", "footage", r.ID, "name", r.Name, "err", err)
-	u.keep(r.ID, u.o.Spool.SetTransfer(r.ID, spool.Telemetry, spool.Transfer{Done: true}))
+	u.keep(r.ID, u.o.Spool.Uploads.SetTransfer(r.ID, spool.Telemetry, spool.Transfer{Done: true}))
 	return true
 }
 
@@ -94,11 +94,11 @@ func (u *Uplink) part(ctx context.Context, r spool.Record, m footage.Manifest, p
 			t = spool.Transfer{}
 		case errors.Is(err, ErrHash):
 			t = spool.Transfer{} // that session is gone on the server
-			return errors.Join(err, u.o.Spool.SetTransfer(r.ID, p, t))
+			return errors.Join(err, u.o.Spool.Uploads.SetTransfer(r.ID, p, t))
 		default:
-			return errors.Join(err, u.o.Spool.SetTransfer(r.ID, p, t))
+			return errors.Join(err, u.o.Spool.Uploads.SetTransfer(r.ID, p, t))
 		}
-		if err := u.o.Spool.SetTransfer(r.ID, p, t); err != nil {
+		if err := u.o.Spool.Uploads.SetTransfer(r.ID, p, t); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, 
 			return err
 		}
 		*t = spool.Transfer{URL: to}
-		if err := u.o.Spool.SetTransfer(r.ID, p, *t); err != nil {
+		if err := u.o.Spool.Uploads.SetTransfer(r.ID, p, *t); err != nil {
 			return err
 		}
 	} else {
@@ -146,18 +146,18 @@ func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, 
 	if t.Done = t.Offset == f.Size; !t.Done {
 		return nil
 	}
-	return u.o.Spool.SetTransfer(r.ID, p, *t)
+	return u.o.Spool.Uploads.SetTransfer(r.ID, p, *t)
 }
 
 // stream sends everything from the offset on in one PATCH.
 func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *footage.File, t *spool.Transfer) (int64, error) {
 	began, from := time.Now(), t.Offset
 	speed := newMeter(from)
-	u.o.Spool.SetSent(id, p, from, 0)
-	body := &chunkReader{ctx: ctx, spool: u.o.Spool, id: id, part: p, file: f, at: from, limit: u.limit,
+	u.o.Spool.Uploads.SetSent(id, p, from, 0)
+	body := &chunkReader{ctx: ctx, spool: u.o.Spool.Content, id: id, part: p, file: f, at: from, limit: u.limit,
 		budget: u.o.Cloud.budget, index: -1, moved: func(at int64) {
 			if speed.moved(at) {
-				u.o.Spool.SetSent(id, p, at, speed.rate)
+				u.o.Spool.Uploads.SetSent(id, p, at, speed.rate)
 			}
 		}}
 	at, err := u.o.Cloud.patch(ctx, t.URL, from, f.Size, body)
@@ -197,8 +197,8 @@ func (u *Uplink) has(ctx context.Context, m footage.Manifest) (bool, error) {
 // confirm compares what the cloud stored with the manifest. Only then the
 // content may go.
 func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest) error {
-	if r, _ := u.o.Spool.Record(id); r.State == spool.Uploading {
-		if err := u.o.Spool.Accepted(id); err != nil {
+	if r, _ := u.o.Spool.Records.Get(id); r.State == spool.Uploading {
+		if err := u.o.Spool.Uploads.Accept(id); err != nil {
 			return err
 		}
 	}
@@ -213,11 +213,11 @@ func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest)
 		return errors.Join(fmt.Errorf("the cloud has %d bytes with sha256 %s, the spool %d with %s: %w",
 			got.Size, got.SHA256, m.Video.Size, m.Video.SHA256, ErrHash), u.restart(id))
 	}
-	if err := u.o.Spool.Confirm(id, got.DuplicateOf); err != nil {
+	if err := u.o.Spool.Uploads.Confirm(id, got.DuplicateOf); err != nil {
 		return err
 	}
 	u.o.Log.Info("footage confirmed by the cloud", "footage", id, "bytes", got.Size, "sha256", got.SHA256.String(), "duplicate_of", string(got.DuplicateOf))
-	return u.o.Spool.Release(id)
+	return u.o.Spool.Uploads.Release(id)
 }
 
 // stored asks what the cloud stored under an id, or under the id of the footage
@@ -235,5 +235,5 @@ func (u *Uplink) stored(ctx context.Context, id footage.ID) (Remote, error) {
 }
 
 func (u *Uplink) restart(id footage.ID) error {
-	return errors.Join(u.o.Spool.SetTransfer(id, spool.Video, spool.Transfer{}), u.o.Spool.SetTransfer(id, spool.Telemetry, spool.Transfer{}))
+	return errors.Join(u.o.Spool.Uploads.SetTransfer(id, spool.Video, spool.Transfer{}), u.o.Spool.Uploads.SetTransfer(id, spool.Telemetry, spool.Transfer{}))
 }

@@ -60,7 +60,7 @@ func (u *Uplink) settle(ctx context.Context, r spool.Record, err error) time.Dur
 		return 0
 	case errors.Is(err, ErrRefused):
 		u.setLink(LinkUp, "")
-		u.keep(r.ID, u.o.Spool.Quarantine(r.ID, err.Error()))
+		u.keep(r.ID, u.o.Spool.Recovery.Quarantine(r.ID, err.Error()))
 		return 0
 	case errors.Is(err, ErrToken):
 		return u.tokenRefused(r, err)
@@ -69,7 +69,7 @@ func (u *Uplink) settle(ctx context.Context, r spool.Record, err error) time.Dur
 	}
 	// Something about this footage, or an answer nobody planned for: others may pass.
 	wait := u.later(r.ID)
-	u.o.Spool.SetWaiting(r.ID, err.Error())
+	u.o.Spool.Records.SetWaiting(r.ID, err.Error())
 	log.Warn("upload put off", "err", err, "retry_in", wait.Round(time.Millisecond))
 	return 0
 }
@@ -83,7 +83,7 @@ func (u *Uplink) stopped(r spool.Record, err error) {
 	if h, _ := u.held(); h.cause != nil {
 		why = h.detail
 	}
-	u.o.Spool.SetWaiting(r.ID, why)
+	u.o.Spool.Records.SetWaiting(r.ID, why)
 	u.o.Log.Info("upload stopped", "footage", r.ID, "name", r.Name, "why", why)
 }
 
@@ -93,7 +93,7 @@ func (u *Uplink) tokenRefused(r spool.Record, err error) time.Duration {
 		return 0
 	}
 	u.setLink(LinkRefused, err.Error())
-	u.o.Spool.SetWaiting(r.ID, err.Error()+"; give the device a new token (cloud-api device renew, or add when it was revoked)")
+	u.o.Spool.Records.SetWaiting(r.ID, err.Error()+"; give the device a new token (cloud-api device renew, or add when it was revoked)")
 	u.o.Log.Warn("token refused", "footage", r.ID, "err", err, "retry_in", tokenWait)
 	return tokenWait
 }
@@ -112,7 +112,7 @@ func (u *Uplink) interrupted(r spool.Record, err error) time.Duration {
 		u.setLink(LinkUp, err.Error())
 		u.later(r.ID) // it may be this footage alone: others are tried before it
 	}
-	u.o.Spool.SetWaiting(r.ID, err.Error())
+	u.o.Spool.Records.SetWaiting(r.ID, err.Error())
 	u.o.Log.Warn("upload interrupted", "footage", r.ID, "name", r.Name, "err", err, "retry_in", wait.Round(time.Millisecond))
 	return wait
 }
@@ -148,21 +148,21 @@ func (u *Uplink) keep(id footage.ID, err error) {
 // when the card is gone as well, ingest quarantines it.
 func (u *Uplink) damaged(r spool.Record, err error) {
 	u.o.Log.Error("spool content is damaged, the file is read from the card again", "footage", r.ID, "name", r.Name, "err", err)
-	u.keep(r.ID, u.o.Spool.Reread(r.ID))
+	u.keep(r.ID, u.o.Spool.Recovery.Reread(r.ID))
 }
 
 // hashFault handles content that arrived with another digest: when ours is
 // right it is sent again, a few times.
 func (u *Uplink) hashFault(ctx context.Context, r spool.Record, err error) {
-	if bad := u.o.Spool.Verify(ctx, r.ID); bad != nil {
+	if bad := u.o.Spool.Content.Verify(ctx, r.ID); bad != nil {
 		if ctx.Err() == nil {
 			u.damaged(r, bad)
 		}
 		return
 	}
-	n, kept := u.o.Spool.HashFault(r.ID)
+	n, kept := u.o.Spool.Recovery.CountHashFault(r.ID)
 	if kept == nil && n > maxHashFaults {
-		kept = u.o.Spool.Quarantine(r.ID, fmt.Sprintf("arrived damaged %d times, the spool's copy is right; look for a faulty proxy or disk on the way: %v", n, err))
+		kept = u.o.Spool.Recovery.Quarantine(r.ID, fmt.Sprintf("arrived damaged %d times, the spool's copy is right; look for a faulty proxy or disk on the way: %v", n, err))
 	}
 	u.o.Log.Warn("content arrived damaged, it is sent again", "footage", r.ID, "attempt", n, "err", err)
 	u.keep(r.ID, kept)

@@ -57,9 +57,9 @@ func build(t *testing.T, cloud *fakecloud.Cloud, co CloudOptions, change []func(
 	}
 	t.Cleanup(func() { _ = sp.Close() })
 	st.spool = sp
-	sp.OnChange(st.note)
+	sp.Records.OnChange(st.note)
 	co.Token = NewToken(secret.New(token), "", nil)
-	o := Options{Spool: sp}
+	o := Options{Spool: Spool{Records: sp.Records, Content: sp.Content, Uploads: sp.Uploads, Recovery: sp.Recovery, Link: sp.Link}}
 	for _, f := range change {
 		f(&co, &o)
 	}
@@ -95,7 +95,7 @@ func (st *station) note(r spool.Record) {
 // add spools random footage, with telemetry if asked.
 func (st *station) add(name string, size int, telemetry bool) spool.Record {
 	st.t.Helper()
-	r, err := st.spool.Capture(spool.Source{Path: "/card/" + name, Size: int64(size)}, nil)
+	r, err := st.spool.Captures.Add(spool.Source{Path: "/card/" + name, Size: int64(size)}, nil)
 	if err != nil {
 		st.t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func (st *station) add(name string, size int, telemetry bool) spool.Record {
 		f := st.put(r.ID, spool.Telemetry, name+".srt", 200)
 		m.Telemetry = &f
 	}
-	if r, err = st.spool.Commit(m); err != nil {
+	if r, err = st.spool.Captures.Commit(m); err != nil {
 		st.t.Fatal(err)
 	}
 	return r
@@ -112,7 +112,7 @@ func (st *station) add(name string, size int, telemetry bool) spool.Record {
 
 func (st *station) put(id footage.ID, p spool.Part, name string, size int) footage.File {
 	st.t.Helper()
-	if _, err := st.spool.BeginRead(id); err != nil {
+	if _, err := st.spool.Captures.BeginRead(id); err != nil {
 		st.t.Fatal(err)
 	}
 	b := bytes.Repeat([]byte(name+string(p)+"0123456789abcdef"), size/16+1)[:size]
@@ -120,7 +120,7 @@ func (st *station) put(id footage.ID, p spool.Part, name string, size int) foota
 	for at := 0; at < size; at += footage.ChunkSize {
 		c := b[at:min(at+footage.ChunkSize, size)]
 		f.Chunks = append(f.Chunks, footage.Chunk{Index: len(f.Chunks), Size: int64(len(c)), SHA256: footage.Sum(c)})
-		if err := st.spool.PutChunk(id, p, f.Chunks[len(f.Chunks)-1], c); err != nil {
+		if err := st.spool.Content.PutChunk(id, p, f.Chunks[len(f.Chunks)-1], c); err != nil {
 			st.t.Fatal(err)
 		}
 	}
@@ -140,13 +140,13 @@ func (st *station) until(what string, id footage.ID, ok func(spool.Record) bool)
 	st.t.Helper()
 	limit := time.After(30 * time.Second)
 	for {
-		if r, _ := st.spool.Record(id); ok(r) {
+		if r, _ := st.spool.Records.Get(id); ok(r) {
 			return r
 		}
 		select {
 		case <-st.changed:
 		case <-limit:
-			r, _ := st.spool.Record(id)
+			r, _ := st.spool.Records.Get(id)
 			st.t.Fatalf("%s: not reached: %+v; link %+v", what, r, st.up.Link())
 		}
 	}
@@ -209,7 +209,7 @@ func after(d time.Duration) {
 
 func (st *station) must(id footage.ID) spool.Record {
 	st.t.Helper()
-	r, ok := st.spool.Record(id)
+	r, ok := st.spool.Records.Get(id)
 	if !ok {
 		st.t.Fatalf("no record of %s", id)
 	}

@@ -37,7 +37,7 @@ func (u *Uplink) thumbnail(ctx context.Context, r spool.Record, m footage.Manife
 	switch {
 	case errors.Is(err, ErrRefused), errors.Is(err, spool.ErrDamaged), errors.Is(err, errThere):
 		u.o.Log.Warn("thumbnail left out", "footage", r.ID, "name", r.Name, "err", err)
-		return u.o.Spool.SetTransfer(r.ID, spool.Thumbnail, spool.Transfer{Done: true})
+		return u.o.Spool.Uploads.SetTransfer(r.ID, spool.Thumbnail, spool.Transfer{Done: true})
 	case err == nil, ctx.Err() != nil, errors.Is(err, ErrLink), errors.Is(err, ErrToken), u.videoWaits(r):
 		return err
 	}

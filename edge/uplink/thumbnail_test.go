@@ -17,13 +17,13 @@ import (
 // addWithThumbnail spools footage whose camera left a picture.
 func (st *station) addWithThumbnail(name string, size int) spool.Record {
 	st.t.Helper()
-	r, err := st.spool.Capture(spool.Source{Path: "/card/" + name, Size: int64(size)}, nil)
+	r, err := st.spool.Captures.Add(spool.Source{Path: "/card/" + name, Size: int64(size)}, nil)
 	if err != nil {
 		st.t.Fatal(err)
 	}
 	small := st.put(r.ID, spool.Thumbnail, name+".jpg", 9000)
 	m := footage.Manifest{Version: footage.ManifestVersion, Footage: r.ID, Video: st.put(r.ID, spool.Video, name, size), Thumbnail: &small}
-	if r, err = st.spool.Commit(m); err != nil {
+	if r, err = st.spool.Captures.Commit(m); err != nil {
 		st.t.Fatal(err)
 	}
 	return r
@@ -31,7 +31,7 @@ func (st *station) addWithThumbnail(name string, size int) spool.Record {
 
 func onlyThumbnails(metered *bool) func(*CloudOptions, *Options) {
 	return func(co *CloudOptions, o *Options) {
-		b, err := NewBudget(BudgetOptions{Books: o.Spool.(*spool.Spool), Metered: *metered})
+		b, err := NewBudget(BudgetOptions{Books: o.Spool.Link.(*spool.Link), Metered: *metered})
 		if err != nil {
 			panic(err)
 		}
@@ -130,18 +130,18 @@ func TestThumbnailLeftOut(t *testing.T) {
 	t.Run("damaged", func(t *testing.T) {
 		st := newStation(t)
 		r := st.addWithThumbnail("a.mp4", 1000)
-		m, err := st.spool.Manifest(r.ID)
+		m, err := st.spool.Content.Manifest(r.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b := []byte("something else")
-		if err := st.spool.PutChunk(r.ID, spool.Thumbnail, footage.Chunk{Size: int64(len(b)), SHA256: footage.Sum(b)}, b); err != nil {
+		if err := st.spool.Content.PutChunk(r.ID, spool.Thumbnail, footage.Chunk{Size: int64(len(b)), SHA256: footage.Sum(b)}, b); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := st.spool.Chunk(r.ID, spool.Thumbnail, m.Thumbnail.Chunks[0], nil); !errors.Is(err, spool.ErrDamaged) {
+		if _, err := st.spool.Content.Chunk(r.ID, spool.Thumbnail, m.Thumbnail.Chunks[0], nil); !errors.Is(err, spool.ErrDamaged) {
 			t.Fatal(err)
 		}
-		if f, err := st.spool.Faults(t.Context(), r.ID); f != nil || err != nil {
+		if f, err := st.spool.Content.Check(t.Context(), r.ID); f != nil || err != nil {
 			t.Errorf("the video is right: %+v %v", f, err)
 		}
 		st.run()

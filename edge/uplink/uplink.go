@@ -17,32 +17,52 @@ import (
 	"cattlecounter/shared/wake"
 )
 
-// store is what the uplink needs of the spool.
-type store interface {
-	Records() []spool.Record
-	Record(footage.ID) (spool.Record, bool)
+// Spool is what the uplink needs of the spool, by purpose. All parts are required.
+type Spool struct {
+	Records  records
+	Content  content
+	Uploads  uploads
+	Recovery recovery
+	Link     linkOrders
+}
+
+type records interface {
+	All() []spool.Record
+	Get(footage.ID) (spool.Record, bool)
+	SetWaiting(footage.ID, string)
+	SetPriority(footage.ID, int) error
+}
+
+type content interface {
 	Manifest(footage.ID) (footage.Manifest, error)
 	Chunk(footage.ID, spool.Part, footage.Chunk, []byte) ([]byte, error)
 	Verify(context.Context, footage.ID) error
-	BeginUpload(footage.ID) (spool.Record, error)
+}
+
+type uploads interface {
+	Begin(footage.ID) (spool.Record, error)
 	SetTransfer(footage.ID, spool.Part, spool.Transfer) error
 	SetSent(footage.ID, spool.Part, int64, float64)
-	SetWaiting(footage.ID, string)
-	SetPriority(footage.ID, int) error
-	HashFault(footage.ID) (int, error)
-	Accepted(footage.ID) error
+	Accept(footage.ID) error
 	Confirm(id, duplicateOf footage.ID) error
 	Release(footage.ID) error
+}
+
+type recovery interface {
+	CountHashFault(footage.ID) (int, error)
 	Resend(footage.ID) error
 	Reread(footage.ID) error
 	Quarantine(footage.ID, string) error
-	LinkOrders() (spool.LinkOrders, error)
-	SetLinkOrders(spool.LinkOrders) error
+}
+
+type linkOrders interface {
+	Orders() (spool.LinkOrders, error)
+	SetOrders(spool.LinkOrders) error
 }
 
 // Options configure an Uplink. Spool and Cloud are required.
 type Options struct {
-	Spool     store
+	Spool     Spool
 	Cloud     *Cloud
 	Order     Order // "" means Oldest
 	RateLimit int64 // bytes per second, 0: none; an order in Spool wins
@@ -115,7 +135,7 @@ func New(o Options) (*Uplink, error) {
 	u := &Uplink{o: o, wake: wake.New(), kicked: wake.New(), recheck: wake.New(), back: newWait(),
 		again: map[footage.ID]*retry{}, paused: o.Paused}
 	var err error
-	if u.orders, err = o.Spool.LinkOrders(); err != nil {
+	if u.orders, err = o.Spool.Link.Orders(); err != nil {
 		return nil, err
 	}
 	u.limit = newThrottle(u.wantedLimit())

@@ -77,12 +77,12 @@ func TestResumeAfterRestartUsesTheServersOffset(t *testing.T) {
 	if err := st.up.send(t.Context(), r); !errors.Is(err, ErrLink) {
 		t.Fatal(err)
 	}
-	rec, _ := st.spool.Record(r.ID)
+	rec, _ := st.spool.Records.Get(r.ID)
 	rec.Video.Offset = 8 << 20 // whatever we believed
-	if err := st.spool.SetTransfer(r.ID, spool.Video, rec.Video); err != nil {
+	if err := st.spool.Uploads.SetTransfer(r.ID, spool.Video, rec.Video); err != nil {
 		t.Fatal(err)
 	}
-	rec, _ = st.spool.Record(r.ID)
+	rec, _ = st.spool.Records.Get(r.ID)
 	if err := st.up.send(t.Context(), rec); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestResumeAfterRestartUsesTheServersOffset(t *testing.T) {
 func TestLostUploads(t *testing.T) {
 	st := newStation(t)
 	r := st.add("l.mp4", 1<<20, false)
-	if err := st.spool.SetTransfer(r.ID, spool.Video, spool.Transfer{URL: st.up.o.Cloud.at("/files/old"), Offset: 5}); err != nil {
+	if err := st.spool.Uploads.SetTransfer(r.ID, spool.Video, spool.Transfer{URL: st.up.o.Cloud.at("/files/old"), Offset: 5}); err != nil {
 		t.Fatal(err)
 	}
 	st.run()
@@ -106,14 +106,14 @@ func TestLostUploads(t *testing.T) {
 	before := st.cloud.Received
 	st.cloud.Unlock()
 	r2 := st.add("l2.mp4", 1<<20, false)
-	m, err := st.spool.Manifest(r2.ID)
+	m, err := st.spool.Content.Manifest(r2.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	st.cloud.Lock()
 	st.cloud.Footage[string(r2.ID)] = &fakecloud.Footage{ID: string(r2.ID), Size: m.Video.Size, SHA256: m.Video.SHA256.String(), DuplicateOf: "first"}
 	st.cloud.Unlock()
-	if err := st.spool.SetTransfer(r2.ID, spool.Video, spool.Transfer{URL: st.up.o.Cloud.at("/files/old"), Offset: 5}); err != nil {
+	if err := st.spool.Uploads.SetTransfer(r2.ID, spool.Video, spool.Transfer{URL: st.up.o.Cloud.at("/files/old"), Offset: 5}); err != nil {
 		t.Fatal(err)
 	}
 	st.up.SetPaused(false)
@@ -201,7 +201,7 @@ func TestConfirmationOfOtherContent(t *testing.T) {
 	}
 	st.run()
 	st.until("quarantine", r.ID, quarantined)
-	if err := st.spool.Verify(t.Context(), r.ID); err != nil {
+	if err := st.spool.Content.Verify(t.Context(), r.ID); err != nil {
 		t.Errorf("content is gone: %v", err)
 	}
 }
@@ -243,7 +243,7 @@ func TestDamagedSpoolIsReadAgain(t *testing.T) {
 	st := newStation(t)
 	r := st.add("d.mp4", 1<<20, false)
 	// The chunk's place holds other bytes now.
-	if err := st.spool.PutChunk(r.ID, spool.Video, footage.Chunk{Index: 0, Size: 3, SHA256: footage.Sum([]byte("bad"))}, []byte("bad")); err != nil {
+	if err := st.spool.Content.PutChunk(r.ID, spool.Video, footage.Chunk{Index: 0, Size: 3, SHA256: footage.Sum([]byte("bad"))}, []byte("bad")); err != nil {
 		t.Fatal(err)
 	}
 	st.run()
@@ -267,7 +267,7 @@ func TestCloudAwayForMinutes(t *testing.T) {
 		r := st.add("away.mp4", 10<<20, true)
 		st.run()
 		after(40 * time.Minute)
-		if rec, _ := st.spool.Record(r.ID); rec.State != spool.Reclaimed {
+		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("after 40 minutes: %+v", rec)
 		}
 	})
@@ -307,7 +307,7 @@ func TestKickBeginsAnew(t *testing.T) {
 		after(time.Second)
 		up.Store(true)
 		after(5 * time.Second) // this wait is of seconds, not of minutes
-		if rec, _ := st.spool.Record(r.ID); rec.State != spool.Reclaimed {
+		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("%+v", rec)
 		}
 	})

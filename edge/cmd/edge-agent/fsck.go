@@ -39,7 +39,7 @@ func (c *fsckCmd) Run(ctx context.Context, s streams) error {
 	}
 	whole := r.OK()
 	if !whole && c.Repair {
-		if err := spool.Mend(ctx, o, &r); err != nil {
+		if err := spool.RepairStore(ctx, o, &r); err != nil {
 			return err
 		}
 	}

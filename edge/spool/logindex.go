@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// place is where the newest version of a key lies in the store's logs.
+// place is where a store's logs have the newest version of a key.
 type place struct {
 	file    string // base name
 	offset  int64
@@ -17,16 +17,16 @@ type place struct {
 	deleted bool
 }
 
-// logIndex is what the logs of a store say, without its tables: the newest
-// version of every key, and what could not be read.
+// logIndex is the content of a store's logs, read without its tables: the newest version of
+// every key, and the parts that could not be read.
 type logIndex struct {
 	dir    string
 	keys   map[string]place
 	damage map[string][]span // by base name
-	files  []string          // value logs, the oldest first
+	files  []string          // value logs, oldest first
 }
 
-// logFiles lists the files of a store with a suffix, in the order of their numbers.
+// logFiles lists the files of a store with a suffix, by number.
 func logFiles(dir, suffix string) ([]string, error) {
 	list, err := os.ReadDir(dir)
 	if err != nil {
@@ -42,9 +42,9 @@ func logFiles(dir, suffix string) ([]string, error) {
 	return names, nil
 }
 
-// indexLogs reads every log of a store. It changes nothing. Deletions are known
-// only as far as they are still in a write-ahead log: a key that was deleted
-// long ago may show, so a record counts more than a chunk.
+// indexLogs reads every log of a store and changes nothing. It knows only deletions that are
+// still in a write-ahead log. So a key that was deleted long ago may appear, and a record
+// counts more than a chunk.
 func indexLogs(dir string) (*logIndex, error) {
 	x := &logIndex{dir: dir, keys: map[string]place{}, damage: map[string][]span{}}
 	values, err := logFiles(dir, ".vlog")
@@ -85,8 +85,18 @@ func (x *logIndex) add(name string) error {
 	return err
 }
 
-// live returns the keys that are not deleted, by the file they lie in, in the
-// order of the file.
+// lost returns how many parts of the logs are damaged, and their bytes.
+func (x *logIndex) lost() (parts int, bytes int64) {
+	for _, spans := range x.damage {
+		parts += len(spans)
+		for _, s := range spans {
+			bytes += s.To - s.From
+		}
+	}
+	return parts, bytes
+}
+
+// live returns the keys that are not deleted, by file, in the order of the file.
 func (x *logIndex) live() map[string][]string {
 	by := map[string][]string{}
 	for key, p := range x.keys {
@@ -100,7 +110,7 @@ func (x *logIndex) live() map[string][]string {
 	return by
 }
 
-// value reads the newest version of a key; ErrNotFound without one.
+// value reads the newest version of a key. It fails with ErrNotFound when there is none.
 func (x *logIndex) value(key []byte) ([]byte, error) {
 	p, ok := x.keys[string(key)]
 	if !ok || p.deleted {

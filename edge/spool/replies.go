@@ -1,0 +1,82 @@
+package spool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"cattlecounter/shared/topic"
+)
+
+// maxReplies bounds the commands that are recognized when they arrive a second time.
+const maxReplies = 500
+
+// Replies are the stored answers to commands.
+type Replies struct{ store *store }
+
+// Reply is the answer to a command. It is stored, so that a command that arrives a second
+// time gets the same answer.
+type Reply struct {
+	ID    string           `json:"id"`
+	Name  string           `json:"name"`
+	State topic.ReplyState `json:"state"`
+	Why   string           `json:"why,omitempty"`
+	Seq   int64            `json:"seq"`
+}
+
+// Get returns the answer to a command. The error wraps ErrNotFound for an unknown command.
+func (s *Replies) Get(id string) (Reply, error) {
+	var r Reply
+	if err := s.store.readJSON(replyKey(id), &r); err != nil {
+		return Reply{}, fmt.Errorf("reply to %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// Put saves an answer durably and deletes the oldest one beyond 500.
+func (s *Replies) Put(r Reply) error {
+	all, err := s.All()
+	if err != nil {
+		return fmt.Errorf("reply to %s: %w", r.ID, err)
+	}
+	oldest := ""
+	var least int64
+	for _, o := range all {
+		r.Seq = max(r.Seq, o.Seq+1)
+		if oldest == "" || o.Seq < least {
+			oldest, least = o.ID, o.Seq
+		}
+	}
+	err = s.store.write(func(txn *badger.Txn) error {
+		if len(all) >= maxReplies {
+			if err := txn.Delete(replyKey(oldest)); err != nil {
+				return err
+			}
+		}
+		return setJSON(txn, replyKey(r.ID), r)
+	})
+	if err != nil {
+		return fmt.Errorf("reply to %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// All returns every stored answer.
+func (s *Replies) All() ([]Reply, error) {
+	var list []Reply
+	err := s.store.db.View(func(txn *badger.Txn) error {
+		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(replyPrefix), PrefetchValues: true, PrefetchSize: 100})
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			var r Reply
+			if err := it.Item().Value(func(b []byte) error { return json.Unmarshal(b, &r) }); err != nil {
+				return errors.Join(fmt.Errorf("key %s", it.Item().Key()), err)
+			}
+			list = append(list, r)
+		}
+		return nil
+	})
+	return list, err
+}
