@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"cattlecounter/cloud/count"
-	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // attempt is one lease of one job.
@@ -113,7 +113,7 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 	}
 	for ext, b := range forms {
 		err := a.persist(ctx, func() error {
-			_, err := a.w.o.Blobs.Put(ctx, report.Key(a.footage.ID, r.Model.Digest, ext), bytes.NewReader(b))
+			_, err := a.w.o.Blobs.Put(ctx, wire.ResultKey(a.footage.ID, r.Model.Digest, ext), bytes.NewReader(b))
 			return err
 		})
 		if err != nil {
@@ -124,7 +124,7 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 		Footage: a.footage.ID, Job: a.job.ID, Unique: r.Count.Unique, Low: r.Count.Low, High: r.Count.High,
 		ByClass: r.Count.ByClass, Model: r.Model.Name, ModelDigest: r.Model.Digest,
 	}
-	key := report.Key(a.footage.ID, r.Model.Digest, "json")
+	key := wire.ResultKey(a.footage.ID, r.Model.Digest, "json")
 	endStatus()
 	err = a.persist(ctx, func() error { return a.w.o.Ledger.Finish(ctx, a.job.ID, a.job.Fence, c, key) })
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"io"
 	"time"
 
-	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wire"
 )
 
 // sidecar knows footage/{id}/video_status.json as its attempt wrote it last. The zero
@@ -58,7 +58,7 @@ func (s *sidecar) write(ctx context.Context, b blob.Store, m topic.Job) error {
 		return err
 	}
 	text = append(text, '\n')
-	key := report.StatusKey(m.Footage)
+	key := wire.StatusKey(m.Footage)
 	for range sidecarTries {
 		if s.unsure {
 			if err = s.look(ctx, b, key, m); err != nil {

@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"cattlecounter/cloud/count"
-	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wire"
 )
 
 // asked counts the requests to a store, and lets a test in before each Replace.
@@ -74,7 +75,7 @@ func TestSidecarGoesOnlyForward(t *testing.T) {
 			if c.there.Job == "" {
 				text = []byte("not JSON")
 			}
-			if _, err := s.b.Put(t.Context(), report.StatusKey("f1"), bytes.NewReader(text)); err != nil {
+			if _, err := s.b.Put(t.Context(), wire.StatusKey("f1"), bytes.NewReader(text)); err != nil {
 				t.Fatal(err)
 			}
 			var mine sidecar
@@ -112,7 +113,7 @@ func TestSidecarCostsOneRequest(t *testing.T) {
 	write(&first, status(1, job.Queued, 50), 1, 0)
 	write(&second, status(2, job.Processing, 0), 2, 2) // it has to look once
 	write(&second, status(2, job.Done, 100), 1, 0)
-	if err := s.b.Delete(t.Context(), report.StatusKey("f1")); err != nil {
+	if err := s.b.Delete(t.Context(), wire.StatusKey("f1")); err != nil {
 		t.Fatal(err)
 	}
 	write(&second, status(2, job.Done, 100), 2, 1)
@@ -214,7 +215,7 @@ func waits(ctx context.Context, _ count.Source, _ func(job.Progress)) (count.Out
 // text is the sidecar as it is.
 func (s *stage) text(id string) string {
 	s.t.Helper()
-	r, err := s.b.Open(s.t.Context(), "footage/"+id+"/video_status.json", 0, -1)
+	r, err := s.b.Open(s.t.Context(), wire.StatusKey(footage.ID(id)), 0, -1)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ import (
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -129,7 +130,7 @@ func (s *stage) messages() int {
 
 func (s *stage) sidecar(id footage.ID) (m topic.Job) {
 	s.t.Helper()
-	r, err := s.b.Open(s.t.Context(), report.StatusKey(id), 0, -1)
+	r, err := s.b.Open(s.t.Context(), wire.StatusKey(id), 0, -1)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestCountsAndAcknowledgesLast(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	s.deliver(t.Context(), s.worker("w", counts(7)))
-	if got := s.job(j.ID); got.State != job.Done || got.ResultKey != report.Key("f1", modelDigest, "json") {
+	if got := s.job(j.ID); got.State != job.Done || got.ResultKey != wire.ResultKey("f1", modelDigest, "json") {
 		t.Errorf("%+v", got)
 	}
 	c, err := s.l.Count(t.Context(), "f1")
@@ -184,7 +185,7 @@ func TestCountsAndAcknowledgesLast(t *testing.T) {
 		t.Errorf("%+v %v", c, err)
 	}
 	for _, ext := range []string{"json", "csv", "jpg"} {
-		if _, err := s.b.Stat(t.Context(), report.Key("f1", modelDigest, ext)); err != nil {
+		if _, err := s.b.Stat(t.Context(), wire.ResultKey("f1", modelDigest, ext)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -318,7 +319,7 @@ func TestZombieChangesNothing(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	var doc report.Result
-	r, err := s.b.Open(t.Context(), report.Key("f1", modelDigest, "json"), 0, -1)
+	r, err := s.b.Open(t.Context(), wire.ResultKey("f1", modelDigest, "json"), 0, -1)
 	if err != nil {
 		t.Fatal(err)
 	}

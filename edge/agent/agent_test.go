@@ -25,6 +25,7 @@ import (
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wire"
 )
 
 func TestPhases(t *testing.T) {
@@ -315,9 +316,9 @@ func TestOrdersAndFollowing(t *testing.T) {
 	}
 	s.until("reclaimed", func(l []spool.Record) bool { return l[0].State == spool.Reclaimed })
 	s.cloud.Lock()
-	f := s.cloud.Footage[string(list[0].ID)]
-	f.Job = json.RawMessage(`{"id":"j1","state":"done","seq":4,"attempt":1,"updated":"2026-11-22T12:00:00Z","percent":100,"count":92}`)
-	f.Count = json.RawMessage(`{"unique":92,"low":88,"high":97}`)
+	f := s.cloud.Footage[list[0].ID]
+	f.Job = &wire.Job{ID: "j1", State: job.Done, Seq: 4, Attempt: 1, Progress: job.Progress{Percent: 100, Count: 92}}
+	f.Count = &wire.Count{Unique: 92, Low: 88, High: 97}
 	s.cloud.Unlock()
 	r := s.a.spool.Records.All()[0]
 	if err := s.a.follow.ask(t.Context(), r); err != nil {

@@ -12,6 +12,7 @@ import (
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 	"cattlecounter/shared/wake"
+	"cattlecounter/shared/wire"
 )
 
 // follower asks the cloud what became of confirmed footage: the final count,
@@ -34,7 +35,7 @@ type followed interface {
 }
 
 type asked interface {
-	Footage(context.Context, footage.ID) (uplink.Remote, error)
+	Footage(context.Context, footage.ID) (wire.Footage, error)
 }
 
 const (

@@ -33,7 +33,7 @@ func TestFootageThatTheCloudLostIsReadAgain(t *testing.T) {
 		s.until("reclaimed again", func(l []spool.Record) bool {
 			s.cloud.Lock()
 			defer s.cloud.Unlock()
-			return done(l) && s.cloud.Footage[string(id)] != nil
+			return done(l) && s.cloud.Footage[id] != nil
 		})
 		if r := s.a.Status().Uplink.Reconciliation; r.Reread != 1 || r.Lost != 0 || s.a.findAlarms()[alarmCloud] != "" {
 			t.Errorf("%+v", r)

@@ -16,13 +16,13 @@ import (
 	"cattlecounter/edge/clock"
 	"cattlecounter/edge/proxy"
 	"cattlecounter/edge/uplink"
+	"cattlecounter/shared/wire"
 )
 
 const (
-	healthPath = "/healthz"
 	// tokenPath is an upload that cannot exist: the intake looks at the token
 	// first, so asking for it tells whether the token is good and changes nothing.
-	tokenPath = "/files/doctor"
+	tokenPath = wire.FilesPath + "doctor"
 	maxAnswer = 64 << 10
 	// soonOver is when a certificate that ends is worth a word.
 	soonOver = 14 * 24 * time.Hour
@@ -56,7 +56,7 @@ func (v *visit) ask(ctx context.Context, method, path string, trusting bool) (an
 	if err != nil {
 		return answered{}, err
 	}
-	req.Header.Set("Tus-Resumable", "1.0.0")
+	req.Header.Set(wire.HeaderTusResumable, wire.TusVersion)
 	if trusting {
 		req.Header.Set("Authorization", "Bearer "+v.Config.Token.Reveal())
 	}
@@ -78,12 +78,12 @@ func (v *visit) ask(ctx context.Context, method, path string, trusting bool) (an
 // link asks whether the cloud's API is there.
 func (v *visit) link(ctx context.Context) []Finding {
 	at := v.Config.Cloud.URL
-	a, err := v.ask(ctx, http.MethodGet, healthPath, true)
+	a, err := v.ask(ctx, http.MethodGet, wire.HealthPath, true)
 	if err != nil {
 		w := explain(err, "cloud", v.hints)
 		if w.date {
 			v.dateBad = true
-			if a, err := v.ask(ctx, http.MethodGet, healthPath, false); err == nil {
+			if a, err := v.ask(ctx, http.MethodGet, wire.HealthPath, false); err == nil {
 				v.noteDate(a)
 			}
 			w = explain(err, "cloud", v.hints)
@@ -114,10 +114,8 @@ func (v *visit) link(ctx context.Context) []Finding {
 
 // healthy recognises the API by its health document.
 func healthy(body []byte) bool {
-	var h struct {
-		Status string `json:"status"`
-	}
-	return json.Unmarshal(body, &h) == nil && h.Status == "ok"
+	var h wire.Health
+	return json.Unmarshal(body, &h) == nil && h.Status == wire.HealthOK
 }
 
 func secured(s *tls.ConnectionState) string {

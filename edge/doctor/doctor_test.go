@@ -27,6 +27,7 @@ import (
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -39,7 +40,7 @@ const goodToken = "cc_good"
 // cloud answers as the API does.
 func cloud(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case r.URL.Path == healthPath:
+	case r.URL.Path == wire.HealthPath:
 		_, _ = w.Write([]byte(`{"status":"ok"}`))
 	case r.Header.Get("Authorization") == "Bearer cc_reader":
 		w.WriteHeader(http.StatusForbidden)

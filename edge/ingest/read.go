@@ -14,6 +14,7 @@ import (
 	"cattlecounter/edge/spool"
 	"cattlecounter/edge/thumbnail"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 var (
@@ -21,9 +22,6 @@ var (
 	errSource   = errors.New("card")
 	errTooLarge = errors.New("telemetry is too large")
 )
-
-// maxTelemetry is what the cloud takes as a sidecar.
-const maxTelemetry = 64 << 20
 
 // read takes one file, and its sidecar, into the spool.
 func (in *Ingest) read(ctx context.Context, r spool.Record) error {
@@ -67,7 +65,7 @@ func (in *Ingest) read(ctx context.Context, r spool.Record) error {
 // sidecar reads the telemetry. Without it the footage is worth less, but not
 // nothing: a sidecar that is gone, changed or too large is left out.
 func (in *Ingest) sidecar(ctx context.Context, r spool.Record) (*footage.File, error) {
-	if r.Telemetry.Size > maxTelemetry {
+	if r.Telemetry.Size > wire.MaxTelemetry {
 		in.log.Warn("telemetry left out", "footage", r.ID, "err", errTooLarge, "bytes", r.Telemetry.Size)
 		return nil, nil
 	}

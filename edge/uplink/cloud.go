@@ -18,8 +18,8 @@ import (
 
 	"cattlecounter/edge/proxy"
 	"cattlecounter/shared/footage"
-	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
+	"cattlecounter/shared/wire"
 )
 
 const (
@@ -122,66 +122,38 @@ func TLSConfig(caFile string) (*tls.Config, error) {
 	return cfg, nil
 }
 
-// Remote is what the cloud says about a piece of footage.
-type Remote struct {
-	ID          footage.ID     `json:"id"`
-	Size        int64          `json:"size"`
-	SHA256      footage.Digest `json:"sha256"`
-	DuplicateOf footage.ID     `json:"duplicate_of"`
-	Job         *RemoteJob     `json:"job"`
-	Count       *RemoteCount   `json:"count"`
-}
-
-// RemoteJob is the part of the cloud's job that the edge shows.
-type RemoteJob struct {
-	ID      string    `json:"id"`
-	State   job.State `json:"state"`
-	Attempt int       `json:"attempt"`
-	Reason  string    `json:"reason"`
-	Seq     int64     `json:"seq"`
-	Updated time.Time `json:"updated"`
-	job.Progress
-}
-
-// RemoteCount is the final count.
-type RemoteCount struct {
-	Unique int `json:"unique"`
-	Low    int `json:"low"`
-	High   int `json:"high"`
-}
-
-// Footage asks what the cloud has under an id. The error wraps ErrGone when it
-// has nothing.
-func (c *Cloud) Footage(ctx context.Context, id footage.ID) (Remote, error) {
-	r, err := c.short(ctx, http.MethodGet, c.at("/api/v1/footage/"+string(id)), nil)
+// Footage asks what the cloud has under an id, with job and count. The error wraps
+// ErrGone when the cloud has nothing.
+func (c *Cloud) Footage(ctx context.Context, id footage.ID) (wire.Footage, error) {
+	r, err := c.short(ctx, http.MethodGet, c.at(wire.FootagePath(id)), nil)
 	if err != nil {
-		return Remote{}, err
+		return wire.Footage{}, err
 	}
 	defer r.Body.Close()
 	if r.StatusCode != http.StatusOK {
-		return Remote{}, answer(r)
+		return wire.Footage{}, answer(r)
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
 	if err != nil {
-		return Remote{}, c.linkError(ctx, err)
+		return wire.Footage{}, c.linkError(ctx, err)
 	}
 	c.budget.received(len(body))
-	return parseRemote(body)
+	return parseFootage(body)
 }
 
 // Probe asks the cloud for a sign of life. Any answer is one.
 func (c *Cloud) Probe(ctx context.Context) error {
-	r, err := c.short(ctx, http.MethodGet, c.at("/healthz"), nil)
+	r, err := c.short(ctx, http.MethodGet, c.at(wire.HealthPath), nil)
 	if err != nil {
 		return err
 	}
 	return r.Body.Close()
 }
 
-func parseRemote(body []byte) (Remote, error) {
-	var f Remote
+func parseFootage(body []byte) (wire.Footage, error) {
+	var f wire.Footage
 	if err := json.Unmarshal(body, &f); err != nil {
-		return Remote{}, fmt.Errorf("footage document: %w: %w", err, ErrOdd)
+		return wire.Footage{}, fmt.Errorf("footage document: %w: %w", err, ErrOdd)
 	}
 	return f, nil
 }
@@ -228,7 +200,7 @@ func (c *Cloud) send(ctx context.Context, method, to string, header http.Header,
 	token := c.token.Current()
 	c.sent.Store(&token)
 	req.Header.Set("Authorization", "Bearer "+token.Reveal())
-	req.Header.Set("Tus-Resumable", tusVersion)
+	req.Header.Set(wire.HeaderTusResumable, wire.TusVersion)
 	req, answered := c.timed(req)
 	r, err := c.http.Do(req)
 	if err != nil {

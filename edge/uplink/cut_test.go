@@ -77,9 +77,9 @@ func cutAt(t *testing.T, keeps, size, at int64) (cuts int, twice int64) {
 	}
 	rec := st.must(r.ID)
 	cloud.Lock()
-	f := cloud.Footage[string(r.ID)]
+	f := cloud.Footage[r.ID]
 	cloud.Unlock()
-	if rec.State != spool.Reclaimed || f == nil || f.SHA256 != rec.SHA256.String() {
+	if rec.State != spool.Reclaimed || f == nil || f.SHA256 != rec.SHA256 {
 		t.Fatalf("cut after %d bytes: %+v", at, rec)
 	}
 	return proxy.Stats().Count(faultproxy.Cut), st.received() - size

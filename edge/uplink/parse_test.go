@@ -92,10 +92,10 @@ func FuzzLocate(f *testing.F) {
 	})
 }
 
-func FuzzParseRemote(f *testing.F) {
+func FuzzParseFootage(f *testing.F) {
 	f.Add([]byte(`{"id":"a","size":1,"sha256":"","job":{"state":"done","percent":5},"count":{"unique":3}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := parseRemote(b); err != nil && !errors.Is(err, ErrOdd) {
+		if _, err := parseFootage(b); err != nil && !errors.Is(err, ErrOdd) {
 			t.Fatal(err)
 		}
 	})

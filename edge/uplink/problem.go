@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"cattlecounter/shared/wire"
 )
 
 // Errors of the cloud's answers, for errors.Is.
@@ -35,23 +37,6 @@ var (
 	ErrOdd = errors.New("unexpected answer")
 )
 
-// Types of the problem documents that decide what follows.
-const (
-	problemHash    = "/problems/hash-mismatch"
-	problemNoSpace = "/problems/no-space"
-	problemMeta    = "/problems/bad-metadata"
-	problemTaken   = "/problems/conflict"
-	problemUnknown = "/problems/not-found"
-)
-
-// Problem is an RFC 9457 problem document.
-type Problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-}
-
 const (
 	maxProblem = 64 << 10
 	maxDetail  = 300
@@ -59,10 +44,10 @@ const (
 
 // ParseProblem reads a problem document; anything else becomes one whose detail
 // is the beginning of the text.
-func ParseProblem(status int, body []byte) Problem {
-	var p Problem
+func ParseProblem(status int, body []byte) wire.Problem {
+	var p wire.Problem
 	if err := json.Unmarshal(body, &p); err != nil {
-		p = Problem{Detail: string(body)}
+		p = wire.Problem{Detail: string(body)}
 	}
 	p.Status = status
 	if p.Detail = oneLine(p.Detail); p.Detail == "" {
@@ -93,7 +78,7 @@ func oneLine(s string) string {
 // Answer is an answer that was not the wished one. It unwraps to one of the
 // errors above.
 type Answer struct {
-	Problem Problem
+	Problem wire.Problem
 	// RetryAfter is what the server asked for, 0 when it did not.
 	RetryAfter time.Duration
 	class      error
@@ -123,15 +108,15 @@ var classes = map[int]error{
 	http.StatusTooManyRequests:       ErrBusy,
 }
 
-func classOf(p Problem) error {
-	switch {
-	case p.Type == problemHash:
+func classOf(p wire.Problem) error {
+	switch slug := p.Slug(); {
+	case slug == wire.SlugHashMismatch:
 		return ErrHash
-	case p.Type == problemTaken && p.Status == http.StatusConflict:
+	case slug == wire.SlugConflict && p.Status == http.StatusConflict:
 		return ErrTaken
-	case p.Type == problemNoSpace:
+	case slug == wire.SlugNoSpace:
 		return ErrBusy
-	case p.Type == problemMeta && p.Status == http.StatusBadRequest:
+	case slug == wire.SlugBadMetadata && p.Status == http.StatusBadRequest:
 		return ErrRefused
 	}
 	if c, ok := classes[p.Status]; ok {

@@ -11,6 +11,7 @@ import (
 
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 const (
@@ -158,11 +159,11 @@ func (u *Uplink) compareOne(ctx context.Context, id footage.ID) error {
 // id. Any other page that is not found, a portal's or a proxy's, is no answer.
 func isUnknown(err error) bool {
 	var a *Answer
-	return errors.Is(err, ErrGone) && errors.As(err, &a) && a.Problem.Type == problemUnknown
+	return errors.Is(err, ErrGone) && errors.As(err, &a) && a.Problem.Slug() == wire.SlugNotFound
 }
 
 // believe confirms footage that the cloud has whole.
-func (u *Uplink) believe(r spool.Record, got Remote) error {
+func (u *Uplink) believe(r spool.Record, got wire.Footage) error {
 	if _, err := u.o.Spool.Uploads.Begin(r.ID); err != nil {
 		return err
 	}

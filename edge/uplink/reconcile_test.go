@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"cattlecounter/deploy/testkit/fakecloud"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // sent brings footage to Reclaimed without a running uplink.
@@ -29,7 +29,7 @@ func (st *station) sent(name string) spool.Record {
 func (st *station) lose(id footage.ID) {
 	st.cloud.Lock()
 	defer st.cloud.Unlock()
-	delete(st.cloud.Footage, string(id))
+	delete(st.cloud.Footage, id)
 }
 
 // asks counts the questions about footage.
@@ -64,8 +64,8 @@ func TestReconciliation(t *testing.T) {
 		gone[lost.Source.Path] = true
 		st.lose(reread.ID)
 		st.lose(lost.ID)
-		st.cloud.Footage[string(other.ID)].SHA256 = footage.Sum([]byte("other")).String()
-		st.cloud.Footage[string(unsent.ID)] = &fakecloud.Footage{ID: string(unsent.ID), Size: 1000, SHA256: unsent.SHA256.String()}
+		st.cloud.Footage[other.ID].SHA256 = footage.Sum([]byte("other"))
+		st.cloud.Footage[unsent.ID] = &wire.Footage{ID: unsent.ID, Size: 1000, SHA256: unsent.SHA256}
 		posts := len(st.cloud.Order)
 		st.run()
 		after(time.Second)

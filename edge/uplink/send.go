@@ -10,6 +10,7 @@ import (
 
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // maxRounds bounds the requests of one file in one go: a server that loses
@@ -169,20 +170,18 @@ func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *foo
 	return at, nil
 }
 
-func metadata(m footage.Manifest, p spool.Part, f *footage.File) []pair {
-	kind, name := mime.TypeByExtension(filepath.Ext(f.Name)), f.Name
-	switch p {
-	case spool.Telemetry:
-		kind = "application/x-subrip"
-	case spool.Thumbnail:
-		name = m.Video.Name // what it shows
+// metadata describes one file of a piece of footage to the cloud.
+func metadata(m footage.Manifest, p spool.Part, f *footage.File) wire.Metadata {
+	md := wire.Metadata{Filename: f.Name, Filetype: mime.TypeByExtension(filepath.Ext(f.Name)), Footage: m.Footage,
+		SHA256: f.SHA256, Captured: m.Captured, Kind: wire.Kind(p)}
+	switch md.Kind {
+	case wire.KindTelemetry:
+		md.Filetype = "application/x-subrip"
+	case wire.KindThumbnail:
+		md.Filename = m.Video.Name // of the video that it shows
+	case wire.KindVideo:
 	}
-	captured := ""
-	if !m.Captured.IsZero() {
-		captured = m.Captured.UTC().Format(time.RFC3339)
-	}
-	return []pair{{"filename", name}, {"filetype", kind}, {"footage", string(m.Footage)}, {"sha256", f.SHA256.String()},
-		{"captured", captured}, {"kind", string(p)}}
+	return md
 }
 
 // has asks whether the cloud has the whole footage with the right digest.
@@ -222,7 +221,7 @@ func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest)
 
 // stored asks what the cloud stored under an id, or under the id of the footage
 // with the same content that came first.
-func (u *Uplink) stored(ctx context.Context, id footage.ID) (Remote, error) {
+func (u *Uplink) stored(ctx context.Context, id footage.ID) (wire.Footage, error) {
 	got, err := u.o.Cloud.Footage(ctx, id)
 	if err != nil || !got.SHA256.IsZero() || got.DuplicateOf == "" {
 		return got, err

@@ -12,6 +12,7 @@ import (
 	"cattlecounter/deploy/testkit/fakecloud"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // addWithThumbnail spools footage whose camera left a picture.
@@ -119,7 +120,7 @@ func TestThumbnailLeftOut(t *testing.T) {
 		st.cloud.Before = func(w http.ResponseWriter, r *http.Request) bool {
 			bad := r.Method == http.MethodPost && strings.Contains(r.Header.Get("Upload-Metadata"), "dGh1bWJuYWls")
 			if bad {
-				fakecloud.Problem(w, http.StatusBadRequest, "bad-metadata", "no such kind")
+				fakecloud.Problem(w, wire.SlugBadMetadata, "no such kind")
 			}
 			return bad
 		}

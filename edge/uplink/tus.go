@@ -2,7 +2,6 @@ package uplink
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -11,31 +10,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"cattlecounter/shared/wire"
 )
-
-// tusVersion is the protocol's version (https://tus.io/protocols/resumable-upload).
-const tusVersion = "1.0.0"
-
-// pair is one entry of Upload-Metadata; a slice keeps their order.
-type pair struct{ key, value string }
-
-// encodeMetadata writes the Upload-Metadata header; pairs without a value are
-// left out.
-func encodeMetadata(pairs []pair) string {
-	var parts []string
-	for _, p := range pairs {
-		if p.value != "" {
-			parts = append(parts, p.key+" "+base64.StdEncoding.EncodeToString([]byte(p.value)))
-		}
-	}
-	return strings.Join(parts, ",")
-}
 
 // create opens an upload and returns its URL on our own address of the cloud,
 // whatever host a proxy made the server believe in.
-func (c *Cloud) create(ctx context.Context, size int64, meta []pair) (string, error) {
-	h := http.Header{"Upload-Length": {strconv.FormatInt(size, 10)}, "Upload-Metadata": {encodeMetadata(meta)}}
-	r, err := c.short(ctx, http.MethodPost, c.at("/files/"), h)
+func (c *Cloud) create(ctx context.Context, size int64, m wire.Metadata) (string, error) {
+	h := http.Header{wire.HeaderUploadLength: {strconv.FormatInt(size, 10)}, wire.HeaderUploadMetadata: {m.Header()}}
+	r, err := c.short(ctx, http.MethodPost, c.at(wire.FilesPath), h)
 	if err != nil {
 		return "", err
 	}
@@ -52,7 +35,7 @@ func (c *Cloud) locate(location string) (string, error) {
 		return "", fmt.Errorf("upload created at %q: %w", oneLine(location), ErrOdd)
 	}
 	if !strings.HasPrefix(u.Path, "/") {
-		u = c.base.JoinPath("files/").ResolveReference(u)
+		u = c.base.JoinPath(wire.FilesPath).ResolveReference(u)
 	}
 	to := *c.base
 	to.Path, to.RawPath, to.RawQuery = u.Path, u.RawPath, u.RawQuery
@@ -69,7 +52,7 @@ func (c *Cloud) offset(ctx context.Context, upload string, size int64) (int64, e
 	if r.StatusCode != http.StatusOK && r.StatusCode != http.StatusNoContent {
 		return 0, answer(r)
 	}
-	return parseOffset(r.Header.Get("Upload-Offset"), size)
+	return parseOffset(r.Header.Get(wire.HeaderUploadOffset), size)
 }
 
 // parseOffset reads Upload-Offset of an upload of size bytes.
@@ -89,7 +72,7 @@ func (c *Cloud) patch(ctx context.Context, upload string, offset, size int64, bo
 	moving := newIdleReader(body, c.idle, cancel)
 	defer moving.over()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { moving.on(i.Conn) }})
-	h := http.Header{"Content-Type": {"application/offset+octet-stream"}, "Upload-Offset": {strconv.FormatInt(offset, 10)}}
+	h := http.Header{"Content-Type": {wire.OffsetStream}, wire.HeaderUploadOffset: {strconv.FormatInt(offset, 10)}}
 	r, err := c.send(ctx, http.MethodPatch, upload, h, moving, size-offset)
 	moving.Close()
 	if err != nil {
@@ -100,5 +83,5 @@ func (c *Cloud) patch(ctx context.Context, upload string, offset, size int64, bo
 	if r.StatusCode != http.StatusNoContent {
 		return 0, answer(r)
 	}
-	return parseOffset(r.Header.Get("Upload-Offset"), size)
+	return parseOffset(r.Header.Get(wire.HeaderUploadOffset), size)
 }

@@ -17,6 +17,7 @@ import (
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/secret"
+	"cattlecounter/shared/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -34,7 +35,7 @@ func TestTelemetryThenVideoThenConfirmed(t *testing.T) {
 		t.Errorf("%v", st.cloud.Order)
 	}
 	for _, u := range st.cloud.Uploads {
-		if u.Meta["footage"] != string(r.ID) || u.Meta["device"] != "" {
+		if u.Meta.Footage != r.ID || u.Raw["device"] != "" {
 			t.Errorf("%v", u.Meta)
 		}
 	}
@@ -111,7 +112,7 @@ func TestLostUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	st.cloud.Lock()
-	st.cloud.Footage[string(r2.ID)] = &fakecloud.Footage{ID: string(r2.ID), Size: m.Video.Size, SHA256: m.Video.SHA256.String(), DuplicateOf: "first"}
+	st.cloud.Footage[r2.ID] = &wire.Footage{ID: r2.ID, Size: m.Video.Size, SHA256: m.Video.SHA256, DuplicateOf: "first"}
 	st.cloud.Unlock()
 	if err := st.spool.Uploads.SetTransfer(r2.ID, spool.Video, spool.Transfer{URL: st.up.o.Cloud.at("/files/old"), Offset: 5}); err != nil {
 		t.Fatal(err)
@@ -129,13 +130,13 @@ func TestLostUploads(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct {
-		status       int
-		kind, detail string
+		slug   wire.Slug
+		detail string
 	}{
-		"not a video": {415, "not-a-video", "begins with GIF89a"},
-		"too large":   {413, "too-large", "at most 64 GiB"},
-		"metadata":    {400, "bad-metadata", "captured is no time"},
-		"id is taken": {409, "conflict", "known with other content"},
+		"not a video": {wire.SlugNotAVideo, "begins with GIF89a"},
+		"too large":   {wire.SlugTooLarge, "at most 64 GiB"},
+		"metadata":    {wire.SlugBadMetadata, "captured is no time"},
+		"id is taken": {wire.SlugConflict, "known with other content"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := newStation(t)
@@ -143,7 +144,7 @@ func TestRefusals(t *testing.T) {
 				if r.Method != http.MethodPost {
 					return false
 				}
-				fakecloud.Problem(w, c.status, c.kind, c.detail)
+				fakecloud.Problem(w, c.slug, c.detail)
 				return true
 			}
 			bad := st.add("bad.mp4", 1<<20, false)
@@ -177,7 +178,7 @@ func TestWrongHashIsTriedThreeTimes(t *testing.T) {
 		st.cloud.Lock()
 		delete(st.cloud.Uploads, r.URL.Path)
 		st.cloud.Unlock()
-		fakecloud.Problem(w, 422, "hash-mismatch", "got 00")
+		fakecloud.Problem(w, wire.SlugHashMismatch, "got 00")
 		return true
 	}
 	r := st.add("h.mp4", 1<<20, false)

@@ -145,12 +145,3 @@ func (r Result) WriteCSV(w io.Writer) error {
 	}
 	return nil
 }
-
-// Key is the blob key of one form of a result: doing a job twice with one model
-// writes the same names.
-func Key(id footage.ID, model footage.Digest, ext string) string {
-	return fmt.Sprintf("footage/%s/result/%s.%s", id, model, ext)
-}
-
-// StatusKey is the blob key of the status sidecar.
-func StatusKey(id footage.ID) string { return fmt.Sprintf("footage/%s/video_status.json", id) }

@@ -7,8 +7,10 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // exchange carries what our data store has to say about a request past tusd,
@@ -20,7 +22,7 @@ type exchange struct {
 	footage footage.ID
 	bytes   int64     // taken by this request
 	expires time.Time // of the session, zero when it is finished
-	problem *Problem
+	problem *problem.Error
 	check   *check // nil without a checksum
 	control *http.ResponseController
 }
@@ -76,7 +78,7 @@ func (a *answer) WriteHeader(status int) {
 	}
 	a.status = status
 	h := a.Header()
-	h.Set("Tus-Resumable", tusVersion)
+	h.Set("Tus-Resumable", wire.TusVersion)
 	if ext := h.Get("Tus-Extension"); ext != "" {
 		h.Set("Tus-Extension", ext+",expiration,checksum")
 		h.Set("Tus-Checksum-Algorithm", algorithmNames())
@@ -125,14 +127,11 @@ func (a *answer) finish() {
 		a.x.problem = fromTus(a.status, string(a.text))
 	}
 	a.status = a.x.problem.Status
-	switch slug := a.x.problem.slug(); {
+	switch slug := a.x.problem.Slug(); {
 	case a.status == http.StatusPreconditionFailed:
-		a.Header().Set("Tus-Version", tusVersion)
-	case (slug == offsetConflict || slug == checksumMismatch) && a.x.method == http.MethodPatch && !a.x.expires.IsZero():
+		a.Header().Set("Tus-Version", wire.TusVersion)
+	case (slug == wire.SlugOffsetConflict || slug == wire.SlugChecksumMismatch) && a.x.method == http.MethodPatch && !a.x.expires.IsZero():
 		a.expiry() // the upload goes on
 	}
-	if a.status == http.StatusUnauthorized {
-		a.Header().Set("WWW-Authenticate", "Bearer")
-	}
-	a.x.problem.write(a.ResponseWriter)
+	writeProblem(a.ResponseWriter, a.x.problem)
 }

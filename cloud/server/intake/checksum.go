@@ -12,6 +12,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"cattlecounter/cloud/server/problem"
+	"cattlecounter/shared/wire"
 )
 
 // statusChecksumMismatch is the status that tus 1.0 made for its checksum extension.
@@ -62,7 +65,7 @@ func parseChecksum(header string) (checksum, error) {
 
 // heedChecksum notes in the exchange what the body must hash to. A body that is
 // empty is settled at once.
-func (x *exchange) heedChecksum(r *http.Request) *Problem {
+func (x *exchange) heedChecksum(r *http.Request) *problem.Error {
 	header, sent := r.Header["Upload-Checksum"]
 	if !sent || x.method != http.MethodPatch && x.method != http.MethodPost {
 		return nil
@@ -70,7 +73,7 @@ func (x *exchange) heedChecksum(r *http.Request) *Problem {
 	sum, err := parseChecksum(header[0])
 	switch {
 	case err != nil:
-		return problem(badMetadata, http.StatusBadRequest, "Upload-Checksum: %v.", err)
+		return problem.New(wire.SlugBadMetadata, "Upload-Checksum: %v.", err)
 	case r.ContentLength > maxChecked:
 		return checkedSizeProblem()
 	case r.ContentLength == 0 || r.Body == nil:
@@ -79,7 +82,7 @@ func (x *exchange) heedChecksum(r *http.Request) *Problem {
 		}
 		return nil
 	case x.method == http.MethodPost && r.Header.Get("Content-Type") != octets:
-		return problem(badMetadata, http.StatusBadRequest, "Upload-Checksum is for the bytes of this request: send them as Content-Type: %s.", octets)
+		return problem.New(wire.SlugBadMetadata, "Upload-Checksum is for the bytes of this request: send them as Content-Type: %s.", octets)
 	}
 	x.check = &check{checksum: sum, body: &source{ReadCloser: r.Body}}
 	r.Body = x.check.body
@@ -161,15 +164,14 @@ func (up *upload) verified(ctx context.Context, id string, c *check, body *pump)
 	return n, errors.Join(err, r.Close())
 }
 
-func mismatchProblem() *Problem {
-	return problem(checksumMismatch, statusChecksumMismatch, "The bytes do not have the checksum of Upload-Checksum. None of them count: send them again, from the same offset.")
+func mismatchProblem() *problem.Error {
+	return problem.New(wire.SlugChecksumMismatch, "The bytes do not have the checksum of Upload-Checksum. None of them count: send them again, from the same offset.")
 }
 
-func droppedProblem() *Problem {
-	return problem(offsetConflict, http.StatusConflict,
-		"The request ended before its last byte. It has a checksum, so none of its bytes count: send them again, from the same offset.")
+func droppedProblem() *problem.Error {
+	return problem.New(wire.SlugOffsetConflict, "The request ended before its last byte. It has a checksum, so none of its bytes count: send them again, from the same offset.")
 }
 
-func checkedSizeProblem() *Problem {
-	return problem(tooLarge, http.StatusRequestEntityTooLarge, "A request with Upload-Checksum may have %d bytes. Send the file in several.", maxChecked)
+func checkedSizeProblem() *problem.Error {
+	return problem.New(wire.SlugTooLarge, "A request with Upload-Checksum may have %d bytes. Send the file in several.", maxChecked)
 }

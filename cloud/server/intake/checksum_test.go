@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 func sha256Of(b []byte) string {
@@ -45,7 +46,7 @@ func TestChecksum(t *testing.T) {
 	}{{0, 3, sha256Of}, {3, 3, sha1Of}, {3, 900_000, sha1Of}, {900_000, len(content), sha256Of}} {
 		part := content[c.from:c.to]
 		r := s.checked(path, c.from, bytes.NewReader(part), c.sum([]byte("something else")))
-		s.want(r, statusChecksumMismatch, checksumMismatch)
+		s.want(r, statusChecksumMismatch, wire.SlugChecksumMismatch)
 		if len(part) > 0 && r.header.Get("Upload-Expires") == "" {
 			t.Error("a refused PATCH does not say when the upload expires")
 		}
@@ -64,8 +65,8 @@ func TestChecksum(t *testing.T) {
 		t.Fatalf("%+v", f)
 	}
 	// A complete upload takes nothing more, and does not say that it checked it.
-	s.want(s.checked(path, len(content), strings.NewReader("more"), sha256Of([]byte("more"))), http.StatusRequestEntityTooLarge, tooLarge)
-	s.want(s.checked(path, len(content), nil, sha256Of([]byte("more"))), statusChecksumMismatch, checksumMismatch)
+	s.want(s.checked(path, len(content), strings.NewReader("more"), sha256Of([]byte("more"))), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
+	s.want(s.checked(path, len(content), nil, sha256Of([]byte("more"))), statusChecksumMismatch, wire.SlugChecksumMismatch)
 	if r := s.checked(path, len(content), nil, sha256Of(nil)); r.status != http.StatusNoContent {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
@@ -81,15 +82,15 @@ func TestChecksumRefused(t *testing.T) {
 		"of another": "sha1 " + strings.Fields(good)[1], "no padding": strings.TrimRight(good, "="), "two spaces": strings.Replace(good, " ", "  ", 1), "more": good + ",",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.want(s.checked(path, 0, bytes.NewReader(content), sum), http.StatusBadRequest, badMetadata)
+			s.want(s.checked(path, 0, bytes.NewReader(content), sum), http.StatusBadRequest, wire.SlugBadMetadata)
 		})
 	}
-	s.want(s.checked(path, 0, bytes.NewReader(content), good, "Upload-Checksum", good), http.StatusBadRequest, badMetadata)
-	s.want(s.checked(path, 7, bytes.NewReader(content[7:]), sha256Of(content[7:])), http.StatusConflict, offsetConflict)
-	s.want(s.checked("/files/nobody", 0, bytes.NewReader(content), good), http.StatusNotFound, uploadGone)
+	s.want(s.checked(path, 0, bytes.NewReader(content), good, "Upload-Checksum", good), http.StatusBadRequest, wire.SlugBadMetadata)
+	s.want(s.checked(path, 7, bytes.NewReader(content[7:]), sha256Of(content[7:])), http.StatusConflict, wire.SlugOffsetConflict)
+	s.want(s.checked("/files/nobody", 0, bytes.NewReader(content), good), http.StatusNotFound, wire.SlugUploadGone)
 	for name, body := range map[string]io.Reader{"declared": bytes.NewReader(append(content, 0)), "chunked": chunked(append(content, 0))} {
 		t.Run("too much, "+name, func(t *testing.T) {
-			s.want(s.checked(path, 0, body, sha256Of(append(content, 0))), http.StatusRequestEntityTooLarge, tooLarge)
+			s.want(s.checked(path, 0, body, sha256Of(append(content, 0))), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
 		})
 	}
 	if got := s.head(path); got != 0 {
@@ -109,8 +110,8 @@ func TestChecksumAtCreation(t *testing.T) {
 	post := func(sum string, more ...string) reply {
 		return s.do("POST", "/files/", bytes.NewReader(content[:4000]), append([]string{"Upload-Length", "9000", "Upload-Checksum", sum}, more...)...)
 	}
-	s.want(post(sha256Of(content), "Content-Type", octets), statusChecksumMismatch, checksumMismatch)
-	s.want(post(sha256Of(content[:4000])), http.StatusBadRequest, badMetadata) // no body, by its type
+	s.want(post(sha256Of(content), "Content-Type", octets), statusChecksumMismatch, wire.SlugChecksumMismatch)
+	s.want(post(sha256Of(content[:4000])), http.StatusBadRequest, wire.SlugBadMetadata) // no body, by its type
 	if n := get[int](t)(s.ledger.OpenUploads(t.Context(), "")); n != 0 {
 		t.Fatalf("%d sessions are left of refused creations", n)
 	}

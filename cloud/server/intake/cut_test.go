@@ -16,6 +16,7 @@ import (
 
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // watched tells when bytes have reached the blob store.
@@ -236,7 +237,7 @@ func TestFullDisk(t *testing.T) {
 	path := s.create(len(content), "sha256", digestOf(content))
 	s.wantPatch(path, 0, content[:100_000])
 	r := s.patch(path, 100_000, content[100_000:])
-	s.want(r, http.StatusInsufficientStorage, noSpace)
+	s.want(r, http.StatusInsufficientStorage, wire.SlugNoSpace)
 	if r.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}

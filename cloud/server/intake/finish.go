@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // Outcomes of a finish, for the metric.
@@ -87,9 +88,9 @@ func (in *Intake) atWork(ctx context.Context, id string) (stop func()) {
 // keep puts verified bytes where their kind belongs, and says what became of them.
 func (in *Intake) keep(ctx context.Context, up *upload, digest footage.Digest) (outcome string, err error) {
 	switch up.u.Kind {
-	case ledger.KindTelemetry:
+	case wire.KindTelemetry:
 		return outcomeTelemetry, in.keepTelemetry(ctx, up.u)
-	case ledger.KindThumbnail:
+	case wire.KindThumbnail:
 		return outcomeThumbnail, in.keepThumbnail(ctx, up)
 	}
 	return in.keepVideo(ctx, up.u, digest)
@@ -108,8 +109,7 @@ func (up *upload) verify(ctx context.Context) (footage.Digest, error) {
 	digest := sum.digest()
 	up.in.rollings.put(up.u.ID, sum)
 	if !up.u.SHA256.IsZero() && up.u.SHA256 != digest {
-		return digest, up.in.refuse(ctx, up.u, problem(hashMismatch, http.StatusUnprocessableEntity,
-			"The stored bytes have SHA-256 %s, declared was %s. The upload is dropped: read the file again and begin anew.", digest, up.u.SHA256))
+		return digest, up.in.refuse(ctx, up.u, problem.New(wire.SlugHashMismatch, "The stored bytes have SHA-256 %s, declared was %s. The upload is dropped: read the file again and begin anew.", digest, up.u.SHA256))
 	}
 	return digest, nil
 }
@@ -118,8 +118,7 @@ func (in *Intake) keepTelemetry(ctx context.Context, u ledger.Upload) error {
 	_, err := in.book.Footage(ctx, u.Footage)
 	switch {
 	case err == nil:
-		return in.refuse(ctx, u, problem(conflict, http.StatusConflict,
-			"Footage %s is complete; telemetry must be uploaded before its video.", u.Footage))
+		return in.refuse(ctx, u, problem.New(wire.SlugConflict, "Footage %s is complete; telemetry must be uploaded before its video.", u.Footage))
 	case !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
@@ -206,7 +205,7 @@ func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Di
 		ID: u.Footage, Site: u.Site, Device: u.Device, Name: u.Name, Size: u.Size, SHA256: digest,
 		BlobKey: u.BlobKey, Captured: u.Captured, Received: in.now(),
 	}
-	telemetry := telemetryKey(u.Footage)
+	telemetry := wire.TelemetryKey(u.Footage)
 	if _, err := in.blobs.Stat(ctx, telemetry); err == nil {
 		f.TelemetryKey = telemetry
 	} else if !errors.Is(err, blob.ErrNotFound) {

@@ -10,6 +10,7 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // Whatever we accept, tusd reads the same way.
@@ -18,7 +19,7 @@ func FuzzParseMetadata(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		m, err := parseMetadata(header)
+		m, err := wire.ParseMetadataHeader(header)
 		if err != nil {
 			return
 		}
@@ -72,7 +73,7 @@ func FuzzHeaders(f *testing.F) {
 		}
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)
-		if w.Code >= 400 && w.Header().Get("Content-Type") != ContentType {
+		if w.Code >= 400 && w.Header().Get("Content-Type") != wire.ProblemMedia {
 			t.Fatalf("%d with %q: %s", w.Code, w.Header().Get("Content-Type"), w.Body)
 		}
 		if w.Code >= 500 && w.Code != http.StatusNotImplemented {

@@ -23,6 +23,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue/embedded"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -117,10 +118,10 @@ type reply struct {
 	status  int
 	header  http.Header
 	body    []byte
-	problem Problem
+	problem wire.Problem
 }
 
-func (r reply) slug() string { return r.problem.slug() }
+func (r reply) slug() wire.Slug { return r.problem.Slug() }
 
 // do sends a request; header holds pairs of name and value.
 func (s *site) do(method, url string, body io.Reader, header ...string) reply {
@@ -139,7 +140,7 @@ func (s *site) do(method, url string, body io.Reader, header ...string) reply {
 	defer func() { _ = resp.Body.Close() }()
 	r := reply{status: resp.StatusCode, header: resp.Header, body: get[[]byte](s.t)(io.ReadAll(resp.Body))}
 	if r.status >= 400 {
-		if got := r.header.Get("Content-Type"); got != ContentType {
+		if got := r.header.Get("Content-Type"); got != wire.ProblemMedia {
 			s.t.Fatalf("%s %s: %d with %s %q", method, url, r.status, got, r.body)
 		}
 		if method != http.MethodHead {
@@ -194,9 +195,9 @@ func (s *site) head(path string) int {
 	return get[int](s.t)(strconv.Atoi(r.header.Get("Upload-Offset")))
 }
 
-func (s *site) want(r reply, status int, slug string) {
+func (s *site) want(r reply, status int, slug wire.Slug) {
 	s.t.Helper()
-	if r.status != status || r.slug() != slug {
+	if r.status != status || r.slug() != slug || !slug.Allows(status) {
 		s.t.Fatalf("got %d %s (%s), want %d %s", r.status, r.slug(), r.body, status, slug)
 	}
 }

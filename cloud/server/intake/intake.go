@@ -29,10 +29,12 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 	xslog "golang.org/x/exp/slog"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // Blobs is where the bytes go.
@@ -66,7 +68,6 @@ type Options struct {
 
 const (
 	defaultMaxSize     = 64 << 30
-	defaultBasePath    = "/files/"
 	defaultIdle        = 60 * time.Second
 	defaultExpire      = 7 * 24 * time.Hour
 	defaultMaxSessions = 200
@@ -74,8 +75,7 @@ const (
 	lockWait           = 20 * time.Second
 	// graceful is how long tusd keeps a request's context beyond the request.
 	// What must not be cut off here detaches itself from it.
-	graceful   = 100 * time.Millisecond
-	tusVersion = "1.0.0"
+	graceful = 100 * time.Millisecond
 )
 
 // book is the part of the ledger that the intake writes to. Tests put one in
@@ -157,7 +157,7 @@ func fill(o *Options) {
 		o.MaxSize = defaultMaxSize
 	}
 	if o.BasePath == "" {
-		o.BasePath = defaultBasePath
+		o.BasePath = wire.FilesPath
 	}
 	if !strings.HasSuffix(o.BasePath, "/") {
 		o.BasePath += "/"
@@ -217,21 +217,21 @@ func method(r *http.Request) string {
 
 // admit checks what can be checked before tusd sees the request, and returns
 // the session's id, empty for creation.
-func (in *Intake) admit(r *http.Request, x *exchange) (string, *Problem) {
+func (in *Intake) admit(r *http.Request, x *exchange) (string, *problem.Error) {
 	if x.method == http.MethodOptions {
 		return "", nil
 	}
 	d, ok := deviceFrom(r.Context())
 	if !ok {
-		return "", problem(unauthorised, http.StatusUnauthorized, "Send the header Authorization: Bearer TOKEN with a valid device token.")
+		return "", problem.New(wire.SlugUnauthorised, "Send the header Authorization: Bearer TOKEN with a valid device token.")
 	}
 	if !mayUpload(d) {
-		return "", problem(unauthorised, http.StatusForbidden, "This token may only read. Upload with the token of a device or an operator.")
+		return "", problem.New(wire.SlugForbidden, "This token may only read. Upload with the token of a device or an operator.")
 	}
 	x.device = d
 	id, ok := strings.CutPrefix(strings.TrimSuffix(r.URL.Path, "/")+"/", in.o.BasePath)
 	if !ok {
-		return "", problem(notFound, http.StatusNotFound, "Uploads are at %s.", in.o.BasePath)
+		return "", problem.New(wire.SlugNotFound, "Uploads are at %s.", in.o.BasePath)
 	}
 	id = strings.TrimSuffix(id, "/")
 	if id != "" && blob.CheckID(id) != nil {
@@ -240,15 +240,15 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *Problem) {
 	if p := single(r.Header); p != nil {
 		return id, p
 	}
-	if v := r.Header.Get("Tus-Resumable"); v != "" && v != tusVersion {
+	if v := r.Header.Get("Tus-Resumable"); v != "" && v != wire.TusVersion {
 		return id, versionProblem() // tusd lets it pass with HEAD
 	}
 	if r.Header.Get("Upload-Concat") != "" {
-		return id, problem(badMetadata, http.StatusBadRequest, "Concatenation is not offered: send the file as one upload.")
+		return id, problem.New(wire.SlugBadMetadata, "Concatenation is not offered: send the file as one upload.")
 	}
 	if x.method == http.MethodPost {
-		if _, err := parseMetadata(r.Header.Get("Upload-Metadata")); err != nil {
-			return id, problem(badMetadata, http.StatusBadRequest, "Upload-Metadata: %v.", err)
+		if _, err := wire.ParseMetadataHeader(r.Header.Get("Upload-Metadata")); err != nil {
+			return id, problem.New(wire.SlugBadMetadata, "Upload-Metadata: %v.", err)
 		}
 	}
 	if n, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64); err == nil && n > in.o.MaxSize {
@@ -259,10 +259,10 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *Problem) {
 
 // single refuses headers that stand twice, of which tusd would take the first in
 // silence: a digest in the second would not be checked.
-func single(h http.Header) *Problem {
+func single(h http.Header) *problem.Error {
 	for _, name := range []string{"Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata", "Upload-Checksum"} {
 		if len(h.Values(name)) > 1 {
-			return problem(badMetadata, http.StatusBadRequest, "The header %s stands twice: send it once.", name)
+			return problem.New(wire.SlugBadMetadata, "The header %s stands twice: send it once.", name)
 		}
 	}
 	return nil
@@ -282,10 +282,10 @@ func (in *Intake) note(x *exchange, id string, status int) {
 	case p == nil:
 		in.log.Debug("upload request", args...)
 		return
-	case p.slug() == internal:
-		in.log.Error("upload request failed", append(args, "problem", p.slug(), "err", p.Error())...)
+	case p.Failed():
+		in.log.Error("upload request failed", append(args, "problem", p.Slug(), "err", p)...)
 	default:
-		in.log.Info("upload request refused", append(args, "problem", p.slug(), "err", p.Error())...)
+		in.log.Info("upload request refused", append(args, "problem", p.Slug(), "err", p)...)
 	}
-	in.metrics.refused.WithLabelValues(p.slug()).Inc()
+	in.metrics.refused.WithLabelValues(string(p.Slug())).Inc()
 }

@@ -12,6 +12,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 func TestUploadInPieces(t *testing.T) {
@@ -41,7 +42,7 @@ func TestUploadInPieces(t *testing.T) {
 		t.Fatalf("offset %d after the end", got)
 	}
 	s.wantPatch(path, len(content), nil)
-	s.want(s.patch(path, 2_000_000, content[2_000_000:]), http.StatusConflict, offsetConflict)
+	s.want(s.patch(path, 2_000_000, content[2_000_000:]), http.StatusConflict, wire.SlugOffsetConflict)
 	if s.messages() != 1 {
 		t.Fatal("a repeat enqueued again")
 	}
@@ -69,7 +70,7 @@ func TestProtocol(t *testing.T) {
 		t.Fatalf("delete: %d", r.status)
 	}
 	s.gone(path)
-	s.want(s.do("DELETE", path, nil), http.StatusNotFound, uploadGone)
+	s.want(s.do("DELETE", path, nil), http.StatusNotFound, wire.SlugUploadGone)
 }
 
 func TestMethodOverride(t *testing.T) {
@@ -101,7 +102,7 @@ func TestCreationWithUpload(t *testing.T) {
 	}
 	// What is no video is refused in the same answer.
 	s.want(s.do("POST", "/files/", strings.NewReader(strings.Repeat("text ", 1000)), "Upload-Length", "5000",
-		"Content-Type", "application/offset+octet-stream"), http.StatusUnsupportedMediaType, notAVideo)
+		"Content-Type", "application/offset+octet-stream"), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
 }
 
 func TestDeferredLength(t *testing.T) {
@@ -125,13 +126,13 @@ func TestDeferredLength(t *testing.T) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	path = begin()
-	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "0")...), http.StatusUnprocessableEntity, empty)
+	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "0")...), http.StatusUnprocessableEntity, wire.SlugEmpty)
 	s.gone(path)
 	path = begin()
-	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "99999999999")...), http.StatusRequestEntityTooLarge, tooLarge)
+	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "99999999999")...), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
 	// A short text whose size comes last is judged then.
 	s.wantPatch(path, 0, []byte("hello"))
-	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "5", "Upload-Length", "5")...), http.StatusUnsupportedMediaType, notAVideo)
+	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "5", "Upload-Length", "5")...), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
 	s.gone(path)
 }
 
@@ -140,35 +141,35 @@ func TestRefusedAtCreation(t *testing.T) {
 	s.upload(clip("first", 2000), "footage", "taken")
 	for name, c := range map[string]struct {
 		status int
-		slug   string
+		slug   wire.Slug
 		header []string
 	}{
-		"empty":             {422, empty, []string{"Upload-Length", "0"}},
-		"too large":         {413, tooLarge, []string{"Upload-Length", strconv.Itoa(64<<20 + 1)}},
-		"no length":         {400, badMetadata, nil},
-		"negative length":   {400, badMetadata, []string{"Upload-Length", "-1"}},
-		"no number":         {400, badMetadata, []string{"Upload-Length", "many"}},
-		"huge number":       {400, badMetadata, []string{"Upload-Length", "99999999999999999999"}},
-		"both lengths":      {400, badMetadata, []string{"Upload-Length", "5", "Upload-Defer-Length", "1"}},
-		"wrong version":     {412, badMetadata, []string{"Upload-Length", "5", "Tus-Resumable", "0.2"}},
-		"concatenation":     {400, badMetadata, []string{"Upload-Length", "5", "Upload-Concat", "partial"}},
-		"no base64":         {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", "filename !!!"}},
-		"no UTF-8":          {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("filename", "\xff\xfe")}},
-		"key twice":         {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("a", "1", "a", "2")}},
-		"long metadata":     {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("a", strings.Repeat("x", 9000))}},
-		"footage id":        {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "../../etc")}},
-		"digest":            {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("sha256", "123")}},
-		"digest of zeros":   {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("sha256", strings.Repeat("0", 64))}},
-		"length twice":      {400, badMetadata, []string{"Upload-Length", "5", "Upload-Length", "6"}},
-		"metadata twice":    {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("a", "1"), "Upload-Metadata", meta("sha256", "1")}},
-		"captured":          {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("captured", "yesterday")}},
-		"kind":              {400, badMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("kind", "music")}},
-		"other content":     {409, conflict, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "sha256", digestOf(nil))}},
-		"late telemetry":    {409, conflict, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "kind", "telemetry")}},
-		"large telemetry":   {413, tooLarge, []string{"Upload-Length", strconv.Itoa(64<<20 + 1), "Upload-Metadata", meta("kind", "telemetry")}},
-		"large thumbnail":   {413, tooLarge, []string{"Upload-Length", strconv.Itoa(512<<10 + 1), "Upload-Metadata", meta("kind", "thumbnail")}},
-		"endless thumbnail": {400, badMetadata, []string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "thumbnail")}},
-		"endless telemetry": {400, badMetadata, []string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "telemetry")}},
+		"empty":             {422, wire.SlugEmpty, []string{"Upload-Length", "0"}},
+		"too large":         {413, wire.SlugTooLarge, []string{"Upload-Length", strconv.Itoa(64<<20 + 1)}},
+		"no length":         {400, wire.SlugBadMetadata, nil},
+		"negative length":   {400, wire.SlugBadMetadata, []string{"Upload-Length", "-1"}},
+		"no number":         {400, wire.SlugBadMetadata, []string{"Upload-Length", "many"}},
+		"huge number":       {400, wire.SlugBadMetadata, []string{"Upload-Length", "99999999999999999999"}},
+		"both lengths":      {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Defer-Length", "1"}},
+		"wrong version":     {412, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Tus-Resumable", "0.2"}},
+		"concatenation":     {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Concat", "partial"}},
+		"no base64":         {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", "filename !!!"}},
+		"no UTF-8":          {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("filename", "\xff\xfe")}},
+		"key twice":         {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("a", "1", "a", "2")}},
+		"long metadata":     {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("a", strings.Repeat("x", 9000))}},
+		"footage id":        {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "../../etc")}},
+		"digest":            {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("sha256", "123")}},
+		"digest of zeros":   {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("sha256", strings.Repeat("0", 64))}},
+		"length twice":      {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Length", "6"}},
+		"metadata twice":    {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("a", "1"), "Upload-Metadata", meta("sha256", "1")}},
+		"captured":          {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("captured", "yesterday")}},
+		"kind":              {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("kind", "music")}},
+		"other content":     {409, wire.SlugConflict, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "sha256", digestOf(nil))}},
+		"late telemetry":    {409, wire.SlugConflict, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "kind", "telemetry")}},
+		"large telemetry":   {413, wire.SlugTooLarge, []string{"Upload-Length", strconv.Itoa(64<<20 + 1), "Upload-Metadata", meta("kind", "telemetry")}},
+		"large thumbnail":   {413, wire.SlugTooLarge, []string{"Upload-Length", strconv.Itoa(512<<10 + 1), "Upload-Metadata", meta("kind", "thumbnail")}},
+		"endless thumbnail": {400, wire.SlugBadMetadata, []string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "thumbnail")}},
+		"endless telemetry": {400, wire.SlugBadMetadata, []string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "telemetry")}},
 	} {
 		t.Run(name, func(t *testing.T) { s.want(s.do("POST", "/files/", nil, c.header...), c.status, c.slug) })
 	}
@@ -183,25 +184,25 @@ func TestRefusedLater(t *testing.T) {
 	path := s.create(5000)
 	for name, c := range map[string]struct {
 		status int
-		slug   string
+		slug   wire.Slug
 		method string
 		path   string
 		header []string
 	}{
-		"wrong offset":       {409, offsetConflict, "PATCH", path, append(octets, "Upload-Offset", "7")},
-		"no offset":          {400, badMetadata, "PATCH", path, octets},
-		"negative offset":    {400, badMetadata, "PATCH", path, append(octets, "Upload-Offset", "-7")},
-		"content type":       {415, badMetadata, "PATCH", path, []string{"Upload-Offset", "0"}},
-		"length said before": {400, badMetadata, "PATCH", path, append(octets, "Upload-Offset", "0", "Upload-Length", "5000")},
-		"unknown":            {404, uploadGone, "PATCH", "/files/nobody", append(octets, "Upload-Offset", "0")},
-		"odd id":             {404, uploadGone, "PATCH", "/files/a/../../b%00c", append(octets, "Upload-Offset", "0")},
-		"elsewhere":          {404, notFound, "POST", "/elsewhere", []string{"Upload-Length", "5"}},
-		"download":           {405, notFound, "GET", path, nil},
-		"put":                {405, notFound, "PUT", path, nil},
+		"wrong offset":       {409, wire.SlugOffsetConflict, "PATCH", path, append(octets, "Upload-Offset", "7")},
+		"no offset":          {400, wire.SlugBadMetadata, "PATCH", path, octets},
+		"negative offset":    {400, wire.SlugBadMetadata, "PATCH", path, append(octets, "Upload-Offset", "-7")},
+		"content type":       {415, wire.SlugBadMetadata, "PATCH", path, []string{"Upload-Offset", "0"}},
+		"length said before": {400, wire.SlugBadMetadata, "PATCH", path, append(octets, "Upload-Offset", "0", "Upload-Length", "5000")},
+		"unknown":            {404, wire.SlugUploadGone, "PATCH", "/files/nobody", append(octets, "Upload-Offset", "0")},
+		"odd id":             {404, wire.SlugUploadGone, "PATCH", "/files/a/../../b%00c", append(octets, "Upload-Offset", "0")},
+		"elsewhere":          {404, wire.SlugNotFound, "POST", "/elsewhere", []string{"Upload-Length", "5"}},
+		"download":           {405, wire.SlugMethodNotAllowed, "GET", path, nil},
+		"put":                {405, wire.SlugMethodNotAllowed, "PUT", path, nil},
 	} {
 		t.Run(name, func(t *testing.T) { s.want(s.do(c.method, c.path, nil, c.header...), c.status, c.slug) })
 	}
-	s.want(s.patch(path, 0, clip("x", 5001)), http.StatusRequestEntityTooLarge, tooLarge)
+	s.want(s.patch(path, 0, clip("x", 5001)), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
 	if got := s.head(path); got != 0 {
 		t.Fatalf("offset %d after refusals", got)
 	}
@@ -215,17 +216,17 @@ func TestWhoMayUpload(t *testing.T) {
 	s.wantPatch(path, 0, content[:2000])
 	owner := s.device
 	s.device = ledger.Device{Name: "base-2", Site: "south", Role: ledger.RoleDevice}
-	s.want(s.patch(path, 2000, content[2000:]), http.StatusNotFound, uploadGone)
-	s.want(s.do("DELETE", path, nil), http.StatusNotFound, uploadGone)
+	s.want(s.patch(path, 2000, content[2000:]), http.StatusNotFound, wire.SlugUploadGone)
+	s.want(s.do("DELETE", path, nil), http.StatusNotFound, wire.SlugUploadGone)
 	if r := s.do("HEAD", path, nil); r.status != http.StatusNotFound {
 		t.Fatalf("another device saw the upload: %d", r.status)
 	}
 	s.device = ledger.Device{Name: "viewer", Site: "north", Role: ledger.RoleReader}
-	s.want(s.do("POST", "/files/", nil, "Upload-Length", "5"), http.StatusForbidden, unauthorised)
+	s.want(s.do("POST", "/files/", nil, "Upload-Length", "5"), http.StatusForbidden, wire.SlugForbidden)
 	s.device = ledger.Device{}
 	r := s.do("POST", "/files/", nil, "Upload-Length", "5")
-	s.want(r, http.StatusUnauthorized, unauthorised)
-	if r.header.Get("WWW-Authenticate") != "Bearer" {
+	s.want(r, http.StatusUnauthorized, wire.SlugUnauthorised)
+	if !strings.HasPrefix(r.header.Get("WWW-Authenticate"), "Bearer") {
 		t.Errorf("%v", r.header)
 	}
 	s.device = owner
@@ -238,22 +239,22 @@ func TestWhoMayUpload(t *testing.T) {
 	id := string(s.footageOf(path).ID)
 	s.device = owner
 	s.device.Name = "base-3"
-	s.want(s.do("POST", "/files/", nil, "Upload-Length", "5", "Upload-Metadata", meta("footage", id)), http.StatusConflict, conflict)
+	s.want(s.do("POST", "/files/", nil, "Upload-Length", "5", "Upload-Metadata", meta("footage", id)), http.StatusConflict, wire.SlugConflict)
 }
 
 func TestNotAVideo(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	text := []byte(strings.Repeat("this is no film ", 10_000))
 	path := s.create(len(text), "filename", "text.mp4")
-	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, notAVideo)
+	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
 	s.gone(path)
 	// In small pieces: as soon as it is certain, not before.
 	path = s.create(len(text))
 	s.wantPatch(path, 0, text[:1000])
-	s.want(s.patch(path, 1000, text[1000:2000]), http.StatusUnsupportedMediaType, notAVideo)
+	s.want(s.patch(path, 1000, text[1000:2000]), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
 	s.gone(path)
 	path = s.create(5)
-	s.want(s.patch(path, 0, []byte("hello")), http.StatusUnsupportedMediaType, notAVideo)
+	s.want(s.patch(path, 0, []byte("hello")), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
 	s.gone(path)
 	// A transport stream is recognised late in its first kilobyte.
 	ts := bytes.Repeat(append([]byte{0x47}, make([]byte, 187)...), 20)
@@ -271,7 +272,7 @@ func TestHashMismatch(t *testing.T) {
 	content := clip("x", 5000)
 	path := s.create(len(content), "footage", "f1", "sha256", digestOf([]byte("something else")))
 	s.wantPatch(path, 0, content[:4999])
-	s.want(s.patch(path, 4999, content[4999:]), http.StatusUnprocessableEntity, hashMismatch)
+	s.want(s.patch(path, 4999, content[4999:]), http.StatusUnprocessableEntity, wire.SlugHashMismatch)
 	s.gone(path)
 	if _, err := s.ledger.Footage(t.Context(), "f1"); err == nil || s.messages() != 0 {
 		t.Fatal("damaged footage was recorded")
@@ -298,7 +299,7 @@ func TestDuplicate(t *testing.T) {
 	// Other bytes under a recorded id never touch it, also without a declared digest.
 	other := clip("other", 6000)
 	path := s.create(len(other), "footage", "f1")
-	s.want(s.patch(path, 0, other), http.StatusConflict, conflict)
+	s.want(s.patch(path, 0, other), http.StatusConflict, wire.SlugConflict)
 	s.gone(path)
 	if !bytes.Equal(s.only("f1"), content) {
 		t.Fatal("a recorded blob was written over")
@@ -317,7 +318,7 @@ func TestTelemetry(t *testing.T) {
 		t.Fatalf("%+v", f)
 	}
 	path = s.create(len(srt), "footage", "f2", "kind", "telemetry", "sha256", digestOf(nil))
-	s.want(s.patch(path, 0, srt), http.StatusUnprocessableEntity, hashMismatch)
+	s.want(s.patch(path, 0, srt), http.StatusUnprocessableEntity, wire.SlugHashMismatch)
 	s.gone(path)
 }
 
@@ -348,10 +349,10 @@ func TestThumbnail(t *testing.T) {
 	}
 	text := []byte("<script>")
 	path = s.create(len(text), "footage", "f2", "kind", "thumbnail")
-	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, notAPicture)
+	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, wire.SlugNotAPicture)
 	s.gone(path)
 	must(t, s.ledger.PutThumbnail(t.Context(), ledger.Thumbnail{Footage: "f3", Device: "another", BlobKey: "k"}))
-	s.want(s.do("POST", "/files/", nil, "Upload-Length", "9", "Upload-Metadata", meta("footage", "f3", "kind", "thumbnail")), http.StatusConflict, conflict)
+	s.want(s.do("POST", "/files/", nil, "Upload-Length", "9", "Upload-Metadata", meta("footage", "f3", "kind", "thumbnail")), http.StatusConflict, wire.SlugConflict)
 }
 
 func TestTooManySessions(t *testing.T) {
@@ -359,7 +360,7 @@ func TestTooManySessions(t *testing.T) {
 	first := s.create(10)
 	s.create(10)
 	r := s.do("POST", "/files/", nil, "Upload-Length", "10")
-	s.want(r, http.StatusTooManyRequests, conflict)
+	s.want(r, http.StatusTooManyRequests, wire.SlugConflict)
 	if r.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}

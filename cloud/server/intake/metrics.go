@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
 )
 
 type metrics struct {
@@ -49,8 +50,8 @@ func newMetrics(r prometheus.Registerer, l *ledger.Ledger) (*metrics, error) {
 	for _, o := range []string{outcomeCounted, outcomeDuplicate, outcomeRepeat, outcomeTelemetry, outcomeThumbnail} {
 		m.finished.WithLabelValues(o)
 	}
-	for slug := range titles {
-		m.refused.WithLabelValues(slug)
+	for _, slug := range wire.Slugs() {
+		m.refused.WithLabelValues(string(slug))
 	}
 	if r == nil {
 		return m, nil

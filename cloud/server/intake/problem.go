@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,177 +8,80 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
 )
 
-// Problem is an error as the client gets it (RFC 9457). Detail says what to do.
-type Problem struct {
-	Type   string `json:"type"` // /problems/ and a slug
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
+// keptSentence ends the answers to faults that pass: nothing that arrived is lost.
+const keptSentence = " The bytes that arrived are stored: try again from the offset that HEAD returns."
 
-	retryAfter string // seconds, for the header
-	cause      error  // for the log, never for the client
-}
-
-// ContentType of a Problem.
-const ContentType = "application/problem+json"
-
-// Slugs of the problems.
-const (
-	unauthorised     = "unauthorised"
-	notAVideo        = "not-a-video"
-	notAPicture      = "not-a-picture"
-	tooLarge         = "too-large"
-	empty            = "empty"
-	hashMismatch     = "hash-mismatch"
-	checksumMismatch = "checksum-mismatch"
-	offsetConflict   = "offset-conflict"
-	uploadGone       = "upload-gone"
-	noSpace          = "no-space"
-	badMetadata      = "bad-metadata"
-	notFound         = "not-found"
-	conflict         = "conflict"
-	internal         = "internal"
-)
-
-const typePrefix = "/problems/"
-
-var titles = map[string]string{
-	unauthorised:     "Not allowed",
-	notAVideo:        "Not a video",
-	notAPicture:      "Not a picture",
-	tooLarge:         "Too large",
-	empty:            "Empty file",
-	hashMismatch:     "File does not match its digest",
-	checksumMismatch: "Checksum does not match",
-	offsetConflict:   "Wrong offset",
-	uploadGone:       "No such upload",
-	noSpace:          "No space left",
-	badMetadata:      "Request not understood",
-	notFound:         "Not found",
-	conflict:         "Conflict",
-	internal:         "Server fault",
-}
-
-// problem makes a Problem; it is an error so that it can be passed up.
-func problem(slug string, status int, detail string, args ...any) *Problem {
-	return &Problem{Type: typePrefix + slug, Title: titles[slug], Status: status, Detail: fmt.Sprintf(detail, args...)}
-}
-
-// because notes what the log should say.
-func (p *Problem) because(err error) *Problem {
-	p.cause = err
-	return p
-}
-
-func (p *Problem) retryIn(seconds string) *Problem {
-	p.retryAfter = seconds
-	return p
-}
-
-// Error implements error.
-func (p *Problem) Error() string {
-	s := strings.TrimPrefix(p.Type, typePrefix) + ": " + p.Detail
-	if p.cause != nil {
-		s += ": " + p.cause.Error()
-	}
-	return s
-}
-
-// Unwrap gives the cause.
-func (p *Problem) Unwrap() error { return p.cause }
-
-// slug labels the metric.
-func (p *Problem) slug() string { return strings.TrimPrefix(p.Type, typePrefix) }
-
-func (p *Problem) write(w http.ResponseWriter) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		body = []byte("{}") // a struct of strings always encodes
-	}
-	h := w.Header()
-	h.Del("Content-Length")
-	h.Set("Content-Type", ContentType)
-	h.Set("Cache-Control", "no-store")
-	if p.retryAfter != "" {
-		h.Set("Retry-After", p.retryAfter)
-	}
+func writeProblem(w http.ResponseWriter, p *problem.Error) {
+	w.Header().Del("Content-Length")
+	p.SetHeaders(w.Header().Set)
 	w.WriteHeader(p.Status)
-	// A client that has gone cannot be told.
-	_, _ = w.Write(body)
+	_, _ = w.Write(p.Body()) // fails only when the client is gone
 }
 
-func goneProblem() *Problem {
-	return problem(uploadGone, http.StatusNotFound, "This upload is unknown, expired or finished long ago. Begin a new one with POST.")
+func goneProblem() *problem.Error {
+	return problem.New(wire.SlugUploadGone, "This upload is unknown, expired or was finished long ago. Create a new one with POST.")
 }
 
-func interruptedProblem() *Problem {
-	return problem(offsetConflict, http.StatusConflict,
-		"The request ended before its last byte. What arrived is kept: ask for the offset with HEAD and go on from there.")
+func interruptedProblem() *problem.Error {
+	return problem.New(wire.SlugOffsetConflict, "The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and continue from there.")
 }
 
-// asProblem maps the classes of errors of the parts below to problems.
-func asProblem(err error) *Problem {
-	var p *Problem
+// asProblem answers an error of the parts below. For a client of the intake, what
+// is not found is its upload.
+func asProblem(err error) *problem.Error {
+	var p *problem.Error
 	switch {
 	case errors.As(err, &p):
 		return p
-	case errors.Is(err, blob.ErrNoSpace), errors.Is(err, ledger.ErrNoSpace):
-		return problem(noSpace, http.StatusInsufficientStorage,
-			"The server's disk is full. What arrived is kept: try again later, from the offset that HEAD tells.").because(err).retryIn("60")
-	case errors.Is(err, blob.ErrTaken):
-		return interruptedProblem().because(err)
-	case errors.Is(err, blob.ErrOffset):
-		return problem(offsetConflict, http.StatusConflict,
-			"Upload-Offset is not where the upload ends. Ask for the offset with HEAD and go on from there.").because(err)
+	case errors.Is(err, blob.ErrTaken): // before ErrNotFound, which it may wrap
 	case errors.Is(err, blob.ErrNotFound), errors.Is(err, ledger.ErrNotFound):
-		return goneProblem().because(err)
-	case errors.Is(err, ledger.ErrBusy), errors.Is(err, ledger.ErrUnreachable):
-		return problem(internal, http.StatusServiceUnavailable, "The server is busy. Try again in a few seconds.").because(err).retryIn("5")
-	case errors.Is(err, blob.ErrUnreachable):
-		return problem(internal, http.StatusServiceUnavailable,
-			"The server's storage does not answer. What arrived is kept: try again, from the offset that HEAD tells.").because(err).retryIn("5")
+		return goneProblem().Because(err)
 	}
-	return problem(internal, http.StatusInternalServerError,
-		"The server could not do this; its log says why. What arrived is kept: try again, from the offset that HEAD tells.").because(err)
+	if p = problem.Of(err); p.Status >= http.StatusInternalServerError {
+		p.Detail += keptSentence
+	}
+	return p
 }
 
 // tusProblems maps what tusd itself refuses, by its error code.
-var tusProblems = map[string]func() *Problem{
+var tusProblems = map[string]func() *problem.Error{
 	handler.ErrUnsupportedVersion.ErrorCode: versionProblem,
 	handler.ErrMaxSizeExceeded.ErrorCode:    sizeProblem,
 	handler.ErrSizeExceeded.ErrorCode:       excessProblem,
-	handler.ErrInvalidContentType.ErrorCode: func() *Problem {
-		return problem(badMetadata, http.StatusUnsupportedMediaType, "Send PATCH with Content-Type: application/offset+octet-stream.")
+	handler.ErrInvalidContentType.ErrorCode: func() *problem.Error {
+		return problem.New(wire.SlugBadMetadata, "Send PATCH with Content-Type: application/offset+octet-stream.").WithStatus(http.StatusUnsupportedMediaType)
 	},
-	handler.ErrInvalidUploadLength.ErrorCode: func() *Problem {
-		return problem(badMetadata, http.StatusBadRequest, "Upload-Length must be the size of the whole file in bytes, said once.")
+	handler.ErrInvalidUploadLength.ErrorCode: func() *problem.Error {
+		return problem.New(wire.SlugBadMetadata, "Upload-Length must be the size of the whole file in bytes.")
 	},
-	handler.ErrInvalidUploadDeferLength.ErrorCode: func() *Problem {
-		return problem(badMetadata, http.StatusBadRequest, "Upload-Defer-Length must be 1, or be left out.")
+	handler.ErrInvalidUploadDeferLength.ErrorCode: func() *problem.Error {
+		return problem.New(wire.SlugBadMetadata, "Upload-Defer-Length must be 1, or be left out.")
 	},
-	handler.ErrUploadLengthAndUploadDeferLength.ErrorCode: func() *Problem {
-		return problem(badMetadata, http.StatusBadRequest, "Send Upload-Length or Upload-Defer-Length, not both.")
+	handler.ErrUploadLengthAndUploadDeferLength.ErrorCode: func() *problem.Error {
+		return problem.New(wire.SlugBadMetadata, "Send Upload-Length or Upload-Defer-Length, not both.")
 	},
-	handler.ErrInvalidOffset.ErrorCode: func() *Problem {
-		return problem(badMetadata, http.StatusBadRequest, "Upload-Offset must be a number of bytes, 0 or more.")
+	handler.ErrInvalidOffset.ErrorCode: func() *problem.Error {
+		return problem.New(wire.SlugBadMetadata, "Upload-Offset must be a number of bytes, 0 or more.")
 	},
-	handler.ErrMismatchOffset.ErrorCode:    func() *Problem { return asProblem(blob.ErrOffset) },
+	handler.ErrMismatchOffset.ErrorCode:    func() *problem.Error { return asProblem(blob.ErrOffset) },
 	handler.ErrNotFound.ErrorCode:          goneProblem,
 	handler.ErrUploadInterrupted.ErrorCode: interruptedProblem,
 	handler.ErrReadTimeout.ErrorCode:       interruptedProblem,
 	handler.ErrConnectionReset.ErrorCode:   interruptedProblem,
 	handler.ErrUnexpectedEOF.ErrorCode:     interruptedProblem,
-	handler.ErrServerShutdown.ErrorCode: func() *Problem {
-		return problem(internal, http.StatusServiceUnavailable, "The server is stopping. What arrived is kept: try again in a few seconds.").retryIn("5")
+	handler.ErrServerShutdown.ErrorCode: func() *problem.Error {
+		return problem.New(wire.SlugStopping, "The server is stopping."+keptSentence)
 	},
 	handler.ErrLockTimeout.ErrorCode: lockedProblem,
 	handler.ErrFileLocked.ErrorCode:  lockedProblem,
-	handler.ErrNotImplemented.ErrorCode: func() *Problem {
-		return problem(badMetadata, http.StatusNotImplemented, "This server does not offer that part of the tus protocol: OPTIONS tells which it does.")
+	handler.ErrNotImplemented.ErrorCode: func() *problem.Error {
+		return problem.New(wire.SlugBadMetadata, "This server does not offer that part of the tus protocol: OPTIONS lists the extensions that it offers.").WithStatus(http.StatusNotImplemented)
 	},
 }
 
@@ -187,37 +89,37 @@ var tusProblems = map[string]func() *Problem{
 // it knows, which leaves those of the request's body.
 const bodyFault = "ERR_INTERNAL_SERVER_ERROR"
 
-func versionProblem() *Problem {
-	return problem(badMetadata, http.StatusPreconditionFailed, "Send the header Tus-Resumable: %s.", tusVersion)
+func versionProblem() *problem.Error {
+	return problem.New(wire.SlugBadMetadata, "Send the header Tus-Resumable: %s.", wire.TusVersion).WithStatus(http.StatusPreconditionFailed)
 }
 
-func excessProblem() *Problem {
-	return problem(tooLarge, http.StatusRequestEntityTooLarge, "The request holds more bytes than the upload has left. Send only up to Upload-Length.")
+func excessProblem() *problem.Error {
+	return problem.New(wire.SlugTooLarge, "The request holds more bytes than the upload has left. Send only up to Upload-Length.")
 }
 
-func sizeProblem() *Problem {
-	return problem(tooLarge, http.StatusRequestEntityTooLarge, "The file is larger than this server takes: OPTIONS tells the limit as Tus-Max-Size.")
+func sizeProblem() *problem.Error {
+	return problem.New(wire.SlugTooLarge, "The file is larger than this server accepts: OPTIONS returns the limit as Tus-Max-Size.")
 }
 
-func lockedProblem() *Problem {
-	return problem(conflict, http.StatusLocked, "Another request for this upload is at work. Try again in a few seconds.").retryIn("5")
+func lockedProblem() *problem.Error {
+	return problem.New(wire.SlugConflict, "Another request for this upload is running. Try again in a few seconds.").WithStatus(http.StatusLocked)
 }
 
 // fromTus turns an answer of tusd, whose body begins with its error code, into
 // a problem.
-func fromTus(status int, body string) *Problem {
+func fromTus(status int, body string) *problem.Error {
 	code, _, _ := strings.Cut(body, ":")
 	if make, ok := tusProblems[code]; ok {
 		return make()
 	}
 	if code == bodyFault {
-		return interruptedProblem().because(fmt.Errorf("body: %s", body))
+		return interruptedProblem().Because(fmt.Errorf("body: %s", body))
 	}
 	switch {
 	case status == http.StatusMethodNotAllowed:
-		return problem(notFound, status, "POST creates an upload here; an upload takes HEAD, PATCH and DELETE.")
+		return problem.New(wire.SlugMethodNotAllowed, "POST creates an upload here; an upload takes HEAD, PATCH and DELETE.")
 	case status >= http.StatusInternalServerError:
 		return asProblem(fmt.Errorf("tus handler: %s", body))
 	}
-	return problem(badMetadata, status, "The request does not follow the tus protocol 1.0.").because(fmt.Errorf("tus handler: %s", body))
+	return problem.New(wire.SlugBadMetadata, "The request does not follow the tus protocol 1.0.").WithStatus(status).Because(fmt.Errorf("tus handler: %s", body))
 }

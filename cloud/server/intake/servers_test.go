@@ -15,6 +15,7 @@ import (
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // another is a second server with the same ledger, queue and blobs.
@@ -84,7 +85,7 @@ func TestDroppedWhileItIsFinished(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}}
-	a.want(a.patch(path, 0, content), http.StatusNotFound, uploadGone)
+	a.want(a.patch(path, 0, content), http.StatusNotFound, wire.SlugUploadGone)
 	if _, err := a.ledger.Footage(t.Context(), "f1"); !errors.Is(err, ledger.ErrNotFound) {
 		t.Error(err)
 	}
@@ -107,7 +108,7 @@ func TestFrozenForDays(t *testing.T) {
 		a.clock.add(defaultExpire + time.Hour)
 		must(t, b.in.sweep(t.Context()))
 	}}
-	a.want(a.patch(path, 0, content), http.StatusNotFound, uploadGone)
+	a.want(a.patch(path, 0, content), http.StatusNotFound, wire.SlugUploadGone)
 	if !bytes.Equal(a.only("f1"), content) || a.messages() != 1 {
 		t.Errorf("%d messages", a.messages())
 	}

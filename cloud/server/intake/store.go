@@ -9,8 +9,10 @@ import (
 
 	"github.com/tus/tusd/v2/pkg/handler"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
 )
 
 // store implements tusd's DataStore over ledger and blobs. Its errors are notes
@@ -61,7 +63,7 @@ func (in *Intake) create(ctx context.Context, d ledger.Device, info handler.File
 }
 
 func emptyProblem() error {
-	return problem(empty, http.StatusUnprocessableEntity, "The file has no bytes. Check the recording on the card.")
+	return problem.New(wire.SlugEmpty, "The file has no bytes. Check the recording on the card.")
 }
 
 // mayCreate refuses what cannot succeed before any byte is sent.
@@ -71,10 +73,9 @@ func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
 		return err
 	}
 	if open >= in.o.MaxSessions {
-		return problem(conflict, http.StatusTooManyRequests,
-			"This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).retryIn("60")
+		return problem.New(wire.SlugConflict, "This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).WithStatus(http.StatusTooManyRequests)
 	}
-	if u.Kind == ledger.KindThumbnail {
+	if u.Kind == wire.KindThumbnail {
 		return in.mayShow(ctx, u)
 	}
 	have, err := in.book.Footage(ctx, u.Footage)
@@ -83,9 +84,8 @@ func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
 		return nil
 	case err != nil:
 		return err
-	case u.Kind == ledger.KindTelemetry:
-		return problem(conflict, http.StatusConflict,
-			"Footage %s is complete; telemetry must be uploaded before its video.", u.Footage)
+	case u.Kind == wire.KindTelemetry:
+		return problem.New(wire.SlugConflict, "Footage %s is complete; telemetry must be uploaded before its video.", u.Footage)
 	case have.Device != u.Device, !u.SHA256.IsZero() && u.SHA256 != have.SHA256:
 		return takenProblem(u)
 	}
@@ -93,7 +93,7 @@ func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
 }
 
 func takenProblem(u ledger.Upload) error {
-	return problem(conflict, http.StatusConflict, "Footage %s is another file already. Upload this one under a new id.", u.Footage)
+	return problem.New(wire.SlugConflict, "Footage %s is another file already. Upload this one under a new id.", u.Footage)
 }
 
 // GetUpload implements handler.DataStore. A session whose bytes are all there
@@ -153,7 +153,7 @@ func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
 	if err := errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Discard(ctx, waiting(u.ID))); err != nil {
 		return err
 	}
-	if err := in.book.DeleteUpload(ctx, u.ID); err != nil || u.Kind != ledger.KindVideo || u.BlobKey == "" {
+	if err := in.book.DeleteUpload(ctx, u.ID); err != nil || u.Kind != wire.KindVideo || u.BlobKey == "" {
 		return err
 	}
 	return in.dropBlob(ctx, u)

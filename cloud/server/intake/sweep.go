@@ -3,9 +3,11 @@ package intake
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/job"
 )
@@ -100,8 +102,8 @@ func ignoreGone(err error) error {
 
 // ignoreRefusal drops a verdict on the client's bytes, which is no fault of ours.
 func ignoreRefusal(err error) error {
-	var p *Problem
-	if errors.As(err, &p) && p.slug() != internal {
+	var p *problem.Error
+	if errors.As(err, &p) && p.Status < http.StatusInternalServerError {
 		return nil
 	}
 	return err

@@ -13,6 +13,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 func TestExpiry(t *testing.T) {
@@ -29,7 +30,7 @@ func TestExpiry(t *testing.T) {
 		t.Fatal("a session was dropped too early")
 	}
 	s.clock.add(time.Hour)
-	s.want(s.patch(old, 3000, content[3000:]), http.StatusNotFound, uploadGone) // also before the round
+	s.want(s.patch(old, 3000, content[3000:]), http.StatusNotFound, wire.SlugUploadGone) // also before the round
 	must(t, s.in.sweep(t.Context()))
 	s.gone(old)
 	s.gone(young)
@@ -109,7 +110,7 @@ func TestLongCommitHoldsUpNoJobs(t *testing.T) {
 	real := s.in.blobs
 	s.in.blobs = broken{real}
 	content := clip("x", 5000)
-	s.want(s.patch(s.create(len(content)), 0, content), http.StatusInternalServerError, internal)
+	s.want(s.patch(s.create(len(content)), 0, content), http.StatusInternalServerError, wire.SlugInternal)
 	slow := lasting{real, make(chan struct{}), make(chan struct{})}
 	s.in.blobs = slow
 	s.clock.add(2 * settled)
@@ -221,14 +222,14 @@ func TestMetrics(t *testing.T) {
 	s.create(10)
 	s.do("POST", "/files/", nil, "Upload-Length", "0")
 	s.wantMetrics(reg, map[string]float64{
-		"cattle_intake_received_bytes_total":             10_000,
-		"cattle_intake_requests_active":                  0,
-		"cattle_intake_sessions_open":                    1,
-		"cattle_intake_uploads_finished_total counted":   1,
-		"cattle_intake_uploads_finished_total duplicate": 1,
-		"cattle_intake_uploads_finished_total telemetry": 0,
-		"cattle_intake_refused_total " + empty:           1,
-		"cattle_intake_refused_total " + hashMismatch:    0,
+		"cattle_intake_received_bytes_total":                           10_000,
+		"cattle_intake_requests_active":                                0,
+		"cattle_intake_sessions_open":                                  1,
+		"cattle_intake_uploads_finished_total counted":                 1,
+		"cattle_intake_uploads_finished_total duplicate":               1,
+		"cattle_intake_uploads_finished_total telemetry":               0,
+		"cattle_intake_refused_total " + string(wire.SlugEmpty):        1,
+		"cattle_intake_refused_total " + string(wire.SlugHashMismatch): 0,
 	})
 	if _, err := New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Metrics: reg}); err == nil {
 		t.Error("registered twice without a word")

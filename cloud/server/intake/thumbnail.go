@@ -3,11 +3,12 @@ package intake
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
 )
 
 // mayShow lets a device send a thumbnail of footage that is its own or nobody's,
@@ -40,12 +41,12 @@ func (in *Intake) keepThumbnail(ctx context.Context, up *upload) error {
 	head, err := up.stagedHead(ctx)
 	switch {
 	case err == nil && (len(head) < len(jpegHead) || !slices.Equal(head[:len(jpegHead)], jpegHead)):
-		return in.refuse(ctx, u, problem(notAPicture, http.StatusUnsupportedMediaType, "%s: the thumbnail is no JPEG.", u.Name))
+		return in.refuse(ctx, u, problem.New(wire.SlugNotAPicture, "%s: the thumbnail is no JPEG.", u.Name))
 	case err != nil && !errors.Is(err, blob.ErrNotFound):
 		return err
 	}
 	if err := in.mayShow(ctx, u); err != nil {
-		var p *Problem
+		var p *problem.Error
 		if errors.As(err, &p) {
 			return in.refuse(ctx, u, p)
 		}

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 const (
@@ -163,7 +164,7 @@ func (up *upload) judge(ctx context.Context, head []byte, certain bool) error {
 	container, err := footage.Sniff(head)
 	switch {
 	case err == nil:
-		key := videoKey(up.u.Footage, up.u.ID, container)
+		key := wire.VideoKey(up.u.Footage, up.u.ID, container)
 		if err := up.in.book.SetUploadKey(ctx, up.u.ID, key); err != nil {
 			return err
 		}
@@ -172,14 +173,13 @@ func (up *upload) judge(ctx context.Context, head []byte, certain bool) error {
 	case !certain:
 		return nil
 	}
-	return up.in.refuse(ctx, up.u, problem(notAVideo, http.StatusUnsupportedMediaType,
-		"%s is no MP4, MOV, MKV, AVI or TS video, whatever its name says. Check the file on the card.", up.u.Name).because(err))
+	return up.in.refuse(ctx, up.u, problem.New(wire.SlugNotAVideo, "%s is no MP4, MOV, MKV, AVI or TS video, whatever its name says. Check the file on the card.", up.u.Name).Because(err))
 }
 
 // refuse drops a session for good.
-func (in *Intake) refuse(ctx context.Context, u ledger.Upload, p *Problem) error {
+func (in *Intake) refuse(ctx context.Context, u ledger.Upload, p *problem.Error) error {
 	if err := in.discard(ctx, u); err != nil {
-		p.cause = errors.Join(p.cause, err) // the sweep drops it later
+		return p.Because(errors.Join(p.Unwrap(), err)) // the sweep drops it later
 	}
 	return p
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
 )
 
 func hub(t *testing.T, l *ledger.Ledger) *Hub {
@@ -46,7 +47,7 @@ func TestHubSendsWhatComesAfterReady(t *testing.T) {
 	h := hub(t, l)
 	s := subscribe(t, h)
 	r := record(t, l, "edge1", "one", "a")
-	u := ledger.Upload{ID: "u1", Footage: "two", Device: "edge1", Site: "farm", Kind: ledger.KindVideo, Name: "n", Size: 5}
+	u := ledger.Upload{ID: "u1", Footage: "two", Device: "edge1", Site: "farm", Kind: wire.KindVideo, Name: "n", Size: 5}
 	if _, err := l.CreateUpload(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}

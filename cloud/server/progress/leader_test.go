@@ -15,7 +15,7 @@ import (
 
 // hanging is a way to the broker on which the first message hangs until it may go.
 type hanging struct {
-	w         *wire
+	w         *fakeBroker
 	waits, on chan struct{}
 	once      sync.Once
 }
@@ -33,7 +33,7 @@ func (h *hanging) Deliver(ctx context.Context, m mqttlink.Message) error {
 // One of two publishers hangs in a message until the other leads and has told the end.
 // What it says late does not stay, and it says nothing of the rest.
 func TestALateWordIsSaidAgainAsItIs(t *testing.T) {
-	l, broker := openLedger(t), newWire()
+	l, broker := openLedger(t), newFakeBroker()
 	r, other := record(t, l, "edge1", "one", "a"), record(t, l, "edge2", "two", "b")
 	j, k := begin(t, l, r.Job.ID), begin(t, l, other.Job.ID)
 	advance(t, l, j, 50)

@@ -70,8 +70,8 @@ func finish(t *testing.T, l *ledger.Ledger, j ledger.Job, n int) {
 	}
 }
 
-// wire is a broker that keeps what is retained and may be away.
-type wire struct {
+// fakeBroker is a broker that keeps what is retained and may be away.
+type fakeBroker struct {
 	mu       sync.Mutex
 	away     bool
 	back     chan struct{}
@@ -80,11 +80,11 @@ type wire struct {
 	history  map[string][]int64 // seq by topic
 }
 
-func newWire() *wire {
-	return &wire{back: make(chan struct{}), more: make(chan struct{}), retained: map[string][]byte{}, history: map[string][]int64{}}
+func newFakeBroker() *fakeBroker {
+	return &fakeBroker{back: make(chan struct{}), more: make(chan struct{}), retained: map[string][]byte{}, history: map[string][]int64{}}
 }
 
-func (w *wire) Deliver(ctx context.Context, m mqttlink.Message) error {
+func (w *fakeBroker) Deliver(ctx context.Context, m mqttlink.Message) error {
 	for {
 		w.mu.Lock()
 		if !w.away {
@@ -110,7 +110,7 @@ func (w *wire) Deliver(ctx context.Context, m mqttlink.Message) error {
 	return nil
 }
 
-func (w *wire) setAway(away bool) {
+func (w *fakeBroker) setAway(away bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.away = away; !away {
@@ -120,14 +120,14 @@ func (w *wire) setAway(away bool) {
 }
 
 // forget is a restart of a broker without a disk.
-func (w *wire) forget() {
+func (w *fakeBroker) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.retained)
 }
 
 // await waits until the retained message of a topic fits.
-func await[T any](t *testing.T, w *wire, name string, fits func(T) bool) T {
+func await[T any](t *testing.T, w *fakeBroker, name string, fits func(T) bool) T {
 	t.Helper()
 	limit := time.After(10 * time.Second)
 	for {
@@ -152,7 +152,7 @@ func await[T any](t *testing.T, w *wire, name string, fits func(T) bool) T {
 	}
 }
 
-func publish(t *testing.T, l *ledger.Ledger, w *wire) (*Publisher, func()) {
+func publish(t *testing.T, l *ledger.Ledger, w *fakeBroker) (*Publisher, func()) {
 	t.Helper()
 	p := NewPublisher(l, slog.New(slog.DiscardHandler))
 	p.Use(w)
@@ -170,7 +170,7 @@ func publish(t *testing.T, l *ledger.Ledger, w *wire) (*Publisher, func()) {
 }
 
 func TestJobAndCountArePublishedRetained(t *testing.T) {
-	l, w := openLedger(t), newWire()
+	l, w := openLedger(t), newFakeBroker()
 	publish(t, l, w)
 	r := record(t, l, "edge1", "one", "a")
 	d := topic.Device{Site: "farm", Name: "edge1"}
@@ -188,7 +188,7 @@ func TestJobAndCountArePublishedRetained(t *testing.T) {
 }
 
 func TestNothingIsLostWhileTheBrokerIsAway(t *testing.T) {
-	l, w := openLedger(t), newWire()
+	l, w := openLedger(t), newFakeBroker()
 	w.setAway(true)
 	p, _ := publish(t, l, w)
 	var jobs []ledger.Job
@@ -223,7 +223,7 @@ func TestNothingIsLostWhileTheBrokerIsAway(t *testing.T) {
 }
 
 func TestRestartGoesOnAndRefreshes(t *testing.T) {
-	l, w := openLedger(t), newWire()
+	l, w := openLedger(t), newFakeBroker()
 	_, stop := publish(t, l, w)
 	r := record(t, l, "edge1", "one", "a")
 	j := begin(t, l, r.Job.ID)
@@ -248,7 +248,7 @@ func TestRestartGoesOnAndRefreshes(t *testing.T) {
 }
 
 func TestDuplicates(t *testing.T) {
-	l, w := openLedger(t), newWire()
+	l, w := openLedger(t), newFakeBroker()
 	publish(t, l, w)
 	first := record(t, l, "edge1", "one", "a")
 	record(t, l, "edge2", "two", "a") // before the count

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,9 +11,11 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 const (
@@ -28,7 +31,7 @@ func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
 	if q := c.Query("limit"); q != "" {
 		n, err := strconv.Atoi(q)
 		if err != nil || n < 1 || n > maxPageSize {
-			return p, fmt.Errorf("limit: want a number from 1 to %d: %w", maxPageSize, errBadRequest)
+			return p, badRequest("limit: want a number from 1 to %d.", maxPageSize)
 		}
 		p.Limit = n
 	}
@@ -60,19 +63,19 @@ func (s *Server) listFootage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, pageOf(views, next, viewWhole))
+	return sendJSON(c, pageOf(views, next, wholeView))
 }
 
 func (s *Server) footageBySum(c *fiber.Ctx, sum footage.Digest) error {
 	v, err := s.o.Ledger.FootageBySHA256(s.work, sum)
 	items := []ledger.FootageView{v}
-	if p, known := problemOf(err); err != nil && known && p.Status == fiber.StatusNotFound {
+	if errors.Is(err, ledger.ErrNotFound) {
 		items, err = nil, nil
 	}
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, pageOf(items, "", viewWhole))
+	return sendJSON(c, pageOf(items, "", wholeView))
 }
 
 func (s *Server) getFootage(c *fiber.Ctx) error {
@@ -84,13 +87,13 @@ func (s *Server) getFootage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, viewWhole(v))
+	return sendJSON(c, wholeView(v))
 }
 
 func (s *Server) listJobs(c *fiber.Ctx) error {
 	state := job.State(text(c.Query("state")))
 	if state != "" && !slices.Contains(job.States(), state) {
-		return fmt.Errorf("state: %.40q is none of %v: %w", string(state), job.States(), errBadRequest)
+		return badRequest("state: %.40q is not one of %v.", string(state), job.States())
 	}
 	p, err := pageArgs(c)
 	if err != nil {
@@ -100,7 +103,7 @@ func (s *Server) listJobs(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, pageOf(views, next, func(v ledger.JobView) jobView { return viewJob(v.Job) }))
+	return sendJSON(c, pageOf(views, next, func(v ledger.JobView) wire.Job { return jobView(v.Job) }))
 }
 
 func (s *Server) getJob(c *fiber.Ctx) error {
@@ -108,7 +111,7 @@ func (s *Server) getJob(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, viewJob(j))
+	return sendJSON(c, jobView(j))
 }
 
 func (s *Server) job(c *fiber.Ctx) (ledger.Job, error) {
@@ -136,7 +139,7 @@ func (s *Server) ownJob(c *fiber.Ctx) (ctx context.Context, j ledger.Job, err er
 		return nil, j, err
 	}
 	if f.Device != d.Name {
-		return nil, j, fmt.Errorf("job %s is of another device's footage: %w", j.ID, errForbidden)
+		return nil, j, problem.New(wire.SlugForbidden, "Job %s counts footage of another device.", j.ID)
 	}
 	return ctx, j, nil
 }
@@ -180,7 +183,7 @@ func (s *Server) listAttempts(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, pageOf(as, "", viewAttempt))
+	return sendJSON(c, pageOf(as, "", attemptView))
 }
 
 // attemptsShown is more than a job can use up without a person's help.
@@ -191,7 +194,7 @@ func (s *Server) answerJob(c *fiber.Ctx, id string) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, viewJob(j))
+	return sendJSON(c, jobView(j))
 }
 
 func (s *Server) listCounts(c *fiber.Ctx) error {
@@ -203,7 +206,7 @@ func (s *Server) listCounts(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, pageOf(views, next, func(v ledger.CountView) countView { return viewCount(v.Count) }))
+	return sendJSON(c, pageOf(views, next, func(v ledger.CountView) wire.Count { return countView(v.Count) }))
 }
 
 func (s *Server) getCount(c *fiber.Ctx) error {
@@ -215,7 +218,7 @@ func (s *Server) getCount(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, viewCount(n))
+	return sendJSON(c, countView(n))
 }
 
 func (s *Server) listDevices(c *fiber.Ctx) error {
@@ -223,7 +226,7 @@ func (s *Server) listDevices(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, pageOf(ds, "", viewDevice))
+	return sendJSON(c, pageOf(ds, "", deviceView))
 }
 
 func (s *Server) listUploads(c *fiber.Ctx) error {
@@ -232,7 +235,7 @@ func (s *Server) listUploads(c *fiber.Ctx) error {
 		return err
 	}
 	us = slices.DeleteFunc(us, func(u ledger.Upload) bool { return !u.Finished.IsZero() })
-	return sendJSON(c, pageOf(us, "", viewUpload))
+	return sendJSON(c, pageOf(us, "", uploadView))
 }
 
 func (s *Server) listWaiting(c *fiber.Ctx) error {
@@ -244,17 +247,7 @@ func (s *Server) listWaiting(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, pageOf(ts, next, viewWaiting))
-}
-
-type statsView struct {
-	Footage    int               `json:"footage"`
-	Duplicates int               `json:"duplicates"`
-	Bytes      int64             `json:"bytes"`
-	Animals    int64             `json:"animals"`
-	Counts     int               `json:"counts"`
-	Uploads    int               `json:"uploads"`
-	Jobs       map[job.State]int `json:"jobs"`
+	return sendJSON(c, pageOf(ts, next, waitingView))
 }
 
 func (s *Server) getStats(c *fiber.Ctx) error {
@@ -262,6 +255,6 @@ func (s *Server) getStats(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, statsView{Footage: v.Footage, Duplicates: v.Duplicates, Bytes: v.Bytes, Animals: v.Animals,
+	return sendJSON(c, wire.Stats{Footage: v.Footage, Duplicates: v.Duplicates, Bytes: v.Bytes, Animals: v.Animals,
 		Counts: v.Counts, Uploads: v.Uploads, Jobs: v.Jobs})
 }

@@ -11,6 +11,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // finish lets a job be done with results in the blob store.
@@ -94,7 +95,7 @@ func TestFootage(t *testing.T) {
 	s.finish(one.Job)
 	s.fail1(two.Job, "the video is cut off")
 
-	var list page[footageView]
+	var list wire.Page[wire.Footage]
 	s.do("GET", "/api/v1/footage?limit=2", "").decode(t, &list)
 	if len(list.Items) != 2 || list.Items[0].ID != "three" || list.Items[0].DuplicateOf != "one" || list.Items[1].Job.Reason != "the video is cut off" || list.Next == "" {
 		t.Errorf("%+v", list)
@@ -102,17 +103,17 @@ func TestFootage(t *testing.T) {
 	if c := list.Items[0].Count; c == nil || c.Unique != 7 {
 		t.Errorf("the duplicate shows %+v", c)
 	}
-	var rest page[footageView]
+	var rest wire.Page[wire.Footage]
 	s.do("GET", "/api/v1/footage?after="+list.Next, "").decode(t, &rest)
 	if len(rest.Items) != 1 || rest.Items[0].ID != "one" || rest.Next != "" {
 		t.Errorf("%+v", rest)
 	}
-	var v footageView
+	var v wire.Footage
 	s.do("GET", "/api/v1/footage/one", "").decode(t, &v)
 	if v.SHA256 != one.Footage.SHA256 || v.Size != 11 || v.Job.State != job.Done || v.Count.High != 9 || v.Captured == nil {
 		t.Errorf("%+v", v)
 	}
-	var found page[footageView]
+	var found wire.Page[wire.Footage]
 	s.do("GET", "/api/v1/footage?sha256="+copy1.Footage.SHA256.String(), "").decode(t, &found)
 	if len(found.Items) != 1 || found.Items[0].ID != "one" {
 		t.Errorf("%+v", found)
@@ -180,7 +181,7 @@ func TestWhoMayChangeJobs(t *testing.T) {
 	s.do("POST", retry, other.Reveal()).wantProblem(t, 403, "forbidden")
 	s.do("POST", "/api/v1/jobs/nope/retry", s.tokens[ledger.RoleOperator]).wantProblem(t, 404, "not-found")
 
-	var j jobView
+	var j wire.Job
 	r := s.do("POST", retry, s.tokens[ledger.RoleDevice])
 	r.decode(t, &j)
 	if r.status != 200 || j.State != job.Queued {
@@ -269,7 +270,7 @@ func TestHealthAndMetrics(t *testing.T) {
 	s := open(t, func(o *Options) {
 		o.Checks = []Check{{"ledger", o.Ledger.(*ledger.Ledger).Ping}, {"disk", func(context.Context) error { return broken }}}
 	})
-	var h healthView
+	var h wire.Health
 	if r := s.do("GET", "/readyz", ""); r.status != 200 {
 		t.Errorf("%s", r.body)
 	}

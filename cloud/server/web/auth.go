@@ -11,7 +11,9 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
 )
 
 const (
@@ -41,12 +43,12 @@ func newGatekeeper(l Ledger, now func() time.Time) *gatekeeper {
 	return &gatekeeper{ledger: l, now: now, known: map[[sha256.Size]byte]admission{}, touched: map[string]time.Time{}}
 }
 
-// bearer takes the token out of the request. The error is errUnauthorised.
+// bearer takes the token out of the request. The error is a problem.
 func bearer(c *fiber.Ctx) (string, error) {
 	scheme, token, ok := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
 	token = strings.TrimSpace(token)
 	if !ok || subtle.ConstantTimeCompare([]byte(strings.ToLower(scheme)), []byte("bearer")) != 1 || token == "" || len(token) > maxToken {
-		return "", fmt.Errorf("send the header Authorization: Bearer TOKEN; a token is made by cloud-api device add: %w", errUnauthorised)
+		return "", problem.New(wire.SlugUnauthorised, "Send the header Authorization: Bearer TOKEN. The command cloud-api device add makes a token.")
 	}
 	return strings.Clone(token), nil
 }
@@ -110,5 +112,5 @@ func (s *Server) who(c *fiber.Ctx, roles ...ledger.Role) (ledger.Device, error) 
 			return d, nil
 		}
 	}
-	return ledger.Device{}, fmt.Errorf("role %s may not do this, one of %v may: %w", d.Role, roles, errForbidden)
+	return ledger.Device{}, problem.New(wire.SlugForbidden, "The token has the role %s. One of %v is required.", d.Role, roles)
 }

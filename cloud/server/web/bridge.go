@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -85,7 +84,7 @@ func request(ctx context.Context, fctx *fasthttp.RequestCtx, b *body) (*http.Req
 	uri := string(fctx.RequestURI())
 	u, err := url.ParseRequestURI(uri)
 	if err != nil {
-		return nil, fmt.Errorf("request target: %w: %w", err, errBadRequest)
+		return nil, badRequest("The request target is not valid: %v.", err)
 	}
 	r := &http.Request{
 		Method: string(fctx.Method()), URL: u, RequestURI: uri,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
 )
 
 func TestFirstBytesReachTheHandlerAtOnce(t *testing.T) {
@@ -291,7 +292,7 @@ func TestHugeHeadIsRefused(t *testing.T) {
 	c := s.dial()
 	c.send("GET / HTTP/1.1\nHost: x\nX-Big: %s\n\n", strings.Repeat("x", headerBytes))
 	resp, body := c.answer()
-	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge || resp.Header.Get("Content-Type") != ProblemMedia {
+	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge || resp.Header.Get("Content-Type") != wire.ProblemMedia {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }

@@ -11,8 +11,10 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
 )
 
 var media = map[string]string{
@@ -50,11 +52,11 @@ const linkLife = 15 * time.Minute
 // redirect sends the client to the storage itself.
 func (s *Server) redirect(c *fiber.Ctx, key, direct string) error {
 	if direct != "1" {
-		return fmt.Errorf("direct is %.20q, want 1 or nothing: %w", direct, errBadRequest)
+		return badRequest("direct: %.20q is neither 1 nor absent.", direct)
 	}
 	linker, ok := s.o.Blobs.(blob.Linker)
 	if !ok {
-		return errNoLinks
+		return problem.New(wire.SlugNoDirectLinks, "The storage of this server has no direct links. Ask without direct.")
 	}
 	to, err := linker.Link(s.work, key, linkLife)
 	if err != nil {
@@ -87,7 +89,7 @@ func (s *Server) getStatus(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.sendBlob(c, "footage/"+string(v.Original())+"/video_status.json", fiber.MIMEApplicationJSON, "video_status.json")
+	return s.sendBlob(c, wire.StatusKey(v.Original()), fiber.MIMEApplicationJSON, wire.StatusName)
 }
 
 // sendBlob streams a blob, or the one range of it that was asked for.
@@ -175,7 +177,7 @@ func rangeOf(c *fiber.Ctx, tag string, size int64) (from, length int64, part boo
 	}
 	if b = min(b, size-1); a > b || a < 0 {
 		c.Set(fiber.HeaderContentRange, fmt.Sprintf("bytes */%d", size))
-		return 0, 0, false, fmt.Errorf("%d bytes are there: %w", size, errRange)
+		return 0, 0, false, problem.New(wire.SlugBadRange, "The document has %d bytes.", size)
 	}
 	return a, b - a + 1, true, nil
 }

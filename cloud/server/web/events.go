@@ -12,7 +12,9 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/server/progress"
+	"cattlecounter/shared/wire"
 )
 
 const (
@@ -35,9 +37,9 @@ func (s *Server) events(c *fiber.Ctx) error {
 	sub, err := s.o.Hub.Subscribe()
 	if err != nil {
 		if errors.Is(err, progress.ErrTooMany) {
-			return fmt.Errorf("%w: %w", errTooMany, err)
+			return problem.New(wire.SlugTooManyListeners, "Too many clients listen to events. Try again later.")
 		}
-		return fmt.Errorf("%w: %w", errNotReady, err)
+		return problem.New(wire.SlugNotReady, "The service cannot send events now: %v.", err)
 	}
 	last := c.Get("Last-Event-ID")
 	if last == "" {
@@ -172,20 +174,15 @@ func (st *stream) change(c progress.Change) error {
 	st.upTo = max(st.upTo, c.Seq)
 	switch {
 	case c.Job != nil:
-		return st.event("job", c.Seq, viewJob(c.Job.Job))
+		return st.event("job", c.Seq, jobView(c.Job.Job))
 	case c.Count != nil:
-		return st.event("count", c.Seq, viewCount(c.Count.Count))
+		return st.event("count", c.Seq, countView(c.Count.Count))
 	case c.Footage != nil:
-		return st.event("footage", c.Seq, viewFootage(*c.Footage))
+		return st.event("footage", c.Seq, footageView(*c.Footage))
 	case c.Upload != nil:
-		return st.event("upload", 0, uploadEvent{uploadView: viewUpload(c.Upload.Upload), Gone: c.Upload.Gone})
+		return st.event("upload", 0, wire.UploadEvent{Upload: uploadView(c.Upload.Upload), Gone: c.Upload.Gone})
 	}
 	return nil
-}
-
-type uploadEvent struct {
-	uploadView
-	Gone bool `json:"gone"`
 }
 
 func (st *stream) bye() {

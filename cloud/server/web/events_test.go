@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 type event struct {
@@ -96,13 +97,13 @@ func TestEventsAsTheyHappen(t *testing.T) {
 	}
 	rec := s.record("one", "content one")
 	f := l.until("footage")
-	var v footageView
+	var v wire.Footage
 	if err := json.Unmarshal([]byte(f.data), &v); err != nil || v.ID != "one" || f.id != strconv.FormatInt(v.Seq, 10) {
 		t.Errorf("%+v %v", f, err)
 	}
 	s.finish(rec.Job)
 	for {
-		var j jobView
+		var j wire.Job
 		e := l.until("job")
 		if err := json.Unmarshal([]byte(e.data), &j); err != nil {
 			t.Fatal(err)
@@ -111,7 +112,7 @@ func TestEventsAsTheyHappen(t *testing.T) {
 			break
 		}
 	}
-	var c countView
+	var c wire.Count
 	s.record("two", "content two")
 	again := s.listen("0")
 	e := again.until("count")
@@ -141,7 +142,7 @@ func TestReturningListenerGetsWhatItMissed(t *testing.T) {
 		if e.name != "footage" {
 			continue
 		}
-		var v footageView
+		var v wire.Footage
 		if err := json.Unmarshal([]byte(e.data), &v); err != nil {
 			t.Fatal(err)
 		}

@@ -7,29 +7,21 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"cattlecounter/shared/wire"
 )
 
 const checkTime = 3 * time.Second
 
-type healthView struct {
-	Status string                `json:"status"` // ok | failing
-	Checks map[string]checkState `json:"checks,omitempty"`
-}
-
-type checkState struct {
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail,omitempty"`
-}
-
 // healthz says that the process lives.
-func (s *Server) healthz(c *fiber.Ctx) error { return sendJSON(c, healthView{Status: "ok"}) }
+func (s *Server) healthz(c *fiber.Ctx) error { return sendJSON(c, wire.Health{Status: wire.HealthOK}) }
 
 // readyz says whether the process can do its work, check by check.
 func (s *Server) readyz(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(s.work, checkTime)
 	defer cancel()
-	v := healthView{Status: "ok", Checks: map[string]checkState{}}
-	states := make([]checkState, len(s.o.Checks))
+	v := wire.Health{Status: wire.HealthOK, Checks: map[string]wire.Check{}}
+	states := make([]wire.Check, len(s.o.Checks))
 	var wg sync.WaitGroup
 	for i, check := range s.o.Checks {
 		wg.Go(func() { states[i] = try(ctx, check) })
@@ -38,26 +30,26 @@ func (s *Server) readyz(c *fiber.Ctx) error {
 	for i, check := range s.o.Checks {
 		v.Checks[check.Name] = states[i]
 		if !states[i].OK {
-			v.Status = "failing"
+			v.Status = wire.HealthFailing
 		}
 	}
 	if s.base.Err() != nil {
-		v.Status, v.Checks["server"] = "failing", checkState{Detail: ErrShutdown.Error()}
+		v.Status, v.Checks["server"] = wire.HealthFailing, wire.Check{Detail: ErrShutdown.Error()}
 	}
-	if v.Status != "ok" {
+	if v.Status != wire.HealthOK {
 		c.Status(fiber.StatusServiceUnavailable)
 	}
 	return sendJSON(c, v)
 }
 
-func try(ctx context.Context, check Check) (st checkState) {
+func try(ctx context.Context, check Check) (st wire.Check) {
 	defer func() {
 		if r := recover(); r != nil {
-			st = checkState{Detail: fmt.Sprintf("panic: %v", r)}
+			st = wire.Check{Detail: fmt.Sprintf("panic: %v", r)}
 		}
 	}()
 	if err := check.Test(ctx); err != nil {
-		return checkState{Detail: err.Error()}
+		return wire.Check{Detail: err.Error()}
 	}
-	return checkState{OK: true}
+	return wire.Check{OK: true}
 }

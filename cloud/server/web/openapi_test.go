@@ -18,6 +18,7 @@ import (
 
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 func loadOpenAPI(t *testing.T) *openapi3.T {
@@ -69,7 +70,7 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	s.record("three", "content one")
 	s.finish(done.Job)
 	s.fail1(failed.Job, "cut off")
-	u := ledger.Upload{ID: "up1", Footage: footage.ID("four"), Device: "device1", Site: "farm", Kind: ledger.KindVideo, Name: "x.mp4", Size: 10}
+	u := ledger.Upload{ID: "up1", Footage: footage.ID("four"), Device: "device1", Site: "farm", Kind: wire.KindVideo, Name: "x.mp4", Size: 10}
 	if _, err := s.ledger.CreateUpload(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}

@@ -9,16 +9,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
 )
-
-const apiPath = "/api/v1"
 
 // routes registers every route. openapi.yaml describes the same ones; a test
 // compares.
 func (s *Server) routes() {
 	s.app.Use(s.around)
 
-	api := s.app.Group(apiPath)
+	api := s.app.Group(wire.APIPath)
 	api.Get("/footage", s.listFootage)
 	api.Get("/footage/:id", s.getFootage)
 	api.Get("/footage/:id/result", s.download("json"))
@@ -42,7 +41,7 @@ func (s *Server) routes() {
 	api.Get("/openapi.json", s.document(s.docs.openAPIJSON, fiber.MIMEApplicationJSON))
 	api.Get("/asyncapi.yaml", s.document(s.docs.asyncAPI, "application/yaml"))
 
-	s.app.Get("/healthz", s.healthz)
+	s.app.Get(wire.HealthPath, s.healthz)
 	s.app.Get("/readyz", s.readyz)
 	metrics := promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{DisableCompression: true})
 	s.app.Get("/metrics", func(c *fiber.Ctx) error { return s.bridge.serve(c, metrics) })

@@ -19,6 +19,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue/embedded"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -147,8 +148,8 @@ func (r response) decode(t *testing.T, v any) {
 // wantProblem checks that the answer is a whole problem document.
 func (r response) wantProblem(t *testing.T, status int, slug string) {
 	t.Helper()
-	var p Problem
-	if r.header.Get("Content-Type") != ProblemMedia {
+	var p wire.Problem
+	if r.header.Get("Content-Type") != wire.ProblemMedia {
 		t.Fatalf("status %d, content type %q: %s", r.status, r.header.Get("Content-Type"), r.body)
 	}
 	r.decode(t, &p)

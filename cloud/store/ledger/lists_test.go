@@ -12,6 +12,7 @@ import (
 
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 func TestPages(t *testing.T) {
@@ -223,7 +224,7 @@ func TestUploads(t *testing.T) {
 	ctx := t.Context()
 	l, c := fresh(t)
 	u := Upload{
-		ID: "u1", Footage: "f1", Device: "base-1", Site: "north", Kind: KindVideo, Name: "a.mp4", Size: 100,
+		ID: "u1", Footage: "f1", Device: "base-1", Site: "north", Kind: wire.KindVideo, Name: "a.mp4", Size: 100,
 		SHA256: footage.Sum(nil), Captured: c.now(), Metadata: map[string]string{"k": "ä\n"},
 	}
 	made, err := l.CreateUpload(ctx, u)

@@ -5,6 +5,7 @@ import (
 
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // Footage is one verified piece of footage. Times are UTC.
@@ -105,20 +106,13 @@ type Device struct {
 	LastSeen *time.Time
 }
 
-// Kinds of uploads.
-const (
-	KindVideo     = "video"
-	KindTelemetry = "telemetry"
-	KindThumbnail = "thumbnail"
-)
-
 // Upload is a resumable upload session.
 type Upload struct {
 	ID       string
 	Footage  footage.ID
 	Device   string
 	Site     string
-	Kind     string // KindVideo, KindTelemetry or KindThumbnail
+	Kind     wire.Kind
 	Name     string
 	Size     int64 // bytes; 0 while Deferred
 	Offset   int64 // bytes that HashState covers; the blob store may hold more

@@ -5,8 +5,6 @@ package fakecloud
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // Upload is one tus upload.
@@ -24,7 +25,8 @@ type Upload struct {
 	// the buffers arrives before the next request is answered.
 	turn         sync.Mutex
 	Size, Offset int64
-	Meta         map[string]string
+	Meta         wire.Metadata
+	Raw          map[string]string // Upload-Metadata as it came
 	sum          hash.Hash
 	block        hash.Hash // sum at the last whole block
 }
@@ -45,22 +47,12 @@ func (u *Upload) write(b []byte, block int64) {
 	}
 }
 
-// Footage is what the API answers.
-type Footage struct {
-	ID          string          `json:"id"`
-	Size        int64           `json:"size"`
-	SHA256      string          `json:"sha256"`
-	DuplicateOf string          `json:"duplicate_of,omitempty"`
-	Job         json.RawMessage `json:"job,omitempty"`
-	Count       json.RawMessage `json:"count,omitempty"`
-}
-
 // Cloud is the fake. The fields may be set before it serves; after that use Lock.
 type Cloud struct {
 	sync.Mutex
 	Token   string
 	Uploads map[string]*Upload // by path
-	Footage map[string]*Footage
+	Footage map[footage.ID]*wire.Footage
 	// Before, when set, is asked first; true means it has answered.
 	Before func(w http.ResponseWriter, r *http.Request) bool
 	// CutAfter cuts each PATCH after so many bytes, 0: never.
@@ -77,14 +69,14 @@ type Cloud struct {
 
 // New returns a cloud that takes the token.
 func New(token string) *Cloud {
-	return &Cloud{Token: token, Uploads: map[string]*Upload{}, Footage: map[string]*Footage{}}
+	return &Cloud{Token: token, Uploads: map[string]*Upload{}, Footage: map[footage.ID]*wire.Footage{}}
 }
 
 // Problem answers with a problem document.
-func Problem(w http.ResponseWriter, status int, kind, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"type": "/problems/" + kind, "status": status, "detail": detail})
+func Problem(w http.ResponseWriter, slug wire.Slug, detail string) {
+	w.Header().Set("Content-Type", wire.ProblemMedia)
+	w.WriteHeader(slug.Status())
+	_ = json.NewEncoder(w).Encode(wire.NewProblem(slug, detail))
 }
 
 // ServeHTTP implements http.Handler.
@@ -96,11 +88,12 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
-	case r.URL.Path == "/healthz":
-	case strings.HasPrefix(r.URL.Path, "/api/v1/footage/"):
-		c.footage(w, strings.TrimPrefix(r.URL.Path, "/api/v1/footage/"))
+	case r.URL.Path == wire.HealthPath:
+		_ = json.NewEncoder(w).Encode(wire.Health{Status: wire.HealthOK})
+	case strings.HasPrefix(r.URL.Path, wire.FootagePath("")):
+		c.footage(w, footage.ID(strings.TrimPrefix(r.URL.Path, wire.FootagePath(""))))
 	case r.Header.Get("Authorization") != "Bearer "+c.Token:
-		Problem(w, http.StatusUnauthorized, "unauthorised", "no such device")
+		Problem(w, wire.SlugUnauthorised, "no such device")
 	case r.Method == http.MethodPost:
 		c.create(w, r)
 	case r.Method == http.MethodHead:
@@ -108,16 +101,16 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPatch:
 		c.patch(w, r)
 	default:
-		Problem(w, http.StatusMethodNotAllowed, "internal", r.Method)
+		Problem(w, wire.SlugMethodNotAllowed, r.Method)
 	}
 }
 
-func (c *Cloud) footage(w http.ResponseWriter, id string) {
+func (c *Cloud) footage(w http.ResponseWriter, id footage.ID) {
 	c.Lock()
 	defer c.Unlock()
 	f := c.Footage[id]
 	if f == nil {
-		Problem(w, http.StatusNotFound, "not-found", "no such footage")
+		Problem(w, wire.SlugNotFound, "no such footage")
 		return
 	}
 	_ = json.NewEncoder(w).Encode(f)
@@ -126,22 +119,18 @@ func (c *Cloud) footage(w http.ResponseWriter, id string) {
 func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 	c.Lock()
 	defer c.Unlock()
-	size, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64)
-	u := &Upload{Size: size, Meta: map[string]string{}, sum: sha256.New(), block: sha256.New()}
-	for _, p := range strings.Split(r.Header.Get("Upload-Metadata"), ",") {
-		k, v, _ := strings.Cut(p, " ")
-		b, bad := base64.StdEncoding.DecodeString(v)
-		err = errors.Join(err, bad)
-		u.Meta[k] = string(b)
-	}
-	if err != nil {
-		Problem(w, http.StatusBadRequest, "bad-metadata", err.Error())
+	size, err := strconv.ParseInt(r.Header.Get(wire.HeaderUploadLength), 10, 64)
+	raw, bad := wire.ParseMetadataHeader(r.Header.Get(wire.HeaderUploadMetadata))
+	meta, worse := wire.ReadMetadata(raw)
+	u := &Upload{Size: size, Meta: meta, Raw: raw, sum: sha256.New(), block: sha256.New()}
+	if err := errors.Join(err, bad, worse); err != nil {
+		Problem(w, wire.SlugBadMetadata, err.Error())
 		return
 	}
 	c.n++
-	path := fmt.Sprintf("/files/u%d", c.n)
+	path := fmt.Sprintf("%su%d", wire.FilesPath, c.n)
 	c.Uploads[path] = u
-	c.Order = append(c.Order, "POST "+u.Meta["kind"])
+	c.Order = append(c.Order, "POST "+string(u.Meta.Kind))
 	w.Header().Set("Location", "http://inside.example"+path)
 	w.WriteHeader(http.StatusCreated)
 }
@@ -151,7 +140,7 @@ func (c *Cloud) find(w http.ResponseWriter, r *http.Request) *Upload {
 	defer c.Unlock()
 	u := c.Uploads[r.URL.Path]
 	if u == nil {
-		Problem(w, http.StatusNotFound, "upload-gone", "no such upload")
+		Problem(w, wire.SlugUploadGone, "no such upload")
 	}
 	return u
 }
@@ -165,7 +154,7 @@ func (c *Cloud) head(w http.ResponseWriter, r *http.Request) {
 	defer u.turn.Unlock()
 	c.Lock()
 	defer c.Unlock()
-	w.Header().Set("Upload-Offset", strconv.FormatInt(u.Offset, 10))
+	w.Header().Set(wire.HeaderUploadOffset, strconv.FormatInt(u.Offset, 10))
 	w.WriteHeader(http.StatusOK)
 }
 
@@ -179,8 +168,8 @@ func (c *Cloud) patch(w http.ResponseWriter, r *http.Request) {
 	c.Lock()
 	at, cutAfter := u.Offset, c.CutAfter
 	c.Unlock()
-	if r.Header.Get("Upload-Offset") != strconv.FormatInt(at, 10) {
-		Problem(w, http.StatusConflict, "offset-conflict", "offset is "+strconv.FormatInt(at, 10))
+	if r.Header.Get(wire.HeaderUploadOffset) != strconv.FormatInt(at, 10) {
+		Problem(w, wire.SlugOffsetConflict, "offset is "+strconv.FormatInt(at, 10))
 		return
 	}
 	var body io.Reader = r.Body
@@ -236,16 +225,16 @@ func (c *Cloud) take(u *Upload, body io.Reader) bool {
 func (c *Cloud) finish(w http.ResponseWriter, path string, u *Upload) {
 	c.Lock()
 	defer c.Unlock()
-	got := hex.EncodeToString(u.sum.Sum(nil))
-	if got != u.Meta["sha256"] {
+	got := footage.Digest(u.sum.Sum(nil))
+	if got != u.Meta.SHA256 {
 		delete(c.Uploads, path)
-		Problem(w, http.StatusUnprocessableEntity, "hash-mismatch", "got "+got)
+		Problem(w, wire.SlugHashMismatch, "got "+got.String())
 		return
 	}
-	c.Order = append(c.Order, "DONE "+u.Meta["kind"])
-	if u.Meta["kind"] == "video" {
-		c.Footage[u.Meta["footage"]] = &Footage{ID: u.Meta["footage"], Size: u.Size, SHA256: got}
+	c.Order = append(c.Order, "DONE "+string(u.Meta.Kind))
+	if u.Meta.Kind == wire.KindVideo {
+		c.Footage[u.Meta.Footage] = &wire.Footage{ID: u.Meta.Footage, Name: u.Meta.Filename, Size: u.Size, SHA256: got}
 	}
-	w.Header().Set("Upload-Offset", strconv.FormatInt(u.Offset, 10))
+	w.Header().Set(wire.HeaderUploadOffset, strconv.FormatInt(u.Offset, 10))
 	w.WriteHeader(http.StatusNoContent)
 }

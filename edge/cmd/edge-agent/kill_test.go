@@ -59,8 +59,8 @@ func TestKilledAnywhere(t *testing.T) {
 	defer s.cloud.Unlock()
 	size := int64(0)
 	for _, f := range st.Footage {
-		got := s.cloud.Footage[string(f.ID)]
-		if got == nil || got.SHA256 != want[f.Name].String() {
+		got := s.cloud.Footage[f.ID]
+		if got == nil || got.SHA256 != want[f.Name] {
 			t.Errorf("%s: %+v, want %s", f.Name, got, want[f.Name])
 		}
 		size += f.Size

@@ -227,7 +227,7 @@ func TestKilledMidIngest(t *testing.T) {
 		t.Errorf("%d pieces arrived", len(s.cloud.Footage))
 	}
 	for _, f := range st.Footage {
-		if got := s.cloud.Footage[string(f.ID)]; got == nil || got.SHA256 != f.SHA256.String() || got.Size != size {
+		if got := s.cloud.Footage[f.ID]; got == nil || got.SHA256 != f.SHA256 || got.Size != size {
 			t.Errorf("%s: %+v", f.ID, got)
 		}
 	}
@@ -279,7 +279,6 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{[]string{"--help"}, exitOK, "Exit codes: 0 done; 1 failed; 2 wrong use"},
 		{[]string{"version"}, exitOK, "edge-agent dev"},
-		{[]string{"--version"}, exitOK, "edge-agent dev"},
 		{[]string{"config", "check", "-c", s.config}, exitOK, "ok: s/d"},
 		{[]string{"config", "check", "-c", bad}, exitUsage, "sight: unknown key"},
 		{[]string{"config", "check", "-c", "/does/not/exist"}, exitUsage, "no such file"},
@@ -289,8 +288,8 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"ctl", "-c", s.config, "retry", "all"}, exitUsage, "is not KEY=VALUE"},
 		{[]string{"fsck", "-c", s.config}, exitFailure, "there is no spool yet"},
 		{[]string{"doctor", "-c", bad, "--ntp="}, exitFailure, "fail  config   " + bad},
-		{[]string{"dance"}, exitUsage, "Try: edge-agent --help"},
-		{nil, exitUsage, "Try: edge-agent --help"},
+		{[]string{"dance"}, exitUsage, "See: edge-agent --help"},
+		{nil, exitUsage, "See: edge-agent --help"},
 	} {
 		code, out, errs := program(t, c.args...)
 		if code != c.code || !strings.Contains(out+errs, c.want) {

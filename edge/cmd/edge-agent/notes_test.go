@@ -49,7 +49,7 @@ func TestNotesNameWhatThereIs(t *testing.T) {
 			sections = append(sections, s)
 		}
 	}
-	parser, err := kong.New(new(commands))
+	parser, err := kong.New(new(cli))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,141 @@
+package wire
+
+import (
+	"time"
+
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+// Footage is one piece of footage. A duplicate shows the job and the count of the
+// footage with the same content that came first. Events carry it without both.
+type Footage struct {
+	ID          footage.ID     `json:"id"`
+	Site        string         `json:"site"`
+	Device      string         `json:"device"` // who uploaded it
+	Name        string         `json:"name"`   // file name on the card or in the browser
+	Size        int64          `json:"size"`   // bytes
+	SHA256      footage.Digest `json:"sha256"`
+	Captured    *time.Time     `json:"captured,omitempty"` // by the clock of the drone
+	Received    time.Time      `json:"received"`
+	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
+	Telemetry   bool           `json:"telemetry"`
+	Removed     bool           `json:"video_removed,omitempty"` // the video went by its age; the result stays
+	Job         *Job           `json:"job,omitempty"`
+	Count       *Count         `json:"count,omitempty"`
+	Seq         int64          `json:"seq"`
+}
+
+// Job is the counting of one piece of footage. Seq is the number of the job's last
+// change in the ledger, the same as in the job's MQTT message and status sidecar:
+// of two documents about one job the one with the higher Seq is newer.
+type Job struct {
+	ID      string     `json:"id"`
+	Footage footage.ID `json:"footage"`
+	State   job.State  `json:"state"`
+	job.Progress
+	Attempt int       `json:"attempt"`
+	Reason  string    `json:"reason,omitempty"` // why it failed, was given up or was released
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+	Seq     int64     `json:"seq"`
+}
+
+// Attempt is one try of a worker at a job.
+type Attempt struct {
+	N       int        `json:"n"` // from 1
+	Worker  string     `json:"worker"`
+	Began   time.Time  `json:"began"`
+	Ended   *time.Time `json:"ended,omitempty"` // nil while it runs
+	Outcome string     `json:"outcome,omitempty"`
+	Reason  string     `json:"reason,omitempty"`
+}
+
+// Count is the final count of one piece of footage.
+type Count struct {
+	Footage     footage.ID     `json:"footage"`
+	Job         string         `json:"job"`
+	Unique      int            `json:"unique"` // animals, each counted once
+	Low         int            `json:"low"`    // 95 % interval
+	High        int            `json:"high"`
+	ByClass     map[string]int `json:"by_class"`
+	Model       string         `json:"model"`
+	ModelDigest footage.Digest `json:"model_digest"`
+	At          time.Time      `json:"at"`
+	Seq         int64          `json:"seq"`
+}
+
+// Device is the holder of a token: a station or a person.
+type Device struct {
+	Name     string     `json:"name"`
+	Site     string     `json:"site"`
+	Role     string     `json:"role"` // device, reader or operator
+	Created  time.Time  `json:"created"`
+	Revoked  *time.Time `json:"revoked,omitempty"`
+	LastSeen *time.Time `json:"last_seen,omitempty"`
+}
+
+// Upload is an unfinished upload. It does not show the session's address: who has
+// that could continue the upload.
+type Upload struct {
+	Footage footage.ID `json:"footage"`
+	Site    string     `json:"site"`
+	Device  string     `json:"device"`
+	Kind    Kind       `json:"kind"`
+	Name    string     `json:"name"`
+	Size    int64      `json:"size"`
+	Offset  int64      `json:"offset"` // bytes received
+	Created time.Time  `json:"created"`
+	Updated time.Time  `json:"updated"`
+}
+
+// UploadEvent is a change of an upload in the event stream.
+type UploadEvent struct {
+	Upload
+	Gone bool `json:"gone"` // it is finished, expired or deleted
+}
+
+// Waiting is footage of which the cloud has only the thumbnail.
+type Waiting struct {
+	Footage  footage.ID `json:"footage"`
+	Site     string     `json:"site"`
+	Device   string     `json:"device"`
+	Name     string     `json:"name"`               // of the video
+	Captured *time.Time `json:"captured,omitempty"` // by the clock of the drone
+	Received time.Time  `json:"received"`
+}
+
+// Stats is the sum over the whole ledger.
+type Stats struct {
+	Footage    int               `json:"footage"`    // originals and duplicates
+	Duplicates int               `json:"duplicates"` // of those
+	Bytes      int64             `json:"bytes"`      // of the originals
+	Animals    int64             `json:"animals"`    // sum of the unique counts
+	Counts     int               `json:"counts"`
+	Uploads    int               `json:"uploads"` // not finished
+	Jobs       map[job.State]int `json:"jobs"`
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T    `json:"items"`          // never nil
+	Next  string `json:"next,omitempty"` // "after" of the next page, empty on the last
+}
+
+// Statuses of Health.
+const (
+	HealthOK      = "ok"
+	HealthFailing = "failing"
+)
+
+// Health is the answer of /healthz and /readyz.
+type Health struct {
+	Status string           `json:"status"` // HealthOK or HealthFailing
+	Checks map[string]Check `json:"checks,omitempty"`
+}
+
+// Check is one condition of readiness.
+type Check struct {
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+}
