@@ -79,7 +79,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	if err := l.Recount(ctx); err != nil {
+	if err := l.Totals.Recount(ctx); err != nil {
 		return err
 	}
 	if !cfg.Ledger.URL.IsZero() && cfg.Store == config.StoreLocal {
@@ -98,7 +98,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	hub := progress.NewHub(l, log)
+	hub := progress.NewHub(l.Changes, l.Uploads, log)
 	m, err := newMessaging(ctx, cfg, l, metrics, log)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
 	server, err := web.New(ctx, web.Options{
 		Listen: cfg.HTTP.Listen, IdleTimeout: cfg.HTTP.IdleTimeout,
-		Ledger: l, Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
+		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
 		Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
 	if err != nil {
@@ -128,7 +128,7 @@ func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.L
 	if cfg.Retention.Videos == 0 {
 		return nil
 	}
-	k := &retention.Keeper{Ledger: l, Blobs: blobs, Videos: cfg.Retention.Videos, Now: time.Now, Log: log}
+	k := &retention.Keeper{Footage: l.Footage, Blobs: blobs, Videos: cfg.Retention.Videos, Now: time.Now, Log: log}
 	return []stage{k.Run}
 }
 

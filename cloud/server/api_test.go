@@ -75,7 +75,7 @@ func (r *running) addDevice(name string, role ledger.Role) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	token, err := l.AddDevice(r.t.Context(), name, "farm", role)
+	token, err := l.Devices.Add(r.t.Context(), name, "farm", role)
 	if err != nil {
 		r.t.Fatal(err)
 	}

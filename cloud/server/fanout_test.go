@@ -54,10 +54,10 @@ func newFan(b *testing.B, r *running) *fan {
 	for i := range fanJobs {
 		l := f.owner[i%fanWorkers]
 		rec := r.record(string(footage.NewID(time.Now())))
-		if err := l.MarkQueued(b.Context(), rec.Job.ID); err != nil {
+		if err := l.Jobs.MarkQueued(b.Context(), rec.Job.ID); err != nil {
 			b.Fatal(err)
 		}
-		j, _, err := l.Begin(b.Context(), rec.Job.ID, "w")
+		j, _, err := l.Attempts.Begin(b.Context(), rec.Job.ID, "w")
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func (f *fan) work() {
 				f.mu.Lock()
 				f.began[i][n] = time.Now()
 				f.mu.Unlock()
-				if err := f.owner[i%fanWorkers].UpdateProgress(f.b.Context(), j.ID, j.Fence, job.Progress{FramesDone: n, FramesTotal: fanSeconds}); err != nil {
+				if err := f.owner[i%fanWorkers].Attempts.UpdateProgress(f.b.Context(), j.ID, j.Fence, job.Progress{FramesDone: n, FramesTotal: fanSeconds}); err != nil {
 					f.b.Error(err)
 				}
 				<-tick.C

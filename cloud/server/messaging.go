@@ -76,12 +76,12 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg 
 		return m, nil
 	default:
 		own := broker.Credentials{User: broker.ServiceUser, Password: secret.New(rand.Text())}
-		if m.broker, err = broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l, Service: own, Log: log}); err != nil {
+		if m.broker, err = broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices, Service: own, Log: log}); err != nil {
 			return nil, err
 		}
 		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password
 	}
-	m.publisher, m.lead = progress.NewPublisher(l, log), l.DB().Leader(publishes)
+	m.publisher, m.lead = progress.NewPublisher(l.Changes, l.Footage, log), l.DB().Leader(publishes)
 	if cfg.MQTT.URL != "" { // else each has a broker of its own
 		m.publisher.OnlyWhen(m.lead.Leads)
 	}
@@ -188,7 +188,7 @@ func ServeBroker(ctx context.Context, cfg config.Config, o Options) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	b, err := broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l, Log: log,
+	b, err := broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices, Log: log,
 		Service: broker.Credentials{User: cfg.MQTT.Username, Password: cfg.MQTT.Password}})
 	if err != nil {
 		return err

@@ -75,7 +75,7 @@ func (r *running) record(id string) ledger.Recorded {
 		r.t.Fatal(err)
 	}
 	defer l.Close()
-	rec, err := l.RecordFootage(r.t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "edge1", Name: id, Size: 1,
+	rec, err := l.Footage.Record(r.t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "edge1", Name: id, Size: 1,
 		SHA256: footage.Sum([]byte(id)), BlobKey: "footage/" + id + "/original.mp4"})
 	if err != nil {
 		r.t.Fatal(err)

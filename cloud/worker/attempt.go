@@ -98,7 +98,7 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 	r := out.Result
 	a.status.stage(job.StageReport)
 	err := a.persist(ctx, func() error { // ask before the first byte of a result is written
-		return a.w.o.Ledger.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
+		return a.w.o.Attempts.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
 	})
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 	}
 	key := wire.ResultKey(a.footage.ID, r.Model.Digest, "json")
 	endStatus()
-	err = a.persist(ctx, func() error { return a.w.o.Ledger.Finish(ctx, a.job.ID, a.job.Fence, c, key) })
+	err = a.persist(ctx, func() error { return a.w.o.Attempts.Finish(ctx, a.job.ID, a.job.Fence, c, key) })
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (a *attempt) fail(ctx context.Context, fault error) error {
 	reason := fmt.Sprintf("%v; %s", fault, count.Advice(fault))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
-	if err := a.w.o.Ledger.Fail(ctx, a.job.ID, a.job.Fence, reason); err != nil {
+	if err := a.w.o.Attempts.Fail(ctx, a.job.ID, a.job.Fence, reason); err != nil {
 		return a.fenced(err)
 	}
 	a.tell(ctx, job.Failed, a.status.get(), reason)
@@ -175,7 +175,7 @@ func (a *attempt) fail(ctx context.Context, fault error) error {
 func (a *attempt) release(ctx context.Context, reason string) {
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
-	if err := a.w.o.Ledger.Release(short, a.job.ID, a.job.Fence, reason); err != nil {
+	if err := a.w.o.Attempts.Release(short, a.job.ID, a.job.Fence, reason); err != nil {
 		a.log.Warn("cannot record that the job is given back, its lease will run out", "err", err)
 		return
 	}
@@ -231,7 +231,7 @@ func (a *attempt) keepStatus(ctx context.Context, stop context.CancelCauseFunc) 
 	defer tick.Stop()
 	for {
 		p := a.status.get()
-		err := a.w.o.Ledger.UpdateProgress(ctx, a.job.ID, a.job.Fence, p)
+		err := a.w.o.Attempts.UpdateProgress(ctx, a.job.ID, a.job.Fence, p)
 		switch {
 		case err == nil:
 			a.tell(ctx, job.Processing, p, "")

@@ -58,12 +58,12 @@ func (s *stage) clip(content string) ledger.Job {
 	if _, err := s.b.Put(s.t.Context(), key, strings.NewReader(content)); err != nil {
 		s.t.Fatal(err)
 	}
-	rec, err := s.l.RecordFootage(s.t.Context(), ledger.Footage{ID: "f1", Site: "north", Device: "d", Name: "a.mp4", Size: int64(len(content)), SHA256: footage.Sum([]byte(content)), BlobKey: key})
+	rec, err := s.l.Footage.Record(s.t.Context(), ledger.Footage{ID: "f1", Site: "north", Device: "d", Name: "a.mp4", Size: int64(len(content)), SHA256: footage.Sum([]byte(content)), BlobKey: key})
 	if err == nil {
 		err = s.q.Enqueue(s.t.Context(), rec.Job.ID)
 	}
 	if err == nil {
-		err = s.l.MarkQueued(s.t.Context(), rec.Job.ID)
+		err = s.l.Jobs.MarkQueued(s.t.Context(), rec.Job.ID)
 	}
 	if err != nil {
 		s.t.Fatal(err)

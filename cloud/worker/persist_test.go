@@ -20,17 +20,17 @@ import (
 
 // away is a ledger whose database is away at the end of a job.
 type away struct {
-	*ledger.Ledger
+	*ledger.Attempts
 	times *atomic.Int32
 	lost  bool // the answer alone is
 }
 
 func (a away) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) error {
 	if a.times.Add(-1) < 0 {
-		return a.Ledger.Finish(ctx, id, fence, c, key)
+		return a.Attempts.Finish(ctx, id, fence, c, key)
 	}
 	if a.lost {
-		if err := a.Ledger.Finish(ctx, id, fence, c, key); err != nil {
+		if err := a.Attempts.Finish(ctx, id, fence, c, key); err != nil {
 			return err
 		}
 	}
@@ -54,8 +54,8 @@ func (f full) Put(ctx context.Context, key string, r io.Reader) (blob.Info, erro
 // when it is to be written.
 func TestTheEndOfAJobIsWaitedFor(t *testing.T) {
 	for name, change := range map[string]func(*Options, *stage, *atomic.Int32){
-		"ledger away":        func(o *Options, s *stage, n *atomic.Int32) { o.Ledger = away{s.l, n, false} },
-		"ledger's word lost": func(o *Options, s *stage, n *atomic.Int32) { o.Ledger = away{s.l, n, true} },
+		"ledger away":        func(o *Options, s *stage, n *atomic.Int32) { o.Attempts = away{s.l.Attempts, n, false} },
+		"ledger's word lost": func(o *Options, s *stage, n *atomic.Int32) { o.Attempts = away{s.l.Attempts, n, true} },
 		"storage full":       func(o *Options, s *stage, n *atomic.Int32) { o.Blobs = full{s.b, n} },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestTheWaitForTheEndEnds(t *testing.T) {
 	w := s.worker("w", counts(4))
 	var times atomic.Int32
 	times.Store(1 << 20)
-	w.o.Ledger = away{s.l, &times, false}
+	w.o.Attempts = away{s.l.Attempts, &times, false}
 	w.pause = func(context.Context, time.Duration) {}
 	s.deliver(t.Context(), w)
 	if got := s.job(j.ID); got.State != job.Queued || got.Reason == "" {
@@ -93,7 +93,7 @@ func TestTheWaitForTheEndEnds(t *testing.T) {
 	}
 	s.later(time.Hour)
 	w.pause = func(context.Context, time.Duration) {
-		if err := s.l.Cancel(context.Background(), j.ID); err != nil && !errors.Is(err, job.ErrTransition) {
+		if err := s.l.Jobs.Cancel(context.Background(), j.ID); err != nil && !errors.Is(err, job.ErrTransition) {
 			t.Error(err)
 		}
 		times.Store(0)

@@ -48,22 +48,27 @@ type Counter interface {
 	Count(ctx context.Context, s count.Source, progress func(job.Progress)) (count.Outcome, error)
 }
 
-// book is the part of the ledger that a worker writes to. A simulation puts one in
-// its place whose answers get lost.
-type book interface {
-	Job(ctx context.Context, id string) (ledger.Job, error)
+// jobs is what a worker asks of the ledger outside of an attempt. A simulation puts
+// another in its place, whose answers get lost.
+type jobs interface {
+	Get(ctx context.Context, id string) (ledger.Job, error)
+	Poison(ctx context.Context, jobID, reason string) error
+}
+
+// attempts is where a worker begins, reports and ends its attempts. See jobs.
+type attempts interface {
 	Begin(ctx context.Context, jobID, worker string) (ledger.Job, ledger.Footage, error)
 	UpdateProgress(ctx context.Context, jobID string, fence int64, p job.Progress) error
 	Finish(ctx context.Context, jobID string, fence int64, c ledger.Count, resultKey string) error
 	Fail(ctx context.Context, jobID string, fence int64, reason string) error
 	Release(ctx context.Context, jobID string, fence int64, reason string) error
-	Poison(ctx context.Context, jobID, reason string) error
 }
 
 // Options configure a Worker. All but the cache's limits, Drain, Hurry, Anew and Log are required.
 type Options struct {
-	Name          string // unique among the workers of one queue
-	Ledger        book   // a *ledger.Ledger
+	Name          string   // unique among the workers of one queue
+	Jobs          jobs     // of a ledger.Ledger
+	Attempts      attempts // of the same
 	Queue         queue.Queue
 	Blobs         blob.Store
 	Counter       Counter
@@ -214,7 +219,7 @@ func (w *Worker) take(ctx context.Context, lease queue.Lease) error {
 		w.poison(ctx, lease, log)
 		return nil
 	}
-	j, f, err := w.o.Ledger.Begin(ctx, lease.Job(), w.o.Name)
+	j, f, err := w.o.Attempts.Begin(ctx, lease.Job(), w.o.Name)
 	switch {
 	case errors.Is(err, job.ErrTransition), errors.Is(err, ledger.ErrNotFound):
 		log.Info("nothing to do for this message", "why", err)
@@ -263,12 +268,12 @@ func (w *Worker) take(ctx context.Context, lease queue.Lease) error {
 
 func (w *Worker) poison(ctx context.Context, lease queue.Lease, log *slog.Logger) {
 	reason := fmt.Sprintf("given up after %d deliveries", lease.Deliveries()-1)
-	if j, err := w.o.Ledger.Job(ctx, lease.Job()); err == nil && j.Reason != "" {
+	if j, err := w.o.Jobs.Get(ctx, lease.Job()); err == nil && j.Reason != "" {
 		reason += "; last: " + j.Reason
 	} else if err == nil {
 		reason += "; the worker died each time, see its log"
 	}
-	err := w.o.Ledger.Poison(ctx, lease.Job(), reason)
+	err := w.o.Jobs.Poison(ctx, lease.Job(), reason)
 	if err != nil && !errors.Is(err, job.ErrTransition) && !errors.Is(err, ledger.ErrNotFound) {
 		log.Error("cannot record that the job is poisoned", "err", err)
 		w.giveBack(ctx, lease, log)

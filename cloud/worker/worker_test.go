@@ -80,14 +80,14 @@ func (s *stage) put(id footage.ID) ledger.Job {
 	if _, err := s.b.Put(s.t.Context(), key, strings.NewReader(content)); err != nil {
 		s.t.Fatal(err)
 	}
-	rec, err := s.l.RecordFootage(s.t.Context(), ledger.Footage{
+	rec, err := s.l.Footage.Record(s.t.Context(), ledger.Footage{
 		ID: id, Site: "ranch", Device: "dock", Name: "DJI_0001.MP4", Size: int64(len(content)),
 		SHA256: footage.Sum([]byte(content)), BlobKey: key, Received: time.Now(),
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := errors.Join(s.q.Enqueue(s.t.Context(), rec.Job.ID), s.l.MarkQueued(s.t.Context(), rec.Job.ID)); err != nil {
+	if err := errors.Join(s.q.Enqueue(s.t.Context(), rec.Job.ID), s.l.Jobs.MarkQueued(s.t.Context(), rec.Job.ID)); err != nil {
 		s.t.Fatal(err)
 	}
 	return *rec.Job
@@ -95,7 +95,7 @@ func (s *stage) put(id footage.ID) ledger.Job {
 
 func (s *stage) worker(name string, c Counter) *Worker {
 	return New(Options{
-		Name: name, Ledger: s.l, Queue: s.q, Blobs: s.b, Counter: c, CacheDir: s.t.TempDir(),
+		Name: name, Jobs: s.l.Jobs, Attempts: s.l.Attempts, Queue: s.q, Blobs: s.b, Counter: c, CacheDir: s.t.TempDir(),
 		Lease: 10 * time.Second, MaxDeliveries: 2,
 	})
 }
@@ -112,7 +112,7 @@ func (s *stage) deliver(ctx context.Context, w *Worker) {
 
 func (s *stage) job(id string) ledger.Job {
 	s.t.Helper()
-	j, err := s.l.Job(s.t.Context(), id)
+	j, err := s.l.Jobs.Get(s.t.Context(), id)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func TestCountsAndAcknowledgesLast(t *testing.T) {
 	if got := s.job(j.ID); got.State != job.Done || got.ResultKey != wire.ResultKey("f1", modelDigest, "json") {
 		t.Errorf("%+v", got)
 	}
-	c, err := s.l.Count(t.Context(), "f1")
+	c, err := s.l.Counts.Get(t.Context(), "f1")
 	if err != nil || c.Unique != 7 || c.Low != 6 || c.High != 8 || c.ByClass["cow"] != 7 {
 		t.Errorf("%+v %v", c, err)
 	}
@@ -216,7 +216,7 @@ func TestFaultyFootageFailsWithTheReason(t *testing.T) {
 			}
 			s.put("f2")
 			s.deliver(t.Context(), s.worker("w", counts(3)))
-			if c, err := s.l.Count(t.Context(), "f2"); err != nil || c.Unique != 3 {
+			if c, err := s.l.Counts.Get(t.Context(), "f2"); err != nil || c.Unique != 3 {
 				t.Errorf("the worker does not live on: %+v %v", c, err)
 			}
 		})
@@ -312,7 +312,7 @@ func TestZombieChangesNothing(t *testing.T) {
 	s.deliver(t.Context(), s.worker("live", counts(7)))
 	close(goOn)
 	<-dead
-	if c, err := s.l.Count(t.Context(), "f1"); err != nil || c.Unique != 7 {
+	if c, err := s.l.Counts.Get(t.Context(), "f1"); err != nil || c.Unique != 7 {
 		t.Errorf("count %+v %v", c, err)
 	}
 	if got := s.job(j.ID); got.State != job.Done || got.Worker != "live" || got.Attempt != 2 {
@@ -358,7 +358,7 @@ func TestCanceledJobStops(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	w := s.worker("w", counterFunc(func(ctx context.Context, _ count.Source, _ func(job.Progress)) (count.Outcome, error) {
-		if err := s.l.Cancel(context.WithoutCancel(ctx), j.ID); err != nil {
+		if err := s.l.Jobs.Cancel(context.WithoutCancel(ctx), j.ID); err != nil {
 			t.Error(err)
 		}
 		select {
@@ -383,7 +383,7 @@ func TestMessageOfAFinishedJobIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.deliver(t.Context(), s.worker("w", counts(8)))
-	if c, _ := s.l.Count(t.Context(), "f1"); c.Unique != 7 || s.messages() != 0 {
+	if c, _ := s.l.Counts.Get(t.Context(), "f1"); c.Unique != 7 || s.messages() != 0 {
 		t.Errorf("counted twice: %+v, %d messages", c, s.messages())
 	}
 }
@@ -402,7 +402,7 @@ func TestFootageFromARemoteStore(t *testing.T) {
 	}))
 	w.o.Blobs = remote{s.b}
 	s.deliver(t.Context(), w)
-	if c, err := s.l.Count(t.Context(), "f1"); err != nil || c.Unique != 1 {
+	if c, err := s.l.Counts.Get(t.Context(), "f1"); err != nil || c.Unique != 1 {
 		t.Errorf("%+v %v", c, err)
 	}
 	left, err := filepath.Glob(filepath.Join(w.o.CacheDir, "*"))

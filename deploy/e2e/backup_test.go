@@ -78,7 +78,7 @@ func restored(t *testing.T, more ...string) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if n, err := l.Stats(t.Context()); err != nil || n.Counts != 2 {
+	if n, err := l.Totals.Stats(t.Context()); err != nil || n.Counts != 2 {
 		t.Errorf("%+v %v", n, err)
 	}
 }

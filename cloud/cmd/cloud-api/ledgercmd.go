@@ -61,7 +61,7 @@ func (d *deviceAdd) Run(e *env) error {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	return e.withLedger(func(l *ledger.Ledger) error {
-		token, err := l.AddDevice(e.ctx, d.Name, d.Site, ledger.Role(d.Role))
+		token, err := l.Devices.Add(e.ctx, d.Name, d.Site, ledger.Role(d.Role))
 		if err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ type deviceRenew struct {
 
 func (d *deviceRenew) Run(e *env) error {
 	return e.withLedger(func(l *ledger.Ledger) error {
-		token, err := l.RenewDevice(e.ctx, d.Name)
+		token, err := l.Devices.Renew(e.ctx, d.Name)
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ type deviceList struct{}
 
 func (deviceList) Run(e *env) error {
 	return e.withLedger(func(l *ledger.Ledger) error {
-		ds, err := l.ListDevices(e.ctx)
+		ds, err := l.Devices.List(e.ctx)
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ type deviceRevoke struct {
 
 func (d *deviceRevoke) Run(e *env) error {
 	return e.withLedger(func(l *ledger.Ledger) error {
-		if err := l.RevokeDevice(e.ctx, d.Name); err != nil {
+		if err := l.Devices.Revoke(e.ctx, d.Name); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stderr, "The token of %s is void; a connected device is cut off within seconds.\n", d.Name)
@@ -139,7 +139,7 @@ func (j *jobList) Run(e *env) error {
 		return fmt.Errorf("%w: --state %s is none of %s", errUsage, j.State, strings.Join(states(), ", "))
 	}
 	return e.withLedger(func(l *ledger.Ledger) error {
-		vs, _, err := l.ListJobs(e.ctx, job.State(j.State), ledger.Page{Limit: j.Limit})
+		vs, _, err := l.Jobs.List(e.ctx, job.State(j.State), ledger.Page{Limit: j.Limit})
 		if err != nil {
 			return err
 		}
@@ -169,11 +169,11 @@ type jobShow struct {
 
 func (j *jobShow) Run(e *env) error {
 	return e.withLedger(func(l *ledger.Ledger) error {
-		have, err := l.Job(e.ctx, j.ID)
+		have, err := l.Jobs.Get(e.ctx, j.ID)
 		if err != nil {
 			return err
 		}
-		as, err := l.Attempts(e.ctx, j.ID, 100)
+		as, err := l.Attempts.List(e.ctx, j.ID, 100)
 		if err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func (a *auditCmd) Run(e *env) error {
 		return fmt.Errorf("%w: --limit %d, want 1 or more", errUsage, a.Limit)
 	}
 	return e.withLedger(func(l *ledger.Ledger) error {
-		ds, err := l.Audit(e.ctx, 0, a.Limit)
+		ds, err := l.Audit.List(e.ctx, 0, a.Limit)
 		if err != nil {
 			return err
 		}
@@ -223,13 +223,13 @@ func (j *jobRetry) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		if _, err := l.Retry(e.ctx, j.ID); err != nil {
+		if _, err := l.Jobs.Retry(e.ctx, j.ID); err != nil {
 			return err
 		}
 		if err := st.Queue.Enqueue(e.ctx, j.ID); err != nil {
 			return err
 		}
-		if err := l.MarkQueued(e.ctx, j.ID); err != nil {
+		if err := l.Jobs.MarkQueued(e.ctx, j.ID); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(e.stderr, "Job %s waits for a worker again.\n", j.ID)
@@ -243,7 +243,7 @@ type jobCancel struct {
 
 func (j *jobCancel) Run(e *env) error {
 	return e.withLedger(func(l *ledger.Ledger) error {
-		if err := l.Cancel(e.ctx, j.ID); err != nil {
+		if err := l.Jobs.Cancel(e.ctx, j.ID); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stderr, "Job %s is canceled.\n", j.ID)

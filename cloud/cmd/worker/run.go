@@ -72,7 +72,7 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 	}
 	log.Info("stores open", "ledger", l.DB().Name(), "store", conf.Store)
 	w := worker.New(worker.Options{
-		Name: workerName(), Ledger: l, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
+		Name: workerName(), Jobs: l.Jobs, Attempts: l.Attempts, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
 		Drain: conf.Worker.Drain, Hurry: process.Second(),

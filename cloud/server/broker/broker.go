@@ -47,8 +47,8 @@ const ServiceUser = "@cloud"
 // Accounts is the part of the ledger that the broker asks.
 type Accounts interface {
 	Authenticate(ctx context.Context, token string) (ledger.Device, error)
-	ListDevices(ctx context.Context) ([]ledger.Device, error)
-	TouchDevice(ctx context.Context, name string, at time.Time) error
+	List(ctx context.Context) ([]ledger.Device, error)
+	Touch(ctx context.Context, name string, at time.Time) error
 }
 
 // Options of New. Listen, Accounts and Service are required.
@@ -177,7 +177,7 @@ func (b *Broker) shut() error {
 }
 
 func (b *Broker) dropRevoked(ctx context.Context) error {
-	devices, err := b.o.Accounts.ListDevices(ctx)
+	devices, err := b.o.Accounts.List(ctx)
 	if err != nil {
 		return err
 	}

@@ -37,13 +37,13 @@ func (p *people) Authenticate(_ context.Context, token string) (ledger.Device, e
 	return ledger.Device{}, ledger.ErrUnauthorised
 }
 
-func (p *people) ListDevices(context.Context) ([]ledger.Device, error) {
+func (p *people) List(context.Context) ([]ledger.Device, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]ledger.Device(nil), p.devices...), nil
 }
 
-func (p *people) TouchDevice(_ context.Context, name string, _ time.Time) error {
+func (p *people) Touch(_ context.Context, name string, _ time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.touched[name] = true

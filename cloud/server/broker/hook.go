@@ -99,7 +99,7 @@ func (h *hook) touch(ctx context.Context, name string) {
 	if !due {
 		return
 	}
-	if err := h.accounts.TouchDevice(ctx, name, now.UTC()); err != nil {
+	if err := h.accounts.Touch(ctx, name, now.UTC()); err != nil {
 		h.log.Warn("cannot note when the device was seen", "device", name, "err", err)
 	}
 }

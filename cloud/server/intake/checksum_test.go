@@ -112,7 +112,7 @@ func TestChecksumAtCreation(t *testing.T) {
 	}
 	s.want(post(sha256Of(content), "Content-Type", octets), statusChecksumMismatch, wire.SlugChecksumMismatch)
 	s.want(post(sha256Of(content[:4000])), http.StatusBadRequest, wire.SlugBadMetadata) // no body, by its type
-	if n := get[int](t)(s.ledger.OpenUploads(t.Context(), "")); n != 0 {
+	if n := get[int](t)(s.ledger.Uploads.CountUnfinished(t.Context(), "")); n != 0 {
 		t.Fatalf("%d sessions are left of refused creations", n)
 	}
 	r := post(sha256Of(content[:4000]), "Content-Type", octets)

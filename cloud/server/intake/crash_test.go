@@ -46,48 +46,63 @@ func (m *mortal) step(name string, f func() error) error {
 	return errDead
 }
 
-type mortalBook struct {
-	*ledger.Ledger
+type mortalUploads struct {
+	*ledger.Uploads
 	m *mortal
 }
 
-func (b mortalBook) RecordUpload(ctx context.Context, id string, f ledger.Footage) (r ledger.Recorded, err error) {
-	err = b.m.step("record", func() error { r, err = b.Ledger.RecordUpload(ctx, id, f); return err })
+type mortalFootage struct {
+	*ledger.Catalog
+	m *mortal
+}
+
+type mortalJobs struct {
+	*ledger.Jobs
+	m *mortal
+}
+
+type mortalThumbnails struct {
+	*ledger.Thumbnails
+	m *mortal
+}
+
+func (b mortalFootage) RecordUpload(ctx context.Context, id string, f ledger.Footage) (r ledger.Recorded, err error) {
+	err = b.m.step("record", func() error { r, err = b.Catalog.RecordUpload(ctx, id, f); return err })
 	return r, err
 }
 
-func (b mortalBook) RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (j ledger.Job, err error) {
-	err = b.m.step("restore", func() error { j, err = b.Ledger.RestoreVideo(ctx, id, f, lost, key); return err })
+func (b mortalFootage) RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (j ledger.Job, err error) {
+	err = b.m.step("restore", func() error { j, err = b.Catalog.RestoreVideo(ctx, id, f, lost, key); return err })
 	return j, err
 }
 
-func (b mortalBook) MarkQueued(ctx context.Context, id string) error {
-	return b.m.step("mark queued", func() error { return b.Ledger.MarkQueued(ctx, id) })
+func (b mortalJobs) MarkQueued(ctx context.Context, id string) error {
+	return b.m.step("mark queued", func() error { return b.Jobs.MarkQueued(ctx, id) })
 }
 
-func (b mortalBook) CreateUpload(ctx context.Context, u ledger.Upload) (r ledger.Upload, err error) {
-	err = b.m.step("create", func() error { r, err = b.Ledger.CreateUpload(ctx, u); return err })
+func (b mortalUploads) Create(ctx context.Context, u ledger.Upload) (r ledger.Upload, err error) {
+	err = b.m.step("create", func() error { r, err = b.Uploads.Create(ctx, u); return err })
 	return r, err
 }
 
-func (b mortalBook) SaveUpload(ctx context.Context, id string, n int64, s []byte) error {
-	return b.m.step("save", func() error { return b.Ledger.SaveUpload(ctx, id, n, s) })
+func (b mortalUploads) SaveOffset(ctx context.Context, id string, n int64, s []byte) error {
+	return b.m.step("save", func() error { return b.Uploads.SaveOffset(ctx, id, n, s) })
 }
 
-func (b mortalBook) SetUploadKey(ctx context.Context, id, key string) error {
-	return b.m.step("set key", func() error { return b.Ledger.SetUploadKey(ctx, id, key) })
+func (b mortalUploads) SetKey(ctx context.Context, id, key string) error {
+	return b.m.step("set key", func() error { return b.Uploads.SetKey(ctx, id, key) })
 }
 
-func (b mortalBook) FinishUpload(ctx context.Context, id string) error {
-	return b.m.step("finish", func() error { return b.Ledger.FinishUpload(ctx, id) })
+func (b mortalUploads) Finish(ctx context.Context, id string) error {
+	return b.m.step("finish", func() error { return b.Uploads.Finish(ctx, id) })
 }
 
-func (b mortalBook) DeleteUpload(ctx context.Context, id string) error {
-	return b.m.step("delete upload", func() error { return b.Ledger.DeleteUpload(ctx, id) })
+func (b mortalUploads) Delete(ctx context.Context, id string) error {
+	return b.m.step("delete upload", func() error { return b.Uploads.Delete(ctx, id) })
 }
 
-func (b mortalBook) PutThumbnail(ctx context.Context, t ledger.Thumbnail) error {
-	return b.m.step("put thumbnail", func() error { return b.Ledger.PutThumbnail(ctx, t) })
+func (b mortalThumbnails) Put(ctx context.Context, t ledger.Thumbnail) error {
+	return b.m.step("put thumbnail", func() error { return b.Thumbnails.Put(ctx, t) })
 }
 
 type mortalBlobs struct {
@@ -131,7 +146,11 @@ func (q mortalQueue) Enqueue(ctx context.Context, id string) error {
 }
 
 func (s *site) die(m *mortal) {
-	s.in.book, s.in.blobs, s.in.queue = mortalBook{s.ledger, m}, mortalBlobs{s.blobs, m}, mortalQueue{s.queue, m}
+	uploads := mortalUploads{s.ledger.Uploads, m}
+	s.in.sessions, s.in.received, s.in.stale = uploads, uploads, uploads
+	s.in.footage, s.in.jobs = mortalFootage{s.ledger.Footage, m}, mortalJobs{s.ledger.Jobs, m}
+	s.in.thumbnails = mortalThumbnails{s.ledger.Thumbnails, m}
+	s.in.blobs, s.in.queue = mortalBlobs{s.blobs, m}, mortalQueue{s.queue, m}
 }
 
 // deaths runs a life with a death at each step, before and after it, until a
@@ -195,8 +214,8 @@ func (s *site) tryUpload(content []byte, metadata ...string) string {
 func (s *site) once(id footage.ID, content []byte) {
 	s.t.Helper()
 	ctx := context.Background()
-	f := get[ledger.FootageView](s.t)(s.ledger.Footage(ctx, id))
-	stats := get[ledger.Stats](s.t)(s.ledger.Stats(ctx))
+	f := get[ledger.FootageView](s.t)(s.ledger.Footage.Get(ctx, id))
+	stats := get[ledger.Stats](s.t)(s.ledger.Totals.Stats(ctx))
 	if f.SHA256 != footage.Sum(content) || f.Job == nil || f.Job.State != job.Queued {
 		s.t.Fatalf("%+v job %+v", f.Footage, f.Job)
 	}
@@ -255,7 +274,7 @@ func TestDeathAtEveryStepOfAThumbnail(t *testing.T) {
 		s.close()
 		s = newSite(t, s.dir)
 		s.resume(path, content, metadata...)
-		shown := get[ledger.Thumbnail](t)(s.ledger.Thumbnail(t.Context(), "f1"))
+		shown := get[ledger.Thumbnail](t)(s.ledger.Thumbnails.Get(t.Context(), "f1"))
 		if shown.Name != "DJI_0001.MP4" || !bytes.Equal(s.blob(shown.BlobKey), content) || s.messages() != 0 {
 			t.Fatalf("%+v", shown)
 		}
@@ -273,7 +292,7 @@ func TestDeathAtEveryStepOfADuplicate(t *testing.T) {
 		s.close()
 		s = newSite(t, s.dir)
 		s.resume(path, content, metadata...)
-		f := get[ledger.FootageView](t)(s.ledger.Footage(t.Context(), "f2"))
+		f := get[ledger.FootageView](t)(s.ledger.Footage.Get(t.Context(), "f2"))
 		if f.DuplicateOf != "f1" || s.messages() != 1 || !bytes.Equal(s.only("f1"), content) {
 			t.Fatalf("%+v, %d messages", f, s.messages())
 		}
@@ -286,7 +305,7 @@ func TestDeathAtEveryStepOfARestore(t *testing.T) {
 		s := newSite(t, t.TempDir())
 		f := s.upload(content, "footage", "f1")
 		must(t, s.blobs.Delete(t.Context(), f.BlobKey))
-		must(t, s.ledger.Poison(t.Context(), f.Job.ID, "no such blob"))
+		must(t, s.ledger.Jobs.Poison(t.Context(), f.Job.ID, "no such blob"))
 		must(t, get[queue.Lease](t)(s.queue.Receive(t.Context(), time.Minute)).Delete(t.Context()))
 		s.die(m)
 		path := s.tryUpload(content, "footage", "f1")
@@ -294,7 +313,7 @@ func TestDeathAtEveryStepOfARestore(t *testing.T) {
 		s = newSite(t, s.dir)
 		s.resume(path, content, "footage", "f1")
 		must(t, s.in.sweep(t.Context()))
-		j := get[ledger.Job](t)(s.ledger.JobOf(t.Context(), "f1"))
+		j := get[ledger.Job](t)(s.ledger.Jobs.GetByFootage(t.Context(), "f1"))
 		if j.State != job.Queued || s.messages() != 1 || !bytes.Equal(s.only("f1"), content) {
 			t.Fatalf("%+v, %d messages", j, s.messages())
 		}
@@ -313,7 +332,7 @@ func TestDeathAtEveryStepThenOnlyRun(t *testing.T) {
 		s.clock.add(2 * settled)
 		must(t, s.in.sweep(t.Context()))
 		if path != "" {
-			u, err := s.ledger.Upload(t.Context(), strings.TrimPrefix(path, "/files/"))
+			u, err := s.ledger.Uploads.Get(t.Context(), strings.TrimPrefix(path, "/files/"))
 			must(t, err)
 			if u.Offset < u.Size {
 				return // the client has to send the rest
@@ -338,7 +357,7 @@ func TestDeathAtEveryStepOfARefusal(t *testing.T) {
 		for range 2 {
 			must(t, s.in.sweep(t.Context()))
 		}
-		if n := get[int](t)(s.ledger.OpenUploads(t.Context(), "")); n != 0 || s.messages() != 0 {
+		if n := get[int](t)(s.ledger.Uploads.CountUnfinished(t.Context(), "")); n != 0 || s.messages() != 0 {
 			t.Fatalf("%d sessions, %d messages are left", n, s.messages())
 		}
 		if files := get[[]string](t)(filepath.Glob(filepath.Join(s.dir, "blobs", ".staging", "*"))); len(files) != 0 {

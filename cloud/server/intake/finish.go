@@ -49,7 +49,7 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 	if err != nil {
 		return err
 	}
-	if err := in.book.FinishUpload(ctx, up.u.ID); err != nil {
+	if err := in.received.Finish(ctx, up.u.ID); err != nil {
 		return err
 	}
 	up.u.Finished = in.now()
@@ -74,7 +74,7 @@ func (in *Intake) atWork(ctx context.Context, id string) (stop func()) {
 				return
 			case <-tick.C:
 			}
-			if err := in.book.TouchUpload(ctx, id); err != nil && ctx.Err() == nil {
+			if err := in.received.Touch(ctx, id); err != nil && ctx.Err() == nil {
 				in.log.Warn("cannot note that an upload is being finished", "upload", id, "err", err)
 			}
 		}
@@ -115,7 +115,7 @@ func (up *upload) verify(ctx context.Context) (footage.Digest, error) {
 }
 
 func (in *Intake) keepTelemetry(ctx context.Context, u ledger.Upload) error {
-	_, err := in.book.Footage(ctx, u.Footage)
+	_, err := in.footage.Get(ctx, u.Footage)
 	switch {
 	case err == nil:
 		return in.refuse(ctx, u, problem.New(wire.SlugConflict, "Footage %s is complete; telemetry must be uploaded before its video.", u.Footage))
@@ -154,7 +154,7 @@ func (in *Intake) keepVideo(ctx context.Context, u ledger.Upload, digest footage
 // spare drops bytes that the ledger has under another key already, unless they are lost
 // there: then those of the session take their place. It returns the job of the content.
 func (in *Intake) spare(ctx context.Context, u ledger.Upload, rec ledger.Recorded) (*ledger.Job, error) {
-	have, err := in.book.Footage(ctx, rec.Footage.Original())
+	have, err := in.footage.Get(ctx, rec.Footage.Original())
 	if err != nil || have.BlobKey == u.BlobKey { // they have taken it before
 		return have.Job, err
 	}
@@ -174,7 +174,7 @@ func (in *Intake) restore(ctx context.Context, u ledger.Upload, have ledger.Foot
 	if _, err := in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
 		return nil, err
 	}
-	j, err := in.book.RestoreVideo(ctx, u.ID, have.ID, have.BlobKey, u.BlobKey)
+	j, err := in.footage.RestoreVideo(ctx, u.ID, have.ID, have.BlobKey, u.BlobKey)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (in *Intake) restore(ctx context.Context, u ledger.Upload, have ledger.Foot
 // record puts the blob under its key and the footage into the ledger, unless that has
 // it already.
 func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Digest) (ledger.Recorded, error) {
-	have, err := in.book.Footage(ctx, u.Footage)
+	have, err := in.footage.Get(ctx, u.Footage)
 	switch {
 	case err == nil && !same(have.Footage, u, digest):
 		return ledger.Recorded{}, in.refuse(ctx, u, asProblem(takenProblem(u)))
@@ -211,7 +211,7 @@ func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Di
 	} else if !errors.Is(err, blob.ErrNotFound) {
 		return ledger.Recorded{}, err
 	}
-	rec, err := in.book.RecordUpload(ctx, u.ID, f)
+	rec, err := in.footage.RecordUpload(ctx, u.ID, f)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound): // dropped at another server, or done there long ago
 		return ledger.Recorded{}, errors.Join(goneProblem(), in.dropBlob(ctx, u))
@@ -232,5 +232,5 @@ func (in *Intake) send(ctx context.Context, j ledger.Job) error {
 	if err := in.queue.Enqueue(ctx, j.ID); err != nil {
 		return err
 	}
-	return in.book.MarkQueued(ctx, j.ID)
+	return in.jobs.MarkQueued(ctx, j.ID)
 }

@@ -80,7 +80,7 @@ func FuzzHeaders(f *testing.F) {
 			t.Fatalf("%d: %s", w.Code, w.Body)
 		}
 		if len(body) < footage.SniffLen {
-			if _, err := s.ledger.Footage(t.Context(), "f1"); err == nil {
+			if _, err := s.ledger.Footage.Get(t.Context(), "f1"); err == nil {
 				t.Fatal("footage was recorded")
 			}
 		}

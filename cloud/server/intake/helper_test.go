@@ -233,8 +233,8 @@ func (s *site) upload(content []byte, metadata ...string) ledger.FootageView {
 
 func (s *site) footageOf(path string) ledger.FootageView {
 	s.t.Helper()
-	u := get[ledger.Upload](s.t)(s.ledger.Upload(context.Background(), strings.TrimPrefix(path, "/files/")))
-	return get[ledger.FootageView](s.t)(s.ledger.Footage(context.Background(), u.Footage))
+	u := get[ledger.Upload](s.t)(s.ledger.Uploads.Get(context.Background(), strings.TrimPrefix(path, "/files/")))
+	return get[ledger.FootageView](s.t)(s.ledger.Footage.Get(context.Background(), u.Footage))
 }
 
 func (s *site) blob(key string) []byte {
@@ -247,7 +247,7 @@ func (s *site) blob(key string) []byte {
 // only is the video of a footage, which is the one of all.
 func (s *site) only(id footage.ID) []byte {
 	s.t.Helper()
-	key := get[ledger.FootageView](s.t)(s.ledger.Footage(context.Background(), id)).BlobKey
+	key := get[ledger.FootageView](s.t)(s.ledger.Footage.Get(context.Background(), id)).BlobKey
 	for info, err := range s.blobs.List(context.Background(), "footage/") {
 		if must(s.t, err); info.Key != key && strings.Contains(info.Key, "/original") {
 			s.t.Errorf("left: %s", info.Key)

@@ -34,6 +34,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
 
@@ -78,31 +79,61 @@ const (
 	graceful = 100 * time.Millisecond
 )
 
-// book is the part of the ledger that the intake writes to. Tests put one in
-// its place that dies at a chosen call.
-type book interface {
-	RecordUpload(ctx context.Context, id string, f ledger.Footage) (ledger.Recorded, error)
-	Footage(context.Context, footage.ID) (ledger.FootageView, error)
-	RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (ledger.Job, error)
-	MarkQueued(ctx context.Context, jobID string) error
-	CreateUpload(context.Context, ledger.Upload) (ledger.Upload, error)
-	Upload(ctx context.Context, id string) (ledger.Upload, error)
-	SaveUpload(ctx context.Context, id string, offset int64, hashState []byte) error
-	SetUploadKey(ctx context.Context, id, blobKey string) error
-	DeclareUpload(ctx context.Context, id string, size int64) error
-	TouchUpload(ctx context.Context, id string) error
-	FinishUpload(ctx context.Context, id string) error
-	DeleteUpload(ctx context.Context, id string) error
-	PutThumbnail(context.Context, ledger.Thumbnail) error
-}
+// What the intake needs of the ledger, by purpose. Tests put others in their place,
+// which fail at a chosen call.
+type (
+	// sessions begins, resumes and ends upload sessions.
+	sessions interface {
+		Create(context.Context, ledger.Upload) (ledger.Upload, error)
+		Get(ctx context.Context, id string) (ledger.Upload, error)
+		SetSize(ctx context.Context, id string, size int64) error
+		Delete(ctx context.Context, id string) error
+		CountUnfinished(ctx context.Context, device string) (int, error)
+	}
+	// received saves how far a session is.
+	received interface {
+		SaveOffset(ctx context.Context, id string, offset int64, hashState []byte) error
+		SetKey(ctx context.Context, id, blobKey string) error
+		Touch(ctx context.Context, id string) error
+		Finish(ctx context.Context, id string) error
+	}
+	// stale lists the sessions that no client comes back to.
+	stale interface {
+		List(ctx context.Context, before time.Time, limit int) ([]ledger.Upload, error)
+		ListComplete(ctx context.Context, before time.Time, limit int) ([]ledger.Upload, error)
+	}
+	// catalog records footage.
+	catalog interface {
+		Get(context.Context, footage.ID) (ledger.FootageView, error)
+		RecordUpload(ctx context.Context, id string, f ledger.Footage) (ledger.Recorded, error)
+		RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (ledger.Job, error)
+	}
+	// jobs compares the ledger with the queue.
+	jobs interface {
+		Get(ctx context.Context, id string) (ledger.Job, error)
+		MarkQueued(ctx context.Context, jobID string) error
+		ListUnqueued(ctx context.Context, limit int) ([]ledger.Job, error)
+		ListIdle(ctx context.Context, s job.State, before time.Time, afterID string, limit int) ([]ledger.Job, error)
+	}
+	thumbnails interface {
+		Get(context.Context, footage.ID) (ledger.Thumbnail, error)
+		Put(context.Context, ledger.Thumbnail) error
+	}
+)
 
 // Intake is the upload handler. It is safe for concurrent use.
 type Intake struct {
-	o        Options
-	ledger   *ledger.Ledger
-	book     book
-	blobs    Blobs
-	queue    queue.Queue
+	o Options
+
+	sessions   sessions
+	received   received
+	stale      stale
+	footage    catalog
+	jobs       jobs
+	thumbnails thumbnails
+	blobs      Blobs
+	queue      queue.Queue
+
 	log      *slog.Logger
 	now      func() time.Time
 	locks    *locks // by session
@@ -121,12 +152,14 @@ func New(o Options) (*Intake, error) {
 	}
 	fill(&o)
 	shared, _ := o.Stager.(blob.Holder)
+	l := o.Ledger
 	in := &Intake{
-		o: o, ledger: o.Ledger, book: o.Ledger, blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
+		o: o, sessions: l.Uploads, received: l.Uploads, stale: l.Uploads, footage: l.Footage, jobs: l.Jobs, thumbnails: l.Thumbnails,
+		blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
 		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}}, beat: settled / 3, after: map[string]string{},
 	}
 	var err error
-	if in.metrics, err = newMetrics(o.Metrics, o.Ledger); err != nil {
+	if in.metrics, err = newMetrics(o.Metrics, l.Uploads); err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
 	c := handler.NewStoreComposer()

@@ -173,7 +173,7 @@ func TestRefusedAtCreation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { s.want(s.do("POST", "/files/", nil, c.header...), c.status, c.slug) })
 	}
-	if n := get[int](t)(s.ledger.OpenUploads(context.Background(), "")); n != 0 {
+	if n := get[int](t)(s.ledger.Uploads.CountUnfinished(context.Background(), "")); n != 0 {
 		t.Errorf("%d sessions are left of refused uploads", n)
 	}
 }
@@ -274,7 +274,7 @@ func TestHashMismatch(t *testing.T) {
 	s.wantPatch(path, 0, content[:4999])
 	s.want(s.patch(path, 4999, content[4999:]), http.StatusUnprocessableEntity, wire.SlugHashMismatch)
 	s.gone(path)
-	if _, err := s.ledger.Footage(t.Context(), "f1"); err == nil || s.messages() != 0 {
+	if _, err := s.ledger.Footage.Get(t.Context(), "f1"); err == nil || s.messages() != 0 {
 		t.Fatal("damaged footage was recorded")
 	}
 	// The same id is free for the right bytes.
@@ -328,7 +328,7 @@ func TestThumbnail(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	picture := []byte("\xff\xd8\xff\xe0 a picture")
 	waiting := func() int {
-		ts, _, err := s.ledger.ListWaiting(t.Context(), ledger.Page{})
+		ts, _, err := s.ledger.Thumbnails.ListWaiting(t.Context(), ledger.Page{})
 		must(t, err)
 		return len(ts)
 	}
@@ -343,7 +343,7 @@ func TestThumbnail(t *testing.T) {
 	}
 	newer := []byte("\xff\xd8\xff\xe0 another picture")
 	s.wantPatch(s.create(len(newer), "footage", "f1", "kind", "thumbnail"), 0, newer)
-	shown := get[ledger.Thumbnail](t)(s.ledger.Thumbnail(t.Context(), "f1"))
+	shown := get[ledger.Thumbnail](t)(s.ledger.Thumbnails.Get(t.Context(), "f1"))
 	if !bytes.Equal(s.blob(shown.BlobKey), newer) || shown.Size != int64(len(newer)) {
 		t.Errorf("%+v", shown)
 	}
@@ -351,7 +351,7 @@ func TestThumbnail(t *testing.T) {
 	path = s.create(len(text), "footage", "f2", "kind", "thumbnail")
 	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, wire.SlugNotAPicture)
 	s.gone(path)
-	must(t, s.ledger.PutThumbnail(t.Context(), ledger.Thumbnail{Footage: "f3", Device: "another", BlobKey: "k"}))
+	must(t, s.ledger.Thumbnails.Put(t.Context(), ledger.Thumbnail{Footage: "f3", Device: "another", BlobKey: "k"}))
 	s.want(s.do("POST", "/files/", nil, "Upload-Length", "9", "Upload-Metadata", meta("footage", "f3", "kind", "thumbnail")), http.StatusConflict, wire.SlugConflict)
 }
 

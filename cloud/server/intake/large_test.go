@@ -63,15 +63,15 @@ func (c *counting) OpenStaged(ctx context.Context, id string, offset, length int
 
 // forgetful dies, as it were, before it saves what lies beyond an offset.
 type forgetful struct {
-	book
+	received
 	beyond int64
 }
 
-func (f forgetful) SaveUpload(ctx context.Context, id string, offset int64, hashState []byte) error {
+func (f forgetful) SaveOffset(ctx context.Context, id string, offset int64, hashState []byte) error {
 	if offset > f.beyond {
 		return nil
 	}
-	return f.book.SaveUpload(ctx, id, offset, hashState)
+	return f.received.SaveOffset(ctx, id, offset, hashState)
 }
 
 // After a crash only what came since the last saved hash is read again.
@@ -82,7 +82,7 @@ func TestCrashReadsAgainOnlyTheGap(t *testing.T) {
 	const size, cut = saveEvery + 16<<20, saveEvery + 8<<20
 	options := func(o *Options) { o.MaxSize = 1 << 30 }
 	s := newSite(t, t.TempDir(), options)
-	s.in.book = forgetful{s.in.book, saveEvery}
+	s.in.received = forgetful{s.in.received, saveEvery}
 	path := s.create(size)
 	if r := s.stream(path, 0, io.LimitReader(film(7, size), cut), cut); r.status != http.StatusNoContent {
 		t.Fatalf("%d %s", r.status, r.body)
@@ -155,7 +155,7 @@ func BenchmarkUpload(b *testing.B) {
 			b.Fatalf("%d %s", r.status, r.body)
 		}
 		ours += time.Since(began)
-		u := get[ledger.FootageView](b)(s.ledger.Footage(b.Context(), s.footageOf(path).ID))
+		u := get[ledger.FootageView](b)(s.ledger.Footage.Get(b.Context(), s.footageOf(path).ID))
 		must(b, s.blobs.Delete(b.Context(), u.BlobKey))
 	}
 	b.ReportMetric(plain.Seconds()/ours.Seconds(), "ratio")

@@ -8,7 +8,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/wire"
 )
 
@@ -26,7 +25,7 @@ const (
 )
 
 // newMetrics registers what the intake counts, with r when there is one.
-func newMetrics(r prometheus.Registerer, l *ledger.Ledger) (*metrics, error) {
+func newMetrics(r prometheus.Registerer, s sessions) (*metrics, error) {
 	opts := func(name, help string) prometheus.Opts {
 		return prometheus.Opts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}
 	}
@@ -41,7 +40,7 @@ func newMetrics(r prometheus.Registerer, l *ledger.Ledger) (*metrics, error) {
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("sessions_open", "Upload sessions that are not finished.")), func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit)
 		defer cancel()
-		n, err := l.OpenUploads(ctx, "")
+		n, err := s.CountUnfinished(ctx, "")
 		if err != nil {
 			return math.NaN() // no value is better than a wrong one
 		}

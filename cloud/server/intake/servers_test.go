@@ -86,7 +86,7 @@ func TestDroppedWhileItIsFinished(t *testing.T) {
 		}
 	}}
 	a.want(a.patch(path, 0, content), http.StatusNotFound, wire.SlugUploadGone)
-	if _, err := a.ledger.Footage(t.Context(), "f1"); !errors.Is(err, ledger.ErrNotFound) {
+	if _, err := a.ledger.Footage.Get(t.Context(), "f1"); !errors.Is(err, ledger.ErrNotFound) {
 		t.Error(err)
 	}
 	for info, err := range a.blobs.List(t.Context(), "") {
@@ -123,25 +123,25 @@ func TestLostBlobComesAgain(t *testing.T) {
 			s := newSite(t, t.TempDir())
 			f := s.upload(content, "footage", "f1")
 			must(t, s.blobs.Delete(t.Context(), f.BlobKey))
-			must(t, s.ledger.Poison(t.Context(), f.Job.ID, "no such blob"))
+			must(t, s.ledger.Jobs.Poison(t.Context(), f.Job.ID, "no such blob"))
 			must(t, get[queue.Lease](t)(s.queue.Receive(t.Context(), time.Minute)).Delete(t.Context()))
 			s.upload(content, "footage", string(id))
 			if !bytes.Equal(s.only("f1"), content) || s.messages() != 1 {
 				t.Errorf("%d messages", s.messages())
 			}
-			if j := get[ledger.Job](t)(s.ledger.JobOf(t.Context(), "f1")); j.State != job.Queued || j.Reason != "" {
+			if j := get[ledger.Job](t)(s.ledger.Jobs.GetByFootage(t.Context(), "f1")); j.State != job.Queued || j.Reason != "" {
 				t.Errorf("%+v", j)
 			}
 			// Once it is there it stays.
-			key := get[ledger.FootageView](t)(s.ledger.Footage(t.Context(), "f1")).BlobKey
+			key := get[ledger.FootageView](t)(s.ledger.Footage.Get(t.Context(), "f1")).BlobKey
 			s.upload(content, "footage", "f3")
-			if now := get[ledger.FootageView](t)(s.ledger.Footage(t.Context(), "f1")).BlobKey; now != key || s.messages() != 1 {
+			if now := get[ledger.FootageView](t)(s.ledger.Footage.Get(t.Context(), "f1")).BlobKey; now != key || s.messages() != 1 {
 				t.Errorf("%s, it was %s; %d messages", now, key, s.messages())
 			}
 			// Also when the sessions go, the one that brought it with them.
 			s.clock.add(defaultExpire + time.Hour)
 			must(t, s.in.sweep(t.Context()))
-			if us := get[[]ledger.Upload](t)(s.ledger.ListUploads(t.Context(), time.Time{}, 9)); len(us) != 0 {
+			if us := get[[]ledger.Upload](t)(s.ledger.Uploads.List(t.Context(), time.Time{}, 9)); len(us) != 0 {
 				t.Errorf("%+v", us)
 			}
 			if !bytes.Equal(s.only("f1"), content) {
@@ -157,7 +157,7 @@ func TestRemovedVideoStaysRemoved(t *testing.T) {
 	content := clip("x", 5000)
 	f := s.upload(content, "footage", "f1")
 	must(t, s.blobs.Delete(t.Context(), f.BlobKey))
-	must(t, s.ledger.RemoveVideo(t.Context(), "f1"))
+	must(t, s.ledger.Footage.RemoveVideo(t.Context(), "f1"))
 	s.upload(content, "footage", "f1")
 	s.upload(content, "footage", "f2")
 	for info, err := range s.blobs.List(t.Context(), "footage/") {

@@ -53,7 +53,7 @@ func (in *Intake) create(ctx context.Context, d ledger.Device, info handler.File
 		return nil, err
 	}
 	// The row first: bytes without a row would never be found again.
-	if u, err = in.book.CreateUpload(ctx, u); err != nil {
+	if u, err = in.sessions.Create(ctx, u); err != nil {
 		return nil, err
 	}
 	if err := in.blobs.Stage(ctx, u.ID); err != nil {
@@ -68,7 +68,7 @@ func emptyProblem() error {
 
 // mayCreate refuses what cannot succeed before any byte is sent.
 func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
-	open, err := in.ledger.OpenUploads(ctx, u.Device)
+	open, err := in.sessions.CountUnfinished(ctx, u.Device)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
 	if u.Kind == wire.KindThumbnail {
 		return in.mayShow(ctx, u)
 	}
-	have, err := in.book.Footage(ctx, u.Footage)
+	have, err := in.footage.Get(ctx, u.Footage)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
 		return nil
@@ -117,7 +117,7 @@ func (s store) GetUpload(ctx context.Context, id string) (handler.Upload, error)
 
 // load finds a session of the device. Somebody else's is as unknown as none.
 func (in *Intake) load(ctx context.Context, device, id string) (*upload, error) {
-	u, err := in.book.Upload(ctx, id)
+	u, err := in.sessions.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
 	if err := errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Discard(ctx, waiting(u.ID))); err != nil {
 		return err
 	}
-	if err := in.book.DeleteUpload(ctx, u.ID); err != nil || u.Kind != wire.KindVideo || u.BlobKey == "" {
+	if err := in.sessions.Delete(ctx, u.ID); err != nil || u.Kind != wire.KindVideo || u.BlobKey == "" {
 		return err
 	}
 	return in.dropBlob(ctx, u)
@@ -162,9 +162,9 @@ func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
 // dropBlob deletes what a session put under its key, unless the ledger has that for its
 // content.
 func (in *Intake) dropBlob(ctx context.Context, u ledger.Upload) error {
-	have, err := in.book.Footage(ctx, u.Footage)
+	have, err := in.footage.Get(ctx, u.Footage)
 	if err == nil && have.DuplicateOf != "" { // whose blob it may have replaced
-		have, err = in.book.Footage(ctx, have.DuplicateOf)
+		have, err = in.footage.Get(ctx, have.DuplicateOf)
 	}
 	if err == nil && have.BlobKey == u.BlobKey || err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return err
@@ -237,7 +237,7 @@ func (up *upload) DeclareLength(ctx context.Context, length int64) error {
 	if length == 0 {
 		return x.fail(errors.Join(emptyProblem(), up.in.discard(ctx, up.u)))
 	}
-	if err := up.in.book.DeclareUpload(ctx, up.u.ID, length); err != nil {
+	if err := up.in.sessions.SetSize(ctx, up.u.ID, length); err != nil {
 		return x.fail(err)
 	}
 	up.u.Size, up.u.Deferred = length, false

@@ -56,7 +56,7 @@ func (in *Intake) sweepJobs(ctx context.Context) error {
 }
 
 func (in *Intake) finishComplete(ctx context.Context) error {
-	us, err := in.ledger.CompleteUploads(ctx, in.now().Add(-settled), sweepBatch)
+	us, err := in.stale.ListComplete(ctx, in.now().Add(-settled), sweepBatch)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (in *Intake) finishComplete(ctx context.Context) error {
 // finishLeft finishes a session that still nobody is at: the one before it may have
 // taken long, and with the lock it would be taken from another server.
 func (in *Intake) finishLeft(ctx context.Context, id string) error {
-	u, err := in.book.Upload(ctx, id)
+	u, err := in.sessions.Get(ctx, id)
 	if err != nil || !u.Updated.Before(in.now().Add(-settled)) {
 		return ignoreGone(err)
 	}
@@ -110,14 +110,14 @@ func ignoreRefusal(err error) error {
 }
 
 func (in *Intake) dropExpired(ctx context.Context) error {
-	us, err := in.ledger.ListUploads(ctx, in.now().Add(-in.o.Expire), sweepBatch)
+	us, err := in.stale.List(ctx, in.now().Add(-in.o.Expire), sweepBatch)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, u := range us {
 		errs = append(errs, in.locked(ctx, u.ID, func() error {
-			now, err := in.book.Upload(ctx, u.ID)
+			now, err := in.sessions.Get(ctx, u.ID)
 			if err != nil || !in.expired(now) {
 				return ignoreGone(err)
 			}
@@ -132,7 +132,7 @@ func (in *Intake) dropExpired(ctx context.Context) error {
 
 // sendUnqueued sends the messages of jobs in state uploaded.
 func (in *Intake) sendUnqueued(ctx context.Context) error {
-	js, err := in.ledger.Unqueued(ctx, sweepBatch)
+	js, err := in.jobs.ListUnqueued(ctx, sweepBatch)
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (in *Intake) sendLost(ctx context.Context) error {
 // sendMissing compares a batch of jobs with the queue, and the following batch
 // in the next round, in a circle.
 func (in *Intake) sendMissing(ctx context.Context, s job.State, before time.Time) error {
-	js, err := in.ledger.Idle(ctx, s, before, in.after[string(s)], sweepBatch)
+	js, err := in.jobs.ListIdle(ctx, s, before, in.after[string(s)], sweepBatch)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (in *Intake) sendMissing(ctx context.Context, s job.State, before time.Time
 		}
 		// It may have ended between the two looks; then a message would only be
 		// delivered to be thrown away.
-		now, err := in.ledger.Job(ctx, j.ID)
+		now, err := in.jobs.Get(ctx, j.ID)
 		if err != nil {
 			return err
 		}

@@ -45,12 +45,12 @@ func TestExpiryLeavesARequestAtWorkAlone(t *testing.T) {
 		t.Fatal("locked")
 	}
 	must(t, s.in.sweep(t.Context()))
-	if _, err := s.ledger.Upload(t.Context(), id); err != nil {
+	if _, err := s.ledger.Uploads.Get(t.Context(), id); err != nil {
 		t.Fatalf("dropped under a request: %v", err)
 	}
 	s.in.locks.release(id)
 	must(t, s.in.sweep(t.Context()))
-	if _, err := s.ledger.Upload(t.Context(), id); !errors.Is(err, ledger.ErrNotFound) {
+	if _, err := s.ledger.Uploads.Get(t.Context(), id); !errors.Is(err, ledger.ErrNotFound) {
 		t.Fatal(err)
 	}
 }
@@ -84,14 +84,14 @@ func TestLongCommitIsLeftAlone(t *testing.T) {
 	for range 3 {
 		s.clock.add(2 * settled)
 		for since := s.clock.now(); ; <-time.After(time.Millisecond) {
-			if u := get[ledger.Upload](t)(s.ledger.Upload(t.Context(), path[len("/files/"):])); !u.Updated.Before(since) {
+			if u := get[ledger.Upload](t)(s.ledger.Uploads.Get(t.Context(), path[len("/files/"):])); !u.Updated.Before(since) {
 				if u.Offset != int64(len(content)) || !u.Finished.IsZero() {
 					t.Fatalf("%+v", u)
 				}
 				break
 			}
 		}
-		if us := get[[]ledger.Upload](t)(s.ledger.CompleteUploads(t.Context(), s.clock.now().Add(-settled), 9)); len(us) != 0 {
+		if us := get[[]ledger.Upload](t)(s.ledger.Uploads.ListComplete(t.Context(), s.clock.now().Add(-settled), 9)); len(us) != 0 {
 			t.Fatalf("others would finish it: %+v", us)
 		}
 	}
@@ -118,7 +118,7 @@ func TestLongCommitHoldsUpNoJobs(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.in.Run(ctx) }()
 	<-slow.began
-	for get[ledger.Job](t)(s.ledger.Job(t.Context(), f.Job.ID)).State != job.Queued {
+	for get[ledger.Job](t)(s.ledger.Jobs.Get(t.Context(), f.Job.ID)).State != job.Queued {
 		<-time.After(time.Millisecond)
 	}
 	close(slow.goOn)
@@ -151,7 +151,7 @@ func TestQueueAway(t *testing.T) {
 	}
 	s.in.queue = s.queue
 	must(t, s.in.sweep(t.Context()))
-	if j := get[ledger.Job](t)(s.ledger.Job(t.Context(), f.Job.ID)); j.State != job.Queued || s.messages() != 1 {
+	if j := get[ledger.Job](t)(s.ledger.Jobs.Get(t.Context(), f.Job.ID)); j.State != job.Queued || s.messages() != 1 {
 		t.Fatalf("%+v", j)
 	}
 }
@@ -164,10 +164,10 @@ func TestLostMessages(t *testing.T) {
 		ids[state] = s.upload(clip(string(state), 5000)).Job.ID
 	}
 	for _, state := range []job.State{job.Processing, job.Done} {
-		_, _, err := s.ledger.Begin(ctx, ids[state], "w")
+		_, _, err := s.ledger.Attempts.Begin(ctx, ids[state], "w")
 		must(t, err)
 	}
-	must(t, s.ledger.Finish(ctx, ids[job.Done], 1, ledger.Count{}, "k"))
+	must(t, s.ledger.Attempts.Finish(ctx, ids[job.Done], 1, ledger.Count{}, "k"))
 	for range ids { // the queue loses everything
 		must(t, get[queue.Lease](t)(s.queue.Receive(ctx, time.Minute)).Delete(ctx))
 	}
@@ -180,7 +180,7 @@ func TestLostMessages(t *testing.T) {
 	}
 	has(job.Queued, false) // a request may be at it
 	s.clock.add(2 * settled)
-	must(t, s.ledger.UpdateProgress(ctx, ids[job.Processing], 1, job.Progress{Percent: 1})) // its worker writes
+	must(t, s.ledger.Attempts.UpdateProgress(ctx, ids[job.Processing], 1, job.Progress{Percent: 1})) // its worker writes
 	has(job.Queued, true)
 	has(job.Processing, false)
 	s.clock.add(2 * settled)
@@ -201,7 +201,7 @@ func TestRunEnds(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.in.Run(ctx) }()
 	for seq := int64(0); ; { // every round makes progress: wait for the job to be queued
-		vs := get[[]ledger.JobView](t)(s.ledger.ChangedJobs(ctx, seq, 10))
+		vs := get[[]ledger.JobView](t)(s.ledger.Changes.Jobs(ctx, seq, 10))
 		if len(vs) > 0 {
 			seq = vs[len(vs)-1].Seq
 			if vs[len(vs)-1].Job.ID == f.Job.ID && vs[len(vs)-1].State == job.Queued {

@@ -14,14 +14,14 @@ import (
 // mayShow lets a device send a thumbnail of footage that is its own or nobody's,
 // before its video and after it.
 func (in *Intake) mayShow(ctx context.Context, u ledger.Upload) error {
-	have, err := in.book.Footage(ctx, u.Footage)
+	have, err := in.footage.Get(ctx, u.Footage)
 	if err == nil && have.Device != u.Device {
 		return takenProblem(u)
 	}
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return err
 	}
-	shown, err := in.ledger.Thumbnail(ctx, u.Footage)
+	shown, err := in.thumbnails.Get(ctx, u.Footage)
 	if err == nil && shown.Device != u.Device {
 		return takenProblem(u)
 	}
@@ -55,6 +55,6 @@ func (in *Intake) keepThumbnail(ctx context.Context, up *upload) error {
 	if _, err := in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
 		return err
 	}
-	return in.book.PutThumbnail(ctx, ledger.Thumbnail{Footage: u.Footage, Site: u.Site, Device: u.Device, Name: u.Name, Size: u.Size,
+	return in.thumbnails.Put(ctx, ledger.Thumbnail{Footage: u.Footage, Site: u.Site, Device: u.Device, Name: u.Name, Size: u.Size,
 		BlobKey: u.BlobKey, Captured: u.Captured, Received: in.now()})
 }

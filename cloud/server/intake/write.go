@@ -113,7 +113,7 @@ func (up *upload) save(ctx context.Context, sum *rolling) error {
 	if err != nil {
 		return err
 	}
-	if err := up.in.book.SaveUpload(ctx, up.u.ID, sum.offset, state); err != nil {
+	if err := up.in.received.SaveOffset(ctx, up.u.ID, sum.offset, state); err != nil {
 		return err
 	}
 	up.u.Offset, up.u.HashState, up.u.Updated = sum.offset, state, up.in.now()
@@ -165,7 +165,7 @@ func (up *upload) judge(ctx context.Context, head []byte, certain bool) error {
 	switch {
 	case err == nil:
 		key := wire.VideoKey(up.u.Footage, up.u.ID, container)
-		if err := up.in.book.SetUploadKey(ctx, up.u.ID, key); err != nil {
+		if err := up.in.received.SetKey(ctx, up.u.ID, key); err != nil {
 			return err
 		}
 		up.u.BlobKey = key

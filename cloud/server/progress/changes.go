@@ -14,17 +14,30 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Ledger is the part of the ledger that is read here.
-type Ledger interface {
-	ChangedJobs(ctx context.Context, afterSeq int64, limit int) ([]ledger.JobView, error)
-	ChangedCounts(ctx context.Context, afterSeq int64, limit int) ([]ledger.CountView, error)
-	ChangedFootage(ctx context.Context, afterSeq int64, limit int) ([]ledger.Footage, error)
-	Duplicates(ctx context.Context, id footage.ID, limit int) ([]ledger.Footage, error)
-	Footage(ctx context.Context, id footage.ID) (ledger.FootageView, error)
-	ListFootage(ctx context.Context, p ledger.Page) ([]ledger.FootageView, string, error)
-	ListUploads(ctx context.Context, before time.Time, limit int) ([]ledger.Upload, error)
+// Rows are the ledger's changed rows; *ledger.Changes has them.
+type Rows interface {
+	Jobs(ctx context.Context, afterSeq int64, limit int) ([]ledger.JobView, error)
+	Counts(ctx context.Context, afterSeq int64, limit int) ([]ledger.CountView, error)
+	Footage(ctx context.Context, afterSeq int64, limit int) ([]ledger.Footage, error)
+}
+
+// Feed is the change feed: rows, and how far its readers are.
+type Feed interface {
+	Rows
 	Cursor(ctx context.Context, name string) (int64, error)
 	SetCursor(ctx context.Context, name string, seq int64) error
+}
+
+// Footage is what a publisher reads of the ledger's footage.
+type Footage interface {
+	Get(ctx context.Context, id footage.ID) (ledger.FootageView, error)
+	List(ctx context.Context, p ledger.Page) ([]ledger.FootageView, string, error)
+	ListDuplicates(ctx context.Context, id footage.ID, limit int) ([]ledger.Footage, error)
+}
+
+// Uploads lists the upload sessions.
+type Uploads interface {
+	List(ctx context.Context, before time.Time, limit int) ([]ledger.Upload, error)
 }
 
 // Change is one row as it is now. Exactly one of the pointers is set.
@@ -50,13 +63,13 @@ type UploadChange struct {
 // The kinds are read one after the other, and a row may be written in between;
 // a first look finds how far all kinds are surely committed (Seq follows the
 // order of commits), and the second one goes no further.
-func Changes(ctx context.Context, l Ledger, after int64, limit int) (changes []Change, complete bool, err error) {
-	first, _, err := look(ctx, l, after, limit)
+func Changes(ctx context.Context, rows Rows, after int64, limit int) (changes []Change, complete bool, err error) {
+	first, _, err := look(ctx, rows, after, limit)
 	if err != nil || len(first) == 0 {
 		return nil, err == nil, err
 	}
 	upTo := first[len(first)-1].Seq
-	second, full, err := look(ctx, l, after, limit)
+	second, full, err := look(ctx, rows, after, limit)
 	if err != nil {
 		return nil, false, err
 	}
@@ -73,16 +86,16 @@ func Changes(ctx context.Context, l Ledger, after int64, limit int) (changes []C
 
 // look reads every kind once and sorts. full is the least Seq at which a kind
 // reached the limit, 0 when none did.
-func look(ctx context.Context, l Ledger, after int64, limit int) (all []Change, full int64, err error) {
-	jobs, err := l.ChangedJobs(ctx, after, limit)
+func look(ctx context.Context, rows Rows, after int64, limit int) (all []Change, full int64, err error) {
+	jobs, err := rows.Jobs(ctx, after, limit)
 	if err != nil {
 		return nil, 0, err
 	}
-	counts, err := l.ChangedCounts(ctx, after, limit)
+	counts, err := rows.Counts(ctx, after, limit)
 	if err != nil {
 		return nil, 0, err
 	}
-	films, err := l.ChangedFootage(ctx, after, limit)
+	films, err := rows.Footage(ctx, after, limit)
 	if err != nil {
 		return nil, 0, err
 	}

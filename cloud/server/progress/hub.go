@@ -31,9 +31,10 @@ var (
 
 // Hub hands every change to every subscriber. Make it with NewHub.
 type Hub struct {
-	ledger Ledger
-	log    *slog.Logger
-	wake   wake.Signal // a first subscriber is there
+	feed    Feed
+	uploads Uploads
+	log     *slog.Logger
+	wake    wake.Signal // a first subscriber is there
 
 	mu      sync.Mutex
 	subs    map[*Subscription]struct{}
@@ -42,8 +43,8 @@ type Hub struct {
 }
 
 // NewHub returns a Hub that Run brings to life.
-func NewHub(l Ledger, log *slog.Logger) *Hub {
-	return &Hub{ledger: l, log: log, wake: wake.New(), subs: map[*Subscription]struct{}{}, current: make(chan struct{})}
+func NewHub(feed Feed, uploads Uploads, log *slog.Logger) *Hub {
+	return &Hub{feed: feed, uploads: uploads, log: log, wake: wake.New(), subs: map[*Subscription]struct{}{}, current: make(chan struct{})}
 }
 
 // Subscription is one listener's place. C is closed at its end; Err then says
@@ -193,14 +194,14 @@ type watcher struct {
 func (w *watcher) step(ctx context.Context) error {
 	if !w.started {
 		// A place that cannot be far from the end.
-		seq, err := w.hub.ledger.Cursor(ctx, cursorName)
+		seq, err := w.hub.feed.Cursor(ctx, cursorName)
 		if err != nil {
 			return err
 		}
 		w.after, w.started = seq, true
 	}
 	for complete := false; !complete; {
-		changes, all, err := Changes(ctx, w.hub.ledger, w.after, batch)
+		changes, all, err := Changes(ctx, w.hub.feed, w.after, batch)
 		if err != nil {
 			return err
 		}
@@ -226,7 +227,7 @@ func (w *watcher) step(ctx context.Context) error {
 
 // uploads compares the sessions with the last look.
 func (w *watcher) uploads(ctx context.Context) error {
-	list, err := w.hub.ledger.ListUploads(ctx, time.Time{}, uploadsShown)
+	list, err := w.hub.uploads.List(ctx, time.Time{}, uploadsShown)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 func hub(t *testing.T, l *ledger.Ledger) *Hub {
 	t.Helper()
-	h := NewHub(l, slog.New(slog.DiscardHandler))
+	h := NewHub(l.Changes, l.Uploads, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
@@ -48,7 +48,7 @@ func TestHubSendsWhatComesAfterReady(t *testing.T) {
 	s := subscribe(t, h)
 	r := record(t, l, "edge1", "one", "a")
 	u := ledger.Upload{ID: "u1", Footage: "two", Device: "edge1", Site: "farm", Kind: wire.KindVideo, Name: "n", Size: 5}
-	if _, err := l.CreateUpload(t.Context(), u); err != nil {
+	if _, err := l.Uploads.Create(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
 	var sawFootage, sawJob, sawUpload bool
@@ -65,7 +65,7 @@ func TestHubSendsWhatComesAfterReady(t *testing.T) {
 			t.Fatal(sawFootage, sawJob, sawUpload)
 		}
 	}
-	if err := l.DeleteUpload(t.Context(), "u1"); err != nil {
+	if err := l.Uploads.Delete(t.Context(), "u1"); err != nil {
 		t.Fatal(err)
 	}
 	for c := range s.C {

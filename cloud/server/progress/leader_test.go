@@ -39,7 +39,7 @@ func TestALateWordIsSaidAgainAsItIs(t *testing.T) {
 	advance(t, l, j, 50)
 	advance(t, l, k, 50)
 	run := func(link Link, leads *atomic.Bool) func() {
-		p := NewPublisher(l, slog.New(slog.DiscardHandler))
+		p := NewPublisher(l.Changes, l.Footage, slog.New(slog.DiscardHandler))
 		p.Use(link)
 		p.stale.Store(false) // the refresh at the start says it again as well
 		p.patience = time.Millisecond

@@ -37,7 +37,7 @@ func openLedger(t *testing.T) *ledger.Ledger {
 
 func record(t *testing.T, l *ledger.Ledger, device, id, content string) ledger.Recorded {
 	t.Helper()
-	r, err := l.RecordFootage(t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: device, Name: id + ".mp4",
+	r, err := l.Footage.Record(t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: device, Name: id + ".mp4",
 		Size: 1, SHA256: footage.Sum([]byte(content)), BlobKey: "footage/" + id + "/original.mp4"})
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func record(t *testing.T, l *ledger.Ledger, device, id, content string) ledger.R
 
 func begin(t *testing.T, l *ledger.Ledger, id string) ledger.Job {
 	t.Helper()
-	j, _, err := l.Begin(t.Context(), id, "w")
+	j, _, err := l.Attempts.Begin(t.Context(), id, "w")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,14 +56,14 @@ func begin(t *testing.T, l *ledger.Ledger, id string) ledger.Job {
 
 func advance(t *testing.T, l *ledger.Ledger, j ledger.Job, percent float64) {
 	t.Helper()
-	if err := l.UpdateProgress(t.Context(), j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: percent, Count: int(percent / 10)}); err != nil {
+	if err := l.Attempts.UpdateProgress(t.Context(), j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: percent, Count: int(percent / 10)}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func finish(t *testing.T, l *ledger.Ledger, j ledger.Job, n int) {
 	t.Helper()
-	err := l.Finish(t.Context(), j.ID, j.Fence, ledger.Count{Footage: j.Footage, Job: j.ID, Unique: n, Low: n, High: n, Model: "m",
+	err := l.Attempts.Finish(t.Context(), j.ID, j.Fence, ledger.Count{Footage: j.Footage, Job: j.ID, Unique: n, Low: n, High: n, Model: "m",
 		ModelDigest: footage.Sum([]byte("m"))}, "k")
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func await[T any](t *testing.T, w *fakeBroker, name string, fits func(T) bool) T
 
 func publish(t *testing.T, l *ledger.Ledger, w *fakeBroker) (*Publisher, func()) {
 	t.Helper()
-	p := NewPublisher(l, slog.New(slog.DiscardHandler))
+	p := NewPublisher(l.Changes, l.Footage, slog.New(slog.DiscardHandler))
 	p.Use(w)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -235,7 +235,7 @@ func TestRestartGoesOnAndRefreshes(t *testing.T) {
 	later := record(t, l, "edge2", "two", "b")
 	await(t, w, topic.Device{Site: "farm", Name: "edge2"}.Job(later.Job.ID), func(topic.Job) bool { return true })
 	stop()
-	if seq, err := l.Cursor(t.Context(), cursorName); err != nil || seq == 0 {
+	if seq, err := l.Changes.Cursor(t.Context(), cursorName); err != nil || seq == 0 {
 		t.Errorf("cursor %d %v", seq, err)
 	}
 	w.forget() // the broker was in the same process
@@ -282,7 +282,7 @@ func TestChangesAreWholeAndOrdered(t *testing.T) {
 		var after int64
 		kinds := map[string]int{}
 		for complete := false; !complete; {
-			changes, all, err := Changes(t.Context(), l, after, limit)
+			changes, all, err := Changes(t.Context(), l.Changes, after, limit)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,9 +38,10 @@ type Link interface {
 // moves on only after the broker acknowledged, and one goroutine publishes, so
 // that no topic goes back to an older state.
 type Publisher struct {
-	ledger Ledger
-	log    *slog.Logger
-	now    func() time.Time
+	feed    Feed
+	footage Footage
+	log     *slog.Logger
+	now     func() time.Time
 
 	link     Link
 	leads    func(context.Context) (bool, error)
@@ -57,8 +58,8 @@ type Publisher struct {
 }
 
 // NewPublisher returns a Publisher; give it its link with Use before Run.
-func NewPublisher(l Ledger, log *slog.Logger) *Publisher {
-	p := &Publisher{ledger: l, log: log, now: time.Now, leading: true, patience: leadEvery,
+func NewPublisher(feed Feed, f Footage, log *slog.Logger) *Publisher {
+	p := &Publisher{feed: feed, footage: f, log: log, now: time.Now, leading: true, patience: leadEvery,
 		leads: func(context.Context) (bool, error) { return true, nil }}
 	p.stale.Store(true)
 	return p
@@ -108,7 +109,7 @@ func (p *Publisher) round(ctx context.Context, started *bool) error {
 		if err := p.refresh(ctx); err != nil {
 			return p.overtaken(ctx, started, fmt.Errorf("publish the newest footage again: %w", err))
 		}
-		changes, complete, err := Changes(ctx, p.ledger, p.position.Load(), batch)
+		changes, complete, err := Changes(ctx, p.feed, p.position.Load(), batch)
 		if err != nil {
 			return err
 		}
@@ -142,7 +143,7 @@ func (p *Publisher) begin(ctx context.Context, started *bool) error {
 		return err
 	}
 	if !*started {
-		seq, err := p.ledger.Cursor(ctx, cursorName)
+		seq, err := p.feed.Cursor(ctx, cursorName)
 		if err != nil {
 			return err
 		}
@@ -196,7 +197,7 @@ func (p *Publisher) mend(ctx context.Context) error {
 		return nil
 	}
 	id := p.stray
-	v, err := p.ledger.Footage(ctx, id)
+	v, err := p.footage.Get(ctx, id)
 	if err == nil {
 		err = p.whole(ctx, v)
 	}
@@ -219,7 +220,7 @@ func (p *Publisher) save(ctx context.Context, now bool) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	p.savedAt = time.Now()
-	if err := p.ledger.SetCursor(ctx, cursorName, at); err != nil {
+	if err := p.feed.SetCursor(ctx, cursorName, at); err != nil {
 		p.log.Warn("cannot keep the place in the change feed", "err", err)
 		return
 	}
@@ -231,7 +232,7 @@ func (p *Publisher) refresh(ctx context.Context) error {
 	if p.left == 0 {
 		return nil
 	}
-	views, next, err := p.ledger.ListFootage(ctx, p.next)
+	views, next, err := p.footage.List(ctx, p.next)
 	if err != nil {
 		return err
 	}
@@ -256,7 +257,7 @@ func (p *Publisher) change(ctx context.Context, c Change) error {
 	case c.Count != nil:
 		return p.spread(ctx, c.Count.Footage, func(f ledger.Footage) error { return p.count(ctx, f, c.Count.Count) })
 	case c.Footage != nil && c.Footage.DuplicateOf != "":
-		v, err := p.ledger.Footage(ctx, c.Footage.ID)
+		v, err := p.footage.Get(ctx, c.Footage.ID)
 		if errors.Is(err, ledger.ErrNotFound) {
 			return nil
 		}
@@ -273,7 +274,7 @@ func (p *Publisher) spread(ctx context.Context, f ledger.Footage, publish func(l
 	if err := publish(f); err != nil {
 		return err
 	}
-	copies, err := p.ledger.Duplicates(ctx, f.ID, maxDuplicates)
+	copies, err := p.footage.ListDuplicates(ctx, f.ID, maxDuplicates)
 	if err != nil {
 		return err
 	}
@@ -301,7 +302,7 @@ func (p *Publisher) whole(ctx context.Context, v ledger.FootageView) error {
 // the same device would take the place of its original: it gets none.
 func (p *Publisher) job(ctx context.Context, f ledger.Footage, j ledger.Job) error {
 	if f.ID != j.Footage {
-		original, err := p.ledger.Footage(ctx, j.Footage)
+		original, err := p.footage.Get(ctx, j.Footage)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}

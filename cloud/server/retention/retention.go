@@ -20,9 +20,9 @@ const (
 	who   = "retention" // in the audit
 )
 
-// Book is what it needs of the ledger; *ledger.Ledger is one.
-type Book interface {
-	Aged(ctx context.Context, before time.Time, limit int) ([]ledger.Footage, error)
+// Footage is what it needs of the ledger's footage; *ledger.Catalog is one.
+type Footage interface {
+	ListCounted(ctx context.Context, before time.Time, limit int) ([]ledger.Footage, error)
 	RemoveVideo(ctx context.Context, id footage.ID) error
 }
 
@@ -33,11 +33,11 @@ type Blobs interface {
 
 // Keeper removes videos by age.
 type Keeper struct {
-	Ledger Book
-	Blobs  Blobs
-	Videos time.Duration // since the count; above 0
-	Now    func() time.Time
-	Log    *slog.Logger
+	Footage Footage
+	Blobs   Blobs
+	Videos  time.Duration // since the count; above 0
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Run removes what is due, at once and every hour, until ctx ends, and returns nil then.
@@ -68,7 +68,7 @@ func (k *Keeper) Round(ctx context.Context) (n int, bytes int64, err error) {
 	before := k.Now().Add(-k.Videos)
 	var faults []error // of single videos, which must not hold up the others
 	for {
-		fs, err := k.Ledger.Aged(ctx, before, batch)
+		fs, err := k.Footage.ListCounted(ctx, before, batch)
 		if err != nil {
 			return n, bytes, errors.Join(append(faults, err)...)
 		}
@@ -94,5 +94,5 @@ func (k *Keeper) remove(ctx context.Context, f ledger.Footage) error {
 	if err := k.Blobs.Delete(ctx, f.BlobKey); err != nil {
 		return err
 	}
-	return k.Ledger.RemoveVideo(ctx, f.ID)
+	return k.Footage.RemoveVideo(ctx, f.ID)
 }

@@ -41,11 +41,11 @@ func TestVideosGoByAge(t *testing.T) {
 		key := "footage/" + id + "/original.mp4"
 		_, err := blobs.Put(ctx, key, strings.NewReader("film "+id))
 		must(t, err)
-		r, err := l.RecordFootage(ctx, ledger.Footage{ID: footage.ID(id), Size: int64(len("film " + id)), SHA256: footage.Sum([]byte(id)), BlobKey: key})
+		r, err := l.Footage.Record(ctx, ledger.Footage{ID: footage.ID(id), Size: int64(len("film " + id)), SHA256: footage.Sum([]byte(id)), BlobKey: key})
 		must(t, err)
-		j, _, err := l.Begin(ctx, r.Job.ID, "w")
+		j, _, err := l.Attempts.Begin(ctx, r.Job.ID, "w")
 		must(t, err)
-		must(t, l.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))
+		must(t, l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))
 		return key
 	}
 	kept := counted("kept")
@@ -53,7 +53,7 @@ func TestVideosGoByAge(t *testing.T) {
 	old := counted("old")
 	now = now.Add(48 * time.Hour)
 	young := counted("young")
-	k := &Keeper{Ledger: l, Blobs: held{blobs, kept}, Videos: 24 * time.Hour, Now: clock, Log: slog.New(slog.DiscardHandler)}
+	k := &Keeper{Footage: l.Footage, Blobs: held{blobs, kept}, Videos: 24 * time.Hour, Now: clock, Log: slog.New(slog.DiscardHandler)}
 	for _, want := range []int{1, 0} { // one that stays holds up no other
 		if n, _, err := k.Round(ctx); n != want || err == nil {
 			t.Errorf("with one held: %d, want %d, %v", n, want, err)
@@ -73,7 +73,7 @@ func TestVideosGoByAge(t *testing.T) {
 		t.Errorf("the young one: %v", err)
 	}
 	// The same content again is known, and has its count.
-	r, err := l.RecordFootage(ctx, ledger.Footage{ID: "again", Size: 6, SHA256: footage.Sum([]byte("old")), BlobKey: "x"})
+	r, err := l.Footage.Record(ctx, ledger.Footage{ID: "again", Size: 6, SHA256: footage.Sum([]byte("old")), BlobKey: "x"})
 	if err != nil || r.Footage.DuplicateOf != "old" {
 		t.Errorf("%+v %v", r, err)
 	}

@@ -59,7 +59,7 @@ func (s *Server) listFootage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	views, next, err := s.o.Ledger.ListFootage(s.work, p)
+	views, next, err := s.o.Ledger.Footage.List(s.work, p)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *Server) listFootage(c *fiber.Ctx) error {
 }
 
 func (s *Server) footageBySum(c *fiber.Ctx, sum footage.Digest) error {
-	v, err := s.o.Ledger.FootageBySHA256(s.work, sum)
+	v, err := s.o.Ledger.Footage.GetBySHA256(s.work, sum)
 	items := []ledger.FootageView{v}
 	if errors.Is(err, ledger.ErrNotFound) {
 		items, err = nil, nil
@@ -83,7 +83,7 @@ func (s *Server) getFootage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.o.Ledger.Footage(s.work, id)
+	v, err := s.o.Ledger.Footage.Get(s.work, id)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (s *Server) listJobs(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	views, next, err := s.o.Ledger.ListJobs(s.work, state, p)
+	views, next, err := s.o.Ledger.Jobs.List(s.work, state, p)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (s *Server) job(c *fiber.Ctx) (ledger.Job, error) {
 	if err != nil {
 		return ledger.Job{}, err
 	}
-	return s.o.Ledger.Job(s.work, string(id))
+	return s.o.Ledger.Jobs.Get(s.work, string(id))
 }
 
 // ownJob finds the job and checks that the token's holder may change it: an
@@ -134,7 +134,7 @@ func (s *Server) ownJob(c *fiber.Ctx) (ctx context.Context, j ledger.Job, err er
 	if err != nil || d.Role == ledger.RoleOperator {
 		return ctx, j, err
 	}
-	f, err := s.o.Ledger.Footage(s.work, j.Footage)
+	f, err := s.o.Ledger.Footage.Get(s.work, j.Footage)
 	if err != nil {
 		return nil, j, err
 	}
@@ -149,14 +149,14 @@ func (s *Server) retryJob(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if j, err = s.o.Ledger.Retry(ctx, j.ID); err != nil {
+	if j, err = s.o.Ledger.Jobs.Retry(ctx, j.ID); err != nil {
 		return err
 	}
 	s.log.Info("job tried again by request", "job", j.ID, "footage", j.Footage)
 	// From here on the job cannot be lost: what fails now, the reconciler mends.
 	if err := s.o.Queue.Enqueue(s.work, j.ID); err != nil {
 		s.log.Warn("job waits for the reconciler", "job", j.ID, "err", err)
-	} else if err := s.o.Ledger.MarkQueued(s.work, j.ID); err != nil {
+	} else if err := s.o.Ledger.Jobs.MarkQueued(s.work, j.ID); err != nil {
 		s.log.Warn("job is queued and not noted as such", "job", j.ID, "err", err)
 	}
 	return s.answerJob(c, j.ID)
@@ -167,7 +167,7 @@ func (s *Server) cancelJob(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := s.o.Ledger.Cancel(ctx, j.ID); err != nil {
+	if err := s.o.Ledger.Jobs.Cancel(ctx, j.ID); err != nil {
 		return err
 	}
 	s.log.Info("job canceled by request", "job", j.ID, "footage", j.Footage)
@@ -179,7 +179,7 @@ func (s *Server) listAttempts(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	as, err := s.o.Ledger.Attempts(s.work, j.ID, attemptsShown)
+	as, err := s.o.Ledger.Attempts.List(s.work, j.ID, attemptsShown)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (s *Server) listAttempts(c *fiber.Ctx) error {
 const attemptsShown = 100
 
 func (s *Server) answerJob(c *fiber.Ctx, id string) error {
-	j, err := s.o.Ledger.Job(s.work, id)
+	j, err := s.o.Ledger.Jobs.Get(s.work, id)
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (s *Server) listCounts(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	views, next, err := s.o.Ledger.ListCounts(s.work, p)
+	views, next, err := s.o.Ledger.Counts.List(s.work, p)
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (s *Server) getCount(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	n, err := s.o.Ledger.Count(s.work, id)
+	n, err := s.o.Ledger.Counts.Get(s.work, id)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (s *Server) getCount(c *fiber.Ctx) error {
 }
 
 func (s *Server) listDevices(c *fiber.Ctx) error {
-	ds, err := s.o.Ledger.ListDevices(s.work)
+	ds, err := s.o.Ledger.Devices.List(s.work)
 	if err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func (s *Server) listDevices(c *fiber.Ctx) error {
 }
 
 func (s *Server) listUploads(c *fiber.Ctx) error {
-	us, err := s.o.Ledger.ListUploads(s.work, time.Time{}, uploadsShown)
+	us, err := s.o.Ledger.Uploads.List(s.work, time.Time{}, uploadsShown)
 	if err != nil {
 		return err
 	}
@@ -243,7 +243,7 @@ func (s *Server) listWaiting(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	ts, next, err := s.o.Ledger.ListWaiting(s.work, p)
+	ts, next, err := s.o.Ledger.Thumbnails.ListWaiting(s.work, p)
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (s *Server) listWaiting(c *fiber.Ctx) error {
 }
 
 func (s *Server) getStats(c *fiber.Ctx) error {
-	v, err := s.o.Ledger.Stats(s.work)
+	v, err := s.o.Ledger.Totals.Stats(s.work)
 	if err != nil {
 		return err
 	}

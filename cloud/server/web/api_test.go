@@ -22,7 +22,7 @@ func (s *site) thumbnail(id string) {
 	if _, err := s.blobs.Put(s.t.Context(), key, strings.NewReader("\xff\xd8\xff picture")); err != nil {
 		s.t.Fatal(err)
 	}
-	err := s.ledger.PutThumbnail(s.t.Context(), ledger.Thumbnail{Footage: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
+	err := s.ledger.Thumbnails.Put(s.t.Context(), ledger.Thumbnail{Footage: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
 		Size: 11, BlobKey: key, Captured: time.Unix(1e9, 0), Received: time.Unix(2e9, 0)})
 	if err != nil {
 		s.t.Fatal(err)
@@ -50,14 +50,14 @@ func TestWaitingAtTheStations(t *testing.T) {
 func (s *site) finish(j *ledger.Job) {
 	s.t.Helper()
 	ctx := s.t.Context()
-	if err := s.ledger.MarkQueued(ctx, j.ID); err != nil {
+	if err := s.ledger.Jobs.MarkQueued(ctx, j.ID); err != nil {
 		s.t.Fatal(err)
 	}
-	begun, f, err := s.ledger.Begin(ctx, j.ID, "worker1")
+	begun, f, err := s.ledger.Attempts.Begin(ctx, j.ID, "worker1")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.ledger.UpdateProgress(ctx, j.ID, begun.Fence, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, Count: 4}); err != nil {
+	if err := s.ledger.Attempts.UpdateProgress(ctx, j.ID, begun.Fence, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, Count: 4}); err != nil {
 		s.t.Fatal(err)
 	}
 	key := "footage/" + string(f.ID) + "/result/abc"
@@ -70,7 +70,7 @@ func (s *site) finish(j *ledger.Job) {
 		s.t.Fatal(err)
 	}
 	count := ledger.Count{Footage: f.ID, Job: j.ID, Unique: 7, Low: 6, High: 9, ByClass: map[string]int{"cow": 7}, Model: "m", ModelDigest: footage.Sum([]byte("m"))}
-	if err := s.ledger.Finish(ctx, j.ID, begun.Fence, count, key+".json"); err != nil {
+	if err := s.ledger.Attempts.Finish(ctx, j.ID, begun.Fence, count, key+".json"); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -78,9 +78,9 @@ func (s *site) finish(j *ledger.Job) {
 func (s *site) fail1(j *ledger.Job, reason string) {
 	s.t.Helper()
 	ctx := s.t.Context()
-	begun, _, err := s.ledger.Begin(ctx, j.ID, "worker1")
+	begun, _, err := s.ledger.Attempts.Begin(ctx, j.ID, "worker1")
 	if err == nil {
-		err = s.ledger.Fail(ctx, j.ID, begun.Fence, reason)
+		err = s.ledger.Attempts.Fail(ctx, j.ID, begun.Fence, reason)
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -168,7 +168,7 @@ func TestWhoMayChangeJobs(t *testing.T) {
 	s := open(t, nil)
 	rec := s.record("one", "content one")
 	s.fail1(rec.Job, "cut off")
-	other, err := s.ledger.AddDevice(t.Context(), "other", "farm", ledger.RoleDevice)
+	other, err := s.ledger.Devices.Add(t.Context(), "other", "farm", ledger.RoleDevice)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestRevokedTokenDiesWithinSeconds(t *testing.T) {
 	s := open(t, func(o *Options) { o.Now = func() time.Time { return now } })
 	path := "/api/v1/jobs/nope/retry"
 	s.do("POST", path, s.tokens[ledger.RoleOperator]).wantProblem(t, 404, "not-found")
-	if err := s.ledger.RevokeDevice(t.Context(), "operator1"); err != nil {
+	if err := s.ledger.Devices.Revoke(t.Context(), "operator1"); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(authLife)
@@ -268,7 +268,7 @@ func TestUploadsNeedAToken(t *testing.T) {
 func TestHealthAndMetrics(t *testing.T) {
 	var broken error
 	s := open(t, func(o *Options) {
-		o.Checks = []Check{{"ledger", o.Ledger.(*ledger.Ledger).Ping}, {"disk", func(context.Context) error { return broken }}}
+		o.Checks = []Check{{"ledger", func(ctx context.Context) error { _, err := o.Ledger.Totals.Stats(ctx); return err }}, {"disk", func(context.Context) error { return broken }}}
 	})
 	var h wire.Health
 	if r := s.do("GET", "/readyz", ""); r.status != 200 {

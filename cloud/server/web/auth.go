@@ -26,8 +26,8 @@ const (
 // gatekeeper turns bearer tokens into devices. It keeps an answer for a short
 // while, so that the PATCH requests of one upload do not each ask the ledger.
 type gatekeeper struct {
-	ledger Ledger
-	now    func() time.Time
+	devices devices
+	now     func() time.Time
 
 	mu      sync.Mutex
 	known   map[[sha256.Size]byte]admission
@@ -39,8 +39,8 @@ type admission struct {
 	until  time.Time
 }
 
-func newGatekeeper(l Ledger, now func() time.Time) *gatekeeper {
-	return &gatekeeper{ledger: l, now: now, known: map[[sha256.Size]byte]admission{}, touched: map[string]time.Time{}}
+func newGatekeeper(d devices, now func() time.Time) *gatekeeper {
+	return &gatekeeper{devices: d, now: now, known: map[[sha256.Size]byte]admission{}, touched: map[string]time.Time{}}
 }
 
 // bearer takes the token out of the request. The error is a problem.
@@ -64,7 +64,7 @@ func (g *gatekeeper) admit(ctx context.Context, token string) (ledger.Device, er
 	if ok && now.Before(a.until) {
 		return a.device, nil
 	}
-	d, err := g.ledger.Authenticate(ctx, token)
+	d, err := g.devices.Authenticate(ctx, token)
 	if err != nil {
 		return ledger.Device{}, fmt.Errorf("token: %w", err)
 	}
@@ -103,7 +103,7 @@ func (s *Server) who(c *fiber.Ctx, roles ...ledger.Role) (ledger.Device, error) 
 		return ledger.Device{}, err
 	}
 	if s.gate.due(d.Name) {
-		if err := s.o.Ledger.TouchDevice(s.work, d.Name, s.now().UTC()); err != nil {
+		if err := s.o.Ledger.Devices.Touch(s.work, d.Name, s.now().UTC()); err != nil {
 			s.log.Warn("cannot note when the device was seen", "device", d.Name, "err", err)
 		}
 	}

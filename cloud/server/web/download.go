@@ -30,7 +30,7 @@ func (s *Server) download(ext string) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		v, err := s.o.Ledger.Footage(s.work, id)
+		v, err := s.o.Ledger.Footage.Get(s.work, id)
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (s *Server) getThumbnail(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	t, err := s.o.Ledger.Thumbnail(s.work, id)
+	t, err := s.o.Ledger.Thumbnails.Get(s.work, id)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *Server) getStatus(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.o.Ledger.Footage(s.work, id)
+	v, err := s.o.Ledger.Footage.Get(s.work, id)
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func (st *stream) resume() error {
 	}
 	var missed []progress.Change
 	for at := after; ; {
-		changes, complete, err := progress.Changes(st.server.work, st.server.o.Ledger, at, resumePage)
+		changes, complete, err := progress.Changes(st.server.work, st.server.o.Ledger.Changes, at, resumePage)
 		if err != nil {
 			st.server.log.Warn("cannot read what a listener missed", "err", err)
 		}
@@ -160,7 +160,7 @@ func (st *stream) known(seq int64) (bool, error) {
 	if seq == 0 {
 		return true, nil
 	}
-	changes, _, err := progress.Changes(st.server.work, st.server.o.Ledger, seq-1, 1)
+	changes, _, err := progress.Changes(st.server.work, st.server.o.Ledger.Changes, seq-1, 1)
 	if err != nil {
 		st.server.log.Warn("cannot look up where a listener stands", "err", err)
 	}

@@ -78,7 +78,7 @@ func (l *ledgerCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	if st, err := l.o.Ledger.Stats(ctx); err == nil {
+	if st, err := l.o.Ledger.Totals.Stats(ctx); err == nil {
 		for _, state := range job.States() {
 			gauge(l.jobs, float64(st.Jobs[state]), string(state))
 		}

@@ -71,7 +71,7 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	s.finish(done.Job)
 	s.fail1(failed.Job, "cut off")
 	u := ledger.Upload{ID: "up1", Footage: footage.ID("four"), Device: "device1", Site: "farm", Kind: wire.KindVideo, Name: "x.mp4", Size: 10}
-	if _, err := s.ledger.CreateUpload(t.Context(), u); err != nil {
+	if _, err := s.ledger.Uploads.Create(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
 	s.thumbnail("five")

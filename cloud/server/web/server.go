@@ -34,25 +34,59 @@ const (
 // ErrShutdown is the cause with which requests under way end at a stop.
 var ErrShutdown = errors.New("the server stops")
 
-// Ledger is the part of the ledger that the API reads and changes.
-type Ledger interface {
-	progress.Ledger
-	Authenticate(ctx context.Context, token string) (ledger.Device, error)
-	TouchDevice(ctx context.Context, name string, at time.Time) error
-	ListDevices(ctx context.Context) ([]ledger.Device, error)
-	FootageBySHA256(ctx context.Context, d footage.Digest) (ledger.FootageView, error)
-	Job(ctx context.Context, id string) (ledger.Job, error)
-	ListJobs(ctx context.Context, s job.State, p ledger.Page) ([]ledger.JobView, string, error)
-	Thumbnail(ctx context.Context, id footage.ID) (ledger.Thumbnail, error)
-	ListWaiting(ctx context.Context, p ledger.Page) ([]ledger.Thumbnail, string, error)
-	Count(ctx context.Context, id footage.ID) (ledger.Count, error)
-	ListCounts(ctx context.Context, p ledger.Page) ([]ledger.CountView, string, error)
-	Attempts(ctx context.Context, jobID string, limit int) ([]ledger.Attempt, error)
-	Retry(ctx context.Context, jobID string) (ledger.Job, error)
-	Cancel(ctx context.Context, jobID string) error
-	MarkQueued(ctx context.Context, jobID string) error
-	Stats(ctx context.Context) (ledger.Stats, error)
+// Ledger is what the API reads and changes of the ledger, by purpose. All parts are
+// required; LedgerOf has them.
+type Ledger struct {
+	Devices    devices
+	Footage    catalog
+	Uploads    progress.Uploads
+	Thumbnails thumbnails
+	Jobs       jobs
+	Attempts   attempts
+	Counts     counts
+	Changes    progress.Rows
+	Totals     totals
 }
+
+// LedgerOf returns the parts of l.
+func LedgerOf(l *ledger.Ledger) Ledger {
+	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
+		Attempts: l.Attempts, Counts: l.Counts, Changes: l.Changes, Totals: l.Totals}
+}
+
+type (
+	devices interface {
+		Authenticate(ctx context.Context, token string) (ledger.Device, error)
+		Touch(ctx context.Context, name string, at time.Time) error
+		List(ctx context.Context) ([]ledger.Device, error)
+	}
+	catalog interface {
+		Get(ctx context.Context, id footage.ID) (ledger.FootageView, error)
+		GetBySHA256(ctx context.Context, d footage.Digest) (ledger.FootageView, error)
+		List(ctx context.Context, p ledger.Page) ([]ledger.FootageView, string, error)
+	}
+	thumbnails interface {
+		Get(ctx context.Context, id footage.ID) (ledger.Thumbnail, error)
+		ListWaiting(ctx context.Context, p ledger.Page) ([]ledger.Thumbnail, string, error)
+	}
+	jobs interface {
+		Get(ctx context.Context, id string) (ledger.Job, error)
+		List(ctx context.Context, s job.State, p ledger.Page) ([]ledger.JobView, string, error)
+		Retry(ctx context.Context, jobID string) (ledger.Job, error)
+		Cancel(ctx context.Context, jobID string) error
+		MarkQueued(ctx context.Context, jobID string) error
+	}
+	attempts interface {
+		List(ctx context.Context, jobID string, limit int) ([]ledger.Attempt, error)
+	}
+	counts interface {
+		Get(ctx context.Context, id footage.ID) (ledger.Count, error)
+		List(ctx context.Context, p ledger.Page) ([]ledger.CountView, string, error)
+	}
+	totals interface {
+		Stats(ctx context.Context) (ledger.Stats, error)
+	}
+)
 
 // Enqueuer is the part of the job queue that a retry needs.
 type Enqueuer interface {
@@ -118,7 +152,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o.Ledger, o.Now)}
+	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o.Ledger.Devices, o.Now)}
 	var err error
 	if s.docs, err = readDocuments(); err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func open(t *testing.T, change func(*Options)) *site {
 		t.Fatal(err)
 	}
 	for _, r := range []ledger.Role{ledger.RoleDevice, ledger.RoleReader, ledger.RoleOperator} {
-		token, err := l.AddDevice(t.Context(), string(r)+"1", "farm", r)
+		token, err := l.Devices.Add(t.Context(), string(r)+"1", "farm", r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func open(t *testing.T, change func(*Options)) *site {
 	}
 	o := Options{
 		Listen: "127.0.0.1:0", IdleTimeout: 5 * time.Second, HeadTimeout: 5 * time.Second,
-		Ledger: l, Blobs: s.blobs, Queue: s.queue, Hub: progress.NewHub(l, discard()), Page: testPage,
+		Ledger: LedgerOf(l), Blobs: s.blobs, Queue: s.queue, Hub: progress.NewHub(l.Changes, l.Uploads, discard()), Page: testPage,
 		Uploads: http.NotFoundHandler(), Metrics: prometheus.NewRegistry(), Log: discard(),
 		WithDevice: func(ctx context.Context, d ledger.Device) context.Context {
 			return context.WithValue(ctx, deviceKey{}, d)
@@ -162,7 +162,7 @@ func (r response) wantProblem(t *testing.T, status int, slug string) {
 // record makes a piece of footage with its job.
 func (s *site) record(id string, content string) ledger.Recorded {
 	s.t.Helper()
-	rec, err := s.ledger.RecordFootage(s.t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
+	rec, err := s.ledger.Footage.Record(s.t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
 		Size: int64(len(content)), SHA256: footage.Sum([]byte(content)), BlobKey: "footage/" + id + "/original.mp4", Captured: time.Unix(1e9, 0)})
 	if err != nil {
 		s.t.Fatal(err)

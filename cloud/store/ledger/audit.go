@@ -37,15 +37,19 @@ func By(ctx context.Context, who string) context.Context {
 }
 
 // audit notes a deed in the transaction that does it.
-func (l *Ledger) audit(ctx context.Context, tx *sql.Tx, deed, subject string) error {
+func (l *tables) audit(ctx context.Context, tx *sql.Tx, deed, subject string) error {
 	who, _ := ctx.Value(actorKey{}).(string)
 	_, err := tx.ExecContext(ctx, `INSERT INTO audit (n, at, who, deed, subject) VALUES ((SELECT COALESCE(MAX(n), 0) + 1 FROM audit), $1, $2, $3, $4)`,
 		micros(l.now()), clean(who), deed, subject)
 	return err
 }
 
-// Audit returns deeds, newest first, below a number, 0 for the newest, at most limit.
-func (l *Ledger) Audit(ctx context.Context, below int64, limit int) ([]Deed, error) {
+// AuditLog is the list of what operators and programs changed. The changes write it
+// in their own transactions.
+type AuditLog struct{ *tables }
+
+// List returns deeds, newest first, below a number, 0 for the newest, at most limit.
+func (l *AuditLog) List(ctx context.Context, below int64, limit int) ([]Deed, error) {
 	if below == 0 {
 		below = math.MaxInt64
 	}

@@ -40,7 +40,7 @@ func (l *Ledger) Backup(ctx context.Context, path string) (err error) {
 			err = errors.Join(err, os.Remove(abs))
 		}
 	}()
-	if err := l.db.CopyTo(ctx, abs); err != nil {
+	if err := l.tables.db.CopyTo(ctx, abs); err != nil {
 		return fmt.Errorf("back up ledger to %s: %w", abs, err)
 	}
 	if err := errors.Join(f.Sync(), syncFolder(filepath.Dir(abs))); err != nil {
@@ -122,7 +122,7 @@ func moveOn(ctx context.Context, path string) (err error) {
 // a backup or by PostgreSQL's own tools: MQTT's seq does not go back then and no fence
 // is given out twice; jobs that had not ended are told anew.
 func (l *Ledger) CountOn(ctx context.Context) error {
-	return l.write(ctx, "count on", func(ctx context.Context, tx *sql.Tx) error {
+	return l.tables.write(ctx, "count on", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE change_counter SET seq = seq + $1`, seqAhead)
 		if err == nil {
 			_, err = tx.ExecContext(ctx, `UPDATE job SET fence = fence + $1`, fenceAhead)
@@ -133,7 +133,7 @@ func (l *Ledger) CountOn(ctx context.Context) error {
 			}
 		}
 		if err == nil {
-			err = l.audit(ctx, tx, DeedCountOn, "")
+			err = l.tables.audit(ctx, tx, DeedCountOn, "")
 		}
 		return err
 	})

@@ -14,7 +14,7 @@ import (
 func count(t *testing.T, l *Ledger, id string) Job {
 	t.Helper()
 	j := begun(t, l, id)
-	must(t, l.Finish(t.Context(), j.ID, j.Fence, Count{Unique: 3, High: 3}, "k"))
+	must(t, l.Attempts.Finish(t.Context(), j.ID, j.Fence, Count{Unique: 3, High: 3}, "k"))
 	return j
 }
 
@@ -35,8 +35,8 @@ func TestBackupAndRestore(t *testing.T) {
 	wantErr(t, l.Backup(ctx, backup), ErrUnwritable)
 
 	count(t, l, "later")
-	must(t, l.Finish(ctx, running.ID, running.Fence, Count{Unique: 9, High: 9}, "k"))
-	told, err := l.ChangedJobs(ctx, 0, 10)
+	must(t, l.Attempts.Finish(ctx, running.ID, running.Fence, Count{Unique: 9, High: 9}, "k"))
+	told, err := l.Changes.Jobs(ctx, 0, 10)
 	must(t, err)
 	highest := told[len(told)-1].Seq
 	must(t, l.Close())
@@ -51,20 +51,20 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 
 	l = open(t, path, newClock())
-	s, err := l.Stats(ctx)
+	s, err := l.Totals.Stats(ctx)
 	if err != nil || s.Footage != 2 || s.Jobs[job.Done] != 1 || s.Jobs[job.Processing] != 1 {
 		t.Fatalf("%+v %v", s, err)
 	}
-	wantErr(t, l.Finish(ctx, running.ID, running.Fence, Count{}, "k"), ErrFenced)
-	if told, err = l.ChangedJobs(ctx, highest, 10); err != nil || len(told) != 1 || told[0].ID != running.ID {
+	wantErr(t, l.Attempts.Finish(ctx, running.ID, running.Fence, Count{}, "k"), ErrFenced)
+	if told, err = l.Changes.Jobs(ctx, highest, 10); err != nil || len(told) != 1 || told[0].ID != running.ID {
 		t.Errorf("told anew: %+v %v", told, err)
 	}
 	next := count(t, l, "next")
-	if j, err := l.Job(ctx, next.ID); err != nil || j.Seq <= told[0].Seq {
+	if j, err := l.Jobs.Get(ctx, next.ID); err != nil || j.Seq <= told[0].Seq {
 		t.Errorf("%+v %v", j, err)
 	}
 	before := open(t, old, newClock())
-	if s, err := before.Stats(ctx); err != nil || s.Footage != 3 || s.Jobs[job.Done] != 3 {
+	if s, err := before.Totals.Stats(ctx); err != nil || s.Footage != 3 || s.Jobs[job.Done] != 3 {
 		t.Errorf("the one that was replaced: %+v %v", s, err)
 	}
 	must(t, before.Close())
@@ -104,7 +104,7 @@ func TestRestoreRefuses(t *testing.T) {
 	_, err = Restore(ctx, filepath.Join(dir, "missing.db"), path, time.Now())
 	wantErr(t, err, os.ErrNotExist)
 	l = open(t, path, newClock())
-	if s, err := l.Stats(ctx); err != nil || s.Footage != 50 {
+	if s, err := l.Totals.Stats(ctx); err != nil || s.Footage != 50 {
 		t.Fatalf("%+v %v", s, err)
 	}
 	must(t, l.Close())
@@ -114,7 +114,7 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	l = open(t, path, newClock())
-	if s, err := l.Stats(ctx); err != nil || s.Footage != 50 {
+	if s, err := l.Totals.Stats(ctx); err != nil || s.Footage != 50 {
 		t.Fatalf("%+v %v", s, err)
 	}
 	must(t, l.Close())
@@ -133,7 +133,7 @@ func TestRestoreToNowhere(t *testing.T) {
 	if old, err := Restore(t.Context(), backup, path, time.Now()); err != nil || old != "" {
 		t.Fatal(old, err)
 	}
-	if _, err := open(t, path, newClock()).Footage(t.Context(), "f1"); err != nil {
+	if _, err := open(t, path, newClock()).Footage.Get(t.Context(), "f1"); err != nil {
 		t.Error(err)
 	}
 }

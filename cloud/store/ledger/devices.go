@@ -21,10 +21,13 @@ const (
 	deviceColumns = `name, site, role, created, revoked, last_seen`
 )
 
-// AddDevice makes a device and its token. The token is shown this one time; the
+// Devices are the holders of tokens: edge agents and people.
+type Devices struct{ *tables }
+
+// Add makes a device and its token. The token is shown this one time; the
 // ledger keeps its SHA-256, which is enough for 256 random bits. A name that is
 // in use fails with ErrExists; a revoked one comes back with a new token.
-func (l *Ledger) AddDevice(ctx context.Context, name, site string, role Role) (secret.String, error) {
+func (l *Devices) Add(ctx context.Context, name, site string, role Role) (secret.String, error) {
 	deed := "add device " + name
 	if _, err := topic.ParseDevice(site, name); err != nil {
 		return secret.String{}, fmt.Errorf("%s: %w: %w", deed, err, ErrInvalid)
@@ -53,11 +56,11 @@ func (l *Ledger) AddDevice(ctx context.Context, name, site string, role Role) (s
 	return secret.New(token), nil
 }
 
-// RenewDevice makes another token for a device that is known. The old one stays
+// Renew makes another token for a device that is known. The old one stays
 // valid until the new one is used for the first time, so that a station nobody
 // can reach at once is not shut out; until then renewing again replaces the new
 // one. A name that is not there or revoked fails with ErrNotFound.
-func (l *Ledger) RenewDevice(ctx context.Context, name string) (secret.String, error) {
+func (l *Devices) Renew(ctx context.Context, name string) (secret.String, error) {
 	token := newToken()
 	err := l.write(ctx, "renew token of "+name, func(ctx context.Context, tx *sql.Tx) error {
 		if err := one(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1 WHERE name = $2 AND revoked IS NULL`, hashToken(token), name)); err != nil {
@@ -85,7 +88,7 @@ func hashToken(token string) string {
 // Authenticate returns the holder of a token. Unknown and revoked ones fail
 // with ErrUnauthorised, without a difference. The first use of a renewed token
 // makes the one before it void.
-func (l *Ledger) Authenticate(ctx context.Context, token string) (Device, error) {
+func (l *Devices) Authenticate(ctx context.Context, token string) (Device, error) {
 	hash := hashToken(token)
 	ds, err := list(ctx, l.db.Read(), scanHolder, `SELECT `+deviceColumns+`, token_hash = $1 FROM device
 		WHERE (token_hash = $1 OR next_hash = $1) AND revoked IS NULL`, hash)
@@ -127,8 +130,8 @@ func scanDeviceAnd(rows *sql.Rows, more ...any) (Device, error) {
 	return d, err
 }
 
-// ListDevices returns every device, revoked ones too, by name.
-func (l *Ledger) ListDevices(ctx context.Context) ([]Device, error) {
+// List returns every device, revoked ones too, by name.
+func (l *Devices) List(ctx context.Context) ([]Device, error) {
 	ds, err := list(ctx, l.db.Read(), scanDevice, `SELECT `+deviceColumns+` FROM device ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("list devices: %w", err)
@@ -136,9 +139,9 @@ func (l *Ledger) ListDevices(ctx context.Context) ([]Device, error) {
 	return ds, nil
 }
 
-// RevokeDevice makes the device's tokens void. Revoking twice is fine; a name
+// Revoke makes the device's tokens void. Revoking twice is fine; a name
 // that was never there fails with ErrNotFound.
-func (l *Ledger) RevokeDevice(ctx context.Context, name string) error {
+func (l *Devices) Revoke(ctx context.Context, name string) error {
 	return l.write(ctx, "revoke device "+name, func(ctx context.Context, tx *sql.Tx) error {
 		if err := one(tx.ExecContext(ctx, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL WHERE name = $2`, micros(l.now()), name)); err != nil {
 			return err
@@ -147,8 +150,8 @@ func (l *Ledger) RevokeDevice(ctx context.Context, name string) error {
 	})
 }
 
-// TouchDevice notes when a device was last heard of. It never goes back.
-func (l *Ledger) TouchDevice(ctx context.Context, name string, at time.Time) error {
+// Touch notes when a device was last heard of. It never goes back.
+func (l *Devices) Touch(ctx context.Context, name string, at time.Time) error {
 	return l.write(ctx, "touch device "+name, func(ctx context.Context, tx *sql.Tx) error {
 		return one(tx.ExecContext(ctx, `UPDATE device SET last_seen = CASE WHEN last_seen > $1 THEN last_seen ELSE $1 END WHERE name = $2`, micros(at), name))
 	})

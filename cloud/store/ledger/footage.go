@@ -10,23 +10,26 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// RecordFootage notes a verified piece of footage and, unless its content is
+// Catalog is the footage that was received, with duplicates, and where its video is.
+type Catalog struct{ *tables }
+
+// Record notes a verified piece of footage and, unless its content is
 // there already, the job that counts it. Received is set when zero.
 //
 // The same id again changes nothing and returns what the id holds, whatever f
 // says: the caller compares digests. The same content under another id becomes
 // a duplicate: a row that names the original, without blob and without job.
-func (l *Ledger) RecordFootage(ctx context.Context, f Footage) (Recorded, error) {
+func (l *Catalog) Record(ctx context.Context, f Footage) (Recorded, error) {
 	return l.recordOnce(ctx, f, func(context.Context, *sql.Tx) error { return nil })
 }
 
-// RecordUpload is RecordFootage for what came by a session, which must be there still,
+// RecordUpload is Record for what came by a session, which must be there still,
 // else ErrNotFound: whoever deletes a session can be sure that nothing is recorded of it.
-func (l *Ledger) RecordUpload(ctx context.Context, upload string, f Footage) (Recorded, error) {
+func (l *Catalog) RecordUpload(ctx context.Context, upload string, f Footage) (Recorded, error) {
 	return l.recordOnce(ctx, f, func(ctx context.Context, tx *sql.Tx) error { return l.touch(ctx, tx, upload) })
 }
 
-func (l *Ledger) recordOnce(ctx context.Context, f Footage, may func(context.Context, *sql.Tx) error) (Recorded, error) {
+func (l *tables) recordOnce(ctx context.Context, f Footage, may func(context.Context, *sql.Tx) error) (Recorded, error) {
 	deed := fmt.Sprintf("record footage %s", f.ID)
 	if _, err := footage.ParseID(string(f.ID)); err != nil {
 		return Recorded{}, fmt.Errorf("%s: %w: %w", deed, err, ErrInvalid)
@@ -52,7 +55,7 @@ func (l *Ledger) recordOnce(ctx context.Context, f Footage, may func(context.Con
 }
 
 // recorded returns what an id holds.
-func (l *Ledger) recorded(ctx context.Context, tx *sql.Tx, id footage.ID) (Recorded, error) {
+func (l *tables) recorded(ctx context.Context, tx *sql.Tx, id footage.ID) (Recorded, error) {
 	f, err := getFootage(ctx, tx, `id = $1`, id)
 	if err != nil {
 		return Recorded{}, err
@@ -67,7 +70,7 @@ func (l *Ledger) recorded(ctx context.Context, tx *sql.Tx, id footage.ID) (Recor
 	return Recorded{Footage: f, Job: &j}, nil
 }
 
-func (l *Ledger) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, error) {
+func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, error) {
 	now := l.now().UTC()
 	if f.Received.IsZero() {
 		f.Received = now
@@ -159,7 +162,7 @@ func scanView(rows *sql.Rows) (bornView, error) {
 	return v, nil
 }
 
-func (l *Ledger) view(ctx context.Context, noun, where string, arg any) (FootageView, error) {
+func (l *tables) view(ctx context.Context, noun, where string, arg any) (FootageView, error) {
 	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+where, arg)
 	if err == nil && len(vs) == 0 {
 		err = ErrNotFound
@@ -170,19 +173,19 @@ func (l *Ledger) view(ctx context.Context, noun, where string, arg any) (Footage
 	return vs[0].FootageView, nil
 }
 
-// Footage returns one footage with its job and count.
-func (l *Ledger) Footage(ctx context.Context, id footage.ID) (FootageView, error) {
+// Get returns one footage with its job and count.
+func (l *Catalog) Get(ctx context.Context, id footage.ID) (FootageView, error) {
 	return l.view(ctx, string(id), `WHERE f.id = $1`, id)
 }
 
-// FootageBySHA256 returns the original with this content.
-func (l *Ledger) FootageBySHA256(ctx context.Context, d footage.Digest) (FootageView, error) {
+// GetBySHA256 returns the original with this content.
+func (l *Catalog) GetBySHA256(ctx context.Context, d footage.Digest) (FootageView, error) {
 	return l.view(ctx, "with sha256 "+d.String(), `WHERE f.sha256 = $1 AND f.duplicate_of IS NULL`, d.String())
 }
 
-// ListFootage returns a page, newest first, and where the next one begins,
+// List returns a page, newest first, and where the next one begins,
 // empty after the last page. It fails with ErrCursor.
-func (l *Ledger) ListFootage(ctx context.Context, p Page) ([]FootageView, string, error) {
+func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, error) {
 	limit, after, err := p.bounds()
 	if err != nil {
 		return nil, "", err
@@ -199,9 +202,9 @@ func (l *Ledger) ListFootage(ctx context.Context, p Page) ([]FootageView, string
 	return out, next, nil
 }
 
-// Duplicates returns the footage with the same content that came after id,
+// ListDuplicates returns the footage with the same content that came after id,
 // oldest first, at most limit.
-func (l *Ledger) Duplicates(ctx context.Context, id footage.ID, limit int) ([]Footage, error) {
+func (l *Catalog) ListDuplicates(ctx context.Context, id footage.ID, limit int) ([]Footage, error) {
 	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+footageColumns+` FROM footage WHERE duplicate_of = $1 ORDER BY born LIMIT $2`, id, limit)
 	if err != nil {
 		return nil, fmt.Errorf("duplicates of %s: %w", id, err)

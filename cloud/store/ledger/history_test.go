@@ -15,15 +15,15 @@ func TestAttempts(t *testing.T) {
 	l, clock := fresh(t)
 	j := begun(t, l, "f1")
 	clock.add(time.Minute)
-	j2, _, err := l.Begin(ctx, j.ID, "second") // the first is gone
+	j2, _, err := l.Attempts.Begin(ctx, j.ID, "second") // the first is gone
 	must(t, err)
-	must(t, l.UpdateProgress(ctx, j.ID, j2.Fence, job.Progress{Percent: 3}))
-	must(t, l.Release(ctx, j.ID, j2.Fence, "storage away"))
-	j3, _, err := l.Begin(ctx, j.ID, "third")
+	must(t, l.Attempts.UpdateProgress(ctx, j.ID, j2.Fence, job.Progress{Percent: 3}))
+	must(t, l.Attempts.Release(ctx, j.ID, j2.Fence, "storage away"))
+	j3, _, err := l.Attempts.Begin(ctx, j.ID, "third")
 	must(t, err)
-	must(t, l.Finish(ctx, j.ID, j3.Fence, Count{Unique: 1, High: 1}, "k"))
-	must(t, l.Finish(ctx, j.ID, j3.Fence, Count{Unique: 1, High: 1}, "k")) // a repeat
-	as, err := l.Attempts(ctx, j.ID, 10)
+	must(t, l.Attempts.Finish(ctx, j.ID, j3.Fence, Count{Unique: 1, High: 1}, "k"))
+	must(t, l.Attempts.Finish(ctx, j.ID, j3.Fence, Count{Unique: 1, High: 1}, "k")) // a repeat
+	as, err := l.Attempts.List(ctx, j.ID, 10)
 	must(t, err)
 	got := make([]string, len(as))
 	for i, a := range as {
@@ -36,11 +36,11 @@ func TestAttempts(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	open := begun(t, l, "f2")
-	if as, err = l.Attempts(ctx, open.ID, 10); err != nil || len(as) != 1 || as[0].Outcome != OutcomeOpen || as[0].Ended != nil {
+	if as, err = l.Attempts.List(ctx, open.ID, 10); err != nil || len(as) != 1 || as[0].Outcome != OutcomeOpen || as[0].Ended != nil {
 		t.Errorf("%+v %v", as, err)
 	}
-	must(t, l.Cancel(ctx, open.ID))
-	if as, err = l.Attempts(ctx, open.ID, 10); err != nil || as[0].Outcome != string(job.Canceled) {
+	must(t, l.Jobs.Cancel(ctx, open.ID))
+	if as, err = l.Attempts.List(ctx, open.ID, 10); err != nil || as[0].Outcome != string(job.Canceled) {
 		t.Errorf("%+v %v", as, err)
 	}
 }
@@ -48,19 +48,19 @@ func TestAttempts(t *testing.T) {
 func TestAudit(t *testing.T) {
 	l, _ := fresh(t)
 	ctx := By(t.Context(), "anna")
-	_, err := l.AddDevice(ctx, "dock-1", "north", RoleDevice)
+	_, err := l.Devices.Add(ctx, "dock-1", "north", RoleDevice)
 	must(t, err)
-	_, err = l.AddDevice(ctx, "dock-1", "north", RoleDevice)
+	_, err = l.Devices.Add(ctx, "dock-1", "north", RoleDevice)
 	wantErr(t, err, ErrExists)
-	_, err = l.RenewDevice(ctx, "dock-1")
+	_, err = l.Devices.Renew(ctx, "dock-1")
 	must(t, err)
-	must(t, l.RevokeDevice(ctx, "dock-1"))
+	must(t, l.Devices.Revoke(ctx, "dock-1"))
 	j := begun(t, l, "f1")
-	must(t, l.Cancel(ctx, j.ID))
-	wantErr(t, l.Cancel(ctx, j.ID), job.ErrTransition)
-	_, err = l.Retry(t.Context(), j.ID)
+	must(t, l.Jobs.Cancel(ctx, j.ID))
+	wantErr(t, l.Jobs.Cancel(ctx, j.ID), job.ErrTransition)
+	_, err = l.Jobs.Retry(t.Context(), j.ID)
 	must(t, err)
-	ds, err := l.Audit(ctx, 0, 10)
+	ds, err := l.Audit.List(ctx, 0, 10)
 	must(t, err)
 	got := make([]string, len(ds))
 	for i, d := range ds {
@@ -70,7 +70,7 @@ func TestAudit(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
-	if ds, err = l.Audit(ctx, ds[3].N, 10); err != nil || len(ds) != 1 {
+	if ds, err = l.Audit.List(ctx, ds[3].N, 10); err != nil || len(ds) != 1 {
 		t.Errorf("the last page: %+v %v", ds, err)
 	}
 }
@@ -79,31 +79,31 @@ func TestAged(t *testing.T) {
 	ctx := t.Context()
 	l, clock := fresh(t)
 	j := begun(t, l, "old")
-	must(t, l.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, High: 1}, "k"))
+	must(t, l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, High: 1}, "k"))
 	record(t, l, "copy", "content of old")
 	begun(t, l, "running")
 	failed := begun(t, l, "failed")
-	must(t, l.Fail(ctx, failed.ID, failed.Fence, "torn"))
-	before, err := l.ChangedFootage(ctx, 0, 10)
+	must(t, l.Attempts.Fail(ctx, failed.ID, failed.Fence, "torn"))
+	before, err := l.Changes.Footage(ctx, 0, 10)
 	must(t, err)
 	clock.add(time.Hour)
-	fs, err := l.Aged(ctx, clock.now(), 10)
+	fs, err := l.Footage.ListCounted(ctx, clock.now(), 10)
 	if err != nil || len(fs) != 1 || fs[0].ID != "old" {
 		t.Fatalf("%+v %v", fs, err)
 	}
-	if fs, err = l.Aged(ctx, clock.now().Add(-2*time.Hour), 10); err != nil || len(fs) != 0 {
+	if fs, err = l.Footage.ListCounted(ctx, clock.now().Add(-2*time.Hour), 10); err != nil || len(fs) != 0 {
 		t.Errorf("%+v %v", fs, err)
 	}
-	must(t, l.RemoveVideo(ctx, "old"))
-	wantErr(t, l.RemoveVideo(ctx, "old"), ErrNotFound)
-	if fs, err = l.Aged(ctx, clock.now(), 10); err != nil || len(fs) != 0 {
+	must(t, l.Footage.RemoveVideo(ctx, "old"))
+	wantErr(t, l.Footage.RemoveVideo(ctx, "old"), ErrNotFound)
+	if fs, err = l.Footage.ListCounted(ctx, clock.now(), 10); err != nil || len(fs) != 0 {
 		t.Errorf("%+v %v", fs, err)
 	}
-	v, err := l.Footage(ctx, "old")
+	v, err := l.Footage.Get(ctx, "old")
 	if err != nil || v.BlobKey != "" || v.Count == nil || v.DuplicateOf != "" {
 		t.Errorf("%+v %v", v, err)
 	}
-	after, err := l.ChangedFootage(ctx, before[len(before)-1].Seq, 10)
+	after, err := l.Changes.Footage(ctx, before[len(before)-1].Seq, 10)
 	if err != nil || len(after) != 1 {
 		t.Errorf("nobody is told: %+v %v", after, err)
 	}
@@ -114,16 +114,16 @@ func TestRecount(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	begun(t, l, "f1")
-	must(t, l.Recount(ctx)) // of nothing wrong: the test's end compares
-	must(t, l.write(ctx, "as an older program", func(ctx context.Context, tx *sql.Tx) error {
+	must(t, l.Totals.Recount(ctx)) // of nothing wrong: the test's end compares
+	must(t, l.tables.write(ctx, "as an older program", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE job SET state = 'failed'`)
 		return err
 	}))
-	if s, err := l.Stats(ctx); err != nil || s.Jobs[job.Failed] != 0 {
+	if s, err := l.Totals.Stats(ctx); err != nil || s.Jobs[job.Failed] != 0 {
 		t.Errorf("before: %+v %v", s, err)
 	}
-	must(t, l.Recount(ctx))
-	if s, err := l.Stats(ctx); err != nil || s.Jobs[job.Failed] != 1 || len(s.Jobs) != 1 || s.Footage != 1 {
+	must(t, l.Totals.Recount(ctx))
+	if s, err := l.Totals.Stats(ctx); err != nil || s.Jobs[job.Failed] != 1 || len(s.Jobs) != 1 || s.Footage != 1 {
 		t.Errorf("after: %+v %v", s, err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 func begun(t testing.TB, l *Ledger, id string) Job {
 	t.Helper()
 	rec := record(t, l, id, "content of "+id)
-	must(t, l.MarkQueued(context.Background(), rec.Job.ID))
-	j, _, err := l.Begin(context.Background(), rec.Job.ID, "w1")
+	must(t, l.Jobs.MarkQueued(context.Background(), rec.Job.ID))
+	j, _, err := l.Attempts.Begin(context.Background(), rec.Job.ID, "w1")
 	must(t, err)
 	return j
 }
@@ -26,28 +26,28 @@ func TestFencing(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	old := begun(t, l, "f1")
-	must(t, l.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 70, Count: 5}))
-	now, _, err := l.Begin(ctx, old.ID, "w2") // w1 is silent, its message was delivered again
+	must(t, l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 70, Count: 5}))
+	now, _, err := l.Attempts.Begin(ctx, old.ID, "w2") // w1 is silent, its message was delivered again
 	must(t, err)
 	if now.Fence != old.Fence+1 || now.Attempt != 2 || now.Worker != "w2" || now.Progress != (job.Progress{}) {
 		t.Fatalf("%+v", now)
 	}
 	for what, err := range map[string]error{
-		"progress": l.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 90}),
-		"finish":   l.Finish(ctx, old.ID, old.Fence, Count{Unique: 1, High: 1}, "k"),
-		"fail":     l.Fail(ctx, old.ID, old.Fence, "?"),
-		"release":  l.Release(ctx, old.ID, old.Fence, "?"),
-		"future":   l.Finish(ctx, old.ID, now.Fence+1, Count{}, "k"),
+		"progress": l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 90}),
+		"finish":   l.Attempts.Finish(ctx, old.ID, old.Fence, Count{Unique: 1, High: 1}, "k"),
+		"fail":     l.Attempts.Fail(ctx, old.ID, old.Fence, "?"),
+		"release":  l.Attempts.Release(ctx, old.ID, old.Fence, "?"),
+		"future":   l.Attempts.Finish(ctx, old.ID, now.Fence+1, Count{}, "k"),
 	} {
 		if !errors.Is(err, ErrFenced) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := l.Count(ctx, "f1"); !errors.Is(err, ErrNotFound) {
+	if _, err := l.Counts.Get(ctx, "f1"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("the count of a fenced worker was taken: %v", err)
 	}
-	must(t, l.Finish(ctx, now.ID, now.Fence, Count{Unique: 2, Low: 2, High: 2}, "k"))
-	wantErr(t, l.Finish(ctx, old.ID, old.Fence, Count{}, "k"), ErrFenced)
+	must(t, l.Attempts.Finish(ctx, now.ID, now.Fence, Count{Unique: 2, Low: 2, High: 2}, "k"))
+	wantErr(t, l.Attempts.Finish(ctx, old.ID, old.Fence, Count{}, "k"), ErrFenced)
 }
 
 func TestOnlyOneWorkerWins(t *testing.T) {
@@ -59,7 +59,7 @@ func TestOnlyOneWorkerWins(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range workers {
 		wg.Go(func() {
-			mine, _, err := l.Begin(ctx, j.ID, fmt.Sprint("w", i))
+			mine, _, err := l.Attempts.Begin(ctx, j.ID, fmt.Sprint("w", i))
 			if err != nil {
 				t.Error(err)
 			}
@@ -73,7 +73,7 @@ func TestOnlyOneWorkerWins(t *testing.T) {
 			t.Errorf("fence %d was given twice", f)
 		}
 		seen[f] = true
-		if l.UpdateProgress(ctx, j.ID, f, job.Progress{Percent: 1}) == nil {
+		if l.Attempts.UpdateProgress(ctx, j.ID, f, job.Progress{Percent: 1}) == nil {
 			wins++
 		}
 	}
@@ -88,22 +88,22 @@ func TestProgressNeverFalls(t *testing.T) {
 	j := begun(t, l, "f1")
 	nan, eta := math.NaN(), 30.0
 	for _, c := range []struct{ give, want float64 }{{10, 10}, {5, 10}, {nan, 10}, {-3, 10}, {60, 60}, {math.Inf(1), 100}, {7, 100}} {
-		must(t, l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))
-		got, err := l.Job(ctx, j.ID)
+		must(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))
+		got, err := l.Jobs.Get(ctx, j.ID)
 		must(t, err)
 		if got.Progress.Percent != c.want || got.Progress.FPS != 0 || got.Progress.ETASeconds != nil {
 			t.Fatalf("after %v: %+v", c.give, got.Progress)
 		}
 	}
-	must(t, l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{ETASeconds: &eta}))
-	if got, _ := l.Job(ctx, j.ID); got.Progress.ETASeconds == nil || *got.Progress.ETASeconds != eta {
+	must(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{ETASeconds: &eta}))
+	if got, _ := l.Jobs.Get(ctx, j.ID); got.Progress.ETASeconds == nil || *got.Progress.ETASeconds != eta {
 		t.Fatalf("%+v", got.Progress)
 	}
 	// A new attempt begins anew.
-	j, _, err := l.Begin(ctx, j.ID, "w2")
+	j, _, err := l.Attempts.Begin(ctx, j.ID, "w2")
 	must(t, err)
-	must(t, l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 1}))
-	if got, _ := l.Job(ctx, j.ID); got.Progress.Percent != 1 {
+	must(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 1}))
+	if got, _ := l.Jobs.Get(ctx, j.ID); got.Progress.Percent != 1 {
 		t.Fatalf("%+v", got.Progress)
 	}
 }
@@ -115,21 +115,21 @@ func TestEveryEnd(t *testing.T) {
 		state  job.State
 		reason string
 	}{
-		"fail":    {func(l *Ledger, j Job) error { return l.Fail(ctx, j.ID, j.Fence, "truncated") }, job.Failed, "truncated"},
-		"release": {func(l *Ledger, j Job) error { return l.Release(ctx, j.ID, j.Fence, "stopping") }, job.Queued, "stopping"},
-		"poison":  {func(l *Ledger, j Job) error { return l.Poison(ctx, j.ID, "6 deliveries") }, job.Poisoned, "6 deliveries"},
-		"cancel":  {func(l *Ledger, j Job) error { return l.Cancel(ctx, j.ID) }, job.Canceled, ""},
+		"fail":    {func(l *Ledger, j Job) error { return l.Attempts.Fail(ctx, j.ID, j.Fence, "truncated") }, job.Failed, "truncated"},
+		"release": {func(l *Ledger, j Job) error { return l.Attempts.Release(ctx, j.ID, j.Fence, "stopping") }, job.Queued, "stopping"},
+		"poison":  {func(l *Ledger, j Job) error { return l.Jobs.Poison(ctx, j.ID, "6 deliveries") }, job.Poisoned, "6 deliveries"},
+		"cancel":  {func(l *Ledger, j Job) error { return l.Jobs.Cancel(ctx, j.ID) }, job.Canceled, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, _ := fresh(t)
 			j := begun(t, l, "f1")
 			must(t, c.end(l, j))
-			got, err := l.Job(ctx, j.ID)
+			got, err := l.Jobs.Get(ctx, j.ID)
 			must(t, err)
 			if got.State != c.state || got.Reason != c.reason {
 				t.Fatalf("%+v", got)
 			}
-			wantErr(t, l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{}), ErrFenced)
+			wantErr(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{}), ErrFenced)
 			switch c.state {
 			case job.Failed, job.Queued: // a repeat of the lease holder
 				must(t, c.end(l, j))
@@ -137,25 +137,25 @@ func TestEveryEnd(t *testing.T) {
 				wantErr(t, c.end(l, j), job.ErrTransition)
 			}
 			if c.state == job.Queued {
-				_, err := l.Retry(ctx, j.ID)
+				_, err := l.Jobs.Retry(ctx, j.ID)
 				wantErr(t, err, job.ErrTransition)
 				return
 			}
-			_, _, err = l.Begin(ctx, j.ID, "w2")
+			_, _, err = l.Attempts.Begin(ctx, j.ID, "w2")
 			wantErr(t, err, job.ErrTransition)
-			must(t, l.MarkQueued(ctx, j.ID)) // late news of the message change nothing
-			again, err := l.Retry(ctx, j.ID)
+			must(t, l.Jobs.MarkQueued(ctx, j.ID)) // late news of the message change nothing
+			again, err := l.Jobs.Retry(ctx, j.ID)
 			must(t, err)
 			if again.State != job.Uploaded || again.Reason != "" || again.Attempt != 1 {
 				t.Fatalf("%+v", again)
 			}
-			again, _, err = l.Begin(ctx, j.ID, "w2") // before MarkQueued: the message was faster
+			again, _, err = l.Attempts.Begin(ctx, j.ID, "w2") // before MarkQueued: the message was faster
 			must(t, err)
 			if again.Fence <= j.Fence {
 				t.Fatalf("fence %d after %d", again.Fence, j.Fence)
 			}
-			must(t, l.MarkQueued(ctx, j.ID))
-			if got, _ := l.Job(ctx, j.ID); got.State != job.Processing {
+			must(t, l.Jobs.MarkQueued(ctx, j.ID))
+			if got, _ := l.Jobs.Get(ctx, j.ID); got.State != job.Processing {
 				t.Fatalf("%+v", got)
 			}
 		})
@@ -167,12 +167,12 @@ func TestOddText(t *testing.T) {
 	l, _ := fresh(t)
 	f := sample("f1", "moo")
 	f.Name = "a\x00\xffb"
-	r, err := l.RecordFootage(t.Context(), f)
+	r, err := l.Footage.Record(t.Context(), f)
 	must(t, err)
-	j, _, err := l.Begin(t.Context(), r.Job.ID, "w")
+	j, _, err := l.Attempts.Begin(t.Context(), r.Job.ID, "w")
 	must(t, err)
-	must(t, l.Fail(t.Context(), j.ID, j.Fence, "moov \x00\xc3"))
-	v, err := l.Footage(t.Context(), "f1")
+	must(t, l.Attempts.Fail(t.Context(), j.ID, j.Fence, "moov \x00\xc3"))
+	v, err := l.Footage.Get(t.Context(), "f1")
 	if err != nil || v.Name != "a\uFFFD\uFFFDb" || v.Job.Reason != "moov \uFFFD\uFFFD" {
 		t.Errorf("%q %+v %v", v.Name, v.Job, err)
 	}
@@ -181,16 +181,16 @@ func TestOddText(t *testing.T) {
 func TestUnknownJob(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
-	_, _, begin := l.Begin(ctx, "no", "w")
-	_, retry := l.Retry(ctx, "no")
-	_, get := l.Job(ctx, "no")
-	_, of := l.JobOf(ctx, "no")
-	_, count := l.Count(ctx, "no")
-	_, view := l.Footage(ctx, "no")
+	_, _, begin := l.Attempts.Begin(ctx, "no", "w")
+	_, retry := l.Jobs.Retry(ctx, "no")
+	_, get := l.Jobs.Get(ctx, "no")
+	_, of := l.Jobs.GetByFootage(ctx, "no")
+	_, count := l.Counts.Get(ctx, "no")
+	_, view := l.Footage.Get(ctx, "no")
 	for what, err := range map[string]error{
 		"begin": begin, "retry": retry, "job": get, "job of": of, "count": count, "footage": view,
-		"queued": l.MarkQueued(ctx, "no"), "progress": l.UpdateProgress(ctx, "no", 1, job.Progress{}),
-		"finish": l.Finish(ctx, "no", 1, Count{}, ""), "poison": l.Poison(ctx, "no", ""), "cancel": l.Cancel(ctx, "no"),
+		"queued": l.Jobs.MarkQueued(ctx, "no"), "progress": l.Attempts.UpdateProgress(ctx, "no", 1, job.Progress{}),
+		"finish": l.Attempts.Finish(ctx, "no", 1, Count{}, ""), "poison": l.Jobs.Poison(ctx, "no", ""), "cancel": l.Jobs.Cancel(ctx, "no"),
 	} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
@@ -202,9 +202,9 @@ func TestCountOutsideItsInterval(t *testing.T) {
 	l, _ := fresh(t)
 	j := begun(t, l, "f1")
 	for _, c := range []Count{{Unique: -1, Low: -1}, {Unique: 5, Low: 6, High: 7}, {Unique: 5, Low: 1, High: 4}} {
-		wantErr(t, l.Finish(t.Context(), j.ID, j.Fence, c, "k"), ErrInvalid)
+		wantErr(t, l.Attempts.Finish(t.Context(), j.ID, j.Fence, c, "k"), ErrInvalid)
 	}
-	if got, _ := l.Job(t.Context(), j.ID); got.State != job.Processing {
+	if got, _ := l.Jobs.Get(t.Context(), j.ID); got.State != job.Processing {
 		t.Fatalf("half a finish: %+v", got)
 	}
 }
@@ -223,11 +223,11 @@ func TestChangesMissNothing(t *testing.T) {
 	for _, j := range began {
 		wg.Go(func() {
 			for n := range updates {
-				if err := l.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: float64(n)}); err != nil {
+				if err := l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: float64(n)}); err != nil {
 					t.Error(err)
 				}
 			}
-			if err := l.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, Low: 1, High: 1}, "k"); err != nil {
+			if err := l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, Low: 1, High: 1}, "k"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -235,7 +235,7 @@ func TestChangesMissNothing(t *testing.T) {
 	cursor, done := int64(0), map[string]bool{}
 	last := map[string]float64{}
 	for len(done) < jobs && ctx.Err() == nil {
-		vs, err := l.ChangedJobs(ctx, cursor, 3)
+		vs, err := l.Changes.Jobs(ctx, cursor, 3)
 		must(t, err)
 		for _, v := range vs {
 			if v.Seq <= cursor || v.Progress.Percent < last[v.ID] || v.Footage.ID != v.Job.Footage {
@@ -251,17 +251,17 @@ func TestChangesMissNothing(t *testing.T) {
 	if len(done) != jobs {
 		t.Fatalf("saw %d of %d jobs end", len(done), jobs)
 	}
-	counts, err := l.ChangedCounts(ctx, 0, 100)
+	counts, err := l.Changes.Counts(ctx, 0, 100)
 	must(t, err)
-	footages, err := l.ChangedFootage(ctx, 0, 100)
+	footages, err := l.Changes.Footage(ctx, 0, 100)
 	must(t, err)
 	if len(counts) != jobs || len(footages) != jobs {
 		t.Fatalf("%d counts, %d footages", len(counts), len(footages))
 	}
-	must(t, l.SetCursor(ctx, "mqtt", cursor))
-	must(t, l.SetCursor(ctx, "mqtt", cursor-5))
+	must(t, l.Changes.SetCursor(ctx, "mqtt", cursor))
+	must(t, l.Changes.SetCursor(ctx, "mqtt", cursor-5))
 	for name, want := range map[string]int64{"mqtt": cursor, "new": 0} {
-		if got, err := l.Cursor(ctx, name); err != nil || got != want {
+		if got, err := l.Changes.Cursor(ctx, name); err != nil || got != want {
 			t.Errorf("cursor %s: %d %v, want %d", name, got, err, want)
 		}
 	}

@@ -1,14 +1,18 @@
-// Package ledger keeps the history: footage, jobs, counts, devices and upload
-// sessions, in one database (cloud/store/database) that several processes may open at once.
+// Package ledger stores the history: footage, jobs, counts, devices and upload
+// sessions. All of it is in one database (cloud/store/database), which several
+// processes may open at once. A Ledger opens the database; its parts, such as
+// Uploads and Jobs, each serve one purpose over that database.
 //
-// Every write is one transaction that holds the write lock from its beginning
-// and is durable when the method returns. Every state of a job follows from
-// job.Next. Every written row of footage, job and count takes a new Seq from
-// one counter in the same transaction: reading the rows above a Seq gives every
-// change once it is committed, in order and without gaps, which is how MQTT and
-// the dashboard learn of it.
+// Every write is one transaction. It holds the write lock from its beginning and
+// is durable when the method returns. Some writes change rows of several parts;
+// they are atomic too. Every state of a job follows from job.Next.
 //
-// A Ledger is safe for concurrent use.
+// Every written row of footage, job and count takes a new Seq from one counter in
+// the same transaction. Reading the rows above a Seq therefore gives every
+// committed change, in order and without gaps. The MQTT publisher and the
+// dashboard follow the changes in this way.
+//
+// A Ledger and its parts are safe for concurrent use.
 package ledger
 
 import (
@@ -40,8 +44,24 @@ type Options struct {
 	Password database.Password
 }
 
-// Ledger is an open ledger.
+// Ledger is an open ledger: one database, and its parts by purpose.
 type Ledger struct {
+	Uploads    *Uploads    // resumable upload sessions
+	Footage    *Catalog    // what was received, and where its video is
+	Thumbnails *Thumbnails // small pictures, often earlier than their video
+	Jobs       *Jobs       // the queue's and the operator's side of counting
+	Attempts   *Attempts   // the worker's side of counting
+	Counts     *Counts     // results
+	Changes    *Changes    // the change feed and its readers' positions
+	Devices    *Devices    // holders of tokens
+	Audit      *AuditLog   // who changed what
+	Totals     *Totals     // sums over the whole ledger
+
+	tables *tables
+}
+
+// tables is the database with the clock of its times. All parts share it.
+type tables struct {
 	db  *database.DB
 	now func() time.Time
 }
@@ -78,26 +98,31 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", db.Name(), errors.Join(err, db.Close()))
 	}
-	return &Ledger{db: db, now: o.Now}, nil
+	t := &tables{db: db, now: o.Now}
+	return &Ledger{
+		Uploads: &Uploads{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t}, Jobs: &Jobs{t}, Attempts: &Attempts{t},
+		Counts: &Counts{t}, Changes: &Changes{t}, Devices: &Devices{t}, Audit: &AuditLog{t}, Totals: &Totals{t},
+		tables: t,
+	}, nil
 }
 
 // Close closes the ledger. Methods called afterwards fail.
-func (l *Ledger) Close() error { return l.db.Close() }
+func (l *Ledger) Close() error { return l.tables.db.Close() }
 
 // DB is the ledger's database, for the queue, which has tables in it as well.
-func (l *Ledger) DB() *database.DB { return l.db }
+func (l *Ledger) DB() *database.DB { return l.tables.db }
 
 // Ping reports whether the ledger can be read.
 func (l *Ledger) Ping(ctx context.Context) error {
 	var seq int64
-	if err := l.db.Read().QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
-		return fmt.Errorf("ledger %s: %w", l.db.Name(), database.Classify(err))
+	if err := l.tables.db.Read().QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
+		return fmt.Errorf("ledger %s: %w", l.tables.db.Name(), database.Classify(err))
 	}
 	return nil
 }
 
 // write runs f in one transaction and names the deed in its error.
-func (l *Ledger) write(ctx context.Context, deed string, f func(context.Context, *sql.Tx) error) error {
+func (l *tables) write(ctx context.Context, deed string, f func(context.Context, *sql.Tx) error) error {
 	if err := l.db.Write(ctx, f); err != nil {
 		return fmt.Errorf("%s: %w", deed, err)
 	}

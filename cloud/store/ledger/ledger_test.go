@@ -105,7 +105,7 @@ func open(t testing.TB, place string, c *clock) *Ledger {
 func rightTotals(t testing.TB, l *Ledger) {
 	t.Helper()
 	const kept, counted = `SELECT name, n FROM total WHERE n <> 0`, `SELECT name, n FROM (` + recount + `) AS tables WHERE n <> 0`
-	err := l.write(context.Background(), "compare", func(ctx context.Context, tx *sql.Tx) error {
+	err := l.tables.write(context.Background(), "compare", func(ctx context.Context, tx *sql.Tx) error {
 		for what, q := range map[string]string{"kept and not counted": kept + ` EXCEPT ` + counted, "counted and not kept": counted + ` EXCEPT ` + kept} {
 			wrong, err := list(ctx, tx, func(rows *sql.Rows) (s string, err error) {
 				var name string
@@ -142,7 +142,7 @@ func sample(id, content string) Footage {
 
 func record(t testing.TB, l *Ledger, id, content string) Recorded {
 	t.Helper()
-	r, err := l.RecordFootage(context.Background(), sample(id, content))
+	r, err := l.Footage.Record(context.Background(), sample(id, content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,31 +171,31 @@ func TestWholeLife(t *testing.T) {
 		t.Fatalf("%+v", rec)
 	}
 	id := rec.Job.ID
-	if js, err := l.Unqueued(ctx, 10); err != nil || len(js) != 1 || js[0].ID != id {
+	if js, err := l.Jobs.ListUnqueued(ctx, 10); err != nil || len(js) != 1 || js[0].ID != id {
 		t.Fatalf("%v %v", js, err)
 	}
-	must(t, l.MarkQueued(ctx, id))
-	must(t, l.MarkQueued(ctx, id))
+	must(t, l.Jobs.MarkQueued(ctx, id))
+	must(t, l.Jobs.MarkQueued(ctx, id))
 	c.add(time.Second)
-	j, f, err := l.Begin(ctx, id, "worker-1")
+	j, f, err := l.Attempts.Begin(ctx, id, "worker-1")
 	must(t, err)
 	if j.State != job.Processing || j.Fence != 1 || j.Attempt != 1 || f.ID != "f1" || f.SHA256 != footage.Sum([]byte("moo")) {
 		t.Fatalf("%+v %+v", j, f)
 	}
 	eta := 12.5
-	must(t, l.UpdateProgress(ctx, id, 1, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))
-	must(t, l.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9}, Model: "femto"}, "footage/f1/result/x.json"))
-	must(t, l.Finish(ctx, id, 1, Count{Unique: 1}, "other")) // a repeat changes nothing
-	v, err := l.Footage(ctx, "f1")
+	must(t, l.Attempts.UpdateProgress(ctx, id, 1, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))
+	must(t, l.Attempts.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9}, Model: "femto"}, "footage/f1/result/x.json"))
+	must(t, l.Attempts.Finish(ctx, id, 1, Count{Unique: 1}, "other")) // a repeat changes nothing
+	v, err := l.Footage.Get(ctx, "f1")
 	must(t, err)
 	if v.Job.State != job.Done || v.Count.Unique != 9 || !reflect.DeepEqual(v.Count.ByClass, map[string]int{"cow": 9}) ||
 		v.Job.Progress.Percent != 100 || !v.Captured.Equal(rec.Footage.Captured) || v.Job.ResultKey == "" || v.Job.Progress.ETASeconds != nil {
 		t.Fatalf("%+v %+v %+v", v, v.Job, v.Count)
 	}
-	if v, err = l.FootageBySHA256(ctx, footage.Sum([]byte("moo"))); err != nil || v.ID != "f1" {
+	if v, err = l.Footage.GetBySHA256(ctx, footage.Sum([]byte("moo"))); err != nil || v.ID != "f1" {
 		t.Fatalf("%v %v", v, err)
 	}
-	_, _, err = l.Begin(ctx, id, "worker-2")
+	_, _, err = l.Attempts.Begin(ctx, id, "worker-2")
 	wantErr(t, err, job.ErrTransition)
 }
 
@@ -218,15 +218,15 @@ func TestRecordTwice(t *testing.T) {
 	if dup = record(t, l, "f2", "moo"); dup.Created || dup.Footage.DuplicateOf != "f1" || dup.Job != nil {
 		t.Fatalf("%+v", dup)
 	}
-	if ds, err := l.Duplicates(ctx, "f1", 10); err != nil || len(ds) != 1 || ds[0].ID != "f2" {
+	if ds, err := l.Footage.ListDuplicates(ctx, "f1", 10); err != nil || len(ds) != 1 || ds[0].ID != "f2" {
 		t.Fatalf("%v %v", ds, err)
 	}
-	v, err := l.Footage(ctx, "f2")
+	v, err := l.Footage.Get(ctx, "f2")
 	if err != nil || v.Job == nil || v.Job.ID != first.Job.ID {
 		t.Fatalf("a duplicate does not show its original's job: %+v %v", v, err)
 	}
 	for _, bad := range []Footage{{}, {ID: "x"}, {ID: "../x", Size: 1, SHA256: footage.Sum(nil)}, {ID: "x", SHA256: footage.Sum(nil)}} {
-		_, err := l.RecordFootage(ctx, bad)
+		_, err := l.Footage.Record(ctx, bad)
 		wantErr(t, err, ErrInvalid)
 	}
 }
@@ -241,17 +241,17 @@ func TestTwoLedgersRecordTheSame(t *testing.T) {
 		for i := range each {
 			wg.Go(func() {
 				// The same content under two ids, and one id from both sides.
-				if _, err := l.RecordFootage(ctx, sample(fmt.Sprintf("own-%d-%d", n, i), fmt.Sprint("content ", i))); err != nil {
+				if _, err := l.Footage.Record(ctx, sample(fmt.Sprintf("own-%d-%d", n, i), fmt.Sprint("content ", i))); err != nil {
 					t.Error(err)
 				}
-				if _, err := l.RecordFootage(ctx, sample(fmt.Sprintf("both-%d", i), fmt.Sprint("more ", i))); err != nil {
+				if _, err := l.Footage.Record(ctx, sample(fmt.Sprintf("both-%d", i), fmt.Sprint("more ", i))); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 	}
 	wg.Wait()
-	s, err := ledgers[0].Stats(ctx)
+	s, err := ledgers[0].Totals.Stats(ctx)
 	must(t, err)
 	if s.Footage != 3*each || s.Duplicates != each || s.Jobs[job.Uploaded] != 2*each {
 		t.Fatalf("%+v", s)

@@ -25,15 +25,15 @@ func TestPages(t *testing.T) {
 		}
 		rec := record(t, l, fmt.Sprintf("f%02d", i), fmt.Sprint(i/2)) // every second one a duplicate
 		if rec.Job != nil && i%4 == 0 {
-			must(t, l.MarkQueued(ctx, rec.Job.ID))
-			j, _, err := l.Begin(ctx, rec.Job.ID, "w")
+			must(t, l.Jobs.MarkQueued(ctx, rec.Job.ID))
+			j, _, err := l.Attempts.Begin(ctx, rec.Job.ID, "w")
 			must(t, err)
-			must(t, l.Finish(ctx, j.ID, j.Fence, Count{Unique: i, High: i}, "k"))
+			must(t, l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: i, High: i}, "k"))
 		}
 	}
 	var got []footage.ID
 	for p := (Page{Limit: 7}); ; {
-		vs, next, err := l.ListFootage(ctx, p)
+		vs, next, err := l.Footage.List(ctx, p)
 		must(t, err)
 		for _, v := range vs {
 			got = append(got, v.ID)
@@ -54,31 +54,31 @@ func TestPages(t *testing.T) {
 			t.Fatalf("entry %d is %s, want %s", i, id, want)
 		}
 	}
-	done, next, err := l.ListJobs(ctx, job.Done, Page{Limit: 3})
+	done, next, err := l.Jobs.List(ctx, job.Done, Page{Limit: 3})
 	if err != nil || len(done) != 3 || next == "" || done[0].Footage.ID != "f24" {
 		t.Fatalf("%+v %q %v", done, next, err)
 	}
-	every, next, err := l.ListJobs(ctx, "", Page{})
+	every, next, err := l.Jobs.List(ctx, "", Page{})
 	if err != nil || len(every) != 13 || next != "" {
 		t.Fatalf("%d %q %v", len(every), next, err)
 	}
-	counts, next, err := l.ListCounts(ctx, Page{Limit: 100_000})
+	counts, next, err := l.Counts.List(ctx, Page{Limit: 100_000})
 	if err != nil || len(counts) != 7 || next != "" || counts[0].Unique != 24 || counts[0].Footage.ID != "f24" {
 		t.Fatalf("%d %q %v", len(counts), next, err)
 	}
-	s, err := l.Stats(ctx)
+	s, err := l.Totals.Stats(ctx)
 	if err != nil || s.Footage != all || s.Duplicates != 12 || s.Counts != 7 || s.Animals != 84 || s.Jobs[job.Done] != 7 || s.Jobs[job.Uploaded] != 6 {
 		t.Fatalf("%+v %v", s, err)
 	}
-	if n, err := l.Count(ctx, "f01"); err != nil || n.Footage != "f00" {
+	if n, err := l.Counts.Get(ctx, "f01"); err != nil || n.Footage != "f00" {
 		t.Fatalf("count of a duplicate: %+v %v", n, err)
 	}
 	for _, bad := range []string{"x", "-1", "1.5", "99999999999999999999"} {
-		_, _, err := l.ListFootage(ctx, Page{After: bad})
+		_, _, err := l.Footage.List(ctx, Page{After: bad})
 		wantErr(t, err, ErrCursor)
-		_, _, err = l.ListJobs(ctx, "", Page{After: bad})
+		_, _, err = l.Jobs.List(ctx, "", Page{After: bad})
 		wantErr(t, err, ErrCursor)
-		_, _, err = l.ListCounts(ctx, Page{After: bad})
+		_, _, err = l.Counts.List(ctx, Page{After: bad})
 		wantErr(t, err, ErrCursor)
 	}
 }
@@ -87,15 +87,15 @@ func TestIdle(t *testing.T) {
 	ctx := t.Context()
 	l, c := fresh(t)
 	for i := range 5 {
-		must(t, l.MarkQueued(ctx, record(t, l, fmt.Sprint("f", i), fmt.Sprint(i)).Job.ID))
+		must(t, l.Jobs.MarkQueued(ctx, record(t, l, fmt.Sprint("f", i), fmt.Sprint(i)).Job.ID))
 	}
-	if js, err := l.Idle(ctx, job.Queued, c.now(), "", 10); err != nil || len(js) != 0 {
+	if js, err := l.Jobs.ListIdle(ctx, job.Queued, c.now(), "", 10); err != nil || len(js) != 0 {
 		t.Fatalf("%v %v", js, err)
 	}
 	c.add(time.Second)
 	seen, after := 0, ""
 	for {
-		js, err := l.Idle(ctx, job.Queued, c.now(), after, 2)
+		js, err := l.Jobs.ListIdle(ctx, job.Queued, c.now(), after, 2)
 		must(t, err)
 		if len(js) == 0 {
 			break
@@ -110,41 +110,41 @@ func TestIdle(t *testing.T) {
 func TestDevices(t *testing.T) {
 	ctx := t.Context()
 	l, c := fresh(t)
-	token, err := l.AddDevice(ctx, "base-1", "north", RoleDevice)
+	token, err := l.Devices.Add(ctx, "base-1", "north", RoleDevice)
 	must(t, err)
 	if len(token.Reveal()) != 3+43 || token.Reveal()[:3] != "cc_" {
 		t.Errorf("token of %d characters", len(token.Reveal()))
 	}
-	d, err := l.Authenticate(ctx, token.Reveal())
+	d, err := l.Devices.Authenticate(ctx, token.Reveal())
 	if err != nil || d.Name != "base-1" || d.Site != "north" || d.Role != RoleDevice || !d.Created.Equal(c.now()) || d.LastSeen != nil {
 		t.Fatalf("%+v %v", d, err)
 	}
-	_, err = l.AddDevice(ctx, "base-1", "south", RoleDevice)
+	_, err = l.Devices.Add(ctx, "base-1", "south", RoleDevice)
 	wantErr(t, err, ErrExists)
 	for _, bad := range [][3]string{{"", "north", "device"}, {"a/b", "north", "device"}, {"b", "", "device"}, {"b", "north", "king"}, {"counts", "north", "device"}} {
-		_, err := l.AddDevice(ctx, bad[0], bad[1], Role(bad[2]))
+		_, err := l.Devices.Add(ctx, bad[0], bad[1], Role(bad[2]))
 		wantErr(t, err, ErrInvalid)
 	}
 	seen := c.now().Add(time.Minute)
-	must(t, l.TouchDevice(ctx, "base-1", seen))
-	must(t, l.TouchDevice(ctx, "base-1", seen.Add(-time.Hour)))
-	must(t, l.RevokeDevice(ctx, "base-1"))
-	must(t, l.RevokeDevice(ctx, "base-1"))
+	must(t, l.Devices.Touch(ctx, "base-1", seen))
+	must(t, l.Devices.Touch(ctx, "base-1", seen.Add(-time.Hour)))
+	must(t, l.Devices.Revoke(ctx, "base-1"))
+	must(t, l.Devices.Revoke(ctx, "base-1"))
 	for _, bad := range []string{token.Reveal(), "", "cc_", "cc_' OR 1=1 --"} {
-		_, err := l.Authenticate(ctx, bad)
+		_, err := l.Devices.Authenticate(ctx, bad)
 		wantErr(t, err, ErrUnauthorised)
 	}
-	wantErr(t, l.RevokeDevice(ctx, "nobody"), ErrNotFound)
-	wantErr(t, l.TouchDevice(ctx, "nobody", seen), ErrNotFound)
-	again, err := l.AddDevice(ctx, "base-1", "south", RoleOperator)
+	wantErr(t, l.Devices.Revoke(ctx, "nobody"), ErrNotFound)
+	wantErr(t, l.Devices.Touch(ctx, "nobody", seen), ErrNotFound)
+	again, err := l.Devices.Add(ctx, "base-1", "south", RoleOperator)
 	must(t, err)
-	if d, err := l.Authenticate(ctx, again.Reveal()); err != nil || d.Site != "south" || d.Revoked != nil {
+	if d, err := l.Devices.Authenticate(ctx, again.Reveal()); err != nil || d.Site != "south" || d.Revoked != nil {
 		t.Fatalf("%+v %v", d, err)
 	}
-	_, err = l.Authenticate(ctx, token.Reveal())
+	_, err = l.Devices.Authenticate(ctx, token.Reveal())
 	wantErr(t, err, ErrUnauthorised)
-	must(t, l.TouchDevice(ctx, "base-1", seen))
-	ds, err := l.ListDevices(ctx)
+	must(t, l.Devices.Touch(ctx, "base-1", seen))
+	ds, err := l.Devices.List(ctx)
 	if err != nil || len(ds) != 1 || ds[0].LastSeen == nil || !ds[0].LastSeen.Equal(seen) {
 		t.Fatalf("%+v %v", ds, err)
 	}
@@ -155,12 +155,12 @@ func TestThumbnails(t *testing.T) {
 	l, c := fresh(t)
 	const all = 5
 	for i := range all {
-		must(t, l.PutThumbnail(ctx, Thumbnail{Footage: footage.ID(fmt.Sprintf("f%d", i)), Site: "s", Device: "d", Name: "n", Size: 3, BlobKey: "k", Received: c.now()}))
+		must(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: footage.ID(fmt.Sprintf("f%d", i)), Site: "s", Device: "d", Name: "n", Size: 3, BlobKey: "k", Received: c.now()}))
 	}
 	record(t, l, "f2", "its video")
 	var got []footage.ID
 	for p := (Page{Limit: 2}); ; {
-		ts, next, err := l.ListWaiting(ctx, p)
+		ts, next, err := l.Thumbnails.ListWaiting(ctx, p)
 		must(t, err)
 		for _, v := range ts {
 			got = append(got, v.Footage)
@@ -172,14 +172,14 @@ func TestThumbnails(t *testing.T) {
 	if want := []footage.ID{"f4", "f3", "f1", "f0"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if err := l.PutThumbnail(ctx, Thumbnail{Footage: "f1", Device: "other", BlobKey: "x", Received: c.now()}); !errors.Is(err, ErrExists) {
+	if err := l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "other", BlobKey: "x", Received: c.now()}); !errors.Is(err, ErrExists) {
 		t.Error(err)
 	}
-	must(t, l.PutThumbnail(ctx, Thumbnail{Footage: "f1", Device: "d", Size: 9, BlobKey: "k2", Received: c.now()}))
-	if v, err := l.Thumbnail(ctx, "f1"); err != nil || v.Size != 9 || v.BlobKey != "k2" {
+	must(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "d", Size: 9, BlobKey: "k2", Received: c.now()}))
+	if v, err := l.Thumbnails.Get(ctx, "f1"); err != nil || v.Size != 9 || v.BlobKey != "k2" {
 		t.Errorf("%+v %v", v, err)
 	}
-	if _, err := l.Thumbnail(ctx, "nope"); !errors.Is(err, ErrNotFound) {
+	if _, err := l.Thumbnails.Get(ctx, "nope"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
 }
@@ -188,16 +188,16 @@ func TestThumbnails(t *testing.T) {
 func TestRenewedToken(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
-	first, err := l.AddDevice(ctx, "base-1", "north", RoleDevice)
+	first, err := l.Devices.Add(ctx, "base-1", "north", RoleDevice)
 	must(t, err)
 	renew := func() string {
-		token, err := l.RenewDevice(ctx, "base-1")
+		token, err := l.Devices.Renew(ctx, "base-1")
 		must(t, err)
 		return token.Reveal()
 	}
 	good := func(token string, want error) {
 		t.Helper()
-		d, err := l.Authenticate(ctx, token)
+		d, err := l.Devices.Authenticate(ctx, token)
 		wantErr(t, err, want)
 		if want == nil && d.Name != "base-1" {
 			t.Errorf("%+v", d)
@@ -211,12 +211,12 @@ func TestRenewedToken(t *testing.T) {
 	good(first.Reveal(), ErrUnauthorised)
 	good(second, nil)
 	third := renew()
-	must(t, l.RevokeDevice(ctx, "base-1"))
+	must(t, l.Devices.Revoke(ctx, "base-1"))
 	good(second, ErrUnauthorised)
 	good(third, ErrUnauthorised)
-	_, err = l.RenewDevice(ctx, "base-1")
+	_, err = l.Devices.Renew(ctx, "base-1")
 	wantErr(t, err, ErrNotFound)
-	_, err = l.RenewDevice(ctx, "nobody")
+	_, err = l.Devices.Renew(ctx, "nobody")
 	wantErr(t, err, ErrNotFound)
 }
 
@@ -227,50 +227,50 @@ func TestUploads(t *testing.T) {
 		ID: "u1", Footage: "f1", Device: "base-1", Site: "north", Kind: wire.KindVideo, Name: "a.mp4", Size: 100,
 		SHA256: footage.Sum(nil), Captured: c.now(), Metadata: map[string]string{"k": "ä\n"},
 	}
-	made, err := l.CreateUpload(ctx, u)
+	made, err := l.Uploads.Create(ctx, u)
 	must(t, err)
-	got, err := l.Upload(ctx, "u1")
+	got, err := l.Uploads.Get(ctx, "u1")
 	must(t, err)
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", made) || !got.Created.Equal(c.now()) || got.HashState != nil {
 		t.Fatalf("%+v\n%+v", got, made)
 	}
-	_, err = l.CreateUpload(ctx, u)
+	_, err = l.Uploads.Create(ctx, u)
 	wantErr(t, err, ErrExists)
 	c.add(time.Hour)
-	must(t, l.SaveUpload(ctx, "u1", 60, []byte{1, 2}))
-	must(t, l.SetUploadKey(ctx, "u1", "footage/f1/original.mp4"))
-	got, err = l.Upload(ctx, "u1")
+	must(t, l.Uploads.SaveOffset(ctx, "u1", 60, []byte{1, 2}))
+	must(t, l.Uploads.SetKey(ctx, "u1", "footage/f1/original.mp4"))
+	got, err = l.Uploads.Get(ctx, "u1")
 	if err != nil || got.Offset != 60 || string(got.HashState) != "\x01\x02" || got.BlobKey == "" || !got.Updated.Equal(c.now()) {
 		t.Fatalf("%+v %v", got, err)
 	}
-	_, err = l.CreateUpload(ctx, Upload{ID: "u2", Device: "base-2", Deferred: true})
+	_, err = l.Uploads.Create(ctx, Upload{ID: "u2", Device: "base-2", Deferred: true})
 	must(t, err)
-	must(t, l.DeclareUpload(ctx, "u2", 10))
-	must(t, l.SaveUpload(ctx, "u2", 10, []byte{1}))
+	must(t, l.Uploads.SetSize(ctx, "u2", 10))
+	must(t, l.Uploads.SaveOffset(ctx, "u2", 10, []byte{1}))
 	c.add(time.Second)
-	if us, err := l.CompleteUploads(ctx, c.now(), 10); err != nil || len(us) != 1 || us[0].ID != "u2" || us[0].Deferred {
+	if us, err := l.Uploads.ListComplete(ctx, c.now(), 10); err != nil || len(us) != 1 || us[0].ID != "u2" || us[0].Deferred {
 		t.Fatalf("%+v %v", us, err)
 	}
-	must(t, l.FinishUpload(ctx, "u2"))
-	if us, err := l.CompleteUploads(ctx, c.now().Add(time.Hour), 10); err != nil || len(us) != 0 {
+	must(t, l.Uploads.Finish(ctx, "u2"))
+	if us, err := l.Uploads.ListComplete(ctx, c.now().Add(time.Hour), 10); err != nil || len(us) != 0 {
 		t.Fatalf("%+v %v", us, err)
 	}
 	for device, want := range map[string]int{"": 1, "base-1": 1, "base-2": 0} {
-		if n, err := l.OpenUploads(ctx, device); err != nil || n != want {
+		if n, err := l.Uploads.CountUnfinished(ctx, device); err != nil || n != want {
 			t.Errorf("%q: %d %v", device, n, err)
 		}
 	}
-	if us, err := l.ListUploads(ctx, time.Time{}, 10); err != nil || len(us) != 2 {
+	if us, err := l.Uploads.List(ctx, time.Time{}, 10); err != nil || len(us) != 2 {
 		t.Fatalf("%+v %v", us, err)
 	}
-	if us, err := l.ListUploads(ctx, c.now(), 10); err != nil || len(us) != 1 || us[0].ID != "u1" {
+	if us, err := l.Uploads.List(ctx, c.now(), 10); err != nil || len(us) != 1 || us[0].ID != "u1" {
 		t.Fatalf("%+v %v", us, err)
 	}
-	must(t, l.DeleteUpload(ctx, "u1"))
-	must(t, l.DeleteUpload(ctx, "u1"))
+	must(t, l.Uploads.Delete(ctx, "u1"))
+	must(t, l.Uploads.Delete(ctx, "u1"))
 	for what, err := range map[string]error{
-		"save": l.SaveUpload(ctx, "u1", 1, nil), "key": l.SetUploadKey(ctx, "u1", "k"),
-		"declare": l.DeclareUpload(ctx, "u1", 1), "finish": l.FinishUpload(ctx, "u1"),
+		"save": l.Uploads.SaveOffset(ctx, "u1", 1, nil), "key": l.Uploads.SetKey(ctx, "u1", "k"),
+		"declare": l.Uploads.SetSize(ctx, "u1", 1), "finish": l.Uploads.Finish(ctx, "u1"),
 	} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
@@ -289,7 +289,7 @@ func full(b *testing.B, n int) *Ledger {
 		before  = `substr('00000000' || (i - 1), length('00000000' || (i - 1)) - 7)`
 		digest  = `substr('` + zeros + `' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END), length('` + zeros + `' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END)) - 63)`
 	)
-	must(b, l.write(b.Context(), "fill", func(ctx context.Context, tx *sql.Tx) error {
+	must(b, l.tables.write(b.Context(), "fill", func(ctx context.Context, tx *sql.Tx) error {
 		for _, q := range []string{
 			`INSERT INTO footage ` + numbers + `SELECT 'f' || ` + name + `, 'north', 'base-1', 'DJI.MP4', 1000 + i, ` + digest + `, '', '', NULL, i,
 				CASE WHEN i % 10 = 0 THEN 'f' || ` + before + ` END, 3 * i, 3 * i FROM s`,
@@ -305,7 +305,7 @@ func full(b *testing.B, n int) *Ledger {
 		}
 		return nil
 	}))
-	must(b, l.Recount(b.Context()))
+	must(b, l.Totals.Recount(b.Context()))
 	if os.Getenv(onPostgres) != "" { // as autovacuum has it in time
 		_, err := l.DB().Read().ExecContext(b.Context(), `VACUUM ANALYZE`)
 		must(b, err)
@@ -320,14 +320,14 @@ func BenchmarkPagesOf100000(b *testing.B) {
 	l := full(b, 100_000)
 	middle := Page{After: "150000"}
 	for name, f := range map[string]func() error{
-		"footage first":  func() error { _, _, err := l.ListFootage(ctx, Page{}); return err },
-		"footage middle": func() error { _, _, err := l.ListFootage(ctx, middle); return err },
-		"jobs failed":    func() error { _, _, err := l.ListJobs(ctx, job.Failed, middle); return err },
-		"jobs queued":    func() error { _, _, err := l.ListJobs(ctx, job.Queued, Page{}); return err },
-		"counts":         func() error { _, _, err := l.ListCounts(ctx, middle); return err },
-		"changes":        func() error { _, err := l.ChangedJobs(ctx, 299_900, 100); return err },
-		"one":            func() error { _, err := l.Footage(ctx, "f00050000"); return err },
-		"statistics":     func() error { _, err := l.Stats(ctx); return err },
+		"footage first":  func() error { _, _, err := l.Footage.List(ctx, Page{}); return err },
+		"footage middle": func() error { _, _, err := l.Footage.List(ctx, middle); return err },
+		"jobs failed":    func() error { _, _, err := l.Jobs.List(ctx, job.Failed, middle); return err },
+		"jobs queued":    func() error { _, _, err := l.Jobs.List(ctx, job.Queued, Page{}); return err },
+		"counts":         func() error { _, _, err := l.Counts.List(ctx, middle); return err },
+		"changes":        func() error { _, err := l.Changes.Jobs(ctx, 299_900, 100); return err },
+		"one":            func() error { _, err := l.Footage.Get(ctx, "f00050000"); return err },
+		"statistics":     func() error { _, err := l.Totals.Stats(ctx); return err },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
@@ -341,7 +341,7 @@ func BenchmarkUpdateProgress(b *testing.B) {
 	l, _ := fresh(b)
 	j := begun(b, l, "f1")
 	for b.Loop() {
-		must(b, l.UpdateProgress(b.Context(), j.ID, j.Fence, job.Progress{Percent: 5}))
+		must(b, l.Attempts.UpdateProgress(b.Context(), j.ID, j.Fence, job.Progress{Percent: 5}))
 	}
 }
 
@@ -351,28 +351,28 @@ func TestSessionsRecord(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	f := sample("f1", "moo")
-	_, err := l.RecordUpload(ctx, "u1", f)
+	_, err := l.Footage.RecordUpload(ctx, "u1", f)
 	wantErr(t, err, ErrNotFound)
-	_, err = l.Footage(ctx, "f1")
+	_, err = l.Footage.Get(ctx, "f1")
 	wantErr(t, err, ErrNotFound)
-	_, err = l.CreateUpload(ctx, Upload{ID: "u1", Footage: "f1", Device: "base-1", Size: 3})
+	_, err = l.Uploads.Create(ctx, Upload{ID: "u1", Footage: "f1", Device: "base-1", Size: 3})
 	must(t, err)
-	rec, err := l.RecordUpload(ctx, "u1", f)
+	rec, err := l.Footage.RecordUpload(ctx, "u1", f)
 	must(t, err)
-	must(t, l.Poison(ctx, rec.Job.ID, "no such blob"))
+	must(t, l.Jobs.Poison(ctx, rec.Job.ID, "no such blob"))
 	for _, c := range []struct{ upload, lost string }{{"u2", f.BlobKey}, {"u1", "another"}} {
-		_, err = l.RestoreVideo(ctx, c.upload, "f1", c.lost, "new")
+		_, err = l.Footage.RestoreVideo(ctx, c.upload, "f1", c.lost, "new")
 		wantErr(t, err, ErrNotFound)
 	}
-	j, err := l.RestoreVideo(ctx, "u1", "f1", f.BlobKey, "new")
+	j, err := l.Footage.RestoreVideo(ctx, "u1", "f1", f.BlobKey, "new")
 	if err != nil || j.State != job.Uploaded || j.Reason != "" {
 		t.Errorf("%+v %v", j, err)
 	}
-	now, err := l.Footage(ctx, "f1")
+	now, err := l.Footage.Get(ctx, "f1")
 	if err != nil || now.BlobKey != "new" || now.Seq <= rec.Footage.Seq || now.Job.State != job.Uploaded {
 		t.Errorf("%+v %v", now, err)
 	}
-	if j, err = l.RestoreVideo(ctx, "u1", "f1", "new", "newer"); err != nil || j.State != job.Uploaded { // was not given up
+	if j, err = l.Footage.RestoreVideo(ctx, "u1", "f1", "new", "newer"); err != nil || j.State != job.Uploaded { // was not given up
 		t.Errorf("%+v %v", j, err)
 	}
 }

@@ -66,7 +66,7 @@ func TestDamageIsReported(t *testing.T) {
 		record(t, l, string(rune('a'+i%26))+strings.Repeat("x", i), strings.Repeat("content", i+1))
 	}
 	must(t, l.Close())
-	wantErr(t, func() error { _, err := l.Stats(t.Context()); return err }(), errClosed(l))
+	wantErr(t, func() error { _, err := l.Totals.Stats(t.Context()); return err }(), errClosed(l))
 	b, err := os.ReadFile(path)
 	must(t, err)
 	for at := 4096; at+4096 < len(b); at += 4096 { // every page but the first
@@ -75,7 +75,7 @@ func TestDamageIsReported(t *testing.T) {
 	must(t, os.WriteFile(path, b, 0o600))
 	l, err = Open(t.Context(), path, Options{})
 	if err == nil {
-		_, _, err = l.ListFootage(t.Context(), Page{Limit: 1000})
+		_, _, err = l.Footage.List(t.Context(), Page{Limit: 1000})
 		must(t, l.Close())
 	}
 	wantErr(t, err, ErrCorrupt)
@@ -87,7 +87,7 @@ func errClosed(l *Ledger) error { return l.DB().Read().PingContext(context.Backg
 func TestNewerFileIsRefused(t *testing.T) {
 	path := somewhere(t)
 	l := open(t, path, newClock())
-	must(t, l.write(t.Context(), "a newer program", func(ctx context.Context, tx *sql.Tx) error {
+	must(t, l.tables.write(t.Context(), "a newer program", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO `+versionTable+` (version_id, is_applied) SELECT 99, is_applied FROM `+versionTable+` WHERE version_id = 1`)
 		return err
 	}))
@@ -106,7 +106,7 @@ func TestLockedByAnother(t *testing.T) {
 	defer wg.Wait()
 	defer close(done)
 	wg.Go(func() {
-		_ = holder.write(t.Context(), "hold", func(context.Context, *sql.Tx) error {
+		_ = holder.tables.write(t.Context(), "hold", func(context.Context, *sql.Tx) error {
 			close(holding)
 			<-done
 			return nil
@@ -117,7 +117,7 @@ func TestLockedByAnother(t *testing.T) {
 	if err == nil { // nothing to migrate: only the first write meets the lock
 		defer func() { must(t, other.Close()) }()
 		must(t, other.Ping(t.Context())) // reading goes on
-		_, err = other.RecordFootage(t.Context(), sample("f1", "moo"))
+		_, err = other.Footage.Record(t.Context(), sample("f1", "moo"))
 	}
 	wantErr(t, err, ErrBusy)
 }
@@ -126,9 +126,9 @@ func TestCanceled(t *testing.T) {
 	l, _ := fresh(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := l.RecordFootage(ctx, sample("f1", "moo"))
+	_, err := l.Footage.Record(ctx, sample("f1", "moo"))
 	wantErr(t, err, context.Canceled)
-	_, err = l.Footage(ctx, "f1")
+	_, err = l.Footage.Get(ctx, "f1")
 	wantErr(t, err, context.Canceled)
 	record(t, l, "f1", "moo")
 }
@@ -166,7 +166,7 @@ func TestProcesses(t *testing.T) {
 	l := open(t, path, newClock())
 	const jobs = 30
 	for i := range jobs {
-		must(t, l.MarkQueued(ctx, record(t, l, "f"+strings.Repeat("x", i), strings.Repeat("y", i+1)).Job.ID))
+		must(t, l.Jobs.MarkQueued(ctx, record(t, l, "f"+strings.Repeat("x", i), strings.Repeat("y", i+1)).Job.ID))
 	}
 	var wg sync.WaitGroup
 	for range 3 {
@@ -179,7 +179,7 @@ func TestProcesses(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s, err := l.Stats(ctx)
+	s, err := l.Totals.Stats(ctx)
 	if err != nil || s.Jobs[job.Done] != jobs || s.Counts != jobs {
 		t.Fatalf("%+v %v", s, err)
 	}
@@ -189,18 +189,18 @@ func child(t *testing.T, path string) {
 	ctx := t.Context()
 	l := open(t, path, newClock())
 	for {
-		vs, _, err := l.ListJobs(ctx, job.Queued, Page{Limit: 5})
+		vs, _, err := l.Jobs.List(ctx, job.Queued, Page{Limit: 5})
 		must(t, err)
 		if len(vs) == 0 {
 			return
 		}
 		for _, v := range vs {
-			j, _, err := l.Begin(ctx, v.ID, "child")
+			j, _, err := l.Attempts.Begin(ctx, v.ID, "child")
 			if errors.Is(err, job.ErrTransition) {
 				continue // another child has ended it
 			}
 			must(t, err)
-			err = l.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, High: 1}, "k")
+			err = l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, High: 1}, "k")
 			if !errors.Is(err, ErrFenced) { // another child took it over
 				must(t, err)
 			}

@@ -25,9 +25,12 @@ type Thumbnail struct {
 
 const thumbnailColumns = `footage, site, device, name, size, blob_key, captured, received, seq`
 
-// PutThumbnail notes a thumbnail in place of an older one. One of another device
+// Thumbnails are the small pictures of footage, one a footage.
+type Thumbnails struct{ *tables }
+
+// Put notes a thumbnail in place of an older one. One of another device
 // fails with ErrExists. Received is set when zero.
-func (l *Ledger) PutThumbnail(ctx context.Context, t Thumbnail) error {
+func (l *Thumbnails) Put(ctx context.Context, t Thumbnail) error {
 	if t.Received.IsZero() {
 		t.Received = l.now()
 	}
@@ -51,8 +54,8 @@ func (l *Ledger) PutThumbnail(ctx context.Context, t Thumbnail) error {
 	})
 }
 
-// Thumbnail returns the thumbnail of a piece of footage; ErrNotFound without one.
-func (l *Ledger) Thumbnail(ctx context.Context, id footage.ID) (Thumbnail, error) {
+// Get returns the thumbnail of a piece of footage; ErrNotFound without one.
+func (l *Thumbnails) Get(ctx context.Context, id footage.ID) (Thumbnail, error) {
 	ts, err := list(ctx, l.db.Read(), scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail WHERE footage = $1`, id)
 	if err == nil && len(ts) == 0 {
 		err = ErrNotFound
@@ -65,7 +68,7 @@ func (l *Ledger) Thumbnail(ctx context.Context, id footage.ID) (Thumbnail, error
 
 // ListWaiting returns the thumbnails of footage whose video is not here, newest
 // first, and where the next page begins.
-func (l *Ledger) ListWaiting(ctx context.Context, p Page) ([]Thumbnail, string, error) {
+func (l *Thumbnails) ListWaiting(ctx context.Context, p Page) ([]Thumbnail, string, error) {
 	limit, after, err := p.bounds()
 	if err != nil {
 		return nil, "", err

@@ -51,9 +51,12 @@ const recount = `SELECT 'footage' AS name, COUNT(*) AS n FROM footage
 	UNION ALL SELECT 'animals', COALESCE(SUM(animals), 0) FROM animal_count
 	UNION ALL SELECT 'job.' || state, COUNT(*) FROM job GROUP BY state`
 
+// Totals are sums over the whole ledger.
+type Totals struct{ *tables }
+
 // Recount makes the totals anew from the tables, in case a program wrote that does not
 // keep them, such as an older one that still ran while this one began.
-func (l *Ledger) Recount(ctx context.Context) error {
+func (l *Totals) Recount(ctx context.Context) error {
 	return l.write(ctx, "recount", func(ctx context.Context, tx *sql.Tx) error {
 		for _, q := range []string{`DELETE FROM total`, `INSERT INTO total (name, n) ` + recount} {
 			if _, err := tx.ExecContext(ctx, q); err != nil {
@@ -65,7 +68,7 @@ func (l *Ledger) Recount(ctx context.Context) error {
 }
 
 // Stats sums up the ledger.
-func (l *Ledger) Stats(ctx context.Context) (Stats, error) {
+func (l *Totals) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Jobs: map[job.State]int{}}
 	type total struct {
 		name string

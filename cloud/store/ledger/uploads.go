@@ -13,9 +13,12 @@ import (
 
 const uploadColumns = `id, footage, device, site, kind, name, size, received, deferred, sha256, captured, metadata, hash_state, blob_key, created, updated, finished`
 
-// CreateUpload notes a new session. Created and Updated are set. An id that is
+// Uploads are the resumable upload sessions.
+type Uploads struct{ *tables }
+
+// Create notes a new session. Created and Updated are set. An id that is
 // there fails with ErrExists.
-func (l *Ledger) CreateUpload(ctx context.Context, u Upload) (Upload, error) {
+func (l *Uploads) Create(ctx context.Context, u Upload) (Upload, error) {
 	meta, err := json.Marshal(u.Metadata)
 	if err != nil {
 		return Upload{}, fmt.Errorf("create upload %s: %w: %w", u.ID, err, ErrInvalid)
@@ -66,8 +69,8 @@ func scanUpload(rows *sql.Rows) (Upload, error) {
 	return u, nil
 }
 
-// Upload returns one session.
-func (l *Ledger) Upload(ctx context.Context, id string) (Upload, error) {
+// Get returns one session.
+func (l *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload WHERE id = $1`, id)
 	if err == nil && len(us) == 0 {
 		err = ErrNotFound
@@ -78,55 +81,55 @@ func (l *Ledger) Upload(ctx context.Context, id string) (Upload, error) {
 	return us[0], nil
 }
 
-// SaveUpload notes the hash state after offset bytes.
-func (l *Ledger) SaveUpload(ctx context.Context, id string, offset int64, hashState []byte) error {
+// SaveOffset notes the hash state after offset bytes.
+func (l *Uploads) SaveOffset(ctx context.Context, id string, offset int64, hashState []byte) error {
 	return l.onUpload(ctx, "save upload ", id, `received = $3, hash_state = $4`, offset, hex.EncodeToString(hashState))
 }
 
-// SetUploadKey notes where the bytes of a session will go.
-func (l *Ledger) SetUploadKey(ctx context.Context, id, blobKey string) error {
+// SetKey notes where the bytes of a session will go.
+func (l *Uploads) SetKey(ctx context.Context, id, blobKey string) error {
 	return l.onUpload(ctx, "place upload ", id, `blob_key = $3`, blobKey)
 }
 
-// DeclareUpload notes the size of a session that was created without.
-func (l *Ledger) DeclareUpload(ctx context.Context, id string, size int64) error {
+// SetSize notes the size of a session that was created without.
+func (l *Uploads) SetSize(ctx context.Context, id string, size int64) error {
 	return l.onUpload(ctx, "declare size of upload ", id, `size = $3, deferred = 0`, size)
 }
 
-// TouchUpload notes that somebody is at work on a session, which changes nothing else.
-func (l *Ledger) TouchUpload(ctx context.Context, id string) error {
+// Touch notes that somebody is at work on a session, which changes nothing else.
+func (l *Uploads) Touch(ctx context.Context, id string) error {
 	return l.write(ctx, "touch upload "+id, func(ctx context.Context, tx *sql.Tx) error { return l.touch(ctx, tx, id) })
 }
 
 // touch also makes sure, until the transaction ends, that nobody drops the session;
 // ErrNotFound when somebody has.
-func (l *Ledger) touch(ctx context.Context, tx *sql.Tx, id string) error {
+func (l *tables) touch(ctx context.Context, tx *sql.Tx, id string) error {
 	return one(tx.ExecContext(ctx, `UPDATE upload SET updated = $1 WHERE id = $2`, micros(l.now()), id))
 }
 
-// FinishUpload notes that the session did what it was for.
-func (l *Ledger) FinishUpload(ctx context.Context, id string) error {
+// Finish notes that the session did what it was for.
+func (l *Uploads) Finish(ctx context.Context, id string) error {
 	return l.onUpload(ctx, "finish upload ", id, `finished = COALESCE(finished, $3)`, micros(l.now()))
 }
 
 // onUpload changes a session; the parameters of set begin with $3.
-func (l *Ledger) onUpload(ctx context.Context, deed, id, set string, args ...any) error {
+func (l *tables) onUpload(ctx context.Context, deed, id, set string, args ...any) error {
 	return l.write(ctx, deed+id, func(ctx context.Context, tx *sql.Tx) error {
 		return one(tx.ExecContext(ctx, `UPDATE upload SET `+set+`, updated = $1 WHERE id = $2`, append([]any{micros(l.now()), id}, args...)...))
 	})
 }
 
-// DeleteUpload forgets a session. One that is not there is fine.
-func (l *Ledger) DeleteUpload(ctx context.Context, id string) error {
+// Delete forgets a session. One that is not there is fine.
+func (l *Uploads) Delete(ctx context.Context, id string) error {
 	return l.write(ctx, "delete upload "+id, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM upload WHERE id = $1`, id)
 		return err
 	})
 }
 
-// ListUploads returns the sessions last touched before a time, oldest first, at
+// List returns the sessions last touched before a time, oldest first, at
 // most limit. A zero time means all.
-func (l *Ledger) ListUploads(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
+func (l *Uploads) List(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
 	where, args := ``, []any{limit}
 	if !before.IsZero() {
 		where, args = `WHERE updated < $2 `, append(args, before.UnixMicro())
@@ -138,9 +141,9 @@ func (l *Ledger) ListUploads(ctx context.Context, before time.Time, limit int) (
 	return us, nil
 }
 
-// CompleteUploads returns sessions whose bytes were all there and hashed before a
+// ListComplete returns sessions whose bytes were all there and hashed before a
 // time and that nobody finished, oldest first, at most limit.
-func (l *Ledger) CompleteUploads(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
+func (l *Uploads) ListComplete(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
 	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload
 		WHERE finished IS NULL AND deferred = 0 AND received = size AND updated < $1 ORDER BY updated, id LIMIT $2`, before.UnixMicro(), limit)
 	if err != nil {
@@ -149,9 +152,9 @@ func (l *Ledger) CompleteUploads(ctx context.Context, before time.Time, limit in
 	return us, nil
 }
 
-// OpenUploads counts the sessions that are not finished, of one device or, for
+// CountUnfinished counts the sessions that are not finished, of one device or, for
 // "", of all.
-func (l *Ledger) OpenUploads(ctx context.Context, device string) (int, error) {
+func (l *Uploads) CountUnfinished(ctx context.Context, device string) (int, error) {
 	var n int
 	err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM upload WHERE finished IS NULL AND ($1 = '' OR device = $1)`, device).Scan(&n)
 	if err != nil {

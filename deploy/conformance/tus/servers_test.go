@@ -74,7 +74,7 @@ func token(t *testing.T, cfg config.Config) http.Header {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	token, err := l.AddDevice(t.Context(), "kit", "farm", ledger.RoleDevice)
+	token, err := l.Devices.Add(t.Context(), "kit", "farm", ledger.RoleDevice)
 	if err != nil {
 		t.Fatal(err)
 	}

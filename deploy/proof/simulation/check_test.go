@@ -96,7 +96,7 @@ func (w *world) read(t *testing.T) (map[footage.ID]ledger.Job, map[footage.ID]le
 	t.Helper()
 	jobs, counts := map[footage.ID]ledger.Job{}, map[footage.ID]ledger.Count{}
 	for after := int64(0); ; {
-		page, err := w.ledger.ChangedJobs(t.Context(), after, 1000)
+		page, err := w.ledger.Changes.Jobs(t.Context(), after, 1000)
 		must(t, err)
 		if len(page) == 0 {
 			break
@@ -109,7 +109,7 @@ func (w *world) read(t *testing.T) (map[footage.ID]ledger.Job, map[footage.ID]le
 		}
 	}
 	for after := int64(0); ; {
-		page, err := w.ledger.ChangedCounts(t.Context(), after, 1000)
+		page, err := w.ledger.Changes.Counts(t.Context(), after, 1000)
 		must(t, err)
 		if len(page) == 0 {
 			return jobs, counts

@@ -164,7 +164,7 @@ func (w *world) run(t *testing.T, cache string) {
 	w.wanted.Store(1)
 	for time.Since(w.began) < w.window+w.limit {
 		wait(ctx, scaleEvery)
-		s, err := w.ledger.Stats(ctx)
+		s, err := w.ledger.Totals.Stats(ctx)
 		must(t, err)
 		n, err := w.queue.Len(ctx)
 		must(t, err)
@@ -211,7 +211,7 @@ func (w *world) hand(ctx context.Context, c *clip, r *rand.Rand) {
 		_, err := w.blobs.Put(ctx, key, strings.NewReader(content))
 		var rec ledger.Recorded
 		if err == nil {
-			rec, err = w.ledger.RecordFootage(ctx, ledger.Footage{
+			rec, err = w.ledger.Footage.Record(ctx, ledger.Footage{
 				ID: c.id, Site: "ranch", Device: fmt.Sprint("station-", c.station), Name: "DJI_0001.MP4", Size: int64(len(content)),
 				SHA256: footage.Sum([]byte(content)), BlobKey: key,
 			})
@@ -241,7 +241,7 @@ func (w *world) hand(ctx context.Context, c *clip, r *rand.Rand) {
 			w.faults.add("cloud stops before the mark")
 			return
 		}
-		_ = w.ledger.MarkQueued(ctx, c.job) // fails with ctx alone
+		_ = w.ledger.Jobs.MarkQueued(ctx, c.job) // fails with ctx alone
 		return
 	}
 }
@@ -269,7 +269,7 @@ func (w *world) work(ctx context.Context, place int, cache string) {
 			}
 		}()
 		_ = worker.New(worker.Options{
-			Name: fmt.Sprintf("w%d.%d", place, life), Ledger: book{w.ledger, p}, Queue: line{w.queue, p}, Blobs: blobs{w.blobs, p},
+			Name: fmt.Sprintf("w%d.%d", place, life), Jobs: jobs{w.ledger.Jobs, p}, Attempts: attempts{w.ledger.Attempts, p}, Queue: line{w.queue, p}, Blobs: blobs{w.blobs, p},
 			Counter: counter{p}, CacheDir: cache, Lease: w.lease, MaxDeliveries: w.deliveries,
 		}).Run(alive) // always nil
 		stop.Stop()

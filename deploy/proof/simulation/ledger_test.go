@@ -15,23 +15,29 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// book is the ledger as a worker reaches it. What got through is noted.
-type book struct {
-	*ledger.Ledger
+// jobs are the ledger's jobs as a worker reaches them. What got through is noted.
+type jobs struct {
+	*ledger.Jobs
 	p *process
 }
 
-func (b book) Job(ctx context.Context, id string) (j ledger.Job, err error) {
+// attempts are the ledger's attempts as a worker reaches them. What got through is noted.
+type attempts struct {
+	*ledger.Attempts
+	p *process
+}
+
+func (b jobs) Get(ctx context.Context, id string) (j ledger.Job, err error) {
 	err = b.p.do(usually, func() error {
-		j, err = b.Ledger.Job(ctx, id)
+		j, err = b.Jobs.Get(ctx, id)
 		return err
 	})
 	return j, err
 }
 
-func (b book) Begin(ctx context.Context, id, worker string) (j ledger.Job, f ledger.Footage, err error) {
+func (b attempts) Begin(ctx context.Context, id, worker string) (j ledger.Job, f ledger.Footage, err error) {
 	err = b.p.do(usually, func() error {
-		if j, f, err = b.Ledger.Begin(ctx, id, worker); err == nil {
+		if j, f, err = b.Attempts.Begin(ctx, id, worker); err == nil {
 			b.p.w.begun(id)
 		}
 		return err
@@ -39,9 +45,9 @@ func (b book) Begin(ctx context.Context, id, worker string) (j ledger.Job, f led
 	return j, f, err
 }
 
-func (b book) UpdateProgress(ctx context.Context, id string, fence int64, p job.Progress) error {
+func (b attempts) UpdateProgress(ctx context.Context, id string, fence int64, p job.Progress) error {
 	return b.p.do(seldom, func() error {
-		err := b.Ledger.UpdateProgress(ctx, id, b.fence(ctx, id, fence), p)
+		err := b.Attempts.UpdateProgress(ctx, id, b.fence(ctx, id, fence), p)
 		if b.p.w.without.fence && errors.Is(err, ledger.ErrFenced) {
 			return nil // it has ended, and nobody says so
 		}
@@ -49,21 +55,21 @@ func (b book) UpdateProgress(ctx context.Context, id string, fence int64, p job.
 	})
 }
 
-func (b book) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) error {
-	return b.end(id, fence, func() error { return b.Ledger.Finish(ctx, id, b.fence(ctx, id, fence), c, key) })
+func (b attempts) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) error {
+	return b.end(id, fence, func() error { return b.Attempts.Finish(ctx, id, b.fence(ctx, id, fence), c, key) })
 }
 
-func (b book) Fail(ctx context.Context, id string, fence int64, reason string) error {
-	return b.end(id, fence, func() error { return b.Ledger.Fail(ctx, id, b.fence(ctx, id, fence), reason) })
+func (b attempts) Fail(ctx context.Context, id string, fence int64, reason string) error {
+	return b.end(id, fence, func() error { return b.Attempts.Fail(ctx, id, b.fence(ctx, id, fence), reason) })
 }
 
-func (b book) Release(ctx context.Context, id string, fence int64, reason string) error {
-	return b.p.do(usually, func() error { return b.Ledger.Release(ctx, id, b.fence(ctx, id, fence), reason) })
+func (b attempts) Release(ctx context.Context, id string, fence int64, reason string) error {
+	return b.p.do(usually, func() error { return b.Attempts.Release(ctx, id, b.fence(ctx, id, fence), reason) })
 }
 
-func (b book) Poison(ctx context.Context, id, reason string) error {
+func (b jobs) Poison(ctx context.Context, id, reason string) error {
 	return b.p.do(usually, func() error {
-		err := b.Ledger.Poison(ctx, id, reason)
+		err := b.Jobs.Poison(ctx, id, reason)
 		if err == nil {
 			b.p.w.ended(id, -1)
 		}
@@ -72,7 +78,7 @@ func (b book) Poison(ctx context.Context, id, reason string) error {
 }
 
 // end notes which attempt's end the ledger took.
-func (b book) end(id string, fence int64, deed func() error) error {
+func (b attempts) end(id string, fence int64, deed func() error) error {
 	return b.p.do(usually, func() error {
 		err := deed()
 		if err == nil {
@@ -83,11 +89,11 @@ func (b book) end(id string, fence int64, deed func() error) error {
 }
 
 // fence is the attempt's own, or, without fencing, whatever is valid now.
-func (b book) fence(ctx context.Context, id string, own int64) int64 {
+func (b attempts) fence(ctx context.Context, id string, own int64) int64 {
 	if !b.p.w.without.fence {
 		return own
 	}
-	if j, err := b.Ledger.Job(ctx, id); err == nil {
+	if j, err := b.p.w.ledger.Jobs.Get(ctx, id); err == nil {
 		return j.Fence
 	}
 	return own

@@ -10,9 +10,9 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// Aged returns originals whose video is kept and was counted before a time, oldest
+// ListCounted returns originals whose video is kept and was counted before a time, oldest
 // first, at most limit.
-func (l *Ledger) Aged(ctx context.Context, before time.Time, limit int) ([]Footage, error) {
+func (l *Catalog) ListCounted(ctx context.Context, before time.Time, limit int) ([]Footage, error) {
 	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+prefixed("f", footageColumns)+` FROM job j JOIN footage f ON f.id = j.footage
 		WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> '' ORDER BY j.updated LIMIT $3`, job.Done, before.UnixMicro(), limit)
 	if err != nil {
@@ -23,7 +23,7 @@ func (l *Ledger) Aged(ctx context.Context, before time.Time, limit int) ([]Foota
 
 // RemoveVideo notes that the video of a footage is not kept any more. Delete the blob
 // first: what fails between the two is done again.
-func (l *Ledger) RemoveVideo(ctx context.Context, id footage.ID) error {
+func (l *Catalog) RemoveVideo(ctx context.Context, id footage.ID) error {
 	return l.write(ctx, "remove video of "+string(id), func(ctx context.Context, tx *sql.Tx) error {
 		seq, err := nextSeq(ctx, tx)
 		if err != nil {
@@ -39,8 +39,8 @@ func (l *Ledger) RemoveVideo(ctx context.Context, id footage.ID) error {
 // RestoreVideo notes that the blob of a footage was lost and that what came by a session
 // takes its place; ErrNotFound when the session or that blob is not the ledger's any more.
 // A job that was given up begins anew: the caller enqueues it as after Retry.
-func (l *Ledger) RestoreVideo(ctx context.Context, upload string, id footage.ID, lost, key string) (Job, error) {
-	have, err := l.JobOf(ctx, id)
+func (l *Catalog) RestoreVideo(ctx context.Context, upload string, id footage.ID, lost, key string) (Job, error) {
+	have, err := l.jobOfFootage(ctx, id)
 	if err != nil {
 		return Job{}, err
 	}

@@ -1,0 +1,60 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"cattlecounter/cloud/store/database"
+)
+
+// Changes is the change feed: the rows by their Seq, and the positions of its readers.
+type Changes struct{ *tables }
+
+// Jobs returns the jobs whose Seq is above afterSeq, in the order of
+// their Seq, at most limit. A job that changed twice shows once, as it is now.
+func (l *Changes) Jobs(ctx context.Context, afterSeq int64, limit int) ([]JobView, error) {
+	vs, err := list(ctx, l.db.Read(), scanJobView, jobViewQuery+`WHERE j.seq > $1 ORDER BY j.seq LIMIT $2`, afterSeq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("changed jobs: %w", err)
+	}
+	return jobViews(vs), nil
+}
+
+// Counts is Jobs for counts.
+func (l *Changes) Counts(ctx context.Context, afterSeq int64, limit int) ([]CountView, error) {
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE c.seq > $1 ORDER BY c.seq LIMIT $2`, afterSeq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("changed counts: %w", err)
+	}
+	return vs, nil
+}
+
+// Footage is Jobs for footage.
+func (l *Changes) Footage(ctx context.Context, afterSeq int64, limit int) ([]Footage, error) {
+	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+footageColumns+` FROM footage WHERE seq > $1 ORDER BY seq LIMIT $2`, afterSeq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("changed footage: %w", err)
+	}
+	return fs, nil
+}
+
+// Cursor returns how far a named reader of changes has come, 0 for a new one.
+func (l *Changes) Cursor(ctx context.Context, name string) (int64, error) {
+	var seq int64
+	err := l.db.Read().QueryRowContext(ctx, `SELECT seq FROM change_cursor WHERE name = $1`, name).Scan(&seq)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("cursor %s: %w", name, database.Classify(err))
+	}
+	return seq, nil
+}
+
+// SetCursor notes how far a named reader of changes has come. It never goes back.
+func (l *Changes) SetCursor(ctx context.Context, name string, seq int64) error {
+	return l.write(ctx, "set cursor "+name, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO change_cursor (name, seq) VALUES ($1, $2)
+			ON CONFLICT (name) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > change_cursor.seq`, name, seq)
+		return err
+	})
+}

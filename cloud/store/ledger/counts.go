@@ -1,0 +1,99 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"cattlecounter/shared/footage"
+)
+
+func (l *tables) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
+	if c.Unique < 0 || c.Low > c.Unique || c.High < c.Unique {
+		return fmt.Errorf("count %d outside its interval %d..%d: %w", c.Unique, c.Low, c.High, ErrInvalid)
+	}
+	if c.ByClass == nil {
+		c.ByClass = map[string]int{}
+	}
+	byClass, err := json.Marshal(c.ByClass)
+	if err != nil {
+		return err
+	}
+	if c.At.IsZero() {
+		c.At = l.now()
+	}
+	if err := countTotals(ctx, tx, c); err != nil {
+		return err
+	}
+	seq, err := nextSeq(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO animal_count (`+countColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (footage) DO UPDATE SET job = excluded.job, animals = excluded.animals, low = excluded.low, high = excluded.high,
+			by_class = excluded.by_class, model = excluded.model, model_digest = excluded.model_digest, at = excluded.at, seq = excluded.seq`,
+		c.Footage, c.Job, c.Unique, c.Low, c.High, string(byClass), c.Model, c.ModelDigest.String(), micros(c.At), seq)
+	return err
+}
+
+// countTotals makes the totals right for a count that is new or goes over another.
+func countTotals(ctx context.Context, tx *sql.Tx, c Count) error {
+	var before int64
+	err := tx.QueryRowContext(ctx, `SELECT animals FROM animal_count WHERE footage = $1`, c.Footage).Scan(&before)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = add(ctx, tx, totalCounts, 1)
+	}
+	if err != nil {
+		return err
+	}
+	return add(ctx, tx, totalAnimals, int64(c.Unique)-before)
+}
+
+var countViewQuery = `SELECT ` + prefixed("c", countColumns) + `, ` + prefixed("f", footageColumns) + ` FROM animal_count c JOIN footage f ON f.id = c.footage `
+
+func scanCountView(rows *sql.Rows) (CountView, error) {
+	var c countRow
+	var f footageRow
+	var v CountView
+	if err := rows.Scan(append(c.dest(), f.dest()...)...); err != nil {
+		return v, err
+	}
+	var err error
+	if v.Count, err = c.value(); err != nil {
+		return v, err
+	}
+	v.Footage, err = f.value()
+	return v, err
+}
+
+// Counts are the results of the jobs that are done.
+type Counts struct{ *tables }
+
+// Get returns the count of a footage; for a duplicate, that of its original.
+func (l *Counts) Get(ctx context.Context, id footage.ID) (Count, error) {
+	vs, err := list(ctx, l.db.Read(), scanCountView,
+		countViewQuery+`WHERE c.footage = (SELECT COALESCE(duplicate_of, id) FROM footage WHERE id = $1)`, id)
+	if err == nil && len(vs) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Count{}, fmt.Errorf("count of footage %s: %w", id, err)
+	}
+	return vs[0].Count, nil
+}
+
+// List returns a page of counts, newest first, and where the next one begins.
+func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) {
+	limit, after, err := p.bounds()
+	if err != nil {
+		return nil, "", err
+	}
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE c.seq < $1 ORDER BY c.seq DESC LIMIT $2`, after, limit+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("list counts: %w", err)
+	}
+	vs, next := cut(vs, limit, func(v CountView) int64 { return v.Seq })
+	return vs, next, nil
+}

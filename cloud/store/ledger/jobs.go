@@ -1,0 +1,233 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+)
+
+// Jobs is what the intake, the reconciler and operators do with jobs. What a worker
+// does under a lease is in Attempts.
+type Jobs struct{ *tables }
+
+// change reads a job, lets f alter it and writes it back with a new Seq, on the
+// condition that state and fence are what was read.
+func (l *tables) change(ctx context.Context, deed, jobID string, f func(context.Context, *sql.Tx, *Job) error) (Job, error) {
+	var j Job
+	err := l.write(ctx, deed+" job "+jobID, func(ctx context.Context, tx *sql.Tx) error {
+		var err error
+		if j, err = getJob(ctx, tx, `id = $1`, jobID); err != nil {
+			return err
+		}
+		was := j
+		if err = f(ctx, tx, &j); err != nil {
+			return err
+		}
+		if j.Seq, err = nextSeq(ctx, tx); err != nil {
+			return err
+		}
+		j.Updated = l.now().UTC()
+		p := j.Progress
+		res, err := tx.ExecContext(ctx, `UPDATE job SET state = $1, attempt = $2, fence = $3, worker = $4, reason = $5, stage = $6,
+			frames_done = $7, frames_total = $8, percent = $9, fps = $10, eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15
+			WHERE id = $16 AND state = $17 AND fence = $18`,
+			j.State, j.Attempt, j.Fence, j.Worker, j.Reason, p.Stage,
+			p.FramesDone, p.FramesTotal, p.Percent, p.FPS, p.ETASeconds, p.Count, j.ResultKey, micros(j.Updated), j.Seq,
+			jobID, was.State, was.Fence)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(err, fmt.Errorf("moved on from %s meanwhile: %w", was.State, ErrFenced))
+		}
+		if err := l.noteAttempt(ctx, tx, was, j); err != nil {
+			return err
+		}
+		return moved(ctx, tx, was.State, j.State)
+	})
+	if errors.Is(err, errUnchanged) {
+		return j, nil
+	}
+	return j, err
+}
+
+// errUnchanged ends a change without a write: what was asked for is so already.
+var errUnchanged = errors.New("unchanged")
+
+// move applies one event of the table.
+func (j *Job) move(e job.Event) error {
+	next, err := job.Next(j.State, e)
+	if err != nil {
+		return err
+	}
+	j.State = next
+	return nil
+}
+
+// held checks that the fence is the one of the present lease holder.
+func (j *Job) held(fence int64) error {
+	if j.Fence != fence || (j.State != job.Leased && j.State != job.Processing) {
+		return fmt.Errorf("job is %s with fence %d, the caller's is %d: %w", j.State, j.Fence, fence, ErrFenced)
+	}
+	return nil
+}
+
+// ended reports whether the holder of fence has brought the job to state
+// before: its call is a repeat.
+func (j *Job) ended(s job.State, fence int64) bool { return j.State == s && j.Fence == fence }
+
+// MarkQueued notes that the job's message is in the queue. A job that a worker
+// has taken in the meantime, or that has ended, stays as it is: its message
+// was there.
+func (l *Jobs) MarkQueued(ctx context.Context, jobID string) error {
+	_, err := l.change(ctx, "mark queued", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+		if j.State != job.Uploaded {
+			return errUnchanged
+		}
+		return j.move(job.Enqueue)
+	})
+	return err
+}
+
+// Poison ends a job that was delivered too often. The lease holder, if there is
+// one, is fenced off.
+func (l *Jobs) Poison(ctx context.Context, jobID, reason string) error {
+	_, err := l.change(ctx, "poison", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+		j.Fence++
+		j.Reason, j.Progress.ETASeconds = clean(reason), nil
+		return j.move(job.Poison)
+	})
+	return err
+}
+
+// Cancel takes a job back. The lease holder, if there is one, is fenced off and
+// learns of it at its next write.
+func (l *Jobs) Cancel(ctx context.Context, jobID string) error {
+	_, err := l.change(ctx, "cancel", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+		j.Fence++
+		j.Progress.ETASeconds = nil
+		if err := j.move(job.Cancel); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, DeedCancel, j.ID)
+	})
+	return err
+}
+
+// Retry takes a failed, poisoned or canceled job back to its beginning. The
+// caller enqueues it and calls MarkQueued; if it cannot, the reconciler will.
+func (l *Jobs) Retry(ctx context.Context, jobID string) (Job, error) {
+	return l.change(ctx, "retry", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+		e := job.Retry
+		if j.State == job.Poisoned {
+			e = job.Replay
+		}
+		j.Reason, j.Progress = "", job.Progress{}
+		if err := j.move(e); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, DeedRetry, j.ID)
+	})
+}
+
+// Get returns one job.
+func (l *Jobs) Get(ctx context.Context, id string) (Job, error) {
+	j, err := getJob(ctx, l.db.Read(), `id = $1`, id)
+	if err != nil {
+		return Job{}, fmt.Errorf("job %s: %w", id, database.Classify(err))
+	}
+	return j, nil
+}
+
+// GetByFootage returns the job of a footage; a duplicate has none.
+func (l *Jobs) GetByFootage(ctx context.Context, id footage.ID) (Job, error) {
+	return l.jobOfFootage(ctx, id)
+}
+
+func (l *tables) jobOfFootage(ctx context.Context, id footage.ID) (Job, error) {
+	j, err := getJob(ctx, l.db.Read(), `footage = $1`, id)
+	if err != nil {
+		return Job{}, fmt.Errorf("job of footage %s: %w", id, database.Classify(err))
+	}
+	return j, nil
+}
+
+type bornJob struct {
+	JobView
+	born int64
+}
+
+var jobViewQuery = `SELECT ` + prefixed("j", jobColumns) + `, ` + prefixed("f", footageColumns) + ` FROM job j JOIN footage f ON f.id = j.footage `
+
+func scanJobView(rows *sql.Rows) (bornJob, error) {
+	var j jobRow
+	var f footageRow
+	var v bornJob
+	if err := rows.Scan(append(j.dest(), f.dest()...)...); err != nil {
+		return v, err
+	}
+	var err error
+	v.Job, v.born = j.value(), j.born.Int64
+	v.Footage, err = f.value()
+	return v, err
+}
+
+// List returns a page of the jobs in a state, or of all for "", newest
+// first, and where the next one begins.
+func (l *Jobs) List(ctx context.Context, s job.State, p Page) ([]JobView, string, error) {
+	limit, after, err := p.bounds()
+	if err != nil {
+		return nil, "", err
+	}
+	where, args := `WHERE j.born < $2`, []any{limit + 1, after}
+	if s != "" {
+		where, args = where+` AND j.state = $3`, append(args, s)
+	}
+	vs, err := list(ctx, l.db.Read(), scanJobView, jobViewQuery+where+` ORDER BY j.born DESC LIMIT $1`, args...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list jobs: %w", err)
+	}
+	vs, next := cut(vs, limit, func(v bornJob) int64 { return v.born })
+	return jobViews(vs), next, nil
+}
+
+func jobViews(vs []bornJob) []JobView {
+	out := make([]JobView, len(vs))
+	for i := range vs {
+		out[i] = vs[i].JobView
+	}
+	return out
+}
+
+// ListUnqueued returns jobs in state uploaded, oldest first: their message was
+// never sent, or nobody noted that it was.
+func (l *Jobs) ListUnqueued(ctx context.Context, limit int) ([]Job, error) {
+	js, err := list(ctx, l.db.Read(), scanJob, `SELECT `+jobColumns+` FROM job WHERE state = $1 ORDER BY born LIMIT $2`, job.Uploaded, limit)
+	if err != nil {
+		return nil, fmt.Errorf("unqueued jobs: %w", err)
+	}
+	return js, nil
+}
+
+// ListIdle returns jobs in a state that were not written since before, in the order
+// of their ids above afterID: what the reconciler compares with the queue.
+func (l *Jobs) ListIdle(ctx context.Context, s job.State, before time.Time, afterID string, limit int) ([]Job, error) {
+	js, err := list(ctx, l.db.Read(), scanJob, `SELECT `+jobColumns+` FROM job
+		WHERE state = $1 AND updated < $2 AND id > $3 ORDER BY id LIMIT $4`, s, before.UnixMicro(), afterID, limit)
+	if err != nil {
+		return nil, fmt.Errorf("idle jobs: %w", err)
+	}
+	return js, nil
+}
+
+func scanJob(rows *sql.Rows) (Job, error) {
+	var r jobRow
+	err := rows.Scan(r.dest()...)
+	return r.value(), err
+}

@@ -1,0 +1,34 @@
+package ledger
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 1000
+)
+
+// bounds returns the limit and the number that entries must stay below.
+func (p Page) bounds() (limit int, after int64, err error) {
+	limit, after = p.Limit, math.MaxInt64
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	if p.After != "" {
+		if after, err = strconv.ParseInt(p.After, 10, 64); err != nil || after < 0 {
+			return 0, 0, fmt.Errorf("page after %.40q: %w", p.After, ErrCursor)
+		}
+	}
+	return min(limit, maxPage), after, nil
+}
+
+// cut shortens a list that was read one entry too long and names the next page.
+func cut[T any](all []T, limit int, at func(T) int64) ([]T, string) {
+	if len(all) <= limit {
+		return all, ""
+	}
+	return all[:limit], strconv.FormatInt(at(all[limit-1]), 10)
+}
