@@ -19,7 +19,7 @@ func ToJournal(w *os.File) bool {
 	return err == nil && is
 }
 
-// priorities are syslog's, by the level that begins a line of slog's handlers.
+// priorities maps the beginning of a line of slog's handlers to a syslog priority.
 var priorities = []struct{ text, json, prefix string }{
 	{"level=DEBUG", `{"level":"DEBUG`, "<7>"},
 	{"level=INFO", `{"level":"INFO`, "<6>"},
@@ -27,9 +27,9 @@ var priorities = []struct{ text, json, prefix string }{
 	{"level=ERROR", `{"level":"ERROR`, "<3>"},
 }
 
-// JournalHandler brings slog's handlers into the journal's form: no time, which
-// the journal has of its own, and the level as a priority before the line. It
-// returns the writer and the options to make the handler with.
+// JournalHandler returns the writer and the options that give a slog handler the
+// journal's form: a priority before each line, and no time, because the journal
+// records its own.
 func JournalHandler(w io.Writer, o slog.HandlerOptions) (io.Writer, *slog.HandlerOptions) {
 	o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && a.Key == slog.TimeKey {
@@ -37,22 +37,22 @@ func JournalHandler(w io.Writer, o slog.HandlerOptions) (io.Writer, *slog.Handle
 		}
 		return a
 	}
-	return lines{w}, &o
+	return prefixer{w}, &o
 }
 
-// lines puts the priority before each line; slog's handlers write a line at a
-// time.
-type lines struct{ w io.Writer }
+// prefixer writes the priority before each line. slog's handlers write one line
+// per call.
+type prefixer struct{ w io.Writer }
 
 // Write implements io.Writer.
-func (l lines) Write(b []byte) (int, error) {
-	for _, p := range priorities {
-		if bytes.HasPrefix(b, []byte(p.text)) || bytes.HasPrefix(b, []byte(p.json)) {
-			if _, err := l.w.Write(append([]byte(p.prefix), b...)); err != nil {
+func (p prefixer) Write(b []byte) (int, error) {
+	for _, q := range priorities {
+		if bytes.HasPrefix(b, []byte(q.text)) || bytes.HasPrefix(b, []byte(q.json)) {
+			if _, err := p.w.Write(append([]byte(q.prefix), b...)); err != nil {
 				return 0, err
 			}
 			return len(b), nil
 		}
 	}
-	return l.w.Write(b)
+	return p.w.Write(b)
 }

@@ -1,7 +1,6 @@
-// Package systemd is what the agent and its service manager say to each other:
-// ready, alive, stopping, what it does in a line (sd_notify(3)), and log lines
-// in the form the journal takes (sd-daemon(3)). Without a service manager all of
-// it does nothing.
+// Package systemd reports the agent's condition to its service manager: ready,
+// alive, stopping and a status line (sd_notify(3)). It also gives log lines the
+// journal's form (sd-daemon(3)). Without a service manager it does nothing.
 package systemd
 
 import (
@@ -15,84 +14,98 @@ import (
 )
 
 const (
-	// pings is how many signs of life fit into the watchdog's limit: one that is
-	// late or lost costs nothing.
+	// pings is how many signs of life fit into the watchdog's limit, so that one
+	// late or lost sign does not restart the program.
 	pings = 3
-	// statusEvery is how often the status line is renewed where no watchdog asks
-	// for signs of life.
+	// statusEvery is how often the status line is renewed without a watchdog.
 	statusEvery = time.Minute
+	// stopWait is how long a stop waits for the last answer of Alive.
+	stopWait = 5 * time.Second
 )
 
-// Alive says in one line what the program does. It is called from one goroutine
-// at a time. It may block for good: that is what the watchdog is for.
+// Alive returns the program's status in one line. It is called from one goroutine
+// at a time. It may block for good; the watchdog then restarts the program.
 type Alive func() (status string, err error)
 
-// Run says READY at once, then asks alive and passes its answer on until ctx
-// ends, then says STOPPING. While alive does not answer, or answers with an
-// error, nothing is passed on, so that the service manager restarts the program
-// when its limit (WatchdogSec) is over. Run returns nil after a stop by ctx, and
-// at once where no service manager listens.
+// Run sends READY, then calls alive regularly and sends its answer until ctx ends,
+// then sends STOPPING. It sends no sign of life while alive blocks or returns an
+// error, so that the service manager restarts the program after WatchdogSec.
+//
+// Run returns nil after a stop by ctx, and at once when no service manager
+// listens. It returns only after the last call of alive has ended. If alive still
+// blocks a few seconds after ctx ended, Run returns an error and leaves the call.
 func Run(ctx context.Context, alive Alive, log *slog.Logger) error {
 	listens, err := daemon.SdNotify(false, daemon.SdNotifyReady)
 	if err != nil {
-		return fmt.Errorf("tell the service manager: %w", err)
+		return fmt.Errorf("send READY to the service manager: %w", err)
 	}
 	if !listens {
 		return nil
 	}
 	limit, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		return fmt.Errorf("watchdog of the service manager: %w", err)
+		return fmt.Errorf("read the service manager's watchdog limit: %w", err)
 	}
 	every := statusEvery
 	if limit > 0 {
 		every = limit / pings
 	}
-	watch(ctx, every, alive, send, log)
+	watched := watch(ctx, every, alive, sendAlive, log)
 	_, err = daemon.SdNotify(false, daemon.SdNotifyStopping)
-	return err
+	return errors.Join(watched, err)
 }
 
-// send passes one sign of life on.
-func send(status string) error {
+// sendAlive sends one sign of life.
+func sendAlive(status string) error {
 	_, err := daemon.SdNotify(false, daemon.SdNotifyWatchdog+"\nSTATUS="+status)
 	return err
 }
 
 var errSilent = errors.New("the agent does not answer")
 
-// watch asks every so often, one question at a time.
-func watch(ctx context.Context, every time.Duration, alive Alive, pass func(string) error, log *slog.Logger) {
+// watch calls alive every so often, one call at a time, until ctx ends. It waits
+// for a running call, but at most stopWait.
+func watch(ctx context.Context, every time.Duration, alive Alive, send func(string) error, log *slog.Logger) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	type answer struct {
 		status string
 		err    error
 	}
-	answers := make(chan answer, 1) // so that a late answer does not hold its goroutine
-	ask := func() {
+	answers := make(chan answer, 1) // a call that ends after stopWait does not leak
+	call := func() {
 		status, err := alive()
 		answers <- answer{status, err}
 	}
-	go ask()
-	for asked := true; ; {
+	go call()
+	for calling := true; ; {
 		select {
 		case <-ctx.Done():
-			return
+			if !calling {
+				return nil
+			}
+			timer := time.NewTimer(stopWait)
+			defer timer.Stop()
+			select {
+			case <-answers:
+				return nil
+			case <-timer.C:
+				return fmt.Errorf("stop of the watchdog: %w within %s", errSilent, stopWait)
+			}
 		case <-tick.C:
-			if asked {
-				log.Error("no sign of life for the watchdog", "err", errSilent)
+			if calling {
+				log.Error("no sign of life sent to the watchdog", "err", errSilent)
 				continue
 			}
-			asked = true
-			go ask()
+			calling = true
+			go call()
 		case a := <-answers:
-			asked = false
+			calling = false
 			if a.err == nil {
-				a.err = pass(a.status)
+				a.err = send(a.status)
 			}
 			if a.err != nil {
-				log.Error("no sign of life for the watchdog", "err", a.err)
+				log.Error("no sign of life sent to the watchdog", "err", a.err)
 			}
 		}
 	}

@@ -39,7 +39,7 @@ func manager(t *testing.T, watchdog string) *net.UnixConn {
 	return l
 }
 
-func told(t *testing.T, l *net.UnixConn) string {
+func receive(t *testing.T, l *net.UnixConn) string {
 	t.Helper()
 	_ = l.SetReadDeadline(time.Now().Add(20 * time.Second))
 	b := make([]byte, 4096)
@@ -56,7 +56,7 @@ func TestReadyAliveStopping(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- Run(ctx, func() (string, error) { return "2 to send", nil }, quiet) }()
 	for _, want := range []string{"READY=1", "WATCHDOG=1\nSTATUS=2 to send", "WATCHDOG=1\nSTATUS=2 to send"} {
-		if got := told(t, l); got != want {
+		if got := receive(t, l); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -64,87 +64,128 @@ func TestReadyAliveStopping(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	for got := ""; got != "STOPPING=1"; got = told(t, l) {
+	for got := ""; got != "STOPPING=1"; got = receive(t, l) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestWithoutServiceManager(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	if err := Run(t.Context(), func() (string, error) { panic("asked") }, quiet); err != nil {
 		t.Error(err)
 	}
 	t.Setenv("NOTIFY_SOCKET", "/does/not/exist")
 	if err := Run(t.Context(), nil, quiet); err == nil {
-		t.Error("a manager that cannot be told")
+		t.Error("no error for a socket that does not exist")
 	}
 }
 
-func TestFalseWatchdog(t *testing.T) {
+func TestWatchdogLimitThatIsNoNumber(t *testing.T) {
 	l := manager(t, "soon")
-	if err := Run(t.Context(), nil, quiet); err == nil || told(t, l) != "READY=1" {
+	if err := Run(t.Context(), nil, quiet); err == nil || receive(t, l) != "READY=1" {
 		t.Error(err)
 	}
 }
 
-// A program that does not answer, or answers that it is ill, gives no sign of
-// life; when it answers again, it does.
-func TestNoAnswerNoSign(t *testing.T) {
+// A program that does not answer, or answers with an error, sends no sign of life.
+// Signs resume with its next good answer.
+func TestNoSignOfLifeWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		passed, asked := 0, 0
-		hang, ill := make(chan struct{}), errors.New("the spool does not answer")
+		sent, calls := 0, 0
+		hang, fault := make(chan struct{}), errors.New("the spool does not answer")
 		alive := func() (string, error) {
-			switch asked++; asked {
+			switch calls++; calls {
 			case 2:
-				return "", ill
+				return "", fault
 			case 3:
 				<-hang
 			}
 			return "", nil
 		}
 		log := make(lastLine, 1)
-		go watch(ctx, time.Minute, alive, func(string) error { passed++; return nil }, slog.New(slog.NewTextHandler(log, nil)))
+		done := make(chan error, 1)
+		go func() {
+			done <- watch(ctx, time.Minute, alive, func(string) error { sent++; return nil }, slog.New(slog.NewTextHandler(log, nil)))
+		}()
 		for _, step := range []struct {
-			after  time.Duration
-			passed int
-			log    string
+			after time.Duration
+			sent  int
+			log   string
 		}{
 			{time.Second, 1, ""},
-			{time.Minute, 1, ill.Error()},
+			{time.Minute, 1, fault.Error()},
 			{time.Minute, 1, ""},
 			{5 * time.Minute, 1, errSilent.Error()},
 		} {
 			<-time.After(step.after)
 			synctest.Wait()
-			if got := log.take(); passed != step.passed || !strings.Contains(got, step.log) || (got == "") != (step.log == "") {
-				t.Errorf("after %s: %d signs, log %q", step.after, passed, got)
+			if got := log.last(); sent != step.sent || !strings.Contains(got, step.log) || (got == "") != (step.log == "") {
+				t.Errorf("after %s: %d signs, log %q", step.after, sent, got)
 			}
 		}
-		if asked != 3 {
-			t.Errorf("asked %d times while it hangs", asked)
+		if calls != 3 {
+			t.Errorf("%d calls while the third one blocks", calls)
 		}
 		close(hang)
 		<-time.After(time.Minute)
 		synctest.Wait()
-		if passed != 3 {
-			t.Errorf("%d signs after it answers again", passed)
+		if sent != 3 {
+			t.Errorf("%d signs after the answers resumed", sent)
 		}
 		cancel()
-		synctest.Wait()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 }
 
-// lastLine keeps what was last logged; its room for one makes it safe to share.
+// A stop waits for the call that runs, and gives up on one that blocks.
+func TestStopWaitsForTheCall(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		takes time.Duration
+		want  error
+	}{
+		{"slow", stopWait / 2, nil},
+		{"blocked", 2 * stopWait, errSilent},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				cancel()
+				began, ended := time.Now(), time.Duration(0)
+				alive := func() (string, error) {
+					<-time.After(c.takes)
+					ended = time.Since(began)
+					return "", nil
+				}
+				if err := watch(ctx, time.Minute, alive, func(string) error { return nil }, quiet); !errors.Is(err, c.want) {
+					t.Errorf("%v, want %v", err, c.want)
+				}
+				if took := time.Since(began); took != min(c.takes, stopWait) {
+					t.Errorf("the stop took %s", took)
+				}
+				<-time.After(2 * stopWait)
+				synctest.Wait()
+				if ended != c.takes {
+					t.Errorf("the call ended after %s", ended)
+				}
+			})
+		})
+	}
+}
+
+// lastLine holds the line logged last. It is safe for concurrent use.
 type lastLine chan string
 
 func (l lastLine) Write(b []byte) (int, error) {
-	l.take()
+	l.last()
 	l <- string(b)
 	return len(b), nil
 }
 
-func (l lastLine) take() string {
+func (l lastLine) last() string {
 	select {
 	case s := <-l:
 		return s
@@ -153,7 +194,7 @@ func (l lastLine) take() string {
 	}
 }
 
-func TestJournalLines(t *testing.T) {
+func TestJournalPriorities(t *testing.T) {
 	for _, c := range []struct {
 		level slog.Level
 		text  string
@@ -174,10 +215,10 @@ func TestJournalLines(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if n, err := (lines{&out}).Write([]byte("panic: x\n")); n != 9 || err != nil || out.String() != "panic: x\n" {
+	if n, err := (prefixer{&out}).Write([]byte("panic: x\n")); n != 9 || err != nil || out.String() != "panic: x\n" {
 		t.Errorf("%d %v %q", n, err, out.String())
 	}
 	if ToJournal(nil) || ToJournal(os.Stdout) {
-		t.Error("not the journal")
+		t.Error("a stream that is not the journal's counts as it")
 	}
 }
