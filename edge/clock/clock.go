@@ -13,17 +13,17 @@ import (
 
 const (
 	gpsdEvery = time.Minute
-	// ntpAgain is the first wait after a question without an answer; it doubles up
-	// to Options.NTPEvery.
-	ntpAgain = time.Minute
-	// unwelcome is how long a time server that does not want to be asked is left alone.
-	unwelcome = 24 * time.Hour
-	lookEvery = time.Minute
-	// keepEvery bounds how often the known time is written: flash wears out.
-	keepEvery = time.Hour
+	// ntpRetry is the first wait after a query without an answer. It doubles up to
+	// Options.NTPEvery.
+	ntpRetry = time.Minute
+	// refusedFor is how long a time server that refuses queries is not asked.
+	refusedFor   = 24 * time.Hour
+	observeEvery = time.Minute
+	// saveEvery bounds how often the known time is written, because flash wears out.
+	saveEvery = time.Hour
 )
 
-// store remembers times over a power cut.
+// store keeps the known time over a power cut.
 type store interface {
 	KnownTime() (spool.KnownTime, error)
 	SetKnownTime(spool.KnownTime) error
@@ -34,16 +34,16 @@ type Options struct {
 	Store store
 	// Synced reports whether the system's clock can be trusted.
 	Synced func() bool
-	// NTP are time servers, asked in turn until one answers; none: nobody is asked.
+	// NTP are time servers, asked in this order until one answers. It may be empty.
 	NTP      []string
 	NTPEvery time.Duration
-	// Metered reports whether bytes cost; then no time server is asked, unless
-	// NTPMetered is set. nil: never.
+	// Metered reports whether the link is metered. No time server is asked then,
+	// unless NTPMetered is set. nil means never metered.
 	Metered    func() bool
 	NTPMetered bool
 	GPSD       string // host:port, "" for none
-	// Messages returns the newest time in a message of the cloud's, zero without
-	// one; nil: there are none.
+	// Messages returns the newest time in the cloud's messages, zero without one. It
+	// may be nil.
 	Messages func() time.Time
 	Wall     func() time.Time // nil: time.Now
 	Log      *slog.Logger
@@ -57,12 +57,12 @@ type Clock struct {
 	floor floor
 	alarm alarm
 
-	// Askers, of which tests have their own.
+	// Tests replace these.
 	askNTP  func(ctx context.Context, server string) (Hint, error)
 	askGPSD func(ctx context.Context, address string) (Hint, error)
 }
 
-// New reads what is known from before; Run begins to ask.
+// New reads the known time from the store. Run asks the sources.
 func New(o Options) (*Clock, error) {
 	if o.Wall == nil {
 		o.Wall = time.Now
@@ -84,21 +84,21 @@ func New(o Options) (*Clock, error) {
 	return c, nil
 }
 
-// Run asks the configured sources and keeps the known time until ctx ends.
+// Run asks the configured sources and saves the known time until ctx ends.
 func (c *Clock) Run(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { every(ctx, func() time.Duration { c.look(); return lookEvery }); return nil })
+	all.Go(func() error { every(ctx, func() time.Duration { c.observe(); return observeEvery }); return nil })
 	if len(c.o.NTP) > 0 {
-		s := servers{c: c, leave: map[string]time.Time{}}
-		all.Go(func() error { every(ctx, func() time.Duration { return s.round(ctx) }); return nil })
+		s := servers{c: c, refused: map[string]time.Time{}}
+		all.Go(func() error { every(ctx, func() time.Duration { return s.ask(ctx) }); return nil })
 	}
 	if c.o.GPSD != "" {
-		all.Go(func() error { every(ctx, func() time.Duration { c.receiver(ctx); return gpsdEvery }); return nil })
+		all.Go(func() error { every(ctx, func() time.Duration { c.askReceiver(ctx); return gpsdEvery }); return nil })
 	}
 	return all.Wait()
 }
 
-// every does something at once and again after what it returns.
+// every calls do at once, and again after the duration that do returns.
 func every(ctx context.Context, do func() time.Duration) {
 	for ctx.Err() == nil {
 		timer := time.NewTimer(do())
@@ -110,55 +110,56 @@ func every(ctx context.Context, do func() time.Duration) {
 	}
 }
 
-// Answered takes the Date header of an answer that took so long, "" when it had
-// none.
-func (c *Clock) Answered(date string, took time.Duration) {
+// AddDate adds the Date header of an answer, "" when it has none. took is how long
+// the answer took.
+func (c *Clock) AddDate(date string, took time.Duration) {
 	if date == "" {
 		return
 	}
 	h, err := ParseDate(date, took, time.Now())
 	if err != nil {
-		c.failed("date", err)
+		c.logFailure("date", err)
 		return
 	}
 	c.Add(h)
 }
 
-// receiver asks gpsd once.
-func (c *Clock) receiver(ctx context.Context) {
+// askReceiver asks gpsd once.
+func (c *Clock) askReceiver(ctx context.Context) {
 	h, err := c.askGPSD(ctx, c.o.GPSD)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		c.failed("gpsd", err)
+		c.logFailure("gpsd", err)
 	default:
 		c.Add(h)
 	}
 }
 
-// failed says that a source gives no hint, once an hour.
-func (c *Clock) failed(source string, err error) {
+// logFailure logs a source without a hint, at most once an hour.
+func (c *Clock) logFailure(source string, err error) {
 	if c.mayLog(source + " failed") {
-		c.o.Log.Warn("no hint of the time", "source", source, "err", err)
+		c.o.Log.Warn("time source gives no hint", "source", source, "err", err)
 	}
 }
 
-// servers asks time servers; of one goroutine.
+// servers asks time servers. Only one goroutine uses it.
 type servers struct {
-	c     *Clock
-	leave map[string]time.Time // until when a server is left alone
-	fails int
+	c       *Clock
+	refused map[string]time.Time // until when a server is not asked
+	fails   int
 }
 
-// round asks in turn until one answers, and returns when to ask again.
-func (s *servers) round(ctx context.Context) time.Duration {
+// ask asks the servers in order until one answers, and returns the wait before the
+// next query.
+func (s *servers) ask(ctx context.Context) time.Duration {
 	o := s.c.o
 	if o.Metered() && !o.NTPMetered {
 		return o.NTPEvery
 	}
 	var errs []error
 	for _, server := range o.NTP {
-		if time.Now().Before(s.leave[server]) {
+		if time.Now().Before(s.refused[server]) {
 			continue
 		}
 		h, err := s.c.askNTP(ctx, server)
@@ -167,14 +168,14 @@ func (s *servers) round(ctx context.Context) time.Duration {
 			s.c.Add(h)
 			return o.NTPEvery
 		}
-		if errors.Is(err, ErrUnwelcome) {
-			s.leave[server] = time.Now().Add(unwelcome)
+		if errors.Is(err, ErrRefused) {
+			s.refused[server] = time.Now().Add(refusedFor)
 		}
 		errs = append(errs, err)
 	}
 	if ctx.Err() == nil && len(errs) > 0 {
-		s.c.failed("ntp", errors.Join(errs...))
+		s.c.logFailure("ntp", errors.Join(errs...))
 	}
 	s.fails = min(s.fails+1, 10)
-	return min(o.NTPEvery, ntpAgain<<(s.fails-1))
+	return min(o.NTPEvery, ntpRetry<<(s.fails-1))
 }

@@ -17,16 +17,16 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-// shelf is a spool's memory for the time.
-type shelf struct {
+// memory is a spool that stores the known time.
+type memory struct {
 	known  spool.KnownTime
 	writes int
 	err    error
 }
 
-func (s *shelf) KnownTime() (spool.KnownTime, error) { return s.known, nil }
+func (s *memory) KnownTime() (spool.KnownTime, error) { return s.known, nil }
 
-func (s *shelf) SetKnownTime(k spool.KnownTime) error {
+func (s *memory) SetKnownTime(k spool.KnownTime) error {
 	s.writes++
 	if s.err == nil {
 		s.known = k
@@ -37,7 +37,7 @@ func (s *shelf) SetKnownTime(k spool.KnownTime) error {
 // board is a device whose wall clock a test sets.
 type board struct {
 	*Clock
-	shelf  *shelf
+	memory *memory
 	log    bytes.Buffer
 	mu     sync.Mutex
 	off    time.Duration // of the wall clock, from a bubble's
@@ -46,8 +46,8 @@ type board struct {
 
 func newBoard(t *testing.T, change ...func(*Options)) *board {
 	t.Helper()
-	b := &board{shelf: &shelf{}}
-	o := Options{Store: b.shelf, Synced: func() bool { return b.locked(func() bool { return b.synced }) }, NTPEvery: 15 * time.Minute,
+	b := &board{memory: &memory{}}
+	o := Options{Store: b.memory, Synced: func() bool { return b.locked(func() bool { return b.synced }) }, NTPEvery: 15 * time.Minute,
 		Wall: func() time.Time {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -61,7 +61,7 @@ func newBoard(t *testing.T, change ...func(*Options)) *board {
 		t.Fatal(err)
 	}
 	b.Clock = c
-	b.askNTP = func(context.Context, string) (Hint, error) { return Hint{}, errors.New("no way") }
+	b.askNTP = func(context.Context, string) (Hint, error) { return Hint{}, errors.New("no answer") }
 	b.askGPSD = func(context.Context, string) (Hint, error) { return Hint{}, ErrNoFix }
 	return b
 }
@@ -97,13 +97,13 @@ func hint(s Source, t time.Time, within time.Duration) Hint {
 	return Hint{Source: s, From: map[Source]string{GNSS: "GNSS", NTP: "time.example", Date: TheServer}[s], Time: t, Uncertainty: within, At: time.Now()}
 }
 
-// The estimate runs with the monotonic clock: whatever the wall clock does, only
-// the difference to it changes.
-func TestEstimateStandsJumps(t *testing.T) {
+// The estimate follows the monotonic clock. A jump of the wall clock changes only the
+// difference to it.
+func TestWallClockJumpsDoNotMoveTheEstimate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard(t)
 		if e, ok := b.Best(); ok {
-			t.Errorf("%+v from nowhere", e)
+			t.Errorf("%+v without a hint", e)
 		}
 		b.set(time.Unix(100, 0))
 		b.Add(hint(NTP, noon(), 100*time.Millisecond))
@@ -112,22 +112,22 @@ func TestEstimateStandsJumps(t *testing.T) {
 		if !ok || !e.Now.Equal(noon().Add(time.Minute)) || e.Ahead != noon().Sub(time.Unix(100, 0)) || e.Age != time.Minute || e.Uncertainty != 130*time.Millisecond {
 			t.Errorf("%+v", e)
 		}
-		b.set(noon().Add(time.Minute)) // somebody sets it
+		b.set(noon().Add(time.Minute)) // set right
 		if e, _ := b.Best(); e.Ahead != 0 || !e.Now.Equal(noon().Add(time.Minute)) || e.WrongBy() != 0 {
 			t.Errorf("%+v", e)
 		}
-		b.set(noon().Add(-time.Hour)) // and somebody sets it back
+		b.set(noon().Add(-time.Hour)) // set wrong
 		if e, _ := b.Best(); e.Ahead != time.Hour+time.Minute || e.WrongBy() != e.Ahead-e.Uncertainty || !strings.Contains(e.Text(), "the clock is 1h1m0s slow") {
 			t.Errorf("%+v %s", e, e.Text())
 		}
-		pass(forgotten)
+		pass(expired)
 		if e, ok := b.Best(); ok {
 			t.Errorf("%+v after a day", e)
 		}
 	})
 }
 
-func TestTheBestSourceWins(t *testing.T) {
+func TestBestSourceWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard(t)
 		wins := func(want Source) {
@@ -142,10 +142,10 @@ func TestTheBestSourceWins(t *testing.T) {
 		wins(NTP)
 		b.Add(hint(GNSS, noon(), time.Second))
 		wins(GNSS)
-		if strings.Contains(b.log.String(), "do not agree") || b.Quarrel() != "" {
+		if strings.Contains(b.log.String(), "do not agree") || b.Disagreement() != "" {
 			t.Error(b.log.String())
 		}
-		pass(fresh) // none says anything new but the server
+		pass(fresh) // only the server gives a new hint
 		b.Add(hint(Date, noon().Add(fresh), time.Second))
 		wins(Date)
 		pass(fresh)
@@ -153,8 +153,8 @@ func TestTheBestSourceWins(t *testing.T) {
 	})
 }
 
-// A coarse word does not take the place of a fine one that it agrees with.
-func TestFineHintStays(t *testing.T) {
+// A less certain hint does not replace a better one that it agrees with.
+func TestBetterHintStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard(t)
 		b.Add(hint(Date, noon(), 600*time.Millisecond))
@@ -163,7 +163,7 @@ func TestFineHintStays(t *testing.T) {
 		if e, _ := b.Best(); e.Age != time.Second {
 			t.Errorf("%+v", e)
 		}
-		b.Add(hint(Date, noon().Add(time.Hour), 10*time.Second)) // they changed their mind
+		b.Add(hint(Date, noon().Add(time.Hour), 10*time.Second)) // a hint that disagrees replaces it
 		if e, _ := b.Best(); e.Age != 0 {
 			t.Errorf("%+v", e)
 		}
@@ -175,27 +175,27 @@ func TestFineHintStays(t *testing.T) {
 	})
 }
 
-// Sources that contradict each other are told once, not with every word.
+// A disagreement is logged once an hour, not with every hint.
 func TestDisagreement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard(t)
-		told := func() int { return strings.Count(b.log.String(), "do not agree") }
+		logged := func() int { return strings.Count(b.log.String(), "do not agree") }
 		for i := range 100 {
 			b.Add(hint(GNSS, noon().Add(time.Duration(i)*time.Second), time.Second))
 			b.Add(hint(Date, noon().AddDate(1, 0, i), time.Second))
 			pass(time.Second)
 		}
-		if q := b.Quarrel(); !strings.HasPrefix(q, "GNSS says 2") || !strings.Contains(q, ", the server says ") {
-			t.Errorf("%q", q)
+		if d := b.Disagreement(); !strings.HasPrefix(d, "GNSS gives 2") || !strings.Contains(d, ", the server gives ") {
+			t.Errorf("%q", d)
 		}
-		if told() != 1 || !strings.Contains(b.log.String(), "wins=gnss") {
-			t.Errorf("told %d times: %s", told(), b.log.String())
+		if logged() != 1 || !strings.Contains(b.log.String(), "wins=gnss") {
+			t.Errorf("logged %d times: %s", logged(), b.log.String())
 		}
-		pass(sayEvery)
-		b.Add(hint(GNSS, noon().Add(2*sayEvery), time.Second))
+		pass(logEvery)
+		b.Add(hint(GNSS, noon().Add(2*logEvery), time.Second))
 		b.Add(hint(Date, noon(), time.Second))
-		if told() != 2 {
-			t.Errorf("told %d times", told())
+		if logged() != 2 {
+			t.Errorf("logged %d times", logged())
 		}
 	})
 }
@@ -214,12 +214,12 @@ func TestAlarm(t *testing.T) {
 		b.set(time.Unix(60, 0))
 		check("before this program was built")
 		b.Add(hint(GNSS, noon(), time.Second))
-		check("GNSS says that it is more than a day slow")
+		check("by GNSS it is more than a day slow")
 		for _, c := range []struct {
 			off  time.Duration // of the clock
 			want string
 		}{
-			{0, ""}, {-2 * time.Minute, ""}, {-122 * time.Second, "more than two minutes slow, says GNSS"}, {-112 * time.Second, "two minutes"}, {-100 * time.Second, ""},
+			{0, ""}, {-2 * time.Minute, ""}, {-122 * time.Second, "more than two minutes slow by GNSS"}, {-112 * time.Second, "two minutes"}, {-100 * time.Second, ""},
 			{3 * time.Minute, "two minutes fast"}, {2 * time.Hour, "an hour fast"}, {55*time.Minute + 2*time.Second, "an hour"}, {50 * time.Minute, "two minutes"}, {25 * time.Hour, "a day"}, {0, ""},
 		} {
 			b.set(noon().Add(c.off))
@@ -233,11 +233,11 @@ func TestCertificate(t *testing.T) {
 		b := newBoard(t)
 		b.set(time.Unix(60, 0))
 		c := &x509.Certificate{NotBefore: noon().AddDate(0, 0, -1), NotAfter: noon().AddDate(0, 0, 1)}
-		if why, clock := b.Certificate(c); !clock || !strings.HasSuffix(why, "this device thinks it is 1970-01-01T00:01:00Z") {
+		if why, clock := b.Certificate(c); !clock || !strings.HasSuffix(why, "this device's clock shows 1970-01-01T00:01:00Z") {
 			t.Error(why)
 		}
 		b.Add(hint(GNSS, noon(), time.Second))
-		if why, clock := b.Certificate(c); !clock || !strings.HasSuffix(why, "GNSS says it is "+stamp(noon())) {
+		if why, clock := b.Certificate(c); !clock || !strings.HasSuffix(why, "GNSS gives "+stamp(noon())) {
 			t.Error(why)
 		}
 		c.NotAfter = noon().Add(-time.Hour)
@@ -247,8 +247,8 @@ func TestCertificate(t *testing.T) {
 	})
 }
 
-// Time servers are asked every quarter of an hour, sooner after a fault, in turn,
-// and those that do not want to be asked for a day not at all.
+// Time servers are asked every quarter of an hour in order, sooner after a fault. One
+// that refuses queries is not asked for a day.
 func TestTimeServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked, answers := map[string]int{}, map[string]error{}
@@ -272,16 +272,16 @@ func TestTimeServers(t *testing.T) {
 				t.Errorf("%s: %v, want %d and %d", what, asked, wantA, wantB)
 			}
 		}
-		none := errors.New("no way")
+		noAnswer := errors.New("no answer")
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		defer func() { cancel(); <-done }()
 		go func() { done <- b.Run(ctx) }()
-		expect("no link: at 0, 1, 3, 7, 15, 30 and 45 minutes", none, none, 59*time.Minute, 7, 7)
+		expect("no link: at 0, 1, 3, 7, 15, 30 and 45 minutes", noAnswer, noAnswer, 59*time.Minute, 7, 7)
 		expect("a link", nil, nil, time.Hour, 4, 0)
-		expect("unwelcome", fmt.Errorf("a: %w", ErrUnwelcome), nil, time.Hour, 1, 4)
-		if n := strings.Count(b.log.String(), "no hint of the time"); n != 1 {
-			t.Errorf("told %d times: %s", n, b.log.String())
+		expect("refused", fmt.Errorf("a: %w", ErrRefused), nil, time.Hour, 1, 4)
+		if n := strings.Count(b.log.String(), "time source gives no hint"); n != 1 {
+			t.Errorf("logged %d times: %s", n, b.log.String())
 		}
 	})
 }
@@ -324,17 +324,17 @@ func TestReceiverIsAskedEveryMinute(t *testing.T) {
 	})
 }
 
-func TestAnswered(t *testing.T) {
+func TestAddDate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBoard(t)
 		for range 50 {
-			b.Answered("", 0)
-			b.Answered("Thu, 01 Jan 1970 00:00:00 GMT", 0)
+			b.AddDate("", 0)
+			b.AddDate("Thu, 01 Jan 1970 00:00:00 GMT", 0)
 		}
-		if _, ok := b.Best(); ok || strings.Count(b.log.String(), "no hint of the time") != 1 {
+		if _, ok := b.Best(); ok || strings.Count(b.log.String(), "time source gives no hint") != 1 {
 			t.Error(b.log.String())
 		}
-		b.Answered(noon().Format("Mon, 02 Jan 2006 15:04:05 GMT"), time.Second)
+		b.AddDate(noon().Format("Mon, 02 Jan 2006 15:04:05 GMT"), time.Second)
 		if e, ok := b.Best(); !ok || e.Source != Date || e.Uncertainty != time.Second {
 			t.Errorf("%+v", e)
 		}

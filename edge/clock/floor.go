@@ -7,33 +7,34 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-// Reading is what time it is, as far as this device knows.
+// Reading is the time as far as this device knows it.
 type Reading struct {
 	Now    time.Time
 	Synced bool // Now can be trusted
-	// Floor is a time that is certainly over, whatever Now says, and Why says in
-	// words for people who knows.
+	// Floor is a time that is certainly in the past, whatever Now is. Why names its
+	// source for people.
 	Floor time.Time
 	Why   string
 }
 
-// floor is what is known of the times that are over. The zero value is ready.
+// floor holds the known past times. The zero value is ready.
 type floor struct {
 	mu    sync.Mutex
 	known spool.KnownTime
-	// sure is a moment of this run at which the clock was synced: the time then, and
-	// the moment by the monotonic clock.
-	sure   time.Time
-	sureAt time.Time
-	keptAt time.Time // monotonic, zero before the first writing
+	// synced is the last time in this run at which the clock was synced, syncedAt the
+	// same moment by the monotonic clock.
+	synced   time.Time
+	syncedAt time.Time
+	savedAt  time.Time // monotonic, zero before the first write
 }
 
-// Read reads the clock. The floor is the latest of: the day this program was
-// built, the last time at which the clock was synced, carried on by the monotonic
-// clock within a run, the newest message of the cloud's, and what GNSS says. NTP
-// and Date, which come over the network without a proof, do not raise it.
+// Read reads the clock. The floor is the latest of the day this program was built,
+// the last synced time, the cloud's newest message and the time from GNSS. Within a
+// run the monotonic clock carries the synced time forward. NTP and Date do not raise
+// the floor: they come over the network without proof.
 func (c *Clock) Read() Reading {
-	// First whether, then what: a clock is set before it is called synced.
+	// Read the state before the time: a time service sets the clock before it marks it
+	// as synced.
 	synced := c.o.Synced()
 	r := Reading{Now: c.o.Wall(), Synced: synced, Floor: Built(), Why: "the day this program was built"}
 	later := func(t time.Time, why string) {
@@ -42,24 +43,24 @@ func (c *Clock) Read() Reading {
 		}
 	}
 	c.floor.mu.Lock()
-	known, sure, at := c.floor.known, c.floor.sure, c.floor.sureAt
+	known, last, at := c.floor.known, c.floor.synced, c.floor.syncedAt
 	c.floor.mu.Unlock()
-	later(known.Synced, "the last time at which this clock was synced")
-	if !sure.IsZero() {
+	later(known.Synced, "the last time this clock was synced")
+	if !last.IsZero() {
 		ran := time.Since(at)
-		later(sure.Add(ran-time.Duration(float64(ran)*drift)), "the time since this clock was synced")
+		later(last.Add(ran-time.Duration(float64(ran)*drift)), "the time that has passed since this clock was synced")
 	}
-	later(c.o.Messages(), "the newest message of the cloud's")
+	later(c.o.Messages(), "the newest message from the cloud")
 	if e, ok := c.of(GNSS); ok {
-		later(e.Now.Add(-e.Uncertainty), "the time by GNSS")
+		later(e.Now.Add(-e.Uncertainty), "the time from GNSS")
 	} else {
-		later(known.GNSS, "the last time that GNSS gave")
+		later(known.GNSS, "the last time from GNSS")
 	}
 	return r
 }
 
-// look takes in what the clock and GNSS say now, and keeps it when it is time to.
-func (c *Clock) look() {
+// observe records the time of a synced clock or of GNSS, and saves it when due.
+func (c *Clock) observe() {
 	synced := c.o.Synced()
 	now := c.o.Wall()
 	e, gnss := c.of(GNSS)
@@ -69,31 +70,31 @@ func (c *Clock) look() {
 	next := f.known
 	switch {
 	case synced:
-		// A synced clock is right also where it is behind what was kept: then that was
-		// wrong, and GNSS with it.
-		f.sure, f.sureAt = now.UTC().Round(0), time.Now()
-		next = spool.KnownTime{Synced: f.sure}
+		// A synced clock is right. When it is behind the saved times, those were wrong,
+		// and so was GNSS.
+		f.synced, f.syncedAt = now.UTC().Round(0), time.Now()
+		next = spool.KnownTime{Synced: f.synced}
 	case gnss:
 		next.GNSS = e.Now.Add(-e.Uncertainty)
 	}
 	if !f.due(next) {
 		return
 	}
-	f.keptAt = time.Now()
+	f.savedAt = time.Now()
 	if err := c.o.Store.SetKnownTime(next); err != nil {
-		c.o.Log.Warn("the time is not kept, after a power cut less is known of it", "err", err)
+		c.o.Log.Warn("cannot save the known time; after a power cut an older one counts", "err", err)
 		return
 	}
 	f.known = next
 }
 
-// due reports whether next is worth writing: at most hourly, and only what is
-// about an hour from what is kept.
+// due reports whether next must be saved: at most hourly, and only when it differs
+// from the saved time by about an hour.
 func (f *floor) due(next spool.KnownTime) bool {
-	const slack = time.Minute // looks are that far apart
-	far := func(a, b time.Time) bool { return a.Sub(b).Abs() >= keepEvery-slack }
+	const slack = time.Minute // the interval of observe
+	far := func(a, b time.Time) bool { return a.Sub(b).Abs() >= saveEvery-slack }
 	if !far(next.Synced, f.known.Synced) && !far(next.GNSS, f.known.GNSS) {
 		return false
 	}
-	return f.keptAt.IsZero() || time.Since(f.keptAt) >= keepEvery-slack
+	return f.savedAt.IsZero() || time.Since(f.savedAt) >= saveEvery-slack
 }

@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// gpsdWatch asks for reports (gpsd_json(5)). Closing the connection ends them.
+	// gpsdWatch requests reports (gpsd_json(5)) until the connection closes.
 	gpsdWatch = "?WATCH={\"enable\":true,\"json\":true}\n"
-	// gpsdLimit is how long a fix is waited for: receivers report once a second,
-	// and gpsd may open its device for the first one who asks.
+	// gpsdLimit is how long to wait for a fix. Receivers report once a second, but gpsd
+	// may open its device only when the first client connects.
 	gpsdLimit = 10 * time.Second
 	// maxLine is above gpsd's own bound of 10,240 characters.
 	maxLine = 16 << 10
-	// maxReports bounds what is read for one hint.
+	// maxReports bounds the bytes read for one hint.
 	maxReports = 256 << 10
-	// fixAge is how old a report may be when it comes: receivers speak slowly, and
-	// gpsd waits for their last word on an epoch.
+	// fixAge is how old a report may be on arrival: receivers send slowly, and gpsd
+	// waits for all messages of an epoch.
 	fixAge = time.Second
-	// maxError bounds the error that a receiver claims for its time.
+	// maxError bounds the uncertainty that a receiver reports.
 	maxError = time.Hour
 
 	theReceiver = "GNSS"
@@ -32,16 +32,15 @@ const (
 
 // Errors of gpsd.
 var (
-	// ErrNoFix says that a receiver is there, or may be, and does not know the time.
+	// ErrNoFix marks a receiver that does not know the time, or that is not connected.
 	ErrNoFix = errors.New("no GNSS fix")
 	// ErrNotGPSD marks a line that gpsd does not write.
 	ErrNotGPSD = errors.New("not gpsd")
 )
 
-// AskGPSD asks gpsd at host:port for the time of its receiver and hangs up. The
-// error wraps ErrNoFix when there is no fix, ErrNotGPSD when something else
-// answers, ErrImplausible when the time cannot be, as with a receiver whose week
-// counter ran over.
+// AskGPSD asks gpsd at host:port for its receiver's time and disconnects. The error
+// wraps ErrNoFix without a fix, ErrNotGPSD when another program answers, and
+// ErrImplausible for a time such as that of an overflowed week counter.
 func AskGPSD(ctx context.Context, address string) (Hint, error) {
 	ctx, cancel := context.WithTimeout(ctx, gpsdLimit)
 	defer cancel()
@@ -76,27 +75,26 @@ func askGPSD(c io.ReadWriter) (Hint, error) {
 			return newHint(GNSS, theReceiver, f.time, fixAge+f.within, at)
 		}
 	}
-	var late net.Error
+	var timeout net.Error
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return Hint{}, fmt.Errorf("a line of more than %d bytes: %w", maxLine, ErrNotGPSD)
+		return Hint{}, fmt.Errorf("line longer than %d bytes: %w", maxLine, ErrNotGPSD)
 	case err == nil && !seen:
-		return Hint{}, fmt.Errorf("it said nothing: %w", ErrNotGPSD)
-	case err != nil && !(errors.As(err, &late) && late.Timeout()):
+		return Hint{}, fmt.Errorf("no report: %w", ErrNotGPSD)
+	case err != nil && !(errors.As(err, &timeout) && timeout.Timeout()):
 		return Hint{}, err
 	}
-	return Hint{}, fmt.Errorf("within %s: %w", gpsdLimit, ErrNoFix)
+	return Hint{}, fmt.Errorf("waited %s: %w", gpsdLimit, ErrNoFix)
 }
 
-// fix is a report's time; zero in a report that has none, or no fix to go with it.
+// fix is a report's time. It is zero in a report without a time or without a fix.
 type fix struct {
 	time   time.Time
 	within time.Duration
 }
 
-// parseReport reads one line of gpsd. Only TPV reports with a 2D or 3D fix have a
-// time: without one a receiver gives what its own clock kept. The error wraps
-// ErrNotGPSD.
+// parseReport reads one line of gpsd. Only TPV reports with a 2D or 3D fix count:
+// without a fix a receiver reports its own clock. The error wraps ErrNotGPSD.
 func parseReport(line []byte) (fix, error) {
 	var kind struct {
 		Class string `json:"class"`

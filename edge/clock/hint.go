@@ -1,12 +1,11 @@
-// Package clock collects what others say about the time: a GNSS receiver
-// (gpsd), time servers (NTP) and the Date header of the cloud's answers. All of
-// it is a hint. A hint never sets the system's clock and never makes it count as
-// synced; it says how wrong the clock seems, explains why a certificate does not
-// hold, and, where it comes from GNSS, bounds from below what time it can be.
+// Package clock collects hints of the time from a GNSS receiver (gpsd), time servers
+// (NTP) and the Date header of the cloud's answers. A hint never sets the system's
+// clock and never marks it as synced. It shows how wrong the clock is and explains
+// why a certificate is not valid. A hint from GNSS is also a lower bound of the time.
 //
-// Nothing in this package trusts a source: each may be wrong or lie. Times before
-// the program was built are no times, lines and packets are bounded, and sources
-// that contradict each other are told, not averaged.
+// No source is trusted: each may be wrong or lie. Times before the program was built
+// are refused, and lines and packets are bounded. Sources that disagree are reported,
+// not averaged.
 package clock
 
 import (
@@ -20,9 +19,8 @@ import (
 // Source is a kind of source.
 type Source string
 
-// Sources, the best first. GNSS comes first because it needs no network and
-// nobody in between; NTP takes its own way into account; a Date has whole seconds
-// and is what the last proxy wrote.
+// Sources, best first. GNSS needs no network. NTP measures its own delay. A Date has
+// whole seconds and may come from a proxy.
 const (
 	GNSS Source = "gnss"
 	NTP  Source = "ntp"
@@ -31,25 +29,24 @@ const (
 
 var sources = []Source{GNSS, NTP, Date}
 
-// Hint is what one source said at one moment.
+// Hint is the time that one source gave.
 type Hint struct {
 	Source      Source
-	From        string        // who said it, in words for people
-	Time        time.Time     // what time it was, UTC
+	From        string        // name of the source for people
+	Time        time.Time     // UTC
 	Uncertainty time.Duration // Time is right within it, unless the source is wrong
-	// At is when it was said, with the reading of the monotonic clock: jumps of the
-	// wall clock since then change nothing.
+	// At is when the hint arrived, with its monotonic reading: later jumps of the wall
+	// clock do not matter.
 	At time.Time
 }
 
-// ErrImplausible marks a time that cannot be: before this program was built, or
-// a century after.
-var ErrImplausible = errors.New("cannot be the time")
+// ErrImplausible marks a time before this program was built, or a century after.
+var ErrImplausible = errors.New("time is not plausible")
 
-// newHint checks what a source said.
+// newHint makes a hint of a plausible time. The error wraps ErrImplausible.
 func newHint(s Source, from string, t time.Time, within time.Duration, at time.Time) (Hint, error) {
 	if !plausible(t) {
-		return Hint{}, fmt.Errorf("%s says %s: %w", from, stamp(t), ErrImplausible)
+		return Hint{}, fmt.Errorf("%s gives %s: %w", from, stamp(t), ErrImplausible)
 	}
 	return Hint{Source: s, From: from, Time: t.UTC(), Uncertainty: within, At: at}, nil
 }
@@ -58,18 +55,18 @@ func plausible(t time.Time) bool {
 	return !t.Before(Built()) && t.Before(Built().AddDate(100, 0, 0))
 }
 
-// stamp prints a time in a form for people.
+// stamp prints a time for people.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// earliest is for programs that were built without their history.
+// earliest stands in for the build day of a program built without its history.
 var earliest = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
-// committed is the time of the newest commit, set by the linker where a program
-// is made to be shipped: not every build knows its history.
+// committed is the time of the newest commit. The linker sets it for a release,
+// because not every build knows its history.
 var committed string
 
-// Built is a time that is certainly over: the day before the newest commit in
-// this program.
+// Built is a time that is certainly in the past: the day before this program's newest
+// commit.
 var Built = sync.OnceValue(func() time.Time {
 	if committed != "" {
 		return builtFrom(committed)
@@ -78,8 +75,8 @@ var Built = sync.OnceValue(func() time.Time {
 	return builtFrom(commitOf(info))
 })
 
-// commitOf is the time of the commit that a program was built from, "" when it
-// does not know. info may be nil.
+// commitOf is the time of the commit that a program was built from, "" when unknown.
+// info may be nil.
 func commitOf(info *debug.BuildInfo) string {
 	if info != nil {
 		for _, s := range info.Settings {
@@ -91,8 +88,7 @@ func commitOf(info *debug.BuildInfo) string {
 	return ""
 }
 
-// builtFrom takes a day off, for who committed may have had a clock that was
-// somewhat ahead.
+// builtFrom subtracts a day, because the committer's clock may have been fast.
 func builtFrom(commit string) time.Time {
 	t, err := time.Parse(time.RFC3339, commit)
 	if t = t.UTC().Truncate(24*time.Hour).AddDate(0, 0, -1); err != nil || t.Before(earliest) {

@@ -9,44 +9,42 @@ import (
 )
 
 const (
-	// fresh is how long a source wins over the worse ones without a new word.
+	// fresh is how long a hint wins over those of worse sources.
 	fresh = time.Hour
-	// forgotten is when a hint is no hint any more.
-	forgotten = 24 * time.Hour
-	// drift is the part of the time since by which the board's oscillator may be
-	// off; NTP assumes as much (RFC 5905, MAXFREQ).
+	// expired is the age from which a hint no longer counts.
+	expired = 24 * time.Hour
+	// drift is the relative error of the board's oscillator; NTP assumes the same
+	// (RFC 5905, MAXFREQ).
 	drift = 500e-6
-	// apart is how much more than their uncertainty two sources may differ by
-	// before it is said that they do not agree.
-	apart = time.Second
-	// sayEvery bounds how often the same thing is logged.
-	sayEvery = time.Hour
+	// tolerance is how much two sources may differ beyond their uncertainty.
+	tolerance = time.Second
+	// logEvery bounds how often the same message is logged.
+	logEvery = time.Hour
 )
 
-// Estimate is what time it is by a hint.
+// Estimate is the time now according to a hint.
 type Estimate struct {
 	Source      Source
 	From        string
 	Now         time.Time     // UTC
 	Uncertainty time.Duration // grows with Age
-	Age         time.Duration // since the source said it
-	// Ahead is what must be added to this device's clock to get Now: positive when
-	// the clock is slow.
+	Age         time.Duration // of the hint
+	// Ahead is Now minus this device's clock: positive when the clock is slow.
 	Ahead time.Duration
 }
 
-// Hints keeps the last hint of each source. It is safe for concurrent use.
+// Hints holds the last hint of each source. It is safe for concurrent use.
 type Hints struct {
 	wall func() time.Time
 	log  *slog.Logger
 
-	mu   sync.Mutex
-	last map[Source]Hint
-	said map[string]time.Time // when; keys are this package's own, so there are few
+	mu     sync.Mutex
+	last   map[Source]Hint
+	logged map[string]time.Time // last time by message; the keys are few
 }
 
-// NewHints returns no hints. wall is the clock that they are compared with; nil:
-// the system's. log may be nil.
+// NewHints returns empty Hints. wall is the clock to compare with; nil means the
+// system's. log may be nil.
 func NewHints(wall func() time.Time, log *slog.Logger) *Hints {
 	if wall == nil {
 		wall = time.Now
@@ -54,11 +52,11 @@ func NewHints(wall func() time.Time, log *slog.Logger) *Hints {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Hints{wall: wall, log: log, last: map[Source]Hint{}, said: map[string]time.Time{}}
+	return &Hints{wall: wall, log: log, last: map[Source]Hint{}, logged: map[string]time.Time{}}
 }
 
-// Add takes a hint. A less certain word of the same source, which fits the one
-// before, does not replace it while that is fresh.
+// Add adds a hint. A less certain hint of the same source does not replace a fresh
+// one that it agrees with.
 func (x *Hints) Add(h Hint) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -77,33 +75,34 @@ func (x *Hints) Add(h Hint) {
 		if !ok || other == h.Source {
 			continue
 		}
-		if e := x.estimate(o); e.Age < fresh && !agree(e, new) && x.due(string(min(other, h.Source))+"/"+string(max(other, h.Source))) {
+		if e := x.estimate(o); e.Age < fresh && !agree(e, new) && x.mayLogLocked(string(min(other, h.Source))+"/"+string(max(other, h.Source))) {
 			best, _ := x.best()
 			x.log.Warn("time sources do not agree", "wins", string(best.Source), string(new.Source), stamp(new.Now), string(e.Source), stamp(e.Now))
 		}
 	}
 }
 
-// due reports whether something may be said now; x.mu is held.
-func (x *Hints) due(what string) bool {
-	if at, ok := x.said[what]; ok && time.Since(at) < sayEvery {
+// mayLogLocked is mayLog with x.mu held.
+func (x *Hints) mayLogLocked(what string) bool {
+	if at, ok := x.logged[what]; ok && time.Since(at) < logEvery {
 		return false
 	}
-	x.said[what] = time.Now()
+	x.logged[what] = time.Now()
 	return true
 }
 
+// mayLog reports whether a message may be logged now, and notes that it is.
 func (x *Hints) mayLog(what string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.due(what)
+	return x.mayLogLocked(what)
 }
 
 func agree(a, b Estimate) bool {
-	return a.Now.Sub(b.Now).Abs() <= a.Uncertainty+b.Uncertainty+apart
+	return a.Now.Sub(b.Now).Abs() <= a.Uncertainty+b.Uncertainty+tolerance
 }
 
-// estimate carries a hint on by the monotonic clock.
+// estimate carries a hint forward by the monotonic clock.
 func (x *Hints) estimate(h Hint) Estimate {
 	age := time.Since(h.At)
 	now := h.Time.Add(age)
@@ -111,9 +110,8 @@ func (x *Hints) estimate(h Hint) Estimate {
 		Uncertainty: h.Uncertainty + time.Duration(float64(age)*drift)}
 }
 
-// Best returns the estimate that wins: of the fresh ones that of the best source,
-// without any of those likewise of the rest. ok is false when nobody said
-// anything for a day.
+// Best returns the fresh estimate of the best source, or else the best older one. ok
+// is false when no hint arrived for a day.
 func (x *Hints) Best() (e Estimate, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -121,7 +119,7 @@ func (x *Hints) Best() (e Estimate, ok bool) {
 }
 
 func (x *Hints) best() (Estimate, bool) {
-	for _, limit := range []time.Duration{fresh, forgotten} {
+	for _, limit := range []time.Duration{fresh, expired} {
 		for _, s := range sources {
 			if h, ok := x.last[s]; ok {
 				if e := x.estimate(h); e.Age < limit {
@@ -133,41 +131,42 @@ func (x *Hints) best() (Estimate, bool) {
 	return Estimate{}, false
 }
 
-// Quarrel names two sources of the last hour that do not agree, the best first; ""
-// when all do.
-func (x *Hints) Quarrel() string {
+// Disagreement names two sources of the last hour that do not agree, the better one
+// first. It is "" when all agree.
+func (x *Hints) Disagreement() string {
 	for i, s := range sources {
 		for _, other := range sources[i+1:] {
 			a, known := x.of(s)
-			b, too := x.of(other)
-			if known && too && !agree(a, b) {
-				return fmt.Sprintf("%s says %s, %s says %s", a.From, stamp(a.Now), b.From, stamp(b.Now))
+			b, alsoKnown := x.of(other)
+			if known && alsoKnown && !agree(a, b) {
+				return fmt.Sprintf("%s gives %s, %s gives %s", a.From, stamp(a.Now), b.From, stamp(b.Now))
 			}
 		}
 	}
 	return ""
 }
 
-// of returns the estimate of one source, if it is fresh.
-func (x *Hints) of(s Source) (Estimate, bool) {
+// of returns the estimate of one source. ok is false unless it is fresh.
+func (x *Hints) of(s Source) (e Estimate, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	h, ok := x.last[s]
 	if !ok {
 		return Estimate{}, false
 	}
-	e := x.estimate(h)
+	e = x.estimate(h)
 	return e, e.Age < fresh
 }
 
-// Certificate says why a certificate does not hold by its dates, and whether the
-// clock is to blame: it is, unless a hint lies outside the dates as well.
+// Certificate explains why a certificate is not valid by its dates. clock reports
+// whether this device's clock is the cause: it is, unless a hint lies outside the
+// dates too.
 func (x *Hints) Certificate(c *x509.Certificate) (why string, clock bool) {
 	day := func(t time.Time) string { return t.UTC().Format(time.DateOnly) }
-	why = fmt.Sprintf("the certificate is valid from %s to %s, and this device thinks it is %s", day(c.NotBefore), day(c.NotAfter), stamp(x.wall()))
+	why = fmt.Sprintf("the certificate is valid from %s to %s, and this device's clock shows %s", day(c.NotBefore), day(c.NotAfter), stamp(x.wall()))
 	e, ok := x.Best()
 	if !ok {
 		return why, true
 	}
-	return fmt.Sprintf("%s; %s says it is %s", why, e.From, stamp(e.Now)), !e.Now.Before(c.NotBefore) && !e.Now.After(c.NotAfter)
+	return fmt.Sprintf("%s; %s gives %s", why, e.From, stamp(e.Now)), !e.Now.Before(c.NotBefore) && !e.Now.After(c.NotAfter)
 }

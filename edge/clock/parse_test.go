@@ -38,12 +38,12 @@ func TestBuilt(t *testing.T) {
 	if got := commitOf(info); got != "2027-03-02T17:14:12Z" || commitOf(nil) != "" || commitOf(&debug.BuildInfo{}) != "" {
 		t.Error(got)
 	}
-	// What the linker was given, as in `+"`make cross`"+`.
+	// Set by the linker in `make cross`.
 	if committed != "" && Built() != builtFrom(committed) {
 		t.Errorf("built on %s of commit %s", Built(), committed)
 	}
 	if time.Now().Before(Built()) {
-		t.Errorf("built on %s, which is to come", Built())
+		t.Errorf("built on %s, which is in the future", Built())
 	}
 }
 
@@ -68,13 +68,13 @@ func FuzzParseDate(f *testing.F) {
 	f.Add("Tue Nov 24 12:00:00 2026", int64(0))
 	f.Fuzz(func(t *testing.T, header string, took int64) {
 		if h, err := ParseDate(header, time.Duration(took), time.Now()); err == nil {
-			sane(t, h)
+			checkHint(t, h)
 		}
 	})
 }
 
-// sane holds what every hint must keep, whoever made it.
-func sane(t *testing.T, h Hint) {
+// checkHint checks what holds for every hint.
+func checkHint(t *testing.T, h Hint) {
 	t.Helper()
 	if !plausible(h.Time) || h.Uncertainty < 0 || h.From == "" {
 		t.Fatalf("%+v", h)
@@ -88,41 +88,41 @@ func tpv(at time.Time) string {
 const hello = `{"class":"VERSION","release":"3.25","rev":"3.25","proto_major":3,"proto_minor":15}` + "\r\n" +
 	`{"class":"SKY","time":5,"mode":"x","satellites":[]}` + "\r\n"
 
-// talk is a connection that says one thing and ends.
-type talk struct {
+// replay is a connection that sends one text and ends.
+type replay struct {
 	io.Reader
-	heard bytes.Buffer
+	received bytes.Buffer
 }
 
-func (t *talk) Write(b []byte) (int, error) { return t.heard.Write(b) }
+func (r *replay) Write(b []byte) (int, error) { return r.received.Write(b) }
 
 func TestReceiver(t *testing.T) {
 	const noFix = `{"class":"TPV","mode":1,"time":"2026-11-24T12:00:00.000Z"}` + "\r\n"
 	for name, c := range map[string]struct {
-		says string
-		is   error // nil: noon
+		text string
+		want error // nil: noon
 	}{
-		"fix":                {hello + noFix + tpv(noon()), nil},
-		"no fix":             {hello + noFix + noFix, ErrNoFix},
-		"fix without a time": {`{"class":"TPV","mode":2}` + "\n", ErrNoFix},
-		"week ran over":      {tpv(noon().AddDate(0, 0, -7*1024)), ErrImplausible},
-		"silent":             {"", ErrNotGPSD},
-		"something else":     {"HTTP/1.1 400 Bad Request\r\n", ErrNotGPSD},
-		"no class":           {`{"mode":3}` + "\n", ErrNotGPSD},
-		"time of no form":    {`{"class":"TPV","mode":3,"time":1264}` + "\n", ErrNotGPSD},
-		"long line":          {`{"class":"` + strings.Repeat("x", maxLine) + "\n", ErrNotGPSD},
-		"endless":            {strings.Repeat(noFix, 2*maxReports/len(noFix)) + tpv(noon()), ErrNotGPSD},
+		"fix":                     {hello + noFix + tpv(noon()), nil},
+		"no fix":                  {hello + noFix + noFix, ErrNoFix},
+		"fix without a time":      {`{"class":"TPV","mode":2}` + "\n", ErrNoFix},
+		"week counter overflowed": {tpv(noon().AddDate(0, 0, -7*1024)), ErrImplausible},
+		"silent":                  {"", ErrNotGPSD},
+		"something else":          {"HTTP/1.1 400 Bad Request\r\n", ErrNotGPSD},
+		"no class":                {`{"mode":3}` + "\n", ErrNotGPSD},
+		"malformed time":          {`{"class":"TPV","mode":3,"time":1264}` + "\n", ErrNotGPSD},
+		"long line":               {`{"class":"` + strings.Repeat("x", maxLine) + "\n", ErrNotGPSD},
+		"endless":                 {strings.Repeat(noFix, 2*maxReports/len(noFix)) + tpv(noon()), ErrNotGPSD},
 	} {
-		conn := &talk{Reader: strings.NewReader(c.says)}
+		conn := &replay{Reader: strings.NewReader(c.text)}
 		h, err := askGPSD(conn)
 		if name == "endless" && errors.Is(err, ErrNoFix) {
-			c.is = ErrNoFix // the last line may be cut anywhere
+			c.want = ErrNoFix // the last line may be cut anywhere
 		}
-		if c.is == nil && (err != nil || !h.Time.Equal(noon()) || h.Uncertainty != fixAge+5*time.Millisecond || h.Source != GNSS) || c.is != nil && !errors.Is(err, c.is) {
+		if c.want == nil && (err != nil || !h.Time.Equal(noon()) || h.Uncertainty != fixAge+5*time.Millisecond || h.Source != GNSS) || c.want != nil && !errors.Is(err, c.want) {
 			t.Errorf("%s: %+v %v", name, h, err)
 		}
-		if conn.heard.String() != gpsdWatch {
-			t.Errorf("%s: asked %q", name, conn.heard.String())
+		if conn.received.String() != gpsdWatch {
+			t.Errorf("%s: asked %q", name, conn.received.String())
 		}
 	}
 }
@@ -132,9 +132,9 @@ func FuzzReceiver(f *testing.F) {
 	f.Add([]byte(`{"class":"TPV","mode":3,"time":"9999-12-31T23:59:59Z","ept":1e300}`))
 	f.Add([]byte(`{"class":"TPV","mode":3,"time":"0000-01-01T00:00:00Z","ept":-1}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := askGPSD(&talk{Reader: bytes.NewReader(b)})
+		h, err := askGPSD(&replay{Reader: bytes.NewReader(b)})
 		if err == nil {
-			sane(t, h)
+			checkHint(t, h)
 			if h.Uncertainty > fixAge+maxError {
 				t.Fatal(h.Uncertainty)
 			}
@@ -142,7 +142,7 @@ func FuzzReceiver(f *testing.F) {
 	})
 }
 
-// A whole conversation over a socket, and one that never ends.
+// One connection over a socket ends with a fix, another without.
 func TestAskGPSD(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -152,14 +152,14 @@ func TestAskGPSD(t *testing.T) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		for _, says := range []string{hello + tpv(noon()), hello} {
+		for _, text := range []string{hello + tpv(noon()), hello} {
 			c, err := l.Accept()
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			_, _ = io.WriteString(c, says)
-			_, _ = io.Copy(io.Discard, c) // until they hang up
+			_, _ = io.WriteString(c, text)
+			_, _ = io.Copy(io.Discard, c) // until the client disconnects
 			_ = c.Close()
 		}
 	}()
@@ -174,12 +174,12 @@ func TestAskGPSD(t *testing.T) {
 	<-over
 	l.Close()
 	if _, err := AskGPSD(t.Context(), l.Addr().String()); err == nil {
-		t.Error("nobody answered")
+		t.Error("no error from a closed port")
 	}
 }
 
-// packet is a good answer of a time server that says t, but for the origin
-// timestamp, which wire fills in (RFC 5905 section 7.3).
+// packet is a time server's answer with the time t (RFC 5905 section 7.3). wire fills
+// in the origin timestamp.
 func packet(t time.Time) []byte {
 	b := make([]byte, 48)
 	b[0], b[1], b[2], b[3] = 4<<3|4, 2, 6, 0xec // version 4, mode server, stratum 2
@@ -233,22 +233,22 @@ func TestNTP(t *testing.T) {
 	binary.BigEndian.PutUint32(far[8:], 60<<16)
 	for name, c := range map[string]struct {
 		answer []byte
-		is     error
+		want   error
 	}{
-		"unwelcome": {kiss, ErrUnwelcome}, "not synced itself": {unsynced, nil}, "no root": {far, nil}, "short": {packet(noon())[:40], nil}, "empty": {nil, nil},
+		"refused": {kiss, ErrRefused}, "not synced itself": {unsynced, nil}, "no root": {far, nil}, "short": {packet(noon())[:40], nil}, "empty": {nil, nil},
 		"1980": {packet(time.Date(1980, 1, 6, 0, 0, 0, 0, time.UTC)), ErrImplausible},
 	} {
-		if h, err := askNTP(t.Context(), "time.example", answering(c.answer)); err == nil || c.is != nil && !errors.Is(err, c.is) {
+		if h, err := askNTP(t.Context(), "time.example", answering(c.answer)); err == nil || c.want != nil && !errors.Is(err, c.want) {
 			t.Errorf("%s: %+v %v", name, h, err)
 		}
 	}
-	gone := func(context.Context, string, string) (net.Conn, error) { return nil, os.ErrNotExist }
-	if _, err := askNTP(t.Context(), "time.example", gone); !errors.Is(err, os.ErrNotExist) {
+	noNetwork := func(context.Context, string, string) (net.Conn, error) { return nil, os.ErrNotExist }
+	if _, err := askNTP(t.Context(), "time.example", noNetwork); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 }
 
-// A server that never answers is given up when the asker is stopped.
+// A query ends with its context when the server does not answer.
 func TestSilentNTP(t *testing.T) {
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -274,7 +274,7 @@ func FuzzNTP(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, err := askNTP(t.Context(), "time.example", answering(b)); err == nil {
-			sane(t, h)
+			checkHint(t, h)
 		}
 	})
 }

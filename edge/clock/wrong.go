@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// WrongBy says how far off the clock is at least, if the source is right: what
-// must be added to it, 0 when it may be right.
+// WrongBy is how much the clock is wrong at least, if the source is right: what to
+// add to the clock, 0 when it may be right.
 func (e Estimate) WrongBy() time.Duration {
 	switch least := e.Ahead.Abs() - e.Uncertainty; {
 	case least <= 0:
@@ -19,13 +19,13 @@ func (e Estimate) WrongBy() time.Duration {
 	}
 }
 
-// Text says whose the estimate is, what time it is by it, and how the clock is.
+// Text describes the estimate and the clock for people.
 func (e Estimate) Text() string {
-	how := fmt.Sprintf("the clock is right within %s", max(e.Ahead.Abs(), e.Uncertainty, time.Millisecond).Round(time.Millisecond))
+	state := fmt.Sprintf("the clock is right within %s", max(e.Ahead.Abs(), e.Uncertainty, time.Millisecond).Round(time.Millisecond))
 	if w := e.WrongBy(); w != 0 {
-		how = fmt.Sprintf("the clock is %s %s", Coarse(w.Abs()), side(w))
+		state = fmt.Sprintf("the clock is %s %s", Coarse(w.Abs()), side(w))
 	}
-	return fmt.Sprintf("%s says %s, %s", e.From, stamp(e.Now), how)
+	return fmt.Sprintf("%s gives %s, %s", e.From, stamp(e.Now), state)
 }
 
 func side(d time.Duration) string {
@@ -35,7 +35,7 @@ func side(d time.Duration) string {
 	return "slow"
 }
 
-// Coarse prints a duration, 0 or more, with no more digits than people want.
+// Coarse prints a duration of 0 or more with few digits.
 func Coarse(d time.Duration) string {
 	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
 	switch {
@@ -49,21 +49,21 @@ func Coarse(d time.Duration) string {
 	return d.Round(time.Millisecond).String()
 }
 
-// steps are those of the alarm, the worst first: it says the same as long as the
-// step is the same, so that only a new one is told.
+// steps are the alarm's steps, worst first. Its text changes with the step only, so
+// that a drifting clock does not raise a new alarm every minute.
 var steps = []struct {
 	least time.Duration
 	text  string
 }{{24 * time.Hour, "a day"}, {time.Hour, "an hour"}, {2 * time.Minute, "two minutes"}}
 
-// alarm is the step that the alarm is at. The zero value is ready.
+// alarm is the current step. The zero value is ready.
 type alarm struct {
 	mu   sync.Mutex
 	step time.Duration // 0: no alarm
 }
 
-// at moves to the step of an offset. A step is left a tenth below where it began,
-// so that it does not come and go.
+// at moves to the step of an offset and returns its text. A step ends a tenth below
+// its threshold, so that the alarm does not flap.
 func (a *alarm) at(off time.Duration) (text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -77,24 +77,25 @@ func (a *alarm) at(off time.Duration) (text string) {
 	return ""
 }
 
-// Alarm says in one line that the clock is wrong, "" when nothing says so.
+// Alarm describes a wrong clock in one line. It is "" when no source contradicts the
+// clock.
 func (c *Clock) Alarm() string {
 	old := c.o.Wall().Before(Built())
 	text := ""
 	if old {
-		text = "the clock shows a time before this program was built, which was on " + Built().Format(time.DateOnly)
+		text = "the clock shows a time before this program was built on " + Built().Format(time.DateOnly)
 	}
 	e, ok := c.Best()
 	if !ok {
 		return text
 	}
 	off := e.WrongBy()
-	much := c.alarm.at(off.Abs())
+	step := c.alarm.at(off.Abs())
 	switch {
-	case much == "":
+	case step == "":
 		return text
 	case old:
-		return fmt.Sprintf("%s; %s says that it is more than %s %s", text, e.From, much, side(off))
+		return fmt.Sprintf("%s; by %s it is more than %s %s", text, e.From, step, side(off))
 	}
-	return fmt.Sprintf("the clock is more than %s %s, says %s", much, side(off), e.From)
+	return fmt.Sprintf("the clock is more than %s %s by %s", step, side(off), e.From)
 }

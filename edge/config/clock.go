@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Clock says who is asked for hints of the time.
+// Clock is the sources of the time to ask for hints.
 type Clock struct {
 	NTP        []string      `yaml:"ntp"`
 	NTPEvery   time.Duration `yaml:"ntp_every"`
@@ -16,9 +16,9 @@ type Clock struct {
 }
 
 const (
-	// leastNTP is what public time servers bear.
+	// leastNTP is what public time servers accept.
 	leastNTP = time.Minute
-	// mostServers bounds how long one round of questions takes.
+	// mostServers bounds how long one round of queries takes.
 	mostServers = 8
 )
 

@@ -1,6 +1,6 @@
-// Package config is the edge agent's configuration: one struct, its defaults
-// and every rule that a value must keep. YAML and environment are read by
-// shared/settings; no other package of the edge reads either.
+// Package config is the edge agent's configuration: one struct, its defaults and the
+// rules for its values. shared/settings reads YAML and environment; no other package
+// of the edge reads either.
 package config
 
 import (
@@ -20,7 +20,7 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// EnvPrefix begins every environment variable that overrides a key.
+// EnvPrefix is the prefix of the environment variables that override keys.
 const EnvPrefix = "CATTLE_EDGE"
 
 // Config is the whole configuration. edge-agent.sample.yaml explains each key.
@@ -39,7 +39,7 @@ type Config struct {
 	Log       logging.Config `yaml:"log"`
 }
 
-// Cloud is where footage goes.
+// Cloud is the server that receives the footage.
 type Cloud struct {
 	URL         string        `yaml:"url"`
 	CAFile      string        `yaml:"ca_file"`
@@ -53,13 +53,13 @@ type MQTT struct {
 	CAFile string `yaml:"ca_file"`
 }
 
-// Watch says which folders are watched and when a file counts as finished.
+// Watch is which folders the agent watches and when a file counts as finished.
 type Watch struct {
 	Folders []string      `yaml:"folders"`
 	Stable  time.Duration `yaml:"stable"`
 	Sidecar time.Duration `yaml:"sidecar"`
 	Poll    time.Duration `yaml:"poll"`
-	// DeleteConfirmed takes footage off the card when the cloud has confirmed it.
+	// DeleteConfirmed deletes footage from the card after the cloud has confirmed it.
 	DeleteConfirmed bool `yaml:"delete_confirmed"`
 }
 
@@ -68,7 +68,7 @@ type Spool struct {
 	Dir     string            `yaml:"dir"`
 	Quota   settings.ByteSize `yaml:"quota"`
 	MinFree settings.ByteSize `yaml:"min_free"`
-	// WhenFull is "stop", or "evict" to keep what is confirmed until room is needed.
+	// WhenFull is FullStop or FullEvict.
 	WhenFull string            `yaml:"when_full"`
 	ValueLog settings.ByteSize `yaml:"value_log"`
 }
@@ -78,10 +78,10 @@ type Vitals struct {
 	Every time.Duration `yaml:"every"`
 }
 
-// What the spool does when it is full.
+// Values of spool.when_full.
 const (
-	FullStop  = "stop"  // take nothing in; confirmed content is deleted at once
-	FullEvict = "evict" // confirmed content stays until its room is needed
+	FullStop  = "stop"  // delete confirmed content at once; a full spool accepts nothing
+	FullEvict = "evict" // keep confirmed content until its space is needed
 )
 
 // Limits of the rules below.
@@ -90,15 +90,15 @@ const (
 	minPoll   = 50 * time.Millisecond
 	minIdle   = time.Second
 	minVitals = time.Second
-	// leastFree is what must stay free at least: Badger writes through memory
-	// maps, and the kernel kills a process that writes into a map on a full disk.
+	// leastFree is the lower limit of spool.min_free: Badger writes through memory maps,
+	// and the kernel kills a process that writes into a map on a full disk.
 	leastFree = 32 << 20
 	// leastQuota holds one piece of footage of a few minutes beside Badger's own files.
 	leastQuota = 256 << 20
-	// A value log holds two chunks at least; large ones are a matter of addresses.
+	// A value log holds two chunks at least. The upper limit saves address space.
 	leastValueLog = 8 << 20
 	mostValueLog  = 512 << 20
-	// longestDir keeps the status socket below the kernel's limit of 108 bytes.
+	// longestDir keeps the path of the status socket below the kernel's limit of 108 bytes.
 	longestDir = 90
 )
 
@@ -113,7 +113,7 @@ func Defaults() Config {
 		Vitals: Vitals{Every: 30 * time.Second},
 		Log:    logging.Default(),
 	}
-	// Badger maps its value log: a 32-bit board runs out of addresses, not of disk.
+	// Badger maps its value log into memory: a 32-bit board runs out of addresses first.
 	if strconv.IntSize == 32 {
 		c.Spool.Quota, c.Spool.ValueLog = 1<<30, 16<<20
 	}
@@ -140,7 +140,7 @@ func Load(path string, environ []string) (Config, error) {
 	return c, nil
 }
 
-// Address is the device's place in the topics.
+// Address is the device's address in the topics.
 func (c *Config) Address() topic.Device { return topic.Device{Site: c.Site, Name: c.Device} }
 
 // Validate implements settings.Validator.
@@ -154,7 +154,7 @@ func (c *Config) Validate() error {
 	}
 	switch {
 	case c.Token.IsZero() && c.TokenFile == "":
-		fault("token_file", "name the file with the device's token (or set token)")
+		fault("token_file", "set the path of the file with the device's token (or set token)")
 	case !c.Token.IsZero() && c.TokenFile != "":
 		fault("token", "set token or token_file, not both")
 	}
@@ -171,13 +171,13 @@ func (c *Config) Validate() error {
 	atLeast(fault, "watch.poll", c.Watch.Poll, minPoll)
 	atLeast(fault, "vitals.every", c.Vitals.Every, minVitals)
 	if c.Spool.MinFree < leastFree {
-		fault("spool.min_free", "%s is less than %s, which the spool needs to work safely", c.Spool.MinFree, settings.ByteSize(leastFree))
+		fault("spool.min_free", "%s is less than %s, the minimum for a safe spool", c.Spool.MinFree, settings.ByteSize(leastFree))
 	}
 	if w := c.Spool.WhenFull; w != FullStop && w != FullEvict {
 		fault("spool.when_full", "%q is not %s or %s", w, FullStop, FullEvict)
 	}
 	if v := c.Spool.ValueLog; v < leastValueLog || v > mostValueLog {
-		fault("spool.value_log", "%s is not within %s and %s", v, settings.ByteSize(leastValueLog), settings.ByteSize(mostValueLog))
+		fault("spool.value_log", "%s is not between %s and %s", v, settings.ByteSize(leastValueLog), settings.ByteSize(mostValueLog))
 	}
 	if c.Spool.Quota != 0 && c.Spool.Quota < leastQuota {
 		fault("spool.quota", "%s is less than %s; 0 means no quota", c.Spool.Quota, settings.ByteSize(leastQuota))
@@ -195,7 +195,7 @@ func (c *Config) Validate() error {
 
 func (c *Config) validateFolders(fault func(key, format string, a ...any)) {
 	if len(c.Watch.Folders) == 0 {
-		fault("watch.folders", "name at least one folder")
+		fault("watch.folders", "set at least one folder")
 	}
 	if !filepath.IsAbs(c.Spool.Dir) {
 		fault("spool.dir", "%q must be an absolute path", c.Spool.Dir)
@@ -209,7 +209,7 @@ func (c *Config) validateFolders(fault func(key, format string, a ...any)) {
 			continue
 		}
 		if inside(c.Spool.Dir, f) {
-			fault("spool.dir", "%s lies within the watched folder %s", c.Spool.Dir, f)
+			fault("spool.dir", "%s is inside the watched folder %s", c.Spool.Dir, f)
 		}
 	}
 }

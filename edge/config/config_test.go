@@ -55,8 +55,8 @@ log: {format: xml}
 	if !errors.Is(err, settings.ErrInvalid) {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"site, device:", "token_file: name the file", "cloud.url: scheme", "cloud.idle_timeout:", "cloud.ca_file:",
-		"mqtt.url: scheme", "mqtt.url: must not hold a user", `watch.folders: "card" must be an absolute`, "spool.dir: /var/lib/cattlecounter/spool lies within",
+	for _, want := range []string{"site, device:", "token_file: set the path", "cloud.url: scheme", "cloud.idle_timeout:", "cloud.ca_file:",
+		"mqtt.url: scheme", "mqtt.url: must not hold a user", `watch.folders: "card" must be an absolute`, "spool.dir: /var/lib/cattlecounter/spool is inside",
 		"watch.stable:", "watch.poll:", "spool.quota:", "spool.min_free:", "uplink.rate_limit:", "uplink.order:", `uplink.windows: "22:00": is not a window`, "uplink.zone:", "uplink.budget.day: 1KiB is less",
 		"uplink.budget.month: bounds a metered link only", "cloud.proxy:", "vitals.every:",
 		`clock.ntp: "http://x" is not`, `clock.ntp: "y:0" is not`, `clock.ntp: "" is not`, "clock.ntp_every:", `clock.gpsd: "localhost" is not host:port`, "log.format:"} {
@@ -106,7 +106,7 @@ func TestUnknownKey(t *testing.T) {
 	}
 }
 
-// The sample loads, holds every key, and shows the defaults where it says so.
+// The sample loads, has every key, and shows the defaults.
 func TestSample(t *testing.T) {
 	text, err := os.ReadFile("edge-agent.sample.yaml")
 	if err != nil {

@@ -5,14 +5,14 @@ import (
 	"cattlecounter/shared/settings"
 )
 
-// Uplink says when and how much of the link is used.
+// Uplink limits the use of the link.
 type Uplink struct {
 	Order     string            `yaml:"order"`
 	RateLimit settings.ByteSize `yaml:"rate_limit"`
 	Windows   []string          `yaml:"windows"`
 	Zone      string            `yaml:"zone"`
 	Metered   bool              `yaml:"metered"`
-	// WhenMetered is what goes over a metered link: footage or thumbnails.
+	// WhenMetered is MeteredFootage or MeteredThumbnails: what to send over a metered link.
 	WhenMetered string `yaml:"when_metered"`
 	Budget      Budget `yaml:"budget"`
 }
@@ -31,9 +31,9 @@ const (
 	MeteredFootage    = "footage"
 	MeteredThumbnails = "thumbnails"
 
-	// leastRate lets one 64 KiB piece through within the default idle time-out.
+	// leastRate sends one piece of 64 KiB within the default idle time-out.
 	leastRate = 4 << 10
-	// leastBudget is worth a few requests and a beginning of content.
+	// leastBudget is enough for a few requests and some content.
 	leastBudget = 1 << 20
 )
 

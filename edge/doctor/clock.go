@@ -11,23 +11,21 @@ import (
 )
 
 const (
-	// clockOff is what is worth a word: footage is dated by the clock.
+	// clockOff is from when the doctor warns: the clock dates the footage.
 	clockOff = 10 * time.Second
-	// clockWrong is where orders with an expiry are refused and certificates
-	// begin to fail.
+	// clockWrong is from when orders expire too early and certificates fail.
 	clockWrong = 5 * time.Minute
 
-	timeService = "let a time service keep it (timedatectl set-ntp true, or chrony); without internet a GNSS receiver or a real-time clock does: firmware-notes/time.md"
+	timeService = "let a time service keep the clock (timedatectl set-ntp true, or chrony); without internet use a GNSS receiver or a real-time clock: firmware-notes/time.md"
 )
 
-// clock compares the clock with what others say. Their word is a hint: nothing
-// is set by it.
+// clock compares this device's clock with other sources. It does not set the clock.
 func (v *visit) clock(ctx context.Context) []Finding {
 	found := v.askReceiver(ctx)
 	found = append(found, v.askServers(ctx)...)
 	found = append([]Finding{v.judgeClock()}, found...)
-	if q := v.hints.Quarrel(); q != "" {
-		found = append(found, warn("clock", "find out which is wrong; the first is believed", "time sources do not agree: %s", q))
+	if d := v.hints.Disagreement(); d != "" {
+		found = append(found, warn("clock", "find out which source is wrong; the agent uses the first one", "time sources do not agree: %s", d))
 	}
 	return found
 }
@@ -44,13 +42,13 @@ func (v *visit) askReceiver(ctx context.Context) []Finding {
 		v.hints.Add(h)
 		return nil
 	case errors.Is(err, clock.ErrNoFix):
-		return []Finding{warn("clock", "give the antenna a view of the sky and wait some minutes; gpsmon shows what the receiver says", "GNSS does not know the time: %v", err)}
+		return []Finding{warn("clock", "give the antenna a view of the sky and wait some minutes; gpsmon shows the receiver's state", "the GNSS receiver does not know the time: %v", err)}
 	}
-	return []Finding{warn("clock", "check clock.gpsd, and gpsd itself: systemctl status gpsd", "GNSS cannot be asked: %v", err)}
+	return []Finding{warn("clock", "check clock.gpsd and gpsd itself: systemctl status gpsd", "cannot ask gpsd for the time: %v", err)}
 }
 
-// askServers asks time servers until one answers. That none does is worth a word
-// only where the configuration counts on them.
+// askServers asks time servers until one answers. No answer is a finding only where
+// the configuration names servers.
 func (v *visit) askServers(ctx context.Context) []Finding {
 	var last error
 	for _, server := range v.NTP {
@@ -64,27 +62,27 @@ func (v *visit) askServers(ctx context.Context) []Finding {
 	if last == nil || len(v.Config.Clock.NTP) == 0 {
 		return nil
 	}
-	return []Finding{warn("clock", "check clock.ntp, and that UDP port 123 is let out", "no time server answers: %v", uplink.OneLine(last.Error()))}
+	return []Finding{warn("clock", "check clock.ntp, and that the firewall allows UDP port 123 to the outside", "no time server answers: %v", uplink.OneLine(last.Error()))}
 }
 
 func (v *visit) judgeClock() Finding {
 	e, known := v.hints.Best()
 	now, synced := v.Probes.Now(), v.Probes.Clock() == topic.ClockSynced
-	says := now.UTC().Format(time.RFC3339)
+	shown := now.UTC().Format(time.RFC3339)
 	off, within := e.Ahead.Abs().Round(10*time.Millisecond), max(e.Ahead.Abs(), e.Uncertainty, time.Second).Round(10*time.Millisecond)
 	switch {
 	case known && off > clockWrong:
-		return fail("clock", "set it, and "+timeService, "it says %s, which is %s off by %s", says, clock.Coarse(off), e.From)
+		return fail("clock", "set the clock, and "+timeService, "the clock shows %s, which is %s off by %s", shown, clock.Coarse(off), e.From)
 	case now.Before(clock.Built()):
-		return fail("clock", "set it, and "+timeService, "it says %s", says)
+		return fail("clock", "set the clock, and "+timeService, "the clock shows %s", shown)
 	case v.dateBad && !known:
-		return warn("clock", "look at the certificate's dates above; "+timeService, "it says %s, where a certificate is not valid", says)
+		return warn("clock", "compare it with the certificate's dates above; "+timeService, "the clock shows %s, when a certificate is not valid", shown)
 	case known && off > clockOff:
-		return warn("clock", timeService, "it says %s, which is %s off by %s", says, clock.Coarse(off), e.From)
+		return warn("clock", timeService, "the clock shows %s, which is %s off by %s", shown, clock.Coarse(off), e.From)
 	case !synced && known:
-		return warn("clock", timeService, "it is right within %s by %s, but nothing keeps it so: messages say unsynced", within, e.From)
+		return warn("clock", timeService, "the clock is right within %s by %s, but no time service keeps it: messages are marked unsynced", within, e.From)
 	case !synced:
-		return warn("clock", timeService, "it says %s; nothing keeps it, and nobody could be asked", says)
+		return warn("clock", timeService, "the clock shows %s; no time service keeps it, and no time source answers", shown)
 	case known:
 		return ok("clock", "kept by a time service, right within %s by %s", within, e.From)
 	}

@@ -20,44 +20,44 @@ import (
 )
 
 const (
-	// tokenPath is an upload that cannot exist: the intake looks at the token
-	// first, so asking for it tells whether the token is good and changes nothing.
+	// tokenPath is an upload that cannot exist. The intake checks the token first, so
+	// a request for it tests the token and changes nothing.
 	tokenPath = wire.FilesPath + "doctor"
 	maxAnswer = 64 << 10
-	// soonOver is when a certificate that ends is worth a word.
-	soonOver = 14 * 24 * time.Hour
+	// expiresSoon is how long before a certificate's end the doctor warns.
+	expiresSoon = 14 * 24 * time.Hour
 )
 
-// answered is an answer of the cloud, its body read.
-type answered struct {
+// answer is the cloud's answer with its whole body.
+type answer struct {
 	*http.Response
 	body []byte
 	took time.Duration
-	at   time.Time // when it came
+	at   time.Time // of arrival
 }
 
-// ask sends one request. With trusting false the server's certificate is not
-// checked and no token goes out.
-func (v *visit) ask(ctx context.Context, method, path string, trusting bool) (answered, error) {
+// ask sends one request. With verify false the server's certificate is not checked
+// and no token is sent.
+func (v *visit) ask(ctx context.Context, method, path string, verify bool) (answer, error) {
 	cfg, err := uplink.TLSConfig(v.Config.Cloud.CAFile)
 	if err != nil {
-		return answered{}, err
+		return answer{}, err
 	}
 	via, err := proxy.Func(v.Config.Cloud.Proxy)
 	if err != nil {
-		return answered{}, fmt.Errorf("cloud.proxy: %w", err)
+		return answer{}, fmt.Errorf("cloud.proxy: %w", err)
 	}
-	cfg.InsecureSkipVerify, cfg.Time = !trusting, v.Probes.Now
+	cfg.InsecureSkipVerify, cfg.Time = !verify, v.Probes.Now
 	t := &http.Transport{Proxy: via, TLSClientConfig: cfg, DisableKeepAlives: true}
 	c := &http.Client{Transport: t, Timeout: checkLimit, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // the token goes to no other address
+		return http.ErrUseLastResponse // the token must not go to another address
 	}}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(v.Config.Cloud.URL, "/")+path, nil)
 	if err != nil {
-		return answered{}, err
+		return answer{}, err
 	}
 	req.Header.Set(wire.HeaderTusResumable, wire.TusVersion)
-	if trusting {
+	if verify {
 		req.Header.Set("Authorization", "Bearer "+v.Config.Token.Reveal())
 	}
 	began := time.Now()
@@ -65,17 +65,17 @@ func (v *visit) ask(ctx context.Context, method, path string, trusting bool) (an
 	if err != nil {
 		var of *url.Error
 		if errors.As(err, &of) {
-			err = of.Err // the address stands in the finding already
+			err = of.Err // the finding names the address already
 		}
-		return answered{}, err
+		return answer{}, err
 	}
 	defer r.Body.Close()
-	a := answered{Response: r, took: time.Since(began), at: time.Now()}
+	a := answer{Response: r, took: time.Since(began), at: time.Now()}
 	a.body, err = io.ReadAll(io.LimitReader(r.Body, maxAnswer))
 	return a, err
 }
 
-// link asks whether the cloud's API is there.
+// link checks that the cloud's API answers.
 func (v *visit) link(ctx context.Context) []Finding {
 	at := v.Config.Cloud.URL
 	a, err := v.ask(ctx, http.MethodGet, wire.HealthPath, true)
@@ -93,32 +93,32 @@ func (v *visit) link(ctx context.Context) []Finding {
 	v.noteDate(a)
 	switch {
 	case a.StatusCode/100 == 3:
-		return []Finding{fail("link", "set cloud.url to where the API is; on a guest network log in first", "%s redirects to %.200q", at, a.Header.Get("Location"))}
+		return []Finding{fail("link", "set cloud.url to the API's address; on a guest network log in first", "%s redirects to %.200q", at, a.Header.Get("Location"))}
 	case a.StatusCode >= http.StatusInternalServerError:
-		return []Finding{fail("link", "the server, or the proxy before it, is not well: look there; the agent tries again by itself", "%s answers HTTP %d", at, a.StatusCode)}
+		return []Finding{fail("link", "look for the fault on the server or on the proxy before it; the agent retries by itself", "%s answers HTTP %d", at, a.StatusCode)}
 	case !healthy(a.body):
-		return []Finding{fail("link", "check cloud.url; a proxy or the modem's own page may answer instead of the API", "%s answers HTTP %d, but it is not CattleCounter's API", at, a.StatusCode)}
+		return []Finding{fail("link", "check cloud.url; a proxy or the modem's own page may answer instead of the API", "%s answers HTTP %d, but not as CattleCounter's API", at, a.StatusCode)}
 	}
 	v.linked = true
-	found := []Finding{ok("link", "%s answers in %d ms%s", at, a.took.Milliseconds(), secured(a.TLS))}
+	found := []Finding{ok("link", "%s answers in %d ms%s", at, a.took.Milliseconds(), describeTLS(a.TLS))}
 	if a.TLS == nil && !loopback(v.Config.Cloud.URL) {
-		found = append(found, warn("link", "use https; see README on the proxy with TLS before the API", "the token and the footage go over the network unencrypted"))
+		found = append(found, warn("link", "use https, with a TLS proxy before the API", "the token and the footage go over the network unencrypted"))
 	}
 	if a.TLS != nil && len(a.TLS.PeerCertificates) > 0 {
-		if left := a.TLS.PeerCertificates[0].NotAfter.Sub(v.Probes.Now()); left < soonOver {
-			found = append(found, warn("link", "have it renewed on the server", "the server's certificate ends in %.0f days", left.Hours()/24))
+		if left := a.TLS.PeerCertificates[0].NotAfter.Sub(v.Probes.Now()); left < expiresSoon {
+			found = append(found, warn("link", "renew the certificate on the server", "the server's certificate expires in %.0f days", left.Hours()/24))
 		}
 	}
 	return found
 }
 
-// healthy recognises the API by its health document.
+// healthy reports whether body is the API's health document.
 func healthy(body []byte) bool {
 	var h wire.Health
 	return json.Unmarshal(body, &h) == nil && h.Status == wire.HealthOK
 }
 
-func secured(s *tls.ConnectionState) string {
+func describeTLS(s *tls.ConnectionState) string {
 	if s == nil {
 		return ""
 	}
@@ -138,36 +138,36 @@ func loopback(address string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// noteDate keeps the server's time, if it gives one that can be.
-func (v *visit) noteDate(a answered) {
+// noteDate adds the server's time to the hints, when the answer has a plausible one.
+func (v *visit) noteDate(a answer) {
 	if h, err := clock.ParseDate(a.Header.Get("Date"), a.took, a.at); err == nil {
 		v.hints.Add(h)
 	}
 }
 
-// token asks whether the cloud takes the device's token.
+// token checks that the cloud accepts the device's token.
 func (v *visit) token(ctx context.Context) []Finding {
 	if !v.linked {
-		return []Finding{warn("token", "mend the link first", "not asked: the cloud does not answer")}
+		return []Finding{warn("token", "repair the link first", "not checked: the cloud does not answer")}
 	}
 	a, err := v.ask(ctx, http.MethodHead, tokenPath, true)
 	if err != nil {
-		return []Finding{warn("token", "ask again", "not known: %s", explain(err, "cloud", v.hints).what)}
+		return []Finding{warn("token", "run the doctor again", "not checked: %s", explain(err, "cloud", v.hints).what)}
 	}
-	const again = "on the server: cloud-api device list shows whether it is revoked, cloud-api device renew NAME makes a new one, cloud-api device add NAME --site SITE for a revoked one; put it into token_file"
+	const replace = "on the server, cloud-api device list shows revoked tokens, cloud-api device renew NAME makes a new token, cloud-api device add NAME --site SITE replaces a revoked one; write the token into token_file"
 	switch a.StatusCode {
 	case http.StatusNotFound:
-		return []Finding{ok("token", "the cloud takes it")}
+		return []Finding{ok("token", "the cloud accepts the token")}
 	case http.StatusUnauthorized:
-		return []Finding{fail("token", again, "the cloud does not know it (HTTP 401)")}
+		return []Finding{fail("token", replace, "the cloud does not know the token (HTTP 401)")}
 	case http.StatusForbidden:
-		return []Finding{fail("token", "a device's token is needed, not a reader's: "+again, "it has no right to upload (HTTP 403)")}
+		return []Finding{fail("token", "use a device's token, not a reader's: "+replace, "the token does not allow uploads (HTTP 403)")}
 	}
-	return []Finding{warn("token", "check cloud.url and what stands before the API, then ask again", "not known: the cloud answers HTTP %d", a.StatusCode)}
+	return []Finding{warn("token", "check cloud.url and any proxy before the API, then run the doctor again", "not checked: the cloud answers HTTP %d", a.StatusCode)}
 }
 
-// broker connects as the device, under a client id of its own: the agent's would
-// throw the agent out.
+// broker connects with the device's account and another client id: with the agent's
+// id the broker would disconnect the agent.
 func (v *visit) broker(ctx context.Context) []Finding {
 	c := v.Config
 	if c.MQTT.URL == "" {
@@ -182,13 +182,13 @@ func (v *visit) broker(ctx context.Context) []Finding {
 	cfg.Time = v.Probes.Now
 	err = v.Probes.Broker(ctx, brokerOptions(c, cfg), c.Address().Command())
 	if err == nil {
-		return []Finding{ok("broker", "%s takes name and token", c.MQTT.URL)}
+		return []Finding{ok("broker", "%s accepts name and token", c.MQTT.URL)}
 	}
 	w := explainBroker(err, c.Address(), v.hints)
 	v.dateBad = v.dateBad || w.date
 	found := []Finding{fail("broker", w.do, "%s: %s", c.MQTT.URL, w.what)}
 	if !v.linked && !w.date {
-		found[0].Do += "; the link to the cloud is down as well: mend that first"
+		found[0].Do += "; the link to the cloud is down as well: repair it first"
 	}
 	return found
 }

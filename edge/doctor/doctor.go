@@ -1,7 +1,7 @@
-// Package doctor looks over a station: configuration, card, disk, link, clock,
-// token, broker, agent and board. Each check ends in findings that say what was
-// found and what to do about it. It changes nothing, may run beside the agent,
-// and moves a few kilobytes over the link.
+// Package doctor checks a station: configuration, agent, card, disk, link, clock,
+// token, broker and board. Each check returns findings with what to do about them.
+// The doctor changes nothing, may run beside the agent, and moves a few kilobytes
+// over the link.
 package doctor
 
 import (
@@ -26,8 +26,8 @@ type Level string
 // Levels, from good to bad.
 const (
 	OK   Level = "ok"
-	Warn Level = "warn" // it works, or will, but not well
-	Fail Level = "fail" // footage does not get through
+	Warn Level = "warn" // the station works, but not well
+	Fail Level = "fail" // footage does not reach the cloud
 )
 
 // Finding is the outcome of a check.
@@ -50,27 +50,28 @@ type Report struct {
 	Findings []Finding   `json:"findings"`
 }
 
-// Probes are the doctor's eyes and hands. System returns the real ones.
+// Probes are how the doctor reaches the machine and the network. System returns
+// the real ones.
 type Probes struct {
 	Now   func() time.Time
 	Clock func() topic.Clock
-	// NTP asks a time server, GPSD a GNSS receiver's, what time it is.
+	// NTP asks a time server for the time, GPSD the daemon of a GNSS receiver.
 	NTP    func(ctx context.Context, server string) (clock.Hint, error)
 	GPSD   func(ctx context.Context, address string) (clock.Hint, error)
 	Broker func(ctx context.Context, o mqttlink.Options, filter string) error
 	Agent  func(ctx context.Context, spoolDir string) (agent.Status, error)
-	// FileSystem describes what a path lies on.
+	// FileSystem describes the file system that holds a path.
 	FileSystem func(path string) (FileSystem, error)
-	// Entries counts what lies in a folder.
+	// Entries counts the entries of a folder.
 	Entries func(dir string) (int, error)
 	// Rate writes and syncs a file of some MiB in a folder, leaves nothing
 	// behind, and returns bytes per second.
 	Rate func(ctx context.Context, dir string) (float64, error)
-	// Memory returns the bytes of memory that there are and that can be had.
+	// Memory returns the bytes of memory in total and those available.
 	Memory func() (total, available int64, err error)
 	// OpenFiles is how many files a process may have open.
 	OpenFiles func(pid int) (int, error)
-	// MayRead says why a user and his group may not read a path, nil when they may.
+	// MayRead returns nil when a user and a group may read a path, else the reason.
 	MayRead func(path string, uid, gid uint32) error
 }
 
@@ -78,35 +79,40 @@ type Probes struct {
 type Options struct {
 	Config  config.Config
 	Version string
-	NTP     []string // time servers that are asked for a hint, until one answers
+	NTP     []string // time servers, asked in this order until one answers
 	Probes  Probes
 }
 
-// checkLimit bounds a check of something that may hang: a card, a link, a disk.
-const checkLimit = 20 * time.Second
+const (
+	// checkLimit bounds a check of something that may hang: a card, a link, a disk.
+	checkLimit = 20 * time.Second
+	// lateWait is how long Run waits in the end for probes that did not answer in time.
+	lateWait = time.Second
+)
 
-// Run looks at everything, tells each finding as soon as it is there, and
-// returns them all.
-func Run(ctx context.Context, o Options, tell func(Finding)) Report {
+// Run makes every check, passes each finding to show as soon as it is known, and
+// returns them all. It waits for the probes that it started. A probe that the
+// kernel does not release, such as a read of a dead card, is left behind.
+func Run(ctx context.Context, o Options, show func(Finding)) Report {
 	v := &visit{Options: o, hints: clock.NewHints(o.Probes.Now, nil)}
+	defer v.late.wait(lateWait)
 	r := Report{V: ReportVersion, At: o.Probes.Now().UTC(), Clock: o.Probes.Clock(), Site: o.Config.Site, Device: o.Config.Device,
 		Version: o.Version, Level: OK}
-	// The agent comes first because others look at its answer, the link before
-	// clock and token for the same reason.
+	// Later checks use the answers of agent and link.
 	for _, check := range []func(context.Context) []Finding{v.configuration, v.agent, v.folders, v.disk, v.link, v.clock, v.token, v.broker, v.board} {
 		for _, f := range check(ctx) {
 			r.add(f)
-			tell(f)
+			show(f)
 		}
 	}
 	return r
 }
 
-// Invalid is the report of a station whose configuration cannot be read: there
-// is nothing else to look at.
+// Invalid is the report of a station whose configuration cannot be read, which
+// rules out every other check.
 func Invalid(version string, p Probes, err error) Report {
 	r := Report{V: ReportVersion, At: p.Now().UTC(), Clock: p.Clock(), Version: version, Level: OK}
-	r.add(fail("config", "correct it; edge-agent config check shows each fault on a line of its own", "%v", err))
+	r.add(fail("config", "correct the file; edge-agent config check lists each fault on its own line", "%v", err))
 	return r
 }
 
@@ -129,13 +135,14 @@ func (r *Report) Count(l Level) int {
 	return n
 }
 
-// visit is one run; its checks leave what later ones need.
+// visit is one run. It holds what a check leaves for later ones.
 type visit struct {
 	Options
-	status  *agent.Status // nil: no agent runs
+	status  *agent.Status // nil when no agent runs
 	linked  bool          // the cloud's API answered
 	hints   *clock.Hints
 	dateBad bool // a certificate is not valid at this device's time
+	late    lateCalls
 }
 
 func ok(check, format string, a ...any) Finding {
@@ -157,33 +164,8 @@ func (v *visit) configuration(context.Context) []Finding {
 		return found
 	}
 	if err := v.agentMayRead(c.TokenFile); err != nil {
-		return append(found, fail("config", "give it to the agent's group: chgrp cattlecounter "+c.TokenFile+" && chmod 640 "+c.TokenFile,
-			"the agent's user seems not to be allowed to read the token: %v", err))
+		return append(found, fail("config", "let the agent's group read it: chgrp cattlecounter "+c.TokenFile+" && chmod 640 "+c.TokenFile,
+			"the agent's user cannot read the token: %v", err))
 	}
 	return found
-}
-
-// within bounds a call that may block for good, as reading a dead card does.
-// When it gives up, the call's goroutine stays until the kernel lets it go.
-func within[T any](ctx context.Context, limit time.Duration, call func() (T, error)) (T, error) {
-	type result struct {
-		v   T
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		v, err := call()
-		done <- result{v, err}
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	var none T
-	select {
-	case r := <-done:
-		return r.v, r.err
-	case <-timer.C:
-		return none, fmt.Errorf("no answer within %s", limit)
-	case <-ctx.Done():
-		return none, context.Cause(ctx)
-	}
 }

@@ -67,32 +67,32 @@ func stat(path string) (*syscall.Stat_t, error) {
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return nil, fmt.Errorf("%s: no owner and device", path)
+		return nil, fmt.Errorf("%s: owner and device are unknown", path)
 	}
 	return st, nil
 }
 
-// entries counts up to a bound: a folder that is no card may hold anything.
+// entries counts at most 10000 entries: a folder that is no card may hold millions.
 func entries(dir string) (int, error) {
-	const most = 10_000
+	const limit = 10_000
 	f, err := os.Open(dir)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	names, err := f.Readdirnames(most)
+	names, err := f.Readdirnames(limit)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return len(names), err
 }
 
-// rate writes 16 MiB with a sync per 4 MiB, as the spool does. The file has no
-// name while it is written, so that a power cut leaves none behind.
+// rate writes 16 MiB with a sync every 4 MiB, as the spool does. The file loses its
+// name before the first write, so that a power cut leaves nothing behind.
 func rate(ctx context.Context, dir string) (float64, error) {
 	const piece, pieces = 4 << 20, 4
 	b := make([]byte, piece)
-	if _, err := rand.Read(b); err != nil { // a disk that compresses must not look fast
+	if _, err := rand.Read(b); err != nil { // zeros would be fast on a disk that compresses
 		return 0, err
 	}
 	f, err := os.CreateTemp(dir, "doctor-*.tmp")
@@ -106,7 +106,7 @@ func rate(ctx context.Context, dir string) (float64, error) {
 	began := time.Now()
 	for range pieces {
 		if ctx.Err() != nil {
-			return 0, fmt.Errorf("16 MiB took too long: %w", context.Cause(ctx))
+			return 0, fmt.Errorf("writing 16 MiB took too long: %w", context.Cause(ctx))
 		}
 		if _, err := f.Write(b); err != nil {
 			return 0, err
@@ -133,16 +133,16 @@ func parseMemory(text string) (total, available int64, err error) {
 		key, rest, _ := strings.Cut(line, ":")
 		fields := strings.Fields(rest)
 		if at := want[key]; at != nil && len(fields) > 0 {
-			kb, err := strconv.ParseInt(fields[0], 10, 42) // in bytes it still fits
+			kb, err := strconv.ParseInt(fields[0], 10, 42) // bytes fit into 63 bits
 			if err != nil || kb < 0 {
-				return 0, 0, fmt.Errorf("%s: %q is no size", key, fields[0])
+				return 0, 0, fmt.Errorf("%s: %q is not a size", key, fields[0])
 			}
 			*at = kb << 10
 			delete(want, key)
 		}
 	}
 	if len(want) > 0 {
-		return 0, 0, errors.New("no MemTotal and MemAvailable")
+		return 0, 0, errors.New("/proc/meminfo: MemTotal or MemAvailable is missing")
 	}
 	return total, available, nil
 }
@@ -170,12 +170,12 @@ func parseOpenFiles(r io.Reader) (int, error) {
 		}
 		return strconv.Atoi(fields[0])
 	}
-	return 0, fmt.Errorf("no row %q", row)
+	return 0, fmt.Errorf("limits of the process: no row %q", row)
 }
 
-// mayRead looks at the mode bits of a path and of every folder above it, as they
-// count for a user with that group and no other. The one who asks needs no look:
-// he finds out by reading.
+// mayRead checks the mode bits of a path and of every folder above it for a user
+// with one group. It does not check root and the caller's own user: a read shows
+// whether they may.
 func mayRead(path string, uid, gid uint32) error {
 	const read, enter = 4, 1
 	if uid == 0 || int(uid) == os.Geteuid() {

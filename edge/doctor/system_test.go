@@ -32,7 +32,7 @@ func TestThisMachine(t *testing.T) {
 		t.Error(r, err)
 	}
 	if n, err := p.Entries(dir); err != nil || n != 0 {
-		t.Errorf("%d entries are left over: %v", n, err)
+		t.Errorf("%d entries are left behind: %v", n, err)
 	}
 	if total, available, err := p.Memory(); err != nil || available <= 0 || total < available {
 		t.Error(total, available, err)
@@ -41,7 +41,7 @@ func TestThisMachine(t *testing.T) {
 		t.Error(n, err)
 	}
 	if _, err := p.OpenFiles(-1); err == nil {
-		t.Error("limits of nobody")
+		t.Error("no error for a process that does not exist")
 	}
 	if _, err := p.Entries(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
@@ -53,14 +53,14 @@ func TestThisMachine(t *testing.T) {
 	}
 }
 
-// A disk that is really full, and one that is really read-only.
-func TestDisksThatDoNotTake(t *testing.T) {
+// One disk is really full, one is really read-only.
+func TestFullAndReadOnlyDisks(t *testing.T) {
 	dir := smalldisk.Mount(t, "6m")
 	if _, err := rate(t.Context(), dir); !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)
 	}
 	if n, err := entries(dir); err != nil || n != 0 {
-		t.Errorf("%d entries are left over: %v", n, err)
+		t.Errorf("%d entries are left behind: %v", n, err)
 	}
 	if f, err := fileSystem(dir); err != nil || f.Kind != "tmpfs" || !f.Mount {
 		t.Errorf("%+v %v", f, err)
@@ -78,7 +78,7 @@ func TestDisksThatDoNotTake(t *testing.T) {
 
 func TestMayRead(t *testing.T) {
 	dir := t.TempDir()
-	for at := dir; at != "/"; at = filepath.Dir(at) { // not above what the test made
+	for at := dir; at != "/"; at = filepath.Dir(at) { // not above the test's own folders
 		if at == os.TempDir() {
 			break
 		}
@@ -125,7 +125,7 @@ func TestParseMemory(t *testing.T) {
 	}
 	for _, text := range []string{"", "MemTotal: 1 kB", "MemTotal: x kB\nMemAvailable: 1 kB", "MemTotal: -1 kB\nMemAvailable: 1 kB"} {
 		if _, _, err := parseMemory(text); err == nil {
-			t.Errorf("%q", text)
+			t.Errorf("no error for %q", text)
 		}
 	}
 }
@@ -138,7 +138,7 @@ func TestParseOpenFiles(t *testing.T) {
 	}
 	for _, text := range []string{"", "Max open files", "Max open files many"} {
 		if _, err := parseOpenFiles(strings.NewReader(text)); err == nil {
-			t.Errorf("%q", text)
+			t.Errorf("no error for %q", text)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package proxy reads the setting of an HTTP or SOCKS proxy. Such a setting can
-// hold a password: no error of this package repeats it.
+// Package proxy reads the setting of an HTTP or SOCKS proxy. The setting can hold a
+// password, so no error repeats it.
 package proxy
 
 import (
@@ -11,14 +11,14 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// None is the setting for a direct way, whatever the environment says.
+// None is the setting for direct connections. It overrides the environment.
 const None = "none"
 
 var errSetting = errors.New(`is not a proxy such as http://host:3128 or socks5://host:1080, and not "none"`)
 
-// Func makes what http.Transport.Proxy wants: nil for None, and for "" what the
-// environment says (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). Schemes are http, https,
-// socks5 and socks5h; user and password in the URL go to the proxy only.
+// Func returns a function for http.Transport.Proxy: nil for None, and for "" the one
+// that reads HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Schemes are http, https, socks5 and
+// socks5h. User and password in the URL are sent to the proxy only.
 func Func(setting secret.String) (func(*http.Request) (*url.URL, error), error) {
 	switch setting.Reveal() {
 	case "":

@@ -1,4 +1,4 @@
-// Package schedule knows the hours of the day in which the link may be used.
+// Package schedule is the hours of the day in which the agent may use the link.
 package schedule
 
 import (
@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // a board's system may have no time zones of its own
+	_ "time/tzdata" // a board's system may lack the time zones
 )
 
 const (
@@ -22,11 +22,11 @@ type Windows struct {
 	zone  *time.Location
 }
 
-// span is [from, to) in minutes of the day; from > to goes over midnight.
+// span is [from, to) in minutes of the day. It spans midnight when from > to.
 type span struct{ from, to int }
 
-// Zone returns the time zone with a name of the IANA database, the device's own
-// for "".
+// Zone returns the time zone with this name in the IANA database, or the device's
+// own for "".
 func Zone(name string) (*time.Location, error) {
 	if name == "" {
 		return time.Local, nil
@@ -38,8 +38,8 @@ func Zone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// Parse reads windows such as "22:00-06:00"; the end is not part of the window,
-// and may be 24:00. No window at all means always open.
+// Parse reads windows such as "22:00-06:00". The end is not part of the window and may
+// be 24:00. Without any window the schedule is always open.
 func Parse(texts []string, zone *time.Location) (Windows, error) {
 	w := Windows{zone: zone}
 	if len(texts) > maxWindows {
@@ -65,7 +65,7 @@ func parseSpan(text string) (span, error) {
 	case !ok || err1 != nil || err2 != nil || a == dayMinutes:
 		return span{}, errors.New("is not a window such as 22:00-06:00")
 	case a == b:
-		return span{}, errors.New("begins when it ends; leave the windows out to be always open")
+		return span{}, errors.New("begins when it ends; to be always open, remove all windows")
 	}
 	return span{a, b}, nil
 }
@@ -83,7 +83,7 @@ func parseTime(s string) (int, error) {
 	return at, nil
 }
 
-// Always reports whether there is no window to keep.
+// Always reports whether there are no windows.
 func (w Windows) Always() bool { return len(w.spans) == 0 }
 
 // Zone is the time zone of the windows.
@@ -94,9 +94,9 @@ func (w Windows) Zone() *time.Location {
 	return w.zone
 }
 
-// At reports whether a window is open at t, and when that changes: the zero time
-// when it never does. On the days when the clocks change it may change earlier
-// than said, so whoever waits looks again from time to time.
+// At reports whether a window is open at t, and when that changes: the zero time for
+// never. On days with a change to or from summer time it may change earlier, so the
+// caller must call At again from time to time.
 func (w Windows) At(t time.Time) (open bool, change time.Time) {
 	open = w.open(t)
 	if w.Always() {
@@ -124,8 +124,8 @@ func (w Windows) open(t time.Time) bool {
 	})
 }
 
-// bounds returns every beginning and end of today, tomorrow and the day after,
-// in order. Two days are too few where the clocks go forward over a bound.
+// bounds returns every beginning and end of today and the next two days in order. Two
+// days are too few when the change to summer time skips a bound.
 func (w Windows) bounds(t time.Time) []time.Time {
 	y, m, d := t.In(w.zone).Date()
 	var list []time.Time
@@ -138,7 +138,7 @@ func (w Windows) bounds(t time.Time) []time.Time {
 	return list
 }
 
-// Texts prints the windows as Parse reads them.
+// Texts returns the windows in the form that Parse reads.
 func (w Windows) Texts() []string {
 	var list []string
 	for _, s := range w.spans {

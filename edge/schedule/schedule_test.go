@@ -57,18 +57,18 @@ func TestAt(t *testing.T) {
 func TestFaults(t *testing.T) {
 	for _, s := range []string{"", "22:00", "22-06", "22:00-22:00", "24:00-06:00", "25:00-06:00", "22:60-06:00", "2:00-06:00", "22:00-06:00-07:00", "+2:00-06:00", "22:00-24:01"} {
 		if w, err := Parse([]string{s}, time.UTC); err == nil {
-			t.Errorf("%q is taken as %v", s, w.Texts())
+			t.Errorf("%q is accepted as %v", s, w.Texts())
 		}
 	}
 	if _, err := Parse(slices.Repeat([]string{"22:00-06:00"}, maxWindows+1), time.UTC); err == nil {
-		t.Error("windows without end")
+		t.Error("no error for too many windows")
 	}
 	if _, err := Zone("Middle/Earth"); err == nil {
-		t.Error("a zone of no place")
+		t.Error("no error for an unknown zone")
 	}
 }
 
-// Whatever a configuration holds, a window that is taken changes only forward.
+// The next change of every accepted window lies in the future.
 func FuzzParse(f *testing.F) {
 	f.Add("22:00-06:00", "Europe/Berlin", int64(1_800_000_000))
 	f.Add("00:00-24:00", "", int64(0))
@@ -83,7 +83,7 @@ func FuzzParse(f *testing.F) {
 		}
 		now := time.Unix(unix%(1<<33), 0)
 		open, change := w.At(now)
-		if again, _ := w.At(change); !change.IsZero() && (again == open || !change.After(now)) {
+		if next, _ := w.At(change); !change.IsZero() && (next == open || !change.After(now)) {
 			t.Fatalf("%v at %s: %t until %s", w.Texts(), now, open, change)
 		}
 	})

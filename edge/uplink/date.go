@@ -13,7 +13,7 @@ import (
 type timeHints interface {
 	// Answered takes the Date header of an answer, "" without one, and how long the
 	// answer took.
-	Answered(date string, took time.Duration)
+	AddDate(date string, took time.Duration)
 	// Certificate says why it does not hold, and whether the clock is to blame.
 	Certificate(*x509.Certificate) (why string, clock bool)
 }
@@ -21,7 +21,7 @@ type timeHints interface {
 // noHints is for who wants none.
 type noHints struct{}
 
-func (noHints) Answered(string, time.Duration) {}
+func (noHints) AddDate(string, time.Duration) {}
 
 func (noHints) Certificate(c *x509.Certificate) (string, bool) {
 	return "the certificate is valid from " + c.NotBefore.UTC().Format(time.DateOnly) + " to " + c.NotAfter.UTC().Format(time.DateOnly), true
@@ -42,7 +42,7 @@ func (c *Cloud) timed(req *http.Request) (*http.Request, func(*http.Response)) {
 		if r.Header.Get("Age") != "" {
 			return // out of a cache: the Date is that of an earlier answer (RFC 9111 section 5.1)
 		}
-		c.clock.Answered(r.Header.Get("Date"), time.Since(*began.Load()))
+		c.clock.AddDate(r.Header.Get("Date"), time.Since(*began.Load()))
 	}
 }
 

@@ -22,7 +22,7 @@ type listener struct {
 	blame bool
 }
 
-func (l *listener) Answered(date string, took time.Duration) {
+func (l *listener) AddDate(date string, took time.Duration) {
 	l.dates, l.took = append(l.dates, date), append(l.took, took)
 }
 

@@ -1,5 +1,4 @@
-// Package vitals reads the health of the board: temperature and whether its
-// clock can be trusted. Disk and link are read by those who use them.
+// Package vitals reads the board's temperature and whether its clock can be trusted.
 package vitals
 
 import (
@@ -13,12 +12,11 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// zones is where Linux shows temperatures, in thousandths of a degree Celsius
+// zones are the files of Linux with temperatures in thousandths of a degree Celsius
 // (Documentation/driver-api/thermal/sysfs-api).
 const zones = "/sys/class/thermal/thermal_zone*/temp"
 
-// Temperature returns the hottest sensor in degrees Celsius, nil where there is
-// none.
+// Temperature returns the hottest sensor in degrees Celsius, nil without a sensor.
 func Temperature() *float64 { return hottest(zones) }
 
 func hottest(pattern string) *float64 {
@@ -30,7 +28,7 @@ func hottest(pattern string) *float64 {
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil {
-			continue // a sensor that is switched off
+			continue // the sensor is switched off
 		}
 		c, ok := parseTemperature(string(b))
 		if ok && (top == nil || c > *top) {
@@ -40,8 +38,8 @@ func hottest(pattern string) *float64 {
 	return top
 }
 
-// parseTemperature refuses what no working board shows: drivers report such
-// values for sensors that are not there.
+// parseTemperature refuses values that no working board has: drivers report them for
+// missing sensors.
 func parseTemperature(s string) (float64, bool) {
 	const least, most = -60, 150
 	n, err := strconv.Atoi(strings.TrimSpace(s))
@@ -49,10 +47,11 @@ func parseTemperature(s string) (float64, bool) {
 	return c, err == nil && c > least && c < most
 }
 
-// Clock says whether the kernel's clock is disciplined and shows a time that can
-// be: after this program was built.
+// Clock returns synced when a time service keeps the kernel's clock and the clock
+// shows a time after this program was built.
 func Clock() topic.Clock {
-	kept := disciplined() // first, for a clock is set before it is called so
+	// Before the time: a time service sets the clock before it marks it as synced.
+	kept := disciplined()
 	return state(time.Now(), kept)
 }
 

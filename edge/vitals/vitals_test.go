@@ -13,7 +13,7 @@ import (
 func TestTemperature(t *testing.T) {
 	dir := t.TempDir()
 	if hottest(filepath.Join(dir, "*/temp")) != nil {
-		t.Error("a temperature from nowhere")
+		t.Error("a temperature without a sensor")
 	}
 	for name, text := range map[string]string{"z0": "45000\n", "z1": "51250", "z2": "-273150", "z3": "warm", "z4": ""} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {

@@ -12,13 +12,13 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// orderLife is how long an order given here may wait; the agent is on this machine.
+// orderLife is how long the order is valid.
 const orderLife = time.Hour
 
 type ctlCmd struct {
 	source
-	Order string   `arg:"" help:"pause, resume, retry, prioritise, limit, metered, fsck, rescan or log: the orders that also come over MQTT."`
-	Args  []string `arg:"" optional:"" placeholder:"KEY=VALUE" help:"What the order needs, as footage=all."`
+	Order string   `arg:"" help:"pause, resume, retry, prioritise, limit, metered, fsck, rescan or log. The same orders also arrive over MQTT."`
+	Args  []string `arg:"" optional:"" placeholder:"KEY=VALUE" help:"Arguments of the order, such as footage=all."`
 }
 
 var errRefused = errors.New("refused")

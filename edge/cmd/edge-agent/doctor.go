@@ -12,25 +12,24 @@ import (
 type doctorCmd struct {
 	source
 	JSON bool    `help:"Print the report as a JSON document."`
-	NTP  *string `placeholder:"HOST" help:"Time server to compare the clock with; without it those of clock.ntp, or else pool.ntp.org; empty: none."`
+	NTP  *string `placeholder:"HOST" help:"Time server to compare the clock with. Default: those of clock.ntp, else pool.ntp.org. Empty: none."`
 }
 
-// Run looks a station over. A configuration that cannot be read is a finding
-// like any other.
+// Run checks the station. A configuration that cannot be read is a finding too.
 func (c *doctorCmd) Run(ctx context.Context, s streams) error {
 	p := doctor.System()
-	tell := func(f doctor.Finding) {
+	show := func(f doctor.Finding) {
 		if !c.JSON {
-			_ = doctor.WriteFinding(s.out, f) // the reader went away
+			_ = doctor.WriteFinding(s.out, f) // a closed pipe must not stop the checks
 		}
 	}
 	var r doctor.Report
 	if cfg, err := c.load(s.environ); err != nil {
 		r = doctor.Invalid(version, p, err)
-		tell(r.Findings[0])
+		show(r.Findings[0])
 	} else {
 		limitMemory()
-		r = doctor.Run(ctx, doctor.Options{Config: cfg, Version: version, NTP: c.servers(cfg.Clock.NTP), Probes: p}, tell)
+		r = doctor.Run(ctx, doctor.Options{Config: cfg, Version: version, NTP: c.servers(cfg.Clock.NTP), Probes: p}, show)
 	}
 	if c.JSON {
 		enc := json.NewEncoder(s.out)
@@ -58,11 +57,11 @@ func (c *doctorCmd) servers(configured []string) []string {
 	return []string{"pool.ntp.org"}
 }
 
-// stationConfig is where the package and the install script have it.
+// stationConfig is where the package and the install script put the configuration.
 const stationConfig = "/etc/cattlecounter/edge-agent.yaml"
 
-// configFile is the station's own file where none is named and there is one, so
-// that an installer types "edge-agent status" and no more.
+// configFile returns the station's own file when none is named and it exists, so that
+// an installer types "edge-agent status" without options.
 func configFile(named, station string) string {
 	if named != "" {
 		return named

@@ -12,7 +12,7 @@ import (
 	"cattlecounter/edge/doctor"
 )
 
-// The doctor works while the agent runs and while it does not.
+// The doctor works with and without a running agent.
 func TestDoctor(t *testing.T) {
 	s := newStation(t)
 	s.cloud.Before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -41,14 +41,14 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("no %s %s %q in %+v", l, check, text, r.Findings)
 	}
 	r := ask(exitOK)
-	has(r, "agent", doctor.Warn, "does not run")
+	has(r, "agent", doctor.Warn, "is not running")
 	has(r, "folder", doctor.OK, "1 entries")
 	s.start()
 	s.until("up", func(agent.Status) bool { return true })
 	r = ask(exitOK)
-	has(r, "agent", doctor.OK, "version dev runs")
+	has(r, "agent", doctor.OK, "version dev, running")
 	has(r, "disk", doctor.OK, "MiB/s")
-	has(r, "token", doctor.OK, "takes it")
+	has(r, "token", doctor.OK, "accepts the token")
 	s.cloud.Lock()
 	s.cloud.Token = "cc_other"
 	s.cloud.Unlock()

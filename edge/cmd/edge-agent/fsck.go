@@ -15,7 +15,7 @@ import (
 
 type fsckCmd struct {
 	source
-	Repair bool `help:"Save what is readable of a broken spool and have damaged footage read from the card again."`
+	Repair bool `help:"Save the readable content of a broken spool, and read damaged footage from the card again."`
 	JSON   bool `help:"Print the report as JSON."`
 }
 
@@ -31,9 +31,9 @@ func (c *fsckCmd) Run(ctx context.Context, s streams) error {
 	r, err := spool.Fsck(ctx, o)
 	switch {
 	case errors.Is(err, spool.ErrInUse):
-		return fmt.Errorf("%w; have the running agent check it with: edge-agent ctl fsck", err)
+		return fmt.Errorf("%w; let the running agent check it: edge-agent ctl fsck", err)
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no spool yet: %w", err)
+		return fmt.Errorf("the spool does not exist yet: %w", err)
 	case err != nil:
 		return err
 	}
@@ -51,7 +51,7 @@ func (c *fsckCmd) Run(ctx context.Context, s streams) error {
 		err = writeReport(s.out, r)
 	}
 	if err == nil && !whole && !c.Repair {
-		err = fmt.Errorf("%w; repair it with --repair, or start the agent, which does the same", errDamaged)
+		err = fmt.Errorf("%w; repair it with --repair, or start the agent, which repairs it too", errDamaged)
 	}
 	return err
 }
@@ -59,11 +59,11 @@ func (c *fsckCmd) Run(ctx context.Context, s streams) error {
 func writeReport(w io.Writer, r spool.Report) error {
 	fmt.Fprintf(w, "spool    %s\nstore    %s\n", r.Dir, r.Store)
 	if r.Pending {
-		fmt.Fprintln(w, "salvage  was cut short, it goes on with the repair or the next start")
+		fmt.Fprintln(w, "salvage  interrupted; the repair or the next start continues it")
 	}
 	fmt.Fprintf(w, "content  %d pieces of footage, %d chunks compared\n", r.Footage, r.Chunks)
 	if r.Damaged > 0 {
-		fmt.Fprintf(w, "damage   %d parts of the log files, %d bytes, hold nothing readable; what was there may be garbage already\n", r.Damaged, r.Lost)
+		fmt.Fprintf(w, "damage   %d parts of the log files, %d bytes, are not readable; they may have held deleted content\n", r.Damaged, r.Lost)
 	}
 	for _, f := range r.Faults {
 		fmt.Fprintf(w, "fault    %s %s (%s): %d of %d chunks: %s\n", f.Footage, f.Name, f.State, f.Damaged, f.Chunks, f.Detail)

@@ -18,16 +18,16 @@ import (
 
 var kills = flag.Int("kills", 200, "how often TestKilledAnywhere kills the program")
 
-// Killed with SIGKILL at random points, while files come, are read, are sent and
-// are reclaimed, the program loses nothing: what it once called spooled is taken
-// off the card at once, so that it is nowhere else.
+// SIGKILL at random points, while files arrive, are read, sent and reclaimed, loses
+// nothing. The test deletes files from the card as soon as they are spooled, so that
+// no other copy exists.
 func TestKilledAnywhere(t *testing.T) {
 	s := newStation(t)
-	s.ship()
+	s.useRelease()
 	s.set("stable: 200ms", "stable: 100ms")
 	random := rand.New(rand.NewPCG(7, uint64(*kills)))
 	want := map[string]footage.Digest{} // by name
-	taken := 0
+	removed := 0
 	for i := range *kills {
 		if i%4 == 0 {
 			name := fmt.Sprintf("film %d.mp4", i)
@@ -39,12 +39,12 @@ func TestKilledAnywhere(t *testing.T) {
 			want[name] = footage.Sum(b)
 		}
 		s.start()
-		if i%4 == 0 { // however long this machine takes to start a program, some get to their work
+		if i%4 == 0 { // on a slow machine too some runs get to work
 			s.until("up", func(agent.Status) bool { return true })
 		}
 		until := time.Now().Add(time.Duration(30+random.IntN(400)) * time.Millisecond)
 		for time.Now().Before(until) {
-			taken += s.takeOffCard(time.Until(until))
+			removed += s.removeSpooled(time.Until(until))
 		}
 		s.kill()
 		if i%20 == 0 {
@@ -66,13 +66,13 @@ func TestKilledAnywhere(t *testing.T) {
 		size += f.Size
 	}
 	if len(s.cloud.Footage) != len(want) {
-		t.Errorf("%d pieces arrived of %d", len(s.cloud.Footage), len(want))
+		t.Errorf("%d pieces of footage arrived, want %d", len(s.cloud.Footage), len(want))
 	}
-	if taken == 0 && *kills > 50 {
-		t.Error("nothing was ever spooled before it was killed")
+	if removed == 0 && *kills > 50 {
+		t.Error("no run spooled anything before its kill")
 	}
-	t.Logf("%d kills, %d pieces of %d bytes, %d of them taken off the card when they were spooled; %d bytes came twice",
-		*kills, len(want), size, taken, s.cloud.Received-size)
+	t.Logf("%d kills, %d pieces of %d bytes, %d of them removed from the card after spooling; %d bytes arrived twice",
+		*kills, len(want), size, removed, s.cloud.Received-size)
 }
 
 // set changes the program's configuration.
@@ -87,10 +87,10 @@ func (s *station) set(from, to string) {
 	}
 }
 
-// takeOffCard deletes what the program says is spooled, and returns how many
-// files those were. It waits a little in any case.
-func (s *station) takeOffCard(limit time.Duration) int {
-	<-time.After(min(limit, 15*time.Millisecond)) // between two looks
+// removeSpooled deletes the spooled files from the card and returns their number. It
+// waits a little in any case.
+func (s *station) removeSpooled(limit time.Duration) int {
+	<-time.After(min(limit, 15*time.Millisecond)) // between two polls
 	ctx, cancel := context.WithTimeout(s.t.Context(), max(limit, time.Millisecond))
 	defer cancel()
 	st, err := agent.AskStatus(ctx, s.spool)
@@ -106,11 +106,10 @@ func (s *station) takeOffCard(limit time.Duration) int {
 	return n
 }
 
-// Killed while it makes a new spool out of a broken one, again and again, the
-// program loses nothing either.
+// Repeated kills while the program saves a broken spool lose nothing.
 func TestKilledInSalvage(t *testing.T) {
 	s := newStation(t)
-	s.ship()
+	s.useRelease()
 	s.set("stable: 200ms", "stable: 100ms")
 	const files = 5
 	for i := range files {
@@ -127,7 +126,7 @@ func TestKilledInSalvage(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(3, 4))
 	for range *kills / 5 {
-		_ = os.Remove(filepath.Join(s.spool, "store", "MANIFEST")) // it may be on its way
+		_ = os.Remove(filepath.Join(s.spool, "store", "MANIFEST")) // a salvage may have moved it
 		s.start()
 		<-time.After(time.Duration(20+random.IntN(250)) * time.Millisecond) // the fault, not a wait
 		s.kill()

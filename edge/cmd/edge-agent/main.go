@@ -1,5 +1,5 @@
-// Command edge-agent runs on the base station beside a drone: it watches the
-// card, keeps footage safe, and brings it to the cloud.
+// Command edge-agent runs on the base station beside a drone: it watches the card,
+// stores the footage safely, and uploads it to the cloud.
 package main
 
 import (

@@ -25,8 +25,8 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-// asProgram makes the test binary behave as edge-agent, so that what it does is
-// seen by the race detector.
+// asProgram makes the test binary behave as edge-agent, so that the race detector
+// covers the program.
 const asProgram = "EDGE_AGENT_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -76,9 +76,9 @@ func newStation(t *testing.T) *station {
 	return s
 }
 
-// ship makes the station run the program as it is shipped, which starts in a
-// fraction of the time.
-func (s *station) ship() {
+// useRelease makes the station run the program as it is released, which starts much
+// faster than the test binary.
+func (s *station) useRelease() {
 	s.t.Helper()
 	s.binary = filepath.Join(s.t.TempDir(), "edge-agent")
 	cmd := exec.CommandContext(s.t.Context(), "go", "build", "-trimpath", "-o", s.binary, ".")
@@ -121,7 +121,7 @@ func (s *station) film(name string, size int) {
 	}
 }
 
-// until asks the program until its status pleases.
+// until polls the program until its status satisfies ok.
 func (s *station) until(what string, ok func(agent.Status) bool) agent.Status {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
@@ -136,7 +136,7 @@ func (s *station) until(what string, ok func(agent.Status) bool) agent.Status {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			s.t.Fatalf("%s: never; %+v %v", what, st.Footage, err)
+			s.t.Fatalf("%s: not within the time limit; %+v %v", what, st.Footage, err)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func (s *station) received() int64 {
 	return s.cloud.Received
 }
 
-// Killed in the middle of an upload, the program goes on at the server's offset.
+// After a kill in the middle of an upload, the program resumes at the server's offset.
 func TestKilledMidUpload(t *testing.T) {
 	s := newStation(t)
 	const size = 40 << 20
@@ -177,27 +177,27 @@ func TestKilledMidUpload(t *testing.T) {
 	close(release)
 	s.start()
 	s.until("sent", allSent(1))
-	// What the dead connection still held is the only part that may come twice.
+	// Only the bytes still in the closed connection may arrive twice.
 	if got := s.received(); got < size || got > size+8<<20 {
-		t.Errorf("%d bytes came for %d", got, size)
+		t.Errorf("%d bytes arrived for %d", got, size)
 	}
 }
 
-// tap tells when so many bytes have come, and waits there.
+// tap closes reached after so many bytes, and waits there for release.
 type tap struct {
 	body    io.Reader
 	after   int
 	reached chan struct{}
 	release chan struct{}
 	n       int
-	told    bool
+	closed  bool
 }
 
 func (tp *tap) Read(b []byte) (int, error) {
 	n, err := tp.body.Read(b)
 	tp.n += n
-	if !tp.told && tp.n >= tp.after {
-		tp.told = true
+	if !tp.closed && tp.n >= tp.after {
+		tp.closed = true
 		close(tp.reached)
 		<-tp.release
 	}
@@ -206,8 +206,8 @@ func (tp *tap) Read(b []byte) (int, error) {
 
 func (tp *tap) Close() error { return nil }
 
-// Killed again and again while it reads the card, the program loses nothing,
-// keeps no half file and sends every file once.
+// After repeated kills while it reads the card, the program has lost nothing, holds no
+// half file and sends every file once.
 func TestKilledMidIngest(t *testing.T) {
 	s := newStation(t)
 	const files, size = 4, 24 << 20
@@ -286,7 +286,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"status", "-c", s.config}, exitNotRunning, "the agent is not running"},
 		{[]string{"ctl", "-c", s.config, "pause"}, exitNotRunning, "the agent is not running"},
 		{[]string{"ctl", "-c", s.config, "retry", "all"}, exitUsage, "is not KEY=VALUE"},
-		{[]string{"fsck", "-c", s.config}, exitFailure, "there is no spool yet"},
+		{[]string{"fsck", "-c", s.config}, exitFailure, "the spool does not exist yet"},
 		{[]string{"doctor", "-c", bad, "--ntp="}, exitFailure, "fail  config   " + bad},
 		{[]string{"dance"}, exitUsage, "See: edge-agent --help"},
 		{nil, exitUsage, "See: edge-agent --help"},
@@ -351,7 +351,7 @@ func TestFsckCommand(t *testing.T) {
 	}
 }
 
-// The board has no C library of ours, little memory and little disk.
+// The board has no C libraries, little memory and little disk.
 func TestDependencies(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -361,7 +361,7 @@ func TestDependencies(t *testing.T) {
 	}
 	for prefix, why := range map[string]string{
 		"runtime/cgo": "it must cross-compile", "gocv.io": "OpenCV is the worker's", "github.com/yalue/onnxruntime_go": "inference is the worker's",
-		"github.com/gofiber": "it serves no web", "github.com/Azure": "the cloud's store is the cloud's business",
+		"github.com/gofiber": "it has no web server", "github.com/Azure": "only the cloud uses cloud storage",
 		"modernc.org/sqlite": "its records live in the spool", "cattlecounter/cloud": "edge and cloud meet in shared only",
 		"github.com/mochi-mqtt": "the broker is the cloud's", "testing": "tests stay out of programs", "cattlecounter/deploy/testkit/fakecloud": "tests stay out of programs",
 	} {

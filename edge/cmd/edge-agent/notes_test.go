@@ -15,7 +15,7 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// notes are the documents that people beside a station read.
+// notes are the documents for people at the station.
 func notes(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("../../../firmware-notes/*.md")
@@ -40,8 +40,8 @@ var (
 	wildcard  = regexp.MustCompile(`\{[a-z]+\}`)
 )
 
-// Every option, topic and command that a note names is one of the code's.
-func TestNotesNameWhatThereIs(t *testing.T) {
+// Every option, topic and command that a note names exists.
+func TestNotesNameOnlyWhatExists(t *testing.T) {
 	keys := settings.Keys(&config.Config{})
 	var sections []string
 	for _, k := range keys {
@@ -61,12 +61,12 @@ func TestNotesNameWhatThereIs(t *testing.T) {
 			switch {
 			case isKey.MatchString(code) && slices.Contains(sections, section):
 				if seen++; !slices.Contains(keys, code) {
-					t.Errorf("%s: there is no option %s", name, code)
+					t.Errorf("%s: option %s does not exist", name, code)
 				}
 			case strings.HasPrefix(code, "cattle/"):
 				seen++
 				if code = strings.TrimSuffix(code, "/"); strings.HasSuffix(code, "{site}") {
-					continue // where the topics lie, not one of them
+					continue // the root of the topics
 				}
 				if _, err := topic.Parse(wildcard.ReplaceAllString(code, "x")); err != nil {
 					t.Errorf("%s: %v", name, err)
@@ -88,6 +88,6 @@ func TestNotesNameWhatThereIs(t *testing.T) {
 		}
 	}
 	if seen < 40 {
-		t.Errorf("only %d names were found: does this test still read the notes?", seen)
+		t.Errorf("only %d names found: does this test still read the notes?", seen)
 	}
 }

@@ -28,28 +28,28 @@ const (
 	exitNotRunning = 3
 )
 
-// errUsage marks arguments that cannot be meant.
+// errUsage marks arguments that are not valid.
 var errUsage = errors.New("wrong use")
 
-const description = `Watches a drone's card, keeps its footage safe in a durable spool, brings it to the cloud and shows what became of it.
+const description = `Watches a drone's card, stores its footage in a durable spool, uploads it to the cloud and shows the counts.
 
 Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 the agent is not running (status, ctl).`
 
 type cli struct {
 	Run     runCmd     `cmd:"" help:"Run the agent until SIGTERM or Ctrl-C."`
-	Status  statusCmd  `cmd:"" help:"Show what the running agent does."`
-	Ctl     ctlCmd     `cmd:"" help:"Give the running agent an order and wait until it is done."`
+	Status  statusCmd  `cmd:"" help:"Show the state of the running agent."`
+	Ctl     ctlCmd     `cmd:"" help:"Give the running agent an order and wait for the answer."`
 	Fsck    fsckCmd    `cmd:"" help:"Check the spool while no agent runs on it, and repair it."`
-	Doctor  doctorCmd  `cmd:"" help:"Look the station over: card, disk, link, clock, token, broker; say what to do."`
+	Doctor  doctorCmd  `cmd:"" help:"Check the station and show what to do: card, disk, link, clock, token, broker."`
 	Config  configCmd  `cmd:"" help:"Work with the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 type source struct {
-	Config string `short:"c" placeholder:"FILE" env:"CATTLE_EDGE_CONFIG_FILE" help:"Configuration file (YAML), else /etc/cattlecounter/edge-agent.yaml where there is one. CATTLE_EDGE_… variables override it."`
+	Config string `short:"c" placeholder:"FILE" env:"CATTLE_EDGE_CONFIG_FILE" help:"Configuration file (YAML). Default: /etc/cattlecounter/edge-agent.yaml, if it exists. CATTLE_EDGE_… variables override it."`
 }
 
-// streams is what a command may use of its surroundings.
+// streams are the environment and the output of a command.
 type streams struct {
 	environ []string
 	out     *os.File
@@ -93,7 +93,7 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// load reads the configuration. Its own variable is no key of it.
+// load reads the configuration. CATTLE_EDGE_CONFIG_FILE is not one of its keys.
 func (s source) load(environ []string) (config.Config, error) {
 	var env []string
 	for _, kv := range environ {
@@ -116,8 +116,8 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 	return agent.Run(ctx, cfg, version, log, level)
 }
 
-// limitMemory makes the garbage collector work harder well below what a board
-// with 512 MiB can give; an operator's GOMEMLIMIT counts more.
+// limitMemory sets a soft limit that suits a board with 512 MiB. An operator's
+// GOMEMLIMIT overrides it.
 func limitMemory() {
 	const soft = 128 << 20
 	if os.Getenv("GOMEMLIMIT") == "" {
@@ -148,7 +148,7 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 }
 
 type configCmd struct {
-	Check checkCmd `cmd:"" help:"Check a configuration and say what is wrong with it."`
+	Check checkCmd `cmd:"" help:"Check the configuration and list its faults."`
 }
 
 type checkCmd struct{ source }

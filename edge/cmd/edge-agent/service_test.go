@@ -13,8 +13,8 @@ import (
 	"cattlecounter/edge/agent"
 )
 
-// Under a service manager the program says when it is ready, that it is alive
-// and that it stops, and logs in the journal's form.
+// Under a service manager the program reports that it is ready, alive and stopping, and
+// logs in the journal's form.
 func TestAsService(t *testing.T) {
 	s := newStation(t)
 	dir, err := os.MkdirTemp("", "sd")
@@ -42,27 +42,27 @@ func TestAsService(t *testing.T) {
 	t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", st.Dev, st.Ino))
 	s.startLogging(journal)
 
-	var heard strings.Builder
-	hear := func(what string) {
+	var received strings.Builder
+	receive := func(what string) {
 		t.Helper()
-		for b := make([]byte, 4096); !strings.Contains(heard.String(), what); {
+		for b := make([]byte, 4096); !strings.Contains(received.String(), what); {
 			n, err := manager.Read(b)
 			if err != nil {
-				t.Fatalf("%s: %v after %q", what, err, heard.String())
+				t.Fatalf("%s: %v after %q", what, err, received.String())
 			}
-			heard.Write(b[:n])
-			heard.WriteByte('\n')
+			received.Write(b[:n])
+			received.WriteByte('\n')
 		}
 	}
-	hear("WATCHDOG=1\nSTATUS=0 to send, link ")
-	if !strings.HasPrefix(heard.String(), "READY=1\n") {
-		t.Errorf("heard %q", heard.String())
+	receive("WATCHDOG=1\nSTATUS=0 to send, link ")
+	if !strings.HasPrefix(received.String(), "READY=1\n") {
+		t.Errorf("received %q", received.String())
 	}
 	s.until("up", func(agent.Status) bool { return true })
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	hear("STOPPING=1")
+	receive("STOPPING=1")
 	err = s.cmd.Wait()
 	s.cmd = nil
 	text, _ := os.ReadFile(journal.Name())
