@@ -53,8 +53,8 @@ func (a *Agent) fsck(ctx context.Context) (string, error) {
 
 // rescan looks at the cards now, and again at what could not be read.
 func (a *Agent) rescan() string {
-	a.ingest.Again()
-	a.watch.Look()
+	a.ingest.RetryNow()
+	a.watch.Rescan()
 	return "the folders are looked at now"
 }
 

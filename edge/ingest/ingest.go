@@ -1,7 +1,7 @@
-// Package ingest reads finished footage from the card into the spool: in chunks
-// of footage.ChunkSize, each hashed and durable before the next, then the whole
-// file's digest and the manifest. A file that changes while it is read is not
-// footage yet; what was read of it is void.
+// Package ingest reads finished footage from the card into the spool, in chunks of
+// footage.ChunkSize. Each chunk is hashed and durable before the next one is read; the
+// digest of the whole file and the manifest follow. When a file changes while it is read,
+// what was read of it is discarded.
 package ingest
 
 import (
@@ -59,57 +59,57 @@ type disk interface {
 }
 
 const (
-	spaceWait = 5 * time.Second  // between looks for space
+	spaceWait = 5 * time.Second  // between two checks for free space
 	readWait  = 30 * time.Second // after a file could not be read
-	// readTries bounds how often a faulty card is asked for the same file.
-	readTries = 5
+	// maxAttempts bounds the reads of one file from a faulty card.
+	maxAttempts = 5
 )
 
-// Ingest reads one file at a time, the oldest capture first. It is a
-// watch.Sink. Create it with New.
+// Ingest reads one file at a time, the oldest capture first. It is a watch.Sink. Create it
+// with New; it is safe for concurrent use.
 type Ingest struct {
 	spool Spool
 	log   *slog.Logger
 	wake  wake.Signal
 	buf   []byte
 
-	mu    sync.Mutex
-	again map[footage.ID]retry
+	mu        sync.Mutex
+	postponed map[footage.ID]retry
 }
 
-// retry says when a file that could not be read is tried again.
+// retry is when a postponed file is read again.
 type retry struct {
-	at    time.Time
-	tries int // 0: nothing is wrong with the file, it waits for space
+	at       time.Time
+	attempts int // failed reads, 0: the file is all right and waits for space
 }
 
 // New returns an Ingest that fills the spool.
 func New(sp Spool, log *slog.Logger) *Ingest {
-	return &Ingest{spool: sp, log: log, wake: wake.New(), again: map[footage.ID]retry{}}
+	return &Ingest{spool: sp, log: log, wake: wake.New(), postponed: map[footage.ID]retry{}}
 }
 
 func source(f watch.File) spool.Source {
 	return spool.Source{Path: f.Path, Size: f.Size, ModTime: f.ModTime}
 }
 
-// Known implements watch.Sink.
+// Known implements watch.Sink: it reports whether the file needs no further reading.
 func (in *Ingest) Known(f watch.File) (bool, error) { return in.spool.Captures.Known(source(f)) }
 
-// Take implements watch.Sink: it records the finding, Run reads it.
-func (in *Ingest) Take(f watch.Finding) error {
-	var side *spool.Source
+// Capture implements watch.Sink: it records the finding, which Run then reads.
+func (in *Ingest) Capture(f watch.Finding) error {
+	var telemetry *spool.Source
 	if f.Telemetry != nil {
 		s := source(*f.Telemetry)
-		side = &s
+		telemetry = &s
 	}
-	r, err := in.spool.Captures.Add(source(f.Video), side)
+	r, err := in.spool.Captures.Add(source(f.Video), telemetry)
 	if err != nil {
 		return err
 	}
 	if f.Fault != "" {
 		return in.spool.Recovery.Quarantine(r.ID, f.Fault)
 	}
-	in.log.Info("footage captured", "footage", r.ID, "path", f.Video.Path, "bytes", f.Video.Size, "telemetry", side != nil)
+	in.log.Info("footage captured", "footage", r.ID, "path", f.Video.Path, "bytes", f.Video.Size, "telemetry", telemetry != nil)
 	in.Wake()
 	return nil
 }
@@ -117,16 +117,16 @@ func (in *Ingest) Take(f watch.Finding) error {
 // Wake makes Run look for work now.
 func (in *Ingest) Wake() { in.wake.Set() }
 
-// Again ends every wait: what could not be read is tried now.
-func (in *Ingest) Again() {
+// RetryNow ends every wait: postponed files are read now.
+func (in *Ingest) RetryNow() {
 	in.mu.Lock()
-	clear(in.again)
+	clear(in.postponed)
 	in.mu.Unlock()
 	in.Wake()
 }
 
-// Run reads what was captured, until ctx ends. What a crash left half read is
-// read again; chunks that are there already are not written twice.
+// Run reads captured files until ctx ends; then it returns nil. A file that a crash left half
+// read is read again; its durable chunks are not written twice.
 func (in *Ingest) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		r, wait := in.next(time.Now())
@@ -140,14 +140,14 @@ func (in *Ingest) Run(ctx context.Context) error {
 			timer.Stop()
 			continue
 		}
-		in.settle(ctx, *r, in.read(ctx, *r))
+		in.handleResult(ctx, *r, in.read(ctx, *r))
 	}
 	return nil
 }
 
-// next returns the oldest readable capture, or how long to wait for one. One that
-// is half read comes first, and while it waits for space nothing else begins: two
-// halves could fill the spool with nothing to send.
+// next returns the oldest capture that can be read now, or how long to wait for one. A
+// half-read file comes first. While it waits for space no other file begins, because two half
+// files could fill the spool with nothing to send.
 func (in *Ingest) next(now time.Time) (*spool.Record, time.Duration) {
 	const idle = time.Minute
 	wait := idle
@@ -161,9 +161,9 @@ func (in *Ingest) next(now time.Time) (*spool.Record, time.Duration) {
 		if r.Stale || r.State != spool.Captured && r.State != spool.Spooling {
 			continue
 		}
-		if d := in.again[r.ID].at.Sub(now); d > 0 {
+		if d := in.postponed[r.ID].at.Sub(now); d > 0 {
 			wait = min(wait, d)
-			if r.State == spool.Spooling && in.again[r.ID].tries == 0 {
+			if r.State == spool.Spooling && in.postponed[r.ID].attempts == 0 {
 				break
 			}
 			continue
@@ -173,7 +173,7 @@ func (in *Ingest) next(now time.Time) (*spool.Record, time.Duration) {
 	return nil, wait
 }
 
-// rank sorts what is half read before the rest.
+// rank sorts half-read files before the others.
 func rank(s spool.State) int {
 	if s == spool.Spooling {
 		return 0
@@ -181,8 +181,8 @@ func rank(s spool.State) int {
 	return 1
 }
 
-// settle decides what follows from how the reading ended.
-func (in *Ingest) settle(ctx context.Context, r spool.Record, err error) {
+// handleResult decides what follows from the result of a read.
+func (in *Ingest) handleResult(ctx context.Context, r spool.Record, err error) {
 	log := in.log.With("footage", r.ID, "name", r.Name)
 	switch {
 	case err == nil:
@@ -192,64 +192,65 @@ func (in *Ingest) settle(ctx context.Context, r spool.Record, err error) {
 		return // read again after the restart
 	case errors.Is(err, spool.ErrNoSpace):
 		if r.Waiting == "" {
-			log.Warn("waiting for space", "err", err)
+			log.Warn("spool is full; waiting for space", "err", err)
 		}
 		in.spool.Records.SetWaiting(r.ID, "no space: "+err.Error())
-		in.later(r.ID, spaceWait, 0)
+		in.postpone(r.ID, spaceWait, 0)
 		return
 	case errors.Is(err, spool.ErrTooLarge):
-		err = in.spool.Recovery.Quarantine(r.ID, err.Error()+"; give it more room, then order a retry")
+		err = in.spool.Recovery.Quarantine(r.ID, err.Error()+"; give the spool more space, then order a retry")
 	case errors.Is(err, errChanged):
-		log.Info("file changes, waiting until it is finished", "err", err)
+		log.Info("file changed during reading; waiting until it is finished", "err", err)
 		err = in.spool.Captures.Discard(r.ID, err.Error())
 	case errors.Is(err, fs.ErrNotExist):
-		err = in.spool.Recovery.QuarantineMissing(r.ID, "the file vanished from the card before it was read; insert the card again")
+		err = in.spool.Recovery.QuarantineMissing(r.ID, "the file vanished from the card before it was read; insert that card again")
 	case errors.Is(err, footage.ErrNotVideo):
-		err = in.spool.Recovery.Quarantine(r.ID, "not a video, whatever its name says ("+err.Error()+"); record or copy it again")
+		err = in.spool.Recovery.Quarantine(r.ID, "the file has a video's name but is not a video ("+err.Error()+"); record or copy it again")
 	default:
-		err = in.tryLater(r, err)
+		err = in.retryOrQuarantine(r, err)
 	}
-	in.forgetEnded(r.ID, err)
+	if err != nil { // the state could not be saved; without a wait Run would spin
+		log.Error("cannot save the footage state; retrying", "err", err, "retry_in", spaceWait)
+		in.spool.Records.SetWaiting(r.ID, "the spool cannot be written: "+err.Error())
+		in.postpone(r.ID, spaceWait, 0)
+		return
+	}
+	in.forgetElapsed(r.ID)
 }
 
-// tryLater handles a file that cannot be read now: wrong permissions are for a
-// person to mend, a card that fails again and again is given up.
-func (in *Ingest) tryLater(r spool.Record, err error) error {
+// retryOrQuarantine handles a file that cannot be read now. A person must correct wrong
+// permissions, so that file is retried without end. A file that a card fails to deliver
+// maxAttempts times is quarantined.
+func (in *Ingest) retryOrQuarantine(r spool.Record, err error) error {
 	in.mu.Lock()
-	tries := in.again[r.ID].tries + 1
+	attempts := in.postponed[r.ID].attempts + 1
 	in.mu.Unlock()
-	if errors.Is(err, errSource) && !errors.Is(err, fs.ErrPermission) && tries >= readTries {
-		return in.spool.Recovery.Quarantine(r.ID, fmt.Sprintf("cannot be read after %d tries: %v", tries, err))
+	if errors.Is(err, errSource) && !errors.Is(err, fs.ErrPermission) && attempts >= maxAttempts {
+		return in.spool.Recovery.Quarantine(r.ID, fmt.Sprintf("cannot be read after %d attempts: %v", attempts, err))
 	}
-	in.log.Warn("footage cannot be read now", "footage", r.ID, "attempt", tries, "err", err)
-	in.later(r.ID, readWait, tries) // before others hear of it
+	in.log.Warn("cannot read footage; retrying", "footage", r.ID, "attempt", attempts, "retry_in", readWait, "err", err)
+	in.postpone(r.ID, readWait, attempts) // before SetWaiting, which wakes Run
 	in.spool.Records.SetWaiting(r.ID, "cannot be read: "+err.Error())
 	return nil
 }
 
-func (in *Ingest) later(id footage.ID, d time.Duration, tries int) {
+func (in *Ingest) postpone(id footage.ID, d time.Duration, attempts int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.again[id] = retry{at: time.Now().Add(d), tries: tries}
+	in.postponed[id] = retry{at: time.Now().Add(d), attempts: attempts}
 }
 
 func (in *Ingest) forget(id footage.ID) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	delete(in.again, id)
+	delete(in.postponed, id)
 }
 
-// forgetEnded keeps Run from spinning when even the state cannot be written.
-func (in *Ingest) forgetEnded(id footage.ID, err error) {
-	if err == nil {
-		in.mu.Lock()
-		if time.Until(in.again[id].at) <= 0 {
-			delete(in.again, id)
-		}
-		in.mu.Unlock()
-		return
+// forgetElapsed forgets a postponed file whose wait has ended.
+func (in *Ingest) forgetElapsed(id footage.ID) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if time.Until(in.postponed[id].at) <= 0 {
+		delete(in.postponed, id)
 	}
-	in.log.Error("footage state cannot be written", "footage", id, "err", err)
-	in.spool.Records.SetWaiting(id, "the spool cannot be written: "+err.Error())
-	in.later(id, spaceWait, 0)
 }

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
-// video returns bytes that look like an MP4.
+// video returns random bytes with the head of an MP4 file.
 func video(size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.Read(b)
@@ -86,9 +86,9 @@ func (b *bench) stat(p string) watch.File {
 	return watch.File{Path: p, Size: st.Size(), ModTime: st.ModTime()}
 }
 
-func (b *bench) take(f watch.Finding) {
+func (b *bench) capture(f watch.Finding) {
 	b.t.Helper()
-	if err := b.in.Take(f); err != nil {
+	if err := b.in.Capture(f); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -103,7 +103,7 @@ func (b *bench) until(what string, ok func(spool.Record) bool) spool.Record {
 				return r
 			}
 		case <-limit:
-			b.t.Fatalf("%s: never; %+v", what, b.spool.Records.All())
+			b.t.Fatalf("no record is %s in 20 s; records: %+v", what, b.spool.Records.All())
 		}
 	}
 }
@@ -112,7 +112,7 @@ func in(s spool.State) func(spool.Record) bool {
 	return func(r spool.Record) bool { return r.State == s }
 }
 
-// of is in for one file: a change may be told twice, and late.
+// of is in for one file. A change may be reported twice, and late.
 func of(name string, s spool.State) func(spool.Record) bool {
 	return func(r spool.Record) bool { return r.Name == name && r.State == s }
 }
@@ -121,7 +121,7 @@ func TestWholeFileWithTelemetry(t *testing.T) {
 	b := newBench(t)
 	content := video(2*footage.ChunkSize + 5)
 	f, side := b.file("a.MP4", content), b.file("a.SRT", []byte("1\n00:00"))
-	b.take(watch.Finding{Video: f, Telemetry: &side})
+	b.capture(watch.Finding{Video: f, Telemetry: &side})
 	b.run()
 	r := b.until("spooled", in(spool.Spooled))
 	m, err := b.spool.Content.Manifest(r.ID)
@@ -129,21 +129,21 @@ func TestWholeFileWithTelemetry(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m.Video.SHA256 != footage.Sum(content) || len(m.Video.Chunks) != 3 || m.Telemetry == nil || m.Telemetry.SHA256 != footage.Sum([]byte("1\n00:00")) {
-		t.Errorf("%+v", m)
+		t.Errorf("manifest does not describe the two files: %+v", m)
 	}
 	if err := b.spool.Content.Verify(t.Context(), r.ID); err != nil {
 		t.Error(err)
 	}
 	if known, err := b.in.Known(f); err != nil || !known {
-		t.Error(known, err)
+		t.Errorf("spooled file: known %v, error %v, want known", known, err)
 	}
-	b.take(watch.Finding{Video: b.file("copy.MP4", content)})
+	b.capture(watch.Finding{Video: b.file("copy.MP4", content)})
 	if d := b.until("duplicate", in(spool.Duplicate)); d.DuplicateOf != r.ID {
-		t.Errorf("%+v", d)
+		t.Errorf("copy of %s: got %+v, want a duplicate of it", r.ID, d)
 	}
 }
 
-// The picture that the camera left goes with its footage.
+// The camera's own picture of a recording is spooled with it.
 func TestThumbnailIsSpooled(t *testing.T) {
 	b := newBench(t)
 	var picture bytes.Buffer
@@ -151,25 +151,25 @@ func TestThumbnailIsSpooled(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.file("DJI_0001.THM", picture.Bytes())
-	b.take(watch.Finding{Video: b.file("DJI_0001.MP4", video(5000))})
-	b.take(watch.Finding{Video: b.file("DJI_0002.MP4", video(6000))})
+	b.capture(watch.Finding{Video: b.file("DJI_0001.MP4", video(5000))})
+	b.capture(watch.Finding{Video: b.file("DJI_0002.MP4", video(6000))})
 	b.run()
 	r := b.until("spooled", of("DJI_0001.MP4", spool.Spooled))
 	m, err := b.spool.Content.Manifest(r.ID)
 	if err != nil || m.Thumbnail == nil || m.Thumbnail.Name != "DJI_0001.jpg" || !r.HasThumbnail {
-		t.Fatalf("%+v %v", m, err)
+		t.Fatalf("manifest without the thumbnail: %+v, %v", m, err)
 	}
 	got, err := b.spool.Content.Chunk(r.ID, spool.Thumbnail, m.Thumbnail.Chunks[0], nil)
 	if err != nil || !bytes.Equal(got, picture.Bytes()) {
-		t.Errorf("%d bytes, %v", len(got), err)
+		t.Errorf("thumbnail of %d bytes, error %v, want the camera's %d bytes", len(got), err, picture.Len())
 	}
 	r = b.until("spooled", of("DJI_0002.MP4", spool.Spooled))
 	if m, err = b.spool.Content.Manifest(r.ID); err != nil || m.Thumbnail != nil || r.HasThumbnail {
-		t.Errorf("%+v %v", m, err)
+		t.Errorf("recording without a picture: %+v, %v, want no thumbnail", m, err)
 	}
 }
 
-func TestBadInput(t *testing.T) {
+func TestUnusableFilesAreQuarantined(t *testing.T) {
 	b := newBench(t)
 	b.run()
 	for name, c := range map[string]struct {
@@ -177,44 +177,44 @@ func TestBadInput(t *testing.T) {
 		fault   string
 		want    string
 	}{
-		"text.mp4":  {[]byte("just some text"), "", "not a video, whatever its name says"},
+		"text.mp4":  {[]byte("just some text"), "", "the file has a video's name but is not a video"},
 		"empty.mp4": {nil, "the file is empty", "the file is empty"},
 	} {
-		b.take(watch.Finding{Video: b.file(name, c.content), Fault: c.fault})
+		b.capture(watch.Finding{Video: b.file(name, c.content), Fault: c.fault})
 		if r := b.until(name, of(name, spool.Quarantined)); !strings.Contains(r.Reason, c.want) {
-			t.Errorf("%s: %s", name, r.Reason)
+			t.Errorf("%s: reason %q, want %q in it", name, r.Reason, c.want)
 		}
 	}
 	f := b.file("gone.mp4", video(100))
 	if err := os.Remove(f.Path); err != nil {
 		t.Fatal(err)
 	}
-	b.take(watch.Finding{Video: f})
-	if r := b.until("gone", of("gone.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "vanished") {
-		t.Error(r.Reason)
+	b.capture(watch.Finding{Video: f})
+	if r := b.until("quarantined", of("gone.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "vanished") {
+		t.Errorf("missing file: reason %q, want \"vanished\" in it", r.Reason)
 	}
-	// It comes back.
+	// The card is inserted again.
 	f = b.file("gone.mp4", video(100))
 	if known, _ := b.in.Known(f); known {
-		t.Error("not offered again")
+		t.Error("a file that came back counts as known")
 	}
-	b.take(watch.Finding{Video: f})
-	b.until("back", of("gone.mp4", spool.Spooled))
+	b.capture(watch.Finding{Video: f})
+	b.until("spooled", of("gone.mp4", spool.Spooled))
 }
 
-func TestChangedSinceCaptured(t *testing.T) {
+func TestFileChangedSinceCapture(t *testing.T) {
 	b := newBench(t)
 	f := b.file("a.mp4", video(100))
 	b.file("a.mp4", video(200))
-	b.take(watch.Finding{Video: f})
+	b.capture(watch.Finding{Video: f})
 	b.run()
 	r := b.until("stale", func(r spool.Record) bool { return r.Stale })
 	if !strings.Contains(r.Waiting, "changed") {
-		t.Error(r.Waiting)
+		t.Errorf("changed file waits because of %q, want \"changed\" in it", r.Waiting)
 	}
-	b.take(watch.Finding{Video: b.stat(f.Path)})
+	b.capture(watch.Finding{Video: b.stat(f.Path)})
 	if got := b.until("spooled", in(spool.Spooled)); got.ID != r.ID || got.Source.Size != 200 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want footage %s with 200 bytes", got, r.ID)
 	}
 }
 
@@ -229,7 +229,7 @@ func (g *growing) PutChunk(id footage.ID, p spool.Part, c footage.Chunk, b []byt
 	return g.Content.PutChunk(id, p, c, b)
 }
 
-func TestGrowsWhileRead(t *testing.T) {
+func TestFileChangesDuringReading(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
 		"grows":   func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("x"), 9<<20), 0o600) },
 		"shrinks": func(p string) error { return os.Truncate(p, 5<<20) },
@@ -260,34 +260,34 @@ func TestGrowsWhileRead(t *testing.T) {
 					}
 				}
 			}}
-			b.take(watch.Finding{Video: f})
+			b.capture(watch.Finding{Video: f})
 			b.run()
-			r := b.until("void", func(r spool.Record) bool { return r.Stale })
+			r := b.until("stale", func(r spool.Record) bool { return r.Stale })
 			if r.State != spool.Captured {
-				t.Errorf("%+v", r)
+				t.Errorf("got %+v, want it captured", r)
 			}
 		})
 	}
 }
 
-func TestFullDiskWaitsAndGoesOn(t *testing.T) {
+func TestReadingContinuesWhenSpaceIsFree(t *testing.T) {
 	b := newBench(t)
-	// Space ends after the first chunk.
+	// The disk is full after the first chunk.
 	b.in.spool.Content = &growing{b.spool.Content, func() {
 		if r := b.spool.Records.All()[0]; r.Read > 0 && b.free.Load() == 1<<40 {
 			b.free.Store(4 << 20)
 		}
 	}}
 	f := b.file("a.mp4", video(8<<20))
-	b.take(watch.Finding{Video: f})
+	b.capture(watch.Finding{Video: f})
 	b.run()
 	r := b.until("waiting", func(r spool.Record) bool { return strings.HasPrefix(r.Waiting, "no space") })
 	if !strings.Contains(r.Waiting, "spool.min_free") {
-		t.Error(r.Waiting)
+		t.Errorf("full disk: waits because of %q, want spool.min_free in it", r.Waiting)
 	}
 	b.free.Store(1 << 50)
 	b.in.mu.Lock()
-	clear(b.in.again) // no waiting in a test
+	clear(b.in.postponed) // a test does not wait
 	b.in.mu.Unlock()
 	b.in.Wake()
 	r = b.until("spooled", in(spool.Spooled))
@@ -296,9 +296,8 @@ func TestFullDiskWaitsAndGoesOn(t *testing.T) {
 	}
 }
 
-// A file that could never be spooled whole is set aside and does not hold up the
-// others, whatever of it would fit.
-func TestLargerThanTheSpool(t *testing.T) {
+// A file that is larger than the spool is quarantined, and the next file is read.
+func TestFileLargerThanTheSpool(t *testing.T) {
 	b := newBench(t)
 	sp, err := spool.Open(spool.Options{Dir: t.TempDir(), Quota: 70 << 20})
 	if err != nil {
@@ -307,11 +306,11 @@ func TestLargerThanTheSpool(t *testing.T) {
 	t.Cleanup(func() { _ = sp.Close() })
 	sp.Records.OnChange(func(r spool.Record) { b.changed <- r })
 	b.spool, b.in = sp, New(parts(sp), slog.New(slog.DiscardHandler))
-	b.take(watch.Finding{Video: b.file("long.mp4", video(40<<20))})
-	b.take(watch.Finding{Video: b.file("short.mp4", video(9<<20))})
+	b.capture(watch.Finding{Video: b.file("long.mp4", video(40<<20))})
+	b.capture(watch.Finding{Video: b.file("short.mp4", video(9<<20))})
 	b.run()
-	if r := b.until("set aside", of("long.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "72.8 MiB and the spool may use 70.0 MiB (spool.quota)") {
-		t.Error(r.Reason)
+	if r := b.until("quarantined", of("long.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "72.8 MiB and the spool may use 70.0 MiB (spool.quota)") {
+		t.Errorf("reason %q does not name the sizes", r.Reason)
 	}
 	b.until("spooled", of("short.mp4", spool.Spooled))
 }
@@ -323,46 +322,46 @@ func (f fixed) All() []spool.Record { return slices.Clone(f) }
 
 func (fixed) SetWaiting(footage.ID, string) {}
 
-// Two files that are half read could fill the spool for ever: the second one does
-// not begin while the first one waits for space.
-func TestNothingBeginsBehindAHalf(t *testing.T) {
+// Two half-read files could fill the spool with nothing to send. So the second one does not
+// begin while the first one waits for space.
+func TestHalfReadFileComesFirst(t *testing.T) {
 	r := fixed{{ID: "older", State: spool.Captured}, {ID: "half", State: spool.Spooling}}
 	in := New(Spool{Records: r}, slog.New(slog.DiscardHandler))
 	now := time.Now()
 	if r, _ := in.next(now); r == nil || r.ID != "half" {
-		t.Fatalf("%+v", r)
+		t.Fatalf("next is %+v, want the half-read file", r)
 	}
-	in.later("half", spaceWait, 0)
+	in.postpone("half", spaceWait, 0)
 	if r, wait := in.next(now); r != nil || wait > 2*spaceWait {
-		t.Errorf("%+v %s", r, wait)
+		t.Errorf("next is %+v in %s, want nothing before the half-read file gets space", r, wait)
 	}
-	in.later("half", readWait, 1) // a card that cannot be read holds nothing up
+	in.postpone("half", readWait, 1) // an unreadable file does not block others
 	if r, _ := in.next(now); r == nil || r.ID != "older" {
-		t.Errorf("%+v", r)
+		t.Errorf("next is %+v, want the other file", r)
 	}
 }
 
-func TestUnreadable(t *testing.T) {
+func TestUnreadableFileIsQuarantined(t *testing.T) {
 	b := newBench(t)
 	p := filepath.Join(b.dir, "dir.mp4") // reading a folder fails, also for root
 	if err := os.Mkdir(p, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b.take(watch.Finding{Video: b.stat(p)})
+	b.capture(watch.Finding{Video: b.stat(p)})
 	b.run()
 	r := b.until("waiting", func(r spool.Record) bool { return strings.HasPrefix(r.Waiting, "cannot be read") })
-	for i := 2; i <= readTries; i++ {
-		if err := b.in.tryLater(r, errSource); err != nil {
+	for i := 2; i <= maxAttempts; i++ {
+		if err := b.in.retryOrQuarantine(r, errSource); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if r := b.until("given up", in(spool.Quarantined)); !strings.Contains(r.Reason, "cannot be read after 5 tries") {
-		t.Error(r.Reason)
+	if r := b.until("quarantined", in(spool.Quarantined)); !strings.Contains(r.Reason, "cannot be read after 5 attempts") {
+		t.Errorf("reason %q does not name the attempts", r.Reason)
 	}
 }
 
-// BenchmarkIngest measures reading into the spool against writing the same
-// bytes to a plain file with a sync per chunk.
+// BenchmarkIngest compares reading into the spool with writing the same bytes to a plain file,
+// with a sync per chunk.
 func BenchmarkIngest(b *testing.B) {
 	const size = 128 << 20
 	content := video(size)
@@ -370,7 +369,7 @@ func BenchmarkIngest(b *testing.B) {
 	for b.Loop() {
 		w := newBench(b)
 		w.changed = make(chan spool.Record, 1<<20)
-		content[100]++ // other content, so that it is no duplicate
+		content[100]++ // other content, so not a duplicate
 		f := w.file("a.mp4", content)
 		began := time.Now()
 		out, err := os.Create(filepath.Join(b.TempDir(), "raw"))
@@ -387,7 +386,7 @@ func BenchmarkIngest(b *testing.B) {
 		}
 		raw += time.Since(began)
 		_ = out.Close()
-		w.take(watch.Finding{Video: f})
+		w.capture(watch.Finding{Video: f})
 		began = time.Now()
 		r, _ := w.in.next(time.Now())
 		if err := w.in.read(b.Context(), *r); err != nil {

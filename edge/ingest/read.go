@@ -19,19 +19,19 @@ import (
 
 var (
 	errChanged  = errors.New("file changed while it was read")
-	errSource   = errors.New("card")
+	errSource   = errors.New("card error")
 	errTooLarge = errors.New("telemetry is too large")
 )
 
-// read takes one file, and its sidecar, into the spool.
+// read reads one file and its sidecar into the spool.
 func (in *Ingest) read(ctx context.Context, r spool.Record) error {
-	if err := sniff(r.Source.Path); err != nil {
+	if err := checkVideo(r.Source.Path); err != nil {
 		return err
 	}
 	if err := in.spool.Disk.CanHold(r.Source.Size); err != nil {
 		return err
 	}
-	// Ask for the first chunk only: the upload may make room while the rest is read.
+	// The first chunk must fit; the upload may free space while the rest is read.
 	if err := in.spool.Disk.MakeRoom(min(r.Source.Size, footage.ChunkSize)); err != nil {
 		return err
 	}
@@ -39,19 +39,17 @@ func (in *Ingest) read(ctx context.Context, r spool.Record) error {
 	if err != nil {
 		return err
 	}
-	video, err := in.file(ctx, r.ID, spool.Video, r.Source)
+	video, err := in.readFile(ctx, r.ID, spool.Video, r.Source)
 	if err != nil {
 		return err
 	}
 	m := footage.Manifest{Version: footage.ManifestVersion, Footage: r.ID, Captured: r.Source.ModTime.UTC(), Video: video}
 	if r.Telemetry != nil {
-		side, err := in.sidecar(ctx, r)
-		if err != nil {
+		if m.Telemetry, err = in.readTelemetry(ctx, r); err != nil {
 			return err
 		}
-		m.Telemetry = side
 	}
-	if m.Thumbnail, err = in.thumbnail(r); err != nil {
+	if m.Thumbnail, err = in.spoolThumbnail(r); err != nil {
 		return err
 	}
 	if r, err = in.spool.Captures.Commit(m); err != nil {
@@ -62,14 +60,14 @@ func (in *Ingest) read(ctx context.Context, r spool.Record) error {
 	return nil
 }
 
-// sidecar reads the telemetry. Without it the footage is worth less, but not
-// nothing: a sidecar that is gone, changed or too large is left out.
-func (in *Ingest) sidecar(ctx context.Context, r spool.Record) (*footage.File, error) {
+// readTelemetry reads the sidecar. Footage without telemetry is still useful, so a missing,
+// changed or too large sidecar is left out: the result is nil, without an error.
+func (in *Ingest) readTelemetry(ctx context.Context, r spool.Record) (*footage.File, error) {
 	if r.Telemetry.Size > wire.MaxTelemetry {
 		in.log.Warn("telemetry left out", "footage", r.ID, "err", errTooLarge, "bytes", r.Telemetry.Size)
 		return nil, nil
 	}
-	f, err := in.file(ctx, r.ID, spool.Telemetry, *r.Telemetry)
+	f, err := in.readFile(ctx, r.ID, spool.Telemetry, *r.Telemetry)
 	if errors.Is(err, errSource) || errors.Is(err, errChanged) || errors.Is(err, os.ErrNotExist) {
 		in.log.Warn("telemetry left out", "footage", r.ID, "err", err)
 		return nil, nil
@@ -77,9 +75,9 @@ func (in *Ingest) sidecar(ctx context.Context, r spool.Record) (*footage.File, e
 	return &f, err
 }
 
-// thumbnail keeps the picture that the camera left of the recording. Nothing is
-// lost without one: only a full or broken spool is an error.
-func (in *Ingest) thumbnail(r spool.Record) (*footage.File, error) {
+// spoolThumbnail stores the camera's own picture of the recording. The result is nil when
+// there is none; only a full or broken spool is an error.
+func (in *Ingest) spoolThumbnail(r spool.Record) (*footage.File, error) {
 	p, err := thumbnail.Find(r.Source.Path)
 	if err != nil {
 		if !errors.Is(err, thumbnail.ErrNone) {
@@ -97,32 +95,32 @@ func (in *Ingest) thumbnail(r spool.Record) (*footage.File, error) {
 	return &footage.File{Name: name, Size: size, SHA256: sum, Chunks: []footage.Chunk{c}}, nil
 }
 
-// sniff looks at the first bytes, never at the name. The error wraps
-// footage.ErrNotVideo.
-func sniff(path string) error {
+// checkVideo reads the first bytes, whatever the name is. The error wraps footage.ErrNotVideo
+// for a file that is no video.
+func checkVideo(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("open: %w: %w", err, errSource)
+		return fmt.Errorf("%w: %w", errSource, err)
 	}
 	defer f.Close()
 	head := make([]byte, footage.SniffLen)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read: %w: %w", err, errSource)
+		return fmt.Errorf("%w: %w", errSource, err)
 	}
 	_, err = footage.Sniff(head[:n])
 	return err
 }
 
-// file reads one file whole, chunk by chunk, and checks before and after that
-// it is the file that was captured.
-func (in *Ingest) file(ctx context.Context, id footage.ID, p spool.Part, src spool.Source) (footage.File, error) {
+// readFile reads one whole file, chunk by chunk. It checks before and after that this is the
+// captured file; otherwise the error wraps errChanged.
+func (in *Ingest) readFile(ctx context.Context, id footage.ID, p spool.Part, src spool.Source) (footage.File, error) {
 	f, err := os.Open(src.Path)
 	if err != nil {
-		return footage.File{}, fmt.Errorf("open: %w: %w", err, errSource)
+		return footage.File{}, fmt.Errorf("%w: %w", errSource, err)
 	}
 	defer f.Close()
-	if err := unchanged(f, src); err != nil {
+	if err := checkUnchanged(f, src); err != nil {
 		return footage.File{}, err
 	}
 	out := footage.File{Name: filepath.Base(src.Path), Size: src.Size}
@@ -131,7 +129,7 @@ func (in *Ingest) file(ctx context.Context, id footage.ID, p spool.Part, src spo
 		if ctx.Err() != nil {
 			return footage.File{}, context.Cause(ctx)
 		}
-		c, err := in.chunk(f, id, p, len(out.Chunks), min(src.Size-at, footage.ChunkSize), whole)
+		c, err := in.readChunk(f, id, p, len(out.Chunks), min(src.Size-at, footage.ChunkSize), whole)
 		if err != nil {
 			return footage.File{}, err
 		}
@@ -140,45 +138,46 @@ func (in *Ingest) file(ctx context.Context, id footage.ID, p spool.Part, src spo
 			in.spool.Captures.SetRead(id, at)
 		}
 	}
-	// A byte beyond the end, or another size or time, or another file under the name.
+	// Signs of a change: a byte beyond the end, another size or time, another file under the name.
 	if n, _ := f.Read(in.buf[:1]); n > 0 {
-		return footage.File{}, fmt.Errorf("it grew beyond %d bytes: %w", src.Size, errChanged)
+		return footage.File{}, fmt.Errorf("%w: it is longer than the captured %d bytes", errChanged, src.Size)
 	}
-	if err := unchanged(f, src); err != nil {
+	if err := checkUnchanged(f, src); err != nil {
 		return footage.File{}, err
 	}
 	whole.Sum(out.SHA256[:0])
 	return out, nil
 }
 
-func (in *Ingest) chunk(f io.Reader, id footage.ID, p spool.Part, index int, size int64, whole hash.Hash) (footage.Chunk, error) {
+func (in *Ingest) readChunk(f io.Reader, id footage.ID, p spool.Part, index int, size int64, whole hash.Hash) (footage.Chunk, error) {
 	if in.buf == nil {
 		in.buf = make([]byte, footage.ChunkSize)
 	}
 	b := in.buf[:size]
 	if n, err := io.ReadFull(f, b); errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return footage.Chunk{}, fmt.Errorf("it ends %d bytes early: %w", size-int64(n), errChanged)
+		return footage.Chunk{}, fmt.Errorf("%w: it ends %d bytes early", errChanged, size-int64(n))
 	} else if err != nil {
-		return footage.Chunk{}, fmt.Errorf("read: %w: %w", err, errSource)
+		return footage.Chunk{}, fmt.Errorf("%w: %w", errSource, err)
 	}
 	whole.Write(b)
 	c := footage.Chunk{Index: index, Size: size, SHA256: footage.Sum(b)}
 	return c, in.spool.Content.PutChunk(id, p, c, b)
 }
 
-// unchanged compares the open file, and what its name means now, with the capture.
-func unchanged(f *os.File, src spool.Source) error {
+// checkUnchanged compares the open file, and the file that its path names now, with the capture.
+func checkUnchanged(f *os.File, src spool.Source) error {
 	open, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("stat: %w: %w", err, errSource)
+		return fmt.Errorf("%w: %w", errSource, err)
 	}
 	named, err := os.Stat(src.Path)
 	if err != nil {
-		return fmt.Errorf("stat: %w: %w", err, errSource)
+		return fmt.Errorf("%w: %w", errSource, err)
 	}
 	if !os.SameFile(open, named) || open.Size() != src.Size || !open.ModTime().Equal(src.ModTime) {
-		return fmt.Errorf("%d bytes of %s, captured with %d bytes of %s: %w",
-			open.Size(), open.ModTime().UTC().Format("2006-01-02 15:04:05.000"), src.Size, src.ModTime.UTC().Format("2006-01-02 15:04:05.000"), errChanged)
+		const layout = "2006-01-02 15:04:05.000"
+		return fmt.Errorf("%w: it has %d bytes of %s, captured were %d bytes of %s", errChanged, open.Size(), open.ModTime().UTC().Format(layout),
+			src.Size, src.ModTime.UTC().Format(layout))
 	}
 	return nil
 }

@@ -9,26 +9,26 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// maxBoxes bounds the walk through one level of a recording.
+// maxBoxes bounds the boxes that are read on one level of a recording.
 const maxBoxes = 4096
 
-// holders are the boxes that are walked into, with the bytes that come before
-// their first child: DJI keeps pictures in moov/udta, iTunes' way is a cover in
-// moov/udta/meta/ilst or moov/meta/ilst, where QuickTime's meta has no version.
-var holders = map[string]uint64{"moov": 0, "udta": 0, "meta": 4, "ilst": 0, "covr": 0}
+// containers are the boxes with boxes in them, and the number of bytes before the first
+// child. DJI has pictures in moov/udta. iTunes has a cover in moov/udta/meta/ilst or
+// moov/meta/ilst. QuickTime's meta box has no version, so no bytes before its first child.
+var containers = map[string]uint64{"moov": 0, "udta": 0, "meta": 4, "ilst": 0, "covr": 0}
 
-// pictures are the boxes that hold one, with the bytes that come before it. DJI
-// has two, snal and tnal. A cover's data box has a type and a locale.
+// pictures are the boxes with a picture, and the number of bytes before it. DJI has two,
+// snal and tnal. A cover's data box begins with a type and a locale.
 var pictures = map[string]uint64{"snal": 0, "tnal": 0, "data": 8}
 
 // box is one box of an ISO media file (ISO/IEC 14496-12 section 4.2).
 type box struct {
 	kind     string
-	from, to uint64 // of its content
+	from, to uint64 // offsets of its content in the file
 }
 
-// embedded returns the largest picture in a recording, and its box. The error is
-// ErrNone, or that of reading.
+// embedded returns the largest picture in a recording and the kind of its box. The error is
+// ErrNone without a picture, or the read error.
 func embedded(r io.ReaderAt, size int64) ([]byte, string, error) {
 	var best []byte
 	kind := ""
@@ -41,7 +41,7 @@ func embedded(r io.ReaderAt, size int64) ([]byte, string, error) {
 		if _, err := r.ReadAt(picture, int64(b.from+before)); err != nil {
 			return err
 		}
-		if check(picture) == nil {
+		if checkJPEG(picture) == nil {
 			best, kind = picture, b.kind
 		}
 		return nil
@@ -49,30 +49,30 @@ func embedded(r io.ReaderAt, size int64) ([]byte, string, error) {
 	switch {
 	case best != nil:
 		return best, kind, nil
-	case err == nil || errors.Is(err, io.EOF): // a file that ends early has none
+	case err == nil || errors.Is(err, io.EOF): // also for a file that ends early
 		err = ErrNone
 	}
 	return nil, "", err
 }
 
-// walk gives every picture box below a box to take.
-func walk(r io.ReaderAt, in box, take func(box, uint64) error) error {
+// walk calls visit for every picture box inside a box, with the bytes before the picture.
+func walk(r io.ReaderAt, in box, visit func(b box, before uint64) error) error {
 	at := in.from
 	for range maxBoxes {
-		b, next, ok, err := read(r, at, in.to)
+		b, next, ok, err := readHeader(r, at, in.to)
 		if err != nil || !ok {
 			return err
 		}
 		if before, ok := pictures[b.kind]; ok && in.kind != "" {
-			if err := take(b, before); err != nil {
+			if err := visit(b, before); err != nil {
 				return err
 			}
-		} else if before, ok := holders[b.kind]; ok && b.kind != in.kind {
-			if b.kind == "meta" && plain(r, b) {
+		} else if before, ok := containers[b.kind]; ok && b.kind != in.kind {
+			if b.kind == "meta" && isQuickTimeMeta(r, b) {
 				before = 0
 			}
 			b.from = min(b.from+before, b.to)
-			if err := walk(r, b, take); err != nil {
+			if err := walk(r, b, visit); err != nil {
 				return err
 			}
 		}
@@ -81,8 +81,8 @@ func walk(r io.ReaderAt, in box, take func(box, uint64) error) error {
 	return nil
 }
 
-// plain reports whether a meta box begins with its children, as QuickTime's does.
-func plain(r io.ReaderAt, b box) bool {
+// isQuickTimeMeta reports whether a meta box begins with its first child, as in QuickTime.
+func isQuickTimeMeta(r io.ReaderAt, b box) bool {
 	var h [8]byte
 	if b.to-b.from < uint64(len(h)) {
 		return false
@@ -91,9 +91,9 @@ func plain(r io.ReaderAt, b box) bool {
 	return err == nil && string(h[4:8]) == "hdlr"
 }
 
-// read reads the header of the box at a place, and says where the next one is;
-// ok is false at the end or where boxes make no sense any more.
-func read(r io.ReaderAt, at, end uint64) (b box, next uint64, ok bool, err error) {
+// readHeader reads the header of the box at an offset and returns the offset of the next one.
+// ok is false at the end, and where the bytes are no valid box.
+func readHeader(r io.ReaderAt, at, end uint64) (b box, next uint64, ok bool, err error) {
 	var h [16]byte
 	if end < 8 || at > end-8 {
 		return box{}, 0, false, nil
@@ -103,7 +103,7 @@ func read(r io.ReaderAt, at, end uint64) (b box, next uint64, ok bool, err error
 	}
 	b = box{kind: string(h[4:8]), from: at + 8, to: end}
 	switch total := uint64(binary.BigEndian.Uint32(h[:4])); total {
-	case 0: // to the end
+	case 0: // the box reaches to the end
 	case 1:
 		if end-at < 16 {
 			return box{}, 0, false, nil

@@ -1,6 +1,5 @@
-// Package thumbnail finds the small picture that a camera leaves of a recording:
-// beside it, where the card keeps such pictures, or inside the recording itself.
-// It decodes no video.
+// Package thumbnail finds the small picture that a camera makes of a recording. The picture
+// is a file on the card, or inside the recording itself. The package decodes no video.
 package thumbnail
 
 import (
@@ -18,7 +17,7 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// ErrNone says that a recording has no thumbnail.
+// ErrNone marks a recording without a thumbnail.
 var ErrNone = errors.New("no thumbnail")
 
 // maxSide bounds both sides of a picture, in pixels.
@@ -30,13 +29,12 @@ type Picture struct {
 	From string // where it was found, for the log
 }
 
-// Find returns the thumbnail of a recording; the first one counts that is a JPEG
-// of a sane size. The error wraps ErrNone when there is none, and is another one
-// when the recording cannot be read.
+// Find returns the thumbnail of a recording: the first JPEG of a valid size. The error wraps
+// ErrNone when there is none; any other error means that the recording cannot be read.
 func Find(video string) (Picture, error) {
-	for _, name := range beside(video) {
-		b, err := small(name)
-		if err == nil && check(b) == nil {
+	for _, name := range candidates(video) {
+		b, err := readSmall(name)
+		if err == nil && checkJPEG(b) == nil {
 			return Picture{JPEG: b, From: name}, nil
 		}
 	}
@@ -56,13 +54,13 @@ func Find(video string) (Picture, error) {
 	return Picture{JPEG: b, From: "box " + box}, nil
 }
 
-// beside names where a thumbnail may lie: under the recording's own name, and in
-// DJI's index, MISC/THM/100/DJI_0001.SCR or .THM for DCIM/100MEDIA/DJI_0001.MP4.
-func beside(video string) []string {
+// candidates returns the paths where a thumbnail may be: in DJI's index, for example
+// MISC/THM/100/DJI_0001.SCR or .THM for DCIM/100MEDIA/DJI_0001.MP4, and beside the recording.
+func candidates(video string) []string {
 	folder, stem := filepath.Dir(video), strings.TrimSuffix(filepath.Base(video), filepath.Ext(video))
 	var names []string
 	if media := filepath.Dir(folder); strings.EqualFold(filepath.Base(media), "DCIM") {
-		if n := digits(filepath.Base(folder)); n != "" {
+		if n := leadingDigits(filepath.Base(folder)); n != "" {
 			index := filepath.Join(filepath.Dir(media), "MISC", "THM", n, stem)
 			names = append(names, index+".SCR", index+".THM")
 		}
@@ -71,16 +69,16 @@ func beside(video string) []string {
 	return append(names, own+".THM", own+".thm")
 }
 
-// digits returns those a name begins with.
-func digits(name string) string {
+// leadingDigits returns the digits at the beginning of a name.
+func leadingDigits(name string) string {
 	if i := strings.IndexFunc(name, func(r rune) bool { return !unicode.IsDigit(r) }); i >= 0 {
 		return name[:i]
 	}
 	return name
 }
 
-// small reads a regular file that is no larger than a thumbnail may be.
-func small(name string) ([]byte, error) {
+// readSmall reads a regular file of at most footage.MaxThumbnail bytes.
+func readSmall(name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
@@ -96,8 +94,8 @@ func small(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, footage.MaxThumbnail))
 }
 
-// check reports what is wrong with a thumbnail.
-func check(b []byte) error {
+// checkJPEG returns nil for a JPEG of a valid size.
+func checkJPEG(b []byte) error {
 	c, err := jpeg.DecodeConfig(bytes.NewReader(b))
 	if err == nil && (c.Width > maxSide || c.Height > maxSide || c.Width < 1 || c.Height < 1) {
 		err = fmt.Errorf("%d by %d pixels", c.Width, c.Height)

@@ -23,14 +23,14 @@ func picture(t testing.TB, side int) []byte {
 	return b.Bytes()
 }
 
-// wrap makes a box.
+// wrap returns a box with a size of 32 bits.
 func wrap(kind string, content ...[]byte) []byte {
 	all := bytes.Join(content, nil)
 	b := binary.BigEndian.AppendUint32(nil, uint32(8+len(all)))
 	return append(append(b, kind...), all...)
 }
 
-// large makes a box whose size has 64 bits.
+// large returns a box with a size of 64 bits.
 func large(kind string, content []byte) []byte {
 	b := append([]byte{0, 0, 0, 1}, kind...)
 	return append(binary.BigEndian.AppendUint64(b, uint64(16+len(content))), content...)
@@ -48,7 +48,7 @@ func put(t *testing.T, path string, b []byte) {
 	}
 }
 
-func TestBesideTheRecording(t *testing.T) {
+func TestFindBesideTheRecording(t *testing.T) {
 	small, larger := picture(t, 16), picture(t, 90)
 	for name, c := range map[string]struct {
 		video string
@@ -73,21 +73,21 @@ func TestBesideTheRecording(t *testing.T) {
 			got, err := Find(video)
 			if c.want == nil {
 				if !errors.Is(err, ErrNone) {
-					t.Errorf("%v", err)
+					t.Errorf("got error %v, want ErrNone", err)
 				}
 				return
 			}
 			if err != nil || !bytes.Equal(got.JPEG, c.want) {
-				t.Errorf("%d bytes from %s, %v", len(got.JPEG), got.From, err)
+				t.Errorf("got %d bytes from %s, error %v, want %d bytes", len(got.JPEG), got.From, err, len(c.want))
 			}
 		})
 	}
 	if _, err := Find(filepath.Join(t.TempDir(), "none.mp4")); !errors.Is(err, fs.ErrNotExist) {
-		t.Error(err)
+		t.Errorf("missing recording: got error %v, want fs.ErrNotExist", err)
 	}
 }
 
-func TestInTheRecording(t *testing.T) {
+func TestFindInTheRecording(t *testing.T) {
 	small, larger := picture(t, 16), picture(t, 90)
 	mdat := wrap("mdat", make([]byte, 1000))
 	cover := func(p []byte) []byte {
@@ -118,12 +118,12 @@ func TestInTheRecording(t *testing.T) {
 			got, err := Find(video)
 			if c.want == nil {
 				if !errors.Is(err, ErrNone) {
-					t.Errorf("%v", err)
+					t.Errorf("got error %v, want ErrNone", err)
 				}
 				return
 			}
 			if err != nil || !bytes.Equal(got.JPEG, c.want) || got.From != c.from {
-				t.Errorf("%d bytes from %s, %v", len(got.JPEG), got.From, err)
+				t.Errorf("got %d bytes from %s, error %v, want %d bytes from %s", len(got.JPEG), got.From, err, len(c.want), c.from)
 			}
 		})
 	}
@@ -135,8 +135,8 @@ func FuzzEmbedded(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x01moov\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, _, err := embedded(bytes.NewReader(b), int64(len(b)))
-		if (err == nil) != (check(got) == nil) || len(got) > len(b) {
-			t.Errorf("%d bytes, %v", len(got), err)
+		if (err == nil) != (checkJPEG(got) == nil) || len(got) > len(b) {
+			t.Errorf("got %d bytes of %d, error %v", len(got), len(b), err)
 		}
 	})
 }

@@ -8,33 +8,33 @@ import (
 	"time"
 )
 
-// Drone and station seldom agree on the time. How long a file has been as it is
-// counts from when it was seen so, not from the time that it bears.
-func TestFilesOfAnyTimeAreFinishedAlike(t *testing.T) {
-	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+// Drone and station seldom agree on the time. So the stable window begins when a scan first
+// sees the file, not at the file's own time.
+func TestStableWindowIgnoresFileTimes(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *recorder, _ *Watcher) {
 		at := map[string]time.Time{"past.mp4": time.Unix(60, 0), "future.mp4": time.Now().AddDate(99, 0, 0), "now.mp4": time.Now()}
-		date := func(name string, t0 time.Time) {
+		setTime := func(name string, at time.Time) {
 			t.Helper()
-			if err := os.Chtimes(filepath.Join(dir, name), t0, t0); err != nil {
+			if err := os.Chtimes(filepath.Join(dir, name), at, at); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for name, when := range at {
 			write(t, filepath.Join(dir, name), "cows")
-			date(name, when)
+			setTime(name, when)
 		}
 		pass(9 * time.Second)
 		if got := b.names(); len(got) != 0 {
-			t.Errorf("%v before they are calm", got)
+			t.Errorf("captured %v within the stable window, want nothing", got)
 		}
-		date("now.mp4", time.Unix(120, 0)) // the drone's clock is set back while it writes
+		setTime("now.mp4", time.Unix(120, 0)) // the drone's clock is set back while it writes
 		pass(8 * time.Second)
 		if got := b.names(); !slices.Equal(got, []string{"future.mp4", "past.mp4"}) {
-			t.Errorf("%v", got)
+			t.Errorf("captured %v, want the two files with an unchanged time", got)
 		}
 		pass(10 * time.Second)
 		if got := b.names(); len(got) != 3 {
-			t.Errorf("%v", got)
+			t.Errorf("captured %v, want all three files", got)
 		}
 	})
 }

@@ -6,19 +6,18 @@ import (
 	"strings"
 )
 
-// Names, all compared without regard to case.
+// Names in lower case; case does not matter in comparisons.
 var (
 	videoExtensions = []string{".mp4", ".mov", ".mkv", ".avi", ".ts"}
-	// partialEndings of the stem mark a file that another program is still writing.
+	// partialEndings end the stem of a file that another program is still writing.
 	partialEndings = []string{".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", "~"}
-	// otherFolders hold no footage: DJI's logs and indexes, and what operating
-	// systems leave on a card.
+	// otherFolders hold no footage, but DJI's logs and indexes and the operating systems' own files.
 	otherFolders = []string{"misc", "system volume information", "$recycle.bin", "lost.dir", "lost+found"}
 )
 
-// isFootage reports whether a base name can be footage. DJI's proxies and
-// thumbnails (.LRF, .THM) are no videos of their own, files that begin with a
-// dot are hidden or AppleDouble ("._DJI_0001.MP4").
+// isFootage reports whether a base name can be footage. DJI's proxies and thumbnails (.LRF,
+// .THM) belong to other videos, and names with a leading dot are hidden or AppleDouble files
+// ("._DJI_0001.MP4").
 func isFootage(name string) bool {
 	if strings.HasPrefix(name, ".") {
 		return false
@@ -40,7 +39,7 @@ func skipsFolder(name string) bool {
 	return strings.HasPrefix(name, ".") || slices.Contains(otherFolders, strings.ToLower(name))
 }
 
-// stem is what video and sidecar have in common.
+// stem is the part of the path that a video and its sidecar have in common.
 func stem(path string) string {
 	return strings.ToLower(strings.TrimSuffix(path, filepath.Ext(path)))
 }

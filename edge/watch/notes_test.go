@@ -11,8 +11,8 @@ import (
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
 
-// The installer's note on cards says what the code does: each name in its table,
-// and every name that the code knows is in it.
+// The installer's note on cards agrees with the code: each name in its table has the right
+// kind, and the table has every name that the code knows.
 func TestCardNote(t *testing.T) {
 	b, err := os.ReadFile("../../firmware-notes/card.md")
 	if err != nil {
@@ -36,7 +36,7 @@ func TestCardNote(t *testing.T) {
 				name = "DJI_0001" + name // an extension
 			}
 			if !rule(name) {
-				t.Errorf("%q is not %s", name, row)
+				t.Errorf("the code does not treat %q as %s", name, row)
 			}
 		}
 	}
@@ -46,22 +46,22 @@ func TestCardNote(t *testing.T) {
 		}
 	}
 	if got := named["footage"]; !slices.Equal(got, videoExtensions) {
-		t.Errorf("footage is named as %v, it is %v", got, videoExtensions)
+		t.Errorf("the note lists %v as footage, the code %v", got, videoExtensions)
 	}
 	for _, ending := range partialEndings {
 		if !slices.Contains(named["unfinished"], "x"+ending+".mp4") {
-			t.Errorf("a name with %q is missing", ending)
+			t.Errorf("the note lists no unfinished file with the ending %q", ending)
 		}
 	}
 	for _, folder := range otherFolders {
 		if !slices.Contains(named["folders left alone"], folder) {
-			t.Errorf("folder %q is missing", folder)
+			t.Errorf("the note does not list the folder %q", folder)
 		}
 	}
 	for _, m := range codeSpan.FindAllStringSubmatch(string(b), -1) { // DJI's layouts
 		if folder, name := path.Split(m[1]); folder != "" && strings.HasSuffix(name, ".MP4") {
 			if !isFootage(name) || slices.ContainsFunc(strings.Split(strings.Trim(folder, "/"), "/"), skipsFolder) {
-				t.Errorf("%s would not be taken", m[1])
+				t.Errorf("the watcher would not capture %s", m[1])
 			}
 		}
 	}

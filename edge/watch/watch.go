@@ -1,7 +1,7 @@
-// Package watch finds footage that is finished: in the watched folders, with a
-// video's name, neither its size nor its time changed for the stable window,
-// and no process of this machine still writing it. It polls, because a card
-// reader, a network mount and a dock's FTP server have only that in common.
+// Package watch finds finished footage in the watched folders. Footage is a file with a
+// video's name. It is finished when its size and time stay the same for the stable window
+// and no process of this machine has it open for writing. The package polls, because polling
+// works alike for a card reader, a network mount and a dock's FTP server.
 package watch
 
 import (
@@ -19,7 +19,7 @@ import (
 	"cattlecounter/shared/wake"
 )
 
-// File is a file's identity at one moment.
+// File is a file's identity at one time.
 type File struct {
 	Path    string
 	Size    int64
@@ -28,60 +28,60 @@ type File struct {
 
 func (f File) same(o File) bool { return f.Size == o.Size && f.ModTime.Equal(o.ModTime) }
 
-// Finding is a finished file. Fault is set when it can never be footage.
+// Finding is a finished file. Fault is the reason why it can never be footage, "" without one.
 type Finding struct {
 	Video     File
 	Telemetry *File // the .SRT beside it, nil without one
 	Fault     string
 }
 
-// Sink takes findings.
+// Sink receives findings. Its methods are called by one goroutine.
 type Sink interface {
-	// Known reports whether this very file was taken before.
+	// Known reports whether this very file was captured before.
 	Known(File) (bool, error)
-	// Take keeps a finding. After an error the same file is offered again.
-	Take(Finding) error
+	// Capture records a finding durably. After an error the same file is offered again.
+	Capture(Finding) error
 }
 
 // Options configure a Watcher. Folders, Stable and Poll are required.
 type Options struct {
 	Folders []string
-	Stable  time.Duration // size and time must stay the same so long
-	Sidecar time.Duration // how much longer to wait for telemetry that is not there yet
-	Poll    time.Duration
-	Log     *slog.Logger
+	Stable  time.Duration // how long size and time must stay the same
+	Sidecar time.Duration // how much longer to wait for missing telemetry
+	Poll    time.Duration // between two scans
+	Log     *slog.Logger  // nil: no log
 }
 
-// Folder says how a watched folder is.
+// Folder is the condition of a watched folder.
 type Folder struct {
 	Path  string `json:"path"`
-	Fault string `json:"fault,omitempty"` // why it cannot be read, empty when it can
+	Fault string `json:"fault,omitempty"` // why it cannot be read, "" when it can
 	Files int    `json:"files"`           // videos in it
 }
 
 const (
-	// emptyFactor times Stable is how long an empty file may still become footage.
+	// emptyFactor times Stable is how long an empty file is given to become footage.
 	emptyFactor = 6
 	maxDepth    = 16
-	maxFiles    = 50_000 // bounds memory against a folder that is no card
+	maxFiles    = 50_000 // bounds memory when a folder is not a card
 )
 
 // Watcher polls folders. Create it with New.
 type Watcher struct {
 	o     Options
 	sink  Sink
-	files map[string]*track // by path; only of the last look
-	now   wake.Signal       // asks for a look before its time
+	files map[string]*tracked // by path, as of the last scan
+	now   wake.Signal         // asks for a scan at once
 
 	mu      sync.Mutex
 	folders []Folder
 }
 
-// track is one file while it is watched.
-type track struct {
+// tracked is one file that was seen in a scan.
+type tracked struct {
 	file  File
-	since time.Time // when it was first seen like this
-	round int
+	since time.Time // when a scan first saw it in this form
+	scan  int       // the last scan that saw it
 }
 
 // New returns a Watcher that gives its findings to sink.
@@ -89,26 +89,26 @@ func New(o Options, sink Sink) *Watcher {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	w := &Watcher{o: o, sink: sink, files: map[string]*track{}, now: wake.New()}
+	w := &Watcher{o: o, sink: sink, files: map[string]*tracked{}, now: wake.New()}
 	for _, f := range o.Folders {
 		w.folders = append(w.folders, Folder{Path: f})
 	}
 	return w
 }
 
-// Folders says how the folders were at the last look.
+// Folders returns the condition of the folders at the last scan.
 func (w *Watcher) Folders() []Folder {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.folders)
 }
 
-// Run looks at once and then every Poll, until ctx ends.
+// Run scans at once and then every Poll, until ctx ends; then it returns nil.
 func (w *Watcher) Run(ctx context.Context) error {
 	tick := time.NewTicker(w.o.Poll)
 	defer tick.Stop()
-	for round := 1; ; round++ {
-		w.look(ctx, round)
+	for scan := 1; ; scan++ {
+		w.scan(ctx, scan)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -118,24 +118,24 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 }
 
-// Look makes Run look at once.
-func (w *Watcher) Look() { w.now.Set() }
+// Rescan makes Run scan at once.
+func (w *Watcher) Rescan() { w.now.Set() }
 
-// look walks every folder once.
-func (w *Watcher) look(ctx context.Context, round int) {
+// scan walks every folder once.
+func (w *Watcher) scan(ctx context.Context, scan int) {
 	for i, f := range w.o.Folders {
-		n, err := w.lookInto(ctx, f, round)
-		w.note(i, n, err)
+		n, err := w.scanFolder(ctx, f, scan)
+		w.setFolder(i, n, err)
 	}
 	for path, t := range w.files {
-		if t.round != round {
+		if t.scan != scan {
 			delete(w.files, path)
 		}
 	}
 }
 
-// note keeps a folder's condition and logs when it changes.
-func (w *Watcher) note(i, files int, err error) {
+// setFolder stores a folder's condition and logs a change.
+func (w *Watcher) setFolder(i, files int, err error) {
 	fault := ""
 	if err != nil {
 		fault = err.Error()
@@ -146,19 +146,19 @@ func (w *Watcher) note(i, files int, err error) {
 	w.mu.Unlock()
 	switch {
 	case fault != "" && fault != was.Fault:
-		w.o.Log.Warn("watched folder cannot be read", "folder", was.Path, "err", err)
+		w.o.Log.Warn("cannot read the watched folder; trying again at the next scan", "folder", was.Path, "err", err)
 	case fault == "" && was.Fault != "":
-		w.o.Log.Info("watched folder is back", "folder", was.Path, "files", files)
+		w.o.Log.Info("watched folder can be read again", "folder", was.Path, "files", files)
 	}
 }
 
-// found is what one look into a folder saw.
+// found is what one scan of a folder saw.
 type found struct {
 	videos   []File
 	sidecars map[string]File // by stem
 }
 
-func (w *Watcher) lookInto(ctx context.Context, folder string, round int) (int, error) {
+func (w *Watcher) scanFolder(ctx context.Context, folder string, scan int) (int, error) {
 	// The folder itself may be a link to where the card is mounted.
 	root, err := filepath.EvalSymlinks(folder)
 	if err != nil {
@@ -173,7 +173,7 @@ func (w *Watcher) lookInto(ctx context.Context, folder string, round int) (int, 
 			if path == root {
 				return err
 			}
-			return nil // a subfolder that vanished or is not ours to read
+			return nil // a subfolder that vanished or that the agent may not read
 		}
 		return got.add(root, path, d)
 	})
@@ -184,14 +184,14 @@ func (w *Watcher) lookInto(ctx context.Context, folder string, round int) (int, 
 		return 0, fmt.Errorf("more than %d videos; is this a drone's card?", maxFiles)
 	}
 	for _, f := range got.sidecars {
-		w.follow(f, round)
+		w.track(f, scan)
 	}
 	for _, f := range got.videos {
-		w.follow(f, round)
+		w.track(f, scan)
 	}
 	for _, f := range got.videos {
 		if ctx.Err() == nil {
-			w.judge(f, got.sidecars)
+			w.offer(f, got.sidecars)
 		}
 	}
 	return len(got.videos), nil
@@ -211,7 +211,7 @@ func (g *found) add(root, path string, d fs.DirEntry) error {
 	}
 	info, err := d.Info()
 	if err != nil {
-		return nil // vanished between listing and looking
+		return nil // vanished since the folder was listed
 	}
 	f := File{Path: path, Size: info.Size(), ModTime: info.ModTime()}
 	if sidecar {
@@ -224,35 +224,35 @@ func (g *found) add(root, path string, d fs.DirEntry) error {
 	return nil
 }
 
-// follow notes since when a file is as it is.
-func (w *Watcher) follow(f File, round int) {
+// track notes since when a file has had its size and time.
+func (w *Watcher) track(f File, scan int) {
 	t := w.files[f.Path]
 	if t == nil || !t.file.same(f) {
-		t = &track{file: f, since: time.Now()}
+		t = &tracked{file: f, since: time.Now()}
 		w.files[f.Path] = t
 	}
-	t.round = round
+	t.scan = scan
 }
 
-// judge gives a finished file to the sink.
-func (w *Watcher) judge(f File, sidecars map[string]File) {
-	calm := time.Since(w.files[f.Path].since)
-	if calm < w.o.Stable || f.Size == 0 && calm < emptyFactor*w.o.Stable {
+// offer passes a file to the sink when it is finished and not known yet.
+func (w *Watcher) offer(f File, sidecars map[string]File) {
+	unchanged := time.Since(w.files[f.Path].since)
+	if unchanged < w.o.Stable || f.Size == 0 && unchanged < emptyFactor*w.o.Stable {
 		return
 	}
 	finding := Finding{Video: f}
 	side, paired := sidecars[stem(f.Path)]
 	switch {
 	case paired && time.Since(w.files[side.Path].since) < w.o.Stable:
-		return // the drone is still writing it
+		return // the drone may still write the telemetry
 	case paired && side.Size > 0:
 		finding.Telemetry = &side
-	case !paired && calm < w.o.Stable+w.o.Sidecar:
+	case !paired && unchanged < w.o.Stable+w.o.Sidecar:
 		return
 	}
 	known, err := w.sink.Known(f)
 	if err != nil {
-		w.o.Log.Error("footage cannot be looked up", "path", f.Path, "err", err)
+		w.o.Log.Error("cannot look up footage; trying again at the next scan", "path", f.Path, "err", err)
 	}
 	if err != nil || known {
 		return
@@ -260,11 +260,11 @@ func (w *Watcher) judge(f File, sidecars map[string]File) {
 	if f.Size == 0 {
 		finding.Fault = "the file is empty: nothing was recorded, or the copy failed; copy it again or delete it"
 	} else if beingWritten(f.Path) {
-		w.files[f.Path].since = time.Now() // a copy that stalls for longer than the window
+		w.files[f.Path].since = time.Now() // a copy that pauses for longer than the stable window
 		return
 	}
-	if err := w.sink.Take(finding); err != nil {
-		w.o.Log.Error("footage cannot be taken, it is tried again", "path", f.Path, "err", err)
+	if err := w.sink.Capture(finding); err != nil {
+		w.o.Log.Error("cannot capture footage; trying again at the next scan", "path", f.Path, "err", err)
 	}
 }
 
@@ -273,7 +273,7 @@ func (w *Watcher) judge(f File, sidecars map[string]File) {
 func beingWritten(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
-		return false // the reader reports it better
+		return false // reading the file reports the error
 	}
 	defer f.Close()
 	return hasWriter(f)

@@ -17,30 +17,30 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// basket is a sink that remembers.
-type basket struct {
+// recorder is a sink that records findings.
+type recorder struct {
 	mu    sync.Mutex
 	found []Finding
 	fail  error
 }
 
-func (b *basket) all() []Finding {
+func (b *recorder) all() []Finding {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.found)
 }
 
-func (b *basket) setFail(err error) {
+func (b *recorder) setFail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fail = err
 }
 
-func (b *basket) Known(f File) (bool, error) {
+func (b *recorder) Known(f File) (bool, error) {
 	return slices.ContainsFunc(b.all(), func(x Finding) bool { return x.Video.Path == f.Path && x.Video.same(f) }), nil
 }
 
-func (b *basket) Take(f Finding) error {
+func (b *recorder) Capture(f Finding) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fail != nil {
@@ -50,7 +50,7 @@ func (b *basket) Take(f Finding) error {
 	return nil
 }
 
-func (b *basket) names() []string {
+func (b *recorder) names() []string {
 	var n []string
 	for _, f := range b.all() {
 		n = append(n, filepath.Base(f.Video.Path))
@@ -83,12 +83,12 @@ func grow(t *testing.T, path string) {
 	}
 }
 
-// watching runs f in a bubble with a watcher at work; sleeping there costs nothing.
-func watching(t *testing.T, f func(t *testing.T, dir string, b *basket, w *Watcher)) {
+// watching runs f in a synctest bubble with a running Watcher. Time there is not real time.
+func watching(t *testing.T, f func(t *testing.T, dir string, b *recorder, w *Watcher)) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		b := &basket{}
+		b := &recorder{}
 		w := New(Options{Folders: []string{dir}, Stable: 10 * time.Second, Sidecar: 5 * time.Second, Poll: time.Second}, b)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -99,7 +99,7 @@ func watching(t *testing.T, f func(t *testing.T, dir string, b *basket, w *Watch
 	})
 }
 
-// pass lets time pass in the bubble and the watcher come to rest.
+// pass lets time pass in the bubble and waits until the watcher is idle.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
@@ -112,19 +112,19 @@ func TestNames(t *testing.T) {
 		"a.mp4.part": false, "a.mp4.tmp": false, "a.part.mp4": false, "a.tmp.MP4": false, "a.crdownload": false, "a.mp4~": false, "mp4": false, ".mp4": false,
 	} {
 		if isFootage(name) != want {
-			t.Errorf("%s: %v", name, !want)
+			t.Errorf("%s is footage: got %v, want %v", name, !want, want)
 		}
 	}
 	for name, want := range map[string]bool{"MISC": true, "misc": true, ".Trashes": true, "System Volume Information": true, "100MEDIA": false,
 		"DJI_202611221930_001": false, "DCIM": false} {
 		if skipsFolder(name) != want {
-			t.Errorf("folder %s: %v", name, !want)
+			t.Errorf("folder %s is skipped: got %v, want %v", name, !want, want)
 		}
 	}
 }
 
 func TestCardLayout(t *testing.T) {
-	watching(t, func(t *testing.T, dir string, b *basket, w *Watcher) {
+	watching(t, func(t *testing.T, dir string, b *recorder, w *Watcher) {
 		for _, p := range []string{"DCIM/100MEDIA/DJI_0001.MP4", "DCIM/DJI_202611221930_001/DJI_20261122_0001_D.MP4", "top.mov",
 			"MISC/x.mp4", "DCIM/100MEDIA/DJI_0001.LRF", "DCIM/100MEDIA/._DJI_0001.MP4", ".Trashes/a.mp4", "a.mp4.part"} {
 			write(t, filepath.Join(dir, p), "x")
@@ -134,43 +134,43 @@ func TestCardLayout(t *testing.T) {
 		}
 		pass(time.Minute)
 		if want := []string{"DJI_0001.MP4", "DJI_20261122_0001_D.MP4", "top.mov"}; !slices.Equal(b.names(), want) {
-			t.Errorf("%v", b.names())
+			t.Errorf("captured %v, want %v", b.names(), want)
 		}
 		if f := w.Folders(); f[0].Fault != "" || f[0].Files != 3 {
-			t.Errorf("%+v", f)
+			t.Errorf("got %+v, want a readable folder with 3 videos", f)
 		}
 	})
 }
 
-func TestGrowingFileIsNeverTakenHalf(t *testing.T) {
-	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+func TestGrowingFileIsNotCaptured(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *recorder, _ *Watcher) {
 		p := filepath.Join(dir, "a.mp4")
 		write(t, p, "x")
 		for range 20 {
 			pass(7 * time.Second)
 			grow(t, p)
 			if len(b.all()) > 0 {
-				t.Fatal("taken half")
+				t.Fatal("captured while it grows")
 			}
 		}
 		pass(9 * time.Second)
 		if len(b.all()) > 0 {
-			t.Fatal("taken too early")
+			t.Fatal("captured within the stable window")
 		}
 		pass(10 * time.Second)
 		if len(b.all()) != 1 || b.all()[0].Video.Size != 81 {
-			t.Fatalf("%+v", b.all())
+			t.Fatalf("captured %+v, want the whole file once", b.all())
 		}
-		grow(t, p) // recorded on: another file
+		grow(t, p) // with another size it is another file
 		pass(time.Minute)
 		if len(b.all()) != 2 {
-			t.Errorf("%+v", b.all())
+			t.Errorf("captured %+v, want the longer file as well", b.all())
 		}
 	})
 }
 
-func TestStalledCopyWaitsForItsWriter(t *testing.T) {
-	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+func TestStalledCopyIsNotCaptured(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *recorder, _ *Watcher) {
 		f, err := os.Create(filepath.Join(dir, "a.mp4"))
 		if err != nil {
 			t.Fatal(err)
@@ -182,24 +182,24 @@ func TestStalledCopyWaitsForItsWriter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tells := hasWriter(probe)
+		detects := hasWriter(probe)
 		_ = probe.Close()
 		pass(5 * time.Minute)
-		if tells && len(b.all()) != 0 {
-			t.Error("taken while a process writes it")
+		if detects && len(b.all()) != 0 {
+			t.Error("captured while a process has it open for writing")
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Minute)
 		if len(b.all()) != 1 {
-			t.Errorf("%+v", b.all())
+			t.Errorf("captured %+v after the writer closed the file, want it once", b.all())
 		}
 	})
 }
 
-func TestRenameIntoPlace(t *testing.T) {
-	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+func TestFileRenamedIntoPlaceIsCaptured(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *recorder, _ *Watcher) {
 		p := filepath.Join(dir, "a.mp4.tmp")
 		write(t, p, "whole")
 		pass(time.Hour)
@@ -208,13 +208,13 @@ func TestRenameIntoPlace(t *testing.T) {
 		}
 		pass(20 * time.Second)
 		if len(b.all()) != 1 {
-			t.Errorf("%+v", b.all())
+			t.Errorf("captured %+v, want the renamed file once", b.all())
 		}
 	})
 }
 
 func TestSidecars(t *testing.T) {
-	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+	watching(t, func(t *testing.T, dir string, b *recorder, _ *Watcher) {
 		write(t, filepath.Join(dir, "DJI_0001.MP4"), "x")
 		write(t, filepath.Join(dir, "DJI_0002.MP4"), "x")
 		write(t, filepath.Join(dir, "DJI_0003.MP4"), "x")
@@ -222,49 +222,49 @@ func TestSidecars(t *testing.T) {
 		pass(12500 * time.Millisecond)
 		write(t, filepath.Join(dir, "DJI_0002.SRT"), "late telemetry")
 		if len(b.all()) != 1 || b.all()[0].Telemetry == nil || filepath.Base(b.all()[0].Telemetry.Path) != "dji_0001.srt" {
-			t.Fatalf("%+v", b.all())
+			t.Fatalf("captured %+v, want the first file with its telemetry", b.all())
 		}
 		pass(5 * time.Second)
 		if got := b.names(); !slices.Equal(got, []string{"DJI_0001.MP4", "DJI_0003.MP4"}) || b.all()[1].Telemetry != nil {
-			t.Fatalf("%+v", b.all())
+			t.Fatalf("captured %+v, want the third file as well, without telemetry", b.all())
 		}
 		pass(20 * time.Second)
 		if len(b.all()) != 3 || b.all()[2].Telemetry == nil {
-			t.Fatalf("%+v", b.all())
+			t.Fatalf("captured %+v, want the second file as well, with its late telemetry", b.all())
 		}
 	})
 }
 
 func TestEmptyFile(t *testing.T) {
-	watching(t, func(t *testing.T, dir string, b *basket, _ *Watcher) {
+	watching(t, func(t *testing.T, dir string, b *recorder, _ *Watcher) {
 		write(t, filepath.Join(dir, "empty.mp4"), "")
 		write(t, filepath.Join(dir, "late.mp4"), "")
 		pass(40 * time.Second)
 		write(t, filepath.Join(dir, "late.mp4"), "content")
 		if len(b.all()) != 0 {
-			t.Fatalf("%+v", b.all())
+			t.Fatalf("captured %+v, want no empty file yet", b.all())
 		}
 		pass(10 * time.Minute)
 		if len(b.all()) != 2 {
-			t.Fatalf("%+v", b.all())
+			t.Fatalf("captured %+v, want both files", b.all())
 		}
 		for _, f := range b.all() {
 			if (f.Fault != "") != (filepath.Base(f.Video.Path) == "empty.mp4") {
-				t.Errorf("%+v", f)
+				t.Errorf("got %+v, want a fault for the empty file only", f)
 			}
 		}
 	})
 }
 
-func TestFolderThatComesAndGoes(t *testing.T) {
-	watching(t, func(t *testing.T, dir string, b *basket, w *Watcher) {
+func TestFolderDisappearsAndReturns(t *testing.T) {
+	watching(t, func(t *testing.T, dir string, b *recorder, w *Watcher) {
 		b.setFail(errors.New("spool is full"))
 		write(t, filepath.Join(dir, "a.mp4"), "x")
 		pass(time.Minute)
 		b.setFail(nil)
 		pass(5 * time.Second)
 		if len(b.all()) != 1 {
-			t.Fatal("a failed take is not tried again")
+			t.Fatal("the file is not offered again after a failed capture")
 		}
 		away := dir + ".away"
 		if err := os.Rename(dir, away); err != nil {
@@ -272,14 +272,14 @@ func TestFolderThatComesAndGoes(t *testing.T) {
 		}
 		pass(5 * time.Second)
 		if f := w.Folders()[0]; !strings.Contains(f.Fault, "no such file") {
-			t.Errorf("%+v", f)
+			t.Errorf("missing folder: got %+v, want its fault", f)
 		}
 		if err := os.Rename(away, dir); err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Minute)
 		if f := w.Folders()[0]; f.Fault != "" || len(b.all()) != 1 {
-			t.Errorf("%+v %+v", f, b.all())
+			t.Errorf("folder back: %+v, captured %+v, want no fault and no second capture", f, b.all())
 		}
 	})
 }
