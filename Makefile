@@ -65,7 +65,7 @@ cross: ## build edge-agent and cloud-api for every board, without cgo
 	@mkdir -p build/cross
 	@for t in amd64: arm64: arm:7; do a=$${t%%:*}; v=$${t##*:}; \
 		echo "edge-agent linux/$$a$${v:+v$$v}"; \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$a GOARM=$$v go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X cattlecounter/edge/clock.committed=$(COMMITTED)' -o build/cross/edge-agent-$$a$${v:+v$$v} ./edge/cmd/edge-agent || exit 1; done
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$a GOARM=$$v go build -trimpath -ldflags '-s -w -X cattlecounter/shared/version.number=$(VERSION) -X cattlecounter/edge/clock.committed=$(COMMITTED)' -o build/cross/edge-agent-$$a$${v:+v$$v} ./edge/cmd/edge-agent || exit 1; done
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -o /dev/null ./cloud/cmd/cloud-api
 
 deb: cross ## build Debian packages of edge-agent for every board into build/deb

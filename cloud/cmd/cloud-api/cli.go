@@ -6,22 +6,21 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
-
-	"github.com/alecthomas/kong"
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/server"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/cli"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/settings"
+	"cattlecounter/shared/version"
 )
 
 // Exit codes.
 const (
 	exitOK       = 0
 	exitFailed   = 1
-	exitUsage    = 2
+	exitUsage    = cli.ExitUsage
 	exitNotFound = 3
 )
 
@@ -31,7 +30,7 @@ Settings come from the file given with --config, and from the environment, which
 
 Exit codes: 0 done, 1 failed, 2 wrong use or a configuration that is not valid, 3 there is no such device or job.`
 
-type cli struct {
+type commands struct {
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" env:"CATTLE_CONFIG"`
 
 	Serve  serveCmd  `cmd:"" help:"Run the API, the page, the intake and, unless configured otherwise, an MQTT broker."`
@@ -70,29 +69,14 @@ type env struct {
 
 // run is the whole program: arguments and environment in, exit code out.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	var c cli
-	ended, code := false, exitOK
-	parser, err := kong.New(&c, kong.Name("cloud-api"), kong.Description(description), kong.Writers(stdout, stderr),
-		kong.UsageOnError(), kong.Exit(func(n int) {
-			if !ended { // after --help kong goes on to an error of its own
-				ended, code = true, n
-			}
-		}))
-	if err != nil {
-		fmt.Fprintln(stderr, "cloud-api:", err)
-		return exitFailed
-	}
-	k, err := parser.Parse(args)
-	switch {
-	case ended:
-		return code
-	case err != nil:
-		fmt.Fprintf(stderr, "cloud-api: %v\nTry: cloud-api --help\n", err)
-		return exitUsage
+	var c commands
+	p := cli.Parse(&c, cli.Program{Name: "cloud-api", Description: description, Stdout: stdout, Stderr: stderr}, args)
+	if p.Ended {
+		return p.Code
 	}
 	e := &env{ctx: ctx, stdout: stdout, stderr: stderr,
 		config: func() (config.Config, error) { return config.Load(c.Config, environ) }}
-	if err := k.Run(e); err != nil {
+	if err := p.Context.Run(e); err != nil {
 		fmt.Fprintln(stderr, "cloud-api:", err)
 		return exitCode(err)
 	}
@@ -173,22 +157,10 @@ func (configSample) Run(e *env) error {
 	return err
 }
 
-// version is set by the linker: -ldflags "-X main.version=v1.2.3".
-var version = ""
-
 type versionCmd struct{}
 
 func (versionCmd) Run(e *env) error {
-	v := version
-	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-		v = info.Main.Version
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && v == "(devel)" {
-				v += " " + s.Value
-			}
-		}
-	}
-	_, err := fmt.Fprintln(e.stdout, "cloud-api", v)
+	_, err := fmt.Fprintln(e.stdout, "cloud-api", version.String())
 	return err
 }
 

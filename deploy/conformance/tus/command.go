@@ -9,7 +9,38 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"cattlecounter/shared/cli"
 )
+
+// Exit codes; the description has the same list.
+const (
+	exitOK     = 0
+	exitBroken = 1
+	exitUsage  = cli.ExitUsage
+)
+
+const description = `Checks whether a server follows tus 1.0. It creates uploads and finishes some: use a test server.
+
+Exit codes: 0 every MUST holds; 1 a MUST does not hold; 2 wrong use, or the server does not answer.`
+
+// Main runs one command line and returns the exit code.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c Command
+	p := cli.Parse(&c, cli.Program{Name: "tus-conformance", Description: description, Stdout: stdout, Stderr: stderr}, args)
+	if p.Ended {
+		return p.Code
+	}
+	ok, err := c.Run(ctx, stdout)
+	switch {
+	case err != nil:
+		fmt.Fprintln(stderr, "tus-conformance:", err)
+		return exitUsage
+	case !ok:
+		return exitBroken
+	}
+	return exitOK
+}
 
 // Command is the command line of a run.
 type Command struct {

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"cattlecounter/edge/doctor"
+	"cattlecounter/shared/version"
 )
 
 type doctorCmd struct {
@@ -25,11 +26,11 @@ func (c *doctorCmd) Run(ctx context.Context, s streams) error {
 	}
 	var r doctor.Report
 	if cfg, err := c.load(s.environ); err != nil {
-		r = doctor.Invalid(version, p, err)
+		r = doctor.Invalid(version.String(), p, err)
 		show(r.Findings[0])
 	} else {
 		limitMemory()
-		r = doctor.Run(ctx, doctor.Options{Config: cfg, Version: version, NTP: c.servers(cfg.Clock.NTP), Probes: p}, show)
+		r = doctor.Run(ctx, doctor.Options{Config: cfg, Version: version.String(), NTP: c.servers(cfg.Clock.NTP), Probes: p}, show)
 	}
 	if c.JSON {
 		enc := json.NewEncoder(s.out)

@@ -46,7 +46,7 @@ func TestDoctor(t *testing.T) {
 	s.start()
 	s.until("up", func(agent.Status) bool { return true })
 	r = ask(exitOK)
-	has(r, "agent", doctor.OK, "version dev, running")
+	has(r, "agent", doctor.OK, "version devel, running")
 	has(r, "disk", doctor.OK, "MiB/s")
 	has(r, "token", doctor.OK, "accepts the token")
 	s.cloud.Lock()

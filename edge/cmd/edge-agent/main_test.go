@@ -279,6 +279,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{[]string{"--help"}, exitOK, "Exit codes: 0 done; 1 failed; 2 wrong use"},
 		{[]string{"version"}, exitOK, "edge-agent dev"},
+		{[]string{"--version"}, exitOK, "edge-agent dev"},
 		{[]string{"config", "check", "-c", s.config}, exitOK, "ok: s/d"},
 		{[]string{"config", "check", "-c", bad}, exitUsage, "sight: unknown key"},
 		{[]string{"config", "check", "-c", "/does/not/exist"}, exitUsage, "no such file"},
@@ -288,8 +289,8 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"ctl", "-c", s.config, "retry", "all"}, exitUsage, "is not KEY=VALUE"},
 		{[]string{"fsck", "-c", s.config}, exitFailure, "the spool does not exist yet"},
 		{[]string{"doctor", "-c", bad, "--ntp="}, exitFailure, "fail  config   " + bad},
-		{[]string{"dance"}, exitUsage, "See: edge-agent --help"},
-		{nil, exitUsage, "See: edge-agent --help"},
+		{[]string{"dance"}, exitUsage, "Try: edge-agent --help"},
+		{nil, exitUsage, "Try: edge-agent --help"},
 	} {
 		code, out, errs := program(t, c.args...)
 		if code != c.code || !strings.Contains(out+errs, c.want) {

@@ -49,7 +49,7 @@ func TestNotesNameOnlyWhatExists(t *testing.T) {
 			sections = append(sections, s)
 		}
 	}
-	parser, err := kong.New(new(cli))
+	parser, err := kong.New(new(commands))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,17 +14,16 @@ import (
 
 	"cattlecounter/edge/agent"
 	"cattlecounter/edge/config"
+	"cattlecounter/shared/cli"
 	"cattlecounter/shared/settings"
+	"cattlecounter/shared/version"
 )
-
-// version is set by the linker (-X main.version=…).
-var version = "dev"
 
 // Exit codes; description holds the same list for --help.
 const (
 	exitOK         = 0
 	exitFailure    = 1
-	exitUsage      = 2
+	exitUsage      = cli.ExitUsage
 	exitNotRunning = 3
 )
 
@@ -35,7 +34,7 @@ const description = `Watches a drone's card, stores its footage in a durable spo
 
 Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 the agent is not running (status, ctl).`
 
-type cli struct {
+type commands struct {
 	Run     runCmd     `cmd:"" help:"Run the agent until SIGTERM or Ctrl-C."`
 	Status  statusCmd  `cmd:"" help:"Show the state of the running agent."`
 	Ctl     ctlCmd     `cmd:"" help:"Give the running agent an order and wait for the answer."`
@@ -57,24 +56,14 @@ type streams struct {
 }
 
 func run(ctx context.Context, args, environ []string, out, errs *os.File) int {
-	var c cli
-	code := -1
-	parser, err := kong.New(&c, kong.Name("edge-agent"), kong.Description(description), kong.Writers(out, errs),
-		kong.Exit(func(n int) { code = n }), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
-	if err != nil {
-		fmt.Fprintln(errs, "edge-agent:", err)
-		return exitFailure
+	var c commands
+	p := cli.Parse(&c, cli.Program{Name: "edge-agent", Description: description, Stdout: out, Stderr: errs}, args,
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if p.Ended {
+		return p.Code
 	}
-	call, err := parser.Parse(args)
-	if code >= 0 {
-		return code // --help
-	}
-	if err != nil {
-		fmt.Fprintf(errs, "edge-agent: %v\nSee: edge-agent --help\n", err)
-		return exitUsage
-	}
-	call.BindTo(ctx, (*context.Context)(nil))
-	err = call.Run(streams{environ: environ, out: out, err: errs})
+	p.Context.BindTo(ctx, (*context.Context)(nil))
+	err := p.Context.Run(streams{environ: environ, out: out, err: errs})
 	if err != nil {
 		fmt.Fprintln(errs, "edge-agent:", err)
 	}
@@ -113,7 +102,7 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 	}
 	limitMemory()
 	log, level := config.Logger(cfg.Log, s.err)
-	return agent.Run(ctx, cfg, version, log, level)
+	return agent.Run(ctx, cfg, version.String(), log, level)
 }
 
 // limitMemory sets a soft limit that suits a board with 512 MiB. An operator's
@@ -165,6 +154,6 @@ func (c *checkCmd) Run(s streams) error {
 type versionCmd struct{}
 
 func (versionCmd) Run(s streams) error {
-	fmt.Fprintf(s.out, "edge-agent %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	fmt.Fprintf(s.out, "edge-agent %s %s/%s %s\n", version.String(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	return nil
 }
