@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
@@ -112,7 +113,7 @@ func TestChecksumAtCreation(t *testing.T) {
 	}
 	s.want(post(sha256Of(content), "Content-Type", octets), statusChecksumMismatch, wire.SlugChecksumMismatch)
 	s.want(post(sha256Of(content[:4000])), http.StatusBadRequest, wire.SlugBadMetadata) // no body, by its type
-	if n := get[int](t)(s.ledger.Uploads.CountUnfinished(t.Context(), "")); n != 0 {
+	if n := must.Get(s.ledger.Uploads.CountUnfinished(t.Context(), ""))(t); n != 0 {
 		t.Fatalf("%d sessions are left of refused creations", n)
 	}
 	r := post(sha256Of(content[:4000]), "Content-Type", octets)
@@ -145,7 +146,7 @@ func TestChecksumOfACutRequest(t *testing.T) {
 			have := w.count()
 			c := s.rawPatch(path, 100_000, 300_000, content[100_000:350_000], "Upload-Checksum: "+sha256Of(content[100_000:]))
 			w.wait(t, have+250_000)
-			must(t, end(c.(*net.TCPConn)))
+			must.Do(t, end(c.(*net.TCPConn)))
 			if got := s.head(path); got != 100_000 {
 				t.Fatalf("%d bytes count", got)
 			}
@@ -165,8 +166,8 @@ func TestChecksumAfterACrash(t *testing.T) {
 	content := clip("x", 5000)
 	leave := func(path string) {
 		id := waiting(strings.TrimPrefix(path, "/files/"))
-		must(t, s.blobs.Stage(t.Context(), id))
-		get[int64](t)(s.blobs.Append(t.Context(), id, 0, strings.NewReader("left over")))
+		must.Do(t, s.blobs.Stage(t.Context(), id))
+		must.Get(s.blobs.Append(t.Context(), id, 0, strings.NewReader("left over")))(t)
 	}
 	path := s.create(len(content))
 	leave(path)
@@ -175,8 +176,8 @@ func TestChecksumAfterACrash(t *testing.T) {
 	}
 	path = s.create(len(content))
 	leave(path)
-	s.clock.add(defaultExpire + time.Second)
-	must(t, s.in.sweep(t.Context()))
+	s.clock.Advance(defaultExpire + time.Second)
+	must.Do(t, s.in.sweep(t.Context()))
 	s.gone(path)
 }
 

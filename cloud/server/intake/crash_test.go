@@ -16,6 +16,7 @@ import (
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -188,7 +189,7 @@ func (s *site) resume(path string, content []byte, metadata ...string) string {
 	if r.status != http.StatusOK {
 		s.t.Fatalf("head: %d", r.status)
 	}
-	if n := get[int](s.t)(strconv.Atoi(r.header.Get("Upload-Offset"))); n < len(content) {
+	if n := must.Get(strconv.Atoi(r.header.Get("Upload-Offset")))(s.t); n < len(content) {
 		s.wantPatch(path, n, content[n:])
 	}
 	return path
@@ -214,8 +215,8 @@ func (s *site) tryUpload(content []byte, metadata ...string) string {
 func (s *site) once(id footage.ID, content []byte) {
 	s.t.Helper()
 	ctx := context.Background()
-	f := get[ledger.FootageView](s.t)(s.ledger.Footage.Get(ctx, id))
-	stats := get[ledger.Stats](s.t)(s.ledger.Totals.Stats(ctx))
+	f := must.Get(s.ledger.Footage.Get(ctx, id))(s.t)
+	stats := must.Get(s.ledger.Totals.Stats(ctx))(s.t)
 	if f.SHA256 != footage.Sum(content) || f.Job == nil || f.Job.State != job.Queued {
 		s.t.Fatalf("%+v job %+v", f.Footage, f.Job)
 	}
@@ -237,12 +238,12 @@ func TestDeathAtEveryStepThenTheClientGoesOn(t *testing.T) {
 		s.close()
 		s = newSite(t, s.dir)
 		path = s.resume(path, content, metadata...)
-		must(t, s.in.sweep(t.Context())) // a lost message is a matter of the next round
+		must.Do(t, s.in.sweep(t.Context())) // a lost message is a matter of the next round
 		s.once("f1", content)
 		s.resume(path, content, metadata...) // and once more: nothing changes
 		s.once("f1", content)
-		s.clock.add(defaultExpire + time.Hour)
-		must(t, s.in.sweep(t.Context()))
+		s.clock.Advance(defaultExpire + time.Hour)
+		must.Do(t, s.in.sweep(t.Context()))
 		s.gone(path)
 		s.once("f1", content)
 	})
@@ -274,7 +275,7 @@ func TestDeathAtEveryStepOfAThumbnail(t *testing.T) {
 		s.close()
 		s = newSite(t, s.dir)
 		s.resume(path, content, metadata...)
-		shown := get[ledger.Thumbnail](t)(s.ledger.Thumbnails.Get(t.Context(), "f1"))
+		shown := must.Get(s.ledger.Thumbnails.Get(t.Context(), "f1"))(t)
 		if shown.Name != "DJI_0001.MP4" || !bytes.Equal(s.blob(shown.BlobKey), content) || s.messages() != 0 {
 			t.Fatalf("%+v", shown)
 		}
@@ -292,7 +293,7 @@ func TestDeathAtEveryStepOfADuplicate(t *testing.T) {
 		s.close()
 		s = newSite(t, s.dir)
 		s.resume(path, content, metadata...)
-		f := get[ledger.FootageView](t)(s.ledger.Footage.Get(t.Context(), "f2"))
+		f := must.Get(s.ledger.Footage.Get(t.Context(), "f2"))(t)
 		if f.DuplicateOf != "f1" || s.messages() != 1 || !bytes.Equal(s.only("f1"), content) {
 			t.Fatalf("%+v, %d messages", f, s.messages())
 		}
@@ -304,16 +305,16 @@ func TestDeathAtEveryStepOfARestore(t *testing.T) {
 	deaths(t, func(t *testing.T, m *mortal) {
 		s := newSite(t, t.TempDir())
 		f := s.upload(content, "footage", "f1")
-		must(t, s.blobs.Delete(t.Context(), f.BlobKey))
-		must(t, s.ledger.Jobs.Poison(t.Context(), f.Job.ID, "no such blob"))
-		must(t, get[queue.Lease](t)(s.queue.Receive(t.Context(), time.Minute)).Delete(t.Context()))
+		must.Do(t, s.blobs.Delete(t.Context(), f.BlobKey))
+		must.Do(t, s.ledger.Jobs.Poison(t.Context(), f.Job.ID, "no such blob"))
+		must.Do(t, must.Get(s.queue.Receive(t.Context(), time.Minute))(t).Delete(t.Context()))
 		s.die(m)
 		path := s.tryUpload(content, "footage", "f1")
 		s.close()
 		s = newSite(t, s.dir)
 		s.resume(path, content, "footage", "f1")
-		must(t, s.in.sweep(t.Context()))
-		j := get[ledger.Job](t)(s.ledger.Jobs.GetByFootage(t.Context(), "f1"))
+		must.Do(t, s.in.sweep(t.Context()))
+		j := must.Get(s.ledger.Jobs.GetByFootage(t.Context(), "f1"))(t)
 		if j.State != job.Queued || s.messages() != 1 || !bytes.Equal(s.only("f1"), content) {
 			t.Fatalf("%+v, %d messages", j, s.messages())
 		}
@@ -329,11 +330,11 @@ func TestDeathAtEveryStepThenOnlyRun(t *testing.T) {
 		path := s.tryUpload(content, "footage", "f1")
 		s.close()
 		s = newSite(t, s.dir)
-		s.clock.add(2 * settled)
-		must(t, s.in.sweep(t.Context()))
+		s.clock.Advance(2 * settled)
+		must.Do(t, s.in.sweep(t.Context()))
 		if path != "" {
 			u, err := s.ledger.Uploads.Get(t.Context(), strings.TrimPrefix(path, "/files/"))
-			must(t, err)
+			must.Do(t, err)
 			if u.Offset < u.Size {
 				return // the client has to send the rest
 			}
@@ -353,14 +354,14 @@ func TestDeathAtEveryStepOfARefusal(t *testing.T) {
 		s.tryUpload(content, "footage", "f1", "sha256", digestOf(nil))
 		s.close()
 		s = newSite(t, s.dir)
-		s.clock.add(defaultExpire + time.Hour)
+		s.clock.Advance(defaultExpire + time.Hour)
 		for range 2 {
-			must(t, s.in.sweep(t.Context()))
+			must.Do(t, s.in.sweep(t.Context()))
 		}
-		if n := get[int](t)(s.ledger.Uploads.CountUnfinished(t.Context(), "")); n != 0 || s.messages() != 0 {
+		if n := must.Get(s.ledger.Uploads.CountUnfinished(t.Context(), ""))(t); n != 0 || s.messages() != 0 {
 			t.Fatalf("%d sessions, %d messages are left", n, s.messages())
 		}
-		if files := get[[]string](t)(filepath.Glob(filepath.Join(s.dir, "blobs", ".staging", "*"))); len(files) != 0 {
+		if files := must.Get(filepath.Glob(filepath.Join(s.dir, "blobs", ".staging", "*")))(t); len(files) != 0 {
 			t.Fatalf("bytes are left: %q", files)
 		}
 	})

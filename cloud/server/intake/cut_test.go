@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
@@ -82,12 +83,12 @@ func lines(header []string) string {
 // the first part of it.
 func (s *site) rawPatch(path string, offset, size int, part []byte, header ...string) net.Conn {
 	s.t.Helper()
-	c := get[net.Conn](s.t)(new(net.Dialer).DialContext(context.Background(), "tcp", s.server.Listener.Addr().String()))
-	must(s.t, c.SetDeadline(time.Now().Add(20*time.Second))) // a fault must not hang the test
+	c := must.Get(new(net.Dialer).DialContext(context.Background(), "tcp", s.server.Listener.Addr().String()))(s.t)
+	must.Do(s.t, c.SetDeadline(time.Now().Add(20*time.Second))) // a fault must not hang the test
 	s.t.Cleanup(func() { _ = c.Close() })
 	_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n"+
 		"Upload-Offset: %d\r\nContent-Length: %d\r\n%s\r\n%s", path, offset, size, lines(header), part)
-	must(s.t, err)
+	must.Do(s.t, err)
 	return c
 }
 
@@ -105,8 +106,8 @@ func TestCutConnectionCounts(t *testing.T) {
 			w.wait(t, int64(sent))
 		}
 		// A reset, not an orderly end: the link is gone.
-		must(t, c.(*net.TCPConn).SetLinger(0))
-		must(t, c.Close())
+		must.Do(t, c.(*net.TCPConn).SetLinger(0))
+		must.Do(t, c.Close())
 		if sent <= footage.SniffLen {
 			sent = s.head(path) // the reset may have thrown some away, in the kernel
 			continue
@@ -150,7 +151,7 @@ func TestHeadDoesNotWaitForADeadPatch(t *testing.T) {
 				t.Errorf("the answer took %s", took)
 			}
 			if !hide { // the hanging one is told, if it still listens
-				resp := get[*http.Response](t)(http.ReadResponse(bufio.NewReader(hanging), nil))
+				resp := must.Get(http.ReadResponse(bufio.NewReader(hanging), nil))(t)
 				_ = resp.Body.Close()
 				if resp.StatusCode != http.StatusConflict {
 					t.Errorf("the hanging request got %d", resp.StatusCode)
@@ -164,7 +165,7 @@ func TestHeadDoesNotWaitForADeadPatch(t *testing.T) {
 				t.Fatalf("%d %s", r.status, r.body)
 			}
 			// Without deadlines the server's goroutines end with the connections.
-			must(t, errors.Join(hanging.Close(), second.Close()))
+			must.Do(t, errors.Join(hanging.Close(), second.Close()))
 		})
 	}
 }
@@ -174,7 +175,7 @@ func TestIdleConnectionEnds(t *testing.T) {
 	content := clip("x", 100_000)
 	path := s.create(len(content))
 	c := s.rawPatch(path, 0, len(content), content[:60_000])
-	resp := get[*http.Response](t)(http.ReadResponse(bufio.NewReader(c), nil))
+	resp := must.Get(http.ReadResponse(bufio.NewReader(c), nil))(t)
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusConflict {
 		t.Fatalf("%d", resp.StatusCode)

@@ -13,44 +13,26 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue/embedded"
+	"cattlecounter/deploy/testkit/clock"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// clock is a clock that a test turns.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
 // site is an intake over real parts, reachable over HTTP.
 type site struct {
 	t      testing.TB
 	dir    string
-	clock  *clock
+	clock  *clock.Clock
 	ledger *ledger.Ledger
 	blobs  *disk.Store
 	queue  *embedded.Queue
@@ -59,36 +41,19 @@ type site struct {
 	device ledger.Device // whose token the requests carry
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func get[T any](t testing.TB) func(T, error) T {
-	return func(v T, err error) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
 // newSite opens everything below dir; alter may change the options.
 func newSite(t testing.TB, dir string, alter ...func(*Options)) *site {
 	t.Helper()
-	s := &site{t: t, dir: dir, clock: &clock{t: time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)}}
+	s := &site{t: t, dir: dir, clock: clock.New()}
 	s.device = ledger.Device{Name: "base-1", Site: "north", Role: ledger.RoleDevice}
-	s.ledger = get[*ledger.Ledger](t)(ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"), ledger.Options{Now: s.clock.now}))
-	s.blobs = get[*disk.Store](t)(disk.New(filepath.Join(dir, "blobs")))
-	s.queue = get[*embedded.Queue](t)(embedded.New(context.Background(), s.ledger.DB(), s.clock.now))
-	o := Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.now, MaxSize: 64 << 20}
+	s.ledger = must.Get(ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"), ledger.Options{Now: s.clock.Now}))(t)
+	s.blobs = must.Get(disk.New(filepath.Join(dir, "blobs")))(t)
+	s.queue = must.Get(embedded.New(context.Background(), s.ledger.DB(), s.clock.Now))(t)
+	o := Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.Now, MaxSize: 64 << 20}
 	for _, f := range alter {
 		f(&o)
 	}
-	s.in = get[*Intake](t)(New(o))
+	s.in = must.Get(New(o))(t)
 	s.server = httptest.NewServer(s)
 	t.Cleanup(s.close)
 	return s
@@ -129,22 +94,22 @@ func (s *site) do(method, url string, body io.Reader, header ...string) reply {
 	if !strings.HasPrefix(url, "http") {
 		url = s.server.URL + url
 	}
-	req := get[*http.Request](s.t)(http.NewRequestWithContext(context.Background(), method, url, body))
+	req := must.Get(http.NewRequestWithContext(context.Background(), method, url, body))(s.t)
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Add(header[i], header[i+1])
 	}
 	if req.Header.Get("Tus-Resumable") == "" {
 		req.Header.Set("Tus-Resumable", "1.0.0")
 	}
-	resp := get[*http.Response](s.t)(s.server.Client().Do(req))
+	resp := must.Get(s.server.Client().Do(req))(s.t)
 	defer func() { _ = resp.Body.Close() }()
-	r := reply{status: resp.StatusCode, header: resp.Header, body: get[[]byte](s.t)(io.ReadAll(resp.Body))}
+	r := reply{status: resp.StatusCode, header: resp.Header, body: must.Get(io.ReadAll(resp.Body))(s.t)}
 	if r.status >= 400 {
 		if got := r.header.Get("Content-Type"); got != wire.ProblemMedia {
 			s.t.Fatalf("%s %s: %d with %s %q", method, url, r.status, got, r.body)
 		}
 		if method != http.MethodHead {
-			must(s.t, json.Unmarshal(r.body, &r.problem))
+			must.Do(s.t, json.Unmarshal(r.body, &r.problem))
 			if r.problem.Status != r.status || r.problem.Title == "" || r.problem.Detail == "" {
 				s.t.Fatalf("problem of status %d: %s", r.status, r.body)
 			}
@@ -192,7 +157,7 @@ func (s *site) head(path string) int {
 	if r.status != http.StatusOK {
 		s.t.Fatalf("head %s: %d", path, r.status)
 	}
-	return get[int](s.t)(strconv.Atoi(r.header.Get("Upload-Offset")))
+	return must.Get(strconv.Atoi(r.header.Get("Upload-Offset")))(s.t)
 }
 
 func (s *site) want(r reply, status int, slug wire.Slug) {
@@ -208,7 +173,7 @@ func (s *site) gone(path string) {
 	if r := s.do("HEAD", path, nil); r.status != http.StatusNotFound {
 		s.t.Fatalf("the session is still there: %d", r.status)
 	}
-	if files := get[[]string](s.t)(filepath.Glob(filepath.Join(s.dir, "blobs", ".staging", "*"))); len(files) != 0 {
+	if files := must.Get(filepath.Glob(filepath.Join(s.dir, "blobs", ".staging", "*")))(s.t); len(files) != 0 {
 		s.t.Fatalf("bytes are left: %q", files)
 	}
 }
@@ -233,23 +198,23 @@ func (s *site) upload(content []byte, metadata ...string) ledger.FootageView {
 
 func (s *site) footageOf(path string) ledger.FootageView {
 	s.t.Helper()
-	u := get[ledger.Upload](s.t)(s.ledger.Uploads.Get(context.Background(), strings.TrimPrefix(path, "/files/")))
-	return get[ledger.FootageView](s.t)(s.ledger.Footage.Get(context.Background(), u.Footage))
+	u := must.Get(s.ledger.Uploads.Get(context.Background(), strings.TrimPrefix(path, "/files/")))(s.t)
+	return must.Get(s.ledger.Footage.Get(context.Background(), u.Footage))(s.t)
 }
 
 func (s *site) blob(key string) []byte {
 	s.t.Helper()
-	r := get[io.ReadCloser](s.t)(s.blobs.Open(context.Background(), key, 0, -1))
+	r := must.Get(s.blobs.Open(context.Background(), key, 0, -1))(s.t)
 	defer func() { _ = r.Close() }()
-	return get[[]byte](s.t)(io.ReadAll(r))
+	return must.Get(io.ReadAll(r))(s.t)
 }
 
 // only is the video of a footage, which is the one of all.
 func (s *site) only(id footage.ID) []byte {
 	s.t.Helper()
-	key := get[ledger.FootageView](s.t)(s.ledger.Footage.Get(context.Background(), id)).BlobKey
+	key := must.Get(s.ledger.Footage.Get(context.Background(), id))(s.t).BlobKey
 	for info, err := range s.blobs.List(context.Background(), "footage/") {
-		if must(s.t, err); info.Key != key && strings.Contains(info.Key, "/original") {
+		if must.Do(s.t, err); info.Key != key && strings.Contains(info.Key, "/original") {
 			s.t.Errorf("left: %s", info.Key)
 		}
 	}
@@ -258,7 +223,7 @@ func (s *site) only(id footage.ID) []byte {
 
 func (s *site) messages() int {
 	s.t.Helper()
-	return get[int](s.t)(s.queue.Len(context.Background()))
+	return must.Get(s.queue.Len(context.Background()))(s.t)
 }
 
 func digestOf(b []byte) string { return footage.Sum(b).String() }

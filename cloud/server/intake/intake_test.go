@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -57,7 +58,7 @@ func TestProtocol(t *testing.T) {
 	}
 	path := s.create(5000, "filename", "a.mp4")
 	r = s.do("HEAD", path, nil)
-	expires := s.clock.now().Add(defaultExpire).Format(http.TimeFormat)
+	expires := s.clock.Now().Add(defaultExpire).Format(http.TimeFormat)
 	for name, want := range map[string]string{
 		"Upload-Offset": "0", "Upload-Length": "5000", "Cache-Control": "no-store", "Tus-Resumable": "1.0.0",
 		"Upload-Metadata": meta("filename", "a.mp4"), "Upload-Expires": expires, "Content-Length": "",
@@ -173,7 +174,7 @@ func TestRefusedAtCreation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { s.want(s.do("POST", "/files/", nil, c.header...), c.status, c.slug) })
 	}
-	if n := get[int](t)(s.ledger.Uploads.CountUnfinished(context.Background(), "")); n != 0 {
+	if n := must.Get(s.ledger.Uploads.CountUnfinished(context.Background(), ""))(t); n != 0 {
 		t.Errorf("%d sessions are left of refused uploads", n)
 	}
 }
@@ -329,7 +330,7 @@ func TestThumbnail(t *testing.T) {
 	picture := []byte("\xff\xd8\xff\xe0 a picture")
 	waiting := func() int {
 		ts, _, err := s.ledger.Thumbnails.ListWaiting(t.Context(), ledger.Page{})
-		must(t, err)
+		must.Do(t, err)
 		return len(ts)
 	}
 	path := s.create(len(picture), "footage", "f1", "kind", "thumbnail", "filename", "DJI_0001.MP4", "sha256", digestOf(picture))
@@ -343,7 +344,7 @@ func TestThumbnail(t *testing.T) {
 	}
 	newer := []byte("\xff\xd8\xff\xe0 another picture")
 	s.wantPatch(s.create(len(newer), "footage", "f1", "kind", "thumbnail"), 0, newer)
-	shown := get[ledger.Thumbnail](t)(s.ledger.Thumbnails.Get(t.Context(), "f1"))
+	shown := must.Get(s.ledger.Thumbnails.Get(t.Context(), "f1"))(t)
 	if !bytes.Equal(s.blob(shown.BlobKey), newer) || shown.Size != int64(len(newer)) {
 		t.Errorf("%+v", shown)
 	}
@@ -351,7 +352,7 @@ func TestThumbnail(t *testing.T) {
 	path = s.create(len(text), "footage", "f2", "kind", "thumbnail")
 	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, wire.SlugNotAPicture)
 	s.gone(path)
-	must(t, s.ledger.Thumbnails.Put(t.Context(), ledger.Thumbnail{Footage: "f3", Device: "another", BlobKey: "k"}))
+	must.Do(t, s.ledger.Thumbnails.Put(t.Context(), ledger.Thumbnail{Footage: "f3", Device: "another", BlobKey: "k"}))
 	s.want(s.do("POST", "/files/", nil, "Upload-Length", "9", "Upload-Metadata", meta("footage", "f3", "kind", "thumbnail")), http.StatusConflict, wire.SlugConflict)
 }
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 )
 
 // film yields size bytes that begin like an MP4 and differ from seed to seed.
@@ -30,14 +30,14 @@ func film(seed byte, size int64) io.Reader {
 
 func (s *site) stream(path string, offset int64, body io.Reader, size int64) reply {
 	s.t.Helper()
-	req := get[*http.Request](s.t)(http.NewRequestWithContext(context.Background(), "PATCH", s.server.URL+path, body))
+	req := must.Get(http.NewRequestWithContext(context.Background(), "PATCH", s.server.URL+path, body))(s.t)
 	req.ContentLength = size
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	req.Header.Set("Upload-Offset", strconv.FormatInt(offset, 10))
 	req.Header.Set("Content-Type", "application/offset+octet-stream")
-	resp := get[*http.Response](s.t)(s.server.Client().Do(req))
+	resp := must.Get(s.server.Client().Do(req))(s.t)
 	defer func() { _ = resp.Body.Close() }()
-	return reply{status: resp.StatusCode, header: resp.Header, body: get[[]byte](s.t)(io.ReadAll(resp.Body))}
+	return reply{status: resp.StatusCode, header: resp.Header, body: must.Get(io.ReadAll(resp.Body))(s.t)}
 }
 
 // counting counts the staged bytes that are read again.
@@ -93,7 +93,7 @@ func TestCrashReadsAgainOnlyTheGap(t *testing.T) {
 	s.in.blobs = c
 	rest := film(7, size)
 	_, err := io.CopyN(io.Discard, rest, cut)
-	must(t, err)
+	must.Do(t, err)
 	if r := s.stream(path, cut, rest, size-cut); r.status != http.StatusNoContent {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
@@ -102,7 +102,7 @@ func TestCrashReadsAgainOnlyTheGap(t *testing.T) {
 	}
 	r := newRolling()
 	_, err = io.Copy(r, film(7, size))
-	must(t, err)
+	must.Do(t, err)
 	if f := s.footageOf(path); f.SHA256 != r.digest() {
 		t.Fatalf("%+v", f)
 	}
@@ -142,21 +142,21 @@ func BenchmarkUpload(b *testing.B) {
 	for b.Loop() {
 		n++
 		began := time.Now()
-		f := get[*os.File](b)(os.Create(filepath.Join(s.dir, "plain")))
+		f := must.Get(os.Create(filepath.Join(s.dir, "plain")))(b)
 		_, err := io.CopyBuffer(struct{ io.Writer }{f}, film(byte(n), size), make([]byte, pumpBuffer))
-		must(b, err)
-		must(b, f.Sync())
-		must(b, f.Close())
+		must.Do(b, err)
+		must.Do(b, f.Sync())
+		must.Do(b, f.Close())
 		plain += time.Since(began)
-		must(b, os.Remove(f.Name()))
+		must.Do(b, os.Remove(f.Name()))
 		path := s.create(size, "footage", fmt.Sprint("f", n))
 		began = time.Now()
 		if r := s.stream(path, 0, film(byte(n), size), size); r.status != http.StatusNoContent {
 			b.Fatalf("%d %s", r.status, r.body)
 		}
 		ours += time.Since(began)
-		u := get[ledger.FootageView](b)(s.ledger.Footage.Get(b.Context(), s.footageOf(path).ID))
-		must(b, s.blobs.Delete(b.Context(), u.BlobKey))
+		u := must.Get(s.ledger.Footage.Get(b.Context(), s.footageOf(path).ID))(b)
+		must.Do(b, s.blobs.Delete(b.Context(), u.BlobKey))
 	}
 	b.ReportMetric(plain.Seconds()/ours.Seconds(), "ratio")
 	b.ReportMetric(float64(n)*size/1e6/ours.Seconds(), "upload-MB/s")

@@ -12,7 +12,7 @@ import (
 
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
-	"cattlecounter/cloud/store/queue"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -22,7 +22,7 @@ import (
 func (s *site) another() *site {
 	s.t.Helper()
 	o := &site{t: s.t, dir: s.dir, clock: s.clock, device: s.device, ledger: s.ledger, blobs: s.blobs, queue: s.queue}
-	o.in = get[*Intake](s.t)(New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.now, MaxSize: 64 << 20}))
+	o.in = must.Get(New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.Now, MaxSize: 64 << 20}))(s.t)
 	o.server = httptest.NewServer(o)
 	s.t.Cleanup(o.server.Close)
 	return o
@@ -90,7 +90,7 @@ func TestDroppedWhileItIsFinished(t *testing.T) {
 		t.Error(err)
 	}
 	for info, err := range a.blobs.List(t.Context(), "") {
-		must(t, err)
+		must.Do(t, err)
 		t.Errorf("left: %s", info.Key)
 	}
 }
@@ -103,10 +103,10 @@ func TestFrozenForDays(t *testing.T) {
 	content := clip("x", 5000)
 	path := a.create(len(content), "footage", "f1")
 	a.in.blobs = committed{a.in.blobs, func() {
-		a.clock.add(2 * settled)
-		must(t, b.in.sweep(t.Context()))
-		a.clock.add(defaultExpire + time.Hour)
-		must(t, b.in.sweep(t.Context()))
+		a.clock.Advance(2 * settled)
+		must.Do(t, b.in.sweep(t.Context()))
+		a.clock.Advance(defaultExpire + time.Hour)
+		must.Do(t, b.in.sweep(t.Context()))
 	}}
 	a.want(a.patch(path, 0, content), http.StatusNotFound, wire.SlugUploadGone)
 	if !bytes.Equal(a.only("f1"), content) || a.messages() != 1 {
@@ -122,26 +122,26 @@ func TestLostBlobComesAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, t.TempDir())
 			f := s.upload(content, "footage", "f1")
-			must(t, s.blobs.Delete(t.Context(), f.BlobKey))
-			must(t, s.ledger.Jobs.Poison(t.Context(), f.Job.ID, "no such blob"))
-			must(t, get[queue.Lease](t)(s.queue.Receive(t.Context(), time.Minute)).Delete(t.Context()))
+			must.Do(t, s.blobs.Delete(t.Context(), f.BlobKey))
+			must.Do(t, s.ledger.Jobs.Poison(t.Context(), f.Job.ID, "no such blob"))
+			must.Do(t, must.Get(s.queue.Receive(t.Context(), time.Minute))(t).Delete(t.Context()))
 			s.upload(content, "footage", string(id))
 			if !bytes.Equal(s.only("f1"), content) || s.messages() != 1 {
 				t.Errorf("%d messages", s.messages())
 			}
-			if j := get[ledger.Job](t)(s.ledger.Jobs.GetByFootage(t.Context(), "f1")); j.State != job.Queued || j.Reason != "" {
+			if j := must.Get(s.ledger.Jobs.GetByFootage(t.Context(), "f1"))(t); j.State != job.Queued || j.Reason != "" {
 				t.Errorf("%+v", j)
 			}
 			// Once it is there it stays.
-			key := get[ledger.FootageView](t)(s.ledger.Footage.Get(t.Context(), "f1")).BlobKey
+			key := must.Get(s.ledger.Footage.Get(t.Context(), "f1"))(t).BlobKey
 			s.upload(content, "footage", "f3")
-			if now := get[ledger.FootageView](t)(s.ledger.Footage.Get(t.Context(), "f1")).BlobKey; now != key || s.messages() != 1 {
+			if now := must.Get(s.ledger.Footage.Get(t.Context(), "f1"))(t).BlobKey; now != key || s.messages() != 1 {
 				t.Errorf("%s, it was %s; %d messages", now, key, s.messages())
 			}
 			// Also when the sessions go, the one that brought it with them.
-			s.clock.add(defaultExpire + time.Hour)
-			must(t, s.in.sweep(t.Context()))
-			if us := get[[]ledger.Upload](t)(s.ledger.Uploads.List(t.Context(), time.Time{}, 9)); len(us) != 0 {
+			s.clock.Advance(defaultExpire + time.Hour)
+			must.Do(t, s.in.sweep(t.Context()))
+			if us := must.Get(s.ledger.Uploads.List(t.Context(), time.Time{}, 9))(t); len(us) != 0 {
 				t.Errorf("%+v", us)
 			}
 			if !bytes.Equal(s.only("f1"), content) {
@@ -156,12 +156,12 @@ func TestRemovedVideoStaysRemoved(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	content := clip("x", 5000)
 	f := s.upload(content, "footage", "f1")
-	must(t, s.blobs.Delete(t.Context(), f.BlobKey))
-	must(t, s.ledger.Footage.RemoveVideo(t.Context(), "f1"))
+	must.Do(t, s.blobs.Delete(t.Context(), f.BlobKey))
+	must.Do(t, s.ledger.Footage.RemoveVideo(t.Context(), "f1"))
 	s.upload(content, "footage", "f1")
 	s.upload(content, "footage", "f2")
 	for info, err := range s.blobs.List(t.Context(), "footage/") {
-		must(t, err)
+		must.Do(t, err)
 		t.Errorf("kept: %s", info.Key)
 	}
 }

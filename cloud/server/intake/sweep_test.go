@@ -12,6 +12,7 @@ import (
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
@@ -21,17 +22,17 @@ func TestExpiry(t *testing.T) {
 	content := clip("x", 5000)
 	old := s.create(len(content))
 	s.wantPatch(old, 0, content[:2000])
-	s.clock.add(50 * time.Minute)
+	s.clock.Advance(50 * time.Minute)
 	young := s.create(len(content))
 	s.wantPatch(old, 2000, content[2000:3000]) // touched again
-	s.clock.add(50 * time.Minute)
-	must(t, s.in.sweep(t.Context()))
+	s.clock.Advance(50 * time.Minute)
+	must.Do(t, s.in.sweep(t.Context()))
 	if s.head(old) != 3000 || s.head(young) != 0 {
 		t.Fatal("a session was dropped too early")
 	}
-	s.clock.add(time.Hour)
+	s.clock.Advance(time.Hour)
 	s.want(s.patch(old, 3000, content[3000:]), http.StatusNotFound, wire.SlugUploadGone) // also before the round
-	must(t, s.in.sweep(t.Context()))
+	must.Do(t, s.in.sweep(t.Context()))
 	s.gone(old)
 	s.gone(young)
 }
@@ -39,17 +40,17 @@ func TestExpiry(t *testing.T) {
 func TestExpiryLeavesARequestAtWorkAlone(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	path := s.create(5000)
-	s.clock.add(defaultExpire + time.Hour)
+	s.clock.Advance(defaultExpire + time.Hour)
 	id := path[len("/files/"):]
 	if _, free := s.in.locks.enter(id); !free {
 		t.Fatal("locked")
 	}
-	must(t, s.in.sweep(t.Context()))
+	must.Do(t, s.in.sweep(t.Context()))
 	if _, err := s.ledger.Uploads.Get(t.Context(), id); err != nil {
 		t.Fatalf("dropped under a request: %v", err)
 	}
 	s.in.locks.release(id)
-	must(t, s.in.sweep(t.Context()))
+	must.Do(t, s.in.sweep(t.Context()))
 	if _, err := s.ledger.Uploads.Get(t.Context(), id); !errors.Is(err, ledger.ErrNotFound) {
 		t.Fatal(err)
 	}
@@ -82,16 +83,16 @@ func TestLongCommitIsLeftAlone(t *testing.T) {
 	go func() { patched <- s.patch(path, 0, content) }()
 	<-slow.began
 	for range 3 {
-		s.clock.add(2 * settled)
-		for since := s.clock.now(); ; <-time.After(time.Millisecond) {
-			if u := get[ledger.Upload](t)(s.ledger.Uploads.Get(t.Context(), path[len("/files/"):])); !u.Updated.Before(since) {
+		s.clock.Advance(2 * settled)
+		for since := s.clock.Now(); ; <-time.After(time.Millisecond) {
+			if u := must.Get(s.ledger.Uploads.Get(t.Context(), path[len("/files/"):]))(t); !u.Updated.Before(since) {
 				if u.Offset != int64(len(content)) || !u.Finished.IsZero() {
 					t.Fatalf("%+v", u)
 				}
 				break
 			}
 		}
-		if us := get[[]ledger.Upload](t)(s.ledger.Uploads.ListComplete(t.Context(), s.clock.now().Add(-settled), 9)); len(us) != 0 {
+		if us := must.Get(s.ledger.Uploads.ListComplete(t.Context(), s.clock.Now().Add(-settled), 9))(t); len(us) != 0 {
 			t.Fatalf("others would finish it: %+v", us)
 		}
 	}
@@ -113,17 +114,17 @@ func TestLongCommitHoldsUpNoJobs(t *testing.T) {
 	s.want(s.patch(s.create(len(content)), 0, content), http.StatusInternalServerError, wire.SlugInternal)
 	slow := lasting{real, make(chan struct{}), make(chan struct{})}
 	s.in.blobs = slow
-	s.clock.add(2 * settled)
+	s.clock.Advance(2 * settled)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.in.Run(ctx) }()
 	<-slow.began
-	for get[ledger.Job](t)(s.ledger.Jobs.Get(t.Context(), f.Job.ID)).State != job.Queued {
+	for must.Get(s.ledger.Jobs.Get(t.Context(), f.Job.ID))(t).State != job.Queued {
 		<-time.After(time.Millisecond)
 	}
 	close(slow.goOn)
 	cancel()
-	must(t, <-ended)
+	must.Do(t, <-ended)
 }
 
 type broken struct{ Blobs }
@@ -150,8 +151,8 @@ func TestQueueAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.in.queue = s.queue
-	must(t, s.in.sweep(t.Context()))
-	if j := get[ledger.Job](t)(s.ledger.Jobs.Get(t.Context(), f.Job.ID)); j.State != job.Queued || s.messages() != 1 {
+	must.Do(t, s.in.sweep(t.Context()))
+	if j := must.Get(s.ledger.Jobs.Get(t.Context(), f.Job.ID))(t); j.State != job.Queued || s.messages() != 1 {
 		t.Fatalf("%+v", j)
 	}
 }
@@ -165,28 +166,28 @@ func TestLostMessages(t *testing.T) {
 	}
 	for _, state := range []job.State{job.Processing, job.Done} {
 		_, _, err := s.ledger.Attempts.Begin(ctx, ids[state], "w")
-		must(t, err)
+		must.Do(t, err)
 	}
-	must(t, s.ledger.Attempts.Finish(ctx, ids[job.Done], 1, ledger.Count{}, "k"))
+	must.Do(t, s.ledger.Attempts.Finish(ctx, ids[job.Done], 1, ledger.Count{}, "k"))
 	for range ids { // the queue loses everything
-		must(t, get[queue.Lease](t)(s.queue.Receive(ctx, time.Minute)).Delete(ctx))
+		must.Do(t, must.Get(s.queue.Receive(ctx, time.Minute))(t).Delete(ctx))
 	}
 	has := func(state job.State, want bool) {
 		t.Helper()
-		must(t, s.in.sweep(ctx))
-		if got := get[bool](t)(s.queue.Has(ctx, ids[state])); got != want {
+		must.Do(t, s.in.sweep(ctx))
+		if got := must.Get(s.queue.Has(ctx, ids[state]))(t); got != want {
 			t.Fatalf("message of the %s job: %t, want %t", state, got, want)
 		}
 	}
 	has(job.Queued, false) // a request may be at it
-	s.clock.add(2 * settled)
-	must(t, s.ledger.Attempts.UpdateProgress(ctx, ids[job.Processing], 1, job.Progress{Percent: 1})) // its worker writes
+	s.clock.Advance(2 * settled)
+	must.Do(t, s.ledger.Attempts.UpdateProgress(ctx, ids[job.Processing], 1, job.Progress{Percent: 1})) // its worker writes
 	has(job.Queued, true)
 	has(job.Processing, false)
-	s.clock.add(2 * settled)
+	s.clock.Advance(2 * settled)
 	has(job.Processing, true)
 	has(job.Done, false)
-	must(t, s.in.sweep(ctx))
+	must.Do(t, s.in.sweep(ctx))
 	if s.messages() != 2 {
 		t.Fatalf("%d messages", s.messages())
 	}
@@ -201,7 +202,7 @@ func TestRunEnds(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.in.Run(ctx) }()
 	for seq := int64(0); ; { // every round makes progress: wait for the job to be queued
-		vs := get[[]ledger.JobView](t)(s.ledger.Changes.Jobs(ctx, seq, 10))
+		vs := must.Get(s.ledger.Changes.Jobs(ctx, seq, 10))(t)
 		if len(vs) > 0 {
 			seq = vs[len(vs)-1].Seq
 			if vs[len(vs)-1].Job.ID == f.Job.ID && vs[len(vs)-1].State == job.Queued {
@@ -210,7 +211,7 @@ func TestRunEnds(t *testing.T) {
 		}
 	}
 	cancel()
-	must(t, <-ended)
+	must.Do(t, <-ended)
 }
 
 func TestMetrics(t *testing.T) {
@@ -244,7 +245,7 @@ func (s *site) wantMetrics(reg *prometheus.Registry, want map[string]float64) {
 	s.t.Helper()
 	got := map[string]float64{}
 	families, err := reg.Gather()
-	must(s.t, err)
+	must.Do(s.t, err)
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			name := f.GetName()
@@ -274,15 +275,15 @@ func TestExpiresIsTold(t *testing.T) {
 	}
 	content := clip("x", 5000)
 	r := s.do("POST", "/files/", nil, "Upload-Length", "5000")
-	until := s.clock.now().Add(defaultExpire)
+	until := s.clock.Now().Add(defaultExpire)
 	want(r, http.StatusCreated, until)
 	path := r.header.Get("Location")
-	s.clock.add(time.Hour)
+	s.clock.Advance(time.Hour)
 	want(s.do("HEAD", path, nil), http.StatusOK, until)
-	until = s.clock.now().Add(defaultExpire)
+	until = s.clock.Now().Add(defaultExpire)
 	want(s.patch(path, 0, content[:2000]), http.StatusNoContent, until)
 	want(s.patch(path, 0, content), http.StatusConflict, until)
-	s.clock.add(defaultExpire + time.Second)
+	s.clock.Advance(defaultExpire + time.Second)
 	for _, method := range []string{"HEAD", "PATCH", "DELETE"} {
 		if r := s.do(method, path, nil, "Upload-Offset", "2000", "Content-Type", octets); r.status != http.StatusNotFound || r.header.Get("Upload-Offset")+r.header.Get("Upload-Expires") != "" {
 			t.Errorf("%s of an expired upload: %d %v", method, r.status, r.header)

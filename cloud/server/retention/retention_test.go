@@ -12,6 +12,7 @@ import (
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 )
 
@@ -33,19 +34,19 @@ func TestVideosGoByAge(t *testing.T) {
 	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
 	l, err := ledger.Open(ctx, filepath.Join(dir, "ledger.db"), ledger.Options{Now: clock})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
+	must.Do(t, err)
+	t.Cleanup(func() { must.Do(t, l.Close()) })
 	blobs, err := disk.New(filepath.Join(dir, "blobs"))
-	must(t, err)
+	must.Do(t, err)
 	counted := func(id string) string {
 		key := "footage/" + id + "/original.mp4"
 		_, err := blobs.Put(ctx, key, strings.NewReader("film "+id))
-		must(t, err)
+		must.Do(t, err)
 		r, err := l.Footage.Record(ctx, ledger.Footage{ID: footage.ID(id), Size: int64(len("film " + id)), SHA256: footage.Sum([]byte(id)), BlobKey: key})
-		must(t, err)
+		must.Do(t, err)
 		j, _, err := l.Attempts.Begin(ctx, r.Job.ID, "w")
-		must(t, err)
-		must(t, l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))
+		must.Do(t, err)
+		must.Do(t, l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))
 		return key
 	}
 	kept := counted("kept")
@@ -76,12 +77,5 @@ func TestVideosGoByAge(t *testing.T) {
 	r, err := l.Footage.Record(ctx, ledger.Footage{ID: "again", Size: 6, SHA256: footage.Sum([]byte("old")), BlobKey: "x"})
 	if err != nil || r.Footage.DuplicateOf != "old" {
 		t.Errorf("%+v %v", r, err)
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/job"
 )
 
@@ -16,9 +17,9 @@ import (
 func begun(t testing.TB, l *Ledger, id string) Job {
 	t.Helper()
 	rec := record(t, l, id, "content of "+id)
-	must(t, l.Jobs.MarkQueued(context.Background(), rec.Job.ID))
+	must.Do(t, l.Jobs.MarkQueued(context.Background(), rec.Job.ID))
 	j, _, err := l.Attempts.Begin(context.Background(), rec.Job.ID, "w1")
-	must(t, err)
+	must.Do(t, err)
 	return j
 }
 
@@ -26,9 +27,9 @@ func TestFencing(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	old := begun(t, l, "f1")
-	must(t, l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 70, Count: 5}))
+	must.Do(t, l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 70, Count: 5}))
 	now, _, err := l.Attempts.Begin(ctx, old.ID, "w2") // w1 is silent, its message was delivered again
-	must(t, err)
+	must.Do(t, err)
 	if now.Fence != old.Fence+1 || now.Attempt != 2 || now.Worker != "w2" || now.Progress != (job.Progress{}) {
 		t.Fatalf("%+v", now)
 	}
@@ -46,8 +47,8 @@ func TestFencing(t *testing.T) {
 	if _, err := l.Counts.Get(ctx, "f1"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("the count of a fenced worker was taken: %v", err)
 	}
-	must(t, l.Attempts.Finish(ctx, now.ID, now.Fence, Count{Unique: 2, Low: 2, High: 2}, "k"))
-	wantErr(t, l.Attempts.Finish(ctx, old.ID, old.Fence, Count{}, "k"), ErrFenced)
+	must.Do(t, l.Attempts.Finish(ctx, now.ID, now.Fence, Count{Unique: 2, Low: 2, High: 2}, "k"))
+	must.FailWith(t, l.Attempts.Finish(ctx, old.ID, old.Fence, Count{}, "k"), ErrFenced)
 }
 
 func TestOnlyOneWorkerWins(t *testing.T) {
@@ -88,21 +89,21 @@ func TestProgressNeverFalls(t *testing.T) {
 	j := begun(t, l, "f1")
 	nan, eta := math.NaN(), 30.0
 	for _, c := range []struct{ give, want float64 }{{10, 10}, {5, 10}, {nan, 10}, {-3, 10}, {60, 60}, {math.Inf(1), 100}, {7, 100}} {
-		must(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))
+		must.Do(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))
 		got, err := l.Jobs.Get(ctx, j.ID)
-		must(t, err)
+		must.Do(t, err)
 		if got.Progress.Percent != c.want || got.Progress.FPS != 0 || got.Progress.ETASeconds != nil {
 			t.Fatalf("after %v: %+v", c.give, got.Progress)
 		}
 	}
-	must(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{ETASeconds: &eta}))
+	must.Do(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{ETASeconds: &eta}))
 	if got, _ := l.Jobs.Get(ctx, j.ID); got.Progress.ETASeconds == nil || *got.Progress.ETASeconds != eta {
 		t.Fatalf("%+v", got.Progress)
 	}
 	// A new attempt begins anew.
 	j, _, err := l.Attempts.Begin(ctx, j.ID, "w2")
-	must(t, err)
-	must(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 1}))
+	must.Do(t, err)
+	must.Do(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 1}))
 	if got, _ := l.Jobs.Get(ctx, j.ID); got.Progress.Percent != 1 {
 		t.Fatalf("%+v", got.Progress)
 	}
@@ -123,38 +124,38 @@ func TestEveryEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l, _ := fresh(t)
 			j := begun(t, l, "f1")
-			must(t, c.end(l, j))
+			must.Do(t, c.end(l, j))
 			got, err := l.Jobs.Get(ctx, j.ID)
-			must(t, err)
+			must.Do(t, err)
 			if got.State != c.state || got.Reason != c.reason {
 				t.Fatalf("%+v", got)
 			}
-			wantErr(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{}), ErrFenced)
+			must.FailWith(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{}), ErrFenced)
 			switch c.state {
 			case job.Failed, job.Queued: // a repeat of the lease holder
-				must(t, c.end(l, j))
+				must.Do(t, c.end(l, j))
 			default:
-				wantErr(t, c.end(l, j), job.ErrTransition)
+				must.FailWith(t, c.end(l, j), job.ErrTransition)
 			}
 			if c.state == job.Queued {
 				_, err := l.Jobs.Retry(ctx, j.ID)
-				wantErr(t, err, job.ErrTransition)
+				must.FailWith(t, err, job.ErrTransition)
 				return
 			}
 			_, _, err = l.Attempts.Begin(ctx, j.ID, "w2")
-			wantErr(t, err, job.ErrTransition)
-			must(t, l.Jobs.MarkQueued(ctx, j.ID)) // late news of the message change nothing
+			must.FailWith(t, err, job.ErrTransition)
+			must.Do(t, l.Jobs.MarkQueued(ctx, j.ID)) // late news of the message change nothing
 			again, err := l.Jobs.Retry(ctx, j.ID)
-			must(t, err)
+			must.Do(t, err)
 			if again.State != job.Uploaded || again.Reason != "" || again.Attempt != 1 {
 				t.Fatalf("%+v", again)
 			}
 			again, _, err = l.Attempts.Begin(ctx, j.ID, "w2") // before MarkQueued: the message was faster
-			must(t, err)
+			must.Do(t, err)
 			if again.Fence <= j.Fence {
 				t.Fatalf("fence %d after %d", again.Fence, j.Fence)
 			}
-			must(t, l.Jobs.MarkQueued(ctx, j.ID))
+			must.Do(t, l.Jobs.MarkQueued(ctx, j.ID))
 			if got, _ := l.Jobs.Get(ctx, j.ID); got.State != job.Processing {
 				t.Fatalf("%+v", got)
 			}
@@ -168,10 +169,10 @@ func TestOddText(t *testing.T) {
 	f := sample("f1", "moo")
 	f.Name = "a\x00\xffb"
 	r, err := l.Footage.Record(t.Context(), f)
-	must(t, err)
+	must.Do(t, err)
 	j, _, err := l.Attempts.Begin(t.Context(), r.Job.ID, "w")
-	must(t, err)
-	must(t, l.Attempts.Fail(t.Context(), j.ID, j.Fence, "moov \x00\xc3"))
+	must.Do(t, err)
+	must.Do(t, l.Attempts.Fail(t.Context(), j.ID, j.Fence, "moov \x00\xc3"))
 	v, err := l.Footage.Get(t.Context(), "f1")
 	if err != nil || v.Name != "a\uFFFD\uFFFDb" || v.Job.Reason != "moov \uFFFD\uFFFD" {
 		t.Errorf("%q %+v %v", v.Name, v.Job, err)
@@ -202,7 +203,7 @@ func TestCountOutsideItsInterval(t *testing.T) {
 	l, _ := fresh(t)
 	j := begun(t, l, "f1")
 	for _, c := range []Count{{Unique: -1, Low: -1}, {Unique: 5, Low: 6, High: 7}, {Unique: 5, Low: 1, High: 4}} {
-		wantErr(t, l.Attempts.Finish(t.Context(), j.ID, j.Fence, c, "k"), ErrInvalid)
+		must.FailWith(t, l.Attempts.Finish(t.Context(), j.ID, j.Fence, c, "k"), ErrInvalid)
 	}
 	if got, _ := l.Jobs.Get(t.Context(), j.ID); got.State != job.Processing {
 		t.Fatalf("half a finish: %+v", got)
@@ -236,7 +237,7 @@ func TestChangesMissNothing(t *testing.T) {
 	last := map[string]float64{}
 	for len(done) < jobs && ctx.Err() == nil {
 		vs, err := l.Changes.Jobs(ctx, cursor, 3)
-		must(t, err)
+		must.Do(t, err)
 		for _, v := range vs {
 			if v.Seq <= cursor || v.Progress.Percent < last[v.ID] || v.Footage.ID != v.Job.Footage {
 				t.Fatalf("after %d, %v %%: %+v", cursor, last[v.ID], v)
@@ -252,14 +253,14 @@ func TestChangesMissNothing(t *testing.T) {
 		t.Fatalf("saw %d of %d jobs end", len(done), jobs)
 	}
 	counts, err := l.Changes.Counts(ctx, 0, 100)
-	must(t, err)
+	must.Do(t, err)
 	footages, err := l.Changes.Footage(ctx, 0, 100)
-	must(t, err)
+	must.Do(t, err)
 	if len(counts) != jobs || len(footages) != jobs {
 		t.Fatalf("%d counts, %d footages", len(counts), len(footages))
 	}
-	must(t, l.Changes.SetCursor(ctx, "mqtt", cursor))
-	must(t, l.Changes.SetCursor(ctx, "mqtt", cursor-5))
+	must.Do(t, l.Changes.SetCursor(ctx, "mqtt", cursor))
+	must.Do(t, l.Changes.SetCursor(ctx, "mqtt", cursor-5))
 	for name, want := range map[string]int64{"mqtt": cursor, "new": 0} {
 		if got, err := l.Changes.Cursor(ctx, name); err != nil || got != want {
 			t.Errorf("cursor %s: %d %v, want %d", name, got, err, want)

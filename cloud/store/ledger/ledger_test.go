@@ -17,6 +17,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"cattlecounter/deploy/testkit/clock"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/deploy/testkit/postgres"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
@@ -64,31 +66,9 @@ func openAt(ctx context.Context, place string, o Options) (*Ledger, error) {
 	return Open(ctx, place, o)
 }
 
-// clock is a clock that a test turns.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock {
-	return &clock{t: time.Date(2026, 7, 1, 6, 0, 0, 123456000, time.UTC)}
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
-func open(t testing.TB, place string, c *clock) *Ledger {
+func open(t testing.TB, place string, c *clock.Clock) *Ledger {
 	t.Helper()
-	l, err := openAt(context.Background(), place, Options{Now: c.now})
+	l, err := openAt(context.Background(), place, Options{Now: c.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,12 +103,12 @@ func rightTotals(t testing.TB, l *Ledger) {
 		return nil
 	})
 	if !errors.Is(err, ErrCorrupt) { // a test of damage leaves one
-		must(t, err)
+		must.Do(t, err)
 	}
 }
 
-func fresh(t testing.TB) (*Ledger, *clock) {
-	c := newClock()
+func fresh(t testing.TB) (*Ledger, *clock.Clock) {
+	c := clock.New()
 	return open(t, somewhere(t), c), c
 }
 
@@ -149,20 +129,6 @@ func record(t testing.TB, l *Ledger, id, content string) Recorded {
 	return r
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantErr(t testing.TB, err, class error) {
-	t.Helper()
-	if !errors.Is(err, class) {
-		t.Fatalf("got %v, want %v", err, class)
-	}
-}
-
 func TestWholeLife(t *testing.T) {
 	ctx := context.Background()
 	l, c := fresh(t)
@@ -174,20 +140,20 @@ func TestWholeLife(t *testing.T) {
 	if js, err := l.Jobs.ListUnqueued(ctx, 10); err != nil || len(js) != 1 || js[0].ID != id {
 		t.Fatalf("%v %v", js, err)
 	}
-	must(t, l.Jobs.MarkQueued(ctx, id))
-	must(t, l.Jobs.MarkQueued(ctx, id))
-	c.add(time.Second)
+	must.Do(t, l.Jobs.MarkQueued(ctx, id))
+	must.Do(t, l.Jobs.MarkQueued(ctx, id))
+	c.Advance(time.Second)
 	j, f, err := l.Attempts.Begin(ctx, id, "worker-1")
-	must(t, err)
+	must.Do(t, err)
 	if j.State != job.Processing || j.Fence != 1 || j.Attempt != 1 || f.ID != "f1" || f.SHA256 != footage.Sum([]byte("moo")) {
 		t.Fatalf("%+v %+v", j, f)
 	}
 	eta := 12.5
-	must(t, l.Attempts.UpdateProgress(ctx, id, 1, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))
-	must(t, l.Attempts.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9}, Model: "femto"}, "footage/f1/result/x.json"))
-	must(t, l.Attempts.Finish(ctx, id, 1, Count{Unique: 1}, "other")) // a repeat changes nothing
+	must.Do(t, l.Attempts.UpdateProgress(ctx, id, 1, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))
+	must.Do(t, l.Attempts.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9}, Model: "femto"}, "footage/f1/result/x.json"))
+	must.Do(t, l.Attempts.Finish(ctx, id, 1, Count{Unique: 1}, "other")) // a repeat changes nothing
 	v, err := l.Footage.Get(ctx, "f1")
-	must(t, err)
+	must.Do(t, err)
 	if v.Job.State != job.Done || v.Count.Unique != 9 || !reflect.DeepEqual(v.Count.ByClass, map[string]int{"cow": 9}) ||
 		v.Job.Progress.Percent != 100 || !v.Captured.Equal(rec.Footage.Captured) || v.Job.ResultKey == "" || v.Job.Progress.ETASeconds != nil {
 		t.Fatalf("%+v %+v %+v", v, v.Job, v.Count)
@@ -196,7 +162,7 @@ func TestWholeLife(t *testing.T) {
 		t.Fatalf("%v %v", v, err)
 	}
 	_, _, err = l.Attempts.Begin(ctx, id, "worker-2")
-	wantErr(t, err, job.ErrTransition)
+	must.FailWith(t, err, job.ErrTransition)
 }
 
 func TestRecordTwice(t *testing.T) {
@@ -227,13 +193,13 @@ func TestRecordTwice(t *testing.T) {
 	}
 	for _, bad := range []Footage{{}, {ID: "x"}, {ID: "../x", Size: 1, SHA256: footage.Sum(nil)}, {ID: "x", SHA256: footage.Sum(nil)}} {
 		_, err := l.Footage.Record(ctx, bad)
-		wantErr(t, err, ErrInvalid)
+		must.FailWith(t, err, ErrInvalid)
 	}
 }
 
 func TestTwoLedgersRecordTheSame(t *testing.T) {
 	ctx := context.Background()
-	path, c := somewhere(t), newClock()
+	path, c := somewhere(t), clock.New()
 	ledgers := []*Ledger{open(t, path, c), open(t, path, c)}
 	const each = 20
 	var wg sync.WaitGroup
@@ -252,7 +218,7 @@ func TestTwoLedgersRecordTheSame(t *testing.T) {
 	}
 	wg.Wait()
 	s, err := ledgers[0].Totals.Stats(ctx)
-	must(t, err)
+	must.Do(t, err)
 	if s.Footage != 3*each || s.Duplicates != each || s.Jobs[job.Uploaded] != 2*each {
 		t.Fatalf("%+v", s)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/clock"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -21,20 +23,20 @@ func TestPages(t *testing.T) {
 	const all = 25
 	for i := range all {
 		if i%5 == 0 {
-			c.add(-time.Hour) // a clock that goes back changes no order
+			c.Advance(-time.Hour) // a clock that goes back changes no order
 		}
 		rec := record(t, l, fmt.Sprintf("f%02d", i), fmt.Sprint(i/2)) // every second one a duplicate
 		if rec.Job != nil && i%4 == 0 {
-			must(t, l.Jobs.MarkQueued(ctx, rec.Job.ID))
+			must.Do(t, l.Jobs.MarkQueued(ctx, rec.Job.ID))
 			j, _, err := l.Attempts.Begin(ctx, rec.Job.ID, "w")
-			must(t, err)
-			must(t, l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: i, High: i}, "k"))
+			must.Do(t, err)
+			must.Do(t, l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: i, High: i}, "k"))
 		}
 	}
 	var got []footage.ID
 	for p := (Page{Limit: 7}); ; {
 		vs, next, err := l.Footage.List(ctx, p)
-		must(t, err)
+		must.Do(t, err)
 		for _, v := range vs {
 			got = append(got, v.ID)
 			if v.Job == nil || (v.Count != nil) != (v.Job.State == job.Done) {
@@ -75,11 +77,11 @@ func TestPages(t *testing.T) {
 	}
 	for _, bad := range []string{"x", "-1", "1.5", "99999999999999999999"} {
 		_, _, err := l.Footage.List(ctx, Page{After: bad})
-		wantErr(t, err, ErrCursor)
+		must.FailWith(t, err, ErrCursor)
 		_, _, err = l.Jobs.List(ctx, "", Page{After: bad})
-		wantErr(t, err, ErrCursor)
+		must.FailWith(t, err, ErrCursor)
 		_, _, err = l.Counts.List(ctx, Page{After: bad})
-		wantErr(t, err, ErrCursor)
+		must.FailWith(t, err, ErrCursor)
 	}
 }
 
@@ -87,16 +89,16 @@ func TestIdle(t *testing.T) {
 	ctx := t.Context()
 	l, c := fresh(t)
 	for i := range 5 {
-		must(t, l.Jobs.MarkQueued(ctx, record(t, l, fmt.Sprint("f", i), fmt.Sprint(i)).Job.ID))
+		must.Do(t, l.Jobs.MarkQueued(ctx, record(t, l, fmt.Sprint("f", i), fmt.Sprint(i)).Job.ID))
 	}
-	if js, err := l.Jobs.ListIdle(ctx, job.Queued, c.now(), "", 10); err != nil || len(js) != 0 {
+	if js, err := l.Jobs.ListIdle(ctx, job.Queued, c.Now(), "", 10); err != nil || len(js) != 0 {
 		t.Fatalf("%v %v", js, err)
 	}
-	c.add(time.Second)
+	c.Advance(time.Second)
 	seen, after := 0, ""
 	for {
-		js, err := l.Jobs.ListIdle(ctx, job.Queued, c.now(), after, 2)
-		must(t, err)
+		js, err := l.Jobs.ListIdle(ctx, job.Queued, c.Now(), after, 2)
+		must.Do(t, err)
 		if len(js) == 0 {
 			break
 		}
@@ -111,39 +113,39 @@ func TestDevices(t *testing.T) {
 	ctx := t.Context()
 	l, c := fresh(t)
 	token, err := l.Devices.Add(ctx, "base-1", "north", RoleDevice)
-	must(t, err)
+	must.Do(t, err)
 	if len(token.Reveal()) != 3+43 || token.Reveal()[:3] != "cc_" {
 		t.Errorf("token of %d characters", len(token.Reveal()))
 	}
 	d, err := l.Devices.Authenticate(ctx, token.Reveal())
-	if err != nil || d.Name != "base-1" || d.Site != "north" || d.Role != RoleDevice || !d.Created.Equal(c.now()) || d.LastSeen != nil {
+	if err != nil || d.Name != "base-1" || d.Site != "north" || d.Role != RoleDevice || !d.Created.Equal(c.Now()) || d.LastSeen != nil {
 		t.Fatalf("%+v %v", d, err)
 	}
 	_, err = l.Devices.Add(ctx, "base-1", "south", RoleDevice)
-	wantErr(t, err, ErrExists)
+	must.FailWith(t, err, ErrExists)
 	for _, bad := range [][3]string{{"", "north", "device"}, {"a/b", "north", "device"}, {"b", "", "device"}, {"b", "north", "king"}, {"counts", "north", "device"}} {
 		_, err := l.Devices.Add(ctx, bad[0], bad[1], Role(bad[2]))
-		wantErr(t, err, ErrInvalid)
+		must.FailWith(t, err, ErrInvalid)
 	}
-	seen := c.now().Add(time.Minute)
-	must(t, l.Devices.Touch(ctx, "base-1", seen))
-	must(t, l.Devices.Touch(ctx, "base-1", seen.Add(-time.Hour)))
-	must(t, l.Devices.Revoke(ctx, "base-1"))
-	must(t, l.Devices.Revoke(ctx, "base-1"))
+	seen := c.Now().Add(time.Minute)
+	must.Do(t, l.Devices.Touch(ctx, "base-1", seen))
+	must.Do(t, l.Devices.Touch(ctx, "base-1", seen.Add(-time.Hour)))
+	must.Do(t, l.Devices.Revoke(ctx, "base-1"))
+	must.Do(t, l.Devices.Revoke(ctx, "base-1"))
 	for _, bad := range []string{token.Reveal(), "", "cc_", "cc_' OR 1=1 --"} {
 		_, err := l.Devices.Authenticate(ctx, bad)
-		wantErr(t, err, ErrUnauthorised)
+		must.FailWith(t, err, ErrUnauthorised)
 	}
-	wantErr(t, l.Devices.Revoke(ctx, "nobody"), ErrNotFound)
-	wantErr(t, l.Devices.Touch(ctx, "nobody", seen), ErrNotFound)
+	must.FailWith(t, l.Devices.Revoke(ctx, "nobody"), ErrNotFound)
+	must.FailWith(t, l.Devices.Touch(ctx, "nobody", seen), ErrNotFound)
 	again, err := l.Devices.Add(ctx, "base-1", "south", RoleOperator)
-	must(t, err)
+	must.Do(t, err)
 	if d, err := l.Devices.Authenticate(ctx, again.Reveal()); err != nil || d.Site != "south" || d.Revoked != nil {
 		t.Fatalf("%+v %v", d, err)
 	}
 	_, err = l.Devices.Authenticate(ctx, token.Reveal())
-	wantErr(t, err, ErrUnauthorised)
-	must(t, l.Devices.Touch(ctx, "base-1", seen))
+	must.FailWith(t, err, ErrUnauthorised)
+	must.Do(t, l.Devices.Touch(ctx, "base-1", seen))
 	ds, err := l.Devices.List(ctx)
 	if err != nil || len(ds) != 1 || ds[0].LastSeen == nil || !ds[0].LastSeen.Equal(seen) {
 		t.Fatalf("%+v %v", ds, err)
@@ -155,13 +157,13 @@ func TestThumbnails(t *testing.T) {
 	l, c := fresh(t)
 	const all = 5
 	for i := range all {
-		must(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: footage.ID(fmt.Sprintf("f%d", i)), Site: "s", Device: "d", Name: "n", Size: 3, BlobKey: "k", Received: c.now()}))
+		must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: footage.ID(fmt.Sprintf("f%d", i)), Site: "s", Device: "d", Name: "n", Size: 3, BlobKey: "k", Received: c.Now()}))
 	}
 	record(t, l, "f2", "its video")
 	var got []footage.ID
 	for p := (Page{Limit: 2}); ; {
 		ts, next, err := l.Thumbnails.ListWaiting(ctx, p)
-		must(t, err)
+		must.Do(t, err)
 		for _, v := range ts {
 			got = append(got, v.Footage)
 		}
@@ -172,10 +174,10 @@ func TestThumbnails(t *testing.T) {
 	if want := []footage.ID{"f4", "f3", "f1", "f0"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if err := l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "other", BlobKey: "x", Received: c.now()}); !errors.Is(err, ErrExists) {
+	if err := l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "other", BlobKey: "x", Received: c.Now()}); !errors.Is(err, ErrExists) {
 		t.Error(err)
 	}
-	must(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "d", Size: 9, BlobKey: "k2", Received: c.now()}))
+	must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "d", Size: 9, BlobKey: "k2", Received: c.Now()}))
 	if v, err := l.Thumbnails.Get(ctx, "f1"); err != nil || v.Size != 9 || v.BlobKey != "k2" {
 		t.Errorf("%+v %v", v, err)
 	}
@@ -189,16 +191,16 @@ func TestRenewedToken(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	first, err := l.Devices.Add(ctx, "base-1", "north", RoleDevice)
-	must(t, err)
+	must.Do(t, err)
 	renew := func() string {
 		token, err := l.Devices.Renew(ctx, "base-1")
-		must(t, err)
+		must.Do(t, err)
 		return token.Reveal()
 	}
 	good := func(token string, want error) {
 		t.Helper()
 		d, err := l.Devices.Authenticate(ctx, token)
-		wantErr(t, err, want)
+		must.FailWith(t, err, want)
 		if want == nil && d.Name != "base-1" {
 			t.Errorf("%+v", d)
 		}
@@ -211,13 +213,13 @@ func TestRenewedToken(t *testing.T) {
 	good(first.Reveal(), ErrUnauthorised)
 	good(second, nil)
 	third := renew()
-	must(t, l.Devices.Revoke(ctx, "base-1"))
+	must.Do(t, l.Devices.Revoke(ctx, "base-1"))
 	good(second, ErrUnauthorised)
 	good(third, ErrUnauthorised)
 	_, err = l.Devices.Renew(ctx, "base-1")
-	wantErr(t, err, ErrNotFound)
+	must.FailWith(t, err, ErrNotFound)
 	_, err = l.Devices.Renew(ctx, "nobody")
-	wantErr(t, err, ErrNotFound)
+	must.FailWith(t, err, ErrNotFound)
 }
 
 func TestUploads(t *testing.T) {
@@ -225,34 +227,34 @@ func TestUploads(t *testing.T) {
 	l, c := fresh(t)
 	u := Upload{
 		ID: "u1", Footage: "f1", Device: "base-1", Site: "north", Kind: wire.KindVideo, Name: "a.mp4", Size: 100,
-		SHA256: footage.Sum(nil), Captured: c.now(), Metadata: map[string]string{"k": "ä\n"},
+		SHA256: footage.Sum(nil), Captured: c.Now(), Metadata: map[string]string{"k": "ä\n"},
 	}
 	made, err := l.Uploads.Create(ctx, u)
-	must(t, err)
+	must.Do(t, err)
 	got, err := l.Uploads.Get(ctx, "u1")
-	must(t, err)
-	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", made) || !got.Created.Equal(c.now()) || got.HashState != nil {
+	must.Do(t, err)
+	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", made) || !got.Created.Equal(c.Now()) || got.HashState != nil {
 		t.Fatalf("%+v\n%+v", got, made)
 	}
 	_, err = l.Uploads.Create(ctx, u)
-	wantErr(t, err, ErrExists)
-	c.add(time.Hour)
-	must(t, l.Uploads.SaveOffset(ctx, "u1", 60, []byte{1, 2}))
-	must(t, l.Uploads.SetKey(ctx, "u1", "footage/f1/original.mp4"))
+	must.FailWith(t, err, ErrExists)
+	c.Advance(time.Hour)
+	must.Do(t, l.Uploads.SaveOffset(ctx, "u1", 60, []byte{1, 2}))
+	must.Do(t, l.Uploads.SetKey(ctx, "u1", "footage/f1/original.mp4"))
 	got, err = l.Uploads.Get(ctx, "u1")
-	if err != nil || got.Offset != 60 || string(got.HashState) != "\x01\x02" || got.BlobKey == "" || !got.Updated.Equal(c.now()) {
+	if err != nil || got.Offset != 60 || string(got.HashState) != "\x01\x02" || got.BlobKey == "" || !got.Updated.Equal(c.Now()) {
 		t.Fatalf("%+v %v", got, err)
 	}
 	_, err = l.Uploads.Create(ctx, Upload{ID: "u2", Device: "base-2", Deferred: true})
-	must(t, err)
-	must(t, l.Uploads.SetSize(ctx, "u2", 10))
-	must(t, l.Uploads.SaveOffset(ctx, "u2", 10, []byte{1}))
-	c.add(time.Second)
-	if us, err := l.Uploads.ListComplete(ctx, c.now(), 10); err != nil || len(us) != 1 || us[0].ID != "u2" || us[0].Deferred {
+	must.Do(t, err)
+	must.Do(t, l.Uploads.SetSize(ctx, "u2", 10))
+	must.Do(t, l.Uploads.SaveOffset(ctx, "u2", 10, []byte{1}))
+	c.Advance(time.Second)
+	if us, err := l.Uploads.ListComplete(ctx, c.Now(), 10); err != nil || len(us) != 1 || us[0].ID != "u2" || us[0].Deferred {
 		t.Fatalf("%+v %v", us, err)
 	}
-	must(t, l.Uploads.Finish(ctx, "u2"))
-	if us, err := l.Uploads.ListComplete(ctx, c.now().Add(time.Hour), 10); err != nil || len(us) != 0 {
+	must.Do(t, l.Uploads.Finish(ctx, "u2"))
+	if us, err := l.Uploads.ListComplete(ctx, c.Now().Add(time.Hour), 10); err != nil || len(us) != 0 {
 		t.Fatalf("%+v %v", us, err)
 	}
 	for device, want := range map[string]int{"": 1, "base-1": 1, "base-2": 0} {
@@ -263,11 +265,11 @@ func TestUploads(t *testing.T) {
 	if us, err := l.Uploads.List(ctx, time.Time{}, 10); err != nil || len(us) != 2 {
 		t.Fatalf("%+v %v", us, err)
 	}
-	if us, err := l.Uploads.List(ctx, c.now(), 10); err != nil || len(us) != 1 || us[0].ID != "u1" {
+	if us, err := l.Uploads.List(ctx, c.Now(), 10); err != nil || len(us) != 1 || us[0].ID != "u1" {
 		t.Fatalf("%+v %v", us, err)
 	}
-	must(t, l.Uploads.Delete(ctx, "u1"))
-	must(t, l.Uploads.Delete(ctx, "u1"))
+	must.Do(t, l.Uploads.Delete(ctx, "u1"))
+	must.Do(t, l.Uploads.Delete(ctx, "u1"))
 	for what, err := range map[string]error{
 		"save": l.Uploads.SaveOffset(ctx, "u1", 1, nil), "key": l.Uploads.SetKey(ctx, "u1", "k"),
 		"declare": l.Uploads.SetSize(ctx, "u1", 1), "finish": l.Uploads.Finish(ctx, "u1"),
@@ -281,7 +283,7 @@ func TestUploads(t *testing.T) {
 // full fills a ledger with history.
 func full(b *testing.B, n int) *Ledger {
 	b.Helper()
-	l := open(b, somewhere(b), newClock())
+	l := open(b, somewhere(b), clock.New())
 	// Numbers 1..n; every tenth is a duplicate of the one before.
 	const (
 		numbers = `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < $1) `
@@ -289,7 +291,7 @@ func full(b *testing.B, n int) *Ledger {
 		before  = `substr('00000000' || (i - 1), length('00000000' || (i - 1)) - 7)`
 		digest  = `substr('` + zeros + `' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END), length('` + zeros + `' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END)) - 63)`
 	)
-	must(b, l.tables.write(b.Context(), "fill", func(ctx context.Context, tx *sql.Tx) error {
+	must.Do(b, l.tables.write(b.Context(), "fill", func(ctx context.Context, tx *sql.Tx) error {
 		for _, q := range []string{
 			`INSERT INTO footage ` + numbers + `SELECT 'f' || ` + name + `, 'north', 'base-1', 'DJI.MP4', 1000 + i, ` + digest + `, '', '', NULL, i,
 				CASE WHEN i % 10 = 0 THEN 'f' || ` + before + ` END, 3 * i, 3 * i FROM s`,
@@ -305,10 +307,10 @@ func full(b *testing.B, n int) *Ledger {
 		}
 		return nil
 	}))
-	must(b, l.Totals.Recount(b.Context()))
+	must.Do(b, l.Totals.Recount(b.Context()))
 	if os.Getenv(onPostgres) != "" { // as autovacuum has it in time
 		_, err := l.DB().Read().ExecContext(b.Context(), `VACUUM ANALYZE`)
-		must(b, err)
+		must.Do(b, err)
 	}
 	return l
 }
@@ -331,7 +333,7 @@ func BenchmarkPagesOf100000(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				must(b, f())
+				must.Do(b, f())
 			}
 		})
 	}
@@ -341,7 +343,7 @@ func BenchmarkUpdateProgress(b *testing.B) {
 	l, _ := fresh(b)
 	j := begun(b, l, "f1")
 	for b.Loop() {
-		must(b, l.Attempts.UpdateProgress(b.Context(), j.ID, j.Fence, job.Progress{Percent: 5}))
+		must.Do(b, l.Attempts.UpdateProgress(b.Context(), j.ID, j.Fence, job.Progress{Percent: 5}))
 	}
 }
 
@@ -352,17 +354,17 @@ func TestSessionsRecord(t *testing.T) {
 	l, _ := fresh(t)
 	f := sample("f1", "moo")
 	_, err := l.Footage.RecordUpload(ctx, "u1", f)
-	wantErr(t, err, ErrNotFound)
+	must.FailWith(t, err, ErrNotFound)
 	_, err = l.Footage.Get(ctx, "f1")
-	wantErr(t, err, ErrNotFound)
+	must.FailWith(t, err, ErrNotFound)
 	_, err = l.Uploads.Create(ctx, Upload{ID: "u1", Footage: "f1", Device: "base-1", Size: 3})
-	must(t, err)
+	must.Do(t, err)
 	rec, err := l.Footage.RecordUpload(ctx, "u1", f)
-	must(t, err)
-	must(t, l.Jobs.Poison(ctx, rec.Job.ID, "no such blob"))
+	must.Do(t, err)
+	must.Do(t, l.Jobs.Poison(ctx, rec.Job.ID, "no such blob"))
 	for _, c := range []struct{ upload, lost string }{{"u2", f.BlobKey}, {"u1", "another"}} {
 		_, err = l.Footage.RestoreVideo(ctx, c.upload, "f1", c.lost, "new")
-		wantErr(t, err, ErrNotFound)
+		must.FailWith(t, err, ErrNotFound)
 	}
 	j, err := l.Footage.RestoreVideo(ctx, "u1", "f1", f.BlobKey, "new")
 	if err != nil || j.State != job.Uploaded || j.Reason != "" {

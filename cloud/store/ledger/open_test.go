@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/clock"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/job"
 )
 
@@ -20,9 +22,9 @@ func TestOpenRefuses(t *testing.T) {
 	onFile(t)
 	dir := t.TempDir()
 	garbage := filepath.Join(dir, "garbage.db")
-	must(t, os.WriteFile(garbage, bytes.Repeat([]byte("no ledger "), 1000), 0o600))
+	must.Do(t, os.WriteFile(garbage, bytes.Repeat([]byte("no ledger "), 1000), 0o600))
 	file := filepath.Join(dir, "file")
-	must(t, os.WriteFile(file, nil, 0o600))
+	must.Do(t, os.WriteFile(file, nil, 0o600))
 	for name, c := range map[string]struct {
 		path  string
 		class error
@@ -34,7 +36,7 @@ func TestOpenRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Open(t.Context(), c.path, Options{})
-			wantErr(t, err, c.class)
+			must.FailWith(t, err, c.class)
 			if !strings.Contains(err.Error(), c.path) {
 				t.Errorf("the message does not name the file: %v", err)
 			}
@@ -49,36 +51,36 @@ func TestOddPaths(t *testing.T) {
 	onFile(t)
 	for _, name := range []string{"a b.db", "what?.db", "100%.db", "a#b.db", "ä&x=1.db"} {
 		path := filepath.Join(t.TempDir(), name)
-		l := open(t, path, newClock())
+		l := open(t, path, clock.New())
 		record(t, l, "f1", "moo")
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v", name, info, err)
 		}
-		must(t, l.Ping(t.Context()))
+		must.Do(t, l.Ping(t.Context()))
 	}
 }
 
 func TestDamageIsReported(t *testing.T) {
 	onFile(t)
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	l := open(t, path, newClock())
+	l := open(t, path, clock.New())
 	for i := range 50 {
 		record(t, l, string(rune('a'+i%26))+strings.Repeat("x", i), strings.Repeat("content", i+1))
 	}
-	must(t, l.Close())
-	wantErr(t, func() error { _, err := l.Totals.Stats(t.Context()); return err }(), errClosed(l))
+	must.Do(t, l.Close())
+	must.FailWith(t, func() error { _, err := l.Totals.Stats(t.Context()); return err }(), errClosed(l))
 	b, err := os.ReadFile(path)
-	must(t, err)
+	must.Do(t, err)
 	for at := 4096; at+4096 < len(b); at += 4096 { // every page but the first
 		copy(b[at:], bytes.Repeat([]byte{0xA5}, 2000))
 	}
-	must(t, os.WriteFile(path, b, 0o600))
+	must.Do(t, os.WriteFile(path, b, 0o600))
 	l, err = Open(t.Context(), path, Options{})
 	if err == nil {
 		_, _, err = l.Footage.List(t.Context(), Page{Limit: 1000})
-		must(t, l.Close())
+		must.Do(t, l.Close())
 	}
-	wantErr(t, err, ErrCorrupt)
+	must.FailWith(t, err, ErrCorrupt)
 }
 
 // errClosed is what a closed ledger answers with.
@@ -86,12 +88,12 @@ func errClosed(l *Ledger) error { return l.DB().Read().PingContext(context.Backg
 
 func TestNewerFileIsRefused(t *testing.T) {
 	path := somewhere(t)
-	l := open(t, path, newClock())
-	must(t, l.tables.write(t.Context(), "a newer program", func(ctx context.Context, tx *sql.Tx) error {
+	l := open(t, path, clock.New())
+	must.Do(t, l.tables.write(t.Context(), "a newer program", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO `+versionTable+` (version_id, is_applied) SELECT 99, is_applied FROM `+versionTable+` WHERE version_id = 1`)
 		return err
 	}))
-	must(t, l.Close())
+	must.Do(t, l.Close())
 	_, err := openAt(t.Context(), path, Options{})
 	if err == nil || !strings.Contains(err.Error(), "use the newer program") {
 		t.Fatalf("got %v", err)
@@ -100,7 +102,7 @@ func TestNewerFileIsRefused(t *testing.T) {
 
 func TestLockedByAnother(t *testing.T) {
 	path := somewhere(t)
-	holder := open(t, path, newClock())
+	holder := open(t, path, clock.New())
 	holding, done := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -115,11 +117,11 @@ func TestLockedByAnother(t *testing.T) {
 	<-holding
 	other, err := openAt(t.Context(), path, Options{Busy: 50 * time.Millisecond})
 	if err == nil { // nothing to migrate: only the first write meets the lock
-		defer func() { must(t, other.Close()) }()
-		must(t, other.Ping(t.Context())) // reading goes on
+		defer func() { must.Do(t, other.Close()) }()
+		must.Do(t, other.Ping(t.Context())) // reading goes on
 		_, err = other.Footage.Record(t.Context(), sample("f1", "moo"))
 	}
-	wantErr(t, err, ErrBusy)
+	must.FailWith(t, err, ErrBusy)
 }
 
 func TestCanceled(t *testing.T) {
@@ -127,9 +129,9 @@ func TestCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := l.Footage.Record(ctx, sample("f1", "moo"))
-	wantErr(t, err, context.Canceled)
+	must.FailWith(t, err, context.Canceled)
 	_, err = l.Footage.Get(ctx, "f1")
-	wantErr(t, err, context.Canceled)
+	must.FailWith(t, err, context.Canceled)
 	record(t, l, "f1", "moo")
 }
 
@@ -163,10 +165,10 @@ func TestProcesses(t *testing.T) {
 	}
 	ctx := t.Context()
 	path := somewhere(t)
-	l := open(t, path, newClock())
+	l := open(t, path, clock.New())
 	const jobs = 30
 	for i := range jobs {
-		must(t, l.Jobs.MarkQueued(ctx, record(t, l, "f"+strings.Repeat("x", i), strings.Repeat("y", i+1)).Job.ID))
+		must.Do(t, l.Jobs.MarkQueued(ctx, record(t, l, "f"+strings.Repeat("x", i), strings.Repeat("y", i+1)).Job.ID))
 	}
 	var wg sync.WaitGroup
 	for range 3 {
@@ -187,10 +189,10 @@ func TestProcesses(t *testing.T) {
 
 func child(t *testing.T, path string) {
 	ctx := t.Context()
-	l := open(t, path, newClock())
+	l := open(t, path, clock.New())
 	for {
 		vs, _, err := l.Jobs.List(ctx, job.Queued, Page{Limit: 5})
-		must(t, err)
+		must.Do(t, err)
 		if len(vs) == 0 {
 			return
 		}
@@ -199,10 +201,10 @@ func child(t *testing.T, path string) {
 			if errors.Is(err, job.ErrTransition) {
 				continue // another child has ended it
 			}
-			must(t, err)
+			must.Do(t, err)
 			err = l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, High: 1}, "k")
 			if !errors.Is(err, ErrFenced) { // another child took it over
-				must(t, err)
+				must.Do(t, err)
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 )
 
@@ -45,20 +46,13 @@ var errAsked = errors.New("the store was asked")
 
 func asked(context.Context, int64) (io.ReadCloser, error) { return nil, errAsked }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // get gets a file and looks whether it is right.
 func get(t *testing.T, c *Cache, text string) (release func()) {
 	t.Helper()
 	path, release, err := c.Get(t.Context(), want(text), from(text))
-	must(t, err)
+	must.Do(t, err)
 	b, err := os.ReadFile(path)
-	must(t, err)
+	must.Do(t, err)
 	if string(b) != text || filepath.Ext(path) != ".mp4" {
 		t.Fatalf("%s holds %q", path, b)
 	}
@@ -69,11 +63,11 @@ func get(t *testing.T, c *Cache, text string) (release func()) {
 func files(t *testing.T, dir string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*"))
-	must(t, err)
+	must.Do(t, err)
 	all := []string{}
 	for _, name := range names {
 		b, err := os.ReadFile(name)
-		must(t, err)
+		must.Do(t, err)
 		all = append(all, string(b))
 	}
 	slices.Sort(all)
@@ -84,9 +78,9 @@ func files(t *testing.T, dir string) []string {
 func age(t *testing.T, dir, text string, ago time.Duration) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, want(text).Digest.String()+"*"))
-	must(t, err)
+	must.Do(t, err)
 	for _, name := range names {
-		must(t, os.Chtimes(name, time.Time{}, time.Now().Add(-ago)))
+		must.Do(t, os.Chtimes(name, time.Time{}, time.Now().Add(-ago)))
 	}
 }
 
@@ -97,7 +91,7 @@ func TestUsedAgain(t *testing.T) {
 	get(t, one, "footage")()
 	for _, c := range []*Cache{one, other} {
 		path, release, err := c.Get(t.Context(), want("footage"), asked)
-		must(t, err)
+		must.Do(t, err)
 		if b, err := os.ReadFile(path); err != nil || string(b) != "footage" {
 			t.Errorf("%q %v", b, err)
 		}
@@ -105,11 +99,11 @@ func TestUsedAgain(t *testing.T) {
 	}
 	for name, damage := range map[string]string{"a bit": "foouage", "cut": "foot", "nothing": "", "zeros": "\x00\x00\x00\x00\x00\x00\x00", "longer": "footage "} {
 		names, err := filepath.Glob(filepath.Join(dir, "*"))
-		must(t, err)
+		must.Do(t, err)
 		if len(names) != 1 {
 			t.Fatalf("%s: %v", name, names)
 		}
-		must(t, os.WriteFile(names[0], []byte(damage), 0o600))
+		must.Do(t, os.WriteFile(names[0], []byte(damage), 0o600))
 		if _, _, err := one.Get(t.Context(), want("footage"), asked); !errors.Is(err, errAsked) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -164,23 +158,23 @@ func TestKilledProcess(t *testing.T) {
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), "CACHE_TEST_HOLD="+dir)
 	in, err := child.StdinPipe()
-	must(t, err)
+	must.Do(t, err)
 	defer in.Close()
 	out, err := child.StdoutPipe()
-	must(t, err)
-	must(t, child.Start())
+	must.Do(t, err)
+	must.Do(t, child.Start())
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || !strings.HasSuffix(line, ".mp4 <nil>\n") {
 		t.Fatalf("%q %v", line, err)
 	}
 	c := New(Options{Dir: dir})
-	must(t, c.Sweep())
+	must.Do(t, c.Sweep())
 	if got := files(t, dir); !slices.Equal(got, []string{"held"}) {
 		t.Errorf("in use by another process: %q", got)
 	}
-	must(t, child.Process.Kill())
+	must.Do(t, child.Process.Kill())
 	_ = child.Wait()
-	must(t, c.Sweep())
+	must.Do(t, c.Sweep())
 	if got := files(t, dir); len(got) != 0 {
 		t.Errorf("left by a killed process: %q", got)
 	}
@@ -192,10 +186,10 @@ func TestLeftOvers(t *testing.T) {
 	dir := t.TempDir()
 	c := New(Options{Dir: dir, Limit: 1 << 20})
 	left := filepath.Join(dir, footage.Sum([]byte("left")).String()+"-abcd2345.mp4"+part)
-	must(t, os.WriteFile(left, []byte("half"), 0o600))
+	must.Do(t, os.WriteFile(left, []byte("half"), 0o600))
 	foreign := filepath.Join(t.TempDir(), "ledger.db")
-	must(t, os.WriteFile(foreign, []byte("not of the cache"), 0o600))
-	must(t, os.Link(foreign, filepath.Join(dir, "ledger.db"+part)))
+	must.Do(t, os.WriteFile(foreign, []byte("not of the cache"), 0o600))
+	must.Do(t, os.Link(foreign, filepath.Join(dir, "ledger.db"+part)))
 	source, w := io.Pipe()
 	got := make(chan error, 1)
 	began := make(chan struct{})
@@ -210,17 +204,17 @@ func TestLeftOvers(t *testing.T) {
 		got <- err
 	}()
 	<-began
-	must(t, New(Options{Dir: dir}).Sweep())
-	must(t, os.Remove(filepath.Join(dir, "ledger.db"+part)))
+	must.Do(t, New(Options{Dir: dir}).Sweep())
+	must.Do(t, os.Remove(filepath.Join(dir, "ledger.db"+part)))
 	if all, _ := filepath.Glob(filepath.Join(dir, "*")); len(all) != 1 || !strings.HasSuffix(all[0], part) || all[0] == left {
 		t.Errorf("%v", all)
 	}
 	_, err := w.Write([]byte("slow footage"))
-	must(t, errors.Join(err, w.Close(), <-got))
+	must.Do(t, errors.Join(err, w.Close(), <-got))
 	if got := files(t, dir); !slices.Equal(got, []string{"slow footage"}) {
 		t.Errorf("%q", got)
 	}
-	must(t, New(Options{Dir: filepath.Join(dir, "not there")}).Sweep())
+	must.Do(t, New(Options{Dir: filepath.Join(dir, "not there")}).Sweep())
 }
 
 func TestWrongContent(t *testing.T) {
@@ -383,21 +377,21 @@ func readAt(t *testing.T, l *Filling, at int64, want string) {
 func TestAhead(t *testing.T) {
 	source, w := io.Pipe()
 	l, err := New(Options{Dir: t.TempDir()}).Begin(t.Context(), want("head middle tail"), beside(source, strings.NewReader("tail")))
-	must(t, err)
+	must.Do(t, err)
 	defer l.Close()
 	_, err = w.Write([]byte("head "))
-	must(t, err)
+	must.Do(t, err)
 	readAt(t, l, 0, "head")
 	l.Ahead(t.Context(), 12)
 	readAt(t, l, 13, "ail")
 	l.Ahead(t.Context(), 5) // once is enough
 	_, err = w.Write([]byte("middle "))
-	must(t, err)
+	must.Do(t, err)
 	readAt(t, l, 0, "head middle tail") // the last of which did not come in its turn
 	_, err = w.Write([]byte("tail"))
-	must(t, errors.Join(err, w.Close()))
+	must.Do(t, errors.Join(err, w.Close()))
 	_, err = l.Wait(t.Context())
-	must(t, err)
+	must.Do(t, err)
 	if l.Misled() {
 		t.Error("the same bytes came twice")
 	}
@@ -415,9 +409,9 @@ func TestAheadIsNotTrusted(t *testing.T) {
 			dir := t.TempDir()
 			source, w := io.Pipe()
 			l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), beside(source, end))
-			must(t, err)
+			must.Do(t, err)
 			_, err = w.Write([]byte("head "))
-			must(t, err)
+			must.Do(t, err)
 			readAt(t, l, 0, "head")
 			l.Ahead(t.Context(), 5)
 			if name != "never comes" {
@@ -428,9 +422,9 @@ func TestAheadIsNotTrusted(t *testing.T) {
 			}
 			given := l.tail == 5
 			_, err = w.Write([]byte("tail"))
-			must(t, errors.Join(err, w.Close()))
+			must.Do(t, errors.Join(err, w.Close()))
 			_, err = l.Wait(t.Context())
-			must(t, err)
+			must.Do(t, err)
 			readAt(t, l, 5, "tail")
 			if l.Misled() != given || given != (name == "other bytes") {
 				t.Errorf("misled: %v, given out: %v", l.Misled(), given)
@@ -458,15 +452,15 @@ func TestAheadComesTooLate(t *testing.T) {
 			dir, late := t.TempDir(), make(chan struct{})
 			source, w := io.Pipe()
 			l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), beside(source, gated{late, strings.NewReader("LIAR"[from-5:])}))
-			must(t, err)
+			must.Do(t, err)
 			_, err = w.Write([]byte("head "))
-			must(t, err)
+			must.Do(t, err)
 			readAt(t, l, 0, "head")
 			l.Ahead(t.Context(), from)
 			_, err = w.Write([]byte("tail"))
-			must(t, errors.Join(err, w.Close()))
+			must.Do(t, errors.Join(err, w.Close()))
 			_, err = l.Wait(t.Context())
-			must(t, err)
+			must.Do(t, err)
 			close(late)
 			<-l.ahead.done
 			l.Close()
@@ -481,9 +475,9 @@ func TestAheadComesTooLate(t *testing.T) {
 func TestAheadOfWhatIsHere(t *testing.T) {
 	dir := t.TempDir()
 	l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), beside(strings.NewReader("head tail"), strings.NewReader("LIAR")))
-	must(t, err)
+	must.Do(t, err)
 	_, err = l.Wait(t.Context())
-	must(t, err)
+	must.Do(t, err)
 	for _, from := range []int64{5, 9} {
 		if l.Ahead(t.Context(), from); l.ahead != nil {
 			t.Errorf("from byte %d on", from)
@@ -505,14 +499,14 @@ func TestCloseEndsAhead(t *testing.T) {
 		ended = true
 		return nil, ctx.Err()
 	})
-	must(t, err)
+	must.Do(t, err)
 	_, err = w.Write([]byte("head "))
-	must(t, err)
+	must.Do(t, err)
 	readAt(t, l, 0, "head")
 	l.Ahead(t.Context(), 5)
 	l.Close()
 	if !ended {
 		t.Error("it is still under way")
 	}
-	must(t, w.Close())
+	must.Do(t, w.Close())
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"cattlecounter/deploy/testkit/must"
 )
 
 const (
@@ -88,7 +90,7 @@ func measure(b *testing.B, p *programs, size int64) []measured {
 			b.Logf("%d MB %s: %.2f", size/1_000_000, w.name, m)
 			found[i] = append(found[i], m)
 		}
-		must(b, p.azure.Stop())
+		must.Do(b, p.azure.Stop())
 	}
 	out := make([]measured, len(ways))
 	for i, ms := range found {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 )
 
@@ -26,16 +27,16 @@ type footageFile struct {
 func newFile(b *testing.B, size int64) *footageFile {
 	b.Helper()
 	f, err := os.Create(filepath.Join(b.TempDir(), "source.mp4"))
-	must(b, err)
+	must.Do(b, err)
 	b.Cleanup(func() { f.Close() })
 	block := make([]byte, 1<<20)
 	_, _ = rand.Read(block) // never fails
 	for n := int64(0); n < size; n += int64(len(block)) {
 		copy(block, fmt.Sprintf("%020d", n)) // no two blocks alike
 		_, err := f.Write(block[:min(int64(len(block)), size-n)])
-		must(b, err)
+		must.Do(b, err)
 	}
-	must(b, f.Sync())
+	must.Do(b, f.Sync())
 	return &footageFile{f: f, size: size}
 }
 
@@ -58,7 +59,7 @@ func sum(t testing.TB, r io.Reader) (out [sha256.Size]byte) {
 	t.Helper()
 	h := sha256.New()
 	_, err := io.Copy(h, r)
-	must(t, err)
+	must.Do(t, err)
 	h.Sum(out[:0])
 	return out
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
 	"cattlecounter/deploy/testkit/faultproxy"
+	"cattlecounter/deploy/testkit/must"
 )
 
 // round sends two copies of the file one way, by a fresh server: one for the speed,
@@ -27,7 +28,7 @@ func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 		return measured{speed: p.straight(b, f.another())}
 	}
 	s := w.start(b, p)
-	defer func() { must(b, s.Stop(20*time.Second)) }()
+	defer func() { must.Do(b, s.Stop(20*time.Second)) }()
 	disk := watch(s.folders)
 	c := f.another()
 	before := cpu(b, s.PID())
@@ -43,11 +44,11 @@ func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 		}
 		return faultproxy.Faults{CutUp: faultproxy.At(f.size / 2)}
 	}})
-	must(b, err)
+	must.Do(b, err)
 	c = f.another()
 	through := client{b: b, url: "http://" + proxy.Addr(), header: s.header, piece: w.piece}
 	at = through.send(c)
-	must(b, proxy.Close())
+	must.Do(b, proxy.Close())
 	st := proxy.Stats()
 	if st.Count(faultproxy.Cut) != 1 {
 		b.Fatalf("%+v", st)
@@ -56,7 +57,7 @@ func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 	m.again = float64(st.Up.Delivered+st.Up.Lost-f.size) / 1e6 // headers are in it
 	p.compare(b, s, c, at)
 	peak, err := s.Memory("VmHWM")
-	must(b, err)
+	must.Do(b, err)
 	m.disk, m.memory = float64(disk())/1e6, float64(peak)/(1<<20)
 	return m
 }
@@ -65,7 +66,7 @@ func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 func (p *programs) service(t testing.TB) *azblob.Client {
 	t.Helper()
 	c, err := azblob.NewClientFromConnectionString(p.azure.ConnectionString().Reveal(), nil)
-	must(t, err)
+	must.Do(t, err)
 	return c
 }
 
@@ -74,10 +75,10 @@ func (p *programs) service(t testing.TB) *azblob.Client {
 func (p *programs) straight(b *testing.B, f *footageFile) float64 {
 	c, in := p.service(b), box()
 	_, err := c.CreateContainer(b.Context(), in, nil)
-	must(b, err)
+	must.Do(b, err)
 	began := time.Now()
 	_, err = c.UploadStream(b.Context(), in, "plain", f.from(0, f.size), &blockblob.UploadStreamOptions{BlockSize: 4 << 20, Concurrency: 4})
-	must(b, err)
+	must.Do(b, err)
 	return float64(f.size) / 1e6 / time.Since(began).Seconds()
 }
 
@@ -86,7 +87,7 @@ func (p *programs) compare(b *testing.B, s server, f *footageFile, upload string
 	b.Helper()
 	in, name := s.place(f, upload)
 	r, err := p.service(b).DownloadStream(b.Context(), in, name, nil)
-	must(b, err)
+	must.Do(b, err)
 	defer r.Body.Close()
 	if sum(b, r.Body) != f.sum(b) {
 		b.Fatalf("%s of %s is another file", name, in)
@@ -104,7 +105,7 @@ type client struct {
 
 func (c *client) do(method, url string, body io.Reader, n int64, header ...string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(c.b.Context(), method, url, body)
-	must(c.b, err)
+	must.Do(c.b, err)
 	for k, v := range c.header {
 		req.Header[k] = v
 	}
@@ -125,12 +126,12 @@ func (c *client) do(method, url string, body io.Reader, n int64, header ...strin
 // cut it asks at once how far it came, and goes on from there.
 func (c *client) send(f *footageFile) (upload string) {
 	resp, err := c.do(http.MethodPost, c.url+"/files/", nil, 0, "Upload-Length", fmt.Sprint(f.size), "Upload-Metadata", "footage "+base64.StdEncoding.EncodeToString([]byte(f.id)))
-	must(c.b, err)
+	must.Do(c.b, err)
 	if resp.StatusCode != http.StatusCreated {
 		c.b.Fatalf("create: %s", resp.Status)
 	}
 	to, err := resp.Location()
-	must(c.b, err)
+	must.Do(c.b, err)
 	upload = c.url + to.Path
 	for at := int64(0); at < f.size; {
 		n := f.size - at
@@ -140,7 +141,7 @@ func (c *client) send(f *footageFile) (upload string) {
 		resp, err := c.do(http.MethodPatch, upload, f.from(at, n), n, "Upload-Offset", fmt.Sprint(at), "Content-Type", "application/offset+octet-stream")
 		if err == nil && resp.StatusCode == http.StatusNoContent {
 			at, err = strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64)
-			must(c.b, err)
+			must.Do(c.b, err)
 			continue
 		}
 		at = c.ask(upload)
@@ -158,7 +159,7 @@ func (c *client) ask(upload string) int64 {
 		resp, err := c.do(http.MethodHead, upload, nil, 0)
 		if err == nil && resp.StatusCode == http.StatusOK {
 			at, err := strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64)
-			must(c.b, err)
+			must.Do(c.b, err)
 			return at
 		}
 		c.b.Logf("HEAD: %v %v", resp, err)
@@ -211,11 +212,11 @@ func cpu(b *testing.B, pid int) float64 {
 	b.Helper()
 	const perSecond = 100 // USER_HZ of every Linux
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	must(b, err)
+	must.Do(b, err)
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	user, err := strconv.ParseFloat(fields[11], 64)
-	must(b, err)
+	must.Do(b, err)
 	system, err := strconv.ParseFloat(fields[12], 64)
-	must(b, err)
+	must.Do(b, err)
 	return (user + system) / perSecond
 }

@@ -13,6 +13,7 @@ import (
 
 	"cattlecounter/deploy/process"
 	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/deploy/testkit/testserver"
 	"cattlecounter/shared/footage"
 )
@@ -67,7 +68,7 @@ func folders(t testing.TB, names ...string) []string {
 	out := make([]string, len(names))
 	for i, n := range names {
 		out[i] = filepath.Join(dir, n)
-		must(t, os.Mkdir(out[i], 0o755))
+		must.Do(t, os.Mkdir(out[i], 0o755))
 	}
 	return out
 }
@@ -77,13 +78,13 @@ func ready(t testing.TB, c *process.Child, url string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	must(t, c.WaitHTTP(ctx, url))
+	must.Do(t, c.WaitHTTP(ctx, url))
 }
 
 func port(t testing.TB) int {
 	t.Helper()
 	p, err := process.FreePort(context.Background(), 0)
-	must(t, err)
+	must.Do(t, err)
 	return p
 }
 
@@ -91,13 +92,13 @@ func startCloud(t testing.TB, p *programs) server {
 	t.Helper()
 	dirs, at, in := folders(t, "data", "tmp", "logs"), port(t), box()
 	config := filepath.Join(dirs[2], "cloud.yaml")
-	must(t, os.WriteFile(config, fmt.Appendf(nil, "data: %s\nhttp: {listen: \"127.0.0.1:%d\"}\nmqtt: {embedded_listen: off}\nintake: {min_free: 1MiB}\n"+
+	must.Do(t, os.WriteFile(config, fmt.Appendf(nil, "data: %s\nhttp: {listen: \"127.0.0.1:%d\"}\nmqtt: {embedded_listen: off}\nintake: {min_free: 1MiB}\n"+
 		"store: azure\nazure: {connection_string: %q, container: %s, queue: %s}\n", dirs[0], at, p.azure.ConnectionString().Reveal(), in, in), 0o600))
 	program := filepath.Join(p.dir, "cloud-api")
 	token, err := exec.Command(program, "device", "add", "bench", "--site", "ranch", "--role", "device", "--config", config).Output()
-	must(t, err)
+	must.Do(t, err)
 	c, err := process.Start("cloud-api", dirs[2], []string{"TMPDIR=" + dirs[1]}, program, "serve", "--config", config)
-	must(t, err)
+	must.Do(t, err)
 	ready(t, c, fmt.Sprintf("http://127.0.0.1:%d/healthz", at))
 	return server{Child: c, host: fmt.Sprintf("127.0.0.1:%d", at), header: http.Header{"Authorization": {"Bearer " + strings.TrimSpace(string(token))}},
 		folders: dirs[:2], place: func(f *footageFile, _ string) (string, string) { return in, "footage/" + f.id + "/original.mp4" }}
@@ -109,17 +110,10 @@ func startTusd(t testing.TB, p *programs) server {
 	env := []string{"TMPDIR=" + dirs[1], "AZURE_STORAGE_ACCOUNT=" + azurite.Account, "AZURE_STORAGE_KEY=" + azurite.Key}
 	c, err := process.Start("tusd", dirs[2], env, filepath.Join(p.dir, "tusd"), "-host", "127.0.0.1", "-port", fmt.Sprint(at), "-upload-dir", dirs[0],
 		"-azure-storage", in, "-azure-endpoint", fmt.Sprintf("http://%s/%s", p.azure.Blob, azurite.Account))
-	must(t, err)
+	must.Do(t, err)
 	ready(t, c, fmt.Sprintf("http://127.0.0.1:%d/metrics", at))
 	return server{Child: c, host: fmt.Sprintf("127.0.0.1:%d", at), folders: dirs[:2],
 		place: func(_ *footageFile, upload string) (string, string) {
 			return in, upload[strings.LastIndex(upload, "/")+1:]
 		}}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

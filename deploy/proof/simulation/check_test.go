@@ -11,6 +11,7 @@ import (
 
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -82,7 +83,7 @@ func (w *world) check(t *testing.T) (v verdict) {
 func (w *world) results(t *testing.T, jobs map[footage.ID]ledger.Job, v *verdict) {
 	t.Helper()
 	for b, err := range w.blobs.List(t.Context(), "footage/") {
-		must(t, err)
+		must.Do(t, err)
 		parts := strings.Split(b.Key, "/")
 		j := jobs[footage.ID(parts[1])]
 		if parts[2] == "result" && strings.HasSuffix(b.Key, ".json") && (j.State == job.Done || j.State == job.Failed) && j.ResultKey != b.Key {
@@ -97,7 +98,7 @@ func (w *world) read(t *testing.T) (map[footage.ID]ledger.Job, map[footage.ID]le
 	jobs, counts := map[footage.ID]ledger.Job{}, map[footage.ID]ledger.Count{}
 	for after := int64(0); ; {
 		page, err := w.ledger.Changes.Jobs(t.Context(), after, 1000)
-		must(t, err)
+		must.Do(t, err)
 		if len(page) == 0 {
 			break
 		}
@@ -110,7 +111,7 @@ func (w *world) read(t *testing.T) (map[footage.ID]ledger.Job, map[footage.ID]le
 	}
 	for after := int64(0); ; {
 		page, err := w.ledger.Changes.Counts(t.Context(), after, 1000)
-		must(t, err)
+		must.Do(t, err)
 		if len(page) == 0 {
 			return jobs, counts
 		}
@@ -124,10 +125,10 @@ func (w *world) read(t *testing.T) (map[footage.ID]ledger.Job, map[footage.ID]le
 func (w *world) result(t *testing.T, key string) int {
 	t.Helper()
 	r, err := w.blobs.Open(t.Context(), key, 0, -1)
-	must(t, err)
+	must.Do(t, err)
 	defer r.Close()
 	var doc report.Result
-	must(t, json.NewDecoder(r).Decode(&doc))
+	must.Do(t, json.NewDecoder(r).Decode(&doc))
 	return doc.Count.Unique
 }
 

@@ -16,6 +16,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue/embedded"
 	"cattlecounter/cloud/worker"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -133,12 +134,12 @@ func (w *world) open(t *testing.T, dir string) {
 	t.Helper()
 	var err error
 	w.ledger, err = ledger.Open(t.Context(), filepath.Join(dir, "ledger.db"), ledger.Options{})
-	must(t, err)
+	must.Do(t, err)
 	q, err := embedded.New(t.Context(), w.ledger.DB(), nil)
-	must(t, err)
+	must.Do(t, err)
 	w.queue = &post{Queue: q, w: w, random: rand.New(rand.NewPCG(w.seed, 1))}
 	w.blobs, err = disk.New(filepath.Join(dir, "blobs"))
-	must(t, err)
+	must.Do(t, err)
 }
 
 // run lets time pass until all has ended, or the limit.
@@ -150,7 +151,7 @@ func (w *world) run(t *testing.T, cache string) {
 	defer cancel()
 	if !w.without.reconciler {
 		in, err := intake.New(intake.Options{Ledger: w.ledger, Stager: w.blobs, Queue: w.queue})
-		must(t, err)
+		must.Do(t, err)
 		all.Go(func() { _ = in.Run(ctx) })
 	}
 	all.Go(func() { w.queue.steal(ctx) })
@@ -165,9 +166,9 @@ func (w *world) run(t *testing.T, cache string) {
 	for time.Since(w.began) < w.window+w.limit {
 		wait(ctx, scaleEvery)
 		s, err := w.ledger.Totals.Stats(ctx)
-		must(t, err)
+		must.Do(t, err)
 		n, err := w.queue.Len(ctx)
-		must(t, err)
+		must.Do(t, err)
 		w.scale(n)
 		if s.Jobs[job.Done]+s.Jobs[job.Failed]+s.Jobs[job.Poisoned] == len(w.clips) && n == 0 && w.queue.empty() {
 			break
@@ -334,11 +335,4 @@ func (w *world) crowded() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.left > 0
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/deploy/testkit/must"
 )
 
 // Staging is a store that also stages.
@@ -46,7 +47,7 @@ func RunStager(t *testing.T, open func(t *testing.T) (s Staging, again func() St
 func grow(t *testing.T, s Staging, id string, offset int64, piece string) {
 	t.Helper()
 	n, err := s.Append(t.Context(), id, offset, strings.NewReader(piece))
-	must(t, err)
+	must.Do(t, err)
 	if n != int64(len(piece)) {
 		t.Fatalf("appended %d of %d bytes", n, len(piece))
 	}
@@ -55,7 +56,7 @@ func grow(t *testing.T, s Staging, id string, offset int64, piece string) {
 func wantStaged(t *testing.T, s Staging, id, content string) {
 	t.Helper()
 	n, err := s.Staged(t.Context(), id)
-	must(t, err)
+	must.Do(t, err)
 	r, err := s.OpenStaged(t.Context(), id, 0, -1)
 	if got := read(t, r, err); n != int64(len(content)) || got != content {
 		t.Fatalf("staged %d bytes %.40q, want %d bytes %.40q", n, got, len(content), content)
@@ -63,7 +64,7 @@ func wantStaged(t *testing.T, s Staging, id, content string) {
 }
 
 func growAndCommit(t *testing.T, s Staging, _ func() Staging) {
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	wantStaged(t, s, "u", "")
 	grow(t, s, "u", 0, "one ")
 	grow(t, s, "u", 4, "")
@@ -76,23 +77,23 @@ func growAndCommit(t *testing.T, s Staging, _ func() Staging) {
 		}
 	}
 	_, err := s.OpenStaged(t.Context(), "u", 8, -1)
-	wantErr(t, err, blob.ErrOffset)
+	must.FailWith(t, err, blob.ErrOffset)
 	info, err := s.Commit(t.Context(), "u", "footage/f/original.mp4")
-	must(t, err)
+	must.Do(t, err)
 	if info.Key != "footage/f/original.mp4" || info.Size != 7 {
 		t.Fatalf("%+v", info)
 	}
 	want(t, s, "footage/f/original.mp4", "one two")
 	_, err = s.Staged(t.Context(), "u")
-	wantErr(t, err, blob.ErrNotFound)
+	must.FailWith(t, err, blob.ErrNotFound)
 }
 
 func appendOnlyAtTheEnd(t *testing.T, s Staging, _ func() Staging) {
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	grow(t, s, "u", 0, "abc")
 	for _, offset := range []int64{-1, 0, 2, 4, 1 << 40} {
 		n, err := s.Append(t.Context(), "u", offset, strings.NewReader("x"))
-		wantErr(t, err, blob.ErrOffset)
+		must.FailWith(t, err, blob.ErrOffset)
 		if n != 0 {
 			t.Errorf("%d bytes were taken at %d", n, offset)
 		}
@@ -101,10 +102,10 @@ func appendOnlyAtTheEnd(t *testing.T, s Staging, _ func() Staging) {
 }
 
 func cutAppendCounts(t *testing.T, s Staging, _ func() Staging) {
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	arrived := strings.Repeat("m", 5<<20+17)
 	n, err := s.Append(t.Context(), "u", 0, io.MultiReader(strings.NewReader(arrived), errReader{}))
-	wantErr(t, err, errCut)
+	must.FailWith(t, err, errCut)
 	if n != int64(len(arrived)) {
 		t.Fatalf("%d bytes count, %d had arrived", n, len(arrived))
 	}
@@ -114,7 +115,7 @@ func cutAppendCounts(t *testing.T, s Staging, _ func() Staging) {
 }
 
 func canceledAppendCounts(t *testing.T, s Staging, _ func() Staging) {
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reads := 0
 	n, err := s.Append(ctx, "u", 0, readFunc(func(b []byte) (int, error) {
@@ -124,56 +125,56 @@ func canceledAppendCounts(t *testing.T, s Staging, _ func() Staging) {
 		b[0] = 'x'
 		return 1, nil
 	}))
-	wantErr(t, err, errCut)
+	must.FailWith(t, err, errCut)
 	staged, serr := s.Staged(t.Context(), "u")
-	must(t, serr)
+	must.Do(t, serr)
 	if staged != n || n > int64(reads) {
 		t.Fatalf("append reported %d, staged are %d, read were %d", n, staged, reads)
 	}
 }
 
 func stageTwice(t *testing.T, s Staging, _ func() Staging) {
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	grow(t, s, "u", 0, "abc")
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	wantStaged(t, s, "u", "abc")
 }
 
 func commitTwice(t *testing.T, s Staging, again func() Staging) {
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	grow(t, s, "u", 0, "abc")
 	for _, s := range []Staging{s, s, again()} {
 		info, err := s.Commit(t.Context(), "u", "k")
-		must(t, err)
+		must.Do(t, err)
 		if info.Size != 3 {
 			t.Fatalf("%+v", info)
 		}
 	}
 	want(t, s, "k", "abc")
 	_, err := s.Commit(t.Context(), "never", "nowhere")
-	wantErr(t, err, blob.ErrNotFound)
+	must.FailWith(t, err, blob.ErrNotFound)
 }
 
 func commitReplaces(t *testing.T, s Staging, _ func() Staging) {
 	put(t, s, "k", "the old content")
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	grow(t, s, "u", 0, "new")
 	_, err := s.Commit(t.Context(), "u", "k")
-	must(t, err)
+	must.Do(t, err)
 	want(t, s, "k", "new")
 }
 
 func discard(t *testing.T, s Staging, _ func() Staging) {
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	grow(t, s, "u", 0, "abc")
-	must(t, s.Discard(t.Context(), "u"))
-	must(t, s.Discard(t.Context(), "u"))
+	must.Do(t, s.Discard(t.Context(), "u"))
+	must.Do(t, s.Discard(t.Context(), "u"))
 	_, err := s.Staged(t.Context(), "u")
-	wantErr(t, err, blob.ErrNotFound)
+	must.FailWith(t, err, blob.ErrNotFound)
 	_, err = s.OpenStaged(t.Context(), "u", 0, -1)
-	wantErr(t, err, blob.ErrNotFound)
+	must.FailWith(t, err, blob.ErrNotFound)
 	n, err := s.Append(t.Context(), "u", 0, strings.NewReader("x"))
-	wantErr(t, err, blob.ErrNotFound)
+	must.FailWith(t, err, blob.ErrNotFound)
 	if n != 0 {
 		t.Fatalf("%d bytes went nowhere", n)
 	}
@@ -184,25 +185,25 @@ func ids(t *testing.T, s Staging, _ func() Staging) {
 		if strings.HasPrefix(id, "abc/") {
 			continue // too long only as a key
 		}
-		wantErr(t, s.Stage(t.Context(), id), blob.ErrKey)
+		must.FailWith(t, s.Stage(t.Context(), id), blob.ErrKey)
 		_, err := s.Append(t.Context(), id, 0, strings.NewReader("x"))
-		wantErr(t, err, blob.ErrKey)
+		must.FailWith(t, err, blob.ErrKey)
 		_, err = s.Staged(t.Context(), id)
-		wantErr(t, err, blob.ErrKey)
+		must.FailWith(t, err, blob.ErrKey)
 		_, err = s.Commit(t.Context(), id, "k")
-		wantErr(t, err, blob.ErrKey)
-		wantErr(t, s.Discard(t.Context(), id), blob.ErrKey)
+		must.FailWith(t, err, blob.ErrKey)
+		must.FailWith(t, s.Discard(t.Context(), id), blob.ErrKey)
 	}
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	for _, key := range BadKeys {
 		_, err := s.Commit(t.Context(), "u", key)
-		wantErr(t, err, blob.ErrKey)
+		must.FailWith(t, err, blob.ErrKey)
 	}
 	wantStaged(t, s, "u", "")
 }
 
 func restart(t *testing.T, s Staging, again func() Staging) {
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	grow(t, s, "u", 0, "abc")
 	put(t, s, "k", "blob")
 	s = again()
@@ -210,33 +211,33 @@ func restart(t *testing.T, s Staging, again func() Staging) {
 	want(t, s, "k", "blob")
 	grow(t, s, "u", 3, "def")
 	_, err := s.Commit(t.Context(), "u", "k2")
-	must(t, err)
+	must.Do(t, err)
 	want(t, again(), "k2", "abcdef")
 }
 
 func stagedIsHidden(t *testing.T, s Staging, _ func() Staging) {
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	grow(t, s, "u", 0, "abc")
 	if got := list(t, s, ""); len(got) != 0 {
 		t.Fatalf("staged bytes are listed: %q", got)
 	}
 	_, err := s.Stat(t.Context(), "u")
-	wantErr(t, err, blob.ErrNotFound)
+	must.FailWith(t, err, blob.ErrNotFound)
 }
 
 func idsApart(t *testing.T, s Staging, _ func() Staging) {
 	for _, id := range []string{"u", "u2", "U"} {
-		must(t, s.Stage(t.Context(), id))
+		must.Do(t, s.Stage(t.Context(), id))
 		grow(t, s, id, 0, "content of "+id)
 	}
-	must(t, s.Discard(t.Context(), "u2"))
+	must.Do(t, s.Discard(t.Context(), "u2"))
 	wantStaged(t, s, "u", "content of u")
 	wantStaged(t, s, "U", "content of U")
 }
 
 func manyPieces(t *testing.T, s Staging, _ func() Staging) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	var all strings.Builder
 	for range 40 {
 		piece := strings.Repeat(string(rune('a'+rng.IntN(26))), rng.IntN(300_000))
@@ -251,10 +252,10 @@ func appendMemory(t *testing.T, s Staging, _ func() Staging) {
 		t.Skip("writes 96 MiB")
 	}
 	const size = 96 << 20
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	bytes := allocated(func() {
 		n, err := s.Append(t.Context(), "u", 0, io.LimitReader(zeros{}, size))
-		must(t, err)
+		must.Do(t, err)
 		if n != size {
 			t.Fatalf("appended %d of %d bytes", n, int64(size))
 		}

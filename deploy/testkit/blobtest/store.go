@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/deploy/testkit/must"
 )
 
 var errCut = errors.New("the source broke off")
@@ -43,24 +44,10 @@ func Run(t *testing.T, newStore func(t *testing.T) blob.Store) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantErr(t *testing.T, err, class error) {
-	t.Helper()
-	if !errors.Is(err, class) {
-		t.Fatalf("got %v, want %v", err, class)
-	}
-}
-
 func put(t *testing.T, s blob.Store, key, content string) {
 	t.Helper()
 	info, err := s.Put(t.Context(), key, strings.NewReader(content))
-	must(t, err)
+	must.Do(t, err)
 	if info.Key != key || info.Size != int64(len(content)) || info.Modified.IsZero() {
 		t.Fatalf("put %s gave %+v", key, info)
 	}
@@ -68,9 +55,9 @@ func put(t *testing.T, s blob.Store, key, content string) {
 
 func read(t *testing.T, r io.ReadCloser, err error) string {
 	t.Helper()
-	must(t, err)
+	must.Do(t, err)
 	b, err := io.ReadAll(r)
-	must(t, errors.Join(err, r.Close()))
+	must.Do(t, errors.Join(err, r.Close()))
 	return string(b)
 }
 
@@ -89,7 +76,7 @@ func putOpenStat(t *testing.T, s blob.Store) {
 		put(t, s, key, content)
 		want(t, s, key, content)
 		info, err := s.Stat(t.Context(), key)
-		must(t, err)
+		must.Do(t, err)
 		if info.Key != key || info.Size != int64(len(content)) {
 			t.Fatalf("%+v", info)
 		}
@@ -109,7 +96,7 @@ func ranges(t *testing.T, s blob.Store) {
 	}
 	for _, offset := range []int64{-1, 11, 1 << 40} {
 		_, err := s.Open(t.Context(), "k", offset, -1)
-		wantErr(t, err, blob.ErrOffset)
+		must.FailWith(t, err, blob.ErrOffset)
 	}
 }
 
@@ -117,10 +104,10 @@ func absent(t *testing.T, s blob.Store) {
 	put(t, s, "folder/k", "x")
 	for _, key := range []string{"k", "folder", "folder/other", "no/such/folder/k"} {
 		_, err := s.Open(t.Context(), key, 0, -1)
-		wantErr(t, err, blob.ErrNotFound)
+		must.FailWith(t, err, blob.ErrNotFound)
 		_, err = s.Stat(t.Context(), key)
-		wantErr(t, err, blob.ErrNotFound)
-		must(t, s.Delete(t.Context(), key))
+		must.FailWith(t, err, blob.ErrNotFound)
+		must.Do(t, s.Delete(t.Context(), key))
 	}
 	want(t, s, "folder/k", "x")
 }
@@ -128,14 +115,14 @@ func absent(t *testing.T, s blob.Store) {
 func keys(t *testing.T, s blob.Store) {
 	for _, key := range BadKeys {
 		_, err := s.Put(t.Context(), key, strings.NewReader("x"))
-		wantErr(t, err, blob.ErrKey)
+		must.FailWith(t, err, blob.ErrKey)
 		_, err = s.Replace(t.Context(), key, "", strings.NewReader("x"))
-		wantErr(t, err, blob.ErrKey)
+		must.FailWith(t, err, blob.ErrKey)
 		_, err = s.Open(t.Context(), key, 0, -1)
-		wantErr(t, err, blob.ErrKey)
+		must.FailWith(t, err, blob.ErrKey)
 		_, err = s.Stat(t.Context(), key)
-		wantErr(t, err, blob.ErrKey)
-		wantErr(t, s.Delete(t.Context(), key), blob.ErrKey)
+		must.FailWith(t, err, blob.ErrKey)
+		must.FailWith(t, s.Delete(t.Context(), key), blob.ErrKey)
 	}
 }
 
@@ -157,9 +144,9 @@ func conditional(t *testing.T, s blob.Store) {
 	fits := func(version, content string) string {
 		t.Helper()
 		info, err := s.Replace(t.Context(), "d/k", version, strings.NewReader(content))
-		must(t, err)
+		must.Do(t, err)
 		now, err := s.Stat(t.Context(), "d/k")
-		must(t, err)
+		must.Do(t, err)
 		if info.Key != "d/k" || info.Size != int64(len(content)) || info.Modified.IsZero() || now != info || seen[info.Version] {
 			t.Fatalf("replace gave %+v, stat %+v, seen before %v", info, now, seen[info.Version])
 		}
@@ -171,7 +158,7 @@ func conditional(t *testing.T, s blob.Store) {
 		t.Helper()
 		before, _ := s.Stat(t.Context(), "d/k")
 		_, err := s.Replace(t.Context(), "d/k", version, strings.NewReader("refused"))
-		wantErr(t, err, blob.ErrChanged)
+		must.FailWith(t, err, blob.ErrChanged)
 		if now, _ := s.Stat(t.Context(), "d/k"); now != before {
 			t.Fatalf("refused, and yet %+v became %+v", before, now)
 		}
@@ -182,7 +169,7 @@ func conditional(t *testing.T, s blob.Store) {
 	two := fits(one, "two")
 	refused(one)
 	info, err := s.Put(t.Context(), "d/k", strings.NewReader("put"))
-	must(t, err)
+	must.Do(t, err)
 	if seen[info.Version] {
 		t.Fatalf("a put gave a version that was there before: %+v", info)
 	}
@@ -192,9 +179,9 @@ func conditional(t *testing.T, s blob.Store) {
 		last = fits(last, "same")
 	}
 	_, err = s.Replace(t.Context(), "d/k", last, errReader{})
-	wantErr(t, err, errCut)
+	must.FailWith(t, err, errCut)
 	want(t, s, "d/k", "same")
-	must(t, s.Delete(t.Context(), "d/k"))
+	must.Do(t, s.Delete(t.Context(), "d/k"))
 	refused(last)
 	fits("", "again")
 	if got := list(t, s, ""); !slices.Equal(got, []string{"d/k"}) {
@@ -248,12 +235,12 @@ func failedPut(t *testing.T, s blob.Store) {
 		return io.MultiReader(strings.NewReader(strings.Repeat("n", 300_000)), errReader{})
 	}
 	_, err := s.Put(t.Context(), "k", broken())
-	wantErr(t, err, errCut)
+	must.FailWith(t, err, errCut)
 	want(t, s, "k", "old")
 	_, err = s.Put(t.Context(), "fresh", broken())
-	wantErr(t, err, errCut)
+	must.FailWith(t, err, errCut)
 	_, err = s.Stat(t.Context(), "fresh")
-	wantErr(t, err, blob.ErrNotFound)
+	must.FailWith(t, err, blob.ErrNotFound)
 	if got := list(t, s, ""); !slices.Equal(got, []string{"k"}) {
 		t.Fatalf("left behind: %q", got)
 	}
@@ -271,7 +258,7 @@ func canceledPut(t *testing.T, s blob.Store) {
 		return len(b), nil // endless: only the context ends it
 	})
 	_, err := s.Put(ctx, "k", source)
-	wantErr(t, err, errCut)
+	must.FailWith(t, err, errCut)
 	want(t, s, "k", "old")
 }
 
@@ -282,12 +269,12 @@ func (f readFunc) Read(b []byte) (int, error) { return f(b) }
 func deletes(t *testing.T, s blob.Store) {
 	put(t, s, "d/one", "1")
 	put(t, s, "d/two", "2")
-	must(t, s.Delete(t.Context(), "d/one"))
-	must(t, s.Delete(t.Context(), "d/one"))
+	must.Do(t, s.Delete(t.Context(), "d/one"))
+	must.Do(t, s.Delete(t.Context(), "d/one"))
 	_, err := s.Stat(t.Context(), "d/one")
-	wantErr(t, err, blob.ErrNotFound)
+	must.FailWith(t, err, blob.ErrNotFound)
 	want(t, s, "d/two", "2")
-	must(t, s.Delete(t.Context(), "d/two"))
+	must.Do(t, s.Delete(t.Context(), "d/two"))
 	if got := list(t, s, ""); len(got) != 0 {
 		t.Fatalf("left: %q", got)
 	}
@@ -299,7 +286,7 @@ func list(t *testing.T, s blob.Store, prefix string) []string {
 	t.Helper()
 	var got []string
 	for info, err := range s.List(t.Context(), prefix) {
-		must(t, err)
+		must.Do(t, err)
 		got = append(got, info.Key)
 	}
 	return got
@@ -323,7 +310,7 @@ func lists(t *testing.T, s blob.Store) {
 		}
 	}
 	for info, err := range s.List(t.Context(), "") {
-		must(t, err)
+		must.Do(t, err)
 		if info.Key != all[0] {
 			t.Errorf("began with %+v", info)
 		}
@@ -335,21 +322,21 @@ func canceledReads(t *testing.T, s blob.Store) {
 	put(t, s, "k", strings.Repeat("x", 1<<20))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	r, err := s.Open(ctx, "k", 0, -1)
-	must(t, err)
+	must.Do(t, err)
 	if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
 		t.Fatal(err)
 	}
 	cancel(errCut)
 	_, err = io.Copy(io.Discard, r)
-	wantErr(t, err, errCut)
-	must(t, r.Close())
+	must.FailWith(t, err, errCut)
+	must.Do(t, r.Close())
 	_, err = s.Open(ctx, "k", 0, -1)
-	wantErr(t, err, errCut)
+	must.FailWith(t, err, errCut)
 	_, err = s.Stat(ctx, "k")
-	wantErr(t, err, errCut)
+	must.FailWith(t, err, errCut)
 	for _, err = range s.List(ctx, "") {
 	}
-	wantErr(t, err, errCut)
+	must.FailWith(t, err, errCut)
 }
 
 // readersSeeOneVersion replaces a blob while others read it.
@@ -391,18 +378,18 @@ func readerOutlivesBlob(t *testing.T, s blob.Store) {
 	put(t, s, "k", old)
 	put(t, s, "gone", old)
 	r, err := s.Open(t.Context(), "k", 0, -1)
-	must(t, err)
+	must.Do(t, err)
 	gone, err := s.Open(t.Context(), "gone", 0, -1)
-	must(t, err)
+	must.Do(t, err)
 	put(t, s, "k", "new")
-	must(t, s.Delete(t.Context(), "gone"))
+	must.Do(t, s.Delete(t.Context(), "gone"))
 	// A back end may refuse to go on, but must not give other bytes.
 	for _, r := range []io.ReadCloser{r, gone} {
 		b, err := io.ReadAll(r)
 		if err == nil && string(b) != old {
 			t.Errorf("read %d bytes of another version", len(b))
 		}
-		must(t, r.Close())
+		must.Do(t, r.Close())
 	}
 }
 
@@ -436,11 +423,11 @@ func bigBlob(t *testing.T, s blob.Store) {
 	const size = 96 << 20
 	limit := allocated(func() {
 		_, err := s.Put(t.Context(), "big", io.LimitReader(zeros{}, size))
-		must(t, err)
+		must.Do(t, err)
 		r, err := s.Open(t.Context(), "big", 0, -1)
-		must(t, err)
+		must.Do(t, err)
 		n, err := io.Copy(io.Discard, r)
-		must(t, errors.Join(err, r.Close()))
+		must.Do(t, errors.Join(err, r.Close()))
 		if n != size {
 			t.Fatalf("read %d of %d bytes", n, int64(size))
 		}

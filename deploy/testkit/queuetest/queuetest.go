@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/queue"
+	"cattlecounter/deploy/testkit/must"
 )
 
 // Fixture is an empty queue and the clock that its visibility goes by.
@@ -47,31 +48,17 @@ func Run(t *testing.T, newQueue func(t *testing.T) Fixture) {
 
 const visibility = 2 * time.Second
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantErr(t *testing.T, err, class error) {
-	t.Helper()
-	if !errors.Is(err, class) {
-		t.Fatalf("got %v, want %v", err, class)
-	}
-}
-
 func enqueue(t *testing.T, q queue.Queue, jobs ...string) {
 	t.Helper()
 	for _, j := range jobs {
-		must(t, q.Enqueue(t.Context(), j))
+		must.Do(t, q.Enqueue(t.Context(), j))
 	}
 }
 
 func receive(t *testing.T, q queue.Queue, job string, deliveries int) queue.Lease {
 	t.Helper()
 	l, err := q.Receive(t.Context(), visibility)
-	must(t, err)
+	must.Do(t, err)
 	if l.Job() != job || l.Deliveries() != deliveries {
 		t.Fatalf("received %s for the %d. time, want %s, %d", l.Job(), l.Deliveries(), job, deliveries)
 	}
@@ -81,13 +68,13 @@ func receive(t *testing.T, q queue.Queue, job string, deliveries int) queue.Leas
 func wantEmpty(t *testing.T, q queue.Queue) {
 	t.Helper()
 	_, err := q.Receive(t.Context(), visibility)
-	wantErr(t, err, queue.ErrEmpty)
+	must.FailWith(t, err, queue.ErrEmpty)
 }
 
 func wantLen(t *testing.T, q queue.Queue, want int) {
 	t.Helper()
 	n, err := q.Len(t.Context())
-	must(t, err)
+	must.Do(t, err)
 	if n != want {
 		t.Fatalf("%d messages, want %d", n, want)
 	}
@@ -96,7 +83,7 @@ func wantLen(t *testing.T, q queue.Queue, want int) {
 func wantHas(t *testing.T, q queue.Queue, job string, want bool) {
 	t.Helper()
 	has, err := q.Has(t.Context(), job)
-	must(t, err)
+	must.Do(t, err)
 	if has != want {
 		t.Fatalf("has %s: %t, want %t", job, has, want)
 	}
@@ -105,9 +92,9 @@ func wantHas(t *testing.T, q queue.Queue, job string, want bool) {
 // wantLost checks every method of a lease that another receiver has taken over.
 func wantLost(t *testing.T, l queue.Lease) {
 	t.Helper()
-	wantErr(t, l.Renew(t.Context(), visibility), queue.ErrLeaseLost)
-	wantErr(t, l.Release(t.Context(), 0), queue.ErrLeaseLost)
-	wantErr(t, l.Delete(t.Context()), queue.ErrLeaseLost)
+	must.FailWith(t, l.Renew(t.Context(), visibility), queue.ErrLeaseLost)
+	must.FailWith(t, l.Release(t.Context(), 0), queue.ErrLeaseLost)
+	must.FailWith(t, l.Delete(t.Context()), queue.ErrLeaseLost)
 }
 
 func empty(t *testing.T, f Fixture) {
@@ -123,7 +110,7 @@ func oneReceiver(t *testing.T, f Fixture) {
 	wantEmpty(t, f.Queue)
 	wantHas(t, f.Queue, "j", true) // leased messages count
 	wantLen(t, f.Queue, 1)
-	must(t, l.Delete(t.Context()))
+	must.Do(t, l.Delete(t.Context()))
 	wantLen(t, f.Queue, 0)
 }
 
@@ -141,7 +128,7 @@ func enqueueIdempotent(t *testing.T, f Fixture) {
 	l := receive(t, f.Queue, "j", 1)
 	enqueue(t, f.Queue, "j") // also while it is leased
 	wantEmpty(t, f.Queue)
-	must(t, l.Delete(t.Context()))
+	must.Do(t, l.Delete(t.Context()))
 	wantEmpty(t, f.Queue)
 }
 
@@ -161,8 +148,8 @@ func lostLease(t *testing.T, f Fixture) {
 	alive := receive(t, f.Queue, "j", 2)
 	wantLost(t, dead)
 	wantEmpty(t, f.Queue) // none of that gave the message back
-	must(t, alive.Renew(t.Context(), visibility))
-	must(t, alive.Delete(t.Context()))
+	must.Do(t, alive.Renew(t.Context(), visibility))
+	must.Do(t, alive.Delete(t.Context()))
 	wantLost(t, dead)
 	wantLen(t, f.Queue, 0)
 }
@@ -172,7 +159,7 @@ func renew(t *testing.T, f Fixture) {
 	l := receive(t, f.Queue, "j", 1)
 	for range 3 { // far beyond the first visibility time, each with the newest receipt
 		f.Advance(visibility / 2)
-		must(t, l.Renew(t.Context(), visibility))
+		must.Do(t, l.Renew(t.Context(), visibility))
 		wantEmpty(t, f.Queue)
 	}
 	f.Advance(visibility + time.Second)
@@ -183,10 +170,10 @@ func renew(t *testing.T, f Fixture) {
 func release(t *testing.T, f Fixture) {
 	enqueue(t, f.Queue, "j")
 	l := receive(t, f.Queue, "j", 1)
-	must(t, l.Release(t.Context(), 0))
+	must.Do(t, l.Release(t.Context(), 0))
 	wantLost(t, l)
 	l = receive(t, f.Queue, "j", 2)
-	must(t, l.Release(t.Context(), visibility))
+	must.Do(t, l.Release(t.Context(), visibility))
 	wantEmpty(t, f.Queue)
 	wantHas(t, f.Queue, "j", true)
 	f.Advance(visibility + time.Second)
@@ -196,8 +183,8 @@ func release(t *testing.T, f Fixture) {
 func deletes(t *testing.T, f Fixture) {
 	enqueue(t, f.Queue, "j", "k")
 	l := receive(t, f.Queue, "j", 1)
-	must(t, l.Delete(t.Context()))
-	must(t, l.Delete(t.Context()))
+	must.Do(t, l.Delete(t.Context()))
+	must.Do(t, l.Delete(t.Context()))
 	wantHas(t, f.Queue, "j", false)
 	wantHas(t, f.Queue, "k", true)
 	f.Advance(visibility + time.Second)
@@ -208,25 +195,25 @@ func deletes(t *testing.T, f Fixture) {
 func enqueueAfterDelete(t *testing.T, f Fixture) {
 	enqueue(t, f.Queue, "j")
 	old := receive(t, f.Queue, "j", 1)
-	must(t, old.Delete(t.Context()))
+	must.Do(t, old.Delete(t.Context()))
 	enqueue(t, f.Queue, "j")
-	must(t, old.Delete(t.Context())) // a repeat: must not reach the new message
+	must.Do(t, old.Delete(t.Context())) // a repeat: must not reach the new message
 	l := receive(t, f.Queue, "j", 1)
-	wantErr(t, old.Renew(t.Context(), visibility), queue.ErrLeaseLost)
-	must(t, l.Renew(t.Context(), visibility))
+	must.FailWith(t, old.Renew(t.Context(), visibility), queue.ErrLeaseLost)
+	must.Do(t, l.Renew(t.Context(), visibility))
 }
 
 func bounds(t *testing.T, f Fixture) {
 	enqueue(t, f.Queue, "j")
 	for _, d := range []time.Duration{-1, 0, queue.MinVisibility - 1, queue.MaxVisibility + 1} {
 		_, err := f.Queue.Receive(t.Context(), d)
-		wantErr(t, err, queue.ErrVisibility)
+		must.FailWith(t, err, queue.ErrVisibility)
 	}
 	l := receive(t, f.Queue, "j", 1) // none of these counted as a delivery
-	wantErr(t, l.Renew(t.Context(), queue.MaxVisibility+1), queue.ErrVisibility)
-	wantErr(t, l.Release(t.Context(), -1), queue.ErrVisibility)
-	wantErr(t, l.Release(t.Context(), queue.MaxVisibility+1), queue.ErrVisibility)
-	must(t, l.Renew(t.Context(), queue.MaxVisibility))
+	must.FailWith(t, l.Renew(t.Context(), queue.MaxVisibility+1), queue.ErrVisibility)
+	must.FailWith(t, l.Release(t.Context(), -1), queue.ErrVisibility)
+	must.FailWith(t, l.Release(t.Context(), queue.MaxVisibility+1), queue.ErrVisibility)
+	must.Do(t, l.Renew(t.Context(), queue.MaxVisibility))
 	if err := f.Queue.Enqueue(t.Context(), ""); err == nil {
 		t.Error("a message without a job was taken")
 	}
@@ -299,6 +286,6 @@ func canceled(t *testing.T, f Fixture) {
 	if _, err := f.Queue.Receive(ctx, visibility); !errors.Is(err, context.Canceled) {
 		t.Errorf("receive: %v", err)
 	}
-	must(t, l.Delete(t.Context())) // the lease is as good as before
+	must.Do(t, l.Delete(t.Context())) // the lease is as good as before
 	wantLen(t, f.Queue, 0)
 }

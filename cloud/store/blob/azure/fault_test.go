@@ -18,6 +18,7 @@ import (
 	"cattlecounter/cloud/store/azstorage"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/secret"
 )
 
@@ -55,13 +56,6 @@ func tapped(t *testing.T, container string) (*Store, *tap) {
 	return s, p
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func film(size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(b)
@@ -70,9 +64,9 @@ func film(size int) []byte {
 
 func content(t *testing.T, r io.ReadCloser, err error) []byte {
 	t.Helper()
-	must(t, err)
+	must.Do(t, err)
 	b, err := io.ReadAll(r)
-	must(t, errors.Join(err, r.Close()))
+	must.Do(t, errors.Join(err, r.Close()))
 	return b
 }
 
@@ -101,23 +95,23 @@ func TestLooseBlocksAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			container := box()
 			s := open(t, container)
-			must(t, s.Stage(t.Context(), "u"))
+			must.Do(t, s.Stage(t.Context(), "u"))
 			for at := int64(0); at < int64(len(all)); at += firstBlock {
 				if at/firstBlock == c.lost {
 					continue
 				}
 				b := block{at, min(firstBlock, int64(len(all))-at)}
-				must(t, s.stageBlock(t.Context(), stagePrefix+"u", b.id(), all[b.offset:b.end()]))
+				must.Do(t, s.stageBlock(t.Context(), stagePrefix+"u", b.id(), all[b.offset:b.end()]))
 			}
 			other := open(t, container)
 			n, err := other.Staged(t.Context(), "u")
-			if must(t, err); n != c.want {
+			if must.Do(t, err); n != c.want {
 				t.Fatalf("%d bytes are there, want %d", n, c.want)
 			}
 			_, err = other.Append(t.Context(), "u", n, bytes.NewReader(all[n:]))
-			must(t, err)
+			must.Do(t, err)
 			_, err = other.Commit(t.Context(), "u", "k")
-			must(t, err)
+			must.Do(t, err)
 			r, err := s.Open(t.Context(), "k", 0, -1)
 			if !bytes.Equal(content(t, r, err), all) {
 				t.Error("the blob is another one")
@@ -146,7 +140,7 @@ func TestFaultsOfBlocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, p := tapped(t, box())
-			must(t, s.Stage(t.Context(), "u"))
+			must.Do(t, s.Stage(t.Context(), "u"))
 			var n atomic.Int32
 			p.bend(func(r *http.Request) (*http.Response, error) {
 				if isBlock(r) && n.Add(1)%2 == 1 || isList(r) && name != "bit" && n.Add(1)%2 == 1 {
@@ -172,7 +166,7 @@ func TestFaultsOfBlocks(t *testing.T) {
 func TestServiceGoesAway(t *testing.T) {
 	all := film(6 * firstBlock)
 	s, p := tapped(t, box())
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	bad := block{3 * firstBlock, firstBlock}
 	p.bend(func(r *http.Request) (*http.Response, error) {
 		if isBlock(r) && r.URL.Query().Get("blockid") == bad.id() {
@@ -186,11 +180,11 @@ func TestServiceGoesAway(t *testing.T) {
 	}
 	p.bend(nil)
 	got, err := s.Staged(t.Context(), "u")
-	if must(t, err); got != n {
+	if must.Do(t, err); got != n {
 		t.Fatalf("%d bytes, was told %d", got, n)
 	}
 	_, err = s.Append(t.Context(), "u", n, bytes.NewReader(all[n:]))
-	must(t, err)
+	must.Do(t, err)
 	r, err := s.OpenStaged(t.Context(), "u", 0, -1)
 	if !bytes.Equal(content(t, r, err), all) {
 		t.Error("other bytes are there")
@@ -204,7 +198,7 @@ func TestTwoReplicasAtOnce(t *testing.T) {
 	container := box()
 	a, p := tapped(t, container)
 	b := open(t, container)
-	must(t, a.Stage(t.Context(), "u"))
+	must.Do(t, a.Stage(t.Context(), "u"))
 	once := sync.OnceFunc(func() {
 		n, err := b.Staged(t.Context(), "u") // joins what a has sent so far
 		if err != nil {
@@ -247,9 +241,9 @@ func TestContainerIsMadeAgain(t *testing.T) {
 		}
 	}
 	_, err := s.Put(t.Context(), "k", strings.NewReader("x"))
-	must(t, err)
+	must.Do(t, err)
 	_, err = s.box.Delete(t.Context(), nil)
-	must(t, err)
+	must.Do(t, err)
 	if _, err := s.Stat(t.Context(), "k"); !errors.Is(err, blob.ErrNotFound) {
 		t.Error(err)
 	}
@@ -268,24 +262,24 @@ func each(s *Store, t *testing.T) error {
 // ones at its end are sent again as one.
 func TestManySmallPieces(t *testing.T) {
 	s := open(t, box())
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	name := stagePrefix + "u"
 	st, err := s.load(t.Context(), name)
-	must(t, err)
+	must.Do(t, err)
 	var want strings.Builder
 	var blocks []block
 	for i := range 2000 {
 		piece := strings.Repeat(string(rune('a'+i%26)), 3)
 		b := block{int64(want.Len()), int64(len(piece))}
 		_, err := s.box.NewBlockBlobClient(name).StageBlock(t.Context(), b.id(), streaming.NopCloser(strings.NewReader(piece)), nil)
-		must(t, err)
+		must.Do(t, err)
 		blocks = append(blocks, b)
 		want.WriteString(piece)
 	}
 	_, err = s.join(t.Context(), name, st, blocks)
-	must(t, err)
+	must.Do(t, err)
 	n, err := s.Append(t.Context(), "u", int64(want.Len()), strings.NewReader("the end"))
-	if must(t, err); n != 7 {
+	if must.Do(t, err); n != 7 {
 		t.Fatalf("%d bytes", n)
 	}
 	r, err := s.OpenStaged(t.Context(), "u", 0, -1)
@@ -304,9 +298,9 @@ func TestVersions(t *testing.T) {
 	versions := map[string]bool{}
 	for _, text := range []string{"one", "two", "six"} {
 		_, err := s.Put(t.Context(), "k", strings.NewReader(text))
-		must(t, err)
+		must.Do(t, err)
 		info, err := s.Stat(t.Context(), "k")
-		must(t, err)
+		must.Do(t, err)
 		versions[info.Version] = true
 	}
 	if len(versions) != 3 || versions[""] {
@@ -320,7 +314,7 @@ func TestLargePutIsOneStep(t *testing.T) {
 	s, p := tapped(t, box())
 	all := film(2*firstBlock + 100)
 	_, err := s.Put(t.Context(), "k", strings.NewReader("old"))
-	must(t, err)
+	must.Do(t, err)
 	for _, broken := range []error{errCut, io.ErrUnexpectedEOF} {
 		for _, at := range []int{100, firstBlock, firstBlock + 100} {
 			_, err := s.Put(t.Context(), "k", io.MultiReader(bytes.NewReader(all[:at]), failing{broken}))
@@ -344,7 +338,7 @@ func TestLargePutIsOneStep(t *testing.T) {
 		t.Error("the old blob is gone")
 	}
 	info, err := s.Put(t.Context(), "k", bytes.NewReader(all))
-	must(t, err)
+	must.Do(t, err)
 	r, err = s.Open(t.Context(), "k", 0, -1)
 	if !bytes.Equal(content(t, r, err), all) || info.Size != int64(len(all)) {
 		t.Errorf("%+v", info)
@@ -352,7 +346,7 @@ func TestLargePutIsOneStep(t *testing.T) {
 	names := 0
 	for page := s.box.NewListBlobsFlatPager(nil); page.More(); {
 		got, err := page.NextPage(t.Context())
-		must(t, err)
+		must.Do(t, err)
 		names += len(got.Segment.BlobItems)
 	}
 	if names != 1 {
@@ -378,7 +372,7 @@ func TestDamagedPut(t *testing.T) {
 		return nil, nil
 	})
 	_, err := s.Put(t.Context(), "k", strings.NewReader("whole"))
-	must(t, err)
+	must.Do(t, err)
 	r, err := s.Open(t.Context(), "k", 0, -1)
 	if got := string(content(t, r, err)); got != "whole" || n.Load() < 2 {
 		t.Errorf("%q after %d requests", got, n.Load())
@@ -389,7 +383,7 @@ func TestDamagedPut(t *testing.T) {
 func TestPendingCopyDoesNotShow(t *testing.T) {
 	s, p := tapped(t, box())
 	_, err := s.Put(t.Context(), "k", strings.NewReader("half"))
-	must(t, err)
+	must.Do(t, err)
 	p.bend(func(r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err == nil {
@@ -408,27 +402,27 @@ func TestPendingCopyDoesNotShow(t *testing.T) {
 func TestLink(t *testing.T) {
 	s := open(t, box())
 	_, err := s.Put(t.Context(), "footage/f/result.csv", strings.NewReader("a,b"))
-	must(t, err)
+	must.Do(t, err)
 	u, err := s.Link(t.Context(), "footage/f/result.csv", time.Hour)
-	must(t, err)
+	must.Do(t, err)
 	resp, err := http.Get(u)
-	must(t, err)
+	must.Do(t, err)
 	if got := content(t, resp.Body, nil); resp.StatusCode != 200 || string(got) != "a,b" {
 		t.Errorf("%s %q", resp.Status, got)
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, u, strings.NewReader("x"))
-	must(t, err)
+	must.Do(t, err)
 	req.Header.Set("X-Ms-Blob-Type", "BlockBlob")
 	resp, err = http.DefaultClient.Do(req)
-	must(t, err)
+	must.Do(t, err)
 	resp.Body.Close()
 	if resp.StatusCode < 400 {
 		t.Errorf("a link for reading writes: %s", resp.Status)
 	}
 	old, err := s.link(t.Context(), "footage/f/result.csv", -time.Minute)
-	must(t, err)
+	must.Do(t, err)
 	resp, err = http.Get(old)
-	must(t, err)
+	must.Do(t, err)
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusForbidden {
 		t.Errorf("an old link: %s", resp.Status)
@@ -452,9 +446,9 @@ func TestOptions(t *testing.T) {
 // the service's log, and the emulator reads the whole blob to check one.
 func TestCommitCopiesByTheKey(t *testing.T) {
 	s, p := tapped(t, box())
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	_, err := s.Append(t.Context(), "u", 0, strings.NewReader("all"))
-	must(t, err)
+	must.Do(t, err)
 	var sources []string
 	p.bend(func(r *http.Request) (*http.Response, error) {
 		for name, v := range r.Header { // the SDK does not spell it as Go does
@@ -465,7 +459,7 @@ func TestCommitCopiesByTheKey(t *testing.T) {
 		return nil, nil
 	})
 	_, err = s.Commit(t.Context(), "u", "k")
-	must(t, err)
+	must.Do(t, err)
 	if len(sources) != 1 || strings.Contains(sources[0], "?") {
 		t.Errorf("copied from %v", sources)
 	}
@@ -476,15 +470,15 @@ func TestCommitCopiesByTheKey(t *testing.T) {
 func TestReplaceWhoseAnswerIsLost(t *testing.T) {
 	s, p := tapped(t, box())
 	first, err := s.Replace(t.Context(), "k", "", strings.NewReader("one"))
-	must(t, err)
+	must.Do(t, err)
 	var asked atomic.Int32
 	p.bend(func(r *http.Request) (*http.Response, error) {
 		if r.Method != http.MethodPut || asked.Add(1) > 1 {
 			return nil, nil
 		}
 		resp, err := http.DefaultTransport.RoundTrip(r)
-		must(t, err)
-		must(t, resp.Body.Close())
+		must.Do(t, err)
+		must.Do(t, resp.Body.Close())
 		return nil, errCut
 	})
 	_, err = s.Replace(t.Context(), "k", first.Version, strings.NewReader("two"))
@@ -496,7 +490,7 @@ func TestReplaceWhoseAnswerIsLost(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	now, err := s.Stat(t.Context(), "k")
-	must(t, err)
+	must.Do(t, err)
 	_, err = s.Replace(t.Context(), "k", now.Version, strings.NewReader("three"))
-	must(t, err)
+	must.Do(t, err)
 }

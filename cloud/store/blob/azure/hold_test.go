@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/deploy/testkit/must"
 )
 
 // slow yields its first part, says so, and the rest when it may.
@@ -35,10 +36,10 @@ func (s *slow) Read(b []byte) (int, error) {
 func TestHoldFencesTheOther(t *testing.T) {
 	name := box()
 	a, b := open(t, name), open(t, name)
-	must(t, a.Stage(t.Context(), "u"))
+	must.Do(t, a.Stage(t.Context(), "u"))
 	all := film(6 * firstBlock)
 	letGo, err := a.Hold(t.Context(), "u")
-	must(t, err)
+	must.Do(t, err)
 	src := &slow{first: bytes.NewReader(all[:2*firstBlock]), rest: bytes.NewReader(film(7 * firstBlock)[3*firstBlock:]), at: make(chan struct{}), on: make(chan struct{})}
 	done := make(chan error)
 	go func() {
@@ -48,11 +49,11 @@ func TestHoldFencesTheOther(t *testing.T) {
 	<-src.at
 
 	free, err := b.Hold(t.Context(), "u")
-	must(t, err)
+	must.Do(t, err)
 	n, err := b.Staged(t.Context(), "u")
-	must(t, err)
+	must.Do(t, err)
 	_, err = b.Append(t.Context(), "u", n, bytes.NewReader(all[n:]))
-	must(t, err)
+	must.Do(t, err)
 	free()
 	close(src.on)
 	if err := <-done; !errors.Is(err, blob.ErrTaken) {
@@ -60,16 +61,16 @@ func TestHoldFencesTheOther(t *testing.T) {
 	}
 	letGo()
 	free, err = a.Hold(t.Context(), "u")
-	must(t, err)
+	must.Do(t, err)
 	_, err = a.Commit(t.Context(), "u", "k")
-	must(t, err)
+	must.Do(t, err)
 	free()
 	r, err := b.Open(t.Context(), "k", 0, -1)
 	if !bytes.Equal(content(t, r, err), all) {
 		t.Error("the blob is not what the second server wrote")
 	}
 	free, err = b.Hold(t.Context(), "u") // nothing is staged any more
-	must(t, err)
+	must.Do(t, err)
 	free()
 }
 
@@ -85,9 +86,9 @@ func TestTwoServersCommitOne(t *testing.T) {
 			container := box()
 			a, p := tapped(t, container)
 			b := open(t, container)
-			must(t, a.Stage(t.Context(), "u"))
+			must.Do(t, a.Stage(t.Context(), "u"))
 			_, err := a.Append(t.Context(), "u", 0, bytes.NewReader(all))
-			must(t, err)
+			must.Do(t, err)
 			at, on := make(chan struct{}), make(chan struct{})
 			var once sync.Once
 			p.bend(func(r *http.Request) (*http.Response, error) {
@@ -104,7 +105,7 @@ func TestTwoServersCommitOne(t *testing.T) {
 			}()
 			<-at
 			_, err = b.Commit(t.Context(), "u", "k")
-			must(t, err)
+			must.Do(t, err)
 			close(on)
 			if err := <-done; err != nil && !errors.Is(err, blob.ErrNotFound) { // it is told that nothing is staged
 				t.Errorf("the late one: %v", err)
@@ -120,9 +121,9 @@ func TestTwoServersCommitOne(t *testing.T) {
 // A key that others are at all the time is not committed to, and nothing is lost by it.
 func TestCommitThatNeverGetsThrough(t *testing.T) {
 	s, p := tapped(t, box())
-	must(t, s.Stage(t.Context(), "u"))
+	must.Do(t, s.Stage(t.Context(), "u"))
 	_, err := s.Append(t.Context(), "u", 0, strings.NewReader("all"))
-	must(t, err)
+	must.Do(t, err)
 	tries := 0
 	p.bend(func(r *http.Request) (*http.Response, error) {
 		for name := range r.Header { // the SDK does not spell it as Go does
@@ -141,7 +142,7 @@ func TestCommitThatNeverGetsThrough(t *testing.T) {
 		t.Fatalf("%d bytes are staged: %v", n, err)
 	}
 	_, err = s.Commit(t.Context(), "u", "k")
-	must(t, err)
+	must.Do(t, err)
 	r, err := s.Open(t.Context(), "k", 0, -1)
 	if got := content(t, r, err); string(got) != "all" {
 		t.Errorf("%q", got)

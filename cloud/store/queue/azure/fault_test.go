@@ -13,14 +13,8 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/queue"
+	"cattlecounter/deploy/testkit/must"
 )
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // later is a clock that a test puts on.
 type later struct{ by atomic.Int64 }
@@ -36,7 +30,7 @@ func fresh(t *testing.T) (*Queue, *later) {
 func receive(t *testing.T, q *Queue, job string) queue.Lease {
 	t.Helper()
 	l, err := q.Receive(t.Context(), time.Minute)
-	must(t, err)
+	must.Do(t, err)
 	if l.Job() != job {
 		t.Fatalf("received %s, want %s", l.Job(), job)
 	}
@@ -46,7 +40,7 @@ func receive(t *testing.T, q *Queue, job string) queue.Lease {
 func has(t *testing.T, q *Queue, job string, want bool) {
 	t.Helper()
 	got, err := q.Has(t.Context(), job)
-	must(t, err)
+	must.Do(t, err)
 	if got != want {
 		t.Fatalf("has %s: %t", job, got)
 	}
@@ -58,14 +52,14 @@ func TestStrays(t *testing.T) {
 	q, _ := fresh(t)
 	for _, text := range []string{"hello", "{}", `{"job":"nobody"}`, `{"job":"j"}`} {
 		_, err := q.client.EnqueueMessage(t.Context(), text, nil)
-		must(t, err)
+		must.Do(t, err)
 	}
-	must(t, q.Enqueue(t.Context(), "j"))
+	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l := receive(t, q, "j")
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
 		t.Error(err)
 	}
-	must(t, l.Delete(t.Context()))
+	must.Do(t, l.Delete(t.Context()))
 	if n, err := q.Len(t.Context()); err != nil || n != 0 {
 		t.Errorf("%d messages are left, %v", n, err)
 	}
@@ -75,16 +69,16 @@ func TestStrays(t *testing.T) {
 // to have no message, and those that a worker has stay with it.
 func TestQueueIsMadeAgain(t *testing.T) {
 	q, clock := fresh(t)
-	must(t, q.Enqueue(t.Context(), "working"))
+	must.Do(t, q.Enqueue(t.Context(), "working"))
 	l := receive(t, q, "working")
-	must(t, q.Enqueue(t.Context(), "waiting"))
+	must.Do(t, q.Enqueue(t.Context(), "waiting"))
 	_, err := q.client.Delete(t.Context(), nil)
-	must(t, err)
-	must(t, l.Renew(t.Context(), time.Minute)) // the first to see it
+	must.Do(t, err)
+	must.Do(t, l.Renew(t.Context(), time.Minute)) // the first to see it
 	has(t, q, "waiting", false)
 	has(t, q, "working", true)
-	must(t, q.Enqueue(t.Context(), "waiting"))
-	must(t, q.Enqueue(t.Context(), "working"))
+	must.Do(t, q.Enqueue(t.Context(), "waiting"))
+	must.Do(t, q.Enqueue(t.Context(), "working"))
 	if n, err := q.Len(t.Context()); err != nil || n != 2 {
 		t.Errorf("%d messages, %v", n, err)
 	}
@@ -92,7 +86,7 @@ func TestQueueIsMadeAgain(t *testing.T) {
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
 		t.Error(err)
 	}
-	must(t, l.Delete(t.Context()))
+	must.Do(t, l.Delete(t.Context()))
 	has(t, q, "working", false)
 	clock.by.Store(int64(2 * time.Minute))
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
@@ -113,18 +107,18 @@ func delivered(t *testing.T, q *Queue, times int) queue.Lease {
 // a job which kills its workers is given up all the same.
 func TestDeliveriesOutliveTheMessage(t *testing.T) {
 	q, clock := fresh(t)
-	must(t, q.Enqueue(t.Context(), "j"))
+	must.Do(t, q.Enqueue(t.Context(), "j"))
 	delivered(t, q, 1) // and its worker dies
 	_, err := q.client.ClearMessages(t.Context(), nil)
-	must(t, err)
+	must.Do(t, err)
 	clock.by.Store(int64(2 * time.Minute))
 	has(t, q, "j", false)
-	must(t, q.Enqueue(t.Context(), "j"))
+	must.Do(t, q.Enqueue(t.Context(), "j"))
 	for n := range 3 {
 		l := delivered(t, q, n+2)
 		_, err := q.client.ClearMessages(t.Context(), nil)
-		must(t, err)
-		must(t, l.Release(t.Context(), 0))
+		must.Do(t, err)
+		must.Do(t, l.Release(t.Context(), 0))
 		if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
 			t.Error(err)
 		}
@@ -136,20 +130,20 @@ func TestDeliveriesOutliveTheMessage(t *testing.T) {
 func TestOneMessageVanishes(t *testing.T) {
 	q, clock := fresh(t)
 	for _, j := range []string{"lost", "other", "last"} {
-		must(t, q.Enqueue(t.Context(), j))
+		must.Do(t, q.Enqueue(t.Context(), j))
 	}
 	r, err := q.client.DequeueMessage(t.Context(), nil)
-	must(t, err)
+	must.Do(t, err)
 	_, err = q.client.DeleteMessage(t.Context(), *r.Messages[0].MessageID, *r.Messages[0].PopReceipt, nil)
-	must(t, err)
+	must.Do(t, err)
 	other := receive(t, q, "other")
 	has(t, q, "lost", true) // it may only be late
 	clock.by.Store(int64(overdue + time.Minute))
 	has(t, q, "lost", false)
 	has(t, q, "last", true) // nothing came that was sent after it
-	must(t, q.Enqueue(t.Context(), "lost"))
+	must.Do(t, q.Enqueue(t.Context(), "lost"))
 	has(t, q, "lost", true)
-	must(t, other.Delete(t.Context()))
+	must.Do(t, other.Delete(t.Context()))
 	receive(t, q, "last")
 	receive(t, q, "lost")
 }
@@ -159,14 +153,14 @@ func TestOneMessageVanishes(t *testing.T) {
 func TestGivenBackIsNotLost(t *testing.T) {
 	q, clock := fresh(t)
 	for _, j := range []string{"first", "second", "third"} {
-		must(t, q.Enqueue(t.Context(), j))
+		must.Do(t, q.Enqueue(t.Context(), j))
 	}
-	must(t, receive(t, q, "first").Release(t.Context(), time.Second))
+	must.Do(t, receive(t, q, "first").Release(t.Context(), time.Second))
 	second := receive(t, q, "second")
 	receive(t, q, "third")
 	clock.by.Store(int64(2*overdue + time.Minute))
 	has(t, q, "first", true)
-	must(t, second.Delete(t.Context()))
+	must.Do(t, second.Delete(t.Context()))
 }
 
 // line is the way to the service. An error of before keeps a request from it, one of
@@ -199,9 +193,9 @@ func through(t *testing.T) (*Queue, *later, *line) {
 // holder goes on, and whoever meets the message meanwhile puts it back for it.
 func TestLostAnswerToRenew(t *testing.T) {
 	q, clock, way := through(t)
-	must(t, q.Enqueue(t.Context(), "j"))
+	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l, err := q.Receive(t.Context(), 2*time.Second)
-	must(t, err)
+	must.Do(t, err)
 	lost := 0
 	way.after = func(r *http.Request) error {
 		if r.Method != http.MethodPut || lost > 0 {
@@ -210,11 +204,11 @@ func TestLostAnswerToRenew(t *testing.T) {
 		lost++
 		return io.ErrUnexpectedEOF
 	}
-	must(t, l.Renew(t.Context(), time.Second)) // the service does not know the old receipt, and nobody the new one
+	must.Do(t, l.Renew(t.Context(), time.Second)) // the service does not know the old receipt, and nobody the new one
 	if lost != 1 {
 		t.Fatal("no answer was lost")
 	}
-	must(t, l.Renew(t.Context(), time.Minute))
+	must.Do(t, l.Renew(t.Context(), time.Minute))
 	<-time.After(1500 * time.Millisecond) // the service's own clock: the first message shows
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
 		t.Fatalf("a job that is worked on was given out: %v", err)
@@ -222,14 +216,14 @@ func TestLostAnswerToRenew(t *testing.T) {
 	if n, err := q.Len(t.Context()); err != nil || n != 1 {
 		t.Fatalf("%d messages, %v", n, err)
 	}
-	must(t, l.Renew(t.Context(), 2*time.Second))
+	must.Do(t, l.Renew(t.Context(), 2*time.Second))
 	clock.by.Store(int64(time.Minute)) // the holder is silent
 	<-time.After(2500 * time.Millisecond)
 	other := receive(t, q, "j")
 	if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
 		t.Error(err)
 	}
-	must(t, other.Delete(t.Context()))
+	must.Do(t, other.Delete(t.Context()))
 	if n, err := q.Len(t.Context()); err != nil || n != 0 {
 		t.Errorf("%d messages are left, %v", n, err)
 	}
@@ -239,19 +233,19 @@ func TestLostAnswerToRenew(t *testing.T) {
 // not to the service, is put back for its holder, who goes on.
 func TestMessageShowsTooEarly(t *testing.T) {
 	q, _ := fresh(t)
-	must(t, q.Enqueue(t.Context(), "j"))
+	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l, err := q.Receive(t.Context(), time.Second)
-	must(t, err)
+	must.Do(t, err)
 	mine := l.(*lease)
-	must(t, q.tickets.hold(t.Context(), mine, mine.id, q.now().Add(time.Minute)))
+	must.Do(t, q.tickets.hold(t.Context(), mine, mine.id, q.now().Add(time.Minute)))
 	<-time.After(1500 * time.Millisecond)
 	for range 2 {
 		if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
 			t.Fatalf("a job that is worked on was given out: %v", err)
 		}
-		must(t, l.Renew(t.Context(), time.Minute))
+		must.Do(t, l.Renew(t.Context(), time.Minute))
 	}
-	must(t, l.Delete(t.Context()))
+	must.Do(t, l.Delete(t.Context()))
 	has(t, q, "j", false)
 }
 
@@ -259,10 +253,10 @@ func TestMessageShowsTooEarly(t *testing.T) {
 // counts.
 func TestReplacerDies(t *testing.T) {
 	q, clock, way := through(t)
-	must(t, q.Enqueue(t.Context(), "j"))
+	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l := receive(t, q, "j")
 	_, err := q.client.ClearMessages(t.Context(), nil)
-	must(t, err)
+	must.Do(t, err)
 	ctx, die := context.WithCancel(t.Context())
 	way.after = func(r *http.Request) error {
 		if r.Method == http.MethodPost {
@@ -276,24 +270,24 @@ func TestReplacerDies(t *testing.T) {
 	way.after = nil
 	<-time.After(1500 * time.Millisecond)
 	clock.by.Store(int64(2 * time.Minute))
-	must(t, receive(t, q, "j").Delete(t.Context()))
+	must.Do(t, receive(t, q, "j").Delete(t.Context()))
 }
 
 // A holder that is overtaken while it sends another message takes nothing from whoever
 // has the job then.
 func TestOvertakenWhileReplacing(t *testing.T) {
 	q, clock, way := through(t)
-	must(t, q.Enqueue(t.Context(), "j"))
+	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l := receive(t, q, "j")
 	_, err := q.client.ClearMessages(t.Context(), nil)
-	must(t, err)
+	must.Do(t, err)
 	var theirs queue.Lease
 	way.after = func(r *http.Request) error {
 		if r.Method == http.MethodPost {
 			way.after = nil
 			clock.by.Store(int64(2 * time.Minute)) // this one was paused
 			_, err := q.client.EnqueueMessage(r.Context(), body{"j"}.String(), nil)
-			must(t, err)
+			must.Do(t, err)
 			theirs = receive(t, q, "j")
 		}
 		return nil
@@ -302,27 +296,27 @@ func TestOvertakenWhileReplacing(t *testing.T) {
 		if err := l.Renew(t.Context(), time.Minute); !errors.Is(err, queue.ErrLeaseLost) {
 			t.Error(err)
 		}
-		must(t, theirs.Renew(t.Context(), time.Minute))
+		must.Do(t, theirs.Renew(t.Context(), time.Minute))
 	}
 	if err := l.Delete(t.Context()); !errors.Is(err, queue.ErrLeaseLost) {
 		t.Error(err)
 	}
 	has(t, q, "j", true)
-	must(t, theirs.Delete(t.Context()))
+	must.Do(t, theirs.Delete(t.Context()))
 }
 
 // While the service does not answer, or hangs, a job stays with who has it.
 func TestServiceIsAwayAtRenew(t *testing.T) {
 	q, _, way := through(t)
-	must(t, q.Enqueue(t.Context(), "j"))
+	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l, err := q.Receive(t.Context(), time.Second)
-	must(t, err)
+	must.Do(t, err)
 	began := time.Now()
 	way.before = func(r *http.Request) error {
 		<-r.Context().Done()
 		return r.Context().Err()
 	}
-	must(t, l.Renew(t.Context(), 9*time.Second))
+	must.Do(t, l.Renew(t.Context(), 9*time.Second))
 	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("it took %s: too long for another one within the lease", took)
 	}
@@ -330,8 +324,8 @@ func TestServiceIsAwayAtRenew(t *testing.T) {
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) { // the message shows
 		t.Fatalf("a job that is worked on was given out: %v", err)
 	}
-	must(t, l.Renew(t.Context(), time.Minute))
-	must(t, l.Delete(t.Context()))
+	must.Do(t, l.Renew(t.Context(), time.Minute))
+	must.Do(t, l.Delete(t.Context()))
 	if n, err := q.Len(t.Context()); err != nil || n > 1 { // the one that was put back goes when it comes
 		t.Errorf("%d messages are left, %v", n, err)
 	}
@@ -341,9 +335,9 @@ func TestServiceIsAwayAtRenew(t *testing.T) {
 // same.
 func TestMadeAgainWithoutTheLedger(t *testing.T) {
 	q, _ := fresh(t)
-	must(t, q.Enqueue(t.Context(), "waiting"))
+	must.Do(t, q.Enqueue(t.Context(), "waiting"))
 	_, err := q.client.Delete(t.Context(), nil)
-	must(t, err)
+	must.Do(t, err)
 	away := errors.New("the ledger is away")
 	forget := q.client.holder.Emptied
 	q.client.holder.Emptied = func(context.Context) error { return away }
@@ -351,7 +345,7 @@ func TestMadeAgainWithoutTheLedger(t *testing.T) {
 		t.Error(err)
 	}
 	q.client.holder.Emptied = forget
-	must(t, q.Enqueue(t.Context(), "new"))
+	must.Do(t, q.Enqueue(t.Context(), "new"))
 	has(t, q, "new", true)
 	has(t, q, "waiting", false)
 }
@@ -361,18 +355,18 @@ func TestMadeAgainWithoutTheLedger(t *testing.T) {
 func TestSenderDies(t *testing.T) {
 	q, _ := fresh(t)
 	n, needed, err := q.tickets.issue(t.Context(), "j", q.now(), true)
-	if must(t, err); n != 1 || !needed {
+	if must.Do(t, err); n != 1 || !needed {
 		t.Fatal(n, needed)
 	}
 	has(t, q, "j", false)
 	_, err = q.client.EnqueueMessage(t.Context(), body{"j"}.String(), nil) // and the note is never made
-	must(t, err)
-	must(t, q.Enqueue(t.Context(), "j"))
+	must.Do(t, err)
+	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l := receive(t, q, "j")
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
 		t.Error(err)
 	}
-	must(t, l.Delete(t.Context()))
+	must.Do(t, l.Delete(t.Context()))
 }
 
 // What was given up is where Azure's tools show it, with the reason, also after
@@ -380,12 +374,12 @@ func TestSenderDies(t *testing.T) {
 func TestPoison(t *testing.T) {
 	q, _ := fresh(t)
 	_, err := q.poison.Delete(t.Context(), nil)
-	must(t, err)
-	must(t, q.Poison(t.Context(), "j", "given up after 5 deliveries; "+strings.Repeat("ä", longestReason)))
+	must.Do(t, err)
+	must.Do(t, q.Poison(t.Context(), "j", "given up after 5 deliveries; "+strings.Repeat("ä", longestReason)))
 	r, err := q.poison.PeekMessage(t.Context(), nil)
-	must(t, err)
+	must.Do(t, err)
 	var p poisoned
-	must(t, json.Unmarshal([]byte(*r.Messages[0].MessageText), &p))
+	must.Do(t, json.Unmarshal([]byte(*r.Messages[0].MessageText), &p))
 	if p.Job != "j" || !strings.HasPrefix(p.Reason, "given up after 5 deliveries; ä") || p.At.IsZero() {
 		t.Errorf("%+v", p)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
+	"cattlecounter/deploy/testkit/clock"
 	"cattlecounter/deploy/testkit/postgres"
 	"cattlecounter/deploy/testkit/queuetest"
 	"cattlecounter/shared/secret"
@@ -23,24 +24,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
 var places = map[string]func(testing.TB) string{
 	"file":     func(t testing.TB) string { return filepath.Join(t.TempDir(), "ledger.db") },
 	"postgres": func(t testing.TB) string { return postgres.Get(t).Database(t).Reveal() },
-}
-
-// clock is a clock that a test turns.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
 }
 
 // open opens a queue as a process of its own would.
@@ -68,12 +51,12 @@ func TestQueue(t *testing.T) {
 	for name, somewhere := range places {
 		t.Run(name, func(t *testing.T) {
 			queuetest.Run(t, func(t *testing.T) queuetest.Fixture {
-				c := &clock{t: time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)}
+				c := clock.New()
 				place := somewhere(t)
 				return queuetest.Fixture{
-					Queue:   open(t, place, c.now),
-					Advance: c.add,
-					Again:   func() queue.Queue { return open(t, place, c.now) },
+					Queue:   open(t, place, c.Now),
+					Advance: c.Advance,
+					Again:   func() queue.Queue { return open(t, place, c.Now) },
 				}
 			})
 		})
