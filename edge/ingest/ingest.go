@@ -109,7 +109,8 @@ func (in *Ingest) Capture(f watch.Finding) error {
 	if f.Fault != "" {
 		return in.spool.Recovery.Quarantine(r.ID, f.Fault)
 	}
-	in.log.Info("footage captured", "footage", r.ID, "path", f.Video.Path, "bytes", f.Video.Size, "telemetry", telemetry != nil)
+	in.log.Info("footage captured", "footage", r.ID, "path", f.Video.Path, "bytes", f.Video.Size,
+		"telemetry", telemetry != nil)
 	in.Wake()
 	return nil
 }
@@ -203,9 +204,11 @@ func (in *Ingest) handleResult(ctx context.Context, r spool.Record, err error) {
 		log.Info("file changed during reading; waiting until it is finished", "err", err)
 		err = in.spool.Captures.Discard(r.ID, err.Error())
 	case errors.Is(err, fs.ErrNotExist):
-		err = in.spool.Recovery.QuarantineMissing(r.ID, "the file vanished from the card before it was read; insert that card again")
+		err = in.spool.Recovery.QuarantineMissing(r.ID,
+			"the file vanished from the card before it was read; insert that card again")
 	case errors.Is(err, footage.ErrNotVideo):
-		err = in.spool.Recovery.Quarantine(r.ID, "the file has a video's name but is not a video ("+err.Error()+"); record or copy it again")
+		err = in.spool.Recovery.Quarantine(r.ID,
+			"the file has a video's name but is not a video ("+err.Error()+"); record or copy it again")
 	default:
 		err = in.retryOrQuarantine(r, err)
 	}

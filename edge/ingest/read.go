@@ -149,7 +149,9 @@ func (in *Ingest) readFile(ctx context.Context, id footage.ID, p spool.Part, src
 	return out, nil
 }
 
-func (in *Ingest) readChunk(f io.Reader, id footage.ID, p spool.Part, index int, size int64, whole hash.Hash) (footage.Chunk, error) {
+// readChunk reads the next size bytes of f into the spool and into the digest of the whole file.
+func (in *Ingest) readChunk(f io.Reader, id footage.ID, p spool.Part, index int, size int64, whole hash.Hash,
+) (footage.Chunk, error) {
 	if in.buf == nil {
 		in.buf = make([]byte, footage.ChunkSize)
 	}
@@ -176,8 +178,8 @@ func checkUnchanged(f *os.File, src spool.Source) error {
 	}
 	if !os.SameFile(open, named) || open.Size() != src.Size || !open.ModTime().Equal(src.ModTime) {
 		const layout = "2006-01-02 15:04:05.000"
-		return fmt.Errorf("%w: it has %d bytes of %s, captured were %d bytes of %s", errChanged, open.Size(), open.ModTime().UTC().Format(layout),
-			src.Size, src.ModTime.UTC().Format(layout))
+		return fmt.Errorf("%w: it has %d bytes of %s, captured were %d bytes of %s", errChanged,
+			open.Size(), open.ModTime().UTC().Format(layout), src.Size, src.ModTime.UTC().Format(layout))
 	}
 	return nil
 }

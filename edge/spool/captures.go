@@ -79,7 +79,9 @@ func (c *Captures) add(src Source, telemetry *Source) (r Record, changed bool, e
 		c.records.seq++
 		r.Seq = c.records.seq
 	}
-	err = c.records.save(&r, func(txn *badger.Txn) error { return setJSON(txn, sourceKey(src.Path), knownSource{src, r.ID}) })
+	err = c.records.save(&r, func(txn *badger.Txn) error {
+		return setJSON(txn, sourceKey(src.Path), knownSource{src, r.ID})
+	})
 	return r, true, err
 }
 
@@ -104,7 +106,9 @@ func (c *Captures) Commit(m footage.Manifest) (Record, error) {
 		return Record{}, fmt.Errorf("footage %s: %w", m.Footage, err)
 	}
 	if first != "" && first != m.Footage {
-		r, err := c.records.move(m.Footage, Deduplicate, func(r *Record) { r.SHA256, r.DuplicateOf = m.Video.SHA256, first }, nil)
+		r, err := c.records.move(m.Footage, Deduplicate, func(r *Record) {
+			r.SHA256, r.DuplicateOf = m.Video.SHA256, first
+		}, nil)
 		if err != nil {
 			return Record{}, err
 		}
@@ -124,9 +128,11 @@ func (c *Captures) Commit(m footage.Manifest) (Record, error) {
 // old footage and keeps its undamaged content.
 func (c *Captures) Discard(id footage.ID, why string) error {
 	if _, err := c.content.Manifest(id); err == nil {
-		return c.recovery.Quarantine(id, "its content in the spool is damaged, and the card has another file under its name: "+why)
+		return c.recovery.Quarantine(id,
+			"its content in the spool is damaged, and the card has another file under its name: "+why)
 	}
-	if _, err := c.records.move(id, Discard, func(r *Record) { r.Stale, r.Waiting, r.Read = true, why, 0 }, nil); err != nil {
+	_, err := c.records.move(id, Discard, func(r *Record) { r.Stale, r.Waiting, r.Read = true, why, 0 }, nil)
+	if err != nil {
 		return err
 	}
 	return c.store.deleteContent(id)

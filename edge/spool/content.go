@@ -121,7 +121,8 @@ func (c *Content) Check(ctx context.Context, id footage.ID) (*Fault, error) {
 
 // checkChunks calls check for every chunk of a manifest, except the thumbnail's: a damaged
 // thumbnail is left out of the upload, and the video is not read again for it.
-func checkChunks(ctx context.Context, r *Record, m footage.Manifest, check func(Part, footage.Chunk) error) (*Fault, error) {
+func checkChunks(ctx context.Context, r *Record, m footage.Manifest, check func(Part, footage.Chunk) error,
+) (*Fault, error) {
 	f := Fault{Footage: r.ID, Name: r.Name, State: r.State}
 	for p, file := range map[Part]*footage.File{Video: &m.Video, Telemetry: m.Telemetry} {
 		if file == nil {

@@ -12,20 +12,19 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// life is one long use of a spool, step by step. After a step is done its effect
-// is acknowledged.
+// life is one long use of a spool, step by step. The effect of a finished step is acknowledged.
 type life struct {
 	t *testing.T
 	s *Spool
-	// acked is what was acknowledged; going is the step under way.
-	acked map[footage.ID]acked
-	going footage.ID
-	steps int
+	// acked is what was acknowledged; running is the footage of the unfinished step.
+	acked   map[footage.ID]acked
+	running footage.ID
+	steps   int
 	// collected is called after a garbage collection, whose own writes are synced.
 	collected func()
 }
 
-// acked is what somebody was told about a piece of footage.
+// acked is the acknowledged state of a piece of footage.
 type acked struct {
 	state  State
 	chunks []footage.Chunk
@@ -34,14 +33,14 @@ type acked struct {
 
 func (l *life) step(id footage.ID, do func() error) {
 	l.t.Helper()
-	l.going = id
+	l.running = id
 	ok(l.t, do())
-	l.going = ""
+	l.running = ""
 	l.steps++
-	l.note(id)
+	l.acknowledge(id)
 }
 
-func (l *life) note(id footage.ID) {
+func (l *life) acknowledge(id footage.ID) {
 	a := l.acked[id]
 	r, _ := l.s.Records.Get(id)
 	a.state, a.name = r.State, r.Name
@@ -51,15 +50,16 @@ func (l *life) note(id footage.ID) {
 	l.acked[id] = a
 }
 
-// take reads footage into the spool, chunk by chunk.
-func (l *life) take(path string, seed uint64, size int) (footage.ID, footage.Manifest) {
+// capture reads new footage into the spool, chunk by chunk.
+func (l *life) capture(path string, seed uint64, size int) footage.ID {
 	l.t.Helper()
 	r := must[Record](l.t)(l.s.Captures.Add(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))
-	l.note(r.ID)
-	return r.ID, l.read(r.ID, seed, size)
+	l.acknowledge(r.ID)
+	l.read(r.ID, seed, size)
+	return r.ID
 }
 
-func (l *life) read(id footage.ID, seed uint64, size int) footage.Manifest {
+func (l *life) read(id footage.ID, seed uint64, size int) {
 	l.t.Helper()
 	b, m := content(id, seed, size)
 	l.step(id, func() error { _, err := l.s.Captures.BeginRead(id); return err })
@@ -71,13 +71,12 @@ func (l *life) read(id footage.ID, seed uint64, size int) footage.Manifest {
 		l.acked[id] = a
 	}
 	l.step(id, func() error { _, err := l.s.Captures.Commit(m); return err })
-	return m
 }
 
 func (l *life) run() {
-	big, m := l.take("/card/big.mp4", 1, footage.ChunkSize+1000)
-	small, _ := l.take("/card/small.mp4", 2, 500)
-	twin, _ := l.take("/card/twin.mp4", 2, 500) // a duplicate
+	big := l.capture("/card/big.mp4", 1, footage.ChunkSize+1000)
+	small := l.capture("/card/small.mp4", 2, 500)
+	l.capture("/card/copy.mp4", 2, 500) // a duplicate
 	for _, id := range []footage.ID{big, small} {
 		l.step(id, func() error { _, err := l.s.Uploads.Begin(id); return err })
 		for i := range 3 {
@@ -94,13 +93,12 @@ func (l *life) run() {
 		ok(l.t, l.s.Disk.Collect(l.t.Context()))
 		l.collected()
 	}
-	again, _ := l.take("/card/again.mp4", 3, 800)
-	l.step(again, func() error { return l.s.Recovery.Reread(again) })
-	l.read(again, 3, 800)
-	_, _ = twin, m
+	damaged := l.capture("/card/damaged.mp4", 3, 800)
+	l.step(damaged, func() error { return l.s.Recovery.Reread(damaged) })
+	l.read(damaged, 3, 800)
 }
 
-// inspect opens what a crash left and compares it with what was acknowledged.
+// inspect opens what a crash left, and compares it with what was acknowledged.
 func (l *life) inspect(dir, when string) {
 	l.t.Helper()
 	s, err := Open(Options{Dir: dir})
@@ -111,14 +109,13 @@ func (l *life) inspect(dir, when string) {
 	for id, want := range l.acked {
 		got, there := s.Records.Get(id)
 		if !there {
-			l.t.Errorf("%s: %s, acknowledged as %s, is lost", when, want.name, want.state)
+			l.t.Errorf("%s: %s was acknowledged as %s and is lost", when, want.name, want.state)
 			continue
 		}
-		// The step under way may be done or not; reclaiming goes on at the start,
-		// and what a torn write spoilt is read again.
-		changed := id == l.going || want.state == Confirmed && got.State == Reclaimed
+		// The unfinished step may have happened or not, and Open continues a reclaim.
+		changed := id == l.running || want.state == Confirmed && got.State == Reclaimed
 		if got.State != want.state && !changed {
-			l.t.Errorf("%s: %s is %s, acknowledged was %s", when, want.name, got.State, want.state)
+			l.t.Errorf("%s: %s is %s, but was acknowledged as %s", when, want.name, got.State, want.state)
 		}
 		if got.State.HasContent() {
 			if err := s.Content.Verify(l.t.Context(), id); err != nil {
@@ -132,16 +129,16 @@ func (l *life) inspect(dir, when string) {
 			continue
 		}
 		for _, c := range want.chunks {
-			if _, err := s.Content.Chunk(id, Video, c, nil); err != nil && id != l.going {
+			if _, err := s.Content.Chunk(id, Video, c, nil); err != nil && id != l.running {
 				l.t.Errorf("%s: %s: acknowledged chunk: %v", when, want.name, err)
 			}
 		}
 	}
 }
 
-// The power is cut after write k, for every k, and in the middle of it: then any
-// part of what that write changed may be on the disk, and the rest not.
-func TestPowerIsCutAtEveryWrite(t *testing.T) {
+// The power is cut after write k, for every k, and in the middle of write k. After a cut in
+// the middle any part of the write may be on the disk.
+func TestPowerCutAtEveryWrite(t *testing.T) {
 	l := &life{t: t, s: open(t, t.TempDir()), acked: map[footage.ID]acked{}}
 	random := rand.New(rand.NewPCG(1, 2))
 	work := t.TempDir()
@@ -179,16 +176,16 @@ func TestPowerIsCutAtEveryWrite(t *testing.T) {
 	l.run()
 	shut(t, l.s)
 	if writes < l.steps || torn == 0 {
-		t.Errorf("%d writes, %d of them torn, in %d steps", writes, torn, l.steps)
+		t.Errorf("%d writes, %d of them torn, in %d steps; want a write per step and torn ones", writes, torn, l.steps)
 	}
-	t.Logf("%d cuts after a write, %d in the middle of one", writes, torn)
+	t.Logf("%d power cuts after a write, %d in the middle of one", writes, torn)
 }
 
-// tear takes the end of every change between two stores back, from a random
-// place on, file by file. It reports whether there was one.
+// tear undoes the end of every change between two stores, file by file, from a random place
+// on. It reports whether there was a change.
 func tear(t *testing.T, before, after string, random *rand.Rand) bool {
 	t.Helper()
-	any := false
+	changed := false
 	for _, e := range must[[]os.DirEntry](t)(os.ReadDir(after)) {
 		if ext := filepath.Ext(e.Name()); ext != ".vlog" && ext != ".mem" {
 			continue
@@ -200,7 +197,7 @@ func tear(t *testing.T, before, after string, random *rand.Rand) bool {
 		path := filepath.Join(after, e.Name())
 		now := must[[]byte](t)(os.ReadFile(path))
 		n := min(len(old), len(now))
-		from, to := differ(old[:n], now[:n])
+		from, to := diffRange(old[:n], now[:n])
 		if from == to {
 			continue
 		}
@@ -208,13 +205,13 @@ func tear(t *testing.T, before, after string, random *rand.Rand) bool {
 		f := must[*os.File](t)(os.OpenFile(path, os.O_RDWR, 0))
 		must[int](t)(f.WriteAt(old[cut:to], int64(cut)))
 		ok(t, f.Close())
-		any = true
+		changed = true
 	}
-	return any
+	return changed
 }
 
-// differ returns the range in which a and b, of one length, differ.
-func differ(a, b []byte) (from, to int) {
+// diffRange returns the range in which a and b, of the same length, differ.
+func diffRange(a, b []byte) (from, to int) {
 	const block = 4096
 	for ; from < len(a) && bytes.Equal(a[from:min(from+block, len(a))], b[from:min(from+block, len(a))]); from += block {
 	}

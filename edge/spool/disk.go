@@ -70,7 +70,8 @@ func (d *Disk) Fits(n int64) error {
 
 func (o Options) fits(sp Space, n int64) error {
 	if sp.Free-n < o.MinFree {
-		return fmt.Errorf("%s free on the disk of the spool, %s must stay free (spool.min_free): %w", size(sp.Free), size(o.MinFree), ErrNoSpace)
+		return fmt.Errorf("%s free on the disk of the spool, %s must stay free (spool.min_free): %w",
+			size(sp.Free), size(o.MinFree), ErrNoSpace)
 	}
 	if o.Quota > 0 && sp.Used+n > o.Quota {
 		return fmt.Errorf("the spool uses %s of its quota of %s (spool.quota): %w", size(sp.Used), size(o.Quota), ErrNoSpace)
@@ -92,7 +93,8 @@ func (d *Disk) CanHold(n int64) error {
 		return fmt.Errorf("the file needs %s and the spool may use %s (spool.quota): %w", size(need), size(q), ErrTooLarge)
 	}
 	if most := total - o.MinFree; need > most {
-		return fmt.Errorf("the file needs %s and the disk of the spool has %s beside spool.min_free: %w", size(need), size(most), ErrTooLarge)
+		return fmt.Errorf("the file needs %s and the disk of the spool has %s beside spool.min_free: %w",
+			size(need), size(most), ErrTooLarge)
 	}
 	return nil
 }

@@ -7,51 +7,51 @@ import (
 	"testing"
 )
 
-func TestFsckFindsAndMends(t *testing.T) {
+func TestFsckFindsDamageAndRepairs(t *testing.T) {
 	h := newHerd(t)
 	o := Options{Dir: h.dir}
 	r := must[Report](t)(Fsck(t.Context(), o))
 	if !r.OK() || r.Footage != 3 || r.Chunks != 3+2+1 {
-		t.Fatalf("whole: %+v", r)
+		t.Fatalf("whole spool: got %+v, want no fault in 3 pieces", r)
 	}
 	flip(t, h.dir, chunkKey(h.spooled.ID, Video, 2))
 	flip(t, h.dir, chunkKey(h.sent.ID, Video, 0))
 	before := listing(t, h.dir)
 	r = must[Report](t)(Fsck(t.Context(), o))
 	if r.OK() || len(r.Faults) != 2 || r.Damaged != 2 || r.Lost < 4<<20 {
-		t.Errorf("damaged: %+v", r)
+		t.Errorf("damaged spool: got %+v, want 2 faults", r)
 	}
 	for _, f := range r.Faults {
 		if f.Damaged != 1 || f.Detail == "" || f.Name == "" {
-			t.Errorf("%+v", f)
+			t.Errorf("got fault %+v, want one damaged chunk with a detail and a name", f)
 		}
 	}
 	if now := listing(t, h.dir); now != before {
-		t.Errorf("a check changed the spool:\n%s\n%s", before, now)
+		t.Errorf("the check changed the spool:\n%s\n%s", before, now)
 	}
 	ok(t, RepairStore(t.Context(), o, &r))
 	if r.Repair.Salvaged == nil || r.Repair.Reread != 2 {
-		t.Errorf("%+v", r.Repair)
+		t.Errorf("got %+v, want a salvage and 2 pieces to be read again", r.Repair)
 	}
 	r = must[Report](t)(Fsck(t.Context(), o))
 	if !r.OK() || r.Footage != 1 {
-		t.Errorf("after the repair: %+v", r)
+		t.Errorf("after the repair: got %+v, want no fault in 1 piece", r)
 	}
 	s := open(t, h.dir)
 	h.check(t, s, h.spooled.ID, h.sent.ID)
 	if _, err := Fsck(t.Context(), o); !errors.Is(err, ErrInUse) {
-		t.Errorf("beside an agent: %v", err)
+		t.Errorf("spool in use: got error %v, want ErrInUse", err)
 	}
 	shut(t, s)
 }
 
-func TestFsckOfWhatIsNoSpool(t *testing.T) {
+func TestFsckWithoutSpool(t *testing.T) {
 	if _, err := Fsck(t.Context(), Options{Dir: t.TempDir()}); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
+		t.Errorf("got error %v, want os.ErrNotExist", err)
 	}
 }
 
-// listing names every file with its size and what it takes.
+// listing returns the path and modification time of every file.
 func listing(t *testing.T, dir string) string {
 	t.Helper()
 	all := ""

@@ -118,7 +118,8 @@ func (s *store) rescue() error {
 	}
 	entries = slices.DeleteFunc(entries, func(e at) bool { return e.offset < damage[0].From })
 	if len(entries) > 0 {
-		s.o.Log.Warn("value log is damaged; rewriting the entries behind the damage", "file", name, "parts", len(damage), "entries", len(entries))
+		s.o.Log.Warn("value log is damaged; rewriting the entries behind the damage",
+			"file", name, "parts", len(damage), "entries", len(entries))
 	}
 	for _, e := range entries {
 		if err := s.rewrite([]byte(e.key)); err != nil {

@@ -33,7 +33,8 @@ func Open(o Options) (*Spool, error) {
 		o.Log.Error("the spool is broken; saving what is readable into a new one", "spool", o.Dir, "err", err)
 		got, bad := salvage(context.Background(), o, err)
 		if bad != nil {
-			return nil, fmt.Errorf("%w; keep it and start with an empty one (mv %s %s.broken): footage that is still on the card is read again", openError(o.Dir, errors.Join(bad, err)), o.Dir, o.Dir)
+			return nil, fmt.Errorf("%w; keep it and start with an empty one (mv %s %s.broken): "+
+				"footage that is still on the card is read again", openError(o.Dir, errors.Join(bad, err)), o.Dir, o.Dir)
 		}
 		saved = &got
 		s, err = openWhole(o)
@@ -45,8 +46,8 @@ func Open(o Options) (*Spool, error) {
 		if err := s.finishRecovery(context.Background(), saved); err != nil {
 			return nil, errors.Join(fmt.Errorf("spool %s: after the salvage: %w", o.Dir, err), s.Close())
 		}
-		o.Log.Warn("the spool was broken and was salvaged", "entries", saved.Entries, "bytes", saved.Bytes, "damaged", saved.Damaged,
-			"lost_bytes", saved.Lost, "reread", saved.Reread, "why", saved.Why)
+		o.Log.Warn("the spool was broken and was salvaged", "entries", saved.Entries, "bytes", saved.Bytes,
+			"damaged", saved.Damaged, "lost_bytes", saved.Lost, "reread", saved.Reread, "why", saved.Why)
 	}
 	return s, nil
 }
@@ -98,7 +99,8 @@ func openError(dir string, err error) error {
 	case noSpace(err):
 		return fmt.Errorf("spool %s: the disk is full, free some space on it: %w: %w", dir, err, ErrNoSpace)
 	case isErrno(err, syscall.EWOULDBLOCK):
-		return fmt.Errorf("spool %s: another edge-agent runs on it; stop that one, or set another spool.dir: %w", dir, ErrInUse)
+		return fmt.Errorf("spool %s: another edge-agent runs on it; stop that one, or set another spool.dir: %w",
+			dir, ErrInUse)
 	case isErrno(err, syscall.EACCES), isErrno(err, syscall.EPERM), isErrno(err, syscall.EROFS):
 		return fmt.Errorf("spool %s: cannot be written, check its owner and mount: %w", dir, err)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// messages returns what is kept, without padding.
+// messages returns the stored messages without their padding.
 func messages(t *testing.T, s *Spool) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -20,23 +20,23 @@ func messages(t *testing.T, s *Spool) map[string]string {
 	return all
 }
 
-func TestMessagesOutliveARestart(t *testing.T) {
+func TestMessagesAcrossRestart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	key := strings.Repeat("k", 100)
 	ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte("1"), "b": []byte("2"), key: []byte(strings.Repeat("x", 60_000))}, nil))
-	ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "never there"}))
+	ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "unknown"}))
 	shut(t, s)
 	s = open(t, dir)
 	defer shut(t, s)
 	want := map[string]string{"a": "3", key: strings.Repeat("x", 60_000)}
 	if got := messages(t, s); !maps.Equal(got, want) {
-		t.Errorf("%d messages", len(got))
+		t.Errorf("%d messages after a restart, want the %d that were stored", len(got), len(want))
 	}
 }
 
-// One transaction takes a full outbox.
-func TestManyMessagesInOneStep(t *testing.T) {
+// One transaction holds a full outbox.
+func TestManyMessagesInOneTransaction(t *testing.T) {
 	s := opened(t)
 	put := map[string][]byte{}
 	for i := range 10_000 {
@@ -44,11 +44,11 @@ func TestManyMessagesInOneStep(t *testing.T) {
 	}
 	ok(t, s.Outbox.KeepMessages(put, nil))
 	if got := messages(t, s); len(got) != len(put) {
-		t.Errorf("%d messages", len(got))
+		t.Errorf("%d messages are stored, want %d", len(got), len(put))
 	}
 	ok(t, s.Outbox.KeepMessages(nil, slices.Collect(maps.Keys(put))))
 	if got := messages(t, s); len(got) != 0 {
-		t.Errorf("%d messages are left", len(got))
+		t.Errorf("%d messages are left after all were deleted", len(got))
 	}
 }
 
@@ -63,7 +63,7 @@ func TestSalvageAndFsckKnowMessages(t *testing.T) {
 	shut(t, s)
 	r := must[Report](t)(Fsck(t.Context(), Options{Dir: h.dir}))
 	if !r.OK() || r.Damaged != 0 {
-		t.Errorf("%+v", r)
+		t.Errorf("check of a whole spool with messages: %+v", r)
 	}
 	for _, e := range must[[]os.DirEntry](t)(os.ReadDir(filepath.Join(h.dir, storeDir))) {
 		if filepath.Ext(e.Name()) != ".vlog" {
@@ -73,33 +73,33 @@ func TestSalvageAndFsckKnowMessages(t *testing.T) {
 	s = open(t, h.dir)
 	defer func() { shut(t, s) }()
 	if s.Salvaged() == nil {
-		t.Fatal("not salvaged")
+		t.Fatal("a spool with only its value log was not salvaged")
 	}
 	h.check(t, s)
 	if got := messages(t, s); !maps.Equal(got, want) {
-		t.Errorf("%d messages after the salvage: %v", len(got), got)
+		t.Errorf("%d messages after the salvage, want %d: %v", len(got), len(want), got)
 	}
 }
 
-// Weeks without a broker must not fill the disk with what was replaced.
+// Replaced messages do not fill the disk during weeks without a broker.
 func TestGarbageOfMessagesIsCollected(t *testing.T) {
 	s := opened(t)
-	asked := false
+	requested := false
 	for range 2 * outboxGarbage >> 20 {
 		ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte(strings.Repeat("x", 1<<20))}, nil))
 		select {
 		case <-s.store.collectNow.C():
-			asked = true
+			requested = true
 			ok(t, s.Disk.Collect(t.Context()))
 			s.store.collecting.Store(false)
 		default:
 		}
 	}
-	if !asked {
-		t.Error("no collection was asked for")
+	if !requested {
+		t.Error("no garbage collection was requested")
 	}
 	if used := must[Space](t)(s.Disk.Space()).Used; used > 2*outboxGarbage {
-		t.Errorf("%d bytes for one message", used)
+		t.Errorf("the spool uses %d bytes for one message", used)
 	}
 	if got := messages(t, s); len(got["a"]) != 1<<20 {
 		t.Error("the message is lost")

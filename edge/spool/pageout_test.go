@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// residentFile is RssFile of this process in bytes (proc_pid_status(5)).
+// residentFile returns RssFile of this process in bytes (proc_pid_status(5)).
 func residentFile(t *testing.T) int {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/status")
@@ -24,8 +24,8 @@ func residentFile(t *testing.T) int {
 	return n << 10
 }
 
-// The process stays small however large the footage.
-func TestMemoryIsFlat(t *testing.T) {
+// Mapped memory stays bounded, whatever the size of the footage.
+func TestMappedMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 400 MB")
 	}
@@ -41,7 +41,7 @@ func TestMemoryIsFlat(t *testing.T) {
 	r := fill(t, s, "/card/big.mp4", 40, 400<<20)
 	ok(t, s.Content.Verify(t.Context(), r.ID))
 	if grown := residentFile(t) - before; grown > 2*pageOutEvery+int(s.store.o.LogFile) {
-		t.Errorf("%d MiB of mapped files stay in memory", grown>>20)
+		t.Errorf("%d MiB of mapped files are in memory", grown>>20)
 	}
 }
 
@@ -50,7 +50,7 @@ func FuzzValueLogMap(f *testing.F) {
 	f.Add("-")
 	f.Fuzz(func(t *testing.T, line string) {
 		if from, to, ok := valueLogMap(line, "/d/store"); ok && from >= to {
-			t.Fatal(from, to)
+			t.Fatalf("mapping ends before it begins: %x to %x", from, to)
 		}
 	})
 }

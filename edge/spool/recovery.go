@@ -106,8 +106,8 @@ func (v *Recovery) CheckAll(ctx context.Context) (int, error) {
 		if now, ok := v.records.Get(r.ID); f == nil || !ok || !now.State.HasContent() {
 			continue // reclaimed meanwhile
 		}
-		v.store.o.Log.Warn("spooled content is damaged; reading the file from the card again", "footage", r.ID, "name", r.Name,
-			"chunks", f.Chunks, "damaged", f.Damaged, "err", f.Detail)
+		v.store.o.Log.Warn("spooled content is damaged; reading the file from the card again",
+			"footage", r.ID, "name", r.Name, "chunks", f.Chunks, "damaged", f.Damaged, "err", f.Detail)
 		if err := v.Reread(r.ID); err != nil {
 			return n, err
 		}
@@ -144,7 +144,8 @@ func (v *Recovery) adopt() error {
 		if err := v.adoptOne(id, m); err != nil {
 			return fmt.Errorf("footage %s: %w", id, err)
 		}
-		v.store.o.Log.Warn("footage without a record found; record created from its manifest", "footage", id, "name", m.Video.Name)
+		v.store.o.Log.Warn("footage without a record found; record created from its manifest",
+			"footage", id, "name", m.Video.Name)
 	}
 	return nil
 }
@@ -153,6 +154,6 @@ func (v *Recovery) adoptOne(id footage.ID, m footage.Manifest) error {
 	v.records.mu.Lock()
 	defer v.records.mu.Unlock()
 	v.records.seq++
-	return v.records.save(&Record{ID: id, Seq: v.records.seq, State: Spooled, Name: printable(m.Video.Name), SHA256: m.Video.SHA256,
-		Source: Source{Size: m.Video.Size, ModTime: m.Captured}}, nil)
+	return v.records.save(&Record{ID: id, Seq: v.records.seq, State: Spooled, Name: printable(m.Video.Name),
+		SHA256: m.Video.SHA256, Source: Source{Size: m.Video.Size, ModTime: m.Captured}}, nil)
 }

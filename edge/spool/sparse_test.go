@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copySparse copies a store as a power cut at this moment would leave it, holes
-// as holes.
+// copySparse copies a store as a power cut would leave it now, and keeps the holes of its files.
 func copySparse(t testing.TB, from, to string) {
 	t.Helper()
 	ok(t, os.MkdirAll(to, 0o700))

@@ -43,8 +43,10 @@ const (
 // ErrTransition marks a move that the table does not have.
 var ErrTransition = errors.New("transition not allowed")
 
+type row = lifecycle.Row[State, Event]
+
 // table is the whole life of a piece of footage: from, event, to.
-var table = lifecycle.Table[State, Event]{Subject: "footage", Refused: ErrTransition, Rows: []lifecycle.Row[State, Event]{
+var table = lifecycle.Table[State, Event]{Subject: "footage", Refused: ErrTransition, Rows: []row{
 	{Captured, Read, Spooling},
 	{Captured, Discard, Captured},
 	{Captured, Quarantine, Quarantined},
