@@ -1,6 +1,5 @@
-// Package count runs one clip through decoding, detection, tracking and
-// tallying, and gives the result document and the still. It is pure Go: the
-// decoder and the detector are handed in.
+// Package count counts the animals of one clip: it decodes, detects, tracks and tallies, and returns the result document
+// and the still. It is pure Go: the caller supplies the decoder and the detector.
 package count
 
 import (
@@ -21,34 +20,34 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// Stream is a clip that may still be on its way to this machine.
+// Stream is a clip that may still be downloading.
 type Stream struct {
-	URL     string // from which FFmpeg can read it
-	Content io.ReaderAt
+	URL     string      // FFmpeg reads the clip from here
+	Content io.ReaderAt // the same bytes
 }
 
-// Source is one clip as a file of this machine or, with Stream set, one that comes.
+// Source is one clip: a file of this machine or, with Stream set, a clip that may still be downloading.
 type Source struct {
 	Path      string
 	Stream    *Stream
-	Footage   footage.ID // empty without a server
+	Footage   footage.ID // empty for a file counted without a server
 	Name      string
 	Size      int64 // bytes
 	SHA256    footage.Digest
-	Telemetry bool // a telemetry sidecar came with it
+	Telemetry bool // the footage has a telemetry sidecar
 }
 
-// Outcome is what counting gives.
+// Outcome is the result of counting a clip.
 type Outcome struct {
 	Result report.Result
-	Still  []byte // JPEG with the animals marked, nil when no frame showed any
+	Still  []byte // JPEG with the counted animals marked, nil when no frame shows any
 }
 
-// Decoder yields the frames of one clip; video/opencv has one.
+// Decoder reads the frames of one clip. opencv.Decoder implements it.
 type Decoder interface {
 	Info() video.Info
-	// Next fills f with the first frame, then with every-th frames; io.EOF
-	// after the last. Faults wrap an error class of package video.
+	// Next fills f with the first frame, then with every every-th one. It returns io.EOF after the last frame. Other
+	// errors wrap an error class of package video.
 	Next(ctx context.Context, f *video.Frame, every int) error
 	Close() error
 }
@@ -56,33 +55,30 @@ type Decoder interface {
 // Options configure a Counter. All but OpenStream, Every and Workers are required.
 type Options struct {
 	Open func(path string) (Decoder, error)
-	// OpenStream is Open for a Stream; without it no source may have one.
+	// OpenStream is Open for a Stream. It may be nil when no source has one.
 	OpenStream func(url string, r io.ReaderAt, size int64) (Decoder, error)
-	Detector   detect.Detector // must give scores down to WeakScore(Model.Threshold)
+	Detector   detect.Detector // must return scores down to WeakScore(Model.Threshold)
 	Model      report.Model
-	// SampleFPS is how many frames per second of footage are looked at, as near
-	// as whole steps allow. Every, when above 0, says the step itself.
+	// SampleFPS is how many frames per second of footage are analysed, as near as whole steps allow. Every, when above
+	// 0, is the step itself.
 	SampleFPS float64
 	Every     int
 	Workers   int // frames in detection at the same time, 0 for one
 }
 
-// WeakScore is the least score that is of use for prolonging tracks, given the
-// score that may begin one.
+// WeakScore is the least score that can continue a track, for a given least score that can start one.
 func WeakScore(threshold float64) float64 { return 0.4 * threshold }
 
-// Counter counts clips. It is safe for use by several goroutines as far as the
-// detector is.
+// Counter counts clips. It is safe for concurrent use when the detector is.
 type Counter struct{ o Options }
 
 // New returns a Counter.
 func New(o Options) *Counter { return &Counter{o: o} }
 
-const assumedFPS = 30 // when the container does not say
+const assumedFPS = 30 // when the container has no frame rate
 
-// Count counts the animals of one clip. progress is called a few times a
-// second, from one goroutine, and must return soon. Faults of the footage wrap
-// an error class of package video. It stops soon after ctx ends.
+// Count counts the animals of one clip. It calls progress a few times a second, from one goroutine; progress must return
+// soon. Faults of the footage wrap an error class of package video. Count stops soon after ctx ends.
 func (c *Counter) Count(ctx context.Context, s Source, progress func(job.Progress)) (Outcome, error) {
 	d, err := c.open(s)
 	if err != nil {
@@ -95,11 +91,11 @@ func (c *Counter) Count(ctx context.Context, s Source, progress func(job.Progres
 		Detector: timed{c.o.Detector, &r.detecting},
 		Workers:  c.o.Workers,
 	}
-	if err := p.Run(ctx, r.frame); err != nil {
+	if err := p.Run(ctx, r.addFrame); err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	if r.analysed == 0 {
-		return Outcome{}, fmt.Errorf("%s: not one frame could be read: %w", s.Name, video.ErrDecode)
+		return Outcome{}, fmt.Errorf("%s: no frame can be read: %w", s.Name, video.ErrDecode)
 	}
 	return r.outcome(s, c.o.Model)
 }
@@ -126,7 +122,7 @@ func (c *Counter) newRun(info video.Info, progress func(job.Progress)) *run {
 	return r
 }
 
-// run is the state of one clip. frame is called by one goroutine.
+// run is the state of one clip. One goroutine calls addFrame.
 type run struct {
 	info      video.Info
 	fps       float64
@@ -134,20 +130,21 @@ type run struct {
 	threshold float64
 	progress  func(job.Progress)
 	began     time.Time
-	told      time.Time
+	reported  time.Time // last call of progress
 	detecting duration
 
 	camera   motion.Registrar
-	guessed  int // frames whose camera pose was guessed
+	guessed  int // frames with a guessed camera pose
 	tracker  *track.Tracker
 	analysed int
 	last     int // index of the last frame
-	most     int // count so far
+	most     int // largest count so far
 	visible  []report.Visible
 	best     still
 }
 
-func (r *run) frame(f *video.Frame, boxes []detect.Box) error {
+// addFrame follows the camera and the animals into the next frame.
+func (r *run) addFrame(f *video.Frame, boxes []detect.Box) error {
 	pose := r.camera.Register(f)
 	if pose.Inliers == 0 {
 		r.guessed++
@@ -167,13 +164,14 @@ func (r *run) frame(f *video.Frame, boxes []detect.Box) error {
 			strong++
 		}
 	}
-	r.see(int(seconds), strong)
+	r.addVisible(int(seconds), strong)
 	r.best.offer(f, boxes, ids, strong)
-	r.tell()
+	r.reportProgress()
 	return nil
 }
 
-func (r *run) see(second, animals int) {
+// addVisible records the largest number of animals in one frame of a second.
+func (r *run) addVisible(second, animals int) {
 	if n := len(r.visible); n > 0 && r.visible[n-1].Second == second {
 		r.visible[n-1].Animals = max(r.visible[n-1].Animals, animals)
 		return
@@ -181,19 +179,19 @@ func (r *run) see(second, animals int) {
 	r.visible = append(r.visible, report.Visible{Second: second, Animals: animals})
 }
 
-const tellEvery = 250 * time.Millisecond
+const progressEvery = 250 * time.Millisecond
 
-func (r *run) tell() {
+func (r *run) reportProgress() {
 	now := time.Now()
-	if r.progress == nil || now.Sub(r.told) < tellEvery {
+	if r.progress == nil || now.Sub(r.reported) < progressEvery {
 		return
 	}
-	r.told = now
+	r.reported = now
 	r.most = max(r.most, tally.Count(r.tracker.Tracks()).Unique)
 	done := r.last + 1
 	p := job.Progress{Stage: job.StageDetect, FramesDone: done, FramesTotal: r.info.Frames, Count: r.most, FPS: float64(done) / now.Sub(r.began).Seconds()}
 	if total := r.info.Frames; total > 0 {
-		// Announced totals can be too low; the rest of the way is the report.
+		// Totals of a container can be too low. The last percent is the report.
 		const almost = 99
 		p.Percent = min(almost, 100*float64(done)/float64(total))
 		left := max(0, float64(total-done)/p.FPS)
@@ -243,50 +241,47 @@ func trackOf(t *track.Track) report.Track {
 	}
 }
 
-// warnings are what a person should know before trusting the count.
+// warnings lists what reduces the reliability of the count.
 func (r *run) warnings(s Source, c tally.Result) []report.Warning {
 	w := []report.Warning{}
 	add := func(code, format string, args ...any) {
 		w = append(w, report.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
 	}
 	if c.Segments > 1 {
-		add(report.CameraLost, "the camera's way was lost %d times: animals seen before and after are counted twice", c.Segments-1)
+		add(report.CameraLost, "the motion of the camera was lost %d times; an animal seen before and after is counted twice", c.Segments-1)
 	} else if r.guessed > 0 {
-		add(report.CameraLost, "the camera's way was guessed for %d of %d frames", r.guessed, r.analysed)
+		add(report.CameraLost, "the motion of the camera is a guess for %d of %d frames", r.guessed, r.analysed)
 	}
 	if !s.Telemetry {
-		add(report.NoTelemetry, "no telemetry came with the footage: no ground positions")
+		add(report.NoTelemetry, "the footage has no telemetry; there are no ground positions")
 	}
 	const fewFrames = 6
 	if r.analysed < fewFrames {
-		add(report.Sparse, "only %d frames were looked at: too few to confirm animals well", r.analysed)
+		add(report.Sparse, "only %d frames were analysed; too few to confirm animals reliably", r.analysed)
 	}
 	if !(r.info.FPS > 0) {
-		add(report.NoFrameRate, "the container does not say its frame rate: %d per second assumed", assumedFPS)
+		add(report.NoFrameRate, "the container has no frame rate; %d frames per second assumed", assumedFPS)
 	}
 	return w
 }
 
-// faults are the classes of faults that the footage itself is to blame for, and
-// what a person can do about each.
-var faults = []struct {
+// footageFaults are the classes of faults of the footage itself, each with its remedy.
+var footageFaults = []struct {
 	class  error
 	advice string
 }{
 	{video.ErrEmpty, "copy the file from the card again"},
 	{video.ErrTruncated, "copy the file from the card again, or have the drone's app repair it"},
-	{video.ErrNotVideo, "check that this is the drone's recording"},
-	{video.ErrDecode, "play the file to see whether it is whole; H.264 and H.265 in MP4, MOV, MKV, AVI or TS can be counted"},
+	{video.ErrNotVideo, "check that the file is a recording of the drone"},
+	{video.ErrDecode, "play the file to check that it is complete; H.264 and H.265 in MP4, MOV, MKV, AVI or TS can be counted"},
 }
 
-// IsFootageFault tells a fault of the footage, which trying again cannot mend,
-// from one of this machine.
+// IsFootageFault reports whether an error is a fault of the footage. A retry cannot repair such a fault.
 func IsFootageFault(err error) bool { return Advice(err) != "" }
 
-// Advice says what a person can do about a fault of the footage; empty for any
-// other error.
+// Advice returns the remedy for a fault of the footage, and "" for any other error.
 func Advice(err error) string {
-	for _, f := range faults {
+	for _, f := range footageFaults {
 		if errors.Is(err, f.class) {
 			return f.advice
 		}

@@ -28,8 +28,8 @@ const (
 	fps            = 30
 )
 
-// clip is a camera panning over a noisy ground with animals at known places.
-// It is the decoder and, knowing the truth, the detector.
+// clip is a camera that pans over a noisy ground with animals at known places. It is both the decoder and a perfect
+// detector.
 type clip struct {
 	info    video.Info
 	ground  []byte
@@ -46,7 +46,7 @@ func newClip(frames int) *clip {
 		info:   video.Info{Width: viewW, Height: viewH, FPS: fps, Frames: frames, Codec: "h264", Container: "mp4"},
 		ground: make([]byte, groundW*viewH), frames: frames,
 	}
-	// Blocks of noise: texture that survives shrinking.
+	// Blocks of noise: texture that is still visible at a smaller scale.
 	const block = 8
 	for y := 0; y < viewH; y += block {
 		for x := 0; x < groundW; x += block {
@@ -114,7 +114,7 @@ func (c *clip) counter(o Options) *Counter {
 	return New(o)
 }
 
-// inView is how many animals the camera shows well.
+// inView is the number of animals that the camera shows in plain view.
 func (c *clip) inView() int {
 	n := 0
 	end := (c.frames-1)*pixelsPerFrame + viewW
@@ -129,9 +129,9 @@ func (c *clip) inView() int {
 func TestCount(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		c := newClip(200)
-		var told []job.Progress
+		var reported []job.Progress
 		out, err := c.counter(Options{Workers: workers}).Count(t.Context(), Source{Name: "a.mp4", Size: 9, Telemetry: true}, func(p job.Progress) {
-			told = append(told, p)
+			reported = append(reported, p)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -152,13 +152,13 @@ func TestCount(t *testing.T) {
 		if !c.closed {
 			t.Error("the decoder was not closed")
 		}
-		for i, p := range told {
-			if i > 0 && (p.FramesDone < told[i-1].FramesDone || p.Count < told[i-1].Count || p.Percent < told[i-1].Percent) {
-				t.Errorf("progress goes backwards: %+v after %+v", p, told[i-1])
+		for i, p := range reported {
+			if i > 0 && (p.FramesDone < reported[i-1].FramesDone || p.Count < reported[i-1].Count || p.Percent < reported[i-1].Percent) {
+				t.Errorf("progress goes backwards: %+v after %+v", p, reported[i-1])
 			}
 		}
-		if len(told) == 0 || told[0].FramesTotal != 200 {
-			t.Errorf("progress %+v", told)
+		if len(reported) == 0 || reported[0].FramesTotal != 200 {
+			t.Errorf("progress %+v", reported)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func TestEveryOverridesSampling(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheFootage(t *testing.T) {
+func TestFootageFaults(t *testing.T) {
 	cut := newClip(50)
 	cut.fault = fmt.Errorf("50 of 200 frames: %w", video.ErrTruncated)
 	if _, err := cut.counter(Options{}).Count(t.Context(), Source{Name: "a.mp4"}, nil); !errors.Is(err, video.ErrTruncated) || !IsFootageFault(err) {

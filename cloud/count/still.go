@@ -15,14 +15,15 @@ import (
 	"cattlecounter/cloud/count/video"
 )
 
-// still keeps the frame that shows the most animals.
+// still holds the frame with the most animals.
 type still struct {
 	frame video.Frame
 	boxes []detect.Box
 	ids   []int // track of each box, 0 for none
-	most  int
+	most  int   // animals in it
 }
 
+// offer copies a frame that shows more animals than the one before.
 func (s *still) offer(f *video.Frame, boxes []detect.Box, ids []int, animals int) {
 	if animals <= s.most {
 		return
@@ -34,7 +35,7 @@ func (s *still) offer(f *video.Frame, boxes []detect.Box, ids []int, animals int
 	s.boxes, s.ids = slices.Clone(boxes), slices.Clone(ids)
 }
 
-// draw marks the animals of the frame that were counted, with their track's ID.
+// draw returns the frame as a JPEG with the counted animals and the IDs of their tracks, nil without a frame.
 func (s *still) draw(r report.Result) ([]byte, error) {
 	if s.most == 0 {
 		return nil, nil
@@ -58,12 +59,12 @@ func (s *still) draw(r report.Result) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// duration sums time from several goroutines.
+// duration sums the time of several goroutines.
 type duration struct{ ns atomic.Int64 }
 
 func (d *duration) seconds() float64 { return time.Duration(d.ns.Load()).Seconds() }
 
-// timed is a detector with a clock.
+// timed measures the time that a detector takes.
 type timed struct {
 	detect.Detector
 	spent *duration

@@ -20,7 +20,7 @@ import (
 // store keeps plain files, else one in the cache, which stays until release at least. Of a
 // container that allows it the counting can begin while it comes: then coming is set, and
 // nothing counts until its Wait has said that it is what was stored.
-func (a *attempt) fetch(ctx context.Context) (s count.Source, coming *cache.Filling, release func(), err error) {
+func (a *attempt) fetch(ctx context.Context) (s count.Source, coming *cache.Download, release func(), err error) {
 	f := a.footage
 	s = count.Source{Footage: f.ID, Name: f.Name, Size: f.Size, SHA256: f.SHA256, Telemetry: f.TelemetryKey != ""}
 	if local, ok := a.w.o.Blobs.(blob.Local); ok {
@@ -40,7 +40,7 @@ func (a *attempt) fetch(ctx context.Context) (s count.Source, coming *cache.Fill
 		return count.Source{}, nil, nil, fmt.Errorf("download footage %s: %w", f.ID, err)
 	}
 	if tail, ok := container.Tail(coming, f.Size); ok {
-		coming.Ahead(ctx, tail)
+		coming.Prefetch(ctx, tail)
 		url, stop, err := stream.Serve(ctx, coming, f.Size, want.Ext)
 		if err == nil {
 			s.Stream = &count.Stream{URL: url, Content: coming}
@@ -58,7 +58,7 @@ func (a *attempt) fetch(ctx context.Context) (s count.Source, coming *cache.Fill
 // settle waits for what came while it was counted, and decides what the count is worth.
 // A fault that was met on the way need not be the footage's: it is counted again, from
 // the file, which has the digest of what was stored. So is what was counted by other bytes.
-func (a *attempt) settle(ctx context.Context, src count.Source, coming *cache.Filling, out count.Outcome, fault error) (count.Outcome, error) {
+func (a *attempt) settle(ctx context.Context, src count.Source, coming *cache.Download, out count.Outcome, fault error) (count.Outcome, error) {
 	path, err := coming.Wait(ctx)
 	switch {
 	case err != nil:

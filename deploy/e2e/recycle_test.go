@@ -10,12 +10,12 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-const anew = "starting anew"
+// restarting is in the log line before each restart.
+const restarting = "worker.max_memory; restarting"
 
-// A worker whose memory is above worker.max_memory after each job starts itself anew each
-// time, as the same process, and every job is counted once. One that is above it before
-// its first job says so and counts all the same.
-func TestWorkerStartsAnew(t *testing.T) {
+// TestWorkerRestartsItself checks that a worker above worker.max_memory restarts after each job, as the same process, and
+// that every job is counted once. A worker above it before its first job logs this and counts without a restart.
+func TestWorkerRestartsItself(t *testing.T) {
 	s := newStage(t)
 	s.all()
 	path, animals := clip(t)
@@ -67,8 +67,8 @@ func TestWorkerStartsAnew(t *testing.T) {
 		ready(3 + i)
 	}
 	log := s.worker.Tail(1 << 20)
-	if got := strings.Count(log, anew); got != times || !strings.Contains(log, fmt.Sprint("pid=", pid)) {
-		t.Errorf("it started anew %d times in %d jobs", got, times)
+	if got := strings.Count(log, restarting); got != times || !strings.Contains(log, fmt.Sprint("pid=", pid)) {
+		t.Errorf("%d restarts in %d jobs", got, times)
 	}
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	if err != nil || string(name) != "worker\n" {
@@ -79,7 +79,7 @@ func TestWorkerStartsAnew(t *testing.T) {
 	count()
 	s.eventually("the job is over in the log", time.Minute, func() bool { return strings.Count(s.worker.Tail(1<<20), "job done") == n })
 	log = s.worker.Tail(1 << 20)
-	if strings.Count(log, anew) != times || strings.Count(log, "raise it") != 1 {
+	if strings.Count(log, restarting) != times || strings.Count(log, "raise it") != 1 {
 		t.Errorf("with far too low a limit:\n%s", log)
 	}
 	s.eventually("the counts over MQTT", time.Minute, func() bool { return len(messages[topic.Count](t, s.heard, topic.KindCount)) >= n })

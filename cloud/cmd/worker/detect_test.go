@@ -18,7 +18,6 @@ import (
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/video"
-	"cattlecounter/cloud/count/video/still"
 	"cattlecounter/cloud/synthetic"
 	"cattlecounter/cloud/worker/engine"
 )
@@ -42,7 +41,7 @@ func writeHerds(t *testing.T, names ...string) (folder string, animals []int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(png.Encode(out, still.Image(&f)), out.Close()); err != nil {
+		if err := errors.Join(png.Encode(out, f.Image()), out.Close()); err != nil {
 			t.Fatal(err)
 		}
 		animals = append(animals, clip.Truth().UniqueAnimals)

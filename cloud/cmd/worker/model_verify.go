@@ -159,7 +159,7 @@ func detectInPair(ctx context.Context, net *detr.Model) (animals int, tileMS flo
 	if err != nil {
 		return 0, 0, err
 	}
-	spent, err := net.Rehearse(ctx, pair, timedRounds)
+	spent, err := net.TimeNetwork(ctx, pair, timedRounds)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -41,7 +41,7 @@ func (c *runCommand) run(ctx context.Context, stderr io.Writer) error {
 	if process.Release() || ctx.Err() != nil {
 		return nil
 	}
-	return process.Exec()
+	return process.Restart()
 }
 
 // work opens model and stores, counts jobs, and closes what it opened.
@@ -75,8 +75,8 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 		Name: workerName(), Jobs: l.Jobs, Attempts: l.Attempts, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
-		Drain: conf.Worker.Drain, Hurry: process.Second(),
-		Anew: process.NewGuard(conf.Worker.MaxMemory, log).Due, Log: log,
+		Drain: conf.Worker.Drain, Hurry: process.SecondSignal(),
+		Anew: process.NewMemoryGuard(conf.Worker.MaxMemory, log).RestartDue, Log: log,
 	})
 	return w.Run(ctx)
 }

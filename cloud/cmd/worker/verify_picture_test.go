@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"cattlecounter/cloud/count/video"
-	"cattlecounter/cloud/count/video/still"
 	"cattlecounter/cloud/synthetic"
 )
 
@@ -34,7 +33,7 @@ func TestVerifyPictureIsRendered(t *testing.T) {
 	rendered := renderVerifyPicture(t)
 	if *update {
 		var b bytes.Buffer
-		if err := jpeg.Encode(&b, still.Image(rendered), &jpeg.Options{Quality: 80}); err != nil {
+		if err := jpeg.Encode(&b, rendered.Image(), &jpeg.Options{Quality: 80}); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile("verify.jpg", b.Bytes(), 0o644); err != nil {

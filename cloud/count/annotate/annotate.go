@@ -1,4 +1,4 @@
-// Package annotate draws what was found over a frame.
+// Package annotate draws counted animals into a frame.
 package annotate
 
 import (
@@ -35,36 +35,27 @@ const (
 	jpegQuality = 88
 )
 
-// Still writes the frame as a JPEG with the marks over it and a bar of text at
-// its foot.
+// Still writes the frame as a JPEG with the marks and a bar of text at the bottom.
 func Still(w io.Writer, f *video.Frame, marks []Mark, foot string) error {
-	img := picture(f)
+	img := f.Image()
 	for _, m := range marks {
-		box(img, m)
+		drawMark(img, m)
 	}
 	bar := image.Rect(0, f.Height-barHeight, f.Width, f.Height)
 	draw.Draw(img, bar, image.NewUniform(barColour), image.Point{}, draw.Over)
-	text(img, textMargin, f.Height-textMargin-1, foot, color.White)
+	drawText(img, textMargin, f.Height-textMargin-1, foot, color.White)
 	if err := jpeg.Encode(w, img, &jpeg.Options{Quality: jpegQuality}); err != nil {
 		return fmt.Errorf("write still of frame %d: %w", f.Index, err)
 	}
 	return nil
 }
 
-func picture(f *video.Frame) *image.RGBA {
-	img := image.NewRGBA(image.Rect(0, 0, f.Width, f.Height))
-	for i, j := 0, 0; i+2 < len(f.Pix); i, j = i+3, j+4 {
-		img.Pix[j], img.Pix[j+1], img.Pix[j+2], img.Pix[j+3] = f.Pix[i+2], f.Pix[i+1], f.Pix[i], 255
-	}
-	return img
-}
-
-func box(img *image.RGBA, m Mark) {
+func drawMark(img *image.RGBA, m Mark) {
 	r := image.Rect(int(m.Box.X1), int(m.Box.Y1), int(m.Box.X2), int(m.Box.Y2))
-	frame(img, r.Inset(-1), outlineColour)
-	frame(img, r, boxColour)
-	frame(img, r.Inset(1), boxColour)
-	frame(img, r.Inset(2), outlineColour)
+	drawOutline(img, r.Inset(-1), outlineColour)
+	drawOutline(img, r, boxColour)
+	drawOutline(img, r.Inset(1), boxColour)
+	drawOutline(img, r.Inset(2), outlineColour)
 	if m.Text == "" {
 		return
 	}
@@ -73,10 +64,10 @@ func box(img *image.RGBA, m Mark) {
 	x, y := max(0, min(r.Min.X, img.Rect.Max.X-width)), max(face.Height, r.Min.Y-2)
 	plate := image.Rect(x-1, y-face.Ascent, x+width+1, y+face.Descent)
 	draw.Draw(img, plate, image.NewUniform(barColour), image.Point{}, draw.Over)
-	text(img, x, y, m.Text, boxColour)
+	drawText(img, x, y, m.Text, boxColour)
 }
 
-func frame(img *image.RGBA, r image.Rectangle, c color.RGBA) {
+func drawOutline(img *image.RGBA, r image.Rectangle, c color.RGBA) {
 	for x := r.Min.X; x <= r.Max.X; x++ {
 		img.SetRGBA(x, r.Min.Y, c)
 		img.SetRGBA(x, r.Max.Y, c)
@@ -87,7 +78,7 @@ func frame(img *image.RGBA, r image.Rectangle, c color.RGBA) {
 	}
 }
 
-func text(img *image.RGBA, x, y int, s string, c color.Color) {
+func drawText(img *image.RGBA, x, y int, s string, c color.Color) {
 	d := font.Drawer{Dst: img, Src: image.NewUniform(c), Face: basicfont.Face7x13, Dot: fixed.P(x, y)}
 	d.DrawString(s)
 }

@@ -29,9 +29,9 @@ func TestGridCovers(t *testing.T) {
 		for _, overlap := range []float64{0, 0.2, 0.5, 0.9} {
 			f := &video.Frame{Width: size[0], Height: size[1]}
 			g := Grid{Tile: 416, Overlap: overlap}
-			seen := make([]int, max(f.Width, f.Height))
+			covered := make([]int, max(f.Width, f.Height))
 			for _, vertical := range []bool{false, true} {
-				clear(seen)
+				clear(covered)
 				last := -1
 				for _, r := range g.Regions(nil, f) {
 					from, length := r.X, f.Width
@@ -46,11 +46,11 @@ func TestGridCovers(t *testing.T) {
 					}
 					last = from
 					for i := from; i < min(from+416, length); i++ {
-						seen[i]++
+						covered[i]++
 					}
 				}
-				for i := range seen[:map[bool]int{false: f.Width, true: f.Height}[vertical]] {
-					if seen[i] == 0 {
+				for i := range covered[:map[bool]int{false: f.Width, true: f.Height}[vertical]] {
+					if covered[i] == 0 {
 						t.Fatalf("%v at %v: pixel %d is in no tile", size, overlap, i)
 					}
 				}
@@ -68,12 +68,12 @@ func TestGridCovers(t *testing.T) {
 func TestGridValidate(t *testing.T) {
 	for _, g := range []Grid{{Tile: -1}, {Tile: 5}, {Tile: 416, Overlap: 1}, {Overlap: -0.1}, {Overlap: math.NaN()}} {
 		if g.Validate() == nil {
-			t.Errorf("%+v was taken", g)
+			t.Errorf("%+v was accepted", g)
 		}
 	}
 }
 
-// flock answers each region with the part of some animals that it sees.
+// flock is a model that returns the parts of its animals inside each region.
 type flock struct {
 	animals []Box
 	score   func(whole bool) float32
@@ -101,7 +101,7 @@ func (h flock) DetectRegions(_ context.Context, dst [][]Box, regions []Region, t
 	return dst, nil
 }
 
-func TestTilerSeesEachAnimalOnce(t *testing.T) {
+func TestTilerReturnsEachAnimalOnce(t *testing.T) {
 	var herd []Box
 	for y := 0; y < 1080-40; y += 67 {
 		for x := 0; x < 1920-60; x += 83 {
@@ -109,8 +109,8 @@ func TestTilerSeesEachAnimalOnce(t *testing.T) {
 		}
 	}
 	for name, score := range map[string]func(bool) float32{
-		"sure of all":          nil,
-		"surer of cut animals": func(whole bool) float32 { return map[bool]float32{true: 0.5, false: 0.9}[whole] },
+		"all alike":           nil,
+		"cut ones score more": func(whole bool) float32 { return map[bool]float32{true: 0.5, false: 0.9}[whole] },
 	} {
 		tiler, err := NewTiler(flock{herd, score}, Grid{Tile: 416, Overlap: 0.2}, 0.25)
 		if err != nil {
@@ -136,7 +136,7 @@ func TestTilerSeesEachAnimalOnce(t *testing.T) {
 	}
 }
 
-func TestAnimalLargerThanOverlapStays(t *testing.T) {
+func TestAnimalLargerThanTheOverlapIsFound(t *testing.T) {
 	herd := []Box{{X1: 200, Y1: 200, X2: 600, Y2: 380, Score: 0.8}}
 	tiler, err := NewTiler(flock{animals: herd}, Grid{Tile: 416, Overlap: 0.1}, 0.25)
 	if err != nil {
@@ -151,20 +151,20 @@ func TestAnimalLargerThanOverlapStays(t *testing.T) {
 func TestMerge(t *testing.T) {
 	box := func(x1, y1, x2, y2, score float32) Box { return Box{X1: x1, Y1: y1, X2: x2, Y2: y2, Score: score} }
 	for name, c := range map[string]struct {
-		list []seen
-		want []float32 // scores that stay
+		list []tileBox
+		want []float32 // scores of the merged boxes
 	}{
-		"nothing":                     {nil, nil},
-		"apart":                       {[]seen{{Box: box(0, 0, 10, 10, 0.5)}, {Box: box(20, 0, 30, 10, 0.6)}}, []float32{0.6, 0.5}},
-		"other label, same tile":      {[]seen{{Box: box(0, 0, 10, 10, 0.5)}, {Box: box(0, 0, 10, 10, 0.4)}}, []float32{0.5}},
-		"a head inside":               {[]seen{{Box: box(0, 0, 40, 20, 0.5)}, {Box: box(2, 2, 10, 10, 0.9)}}, []float32{0.9}},
-		"two tiles agree":             {[]seen{{Box: box(0, 0, 10, 10, 0.2)}, {Box: box(0, 0, 10, 11, 0.2), tile: 1}}, []float32{0.36}},
-		"two looks of the same tile":  {[]seen{{Box: box(0, 0, 10, 10, 0.2)}, {Box: box(0, 0, 10, 11, 0.2)}}, nil},
-		"one weak look":               {[]seen{{Box: box(0, 0, 10, 10, 0.2)}}, nil},
-		"cut, half covered":           {[]seen{{Box: box(0, 0, 40, 20, 0.3)}, {Box: box(18, 0, 60, 20, 0.9), tile: 1, cut: true}}, []float32{0.3}},
-		"whole, half covered":         {[]seen{{Box: box(0, 0, 40, 20, 0.3)}, {Box: box(18, 0, 60, 20, 0.9), tile: 1}}, []float32{0.9, 0.3}},
-		"a cut one is no second look": {[]seen{{Box: box(0, 0, 10, 10, 0.2)}, {Box: box(0, 0, 10, 10, 0.2), tile: 1, cut: true}}, nil},
-		"cut and seen by nobody else": {[]seen{{Box: box(0, 0, 40, 20, 0.5), cut: true}}, []float32{0.5}},
+		"nothing":                    {nil, nil},
+		"apart":                      {[]tileBox{{Box: box(0, 0, 10, 10, 0.5)}, {Box: box(20, 0, 30, 10, 0.6)}}, []float32{0.6, 0.5}},
+		"other label, same tile":     {[]tileBox{{Box: box(0, 0, 10, 10, 0.5)}, {Box: box(0, 0, 10, 10, 0.4)}}, []float32{0.5}},
+		"a head inside":              {[]tileBox{{Box: box(0, 0, 40, 20, 0.5)}, {Box: box(2, 2, 10, 10, 0.9)}}, []float32{0.9}},
+		"two tiles agree":            {[]tileBox{{Box: box(0, 0, 10, 10, 0.2)}, {Box: box(0, 0, 10, 11, 0.2), tile: 1}}, []float32{0.36}},
+		"two boxes of the same tile": {[]tileBox{{Box: box(0, 0, 10, 10, 0.2)}, {Box: box(0, 0, 10, 11, 0.2)}}, nil},
+		"one weak box":               {[]tileBox{{Box: box(0, 0, 10, 10, 0.2)}}, nil},
+		"cut, half covered":          {[]tileBox{{Box: box(0, 0, 40, 20, 0.3)}, {Box: box(18, 0, 60, 20, 0.9), tile: 1, cut: true}}, []float32{0.3}},
+		"whole, half covered":        {[]tileBox{{Box: box(0, 0, 40, 20, 0.3)}, {Box: box(18, 0, 60, 20, 0.9), tile: 1}}, []float32{0.9, 0.3}},
+		"a cut one is no evidence":   {[]tileBox{{Box: box(0, 0, 10, 10, 0.2)}, {Box: box(0, 0, 10, 10, 0.2), tile: 1, cut: true}}, nil},
+		"cut and in no other tile":   {[]tileBox{{Box: box(0, 0, 40, 20, 0.5), cut: true}}, []float32{0.5}},
 	} {
 		if name == "cut, half covered" {
 			c.list[1].Box = box(20, 0, 58, 20, 0.9) // 20 of 38 pixels covered
@@ -215,8 +215,7 @@ func frames(n int, fail error) Source {
 	}
 }
 
-// detector answers a frame with its index as score, after a while that makes
-// later frames come first.
+// detector returns the index of a frame as its score. Its delay makes later frames finish first.
 type detector struct {
 	running, most atomic.Int32
 	fail          error
@@ -256,7 +255,7 @@ func TestPipelineKeepsOrder(t *testing.T) {
 			t.Errorf("%d frames, %v", next, err)
 		}
 		if n := d.most.Load(); n != 3 {
-			t.Errorf("%d frames at a time", n)
+			t.Errorf("%d frames in detection at the same time, want 3", n)
 		}
 	})
 }
@@ -287,37 +286,36 @@ func TestPipelineErrors(t *testing.T) {
 	}
 }
 
-func TestPipelineIsCancelled(t *testing.T) {
+func TestPipelineIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		why := errors.New("lease lost")
+		cause := errors.New("lease lost")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		p := Pipeline{Source: frames(1000, nil), Detector: &detector{}, Workers: 2}
 		err := p.Run(ctx, func(f *video.Frame, _ []Box) error {
 			if f.Index == 5 {
-				cancel(why)
+				cancel(cause)
 			}
 			return nil
 		})
-		if !errors.Is(err, why) {
+		if !errors.Is(err, cause) {
 			t.Errorf("%v", err)
 		}
 	})
 }
 
-// TestPipelineIsBounded: while yield waits, the source is not asked for more
-// frames than the pipeline says it holds.
+// TestPipelineIsBounded checks that the source is not read further than the documented number of frames while yield waits.
 func TestPipelineIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int32
+		var reads atomic.Int32
 		source := frames(100, nil)
 		p := Pipeline{Detector: &detector{}, Workers: 2, Source: func(ctx context.Context, f *video.Frame) error {
-			asked.Add(1)
+			reads.Add(1)
 			return source(ctx, f)
 		}}
 		err := p.Run(t.Context(), func(f *video.Frame, _ []Box) error {
 			if f.Index == 0 {
-				<-time.After(time.Hour) // of the test's own clock
-				if n := asked.Load(); n > 6 {
+				<-time.After(time.Hour) // virtual time
+				if n := reads.Load(); n > 6 {
 					return fmt.Errorf("%d frames were read ahead", n)
 				}
 			}
@@ -332,10 +330,10 @@ func TestPipelineIsBounded(t *testing.T) {
 func FuzzMerge(f *testing.F) {
 	f.Add([]byte{1, 2, 30, 40, 200, 3, 1, 2, 33, 40, 100, 4})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var list []seen
+		var list []tileBox
 		for ; len(b) >= 6 && len(list) < 200; b = b[6:] {
 			x, y := float32(b[0]), float32(b[1])
-			list = append(list, seen{Box: Box{X1: x, Y1: y, X2: x + float32(b[2]) + 1, Y2: y + float32(b[3]) + 1, Score: float32(b[4]) / 255}, tile: int(b[5] % 4), cut: b[5] > 127})
+			list = append(list, tileBox{Box: Box{X1: x, Y1: y, X2: x + float32(b[2]) + 1, Y2: y + float32(b[3]) + 1, Score: float32(b[4]) / 255}, tile: int(b[5] % 4), cut: b[5] > 127})
 		}
 		n := len(list)
 		got := merge(list, 0.25)
@@ -348,7 +346,7 @@ func FuzzMerge(f *testing.F) {
 			}
 			for _, c := range got[:i] {
 				if inter := intersection(a, c); inter > sameIoU*(a.Area()+c.Area()-inter)*1.0001 {
-					t.Fatalf("%+v and %+v are the same", a, c)
+					t.Fatalf("%+v and %+v show the same animal", a, c)
 				}
 			}
 		}

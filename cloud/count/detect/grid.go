@@ -7,22 +7,19 @@ import (
 	"cattlecounter/cloud/count/video"
 )
 
-// Region is the part of a frame that a model looks at in one piece. It may
-// reach beyond the right and bottom edge of a frame that is smaller than a
-// tile; what lies outside is black.
+// Region is the part of a frame that a model processes in one piece. It may reach beyond the right and bottom edge of a
+// frame that is smaller than a tile; the part outside is black.
 type Region struct {
 	Frame               *video.Frame
 	X, Y, Width, Height int // pixels of the frame
 }
 
-// Grid says how frames are cut. The zero value looks at whole frames.
+// Grid describes how frames are cut into tiles. The zero value is whole frames.
 type Grid struct {
-	// Tile is the side of the square tiles in pixels, 0 for the whole frame in
-	// one piece.
+	// Tile is the side of the square tiles in pixels, 0 for whole frames.
 	Tile int
-	// Overlap is the least part of a tile that its neighbour sees as well,
-	// from 0 up to and without 1. It should be wider than an animal, so that
-	// one of the two sees it whole.
+	// Overlap is the least share of a tile that its neighbour covers too, 0 to 0.9. It should be wider than an animal, so
+	// that one of the two tiles has the whole animal.
 	Overlap float64
 }
 
@@ -37,9 +34,8 @@ func (g Grid) Validate() error {
 	return nil
 }
 
-// Regions appends the tiles of f to dst, row by row. Together they cover the
-// whole frame and are spread evenly, so that every overlap is at least the one
-// asked for and no narrow rest remains at the edge.
+// Regions appends the tiles of f to dst, row by row. They cover the whole frame and are spread evenly: every overlap is
+// at least g.Overlap, and no narrow strip remains at the edge.
 func (g Grid) Regions(dst []Region, f *video.Frame) []Region {
 	if g.Tile == 0 {
 		return append(dst, Region{Frame: f, Width: f.Width, Height: f.Height})
@@ -53,7 +49,7 @@ func (g Grid) Regions(dst []Region, f *video.Frame) []Region {
 	return dst
 }
 
-// count is how many tiles cover a length.
+// count is the number of tiles that cover a length.
 func (g Grid) count(length int) int {
 	if length <= g.Tile {
 		return 1
@@ -62,7 +58,7 @@ func (g Grid) count(length int) int {
 	return int(math.Ceil(float64(length-g.Tile)/step)) + 1
 }
 
-// start is where tile i of n begins.
+// start is the first pixel of tile i of n.
 func (g Grid) start(i, n, length int) int {
 	if n == 1 {
 		return 0

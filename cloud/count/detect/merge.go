@@ -5,33 +5,32 @@ import (
 	"slices"
 )
 
-// Limits above which two boxes are taken for the same animal.
+// Limits above which two boxes are the same animal.
 const (
 	sameIoU    = 0.5 // intersection over union
 	sameInside = 0.7 // intersection over the smaller box: a head, or another label of the same animal
-	// cutInside is the limit for a box that a tile edge has cut. Such a box is
-	// part of an animal by construction, so less of it needs to be covered.
+	// cutInside is the limit for a box that the edge of a tile has cut. Such a box is a part of an animal by
+	// construction, so less overlap is enough.
 	cutInside = 0.5
-	// edgeSlack is how near to an inner tile edge, in pixels, a box counts as
-	// cut by it: networks place edges to about this precision.
+	// edgeSlack is the distance to an inner tile edge, in pixels, within which a box counts as cut. Networks place the
+	// sides of boxes with about this precision.
 	edgeSlack = 3
-	// cutGrowth is how much further than its visible part, as a part of its
-	// longer side, a cut animal is expected to reach.
+	// cutGrowth is how far a cut animal probably reaches beyond the edge, as a share of the longer side of its box.
 	cutGrowth = 0.3
-	// weak is the part of the threshold from which on a box may count together
-	// with what another tile saw at the same place.
+	// weak is the share of the threshold above which a box may count together with the box of another tile at the same
+	// place.
 	weak = 0.5
 )
 
-// seen is a box as one tile saw it.
-type seen struct {
+// tileBox is a box that a model found in one tile.
+type tileBox struct {
 	Box
 	tile int  // number of the tile within its frame
-	cut  bool // an edge of the tile, inside the frame, goes through the animal
+	cut  bool // an edge of the tile inside the frame cuts the animal
 }
 
-// edges tells which edges of the tile may have cut the box. Edges of the frame
-// do not count, since no other tile sees more there.
+// edges reports which edges of the tile may have cut the box. Edges of the frame do not count: no other tile shows more
+// there.
 func edges(b Box, r Region) (left, top, right, bottom bool) {
 	return r.X > 0 && b.X1 < float32(r.X)+edgeSlack,
 		r.Y > 0 && b.Y1 < float32(r.Y)+edgeSlack,
@@ -39,11 +38,10 @@ func edges(b Box, r Region) (left, top, right, bottom bool) {
 		r.Y+r.Height < r.Frame.Height && b.Y2 > float32(r.Y+r.Height)-edgeSlack
 }
 
-// gather puts the boxes of all tiles of one frame together. Left out are boxes
-// that an edge has cut where another tile has the whole animal in view: that
-// tile is the better witness, also when it denies the animal.
-func gather(regions []Region, found [][]Box) []seen {
-	var list []seen
+// gather collects the boxes of all tiles of one frame. It drops a cut box when another tile shows the whole animal: that
+// tile decides, even when it has no box there.
+func gather(regions []Region, found [][]Box) []tileBox {
+	var list []tileBox
 	for t, boxes := range found {
 		for _, b := range boxes {
 			left, top, right, bottom := edges(b, regions[t])
@@ -51,13 +49,13 @@ func gather(regions []Region, found [][]Box) []seen {
 			if cut && inOther(regions, t, grow(b, left, top, right, bottom)) {
 				continue
 			}
-			list = append(list, seen{Box: b, tile: t, cut: cut})
+			list = append(list, tileBox{Box: b, tile: t, cut: cut})
 		}
 	}
 	return list
 }
 
-// grow extends a box beyond the edges that have cut it.
+// grow extends a cut box beyond the edges that cut it.
 func grow(b Box, left, top, right, bottom bool) Box {
 	by := cutGrowth * max(b.Width(), b.Height())
 	if left {
@@ -75,8 +73,7 @@ func grow(b Box, left, top, right, bottom bool) Box {
 	return b
 }
 
-// inOther tells whether a tile other than own holds the whole box, as far as
-// it lies in the frame.
+// inOther reports whether a tile other than own contains the part of the box inside the frame.
 func inOther(regions []Region, own int, b Box) bool {
 	f := regions[own].Frame
 	b.X1, b.Y1 = max(b.X1, 0), max(b.Y1, 0)
@@ -90,21 +87,19 @@ func inOther(regions []Region, own int, b Box) bool {
 	return false
 }
 
-// animal is a box that was kept and the evidence for it.
+// animal is the box of one animal and the evidence for it.
 type animal struct {
-	seen
-	doubt float32 // product of 1-score over the tiles that saw it whole
-	by    []int   // the further tiles among them
+	tileBox
+	doubt      float32 // product of 1-score over the tiles with the whole animal
+	supporters []int   // the further tiles among them
 }
 
-// merge leaves one box per animal, sorted by falling score. It goes through
-// the boxes greedily, whole ones before cut ones and by falling score; a box
-// is dropped when one kept before it shows the same animal, whatever the
-// labels are. Tiles look independently: where two saw the animal whole, its
-// score is 1-(1-a)(1-b), so that two weak looks can together pass the
-// threshold. It reorders list.
-func merge(list []seen, threshold float32) []Box {
-	slices.SortStableFunc(list, func(a, b seen) int {
+// merge returns one box per animal, sorted by falling score. It is greedy: whole boxes before cut ones, then by falling
+// score. A box is dropped when an earlier one shows the same animal, whatever the labels are. Tiles are independent
+// evidence: with scores a and b in two tiles that show the whole animal its score is 1-(1-a)(1-b), so two weak boxes can
+// pass the threshold together. It reorders list.
+func merge(list []tileBox, threshold float32) []Box {
+	slices.SortStableFunc(list, func(a, b tileBox) int {
 		if a.cut != b.cut {
 			if a.cut {
 				return 1
@@ -117,14 +112,14 @@ func merge(list []seen, threshold float32) []Box {
 	for _, s := range list {
 		i := slices.IndexFunc(kept, func(k animal) bool { return same(k.Box, s) })
 		if i < 0 {
-			kept = append(kept, animal{seen: s, doubt: 1 - s.Score})
+			kept = append(kept, animal{tileBox: s, doubt: 1 - s.Score})
 			continue
 		}
 		kept[i].support(s)
 	}
 	out := make([]Box, 0, len(kept))
 	for _, k := range kept {
-		if len(k.by) > 0 {
+		if len(k.supporters) > 0 {
 			k.Score = 1 - k.doubt
 		}
 		if k.Score >= threshold {
@@ -135,21 +130,21 @@ func merge(list []seen, threshold float32) []Box {
 	return out
 }
 
-// support takes s as evidence for k when it is the look of another tile at the
-// whole animal. Boxes come by falling score, so the first of a tile is its best.
-func (k *animal) support(s seen) {
-	if s.cut || s.tile == k.tile || slices.Contains(k.by, s.tile) {
+// support adds s as evidence for k when s is the box of another tile with the whole animal. Boxes come by falling score,
+// so the first one of a tile is its best.
+func (k *animal) support(s tileBox) {
+	if s.cut || s.tile == k.tile || slices.Contains(k.supporters, s.tile) {
 		return
 	}
 	if inter := intersection(k.Box, s.Box); inter <= sameIoU*(k.Area()+s.Area()-inter) {
 		return
 	}
-	k.by = append(k.by, s.tile)
+	k.supporters = append(k.supporters, s.tile)
 	k.doubt *= 1 - s.Score
 }
 
-// same tells whether s shows the animal that k, which ranks before it, shows.
-func same(k Box, s seen) bool {
+// same reports whether s shows the same animal as k, an earlier box.
+func same(k Box, s tileBox) bool {
 	inter := intersection(k, s.Box)
 	if inter <= 0 {
 		return false

@@ -10,23 +10,20 @@ import (
 	"cattlecounter/cloud/count/video"
 )
 
-// Source fills f with the next frame, or returns io.EOF after the last one. It
-// is called by one goroutine at a time.
+// Source fills f with the next frame, or returns io.EOF after the last one. One goroutine at a time calls it.
 type Source func(ctx context.Context, f *video.Frame) error
 
-// Pipeline overlaps decoding with detection and detection of one frame with
-// that of the next. It holds at most 2*Workers+2 frames at a time, so a slow
-// reader slows the source down.
+// Pipeline runs decoding and the detection of several frames in parallel. It holds at most 2*Workers+2 frames at a time,
+// so a slow consumer slows the source down.
 type Pipeline struct {
 	Source   Source
 	Detector Detector
-	// Workers is how many frames are detected at the same time, 0 for one. On
-	// a CPU the number of cores is best, each run with one thread; on a GPU two
-	// keep it busy while the next tiles are cut.
+	// Workers is how many frames are in detection at the same time, 0 for one. On a CPU the number of cores is best, with
+	// one thread per run. On a GPU two are best: one runs while the tiles of the next are cut.
 	Workers int
 }
 
-// work is a frame on its way; boxes or err come before done is closed.
+// work is a frame in the pipeline. boxes or err is set before done is closed.
 type work struct {
 	frame *video.Frame
 	boxes []Box
@@ -34,14 +31,13 @@ type work struct {
 	done  chan struct{}
 }
 
-// Run calls yield for every frame in the order of the source, until the source
-// ends (nil), ctx is done (its cause), or the source, the detector or yield
-// fails (that error). Frames before a failing one are yielded first. The frame
-// and its memory belong to yield until it returns; the boxes may be kept. All
-// goroutines have ended when Run returns. A Pipeline runs once.
+// Run calls yield for every frame in the order of the source. It returns nil at the end of the source, the cause of ctx
+// when ctx ends, or the first error of the source, the detector or yield. Frames before a failing one are yielded first.
+// yield may use the frame until it returns, and may retain the boxes. All goroutines have ended when Run returns. A
+// Pipeline runs once.
 func (p *Pipeline) Run(ctx context.Context, yield func(*video.Frame, []Box) error) error {
 	workers := max(p.Workers, 1)
-	// The free list bounds everything: whatever holds a frame came from it.
+	// The free list bounds the pipeline: every frame comes from it.
 	free := make(chan *video.Frame, 2*workers+2)
 	for range cap(free) {
 		free <- &video.Frame{}
@@ -72,8 +68,8 @@ func (p *Pipeline) Run(ctx context.Context, yield func(*video.Frame, []Box) erro
 	return err
 }
 
-// read hands frames out, to a worker and in order to the collector. The
-// source's own error travels in order too, behind the frames before it.
+// read sends each frame to a worker and, in order, to the collector. An error of the source is sent in order too, after
+// the frames before it.
 func (p *Pipeline) read(ctx context.Context, free <-chan *video.Frame, todo, order chan<- *work) error {
 	for {
 		w := &work{done: make(chan struct{})}
@@ -86,7 +82,7 @@ func (p *Pipeline) read(ctx context.Context, free <-chan *video.Frame, todo, ord
 			if !errors.Is(err, io.EOF) {
 				w.err = err
 				close(w.done)
-				order <- w // has room for every frame there is
+				order <- w // never blocks: it has room for every frame
 			}
 			return nil
 		}

@@ -7,24 +7,23 @@ import (
 	"cattlecounter/cloud/count/video"
 )
 
-// Model looks at regions of frames. detr.Model implements it.
+// Model finds animals in regions of frames. detr.Model implements it.
 type Model interface {
-	// DetectRegions appends to dst one list of boxes per region, in their
-	// order, in pixels of the region's frame and within the region, with
-	// scores of at least threshold. One animal may be in the list more than
-	// once. It is safe for use by several goroutines.
+	// DetectRegions appends to dst one list of boxes per region, in the order of regions. Boxes are in pixels of the
+	// region's frame, lie within the region and have scores of at least threshold. A list may have several boxes of one
+	// animal. It is safe for concurrent use.
 	DetectRegions(ctx context.Context, dst [][]Box, regions []Region, threshold float32) ([][]Box, error)
 }
 
-// Tiler is a Detector that cuts frames into tiles, has a model look at them,
-// and merges what the tiles saw into one box per animal.
+// Tiler is a Detector that cuts frames into tiles, runs a model on them, and merges the boxes of the tiles into one box
+// per animal.
 type Tiler struct {
 	model     Model
 	grid      Grid
 	threshold float32
 }
 
-// NewTiler returns a Tiler that keeps scores of at least threshold, 0..1.
+// NewTiler returns a Tiler for scores of at least threshold, 0 to below 1.
 func NewTiler(m Model, g Grid, threshold float64) (*Tiler, error) {
 	if err := g.Validate(); err != nil {
 		return nil, err
@@ -55,7 +54,7 @@ func (t *Tiler) Detect(ctx context.Context, frames []*video.Frame) ([][]Box, err
 		return nil, err
 	}
 	if len(found) != len(regions) {
-		return nil, fmt.Errorf("model gave %d answers to %d regions", len(found), len(regions))
+		return nil, fmt.Errorf("the model returned %d results for %d regions", len(found), len(regions))
 	}
 	out := make([][]Box, len(frames))
 	start := 0

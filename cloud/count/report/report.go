@@ -1,5 +1,4 @@
-// Package report holds the result document of one count and its CSV form. It
-// is pure Go and does no I/O of its own.
+// Package report holds the result document of one count and its CSV form. It is pure Go and does no I/O itself.
 package report
 
 import (
@@ -12,12 +11,12 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Schema is the version of the result document. It grows only when a reader of
-// the older one would be misled; fields may be added at any time.
+// Schema is the version of the result document. It changes only when readers of the older version would read wrong
+// values; fields may be added at any time.
 const Schema = 1
 
-// Result is what counting one piece of footage found. Everything but Timings is
-// the same whenever the same footage is counted with the same model and options.
+// Result is the result document of one piece of footage. Everything but Timings is the same whenever the same footage is
+// counted with the same model and options.
 type Result struct {
 	Schema   int        `json:"schema"`
 	Footage  footage.ID `json:"footage,omitempty"` // empty for a file counted without a server
@@ -38,7 +37,7 @@ type Source struct {
 	SHA256 footage.Digest `json:"sha256"`
 }
 
-// Model says what detected, and how.
+// Model is the detector and its settings.
 type Model struct {
 	Name      string         `json:"name"`
 	Digest    footage.Digest `json:"digest"` // SHA-256 of the ONNX file
@@ -54,8 +53,8 @@ type Video struct {
 	Height    int     `json:"height"`
 	FPS       float64 `json:"fps"`
 	Frames    int     `json:"frames"`   // decoded
-	Analysed  int     `json:"analysed"` // of them looked at by the detector
-	Every     int     `json:"every"`    // one frame in so many was looked at
+	Analysed  int     `json:"analysed"` // frames that the detector looked at
+	Every     int     `json:"every"`    // one frame in so many was analysed
 	Duration  float64 `json:"duration_seconds"`
 	Codec     string  `json:"codec"`
 	Container string  `json:"container"`
@@ -70,10 +69,10 @@ type Count struct {
 	Method  string         `json:"method"`
 }
 
-// Method is how Unique is found, in words for the document.
+// Method describes how Unique is found.
 const Method = "tracks in ground coordinates with camera motion from the background, counted when confirmed by several detections"
 
-// Visible is how many animals a second of footage shows at most.
+// Visible is the largest number of animals in one frame of a second of footage.
 type Visible struct {
 	Second  int `json:"second"`
 	Animals int `json:"animals"`
@@ -90,14 +89,14 @@ type Track struct {
 	Best       Best    `json:"best"`
 }
 
-// Best is the clearest sight of an animal.
+// Best is the detection of an animal with the highest score.
 type Best struct {
 	Frame int        `json:"frame"`
 	Box   [4]float64 `json:"box"` // x1, y1, x2, y2 in pixels of the frame
 	Score float64    `json:"score"`
 }
 
-// Warning is something a person should know before trusting the count.
+// Warning is a reason for less trust in the count.
 type Warning struct {
 	Code string `json:"code"` // stable, for programs
 	Text string `json:"text"`
@@ -105,17 +104,17 @@ type Warning struct {
 
 // Codes of warnings.
 const (
-	CameraLost  = "camera-lost"  // the camera's way could not be followed throughout
+	CameraLost  = "camera-lost"  // the motion of the camera is unknown for a part of the clip
 	NoTelemetry = "no-telemetry" // no ground positions
 	Sparse      = "sparse"       // too few frames to confirm animals well
 	NoFrameRate = "no-frame-rate"
 )
 
-// Timings says where the time went.
+// Timings tells how long the parts of the count took.
 type Timings struct {
 	TotalSeconds  float64 `json:"total_seconds"`
 	FramesPerSec  float64 `json:"frames_per_second"` // of footage, decoded
-	DetectSeconds float64 `json:"detect_seconds"`    // in detection, summed over frames worked on at the same time
+	DetectSeconds float64 `json:"detect_seconds"`    // in detection, summed over parallel frames
 }
 
 // WriteJSON writes the document, indented, with a newline at the end.
@@ -125,8 +124,7 @@ func (r Result) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// WriteCSV writes one line per counted animal, with a header line. New columns
-// come at the end.
+// WriteCSV writes a header line and one line per counted animal. New columns are added at the end.
 func (r Result) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	rows := [][]string{{"id", "label", "first_frame", "last_frame", "detections", "confidence", "best_frame", "x1", "y1", "x2", "y2", "model", "model_sha256"}}

@@ -44,7 +44,7 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(want, b.Bytes()) {
-			t.Errorf("%s differs; run with -update and read the difference:\n%s", name, b.Bytes())
+			t.Errorf("%s differs; run the test with -update and check the difference:\n%s", name, b.Bytes())
 		}
 	}
 	var back Result

@@ -1,11 +1,8 @@
-// Package tally turns tracks into a count of different animals with a 95 %
-// interval. It is pure Go and does no I/O.
+// Package tally turns tracks into a count of different animals with a 95 % interval. It is pure Go and does no I/O.
 //
-// A track is counted when it was seen often enough for the time it was in plain
-// view; one that was seen rarely is more likely a stone or a shadow. Two tracks
-// at one place that were never seen in the same frame are one animal whose
-// track broke, and a track that lies within another one is a part of that
-// animal; both are counted once.
+// A track is counted when it has detections in enough of the frames that showed its place in plain view. A track with
+// few detections is more likely a stone or a shadow. Two tracks at one place that are never in the same frame are one
+// animal with a broken track. A track that lies within another one is a part of that animal. Both cases count once.
 package tally
 
 import (
@@ -22,41 +19,40 @@ type Result struct {
 	ByClass   map[string]int // label of the detector -> animals; sums to Unique
 	// Counted are the tracks behind Unique, in order of ID.
 	Counted []*track.Track
-	// Segments is the number of stretches between which the camera's way was
-	// lost. Above 1 an animal seen in two stretches is counted twice.
+	// Segments is the number of pieces between which the motion of the camera was lost. Above 1 an animal that is in two
+	// pieces is counted twice.
 	Segments int
 }
 
 // Rules of confirmation.
 const (
-	// enoughHits confirm a track that was in view for long.
+	// enoughHits confirm a track that was in view for several frames.
 	enoughHits = 3
 	// leastShare of the frames in plain view must have a detection.
 	leastShare = 0.5
-	// briefHits confirm a track that passed through a corner of the view only.
+	// briefHits confirm a track that only passed through a corner of the view.
 	briefHits   = 2
 	briefFrames = 4
 	briefShare  = 0.5
-	// samePlace is how near, in animal sizes, two pieces of one track lie.
+	// samePlace is the largest distance of two pieces of one track, in animal sizes.
 	samePlace = 0.6
-	// partOf is the share of a box that lies in another one's from which on it
-	// is a part of that animal: detection lets two real neighbours overlap less.
+	// partOf is the least share of a box inside another box that makes it a part of that animal. The boxes of two real
+	// neighbours overlap less.
 	partOf = 0.6
-	// systematic is the standard deviation, as a share of the count, of what no
-	// track can tell: animals that are never detected or hidden behind others,
-	// and things taken for animals. It is the spread of the errors over a dozen
-	// pans across real stills of two species.
+	// systematic is the standard deviation, as a share of the count, of errors that no track shows: animals that are
+	// never detected or hidden behind others, and objects detected as animals. It is the spread of the errors over a
+	// dozen pans across real stills of two species.
 	systematic = 0.1
 )
 
-// Count judges the tracks of one finished clip.
+// Count counts the animals of one finished clip from its tracks.
 func Count(tracks []*track.Track) Result {
 	r := Result{ByClass: map[string]int{}}
 	variance := 0.0
 	segments := map[int]bool{}
 	for _, t := range merge(tracks) {
 		segments[t.Segment] = true
-		p := belief(t)
+		p := probability(t)
 		variance += p * (1 - p)
 		if confirmed(t) {
 			r.Counted = append(r.Counted, t)
@@ -71,8 +67,7 @@ func Count(tracks []*track.Track) Result {
 	return r
 }
 
-// confirmed judges by the strong detections: weak ones hold a track together
-// but are no evidence that there is an animal.
+// confirmed decides by the strong detections. Weak ones only connect a track; they are no evidence of an animal.
 func confirmed(t *track.Track) bool {
 	share := float64(t.Strong) / float64(max(t.Visible, 1))
 	if t.Visible <= briefFrames {
@@ -81,9 +76,9 @@ func confirmed(t *track.Track) bool {
 	return t.Strong >= enoughHits && share >= leastShare
 }
 
-// belief is the chance that a track is an animal: 1/2 at the border of
-// confirmation, rising with detections and with the share of frames that have one.
-func belief(t *track.Track) float64 {
+// probability is the chance that a track is an animal. It is 1/2 at the border of confirmation and grows with the number
+// of detections and with the share of frames that have one.
+func probability(t *track.Track) float64 {
 	need := float64(enoughHits)
 	if t.Visible <= briefFrames {
 		need = briefHits
@@ -94,8 +89,8 @@ func belief(t *track.Track) float64 {
 	return 1 / (1 + math.Pow(evidence, -steep))
 }
 
-// merge drops the weaker of two tracks that are one animal: pieces of a broken
-// track, or an animal and a part of it that was detected for itself.
+// merge drops the weaker of two tracks of one animal: two pieces of a broken track, or an animal and a part of it that
+// was detected by itself.
 func merge(tracks []*track.Track) []*track.Track {
 	sorted := slices.Clone(tracks)
 	slices.SortStableFunc(sorted, func(a, b *track.Track) int { return b.Hits - a.Hits })

@@ -43,7 +43,7 @@ func TestCount(t *testing.T) {
 	}
 }
 
-func TestOtherSegmentIsAnotherAnimal(t *testing.T) {
+func TestTracksOfTwoSegmentsAreTwoAnimals(t *testing.T) {
 	a, b := seen(1, 0, 0, 90, 10, 10, 10), seen(2, 0, 100, 190, 10, 10, 10)
 	b.Segment = 1
 	if r := Count([]*track.Track{a, b}); r.Unique != 2 || r.Segments != 2 {

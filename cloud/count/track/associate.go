@@ -3,16 +3,16 @@ package track
 import "math"
 
 const (
-	// gate is the farthest distance, in sizes of the animal, at which a sure
-	// place and a detection may be the same animal.
+	// gate is the largest distance, in sizes of the animal, between an exactly known place and a detection of the same
+	// animal.
 	gate = 0.7
-	// sizeRatio is the most that the sizes of box and track may differ by.
+	// sizeRatio is the largest ratio of the sizes of box and track.
 	sizeRatio = 2.5
-	// sizeWeight is the cost of a size that differs by the factor e.
+	// sizeWeight is the cost of a size that differs by a factor of e.
 	sizeWeight = 0.25
 )
 
-// cost of joining a track and a sighting, and whether they may be joined.
+// cost returns the cost of joining a track and a sighting, and whether they can be joined.
 func cost(t *Track, s *sighting) (float64, bool) {
 	e := t.expected
 	bx, by := float64(s.box.X1+s.box.X2)/2, float64(s.box.Y1+s.box.Y2)/2
@@ -37,8 +37,7 @@ type edge struct {
 	cost            float64
 }
 
-// match joins tracks that have no sighting yet with sightings of one strength
-// that have no track yet, at the smallest sum of costs.
+// match joins tracks without a sighting and sightings without a track, of one strength, at the smallest sum of costs.
 func match(tracks []*Track, sightings []sighting, strong bool) {
 	var edges []edge
 	for i, t := range tracks {
@@ -49,7 +48,7 @@ func match(tracks []*Track, sightings []sighting, strong bool) {
 			continue
 		}
 		for j := range sightings {
-			if s := &sightings[j]; s.strong == strong && !s.taken {
+			if s := &sightings[j]; s.strong == strong && !s.matched {
 				if c, ok := cost(t, s); ok {
 					edges = append(edges, edge{i, j, c})
 				}
@@ -59,13 +58,13 @@ func match(tracks []*Track, sightings []sighting, strong bool) {
 	for _, group := range groups(edges) {
 		for _, e := range assign(group) {
 			tracks[e.track].matched = e.sighting
-			sightings[e.sighting].taken = true
+			sightings[e.sighting].matched = true
 		}
 	}
 }
 
-// groups splits edges into sets that share no track and no sighting, so that
-// assignment, which is cubic, works on small ones.
+// groups splits edges into sets that share no track and no sighting. The assignment takes cubic time, so small sets are
+// much faster.
 func groups(edges []edge) [][]edge {
 	parent := map[int]int{}
 	var find func(int) int
@@ -97,16 +96,15 @@ func groups(edges []edge) [][]edge {
 	return out
 }
 
-// assign picks edges so that no track and no sighting is used twice, as many as
-// possible, and among those the cheapest (Kuhn 1955, Munkres 1957, in the
-// shortest-path form of Jonker and Volgenant, 1987).
+// assign returns as many edges as possible without using a track or a sighting twice, at the lowest cost (Kuhn 1955,
+// Munkres 1957, in the shortest-path form of Jonker and Volgenant, 1987).
 func assign(edges []edge) []edge {
 	if len(edges) == 1 {
 		return edges
 	}
 	rows, cols := number(edges, func(e edge) int { return e.track }), number(edges, func(e edge) int { return e.sighting })
 	n := max(len(rows), len(cols))
-	const none = 1e3 // the price of leaving both free; above every sum that matters
+	const none = 1e3 // the cost of leaving both free; larger than every sum of real costs
 	c := make([][]float64, n)
 	at := make([][]int, n)
 	for i := range c {
@@ -138,8 +136,7 @@ func number(edges []edge, key func(edge) int) map[int]int {
 	return m
 }
 
-// solve returns the column of each row in the cheapest complete assignment of a
-// square matrix.
+// solve returns the column of each row in the cheapest complete assignment of a square matrix.
 func solve(c [][]float64) []int {
 	n := len(c)
 	u, v := make([]float64, n+1), make([]float64, n+1)

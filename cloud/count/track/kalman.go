@@ -2,23 +2,22 @@ package track
 
 import "math"
 
-// kalman is a constant-velocity filter on one axis of the ground plane. Units
-// are ground pixels and seconds.
+// kalman is a constant-velocity filter for one axis of the ground plane, in ground pixels and seconds.
 type kalman struct {
 	pos, vel      float64
 	ppp, ppv, pvv float64 // covariance
-	unit          float64 // the animal's size: all noise is in proportion to it
+	unit          float64 // the animal's size; all noise is proportional to it
 }
 
-// Noise in units of the animal's size. A cow is about 2.4 m long and walks at
-// up to 1.5 m/s; boxes of one animal jitter by about a tenth of their size.
+// Noise in units of the animal's size. A cow is about 2.4 m long and walks at up to 1.5 m/s. The boxes of one animal vary
+// by about a tenth of their size.
 const (
 	boxNoise     = 0.1
-	cutNoise     = 0.4 // a box cut by the frame's edge misplaces the centre
-	firstSpeed   = 0.4 // per second, standard deviation before it is measured
+	cutNoise     = 0.4 // the centre of a box cut by the frame's edge is wrong
+	firstSpeed   = 0.4 // per second, standard deviation before the first measurement
 	acceleration = 0.3 // per second squared
 	coast        = 2.0 // seconds in which an unseen animal's speed halves
-	mostDoubt    = 1.0 // sizes; an unseen animal is not looked for farther away
+	mostDoubt    = 1.0 // sizes; the largest doubt about the place of an unseen animal
 )
 
 func newKalman(pos, unit float64, cut bool) kalman {

@@ -1,13 +1,11 @@
 // Package track follows animals through a clip in ground coordinates.
 //
-// Each detection is placed on the ground plane with the camera pose of its
-// frame, and joined to the track that is most likely the same animal: by
-// distance against what a constant-velocity Kalman filter expects, in units of
-// the animal's size, solved as an assignment over groups of rivals. A track
-// outlives the moment when its animal leaves the view: it keeps its place on
-// the ground, with growing doubt, so that a second pass over the same ground
-// finds it again instead of counting it twice. Weak detections may prolong a
-// track but never begin one (Zhang et al., "ByteTrack", 2022).
+// Each detection is placed on the ground plane with the camera pose of its frame, and joined to the track that is most
+// likely the same animal. The measure is the distance to the place that a constant-velocity Kalman filter predicts, in
+// sizes of the animal. The joins are the best assignment within groups of competing tracks. A track continues when its
+// animal leaves the view: its place on the ground stays, with growing doubt. So a second pass over the same ground finds
+// the same track and does not count the animal twice. Weak detections can continue a track but never start one (Zhang et
+// al., "ByteTrack", 2022).
 //
 // It is pure Go, does no I/O and is deterministic.
 package track
@@ -20,10 +18,10 @@ import (
 	"cattlecounter/cloud/count/track/motion"
 )
 
-// Track is one animal, as far as the tracker can tell.
+// Track is probably one animal.
 type Track struct {
 	ID int
-	// Segment is the stretch of footage whose ground coordinates X and Y are in.
+	// Segment is the piece of footage that the ground coordinates X and Y belong to.
 	Segment int
 	X, Y    float64 // centre on the ground, in ground pixels
 	W, H    float64 // box on the ground, in ground pixels
@@ -31,23 +29,23 @@ type Track struct {
 	First, Last int // frame indexes of the first and last detection
 	Hits        int // frames with a detection
 	Strong      int // hits at or above the threshold
-	// Visible counts analysed frames from the first detection on in which the
-	// animal was well inside the view and should have been seen.
+	// Visible is the number of analysed frames from the first detection on in which the animal was in plain view and
+	// should have been detected.
 	Visible  int
 	ScoreSum float64 // of the hits
-	// Best is the detection with the highest score among those not cut by the
-	// frame's edge, where there is one; BestFrame is its frame index.
+	// Best is the detection with the highest score, preferably one that the frame's edge does not cut. BestFrame is its
+	// frame index.
 	Best      detect.Box
 	BestFrame int
 
 	classes   map[string]float64 // label -> sum of scores
 	kx, ky    kalman
 	expected  expectation
-	matched   int // index of this frame's sighting, -1 without
+	matched   int // index of the sighting in the current frame, -1 for none
 	bestWhole bool
 }
 
-// Label is the class that the detections voted for.
+// Label is the class with the largest sum of scores.
 func (t *Track) Label() string {
 	best, name := 0.0, t.Best.Label
 	for l, s := range t.classes {
@@ -64,17 +62,16 @@ func (t *Track) Confidence() float64 { return t.ScoreSum / float64(max(t.Hits, 1
 // Size is the geometric mean of the box's sides on the ground, in pixels.
 func (t *Track) Size() float64 { return math.Sqrt(t.W * t.H) }
 
-// Options tune a Tracker. The zero value takes the defaults.
+// Options configure a Tracker. The zero value is the defaults.
 type Options struct {
-	// Threshold is the score that may begin a track; 0 means 0.25. Detections
-	// below it only prolong tracks.
+	// Threshold is the least score that can start a track; 0 means 0.25. Detections below it can only continue tracks.
 	Threshold float64
 }
 
-// Tracker takes the frames of one clip in order. Not safe for concurrent use.
+// Tracker follows the animals through the frames of one clip, in order. It is not safe for concurrent use.
 type Tracker struct {
 	threshold float64
-	tracks    []*Track // of the segment at hand
+	tracks    []*Track // of the current segment
 	ended     []*Track // of earlier segments
 	nextID    int
 	segment   int
@@ -99,8 +96,7 @@ type Observation struct {
 	Pose          motion.Pose
 }
 
-// Observe takes the next analysed frame. It returns the ID of the track that
-// each box went to, 0 for a box that went to none.
+// Observe adds the next analysed frame. It returns the ID of the track of each box, 0 for a box without a track.
 func (tr *Tracker) Observe(o Observation) []int {
 	if tr.frames > 0 && o.Pose.Segment != tr.segment {
 		tr.ended = append(tr.ended, tr.tracks...)
@@ -118,7 +114,7 @@ func (tr *Tracker) Observe(o Observation) []int {
 		t.predict(dt)
 		t.expected = v.project(t)
 	}
-	sightings := v.sight(o.Boxes, tr.threshold)
+	sightings := v.sightings(o.Boxes, tr.threshold)
 	match(tr.tracks, sightings, true)
 	match(tr.tracks, sightings, false)
 	ids := make([]int, len(sightings))
@@ -129,15 +125,15 @@ func (tr *Tracker) Observe(o Observation) []int {
 		}
 	}
 	for i := range sightings {
-		if s := &sightings[i]; s.strong && !s.taken {
-			ids[i] = tr.begin(s, o.Index)
+		if s := &sightings[i]; s.strong && !s.matched {
+			ids[i] = tr.start(s, o.Index)
 		}
 	}
-	tr.forget()
+	tr.dropFlickers()
 	return ids
 }
 
-func (tr *Tracker) begin(s *sighting, frame int) int {
+func (tr *Tracker) start(s *sighting, frame int) int {
 	tr.nextID++
 	t := &Track{
 		ID: tr.nextID, Segment: tr.segment, X: s.x, Y: s.y, W: s.w, H: s.h, First: frame,
@@ -145,21 +141,20 @@ func (tr *Tracker) begin(s *sighting, frame int) int {
 	}
 	unit := t.Size()
 	t.kx, t.ky = newKalman(s.x, unit, s.cut), newKalman(s.y, unit, s.cut)
-	t.hit(s, frame)
+	t.addHit(s, frame)
 	t.Visible = 1
 	tr.tracks = append(tr.tracks, t)
 	return t.ID
 }
 
-// forget drops flickers: what was seen once or twice although it was in plain
-// view for long. It bounds the work and can not change a count, because tally
-// never confirms such a track.
-func (tr *Tracker) forget() {
+// dropFlickers drops tracks with one or two hits in many frames of plain view. This bounds the work. It cannot change a
+// count, because tally never confirms such a track.
+func (tr *Tracker) dropFlickers() {
 	const plain, flicker = 12, 2
 	tr.tracks = slices.DeleteFunc(tr.tracks, func(t *Track) bool { return t.Visible >= plain && t.Hits <= flicker })
 }
 
-// Tracks returns every track so far, also of earlier segments, in order of ID.
+// Tracks returns every track so far, including those of earlier segments, in order of ID.
 func (tr *Tracker) Tracks() []*Track {
 	return append(slices.Clone(tr.ended), tr.tracks...)
 }

@@ -31,7 +31,7 @@ const (
 func (f field) observe(seed uint64) (tr *Tracker, inView int) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	tr = New(Options{})
-	everSeen := map[int]int{}
+	framesInView := map[int]int{}
 	for i := range f.frames {
 		sec := float64(i) * secondsStep
 		pose := f.camera(i)
@@ -44,7 +44,7 @@ func (f field) observe(seed uint64) (tr *Tracker, inView int) {
 			if x2-x1 < boxW/2 || y2-y1 < boxH/2 {
 				continue
 			}
-			everSeen[k]++
+			framesInView[k]++
 			if rng.Float64() > f.recall {
 				continue
 			}
@@ -53,7 +53,7 @@ func (f field) observe(seed uint64) (tr *Tracker, inView int) {
 		}
 		tr.Observe(o)
 	}
-	for _, n := range everSeen {
+	for _, n := range framesInView {
 		if n >= 4 {
 			inView++
 		}
@@ -102,7 +102,7 @@ func TestOneTrackPerAnimal(t *testing.T) {
 		"pan over a standing herd":       {field{animals: herd(80, 2000, 0), camera: pan, frames: 50, recall: 0.85, jitter: 2}, 2},
 		"pan over a walking herd":        {field{animals: herd(60, 2000, 8), camera: pan, frames: 50, recall: 0.85, jitter: 2}, 3},
 		"standing camera, walking herd":  {field{animals: herd(30, 900, 12), camera: still, frames: 30, recall: 0.9, jitter: 2}, 3},
-		"there and back again":           {field{animals: herd(60, 2000, 0), camera: thereAndBack, frames: 60, recall: 0.85, jitter: 2}, 3},
+		"there and back":                 {field{animals: herd(60, 2000, 0), camera: thereAndBack, frames: 60, recall: 0.85, jitter: 2}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.f.w, c.f.h = 960, 540
@@ -125,7 +125,7 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-func TestWeakDetectionsProlongButNeverBegin(t *testing.T) {
+func TestWeakDetectionsContinueButNeverStartTracks(t *testing.T) {
 	tr := New(Options{Threshold: 0.25})
 	box := func(x float32, score float32) detect.Box {
 		return detect.Box{X1: x, Y1: 100, X2: x + 40, Y2: 130, Score: score, Label: "cow"}

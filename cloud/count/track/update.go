@@ -7,7 +7,7 @@ func (t *Track) predict(dt float64) {
 	t.X, t.Y = t.kx.pos, t.ky.pos
 }
 
-// record takes the outcome of one frame.
+// record updates the track with its sighting in one frame, or with the lack of one.
 func (t *Track) record(sightings []sighting, frame int, v view) {
 	if t.matched < 0 {
 		if t.expected.whole {
@@ -21,11 +21,10 @@ func (t *Track) record(sightings []sighting, frame int, v view) {
 	t.X, t.Y = t.kx.pos, t.ky.pos
 	t.resize(s)
 	t.Visible++
-	t.hit(s, frame)
+	t.addHit(s, frame)
 }
 
-// resize follows the box's size; a box cut by the frame's edge can only say
-// that the animal is at least so large.
+// resize follows the size of the box. A box cut by the frame's edge only shows the least size of the animal.
 func (t *Track) resize(s *sighting) {
 	const follow = 0.2
 	if s.cut {
@@ -37,7 +36,7 @@ func (t *Track) resize(s *sighting) {
 	t.kx.unit, t.ky.unit = t.Size(), t.Size()
 }
 
-func (t *Track) hit(s *sighting, frame int) {
+func (t *Track) addHit(s *sighting, frame int) {
 	t.Hits++
 	if s.strong {
 		t.Strong++

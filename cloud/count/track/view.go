@@ -7,7 +7,7 @@ import (
 	"cattlecounter/cloud/count/track/motion"
 )
 
-// edgePixels is how near to the frame's edge a box counts as cut by it.
+// edgePixels is the distance to the frame's edge within which a box counts as cut by it.
 const edgePixels = 4
 
 // view relates one frame to the ground.
@@ -27,15 +27,16 @@ func newView(o Observation) view {
 
 // sighting is a detection with its place on the ground.
 type sighting struct {
-	box    detect.Box
-	x, y   float64 // ground
-	w, h   float64 // ground
-	cut    bool    // cut by the frame's edge: its centre is not the animal's
-	strong bool
-	taken  bool
+	box     detect.Box
+	x, y    float64 // ground
+	w, h    float64 // ground
+	cut     bool    // cut by the frame's edge; its centre is not that of the animal
+	strong  bool
+	matched bool // joined to a track
 }
 
-func (v view) sight(boxes []detect.Box, threshold float64) []sighting {
+// sightings places detections on the ground.
+func (v view) sightings(boxes []detect.Box, threshold float64) []sighting {
 	s := make([]sighting, 0, len(boxes))
 	for _, b := range boxes {
 		c := v.toGround.Apply(motion.Point{X: float64(b.X1+b.X2) / 2, Y: float64(b.Y1+b.Y2) / 2})
@@ -49,11 +50,11 @@ func (v view) sight(boxes []detect.Box, threshold float64) []sighting {
 	return s
 }
 
-// expectation is where a track should be in the frame at hand: the part of its
-// box inside the frame, in frame pixels.
+// expectation is the predicted place of a track in the current frame: the part of its box inside the frame, in frame
+// pixels.
 type expectation struct {
-	inView bool // some of it should be seen
-	whole  bool // all of it, with a margin, should be seen
+	inView bool // a part of the animal should be visible
+	whole  bool // the whole animal, with a margin, should be visible
 	x, y   float64
 	size   float64 // geometric mean of the whole box's sides
 	doubt  float64 // standard deviation of the place
@@ -67,7 +68,7 @@ func (v view) project(t *Track) expectation {
 	x1, x2 := max(c.X-hw, 0), min(c.X+hw, v.width)
 	y1, y2 := max(c.Y-hh, 0), min(c.Y+hh, v.height)
 	if x2 <= x1 || y2 <= y1 {
-		// Just outside: within its doubt the animal may have come back in.
+		// Just outside of the frame. Given the doubt the animal may be inside.
 		e.x, e.y = c.X, c.Y
 		e.inView = c.X > -size && c.Y > -size && c.X < v.width+size && c.Y < v.height+size
 		return e

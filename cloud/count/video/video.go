@@ -1,52 +1,49 @@
-// Package video holds what the rest of the cloud knows about decoded footage:
-// the description of a clip, a decoded frame, and the classes of faults that a
-// piece of footage can have. It is pure Go and does no I/O; decoders live in
-// the packages below it.
+// Package video describes decoded footage: the description of a clip, a decoded frame, and the classes of faults of
+// footage. It is pure Go and does no I/O; the decoders are in the packages below it.
 package video
 
 import (
 	"errors"
 	"fmt"
+	"image"
 	"time"
 )
 
-// Classes of faults. An error of a decoder wraps exactly one of them and says
-// in words, fit for an operator, what was found. Compare with errors.Is.
+// Classes of faults. An error of a decoder wraps exactly one of them and tells an operator what is wrong with the file.
+// Compare with errors.Is.
 var (
 	// ErrEmpty marks a file of zero bytes.
 	ErrEmpty = errors.New("file is empty")
-	// ErrNotVideo marks content that is no video container, whatever its name.
+	// ErrNotVideo marks content that is not a video container, whatever its file name.
 	ErrNotVideo = errors.New("not a video")
-	// ErrTruncated marks footage that ends before its own headers say it does.
+	// ErrTruncated marks footage that is shorter than its headers announce.
 	ErrTruncated = errors.New("video is cut short")
-	// ErrDecode marks a video container that cannot be decoded for another
-	// reason: damaged, no video stream, or a codec this build does not have.
+	// ErrDecode marks a video container that cannot be decoded for another reason: damage, no video stream, or a codec
+	// that this build does not have.
 	ErrDecode = errors.New("video cannot be decoded")
 )
 
-// Info describes a clip as its headers announce it. Headers can be wrong: only
-// the frames that come out of a decoder are certain.
+// Info is what the headers of a clip announce. Headers can be wrong; only decoded frames are certain.
 type Info struct {
 	Width, Height int           // pixels, of the decoded frames
-	FPS           float64       // frames per second, 0 when not known
-	Frames        int           // announced number of frames, 0 when not known
-	Duration      time.Duration // 0 when not known
-	Codec         string        // FourCC in lower case such as h264, hvc1; empty when not known
+	FPS           float64       // frames per second, 0 when unknown
+	Frames        int           // announced number of frames, 0 when unknown
+	Duration      time.Duration // 0 when unknown
+	Codec         string        // FourCC in lower case such as h264, hvc1; empty when unknown
 	Container     string        // mp4, mkv, avi or ts
 }
 
 // Frame is one decoded picture.
 type Frame struct {
-	Index         int           // number of the frame in the clip, from 0, skipped frames counted
+	Index         int           // number of the frame in the clip from 0, including skipped frames
 	Time          time.Duration // from the start of the clip
 	Width, Height int           // pixels
-	// Pix holds Width*Height*3 bytes in rows from the top, blue, green and red
-	// of each pixel in this order, without padding.
+	// Pix holds Width*Height*3 bytes: rows from the top without padding, each pixel as blue, green, red.
 	Pix []byte
 }
 
-// Resize makes f hold a picture of width x height pixels. Pix keeps its memory
-// where that is large enough; its content is undefined then.
+// Resize makes f a picture of width x height pixels. It reuses the memory of Pix when that is large enough; the content
+// is undefined then.
 func (f *Frame) Resize(width, height int) {
 	f.Width, f.Height = width, height
 	n := width * height * 3
@@ -54,6 +51,15 @@ func (f *Frame) Resize(width, height int) {
 		f.Pix = make([]byte, n)
 	}
 	f.Pix = f.Pix[:n]
+}
+
+// Image returns a copy of the frame as a picture.
+func (f *Frame) Image() *image.RGBA {
+	img := image.NewRGBA(image.Rect(0, 0, f.Width, f.Height))
+	for i, o := 0, 0; i+2 < len(f.Pix); i, o = i+3, o+4 {
+		img.Pix[o], img.Pix[o+1], img.Pix[o+2], img.Pix[o+3] = f.Pix[i+2], f.Pix[i+1], f.Pix[i], 255
+	}
+	return img
 }
 
 // Validate checks that Pix fits the size of the frame.

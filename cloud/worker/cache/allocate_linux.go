@@ -7,8 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allocate takes a file's space from the disk. Where the file system cannot, it comes
-// with the bytes.
+// allocate reserves the space of a file on the disk. On a file system without this feature the writes allocate it.
 func allocate(f *os.File, size int64) error {
 	if size == 0 {
 		return nil

@@ -1,18 +1,14 @@
-// Package cache keeps footage of a remote blob store as files of this machine, within a
-// bound, in a folder that several workers may share.
+// Package cache stores footage of a remote blob store as files of this machine, within a limit, in a folder that
+// several workers may share.
 //
-// A file is DIGEST-RANDOM.EXT, with .part at its end until all of it is there and has the
-// digest; files with other names are none of its own and stay. Whoever uses a file or writes one holds a shared lock on it (flock), which ends
-// with the process however that ends; whoever removes one must get the lock for itself
-// alone first. So a file in use never goes, and what a killed process left behind is
-// known by that nobody holds it. Files go in the order in which they were used last, which
-// is their modification time. Nothing is locked for the folder as a whole: a worker that is
-// paused holds up nobody.
+// A file is named DIGEST-RANDOM.EXT. While it is downloaded its name ends in .part. The cache ignores files with other
+// names. Every process that reads or writes a file holds a shared lock on it (flock). The lock ends with the process.
+// To evict a file, the cache must first get an exclusive lock on it. So a file in use is never evicted, and the leftover
+// of a killed process has no lock. The least recently used file is evicted first; its modification time is the time of
+// its last use. There is no lock on the folder, so a paused worker blocks no other worker.
 //
-// A file that is there is read as a whole before it is used again, and must have the
-// digest. That is a small part of what counting it costs, happens when a job is tried
-// again, and lets the cache do without a sync, a list of its files and any trust in the
-// disk: what a power cut tore and what somebody wrote into is found in the same way.
+// A cached file is read as a whole and compared with its digest before each use. Counting costs far more than this read.
+// In return the cache needs no sync and no index, and it finds damage by a power cut or by another program.
 package cache
 
 import (
@@ -22,7 +18,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -39,34 +34,33 @@ import (
 	"cattlecounter/shared/settings"
 )
 
-// Errors of Get; compare with errors.Is. Neither is the footage's fault.
+// Errors of Get; compare with errors.Is. Neither is a fault of the footage.
 var (
-	// ErrNoSpace: the disk has too little room, also with every idle file removed.
+	// ErrNoSpace: the disk is too full, even with every idle file evicted.
 	ErrNoSpace = errors.New("too little space for footage in the worker's cache")
-	// ErrContent: what came is not what was asked for.
-	ErrContent = errors.New("the blob store gave other bytes than were stored")
+	// ErrContent: the downloaded content does not have the digest of the footage.
+	ErrContent = errors.New("the blob store returned other bytes than were stored")
 )
 
 const part = ".part"
 
 // Options configure a Cache. Dir is required.
 type Options struct {
-	Dir string // made when it is not there
-	// Limit is how much may lie in Dir, in bytes. What is in use may be more; with 0
-	// nothing else stays.
+	Dir string // created when it does not exist
+	// Limit is the size of all files in Dir, in bytes. Files in use may exceed it. With 0 only files in use stay.
 	Limit int64
-	// Spare is how much of the disk is left free, in bytes, for the others on it.
+	// Spare is the space that the cache leaves free on the disk, in bytes.
 	Spare int64
 	Log   *slog.Logger // nil means no log
 }
 
-// Cache is safe for concurrent use, also by other processes.
+// Cache is safe for concurrent use, by several processes too.
 type Cache struct {
 	o    Options
 	free func(dir string) (int64, error) // of the disk
 }
 
-// New returns a cache. Nothing is touched before it is used.
+// New returns a cache. It does not touch the disk.
 func New(o Options) *Cache {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -74,10 +68,9 @@ func New(o Options) *Cache {
 	return &Cache{o: o, free: freeSpace}
 }
 
-// Sweep removes what killed processes left half-done, and idle files beyond the limit. Get
-// does so as well.
+// Sweep removes partial files of killed processes, and evicts idle files beyond the limit. Get does both as well.
 func (c *Cache) Sweep() error {
-	if err := c.trim(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := c.evict(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cache %s: %w", c.o.Dir, err)
 	}
 	return nil
@@ -90,9 +83,9 @@ type Want struct {
 	Ext    string         // of the file's name, such as ".mp4"
 }
 
-// Get returns the path of a file with the wanted content, which stays until release is
-// called, once. Where there is none yet, open gives the content from a byte on. Errors are ErrNoSpace,
-// ErrContent, those of open and its reader, and of the disk.
+// Get returns the path of a file with the wanted content. The file stays until release is called, once. When the cache
+// has no such file, Get downloads it: open returns the content from a byte offset on. Errors are ErrNoSpace, ErrContent,
+// those of open and its reader, and those of the disk.
 func (c *Cache) Get(ctx context.Context, w Want, open func(ctx context.Context, from int64) (io.ReadCloser, error)) (path string, release func(), err error) {
 	f, err := c.Begin(ctx, w, open)
 	if err != nil {
@@ -112,25 +105,25 @@ func (c *Cache) find(ctx context.Context, w Want) (string, *os.File, error) {
 		return "", nil, err
 	}
 	for _, name := range names {
-		f, err := hold(name)
+		f, err := openLocked(name)
 		if err != nil {
 			return "", nil, err
 		}
 		if f == nil {
-			continue // it is about to go
+			continue // another process is evicting it
 		}
 		began := time.Now()
 		got, n, err := copySum(ctx, io.Discard, f)
 		if err == nil && got == w.Digest {
-			touch(name)
-			c.o.Log.Info("footage is in the cache", "file", filepath.Base(name), "bytes", n, "checked_in", time.Since(began).Round(time.Millisecond))
+			markUsed(name)
+			c.o.Log.Info("footage found in the cache", "file", filepath.Base(name), "bytes", n, "checked_in", time.Since(began).Round(time.Millisecond))
 			return name, f, nil
 		}
 		_ = f.Close()
 		if ctx.Err() != nil {
 			return "", nil, context.Cause(ctx)
 		}
-		c.o.Log.Warn("a file in the cache is damaged, removing it", "file", filepath.Base(name), "bytes", n, "err", err)
+		c.o.Log.Warn("cached file damaged; removing", "file", filepath.Base(name), "bytes", n, "err", err)
 		if _, err := remove(name); err != nil {
 			return "", nil, err
 		}
@@ -138,7 +131,8 @@ func (c *Cache) find(ctx context.Context, w Want) (string, *os.File, error) {
 	return "", nil, nil
 }
 
-// create makes a new file, locked. A sweep of another process may find it unlocked.
+// create returns a new file, locked. The sweep of another process may remove the file before it is locked; then create
+// tries again.
 func (c *Cache) create(w Want) (*os.File, error) {
 	const tries = 10
 	for range tries {
@@ -147,7 +141,7 @@ func (c *Cache) create(w Want) (*os.File, error) {
 		if err != nil {
 			return nil, noSpace(err)
 		}
-		ok, err := locked(f, unix.LOCK_SH)
+		ok, err := lock(f, unix.LOCK_SH)
 		if ok {
 			return f, nil
 		}
@@ -155,17 +149,16 @@ func (c *Cache) create(w Want) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return nil, errors.New("another process removes new files; is its clock or its version another?")
+	return nil, fmt.Errorf("another process removed each of %d new files; stop workers of other versions that share this folder", tries)
 }
 
-// reserve takes the space from the disk at once: what does not fit is known before the
-// download, and other workers see what is on its way. Idle files make room, at first
-// those beyond the limit.
+// reserve allocates the whole size on the disk before the download, so that a full disk shows at once and other workers
+// see the space as used. It evicts idle files to make room, first those beyond the limit.
 func (c *Cache) reserve(f *os.File, size int64) error {
-	if err := f.Truncate(size); err != nil { // its size is in everybody's sum from here on
+	if err := f.Truncate(size); err != nil { // from here on other workers add its size to their sum
 		return err
 	}
-	if err := c.trim(); err != nil {
+	if err := c.evict(); err != nil {
 		return err
 	}
 	for {
@@ -179,12 +172,12 @@ func (c *Cache) reserve(f *os.File, size int64) error {
 				return err
 			}
 		}
-		gone, err := c.removeOldest()
+		evicted, err := c.evictOldest()
 		if err != nil {
 			return err
 		}
-		if gone == 0 {
-			return fmt.Errorf("%w: %s are needed, %s are free, of which %s are to stay so; make room on the disk, or let worker.cache and the number of workers fit it",
+		if !evicted {
+			return fmt.Errorf("%w: %s are needed, %s are free, of which intake.min_free reserves %s; free space on the disk, lower worker.cache or run fewer workers",
 				ErrNoSpace, settings.ByteSize(size).Short(), settings.ByteSize(free).Short(), settings.ByteSize(c.o.Spare).Short())
 		}
 	}
@@ -198,10 +191,10 @@ type entry struct {
 	part bool
 }
 
-// ours is what names of the cache's files look like: it removes no others.
-var ours = regexp.MustCompile(`^[0-9a-f]{64}-[a-z0-9]{8}(\.[A-Za-z0-9]+)*$`)
+// cacheName matches the names of the cache's files. The cache removes no others.
+var cacheName = regexp.MustCompile(`^[0-9a-f]{64}-[a-z0-9]{8}(\.[A-Za-z0-9]+)*$`)
 
-// entries lists the files, the one that was used longest ago first.
+// entries lists the files, the least recently used first.
 func (c *Cache) entries() ([]entry, error) {
 	list, err := os.ReadDir(c.o.Dir)
 	if err != nil {
@@ -216,7 +209,7 @@ func (c *Cache) entries() ([]entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if info.Mode().IsRegular() && ours.MatchString(e.Name()) {
+		if info.Mode().IsRegular() && cacheName.MatchString(e.Name()) {
 			all = append(all, entry{filepath.Join(c.o.Dir, e.Name()), info.Size(), info.ModTime(), strings.HasSuffix(e.Name(), part)})
 		}
 	}
@@ -226,8 +219,8 @@ func (c *Cache) entries() ([]entry, error) {
 	return all, nil
 }
 
-// trim removes what killed processes left half-done, and idle files beyond the limit.
-func (c *Cache) trim() error {
+// evict removes partial files of killed processes, and idle files beyond the limit.
+func (c *Cache) evict() error {
 	all, err := c.entries()
 	if err != nil {
 		return err
@@ -240,41 +233,40 @@ func (c *Cache) trim() error {
 		if !e.part && total <= c.o.Limit {
 			continue
 		}
-		gone, err := c.drop(e)
+		removed, err := c.removeIdle(e)
 		if err != nil {
 			return err
 		}
-		if gone {
+		if removed {
 			total -= e.size
 		}
 	}
 	return nil
 }
 
-// removeOldest removes the idle file that was used longest ago, and returns its size plus
-// one, 0 when there is none.
-func (c *Cache) removeOldest() (int64, error) {
+// evictOldest removes the least recently used idle file, if there is one.
+func (c *Cache) evictOldest() (bool, error) {
 	all, err := c.entries()
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	for _, e := range all {
-		if gone, err := c.drop(e); gone || err != nil {
-			return e.size + 1, err
+		if removed, err := c.removeIdle(e); removed || err != nil {
+			return removed, err
 		}
 	}
-	return 0, nil
+	return false, nil
 }
 
-func (c *Cache) drop(e entry) (bool, error) {
-	gone, err := remove(e.path)
-	if gone {
-		c.o.Log.Info("footage removed from the cache", "file", filepath.Base(e.path), "bytes", e.size, "last_used", e.used.UTC(), "left_over", e.part)
+func (c *Cache) removeIdle(e entry) (bool, error) {
+	removed, err := remove(e.path)
+	if removed {
+		c.o.Log.Info("footage evicted from the cache", "file", filepath.Base(e.path), "bytes", e.size, "last_used", e.used.UTC(), "left_over", e.part)
 	}
-	return gone, err
+	return removed, err
 }
 
-// remove removes a file that nobody holds.
+// remove removes a file that no process has locked.
 func remove(path string) (bool, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -284,19 +276,19 @@ func remove(path string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	if ok, err := locked(f, unix.LOCK_EX); !ok {
+	if ok, err := lock(f, unix.LOCK_EX); !ok {
 		return false, err
 	}
 	if mine, err := f.Stat(); err != nil {
 		return false, err
 	} else if now, err := os.Lstat(path); err != nil || !os.SameFile(mine, now) {
-		return false, nil // renamed meanwhile
+		return false, nil // another process renamed or replaced it
 	}
 	return true, os.Remove(path)
 }
 
-// hold opens a file and locks it against removal; nil when it is gone or about to go.
-func hold(path string) (*os.File, error) {
+// openLocked opens a file and locks it against eviction. It returns nil when the file is missing or being evicted.
+func openLocked(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -304,14 +296,15 @@ func hold(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ok, err := locked(f, unix.LOCK_SH); !ok {
+	if ok, err := lock(f, unix.LOCK_SH); !ok {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// locked takes a lock, unless somebody has one that excludes it or has removed the file.
-func locked(f *os.File, how int) (bool, error) {
+// lock locks a file without waiting. It returns false when another process has an excluding lock, or when the file has
+// been removed.
+func lock(f *os.File, how int) (bool, error) {
 	for {
 		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		switch {
@@ -328,32 +321,32 @@ func locked(f *os.File, how int) (bool, error) {
 	}
 }
 
-// touch says that a file was used now. Without it the file goes earlier, no more.
-func touch(path string) {
+// markUsed sets the time of the last use. After an error the file is evicted earlier, nothing worse.
+func markUsed(path string) {
 	now := time.Now()
 	_ = os.Chtimes(path, now, now)
 }
 
-// copySum copies and returns the digest of what was copied.
+// copySum copies r to w until the end of r or of ctx, and returns the digest of the copied bytes.
 func copySum(ctx context.Context, w io.Writer, r io.Reader) (d footage.Digest, n int64, err error) {
 	h := sha256.New()
-	n, err = io.CopyBuffer(&summing{ctx, w, h}, struct{ io.Reader }{r}, make([]byte, 1<<20))
-	return footage.Digest(h.Sum(nil)), n, err
-}
-
-// summing is a writer that ends with its context.
-type summing struct {
-	ctx context.Context
-	w   io.Writer
-	h   hash.Hash
-}
-
-func (s *summing) Write(b []byte) (int, error) {
-	if s.ctx.Err() != nil {
-		return 0, context.Cause(s.ctx)
+	for buf := make([]byte, 1<<20); err == nil; {
+		var got int
+		got, err = r.Read(buf)
+		if ctx.Err() != nil {
+			return d, n, context.Cause(ctx)
+		}
+		h.Write(buf[:got])
+		written, writeErr := w.Write(buf[:got])
+		n += int64(written)
+		if writeErr != nil {
+			return d, n, writeErr
+		}
 	}
-	s.h.Write(b)
-	return s.w.Write(b)
+	if !errors.Is(err, io.EOF) {
+		return d, n, err
+	}
+	return footage.Digest(h.Sum(nil)), n, nil
 }
 
 func freeSpace(dir string) (int64, error) {
@@ -364,7 +357,7 @@ func freeSpace(dir string) (int64, error) {
 	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // other systems have other types
 }
 
-// noSpace gives a full disk its class.
+// noSpace adds ErrNoSpace to the error of a full disk.
 func noSpace(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("CACHE_TEST_HOLD"); dir != "" {
 		path, _, err := New(Options{Dir: dir}).Get(context.Background(), want("held"), from("held"))
 		fmt.Fprintln(os.Stdout, path, err)
-		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the test kills the process
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
@@ -46,7 +46,7 @@ var errAsked = errors.New("the store was asked")
 
 func asked(context.Context, int64) (io.ReadCloser, error) { return nil, errAsked }
 
-// get gets a file and looks whether it is right.
+// get gets a file and checks its content.
 func get(t *testing.T, c *Cache, text string) (release func()) {
 	t.Helper()
 	path, release, err := c.Get(t.Context(), want(text), from(text))
@@ -59,7 +59,7 @@ func get(t *testing.T, c *Cache, text string) (release func()) {
 	return release
 }
 
-// files is the contents of the folder, sorted.
+// files returns the contents of the files in the folder, sorted.
 func files(t *testing.T, dir string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -74,7 +74,7 @@ func files(t *testing.T, dir string) []string {
 	return all
 }
 
-// age makes the file with the text the one that was used so long ago.
+// age sets the time of the last use of the file with the text.
 func age(t *testing.T, dir, text string, ago time.Duration) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, want(text).Digest.String()+"*"))
@@ -84,8 +84,8 @@ func age(t *testing.T, dir, text string, ago time.Duration) {
 	}
 }
 
-// What is there is used again, also by another worker, and what is damaged is not.
-func TestUsedAgain(t *testing.T) {
+// TestCachedFilesAreReused checks that every worker reuses a cached file, and that no worker uses a damaged one.
+func TestCachedFilesAreReused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	one, other := New(Options{Dir: dir, Limit: 100}), New(Options{Dir: dir, Limit: 100})
 	get(t, one, "footage")()
@@ -111,8 +111,7 @@ func TestUsedAgain(t *testing.T) {
 	}
 }
 
-// What was used longest ago goes first, and what is in use never.
-func TestOldestGoFirst(t *testing.T) {
+func TestLeastRecentlyUsedIsEvicted(t *testing.T) {
 	dir := t.TempDir()
 	c, other := New(Options{Dir: dir, Limit: 12}), New(Options{Dir: dir, Limit: 12})
 	held := get(t, other, "old ")
@@ -127,18 +126,18 @@ func TestOldestGoFirst(t *testing.T) {
 	}
 	held()
 	age(t, dir, "old ", 9*time.Hour)
-	get(t, c, "3rd ")() // which is not the oldest now
+	get(t, c, "3rd ")() // no longer the least recently used
 	get(t, c, "large one")()
 	if got := files(t, dir); !slices.Equal(got, []string{"large one"}) && !slices.Equal(got, []string{"3rd ", "large one"}) {
 		t.Errorf("%q", got)
 	}
 	get(t, c, "larger than the limit")()
 	if got := files(t, dir); len(got) != 0 {
-		t.Errorf("more than the limit stays: %q", got)
+		t.Errorf("more than the limit is cached: %q", got)
 	}
 }
 
-func TestOnlyWhatIsInUse(t *testing.T) {
+func TestWithoutALimitOnlyFilesInUseStay(t *testing.T) {
 	dir := t.TempDir()
 	c, other := New(Options{Dir: dir}), New(Options{Dir: dir})
 	one, two := get(t, c, "footage"), get(t, other, "footage")
@@ -152,8 +151,8 @@ func TestOnlyWhatIsInUse(t *testing.T) {
 	}
 }
 
-// A killed process holds nothing any more; one that lives does.
-func TestKilledProcess(t *testing.T) {
+// TestLocksEndWithTheProcess checks that a file of a live process stays, and that the file of a killed one is removed.
+func TestLocksEndWithTheProcess(t *testing.T) {
 	dir := t.TempDir()
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), "CACHE_TEST_HOLD="+dir)
@@ -170,19 +169,19 @@ func TestKilledProcess(t *testing.T) {
 	c := New(Options{Dir: dir})
 	must.Do(t, c.Sweep())
 	if got := files(t, dir); !slices.Equal(got, []string{"held"}) {
-		t.Errorf("in use by another process: %q", got)
+		t.Errorf("files while another process uses one: %q", got)
 	}
 	must.Do(t, child.Process.Kill())
 	_ = child.Wait()
 	must.Do(t, c.Sweep())
 	if got := files(t, dir); len(got) != 0 {
-		t.Errorf("left by a killed process: %q", got)
+		t.Errorf("files of a killed process remain: %q", got)
 	}
 }
 
-// Half a download that nobody writes any more goes whatever the limit; one that somebody
-// writes stays, and what is none of the cache's is not touched.
-func TestLeftOvers(t *testing.T) {
+// TestSweepRemovesAbandonedDownloads checks that a sweep removes a partial file without a writer, keeps one with a
+// writer, and ignores the files of other programs.
+func TestSweepRemovesAbandonedDownloads(t *testing.T) {
 	dir := t.TempDir()
 	c := New(Options{Dir: dir, Limit: 1 << 20})
 	left := filepath.Join(dir, footage.Sum([]byte("left")).String()+"-abcd2345.mp4"+part)
@@ -241,7 +240,7 @@ func TestWrongContent(t *testing.T) {
 				t.Error(err)
 			}
 			if got := files(t, dir); len(got) != 0 {
-				t.Errorf("left behind: %q", got)
+				t.Errorf("files remain: %q", got)
 			}
 		})
 	}
@@ -251,9 +250,9 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// With too little space on the disk idle files go although they are within the limit.
-// When that is not enough, nothing is downloaded.
-func TestNoSpace(t *testing.T) {
+// TestFullDiskEvictsIdleFiles checks that a full disk evicts idle files within the limit. When that is not enough,
+// nothing is downloaded.
+func TestFullDiskEvictsIdleFiles(t *testing.T) {
 	dir := t.TempDir()
 	c := New(Options{Dir: dir, Limit: 1 << 20, Spare: 10})
 	disk := int64(30)
@@ -274,7 +273,7 @@ func TestNoSpace(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	_, _, err := c.Get(t.Context(), want("too large here"), asked)
-	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "14 B are needed, 22 B are free, of which 10 B") {
+	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "14 B are needed, 22 B are free, of which intake.min_free reserves 10 B") {
 		t.Error(err)
 	}
 	if got := files(t, dir); !slices.Equal(got, []string{"12345678"}) {
@@ -283,9 +282,9 @@ func TestNoSpace(t *testing.T) {
 	held()
 }
 
-// Several workers in one folder that is far too small: each has right content as long as
-// it holds it, and in the end the limit holds.
-func TestManyWorkers(t *testing.T) {
+// TestManyWorkersShareASmallFolder checks that each worker has the right content while it uses a file, and that the
+// limit holds at the end.
+func TestManyWorkersShareASmallFolder(t *testing.T) {
 	dir := t.TempDir()
 	const limit = 40
 	var wg sync.WaitGroup
@@ -312,7 +311,7 @@ func TestManyWorkers(t *testing.T) {
 	}
 }
 
-func BenchmarkUsedAgain(b *testing.B) {
+func BenchmarkReuse(b *testing.B) {
 	const size = 256 << 20
 	dir := b.TempDir()
 	text := strings.Repeat("0123456789abcdef", size/16)
@@ -328,25 +327,24 @@ func BenchmarkUsedAgain(b *testing.B) {
 	}
 }
 
-// beside is a store that gives the beginning of a text through one reader and its end
-// through another, to each request for it.
-func beside(begin, end io.Reader) func(context.Context, int64) (io.ReadCloser, error) {
+// twoReaders is a store that answers requests from byte 0 with one reader and all others with another.
+func twoReaders(begin, end io.Reader) func(context.Context, int64) (io.ReadCloser, error) {
 	return func(ctx context.Context, at int64) (io.ReadCloser, error) {
 		r := begin
 		if at > 0 {
 			r = end
 		}
-		return io.NopCloser(&until{ctx, r}), nil
+		return io.NopCloser(&requestBody{ctx, r}), nil
 	}
 }
 
-// until is a reader whose reads end with a context, as a request's do.
-type until struct {
+// requestBody is a reader whose reads end with a context, as those of a request's body do.
+type requestBody struct {
 	ctx context.Context
 	r   io.Reader
 }
 
-func (u *until) Read(b []byte) (int, error) {
+func (u *requestBody) Read(b []byte) (int, error) {
 	type got struct {
 		n   int
 		err error
@@ -365,7 +363,7 @@ func (u *until) Read(b []byte) (int, error) {
 	}
 }
 
-func readAt(t *testing.T, l *Filling, at int64, want string) {
+func readAt(t *testing.T, l *Download, at int64, want string) {
 	t.Helper()
 	b := make([]byte, len(want))
 	if n, err := l.ReadAt(b, at); n != len(want) || err != nil || string(b) != want {
@@ -373,61 +371,60 @@ func readAt(t *testing.T, l *Filling, at int64, want string) {
 	}
 }
 
-// The end of a file is there before the middle when it is asked for.
-func TestAhead(t *testing.T) {
+// TestPrefetch checks that the tail of a file can be read before its middle.
+func TestPrefetch(t *testing.T) {
 	source, w := io.Pipe()
-	l, err := New(Options{Dir: t.TempDir()}).Begin(t.Context(), want("head middle tail"), beside(source, strings.NewReader("tail")))
+	l, err := New(Options{Dir: t.TempDir()}).Begin(t.Context(), want("head middle tail"), twoReaders(source, strings.NewReader("tail")))
 	must.Do(t, err)
 	defer l.Close()
 	_, err = w.Write([]byte("head "))
 	must.Do(t, err)
 	readAt(t, l, 0, "head")
-	l.Ahead(t.Context(), 12)
+	l.Prefetch(t.Context(), 12)
 	readAt(t, l, 13, "ail")
-	l.Ahead(t.Context(), 5) // once is enough
+	l.Prefetch(t.Context(), 5) // no effect: the tail is prefetched already
 	_, err = w.Write([]byte("middle "))
 	must.Do(t, err)
-	readAt(t, l, 0, "head middle tail") // the last of which did not come in its turn
+	readAt(t, l, 0, "head middle tail") // with the prefetched tail
 	_, err = w.Write([]byte("tail"))
 	must.Do(t, errors.Join(err, w.Close()))
 	_, err = l.Wait(t.Context())
 	must.Do(t, err)
 	if l.Misled() {
-		t.Error("the same bytes came twice")
+		t.Error("misled by a tail with the same bytes")
 	}
 }
 
-// Nothing that comes before its turn can get into a file that has its digest, nor keep
-// it from being made.
-func TestAheadIsNotTrusted(t *testing.T) {
+// TestWrongPrefetchIsHarmless checks that the complete file is right after every fault of a prefetch.
+func TestWrongPrefetchIsHarmless(t *testing.T) {
 	never, hold := io.Pipe()
 	defer hold.Close()
 	for name, end := range map[string]io.Reader{
-		"other bytes": strings.NewReader("LIAR"), "never comes": never, "too short": strings.NewReader("t"), "fails": failing{errAsked},
+		"other bytes": strings.NewReader("EVIL"), "never comes": never, "too short": strings.NewReader("t"), "fails": failing{errAsked},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			source, w := io.Pipe()
-			l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), beside(source, end))
+			l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), twoReaders(source, end))
 			must.Do(t, err)
 			_, err = w.Write([]byte("head "))
 			must.Do(t, err)
 			readAt(t, l, 0, "head")
-			l.Ahead(t.Context(), 5)
+			l.Prefetch(t.Context(), 5)
 			if name != "never comes" {
-				<-l.ahead.done
+				<-l.tail.done
 			}
 			if st, err := l.f.Stat(); err != nil || st.Size() != 9 {
 				t.Errorf("%d bytes, %v", st.Size(), err)
 			}
-			given := l.tail == 5
+			prefetched := l.tailFrom == 5
 			_, err = w.Write([]byte("tail"))
 			must.Do(t, errors.Join(err, w.Close()))
 			_, err = l.Wait(t.Context())
 			must.Do(t, err)
 			readAt(t, l, 5, "tail")
-			if l.Misled() != given || given != (name == "other bytes") {
-				t.Errorf("misled: %v, given out: %v", l.Misled(), given)
+			if l.Misled() != prefetched || prefetched != (name == "other bytes") {
+				t.Errorf("misled: %v, prefetched: %v", l.Misled(), prefetched)
 			}
 			l.Close()
 			if got := files(t, dir); !slices.Equal(got, []string{"head tail"}) {
@@ -437,7 +434,7 @@ func TestAheadIsNotTrusted(t *testing.T) {
 	}
 }
 
-// gated gives what r has once open is closed, whatever becomes of the request.
+// gated blocks until open is closed, even after the request has ended.
 type gated struct {
 	open chan struct{}
 	r    io.Reader
@@ -445,24 +442,24 @@ type gated struct {
 
 func (g gated) Read(b []byte) (int, error) { <-g.open; return g.r.Read(b) }
 
-// What was asked for before its turn and comes after it changes nothing.
-func TestAheadComesTooLate(t *testing.T) {
+// TestLatePrefetchIsIgnored checks a prefetch that answers after the download of the whole file.
+func TestLatePrefetchIsIgnored(t *testing.T) {
 	for name, from := range map[string]int64{"at a write": 5, "within a write": 7} {
 		t.Run(name, func(t *testing.T) {
 			dir, late := t.TempDir(), make(chan struct{})
 			source, w := io.Pipe()
-			l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), beside(source, gated{late, strings.NewReader("LIAR"[from-5:])}))
+			l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), twoReaders(source, gated{late, strings.NewReader("EVIL"[from-5:])}))
 			must.Do(t, err)
 			_, err = w.Write([]byte("head "))
 			must.Do(t, err)
 			readAt(t, l, 0, "head")
-			l.Ahead(t.Context(), from)
+			l.Prefetch(t.Context(), from)
 			_, err = w.Write([]byte("tail"))
 			must.Do(t, errors.Join(err, w.Close()))
 			_, err = l.Wait(t.Context())
 			must.Do(t, err)
 			close(late)
-			<-l.ahead.done
+			<-l.tail.done
 			l.Close()
 			if got := files(t, dir); !slices.Equal(got, []string{"head tail"}) || l.Misled() {
 				t.Errorf("%q, misled: %v", got, l.Misled())
@@ -471,28 +468,26 @@ func TestAheadComesTooLate(t *testing.T) {
 	}
 }
 
-// What is here is not asked for again.
-func TestAheadOfWhatIsHere(t *testing.T) {
+func TestNoPrefetchOfDownloadedBytes(t *testing.T) {
 	dir := t.TempDir()
-	l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), beside(strings.NewReader("head tail"), strings.NewReader("LIAR")))
+	l, err := New(Options{Dir: dir, Limit: 100}).Begin(t.Context(), want("head tail"), twoReaders(strings.NewReader("head tail"), strings.NewReader("EVIL")))
 	must.Do(t, err)
 	_, err = l.Wait(t.Context())
 	must.Do(t, err)
 	for _, from := range []int64{5, 9} {
-		if l.Ahead(t.Context(), from); l.ahead != nil {
-			t.Errorf("from byte %d on", from)
+		if l.Prefetch(t.Context(), from); l.tail != nil {
+			t.Errorf("prefetch from byte %d", from)
 		}
 	}
 	l.Close()
 }
 
-// Close ends a download that is before its turn as well.
-func TestCloseEndsAhead(t *testing.T) {
+func TestCloseWaitsForThePrefetch(t *testing.T) {
 	source, w := io.Pipe()
 	ended := false
 	l, err := New(Options{Dir: t.TempDir()}).Begin(t.Context(), want("head tail"), func(ctx context.Context, at int64) (io.ReadCloser, error) {
 		if at == 0 {
-			return io.NopCloser(&until{ctx, source}), nil
+			return io.NopCloser(&requestBody{ctx, source}), nil
 		}
 		<-ctx.Done()
 		<-time.After(10 * time.Millisecond)
@@ -503,10 +498,10 @@ func TestCloseEndsAhead(t *testing.T) {
 	_, err = w.Write([]byte("head "))
 	must.Do(t, err)
 	readAt(t, l, 0, "head")
-	l.Ahead(t.Context(), 5)
+	l.Prefetch(t.Context(), 5)
 	l.Close()
 	if !ended {
-		t.Error("it is still under way")
+		t.Error("Close returned before the end of the prefetch")
 	}
 	must.Do(t, w.Close())
 }

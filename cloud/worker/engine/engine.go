@@ -99,7 +99,7 @@ func (s Settings) load() (*detr.Model, report.Model, error) {
 		Batch: s.Batch, Parallel: s.Workers(),
 	})
 	if s.Provider != detr.CPU && s.Provider != "" {
-		process.Again() // also after an error: the provider may have been loaded before it
+		process.RestoreHandlers() // also after an error: the provider may have been loaded before it
 	}
 	if err != nil {
 		return nil, report.Model{}, err

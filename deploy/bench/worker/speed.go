@@ -115,7 +115,7 @@ func bare(ctx context.Context, m *detr.Model, tiles []detect.Region, workers, ro
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range workers {
 		g.Go(func() (err error) {
-			spent[i], err = m.Rehearse(ctx, tiles, rounds)
+			spent[i], err = m.TimeNetwork(ctx, tiles, rounds)
 			return err
 		})
 	}

@@ -9,8 +9,7 @@ import (
 	"cattlecounter/cloud/count/detect"
 )
 
-// batch is the input memory of one run. It belongs to one goroutine at a time
-// and keeps its memory from run to run.
+// batch is the input memory of one run, reused from run to run. It belongs to one goroutine at a time.
 type batch struct {
 	model   *Model
 	prepare *preparer
@@ -23,7 +22,7 @@ func newBatch(m *Model) *batch {
 	return &batch{model: m, prepare: newPreparer(m.recipe.norm, m.recipe.filter)}
 }
 
-// run looks at regions of one size, at most info.Batch of them.
+// run detects animals in at most info.Batch regions of one size.
 func (b *batch) run(dst [][]detect.Box, regions []detect.Region, threshold float32) ([][]detect.Box, error) {
 	m := b.model
 	n := len(regions)
@@ -43,8 +42,7 @@ func (b *batch) run(dst [][]detect.Box, regions []detect.Region, threshold float
 	return b.decode(dst, regions, n, threshold, outputs)
 }
 
-// infer runs the network and counts. The caller destroys the outputs, also
-// after an error.
+// infer runs the network and updates the statistics. The caller destroys the outputs, even after an error.
 func (m *Model) infer(inputs []ort.Value, regions int) ([]ort.Value, error) {
 	outputs := make([]ort.Value, len(m.recipe.outputs()))
 	start := time.Now()
@@ -58,8 +56,8 @@ func (m *Model) infer(inputs []ort.Value, regions int) ([]ort.Value, error) {
 	return outputs, nil
 }
 
-// fill prepares the input tensors for n regions; those above len(regions) are
-// left as they are and their answers ignored.
+// fill prepares the input tensors for n regions. With fewer regions the rest keeps its old content; its results are
+// ignored.
 func (b *batch) fill(regions []detect.Region, n int) ([]ort.Value, error) {
 	r := &b.model.recipe
 	w, h := r.inputSize(regions[0].Width, regions[0].Height)
@@ -96,7 +94,7 @@ func (b *batch) fill(regions []detect.Region, n int) ([]ort.Value, error) {
 	return append(inputs, extra), nil
 }
 
-// fillMask marks every pixel as picture: regions fill their input whole.
+// fillMask marks every pixel as part of the picture: a region fills its whole input.
 func (b *batch) fillMask(n, w, h int) (*ort.Tensor[int64], error) {
 	r := &b.model.recipe
 	if r.maskW > 0 {
@@ -129,8 +127,7 @@ func (b *batch) decode(dst [][]detect.Box, regions []detect.Region, n int, thres
 	return r.decodeRaw(dst, regions, n, threshold, views[0], views[1])
 }
 
-// viewOf looks into the memory of an output; it is valid until the output is
-// destroyed.
+// viewOf returns a view of the memory of an output. It is valid until the output is destroyed.
 func viewOf(name string, v ort.Value) (tensorView, error) {
 	view := tensorView{name: name}
 	if v == nil {
@@ -152,7 +149,7 @@ func viewOf(name string, v ort.Value) (tensorView, error) {
 	return view, nil
 }
 
-// destroy frees tensors; there is nothing to do about a fault.
+// destroy frees tensors. Errors have no remedy and are ignored.
 func destroy(values []ort.Value) {
 	for _, v := range values {
 		if v != nil {
@@ -161,7 +158,7 @@ func destroy(values []ort.Value) {
 	}
 }
 
-// grow returns s with length n, in its own memory where that is large enough.
+// grow returns s with length n. It reuses the memory of s when that is large enough.
 func grow[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)

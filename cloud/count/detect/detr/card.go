@@ -17,7 +17,7 @@ import (
 	"cattlecounter/shared/settings"
 )
 
-// Names of the files of a model folder. Only the network itself must be there.
+// Names of the files of a model folder. Only the network is required.
 const (
 	networkFile      = "model.onnx"
 	cardFile         = "cattlecounter.yaml"       // Card
@@ -28,12 +28,11 @@ const (
 // ErrCard marks a model card or Hugging Face configuration that cannot be used.
 var ErrCard = errors.New("model description is not valid")
 
-// maxDescription bounds a description file; a class map of LVIS has 60 kB.
+// maxDescription bounds a description file in bytes; the class map of LVIS has 60 kB.
 const maxDescription = 4 << 20
 
-// Card is the project's own model card, cattlecounter.yaml beside the network.
-// Every key may be missing; zero means "as the network or the defaults say".
-// Unknown keys are refused.
+// Card is the project's own model card, cattlecounter.yaml beside the network. Every key is optional; zero takes the
+// value of the network or the default. Unknown keys are errors.
 type Card struct {
 	Name      string   `yaml:"name"`      // for results; the folder's name by default
 	Tile      int      `yaml:"tile"`      // side of tiles in pixels of the frame; the network's input width by default
@@ -41,7 +40,7 @@ type Card struct {
 	Threshold float64  `yaml:"threshold"` // least score, default 0.25
 	Input     int      `yaml:"input"`     // side of the input of a network that takes any size
 	Scores    string   `yaml:"scores"`    // of logits: softmax (last class is "no object") or sigmoid
-	Labels    []string `yaml:"labels"`    // class names by index; over config.json
+	Labels    []string `yaml:"labels"`    // class names by index; they override config.json
 	Cattle    []string `yaml:"cattle"`    // names of the classes that count as cattle; all by default, animals for COCO
 }
 
@@ -69,7 +68,7 @@ func (c *Card) Validate() error {
 	return errors.Join(errs...)
 }
 
-// hfConfig is what the project reads of a Hugging Face config.json.
+// hfConfig holds the keys that the project reads from a Hugging Face config.json.
 type hfConfig struct {
 	ModelType     string            `json:"model_type"`
 	Architectures []string          `json:"architectures"`
@@ -78,7 +77,7 @@ type hfConfig struct {
 	labels []string
 }
 
-// hfPreprocessor is what the project reads of a preprocessor_config.json.
+// hfPreprocessor holds the keys that the project reads from a preprocessor_config.json.
 type hfPreprocessor struct {
 	DoRescale     *bool           `json:"do_rescale"`
 	RescaleFactor *float64        `json:"rescale_factor"`
@@ -93,7 +92,7 @@ type hfPreprocessor struct {
 	size hfSize
 }
 
-// hfSize is an input size: fixed, or by the edges with the aspect kept.
+// hfSize is an input size: fixed, or by the edges with the same aspect ratio.
 type hfSize struct {
 	Height       int `json:"height"`
 	Width        int `json:"width"`
@@ -101,8 +100,7 @@ type hfSize struct {
 	LongestEdge  int `json:"longest_edge"`
 }
 
-// Bounds of what a description may ask for: above them it is a mistake, or an
-// attempt to take all memory.
+// Bounds of the values in a description. A larger value is a mistake or an attack on the memory.
 const (
 	maxSide    = 8192
 	maxClasses = 100_000
@@ -158,8 +156,8 @@ func parsePreprocessor(b []byte) (*hfPreprocessor, error) {
 	return &p, nil
 }
 
-// parseSize reads "size" in its three forms: an object, one number for the
-// shortest edge (old DETR files, with max_size beside it), or nothing.
+// parseSize reads "size" in its three forms: an object, a number for the shortest edge (old DETR files, with max_size as
+// another key), or nothing.
 func (p *hfPreprocessor) parseSize() error {
 	if p.DoResize != nil && !*p.DoResize || len(p.Size) == 0 || string(p.Size) == "null" {
 		return nil
@@ -180,16 +178,14 @@ func (p *hfPreprocessor) parseSize() error {
 	return nil
 }
 
-// description is everything a model folder says beside the network. Absent
-// files are nil.
+// description holds the files of a model folder besides the network. Missing files are nil.
 type description struct {
 	card         Card
 	config       *hfConfig
 	preprocessor *hfPreprocessor
 }
 
-// readDescription reads the files beside the network. The error wraps ErrCard
-// and names the file.
+// readDescription reads the files beside the network. The error wraps ErrCard and names the file.
 func readDescription(folder string) (description, error) {
 	var d description
 	var errs []error
@@ -233,7 +229,7 @@ func readBounded(path string) ([]byte, error) {
 	return bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF")), nil
 }
 
-// labelIndex finds a class by name, without regard to case, or by number.
+// labelIndex finds a class by name, ignoring case, or by number.
 func labelIndex(labels []string, name string) (int, bool) {
 	for i, l := range labels {
 		if strings.EqualFold(l, name) {

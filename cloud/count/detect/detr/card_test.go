@@ -10,8 +10,8 @@ import (
 	"cattlecounter/shared/settings"
 )
 
-// must builds a recipe from descriptions as they stand in files.
-func must(t *testing.T, s signature, card, config, preprocessor string) recipe {
+// recipeOf builds a recipe from the contents of the description files.
+func recipeOf(t *testing.T, s signature, card, config, preprocessor string) recipe {
 	t.Helper()
 	var d description
 	if err := settings.Parse([]byte(card), nil, "-", &d.card); err != nil {
@@ -36,7 +36,7 @@ func must(t *testing.T, s signature, card, config, preprocessor string) recipe {
 }
 
 func TestBareCOCONetwork(t *testing.T) {
-	r := must(t, signature{family: familyPost, width: 416, height: 416}, "", "", "")
+	r := recipeOf(t, signature{family: familyPost, width: 416, height: 416}, "", "", "")
 	if r.tile != 416 || r.threshold != 0.25 || r.overlap != 0.2 || r.norm.scale != [3]float32{1.0 / 255, 1.0 / 255, 1.0 / 255} || r.norm.shift != [3]float32{} {
 		t.Errorf("%+v", r)
 	}
@@ -56,7 +56,7 @@ func TestClassMaps(t *testing.T) {
 		sig          signature
 		card, config string
 		cow          int
-		labels       []string // that count, nil for all
+		labels       []string // classes that count, nil for all
 	}{
 		"91 numbers":    {signature{family: familyRaw, classes: 92}, "", "", 21, cocoAnimals},
 		"80 numbers":    {signature{family: familyRaw, classes: 80}, "", "", 19, cocoAnimals},
@@ -65,7 +65,7 @@ func TestClassMaps(t *testing.T) {
 		"by number":     {raw, "cattle: [2]", "", -1, []string{"class 2"}},
 		"unknown shape": {raw, "", "", -1, nil},
 	} {
-		r := must(t, c.sig, c.card, c.config, "")
+		r := recipeOf(t, c.sig, c.card, c.config, "")
 		if c.cow >= 0 && r.label(c.cow) != "cow" {
 			t.Errorf("%s: class %d is %s", name, c.cow, r.label(c.cow))
 		}
@@ -91,7 +91,7 @@ func TestScores(t *testing.T) {
 		"conditional": {true, "", `{"model_type":"conditional_detr"}`, scoresSigmoid},
 		"card wins":   {false, "scores: softmax", `{"model_type":"rt_detr"}`, scoresSoftmax},
 	} {
-		if r := must(t, signature{family: familyRaw, mask: c.mask}, c.card, c.config, ""); r.scores != c.want {
+		if r := recipeOf(t, signature{family: familyRaw, mask: c.mask}, c.card, c.config, ""); r.scores != c.want {
 			t.Errorf("%s: %s, want %s", name, r.scores, c.want)
 		}
 	}
@@ -113,7 +113,7 @@ func TestNormalisation(t *testing.T) {
 		"own rescale":         {"", `{"rescale_factor":0.5}`, [3]float32{0.5, 0.5, 0.5}},
 		"mean but turned off": {"", `{"do_normalize":false,"image_mean":[1,1,1],"image_std":[9,9,9]}`, plain},
 	} {
-		r := must(t, signature{family: familyRaw}, "", c.config, c.preprocessor)
+		r := recipeOf(t, signature{family: familyRaw}, "", c.config, c.preprocessor)
 		for i := range 3 {
 			if math.Abs(float64(r.norm.scale[i]-c.want[i])) > 1e-7 {
 				t.Errorf("%s: scale %v, want %v", name, r.norm.scale, c.want)
@@ -137,18 +137,18 @@ func TestInputSize(t *testing.T) {
 		"no resize":     {signature{}, "", `{"do_resize":false,"size":{"height":480,"width":640}}`, 640, 640},
 	} {
 		c.sig.family = familyRaw
-		r := must(t, c.sig, c.card, "", c.preprocessor)
+		r := recipeOf(t, c.sig, c.card, "", c.preprocessor)
 		if w, h := r.inputSize(1920, 960); w != c.w || h != c.h {
 			t.Errorf("%s: %dx%d, want %dx%d", name, w, h, c.w, c.h)
 		}
 	}
 }
 
-func TestCardFaultsComeTogether(t *testing.T) {
+func TestCardReportsAllFaults(t *testing.T) {
 	var c Card
 	err := settings.Parse([]byte("tile: 5\noverlap: 2\nthreshold: -1\nscores: maybe\ninput: 3"), nil, "-", &c)
 	if err == nil {
-		t.Fatal("was taken")
+		t.Fatal("the card was accepted")
 	}
 	for _, key := range []string{"tile", "overlap", "threshold", "scores", "input"} {
 		if !strings.Contains(err.Error(), key+":") {

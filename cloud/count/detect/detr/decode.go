@@ -7,8 +7,7 @@ import (
 	"cattlecounter/cloud/count/detect"
 )
 
-// tensorView is an output of the network: its shape and its values. For labels
-// the values are in ints.
+// tensorView is an output of the network: its shape and its values. The values of labels are in ints.
 type tensorView struct {
 	name   string
 	shape  []int64
@@ -16,9 +15,8 @@ type tensorView struct {
 	ints   []int64
 }
 
-// want checks the shape, -1 standing for any size, and that the values are all
-// there. The error wraps ErrModel.
-func (t tensorView) want(shape ...int64) error {
+// checkShape compares the shape, where -1 is any size, and the number of values. The error wraps ErrModel.
+func (t tensorView) checkShape(shape ...int64) error {
 	ok := len(t.shape) == len(shape)
 	total := int64(1)
 	for i := range shape {
@@ -29,16 +27,15 @@ func (t tensorView) want(shape ...int64) error {
 		ok = ok && total <= math.MaxInt32
 	}
 	if !ok || int64(max(len(t.floats), len(t.ints))) != total {
-		return fmt.Errorf("output %s has shape %v with %d values, wanted %v (-1 is any): %w",
+		return fmt.Errorf("output %s has shape %v with %d values, want %v (-1 is any): %w",
 			t.name, t.shape, max(len(t.floats), len(t.ints)), shape, ErrModel)
 	}
 	return nil
 }
 
-// numbers refuses answers from..to-1 that are NaN without exception: such a
-// network computes nothing, and taking that for empty ground would count 0. The
-// error wraps ErrModel.
-func (t tensorView) numbers(from, to int) error {
+// checkNumbers fails when all values from..to-1 are NaN. Such a network computes nothing; without this check the count
+// would be 0. The error wraps ErrModel.
+func (t tensorView) checkNumbers(from, to int) error {
 	for _, v := range t.floats[from:to] {
 		if v == v {
 			return nil
@@ -47,25 +44,25 @@ func (t tensorView) numbers(from, to int) error {
 	if from == to {
 		return nil
 	}
-	return fmt.Errorf("output %s is not a number in any of its %d values for a picture: %w", t.name, to-from, ErrModel)
+	return fmt.Errorf("output %s has no number among its %d values for a picture, only NaN: %w", t.name, to-from, ErrModel)
 }
 
-// decodePost reads a network with post-processing inside. Boxes are pixels of
-// their region already. It appends one list per region to dst.
+// decodePost reads the outputs of a network with built-in post-processing: boxes are in pixels of their region. It
+// appends one list per region to dst.
 func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, labels, boxes, scores tensorView) ([][]detect.Box, error) {
-	if err := scores.want(int64(batch), -1); err != nil {
+	if err := scores.checkShape(int64(batch), -1); err != nil {
 		return dst, err
 	}
 	k := scores.shape[1]
-	if err := labels.want(int64(batch), k); err != nil {
+	if err := labels.checkShape(int64(batch), k); err != nil {
 		return dst, err
 	}
-	if err := boxes.want(int64(batch), k, 4); err != nil {
+	if err := boxes.checkShape(int64(batch), k, 4); err != nil {
 		return dst, err
 	}
 	n := int(k)
 	for i, region := range regions {
-		if err := scores.numbers(i*n, (i+1)*n); err != nil {
+		if err := scores.checkNumbers(i*n, (i+1)*n); err != nil {
 			return dst, err
 		}
 		var list []detect.Box
@@ -86,23 +83,23 @@ func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch i
 	return dst, nil
 }
 
-// decodeRaw reads logits and boxes (centre and size, relative to the picture).
-// Each query gives at most one box: that of its best class that counts.
+// decodeRaw reads logits and boxes (centre and size, relative to the picture). Each query gives at most one box, of its
+// best class that counts as cattle.
 func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, logits, boxes tensorView) ([][]detect.Box, error) {
-	if err := logits.want(int64(batch), -1, -1); err != nil {
+	if err := logits.checkShape(int64(batch), -1, -1); err != nil {
 		return dst, err
 	}
 	queries, classes := int(logits.shape[1]), int(logits.shape[2])
-	if err := boxes.want(int64(batch), int64(queries), 4); err != nil {
+	if err := boxes.checkShape(int64(batch), int64(queries), 4); err != nil {
 		return dst, err
 	}
 	for i, region := range regions {
-		if err := logits.numbers(i*queries*classes, (i+1)*queries*classes); err != nil {
+		if err := logits.checkNumbers(i*queries*classes, (i+1)*queries*classes); err != nil {
 			return dst, err
 		}
 		var list []detect.Box
 		for q := i * queries; q < (i+1)*queries; q++ {
-			class, score := r.best(logits.floats[q*classes : (q+1)*classes])
+			class, score := r.bestClass(logits.floats[q*classes : (q+1)*classes])
 			if class < 0 || !(score >= threshold) {
 				continue
 			}
@@ -118,10 +115,9 @@ func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch in
 	return dst, nil
 }
 
-// best returns the winning class of a query and its score, or -1. With softmax
-// the winner of all classes must be one that counts: the others are evidence
-// against it. With sigmoid each class stands for itself.
-func (r *recipe) best(logits []float32) (int, float32) {
+// bestClass returns the best class of a query and its score, or -1. With softmax the best of all classes must count as
+// cattle: the others are evidence against it. With sigmoid the classes are independent.
+func (r *recipe) bestClass(logits []float32) (int, float32) {
 	objects := len(logits)
 	if r.scores == scoresSoftmax {
 		objects--
@@ -152,8 +148,8 @@ func (r *recipe) best(logits []float32) (int, float32) {
 	return class, float32(math.Exp(float64(logits[class]-top)) / sum)
 }
 
-// place moves a box from its region into the frame and cuts it at the edges of
-// both. It refuses boxes that are not numbers, inverted, or empty after that.
+// place moves a box from its region into the frame and cuts it at the edges of both. It returns false for a box with NaN
+// values, and for an inverted or empty one.
 func place(r detect.Region, x1, y1, x2, y2 float32) (detect.Box, bool) {
 	for _, v := range [4]float32{x1, y1, x2, y2} {
 		if !(v > -maxCoordinate && v < maxCoordinate) {
@@ -170,9 +166,9 @@ func place(r detect.Region, x1, y1, x2, y2 float32) (detect.Box, bool) {
 	return b, b.X2-b.X1 >= minSide && b.Y2-b.Y1 >= minSide
 }
 
-// Bounds of what a network may answer.
+// Bounds of the values of a network.
 const (
 	minSide       = 1      // pixels; a smaller box is rounding noise
-	maxCoordinate = 1e6    // pixels; further out lies no picture
-	maxScore      = 1.0001 // rounding may lift a score above 1
+	maxCoordinate = 1e6    // pixels; larger than any picture
+	maxScore      = 1.0001 // rounding may give a score just above 1
 )

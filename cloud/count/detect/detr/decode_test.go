@@ -12,7 +12,7 @@ import (
 	"cattlecounter/cloud/count/video"
 )
 
-func TestDecodeDropsNonsense(t *testing.T) {
+func TestDecodeDropsInvalidBoxes(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	r := &recipe{signature: signature{family: familyPost}, labels: []string{"cow"}}
 	region := detect.Region{Frame: &video.Frame{Width: 100, Height: 80}, X: 60, Y: 40, Width: 64, Height: 64}
@@ -32,8 +32,8 @@ func TestDecodeDropsNonsense(t *testing.T) {
 		{0, 0.9, [4]float32{11, 12, 1, 2}, false},    // inverted
 		{0, 0.9, [4]float32{50, 2, 60, 12}, false},   // beyond the frame
 		{0, 0.9, [4]float32{1, 2, 1.5, 12}, false},   // too thin
-		{-3, 0.9, [4]float32{1, 2, 11, 12}, false},   // no class
-		{7, 0.9, [4]float32{1, 2, 11, 12}, true},     // no name, but counts: all do
+		{-3, 0.9, [4]float32{1, 2, 11, 12}, false},   // not a class
+		{7, 0.9, [4]float32{1, 2, 11, 12}, true},     // without a name; every class counts
 		{0, 1.00001, [4]float32{1, 2, 11, 12}, true}, // rounding
 	}
 	k := int64(len(rows))
@@ -58,7 +58,7 @@ func TestDecodeDropsNonsense(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNoNumbers(t *testing.T) {
+func TestOutputsOfNaN(t *testing.T) {
 	nan := float32(math.NaN())
 	region := []detect.Region{{Frame: &video.Frame{Width: 10, Height: 10}, Width: 10, Height: 10}}
 	boxes := tensorView{name: "boxes", shape: []int64{1, 2, 4}, floats: make([]float32, 8)}
@@ -134,7 +134,7 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// FuzzDecode feeds whatever a network might answer to both decoders.
+// FuzzDecode feeds arbitrary outputs to both decoders.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte("\x00\x00\x80\x3f\x00\x00\xc0\x7f\x00\x00\x80\x7f"), uint8(2), uint8(3), true)
 	f.Add(make([]byte, 400), uint8(4), uint8(5), false)
@@ -144,7 +144,7 @@ func FuzzDecode(f *testing.F) {
 			floats = append(floats, math.Float32frombits(binary.LittleEndian.Uint32(b)))
 		}
 		q, c := int64(queries), int64(classes)
-		take := func(n int64) []float32 {
+		cutOff := func(n int64) []float32 {
 			n = min(n, int64(len(floats)))
 			defer func() { floats = floats[n:] }()
 			return floats[:n]
@@ -154,13 +154,13 @@ func FuzzDecode(f *testing.F) {
 			r.scores = scoresSoftmax
 		}
 		region := detect.Region{Frame: &video.Frame{Width: 100, Height: 80}, X: 60, Y: 40, Width: 64, Height: 64}
-		boxes := tensorView{shape: []int64{1, q, 4}, floats: take(q * 4)}
-		raw, rawErr := r.decodeRaw(nil, []detect.Region{region}, 1, 0.25, tensorView{shape: []int64{1, q, c}, floats: take(q * c)}, boxes)
+		boxes := tensorView{shape: []int64{1, q, 4}, floats: cutOff(q * 4)}
+		raw, rawErr := r.decodeRaw(nil, []detect.Region{region}, 1, 0.25, tensorView{shape: []int64{1, q, c}, floats: cutOff(q * c)}, boxes)
 		labels := tensorView{shape: []int64{1, q}, ints: make([]int64, q)}
 		for i := range labels.ints {
 			labels.ints[i] = int64(i) - 1
 		}
-		post, postErr := r.decodePost(nil, []detect.Region{region}, 1, 0.25, labels, boxes, tensorView{shape: []int64{1, q}, floats: take(q)})
+		post, postErr := r.decodePost(nil, []detect.Region{region}, 1, 0.25, labels, boxes, tensorView{shape: []int64{1, q}, floats: cutOff(q)})
 		for _, err := range []error{rawErr, postErr} {
 			if err != nil && !errors.Is(err, ErrModel) {
 				t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// library returns ONNX Runtime; without it tests are skipped, and fail in CI.
+// library returns ONNX Runtime. Without it a test is skipped, and in CI it fails.
 func library(t testing.TB) string {
 	t.Helper()
 	lib := os.Getenv("ONNXRUNTIME_LIB")
@@ -110,8 +110,8 @@ func TestPostProcessedFamily(t *testing.T) {
 func TestSoftmaxFamilyWithMaskAndFreeSize(t *testing.T) {
 	m := open(t, "testdata/softmax")
 	f := paint(300, 200, 0, 255, 0)
-	patch(f, 150, 0, 300, 100, 0, 0, 255) // red: a cow, top right
-	patch(f, 0, 100, 150, 200, 255, 0, 0) // blue: a car, which does not count
+	patch(f, 150, 0, 300, 100, 0, 0, 255) // red: a cow
+	patch(f, 0, 100, 150, 200, 255, 0, 0) // blue: a car, not cattle
 	got, err := m.DetectRegions(t.Context(), nil, []detect.Region{whole(f)}, 0.5)
 	if err != nil {
 		t.Fatal(err)
@@ -170,12 +170,12 @@ func TestParallelRuns(t *testing.T) {
 	wg.Wait()
 }
 
-func TestCancelledRun(t *testing.T) {
+func TestCanceledRun(t *testing.T) {
 	m := open(t, "testdata/sigmoid")
-	why := errors.New("shutdown")
+	cause := errors.New("shutdown")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(why)
-	if _, err := m.DetectRegions(ctx, nil, []detect.Region{whole(paint(40, 40, 0, 0, 0))}, 0.5); !errors.Is(err, why) {
+	cancel(cause)
+	if _, err := m.DetectRegions(ctx, nil, []detect.Region{whole(paint(40, 40, 0, 0, 0))}, 0.5); !errors.Is(err, cause) {
 		t.Errorf("%v", err)
 	}
 }
@@ -185,7 +185,7 @@ func TestBadFrame(t *testing.T) {
 	f := paint(40, 40, 0, 0, 0)
 	f.Pix = f.Pix[:17]
 	if _, err := m.DetectRegions(t.Context(), nil, []detect.Region{whole(f)}, 0.5); err == nil {
-		t.Error("a frame without its pixels was taken")
+		t.Error("a frame with too few pixels was accepted")
 	}
 }
 
@@ -200,7 +200,7 @@ func TestOpenRefuses(t *testing.T) {
 		files files
 		opts  Options
 		want  error
-		says  string
+		text  string // in the error
 	}{
 		"no model":       {files{}, Options{}, ErrModel, "model.onnx"},
 		"empty":          {files{"model.onnx": ""}, Options{}, ErrModel, "empty"},
@@ -216,7 +216,7 @@ func TestOpenRefuses(t *testing.T) {
 		"other library":  {files{"model.onnx": string(network)}, Options{Library: "/nowhere/lib.so"}, ErrRuntime, "/nowhere/lib.so"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			open(t, "testdata/sigmoid") // the library is loaded from here on
+			open(t, "testdata/sigmoid") // loads the library
 			folder := t.TempDir()
 			for file, content := range c.files {
 				if err := os.WriteFile(filepath.Join(folder, file), []byte(content), 0o600); err != nil {
@@ -230,16 +230,16 @@ func TestOpenRefuses(t *testing.T) {
 			}
 			m, err := Open(o)
 			if err == nil {
-				t.Fatal(m.Close(), "was opened")
+				t.Fatal(m.Close(), "the model was opened")
 			}
-			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("got %v; want %v and %q in it", err, c.want, c.says)
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
+				t.Errorf("got %v; want %v with %q in the text", err, c.want, c.text)
 			}
 		})
 	}
 }
 
-// identity is a valid network that is no detector: y = x.
+// identity is a valid network but not a detector: y = x.
 var identity = []byte("\x08\x09\x3a\x40\x0a\x10\x0a\x01\x78\x12\x01\x79\x22\x08\x49\x64\x65\x6e\x74\x69\x74\x79\x12\x02\x69\x64\x5a\x13\x0a\x01" +
 	"\x78\x12\x0e\x0a\x0c\x08\x01\x12\x08\x0a\x02\x08\x01\x0a\x02\x08\x02\x62\x13\x0a\x01\x79\x12\x0e\x0a\x0c\x08\x01\x12\x08" +
 	"\x0a\x02\x08\x01\x0a\x02\x08\x02\x42\x04\x0a\x00\x10\x12")

@@ -1,16 +1,14 @@
 // Package detr runs detectors of the DETR family through ONNX Runtime.
 //
-// A model is a folder with model.onnx and, as far as they are needed, a card
-// of the project's own (cattlecounter.yaml, see Card) and the Hugging Face
-// files config.json and preprocessor_config.json. What the network takes and
-// gives is read from the network file; see signature.go for the families.
+// A model is a folder with model.onnx and three optional files: the project's own card (cattlecounter.yaml, see Card) and
+// the Hugging Face files config.json and preprocessor_config.json. The inputs and outputs are read from the network file;
+// see signature.go for the families.
 //
-// A bare model.onnx is taken as trained on COCO: values 0..1 in the order red,
-// green, blue, stretched to the input size, and every animal class counts.
+// A folder with model.onnx alone is treated as trained on COCO: values 0..1 in the order red, green, blue, stretched to
+// the input size, and every animal class counts.
 //
-// The CUDA provider replaces the signal handlers of the process when it loads.
-// A program that drains on SIGTERM must therefore take up its signals again
-// (stopsignal.Again) after Open has returned.
+// The CUDA provider replaces the signal handlers of the process when it loads. A program that handles SIGTERM must
+// install its handlers again after Open (process.RestoreHandlers).
 package detr
 
 import (
@@ -29,27 +27,25 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Options say what to load and how to run it.
+// Options are the model to load and how to run it.
 type Options struct {
 	Path     string   // model folder, or the network file in it
-	Name     string   // what Info calls the model; empty: as its card says, or its folder
+	Name     string   // name in Info; empty: the name on the card, else that of the folder
 	Library  string   // ONNX Runtime's shared library; empty: see FindLibrary
 	Provider Provider // empty is CPU
 	GPU      GPU
-	// Threads is how many threads one run uses, 0 for one. One is best when
-	// several runs go on at the same time, as detect.Pipeline has them.
+	// Threads is the number of threads of one run, 0 for one. One is best with parallel runs, as in detect.Pipeline.
 	Threads int
-	// Batch is how many regions one run takes at most, 0 for CPUBatch or
-	// GPUBatch. A network with a fixed batch size overrides it.
+	// Batch is the largest number of regions in one run, 0 for CPUBatch or GPUBatch. A network with a fixed batch size
+	// overrides it.
 	Batch int
-	// Parallel is how many runs may go on at the same time, 0 for one; further
-	// calls of DetectRegions wait. Each has its own input memory.
+	// Parallel is the largest number of parallel runs, 0 for one. Further calls of DetectRegions wait. Each run has its
+	// own input memory.
 	Parallel int
 }
 
-// Regions per run unless told otherwise. On a CPU larger batches only take more
-// memory (measured with 416 pixel tiles: 1 to 4 are equally fast, 9 is slower);
-// a GPU wants work enough for all its units.
+// Default numbers of regions per run. On a CPU larger batches only take more memory (measured with tiles of 416 pixels:
+// 1 to 4 are equally fast, 9 is slower). A GPU needs enough work for all its units.
 const (
 	CPUBatch = 2
 	GPUBatch = 8
@@ -59,35 +55,35 @@ const (
 type Info struct {
 	Name      string
 	File      string         // path of the network
-	Data      []string       // names of the files beside it that hold its weights
+	Data      []string       // names of the files with its weights
 	Digest    footage.Digest // SHA-256 of the network, see findNetwork
 	Size      int64          // bytes of the network with its weights
 	Provider  Provider
 	Family    string
-	Width     int // pixels of the input, 0 when the network takes any
+	Width     int // pixels of the input, 0 for any
 	Height    int
 	Tile      int     // recommended side of tiles in pixels of the frame
 	Overlap   float64 // recommended overlap of tiles
 	Threshold float64 // recommended least score
 	Cattle    []string
 	Batch     int  // regions per run
-	Fixed     bool // the network takes exactly Batch regions a run
+	Fixed     bool // the network takes exactly Batch regions per run
 }
 
-// Stats says how much work the model has done since it was opened.
+// Stats is the work of a model since it was opened.
 type Stats struct {
 	Runs    int64         // of the network
-	Regions int64         // looked at
+	Regions int64         // processed
 	Running time.Duration // inside ONNX Runtime, summed over parallel runs
 }
 
-// Model is a loaded network. It is safe for use by several goroutines.
+// Model is a loaded network. It is safe for concurrent use.
 type Model struct {
 	info    Info
 	recipe  recipe
 	session *ort.DynamicAdvancedSession
 	fixed   bool        // the network takes exactly info.Batch regions
-	free    chan *batch // bounds the runs in flight and keeps their memory
+	free    chan *batch // bounds the parallel runs and holds their memory
 
 	runs, regions, running atomic.Int64
 }
@@ -116,10 +112,8 @@ func Open(o Options) (*Model, error) {
 	return m, nil
 }
 
-// Describe reads what Open would load, without loading it: Info is complete,
-// but whether the network runs is not known. Errors are those of Open; with
-// ErrRuntime the Info holds what the files alone say, which is File, Data,
-// Digest and Size.
+// Describe reads the files of a model without loading it. Info is complete, but the network may still fail to run. Errors
+// are those of Open. With ErrRuntime the Info has only File, Data, Digest and Size.
 func Describe(o Options) (Info, error) {
 	m, err := prepare(o.withDefaults())
 	return m.info, err
@@ -139,8 +133,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// prepare reads a model up to the session. The Model is not nil, also with an
-// error.
+// prepare reads a model but starts no session. The Model is not nil, even with an error.
 func prepare(o Options) (*Model, error) {
 	m := &Model{}
 	n, err := findNetwork(o.Path)
@@ -166,7 +159,7 @@ func prepare(o Options) (*Model, error) {
 	return m, nil
 }
 
-// describe fills in what the recipe says.
+// describe fills in the values of the recipe.
 func (m *Model) describe(name string, d description) {
 	i, r := &m.info, &m.recipe
 	i.Name, i.Family, i.Width, i.Height = cmp.Or(name, d.card.Name), string(r.family), r.width, r.height
@@ -183,8 +176,8 @@ func (m *Model) describe(name string, d description) {
 	}
 }
 
-// inspect reads names and shapes with a session of its own, without the
-// optimiser: the binding does not tell them of a session that can run.
+// inspect reads names and shapes with a separate session without the optimiser. The binding does not return them for a
+// session that can run.
 func inspect(file string) (signature, error) {
 	so, err := ort.NewSessionOptions()
 	if err != nil {
@@ -196,7 +189,7 @@ func inspect(file string) (signature, error) {
 	}
 	in, out, err := ort.GetInputOutputInfoWithOptions(file, so)
 	if err != nil {
-		return signature{}, fmt.Errorf("not a network that ONNX Runtime %s can read; is the file whole, and are its weights beside it? %w: %w", ort.GetVersion(), err, ErrModel)
+		return signature{}, fmt.Errorf("ONNX Runtime %s cannot read the file as a network; check that the file is whole and that its weights are beside it: %w: %w", ort.GetVersion(), err, ErrModel)
 	}
 	return readSignature(in, out)
 }
@@ -209,8 +202,7 @@ func (m *Model) Stats() Stats {
 	return Stats{Runs: m.runs.Load(), Regions: m.regions.Load(), Running: time.Duration(m.running.Load())}
 }
 
-// Close waits for runs in flight and frees the network. The model must not be
-// used after it.
+// Close waits for the current runs and frees the network. The model must not be used afterwards.
 func (m *Model) Close() error {
 	for range cap(m.free) {
 		<-m.free
@@ -218,10 +210,9 @@ func (m *Model) Close() error {
 	return m.session.Destroy()
 }
 
-// DetectRegions implements detect.Model: it appends to dst the boxes of each
-// region, in pixels of the region's frame and cut at the region's edges. Only
-// classes that count as cattle and scores of at least threshold are returned;
-// one animal may appear several times under several labels.
+// DetectRegions implements detect.Model: it appends to dst the boxes of each region, in pixels of the region's frame and
+// cut at the region's edges. It returns only classes that count as cattle, with scores of at least threshold. One animal
+// may have several boxes with different labels.
 func (m *Model) DetectRegions(ctx context.Context, dst [][]detect.Box, regions []detect.Region, threshold float32) ([][]detect.Box, error) {
 	var b *batch
 	select {
@@ -242,13 +233,12 @@ func (m *Model) DetectRegions(ctx context.Context, dst [][]detect.Box, regions [
 	return dst, nil
 }
 
-// Rehearse prepares the regions once and then has the network look at them
-// rounds times, with nothing else around it: the speed that a program using
-// the network could reach at best. It returns the time of the rounds alone.
-func (m *Model) Rehearse(ctx context.Context, regions []detect.Region, rounds int) (time.Duration, error) {
+// TimeNetwork prepares the regions once and then runs the network on them rounds times, without any other work. This is
+// the best speed that a program can reach with the network. It returns the time of the rounds alone.
+func (m *Model) TimeNetwork(ctx context.Context, regions []detect.Region, rounds int) (time.Duration, error) {
 	var spent time.Duration
 	for run := range m.split(regions) {
-		t, err := m.rehearse(ctx, run, rounds)
+		t, err := m.timeRun(ctx, run, rounds)
 		if err != nil {
 			return 0, err
 		}
@@ -257,7 +247,7 @@ func (m *Model) Rehearse(ctx context.Context, regions []detect.Region, rounds in
 	return spent, nil
 }
 
-func (m *Model) rehearse(ctx context.Context, run []detect.Region, rounds int) (time.Duration, error) {
+func (m *Model) timeRun(ctx context.Context, run []detect.Region, rounds int) (time.Duration, error) {
 	n := len(run)
 	if m.fixed {
 		n = m.info.Batch
@@ -278,8 +268,8 @@ func (m *Model) rehearse(ctx context.Context, run []detect.Region, rounds int) (
 	return time.Since(start), nil
 }
 
-// split cuts regions into runs: of one size each, since a run has one input
-// size, none larger than the batch, and evenly filled.
+// split cuts regions into runs. Each run has regions of one size, because a run has one input size. No run is larger than
+// the batch, and the runs are filled evenly.
 func (m *Model) split(regions []detect.Region) func(yield func([]detect.Region) bool) {
 	return func(yield func([]detect.Region) bool) {
 		for len(regions) > 0 {

@@ -13,7 +13,7 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// network is the network file of a model and the files of weights it names.
+// network is the network file of a model with its files of weights.
 type network struct {
 	path   string
 	digest footage.Digest
@@ -21,13 +21,11 @@ type network struct {
 	data   []string // names of the files of weights
 }
 
-// findNetwork resolves a folder or file and hashes the network. The error
-// wraps ErrModel.
+// findNetwork resolves a folder or file and hashes the network. The error wraps ErrModel.
 //
-// The digest of a network is the SHA-256 of its file. Where weights stand in
-// files beside it, it is the SHA-256 of what sha256sum prints of the network
-// and then of these files by name, since the network alone would not say what
-// was counted with.
+// The digest of a network is the SHA-256 of its file. A network may have its weights in other files; then the digest is
+// the SHA-256 of the output of sha256sum for the network and for these files, by name. The network file alone would not
+// identify the model.
 func findNetwork(path string) (network, error) {
 	if path == "" {
 		return network{}, fmt.Errorf("no model given: want a folder with %s: %w", networkFile, ErrModel)
@@ -80,29 +78,28 @@ func (n *network) read() error {
 	return nil
 }
 
-// hash reads one file. see gets all of it in pieces that overlap by more than a
-// file's name.
-func (n *network) hash(path string, see func([]byte)) (footage.Digest, error) {
+// hash reads one file. It calls visit with all of it, in pieces that overlap by more than the name of a file.
+func (n *network) hash(path string, visit func([]byte)) (footage.Digest, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return footage.Digest{}, err
 	}
 	defer f.Close()
 	const overlap = 512
-	h, buffer, kept := sha256.New(), make([]byte, 1<<20), 0
+	h, buffer, carried := sha256.New(), make([]byte, 1<<20), 0
 	size := int64(0)
 	for {
-		got, err := f.Read(buffer[kept:])
-		chunk := buffer[:kept+got]
+		got, err := f.Read(buffer[carried:])
+		chunk := buffer[:carried+got]
 		if size == 0 && path == n.path {
 			if err := sniff(chunk); err != nil {
 				return footage.Digest{}, err
 			}
 		}
-		h.Write(chunk[kept:])
-		see(chunk)
+		h.Write(chunk[carried:])
+		visit(chunk)
 		size += int64(got)
-		kept = copy(buffer, chunk[max(0, len(chunk)-overlap):])
+		carried = copy(buffer, chunk[max(0, len(chunk)-overlap):])
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -114,19 +111,19 @@ func (n *network) hash(path string, see func([]byte)) (footage.Digest, error) {
 	return footage.Digest(h.Sum(nil)), nil
 }
 
-// sniff knows what is often saved in place of a network by mistake; ONNX
-// Runtime would only say that it cannot be parsed.
+// sniff recognises files that are often saved by mistake instead of a network. ONNX Runtime would only report that it
+// cannot parse them.
 func sniff(start []byte) error {
 	text := bytes.TrimLeft(start, "\xEF\xBB\xBF \t\r\n")
 	switch {
 	case len(start) == 0:
 		return errors.New("file is empty")
 	case bytes.HasPrefix(text, []byte("<")):
-		return errors.New("is a web page and not a network: what was saved is an error or login page")
+		return errors.New("is a web page and not a network; download the file again, the server sent an error or login page")
 	case bytes.HasPrefix(text, []byte("version https://git-lfs")):
-		return errors.New("is a pointer of Git LFS and not the network itself: fetch it with `git lfs pull` or `worker model pull`")
+		return errors.New("is a Git LFS pointer and not the network; fetch the network with `git lfs pull` or `worker model pull`")
 	case bytes.HasPrefix(start, []byte("PK\x03\x04")):
-		return errors.New("is a ZIP archive or a PyTorch checkpoint and not a network: export it to ONNX")
+		return errors.New("is a ZIP archive or a PyTorch checkpoint and not a network; export the model to ONNX")
 	}
 	return nil
 }

@@ -11,8 +11,7 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// TestWeightsOfOtherKinds looks at one picture with 32-bit weights, with 16-bit
-// weights, and with weights in a file beside the network.
+// TestWeightsOfOtherKinds compares the detections with 32-bit weights, 16-bit weights, and weights in a separate file.
 func TestWeightsOfOtherKinds(t *testing.T) {
 	f := paint(64, 64, 200, 30, 30)
 	patch(f, 0, 0, 32, 32, 20, 20, 240)
@@ -24,23 +23,22 @@ func TestWeightsOfOtherKinds(t *testing.T) {
 		}
 		if folder == "sigmoid" {
 			if want = got[0]; len(want) == 0 {
-				t.Fatal("nothing was seen")
+				t.Fatal("no detections with 32-bit weights")
 			}
 			continue
 		}
 		if len(got[0]) != len(want) {
-			t.Fatalf("%s sees %+v, with 32 bits it is %+v", folder, got[0], want)
+			t.Fatalf("%s: detections %+v, want those with 32-bit weights %+v", folder, got[0], want)
 		}
 		for i, b := range got[0] {
 			if !near(b.Score, want[i].Score, 0.01) || !near(b.X1, want[i].X1, 0.1) || b.Class != want[i].Class {
-				t.Errorf("%s sees %+v, with 32 bits it is %+v", folder, b, want[i])
+				t.Errorf("%s: detections %+v, want those with 32-bit weights %+v", folder, b, want[i])
 			}
 		}
 	}
 }
 
-// TestDigestCoversWeights changes a byte of the weights: results must not bear
-// the old digest.
+// TestDigestCoversWeights checks that a change in the weights changes the digest.
 func TestDigestCoversWeights(t *testing.T) {
 	dir := t.TempDir()
 	files := map[string][]byte{}
@@ -78,12 +76,11 @@ func TestDigestCoversWeights(t *testing.T) {
 	changed[3] ^= 1
 	write("model.onnx_data", changed)
 	if n, err := findNetwork(dir); err != nil || n.digest == first.digest {
-		t.Errorf("other weights, same digest: %v", err)
+		t.Errorf("the digest did not change with the weights: %v", err)
 	}
 }
 
-// TestNameAcrossPieces finds the name of the weights wherever it lies in a
-// network of several pieces.
+// TestNameAcrossPieces checks that the name of the weights is found at any place of a large network file.
 func TestNameAcrossPieces(t *testing.T) {
 	const piece = 1 << 20
 	for _, at := range []int{0, piece - 520, piece - 512, piece - 8, piece, 2*piece - 700} {
@@ -101,28 +98,28 @@ func TestNameAcrossPieces(t *testing.T) {
 	}
 }
 
-// TestMistakenForNetworks has what people save as a network by mistake.
-func TestMistakenForNetworks(t *testing.T) {
+// TestFilesSavedByMistake checks the errors for files that people save instead of a network.
+func TestFilesSavedByMistake(t *testing.T) {
 	external, err := os.ReadFile("testdata/external/model.onnx")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
 		content []byte
-		says    string
+		text    string // in the error
 	}{
-		"web page":         {[]byte("\n<!DOCTYPE html><html>sign in</html>"), "web page"},
-		"git lfs":          {[]byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "git lfs pull"},
-		"checkpoint":       {[]byte("PK\x03\x04archive/data.pkl"), "PyTorch checkpoint"},
-		"noise":            {[]byte(strings.Repeat("\xff\x03noise", 100)), "is the file whole"},
-		"weights are away": {external, "are its weights beside it"},
+		"web page":        {[]byte("\n<!DOCTYPE html><html>sign in</html>"), "web page"},
+		"git lfs":         {[]byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "git lfs pull"},
+		"checkpoint":      {[]byte("PK\x03\x04archive/data.pkl"), "PyTorch checkpoint"},
+		"noise":           {[]byte(strings.Repeat("\xff\x03noise", 100)), "check that the file is whole"},
+		"weights missing": {external, "that its weights are beside it"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, networkFile), c.content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Open(Options{Path: dir, Library: library(t)})
-		if !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), dir) {
+		if !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), c.text) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -2,18 +2,18 @@ package detr
 
 import "cattlecounter/cloud/count/detect"
 
-// normalisation turns a byte of a colour channel into the network's input:
-// value*scale + shift, channels in the order red, green, blue.
+// normalisation turns a byte of a colour channel into the network's input: value*scale + shift. The channels are in the
+// order red, green, blue.
 type normalisation struct{ scale, shift [3]float32 }
 
-// preparer cuts regions out of frames into planar RGB floats. It keeps its
-// scratch memory between calls and belongs to one goroutine at a time.
+// preparer cuts regions out of frames into planar RGB floats. It reuses its scratch memory and belongs to one goroutine
+// at a time.
 type preparer struct {
 	table  [3][256]float32 // of each byte value, channels red, green, blue
 	norm   normalisation
 	filter resampling
 
-	// Weights of the last resize, and its rows after the horizontal pass.
+	// Weights of the last resize, and the rows after its horizontal pass.
 	srcW, srcH, dstW, dstH int
 	across, down           taps
 	rows                   []float32
@@ -30,8 +30,8 @@ func newPreparer(n normalisation, r resampling) *preparer {
 	return p
 }
 
-// fill writes the region, resized to width x height, into dst, which holds
-// 3*width*height values: first the red plane, then green, then blue.
+// fill writes the region, resized to width x height, into dst of 3*width*height values: the red plane, then green, then
+// blue.
 func (p *preparer) fill(dst []float32, r detect.Region, width, height int) {
 	if r.Width == width && r.Height == height {
 		p.copy(dst, r)
@@ -95,10 +95,10 @@ func (p *preparer) resize(dst []float32, r detect.Region, width, height int) {
 	}
 }
 
-// clampByte undoes the overshoot of the bicubic and Lanczos filters.
+// clampByte removes the overshoot of the bicubic and Lanczos filters.
 func clampByte(v float32) float32 { return min(max(v, 0), 255) }
 
-// plan builds weights and scratch memory when the sizes changed.
+// plan computes weights and scratch memory after a change of the sizes.
 func (p *preparer) plan(srcW, srcH, dstW, dstH int) {
 	if p.srcW == srcW && p.srcH == srcH && p.dstW == dstW && p.dstH == dstH {
 		return

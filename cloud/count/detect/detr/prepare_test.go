@@ -8,7 +8,7 @@ import (
 	"cattlecounter/cloud/count/video"
 )
 
-// unit is the plain normalisation: bytes as they are.
+// unit is the normalisation that does not change the bytes.
 var unit = normalisation{scale: [3]float32{1, 1, 1}}
 
 // gradient is a frame whose blue is x, green is y and red is x+y.
@@ -44,9 +44,8 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// TestResizeKeepsGradients: a linear ramp stays one at any scale, apart from
-// its ends, with every filter that interpolates.
-func TestResizeKeepsGradients(t *testing.T) {
+// TestResizePreservesGradients checks that a linear ramp stays linear at any scale, except at its ends.
+func TestResizePreservesGradients(t *testing.T) {
 	f := gradient(100, 80)
 	for _, filter := range []resampling{bilinear, bicubic, lanczos} {
 		for _, size := range [][2]int{{50, 40}, {37, 23}, {200, 160}, {100, 40}} {
@@ -109,7 +108,7 @@ func TestTapsSumToOne(t *testing.T) {
 	}
 }
 
-func TestPreparingMakesNoGarbage(t *testing.T) {
+func TestFillDoesNotAllocate(t *testing.T) {
 	p := newPreparer(unit, bilinear)
 	f := gradient(200, 200)
 	dst := make([]float32, 3*64*64)

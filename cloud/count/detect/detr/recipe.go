@@ -13,21 +13,20 @@ const (
 	scoresSigmoid = "sigmoid" // each class by itself: RT-DETR, D-FINE, Deformable and Conditional DETR
 )
 
-// Defaults where neither card nor network say anything.
+// Defaults when neither card nor network has a value.
 const (
 	defaultThreshold = 0.25
 	defaultOverlap   = 0.2
 	defaultSide      = 640 // of a network that takes any size
 )
 
-// Mean and deviation of ImageNet, which DETR is trained with.
+// Mean and deviation of ImageNet; DETR is trained with them.
 var (
 	imageNetMean = []float64{0.485, 0.456, 0.406}
 	imageNetStd  = []float64{0.229, 0.224, 0.225}
 )
 
-// recipe is how to feed one network and how to read it: network file, card and
-// configuration files brought together.
+// recipe describes the inputs and outputs of one network, from the network file, the card and the configuration files.
 type recipe struct {
 	signature
 	norm      normalisation
@@ -41,9 +40,8 @@ type recipe struct {
 	overlap   float64
 }
 
-// newRecipe decides what the files leave open, in this order: the card, the
-// Hugging Face files, the network, and for a bare network the conventions of
-// its family (COCO classes; values 0..1; ImageNet mean and deviation for DETR).
+// newRecipe takes each value from the first of these that has it: the card, the Hugging Face files, the network, the
+// conventions of its family (COCO classes; values 0..1; ImageNet mean and deviation for DETR).
 func newRecipe(s signature, d description) (recipe, error) {
 	r := recipe{signature: s, filter: bilinear, threshold: defaultThreshold, overlap: defaultOverlap}
 	r.scores = scoresOf(s, d)
@@ -67,9 +65,8 @@ func newRecipe(s signature, d description) (recipe, error) {
 	return r, nil
 }
 
-// scoresOf decides between softmax and sigmoid: what the card says; else the
-// model type of config.json; else softmax when there is a pixel_mask, which
-// only DETR's own export has, and sigmoid otherwise.
+// scoresOf decides between softmax and sigmoid, by the card, else by the model type of config.json. Without both it is
+// softmax for a network with a pixel_mask, which only DETR's own export has, and sigmoid otherwise.
 func scoresOf(s signature, d description) string {
 	if d.card.Scores != "" {
 		return d.card.Scores
@@ -140,9 +137,8 @@ func (r *recipe) setSize(d description) {
 	}
 }
 
-// inputSize is what a region of the given size is resized to. Networks with a
-// fixed input and square sizes stretch; sizes by the shortest edge keep the
-// aspect.
+// inputSize is the input size for a region of the given size. A fixed input and a square size stretch the region; a size
+// by the shortest edge preserves the aspect ratio.
 func (r *recipe) inputSize(width, height int) (w, h int) {
 	w, h = r.size.Width, r.size.Height
 	if r.size.ShortestEdge > 0 && w == 0 {
@@ -177,8 +173,7 @@ func (r *recipe) setLabels(d description) {
 	}
 }
 
-// setCattle marks the classes that count. A name that the class map does not
-// have is an error: the count would silently be zero.
+// setCattle marks the classes that count as cattle. An unknown class name is an error: the count would be zero.
 func (r *recipe) setCattle(wanted []string) error {
 	if len(wanted) == 0 {
 		if !isCOCO(r.labels) {
@@ -190,7 +185,7 @@ func (r *recipe) setCattle(wanted []string) error {
 	for _, name := range wanted {
 		i, ok := labelIndex(r.labels, name)
 		if !ok {
-			return fmt.Errorf("cattle: the model has no class %q, its classes are %s: %w", name, strings.Join(r.labels[:min(len(r.labels), 100)], ", "), ErrCard)
+			return fmt.Errorf("cattle: the model has no class %q; its classes are %s: %w", name, strings.Join(r.labels[:min(len(r.labels), 100)], ", "), ErrCard)
 		}
 		if i >= len(r.counts) {
 			r.counts = append(r.counts, make([]bool, i+1-len(r.counts))...)
@@ -213,7 +208,7 @@ func (r *recipe) label(class int) string {
 	return fmt.Sprintf("class %d", class)
 }
 
-// cattleLabels lists the names that count, nil for all.
+// cattleLabels lists the names of the classes that count, nil for all.
 func (r *recipe) cattleLabels() []string {
 	var list []string
 	for i, yes := range r.counts {

@@ -2,8 +2,7 @@ package detr
 
 import "math"
 
-// resampling is a filter of the Python Imaging Library, by its number there;
-// Hugging Face image processors name theirs so.
+// resampling is a filter by its number in the Python Imaging Library, as in the files of Hugging Face.
 type resampling int
 
 const (
@@ -53,17 +52,15 @@ func sinc(x float64) float64 {
 	return math.Sin(math.Pi*x) / (math.Pi * x)
 }
 
-// taps holds, for every target pixel of one axis, which source pixels make it
-// and with which weight.
+// taps holds the source pixels and their weights for every target pixel of one axis.
 type taps struct {
 	first  []int     // first source pixel of each target pixel
 	weight []float32 // width weights for each target pixel
 	width  int
 }
 
-// newTaps builds the weights to bring src pixels to dst. When shrinking, the
-// filter is stretched over all source pixels, which keeps small animals from
-// falling between samples.
+// newTaps computes the weights to resize src pixels to dst. A filter that shrinks is stretched over all source pixels, so
+// that small animals do not fall between the samples.
 func newTaps(src, dst int, r resampling) taps {
 	scale := float64(src) / float64(dst)
 	stretch := max(scale, 1)

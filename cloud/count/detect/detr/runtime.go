@@ -16,26 +16,22 @@ import (
 var (
 	// ErrRuntime marks an ONNX Runtime library that is missing or too old.
 	ErrRuntime = errors.New("ONNX Runtime cannot be used")
-	// ErrProvider marks an execution provider that was asked for and is not
-	// there. The program never falls back to another one by itself.
+	// ErrProvider marks a configured execution provider that cannot be used. The program never falls back to another.
 	ErrProvider = errors.New("execution provider cannot be used")
 )
 
-// libraryName is ONNX Runtime as its packages name it.
+// libraryName is the file name of ONNX Runtime in its packages.
 const libraryName = "libonnxruntime.so.1"
 
-// environment is the one inference environment of the process. ONNX Runtime allows
-// a single one, and closing it under a running session would crash, so it
-// stays until the process ends.
+// environment is the inference environment of the process. ONNX Runtime allows only one. Closing it during a session would
+// crash the process, so it stays open until the process ends.
 var environment struct {
 	sync.Mutex
 	library string
 }
 
-// FindLibrary returns the library to load: configured when that is not empty,
-// else the one beside the executable, in ../lib or in ../onnxruntime (where the
-// Makefile puts it), else the bare name, which
-// the dynamic loader looks up.
+// FindLibrary returns the library to load: configured, when that is not empty; else the library beside the executable, in
+// ../lib or in ../onnxruntime, where the Makefile installs it; else the bare name for the dynamic loader.
 func FindLibrary(configured string) string {
 	if configured != "" {
 		return configured
@@ -51,15 +47,15 @@ func FindLibrary(configured string) string {
 	return libraryName
 }
 
-// LoadRuntime makes sure that ONNX Runtime is there: the library configured, or
-// what FindLibrary finds. The error wraps ErrRuntime.
+// LoadRuntime loads ONNX Runtime, once per process: the configured library, or the result of FindLibrary. The error wraps
+// ErrRuntime.
 func LoadRuntime(configured string) error {
 	library := FindLibrary(configured)
 	environment.Lock()
 	defer environment.Unlock()
 	if environment.library != "" {
 		if library != environment.library {
-			return fmt.Errorf("library %s asked for, %s is loaded already: %w", library, environment.library, ErrRuntime)
+			return fmt.Errorf("cannot load library %s: %s is loaded already: %w", library, environment.library, ErrRuntime)
 		}
 		return nil
 	}
@@ -71,7 +67,7 @@ func LoadRuntime(configured string) error {
 	return nil
 }
 
-// Provider is where the network runs.
+// Provider is the execution provider that runs the network.
 type Provider string
 
 // Providers.
@@ -125,9 +121,8 @@ func sessionOptions(o Options, library string) (*ort.SessionOptions, error) {
 	return so, nil
 }
 
-// appendProvider adds a GPU. ONNX Runtime loads a provider from a library of
-// its own beside the main one; which one is missing is said here, because the
-// message from the library speaks of dlopen only.
+// appendProvider adds a GPU. ONNX Runtime loads a provider from a separate library beside the main one. The error names
+// a missing library and its source; the message of ONNX Runtime only mentions dlopen.
 func appendProvider(so *ort.SessionOptions, o Options, library string) error {
 	need := []string{"libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"}
 	if o.Provider == TensorRT {
@@ -139,7 +134,7 @@ func appendProvider(so *ort.SessionOptions, o Options, library string) error {
 		}
 		for _, name := range need {
 			if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
-				return fmt.Errorf("provider %s needs %s beside %s (the GPU build of ONNX Runtime has it): %w: %w", o.Provider, name, library, err, ErrProvider)
+				return fmt.Errorf("provider %s needs %s beside %s; install the GPU build of ONNX Runtime: %w: %w", o.Provider, name, library, err, ErrProvider)
 			}
 		}
 	}
@@ -147,31 +142,31 @@ func appendProvider(so *ort.SessionOptions, o Options, library string) error {
 	if o.Provider == TensorRT {
 		err = appendTensorRT(so, o.GPU)
 	}
-	if err == nil { // under TensorRT too: CUDA takes what TensorRT cannot
+	if err == nil { // with TensorRT too: CUDA runs the operators that TensorRT does not support
 		err = appendCUDA(so, o.GPU)
 	}
 	if err != nil {
-		return fmt.Errorf("provider %s with %s: %w: %w%s", o.Provider, library, err, ErrProvider, whoseIs(err.Error()))
+		return fmt.Errorf("provider %s with %s: %w: %w%s", o.Provider, library, err, ErrProvider, missingLibrary(err.Error()))
 	}
 	return nil
 }
 
-// owners says where the libraries come from that a provider loads.
-var owners = map[string]string{
-	"libcuda.so":     "NVIDIA's driver is not here; a container gets it with --gpus all",
-	"libcudart.so":   "the CUDA libraries are not here, or not in LD_LIBRARY_PATH",
-	"libcublas.so":   "the CUDA libraries are not here, or not in LD_LIBRARY_PATH",
-	"libcublasLt.so": "the CUDA libraries are not here, or not in LD_LIBRARY_PATH",
-	"libcudnn.so":    "cuDNN is not here, or not in LD_LIBRARY_PATH",
-	"libcurand.so":   "the CUDA libraries are not here, or not in LD_LIBRARY_PATH",
-	"libnvinfer.so":  "TensorRT is not here, or not in LD_LIBRARY_PATH",
+// libraryRemedies has a remedy for each library that a provider loads.
+var libraryRemedies = map[string]string{
+	"libcuda.so":     "install NVIDIA's driver; start a container with --gpus all",
+	"libcudart.so":   "install the CUDA libraries, or add them to LD_LIBRARY_PATH",
+	"libcublas.so":   "install the CUDA libraries, or add them to LD_LIBRARY_PATH",
+	"libcublasLt.so": "install the CUDA libraries, or add them to LD_LIBRARY_PATH",
+	"libcudnn.so":    "install cuDNN, or add it to LD_LIBRARY_PATH",
+	"libcurand.so":   "install the CUDA libraries, or add them to LD_LIBRARY_PATH",
+	"libnvinfer.so":  "install TensorRT, or add it to LD_LIBRARY_PATH",
 }
 
-// whoseIs explains the name of a library that could not be loaded.
-func whoseIs(message string) string {
-	for name, from := range owners {
+// missingLibrary returns the remedy for a library that a message names as missing, or "".
+func missingLibrary(message string) string {
+	for name, remedy := range libraryRemedies {
 		if strings.Contains(message, name+".") && strings.Contains(message, "cannot open shared object") {
-			return ": " + from
+			return "; " + remedy
 		}
 	}
 	return ""

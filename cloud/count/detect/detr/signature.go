@@ -8,33 +8,31 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// ErrModel marks a model file that is missing, damaged, or no detector of a
-// family known here.
+// ErrModel marks a model file that is missing, damaged, or not a detector of a known family.
 var ErrModel = errors.New("model cannot be used")
 
-// family is the way in and out of a network.
+// family is a set of inputs and outputs of networks.
 type family string
 
 const (
-	// familyPost has its post-processing inside the graph, as D-FINE, DEIM and
-	// RT-DETR export it: images, orig_target_sizes -> labels, boxes, scores.
+	// familyPost has the post-processing in the graph, as exported by D-FINE, DEIM and RT-DETR: images,
+	// orig_target_sizes -> labels, boxes, scores.
 	familyPost family = "images -> labels, boxes, scores"
-	// familyRaw is what Hugging Face exports of DETR kin: pixel_values
-	// [, pixel_mask] -> logits, pred_boxes.
+	// familyRaw is the Hugging Face export of the DETR family: pixel_values [, pixel_mask] -> logits, pred_boxes.
 	familyRaw family = "pixel_values -> logits, pred_boxes"
 )
 
-// signature is what the network file says about its inputs and outputs.
+// signature describes the inputs and outputs of a network file.
 type signature struct {
 	family        family
 	batch         int // pictures per run, 0 for any number
 	height, width int // pixels of the input, 0 for any
 	mask          bool
 	maskH, maskW  int // 0 for the size of the picture
-	classes       int // width of logits, 0 when not said or not of familyRaw
+	classes       int // width of logits, 0 when unknown or not familyRaw
 }
 
-// inputs and outputs are the tensor names in the order that the session uses.
+// inputs returns the names of the inputs in the order of the session.
 func (s signature) inputs() []string {
 	if s.family == familyPost {
 		return []string{"images", "orig_target_sizes"}
@@ -52,8 +50,7 @@ func (s signature) outputs() []string {
 	return []string{"logits", "pred_boxes"}
 }
 
-// readSignature recognises the family. The error wraps ErrModel and says what
-// was found.
+// readSignature recognises the family. The error wraps ErrModel and lists the inputs and outputs.
 func readSignature(in, out []ort.InputOutputInfo) (signature, error) {
 	i, o := byName(in), byName(out)
 	var s signature
@@ -64,11 +61,11 @@ func readSignature(in, out []ort.InputOutputInfo) (signature, error) {
 		s.family = familyRaw
 		s.mask = has(i, "pixel_mask")
 	default:
-		return s, fmt.Errorf("not a detector of a known family: inputs are %s, outputs are %s; wanted %q or %q: %w",
+		return s, fmt.Errorf("not a detector of a known family: inputs are %s, outputs are %s; want %q or %q: %w",
 			names(in), names(out), familyPost, familyRaw, ErrModel)
 	}
 	if len(in) != len(s.inputs()) {
-		return s, fmt.Errorf("inputs are %s, only %s are known how to fill: %w", names(in), strings.Join(s.inputs(), ", "), ErrModel)
+		return s, fmt.Errorf("inputs are %s; only %s can be filled: %w", names(in), strings.Join(s.inputs(), ", "), ErrModel)
 	}
 	picture := i[s.inputs()[0]]
 	if err := s.readPicture(picture); err != nil {
@@ -83,21 +80,21 @@ func readSignature(in, out []ort.InputOutputInfo) (signature, error) {
 func (s *signature) readPicture(t ort.InputOutputInfo) error {
 	d := t.Dimensions
 	if t.DataType != ort.TensorElementDataTypeFloat || len(d) != 4 || d[1] != 3 && d[1] > 0 {
-		return fmt.Errorf("input %s, wanted float32 [N,3,H,W] (16-bit networks must keep 32-bit inputs and outputs): %w", show(t), ErrModel)
+		return fmt.Errorf("input %s, want float32 [N,3,H,W] (16-bit networks must keep 32-bit inputs and outputs): %w", describeTensor(t), ErrModel)
 	}
-	s.batch, s.height, s.width = free(d[0]), free(d[2]), free(d[3])
+	s.batch, s.height, s.width = anySize(d[0]), anySize(d[2]), anySize(d[3])
 	if s.batch > 1024 || s.height > maxSide || s.width > maxSide {
-		return fmt.Errorf("input %s is larger than this program takes: %w", show(t), ErrModel)
+		return fmt.Errorf("input %s is larger than this program takes: %w", describeTensor(t), ErrModel)
 	}
 	return nil
 }
 
 func (s *signature) readPost(i, o map[string]ort.InputOutputInfo) error {
 	if t := i["orig_target_sizes"]; t.DataType != ort.TensorElementDataTypeInt64 || len(t.Dimensions) != 2 {
-		return fmt.Errorf("input %s, wanted int64 [N,2]: %w", show(t), ErrModel)
+		return fmt.Errorf("input %s, want int64 [N,2]: %w", describeTensor(t), ErrModel)
 	}
 	if t := o["labels"]; t.DataType != ort.TensorElementDataTypeInt64 && t.DataType != ort.TensorElementDataTypeInt32 {
-		return fmt.Errorf("output %s, wanted int64 or int32 [N,K]: %w", show(t), ErrModel)
+		return fmt.Errorf("output %s, want int64 or int32 [N,K]: %w", describeTensor(t), ErrModel)
 	}
 	return wantFloats(o, "boxes", "scores")
 }
@@ -106,15 +103,15 @@ func (s *signature) readRaw(i, o map[string]ort.InputOutputInfo) error {
 	if s.mask {
 		t := i["pixel_mask"]
 		if t.DataType != ort.TensorElementDataTypeInt64 || len(t.Dimensions) != 3 {
-			return fmt.Errorf("input %s, wanted int64 [N,H,W]: %w", show(t), ErrModel)
+			return fmt.Errorf("input %s, want int64 [N,H,W]: %w", describeTensor(t), ErrModel)
 		}
-		s.maskH, s.maskW = free(t.Dimensions[1]), free(t.Dimensions[2])
+		s.maskH, s.maskW = anySize(t.Dimensions[1]), anySize(t.Dimensions[2])
 		if s.maskH > maxSide || s.maskW > maxSide {
-			return fmt.Errorf("input %s is larger than this program takes: %w", show(t), ErrModel)
+			return fmt.Errorf("input %s is larger than this program takes: %w", describeTensor(t), ErrModel)
 		}
 	}
 	if d := o["logits"].Dimensions; len(d) == 3 {
-		s.classes = free(d[2])
+		s.classes = anySize(d[2])
 	}
 	return wantFloats(o, "logits", "pred_boxes")
 }
@@ -122,14 +119,14 @@ func (s *signature) readRaw(i, o map[string]ort.InputOutputInfo) error {
 func wantFloats(o map[string]ort.InputOutputInfo, names ...string) error {
 	for _, n := range names {
 		if t := o[n]; t.DataType != ort.TensorElementDataTypeFloat {
-			return fmt.Errorf("output %s, wanted float32: %w", show(t), ErrModel)
+			return fmt.Errorf("output %s, want float32: %w", describeTensor(t), ErrModel)
 		}
 	}
 	return nil
 }
 
-// free maps a named or unknown dimension, which is negative, to 0.
-func free(d int64) int { return int(max(d, 0)) }
+// anySize maps a named or unknown dimension, which is negative, to 0.
+func anySize(d int64) int { return int(max(d, 0)) }
 
 func byName(list []ort.InputOutputInfo) map[string]ort.InputOutputInfo {
 	m := make(map[string]ort.InputOutputInfo, len(list))
@@ -148,8 +145,8 @@ func has(m map[string]ort.InputOutputInfo, names ...string) bool {
 	return true
 }
 
-// show writes a tensor the way people write them: images float [-1,3,416,416].
-func show(t ort.InputOutputInfo) string {
+// describeTensor formats a tensor, for example: images float [?,3,416,416].
+func describeTensor(t ort.InputOutputInfo) string {
 	kind := strings.ToLower(strings.TrimPrefix(t.DataType.String(), "ONNX_TENSOR_ELEMENT_DATA_TYPE_"))
 	dims := make([]string, len(t.Dimensions))
 	for i, d := range t.Dimensions {
@@ -164,7 +161,7 @@ func show(t ort.InputOutputInfo) string {
 func names(list []ort.InputOutputInfo) string {
 	s := make([]string, len(list))
 	for i, t := range list {
-		s[i] = show(t)
+		s[i] = describeTensor(t)
 	}
 	return strings.Join(s, ", ")
 }

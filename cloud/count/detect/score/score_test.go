@@ -15,13 +15,13 @@ func TestMatch(t *testing.T) {
 		points []Point
 		hits   int
 	}{
-		"nothing":          {nil, nil, 0},
-		"hit":              {[]detect.Box{box(0, 0, 10, 10, 1)}, []Point{{5, 5}}, 1},
-		"within slack":     {[]detect.Box{box(0, 0, 10, 10, 1)}, []Point{{13.9, 5}}, 1},
-		"beyond slack":     {[]detect.Box{box(0, 0, 10, 10, 1)}, []Point{{14.1, 5}}, 0},
-		"a point once":     {[]detect.Box{box(0, 0, 10, 10, 1), box(1, 1, 11, 11, 0.5)}, []Point{{5, 5}}, 1},
-		"a box once":       {[]detect.Box{box(0, 0, 10, 10, 1)}, []Point{{5, 5}, {6, 6}}, 1},
-		"nearest is taken": {[]detect.Box{box(0, 0, 20, 10, 1), box(0, 0, 4, 10, 0.5)}, []Point{{1, 5}, {10, 5}}, 2},
+		"nothing":         {nil, nil, 0},
+		"hit":             {[]detect.Box{box(0, 0, 10, 10, 1)}, []Point{{5, 5}}, 1},
+		"within slack":    {[]detect.Box{box(0, 0, 10, 10, 1)}, []Point{{13.9, 5}}, 1},
+		"beyond slack":    {[]detect.Box{box(0, 0, 10, 10, 1)}, []Point{{14.1, 5}}, 0},
+		"a point once":    {[]detect.Box{box(0, 0, 10, 10, 1), box(1, 1, 11, 11, 0.5)}, []Point{{5, 5}}, 1},
+		"a box once":      {[]detect.Box{box(0, 0, 10, 10, 1)}, []Point{{5, 5}, {6, 6}}, 1},
+		"nearest matches": {[]detect.Box{box(0, 0, 20, 10, 1), box(0, 0, 4, 10, 0.5)}, []Point{{1, 5}, {10, 5}}, 2},
 	} {
 		got := Match(c.boxes, c.points)
 		if got != (Tally{Points: len(c.points), Boxes: len(c.boxes), Hits: c.hits}) {
@@ -37,6 +37,6 @@ func TestTally(t *testing.T) {
 	}
 	var none Tally
 	if none.Precision() != 0 || none.Recall() != 0 || none.F1() != 0 || none.CountError() != 0 {
-		t.Error("nothing is not zero")
+		t.Error("the figures of an empty tally are not 0")
 	}
 }

@@ -13,12 +13,12 @@ const (
 	inlierPixels = 1.5
 )
 
-// fit finds the similarity that most pairs agree on, and how many do.
+// fit returns the similarity with the most inliers, and their number.
 func fit(pairs []pair) (t Transform, inliers int) {
 	if len(pairs) < 2 {
 		return Identity, 0
 	}
-	rng := rand.New(rand.NewPCG(1, uint64(len(pairs)))) // fixed seed: the same footage gives the same count
+	rng := rand.New(rand.NewPCG(1, uint64(len(pairs)))) // fixed seed, so the same footage gives the same count
 	best, bestN := Identity, 0
 	for range ransacRounds {
 		i := rng.IntN(len(pairs))
@@ -50,6 +50,7 @@ func fit(pairs []pair) (t Transform, inliers int) {
 	return best, bestN
 }
 
+// agreeing counts the inliers of t, and appends them to into when it is not nil.
 func agreeing(t Transform, pairs []pair, into *[]pair) int {
 	n := 0
 	for _, p := range pairs {
@@ -65,7 +66,7 @@ func agreeing(t Transform, pairs []pair, into *[]pair) int {
 	return n
 }
 
-// twoPoint is the similarity through two pairs; pairs too close are refused.
+// twoPoint returns the similarity through two pairs, and false for pairs that are too close.
 func twoPoint(p, q pair) (Transform, bool) {
 	const apart = 20.0
 	dx, dy := q.from.X-p.from.X, q.from.Y-p.from.Y
@@ -77,7 +78,7 @@ func twoPoint(p, q pair) (Transform, bool) {
 	return plausible(anchored((dx*ex+dy*ey)/n, (dx*ey-dy*ex)/n, p.from, p.to))
 }
 
-// leastSquares is the similarity with the smallest squared error, in closed form.
+// leastSquares returns the similarity with the smallest squared error, in closed form.
 func leastSquares(pairs []pair) (Transform, bool) {
 	if len(pairs) < 2 {
 		return Transform{}, false
@@ -100,12 +101,12 @@ func leastSquares(pairs []pair) (Transform, bool) {
 	return plausible(anchored(a/s, b/s, cf, ct))
 }
 
-// anchored completes a rotation and zoom so that it maps from to to.
+// anchored adds the shift to a rotation and zoom, so that the transform maps the point from to the point to.
 func anchored(a, b float64, from, to Point) Transform {
 	return Transform{A: a, B: b, TX: to.X - a*from.X + b*from.Y, TY: to.Y - b*from.X - a*from.Y}
 }
 
-// plausible refuses a zoom by more than two between frames: no drone does that.
+// plausible returns false for a zoom by more than a factor of two; no drone zooms so far between frames.
 func plausible(t Transform) (Transform, bool) {
 	s := t.Scale()
 	return t, s > 0.5 && s < 2

@@ -8,13 +8,12 @@ const (
 	patchLen   = patchSide * patchSide
 	maxSteps   = 12
 	stepEnough = 0.02 // pixels
-	// worstResidual is the mean absolute difference of gray values, after the
-	// difference of the means is taken out, above which a match is refused.
+	// worstResidual is the largest mean absolute difference of gray values in a match, without the difference of the
+	// means.
 	worstResidual = 14.0
 )
 
-// follow finds the place in b of the patch around p in a, beginning at guess.
-// All places are in pixels of level 0.
+// follow finds the place in b of the patch around p in a, starting at guess. All places are in pixels of level 0.
 func follow(a, b pyramid, p, guess Point) (Point, bool) {
 	var k patch
 	at := guess
@@ -23,13 +22,13 @@ func follow(a, b pyramid, p, guess Point) (Point, bool) {
 		// Pixel centres: level coordinate = (x + 0.5) * f - 0.5.
 		src := Point{(p.X+0.5)*f - 0.5, (p.Y+0.5)*f - 0.5}
 		dst := Point{(at.X+0.5)*f - 0.5, (at.Y+0.5)*f - 0.5}
-		if !k.take(a[level], src) {
+		if !k.sample(a[level], src) {
 			if level == 0 {
 				return Point{}, false
 			}
 			continue
 		}
-		got, ok := k.seek(b[level], dst)
+		got, ok := k.search(b[level], dst)
 		if !ok {
 			if level == 0 {
 				return Point{}, false
@@ -41,14 +40,15 @@ func follow(a, b pyramid, p, guess Point) (Point, bool) {
 	return at, k.residual <= worstResidual
 }
 
-// patch is a window of a picture with its gradients, mean taken out.
+// patch is a window of a picture without its mean, with its gradients.
 type patch struct {
 	value, dx, dy [patchLen]float64
 	hxx, hxy, hyy float64
 	residual      float64
 }
 
-func (k *patch) take(g *gray, at Point) bool {
+// sample reads the window around at. It returns false outside of the picture and for a window without texture.
+func (k *patch) sample(g *gray, at Point) bool {
 	if !g.inside(at.X, at.Y, patchHalf+2) {
 		return false
 	}
@@ -76,22 +76,22 @@ func (k *patch) take(g *gray, at Point) bool {
 	return k.hxx*k.hyy-k.hxy*k.hxy > 1
 }
 
-// seek is Gauss-Newton on the shift, with the template's gradients.
-func (k *patch) seek(g *gray, at Point) (Point, bool) {
+// search finds the patch in g near at, by Gauss-Newton steps with the gradients of the patch.
+func (k *patch) search(g *gray, at Point) (Point, bool) {
 	det := k.hxx*k.hyy - k.hxy*k.hxy
-	var seen [patchLen]float64
+	var window [patchLen]float64
 	for range maxSteps {
 		if !g.inside(at.X, at.Y, patchHalf+1) {
 			return at, false
 		}
-		g.window(at.X-patchHalf, at.Y-patchHalf, patchSide, seen[:])
+		g.window(at.X-patchHalf, at.Y-patchHalf, patchSide, window[:])
 		mean := 0.0
-		for _, v := range seen {
+		for _, v := range window {
 			mean += v
 		}
 		mean /= patchLen
 		var bx, by, sum float64
-		for i, v := range seen {
+		for i, v := range window {
 			e := v - mean - k.value[i]
 			bx, by = bx+e*k.dx[i], by+e*k.dy[i]
 			sum += math.Abs(e)
@@ -107,9 +107,8 @@ func (k *patch) seek(g *gray, at Point) (Point, bool) {
 	return at, true
 }
 
-// coarseShift finds the shift of b against a by comparing the smallest levels
-// at every shift of up to 60 % of the picture, for when there is no good guess.
-// The shift is in pixels of level 0.
+// coarseShift finds the shift of b against a without a good guess. It compares the smallest levels at every shift of up
+// to 60 % of the picture. The shift is in pixels of level 0.
 func coarseShift(a, b pyramid) (Point, bool) {
 	level := min(len(a), len(b)) - 1
 	for level > 0 && a[level].w < 2*minLevelSide {
@@ -131,8 +130,8 @@ func coarseShift(a, b pyramid) (Point, bool) {
 	return Point{at.X * f, at.Y * f}, best > enough
 }
 
-// correlation is the normalised correlation of a(x, y) with b(x+dx, y+dy) where
-// both exist, a little in favour of a large overlap.
+// correlation is the normalised correlation of a(x, y) with b(x+dx, y+dy) in their overlap. A large overlap gives a
+// slightly higher value.
 func correlation(a, b *gray, dx, dy int) float64 {
 	x0, x1 := max(0, -dx), min(a.w, b.w-dx)
 	y0, y1 := max(0, -dy), min(a.h, b.h-dy)

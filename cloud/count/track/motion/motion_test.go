@@ -37,8 +37,8 @@ func newGround(w, h int) *ground {
 	return g
 }
 
-// look renders what a camera with the given pose (frame -> ground) sees.
-func (g *ground) look(pose Transform, w, h int, gain float64) *video.Frame {
+// render returns the frame of a camera with the given pose (frame -> ground).
+func (g *ground) render(pose Transform, w, h int, gain float64) *video.Frame {
 	f := &video.Frame{}
 	f.Resize(w, h)
 	for y := range h {
@@ -61,7 +61,7 @@ func at(x, y, degrees, zoom float64) Transform {
 	return Transform{A: zoom * c, B: zoom * s, TX: x, TY: y}
 }
 
-// worstCorner is the largest distance between where two poses put a frame's corners.
+// worstCorner is the largest distance of a frame's corners between two poses.
 func worstCorner(a, b Transform, w, h float64) float64 {
 	worst := 0.0
 	for _, p := range []Point{{0, 0}, {w, 0}, {0, h}, {w, h}} {
@@ -93,13 +93,13 @@ func TestFollowsTheCamera(t *testing.T) {
 				if name == "light changes" {
 					gain = 0.8 + 0.01*float64(i)
 				}
-				pose := r.Register(g.look(path(i), w, h, gain))
+				pose := r.Register(g.render(path(i), w, h, gain))
 				want := path(i).Then(start)
 				if e := worstCorner(pose.ToGround, want, w, h); e > 4 {
-					t.Fatalf("frame %d: pose is %.1f px off at a corner", i, e)
+					t.Fatalf("frame %d: the pose is wrong by %.1f pixels at a corner", i, e)
 				}
 				if pose.Segment != 0 {
-					t.Fatalf("frame %d: lost", i)
+					t.Fatalf("frame %d: the motion of the camera was lost", i)
 				}
 			}
 		})
@@ -108,18 +108,18 @@ func TestFollowsTheCamera(t *testing.T) {
 
 func abs(i int) int { return max(i, -i) }
 
-func TestCutBeginsASegment(t *testing.T) {
+func TestLostCameraStartsASegment(t *testing.T) {
 	g := newGround(1500, 800)
 	var r Registrar
 	for i := range 4 {
-		r.Register(g.look(at(20*float64(i), 100, 0, 1), 480, 320, 1))
+		r.Register(g.render(at(20*float64(i), 100, 0, 1), 480, 320, 1))
 	}
 	fog := &video.Frame{}
 	fog.Resize(480, 320)
 	var p Pose
 	for range maxGuessed {
 		if p = r.Register(fog); p.Segment != 0 || p.Inliers != 0 {
-			t.Fatalf("a short fog should be bridged by the camera's speed: %+v", p)
+			t.Fatalf("pose %+v in a short fog, want a guess in segment 0", p)
 		}
 	}
 	if p = r.Register(fog); p.Segment != 1 {
@@ -149,14 +149,14 @@ func TestFitIgnoresWalkers(t *testing.T) {
 	for i := range 100 {
 		p := Point{rng.Float64() * 600, rng.Float64() * 300}
 		q := want.Apply(p)
-		if i%5 < 2 { // 40 % walk their own way
+		if i%5 < 2 { // 40 % are walking animals
 			q.X, q.Y = q.X+rng.Float64()*40-20, q.Y+10
 		}
 		pairs = append(pairs, pair{p, q})
 	}
 	got, n := fit(pairs)
 	if e := worstCorner(got, want, 600, 300); e > 0.5 || n < 55 {
-		t.Errorf("off by %.2f px with %d inliers", e, n)
+		t.Errorf("wrong by %.2f pixels with %d inliers", e, n)
 	}
 }
 
@@ -165,7 +165,7 @@ func BenchmarkRegister(b *testing.B) {
 	var r Registrar
 	frames := make([]*video.Frame, 20)
 	for i := range frames {
-		frames[i] = g.look(at(10*float64(i), 100, 0, 1), 1920, 1080, 1)
+		frames[i] = g.render(at(10*float64(i), 100, 0, 1), 1920, 1080, 1)
 	}
 	for i := 0; b.Loop(); i++ {
 		r.Register(frames[abs(i%38-19)])

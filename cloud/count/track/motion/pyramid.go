@@ -12,8 +12,8 @@ type gray struct {
 	pix  []byte
 }
 
-// window samples side x side places from (x, y) on, one pixel apart, bilinear.
-// All of them must lie in [0,w-1) x [0,h-1).
+// window samples side x side places from (x, y) on, one pixel apart, bilinear. All places must lie in
+// [0,w-1) x [0,h-1).
 func (g *gray) window(x, y float64, side int, into []float64) {
 	ix, iy := int(x), int(y)
 	fx, fy := x-float64(ix), y-float64(iy)
@@ -33,8 +33,8 @@ func (g *gray) inside(x, y, r float64) bool {
 	return x-r >= 0 && y-r >= 0 && x+r < float64(g.w-1) && y+r < float64(g.h-1)
 }
 
-// shrink averages factor x factor pixels of a frame into one gray value. Green
-// alone stands for brightness: it carries most of it and reads a third.
+// shrink averages factor x factor pixels of a frame into one gray value. It reads only green: green has most of the
+// brightness, and a third of the bytes.
 func shrink(f *video.Frame, factor int) *gray {
 	g := &gray{w: f.Width / factor, h: f.Height / factor}
 	g.pix = make([]byte, g.w*g.h)
@@ -87,9 +87,8 @@ func newPyramid(base *gray, levels int) pyramid {
 	return p
 }
 
-// corners finds well-textured points, at most one per cell of level 0: the place with the
-// largest smaller eigenvalue of the structure tensor (Shi and Tomasi, "Good
-// Features to Track", 1994).
+// corners finds points with good texture, at most one per cell of level 0: the place with the largest smaller eigenvalue
+// of the structure tensor (Shi and Tomasi, "Good Features to Track", 1994).
 func corners(p pyramid, cell int) []Point {
 	const (
 		half    = 3    // window of 7 x 7
@@ -97,7 +96,7 @@ func corners(p pyramid, cell int) []Point {
 		border  = half + 2
 		samples = (2*half + 1) * (2*half + 1)
 	)
-	// Half size is enough to find them: following refines to parts of a pixel.
+	// Half size is enough to find corners; follow is exact to parts of a pixel.
 	level := min(1, len(p)-1)
 	g, f := p[level], float64(int(1)<<level)
 	cell >>= level

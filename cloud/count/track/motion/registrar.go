@@ -4,31 +4,29 @@ import (
 	"cattlecounter/cloud/count/video"
 )
 
-// Pose says where a frame lies on the ground plane.
+// Pose is the place of a frame on the ground plane.
 type Pose struct {
-	// ToGround maps pixels of the frame to ground coordinates, which are the
-	// pixels of the segment's first frame.
+	// ToGround maps pixels of the frame to ground coordinates: the pixels of the first frame of the segment.
 	ToGround Transform
-	// Segment counts the pieces of footage between which the camera's way could
-	// not be followed (a cut, minutes of fog). Ground coordinates of different
-	// segments have nothing to do with each other.
+	// Segment numbers the pieces of footage between which the motion of the camera was lost (a cut, minutes of fog).
+	// Ground coordinates of different segments are unrelated.
 	Segment int
-	// Inliers is the share of followed corners that agree with ToGround, 0 when
-	// the camera's way was guessed from its speed.
+	// Inliers is the share of followed corners that agree with ToGround, 0 when ToGround is a guess from the speed of the
+	// camera.
 	Inliers float64
 }
 
 const (
-	workSide     = 640 // pixels of the longer side that registration works on
+	workSide     = 640 // pixels of the longer side during registration
 	levels       = 5
 	cornerCell   = 32 // pixels
 	minInliers   = 12
 	minShare     = 0.25
 	goodShare    = 0.5
-	keepOverlap  = 0.45 // a keyframe serves while this share of the frame overlaps
-	newOverlap   = 0.65 // below this with every keyframe, a new one is made
-	maxKeyframes = 128  // about 35 MB; then the second oldest makes room
-	maxGuessed   = 6    // frames in a row whose motion may be guessed
+	keepOverlap  = 0.45 // the least overlap of a frame with its keyframe
+	newOverlap   = 0.65 // with less overlap with every keyframe the frame becomes one
+	maxKeyframes = 128  // about 35 MB; then the second oldest is dropped
+	maxGuessed   = 6    // consecutive frames with a guessed motion
 )
 
 type keyframe struct {
@@ -37,18 +35,18 @@ type keyframe struct {
 	pose    Transform // work pixels -> ground, in work pixels
 }
 
-// Registrar follows the camera through the frames of one clip, in order. The
-// zero value is ready. It is not safe for concurrent use.
+// Registrar follows the camera through the frames of one clip, in order. The zero value is ready to use. It is not safe
+// for concurrent use.
 type Registrar struct {
 	factor  int
 	keys    []*keyframe
-	last    *keyframe // the frame before
-	step    Transform // motion between the two frames before: the guess for the next
+	last    *keyframe // the previous frame
+	step    Transform // motion between the previous two frames, the guess for the next
 	segment int
 	guessed int
 }
 
-// Register places the next frame. It reads f and does not keep it.
+// Register returns the pose of the next frame. It does not retain f.
 func (r *Registrar) Register(f *video.Frame) Pose {
 	if r.factor == 0 {
 		r.factor = max(1, (max(f.Width, f.Height)+workSide-1)/workSide)
@@ -56,14 +54,14 @@ func (r *Registrar) Register(f *video.Frame) Pose {
 	}
 	now := &keyframe{pyr: newPyramid(shrink(f, r.factor), levels)}
 	if r.last == nil {
-		return r.begin(now)
+		return r.startSegment(now)
 	}
 	guess := r.step.Then(r.last.pose)
-	pose, share, ok := r.against(r.candidates(now, guess), now, guess)
+	pose, share, ok := r.registerAgainst(r.candidates(now, guess), now, guess)
 	if !ok {
 		if shift, found := coarseShift(r.last.pyr, now.pyr); found {
 			guess = Transform{A: 1, TX: -shift.X, TY: -shift.Y}.Then(r.last.pose)
-			pose, share, ok = r.against([]*keyframe{r.last}, now, guess)
+			pose, share, ok = r.registerAgainst([]*keyframe{r.last}, now, guess)
 		}
 	}
 	switch {
@@ -76,23 +74,23 @@ func (r *Registrar) Register(f *video.Frame) Pose {
 	default:
 		r.segment++
 		r.keys, r.guessed, r.step = nil, 0, Identity
-		return r.begin(now)
+		return r.startSegment(now)
 	}
-	r.keep(now, pose, ok)
+	r.add(now, pose, ok)
 	return Pose{ToGround: pose.scaled(float64(r.factor)), Segment: r.segment, Inliers: share}
 }
 
-func (r *Registrar) begin(now *keyframe) Pose {
-	r.keep(now, Identity, true)
+func (r *Registrar) startSegment(now *keyframe) Pose {
+	r.add(now, Identity, true)
 	return Pose{ToGround: Identity, Segment: r.segment, Inliers: 1}
 }
 
-// keep makes the frame the last one, and a keyframe where there is none near.
-func (r *Registrar) keep(now *keyframe, pose Transform, sure bool) {
+// add makes the frame the previous one, and a keyframe when no keyframe overlaps enough.
+func (r *Registrar) add(now *keyframe, pose Transform, sure bool) {
 	now.pose = pose
 	now.corners = corners(now.pyr, cornerCell)
 	r.last = now
-	if !sure || r.nearest(now, pose) >= newOverlap {
+	if !sure || r.largestOverlap(now, pose) >= newOverlap {
 		return
 	}
 	if len(r.keys) >= maxKeyframes {
@@ -101,7 +99,7 @@ func (r *Registrar) keep(now *keyframe, pose Transform, sure bool) {
 	r.keys = append(r.keys, now)
 }
 
-func (r *Registrar) nearest(now *keyframe, pose Transform) float64 {
+func (r *Registrar) largestOverlap(now *keyframe, pose Transform) float64 {
 	best := 0.0
 	for _, k := range r.keys {
 		best = max(best, overlapOf(k, now, pose))
@@ -114,8 +112,8 @@ func overlapOf(k, now *keyframe, pose Transform) float64 {
 	return pose.Then(k.pose.Inverse()).overlap(float64(g.w), float64(g.h))
 }
 
-// candidates are the references to try, in order: the earliest keyframe that
-// overlaps enough, the latest keyframe, the frame before.
+// candidates returns the references to try, in order: the earliest keyframe that overlaps enough, the latest keyframe,
+// the previous frame.
 func (r *Registrar) candidates(now *keyframe, guess Transform) []*keyframe {
 	var list []*keyframe
 	for _, k := range r.keys {
@@ -130,9 +128,8 @@ func (r *Registrar) candidates(now *keyframe, guess Transform) []*keyframe {
 	return append(list, r.last)
 }
 
-// against registers now with the first reference that fits well, else with the
-// best that fits at all.
-func (r *Registrar) against(refs []*keyframe, now *keyframe, guess Transform) (Transform, float64, bool) {
+// registerAgainst registers now with the first reference that fits well, else with the best one that fits at all.
+func (r *Registrar) registerAgainst(refs []*keyframe, now *keyframe, guess Transform) (Transform, float64, bool) {
 	var best Transform
 	share := 0.0
 	for _, k := range refs {

@@ -1,23 +1,21 @@
-// Package motion finds how the camera moved over the ground between frames.
+// Package motion finds the motion of the camera over the ground.
 //
-// Corners of the background are followed by the pyramidal Lucas-Kanade method
-// (Bouguet, "Pyramidal Implementation of the Lucas Kanade Feature Tracker",
-// 2000) from a keyframe into the new frame, and a similarity (shift, rotation,
-// zoom) is fitted by RANSAC, so that walking animals are outliers. Frames are
-// registered against keyframes, the earliest that still overlaps enough, not
-// only against the frame before: an error does not add up frame by frame, and a
-// camera that comes back over known ground finds its old coordinates again.
+// It follows corners of the background from a keyframe into the new frame by the pyramidal Lucas-Kanade method (Bouguet,
+// "Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000). RANSAC fits a similarity (shift, rotation,
+// zoom), so walking animals are outliers. A frame is registered against the earliest keyframe that overlaps enough, not
+// only against the previous frame. So errors do not add up frame by frame, and a camera that returns to known ground
+// finds the old coordinates.
 //
 // It is pure Go, does no I/O and is deterministic.
 package motion
 
 import "math"
 
-// Point is a place in pixels; of a frame or of the ground plane, as said.
+// Point is a place in pixels of a frame or of the ground plane.
 type Point struct{ X, Y float64 }
 
 // Transform is a similarity: x' = A*x - B*y + TX, y' = B*x + A*y + TY.
-// The zero value is not valid; Identity is the neutral one.
+// The zero value is not valid; use Identity.
 type Transform struct{ A, B, TX, TY float64 }
 
 // Identity changes nothing.
@@ -34,7 +32,7 @@ func (t Transform) Then(u Transform) Transform {
 	return Transform{A: u.A*t.A - u.B*t.B, B: u.B*t.A + u.A*t.B, TX: o.X, TY: o.Y}
 }
 
-// Inverse undoes t. A transform that this package returns always has one.
+// Inverse is the transform that undoes t. Every transform of this package has one.
 func (t Transform) Inverse() Transform {
 	n := t.A*t.A + t.B*t.B
 	inv := Transform{A: t.A / n, B: -t.B / n}

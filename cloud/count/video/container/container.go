@@ -1,7 +1,6 @@
-// Package container looks at the outer structure of video files, without
-// decoding: what kind of container it is, what its headers announce, and
-// whether the file ends before they say it should. It reports a fault only
-// where the format makes it certain.
+// Package container checks the outer structure of video files without decoding: the kind of container, the contents of
+// its headers, and whether the file is shorter than they announce. It reports a fault only when the format makes it
+// certain.
 package container
 
 import (
@@ -15,19 +14,18 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Report is what the headers say. Zero values mean "not known".
+// Report holds the contents of the headers. Zero values are unknown.
 type Report struct {
 	Container footage.Container
 	// Frames is the number of pictures that the index of the container lists.
 	Frames int
-	// Duration is how long the pictures play, edits of the file considered.
+	// Duration is the playing time of the pictures, with the edits of the file.
 	Duration time.Duration
 	Codec    string // FourCC of the video track, as stored
 }
 
-// Check looks at a file of size bytes. The error wraps video.ErrEmpty,
-// video.ErrNotVideo, video.ErrTruncated or video.ErrDecode and says what was
-// found; with video.ErrTruncated the report is filled as far as the file goes.
+// Check checks a file of size bytes. The error wraps video.ErrEmpty, video.ErrNotVideo, video.ErrTruncated or
+// video.ErrDecode and describes the fault. With video.ErrTruncated the report has the headers before the end.
 func Check(r io.ReaderAt, size int64) (Report, error) {
 	if size == 0 {
 		return Report{}, fmt.Errorf("0 bytes: %w", video.ErrEmpty)
@@ -38,7 +36,7 @@ func Check(r io.ReaderAt, size int64) (Report, error) {
 	}
 	kind, err := footage.Sniff(head)
 	if err != nil {
-		return Report{}, fmt.Errorf("content is no MP4, MOV, MKV, AVI or TS, it begins with %q: %w", head[:min(len(head), 12)], video.ErrNotVideo)
+		return Report{}, fmt.Errorf("the content is not MP4, MOV, MKV, AVI or TS; it begins with %q: %w", head[:min(len(head), 12)], video.ErrNotVideo)
 	}
 	switch kind {
 	case footage.MP4:
@@ -51,14 +49,12 @@ func Check(r io.ReaderAt, size int64) (Report, error) {
 	return checkTS(head, size)
 }
 
-// longestTail is what Tail takes for an index and its like: hours of video have a few
-// million bytes of it.
+// longestTail is the largest tail in bytes. The index of hours of video has a few million bytes.
 const longestTail = 64 << 20
 
-// Tail reports whether a decoder can begin on an MP4 or MOV before all of it is there, and
-// what it needs for that besides the beginning: the bytes from tail on, which stand behind
-// the pictures and hold the index, unless that came first. tail is size when nothing does.
-// It reads no more than the headers before the pictures.
+// Tail reports whether a decoder can begin with an incomplete MP4 or MOV. Besides the start of the file the decoder needs
+// the bytes from tail on: they follow the pictures and hold the index. tail is size when nothing follows the pictures.
+// Tail reads only the headers before the pictures.
 func Tail(r io.ReaderAt, size int64) (tail int64, ok bool) {
 	head := make([]byte, min(size, footage.SniffLen))
 	if readAt(r, head, 0) != nil {
@@ -85,8 +81,7 @@ func Tail(r io.ReaderAt, size int64) (tail int64, ok bool) {
 	return 0, false
 }
 
-// CheckFile is Check on a file. A file that cannot be opened gives the error
-// of os.Open.
+// CheckFile is Check for a file. For a file that cannot be opened it returns the error of os.Open.
 func CheckFile(path string) (Report, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -98,12 +93,12 @@ func CheckFile(path string) (Report, error) {
 		return Report{}, err
 	}
 	if !st.Mode().IsRegular() {
-		return Report{}, fmt.Errorf("not a regular file but %s: %w", st.Mode().Type(), video.ErrNotVideo)
+		return Report{}, fmt.Errorf("not a regular file (%s): %w", st.Mode().Type(), video.ErrNotVideo)
 	}
 	return Check(f, st.Size())
 }
 
-// readAt fills b. A file that shrinks meanwhile counts as cut short.
+// readAt fills b. A file that has become shorter counts as truncated.
 func readAt(r io.ReaderAt, b []byte, at int64) error {
 	n, err := r.ReadAt(b, at)
 	switch {

@@ -11,22 +11,20 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Bounds of the walk: a fragmented file has some boxes per second, and the
-// index of a day of footage has some MiB.
+// Bounds of a file: a fragmented one has some boxes per second, and the index of a day of footage has some MiB.
 const (
 	maxBoxes = 1 << 20
 	maxMoov  = 64 << 20
 )
 
-// box is one box of an ISO media file (ISO/IEC 14496-12 section 4.2): its type,
-// where its content begins, and how long the content is said to be.
+// box is one box of an ISO media file (ISO/IEC 14496-12 section 4.2).
 type box struct {
 	kind   string
-	at     uint64
-	length uint64
+	at     uint64 // first byte of the content
+	length uint64 // announced bytes of the content
 }
 
-// checkISO walks the top level of an MP4 or QuickTime file.
+// checkISO checks the boxes at the top level of an MP4 or QuickTime file.
 func checkISO(r io.ReaderAt, size int64) (Report, error) {
 	rep := Report{Container: footage.MP4}
 	var moov, moof, mdat bool
@@ -35,7 +33,7 @@ func checkISO(r io.ReaderAt, size int64) (Report, error) {
 	for n := 0; at+8 <= uint64(size) && n < maxBoxes; n++ {
 		b, err := readBox(r, at, uint64(size))
 		if err != nil {
-			if moov { // rubbish behind a complete file harms nobody
+			if moov { // other bytes after a complete file are harmless
 				break
 			}
 			return rep, err
@@ -68,8 +66,8 @@ func checkISO(r io.ReaderAt, size int64) (Report, error) {
 	case moov || moof:
 		return rep, nil
 	case mdat:
-		return rep, fmt.Errorf("the index (moov) that a camera writes last is missing, so the %d bytes of pictures cannot be found; "+
-			"the recording was cut off, a repair program for the camera may help: %w", media, video.ErrTruncated)
+		return rep, fmt.Errorf("the index (moov) is missing, so the %d bytes of pictures cannot be decoded; a camera writes the index last; "+
+			"the recording was interrupted, and a repair program for the camera may help: %w", media, video.ErrTruncated)
 	}
 	return rep, fmt.Errorf("neither an index (moov) nor pictures (mdat) within %d bytes: %w", size, video.ErrTruncated)
 }
@@ -94,16 +92,16 @@ func readBox(r io.ReaderAt, at, size uint64) (box, error) {
 		b.at += 8
 	}
 	if total < b.at-at || total > math.MaxInt64-b.at {
-		return box{}, fmt.Errorf("box %q at byte %d says it has %d bytes: %w", b.kind, at, total, video.ErrDecode)
+		return box{}, fmt.Errorf("box %q at byte %d announces %d bytes: %w", b.kind, at, total, video.ErrDecode)
 	}
 	b.length = total - (b.at - at)
 	return b, nil
 }
 
-// readMoov takes what is useful out of the index.
+// readMoov reads the index.
 func readMoov(rep *Report, r io.ReaderAt, b box) error {
 	if b.length > maxMoov {
-		return nil // larger than any camera writes; the decoder may still manage
+		return nil // larger than that of any camera; the decoder may still read it
 	}
 	content := make([]byte, b.length)
 	if err := readAt(r, content, int64(b.at)); err != nil {
@@ -121,8 +119,8 @@ func readMoov(rep *Report, r io.ReaderAt, b box) error {
 	return nil
 }
 
-// readTrack fills the report from the first video track. tkhd comes before
-// mdia; its duration is in the movie's time scale and follows the edit list.
+// readTrack fills the report from the first video track. tkhd precedes mdia; its duration is in the time scale of the
+// movie and includes the edit list.
 func readTrack(rep *Report, trak []byte, scale uint32) {
 	duration := uint64(0)
 	for kind, c := range children(trak) {
@@ -142,11 +140,10 @@ func readTrack(rep *Report, trak []byte, scale uint32) {
 	}
 }
 
-// maxSeconds is the longest duration that is believed: a "not known" of all
-// ones would be centuries.
+// maxSeconds is the longest plausible duration. An unknown duration, with all bits set, would be centuries.
 const maxSeconds = 30 * 24 * 3600
 
-// readMedia returns number of samples and codec; ok only for video.
+// readMedia returns the number of samples and the codec. ok is false for other media than video.
 func readMedia(mdia []byte) (frames int, codec string, ok bool) {
 	for kind, c := range children(mdia) {
 		switch kind {
@@ -197,8 +194,7 @@ func trackDuration(c []byte) uint64 {
 	return 0
 }
 
-// children walks the boxes inside a box until the content ends or makes no
-// sense any more.
+// children yields the boxes inside a box, until the end of the content or the first invalid box.
 func children(c []byte) func(yield func(string, []byte) bool) {
 	return func(yield func(string, []byte) bool) {
 		for len(c) >= 8 {

@@ -11,13 +11,13 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// checkMatroska compares the size of the segment, where it is known, with the
-// file (RFC 8794 sections 5 and 6: id and size are variable-length integers).
+// checkMatroska compares the size of the segment, if known, with the file (RFC 8794 sections 5 and 6: ID and size are
+// variable-length integers).
 func checkMatroska(r io.ReaderAt, size int64) (Report, error) {
 	rep := Report{Container: footage.MKV}
 	const segment = 0x18538067
 	at := uint64(0)
-	for range 16 { // header, perhaps some Void and CRC elements, segment
+	for range 16 { // header, Void and CRC elements, segment
 		var h [16]byte
 		n := min(uint64(len(h)), uint64(size)-at)
 		if err := readAt(r, h[:n], int64(at)); err != nil {
@@ -29,7 +29,7 @@ func checkMatroska(r io.ReaderAt, size int64) (Report, error) {
 			return rep, fmt.Errorf("ends within its header, at byte %d: %w", size, video.ErrTruncated)
 		}
 		content := at + uint64(idLen+lengthLen)
-		unknown := length == 1<<(7*lengthLen)-1 // a live recording that was never finished
+		unknown := length == 1<<(7*lengthLen)-1 // an unfinished live recording
 		if id == segment && unknown {
 			return rep, nil
 		}
@@ -47,8 +47,7 @@ func checkMatroska(r io.ReaderAt, size int64) (Report, error) {
 	return rep, fmt.Errorf("no segment within %d bytes: %w", size, video.ErrTruncated)
 }
 
-// vint reads a variable-length integer and its length, 0 when b is too short.
-// The length marker stays in for ids.
+// vint reads a variable-length integer and its length, 0 when b is too short. The length marker is a part of an ID.
 func vint(b []byte, marker bool) (uint64, int) {
 	if len(b) == 0 || b[0] == 0 {
 		return 0, 0
@@ -67,8 +66,8 @@ func vint(b []byte, marker bool) (uint64, int) {
 	return v, n
 }
 
-// checkAVI compares the sizes of the RIFF chunks with the file; files above
-// 1 GiB have several (OpenDML). Size 0 is left by a camera that did not finish.
+// checkAVI compares the sizes of the RIFF chunks with the file. Files above 1 GiB have several chunks (OpenDML). An
+// interrupted recording has size 0.
 func checkAVI(r io.ReaderAt, size int64) (Report, error) {
 	rep := Report{Container: footage.AVI}
 	var h [88]byte
@@ -102,7 +101,7 @@ func checkAVI(r io.ReaderAt, size int64) (Report, error) {
 	return rep, nil
 }
 
-// checkTS sees whether the last packet is whole.
+// checkTS checks that the last packet is complete.
 func checkTS(head []byte, size int64) (Report, error) {
 	packet := int64(188)
 	if head[0] != 0x47 {

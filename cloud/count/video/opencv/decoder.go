@@ -1,6 +1,5 @@
-// Package opencv decodes and encodes video through OpenCV and the FFmpeg
-// libraries below it. Build with the tags gocv_specific_modules and
-// gocv_videoio: Debian's OpenCV lacks what the other modules of gocv want.
+// Package opencv decodes and encodes video through OpenCV and its FFmpeg libraries. Build it with the tags
+// gocv_specific_modules and gocv_videoio: Debian's OpenCV lacks parts that the other modules of gocv need.
 package opencv
 
 import (
@@ -20,28 +19,26 @@ import (
 	"cattlecounter/cloud/count/video/container"
 )
 
-// Decoder reads the frames of one clip. It belongs to one goroutine at a time
-// and needs Close. Each opened file leaks a little inside FFmpeg
-// (github.com/opencv/opencv/issues/26725): a process that decodes thousands of
-// clips should watch its memory and start anew.
+// Decoder reads the frames of one clip. It belongs to one goroutine at a time. The caller must call Close. Each opened
+// file leaks a little memory inside FFmpeg (github.com/opencv/opencv/issues/26725), so a process that decodes thousands
+// of clips should watch its memory and restart.
 type Decoder struct {
 	capture *gocv.VideoCapture
 	mat     gocv.Mat
 	info    video.Info
 	rep     container.Report
 
-	grabbed int           // frames taken from the capture
-	last    time.Duration // time of the last grabbed frame
-	step    time.Duration // between the last two frames of known time
-	first   bool          // mat holds frame 0, decoded by Open and not yet handed out
-	comes   bool          // it may end early for reasons that are not the clip's
-	err     error         // sticky end of the clip
+	grabbed  int           // frames taken from the capture
+	last     time.Duration // time of the last grabbed frame
+	step     time.Duration // between the last two frames with a known time
+	first    bool          // mat holds frame 0, decoded by Open and not yet returned
+	streamed bool          // a slow read may end the clip early
+	err      error         // end of the clip; permanent
 }
 
-// Open checks the file's structure, opens it and decodes its first frame. The
-// error wraps one of the classes of package video, except when the file cannot
-// be opened; it does not name the file. A file that is certainly cut short is refused here, before any
-// work goes into it. Marks for turning the picture are not applied.
+// Open checks the structure of a file, opens it and decodes its first frame. The error wraps one of the classes of package
+// video, except when the file cannot be opened; it does not name the file. A file that is certainly truncated is an error
+// here, before any work. Open ignores rotation marks.
 func Open(path string) (*Decoder, error) {
 	rep, err := container.CheckFile(path)
 	if err != nil {
@@ -50,40 +47,40 @@ func Open(path string) (*Decoder, error) {
 	return open(path, rep)
 }
 
-// OpenStream is Open for a clip that may still be on its way: FFmpeg reads it from an
-// address, and r gives the same bytes. Reads may wait for up to half a minute, after which
-// OpenCV takes the clip for cut short: try such a clip again when all of it is there.
+// OpenStream is Open for a clip that may still be downloading. FFmpeg reads it from url; r has the same bytes. A read may
+// wait for up to half a minute. After a longer wait OpenCV reports the end of the clip, and Next returns
+// video.ErrTruncated: try such a clip again when the download is complete.
 func OpenStream(url string, r io.ReaderAt, size int64) (*Decoder, error) {
 	rep, err := container.Check(r, size)
 	if err != nil {
 		return nil, err
 	}
-	straight()
+	bypassProxy()
 	d, err := open(url, rep)
 	if err == nil {
-		d.comes = true
+		d.streamed = true
 	}
 	return d, err
 }
 
-// straight keeps FFmpeg from asking a proxy for an address of this machine, which it
-// does with http_proxy set unless no_proxy names the address.
-var straight = sync.OnceFunc(func() {
+// bypassProxy makes FFmpeg read from this machine without a proxy. With http_proxy set FFmpeg would ask the proxy unless
+// no_proxy names the address.
+var bypassProxy = sync.OnceFunc(func() {
 	const name = "no_proxy"
-	_ = os.Setenv(name, strings.TrimPrefix(os.Getenv(name)+",127.0.0.1", ",")) // fails for malformed names only
+	_ = os.Setenv(name, strings.TrimPrefix(os.Getenv(name)+",127.0.0.1", ",")) // it fails only for malformed names
 })
 
 func open(path string, rep container.Report) (*Decoder, error) {
-	quiet()
+	silenceFFmpeg()
 	capture, err := gocv.VideoCaptureFileWithAPI(path, gocv.VideoCaptureFFmpeg)
 	d := &Decoder{capture: capture, mat: gocv.NewMat(), rep: rep}
 	if err != nil || !capture.IsOpened() {
 		d.Close()
-		return nil, fmt.Errorf("no video stream that this build can decode%s: %w", codecNote(rep.Codec), video.ErrDecode)
+		return nil, fmt.Errorf("the file has no video stream that this build can decode%s: %w", codecNote(rep.Codec), video.ErrDecode)
 	}
 	if !d.read() {
 		d.Close()
-		return nil, fmt.Errorf("not one frame can be decoded%s: %w", codecNote(rep.Codec), video.ErrDecode)
+		return nil, fmt.Errorf("no frame can be decoded%s: %w", codecNote(rep.Codec), video.ErrDecode)
 	}
 	d.first = true
 	d.describe()
@@ -97,17 +94,16 @@ func codecNote(codec string) string {
 	return fmt.Sprintf(" (codec %s)", printable(codec))
 }
 
-// quiet keeps FFmpeg's messages off standard error, where they would stand
-// between our own: OpenCV reads the variable when it opens a file. An operator
-// who sets it gets them. -8 is AV_LOG_QUIET.
-var quiet = sync.OnceFunc(func() {
+// silenceFFmpeg turns off the messages of FFmpeg on standard error. OpenCV reads the variable when it opens a file. An
+// operator can set the variable to get the messages. -8 is AV_LOG_QUIET.
+var silenceFFmpeg = sync.OnceFunc(func() {
 	const name = "OPENCV_FFMPEG_LOGLEVEL"
 	if os.Getenv(name) == "" {
-		_ = os.Setenv(name, "-8") // fails for malformed names only
+		_ = os.Setenv(name, "-8") // it fails only for malformed names
 	}
 })
 
-// describe fills info once the first frame is there.
+// describe fills info after the first frame has been decoded.
 func (d *Decoder) describe() {
 	d.info = video.Info{Width: d.mat.Cols(), Height: d.mat.Rows(), Container: string(d.rep.Container), Frames: d.rep.Frames, Duration: d.rep.Duration}
 	if fps := d.capture.Get(gocv.VideoCaptureFPS); fps > 0 && fps < maxFPS {
@@ -125,8 +121,7 @@ func (d *Decoder) describe() {
 	}
 }
 
-// maxFPS is above what any camera records; FFmpeg answers with the time base
-// (90,000 for instance) when it does not know the rate.
+// maxFPS is above the rate of any camera. FFmpeg returns the time base, 90,000 for example, for an unknown rate.
 const maxFPS = 1000
 
 func fourCC(v float64) string {
@@ -137,7 +132,7 @@ func fourCC(v float64) string {
 	return string([]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
 }
 
-// printable drops what a damaged header may have put into a name.
+// printable drops the unprintable bytes of a name in a damaged header.
 func printable(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -147,15 +142,13 @@ func printable(s string) string {
 	}, s))
 }
 
-// Info says what the headers announce; the frame size is that of the first
-// decoded frame.
+// Info returns what the headers announce. The frame size is that of the first decoded frame.
 func (d *Decoder) Info() video.Info { return d.info }
 
-// Next fills f with the next frame to look at: frame 0 first, then every
-// every-th one (0 and 1 mean all); those between are decoded, as later ones
-// depend on them, but not converted. After the last one it returns io.EOF; a
-// clip that ends clearly before its announced end gives video.ErrTruncated and
-// how far it got. Both stay. f keeps its memory from call to call.
+// Next fills f with the next frame: frame 0 first, then every every-th one (0 and 1 mean all). The frames between are
+// decoded, because later ones depend on them, but not converted. After the last frame it returns io.EOF. For a clip that
+// ends clearly before its announced end it returns video.ErrTruncated with the place. Both errors are permanent. Next
+// reuses the memory of f.
 func (d *Decoder) Next(ctx context.Context, f *video.Frame, every int) error {
 	if d.err != nil {
 		return d.err
@@ -180,8 +173,7 @@ func (d *Decoder) Next(ctx context.Context, f *video.Frame, every int) error {
 	return d.copyTo(f)
 }
 
-// grab decodes one frame without converting it. The binding does not tell
-// whether there was one, but the position moves only if there was.
+// grab decodes one frame without converting it. The binding returns no result, but the position moves only with a frame.
 func (d *Decoder) grab() bool {
 	if err := d.capture.Grab(1); err != nil {
 		return false
@@ -202,9 +194,8 @@ func (d *Decoder) read() bool {
 	return true
 }
 
-// advance counts a frame and takes its time. OpenCV does not know the times of
-// the last frames of a clip, those still in the codec when the data ends, and
-// answers 0; they are taken to go on at the pace before them.
+// advance counts a frame and records its time. OpenCV returns 0 as the time of the last frames of a clip, those that are
+// still in the codec at the end of the data. They get times at the pace of the frames before them.
 func (d *Decoder) advance() {
 	at := time.Duration(d.capture.Get(gocv.VideoCapturePosMsec) * float64(time.Millisecond))
 	switch {
@@ -244,16 +235,15 @@ func (d *Decoder) copyTo(f *video.Frame) error {
 	return nil
 }
 
-// Limits of an early end that is still taken for a complete clip: headers
-// round, and some frames at the end may be of no use without later ones.
+// Limits of an early end that still counts as a complete clip: headers are rounded, and the last frames may need later
+// ones.
 const (
 	shortTime  = time.Second
 	shortShare = 0.02
 )
 
-// end decides between a complete and a cut clip, by the time that was reached
-// and, where the container has an index of frames, by their number: one of the
-// two matches for every healthy clip, whatever its edits and frame rates are.
+// end decides between a complete and a truncated clip, by the time of the last frame and, when the container has an index
+// of frames, by their number. One of the two matches for every intact clip, whatever its edits and frame rates are.
 func (d *Decoder) end() error {
 	d.err = io.EOF
 	missing := d.info.Duration - d.last
@@ -261,17 +251,17 @@ func (d *Decoder) end() error {
 	lost := d.info.Frames - d.grabbed
 	enoughFrames := d.info.Frames > 0 && float64(lost) <= max(2, shortShare*float64(d.info.Frames))
 	whole := enoughTime || enoughFrames
-	if d.comes && d.info.Frames > 0 { // a read that waited too long looks the same; the file tells
+	if d.streamed && d.info.Frames > 0 { // a read that waited too long looks like a slightly early end
 		whole = lost <= 2
 	}
 	if !whole {
-		d.err = fmt.Errorf("%d of %d frames (%s of %s) could be decoded: %w", d.grabbed, d.info.Frames,
+		d.err = fmt.Errorf("only %d of %d frames (%s of %s) can be decoded: %w", d.grabbed, d.info.Frames,
 			d.last.Round(time.Millisecond), d.info.Duration.Round(time.Millisecond), video.ErrTruncated)
 	}
 	return d.err
 }
 
-// Close frees the decoder; it is safe to call twice.
+// Close frees the decoder. Calling it twice is safe.
 func (d *Decoder) Close() error {
 	if d.capture == nil {
 		return nil

@@ -10,15 +10,14 @@ import (
 	"cattlecounter/cloud/count/video"
 )
 
-// ErrEncode marks a clip that could not be written.
+// ErrEncode marks a clip that cannot be written.
 var ErrEncode = errors.New("video cannot be written")
 
-// codecs to try for an MP4 file, by preference: H.264, which browsers play,
-// where the build has an encoder for it, else MPEG-4 part 2.
+// codecs for an MP4 file, by preference: H.264, which browsers play, if the build has an encoder for it; else MPEG-4
+// part 2.
 var codecs = []string{"avc1", "mp4v"}
 
-// Encoder writes frames into an MP4 file. It belongs to one goroutine at a
-// time and needs Close, which completes the file.
+// Encoder writes frames into an MP4 file. It belongs to one goroutine at a time. Close completes the file.
 type Encoder struct {
 	path          string
 	width, height int
@@ -26,13 +25,13 @@ type Encoder struct {
 	writer        *gocv.VideoWriter
 }
 
-// Create starts a clip; an existing file is replaced. Width and height must be
-// even, as the codecs want. The error wraps ErrEncode.
+// Create starts a clip and replaces an existing file. Width and height must be even, because the codecs require it. The
+// error wraps ErrEncode.
 func Create(path string, width, height int, fps float64) (*Encoder, error) {
 	if width <= 0 || height <= 0 || width%2 != 0 || height%2 != 0 || !(fps > 0 && fps < maxFPS) {
 		return nil, fmt.Errorf("%s: %dx%d pixels at %v frames per second, want even sides and a rate below %d: %w", path, width, height, fps, maxFPS, ErrEncode)
 	}
-	// OpenCV says only that it failed; whether the place can be written is the usual cause.
+	// OpenCV returns no reason for an error. The usual reason is a place that cannot be written; this shows it.
 	f, err := os.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrEncode)
@@ -40,14 +39,14 @@ func Create(path string, width, height int, fps float64) (*Encoder, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrEncode)
 	}
-	quiet()
+	silenceFFmpeg()
 	for _, codec := range codecs {
 		w, err := gocv.VideoWriterFileWithAPI(path, gocv.VideoCaptureFFmpeg, codec, fps, width, height, true)
 		if err == nil && w.IsOpened() {
 			return &Encoder{path: path, width: width, height: height, codec: codec, writer: w}, nil
 		}
 		if w != nil {
-			_ = w.Close() // nothing was written yet
+			_ = w.Close() // nothing has been written
 		}
 	}
 	return nil, fmt.Errorf("%s: OpenCV has no encoder for any of %v: %w", path, codecs, ErrEncode)
@@ -75,7 +74,7 @@ func (e *Encoder) Write(f *video.Frame) error {
 	return nil
 }
 
-// Close completes the file; it is safe to call twice.
+// Close completes the file. Calling it twice is safe.
 func (e *Encoder) Close() error {
 	if e.writer == nil {
 		return nil

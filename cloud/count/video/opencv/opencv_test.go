@@ -41,8 +41,7 @@ func clip(t *testing.T, frames int) string {
 	return path
 }
 
-// ffmpeg makes a clip with Debian's tool; without it the test is skipped, and
-// fails in CI.
+// ffmpeg writes a clip with Debian's tool. Without the tool the test is skipped, and in CI it fails.
 func ffmpeg(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	tool, err := exec.LookPath("ffmpeg")
@@ -76,7 +75,7 @@ func decode(t *testing.T, path string, every int) (info video.Info, indices []in
 	for {
 		if err := d.Next(t.Context(), &f, every); err != nil {
 			if again := d.Next(t.Context(), &f, every); !errors.Is(again, err) {
-				t.Errorf("after %v came %v", err, again)
+				t.Errorf("after the error %v Next returned %v", err, again)
 			}
 			if errors.Is(err, io.EOF) {
 				err = nil
@@ -138,14 +137,14 @@ func TestCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	why := errors.New("lease lost")
+	cause := errors.New("lease lost")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(why)
-	if err := d.Next(ctx, new(video.Frame), 1); !errors.Is(err, why) {
+	cancel(cause)
+	if err := d.Next(ctx, new(video.Frame), 1); !errors.Is(err, cause) {
 		t.Errorf("got %v", err)
 	}
 	if err := d.Next(t.Context(), new(video.Frame), 1); err != nil {
-		t.Errorf("the decoder goes on after that: %v", err)
+		t.Errorf("Next after a canceled call: %v", err)
 	}
 }
 
@@ -160,7 +159,7 @@ func TestFormats(t *testing.T) {
 		"plain.avi":      with("-c:v", "mpeg4"),
 		"plain.ts":       with("-c:v", "libx264"),
 		"hevc10.mov":     {"-f", "lavfi", "-i", "testsrc=size=160x120:rate=30:duration=3", "-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-x265-params", "log-level=none"},
-		// Half of the frames dropped: the announced rate no longer fits their times.
+		// Half of the frames are dropped, so the announced rate does not fit their times.
 		"variable.mkv": {"-f", "lavfi", "-i", "testsrc=size=160x120:rate=30:duration=3", "-vf", "select='lt(n,30)+not(mod(n,5))'", "-fps_mode", "vfr", "-c:v", "libx264"},
 		"variable.mp4": {"-f", "lavfi", "-i", "testsrc=size=160x120:rate=30:duration=3", "-vf", "select='lt(n,30)+not(mod(n,5))'", "-fps_mode", "vfr", "-c:v", "libx264"},
 	} {
@@ -175,7 +174,7 @@ func TestFormats(t *testing.T) {
 			}
 			last := times[len(times)-1].Seconds()
 			if math.Abs(float64(len(indices)-want)) > 1 || last < 2.8 || last > 3.05 {
-				t.Errorf("%d frames, wanted %d; the last at %.3f s; %+v", len(indices), want, last, info)
+				t.Errorf("%d frames, want %d; the last at %.3f s; %+v", len(indices), want, last, info)
 			}
 		})
 	}
@@ -204,10 +203,10 @@ func TestBadFiles(t *testing.T) {
 	for name, c := range map[string]struct {
 		path string
 		want error
-		says string
+		text string // in the error
 	}{
 		"empty":      {write("empty.mp4", nil), video.ErrEmpty, "0 bytes"},
-		"text":       {write("text.mp4", []byte("I am not a video, whatever my name says.")), video.ErrNotVideo, "I am not a v"},
+		"text":       {write("text.mp4", []byte("This is not a video in spite of its name.")), video.ErrNotVideo, "This is not "},
 		"folder":     {folder, video.ErrNotVideo, "not a regular file"},
 		"absent":     {filepath.Join(folder, "absent.mp4"), os.ErrNotExist, "absent.mp4"},
 		"no index":   {write("noindex.mp4", whole[:len(whole)/2]), video.ErrTruncated, ""},
@@ -216,7 +215,7 @@ func TestBadFiles(t *testing.T) {
 		"damaged":    {write("damaged.mp4", damaged), video.ErrTruncated, "of 150 frames"},
 	} {
 		_, indices, _, err := decode(t, c.path, 1)
-		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: got %v after %d frames, want %v", name, err, len(indices), c.want)
 		}
 		t.Logf("%s: %v", name, err)

@@ -14,7 +14,7 @@ import (
 	"cattlecounter/cloud/count/video/stream"
 )
 
-// arriving is a file of which the bytes come little by little, as they are asked for.
+// arriving is a file whose reads take a while.
 type arriving struct {
 	io.ReaderAt
 	pieces atomic.Int32
@@ -26,9 +26,9 @@ func (a *arriving) ReadAt(b []byte, at int64) (int, error) {
 	return a.ReaderAt.ReadAt(b, at)
 }
 
-// A clip gives the same frames while it comes as it does as a file, wherever its index is.
+// TestStream checks that a streamed clip has the same frames as a file, for an index at the start and at the end.
 func TestStream(t *testing.T) {
-	t.Setenv("http_proxy", "http://127.0.0.1:1") // which is not asked
+	t.Setenv("http_proxy", "http://127.0.0.1:1") // must not be used
 	last := clip(t, 50)
 	first := ffmpeg(t, "first.mp4", "-i", last, "-c", "copy", "-movflags", "+faststart")
 	for path, behind := range map[string]bool{last: true, first: false} {
@@ -52,8 +52,8 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// streamed decodes a clip that comes, and returns how many frames did, how many there are
-// by its index, and what ended it.
+// streamed decodes a streamed clip. It returns the number of decoded frames, the number in the index, and the error at
+// the end.
 func streamed(t *testing.T, r io.ReaderAt, size int64) (frames, indexed int, err error) {
 	t.Helper()
 	url, stop, err := stream.Serve(t.Context(), r, size, ".mp4")
@@ -73,7 +73,7 @@ func streamed(t *testing.T, r io.ReaderAt, size int64) (frames, indexed int, err
 	return frames, d.Info().Frames, err
 }
 
-// torn fails where the pictures' last part begins, as a read does that waited too long.
+// torn fails in the last part of the pictures, as a read does after a long wait.
 type torn struct {
 	io.ReaderAt
 	from, to int64
@@ -87,8 +87,8 @@ func (r torn) ReadAt(b []byte, at int64) (int, error) {
 	return n, errors.Join(err, errors.New("torn"))
 }
 
-// A stream that ends a little early is cut short, although as much may be missing of a
-// file: there the rest is known not to come.
+// TestStreamThatEndsEarly checks that a small missing part is an error for a stream. For a file it is not: there is
+// nothing more to read.
 func TestStreamThatEndsEarly(t *testing.T) {
 	const whole = 300
 	f, err := os.Open(ffmpeg(t, "noise.mp4", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=10,noise=alls=40:allf=t", "-c:v", "libx264", "-g", "30", "-bf", "0", "-preset", "ultrafast"))

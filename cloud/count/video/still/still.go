@@ -1,5 +1,5 @@
-// Package still reads single pictures, JPEG or PNG, as frames. Pixels are as
-// they are stored: an orientation mark of the camera is not applied.
+// Package still reads single pictures, JPEG or PNG, as frames. It ignores the orientation mark of a camera: pixels are in
+// the stored order.
 package still
 
 import (
@@ -19,17 +19,15 @@ import (
 	"cattlecounter/cloud/count/video"
 )
 
-// ErrPicture marks a file that is no picture of a known format, or a damaged
-// one.
+// ErrPicture marks a file that is not a picture of a known format, or is damaged.
 var ErrPicture = errors.New("not a readable picture")
 
-// maxPixels bounds the memory that one picture can ask for; the largest drone
-// sensors have a quarter of it.
+// maxPixels bounds the memory that one picture can take; the largest drone sensors have a quarter of it.
 const maxPixels = 400e6
 
 var extensions = []string{".jpg", ".jpeg", ".png"}
 
-// IsPicture tells by its name whether a file may be a picture.
+// IsPicture reports whether a file may be a picture, from the end of its name.
 func IsPicture(name string) bool {
 	return slices.Contains(extensions, strings.ToLower(filepath.Ext(name)))
 }
@@ -87,13 +85,4 @@ func fromImage(img image.Image, f *video.Frame) {
 			o += 3
 		}
 	}
-}
-
-// Image returns a copy of a frame as a picture.
-func Image(f *video.Frame) *image.RGBA {
-	img := image.NewRGBA(image.Rect(0, 0, f.Width, f.Height))
-	for i, o := 0, 0; i+2 < len(f.Pix); i, o = i+3, o+4 {
-		img.Pix[o], img.Pix[o+1], img.Pix[o+2], img.Pix[o+3] = f.Pix[i+2], f.Pix[i+1], f.Pix[i], 255
-	}
-	return img
 }

@@ -62,8 +62,8 @@ func TestRead(t *testing.T) {
 				t.Errorf("%s: channel %d is %d, want %d", name, i, f.Pix[o+i], want)
 			}
 		}
-		if back := Image(&f).RGBAAt(30, 20); c.slack == 0 && back != (color.RGBA{180, 100, 160, 255}) {
-			t.Errorf("back: %v", back)
+		if back := f.Image().RGBAAt(30, 20); c.slack == 0 && back != (color.RGBA{180, 100, 160, 255}) {
+			t.Errorf("the pixel of the frame's image is %v", back)
 		}
 	}
 }

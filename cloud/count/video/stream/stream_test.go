@@ -5,7 +5,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -63,12 +65,12 @@ func TestServe(t *testing.T) {
 	}
 	stop()
 	if _, _, err := get(t, url, ""); err == nil {
-		t.Error("it answers after stop")
+		t.Error("the server answers after stop")
 	}
 }
 
-// Half of it must not look like all of it.
-func TestTorn(t *testing.T) {
+// TestFailedReadEndsTheAnswer checks that a part of the content does not look complete.
+func TestFailedReadEndsTheAnswer(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	url, stop, err := Serve(t.Context(), torn{strings.NewReader(long), 1 << 19}, int64(len(long)), ".mp4")
 	if err != nil {
@@ -76,6 +78,43 @@ func TestTorn(t *testing.T) {
 	}
 	defer stop()
 	if _, body, err := get(t, url, ""); err == nil {
-		t.Errorf("%d of %d bytes came, without an error", len(body), len(long))
+		t.Errorf("%d of %d bytes arrived without an error", len(body), len(long))
 	}
+}
+
+// blocked is content whose reads block until free is closed.
+type blocked struct {
+	io.ReaderAt
+	reading, free chan struct{}
+	once          *sync.Once
+}
+
+func (b blocked) ReadAt(p []byte, at int64) (int, error) {
+	b.once.Do(func() { close(b.reading) })
+	<-b.free
+	return b.ReaderAt.ReadAt(p, at)
+}
+
+// TestStopWaitsForReads checks that no request reads the content after stop has returned.
+func TestStopWaitsForReads(t *testing.T) {
+	content := blocked{strings.NewReader("0123456789"), make(chan struct{}), make(chan struct{}), new(sync.Once)}
+	url, stop, err := Serve(t.Context(), content, 10, ".mp4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clients sync.WaitGroup
+	clients.Go(func() { _, _, _ = get(t, url, "") })
+	<-content.reading
+	stopped := make(chan struct{})
+	clients.Go(func() {
+		stop()
+		close(stopped)
+	})
+	select {
+	case <-stopped:
+		t.Error("stop returned during a read")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(content.free)
+	clients.Wait()
 }

@@ -15,13 +15,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	switch os.Getenv("RECYCLE_TEST") {
+	switch os.Getenv("RESTART_TEST") {
 	case "first":
-		os.Setenv("RECYCLE_TEST", "second")
-		if _, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0); err != nil { // as a library does: it would stay open
+		os.Setenv("RESTART_TEST", "second")
+		if _, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0); err != nil { // as a library opens it, without close-on-exec
 			panic(err)
 		}
-		panic(Exec())
+		panic(Restart())
 	case "second":
 		open, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -42,13 +42,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The new process has the old one's number, name and arguments, and none of its files.
-func TestExec(t *testing.T) {
+// TestRestart checks that the new process has the ID, name and arguments of the old one, and none of its files.
+func TestRestart(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe", "an argument")
 	if path, err := os.Executable(); err == nil {
 		cmd.Path = path
 	}
-	cmd.Env = append(os.Environ(), "RECYCLE_TEST=first")
+	cmd.Env = append(os.Environ(), "RESTART_TEST=first")
 	var out, fault bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &fault
 	if err := cmd.Run(); err != nil {
@@ -65,31 +65,31 @@ func TestExec(t *testing.T) {
 	}
 }
 
-func TestGuard(t *testing.T) {
+func TestMemoryGuard(t *testing.T) {
 	const limit = 100
-	away := errors.New("no /proc")
+	noProc := errors.New("no /proc")
 	for name, c := range map[string]struct {
 		limit settings.ByteSize
 		rss   []settings.ByteSize // before job 0, 1, …
 		err   error
-		due   int // the job count at which it is due, -1 never
+		due   int // the number of jobs at which a restart is due, -1 for never
 		log   string
 		times int
 	}{
 		"off":                  {0, []settings.ByteSize{500, 500}, nil, -1, "", 0},
 		"below":                {limit, []settings.ByteSize{50, 100, 99}, nil, -1, "", 0},
-		"grows":                {limit, []settings.ByteSize{50, 60, 101}, nil, 2, "starting anew", 1},
+		"grows":                {limit, []settings.ByteSize{50, 60, 101}, nil, 2, "restarting", 1},
 		"above from the start": {limit, []settings.ByteSize{101, 200, 300}, nil, -1, "raise it", 1},
-		"cannot be read":       {limit, []settings.ByteSize{0, 0}, away, -1, "no /proc", 1},
+		"cannot be read":       {limit, []settings.ByteSize{0, 0}, noProc, -1, "no /proc", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			g := NewGuard(c.limit, slog.New(slog.NewTextHandler(&log, nil)))
+			g := NewMemoryGuard(c.limit, slog.New(slog.NewTextHandler(&log, nil)))
 			due := -1
 			for jobs, rss := range c.rss {
 				g.rss = func() (settings.ByteSize, error) { return rss, c.err }
-				for range 3 { // as while no job comes
-					if g.Due(jobs) && due < 0 {
+				for range 3 { // as the worker asks while the queue is empty
+					if g.RestartDue(jobs) && due < 0 {
 						due = jobs
 					}
 				}
@@ -107,11 +107,11 @@ func TestRSS(t *testing.T) {
 		t.Errorf("%v %v", n, err)
 	}
 	for _, text := range []string{"", "VmRSS:\n", "VmRSS: many kB\n", "VmRSS: 12 MB\n", "VmRSS: -1 kB\n"} {
-		if n, err := parse([]byte(text)); err == nil {
+		if n, err := parseRSS([]byte(text)); err == nil {
 			t.Errorf("%q is %v", text, n)
 		}
 	}
-	if n, err := parse([]byte("Name:\tworker\nVmRSS:\t    2048 kB\nThreads:\t1\n")); err != nil || n != 2<<20 {
+	if n, err := parseRSS([]byte("Name:\tworker\nVmRSS:\t    2048 kB\nThreads:\t1\n")); err != nil || n != 2<<20 {
 		t.Errorf("%v %v", n, err)
 	}
 }

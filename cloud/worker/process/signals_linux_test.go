@@ -16,8 +16,7 @@ type action struct {
 
 const ignore = 1 // SIG_IGN
 
-// handle sets what becomes of a signal past Go's back, as a library does, and returns
-// what was set.
+// handle sets the handler of a signal without Go's knowledge, as a library does, and returns the one before.
 func handle(t *testing.T, s syscall.Signal, set *action) (was action) {
 	t.Helper()
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(&was)), unsafe.Sizeof(was.mask), 0, 0)
@@ -27,8 +26,8 @@ func handle(t *testing.T, s syscall.Signal, set *action) (was action) {
 	return was
 }
 
-// A signal ends the context, also after a library has taken the handlers away.
-func TestAgain(t *testing.T) {
+// TestRestoreHandlers checks that a signal ends the context after a library has replaced the handlers.
+func TestRestoreHandlers(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		ctx, stop := Context(t.Context())
 		defer stop()
@@ -37,7 +36,7 @@ func TestAgain(t *testing.T) {
 		if now := handle(t, s, nil); now.handler != ignore || ours.handler == ignore {
 			t.Fatalf("%v is handled by %#x, was by %#x", s, now.handler, ours.handler)
 		}
-		Again()
+		RestoreHandlers()
 		if now := handle(t, s, nil); now.handler != ours.handler {
 			t.Fatalf("%v is handled by %#x, want %#x", s, now.handler, ours.handler)
 		}
@@ -53,57 +52,58 @@ func TestAgain(t *testing.T) {
 	}
 }
 
-// Without a context that waits for signals nothing is touched.
-func TestAgainOutside(t *testing.T) {
+// TestRestoreHandlersWithoutContext checks that the handlers stay as they are without a Context.
+func TestRestoreHandlersWithoutContext(t *testing.T) {
 	before := handle(t, syscall.SIGTERM, nil)
-	Again()
+	RestoreHandlers()
 	if after := handle(t, syscall.SIGTERM, nil); after.handler != before.handler {
 		t.Errorf("handled by %#x, was by %#x", after.handler, before.handler)
 	}
 	ctx, stop := Context(t.Context())
 	stop()
 	<-ctx.Done()
-	Again()
+	RestoreHandlers()
 }
 
-// The first signal ends the context, the second shows in Second, a third changes nothing.
-func TestSecond(t *testing.T) {
-	if Second() != nil {
-		t.Error("there is one without a context")
+// TestSecondSignal checks that the first signal ends the context, the second closes SecondSignal, and a third has no
+// effect.
+func TestSecondSignal(t *testing.T) {
+	if SecondSignal() != nil {
+		t.Error("SecondSignal without a context is not nil")
 	}
 	ctx, stop := Context(t.Context())
 	defer stop()
-	second := Second()
+	second := SecondSignal()
 	kill(t, syscall.SIGTERM)
-	arrives(t, ctx.Done())
+	waitFor(t, ctx.Done())
 	select {
 	case <-second:
-		t.Fatal("the first signal counts as two")
+		t.Fatal("the first signal closed SecondSignal")
 	default:
 	}
 	kill(t, syscall.SIGINT)
-	arrives(t, second)
+	waitFor(t, second)
 	kill(t, syscall.SIGTERM)
 	if !Release() {
-		t.Error("none was heard")
+		t.Error("Release reports no signal")
 	}
 	stop()
 }
 
-// What came before Release is told, and afterwards the system has the signals again.
+// TestRelease checks that Release reports earlier signals, and that the system handles later ones.
 func TestRelease(t *testing.T) {
 	before := handle(t, syscall.SIGTERM, nil)
-	for _, told := range []bool{false, true} {
+	for _, stopped := range []bool{false, true} {
 		for range 50 {
 			ctx, stop := Context(t.Context())
-			if told {
+			if stopped {
 				kill(t, syscall.SIGTERM)
 			}
-			if got := Release(); got != told {
-				t.Fatalf("told %v, want %v", got, told)
+			if got := Release(); got != stopped {
+				t.Fatalf("Release() = %v, want %v", got, stopped)
 			}
-			if told != (ctx.Err() != nil) {
-				t.Fatalf("told %v, the context says %v", told, ctx.Err())
+			if stopped != (ctx.Err() != nil) {
+				t.Fatalf("Release() = %v, but the context's error is %v", stopped, ctx.Err())
 			}
 			if after := handle(t, syscall.SIGTERM, nil); after.handler != before.handler {
 				t.Fatalf("handled by %#x, was by %#x", after.handler, before.handler)
@@ -112,11 +112,11 @@ func TestRelease(t *testing.T) {
 		}
 	}
 	if Release() {
-		t.Error("told without a context")
+		t.Error("Release reports a signal without a context")
 	}
 }
 
-// kill sends a signal to this very thread, so it has come when kill returns.
+// kill sends a signal to this thread, so the signal has arrived when kill returns.
 func kill(t *testing.T, s syscall.Signal) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -126,7 +126,7 @@ func kill(t *testing.T, s syscall.Signal) {
 	}
 }
 
-func arrives(t *testing.T, c <-chan struct{}) {
+func waitFor(t *testing.T, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
