@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/alecthomas/kong"
-
 	"cattlecounter/cloud/synthetic"
 	"cattlecounter/cloud/synthetic/dataset"
+	"cattlecounter/shared/cli"
 )
 
 // Exit codes.
 const (
 	exitOK      = 0
 	exitFailed  = 1
-	exitUsage   = 2
+	exitUsage   = cli.ExitUsage
 	exitStopped = 130
 )
 
@@ -24,30 +23,20 @@ const description = `Renders simulated herds with their exact truth: clips to co
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 130 interrupted.`
 
-type cli struct {
+type commands struct {
 	Clip     clipCommand     `cmd:"" help:"Render a clip of a herd, with the exact truth beside it."`
 	Pictures picturesCommand `cmd:"" help:"Render pictures of cattle from above with labels, a COCO data set."`
 }
 
 // run does one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var c cli
-	exited := -1
-	p, err := kong.New(&c, kong.Name("herdsim"), kong.Description(description), kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exited = code }))
-	if err != nil {
-		fmt.Fprintln(stderr, "herdsim:", err)
-		return exitFailed
+	var c commands
+	p := cli.Parse(&c, cli.Program{Name: "herdsim", Description: description, Stdout: stdout, Stderr: stderr}, args)
+	if p.Ended {
+		return p.Code
 	}
-	k, err := p.Parse(args)
-	if exited >= 0 {
-		return exited // --help was printed
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "herdsim: %v\nTry: herdsim --help\n", err)
-		return exitUsage
-	}
-	switch k.Selected().Name {
+	var err error
+	switch p.Context.Selected().Name {
 	case "clip":
 		err = c.Clip.run(ctx, stderr)
 	case "pictures":

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/alecthomas/kong"
-
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/model/hub"
+	"cattlecounter/shared/cli"
 	"cattlecounter/shared/settings"
 )
 
@@ -19,7 +18,7 @@ import (
 const (
 	exitOK      = 0
 	exitFailed  = 1
-	exitUsage   = 2
+	exitUsage   = cli.ExitUsage
 	exitFootage = 3
 	exitModel   = 4
 	exitStopped = 130
@@ -29,7 +28,7 @@ const description = `Counts cattle in drone footage.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 some or all of the footage cannot be counted; 4 no usable model or ONNX Runtime; 130 interrupted.`
 
-type cli struct {
+type commands struct {
 	Run    runCommand    `cmd:"" help:"Count the jobs of the queue until the program is stopped."`
 	Count  countCommand  `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
 	Detect detectCommand `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
@@ -48,30 +47,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "worker: the command %q has moved; use: %s (with the same flags)\n", args[0], moved[args[0]])
 		return exitUsage
 	}
-	var c cli
-	exited := -1
-	p, err := kong.New(&c, kong.Name("worker"), kong.Description(description), kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exited = code }))
-	if err != nil {
-		fmt.Fprintln(stderr, "worker:", err)
-		return exitFailed
+	var c commands
+	p := cli.Parse(&c, cli.Program{Name: "worker", Description: description, Stdout: stdout, Stderr: stderr}, args)
+	if p.Ended {
+		return p.Code
 	}
-	k, err := p.Parse(args)
-	if exited >= 0 {
-		return exited // --help was printed
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "worker: %v\nTry: worker --help\n", err)
-		return exitUsage
-	}
-	err = c.dispatch(ctx, k.Selected().Name, stdout, stderr)
+	err := c.dispatch(ctx, p.Context.Selected().Name, stdout, stderr)
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(stderr, "worker:", err)
 	}
 	return exitCode(ctx, err)
 }
 
-func (c *cli) dispatch(ctx context.Context, command string, stdout, stderr io.Writer) error {
+func (c *commands) dispatch(ctx context.Context, command string, stdout, stderr io.Writer) error {
 	switch command {
 	case "run":
 		return c.Run.run(ctx, stderr)
