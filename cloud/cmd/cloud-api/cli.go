@@ -24,11 +24,11 @@ const (
 	exitNotFound = 3
 )
 
-const description = `CattleCounter's cloud: takes footage in, serves the page and the API, and tells progress over MQTT.
+const description = `Receives footage, serves the page and the API, and publishes progress over MQTT.
 
-Settings come from the file given with --config, and from the environment, which goes over it: http.listen is CATTLE_CLOUD_HTTP_LISTEN. "cloud-api config sample" prints a file with every key at its default.
+Settings come from the file given with --config and from the environment. The environment wins: CATTLE_CLOUD_HTTP_LISTEN overrides http.listen. "cloud-api config sample" prints a file with every key at its default.
 
-Exit codes: 0 done, 1 failed, 2 wrong use or a configuration that is not valid, 3 there is no such device or job.`
+Exit codes: 0 done; 1 failed; 2 wrong use or an invalid configuration; 3 no such device or job.`
 
 type commands struct {
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" env:"CATTLE_CONFIG"`
@@ -36,22 +36,22 @@ type commands struct {
 	Serve  serveCmd  `cmd:"" help:"Run the API, the page, the intake and, unless configured otherwise, an MQTT broker."`
 	Broker brokerCmd `cmd:"" help:"Run the MQTT broker alone, beside a cloud-api whose mqtt.url points to it."`
 	Device struct {
-		Add    deviceAdd    `cmd:"" help:"Make a device or a person known. Prints the token, this one time."`
+		Add    deviceAdd    `cmd:"" help:"Add a device or a person. Prints the token; it cannot be shown again."`
 		List   deviceList   `cmd:"" help:"List devices and people."`
-		Renew  deviceRenew  `cmd:"" help:"Make another token. The old one is void when the new one is used for the first time."`
-		Revoke deviceRevoke `cmd:"" help:"Make a token void."`
+		Renew  deviceRenew  `cmd:"" help:"Issue a new token. The old one is revoked when the new one is first used."`
+		Revoke deviceRevoke `cmd:"" help:"Revoke a token."`
 	} `cmd:"" help:"Tokens of devices and people."`
 	Job struct {
 		List   jobList   `cmd:"" help:"List jobs, newest first."`
-		Show   jobShow   `cmd:"" help:"Show a job and the attempts at it."`
-		Retry  jobRetry  `cmd:"" aliases:"replay" help:"Try a failed, poisoned or canceled job again."`
-		Cancel jobCancel `cmd:"" help:"Take a job back that has not ended; a worker that has it stops within seconds."`
+		Show   jobShow   `cmd:"" help:"Show a job and its attempts."`
+		Retry  jobRetry  `cmd:"" aliases:"replay" help:"Queue a failed, poisoned or canceled job again."`
+		Cancel jobCancel `cmd:"" help:"Cancel an unfinished job. A worker that counts it stops within seconds."`
 	} `cmd:"" help:"Counting jobs."`
-	Audit  auditCmd `cmd:"" help:"List who did what: tokens, jobs that were tried again or canceled, videos that were removed."`
+	Audit  auditCmd `cmd:"" help:"List who did what: changes of tokens, retried and canceled jobs, removed videos."`
 	Ledger struct {
-		CountOn ledgerCountOn `cmd:"" help:"After PostgreSQL's own tools have set the ledger back to an earlier time: go on with numbers nobody has heard of. Stop cloud-api and the workers first."`
-		Backup  ledgerBackup  `cmd:"" help:"Copy the ledger to a new file, while all else goes on. Copy the footage after it."`
-		Restore ledgerRestore `cmd:"" help:"Put such a copy in the ledger's place. Stop cloud-api and the workers first; what was there is kept beside it."`
+		CountOn ledgerCountOn `cmd:"" help:"Continue after PostgreSQL's own tools restored an earlier ledger: the next sequence number is one that no client has seen. Stop cloud-api and the workers first."`
+		Backup  ledgerBackup  `cmd:"" help:"Copy the ledger to a new file while cloud-api runs. Copy the footage after it."`
+		Restore ledgerRestore `cmd:"" help:"Restore the ledger from a backup. Stop cloud-api and the workers first. The previous ledger is kept beside it."`
 	} `cmd:"" help:"Backup of the ledger."`
 	Settings struct {
 		Check  configCheck  `cmd:"" help:"Check the configuration and print it, secrets hidden."`
@@ -60,7 +60,7 @@ type commands struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
-// env is what a command gets.
+// env is what every command receives.
 type env struct {
 	ctx            context.Context
 	config         func() (config.Config, error)
@@ -124,7 +124,7 @@ func (b *brokerCmd) Run(e *env) error {
 	}})
 }
 
-// writeAddresses lets a script that asked for port 0 find the server.
+// writeAddresses writes the addresses to a file, for scripts that use port 0.
 func writeAddresses(stderr io.Writer, path string, at server.Addresses) {
 	if path == "" {
 		return

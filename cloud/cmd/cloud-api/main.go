@@ -1,5 +1,4 @@
-// Command cloud-api takes footage in, serves the page and the API, and tells
-// progress over MQTT.
+// Command cloud-api receives footage, serves the page and the API, and publishes progress over MQTT.
 package main
 
 import (

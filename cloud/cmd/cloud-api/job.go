@@ -1,0 +1,121 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/store"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
+)
+
+// listedJob is a job with what people know it by.
+type listedJob struct {
+	wire.Job
+	Name   string `json:"name"` // of the file
+	Device string `json:"device"`
+}
+
+type jobList struct {
+	output
+	State string `help:"List only jobs in this state: uploaded, queued, leased, processing, done, failed, poisoned or canceled."`
+	Limit int    `default:"50" help:"List at most this many jobs."`
+}
+
+func (j *jobList) Run(e *env) error {
+	if j.State != "" && !slices.Contains(states(), j.State) {
+		return fmt.Errorf("%w: --state %s: want one of %s", errUsage, j.State, strings.Join(states(), ", "))
+	}
+	if j.Limit < 1 {
+		return fmt.Errorf("%w: --limit %d: want 1 or more", errUsage, j.Limit)
+	}
+	return e.withLedger(func(l *ledger.Ledger) error {
+		stored, _, err := l.Jobs.List(e.ctx, job.State(j.State), ledger.Page{Limit: j.Limit})
+		if err != nil {
+			return err
+		}
+		var jobs []listedJob
+		for _, s := range stored {
+			jobs = append(jobs, listedJob{Name: s.Footage.Name, Device: s.Footage.Device, Job: wire.Job{ID: s.ID, Footage: s.Footage.ID, State: s.State,
+				Progress: s.Progress, Attempt: s.Attempt, Reason: s.Reason, Created: s.Created, Updated: s.Updated, Seq: s.Seq}})
+		}
+		return list(e, j.output, jobs, "JOB,STATE,PERCENT,COUNT,TRIES,DEVICE,FOOTAGE,NAME,REASON", func(j listedJob) []any {
+			return []any{j.ID, j.State, fmt.Sprintf("%.0f", j.Percent), j.Job.Count, j.Attempt, j.Device, j.Footage, j.Name, j.Reason}
+		})
+	})
+}
+
+type jobShow struct {
+	output
+	ID string `arg:"" help:"Identifier of the job."`
+}
+
+func (j *jobShow) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error {
+		shown, err := l.Jobs.Get(e.ctx, j.ID)
+		if err != nil {
+			return err
+		}
+		const most = 100
+		stored, err := l.Attempts.List(e.ctx, j.ID, most)
+		if err != nil {
+			return err
+		}
+		var attempts []wire.Attempt
+		for _, a := range stored {
+			attempts = append(attempts, wire.Attempt{N: a.N, Worker: a.Worker, Began: a.Began, Ended: a.Ended, Outcome: a.Outcome, Reason: a.Reason})
+		}
+		if !j.JSON {
+			fmt.Fprintf(e.stdout, "%s  %s  %.0f %%  %s\n\n", shown.ID, shown.State, shown.Progress.Percent, oneLine(shown.Reason))
+		}
+		return list(e, j.output, attempts, "ATTEMPT,WORKER,BEGAN,ENDED,OUTCOME,REASON", func(a wire.Attempt) []any {
+			ended := "-"
+			if a.Ended != nil {
+				ended = day(a.Ended)
+			}
+			return []any{a.N, a.Worker, day(&a.Began), ended, cmp.Or(a.Outcome, "running"), a.Reason}
+		})
+	})
+}
+
+type jobRetry struct {
+	ID string `arg:"" help:"Identifier of the job."`
+}
+
+func (j *jobRetry) Run(e *env) error {
+	return e.withConfigured(func(c config.Config, l *ledger.Ledger) error {
+		st, err := store.Open(e.ctx, c, l, c.Log.Logger(e.stderr))
+		if err != nil {
+			return err
+		}
+		if _, err := l.Jobs.Retry(e.ctx, j.ID); err != nil {
+			return err
+		}
+		if err := st.Queue.Enqueue(e.ctx, j.ID); err != nil {
+			return err
+		}
+		if err := l.Jobs.MarkQueued(e.ctx, j.ID); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(e.stderr, "Job %s is queued again.\n", j.ID)
+		return err
+	})
+}
+
+type jobCancel struct {
+	ID string `arg:"" help:"Identifier of the job."`
+}
+
+func (j *jobCancel) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error {
+		if err := l.Jobs.Cancel(e.ctx, j.ID); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(e.stderr, "Job %s is canceled.\n", j.ID)
+		return err
+	})
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"cattlecounter/cloud/server"
+	"cattlecounter/cloud/store/ledger"
+)
+
+type auditCmd struct {
+	output
+	Limit int `default:"50" help:"List at most this many entries, the newest first."`
+}
+
+// auditEntry is one line of the audit.
+type auditEntry struct {
+	At      time.Time `json:"at"`
+	Who     string    `json:"who"`
+	Action  string    `json:"action"`
+	Subject string    `json:"subject"`
+}
+
+func (a *auditCmd) Run(e *env) error {
+	if a.Limit < 1 {
+		return fmt.Errorf("%w: --limit %d: want 1 or more", errUsage, a.Limit)
+	}
+	return e.withLedger(func(l *ledger.Ledger) error {
+		stored, err := l.Audit.List(e.ctx, 0, a.Limit)
+		if err != nil {
+			return err
+		}
+		var entries []auditEntry
+		for _, s := range stored {
+			entries = append(entries, auditEntry{At: s.At, Who: s.Who, Action: s.Deed, Subject: s.Subject})
+		}
+		return list(e, a.output, entries, "WHEN,WHO,WHAT,ON", func(a auditEntry) []any { return []any{day(&a.At), a.Who, a.Action, a.Subject} })
+	})
+}
+
+type ledgerCountOn struct{}
+
+func (ledgerCountOn) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error { return l.CountOn(e.ctx) })
+}
+
+type ledgerBackup struct {
+	File string `arg:"" type:"path" help:"File to write; it must not exist."`
+}
+
+func (b *ledgerBackup) Run(e *env) error {
+	return e.withLedger(func(l *ledger.Ledger) error { return l.Backup(e.ctx, b.File) })
+}
+
+type ledgerRestore struct {
+	File string `arg:"" type:"path" help:"File that \"ledger backup\" wrote."`
+}
+
+func (r *ledgerRestore) Run(e *env) error {
+	c, err := e.config()
+	if err != nil {
+		return err
+	}
+	old, err := server.Restore(ledger.By(e.ctx, actor()), c, r.File)
+	if err == nil && old != "" {
+		_, err = fmt.Fprintf(e.stderr, "The previous ledger is now %s.\n", old)
+	}
+	return err
+}
