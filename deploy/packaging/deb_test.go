@@ -67,11 +67,16 @@ func pack(t *testing.T, version, text string) string {
 	if err := os.WriteFile(program, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"edge-agent.bash", "edge-agent.zsh", "edge-agent.fish", "edge-agent.1.gz"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name+" of "+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	deb := filepath.Join(dir, "edge-agent.deb")
 	cmd := exec.CommandContext(t.Context(), "go", "tool", "-modfile=deploy/packaging/nfpm.mod", "nfpm", "package",
 		"--packager", "deb", "--config", "deploy/packaging/nfpm.yaml", "--target", deb)
 	cmd.Dir = "../.."
-	cmd.Env = append(cmd.Environ(), "ARCH=all", "VERSION="+version, "BINARY="+program)
+	cmd.Env = append(cmd.Environ(), "ARCH=all", "VERSION="+version, "BINARY="+program, "SHARE="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -89,6 +94,12 @@ func TestPackage(t *testing.T) {
 	}
 	if r.read(bin) != "first\n" || !strings.Contains(r.read("etc/passwd"), "cattlecounter:") || !strings.Contains(r.read("usr/lib/systemd/system/edge-agent.service"), "Type=notify") {
 		t.Error("not installed whole")
+	}
+	for name, at := range map[string]string{"edge-agent.bash": "usr/share/bash-completion/completions/edge-agent", "edge-agent.zsh": "usr/share/zsh/vendor-completions/_edge-agent",
+		"edge-agent.fish": "usr/share/fish/vendor_completions.d/edge-agent.fish", "edge-agent.1.gz": "usr/share/man/man1/edge-agent.1.gz"} {
+		if got := r.read(at); got != name+" of first\n" {
+			t.Errorf("%s: %s", at, got)
+		}
 	}
 	if _, err := exec.LookPath("systemctl"); err == nil {
 		if _, err := os.Lstat(wanted); err != nil {
