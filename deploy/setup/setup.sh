@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs what building, running and testing CattleCounter needs, and nothing
-# that is there already. Safe to run again.
+# Installs what building, running and testing CattleCounter needs. It skips what is already installed, so it is safe to
+# run again.
 #
-#   setup.sh build   OpenCV headers, compiler, ONNX Runtime, the page
+#   setup.sh page    Node and the page
+#   setup.sh build   OpenCV headers, compiler and ONNX Runtime as well
 #   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg and Azurite as well
 #   setup.sh lint    the linter as well
-#   setup.sh train   Python with what training needs (about 6 GB), in build/train/venv
+#   setup.sh train   the Python environment of the training code (about 6 GB), in build/train/venv
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=build
@@ -31,12 +32,16 @@ need_python() {
 	python3 -c 'import ensurepip, venv' 2>/dev/null || add_packages python3 python3-venv
 }
 
-need_packages() { # package names whose absence is known by a command or a .pc file
+need_packages() { # page, build, test or lint: finds missing packages by their commands or .pc files
 	local missing=()
+	command -v npm >/dev/null || missing+=(nodejs npm)
+	if [ "$1" = page ]; then
+		[ ${#missing[@]} = 0 ] || add_packages "${missing[@]}"
+		return 0
+	fi
 	pkg-config --exists opencv4 2>/dev/null || missing+=(libopencv-dev)
 	command -v g++ >/dev/null || missing+=(g++)
 	command -v pkg-config >/dev/null || missing+=(pkg-config)
-	command -v npm >/dev/null || missing+=(nodejs npm)
 	if [ "$1" != build ]; then
 		command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
 		compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
@@ -48,14 +53,13 @@ need_packages() { # package names whose absence is known by a command or a .pc f
 	add_packages "${missing[@]}"
 }
 
-# ONNX Runtime: the shared library out of the npm package, checked against the
-# digest in package-lock.json --------------------------------------------------
+# ONNX Runtime: the shared library of the npm package, checked against the digest in package-lock.json -----------
 onnxruntime() {
 	local arch lib=$build/onnxruntime/libonnxruntime.so.1 stamp=$build/onnxruntime/.lock
 	case "$(uname -m)" in
 	x86_64) arch=x64 ;;
 	aarch64) arch=arm64 ;;
-	*) say "no ONNX Runtime for $(uname -m) in the npm package; set ONNXRUNTIME_LIB" && return 0 ;;
+	*) say "the npm package has no ONNX Runtime for $(uname -m); set ONNXRUNTIME_LIB" && return 0 ;;
 	esac
 	[ -f "$lib" ] && cmp -s deploy/setup/onnxruntime/package-lock.json "$stamp" && return 0
 	say "fetching ONNX Runtime"
@@ -67,7 +71,7 @@ onnxruntime() {
 	cp deploy/setup/onnxruntime/package-lock.json "$stamp"
 }
 
-# Azurite: Azure Storage on this machine, for the tests --------------------------
+# Azurite: Azure Storage on this machine, for the tests ------------------------------------------------------
 azurite() {
 	local dir=$build/azurite
 	[ -f "$dir/node_modules/azurite/package.json" ] && cmp -s deploy/setup/azurite/package-lock.json "$dir/package-lock.json" && return 0
@@ -95,7 +99,7 @@ linter() {
 	GOBIN=$PWD/$build/tools go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
 }
 
-# Training: a virtual environment of its own, made anew when the pinned list changes ----
+# Training: a separate virtual environment, created again when the pinned list changes ------------------------
 training() {
 	local venv=$build/train/venv list=cloud/training/requirements.txt
 	[ -x "$venv/bin/python" ] && cmp -s "$list" "$venv/requirements.txt" && return 0
@@ -114,8 +118,9 @@ if [ "$what" = train ]; then
 	exit 0
 fi
 need_packages "$what"
-onnxruntime
 dashboard
+[ "$what" != page ] || exit 0
+onnxruntime
 [ "$what" != test ] || azurite
 [ "$what" = lint ] && linter v2.15.0
 exit 0

@@ -48,9 +48,12 @@ type One[S any] struct {
 	begun  bool
 }
 
-// Get starts the server for the first test that asks, see Need. Tests must run them.
+// Get starts the server for the first test that asks, see Need. With -short it skips the test.
 func (o *One[S]) Get(t testing.TB) S {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a server: skipped with -short")
+	}
 	o.once.Do(func() {
 		o.server, o.err = o.Start()
 		o.begun = o.err == nil
