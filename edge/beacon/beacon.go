@@ -34,8 +34,8 @@ type records interface {
 
 // outbox holds the messages that wait for the broker, also across a restart.
 type outbox interface {
-	KeptMessages() (map[string][]byte, error)
-	KeepMessages(put map[string][]byte, gone []string) error
+	SavedMessages() (map[string][]byte, error)
+	SaveMessages(put map[string][]byte, gone []string) error
 }
 
 // Options configure a Beacon. All but TLS, OnUp and Log are required.
@@ -109,7 +109,7 @@ func New(o Options) (*Beacon, error) {
 		dirty: map[footage.ID]bool{}, ended: map[footage.ID]spool.Record{}, told: map[footage.ID]told{}}
 	b.seq.Store(topic.SessionSeq(o.Session))
 	link, err := mqttlink.New(mqttlink.Options{URL: o.URL, ClientID: "edge-" + o.Address.Site + "-" + o.Address.Name,
-		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Keep: o.Outbox, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
+		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Store: o.Outbox, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -141,10 +141,10 @@ func (b *Beacon) status(seq int64, online bool) mqttlink.Message {
 		Version: b.o.Version, Started: b.o.Started.UTC()})
 }
 
-// kept marks what must be told also after a restart. Vitals and the state of the
-// connection are only good for their moment.
-func kept(m mqttlink.Message) mqttlink.Message {
-	m.Keep = true
+// durable marks a message that must survive a restart. Vitals and the state of the
+// connection need not.
+func durable(m mqttlink.Message) mqttlink.Message {
+	m.Durable = true
 	return m
 }
 

@@ -86,7 +86,7 @@ func (b *Beacon) publishOne(r spool.Record, force bool) bool {
 	}
 	b.told[r.ID] = told{m: m, at: time.Now()}
 	m.Header = b.header()
-	b.publish(kept(message(b.o.Address.Footage(r.ID), true, m)))
+	b.publish(durable(message(b.o.Address.Footage(r.ID), true, m)))
 	return true
 }
 

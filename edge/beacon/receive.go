@@ -126,5 +126,5 @@ func (b *Beacon) Reply(r topic.Reply) {
 		b.final = append(b.final[max(0, len(b.final)+1-maxFinal):], r.ID)
 	}
 	r.Header = b.header()
-	b.publish(kept(message(b.o.Address.CommandReply(r.ID), true, r)))
+	b.publish(durable(message(b.o.Address.CommandReply(r.ID), true, r)))
 }

@@ -47,7 +47,8 @@ type board struct {
 func newBoard(t *testing.T, change ...func(*Options)) *board {
 	t.Helper()
 	b := &board{memory: &memory{}}
-	o := Options{Store: b.memory, Synced: func() bool { return b.locked(func() bool { return b.synced }) }, NTPEvery: 15 * time.Minute,
+	o := Options{Store: b.memory, Synced: func() bool { return b.locked(func() bool { return b.synced }) },
+		NTPEvery: 15 * time.Minute,
 		Wall: func() time.Time {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -94,7 +95,8 @@ func (b *board) run(t *testing.T) {
 func pass(d time.Duration) { <-time.After(d); synctest.Wait() }
 
 func hint(s Source, t time.Time, within time.Duration) Hint {
-	return Hint{Source: s, From: map[Source]string{GNSS: "GNSS", NTP: "time.example", Date: TheServer}[s], Time: t, Uncertainty: within, At: time.Now()}
+	return Hint{Source: s, From: map[Source]string{GNSS: "GNSS", NTP: "time.example", Date: TheServer}[s], Time: t,
+		Uncertainty: within, At: time.Now()}
 }
 
 // The estimate follows the monotonic clock. A jump of the wall clock changes only the
@@ -109,7 +111,8 @@ func TestWallClockJumpsDoNotMoveTheEstimate(t *testing.T) {
 		b.Add(hint(NTP, noon(), 100*time.Millisecond))
 		pass(time.Minute)
 		e, ok := b.Best()
-		if !ok || !e.Now.Equal(noon().Add(time.Minute)) || e.Ahead != noon().Sub(time.Unix(100, 0)) || e.Age != time.Minute || e.Uncertainty != 130*time.Millisecond {
+		if !ok || !e.Now.Equal(noon().Add(time.Minute)) || e.Ahead != noon().Sub(time.Unix(100, 0)) || e.Age != time.Minute ||
+			e.Uncertainty != 130*time.Millisecond {
 			t.Errorf("%+v", e)
 		}
 		b.set(noon().Add(time.Minute)) // set right
@@ -117,7 +120,8 @@ func TestWallClockJumpsDoNotMoveTheEstimate(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		b.set(noon().Add(-time.Hour)) // set wrong
-		if e, _ := b.Best(); e.Ahead != time.Hour+time.Minute || e.WrongBy() != e.Ahead-e.Uncertainty || !strings.Contains(e.Text(), "the clock is 1h1m0s slow") {
+		if e, _ := b.Best(); e.Ahead != time.Hour+time.Minute || e.WrongBy() != e.Ahead-e.Uncertainty ||
+			!strings.Contains(e.Text(), "the clock is 1h1m0s slow") {
 			t.Errorf("%+v %s", e, e.Text())
 		}
 		pass(expired)
@@ -219,8 +223,10 @@ func TestAlarm(t *testing.T) {
 			off  time.Duration // of the clock
 			want string
 		}{
-			{0, ""}, {-2 * time.Minute, ""}, {-122 * time.Second, "more than two minutes slow by GNSS"}, {-112 * time.Second, "two minutes"}, {-100 * time.Second, ""},
-			{3 * time.Minute, "two minutes fast"}, {2 * time.Hour, "an hour fast"}, {55*time.Minute + 2*time.Second, "an hour"}, {50 * time.Minute, "two minutes"}, {25 * time.Hour, "a day"}, {0, ""},
+			{0, ""}, {-2 * time.Minute, ""}, {-122 * time.Second, "more than two minutes slow by GNSS"},
+			{-112 * time.Second, "two minutes"}, {-100 * time.Second, ""},
+			{3 * time.Minute, "two minutes fast"}, {2 * time.Hour, "an hour fast"}, {55*time.Minute + 2*time.Second, "an hour"},
+			{50 * time.Minute, "two minutes"}, {25 * time.Hour, "a day"}, {0, ""},
 		} {
 			b.set(noon().Add(c.off))
 			check(c.want)
@@ -233,7 +239,8 @@ func TestCertificate(t *testing.T) {
 		b := newBoard(t)
 		b.set(time.Unix(60, 0))
 		c := &x509.Certificate{NotBefore: noon().AddDate(0, 0, -1), NotAfter: noon().AddDate(0, 0, 1)}
-		if why, clock := b.Certificate(c); !clock || !strings.HasSuffix(why, "this device's clock shows 1970-01-01T00:01:00Z") {
+		if why, clock := b.Certificate(c); !clock || !strings.HasSuffix(why,
+			"this device's clock shows 1970-01-01T00:01:00Z") {
 			t.Error(why)
 		}
 		b.Add(hint(GNSS, noon(), time.Second))
@@ -291,7 +298,10 @@ func TestTimeServersOnAMeteredLink(t *testing.T) {
 	for _, wanted := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			var asked atomic.Int64
-			b := newBoard(t, func(o *Options) { o.NTP, o.NTPMetered, o.Metered = []string{"a"}, wanted, func() bool { return true } })
+			b := newBoard(t, func(o *Options) {
+				o.NTP, o.NTPMetered, o.Metered = []string{"a"}, wanted,
+					func() bool { return true }
+			})
 			b.askNTP = func(context.Context, string) (Hint, error) { asked.Add(1); return hint(NTP, noon(), 0), nil }
 			b.run(t)
 			pass(time.Hour)

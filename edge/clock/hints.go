@@ -67,7 +67,8 @@ func (x *Hints) Add(h Hint) {
 		}
 	}
 	if _, known := x.last[h.Source]; !known {
-		x.log.Info("hint of the time", "source", string(h.Source), "from", h.From, "time", stamp(new.Now), "clock_ahead", -new.Ahead.Round(time.Millisecond), "within", new.Uncertainty)
+		x.log.Info("hint of the time", "source", string(h.Source), "from", h.From, "time", stamp(new.Now), "clock_ahead",
+			-new.Ahead.Round(time.Millisecond), "within", new.Uncertainty)
 	}
 	x.last[h.Source] = h
 	for _, other := range sources {
@@ -75,9 +76,11 @@ func (x *Hints) Add(h Hint) {
 		if !ok || other == h.Source {
 			continue
 		}
-		if e := x.estimate(o); e.Age < fresh && !agree(e, new) && x.mayLogLocked(string(min(other, h.Source))+"/"+string(max(other, h.Source))) {
+		if e := x.estimate(o); e.Age < fresh && !agree(e, new) && x.mayLogLocked(string(min(other,
+			h.Source))+"/"+string(max(other, h.Source))) {
 			best, _ := x.best()
-			x.log.Warn("time sources do not agree", "wins", string(best.Source), string(new.Source), stamp(new.Now), string(e.Source), stamp(e.Now))
+			x.log.Warn("time sources do not agree", "wins", string(best.Source), string(new.Source), stamp(new.Now),
+				string(e.Source), stamp(e.Now))
 		}
 	}
 }
@@ -163,10 +166,12 @@ func (x *Hints) of(s Source) (e Estimate, ok bool) {
 // dates too.
 func (x *Hints) Certificate(c *x509.Certificate) (why string, clock bool) {
 	day := func(t time.Time) string { return t.UTC().Format(time.DateOnly) }
-	why = fmt.Sprintf("the certificate is valid from %s to %s, and this device's clock shows %s", day(c.NotBefore), day(c.NotAfter), stamp(x.wall()))
+	why = fmt.Sprintf("the certificate is valid from %s to %s, and this device's clock shows %s", day(c.NotBefore),
+		day(c.NotAfter), stamp(x.wall()))
 	e, ok := x.Best()
 	if !ok {
 		return why, true
 	}
-	return fmt.Sprintf("%s; %s gives %s", why, e.From, stamp(e.Now)), !e.Now.Before(c.NotBefore) && !e.Now.After(c.NotAfter)
+	return fmt.Sprintf("%s; %s gives %s", why, e.From, stamp(e.Now)), !e.Now.Before(c.NotBefore) &&
+		!e.Now.After(c.NotAfter)
 }

@@ -30,15 +30,16 @@ func askNTP(ctx context.Context, server string, dial dialer) (Hint, error) {
 	defer cancel()
 	var sent time.Time
 	var disconnect func() bool
-	r, err := ntp.QueryWithOptions(server, ntp.QueryOptions{Timeout: ntpLimit, Dialer: func(_, remote string) (net.Conn, error) {
-		c, err := dial(ctx, "udp", remote)
-		if err != nil {
-			return nil, err
-		}
-		disconnect = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
-		sent = time.Now()
-		return guarded{c}, nil
-	}})
+	r, err := ntp.QueryWithOptions(server, ntp.QueryOptions{Timeout: ntpLimit,
+		Dialer: func(_, remote string) (net.Conn, error) {
+			c, err := dial(ctx, "udp", remote)
+			if err != nil {
+				return nil, err
+			}
+			disconnect = context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
+			sent = time.Now()
+			return guarded{c}, nil
+		}})
 	at := time.Now()
 	if disconnect != nil {
 		disconnect()

@@ -34,7 +34,8 @@ func TestBuilt(t *testing.T) {
 			t.Errorf("%q: %s", commit, got)
 		}
 	}
-	info := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs", Value: "git"}, {Key: "vcs.time", Value: "2027-03-02T17:14:12Z"}}}
+	info := &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "vcs", Value: "git"},
+		{Key: "vcs.time", Value: "2027-03-02T17:14:12Z"}}}
 	if got := commitOf(info); got != "2027-03-02T17:14:12Z" || commitOf(nil) != "" || commitOf(&debug.BuildInfo{}) != "" {
 		t.Error(got)
 	}
@@ -54,7 +55,8 @@ func TestParseDate(t *testing.T) {
 	if want := (Hint{Date, TheServer, noon().Add(2 * time.Second), 2 * time.Second, at}); err != nil || h != want {
 		t.Errorf("%+v %v, want %+v", h, err, want)
 	}
-	for bad, is := range map[string]error{"": nil, "soon": nil, strings.Repeat("x", 65): nil, noon().Format(time.RFC3339): nil,
+	for bad, is := range map[string]error{"": nil, "soon": nil, strings.Repeat("x", 65): nil,
+		noon().Format(time.RFC3339):     nil,
 		"Thu, 01 Jan 1970 00:00:00 GMT": ErrImplausible, "Thu, 01 Jan 2970 00:00:00 GMT": ErrImplausible} {
 		if h, err := ParseDate(bad, 0, at); err == nil || is != nil && !errors.Is(err, is) {
 			t.Errorf("%q: %+v %v", bad, h, err)
@@ -118,7 +120,8 @@ func TestReceiver(t *testing.T) {
 		if name == "endless" && errors.Is(err, ErrNoFix) {
 			c.want = ErrNoFix // the last line may be cut anywhere
 		}
-		if c.want == nil && (err != nil || !h.Time.Equal(noon()) || h.Uncertainty != fixAge+5*time.Millisecond || h.Source != GNSS) || c.want != nil && !errors.Is(err, c.want) {
+		if c.want == nil && (err != nil || !h.Time.Equal(noon()) || h.Uncertainty != fixAge+5*time.Millisecond ||
+			h.Source != GNSS) || c.want != nil && !errors.Is(err, c.want) {
 			t.Errorf("%s: %+v %v", name, h, err)
 		}
 		if conn.received.String() != gpsdWatch {
@@ -221,7 +224,8 @@ func answering(b []byte) dialer {
 
 func TestNTP(t *testing.T) {
 	h, err := askNTP(t.Context(), "time.example", answering(packet(noon())))
-	if off := h.Time.Sub(noon()); err != nil || off < 0 || off > h.Uncertainty || h.Uncertainty < 250*time.Millisecond || h.From != "time.example" || h.Source != NTP {
+	if off := h.Time.Sub(noon()); err != nil || off < 0 || off > h.Uncertainty || h.Uncertainty < 250*time.Millisecond ||
+		h.From != "time.example" || h.Source != NTP {
 		t.Errorf("%+v %v", h, err)
 	}
 	kiss := packet(noon())
@@ -235,10 +239,12 @@ func TestNTP(t *testing.T) {
 		answer []byte
 		want   error
 	}{
-		"refused": {kiss, ErrRefused}, "not synced itself": {unsynced, nil}, "no root": {far, nil}, "short": {packet(noon())[:40], nil}, "empty": {nil, nil},
+		"refused": {kiss, ErrRefused}, "not synced itself": {unsynced, nil}, "no root": {far, nil},
+		"short": {packet(noon())[:40], nil}, "empty": {nil, nil},
 		"1980": {packet(time.Date(1980, 1, 6, 0, 0, 0, 0, time.UTC)), ErrImplausible},
 	} {
-		if h, err := askNTP(t.Context(), "time.example", answering(c.answer)); err == nil || c.want != nil && !errors.Is(err, c.want) {
+		if h, err := askNTP(t.Context(), "time.example", answering(c.answer)); err == nil || c.want != nil &&
+			!errors.Is(err, c.want) {
 			t.Errorf("%s: %+v %v", name, h, err)
 		}
 	}

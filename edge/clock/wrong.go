@@ -21,7 +21,8 @@ func (e Estimate) WrongBy() time.Duration {
 
 // Text describes the estimate and the clock for people.
 func (e Estimate) Text() string {
-	state := fmt.Sprintf("the clock is right within %s", max(e.Ahead.Abs(), e.Uncertainty, time.Millisecond).Round(time.Millisecond))
+	state := fmt.Sprintf("the clock is right within %s", max(e.Ahead.Abs(), e.Uncertainty,
+		time.Millisecond).Round(time.Millisecond))
 	if w := e.WrongBy(); w != 0 {
 		state = fmt.Sprintf("the clock is %s %s", Coarse(w.Abs()), side(w))
 	}

@@ -171,13 +171,15 @@ func (c *Config) Validate() error {
 	atLeast(fault, "watch.poll", c.Watch.Poll, minPoll)
 	atLeast(fault, "vitals.every", c.Vitals.Every, minVitals)
 	if c.Spool.MinFree < leastFree {
-		fault("spool.min_free", "%s is less than %s, the minimum for a safe spool", c.Spool.MinFree, settings.ByteSize(leastFree))
+		fault("spool.min_free", "%s is less than %s, the minimum for a safe spool", c.Spool.MinFree,
+			settings.ByteSize(leastFree))
 	}
 	if w := c.Spool.WhenFull; w != FullStop && w != FullEvict {
 		fault("spool.when_full", "%q is not %s or %s", w, FullStop, FullEvict)
 	}
 	if v := c.Spool.ValueLog; v < leastValueLog || v > mostValueLog {
-		fault("spool.value_log", "%s is not between %s and %s", v, settings.ByteSize(leastValueLog), settings.ByteSize(mostValueLog))
+		fault("spool.value_log", "%s is not between %s and %s", v, settings.ByteSize(leastValueLog),
+			settings.ByteSize(mostValueLog))
 	}
 	if c.Spool.Quota != 0 && c.Spool.Quota < leastQuota {
 		fault("spool.quota", "%s is less than %s; 0 means no quota", c.Spool.Quota, settings.ByteSize(leastQuota))

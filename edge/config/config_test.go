@@ -35,7 +35,8 @@ func TestDefaultsAreEnough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Token.Reveal() != "cc_abc" || c.MQTT.URL != "" || c.Spool.MinFree == 0 || c.Address().Prefix() != "cattle/v1/north/dock-1/" {
+	if c.Token.Reveal() != "cc_abc" || c.MQTT.URL != "" || c.Spool.MinFree == 0 ||
+		c.Address().Prefix() != "cattle/v1/north/dock-1/" {
 		t.Errorf("%+v", c)
 	}
 }
@@ -55,11 +56,15 @@ log: {format: xml}
 	if !errors.Is(err, settings.ErrInvalid) {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"site, device:", "token_file: set the path", "cloud.url: scheme", "cloud.idle_timeout:", "cloud.ca_file:",
-		"mqtt.url: scheme", "mqtt.url: must not hold a user", `watch.folders: "card" must be an absolute`, "spool.dir: /var/lib/cattlecounter/spool is inside",
-		"watch.stable:", "watch.poll:", "spool.quota:", "spool.min_free:", "uplink.rate_limit:", "uplink.order:", `uplink.windows: "22:00": is not a window`, "uplink.zone:", "uplink.budget.day: 1KiB is less",
+	for _, want := range []string{"site, device:", "token_file: set the path", "cloud.url: scheme", "cloud.idle_timeout:",
+		"cloud.ca_file:",
+		"mqtt.url: scheme", "mqtt.url: must not hold a user", `watch.folders: "card" must be an absolute`,
+		"spool.dir: /var/lib/cattlecounter/spool is inside",
+		"watch.stable:", "watch.poll:", "spool.quota:", "spool.min_free:", "uplink.rate_limit:", "uplink.order:",
+		`uplink.windows: "22:00": is not a window`, "uplink.zone:", "uplink.budget.day: 1KiB is less",
 		"uplink.budget.month: bounds a metered link only", "cloud.proxy:", "vitals.every:",
-		`clock.ntp: "http://x" is not`, `clock.ntp: "y:0" is not`, `clock.ntp: "" is not`, "clock.ntp_every:", `clock.gpsd: "localhost" is not host:port`, "log.format:"} {
+		`clock.ntp: "http://x" is not`, `clock.ntp: "y:0" is not`, `clock.ntp: "" is not`, "clock.ntp_every:",
+		`clock.gpsd: "localhost" is not host:port`, "log.format:"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)
 		}
@@ -74,7 +79,8 @@ log: {format: xml}
 
 func TestUnknownLevelNamesItsLine(t *testing.T) {
 	_, err := parse(t, good+"log: {level: loud}\n")
-	if !errors.Is(err, settings.ErrInvalid) || !strings.Contains(err.Error(), `line 7: log.level: "loud" is not debug, info, warn or error`) {
+	if !errors.Is(err, settings.ErrInvalid) || !strings.Contains(err.Error(),
+		`line 7: log.level: "loud" is not debug, info, warn or error`) {
 		t.Error(err)
 	}
 }
@@ -127,7 +133,8 @@ func TestSample(t *testing.T) {
 		t.Errorf("sample has\n%v, the struct\n%v", got, want)
 	}
 	d := Defaults()
-	d.Site, d.Device, d.TokenFile, d.Cloud.URL, d.MQTT.URL, d.Watch.Folders = c.Site, c.Device, c.TokenFile, c.Cloud.URL, c.MQTT.URL, nil
+	d.Site, d.Device, d.TokenFile, d.Cloud.URL, d.MQTT.URL, d.Watch.Folders = c.Site, c.Device, c.TokenFile, c.Cloud.URL,
+		c.MQTT.URL, nil
 	c.Watch.Folders = nil
 	if c.Spool.Quota == 0 {
 		d.Spool.Quota = 0

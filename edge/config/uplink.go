@@ -63,7 +63,8 @@ func (u *Uplink) validate(fault func(key, format string, a ...any)) {
 	if _, err := schedule.Parse(u.Windows, zone); err != nil {
 		fault("uplink.windows", "%v", err)
 	}
-	for key, b := range map[string]settings.ByteSize{"uplink.budget.day": u.Budget.Day, "uplink.budget.month": u.Budget.Month} {
+	for key, b := range map[string]settings.ByteSize{"uplink.budget.day": u.Budget.Day,
+		"uplink.budget.month": u.Budget.Month} {
 		if b != 0 && b < leastBudget {
 			fault(key, "%s is less than %s; 0 means no bound", b, settings.ByteSize(leastBudget))
 		}

@@ -25,7 +25,8 @@ func (v *visit) clock(ctx context.Context) []Finding {
 	found = append(found, v.askServers(ctx)...)
 	found = append([]Finding{v.judgeClock()}, found...)
 	if d := v.hints.Disagreement(); d != "" {
-		found = append(found, warn("clock", "find out which source is wrong; the agent uses the first one", "time sources do not agree: %s", d))
+		found = append(found, warn("clock", "find out which source is wrong; the agent uses the first one",
+			"time sources do not agree: %s", d))
 	}
 	return found
 }
@@ -42,9 +43,12 @@ func (v *visit) askReceiver(ctx context.Context) []Finding {
 		v.hints.Add(h)
 		return nil
 	case errors.Is(err, clock.ErrNoFix):
-		return []Finding{warn("clock", "give the antenna a view of the sky and wait some minutes; gpsmon shows the receiver's state", "the GNSS receiver does not know the time: %v", err)}
+		return []Finding{warn("clock",
+			"give the antenna a view of the sky and wait some minutes; gpsmon shows the receiver's state",
+			"the GNSS receiver does not know the time: %v", err)}
 	}
-	return []Finding{warn("clock", "check clock.gpsd and gpsd itself: systemctl status gpsd", "cannot ask gpsd for the time: %v", err)}
+	return []Finding{warn("clock", "check clock.gpsd and gpsd itself: systemctl status gpsd",
+		"cannot ask gpsd for the time: %v", err)}
 }
 
 // askServers asks time servers until one answers. No answer is a finding only where
@@ -62,25 +66,30 @@ func (v *visit) askServers(ctx context.Context) []Finding {
 	if last == nil || len(v.Config.Clock.NTP) == 0 {
 		return nil
 	}
-	return []Finding{warn("clock", "check clock.ntp, and that the firewall allows UDP port 123 to the outside", "no time server answers: %v", uplink.OneLine(last.Error()))}
+	return []Finding{warn("clock", "check clock.ntp, and that the firewall allows UDP port 123 to the outside",
+		"no time server answers: %v", uplink.OneLine(last.Error()))}
 }
 
 func (v *visit) judgeClock() Finding {
 	e, known := v.hints.Best()
 	now, synced := v.Probes.Now(), v.Probes.Clock() == topic.ClockSynced
 	shown := now.UTC().Format(time.RFC3339)
-	off, within := e.Ahead.Abs().Round(10*time.Millisecond), max(e.Ahead.Abs(), e.Uncertainty, time.Second).Round(10*time.Millisecond)
+	off := e.Ahead.Abs().Round(10 * time.Millisecond)
+	within := max(e.Ahead.Abs(), e.Uncertainty, time.Second).Round(10 * time.Millisecond)
 	switch {
 	case known && off > clockWrong:
-		return fail("clock", "set the clock, and "+timeService, "the clock shows %s, which is %s off by %s", shown, clock.Coarse(off), e.From)
+		return fail("clock", "set the clock, and "+timeService, "the clock shows %s, which is %s off by %s", shown,
+			clock.Coarse(off), e.From)
 	case now.Before(clock.Built()):
 		return fail("clock", "set the clock, and "+timeService, "the clock shows %s", shown)
 	case v.dateBad && !known:
-		return warn("clock", "compare it with the certificate's dates above; "+timeService, "the clock shows %s, when a certificate is not valid", shown)
+		return warn("clock", "compare it with the certificate's dates above; "+timeService,
+			"the clock shows %s, when a certificate is not valid", shown)
 	case known && off > clockOff:
 		return warn("clock", timeService, "the clock shows %s, which is %s off by %s", shown, clock.Coarse(off), e.From)
 	case !synced && known:
-		return warn("clock", timeService, "the clock is right within %s by %s, but no time service keeps it: messages are marked unsynced", within, e.From)
+		return warn("clock", timeService,
+			"the clock is right within %s by %s, but no time service keeps it: messages are marked unsynced", within, e.From)
 	case !synced:
 		return warn("clock", timeService, "the clock shows %s; no time service keeps it, and no time source answers", shown)
 	case known:

@@ -35,10 +35,14 @@ func TestHintsOfTheTime(t *testing.T) {
 		{"clock of 1970 by GNSS", both(func(o *Options) {
 			o.Probes.Now = func() time.Time { return time.Unix(60, 0) }
 			o.Probes.Clock = func() topic.Clock { return topic.ClockUnsynced }
-		}, gnss(time.Now(), nil)), Fail, "fail  clock    the clock shows 1970-01-01T00:01:00Z, which is ", "years off by GNSS"},
-		{"GNSS without a fix", gnss(time.Time{}, clock.ErrNoFix), Warn, "warn  clock    the GNSS receiver does not know the time: no GNSS fix", "view of the sky"},
-		{"no gpsd", gnss(time.Time{}, syscall.ECONNREFUSED), Warn, "warn  clock    cannot ask gpsd for the time: connection refused", "systemctl status gpsd"},
-		{"sources that disagree", gnss(time.Now().Add(time.Hour), nil), Fail, "warn  clock    time sources do not agree: GNSS gives ", "which source is wrong"},
+		}, gnss(time.Now(), nil)), Fail, "fail  clock    the clock shows 1970-01-01T00:01:00Z, which is ",
+			"years off by GNSS"},
+		{"GNSS without a fix", gnss(time.Time{}, clock.ErrNoFix), Warn,
+			"warn  clock    the GNSS receiver does not know the time: no GNSS fix", "view of the sky"},
+		{"no gpsd", gnss(time.Time{}, syscall.ECONNREFUSED), Warn,
+			"warn  clock    cannot ask gpsd for the time: connection refused", "systemctl status gpsd"},
+		{"sources that disagree", gnss(time.Now().Add(time.Hour), nil), Fail,
+			"warn  clock    time sources do not agree: GNSS gives ", "which source is wrong"},
 		{"time servers of the configuration", func(o *Options) {
 			o.Config.Clock.NTP = o.NTP
 			o.Probes.NTP = func(context.Context, string) (clock.Hint, error) { return clock.Hint{}, errors.New("no way") }

@@ -93,20 +93,26 @@ func (v *visit) link(ctx context.Context) []Finding {
 	v.noteDate(a)
 	switch {
 	case a.StatusCode/100 == 3:
-		return []Finding{fail("link", "set cloud.url to the API's address; on a guest network log in first", "%s redirects to %.200q", at, a.Header.Get("Location"))}
+		return []Finding{fail("link", "set cloud.url to the API's address; on a guest network log in first",
+			"%s redirects to %.200q", at, a.Header.Get("Location"))}
 	case a.StatusCode >= http.StatusInternalServerError:
-		return []Finding{fail("link", "look for the fault on the server or on the proxy before it; the agent retries by itself", "%s answers HTTP %d", at, a.StatusCode)}
+		return []Finding{fail("link",
+			"look for the fault on the server or on the proxy before it; the agent retries by itself", "%s answers HTTP %d", at,
+			a.StatusCode)}
 	case !healthy(a.body):
-		return []Finding{fail("link", "check cloud.url; a proxy or the modem's own page may answer instead of the API", "%s answers HTTP %d, but not as CattleCounter's API", at, a.StatusCode)}
+		return []Finding{fail("link", "check cloud.url; a proxy or the modem's own page may answer instead of the API",
+			"%s answers HTTP %d, but not as CattleCounter's API", at, a.StatusCode)}
 	}
 	v.linked = true
 	found := []Finding{ok("link", "%s answers in %d ms%s", at, a.took.Milliseconds(), describeTLS(a.TLS))}
 	if a.TLS == nil && !loopback(v.Config.Cloud.URL) {
-		found = append(found, warn("link", "use https, with a TLS proxy before the API", "the token and the footage go over the network unencrypted"))
+		found = append(found, warn("link", "use https, with a TLS proxy before the API",
+			"the token and the footage go over the network unencrypted"))
 	}
 	if a.TLS != nil && len(a.TLS.PeerCertificates) > 0 {
 		if left := a.TLS.PeerCertificates[0].NotAfter.Sub(v.Probes.Now()); left < expiresSoon {
-			found = append(found, warn("link", "renew the certificate on the server", "the server's certificate expires in %.0f days", left.Hours()/24))
+			found = append(found, warn("link", "renew the certificate on the server",
+				"the server's certificate expires in %.0f days", left.Hours()/24))
 		}
 	}
 	return found
@@ -161,9 +167,11 @@ func (v *visit) token(ctx context.Context) []Finding {
 	case http.StatusUnauthorized:
 		return []Finding{fail("token", replace, "the cloud does not know the token (HTTP 401)")}
 	case http.StatusForbidden:
-		return []Finding{fail("token", "use a device's token, not a reader's: "+replace, "the token does not allow uploads (HTTP 403)")}
+		return []Finding{fail("token", "use a device's token, not a reader's: "+replace,
+			"the token does not allow uploads (HTTP 403)")}
 	}
-	return []Finding{warn("token", "check cloud.url and any proxy before the API, then run the doctor again", "not checked: the cloud answers HTTP %d", a.StatusCode)}
+	return []Finding{warn("token", "check cloud.url and any proxy before the API, then run the doctor again",
+		"not checked: the cloud answers HTTP %d", a.StatusCode)}
 }
 
 // broker connects with the device's account and another client id: with the agent's

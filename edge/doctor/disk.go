@@ -73,15 +73,18 @@ func (v *visit) disk(ctx context.Context) []Finding {
 		return []Finding{fail("disk", otherUser, "cannot examine %s: %v", v.Config.Spool.Dir, err)}
 	}
 	if err != nil {
-		return []Finding{fail("disk", "check that the disk is connected and mounted (lsblk, mount), and who owns the folder", "%s: %v", v.Config.Spool.Dir, err)}
+		return []Finding{fail("disk", "check that the disk is connected and mounted (lsblk, mount), and who owns the folder",
+			"%s: %v", v.Config.Spool.Dir, err)}
 	}
 	found := []Finding{v.room(f)}
 	if why, bad := unfit[f.Kind]; bad {
-		found = append(found, warn("disk", "move spool.dir to a separate disk with ext4 or another file system with a journal",
-			"the spool is on %s: %s", f.Kind, why))
+		found = append(found,
+			warn("disk", "move spool.dir to a separate disk with ext4 or another file system with a journal",
+				"the spool is on %s: %s", f.Kind, why))
 	}
 	if f.ReadOnly {
-		return append(found, fail("disk", "look for disk faults (dmesg), check the disk (fsck), mount it writable", "%s is mounted read-only", dir))
+		return append(found, fail("disk", "look for disk faults (dmesg), check the disk (fsck), mount it writable",
+			"%s is mounted read-only", dir))
 	}
 	if found[0].Level == Fail {
 		return found // a test write would use the space that must stay free
@@ -103,16 +106,21 @@ func (v *visit) room(f FileSystem) Finding {
 }
 
 func (v *visit) speed(ctx context.Context, dir string, there bool) Finding {
-	rate, err := within(ctx, &v.late, checkLimit, func(ctx context.Context) (float64, error) { return v.Probes.Rate(ctx, dir) })
+	rate, err := within(ctx, &v.late, checkLimit, func(ctx context.Context) (float64,
+		error) {
+		return v.Probes.Rate(ctx, dir)
+	})
 	switch {
 	case err != nil && !there:
-		return warn("disk", "start the agent once, which creates the folder, and run the doctor again", "%s does not exist yet, and the speed cannot be measured above it: %v", v.Config.Spool.Dir, err)
+		return warn("disk", "start the agent once, which creates the folder, and run the doctor again",
+			"%s does not exist yet, and the speed cannot be measured above it: %v", v.Config.Spool.Dir, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fail("disk", otherUser+"; if you did: chown -R cattlecounter: "+dir, "cannot write to %s: %v", dir, err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fail("disk", "free some space; check quotas and inodes too (df -i)", "%s is full: %v", dir, err)
 	case err != nil:
-		return fail("disk", "look for disk faults (dmesg, smartctl) and replace the disk; footage is not safe on it", "cannot write to %s: %v", dir, err)
+		return fail("disk", "look for disk faults (dmesg, smartctl) and replace the disk; footage is not safe on it",
+			"cannot write to %s: %v", dir, err)
 	case rate < slowDisk:
 		return warn("disk", "use an SSD, eMMC or a card of endurance grade; a worn or simple SD card is this slow",
 			"slow: writes %s/s with a sync every 4 MiB; a card of 64 GB takes %.0f hours", inBytes(int64(rate)), 64e9/rate/3600)
@@ -148,22 +156,28 @@ func (v *visit) folder(ctx context.Context, dir string) Finding {
 	what := fmt.Sprintf("%s, %d entries (%s)", dir, l.n, l.f.Kind)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return warn("folder", "insert the card, or mount it there; correct watch.folders if the card is elsewhere (lsblk -o NAME,LABEL,MOUNTPOINT)", "%s does not exist", dir)
+		return warn("folder",
+			"insert the card, or mount it there; correct watch.folders if the card is elsewhere (lsblk -o NAME,LABEL,MOUNTPOINT)",
+			"%s does not exist", dir)
 	case errors.Is(err, fs.ErrPermission):
 		return fail("folder", readable, "cannot read %s: %v", dir, err)
 	case err != nil:
-		return fail("folder", "the card or its reader is faulty: insert the card again, look at dmesg, try another", "cannot read %s: %v", dir, err)
+		return fail("folder", "the card or its reader is faulty: insert the card again, look at dmesg, try another",
+			"cannot read %s: %v", dir, err)
 	}
 	if err := v.agentMayRead(dir); err != nil {
 		return warn("folder", readable, "%s; the agent's user cannot read it: %v", what, err)
 	}
 	switch {
 	case l.n == 0 && !l.f.Mount:
-		return warn("folder", "insert the card if this is its mount point; look at lsblk and dmesg", "%s is empty and nothing is mounted on it", dir)
+		return warn("folder", "insert the card if this is its mount point; look at lsblk and dmesg",
+			"%s is empty and nothing is mounted on it", dir)
 	case v.Config.Watch.DeleteConfirmed && l.f.ReadOnly:
-		return warn("folder", "mount it writable, or set watch.delete_confirmed to false", "%s is mounted read-only, but watch.delete_confirmed is on", what)
+		return warn("folder", "mount it writable, or set watch.delete_confirmed to false",
+			"%s is mounted read-only, but watch.delete_confirmed is on", what)
 	case cards[l.f.Kind] && !l.f.ReadOnly && !v.Config.Watch.DeleteConfirmed:
-		return warn("folder", "mount it with the option ro: the agent only reads, and a power cut cannot damage the card", "%s, mounted writable", what)
+		return warn("folder", "mount it with the option ro: the agent only reads, and a power cut cannot damage the card",
+			"%s, mounted writable", what)
 	}
 	return ok("folder", "%s%s", what, map[bool]string{true: ", read-only"}[l.f.ReadOnly])
 }

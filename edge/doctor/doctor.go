@@ -96,10 +96,12 @@ const (
 func Run(ctx context.Context, o Options, show func(Finding)) Report {
 	v := &visit{Options: o, hints: clock.NewHints(o.Probes.Now, nil)}
 	defer v.late.wait(lateWait)
-	r := Report{V: ReportVersion, At: o.Probes.Now().UTC(), Clock: o.Probes.Clock(), Site: o.Config.Site, Device: o.Config.Device,
+	r := Report{V: ReportVersion, At: o.Probes.Now().UTC(), Clock: o.Probes.Clock(), Site: o.Config.Site,
+		Device:  o.Config.Device,
 		Version: o.Version, Level: OK}
 	// Later checks use the answers of agent and link.
-	for _, check := range []func(context.Context) []Finding{v.configuration, v.agent, v.folders, v.disk, v.link, v.clock, v.token, v.broker, v.board} {
+	for _, check := range []func(context.Context) []Finding{v.configuration, v.agent, v.folders, v.disk, v.link, v.clock,
+		v.token, v.broker, v.board} {
 		for _, f := range check(ctx) {
 			r.add(f)
 			show(f)
@@ -164,7 +166,8 @@ func (v *visit) configuration(context.Context) []Finding {
 		return found
 	}
 	if err := v.agentMayRead(c.TokenFile); err != nil {
-		return append(found, fail("config", "let the agent's group read it: chgrp cattlecounter "+c.TokenFile+" && chmod 640 "+c.TokenFile,
+		return append(found, fail("config",
+			"let the agent's group read it: chgrp cattlecounter "+c.TokenFile+" && chmod 640 "+c.TokenFile,
 			"the agent's user cannot read the token: %v", err))
 	}
 	return found

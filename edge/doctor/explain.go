@@ -74,13 +74,18 @@ func isTimeout(err error) bool {
 func explainBroker(err error, at topic.Device, hints *clock.Hints) diagnosis {
 	switch {
 	case errors.Is(err, mqttlink.ErrCredentials):
-		return diagnosis{what: err.Error(), do: fmt.Sprintf("use the token of device %q of site %q (cloud-api device list); on a broker of your own, create that account there", at.Name, at.Site)}
+		return diagnosis{what: err.Error(),
+			do: fmt.Sprintf("use the token of device %q of site %q (cloud-api device list); on a broker of your own, create that account there",
+				at.Name, at.Site)}
 	case errors.Is(err, mqttlink.ErrRights):
-		return diagnosis{what: err.Error(), do: fmt.Sprintf("allow the device's account to write below %s and to read %s and %s", at.Prefix(), at.Command(), at.Jobs())}
+		return diagnosis{what: err.Error(),
+			do: fmt.Sprintf("allow the device's account to write below %s and to read %s and %s", at.Prefix(), at.Command(),
+				at.Jobs())}
 	}
 	return explain(err, "mqtt", hints)
 }
 
 func brokerOptions(c config.Config, cfg *tls.Config) mqttlink.Options {
-	return mqttlink.Options{URL: c.MQTT.URL, ClientID: fmt.Sprintf("doctor-%s-%s-%d", c.Site, c.Device, os.Getpid()), Username: c.Device, Password: c.Token, TLS: cfg}
+	return mqttlink.Options{URL: c.MQTT.URL, ClientID: fmt.Sprintf("doctor-%s-%s-%d", c.Site, c.Device, os.Getpid()),
+		Username: c.Device, Password: c.Token, TLS: cfg}
 }

@@ -12,7 +12,8 @@ type lateCalls struct{ ended []<-chan struct{} }
 // within makes a call that may block for good, as reading a dead card does, and
 // gives up on it after limit or when ctx ends. The call's context ends then too.
 // A call that goes on is added to late.
-func within[T any](ctx context.Context, late *lateCalls, limit time.Duration, call func(context.Context) (T, error)) (T, error) {
+func within[T any](ctx context.Context, late *lateCalls, limit time.Duration, call func(context.Context) (T, error)) (T,
+	error) {
 	type result struct {
 		v   T
 		err error

@@ -25,16 +25,20 @@ import (
 
 // System returns the probes of this machine.
 func System() Probes {
-	return Probes{Now: time.Now, Clock: vitals.Clock, NTP: clock.AskNTP, GPSD: clock.AskGPSD, Broker: mqttlink.Probe, Agent: agent.AskStatus, FileSystem: fileSystem,
+	return Probes{Now: time.Now, Clock: vitals.Clock, NTP: clock.AskNTP, GPSD: clock.AskGPSD, Broker: mqttlink.Probe,
+		Agent: agent.AskStatus, FileSystem: fileSystem,
 		Entries: entries, Rate: rate, Memory: memory, OpenFiles: openFiles, MayRead: mayRead}
 }
 
 // kinds names file systems by their magic number (statfs(2)).
 var kinds = map[int64]string{
-	unix.EXT4_SUPER_MAGIC: "ext4", unix.BTRFS_SUPER_MAGIC: "btrfs", unix.XFS_SUPER_MAGIC: "xfs", unix.F2FS_SUPER_MAGIC: "f2fs",
-	unix.TMPFS_MAGIC: "tmpfs", unix.RAMFS_MAGIC: "ramfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", unix.MSDOS_SUPER_MAGIC: "vfat",
-	unix.EXFAT_SUPER_MAGIC: "exfat", unix.NFS_SUPER_MAGIC: "nfs", unix.CIFS_SUPER_MAGIC: "cifs", unix.FUSE_SUPER_MAGIC: "fuse",
-	unix.SQUASHFS_MAGIC: "squashfs",
+	unix.EXT4_SUPER_MAGIC: "ext4", unix.BTRFS_SUPER_MAGIC: "btrfs", unix.XFS_SUPER_MAGIC: "xfs",
+	unix.F2FS_SUPER_MAGIC: "f2fs",
+	unix.TMPFS_MAGIC:      "tmpfs", unix.RAMFS_MAGIC: "ramfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay",
+	unix.MSDOS_SUPER_MAGIC: "vfat",
+	unix.EXFAT_SUPER_MAGIC: "exfat", unix.NFS_SUPER_MAGIC: "nfs", unix.CIFS_SUPER_MAGIC: "cifs",
+	unix.FUSE_SUPER_MAGIC: "fuse",
+	unix.SQUASHFS_MAGIC:   "squashfs",
 }
 
 func fileSystem(path string) (FileSystem, error) {
@@ -52,8 +56,9 @@ func fileSystem(path string) (FileSystem, error) {
 	}
 	block := int64(st.Bsize)        //nolint:unconvert // 32 bits on some boards
 	magic := int64(uint32(st.Type)) // signed and 32 bits on some boards
-	f := FileSystem{Total: int64(st.Blocks) * block, Free: int64(st.Bavail) * block, Kind: kinds[magic], ReadOnly: st.Flags&unix.ST_RDONLY != 0,
-		Mount: own.Dev != above.Dev || own.Ino == above.Ino, UID: own.Uid, GID: own.Gid}
+	f := FileSystem{Total: int64(st.Blocks) * block, Free: int64(st.Bavail) * block, Kind: kinds[magic],
+		ReadOnly: st.Flags&unix.ST_RDONLY != 0,
+		Mount:    own.Dev != above.Dev || own.Ino == above.Ino, UID: own.Uid, GID: own.Gid}
 	if f.Kind == "" {
 		f.Kind = fmt.Sprintf("%#x", magic)
 	}

@@ -123,7 +123,8 @@ func TestParseMemory(t *testing.T) {
 	if err != nil || total != 488012<<10 || available != 300000<<10 {
 		t.Error(total, available, err)
 	}
-	for _, text := range []string{"", "MemTotal: 1 kB", "MemTotal: x kB\nMemAvailable: 1 kB", "MemTotal: -1 kB\nMemAvailable: 1 kB"} {
+	for _, text := range []string{"", "MemTotal: 1 kB", "MemTotal: x kB\nMemAvailable: 1 kB",
+		"MemTotal: -1 kB\nMemAvailable: 1 kB"} {
 		if _, _, err := parseMemory(text); err == nil {
 			t.Errorf("no error for %q", text)
 		}
@@ -131,7 +132,8 @@ func TestParseMemory(t *testing.T) {
 }
 
 func TestParseOpenFiles(t *testing.T) {
-	for text, want := range map[string]int{"Limit Soft Hard\nMax open files            1024  524288 files\n": 1024, "Max open files unlimited unlimited files": 1<<31 - 1} {
+	for text, want := range map[string]int{"Limit Soft Hard\nMax open files            1024  524288 files\n": 1024,
+		"Max open files unlimited unlimited files": 1<<31 - 1} {
 		if n, err := parseOpenFiles(strings.NewReader(text)); err != nil || n != want {
 			t.Error(n, err)
 		}

@@ -34,7 +34,8 @@ func TestFunc(t *testing.T) {
 	if f, err := Func(secret.String{}); err != nil || f == nil {
 		t.Error("the environment is not read", err)
 	}
-	for _, setting := range []string{"proxy:3128", "ftp://proxy", "http://", "http://:3128", "http://u:hush@proxy/path", "http://u:hush@pro xy", "http://u:hush%zz@proxy", "off"} {
+	for _, setting := range []string{"proxy:3128", "ftp://proxy", "http://", "http://:3128", "http://u:hush@proxy/path",
+		"http://u:hush@pro xy", "http://u:hush%zz@proxy", "off"} {
 		if _, err := Func(secret.New(setting)); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: %v", setting, err)
 		}

@@ -18,8 +18,8 @@ type Outbox struct {
 	written atomic.Int64
 }
 
-// KeptMessages returns the waiting messages by key. Short ones have spaces added at their end.
-func (o *Outbox) KeptMessages() (map[string][]byte, error) {
+// SavedMessages returns the waiting messages by key. Short ones have spaces added at their end.
+func (o *Outbox) SavedMessages() (map[string][]byte, error) {
 	all := map[string][]byte{}
 	err := o.store.db.View(func(txn *badger.Txn) error {
 		it := txn.NewIterator(badger.IteratorOptions{Prefix: []byte(outboxPrefix)})
@@ -39,13 +39,13 @@ func (o *Outbox) KeptMessages() (map[string][]byte, error) {
 	return all, nil
 }
 
-// KeepMessages writes put and deletes the keys in gone, in one synced transaction. A key has
+// SaveMessages writes put and deletes the keys in deleted, in one synced transaction. A key has
 // at most 100 bytes. After a salvage a deleted message may be back, so its user must
 // recognize it.
-func (o *Outbox) KeepMessages(put map[string][]byte, gone []string) error {
+func (o *Outbox) SaveMessages(put map[string][]byte, deleted []string) error {
 	total := 0
 	err := o.store.write(func(txn *badger.Txn) error {
-		for _, k := range gone {
+		for _, k := range deleted {
 			if err := txn.Delete(messageKey(k)); err != nil {
 				return err
 			}

@@ -14,7 +14,7 @@ import (
 func messages(t *testing.T, s *Spool) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for k, b := range must[map[string][]byte](t)(s.Outbox.KeptMessages()) {
+	for k, b := range must[map[string][]byte](t)(s.Outbox.SavedMessages()) {
 		all[k] = strings.TrimRight(string(b), " ")
 	}
 	return all
@@ -24,8 +24,8 @@ func TestMessagesAcrossRestart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	key := strings.Repeat("k", 100)
-	ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte("1"), "b": []byte("2"), key: []byte(strings.Repeat("x", 60_000))}, nil))
-	ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "unknown"}))
+	ok(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte("1"), "b": []byte("2"), key: []byte(strings.Repeat("x", 60_000))}, nil))
+	ok(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "unknown"}))
 	shut(t, s)
 	s = open(t, dir)
 	defer shut(t, s)
@@ -42,11 +42,11 @@ func TestManyMessagesInOneTransaction(t *testing.T) {
 	for i := range 10_000 {
 		put[fmt.Sprintf("%064x", i)] = []byte(strings.Repeat("x", 800))
 	}
-	ok(t, s.Outbox.KeepMessages(put, nil))
+	ok(t, s.Outbox.SaveMessages(put, nil))
 	if got := messages(t, s); len(got) != len(put) {
 		t.Errorf("%d messages are stored, want %d", len(got), len(put))
 	}
-	ok(t, s.Outbox.KeepMessages(nil, slices.Collect(maps.Keys(put))))
+	ok(t, s.Outbox.SaveMessages(nil, slices.Collect(maps.Keys(put))))
 	if got := messages(t, s); len(got) != 0 {
 		t.Errorf("%d messages are left after all were deleted", len(got))
 	}
@@ -58,7 +58,7 @@ func TestSalvageAndFsckKnowMessages(t *testing.T) {
 	want := map[string]string{}
 	for i := range 50 {
 		want[fmt.Sprint("k", i)] = fmt.Sprint("message ", i)
-		ok(t, s.Outbox.KeepMessages(map[string][]byte{fmt.Sprint("k", i): []byte(want[fmt.Sprint("k", i)])}, nil))
+		ok(t, s.Outbox.SaveMessages(map[string][]byte{fmt.Sprint("k", i): []byte(want[fmt.Sprint("k", i)])}, nil))
 	}
 	shut(t, s)
 	r := must[Report](t)(Fsck(t.Context(), Options{Dir: h.dir}))
@@ -86,7 +86,7 @@ func TestGarbageOfMessagesIsCollected(t *testing.T) {
 	s := opened(t)
 	requested := false
 	for range 2 * outboxGarbage >> 20 {
-		ok(t, s.Outbox.KeepMessages(map[string][]byte{"a": []byte(strings.Repeat("x", 1<<20))}, nil))
+		ok(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte(strings.Repeat("x", 1<<20))}, nil))
 		select {
 		case <-s.store.collectNow.C():
 			requested = true

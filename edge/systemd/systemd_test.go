@@ -106,7 +106,8 @@ func TestNoSignOfLifeWithoutAnswer(t *testing.T) {
 		log := make(lastLine, 1)
 		done := make(chan error, 1)
 		go func() {
-			done <- watch(ctx, time.Minute, alive, func(string) error { sent++; return nil }, slog.New(slog.NewTextHandler(log, nil)))
+			done <- watch(ctx, time.Minute, alive, func(string) error { sent++; return nil },
+				slog.New(slog.NewTextHandler(log, nil)))
 		}()
 		for _, step := range []struct {
 			after time.Duration

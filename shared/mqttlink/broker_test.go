@@ -13,13 +13,13 @@ import (
 	"cattlecounter/deploy/testkit/faultproxy"
 )
 
-// anonymous is a link to a broker that lets everybody in.
+// anonymous is a link to a broker that accepts every client.
 func anonymous(t *testing.T, b *broker.Broker, change ...func(*Options)) *Link {
 	t.Helper()
 	return link(t, b.Addr(), append([]func(*Options){func(o *Options) { o.Username = "" }}, change...)...)
 }
 
-// The broker is stopped and started: subscriptions and deliveries go on.
+// After a restart of the broker subscriptions and deliveries continue.
 func TestBrokerRestart(t *testing.T) {
 	broker.Each(t, func(t *testing.T, b *broker.Broker) {
 		b.Start()
@@ -31,12 +31,12 @@ func TestBrokerRestart(t *testing.T) {
 		stop := running(t, l)
 		for round := range 3 {
 			deliver(t, l, "loop", fmt.Sprint(round))
-			for came := ""; came != fmt.Sprint(round); {
+			for last := ""; last != fmt.Sprint(round); {
 				select {
-				case m := <-got: // after a reconnection the last one may come twice
-					came = string(m.Payload)
+				case m := <-got: // after a reconnection the last one may arrive twice
+					last = string(m.Payload)
 				case <-time.After(patience):
-					t.Fatal("nothing came back")
+					t.Fatal("no message arrived")
 				}
 			}
 			if round < 2 {
@@ -48,19 +48,19 @@ func TestBrokerRestart(t *testing.T) {
 	})
 }
 
-// Two clients with one id throw each other out: both find out, make way for each
-// other, and say so.
+// Two clients with one id end each other's connections. Both detect it, pause and
+// report it.
 func TestDuplicateClientID(t *testing.T) {
 	broker.Each(t, func(t *testing.T, b *broker.Broker) {
 		b.Start()
-		told := make(chan *Link, 1000)
+		detected := make(chan *Link, 1000)
 		var links []*Link
 		for range 2 {
 			var l *Link
 			l = anonymous(t, b, func(o *Options) {
 				o.OnDown = func(err error) {
 					if errors.Is(err, ErrRival) {
-						told <- l
+						detected <- l
 					}
 				}
 			})
@@ -71,28 +71,28 @@ func TestDuplicateClientID(t *testing.T) {
 			defer running(t, l)()
 		}
 		select {
-		case l := <-told:
+		case l := <-detected:
 			if !l.Contested() {
-				t.Error("nothing is shown")
+				t.Error("Contested is false")
 			}
 		case <-time.After(patience):
-			t.Fatal("nobody finds out")
+			t.Fatal("no client detects the other")
 		}
-		t.Logf("found out after %s", time.Since(began).Round(time.Millisecond))
+		t.Logf("detected after %s", time.Since(began).Round(time.Millisecond))
 	})
 }
 
-// numbered is a payload that says which one of its topic it is.
+// numbered is a payload with the number of the message in its topic.
 func numbered(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
-// view is what a subscriber sees: the newest number of each topic.
+// view is the newest number of each topic that a subscriber has seen.
 type view struct {
 	t    *testing.T
 	seen map[string]uint64
 }
 
-// until takes messages until the newest of each topic is want, and complains about
-// everything that goes back.
+// until receives messages until the newest of each topic is want. A number that goes
+// back is an error.
 func (v *view) until(got <-chan broker.Message, want map[string]int) {
 	v.t.Helper()
 	limit := time.After(2 * patience)
@@ -119,20 +119,21 @@ func (v *view) until(got <-chan broker.Message, want map[string]int) {
 	}
 }
 
-// Days without a broker: thousands of changes of dozens of topics, the program
-// stopped and killed in between. Then the broker is there, and whoever subscribes
-// sees the newest state of each topic and nothing go back.
-func TestBrokerIsAwayForDays(t *testing.T) {
+// Without a broker dozens of topics change thousands of times, while the program is
+// stopped and killed. When the broker is back, a subscriber sees the newest state of
+// each topic, and no number goes back.
+func TestDaysWithoutBroker(t *testing.T) {
 	broker.Each(t, func(t *testing.T, b *broker.Broker) {
-		s, want := newShelf(), map[string]int{}
+		s, want := newMemoryStore(), map[string]int{}
 		const topics, starts, changes = 60, 6, 1500
 		for start := range starts {
-			l := anonymous(t, b, func(o *Options) { o.Keep = s })
+			l := anonymous(t, b, func(o *Options) { o.Store = s })
 			stop := running(t, l)
 			for i := range changes {
 				topic := fmt.Sprintf("state/%d", (start*7+i*13)%(topics-start)) // some never change again
 				want[topic]++
-				if err := l.Publish(Message{Topic: topic, Payload: numbered(want[topic]), Retain: true, Keep: true}); err != nil {
+				if err := l.Publish(Message{Topic: topic, Payload: numbered(want[topic]), Retain: true,
+					Durable: true}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -140,35 +141,34 @@ func TestBrokerIsAwayForDays(t *testing.T) {
 				stop()
 				continue
 			}
-			l.keep(true) // the last ten seconds are another test's
+			l.save(true) // another test covers the last ten seconds
 			s = s.kill()
 			stop()
 		}
 		v := view{t, map[string]uint64{}}
 		got := b.Read("state/#")
-		l := anonymous(t, b, func(o *Options) { o.Keep = s })
+		l := anonymous(t, b, func(o *Options) { o.Store = s })
 		if l.Waiting() != len(want) {
-			t.Errorf("%d of %d messages are kept", l.Waiting(), len(want))
+			t.Errorf("%d of %d messages are saved", l.Waiting(), len(want))
 		}
 		stop := running(t, l)
 		b.Start()
 		v.until(got, want)
 		stop()
 		if held := s.holds(t); len(held) != 0 {
-			t.Errorf("%d messages are kept after their acknowledgement", len(held))
+			t.Errorf("%d messages are saved after their acknowledgement", len(held))
 		}
 	})
 }
 
-// Anything may happen in any order: messages, a broker that goes and comes, a
-// program that stops or is killed. A subscriber sees nothing go back, and in the
-// end the newest state.
-func TestAnythingInAnyOrder(t *testing.T) {
+// Messages, restarts of the broker, stops and kills of the program come in random order.
+// A subscriber sees no number go back, and in the end the newest state.
+func TestRandomOrderOfFaults(t *testing.T) {
 	broker.Each(t, func(t *testing.T, b *broker.Broker) {
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 1))
-		s, want := newShelf(), map[string]int{}
+		s, want := newMemoryStore(), map[string]int{}
 		v, got := view{t, map[string]uint64{}}, b.Read("state/#")
 		var l *Link
 		var stop func()
@@ -177,7 +177,7 @@ func TestAnythingInAnyOrder(t *testing.T) {
 		start := func() {
 			drops = 0
 			wire = b.Relay()
-			l = link(t, wire.Addr(), func(o *Options) { o.Username, o.Keep = "", s })
+			l = link(t, wire.Addr(), func(o *Options) { o.Username, o.Store = "", s })
 			stop = running(t, l)
 		}
 		start()
@@ -208,33 +208,34 @@ func TestAnythingInAnyOrder(t *testing.T) {
 				stop()
 				start()
 			case 6:
-				if drops++; drops < rivalAfter { // more look like a rival, who is waited for
-					story = append(story, "the network goes")
+				if drops++; drops < rivalAfter { // more would look like a rival
+					story = append(story, "network is cut")
 					wire.Sever()
 				}
 			case 4:
-				story = append(story, "all is kept")
-				l.keep(true)
+				story = append(story, "all is saved")
+				l.save(true)
 			case 5:
 				if b.Up() { // waits for a connection
 					story = append(story, "one is delivered")
 					want["state/0"]++
-					deliverKept(t, l, "state/0", want["state/0"])
+					deliverDurable(t, l, "state/0", want["state/0"])
 				}
 			default:
 				for range random.IntN(50) {
 					topic := fmt.Sprint("state/", random.IntN(20))
 					want[topic]++
-					if err := l.Publish(Message{Topic: topic, Payload: numbered(want[topic]), Retain: true, Keep: true}); err != nil {
+					if err := l.Publish(Message{Topic: topic, Payload: numbered(want[topic]), Retain: true,
+						Durable: true}); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
 		}
 		b.Start()
-		for topic := range want { // what a kill lost is said again by the next change
+		for topic := range want { // the next change replaces what a kill lost
 			want[topic]++
-			if err := l.Publish(Message{Topic: topic, Payload: numbered(want[topic]), Retain: true, Keep: true}); err != nil {
+			if err := l.Publish(Message{Topic: topic, Payload: numbered(want[topic]), Retain: true, Durable: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -246,9 +247,10 @@ func TestAnythingInAnyOrder(t *testing.T) {
 	})
 }
 
-func deliverKept(t *testing.T, l *Link, topic string, n int) {
+func deliverDurable(t *testing.T, l *Link, topic string, n int) {
 	t.Helper()
-	if err := l.Deliver(t.Context(), Message{Topic: topic, Payload: numbered(n), Retain: true, Keep: true}); err != nil {
+	if err := l.Deliver(t.Context(), Message{Topic: topic, Payload: numbered(n), Retain: true,
+		Durable: true}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -17,8 +17,8 @@ const (
 	securePort = "8883"
 )
 
-// dial opens the connection under ctx. Paho's own dialling knows no context: a
-// stop would wait for its time-out, and leave its goroutine behind.
+// dial opens the connection under ctx. Paho's own dialing does not heed a context: a
+// stop would wait for its time-out and leave its goroutine behind.
 func dial(ctx context.Context, u *url.URL, cfg *tls.Config) (net.Conn, error) {
 	switch u.Scheme {
 	case "tcp", "mqtt":

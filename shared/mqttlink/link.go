@@ -1,25 +1,24 @@
-// Package mqttlink keeps one MQTT 3.1.1 connection alive and delivers messages
-// through it at least once.
+// Package mqttlink keeps one MQTT 3.1.1 connection alive and delivers messages through
+// it at least once.
 //
-// Paho's own reconnect completes publish tokens without delivery, so it stays
-// off: every connection is a new client, and a message leaves the outbox only
-// when the broker acknowledged it on the connection it was sent on. The outbox
-// holds one message per topic, the newest: what is sent is state, not a log.
+// Paho's reconnect is off, because it completes publish tokens without delivery. Every
+// connection is a new client. A message leaves the outbox only when the broker has
+// acknowledged it on the connection that carried it. The outbox holds the newest
+// message of each topic: messages are state, not a log.
 //
-// # What survives a restart
+// # Restarts
 //
-// With Options.Keep, messages that have Keep set outlive the process. The outbox
-// in memory stays in front: a message that the broker acknowledges within a
-// second touches no disk. What waits for longer is written, all of it in one
-// step, and deleted in the same way after its acknowledgement; there are ten
-// seconds between two writes, or one when a message could not be sent before. A
-// stop writes everything that still waits. So a kill or a power cut can lose
-// what is younger than ten seconds, and nothing else.
+// With Options.Store, messages with Durable set survive a restart. A message that the
+// broker acknowledges within a second is not written to disk. Messages that wait longer
+// are written in one step, and deleted in one step after their acknowledgement. Between
+// two writes pass ten seconds, or one second while the sender waits for a write. A stop
+// writes every message that still waits. A kill or a power cut loses at most the
+// messages of the last ten seconds.
 //
-// No subscriber sees an older message of a topic behind a newer one: a newer
-// message is not sent before the older one that is kept has been replaced or
-// deleted. If the disk refuses that, it is sent all the same, and a restart may
-// send the older one again; its seq is lower.
+// No subscriber sees an older message of a topic after a newer one. The newer message
+// is sent only after its saved predecessor was replaced or deleted. If the disk refuses
+// the write, the newer message is sent anyway, and a restart may send the older one
+// again, with its lower seq.
 package mqttlink
 
 import (
@@ -39,13 +38,13 @@ type Message struct {
 	Topic   string
 	Payload []byte
 	Retain  bool
-	Keep    bool // survives a restart, see Options.Keep
+	Durable bool // survives a restart, see Options.Store
 }
 
-// Handler takes a received message. Messages come one at a time, in the order
-// the broker sent them, and are acknowledged when the handler returns; pings
-// wait meanwhile, so it must return within seconds. Payload is the handler's to
-// keep. It must not call Run, and may call Publish.
+// Handler handles a received message. It is called for one message at a time in the
+// broker's order. The message is acknowledged when the handler returns. It must return
+// within seconds, because pings wait for it. It owns Payload, may call Publish, and must
+// not call Run.
 type Handler func(Message)
 
 // Options configure a Link. URL and ClientID are required.
@@ -54,24 +53,25 @@ type Options struct {
 	ClientID string
 	Username string
 	Password secret.String
-	// PasswordSource, when set, is asked before every connection instead.
+	// PasswordSource, when set, is called before every connection and replaces Password.
 	PasswordSource func() secret.String
 	TLS            *tls.Config
-	// Will, when set, is asked before every connection for the message that the
-	// broker publishes when that connection dies.
+	// Will, when set, is called before every connection. The broker publishes its
+	// message when that connection breaks.
 	Will func() Message
-	// Birth, when set, is asked after Will and sent first on every connection.
+	// Birth, when set, is called after Will. Its message is the first on a connection.
 	Birth func() Message
-	// OnUp and OnDown, when set, are told about the connection, in turns; they
-	// must not block. OnDown's error is why a connection ended or did not begin.
+	// OnUp and OnDown, when set, are called in turns when the connection comes up and
+	// goes down. They must not block. OnDown gets the reason, also for a connection
+	// that did not come up.
 	OnUp   func()
 	OnDown func(error)
-	// Keep, when set, holds messages over restarts. New reads it; it must not be
-	// closed before Run has ended.
-	Keep keeper
-	// OutboxLimit bounds the topics that wait, OutboxBytes their topics and
-	// payloads; 0 means 10,000 and 8 MiB. Beyond them the oldest message that is
-	// not retained is dropped, or, without one, the oldest.
+	// Store, when set, keeps durable messages over restarts. New reads it. It must stay
+	// open until Run has returned.
+	Store messageStore
+	// OutboxLimit bounds the number of waiting messages, OutboxBytes the size of their
+	// topics and payloads; 0 means 10,000 and 8 MiB. A full outbox drops the oldest
+	// message that is not retained, or else the oldest one.
 	OutboxLimit int
 	OutboxBytes int
 	KeepAlive   time.Duration // 0 means 30 s
@@ -82,8 +82,8 @@ type Options struct {
 var (
 	// ErrOutboxFull marks a message that is larger than the whole outbox.
 	ErrOutboxFull = errors.New("mqtt outbox is too small")
-	// ErrDropped marks a message that made room for others.
-	ErrDropped  = errors.New("dropped, the mqtt outbox is full")
+	// ErrDropped marks a message that was dropped to make room for others.
+	ErrDropped  = errors.New("dropped because the mqtt outbox is full")
 	errLinkLost = errors.New("mqtt connection lost")
 	errNoAnswer = errors.New("no answer from the broker")
 )
@@ -91,8 +91,8 @@ var (
 const (
 	ackTimeout     = 20 * time.Second
 	connectTimeout = 15 * time.Second
-	// writeTimeout is also how long Paho's Publish waits for a connection that has
-	// just died, whatever the caller's context says.
+	// writeTimeout also bounds Paho's Publish on a connection that has just broken,
+	// because Publish does not heed a context.
 	writeTimeout     = 5 * time.Second
 	firstWait        = 500 * time.Millisecond
 	longestWait      = time.Minute
@@ -104,14 +104,14 @@ const (
 	qosAtLeastOnce   = 1
 )
 
-// Link is one connection. Create it with New, start it with Run; every other
-// method is safe for concurrent use, before and while Run works.
+// Link is one connection. Create it with New and start it with Run. Every other method
+// is safe for concurrent use, before and during Run.
 type Link struct {
 	o    Options
 	box  *outbox
 	subs map[string]Handler // by filter; fixed once Run has begun
 
-	rival rival // Run's
+	rival rival // only Run uses it
 
 	mu        sync.Mutex
 	up        bool
@@ -119,7 +119,7 @@ type Link struct {
 	contested bool      // a rival was likely when the last connection ended
 }
 
-// New checks the options and reads what is kept. It does not connect.
+// New checks the options and reads the store. It does not connect.
 func New(o Options) (*Link, error) {
 	if o.URL == "" || o.ClientID == "" {
 		return nil, errors.New("mqtt link: URL and client id are required")
@@ -137,7 +137,7 @@ func New(o Options) (*Link, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	l := &Link{o: o, box: newOutbox(o.OutboxLimit, o.OutboxBytes), subs: map[string]Handler{}}
-	if o.Keep != nil {
+	if o.Store != nil {
 		if err := l.restore(); err != nil {
 			return nil, fmt.Errorf("mqtt link: %w", err)
 		}
@@ -145,25 +145,22 @@ func New(o Options) (*Link, error) {
 	return l, nil
 }
 
-// Subscribe registers a handler for a filter, at QoS 1 on every connection.
-// Call it before Run.
+// Subscribe registers a handler for a filter. Every connection subscribes to it with
+// QoS 1. Call it before Run.
 func (l *Link) Subscribe(filter string, h Handler) {
 	l.subs[filter] = h
 }
 
-// Publish puts a message into the outbox, over an older one of the same topic,
-// and never blocks. When the outbox is full another message is dropped for it.
-// It fails with ErrOutboxFull.
+// Publish queues a message in place of an older one of its topic. It never blocks. A
+// full outbox drops another message for it. The error wraps ErrOutboxFull.
 func (l *Link) Publish(m Message) error {
 	_, err := l.box.put(m, nil)
 	return err
 }
 
-// Deliver is Publish that waits for the broker's acknowledgement. A newer
-// message of the same topic takes the older one's place, and its
-// acknowledgement ends both waits with nil: the newer state is what counts.
-// When ctx ends first the message stays in the outbox. It fails with ErrOutboxFull
-// or ErrDropped.
+// Deliver queues a message like Publish and waits for the broker's acknowledgement. The
+// acknowledgement of a newer message of the same topic counts too. When ctx ends first,
+// the message stays queued. The error wraps ErrOutboxFull, ErrDropped or ctx's cause.
 func (l *Link) Deliver(ctx context.Context, m Message) error {
 	acked := make(chan error, 1)
 	e, err := l.box.put(m, acked)
@@ -174,7 +171,7 @@ func (l *Link) Deliver(ctx context.Context, m Message) error {
 	case err := <-acked:
 		return err
 	case <-ctx.Done():
-		l.box.leave(e, acked)
+		l.box.removeWaiter(e, acked)
 		return fmt.Errorf("deliver %s: %w", m.Topic, context.Cause(ctx))
 	}
 }
@@ -186,32 +183,32 @@ func (l *Link) Up() bool {
 	return l.up
 }
 
-// Contested reports whether another client seems to use the client id. That is
-// over when a connection has lasted for five minutes.
+// Contested reports whether another client seems to use the client id, until a
+// connection has lasted for five minutes.
 func (l *Link) Contested() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.contested && !(l.up && time.Since(l.since) >= steady)
 }
 
-// Waiting is the number of messages in the outbox.
+// Waiting is the number of queued messages.
 func (l *Link) Waiting() int { return l.box.len() }
 
-// Dropped is the number of messages since New that were lost because the outbox
-// was full, or because what was kept of them could not be read.
-func (l *Link) Dropped() int64 { return l.box.lost() }
+// Dropped is the number of messages dropped since New because the outbox was full or
+// their saved form was not readable.
+func (l *Link) Dropped() int64 { return l.box.droppedCount() }
 
-// Run connects and reconnects until ctx ends, then tries for two seconds to
-// empty the outbox and keeps the rest. It returns nil after a stop by ctx.
+// Run connects and reconnects until ctx ends. It then sends the queued messages for at
+// most two seconds and saves the rest. It returns nil after a stop by ctx.
 func (l *Link) Run(ctx context.Context) error {
-	if l.o.Keep != nil {
-		keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
-		var keeper sync.WaitGroup
-		keeper.Go(func() { l.keepOn(keeping) })
+	if l.o.Store != nil {
+		saving, stop := context.WithCancel(context.WithoutCancel(ctx))
+		var loop sync.WaitGroup
+		loop.Go(func() { l.saveLoop(saving) })
 		defer func() {
 			stop()
-			keeper.Wait()
-			l.keep(true)
+			loop.Wait()
+			l.save(true)
 		}()
 	}
 	l.stayConnected(ctx)

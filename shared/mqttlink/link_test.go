@@ -21,9 +21,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// Paho's Disconnect returns after its quiesce time and lets a goroutine end a
-	// little later; on a busy machine that is after the last test.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/eclipse/paho%2emqtt%2egolang.(*client).Disconnect.func1"))
+	// Paho's Disconnect returns before its goroutine ends; on a busy machine that is
+	// after the last test.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/eclipse/paho%2emqtt%2egolang.(*client).Disconnect.func1"))
 }
 
 const patience = 20 * time.Second
@@ -34,14 +35,15 @@ type gate struct {
 	mu    sync.Mutex
 	hold  chan struct{} // nil: open
 	seen  chan packets.Packet
-	deny  string // filter that may not be subscribed
+	deny  string // filter that no client may subscribe to
 	asked chan struct{}
-	left  chan struct{} // a client said goodbye
+	left  chan struct{} // a client sent DISCONNECT
 }
 
 func (g *gate) ID() string { return "gate" }
 func (g *gate) Provides(b byte) bool {
-	return bytes.Contains([]byte{broker.OnPublish, broker.OnDisconnect, broker.OnACLCheck, broker.OnConnectAuthenticate}, []byte{b})
+	return bytes.Contains([]byte{broker.OnPublish, broker.OnDisconnect, broker.OnACLCheck, broker.OnConnectAuthenticate},
+		[]byte{b})
 }
 func (g *gate) OnConnectAuthenticate(_ *broker.Client, p packets.Packet) bool {
 	return string(p.Connect.Username) == "dock" && string(p.Connect.Password) == "secret"
@@ -70,7 +72,7 @@ func (g *gate) OnPublish(_ *broker.Client, p packets.Packet) (packets.Packet, er
 	return p, nil
 }
 
-// server is an in-process broker on a fixed address, to be stopped and started.
+// server is an in-process broker on a fixed address that can be restarted.
 type server struct {
 	t    *testing.T
 	addr string
@@ -89,7 +91,8 @@ func freeAddr(t *testing.T) string {
 }
 
 func newServer(t *testing.T) *server {
-	return &server{t: t, addr: freeAddr(t), gate: &gate{seen: make(chan packets.Packet, 1000), asked: make(chan struct{}, 1), left: make(chan struct{}, 1)}}
+	return &server{t: t, addr: freeAddr(t), gate: &gate{seen: make(chan packets.Packet, 1000),
+		asked: make(chan struct{}, 1), left: make(chan struct{}, 1)}}
 }
 
 func (s *server) start() *server {
@@ -106,9 +109,9 @@ func (s *server) start() *server {
 	return s
 }
 
-// stop closes the server. Mochi counts a connection only inside the goroutine
-// that serves it, which races with Close when none is counted; the one that
-// start has counted stays until what was accepted before has begun.
+// stop closes the server. Mochi counts a connection only inside the goroutine that serves
+// it, which races with Close when none is counted. The count of start stays until the
+// accepted connections have begun.
 func (s *server) stop() {
 	closed := make(chan struct{})
 	go func() {
@@ -120,7 +123,7 @@ func (s *server) stop() {
 	<-closed
 }
 
-// until takes published packets until one has the topic.
+// until receives published packets until one has the topic.
 func (s *server) until(topic string) packets.Packet {
 	s.t.Helper()
 	limit := time.After(patience)
@@ -131,12 +134,12 @@ func (s *server) until(topic string) packets.Packet {
 				return p
 			}
 		case <-limit:
-			s.t.Fatalf("nothing was published on %s", topic)
+			s.t.Fatalf("no message was published on %s", topic)
 		}
 	}
 }
 
-// running starts a link and returns its stop, which waits.
+// running starts a link and returns a function that stops it and waits.
 func running(t *testing.T, l *Link) func() {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -152,7 +155,7 @@ func running(t *testing.T, l *Link) func() {
 					t.Errorf("Run: %v", err)
 				}
 			case <-time.After(patience):
-				t.Error("Run does not stop")
+				t.Error("Run does not return")
 			}
 		})
 	}
@@ -178,7 +181,7 @@ func within(t *testing.T, what string, c <-chan struct{}) {
 	select {
 	case <-c:
 	case <-time.After(patience):
-		t.Fatalf("%s: nothing happened", what)
+		t.Fatalf("%s: not within the time limit", what)
 	}
 }
 
@@ -191,7 +194,7 @@ func deliver(t *testing.T, l *Link, topic, payload string) {
 	}
 }
 
-func TestBirthComesFirstAndAgainAfterARestart(t *testing.T) {
+func TestBirthIsFirstOnEveryConnection(t *testing.T) {
 	s := newServer(t)
 	ups, wills := make(chan struct{}, 10), 0
 	l := link(t, s.addr, func(o *Options) {
@@ -206,7 +209,7 @@ func TestBirthComesFirstAndAgainAfterARestart(t *testing.T) {
 	s.start()
 	within(t, "up", ups)
 	if p := <-s.gate.seen; p.TopicName != "birth" {
-		t.Errorf("first came %s", p.TopicName)
+		t.Errorf("the first message is on %s", p.TopicName)
 	}
 	s.until("early")
 	s.stop()
@@ -214,7 +217,7 @@ func TestBirthComesFirstAndAgainAfterARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start()
-	within(t, "up again", ups)
+	within(t, "up after the restart", ups)
 	s.until("birth")
 	s.until("away")
 	stop()
@@ -224,7 +227,7 @@ func TestBirthComesFirstAndAgainAfterARestart(t *testing.T) {
 	s.stop()
 }
 
-func TestNewestWinsWhileAway(t *testing.T) {
+func TestOnlyNewestMessageOfATopicIsQueued(t *testing.T) {
 	s := newServer(t)
 	l := link(t, s.addr)
 	for i := range 50 {
@@ -233,7 +236,7 @@ func TestNewestWinsWhileAway(t *testing.T) {
 		}
 	}
 	if l.Waiting() != 1 {
-		t.Fatalf("%d wait", l.Waiting())
+		t.Fatalf("%d queued", l.Waiting())
 	}
 	s.start()
 	stop := running(t, l)
@@ -242,16 +245,16 @@ func TestNewestWinsWhileAway(t *testing.T) {
 	}
 	stop()
 	s.stop()
-	for len(s.gate.seen) > 0 { // the stop may have sent the last one again
+	for len(s.gate.seen) > 0 { // the stop may have repeated the last one
 		if p := <-s.gate.seen; string(p.Payload) != "49" {
 			t.Errorf("got %s", p.Payload)
 		}
 	}
 }
 
-// A message leaves the outbox by its PUBACK and by nothing else; when the
-// connection is lost before, the newest state is sent on the next one.
-func TestOnlyTheAcknowledgementCounts(t *testing.T) {
+// A message leaves the outbox only with its PUBACK. When the connection breaks before,
+// the next connection sends the newest state.
+func TestOnlyAcknowledgementRemovesMessage(t *testing.T) {
 	s := newServer(t).start()
 	l := link(t, s.addr)
 	hold := make(chan struct{})
@@ -263,17 +266,17 @@ func TestOnlyTheAcknowledgementCounts(t *testing.T) {
 	go func() { acked <- l.Deliver(t.Context(), Message{Topic: "t", Payload: []byte("old")}) }()
 	within(t, "publish", s.gate.asked)
 	if l.Waiting() != 1 {
-		t.Errorf("%d wait before the acknowledgement", l.Waiting())
+		t.Errorf("%d queued before the acknowledgement", l.Waiting())
 	}
 	if err := l.Publish(Message{Topic: "t", Payload: []byte("new")}); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case err := <-acked:
-		t.Fatalf("acknowledged by nobody: %v", err)
+		t.Fatalf("acknowledged without a PUBACK: %v", err)
 	default:
 	}
-	// The broker dies with the message in its hands.
+	// The broker stops before the acknowledgement.
 	for _, c := range s.b.Clients.GetAll() {
 		c.Stop(errors.New("cut"))
 	}
@@ -287,7 +290,7 @@ func TestOnlyTheAcknowledgementCounts(t *testing.T) {
 		case p := <-s.gate.seen:
 			got = string(p.Payload)
 		case <-limit:
-			t.Fatal("the newest state never came")
+			t.Fatal("the newest state did not arrive")
 		}
 	}
 	if err := <-acked; err != nil {
@@ -300,23 +303,26 @@ func TestOnlyTheAcknowledgementCounts(t *testing.T) {
 func TestDeliverEndsWithItsContext(t *testing.T) {
 	l := link(t, freeAddr(t))
 	ctx, cancel := context.WithCancelCause(t.Context())
-	because := errors.New("because")
-	cancel(because)
-	if err := l.Deliver(ctx, Message{Topic: "t"}); !errors.Is(err, because) {
+	reason := errors.New("reason")
+	cancel(reason)
+	if err := l.Deliver(ctx, Message{Topic: "t"}); !errors.Is(err, reason) {
 		t.Error(err)
 	}
 	if l.Waiting() != 1 {
 		t.Error("the message left the outbox")
 	}
-	if e, _ := l.box.first(); len(e.acked) != 0 {
-		t.Error("a waiter that left is remembered")
+	if e, _ := l.box.next(); len(e.waiters) != 0 {
+		t.Error("the waiter was not removed")
 	}
 }
 
-func TestWillOnLossOnly(t *testing.T) {
+func TestWillOnlyAfterBrokenConnection(t *testing.T) {
 	s := newServer(t).start()
 	wills := make(chan packets.Packet, 10)
-	if err := s.b.Subscribe("will", 1, func(_ *broker.Client, _ packets.Subscription, p packets.Packet) { wills <- p }); err != nil {
+	if err := s.b.Subscribe("will", 1, func(_ *broker.Client, _ packets.Subscription,
+		p packets.Packet) {
+		wills <- p
+	}); err != nil {
 		t.Fatal(err)
 	}
 	connections := 0
@@ -330,7 +336,7 @@ func TestWillOnLossOnly(t *testing.T) {
 	deliver(t, l, "t", "x")
 	for _, c := range s.b.Clients.GetAll() {
 		if c.ID == "c1" {
-			_ = c.Net.Conn.Close() // the network goes
+			_ = c.Net.Conn.Close() // the network breaks
 		}
 	}
 	select {
@@ -343,16 +349,16 @@ func TestWillOnLossOnly(t *testing.T) {
 	}
 	deliver(t, l, "t", "y")
 	stop()
-	within(t, "goodbye", s.gate.left) // or the broker's own stop would be the cause of a will
+	within(t, "goodbye", s.gate.left) // before the broker's stop, which would cause a will
 	s.stop()
-	for len(wills) > 0 { // the first connection's may come twice, by the takeover
+	for len(wills) > 0 { // the first connection's will may arrive twice, after the takeover
 		if p := <-wills; string(p.Payload) != "1" {
 			t.Errorf("a clean stop left a will of connection %s", p.Payload)
 		}
 	}
 }
 
-func TestStopFlushes(t *testing.T) {
+func TestStopSendsQueuedMessages(t *testing.T) {
 	s := newServer(t).start()
 	l := link(t, s.addr)
 	stop := running(t, l)
@@ -364,13 +370,13 @@ func TestStopFlushes(t *testing.T) {
 	}
 	stop()
 	if l.Waiting() != 0 {
-		t.Errorf("%d wait after the stop", l.Waiting())
+		t.Errorf("%d queued after the stop", l.Waiting())
 	}
 	s.until("last/19")
 	s.stop()
 }
 
-func TestSubscriptionsSurviveARestart(t *testing.T) {
+func TestSubscriptionsSurviveRestart(t *testing.T) {
 	s := newServer(t).start()
 	l := link(t, s.addr)
 	got := make(chan Message, 10)
@@ -387,7 +393,7 @@ func TestSubscriptionsSurviveARestart(t *testing.T) {
 				t.Errorf("%+v", m)
 			}
 		case <-time.After(patience):
-			t.Fatal("nothing came")
+			t.Fatal("no message arrived")
 		}
 		if round == 0 {
 			s.stop()
@@ -404,8 +410,8 @@ func TestRefusals(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"wrong password": func(o *Options) { o.Password = secret.New("x") },
 		"wrong scheme":   func(o *Options) { o.URL = "gopher://" + s.addr },
-		"nobody there":   func(o *Options) { o.URL = "tcp://" + freeAddr(t) },
-		"no TLS there":   func(o *Options) { o.URL = "ssl://" + s.addr },
+		"no broker":      func(o *Options) { o.URL = "tcp://" + freeAddr(t) },
+		"no TLS":         func(o *Options) { o.URL = "ssl://" + s.addr },
 	} {
 		t.Run(name, func(t *testing.T) {
 			down := make(chan error, 100)
@@ -417,18 +423,18 @@ func TestRefusals(t *testing.T) {
 					t.Errorf("%v, up: %v", err, l.Up())
 				}
 			case <-time.After(patience):
-				t.Error("nothing was said")
+				t.Error("OnDown was not called")
 			}
 			stop()
 		})
 	}
 	if _, err := New(Options{}); err == nil {
-		t.Error("a link to nowhere")
+		t.Error("no error without a URL")
 	}
 }
 
-// A broker that accepts and says nothing must not hold up a stop.
-func TestStopDuringAHangingHandshake(t *testing.T) {
+// A broker that accepts and does not answer must not delay a stop.
+func TestStopDuringHangingHandshake(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

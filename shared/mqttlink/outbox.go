@@ -10,12 +10,12 @@ import (
 	"cattlecounter/shared/wake"
 )
 
-// outbox is a queue with one place per topic. A newer message takes the place
-// of an older one of its topic, so that its length is bounded by the topics.
+// outbox is a queue with one place per topic. A newer message replaces an older one of
+// its topic, so that the number of topics bounds the length.
 //
-// It also knows what a keeper may hold of each topic. A message is blocked, and
-// the others go before it, while the keeper may hold an older one of its topic:
-// after a crash that one would be sent behind it.
+// The outbox also knows which message of each topic the store may hold. While that is
+// an older one, the newer message is blocked and others are sent first: after a crash
+// the older one would be sent again.
 type outbox struct {
 	topics int // limits
 	bytes  int
@@ -23,38 +23,39 @@ type outbox struct {
 	mu      sync.Mutex
 	order   *list.List // of *entry, oldest first
 	byTopic map[string]*list.Element
-	more    chan struct{} // closed when a message can be sent that could not; made anew then
+	more    chan struct{} // closed and replaced when a message may have become sendable
 	size    int           // bytes of all entries
 	dropped int64
 	number  uint64 // of the newest message
 
-	kept    map[string]copyKept // by topic; what the keeper may hold
-	unkept  time.Time           // since when there may be something to write, zero when there is not
-	blocked bool                // the sender waits for the keeper
-	unsaved wake.Signal         // set when the keeper has something to write
+	saved      map[string]savedCopy // by topic: what the store may hold
+	dirtySince time.Time            // since when a write may be needed, zero without one
+	blocked    bool                 // the sender waits for a write
+	unsaved    wake.Signal          // set when a write may be needed
 }
 
 type entry struct {
-	m      Message
-	number uint64    // grows with every message, also over restarts
-	since  time.Time // when the topic began to differ from what is kept
-	acked  []chan error
-	sealed bool   // being sent, or kept for it: a newer message goes behind it instead
-	wanted bool   // the sender came across it and it was blocked
-	free   bool   // goes out although it is blocked: the keeper could not write
-	heir   *entry // the newer entry that took over the waiters, mostly nil
-	place  *list.Element
+	m         Message
+	number    uint64       // grows with every message, also over restarts
+	since     time.Time    // when the topic began to differ from the store
+	waiters   []chan error // of Deliver
+	sealed    bool         // being sent, or saved for that: a newer message queues behind it
+	delayed   bool         // the sender found it blocked
+	unblocked bool         // send it although it is blocked, because the store failed
+	successor *entry       // the newer entry that took over the waiters, mostly nil
+	place     *list.Element
 }
 
-// copyKept is a message that the keeper may hold.
-type copyKept struct {
-	number uint64 // the oldest one that it can be
-	void   bool   // acknowledged or dropped: to be deleted
+// savedCopy is a message that the store may hold.
+type savedCopy struct {
+	number   uint64 // of the oldest message that it can be
+	obsolete bool   // acknowledged or dropped, so the copy must be deleted
 }
 
 func newOutbox(topics, bytes int) *outbox {
-	return &outbox{topics: topics, bytes: bytes, order: list.New(), byTopic: map[string]*list.Element{}, more: make(chan struct{}),
-		kept: map[string]copyKept{}, unsaved: wake.New()}
+	return &outbox{topics: topics, bytes: bytes, order: list.New(), byTopic: map[string]*list.Element{},
+		more:  make(chan struct{}),
+		saved: map[string]savedCopy{}, unsaved: wake.New()}
 }
 
 func (m Message) weight() int { return len(m.Topic) + len(m.Payload) }
@@ -72,19 +73,19 @@ func (b *outbox) put(m Message, acked chan error) (*entry, error) {
 		e.place = b.order.PushBack(e)
 		b.byTopic[m.Topic] = e.place
 	}
-	if c, ok := b.kept[m.Topic]; e.since.IsZero() || ok && c.number == e.number {
+	if c, ok := b.saved[m.Topic]; e.since.IsZero() || ok && c.number == e.number {
 		e.since = time.Now()
 	}
 	b.size += m.weight() - e.m.weight()
-	e.m, e.number, e.free = m, b.number, false
+	e.m, e.number, e.unblocked = m, b.number, false
 	if acked != nil {
-		e.acked = append(e.acked, acked)
+		e.waiters = append(e.waiters, acked)
 	}
-	b.bound(e)
-	if _, ok := b.kept[m.Topic]; ok || m.Keep {
-		b.toKeep(e.since)
+	b.enforceLimits(e)
+	if _, ok := b.saved[m.Topic]; ok || m.Durable {
+		b.markDirty(e.since)
 	}
-	b.wake()
+	b.wakeSender()
 	return e, nil
 }
 
@@ -96,16 +97,15 @@ func (b *outbox) newest(topic string) *entry {
 	return nil
 }
 
-// wake tells the sender that there is something to send. b.mu is held.
-func (b *outbox) wake() {
+// wakeSender makes the sender look for messages. b.mu is held.
+func (b *outbox) wakeSender() {
 	close(b.more)
 	b.more = make(chan struct{})
 }
 
-// bound drops messages beyond the limits: first the oldest of those that a
-// broker does not retain, then the oldest. What is being sent, and spare, stay.
-// b.mu is held.
-func (b *outbox) bound(spare *entry) {
+// enforceLimits drops messages beyond the limits: first the oldest that is not retained,
+// then the oldest. It keeps messages that are being sent, and spare. b.mu is held.
+func (b *outbox) enforceLimits(spare *entry) {
 	for b.order.Len() > b.topics || b.size > b.bytes {
 		var victim *entry
 		for el := b.order.Front(); el != nil; el = el.Next() {
@@ -121,12 +121,12 @@ func (b *outbox) bound(spare *entry) {
 			}
 		}
 		if victim == nil {
-			return // one that is being sent, and the newest
+			return // only messages that are being sent, and spare
 		}
 		b.dropped++
 		b.remove(victim)
-		b.forget(victim)
-		for _, c := range victim.acked {
+		b.discardSaved(victim)
+		for _, c := range victim.waiters {
 			c <- fmt.Errorf("message on %s: %w", victim.m.Topic, ErrDropped)
 		}
 	}
@@ -140,23 +140,23 @@ func (b *outbox) remove(e *entry) {
 	}
 }
 
-// forget voids what is kept of an entry that is sent or dropped.
-func (b *outbox) forget(e *entry) {
-	if c, ok := b.kept[e.m.Topic]; ok && c.number <= e.number {
-		b.kept[e.m.Topic] = copyKept{number: c.number, void: true}
-		b.toKeep(time.Now())
+// discardSaved marks the saved copy of a sent or dropped entry as obsolete.
+func (b *outbox) discardSaved(e *entry) {
+	if c, ok := b.saved[e.m.Topic]; ok && c.number <= e.number {
+		b.saved[e.m.Topic] = savedCopy{number: c.number, obsolete: true}
+		b.markDirty(time.Now())
 	}
 }
 
-// first returns the oldest entry that may be sent and seals it; without one it
-// returns a channel that is closed when that may have changed.
-func (b *outbox) first() (*entry, <-chan struct{}) {
+// next returns the oldest entry that may be sent and seals it. Without one it returns a
+// channel that is closed when there may be one.
+func (b *outbox) next() (*entry, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for el := b.order.Front(); el != nil; el = el.Next() {
 		e := el.Value.(*entry)
-		if c, ok := b.kept[e.m.Topic]; ok && c.number < e.number && !e.free {
-			e.wanted, b.blocked = true, true
+		if c, ok := b.saved[e.m.Topic]; ok && c.number < e.number && !e.unblocked {
+			e.delayed, b.blocked = true, true
 			b.unsaved.Set()
 			continue
 		}
@@ -166,17 +166,16 @@ func (b *outbox) first() (*entry, <-chan struct{}) {
 	return nil, b.more
 }
 
-// unseal lets newer messages take the place of those that were being sent when
-// the connection ended. Where a newer one waits behind already, it inherits the
-// older one's waiters.
+// unseal lets newer messages replace those that were being sent when the connection
+// ended. A newer one that is queued already takes over the older one's waiters.
 func (b *outbox) unseal() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for el := b.order.Front(); el != nil; {
 		e, next := el.Value.(*entry), el.Next()
 		if n := b.newest(e.m.Topic); e.sealed && n != e {
-			n.acked = append(n.acked, e.acked...)
-			e.heir = n
+			n.waiters = append(n.waiters, e.waiters...)
+			e.successor = n
 			b.remove(e)
 		}
 		e.sealed = false
@@ -184,22 +183,22 @@ func (b *outbox) unseal() {
 	}
 }
 
-// leave takes a waiter out.
-func (b *outbox) leave(e *entry, acked chan error) {
+// removeWaiter removes a waiter of Deliver.
+func (b *outbox) removeWaiter(e *entry, acked chan error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for ; e != nil; e = e.heir {
-		e.acked = slices.DeleteFunc(e.acked, func(c chan error) bool { return c == acked })
+	for ; e != nil; e = e.successor {
+		e.waiters = slices.DeleteFunc(e.waiters, func(c chan error) bool { return c == acked })
 	}
 }
 
-// done removes a sent entry and tells those who wait for it.
-func (b *outbox) done(e *entry) {
+// acknowledge removes a sent entry and ends the waits for it.
+func (b *outbox) acknowledge(e *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.remove(e)
-	b.forget(e)
-	for _, c := range e.acked {
+	b.discardSaved(e)
+	for _, c := range e.waiters {
 		c <- nil
 	}
 }
@@ -210,7 +209,7 @@ func (b *outbox) len() int {
 	return b.order.Len()
 }
 
-func (b *outbox) lost() int64 {
+func (b *outbox) droppedCount() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.dropped

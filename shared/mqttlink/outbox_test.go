@@ -10,16 +10,16 @@ import (
 
 func TestOutboxIsBounded(t *testing.T) {
 	message := func(topic, payload string, retain bool) Message {
-		return Message{Topic: topic, Payload: []byte(payload), Retain: retain, Keep: true}
+		return Message{Topic: topic, Payload: []byte(payload), Retain: retain, Durable: true}
 	}
-	s := newShelf()
-	l := keeping(t, s, func(o *Options) { o.OutboxLimit, o.OutboxBytes = 3, 100 })
+	s := newMemoryStore()
+	l := durable(t, s, func(o *Options) { o.OutboxLimit, o.OutboxBytes = 3, 100 })
 	for _, m := range []Message{message("a", "", true), message("b", "", false), message("c", "", true)} {
 		if err := l.Publish(m); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l.keep(true)
+	l.save(true)
 	want := func(dropped int64, topics ...string) {
 		t.Helper()
 		var got []string
@@ -27,10 +27,10 @@ func TestOutboxIsBounded(t *testing.T) {
 			got = append(got, el.Value.(*entry).m.Topic)
 		}
 		if !slices.Equal(got, topics) || l.Dropped() != dropped {
-			t.Errorf("%v wait, %d dropped; want %v, %d", got, l.Dropped(), topics, dropped)
+			t.Errorf("%v queued, %d dropped; want %v, %d", got, l.Dropped(), topics, dropped)
 		}
 	}
-	if err := l.Publish(message("d", "", true)); err != nil { // what is not retained goes first
+	if err := l.Publish(message("d", "", true)); err != nil { // the oldest that is not retained is dropped first
 		t.Fatal(err)
 	}
 	want(1, "a", "c", "d")
@@ -38,7 +38,7 @@ func TestOutboxIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(2, "c", "d", "e")
-	if err := l.Publish(message("e", strings.Repeat("x", 99), true)); err != nil { // bytes count as well
+	if err := l.Publish(message("e", strings.Repeat("x", 99), true)); err != nil { // bytes count too
 		t.Fatal(err)
 	}
 	want(4, "e")
@@ -46,16 +46,16 @@ func TestOutboxIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 	want(4, "e")
-	l.keep(true)
+	l.save(true)
 	if got := s.holds(t); len(got) != 1 || got["e"] == "" {
-		t.Errorf("kept %v", got)
+		t.Errorf("saved %v", got)
 	}
 	if l.box.size != 100 {
 		t.Errorf("%d bytes", l.box.size)
 	}
 }
 
-func TestDeliverIsToldOfADrop(t *testing.T) {
+func TestDeliverEndsWhenItsMessageIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := link(t, "127.0.0.1:1", func(o *Options) { o.OutboxLimit = 1 })
 		got := make(chan error, 1)

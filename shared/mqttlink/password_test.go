@@ -7,17 +7,16 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// Every connection asks for the password: one that was renewed is used by the
-// next connection, without a restart.
-func TestPasswordIsAskedForEveryConnection(t *testing.T) {
+// Every connection reads the password, so a renewed one needs no restart.
+func TestPasswordIsReadForEveryConnection(t *testing.T) {
 	s := newServer(t).start()
 	defer s.stop()
-	var asked atomic.Int64
+	var reads atomic.Int64
 	refused, up := make(chan struct{}, 1), make(chan struct{}, 1)
 	l := link(t, s.addr, func(o *Options) {
 		o.Password = secret.String{}
 		o.PasswordSource = func() secret.String {
-			if asked.Add(1) == 1 {
+			if reads.Add(1) == 1 {
 				return secret.New("old")
 			}
 			return secret.New("secret")

@@ -13,29 +13,28 @@ import (
 
 // Errors of Probe, for errors.Is.
 var (
-	// ErrCredentials says that the broker is there and does not take user name
-	// and password.
+	// ErrCredentials marks a broker that refuses user name and password.
 	ErrCredentials = errors.New("the broker refuses user name and password")
-	// ErrRights says that it takes them, but not the subscription.
+	// ErrRights marks a broker that accepts them, but refuses the subscription.
 	ErrRights = errors.New("the broker refuses the subscription")
 )
 
-// probeQuiesceMS is how long the goodbye may take.
+// probeQuiesceMS bounds the disconnection.
 const probeQuiesceMS = 250
 
-// Probe connects once, subscribes to filter unless it is "", and leaves without
-// a trace: no session, no will, no message. A broker ends an older connection of
-// the same client id, so o.ClientID must be one that nobody else uses; Will,
-// Birth, OnUp and OnDown are not used. It is safe for concurrent use.
+// Probe connects once, subscribes to filter unless it is "", and disconnects. It leaves
+// no session, will or message on the broker. No other client may use o.ClientID,
+// because the broker would end that client's connection. Will, Birth, OnUp and OnDown
+// are not used. Probe is safe for concurrent use.
 func Probe(ctx context.Context, o Options, filter string) error {
 	o.Will = nil
 	l, err := New(o)
 	if err != nil {
 		return err
 	}
-	alive, lose := context.WithCancelCause(ctx)
-	defer lose(nil)
-	client := mqtt.NewClient(l.clientOptions(alive, lose, func(net.Conn) {}).SetCleanSession(true))
+	alive, disconnect := context.WithCancelCause(ctx)
+	defer disconnect(nil)
+	client := mqtt.NewClient(l.clientOptions(alive, disconnect, func(net.Conn) {}).SetCleanSession(true))
 	defer client.Disconnect(probeQuiesceMS)
 	err = wait(alive, client.Connect(), connectTimeout+time.Second)
 	if errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword) || errors.Is(err, packets.ErrorRefusedNotAuthorised) {

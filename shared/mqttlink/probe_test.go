@@ -19,23 +19,24 @@ func TestProbe(t *testing.T) {
 	for _, c := range []struct {
 		name, addr, password, filter string
 		want                         error
-		fails                        bool // in some other way
+		fails                        bool // with another error
 	}{
-		{"well", s.addr, "secret", "own/command", nil, false},
+		{"good account", s.addr, "secret", "own/command", nil, false},
 		{"without a filter", s.addr, "secret", "", nil, false},
 		{"wrong password", s.addr, "guess", "own/command", ErrCredentials, false},
-		{"no right", s.addr, "secret", "others/command", ErrRights, false},
-		{"nobody there", dead, "secret", "", nil, true},
+		{"without the right", s.addr, "secret", "others/command", ErrRights, false},
+		{"no broker", dead, "secret", "", nil, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := Probe(t.Context(), Options{URL: "tcp://" + c.addr, ClientID: "probe", Username: "dock", Password: secret.New(c.password)}, c.filter)
+			err := Probe(t.Context(), Options{URL: "tcp://" + c.addr, ClientID: "probe", Username: "dock",
+				Password: secret.New(c.password)}, c.filter)
 			other := err != nil && !errors.Is(err, ErrCredentials) && !errors.Is(err, ErrRights)
 			if other != c.fails || !c.fails && !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 		})
 	}
-	// The broker forgets the client when it has read its goodbye.
+	// The broker removes the client when it has read the DISCONNECT.
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for limit := time.Now().Add(5 * time.Second); ; <-tick.C {
@@ -47,13 +48,12 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	if err := Probe(t.Context(), Options{}, ""); err == nil {
-		t.Error("no URL")
+		t.Error("no error without a URL")
 	}
 }
 
-// A broker that takes the connection and says nothing ends with the caller's
-// patience.
-func TestProbeOfTheSilent(t *testing.T) {
+// A probe of a broker that accepts and does not answer ends with its context.
+func TestProbeOfSilentBroker(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -9,32 +9,32 @@ import (
 	"time"
 )
 
-// ErrRival says that the broker ends every connection soon after it came up. A
-// broker does so when another client connects with the same id.
-var ErrRival = errors.New("the broker closes each connection soon after it came up: another client with this id?")
+// ErrRival marks connections that the broker closes soon after they came up. A broker
+// does so when another client connects with the same id.
+var ErrRival = errors.New("the broker closes each connection soon after it came up: does another client use this client id?")
 
 const (
-	// rivalAfter is how many connections in a row must end so.
+	// rivalAfter is how many connections in a row the broker must close.
 	rivalAfter = 3
-	// steady is how long a connection lasts that nobody fights for. It is longer
-	// than the longest pause of a rival.
+	// steady is from when a connection counts as undisputed. It is longer than the
+	// longest pause of a rival.
 	steady = 5 * time.Minute
 )
 
-// rival looks for another client that uses our id. The two would throw each other
-// out for ever, with half a second between.
+// rival detects another client with the same client id. Without a pause the two would
+// end each other's connections every half second, forever.
 type rival struct {
-	thrownOut int // connections in a row that the broker closed before they were steady
+	closed int // connections in a row that the broker closed before they were steady
 }
 
-// ended takes note of how a connection ended and returns the cause, ErrRival where
-// that is likely. A broker that cannot be reached in between was only restarted.
-func (r *rival) ended(connected bool, lasted time.Duration, err error) error {
+// connectionEnded records the end of a connection. It returns err, wrapped in ErrRival
+// when a rival is likely. An unreachable broker in between was only restarted.
+func (r *rival) connectionEnded(connected bool, lasted time.Duration, err error) error {
 	switch {
 	case !connected, lasted >= steady:
-		r.thrownOut = 0
+		r.closed = 0
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		r.thrownOut++
+		r.closed++
 	}
 	if r.likely() {
 		return fmt.Errorf("%w: %w", ErrRival, err)
@@ -42,10 +42,10 @@ func (r *rival) ended(connected bool, lasted time.Duration, err error) error {
 	return err
 }
 
-func (r *rival) likely() bool { return r.thrownOut >= rivalAfter }
+func (r *rival) likely() bool { return r.closed >= rivalAfter }
 
-// pause makes way for a rival: between half and the whole of the longest wait at
-// least, so that both can be seen and neither costs much.
+// pause returns the wait before the next connection: wait, or with a likely rival at
+// least half of the longest wait. So both clients get some connections.
 func (r *rival) pause(wait time.Duration) time.Duration {
 	if !r.likely() {
 		return wait

@@ -9,33 +9,40 @@ import (
 	"time"
 )
 
-func TestRivalIsTold(t *testing.T) {
+func TestRivalIsDetected(t *testing.T) {
 	type end struct {
 		connected bool
 		lasted    time.Duration
 		err       error
 	}
-	closed := fmt.Errorf("%w: %w", errLinkLost, io.EOF)
-	thrownOut := end{true, time.Second, closed}
+	eof := fmt.Errorf("%w: %w", errLinkLost, io.EOF)
+	closedByBroker := end{true, time.Second, eof}
 	for name, c := range map[string]struct {
 		ends []end
 		want bool
 	}{
-		"three in a row":           {[]end{thrownOut, {true, time.Minute, closed}, thrownOut}, true},
-		"two in a row":             {[]end{thrownOut, thrownOut}, false},
-		"reset by the peer":        {[]end{thrownOut, {true, time.Second, &netError{syscall.ECONNRESET}}, thrownOut}, true},
-		"the broker was away":      {[]end{thrownOut, thrownOut, {false, 0, errors.New("refused")}, thrownOut}, false},
-		"a steady one between":     {[]end{thrownOut, thrownOut, {true, steady, closed}, thrownOut}, false},
-		"a poor link between":      {[]end{thrownOut, thrownOut, {true, time.Second, errors.New("no ping")}, thrownOut}, true},
-		"a poor link":              {[]end{{true, time.Second, errors.New("no ping")}, {true, time.Second, errors.New("no ping")}, {true, time.Second, errors.New("no ping")}}, false},
-		"over after a steady one":  {[]end{thrownOut, thrownOut, thrownOut, {true, steady, closed}}, false},
-		"over when nobody answers": {[]end{thrownOut, thrownOut, thrownOut, {false, 0, errors.New("refused")}}, false},
+		"three in a row": {[]end{closedByBroker, {true, time.Minute, eof}, closedByBroker}, true},
+		"two in a row":   {[]end{closedByBroker, closedByBroker}, false},
+		"reset by the peer": {[]end{closedByBroker, {true, time.Second, &netError{syscall.ECONNRESET}},
+			closedByBroker}, true},
+		"the broker was unreachable": {[]end{closedByBroker, closedByBroker, {false, 0, errors.New("refused")},
+			closedByBroker}, false},
+		"a steady one in between": {[]end{closedByBroker, closedByBroker, {true, steady, eof}, closedByBroker},
+			false},
+		"a poor link in between": {[]end{closedByBroker, closedByBroker,
+			{true, time.Second, errors.New("no ping")}, closedByBroker}, true},
+		"a poor link": {[]end{{true, time.Second, errors.New("no ping")},
+			{true, time.Second, errors.New("no ping")}, {true, time.Second, errors.New("no ping")}}, false},
+		"over after a steady one": {[]end{closedByBroker, closedByBroker, closedByBroker, {true, steady, eof}},
+			false},
+		"over when the broker is unreachable": {[]end{closedByBroker, closedByBroker, closedByBroker,
+			{false, 0, errors.New("refused")}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var r rival
 			var err error
 			for _, e := range c.ends {
-				err = r.ended(e.connected, e.lasted, e.err)
+				err = r.connectionEnded(e.connected, e.lasted, e.err)
 				if !errors.Is(err, e.err) {
 					t.Errorf("the cause is lost: %v", err)
 				}
@@ -44,7 +51,8 @@ func TestRivalIsTold(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 			for range 100 {
-				if p := r.pause(firstWait); p < firstWait || c.want && p < longestWait/2 || !c.want && p != firstWait || p >= longestWait {
+				if p := r.pause(firstWait); p < firstWait || c.want && p < longestWait/2 || !c.want && p != firstWait ||
+					p >= longestWait {
 					t.Errorf("pause %s", p)
 				}
 			}
@@ -52,7 +60,7 @@ func TestRivalIsTold(t *testing.T) {
 	}
 }
 
-// netError is an error as the net package has it.
+// netError is an error in the net package's form.
 type netError struct{ error }
 
 func (n *netError) Unwrap() error { return n.error }

@@ -15,7 +15,7 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// stayConnected goes from connection to connection until ctx ends.
+// stayConnected reconnects until ctx ends.
 func (l *Link) stayConnected(ctx context.Context) {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = firstWait, longestWait
@@ -25,44 +25,51 @@ func (l *Link) stayConnected(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
-		if lasted := time.Since(began); lasted > longestWait && l.rival.thrownOut == 0 || lasted >= steady {
+		if lasted := time.Since(began); lasted > longestWait && l.rival.closed == 0 || lasted >= steady {
 			wait.Reset()
 		}
 		pause := l.rival.pause(wait.NextBackOff())
 		l.o.Log.Warn("mqtt link down", "broker", l.o.URL, "err", err, "retry_in", pause.Round(time.Millisecond))
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		sleep(ctx, pause)
 	}
 }
 
-// session is one connection from connect to loss.
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// session runs one connection from connect to its end.
 func (l *Link) session(ctx context.Context) (err error) {
-	// alive ends, with its cause, when the connection does or the owner stops.
-	alive, lose := context.WithCancelCause(ctx)
-	defer lose(nil)
+	// alive ends, with its cause, when the connection breaks or ctx ends.
+	alive, disconnect := context.WithCancelCause(ctx)
+	defer disconnect(nil)
 	defer l.box.unseal()
 	began, connected := time.Now(), false
 	defer func() {
 		if err != nil && ctx.Err() == nil {
-			err = l.rival.ended(connected, time.Since(began), err)
+			err = l.rival.connectionEnded(connected, time.Since(began), err)
 		}
-		l.ended(err)
+		l.wentDown(err)
 	}()
-	var line atomic.Pointer[net.Conn]
-	client := mqtt.NewClient(l.clientOptions(alive, lose, func(c net.Conn) { line.Store(&c) }))
-	// Before CONNECT: a broker that kept the session sends what waits at once.
+	var conn atomic.Pointer[net.Conn]
+	client := mqtt.NewClient(l.clientOptions(alive, disconnect, func(c net.Conn) { conn.Store(&c) }))
+	// Before CONNECT, because a broker with an old session sends its messages at once.
 	for filter, h := range l.subs {
 		client.AddRoute(filter, func(_ mqtt.Client, m mqtt.Message) {
 			h(Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()})
 		})
 	}
-	// Whatever went wrong, also a CONNECT that timed out, leaves nothing behind. A
-	// DISCONNECT would make the broker drop the last will (MQTT 3.1.1 section 3.14):
-	// that is right only when the owner stops and everything was said.
+	// Every end, a CONNECT that timed out too, leaves nothing behind. A DISCONNECT would
+	// make the broker drop the last will (MQTT 3.1.1 section 3.14). That is right only
+	// after a stop that has sent every message.
 	defer func() {
-		if c := line.Load(); c != nil && (ctx.Err() == nil || l.box.len() > 0) {
+		if c := conn.Load(); c != nil && (ctx.Err() == nil || l.box.len() > 0) {
 			_ = (*c).Close()
 		}
 		client.Disconnect(disconnectMS)
@@ -71,41 +78,39 @@ func (l *Link) session(ctx context.Context) (err error) {
 		return fmt.Errorf("connect: %w", err)
 	}
 	connected = true
-	if err := l.begin(alive, client); err != nil {
+	if err := l.subscribeAndAnnounce(alive, client); err != nil {
 		err = cause(alive, err)
 		if ctx.Err() != nil {
-			l.flush(ctx, client) // the birth may be out: its owner's goodbye must follow
+			l.flush(ctx, client) // the birth may be sent, so the goodbye must follow
 		}
 		return err
 	}
 	l.cameUp()
 	l.o.Log.Info("mqtt link up", "broker", l.o.URL, "client", l.o.ClientID)
-	err = cause(alive, l.pump(alive, client))
+	err = cause(alive, l.sendOutbox(alive, client))
 	if ctx.Err() != nil {
 		l.flush(ctx, client)
 	}
 	return err
 }
 
-// cause finds why a connection ended: Paho fails what is under way first and says
-// why a moment later.
+// cause returns why a connection ended. Paho first fails the requests and reports the
+// reason shortly afterwards.
 func cause(alive context.Context, err error) error {
-	const moment = time.Second
+	const reported = time.Second
 	if errors.Is(err, errNoAnswer) {
 		return err
 	}
-	select {
-	case <-alive.Done():
+	if sleep(alive, reported); alive.Err() != nil {
 		return context.Cause(alive)
-	case <-time.After(moment):
-		return err
 	}
+	return err
 }
 
-// begin subscribes and says that the client is there.
-func (l *Link) begin(ctx context.Context, client mqtt.Client) error {
+// subscribeAndAnnounce subscribes to the filters and sends the birth message.
+func (l *Link) subscribeAndAnnounce(ctx context.Context, client mqtt.Client) error {
 	for filter := range l.subs {
-		t := client.Subscribe(filter, qosAtLeastOnce, nil) // routed already
+		t := client.Subscribe(filter, qosAtLeastOnce, nil) // AddRoute has set the handler
 		if err := wait(ctx, t, ackTimeout); err != nil {
 			return fmt.Errorf("subscribe %s: %w", filter, err)
 		}
@@ -122,10 +127,10 @@ func (l *Link) begin(ctx context.Context, client mqtt.Client) error {
 	return nil
 }
 
-// pump sends the outbox until ctx, which ends with the connection.
-func (l *Link) pump(ctx context.Context, client mqtt.Client) error {
+// sendOutbox sends queued messages until ctx ends with the connection.
+func (l *Link) sendOutbox(ctx context.Context, client mqtt.Client) error {
 	for {
-		e, more := l.box.first()
+		e, more := l.box.next()
 		if e == nil {
 			select {
 			case <-ctx.Done():
@@ -137,21 +142,21 @@ func (l *Link) pump(ctx context.Context, client mqtt.Client) error {
 		if err := l.send(ctx, client, e.m); err != nil {
 			return err
 		}
-		l.box.done(e)
+		l.box.acknowledge(e)
 	}
 }
 
-// flush sends what still waits at a stop, within a short deadline.
+// flush sends the queued messages at a stop, within a short deadline.
 func (l *Link) flush(ctx context.Context, client mqtt.Client) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainOnStop)
 	defer cancel()
 	l.box.unseal()
 	for {
-		e, _ := l.box.first()
+		e, _ := l.box.next()
 		if e == nil || l.send(ctx, client, e.m) != nil {
 			return
 		}
-		l.box.done(e)
+		l.box.acknowledge(e)
 	}
 }
 
@@ -171,14 +176,14 @@ func (l *Link) cameUp() {
 	}
 }
 
-// ended tells about a connection that ended or did not come up.
-func (l *Link) ended(err error) {
+// wentDown reports a connection that ended or did not come up.
+func (l *Link) wentDown(err error) {
 	l.mu.Lock()
 	l.up = false
 	was := l.contested
 	l.contested = l.rival.likely()
 	if l.contested && !was {
-		l.o.Log.Warn("another client seems to use this mqtt client id; a copied card or a second agent with the same site and device?",
+		l.o.Log.Warn("another client seems to use this mqtt client id; look for a copied card or a second agent of the same site and device",
 			"broker", l.o.URL, "client", l.o.ClientID)
 	}
 	l.mu.Unlock()
@@ -194,7 +199,8 @@ func (l *Link) password() secret.String {
 	return l.o.Password
 }
 
-func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc, dialed func(net.Conn)) *mqtt.ClientOptions {
+func (l *Link) clientOptions(ctx context.Context, disconnect context.CancelCauseFunc,
+	dialed func(net.Conn)) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions().
 		AddBroker(l.o.URL).
 		SetClientID(l.o.ClientID).
@@ -203,8 +209,8 @@ func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc, 
 		SetProtocolVersion(4).
 		SetAutoReconnect(false).
 		SetConnectRetry(false).
-		SetCleanSession(false). // orders that came in while away are delivered
-		SetOrderMatters(true).  // and no goroutine outlives the connection
+		SetCleanSession(false). // the broker keeps orders while the link is down
+		SetOrderMatters(true).  // also, no goroutine outlives the connection
 		SetKeepAlive(l.o.KeepAlive).
 		SetConnectTimeout(connectTimeout).
 		SetWriteTimeout(writeTimeout).
@@ -213,14 +219,13 @@ func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc, 
 			defer cancel()
 			conn, err := dial(dialing, u, l.o.TLS)
 			if err == nil {
-				// A handshake that hangs ends with the owner's stop; what comes
-				// after it is flushed first.
+				// A stop ends a hanging handshake, after the time for a flush.
 				context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now().Add(drainOnStop + time.Second)) })
 				dialed(conn)
 			}
 			return conn, err
 		}).
-		SetConnectionLostHandler(func(_ mqtt.Client, err error) { lose(fmt.Errorf("%w: %w", errLinkLost, err)) })
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { disconnect(fmt.Errorf("%w: %w", errLinkLost, err)) })
 	if l.o.Will != nil {
 		w := l.o.Will()
 		o.SetBinaryWill(w.Topic, w.Payload, qosAtLeastOnce, w.Retain)
@@ -228,8 +233,7 @@ func (l *Link) clientOptions(ctx context.Context, lose context.CancelCauseFunc, 
 	return o
 }
 
-// wait ends with the token, with ctx, which ends with the connection, or with
-// the time limit.
+// wait waits for the token, for at most limit or until ctx ends with the connection.
 func wait(ctx context.Context, t mqtt.Token, limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -243,7 +247,7 @@ func wait(ctx context.Context, t mqtt.Token, limit time.Duration) error {
 	}
 }
 
-// refused reports a SUBACK with the failure code (MQTT 3.1.1 section 3.9.3).
+// refused reports whether the SUBACK has the failure code (MQTT 3.1.1 section 3.9.3).
 func refused(t mqtt.Token, filter string) bool {
 	const failure = 0x80
 	st, ok := t.(*mqtt.SubscribeToken)

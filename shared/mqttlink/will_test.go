@@ -8,9 +8,9 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// deaf is a broker that takes a client and then either confirms what it publishes or
-// says nothing more. It tells whether the client took its leave with a DISCONNECT.
-func deaf(t *testing.T, l net.Listener, confirms bool) <-chan bool {
+// fakeBroker accepts a client and then acknowledges its messages or stays silent. It
+// reports whether the client ended with a DISCONNECT.
+func fakeBroker(t *testing.T, l net.Listener, acknowledges bool) <-chan bool {
 	t.Helper()
 	left := make(chan bool, 1)
 	go func() {
@@ -29,7 +29,7 @@ func deaf(t *testing.T, l net.Listener, confirms bool) <-chan bool {
 			case *packets.ConnectPacket:
 				_ = packets.NewControlPacket(packets.Connack).Write(c)
 			case *packets.PublishPacket:
-				if confirms {
+				if acknowledges {
 					ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
 					ack.MessageID = p.MessageID
 					_ = ack.Write(c)
@@ -43,20 +43,20 @@ func deaf(t *testing.T, l net.Listener, confirms bool) <-chan bool {
 	return left
 }
 
-// A DISCONNECT makes the broker drop the last will. So it is sent only when all was
-// said: else nobody would learn that the client is gone.
-func TestUnsaidGoodbyeLeavesTheWill(t *testing.T) {
-	for name, confirms := range map[string]bool{"said": true, "unsaid": false} {
+// A DISCONNECT makes the broker drop the last will. The link sends it only when every
+// message was acknowledged. Otherwise subscribers would not learn that it is offline.
+func TestWillStaysWithoutAcknowledgedGoodbye(t *testing.T) {
+	for name, acknowledges := range map[string]bool{"acknowledged": true, "not acknowledged": false} {
 		t.Run(name, func(t *testing.T) {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer ln.Close()
-			left := deaf(t, ln, confirms)
+			left := fakeBroker(t, ln, acknowledges)
 			up := make(chan struct{}, 1)
 			l, err := New(Options{URL: "tcp://" + ln.Addr().String(), ClientID: "c", OnUp: func() { up <- struct{}{} },
-				Will: func() Message { return Message{Topic: "status", Payload: []byte("gone")} }})
+				Will: func() Message { return Message{Topic: "status", Payload: []byte("offline")} }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +71,7 @@ func TestUnsaidGoodbyeLeavesTheWill(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-			if got := <-left; got != confirms {
+			if got := <-left; got != acknowledges {
 				t.Errorf("DISCONNECT: %t", got)
 			}
 		})

@@ -29,7 +29,8 @@ func (c *ctlCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	now := time.Now()
-	order := topic.Command{ID: "ctl-" + string(footage.NewID(now)), Name: c.Order, Args: map[string]string{}, Expires: now.Add(orderLife).UTC()}
+	order := topic.Command{ID: "ctl-" + string(footage.NewID(now)), Name: c.Order, Args: map[string]string{},
+		Expires: now.Add(orderLife).UTC()}
 	for _, a := range c.Args {
 		key, value, ok := strings.Cut(a, "=")
 		if !ok {

@@ -53,7 +53,8 @@ func TestDoctor(t *testing.T) {
 	s.cloud.Token = "cc_other"
 	s.cloud.Unlock()
 	has(ask(exitFailure), "token", doctor.Fail, "HTTP 401")
-	if code, out, errs := program(t, "doctor", "-c", s.config, "--ntp="); code != exitFailure || !strings.Contains(out, "fail  token") || !strings.Contains(errs, "1 of ") {
+	if code, out, errs := program(t, "doctor", "-c", s.config, "--ntp="); code != exitFailure ||
+		!strings.Contains(out, "fail  token") || !strings.Contains(errs, "1 of ") {
 		t.Errorf("%d\n%s%s", code, out, errs)
 	}
 }

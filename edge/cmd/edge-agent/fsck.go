@@ -63,10 +63,12 @@ func writeReport(w io.Writer, r spool.Report) error {
 	}
 	fmt.Fprintf(w, "content  %d pieces of footage, %d chunks compared\n", r.Footage, r.Chunks)
 	if r.Damaged > 0 {
-		fmt.Fprintf(w, "damage   %d parts of the log files, %d bytes, are not readable; they may have held deleted content\n", r.Damaged, r.Lost)
+		fmt.Fprintf(w, "damage   %d parts of the log files, %d bytes, are not readable; they may have held deleted content\n",
+			r.Damaged, r.Lost)
 	}
 	for _, f := range r.Faults {
-		fmt.Fprintf(w, "fault    %s %s (%s): %d of %d chunks: %s\n", f.Footage, f.Name, f.State, f.Damaged, f.Chunks, f.Detail)
+		fmt.Fprintf(w, "fault    %s %s (%s): %d of %d chunks: %s\n", f.Footage, f.Name, f.State, f.Damaged, f.Chunks,
+			f.Detail)
 	}
 	switch rep := r.Repair; {
 	case rep == nil && r.OK():

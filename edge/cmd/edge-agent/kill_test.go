@@ -48,7 +48,8 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 		s.kill()
 		if i%20 == 0 {
-			if r, err := spool.Fsck(t.Context(), spool.Options{Dir: s.spool}); err != nil && !os.IsNotExist(err) || err == nil && !r.OK() {
+			if r, err := spool.Fsck(t.Context(), spool.Options{Dir: s.spool}); err != nil && !os.IsNotExist(err) || err == nil &&
+				!r.OK() {
 				t.Errorf("after kill %d: %+v %v", i, r, err)
 			}
 		}

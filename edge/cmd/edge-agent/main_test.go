@@ -302,10 +302,12 @@ func TestCommandLine(t *testing.T) {
 	s.until("sent", allSent(1))
 	code, out, _ := program(t, "status", "-c", s.config, "--json")
 	var st agent.Status
-	if err := json.Unmarshal([]byte(out), &st); code != 0 || err != nil || len(st.Footage) != 1 || st.Totals[agent.PhaseWaiting] != 1 {
+	if err := json.Unmarshal([]byte(out), &st); code != 0 || err != nil || len(st.Footage) != 1 ||
+		st.Totals[agent.PhaseWaiting] != 1 {
 		t.Errorf("%d %v %s", code, err, out)
 	}
-	if code, out, _ = program(t, "status", "-c", s.config); code != 0 || !strings.Contains(out, "a.mp4") || !strings.Contains(out, "off (mqtt.url is empty)") {
+	if code, out, _ = program(t, "status", "-c", s.config); code != 0 || !strings.Contains(out, "a.mp4") ||
+		!strings.Contains(out, "off (mqtt.url is empty)") {
 		t.Errorf("%d %s", code, out)
 	}
 	for _, c := range []struct {
@@ -325,7 +327,8 @@ func TestCommandLine(t *testing.T) {
 			t.Errorf("%v: exit %d\n%s%s", c.args, code, out, errs)
 		}
 	}
-	if code, _, errs := program(t, "run", "-c", s.config); code != exitFailure || !strings.Contains(errs, "another edge-agent runs on it") {
+	if code, _, errs := program(t, "run", "-c", s.config); code != exitFailure ||
+		!strings.Contains(errs, "another edge-agent runs on it") {
 		t.Errorf("a second agent: %d %s", code, errs)
 	}
 }
@@ -341,10 +344,12 @@ func TestFsckCommand(t *testing.T) {
 	if err := os.Remove(filepath.Join(s.spool, "store", "MANIFEST")); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, errs := program(t, "fsck", "-c", s.config); code != exitFailure || !strings.Contains(out, "MANIFEST is missing") || !strings.Contains(errs, "--repair") {
+	if code, out, errs := program(t, "fsck", "-c", s.config); code != exitFailure ||
+		!strings.Contains(out, "MANIFEST is missing") || !strings.Contains(errs, "--repair") {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
-	if code, out, errs := program(t, "fsck", "-c", s.config, "--repair", "--json"); code != exitOK || !strings.Contains(out, `"salvaged"`) {
+	if code, out, errs := program(t, "fsck", "-c", s.config, "--repair", "--json"); code != exitOK ||
+		!strings.Contains(out, `"salvaged"`) {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
 	if code, out, errs := program(t, "fsck", "-c", s.config); code != exitOK || !strings.Contains(out, "result   whole") {
@@ -361,10 +366,12 @@ func TestDependencies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for prefix, why := range map[string]string{
-		"runtime/cgo": "it must cross-compile", "gocv.io": "OpenCV is the worker's", "github.com/yalue/onnxruntime_go": "inference is the worker's",
-		"github.com/gofiber": "it has no web server", "github.com/Azure": "only the cloud uses cloud storage",
+		"runtime/cgo": "it must cross-compile", "gocv.io": "OpenCV is the worker's",
+		"github.com/yalue/onnxruntime_go": "inference is the worker's",
+		"github.com/gofiber":              "it has no web server", "github.com/Azure": "only the cloud uses cloud storage",
 		"modernc.org/sqlite": "its records live in the spool", "cattlecounter/cloud": "edge and cloud meet in shared only",
-		"github.com/mochi-mqtt": "the broker is the cloud's", "testing": "tests stay out of programs", "cattlecounter/deploy/testkit/fakecloud": "tests stay out of programs",
+		"github.com/mochi-mqtt": "the broker is the cloud's", "testing": "tests stay out of programs",
+		"cattlecounter/deploy/testkit/fakecloud": "tests stay out of programs",
 	} {
 		for dep := range strings.FieldsSeq(string(out)) {
 			if dep == prefix || strings.HasPrefix(dep, prefix+"/") || strings.HasPrefix(dep, prefix+".") {

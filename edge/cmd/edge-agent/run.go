@@ -147,7 +147,8 @@ func (c *checkCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "ok: %s/%s, %d folders, spool %s, cloud %s\n", cfg.Site, cfg.Device, len(cfg.Watch.Folders), cfg.Spool.Dir, cfg.Cloud.URL)
+	fmt.Fprintf(s.out, "ok: %s/%s, %d folders, spool %s, cloud %s\n", cfg.Site, cfg.Device, len(cfg.Watch.Folders),
+		cfg.Spool.Dir, cfg.Cloud.URL)
 	return nil
 }
 

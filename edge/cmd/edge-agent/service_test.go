@@ -66,7 +66,8 @@ func TestAsService(t *testing.T) {
 	err = s.cmd.Wait()
 	s.cmd = nil
 	text, _ := os.ReadFile(journal.Name())
-	if err != nil || !strings.Contains(string(text), "\n<6>level=INFO msg=\"edge agent stopped\"") || strings.Contains(string(text), "time=") {
+	if err != nil || !strings.Contains(string(text), "\n<6>level=INFO msg=\"edge agent stopped\"") ||
+		strings.Contains(string(text), "time=") {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
