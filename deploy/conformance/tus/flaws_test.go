@@ -49,6 +49,7 @@ func run(t *testing.T, o Options) map[string]Finding {
 // A server that keeps to the protocol passes every check, whichever form its
 // Location has.
 func TestNothingIsFoundWithoutAFlaw(t *testing.T) {
+	t.Parallel()
 	for _, life := range []time.Duration{time.Hour, time.Hour + 1} {
 		found := run(t, Options{URL: start(t, "", life), Patience: 30 * time.Second})
 		if len(found) != len(checks()) {

@@ -125,12 +125,14 @@ var ours = map[string]Result{
 }
 
 func TestCloud(t *testing.T) {
+	t.Parallel()
 	found := run(t, cloud(t, func(*config.Config) {}))
 	want(t, found, ours, mayLose)
 }
 
 // With blobs in Azure Storage it answers alike.
 func TestCloudOnAzure(t *testing.T) {
+	t.Parallel()
 	server := azurite.Get(t)
 	found := run(t, cloud(t, func(c *config.Config) {
 		c.Store = config.StoreAzure
@@ -142,6 +144,7 @@ func TestCloudOnAzure(t *testing.T) {
 // Two that share Azure Storage and PostgreSQL answer as one, with every request at
 // another of them than the one before.
 func TestTwoCloudsAtOneAddress(t *testing.T) {
+	t.Parallel()
 	server, database := azurite.Get(t), postgres.Get(t).Database(t)
 	shared := func(c *config.Config) {
 		c.Store = config.StoreAzure
@@ -174,6 +177,7 @@ func TestTwoCloudsAtOneAddress(t *testing.T) {
 }
 
 func TestCloudLetsUploadsExpire(t *testing.T) {
+	t.Parallel()
 	o := cloud(t, func(c *config.Config) { c.Intake.ExpireAfter = 2 * time.Second })
 	o.Only = []string{"expires-gone"}
 	if f := run(t, o)["expires-gone"]; f.Result != Pass {
@@ -187,6 +191,7 @@ func TestCloudLetsUploadsExpire(t *testing.T) {
 // pkg/handler), the media type is refused with 400, and metadata that cannot be
 // read is dropped.
 func TestTusd(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds tusd")
 	}
