@@ -48,7 +48,7 @@ func run(m *testing.M) int {
 	cmd := exec.Command("go", "build", "-tags", tags, "-o", bin+"/",
 		"cattlecounter/edge/cmd/edge-agent", "cattlecounter/cloud/cmd/cloud-api", "cattlecounter/cloud/cmd/worker",
 		"cattlecounter/cloud/cmd/herdsim",
-		"cattlecounter/deploy/allinone/cmd/allinone")
+		"cattlecounter/deploy/allinone/cmd/allinone", "cattlecounter/deploy/conformance/tus/cmd/tus-conformance")
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
