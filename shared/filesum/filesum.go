@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/interrupt"
 )
 
 // Of returns the digest of a file and how many bytes it has. It ends early,
@@ -20,22 +21,9 @@ func Of(ctx context.Context, path string) (footage.Digest, int64, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(h, reader{ctx, f})
+	n, err := io.Copy(h, interrupt.Reader(ctx, f))
 	if err != nil {
 		return footage.Digest{}, n, fmt.Errorf("read %s: %w", path, err)
 	}
 	return footage.Digest(h.Sum(nil)), n, nil
-}
-
-// reader ends with its context.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(p)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
+	"cattlecounter/shared/interrupt"
 	"cattlecounter/shared/secret"
 )
 
@@ -119,10 +120,8 @@ func (h Holder) Make(ctx context.Context) error {
 		if !HasCode(err, h.Kind+"BeingDeleted") || time.Since(began) > patience {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
+		if err := interrupt.Pause(ctx, pause); err != nil {
+			return err
 		}
 	}
 }

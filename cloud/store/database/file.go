@@ -12,6 +12,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
+
+	"cattlecounter/shared/interrupt"
 )
 
 const (
@@ -68,10 +70,8 @@ func (db *DB) connect(ctx context.Context) error {
 		if err == nil || n == openAttempts || !errors.Is(Classify(err), ErrBusy) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pause):
+		if err := interrupt.Pause(ctx, pause); err != nil {
+			return err
 		}
 		pause *= 2
 	}

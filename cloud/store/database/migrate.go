@@ -8,6 +8,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"cattlecounter/shared/interrupt"
 )
 
 const (
@@ -32,10 +34,8 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS, table string) error {
 		if err == nil || n == migrateAttempts {
 			return Classify(err)
 		}
-		select {
-		case <-ctx.Done():
+		if interrupt.Pause(ctx, pause) != nil {
 			return err
-		case <-time.After(pause):
 		}
 		pause *= 2
 	}

@@ -17,6 +17,7 @@ import (
 
 	"cattlecounter/cloud/store/azstorage"
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/shared/interrupt"
 )
 
 // joinTime is what an append that was canceled still takes to keep what arrived.
@@ -97,11 +98,11 @@ func (e *exactly) Read(b []byte) (int, error) {
 func (s *Store) send(ctx context.Context, name string, at int64, r io.Reader, id func(block) string) ([]block, error) {
 	f := &flight{free: make(chan struct{}, Concurrency), done: map[int64]block{}}
 	began, ended := at, error(nil)
-	src := &until{ctx: ctx, r: r}
+	src := &source{r: interrupt.Reader(ctx, r)}
 	for ended == nil && f.failed() == nil {
 		buf := s.buffer(blockSize(at))
 		n, err := io.ReadFull(src, buf)
-		if ended = err; src.over() {
+		if ended = err; src.ended() {
 			ended = io.EOF
 		}
 		if n == 0 {

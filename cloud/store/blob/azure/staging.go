@@ -18,6 +18,7 @@ import (
 
 	"cattlecounter/cloud/store/azstorage"
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/shared/interrupt"
 )
 
 // stagePrefix begins the names of staged uploads. No key begins with a dot.
@@ -294,7 +295,9 @@ func (s *Store) settled(ctx context.Context, key *az.Client) (target, error) {
 		case time.Since(began) > copyPatience:
 			return target{}, fmt.Errorf("azure's copy is not done after %s", copyPatience)
 		}
-		<-time.After(pause)
+		if err := interrupt.Pause(ctx, pause); err != nil {
+			return target{}, err
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"cattlecounter/cloud/store/azstorage"
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/shared/interrupt"
 )
 
 // Put implements blob.Store. What fits into one block goes in one request; the
@@ -51,11 +52,11 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, only *az.Acces
 		return blob.Info{}, err
 	}
 	buf := s.buffer(firstBlock)
-	src := &until{ctx: ctx, r: r}
+	src := &source{r: interrupt.Reader(ctx, r)}
 	n, err := io.ReadFull(src, buf)
 	var info blob.Info
 	switch {
-	case src.over():
+	case src.ended():
 		info, err = s.putSmall(ctx, key, buf[:n], only)
 	case err == nil:
 		info, err = s.putLarge(ctx, key, io.MultiReader(bytes.NewReader(buf), r), only)
@@ -104,27 +105,22 @@ func (s *Store) putLarge(ctx context.Context, key string, r io.Reader, only *az.
 // version is a tag without its quotes.
 func version(tag *azcore.ETag) string { return strings.Trim(string(*tag), `"`) }
 
-// until is a reader that ends with its context, and remembers how it ended:
-// io.ReadFull makes one error of a source's end and of a source that broke off.
-type until struct {
-	ctx context.Context
+// source is a reader that remembers its last error: io.ReadFull reports a source that
+// ends and a source that breaks off in the same way.
+type source struct {
 	r   io.Reader
 	err error // of the last Read
 }
 
-// over reports whether the source came to its end.
-func (u *until) over() bool {
-	return errors.Is(u.err, io.EOF) && !errors.Is(u.err, io.ErrUnexpectedEOF)
+// ended reports whether the source was read to its end.
+func (s *source) ended() bool {
+	return errors.Is(s.err, io.EOF) && !errors.Is(s.err, io.ErrUnexpectedEOF)
 }
 
-func (u *until) Read(b []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		u.err = context.Cause(u.ctx)
-		return 0, u.err
-	}
-	n, err := u.r.Read(b)
-	u.err = err
-	return n, err
+// Read implements io.Reader.
+func (s *source) Read(b []byte) (n int, err error) {
+	n, s.err = s.r.Read(b)
+	return n, s.err
 }
 
 // Open implements blob.Store.
@@ -165,7 +161,16 @@ func (s *Store) open(ctx context.Context, name string, offset, length int64) (io
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
-	return &reader{ctx: ctx, ReadCloser: body}, nil
+	return struct {
+		io.Reader
+		io.Closer
+	}{interrupt.Reader(ctx, readFunc(func(b []byte) (int, error) {
+		n, err := body.Read(b)
+		if err != nil && !errors.Is(err, io.EOF) {
+			err = explain(ctx, err)
+		}
+		return n, err
+	})), body}, nil
 }
 
 // whole reports whether a blob is all there: one that a commit copies is not before
@@ -186,22 +191,10 @@ func (s *Store) nothing(ctx context.Context, name string, offset int64) (io.Read
 	return io.NopCloser(bytes.NewReader(nil)), nil
 }
 
-// reader gives a canceled context's cause.
-type reader struct {
-	ctx context.Context
-	io.ReadCloser
-}
+type readFunc func([]byte) (int, error)
 
-func (r *reader) Read(b []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	n, err := r.ReadCloser.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = explain(r.ctx, err)
-	}
-	return n, err
-}
+// Read implements io.Reader.
+func (f readFunc) Read(b []byte) (int, error) { return f(b) }
 
 // properties of a blob that is whole.
 type properties struct {

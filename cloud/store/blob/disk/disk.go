@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/shared/interrupt"
 )
 
 const (
@@ -62,7 +63,7 @@ func open(root string, sys system) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(abs, stagingDir), 0o700); err != nil {
 		return nil, fmt.Errorf("blob folder %s: %w", abs, classify(err))
 	}
-	f, err := sys.createTemp(filepath.Join(abs, stagingDir))
+	f, err := createTemp(sys, filepath.Join(abs, stagingDir))
 	if err != nil {
 		return nil, fmt.Errorf("blob folder %s cannot be written: %w", abs, classify(err))
 	}
@@ -125,7 +126,7 @@ func (s *Store) temp(dir string) (file, error) {
 		if err := s.sys.mkdirAll(dir); err != nil {
 			return nil, err
 		}
-		f, err := s.sys.createTemp(dir)
+		f, err := createTemp(s.sys, dir)
 		if !errors.Is(err, fs.ErrNotExist) || n == putAttempts {
 			return f, err
 		}
@@ -133,7 +134,7 @@ func (s *Store) temp(dir string) (file, error) {
 }
 
 func (s *Store) fill(ctx context.Context, f file, r io.Reader) error {
-	_, err := io.CopyBuffer(struct{ io.Writer }{f}, &reader{ctx: ctx, r: r}, make([]byte, bufferSize))
+	_, err := io.CopyBuffer(struct{ io.Writer }{f}, interrupt.Reader(ctx, r), make([]byte, bufferSize))
 	if err == nil {
 		err = f.Sync()
 	}
@@ -145,7 +146,7 @@ func (s *Store) fill(ctx context.Context, f file, r io.Reader) error {
 // making of a folder and its fsync is healed by the next write.
 func (s *Store) syncUp(dir string) error {
 	for {
-		if err := s.sys.syncDir(dir); err != nil {
+		if err := syncDir(s.sys, dir); err != nil {
 			return err
 		}
 		if dir == s.root || len(dir) <= len(s.root) {
@@ -203,7 +204,10 @@ func openRange(ctx context.Context, path string, offset, length int64) (io.ReadC
 	if length < 0 || length > size-offset {
 		length = size - offset
 	}
-	return &reader{ctx: ctx, r: io.LimitReader(f, length), c: f}, nil
+	return struct {
+		io.Reader
+		io.Closer
+	}{interrupt.Reader(ctx, io.LimitReader(f, length)), f}, nil
 }
 
 // sizeOf refuses folders, which are no blobs.
@@ -217,22 +221,6 @@ func sizeOf(f interface{ Stat() (fs.FileInfo, error) }) (int64, error) {
 	}
 	return info.Size(), nil
 }
-
-// reader stops reading when its context ends.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-	c   io.Closer
-}
-
-func (r *reader) Read(b []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
-	}
-	return r.r.Read(b)
-}
-
-func (r *reader) Close() error { return r.c.Close() }
 
 // Stat implements blob.Store.
 func (s *Store) Stat(ctx context.Context, key string) (blob.Info, error) {
@@ -273,7 +261,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	for dir != s.root && s.sys.remove(dir) == nil {
 		dir = filepath.Dir(dir)
 	}
-	if err := s.sys.syncDir(dir); err != nil {
+	if err := syncDir(s.sys, dir); err != nil {
 		return fmt.Errorf("delete blob %s: %w", key, classify(err))
 	}
 	return nil

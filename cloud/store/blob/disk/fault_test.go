@@ -50,11 +50,11 @@ func (m *mortal) run(f func() error) error {
 	return f()
 }
 
-func (m *mortal) open(f func() (file, error)) (file, error) {
+func (m *mortal) open(path string, flag int) (file, error) {
 	if m.dead() {
 		return nil, errDead
 	}
-	o, err := f()
+	o, err := m.osSystem.open(path, flag)
 	if err != nil {
 		return nil, err
 	}
@@ -73,17 +73,7 @@ func (m *mortal) link(a, b string) error {
 func (m *mortal) chtimes(p string, at time.Time) error {
 	return m.run(func() error { return m.osSystem.chtimes(p, at) })
 }
-func (m *mortal) remove(p string) error  { return m.run(func() error { return m.osSystem.remove(p) }) }
-func (m *mortal) syncDir(d string) error { return m.run(func() error { return m.osSystem.syncDir(d) }) }
-func (m *mortal) createTemp(d string) (file, error) {
-	return m.open(func() (file, error) { return m.osSystem.createTemp(d) })
-}
-func (m *mortal) create(p string) (file, error) {
-	return m.open(func() (file, error) { return m.osSystem.create(p) })
-}
-func (m *mortal) openAppend(p string) (file, error) {
-	return m.open(func() (file, error) { return m.osSystem.openAppend(p) })
-}
+func (m *mortal) remove(p string) error { return m.run(func() error { return m.osSystem.remove(p) }) }
 
 type mortalFile struct {
 	file
@@ -268,12 +258,11 @@ type broken struct {
 	failOnce atomic.Bool
 }
 
-func (b *broken) openAppend(p string) (file, error) { return b.wrap(b.osSystem.openAppend(p)) }
-func (b *broken) createTemp(d string) (file, error) { return b.wrap(b.osSystem.createTemp(d)) }
-
-func (b *broken) wrap(f file, err error) (file, error) {
-	if err != nil {
-		return nil, err
+// open leaves folders whole: their names are on a disk that works.
+func (b *broken) open(path string, flag int) (file, error) {
+	f, err := b.osSystem.open(path, flag)
+	if err != nil || flag == os.O_RDONLY {
+		return f, err
 	}
 	return &brokenFile{f, b}, nil
 }

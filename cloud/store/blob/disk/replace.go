@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/shared/interrupt"
 )
 
 const (
@@ -89,10 +90,8 @@ func lock(ctx context.Context, path string) (*os.File, error) {
 		if time.Since(began) > lockPatience {
 			return nil, errLocked
 		}
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-time.After(lockPoll):
+		if err := interrupt.Pause(ctx, lockPoll); err != nil {
+			return nil, err
 		}
 	}
 }

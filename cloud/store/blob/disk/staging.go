@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/shared/interrupt"
 )
 
 const (
@@ -36,7 +37,7 @@ func (s *Store) Stage(ctx context.Context, id string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	f, err := s.sys.create(path)
+	f, err := create(s.sys, path)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 	case err != nil:
@@ -46,7 +47,7 @@ func (s *Store) Stage(ctx context.Context, id string) error {
 			return fmt.Errorf("stage %s: %w", id, classify(err))
 		}
 	}
-	if err := s.sys.syncDir(filepath.Dir(path)); err != nil {
+	if err := syncDir(s.sys, filepath.Dir(path)); err != nil {
 		return fmt.Errorf("stage %s: %w", id, classify(err))
 	}
 	return nil
@@ -58,7 +59,7 @@ func (s *Store) Append(ctx context.Context, id string, offset int64, r io.Reader
 	if err != nil {
 		return 0, err
 	}
-	f, err := s.sys.openAppend(path)
+	f, err := openAppend(s.sys, path)
 	if err != nil {
 		return 0, fmt.Errorf("append to %s: %w", id, classify(err))
 	}
@@ -71,7 +72,7 @@ func (s *Store) Append(ctx context.Context, id string, offset int64, r io.Reader
 		return 0, fmt.Errorf("append to %s: %w", id, err)
 	}
 	a := appender{f: f, durable: size, written: size}
-	if err := errors.Join(a.copy(&reader{ctx: ctx, r: r}), a.settle()); err != nil {
+	if err := errors.Join(a.copy(interrupt.Reader(ctx, r)), a.settle()); err != nil {
 		return a.durable - offset, fmt.Errorf("append to %s at %d: %w", id, a.durable, classify(err))
 	}
 	return a.durable - offset, nil
@@ -185,7 +186,7 @@ func (s *Store) Staged(ctx context.Context, id string) (int64, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	f, err := s.sys.openAppend(path)
+	f, err := openAppend(s.sys, path)
 	if err != nil {
 		return 0, fmt.Errorf("staged %s: %w", id, classify(err))
 	}
@@ -233,7 +234,7 @@ func (s *Store) Commit(ctx context.Context, id, key string) (blob.Info, error) {
 		return blob.Info{}, fmt.Errorf("commit %s: %w", id, err)
 	}
 	// Also when the rename was done before: its fsync may not have been.
-	if err := errors.Join(s.syncUp(filepath.Dir(to)), s.sys.syncDir(filepath.Dir(from))); err != nil {
+	if err := errors.Join(s.syncUp(filepath.Dir(to)), syncDir(s.sys, filepath.Dir(from))); err != nil {
 		return blob.Info{}, fmt.Errorf("commit %s to %s: %w", id, key, classify(err))
 	}
 	return info, nil
@@ -267,7 +268,7 @@ func (s *Store) Discard(ctx context.Context, id string) error {
 	if err := s.sys.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("discard %s: %w", id, classify(err))
 	}
-	if err := s.sys.syncDir(filepath.Dir(path)); err != nil {
+	if err := syncDir(s.sys, filepath.Dir(path)); err != nil {
 		return fmt.Errorf("discard %s: %w", id, classify(err))
 	}
 	return nil

@@ -1,27 +1,29 @@
 package disk
 
 import (
+	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
-// system is what Store asks of the operating system to change files. Tests put
-// one in its place that fails or dies at a chosen call.
+// system is how Store changes files. Tests replace it by one that fails or dies at a
+// chosen call.
 type system interface {
 	mkdirAll(dir string) error
-	createTemp(dir string) (file, error)
-	create(path string) (file, error)
-	openAppend(path string) (file, error)
+	// open opens a file or a folder; flag is that of os.OpenFile.
+	open(path string, flag int) (file, error)
 	rename(from, to string) error
+	// link gives a file a second name, which must not exist.
 	link(from, to string) error
 	chtimes(path string, modified time.Time) error
 	remove(path string) error
-	syncDir(dir string) error
 }
 
+// file is an open file or folder of a system.
 type file interface {
 	io.WriteCloser
 	Name() string
@@ -34,25 +36,8 @@ type osSystem struct{}
 
 func (osSystem) mkdirAll(dir string) error { return os.MkdirAll(dir, 0o700) }
 
-func (osSystem) createTemp(dir string) (file, error) {
-	f, err := os.CreateTemp(dir, tempPrefix+"*")
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-// create makes a file that must not exist.
-func (osSystem) create(path string) (file, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
-}
-
-func (osSystem) openAppend(path string) (file, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+func (osSystem) open(path string, flag int) (file, error) {
+	f, err := os.OpenFile(path, flag, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +46,6 @@ func (osSystem) openAppend(path string) (file, error) {
 
 func (osSystem) rename(from, to string) error { return os.Rename(from, to) }
 
-// link gives a file a second name, which must not be there.
 func (osSystem) link(from, to string) error { return os.Link(from, to) }
 
 func (osSystem) chtimes(path string, modified time.Time) error {
@@ -70,8 +54,23 @@ func (osSystem) chtimes(path string, modified time.Time) error {
 
 func (osSystem) remove(path string) error { return os.Remove(path) }
 
-func (osSystem) syncDir(dir string) error {
-	f, err := os.Open(dir)
+// create makes a file that must not exist.
+func create(sys system, path string) (file, error) {
+	return sys.open(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
+}
+
+// createTemp makes a file with a new name in dir.
+func createTemp(sys system, dir string) (file, error) {
+	return create(sys, filepath.Join(dir, tempPrefix+rand.Text()))
+}
+
+func openAppend(sys system, path string) (file, error) {
+	return sys.open(path, os.O_WRONLY|os.O_APPEND)
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(sys system, dir string) error {
+	f, err := sys.open(dir, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
