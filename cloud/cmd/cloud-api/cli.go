@@ -62,7 +62,6 @@ type commands struct {
 
 // env is what every command receives.
 type env struct {
-	ctx            context.Context
 	config         func() (config.Config, error)
 	stdout, stderr io.Writer
 }
@@ -74,8 +73,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if p.Ended {
 		return p.Code
 	}
-	e := &env{ctx: ctx, stdout: stdout, stderr: stderr,
+	e := &env{stdout: stdout, stderr: stderr,
 		config: func() (config.Config, error) { return config.Load(c.Config, environ) }}
+	p.Context.BindTo(ctx, (*context.Context)(nil))
 	if err := p.Context.Run(e); err != nil {
 		fmt.Fprintln(stderr, "cloud-api:", err)
 		return exitCode(err)
@@ -99,12 +99,12 @@ type serveCmd struct {
 	AddressFile string `help:"Write the addresses to this file once everything listens." type:"path" placeholder:"FILE"`
 }
 
-func (s *serveCmd) Run(e *env) error {
+func (s *serveCmd) Run(ctx context.Context, e *env) error {
 	c, err := e.config()
 	if err != nil {
 		return err
 	}
-	return server.Serve(e.ctx, c, server.Options{Log: c.Log.Logger(e.stderr), Ready: func(at server.Addresses) {
+	return server.Serve(ctx, c, server.Options{Log: c.Log.Logger(e.stderr), Ready: func(at server.Addresses) {
 		fmt.Fprintf(e.stderr, "cloud-api: page and API at %s\n", at.HTTP)
 		writeAddresses(e.stderr, s.AddressFile, at)
 	}})
@@ -114,12 +114,12 @@ type brokerCmd struct {
 	AddressFile string `help:"Write the address to this file once the broker listens." type:"path" placeholder:"FILE"`
 }
 
-func (b *brokerCmd) Run(e *env) error {
+func (b *brokerCmd) Run(ctx context.Context, e *env) error {
 	c, err := e.config()
 	if err != nil {
 		return err
 	}
-	return server.ServeBroker(e.ctx, c, server.Options{Log: c.Log.Logger(e.stderr), Ready: func(at server.Addresses) {
+	return server.ServeBroker(ctx, c, server.Options{Log: c.Log.Logger(e.stderr), Ready: func(at server.Addresses) {
 		writeAddresses(e.stderr, b.AddressFile, at)
 	}})
 }

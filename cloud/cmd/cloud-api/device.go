@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"cattlecounter/cloud/store/ledger"
@@ -14,12 +15,12 @@ type deviceAdd struct {
 	Role string `enum:"device,reader,operator" default:"device" help:"device: uploads and reports. reader: reads every topic. operator: reads, gives orders, uploads from the browser."`
 }
 
-func (d *deviceAdd) Run(e *env) error {
+func (d *deviceAdd) Run(ctx context.Context, e *env) error {
 	if _, err := topic.ParseDevice(d.Site, d.Name); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	return e.withLedger(func(l *ledger.Ledger) error {
-		token, err := l.Devices.Add(e.ctx, d.Name, d.Site, ledger.Role(d.Role))
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		token, err := l.Devices.Add(ctx, d.Name, d.Site, ledger.Role(d.Role))
 		if err != nil {
 			return err
 		}
@@ -33,9 +34,9 @@ type deviceRenew struct {
 	Name string `arg:"" help:"Name of the device."`
 }
 
-func (d *deviceRenew) Run(e *env) error {
-	return e.withLedger(func(l *ledger.Ledger) error {
-		token, err := l.Devices.Renew(e.ctx, d.Name)
+func (d *deviceRenew) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		token, err := l.Devices.Renew(ctx, d.Name)
 		if err != nil {
 			return err
 		}
@@ -47,9 +48,9 @@ func (d *deviceRenew) Run(e *env) error {
 
 type deviceList struct{ output }
 
-func (d *deviceList) Run(e *env) error {
-	return e.withLedger(func(l *ledger.Ledger) error {
-		stored, err := l.Devices.List(e.ctx)
+func (d *deviceList) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		stored, err := l.Devices.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -71,9 +72,9 @@ type deviceRevoke struct {
 	Name string `arg:"" help:"Name of the device."`
 }
 
-func (d *deviceRevoke) Run(e *env) error {
-	return e.withLedger(func(l *ledger.Ledger) error {
-		if err := l.Devices.Revoke(e.ctx, d.Name); err != nil {
+func (d *deviceRevoke) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		if err := l.Devices.Revoke(ctx, d.Name); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stderr, "The token of %s is revoked; a connected device is disconnected within seconds.\n", d.Name)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,15 +27,15 @@ type jobList struct {
 	Limit int    `default:"50" help:"List at most this many jobs."`
 }
 
-func (j *jobList) Run(e *env) error {
+func (j *jobList) Run(ctx context.Context, e *env) error {
 	if j.State != "" && !slices.Contains(states(), j.State) {
 		return fmt.Errorf("%w: --state %s: want one of %s", errUsage, j.State, strings.Join(states(), ", "))
 	}
 	if j.Limit < 1 {
 		return fmt.Errorf("%w: --limit %d: want 1 or more", errUsage, j.Limit)
 	}
-	return e.withLedger(func(l *ledger.Ledger) error {
-		stored, _, err := l.Jobs.List(e.ctx, job.State(j.State), ledger.Page{Limit: j.Limit})
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		stored, _, err := l.Jobs.List(ctx, job.State(j.State), ledger.Page{Limit: j.Limit})
 		if err != nil {
 			return err
 		}
@@ -54,14 +55,14 @@ type jobShow struct {
 	ID string `arg:"" help:"Identifier of the job."`
 }
 
-func (j *jobShow) Run(e *env) error {
-	return e.withLedger(func(l *ledger.Ledger) error {
-		shown, err := l.Jobs.Get(e.ctx, j.ID)
+func (j *jobShow) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		shown, err := l.Jobs.Get(ctx, j.ID)
 		if err != nil {
 			return err
 		}
 		const most = 100
-		stored, err := l.Attempts.List(e.ctx, j.ID, most)
+		stored, err := l.Attempts.List(ctx, j.ID, most)
 		if err != nil {
 			return err
 		}
@@ -86,19 +87,19 @@ type jobRetry struct {
 	ID string `arg:"" help:"Identifier of the job."`
 }
 
-func (j *jobRetry) Run(e *env) error {
-	return e.withConfigured(func(c config.Config, l *ledger.Ledger) error {
-		st, err := store.Open(e.ctx, c, l, c.Log.Logger(e.stderr))
+func (j *jobRetry) Run(ctx context.Context, e *env) error {
+	return e.withConfigured(ctx, func(ctx context.Context, c config.Config, l *ledger.Ledger) error {
+		st, err := store.Open(ctx, c, l, c.Log.Logger(e.stderr))
 		if err != nil {
 			return err
 		}
-		if _, err := l.Jobs.Retry(e.ctx, j.ID); err != nil {
+		if _, err := l.Jobs.Retry(ctx, j.ID); err != nil {
 			return err
 		}
-		if err := st.Queue.Enqueue(e.ctx, j.ID); err != nil {
+		if err := st.Queue.Enqueue(ctx, j.ID); err != nil {
 			return err
 		}
-		if err := l.Jobs.MarkQueued(e.ctx, j.ID); err != nil {
+		if err := l.Jobs.MarkQueued(ctx, j.ID); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(e.stderr, "Job %s is queued again.\n", j.ID)
@@ -110,9 +111,9 @@ type jobCancel struct {
 	ID string `arg:"" help:"Identifier of the job."`
 }
 
-func (j *jobCancel) Run(e *env) error {
-	return e.withLedger(func(l *ledger.Ledger) error {
-		if err := l.Jobs.Cancel(e.ctx, j.ID); err != nil {
+func (j *jobCancel) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		if err := l.Jobs.Cancel(ctx, j.ID); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(e.stderr, "Job %s is canceled.\n", j.ID)

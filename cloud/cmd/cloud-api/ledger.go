@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -21,12 +22,12 @@ type auditEntry struct {
 	Subject string    `json:"subject"`
 }
 
-func (a *auditCmd) Run(e *env) error {
+func (a *auditCmd) Run(ctx context.Context, e *env) error {
 	if a.Limit < 1 {
 		return fmt.Errorf("%w: --limit %d: want 1 or more", errUsage, a.Limit)
 	}
-	return e.withLedger(func(l *ledger.Ledger) error {
-		stored, err := l.Audit.List(e.ctx, 0, a.Limit)
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		stored, err := l.Audit.List(ctx, 0, a.Limit)
 		if err != nil {
 			return err
 		}
@@ -40,28 +41,28 @@ func (a *auditCmd) Run(e *env) error {
 
 type ledgerCountOn struct{}
 
-func (ledgerCountOn) Run(e *env) error {
-	return e.withLedger(func(l *ledger.Ledger) error { return l.CountOn(e.ctx) })
+func (ledgerCountOn) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error { return l.CountOn(ctx) })
 }
 
 type ledgerBackup struct {
 	File string `arg:"" type:"path" help:"File to write; it must not exist."`
 }
 
-func (b *ledgerBackup) Run(e *env) error {
-	return e.withLedger(func(l *ledger.Ledger) error { return l.Backup(e.ctx, b.File) })
+func (b *ledgerBackup) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error { return l.Backup(ctx, b.File) })
 }
 
 type ledgerRestore struct {
 	File string `arg:"" type:"path" help:"File that \"ledger backup\" wrote."`
 }
 
-func (r *ledgerRestore) Run(e *env) error {
+func (r *ledgerRestore) Run(ctx context.Context, e *env) error {
 	c, err := e.config()
 	if err != nil {
 		return err
 	}
-	old, err := server.Restore(ledger.By(e.ctx, actor()), c, r.File)
+	old, err := server.Restore(ledger.By(ctx, actor()), c, r.File)
 	if err == nil && old != "" {
 		_, err = fmt.Fprintf(e.stderr, "The previous ledger is now %s.\n", old)
 	}

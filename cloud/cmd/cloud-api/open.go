@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/user"
@@ -11,22 +12,21 @@ import (
 )
 
 // withLedger opens the ledger for one command. A running cloud-api can have it open at the same time.
-func (e *env) withLedger(do func(*ledger.Ledger) error) error {
-	return e.withConfigured(func(_ config.Config, l *ledger.Ledger) error { return do(l) })
+func (e *env) withLedger(ctx context.Context, do func(context.Context, *ledger.Ledger) error) error {
+	return e.withConfigured(ctx, func(ctx context.Context, _ config.Config, l *ledger.Ledger) error { return do(ctx, l) })
 }
 
-func (e *env) withConfigured(do func(config.Config, *ledger.Ledger) error) (err error) {
+func (e *env) withConfigured(ctx context.Context, do func(context.Context, config.Config, *ledger.Ledger) error) (err error) {
 	c, err := e.config()
 	if err != nil {
 		return err
 	}
-	l, err := server.OpenLedger(e.ctx, c)
+	l, err := server.OpenLedger(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	e.ctx = ledger.By(e.ctx, actor())
-	return do(c, l)
+	return do(ledger.By(ctx, actor()), c, l)
 }
 
 // actor is the name of this command's user in the audit.
