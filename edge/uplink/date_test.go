@@ -56,7 +56,7 @@ func TestDatesAreHeard(t *testing.T) {
 	if len(l.dates) != 1 || l.dates[0] != "Tue, 24 Nov 2026 12:00:00 GMT" || l.took[0] <= 0 || l.took[0] > time.Since(began) {
 		t.Errorf("%+v", l)
 	}
-	if _, err := c.patch(t.Context(), srv.URL+"/files/x", 0, 4, strings.NewReader("cows")); err != nil {
+	if _, err := c.Patch(t.Context(), srv.URL+"/files/x", 0, 4, strings.NewReader("cows")); err != nil {
 		t.Fatal(err)
 	}
 	aged = "7"

@@ -116,7 +116,7 @@ func errIf(yes bool, err error) error {
 // round is one try: open the upload or ask for its offset, then send the rest.
 func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, p spool.Part, f *footage.File, t *spool.Transfer) error {
 	if t.URL == "" {
-		to, err := u.o.Cloud.create(ctx, f.Size, metadata(m, p, f))
+		to, err := u.o.Cloud.Create(ctx, f.Size, metadata(m, p, f))
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, 
 			return err
 		}
 	} else {
-		at, err := u.o.Cloud.offset(ctx, t.URL, f.Size)
+		at, err := u.o.Cloud.Offset(ctx, t.URL, f.Size)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *foo
 				u.o.Spool.Uploads.SetSent(id, p, at, speed.rate)
 			}
 		}}
-	at, err := u.o.Cloud.patch(ctx, t.URL, from, f.Size, body)
+	at, err := u.o.Cloud.Patch(ctx, t.URL, from, f.Size, body)
 	if err != nil {
 		t.Offset = body.at // what the server has of it is asked before the next byte
 		return 0, err

@@ -14,9 +14,9 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// create opens an upload and returns its URL on our own address of the cloud,
-// whatever host a proxy made the server believe in.
-func (c *Cloud) create(ctx context.Context, size int64, m wire.Metadata) (string, error) {
+// Create makes an upload of size bytes and returns its URL. The URL has the host of
+// CloudOptions.URL, also when the server behind a proxy answers with another one.
+func (c *Cloud) Create(ctx context.Context, size int64, m wire.Metadata) (string, error) {
 	h := http.Header{wire.HeaderUploadLength: {strconv.FormatInt(size, 10)}, wire.HeaderUploadMetadata: {m.Header()}}
 	r, err := c.short(ctx, http.MethodPost, c.at(wire.FilesPath), h)
 	if err != nil {
@@ -42,8 +42,9 @@ func (c *Cloud) locate(location string) (string, error) {
 	return to.String(), nil
 }
 
-// offset asks how many bytes the server has.
-func (c *Cloud) offset(ctx context.Context, upload string, size int64) (int64, error) {
+// Offset asks how many of the size bytes of an upload the server has. The error wraps
+// ErrGone when the server does not know the upload.
+func (c *Cloud) Offset(ctx context.Context, upload string, size int64) (int64, error) {
 	r, err := c.short(ctx, http.MethodHead, upload, nil)
 	if err != nil {
 		return 0, err
@@ -64,9 +65,10 @@ func parseOffset(s string, size int64) (int64, error) {
 	return n, nil
 }
 
-// patch sends body, the bytes from offset to size, in one request, and returns
-// the server's new offset. It is cut when no byte moves for the idle time-out.
-func (c *Cloud) patch(ctx context.Context, upload string, offset, size int64, body io.Reader) (int64, error) {
+// Patch sends body, the bytes from offset to size, in one request, and returns the
+// new offset of the server. It ends with ErrLink when no byte moves for the idle
+// time-out, and with ErrOffset when the server has another number of bytes.
+func (c *Cloud) Patch(ctx context.Context, upload string, offset, size int64, body io.Reader) (int64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	moving := newIdleReader(body, c.idle, cancel)
