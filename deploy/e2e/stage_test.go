@@ -70,6 +70,7 @@ type stage struct {
 	through  string        // host:port on the agent's way to the cloud, "": straight
 	idle     time.Duration // the agent's cloud.idle_timeout
 	inside   []string      // what the agent is started by, nil: nothing
+	noBroker bool          // the agent has no MQTT
 
 	workerEnv []string // goes over the cloud's configuration
 
@@ -193,15 +194,19 @@ func (s *stage) startEdge() {
 	if to == "" {
 		to = fmt.Sprintf("127.0.0.1:%d", s.web)
 	}
+	broker := fmt.Sprintf("tcp://127.0.0.1:%d", s.mqtt)
+	if s.noBroker {
+		broker = ""
+	}
 	s.edgecfg = s.write("edge.yaml", fmt.Sprintf(`
 site: %s
 device: %s
 token: %s
 cloud: {url: "http://%s", idle_timeout: %s}
-mqtt: {url: "tcp://127.0.0.1:%d"}
+mqtt: {url: %q}
 watch: {folders: [%q], stable: 1s, sidecar: 500ms, poll: 200ms}
 spool: {dir: %q, min_free: 32MiB}
-%s`, site, device, s.token, to, s.idle, s.mqtt, s.path("card"), s.path("spool"), s.edgeMore))
+%s`, site, device, s.token, to, s.idle, broker, s.path("card"), s.path("spool"), s.edgeMore))
 	line := append(slices.Clone(s.inside), filepath.Join(bin, "edge-agent"), "run", "--config", s.edgecfg)
 	s.edge = s.start("edge-agent", line[0], line[1:]...)
 }
