@@ -79,7 +79,7 @@ func (f *fan) work() {
 				f.mu.Lock()
 				f.began[i][n] = time.Now()
 				f.mu.Unlock()
-				if err := f.owner[i%fanWorkers].Attempts.UpdateProgress(f.b.Context(), j.ID, j.Fence, job.Progress{FramesDone: n, FramesTotal: fanSeconds}); err != nil {
+				if _, err := f.owner[i%fanWorkers].Attempts.UpdateProgress(f.b.Context(), j.ID, j.Fence, job.Progress{FramesDone: n, FramesTotal: fanSeconds}); err != nil {
 					f.b.Error(err)
 				}
 				<-tick.C

@@ -78,13 +78,14 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 	const frames = 900
 	for n := 0; n <= frames; n += 30 {
 		eta := float64(frames-n) / 60
-		err := l.Attempts.UpdateProgress(ctx, id, j.Fence, job.Progress{Stage: job.StageDetect, FramesDone: n, FramesTotal: frames,
+		_, err := l.Attempts.UpdateProgress(ctx, id, j.Fence, job.Progress{Stage: job.StageDetect, FramesDone: n, FramesTotal: frames,
 			Percent: float64(n) * 100 / frames, FPS: 28.4, ETASeconds: &eta, Count: 12 * n / frames})
 		if err != nil {
 			return err
 		}
 		if strings.HasPrefix(f.Name, failsOnce) && j.Attempt == 1 && n > 90 {
-			return l.Attempts.Fail(ctx, id, j.Fence, "The video is cut off after 4.2 s: the file is not whole. Copy it from the card again.")
+			_, err = l.Attempts.Fail(ctx, id, j.Fence, "The video is cut off after 4.2 s: the file is not whole. Copy it from the card again.")
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -98,8 +99,9 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 			return err
 		}
 	}
-	return l.Attempts.Finish(ctx, id, j.Fence, ledger.Count{Footage: f.ID, Job: id, Unique: 12, Low: 11, High: 14, ByClass: map[string]int{"cow": 12},
+	_, err = l.Attempts.Finish(ctx, id, j.Fence, ledger.Count{Footage: f.ID, Job: id, Unique: 12, Low: 11, High: 14, ByClass: map[string]int{"cow": 12},
 		Model: "deimv2-femto-coco", ModelDigest: footage.Sum([]byte("model"))}, key+".json")
+	return err
 }
 
 // picture is a JPEG of a meadow with twelve brown blocks.

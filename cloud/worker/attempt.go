@@ -98,7 +98,8 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 	r := out.Result
 	a.status.stage(job.StageReport)
 	err := a.persist(ctx, func() error { // ask before the first byte of a result is written
-		return a.w.o.Attempts.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
+		_, err := a.w.o.Attempts.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
+		return err
 	})
 	if err != nil {
 		return err
@@ -126,14 +127,16 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 	}
 	key := wire.ResultKey(a.footage.ID, r.Model.Digest, "json")
 	endStatus()
-	err = a.persist(ctx, func() error { return a.w.o.Attempts.Finish(ctx, a.job.ID, a.job.Fence, c, key) })
+	var j ledger.Job
+	err = a.persist(ctx, func() (err error) {
+		j, err = a.w.o.Attempts.Finish(ctx, a.job.ID, a.job.Fence, c, key)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	a.unique = r.Count.Unique
-	p := a.status.get()
-	p.Percent, p.Count, p.ETASeconds = 100, r.Count.Unique, nil
-	a.tell(ctx, job.Done, p, "")
+	a.writeStatus(ctx, j)
 	return nil
 }
 
@@ -164,10 +167,11 @@ func (a *attempt) fail(ctx context.Context, fault error) error {
 	reason := fmt.Sprintf("%v; %s", fault, count.Advice(fault))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
-	if err := a.w.o.Attempts.Fail(ctx, a.job.ID, a.job.Fence, reason); err != nil {
+	j, err := a.w.o.Attempts.Fail(ctx, a.job.ID, a.job.Fence, reason)
+	if err != nil {
 		return a.fenced(err)
 	}
-	a.tell(ctx, job.Failed, a.status.get(), reason)
+	a.writeStatus(ctx, j)
 	return nil
 }
 
@@ -175,11 +179,12 @@ func (a *attempt) fail(ctx context.Context, fault error) error {
 func (a *attempt) release(ctx context.Context, reason string) {
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
-	if err := a.w.o.Attempts.Release(short, a.job.ID, a.job.Fence, reason); err != nil {
+	j, err := a.w.o.Attempts.Release(short, a.job.ID, a.job.Fence, reason)
+	if err != nil {
 		a.log.Warn("cannot record that the job is given back, its lease will run out", "err", err)
 		return
 	}
-	a.tell(short, job.Queued, a.status.get(), reason)
+	a.writeStatus(short, j)
 	if ctx.Err() != nil {
 		a.w.sendAnew(short, a.lease, a.log)
 		return
@@ -230,11 +235,10 @@ func (a *attempt) keepStatus(ctx context.Context, stop context.CancelCauseFunc) 
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
 	for {
-		p := a.status.get()
-		err := a.w.o.Attempts.UpdateProgress(ctx, a.job.ID, a.job.Fence, p)
+		j, err := a.w.o.Attempts.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
 		switch {
 		case err == nil:
-			a.tell(ctx, job.Processing, p, "")
+			a.writeStatus(ctx, j)
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, ledger.ErrFenced):

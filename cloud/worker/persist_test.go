@@ -25,16 +25,16 @@ type away struct {
 	lost  bool // the answer alone is
 }
 
-func (a away) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) error {
+func (a away) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) (ledger.Job, error) {
 	if a.times.Add(-1) < 0 {
 		return a.Attempts.Finish(ctx, id, fence, c, key)
 	}
 	if a.lost {
-		if err := a.Attempts.Finish(ctx, id, fence, c, key); err != nil {
-			return err
+		if _, err := a.Attempts.Finish(ctx, id, fence, c, key); err != nil {
+			return ledger.Job{}, err
 		}
 	}
-	return fmt.Errorf("finish: %w", ledger.ErrUnreachable)
+	return ledger.Job{}, fmt.Errorf("finish: %w", ledger.ErrUnreachable)
 }
 
 // full is a store that takes results only after a while.

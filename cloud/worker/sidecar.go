@@ -10,17 +10,19 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 	"cattlecounter/shared/wire"
 )
 
-// sidecar knows footage/{id}/video_status.json as its attempt wrote it last. The zero
-// value takes it that there is none, as with the first attempt of a job. It is not safe for
-// concurrent use.
+// sidecar is what an attempt knows of the status sidecar that it wrote last. The zero
+// value takes it that there is none, as with the first attempt of a job. It is not safe
+// for concurrent use.
 type sidecar struct {
 	version string // of the blob, "" for none
 	unsure  bool   // the version may be another: look before writing
+	least   int64  // the lowest Seq of the next write
 }
 
 // errAhead says that a sidecar is further on than what was to be written.
@@ -30,19 +32,18 @@ var errAhead = errors.New("a later status is there")
 // in either case is done after a write or two.
 const sidecarTries = 4
 
-// tell replaces the sidecar. A fault here must not fail the job: the ledger is the
-// truth.
-func (a *attempt) tell(ctx context.Context, state job.State, p job.Progress, reason string) {
-	now := time.Now().UTC()
+// writeStatus replaces the sidecar with what the ledger has. A fault here must not fail
+// the job: the ledger is the truth.
+func (a *attempt) writeStatus(ctx context.Context, j ledger.Job) {
 	err := a.sidecar.write(ctx, a.w.o.Blobs, topic.Job{
-		Header: topic.Header{V: topic.Version, Seq: now.UnixMilli(), At: now, Clock: topic.ClockSynced},
-		Job:    a.job.ID, Footage: a.footage.ID, State: state, Progress: p,
-		Attempt: a.job.Attempt, Fence: a.job.Fence, Updated: now, Reason: reason,
+		Header: topic.Header{V: topic.Version, Seq: j.Seq, At: time.Now().UTC(), Clock: topic.ClockSynced},
+		Job:    j.ID, Footage: a.footage.ID, State: j.State, Progress: j.Progress,
+		Attempt: j.Attempt, Fence: j.Fence, Updated: j.Updated, Reason: j.Reason,
 	})
 	switch {
 	case err == nil, ctx.Err() != nil:
 	case errors.Is(err, errAhead):
-		a.log.Info("status sidecar left as it is", "why", err)
+		a.log.Info("status sidecar not replaced: it is newer", "err", err)
 	default:
 		a.log.Warn("status sidecar not written", "err", err)
 	}
@@ -50,24 +51,25 @@ func (a *attempt) tell(ctx context.Context, state job.State, p job.Progress, rea
 
 // write puts m in the place of the status that is there, unless that one is ahead. Between
 // the ledger's consent and this write a worker may be paused for as long as another one
-// takes for the whole job, so the blob store is asked to compare: one request when
-// nobody else wrote.
+// takes for the whole job, so the blob store is asked to compare: one request when no
+// other worker wrote. Seq grows with every write, whatever was there.
 func (s *sidecar) write(ctx context.Context, b blob.Store, m topic.Job) error {
-	text, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return err
-	}
-	text = append(text, '\n')
 	key := wire.StatusKey(m.Footage)
+	var err error
 	for range sidecarTries {
 		if s.unsure {
 			if err = s.look(ctx, b, key, m); err != nil {
 				return err
 			}
 		}
+		m.Seq = max(m.Seq, s.least)
+		var text []byte
+		if text, err = json.MarshalIndent(m, "", "  "); err != nil {
+			return err
+		}
 		var info blob.Info
-		if info, err = b.Replace(ctx, key, s.version, bytes.NewReader(text)); err == nil {
-			s.version, s.unsure = info.Version, false
+		if info, err = b.Replace(ctx, key, s.version, bytes.NewReader(append(text, '\n'))); err == nil {
+			s.version, s.unsure, s.least = info.Version, false, m.Seq+1
 			return nil
 		}
 		s.unsure = true
@@ -97,7 +99,8 @@ func (s *sidecar) look(ctx context.Context, b blob.Store, key string, m topic.Jo
 		return fmt.Errorf("%w: fence %d, %s, %.0f %%; not written: fence %d, %s, %.0f %%", errAhead,
 			there.Fence, there.State, there.Percent, m.Fence, m.State, m.Percent)
 	}
-	s.version, s.unsure = info.Version, false
+	// Version 0.1.0 counted Seq in milliseconds, far above the ledger's numbers.
+	s.version, s.unsure, s.least = info.Version, false, there.Seq+1
 	return nil
 }
 

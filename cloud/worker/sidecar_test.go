@@ -119,6 +119,38 @@ func TestSidecarCostsOneRequest(t *testing.T) {
 	write(&second, status(2, job.Done, 100), 2, 1)
 }
 
+// Seq is the ledger's number of the change. It grows with every write, also over a sidecar
+// of version 0.1.0, which counted milliseconds.
+func TestSidecarSeq(t *testing.T) {
+	s := newStage(t)
+	j := s.put("f1")
+	s.deliver(t.Context(), s.worker("w", counts(7)))
+	if got, want := s.sidecar("f1").Seq, s.job(j.ID).Seq; got != want {
+		t.Errorf("seq %d, the ledger has %d", got, want)
+	}
+	const milliseconds = 1_782_000_000_000
+	old := status(1, job.Processing, 40)
+	old.Seq = milliseconds
+	text, err := json.Marshal(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.b.Put(t.Context(), wire.StatusKey("f1"), bytes.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	var mine sidecar
+	for n := range int64(3) {
+		m := status(2, job.Processing, 50)
+		m.Seq = 100 + n
+		if err := mine.write(t.Context(), s.b, m); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.sidecar("f1").Seq; got != milliseconds+1+n {
+			t.Errorf("write %d: seq %d after %d", n, got, int64(milliseconds))
+		}
+	}
+}
+
 // An answer that is lost leaves the writer unsure, not stuck.
 func TestSidecarAfterALostAnswer(t *testing.T) {
 	s := newStage(t)

@@ -58,10 +58,10 @@ type jobs interface {
 // attempts is where a worker begins, reports and ends its attempts. See jobs.
 type attempts interface {
 	Begin(ctx context.Context, jobID, worker string) (ledger.Job, ledger.Footage, error)
-	UpdateProgress(ctx context.Context, jobID string, fence int64, p job.Progress) error
-	Finish(ctx context.Context, jobID string, fence int64, c ledger.Count, resultKey string) error
-	Fail(ctx context.Context, jobID string, fence int64, reason string) error
-	Release(ctx context.Context, jobID string, fence int64, reason string) error
+	UpdateProgress(ctx context.Context, jobID string, fence int64, p job.Progress) (ledger.Job, error)
+	Finish(ctx context.Context, jobID string, fence int64, c ledger.Count, resultKey string) (ledger.Job, error)
+	Fail(ctx context.Context, jobID string, fence int64, reason string) (ledger.Job, error)
+	Release(ctx context.Context, jobID string, fence int64, reason string) (ledger.Job, error)
 }
 
 // Options configure a Worker. All but the cache's limits, Drain, Hurry, Anew and Log are required.

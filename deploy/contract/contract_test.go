@@ -151,7 +151,7 @@ func testProgress(t *testing.T, c *cloud) {
 	}
 	eta := 12.5
 	want := job.Progress{Stage: job.StageDetect, FramesDone: 40, FramesTotal: 100, Percent: 40, FPS: 3.5, ETASeconds: &eta, Count: 17}
-	if err := c.ledger.Attempts.UpdateProgress(ctx, j.ID, j.Fence, want); err != nil {
+	if _, err := c.ledger.Attempts.UpdateProgress(ctx, j.ID, j.Fence, want); err != nil {
 		t.Fatal(err)
 	}
 	before, err := station.Footage(ctx, "counting")
@@ -162,7 +162,7 @@ func testProgress(t *testing.T, c *cloud) {
 		t.Errorf("progress %+v in %+v, want %+v", before.Job.Progress, before.Job, want)
 	}
 	n := ledger.Count{Unique: 92, Low: 88, High: 97, ByClass: map[string]int{"cow": 92}, Model: "femto", ModelDigest: footage.Sum([]byte("model"))}
-	if err := c.ledger.Attempts.Finish(ctx, j.ID, j.Fence, n, "footage/counting/result/x.json"); err != nil {
+	if _, err := c.ledger.Attempts.Finish(ctx, j.ID, j.Fence, n, "footage/counting/result/x.json"); err != nil {
 		t.Fatal(err)
 	}
 	after, err := station.Footage(ctx, "counting")
@@ -246,7 +246,7 @@ type hints struct {
 	dates []string
 }
 
-func (h *hints) Answered(date string, _ time.Duration) {
+func (h *hints) AddDate(date string, _ time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.dates = append(h.dates, date)

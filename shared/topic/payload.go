@@ -29,9 +29,11 @@ const (
 // Header begins every payload.
 type Header struct {
 	V int `json:"v"`
-	// Seq grows with every message of one publisher, also across its restarts:
-	// a reader may drop a message whose Seq is not above the last one it took
-	// from the same topic. A device counts from Session<<32.
+	// Seq orders the messages of one topic: it grows with every message, also across
+	// restarts of the publisher, and a reader may drop a message whose Seq is not above
+	// the last one of the same topic. In messages of the cloud it is the number of the
+	// change in the ledger, the same as in the REST views and the status sidecar. A
+	// device counts from Session<<32.
 	Seq   int64     `json:"seq"`
 	At    time.Time `json:"at"` // UTC
 	Clock Clock     `json:"clock"`

@@ -168,7 +168,7 @@ func TestLostMessages(t *testing.T) {
 		_, _, err := s.ledger.Attempts.Begin(ctx, ids[state], "w")
 		must.Do(t, err)
 	}
-	must.Do(t, s.ledger.Attempts.Finish(ctx, ids[job.Done], 1, ledger.Count{}, "k"))
+	must.Get(s.ledger.Attempts.Finish(ctx, ids[job.Done], 1, ledger.Count{}, "k"))(t)
 	for range ids { // the queue loses everything
 		must.Do(t, must.Get(s.queue.Receive(ctx, time.Minute))(t).Delete(ctx))
 	}
@@ -181,7 +181,7 @@ func TestLostMessages(t *testing.T) {
 	}
 	has(job.Queued, false) // a request may be at it
 	s.clock.Advance(2 * settled)
-	must.Do(t, s.ledger.Attempts.UpdateProgress(ctx, ids[job.Processing], 1, job.Progress{Percent: 1})) // its worker writes
+	must.Get(s.ledger.Attempts.UpdateProgress(ctx, ids[job.Processing], 1, job.Progress{Percent: 1}))(t) // its worker writes
 	has(job.Queued, true)
 	has(job.Processing, false)
 	s.clock.Advance(2 * settled)

@@ -56,14 +56,14 @@ func begin(t *testing.T, l *ledger.Ledger, id string) ledger.Job {
 
 func advance(t *testing.T, l *ledger.Ledger, j ledger.Job, percent float64) {
 	t.Helper()
-	if err := l.Attempts.UpdateProgress(t.Context(), j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: percent, Count: int(percent / 10)}); err != nil {
+	if _, err := l.Attempts.UpdateProgress(t.Context(), j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: percent, Count: int(percent / 10)}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func finish(t *testing.T, l *ledger.Ledger, j ledger.Job, n int) {
 	t.Helper()
-	err := l.Attempts.Finish(t.Context(), j.ID, j.Fence, ledger.Count{Footage: j.Footage, Job: j.ID, Unique: n, Low: n, High: n, Model: "m",
+	_, err := l.Attempts.Finish(t.Context(), j.ID, j.Fence, ledger.Count{Footage: j.Footage, Job: j.ID, Unique: n, Low: n, High: n, Model: "m",
 		ModelDigest: footage.Sum([]byte("m"))}, "k")
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func TestVideosGoByAge(t *testing.T) {
 		must.Do(t, err)
 		j, _, err := l.Attempts.Begin(ctx, r.Job.ID, "w")
 		must.Do(t, err)
-		must.Do(t, l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))
+		must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))(t)
 		return key
 	}
 	kept := counted("kept")

@@ -57,7 +57,7 @@ func (s *site) finish(j *ledger.Job) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if err := s.ledger.Attempts.UpdateProgress(ctx, j.ID, begun.Fence, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, Count: 4}); err != nil {
+	if _, err := s.ledger.Attempts.UpdateProgress(ctx, j.ID, begun.Fence, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, Count: 4}); err != nil {
 		s.t.Fatal(err)
 	}
 	key := "footage/" + string(f.ID) + "/result/abc"
@@ -70,7 +70,7 @@ func (s *site) finish(j *ledger.Job) {
 		s.t.Fatal(err)
 	}
 	count := ledger.Count{Footage: f.ID, Job: j.ID, Unique: 7, Low: 6, High: 9, ByClass: map[string]int{"cow": 7}, Model: "m", ModelDigest: footage.Sum([]byte("m"))}
-	if err := s.ledger.Attempts.Finish(ctx, j.ID, begun.Fence, count, key+".json"); err != nil {
+	if _, err := s.ledger.Attempts.Finish(ctx, j.ID, begun.Fence, count, key+".json"); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -80,7 +80,7 @@ func (s *site) fail1(j *ledger.Job, reason string) {
 	ctx := s.t.Context()
 	begun, _, err := s.ledger.Attempts.Begin(ctx, j.ID, "worker1")
 	if err == nil {
-		err = s.ledger.Attempts.Fail(ctx, j.ID, begun.Fence, reason)
+		_, err = s.ledger.Attempts.Fail(ctx, j.ID, begun.Fence, reason)
 	}
 	if err != nil {
 		s.t.Fatal(err)

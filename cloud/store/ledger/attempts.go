@@ -98,11 +98,11 @@ func (l *Attempts) Begin(ctx context.Context, jobID, worker string) (Job, Footag
 	return j, f, nil
 }
 
-// UpdateProgress notes how far the attempt is. Percent never falls within an
-// attempt, whatever p says. It fails with ErrFenced when the lease is lost,
-// also by Cancel.
-func (l *Attempts) UpdateProgress(ctx context.Context, jobID string, fence int64, p job.Progress) error {
-	_, err := l.change(ctx, "progress of", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+// UpdateProgress records how far the attempt is and returns the job as it is then.
+// Percent never falls within an attempt, whatever p says. It fails with ErrFenced when
+// the lease is lost, also by Cancel.
+func (l *Attempts) UpdateProgress(ctx context.Context, jobID string, fence int64, p job.Progress) (Job, error) {
+	return l.change(ctx, "progress of", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		if err := j.held(fence); err != nil {
 			return err
 		}
@@ -116,7 +116,6 @@ func (l *Attempts) UpdateProgress(ctx context.Context, jobID string, fence int64
 		j.Progress = p
 		return nil
 	})
-	return err
 }
 
 // clamp brings x into 0..high; not-a-number becomes 0.
@@ -127,10 +126,10 @@ func clamp(x, high float64) float64 {
 	return min(x, high)
 }
 
-// Finish notes the count and ends the job as done. Repeating it with the same
-// fence changes nothing.
-func (l *Attempts) Finish(ctx context.Context, jobID string, fence int64, c Count, resultKey string) error {
-	_, err := l.change(ctx, "finish", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+// Finish records the count, ends the job as done and returns it. Repeating it with
+// the same fence changes nothing and returns the job as well.
+func (l *Attempts) Finish(ctx context.Context, jobID string, fence int64, c Count, resultKey string) (Job, error) {
+	return l.change(ctx, "finish", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
 		if j.ended(job.Done, fence) {
 			return errUnchanged
 		}
@@ -145,23 +144,22 @@ func (l *Attempts) Finish(ctx context.Context, jobID string, fence int64, c Coun
 		c.Footage, c.Job = j.Footage, j.ID
 		return l.putCount(ctx, tx, c)
 	})
-	return err
 }
 
 // Fail ends the job as failed: trying again cannot mend it. Repeating it with
 // the same fence changes nothing.
-func (l *Attempts) Fail(ctx context.Context, jobID string, fence int64, reason string) error {
+func (l *Attempts) Fail(ctx context.Context, jobID string, fence int64, reason string) (Job, error) {
 	return l.giveUp(ctx, "fail", jobID, fence, job.Fail, job.Failed, reason)
 }
 
 // Release gives the lease back undone; the job waits in the queue again.
 // Repeating it with the same fence changes nothing.
-func (l *Attempts) Release(ctx context.Context, jobID string, fence int64, reason string) error {
+func (l *Attempts) Release(ctx context.Context, jobID string, fence int64, reason string) (Job, error) {
 	return l.giveUp(ctx, "release", jobID, fence, job.Release, job.Queued, reason)
 }
 
-func (l *tables) giveUp(ctx context.Context, deed, jobID string, fence int64, e job.Event, to job.State, reason string) error {
-	_, err := l.change(ctx, deed, jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+func (l *tables) giveUp(ctx context.Context, deed, jobID string, fence int64, e job.Event, to job.State, reason string) (Job, error) {
+	return l.change(ctx, deed, jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		if j.ended(to, fence) {
 			return errUnchanged
 		}
@@ -178,5 +176,4 @@ func (l *tables) giveUp(ctx context.Context, deed, jobID string, fence int64, e 
 		j.Reason, j.Progress.ETASeconds = clean(reason), nil
 		return j.move(e)
 	})
-	return err
 }

@@ -16,7 +16,7 @@ import (
 func count(t *testing.T, l *Ledger, id string) Job {
 	t.Helper()
 	j := begun(t, l, id)
-	must.Do(t, l.Attempts.Finish(t.Context(), j.ID, j.Fence, Count{Unique: 3, High: 3}, "k"))
+	must.Get(l.Attempts.Finish(t.Context(), j.ID, j.Fence, Count{Unique: 3, High: 3}, "k"))(t)
 	return j
 }
 
@@ -37,7 +37,7 @@ func TestBackupAndRestore(t *testing.T) {
 	must.FailWith(t, l.Backup(ctx, backup), ErrUnwritable)
 
 	count(t, l, "later")
-	must.Do(t, l.Attempts.Finish(ctx, running.ID, running.Fence, Count{Unique: 9, High: 9}, "k"))
+	must.Get(l.Attempts.Finish(ctx, running.ID, running.Fence, Count{Unique: 9, High: 9}, "k"))(t)
 	told, err := l.Changes.Jobs(ctx, 0, 10)
 	must.Do(t, err)
 	highest := told[len(told)-1].Seq
@@ -57,7 +57,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if err != nil || s.Footage != 2 || s.Jobs[job.Done] != 1 || s.Jobs[job.Processing] != 1 {
 		t.Fatalf("%+v %v", s, err)
 	}
-	must.FailWith(t, l.Attempts.Finish(ctx, running.ID, running.Fence, Count{}, "k"), ErrFenced)
+	must.FailWith(t, errOf(l.Attempts.Finish(ctx, running.ID, running.Fence, Count{}, "k")), ErrFenced)
 	if told, err = l.Changes.Jobs(ctx, highest, 10); err != nil || len(told) != 1 || told[0].ID != running.ID {
 		t.Errorf("told anew: %+v %v", told, err)
 	}

@@ -27,18 +27,18 @@ func TestFencing(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	old := begun(t, l, "f1")
-	must.Do(t, l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 70, Count: 5}))
+	must.Get(l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 70, Count: 5}))(t)
 	now, _, err := l.Attempts.Begin(ctx, old.ID, "w2") // w1 is silent, its message was delivered again
 	must.Do(t, err)
 	if now.Fence != old.Fence+1 || now.Attempt != 2 || now.Worker != "w2" || now.Progress != (job.Progress{}) {
 		t.Fatalf("%+v", now)
 	}
 	for what, err := range map[string]error{
-		"progress": l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 90}),
-		"finish":   l.Attempts.Finish(ctx, old.ID, old.Fence, Count{Unique: 1, High: 1}, "k"),
-		"fail":     l.Attempts.Fail(ctx, old.ID, old.Fence, "?"),
-		"release":  l.Attempts.Release(ctx, old.ID, old.Fence, "?"),
-		"future":   l.Attempts.Finish(ctx, old.ID, now.Fence+1, Count{}, "k"),
+		"progress": errOf(l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 90})),
+		"finish":   errOf(l.Attempts.Finish(ctx, old.ID, old.Fence, Count{Unique: 1, High: 1}, "k")),
+		"fail":     errOf(l.Attempts.Fail(ctx, old.ID, old.Fence, "?")),
+		"release":  errOf(l.Attempts.Release(ctx, old.ID, old.Fence, "?")),
+		"future":   errOf(l.Attempts.Finish(ctx, old.ID, now.Fence+1, Count{}, "k")),
 	} {
 		if !errors.Is(err, ErrFenced) {
 			t.Errorf("%s: %v", what, err)
@@ -47,8 +47,8 @@ func TestFencing(t *testing.T) {
 	if _, err := l.Counts.Get(ctx, "f1"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("the count of a fenced worker was taken: %v", err)
 	}
-	must.Do(t, l.Attempts.Finish(ctx, now.ID, now.Fence, Count{Unique: 2, Low: 2, High: 2}, "k"))
-	must.FailWith(t, l.Attempts.Finish(ctx, old.ID, old.Fence, Count{}, "k"), ErrFenced)
+	must.Get(l.Attempts.Finish(ctx, now.ID, now.Fence, Count{Unique: 2, Low: 2, High: 2}, "k"))(t)
+	must.FailWith(t, errOf(l.Attempts.Finish(ctx, old.ID, old.Fence, Count{}, "k")), ErrFenced)
 }
 
 func TestOnlyOneWorkerWins(t *testing.T) {
@@ -74,7 +74,7 @@ func TestOnlyOneWorkerWins(t *testing.T) {
 			t.Errorf("fence %d was given twice", f)
 		}
 		seen[f] = true
-		if l.Attempts.UpdateProgress(ctx, j.ID, f, job.Progress{Percent: 1}) == nil {
+		if errOf(l.Attempts.UpdateProgress(ctx, j.ID, f, job.Progress{Percent: 1})) == nil {
 			wins++
 		}
 	}
@@ -89,21 +89,21 @@ func TestProgressNeverFalls(t *testing.T) {
 	j := begun(t, l, "f1")
 	nan, eta := math.NaN(), 30.0
 	for _, c := range []struct{ give, want float64 }{{10, 10}, {5, 10}, {nan, 10}, {-3, 10}, {60, 60}, {math.Inf(1), 100}, {7, 100}} {
-		must.Do(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))
+		must.Get(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))(t)
 		got, err := l.Jobs.Get(ctx, j.ID)
 		must.Do(t, err)
 		if got.Progress.Percent != c.want || got.Progress.FPS != 0 || got.Progress.ETASeconds != nil {
 			t.Fatalf("after %v: %+v", c.give, got.Progress)
 		}
 	}
-	must.Do(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{ETASeconds: &eta}))
+	must.Get(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{ETASeconds: &eta}))(t)
 	if got, _ := l.Jobs.Get(ctx, j.ID); got.Progress.ETASeconds == nil || *got.Progress.ETASeconds != eta {
 		t.Fatalf("%+v", got.Progress)
 	}
 	// A new attempt begins anew.
 	j, _, err := l.Attempts.Begin(ctx, j.ID, "w2")
 	must.Do(t, err)
-	must.Do(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 1}))
+	must.Get(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 1}))(t)
 	if got, _ := l.Jobs.Get(ctx, j.ID); got.Progress.Percent != 1 {
 		t.Fatalf("%+v", got.Progress)
 	}
@@ -116,8 +116,8 @@ func TestEveryEnd(t *testing.T) {
 		state  job.State
 		reason string
 	}{
-		"fail":    {func(l *Ledger, j Job) error { return l.Attempts.Fail(ctx, j.ID, j.Fence, "truncated") }, job.Failed, "truncated"},
-		"release": {func(l *Ledger, j Job) error { return l.Attempts.Release(ctx, j.ID, j.Fence, "stopping") }, job.Queued, "stopping"},
+		"fail":    {func(l *Ledger, j Job) error { return errOf(l.Attempts.Fail(ctx, j.ID, j.Fence, "truncated")) }, job.Failed, "truncated"},
+		"release": {func(l *Ledger, j Job) error { return errOf(l.Attempts.Release(ctx, j.ID, j.Fence, "stopping")) }, job.Queued, "stopping"},
 		"poison":  {func(l *Ledger, j Job) error { return l.Jobs.Poison(ctx, j.ID, "6 deliveries") }, job.Poisoned, "6 deliveries"},
 		"cancel":  {func(l *Ledger, j Job) error { return l.Jobs.Cancel(ctx, j.ID) }, job.Canceled, ""},
 	} {
@@ -130,7 +130,7 @@ func TestEveryEnd(t *testing.T) {
 			if got.State != c.state || got.Reason != c.reason {
 				t.Fatalf("%+v", got)
 			}
-			must.FailWith(t, l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{}), ErrFenced)
+			must.FailWith(t, errOf(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{})), ErrFenced)
 			switch c.state {
 			case job.Failed, job.Queued: // a repeat of the lease holder
 				must.Do(t, c.end(l, j))
@@ -172,7 +172,7 @@ func TestOddText(t *testing.T) {
 	must.Do(t, err)
 	j, _, err := l.Attempts.Begin(t.Context(), r.Job.ID, "w")
 	must.Do(t, err)
-	must.Do(t, l.Attempts.Fail(t.Context(), j.ID, j.Fence, "moov \x00\xc3"))
+	must.Get(l.Attempts.Fail(t.Context(), j.ID, j.Fence, "moov \x00\xc3"))(t)
 	v, err := l.Footage.Get(t.Context(), "f1")
 	if err != nil || v.Name != "a\uFFFD\uFFFDb" || v.Job.Reason != "moov \uFFFD\uFFFD" {
 		t.Errorf("%q %+v %v", v.Name, v.Job, err)
@@ -190,8 +190,8 @@ func TestUnknownJob(t *testing.T) {
 	_, view := l.Footage.Get(ctx, "no")
 	for what, err := range map[string]error{
 		"begin": begin, "retry": retry, "job": get, "job of": of, "count": count, "footage": view,
-		"queued": l.Jobs.MarkQueued(ctx, "no"), "progress": l.Attempts.UpdateProgress(ctx, "no", 1, job.Progress{}),
-		"finish": l.Attempts.Finish(ctx, "no", 1, Count{}, ""), "poison": l.Jobs.Poison(ctx, "no", ""), "cancel": l.Jobs.Cancel(ctx, "no"),
+		"queued": l.Jobs.MarkQueued(ctx, "no"), "progress": errOf(l.Attempts.UpdateProgress(ctx, "no", 1, job.Progress{})),
+		"finish": errOf(l.Attempts.Finish(ctx, "no", 1, Count{}, "")), "poison": l.Jobs.Poison(ctx, "no", ""), "cancel": l.Jobs.Cancel(ctx, "no"),
 	} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v", what, err)
@@ -203,7 +203,7 @@ func TestCountOutsideItsInterval(t *testing.T) {
 	l, _ := fresh(t)
 	j := begun(t, l, "f1")
 	for _, c := range []Count{{Unique: -1, Low: -1}, {Unique: 5, Low: 6, High: 7}, {Unique: 5, Low: 1, High: 4}} {
-		must.FailWith(t, l.Attempts.Finish(t.Context(), j.ID, j.Fence, c, "k"), ErrInvalid)
+		must.FailWith(t, errOf(l.Attempts.Finish(t.Context(), j.ID, j.Fence, c, "k")), ErrInvalid)
 	}
 	if got, _ := l.Jobs.Get(t.Context(), j.ID); got.State != job.Processing {
 		t.Fatalf("half a finish: %+v", got)
@@ -224,11 +224,11 @@ func TestChangesMissNothing(t *testing.T) {
 	for _, j := range began {
 		wg.Go(func() {
 			for n := range updates {
-				if err := l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: float64(n)}); err != nil {
+				if _, err := l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: float64(n)}); err != nil {
 					t.Error(err)
 				}
 			}
-			if err := l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, Low: 1, High: 1}, "k"); err != nil {
+			if _, err := l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, Low: 1, High: 1}, "k"); err != nil {
 				t.Error(err)
 			}
 		})

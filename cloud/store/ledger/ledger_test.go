@@ -149,9 +149,9 @@ func TestWholeLife(t *testing.T) {
 		t.Fatalf("%+v %+v", j, f)
 	}
 	eta := 12.5
-	must.Do(t, l.Attempts.UpdateProgress(ctx, id, 1, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))
-	must.Do(t, l.Attempts.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9}, Model: "femto"}, "footage/f1/result/x.json"))
-	must.Do(t, l.Attempts.Finish(ctx, id, 1, Count{Unique: 1}, "other")) // a repeat changes nothing
+	must.Get(l.Attempts.UpdateProgress(ctx, id, 1, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))(t)
+	must.Get(l.Attempts.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9}, Model: "femto"}, "footage/f1/result/x.json"))(t)
+	must.Get(l.Attempts.Finish(ctx, id, 1, Count{Unique: 1}, "other"))(t) // a repeat changes nothing
 	v, err := l.Footage.Get(ctx, "f1")
 	must.Do(t, err)
 	if v.Job.State != job.Done || v.Count.Unique != 9 || !reflect.DeepEqual(v.Count.ByClass, map[string]int{"cow": 9}) ||
@@ -223,3 +223,6 @@ func TestTwoLedgersRecordTheSame(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 }
+
+// errOf is the error of a call whose value does not matter.
+func errOf[T any](_ T, err error) error { return err }

@@ -30,7 +30,7 @@ func TestPages(t *testing.T) {
 			must.Do(t, l.Jobs.MarkQueued(ctx, rec.Job.ID))
 			j, _, err := l.Attempts.Begin(ctx, rec.Job.ID, "w")
 			must.Do(t, err)
-			must.Do(t, l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: i, High: i}, "k"))
+			must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: i, High: i}, "k"))(t)
 		}
 	}
 	var got []footage.ID
@@ -343,7 +343,7 @@ func BenchmarkUpdateProgress(b *testing.B) {
 	l, _ := fresh(b)
 	j := begun(b, l, "f1")
 	for b.Loop() {
-		must.Do(b, l.Attempts.UpdateProgress(b.Context(), j.ID, j.Fence, job.Progress{Percent: 5}))
+		must.Get(l.Attempts.UpdateProgress(b.Context(), j.ID, j.Fence, job.Progress{Percent: 5}))(b)
 	}
 }
 

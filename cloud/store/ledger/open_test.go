@@ -202,7 +202,7 @@ func child(t *testing.T, path string) {
 				continue // another child has ended it
 			}
 			must.Do(t, err)
-			err = l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, High: 1}, "k")
+			_, err = l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 1, High: 1}, "k")
 			if !errors.Is(err, ErrFenced) { // another child took it over
 				must.Do(t, err)
 			}

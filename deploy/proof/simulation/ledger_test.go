@@ -45,26 +45,32 @@ func (b attempts) Begin(ctx context.Context, id, worker string) (j ledger.Job, f
 	return j, f, err
 }
 
-func (b attempts) UpdateProgress(ctx context.Context, id string, fence int64, p job.Progress) error {
-	return b.p.do(seldom, func() error {
-		err := b.Attempts.UpdateProgress(ctx, id, b.fence(ctx, id, fence), p)
+func (b attempts) UpdateProgress(ctx context.Context, id string, fence int64, p job.Progress) (j ledger.Job, err error) {
+	err = b.p.do(seldom, func() error {
+		var err error
+		j, err = b.Attempts.UpdateProgress(ctx, id, b.fence(ctx, id, fence), p)
 		if b.p.w.without.fence && errors.Is(err, ledger.ErrFenced) {
-			return nil // it has ended, and nobody says so
+			return nil // the attempt has ended, and the ledger does not report it
 		}
 		return err
 	})
+	return j, err
 }
 
-func (b attempts) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) error {
-	return b.end(id, fence, func() error { return b.Attempts.Finish(ctx, id, b.fence(ctx, id, fence), c, key) })
+func (b attempts) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) (ledger.Job, error) {
+	return b.end(id, fence, func() (ledger.Job, error) { return b.Attempts.Finish(ctx, id, b.fence(ctx, id, fence), c, key) })
 }
 
-func (b attempts) Fail(ctx context.Context, id string, fence int64, reason string) error {
-	return b.end(id, fence, func() error { return b.Attempts.Fail(ctx, id, b.fence(ctx, id, fence), reason) })
+func (b attempts) Fail(ctx context.Context, id string, fence int64, reason string) (ledger.Job, error) {
+	return b.end(id, fence, func() (ledger.Job, error) { return b.Attempts.Fail(ctx, id, b.fence(ctx, id, fence), reason) })
 }
 
-func (b attempts) Release(ctx context.Context, id string, fence int64, reason string) error {
-	return b.p.do(usually, func() error { return b.Attempts.Release(ctx, id, b.fence(ctx, id, fence), reason) })
+func (b attempts) Release(ctx context.Context, id string, fence int64, reason string) (j ledger.Job, err error) {
+	err = b.p.do(usually, func() (err error) {
+		j, err = b.Attempts.Release(ctx, id, b.fence(ctx, id, fence), reason)
+		return err
+	})
+	return j, err
 }
 
 func (b jobs) Poison(ctx context.Context, id, reason string) error {
@@ -78,14 +84,14 @@ func (b jobs) Poison(ctx context.Context, id, reason string) error {
 }
 
 // end notes which attempt's end the ledger took.
-func (b attempts) end(id string, fence int64, deed func() error) error {
-	return b.p.do(usually, func() error {
-		err := deed()
-		if err == nil {
+func (b attempts) end(id string, fence int64, write func() (ledger.Job, error)) (j ledger.Job, err error) {
+	err = b.p.do(usually, func() (err error) {
+		if j, err = write(); err == nil {
 			b.p.w.ended(id, fence)
 		}
 		return err
 	})
+	return j, err
 }
 
 // fence is the attempt's own, or, without fencing, whatever is valid now.
