@@ -1,0 +1,115 @@
+package archtest
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	cloud "cattlecounter/cloud/config"
+	shown "cattlecounter/deploy/testkit/documents"
+	edge "cattlecounter/edge/config"
+	"cattlecounter/shared/settings"
+)
+
+const projectRoot = "../.."
+
+// TestDocumentsNameConfigurationKeys looks for keys that neither configuration has.
+func TestDocumentsNameConfigurationKeys(t *testing.T) {
+	keys := slices.Concat(settings.Keys(new(edge.Config)), settings.Keys(new(cloud.Config)))
+	var sections []string
+	for _, k := range keys {
+		if s, _, nested := strings.Cut(k, "."); nested {
+			sections = append(sections, s)
+		}
+	}
+	isKey := regexp.MustCompile(`^([a-z]+)\.[a-z_.]+$`)
+	files := regexp.MustCompile(`\.(db|yaml|json|go|md|sh|py|pt|onnx|csv|jpg)$`)
+	seen := 0
+	for _, c := range shown.All(t, projectRoot) {
+		name, _, _ := strings.Cut(c.Text, ":") // "worker.drain: 20m" names a key as well
+		m := isKey.FindStringSubmatch(name)
+		if m == nil || !slices.Contains(sections, m[1]) || files.MatchString(name) {
+			continue
+		}
+		if seen++; !slices.Contains(keys, name) && !slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k, name+".") }) {
+			t.Errorf("%s line %d: there is no key %s", c.File, c.Line, name)
+		}
+	}
+	if seen < 50 {
+		t.Errorf("only %d keys were found: does this test still read the documents?", seen)
+	}
+}
+
+// TestDocumentsNameTargets looks for make targets that do not exist.
+func TestDocumentsNameTargets(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(projectRoot, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := regexp.MustCompile(`^(?:\$ )?(?:[A-Z_]+=\S+ )*make ([a-z][a-z-]*)`)
+	seen := 0
+	for _, c := range shown.All(t, projectRoot) {
+		m := called.FindStringSubmatch(c.Text)
+		if m == nil {
+			continue
+		}
+		if seen++; !regexp.MustCompile(`(?m)^` + m[1] + `:`).Match(makefile) {
+			t.Errorf("%s line %d: make has no target %s", c.File, c.Line, m[1])
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d make targets were found: does this test still read the documents?", seen)
+	}
+}
+
+// TestDocumentsNameFolders looks for paths in the tree that do not exist.
+func TestDocumentsNameFolders(t *testing.T) {
+	path := regexp.MustCompile(`^(?:\./)?((?:edge|cloud|shared|deploy|firmware-notes)/[A-Za-z0-9_./-]+)$`)
+	seen := 0
+	for _, c := range shown.All(t, projectRoot) {
+		for _, word := range strings.Fields(c.Text) {
+			m := path.FindStringSubmatch(strings.TrimSuffix(word, ","))
+			if m == nil || strings.HasSuffix(m[1], "/...") {
+				continue
+			}
+			seen++
+			if _, err := os.Stat(filepath.Join(projectRoot, m[1])); err != nil {
+				t.Errorf("%s line %d: %s does not exist", c.File, c.Line, m[1])
+			}
+		}
+	}
+	if seen < 80 {
+		t.Errorf("only %d paths were found: does this test still read the documents?", seen)
+	}
+}
+
+// TestDocumentsHaveShortLines holds what people read in a terminal to 120
+// characters, except tables and code.
+func TestDocumentsHaveShortLines(t *testing.T) {
+	const most = 120
+	for _, p := range []string{"*.md", "deploy/docs/*.md", "deploy/azure/*.md", "deploy/bench/*.md", "shared/adr/*.md"} {
+		files, err := filepath.Glob(filepath.Join(projectRoot, p))
+		if err != nil || len(files) == 0 {
+			t.Fatal(p, err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fenced, n := false, 0
+			for line := range strings.Lines(string(text)) {
+				n++
+				if strings.HasPrefix(line, "```") {
+					fenced = !fenced
+				}
+				if long := len([]rune(strings.TrimSuffix(line, "\n"))); long > most && !fenced && !strings.HasPrefix(line, "|") {
+					t.Errorf("%s line %d has %d characters, at most %d", f, n, long, most)
+				}
+			}
+		}
+	}
+}
