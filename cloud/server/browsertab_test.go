@@ -63,6 +63,9 @@ func startChrome(t *testing.T) *chrome {
 // findChromium skips the test without Chromium or the built page; with CATTLE_BROWSER=required it fails.
 func findChromium(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("drives a browser: skipped with -short")
+	}
 	missing := func(what string) {
 		if os.Getenv("CATTLE_BROWSER") == "required" {
 			t.Fatal(what)
@@ -73,8 +76,10 @@ func findChromium(t *testing.T) string {
 	if err != nil {
 		missing("no chromium; run deploy/setup/setup.sh test")
 	}
-	if _, err := os.Stat("dashboard/dist/index.html"); err != nil {
-		missing("the page is not built; run deploy/setup/setup.sh build")
+	for _, file := range []string{"index.html", "app.js"} {
+		if _, err := os.Stat(filepath.Join("dashboard/dist", file)); err != nil {
+			missing("the page is not built; run deploy/setup/setup.sh page")
+		}
 	}
 	return program
 }

@@ -18,6 +18,15 @@ import (
 
 var kills = flag.Int("kills", 200, "how often TestKilledAnywhere kills the program")
 
+// rounds is the number of kills; with -short a few show that the test itself works.
+func rounds() int {
+	const short = 10
+	if testing.Short() {
+		return min(*kills, short)
+	}
+	return *kills
+}
+
 // SIGKILL at random points, while files arrive, are read, sent and reclaimed, loses
 // nothing. The test deletes files from the card as soon as they are spooled, so that
 // no other copy exists.
@@ -28,7 +37,7 @@ func TestKilledAnywhere(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, uint64(*kills)))
 	want := map[string]footage.Digest{} // by name
 	removed := 0
-	for i := range *kills {
+	for i := range rounds() {
 		if i%4 == 0 {
 			name := fmt.Sprintf("film %d.mp4", i)
 			s.film(name, 1+random.IntN(9<<20))
@@ -69,11 +78,11 @@ func TestKilledAnywhere(t *testing.T) {
 	if len(s.cloud.Footage) != len(want) {
 		t.Errorf("%d pieces of footage arrived, want %d", len(s.cloud.Footage), len(want))
 	}
-	if removed == 0 && *kills > 50 {
+	if removed == 0 && rounds() > 50 {
 		t.Error("no run spooled anything before its kill")
 	}
 	t.Logf("%d kills, %d pieces of %d bytes, %d of them removed from the card after spooling; %d bytes arrived twice",
-		*kills, len(want), size, removed, s.cloud.Received-size)
+		rounds(), len(want), size, removed, s.cloud.Received-size)
 }
 
 // set changes the program's configuration.
@@ -126,7 +135,7 @@ func TestKilledInSalvage(t *testing.T) {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(3, 4))
-	for range *kills / 5 {
+	for range rounds() / 5 {
 		_ = os.Remove(filepath.Join(s.spool, "store", "MANIFEST")) // a salvage may have moved it
 		s.start()
 		<-time.After(time.Duration(20+random.IntN(250)) * time.Millisecond) // the fault, not a wait
