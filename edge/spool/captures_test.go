@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 )
 
@@ -19,7 +20,7 @@ func TestPathThatIsNotUTF8(t *testing.T) {
 		t.Errorf("got %+v and %+v, want two pieces with printable names", r, other)
 	}
 	for range 2 {
-		if !must[bool](t)(s.Captures.Known(r.Source)) {
+		if !must.Get(s.Captures.Known(r.Source))(t) {
 			t.Error("the file on the card is not known")
 		}
 		shut(t, s)
@@ -37,10 +38,10 @@ func TestReadingContinuesAfterCrash(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	b, _ := content("", 2, 3*footage.ChunkSize)
-	r := must[Record](t)(s.Captures.Add(Source{Path: "/card/b.mp4", Size: int64(len(b))}, nil))
+	r := must.Get(s.Captures.Add(Source{Path: "/card/b.mp4", Size: int64(len(b))}, nil))(t)
 	_, m := content(r.ID, 2, len(b))
-	must[Record](t)(s.Captures.BeginRead(r.ID))
-	ok(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b[:footage.ChunkSize]))
+	must.Get(s.Captures.BeginRead(r.ID))(t)
+	must.Do(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b[:footage.ChunkSize]))
 	shut(t, s)
 
 	var room atomic.Int64
@@ -50,15 +51,16 @@ func TestReadingContinuesAfterCrash(t *testing.T) {
 	if got, _ := s.Records.Get(r.ID); got.State != Spooling || chunkCount(t, s) != 1 {
 		t.Fatalf("after the crash: %s with %d chunks, want spooling with 1", got.State, chunkCount(t, s))
 	}
-	must[Record](t)(s.Captures.BeginRead(r.ID))
+	must.Get(s.Captures.BeginRead(r.ID))(t)
 	room.Store(0) // a stored chunk needs no space
-	ok(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b[:footage.ChunkSize]))
-	if err := s.Content.PutChunk(r.ID, Video, m.Video.Chunks[1], b[footage.ChunkSize:2*footage.ChunkSize]); !errors.Is(err, ErrNoSpace) {
+	must.Do(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b[:footage.ChunkSize]))
+	err := s.Content.PutChunk(r.ID, Video, m.Video.Chunks[1], b[footage.ChunkSize:2*footage.ChunkSize])
+	if !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("new chunk on a full disk: got error %v, want ErrNoSpace", err)
 	}
 	room.Store(1 << 40)
 	putChunks(t, s, b, m)
-	if got := must[Record](t)(s.Captures.Commit(m)); got.State != Spooled {
+	if got := must.Get(s.Captures.Commit(m))(t); got.State != Spooled {
 		t.Fatalf("footage is %s, want spooled", got.State)
 	}
 }
@@ -66,35 +68,35 @@ func TestReadingContinuesAfterCrash(t *testing.T) {
 func TestChangedAndMissingFiles(t *testing.T) {
 	s := opened(t)
 	src := Source{Path: "/card/d.mp4", Size: 10, ModTime: time.Unix(1, 0)}
-	r := must[Record](t)(s.Captures.Add(src, nil))
-	must[Record](t)(s.Captures.BeginRead(r.ID))
+	r := must.Get(s.Captures.Add(src, nil))(t)
+	must.Get(s.Captures.BeginRead(r.ID))(t)
 	b, m := content(r.ID, 5, 10)
 	putChunks(t, s, b, m)
-	ok(t, s.Captures.Discard(r.ID, "it changed"))
+	must.Do(t, s.Captures.Discard(r.ID, "it changed"))
 	if got, _ := s.Records.Get(r.ID); got.State != Captured || !got.Stale || got.Waiting == "" || chunkCount(t, s) != 0 {
 		t.Fatalf("changed file: got %+v, want it captured and stale, without chunks", got)
 	}
-	if must[bool](t)(s.Captures.Known(src)) {
+	if must.Get(s.Captures.Known(src))(t) {
 		t.Fatal("a changed file counts as known")
 	}
 	src.Size = 20
-	grown := must[Record](t)(s.Captures.Add(src, nil))
+	grown := must.Get(s.Captures.Add(src, nil))(t)
 	if grown.ID != r.ID || grown.Stale || grown.Source.Size != 20 {
 		t.Fatalf("changed file captured again: got %+v, want the same footage", grown)
 	}
-	ok(t, s.Recovery.QuarantineMissing(r.ID, "gone"))
-	if must[bool](t)(s.Captures.Known(src)) {
+	must.Do(t, s.Recovery.QuarantineMissing(r.ID, "gone"))
+	if must.Get(s.Captures.Known(src))(t) {
 		t.Fatal("a missing file counts as known")
 	}
-	if back := must[Record](t)(s.Captures.Add(src, nil)); back.ID != r.ID || back.State != Captured || back.Reason != "" {
+	if back := must.Get(s.Captures.Add(src, nil))(t); back.ID != r.ID || back.State != Captured || back.Reason != "" {
 		t.Fatalf("file on the card again: got %+v, want the same footage, captured", back)
 	}
 	// After the file was spooled, a new file under its name is other footage.
-	must[Record](t)(s.Captures.BeginRead(r.ID))
+	must.Get(s.Captures.BeginRead(r.ID))(t)
 	putChunks(t, s, b, m)
-	must[Record](t)(s.Captures.Commit(m))
+	must.Get(s.Captures.Commit(m))(t)
 	src.ModTime = time.Unix(2, 0)
-	if other := must[Record](t)(s.Captures.Add(src, nil)); other.ID == r.ID {
+	if other := must.Get(s.Captures.Add(src, nil))(t); other.ID == r.ID {
 		t.Fatal("two recordings share an id")
 	}
 }

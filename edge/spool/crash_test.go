@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 )
 
@@ -34,7 +35,7 @@ type acked struct {
 func (l *life) step(id footage.ID, do func() error) {
 	l.t.Helper()
 	l.running = id
-	ok(l.t, do())
+	must.Do(l.t, do())
 	l.running = ""
 	l.steps++
 	l.acknowledge(id)
@@ -53,7 +54,7 @@ func (l *life) acknowledge(id footage.ID) {
 // capture reads new footage into the spool, chunk by chunk.
 func (l *life) capture(path string, seed uint64, size int) footage.ID {
 	l.t.Helper()
-	r := must[Record](l.t)(l.s.Captures.Add(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))
+	r := must.Get(l.s.Captures.Add(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))(l.t)
 	l.acknowledge(r.ID)
 	l.read(r.ID, seed, size)
 	return r.ID
@@ -90,7 +91,7 @@ func (l *life) run() {
 		l.step(id, func() error { return l.s.Uploads.Accept(id) })
 		l.step(id, func() error { return l.s.Uploads.Confirm(id, "") })
 		l.step(id, func() error { return l.s.Disk.Reclaim(id) })
-		ok(l.t, l.s.Disk.Collect(l.t.Context()))
+		must.Do(l.t, l.s.Disk.Collect(l.t.Context()))
 		l.collected()
 	}
 	damaged := l.capture("/card/damaged.mp4", 3, 800)
@@ -123,7 +124,7 @@ func (l *life) inspect(dir, when string) {
 			}
 		}
 		if got.State.Ended() {
-			if keys := must[[][]byte](l.t)(s.store.keys(chunkPrefix(id))); len(keys) > 0 {
+			if keys := must.Get(s.store.keys(chunkPrefix(id)))(l.t); len(keys) > 0 {
 				l.t.Errorf("%s: %s is %s with %d chunks", when, want.name, got.State, len(keys))
 			}
 			continue
@@ -146,12 +147,12 @@ func TestPowerCutAtEveryWrite(t *testing.T) {
 	copySparse(t, l.s.store.path(), before)
 	writes, torn := 0, 0
 	l.collected = func() {
-		ok(t, os.RemoveAll(before))
+		must.Do(t, os.RemoveAll(before))
 		copySparse(t, l.s.store.path(), before)
 		after := filepath.Join(work, "collected")
 		copySparse(t, before, filepath.Join(after, storeDir))
 		l.inspect(after, fmt.Sprintf("after the collection that followed write %d", writes))
-		ok(t, os.RemoveAll(after))
+		must.Do(t, os.RemoveAll(after))
 	}
 	l.s.store.written = func() {
 		writes++
@@ -166,12 +167,12 @@ func TestPowerCutAtEveryWrite(t *testing.T) {
 				torn++
 				l.inspect(half, fmt.Sprintf("in the middle of write %d", writes))
 			}
-			ok(t, os.RemoveAll(half))
+			must.Do(t, os.RemoveAll(half))
 		}
 		l.inspect(after, fmt.Sprintf("after write %d", writes))
-		ok(t, os.RemoveAll(after))
-		ok(t, os.RemoveAll(before))
-		ok(t, os.Rename(keep, before))
+		must.Do(t, os.RemoveAll(after))
+		must.Do(t, os.RemoveAll(before))
+		must.Do(t, os.Rename(keep, before))
 	}
 	l.run()
 	shut(t, l.s)
@@ -186,7 +187,7 @@ func TestPowerCutAtEveryWrite(t *testing.T) {
 func tear(t *testing.T, before, after string, random *rand.Rand) bool {
 	t.Helper()
 	changed := false
-	for _, e := range must[[]os.DirEntry](t)(os.ReadDir(after)) {
+	for _, e := range must.Get(os.ReadDir(after))(t) {
 		if ext := filepath.Ext(e.Name()); ext != ".vlog" && ext != ".mem" {
 			continue
 		}
@@ -195,16 +196,16 @@ func tear(t *testing.T, before, after string, random *rand.Rand) bool {
 			continue // a new file
 		}
 		path := filepath.Join(after, e.Name())
-		now := must[[]byte](t)(os.ReadFile(path))
+		now := must.Get(os.ReadFile(path))(t)
 		n := min(len(old), len(now))
 		from, to := diffRange(old[:n], now[:n])
 		if from == to {
 			continue
 		}
 		cut := from + random.IntN(to-from)
-		f := must[*os.File](t)(os.OpenFile(path, os.O_RDWR, 0))
-		must[int](t)(f.WriteAt(old[cut:to], int64(cut)))
-		ok(t, f.Close())
+		f := must.Get(os.OpenFile(path, os.O_RDWR, 0))(t)
+		must.Get(f.WriteAt(old[cut:to], int64(cut)))(t)
+		must.Do(t, f.Close())
 		changed = true
 	}
 	return changed

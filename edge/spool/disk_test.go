@@ -5,14 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 )
 
 func TestQuota(t *testing.T) {
 	s := opened(t, func(o *Options) { o.Quota = 40 << 20 })
-	r := must[Record](t)(s.Captures.Add(Source{Path: "/card/h.mp4", Size: 80 << 20}, nil))
+	r := must.Get(s.Captures.Add(Source{Path: "/card/h.mp4", Size: 80 << 20}, nil))(t)
 	b, m := content(r.ID, 10, 80<<20)
-	must[Record](t)(s.Captures.BeginRead(r.ID))
+	must.Get(s.Captures.BeginRead(r.ID))(t)
 	var err error
 	for _, c := range m.Video.Chunks {
 		at := c.Index * footage.ChunkSize
@@ -23,7 +24,7 @@ func TestQuota(t *testing.T) {
 	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "spool.quota") {
 		t.Fatalf("got error %v, want ErrNoSpace that names spool.quota", err)
 	}
-	if used := must[Space](t)(s.Disk.Space()).Used; used > 40<<20 {
+	if used := must.Get(s.Disk.Space())(t).Used; used > 40<<20 {
 		t.Errorf("the spool uses %d bytes, more than its quota", used)
 	}
 }
@@ -44,7 +45,7 @@ func TestSpacePercentAndLimit(t *testing.T) {
 	disk := func(string) (int64, int64, error) { return 10_000 * mb, 700 * mb, nil }
 	for _, c := range []struct{ quota, minFree int64 }{{0, 0}, {0, 100}, {500, 100}, {900, 100}} {
 		s := opened(t, func(o *Options) { o.Quota, o.MinFree, o.Disk = c.quota*mb, c.minFree*mb, disk })
-		sp := must[Space](t)(s.Disk.Space())
+		sp := must.Get(s.Disk.Space())(t)
 		want := sp.Used + (700-c.minFree)*mb
 		if c.quota > 0 {
 			want = min(want, c.quota*mb)
@@ -60,19 +61,19 @@ func TestSpacePercentAndLimit(t *testing.T) {
 func TestConfirmedFootageIsEvicted(t *testing.T) {
 	s := opened(t, func(o *Options) { o.KeepConfirmed, o.Quota = true, 60<<20 })
 	upload := func(r Record) footage.ID {
-		must[Record](t)(s.Uploads.Begin(r.ID))
-		ok(t, s.Uploads.Accept(r.ID))
-		ok(t, s.Uploads.Confirm(r.ID, ""))
-		ok(t, s.Uploads.Release(r.ID))
+		must.Get(s.Uploads.Begin(r.ID))(t)
+		must.Do(t, s.Uploads.Accept(r.ID))
+		must.Do(t, s.Uploads.Confirm(r.ID, ""))
+		must.Do(t, s.Uploads.Release(r.ID))
 		return r.ID
 	}
 	waits := fill(t, s, "/card/waits.mp4", 1, 4<<20)
 	first := upload(fill(t, s, "/card/first.mp4", 2, 20<<20))
 	second := upload(fill(t, s, "/card/second.mp4", 3, 20<<20))
-	if sp := must[Space](t)(s.Disk.Space()); sp.Confirmed != 40<<20 || sp.Percent() > 20 {
+	if sp := must.Get(s.Disk.Space())(t); sp.Confirmed != 40<<20 || sp.Percent() > 20 {
 		t.Errorf("confirmed footage counts as used: %+v, %v %%", sp, sp.Percent())
 	}
-	ok(t, s.Content.Verify(t.Context(), first))
+	must.Do(t, s.Content.Verify(t.Context(), first))
 	for range 5 {
 		if err := s.Disk.MakeRoom(30 << 20); !errors.Is(err, ErrNoSpace) {
 			t.Fatalf("full spool: got error %v, want ErrNoSpace", err)
@@ -83,9 +84,9 @@ func TestConfirmedFootageIsEvicted(t *testing.T) {
 	if a.State != Reclaimed || b.State != Confirmed {
 		t.Fatalf("oldest is %s, next is %s, want only the oldest reclaimed", a.State, b.State)
 	}
-	ok(t, s.Disk.Collect(t.Context()))
+	must.Do(t, s.Disk.Collect(t.Context()))
 	s.store.collecting.Store(false)
-	ok(t, s.Disk.MakeRoom(20<<20))
-	ok(t, s.Content.Verify(t.Context(), waits.ID))
-	ok(t, s.Content.Verify(t.Context(), second))
+	must.Do(t, s.Disk.MakeRoom(20<<20))
+	must.Do(t, s.Content.Verify(t.Context(), waits.ID))
+	must.Do(t, s.Content.Verify(t.Context(), second))
 }

@@ -5,19 +5,21 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"cattlecounter/deploy/testkit/must"
 )
 
 func TestFsckFindsDamageAndRepairs(t *testing.T) {
 	h := newHerd(t)
 	o := Options{Dir: h.dir}
-	r := must[Report](t)(Fsck(t.Context(), o))
+	r := must.Get(Fsck(t.Context(), o))(t)
 	if !r.OK() || r.Footage != 3 || r.Chunks != 3+2+1 {
 		t.Fatalf("whole spool: got %+v, want no fault in 3 pieces", r)
 	}
 	flip(t, h.dir, chunkKey(h.spooled.ID, Video, 2))
 	flip(t, h.dir, chunkKey(h.sent.ID, Video, 0))
 	before := listing(t, h.dir)
-	r = must[Report](t)(Fsck(t.Context(), o))
+	r = must.Get(Fsck(t.Context(), o))(t)
 	if r.OK() || len(r.Faults) != 2 || r.Damaged != 2 || r.Lost < 4<<20 {
 		t.Errorf("damaged spool: got %+v, want 2 faults", r)
 	}
@@ -29,11 +31,11 @@ func TestFsckFindsDamageAndRepairs(t *testing.T) {
 	if now := listing(t, h.dir); now != before {
 		t.Errorf("the check changed the spool:\n%s\n%s", before, now)
 	}
-	ok(t, RepairStore(t.Context(), o, &r))
+	must.Do(t, RepairStore(t.Context(), o, &r))
 	if r.Repair.Salvaged == nil || r.Repair.Reread != 2 {
 		t.Errorf("got %+v, want a salvage and 2 pieces to be read again", r.Repair)
 	}
-	r = must[Report](t)(Fsck(t.Context(), o))
+	r = must.Get(Fsck(t.Context(), o))(t)
 	if !r.OK() || r.Footage != 1 {
 		t.Errorf("after the repair: got %+v, want no fault in 1 piece", r)
 	}
@@ -55,7 +57,7 @@ func TestFsckWithoutSpool(t *testing.T) {
 func listing(t *testing.T, dir string) string {
 	t.Helper()
 	all := ""
-	ok(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	must.Do(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"cattlecounter/deploy/testkit/must"
 )
 
 // A collection frees at least 95 % of the space of confirmed footage, also of small footage
@@ -18,21 +20,21 @@ func TestGarbageIsCollected(t *testing.T) {
 				t.Skip("writes 300 MB")
 			}
 			s := opened(t)
-			empty := must[Space](t)(s.Disk.Space()).Used
+			empty := must.Get(s.Disk.Space())(t).Used
 			first := fill(t, s, "/card/first.mp4", 7, 5<<20)
 			r := fill(t, s, "/card/g.mp4", 8, size)
 			keep := fill(t, s, "/card/keep.mp4", 9, 5<<20)
 			confirm(t, s, r.ID)
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
-			ok(t, s.Disk.Collect(ctx))
-			left := must[Space](t)(s.Disk.Space()).Used - empty - 10<<20
+			must.Do(t, s.Disk.Collect(ctx))
+			left := must.Get(s.Disk.Space())(t).Used - empty - 10<<20
 			t.Logf("%d KiB of %d MiB are not freed", left>>10, size>>20)
 			if left > int64(size)/20 {
 				t.Errorf("%d MiB of %d MiB are not freed", left>>20, size>>20)
 			}
-			ok(t, s.Content.Verify(ctx, keep.ID))
-			ok(t, s.Content.Verify(ctx, first.ID))
+			must.Do(t, s.Content.Verify(ctx, keep.ID))
+			must.Do(t, s.Content.Verify(ctx, first.ID))
 		})
 	}
 }
@@ -50,11 +52,11 @@ func TestGarbageCollectionRescuesEntriesBehindDamage(t *testing.T) {
 	s = openWithLaterDamage(t, dir)
 	defer func() { shut(t, s) }()
 	confirm(t, s, gone.ID)
-	ok(t, s.Disk.Collect(t.Context()))
-	if names := must[[]string](t)(logFiles(s.store.path(), ".vlog")); names[0] == "000001.vlog" {
+	must.Do(t, s.Disk.Collect(t.Context()))
+	if names := must.Get(logFiles(s.store.path(), ".vlog"))(t); names[0] == "000001.vlog" {
 		t.Fatalf("the damaged file was not collected: %v", names)
 	}
-	ok(t, s.Content.Verify(t.Context(), keep.ID))
+	must.Do(t, s.Content.Verify(t.Context(), keep.ID))
 	if err := s.Content.Verify(t.Context(), hit.ID); !errors.Is(err, ErrDamaged) {
 		t.Errorf("damaged footage: got error %v, want ErrDamaged", err)
 	}
@@ -67,13 +69,13 @@ func openWithLaterDamage(t *testing.T, dir string) *Spool {
 	store := filepath.Join(dir, storeDir)
 	copySparse(t, store, whole)
 	unflip(t, whole)
-	ok(t, os.Rename(filepath.Join(dir, storeDir), filepath.Join(dir, "hit")))
-	ok(t, os.Rename(whole, store))
+	must.Do(t, os.Rename(filepath.Join(dir, storeDir), filepath.Join(dir, "hit")))
+	must.Do(t, os.Rename(whole, store))
 	s := open(t, dir)
-	b := must[[]byte](t)(os.ReadFile(filepath.Join(dir, "hit", "000001.vlog")))
-	f := must[*os.File](t)(os.OpenFile(filepath.Join(store, "000001.vlog"), os.O_RDWR, 0))
-	must[int](t)(f.WriteAt(b, 0))
-	ok(t, f.Close())
+	b := must.Get(os.ReadFile(filepath.Join(dir, "hit", "000001.vlog")))(t)
+	f := must.Get(os.OpenFile(filepath.Join(store, "000001.vlog"), os.O_RDWR, 0))(t)
+	must.Get(f.WriteAt(b, 0))(t)
+	must.Do(t, f.Close())
 	return s
 }
 
@@ -81,7 +83,7 @@ func openWithLaterDamage(t *testing.T, dir string) *Spool {
 func flip(t *testing.T, dir string, key []byte) {
 	t.Helper()
 	store := filepath.Join(dir, storeDir)
-	x := must[*logIndex](t)(indexLogs(store))
+	x := must.Get(indexLogs(store))(t)
 	p, there := x.keys[string(key)]
 	if !there {
 		t.Fatalf("no key %s", key)
@@ -92,24 +94,24 @@ func flip(t *testing.T, dir string, key []byte) {
 // flipBit flips a bit of the byte at an offset of a file.
 func flipBit(t *testing.T, path string, at int64) {
 	t.Helper()
-	f := must[*os.File](t)(os.OpenFile(path, os.O_RDWR, 0))
+	f := must.Get(os.OpenFile(path, os.O_RDWR, 0))(t)
 	b := make([]byte, 1)
-	must[int](t)(f.ReadAt(b, at))
+	must.Get(f.ReadAt(b, at))(t)
 	b[0] ^= 0x10
-	must[int](t)(f.WriteAt(b, at))
-	ok(t, f.Close())
+	must.Get(f.WriteAt(b, at))(t)
+	must.Do(t, f.Close())
 }
 
 // unflip reverses flip in the first value log.
 func unflip(t *testing.T, store string) {
 	t.Helper()
 	path := filepath.Join(store, "000001.vlog")
-	damage := must[[]span](t)(scanLog(path, func(entry) error { return nil }))
+	damage := must.Get(scanLog(path, func(entry) error { return nil }))(t)
 	if len(damage) != 1 {
 		t.Fatalf("%v", damage)
 	}
 	flipBit(t, path, damage[0].From+(damage[0].To-damage[0].From)/2)
-	if left := must[[]span](t)(scanLog(path, func(entry) error { return nil })); len(left) != 0 {
+	if left := must.Get(scanLog(path, func(entry) error { return nil }))(t); len(left) != 0 {
 		t.Fatalf("%v", left)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cattlecounter/deploy/testkit/must"
 )
 
 func TestOpenErrorNamesTheRemedy(t *testing.T) {
@@ -16,7 +18,7 @@ func TestOpenErrorNamesTheRemedy(t *testing.T) {
 	}
 	shut(t, s)
 	file := filepath.Join(dir, "file")
-	ok(t, os.WriteFile(file, nil, 0o600))
+	must.Do(t, os.WriteFile(file, nil, 0o600))
 	if _, err := Open(Options{Dir: file}); err == nil {
 		t.Error("a file was opened as a folder")
 	}
@@ -29,9 +31,9 @@ func TestOpenDeletesUnneededChunks(t *testing.T) {
 	_, m := content("unknown", 4, 100)
 	b, _ := content("unknown", 4, 100)
 	putChunks(t, s, b, m) // without a record
-	must[Record](t)(s.Uploads.Begin(r.ID))
-	ok(t, s.Uploads.Accept(r.ID))
-	ok(t, s.Uploads.Confirm(r.ID, "")) // the power is cut before Reclaim
+	must.Get(s.Uploads.Begin(r.ID))(t)
+	must.Do(t, s.Uploads.Accept(r.ID))
+	must.Do(t, s.Uploads.Confirm(r.ID, "")) // the power is cut before Reclaim
 	shut(t, s)
 	s = open(t, dir)
 	defer shut(t, s)

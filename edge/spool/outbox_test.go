@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cattlecounter/deploy/testkit/must"
 )
 
 // messages returns the stored messages without their padding.
 func messages(t *testing.T, s *Spool) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for k, b := range must[map[string][]byte](t)(s.Outbox.SavedMessages()) {
+	for k, b := range must.Get(s.Outbox.SavedMessages())(t) {
 		all[k] = strings.TrimRight(string(b), " ")
 	}
 	return all
@@ -24,12 +26,13 @@ func TestMessagesAcrossRestart(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	key := strings.Repeat("k", 100)
-	ok(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte("1"), "b": []byte("2"), key: []byte(strings.Repeat("x", 60_000))}, nil))
-	ok(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "unknown"}))
+	long := []byte(strings.Repeat("x", 60_000))
+	must.Do(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte("1"), "b": []byte("2"), key: long}, nil))
+	must.Do(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "unknown"}))
 	shut(t, s)
 	s = open(t, dir)
 	defer shut(t, s)
-	want := map[string]string{"a": "3", key: strings.Repeat("x", 60_000)}
+	want := map[string]string{"a": "3", key: string(long)}
 	if got := messages(t, s); !maps.Equal(got, want) {
 		t.Errorf("%d messages after a restart, want the %d that were stored", len(got), len(want))
 	}
@@ -42,11 +45,11 @@ func TestManyMessagesInOneTransaction(t *testing.T) {
 	for i := range 10_000 {
 		put[fmt.Sprintf("%064x", i)] = []byte(strings.Repeat("x", 800))
 	}
-	ok(t, s.Outbox.SaveMessages(put, nil))
+	must.Do(t, s.Outbox.SaveMessages(put, nil))
 	if got := messages(t, s); len(got) != len(put) {
 		t.Errorf("%d messages are stored, want %d", len(got), len(put))
 	}
-	ok(t, s.Outbox.SaveMessages(nil, slices.Collect(maps.Keys(put))))
+	must.Do(t, s.Outbox.SaveMessages(nil, slices.Collect(maps.Keys(put))))
 	if got := messages(t, s); len(got) != 0 {
 		t.Errorf("%d messages are left after all were deleted", len(got))
 	}
@@ -58,16 +61,16 @@ func TestSalvageAndFsckKnowMessages(t *testing.T) {
 	want := map[string]string{}
 	for i := range 50 {
 		want[fmt.Sprint("k", i)] = fmt.Sprint("message ", i)
-		ok(t, s.Outbox.SaveMessages(map[string][]byte{fmt.Sprint("k", i): []byte(want[fmt.Sprint("k", i)])}, nil))
+		must.Do(t, s.Outbox.SaveMessages(map[string][]byte{fmt.Sprint("k", i): []byte(want[fmt.Sprint("k", i)])}, nil))
 	}
 	shut(t, s)
-	r := must[Report](t)(Fsck(t.Context(), Options{Dir: h.dir}))
+	r := must.Get(Fsck(t.Context(), Options{Dir: h.dir}))(t)
 	if !r.OK() || r.Damaged != 0 {
 		t.Errorf("check of a whole spool with messages: %+v", r)
 	}
-	for _, e := range must[[]os.DirEntry](t)(os.ReadDir(filepath.Join(h.dir, storeDir))) {
+	for _, e := range must.Get(os.ReadDir(filepath.Join(h.dir, storeDir)))(t) {
 		if filepath.Ext(e.Name()) != ".vlog" {
-			ok(t, os.Remove(filepath.Join(h.dir, storeDir, e.Name())))
+			must.Do(t, os.Remove(filepath.Join(h.dir, storeDir, e.Name())))
 		}
 	}
 	s = open(t, h.dir)
@@ -86,11 +89,11 @@ func TestGarbageOfMessagesIsCollected(t *testing.T) {
 	s := opened(t)
 	requested := false
 	for range 2 * outboxGarbage >> 20 {
-		ok(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte(strings.Repeat("x", 1<<20))}, nil))
+		must.Do(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte(strings.Repeat("x", 1<<20))}, nil))
 		select {
 		case <-s.store.collectNow.C():
 			requested = true
-			ok(t, s.Disk.Collect(t.Context()))
+			must.Do(t, s.Disk.Collect(t.Context()))
 			s.store.collecting.Store(false)
 		default:
 		}
@@ -98,7 +101,7 @@ func TestGarbageOfMessagesIsCollected(t *testing.T) {
 	if !requested {
 		t.Error("no garbage collection was requested")
 	}
-	if used := must[Space](t)(s.Disk.Space()).Used; used > 2*outboxGarbage {
+	if used := must.Get(s.Disk.Space())(t).Used; used > 2*outboxGarbage {
 		t.Errorf("the spool uses %d bytes for one message", used)
 	}
 	if got := messages(t, s); len(got["a"]) != 1<<20 {

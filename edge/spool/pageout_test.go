@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"cattlecounter/deploy/testkit/must"
 )
 
 // residentFile returns RssFile of this process in bytes (proc_pid_status(5)).
@@ -39,7 +41,7 @@ func TestMappedMemoryIsBounded(t *testing.T) {
 	s := opened(t)
 	before := residentFile(t)
 	r := fill(t, s, "/card/big.mp4", 40, 400<<20)
-	ok(t, s.Content.Verify(t.Context(), r.ID))
+	must.Do(t, s.Content.Verify(t.Context(), r.ID))
 	if grown := residentFile(t) - before; grown > 2*pageOutEvery+int(s.store.o.LogFile) {
 		t.Errorf("%d MiB of mapped files are in memory", grown>>20)
 	}

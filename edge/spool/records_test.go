@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
@@ -34,7 +35,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	if n := len(s.Records.All()); n != 3 {
 		t.Errorf("%d records are kept, want 3", n)
 	}
-	if !must[bool](t)(s.Captures.Known(first.Source)) {
+	if !must.Get(s.Captures.Known(first.Source))(t) {
 		t.Error("the file of a pruned record is not known")
 	}
 	if copied := fill(t, s, "/card/copy.mp4", 20, 50); copied.State != Duplicate {
@@ -55,12 +56,12 @@ func TestJumpingClockDoesNotChangeTheOrder(t *testing.T) {
 	var ids []footage.ID
 	for i, name := range []string{"e", "a", "d", "b", "c"} {
 		r := fill(t, s, "/card/"+name+".mp4", uint64(i), 100)
-		must[Record](t)(s.Uploads.Begin(r.ID))
-		ok(t, s.Uploads.Accept(r.ID))
-		ok(t, s.Uploads.Confirm(r.ID, ""))
+		must.Get(s.Uploads.Begin(r.ID))(t)
+		must.Do(t, s.Uploads.Accept(r.ID))
+		must.Do(t, s.Uploads.Confirm(r.ID, ""))
 		ids = append(ids, r.ID)
 	}
-	ok(t, s.Close())
+	must.Do(t, s.Close())
 	s = open(t, dir, o)
 	defer shut(t, s)
 	for i, r := range s.Records.All() {
@@ -106,12 +107,23 @@ func TestNewestJobWins(t *testing.T) {
 	s := opened(t)
 	r := fill(t, s, "/card/i.mp4", 30, 50)
 	at := time.Now()
-	put := func(j topic.Job) bool { t.Helper(); j.Footage = r.ID; return must[bool](t)(s.Records.PutJob(j)) }
-	if !put(topic.Job{Header: topic.Header{Seq: 5}, Job: "j1", State: job.Processing, Progress: job.Progress{Percent: 50}, Updated: at}) ||
-		put(topic.Job{Header: topic.Header{Seq: 4}, Job: "j1", State: job.Processing, Progress: job.Progress{Percent: 40}, Updated: at}) ||
-		put(topic.Job{Header: topic.Header{Seq: 9}, Job: "j0", State: job.Processing, Updated: at.Add(-time.Hour)}) ||
-		!put(topic.Job{Header: topic.Header{Seq: 6}, Job: "j1", State: job.Done, Progress: job.Progress{Percent: 100}, Updated: at}) {
-		t.Error("an older message replaced a newer one, or the reverse")
+	put := func(j topic.Job) bool { t.Helper(); j.Footage = r.ID; return must.Get(s.Records.PutJob(j))(t) }
+	for _, m := range []struct {
+		seq   int64
+		job   string
+		state job.State
+		at    time.Time
+		newer bool
+	}{
+		{5, "j1", job.Processing, at, true},
+		{4, "j1", job.Processing, at, false},
+		{9, "j0", job.Processing, at.Add(-time.Hour), false},
+		{6, "j1", job.Done, at, true},
+	} {
+		j := topic.Job{Header: topic.Header{Seq: m.seq}, Job: m.job, State: m.state, Updated: m.at}
+		if got := put(j); got != m.newer {
+			t.Errorf("message %d of job %s is newer: got %v, want %v", m.seq, m.job, got, m.newer)
+		}
 	}
 	if got, _ := s.Records.Get(r.ID); got.Job.State != job.Done {
 		t.Errorf("stored job is %+v, want the done one", got.Job)
@@ -131,8 +143,9 @@ func TestProgressIsRarelyWritten(t *testing.T) {
 	s.store.written = func() { writes++ }
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for i := range 50 {
-		j := topic.Job{Header: topic.Header{Seq: int64(i + 1)}, Job: "j", Footage: r.ID, State: job.Processing, Progress: job.Progress{Percent: float64(i)}, Updated: at.Add(time.Duration(i) * 2 * time.Second)}
-		if newer := must[bool](t)(s.Records.PutJob(j)); !newer {
+		j := topic.Job{Header: topic.Header{Seq: int64(i + 1)}, Job: "j", Footage: r.ID, State: job.Processing,
+			Progress: job.Progress{Percent: float64(i)}, Updated: at.Add(time.Duration(i) * 2 * time.Second)}
+		if newer := must.Get(s.Records.PutJob(j))(t); !newer {
 			t.Fatalf("message %d counts as old", i)
 		}
 	}
@@ -160,30 +173,30 @@ func TestRestartsCountAsAttempts(t *testing.T) {
 		if got.Attempt != want || restarted && got.Published != 0 {
 			t.Errorf("%s: attempt %d, want %d, published %d", what, got.Attempt, want, got.Published)
 		}
-		ok(t, s.Records.SetPublished(r.ID, 100))
+		must.Do(t, s.Records.SetPublished(r.ID, 100))
 	}
 	check("read", false)
-	must[Record](t)(s.Uploads.Begin(r.ID))
+	must.Get(s.Uploads.Begin(r.ID))(t)
 	check("upload", false)
-	ok(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{URL: "u", Offset: 10}))
+	must.Do(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{URL: "u", Offset: 10}))
 	check("first session", false)
-	ok(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{URL: "u", Offset: 20}))
+	must.Do(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{URL: "u", Offset: 20}))
 	check("next offset", false)
-	ok(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{}))
+	must.Do(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{}))
 	check("lost by the cloud", true)
-	ok(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{URL: "v", Offset: 20}))
+	must.Do(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{URL: "v", Offset: 20}))
 	check("next session", false)
-	must[int](t)(s.Recovery.CountHashFault(r.ID))
+	must.Get(s.Recovery.CountHashFault(r.ID))(t)
 	check("arrived damaged", true)
-	ok(t, s.Recovery.Quarantine(r.ID, "why"))
+	must.Do(t, s.Recovery.Quarantine(r.ID, "why"))
 	check("quarantine", false)
-	ok(t, s.Recovery.Retry(r.ID))
+	must.Do(t, s.Recovery.Retry(r.ID))
 	check("retry", true)
-	must[Record](t)(s.Uploads.Begin(r.ID))
-	ok(t, s.Uploads.Accept(r.ID))
-	ok(t, s.Uploads.Confirm(r.ID, ""))
-	ok(t, s.Disk.Reclaim(r.ID))
+	must.Get(s.Uploads.Begin(r.ID))(t)
+	must.Do(t, s.Uploads.Accept(r.ID))
+	must.Do(t, s.Uploads.Confirm(r.ID, ""))
+	must.Do(t, s.Disk.Reclaim(r.ID))
 	check("reclaimed", false)
-	ok(t, s.Recovery.Reread(r.ID))
+	must.Do(t, s.Recovery.Reread(r.ID))
 	check("read again", true)
 }

@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"testing"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/topic"
 )
 
 func TestReplies(t *testing.T) {
 	s := opened(t)
 	for i := range maxReplies + 5 {
-		ok(t, s.Replies.Put(Reply{ID: fmt.Sprintf("o%d", i), State: topic.Finished}))
+		must.Do(t, s.Replies.Put(Reply{ID: fmt.Sprintf("o%d", i), State: topic.Finished}))
 	}
-	if n := len(must[[]Reply](t)(s.Replies.All())); n != maxReplies {
+	if n := len(must.Get(s.Replies.All())(t)); n != maxReplies {
 		t.Errorf("%d replies are stored, want %d", n, maxReplies)
 	}
 	if _, err := s.Replies.Get("o0"); !errors.Is(err, ErrNotFound) {

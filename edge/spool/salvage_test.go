@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 )
 
@@ -27,10 +28,10 @@ func newHerd(t *testing.T) herd {
 	h.bad = fill(t, s, "/card/bad.mp4", 4, 300)
 	h.small = fill(t, s, "/card/small.mp4", 5, 200)
 	confirm(t, s, h.gone.ID)
-	must[Record](t)(s.Uploads.Begin(h.sent.ID))
-	ok(t, s.Uploads.SetTransfer(h.sent.ID, Video, Transfer{URL: "u", Offset: 4 << 20}))
-	ok(t, s.Recovery.Quarantine(h.bad.ID, "refused"))
-	ok(t, s.Link.SetPaused(true))
+	must.Get(s.Uploads.Begin(h.sent.ID))(t)
+	must.Do(t, s.Uploads.SetTransfer(h.sent.ID, Video, Transfer{URL: "u", Offset: 4 << 20}))
+	must.Do(t, s.Recovery.Quarantine(h.bad.ID, "refused"))
+	must.Do(t, s.Link.SetPaused(true))
 	shut(t, s)
 	return h
 }
@@ -59,13 +60,13 @@ func (h herd) check(t *testing.T, s *Spool, damaged ...footage.ID) {
 	if r, _ := s.Records.Get(h.gone.ID); r.State != Reclaimed {
 		t.Errorf("reclaimed footage is now %q", r.State)
 	}
-	if keys := must[[][]byte](t)(s.store.keys(chunkPrefix(h.gone.ID))); len(keys) > 0 {
+	if keys := must.Get(s.store.keys(chunkPrefix(h.gone.ID)))(t); len(keys) > 0 {
 		t.Errorf("reclaimed footage has %d chunks, want none", len(keys))
 	}
 	if r, _ := s.Records.Get(h.sent.ID); r.State == Uploading && (r.Video.URL != "u" || r.Video.Offset != 4<<20) {
 		t.Errorf("the state of the upload is lost: %+v", r.Video)
 	}
-	if !must[bool](t)(s.Link.Paused()) {
+	if !must.Get(s.Link.Paused())(t) {
 		t.Error("the operator's pause is lost")
 	}
 }
@@ -73,16 +74,20 @@ func (h herd) check(t *testing.T, s *Spool, damaged ...footage.ID) {
 // garble overwrites a file with random bytes.
 func garble(t *testing.T, path string) {
 	t.Helper()
-	b := must[[]byte](t)(os.ReadFile(path))
+	b := must.Get(os.ReadFile(path))(t)
 	r := rand.NewChaCha8([32]byte{1})
 	_, _ = r.Read(b)
-	ok(t, os.WriteFile(path, b, 0o600))
+	must.Do(t, os.WriteFile(path, b, 0o600))
 }
 
 func TestBrokenStoreIsSalvaged(t *testing.T) {
+	// noContent is harm that leaves the content of all footage right.
+	noContent := func(harm func(*testing.T, herd)) func(*testing.T, herd) []footage.ID {
+		return func(t *testing.T, h herd) []footage.ID { harm(t, h); return nil }
+	}
 	one := func(t *testing.T, h herd, pattern string) string {
 		t.Helper()
-		names := must[[]string](t)(filepath.Glob(filepath.Join(h.dir, storeDir, pattern)))
+		names := must.Get(filepath.Glob(filepath.Join(h.dir, storeDir, pattern)))(t)
 		if len(names) == 0 {
 			t.Fatalf("no %s", pattern)
 		}
@@ -92,45 +97,45 @@ func TestBrokenStoreIsSalvaged(t *testing.T) {
 		harm  func(*testing.T, herd) []footage.ID // returns the footage with damaged content
 		whole bool                                // Badger opens the store as it is
 	}{
-		"garbled manifest":     {harm: func(t *testing.T, h herd) []footage.ID { garble(t, one(t, h, "MANIFEST")); return nil }},
-		"missing manifest":     {harm: func(t *testing.T, h herd) []footage.ID { ok(t, os.Remove(one(t, h, "MANIFEST"))); return nil }},
-		"garbled key registry": {harm: func(t *testing.T, h herd) []footage.ID { garble(t, one(t, h, "KEYREGISTRY")); return nil }},
-		"garbled table":        {harm: func(t *testing.T, h herd) []footage.ID { garble(t, one(t, h, "*.sst")); return nil }},
-		"missing table":        {harm: func(t *testing.T, h herd) []footage.ID { ok(t, os.Remove(one(t, h, "*.sst"))); return nil }},
-		"truncated table":      {harm: func(t *testing.T, h herd) []footage.ID { ok(t, os.Truncate(one(t, h, "*.sst"), 100)); return nil }},
+		"garbled manifest":     {harm: noContent(func(t *testing.T, h herd) { garble(t, one(t, h, "MANIFEST")) })},
+		"missing manifest":     {harm: noContent(func(t *testing.T, h herd) { must.Do(t, os.Remove(one(t, h, "MANIFEST"))) })},
+		"garbled key registry": {harm: noContent(func(t *testing.T, h herd) { garble(t, one(t, h, "KEYREGISTRY")) })},
+		"garbled table":        {harm: noContent(func(t *testing.T, h herd) { garble(t, one(t, h, "*.sst")) })},
+		"missing table":        {harm: noContent(func(t *testing.T, h herd) { must.Do(t, os.Remove(one(t, h, "*.sst"))) })},
+		"truncated table":      {harm: noContent(func(t *testing.T, h herd) { must.Do(t, os.Truncate(one(t, h, "*.sst"), 100)) })},
 		"bit flipped in a chunk": {harm: func(t *testing.T, h herd) []footage.ID {
 			flip(t, h.dir, chunkKey(h.spooled.ID, Video, 1))
 			return []footage.ID{h.spooled.ID}
 		}},
 		"zeroed block at the beginning of a chunk": {harm: func(t *testing.T, h herd) []footage.ID {
 			store := filepath.Join(h.dir, storeDir)
-			x := must[*logIndex](t)(indexLogs(store))
+			x := must.Get(indexLogs(store))(t)
 			p := x.keys[string(chunkKey(h.spooled.ID, Video, 1))]
-			f := must[*os.File](t)(os.OpenFile(filepath.Join(store, p.file), os.O_RDWR, 0))
-			must[int](t)(f.WriteAt(make([]byte, 4096), p.offset))
-			ok(t, f.Close())
+			f := must.Get(os.OpenFile(filepath.Join(store, p.file), os.O_RDWR, 0))(t)
+			must.Get(f.WriteAt(make([]byte, 4096), p.offset))(t)
+			must.Do(t, f.Close())
 			return []footage.ID{h.spooled.ID}
 		}},
-		"bit flipped in a record": {harm: func(t *testing.T, h herd) []footage.ID { flip(t, h.dir, recordKey(h.small.ID)); return nil }},
+		"bit flipped in a record": {harm: noContent(func(t *testing.T, h herd) { flip(t, h.dir, recordKey(h.small.ID)) })},
 		"bit flipped in a manifest of footage": {harm: func(t *testing.T, h herd) []footage.ID {
 			flip(t, h.dir, manifestKey(h.small.ID))
 			return []footage.ID{h.small.ID}
 		}},
 		"empty files": {whole: true, harm: func(t *testing.T, h herd) []footage.ID {
 			for _, name := range []string{"000099.vlog", "000098.sst", "00097.mem"} {
-				ok(t, os.WriteFile(filepath.Join(h.dir, storeDir, name), nil, 0o600))
+				must.Do(t, os.WriteFile(filepath.Join(h.dir, storeDir, name), nil, 0o600))
 			}
 			return nil
 		}},
 		"unfinished table": {whole: true, harm: func(t *testing.T, h herd) []footage.ID {
-			ok(t, os.WriteFile(filepath.Join(h.dir, storeDir, "000098.sst"), []byte("half"), 0o600))
+			must.Do(t, os.WriteFile(filepath.Join(h.dir, storeDir, "000098.sst"), []byte("half"), 0o600))
 			return nil
 		}},
-		"bit flipped in the header of the value log": {whole: true, harm: func(t *testing.T, h herd) []footage.ID { flipBit(t, one(t, h, "*.vlog"), 12); return nil }},
+		"bit flipped in the header of the value log": {whole: true, harm: noContent(func(t *testing.T, h herd) { flipBit(t, one(t, h, "*.vlog"), 12) })},
 		"only the value log": {harm: func(t *testing.T, h herd) []footage.ID {
-			for _, e := range must[[]os.DirEntry](t)(os.ReadDir(filepath.Join(h.dir, storeDir))) {
+			for _, e := range must.Get(os.ReadDir(filepath.Join(h.dir, storeDir)))(t) {
 				if filepath.Ext(e.Name()) != ".vlog" {
-					ok(t, os.Remove(filepath.Join(h.dir, storeDir, e.Name())))
+					must.Do(t, os.Remove(filepath.Join(h.dir, storeDir, e.Name())))
 				}
 			}
 			return nil
@@ -155,11 +160,11 @@ func TestBrokenStoreIsSalvaged(t *testing.T) {
 				t.Errorf("salvage: got %+v, want %d to be read again", s.Salvaged(), len(hit))
 			}
 			if name == "bit flipped in a chunk" {
-				if n := len(must[[][]byte](t)(s.store.keys(chunkPrefix(h.spooled.ID)))); n != 2 {
+				if n := len(must.Get(s.store.keys(chunkPrefix(h.spooled.ID)))(t)); n != 2 {
 					t.Errorf("%d of the 2 undamaged chunks are kept", n)
 				}
 			}
-			if left := must[[]string](t)(filepath.Glob(filepath.Join(h.dir, salvageDir))); len(left) > 0 {
+			if left := must.Get(filepath.Glob(filepath.Join(h.dir, salvageDir)))(t); len(left) > 0 {
 				t.Errorf("the salvage did not remove %v", left)
 			}
 		})
@@ -182,7 +187,7 @@ func (c cutAfter) Err() error {
 // A salvage that is interrupted anywhere continues at the next start.
 func TestInterruptedSalvageContinues(t *testing.T) {
 	whole := newHerd(t)
-	ok(t, os.Remove(filepath.Join(whole.dir, storeDir, "MANIFEST")))
+	must.Do(t, os.Remove(filepath.Join(whole.dir, storeDir, "MANIFEST")))
 	for k, done := 0, false; !done; k++ {
 		h := whole
 		h.dir = t.TempDir()
@@ -203,7 +208,7 @@ func TestInterruptedSalvageContinues(t *testing.T) {
 
 func TestSalvageInterruptedBetweenRenames(t *testing.T) {
 	h := newHerd(t)
-	ok(t, os.Rename(filepath.Join(h.dir, storeDir), filepath.Join(h.dir, salvageDir)))
+	must.Do(t, os.Rename(filepath.Join(h.dir, storeDir), filepath.Join(h.dir, salvageDir)))
 	s := open(t, h.dir)
 	defer func() { shut(t, s) }()
 	h.check(t, s)

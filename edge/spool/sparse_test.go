@@ -9,13 +9,15 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"cattlecounter/deploy/testkit/must"
 )
 
 // copySparse copies a store as a power cut would leave it now, and keeps the holes of its files.
 func copySparse(t testing.TB, from, to string) {
 	t.Helper()
-	ok(t, os.MkdirAll(to, 0o700))
-	for _, e := range must[[]os.DirEntry](t)(os.ReadDir(from)) {
+	must.Do(t, os.MkdirAll(to, 0o700))
+	for _, e := range must.Get(os.ReadDir(from))(t) {
 		if err := copyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}

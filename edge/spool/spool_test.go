@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 )
 
@@ -47,23 +48,6 @@ func opened(t testing.TB, change ...func(*Options)) *Spool {
 	return s
 }
 
-func must[T any](t testing.TB) func(T, error) T {
-	return func(v T, err error) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
-func ok(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // content returns random bytes, the same for the same seed, and their manifest.
 func content(id footage.ID, seed uint64, size int) ([]byte, footage.Manifest) {
 	b := make([]byte, size)
@@ -81,32 +65,32 @@ func putChunks(t testing.TB, s *Spool, b []byte, m footage.Manifest) {
 	t.Helper()
 	for _, c := range m.Video.Chunks {
 		at := c.Index * footage.ChunkSize
-		ok(t, s.Content.PutChunk(m.Footage, Video, c, b[at:at+int(c.Size)]))
+		must.Do(t, s.Content.PutChunk(m.Footage, Video, c, b[at:at+int(c.Size)]))
 	}
 }
 
 // fill captures and reads footage; its record is returned as spooled, or as a duplicate.
 func fill(t testing.TB, s *Spool, path string, seed uint64, size int) Record {
 	t.Helper()
-	r := must[Record](t)(s.Captures.Add(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))
+	r := must.Get(s.Captures.Add(Source{Path: path, Size: int64(size), ModTime: time.Unix(1, 0)}, nil))(t)
 	b, m := content(r.ID, seed, size)
-	must[Record](t)(s.Captures.BeginRead(r.ID))
+	must.Get(s.Captures.BeginRead(r.ID))(t)
 	putChunks(t, s, b, m)
-	return must[Record](t)(s.Captures.Commit(m))
+	return must.Get(s.Captures.Commit(m))(t)
 }
 
 // confirm uploads, confirms and reclaims footage.
 func confirm(t testing.TB, s *Spool, id footage.ID) {
 	t.Helper()
-	must[Record](t)(s.Uploads.Begin(id))
-	ok(t, s.Uploads.Accept(id))
-	ok(t, s.Uploads.Confirm(id, ""))
-	ok(t, s.Disk.Reclaim(id))
+	must.Get(s.Uploads.Begin(id))(t)
+	must.Do(t, s.Uploads.Accept(id))
+	must.Do(t, s.Uploads.Confirm(id, ""))
+	must.Do(t, s.Disk.Reclaim(id))
 }
 
 func chunkCount(t testing.TB, s *Spool) int {
 	t.Helper()
-	return len(must[[][]byte](t)(s.store.keys([]byte("c/"))))
+	return len(must.Get(s.store.keys([]byte("c/")))(t))
 }
 
 func TestLifeAcrossRestarts(t *testing.T) {
@@ -117,30 +101,30 @@ func TestLifeAcrossRestarts(t *testing.T) {
 	if r.State != Spooled || r.Name != "a.mp4" {
 		t.Fatalf("got %+v, want spooled footage a.mp4", r)
 	}
-	ok(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{URL: "http://x/files/1", Offset: 7}))
-	ok(t, s.Link.SetPaused(true))
-	if n := must[int64](t)(s.NextSession()); n != 1 {
+	must.Do(t, s.Uploads.SetTransfer(r.ID, Video, Transfer{URL: "http://x/files/1", Offset: 7}))
+	must.Do(t, s.Link.SetPaused(true))
+	if n := must.Get(s.NextSession())(t); n != 1 {
 		t.Fatalf("first session is %d, want 1", n)
 	}
 	shut(t, s)
 
 	s = open(t, dir)
 	b, m := content(r.ID, 1, size)
-	got := must[footage.Manifest](t)(s.Content.Manifest(r.ID))
+	got := must.Get(s.Content.Manifest(r.ID))(t)
 	if got.Video.SHA256 != m.Video.SHA256 {
 		t.Fatal("the manifest has another digest after a restart")
 	}
 	var all, buf []byte
 	for _, c := range got.Video.Chunks {
-		buf = must[[]byte](t)(s.Content.Chunk(r.ID, Video, c, buf))
+		buf = must.Get(s.Content.Chunk(r.ID, Video, c, buf))(t)
 		all = append(all, buf...)
 	}
 	if !bytes.Equal(all, b) {
 		t.Fatal("the content differs after a restart")
 	}
-	ok(t, s.Content.Verify(t.Context(), r.ID))
+	must.Do(t, s.Content.Verify(t.Context(), r.ID))
 	after, _ := s.Records.Get(r.ID)
-	if after.Video.URL == "" || after.Video.Offset != 7 || !must[bool](t)(s.Link.Paused()) || must[int64](t)(s.NextSession()) != 2 {
+	if after.Video.URL == "" || after.Video.Offset != 7 || !must.Get(s.Link.Paused())(t) || must.Get(s.NextSession())(t) != 2 {
 		t.Fatalf("transfer, pause or session lost in a restart: %+v", after)
 	}
 	confirm(t, s, r.ID)
@@ -156,7 +140,7 @@ func TestLifeAcrossRestarts(t *testing.T) {
 		t.Errorf("manifest of reclaimed footage: got error %v, want ErrNotFound", err)
 	}
 	// The same file is not read again, the same content not sent second.
-	if !must[bool](t)(s.Captures.Known(after.Source)) {
+	if !must.Get(s.Captures.Known(after.Source))(t) {
 		t.Error("the file on the card is not known after its footage was reclaimed")
 	}
 	second := fill(t, s, "/card/copy.mp4", 1, size)
@@ -172,5 +156,5 @@ func TestRunCollectsAndStops(t *testing.T) {
 	go func() { done <- s.Run(ctx) }()
 	s.store.requestCollection()
 	cancel()
-	ok(t, <-done)
+	must.Do(t, <-done)
 }

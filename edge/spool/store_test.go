@@ -6,13 +6,13 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
-	"cattlecounter/shared/footage"
+	"cattlecounter/deploy/testkit/must"
 )
 
 // A failed sync of the value log fails the write, although Badger only logs it.
 func TestFailedSyncIsAnError(t *testing.T) {
 	s := opened(t)
-	r := must[Record](t)(s.Captures.Add(Source{Path: "/card/a.mp4", Size: 100}, nil))
+	r := must.Get(s.Captures.Add(Source{Path: "/card/a.mp4", Size: 100}, nil))(t)
 	b, m := content(r.ID, 1, 100)
 	err := s.store.write(func(txn *badger.Txn) error {
 		badgerLog{s.store.o.Log, s.store.unsynced}.Errorf("Error while curlf sync: %v\n", errors.New("input/output error"))
@@ -21,6 +21,6 @@ func TestFailedSyncIsAnError(t *testing.T) {
 	if !errors.Is(err, errUnsynced) {
 		t.Errorf("got error %v, want errUnsynced", err)
 	}
-	ok(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b))
-	must[footage.Digest](t)(m.Video.SHA256, nil)
+	must.Do(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b))
+	must.Get(m.Video.SHA256, nil)(t)
 }

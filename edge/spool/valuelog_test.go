@@ -5,13 +5,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cattlecounter/deploy/testkit/must"
 )
 
 func FuzzScanEntries(f *testing.F) {
 	s := open(f, f.TempDir())
 	r := fill(f, s, "/card/a.mp4", 1, 300)
-	names := must[[]string](f)(logFiles(s.store.path(), ".vlog"))
-	b := must[[]byte](f)(os.ReadFile(filepath.Join(s.store.path(), names[len(names)-1])))
+	names := must.Get(logFiles(s.store.path(), ".vlog"))(f)
+	b := must.Get(os.ReadFile(filepath.Join(s.store.path(), names[len(names)-1])))(f)
 	shut(f, s)
 	f.Add(b[:4000])
 	f.Add([]byte(r.ID))
