@@ -15,28 +15,27 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// attempt is one lease of one job.
+// attempt is the work on one lease of one job.
 type attempt struct {
 	w       *Worker
 	lease   queue.Lease
 	job     ledger.Job
 	footage ledger.Footage
 	log     *slog.Logger
-	status  latest
-	unique  int
+	status  currentProgress
+	unique  int // counted animals, set by finish
 	sidecar sidecar
 }
 
-// errFinished ends the helpers of an attempt when their work is over.
+// errFinished ends the tasks of an attempt after the count.
 var errFinished = errors.New("attempt finished")
 
-// run counts and writes the results. Beside it the lease is renewed and, until
-// the results are written, the status; whichever of the two learns that the
-// lease is lost ends all.
+// run counts and writes the results. One task renews the lease and, until the results are written, another one publishes
+// the status. When either learns that the lease is lost it ends the attempt.
 func (a *attempt) run(ctx context.Context) error {
 	work, stop := context.WithCancelCause(ctx)
-	lease := start(work, func(ctx context.Context) { a.keepLease(ctx, stop) })
-	err := a.count(work, stop)
+	lease := startTask(work, func(ctx context.Context) { a.renewLease(ctx, stop) })
+	err := a.countAndFinish(work, stop)
 	stop(errFinished)
 	lease.end()
 	switch cause := context.Cause(work); {
@@ -48,18 +47,18 @@ func (a *attempt) run(ctx context.Context) error {
 	return err
 }
 
-func (a *attempt) count(ctx context.Context, stop context.CancelCauseFunc) error {
+func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFunc) error {
 	a.status.set(job.Progress{Stage: job.StageDownload})
-	status := start(ctx, func(ctx context.Context) { a.keepStatus(ctx, stop) })
+	status := startTask(ctx, func(ctx context.Context) { a.publishStatus(ctx, stop) })
 	defer status.end()
-	src, coming, release, err := a.fetch(ctx)
+	src, download, release, err := a.fetch(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
-	out, err := a.w.counted(ctx, src, a.status.set)
-	if coming != nil {
-		out, err = a.settle(ctx, src, coming, out, err)
+	out, err := a.w.count(ctx, src, a.status.set)
+	if download != nil {
+		out, err = a.confirmStreamed(ctx, src, download, out, err)
 	}
 	if err != nil {
 		return err
@@ -67,37 +66,14 @@ func (a *attempt) count(ctx context.Context, stop context.CancelCauseFunc) error
 	return a.finish(ctx, out, status.end)
 }
 
-// background is a goroutine with an owner.
-type background struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-func start(ctx context.Context, f func(context.Context)) background {
-	ctx, cancel := context.WithCancel(ctx)
-	b := background{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(b.done)
-		f(ctx)
-	}()
-	return b
-}
-
-// end stops the goroutine and waits for it; twice is fine.
-func (b background) end() {
-	b.cancel()
-	<-b.done
-}
-
-// finish writes the results, then the ledger, then the sidecar. Results need no fence
-// of their own: their names are made of footage and model, and the same model finds the
-// same in the same footage, so a Put over those of another attempt changes nothing that
-// counts. Which attempt's count stands, and when, is the ledger's to say. Before that the
-// status ends: a late "processing" must not overwrite the end.
+// finish writes the results, then the ledger, then the sidecar. Results need no fence: their keys are made of footage and
+// model, and the same model counts the same animals in the same footage. So writing over the results of another attempt
+// changes nothing. The ledger decides which attempt counts. The status task ends before the ledger is written, because a
+// late "processing" must not overwrite the end.
 func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func()) error {
 	r := out.Result
-	a.status.stage(job.StageReport)
-	err := a.persist(ctx, func() error { // ask before the first byte of a result is written
+	a.status.setStage(job.StageReport)
+	err := a.persist(ctx, func() error { // checks the lease before the first byte of a result
 		_, err := a.w.o.Attempts.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
 		return err
 	})
@@ -136,72 +112,72 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 		return err
 	}
 	a.unique = r.Count.Unique
-	a.writeStatus(ctx, j)
+	a.writeSidecar(ctx, j)
 	return nil
 }
 
 const (
 	persistPause = 2 * time.Second
-	// persistTries is for how long the end of a job waits for what it is written to.
+	// persistTries bounds the wait for ledger and storage at the end of a job.
 	persistTries = 150
 )
 
-// persist repeats a write at the end of a job while the lease is held: hours of counting
-// are not thrown away because storage or ledger are away for a few minutes.
+// persist retries a write at the end of a job while the lease is held. An outage of the storage or the ledger for a few
+// minutes must not discard hours of counting.
 func (a *attempt) persist(ctx context.Context, write func() error) error {
 	for try := 1; ; try++ {
-		err := a.fenced(write())
+		err := a.asLeaseLost(write())
 		switch {
 		case err == nil, errors.Is(err, ErrLeaseLost), try == persistTries:
 			return err
 		case ctx.Err() != nil:
 			return errors.Join(context.Cause(ctx), err)
 		}
-		a.log.Warn("the end of the job cannot be written yet, trying again", "err", err, "retry_in", persistPause)
+		a.log.Warn("cannot write the end of the job; retrying", "err", err, "retry_in", persistPause)
 		a.w.pause(ctx, persistPause)
 	}
 }
 
-// fail records that the footage cannot be counted, and what can be done.
+// fail records that the footage cannot be counted, with the remedy.
 func (a *attempt) fail(ctx context.Context, fault error) error {
 	reason := fmt.Sprintf("%v; %s", fault, count.Advice(fault))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
 	j, err := a.w.o.Attempts.Fail(ctx, a.job.ID, a.job.Fence, reason)
 	if err != nil {
-		return a.fenced(err)
+		return a.asLeaseLost(err)
 	}
-	a.writeStatus(ctx, j)
+	a.writeSidecar(ctx, j)
 	return nil
 }
 
-// release gives the job back undone.
+// release returns the job to the queue without a result.
 func (a *attempt) release(ctx context.Context, reason string) {
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
 	j, err := a.w.o.Attempts.Release(short, a.job.ID, a.job.Fence, reason)
 	if err != nil {
-		a.log.Warn("cannot record that the job is given back, its lease will run out", "err", err)
+		a.log.Warn("cannot record the return of the job; its lease will expire", "err", err)
 		return
 	}
-	a.writeStatus(short, j)
+	a.writeSidecar(short, j)
 	if ctx.Err() != nil {
-		a.w.sendAnew(short, a.lease, a.log)
+		a.w.requeue(short, a.lease, a.log)
 		return
 	}
-	a.w.giveBack(ctx, a.lease, a.log)
+	a.w.returnMessage(ctx, a.lease, a.log)
 }
 
-// fenced gives the ledger's refusal this package's name.
-func (a *attempt) fenced(err error) error {
+// asLeaseLost adds ErrLeaseLost to the ledger's refusal of an older fencing token.
+func (a *attempt) asLeaseLost(err error) error {
 	if errors.Is(err, ledger.ErrFenced) {
 		return fmt.Errorf("job %s: %w: %w", a.job.ID, ErrLeaseLost, err)
 	}
 	return err
 }
 
-// keepLease renews at a third of the lease, so that two renewals may fail.
-func (a *attempt) keepLease(ctx context.Context, stop context.CancelCauseFunc) {
+// renewLease renews the lease after each third of it, so two renewals may fail.
+func (a *attempt) renewLease(ctx context.Context, stop context.CancelCauseFunc) {
 	every := a.w.o.Lease / 3
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -222,30 +198,30 @@ func (a *attempt) keepLease(ctx context.Context, stop context.CancelCauseFunc) {
 			stop(fmt.Errorf("job %s: %w: %w", a.job.ID, ErrLeaseLost, err))
 			return
 		default:
-			a.log.Warn("lease not renewed, trying again", "err", err)
+			a.log.Warn("cannot renew the lease; retrying", "err", err)
 		}
 	}
 }
 
 const statusEvery = time.Second
 
-// keepStatus writes ledger and sidecar once a second, changed or not: a reader
-// tells a slow job from a dead one by the time of the last write.
-func (a *attempt) keepStatus(ctx context.Context, stop context.CancelCauseFunc) {
+// publishStatus writes ledger and sidecar once a second, even without a change: the time of the last write distinguishes
+// a slow job from a dead one.
+func (a *attempt) publishStatus(ctx context.Context, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
 	for {
 		j, err := a.w.o.Attempts.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
 		switch {
 		case err == nil:
-			a.writeStatus(ctx, j)
+			a.writeSidecar(ctx, j)
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, ledger.ErrFenced):
-			stop(a.fenced(err))
+			stop(a.asLeaseLost(err))
 			return
 		default:
-			a.log.Warn("status not written, trying again", "err", err)
+			a.log.Warn("cannot write the status; retrying", "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -15,26 +15,26 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// told is a log that a test reads.
-type told struct {
+// logBuffer is a log that a test reads.
+type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *told) Write(b []byte) (int, error) {
+func (l *logBuffer) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(b)
 }
 
-func (l *told) String() string {
+func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-// After the first signal the job at hand is finished, given back when the time is up, or at
-// once with a second signal. None of it uses up a delivery, and no other job is begun.
+// TestDrain checks that after the first stop signal the current job is finished, or returned to the queue after the drain
+// or the second signal. None of them uses up a delivery, and no other job begins.
 func TestDrain(t *testing.T) {
 	for name, c := range map[string]struct {
 		drain  time.Duration
@@ -42,23 +42,23 @@ func TestDrain(t *testing.T) {
 		done   bool
 		log    string
 	}{
-		"finished in time": {time.Hour, false, true, "finishing the one at hand"},
-		"out of time":      {time.Nanosecond, false, false, "a longer worker.drain"},
-		"a second signal":  {time.Hour, true, false, "told to stop again"},
-		"no drain":         {0, false, false, "given back for the shutdown"},
+		"finished in time": {time.Hour, false, true, "finishing the current job"},
+		"out of time":      {time.Nanosecond, false, false, "raise worker.drain"},
+		"a second signal":  {time.Hour, true, false, "second stop signal"},
+		"no drain":         {0, false, false, "worker stopped; job returned"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
 			one, two := s.put("f1"), s.put("f2")
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			hurry := make(chan struct{})
+			stopNow := make(chan struct{})
 			var seen []footage.ID
 			w := s.worker("w", counterFunc(func(ctx context.Context, src count.Source, _ func(job.Progress)) (count.Outcome, error) {
 				seen = append(seen, src.Footage)
 				stop()
 				if c.second {
-					close(hurry)
+					close(stopNow)
 				}
 				if c.done {
 					return outcome(7), nil
@@ -66,12 +66,12 @@ func TestDrain(t *testing.T) {
 				select {
 				case <-ctx.Done():
 				case <-time.After(20 * time.Second):
-					t.Error("not stopped")
+					t.Error("the count was not stopped")
 				}
 				return count.Outcome{}, ctx.Err()
 			}))
-			log := &told{}
-			w.o.Log, w.o.Drain, w.o.Hurry = slog.New(slog.NewTextHandler(log, nil)), c.drain, hurry
+			log := &logBuffer{}
+			w.o.Log, w.o.Drain, w.o.StopNow = slog.New(slog.NewTextHandler(log, nil)), c.drain, stopNow
 			w.o.MaxDeliveries = 1
 			if err := w.Run(ctx); err != nil {
 				t.Fatal(err)
@@ -86,7 +86,7 @@ func TestDrain(t *testing.T) {
 			if !strings.Contains(log.String(), c.log) {
 				t.Errorf("%q is missing in:\n%s", c.log, log)
 			}
-			for s.messages() > 0 { // with one delivery allowed, one that was used up shows
+			for s.messages() > 0 { // only one delivery is allowed, so a used one shows
 				s.deliver(t.Context(), s.worker("next", counts(4)))
 			}
 			for _, j := range []string{one.ID, two.ID} {
@@ -98,14 +98,13 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// A message that comes in the moment of the signal is not begun, and has its deliveries
-// still.
-func TestToldToStopWhileReceiving(t *testing.T) {
+// TestStopWhileReceiving checks that a message received at the time of the stop does not begin, and keeps its deliveries.
+func TestStopWhileReceiving(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	ctx, stop := context.WithCancel(t.Context())
 	w := s.worker("w", counts(7))
-	w.o.Queue, w.o.Drain = late{s.q, stop}, time.Hour
+	w.o.Queue, w.o.Drain = stoppingQueue{s.q, stop}, time.Hour
 	if err := w.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -118,13 +117,13 @@ func TestToldToStopWhileReceiving(t *testing.T) {
 	}
 }
 
-// late is a queue that answers just when the worker is told to stop.
-type late struct {
+// stoppingQueue stops the worker with each answer.
+type stoppingQueue struct {
 	queue.Queue
 	stop func()
 }
 
-func (l late) Receive(ctx context.Context, d time.Duration) (queue.Lease, error) {
+func (l stoppingQueue) Receive(ctx context.Context, d time.Duration) (queue.Lease, error) {
 	lease, err := l.Queue.Receive(ctx, d)
 	l.stop()
 	return lease, err

@@ -18,14 +18,14 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// away is a ledger whose database is away at the end of a job.
-type away struct {
+// unreachable is a ledger whose database cannot be reached at the end of a job.
+type unreachable struct {
 	*ledger.Attempts
 	times *atomic.Int32
-	lost  bool // the answer alone is
+	lost  bool // only the answer is lost
 }
 
-func (a away) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) (ledger.Job, error) {
+func (a unreachable) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string) (ledger.Job, error) {
 	if a.times.Add(-1) < 0 {
 		return a.Attempts.Finish(ctx, id, fence, c, key)
 	}
@@ -37,26 +37,25 @@ func (a away) Finish(ctx context.Context, id string, fence int64, c ledger.Count
 	return ledger.Job{}, fmt.Errorf("finish: %w", ledger.ErrUnreachable)
 }
 
-// full is a store that takes results only after a while.
-type full struct {
+// fullStore refuses the first writes.
+type fullStore struct {
 	*disk.Store
 	times *atomic.Int32
 }
 
-func (f full) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+func (f fullStore) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
 	if f.times.Add(-1) >= 0 {
 		return blob.Info{}, blob.ErrNoSpace
 	}
 	return f.Store.Put(ctx, key, r)
 }
 
-// What was counted is not counted again because ledger or storage are away for a while
-// when it is to be written.
-func TestTheEndOfAJobIsWaitedFor(t *testing.T) {
+// TestEndOfAJobIsRetried checks that an outage of ledger or storage at the end of a job does not repeat the count.
+func TestEndOfAJobIsRetried(t *testing.T) {
 	for name, change := range map[string]func(*Options, *stage, *atomic.Int32){
-		"ledger away":        func(o *Options, s *stage, n *atomic.Int32) { o.Attempts = away{s.l.Attempts, n, false} },
-		"ledger's word lost": func(o *Options, s *stage, n *atomic.Int32) { o.Attempts = away{s.l.Attempts, n, true} },
-		"storage full":       func(o *Options, s *stage, n *atomic.Int32) { o.Blobs = full{s.b, n} },
+		"ledger unreachable":   func(o *Options, s *stage, n *atomic.Int32) { o.Attempts = unreachable{s.l.Attempts, n, false} },
+		"ledger's answer lost": func(o *Options, s *stage, n *atomic.Int32) { o.Attempts = unreachable{s.l.Attempts, n, true} },
+		"storage full":         func(o *Options, s *stage, n *atomic.Int32) { o.Blobs = fullStore{s.b, n} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
@@ -78,18 +77,18 @@ func TestTheEndOfAJobIsWaitedFor(t *testing.T) {
 	}
 }
 
-// The wait ends: with the lease, and when it took far too long.
-func TestTheWaitForTheEndEnds(t *testing.T) {
+// TestRetriesAtTheEndAreBounded checks that the retries end with the lease, and after a limit.
+func TestRetriesAtTheEndAreBounded(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	w := s.worker("w", counts(4))
 	var times atomic.Int32
 	times.Store(1 << 20)
-	w.o.Attempts = away{s.l.Attempts, &times, false}
+	w.o.Attempts = unreachable{s.l.Attempts, &times, false}
 	w.pause = func(context.Context, time.Duration) {}
 	s.deliver(t.Context(), w)
 	if got := s.job(j.ID); got.State != job.Queued || got.Reason == "" {
-		t.Errorf("after the wait: %+v", got)
+		t.Errorf("after the last retry: %+v", got)
 	}
 	s.later(time.Hour)
 	w.pause = func(context.Context, time.Duration) {
@@ -100,23 +99,23 @@ func TestTheWaitForTheEndEnds(t *testing.T) {
 	}
 	s.deliver(t.Context(), w)
 	if got := s.job(j.ID); got.State != job.Canceled {
-		t.Errorf("canceled while it waited: %+v", got)
+		t.Errorf("canceled during the retries: %+v", got)
 	}
 }
 
-// stuck is a store whose first result is taken only after the status was written again.
-type stuck struct {
+// waitingStore writes the first result only after wait.
+type waitingStore struct {
 	*disk.Store
 	wait func()
 }
 
-func (s stuck) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+func (s waitingStore) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
 	s.wait()
 	return s.Store.Put(ctx, key, r)
 }
 
-// While results are written the status goes on to be: the job is slow, and not dead.
-func TestStatusGoesOnWhileResultsAreWritten(t *testing.T) {
+// TestStatusIsPublishedDuringTheLastWrites checks that a job with slow writes does not look dead.
+func TestStatusIsPublishedDuringTheLastWrites(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	w := s.worker("w", counts(4))
@@ -124,20 +123,20 @@ func TestStatusGoesOnWhileResultsAreWritten(t *testing.T) {
 		at := s.job(j.ID).Seq
 		for began := time.Now(); s.job(j.ID).Seq == at; <-time.After(10 * time.Millisecond) {
 			if time.Since(began) > 10*statusEvery {
-				t.Error("the status stands still")
+				t.Error("the status is not written any more")
 				return
 			}
 		}
 	})
-	w.o.Blobs = stuck{s.b, wait}
+	w.o.Blobs = waitingStore{s.b, wait}
 	s.deliver(t.Context(), w)
 	if got := s.job(j.ID); got.State != job.Done || got.Progress.Percent != 100 {
 		t.Errorf("%+v", got)
 	}
 }
 
-// A blob that is broken or gone is that job's trouble, and others do not wait for it.
-func TestBrokenBlobsSlowNobodyDown(t *testing.T) {
+// TestBrokenBlobDelaysNoOtherJob checks that a damaged or missing blob is not reported as a fault that others may meet.
+func TestBrokenBlobDelaysNoOtherJob(t *testing.T) {
 	for _, fault := range []error{blob.ErrNotFound, cache.ErrContent} {
 		s := newStage(t)
 		j := s.put("f1")
@@ -148,8 +147,8 @@ func TestBrokenBlobsSlowNobodyDown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.take(t.Context(), lease); err != nil {
-			t.Errorf("others may meet it: %v", err)
+		if err := w.deliver(t.Context(), lease); err != nil {
+			t.Errorf("reported as a fault of other jobs too: %v", err)
 		}
 		if got := s.job(j.ID); got.State != job.Queued || got.Reason != "read: "+fault.Error() {
 			t.Errorf("%+v", got)

@@ -18,14 +18,14 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// asked counts the requests to a store, and lets a test in before each Replace.
-type asked struct {
+// countingStore counts the requests to a store, and calls before ahead of each Replace.
+type countingStore struct {
 	blob.Store
-	replaces, looks int
+	replaces, reads int
 	before          func()
 }
 
-func (a *asked) Replace(ctx context.Context, key, version string, r io.Reader) (blob.Info, error) {
+func (a *countingStore) Replace(ctx context.Context, key, version string, r io.Reader) (blob.Info, error) {
 	a.replaces++
 	if a.before != nil {
 		a.before()
@@ -33,13 +33,13 @@ func (a *asked) Replace(ctx context.Context, key, version string, r io.Reader) (
 	return a.Store.Replace(ctx, key, version, r)
 }
 
-func (a *asked) Stat(ctx context.Context, key string) (blob.Info, error) {
-	a.looks++
+func (a *countingStore) Stat(ctx context.Context, key string) (blob.Info, error) {
+	a.reads++
 	return a.Store.Stat(ctx, key)
 }
 
-func (a *asked) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
-	a.looks++
+func (a *countingStore) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	a.reads++
 	return a.Store.Open(ctx, key, offset, length)
 }
 
@@ -49,10 +49,10 @@ func status(fence int64, state job.State, percent float64) topic.Job {
 
 func TestSidecarGoesOnlyForward(t *testing.T) {
 	other := status(9, job.Done, 100)
-	other.Job = "of a ledger that was lost"
+	other.Job = "of a lost ledger"
 	for name, c := range map[string]struct {
-		there, m topic.Job
-		stays    bool
+		stored, m topic.Job
+		stays     bool
 	}{
 		"older attempt":         {status(1, job.Done, 100), status(2, job.Processing, 0), false},
 		"newer attempt":         {status(3, job.Processing, 0), status(2, job.Done, 100), true},
@@ -60,19 +60,19 @@ func TestSidecarGoesOnlyForward(t *testing.T) {
 		"further on":            {status(2, job.Processing, 60), status(2, job.Processing, 50), true},
 		"as far":                {status(2, job.Processing, 50), status(2, job.Processing, 50), false},
 		"behind":                {status(2, job.Processing, 40), status(2, job.Processing, 50), false},
-		"it has ended":          {status(2, job.Failed, 10), status(2, job.Processing, 50), true},
-		"its end":               {status(2, job.Processing, 50), status(2, job.Queued, 50), false},
+		"ended":                 {status(2, job.Failed, 10), status(2, job.Processing, 50), true},
+		"the end":               {status(2, job.Processing, 50), status(2, job.Queued, 50), false},
 		"the end again":         {status(2, job.Done, 100), status(2, job.Done, 100), false},
 		"another job's":         {other, status(1, job.Processing, 0), false},
 		"not a status, as zero": {topic.Job{}, status(1, job.Processing, 0), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
-			text, err := json.Marshal(c.there)
+			text, err := json.Marshal(c.stored)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.there.Job == "" {
+			if c.stored.Job == "" {
 				text = []byte("not JSON")
 			}
 			if _, err := s.b.Put(t.Context(), wire.StatusKey("f1"), bytes.NewReader(text)); err != nil {
@@ -80,15 +80,15 @@ func TestSidecarGoesOnlyForward(t *testing.T) {
 			}
 			var mine sidecar
 			err = mine.write(t.Context(), s.b, c.m)
-			if errors.Is(err, errAhead) != c.stays || err != nil && !c.stays {
+			if errors.Is(err, errNewerStatus) != c.stays || err != nil && !c.stays {
 				t.Fatal(err)
 			}
 			want := c.m
 			if c.stays {
-				want = c.there
+				want = c.stored
 			}
 			if got := s.sidecar("f1"); got.Fence != want.Fence || got.State != want.State || got.Percent != want.Percent {
-				t.Errorf("there is %+v", got)
+				t.Errorf("stored: %+v, want %+v", got, want)
 			}
 		})
 	}
@@ -96,22 +96,22 @@ func TestSidecarGoesOnlyForward(t *testing.T) {
 
 func TestSidecarCostsOneRequest(t *testing.T) {
 	s := newStage(t)
-	count := &asked{Store: s.b}
-	write := func(mine *sidecar, m topic.Job, replaces, looks int) {
+	count := &countingStore{Store: s.b}
+	write := func(mine *sidecar, m topic.Job, replaces, reads int) {
 		t.Helper()
-		count.replaces, count.looks = 0, 0
+		count.replaces, count.reads = 0, 0
 		if err := mine.write(t.Context(), count, m); err != nil {
 			t.Fatal(err)
 		}
-		if count.replaces != replaces || count.looks != looks {
-			t.Errorf("%d replaces and %d looks, want %d and %d", count.replaces, count.looks, replaces, looks)
+		if count.replaces != replaces || count.reads != reads {
+			t.Errorf("%d replaces and %d reads, want %d and %d", count.replaces, count.reads, replaces, reads)
 		}
 	}
 	var first, second sidecar
 	write(&first, status(1, job.Processing, 0), 1, 0)
 	write(&first, status(1, job.Processing, 50), 1, 0)
 	write(&first, status(1, job.Queued, 50), 1, 0)
-	write(&second, status(2, job.Processing, 0), 2, 2) // it has to look once
+	write(&second, status(2, job.Processing, 0), 2, 2) // one read of the stored status
 	write(&second, status(2, job.Done, 100), 1, 0)
 	if err := s.b.Delete(t.Context(), wire.StatusKey("f1")); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestSidecarSeq(t *testing.T) {
 	}
 }
 
-// An answer that is lost leaves the writer unsure, not stuck.
+// TestSidecarAfterALostAnswer checks that the next write succeeds after a lost answer.
 func TestSidecarAfterALostAnswer(t *testing.T) {
 	s := newStage(t)
 	lossy := &lost{Store: s.b, lose: true}
@@ -183,11 +183,11 @@ func (l *lost) Replace(ctx context.Context, key, version string, r io.Reader) (b
 	return info, err
 }
 
-// A worker is paused after the ledger has agreed to its status and before the sidecar is
-// written. Meanwhile its lease ends and another one does the whole job.
+// TestPausedBeforeTheSidecar pauses a worker between the ledger's answer and the write of the sidecar. Meanwhile its lease
+// ends and another worker does the whole job.
 func TestPausedBeforeTheSidecar(t *testing.T) {
 	for name, c := range map[string]struct {
-		at    int // the write it is paused before
+		at    int // the write before which the worker is paused
 		count counterFunc
 	}{
 		"its first status": {1, waits},
@@ -197,7 +197,7 @@ func TestPausedBeforeTheSidecar(t *testing.T) {
 			s := newStage(t)
 			j := s.put("f1")
 			hangs, goOn := make(chan struct{}), make(chan struct{})
-			store := &asked{Store: s.b}
+			store := &countingStore{Store: s.b}
 			store.before = func() {
 				if store.replaces == c.at {
 					close(hangs)
@@ -216,12 +216,12 @@ func TestPausedBeforeTheSidecar(t *testing.T) {
 			dead := make(chan struct{})
 			go func() {
 				defer close(dead)
-				_ = paused.take(t.Context(), lease)
+				_ = paused.deliver(t.Context(), lease)
 			}()
 			select {
 			case <-hangs:
 			case <-time.After(20 * time.Second):
-				t.Fatal("it does not come to its write")
+				t.Fatal("the worker does not write the sidecar")
 			}
 			s.later(time.Minute)
 			s.deliver(t.Context(), s.worker("live", counts(7)))
@@ -238,13 +238,13 @@ func TestPausedBeforeTheSidecar(t *testing.T) {
 	}
 }
 
-// waits counts until it is stopped.
+// waits is a count that runs until it is stopped.
 func waits(ctx context.Context, _ count.Source, _ func(job.Progress)) (count.Outcome, error) {
 	<-ctx.Done()
 	return count.Outcome{}, ctx.Err()
 }
 
-// text is the sidecar as it is.
+// text returns the stored sidecar.
 func (s *stage) text(id string) string {
 	s.t.Helper()
 	r, err := s.b.Open(s.t.Context(), wire.StatusKey(footage.ID(id)), 0, -1)

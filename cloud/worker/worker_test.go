@@ -65,14 +65,14 @@ func (s *stage) clock() time.Time {
 	return s.now
 }
 
-// later moves the queue's clock, as if the time had passed.
+// later moves the queue's clock forward.
 func (s *stage) later(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = s.now.Add(d)
 }
 
-// put records footage with its job in the queue.
+// put records footage and enqueues its job.
 func (s *stage) put(id footage.ID) ledger.Job {
 	s.t.Helper()
 	content := "content of " + string(id)
@@ -100,14 +100,14 @@ func (s *stage) worker(name string, c Counter) *Worker {
 	})
 }
 
-// deliver hands the next message to the worker and waits until it is done.
+// deliver gives the next message to the worker and waits until the worker has handled it.
 func (s *stage) deliver(ctx context.Context, w *Worker) {
 	s.t.Helper()
 	lease, err := s.q.Receive(ctx, 10*time.Second)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_ = w.take(ctx, lease) // what it did shows in the ledger
+	_ = w.deliver(ctx, lease) // the ledger shows the result
 }
 
 func (s *stage) job(id string) ledger.Job {
@@ -173,7 +173,7 @@ func fails(err error) counterFunc {
 	}
 }
 
-func TestCountsAndAcknowledgesLast(t *testing.T) {
+func TestCountIsRecordedAndAcknowledged(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	s.deliver(t.Context(), s.worker("w", counts(7)))
@@ -193,11 +193,11 @@ func TestCountsAndAcknowledgesLast(t *testing.T) {
 		t.Errorf("sidecar %+v", m)
 	}
 	if n := s.messages(); n != 0 {
-		t.Errorf("%d messages left", n)
+		t.Errorf("%d messages remain", n)
 	}
 }
 
-func TestFaultyFootageFailsWithTheReason(t *testing.T) {
+func TestFaultyFootageFailsTheJob(t *testing.T) {
 	for _, class := range []error{video.ErrEmpty, video.ErrNotVideo, video.ErrTruncated, video.ErrDecode} {
 		t.Run(class.Error(), func(t *testing.T) {
 			s := newStage(t)
@@ -212,18 +212,18 @@ func TestFaultyFootageFailsWithTheReason(t *testing.T) {
 				t.Errorf("sidecar %+v", m)
 			}
 			if s.messages() != 0 {
-				t.Error("the message is still there")
+				t.Error("the message is still in the queue")
 			}
 			s.put("f2")
 			s.deliver(t.Context(), s.worker("w", counts(3)))
 			if c, err := s.l.Counts.Get(t.Context(), "f2"); err != nil || c.Unique != 3 {
-				t.Errorf("the worker does not live on: %+v %v", c, err)
+				t.Errorf("the worker does not count the next job: %+v %v", c, err)
 			}
 		})
 	}
 }
 
-func TestOtherFaultsAreTriedAgainThenPoisoned(t *testing.T) {
+func TestOtherFaultsAreRetriedThenPoisoned(t *testing.T) {
 	for name, c := range map[string]counterFunc{
 		"error": fails(errors.New("out of memory")),
 		"panic": func(context.Context, count.Source, func(job.Progress)) (count.Outcome, error) {
@@ -240,9 +240,9 @@ func TestOtherFaultsAreTriedAgainThenPoisoned(t *testing.T) {
 					t.Fatalf("%+v", got)
 				}
 				if _, err := s.q.Receive(t.Context(), 10*time.Second); !errors.Is(err, queue.ErrEmpty) {
-					t.Fatalf("no delay before the next try: %v", err)
+					t.Fatalf("no delay before the next delivery: %v", err)
 				}
-				s.later(mostDelay)
+				s.later(maxBackoff)
 			}
 			s.deliver(t.Context(), w)
 			got := s.job(j.ID)
@@ -250,27 +250,27 @@ func TestOtherFaultsAreTriedAgainThenPoisoned(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 			if s.messages() != 0 {
-				t.Error("the message is still there")
+				t.Error("the message is still in the queue")
 			}
 		})
 	}
 }
 
-// With the storage away no job may use up its deliveries at the worker's pace.
-func TestFaultsSlowTheWorkerDown(t *testing.T) {
+// TestConsecutiveFaultsSlowTheWorkerDown checks that jobs do not use up their deliveries during an outage.
+func TestConsecutiveFaultsSlowTheWorkerDown(t *testing.T) {
 	s := newStage(t)
 	for _, id := range []footage.ID{"f1", "f2", "f3", "f4"} {
 		s.put(id)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	fault := errors.New("storage is away")
+	fault := errors.New("storage unreachable")
 	w := s.worker("w", counterFunc(func(context.Context, count.Source, func(job.Progress)) (count.Outcome, error) {
 		return outcome(1), fault
 	}))
-	var rests []time.Duration
+	var pauses []time.Duration
 	w.pause = func(_ context.Context, d time.Duration) {
-		rests = append(rests, d)
-		if len(rests) == 3 {
+		pauses = append(pauses, d)
+		if len(pauses) == 3 {
 			fault = nil
 		}
 		if d == idlePoll {
@@ -280,22 +280,22 @@ func TestFaultsSlowTheWorkerDown(t *testing.T) {
 	if err := w.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if want := []time.Duration{firstDelay, 2 * firstDelay, 4 * firstDelay, idlePoll}; !slices.Equal(rests, want) {
-		t.Errorf("rests %v, want %v", rests, want)
+	if want := []time.Duration{firstBackoff, 2 * firstBackoff, 4 * firstBackoff, idlePoll}; !slices.Equal(pauses, want) {
+		t.Errorf("pauses %v, want %v", pauses, want)
 	}
 	if w.faults != 0 {
 		t.Errorf("%d faults after a success", w.faults)
 	}
 }
 
-// A worker that hung beyond its lease comes back after another one finished.
+// TestZombieChangesNothing continues a worker that hung beyond its lease, after another worker has finished its job.
 func TestZombieChangesNothing(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	hangs, goOn := make(chan struct{}), make(chan struct{})
 	zombie := s.worker("zombie", counterFunc(func(ctx context.Context, _ count.Source, _ func(job.Progress)) (count.Outcome, error) {
 		close(hangs)
-		<-goOn // deaf to ctx, as a stopped process is
+		<-goOn // ignores ctx, like a paused process
 		return outcome(99), nil
 	}))
 	lease, err := s.q.Receive(t.Context(), 10*time.Second)
@@ -305,7 +305,7 @@ func TestZombieChangesNothing(t *testing.T) {
 	dead := make(chan struct{})
 	go func() {
 		defer close(dead)
-		_ = zombie.take(t.Context(), lease)
+		_ = zombie.deliver(t.Context(), lease)
 	}()
 	<-hangs
 	s.later(time.Minute)
@@ -329,7 +329,7 @@ func TestZombieChangesNothing(t *testing.T) {
 	}
 }
 
-func TestShutdownGivesTheJobBackAtOnce(t *testing.T) {
+func TestShutdownReturnsTheJobAtOnce(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	const stops = 5 // more than MaxDeliveries: shutdowns never poison a job
@@ -365,7 +365,7 @@ func TestCanceledJobStops(t *testing.T) {
 		case <-ctx.Done():
 			return count.Outcome{}, ctx.Err()
 		case <-time.After(20 * time.Second):
-			t.Error("not stopped")
+			t.Error("the count was not stopped")
 			return outcome(1), nil
 		}
 	}))
@@ -388,7 +388,7 @@ func TestMessageOfAFinishedJobIsDropped(t *testing.T) {
 	}
 }
 
-// remote hides that the store keeps plain files.
+// remote hides the plain files of a store.
 type remote struct{ blob.Store }
 
 func TestFootageFromARemoteStore(t *testing.T) {
@@ -407,13 +407,13 @@ func TestFootageFromARemoteStore(t *testing.T) {
 	}
 	left, err := filepath.Glob(filepath.Join(w.o.CacheDir, "*"))
 	if err != nil || len(left) != 0 {
-		t.Errorf("left in the cache: %v %v", left, err)
+		t.Errorf("files remain in the cache: %v %v", left, err)
 	}
 }
 
-// A full disk of the worker is not the footage's fault, and neither is a store that gives
-// other bytes: the job goes back with the reason.
-func TestFaultsOfTheCacheAreNotTheFootages(t *testing.T) {
+// TestFaultsOfTheCacheReturnTheJob checks that a full disk of the worker and a store with wrong bytes are not faults of the
+// footage: the job returns to the queue with the reason.
+func TestFaultsOfTheCacheReturnTheJob(t *testing.T) {
 	for name, c := range map[string]struct {
 		spare  int64
 		blob   string

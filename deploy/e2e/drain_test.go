@@ -11,8 +11,8 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// A worker that is told to stop finishes the job at hand within worker.drain and takes no
-// other one; told twice it gives the job back at once.
+// TestDrain checks that a stopped worker finishes its current job within worker.drain and begins no other one. A second
+// signal returns the job to the queue at once.
 func TestDrain(t *testing.T) {
 	s := newStage(t)
 	s.startBroker()
@@ -38,8 +38,8 @@ func TestDrain(t *testing.T) {
 	if f.Job.Attempt != 1 || !near(f.Count.Unique, animals) {
 		t.Errorf("%+v %+v, true %d", f.Job, f.Count, animals)
 	}
-	if log := s.worker.Tail(1 << 20); !strings.Contains(log, "finishing the one at hand") || !strings.Contains(log, "until=") {
-		t.Errorf("the log does not say what happens:\n%s", log)
+	if log := s.worker.Tail(1 << 20); !strings.Contains(log, "finishing the current job") || !strings.Contains(log, "until=") {
+		t.Errorf("the log has no line about the drain:\n%s", log)
 	}
 	for _, f := range s.footage() {
 		if f.Name != first && (f.Job.State != job.Queued || f.Job.Attempt != 0) {
@@ -50,12 +50,12 @@ func TestDrain(t *testing.T) {
 	s.startWorker()
 	second := s.begun(1)
 	signal(t, s.worker, syscall.SIGTERM)
-	s.eventually("the worker says that it was told to stop", time.Minute, func() bool {
-		return strings.Count(s.worker.Tail(1<<20), "finishing the one at hand") == 2
+	s.eventually("the worker logs the first signal", time.Minute, func() bool {
+		return strings.Count(s.worker.Tail(1<<20), "finishing the current job") == 2
 	})
 	signal(t, s.worker, syscall.SIGTERM)
 	ends(t, s.worker)
-	if f := s.named(second, time.Second, "was given back", func(f footageView) bool { return f.Job.State == job.Queued }); f.Job.Reason != "the worker was stopped" {
+	if f := s.named(second, time.Second, "is back in the queue", func(f footageView) bool { return f.Job.State == job.Queued }); f.Job.Reason != "the worker was stopped" {
 		t.Errorf("%+v", f.Job)
 	}
 	s.startWorker()

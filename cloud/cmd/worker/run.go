@@ -33,7 +33,7 @@ func (c *runCommand) run(ctx context.Context, stderr io.Writer) error {
 	}
 	log := conf.Log.Logger(stderr)
 	err = c.work(ctx, conf, log)
-	if !errors.Is(err, worker.ErrAnew) {
+	if !errors.Is(err, worker.ErrRestart) {
 		return err
 	}
 	log.Debug("worker closed before its restart", "err", err) // errors of closing end with the process image
@@ -75,8 +75,8 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 		Name: workerName(), Jobs: l.Jobs, Attempts: l.Attempts, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
-		Drain: conf.Worker.Drain, Hurry: process.SecondSignal(),
-		Anew: process.NewMemoryGuard(conf.Worker.MaxMemory, log).RestartDue, Log: log,
+		Drain: conf.Worker.Drain, StopNow: process.SecondSignal(),
+		RestartDue: process.NewMemoryGuard(conf.Worker.MaxMemory, log).RestartDue, Log: log,
 	})
 	return w.Run(ctx)
 }

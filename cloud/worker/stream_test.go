@@ -19,7 +19,7 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// boxes is an MP4 as far as its outer structure goes: what is asked for, in that order.
+// boxes is the outer structure of an MP4, with boxes of these kinds in this order.
 func boxes(kinds ...string) string {
 	var b []byte
 	for _, k := range kinds {
@@ -33,14 +33,13 @@ func boxes(kinds ...string) string {
 	return string(b)
 }
 
-// comes is a store that is not of this machine and whose downloads a test holds up,
-// those from the beginning on.
-type comes struct {
+// slowStore is a remote store. A test controls its downloads that start at byte 0.
+type slowStore struct {
 	blob.Store
 	open func(io.Reader) io.Reader
 }
 
-func (c comes) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+func (c slowStore) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	r, err := c.Store.Open(ctx, key, offset, length)
 	if err != nil || offset > 0 {
 		return r, err
@@ -51,8 +50,8 @@ func (c comes) Open(ctx context.Context, key string, offset, length int64) (io.R
 	}{c.open(r), r}, nil
 }
 
-// clip records footage with a content of its own.
-func (s *stage) clip(content string) ledger.Job {
+// putClip records footage with this content.
+func (s *stage) putClip(content string) ledger.Job {
 	s.t.Helper()
 	const key = "footage/f1/original.mp4"
 	if _, err := s.b.Put(s.t.Context(), key, strings.NewReader(content)); err != nil {
@@ -71,7 +70,7 @@ func (s *stage) clip(content string) ledger.Job {
 	return *rec.Job
 }
 
-func fetched(t *testing.T, url string) (string, error) {
+func download(t *testing.T, url string) (string, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
@@ -87,37 +86,37 @@ func fetched(t *testing.T, url string) (string, error) {
 	return string(b), err
 }
 
-// A clip is counted while it comes: the counter is called when its beginning and its
-// index are here, wherever that stands, and reads the rest as it arrives.
-func TestCountingBeginsBeforeAllIsHere(t *testing.T) {
+// TestCountDuringTheDownload checks that the count begins with the start and the index of a clip, wherever the index is,
+// and reads the rest as it arrives.
+func TestCountDuringTheDownload(t *testing.T) {
 	for name, c := range map[string]struct {
 		content string
-		held    int64 // from this byte on
-		there   int64 // but from this byte on
+		held    int64 // the download stops at this byte
+		tail    int64 // the prefetched tail starts here
 	}{
 		"index first": {boxes("ftyp", "moov", "mdat"), 5000, 8036},
 		"index last":  {boxes("ftyp", "mdat", "moov", "free"), 3000, 4028},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
-			j := s.clip(c.content)
-			on := make(chan struct{})
+			j := s.putClip(c.content)
+			goOn := make(chan struct{})
 			w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(job.Progress)) (count.Outcome, error) {
 				if src.Stream == nil {
 					return count.Outcome{}, errors.New("no stream")
 				}
-				end := make([]byte, len(c.content)-int(c.there))
-				if n, err := src.Stream.Content.ReadAt(end, c.there); n != len(end) || n > 0 && err != nil {
-					t.Errorf("%d bytes of the end: %v", n, err)
+				end := make([]byte, len(c.content)-int(c.tail))
+				if n, err := src.Stream.Content.ReadAt(end, c.tail); n != len(end) || n > 0 && err != nil {
+					t.Errorf("%d bytes of the tail: %v", n, err)
 				}
-				close(on) // the rest may come now
-				if got, err := fetched(t, src.Stream.URL); err != nil || got != c.content {
-					t.Errorf("%d bytes came, want %d: %v", len(got), len(c.content), err)
+				close(goOn) // the download continues
+				if got, err := download(t, src.Stream.URL); err != nil || got != c.content {
+					t.Errorf("%d bytes downloaded, want %d: %v", len(got), len(c.content), err)
 				}
 				return outcome(4), nil
 			}))
-			w.o.Blobs = comes{s.b, func(r io.Reader) io.Reader {
-				return io.MultiReader(io.LimitReader(r, c.held), readerFunc(func(b []byte) (int, error) { <-on; return r.Read(b) }))
+			w.o.Blobs = slowStore{s.b, func(r io.Reader) io.Reader {
+				return io.MultiReader(io.LimitReader(r, c.held), readerFunc(func(b []byte) (int, error) { <-goOn; return r.Read(b) }))
 			}}
 			s.deliver(t.Context(), w)
 			if got := s.job(j.ID); got.State != job.Done || got.Attempt != 1 {
@@ -131,10 +130,10 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
-// liar gives other bytes for what is asked for by its range.
-type liar struct{ blob.Store }
+// wrongTail is a store that returns wrong bytes for requests with an offset.
+type wrongTail struct{ blob.Store }
 
-func (l liar) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+func (l wrongTail) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	r, err := l.Store.Open(ctx, key, offset, length)
 	if err != nil || offset == 0 {
 		return r, err
@@ -144,31 +143,31 @@ func (l liar) Open(ctx context.Context, key string, offset, length int64) (io.Re
 		io.Closer
 	}{readerFunc(func(b []byte) (int, error) {
 		n, err := r.Read(b)
-		copy(b[:n], bytes.ReplaceAll(b[:n], []byte("moov"), []byte("LIAR")))
+		copy(b[:n], bytes.ReplaceAll(b[:n], []byte("moov"), []byte("EVIL")))
 		return n, err
 	}), r}, nil
 }
 
-// What was counted by an index that is not the footage's is counted again.
-func TestTailThatCameOtherwise(t *testing.T) {
+// TestWrongTailIsCountedAgain checks that a count with a wrong index is repeated with the whole file.
+func TestWrongTailIsCountedAgain(t *testing.T) {
 	s := newStage(t)
 	content := boxes("ftyp", "mdat", "moov")
-	j := s.clip(content)
-	on := make(chan struct{})
+	j := s.putClip(content)
+	goOn := make(chan struct{})
 	calls := 0
 	w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(job.Progress)) (count.Outcome, error) {
 		if calls++; src.Stream == nil {
 			return outcome(4), nil
 		}
 		end := make([]byte, 8)
-		if _, err := src.Stream.Content.ReadAt(end, int64(len(content)-len(end))); err != nil || string(end) != "LIARLIAR" {
+		if _, err := src.Stream.Content.ReadAt(end, int64(len(content)-len(end))); err != nil || string(end) != "EVILEVIL" {
 			t.Errorf("%q %v", end, err)
 		}
-		close(on)
+		close(goOn)
 		return outcome(99), nil
 	}))
-	w.o.Blobs = liar{comes{s.b, func(r io.Reader) io.Reader {
-		return io.MultiReader(io.LimitReader(r, 3000), readerFunc(func(b []byte) (int, error) { <-on; return r.Read(b) }))
+	w.o.Blobs = wrongTail{slowStore{s.b, func(r io.Reader) io.Reader {
+		return io.MultiReader(io.LimitReader(r, 3000), readerFunc(func(b []byte) (int, error) { <-goOn; return r.Read(b) }))
 	}}}
 	s.deliver(t.Context(), w)
 	if got := s.job(j.ID); got.State != job.Done || got.Progress.Count != 4 || calls != 2 {
@@ -176,37 +175,37 @@ func TestTailThatCameOtherwise(t *testing.T) {
 	}
 }
 
-// What comes is worth what arrives in the end.
-func TestWhatCameIsSettled(t *testing.T) {
+// TestStreamedCountIsConfirmed checks that a count during the download is valid only when the download is.
+func TestStreamedCountIsConfirmed(t *testing.T) {
 	reset := errors.New("connection reset")
 	for name, c := range map[string]struct {
 		content string
 		open    func(io.Reader) io.Reader
-		streams bool  // whether the counter gets a stream first
-		first   error // what the counter says of it
+		streams bool  // the first count gets a stream
+		first   error // of the first count
 		calls   int
 		state   job.State
 		reason  string
 	}{
-		"no index: waits":              {boxes("ftyp", "mdat"), nil, false, nil, 1, job.Done, ""},
-		"index first":                  {boxes("ftyp", "moov", "mdat"), nil, true, nil, 1, job.Done, ""},
-		"index last":                   {boxes("ftyp", "mdat", "moov"), nil, true, nil, 1, job.Done, ""},
-		"something behind the frames":  {boxes("ftyp", "moov", "mdat", "free"), nil, true, nil, 1, job.Done, ""},
-		"a fault on the way":           {boxes("ftyp", "moov", "mdat"), nil, true, video.ErrTruncated, 2, job.Done, ""},
-		"the link breaks":              {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader { return io.MultiReader(io.LimitReader(r, 5000), iotest.ErrReader(reset)) }, true, video.ErrTruncated, 1, job.Queued, "connection reset"},
-		"the link breaks, all is well": {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader { return io.MultiReader(io.LimitReader(r, 5000), iotest.ErrReader(reset)) }, true, nil, 1, job.Queued, "connection reset"},
+		"no index: waits":                 {boxes("ftyp", "mdat"), nil, false, nil, 1, job.Done, ""},
+		"index first":                     {boxes("ftyp", "moov", "mdat"), nil, true, nil, 1, job.Done, ""},
+		"index last":                      {boxes("ftyp", "mdat", "moov"), nil, true, nil, 1, job.Done, ""},
+		"more after the frames":           {boxes("ftyp", "moov", "mdat", "free"), nil, true, nil, 1, job.Done, ""},
+		"a fault during the download":     {boxes("ftyp", "moov", "mdat"), nil, true, video.ErrTruncated, 2, job.Done, ""},
+		"the link breaks":                 {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader { return io.MultiReader(io.LimitReader(r, 5000), iotest.ErrReader(reset)) }, true, video.ErrTruncated, 1, job.Queued, "connection reset"},
+		"the link breaks after the count": {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader { return io.MultiReader(io.LimitReader(r, 5000), iotest.ErrReader(reset)) }, true, nil, 1, job.Queued, "connection reset"},
 		"other bytes": {boxes("ftyp", "moov", "mdat"), func(r io.Reader) io.Reader {
 			return io.MultiReader(io.LimitReader(r, 9000), strings.NewReader(strings.Repeat("x", 100)))
 		}, true, nil, 1, job.Queued, "other bytes than were stored"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
-			j := s.clip(c.content)
+			j := s.putClip(c.content)
 			calls := 0
 			w := s.worker("w", counterFunc(func(_ context.Context, src count.Source, _ func(job.Progress)) (count.Outcome, error) {
 				calls++
 				if got := src.Stream != nil; got != (c.streams && calls == 1) {
-					t.Errorf("call %d: a stream: %v", calls, got)
+					t.Errorf("call %d: has a stream: %v", calls, got)
 				}
 				if calls == 1 && c.first != nil {
 					return count.Outcome{}, c.first
@@ -217,7 +216,7 @@ func TestWhatCameIsSettled(t *testing.T) {
 			if open == nil {
 				open = func(r io.Reader) io.Reader { return r }
 			}
-			w.o.Blobs = comes{s.b, open}
+			w.o.Blobs = slowStore{s.b, open}
 			s.deliver(t.Context(), w)
 			if got := s.job(j.ID); got.State != c.state || calls != c.calls || !strings.Contains(got.Reason, c.reason) {
 				t.Errorf("%d calls, %+v", calls, got)
