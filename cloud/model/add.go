@@ -16,22 +16,21 @@ import (
 const (
 	stagePrefix = ".pull-"
 	tempPrefix  = ".tmp-"
-	// staleStage is when what a pull left that nobody took up again is removed.
+	// staleStage is the age at which the files of an unfinished pull are removed.
 	staleStage = 7 * 24 * time.Hour
 )
 
-// Adding is the right to add to a store, of one process at a time. Close gives
-// it up.
+// Adding is an exclusive lock on adding models to a store. Close releases it.
 type Adding struct {
 	store Store
 	lock  *os.File
 }
 
-// Add takes the right to add models and makes the store where it is missing.
-// What pulls left a week ago is removed. The error wraps ErrBusy or ErrStore.
+// Add locks the store for adding models, and creates a missing store. It removes the files of pulls that were left
+// unfinished a week ago. The error wraps ErrBusy or ErrStore.
 func (s Store) Add() (*Adding, error) {
 	if s.Dir == "" {
-		return nil, fmt.Errorf("no folder given: %w", ErrStore)
+		return nil, fmt.Errorf("the store has no folder: %w", ErrStore)
 	}
 	if _, err := os.Stat(s.Dir); errors.Is(err, fs.ErrNotExist) {
 		if err := errors.Join(os.MkdirAll(s.Dir, 0o755), syncDir(filepath.Dir(s.Dir))); err != nil {
@@ -42,7 +41,7 @@ func (s Store) Add() (*Adding, error) {
 	if err != nil {
 		return nil, s.fault(err)
 	}
-	// The kernel frees it when the process ends, however it does.
+	// The kernel releases the lock at the end of the process.
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			err = fmt.Errorf("another program is adding to %s: %w", s, ErrBusy)
@@ -58,21 +57,21 @@ func (s Store) Add() (*Adding, error) {
 	return a, nil
 }
 
-// Close gives up the right to add.
+// Close releases the lock.
 func (a *Adding) Close() error { return a.lock.Close() }
 
-// Stage returns the folder where the files of one model gather, by a key of
-// letters and digits. What an earlier try with the same key left is still in it.
+// Stage returns the folder for the files of one unfinished model, by a key of letters and digits. It holds the files of an
+// earlier, unfinished pull with the same key.
 func (a *Adding) Stage(key string) (string, error) {
 	dir := filepath.Join(a.store.Dir, stagePrefix+key)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", a.store.fault(err)
 	}
 	now := time.Now()
-	return dir, a.store.fault(os.Chtimes(dir, now, now)) // for sweep: taken up again
+	return dir, a.store.fault(os.Chtimes(dir, now, now)) // for sweep: the stage is in use
 }
 
-// sweep removes stages and temporary files that nobody takes up again.
+// sweep removes old stages and temporary files.
 func (a *Adding) sweep() error {
 	found, err := os.ReadDir(a.store.Dir)
 	if err != nil {
@@ -96,11 +95,10 @@ func (a *Adding) sweep() error {
 	return nil
 }
 
-// Name makes a stage the model of that name: the digests of files, which are
-// all it may hold, and the source are written, all is made durable, and the
-// folder gets its name. check looks at the finished folder first; its error
-// keeps the model from being named. A name that is taken is ErrTaken and leaves
-// the stage as it is.
+// Name turns a stage into the model with this name. It removes all files but files, writes their digests and the source,
+// makes everything durable and renames the folder. Before the rename it calls check with the finished folder; after an
+// error of check the model gets no name. The error wraps ErrTaken when the name belongs to another model; the stage then
+// stays.
 func (a *Adding) Name(ctx context.Context, stage, name string, files []Sum, source Source, check func(context.Context, string) error) (Entry, error) {
 	if err := CheckName(name); err != nil {
 		return Entry{}, err
@@ -128,8 +126,7 @@ func (a *Adding) Name(ctx context.Context, stage, name string, files []Sum, sour
 	return Entry{Name: name, Path: path, Origin: Stored}, a.store.fault(syncDir(a.store.Dir))
 }
 
-// clear removes from a stage what is not of the model, such as the notes of a
-// transfer.
+// clear removes all files from a stage that are not part of the model, such as the entity tags of a transfer.
 func (a *Adding) clear(stage string, files []Sum) error {
 	found, err := os.ReadDir(stage)
 	if err != nil {

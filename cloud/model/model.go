@@ -1,13 +1,12 @@
-// Package model keeps detectors by name and finds the one to use.
+// Package model stores detectors by name and finds the one to use.
 //
-// A model is a folder in Hugging Face layout: model.onnx (with its weights
-// beside it where they are a file of their own), config.json,
-// preprocessor_config.json, the project's card cattlecounter.yaml, a README.md.
-// SHA256SUMS names the digest of each file and source.json says where they came
-// from. A Store is a folder of such folders; the folder's name is the model's.
+// A model is a folder in Hugging Face layout: model.onnx, optional files of weights, config.json,
+// preprocessor_config.json, the project's card cattlecounter.yaml and a README.md. SHA256SUMS has the digest of each
+// file, and source.json has their source. A Store is a folder of such folders; the name of a folder is the name of its
+// model.
 //
-// What has a name in a store is whole, was loaded once, and never changes:
-// another revision gets another name. So a name in a result means one model.
+// A model with a name in a store is complete, has been loaded once, and never changes. Another revision gets another
+// name, so a name in a result stands for one model.
 //
 // The package is pure Go and does not run models.
 package model
@@ -23,23 +22,23 @@ import (
 
 // Classes of faults.
 var (
-	// ErrNoModel says that the detector asked for, or any at all, is not there.
+	// ErrNoModel marks a missing detector: the named one, or any.
 	ErrNoModel = errors.New("no detector found")
-	// ErrDigest says that files are not those that were recorded.
+	// ErrDigest marks files that differ from the recorded ones.
 	ErrDigest = errors.New("not the recorded content")
-	// ErrStore marks a store whose own files cannot be used.
+	// ErrStore marks a store whose files cannot be used.
 	ErrStore = errors.New("model store cannot be used")
-	// ErrName marks a word that cannot name a model.
+	// ErrName marks a text that cannot be the name of a model.
 	ErrName = errors.New("not a name for a model")
-	// ErrTaken says that the name belongs to another model.
+	// ErrTaken marks a name that belongs to another model.
 	ErrTaken = errors.New("name is taken")
-	// ErrBusy says that another program is adding to the store.
+	// ErrBusy marks a store that another program is adding to.
 	ErrBusy = errors.New("model store is busy")
 )
 
 // Files of a model folder.
 const (
-	Network    = "model.onnx" // makes a folder a model
+	Network    = "model.onnx" // a folder with it is a model
 	SumsFile   = "SHA256SUMS"
 	SourceFile = "source.json"
 )
@@ -47,7 +46,7 @@ const (
 // Default is the name of the model that comes with the project.
 const Default = "default"
 
-// Origin is where a model was found.
+// Origin is the kind of place where a model was found.
 type Origin string
 
 // Origins.
@@ -58,7 +57,7 @@ const (
 	Development Origin = "development" // beside the project's source
 )
 
-// Entry is one model that was found. Path is its folder, or the network file.
+// Entry is one model. Path is its folder, or the network file.
 type Entry struct {
 	Name   string
 	Path   string
@@ -73,11 +72,9 @@ func (e Entry) Dir() string {
 	return e.Path
 }
 
-// Find returns the model to use: the named one (a path, or a name in the
-// store); else the one chosen with Use; else the project's own, beside the
-// working folder or the program; else the one that development machines have
-// beside the project. A named or chosen model that is not there is an error
-// and never replaced by another. The error wraps ErrNoModel or ErrStore.
+// Find returns the model to use: the named one (a path, or a name in the store); else the one chosen with Use; else the
+// project's own, near the working folder or the program; else the model of a development machine, beside the project. A
+// missing named or chosen model is an error; no other model replaces it. The error wraps ErrNoModel or ErrStore.
 func (s Store) Find(named string) (Entry, error) {
 	if named != "" {
 		return s.named(named)
@@ -89,20 +86,19 @@ func (s Store) Find(named string) (Entry, error) {
 	if chosen != "" {
 		e, err := s.Get(chosen)
 		if err != nil {
-			return Entry{}, fmt.Errorf("model %s was chosen with `worker model use`: %w; choose another, or `worker model use %s`", chosen, err, Default)
+			return Entry{}, fmt.Errorf("model %s was chosen with `worker model use`: %w; choose another one, or run `worker model use %s`", chosen, err, Default)
 		}
 		return e, nil
 	}
 	if e, ok := Own(); ok {
 		return e, nil
 	}
-	return Entry{}, fmt.Errorf("%w: none was named with --model or worker.model, none chosen in %s, and there is no %s in %s; "+
-		"`worker model pull OWNER/NAME` fetches one; any DETR-family export to ONNX works (DEIM, D-FINE, RT-DETR, DETR), see deploy/docs/models.md",
+	return Entry{}, fmt.Errorf("%w: --model and worker.model name none, none is chosen in %s, and there is no %s in %s; "+
+		"run `worker model pull OWNER/NAME` to fetch one; any DETR-family export to ONNX works (DEIM, D-FINE, RT-DETR, DETR), see deploy/docs/models.md",
 		ErrNoModel, s, Network, strings.Join(ownPlaces(), ", "))
 }
 
-// Own returns the model that comes with the project, or the one that
-// development machines have in its place.
+// Own returns the project's own model, or the model of a development machine in its place.
 func Own() (Entry, bool) {
 	for _, dir := range ownPlaces() {
 		if isModel(dir) {
@@ -118,8 +114,8 @@ func Own() (Entry, bool) {
 	return Entry{}, false
 }
 
-// named finds what a person named. A word without a slash that does not end in
-// .onnx is a name in the store first, and a path after that.
+// named finds the model for a text. A text without a slash that does not end in .onnx is first a name in the store and
+// then a path.
 func (s Store) named(text string) (Entry, error) {
 	path := strings.ContainsRune(text, filepath.Separator) || strings.HasSuffix(text, ".onnx") || text == "." || text == ".."
 	if !path && text == Default {
@@ -140,7 +136,7 @@ func (s Store) named(text string) (Entry, error) {
 	return Entry{}, fmt.Errorf("model %s is neither a path nor a name in %s (%s): %w", text, s, s.names(), ErrNoModel)
 }
 
-// at describes a path; one that leads into the store has its name there.
+// at describes the model at a path. A path into the store gets its name in the store.
 func (s Store) at(path string) Entry {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -159,8 +155,8 @@ func isModel(dir string) bool {
 	return err == nil && st.Mode().IsRegular()
 }
 
-// ownPlaces are where the project's own model may be: in the source tree, and
-// in share beside the bin of an installed program.
+// ownPlaces lists the places of the project's own model: in the source tree, and in share beside the bin of an installed
+// program.
 func ownPlaces() []string {
 	var dirs []string
 	for _, r := range roots() {
@@ -172,7 +168,7 @@ func ownPlaces() []string {
 	return dirs
 }
 
-// roots are the working folder and those around the program.
+// roots lists the working folder and the folders above the program.
 func roots() []string {
 	roots := []string{"."}
 	if exe, err := os.Executable(); err == nil {

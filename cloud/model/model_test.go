@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// put makes files below dir.
+// put writes files below dir.
 func put(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, content := range files {
@@ -26,8 +26,8 @@ func put(t *testing.T, dir string, files map[string]string) {
 func TestFind(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "project")
 	own := filepath.Join(dir, "cloud", "model", "default")
-	handed := filepath.Join(dir, "..", "shared", "models", "deimv2-femto-coco")
-	for _, d := range []string{own, handed} {
+	development := filepath.Join(dir, "..", "shared", "models", "deimv2-femto-coco")
+	for _, d := range []string{own, development} {
 		if err := os.MkdirAll(d, 0o750); err != nil {
 			t.Fatal(err)
 		}
@@ -35,11 +35,11 @@ func TestFind(t *testing.T) {
 	t.Chdir(dir)
 	s := Store{Dir: filepath.Join(dir, "data", "models")}
 	if got, err := s.Find(""); !errors.Is(err, ErrNoModel) || !strings.Contains(err.Error(), "worker model pull") {
-		t.Errorf("nothing there: %+v %v", got, err)
+		t.Errorf("without a model: %+v %v", got, err)
 	}
-	put(t, handed, map[string]string{Network: "h"})
+	put(t, development, map[string]string{Network: "h"})
 	if got, err := s.Find(""); err != nil || got.Name != "deimv2-femto-coco" || got.Origin != Development {
-		t.Errorf("handed-out model: %+v %v", got, err)
+		t.Errorf("development model: %+v %v", got, err)
 	}
 	put(t, own, map[string]string{Network: "o"})
 	if got, err := s.Find(""); err != nil || got.Name != Default || got.Origin != BuiltIn {
@@ -58,13 +58,13 @@ func TestFind(t *testing.T) {
 	put(t, dir, map[string]string{"yak/model.onnx": "another", "goat/model.onnx": "g"})
 	for named, want := range map[string]Entry{
 		"cow":                     {"cow", filepath.Join(s.Dir, "cow"), Stored},
-		"yak":                     {"yak", filepath.Join(s.Dir, "yak"), Stored}, // a name goes before a path
+		"yak":                     {"yak", filepath.Join(s.Dir, "yak"), Stored}, // a name has priority over a path
 		"./yak":                   {"yak", "./yak", Path},
 		"goat":                    {"goat", "goat", Path},
 		"default":                 {Default, filepath.Join("cloud", "model", "default"), BuiltIn},
 		"data/models/cow":         {"cow", "data/models/cow", Stored},
 		"data/models/cow/x/..":    {"cow", "data/models/cow/x/..", Stored},
-		handed:                    {"deimv2-femto-coco", handed, Path},
+		development:               {"deimv2-femto-coco", development, Path},
 		"goat/model.onnx":         {"goat", "goat/model.onnx", Path},
 		"data/models/cow/onnx":    {"onnx", "data/models/cow/onnx", Path},
 		"data/models/../../goat/": {"goat", "data/models/../../goat/", Path},
@@ -82,16 +82,15 @@ func TestFind(t *testing.T) {
 		}
 	}
 	if _, err := s.Find("none"); !strings.Contains(err.Error(), "cow, empty, yak") {
-		t.Errorf("does not say what there is: %v", err)
+		t.Errorf("the error does not list the models: %v", err)
 	}
 	if _, err := (Store{}).Find(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("absent model: %v", err)
+		t.Errorf("missing model: %v", err)
 	}
 }
 
-// TestChosenIsNeverReplaced takes the chosen model away: counting with another
-// one in silence would be wrong.
-func TestChosenIsNeverReplaced(t *testing.T) {
+// TestMissingChosenModelIsAnError removes the chosen model. Another model must not replace it silently.
+func TestMissingChosenModelIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	put(t, dir, map[string]string{"cloud/model/default/model.onnx": "o", "models/yak/model.onnx": "y"})
@@ -118,11 +117,11 @@ func TestChosenIsNeverReplaced(t *testing.T) {
 		t.Errorf("%+v %v", got, err)
 	}
 	if err := errors.Join(s.Use(Default), (Store{Dir: "nowhere"}).Use(Default)); err != nil {
-		t.Errorf("going back twice: %v", err)
+		t.Errorf("choosing the default twice: %v", err)
 	}
 }
 
-func TestNames(t *testing.T) {
+func TestCheckName(t *testing.T) {
 	for _, name := range []string{"yak", "Yak-1.2_b", "7", strings.Repeat("x", 100)} {
 		if err := CheckName(name); err != nil {
 			t.Error(err)

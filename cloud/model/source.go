@@ -12,17 +12,15 @@ import (
 	"time"
 )
 
-// Source is where a model in a store came from, its source.json. The digests of
-// the files are in SHA256SUMS beside it.
+// Source describes the origin of a model in a store, its source.json. The digests of the files are in SHA256SUMS.
 type Source struct {
 	Schema int `json:"schema"`
-	// Base is the hub's address, or that of the folder the files were in; for a
-	// folder of this machine its path.
+	// Base is the URL of the hub, the URL of the folder of the files, or the path of a folder on this machine.
 	Base       string    `json:"base"`
 	Repository string    `json:"repository,omitempty"` // owner/name on a hub
-	Revision   string    `json:"revision,omitempty"`   // as asked for: a branch, tag or commit
-	Commit     string    `json:"commit,omitempty"`     // what that was, 40 hex digits
-	Network    string    `json:"network"`              // the network's path there
+	Revision   string    `json:"revision,omitempty"`   // the requested branch, tag or commit
+	Commit     string    `json:"commit,omitempty"`     // of the revision, 40 hex digits
+	Network    string    `json:"network"`              // path of the network at the source
 	Pulled     time.Time `json:"pulled"`
 }
 
@@ -33,10 +31,10 @@ const (
 
 var commitForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// IsCommit reports whether a revision is a full commit, which never changes.
+// IsCommit reports whether a revision is a full commit ID, which never changes.
 func IsCommit(revision string) bool { return commitForm.MatchString(revision) }
 
-// String says in one line where the model came from.
+// String returns the source in one line.
 func (s Source) String() string {
 	switch {
 	case s.Repository == "":
@@ -66,14 +64,14 @@ func ParseSource(b []byte) (Source, error) {
 			faults = append(faults, fmt.Errorf(format, v...))
 		}
 	}
-	check(!d.More(), "more than one document")
-	check(s.Schema == sourceSchema, "schema is %d, known is %d", s.Schema, sourceSchema)
+	check(!d.More(), "the file has more than one document")
+	check(s.Schema == sourceSchema, "schema is %d, want %d", s.Schema, sourceSchema)
 	check(s.Base != "", "base is empty")
 	check(plainPath(s.Network), "network %q is not a path", s.Network)
 	check(s.Commit == "" || IsCommit(s.Commit), "commit %q is not 40 hex digits", s.Commit)
 	check((s.Repository == "") == (s.Commit == ""), "repository %q and commit %q, want both or none", s.Repository, s.Commit)
 	if u, err := url.Parse(s.Base); err == nil {
-		check(u.User == nil, "base holds a password")
+		check(u.User == nil, "base contains a password")
 	}
 	if err := errors.Join(faults...); err != nil {
 		return Source{}, fmt.Errorf("%w: %w", err, ErrStore)
@@ -81,8 +79,8 @@ func ParseSource(b []byte) (Source, error) {
 	return s, nil
 }
 
-// ReadSource reads the source.json of a model folder. A folder without one was
-// put there by hand: ok is false. The error wraps ErrStore.
+// ReadSource reads the source.json of a model folder. For a folder that was copied by hand, without source.json, ok is
+// false. The error wraps ErrStore.
 func ReadSource(dir string) (s Source, ok bool, err error) {
 	path := filepath.Join(dir, SourceFile)
 	b, err := readBounded(path, maxSource)

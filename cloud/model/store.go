@@ -16,12 +16,10 @@ import (
 // StoreFolder is the store's folder within the data folder.
 const StoreFolder = "models"
 
-// Store is a folder with one sub-folder per model. The zero value is no store.
-// It is safe for use by several processes.
+// Store is a folder with one sub-folder per model. The zero value is no store. It is safe for use by several processes.
 type Store struct{ Dir string }
 
-// chosenFile holds the name of the model that Use chose, and a newline. Names
-// that the store needs for itself are not given to models.
+// chosenFile holds the name of the model that Use chose, and a newline. A model cannot have a name that the store needs.
 const (
 	chosenFile = "current"
 	lockFile   = "lock"
@@ -29,12 +27,12 @@ const (
 
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-// CheckName reports whether a store may have a model of this name: up to 100
-// letters, digits, points, underscores and hyphens. The error wraps ErrName.
+// CheckName checks the name of a model in a store: up to 100 letters, digits, points, underscores and hyphens. The error
+// wraps ErrName.
 func CheckName(name string) error {
 	switch {
 	case !nameForm.MatchString(name) || strings.HasSuffix(name, ".onnx"):
-		return fmt.Errorf("%q: want up to 100 letters, digits, points, underscores and hyphens, without .onnx at the end: %w", name, ErrName)
+		return fmt.Errorf("%q: want up to 100 letters, digits, points, underscores and hyphens, not ending in .onnx: %w", name, ErrName)
 	case name == Default || name == chosenFile || name == lockFile:
 		return fmt.Errorf("%q is reserved: %w", name, ErrName)
 	}
@@ -52,7 +50,7 @@ func (s Store) String() string {
 	return s.Dir
 }
 
-// Get returns the model of that name. The error wraps ErrNoModel or ErrName.
+// Get returns the model with this name. The error wraps ErrNoModel or ErrName.
 func (s Store) Get(name string) (Entry, error) {
 	if err := CheckName(name); err != nil {
 		return Entry{}, err
@@ -64,8 +62,8 @@ func (s Store) Get(name string) (Entry, error) {
 	return e, nil
 }
 
-// List returns the store's models by name. Folders without a network are
-// listed too: somebody put them there and expects to see them.
+// List returns the store's models by name. It includes folders without a network: an operator who copied one into the
+// store expects to see it.
 func (s Store) List() ([]Entry, error) {
 	if s.Dir == "" {
 		return nil, nil
@@ -87,7 +85,7 @@ func (s Store) List() ([]Entry, error) {
 	return list, nil
 }
 
-// names lists what can be named, for messages.
+// names lists the names of the models, for messages.
 func (s Store) names() string {
 	list, err := s.List()
 	if err != nil || len(list) == 0 {
@@ -104,8 +102,7 @@ func (s Store) names() string {
 	return "it has " + strings.Join(names, ", ")
 }
 
-// Chosen returns the name given to Use last, empty for none. The error wraps
-// ErrStore.
+// Chosen returns the name of the last call of Use, "" for none. The error wraps ErrStore.
 func (s Store) Chosen() (string, error) {
 	if s.Dir == "" {
 		return "", nil
@@ -120,17 +117,16 @@ func (s Store) Chosen() (string, error) {
 		err = CheckName(string(b))
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w: %w; `worker model use` writes it anew", path, err, ErrStore)
+		return "", fmt.Errorf("%s: %w: %w; run `worker model use` to write the file again", path, err, ErrStore)
 	}
 	return string(b), nil
 }
 
-// Use makes the model of that name the one that Find returns when none is
-// named; Default goes back to the project's own. It is durable on return. The
-// caller has verified the model. Programs that run already keep theirs.
+// Use makes the model with this name the one that Find returns when none is named. Default returns to the project's own
+// model. The choice is durable on return. The caller verifies the model first. Running programs are not affected.
 func (s Store) Use(name string) error {
 	if s.Dir == "" {
-		return fmt.Errorf("no folder given: %w", ErrStore)
+		return fmt.Errorf("the store has no folder: %w", ErrStore)
 	}
 	path := filepath.Join(s.Dir, chosenFile)
 	if name == Default {
@@ -148,7 +144,7 @@ func (s Store) Use(name string) error {
 		return s.fault(err)
 	}
 	_, err = f.WriteString(name + "\n")
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()) // a worker of another account reads it
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()) // a worker of another user reads it
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
@@ -173,22 +169,22 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// readBounded reads a small file whole.
-func readBounded(path string, most int64) ([]byte, error) {
+// readBounded reads a file of at most max bytes.
+func readBounded(path string, max int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("%s has more than %d bytes", path, most)
+	b, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err == nil && int64(len(b)) > max {
+		err = fmt.Errorf("%s has more than %d bytes", path, max)
 	}
 	return b, err
 }
 
-// IsData reports whether a file of a model folder holds weights of the network,
-// as the exporters of PyTorch and Hugging Face name them.
+// IsData reports whether a file of a model folder has weights of the network, by the naming of the exporters of PyTorch
+// and Hugging Face.
 func IsData(file string) bool {
 	_, after, ok := strings.Cut(file, ".onnx")
 	return ok && slices.ContainsFunc([]string{"_data", ".data"}, func(p string) bool { return strings.HasPrefix(after, p) })

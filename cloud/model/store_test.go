@@ -25,20 +25,20 @@ func TestAdd(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := s.Add(); !errors.Is(err, ErrBusy) {
-		t.Errorf("two at a time: %v", err)
+		t.Errorf("a second Add: %v", err)
 	}
 	stage, err := a.Stage("k")
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, stage, map[string]string{Network: "weights", "config.json": "{}", "model.onnx.etag": "note", "old.part": "half", SumsFile: "of before"})
+	put(t, stage, map[string]string{Network: "weights", "config.json": "{}", "model.onnx.etag": "note", "old.part": "half", SumsFile: "of an earlier pull"})
 	sums := []Sum{{Network, footage.Sum([]byte("weights"))}, {"config.json", footage.Sum([]byte("{}"))}}
 	broken := errors.New("broken")
 	if _, err := a.Name(t.Context(), stage, "yak", sums, yak, func(context.Context, string) error { return broken }); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	if list, err := s.List(); err != nil || len(list) != 0 {
-		t.Errorf("named although broken: %v %v", list, err)
+		t.Errorf("named in spite of the error of check: %v %v", list, err)
 	}
 	e, err := a.Name(t.Context(), stage, "yak", sums, yak, fine)
 	if err != nil || e != (Entry{"yak", filepath.Join(s.Dir, "yak"), Stored}) {
@@ -53,7 +53,7 @@ func TestAdd(t *testing.T) {
 	}
 	found, err := os.ReadDir(e.Path)
 	if err != nil || len(found) != 4 {
-		t.Errorf("notes of the transfer stay: %v %v", found, err)
+		t.Errorf("files of the transfer remain: %v %v", found, err)
 	}
 	if stage, err = a.Stage("k"); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-func TestOldStagesGo(t *testing.T) {
+func TestOldStagesAreRemoved(t *testing.T) {
 	s := Store{Dir: t.TempDir()}
 	put(t, s.Dir, map[string]string{".pull-old/x.part": "x", ".pull-new/x.part": "x", ".tmp-old": "x", "old/model.onnx": "x", ".other": "x"})
 	then := time.Now().Add(-staleStage - time.Hour)
@@ -138,9 +138,9 @@ func TestCheckSums(t *testing.T) {
 		"folders":       {map[string]string{Network: "a", "x/y": "b", SumsFile: line("a", "./"+Network) + line("b", "x/y")}, 2, ""},
 		"other content": {map[string]string{Network: "b", SumsFile: line("a", Network)}, 1, "model.onnx has SHA-256 3e23e816"},
 		"missing":       {map[string]string{Network: "a", SumsFile: line("a", Network) + line("{}", "config.json")}, 2, "config.json"},
-		"not recorded":  {map[string]string{Network: "a", "cattlecounter.yaml": "", SumsFile: line("a", Network)}, 1, "cattlecounter.yaml is in the folder and not in"},
+		"not recorded":  {map[string]string{Network: "a", "cattlecounter.yaml": "", SumsFile: line("a", Network)}, 1, "cattlecounter.yaml is in the folder but not in"},
 		"weights":       {map[string]string{Network: "a", "model.onnx_data": "", SumsFile: line("a", Network)}, 1, "model.onnx_data is in the folder"},
-		"empty":         {map[string]string{Network: "a", SumsFile: "\n"}, 0, "no digest in it"},
+		"empty":         {map[string]string{Network: "a", SumsFile: "\n"}, 0, "the file has no digest"},
 		"outside":       {map[string]string{Network: "a", SumsFile: line("a", "../model.onnx")}, 0, "within the folder"},
 		"absolute":      {map[string]string{Network: "a", SumsFile: line("a", "/etc/passwd")}, 0, "within the folder"},
 		"twice":         {map[string]string{Network: "a", SumsFile: line("a", Network) + line("b", Network)}, 0, "line 2 names model.onnx again"},

@@ -27,8 +27,8 @@ const (
 	maxSumLines = 1000
 )
 
-// ParseSums reads the form that sha256sum writes. Files outside the folder, and
-// a file named twice, are refused. The error wraps ErrDigest.
+// ParseSums reads the output of sha256sum. Files outside the folder and repeated files are errors. The error wraps
+// ErrDigest.
 func ParseSums(b []byte) ([]Sum, error) {
 	if len(b) > maxSums {
 		return nil, fmt.Errorf("more than %d bytes: %w", maxSums, ErrDigest)
@@ -43,7 +43,7 @@ func ParseSums(b []byte) ([]Sum, error) {
 		}
 		hex, name, ok := strings.Cut(line, " ")
 		if !ok || name == "" || name[0] != ' ' && name[0] != '*' {
-			return nil, fmt.Errorf("line %d is not a digest, two spaces and a file's name: %w", n, ErrDigest)
+			return nil, fmt.Errorf("line %d is not a digest, two spaces and a file name: %w", n, ErrDigest)
 		}
 		name = strings.TrimPrefix(name[1:], "./")
 		d, err := footage.ParseDigest(hex)
@@ -51,7 +51,7 @@ func ParseSums(b []byte) ([]Sum, error) {
 		case err != nil:
 			return nil, fmt.Errorf("line %d: %w: %w", n, err, ErrDigest)
 		case d.IsZero():
-			return nil, fmt.Errorf("line %d: a digest of zeros: %w", n, ErrDigest)
+			return nil, fmt.Errorf("line %d: the digest is all zeros: %w", n, ErrDigest)
 		case !plainPath(name):
 			return nil, fmt.Errorf("line %d names %q, want a file within the folder: %w", n, name, ErrDigest)
 		case slices.ContainsFunc(sums, func(s Sum) bool { return s.File == name }):
@@ -64,8 +64,7 @@ func ParseSums(b []byte) ([]Sum, error) {
 	return sums, nil
 }
 
-// plainPath reports whether a path from outside stays below its folder on any
-// system and prints well.
+// plainPath reports whether a foreign path stays below its folder on every system and is printable.
 func plainPath(p string) bool {
 	return fs.ValidPath(p) && p != "." && len(p) <= 500 && !strings.ContainsAny(p, `\:`) &&
 		!strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' })
@@ -80,8 +79,7 @@ func FormatSums(sums []Sum) []byte {
 	return b.Bytes()
 }
 
-// ReadSums reads the SHA256SUMS of a model folder, nil when it has none. The
-// error wraps ErrDigest.
+// ReadSums reads the SHA256SUMS of a model folder, nil for a folder without it. The error wraps ErrDigest.
 func ReadSums(dir string) ([]Sum, error) {
 	path := filepath.Join(dir, SumsFile)
 	b, err := readBounded(path, maxSums)
@@ -93,7 +91,7 @@ func ReadSums(dir string) ([]Sum, error) {
 	}
 	sums, err := ParseSums(b)
 	if err == nil && len(sums) == 0 {
-		err = fmt.Errorf("no digest in it: %w", ErrDigest)
+		err = fmt.Errorf("the file has no digest: %w", ErrDigest)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -101,10 +99,8 @@ func ReadSums(dir string) ([]Sum, error) {
 	return sums, nil
 }
 
-// CheckSums compares every recorded file with its digest and returns how many
-// there are: 0 when the folder has no SHA256SUMS. Files that shape a count and
-// are not recorded are a fault too. Every fault is in the error, which wraps
-// ErrDigest.
+// CheckSums compares every recorded file with its digest and returns their number, 0 for a folder without SHA256SUMS. An
+// unrecorded file that affects a count is a fault too. The error has every fault and wraps ErrDigest.
 func CheckSums(ctx context.Context, dir string) (int, error) {
 	sums, err := ReadSums(dir)
 	if err != nil || sums == nil {
@@ -127,17 +123,17 @@ func CheckSums(ctx context.Context, dir string) (int, error) {
 		faults = append(faults, fmt.Errorf("%w: %w", err, ErrDigest))
 	}
 	for _, f := range found {
-		if counts(f.Name()) && !slices.ContainsFunc(sums, func(s Sum) bool { return s.File == f.Name() }) {
-			faults = append(faults, fmt.Errorf("%s is in the folder and not in %s: %w", f.Name(), SumsFile, ErrDigest))
+		if affectsCount(f.Name()) && !slices.ContainsFunc(sums, func(s Sum) bool { return s.File == f.Name() }) {
+			faults = append(faults, fmt.Errorf("%s is in the folder but not in %s: %w", f.Name(), SumsFile, ErrDigest))
 		}
 	}
 	return len(sums), errors.Join(faults...)
 }
 
-// Descriptions are the files beside a network that say how it is fed and read.
+// Descriptions are the files that describe the inputs and outputs of a network.
 var Descriptions = []string{"config.json", "preprocessor_config.json", "cattlecounter.yaml"}
 
-// counts reports whether a file of a model folder shapes what is counted.
-func counts(file string) bool {
+// affectsCount reports whether a file of a model folder affects a count.
+func affectsCount(file string) bool {
 	return file == Network || IsData(file) || slices.Contains(Descriptions, file)
 }

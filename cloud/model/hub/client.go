@@ -19,30 +19,30 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// client speaks to one source. It belongs to one goroutine.
+// client sends the requests to one source. It belongs to one goroutine.
 type client struct {
 	http  *http.Client
 	token secret.String
-	home  string // scheme://host that may see the token
-	hub   bool   // the source is a hub, so its entity tags are digests
+	home  string // scheme://host that may get the token
+	hub   bool   // the source is a hub; its entity tags are digests
 	stall time.Duration
 	pause func(context.Context, time.Duration) error
-	note  func(string) // told before each further try
+	note  func(string) // called before each retry
 }
 
 const (
-	// stallTime is how long a transfer may stand still before it is cut.
+	// stallTime is how long a transfer without new bytes may last before it is canceled.
 	stallTime = time.Minute
-	// dialTime is how long a connection may take to come about.
+	// dialTime bounds the set-up of a connection.
 	dialTime = 15 * time.Second
-	// tries without a byte of progress before a source counts as unreachable.
+	// tries is the number of tries without progress before a source counts as unreachable.
 	tries = 5
-	// longestWait bounds what a server may ask for with Retry-After.
+	// longestWait is the largest accepted Retry-After.
 	longestWait  = 5 * time.Minute
 	maxRedirects = 8
 )
 
-// newClient returns a client that shows the token to the hub at base alone.
+// newClient returns a client that sends the token only to the hub at base.
 func newClient(base string, token secret.String) *client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DialContext = (&net.Dialer{Timeout: dialTime}).DialContext
@@ -57,7 +57,7 @@ func newClient(base string, token secret.String) *client {
 	return c
 }
 
-// mayCarryToken keeps the token off the wire where everybody can read it.
+// mayCarryToken reports whether a connection to u hides the token from others.
 func mayCarryToken(u *url.URL) bool {
 	host := u.Hostname()
 	return u.Scheme == "https" || host == "localhost" || net.ParseIP(host).IsLoopback()
@@ -74,17 +74,16 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// temporary marks a fault that another try may not meet.
+// temporary marks a fault that may end by itself.
 type temporary struct {
 	error
-	after time.Duration // the server asked to wait so long
+	after time.Duration // the delay that the server asks for
 }
 
 func (t temporary) Unwrap() error { return t.error }
 
-// persist calls try until it succeeds, fails for good, or fails too often in a
-// row without progress.
-func (c *client) persist(ctx context.Context, try func() (progress bool, err error)) error {
+// retry calls try until it succeeds, fails with a permanent error, or fails several times in a row without progress.
+func (c *client) retry(ctx context.Context, try func() (progress bool, err error)) error {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.MaxInterval = time.Second, 30*time.Second
 	for n := 1; ; n++ {
@@ -105,29 +104,28 @@ func (c *client) persist(ctx context.Context, try func() (progress bool, err err
 		}
 		if n >= tries || t.after > longestWait {
 			if t.after > 0 {
-				err = fmt.Errorf("%w (the server asks to wait %s)", err, t.after)
+				err = fmt.Errorf("%w (the server asks for a delay of %s)", err, t.after)
 			}
 			return err
 		}
 		wait := max(b.NextBackOff(), t.after).Round(100 * time.Millisecond)
-		c.note(fmt.Sprintf("%v; trying again in %s", err, wait))
+		c.note(fmt.Sprintf("%v; retrying in %s", err, wait))
 		if err := c.pause(ctx, wait); err != nil {
 			return err
 		}
 	}
 }
 
-// answer is a response with what the redirects on its way said.
+// answer is a response with the headers of the redirects before it.
 type answer struct {
 	*http.Response
-	etag string // of the file, as the hub states it
-	size int64  // -1 when not said
+	etag string // of the file, from the hub
+	size int64  // -1 when unknown
 }
 
-// ask gets an answer that is no redirect. It follows redirects itself: the token
-// goes to the hub alone, never to where that points, and the way never leads
-// from https to http. The caller closes the body.
-func (c *client) ask(ctx context.Context, address string, header http.Header) (answer, error) {
+// get sends a GET request and follows its redirects. The token is sent only to the hub, never to the target of a
+// redirect. A redirect from https to http is an error. The caller closes the body.
+func (c *client) get(ctx context.Context, address string, header http.Header) (answer, error) {
 	a := answer{size: -1}
 	for range maxRedirects {
 		r, err := c.send(ctx, address, header) //nolint:bodyclose // the caller closes it as part of the answer
@@ -135,30 +133,30 @@ func (c *client) ask(ctx context.Context, address string, header http.Header) (a
 			return a, err
 		}
 		a.Response = r
-		a.linked()
+		a.addLinked()
 		if a.StatusCode < 300 || a.StatusCode > 399 || a.StatusCode == http.StatusNotModified {
 			return a, nil
 		}
 		to, err := a.Location()
 		_ = a.Body.Close()
 		if err != nil || to.Scheme != "https" && to.Scheme != r.Request.URL.Scheme {
-			return a, fmt.Errorf("%s redirects to no address or to one without encryption: %w", r.Request.URL.Host, ErrAnswer)
+			return a, fmt.Errorf("%s redirects to an invalid or unencrypted URL: %w", r.Request.URL.Host, ErrAnswer)
 		}
 		address = to.String()
 	}
 	return a, fmt.Errorf("more than %d redirects: %w", maxRedirects, ErrAnswer)
 }
 
-// send sends one GET, with the token when it goes to the hub itself.
+// send sends one GET request, with the token when it goes to the hub.
 func (c *client) send(ctx context.Context, address string, header http.Header) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, fmt.Errorf("no address to ask at: %w", ErrAnswer)
+		return nil, fmt.Errorf("invalid URL: %w", ErrAnswer)
 	}
 	for k, v := range header {
 		r.Header[k] = v
 	}
-	// Bytes as they are stored: offsets and digests mean these.
+	// Offsets and digests are those of the stored bytes.
 	r.Header.Set("Accept-Encoding", "identity")
 	r.Header.Set("User-Agent", "cattlecounter")
 	if !c.token.IsZero() && r.URL.Scheme+"://"+r.URL.Host == c.home {
@@ -171,9 +169,9 @@ func (c *client) send(ctx context.Context, address string, header http.Header) (
 	return response, nil
 }
 
-// linked notes what the hub says about the file behind a redirect. The first
-// word counts: what it redirects to speaks of other things.
-func (a *answer) linked() {
+// addLinked adds the hub's headers about the file behind a redirect. The first answer counts: the later ones are not from
+// the hub.
+func (a *answer) addLinked() {
 	if a.etag == "" {
 		a.etag = strings.Trim(a.Header.Get("X-Linked-Etag"), `"`)
 	}
@@ -182,16 +180,16 @@ func (a *answer) linked() {
 	}
 }
 
-// noPage refuses a web page where a file was asked for.
-func (a answer) noPage() error {
+// checkNotPage returns an error for a web page in place of a file.
+func (a answer) checkNotPage() error {
 	if kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); kind != "text/html" {
 		return nil
 	}
-	return fmt.Errorf("%s answers with a web page; is the address right, or does a login stand before it? %w", a.Request.URL.Host, ErrAnswer)
+	return fmt.Errorf("%s answers with a web page; check the URL, and whether the network needs a login: %w", a.Request.URL.Host, ErrAnswer)
 }
 
-// unreachable classifies a request that got no answer. Addresses of storage
-// servers carry passwords in their queries, so only the host is told.
+// unreachable classifies a request without an answer. URLs of storage servers have passwords in their queries, so the
+// error only has the host.
 func unreachable(u *url.URL, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
@@ -203,33 +201,33 @@ func unreachable(u *url.URL, err error) error {
 	return temporary{err, 0}
 }
 
-// refused turns a status that is no success into an error, and closes the body.
-func (c *client) refused(a answer) error {
+// statusError turns the status of a failed request into an error, and closes the body.
+func (c *client) statusError(a answer) error {
 	defer a.Body.Close()
 	host, code := a.Request.URL.Host, a.Header.Get("X-Error-Code")
-	said := fmt.Sprintf("%s answers %d %s", host, a.StatusCode, http.StatusText(a.StatusCode)) // the server's own words may hold anything
+	text := fmt.Sprintf("%s answers %d %s", host, a.StatusCode, http.StatusText(a.StatusCode)) // not the server's text: it may contain anything
 	if m := a.Header.Get("X-Error-Message"); m != "" {
-		said += fmt.Sprintf(" (%.200q)", m)
+		text += fmt.Sprintf(" (%.200q)", m)
 	}
 	switch {
 	case !c.hub && (a.StatusCode == http.StatusUnauthorized || a.StatusCode == http.StatusForbidden):
-		return fmt.Errorf("%s: is the address right, and may everybody read it? %w", said, ErrDenied)
+		return fmt.Errorf("%s: check that the URL is right and publicly readable: %w", text, ErrDenied)
 	case code == "GatedRepo":
-		return fmt.Errorf("%s: access is given on request: accept the terms on the model's page and set HF_TOKEN to a token of that account: %w", said, ErrDenied)
+		return fmt.Errorf("%s: the model needs consent; accept the terms on its page and set HF_TOKEN to a token of that account: %w", text, ErrDenied)
 	case a.StatusCode == http.StatusUnauthorized && !c.token.IsZero():
-		return fmt.Errorf("%s: there is no such model, or the token in HF_TOKEN may not see it: %w", said, ErrDenied)
+		return fmt.Errorf("%s: the model does not exist, or the token in HF_TOKEN has no access to it: %w", text, ErrDenied)
 	case a.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%s: there is no such model, or it is private: check the spelling; for a private one set HF_TOKEN (sent over https only): %w", said, ErrDenied)
+		return fmt.Errorf("%s: the model does not exist or is private; check the spelling, or set HF_TOKEN for a private model (sent only over https): %w", text, ErrDenied)
 	case a.StatusCode == http.StatusForbidden:
-		return fmt.Errorf("%s: the token in HF_TOKEN, or its absence, does not allow this: %w", said, ErrDenied)
+		return fmt.Errorf("%s: access needs a token with more rights in HF_TOKEN: %w", text, ErrDenied)
 	case code == "RevisionNotFound":
-		return fmt.Errorf("%s: the repository is there, the revision is not: %w", said, ErrNotFound)
+		return fmt.Errorf("%s: the repository exists, but the revision does not: %w", text, ErrNotFound)
 	case a.StatusCode == http.StatusNotFound || a.StatusCode == http.StatusGone:
-		return fmt.Errorf("%s: %w", said, ErrNotFound)
+		return fmt.Errorf("%s: %w", text, ErrNotFound)
 	case a.StatusCode == http.StatusTooManyRequests || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= 500:
-		return temporary{fmt.Errorf("%s: %w", said, ErrOffline), retryAfter(a.Header.Get("Retry-After"), time.Now())}
+		return temporary{fmt.Errorf("%s: %w", text, ErrOffline), retryAfter(a.Header.Get("Retry-After"), time.Now())}
 	}
-	return fmt.Errorf("%s: %w", said, ErrAnswer)
+	return fmt.Errorf("%s: %w", text, ErrAnswer)
 }
 
 // retryAfter reads seconds or a date (RFC 9110, section 10.2.3), 0 for neither.
@@ -243,67 +241,67 @@ func retryAfter(text string, now time.Time) time.Duration {
 	return 0
 }
 
-// get returns a small document whole.
-func (c *client) get(ctx context.Context, address string, most int64) (b []byte, err error) {
-	err = c.persist(ctx, func() (bool, error) {
+// getDocument returns a document of at most max bytes.
+func (c *client) getDocument(ctx context.Context, address string, max int64) (b []byte, err error) {
+	err = c.retry(ctx, func() (bool, error) {
 		ctx, alive, stop := c.watch(ctx)
 		defer stop()
-		a, err := c.ask(ctx, address, nil)
+		a, err := c.get(ctx, address, nil)
 		if err != nil {
 			return false, err
 		}
 		if a.StatusCode != http.StatusOK {
-			return false, c.refused(a)
+			return false, c.statusError(a)
 		}
 		defer a.Body.Close()
-		if err := a.noPage(); err != nil {
+		if err := a.checkNotPage(); err != nil {
 			return false, err
 		}
-		b, err = io.ReadAll(io.LimitReader(aliveReader{a.Body, alive}, most+1))
+		b, err = io.ReadAll(io.LimitReader(aliveReader{a.Body, alive}, max+1))
 		if err != nil {
-			return false, unreachable(a.Request.URL, because(ctx, err))
+			return false, unreachable(a.Request.URL, causeOf(ctx, err))
 		}
-		if int64(len(b)) > most {
-			return false, fmt.Errorf("%s sends more than %d bytes: %w", a.Request.URL.Host, most, ErrAnswer)
+		if int64(len(b)) > max {
+			return false, fmt.Errorf("%s sends more than %d bytes: %w", a.Request.URL.Host, max, ErrAnswer)
 		}
 		return false, nil
 	})
 	return b, err
 }
 
-// has tells whether there is a file at address, by its first byte.
-func (c *client) has(ctx context.Context, address string) (there bool, err error) {
-	err = c.persist(ctx, func() (bool, error) {
+// exists reports whether there is a file at address, by a request for its first byte.
+func (c *client) exists(ctx context.Context, address string) (ok bool, err error) {
+	err = c.retry(ctx, func() (bool, error) {
 		ctx, _, stop := c.watch(ctx)
 		defer stop()
-		a, err := c.ask(ctx, address, http.Header{"Range": {"bytes=0-0"}})
+		a, err := c.get(ctx, address, http.Header{"Range": {"bytes=0-0"}})
 		if err != nil {
 			return false, err
 		}
 		if a.StatusCode == http.StatusOK || a.StatusCode == http.StatusPartialContent {
 			defer a.Body.Close()
-			there = a.noPage() == nil // some servers answer everything with a page
+			ok = a.checkNotPage() == nil // some servers answer every request with a page
 			return false, nil
 		}
-		if err = c.refused(a); errors.Is(err, ErrNotFound) {
+		if err = c.statusError(a); errors.Is(err, ErrNotFound) {
 			return false, nil
 		}
 		return false, err
 	})
-	return there, err
+	return ok, err
 }
 
-var errStalled = errors.New("the transfer stood still")
+var errStalled = errors.New("the transfer stalled")
 
-// watch returns a context that ends when alive is not called for a while.
+// watch returns a context that ends when alive has not been called for the time of a stall.
 func (c *client) watch(ctx context.Context) (_ context.Context, alive func(), stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := time.AfterFunc(c.stall, func() { cancel(errStalled) })
 	return ctx, func() { t.Reset(c.stall) }, func() { t.Stop(); cancel(nil) }
 }
 
-// because puts the reason of a cancelled context in place of its plain error.
-func because(ctx context.Context, err error) error {
+// causeOf returns the cause of a canceled context, or err without one.
+func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}

@@ -26,16 +26,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	commit = "0123456789abcdef0123456789abcdef01234567"
-	token  = "hf_nobody_may_read_this"
+	token  = "hf_a_secret_token"
 )
 
-// fakeHub answers as the Hugging Face hub does: large files lie on another
-// server that must never see the token.
+// fakeHub answers like the Hugging Face hub: large files are on another server, which must never get the token.
 type fakeHub struct {
 	t      *testing.T
 	files  map[string]string // by path; .onnx and weights are in LFS
 	commit string
-	wall   func(w http.ResponseWriter, r *http.Request) bool // true: it has answered
+	wall   func(w http.ResponseWriter, r *http.Request) bool // returns true when it has answered
 	cdnHit func(w http.ResponseWriter, r *http.Request, content string) bool
 
 	mu   sync.Mutex
@@ -66,7 +65,7 @@ func (h *fakeHub) note(where string, r *http.Request) {
 	h.seen = append(h.seen, strings.TrimSpace(where+" "+r.URL.Path+" "+r.Header.Get("Range")))
 }
 
-// requests returns what was asked for since the last call.
+// requests returns the requests since the last call.
 func (h *fakeHub) requests() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -121,11 +120,11 @@ func (h *fakeHub) list(w http.ResponseWriter) {
 	}
 }
 
-// deliver is the storage server: ranges, strong entity tags.
+// deliver is the storage server, with ranges and strong entity tags.
 func (h *fakeHub) deliver(w http.ResponseWriter, r *http.Request) {
 	h.note("cdn", r)
 	if r.Header.Get("Authorization") != "" {
-		h.t.Errorf("the storage server sees %s", r.Header.Get("Authorization"))
+		h.t.Errorf("the storage server got the header %s", r.Header.Get("Authorization"))
 	}
 	content := h.files[strings.TrimPrefix(r.URL.Path, "/store/")]
 	if h.cdnHit != nil && h.cdnHit(w, r, content) {
@@ -135,7 +134,7 @@ func (h *fakeHub) deliver(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "model.onnx", time.Time{}, strings.NewReader(content))
 }
 
-// cut sends the first n bytes and breaks the connection.
+// cut sends the first n bytes and closes the connection.
 func cut(w http.ResponseWriter, content string, n int) {
 	w.Header().Set("Content-Length", fmt.Sprint(len(content)))
 	w.Header().Set("ETag", `"`+footage.Sum([]byte(content)).String()[:8]+`"`)
@@ -146,7 +145,7 @@ func cut(w http.ResponseWriter, content string, n int) {
 	panic(http.ErrAbortHandler)
 }
 
-// puller pulls without waiting between tries.
+// puller pulls without pauses between the tries.
 type puller struct {
 	t      *testing.T
 	store  model.Store
@@ -190,10 +189,10 @@ func (p *puller) pull(text string) (Outcome, error) {
 	}
 	out, err := run(p.t.Context(), o, c)
 	if err != nil && strings.Contains(err.Error(), token) || strings.Contains(strings.Join(p.notes, ""), token) {
-		p.t.Errorf("the token is in a message: %v", err)
+		p.t.Errorf("a message contains the token: %v", err)
 	}
 	if err != nil && strings.Contains(err.Error(), "sesame") || strings.Contains(strings.Join(p.notes, ""), "sesame") {
-		p.t.Errorf("the password of the storage server is in a message: %v", err)
+		p.t.Errorf("a message contains the password of the storage server: %v", err)
 	}
 	return out, err
 }
@@ -207,7 +206,7 @@ func (p *puller) must(text string) Outcome {
 	return out
 }
 
-// content checks that a model has exactly these files, and that its sums hold.
+// content checks that a model has exactly these files, and the right digests.
 func (p *puller) content(e model.Entry, files map[string]string) {
 	p.t.Helper()
 	found, err := os.ReadDir(e.Path)
@@ -225,14 +224,14 @@ func (p *puller) content(e model.Entry, files map[string]string) {
 		}
 	}
 	if len(found) != len(files)+2 {
-		p.t.Errorf("found %v, want %d and the record", found, len(files))
+		p.t.Errorf("found %v, want %d files with digests and source", found, len(files))
 	}
 	if n, err := model.CheckSums(p.t.Context(), e.Path); err != nil || n != len(files) {
 		p.t.Errorf("%d sums: %v", n, err)
 	}
 }
 
-// names lists what stands in the store, stages included.
+// names lists the files of the store, including the stages.
 func (p *puller) names() []string {
 	p.t.Helper()
 	found, err := os.ReadDir(p.store.Dir)

@@ -29,7 +29,7 @@ func asked(h *fakeHub) []string {
 	return list
 }
 
-func TestGoesOnAfterACut(t *testing.T) {
+func TestContinuesAfterACut(t *testing.T) {
 	h := newHub(t, plain)
 	n := 0
 	h.cdnHit = func(w http.ResponseWriter, r *http.Request, content string) bool {
@@ -37,22 +37,22 @@ func TestGoesOnAfterACut(t *testing.T) {
 			cut(w, content, 30_000)
 		}
 		if got := r.Header.Get("If-Range"); got == "" {
-			t.Error("goes on without asking whether it is the same file")
+			t.Error("continues without If-Range")
 		}
 		return false
 	}
 	p := newPuller(t, h)
 	p.content(p.must("herd/yak").Entry, plain)
 	if got := asked(h); !slices.Equal(got, []string{"", "bytes=30000-"}) {
-		t.Errorf("asked for %q", got)
+		t.Errorf("requests: %q", got)
 	}
-	if len(p.notes) != 1 || !strings.Contains(p.notes[0], "trying again in") {
-		t.Errorf("told %q", p.notes)
+	if len(p.notes) != 1 || !strings.Contains(p.notes[0], "retrying in") {
+		t.Errorf("notes: %q", p.notes)
 	}
 }
 
-// TestGoesOnInTheNextPull ends one pull in the middle; another takes it up.
-func TestGoesOnInTheNextPull(t *testing.T) {
+// TestContinuesInTheNextPull cancels a pull; the next one continues it.
+func TestContinuesInTheNextPull(t *testing.T) {
 	h := newHub(t, plain)
 	h.cdnHit = func(w http.ResponseWriter, _ *http.Request, content string) bool {
 		cut(w, content, 40_000)
@@ -63,20 +63,20 @@ func TestGoesOnInTheNextPull(t *testing.T) {
 		t.Error(err)
 	}
 	if got := p.names(); len(got) != 1 || !strings.HasPrefix(got[0], ".pull-") {
-		t.Fatalf("left %v", got)
+		t.Fatalf("files in the store: %v", got)
 	}
 	if e, err := p.store.List(); err != nil || len(e) != 0 {
-		t.Errorf("half a model is listed: %v %v", e, err)
+		t.Errorf("an incomplete model is listed: %v %v", e, err)
 	}
 	h.requests()
 	h.cdnHit = nil
 	p.content(p.must("herd/yak").Entry, plain)
 	if got := asked(h); !slices.Equal(got, []string{"bytes=40000-"}) {
-		t.Errorf("asked for %q", got)
+		t.Errorf("requests: %q", got)
 	}
 }
 
-// TestServerWithoutRanges begins anew each time; one that never ends is given up.
+// TestServerWithoutRanges starts the download again each time. A server that never reaches the end is given up.
 func TestServerWithoutRanges(t *testing.T) {
 	h := newHub(t, plain)
 	n := 0
@@ -96,13 +96,13 @@ func TestServerWithoutRanges(t *testing.T) {
 	}
 	p = newPuller(t, h)
 	if _, err := p.pull("herd/yak"); !errors.Is(err, ErrOffline) || len(p.waits) != tries-1 {
-		t.Errorf("waited %v: %v", p.waits, err)
+		t.Errorf("pauses %v: %v", p.waits, err)
 	}
 }
 
-// TestChangedWhileAway has another file at the same address when a transfer
-// without a digest goes on: the old part must not get a new end.
-func TestChangedWhileAway(t *testing.T) {
+// TestFileChangedBetweenPulls has another file at the same URL when a transfer without a digest continues. The old part
+// must not get a new end.
+func TestFileChangedBetweenPulls(t *testing.T) {
 	content := strings.Repeat("old ", 1000)
 	n := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -126,9 +126,8 @@ func TestChangedWhileAway(t *testing.T) {
 	p.content(out.Entry, map[string]string{"model.onnx": strings.Repeat("new ", 900)})
 }
 
-// TestForeignPart has a part of other content, as after a change of the disk:
-// the digest finds it, and the file is fetched once more.
-func TestForeignPart(t *testing.T) {
+// TestDamagedPart has a part with wrong content. The digest shows it, and the file is downloaded once more.
+func TestDamagedPart(t *testing.T) {
 	for name, part := range map[string]string{"shorter": strings.Repeat("x", 1000), "as long": strings.Repeat("x", len(network)), "longer": network + "x"} {
 		t.Run(name, func(t *testing.T) {
 			h := newHub(t, plain)
@@ -159,10 +158,10 @@ func TestRangeNotSatisfiable(t *testing.T) {
 			return true
 		case 3:
 			if r.Header.Get("Range") != "" {
-				t.Error("asks for the refused range again")
+				t.Error("the refused range is requested again")
 			}
 			cut(w, content, 200)
-		case 4: // another part than the one asked for
+		case 4: // another range than the requested one
 			w.Header().Set("Content-Range", fmt.Sprintf("bytes 100-%d/%d", len(content)-1, len(content)))
 			w.WriteHeader(http.StatusPartialContent)
 			fmt.Fprint(w, content[100:])
@@ -185,9 +184,9 @@ func TestWrongContent(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(asked(h)); n != 1 {
-		t.Errorf("asked %d times", n)
+		t.Errorf("%d requests", n)
 	}
-	// A small file has Git's digest only.
+	// A small file only has Git's digest.
 	h = newHub(t, plain)
 	h.wall = func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasSuffix(r.URL.Path, "config.json") {
@@ -201,7 +200,7 @@ func TestWrongContent(t *testing.T) {
 	}
 }
 
-// TestDigestOfTheRedirect has a hub whose list of files says nothing of them.
+// TestDigestOfTheRedirect has a hub without digests in its list of files.
 func TestDigestOfTheRedirect(t *testing.T) {
 	h := newHub(t, plain)
 	h.wall = func(w http.ResponseWriter, r *http.Request) bool {
@@ -271,7 +270,7 @@ func TestBusyHub(t *testing.T) {
 	p := newPuller(t, h)
 	p.must("herd/yak")
 	if len(p.waits) != 2 || p.waits[0] != 47*time.Second || p.waits[1] > 10*time.Second {
-		t.Errorf("waited %v", p.waits)
+		t.Errorf("pauses %v", p.waits)
 	}
 	h.wall = func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Retry-After", "86400")
@@ -280,7 +279,7 @@ func TestBusyHub(t *testing.T) {
 	}
 	p = newPuller(t, h)
 	if _, err := p.pull("herd/yak"); !errors.Is(err, ErrOffline) || len(p.waits) != 0 || !strings.Contains(err.Error(), "24h") {
-		t.Errorf("waited %v: %v", p.waits, err)
+		t.Errorf("pauses %v: %v", p.waits, err)
 	}
 	h.wall = func(w http.ResponseWriter, _ *http.Request) bool {
 		http.Error(w, "down", http.StatusServiceUnavailable)
@@ -288,7 +287,7 @@ func TestBusyHub(t *testing.T) {
 	}
 	p = newPuller(t, h)
 	if _, err := p.pull("herd/yak"); !errors.Is(err, ErrOffline) || len(p.waits) != tries-1 {
-		t.Errorf("waited %v: %v", p.waits, err)
+		t.Errorf("pauses %v: %v", p.waits, err)
 	}
 }
 
@@ -305,14 +304,14 @@ func TestStall(t *testing.T) {
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			t.Error(err)
 		}
-		<-r.Context().Done() // the client has had enough
+		<-r.Context().Done() // the client cancels the stalled transfer
 		return true
 	}
 	p := newPuller(t, h)
 	p.client = func(c *client) { c.stall = 200 * time.Millisecond }
 	p.content(p.must("herd/yak").Entry, plain)
 	if len(p.notes) != 1 || !strings.Contains(p.notes[0], errStalled.Error()) {
-		t.Errorf("told %q", p.notes)
+		t.Errorf("notes: %q", p.notes)
 	}
 }
 
@@ -321,12 +320,12 @@ func TestOffline(t *testing.T) {
 	h.hub.Close()
 	p := newPuller(t, h)
 	_, err := p.pull("herd/yak")
-	if !errors.Is(err, ErrOffline) || !strings.Contains(err.Error(), "carry the model's folder here") || !strings.Contains(err.Error(), p.store.Dir) {
+	if !errors.Is(err, ErrOffline) || !strings.Contains(err.Error(), "copy its folder to this one") || !strings.Contains(err.Error(), p.store.Dir) {
 		t.Error(err)
 	}
 }
 
-func TestCancelled(t *testing.T) {
+func TestCanceled(t *testing.T) {
 	h := newHub(t, plain)
 	why := errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -346,21 +345,21 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestEncryptionStays refuses a way from https to http.
-func TestEncryptionStays(t *testing.T) {
+// TestNoRedirectToHTTP checks that a redirect from https to http is an error.
+func TestNoRedirectToHTTP(t *testing.T) {
 	s := httptest.NewTLSServer(http.RedirectHandler("http://127.0.0.1:1/x", http.StatusFound))
 	t.Cleanup(s.Close)
 	c := newClient(s.URL, secret.New(token))
 	defer c.http.CloseIdleConnections()
-	_, err := c.get(t.Context(), s.URL, 100)
+	_, err := c.getDocument(t.Context(), s.URL, 100)
 	if !errors.Is(err, ErrOffline) || !strings.Contains(err.Error(), "certificate") {
-		t.Error("a certificate nobody vouches for:", err)
+		t.Error("an untrusted certificate:", err)
 	}
 	c.http.Transport = s.Client().Transport
-	if _, err := c.get(t.Context(), s.URL, 100); !errors.Is(err, ErrAnswer) || !strings.Contains(err.Error(), "without encryption") {
+	if _, err := c.getDocument(t.Context(), s.URL, 100); !errors.Is(err, ErrAnswer) || !strings.Contains(err.Error(), "unencrypted URL") {
 		t.Error(err)
 	}
 	if c := newClient("http://hub.example", secret.New(token)); !c.token.IsZero() {
-		t.Error("the token would go over the wire in the clear")
+		t.Error("the token would be sent without encryption")
 	}
 }

@@ -16,13 +16,13 @@ func TestDiskFull(t *testing.T) {
 	p := newPuller(t, h)
 	p.store = model.Store{Dir: dir}
 	_, err := p.pull("herd/yak")
-	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "goes on from there") || len(p.waits) != 0 {
-		t.Errorf("waited %v: %v", p.waits, err)
+	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "the same pull continues it") || len(p.waits) != 0 {
+		t.Errorf("pauses %v: %v", p.waits, err)
 	}
 	smalldisk.Resize(t, dir, "1m")
 	h.requests()
 	p.content(p.must("herd/yak").Entry, plain)
 	if got := asked(h); len(got) != 1 || !strings.HasPrefix(got[0], "bytes=") {
-		t.Errorf("asked for %q", got)
+		t.Errorf("requests: %q", got)
 	}
 }

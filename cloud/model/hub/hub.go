@@ -1,12 +1,9 @@
-// Package hub fetches models: from the Hugging Face hub or a mirror of it, also
-// one that has the files and no list of them, from any folder over HTTP with
-// files of the same names, and from a folder of this machine. It is pure Go.
+// Package hub pulls models: from the Hugging Face hub, from a mirror of it with or without a list of files, from a folder
+// over HTTP with files of the same names, and from a folder of this machine. It is pure Go.
 //
-// Order of writes: a file grows under the name NAME.part; at its end it is
-// compared with the digest that the source states, made durable and renamed;
-// when all are there the store checks and names the model (model.Adding.Name).
-// A pull that ends early, however it does, leaves the parts; the next pull of
-// the same goes on from them.
+// Order of writes: a file is downloaded as NAME.part. At its end it is compared with the digest of the source, made
+// durable and renamed. After the last file the store checks and names the model (model.Adding.Name). An interrupted pull
+// leaves its parts; the next pull of the same model continues them.
 package hub
 
 import (
@@ -24,37 +21,37 @@ import (
 // DefaultBase is the Hugging Face hub.
 const DefaultBase = "https://huggingface.co"
 
-// mainBranch is the revision that is meant when none is named.
+// mainBranch is the default revision.
 const mainBranch = "main"
 
 // Classes of faults.
 var (
-	// ErrReference marks a text that names no model to pull.
+	// ErrReference marks a text that is not the reference of a model.
 	ErrReference = errors.New("not a model to pull")
-	// ErrNotFound says that the source has no such repository, revision or file.
+	// ErrNotFound marks a repository, revision or file that the source does not have.
 	ErrNotFound = errors.New("not found")
-	// ErrDenied says that the source wants a token, or terms to be accepted.
+	// ErrDenied marks a source that needs a token or the consent to terms.
 	ErrDenied = errors.New("access denied")
-	// ErrOffline says that the source cannot be reached, or not for long enough.
+	// ErrOffline marks a source that cannot be reached, or not for long enough.
 	ErrOffline = errors.New("cannot be reached")
-	// ErrAnswer marks an answer that breaks the rules of the hub or of HTTP.
+	// ErrAnswer marks an answer that violates the rules of the hub or of HTTP.
 	ErrAnswer = errors.New("answer cannot be used")
-	// ErrChoice says that there are several networks, or none, to choose from.
-	ErrChoice = errors.New("which network is not clear")
-	// ErrTooLarge says that a model is larger than allowed.
+	// ErrChoice marks a repository with several networks, or with none.
+	ErrChoice = errors.New("cannot choose the network")
+	// ErrTooLarge marks a model that is larger than allowed.
 	ErrTooLarge = errors.New("larger than allowed")
-	// ErrNoSpace says that the disk is full.
+	// ErrNoSpace marks a full disk.
 	ErrNoSpace = errors.New("disk is full")
 )
 
-// Reference names a model to pull: on a hub (Repository), in a folder over HTTP
-// (Base alone) or in one of this machine (Folder).
+// Reference names a model to pull: on a hub (Repository), in a folder over HTTP (only Base) or in a folder of this machine
+// (Folder).
 type Reference struct {
-	Base       string // address of the hub or folder, without a slash at its end
+	Base       string // URL of the hub or folder, without a slash at the end
 	Repository string // owner/name
 	Revision   string // branch, tag or commit
 	Folder     string // of this machine
-	File       string // the network's path within; empty leaves the choice to the rules
+	File       string // path of the network in it; empty for the choice by rules
 }
 
 var (
@@ -62,11 +59,9 @@ var (
 	revisionForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$`)
 )
 
-// ParseReference reads what people write: OWNER/NAME, OWNER/NAME@REVISION, the
-// address of a repository's page at base or of a file there, the address of a
-// folder or of an .onnx file, and a path of this machine that begins with / or
-// a point. base is the hub's address, empty for DefaultBase. The error wraps
-// ErrReference.
+// ParseReference reads a reference: OWNER/NAME, OWNER/NAME@REVISION, the URL of a repository's page at base or of a file
+// there, the URL of a folder or of an .onnx file, or a path of this machine that begins with / or a point. base is the
+// URL of the hub, empty for DefaultBase. The error wraps ErrReference.
 func ParseReference(text, base string) (Reference, error) {
 	if base == "" {
 		base = DefaultBase
@@ -93,36 +88,35 @@ func parseRepository(text, base string) (Reference, error) {
 		revision = mainBranch
 	}
 	if !repositoryForm.MatchString(name) || strings.Contains(name, "..") {
-		return Reference{}, fmt.Errorf("%q: want OWNER/NAME of a repository, an address, or a path that begins with / or ./: %w", text, ErrReference)
+		return Reference{}, fmt.Errorf("%q: want OWNER/NAME of a repository, a URL, or a path that begins with / or ./: %w", text, ErrReference)
 	}
 	if !revisionForm.MatchString(revision) || strings.Contains(revision, "..") || strings.Contains(revision, "//") {
-		return Reference{}, fmt.Errorf("%q: revision %q is no branch, tag or commit: %w", text, revision, ErrReference)
+		return Reference{}, fmt.Errorf("%q: revision %q is not a branch, tag or commit: %w", text, revision, ErrReference)
 	}
 	return Reference{Base: base, Repository: name, Revision: revision}, nil
 }
 
-// parseAddress reads the address of a hub or folder. Passwords in it would end
-// up in records and logs.
+// parseAddress reads the URL of a hub or folder. A password in it is an error: it would get into records and logs.
 func parseAddress(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("address is not one such as %s: %w", DefaultBase, ErrReference)
+		return nil, fmt.Errorf("want a URL such as %s: %w", DefaultBase, ErrReference)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("address %s://%s…: names, passwords, queries and fragments are not taken; a token goes into HF_TOKEN: %w", u.Scheme, u.Host, ErrReference)
+		return nil, fmt.Errorf("URL %s://%s… has a user name, password, query or fragment; remove it, and put a token into HF_TOKEN: %w", u.Scheme, u.Host, ErrReference)
 	}
 	u.Path = strings.TrimRight(path.Clean("/"+u.Path), "/")
 	u.RawPath = ""
 	return u, nil
 }
 
-// address prints an address as records hold it.
+// address formats a URL as in the records.
 func address(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }
 
-// parseURL reads an address: below the hub's it is the page of a repository or
-// of a file, elsewhere a folder or a network in one.
+// parseURL reads a URL. Below the URL of the hub it is the page of a repository or of a file, elsewhere a folder or a
+// network in a folder.
 func parseURL(text string, hub *url.URL) (Reference, error) {
-	text, _, _ = strings.Cut(text, "?download=") // as the hub's own button has it
+	text, _, _ = strings.Cut(text, "?download=") // as in the links of the hub's pages
 	u, err := parseAddress(text)
 	if err != nil {
 		return Reference{}, err
@@ -141,8 +135,8 @@ func parseURL(text string, hub *url.URL) (Reference, error) {
 	return Reference{Base: address(u)}, nil
 }
 
-// parsePage reads the parts of a repository's address: owner, name, and
-// perhaps tree, blob or resolve with a revision and a path.
+// parsePage reads the parts of the URL of a page: owner, name, and optionally tree, blob or resolve with a revision and a
+// path.
 func parsePage(parts []string, base string) (Reference, bool) {
 	if len(parts) != 2 && len(parts) < 4 {
 		return Reference{}, false
@@ -164,7 +158,7 @@ func parsePage(parts []string, base string) (Reference, bool) {
 	return Reference{}, false
 }
 
-// String names the reference for messages.
+// String returns the reference for messages.
 func (r Reference) String() string {
 	switch {
 	case r.Folder != "":
@@ -177,8 +171,7 @@ func (r Reference) String() string {
 	return r.Base
 }
 
-// name is what the store calls the model unless told otherwise: after the
-// repository or folder, and after the network where that is not model.onnx.
+// name is the default name in the store: that of the repository or folder, and of the network when it is not model.onnx.
 func (r Reference) name(network string) string {
 	name := path.Base(r.Base)
 	switch {

@@ -11,7 +11,7 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// listing is what the hub says about one revision of a repository.
+// listing is the hub's list of the files of one revision of a repository.
 type listing struct {
 	commit string // 40 hex digits
 	files  []remote
@@ -20,9 +20,9 @@ type listing struct {
 // remote is one file of a repository.
 type remote struct {
 	path   string
-	size   int64          // -1 when not said
+	size   int64          // -1 when unknown
 	sha256 footage.Digest // of files in Git LFS, zero for others
-	blob   string         // Git's own digest of files that are not in LFS, empty when not said
+	blob   string         // Git's digest of a file that is not in LFS, empty when unknown
 }
 
 // Bounds of a listing.
@@ -33,9 +33,8 @@ const (
 
 var gitBlob = regexp.MustCompile(`^[0-9a-f]{40}$`)
 
-// parseListing reads the hub's answer to /api/models/REPO/revision/REV with
-// blobs=true. Paths that would leave a folder are refused with the whole
-// answer. The error wraps ErrAnswer.
+// parseListing reads the hub's answer to /api/models/REPO/revision/REV with blobs=true. A path out of the folder makes
+// the whole answer invalid. The error wraps ErrAnswer.
 func parseListing(b []byte) (listing, error) {
 	var doc struct {
 		SHA      string `json:"sha"`
@@ -83,13 +82,13 @@ func parseListing(b []byte) (listing, error) {
 	return l, nil
 }
 
-// safePath reports whether a path from outside stays within its folder.
+// safePath reports whether a foreign path stays within its folder.
 func safePath(p string) bool {
 	return fs.ValidPath(p) && p != "." && len(p) <= 500 && !strings.Contains(p, `\`) &&
 		!strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// find returns the file of that path.
+// find returns the file with this path.
 func (l listing) find(path string) (remote, bool) {
 	for _, f := range l.files {
 		if f.path == path {

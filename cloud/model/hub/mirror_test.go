@@ -12,7 +12,7 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// mirror serves a folder as any web server does: no list, no digests.
+// mirror serves a folder like a plain web server: no list, no digests.
 func mirror(t *testing.T, files map[string]string) *puller {
 	served := fstest.MapFS{}
 	for name, content := range files {
@@ -41,7 +41,7 @@ func TestMirrorWithoutAList(t *testing.T) {
 		"a revision": {
 			map[string]string{"herd/yak/resolve/v2/model.onnx": network}, "herd/yak@v2", "model.onnx", map[string]string{"model.onnx": network},
 		},
-		"in a folder of its own": {
+		"network in a sub-folder": {
 			map[string]string{
 				"herd/yak/resolve/main/onnx/model.onnx": network, "herd/yak/resolve/main/onnx/model.onnx_data": "more",
 				"herd/yak/resolve/main/config.json": "{}",
@@ -61,7 +61,7 @@ func TestMirrorWithoutAList(t *testing.T) {
 			}
 			p.content(out.Entry, c.want)
 			if out := p.must(c.pull); !out.Already {
-				t.Errorf("again: %+v", out)
+				t.Errorf("the second pull: %+v", out)
 			}
 		})
 	}
@@ -88,7 +88,7 @@ func TestMirrorWithWrongDigest(t *testing.T) {
 	}
 }
 
-func TestMirrorThatStatesADigest(t *testing.T) {
+func TestMirrorWithADigest(t *testing.T) {
 	for stated, want := range map[string]error{network: nil, "another": model.ErrDigest} {
 		h := newHub(t, nil)
 		h.wall = func(w http.ResponseWriter, r *http.Request) bool {

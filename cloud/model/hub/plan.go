@@ -21,24 +21,24 @@ import (
 type item struct {
 	remote
 	name     string // in the model folder
-	from     string // address, or path of this machine
+	from     string // URL, or path of this machine
 	local    bool
-	optional bool // may be absent at the source
-	unlisted bool // a fault where it is there: the source's digests leave it out
-	most     int64
+	optional bool // may be missing at the source
+	unlisted bool // must not exist: the source's digests do not list it
+	max      int64
 }
 
-// maxText bounds every file but the network and its weights.
+// maxText bounds every file except the network and its weights, in bytes.
 const maxText = 4 << 20
 
-// networkAt are the networks that are taken without asking, in this order.
-var networkAt = []string{model.Network, "onnx/" + model.Network}
+// defaultNetworks are the paths of networks that are chosen without --file, in this order.
+var defaultNetworks = []string{model.Network, "onnx/" + model.Network}
 
-// planHub asks the hub for the commit and the files of the reference.
+// planHub gets the commit and the files of the reference from the hub.
 func (p *pull) planHub(ctx context.Context) ([]item, error) {
 	r := p.o.Reference
 	api := fmt.Sprintf("%s/api/models/%s/revision/%s?blobs=true", r.Base, r.Repository, url.PathEscape(r.Revision))
-	b, err := p.client.get(ctx, api, maxListing)
+	b, err := p.client.getDocument(ctx, api, maxListing)
 	if errors.Is(err, ErrNotFound) {
 		return p.planMirror(ctx, err)
 	}
@@ -54,48 +54,47 @@ func (p *pull) planHub(ctx context.Context) ([]item, error) {
 		return nil, err
 	}
 	p.source.Commit, p.source.Network = l.commit, network.path
-	take := func(f remote, name string, most int64) item {
+	itemOf := func(f remote, name string, max int64) item {
 		parts := strings.Split(f.path, "/")
 		for i := range parts {
 			parts[i] = url.PathEscape(parts[i])
 		}
-		return item{remote: f, name: name, most: most, from: fmt.Sprintf("%s/%s/resolve/%s/%s", r.Base, r.Repository, l.commit, strings.Join(parts, "/"))}
+		return item{remote: f, name: name, max: max, from: fmt.Sprintf("%s/%s/resolve/%s/%s", r.Base, r.Repository, l.commit, strings.Join(parts, "/"))}
 	}
-	items := []item{take(network, model.Network, p.o.MaxSize)}
+	items := []item{itemOf(network, model.Network, p.o.MaxSize)}
 	for _, f := range l.files {
 		if isDataOf(network.path, f.path) {
-			items = append(items, take(f, path.Base(f.path), p.o.MaxSize))
+			items = append(items, itemOf(f, path.Base(f.path), p.o.MaxSize))
 		}
 	}
-	for _, name := range model.Descriptions { // those beside the network go before those of the repository
+	for _, name := range model.Descriptions { // a file beside the network has priority over one at the root
 		f, ok := l.find(path.Join(path.Dir(network.path), name))
 		if !ok {
 			f, ok = l.find(name)
 		}
 		if ok {
-			items = append(items, take(f, name, maxText))
+			items = append(items, itemOf(f, name, maxText))
 		}
 	}
 	for _, name := range companions {
 		if f, ok := l.find(name); ok {
-			items = append(items, take(f, name, maxText))
+			items = append(items, itemOf(f, name, maxText))
 		}
 	}
 	return items, nil
 }
 
-// companions are files for people.
+// companions are files for readers.
 var companions = []string{"README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE"}
 
-// isDataOf reports whether a file holds weights of the network: it stands
-// beside it and has its name with an ending, such as model.onnx_data.
+// isDataOf reports whether a file has weights of the network: it is in the same folder, and its name is that of the
+// network with a suffix, such as model.onnx_data.
 func isDataOf(network, file string) bool {
 	rest, ok := strings.CutPrefix(file, network)
 	return ok && model.IsData(model.Network+rest) && !strings.Contains(rest, "/")
 }
 
-// chooseNetwork finds the one network of a repository. The error wraps
-// ErrChoice or ErrNotFound and lists what there is.
+// chooseNetwork chooses the network of a repository. The error wraps ErrChoice or ErrNotFound and lists the networks.
 func chooseNetwork(l listing, wanted string) (remote, error) {
 	var networks []remote
 	for _, f := range l.files {
@@ -107,12 +106,12 @@ func chooseNetwork(l listing, wanted string) (remote, error) {
 		if i := slices.IndexFunc(networks, func(f remote) bool { return f.path == wanted }); i >= 0 {
 			return networks[i], nil
 		}
-		return remote{}, fmt.Errorf("no network %s; the repository has %s: %w", wanted, show(networks), ErrNotFound)
+		return remote{}, fmt.Errorf("the repository has no network %s; it has %s: %w", wanted, listNetworks(networks), ErrNotFound)
 	}
 	if len(networks) == 1 {
 		return networks[0], nil
 	}
-	for _, p := range networkAt {
+	for _, p := range defaultNetworks {
 		if f, ok := l.find(p); ok {
 			return f, nil
 		}
@@ -121,10 +120,10 @@ func chooseNetwork(l listing, wanted string) (remote, error) {
 		return remote{}, fmt.Errorf("the repository has no .onnx file, so the worker cannot run it; export its model to ONNX "+
 			"(Hugging Face: optimum-cli export onnx) and pull the folder: %w", ErrChoice)
 	}
-	return remote{}, fmt.Errorf("name one with --file; the repository has %s: %w", show(networks), ErrChoice)
+	return remote{}, fmt.Errorf("choose one with --file; the repository has %s: %w", listNetworks(networks), ErrChoice)
 }
 
-func show(files []remote) string {
+func listNetworks(files []remote) string {
 	const most = 20
 	var names []string
 	for i, f := range files {
@@ -144,8 +143,8 @@ func show(files []remote) string {
 	return strings.Join(names, ", ")
 }
 
-// planFolder lists the names that a folder over HTTP may have. Where it has a
-// SHA256SUMS, that says which files there are and their digests.
+// planFolder lists the possible files of a folder over HTTP. A SHA256SUMS in the folder lists the existing files and
+// their digests.
 func (p *pull) planFolder(ctx context.Context) ([]item, error) {
 	base := p.o.Reference.Base
 	sums, err := p.sums(ctx, base)
@@ -155,12 +154,12 @@ func (p *pull) planFolder(ctx context.Context) ([]item, error) {
 	return p.planNames(p.network(), sums, func(name string) string { return base + "/" + url.PathEscape(name) })
 }
 
-// network is the wanted file of a folder.
+// network is the requested network in a folder.
 func (p *pull) network() string { return cmp.Or(p.o.Reference.File, model.Network) }
 
-// sums reads the SHA256SUMS of a folder over HTTP, nil when it has none.
+// sums reads the SHA256SUMS of a folder over HTTP, nil for a folder without it.
 func (p *pull) sums(ctx context.Context, base string) ([]model.Sum, error) {
-	b, err := p.client.get(ctx, base+"/"+model.SumsFile, maxText)
+	b, err := p.client.getDocument(ctx, base+"/"+model.SumsFile, maxText)
 	switch {
 	case err == nil:
 		sums, err := model.ParseSums(b)
@@ -168,8 +167,8 @@ func (p *pull) sums(ctx context.Context, base string) ([]model.Sum, error) {
 			return nil, fmt.Errorf("%s/%s: %w", base, model.SumsFile, err)
 		}
 		return sums, nil
-	case errors.Is(err, ErrDenied): // so answer some stores for what is not there
-		p.o.Note(fmt.Sprintf("%v; going on without digests", err))
+	case errors.Is(err, ErrDenied): // the answer of some stores for a missing file
+		p.o.Note(fmt.Sprintf("%v; continuing without digests", err))
 		return nil, nil
 	case errors.Is(err, ErrNotFound):
 		return nil, nil
@@ -177,16 +176,15 @@ func (p *pull) sums(ctx context.Context, base string) ([]model.Sum, error) {
 	return nil, err
 }
 
-// planMirror looks for a repository at a server that has the hub's files but
-// cannot list them, under the hub's address of a file or right below the
-// repository's name. unlisted is what it said when asked for the list.
+// planMirror looks for a repository at a server with the hub's files but without lists, under the hub's URL of a file or
+// directly below the repository's name. unlisted is the error of the request for the list.
 func (p *pull) planMirror(ctx context.Context, unlisted error) ([]item, error) {
 	r := p.o.Reference
 	roots := []string{fmt.Sprintf("%s/%s/resolve/%s", r.Base, r.Repository, url.PathEscape(r.Revision))}
-	if r.Revision == mainBranch { // without revisions there is no other
+	if r.Revision == mainBranch { // a server without revisions has only one
 		roots = append(roots, r.Base+"/"+r.Repository)
 	}
-	networks := networkAt
+	networks := defaultNetworks
 	if r.File != "" {
 		networks = []string{r.File}
 	}
@@ -194,22 +192,22 @@ func (p *pull) planMirror(ctx context.Context, unlisted error) ([]item, error) {
 	for _, root := range roots {
 		for _, at := range networks {
 			dir, name := path.Split(at)
-			there, err := p.client.has(ctx, root+"/"+dir+url.PathEscape(name))
+			ok, err := p.client.exists(ctx, root+"/"+dir+url.PathEscape(name))
 			if err != nil {
 				return nil, err
 			}
-			if !there {
+			if !ok {
 				continue
 			}
-			return p.planFound(ctx, root, dir, name)
+			return p.planMirrorFiles(ctx, root, dir, name)
 		}
 	}
-	return nil, fmt.Errorf("%w; nor is there %s below %s", unlisted, strings.Join(networks, " or "), strings.Join(roots, " or "))
+	return nil, fmt.Errorf("%w; and there is no %s below %s", unlisted, strings.Join(networks, " or "), strings.Join(roots, " or "))
 }
 
-// planFound lists the files of a mirror's repository at root whose network is
-// dir and name; its weights are beside it, the rest is at root.
-func (p *pull) planFound(ctx context.Context, root, dir, name string) (items []item, err error) {
+// planMirrorFiles lists the files of a mirror's repository at root. The network is name in dir, with its weights; the
+// other files are at root.
+func (p *pull) planMirrorFiles(ctx context.Context, root, dir, name string) (items []item, err error) {
 	var sums []model.Sum
 	if dir == "" {
 		if sums, err = p.sums(ctx, root); err != nil {
@@ -222,7 +220,7 @@ func (p *pull) planFound(ctx context.Context, root, dir, name string) (items []i
 		}
 		return root + "/" + url.PathEscape(file)
 	})
-	p.source = model.Source{Base: root, Network: dir + name} // no commit is known, so it is a folder's
+	p.source = model.Source{Base: root, Network: dir + name} // the commit is unknown, so the source is a folder
 	return items, err
 }
 
@@ -246,13 +244,12 @@ func (p *pull) planLocal(context.Context) ([]item, error) {
 		items[i].local = true
 	}
 	if s, ok, fault := model.ReadSource(dir); fault == nil && ok && sums != nil && p.o.Reference.File == "" {
-		p.source = s // carried here from another store, with its digests: it is still what it was
+		p.source = s // a copy from another store with its digests: its source is still valid
 	}
 	return items, err
 }
 
-// planNames lists the files of a model folder that cannot be listed: all that
-// may be there, or with sums those that are.
+// planNames lists the files of a model folder that cannot be listed: all possible files, or with sums the existing ones.
 func (p *pull) planNames(network string, sums []model.Sum, from func(string) string) ([]item, error) {
 	p.source.Network = network
 	digest := func(name string) (footage.Digest, bool) {
@@ -263,22 +260,22 @@ func (p *pull) planNames(network string, sums []model.Sum, from func(string) str
 		return sums[i].SHA256, true
 	}
 	var items []item
-	add := func(file, name string, most int64, optional bool) {
+	add := func(file, name string, max int64, optional bool) {
 		d, listed := digest(file)
 		unlisted := optional && sums != nil && !listed
 		if unlisted && !slices.Contains(model.Descriptions, file) {
 			return
 		}
 		items = append(items, item{
-			remote: remote{path: file, size: -1, sha256: d}, name: name, from: from(file), optional: optional && !listed, unlisted: unlisted, most: most,
+			remote: remote{path: file, size: -1, sha256: d}, name: name, from: from(file), optional: optional && !listed, unlisted: unlisted, max: max,
 		})
 	}
 	if _, listed := digest(network); sums != nil && !listed {
-		return nil, fmt.Errorf("%s of the folder has no digest of %s: %w", model.SumsFile, network, model.ErrDigest)
+		return nil, fmt.Errorf("%s in the folder has no digest of %s: %w", model.SumsFile, network, model.ErrDigest)
 	}
 	add(network, model.Network, p.o.MaxSize, false)
 	data := []string{network + "_data", network + ".data"}
-	for _, s := range sums { // a network that was renamed to model.onnx still names its weights as before
+	for _, s := range sums { // a network that was renamed to model.onnx still has the old names of its weights
 		ofAnother := slices.ContainsFunc(sums, func(o model.Sum) bool { return o.File != network && isDataOf(o.File, s.File) })
 		if model.IsData(s.File) && !strings.Contains(s.File, "/") && !ofAnother && !slices.Contains(data, s.File) {
 			data = append(data, s.File)

@@ -17,30 +17,29 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// Options say what to pull and where to.
+// Options describe a pull. Check, Bad, Progress and Note are required.
 type Options struct {
 	Reference Reference
 	Store     model.Store
-	Name      string         // in the store; empty: after the repository or folder
-	SHA256    footage.Digest // the network must have it, unless zero
+	Name      string         // in the store; empty for that of the repository or folder
+	SHA256    footage.Digest // required of the network, unless zero
 	MaxSize   int64          // bytes of the network, and of each file of weights
 	Token     secret.String
-	TokenBase string // the hub that may see the token; nobody else does
-	// Check looks at the finished folder before it gets its name. Its error
-	// keeps it from being named.
+	TokenBase string // the hub that may get the token; no other server gets it
+	// Check checks the finished folder. After an error the model gets no name.
 	Check func(ctx context.Context, dir string) error
-	// Bad tells whether an error of Check is the content's fault: then what was
-	// fetched is removed, else it is kept for the next try. Required.
+	// Bad reports whether an error of Check is a fault of the content. Then the downloaded files are removed, else they
+	// stay for the next try.
 	Bad      func(error) bool
-	Progress func(file string, done, total int64) // total is -1 when not known
-	Note     func(text string)                    // what a person should know meanwhile
+	Progress func(file string, done, total int64) // total is -1 when unknown
+	Note     func(text string)                    // messages for people during the pull
 }
 
-// Outcome is what a pull did.
+// Outcome is the result of a pull.
 type Outcome struct {
 	model.Entry
 	Source  model.Source
-	Already bool // it was in the store before
+	Already bool // the model was in the store before
 }
 
 type pull struct {
@@ -51,8 +50,7 @@ type pull struct {
 	adding *model.Adding
 }
 
-// Pull fetches one model into the store. The error wraps a class of this
-// package or of cloud/model, or what Check returned.
+// Pull pulls one model into the store. The error wraps a class of this package or of cloud/model, or the error of Check.
 func Pull(ctx context.Context, o Options) (Outcome, error) {
 	c := newClient(o.TokenBase, o.Token)
 	defer c.http.CloseIdleConnections()
@@ -67,13 +65,13 @@ func run(ctx context.Context, o Options, c *client) (Outcome, error) {
 		}
 	}
 	if f := r.File; f != "" && (!strings.HasSuffix(f, ".onnx") || !safePath(f) || r.Repository == "" && strings.Contains(f, "/")) {
-		return Outcome{}, fmt.Errorf("%q: want an .onnx file of the repository or right in the folder: %w", f, ErrReference)
+		return Outcome{}, fmt.Errorf("%q: want an .onnx file of the repository or directly in the folder: %w", f, ErrReference)
 	}
 	c.hub, c.note = r.Repository != "", o.Note
 	p := &pull{o: o, client: c, source: model.Source{Base: r.Base, Repository: r.Repository, Revision: r.Revision}}
-	if model.IsCommit(r.Revision) && r.File != "" { // nothing of it can have changed
+	if model.IsCommit(r.Revision) && r.File != "" { // a commit never changes
 		p.source.Commit, p.source.Network = r.Revision, r.File
-		if out, ok, err := p.already(); ok || err != nil {
+		if out, ok, err := p.findStored(); ok || err != nil {
 			return out, err
 		}
 	}
@@ -92,10 +90,10 @@ func run(ctx context.Context, o Options, c *client) (Outcome, error) {
 	return out, err
 }
 
-// advice says what to do without a network.
+// advice returns the remedies for a missing network.
 func (o Options) advice() string {
-	return fmt.Sprintf("Behind a proxy set HTTPS_PROXY; for a mirror set HF_ENDPOINT or --base. Without internet pull on a machine that has it, "+
-		"carry the model's folder here, and run: worker model pull ./FOLDER (it goes into %s)", o.Store)
+	return fmt.Sprintf("Behind a proxy set HTTPS_PROXY. For a mirror set HF_ENDPOINT or --base. Without internet pull the model on another machine, "+
+		"copy its folder to this one, and run: worker model pull ./FOLDER (the store is %s)", o.Store)
 }
 
 func (p *pull) run(ctx context.Context) (Outcome, error) {
@@ -115,7 +113,7 @@ func (p *pull) run(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if out, ok, err := p.already(); ok || err != nil {
+	if out, ok, err := p.findStored(); ok || err != nil {
 		return out, err
 	}
 	if err := pin(&items[0], p.o.SHA256); err != nil {
@@ -129,39 +127,38 @@ func (p *pull) run(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if p.source.Commit == "" || p.o.Reference.Folder != "" { // nothing but the content says whether it is known
-		if out, ok := p.known(files); ok {
+	if p.source.Commit == "" || p.o.Reference.Folder != "" { // only the content shows whether the store has it
+		if out, ok := p.findSameFiles(files); ok {
 			return out, os.RemoveAll(stage)
 		}
-		p.disown()
+		p.dropChangedSource()
 	}
 	return p.name(ctx, stage, items[0].path, files)
 }
 
-// pin makes the network's digest the wanted one.
+// pin requires the wanted digest of the network.
 func pin(network *item, wanted footage.Digest) error {
 	if wanted.IsZero() {
 		return nil
 	}
 	if !network.sha256.IsZero() && network.sha256 != wanted {
-		return fmt.Errorf("%s has SHA-256 %s, wanted %s: %w", network.path, network.sha256, wanted, model.ErrDigest)
+		return fmt.Errorf("%s has SHA-256 %s, want %s: %w", network.path, network.sha256, wanted, model.ErrDigest)
 	}
 	network.sha256 = wanted
 	return nil
 }
 
-// key names the stage after what is pulled, so that the same pull finds it.
+// key is the key of the stage. The same pull has the same key.
 func (p *pull) key() string {
 	s := p.source
 	sum := footage.Sum([]byte(s.Base + "\n" + s.Repository + "\n" + s.Commit + "\n" + s.Network))
 	return hex.EncodeToString(sum[:8])
 }
 
-// already finds a commit that is in the store under the wanted name, or under
-// any when none is wanted. The error wraps model.ErrDigest when its network is
-// not the wanted one. What a folder says of itself is not believed: only the
-// content shows whether that is known.
-func (p *pull) already() (Outcome, bool, error) {
+// findStored finds the commit in the store, under the requested name or, without one, under any name. The error wraps
+// model.ErrDigest when its network does not have the wanted digest. The source.json of a folder is not trusted: only the
+// content shows whether the store has the model.
+func (p *pull) findStored() (Outcome, bool, error) {
 	if p.source.Commit == "" || p.o.Reference.Folder != "" {
 		return Outcome{}, false, nil
 	}
@@ -175,16 +172,16 @@ func (p *pull) already() (Outcome, bool, error) {
 			continue
 		}
 		if sums, err := model.ReadSums(e.Path); err == nil && !p.o.SHA256.IsZero() && !slices.Contains(sums, model.Sum{File: model.Network, SHA256: p.o.SHA256}) {
-			return Outcome{}, false, fmt.Errorf("%s is in the store as %s, and its network has not the wanted SHA-256 %s: %w", p.o.Reference, e.Name, p.o.SHA256, model.ErrDigest)
+			return Outcome{}, false, fmt.Errorf("%s is in the store as %s, but its network does not have the wanted SHA-256 %s: %w", p.o.Reference, e.Name, p.o.SHA256, model.ErrDigest)
 		}
 		return Outcome{Entry: e, Source: s, Already: true}, true, nil
 	}
 	return Outcome{}, false, nil
 }
 
-// disown gives a carried folder its path as its source when the store holds
-// other files of the source that it names: one of them was changed by hand.
-func (p *pull) disown() {
+// dropChangedSource replaces the source of a copied folder by its path when the store has other files of the same source:
+// one of the two was changed by hand.
+func (p *pull) dropChangedSource() {
 	list, err := p.o.Store.List()
 	if err != nil || p.source.Commit == "" {
 		return
@@ -197,8 +194,8 @@ func (p *pull) disown() {
 	}
 }
 
-// known finds a model of the same files.
-func (p *pull) known(files []model.Sum) (Outcome, bool) {
+// findSameFiles finds a stored model with the same files.
+func (p *pull) findSameFiles(files []model.Sum) (Outcome, bool) {
 	list, err := p.o.Store.List()
 	if err != nil {
 		return Outcome{}, false
@@ -226,12 +223,12 @@ func (p *pull) fetch(ctx context.Context, items []item, stage string) ([]model.S
 		d, err := get(ctx, it, stage, func(done, total int64) { p.o.Progress(it.path, done, total) })
 		switch {
 		case err == nil && it.unlisted:
-			return nil, fmt.Errorf("%s is there and %s does not list it: %w", it.path, model.SumsFile, model.ErrDigest)
+			return nil, fmt.Errorf("%s exists, but %s does not list it: %w", it.path, model.SumsFile, model.ErrDigest)
 		case err == nil:
 			files = append(files, model.Sum{File: it.name, SHA256: d})
 		case it.optional && errors.Is(err, ErrNotFound), it.unlisted && errors.Is(err, ErrAnswer):
 		case it.optional && !p.client.hub && errors.Is(err, ErrDenied):
-			p.o.Note(fmt.Sprintf("%v; going on without it", err))
+			p.o.Note(fmt.Sprintf("%v; continuing without the file", err))
 		default:
 			return nil, err
 		}
@@ -241,7 +238,7 @@ func (p *pull) fetch(ctx context.Context, items []item, stage string) ([]model.S
 
 // copyLocal is fetch for a file of this machine.
 func copyLocal(ctx context.Context, it item, dir string, progress func(done, total int64)) (d footage.Digest, err error) {
-	st, err := os.Stat(it.from) // opening a pipe would wait for its writer
+	st, err := os.Stat(it.from) // opening a pipe would wait for a writer
 	if err == nil && !st.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a file: %w", it.from, ErrReference)
 	}
@@ -256,8 +253,8 @@ func copyLocal(ctx context.Context, it item, dir string, progress func(done, tot
 		return d, err
 	}
 	defer in.Close()
-	t := &transfer{item: it, path: filepath.Join(dir, it.name), whole: true}
-	if st.Size() > it.most {
+	t := &transfer{item: it, path: filepath.Join(dir, it.name), oneAnswer: true}
+	if st.Size() > it.max {
 		return d, fmt.Errorf("%s: %w", it.from, t.tooLarge(st.Size()))
 	}
 	out, err := os.OpenFile(t.part(), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
@@ -265,9 +262,9 @@ func copyLocal(ctx context.Context, it item, dir string, progress func(done, tot
 		return d, err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	n, err := io.Copy(out, io.LimitReader(in, it.most))
+	n, err := io.Copy(out, io.LimitReader(in, it.max))
 	if err != nil {
-		return d, full(err)
+		return d, classifyFull(err)
 	}
 	progress(n, st.Size())
 	if d, err = t.finish(ctx, out); err != nil {
@@ -276,8 +273,8 @@ func copyLocal(ctx context.Context, it item, dir string, progress func(done, tot
 	return d, nil
 }
 
-// name names the model: as asked, else after the source; where that name is
-// taken by another commit of the same repository, with the commit at its end.
+// name names the model: by the option, else by the source. When another commit of the same repository has that name, the
+// commit is added.
 func (p *pull) name(ctx context.Context, stage, network string, files []model.Sum) (Outcome, error) {
 	name := p.o.Name
 	if name == "" {
@@ -291,10 +288,10 @@ func (p *pull) name(ctx context.Context, stage, network string, files []model.Su
 	p.source.Pulled = time.Now().UTC().Truncate(time.Second)
 	e, err := p.adding.Name(ctx, stage, name, files, p.source, p.o.Check)
 	if errors.Is(err, model.ErrTaken) {
-		return Outcome{}, fmt.Errorf("%w by another model of %s; give this one another with --name", err, p.o.Store)
+		return Outcome{}, fmt.Errorf("%w by another model of %s; choose another name with --name", err, p.o.Store)
 	}
 	if err != nil {
-		if p.o.Bad(err) { // to go on from it would only find the same again
+		if p.o.Bad(err) { // the next pull would get the same content
 			err = errors.Join(err, os.RemoveAll(stage))
 		}
 		return Outcome{}, err

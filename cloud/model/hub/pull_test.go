@@ -39,7 +39,7 @@ func TestPull(t *testing.T) {
 		t.Errorf("%+v %v", s, err)
 	}
 	if seen != "Bearer "+token {
-		t.Errorf("the hub saw %q", seen)
+		t.Errorf("requests to the hub: %q", seen)
 	}
 	if got := p.names(); !slices.Equal(got, []string{"yak"}) {
 		t.Errorf("the store has %v", got)
@@ -47,7 +47,7 @@ func TestPull(t *testing.T) {
 
 	h.requests()
 	if out := p.must("herd/yak"); !out.Already || out.Name != "yak" || len(h.requests()) != 1 {
-		t.Errorf("again: %+v", out)
+		t.Errorf("the second pull: %+v", out)
 	}
 	p.change = func(o *Options) { o.Reference.File = "onnx/model_fp16.onnx" }
 	half := p.must("herd/yak@refs/pr/1")
@@ -57,7 +57,7 @@ func TestPull(t *testing.T) {
 	p.content(half.Entry, map[string]string{"model.onnx": "16 bits", "model_fp16.onnx_data": "16 more", "config.json": `{"b":2}`,
 		"preprocessor_config.json": "{}", "README.md": "# Yak", "LICENSE": "free"})
 
-	// Carried to a machine without internet it stays what it was.
+	// A copy on a machine without internet has the same source.
 	away := newPuller(t, h)
 	carried := away.must(half.Path)
 	away.content(carried.Entry, map[string]string{"model.onnx": "16 bits", "model_fp16.onnx_data": "16 more", "config.json": `{"b":2}`,
@@ -66,7 +66,7 @@ func TestPull(t *testing.T) {
 		t.Errorf("%+v, was %+v", carried, half)
 	}
 
-	// A commit and a network that are there need no hub.
+	// A stored commit and network need no hub.
 	h.requests()
 	if out := p.must("herd/yak@" + commit); !out.Already || out.Name != "yak-fp16" || len(h.requests()) != 0 {
 		t.Errorf("pinned: %+v", out)
@@ -90,7 +90,7 @@ func TestAnotherRevisionGetsAnotherName(t *testing.T) {
 	p.change = func(o *Options) { o.Name = "mine" }
 	other.requests()
 	if out := p.must("herd/yak"); out.Name != "mine" || slices.ContainsFunc(other.requests(), func(s string) bool { return strings.HasPrefix(s, "cdn") }) {
-		t.Errorf("%+v; what was fetched before the name was refused is fetched again", out)
+		t.Errorf("%+v; the files from before the refused name were downloaded again", out)
 	}
 	p.change = func(o *Options) { o.Name = "default" }
 	if _, err := p.pull("herd/yak"); !errors.Is(err, model.ErrName) {
@@ -98,7 +98,7 @@ func TestAnotherRevisionGetsAnotherName(t *testing.T) {
 	}
 }
 
-func TestChoosingTheNetwork(t *testing.T) {
+func TestChooseNetwork(t *testing.T) {
 	for name, c := range map[string]struct {
 		paths []string
 		file  string
@@ -112,7 +112,7 @@ func TestChoosingTheNetwork(t *testing.T) {
 		"named":      {[]string{"onnx/model.onnx", "b.onnx"}, "b.onnx", "b.onnx", nil, ""},
 		"several":    {[]string{"a.onnx", "b.onnx"}, "", "", ErrChoice, "a.onnx (0.0 MB), b.onnx"},
 		"none":       {[]string{"model.safetensors"}, "", "", ErrChoice, "no .onnx file"},
-		"not there":  {[]string{"a.onnx"}, "c.onnx", "", ErrNotFound, "has a.onnx"},
+		"missing":    {[]string{"a.onnx"}, "c.onnx", "", ErrNotFound, "has a.onnx"},
 		"not onnx":   {[]string{"a.onnx", "a.txt"}, "a.txt", "", ErrNotFound, "has a.onnx"},
 	} {
 		var l listing
@@ -142,26 +142,26 @@ func TestRefusals(t *testing.T) {
 		says    string
 	}{
 		"no repository, no token": {answer(401, "RepoNotFound"), true, ErrDenied, "set HF_TOKEN"},
-		"no repository":           {answer(401, "RepoNotFound"), false, ErrDenied, "the token in HF_TOKEN may not see it"},
+		"no repository":           {answer(401, "RepoNotFound"), false, ErrDenied, "the token in HF_TOKEN has no access to it"},
 		"no repository, 404":      {answer(404, "RepoNotFound"), false, ErrNotFound, "a word of the hub"},
-		"no revision":             {answer(404, "RevisionNotFound"), false, ErrNotFound, "the revision is not"},
+		"no revision":             {answer(404, "RevisionNotFound"), false, ErrNotFound, "the revision does not"},
 		"gated":                   {answer(403, "GatedRepo"), false, ErrDenied, "accept the terms"},
 		"gated, no token":         {answer(401, "GatedRepo"), true, ErrDenied, "accept the terms"},
-		"forbidden":               {answer(403, ""), false, ErrDenied, "does not allow"},
+		"forbidden":               {answer(403, ""), false, ErrDenied, "needs a token with more rights"},
 		"bad request":             {answer(400, ""), false, ErrAnswer, "400"},
 		"web page": {func(w http.ResponseWriter, _ *http.Request) bool {
 			fmt.Fprint(w, "<!DOCTYPE html><html>Welcome to this hotel's network")
 			return true
 		}, false, ErrAnswer, "web page"},
-		"redirects without end": {func(w http.ResponseWriter, r *http.Request) bool {
+		"endless redirects": {func(w http.ResponseWriter, r *http.Request) bool {
 			http.Redirect(w, r, r.URL.Path, http.StatusFound)
 			return true
 		}, false, ErrAnswer, "redirects"},
-		"redirect to nowhere": {func(w http.ResponseWriter, r *http.Request) bool {
+		"redirect to http": {func(w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Location", "gopher://old")
 			w.WriteHeader(http.StatusFound)
 			return true
-		}, false, ErrAnswer, "without encryption"},
+		}, false, ErrAnswer, "unencrypted URL"},
 		"path out of the repository": {func(w http.ResponseWriter, _ *http.Request) bool {
 			fmt.Fprintf(w, `{"sha":%q,"siblings":[{"rfilename":"model.onnx"},{"rfilename":"../../.bashrc"}]}`, commit)
 			return true
@@ -180,18 +180,18 @@ func TestRefusals(t *testing.T) {
 				t.Error(err)
 			}
 			if got := p.names(); len(got) != 0 || len(p.waits) != 0 {
-				t.Errorf("left %v, waited %v", got, p.waits)
+				t.Errorf("files in the store: %v, pauses %v", got, p.waits)
 			}
 		})
 	}
 }
 
-func TestCheckKeepsAModelFromItsName(t *testing.T) {
+func TestFailedCheckGivesNoName(t *testing.T) {
 	p := newPuller(t, newHub(t, plain))
 	broken := errors.New("no detector")
 	p.check = func(_ context.Context, dir string) error {
 		if n, err := model.CheckSums(t.Context(), dir); err != nil || n != 3 {
-			t.Errorf("what is checked is not finished: %d %v", n, err)
+			t.Errorf("the checked folder is not finished: %d %v", n, err)
 		}
 		return broken
 	}
@@ -199,11 +199,11 @@ func TestCheckKeepsAModelFromItsName(t *testing.T) {
 		t.Error(err)
 	}
 	if got := p.names(); len(got) != 0 {
-		t.Errorf("left %v", got)
+		t.Errorf("files in the store: %v", got)
 	}
 }
 
-func TestOneAtATime(t *testing.T) {
+func TestOnePullAtATime(t *testing.T) {
 	h := newHub(t, plain)
 	p, q := newPuller(t, h), newPuller(t, h)
 	q.store = p.store
@@ -216,13 +216,13 @@ func TestOneAtATime(t *testing.T) {
 	p.must("herd/yak")
 }
 
-// TestFolder pulls from a plain web server, and hands the hub's token to nobody.
+// TestFolder pulls from a plain web server, which must not get the token of the hub.
 func TestFolder(t *testing.T) {
 	h := newHub(t, nil)
 	files := map[string]string{"model.onnx": network, "model.onnx.data": "more", "config.json": "{}"}
 	h.wall = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Authorization") != "" {
-			t.Error("the token went to a server that is not the hub")
+			t.Error("a server that is not the hub got the token")
 		}
 		content, ok := files[strings.TrimPrefix(r.URL.Path, "/yaks/")]
 		if !ok {
@@ -241,16 +241,16 @@ func TestFolder(t *testing.T) {
 	}
 	p.content(out.Entry, files)
 	if out := p.must(h.hub.URL + "/yaks"); !out.Already || out.Name != "yaks" || len(p.names()) != 1 {
-		t.Errorf("again: %+v, %v", out, p.names())
+		t.Errorf("the second pull: %+v, %v", out, p.names())
 	}
-	// With recorded digests only what would change the meaning is asked for beside them, and they must hold.
+	// With digests, only the listed files and the unlisted descriptions are requested, and the digests must match.
 	sums := []model.Sum{{File: "model.onnx", SHA256: footage.Sum([]byte(network))}, {File: "config.json", SHA256: footage.Sum([]byte("{}"))}}
 	files[model.SumsFile] = string(model.FormatSums(sums))
 	p.change = func(o *Options) { o.Name = "recorded" }
 	h.requests()
 	p.content(p.must(h.hub.URL+"/yaks").Entry, map[string]string{"model.onnx": network, "config.json": "{}"})
 	if got := h.requests(); len(got) != 5 {
-		t.Errorf("asked for %v", got)
+		t.Errorf("requests: %v", got)
 	}
 	files["config.json"] = "{} "
 	p.change = func(o *Options) { o.Name = "wrong" }
@@ -288,7 +288,7 @@ func TestLocalFolder(t *testing.T) {
 	if out := p.must(filepath.Join(dir, "best.onnx")); out.Name != "my-yak-best" {
 		t.Errorf("%+v", out)
 	}
-	// A folder that was carried here from another store still has its digests.
+	// A folder copied from another store still has its digests.
 	if err := os.WriteFile(filepath.Join(out.Path, "model.onnx"), []byte("damaged on the way"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +313,7 @@ func TestPin(t *testing.T) {
 	p := newPuller(t, h)
 	p.change = func(o *Options) { o.SHA256 = footage.Sum([]byte("another")) }
 	if _, err := p.pull("herd/yak"); !errors.Is(err, model.ErrDigest) || len(h.requests()) != 1 {
-		t.Error("before anything is fetched:", err)
+		t.Error("before the download:", err)
 	}
 	p.change = func(o *Options) { o.SHA256 = footage.Sum([]byte(network)) }
 	p.must("herd/yak")

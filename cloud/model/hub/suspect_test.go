@@ -15,7 +15,7 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// webFolder serves m/model.onnx by answer and has nothing else.
+// webFolder serves only m/model.onnx, by answer.
 func webFolder(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) string {
 	n := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -30,7 +30,7 @@ func webFolder(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.R
 	return s.URL + "/m"
 }
 
-// rest answers with the bytes from..to of content, whatever If-Range says.
+// rest answers with the bytes from..to of content and ignores If-Range.
 func rest(w http.ResponseWriter, content, tag string, from, to int) {
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, len(content)))
@@ -56,7 +56,7 @@ func TestServerThatIgnoresIfRange(t *testing.T) {
 	p.content(p.must(url).Entry, map[string]string{"model.onnx": after})
 }
 
-// TestServerWithShortRanges sends less than was asked for: it is asked again.
+// TestServerWithShortRanges sends less than requested; the rest is requested again.
 func TestServerWithShortRanges(t *testing.T) {
 	content := strings.Repeat("network ", 1000)
 	tag := `"` + footage.Sum([]byte(content)).String()[:8] + `"`
@@ -74,8 +74,8 @@ func TestServerWithShortRanges(t *testing.T) {
 	p.content(p.must(url).Entry, map[string]string{"model.onnx": content})
 }
 
-// TestWholePartAgain has a pull that ended between the last byte and the name.
-func TestWholePartAgain(t *testing.T) {
+// TestCompletePart continues a pull that was interrupted between the last byte and the rename.
+func TestCompletePart(t *testing.T) {
 	content := strings.Repeat("network ", 1000)
 	asked := 0
 	url := webFolder(t, func(n int, w http.ResponseWriter, r *http.Request) {
@@ -90,11 +90,11 @@ func TestWholePartAgain(t *testing.T) {
 	p.change = func(o *Options) { o.Note = func(string) { p.complete(content) } }
 	p.content(p.must(url).Entry, map[string]string{"model.onnx": content})
 	if asked != 2 {
-		t.Errorf("asked %d times", asked)
+		t.Errorf("%d requests", asked)
 	}
 }
 
-// complete makes the part whole, as if the connection had been cut after its last byte.
+// complete completes the part, as if the connection had been closed after the last byte.
 func (p *puller) complete(content string) {
 	parts, err := filepath.Glob(filepath.Join(p.store.Dir, ".pull-*", "model.onnx.part"))
 	if err != nil || len(parts) != 1 {
@@ -105,9 +105,8 @@ func (p *puller) complete(content string) {
 	}
 }
 
-// TestPageInBetween is a login page of somebody's network in the middle of a
-// transfer: what came before it is kept.
-func TestPageInBetween(t *testing.T) {
+// TestLoginPageDuringATransfer has the login page of a network in the middle of a transfer. The part must stay.
+func TestLoginPageDuringATransfer(t *testing.T) {
 	h := newHub(t, plain)
 	h.cdnHit = func(w http.ResponseWriter, _ *http.Request, content string) bool {
 		cut(w, content, 40_000)
@@ -129,11 +128,11 @@ func TestPageInBetween(t *testing.T) {
 	h.requests()
 	p.content(p.must("herd/yak").Entry, plain)
 	if got := asked(h); len(got) != 1 || got[0] != "bytes=40000-" {
-		t.Errorf("asked for %q", got)
+		t.Errorf("requests: %q", got)
 	}
 }
 
-// TestPinOfAStoredModel: that it is there already is no answer to another digest.
+// TestPinOfAStoredModel checks that a stored model with another digest is an error.
 func TestPinOfAStoredModel(t *testing.T) {
 	p := newPuller(t, newHub(t, plain))
 	p.must("herd/yak")
@@ -147,26 +146,25 @@ func TestPinOfAStoredModel(t *testing.T) {
 	}
 }
 
-// TestFaultOfTheMachine keeps what was fetched when the content is not to blame.
-func TestFaultOfTheMachine(t *testing.T) {
+// TestFilesStayAfterAFaultOfTheMachine checks that a fault other than the content keeps the downloaded files.
+func TestFilesStayAfterAFaultOfTheMachine(t *testing.T) {
 	h := newHub(t, plain)
 	p := newPuller(t, h)
 	p.check = func(context.Context, string) error { return errors.New("no memory left") }
 	p.change = func(o *Options) { o.Bad = func(error) bool { return false } }
 	if _, err := p.pull("herd/yak"); err == nil {
-		t.Fatal("named")
+		t.Fatal("the model got its name")
 	}
 	p.check, p.change = nil, nil
 	h.requests()
 	p.content(p.must("herd/yak").Entry, plain)
 	if got := asked(h); len(got) != 0 {
-		t.Errorf("fetched again: %q", got)
+		t.Errorf("downloaded again: %q", got)
 	}
 }
 
-// TestStoreThatHidesWhatItHasNot answers 403 for absent files, as buckets do
-// that may not be listed.
-func TestStoreThatHidesWhatItHasNot(t *testing.T) {
+// TestForbiddenMeansMissing answers 403 for missing files, like buckets without the right to list them.
+func TestForbiddenMeansMissing(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/m/model.onnx" {
 			http.Error(w, "AccessDenied", http.StatusForbidden)
@@ -178,14 +176,14 @@ func TestStoreThatHidesWhatItHasNot(t *testing.T) {
 	p := newPuller(t, newHub(t, nil))
 	p.content(p.must(s.URL+"/m").Entry, map[string]string{"model.onnx": network})
 	if len(p.notes) == 0 || !strings.Contains(p.notes[0], "without digests") {
-		t.Errorf("told %q", p.notes)
+		t.Errorf("notes: %q", p.notes)
 	}
 	if _, err := p.pull(s.URL + "/absent"); !errors.Is(err, ErrDenied) || strings.Contains(err.Error(), "HF_TOKEN") {
 		t.Error(err)
 	}
 }
 
-// TestDescriptionWithoutDigest would change what the network means.
+// TestDescriptionWithoutDigest has an unlisted description, which would change the meaning of the outputs.
 func TestDescriptionWithoutDigest(t *testing.T) {
 	dir := t.TempDir()
 	sums := model.FormatSums([]model.Sum{{File: "model.onnx", SHA256: footage.Sum([]byte(network))}})
@@ -205,9 +203,9 @@ func TestDescriptionWithoutDigest(t *testing.T) {
 	}
 }
 
-// TestCarriedAndChanged: a folder out of a store, with another description and
-// new sums, is another model and no longer that commit.
-func TestCarriedAndChanged(t *testing.T) {
+// TestChangedCopyHasAnotherSource copies a folder of a store and changes a description and the digests. It is another
+// model and not that commit any more.
+func TestChangedCopyHasAnotherSource(t *testing.T) {
 	p := newPuller(t, newHub(t, plain))
 	first := p.must("herd/yak")
 	dir := filepath.Join(t.TempDir(), "yak")
