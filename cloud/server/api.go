@@ -110,7 +110,8 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
 	if err != nil {
-		return errors.Join(err, m.close())
+		m.close()
+		return err
 	}
 	at := Addresses{HTTP: "http://" + server.Addr().String(), Broker: m.brokerURL()}
 	log.Info("cloud-api is up", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data, "ledger", l.DB().Name(), "store", cfg.Store)

@@ -88,7 +88,8 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg 
 	o.OnUp = m.publisher.Connected
 	link, err := mqttlink.New(o)
 	if err != nil {
-		return nil, errors.Join(err, m.close())
+		m.close()
+		return nil, err
 	}
 	m.link = link
 	m.publisher.Use(link)
@@ -149,12 +150,11 @@ func (m *messaging) brokerURL() string {
 	return m.broker.URL()
 }
 
-// close gives back what New took when Run will not come.
-func (m *messaging) close() error {
-	if m.broker == nil {
-		return nil
+// close releases what newMessaging took when no stage of it will run.
+func (m *messaging) close() {
+	if m.broker != nil {
+		m.broker.Close()
 	}
-	return m.broker.Close()
 }
 
 // trust reads the certificates to trust; nil means the system's.

@@ -16,10 +16,10 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"golang.org/x/net/netutil"
 
+	"cattlecounter/cloud/server/broker/mochi"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/secret"
 )
@@ -69,7 +69,7 @@ type Credentials struct {
 // Broker listens from New on and serves while Run does. Run or Close ends it.
 type Broker struct {
 	o      Options
-	ln     *gate
+	ln     *mochi.Listener
 	server *mqtt.Server
 	hook   *hook
 }
@@ -87,13 +87,13 @@ func New(ctx context.Context, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mqtt broker: %w", err)
 	}
-	b := &Broker{o: o, ln: &gate{Listener: netutil.LimitListener(ln, maxConnections), log: o.Log, closed: make(chan struct{})}}
+	b := &Broker{o: o, ln: mochi.NewListener(netutil.LimitListener(ln, maxConnections), connectWithin, o.Log)}
 	b.server = mqtt.New(serverOptions(o.Log))
 	b.hook = newHook(b.server, o)
 	if err := b.server.AddHook(b.hook, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("mqtt broker: %w", err), ln.Close())
 	}
-	if err := b.server.AddListener(listeners.NewNet("tcp", b.ln)); err != nil {
+	if err := b.server.AddListener(b.ln); err != nil {
 		return nil, errors.Join(fmt.Errorf("mqtt broker: %w", err), ln.Close())
 	}
 	return b, nil
@@ -119,7 +119,7 @@ func serverOptions(log *slog.Logger) *mqtt.Options {
 }
 
 // Addr is the address it listens on.
-func (b *Broker) Addr() string { return b.ln.Addr().String() }
+func (b *Broker) Addr() string { return b.ln.Address() }
 
 // URL is how a process on this machine reaches it.
 func (b *Broker) URL() string {
@@ -130,8 +130,8 @@ func (b *Broker) URL() string {
 	return "tcp://" + net.JoinHostPort(host, port)
 }
 
-// Close gives the address back when Run will not be called.
-func (b *Broker) Close() error { return b.ln.Close() }
+// Close releases the address when Run will not be called.
+func (b *Broker) Close() { b.ln.Close(nil) }
 
 // Clients is the number of connected clients.
 func (b *Broker) Clients() int { return b.hook.connected() }
@@ -139,7 +139,6 @@ func (b *Broker) Clients() int { return b.hook.connected() }
 // Run serves until ctx ends. It takes the connections of revoked devices away
 // within a few seconds.
 func (b *Broker) Run(ctx context.Context) error {
-	b.server.Listeners.ClientsWg.Add(1) // see shut
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("mqtt broker: %w", err)
 	}
@@ -149,8 +148,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			b.ln.stop()
-			if err := b.shut(); err != nil {
+			if err := b.server.Close(); err != nil {
 				return fmt.Errorf("mqtt broker: %w", err)
 			}
 			return nil
@@ -160,20 +158,6 @@ func (b *Broker) Run(ctx context.Context) error {
 			}
 		}
 	}
-}
-
-// settle is how long connections accepted before the stop have to begin.
-const settle = 20 * time.Millisecond
-
-// shut ends the server. Mochi counts a connection only inside the goroutine
-// that serves it, so that its Close, when none is counted, may go on while one
-// begins. The count that Run holds keeps it waiting until those have begun.
-func (b *Broker) shut() error {
-	closed := make(chan error, 1)
-	go func() { closed <- b.server.Close() }()
-	<-time.After(settle)
-	b.server.Listeners.ClientsWg.Done()
-	return <-closed
 }
 
 func (b *Broker) dropRevoked(ctx context.Context) error {

@@ -5,13 +5,11 @@ package broker
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +17,8 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	server "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"cattlecounter/cloud/server/broker/mochi"
 )
 
 // Broker is one broker on loopback that lets everybody in. Its methods are for
@@ -132,62 +131,14 @@ func embedded(t *testing.T) *Broker {
 		if err != nil {
 			t.Fatal(err)
 		}
-		door := &door{Listener: ln}
-		s := server.New(&server.Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-		if err := errors.Join(s.AddHook(new(auth.AllowHook), nil), s.AddListener(listeners.NewNet("t", door))); err != nil {
+		log := slog.New(slog.DiscardHandler)
+		s := server.New(&server.Options{Logger: log})
+		if err := errors.Join(s.AddHook(new(auth.AllowHook), nil), s.AddListener(mochi.NewListener(ln, 0, log)), s.Serve()); err != nil {
 			t.Fatal(err)
 		}
-		// Mochi counts a connection only inside the goroutine that serves it, which
-		// races with Close when none is counted: this one stays until those have begun.
-		s.Listeners.ClientsWg.Add(1)
-		go func() { _ = s.Serve() }()
-		return func() {
-			door.shut()
-			closed := make(chan struct{})
-			go func() {
-				defer close(closed)
-				_ = s.Close()
-			}()
-			<-time.After(20 * time.Millisecond)
-			s.Listeners.ClientsWg.Done()
-			<-closed
-		}
+		return func() { _ = s.Close() }
 	}
 	return b
-}
-
-// door knows the connections that came through it: Mochi's Close waits for ever
-// for one that it had accepted and did not know yet.
-type door struct {
-	net.Listener
-
-	mu    sync.Mutex
-	conns []net.Conn
-	done  bool
-}
-
-// Accept implements net.Listener.
-func (d *door) Accept() (net.Conn, error) {
-	c, err := d.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.conns = append(d.conns, c); d.done {
-		_ = c.Close()
-	}
-	return c, nil
-}
-
-func (d *door) shut() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.done = true
-	_ = d.Listener.Close()
-	for _, c := range d.conns {
-		_ = c.Close()
-	}
 }
 
 // Message is what a reader got.

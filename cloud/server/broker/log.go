@@ -2,54 +2,11 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
-	"sync"
-	"time"
 )
 
-// gate is the listener: it gives a new connection a short time for its CONNECT
-// packet, and survives passing faults of accept.
-type gate struct {
-	net.Listener
-	log    *slog.Logger
-	closed chan struct{}
-	once   sync.Once
-}
-
-// stop ends the waiting of Accept; the server closes the listener itself.
-func (g *gate) stop() { g.once.Do(func() { close(g.closed) }) }
-
-// Accept implements net.Listener.
-func (g *gate) Accept() (net.Conn, error) {
-	const pause = 100 * time.Millisecond
-	for {
-		c, err := g.Listener.Accept()
-		if err == nil {
-			// The server sets its own deadline once the client has logged in.
-			return c, c.SetDeadline(time.Now().Add(connectWithin))
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return nil, err
-		}
-		g.log.Warn("mqtt broker cannot accept", "err", err)
-		select {
-		case <-g.closed:
-			return nil, err
-		case <-time.After(pause):
-		}
-	}
-}
-
-// Close implements net.Listener.
-func (g *gate) Close() error {
-	g.stop()
-	return g.Listener.Close()
-}
-
-// quiet passes the server's log on: packets left out, since a packet may hold
-// a password, and everything below a warning as debugging.
+// quiet passes the log of the server on. It leaves packets out, since a packet may hold
+// a password. What is below a warning becomes a debug line.
 type quiet struct{ next slog.Handler }
 
 // Enabled implements slog.Handler.

@@ -1,0 +1,140 @@
+// Package mochi is the network side of a Mochi MQTT server. Mochi's own listener
+// counts a connection only within the goroutine that serves it, so that its Close can
+// miss one that was just accepted: it then returns too early or waits for a client
+// that it never disconnects. The Listener here owns its goroutines and ends them all.
+package mochi
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/listeners"
+)
+
+// acceptPause is the wait after a fault of accept that passes, such as too many open files.
+const acceptPause = 100 * time.Millisecond
+
+// Listener implements listeners.Listener of Mochi over a net.Listener.
+type Listener struct {
+	ln            net.Listener
+	log           *slog.Logger
+	connectWithin time.Duration
+
+	serving sync.WaitGroup // the accept loop and the connections
+	stop    chan struct{}  // closed by Close
+	once    sync.Once
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+	ended bool
+}
+
+// NewListener takes ln over. A new connection has connectWithin for its CONNECT packet,
+// 0 for no limit; the server sets deadlines of its own after that.
+func NewListener(ln net.Listener, connectWithin time.Duration, log *slog.Logger) *Listener {
+	return &Listener{ln: ln, log: log, connectWithin: connectWithin, stop: make(chan struct{}), conns: map[net.Conn]struct{}{}}
+}
+
+// Init implements listeners.Listener.
+func (*Listener) Init(*slog.Logger) error { return nil }
+
+// ID implements listeners.Listener.
+func (*Listener) ID() string { return "tcp" }
+
+// Protocol implements listeners.Listener.
+func (l *Listener) Protocol() string { return l.ln.Addr().Network() }
+
+// Address implements listeners.Listener: host and port.
+func (l *Listener) Address() string { return l.ln.Addr().String() }
+
+// Serve implements listeners.Listener: it accepts until Close.
+func (l *Listener) Serve(establish listeners.EstablishFn) {
+	if !l.begin() {
+		return
+	}
+	defer l.serving.Done()
+	for {
+		c, err := l.ln.Accept()
+		if err == nil {
+			l.serve(c, establish)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		l.log.Warn("mqtt broker cannot accept a connection", "err", err)
+		pause := time.NewTimer(acceptPause)
+		select {
+		case <-l.stop:
+			pause.Stop()
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+// begin counts a goroutine that Close must wait for; false after Close.
+func (l *Listener) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		l.serving.Add(1)
+	}
+	return !l.ended
+}
+
+// serve runs the server's side of one connection in a goroutine of its own.
+func (l *Listener) serve(c net.Conn, establish listeners.EstablishFn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		_ = c.Close()
+		return
+	}
+	l.conns[c] = struct{}{}
+	l.serving.Go(func() {
+		err := l.limit(c)
+		if err == nil {
+			err = establish(l.ID(), c)
+		}
+		if err != nil {
+			l.log.Debug("mqtt connection ended", "err", err)
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.conns, c)
+		_ = c.Close()
+	})
+}
+
+func (l *Listener) limit(c net.Conn) error {
+	if l.connectWithin == 0 {
+		return nil
+	}
+	return c.SetDeadline(time.Now().Add(l.connectWithin))
+}
+
+// Close implements listeners.Listener: it stops to accept, lets the server disconnect
+// the clients that it knows, closes every other connection and returns when all
+// goroutines have ended. disconnect may be nil; Close may be called twice.
+func (l *Listener) Close(disconnect listeners.CloseFn) {
+	l.once.Do(func() {
+		close(l.stop)
+		l.mu.Lock()
+		l.ended = true
+		l.mu.Unlock()
+		_ = l.ln.Close() // the accept loop sees it
+		if disconnect != nil {
+			disconnect(l.ID())
+		}
+		l.mu.Lock()
+		for c := range l.conns {
+			_ = c.Close()
+		}
+		l.mu.Unlock()
+	})
+	l.serving.Wait()
+}
