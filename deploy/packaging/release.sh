@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds what a release consists of into build/release/VERSION: `make release VERSION=1.2.3`. See deploy/docs/releasing.md.
-#   *.tar.gz      the programs per board, with configuration, completion scripts, manual pages, NOTICE and CHANGELOG
+#   *.tar.gz      the programs per board, with configuration, completion scripts, manual pages, NOTICE,
+#                 licences.txt and CHANGELOG
 #   *.deb         the Debian packages of the edge agent
 #   *.cdx.json    what each program was built from (CycloneDX 1.6)
 #   SHA256SUMS    checksums of all of them
@@ -21,6 +22,7 @@ export VERSION SOURCE_DATE_EPOCH
 out=build/release/$VERSION stage=build/release/stage
 rm -rf "$out" "$stage"
 mkdir -p "$out" "$stage" build/tools
+go run ./deploy/packaging/notice/cmd/licences >"$stage/licences.txt"
 deploy/packaging/cross.sh
 deploy/packaging/deb.sh
 cp build/deb/*.deb "$out/"
@@ -35,7 +37,7 @@ archive() {
 		cp build/cross/share/"$program".{bash,zsh,fish} "$dir/completion/"
 		cp build/cross/share/"$program.1" "$dir/man/"
 	done
-	cp NOTICE CHANGELOG.md "$dir/"
+	cp NOTICE CHANGELOG.md "$stage/licences.txt" "$dir/"
 	cp -r "$stage/$name-files/." "$dir/"
 	tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=go-w -C "$stage" -cf - "$(basename "$dir")" | gzip -9n >"$out/$(basename "$dir").tar.gz"
 }

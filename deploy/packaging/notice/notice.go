@@ -35,7 +35,7 @@ type Module struct {
 	Copyright []string
 	// Programs are the names of the programs that contain the module, sorted.
 	Programs []string
-	// Dir is the folder of the module's source.
+	// Dir is the folder of the module's source, for "std" that of the Go installation.
 	Dir string
 }
 
@@ -64,7 +64,7 @@ func Programs(ctx context.Context, root string) ([]string, error) {
 func Linked(ctx context.Context, root string, programs []string) ([]Module, error) {
 	found := map[string]*Module{}
 	for _, program := range programs {
-		out, err := goList(ctx, root, "-deps", "-json=Module,Standard", program)
+		out, err := goList(ctx, root, "-deps", "-json=Module,Standard,Root", program)
 		if err != nil {
 			return nil, err
 		}
@@ -104,6 +104,7 @@ func boolFirst(a, b bool) int {
 func addModules(found map[string]*Module, program, list string) error {
 	type listed struct {
 		Standard bool
+		Root     string
 		Module   *struct {
 			Path, Dir string
 			Main      bool
@@ -117,7 +118,7 @@ func addModules(found map[string]*Module, program, list string) error {
 		} else if err != nil {
 			return fmt.Errorf("read the output of go list: %w", err)
 		}
-		name, dir := "std", ""
+		name, dir := "std", l.Root
 		switch {
 		case l.Standard:
 		case l.Module == nil || l.Module.Main:
@@ -140,10 +141,6 @@ func addModules(found map[string]*Module, program, list string) error {
 
 // readLicence fills in Licence and Copyright.
 func (m *Module) readLicence() error {
-	if m.Path == "std" {
-		m.Licence, m.Copyright = "BSD-3-Clause", []string{"Copyright 2009 The Go Authors."}
-		return nil
-	}
 	texts, err := m.Texts()
 	if err != nil {
 		return err
@@ -169,12 +166,8 @@ type Text struct{ Name, Text string }
 var licenceFile = regexp.MustCompile(`(?i)^(licen[sc]e|copying|unlicense|notice)`)
 
 // Texts reads the licence and notice files in the module's top folder, sorted
-// by name. The standard library has none here: its text is in the Go
-// installation. The error is ErrLicence when there is no such file.
+// by name. The error is ErrLicence when there is no such file.
 func (m *Module) Texts() ([]Text, error) {
-	if m.Path == "std" {
-		return nil, nil
-	}
 	entries, err := os.ReadDir(m.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("licence of %s: %w; run go mod download", m.Path, err)
