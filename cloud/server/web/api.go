@@ -47,27 +47,46 @@ func idArg(c *fiber.Ctx, name string) (footage.ID, error) {
 	return id, nil
 }
 
-func (s *Server) listFootage(c *fiber.Ctx) error {
-	if q := c.Query("sha256"); q != "" {
-		sum, err := footage.ParseDigest(text(q))
+// byID answers with the view of what find returns for the id in the path.
+func byID[V, Out any](param string, find func(context.Context, footage.ID) (V, error), view func(V) Out) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		id, err := idArg(c, param)
 		if err != nil {
-			return fmt.Errorf("sha256: %w", err)
+			return err
 		}
-		return s.footageBySum(c, sum)
+		v, err := find(c.UserContext(), id)
+		if err != nil {
+			return err
+		}
+		return sendJSON(c, view(v))
 	}
-	p, err := pageArgs(c)
-	if err != nil {
-		return err
-	}
-	views, next, err := s.o.Ledger.Footage.List(s.work, p)
-	if err != nil {
-		return err
-	}
-	return sendJSON(c, pageOf(views, next, wholeView))
 }
 
-func (s *Server) footageBySum(c *fiber.Ctx, sum footage.Digest) error {
-	v, err := s.o.Ledger.Footage.GetBySHA256(s.work, sum)
+// pages answers with one page of a list.
+func pages[V, Out any](list func(context.Context, ledger.Page) ([]V, string, error), view func(V) Out) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		p, err := pageArgs(c)
+		if err != nil {
+			return err
+		}
+		items, next, err := list(c.UserContext(), p)
+		if err != nil {
+			return err
+		}
+		return sendJSON(c, pageOf(items, next, view))
+	}
+}
+
+func (s *Server) listFootage(c *fiber.Ctx) error {
+	q := c.Query("sha256")
+	if q == "" {
+		return pages(s.o.Ledger.Footage.List, wholeView)(c)
+	}
+	sum, err := footage.ParseDigest(text(q))
+	if err != nil {
+		return fmt.Errorf("sha256: %w", err)
+	}
+	v, err := s.o.Ledger.Footage.GetBySHA256(c.UserContext(), sum)
 	items := []ledger.FootageView{v}
 	if errors.Is(err, ledger.ErrNotFound) {
 		items, err = nil, nil
@@ -78,48 +97,19 @@ func (s *Server) footageBySum(c *fiber.Ctx, sum footage.Digest) error {
 	return sendJSON(c, pageOf(items, "", wholeView))
 }
 
-func (s *Server) getFootage(c *fiber.Ctx) error {
-	id, err := idArg(c, "id")
-	if err != nil {
-		return err
-	}
-	v, err := s.o.Ledger.Footage.Get(s.work, id)
-	if err != nil {
-		return err
-	}
-	return sendJSON(c, wholeView(v))
-}
-
 func (s *Server) listJobs(c *fiber.Ctx) error {
 	state := job.State(text(c.Query("state")))
 	if state != "" && !slices.Contains(job.States(), state) {
 		return badRequest("state: %.40q is not one of %v.", string(state), job.States())
 	}
-	p, err := pageArgs(c)
-	if err != nil {
-		return err
+	list := func(ctx context.Context, p ledger.Page) ([]ledger.JobView, string, error) {
+		return s.o.Ledger.Jobs.List(ctx, state, p)
 	}
-	views, next, err := s.o.Ledger.Jobs.List(s.work, state, p)
-	if err != nil {
-		return err
-	}
-	return sendJSON(c, pageOf(views, next, func(v ledger.JobView) wire.Job { return jobView(v.Job) }))
+	return pages(list, func(v ledger.JobView) wire.Job { return jobView(v.Job) })(c)
 }
 
-func (s *Server) getJob(c *fiber.Ctx) error {
-	j, err := s.job(c)
-	if err != nil {
-		return err
-	}
-	return sendJSON(c, jobView(j))
-}
-
-func (s *Server) job(c *fiber.Ctx) (ledger.Job, error) {
-	id, err := idArg(c, "id")
-	if err != nil {
-		return ledger.Job{}, err
-	}
-	return s.o.Ledger.Jobs.Get(s.work, string(id))
+func (s *Server) job(ctx context.Context, id footage.ID) (ledger.Job, error) {
+	return s.o.Ledger.Jobs.Get(ctx, string(id))
 }
 
 // ownJob finds the job and checks that the token's holder may change it: an
@@ -129,12 +119,15 @@ func (s *Server) ownJob(c *fiber.Ctx) (ctx context.Context, j ledger.Job, err er
 	if err != nil {
 		return nil, j, err
 	}
-	ctx = ledger.By(s.work, d.Name)
-	j, err = s.job(c)
+	ctx = ledger.By(c.UserContext(), d.Name)
+	id, err := idArg(c, "id")
+	if err == nil {
+		j, err = s.job(ctx, id)
+	}
 	if err != nil || d.Role == ledger.RoleOperator {
 		return ctx, j, err
 	}
-	f, err := s.o.Ledger.Footage.Get(s.work, j.Footage)
+	f, err := s.o.Ledger.Footage.Get(ctx, j.Footage)
 	if err != nil {
 		return nil, j, err
 	}
@@ -152,12 +145,12 @@ func (s *Server) retryJob(c *fiber.Ctx) error {
 	if j, err = s.o.Ledger.Jobs.Retry(ctx, j.ID); err != nil {
 		return err
 	}
-	s.log.Info("job tried again by request", "job", j.ID, "footage", j.Footage)
-	// From here on the job cannot be lost: what fails now, the reconciler mends.
-	if err := s.o.Queue.Enqueue(s.work, j.ID); err != nil {
-		s.log.Warn("job waits for the reconciler", "job", j.ID, "err", err)
-	} else if err := s.o.Ledger.Jobs.MarkQueued(s.work, j.ID); err != nil {
-		s.log.Warn("job is queued and not noted as such", "job", j.ID, "err", err)
+	s.log.Info("job retried by request", "job", j.ID, "footage", j.Footage)
+	// From here on the job cannot be lost: the reconciler repeats what fails below.
+	if err := s.o.Queue.Enqueue(c.UserContext(), j.ID); err != nil {
+		s.log.Warn("job not queued; the reconciler will queue it", "job", j.ID, "err", err)
+	} else if err := s.o.Ledger.Jobs.MarkQueued(c.UserContext(), j.ID); err != nil {
+		s.log.Warn("job queued, but the ledger could not be updated", "job", j.ID, "err", err)
 	}
 	return s.answerJob(c, j.ID)
 }
@@ -175,11 +168,15 @@ func (s *Server) cancelJob(c *fiber.Ctx) error {
 }
 
 func (s *Server) listAttempts(c *fiber.Ctx) error {
-	j, err := s.job(c)
+	id, err := idArg(c, "id")
 	if err != nil {
 		return err
 	}
-	as, err := s.o.Ledger.Attempts.List(s.work, j.ID, attemptsShown)
+	j, err := s.job(c.UserContext(), id)
+	if err != nil {
+		return err
+	}
+	as, err := s.o.Ledger.Attempts.List(c.UserContext(), j.ID, attemptsShown)
 	if err != nil {
 		return err
 	}
@@ -190,39 +187,15 @@ func (s *Server) listAttempts(c *fiber.Ctx) error {
 const attemptsShown = 100
 
 func (s *Server) answerJob(c *fiber.Ctx, id string) error {
-	j, err := s.o.Ledger.Jobs.Get(s.work, id)
+	j, err := s.o.Ledger.Jobs.Get(c.UserContext(), id)
 	if err != nil {
 		return err
 	}
 	return sendJSON(c, jobView(j))
 }
 
-func (s *Server) listCounts(c *fiber.Ctx) error {
-	p, err := pageArgs(c)
-	if err != nil {
-		return err
-	}
-	views, next, err := s.o.Ledger.Counts.List(s.work, p)
-	if err != nil {
-		return err
-	}
-	return sendJSON(c, pageOf(views, next, func(v ledger.CountView) wire.Count { return countView(v.Count) }))
-}
-
-func (s *Server) getCount(c *fiber.Ctx) error {
-	id, err := idArg(c, "footage")
-	if err != nil {
-		return err
-	}
-	n, err := s.o.Ledger.Counts.Get(s.work, id)
-	if err != nil {
-		return err
-	}
-	return sendJSON(c, countView(n))
-}
-
 func (s *Server) listDevices(c *fiber.Ctx) error {
-	ds, err := s.o.Ledger.Devices.List(s.work)
+	ds, err := s.o.Ledger.Devices.List(c.UserContext())
 	if err != nil {
 		return err
 	}
@@ -230,7 +203,7 @@ func (s *Server) listDevices(c *fiber.Ctx) error {
 }
 
 func (s *Server) listUploads(c *fiber.Ctx) error {
-	us, err := s.o.Ledger.Uploads.List(s.work, time.Time{}, uploadsShown)
+	us, err := s.o.Ledger.Uploads.List(c.UserContext(), time.Time{}, uploadsShown)
 	if err != nil {
 		return err
 	}
@@ -238,20 +211,8 @@ func (s *Server) listUploads(c *fiber.Ctx) error {
 	return sendJSON(c, pageOf(us, "", uploadView))
 }
 
-func (s *Server) listWaiting(c *fiber.Ctx) error {
-	p, err := pageArgs(c)
-	if err != nil {
-		return err
-	}
-	ts, next, err := s.o.Ledger.Thumbnails.ListWaiting(s.work, p)
-	if err != nil {
-		return err
-	}
-	return sendJSON(c, pageOf(ts, next, waitingView))
-}
-
 func (s *Server) getStats(c *fiber.Ctx) error {
-	v, err := s.o.Ledger.Totals.Stats(s.work)
+	v, err := s.o.Ledger.Totals.Stats(c.UserContext())
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (s *Server) note(c *fiber.Ctx, took time.Duration) {
 	if probe := path == "/healthz" || path == "/readyz" || path == "/metrics"; probe || reads && status < fasthttp.StatusBadRequest {
 		level = slog.LevelDebug // open pages ask all day; what changes something must stand out
 	}
-	s.log.Log(s.work, level, "request", "method", method, "path", path, "status", status,
+	s.log.Log(c.UserContext(), level, "request", "method", method, "path", path, "status", status,
 		"took", took.Round(time.Microsecond), "remote", c.Context().RemoteAddr().String(), "request", requestID(c))
 }
 

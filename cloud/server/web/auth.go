@@ -98,12 +98,12 @@ func (s *Server) who(c *fiber.Ctx, roles ...ledger.Role) (ledger.Device, error) 
 	if err != nil {
 		return ledger.Device{}, err
 	}
-	d, err := s.gate.admit(s.work, token)
+	d, err := s.gate.admit(c.UserContext(), token)
 	if err != nil {
 		return ledger.Device{}, err
 	}
 	if s.gate.due(d.Name) {
-		if err := s.o.Ledger.Devices.Touch(s.work, d.Name, s.now().UTC()); err != nil {
+		if err := s.o.Ledger.Devices.Touch(c.UserContext(), d.Name, s.now().UTC()); err != nil {
 			s.log.Warn("cannot note when the device was seen", "device", d.Name, "err", err)
 		}
 	}

@@ -24,8 +24,6 @@ var errAnswerTooLong = errors.New("answer is longer than the bridge keeps in mem
 // streamed and the answer kept until the handler ends.
 type bridge struct {
 	idle time.Duration
-	// base ends when the server stops: bodies under way are then interrupted.
-	base context.Context
 	// context, when set, adds to the request's context.
 	context func(*fiber.Ctx, context.Context) context.Context
 	// received is told how many body bytes came in.
@@ -36,9 +34,11 @@ func (br *bridge) serve(c *fiber.Ctx, h http.Handler) error {
 	c.Locals(bridgedKey, true)
 	fctx := c.Context()
 	body := br.body(fctx)
-	ctx, cancel := context.WithCancel(br.base)
+	// A stop of the server interrupts the request with its body.
+	base := stopping(c.UserContext())
+	ctx, cancel := context.WithCancel(base)
 	defer cancel()
-	defer context.AfterFunc(br.base, func() { _ = body.interrupt(context.Cause(br.base)) })()
+	defer context.AfterFunc(base, func() { _ = body.interrupt(context.Cause(base)) })()
 	if br.context != nil {
 		ctx = br.context(c, ctx)
 	}

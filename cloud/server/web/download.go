@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
 
@@ -23,27 +25,56 @@ var media = map[string]string{
 	"jpg":  "image/jpeg",
 }
 
-// download serves one of the files of a result; a duplicate has its original's.
-func (s *Server) download(ext string) fiber.Handler {
+// file is a blob that a route serves.
+type file struct {
+	key, media, name string
+	linkable         bool // "direct" may ask for a link to the storage
+}
+
+// sendFile serves the blob that find returns for the id in the path.
+func (s *Server) sendFile(find func(context.Context, footage.ID) (file, error)) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		id, err := idArg(c, "id")
 		if err != nil {
 			return err
 		}
-		v, err := s.o.Ledger.Footage.Get(s.work, id)
+		f, err := find(c.UserContext(), id)
 		if err != nil {
 			return err
 		}
+		if direct := c.Query("direct"); direct != "" && f.linkable {
+			return s.redirect(c, f.key, direct)
+		}
+		return s.sendBlob(c, f)
+	}
+}
+
+// result finds one of the files of a result; a duplicate has those of its original.
+func (s *Server) result(ext string) func(context.Context, footage.ID) (file, error) {
+	return func(ctx context.Context, id footage.ID) (file, error) {
+		v, err := s.o.Ledger.Footage.Get(ctx, id)
+		if err != nil {
+			return file{}, err
+		}
 		if v.Job == nil || v.Job.ResultKey == "" {
-			return fmt.Errorf("footage %s has no result yet: %w", id, ledger.ErrNotFound)
+			return file{}, fmt.Errorf("footage %s has no result yet: %w", id, ledger.ErrNotFound)
 		}
 		key := strings.TrimSuffix(v.Job.ResultKey, path.Ext(v.Job.ResultKey)) + "." + ext
-		if direct := c.Query("direct"); direct != "" {
-			return s.redirect(c, key, direct)
-		}
 		name := strings.TrimSuffix(path.Base("/"+v.Name), path.Ext(v.Name))
-		return s.sendBlob(c, key, media[ext], safeName(name)+"-count."+ext)
+		return file{key, media[ext], safeName(name) + "-count." + ext, true}, nil
 	}
+}
+
+// thumbnail finds the picture that came before the video.
+func (s *Server) thumbnail(ctx context.Context, id footage.ID) (file, error) {
+	t, err := s.o.Ledger.Thumbnails.Get(ctx, id)
+	return file{key: t.BlobKey, media: media["jpg"], name: safeName(string(id)) + "-thumbnail.jpg"}, err
+}
+
+// status finds the status sidecar that the worker writes.
+func (s *Server) status(ctx context.Context, id footage.ID) (file, error) {
+	v, err := s.o.Ledger.Footage.Get(ctx, id)
+	return file{key: wire.StatusKey(v.Original()), media: media["json"], name: wire.StatusName}, err
 }
 
 // linkLife is how long a direct link is good: enough to begin a download.
@@ -58,7 +89,7 @@ func (s *Server) redirect(c *fiber.Ctx, key, direct string) error {
 	if !ok {
 		return problem.New(wire.SlugNoDirectLinks, "The storage of this server has no direct links. Ask without direct.")
 	}
-	to, err := linker.Link(s.work, key, linkLife)
+	to, err := linker.Link(c.UserContext(), key, linkLife)
 	if err != nil {
 		return err
 	}
@@ -66,35 +97,9 @@ func (s *Server) redirect(c *fiber.Ctx, key, direct string) error {
 	return c.Redirect(to, fiber.StatusTemporaryRedirect)
 }
 
-// getThumbnail serves the picture that came before the video.
-func (s *Server) getThumbnail(c *fiber.Ctx) error {
-	id, err := idArg(c, "id")
-	if err != nil {
-		return err
-	}
-	t, err := s.o.Ledger.Thumbnails.Get(s.work, id)
-	if err != nil {
-		return err
-	}
-	return s.sendBlob(c, t.BlobKey, media["jpg"], safeName(string(id))+"-thumbnail.jpg")
-}
-
-// getStatus serves the status sidecar that the worker writes.
-func (s *Server) getStatus(c *fiber.Ctx) error {
-	id, err := idArg(c, "id")
-	if err != nil {
-		return err
-	}
-	v, err := s.o.Ledger.Footage.Get(s.work, id)
-	if err != nil {
-		return err
-	}
-	return s.sendBlob(c, wire.StatusKey(v.Original()), fiber.MIMEApplicationJSON, wire.StatusName)
-}
-
 // sendBlob streams a blob, or the one range of it that was asked for.
-func (s *Server) sendBlob(c *fiber.Ctx, key, mediaType, name string) error {
-	info, err := s.o.Blobs.Stat(s.work, key)
+func (s *Server) sendBlob(c *fiber.Ctx, f file) error {
+	info, err := s.o.Blobs.Stat(c.UserContext(), f.key)
 	if err != nil {
 		return err
 	}
@@ -103,7 +108,7 @@ func (s *Server) sendBlob(c *fiber.Ctx, key, mediaType, name string) error {
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set(fiber.HeaderLastModified, info.Modified.UTC().Format(time.RFC1123[:len(time.RFC1123)-3]+"GMT"))
 	c.Set(fiber.HeaderAcceptRanges, "bytes")
-	c.Set(fiber.HeaderContentType, mediaType)
+	c.Set(fiber.HeaderContentType, f.media)
 	if matches(c.Get(fiber.HeaderIfNoneMatch), tag) {
 		c.Status(fiber.StatusNotModified)
 		return nil
@@ -116,13 +121,13 @@ func (s *Server) sendBlob(c *fiber.Ctx, key, mediaType, name string) error {
 		c.Status(fiber.StatusPartialContent)
 		c.Set(fiber.HeaderContentRange, fmt.Sprintf("bytes %d-%d/%d", from, from+length-1, info.Size))
 	}
-	c.Set(fiber.HeaderContentDisposition, `inline; filename="`+name+`"`)
+	c.Set(fiber.HeaderContentDisposition, `inline; filename="`+f.name+`"`)
 	if c.Method() == fiber.MethodHead {
 		c.Context().Response.Header.SetContentLength(int(length))
 		c.Context().Response.SkipBody = true
 		return nil
 	}
-	r, err := s.o.Blobs.Open(s.work, key, from, length)
+	r, err := s.o.Blobs.Open(c.UserContext(), f.key, from, length)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,8 @@ func (s *Server) events(c *fiber.Ctx) error {
 		sub.Close()
 		return nil
 	}
-	c.Context().SetBodyStreamWriter(st.run)
+	ctx := c.UserContext()
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) { st.run(ctx, w) })
 	return nil
 }
 
@@ -67,10 +68,10 @@ type stream struct {
 	w      *bufio.Writer
 }
 
-func (st *stream) run(w *bufio.Writer) {
+func (st *stream) run(ctx context.Context, w *bufio.Writer) {
 	defer st.sub.Close()
 	st.w = w
-	if st.begin() != nil {
+	if st.begin(ctx) != nil {
 		return
 	}
 	beat := time.NewTicker(heartbeat)
@@ -80,7 +81,7 @@ func (st *stream) run(w *bufio.Writer) {
 		select {
 		case c, ok := <-st.sub.C:
 			if !ok {
-				st.bye()
+				st.bye(ctx)
 				return
 			}
 			if err = st.change(c); err == nil && len(st.sub.C) == 0 {
@@ -98,7 +99,7 @@ func (st *stream) run(w *bufio.Writer) {
 }
 
 // begin waits until the hub is current and sends what the listener missed.
-func (st *stream) begin() error {
+func (st *stream) begin(ctx context.Context) error {
 	if _, err := fmt.Fprintf(st.w, "retry: %d\n\n", retryMS); err != nil {
 		return err
 	}
@@ -107,12 +108,12 @@ func (st *stream) begin() error {
 	}
 	select {
 	case <-st.sub.Ready:
-	case <-st.server.base.Done():
-		st.bye()
-		return context.Cause(st.server.base)
+	case <-stopping(ctx).Done():
+		st.bye(ctx)
+		return context.Cause(stopping(ctx))
 	}
 	if st.last != "" {
-		if err := st.resume(); err != nil {
+		if err := st.resume(ctx); err != nil {
 			return err
 		}
 	}
@@ -122,17 +123,17 @@ func (st *stream) begin() error {
 	return st.flush()
 }
 
-func (st *stream) resume() error {
+func (st *stream) resume(ctx context.Context) error {
 	after, err := strconv.ParseInt(st.last, 10, 64)
 	if err != nil || after < 0 {
 		return st.event("reset", 0, struct{}{})
 	}
-	if known, err := st.known(after); err != nil || !known {
+	if known, err := st.known(ctx, after); err != nil || !known {
 		return st.event("reset", 0, struct{}{})
 	}
 	var missed []progress.Change
 	for at := after; ; {
-		changes, complete, err := progress.Changes(st.server.work, st.server.o.Ledger.Changes, at, resumePage)
+		changes, complete, err := progress.Changes(ctx, st.server.o.Ledger.Changes, at, resumePage)
 		if err != nil {
 			st.server.log.Warn("cannot read what a listener missed", "err", err)
 		}
@@ -156,11 +157,11 @@ func (st *stream) resume() error {
 // known reports whether a change of this seq, or a later one, is in the ledger.
 // None is when a ledger was restored or begun anew under its listeners: all its
 // changes would look as if they had been sent.
-func (st *stream) known(seq int64) (bool, error) {
+func (st *stream) known(ctx context.Context, seq int64) (bool, error) {
 	if seq == 0 {
 		return true, nil
 	}
-	changes, _, err := progress.Changes(st.server.work, st.server.o.Ledger.Changes, seq-1, 1)
+	changes, _, err := progress.Changes(ctx, st.server.o.Ledger.Changes, seq-1, 1)
 	if err != nil {
 		st.server.log.Warn("cannot look up where a listener stands", "err", err)
 	}
@@ -185,12 +186,12 @@ func (st *stream) change(c progress.Change) error {
 	return nil
 }
 
-func (st *stream) bye() {
+func (st *stream) bye(ctx context.Context) {
 	reason := "closed"
 	switch err := st.sub.Err(); {
 	case errors.Is(err, progress.ErrSlow):
 		reason = "too slow: reconnect and go on from the last event id"
-	case errors.Is(err, progress.ErrStopped), st.server.base.Err() != nil:
+	case errors.Is(err, progress.ErrStopped), stopping(ctx).Err() != nil:
 		reason = "the server stops"
 	}
 	if st.event("bye", 0, map[string]string{"reason": reason}) == nil {

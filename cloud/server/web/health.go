@@ -18,7 +18,7 @@ func (s *Server) healthz(c *fiber.Ctx) error { return sendJSON(c, wire.Health{St
 
 // readyz says whether the process can do its work, check by check.
 func (s *Server) readyz(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(s.work, checkTime)
+	ctx, cancel := context.WithTimeout(c.UserContext(), checkTime)
 	defer cancel()
 	v := wire.Health{Status: wire.HealthOK, Checks: map[string]wire.Check{}}
 	states := make([]wire.Check, len(s.o.Checks))
@@ -33,7 +33,7 @@ func (s *Server) readyz(c *fiber.Ctx) error {
 			v.Status = wire.HealthFailing
 		}
 	}
-	if s.base.Err() != nil {
+	if stopping(c.UserContext()).Err() != nil {
 		v.Status, v.Checks["server"] = wire.HealthFailing, wire.Check{Detail: ErrShutdown.Error()}
 	}
 	if v.Status != wire.HealthOK {

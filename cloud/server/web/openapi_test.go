@@ -44,7 +44,7 @@ func TestOpenAPINamesTheRoutes(t *testing.T) {
 	s := open(t, nil)
 	param := regexp.MustCompile(`:([a-z]+)`)
 	var routes []string
-	for _, r := range s.app.GetRoutes(true) {
+	for _, r := range s.newApp(t.Context(), t.Context()).GetRoutes(true) {
 		path := param.ReplaceAllString(r.Path, "{$1}")
 		switch {
 		case r.Method == http.MethodHead, strings.HasPrefix(path, "/files"), path == "/*": // tus and the page

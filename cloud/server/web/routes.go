@@ -14,41 +14,42 @@ import (
 
 // routes registers every route. openapi.yaml describes the same ones; a test
 // compares.
-func (s *Server) routes() {
-	s.app.Use(s.around)
+func (s *Server) routes(app *fiber.App) {
+	app.Use(s.around)
 
-	api := s.app.Group(wire.APIPath)
+	l := s.o.Ledger
+	api := app.Group(wire.APIPath)
 	api.Get("/footage", s.listFootage)
-	api.Get("/footage/:id", s.getFootage)
-	api.Get("/footage/:id/result", s.download("json"))
-	api.Get("/footage/:id/result.csv", s.download("csv"))
-	api.Get("/footage/:id/still", s.download("jpg"))
-	api.Get("/footage/:id/thumbnail", s.getThumbnail)
-	api.Get("/footage/:id/status", s.getStatus)
+	api.Get("/footage/:id", byID("id", l.Footage.Get, wholeView))
+	api.Get("/footage/:id/result", s.sendFile(s.result("json")))
+	api.Get("/footage/:id/result.csv", s.sendFile(s.result("csv")))
+	api.Get("/footage/:id/still", s.sendFile(s.result("jpg")))
+	api.Get("/footage/:id/thumbnail", s.sendFile(s.thumbnail))
+	api.Get("/footage/:id/status", s.sendFile(s.status))
 	api.Get("/jobs", s.listJobs)
-	api.Get("/jobs/:id", s.getJob)
+	api.Get("/jobs/:id", byID("id", s.job, jobView))
 	api.Get("/jobs/:id/attempts", s.listAttempts)
 	api.Post("/jobs/:id/retry", s.retryJob)
 	api.Post("/jobs/:id/cancel", s.cancelJob)
-	api.Get("/counts", s.listCounts)
-	api.Get("/counts/:footage", s.getCount)
+	api.Get("/counts", pages(l.Counts.List, func(v ledger.CountView) wire.Count { return countView(v.Count) }))
+	api.Get("/counts/:footage", byID("footage", l.Counts.Get, countView))
 	api.Get("/devices", s.listDevices)
 	api.Get("/uploads", s.listUploads)
-	api.Get("/waiting", s.listWaiting)
+	api.Get("/waiting", pages(l.Thumbnails.ListWaiting, waitingView))
 	api.Get("/stats", s.getStats)
 	api.Get("/events", s.events)
 	api.Get("/openapi.yaml", s.document(s.docs.openAPI, "application/yaml"))
 	api.Get("/openapi.json", s.document(s.docs.openAPIJSON, fiber.MIMEApplicationJSON))
 	api.Get("/asyncapi.yaml", s.document(s.docs.asyncAPI, "application/yaml"))
 
-	s.app.Get(wire.HealthPath, s.healthz)
-	s.app.Get("/readyz", s.readyz)
+	app.Get(wire.HealthPath, s.healthz)
+	app.Get("/readyz", s.readyz)
 	metrics := promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{DisableCompression: true})
-	s.app.Get("/metrics", func(c *fiber.Ctx) error { return s.bridge.serve(c, metrics) })
+	app.Get("/metrics", func(c *fiber.Ctx) error { return s.bridge.serve(c, metrics) })
 
-	s.app.All("/files", s.upload)
-	s.app.All("/files/*", s.upload)
-	s.app.Get("/*", s.servePage)
+	app.All("/files", s.upload)
+	app.All("/files/*", s.upload)
+	app.Get("/*", s.servePage)
 }
 
 // upload hands the request to the intake, in the name of the token's holder.

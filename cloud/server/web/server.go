@@ -128,20 +128,14 @@ type Server struct {
 	log     *slog.Logger
 	now     func() time.Time
 	ln      *listener
-	app     *fiber.App
 	gate    *gatekeeper
 	bridge  *bridge
 	metrics *metrics
 	page    *static
 	docs    documents
-	base    context.Context // ends when a stop begins
-	stop    context.CancelCauseFunc
-	work    context.Context // ends when a stop is through
-	end     context.CancelFunc
 }
 
-// New takes the address and sets up the routes. Call Run next: it closes the
-// listener.
+// New listens on the address. Call Run next: it closes the listener.
 func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -160,19 +154,17 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if s.page, err = newStatic(o.Page); err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
-	s.base, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
-	s.work, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.metrics = newMetrics(o, func() int { return s.ln.open() })
-	s.bridge = &bridge{idle: o.IdleTimeout, base: s.base, received: func(n int) { s.metrics.received.Add(float64(n)) }}
-	s.app = s.newApp()
-	s.routes()
+	s.bridge = &bridge{idle: o.IdleTimeout, received: func(n int) { s.metrics.received.Add(float64(n)) }}
 	if s.ln, err = listen(ctx, o.Listen); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) newApp() *fiber.App {
+// newApp is the router with all routes. Requests have the context work and find
+// stopping in it.
+func (s *Server) newApp(work, stopping context.Context) *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName:               "cattlecounter",
 		DisableStartupMessage: true,
@@ -197,42 +189,47 @@ func (s *Server) newApp() *fiber.App {
 		// a higher one a body cut within the first 8 KiB would never be seen.
 		return fasthttp.RequestConfig{ReadTimeout: s.o.IdleTimeout, MaxRequestBodySize: 1}
 	}
+	app.Use(withLifetimes(work, stopping))
+	s.routes(app)
 	return app
 }
 
 // Addr is the address it listens on.
 func (s *Server) Addr() net.Addr { return s.ln.Addr() }
 
-// Run serves until ctx ends, then lets requests under way end: uploads are
-// interrupted at once, since what they brought is safe, all others have a few
-// seconds.
+// Run serves until ctx ends, then lets running requests end: uploads are interrupted
+// at once, since the bytes that arrived are stored, all others have a few seconds.
 func (s *Server) Run(ctx context.Context) error {
-	defer s.end()
+	lasting := context.WithoutCancel(ctx)
+	stopping, stop := context.WithCancelCause(lasting)
+	work, end := context.WithCancel(lasting)
+	defer end()
+	app := s.newApp(work, stopping)
 	served := make(chan error, 1)
-	go func() { served <- s.app.Listener(s.ln) }()
+	go func() { served <- app.Listener(s.ln) }()
 	s.log.Info("http server listens", "address", s.Addr().String())
 	select {
 	case err := <-served:
-		s.stop(ErrShutdown)
+		stop(ErrShutdown)
 		return fmt.Errorf("http server: %w", err)
 	case <-ctx.Done():
 	}
-	s.stop(ErrShutdown)
+	stop(ErrShutdown)
 	s.o.Hub.Stop()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	drain, cancel := context.WithTimeout(lasting, drainTime)
 	defer cancel()
-	err := s.app.ShutdownWithContext(drain)
-	// A stop right after the start finds fasthttp without the listener: then
-	// nobody else closes it.
+	err := app.ShutdownWithContext(drain)
+	// After a stop right at the start fasthttp does not have the listener yet and does
+	// not close it.
 	_ = s.ln.Close()
 	if err := <-served; err != nil {
 		s.log.Debug("http server ended", "err", err)
 	}
 	if err != nil || s.ln.open() > 0 {
-		s.log.Warn("http connections cut at the stop", "connections", s.ln.open())
-		s.end()
+		s.log.Warn("http connections closed before their requests ended", "connections", s.ln.open())
+		end()
 		s.ln.closeAll()
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), handlersTime)
+		last, cancel := context.WithTimeout(lasting, handlersTime)
 		defer cancel()
 		s.waitForConns(last)
 	}
