@@ -113,3 +113,43 @@ func TestDocumentsHaveShortLines(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentsNameTests looks for commands "go test PACKAGE -run NAME" or "-bench
+// NAME" that would run nothing.
+func TestDocumentsNameTests(t *testing.T) {
+	folder := regexp.MustCompile(`\s\./(\S+)`)
+	run := regexp.MustCompile(`-(run|bench) '?([A-Za-z]+)'?`)
+	seen := 0
+	for _, c := range shown.All(t, projectRoot) {
+		dir := folder.FindStringSubmatch(c.Text)
+		if !strings.Contains(c.Text, "go test ") || dir == nil || strings.Contains(dir[1], "...") {
+			continue
+		}
+		for _, m := range run.FindAllStringSubmatch(c.Text, -1) {
+			kind := map[string]string{"run": "Test", "bench": "Benchmark"}[m[1]]
+			seen++
+			if !declares(t, dir[1], regexp.MustCompile(`(?m)^func `+kind+`\w*`+strings.TrimPrefix(m[2], kind))) {
+				t.Errorf("%s line %d: %s has no %s that matches %s", c.File, c.Line, dir[1], kind, m[2])
+			}
+		}
+	}
+	if seen < 12 {
+		t.Errorf("only %d commands were found: does this test still read the documents?", seen)
+	}
+}
+
+// declares reports whether a test file in the folder has a line that matches.
+func declares(t *testing.T, folder string, line *regexp.Regexp) bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(projectRoot, folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(files, func(f string) bool {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return line.Match(text)
+	})
+}
