@@ -22,6 +22,7 @@ import (
 	"cattlecounter/edge/clock"
 	edgeconfig "cattlecounter/edge/config"
 	"cattlecounter/edge/doctor"
+	"cattlecounter/edge/status"
 	"cattlecounter/edge/uplink"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
@@ -333,7 +334,7 @@ func testStation(t *testing.T, c *cloud) {
 	limit := time.After(time.Minute)
 	for {
 		st := a.Status()
-		if len(st.Footage) == 1 && st.Footage[0].Phase == agent.PhaseWaiting {
+		if len(st.Footage) == 1 && st.Footage[0].Phase == status.PhaseWaiting {
 			got, err := c.client(t, c.token, nil).Footage(t.Context(), st.Footage[0].ID)
 			if err != nil || got.SHA256 != footage.Sum(content) || got.Name != "DJI_0007.MP4" || !got.Telemetry {
 				t.Errorf("%+v %v", got, err)

@@ -1,5 +1,7 @@
-// Package agent puts the edge together: watch, ingest, spool, uplink, beacon
-// and the status socket, as one Run.
+// Package agent composes the station from its parts and runs them: the way of the footage
+// (watch, ingest, spool, uplink, originals), what is published and received (beacon,
+// results, orders, the local socket) and what keeps the station in order (clock, alarm,
+// systemd).
 package agent
 
 import (
@@ -7,16 +9,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"cattlecounter/edge/alarm"
 	"cattlecounter/edge/beacon"
 	"cattlecounter/edge/clock"
 	"cattlecounter/edge/command"
 	"cattlecounter/edge/config"
 	"cattlecounter/edge/ingest"
+	"cattlecounter/edge/local"
+	"cattlecounter/edge/orders"
+	"cattlecounter/edge/originals"
+	"cattlecounter/edge/results"
 	"cattlecounter/edge/spool"
 	"cattlecounter/edge/systemd"
 	"cattlecounter/edge/uplink"
@@ -32,26 +38,26 @@ type Agent struct {
 	log     *slog.Logger
 	level   *slog.LevelVar // of log
 	started time.Time      // by the wall clock, for people
-	begun   time.Time      // by the monotonic clock
+	begun   time.Time      // with its monotonic reading
 	session int64
 
-	spool  *spool.Spool
-	clock  *clock.Clock
-	watch  *watch.Watcher
-	ingest *ingest.Ingest
-	token  *uplink.Token
-	budget *uplink.Budget
-	cloud  *uplink.Cloud
-	uplink *uplink.Uplink
-	beacon *beacon.Beacon // nil without a broker
-	follow *follower
-	alarms alarms
-	orders *command.Orders
-	cards  *originals // nil when the card's files are not deleted
+	spool     *spool.Spool
+	clock     *clock.Clock
+	watch     *watch.Watcher
+	ingest    *ingest.Ingest
+	token     *uplink.Token
+	budget    *uplink.Budget
+	cloud     *uplink.Cloud
+	uplink    *uplink.Uplink
+	beacon    *beacon.Beacon // nil without a broker
+	results   *results.Fetcher
+	alarms    *alarm.Alarms
+	orders    *command.Orders
+	originals *originals.Deleter // nil without watch.delete_confirmed
 }
 
-// Run opens an agent, runs it until ctx ends and closes it. It returns nil after
-// a stop by ctx. level is log's.
+// Run opens an agent, runs it until ctx ends and closes it. It returns nil after a stop by
+// ctx. level is log's level.
 func Run(ctx context.Context, cfg config.Config, version string, log *slog.Logger, level *slog.LevelVar) error {
 	a, err := Open(cfg, version, log, level)
 	if err != nil {
@@ -60,9 +66,10 @@ func Run(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	return errors.Join(a.Run(ctx), a.Close())
 }
 
-// Open opens the spool and connects the parts; nothing runs yet. cfg must be valid.
+// Open opens the spool and connects the parts. It starts nothing. cfg must be valid.
 func Open(cfg config.Config, version string, log *slog.Logger, level *slog.LevelVar) (*Agent, error) {
-	a := &Agent{cfg: cfg, version: version, log: log.With("device", cfg.Device), level: level, started: time.Now().UTC(), begun: time.Now()}
+	a := &Agent{cfg: cfg, version: version, log: log.With("device", cfg.Device), level: level, started: time.Now().UTC(),
+		begun: time.Now()}
 	sp, err := spool.Open(SpoolOptions(cfg.Spool, a.log))
 	if err != nil {
 		return nil, err
@@ -74,7 +81,7 @@ func Open(cfg config.Config, version string, log *slog.Logger, level *slog.Level
 	return a, nil
 }
 
-// SpoolOptions is what the configuration says about the spool.
+// SpoolOptions returns the spool's options of a configuration.
 func SpoolOptions(c config.Spool, log *slog.Logger) spool.Options {
 	return spool.Options{Dir: c.Dir, Quota: int64(c.Quota), MinFree: int64(c.MinFree), LogFile: int64(c.ValueLog),
 		KeepConfirmed: c.WhenFull == config.FullEvict, Log: log}
@@ -93,12 +100,14 @@ func (a *Agent) connect() (err error) {
 	a.ingest = ingest.New(ingest.Spool{Records: a.spool.Records, Captures: a.spool.Captures, Content: a.spool.Content,
 		Recovery: a.spool.Recovery, Disk: a.spool.Disk}, a.log)
 	w := a.cfg.Watch
-	a.watch = watch.New(watch.Options{Folders: w.Folders, Stable: w.Stable, Sidecar: w.Sidecar, Poll: w.Poll, Log: a.log}, a.ingest)
-	a.follow = newFollower(a.spool.Records, a.cloud, func() bool { return a.beacon != nil && brokerUp(a.beacon) }, a.log)
+	a.watch = watch.New(watch.Options{Folders: w.Folders, Stable: w.Stable, Sidecar: w.Sidecar, Poll: w.Poll, Log: a.log},
+		a.ingest)
+	a.results = results.New(a.spool.Records, a.cloud, a.brokerUp, a.log)
 	if w.DeleteConfirmed {
-		a.cards = newOriginals(a.spool.Records, a.log)
+		a.originals = originals.New(a.spool.Records, a.log)
 	}
-	a.orders = command.New(a.actions(), a.spool.Replies, a.clock.Read, a.log)
+	a.alarms = a.newAlarms()
+	a.orders = command.New(a.station().Actions(), a.spool.Replies, a.clock.Read, a.log)
 	if a.cfg.MQTT.URL != "" {
 		if a.beacon, err = a.newBeacon(); err != nil {
 			return err
@@ -120,31 +129,57 @@ func (a *Agent) newUplink() error {
 		return fmt.Errorf("uplink.windows: %w", err)
 	}
 	a.token = uplink.NewToken(a.cfg.Token, a.cfg.TokenFile, a.log)
-	a.budget, err = uplink.NewBudget(uplink.BudgetOptions{Books: a.spool.Link, Metered: u.Metered, Day: int64(u.Budget.Day), Month: int64(u.Budget.Month),
+	a.budget, err = uplink.NewBudget(uplink.BudgetOptions{Books: a.spool.Link, Metered: u.Metered,
+		Day: int64(u.Budget.Day), Month: int64(u.Budget.Month),
 		Zone: windows.Zone(), Synced: synced, Log: a.log})
 	if err != nil {
 		return err
 	}
-	a.cloud, err = uplink.NewCloud(uplink.CloudOptions{URL: c.URL, Token: a.token, Budget: a.budget, CAFile: c.CAFile, Proxy: c.Proxy, IdleTimeout: c.IdleTimeout, Clock: a.clock})
+	a.cloud, err = uplink.NewCloud(uplink.CloudOptions{URL: c.URL, Token: a.token, Budget: a.budget, CAFile: c.CAFile,
+		Proxy: c.Proxy, IdleTimeout: c.IdleTimeout, Clock: a.clock})
 	if err != nil {
 		return err
 	}
-	a.uplink, err = uplink.New(uplink.Options{Spool: a.uplinkSpool(), Cloud: a.cloud, Order: uplink.Order(u.Order), RateLimit: int64(u.RateLimit),
-		Windows: windows, Paused: paused, Thumbnails: u.WhenMetered == config.MeteredThumbnails, Synced: synced, Log: a.log})
+	a.uplink, err = uplink.New(uplink.Options{Spool: a.uplinkSpool(), Cloud: a.cloud, Order: uplink.Order(u.Order),
+		RateLimit: int64(u.RateLimit),
+		Windows:   windows, Paused: paused, Thumbnails: u.WhenMetered == config.MeteredThumbnails, Synced: synced, Log: a.log})
 	return err
 }
 
 // uplinkSpool names the parts of the spool that the uplink uses.
 func (a *Agent) uplinkSpool() uplink.Spool {
 	sp := a.spool
-	return uplink.Spool{Records: sp.Records, Content: sp.Content, Uploads: sp.Uploads, Recovery: sp.Recovery, Link: sp.Link}
+	return uplink.Spool{Records: sp.Records, Content: sp.Content, Uploads: sp.Uploads, Recovery: sp.Recovery,
+		Link: sp.Link}
 }
 
-// routes kicks the uplink when a link comes back. Where the kernel does not tell,
-// the waits between tries are all there is.
-func (a *Agent) routes(ctx context.Context) error {
+// newAlarms connects the sources of alarms.
+func (a *Agent) newAlarms() *alarm.Alarms {
+	o := alarm.Options{Records: a.spool.Records.All, Space: a.spool.Disk.Space, Salvaged: a.spool.Salvaged,
+		Clock:          a.clock.Alarm,
+		Reconciliation: func() uplink.Reconciliation { return a.uplink.Report().Reconciliation },
+		Quota:          int64(a.cfg.Spool.Quota), MinFree: int64(a.cfg.Spool.MinFree), Log: a.log}
+	o.OnChange = func() {
+		if a.beacon != nil {
+			a.beacon.VitalsNow()
+		}
+	}
+	return alarm.New(o)
+}
+
+// station is the parts that orders act on.
+func (a *Agent) station() *orders.Station {
+	return &orders.Station{Link: a.uplink, Records: a.spool.Records, Recovery: a.spool.Recovery, Pause: a.spool.Link,
+		Level: a.level, Rescan: func() {
+			a.ingest.RetryNow()
+			a.watch.Rescan()
+		}}
+}
+
+// watchRoutes makes the uplink retry when the kernel reports a new route.
+func (a *Agent) watchRoutes(ctx context.Context) error {
 	if err := uplink.WatchRoutes(ctx, a.uplink.LinkBack); err != nil {
-		a.log.Warn("a link that is back is found at the next try only", "err", err)
+		a.log.Warn("cannot watch the routes; a link that comes back is noticed at the next retry", "err", err)
 	}
 	return nil
 }
@@ -152,15 +187,18 @@ func (a *Agent) routes(ctx context.Context) error {
 // synced reports whether the wall clock can be trusted.
 func synced() bool { return vitals.Clock() == topic.ClockSynced }
 
-func brokerUp(b *beacon.Beacon) bool { return b.Status().Up }
+// brokerUp reports whether a broker is configured and connected.
+func (a *Agent) brokerUp() bool { return a.beacon != nil && a.beacon.Status().Up }
 
 func (a *Agent) newBeacon() (*beacon.Beacon, error) {
 	tls, err := uplink.TLSConfig(a.cfg.MQTT.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("mqtt.ca_file: %w", err)
 	}
-	b, err := beacon.New(beacon.Options{URL: a.cfg.MQTT.URL, Address: a.cfg.Address(), Token: a.token.Current, TLS: tls, Session: a.session,
-		Version: a.version, Started: a.started, Every: a.cfg.Vitals.Every, Records: a.spool.Records, Outbox: a.spool.Outbox, Vitals: a.vitals, Clock: vitals.Clock,
+	b, err := beacon.New(beacon.Options{URL: a.cfg.MQTT.URL, Address: a.cfg.Address(), Token: a.token.Current, TLS: tls,
+		Session: a.session,
+		Version: a.version, Started: a.started, Every: a.cfg.Vitals.Every, Records: a.spool.Records, Outbox: a.spool.Outbox,
+		Vitals: a.vitals, Clock: vitals.Clock,
 		Order: a.orders.Handle, OnUp: a.uplink.Kick, Log: a.log})
 	if err == nil {
 		a.orders.OnReply(b.Reply)
@@ -168,7 +206,7 @@ func (a *Agent) newBeacon() (*beacon.Beacon, error) {
 	return b, err
 }
 
-// changed wakes whoever has work by a change; it is a spool.OnChange function.
+// changed wakes the parts that have work after a change. It is a spool.OnChange function.
 func (a *Agent) changed(r spool.Record) {
 	switch {
 	case r.State == spool.Captured && !r.Stale && r.Waiting == "":
@@ -176,27 +214,31 @@ func (a *Agent) changed(r spool.Record) {
 	case r.State == spool.Spooled:
 		a.uplink.Wake()
 	case r.State == spool.Confirmed, r.State == spool.Reclaimed:
-		if a.cards != nil {
-			a.cards.wakeUp()
+		if a.originals != nil {
+			a.originals.Wake()
 		}
-		a.follow.wakeUp()
+		a.results.Wake()
 	case r.Count == nil && r.Job != nil && r.Job.State.Ended():
-		a.follow.wakeUp()
+		a.results.Wake()
 	}
 }
 
-// Run works until ctx ends or a part fails for good.
+// Run runs every part until ctx ends or a part fails, and waits for all of them.
 func (a *Agent) Run(ctx context.Context) error {
 	a.log.Info("edge agent started", "version", a.version, "site", a.cfg.Site, "session", a.session,
 		"folders", a.cfg.Watch.Folders, "spool", a.cfg.Spool.Dir, "cloud", a.cfg.Cloud.URL, "broker", a.cfg.MQTT.URL)
 	all, ctx := errgroup.WithContext(ctx)
-	parts := []func(context.Context) error{a.spool.Run, a.clock.Run, a.watch.Run, a.ingest.Run, a.uplink.Run, a.routes, a.follow.Run, a.watchAlarms, a.orders.Run,
-		func(ctx context.Context) error { return serve(ctx, SocketPath(a.cfg.Spool.Dir), a) }}
+	parts := []func(context.Context) error{a.spool.Run, a.clock.Run, a.watch.Run, a.ingest.Run, a.uplink.Run,
+		a.watchRoutes,
+		a.results.Run, a.alarms.Run, a.orders.Run,
+		func(ctx context.Context) error {
+			return local.Serve(ctx, local.SocketPath(a.cfg.Spool.Dir), a.Status, a.orders)
+		}}
 	if a.beacon != nil {
 		parts = append(parts, a.beacon.Run)
 	}
-	if a.cards != nil {
-		parts = append(parts, a.cards.Run)
+	if a.originals != nil {
+		parts = append(parts, a.originals.Run)
 	}
 	parts = append(parts, func(ctx context.Context) error { return systemd.Run(ctx, a.alive, a.log) })
 	for _, run := range parts {
@@ -207,62 +249,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	return err
 }
 
-// Close writes out the spool; Run must have ended.
+// Close closes the spool. Run must have returned.
 func (a *Agent) Close() error {
 	a.cloud.Close()
 	return errors.Join(a.budget.Close(), a.spool.Close())
-}
-
-// Status says how everything stands now.
-func (a *Agent) Status() Status {
-	now := time.Now().UTC()
-	s := Status{V: StatusVersion, At: now, Clock: vitals.Clock(), ClockHint: a.clockHint(), Link: a.uplink.Link(), Uplink: a.uplink.Report(), Folders: a.watch.Folders(),
-		Agent: AgentStatus{Site: a.cfg.Site, Device: a.cfg.Device, Version: a.version, PID: os.Getpid(), Session: a.session,
-			Started: a.started, Uptime: time.Since(a.begun).Seconds(), Paused: a.uplink.Paused()},
-		Totals: map[Phase]int{}, Footage: []FootageStatus{}}
-	if a.beacon != nil {
-		s.Broker.Enabled = true
-		b := a.beacon.Status()
-		s.Broker.Up, s.Broker.Waiting, s.Broker.Dropped, s.Broker.Detail = b.Up, b.Waiting, b.Dropped, b.Why
-	}
-	s.Disk = a.disk()
-	s.Alarms, _ = a.alarms.all()
-	for _, p := range Phases() {
-		s.Totals[p] = 0
-	}
-	for _, r := range a.spool.Records.All() {
-		f := view(r, a.spool.Records.Get)
-		s.Totals[f.Phase]++
-		s.Footage = append(s.Footage, f)
-	}
-	return s
-}
-
-func (a *Agent) disk() DiskStatus {
-	d := DiskStatus{Quota: int64(a.cfg.Spool.Quota), MinFree: int64(a.cfg.Spool.MinFree)}
-	sp, err := a.spool.Disk.Space()
-	d.Total, d.Free, d.Spool, d.Percent = sp.Total, sp.Free, sp.Used, sp.Percent()
-	if err != nil {
-		d.Alarm = err.Error()
-	} else if sp.Full != nil {
-		d.Alarm = sp.Full.Error()
-	}
-	return d
-}
-
-// vitals reads the device's health for the beacon.
-func (a *Agent) vitals() topic.Vitals {
-	d := a.disk()
-	v := topic.Vitals{UptimeSeconds: time.Since(a.begun).Seconds(), DiskTotal: d.Total, DiskFree: d.Free, SpoolBytes: d.Spool,
-		TemperatureC: vitals.Temperature(), LinkUp: a.uplink.Link().State == uplink.LinkUp, SpoolPercent: d.Percent}
-	v.Alarms, v.Alarm = a.alarms.all()
-	if h := a.clockHint(); h != nil {
-		v.ClockOffset, v.ClockSource = &h.Offset, h.Source
-	}
-	for _, r := range a.spool.Records.All() {
-		if !r.State.Ended() && r.State != spool.Confirmed {
-			v.SpoolFootage++
-		}
-	}
-	return v
 }

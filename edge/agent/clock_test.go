@@ -8,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/edge/alarm"
 	"cattlecounter/edge/clock"
 	"cattlecounter/edge/config"
+	"cattlecounter/edge/local"
+	"cattlecounter/edge/orders"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
@@ -20,7 +23,8 @@ import (
 func idle(t *testing.T) *Agent {
 	t.Helper()
 	c := config.Defaults()
-	c.Site, c.Device, c.Token, c.Cloud.URL, c.Watch.Folders = "s", "d", secret.New("cc_t"), "http://127.0.0.1:1", []string{t.TempDir()}
+	c.Site, c.Device, c.Token, c.Cloud.URL, c.Watch.Folders = "s", "d", secret.New("cc_t"), "http://127.0.0.1:1",
+		[]string{t.TempDir()}
 	c.Spool.Dir, c.Spool.MinFree = t.TempDir(), 1<<20
 	a, err := Open(c, "test", slog.New(slog.DiscardHandler), new(slog.LevelVar))
 	if err != nil {
@@ -34,8 +38,8 @@ func idle(t *testing.T) *Agent {
 	return a
 }
 
-// A board that started in 1970 and was set since has not run for half a century.
-func TestUptimeStandsAJump(t *testing.T) {
+// The uptime of a board that started in 1970 does not jump when its clock is set.
+func TestUptimeWithClockJump(t *testing.T) {
 	a := idle(t)
 	a.started = time.Unix(60, 0)
 	if v, s := a.vitals().UptimeSeconds, a.Status().Agent.Uptime; v < 0 || v > 3600 || s < 0 || s > 3600 {
@@ -43,14 +47,15 @@ func TestUptimeStandsAJump(t *testing.T) {
 	}
 }
 
-// The Date of the answers that the uplink gets anyway is a hint.
-func TestTheCloudsDateIsAHint(t *testing.T) {
+// The Date header of the cloud's answers is a hint.
+func TestCloudsDateIsAHint(t *testing.T) {
 	s := newStation(t)
 	s.film("a.mp4", []byte("cows"))
 	s.until("through", func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Reclaimed })
 	st := s.a.Status()
 	h := st.ClockHint
-	if h == nil || h.Source != topic.ClockDate || h.From != clock.TheServer || h.Offset > h.Uncertainty || h.Offset < -h.Uncertainty || st.Alarms[alarmClock] != "" {
+	if h == nil || h.Source != topic.ClockDate || h.From != clock.TheServer || h.Offset > h.Uncertainty ||
+		h.Offset < -h.Uncertainty || st.Alarms[alarm.Clock] != "" {
 		t.Fatalf("%+v", h)
 	}
 	v := s.a.vitals()
@@ -59,18 +64,20 @@ func TestTheCloudsDateIsAHint(t *testing.T) {
 	}
 }
 
-// A hint raises the alarm, and does not make the clock synced or not.
+// A hint raises the alarm, but does not change whether the clock is synced.
 func TestWrongClockIsAnAlarm(t *testing.T) {
 	a := idle(t)
-	if v := a.vitals(); v.ClockOffset != nil || v.ClockSource != "" || a.Status().ClockHint != nil || a.findAlarms()[alarmClock] != "" {
+	if v := a.vitals(); v.ClockOffset != nil || v.ClockSource != "" || a.Status().ClockHint != nil ||
+		a.alarms.Check()[alarm.Clock] != "" {
 		t.Errorf("%+v", v)
 	}
-	if b, err := json.Marshal(a.vitals()); err != nil || strings.Contains(string(b), "clock_offset") || strings.Contains(string(b), "clock_source") {
+	if b, err := json.Marshal(a.vitals()); err != nil || strings.Contains(string(b), "clock_offset") ||
+		strings.Contains(string(b), "clock_source") {
 		t.Errorf("%s %v", b, err)
 	}
 	before := a.Status().Clock
 	a.clock.Add(clock.Hint{Source: clock.GNSS, From: "GNSS", Time: time.Now().Add(90 * time.Minute), At: time.Now()})
-	if got := a.findAlarms()[alarmClock]; got != "the clock is more than an hour slow, says GNSS" {
+	if got := a.alarms.Check()[alarm.Clock]; got != "the clock is more than an hour slow by GNSS" {
 		t.Error(got)
 	}
 	if v := a.vitals(); v.ClockSource != topic.ClockGNSS || *v.ClockOffset < 5399 || *v.ClockOffset > 5400 {
@@ -81,9 +88,9 @@ func TestWrongClockIsAnAlarm(t *testing.T) {
 	}
 }
 
-// The newest message of the cloud's bounds the time from below, if the cloud
-// trusted its own clock.
-func TestMessagesAreAFloor(t *testing.T) {
+// The newest message from the cloud is a lower bound of the time, if the cloud's clock was
+// synced.
+func TestMessagesAreALowerBound(t *testing.T) {
 	a := idle(t)
 	r, err := a.spool.Captures.Add(spool.Source{Path: "/card/a.mp4", Size: 1}, nil)
 	if err != nil {
@@ -107,12 +114,14 @@ func TestMessagesAreAFloor(t *testing.T) {
 	}
 }
 
-// An order that is given on the device goes by the device's clock, however wrong.
+// An order from the same machine expires by the device's clock, even a wrong one.
 func TestLocalOrderIn1970(t *testing.T) {
 	s := newStation(t)
-	r, err := Order(t.Context(), s.a.cfg.Spool.Dir, topic.Command{ID: "o", Name: orderPause, Expires: time.Unix(3660, 0)})
-	for errors.Is(err, ErrNotRunning) && t.Context().Err() == nil { // its socket is not there yet
-		r, err = Order(t.Context(), s.a.cfg.Spool.Dir, topic.Command{ID: "o", Name: orderPause, Expires: time.Unix(3660, 0)})
+	r, err := local.Order(t.Context(), s.a.cfg.Spool.Dir, topic.Command{ID: "o", Name: orders.Pause,
+		Expires: time.Unix(3660, 0)})
+	for errors.Is(err, local.ErrNotRunning) && t.Context().Err() == nil { // its socket does not exist yet
+		r, err = local.Order(t.Context(), s.a.cfg.Spool.Dir, topic.Command{ID: "o", Name: orders.Pause,
+			Expires: time.Unix(3660, 0)})
 	}
 	if err != nil || r.State != topic.Finished || !s.a.uplink.Paused() {
 		t.Errorf("%+v %v", r, err)

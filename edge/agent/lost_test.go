@@ -6,14 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"cattlecounter/edge/alarm"
 	"cattlecounter/edge/config"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
 )
 
-// The cloud loses footage that it confirmed: the next start reads it from the
-// card again and sends it, under the same id.
-func TestFootageThatTheCloudLostIsReadAgain(t *testing.T) {
+// When the cloud loses confirmed footage, the next start reads it from the card again and
+// sends it with the same id.
+func TestFootageLostByTheCloudIsReadAgain(t *testing.T) {
 	dir, err := os.MkdirTemp("", "edge")
 	if err != nil {
 		t.Fatal(err)
@@ -29,13 +30,13 @@ func TestFootageThatTheCloudLostIsReadAgain(t *testing.T) {
 		id = s.until("reclaimed", done)[0].ID
 	})
 	t.Run("lost", func(t *testing.T) {
-		s := newStation(t, same) // with a cloud that has nothing
+		s := newStation(t, same) // with an empty cloud
 		s.until("reclaimed again", func(l []spool.Record) bool {
 			s.cloud.Lock()
 			defer s.cloud.Unlock()
 			return done(l) && s.cloud.Footage[id] != nil
 		})
-		if r := s.a.Status().Uplink.Reconciliation; r.Reread != 1 || r.Lost != 0 || s.a.findAlarms()[alarmCloud] != "" {
+		if r := s.a.Status().Uplink.Reconciliation; r.Reread != 1 || r.Lost != 0 || s.a.alarms.Check()[alarm.Cloud] != "" {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -45,7 +46,7 @@ func TestFootageThatTheCloudLostIsReadAgain(t *testing.T) {
 		}
 		s := newStation(t, same)
 		s.until("compared", func([]spool.Record) bool { return s.a.uplink.Report().Reconciliation.Lost == 1 })
-		if found := s.a.findAlarms(); !strings.Contains(found[alarmCloud], "1 pieces of footage are lost there") {
+		if found := s.a.alarms.Check(); !strings.Contains(found[alarm.Cloud], "1 pieces of footage are lost in the cloud") {
 			t.Errorf("%v", found)
 		}
 	})

@@ -10,9 +10,9 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-func TestOriginalsGoWhenConfirmed(t *testing.T) {
+func TestConfirmedOriginalsAreDeleted(t *testing.T) {
 	s := newStation(t, func(c *config.Config) { c.Watch.DeleteConfirmed = true })
-	if err := s.a.pause(true); err != nil {
+	if err := s.a.station().SetPaused(true); err != nil {
 		t.Fatal(err)
 	}
 	s.film("a.mp4", []byte("cows"))
@@ -29,13 +29,14 @@ func TestOriginalsGoWhenConfirmed(t *testing.T) {
 	})
 	for _, name := range []string{"a.mp4", "twin.mp4", "changed.mp4"} {
 		if _, err := os.Stat(filepath.Join(s.card, name)); err != nil {
-			t.Errorf("gone before it was confirmed: %v", err)
+			t.Errorf("deleted before the confirmation: %v", err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(s.card, "changed.mp4"), []byte("another flight, still being written"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.card, "changed.mp4"), []byte("another flight, still being written"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.a.pause(false); err != nil {
+	if err := s.a.station().SetPaused(false); err != nil {
 		t.Fatal(err)
 	}
 	s.until("reclaimed", func(l []spool.Record) bool {
@@ -47,15 +48,15 @@ func TestOriginalsGoWhenConfirmed(t *testing.T) {
 		return true
 	})
 	for _, name := range []string{"a.mp4", "twin.mp4"} {
-		gone(t, filepath.Join(s.card, name))
+		deleted(t, filepath.Join(s.card, name))
 	}
 	if _, err := os.Stat(filepath.Join(s.card, "changed.mp4")); err != nil {
 		t.Errorf("a file that changed was deleted: %v", err)
 	}
 }
 
-// gone waits until a file is deleted, which nothing tells.
-func gone(t *testing.T, path string) {
+// deleted waits until a file is deleted, for which there is no event.
+func deleted(t *testing.T, path string) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -67,7 +68,7 @@ func gone(t *testing.T, path string) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("%s stays", path)
+			t.Fatalf("%s is not deleted", path)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/edge/agent"
 	"cattlecounter/edge/clock"
+	"cattlecounter/edge/status"
 	"cattlecounter/shared/topic"
 )
 
@@ -50,7 +50,7 @@ func TestHintsOfTheTime(t *testing.T) {
 		{"alarm of the clock", func(o *Options) {
 			s := running()
 			s.Alarms = map[string]string{"clock": "slow"}
-			o.Probes.Agent = func(context.Context, string) (agent.Status, error) { return s, nil }
+			o.Probes.Agent = func(context.Context, string) (status.Status, error) { return s, nil }
 		}, Warn, "warn  agent    alarm clock: slow", "see the finding on the clock"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

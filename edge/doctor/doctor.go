@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"time"
 
-	"cattlecounter/edge/agent"
 	"cattlecounter/edge/clock"
 	"cattlecounter/edge/config"
+	"cattlecounter/edge/status"
 	"cattlecounter/edge/uplink"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/topic"
@@ -59,7 +59,7 @@ type Probes struct {
 	NTP    func(ctx context.Context, server string) (clock.Hint, error)
 	GPSD   func(ctx context.Context, address string) (clock.Hint, error)
 	Broker func(ctx context.Context, o mqttlink.Options, filter string) error
-	Agent  func(ctx context.Context, spoolDir string) (agent.Status, error)
+	Agent  func(ctx context.Context, spoolDir string) (status.Status, error)
 	// FileSystem describes the file system that holds a path.
 	FileSystem func(path string) (FileSystem, error)
 	// Entries counts the entries of a folder.
@@ -140,8 +140,8 @@ func (r *Report) Count(l Level) int {
 // visit is one run. It holds what a check leaves for later ones.
 type visit struct {
 	Options
-	status  *agent.Status // nil when no agent runs
-	linked  bool          // the cloud's API answered
+	status  *status.Status // nil when no agent runs
+	linked  bool           // the cloud's API answered
 	hints   *clock.Hints
 	dateBad bool // a certificate is not valid at this device's time
 	late    lateCalls

@@ -21,9 +21,10 @@ import (
 
 	"go.uber.org/goleak"
 
-	"cattlecounter/edge/agent"
 	"cattlecounter/edge/clock"
 	"cattlecounter/edge/config"
+	"cattlecounter/edge/local"
+	"cattlecounter/edge/status"
 	"cattlecounter/edge/uplink"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
@@ -52,10 +53,10 @@ func cloud(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func running() agent.Status {
-	return agent.Status{Agent: agent.AgentStatus{Version: "1.2", Uptime: 90, PID: 7},
+func running() status.Status {
+	return status.Status{Agent: status.Agent{Version: "1.2", Uptime: 90, PID: 7},
 		Link:   uplink.Link{State: uplink.LinkUp},
-		Broker: agent.BrokerStatus{Enabled: true, Up: true}, Totals: map[agent.Phase]int{}}
+		Broker: status.Broker{Enabled: true, Up: true}, Totals: map[status.Phase]int{}}
 }
 
 // healthyStation is a station without faults that uses the cloud at url.
@@ -70,7 +71,7 @@ func healthyStation(url string) *Options {
 			return hint(clock.GNSS, "GNSS", time.Now()), nil
 		},
 		Broker: func(context.Context, mqttlink.Options, string) error { return nil },
-		Agent:  func(context.Context, string) (agent.Status, error) { return running(), nil },
+		Agent:  func(context.Context, string) (status.Status, error) { return running(), nil },
 		FileSystem: func(path string) (FileSystem, error) {
 			if path == "/card" {
 				return FileSystem{Kind: "exfat", ReadOnly: true, Mount: true}, nil
@@ -182,16 +183,16 @@ func TestFindings(t *testing.T) {
 			o.Probes.Broker = func(context.Context, mqttlink.Options, string) error { return err }
 		}
 	}
-	status := func(change func(*agent.Status)) func(*Options) {
+	withStatus := func(change func(*status.Status)) func(*Options) {
 		return func(o *Options) {
 			s := running()
 			change(&s)
-			o.Probes.Agent = func(context.Context, string) (agent.Status, error) { return s, nil }
+			o.Probes.Agent = func(context.Context, string) (status.Status, error) { return s, nil }
 		}
 	}
 	noAgent := func(o *Options) {
-		o.Probes.Agent = func(context.Context, string) (agent.Status, error) {
-			return agent.Status{}, fmt.Errorf("%w: x", agent.ErrNotRunning)
+		o.Probes.Agent = func(context.Context, string) (status.Status, error) {
+			return status.Status{}, fmt.Errorf("%w: x", local.ErrNotRunning)
 		}
 	}
 	refused := &fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}
@@ -311,26 +312,30 @@ func TestFindings(t *testing.T) {
 
 		{"no agent", noAgent, Warn, "warn  agent    the agent is not running", "journalctl -u edge-agent"},
 		{"agent of another user", func(o *Options) {
-			o.Probes.Agent = func(context.Context, string) (agent.Status, error) { return agent.Status{}, refused }
+			o.Probes.Agent = func(context.Context, string) (status.Status, error) { return status.Status{}, refused }
 		}, Warn, "warn  agent    the agent does not answer", "as root"},
-		{"old agent", status(func(s *agent.Status) { s.Agent.Version = "1.1" }), Warn,
+		{"old agent", withStatus(func(s *status.Status) { s.Agent.Version = "1.1" }), Warn,
 			"the running agent has version 1.1, this program has version 1.2", "restart it"},
-		{"paused", status(func(s *agent.Status) { s.Agent.Paused = true }), Warn, "an operator paused the upload", "resume"},
-		{"quarantine", status(func(s *agent.Status) { s.Alarms = map[string]string{"quarantine": "3 pieces"} }), Warn,
+		{"paused", withStatus(func(s *status.Status) { s.Agent.Paused = true }), Warn, "an operator paused the upload",
+			"resume"},
+		{"quarantine", withStatus(func(s *status.Status) { s.Alarms = map[string]string{"quarantine": "3 pieces"} }), Warn,
 			"alarm quarantine: 3 pieces", "ctl retry footage=all"},
-		{"budget", status(func(s *agent.Status) {
+		{"budget", withStatus(func(s *status.Status) {
 			s.Uplink.Hold = &uplink.Hold{Reason: "budget",
 				Detail: "10 MiB of 10 MiB"}
 		}), Warn, "the data budget is used up: 10 MiB of 10 MiB", "raise uplink.budget.day"},
-		{"window", status(func(s *agent.Status) { s.Uplink.Hold = &uplink.Hold{Reason: "window", Detail: "opens at 22:00"} }),
+		{"window", withStatus(func(s *status.Status) {
+			s.Uplink.Hold = &uplink.Hold{Reason: "window",
+				Detail: "opens at 22:00"}
+		}),
 			OK, "ok    agent    version 1.2", ""},
-		{"alarm", status(func(s *agent.Status) { s.Alarms = map[string]string{"space": "full\x1b[2J"} }), Warn,
+		{"alarm", withStatus(func(s *status.Status) { s.Alarms = map[string]string{"space": "full\x1b[2J"} }), Warn,
 			"alarm space: full [2J", "disk"},
-		{"agent without link", status(func(s *agent.Status) {
+		{"agent without link", withStatus(func(s *status.Status) {
 			s.Link = uplink.Link{State: uplink.LinkRefused,
 				Detail: "401"}
 		}), Warn, "the agent's link is refused: 401", "token"},
-		{"agent without broker", status(func(s *agent.Status) { s.Broker.Up = false; s.Broker.Waiting = 4 }), Warn,
+		{"agent without broker", withStatus(func(s *status.Status) { s.Broker.Up = false; s.Broker.Waiting = 4 }), Warn,
 			"the agent's broker is down, 4 messages are queued", "broker"},
 
 		{"little memory", both(noAgent, func(o *Options) {

@@ -7,13 +7,13 @@ import (
 	"slices"
 	"time"
 
-	"cattlecounter/edge/agent"
+	"cattlecounter/edge/alarm"
+	"cattlecounter/edge/local"
 	"cattlecounter/edge/uplink"
 )
 
 const (
 	holdBudget = "budget" // uplink.Hold.Reason
-	alarmClock = "clock"  // of agent.Status
 
 	leastMemory = 128 << 20 // for the agent
 	leastFiles  = 1024      // the spool keeps one file open per spool.value_log
@@ -22,7 +22,7 @@ const (
 // agent asks the running agent for its status and reports its alarms.
 func (v *visit) agent(ctx context.Context) []Finding {
 	s, err := v.Probes.Agent(ctx, v.Config.Spool.Dir)
-	if errors.Is(err, agent.ErrNotRunning) {
+	if errors.Is(err, local.ErrNotRunning) {
 		return []Finding{warn("agent",
 			"start it: systemctl enable --now edge-agent; see why it stopped: journalctl -u edge-agent",
 			"the agent is not running")}
@@ -47,7 +47,7 @@ func (v *visit) agent(ctx context.Context) []Finding {
 			"the data budget is used up: %s", h.Detail)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
-		if name == alarmClock {
+		if name == alarm.Clock {
 			add("see the finding on the clock", "alarm %s: %s", name, s.Alarms[name])
 			continue
 		}

@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cattlecounter/edge/agent"
 	"cattlecounter/edge/clock"
+	"cattlecounter/edge/local"
 	"cattlecounter/edge/vitals"
 	"cattlecounter/shared/mqttlink"
 )
@@ -26,7 +26,7 @@ import (
 // System returns the probes of this machine.
 func System() Probes {
 	return Probes{Now: time.Now, Clock: vitals.Clock, NTP: clock.AskNTP, GPSD: clock.AskGPSD, Broker: mqttlink.Probe,
-		Agent: agent.AskStatus, FileSystem: fileSystem,
+		Agent: local.Status, FileSystem: fileSystem,
 		Entries: entries, Rate: rate, Memory: memory, OpenFiles: openFiles, MayRead: mayRead}
 }
 

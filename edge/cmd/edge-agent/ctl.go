@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"cattlecounter/edge/agent"
+	"cattlecounter/edge/local"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/topic"
 )
@@ -38,7 +38,7 @@ func (c *ctlCmd) Run(ctx context.Context, s streams) error {
 		}
 		order.Args[key] = value
 	}
-	r, err := agent.Order(ctx, cfg.Spool.Dir, order)
+	r, err := local.Order(ctx, cfg.Spool.Dir, order)
 	if err != nil {
 		return err
 	}

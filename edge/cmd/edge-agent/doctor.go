@@ -30,7 +30,8 @@ func (c *doctorCmd) Run(ctx context.Context, s streams) error {
 		show(r.Findings[0])
 	} else {
 		limitMemory()
-		r = doctor.Run(ctx, doctor.Options{Config: cfg, Version: version.String(), NTP: c.servers(cfg.Clock.NTP), Probes: p}, show)
+		r = doctor.Run(ctx, doctor.Options{Config: cfg, Version: version.String(), NTP: c.servers(cfg.Clock.NTP), Probes: p},
+			show)
 	}
 	if c.JSON {
 		enc := json.NewEncoder(s.out)

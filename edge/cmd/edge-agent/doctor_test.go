@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"cattlecounter/edge/agent"
 	"cattlecounter/edge/doctor"
+	"cattlecounter/edge/status"
 )
 
 // The doctor works with and without a running agent.
@@ -44,7 +44,7 @@ func TestDoctor(t *testing.T) {
 	has(r, "agent", doctor.Warn, "is not running")
 	has(r, "folder", doctor.OK, "1 entries")
 	s.start()
-	s.until("up", func(agent.Status) bool { return true })
+	s.until("up", func(status.Status) bool { return true })
 	r = ask(exitOK)
 	has(r, "agent", doctor.OK, "version devel, running")
 	has(r, "disk", doctor.OK, "MiB/s")

@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/edge/agent"
+	"cattlecounter/edge/local"
 	"cattlecounter/edge/spool"
+	"cattlecounter/edge/status"
 	"cattlecounter/shared/footage"
 )
 
@@ -49,7 +50,7 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 		s.start()
 		if i%4 == 0 { // on a slow machine too some runs get to work
-			s.until("up", func(agent.Status) bool { return true })
+			s.until("up", func(status.Status) bool { return true })
 		}
 		until := time.Now().Add(time.Duration(30+random.IntN(400)) * time.Millisecond)
 		for time.Now().Before(until) {
@@ -103,7 +104,7 @@ func (s *station) removeSpooled(limit time.Duration) int {
 	<-time.After(min(limit, 15*time.Millisecond)) // between two polls
 	ctx, cancel := context.WithTimeout(s.t.Context(), max(limit, time.Millisecond))
 	defer cancel()
-	st, err := agent.AskStatus(ctx, s.spool)
+	st, err := local.Status(ctx, s.spool)
 	if err != nil {
 		return 0
 	}
@@ -127,8 +128,8 @@ func TestKilledInSalvage(t *testing.T) {
 	}
 	s.start()
 	s.order("pause")
-	s.until("spooled", func(st agent.Status) bool {
-		return st.Totals[agent.PhaseSpooled] == files
+	s.until("spooled", func(st status.Status) bool {
+		return st.Totals[status.PhaseSpooled] == files
 	})
 	s.kill()
 	if err := os.RemoveAll(s.card); err != nil {
@@ -142,8 +143,8 @@ func TestKilledInSalvage(t *testing.T) {
 		s.kill()
 	}
 	s.start()
-	st := s.until("up", func(agent.Status) bool { return true })
-	if st.Totals[agent.PhaseSpooled] != files || !st.Agent.Paused {
+	st := s.until("up", func(status.Status) bool { return true })
+	if st.Totals[status.PhaseSpooled] != files || !st.Agent.Paused {
 		t.Errorf("%+v", st.Totals)
 	}
 	s.kill()
@@ -155,7 +156,7 @@ func TestKilledInSalvage(t *testing.T) {
 // order gives the running program an order.
 func (s *station) order(name string) {
 	s.t.Helper()
-	s.until("up", func(agent.Status) bool { return true })
+	s.until("up", func(status.Status) bool { return true })
 	if code, out, errs := program(s.t, "ctl", "-c", s.config, name); code != exitOK {
 		s.t.Fatalf("%s: %d %s%s", name, code, out, errs)
 	}

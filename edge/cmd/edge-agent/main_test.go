@@ -21,8 +21,9 @@ import (
 	"time"
 
 	"cattlecounter/deploy/testkit/fakecloud"
-	"cattlecounter/edge/agent"
+	"cattlecounter/edge/local"
 	"cattlecounter/edge/spool"
+	"cattlecounter/edge/status"
 )
 
 // asProgram makes the test binary behave as edge-agent, so that the race detector
@@ -122,14 +123,14 @@ func (s *station) film(name string, size int) {
 }
 
 // until polls the program until its status satisfies ok.
-func (s *station) until(what string, ok func(agent.Status) bool) agent.Status {
+func (s *station) until(what string, ok func(status.Status) bool) status.Status {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		st, err := agent.AskStatus(ctx, s.spool)
+		st, err := local.Status(ctx, s.spool)
 		if err == nil && ok(st) {
 			return st
 		}
@@ -141,8 +142,8 @@ func (s *station) until(what string, ok func(agent.Status) bool) agent.Status {
 	}
 }
 
-func allSent(n int) func(agent.Status) bool {
-	return func(st agent.Status) bool {
+func allSent(n int) func(status.Status) bool {
+	return func(st status.Status) bool {
 		for _, f := range st.Footage {
 			if f.State != spool.Reclaimed {
 				return false
@@ -236,7 +237,7 @@ func TestKilledMidIngest(t *testing.T) {
 func TestTermStopsCleanly(t *testing.T) {
 	s := newStation(t)
 	s.start()
-	s.until("up", func(agent.Status) bool { return true })
+	s.until("up", func(status.Status) bool { return true })
 	began := time.Now()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -246,7 +247,7 @@ func TestTermStopsCleanly(t *testing.T) {
 	if d := time.Since(began); err != nil || d > 5*time.Second {
 		t.Errorf("%v after %s", err, d)
 	}
-	if _, err := agent.AskStatus(t.Context(), s.spool); !errors.Is(err, agent.ErrNotRunning) {
+	if _, err := local.Status(t.Context(), s.spool); !errors.Is(err, local.ErrNotRunning) {
 		t.Error(err)
 	}
 }
@@ -301,9 +302,9 @@ func TestCommandLine(t *testing.T) {
 	s.start()
 	s.until("sent", allSent(1))
 	code, out, _ := program(t, "status", "-c", s.config, "--json")
-	var st agent.Status
+	var st status.Status
 	if err := json.Unmarshal([]byte(out), &st); code != 0 || err != nil || len(st.Footage) != 1 ||
-		st.Totals[agent.PhaseWaiting] != 1 {
+		st.Totals[status.PhaseWaiting] != 1 {
 		t.Errorf("%d %v %s", code, err, out)
 	}
 	if code, out, _ = program(t, "status", "-c", s.config); code != 0 || !strings.Contains(out, "a.mp4") ||
@@ -315,9 +316,9 @@ func TestCommandLine(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"ctl", "-c", s.config, "pause"}, exitOK, "upload is paused"},
-		{[]string{"ctl", "-c", s.config, "resume"}, exitOK, "upload goes on"},
-		{[]string{"ctl", "-c", s.config, "rescan"}, exitOK, "looked at now"},
+		{[]string{"ctl", "-c", s.config, "pause"}, exitOK, "upload paused"},
+		{[]string{"ctl", "-c", s.config, "resume"}, exitOK, "upload resumed"},
+		{[]string{"ctl", "-c", s.config, "rescan"}, exitOK, "scanned now"},
 		{[]string{"ctl", "-c", s.config, "fsck"}, exitOK, "the spool is whole"},
 		{[]string{"ctl", "-c", s.config, "retry"}, exitFailure, "retry is refused: set the argument footage"},
 		{[]string{"ctl", "-c", s.config, "dance"}, exitFailure, "unknown order"},
@@ -336,7 +337,7 @@ func TestCommandLine(t *testing.T) {
 func TestFsckCommand(t *testing.T) {
 	s := newStation(t)
 	s.start()
-	s.until("up", func(agent.Status) bool { return true })
+	s.until("up", func(status.Status) bool { return true })
 	s.kill()
 	if code, out, errs := program(t, "fsck", "-c", s.config); code != exitOK || !strings.Contains(out, "result   whole") {
 		t.Errorf("%d %s%s", code, out, errs)

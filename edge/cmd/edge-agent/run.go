@@ -14,6 +14,8 @@ import (
 
 	"cattlecounter/edge/agent"
 	"cattlecounter/edge/config"
+	"cattlecounter/edge/local"
+	"cattlecounter/edge/status"
 	"cattlecounter/shared/cli"
 	"cattlecounter/shared/settings"
 	"cattlecounter/shared/version"
@@ -76,7 +78,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, settings.ErrInvalid), errors.Is(err, errUsage):
 		return exitUsage
-	case errors.Is(err, agent.ErrNotRunning):
+	case errors.Is(err, local.ErrNotRunning):
 		return exitNotRunning
 	}
 	return exitFailure
@@ -124,12 +126,12 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	st, err := agent.AskStatus(ctx, cfg.Spool.Dir)
+	st, err := local.Status(ctx, cfg.Spool.Dir)
 	if err != nil {
 		return err
 	}
 	if !c.JSON {
-		return agent.WriteTable(s.out, st)
+		return status.WriteTable(s.out, st)
 	}
 	enc := json.NewEncoder(s.out)
 	enc.SetIndent("", "  ")

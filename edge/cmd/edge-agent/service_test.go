@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/edge/agent"
+	"cattlecounter/edge/status"
 )
 
 // Under a service manager the program reports that it is ready, alive and stopping, and
@@ -58,7 +58,7 @@ func TestAsService(t *testing.T) {
 	if !strings.HasPrefix(received.String(), "READY=1\n") {
 		t.Errorf("received %q", received.String())
 	}
-	s.until("up", func(agent.Status) bool { return true })
+	s.until("up", func(status.Status) bool { return true })
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package agent
+package status
 
 import (
 	"fmt"
@@ -7,19 +7,8 @@ import (
 	"strings"
 )
 
-// alive is the agent's answer to the service manager's watchdog, in one line:
-// the spool answers a read, and every part that has a say in the status gives
-// it, so none holds a lock for good. A card or a link that hangs is no reason to
-// be restarted: it has limits of its own, and what still works goes on.
-func (a *Agent) alive() (string, error) {
-	if _, err := a.spool.Link.Paused(); err != nil {
-		return "", err
-	}
-	return statusLine(a.Status()), nil
-}
-
-// statusLine is a status for `systemctl status`.
-func statusLine(s Status) string {
+// Line is a status in one line, for `systemctl status`.
+func Line(s Status) string {
 	toSend := s.Totals[PhaseCaptured] + s.Totals[PhaseSpooling] + s.Totals[PhaseSpooled] + s.Totals[PhaseUploading]
 	parts := []string{fmt.Sprintf("%d to send", toSend), "link " + string(s.Link.State), inBytes(s.Disk.Free) + " free"}
 	if s.Broker.Enabled {

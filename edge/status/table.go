@@ -1,4 +1,4 @@
-package agent
+package status
 
 import (
 	"fmt"
@@ -14,6 +14,21 @@ import (
 
 // WriteTable prints a status for people.
 func WriteTable(w io.Writer, s Status) error {
+	writeHead(w, s)
+	if len(s.Footage) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\nNAME\tSIZE\tPHASE\tPROGRESS\tCOUNT\tNOTE\tID\n")
+	for _, f := range s.Footage {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			shorten(clean(f.Name)), inBytes(f.Size), f.Phase, progress(f), counted(f), note(f), f.ID)
+	}
+	return t.Flush()
+}
+
+// writeHead prints the lines above the table of footage.
+func writeHead(w io.Writer, s Status) {
 	a := s.Agent
 	fmt.Fprintf(w, "%s/%s  edge-agent %s  session %d  up %s%s\n", a.Site, a.Device, a.Version, a.Session,
 		(time.Duration(a.Uptime) * time.Second).String(), when(a.Paused, "  PAUSED by an operator", ""))
@@ -24,17 +39,21 @@ func WriteTable(w io.Writer, s Status) error {
 		fmt.Fprintln(w, "broker  off (mqtt.url is empty)")
 	default:
 		dropped := when(s.Broker.Dropped > 0, fmt.Sprintf(", %d DROPPED", s.Broker.Dropped), "")
-		fmt.Fprintf(w, "broker  %s, %d messages wait%s%s\n", when(s.Broker.Up, "up", "down"), s.Broker.Waiting, dropped, detail(s.Broker.Detail))
+		fmt.Fprintf(w, "broker  %s, %d messages queued%s%s\n", when(s.Broker.Up, "up", "down"), s.Broker.Waiting, dropped,
+			detail(s.Broker.Detail))
 	}
-	fmt.Fprintf(w, "disk    %s free of %s, spool takes %s%s, %.0f %% full%s\n", inBytes(s.Disk.Free), inBytes(s.Disk.Total), inBytes(s.Disk.Spool),
-		when(s.Disk.Quota > 0, " of its "+inBytes(s.Disk.Quota), ""), s.Disk.Percent, when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
+	fmt.Fprintf(w, "disk    %s free of %s, spool uses %s%s, %.0f %% full%s\n", inBytes(s.Disk.Free), inBytes(s.Disk.Total),
+		inBytes(s.Disk.Spool),
+		when(s.Disk.Quota > 0, " of its "+inBytes(s.Disk.Quota), ""), s.Disk.Percent,
+		when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
 	hint := ""
 	if s.ClockHint != nil {
 		hint = s.ClockHint.Text
 	}
 	fmt.Fprintf(w, "clock   %s%s\n", s.Clock, detail(hint))
 	for _, f := range s.Folders {
-		fmt.Fprintf(w, "folder  %s  %s\n", f.Path, when(f.Fault == "", fmt.Sprintf("%d videos", f.Files), "cannot be read: "+f.Fault))
+		fmt.Fprintf(w, "folder  %s  %s\n", f.Path, when(f.Fault == "", fmt.Sprintf("%d videos", f.Files),
+			"not readable: "+f.Fault))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
 		fmt.Fprintf(w, "ALARM   %s\n", clean(s.Alarms[name]))
@@ -46,15 +65,6 @@ func WriteTable(w io.Writer, s Status) error {
 		}
 	}
 	fmt.Fprintf(w, "footage %s\n", when(len(sums) == 0, "none yet", strings.Join(sums, ", ")))
-	if len(s.Footage) == 0 {
-		return nil
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "\nNAME\tSIZE\tPHASE\tPROGRESS\tCOUNT\tNOTE\tID\n")
-	for _, f := range s.Footage {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", shorten(clean(f.Name)), inBytes(f.Size), f.Phase, progress(f), counted(f), note(f), f.ID)
-	}
-	return t.Flush()
 }
 
 func when(yes bool, then, otherwise string) string {
@@ -66,7 +76,7 @@ func when(yes bool, then, otherwise string) string {
 
 func detail(s string) string { return when(s != "", ": "+clean(s), "") }
 
-// clean keeps names and foreign text from breaking the table or the terminal.
+// clean replaces control characters, which could break the table or the terminal.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
@@ -76,8 +86,8 @@ func clean(s string) string {
 	}, s)
 }
 
-// shorten keeps the columns on the screen; the end of a name with its number
-// tells more than the middle. The JSON form has all of it.
+// shorten cuts a long name in the middle, because its end has the number. The JSON form
+// has the whole name.
 func shorten(name string) string {
 	const most, tail = 40, 14
 	r := []rune(name)
@@ -87,7 +97,7 @@ func shorten(name string) string {
 	return string(r[:most-tail-1]) + "…" + string(r[len(r)-tail:])
 }
 
-func progress(f FootageStatus) string {
+func progress(f Footage) string {
 	switch f.Phase {
 	case PhaseSpooling:
 		return fmt.Sprintf("%.0f %%", f.Percent)
@@ -103,7 +113,7 @@ func progress(f FootageStatus) string {
 	return "-"
 }
 
-func counted(f FootageStatus) string {
+func counted(f Footage) string {
 	switch {
 	case f.Count != nil:
 		return fmt.Sprintf("%d (%d to %d)", f.Count.Unique, f.Count.Low, f.Count.High)
@@ -115,7 +125,7 @@ func counted(f FootageStatus) string {
 	return "-"
 }
 
-func note(f FootageStatus) string {
+func note(f Footage) string {
 	var parts []string
 	if f.Reason != "" {
 		parts = append(parts, f.Reason)
@@ -132,5 +142,5 @@ func note(f FootageStatus) string {
 	return when(len(parts) > 0, clean(strings.Join(parts, "; ")), "-")
 }
 
-// inBytes prints a size in three or four digits.
+// inBytes prints a size with three or four digits.
 func inBytes(n int64) string { return settings.ByteSize(n).Short() }

@@ -1,4 +1,4 @@
-package agent
+package status
 
 import (
 	"fmt"
@@ -8,8 +8,7 @@ import (
 	"cattlecounter/edge/uplink"
 )
 
-// writeUplink prints how the link is used, and what of the books does not agree
-// with the cloud's.
+// writeUplink prints the use of the link, and the differences between spool and cloud.
 func writeUplink(w io.Writer, r uplink.Report) {
 	ordered := func(yes bool) string { return when(yes, " (ordered)", "") }
 	parts := []string{string(r.Order) + " first"}
@@ -23,7 +22,7 @@ func writeUplink(w io.Writer, r uplink.Report) {
 	}
 	parts = append(parts, when(r.Metered, "metered", "not metered")+ordered(r.MeteredOrdered))
 	if r.ThumbnailsOnly {
-		parts = append(parts, "only thumbnails go")
+		parts = append(parts, "only thumbnails are sent")
 	}
 	if r.Metered {
 		parts = append(parts, spent(r.Day)+" today", spent(r.Month)+" this month")
@@ -36,7 +35,7 @@ func writeUplink(w io.Writer, r uplink.Report) {
 	case c.At.IsZero():
 		fmt.Fprintln(w, "cloud   not compared yet")
 	default:
-		fmt.Fprintf(w, "cloud   %d compared at %s%s\n", c.Checked, c.At.UTC().Format("2006-01-02 15:04 UTC"), putRight(c))
+		fmt.Fprintf(w, "cloud   %d compared at %s%s\n", c.Checked, c.At.UTC().Format("2006-01-02 15:04 UTC"), corrections(c))
 	}
 	for _, f := range c.Faults {
 		fmt.Fprintf(w, "        FAULT: %s\n", clean(f))
@@ -47,13 +46,14 @@ func spent(s uplink.Spent) string {
 	return inBytes(s.Used) + when(s.Limit > 0, " of "+inBytes(s.Limit), "")
 }
 
-// putRight names every count that is not zero.
-func putRight(c uplink.Reconciliation) string {
+// corrections names every count that is not zero.
+func corrections(c uplink.Reconciliation) string {
 	var parts []string
 	for _, p := range []struct {
 		n    int
 		what string
-	}{{c.Confirmed, "were there already"}, {c.Resent, "sent again"}, {c.Reread, "read again from the card"}, {c.Lost, "LOST"}, {c.Different, "DIFFERENT"}} {
+	}{{c.Confirmed, "were already there"}, {c.Resent, "sent again"}, {c.Reread, "read again from the card"},
+		{c.Lost, "LOST"}, {c.Different, "DIFFERENT"}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}

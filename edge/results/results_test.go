@@ -1,0 +1,190 @@
+package results
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cattlecounter/edge/spool"
+	"cattlecounter/edge/uplink"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wire"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
+}
+
+// world is a spool and a cloud of one goroutine at a time.
+type world struct {
+	list    []spool.Record
+	footage map[footage.ID]wire.Footage
+	err     error
+	asked   []footage.ID
+	jobs    map[footage.ID]topic.Job
+	counts  map[footage.ID]spool.Count
+	broker  bool
+}
+
+func (w *world) All() []spool.Record { return slices.Clone(w.list) }
+
+func (w *world) PutJob(j topic.Job) (bool, error) {
+	w.jobs[j.Footage] = j
+	return true, nil
+}
+
+func (w *world) PutCount(id footage.ID, c spool.Count) error {
+	w.counts[id] = c
+	return nil
+}
+
+func (w *world) Footage(_ context.Context, id footage.ID) (wire.Footage, error) {
+	w.asked = append(w.asked, id)
+	return w.footage[id], w.err
+}
+
+func newWorld(list ...spool.Record) (*world, *Fetcher) {
+	w := &world{list: list, footage: map[footage.ID]wire.Footage{}, jobs: map[footage.ID]topic.Job{},
+		counts: map[footage.ID]spool.Count{}}
+	return w, New(w, w, func() bool { return w.broker }, slog.New(slog.DiscardHandler))
+}
+
+func record(id footage.ID, s spool.State, j job.State) spool.Record {
+	r := spool.Record{ID: id, State: s}
+	if j != "" {
+		r.Job = &topic.Job{Job: "j", State: j}
+	}
+	return r
+}
+
+func TestInterval(t *testing.T) {
+	counted := record("a", spool.Reclaimed, job.Done)
+	counted.Count = &spool.Count{Unique: 1}
+	for name, c := range map[string]struct {
+		r               spool.Record
+		without, broker time.Duration // the interval without and with a broker
+	}{
+		"not confirmed": {record("a", spool.Uploading, ""), 0, 0},
+		"confirmed":     {record("a", spool.Confirmed, ""), fetchEvery, fetchSlow},
+		"processing":    {record("a", spool.Reclaimed, job.Processing), fetchEvery, fetchSlow},
+		"done":          {record("a", spool.Reclaimed, job.Done), fetchEvery, fetchEvery},
+		"counted":       {counted, 0, 0},
+		"failed":        {record("a", spool.Reclaimed, job.Failed), 0, 0},
+		"duplicate":     {record("a", spool.Duplicate, ""), 0, 0},
+	} {
+		w, f := newWorld()
+		if got := f.interval(c.r); got != c.without {
+			t.Errorf("%s without a broker: %s, want %s", name, got, c.without)
+		}
+		w.broker = true
+		if got := f.interval(c.r); got != c.broker {
+			t.Errorf("%s with a broker: %s, want %s", name, got, c.broker)
+		}
+	}
+}
+
+// Without a broker the station shows the cloud's progress and then its count.
+func TestProgressAndCountWithoutBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, f := newWorld(record("a", spool.Reclaimed, ""))
+		w.footage["a"] = wire.Footage{Job: &wire.Job{ID: "j1", State: job.Processing, Seq: 4,
+			Progress: job.Progress{Stage: job.StageDetect, Percent: 40, Count: 17}}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- f.Run(ctx) }()
+		synctest.Wait()
+		if len(w.asked) != 0 {
+			t.Errorf("asked %v for a job that has just begun", w.asked)
+		}
+		<-time.After(fetchEvery)
+		synctest.Wait()
+		if j := w.jobs["a"]; j.Percent != 40 || j.Count != 17 || j.Seq != 4 || j.Job != "j1" || j.Stage != job.StageDetect {
+			t.Errorf("%+v", j)
+		}
+		// The job ends: a wake fetches the count at once.
+		w.list[0].Job = &topic.Job{Job: "j1", State: job.Done}
+		w.footage["a"] = wire.Footage{Job: &wire.Job{ID: "j1", State: job.Done},
+			Count: &wire.Count{Unique: 92, Low: 88, High: 97}}
+		<-time.After(fetchEvery)
+		f.Wake()
+		synctest.Wait()
+		if c := w.counts["a"]; c != (spool.Count{Unique: 92, Low: 88, High: 97}) {
+			t.Errorf("%+v", c)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCountIsFetchedAtOnce(t *testing.T) {
+	w, f := newWorld(record("a", spool.Reclaimed, job.Done))
+	w.broker = true
+	w.footage["a"] = wire.Footage{Count: &wire.Count{Unique: 1}}
+	f.fetchDue(t.Context(), time.Now())
+	if w.counts["a"].Unique != 1 {
+		t.Error("no count after the first round")
+	}
+}
+
+// With a broker the progress comes over MQTT: a fetched job does not overwrite it.
+func TestBrokersProgressStays(t *testing.T) {
+	w, f := newWorld()
+	w.broker = true
+	w.footage["a"] = wire.Footage{Job: &wire.Job{ID: "j", State: job.Processing}}
+	for state, stored := range map[job.State]bool{job.Processing: false, job.Queued: true} {
+		clear(w.jobs)
+		if err := f.Fetch(t.Context(), record("a", spool.Reclaimed, state)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got := w.jobs["a"]; got != stored {
+			t.Errorf("known state %s: stored %t, want %t", state, got, stored)
+		}
+	}
+}
+
+func TestDuplicateHasTheFirstResult(t *testing.T) {
+	w, f := newWorld()
+	w.footage["b"] = wire.Footage{DuplicateOf: "a"}
+	w.footage["a"] = wire.Footage{Count: &wire.Count{Unique: 92}}
+	if err := f.Fetch(t.Context(), record("b", spool.Reclaimed, "")); err != nil {
+		t.Fatal(err)
+	}
+	if w.counts["b"].Unique != 92 || !slices.Equal(w.asked, []footage.ID{"b", "a"}) {
+		t.Errorf("%+v after %v", w.counts, w.asked)
+	}
+}
+
+// A round is bounded, begins with the newest footage and ends when the link is down.
+func TestRoundIsBounded(t *testing.T) {
+	var list []spool.Record
+	for i := range maxFetches + 5 {
+		list = append(list, record(footage.ID(fmt.Sprintf("f%02d", i)), spool.Reclaimed, job.Done))
+	}
+	w, f := newWorld(list...)
+	now := time.Now()
+	f.fetchDue(t.Context(), now)
+	if len(w.asked) != maxFetches || w.asked[0] != "f24" || w.asked[maxFetches-1] != "f05" {
+		t.Errorf("asked %v", w.asked)
+	}
+	w.asked, w.err = nil, fmt.Errorf("no route: %w", uplink.ErrLink)
+	f.fetchDue(t.Context(), now.Add(fetchEvery))
+	if len(w.asked) != 1 {
+		t.Errorf("asked %v over a link that is down", w.asked)
+	}
+	w.asked, w.err = nil, errors.New("HTTP 500")
+	f.fetchDue(t.Context(), now.Add(3*fetchEvery))
+	if len(w.asked) != maxFetches {
+		t.Errorf("asked %v: a faulty answer must not stop the round", w.asked)
+	}
+}
