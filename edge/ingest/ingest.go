@@ -73,7 +73,7 @@ type Ingest struct {
 	wake  wake.Signal
 	buf   []byte
 
-	mu        sync.Mutex
+	mu        sync.Mutex // guards postponed, and is held while Run chooses a file
 	postponed map[footage.ID]retry
 }
 
@@ -102,17 +102,26 @@ func (in *Ingest) Capture(f watch.Finding) error {
 		s := source(*f.Telemetry)
 		telemetry = &s
 	}
-	r, err := in.spool.Captures.Add(source(f.Video), telemetry)
-	if err != nil {
+	r, err := in.record(f, telemetry)
+	if err != nil || f.Fault != "" {
 		return err
-	}
-	if f.Fault != "" {
-		return in.spool.Recovery.Quarantine(r.ID, f.Fault)
 	}
 	in.log.Info("footage captured", "footage", r.ID, "path", f.Video.Path, "bytes", f.Video.Size,
 		"telemetry", telemetry != nil)
 	in.Wake()
 	return nil
+}
+
+// record adds a finding to the spool and quarantines one with a fault. It holds the lock of
+// next, so that Run does not read a file between the two steps.
+func (in *Ingest) record(f watch.Finding, telemetry *spool.Source) (spool.Record, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	r, err := in.spool.Captures.Add(source(f.Video), telemetry)
+	if err == nil && f.Fault != "" {
+		err = in.spool.Recovery.Quarantine(r.ID, f.Fault)
+	}
+	return r, err
 }
 
 // Wake makes Run look for work now.

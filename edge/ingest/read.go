@@ -64,12 +64,12 @@ func (in *Ingest) read(ctx context.Context, r spool.Record) error {
 // changed or too large sidecar is left out: the result is nil, without an error.
 func (in *Ingest) readTelemetry(ctx context.Context, r spool.Record) (*footage.File, error) {
 	if r.Telemetry.Size > wire.MaxTelemetry {
-		in.log.Warn("telemetry left out", "footage", r.ID, "err", errTooLarge, "bytes", r.Telemetry.Size)
+		in.log.Warn("telemetry left out; the video is spooled without it", "footage", r.ID, "err", errTooLarge, "bytes", r.Telemetry.Size)
 		return nil, nil
 	}
 	f, err := in.readFile(ctx, r.ID, spool.Telemetry, *r.Telemetry)
 	if errors.Is(err, errSource) || errors.Is(err, errChanged) || errors.Is(err, os.ErrNotExist) {
-		in.log.Warn("telemetry left out", "footage", r.ID, "err", err)
+		in.log.Warn("telemetry left out; the video is spooled without it", "footage", r.ID, "err", err)
 		return nil, nil
 	}
 	return &f, err
@@ -81,7 +81,7 @@ func (in *Ingest) spoolThumbnail(r spool.Record) (*footage.File, error) {
 	p, err := thumbnail.Find(r.Source.Path)
 	if err != nil {
 		if !errors.Is(err, thumbnail.ErrNone) {
-			in.log.Warn("thumbnail left out", "footage", r.ID, "err", err)
+			in.log.Warn("thumbnail left out; the video is spooled without it", "footage", r.ID, "err", err)
 		}
 		return nil, nil
 	}

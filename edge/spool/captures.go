@@ -67,7 +67,7 @@ func (c *Captures) add(src Source, telemetry *Source) (r Record, changed bool, e
 		if same && !old.Stale {
 			return *old, false, nil
 		}
-		// Footage that was never spooled is a take of the same file. So is damaged footage
+		// Footage that was never spooled is the same recording. So is damaged footage
 		// whose file is on the card again.
 		if unread := old.SHA256.IsZero(); (unread || same) && (old.State == Captured || old.State == Quarantined) {
 			r = *old

@@ -1,6 +1,5 @@
-// Package lifecycle holds the form of a life of states: one table of allowed moves,
-// and the two questions that a domain asks of it. The tables themselves stand with
-// their domains, for example in shared/job and edge/spool.
+// Package lifecycle is the common form of state tables: the allowed moves, and the look-ups
+// in them. The tables themselves are in their domains, for example shared/job and edge/spool.
 package lifecycle
 
 import (
