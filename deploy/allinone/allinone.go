@@ -1,6 +1,5 @@
-// Package allinone runs the whole product on one machine without any cloud:
-// cloud-api with its own MQTT broker and the page, one worker, and the edge
-// agent of one station, as child processes on loopback.
+// Package allinone runs the whole product on one machine: cloud-api with its own MQTT broker and the page, one worker,
+// and the edge agent of one station, as child processes on loopback.
 package allinone
 
 import (
@@ -13,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"cattlecounter/cloud/model"
@@ -21,36 +21,37 @@ import (
 // Options come from the command line.
 type Options struct {
 	Bin     string `help:"Folder with the programs." default:"build/bin" type:"path"`
-	Data    string `help:"Folder for everything that is kept." default:"data" type:"path"`
-	Fresh   bool   `help:"Empty the data folder first. It must be one that this program made."`
+	Data    string `help:"Folder of all data: configurations, footage, results, logs." default:"data" type:"path"`
+	Fresh   bool   `help:"Empty the data folder first. Only a folder that allinone created is emptied."`
 	Footage string `help:"Clip to put on the station's card. Default: a sample clip." type:"path"`
 	Model   string `help:"Detector: ONNX file, its folder, or the name of a pulled model. Default: the project's own model."`
 	Models  string `env:"CATTLE_MODELS" help:"Folder of the pulled models. Default: models in the data folder." type:"path"`
-	Once    bool   `help:"End when the count is there."`
-	Port    int    `help:"Port of the page; another one is taken when it is in use." default:"8080"`
+	Once    bool   `help:"Exit after the first count."`
+	Port    int    `help:"Port of the page; allinone picks another one when it is in use." default:"8080"`
 }
 
-// ErrUsage marks options that cannot work, with what to do about it.
+// ErrUsage is the class of options that cannot work. The message says what to change.
 var ErrUsage = errors.New("cannot start")
 
-// errFailed is the end of a job without a count.
+// errFailed is the class of jobs that ended without a count.
 var errFailed = errors.New("the footage was not counted")
 
-// marker tells a folder of ours, so that --fresh never empties another one.
+// marker is the file by which --fresh recognises a data folder of allinone.
 const marker = ".cattlecounter"
 
-// store is where the worker looks for models too.
+// store is the same folder of models that the worker uses.
 func (o Options) store() model.Store {
 	return model.Store{Dir: cmp.Or(o.Models, filepath.Join(o.Data, "cloud", model.StoreFolder))}
 }
 
-// Run works until ctx ends, or with Once until the clip is counted.
+// Run starts the programs and follows the clip. It returns when ctx ends, with Once when the clip is counted, or when a
+// program cannot be kept running. All programs have ended by then. Progress goes to out.
 func Run(ctx context.Context, o Options, out io.Writer) error {
 	found, err := o.store().Find(o.Model)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	detector := o.Model // the worker finds it anew, by the same rules
+	detector := o.Model // the worker resolves the name by the same rules
 	if found.Origin == model.Path {
 		if detector, err = filepath.Abs(found.Path); err != nil {
 			return fmt.Errorf("model: %w", err)
@@ -77,14 +78,26 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	screen.line("station   %s watches %s", deviceName, st.cardDir())
 	screen.line("model     %s (%s)", found.Name, found.Path)
 	screen.line("footage   %s", clip)
-	if err := st.drop(clip); err != nil {
+	if err := st.copyToCard(clip); err != nil {
 		return err
 	}
-	failed := make(chan error, 1)
-	watching, cancel := context.WithCancelCause(ctx)
+	return st.serve(ctx, tree, filepath.Base(clip), screen)
+}
+
+// serve follows the clip while the programs are supervised.
+func (s *station) serve(ctx context.Context, tree *tree, clip string, screen *screen) error {
+	supervised, cancel := context.WithCancelCause(ctx)
+	var supervisor sync.WaitGroup
+	defer supervisor.Wait()
 	defer cancel(nil)
-	go tree.supervise(watching, func(err error) { failed <- err; cancel(err) })
-	err = st.follow(watching, filepath.Base(clip), screen)
+	failed := make(chan error, 1)
+	supervisor.Go(func() {
+		if err := tree.supervise(supervised); err != nil {
+			failed <- err
+			cancel(err)
+		}
+	})
+	err := s.follow(supervised, clip, screen)
 	select {
 	case treeErr := <-failed:
 		return treeErr
@@ -93,13 +106,13 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	if err != nil && (o.Once || !errors.Is(err, errFailed)) {
+	if err != nil && (s.o.Once || !errors.Is(err, errFailed)) {
 		return err
 	}
-	if o.Once {
+	if s.o.Once {
 		return nil
 	}
-	screen.line("all stays up: open %s, or copy more clips into %s; Ctrl-C ends it", st.link(), st.cardDir())
+	screen.line("running: open %s, or copy more clips into %s; Ctrl-C stops", s.link(), s.cardDir())
 	select {
 	case err := <-failed:
 		return err
@@ -108,13 +121,14 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	}
 }
 
+// prepareData creates the folders of the data folder. With Fresh it empties them first.
 func prepareData(o Options) error {
 	_, err := os.Stat(filepath.Join(o.Data, marker))
 	ours := err == nil
 	if o.Fresh {
 		left, err := os.ReadDir(o.Data)
 		if err == nil && len(left) > 0 && !ours {
-			return fmt.Errorf("%w: %s is not empty and was not made by this program; choose another --data", ErrUsage, o.Data)
+			return fmt.Errorf("%w: %s is not empty and was not created by allinone; choose another --data", ErrUsage, o.Data)
 		}
 		if err := emptyData(o.Data); err != nil {
 			return fmt.Errorf("empty the data folder: %w", err)
@@ -128,8 +142,7 @@ func prepareData(o Options) error {
 	return os.WriteFile(filepath.Join(o.Data, marker), []byte("made by allinone\n"), 0o640)
 }
 
-// emptyData removes all but pulled models, which came over a network, and the
-// mark that the folder is ours.
+// emptyData removes everything except the marker and the pulled models, which came over a network.
 func emptyData(dir string) error {
 	cloud := filepath.Join(dir, "cloud")
 	keep := []string{filepath.Join(dir, marker), cloud, filepath.Join(cloud, model.StoreFolder)}
@@ -148,16 +161,15 @@ func emptyData(dir string) error {
 	return errors.Join(errs...)
 }
 
-// findFootage takes the named clip, else the sample handed out for
-// development, else renders one.
+// findFootage returns the clip of the options, else the sample clip of a development machine, else a rendered clip.
 func findFootage(ctx context.Context, o Options, out io.Writer) (string, error) {
 	if o.Footage != "" {
 		info, err := os.Stat(o.Footage)
 		if err != nil {
-			return "", fmt.Errorf("%w: no footage there: %w", ErrUsage, err)
+			return "", fmt.Errorf("%w: --footage: %w", ErrUsage, err)
 		}
 		if info.IsDir() {
-			return "", fmt.Errorf("%w: %s is a folder, name one clip", ErrUsage, o.Footage)
+			return "", fmt.Errorf("%w: --footage %s is a folder; name one clip", ErrUsage, o.Footage)
 		}
 		return o.Footage, nil
 	}
@@ -169,23 +181,23 @@ func findFootage(ctx context.Context, o Options, out io.Writer) (string, error) 
 	return render(ctx, o)
 }
 
-// drop copies the clip onto the card as a drone writes it: under a temporary
-// name first, so that half a file is never mistaken for a whole one.
-func (s *station) drop(clip string) error {
+// copyToCard copies the clip onto the card under a temporary name and renames it, so that the station never reads half a
+// file.
+func (s *station) copyToCard(clip string) error {
 	src, err := os.Open(clip)
 	if err != nil {
-		return fmt.Errorf("put footage on the card: %w", err)
+		return fmt.Errorf("copy the clip to the card: %w", err)
 	}
 	defer src.Close()
 	target := filepath.Join(s.cardDir(), filepath.Base(clip))
 	part := target + ".part"
 	dst, err := os.Create(part)
 	if err != nil {
-		return fmt.Errorf("put footage on the card: %w", err)
+		return fmt.Errorf("copy the clip to the card: %w", err)
 	}
 	_, err = io.Copy(dst, src)
 	if err := errors.Join(err, dst.Close()); err != nil {
-		return fmt.Errorf("put footage on the card: %w", err)
+		return fmt.Errorf("copy the clip to the card: %w", err)
 	}
 	return os.Rename(part, target)
 }

@@ -12,43 +12,12 @@ import (
 	"golang.org/x/term"
 
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
-
-// footageView is what this program reads of the API's footage.
-type footageView struct {
-	ID          string `json:"id"`
-	Name        string `json:"name"`
-	Size        int64  `json:"size"`
-	DuplicateOf string `json:"duplicate_of"`
-	Job         *struct {
-		State   job.State `json:"state"`
-		Stage   string    `json:"stage"`
-		Percent float64   `json:"percent"`
-		ETA     *float64  `json:"eta_seconds"`
-		Count   int       `json:"count"`
-		Reason  string    `json:"reason"`
-	} `json:"job"`
-	Count *struct {
-		Unique int    `json:"unique"`
-		Low    int    `json:"low"`
-		High   int    `json:"high"`
-		Model  string `json:"model"`
-	} `json:"count"`
-}
-
-type uploadView struct {
-	Name   string `json:"name"`
-	Size   int64  `json:"size"`
-	Offset int64  `json:"offset"`
-}
-
-type list[T any] struct {
-	Items []T `json:"items"`
-}
 
 const pollEvery = 250 * time.Millisecond
 
-// follow shows the clip's way until its job has ended.
+// follow shows the progress of the clip until its job has ended.
 func (s *station) follow(ctx context.Context, name string, screen *screen) error {
 	client := &http.Client{Timeout: 5 * time.Second}
 	tick := time.NewTicker(pollEvery)
@@ -59,28 +28,28 @@ func (s *station) follow(ctx context.Context, name string, screen *screen) error
 			return context.Cause(ctx)
 		case <-tick.C:
 		}
-		var footage list[footageView]
+		var footage wire.Page[wire.Footage]
 		if err := get(ctx, client, s.address()+"/api/v1/footage?limit=20", &footage); err != nil {
 			screen.status("the API does not answer: %v", err)
 			continue
 		}
-		if f := named(footage.Items, name); f != nil {
+		if f := findByName(footage.Items, name); f != nil {
 			if done, err := s.show(*f, screen); done {
 				return err
 			}
 			continue
 		}
-		var uploads list[uploadView]
+		var uploads wire.Page[wire.Upload]
 		if err := get(ctx, client, s.address()+"/api/v1/uploads", &uploads); err == nil && len(uploads.Items) > 0 {
 			u := uploads.Items[0]
 			screen.status("uploading  %3.0f %%  %.1f of %.1f MB", 100*float64(u.Offset)/float64(max(u.Size, 1)), mega(u.Offset), mega(u.Size))
 			continue
 		}
-		screen.status("the station waits until the file is finished, then spools it")
+		screen.status("the station waits for the end of the file, then spools it")
 	}
 }
 
-func named(items []footageView, name string) *footageView {
+func findByName(items []wire.Footage, name string) *wire.Footage {
 	for i := range items {
 		if items[i].Name == name {
 			return &items[i]
@@ -89,8 +58,8 @@ func named(items []footageView, name string) *footageView {
 	return nil
 }
 
-// show prints one state and tells whether it is the last one.
-func (s *station) show(f footageView, screen *screen) (bool, error) {
+// show prints the state of the footage and returns true when it is the last one.
+func (s *station) show(f wire.Footage, screen *screen) (bool, error) {
 	j := f.Job
 	if j == nil {
 		screen.status("uploaded, waiting for its job")
@@ -99,7 +68,7 @@ func (s *station) show(f footageView, screen *screen) (bool, error) {
 	switch {
 	case j.State == job.Done && f.Count != nil:
 		if f.DuplicateOf != "" {
-			screen.line("the same footage was counted before, as %s", f.DuplicateOf)
+			screen.line("duplicate of %s, which was counted before", f.DuplicateOf)
 		}
 		screen.line("COUNT     %d animals (95 %%: %d to %d), counted by %s", f.Count.Unique, f.Count.Low, f.Count.High, f.Count.Model)
 		screen.line("result    %s/api/v1/footage/%s/result", s.address(), f.ID)
@@ -110,10 +79,10 @@ func (s *station) show(f footageView, screen *screen) (bool, error) {
 		return true, fmt.Errorf("%w: %s: %s", errFailed, j.State, j.Reason)
 	case j.State == job.Processing:
 		left := ""
-		if j.ETA != nil {
-			left = fmt.Sprintf("  %.0f s left", *j.ETA)
+		if j.ETASeconds != nil {
+			left = fmt.Sprintf("  %.0f s left", *j.ETASeconds)
 		}
-		screen.status("counting  %3.0f %%  %d animals so far%s", j.Percent, j.Count, left)
+		screen.status("counting  %3.0f %%  %d animals so far%s", j.Percent, j.Progress.Count, left)
 	default:
 		screen.status("job is %s", j.State)
 	}
@@ -135,17 +104,17 @@ func get(ctx context.Context, c *http.Client, url string, into any) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
-	const most = 4 << 20
+	const most = 4 << 20 // bytes of an answer
 	return json.NewDecoder(io.LimitReader(resp.Body, most)).Decode(into)
 }
 
-// screen shows lines that stay and, below them, one that changes. Where output
-// is no terminal, a changed status is a line of its own.
+// screen prints lines and, below them, one status that changes in place. Without a terminal a changed status is a new
+// line, at most one per second.
 type screen struct {
 	out      io.Writer
 	terminal bool
 	last     string
-	told     time.Time
+	printed  time.Time // the status
 }
 
 func newScreen(out io.Writer) *screen {
@@ -167,10 +136,10 @@ func (s *screen) line(format string, args ...any) {
 
 func (s *screen) status(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if text == s.last || !s.terminal && time.Since(s.told) < logPace {
+	if text == s.last || !s.terminal && time.Since(s.printed) < logPace {
 		return
 	}
-	s.last, s.told = text, time.Now()
+	s.last, s.printed = text, time.Now()
 	if s.terminal {
 		fmt.Fprint(s.out, clearLine, text)
 		return

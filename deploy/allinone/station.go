@@ -19,7 +19,7 @@ const (
 	brokerPort   = 1883
 )
 
-// station knows where everything of one run is.
+// station holds the addresses and files of one run.
 type station struct {
 	o          Options
 	model      string
@@ -30,7 +30,7 @@ type station struct {
 	deviceFile string // token of the edge agent
 }
 
-// newStation picks ports, writes the configurations and makes the tokens.
+// newStation picks ports, writes the configurations and creates the tokens.
 func newStation(ctx context.Context, o Options, model string) (*station, error) {
 	s := &station{
 		o: o, model: model,
@@ -54,10 +54,10 @@ func newStation(ctx context.Context, o Options, model string) (*station, error) 
 	if err != nil {
 		return nil, fmt.Errorf("write the configuration: %w", err)
 	}
-	if _, err := s.token(ctx, deviceName, "device", s.deviceFile); err != nil {
+	if _, err := s.ensureToken(ctx, deviceName, "device", s.deviceFile); err != nil {
 		return nil, err
 	}
-	s.operator, err = s.token(ctx, operatorName, "operator", filepath.Join(o.Data, "operator.token"))
+	s.operator, err = s.ensureToken(ctx, operatorName, "operator", filepath.Join(o.Data, "operator.token"))
 	return s, err
 }
 
@@ -67,14 +67,13 @@ func (s *station) cardDir() string { return filepath.Join(s.card(), "DCIM", "100
 func (s *station) spool() string   { return filepath.Join(s.o.Data, "edge", "spool") }
 func (s *station) logs() string    { return filepath.Join(s.o.Data, "logs") }
 
-// link opens the page with the right to upload: a browser never sends what
-// stands behind the #.
+// link is the address of the page with the operator's token. A browser never sends the part after the #.
 func (s *station) link() string { return s.address() + "/#token=" + s.operator }
 
 func (s *station) program(name string) string { return filepath.Join(s.o.Bin, name) }
 
-// token makes a device, or reads the token that an earlier run made.
-func (s *station) token(ctx context.Context, name, role, file string) (string, error) {
+// ensureToken returns the token in the file, or adds the device and writes its token there.
+func (s *station) ensureToken(ctx context.Context, name, role, file string) (string, error) {
 	if b, err := os.ReadFile(file); err == nil {
 		return strings.TrimSpace(string(b)), nil
 	}
@@ -83,16 +82,16 @@ func (s *station) token(ctx context.Context, name, role, file string) (string, e
 	cmd.Stderr = &fault
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("make the token of %s: %w: %s", name, err, strings.TrimSpace(fault.String()))
+		return "", fmt.Errorf("add %s: %w: %s", name, err, strings.TrimSpace(fault.String()))
 	}
 	token := strings.TrimSpace(string(out))
 	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep the token of %s: %w", name, err)
+		return "", fmt.Errorf("write the token of %s: %w", name, err)
 	}
 	return token, nil
 }
 
-// start brings up the programs in the order in which they need each other.
+// start starts the programs, each after those that it needs.
 func (s *station) start(ctx context.Context, screen *screen) (*tree, error) {
 	t := &tree{screen: screen}
 	for _, p := range []*program{
@@ -124,7 +123,7 @@ func (s *station) child(name string, args ...string) *program {
 	}}
 }
 
-// render makes a clip of a simulated herd, with its truth beside it.
+// render writes a clip of a simulated herd, with its true count beside it.
 func render(ctx context.Context, o Options) (string, error) {
 	clip := filepath.Join(o.Data, "herd.mp4")
 	cmd := exec.CommandContext(ctx, filepath.Join(o.Bin, "herdsim"), "clip", "--out", clip, "--size", "960x540", "--fps", "15")

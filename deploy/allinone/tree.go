@@ -4,24 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"cattlecounter/deploy/process"
 )
 
-// program is one child and how to start it again.
+// program is one child process and how to start it.
 type program struct {
 	name  string
 	start func() (*process.Child, error)
 	child *process.Child
 }
 
-// tree is the running product, in the order of starting.
+// tree is the running product: its programs in the order of their start.
 type tree struct {
 	programs []*program
 	screen   *screen
 }
 
+// add starts a program.
 func (t *tree) add(p *program) (err error) {
 	if p.child, err = p.start(); err != nil {
 		return err
@@ -30,7 +32,7 @@ func (t *tree) add(p *program) (err error) {
 	return nil
 }
 
-// stop ends the programs, the last started first.
+// stop ends the programs, the last one first.
 func (t *tree) stop() {
 	for i := len(t.programs) - 1; i >= 0; i-- {
 		if err := t.programs[i].child.Stop(stopLimit); err != nil {
@@ -46,58 +48,65 @@ const (
 	tailForErrors = 2000
 )
 
-// supervise starts programs again that end by themselves. One that ends five
-// times in a row soon after its start is broken: failed is told.
-func (t *tree) supervise(ctx context.Context, failed func(error)) {
+// supervise restarts programs that end by themselves. It returns an error for a program that cannot be started, or that
+// ends mostInARow times in a row within livedLong; else nil when ctx ends.
+func (t *tree) supervise(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan *program)
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	defer cancel()
 	watch := func(p *program) {
-		select {
-		case <-p.child.Done():
-		case <-ctx.Done():
-			return
-		}
-		select {
-		case ended <- p:
-		case <-ctx.Done():
-		}
+		done := p.child.Done()
+		watchers.Go(func() {
+			select {
+			case <-done:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case ended <- p:
+			case <-ctx.Done():
+			}
+		})
 	}
 	began, tries := map[*program]time.Time{}, map[*program]int{}
 	for _, p := range t.programs {
 		began[p] = time.Now()
-		go watch(p)
+		watch(p)
 	}
 	for {
 		var p *program
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case p = <-ended:
 		}
 		if time.Since(began[p]) > livedLong {
 			tries[p] = 0
 		}
 		if tries[p]++; tries[p] >= mostInARow {
-			failed(fmt.Errorf("%s ends again and again (%w); the end of %s:\n%s", p.name, exitOf(p.child), p.child.Log, p.child.Tail(tailForErrors)))
-			return
+			return fmt.Errorf("%s ended %d times in a row (%w); end of its log %s:\n%s", p.name, mostInARow, exitOf(p.child), p.child.Log,
+				p.child.Tail(tailForErrors))
 		}
-		t.screen.line("%s ended (%v), starting it again", p.name, exitOf(p.child))
+		t.screen.line("%s ended (%v); restarting it", p.name, exitOf(p.child))
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-time.After(restartPause):
 		}
 		child, err := p.start()
 		if err != nil {
-			failed(err)
-			return
+			return err
 		}
 		p.child, began[p] = child, time.Now()
-		go watch(p)
+		watch(p)
 	}
 }
 
 var errClean = errors.New("exit code 0")
 
+// exitOf is how a program ended, never nil.
 func exitOf(c *process.Child) error {
 	if err := c.Err(); err != nil {
 		return err

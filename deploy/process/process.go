@@ -1,5 +1,5 @@
-// Package process starts the project's programs as child processes, keeps
-// their logs, and ends them. A child never outlives its parent.
+// Package process starts programs as child processes, writes their output to log files, and stops them. On Linux a child
+// never outlives its parent.
 package process
 
 import (
@@ -18,17 +18,18 @@ import (
 	"time"
 )
 
-// Child is one running program. Make it with Start.
+// Child is one running program. Start creates it. Its methods are safe for concurrent use.
 type Child struct {
 	Name string
-	Log  string // file that takes both outputs, appended to
+	Log  string // file to which both outputs are appended
 
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
 }
 
-// Start runs a program in the background. Its output goes to logDir/name.log.
+// Start runs a program in the background with env added to the environment. Its output goes to logDir/name.log, which is
+// created or appended to.
 func Start(name, logDir string, env []string, program string, args ...string) (*Child, error) {
 	path := filepath.Join(logDir, name+".log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
@@ -43,7 +44,7 @@ func Start(name, logDir string, env []string, program string, args ...string) (*
 	c := &Child{Name: name, Log: path, cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		// The kernel ties "die with the parent" to the thread that forked.
+		// The kernel kills the child when the thread that forked it ends, so the thread must stay.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -59,16 +60,16 @@ func Start(name, logDir string, env []string, program string, args ...string) (*
 	return c, nil
 }
 
-// Done is closed when the program has ended; Err is valid then.
+// Done is closed when the program has ended. Err is valid from then on.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
-// Err is how the program ended: nil for exit code 0. Only after Done.
+// Err is nil when the program ended with exit code 0. Call it only after Done is closed.
 func (c *Child) Err() error { return c.err }
 
-// PID is the process id.
+// PID is the process identifier.
 func (c *Child) PID() int { return c.cmd.Process.Pid }
 
-// Memory is a size in bytes out of /proc/PID/status (Linux), such as VmRSS or VmHWM.
+// Memory reads a size from /proc/PID/status (Linux only), such as VmRSS or VmHWM, in bytes.
 func (c *Child) Memory(field string) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.PID()))
 	if err != nil {
@@ -82,16 +83,16 @@ func (c *Child) Memory(field string) (int64, error) {
 	return kb << 10, nil
 }
 
-// Kill ends the program as a power cut would, and waits.
+// Kill ends the program as a power cut does, and waits for its end.
 func (c *Child) Kill() {
 	_ = c.cmd.Process.Kill()
 	<-c.done
 }
 
-// Signal sends a signal; a program that has ended takes none.
+// Signal sends a signal. It fails with os.ErrProcessDone when the program has ended.
 func (c *Child) Signal(s os.Signal) error { return c.cmd.Process.Signal(s) }
 
-// Stop asks the program to end and kills it when it has not within the limit.
+// Stop sends SIGTERM and waits. A program that still runs after the limit is killed, which is an error.
 func (c *Child) Stop(limit time.Duration) error {
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -99,11 +100,11 @@ func (c *Child) Stop(limit time.Duration) error {
 		return nil
 	case <-time.After(limit):
 		c.Kill()
-		return fmt.Errorf("%s did not stop within %s and was killed, see %s", c.Name, limit, c.Log)
+		return fmt.Errorf("%s did not stop within %s and was killed; see %s", c.Name, limit, c.Log)
 	}
 }
 
-// Tail is the end of the program's log, for error messages.
+// Tail returns at most n bytes of the end of the log, for error messages.
 func (c *Child) Tail(n int64) string {
 	f, err := os.Open(c.Log)
 	if err != nil {
@@ -117,10 +118,10 @@ func (c *Child) Tail(n int64) string {
 	return string(b)
 }
 
-// ErrEnded says that a program ended before it was ready.
+// ErrEnded is the error of a program that ended before it was ready.
 var ErrEnded = errors.New("ended before it was ready")
 
-// WaitHTTP waits until url answers 200.
+// WaitHTTP waits until url answers 200. It fails when the program ends or ctx ends; the error has the end of the log.
 func (c *Child) WaitHTTP(ctx context.Context, url string) error {
 	client := &http.Client{Timeout: 2 * time.Second}
 	for {
@@ -138,14 +139,13 @@ func (c *Child) WaitHTTP(ctx context.Context, url string) error {
 		case <-c.done:
 			return fmt.Errorf("%s: %w: %w\n%s", c.Name, ErrEnded, c.err, c.Tail(4000))
 		case <-ctx.Done():
-			return fmt.Errorf("%s: no answer at %s: %w\n%s", c.Name, url, context.Cause(ctx), c.Tail(4000))
+			return fmt.Errorf("%s does not answer at %s: %w\n%s", c.Name, url, context.Cause(ctx), c.Tail(4000))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-// FreePort returns a loopback port that is free now: the wanted one when it is
-// (0 for any).
+// FreePort returns a free loopback port: the wanted one when it is free, else any. wanted 0 means any.
 func FreePort(ctx context.Context, wanted int) (int, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", wanted))
@@ -153,7 +153,7 @@ func FreePort(ctx context.Context, wanted int) (int, error) {
 		l, err = lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	}
 	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+		return 0, fmt.Errorf("no free port on 127.0.0.1: %w", err)
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil

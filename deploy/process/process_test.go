@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestStopAndTail(t *testing.T) {
+func TestStopEndsProgramAndTailReadsLog(t *testing.T) {
 	c, err := Start("talker", t.TempDir(), []string{"GREETING=moo"}, "/bin/sh", "-c", `echo "$GREETING"; trap 'exit 0' TERM; while :; do sleep 0.05; done`)
 	if err != nil {
 		t.Fatal(err)
@@ -17,7 +17,7 @@ func TestStopAndTail(t *testing.T) {
 	for !strings.Contains(c.Tail(100), "moo") {
 		select {
 		case <-deadline:
-			t.Fatal("nothing in the log")
+			t.Fatal("the log stayed empty for 10 s")
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -26,7 +26,7 @@ func TestStopAndTail(t *testing.T) {
 	}
 }
 
-func TestStubbornChildIsKilled(t *testing.T) {
+func TestProgramThatIgnoresSigtermIsKilled(t *testing.T) {
 	c, err := Start("stubborn", t.TempDir(), nil, "/bin/sh", "-c", `trap '' TERM; echo ready; while :; do sleep 0.05; done`)
 	if err != nil {
 		t.Fatal(err)
@@ -35,18 +35,18 @@ func TestStubbornChildIsKilled(t *testing.T) {
 		<-time.After(time.Millisecond)
 	}
 	if err := c.Stop(50 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "stubborn") {
-		t.Errorf("got %v", err)
+		t.Errorf("error %v", err)
 	}
 }
 
-func TestWaitHTTPTellsWhyAProgramEnded(t *testing.T) {
-	c, err := Start("dier", t.TempDir(), nil, "/bin/sh", "-c", "echo no such model; exit 3")
+func TestWaitHTTPReportsLogOfEndedProgram(t *testing.T) {
+	c, err := Start("failing", t.TempDir(), nil, "/bin/sh", "-c", "echo no such model; exit 3")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := c.WaitHTTP(ctx, "http://127.0.0.1:1/"); !errors.Is(err, ErrEnded) || !strings.Contains(err.Error(), "no such model") {
-		t.Errorf("got %v", err)
+		t.Errorf("error %v", err)
 	}
 }
