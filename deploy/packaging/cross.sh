@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 : "${VERSION:?}" "${COMMITTED:=$(git log -1 --format=%cI)}"
-declare -A folder=([edge-agent]=./edge/cmd/edge-agent [cloud-api]=./cloud/cmd/cloud-api [herdsim]=./cloud/cmd/herdsim [tus-conformance]=./deploy/conformance/tus/cmd/tus-conformance)
+declare -A folder=([edge-agent]=./edge/cmd/edge-agent [cloud-api]=./cloud/cmd/cloud-api [tus-conformance]=./deploy/conformance/tus/cmd/tus-conformance)
 out=build/cross
 mkdir -p "$out/share"
 
@@ -23,7 +23,7 @@ if [ $# = 2 ]; then
 	build "$1" "$2"
 	exit
 fi
-for program in edge-agent cloud-api herdsim tus-conformance; do
+for program in edge-agent cloud-api tus-conformance; do
 	for board in amd64 arm64 armv7; do
 		[ "$board" != armv7 ] || [ "$program" = edge-agent ] || continue # only stations have 32-bit boards
 		build "$program" "$board"

@@ -50,20 +50,23 @@ for board in amd64 arm64 armv7; do
 	archive edge-agent "$board" edge-agent
 done
 for board in amd64 arm64; do
-	archive cloud "$board" cloud-api herdsim tus-conformance
+	archive cloud "$board" cloud-api tus-conformance
 done
 
-# The worker needs cgo: it is built for this machine's board, against the OpenCV of this machine's Debian.
+# worker and herdsim need cgo: they are built for this machine's board, against the OpenCV of this machine's Debian.
 native=$(go env GOHOSTARCH)
-go build -trimpath -tags gocv_specific_modules,gocv_videoio -ldflags "-s -w -X cattlecounter/shared/version.number=$VERSION" -o "build/cross/worker-$native" ./cloud/cmd/worker
-for shell in bash zsh fish; do
-	"build/cross/worker-$native" "--completion=$shell" >"build/cross/share/worker.$shell"
+for program in worker herdsim; do
+	go build -trimpath -tags gocv_specific_modules,gocv_videoio -ldflags "-s -w -X cattlecounter/shared/version.number=$VERSION" \
+		-o "build/cross/$program-$native" "./cloud/cmd/$program"
+	for shell in bash zsh fish; do
+		"build/cross/$program-$native" "--completion=$shell" >"build/cross/share/$program.$shell"
+	done
+	"build/cross/$program-$native" --man-page >"build/cross/share/$program.1"
 done
-"build/cross/worker-$native" --man-page >build/cross/share/worker.1
 mkdir -p "$stage/worker-files/model"
 cp cloud/config/cloud.sample.yaml "$stage/worker-files/"
 git archive HEAD:cloud/model/default | tar -x -C "$stage/worker-files/model"
-archive worker "$native" worker
+archive worker "$native" worker herdsim
 
 # What the programs were built from. Every board has the same modules.
 go build -modfile=deploy/packaging/sbom.mod -o build/tools/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
