@@ -10,15 +10,15 @@ import (
 	"cattlecounter/deploy/testkit/faultproxy"
 )
 
-// crash kills the API in the middle of the file and starts it again, after
-// meanwhile, when the agent has met nothing in its place.
+// crash kills the API in the middle of the file, runs meanwhile, and starts the API again after the agent failed to
+// connect.
 func (s *sending) crash(meanwhile func()) {
 	s.t.Helper()
-	s.happened(faultproxy.Stalled, 1)
-	const heads = 4 << 10 // what of the bytes before the stall was no body
+	s.awaitFaults(faultproxy.Stalled, 1)
+	const heads = 4 << 10 // bytes before the stall that are headers
 	was := int64(0)
-	s.eventually("the API has read what was sent", 20*time.Second, func() bool {
-		now := s.bodies()
+	s.eventually("the API has read all bytes that were sent", 20*time.Second, func() bool {
+		now := s.bodyBytes()
 		same := now == was
 		was = now
 		return same && now >= s.size/2-heads
@@ -26,13 +26,13 @@ func (s *sending) crash(meanwhile func()) {
 	s.received = was
 	s.api.Kill()
 	s.proxy.Sever()
-	s.happened(faultproxy.NoServer, 1)
+	s.awaitFaults(faultproxy.NoServer, 1)
 	meanwhile()
 	s.startAPI()
 	s.proxy.Release()
 }
 
-// copyCloud copies the cloud's data while no API runs.
+// copyCloud copies the cloud's data. No API may run.
 func (s *sending) copyCloud(from, to string) {
 	s.t.Helper()
 	if err := os.CopyFS(s.path(to), os.DirFS(s.path(from))); err != nil {
@@ -40,9 +40,9 @@ func (s *sending) copyCloud(from, to string) {
 	}
 }
 
-// networkScenarios need a namespace: what they do to the link is done by the kernel.
+// networkScenarios need a network namespace: the kernel breaks their link.
 func networkScenarios() []scenario {
-	loss := 5 // a file that is small loses some packets, too
+	loss := 5 // percent; enough for a small file to lose some packets
 	if long {
 		loss = 1
 	}
@@ -51,17 +51,17 @@ func networkScenarios() []scenario {
 		name: "link down and up", faults: "interface down until a wait of 8 s begins, then up", size: 4 << 20, network: true,
 		idle: 2 * time.Second, edge: "uplink: {rate_limit: 500KB}\n", plan: nothing,
 		during: func(s *sending) {
-			s.delivered(1 << 20)
+			s.awaitDelivered(1 << 20)
 			s.net.down()
 			s.proxy.Note()
-			wait := s.longWait(8 * time.Second)
+			wait := s.awaitLongWait(8 * time.Second)
 			before, began := s.proxy.Stats().Connections, time.Now()
 			s.proxy.Release()
 			s.net.up()
-			s.until(func(st faultproxy.Stats) bool { return st.Connections > before })
-			// The wait had just begun: only the kernel's word can have ended it.
+			s.awaitLink(func(st faultproxy.Stats) bool { return st.Connections > before })
+			// The wait had just begun: only a notification of the kernel can have ended it.
 			if took := time.Since(began); took > wait/2 {
-				s.t.Errorf("the agent went on after %s, it would have waited %s", took, wait)
+				s.t.Errorf("the agent continued after %s of a wait of %s", took, wait)
 			}
 		},
 		least: 1, recover: 2 * time.Second,
@@ -69,16 +69,16 @@ func networkScenarios() []scenario {
 		name: "silent death", faults: "no packet comes back until the agent gives up", size: 4 << 20, network: true,
 		idle: 2 * time.Second, edge: "uplink: {rate_limit: 500KB}\n", plan: nothing,
 		during: func(s *sending) {
-			s.delivered(1 << 20)
-			heard := s.net.silent()
+			s.awaitDelivered(1 << 20)
+			restore := s.net.dropIncoming()
 			s.proxy.Note()
 			began := time.Now()
-			s.logged("no byte moved for 2s", time.Minute)
+			s.awaitLog("no byte moved for 2s", time.Minute)
 			if took := time.Since(began); took > 2*time.Second+slack {
-				s.t.Errorf("a dead connection was found after %s", took)
+				s.t.Errorf("a dead connection was detected after %s", took)
 			}
 			s.proxy.Release()
-			heard()
+			restore()
 		},
 		least: 1, recover: twoWaits,
 	}, {
@@ -89,23 +89,23 @@ func networkScenarios() []scenario {
 			if s.dropped = s.net.dropped(); s.dropped == 0 && long {
 				s.t.Error("no packet was lost")
 			}
-			notGivenUp(s)
+			checkLinkKept(s)
 		},
 	}}
 }
 
-// delivered waits until so many bytes have gone to the cloud.
-func (s *sending) delivered(n int64) {
+// awaitDelivered waits until n bytes have gone to the cloud.
+func (s *sending) awaitDelivered(n int64) {
 	s.t.Helper()
-	s.until(func(st faultproxy.Stats) bool { return st.Up.Delivered >= n })
+	s.awaitLink(func(st faultproxy.Stats) bool { return st.Up.Delivered >= n })
 }
 
 var retryIn = regexp.MustCompile(`upload interrupted.*retry_in=(\S+)`)
 
-// longWait returns as soon as the agent begins a wait that is not shorter.
-func (s *sending) longWait(least time.Duration) (wait time.Duration) {
+// awaitLongWait returns as soon as the agent begins a wait of at least this time.
+func (s *sending) awaitLongWait(least time.Duration) (wait time.Duration) {
 	s.t.Helper()
-	s.eventually("the agent waits long", 3*time.Minute, func() bool {
+	s.eventually("the agent begins a long wait", 3*time.Minute, func() bool {
 		for _, m := range retryIn.FindAllStringSubmatch(s.edge.Tail(1<<20), -1) {
 			d, err := time.ParseDuration(m[1])
 			if err != nil {
@@ -118,8 +118,8 @@ func (s *sending) longWait(least time.Duration) (wait time.Duration) {
 	return wait
 }
 
-// logged waits until the agent says so.
-func (s *sending) logged(what string, limit time.Duration) {
+// awaitLog waits until the agent logs the text.
+func (s *sending) awaitLog(what string, limit time.Duration) {
 	s.t.Helper()
-	s.eventually("the agent says "+what, limit, func() bool { return strings.Contains(s.edge.Tail(1<<20), what) })
+	s.eventually("the agent logs "+what, limit, func() bool { return strings.Contains(s.edge.Tail(1<<20), what) })
 }

@@ -15,35 +15,35 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// The whole way with blobs and job messages in Azure Storage: the API dies in the
-// middle of the upload, the worker in the middle of its job, and there is one count.
+// Blobs and job messages are in Azure Storage. The API is killed in the middle of the upload, the worker in the middle of
+// its job, and there is one count.
 func TestFootageBecomesACountOnAzure(t *testing.T) {
 	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: e2e, queue: e2e-jobs}\n", azurite.Get(t).ConnectionString().Reveal()))
 	s.edgeMore = "uplink: {rate_limit: 300KB}\n"
 	s.startBroker()
 	s.startAPI()
-	s.listen()
+	s.subscribe()
 	s.startEdge()
 	path, animals := clip(t)
-	s.drop(path, "DJI_0001.MP4")
-	s.movesOn(s.startAPI)
+	s.copyToCard(path, "DJI_0001.MP4")
+	s.killAPIMidUpload(s.startAPI)
 	s.startWorker()
-	s.named("DJI_0001.MP4", time.Minute, "is being counted", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Processing })
+	s.awaitFootage("DJI_0001.MP4", time.Minute, "is being counted", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Processing })
 	s.worker.Kill()
 	s.startWorker()
-	f := s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
-	if f.Job.Attempt != 2 || !near(f.Count.Unique, animals) {
+	f := s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted", isCounted)
+	if f.Job.Attempt != 2 || !isClose(f.Count.Unique, animals) {
 		t.Errorf("attempt %d, count %+v, true %d", f.Job.Attempt, f.Count, animals)
 	}
-	s.phase("DJI_0001.MP4", "done", 20*time.Second)
-	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.heard, topic.KindCount)) == 1 })
+	s.awaitPhase("DJI_0001.MP4", "done", 20*time.Second)
+	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) == 1 })
 	var result struct {
 		Count struct{ Unique int }
 	}
 	if err := s.get("/api/v1/footage/"+f.ID+"/result", &result); err != nil || result.Count.Unique != f.Count.Unique {
 		t.Errorf("result %+v %v", result, err)
 	}
-	// The storage gives the result out itself, by a link that ends.
+	// The storage serves the result itself, by a link that expires.
 	straight, err := http.Get(s.url("/api/v1/footage/" + f.ID + "/result?direct=1"))
 	if err != nil {
 		t.Fatal(err)
@@ -51,34 +51,34 @@ func TestFootageBecomesACountOnAzure(t *testing.T) {
 	defer straight.Body.Close()
 	result.Count.Unique = 0
 	if err := json.NewDecoder(straight.Body).Decode(&result); err != nil || result.Count.Unique != f.Count.Unique {
-		t.Errorf("by a direct link: %s %+v %v", straight.Status, result, err)
+		t.Errorf("through the direct link: %s %+v %v", straight.Status, result, err)
 	}
 	if to := straight.Request.URL; to.Host != azurite.Get(t).Blob || to.Query().Get("se") == "" || to.Query().Get("sp") != "r" {
 		t.Errorf("the link is %s", to.Redacted())
 	}
 	if kept, err := filepath.Glob(s.path("cloud", "cache", "*")); err != nil || len(kept) != 1 || !strings.HasPrefix(filepath.Base(kept[0]), f.SHA256+"-") || filepath.Ext(kept[0]) == ".part" {
-		t.Errorf("in the cache: %v %v", kept, err)
+		t.Errorf("left in the cache: %v %v", kept, err)
 	}
 	if left, err := os.ReadDir(s.path("cloud", "blobs")); err == nil {
-		t.Errorf("blobs on the disk: %v", left)
+		t.Errorf("blobs on the disk, want none: %v", left)
 	}
 }
 
-// movesOn kills the API in the middle of the one upload, and has it go on where it stood
-// once again has started one in its place.
-func (s *stage) movesOn(again func()) {
+// killAPIMidUpload kills the API in the middle of the one upload, runs restart, and waits until the upload continues at
+// its offset.
+func (s *stage) killAPIMidUpload(restart func()) {
 	s.t.Helper()
-	s.eventually("an upload under way", time.Minute, func() bool {
+	s.eventually("an upload has started", time.Minute, func() bool {
 		u := s.uploads()
 		return len(u) == 1 && u[0].Offset > u[0].Size/4
 	})
 	before := s.uploads()[0].Offset
 	s.api.Kill()
-	again()
-	s.eventually("the upload goes on where it stood", time.Minute, func() bool {
+	restart()
+	s.eventually("the upload continues at its offset", time.Minute, func() bool {
 		u := s.uploads()
 		if len(u) == 1 && u[0].Offset < before {
-			s.t.Fatalf("the upload fell back from %d to %d", before, u[0].Offset)
+			s.t.Fatalf("the offset went back from %d to %d", before, u[0].Offset)
 		}
 		return len(s.footage()) == 1
 	})

@@ -18,44 +18,44 @@ import (
 	"cattlecounter/deploy/testkit/azurite"
 )
 
-// storageFault is one thing that Azure Storage, or the way to it, does to a request.
+// storageFault is one fault of Azure Storage or of the link to it.
 type storageFault string
 
 const (
 	serverError  storageFault = "500"
 	serverBusy   storageFault = "503 with Retry-After"
 	timeOut      storageFault = "500 OperationTimedOut"
-	refused      storageFault = "403: expired" // in a row, as an expired token is
+	refused      storageFault = "403: expired" // all requests for a while, as with an expired token
 	resetBefore  storageFault = "reset before the request"
-	answerLost   storageFault = "done, the answer lost" // what is asked again meets 409 or 412
-	bodyTrickles storageFault = "the answer's body comes slowly"
+	answerLost   storageFault = "done, the answer lost" // the repeated request meets 409 or 412
+	bodyTrickles storageFault = "the body of the answer is slow"
 	bodyBreaks   storageFault = "the answer's body breaks off"
 )
 
 var storageFaults = []storageFault{serverError, serverBusy, timeOut, refused, resetBefore, answerLost, bodyTrickles, bodyBreaks}
 
-// badService stands before one service of Azurite and spoils some requests.
-type badService struct {
+// faultyService is a proxy in front of one service of Azurite that makes some requests fail.
+type faultyService struct {
 	*httptest.Server
 	mu    sync.Mutex
 	dice  *rand.Rand
 	off   bool
-	deny  time.Time // until when all are refused
+	deny  time.Time // until then every request is refused
 	done  map[storageFault]int
 	total int
 }
 
-// oneIn is how rare faults are; a refusal lasts for a time, as an expired token does.
+// One in oneIn requests meets a fault. A refusal lasts for a time, as with an expired token.
 const (
 	oneIn       = 4
 	refusedLong = time.Second
-	enough      = 5 // faults, for the test to show something
+	enough      = 5 // faults at least, or the test shows nothing
 )
 
-func newBadService(t *testing.T, seed uint64, addr string) *badService {
+func newFaultyService(t *testing.T, seed uint64, addr string) *faultyService {
 	t.Helper()
 	to := &url.URL{Scheme: "http", Host: addr}
-	b := &badService{dice: rand.New(rand.NewPCG(seed, 0)), done: map[storageFault]int{}}
+	b := &faultyService{dice: rand.New(rand.NewPCG(seed, 0)), done: map[storageFault]int{}}
 	through := &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }, // the host is signed
 		ModifyResponse: b.spoil,
@@ -83,8 +83,7 @@ func newBadService(t *testing.T, seed uint64, addr string) *badService {
 	return b
 }
 
-// faultHeader carries the fault from the request to the answer; Azurite signs no header
-// that does not begin with x-ms.
+// faultHeader carries the fault from the request to the answer. Azurite signs only headers that begin with x-ms.
 const faultHeader = "Test-Fault"
 
 func fail(w http.ResponseWriter, status int, code string) {
@@ -94,7 +93,7 @@ func fail(w http.ResponseWriter, status int, code string) {
 	fmt.Fprintf(w, "<?xml version=\"1.0\"?><Error><Code>%s</Code><Message>spoiled by the test</Message></Error>", code)
 }
 
-func (b *badService) next() storageFault {
+func (b *faultyService) next() storageFault {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.total++
@@ -114,8 +113,8 @@ func (b *badService) next() storageFault {
 	return f
 }
 
-// spoil does what happens after the service has done its part.
-func (b *badService) spoil(r *http.Response) error {
+// spoil applies a fault to the answer, after the service has done its part.
+func (b *faultyService) spoil(r *http.Response) error {
 	switch storageFault(r.Request.Header.Get(faultHeader)) {
 	case answerLost:
 		return errors.Join(http.ErrAbortHandler, r.Body.Close())
@@ -132,7 +131,7 @@ func (b *badService) spoil(r *http.Response) error {
 	return nil
 }
 
-// trickle gives its first bytes one by one.
+// trickle returns its first bytes one by one.
 type trickle struct {
 	io.ReadCloser
 	n int
@@ -147,9 +146,9 @@ func (t *trickle) Read(b []byte) (int, error) {
 	return t.ReadCloser.Read(b)
 }
 
-func (b *badService) addr() string { return strings.TrimPrefix(b.URL, "http://") }
+func (b *faultyService) addr() string { return strings.TrimPrefix(b.URL, "http://") }
 
-func (b *badService) faults() (n int) {
+func (b *faultyService) faults() (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, k := range b.done {
@@ -158,44 +157,44 @@ func (b *badService) faults() (n int) {
 	return n
 }
 
-// well ends the faults and says what they were.
-func (b *badService) well() (total int, each map[storageFault]int) {
+// well ends the faults and returns how often each one happened.
+func (b *faultyService) well() (total int, each map[storageFault]int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.off = true
 	return b.total, b.done
 }
 
-// Every fourth request to Azure Storage meets a fault, through the whole way of two
-// pieces of footage. Nothing is lost, nothing counted twice.
+// Every fourth request to Azure Storage meets a fault while two pieces of footage are uploaded and counted. Nothing is
+// lost, nothing is counted twice.
 func TestFaultyAzure(t *testing.T) {
 	const seed = 7
 	server := azurite.Get(t)
-	blobs, queue := newBadService(t, seed, server.Blob), newBadService(t, seed+1, server.Queue)
+	blobs, queue := newFaultyService(t, seed, server.Blob), newFaultyService(t, seed+1, server.Queue)
 	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: faulty, queue: faulty-jobs}\n",
 		server.Through(blobs.addr(), queue.addr()).Reveal()))
-	s.all()
+	s.startAll()
 	path, animals := clip(t)
-	// The same pictures twice: with the index last, as a drone writes them, and with the
-	// index first, which are counted while they come.
+	// The same pictures in two files: with the index last, as a drone writes it, and with the index first, which is
+	// counted while it is downloaded.
 	names := []string{"DJI_0001.MP4", "DJI_0002.MP4"}
 	for i, flags := range []string{"-faststart", "+faststart"} {
 		film := s.path(names[i])
 		if out, err := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-i", path, "-c", "copy", "-movflags", flags, film).CombinedOutput(); err != nil {
 			t.Fatalf("ffmpeg: %v: %s", err, out)
 		}
-		s.drop(film, names[i])
+		s.copyToCard(film, names[i])
 	}
 	for _, name := range names {
-		f := s.named(name, 4*time.Minute, "is counted", counted)
-		if !near(f.Count.Unique, animals) {
+		f := s.awaitFootage(name, 4*time.Minute, "is counted", isCounted)
+		if !isClose(f.Count.Unique, animals) {
 			t.Errorf("%s: count %+v, true %d", name, f.Count, animals)
 		}
 	}
-	for name, b := range map[string]*badService{"blobs": blobs, "queue": queue} {
-		s.eventually("enough faults of "+name, time.Minute, func() bool { return b.faults() >= enough }) // a worker asks on
+	for name, b := range map[string]*faultyService{"blobs": blobs, "queue": queue} {
+		s.eventually("enough faults of "+name, time.Minute, func() bool { return b.faults() >= enough }) // the worker keeps polling
 		total, each := b.well()
-		t.Logf("%s: of %d requests met a fault: %v", name, total, each)
+		t.Logf("%s: %d requests met a fault: %v", name, total, each)
 	}
 	if all := s.footage(); len(all) != len(names) {
 		t.Errorf("%d pieces of footage, want %d", len(all), len(names))

@@ -13,65 +13,63 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// A ledger that is restored knows nothing of what came after its backup: the station
-// compares its books, sends that again, and there is one count of it. Subscribers
-// who drop what they have heard hear of it.
-func TestLedgerIsRestored(t *testing.T) { restored(t) }
+// A restored ledger lacks what came after its backup. The station compares its spool with the cloud and sends that footage
+// again; there is one count of it. Its messages have higher numbers than the old ones, so that subscribers accept them.
+func TestLedgerIsRestored(t *testing.T) { testRestore(t) }
 
-// With blobs and messages in Azure Storage those of what came after the backup are
-// still there when it comes again.
+// In Azure Storage the blobs and messages from after the backup still exist when the footage is sent again.
 func TestLedgerIsRestoredOnAzure(t *testing.T) {
-	restored(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: restored, queue: restored-jobs}\n", azurite.Get(t).ConnectionString().Reveal()))
+	testRestore(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: restored, queue: restored-jobs}\n", azurite.Get(t).ConnectionString().Reveal()))
 }
 
-func restored(t *testing.T, more ...string) {
+func testRestore(t *testing.T, more ...string) {
 	s := newStage(t, more...)
-	s.all()
+	s.startAll()
 	path, animals := clip(t)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.dropBytes(b, "DJI_0001.MP4")
-	first := s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
+	s.writeToCard(b, "DJI_0001.MP4")
+	first := s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted", isCounted)
 	backup := s.path("backup.db")
-	s.cloud(true, "ledger", "backup", backup)
-	s.dropBytes(append(b, "\x00\x00\x00\x08free"...), "DJI_0002.MP4")
-	s.named("DJI_0002.MP4", 2*time.Minute, "is counted", counted)
-	s.phase("DJI_0002.MP4", "done", 20*time.Second)
-	jobs := messages[topic.Job](t, s.heard, topic.KindJob)
+	s.cloudAPI(true, "ledger", "backup", backup)
+	s.writeToCard(append(b, "\x00\x00\x00\x08free"...), "DJI_0002.MP4")
+	s.awaitFootage("DJI_0002.MP4", 2*time.Minute, "is counted", isCounted)
+	s.awaitPhase("DJI_0002.MP4", "done", 20*time.Second)
+	jobs := messages[topic.Job](t, s.received, topic.KindJob)
 	newest := jobs[len(jobs)-1].Seq
 
-	s.cloud(false, "ledger", "restore", backup) // while it is in use
+	s.cloudAPI(false, "ledger", "restore", backup) // refused: the API has it open
 	if err := s.api.Stop(20 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	s.cloud(false, "ledger", "restore", backup) // the worker has it open
+	s.cloudAPI(false, "ledger", "restore", backup) // refused: the worker has it open
 	if err := s.worker.Stop(20 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	s.cloud(true, "ledger", "restore", backup)
+	s.cloudAPI(true, "ledger", "restore", backup)
 	s.startAPI()
 	s.startWorker()
-	if fs := s.footage(); len(fs) != 1 || fs[0].ID != first.ID || !counted(fs[0]) {
+	if fs := s.footage(); len(fs) != 1 || fs[0].ID != first.ID || !isCounted(fs[0]) {
 		t.Fatalf("after the restore: %+v", fs)
 	}
-	if err := s.edge.Stop(20 * time.Second); err != nil { // it compares at its start
+	if err := s.edge.Stop(20 * time.Second); err != nil { // the agent compares at its start
 		t.Fatal(err)
 	}
 	s.startEdge()
-	f := s.named("DJI_0002.MP4", 2*time.Minute, "is counted again", counted)
-	s.phase("DJI_0002.MP4", "done", 20*time.Second)
-	if fs := s.footage(); len(fs) != 2 || !near(f.Count.Unique, animals) {
+	f := s.awaitFootage("DJI_0002.MP4", 2*time.Minute, "is counted again", isCounted)
+	s.awaitPhase("DJI_0002.MP4", "done", 20*time.Second)
+	if fs := s.footage(); len(fs) != 2 || !isClose(f.Count.Unique, animals) {
 		t.Errorf("%+v", fs)
 	}
-	s.eventually("its new job is told with numbers above the old ones", 20*time.Second, func() bool {
-		jobs := messages[topic.Job](t, s.heard, topic.KindJob)
+	s.eventually("the new job is published with numbers above the old ones", 20*time.Second, func() bool {
+		jobs := messages[topic.Job](t, s.received, topic.KindJob)
 		last := jobs[len(jobs)-1]
 		return last.Job == f.Job.ID && last.Seq > newest
 	})
 	if old, err := filepath.Glob(s.path("cloud", "ledger.db.before-*")); err != nil || len(old) != 1 {
-		t.Errorf("the ledger that was replaced: %v %v", old, err)
+		t.Errorf("the previous ledger: %v %v", old, err)
 	}
 	l, err := ledger.Open(t.Context(), s.path("cloud", "ledger.db"), ledger.Options{})
 	if err != nil {
@@ -83,8 +81,8 @@ func restored(t *testing.T, more ...string) {
 	}
 }
 
-// cloud runs a command of cloud-api, which works or is refused.
-func (s *stage) cloud(works bool, args ...string) {
+// cloudAPI runs a command of cloud-api, which must succeed when works is true and fail when it is false.
+func (s *stage) cloudAPI(works bool, args ...string) {
 	s.t.Helper()
 	out, err := exec.Command(filepath.Join(bin, "cloud-api"), append(args, "--config", s.cloudcfg)...).CombinedOutput()
 	if works != (err == nil) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// doctor returns the level of each check, the worst where it has several.
+// doctor returns the level of each check; the worst level where a check has several findings.
 func (s *stage) doctor() map[string]string {
 	s.t.Helper()
 	out, err := exec.CommandContext(s.t.Context(), filepath.Join(bin, "edge-agent"), "doctor", "--json", "--ntp=", "--config", s.edgecfg).Output()
@@ -30,8 +30,8 @@ func (s *stage) doctor() map[string]string {
 	return levels
 }
 
-// TestDoctor asks the real intake about the token and a real broker about the
-// account, beside an agent that must not notice.
+// TestDoctor checks the token at the real intake and the account at a real broker, beside an agent that must stay
+// connected.
 func TestDoctor(t *testing.T) {
 	s := newStage(t)
 	s.startBroker()
@@ -47,17 +47,17 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 	if log := s.edge.Tail(1 << 20); strings.Contains(log, "mqtt link down") {
-		t.Errorf("the doctor threw the agent out:\n%s", log)
+		t.Errorf("the doctor disconnected the agent:\n%s", log)
 	}
 	if err := s.edge.Stop(20 * time.Second); err != nil {
 		t.Error(err)
 	}
-	s.edge, s.token = nil, "cc_this-token-nobody-made"
+	s.edge, s.token = nil, "cc_this-token-does-not-exist"
 	s.startEdge()
 	got = s.doctor()
 	for _, check := range []string{"token", "broker"} {
 		if got[check] != "fail" {
-			t.Errorf("with a token that nobody made, %s: %q", check, got[check])
+			t.Errorf("with an unknown token, %s: %q", check, got[check])
 		}
 	}
 	if got["link"] != "ok" {

@@ -23,19 +23,19 @@ func TestDrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.dropBytes(b, "DJI_0001.MP4")
-	s.dropBytes(append(b[:len(b):len(b)], "\x00\x00\x00\x08free"...), "DJI_0002.MP4")
+	s.writeToCard(b, "DJI_0001.MP4")
+	s.writeToCard(append(b[:len(b):len(b)], "\x00\x00\x00\x08free"...), "DJI_0002.MP4")
 	for _, name := range []string{"DJI_0001.MP4", "DJI_0002.MP4"} {
-		s.named(name, time.Minute, "is queued", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Queued })
+		s.awaitFootage(name, time.Minute, "is queued", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Queued })
 	}
 	s.workerEnv = []string{"CATTLE_CLOUD_WORKER_DRAIN=5m", "CATTLE_CLOUD_WORKER_MAX_DELIVERIES=1"}
 
 	s.startWorker()
-	first := s.begun(1)
+	first := s.awaitAttempt(1)
 	signal(t, s.worker, syscall.SIGTERM)
-	ends(t, s.worker)
-	f := s.named(first, time.Second, "was finished", counted)
-	if f.Job.Attempt != 1 || !near(f.Count.Unique, animals) {
+	awaitExit(t, s.worker)
+	f := s.awaitFootage(first, time.Second, "was finished", isCounted)
+	if f.Job.Attempt != 1 || !isClose(f.Count.Unique, animals) {
 		t.Errorf("%+v %+v, true %d", f.Job, f.Count, animals)
 	}
 	if log := s.worker.Tail(1 << 20); !strings.Contains(log, "finishing the current job") || !strings.Contains(log, "until=") {
@@ -48,24 +48,24 @@ func TestDrain(t *testing.T) {
 	}
 
 	s.startWorker()
-	second := s.begun(1)
+	second := s.awaitAttempt(1)
 	signal(t, s.worker, syscall.SIGTERM)
 	s.eventually("the worker logs the first signal", time.Minute, func() bool {
 		return strings.Count(s.worker.Tail(1<<20), "finishing the current job") == 2
 	})
 	signal(t, s.worker, syscall.SIGTERM)
-	ends(t, s.worker)
-	if f := s.named(second, time.Second, "is back in the queue", func(f footageView) bool { return f.Job.State == job.Queued }); f.Job.Reason != "the worker was stopped" {
+	awaitExit(t, s.worker)
+	if f := s.awaitFootage(second, time.Second, "is back in the queue", func(f footageView) bool { return f.Job.State == job.Queued }); f.Job.Reason != "the worker was stopped" {
 		t.Errorf("%+v", f.Job)
 	}
 	s.startWorker()
-	if f := s.named(second, 2*time.Minute, "is counted", counted); f.Job.Attempt != 2 {
+	if f := s.awaitFootage(second, 2*time.Minute, "is counted", isCounted); f.Job.Attempt != 2 {
 		t.Errorf("%+v", f.Job)
 	}
 }
 
-// begun waits until a job is in its n-th attempt, and returns its footage's name.
-func (s *stage) begun(n int) (name string) {
+// awaitAttempt waits until a job is in its n-th attempt, and returns the name of its footage.
+func (s *stage) awaitAttempt(n int) (name string) {
 	s.t.Helper()
 	s.eventually("a job is begun", 2*time.Minute, func() bool {
 		for _, f := range s.footage() {
@@ -79,8 +79,8 @@ func (s *stage) begun(n int) (name string) {
 	return name
 }
 
-// ends waits until the program has ended by itself, with exit code 0.
-func ends(t *testing.T, c *process.Child) {
+// awaitExit waits until the program has ended by itself with exit code 0.
+func awaitExit(t *testing.T, c *process.Child) {
 	t.Helper()
 	select {
 	case <-c.Done():
@@ -88,6 +88,6 @@ func ends(t *testing.T, c *process.Child) {
 			t.Errorf("%s: %v\n%s", c.Name, c.Err(), c.Tail(4000))
 		}
 	case <-time.After(2 * time.Minute):
-		t.Fatalf("%s does not end:\n%s", c.Name, c.Tail(4000))
+		t.Fatalf("%s still runs:\n%s", c.Name, c.Tail(4000))
 	}
 }

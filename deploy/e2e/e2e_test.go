@@ -45,8 +45,8 @@ func (s *stage) footage() []footageView {
 	return l.Items
 }
 
-// named waits until the API knows footage of that name and ok likes it.
-func (s *stage) named(name string, limit time.Duration, what string, ok func(footageView) bool) (f footageView) {
+// awaitFootage waits until the API has footage of that name for which ok returns true, and returns it.
+func (s *stage) awaitFootage(name string, limit time.Duration, what string, ok func(footageView) bool) (f footageView) {
 	s.t.Helper()
 	s.eventually(name+": "+what, limit, func() bool {
 		for _, f = range s.footage() {
@@ -59,9 +59,9 @@ func (s *stage) named(name string, limit time.Duration, what string, ok func(foo
 	return f
 }
 
-func counted(f footageView) bool { return f.Count != nil && f.Job != nil && f.Job.State == job.Done }
+func isCounted(f footageView) bool { return f.Count != nil && f.Job != nil && f.Job.State == job.Done }
 
-// status is what the agent's command line says.
+// status is the answer of "edge-agent status".
 func (s *stage) status() (st struct {
 	Link    struct{ Detail string }
 	Footage []struct {
@@ -83,8 +83,8 @@ func (s *stage) status() (st struct {
 	return st
 }
 
-// phase waits until the agent says so of the file.
-func (s *stage) phase(name, phase string, limit time.Duration) (reason string) {
+// awaitPhase waits until the agent reports the phase of the file, and returns the reason it gives.
+func (s *stage) awaitPhase(name, phase string, limit time.Duration) (reason string) {
 	s.t.Helper()
 	s.eventually(fmt.Sprintf("agent's status of %s is %s", name, phase), limit, func() bool {
 		for _, f := range s.status().Footage {
@@ -98,32 +98,33 @@ func (s *stage) phase(name, phase string, limit time.Duration) (reason string) {
 	return reason
 }
 
-func near(got, want int) bool { return math.Abs(float64(got-want)) <= 0.15*float64(want) }
+// isClose allows 15 % between a count and the true number of animals.
+func isClose(got, want int) bool { return math.Abs(float64(got-want)) <= 0.15*float64(want) }
 
 func TestFootageBecomesACount(t *testing.T) {
 	s := newStage(t)
-	s.all()
+	s.startAll()
 	path, animals := clip(t)
-	s.drop(path, "DJI_0001.MP4")
-	f := s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
-	if !near(f.Count.Unique, animals) || f.Count.Low > f.Count.Unique || f.Count.High < f.Count.Unique {
+	s.copyToCard(path, "DJI_0001.MP4")
+	f := s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted", isCounted)
+	if !isClose(f.Count.Unique, animals) || f.Count.Low > f.Count.Unique || f.Count.High < f.Count.Unique {
 		t.Errorf("count %+v, true %d", f.Count, animals)
 	}
-	s.phase("DJI_0001.MP4", "done", 20*time.Second)
+	s.awaitPhase("DJI_0001.MP4", "done", 20*time.Second)
 
-	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.heard, topic.KindCount)) > 0 })
-	if c := messages[topic.Count](t, s.heard, topic.KindCount)[0]; c.Unique != f.Count.Unique || string(c.Footage) != f.ID || c.V != topic.Version {
+	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) > 0 })
+	if c := messages[topic.Count](t, s.received, topic.KindCount)[0]; c.Unique != f.Count.Unique || string(c.Footage) != f.ID || c.V != topic.Version {
 		t.Errorf("over MQTT %+v, in the API %+v", c, f)
 	}
-	// A state that lasted a moment may be skipped: the newest one wins.
-	s.eventually("the agent's word that the footage is uploaded", 20*time.Second, func() bool {
-		m := messages[topic.Footage](t, s.heard, topic.KindFootage)
+	// A short state may be skipped: the newest one wins.
+	s.eventually("the agent publishes that the footage is uploaded", 20*time.Second, func() bool {
+		m := messages[topic.Footage](t, s.received, topic.KindFootage)
 		return len(m) > 1 && m[len(m)-1].State == topic.Uploaded
 	})
-	if b := messages[topic.Status](t, s.heard, topic.KindStatus); len(b) == 0 || !b[0].Online || b[0].Session < 1 {
+	if b := messages[topic.Status](t, s.received, topic.KindStatus); len(b) == 0 || !b[0].Online || b[0].Session < 1 {
 		t.Errorf("birth %+v", b)
 	}
-	s.jobsOnlyGoForward()
+	s.checkProgressOnlyGrows()
 
 	var result struct {
 		Count struct{ Unique int }
@@ -137,43 +138,43 @@ func TestFootageBecomesACount(t *testing.T) {
 		t.Errorf("sidecar %s %v", sidecar, err)
 	}
 	if _, err := os.Stat(s.path("card", "DCIM", "100MEDIA", "DJI_0001.MP4")); err != nil {
-		t.Errorf("the card's original is gone: %v", err)
+		t.Errorf("the original is missing on the card: %v", err)
 	}
 
-	t.Run("the same file again is not counted twice", func(t *testing.T) {
-		s.drop(path, "DJI_0002.MP4")
-		s.phase("DJI_0002.MP4", "duplicate", time.Minute)
+	t.Run("a copy of the file is not counted", func(t *testing.T) {
+		s.copyToCard(path, "DJI_0002.MP4")
+		s.awaitPhase("DJI_0002.MP4", "duplicate", time.Minute)
 		if n := len(s.footage()); n != 1 {
 			t.Errorf("%d pieces of footage in the cloud, want 1", n)
 		}
 	})
-	t.Run("bad files end with a reason", func(t *testing.T) {
-		s.dropBytes([]byte(strings.Repeat("a letter, not a film. ", 200)), "LETTER.MP4")
+	t.Run("bad files are refused with a reason", func(t *testing.T) {
+		s.writeToCard([]byte(strings.Repeat("a letter, not a film. ", 200)), "LETTER.MP4")
 		whole, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.dropBytes(whole[:len(whole)/2], "CUT.MP4")
-		s.dropBytes(nil, "EMPTY.MP4")
-		if r := s.phase("LETTER.MP4", "quarantined", time.Minute); !strings.Contains(r, "not a video") {
+		s.writeToCard(whole[:len(whole)/2], "CUT.MP4")
+		s.writeToCard(nil, "EMPTY.MP4")
+		if r := s.awaitPhase("LETTER.MP4", "quarantined", time.Minute); !strings.Contains(r, "not a video") {
 			t.Errorf("reason %q", r)
 		}
-		if r := s.phase("EMPTY.MP4", "quarantined", time.Minute); !strings.Contains(r, "empty") {
+		if r := s.awaitPhase("EMPTY.MP4", "quarantined", time.Minute); !strings.Contains(r, "empty") {
 			t.Errorf("reason %q", r)
 		}
-		cut := s.named("CUT.MP4", time.Minute, "has failed", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Failed })
+		cut := s.awaitFootage("CUT.MP4", time.Minute, "has failed", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Failed })
 		if cut.Job.Reason == "" || strings.Contains(cut.Job.Reason, s.dir) {
 			t.Errorf("reason %q", cut.Job.Reason)
 		}
-		s.phase("CUT.MP4", "failed", 20*time.Second)
+		s.awaitPhase("CUT.MP4", "failed", 20*time.Second)
 	})
 }
 
-// jobsOnlyGoForward holds what subscribers rely on.
-func (s *stage) jobsOnlyGoForward() {
+// checkProgressOnlyGrows checks what subscribers rely on: seq grows, and percent within an attempt.
+func (s *stage) checkProgressOnlyGrows() {
 	s.t.Helper()
 	last := map[string]topic.Job{}
-	for _, m := range messages[topic.Job](s.t, s.heard, topic.KindJob) {
+	for _, m := range messages[topic.Job](s.t, s.received, topic.KindJob) {
 		if p, ok := last[m.Job]; ok && (m.Seq <= p.Seq || m.Attempt < p.Attempt || m.Attempt == p.Attempt && m.Percent < p.Percent) {
 			s.t.Errorf("progress went backwards: %+v after %+v", m, p)
 		}
@@ -198,13 +199,13 @@ func (s *stage) uploads() []uploadView {
 	return l.Items
 }
 
-func TestEdgeKilledMidUploadGoesOnWhereTheServerStands(t *testing.T) {
+func TestEdgeKilledMidUploadResumesAtServerOffset(t *testing.T) {
 	s := newStage(t)
 	s.edgeMore = "uplink: {rate_limit: 200KB}\n"
-	s.all()
+	s.startAll()
 	path, animals := clip(t)
-	s.drop(path, "DJI_0001.MP4")
-	s.eventually("an upload under way", time.Minute, func() bool {
+	s.copyToCard(path, "DJI_0001.MP4")
+	s.eventually("an upload has started", time.Minute, func() bool {
 		for _, f := range s.status().Footage {
 			if f.Phase == "uploading" && f.Percent > 30 && f.Percent < 90 {
 				return true
@@ -214,7 +215,7 @@ func TestEdgeKilledMidUploadGoesOnWhereTheServerStands(t *testing.T) {
 	})
 	s.edge.Kill()
 	var killedAt int64
-	s.eventually("the server keeps what came before the cut", 20*time.Second, func() bool {
+	s.eventually("the server stores the bytes before the kill", 20*time.Second, func() bool {
 		u := s.uploads()
 		if len(u) == 1 && u[0].Offset > 0 && u[0].Offset < u[0].Size {
 			killedAt = u[0].Offset
@@ -228,22 +229,22 @@ func TestEdgeKilledMidUploadGoesOnWhereTheServerStands(t *testing.T) {
 	s.eventually("the count", 2*time.Minute, func() bool {
 		for _, u := range s.uploads() {
 			if u.Offset < least {
-				t.Fatalf("the upload fell back from %d to %d", least, u.Offset)
+				t.Fatalf("the offset went back from %d to %d", least, u.Offset)
 			}
 			least = u.Offset
 		}
 		for _, f = range s.footage() {
-			if counted(f) {
+			if isCounted(f) {
 				return true
 			}
 		}
 		return false
 	})
-	if !near(f.Count.Unique, animals) {
+	if !isClose(f.Count.Unique, animals) {
 		t.Errorf("count %+v, true %d", f.Count, animals)
 	}
-	s.phase("DJI_0001.MP4", "done", 20*time.Second)
-	b := messages[topic.Status](t, s.heard, topic.KindStatus)
+	s.awaitPhase("DJI_0001.MP4", "done", 20*time.Second)
+	b := messages[topic.Status](t, s.received, topic.KindStatus)
 	if last := b[len(b)-1]; !last.Online || last.Session < 2 {
 		t.Errorf("last status %+v, want the second session's birth", last)
 	}
@@ -253,57 +254,57 @@ func TestWorkerKilledMidJobGivesOneResult(t *testing.T) {
 	s := newStage(t)
 	s.startBroker()
 	s.startAPI()
-	s.listen()
+	s.subscribe()
 	s.startEdge()
 	path, animals := clip(t)
-	s.drop(path, "DJI_0001.MP4")
-	s.named("DJI_0001.MP4", time.Minute, "is queued", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Queued })
+	s.copyToCard(path, "DJI_0001.MP4")
+	s.awaitFootage("DJI_0001.MP4", time.Minute, "is queued", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Queued })
 	s.startWorker()
-	s.named("DJI_0001.MP4", time.Minute, "is being counted", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Processing })
+	s.awaitFootage("DJI_0001.MP4", time.Minute, "is being counted", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Processing })
 	s.worker.Kill()
 	s.startWorker()
-	f := s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
-	if f.Job.Attempt != 2 || !near(f.Count.Unique, animals) {
+	f := s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted", isCounted)
+	if f.Job.Attempt != 2 || !isClose(f.Count.Unique, animals) {
 		t.Errorf("attempt %d, count %+v, true %d", f.Job.Attempt, f.Count, animals)
 	}
-	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.heard, topic.KindCount)) > 0 })
-	if n := len(messages[topic.Count](t, s.heard, topic.KindCount)); n != 1 {
+	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) > 0 })
+	if n := len(messages[topic.Count](t, s.received, topic.KindCount)); n != 1 {
 		t.Errorf("%d counts over MQTT, want 1", n)
 	}
-	s.jobsOnlyGoForward()
+	s.checkProgressOnlyGrows()
 }
 
-func TestBrokerAndCloudAwayAtStartAndInTheMiddle(t *testing.T) {
+func TestBrokerAndCloudUnreachableForAWhile(t *testing.T) {
 	s := newStage(t)
 	s.edgeMore = "uplink: {rate_limit: 300KB}\n"
 	path, _ := clip(t)
 	s.startEdge()
-	s.drop(path, "DJI_0001.MP4")
-	s.eventually("the agent has spooled it and says what it waits for", time.Minute, func() bool {
+	s.copyToCard(path, "DJI_0001.MP4")
+	s.eventually("the footage is spooled, and the agent reports why it waits", time.Minute, func() bool {
 		f := s.status().Footage
 		return len(f) == 1 && f[0].Waiting != ""
 	})
 	s.startAPI()
 	s.startWorker()
-	s.eventually("an upload under way", 2*time.Minute, func() bool { return len(s.uploads()) == 1 })
+	s.eventually("an upload has started", 2*time.Minute, func() bool { return len(s.uploads()) == 1 })
 	s.api.Kill()
 	s.startBroker()
-	s.listen()
+	s.subscribe()
 	s.startAPI()
-	s.named("DJI_0001.MP4", 3*time.Minute, "is counted", counted)
-	s.eventually("the count over MQTT", 90*time.Second, func() bool { return len(messages[topic.Count](t, s.heard, topic.KindCount)) > 0 })
-	s.phase("DJI_0001.MP4", "done", 30*time.Second)
+	s.awaitFootage("DJI_0001.MP4", 3*time.Minute, "is counted", isCounted)
+	s.eventually("the count over MQTT", 90*time.Second, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) > 0 })
+	s.awaitPhase("DJI_0001.MP4", "done", 30*time.Second)
 }
 
-func TestUnknownTokenIsSaidSo(t *testing.T) {
+func TestRefusedTokenIsReported(t *testing.T) {
 	s := newStage(t)
-	s.token = "cc_this-token-nobody-made"
+	s.token = "cc_this-token-does-not-exist"
 	s.startBroker()
 	s.startAPI()
 	s.startEdge()
 	path, _ := clip(t)
-	s.drop(path, "DJI_0001.MP4")
-	s.eventually("the agent says that its token is refused", time.Minute, func() bool {
+	s.copyToCard(path, "DJI_0001.MP4")
+	s.eventually("the agent reports that its token is refused", time.Minute, func() bool {
 		for _, f := range s.status().Footage {
 			if strings.Contains(f.Waiting, "token") {
 				return true
@@ -312,11 +313,11 @@ func TestUnknownTokenIsSaidSo(t *testing.T) {
 		return false
 	})
 	if n := len(s.footage()); n != 0 {
-		t.Errorf("%d pieces of footage came in", n)
+		t.Errorf("%d pieces of footage in the cloud, want none", n)
 	}
 }
 
-// TestFullDiskInTheCloud fills the blob store's disk while footage comes in.
+// TestFullDiskInTheCloud fills the disk of the blob store while footage is uploaded.
 func TestFullDiskInTheCloud(t *testing.T) {
 	s := newStage(t)
 	blobs := s.path("cloud", "blobs")
@@ -324,15 +325,15 @@ func TestFullDiskInTheCloud(t *testing.T) {
 		t.Fatal(err)
 	}
 	smalldisk.Over(t, blobs, "4m")
-	defer s.stop() // before the disk goes
+	defer s.stop() // before the disk is unmounted
 	ballast := filepath.Join(blobs, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 3<<20+512<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.all()
+	s.startAll()
 	path, _ := clip(t)
-	s.drop(path, "DJI_0001.MP4")
-	s.eventually("the agent says that the cloud is full", time.Minute, func() bool {
+	s.copyToCard(path, "DJI_0001.MP4")
+	s.eventually("the agent reports that the cloud is full", time.Minute, func() bool {
 		for _, f := range s.status().Footage {
 			if strings.Contains(f.Waiting, "full") {
 				return true
@@ -343,7 +344,7 @@ func TestFullDiskInTheCloud(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	s.named("DJI_0001.MP4", 6*time.Minute, "is counted once there is space", counted)
+	s.awaitFootage("DJI_0001.MP4", 6*time.Minute, "is counted after space was freed", isCounted)
 }
 
 func TestAllInOneOnce(t *testing.T) {
@@ -353,7 +354,7 @@ func TestAllInOneOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // safe to run twice
+	for range 2 { // the second run empties the data folder of the first
 		cmd := exec.Command(filepath.Join(bin, "allinone"), "--bin", bin, "--data", filepath.Join(dir, "demo"), "--fresh", "--once",
 			"--footage", abs, "--model", model(t))
 		cmd.Env = append(cmd.Environ(), "ONNXRUNTIME_LIB="+library(t))
@@ -367,11 +368,11 @@ func TestAllInOneOnce(t *testing.T) {
 				break
 			}
 		}
-		if !near(unique, animals) {
+		if !isClose(unique, animals) {
 			t.Errorf("count %d, true %d\n%s", unique, animals, out)
 		}
 		if !bytes.Contains(out, []byte("page      http://127.0.0.1:")) {
-			t.Errorf("no link to the page:\n%s", out)
+			t.Errorf("the output has no link to the page:\n%s", out)
 		}
 	}
 }

@@ -19,25 +19,24 @@ const (
 	defaultModel = "../../cloud/model/default"
 )
 
-// handedOut reports whether the development hand-outs stand beside the
-// project. In CI they must be whole when they are there.
-func handedOut(t testing.TB) bool {
+// hasHandOuts reports whether the sample files of a development machine stand beside the project. In CI they must be
+// complete when their folder exists.
+func hasHandOuts(t testing.TB) bool {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(sharedModel, "model.onnx")); err == nil {
 		return true
 	}
 	if _, err := os.Stat(shared); err == nil && os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not there", sharedModel)
+		t.Fatalf("%s is missing", sharedModel)
 	}
 	return false
 }
 
-// model is the detector: the handed-out one, whose counts of the handed-out
-// clip are known, else the project's own.
+// model is the detector: the sample model, whose count of the sample clip is known, else the project's own.
 func model(t testing.TB) string {
 	t.Helper()
 	m := defaultModel
-	if handedOut(t) {
+	if hasHandOuts(t) {
 		m = sharedModel
 	}
 	abs, err := filepath.Abs(m)
@@ -47,7 +46,7 @@ func model(t testing.TB) string {
 	return abs
 }
 
-// library is ONNX Runtime, where the set-up puts it unless told otherwise.
+// library is ONNX Runtime: ONNXRUNTIME_LIB, else the file of the set-up.
 func library(t testing.TB) string {
 	t.Helper()
 	if lib := os.Getenv("ONNXRUNTIME_LIB"); lib != "" {
@@ -60,17 +59,17 @@ func library(t testing.TB) string {
 	return abs
 }
 
-// clip is a short piece of footage with the true number of animals in it.
+// clip is a short clip and the true number of animals in it.
 func clip(t testing.TB) (path string, animals int) {
 	t.Helper()
-	if !handedOut(t) {
-		return rendered(t)
+	if !hasHandOuts(t) {
+		return renderedClip(t)
 	}
 	return sharedClip, truth(t, sharedClip)
 }
 
-// rendered is a clip of a simulated herd, for machines without the hand-outs.
-func rendered(t testing.TB) (path string, animals int) {
+// renderedClip is a clip of a simulated herd, for machines without the sample files.
+func renderedClip(t testing.TB) (path string, animals int) {
 	t.Helper()
 	path, err := herd()
 	if err != nil {
@@ -88,18 +87,18 @@ var herd = sync.OnceValues(func() (path string, err error) {
 	return path, nil
 })
 
-// truth is the number of animals that the file beside a clip says.
+// truth is the number of animals in the file beside a clip.
 func truth(t testing.TB, clip string) (animals int) {
 	t.Helper()
 	b, err := os.ReadFile(strings.TrimSuffix(clip, ".mp4") + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said struct {
+	var beside struct {
 		Unique int `json:"unique_animals"`
 	}
-	if err := json.Unmarshal(b, &said); err != nil || said.Unique == 0 {
-		t.Fatalf("truth: %+v %v", said, err)
+	if err := json.Unmarshal(b, &beside); err != nil || beside.Unique == 0 {
+		t.Fatalf("truth: %+v %v", beside, err)
 	}
-	return said.Unique
+	return beside.Unique
 }

@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// boardMemory is what the unit file gives the agent.
+// boardMemory is the memory limit of the unit file.
 const boardMemory = 256 << 20
 
-// BenchmarkBoard takes a file of 4 GB through an agent that has 256 MiB of
-// memory, pages of its files included, as a control group (cgroups(7)) counts
-// them. It skips where none can be made.
+// BenchmarkBoard takes a file of 4 GB through an agent with 256 MiB of memory, pages of its files included, as a control
+// group (cgroups(7)) counts them. It is skipped where no control group can be created.
 // Run it with: go test -bench Board -benchtime 1x ./deploy/e2e
 func BenchmarkBoard(b *testing.B) {
 	const size = 4_000_000_000
@@ -42,8 +41,7 @@ func BenchmarkBoard(b *testing.B) {
 	}
 }
 
-// confine puts a process into a control group with boardMemory and returns the
-// group's folder, of version 1 or 2.
+// confine puts a process into a control group (version 1 or 2) with boardMemory and returns the folder of the group.
 func confine(b *testing.B, pid int) string {
 	b.Helper()
 	limit := ""
@@ -68,7 +66,7 @@ func confine(b *testing.B, pid int) string {
 	return group
 }
 
-// read returns the number in the first of the files that is there.
+// read returns the number in the first file that exists.
 func read(b *testing.B, group string, files ...string) float64 {
 	b.Helper()
 	for _, f := range files {

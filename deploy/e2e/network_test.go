@@ -12,29 +12,27 @@ import (
 	"testing"
 )
 
-// network is a network namespace for the agent, with one cable to the host's. It
-// does what a proxy cannot: routes that go, packets that are lost, connections
-// that die without a word.
+// network is a network namespace for the agent, with one virtual cable to the host. It makes faults that a proxy cannot:
+// missing routes, lost packets, and connections that die without a reset.
 type network struct {
 	t     *testing.T
 	name  string // of the namespace
-	host  string // address of the cable's end outside
-	agent string // and inside
-	dev   string // the end inside
+	host  string // address of the cable's end on the host
+	agent string // address of the end in the namespace
+	dev   string // device in the namespace
 }
 
-// networks counts those of this process.
+// networks counts the namespaces of this process.
 var networks atomic.Int64
 
-// newNetwork makes a namespace that is gone after the test. It needs root and a
-// kernel with namespaces, which CI may not have: then the test says so and skips.
+// newNetwork creates a namespace for the length of the test. Without root or a kernel with namespaces the test is skipped.
 func newNetwork(t *testing.T) *network {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED: a network namespace needs root")
 	}
 	sweepNetworks(t)
-	// Two addresses of the range for benchmarks (RFC 2544) per process and network.
+	// Two addresses of the range for benchmarks (RFC 2544) for each process and network.
 	k := (os.Getpid()*16 + int(networks.Add(1))) % (1 << 15)
 	address := func(end int) string { return fmt.Sprintf("198.%d.%d.%d", 18+(k>>14), k>>6&0xff, k<<2&0xff+end) }
 	n := &network{t: t, name: fmt.Sprintf("cattle-%d-%d", os.Getpid(), k), dev: fmt.Sprintf("cc%da", k), host: address(1), agent: address(2)}
@@ -55,8 +53,7 @@ func newNetwork(t *testing.T) *network {
 	return n
 }
 
-// sweepNetworks removes what a run that was killed has left: names hold the
-// process.
+// sweepNetworks removes the namespaces of killed test runs: their names hold the process.
 func sweepNetworks(t *testing.T) {
 	t.Helper()
 	out, err := exec.Command("ip", "netns", "list").Output()
@@ -71,7 +68,7 @@ func sweepNetworks(t *testing.T) {
 			continue
 		}
 		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
-			_ = command("ip", "netns", "del", name) // its cable goes with it
+			_ = command("ip", "netns", "del", name) // removes its cable too
 		}
 	}
 }
@@ -90,31 +87,30 @@ func (n *network) must(program string, args ...string) {
 	}
 }
 
-// inside is how a program starts in the namespace.
+// inside is the command that starts a program in the namespace.
 func (n *network) inside() []string { return []string{"ip", "netns", "exec", n.name} }
 
-// down takes the link and its routes away, up brings them back.
+// down removes the link and its routes, up restores them.
 func (n *network) down() { n.must("ip", "-n", n.name, "link", "set", n.dev, "down") }
 
 func (n *network) up() { n.must("ip", "-n", n.name, "link", "set", n.dev, "up") }
 
-// silent drops all that goes to the agent without a word, until heard is called.
-func (n *network) silent() (heard func()) {
+// dropIncoming drops every packet to the agent until restore is called.
+func (n *network) dropIncoming() (restore func()) {
 	n.must("ip", "route", "add", "blackhole", n.agent+"/32")
-	gone := false
-	heard = func() {
-		if !gone {
-			gone = true
+	restored := false
+	restore = func() {
+		if !restored {
+			restored = true
 			n.must("ip", "route", "del", "blackhole", n.agent+"/32")
 		}
 	}
-	n.t.Cleanup(heard)
-	return heard
+	n.t.Cleanup(restore)
+	return restore
 }
 
-// lossy makes the agent's way out one of 64 kbit/s that loses so many percent of its
-// packets: by netem(8), or where the kernel has none by a class of tc-htb(8) without
-// room into which a filter of tc-bpf(8) puts packets at random.
+// lossy limits the agent's outgoing link to 64 kbit/s and drops the given percentage of its packets: with netem(8), or
+// where the kernel lacks it with a class of tc-htb(8) without room, into which a filter of tc-bpf(8) puts random packets.
 func (n *network) lossy(percent int) {
 	n.t.Helper()
 	tc := func(args ...string) error { return command("tc", append([]string{"-n", n.name}, args...)...) }
@@ -129,21 +125,21 @@ func (n *network) lossy(percent int) {
 		return tc("class", "add", "dev", n.dev, "parent", "1:", "classid", id, "htb", "rate", "64kbit", "burst", "1600", "cburst", "1600", "quantum", "1600")
 	}
 	err := errors.Join(
-		command("ip", "-n", n.name, "link", "set", n.dev, "gso_max_segs", "1"), // packets as they are on the air
+		command("ip", "-n", n.name, "link", "set", n.dev, "gso_max_segs", "1"), // no large segments: packets as on a radio link
 		tc("qdisc", "add", "dev", n.dev, "root", "handle", "1:", "htb", "default", "1"),
 		class("1:1"), class("1:2"),
 		tc("qdisc", "add", "dev", n.dev, "parent", "1:1", "pfifo", "limit", "100"),
 		tc("qdisc", "add", "dev", n.dev, "parent", "1:2", "bfifo", "limit", "1"),
 		tc("filter", "add", "dev", n.dev, "parent", "1:", "protocol", "all", "bpf", "bytecode", random, "classid", "1:2"))
 	if err != nil {
-		n.t.Skipf("SKIPPED: the kernel cannot lose packets: %v, %v", none, err)
+		n.t.Skipf("SKIPPED: the kernel cannot drop packets: %v, %v", none, err)
 	}
 	n.t.Log("loss by a class without room")
 }
 
 var droppedPackets = regexp.MustCompile(`dropped (\d+)`)
 
-// dropped is how many packets the kernel lost on the agent's way out.
+// dropped is how many outgoing packets of the agent the kernel dropped.
 func (n *network) dropped() int {
 	n.t.Helper()
 	out, err := exec.Command("tc", "-n", n.name, "-s", "qdisc", "show", "dev", n.dev).CombinedOutput()

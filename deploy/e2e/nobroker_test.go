@@ -8,8 +8,8 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// A station without a broker asks the API how far the counting is. It shows the same
-// progress as the API while the worker counts, and the count at the end.
+// A station without a broker polls the API. It shows the same progress as the API while the worker counts, and the count
+// at the end.
 func TestStationWithoutBrokerShowsProgress(t *testing.T) {
 	s := newStage(t)
 	s.noBroker = true
@@ -18,14 +18,14 @@ func TestStationWithoutBrokerShowsProgress(t *testing.T) {
 	s.startWorker()
 	s.startEdge()
 	path, animals := clip(t)
-	s.drop(path, "DJI_0001.MP4")
-	s.named("DJI_0001.MP4", 2*time.Minute, "is counted in part", func(f footageView) bool {
+	s.copyToCard(path, "DJI_0001.MP4")
+	s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted in part", func(f footageView) bool {
 		return f.Job != nil && f.Job.State == job.Processing && f.Job.Percent > 0 && f.Job.Percent < 100
 	})
 	// The station asks every 15 seconds, and the clip may be counted in less.
 	s.pause(s.worker)
-	t.Cleanup(func() { _ = s.worker.Signal(syscall.SIGCONT) }) // a stopped process does not hear a request to stop
-	f := s.named("DJI_0001.MP4", 20*time.Second, "is still being counted", func(f footageView) bool {
+	t.Cleanup(func() { _ = s.worker.Signal(syscall.SIGCONT) }) // a paused process ignores SIGTERM
+	f := s.awaitFootage("DJI_0001.MP4", 20*time.Second, "is still being counted", func(f footageView) bool {
 		return f.Job != nil && f.Job.State == job.Processing
 	})
 	s.eventually("the station shows the progress of the API", time.Minute, func() bool {
@@ -37,8 +37,8 @@ func TestStationWithoutBrokerShowsProgress(t *testing.T) {
 		return false
 	})
 	signal(t, s.worker, syscall.SIGCONT)
-	f = s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
-	if f.Job.Attempt != 1 || !near(f.Count.Unique, animals) {
+	f = s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted", isCounted)
+	if f.Job.Attempt != 1 || !isClose(f.Count.Unique, animals) {
 		t.Errorf("attempt %d, count %+v, true %d", f.Job.Attempt, f.Count, animals)
 	}
 	s.eventually("the station shows the count", time.Minute, func() bool {

@@ -16,14 +16,13 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// A worker that is paused for longer than its lease and then goes on can change
-// nothing: not while another worker counts, and not after that one has finished. It
-// notices, lets go, and takes the next job.
+// A worker that is paused for longer than its lease and then continues changes nothing: not while another worker counts,
+// and not after that one has finished. It notices that its lease is lost, and leases the next job.
 func TestPausedWorkerChangesNothing(t *testing.T) {
 	azure := fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: paused, queue: paused-jobs}\n", azurite.Get(t).ConnectionString().Reveal())
 	for _, c := range []struct {
 		name, cloud string
-		meanwhile   bool // it goes on while the other one counts
+		meanwhile   bool // it continues while the other one counts
 	}{
 		{"on a disk, after the other one", "", false},
 		{"on azure, meanwhile", azure, true},
@@ -31,42 +30,42 @@ func TestPausedWorkerChangesNothing(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t, c.cloud)
-			s.all()
+			s.startAll()
 			path, animals := clip(t)
-			s.drop(path, "DJI_0001.MP4")
-			s.named("DJI_0001.MP4", 2*time.Minute, "is being counted", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Processing })
+			s.copyToCard(path, "DJI_0001.MP4")
+			s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is being counted", func(f footageView) bool { return f.Job != nil && f.Job.State == job.Processing })
 			paused := s.worker
 			s.pause(paused)
 			t.Cleanup(func() {
 				if s.worker != paused {
-					paused.Kill() // it may still be paused, and would not hear a request to stop
+					paused.Kill() // it may still be paused and ignore SIGTERM
 				}
 			})
 			s.startWorker()
-			s.named("DJI_0001.MP4", 2*time.Minute, "is counted by another worker", func(f footageView) bool {
+			s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted by another worker", func(f footageView) bool {
 				return f.Job != nil && f.Job.Attempt == 2 && (f.Job.State == job.Done || c.meanwhile && f.Job.State == job.Processing)
 			})
 			if c.meanwhile {
-				s.wakes(paused)
+				s.resumeUntilNoticed(paused)
 			}
-			f := s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
-			s.eventually("the sidecar says so as well", time.Minute, func() bool {
+			f := s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted", isCounted)
+			s.eventually("the status sidecar is current", time.Minute, func() bool {
 				var m topic.Job
 				err := s.get("/api/v1/footage/"+f.ID+"/status", &m)
 				return err == nil && m.State == job.Done && m.Attempt == 2
 			})
-			want := s.everything(f.ID)
+			want := s.snapshot(f.ID)
 			if !c.meanwhile {
-				s.wakes(paused)
+				s.resumeUntilNoticed(paused)
 			}
-			if got := s.everything(f.ID); !bytes.Equal(got, want) {
+			if got := s.snapshot(f.ID); !bytes.Equal(got, want) {
 				t.Errorf("the paused worker changed\n%s\nto\n%s", want, got)
 			}
-			if !near(f.Count.Unique, animals) {
+			if !isClose(f.Count.Unique, animals) {
 				t.Errorf("count %+v, true %d", f.Count, animals)
 			}
 
-			// The next job ends only when the one that was paused takes it.
+			// Only the worker that was paused is left for the next job.
 			if err := s.worker.Stop(20 * time.Second); err != nil {
 				t.Error(err)
 			}
@@ -75,11 +74,11 @@ func TestPausedWorkerChangesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.dropBytes(append(b, "\x00\x00\x00\x08free"...), "DJI_0002.MP4")
-			if f := s.named("DJI_0002.MP4", 2*time.Minute, "is counted", counted); f.Job.Attempt != 1 {
+			s.writeToCard(append(b, "\x00\x00\x00\x08free"...), "DJI_0002.MP4")
+			if f := s.awaitFootage("DJI_0002.MP4", 2*time.Minute, "is counted", isCounted); f.Job.Attempt != 1 {
 				t.Errorf("attempt %d", f.Job.Attempt)
 			}
-			s.oneEnd(f.Job.ID)
+			s.checkOneEnd(f.Job.ID)
 		})
 	}
 }
@@ -91,11 +90,11 @@ func signal(t testing.TB, c *process.Child, s os.Signal) {
 	}
 }
 
-// pause stops a worker where it holds no lock on the ledger: one that is stopped within a
-// write to SQLite holds up every other process, whatever its lease.
+// pause stops a worker at a moment in which it holds no lock on the ledger: a worker that is stopped within a write to
+// SQLite blocks every other process.
 func (s *stage) pause(c *process.Child) {
 	s.t.Helper()
-	s.eventually("the worker is stopped outside of a write to the ledger", 20*time.Second, func() bool {
+	s.eventually("the worker is stopped outside a write to the ledger", 20*time.Second, func() bool {
 		signal(s.t, c, syscall.SIGSTOP)
 		s.eventually("the worker is stopped", 10*time.Second, func() bool {
 			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.PID()))
@@ -115,17 +114,17 @@ func (s *stage) pause(c *process.Child) {
 	})
 }
 
-// wakes lets a paused worker go on until it has noticed.
-func (s *stage) wakes(paused *process.Child) {
+// resumeUntilNoticed continues a paused worker until it has noticed that its lease is lost.
+func (s *stage) resumeUntilNoticed(paused *process.Child) {
 	s.t.Helper()
 	signal(s.t, paused, syscall.SIGCONT)
-	s.eventually("the paused worker lets go", time.Minute, func() bool {
+	s.eventually("the paused worker gives its job up", time.Minute, func() bool {
 		return strings.Contains(paused.Tail(1<<20), "it is not this worker's any more")
 	})
 }
 
-// everything is what the API says about footage, its result and its status sidecar.
-func (s *stage) everything(id string) []byte {
+// snapshot is what the API reports about footage, its result and its status sidecar.
+func (s *stage) snapshot(id string) []byte {
 	s.t.Helper()
 	var all []byte
 	for _, path := range []string{"/api/v1/footage/" + id, "/api/v1/footage/" + id + "/result", "/api/v1/footage/" + id + "/status"} {
@@ -138,17 +137,17 @@ func (s *stage) everything(id string) []byte {
 	return all
 }
 
-// oneEnd holds what subscribers heard of a job that was tried twice: its end once,
-// and nothing of an attempt after a later one.
-func (s *stage) oneEnd(id string) {
+// checkOneEnd checks the messages about a job with two attempts: its end is published once, and no message of an attempt
+// follows one of a later attempt.
+func (s *stage) checkOneEnd(id string) {
 	s.t.Helper()
 	ends, newest := 0, 0
-	for _, m := range messages[topic.Job](s.t, s.heard, topic.KindJob) {
+	for _, m := range messages[topic.Job](s.t, s.received, topic.KindJob) {
 		if m.Job != id {
 			continue
 		}
 		if m.Attempt < newest {
-			s.t.Errorf("attempt %d was told after %d", m.Attempt, newest)
+			s.t.Errorf("attempt %d was published after attempt %d", m.Attempt, newest)
 		}
 		newest = max(newest, m.Attempt)
 		if m.State == job.Done {
@@ -156,6 +155,6 @@ func (s *stage) oneEnd(id string) {
 		}
 	}
 	if ends != 1 || newest != 2 {
-		s.t.Errorf("its end was told %d times, newest attempt %d", ends, newest)
+		s.t.Errorf("its end was published %d times, newest attempt %d", ends, newest)
 	}
 }

@@ -21,10 +21,9 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// Clouds and workers that share no folder: blobs and queue on Azure Storage, the ledger
-// in PostgreSQL. One cloud dies in the middle of an upload and another takes its
-// address over; the database goes away in the middle of the job and comes back; a third
-// cloud runs beside. There is one count, told once.
+// Clouds and workers share no folder: blobs and queue are in Azure Storage, the ledger is in PostgreSQL. One cloud is
+// killed in the middle of an upload and another one takes its address. The database stops in the middle of the job and
+// starts again. A third cloud runs beside them. There is one count, published once.
 func TestSeveralCloudsOnPostgres(t *testing.T) {
 	server, err := postgres.New()
 	testserver.Need(t, err)
@@ -34,18 +33,18 @@ func TestSeveralCloudsOnPostgres(t *testing.T) {
 		}
 	})
 	database := server.Database(t)
-	t.Cleanup(func() { _ = server.Start() }) // for the database's own clean-up, when the test ends early
+	t.Cleanup(func() { _ = server.Start() }) // the clean-up of the database needs the server
 	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: several, queue: several-jobs}\nledger: {url: %q}\n",
 		azurite.Get(t).ConnectionString().Reveal(), database.Reveal()))
 	s.edgeMore = "uplink: {rate_limit: 300KB}\n"
 	own := func(name string) []string { return []string{"CATTLE_CLOUD_DATA=" + s.path(name)} }
 	s.startBroker()
 	s.startAPI()
-	s.listen()
+	s.subscribe()
 	s.startEdge()
 	path, animals := clip(t)
-	s.drop(path, "DJI_0001.MP4")
-	s.movesOn(func() { s.api = s.startOther("cloud-api-2", own("cloud-2"), "cloud-api", "serve") })
+	s.copyToCard(path, "DJI_0001.MP4")
+	s.killAPIMidUpload(func() { s.api = s.startOther("cloud-api-2", own("cloud-2"), "cloud-api", "serve") })
 	third := s.startOther("cloud-api-3", append(own("cloud-3"), "CATTLE_CLOUD_HTTP_LISTEN=127.0.0.1:0"), "cloud-api", "serve")
 	t.Cleanup(func() {
 		if err := third.Stop(20 * time.Second); err != nil {
@@ -53,45 +52,44 @@ func TestSeveralCloudsOnPostgres(t *testing.T) {
 		}
 	})
 	s.worker = s.startOther("worker", own("cloud-w"), "worker", "run")
-	s.named("DJI_0001.MP4", time.Minute, "is being counted", func(f footageView) bool {
+	s.awaitFootage("DJI_0001.MP4", time.Minute, "is being counted", func(f footageView) bool {
 		return f.Job != nil && f.Job.State == job.Processing && f.Job.Percent > 5
 	})
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("the cloud says that the ledger is away", 20*time.Second, func() bool { return s.get("/readyz", &struct{}{}) != nil })
+	s.eventually("the cloud reports that the ledger is unreachable", 20*time.Second, func() bool { return s.get("/readyz", &struct{}{}) != nil })
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	s.eventually("the cloud is ready again", 20*time.Second, func() bool { return s.get("/readyz", &struct{}{}) == nil })
-	f := s.named("DJI_0001.MP4", 2*time.Minute, "is counted", counted)
-	if !near(f.Count.Unique, animals) {
+	f := s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted", isCounted)
+	if !isClose(f.Count.Unique, animals) {
 		t.Errorf("count %+v, true %d", f.Count, animals)
 	}
-	s.phase("DJI_0001.MP4", "done", 20*time.Second)
-	counts := func() []topic.Count { return messages[topic.Count](t, s.heard, topic.KindCount) }
+	s.awaitPhase("DJI_0001.MP4", "done", 20*time.Second)
+	counts := func() []topic.Count { return messages[topic.Count](t, s.received, topic.KindCount) }
 	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(counts()) > 0 })
 	if all := counts(); len(all) != 1 {
-		t.Errorf("the count was told %d times: %+v", len(all), all)
+		t.Errorf("the count was published %d times: %+v", len(all), all)
 	}
 	var newest int64
-	for i, m := range messages[topic.Job](t, s.heard, topic.KindJob) {
-		if m.Seq < newest { // what was told before is told again by who takes over
-			t.Errorf("message %d of the job has seq %d, after one with %d", i, m.Seq, newest)
+	for i, m := range messages[topic.Job](t, s.received, topic.KindJob) {
+		if m.Seq < newest { // the next publisher repeats the newest message
+			t.Errorf("message %d of the job has seq %d, after seq %d", i, m.Seq, newest)
 		}
 		newest = max(newest, m.Seq)
 	}
 }
 
-// startOther starts a program with settings of its own beside the stage's file.
+// startOther starts a program with the stage's configuration and other settings in env.
 func (s *stage) startOther(name string, env []string, program, command string) *process.Child {
 	s.t.Helper()
 	return s.startIn(env, name, filepath.Join(bin, program), command, "--config", s.cloudcfg)
 }
 
-// Two clouds on one ledger and one store. An upload hangs at one of them; its client
-// comes back at the other, which tells where to go on and takes the rest. What the first
-// still gets is refused.
+// Two clouds share a ledger and a store. An upload hangs at one of them. Its client continues at the other one, which
+// returns the offset and takes the rest. Bytes that still reach the first cloud are refused.
 func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 	database := postgres.Get(t).Database(t)
 	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: taken, queue: taken-jobs}\nledger: {url: %q}\n",
@@ -150,7 +148,7 @@ func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 	if _, err := hanging.Write(film[:half]); err != nil {
 		t.Fatal(err)
 	}
-	// What is saved counts; the rest comes again.
+	// The stored bytes count; the client sends the rest again.
 	began := time.Now()
 	status, head, err := send("HEAD", there+at, nil, 0, nil)
 	if err != nil {
@@ -165,9 +163,9 @@ func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 	}
 	go func() { _, _ = hanging.Write(film[half:]); _ = hanging.Close() }()
 	if status := <-hung; status != http.StatusConflict && status != 0 {
-		t.Errorf("the one that hung got %d", status)
+		t.Errorf("the upload that hung was answered with %d", status)
 	}
-	f := s.named("DJI_0001.MP4", 20*time.Second, "is there", func(footageView) bool { return true })
+	f := s.awaitFootage("DJI_0001.MP4", 20*time.Second, "is there", func(footageView) bool { return true })
 	if want := fmt.Sprintf("%x", sha256.Sum256(film)); f.SHA256 != want {
 		t.Errorf("sha256 is %s, want %s", f.SHA256, want)
 	}

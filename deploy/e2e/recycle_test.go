@@ -17,7 +17,7 @@ const restarting = "worker.max_memory; restarting"
 // that every job is counted once. A worker above it before its first job logs this and counts without a restart.
 func TestWorkerRestartsItself(t *testing.T) {
 	s := newStage(t)
-	s.all()
+	s.startAll()
 	path, animals := clip(t)
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -28,15 +28,15 @@ func TestWorkerRestartsItself(t *testing.T) {
 		t.Helper()
 		n++
 		name := fmt.Sprintf("DJI_%04d.MP4", n)
-		b = append(b, "\x00\x00\x00\x08free"...) // the same film, another file
-		s.dropBytes(b, name)
-		if f := s.named(name, 2*time.Minute, "is counted", counted); f.Job.Attempt != 1 || !near(f.Count.Unique, animals) {
+		b = append(b, "\x00\x00\x00\x08free"...) // the same pictures in another file
+		s.writeToCard(b, name)
+		if f := s.awaitFootage(name, 2*time.Minute, "is counted", isCounted); f.Job.Attempt != 1 || !isClose(f.Count.Unique, animals) {
 			t.Errorf("%s: %+v %+v, true %d", name, f.Job, f.Count, animals)
 		}
 	}
 	ready := func(times int) {
 		t.Helper()
-		s.eventually(fmt.Sprintf("the worker is ready for the %d. time", times), time.Minute, func() bool {
+		s.eventually(fmt.Sprintf("start %d of the worker", times), time.Minute, func() bool {
 			return strings.Count(s.worker.Tail(1<<20), "worker ready") == times
 		})
 	}
@@ -55,7 +55,7 @@ func TestWorkerRestartsItself(t *testing.T) {
 	used := s.memory("VmRSS")
 	t.Logf("%d MiB before the first job, %d MiB after it", fresh>>20, used>>20)
 	if used < fresh+fresh/4 {
-		t.Fatal("no limit fits in between")
+		t.Fatal("no limit lies between both")
 	}
 
 	restart(fresh + fresh/8)
@@ -77,18 +77,18 @@ func TestWorkerRestartsItself(t *testing.T) {
 
 	restart(1 << 20)
 	count()
-	s.eventually("the job is over in the log", time.Minute, func() bool { return strings.Count(s.worker.Tail(1<<20), "job done") == n })
+	s.eventually("the log reports the end of the job", time.Minute, func() bool { return strings.Count(s.worker.Tail(1<<20), "job done") == n })
 	log = s.worker.Tail(1 << 20)
 	if strings.Count(log, restarting) != times || strings.Count(log, "raise it") != 1 {
 		t.Errorf("with far too low a limit:\n%s", log)
 	}
-	s.eventually("the counts over MQTT", time.Minute, func() bool { return len(messages[topic.Count](t, s.heard, topic.KindCount)) >= n })
-	if got := len(messages[topic.Count](t, s.heard, topic.KindCount)); got != n {
+	s.eventually("the counts over MQTT", time.Minute, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) >= n })
+	if got := len(messages[topic.Count](t, s.received, topic.KindCount)); got != n {
 		t.Errorf("%d counts of %d pieces of footage", got, n)
 	}
 }
 
-// memory is a line of the worker's /proc/PID/status, in bytes.
+// memory is a size in the worker's /proc/PID/status, in bytes.
 func (s *stage) memory(field string) int64 {
 	s.t.Helper()
 	n, err := s.worker.Memory(field)

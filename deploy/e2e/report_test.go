@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// row is one scenario's line of the report.
+// row is one scenario in the report.
 type row struct {
 	at        int
 	scenario  string
 	faults    string
 	count     int
 	size      int64
-	lost      int64 // left the agent, did not reach the cloud
-	twice     int64 // reached the cloud more than once
+	lost      int64 // bytes that left the agent and did not reach the cloud
+	twice     int64 // bytes that reached the cloud more than once
 	recovered []time.Duration
 	took      time.Duration
 }
 
-// report gathers rows. It is safe for concurrent use.
+// report collects rows. It is safe for concurrent use.
 type report struct {
 	mu   sync.Mutex
 	rows []row
@@ -39,8 +39,7 @@ func (r *report) add(at int, line row) {
 	r.rows = append(r.rows, line)
 }
 
-// write logs the report as a Markdown table, and appends it to the file that
-// FAULTS_REPORT names.
+// write logs the report as a Markdown table, and appends it to the file in FAULTS_REPORT.
 func (r *report) write(t *testing.T) {
 	t.Helper()
 	table := r.table()

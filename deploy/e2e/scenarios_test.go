@@ -10,8 +10,7 @@ import (
 	"cattlecounter/deploy/testkit/faultproxy"
 )
 
-// scenarios are the bad links. What is said of recovery is what the agent
-// documents: firmware-notes/modem.md.
+// scenarios are the bad links. Their limits for recovery are those that firmware-notes/modem.md documents.
 func scenarios() []scenario {
 	return slices.Concat(cutScenarios(), slowScenarios(), awayScenarios(), networkScenarios())
 }
@@ -31,9 +30,9 @@ func cutScenarios() []scenario {
 		name: "answers lost", faults: "cut in the answers to create, file, offset", size: 3 << 20, large: 64 << 20,
 		plan: func(n int, size int64) faultproxy.Faults {
 			switch n {
-			case 0: // it opened an upload that the agent knows nothing of
+			case 0: // the cloud has an upload whose address the agent never received
 				return faultproxy.Faults{CutDown: faultproxy.At(0), DownFrom: 400}
-			case 1: // it has the whole file, the agent does not know that
+			case 1: // the cloud has the whole file, and the agent did not receive the answer
 				return faultproxy.Faults{CutDown: faultproxy.At(12), DownFrom: size}
 			case 2:
 				return faultproxy.Faults{CutDown: faultproxy.At(40)}
@@ -41,9 +40,9 @@ func cutScenarios() []scenario {
 			return faultproxy.Faults{}
 		},
 		least: 3, recover: threeTry,
-		check: func(s *sending) { // the first answer was that to create
+		check: func(s *sending) { // the first answer was the one to the creation
 			if u := s.uploads(); len(u) != 1 || u[0].Offset != 0 {
-				s.t.Errorf("open uploads %+v, want the one that the agent never heard of", u)
+				s.t.Errorf("open uploads %+v, want the one whose address was lost", u)
 			}
 		},
 	}, {
@@ -55,11 +54,10 @@ func cutScenarios() []scenario {
 
 func slowScenarios() []scenario {
 	return []scenario{{
-		// The agent's kernel takes most of the file at once: only it knows that
-		// bytes still move.
+		// The agent's kernel buffers most of the file at once, so only the kernel knows that bytes still move.
 		name: "64 kbit/s", faults: "64 kbit/s", size: 200_000, large: 2_000_000, idle: 4 * time.Second, buffer: 8 << 10,
 		plan:  func(int, int64) faultproxy.Faults { return faultproxy.Faults{Rate: 64_000} },
-		check: notGivenUp,
+		check: checkLinkKept,
 	}, {
 		name: "slow and resets", faults: "512 kbit/s, 50 ms, 1 % resets", size: 500_000, large: 5_000_000,
 		plan: func(int, int64) faultproxy.Faults {
@@ -84,14 +82,14 @@ func slowScenarios() []scenario {
 			return f
 		},
 		least: 1, recover: 0,
-		check: notGivenUp,
+		check: checkLinkKept,
 	}}
 }
 
-// notGivenUp holds that a link which moves is not taken for a dead one.
-func notGivenUp(s *sending) {
+// checkLinkKept checks that the agent kept a slow link.
+func checkLinkKept(s *sending) {
 	if log := s.edge.Tail(1 << 20); strings.Contains(log, "upload interrupted") {
-		s.t.Errorf("a link that works was given up:\n%s", log)
+		s.t.Errorf("the agent gave up a working link:\n%s", log)
 	}
 }
 
@@ -115,20 +113,20 @@ func awayScenarios() []scenario {
 			return f
 		},
 		during: func(s *sending) {
-			s.happened(faultproxy.BlackHole, 1)
+			s.awaitFaults(faultproxy.BlackHole, 1)
 			away.Store(false)
 			s.proxy.Release()
 		},
-		least: 2, recover: oneAnswer + twoWaits,
+		least: 2, recover: answerTime + twoWaits,
 	}, {
 		name: "refused", faults: "cut after half, then refused, then back", size: 4 << 20, large: 64 << 20, plan: half,
 		during: func(s *sending) {
-			s.happened(faultproxy.Stalled, 1)
+			s.awaitFaults(faultproxy.Stalled, 1)
 			if err := s.proxy.Refuse(); err != nil {
 				s.t.Fatal(err)
 			}
 			s.proxy.Sever()
-			s.eventually("the agent says that the link is down", time.Minute, func() bool {
+			s.eventually("the agent reports that the link is down", time.Minute, func() bool {
 				return strings.Contains(s.status().Link.Detail, "refused")
 			})
 			if err := s.proxy.Accept(); err != nil {

@@ -32,7 +32,7 @@ const (
 	watcherPassword = "pw-of-the-watcher-77aa"
 )
 
-// bin holds the programs, built once per test run.
+// bin is the folder of the programs, built once per test run.
 var bin string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -57,7 +57,7 @@ func run(m *testing.M) int {
 	return postgres.Tests(azurite.Tests(m)).Run()
 }
 
-// stage is one ranch with its cloud, all on loopback and in one temporary folder.
+// stage is one station with its cloud, on loopback and in one temporary folder.
 type stage struct {
 	t        testing.TB
 	dir      string
@@ -67,18 +67,18 @@ type stage struct {
 	edgecfg  string
 	token    string
 	edgeMore string        // more YAML for the agent
-	through  string        // host:port on the agent's way to the cloud, "": straight
+	through  string        // host:port of a proxy between agent and cloud; "" for none
 	idle     time.Duration // the agent's cloud.idle_timeout
-	inside   []string      // what the agent is started by, nil: nothing
+	inside   []string      // command that starts the agent, such as ip netns exec; nil for none
 	noBroker bool          // the agent has no MQTT
 
-	workerEnv []string // goes over the cloud's configuration
+	workerEnv []string // overrides the cloud's configuration for the worker
 
 	broker, api, worker, edge *process.Child
-	heard                     *ear
+	received                  *subscriber
 }
 
-// newStage prepares one; more is further YAML for the cloud.
+// newStage prepares a stage and starts nothing. more is YAML for the cloud. The programs end with the test.
 func newStage(t testing.TB, more ...string) *stage {
 	t.Helper()
 	s := &stage{t: t, dir: t.TempDir(), idle: 10 * time.Second}
@@ -130,7 +130,7 @@ func (s *stage) addDevice(name, role string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// passwords writes what mosquitto knows: who there is and what each may do.
+// passwords writes the accounts of mosquitto and their rights.
 func (s *stage) passwords(users map[string]string) {
 	s.t.Helper()
 	file := s.write("passwords", "")
@@ -143,15 +143,16 @@ func (s *stage) passwords(users map[string]string) {
 		device, topic.Device{Site: site, Name: device}.Prefix()))
 	who := "mosquitto"
 	if os.Getuid() != 0 {
-		who = "" // mosquitto changes its user only when it is root
+		who = "" // without root, mosquitto keeps the user of the test
 	}
 	conf := fmt.Sprintf("listener %d 127.0.0.1\npassword_file %s\nacl_file %s\npersistence false\n", s.mqtt, file, s.path("acl"))
 	if who != "" {
-		conf += "user root\n" // the files belong to the user of the test
+		conf += "user root\n" // the files belong to root
 	}
 	s.write("mosquitto.conf", conf)
 }
 
+// start starts a program; its log is named after it.
 func (s *stage) start(name, program string, args ...string) *process.Child {
 	s.t.Helper()
 	return s.startIn(nil, name, program, args...)
@@ -211,16 +212,17 @@ spool: {dir: %q, min_free: 32MiB}
 	s.edge = s.start("edge-agent", line[0], line[1:]...)
 }
 
-// all starts everything, and an ear that hears every message.
-func (s *stage) all() {
+// startAll starts every program and a subscriber of every MQTT message.
+func (s *stage) startAll() {
 	s.t.Helper()
 	s.startBroker()
 	s.startAPI()
 	s.startWorker()
-	s.listen()
+	s.subscribe()
 	s.startEdge()
 }
 
+// stop ends the programs, looks for secrets in their logs, and shows the logs of a failed test.
 func (s *stage) stop() {
 	for _, c := range []*process.Child{s.edge, s.worker, s.api, s.broker} {
 		if c == nil {
@@ -230,8 +232,8 @@ func (s *stage) stop() {
 			s.t.Error(err)
 		}
 	}
-	if s.heard != nil {
-		s.heard.stop()
+	if s.received != nil {
+		s.received.stop()
 	}
 	s.noSecrets()
 	if s.t.Failed() {
@@ -266,8 +268,7 @@ func (s *stage) get(path string, into any) error {
 	return json.Unmarshal(b, into)
 }
 
-// eventually asks until ok says yes; it looks at the outside of other
-// processes, which give no event to wait for.
+// eventually polls until ok returns true: other processes have no event to wait for. It ends the test after the limit.
 func (s *stage) eventually(what string, limit time.Duration, ok func() bool) {
 	s.t.Helper()
 	deadline := time.Now().Add(limit)
@@ -279,17 +280,18 @@ func (s *stage) eventually(what string, limit time.Duration, ok func() bool) {
 	}
 }
 
-// drop puts a file onto the card as a drone does: whole at once.
-func (s *stage) drop(from, name string) {
+// copyToCard copies a file onto the card under a temporary name and renames it.
+func (s *stage) copyToCard(from, name string) {
 	s.t.Helper()
 	b, err := os.ReadFile(from)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.dropBytes(b, name)
+	s.writeToCard(b, name)
 }
 
-func (s *stage) dropBytes(b []byte, name string) {
+// writeToCard does the same for bytes.
+func (s *stage) writeToCard(b []byte, name string) {
 	s.t.Helper()
 	part := s.path("card", "DCIM", "100MEDIA", name+".part")
 	if err := os.WriteFile(part, b, 0o644); err != nil {
@@ -300,18 +302,18 @@ func (s *stage) dropBytes(b []byte, name string) {
 	}
 }
 
-// ear keeps every MQTT message.
-type ear struct {
+// subscriber records every MQTT message.
+type subscriber struct {
 	mu     sync.Mutex
 	all    []mqttlink.Message
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
-// listen subscribes as a watcher does.
-func (s *stage) listen() {
+// subscribe connects a subscriber that may read all topics.
+func (s *stage) subscribe() {
 	s.t.Helper()
-	e := &ear{done: make(chan struct{})}
+	r := &subscriber{done: make(chan struct{})}
 	up := make(chan struct{}, 1)
 	l, err := mqttlink.New(mqttlink.Options{
 		URL: fmt.Sprintf("tcp://127.0.0.1:%d", s.mqtt), ClientID: "watcher", Username: "watcher", Password: secret.New(watcherPassword),
@@ -326,14 +328,14 @@ func (s *stage) listen() {
 		s.t.Fatal(err)
 	}
 	l.Subscribe("cattle/v1/#", func(m mqttlink.Message) {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.all = append(e.all, m)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.all = append(r.all, m)
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	e.cancel = cancel
+	r.cancel = cancel
 	go func() {
-		defer close(e.done)
+		defer close(r.done)
 		_ = l.Run(ctx)
 	}()
 	select {
@@ -341,21 +343,21 @@ func (s *stage) listen() {
 	case <-time.After(20 * time.Second):
 		s.t.Fatal("the broker does not answer")
 	}
-	s.heard = e
+	s.received = r
 }
 
-func (e *ear) stop() {
-	e.cancel()
-	<-e.done
+func (r *subscriber) stop() {
+	r.cancel()
+	<-r.done
 }
 
-// messages returns what came for one kind of topic, decoded, in order.
-func messages[T any](t testing.TB, e *ear, kind topic.Kind) []T {
+// messages returns the decoded messages of one kind of topic, in the order of arrival.
+func messages[T any](t testing.TB, r *subscriber, kind topic.Kind) []T {
 	t.Helper()
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var out []T
-	for _, m := range e.all {
+	for _, m := range r.all {
 		a, err := topic.Parse(m.Topic)
 		if err != nil {
 			t.Fatalf("%v", err)

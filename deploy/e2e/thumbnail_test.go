@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// On a metered link that lets only thumbnails through, the picture that the camera
-// left is on the page's list and the video stays at the station; an order brings
-// it in.
+// On a metered link that allows only thumbnails, the picture of the camera is in the list of the page and the video stays
+// at the station. An order uploads the video.
 func TestOnlyThumbnailsOverAMeteredLink(t *testing.T) {
 	s := newStage(t)
 	s.edgeMore = "uplink: {metered: true, when_metered: thumbnails}\n"
@@ -28,12 +27,12 @@ func TestOnlyThumbnailsOverAMeteredLink(t *testing.T) {
 	if err := os.WriteFile(s.path("card", "MISC", "THM", "100", "DJI_0001.THM"), picture.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s.dropBytes(append([]byte("\x00\x00\x00\x20ftypisom"), make([]byte, 1<<20)...), "DJI_0001.MP4")
+	s.writeToCard(append([]byte("\x00\x00\x00\x20ftypisom"), make([]byte, 1<<20)...), "DJI_0001.MP4")
 	s.startEdge()
 	var waiting struct {
 		Items []struct{ Footage, Name string }
 	}
-	s.eventually("the thumbnail is there", time.Minute, func() bool {
+	s.eventually("the thumbnail has arrived", time.Minute, func() bool {
 		return s.get("/api/v1/waiting", &waiting) == nil && len(waiting.Items) == 1
 	})
 	if w := waiting.Items[0]; w.Name != "DJI_0001.MP4" {
@@ -47,18 +46,18 @@ func TestOnlyThumbnailsOverAMeteredLink(t *testing.T) {
 	if got, err := jpeg.DecodeConfig(resp.Body); err != nil || got.Width != 160 {
 		t.Errorf("%s %+v %v", resp.Status, got, err)
 	}
-	s.eventually("the station says what waits", 20*time.Second, func() bool {
+	s.eventually("the station reports what waits", 20*time.Second, func() bool {
 		f := s.status().Footage
 		return len(f) == 1 && f[0].Phase == "spooled" && f[0].Waiting != ""
 	})
 	if n := len(s.footage()) + len(s.uploads()); n != 0 {
-		t.Errorf("%d videos are there or on their way", n)
+		t.Errorf("%d videos were uploaded, want none", n)
 	}
 	if out, err := exec.Command(bin+"/edge-agent", "ctl", "-c", s.edgecfg, "metered", "link=no").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	s.phase("DJI_0001.MP4", "waiting", time.Minute)
-	s.eventually("nothing waits any more", 20*time.Second, func() bool {
+	s.awaitPhase("DJI_0001.MP4", "waiting", time.Minute)
+	s.eventually("the list of waiting footage is empty", 20*time.Second, func() bool {
 		return s.get("/api/v1/waiting", &waiting) == nil && len(waiting.Items) == 0
 	})
 }

@@ -63,15 +63,15 @@ for program in worker herdsim; do
 	done
 	"build/cross/$program-$native" --man-page >"build/cross/share/$program.1"
 done
-mkdir -p "$stage/worker-files/model"
+mkdir -p "$stage/worker-files/cloud/model/default" # where the worker looks for it, seen from its own folder
 cp cloud/config/cloud.sample.yaml "$stage/worker-files/"
-git archive HEAD:cloud/model/default | tar -x -C "$stage/worker-files/model"
+git archive HEAD:cloud/model/default | tar -x -C "$stage/worker-files/cloud/model/default"
 archive worker "$native" worker herdsim
 
 # What the programs were built from. Every board has the same modules.
 go build -modfile=deploy/packaging/sbom.mod -o build/tools/cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 for program in edge-agent cloud-api herdsim tus-conformance worker; do
-	build/tools/cyclonedx-gomod bin -json -std -noserial -version "v$VERSION" -output-version 1.6 -output "$out/$program-$VERSION.cdx.json" "build/cross/$program-$native" 2>"$stage/sbom.log" || {
+	build/tools/cyclonedx-gomod bin -json -std -noserial -version "$VERSION" -output-version 1.6 -output "$out/$program-$VERSION.cdx.json" "build/cross/$program-$native" 2>"$stage/sbom.log" || {
 		cat "$stage/sbom.log" >&2
 		exit 1
 	}
