@@ -85,7 +85,7 @@ func (d *Disk) CanHold(n int64) error {
 	o := d.store.o
 	total, _, err := o.Disk(d.usage.dir)
 	if err != nil {
-		return fmt.Errorf("size of the disk of %s: %w", d.usage.dir, err)
+		return fmt.Errorf("measure the disk of %s: %w", d.usage.dir, err)
 	}
 	const share = 50 // of the content: keys, tables and half-filled log files
 	need := n + n/share + o.LogFile
@@ -145,7 +145,7 @@ type usage struct {
 func (u *usage) space() (Space, error) {
 	total, free, err := u.disk(u.dir)
 	if err != nil {
-		return Space{}, fmt.Errorf("free space of %s: %w", u.dir, err)
+		return Space{}, fmt.Errorf("measure the free space of %s: %w", u.dir, err)
 	}
 	sp := Space{Total: total, Free: free}
 	err = filepath.WalkDir(u.dir, func(_ string, d fs.DirEntry, err error) error {

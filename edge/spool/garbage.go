@@ -35,7 +35,7 @@ func (s *store) collect(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		if err := s.rescue(); err != nil {
-			return fmt.Errorf("before value log garbage collection: %w", err)
+			return fmt.Errorf("check the value log before garbage collection: %w", err)
 		}
 		err := s.rewriteLog()
 		if errors.Is(err, badger.ErrNoRewrite) {

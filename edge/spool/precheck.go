@@ -72,7 +72,7 @@ func checkLogs(store string) error {
 			return err
 		}
 		if len(damage) > 0 && damage[0].From < last {
-			return fmt.Errorf("%s is damaged at %d, before readable entries", name, damage[0].From)
+			return fmt.Errorf("%s is damaged at byte %d, before readable entries", name, damage[0].From)
 		}
 	}
 	return nil

@@ -139,7 +139,7 @@ func (s *Spool) NextSession() (int64, error) {
 		return setJSON(txn, sessionKey, n)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("next session: %w", err)
+		return 0, fmt.Errorf("count the start of the station: %w", err)
 	}
 	return n, nil
 }

@@ -25,7 +25,7 @@ func (s *Spool) sweep() error {
 	if len(orphans) > 0 {
 		s.store.o.Log.Info("chunks without footage deleted", "chunks", len(orphans))
 		if err := s.store.deleteKeys(orphans); err != nil {
-			return fmt.Errorf("sweep: %w", err)
+			return fmt.Errorf("delete chunks without footage: %w", err)
 		}
 		s.store.requestCollection()
 	}

@@ -196,7 +196,7 @@ func readEntry(f io.ReaderAt, offset int64, length int) (entry, error) {
 	}
 	e, n := parseEntry(b)
 	if n != length {
-		return entry{}, fmt.Errorf("entry at %d: %w", offset, ErrDamaged)
+		return entry{}, fmt.Errorf("entry at byte %d: %w", offset, ErrDamaged)
 	}
 	e.Offset, e.Length = offset, n
 	return e, nil

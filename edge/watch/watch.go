@@ -181,7 +181,7 @@ func (w *Watcher) scanFolder(ctx context.Context, folder string, scan int) (int,
 		return 0, err
 	}
 	if len(got.videos) > maxFiles {
-		return 0, fmt.Errorf("more than %d videos; is this a drone's card?", maxFiles)
+		return 0, fmt.Errorf("more than %d videos; this folder does not look like a drone's card", maxFiles)
 	}
 	for _, f := range got.sidecars {
 		w.track(f, scan)
