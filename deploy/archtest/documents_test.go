@@ -12,6 +12,7 @@ import (
 	shown "cattlecounter/deploy/testkit/documents"
 	edge "cattlecounter/edge/config"
 	"cattlecounter/shared/settings"
+	"cattlecounter/shared/topic"
 )
 
 const projectRoot = "../.."
@@ -40,6 +41,25 @@ func TestDocumentsNameConfigurationKeys(t *testing.T) {
 	}
 	if seen < 50 {
 		t.Errorf("only %d keys were found: does this test still read the documents?", seen)
+	}
+}
+
+// TestDocumentsNameTopics looks for MQTT topics outside the contract.
+func TestDocumentsNameTopics(t *testing.T) {
+	placeholder := regexp.MustCompile(`\{[a-z]+\}`)
+	seen := 0
+	for _, c := range shown.All(t, projectRoot) {
+		name := placeholder.ReplaceAllString(c.Text, "x")
+		if !strings.HasPrefix(name, "cattle/v1/") || strings.ContainsAny(name, "+# ") || strings.HasSuffix(name, "/") {
+			continue
+		}
+		seen++
+		if _, err := topic.Parse(name); err != nil {
+			t.Errorf("%s line %d: %v", c.File, c.Line, err)
+		}
+	}
+	if seen < 7 {
+		t.Errorf("only %d topics were found: does this test still read the documents?", seen)
 	}
 }
 
