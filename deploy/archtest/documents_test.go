@@ -63,6 +63,29 @@ func TestDocumentsNameTopics(t *testing.T) {
 	}
 }
 
+// TestDocumentsNameVariables looks for environment variables that set nothing.
+func TestDocumentsNameVariables(t *testing.T) {
+	known := []string{"CATTLE_EDGE_CONFIG_FILE"}
+	for _, k := range settings.Keys(new(edge.Config)) {
+		known = append(known, settings.EnvName(edge.EnvPrefix, k))
+	}
+	for _, k := range settings.Keys(new(cloud.Config)) {
+		known = append(known, settings.EnvName(cloud.EnvPrefix, k))
+	}
+	variable := regexp.MustCompile(`CATTLE_(?:CLOUD|EDGE)_[A-Z0-9_]+`)
+	seen := 0
+	for _, c := range shown.All(t, projectRoot) {
+		for _, name := range variable.FindAllString(c.Text, -1) {
+			if seen++; !slices.Contains(known, name) {
+				t.Errorf("%s line %d: no program reads %s", c.File, c.Line, name)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d variables were found: does this test still read the documents?", seen)
+	}
+}
+
 // TestDocumentsNameTargets looks for make targets that do not exist.
 func TestDocumentsNameTargets(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(projectRoot, "Makefile"))
