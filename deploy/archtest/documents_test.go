@@ -196,3 +196,19 @@ func declares(t *testing.T, folder string, line *regexp.Regexp) bool {
 		return line.Match(text)
 	})
 }
+
+// TestIndexListsEveryDecision compares shared/adr/README.md with the pages.
+func TestIndexListsEveryDecision(t *testing.T) {
+	index := read(t, "shared/adr/README.md")
+	pages, err := filepath.Glob(filepath.Join(projectRoot, "shared/adr/0*.md"))
+	if err != nil || len(pages) < 21 {
+		t.Fatal(pages, err)
+	}
+	for _, p := range pages {
+		title, _, _ := strings.Cut(read(t, filepath.Join("shared/adr", filepath.Base(p))), "\n")
+		_, title, _ = strings.Cut(title, ". ")
+		if row := "[" + title + "](" + filepath.Base(p) + ")"; !strings.Contains(index, row) {
+			t.Errorf("shared/adr/README.md lacks %s", row)
+		}
+	}
+}
