@@ -13,29 +13,33 @@ const (
 	StoreAzure = "azure"
 )
 
-// Azure is where blobs and job messages are with StoreAzure.
+// Azure is the storage account for blobs and job messages. Only StoreAzure uses it.
 type Azure struct {
-	// ConnectionString of the storage account; without it BlobURL and QueueURL are
-	// used with a managed identity.
+	// ConnectionString is that of the storage account. If it is empty, BlobURL and QueueURL are used with a managed
+	// identity.
 	ConnectionString secret.String `yaml:"connection_string"`
-	BlobURL          string        `yaml:"blob_url"`
-	QueueURL         string        `yaml:"queue_url"`
-	Container        string        `yaml:"container"`
-	Queue            string        `yaml:"queue"`
+	BlobURL          string        `yaml:"blob_url"`  // https://ACCOUNT.blob.core.windows.net
+	QueueURL         string        `yaml:"queue_url"` // https://ACCOUNT.queue.core.windows.net
+	Container        string        `yaml:"container"` // created if missing
+	Queue            string        `yaml:"queue"`     // created if missing
 }
 
-// azureName is the rule for names of containers and queues.
+// azureName is the form of names of containers and queues in Azure Storage.
 var azureName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
 
 func (a Azure) validate(f *faults) {
 	identity := a.BlobURL != "" || a.QueueURL != ""
-	f.when(a.ConnectionString.IsZero() && !identity, "azure.connection_string: is needed with store: azure, or azure.blob_url and azure.queue_url")
-	f.when(!a.ConnectionString.IsZero() && identity, "azure.connection_string: and azure.blob_url or azure.queue_url exclude each other")
-	for key, text := range map[string]string{"azure.blob_url": a.BlobURL, "azure.queue_url": a.QueueURL} {
+	f.addIf(a.ConnectionString.IsZero() && !identity,
+		"azure.connection_string: store azure needs it, or azure.blob_url and azure.queue_url")
+	f.addIf(!a.ConnectionString.IsZero() && identity,
+		"azure.connection_string: set it, or azure.blob_url and azure.queue_url, not both")
+	for service, text := range map[string]string{"blob": a.BlobURL, "queue": a.QueueURL} {
 		u, err := url.Parse(text)
-		f.when(identity && (err != nil || u.Scheme != "https" || u.Host == ""), "%s: %q is not an address such as https://ACCOUNT.blob.core.windows.net", key, text)
+		f.addIf(identity && (err != nil || u.Scheme != "https" || u.Host == ""),
+			"azure.%[1]s_url: %[2]q is not a URL such as https://ACCOUNT.%[1]s.core.windows.net", service, text)
 	}
 	for key, name := range map[string]string{"azure.container": a.Container, "azure.queue": a.Queue} {
-		f.when(!azureName.MatchString(name) || len(name) > 56, "%s: %q is not 3 to 56 of a-z, 0-9 and single -", key, name)
+		f.addIf(!azureName.MatchString(name) || len(name) > 56,
+			"%s: %q is not a name of 3 to 56 characters of a-z, 0-9 and single -", key, name)
 	}
 }

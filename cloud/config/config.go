@@ -1,6 +1,5 @@
-// Package config is the one configuration of the cloud's processes: cloud-api
-// and the worker read the same file, each the sections it needs. Nothing else
-// in the cloud reads a file or the environment for its settings.
+// Package config is the configuration of cloud-api and the worker. Both read the same file, and each uses the sections
+// that it needs. No other package of the cloud reads settings from a file or the environment.
 package config
 
 import (
@@ -18,88 +17,87 @@ import (
 	"cattlecounter/shared/settings"
 )
 
-// EnvPrefix begins every environment variable of this configuration.
+// EnvPrefix is the prefix of every environment variable of this configuration.
 const EnvPrefix = "CATTLE_CLOUD"
 
-// Off turns an optional part off where an address is expected.
+// Off stands for an address where it turns an optional part off.
 const Off = "off"
 
-// Config is the whole configuration. Make it with Default or Load; a Config
-// that Load returned is valid.
+// Config is the whole configuration. Default and Load create it. Load returns only valid values. The zero value is not
+// valid.
 type Config struct {
-	// Data is the folder that cloud-api and the worker share: ledger, blobs, cache.
+	// Data is the folder of ledger, blobs and cache, shared by cloud-api and the worker.
 	Data string `yaml:"data"`
-	// Store is where blobs and job messages are: StoreLocal, in Data, or StoreAzure.
-	Store  string         `yaml:"store"`
-	Azure  Azure          `yaml:"azure"`
-	Ledger Ledger         `yaml:"ledger"`
-	Log    logging.Config `yaml:"log"` // to standard error
-	HTTP   HTTP           `yaml:"http"`
-	MQTT   MQTT           `yaml:"mqtt"`
-	Intake Intake         `yaml:"intake"`
-	Worker Worker         `yaml:"worker"`
-	// Retention says what goes by age.
-	Retention Retention `yaml:"retention"`
+	// Store is where blobs and job messages are stored: StoreLocal (in Data) or StoreAzure.
+	Store     string         `yaml:"store"`
+	Azure     Azure          `yaml:"azure"`
+	Ledger    Ledger         `yaml:"ledger"`
+	Log       logging.Config `yaml:"log"` // to standard error
+	HTTP      HTTP           `yaml:"http"`
+	MQTT      MQTT           `yaml:"mqtt"`
+	Intake    Intake         `yaml:"intake"`
+	Worker    Worker         `yaml:"worker"`
+	Retention Retention      `yaml:"retention"`
 }
 
-// HTTP is the API, the page and the intake.
+// HTTP configures the server of the API, the page and the uploads.
 type HTTP struct {
-	Listen string `yaml:"listen"` // host:port; port 0 picks a free one
-	// PublicURL is where browsers and devices reach the API; empty means
-	// whatever the client asked.
+	Listen string `yaml:"listen"` // host:port; port 0 takes a free port
+	// PublicURL is the address at which browsers and devices reach the API. Empty means the address that the client
+	// used.
 	PublicURL string `yaml:"public_url"`
-	// IdleTimeout ends a request whose body stands still, and an idle connection.
+	// IdleTimeout ends a request whose body makes no progress for this time, and an idle connection.
 	IdleTimeout time.Duration     `yaml:"idle_timeout"`
-	MaxUpload   settings.ByteSize `yaml:"max_upload"` // largest video
+	MaxUpload   settings.ByteSize `yaml:"max_upload"` // size limit of a video
 }
 
-// MQTT is the broker. With an empty URL cloud-api runs one itself.
+// MQTT configures the broker. With an empty URL cloud-api runs its built-in broker.
 type MQTT struct {
 	URL      string        `yaml:"url"` // tcp://host:1883 | ssl://host:8883
 	Username string        `yaml:"username"`
 	Password secret.String `yaml:"password"`
-	CAFile   string        `yaml:"ca_file"` // PEM; empty means the system's
-	// EmbeddedListen is the address of cloud-api's own broker, or Off for no MQTT.
+	CAFile   string        `yaml:"ca_file"` // PEM; empty means the system's authorities
+	// EmbeddedListen is the address of the built-in broker, or Off for no MQTT.
 	EmbeddedListen string `yaml:"embedded_listen"`
 }
 
-// Intake is how uploads are taken in.
+// Intake configures uploads.
 type Intake struct {
-	ExpireAfter time.Duration     `yaml:"expire_after"` // an unfinished upload nobody touched for so long goes
-	MinFree     settings.ByteSize `yaml:"min_free"`     // below this much free space the API is not ready
+	ExpireAfter time.Duration     `yaml:"expire_after"` // an unfinished upload expires this long after its last byte
+	MinFree     settings.ByteSize `yaml:"min_free"`     // with less free space the API is not ready
 }
 
-// Retention is how long things are kept.
+// Retention configures what is deleted by age.
 type Retention struct {
-	Videos time.Duration `yaml:"videos"` // after the count; 0 means for ever
+	Videos time.Duration `yaml:"videos"` // a video is deleted this long after its count; 0 means never
 }
 
-// Worker is the counting.
+// Worker configures counting. The sample file explains every key.
 type Worker struct {
-	Model          string            `yaml:"model"`           // name of a pulled model, ONNX file or its folder; empty means the chosen or default model
-	Tile           int               `yaml:"tile"`            // pixels; 0 means the model's own size
-	Overlap        float64           `yaml:"overlap"`         // share of a tile, up to 0.9; 0: the model's own
-	Threshold      float64           `yaml:"threshold"`       // 0 means the model's own, or 0.25
-	Provider       string            `yaml:"provider"`        // cpu | cuda | tensorrt
+	Model          string            `yaml:"model"`           // name of a pulled model, ONNX file or its folder
+	Tile           int               `yaml:"tile"`            // pixels; 0 means the input size of the model
+	Overlap        float64           `yaml:"overlap"`         // share of a tile, up to 0.9; 0 means that of the model
+	Threshold      float64           `yaml:"threshold"`       // minimum score; 0 means that of the model, or 0.25
+	Provider       string            `yaml:"provider"`        // one of Providers
 	Device         int               `yaml:"device"`          // number of the GPU
-	GPUMemory      settings.ByteSize `yaml:"gpu_memory"`      // CUDA's arena, TensorRT's workspace; 0 means the library's default
-	HalfPrecision  bool              `yaml:"half_precision"`  // tensorrt in half precision
-	EngineCache    string            `yaml:"engine_cache"`    // folder of tensorrt's built engines; empty means engines in the data folder
-	Threads        int               `yaml:"threads"`         // 0 means all cores
+	GPUMemory      settings.ByteSize `yaml:"gpu_memory"`      // limit; 0 means the default of ONNX Runtime
+	HalfPrecision  bool              `yaml:"half_precision"`  // tensorrt only
+	EngineCache    string            `yaml:"engine_cache"`    // tensorrt only: folder of the built engines; may be empty
+	Threads        int               `yaml:"threads"`         // 0 means one per core
 	Batch          int               `yaml:"batch"`           // tiles per run; 0 means automatic
-	SampleFPS      float64           `yaml:"sample_fps"`      // frames looked at per second of footage
-	Lease          time.Duration     `yaml:"lease"`           // how long a silent worker keeps its job
-	MaxDeliveries  int               `yaml:"max_deliveries"`  // tries before a job is given up
-	Drain          time.Duration     `yaml:"drain"`           // how long the job at hand is worked on after a signal to stop; 0: given back at once
-	MaxMemory      settings.ByteSize `yaml:"max_memory"`      // in RAM; above it the worker starts itself anew between two jobs; 0: off
-	Cache          settings.ByteSize `yaml:"cache"`           // footage of a remote store kept on this machine; 0: only what is in use
-	ONNXRuntimeLib string            `yaml:"onnxruntime_lib"` // shared library; empty means the usual places
+	SampleFPS      float64           `yaml:"sample_fps"`      // frames to search per second of footage
+	Lease          time.Duration     `yaml:"lease"`           // a job's lease expires this long after its last renewal
+	MaxDeliveries  int               `yaml:"max_deliveries"`  // attempts before a job is poisoned
+	Drain          time.Duration     `yaml:"drain"`           // time for the current job after a stop signal; 0 means none
+	MaxMemory      settings.ByteSize `yaml:"max_memory"`      // RAM above which the worker restarts; 0 means no restart
+	Cache          settings.ByteSize `yaml:"cache"`           // limit of cached footage; 0 means only footage in use
+	ONNXRuntimeLib string            `yaml:"onnxruntime_lib"` // path of the library; empty means the usual places
 }
 
-// Providers are the execution providers the worker knows.
+// Providers returns the names of the execution providers that the worker supports.
 func Providers() []string { return []string{"cpu", "cuda", "tensorrt"} }
 
-// Default returns the configuration of a machine where nothing was configured.
+// Default returns the configuration with every key at its default. It is valid.
 func Default() Config {
 	return Config{
 		Data: "data", Store: StoreLocal,
@@ -117,8 +115,8 @@ func Default() Config {
 	}
 }
 
-// Load reads path, which may be empty, and environ over the defaults. Every
-// fault is reported at once; the error wraps settings.ErrInvalid.
+// Load returns the defaults, overridden by the file path and then by environ, a list of NAME=value. An empty path means
+// no file. The error reports every fault at once and wraps settings.ErrInvalid.
 func Load(path string, environ []string) (Config, error) {
 	c := Default()
 	if err := settings.Load(path, environ, EnvPrefix, &c); err != nil {
@@ -127,83 +125,92 @@ func Load(path string, environ []string) (Config, error) {
 	return c, nil
 }
 
-// LedgerPath is the ledger's file, without Ledger.URL.
+// LedgerPath returns the path of the ledger's SQLite file, which is unused when Ledger.URL is set.
 func (c Config) LedgerPath() string { return filepath.Join(c.Data, "ledger.db") }
 
-// BlobDir is the root of the disk blob store.
+// BlobDir returns the root folder of the disk blob store.
 func (c Config) BlobDir() string { return filepath.Join(c.Data, "blobs") }
 
-// CacheDir is for what can be made anew.
+// CacheDir returns the folder of files that can be fetched or built again.
 func (c Config) CacheDir() string { return filepath.Join(c.Data, "cache") }
 
-// Validate reports every fault, each beginning with its key path.
+// Validate returns every fault as one error, a line for each, which begins with the key path.
 func (c *Config) Validate() error {
 	var f faults
-	f.when(c.Data == "", "data: a folder is needed")
-	f.when(c.Store != StoreLocal && c.Store != StoreAzure, "store: %q is neither %s nor %s", c.Store, StoreLocal, StoreAzure)
+	f.addIf(c.Data == "", "data: set the path of a folder")
+	f.addIf(c.Store != StoreLocal && c.Store != StoreAzure, "store: %q is not %s or %s", c.Store, StoreLocal, StoreAzure)
 	if c.Store == StoreAzure {
 		c.Azure.validate(&f)
 	}
 	c.Ledger.validate(&f)
 	if err := c.Log.Format.Validate(); err != nil {
-		f.when(true, "log.format: %v", err)
+		f.addIf(true, "log.format: %v", err)
 	}
 	c.HTTP.validate(&f)
 	c.MQTT.validate(&f)
-	f.when(c.Intake.ExpireAfter < time.Minute, "intake.expire_after: %s is below 1m: a slow link would lose its uploads", c.Intake.ExpireAfter)
+	f.addIf(c.Intake.ExpireAfter < time.Minute,
+		"intake.expire_after: %s is less than 1m; over a slow link every upload would expire", c.Intake.ExpireAfter)
 	c.Worker.validate(&f)
-	f.when(c.Retention.Videos != 0 && c.Retention.Videos < time.Hour, "retention.videos: %s is below 1h; 0 keeps videos for ever", c.Retention.Videos)
+	f.addIf(c.Retention.Videos != 0 && c.Retention.Videos < time.Hour,
+		"retention.videos: %s is less than 1h; 0 means that videos are never deleted", c.Retention.Videos)
 	return errors.Join(f...)
 }
 
+// faults collects what is wrong with a configuration.
 type faults []error
 
-func (f *faults) when(bad bool, format string, args ...any) {
+// addIf adds the fault format, which begins with the key path, if bad is true.
+func (f *faults) addIf(bad bool, format string, args ...any) {
 	if bad {
 		*f = append(*f, fmt.Errorf(format, args...))
 	}
 }
 
 func (h HTTP) validate(f *faults) {
-	f.when(!hostPort(h.Listen), "http.listen: %q is not host:port such as 127.0.0.1:8080", h.Listen)
+	f.addIf(!hostPort(h.Listen), "http.listen: %q is not host:port, such as 127.0.0.1:8080", h.Listen)
 	if h.PublicURL != "" {
 		u, err := url.Parse(h.PublicURL)
 		ok := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&
 			strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
-		f.when(!ok, "http.public_url: %q is not an address such as https://cattle.example without a path", h.PublicURL)
+		f.addIf(!ok, "http.public_url: %q is not a URL without a path, such as https://cattle.example", h.PublicURL)
 	}
-	f.when(h.IdleTimeout < time.Second, "http.idle_timeout: %s is below 1s", h.IdleTimeout)
-	f.when(h.MaxUpload <= 0, "http.max_upload: %s would refuse every upload", h.MaxUpload)
+	f.addIf(h.IdleTimeout < time.Second, "http.idle_timeout: %s is less than 1s", h.IdleTimeout)
+	f.addIf(h.MaxUpload <= 0, "http.max_upload: %s refuses every upload; set a size such as 64GiB", h.MaxUpload)
 }
 
 func (m MQTT) validate(f *faults) {
 	if m.URL != "" {
 		u, err := url.Parse(m.URL)
-		ok := err == nil && u.Host != "" && slices.Contains([]string{"tcp", "mqtt", "ssl", "tls", "mqtts", "ws", "wss"}, u.Scheme)
-		f.when(!ok, "mqtt.url: want tcp://host:1883, ssl://host:8883, ws://… or wss://…")
-		f.when(ok && u.User != nil, "mqtt.url: put the name and the password into mqtt.username and mqtt.password")
+		ok := err == nil && u.Host != "" &&
+			slices.Contains([]string{"tcp", "mqtt", "ssl", "tls", "mqtts", "ws", "wss"}, u.Scheme)
+		f.addIf(!ok, "mqtt.url: is not an address such as tcp://host:1883, ssl://host:8883 or wss://host/path")
+		f.addIf(ok && u.User != nil, "mqtt.url: has a user or password; set mqtt.username and mqtt.password instead")
 	}
-	f.when(m.URL == "" && m.EmbeddedListen != Off && !hostPort(m.EmbeddedListen),
-		"mqtt.embedded_listen: %q is neither host:port such as 127.0.0.1:1883 nor %q", m.EmbeddedListen, Off)
-	f.when(m.Username == "" && !m.Password.IsZero(), "mqtt.username: is empty although mqtt.password is set")
+	f.addIf(m.URL == "" && m.EmbeddedListen != Off && !hostPort(m.EmbeddedListen),
+		"mqtt.embedded_listen: %q is not host:port, such as 127.0.0.1:1883, or %q", m.EmbeddedListen, Off)
+	f.addIf(m.Username == "" && !m.Password.IsZero(), "mqtt.username: is empty, but mqtt.password is set; set both")
 }
 
 func (w Worker) validate(f *faults) {
-	f.when(w.Tile < 0, "worker.tile: %d is negative; 0 means the model's own size", w.Tile)
-	f.when(w.Tile > 0 && w.Tile < 32, "worker.tile: %d pixels are too few, use 32 or more", w.Tile)
-	f.when(!(w.Overlap >= 0 && w.Overlap <= 0.9), "worker.overlap: %g is outside 0 to 0.9", w.Overlap)
-	f.when(!(w.Threshold >= 0 && w.Threshold < 1), "worker.threshold: %g is outside 0 to 1", w.Threshold)
-	f.when(!slices.Contains(Providers(), w.Provider), "worker.provider: %q is none of %s", w.Provider, strings.Join(Providers(), ", "))
-	f.when(w.Device < 0, "worker.device: %d is negative", w.Device)
-	f.when(w.HalfPrecision && w.Provider != "tensorrt", "worker.half_precision: is for provider tensorrt, not %s", w.Provider)
-	f.when(w.EngineCache != "" && w.Provider != "tensorrt", "worker.engine_cache: is for provider tensorrt, not %s", w.Provider)
-	f.when(w.GPUMemory > 0 && w.Provider == "cpu", "worker.gpu_memory: is for providers cuda and tensorrt, not cpu")
-	f.when(w.Threads < 0, "worker.threads: %d is negative; 0 means all cores", w.Threads)
-	f.when(w.Batch < 0, "worker.batch: %d is negative; 0 means automatic", w.Batch)
-	f.when(!(w.SampleFPS > 0 && w.SampleFPS <= 120), "worker.sample_fps: %g is outside 0 to 120", w.SampleFPS)
-	f.when(w.Lease < 10*time.Second || w.Lease > 15*time.Minute, "worker.lease: %s is outside 10s to 15m", w.Lease)
-	f.when(w.Drain < 0, "worker.drain: %s is negative; 0 gives the job back at once", w.Drain)
-	f.when(w.MaxDeliveries < 1, "worker.max_deliveries: %d would give up every job", w.MaxDeliveries)
+	f.addIf(w.Tile < 0, "worker.tile: %d is negative; 0 means the input size of the model", w.Tile)
+	f.addIf(w.Tile > 0 && w.Tile < 32, "worker.tile: %d pixels are too few, use 32 or more", w.Tile)
+	f.addIf(!(w.Overlap >= 0 && w.Overlap <= 0.9), "worker.overlap: %g is outside 0 to 0.9", w.Overlap)
+	f.addIf(!(w.Threshold >= 0 && w.Threshold < 1), "worker.threshold: %g is outside 0 to 1", w.Threshold)
+	f.addIf(!slices.Contains(Providers(), w.Provider),
+		"worker.provider: %q is not one of %s", w.Provider, strings.Join(Providers(), ", "))
+	f.addIf(w.Device < 0, "worker.device: %d is negative", w.Device)
+	f.addIf(w.HalfPrecision && w.Provider != "tensorrt",
+		"worker.half_precision: works only with worker.provider tensorrt, not %s", w.Provider)
+	f.addIf(w.EngineCache != "" && w.Provider != "tensorrt",
+		"worker.engine_cache: works only with worker.provider tensorrt, not %s", w.Provider)
+	f.addIf(w.GPUMemory > 0 && w.Provider == "cpu",
+		"worker.gpu_memory: works only with worker.provider cuda or tensorrt, not cpu")
+	f.addIf(w.Threads < 0, "worker.threads: %d is negative; 0 means one per core", w.Threads)
+	f.addIf(w.Batch < 0, "worker.batch: %d is negative; 0 means automatic", w.Batch)
+	f.addIf(!(w.SampleFPS > 0 && w.SampleFPS <= 120), "worker.sample_fps: %g is outside 0 to 120", w.SampleFPS)
+	f.addIf(w.Lease < 10*time.Second || w.Lease > 15*time.Minute, "worker.lease: %s is outside 10s to 15m", w.Lease)
+	f.addIf(w.Drain < 0, "worker.drain: %s is negative; 0 returns the current job to the queue at once", w.Drain)
+	f.addIf(w.MaxDeliveries < 1, "worker.max_deliveries: %d is less than 1; every job would be poisoned", w.MaxDeliveries)
 }
 
 func hostPort(s string) bool {

@@ -8,17 +8,17 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Sample is the commented configuration file with every key at its default.
+// Sample is the commented sample file: every key with its default.
 //
 //go:embed cloud.sample.yaml
 var Sample string
 
-// Write prints the configuration as YAML, secrets hidden.
+// Write writes the configuration to w as YAML. Secrets are printed as ***.
 func Write(w io.Writer, c Config) error {
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
 	if err := enc.Encode(c); err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return fmt.Errorf("cannot write the configuration: %w", err)
 	}
 	return enc.Close()
 }
