@@ -7,7 +7,7 @@ import (
 	"cattlecounter/cloud/synthetic/grain"
 )
 
-// Measures of a grown animal of size 1 in metres.
+// Measures of a grown animal (size 1) in metres.
 const (
 	bodyLength = 1.55
 	bodyWidth  = 0.66
@@ -26,7 +26,7 @@ const (
 	coatKinds
 )
 
-// coatColours are main colour and patch colour.
+// coatColours holds the main colour and the patch colour of each coat.
 var coatColours = [coatKinds][2]colour{
 	{{0.09, 0.08, 0.08}, {0.13, 0.11, 0.10}},
 	{{0.38, 0.22, 0.13}, {0.30, 0.17, 0.10}},
@@ -36,7 +36,7 @@ var coatColours = [coatKinds][2]colour{
 	{{0.55, 0.53, 0.51}, {0.40, 0.38, 0.37}},
 }
 
-// gait is what an animal does.
+// gait is the activity of an animal.
 type gait int
 
 const (
@@ -50,17 +50,17 @@ const (
 type animal struct {
 	id      int
 	at      point
-	heading float64 // radians, where the head points
+	heading float64 // radians, direction of the head
 	size    float64 // 1 is grown
 	coat    int
 	pattern grain.Noise
-	spot    float64 // height of the noise above which the patch colour shows
+	spot    float64 // level of the noise above which the coat has the patch colour
 
 	gait  gait
-	until float64 // seconds, when it chooses again
+	until float64 // seconds, end of the current gait
 	speed float64 // metres a second
 	turn  float64 // radians a second
-	steps float64 // metres walked, drives the legs
+	steps float64 // metres walked, for the position of the legs
 }
 
 func newAnimal(r *rand.Rand, id int, at point, moving float64) *animal {
@@ -69,13 +69,13 @@ func newAnimal(r *rand.Rand, id int, at point, moving float64) *animal {
 	if r.Float64() < 0.15 {
 		a.size = 0.55 + 0.15*r.Float64() // a calf
 	}
-	a.choose(r, 0, moving)
+	a.chooseGait(r, 0, moving)
 	a.until *= r.Float64()
 	return a
 }
 
-// choose picks what the animal does next; moving is the share that walks.
-func (a *animal) choose(r *rand.Rand, now, moving float64) {
+// chooseGait chooses the next activity of the animal. moving is the share of animals that walk.
+func (a *animal) chooseGait(r *rand.Rand, now, moving float64) {
 	a.until = now + 2 + 6*r.Float64()
 	a.speed, a.turn = 0, 0
 	switch v := r.Float64(); {
@@ -90,7 +90,7 @@ func (a *animal) choose(r *rand.Rand, now, moving float64) {
 	}
 }
 
-// lift is how much lower than standing the body lies.
+// lift is how much lower than a standing body a lying one is.
 func (a *animal) lift() float64 {
 	if a.gait == lying {
 		return -0.45
@@ -98,11 +98,10 @@ func (a *animal) lift() float64 {
 	return 0
 }
 
-// move advances the animal by dt seconds. It turns away from what stands in
-// its way: other animals, water, bushes.
+// move advances the animal by dt seconds. It turns away from other animals, water and bushes in its way.
 func (a *animal) move(r *rand.Rand, now, dt, moving float64, herd []*animal, f *field) {
 	if now >= a.until {
-		a.choose(r, now, moving)
+		a.chooseGait(r, now, moving)
 	}
 	if a.speed == 0 {
 		return
@@ -126,5 +125,5 @@ func (a *animal) blocked(next point, herd []*animal, f *field) bool {
 			return true
 		}
 	}
-	return !f.stands(next)
+	return !f.canStand(next)
 }

@@ -8,11 +8,10 @@ const (
 	sunY = 0.35
 )
 
-// camera is a drone's view at one moment: a parallel projection, tilted from
-// straight down, turned by heading. At the height and focal length of a survey
-// the perspective within an animal is below a pixel.
+// camera is the view of a drone at one moment: a parallel projection, tilted from straight down and turned by heading. At
+// the height and focal length of a survey the perspective within an animal is less than a pixel.
 type camera struct {
-	at            point   // on the ground, in the middle of the picture
+	at            point   // on the ground in the middle of the picture
 	heading       float64 // radians
 	scale         float64 // pixels per metre
 	tilt          float64 // radians from straight down
@@ -33,7 +32,7 @@ func (c *camera) project(p point, z float64) (x, y float64) {
 	return float64(c.width)/2 + c.scale*rx, float64(c.height)/2 + c.scale*(ry*c.cosT-z*c.sinT)
 }
 
-// ground returns the point at height z that a pixel shows.
+// ground returns the point at height z that is visible at a pixel.
 func (c *camera) ground(x, y, z float64) point {
 	rx := (x - float64(c.width)/2) / c.scale
 	ry := ((y-float64(c.height)/2)/c.scale + z*c.sinT) / c.cosT
@@ -45,9 +44,8 @@ func (c *camera) depth(p point) float64 {
 	return (p.y-c.at.y)*c.cosH - (p.x-c.at.x)*c.sinH
 }
 
-// flight is the path of the drone: along x at a steady speed, with the slow
-// sway, turn and breathing in height that wind and operators cause, and the
-// small shake that a gimbal leaves.
+// flight is the path of the drone: along x at a steady speed, with slow changes of place, heading and height by wind and
+// operator, and the small remaining shake of a gimbal.
 type flight struct {
 	speed  float64 // metres a second
 	scale  float64

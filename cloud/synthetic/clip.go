@@ -1,9 +1,7 @@
-// Package synthetic renders a herd as a drone would film it, with the exact
-// truth of what is in view. A textured pasture with worn tracks, water and
-// bushes; animals with bodies, heads, legs, shadows and coats, some of which
-// walk; a drifting camera. The same configuration gives the same pixels on
-// every machine of one processor family. It is pure Go. Pictures with far more
-// variety, made to train detectors, are in aerial.
+// Package synthetic renders a clip of a herd as filmed by a drone, with the exact truth about every frame. The pasture has
+// texture, tracks, water and bushes; the animals have bodies, heads, legs, shadows and coats, and some walk; the camera
+// drifts. The same configuration gives the same pixels on every machine of one processor family. It is pure Go. Package
+// aerial has pictures with far more variety, to train detectors.
 package synthetic
 
 import (
@@ -26,21 +24,21 @@ import (
 // Config describes a clip. The zero value of a field is its default.
 type Config struct {
 	Seed    uint64
-	Animals int     // in the world, default 40; the camera need not meet all
+	Animals int     // in the world, default 40; the camera may miss some
 	Seconds float64 // default 8
 	FPS     float64 // default 30
 	Width   int     // pixels, default 1280
 	Height  int     // default 720
 	Scale   float64 // pixels per metre, default 22
 	Tilt    float64 // degrees from straight down, 0 to 60, default 35
-	Speed   float64 // of the drone in metres a second, default 4; negative stands still
-	Moving  float64 // share of the animals that walk, 0..1, default 0.25; negative for none
+	Speed   float64 // of the drone in metres per second, default 4; negative for a standing drone
+	Moving  float64 // share of the walking animals, 0..1, default 0.25; negative for none
 }
 
 // ErrConfig marks a configuration outside the ranges.
 var ErrConfig = errors.New("configuration of the simulator is not valid")
 
-// Bounds that keep memory and time of a clip sensible.
+// Bounds of the memory and time for a clip.
 const (
 	maxAnimals = 5000
 	maxArea    = 400e6 // pixels of the painted ground
@@ -84,7 +82,7 @@ func (c Config) validate() error {
 	check(c.Width >= 64 && c.Width <= 8192 && c.Height >= 64 && c.Height <= 8192, "%dx%d pixels, want 64 to 8192", c.Width, c.Height)
 	check(c.Scale >= 4 && c.Scale <= 200, "%v pixels per metre, want 4 to 200", c.Scale)
 	check(c.Tilt >= 0 && c.Tilt <= 60, "tilt of %v degrees, want 0 to 60", c.Tilt)
-	check(c.Speed <= 30, "speed of %v metres a second, want at most 30", c.Speed)
+	check(c.Speed <= 30, "speed of %v metres per second, want at most 30", c.Speed)
 	check(c.Moving <= 1, "moving share of %v, want at most 1", c.Moving)
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w: %w", err, ErrConfig)
@@ -103,7 +101,7 @@ type Clip struct {
 	truth  Truth
 }
 
-// New builds the world. The error wraps ErrConfig.
+// New creates the world of a clip. The error wraps ErrConfig.
 func New(c Config) (*Clip, error) {
 	c = c.withDefaults()
 	if err := c.validate(); err != nil {
@@ -116,15 +114,15 @@ func New(c Config) (*Clip, error) {
 	}
 	from, to := clip.world()
 	if area := (to.x - from.x) * (to.y - from.y) * c.Scale * c.Scale; area > maxArea {
-		return nil, fmt.Errorf("the flight passes %.0f million pixels of ground, at most %.0f: %w", area/1e6, maxArea/1e6, ErrConfig)
+		return nil, fmt.Errorf("the flight passes %.0f million pixels of ground, want at most %.0f; shorten the clip or lower speed or scale: %w", area/1e6, maxArea/1e6, ErrConfig)
 	}
 	clip.field = newField(r, from, to, c.Scale)
-	clip.settle(from, to)
+	clip.placeHerd(from, to)
 	clip.truth = newTruth(c, clip.herd)
 	return clip, nil
 }
 
-// world is the ground that the camera passes, with a margin.
+// world is the ground that the camera films, with a margin.
 func (c *Clip) world() (from, to point) {
 	b := emptyBounds()
 	for t := 0.0; t <= c.config.Seconds; t += 0.25 {
@@ -141,9 +139,8 @@ func (c *Clip) world() (from, to point) {
 	return point{b.x0, b.y0}, point{b.x1, b.y1}
 }
 
-// settle puts the herd on the field: in loose groups, as herds stand, each
-// animal with room around it. A field that is too small holds fewer.
-func (c *Clip) settle(from, to point) {
+// placeHerd places the herd on the field in loose groups, with space around each animal. A small field has fewer animals.
+func (c *Clip) placeHerd(from, to point) {
 	const tries = 200
 	within := func() point {
 		return point{grain.Mix(from.x, to.x, c.rand.Float64()), grain.Mix(from.y, to.y, c.rand.Float64())}
@@ -159,7 +156,7 @@ func (c *Clip) settle(from, to point) {
 				g := groups[c.rand.IntN(len(groups))]
 				p = point{g.x + 7*c.rand.NormFloat64(), g.y + 7*c.rand.NormFloat64()}
 			}
-			free := p.x > from.x && p.x < to.x && p.y > from.y && p.y < to.y && c.field.stands(p)
+			free := p.x > from.x && p.x < to.x && p.y > from.y && p.y < to.y && c.field.canStand(p)
 			free = free && !slices.ContainsFunc(c.herd, func(a *animal) bool { return a.at.dist(p) < personalSpace+0.3 })
 			if free {
 				c.herd = append(c.herd, newAnimal(c.rand, id, p, c.config.Moving))
@@ -175,7 +172,7 @@ func (c *Clip) Frames() int { return max(1, int(math.Round(c.config.Seconds*c.co
 // Config is the configuration with its defaults filled in.
 func (c *Clip) Config() Config { return c.config }
 
-// Truth is what was in view of the frames rendered so far.
+// Truth is the truth about the frames rendered so far.
 func (c *Clip) Truth() Truth { return c.truth }
 
 // Next renders the next frame into f, or returns io.EOF after the last one.
@@ -200,25 +197,25 @@ func (c *Clip) Next(ctx context.Context, f *video.Frame) error {
 	return nil
 }
 
-// render draws the ground and then the animals from far to near, and returns
-// what is in view. Bands of rows are drawn side by side.
+// render draws the ground and then the animals from far to near, and returns the animals in view. It draws bands of rows
+// in parallel.
 func (c *Clip) render(f *video.Frame, cam *camera) []Sighting {
 	herd := slices.Clone(c.herd)
 	slices.SortStableFunc(herd, func(a, b *animal) int { return cmp.Compare(cam.depth(a.at), cam.depth(b.at)) })
 	var poses []pose
 	var boxes []bounds
-	seen := []Sighting{}
+	visible := []Sighting{}
 	for _, a := range herd {
 		p := a.pose()
 		b := p.bounds(cam)
 		reach := b
-		reach.grow(3 * cam.scale) // its shadow may be in view when it is not
+		reach.grow(3 * cam.scale) // the shadow of an animal outside may be in view
 		if reach.x1 < 0 || reach.y1 < 0 || reach.x0 > float64(f.Width) || reach.y0 > float64(f.Height) {
 			continue
 		}
 		poses, boxes = append(poses, p), append(boxes, b)
 		if s, ok := sighting(a.id, b, f); ok {
-			seen = append(seen, s)
+			visible = append(visible, s)
 		}
 	}
 	bands := runtime.GOMAXPROCS(0)
@@ -236,7 +233,7 @@ func (c *Clip) render(f *video.Frame, cam *camera) []Sighting {
 		})
 	}
 	wg.Wait()
-	return seen
+	return visible
 }
 
 // ground fills a band with the field.

@@ -2,7 +2,7 @@ package synthetic
 
 import "cattlecounter/cloud/synthetic/grain"
 
-// colour is linear enough for a toy world: red, green, blue, 0..1.
+// colour is red, green and blue, 0..1.
 type colour struct{ r, g, b float64 }
 
 func (c colour) mix(o colour, t float64) colour {
@@ -16,14 +16,14 @@ func level(v float64) byte { return byte(grain.Clamp(v*255+0.5, 0, 255)) }
 // put writes the colour as blue, green and red bytes.
 func (c colour) put(p []byte) { p[0], p[1], p[2] = level(c.b), level(c.g), level(c.r) }
 
-// over blends the colour over what p holds, a from 0 to 1.
+// over blends the colour over the pixel p with opacity a, 0..1.
 func (c colour) over(p []byte, a float64) {
 	p[0] = level(grain.Mix(float64(p[0])/255, c.b, a))
 	p[1] = level(grain.Mix(float64(p[1])/255, c.g, a))
 	p[2] = level(grain.Mix(float64(p[2])/255, c.r, a))
 }
 
-// darken multiplies what p holds.
+// darken multiplies the pixel p by f.
 func darken(p []byte, f float64) {
 	for i := range 3 {
 		p[i] = byte(float64(p[i]) * f)

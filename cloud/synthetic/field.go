@@ -14,7 +14,7 @@ type point struct{ x, y float64 }
 
 func (p point) dist(q point) float64 { return math.Hypot(p.x-q.x, p.y-q.y) }
 
-// field is the ground: a picture of it and where animals cannot stand.
+// field is the ground: a picture of it, and the places where animals cannot stand.
 type field struct {
 	left, top     float64 // metres
 	scale         float64 // pixels per metre
@@ -23,14 +23,13 @@ type field struct {
 	ponds, bushes []disc
 }
 
-// disc is a round thing with a ragged edge.
+// disc is a round object with a ragged edge.
 type disc struct {
 	point
 	radius float64
 }
 
-// Colours of the ground. Green leads everywhere: what an animal detector may
-// use is what real pastures offer too.
+// Colours of the ground. Green is the strongest channel everywhere, as on real pastures.
 var (
 	grassDark  = colour{0.20, 0.31, 0.12}
 	grassLight = colour{0.38, 0.49, 0.22}
@@ -53,7 +52,7 @@ func newField(r *rand.Rand, from, to point, scale float64) *field {
 		f.ponds = append(f.ponds, disc{within(), 3 + 4*r.Float64()})
 	}
 	for range int(area / 160) {
-		if b := (disc{within(), 0.5 + 1.1*r.Float64()*r.Float64()}); f.stands(b.point) {
+		if b := (disc{within(), 0.5 + 1.1*r.Float64()*r.Float64()}); f.canStand(b.point) {
 			f.bushes = append(f.bushes, b)
 		}
 	}
@@ -61,10 +60,10 @@ func newField(r *rand.Rand, from, to point, scale float64) *field {
 	return f
 }
 
-// track is a path that animals or a tractor have worn: a sine across the field.
+// track is a path of animals or a tractor: a sine across the field.
 type track struct {
 	start, slope, swing, length, phase float64
-	gauge                              float64 // between the two ruts, 0 for one path
+	gauge                              float64 // distance of the two ruts, 0 for one path
 }
 
 func newTracks(r *rand.Rand, from, to point) []track {
@@ -80,8 +79,8 @@ func newTracks(r *rand.Rand, from, to point) []track {
 	return list
 }
 
-// wear is how bare the ground is at p, 0..1.
-func (t track) wear(p point) float64 {
+// bareness is how bare the ground is at p, 0..1.
+func (t track) bareness(p point) float64 {
 	off := math.Abs(p.y - t.start - t.slope*p.x - t.swing*math.Sin(p.x/t.length*2*math.Pi+t.phase))
 	if t.gauge > 0 {
 		return 1 - grain.Ramp(0.15, 0.45, math.Abs(off-t.gauge/2))
@@ -126,15 +125,14 @@ func (f *field) grass(n, fine grain.Noise, p point, tracks []track) colour {
 	c := grassDark.mix(grassLight, n.Fractal(p.x/9, p.y/9, 4))
 	c = c.mix(grassDry, 0.8*grain.Ramp(0.5, 0.75, n.Fractal(p.x/14+80, p.y/14-40, 3)))
 	for _, t := range tracks {
-		c = c.mix(worn, 0.75*t.wear(p)*(0.5+0.5*fine.At(p.x*2, p.y*2)))
+		c = c.mix(worn, 0.75*t.bareness(p)*(0.5+0.5*fine.At(p.x*2, p.y*2)))
 	}
 	tuft := fine.Fractal(p.x*3, p.y*3, 2)
 	blade := fine.Lattice(int64(p.x*f.scale), int64(p.y*f.scale))
 	return c.scale(0.74 + 0.36*tuft + 0.16*blade)
 }
 
-// stamp paints a disc; paint gets the distance outside its ragged edge in
-// metres and answers colour and cover.
+// stamp paints a disc. paint gets the distance outside of its ragged edge in metres and returns colour and opacity.
 func (f *field) stamp(d disc, margin float64, paint func(p point, edge float64) (colour, float64), n grain.Noise) {
 	reach := d.radius*1.4 + margin
 	x0, x1 := max(0, int((d.x-reach-f.left)*f.scale)), min(f.width, int((d.x+reach-f.left)*f.scale))
@@ -151,8 +149,8 @@ func (f *field) stamp(d disc, margin float64, paint func(p point, edge float64) 
 	}
 }
 
-// stands tells whether an animal can be at p.
-func (f *field) stands(p point) bool {
+// canStand reports whether an animal can stand at p.
+func (f *field) canStand(p point) bool {
 	for _, d := range f.ponds {
 		if p.dist(d.point) < d.radius*1.3+1.5 {
 			return false
@@ -166,7 +164,7 @@ func (f *field) stands(p point) bool {
 	return true
 }
 
-// sample reads the ground between its pixels. Outside the field the edge goes on.
+// sample reads the ground with interpolation. Outside of the field it continues the edge.
 func (f *field) sample(dst []byte, p point) {
 	x := grain.Clamp((p.x-f.left)*f.scale, 0, float64(f.width)-1.001)
 	y := grain.Clamp((p.y-f.top)*f.scale, 0, float64(f.height)-1.001)

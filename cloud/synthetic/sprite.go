@@ -7,9 +7,8 @@ import (
 	"cattlecounter/cloud/synthetic/grain"
 )
 
-// An animal is drawn as a stack of horizontal slices: for each pixel the
-// topmost slice that it meets is what the camera sees. That gives body, legs
-// and head their right places and overlaps for every tilt.
+// An animal is drawn as a stack of horizontal slices: each pixel shows the topmost slice on its line of sight. So body,
+// legs and head have the right places and overlaps for every tilt.
 const (
 	sliceStep = 0.07 // metres
 	headReach = 1.45 // metres from the middle to the muzzle
@@ -17,7 +16,7 @@ const (
 	widest    = 0.65 // metres from the middle line to the cheek of a turned head
 )
 
-// pose is an animal ready to be drawn or measured.
+// pose is an animal prepared for drawing and measuring.
 type pose struct {
 	*animal
 	sin, cos float64
@@ -25,14 +24,13 @@ type pose struct {
 	stride   float64 // of the legs, metres
 	head     [3]float64
 	spheres  [5]sphere // neck, skull and, last, muzzle
-	feet     [4]leaning
+	feet     [4]foot
 }
 
 type sphere struct{ u, v, z, r2 float64 }
 
-// leaning is a leg: where its foot stands when straight, and how far the foot
-// is ahead of that now.
-type leaning struct{ u, v, swing float64 }
+// foot is the place of a foot under a straight leg, and how far the foot is ahead of it.
+type foot struct{ u, v, swing float64 }
 
 func (a *animal) pose() pose {
 	p := pose{animal: a, lift: a.lift()}
@@ -55,7 +53,7 @@ func (a *animal) pose() pose {
 	}
 	swing := p.stride * math.Sin(p.steps*5)
 	for i := range p.feet {
-		p.feet[i] = leaning{0.58 - 1.16*float64(i/2), 0.21 - 0.42*float64(i%2), swing}
+		p.feet[i] = foot{0.58 - 1.16*float64(i/2), 0.21 - 0.42*float64(i%2), swing}
 		if i == 1 || i == 2 { // legs move in diagonal pairs
 			p.feet[i].swing = -swing
 		}
@@ -63,8 +61,8 @@ func (a *animal) pose() pose {
 	return p
 }
 
-// local turns a point on the ground into the animal's own frame: u along its
-// back towards the head, v to its right, for an animal of size 1.
+// local converts a point on the ground to the animal's frame: u along its back towards the head, v to its right, for an
+// animal of size 1.
 func (p *pose) local(g point) (u, v float64) {
 	dx, dy := (g.x-p.at.x)/p.size, (g.y-p.at.y)/p.size
 	return dx*p.cos + dy*p.sin, dy*p.cos - dx*p.sin
@@ -81,7 +79,7 @@ const (
 	muzzle
 )
 
-// hit returns the part that the slice at height z has at (u, v).
+// hit returns the part of the animal at (u, v) in the slice at height z.
 func (p *pose) hit(u, v, z float64) part {
 	if v < -widest || v > widest || u < -headReach || u > headReach {
 		return none
@@ -117,8 +115,7 @@ func (p *pose) hit(u, v, z float64) part {
 	return none
 }
 
-// colour is the coat at a place of the surface, lit from above and from the
-// side that is turned to the sun.
+// colour is the colour of the coat at a place of the surface, lit from above and from the side towards the sun.
 func (p *pose) colour(what part, u, v, z float64) colour {
 	main, patch := coatColours[p.coat][0], coatColours[p.coat][1]
 	c := main
@@ -132,7 +129,7 @@ func (p *pose) colour(what part, u, v, z float64) colour {
 		c = main.mix(patch, n)
 	}
 	top := grain.Clamp((z-p.lift-0.5)/(backHeight-0.5), 0, 1)
-	// v points to the animal's right; where that lies against the sun it is darker.
+	// v points to the animal's right. A side away from the sun is darker.
 	side := (-p.sin*v*sunX + p.cos*v*sunY) / (bodyWidth / 2)
 	light := 0.55 + 0.5*top - 0.22*grain.Clamp(side, -1, 1)
 	if what == leg {
@@ -141,7 +138,7 @@ func (p *pose) colour(what part, u, v, z float64) colour {
 	return c.scale(light * (0.93 + 0.14*p.pattern.At(u*14, v*14)))
 }
 
-// shade darkens the ground in the rows where the animal takes the sun away.
+// shade darkens the ground in the shadow of the animal.
 func (p *pose) shade(f *video.Frame, c *camera, rows span) {
 	b := emptyBounds()
 	for _, z := range []float64{0, (backHeight + 0.2) * p.size} {
@@ -165,7 +162,7 @@ func (p *pose) shade(f *video.Frame, c *camera, rows span) {
 	})
 }
 
-// draw paints the animal with four looks per pixel, which smooths its outline.
+// draw paints the animal with four samples per pixel, which smooths its outline.
 func (p *pose) draw(f *video.Frame, c *camera, b bounds, rows span) {
 	b.grow(2)
 	b.each(f, rows, func(x, y int, pix []byte) {
@@ -173,7 +170,7 @@ func (p *pose) draw(f *video.Frame, c *camera, b bounds, rows span) {
 		seen := 0
 		for s := range 4 {
 			px, py := float64(x)+0.25+0.5*float64(s%2), float64(y)+0.25+0.5*float64(s/2)
-			if col, ok := p.look(c, px, py); ok {
+			if col, ok := p.sample(c, px, py); ok {
 				sum = colour{sum.r + col.r, sum.g + col.g, sum.b + col.b}
 				seen++
 			}
@@ -184,8 +181,8 @@ func (p *pose) draw(f *video.Frame, c *camera, b bounds, rows span) {
 	})
 }
 
-// look follows one line of sight from above to the ground.
-func (p *pose) look(c *camera, x, y float64) (colour, bool) {
+// sample follows one line of sight from above to the ground.
+func (p *pose) sample(c *camera, x, y float64) (colour, bool) {
 	// The line of sight is straight, so the steps in the animal's frame are equal.
 	const top = 1.6
 	u, v := p.local(c.ground(x, y, top*p.size))
@@ -199,7 +196,7 @@ func (p *pose) look(c *camera, x, y float64) (colour, bool) {
 	return colour{}, false
 }
 
-// bounds is a box in pixels of the frame, and may reach beyond it.
+// bounds is a box in pixels of the frame. It may reach beyond the frame.
 type bounds struct{ x0, y0, x1, y1 float64 }
 
 func emptyBounds() bounds { return bounds{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)} }
@@ -210,7 +207,7 @@ func (b *bounds) add(x, y float64) {
 
 func (b *bounds) grow(by float64) { b.x0, b.y0, b.x1, b.y1 = b.x0-by, b.y0-by, b.x1+by, b.y1+by }
 
-// span is a band of rows of the frame, first and behind the last.
+// span is a band of rows of the frame, from inclusive, to exclusive.
 type span struct{ from, to int }
 
 // each visits the pixels of the band inside the bounds.
@@ -225,8 +222,7 @@ func (b bounds) each(f *video.Frame, rows span, visit func(x, y int, pix []byte)
 	}
 }
 
-// bounds of the animal's visible body, without its shadow: the outline of
-// trunk, head and legs, projected.
+// bounds is the projected outline of trunk, head and legs, without the shadow.
 func (p *pose) bounds(c *camera) bounds {
 	b := emptyBounds()
 	add := func(u, v, z float64) {

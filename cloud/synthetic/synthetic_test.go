@@ -26,7 +26,7 @@ func play(t *testing.T, c Config) (*Clip, video.Frame) {
 		err := clip.Next(t.Context(), &f)
 		if errors.Is(err, io.EOF) {
 			if i != clip.Frames() {
-				t.Errorf("%d frames, announced %d", i, clip.Frames())
+				t.Errorf("%d frames, want %d", i, clip.Frames())
 			}
 			return clip, f
 		}
@@ -49,16 +49,16 @@ func TestSameSeedSamePixels(t *testing.T) {
 	other.Seed++
 	_, fc := play(t, other)
 	if bytes.Equal(fa.Pix, fc.Pix) {
-		t.Error("another seed gives the same picture")
+		t.Error("two seeds give the same picture")
 	}
 	if n := len(a.Truth().PerFrame); n != 5 || a.Truth().Frames != 5 {
 		t.Errorf("truth of %d frames", n)
 	}
 }
 
-// TestTruthFollowsPixels compares pictures with and without the herd: where
-// they differ, an animal (or its shadow, which reaches right and down) is.
-func TestTruthFollowsPixels(t *testing.T) {
+// TestTruthMatchesPixels compares pictures with and without the herd. They differ only at an animal or its shadow, which
+// is to the right and below.
+func TestTruthMatchesPixels(t *testing.T) {
 	clip, err := New(Config{Seed: 5, Animals: 15, Width: 640, Height: 480, Tilt: 30})
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestTruthFollowsPixels(t *testing.T) {
 			for _, s := range seen {
 				near = near || float64(x) > s.Box[0]-shadow && float64(x) < s.Box[2]+shadow && float64(y) > s.Box[1]-shadow && float64(y) < s.Box[3]+shadow
 			}
-			// What stands just outside the frame may cast its shadow into it.
+			// The shadow of an animal just outside of the frame may be inside.
 			edge := float64(min(x, y, 639-x, 479-y)) < 2*shadow
 			if !near && !edge {
 				t.Fatalf("pixel %d,%d changed without an animal near", x, y)
@@ -123,11 +123,11 @@ func TestUniqueCount(t *testing.T) {
 		}
 	}
 	if len(ids) != truth.UniqueAnimals || truth.UniqueAnimals == 0 {
-		t.Errorf("%d unique animals, frames show %d", truth.UniqueAnimals, len(ids))
+		t.Errorf("%d unique animals, the frames have %d", truth.UniqueAnimals, len(ids))
 	}
 }
 
-func TestHerdKeepsItsDistance(t *testing.T) {
+func TestAnimalsKeepTheirDistance(t *testing.T) {
 	c := small
 	c.Animals, c.Moving, c.Seconds = 30, 1, 4
 	clip, _ := play(t, c)
@@ -151,7 +151,7 @@ func TestCameraInverse(t *testing.T) {
 	}
 }
 
-func TestConfigIsChecked(t *testing.T) {
+func TestNewRefusesConfigs(t *testing.T) {
 	for name, c := range map[string]Config{
 		"animals": {Animals: -1}, "seconds": {Seconds: -1}, "fps": {FPS: 1000}, "size": {Width: 1}, "scale": {Scale: 1},
 		"tilt": {Tilt: 80}, "nan": {Seconds: math.NaN()}, "ground": {Seconds: 3600, Speed: 30}, "moving": {Moving: 2}, "speed": {Speed: 99},
@@ -162,7 +162,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-func TestNextIsCancelled(t *testing.T) {
+func TestNextIsCanceled(t *testing.T) {
 	clip, err := New(small)
 	if err != nil {
 		t.Fatal(err)

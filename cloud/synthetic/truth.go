@@ -9,11 +9,10 @@ import (
 // TruthVersion is the version of the truth's JSON form.
 const TruthVersion = 1
 
-// inView is the part of an animal's box that must lie in the frame for the
-// animal to count as seen.
+// inView is the share of an animal's box in the frame above which the animal counts as seen.
 const inView = 0.5
 
-// Truth is what a perfect observer knows of a clip.
+// Truth is the perfect count of a clip.
 type Truth struct {
 	Version int     `json:"version"`
 	Seed    uint64  `json:"seed"`
@@ -21,8 +20,7 @@ type Truth struct {
 	Height  int     `json:"height"`
 	FPS     float64 `json:"fps"`
 	Frames  int     `json:"frames"`
-	// UniqueAnimals is how many animals were at least half in view in at least
-	// one frame.
+	// UniqueAnimals is the number of animals that are at least half in view in at least one frame.
 	UniqueAnimals int           `json:"unique_animals"`
 	Animals       []AnimalTruth `json:"animals"` // of the whole world
 	PerFrame      []FrameTruth  `json:"per_frame"`
@@ -36,7 +34,7 @@ type AnimalTruth struct {
 	Seen bool    `json:"seen"` // counted in UniqueAnimals
 }
 
-// FrameTruth is what one frame shows.
+// FrameTruth is the truth about one frame.
 type FrameTruth struct {
 	Frame   int        `json:"frame"`
 	Animals []Sighting `json:"animals"`
@@ -47,8 +45,7 @@ type Sighting struct {
 	ID int `json:"id"`
 	// Box is x1, y1, x2, y2 in pixels, without the shadow, cut at the frame.
 	Box [4]float64 `json:"box"`
-	// Visible is the part of the whole box that lies in the frame; other
-	// animals in front are not considered.
+	// Visible is the share of the box inside the frame. It ignores other animals in front.
 	Visible float64 `json:"visible"`
 }
 
@@ -74,7 +71,7 @@ func (t *Truth) add(frame int, seen []Sighting) {
 	}
 }
 
-// sighting cuts a box at the frame; false when nothing is left.
+// sighting cuts a box at the frame. It returns false for a box outside.
 func sighting(id int, b bounds, f *video.Frame) (Sighting, bool) {
 	x0, y0 := max(b.x0, 0), max(b.y0, 0)
 	x1, y1 := min(b.x1, float64(f.Width)), min(b.y1, float64(f.Height))

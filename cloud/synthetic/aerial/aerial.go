@@ -1,7 +1,6 @@
-// Package aerial draws labelled pictures of pastures and pens from above, each
-// of a world of its own: ground, clutter, herd, light, camera. They are made to
-// train and test detectors. The same seed and index give the same picture on
-// every machine of one processor family. It is pure Go.
+// Package aerial renders labelled pictures of pastures and pens from above, to train and test detectors. Each picture has
+// its own ground, clutter, herd, light and camera. The same seed and index give the same picture on every machine of one
+// processor family. It is pure Go.
 package aerial
 
 import (
@@ -24,39 +23,36 @@ const (
 	MaxSide = 4096
 )
 
-// Least is the part of an animal that must be visible for it to be labelled:
-// neither cut off by the picture's edge nor behind something.
-const Least = 0.35
+// LeastVisible is the share of an animal that must be visible for a label: neither outside of the picture nor hidden.
+const LeastVisible = 0.35
 
-// Animal is what the truth tells of an animal that shows at all.
+// Animal is the truth about an animal that is at least partly visible.
 type Animal struct {
-	// Box is left, top, width and height in pixels of what is visible of body,
-	// legs, head and tail, without the shadow; it lies inside the picture.
+	// Box is left, top, width and height in pixels of the visible parts of body, legs, head and tail, without the
+	// shadow. It lies inside the picture.
 	Box     [4]float64
-	Visible float64 // part of the animal's outline that the picture shows
-	Pixels  float64 // visible, in pixels
+	Visible float64 // visible share of the animal's outline
+	Pixels  float64 // visible area in pixels
 }
 
-// Labelled tells whether a data set names the animal.
-func (a Animal) Labelled() bool { return a.Visible >= Least }
+// Labelled reports whether a data set has a label for the animal.
+func (a Animal) Labelled() bool { return a.Visible >= LeastVisible }
 
 // Picture is one rendered view.
 type Picture struct {
 	Image   *image.RGBA
-	Animals []Animal // in the order of the herd; those that do not show are absent
+	Animals []Animal // visible animals in the order of the herd
 }
 
-// Painter draws pictures of one size. It belongs to one goroutine at a time;
-// several painters give the same pictures.
+// Painter renders pictures of one size. It belongs to one goroutine at a time. All painters give the same pictures.
 type Painter struct {
 	width, height  int
 	canvas         *solid.Canvas
-	shadow, roofed *solid.Mask // where things keep off the sun, and the open sky
+	shadow, roofed *solid.Mask // cover from the sun, and from the open sky
 	light          [][3]float32
 }
 
-// CheckSize returns an error that wraps ErrSize for pictures that no painter
-// draws.
+// CheckSize checks the size of a picture. The error wraps ErrSize.
 func CheckSize(width, height int) error {
 	if width < MinSide || height < MinSide || width > MaxSide || height > MaxSide {
 		return fmt.Errorf("%dx%d pixels, want %d to %d a side: %w", width, height, MinSide, MaxSide, ErrSize)
@@ -64,7 +60,7 @@ func CheckSize(width, height int) error {
 	return nil
 }
 
-// NewPainter makes a painter; the error wraps ErrSize.
+// NewPainter returns a painter. The error wraps ErrSize.
 func NewPainter(width, height int) (*Painter, error) {
 	if err := CheckSize(width, height); err != nil {
 		return nil, err
@@ -73,7 +69,7 @@ func NewPainter(width, height int) (*Painter, error) {
 		roofed: solid.NewMask(width, height), light: make([][3]float32, width*height)}, nil
 }
 
-// Paint draws picture number index of the series that seed names.
+// Paint renders picture index of the series of a seed.
 func (p *Painter) Paint(seed uint64, index int) *Picture {
 	r := rand.New(rand.NewPCG(seed, uint64(index)))
 	s := newScene(r, p.width, p.height)
@@ -90,7 +86,7 @@ func (p *Painter) Paint(seed uint64, index int) *Picture {
 		m := &s.herd[i]
 		meshes[i] = m.Mesh(cattle.Length * s.cam.PerMetre(m.at))
 		meshes[i].Place(m.at, m.heading, m.Size)
-		shaded[i] = p.shaded(s, m)
+		shaded[i] = p.shadedShare(s, m)
 	}
 	for i := range meshes {
 		p.shadow.Cast(s.cam, meshes[i], s.light.sun)
@@ -106,24 +102,24 @@ func (p *Painter) Paint(seed uint64, index int) *Picture {
 	for i := range s.herd {
 		whole[i] = p.canvas.Draw(s.cam, meshes[i], uint16(i+1), s.hazed(s.herd[i].Shade(s.lit(shaded[i]))))
 	}
-	p.floor(s)
+	p.compose(s)
 	pic := &Picture{Image: image.NewRGBA(image.Rect(0, 0, p.width, p.height)), Animals: p.truth(whole)}
 	s.lens.develop(p.light, p.width, p.height, pic.Image.Pix)
 	return pic
 }
 
-// clutterID is the number of all that is no animal on the canvas.
+// clutterID is the number of all clutter on the canvas.
 const clutterID = math.MaxUint16
 
-// shaded is how much of the sun trees and sheds keep from an animal.
-func (p *Painter) shaded(s *scene, m *member) float64 {
+// shadedShare is the share of an animal in the shadow of trees and sheds.
+func (p *Painter) shadedShare(s *scene, m *member) float64 {
 	sin, cos := math.Sincos(m.heading)
 	sun := s.light.sun
 	hits := 0.0
 	const n = 5
 	for i := range n {
 		along := (float64(i)/(n-1) - 0.4) * 1.6 * m.Size
-		// What the sun's ray to the back meets falls on the ground behind it.
+		// The sun's ray to the back of the animal hits the ground behind it.
 		const back = 1.2
 		if p.shadow.Hit(s.cam, xyz(m.at.X+cos*along-sun.X/sun.Z*back, m.at.Y+sin*along-sun.Y/sun.Z*back, 0)) {
 			hits++
@@ -132,9 +128,8 @@ func (p *Painter) shaded(s *scene, m *member) float64 {
 	return hits / n
 }
 
-// floor puts ground or sky behind what the canvas shows, with the shadows, and
-// joins the samples to pixels of light.
-func (p *Painter) floor(s *scene) {
+// compose adds ground or sky with the shadows behind the canvas, and averages the samples of each pixel.
+func (p *Painter) compose(s *scene) {
 	const n = solid.Samples
 	var spots []*decal
 	for y := range p.height {
@@ -154,7 +149,7 @@ func (p *Painter) floor(s *scene) {
 			}
 			if bare > 0 {
 				o := y*p.width + x
-				g := s.behind(float64(x)+0.5, float64(y)+0.5, float64(p.shadow.Cover[o])/255, float64(p.roofed.Cover[o])/255, spots)
+				g := s.background(float64(x)+0.5, float64(y)+0.5, float64(p.shadow.Cover[o])/255, float64(p.roofed.Cover[o])/255, spots)
 				sum[0] += float32(bare) * float32(g.R)
 				sum[1] += float32(bare) * float32(g.G)
 				sum[2] += float32(bare) * float32(g.B)
@@ -164,17 +159,16 @@ func (p *Painter) floor(s *scene) {
 	}
 }
 
-// truth reads boxes and visible parts off the canvas; whole are the samples
-// that each animal covers alone.
+// truth reads the boxes and visible shares from the canvas. whole has the samples of each animal without the others.
 func (p *Painter) truth(whole []int) []Animal {
 	type extent struct{ x0, y0, x1, y1, n int }
-	seen := make([]extent, len(whole))
+	extents := make([]extent, len(whole))
 	for y := range p.canvas.Height {
 		for x, id := range p.canvas.ID[y*p.canvas.Width : (y+1)*p.canvas.Width] {
 			if id == 0 || id == clutterID {
 				continue
 			}
-			e := &seen[id-1]
+			e := &extents[id-1]
 			if e.n == 0 {
 				*e = extent{x, y, x, y, 0}
 			}
@@ -184,7 +178,7 @@ func (p *Painter) truth(whole []int) []Animal {
 	}
 	const n = float64(solid.Samples)
 	list := []Animal{}
-	for i, e := range seen {
+	for i, e := range extents {
 		if e.n > 0 {
 			list = append(list, Animal{Box: [4]float64{float64(e.x0) / n, float64(e.y0) / n, float64(e.x1-e.x0+1) / n, float64(e.y1-e.y0+1) / n},
 				Visible: min(1, float64(e.n)/float64(max(whole[i], 1))), Pixels: float64(e.n) / (n * n)})

@@ -13,7 +13,7 @@ import (
 	"cattlecounter/cloud/synthetic/solid"
 )
 
-// series is how many pictures the tests look at, of 320 x 240 pixels.
+// series is the number of pictures in the tests, of 320 x 240 pixels.
 const series = 24
 
 func painter(t testing.TB) *Painter {
@@ -27,17 +27,17 @@ func painter(t testing.TB) *Painter {
 
 func TestSameSeedSamePicture(t *testing.T) {
 	p, q := painter(t), painter(t)
-	for _, i := range []int{3, 0, 7} { // in any order, with a used painter or a new one
+	for _, i := range []int{3, 0, 7} { // in any order, with a used and a new painter
 		a, b := p.Paint(5, i), q.Paint(5, i)
 		if !bytes.Equal(a.Image.Pix, b.Image.Pix) || !reflect.DeepEqual(a.Animals, b.Animals) {
-			t.Errorf("picture %d differs", i)
+			t.Errorf("picture %d of two painters differs", i)
 		}
 		again := p.Paint(5, i)
 		if !bytes.Equal(a.Image.Pix, again.Image.Pix) {
-			t.Errorf("picture %d differs from itself", i)
+			t.Errorf("picture %d differs when painted again", i)
 		}
 		if other := p.Paint(6, i); bytes.Equal(a.Image.Pix, other.Image.Pix) {
-			t.Errorf("picture %d is the same for another seed", i)
+			t.Errorf("picture %d is the same for two seeds", i)
 		}
 	}
 }
@@ -81,9 +81,8 @@ func TestBoxesAreTight(t *testing.T) {
 	}
 }
 
-// TestNoLabelIsMissing projects the herd without the canvas: an animal whose
-// outline lies inside the picture and apart from all that stands around must
-// be labelled, with about that outline.
+// TestNoLabelIsMissing projects the herd without the canvas. An animal whose outline is inside the picture and touches
+// nothing else must have a label with about that outline.
 func TestNoLabelIsMissing(t *testing.T) {
 	p := painter(t)
 	alone := 0
@@ -112,7 +111,7 @@ func TestNoLabelIsMissing(t *testing.T) {
 		}
 	}
 	if alone < series {
-		t.Errorf("only %d animals stand alone", alone)
+		t.Errorf("only %d animals touch nothing else", alone)
 	}
 }
 
@@ -136,14 +135,14 @@ func touches(b [4]float64, self int, all [][4]float64) bool {
 	return false
 }
 
-// near allows for ragged hair and for parts thinner than a sample.
+// near compares boxes with some slack, for ragged hair and for parts thinner than a sample.
 func near(box, b [4]float64) bool {
 	slack := 1.5 + 0.1*max(b[2]-b[0], b[3]-b[1])
 	return math.Abs(box[0]-b[0]) < slack && math.Abs(box[1]-b[1]) < slack && math.Abs(box[0]+box[2]-b[2]) < slack && math.Abs(box[1]+box[3]-b[3]) < slack
 }
 
-// TestVariety: the series has empty pictures, herds, small and large animals,
-// views straight down and with a horizon, and none is a plain surface.
+// TestVariety checks that the series has empty pictures, herds, small and large animals, views straight down and with a
+// horizon, and no picture of one colour.
 func TestVariety(t *testing.T) {
 	p := painter(t)
 	empty, crowd, cut := 0, 0, 0

@@ -8,28 +8,28 @@ import (
 	"cattlecounter/cloud/synthetic/solid"
 )
 
-// thing is clutter: whatever stands around that is no animal.
+// thing is a piece of clutter: any object that is not an animal.
 type thing struct {
 	mesh  *solid.Mesh
 	shade func(l *light) solid.Shader
-	taken taken
+	place place
 }
 
 func xyz(x, y, z float64) solid.Vec { return solid.Vec{X: x, Y: y, Z: z} }
 
-// plain shades parts in flat tones with a little dirt.
-func plain(seed uint64, tones ...solid.RGB) func(*light) solid.Shader {
+// flatTones shades parts in flat tones with a little dirt.
+func flatTones(seed uint64, tones ...solid.RGB) func(*light) solid.Shader {
 	n := grain.Noise{Seed: seed}
 	return func(l *light) solid.Shader {
 		return func(s *solid.Surface) (solid.RGB, bool) {
 			c := tones[min(int(s.Part), len(tones)-1)]
 			dirt := n.At3(s.Tex.X*2, s.Tex.Y*2, s.Tex.Z*2)*0.5 + n.At3(s.Tex.X*11, s.Tex.Y*11, s.Tex.Z*11)*0.5
-			return l.on(c.Scale(0.8+0.4*dirt), s.N, 0, 0.85), true
+			return l.reflected(c.Scale(0.8+0.4*dirt), s.N, 0, 0.85), true
 		}
 	}
 }
 
-// leaves shades a crown: clumps of light and dark, holes at the outline.
+// leaves shades a crown: light and dark clumps, holes at the outline.
 func leaves(seed uint64, tone solid.RGB, height float64) func(*light) solid.Shader {
 	n := grain.Noise{Seed: seed}
 	return func(l *light) solid.Shader {
@@ -41,7 +41,7 @@ func leaves(seed uint64, tone solid.RGB, height float64) func(*light) solid.Shad
 			clump := n.At3(s.Tex.X*2.6, s.Tex.Y*2.6, s.Tex.Z*2.6)
 			open := 0.35 + 0.65*grain.Ramp(0, height, s.Tex.Z)
 			c := tone.Scale(0.45 + 0.6*clump + 0.5*fine)
-			return l.on(c, s.N, 0.6*grain.Ramp(0.6, 0.3, clump*0.5+fine*0.5), open), true
+			return l.reflected(c, s.N, 0.6*grain.Ramp(0.6, 0.3, clump*0.5+fine*0.5), open), true
 		}
 	}
 }
@@ -59,7 +59,7 @@ func rough(n grain.Noise, by, size float64) func(solid.Vec) float64 {
 	}
 }
 
-// bush is low and round, sometimes the size and darkness of an animal.
+// bush is a low and round bush, sometimes as large and dark as an animal.
 func bush(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	seed := r.Uint64()
@@ -69,10 +69,10 @@ func bush(r *rand.Rand) thing {
 		at := xyz(size*r.NormFloat64()*0.5, size*r.NormFloat64()*0.5, k*height*0.6)
 		m.Ball(at, xyz(k, 0, 0), xyz(0, k, 0), xyz(0, 0, k*height), 16, 9, rough(grain.Noise{Seed: seed + uint64(i)}, 0.35, 2.5), 0)
 	}
-	return thing{m, leaves(seed, leafTone(r), 2*size*height), taken{radius: size * 1.1}}
+	return thing{m, leaves(seed, leafTone(r), 2*size*height), place{radius: size * 1.1}}
 }
 
-// tree is a crown on a trunk.
+// tree is a trunk with a crown.
 func tree(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	seed := r.Uint64()
@@ -84,7 +84,7 @@ func tree(r *rand.Rand) thing {
 		m.Ball(at, xyz(k, 0, 0), xyz(0, k, 0), xyz(0, 0, k*0.8), 18, 11, rough(grain.Noise{Seed: seed + uint64(i)}, 0.4, 3), 0)
 	}
 	green := leaves(seed, leafTone(r), height*1.2)
-	bark := plain(seed, solid.SRGB(80, 66, 52))
+	bark := flatTones(seed, solid.SRGB(80, 66, 52))
 	return thing{m, func(l *light) solid.Shader {
 		a, b := green(l), bark(l)
 		return func(s *solid.Surface) (solid.RGB, bool) {
@@ -93,10 +93,10 @@ func tree(r *rand.Rand) thing {
 			}
 			return a(s)
 		}
-	}, taken{radius: 0.6}}
+	}, place{radius: 0.6}}
 }
 
-// wood is a tree far away.
+// wood is a group of trees far away.
 func wood(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	seed := r.Uint64()
@@ -105,10 +105,10 @@ func wood(r *rand.Rand) thing {
 		at := xyz(size*r.NormFloat64(), size*r.NormFloat64(), size*(0.5+0.5*r.Float64()))
 		m.Ball(at, xyz(size, 0, 0), xyz(0, size, 0), xyz(0, 0, size*0.9), 9, 6, rough(grain.Noise{Seed: seed + uint64(i)}, 0.3, 2), 0)
 	}
-	return thing{m, plain(seed, leafTone(r).Scale(0.8)), taken{}}
+	return thing{m, flatTones(seed, leafTone(r).Scale(0.8)), place{}}
 }
 
-// rock is a boulder or a clod; some are as large as an animal.
+// rock is a boulder or a clod, sometimes as large as an animal.
 func rock(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	seed := r.Uint64()
@@ -121,10 +121,10 @@ func rock(r *rand.Rand) thing {
 		t = 30 + 90*r.Float64()
 		tone = solid.SRGB(t*1.15, t*0.93, t*0.75)
 	}
-	return thing{m, plain(seed, tone), taken{radius: a}}
+	return thing{m, flatTones(seed, tone), place{radius: a}}
 }
 
-// bale is hay, round or square, some of it wrapped in film.
+// bale is a bale of hay, round or square, sometimes wrapped in film.
 func bale(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	tones := []solid.RGB{solid.SRGB(186, 160, 104), solid.SRGB(160, 136, 90), solid.SRGB(226, 228, 226), solid.SRGB(30, 32, 32), solid.SRGB(120, 150, 120)}
@@ -132,7 +132,7 @@ func bale(r *rand.Rand) thing {
 	reach := 0.75
 	if r.Float64() < 0.6 {
 		k, half := 0.55+0.25*r.Float64(), 0.6
-		up := xyz(0, 0, k) // lying on its round side
+		up := xyz(0, 0, k) // on its round side
 		m.Limb([]solid.Joint{{At: xyz(-half, 0, k), Width: k * 0.97, High: k * 0.97}, {At: xyz(-half*0.93, 0, k), Width: k, High: k},
 			{At: xyz(half*0.93, 0, k), Width: k, High: k}, {At: xyz(half, 0, k), Width: k * 0.97, High: k * 0.97}}, xyz(0, 1, 0), 16, 0)
 		if r.Float64() < 0.35 { // on its end
@@ -146,18 +146,18 @@ func bale(r *rand.Rand) thing {
 		reach = 1 + 0.4*r.Float64()
 		m.Box(xyz(0, 0, 0.4), xyz(reach, 0, 0), xyz(0, 0.45, 0), xyz(0, 0, 0.4), 3, 0)
 	}
-	return thing{m, plain(r.Uint64(), tone), taken{radius: reach}}
+	return thing{m, flatTones(r.Uint64(), tone), place{radius: reach}}
 }
 
-// trough is an open box with water, feed or nothing in it.
+// trough is an open box, empty or with water or feed.
 func trough(r *rand.Rand) thing {
 	long := 0.7 + 2.5*r.Float64()
 	t := bunk(r, long)
-	t.taken.radius = long
+	t.place.radius = long
 	return t
 }
 
-// bunk is a trough of half length long at which animals may stand.
+// bunk is a trough for animals to stand at; long is half its length.
 func bunk(r *rand.Rand, long float64) thing {
 	m := &solid.Mesh{}
 	wide, high, wall := 0.25+0.25*r.Float64(), 0.3+0.3*r.Float64(), 0.05
@@ -168,7 +168,7 @@ func bunk(r *rand.Rand, long float64) thing {
 	m.Sheet(xyz(0, 0, high*0.6), xyz(long, 0, 0), xyz(0, wide, 0), 4, 1)
 	outside := []solid.RGB{solid.SRGB(168, 164, 156), solid.SRGB(120, 100, 78), solid.SRGB(90, 96, 100), solid.SRGB(150, 96, 70)}[r.IntN(4)]
 	inside := []solid.RGB{solid.SRGB(84, 96, 92), solid.SRGB(150, 134, 84), solid.SRGB(50, 52, 48), solid.SRGB(110, 104, 60)}[r.IntN(4)]
-	return thing{m, plain(r.Uint64(), outside, inside), taken{}}
+	return thing{m, flatTones(r.Uint64(), outside, inside), place{}}
 }
 
 // tank is an upright cylinder of water.
@@ -178,7 +178,7 @@ func tank(r *rand.Rand) thing {
 	m.Limb([]solid.Joint{{At: solid.Vec{}, Width: k, High: k}, {At: xyz(0, 0, h), Width: k, High: k}, {At: xyz(0, 0, h*1.03), Width: k * 0.8, High: k * 0.8}},
 		xyz(0, 1, 0), 20, 0)
 	tone := []solid.RGB{solid.SRGB(44, 44, 46), solid.SRGB(60, 92, 70), solid.SRGB(200, 200, 196), solid.SRGB(60, 100, 160)}[r.IntN(4)]
-	return thing{m, plain(r.Uint64(), tone), taken{radius: k}}
+	return thing{m, flatTones(r.Uint64(), tone), place{radius: k}}
 }
 
 // log is a trunk, a plank or a pole on the ground.
@@ -188,5 +188,5 @@ func log(r *rand.Rand) thing {
 	m.Limb([]solid.Joint{{At: xyz(-long, 0, k), Width: k, High: k}, {At: xyz(0, 0.1*long*r.NormFloat64(), k), Width: k, High: k},
 		{At: xyz(long, 0, k), Width: k * 0.8, High: k * 0.8}}, xyz(0, 1, 0), 8, 0)
 	t := 50 + 120*r.Float64()
-	return thing{m, plain(r.Uint64(), solid.SRGB(t*1.1, t*0.95, t*0.8)), taken{radius: 0.4 * long}}
+	return thing{m, flatTones(r.Uint64(), solid.SRGB(t*1.1, t*0.95, t*0.8)), place{radius: 0.4 * long}}
 }

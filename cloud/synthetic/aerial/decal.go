@@ -8,17 +8,16 @@ import (
 	"cattlecounter/cloud/synthetic/solid"
 )
 
-// decal is a flat spot on the ground with a ragged edge: dung, a stain, a
-// puddle, a worn place.
+// decal is a flat spot on the ground with a ragged edge: dung, a stain, a puddle, a worn place.
 type decal struct {
 	at         solid.Vec
 	long, wide float64 // half axes in metres
 	sin, cos   float64
 	tone       solid.RGB
 	cover      float64
-	soft       float64 // part of the radius over which the edge fades
+	soft       float64 // share of the radius over which the edge fades
 	ragged     float64
-	puddle     bool // mirrors the sky
+	puddle     bool // reflects the sky
 	seed       grain.Noise
 }
 
@@ -48,8 +47,7 @@ func (d *decal) over(c solid.RGB, p solid.Vec, sky solid.RGB) solid.RGB {
 	return c.Mix(tone.Scale(0.8+0.4*d.seed.At(u*4, v*4)), a)
 }
 
-// spots scatters decals over the places that where draws; dark ground has
-// puddles more often.
+// spots returns decals at random places from where. Dark ground has puddles more often.
 func spots(r *rand.Rand, where func() solid.Vec, dark bool) []decal {
 	var list []decal
 	put := func(n int, size func() float64, tone solid.RGB) {

@@ -10,13 +10,13 @@ import (
 
 // soil is one kind of ground.
 type soil struct {
-	a, b, c solid.RGB // in large patches, and c here and there
+	a, b, c solid.RGB // a and b in large patches, c in small ones
 	some    float64   // share of c
-	strong  float64   // how much c covers there
+	strong  float64   // opacity of c
 	spread  float64   // softness of its edges
 	blade   float64   // contrast of the finest structure, 0..1
-	tuft    float64   // contrast of decimetres
-	bump    float64   // relief that the sun draws, metres of height
+	tuft    float64   // contrast of structures of decimetres
+	bump    float64   // height of the relief in metres
 	clod    float64   // size of the relief in metres
 	rows    float64   // distance of furrows or mowing lines in metres, 0 for none
 	furrow  float64   // contrast of the rows
@@ -39,8 +39,7 @@ const (
 	soils
 )
 
-// palette are the colours of the kinds: two that alternate and one that
-// breaks through, as pictures show them.
+// palette holds the colours of each kind in sRGB: two that alternate, and one in small patches.
 var palette = [soils][3][3]float64{
 	pasture:    {{82, 118, 52}, {112, 148, 66}, {152, 150, 92}},
 	dryGrass:   {{150, 140, 92}, {176, 160, 112}, {120, 126, 74}},
@@ -87,8 +86,7 @@ func newSoil(r *rand.Rand, kind int) soil {
 	return s
 }
 
-// ground is the plane of a picture: up to three soils, the borders between
-// them, and tracks.
+// ground is the plane of a picture: up to three soils, the borders between them, and tracks.
 type ground struct {
 	soils        [3]soil
 	noise, fine  grain.Noise
@@ -100,22 +98,22 @@ type ground struct {
 	sun          solid.Vec
 }
 
-// border divides two soils: a line with wiggles.
+// border is a wavy line between two soils.
 type border struct {
 	on           bool
 	nx, ny, d    float64
 	wiggle, soft float64 // metres
 }
 
-// rut is a track: a line across the plane that swings like a sine, or two at a
-// distance of gauge for wheels. All but phase and depth, 0..1, are metres.
+// rut is a track: a sine along a line across the plane, or two of them at the distance gauge for wheels. phase and depth
+// are 0..1, all others are metres.
 type rut struct {
-	nx, ny, d            float64 // the line is where x*nx + y*ny = d
+	nx, ny, d            float64 // the line x*nx + y*ny = d
 	swing, length, phase float64
 	gauge, width, depth  float64
 }
 
-// themes are what lies next to what.
+// themes are combinations of soils in one picture.
 var themes = [][3]int{
 	{pasture, dryGrass, brownEarth}, {pasture, pasture, dryGrass}, {pasture, ploughed, dryGrass}, {pasture, redEarth, paleEarth}, {pasture, stubble, pasture},
 	{dryGrass, pasture, paleEarth}, {dryGrass, redEarth, brownEarth}, {redEarth, paleEarth, brownEarth}, {redEarth, pasture, mud},
@@ -157,12 +155,10 @@ func newGround(r *rand.Rand, extent float64) (*ground, int) {
 	return g, theme[0]
 }
 
-// fade is 1 for structures that a pixel of size px resolves and 0 for those
-// that it averages.
+// fade is 1 for structures that a pixel of size px resolves, and 0 for those that it averages.
 func fade(size, px float64) float64 { return grain.Clamp((size/px-0.8)/1.5, 0, 1) }
 
-// at is the reflectance of the ground with its relief; px is the size of a
-// pixel there in metres.
+// at is the reflectance of the ground at p with its relief. px is the size of a pixel there in metres.
 func (g *ground) at(p solid.Vec, px float64) solid.RGB {
 	mid := g.noise.Fractal(p.X/1.7+50, p.Y/1.7, 2)
 	big := g.noise.Fractal(p.X/11, p.Y/11, 3)
@@ -187,18 +183,19 @@ func (g *ground) at(p solid.Vec, px float64) solid.RGB {
 	var sum solid.RGB
 	for i, w := range weights {
 		if w > 0.004 {
-			sum = sum.Add(g.look(&g.soils[i], p, big, mid, px).Scale(w))
+			sum = sum.Add(g.soilAt(&g.soils[i], p, big, mid, px).Scale(w))
 		}
 	}
 	for i := range g.ruts {
-		if w := g.ruts[i].wear(p, px); w > 0.01 {
+		if w := g.ruts[i].bareness(p, px); w > 0.01 {
 			sum = sum.Mix(g.rutTone.Scale(0.75+0.5*mid), w*(0.4+0.6*mid))
 		}
 	}
 	return sum
 }
 
-func (g *ground) look(s *soil, p solid.Vec, big, mid, px float64) solid.RGB {
+// soilAt is the reflectance of one soil.
+func (g *ground) soilAt(s *soil, p solid.Vec, big, mid, px float64) solid.RGB {
 	c := s.a.Mix(s.b, grain.Ramp(0.3, 0.7, big)).Mix(s.c, s.strong*grain.Ramp(0.72-s.some*0.6-s.spread, 0.84-s.some*0.6+s.spread, mid*0.6+big*0.4))
 	v := 1 + s.tuft*(mid-0.5)
 	if k := fade(0.35, px); k > 0 {
@@ -210,7 +207,7 @@ func (g *ground) look(s *soil, p solid.Vec, big, mid, px float64) solid.RGB {
 	if k := fade(0.03, px); k > 0 {
 		v += 0.9 * s.blade * k * (g.fine.At(p.X/0.03, p.Y/0.025) - 0.5)
 	}
-	// What is finer than a pixel still makes it grainy.
+	// Structures finer than a pixel make it grainy.
 	v += 0.3 * s.blade * (g.fine.Lattice(int64(math.Floor(p.X/px)), int64(math.Floor(p.Y/px))) - 0.5)
 	if k := fade(s.clod*0.7, px); k > 0 {
 		d := s.clod * 0.3
@@ -222,7 +219,7 @@ func (g *ground) look(s *soil, p solid.Vec, big, mid, px float64) solid.RGB {
 		sin, cos := math.Sincos(s.turn)
 		across := (p.X*cos + p.Y*sin + 0.2*s.rows*(mid-0.5)) / s.rows
 		v += s.furrow * fade(s.rows/2, px) * math.Sin(2*math.Pi*across) * (0.6 + 0.8*mid)
-		v += 0.5 * s.furrow * (g.fine.Lattice(int64(math.Floor(across/7)), 5) - 0.5) // beds of a width of the machine
+		v += 0.5 * s.furrow * (g.fine.Lattice(int64(math.Floor(across/7)), 5) - 0.5) // beds of the width of the machine
 	}
 	if s.slabs > 0 {
 		if e := min(gap(p.X, s.slabs), gap(p.Y, s.slabs)); e < 0.04+px/2 {
@@ -233,13 +230,14 @@ func (g *ground) look(s *soil, p solid.Vec, big, mid, px float64) solid.RGB {
 	return c.Scale(max(v, 0.15))
 }
 
+// gap is the distance to the nearest multiple of size.
 func gap(x, size float64) float64 {
 	t := x/size - math.Floor(x/size)
 	return min(t, 1-t) * size
 }
 
-// wear is how bare the track leaves the ground at p, 0..1.
-func (t *rut) wear(p solid.Vec, px float64) float64 {
+// bareness is how bare the ground of the track is at p, 0..1.
+func (t *rut) bareness(p solid.Vec, px float64) float64 {
 	along, across := p.Y*t.nx-p.X*t.ny, p.X*t.nx+p.Y*t.ny-t.d
 	if math.Abs(across) > t.swing+t.gauge+t.width+px {
 		return 0

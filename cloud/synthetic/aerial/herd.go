@@ -9,14 +9,14 @@ import (
 	"cattlecounter/cloud/synthetic/solid"
 )
 
-// member is an animal of the herd and where it is.
+// member is an animal of the herd at its place.
 type member struct {
 	*cattle.Beast
 	at      solid.Vec
 	heading float64
 }
 
-// discs are what no other may stand in: places and radii along the body.
+// discs are the places and radii along the body that no other animal may overlap.
 func (m *member) discs() [4][3]float64 {
 	s, c := math.Sincos(m.heading)
 	var out [4][3]float64
@@ -26,28 +26,28 @@ func (m *member) discs() [4][3]float64 {
 	return out
 }
 
-// taken is a place that clutter holds.
-type taken struct {
+// place is the place of a piece of clutter. With radius 0 animals may overlap it.
+type place struct {
 	at     solid.Vec
 	radius float64
 }
 
-// temper is what the animals of one herd have in common.
+// temper holds what the animals of one herd have in common.
 type temper struct {
 	breeds  []cattle.Breed
 	coat    cattle.Coat
-	uniform float64    // share that wears coat
+	uniform float64    // share of animals with this coat
 	poses   [4]float64 // weights
 	facing  float64    // radians
 	align   float64    // spread around facing, radians; large for none
-	room    float64    // factor of the distance that they keep
-	groups  int        // 0 for evenly scattered
-	spread  float64    // metres of a group
-	bunched float64    // share that walks close beside another, on its way
+	room    float64    // factor of the distance between animals
+	groups  int        // 0 for an even distribution
+	spread  float64    // size of a group in metres
+	bunched float64    // share of animals that walk close beside another one
 }
 
-// herdSize draws how many animals a picture shows when each is length pixels
-// long; about a fifth of the pictures show none.
+// herdSize returns a random number of animals for a picture in which each is length pixels long. About a fifth of the
+// pictures have none.
 func herdSize(r *rand.Rand, area, length float64) (n int, crowded bool) {
 	switch v := r.Float64(); {
 	case v < 0.16:
@@ -111,10 +111,9 @@ func (t *temper) animal(r *rand.Rand) *cattle.Beast {
 	return cattle.New(r, breed, t.pose(r), coat)
 }
 
-// settle finds places for n animals; fewer when the ground is full. where
-// draws a place in view, plain tells whether an animal there is large enough to
-// see; line may be nil.
-func settle(r *rand.Rand, n int, crowded bool, where func() solid.Vec, plain func(solid.Vec) bool, held []taken, line *feedLine) []member {
+// placeHerd places n animals, or fewer when the ground is full. where returns a random place in view. largeEnough reports
+// whether an animal at a place is large enough to see. line may be nil.
+func placeHerd(r *rand.Rand, n int, crowded bool, where func() solid.Vec, largeEnough func(solid.Vec) bool, occupied []place, line *feedLine) []member {
 	t := newTemper(r, crowded)
 	var groups []solid.Vec
 	for range t.groups {
@@ -136,12 +135,12 @@ func settle(r *rand.Rand, n int, crowded bool, where func() solid.Vec, plain fun
 				m.heading = 2 * math.Pi * r.Float64()
 			}
 			if len(herd) > 0 && r.Float64() < t.bunched {
-				m.beside(r, &herd[r.IntN(len(herd))])
+				m.placeBeside(r, &herd[r.IntN(len(herd))])
 			}
 			if line != nil && try < 20 {
-				line.stand(r, &m)
+				line.place(r, &m)
 			}
-			if plain(m.at) && free(&m, herd, held, t.room) {
+			if largeEnough(m.at) && isFree(&m, herd, occupied, t.room) {
 				herd = append(herd, m)
 				break
 			}
@@ -153,8 +152,8 @@ func settle(r *rand.Rand, n int, crowded bool, where func() solid.Vec, plain fun
 	return herd
 }
 
-// beside puts an animal to the left or right of another, headed about the same way.
-func (m *member) beside(r *rand.Rand, o *member) {
+// placeBeside places an animal to the left or right of another one, with about the same heading.
+func (m *member) placeBeside(r *rand.Rand, o *member) {
 	sin, cos := math.Sincos(o.heading)
 	along, across := 0.7*r.NormFloat64()*o.Size, (0.65+0.7*r.Float64())*o.Size
 	if r.IntN(2) == 0 {
@@ -164,17 +163,18 @@ func (m *member) beside(r *rand.Rand, o *member) {
 	m.heading = o.heading + 0.35*r.NormFloat64()
 }
 
-// stand puts an animal at the trough, its head over it.
-func (l *feedLine) stand(r *rand.Rand, m *member) {
+// place places an animal at the trough with its head over it.
+func (l *feedLine) place(r *rand.Rand, m *member) {
 	sin, cos := math.Sincos(l.turn)
 	along, back := l.long*(2*r.Float64()-1), (1.45+0.15*r.NormFloat64())*m.Size
 	m.at = solid.Vec{X: l.at.X + cos*along + sin*back, Y: l.at.Y + sin*along - cos*back}
 	m.heading = l.turn + math.Pi/2 + 0.12*r.NormFloat64()
 }
 
-func free(m *member, herd []member, held []taken, room float64) bool {
+// isFree reports whether an animal overlaps no other one and no clutter.
+func isFree(m *member, herd []member, occupied []place, room float64) bool {
 	mine := m.discs()
-	for _, h := range held {
+	for _, h := range occupied {
 		for _, d := range mine {
 			if math.Hypot(d[0]-h.at.X, d[1]-h.at.Y) < d[2]+h.radius {
 				return false

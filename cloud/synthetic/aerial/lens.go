@@ -7,9 +7,9 @@ import (
 	"cattlecounter/cloud/synthetic/grain"
 )
 
-// lens is what camera and recording do to the light.
+// lens holds the effects of camera and recording.
 type lens struct {
-	target            float64    // mean light that the exposure aims at
+	target            float64    // mean light after the exposure
 	gain              [3]float64 // white balance
 	curve             float64    // contrast around the middle
 	saturation        float64
@@ -61,7 +61,7 @@ func newLens(r *rand.Rand) *lens {
 
 // tone turns light, 0..4 with 1 as white, into the level of a picture, 0..1.
 func (l *lens) tone(v float64) float64 {
-	v = v / (1 + 0.18*v) * 1.18 // bright light is pressed, not cut
+	v = v / (1 + 0.18*v) * 1.18 // compresses bright light without clipping
 	s := 12.92 * v
 	if v > 0.0031308 {
 		s = 1.055*math.Pow(v, 1/2.4) - 0.055
@@ -113,8 +113,7 @@ func (l *lens) develop(pix [][3]float32, width, height int, out []uint8) {
 	l.record(pix, out)
 }
 
-// exposure is the gain of a camera that meters the whole picture, and does not
-// quite make every scene equally bright.
+// exposure is the gain of a camera that meters the whole picture. It equalises most of the differences in brightness.
 func (l *lens) exposure(pix [][3]float32) float64 {
 	sum := 0.0
 	for i := range pix {
@@ -144,7 +143,7 @@ func (l *lens) expose(pix [][3]float32, width, height int) {
 	}
 }
 
-// smear is motion during the exposure: the mean along a short line.
+// smear is the motion during the exposure: the mean along a short line.
 func (l *lens) smear(from, to [][3]float32, width, height int) {
 	const steps = 6
 	for y := range height {
@@ -188,10 +187,10 @@ func box(pix [][3]float32, width, height int) {
 	}
 }
 
-// record adds the sensor's noise and rounds.
+// record adds the noise of the sensor and rounds.
 func (l *lens) record(pix [][3]float32, out []uint8) {
 	state := l.seed
-	// grit is a rough bell, -1..1: the sum of four random bytes.
+	// grit is roughly normal, -1..1: the sum of four random bytes.
 	grit := func() float32 {
 		state += 0x9E3779B97F4A7C15
 		h := (state ^ state>>30) * 0xBF58476D1CE4E5B9

@@ -8,14 +8,14 @@ import (
 	"cattlecounter/cloud/synthetic/solid"
 )
 
-// light is the weather of a picture.
+// light is the weather and the light of a picture.
 type light struct {
-	sun              solid.Vec // direction to it
-	direct, sky, low solid.RGB // of the sun, from above and from the ground
+	sun              solid.Vec // direction to the sun
+	direct, sky, low solid.RGB // from the sun, from above and from the ground
 	haze             solid.RGB
-	reach            float64 // metres of air after which half is haze
+	reach            float64 // metres of air that replace half of the light by haze
 	clouds           grain.Noise
-	cover            float64 // of the sky with clouds
+	cover            float64 // cloudy share of the sky
 }
 
 func newLight(r *rand.Rand, bounce solid.RGB) *light {
@@ -44,9 +44,9 @@ func newLight(r *rand.Rand, bounce solid.RGB) *light {
 	return l
 }
 
-// on is the light that a surface throws back; shade is the part of the sun
-// taken away, open the part of the sky it sees.
-func (l *light) on(reflects solid.RGB, n solid.Vec, shade, open float64) solid.RGB {
+// reflected is the light that a surface reflects. shade is the covered share of the sun, open the visible share of the
+// sky.
+func (l *light) reflected(reflects solid.RGB, n solid.Vec, shade, open float64) solid.RGB {
 	up := 0.5 + 0.5*n.Z
 	e := l.sky.Scale(up * open).Add(l.low.Scale((1 - up) * open))
 	if d := n.Dot(l.sun); d > 0 && shade < 1 {
@@ -55,8 +55,8 @@ func (l *light) on(reflects solid.RGB, n solid.Vec, shade, open float64) solid.R
 	return reflects.Mul(e)
 }
 
-// through is what is left of c after some metres of air.
-func (l *light) through(c solid.RGB, metres float64) solid.RGB {
+// hazed is the colour c behind some metres of air.
+func (l *light) hazed(c solid.RGB, metres float64) solid.RGB {
 	return c.Mix(l.haze, metres/(metres+l.reach))
 }
 
@@ -68,8 +68,8 @@ var (
 	cloudBase = solid.SRGB(165, 170, 178)
 )
 
-// above is the sky in a direction.
-func (l *light) above(d solid.Vec) solid.RGB {
+// skyAt is the sky in a direction.
+func (l *light) skyAt(d solid.Vec) solid.RGB {
 	t := grain.Clamp(d.Z, 0, 1)
 	blue := skyLow.Mix(skyHigh, grain.Ramp(0, 0.5, t))
 	z := max(d.Z, 0.02) + 0.12

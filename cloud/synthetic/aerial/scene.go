@@ -9,7 +9,7 @@ import (
 	"cattlecounter/cloud/synthetic/solid"
 )
 
-// scene is all that one picture shows.
+// scene is the contents of one picture.
 type scene struct {
 	cam      *solid.Camera
 	light    *light
@@ -21,14 +21,13 @@ type scene struct {
 	penumbra float64 // softness of shadows in metres
 }
 
-// smallest is the length in pixels below which an animal is too small to tell;
-// none stands so far away.
+// smallest is the least length of an animal in pixels. No animal is farther away.
 const smallest = 7.5
 
 func newScene(r *rand.Rand, width, height int) *scene {
 	s := &scene{}
 	length := s.view(r, width, height)
-	where := s.chooser(r, width, height)
+	where := s.randomPlaces(r, width, height)
 	extent := float64(width) / s.cam.PerMetre(solid.Vec{})
 	var kind int
 	s.ground, kind = newGround(r, extent)
@@ -40,25 +39,24 @@ func newScene(r *rand.Rand, width, height int) *scene {
 	s.horizon(r, width)
 	n, crowded := herdSize(r, float64(width*height), length)
 	line := s.feeding(r, n, crowded, where)
-	var held []taken
+	var occupied []place
 	for _, t := range s.things {
-		if t.taken.radius > 0 {
-			held = append(held, t.taken)
+		if t.place.radius > 0 {
+			occupied = append(occupied, t.place)
 		}
 	}
-	s.herd = settle(r, n, crowded, where, s.plain, held, line)
+	s.herd = placeHerd(r, n, crowded, where, s.largeEnough, occupied, line)
 	s.lens = newLens(r)
 	return s
 }
 
-// view sets the camera and returns the length in pixels of a grown animal in
-// the middle of the picture.
+// view sets the camera and returns the length of a grown animal in the middle of the picture, in pixels.
 func (s *scene) view(r *rand.Rand, width, height int) float64 {
 	lengths := [2]float64{20, 90}
 	switch v := r.Float64(); {
 	case v < 0.25:
 		lengths = [2]float64{8.5, 140}
-	case v < 0.45: // near, and sharp
+	case v < 0.45: // near
 		lengths = [2]float64{80, 230}
 	}
 	length := lengths[0] * math.Pow(lengths[1]/lengths[0], r.Float64())
@@ -66,7 +64,7 @@ func (s *scene) view(r *rand.Rand, width, height int) float64 {
 	switch v := r.Float64(); {
 	case v < 0.3:
 		tilt, roll = (8+57*r.Float64())*math.Pi/180, 0.05*r.NormFloat64()
-	case v < 0.55: // from a low flight, where animals stand before each other
+	case v < 0.55: // from a low flight; animals hide each other
 		tilt, roll = (60+20*r.Float64())*math.Pi/180, 0.05*r.NormFloat64()
 	}
 	opening := (20 + 50*r.Float64()) * math.Pi / 180
@@ -75,10 +73,9 @@ func (s *scene) view(r *rand.Rand, width, height int) float64 {
 	return length
 }
 
-// chooser draws places in or just outside the view, evenly over the picture but
-// thinner where animals are hardly large enough to tell. When the view has
-// none, it answers the middle.
-func (s *scene) chooser(r *rand.Rand, width, height int) func() solid.Vec {
+// randomPlaces returns a function for random places in or just outside of the view, evenly over the picture. There are
+// fewer places where animals are almost too small. The origin is the answer when the view has no place.
+func (s *scene) randomPlaces(r *rand.Rand, width, height int) func() solid.Vec {
 	return func() solid.Vec {
 		for range 50 {
 			g, ok := s.cam.Ground(float64(width)*(r.Float64()*1.06-0.03), float64(height)*(r.Float64()*1.06-0.03))
@@ -93,18 +90,17 @@ func (s *scene) chooser(r *rand.Rand, width, height int) func() solid.Vec {
 	}
 }
 
-// plain tells whether an animal at p is before the camera and large enough to
-// tell.
-func (s *scene) plain(p solid.Vec) bool { return s.cam.PerMetre(p)*cattle.Length > smallest }
+// largeEnough reports whether an animal at p is in front of the camera and large enough to see.
+func (s *scene) largeEnough(p solid.Vec) bool { return s.cam.PerMetre(p)*cattle.Length > smallest }
 
-// feedLine is a trough along which animals stand side by side.
+// feedLine is a trough with animals side by side.
 type feedLine struct {
 	at   solid.Vec
 	turn float64 // direction of the trough in radians; the animals stand to its right
 	long float64 // half its length in metres
 }
 
-// feeding sets up a trough for some of the larger herds, nil for the others.
+// feeding adds a trough for some of the larger herds. It returns nil for the others.
 func (s *scene) feeding(r *rand.Rand, n int, crowded bool, where func() solid.Vec) *feedLine {
 	if n < 6 || r.Float64() > 0.1 && (!crowded || r.Float64() > 0.3) {
 		return nil
@@ -119,7 +115,7 @@ func (s *scene) feeding(r *rand.Rand, n int, crowded bool, where func() solid.Ve
 	return l
 }
 
-// horizon plants woods far away in views that reach that far.
+// horizon adds woods far away in views with a horizon.
 func (s *scene) horizon(r *rand.Rand, width int) {
 	if _, ok := s.cam.Ground(float64(width)/2, 0); ok || r.Float64() < 0.3 {
 		return
@@ -134,10 +130,10 @@ func (s *scene) horizon(r *rand.Rand, width int) {
 	}
 }
 
-// kinds of clutter with the share of pictures that have them, and how many.
+// kinds of clutter, with the share of pictures that have them and their largest number.
 var kinds = []struct {
 	share float64
-	most  int
+	max   int
 	build func(*rand.Rand) thing
 }{
 	{0.3, 25, bush}, {0.2, 8, tree}, {0.25, 20, rock}, {0.15, 10, bale}, {0.2, 4, trough}, {0.12, 3, tank}, {0.15, 8, log},
@@ -145,31 +141,31 @@ var kinds = []struct {
 }
 
 func (s *scene) clutter(r *rand.Rand, where func() solid.Vec, extent float64) {
-	place := func(t thing, at solid.Vec, heading float64) {
+	add := func(t thing, at solid.Vec, heading float64) {
 		t.mesh.Place(at, heading, 1)
-		t.taken.at = at
+		t.place.at = at
 		s.things = append(s.things, t)
 	}
 	for _, k := range kinds {
 		if r.Float64() > k.share {
 			continue
 		}
-		for range 1 + r.IntN(k.most) {
+		for range 1 + r.IntN(k.max) {
 			at := where()
-			place(k.build(r), at, 2*math.Pi*r.Float64())
+			add(k.build(r), at, 2*math.Pi*r.Float64())
 		}
 	}
 	if r.Float64() < 0.25 {
 		turn := 2 * math.Pi * r.Float64()
 		for range 1 + r.IntN(2) {
 			at := where()
-			place(fence(r, extent, s.cam.PerMetre(at)), at, turn)
+			add(fence(r, extent, s.cam.PerMetre(at)), at, turn)
 			turn += math.Pi / 2
 		}
 	}
 }
 
-// onRow appends to list the decals that a row of the picture may meet.
+// onRow appends to list the decals that may be in a row of the picture.
 func (s *scene) onRow(list []*decal, y float64) []*decal {
 	for i := range s.decals {
 		d := &s.decals[i]
@@ -181,40 +177,39 @@ func (s *scene) onRow(list []*decal, y float64) []*decal {
 	return list
 }
 
-// behind is ground or sky at a pixel. shade is the part of the sun and close
-// the part of the sky that something takes away there.
-func (s *scene) behind(x, y, shade, near float64, spots []*decal) solid.RGB {
+// background is the ground or sky at a pixel. shade is the covered share of the sun there, near that of the sky.
+func (s *scene) background(x, y, shade, near float64, spots []*decal) solid.RGB {
 	p, ok := s.cam.Ground(x, y)
 	if !ok {
-		return s.light.above(s.cam.Ray(x, y))
+		return s.light.skyAt(s.cam.Ray(x, y))
 	}
 	k := s.cam.PerMetre(p)
 	view := s.cam.Pos().Sub(p)
 	metres := view.Len()
-	// A pixel covers more ground the flatter it looks.
+	// A pixel covers more ground at a flatter angle.
 	px := 1 / k / math.Sqrt(max(view.Z/metres, 0.05))
 	c := s.ground.at(p, px)
 	for _, d := range spots {
 		c = d.over(c, p, s.light.sky)
 	}
-	c = s.light.on(c, xyz(0, 0, 1), shade, 1-0.6*near)
-	return s.light.through(c, metres)
+	c = s.light.reflected(c, xyz(0, 0, 1), shade, 1-0.6*near)
+	return s.light.hazed(c, metres)
 }
 
-// lit is the light on an animal; its underside sees little of the sky.
+// lit is the light on an animal. Its underside gets little light from the sky.
 func (s *scene) lit(shade float64) cattle.Light {
 	return func(reflects solid.RGB, f *solid.Surface) solid.RGB {
-		return s.light.on(reflects, f.N, shade, (1-0.3*shade)*(0.45+0.55*grain.Ramp(0.2, 1.1, f.P.Z)))
+		return s.light.reflected(reflects, f.N, shade, (1-0.3*shade)*(0.45+0.55*grain.Ramp(0.2, 1.1, f.P.Z)))
 	}
 }
 
-// hazed puts the air before what a shader shows.
+// hazed adds the air between camera and surface to a shader.
 func (s *scene) hazed(shade solid.Shader) solid.Shader {
 	return func(f *solid.Surface) (solid.RGB, bool) {
 		c, ok := shade(f)
 		if !ok {
 			return c, false
 		}
-		return s.light.through(c, f.P.Sub(s.cam.Pos()).Len()), true
+		return s.light.hazed(c, f.P.Sub(s.cam.Pos()).Len()), true
 	}
 }

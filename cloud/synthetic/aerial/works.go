@@ -8,15 +8,16 @@ import (
 	"cattlecounter/cloud/synthetic/solid"
 )
 
-// paint are the colours of machines.
-var paint = [][3]float64{{226, 226, 224}, {40, 42, 46}, {150, 30, 30}, {40, 66, 130}, {150, 154, 158}, {36, 100, 50}, {196, 160, 40}, {90, 90, 84}}
+// paints are the colours of machines.
+var paints = [][3]float64{{226, 226, 224}, {40, 42, 46}, {150, 30, 30}, {40, 66, 130}, {150, 154, 158}, {36, 100, 50}, {196, 160, 40}, {90, 90, 84}}
 
+// painted is a random colour of a machine.
 func painted(r *rand.Rand) solid.RGB {
-	t := paint[r.IntN(len(paint))]
+	t := paints[r.IntN(len(paints))]
 	return solid.SRGB(t[0], t[1], t[2])
 }
 
-// wheels puts two axles under a body, part 2 of its mesh.
+// wheels adds two axles under a body, as part 2 of its mesh.
 func wheels(m *solid.Mesh, rear, front, half, size, thick float64) {
 	for _, x := range []float64{rear, front} {
 		for _, y := range []float64{-half, half} {
@@ -47,10 +48,10 @@ func car(r *rand.Rand) thing {
 		hull(-(0.25+cabin)*long, 0.25*long, 1.35, 1.52, wide*0.8, 0)
 	}
 	wheels(m, -0.6*long, 0.6*long, 0.92*wide, 0.32, 0.12)
-	return thing{m, plain(r.Uint64(), painted(r), solid.SRGB(38, 44, 50), solid.SRGB(28, 28, 28)), taken{radius: long}}
+	return thing{m, flatTones(r.Uint64(), painted(r), solid.SRGB(38, 44, 50), solid.SRGB(28, 28, 28)), place{radius: long}}
 }
 
-// tractor stands also for lorries and quads: boxes on wheels of many sizes.
+// tractor is a tractor, a small lorry or a quad: boxes on wheels of many sizes.
 func tractor(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	k := 0.4 + 0.8*r.Float64()
@@ -67,11 +68,11 @@ func tractor(r *rand.Rand) thing {
 	if r.Float64() < 0.4 { // a trailer
 		m.Box(xyz(-3.6*k, 0, 1.1*k), xyz(1.9*k, 0, 0), xyz(0, 0.95*k, 0), xyz(0, 0, 0.5*k), 3, 3)
 	}
-	return thing{m, plain(r.Uint64(), painted(r), solid.SRGB(50, 56, 60), solid.SRGB(30, 30, 30), painted(r)), taken{radius: 2.4 * k}}
+	return thing{m, flatTones(r.Uint64(), painted(r), solid.SRGB(50, 56, 60), solid.SRGB(30, 30, 30), painted(r)), place{radius: 2.4 * k}}
 }
 
-// lorry is a lorry with a box or a cover behind its cab, or a bus: from afar
-// long, dark below and on legs like an animal.
+// lorry is a lorry with a box or a cover behind its cab, or a bus. From far away it looks like an animal: long, dark
+// below, on legs.
 func lorry(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	long, wide, high := 1.8+2*r.Float64(), 0.9+0.3*r.Float64(), 0.7+0.5*r.Float64()
@@ -86,10 +87,10 @@ func lorry(r *rand.Rand) thing {
 	}
 	wheels(m, -0.7*long, 0.65*long, 0.9*wide, 0.45, 0.15)
 	cover := []solid.RGB{solid.SRGB(46, 48, 46), solid.SRGB(66, 74, 58), solid.SRGB(214, 214, 210), solid.SRGB(92, 70, 52), painted(r)}[r.IntN(5)]
-	return thing{m, plain(r.Uint64(), painted(r), solid.SRGB(36, 42, 48), solid.SRGB(26, 26, 26), cover), taken{radius: long + 1.2}}
+	return thing{m, flatTones(r.Uint64(), painted(r), solid.SRGB(36, 42, 48), solid.SRGB(26, 26, 26), cover), place{radius: long + 1.2}}
 }
 
-// hut is a low shelter on posts, open or with walls, dark within.
+// hut is a low shelter on posts, open or with walls, dark inside.
 func hut(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	long, wide, high := 1+2*r.Float64(), 0.8+1.4*r.Float64(), 1.1+1.2*r.Float64()
@@ -107,10 +108,10 @@ func hut(r *rand.Rand) thing {
 	}
 	cover := []solid.RGB{solid.SRGB(120, 104, 80), solid.SRGB(60, 54, 48), solid.SRGB(172, 176, 178), solid.SRGB(200, 204, 206), solid.SRGB(60, 84, 120)}[r.IntN(5)]
 	dark := 30 + 60*r.Float64()
-	return thing{m, plain(r.Uint64(), cover, solid.SRGB(90, 76, 60), solid.SRGB(dark, dark*0.95, dark*0.88)), taken{radius: math.Hypot(long, wide)}}
+	return thing{m, flatTones(r.Uint64(), cover, solid.SRGB(90, 76, 60), solid.SRGB(dark, dark*0.95, dark*0.88)), place{radius: math.Hypot(long, wide)}}
 }
 
-// roof is a shed: ribbed sheets, some of them rusty, over walls.
+// roof is a shed with a roof of ribbed sheets, some of them rusty.
 func roof(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	long, wide, high := 2+7*r.Float64(), 1.5+4*r.Float64(), 2+2*r.Float64()
@@ -122,7 +123,7 @@ func roof(r *rand.Rand) thing {
 	tone := []solid.RGB{solid.SRGB(176, 186, 192), solid.SRGB(190, 214, 222), solid.SRGB(140, 70, 54), solid.SRGB(96, 100, 104), solid.SRGB(150, 146, 138)}[r.IntN(5)]
 	n, rust := grain.Noise{Seed: r.Uint64()}, 0.45+0.5*r.Float64()
 	brown := solid.SRGB(120, 74, 50)
-	wall := plain(r.Uint64(), solid.SRGB(150, 140, 126))
+	wall := flatTones(r.Uint64(), solid.SRGB(150, 140, 126))
 	return thing{m, func(l *light) solid.Shader {
 		walls := wall(l)
 		return func(s *solid.Surface) (solid.RGB, bool) {
@@ -132,12 +133,12 @@ func roof(r *rand.Rand) thing {
 			c := tone.Scale(0.9 + 0.14*math.Sin(s.Tex.X*2*math.Pi/0.3))
 			c = c.Scale(0.85 + 0.3*n.Lattice(int64(math.Floor(s.Tex.X/1.1)), int64(math.Copysign(1, s.Tex.Y))))
 			c = c.Mix(brown, grain.Ramp(rust, rust+0.1, n.Fractal(s.Tex.X*1.5, s.Tex.Y*0.6, 3)))
-			return l.on(c, s.N, 0, 1), true
+			return l.reflected(c, s.N, 0, 1), true
 		}
-	}, taken{radius: math.Hypot(long, wide)}}
+	}, place{radius: math.Hypot(long, wide)}}
 }
 
-// person stands or walks.
+// person is a standing or walking person.
 func person(r *rand.Rand) thing {
 	m := &solid.Mesh{}
 	for _, y := range []float64{-0.1, 0.1} {
@@ -147,7 +148,7 @@ func person(r *rand.Rand) thing {
 	m.Limb([]solid.Joint{{At: xyz(0, 0, 0.8), Width: 0.17, High: 0.12}, {At: xyz(0, 0, 1.3), Width: 0.22, High: 0.13}, {At: xyz(0, 0, 1.48), Width: 0.1, High: 0.08}}, xyz(0, 1, 0), 9, 1)
 	m.Ball(xyz(0.02, 0, 1.65), xyz(0.12, 0, 0), xyz(0, 0.1, 0), xyz(0, 0, 0.13), 8, 6, nil, 2)
 	hair := []solid.RGB{solid.SRGB(40, 32, 28), solid.SRGB(190, 160, 120), solid.SRGB(210, 210, 205)}[r.IntN(3)]
-	return thing{m, plain(r.Uint64(), painted(r).Scale(0.6), painted(r), hair), taken{radius: 0.5}}
+	return thing{m, flatTones(r.Uint64(), painted(r).Scale(0.6), painted(r), hair), place{radius: 0.5}}
 }
 
 // fence is a row of posts with wires or rails, along +x from the middle.
@@ -178,5 +179,5 @@ func fence(r *rand.Rand, reach, perMetre float64) thing {
 	if rails {
 		wire = post
 	}
-	return thing{m, plain(r.Uint64(), post, wire), taken{}}
+	return thing{m, flatTones(r.Uint64(), post, wire), place{}}
 }

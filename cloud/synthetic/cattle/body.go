@@ -10,11 +10,10 @@ type vec = solid.Vec
 
 func xyz(x, y, z float64) vec { return vec{X: x, Y: y, Z: z} }
 
-// section is a cross-section of the trunk: place along the spine, heights of
-// back and belly, half width, boxiness.
+// section is a cross-section of the trunk: place along the spine, heights of back and belly, half width, boxiness.
 type section struct{ x, top, belly, half, pow float64 }
 
-// trunks are the bodies of grown animals in metres, from the tail to the chest.
+// trunks holds the bodies of grown animals in metres, from the tail to the chest.
 var trunks = [breeds][]section{
 	Dairy: {
 		{-0.86, 1.20, 1.02, 0.05, 2}, {-0.82, 1.30, 0.86, 0.16, 2.3}, {-0.70, 1.37, 0.74, 0.225, 2.6}, {-0.47, 1.41, 0.66, 0.285, 3.2},
@@ -38,11 +37,11 @@ var trunks = [breeds][]section{
 	},
 }
 
-// drop is how much lower a lying body rests, in metres of a grown animal.
+// drop is how much lower a lying body is, in metres of a grown animal.
 const drop = 0.52
 
-// Mesh builds the animal in metres in its own frame, standing on height 0.
-// Detail is about how many pixels long it will be seen.
+// Mesh returns the animal in its own frame in metres, on the ground at height 0. detail is its approximate length in
+// pixels.
 func (b *Beast) Mesh(detail float64) *solid.Mesh {
 	m := &solid.Mesh{Verts: make([]solid.Vertex, 0, 700), Faces: make([][3]int32, 0, 1200)}
 	k := builder{Beast: b, Mesh: m, around: 14, limb: 7}
@@ -73,10 +72,10 @@ type builder struct {
 	around, limb int
 }
 
-// raise is what longer or shorter legs add to the height of the trunk.
+// raise is the change of the height of the trunk by longer or shorter legs.
 func (b *Beast) raise() float64 { return 0.6 * (b.tall - 1) }
 
-// lay bends the spine and lays a lying body down.
+// lay bends the spine and lowers a lying body.
 func (b *Beast) lay(p vec) vec {
 	p.Y += b.bend * (p.X*p.X/0.7 - 0.3)
 	if b.Pose != Lying {
@@ -97,7 +96,7 @@ func (k *builder) trunk() {
 		if k.Pose == Lying {
 			half *= 1.1 + 0.12*math.Exp(-8*(s.x+0.1)*(s.x+0.1))
 		}
-		// The widest place lies in the lower half.
+		// The widest place is in the lower half.
 		middle := belly + 0.46*(top-belly)
 		rings = append(rings, solid.Ring{C: xyz(s.x, 0, middle), R: vec{Y: half}, U: vec{Z: top - middle}, Pow: s.pow,
 			Down: (middle - belly) / (top - middle)})
@@ -141,8 +140,8 @@ func (k *builder) legs() {
 	}
 }
 
-// folded lays the legs of a resting animal: the hind ones out to one side, the
-// fore ones under the chest with the knees in front. Heights are before lay.
+// folded adds the legs of a resting animal: the hind legs to one side, the fore legs under the chest with the knees in
+// front. Heights are before lay.
 func (k *builder) folded() {
 	z := drop + 0.06
 	out := -k.side
@@ -171,7 +170,7 @@ func (k *builder) tail() {
 		{At: xyz(-0.95, side, low), Width: width * 0.6, High: width * 0.6}}, vec{Y: 1}, 4, partTail)
 }
 
-// hair hangs a skirt of long hair around a yak, with a ragged hem.
+// hair adds the long hair around a yak, with a ragged lower edge.
 func (k *builder) hair() {
 	var rings []solid.Ring
 	hem := 0.26

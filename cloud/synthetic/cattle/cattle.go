@@ -1,5 +1,5 @@
-// Package cattle models single animals: dairy and beef cattle, yaks and water
-// buffaloes, as meshes with coats, in the poses that drones see.
+// Package cattle models single animals as meshes with coats: dairy and beef cattle, yaks and water buffaloes, in the
+// poses that are visible from a drone.
 package cattle
 
 import (
@@ -13,14 +13,14 @@ import (
 type Breed int
 
 const (
-	Dairy   Breed = iota // angular, hip bones that show, udder
+	Dairy   Breed = iota // angular, visible hip bones, udder
 	Beef                 // deep and blocky
 	Yak                  // long hair to the knees, hump, wide horns
 	Buffalo              // barrel, swept horns, thin hair
 	breeds
 )
 
-// Pose is what an animal does.
+// Pose is the posture of an animal.
 type Pose int
 
 const (
@@ -34,7 +34,7 @@ const (
 // Length of the trunk and head of a grown standing animal in metres.
 const Length = 2.2
 
-// Parts of an animal, as its mesh numbers them.
+// Parts of an animal, the part numbers of its mesh.
 const (
 	partTrunk uint8 = iota
 	partNeck
@@ -69,7 +69,7 @@ type Beast struct {
 	grain       grain.Noise
 }
 
-// New draws an animal of the breed in the pose from r.
+// New returns a random animal of a breed in a pose.
 func New(r *rand.Rand, breed Breed, pose Pose, coat Coat) *Beast {
 	b := &Beast{Breed: breed, Pose: pose, Size: 0.9 + 0.2*r.Float64(), girth: 0.93 + 0.2*r.Float64(), tall: 0.93 + 0.14*r.Float64(),
 		bend: 0.06 * r.NormFloat64(), side: 1, grain: grain.Noise{Seed: r.Uint64()}, earDrop: r.Float64()}
@@ -96,7 +96,7 @@ func New(r *rand.Rand, breed Breed, pose Pose, coat Coat) *Beast {
 	return b
 }
 
-// carry sets neck and head to what the pose asks for.
+// carry sets the angles of neck and head for the pose.
 func (b *Beast) carry(r *rand.Rand) {
 	b.neckYaw, b.headYaw = 0.3*r.NormFloat64(), 0.2*r.NormFloat64()
 	switch b.Pose {
@@ -108,7 +108,7 @@ func (b *Beast) carry(r *rand.Rand) {
 	case Lying:
 		b.neckPitch, b.headPitch = 0.3+0.4*r.Float64(), 0.3+0.4*r.Float64()
 		b.neckYaw *= 1.6
-		if r.Float64() < 0.2 { // asleep, its head at its flank
+		if r.Float64() < 0.2 { // asleep, with its head at its flank
 			b.neckPitch, b.headPitch = -0.2, 0.4
 			b.neckYaw = 1.3 * b.side
 		}
@@ -123,6 +123,5 @@ func (b *Beast) carry(r *rand.Rand) {
 	}
 }
 
-// Light is what the world does to a surface: reflectance and place in, light
-// towards the camera out.
+// Light returns the light from a surface towards the camera, for its reflectance and place.
 type Light func(reflects solid.RGB, s *solid.Surface) solid.RGB

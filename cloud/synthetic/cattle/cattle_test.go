@@ -10,8 +10,7 @@ import (
 	"cattlecounter/cloud/synthetic/solid"
 )
 
-// TestBodies builds every breed in every pose and checks that it stands on the
-// ground and has the measures of cattle.
+// TestBodies checks for every breed and pose that the animal stands on the ground and has the measures of cattle.
 func TestBodies(t *testing.T) {
 	for breed := range breeds {
 		for pose := range poses {
@@ -22,7 +21,7 @@ func TestBodies(t *testing.T) {
 					m := b.Mesh(20 + 60*r.Float64())
 					lo, hi := extent(m)
 					if lo.Z < -0.05 || lo.Z > 0.3 {
-						t.Errorf("its lowest point is at %v m", lo.Z)
+						t.Errorf("the lowest point is at %v m", lo.Z)
 					}
 					if long := hi.X - lo.X; long < 1.6 || long > 2.75 {
 						t.Errorf("%v m long", long)
@@ -51,7 +50,7 @@ func extent(m *solid.Mesh) (lo, hi vec) {
 	return lo, hi
 }
 
-func TestSameDrawsSameAnimal(t *testing.T) {
+func TestSameSeedSameAnimal(t *testing.T) {
 	animal := func() *Beast {
 		r := rand.New(rand.NewPCG(4, 2))
 		return New(r, Yak, Grazing, AnyCoat(r, Yak))
@@ -62,8 +61,8 @@ func TestSameDrawsSameAnimal(t *testing.T) {
 	}
 }
 
-// TestCoatsReflect: every coat throws back a plausible part of the light
-// everywhere, and dark coats less than white ones.
+// TestCoatsReflect checks that every coat reflects a plausible share of the light everywhere, and that dark coats reflect
+// less than white ones.
 func TestCoatsReflect(t *testing.T) {
 	mean := map[Coat]float64{}
 	for kind := range coats {

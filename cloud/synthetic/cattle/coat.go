@@ -25,7 +25,7 @@ const (
 	coats
 )
 
-// AnyCoat draws a coat that the breed has.
+// AnyCoat returns a random coat of a breed.
 func AnyCoat(r *rand.Rand, breed Breed) Coat {
 	pick := func(list ...Coat) Coat { return list[r.IntN(len(list))] }
 	switch breed {
@@ -39,11 +39,11 @@ func AnyCoat(r *rand.Rand, breed Breed) Coat {
 	return pick(Black, Black, Black, Brown, Brown, Red, Red, Red, Cream, Cream, White, Grey, Grey, Pied, RedPied, Belted, Roan)
 }
 
-// coat is what one animal wears.
+// coat is the coat of one animal.
 type coat struct {
 	main, patch solid.RGB
-	share       float64 // height of the noise above which patch shows; above 1 never
-	size        float64 // patches to the metre
+	share       float64 // level of the noise above which the coat has the patch colour; above 1 for none
+	size        float64 // patches per metre
 	belt        bool
 	face        bool // white blaze or face
 	socks       bool // white below the knee
@@ -53,7 +53,7 @@ type coat struct {
 	pink        float64 // of the muzzle
 }
 
-// tones are the middle colours of the coats, as pictures show them.
+// tones holds the mean sRGB colours of the coats.
 var tones = [coats][3]float64{
 	Black: {34, 31, 30}, Brown: {92, 62, 44}, Red: {122, 72, 50}, Cream: {206, 184, 150}, White: {226, 221, 212},
 	Grey: {124, 120, 116}, Pied: {228, 225, 220}, RedPied: {224, 216, 206}, Belted: {36, 32, 31}, Roan: {150, 124, 108},
@@ -95,7 +95,7 @@ func newCoat(r *rand.Rand, breed Breed, kind Coat) coat {
 	return c
 }
 
-// Shade is how the animal looks under a light.
+// Shade returns the shader of the animal under a light.
 func (b *Beast) Shade(light Light) solid.Shader {
 	return func(s *solid.Surface) (solid.RGB, bool) {
 		if s.Part == partHair && s.Facing < 0.35 && b.grain.At3(s.Tex.X*16, s.Tex.Y*16, s.Tex.Z*5) > 0.35+1.5*s.Facing {
@@ -104,7 +104,7 @@ func (b *Beast) Shade(light Light) solid.Shader {
 		c := b.reflects(s)
 		out := light(c, s)
 		if b.coat.gloss > 0 && s.Part <= partHead {
-			// A smooth coat throws back some of the sky.
+			// A smooth coat reflects some of the sky.
 			sheen := light(solid.RGB{R: 1, G: 1, B: 1}, s).Scale(0.035 * b.coat.gloss * grain.Clamp(s.N.Z, 0, 1))
 			out = out.Add(sheen)
 		}
@@ -112,7 +112,7 @@ func (b *Beast) Shade(light Light) solid.Shader {
 	}
 }
 
-// What all coats have in common.
+// Values of all coats.
 var (
 	white     = solid.SRGB(222, 218, 210)
 	pinkSkin  = solid.SRGB(150, 110, 100)
@@ -162,12 +162,12 @@ func (b *Beast) reflects(s *solid.Surface) solid.RGB {
 		strand := b.grain.At3(t.X*26, t.Y*26, t.Z*3)
 		c = c.Scale(0.55 + 0.9*strand)
 	}
-	// Hair, dirt and muscle break up even coats; bellies and legs are muddier.
+	// Hair, dirt and muscles vary the tone of plain coats. Bellies and legs are muddier.
 	mottle := b.grain.At3(t.X*5+20, t.Y*5, t.Z*5)*0.6 + b.grain.At3(t.X*22, t.Y*22, t.Z*22)*0.4
 	c = c.Scale(0.8 + 0.4*mottle)
 	if t.Z < 0.5 && b.Pose != Lying {
 		c = c.Mix(dirt, 0.3*(0.5-t.Z)*mottle*2)
 	}
-	// No hair throws back more than fresh snow.
+	// No hair reflects more than fresh snow.
 	return c.Scale(min(1, 0.9/max(c.R, c.G, c.B)))
 }

@@ -6,8 +6,7 @@ import (
 	"cattlecounter/cloud/synthetic/solid"
 )
 
-// frame is the head's own: forward along the nose, left, and up out of the
-// forehead, with the poll as its origin.
+// frame is the frame of the head: forward along the nose, left, and up out of the forehead. Its origin is the poll.
 type frame struct{ at, forward, left, up vec }
 
 func (f frame) point(forward, left, up float64) vec {
@@ -21,7 +20,7 @@ func aim(yaw, pitch float64) vec {
 	return xyz(cy*cp, sy*cp, sp)
 }
 
-// front builds neck, head, ears and horns.
+// front adds neck, head, ears and horns.
 func (k *builder) front() {
 	base := xyz(0.66, 0, 1.1+k.raise())
 	length, thick := 0.54, 1.0
@@ -73,7 +72,7 @@ func (k *builder) skull(f frame) {
 	}
 }
 
-// horn curves from the poll, the way its breed's do.
+// horn adds a horn in the form of the breed.
 func (k *builder) horn(f frame, y, wide float64) {
 	// Out, forward and up of each point, from the root to the tip.
 	line := [][3]float64{{0.08, 0, 0.08}, {0.17, 0.02, 0.13}, {0.21, 0.1, 0.2}, {0.2, 0.16, 0.26}}

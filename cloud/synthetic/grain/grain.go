@@ -1,14 +1,13 @@
-// Package grain holds the smooth random variation that grounds and coats are
-// made of.
+// Package grain provides smooth random variation, for grounds and coats.
 package grain
 
 import "math"
 
-// Noise is smooth random variation over plane and space, the same for the same
-// seed wherever and in whatever order it is asked. Any value is ready to use.
+// Noise is smooth random variation over plane and space. The same seed gives the same values, in any order of calls. Every
+// value is ready to use.
 type Noise struct{ Seed uint64 }
 
-// Odd numbers that tell neighbours on the lattice apart.
+// Odd factors that separate neighbours on the lattice.
 const (
 	strideX = 0x9E3779B97F4A7C15
 	strideY = 0xC2B2AE3D27D4EB4F
@@ -21,7 +20,7 @@ func finish(h uint64) uint64 {
 	return h ^ h>>31
 }
 
-// unit turns random bits into 0..1.
+// unit converts random bits to 0..1.
 func unit(h uint64) float64 { return float64(int64(h>>11)) * (1.0 / (1 << 53)) }
 
 // Lattice is white noise on whole numbers, 0..1.
@@ -33,7 +32,7 @@ func (n Noise) Lattice(x, y int64) float64 {
 func (n Noise) At(x, y float64) float64 {
 	fx, fy := math.Floor(x), math.Floor(y)
 	tx, ty := Smooth(x-fx), Smooth(y-fy)
-	// Lattice at the four corners, with what they share done once.
+	// Lattice at the four corners, with their common terms computed once.
 	left, top := uint64(int64(fx))*strideX, n.Seed^uint64(int64(fy))*strideY
 	right, bottom := left+strideX, n.Seed^(uint64(int64(fy))*strideY+strideY)
 	a, b := unit(finish(top^left)), unit(finish(top^right))
@@ -46,7 +45,7 @@ func (n Noise) At(x, y float64) float64 {
 // At3 is value noise in space with features of size 1, 0..1.
 func (n Noise) At3(x, y, z float64) float64 {
 	fz := math.Floor(z)
-	const step = 0xD6E8FEB86659FD93 // far apart seeds for neighbouring layers
+	const step = 0xD6E8FEB86659FD93 // distance between the seeds of neighbouring layers
 	lower := Noise{n.Seed + uint64(int64(fz))*step}
 	upper := Noise{lower.Seed + step}
 	return Mix(lower.At(x, y), upper.At(x, y), Smooth(z-fz))

@@ -2,7 +2,7 @@ package solid
 
 import "math"
 
-// Camera is a pinhole. Pixels count from the top left corner of the picture.
+// Camera is a pinhole camera. Pixels count from the top left corner of the picture.
 type Camera struct {
 	Width, Height        int
 	pos                  Vec
@@ -10,9 +10,9 @@ type Camera struct {
 	focal, cx, cy        float64 // pixels
 }
 
-// NewCamera looks at the origin of the ground from a distance in metres,
-// tilted from straight down, rolled about its own axis (both radians), with
-// the focal length in pixels. Up in the picture is +y without roll.
+// NewCamera returns a camera that looks at the origin of the ground from a distance in metres, with the focal length in
+// pixels. tilt is the angle from straight down and roll the angle around its axis, both in radians. Without roll +y is up
+// in the picture.
 func NewCamera(width, height int, focal, distance, tilt, roll float64) *Camera {
 	st, ct := math.Sincos(tilt)
 	sr, cr := math.Sincos(roll)
@@ -25,10 +25,9 @@ func NewCamera(width, height int, focal, distance, tilt, roll float64) *Camera {
 	return c
 }
 
-const near = 0.5 // metres before the camera, nothing nearer is drawn
+const near = 0.5 // metres; nothing nearer to the camera is drawn
 
-// Project returns the pixel of p and its depth; false when p is not before the
-// camera.
+// Project returns the pixel of p and its depth, and false for a point that is not in front of the camera.
 func (c *Camera) Project(p Vec) (x, y, depth float64, ok bool) {
 	d := p.Sub(c.pos)
 	z := d.Dot(c.forward)
@@ -38,15 +37,15 @@ func (c *Camera) Project(p Vec) (x, y, depth float64, ok bool) {
 	return c.cx + c.focal*d.Dot(c.right)/z, c.cy + c.focal*d.Dot(c.down)/z, z, true
 }
 
-// Ray is the direction of a pixel's line of sight, of length 1.
+// Ray is the direction of the line of sight of a pixel, of length 1.
 func (c *Camera) Ray(x, y float64) Vec {
 	return c.forward.Scale(c.focal).Add(c.right.Scale(x - c.cx)).Add(c.down.Scale(y - c.cy)).Unit()
 }
 
-// Pos is where the camera is.
+// Pos is the place of the camera.
 func (c *Camera) Pos() Vec { return c.pos }
 
-// Ground is the place at height 0 that a pixel shows; false above the horizon.
+// Ground is the place at height 0 at a pixel. It returns false above the horizon.
 func (c *Camera) Ground(x, y float64) (Vec, bool) {
 	r := c.Ray(x, y)
 	if r.Z > -1e-3 {
@@ -57,8 +56,8 @@ func (c *Camera) Ground(x, y float64) (Vec, bool) {
 	return g, true
 }
 
-// PerMetre is how many pixels a metre across the line of sight takes at p; 0
-// when p is not before the camera.
+// PerMetre is the number of pixels of a metre across the line of sight at p, 0 for a point that is not in front of the
+// camera.
 func (c *Camera) PerMetre(p Vec) float64 {
 	z := p.Sub(c.pos).Dot(c.forward)
 	if z < near {

@@ -4,11 +4,11 @@ import (
 	"math"
 )
 
-// Samples is how many samples a pixel has in each direction.
+// Samples is the number of samples of a pixel in each direction.
 const Samples = 2
 
-// Canvas is a picture of samples: colour, depth and the number of what each
-// shows, 0 for nothing. It belongs to one goroutine at a time.
+// Canvas is a picture of samples, each with colour, depth and the number of its mesh, 0 for none. It belongs to one
+// goroutine at a time.
 type Canvas struct {
 	Width, Height int // samples
 	Colour        [][3]float32
@@ -17,7 +17,7 @@ type Canvas struct {
 	sketch        sketch
 }
 
-// NewCanvas makes a canvas for a picture of width x height pixels.
+// NewCanvas returns a canvas for a picture of width x height pixels.
 func NewCanvas(width, height int) *Canvas {
 	w, h := width*Samples, height*Samples
 	c := &Canvas{Width: w, Height: h, Colour: make([][3]float32, w*h), ID: make([]uint16, w*h), depth: make([]float32, w*h)}
@@ -33,19 +33,17 @@ func (c *Canvas) Clear() {
 	}
 }
 
-// Surface is what a sample meets.
+// Surface is the surface at a sample.
 type Surface struct {
-	P, Tex, N Vec     // N points to the camera's side
-	Facing    float64 // 1 where the camera looks straight at it, 0 at the outline
+	P, Tex, N Vec     // N points towards the camera
+	Facing    float64 // 1 for a surface square to the line of sight, 0 at the outline
 	Part      uint8
 }
 
-// Shader gives the light that leaves a surface towards the camera; false where
-// the surface has a hole.
+// Shader returns the light from a surface towards the camera, and false for a hole in the surface.
 type Shader func(s *Surface) (RGB, bool)
 
-// sketch holds one mesh alone: for each sample of a window the nearest face
-// and the place on it.
+// sketch is the drawing of one mesh: for each sample of a window the nearest face and the place on it.
 type sketch struct {
 	x0, y0, w, h int
 	depth        []float32
@@ -59,12 +57,11 @@ type spot struct {
 	ok      bool
 }
 
-// window is how far beyond the picture a mesh is still drawn, in samples, to
-// know how much of it is cut off.
+// window is the margin around the picture in which a mesh is drawn, in samples, to know how much of it is cut off.
 const window = 200 * Samples
 
-// Draw draws the mesh with depth, as number id. It returns how many samples
-// the mesh covers alone, those beyond the picture included.
+// Draw draws the mesh as number id, hidden by nearer ones. It returns the number of samples of the whole mesh, including
+// hidden ones and those outside of the picture.
 func (c *Canvas) Draw(cam *Camera, m *Mesh, id uint16, shade Shader) int {
 	s := &c.sketch
 	if !s.draw(cam, m, c.Width, c.Height) {
@@ -113,7 +110,7 @@ func (s *sketch) surface(cam *Camera, m *Mesh, i int) *Surface {
 	return out
 }
 
-// draw fills the window of the mesh; false when nothing of it can be seen.
+// draw fills the window of the mesh. It returns false for a mesh out of view.
 func (s *sketch) draw(cam *Camera, m *Mesh, width, height int) bool {
 	s.pts = s.pts[:0]
 	x0, y0, x1, y1 := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
@@ -135,7 +132,7 @@ func (s *sketch) draw(cam *Camera, m *Mesh, width, height int) bool {
 	s.clear(s.w * s.h)
 	for i, f := range m.Faces {
 		p, q, r := s.pts[f[0]], s.pts[f[1]], s.pts[f[2]]
-		if m.Open || turn(p, q, r) < 0 { // the far side of what is closed never shows
+		if m.Open || turn(p, q, r) < 0 { // the far side of a closed mesh is never visible
 			s.fill(int32(i), p, q, r)
 		}
 	}
@@ -153,11 +150,10 @@ func (s *sketch) clear(n int) {
 	}
 }
 
-// turn is twice the area of a triangle, negative when its corners turn
-// counter-clockwise on the screen.
+// turn is twice the area of a triangle. It is negative when the corners are counter-clockwise on the screen.
 func turn(p, q, r spot) float64 { return (q.x-p.x)*(r.y-p.y) - (q.y-p.y)*(r.x-p.x) }
 
-// fill draws one face: the samples whose middles lie inside.
+// fill draws one face: the samples with their centre inside.
 func (s *sketch) fill(face int32, p, q, r spot) {
 	if !p.ok || !q.ok || !r.ok {
 		return

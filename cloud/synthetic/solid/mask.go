@@ -2,7 +2,7 @@ package solid
 
 import "math"
 
-// Mask is how much of each pixel is covered, 0..255: shadows on the ground.
+// Mask is the covered share of each pixel, 0..255, for shadows on the ground.
 type Mask struct {
 	Width, Height int // pixels
 	Cover         []uint8
@@ -10,7 +10,7 @@ type Mask struct {
 	pts           []spot
 }
 
-// NewMask makes an empty mask for a picture of width x height pixels.
+// NewMask returns an empty mask for a picture of width x height pixels.
 func NewMask(width, height int) *Mask {
 	return &Mask{Width: width, Height: height, Cover: make([]uint8, width*height),
 		hits: make([]uint8, width*height*Samples*Samples), rows: make([]uint8, max(width, height))}
@@ -19,8 +19,7 @@ func NewMask(width, height int) *Mask {
 // Clear empties the mask.
 func (m *Mask) Clear() { clear(m.hits) }
 
-// Cast adds the shadow of the mesh on the ground, sun is the direction to it
-// and points upwards.
+// Cast adds the shadow of the mesh on the ground. sun is the direction to the sun, upwards.
 func (m *Mask) Cast(cam *Camera, mesh *Mesh, sun Vec) {
 	m.pts = m.pts[:0]
 	w, h := float64(m.Width), float64(m.Height)
@@ -39,14 +38,13 @@ func (m *Mask) Cast(cam *Camera, mesh *Mesh, sun Vec) {
 	}
 	for _, f := range mesh.Faces {
 		p, q, r := m.pts[f[0]], m.pts[f[1]], m.pts[f[2]]
-		if mesh.Open || turn(p, q, r) < 0 { // the dark side's shadow is the same
+		if mesh.Open || turn(p, q, r) < 0 { // the side away from the sun has the same shadow
 			m.fill(p, q, r)
 		}
 	}
 }
 
-// Hit tells whether the ground at p lies in a shadow cast so far; false outside
-// the picture.
+// Hit reports whether the ground at p is in a shadow. It is false outside of the picture.
 func (m *Mask) Hit(cam *Camera, p Vec) bool {
 	x, y, _, ok := cam.Project(p)
 	sx, sy := int(math.Floor(x*Samples)), int(math.Floor(y*Samples))
@@ -69,7 +67,7 @@ func (m *Mask) fill(p, q, r spot) {
 	}
 }
 
-// crossing is where the line at height y enters and leaves the triangle.
+// crossing returns the places where the line at height y enters and leaves the triangle.
 func crossing(p, q, r spot, y float64) (from, to float64) {
 	from, to = math.Inf(1), math.Inf(-1)
 	for _, e := range [3][2]spot{{p, q}, {q, r}, {r, p}} {

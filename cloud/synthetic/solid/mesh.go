@@ -2,30 +2,27 @@ package solid
 
 import "math"
 
-// Mesh is a surface of triangles whose corners turn counter-clockwise seen from
-// outside. Normals are set by Place.
+// Mesh is a surface of triangles with counter-clockwise corners, seen from outside. Place sets the normals.
 type Mesh struct {
 	Verts []Vertex
 	Faces [][3]int32
-	Open  bool // has sheets, whose backs can be seen
+	Open  bool // has sheets with visible backs
 }
 
-// Vertex is a corner. Tex is its place before Place moved it: patterns that
-// belong to the thing are functions of it.
+// Vertex is a corner. Tex is its place before Place, for patterns that move with the mesh.
 type Vertex struct {
 	P, Tex, N Vec
-	Part      uint8 // whatever the builder wants its shader to know
+	Part      uint8 // for the shader of the mesh
 }
 
-// Ring is one cross-section of a tube: half axes around a middle. Pow 2 is an
-// ellipse, more is boxier. Down scales the half of the section against Up.
+// Ring is one cross-section of a tube: half axes around a centre. Pow 2 is an ellipse, a larger Pow is boxier. Down scales
+// the lower half of the section against the upper one.
 type Ring struct {
 	C, R, U   Vec
 	Pow, Down float64
 }
 
-// Tube spans a closed skin over at least two rings, which follow each other in
-// the direction of R x U.
+// Tube adds a closed surface over at least two rings, in order of the direction R x U.
 func (m *Mesh) Tube(rings []Ring, segments int, part uint8) {
 	first := int32(len(m.Verts))
 	n := int32(segments)
@@ -62,14 +59,13 @@ func (m *Mesh) add(p Vec, part uint8) int32 {
 	return int32(len(m.Verts) - 1)
 }
 
-// Joint is a point of a limb with its half width along the side direction and
-// its half thickness across.
+// Joint is a point of a limb with its half width along the side direction and its half thickness across it.
 type Joint struct {
 	At          Vec
 	Width, High float64
 }
 
-// Limb spans a tube along a line of joints; side says where its width points.
+// Limb adds a tube along a line of joints. side is the direction of its width.
 func (m *Mesh) Limb(joints []Joint, side Vec, segments int, part uint8) {
 	rings := make([]Ring, len(joints))
 	for i, j := range joints {
@@ -80,8 +76,8 @@ func (m *Mesh) Limb(joints []Joint, side Vec, segments int, part uint8) {
 	m.Tube(rings, segments, part)
 }
 
-// Ball is an ellipsoid with right-handed half axes a, b, c; bulge, unless nil, scales the
-// distance of each point from the middle by its direction.
+// Ball adds an ellipsoid with right-handed half axes a, b, c. bulge, unless nil, scales the distance of a point from the
+// centre, by its direction.
 func (m *Mesh) Ball(at, a, b, c Vec, segments, layers int, bulge func(Vec) float64, part uint8) {
 	first := len(m.Verts)
 	rings := make([]Ring, layers)
@@ -101,8 +97,8 @@ func (m *Mesh) Ball(at, a, b, c Vec, segments, layers int, bulge func(Vec) float
 	}
 }
 
-// Box is a cuboid with right-handed half axes a, b, c; its sides are split into cells so
-// that patterns keep their shape in perspective.
+// Box adds a cuboid with right-handed half axes a, b, c. Its sides are split into cells, so that patterns are right in
+// perspective.
 func (m *Mesh) Box(at, a, b, c Vec, cells int, part uint8) {
 	for _, f := range [3][3]Vec{{a, b, c}, {b, c, a}, {c, a, b}} {
 		m.sheet(at.Add(f[2]), f[0], f[1], cells, part)
@@ -110,7 +106,7 @@ func (m *Mesh) Box(at, a, b, c Vec, cells int, part uint8) {
 	}
 }
 
-// Sheet is a flat parallelogram around at with half axes a and b.
+// Sheet adds a flat parallelogram around at with half axes a and b.
 func (m *Mesh) Sheet(at, a, b Vec, cells int, part uint8) {
 	m.Open = true
 	m.sheet(at, a, b, cells, part)
@@ -133,8 +129,7 @@ func (m *Mesh) sheet(at, a, b Vec, cells int, part uint8) {
 	}
 }
 
-// Place turns the mesh by heading, scales it, moves its origin to at and
-// computes the normals. Tex keeps the old places.
+// Place turns the mesh by heading, scales it, moves its origin to at and computes the normals. Tex has the places before.
 func (m *Mesh) Place(at Vec, heading, scale float64) {
 	s, c := math.Sincos(heading)
 	for i := range m.Verts {

@@ -22,9 +22,9 @@ func shapes() map[string]*Mesh {
 	return map[string]*Mesh{"tube": tube, "ball": ball, "box": box}
 }
 
-// TestSkinsFaceOutwards: the signed volume of a closed skin is positive only
-// when its corners turn counter-clockwise seen from outside.
-func TestSkinsFaceOutwards(t *testing.T) {
+// TestSurfacesFaceOutwards checks the signed volume of closed surfaces. It is positive only for counter-clockwise corners,
+// seen from outside.
+func TestSurfacesFaceOutwards(t *testing.T) {
 	for name, m := range shapes() {
 		m.Place(Vec{3, 4, 0}, 0.7, 1)
 		volume := 0.0
@@ -42,15 +42,14 @@ func TestSkinsFaceOutwards(t *testing.T) {
 		}
 		for e, n := range edges {
 			if n != 0 && e[0].Sub(e[1]).Len() > 1e-9 {
-				t.Errorf("%s: the edge %v is not between two faces that agree", name, e)
+				t.Errorf("%s: the edge %v is not between two faces of the same orientation", name, e)
 			}
 		}
 	}
 }
 
-// TestFarSidesNeverShow: leaving out the faces that point away changes
-// neither picture nor shadow.
-func TestFarSidesNeverShow(t *testing.T) {
+// TestFarSidesAreInvisible checks that pictures and shadows are the same without the faces that point away.
+func TestFarSidesAreInvisible(t *testing.T) {
 	cam := NewCamera(120, 100, 300, 12, 0.7, 0.4)
 	sun := Vec{0.5, 0.3, 0.8}.Unit()
 	for name, m := range shapes() {
@@ -91,7 +90,7 @@ func TestCameraInverse(t *testing.T) {
 			}
 			x, y, depth, ok := cam.Project(g)
 			if !ok || math.Abs(x-p[0]) > 1e-6 || math.Abs(y-p[1]) > 1e-6 || math.Abs(cam.PerMetre(g)-700/depth) > 1e-9 {
-				t.Errorf("tilt %v: %v came back as %v %v", tilt, p, x, y)
+				t.Errorf("tilt %v: %v is projected to %v %v", tilt, p, x, y)
 			}
 		}
 	}
@@ -100,12 +99,12 @@ func TestCameraInverse(t *testing.T) {
 		t.Error("ground above the horizon")
 	}
 	if _, _, _, ok := cam.Project(cam.Pos().Sub(cam.forward)); ok {
-		t.Error("a place behind the camera was seen")
+		t.Error("a place behind the camera is visible")
 	}
 }
 
-// TestCoverageAndDepth: a box of known size covers what geometry says, the
-// nearer of two hides the other, and what is cut off is still counted.
+// TestCoverageAndDepth checks the number of samples of a box, that the nearer of two boxes hides the other, and that the
+// parts outside of the picture count.
 func TestCoverageAndDepth(t *testing.T) {
 	cam := NewCamera(100, 100, 1000, 100, 0, 0) // 10 pixels a metre on the ground
 	box := func(at Vec, half float64) *Mesh {
@@ -124,7 +123,7 @@ func TestCoverageAndDepth(t *testing.T) {
 		t.Errorf("the middle shows %d, want 2", got)
 	}
 	if slices.Contains(c.ID, 3) {
-		t.Error("what lies below shows")
+		t.Error("the lower box is visible")
 	}
 	if n := c.Draw(cam, box(Vec{X: 5}, 2), 4, white); n != 80*80 {
 		t.Errorf("at the edge %d samples, want %d", n, 80*80)
@@ -150,12 +149,12 @@ func TestShadowFallsAwayFromTheSun(t *testing.T) {
 		t.Errorf("shadow %d, foot %d", k.Cover[50*100+40], k.Cover[50*100+50])
 	}
 	if !k.Hit(cam, Vec{X: -1}) || k.Hit(cam, Vec{}) || k.Hit(cam, Vec{X: 500}) {
-		t.Error("Hit does not say what Cast drew")
+		t.Error("Hit differs from the shadow of Cast")
 	}
 	hard := slices.Clone(k.Cover)
 	k.Resolve(2)
 	if slices.Equal(hard, k.Cover) {
-		t.Error("a soft edge is as hard as before")
+		t.Error("the edge is not softened")
 	}
 	for i, v := range k.Cover {
 		if v > 0 && (i%100 < 25 || i%100 > 55) {

@@ -1,6 +1,5 @@
-// Package solid draws triangle meshes from above: vectors, meshes built of
-// tubes, balls and boxes, a pinhole camera, and a depth-buffered canvas that
-// remembers which thing each sample shows. It is pure Go and deterministic.
+// Package solid draws triangle meshes from above: vectors, meshes of tubes, balls and boxes, a pinhole camera, and a
+// depth-buffered canvas with the mesh of each sample. It is pure Go and deterministic.
 package solid
 
 import "math"
@@ -20,7 +19,7 @@ func (a Vec) Cross(b Vec) Vec {
 	return Vec{a.Y*b.Z - a.Z*b.Y, a.Z*b.X - a.X*b.Z, a.X*b.Y - a.Y*b.X}
 }
 
-// Unit is a at length 1; the zero vector becomes up.
+// Unit is a at length 1, and up for the zero vector.
 func (a Vec) Unit() Vec {
 	l := a.Len()
 	if l == 0 {
@@ -29,10 +28,10 @@ func (a Vec) Unit() Vec {
 	return a.Scale(1 / l)
 }
 
-// RGB is linear light or reflectance, 0..1 where nothing shines.
+// RGB is linear light or reflectance, 0..1 without direct light.
 type RGB struct{ R, G, B float64 }
 
-// SRGB is a colour as picture files write it, 0..255 a channel.
+// SRGB converts a colour of a picture file, 0..255 per channel.
 func SRGB(r, g, b float64) RGB { return RGB{linear(r), linear(g), linear(b)} }
 
 func linear(v float64) float64 {
