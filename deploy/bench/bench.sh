@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Measures, side by side in one run, what can be compared on a shared machine:
-# ratios. Each line is a Go benchmark of the tree; the first words name it.
+# Measures ratios, in one run, so that the results of a busy machine are comparable.
+# Each line is a Go benchmark of the tree.
 #   WORKERS, THREADS, BATCH, FRAMES   settings of the worker's benchmark
-#   ONLY=worker|upload|parts|azure    one group alone
-#   BENCH_LARGE=1, ROUNDS=3           2 GB as well, and how often, for azure
+#   ONLY=worker|upload|parts|azure    only one group
+#   BENCH_LARGE=1, ROUNDS=3           azure: a file of 2 GB too, and the number of rounds
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tags=gocv_specific_modules,gocv_videoio

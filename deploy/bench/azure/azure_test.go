@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	tiny  = 1_000_000 // what an upload costs whatever its size
+	tiny  = 1_000_000 // shows the cost of an upload that does not depend on its size
 	small = 100_000_000
 	large = 2_000_000_000
-	piece = 16 << 20 // of clients that do not send a file in one PATCH
+	piece = 16 << 20 // bytes per PATCH of clients that send a file in several
 )
 
-// way is one way of the file into the service.
+// way is one way of the file into the storage.
 type way struct {
 	name  string
 	start func(testing.TB, *programs) server // nil: without a server
-	piece int64                              // bytes of a PATCH, 0: all
+	piece int64                              // bytes per PATCH, 0 for the whole file
 }
 
 var ways = []way{
@@ -32,18 +32,17 @@ var ways = []way{
 	{"no-server", nil, 0},
 }
 
-// measured is what one round found.
+// measured holds the figures of one round.
 type measured struct {
-	speed  float64 // MB/s, from the first request until the blob can be read
-	again  float64 // MB that went over the line beyond the file's after one cut
-	resume float64 // seconds from the cut until the server said where to go on
-	disk   float64 // MB, the most in data and temporary folder
-	memory float64 // MiB, the most that was resident
+	speed  float64 // MB/s, from the first request until the blob is readable
+	again  float64 // MB sent in addition to the file after one cut
+	resume float64 // seconds from the cut until the server answered with the offset
+	disk   float64 // MB, peak of data and temporary folder
+	memory float64 // MiB, peak in RAM
 	cpu    float64 // seconds of the server per GB, without a cut
 }
 
-// BenchmarkAzure measures one way after the other in every round, each round in front
-// of a new Azurite, and tells the medians side by side.
+// BenchmarkAzure measures one way after the other in every round, each round with a new Azurite, and reports the medians.
 func BenchmarkAzure(b *testing.B) {
 	p := build(b)
 	sizes := []int64{tiny, small}
@@ -55,7 +54,7 @@ func BenchmarkAzure(b *testing.B) {
 		base := all[len(ways)-1]
 		for i, w := range ways {
 			b.Run(fmt.Sprintf("%dMB/%s", size/1_000_000, w.name), func(b *testing.B) {
-				for b.Loop() { // the work is done
+				for b.Loop() { // measured before
 				}
 				m := all[i]
 				b.ReportMetric(0, "ns/op")
@@ -64,7 +63,7 @@ func BenchmarkAzure(b *testing.B) {
 				if w.start == nil {
 					return
 				}
-				b.ReportMetric(m.speed/all[i/2*2+1].speed, "of-tusd") // each stands before its tusd
+				b.ReportMetric(m.speed/all[i/2*2+1].speed, "of-tusd") // each way is followed by that of tusd
 				b.ReportMetric(m.again, "again-MB")
 				b.ReportMetric(m.resume, "resume-s")
 				b.ReportMetric(m.disk, "disk-MB")

@@ -15,8 +15,8 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// footageFile is a file of random bytes that passes for a video. Every copy of it
-// has other first bytes and an id of its own, so that no server has it already.
+// footageFile is a file of random bytes with the head of a video. Every copy has its own first bytes and ID, so that no
+// server knows it.
 type footageFile struct {
 	f    *os.File
 	size int64
@@ -32,7 +32,7 @@ func newFile(b *testing.B, size int64) *footageFile {
 	block := make([]byte, 1<<20)
 	_, _ = rand.Read(block) // never fails
 	for n := int64(0); n < size; n += int64(len(block)) {
-		copy(block, fmt.Sprintf("%020d", n)) // no two blocks alike
+		copy(block, fmt.Sprintf("%020d", n)) // makes every block different
 		_, err := f.Write(block[:min(int64(len(block)), size-n)])
 		must.Do(b, err)
 	}
@@ -40,6 +40,7 @@ func newFile(b *testing.B, size int64) *footageFile {
 	return &footageFile{f: f, size: size}
 }
 
+// another returns a copy with its own ID.
 func (f *footageFile) another() *footageFile {
 	id := string(footage.NewID(time.Now()))
 	return &footageFile{f: f.f, size: f.size, id: id, head: []byte("\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41" + id)}

@@ -21,11 +21,11 @@ import (
 	"cattlecounter/deploy/testkit/must"
 )
 
-// round sends two copies of the file one way, by a fresh server: one for the speed,
-// one that is cut in the middle. Both are read from the service and compared.
+// round sends two copies of the file on one way, through a new server: one for the speed, and one with a cut in the
+// middle. It reads both from the storage and compares them.
 func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 	if w.start == nil {
-		return measured{speed: p.straight(b, f.another())}
+		return measured{speed: p.sendDirectly(b, f.another())}
 	}
 	s := w.start(b, p)
 	defer func() { must.Do(b, s.Stop(20*time.Second)) }()
@@ -54,7 +54,7 @@ func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 		b.Fatalf("%+v", st)
 	}
 	m.resume = through.asked.Seconds()
-	m.again = float64(st.Up.Delivered+st.Up.Lost-f.size) / 1e6 // headers are in it
+	m.again = float64(st.Up.Delivered+st.Up.Lost-f.size) / 1e6 // includes the headers
 	p.compare(b, s, c, at)
 	peak, err := s.Memory("VmHWM")
 	must.Do(b, err)
@@ -70,10 +70,9 @@ func (p *programs) service(t testing.TB) *azblob.Client {
 	return c
 }
 
-// straight sends the file to the service without a server in between: blocks of
-// 4 MiB, four at a time, which is what cloud-api sends.
-func (p *programs) straight(b *testing.B, f *footageFile) float64 {
-	c, in := p.service(b), box()
+// sendDirectly sends the file to the storage without a server, in blocks of 4 MiB, four at a time, like cloud-api.
+func (p *programs) sendDirectly(b *testing.B, f *footageFile) float64 {
+	c, in := p.service(b), newContainerName()
 	_, err := c.CreateContainer(b.Context(), in, nil)
 	must.Do(b, err)
 	began := time.Now()
@@ -82,7 +81,7 @@ func (p *programs) straight(b *testing.B, f *footageFile) float64 {
 	return float64(f.size) / 1e6 / time.Since(began).Seconds()
 }
 
-// compare reads an upload's blob.
+// compare compares the blob of an upload with the file.
 func (p *programs) compare(b *testing.B, s server, f *footageFile, upload string) {
 	b.Helper()
 	in, name := s.place(f, upload)
@@ -90,17 +89,17 @@ func (p *programs) compare(b *testing.B, s server, f *footageFile, upload string
 	must.Do(b, err)
 	defer r.Body.Close()
 	if sum(b, r.Body) != f.sum(b) {
-		b.Fatalf("%s of %s is another file", name, in)
+		b.Fatalf("blob %s of container %s differs from the file", name, in)
 	}
 }
 
-// client speaks tus 1.0.
+// client is a client of tus 1.0.
 type client struct {
 	b      *testing.B
 	url    string
 	header http.Header
 	piece  int64
-	asked  time.Duration // how long the answers took that say how far uploads came
+	asked  time.Duration // time until the answers with the offset after a cut
 }
 
 func (c *client) do(method, url string, body io.Reader, n int64, header ...string) (*http.Response, error) {
@@ -122,8 +121,8 @@ func (c *client) do(method, url string, body io.Reader, n int64, header ...strin
 	return resp, nil
 }
 
-// send sends a file and returns when the server has said that it has it; after a
-// cut it asks at once how far it came, and goes on from there.
+// send sends a file and returns after the server has confirmed it. After a cut it asks for the offset at once and
+// continues there.
 func (c *client) send(f *footageFile) (upload string) {
 	resp, err := c.do(http.MethodPost, c.url+"/files/", nil, 0, "Upload-Length", fmt.Sprint(f.size), "Upload-Metadata", "footage "+base64.StdEncoding.EncodeToString([]byte(f.id)))
 	must.Do(c.b, err)
@@ -144,15 +143,14 @@ func (c *client) send(f *footageFile) (upload string) {
 			must.Do(c.b, err)
 			continue
 		}
-		at = c.ask(upload)
+		at = c.offset(upload)
 	}
 	http.DefaultClient.CloseIdleConnections()
 	return upload
 }
 
-// ask asks how far an upload came, until there is an answer: the request that was
-// cut may hold the upload for a while.
-func (c *client) ask(upload string) int64 {
+// offset asks for the offset of an upload until the server answers. The canceled request may lock the upload for a while.
+func (c *client) offset(upload string) int64 {
 	began := time.Now()
 	defer func() { c.asked += time.Since(began) }()
 	for range 20 {
@@ -168,10 +166,10 @@ func (c *client) ask(upload string) int64 {
 	return 0
 }
 
-// watch returns what tells, and ends, how many bytes were in the folders at most.
+// watch measures the size of the folders. peak ends the measurement and returns the largest size in bytes.
 func watch(folders []string) (peak func() int64) {
 	ctx, cancel := context.WithCancel(context.Background())
-	most := make(chan int64)
+	result := make(chan int64)
 	go func() {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
@@ -179,7 +177,7 @@ func watch(folders []string) (peak func() int64) {
 			n = max(n, used(folders))
 			select {
 			case <-ctx.Done():
-				most <- n
+				result <- n
 				return
 			case <-tick.C:
 			}
@@ -187,16 +185,16 @@ func watch(folders []string) (peak func() int64) {
 	}()
 	return func() int64 {
 		cancel()
-		return <-most
+		return <-result
 	}
 }
 
-// used is the space that the files below the folders take.
+// used is the space of the files below the folders, in bytes.
 func used(folders []string) (n int64) {
 	for _, dir := range folders {
 		_ = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 			if err != nil || e.IsDir() {
-				return nil //nolint:nilerr // it went away meanwhile
+				return nil //nolint:nilerr // the file was removed meanwhile
 			}
 			if info, err := e.Info(); err == nil {
 				n += info.Sys().(*syscall.Stat_t).Blocks * 512
@@ -207,10 +205,10 @@ func used(folders []string) (n int64) {
 	return n
 }
 
-// cpu is the time that a process has computed, in seconds.
+// cpu is the processor time of a process in seconds.
 func cpu(b *testing.B, pid int) float64 {
 	b.Helper()
-	const perSecond = 100 // USER_HZ of every Linux
+	const perSecond = 100 // USER_HZ on Linux
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	must.Do(b, err)
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))

@@ -18,8 +18,7 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// programs are built once. Azurite is a new one in every round: it keeps what was
-// deleted for long, and 2 GB seven times over are enough.
+// programs are built once. Each round has a new Azurite, because Azurite keeps deleted blobs on the disk for a while.
 type programs struct {
 	dir   string
 	azure *azurite.Server
@@ -30,7 +29,7 @@ func (p *programs) serve(b *testing.B) {
 	var err error
 	p.azure, err = azurite.Start()
 	testserver.Need(b, err)
-	b.Cleanup(func() { _ = p.azure.Stop() }) // of a round that failed
+	b.Cleanup(func() { _ = p.azure.Stop() }) // after a failed round
 }
 
 func build(b *testing.B) *programs {
@@ -49,18 +48,18 @@ func build(b *testing.B) *programs {
 	return p
 }
 
-// server is a running program that takes uploads.
+// server is a running program for uploads.
 type server struct {
 	*process.Child
 	host    string // host:port
 	header  http.Header
-	folders []string // that it writes to
-	// place is the container and name of an upload's blob.
+	folders []string // with its files
+	// place returns the container and the name of the blob of an upload.
 	place func(f *footageFile, upload string) (container, name string)
 }
 
-// box is the name of a container that no other round has.
-func box() string { return "c" + strings.ToLower(string(footage.NewID(time.Now()))) }
+// newContainerName returns a new name of a container.
+func newContainerName() string { return "c" + strings.ToLower(string(footage.NewID(time.Now()))) }
 
 func folders(t testing.TB, names ...string) []string {
 	t.Helper()
@@ -90,7 +89,7 @@ func port(t testing.TB) int {
 
 func startCloud(t testing.TB, p *programs) server {
 	t.Helper()
-	dirs, at, in := folders(t, "data", "tmp", "logs"), port(t), box()
+	dirs, at, in := folders(t, "data", "tmp", "logs"), port(t), newContainerName()
 	config := filepath.Join(dirs[2], "cloud.yaml")
 	must.Do(t, os.WriteFile(config, fmt.Appendf(nil, "data: %s\nhttp: {listen: \"127.0.0.1:%d\"}\nmqtt: {embedded_listen: off}\nintake: {min_free: 1MiB}\n"+
 		"store: azure\nazure: {connection_string: %q, container: %s, queue: %s}\n", dirs[0], at, p.azure.ConnectionString().Reveal(), in, in), 0o600))
@@ -106,7 +105,7 @@ func startCloud(t testing.TB, p *programs) server {
 
 func startTusd(t testing.TB, p *programs) server {
 	t.Helper()
-	dirs, at, in := folders(t, "data", "tmp", "logs"), port(t), box()
+	dirs, at, in := folders(t, "data", "tmp", "logs"), port(t), newContainerName()
 	env := []string{"TMPDIR=" + dirs[1], "AZURE_STORAGE_ACCOUNT=" + azurite.Account, "AZURE_STORAGE_KEY=" + azurite.Key}
 	c, err := process.Start("tusd", dirs[2], env, filepath.Join(p.dir, "tusd"), "-host", "127.0.0.1", "-port", fmt.Sprint(at), "-upload-dir", dirs[0],
 		"-azure-storage", in, "-azure-endpoint", fmt.Sprintf("http://%s/%s", p.azure.Blob, azurite.Account))

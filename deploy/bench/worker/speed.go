@@ -1,5 +1,5 @@
-// Package worker measures the way from a clip to boxes against the network
-// alone: how much of what ONNX Runtime can do reaches the user.
+// Package worker compares the speed of the worker, from a clip to boxes, with the speed of the network alone in ONNX
+// Runtime.
 package worker
 
 import (
@@ -21,43 +21,40 @@ import (
 	"cattlecounter/cloud/count/video/opencv"
 )
 
-// Options say what to measure.
+// Options describe a measurement.
 type Options struct {
 	Clip    string
 	Model   detr.Options // Parallel is set to Workers
 	Workers int          // frames at the same time, at least 1
-	Every   int          // look at every so many frames, at least 1
-	Frames  int          // to look at, at least 1; a shorter clip gives fewer
+	Every   int          // one frame in so many is analysed, at least 1
+	Frames  int          // to analyse, at least 1; a shorter clip has fewer
 }
 
 // Report is one measurement.
 type Report struct {
 	Frames, Regions int
 	Boxes           int
-	Wall            time.Duration // from the first frame asked for to the last boxes
-	Inside          float64       // share of Wall times Workers spent inside ONNX Runtime
-	Bare            time.Duration // the same number of regions by the network alone, Workers side by side
-	PeakRSS         int64         // bytes of the process so far, 0 when not known
+	Wall            time.Duration // from the first request for a frame to the last boxes
+	Inside          float64       // share of Wall times Workers inside ONNX Runtime
+	Bare            time.Duration // time of the network alone for as many regions, with Workers in parallel
+	PeakRSS         int64         // bytes of the process, 0 when unknown
 
-	// Processor time of the whole process, for Wall and for Bare: on a machine
-	// that other work keeps busy, clocks say little.
+	// Processor time of the whole process during Wall and Bare. On a busy machine it is a better measure than the clock.
 	CPU, BareCPU time.Duration
 }
 
-// FPS is how many frames a second were looked at.
+// FPS is the number of analysed frames per second.
 func (r Report) FPS() float64 { return float64(r.Frames) / r.Wall.Seconds() }
 
-// Ratio is the speed of the whole way as a part of that of the network alone.
+// Ratio is the speed of the worker as a share of that of the network alone.
 func (r Report) Ratio() float64 { return r.Bare.Seconds() / r.Wall.Seconds() }
 
-// CPURatio is Ratio in processor time: the part of the work that is the
-// network's, when decoding, cutting and merging are the rest. It equals Ratio
-// where processors are the limit and all of them are busy.
+// CPURatio is Ratio in processor time: the share of the network in all work; the rest is decoding, cutting and merging. It
+// equals Ratio when all processors are busy.
 func (r Report) CPURatio() float64 { return r.BareCPU.Seconds() / r.CPU.Seconds() }
 
-// Measure runs the clip through the pipeline once, and the network alone over
-// the first frame's tiles half before and half after it, so that a machine
-// that gets slower or faster meanwhile hits both.
+// Measure runs the pipeline on the clip once. It runs the network alone on the tiles of the first frame, half of the times
+// before and half after the pipeline, so that a change in the speed of the machine affects both.
 func Measure(ctx context.Context, o Options) (Report, error) {
 	o.Model.Parallel = o.Workers
 	model, err := detr.Open(o.Model)
@@ -72,7 +69,7 @@ func Measure(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	tiles := grid.Regions(nil, first)
-	if _, err := bare(ctx, model, tiles, o.Workers, 1); err != nil { // the first run of a network allocates
+	if _, err := bare(ctx, model, tiles, o.Workers, 1); err != nil { // the first run of a network allocates memory
 		return Report{}, err
 	}
 	const rounds = 4
@@ -109,7 +106,7 @@ func firstFrame(ctx context.Context, clip string) (*video.Frame, error) {
 	return f, d.Next(ctx, f, 1)
 }
 
-// bare has workers rehearse side by side and returns the time of the slowest.
+// bare runs the network alone in parallel workers and returns the time of the slowest.
 func bare(ctx context.Context, m *detr.Model, tiles []detect.Region, workers, rounds int) (time.Duration, error) {
 	spent := make([]time.Duration, workers)
 	g, ctx := errgroup.WithContext(ctx)
@@ -159,7 +156,7 @@ func pipeline(ctx context.Context, m *detr.Model, grid detect.Grid, o Options) (
 		return Report{}, err
 	}
 	if rep.Frames == 0 {
-		return Report{}, errors.New("the clip has no frames to look at")
+		return Report{}, errors.New("the clip has no frames to analyse")
 	}
 	is := m.Stats()
 	rep.Regions = int(is.Regions - was.Regions)
@@ -167,7 +164,7 @@ func pipeline(ctx context.Context, m *detr.Model, grid detect.Grid, o Options) (
 	return rep, nil
 }
 
-// cpuTime is what the process has used of the processors, 0 when not known.
+// cpuTime is the processor time of the process, 0 when unknown.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -176,7 +173,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// peakRSS reads the high-water mark of the process's memory.
+// peakRSS is the peak of the memory of the process in RAM, in bytes, 0 when unknown.
 func peakRSS() int64 {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -185,7 +182,7 @@ func peakRSS() int64 {
 	for line := range bytes.Lines(b) {
 		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
 			if f := bytes.Fields(rest); len(f) == 2 && string(f[1]) == "kB" {
-				n, _ := strconv.ParseInt(string(f[0]), 10, 64) // 0 for what is no number
+				n, _ := strconv.ParseInt(string(f[0]), 10, 64) // 0 for an invalid number
 				return n << 10
 			}
 		}
@@ -193,7 +190,7 @@ func peakRSS() int64 {
 	return 0
 }
 
-// String is the report for people.
+// String formats the report.
 func (r Report) String() string {
 	return fmt.Sprintf("%.2f frames/s (%d frames, %d tiles, %d boxes in %v), %.0f %% of the time inside ONNX Runtime, %.3f of the speed of ONNX Runtime alone (%.3f in processor time), peak RSS %d MiB",
 		r.FPS(), r.Frames, r.Regions, r.Boxes, r.Wall.Round(time.Millisecond), 100*r.Inside, r.Ratio(), r.CPURatio(), r.PeakRSS>>20)

@@ -56,9 +56,8 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
-// BenchmarkWorker measures on real footage with a real network where the test
-// material is there, else on a simulated herd with the test network. Settings:
-// WORKERS, THREADS, BATCH, FRAMES in the environment.
+// BenchmarkWorker measures real footage with a real network, or a simulated herd with the test network when the test
+// material is missing. Settings: WORKERS, THREADS, BATCH, FRAMES in the environment.
 func BenchmarkWorker(b *testing.B) {
 	setting := func(name string, otherwise int) int {
 		if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
@@ -84,7 +83,7 @@ func BenchmarkWorker(b *testing.B) {
 		b.Log(rep)
 		all = append(all, rep)
 	}
-	// The middle one by ratio: other work on the machine hits some runs.
+	// The median by ratio: other work on the machine disturbs some runs.
 	slices.SortFunc(all, func(x, y Report) int { return cmp.Compare(x.Ratio(), y.Ratio()) })
 	rep := all[len(all)/2]
 	b.ReportMetric(rep.FPS(), "frames/s")
