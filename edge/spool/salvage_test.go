@@ -80,94 +80,104 @@ func garble(t *testing.T, path string) {
 	must.Do(t, os.WriteFile(path, b, 0o600))
 }
 
-func TestBrokenStoreIsSalvaged(t *testing.T) {
-	// noContent is harm that leaves the content of all footage right.
-	noContent := func(harm func(*testing.T, herd)) func(*testing.T, herd) []footage.ID {
-		return func(t *testing.T, h herd) []footage.ID { harm(t, h); return nil }
-	}
-	one := func(t *testing.T, h herd, pattern string) string {
-		t.Helper()
-		names := must.Get(filepath.Glob(filepath.Join(h.dir, storeDir, pattern)))(t)
-		if len(names) == 0 {
-			t.Fatalf("no %s", pattern)
+// harm is one way to break the store of a herd.
+type harm struct {
+	do      func(*testing.T, herd)
+	damages func(herd) footage.ID // the footage with damaged content, nil without any
+	whole   bool                  // Badger opens the store as it is
+}
+
+func spooled(h herd) footage.ID { return h.spooled.ID }
+func small(h herd) footage.ID   { return h.small.ID }
+
+var harms = map[string]harm{
+	"garbled manifest":        {do: func(t *testing.T, h herd) { garble(t, h.file(t, "MANIFEST")) }},
+	"missing manifest":        {do: func(t *testing.T, h herd) { must.Do(t, os.Remove(h.file(t, "MANIFEST"))) }},
+	"garbled key registry":    {do: func(t *testing.T, h herd) { garble(t, h.file(t, "KEYREGISTRY")) }},
+	"garbled table":           {do: func(t *testing.T, h herd) { garble(t, h.file(t, "*.sst")) }},
+	"missing table":           {do: func(t *testing.T, h herd) { must.Do(t, os.Remove(h.file(t, "*.sst"))) }},
+	"truncated table":         {do: func(t *testing.T, h herd) { must.Do(t, os.Truncate(h.file(t, "*.sst"), 100)) }},
+	"bit flipped in a chunk":  {do: func(t *testing.T, h herd) { flip(t, h.dir, chunkKey(h.spooled.ID, Video, 1)) }, damages: spooled},
+	"bit flipped in a record": {do: func(t *testing.T, h herd) { flip(t, h.dir, recordKey(h.small.ID)) }},
+	"bit flipped in a manifest of footage": {
+		do: func(t *testing.T, h herd) { flip(t, h.dir, manifestKey(h.small.ID)) }, damages: small},
+	"bit flipped in the header of the value log": {
+		do: func(t *testing.T, h herd) { flipBit(t, h.file(t, "*.vlog"), 12) }, whole: true},
+	"zeroed block at the beginning of a chunk": {do: zeroChunk, damages: spooled},
+	"empty files": {whole: true, do: func(t *testing.T, h herd) {
+		for _, name := range []string{"000099.vlog", "000098.sst", "00097.mem"} {
+			must.Do(t, os.WriteFile(filepath.Join(h.dir, storeDir, name), nil, 0o600))
 		}
-		return names[0]
+	}},
+	"unfinished table": {whole: true, do: func(t *testing.T, h herd) {
+		must.Do(t, os.WriteFile(filepath.Join(h.dir, storeDir, "000098.sst"), []byte("half"), 0o600))
+	}},
+	"only the value log": {do: func(t *testing.T, h herd) {
+		for _, e := range must.Get(os.ReadDir(filepath.Join(h.dir, storeDir)))(t) {
+			if filepath.Ext(e.Name()) != ".vlog" {
+				must.Do(t, os.Remove(filepath.Join(h.dir, storeDir, e.Name())))
+			}
+		}
+	}},
+}
+
+// file returns the first file of the store that matches a pattern.
+func (h herd) file(t *testing.T, pattern string) string {
+	t.Helper()
+	names := must.Get(filepath.Glob(filepath.Join(h.dir, storeDir, pattern)))(t)
+	if len(names) == 0 {
+		t.Fatalf("no file %s in the store", pattern)
 	}
-	for name, c := range map[string]struct {
-		harm  func(*testing.T, herd) []footage.ID // returns the footage with damaged content
-		whole bool                                // Badger opens the store as it is
-	}{
-		"garbled manifest":     {harm: noContent(func(t *testing.T, h herd) { garble(t, one(t, h, "MANIFEST")) })},
-		"missing manifest":     {harm: noContent(func(t *testing.T, h herd) { must.Do(t, os.Remove(one(t, h, "MANIFEST"))) })},
-		"garbled key registry": {harm: noContent(func(t *testing.T, h herd) { garble(t, one(t, h, "KEYREGISTRY")) })},
-		"garbled table":        {harm: noContent(func(t *testing.T, h herd) { garble(t, one(t, h, "*.sst")) })},
-		"missing table":        {harm: noContent(func(t *testing.T, h herd) { must.Do(t, os.Remove(one(t, h, "*.sst"))) })},
-		"truncated table":      {harm: noContent(func(t *testing.T, h herd) { must.Do(t, os.Truncate(one(t, h, "*.sst"), 100)) })},
-		"bit flipped in a chunk": {harm: func(t *testing.T, h herd) []footage.ID {
-			flip(t, h.dir, chunkKey(h.spooled.ID, Video, 1))
-			return []footage.ID{h.spooled.ID}
-		}},
-		"zeroed block at the beginning of a chunk": {harm: func(t *testing.T, h herd) []footage.ID {
-			store := filepath.Join(h.dir, storeDir)
-			x := must.Get(indexLogs(store))(t)
-			p := x.keys[string(chunkKey(h.spooled.ID, Video, 1))]
-			f := must.Get(os.OpenFile(filepath.Join(store, p.file), os.O_RDWR, 0))(t)
-			must.Get(f.WriteAt(make([]byte, 4096), p.offset))(t)
-			must.Do(t, f.Close())
-			return []footage.ID{h.spooled.ID}
-		}},
-		"bit flipped in a record": {harm: noContent(func(t *testing.T, h herd) { flip(t, h.dir, recordKey(h.small.ID)) })},
-		"bit flipped in a manifest of footage": {harm: func(t *testing.T, h herd) []footage.ID {
-			flip(t, h.dir, manifestKey(h.small.ID))
-			return []footage.ID{h.small.ID}
-		}},
-		"empty files": {whole: true, harm: func(t *testing.T, h herd) []footage.ID {
-			for _, name := range []string{"000099.vlog", "000098.sst", "00097.mem"} {
-				must.Do(t, os.WriteFile(filepath.Join(h.dir, storeDir, name), nil, 0o600))
-			}
-			return nil
-		}},
-		"unfinished table": {whole: true, harm: func(t *testing.T, h herd) []footage.ID {
-			must.Do(t, os.WriteFile(filepath.Join(h.dir, storeDir, "000098.sst"), []byte("half"), 0o600))
-			return nil
-		}},
-		"bit flipped in the header of the value log": {whole: true, harm: noContent(func(t *testing.T, h herd) { flipBit(t, one(t, h, "*.vlog"), 12) })},
-		"only the value log": {harm: func(t *testing.T, h herd) []footage.ID {
-			for _, e := range must.Get(os.ReadDir(filepath.Join(h.dir, storeDir)))(t) {
-				if filepath.Ext(e.Name()) != ".vlog" {
-					must.Do(t, os.Remove(filepath.Join(h.dir, storeDir, e.Name())))
-				}
-			}
-			return nil
-		}},
-	} {
+	return names[0]
+}
+
+// zeroChunk zeroes the first block of a chunk.
+func zeroChunk(t *testing.T, h herd) {
+	t.Helper()
+	store := filepath.Join(h.dir, storeDir)
+	p := must.Get(indexLogs(store))(t).keys[string(chunkKey(h.spooled.ID, Video, 1))]
+	f := must.Get(os.OpenFile(filepath.Join(store, p.file), os.O_RDWR, 0))(t)
+	must.Get(f.WriteAt(make([]byte, 4096), p.offset))(t)
+	must.Do(t, f.Close())
+}
+
+func TestBrokenStoreIsSalvaged(t *testing.T) {
+	for name, c := range harms {
 		t.Run(name, func(t *testing.T) {
 			h := newHerd(t)
-			hit := c.harm(t, h)
+			c.do(t, h)
 			s := open(t, h.dir)
 			defer func() { shut(t, s) }()
 			if got := s.Salvaged(); (got == nil) != c.whole || got != nil && got.Why == "" {
 				t.Errorf("salvage: got %+v, want none: %v", got, c.whole)
 			}
-			h.check(t, s, hit...)
-			for _, id := range hit {
-				r, _ := s.Records.Get(id)
-				if r.State != Captured {
-					t.Errorf("damaged footage is %s, want captured", r.State)
-				}
-			}
-			if len(hit) > 0 && s.Salvaged().Reread != len(hit) {
-				t.Errorf("salvage: got %+v, want %d to be read again", s.Salvaged(), len(hit))
-			}
-			if name == "bit flipped in a chunk" {
-				if n := len(must.Get(s.store.keys(chunkPrefix(h.spooled.ID)))(t)); n != 2 {
-					t.Errorf("%d of the 2 undamaged chunks are kept", n)
-				}
-			}
 			if left := must.Get(filepath.Glob(filepath.Join(h.dir, salvageDir)))(t); len(left) > 0 {
 				t.Errorf("the salvage did not remove %v", left)
 			}
+			if c.damages == nil {
+				h.check(t, s)
+				return
+			}
+			id := c.damages(h)
+			h.check(t, s, id)
+			if r, _ := s.Records.Get(id); r.State != Captured {
+				t.Errorf("damaged footage is %s, want captured", r.State)
+			}
+			if s.Salvaged().Reread != 1 {
+				t.Errorf("salvage: got %+v, want 1 piece to be read again", s.Salvaged())
+			}
 		})
+	}
+}
+
+// The undamaged chunks of damaged footage are not read from the card again.
+func TestSalvageKeepsUndamagedChunks(t *testing.T) {
+	h := newHerd(t)
+	flip(t, h.dir, chunkKey(h.spooled.ID, Video, 1))
+	s := open(t, h.dir)
+	defer func() { shut(t, s) }()
+	if n := len(must.Get(s.store.keys(chunkPrefix(h.spooled.ID)))(t)); n != 2 {
+		t.Errorf("%d chunks are in the spool, want the 2 undamaged ones", n)
 	}
 }
 
