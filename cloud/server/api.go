@@ -1,4 +1,4 @@
-// Package api puts cloud-api together: intake, REST API, page, progress and the
+// Package server puts cloud-api together: intake, REST API, page, progress and the
 // embedded broker, on one data folder.
 package server
 
@@ -23,33 +23,33 @@ import (
 	"cattlecounter/cloud/store/ledger"
 )
 
-// Addresses is where a running server is reached. Broker is empty without an
-// embedded broker.
+// Addresses are the addresses of a running server. Broker is empty without an embedded
+// broker.
 type Addresses struct{ HTTP, Broker string }
 
 // Options of Serve; the zero value is ready for use.
 type Options struct {
 	Log *slog.Logger
-	// Ready, when set, is told once everything listens.
+	// Ready, when set, is called once everything listens.
 	Ready func(Addresses)
 }
 
-// OpenLedger opens the ledger that cfg names, and makes the data folder if missing.
+// OpenLedger opens the ledger of cfg, and creates the data folder if it is missing.
 func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) {
-	// Only the owner: footage shows whose animals stand where.
+	// Only the owner may read it: footage shows where whose animals are.
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	return store.OpenLedger(ctx, cfg)
 }
 
-// Restore puts a backup in the place of the data folder's ledger and returns where that
-// one is now. It is ErrInUse while a cloud-api serves the folder and ledger.ErrBusy
-// while a worker has the ledger open. One in PostgreSQL has tools of its own: it is
-// errors.ErrUnsupported.
+// Restore replaces the ledger of the data folder by a backup and returns the path of the
+// replaced one. It fails with ErrInUse while a cloud-api serves the folder, with
+// ledger.ErrBusy while a worker has the ledger open, and with errors.ErrUnsupported for a
+// ledger in PostgreSQL.
 func Restore(ctx context.Context, cfg config.Config, backup string) (old string, err error) {
 	if !cfg.Ledger.URL.IsZero() {
-		return "", fmt.Errorf("the ledger is in PostgreSQL: restore it with PostgreSQL's own tools, then run \"cloud-api ledger count-on\": %w", errors.ErrUnsupported)
+		return "", fmt.Errorf("the ledger is in PostgreSQL: restore it with the tools of PostgreSQL, then run \"cloud-api ledger count-on\": %w", errors.ErrUnsupported)
 	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return "", fmt.Errorf("data folder: %w", err)
@@ -83,7 +83,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	if !cfg.Ledger.URL.IsZero() && cfg.Store == config.StoreLocal {
-		log.Warn("the ledger is in a database and the blobs in this machine's folder: every cloud-api and worker must have that folder, and clocks that agree", "data", cfg.Data)
+		log.Warn("the ledger is in a database, but the blobs are in a folder of this machine: every cloud-api and worker must share that folder, and their clocks must agree", "data", cfg.Data)
 	}
 	st, err := store.Open(ctx, cfg, l, log)
 	if err != nil {
@@ -114,7 +114,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	at := Addresses{HTTP: "http://" + server.Addr().String(), Broker: m.brokerURL()}
-	log.Info("cloud-api is up", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data, "ledger", l.DB().Name(), "store", cfg.Store)
+	log.Info("cloud-api is ready", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data, "ledger", l.DB().Name(), "store", cfg.Store)
 	if o.Ready != nil {
 		o.Ready(at)
 	}
@@ -124,7 +124,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	return err
 }
 
-// keeping removes what goes by age, when anything does.
+// keeping is the stage that removes old videos, when retention is configured.
 func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) []stage {
 	if cfg.Retention.Videos == 0 {
 		return nil

@@ -10,12 +10,12 @@ import (
 	"cattlecounter/shared/mqttlink"
 )
 
-var errNoBroker = errors.New("no connection to the MQTT broker; messages wait and go out later")
+var errNoBroker = errors.New("no connection to the MQTT broker; messages wait and are sent when it is back")
 
-// public leaves out where a database is: /readyz needs no token.
+// public hides the address of a database: /readyz needs no token.
 func public(err error, log *slog.Logger) error {
 	if errors.Is(err, ledger.ErrUnreachable) {
-		log.Error("ledger is away", "err", err)
+		log.Error("ledger unreachable", "err", err)
 		return ledger.ErrUnreachable
 	}
 	return err

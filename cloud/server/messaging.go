@@ -24,8 +24,8 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// clientID is the same after a restart, so that the broker knows the session. One of
-// several on one ledger has an id of its data folder: a broker lets in one of a name.
+// clientID is the same after a restart, so that the broker recognises the session. With a
+// shared ledger it contains an id of the data folder: a broker accepts one client per id.
 func clientID(cfg config.Config) (string, error) {
 	const id = "cloud-api"
 	if cfg.Ledger.URL.IsZero() {
@@ -38,20 +38,20 @@ func clientID(cfg config.Config) (string, error) {
 		err = os.WriteFile(path, own, 0o600)
 	}
 	if err == nil && len(own) == 0 { // cut short by a full disk
-		err = errors.Join(fmt.Errorf("%s is empty, try again", path), os.Remove(path))
+		err = errors.Join(fmt.Errorf("%s is empty; start cloud-api again", path), os.Remove(path))
 	}
 	return id + "-" + string(own), err
 }
 
-// publishes is the lead that the one of several cloud-api has that publishes; any number
-// does that others of the same database do not use.
+// publishes names the lead of the one cloud-api that publishes, of several on one
+// database. It may be any number that no other lead of that database uses.
 const publishes = 0x0ca771e1
 
-// ErrNoAccount: a broker on its own needs an account for the cloud.
+// ErrNoAccount says that a separate broker has no account for the cloud.
 var ErrNoAccount = errors.New("mqtt.username and mqtt.password must be set: the cloud logs in with them")
 
-// messaging is the MQTT side: the link, what is published through it and,
-// where configured, the broker. All are nil when MQTT is off.
+// messaging is the MQTT part: the link, the publisher and, where configured, the broker.
+// All are nil when MQTT is off.
 type messaging struct {
 	broker    *broker.Broker
 	link      *mqttlink.Link
@@ -82,7 +82,7 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg 
 		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password
 	}
 	m.publisher, m.lead = progress.NewPublisher(l.Changes, l.Footage, log), l.DB().Leader(publishes)
-	if cfg.MQTT.URL != "" { // else each has a broker of its own
+	if cfg.MQTT.URL != "" { // otherwise each cloud-api has its own broker
 		m.publisher.OnlyWhen(m.lead.Leads)
 	}
 	o.OnUp = m.publisher.Connected
@@ -122,7 +122,8 @@ func (m *messaging) checks() []web.Check {
 	return []web.Check{linkCheck(m.link)}
 }
 
-// publishing is what stops before the link's last messages can go out.
+// publishing are the stages that stop before the broker, so that the last messages are
+// delivered.
 func (m *messaging) publishing() []stage {
 	if m.link == nil {
 		return nil
@@ -135,7 +136,7 @@ func (m *messaging) publish(ctx context.Context) error {
 	return m.publisher.Run(ctx)
 }
 
-// serving is what stops last.
+// serving are the stages that stop last.
 func (m *messaging) serving() []stage {
 	if m.broker == nil {
 		return nil
@@ -157,7 +158,7 @@ func (m *messaging) close() {
 	}
 }
 
-// trust reads the certificates to trust; nil means the system's.
+// trust reads the authorities in path; nil means those of the system.
 func trust(path string) (*tls.Config, error) {
 	if path == "" {
 		return nil, nil
@@ -168,13 +169,13 @@ func trust(path string) (*tls.Config, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("mqtt.ca_file: %s holds no certificate in PEM form", path)
+		return nil, fmt.Errorf("mqtt.ca_file: %s has no certificate in PEM format", path)
 	}
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
-// ServeBroker runs the broker alone, for installations that want it as a
-// process of its own beside cloud-api, on the same data folder.
+// ServeBroker runs the broker alone, as a separate process beside cloud-api on the same
+// data folder.
 func ServeBroker(ctx context.Context, cfg config.Config, o Options) (err error) {
 	log := o.Log
 	if log == nil {

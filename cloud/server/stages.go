@@ -9,10 +9,9 @@ import (
 // stage is a part of the process that runs until its context ends.
 type stage func(ctx context.Context) error
 
-// runStages runs all parts at once and stops them one group after the other,
-// each once the group before has ended: what serves first, what is served by
-// others last. The first part that ends by itself, with or without an error,
-// stops all.
+// runStages runs all stages at the same time and stops them group by group: a group stops
+// when the group before it has ended. The first stage that ends by itself, with or
+// without an error, stops all.
 func runStages(ctx context.Context, groups ...[]stage) error {
 	first, fail := context.WithCancelCause(ctx)
 	defer fail(nil)

@@ -7,10 +7,10 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// everything is the filter that holds every topic of the contract.
+// everything is the filter that matches every topic of the contract.
 const everything = "cattle/v1/#"
 
-// account is who a session belongs to.
+// account is the owner of a session.
 type account struct {
 	user    string
 	device  topic.Device
@@ -43,8 +43,8 @@ func (a account) mayPublish(name string) bool {
 	return false
 }
 
-// maySubscribe reports whether the account may read everything the filter
-// holds; a topic name is a filter without wildcards:
+// maySubscribe reports whether the account may read every topic that the filter matches;
+// a topic name is a filter without wildcards:
 //
 //	device            its own commands and jobs
 //	reader, operator  every topic of the contract

@@ -1,10 +1,9 @@
-// Package broker is the MQTT broker that cloud-api brings along, so that a
-// small installation needs no other. Any MQTT 3.1.1 broker can take its place.
+// Package broker is the MQTT broker that is built into cloud-api, so that a small
+// installation needs no other. Any MQTT 3.1.1 broker can replace it.
 //
-// Devices log in with their name and token. Retained messages live in memory:
-// the cloud publishes its own again from the ledger when it starts, and every
-// device its own when it connects. What a client can make the broker keep is
-// bounded by the limits below.
+// Devices log in with their name and token. Retained messages are in memory: the cloud
+// publishes its own again from the ledger when it starts, and every device its own when
+// it connects. The limits below bound what a client can make the broker store.
 package broker
 
 import (
@@ -38,13 +37,13 @@ const (
 	authWithin         = 5 * time.Second
 	revokeEvery        = 3 * time.Second
 	touchEvery         = time.Minute
-	sysEverySeconds    = 3600 // nobody may read $SYS
+	sysEverySeconds    = 3600 // no account may read $SYS
 )
 
 // ServiceUser is the account of the cloud itself. It cannot be a device's name.
 const ServiceUser = "@cloud"
 
-// Accounts is the part of the ledger that the broker asks.
+// Accounts finds the holders of tokens; *ledger.Devices implements it.
 type Accounts interface {
 	Authenticate(ctx context.Context, token string) (ledger.Device, error)
 	List(ctx context.Context) ([]ledger.Device, error)
@@ -74,10 +73,10 @@ type Broker struct {
 	hook   *hook
 }
 
-// New takes the address.
+// New listens on the address.
 func New(ctx context.Context, o Options) (*Broker, error) {
 	if o.Service.User == "" || o.Service.Password.IsZero() {
-		return nil, errors.New("mqtt broker: the cloud's own account needs a name and a password")
+		return nil, errors.New("mqtt broker: the account of the cloud needs a name and a password")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -107,9 +106,9 @@ func serverOptions(log *slog.Logger) *mqtt.Options {
 	c.MaximumInflight = maxInflight
 	c.ReceiveMaximum = maxInflight
 	c.MaximumSessionExpiryInterval = uint32(sessionLife / time.Second)
-	// A limit here would also take retained messages away, which are state.
+	// A limit here would also expire retained messages, which are state.
 	c.MaximumMessageExpiryInterval = 0
-	// A shared subscription could take a message away from the one it is for.
+	// With a shared subscription a message could miss the client that it is for.
 	c.SharedSubAvailable = 0
 	return &mqtt.Options{
 		Capabilities:           c,
@@ -136,8 +135,8 @@ func (b *Broker) Close() { b.ln.Close(nil) }
 // Clients is the number of connected clients.
 func (b *Broker) Clients() int { return b.hook.connected() }
 
-// Run serves until ctx ends. It takes the connections of revoked devices away
-// within a few seconds.
+// Run serves until ctx ends. It closes the connections of revoked devices within a few
+// seconds.
 func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("mqtt broker: %w", err)
@@ -154,7 +153,7 @@ func (b *Broker) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			if err := b.dropRevoked(ctx); err != nil && ctx.Err() == nil {
-				b.o.Log.Warn("mqtt broker cannot check for revoked devices", "err", err)
+				b.o.Log.Warn("mqtt broker cannot check for revoked devices; trying again", "err", err)
 			}
 		}
 	}

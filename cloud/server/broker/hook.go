@@ -17,7 +17,7 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// hook lets clients in and decides what they may do.
+// hook authenticates clients and decides what they may do.
 type hook struct {
 	mqtt.HookBase
 	server   *mqtt.Server
@@ -48,8 +48,8 @@ func (h *hook) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired, mqtt.OnPublish}, []byte{b})
 }
 
-// OnConnectAuthenticate implements mqtt.Hook. The client id is put below the
-// user's name, so that no client can take over another one's session.
+// OnConnectAuthenticate implements mqtt.Hook. The name of the user becomes part of the
+// client id, so that no client can take over the session of another user.
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	user := string(pk.Connect.Username)
 	a, ok := h.identify(user, string(pk.Connect.Password))
@@ -58,7 +58,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		return false
 	}
 	if pk.Connect.WillFlag && (!a.mayPublish(pk.Connect.WillTopic) || len(pk.Connect.WillPayload) > maxRetained) {
-		h.log.Warn("mqtt client refused: last will outside its rights", "device", user, "topic", printable(pk.Connect.WillTopic))
+		h.log.Warn("mqtt client refused: it may not publish its last will", "device", user, "topic", printable(pk.Connect.WillTopic))
 		return false
 	}
 	cl.ID = user + "/" + cl.ID
@@ -87,7 +87,7 @@ func (h *hook) identify(user, password string) (account, bool) {
 	return account{user: user, device: topic.Device{Site: d.Site, Name: d.Name}, role: d.Role}, true
 }
 
-// touch notes that the device was here, at most once a minute.
+// touch records when the device was seen, at most once a minute.
 func (h *hook) touch(ctx context.Context, name string) {
 	now := time.Now()
 	h.mu.Lock()
@@ -100,11 +100,11 @@ func (h *hook) touch(ctx context.Context, name string) {
 		return
 	}
 	if err := h.accounts.Touch(ctx, name, now.UTC()); err != nil {
-		h.log.Warn("cannot note when the device was seen", "device", name, "err", err)
+		h.log.Warn("cannot record when the device was seen", "device", name, "err", err)
 	}
 }
 
-// OnACLCheck implements mqtt.Hook; it is asked for a publication, a filter and
+// OnACLCheck implements mqtt.Hook. The server calls it for a publication, a filter and
 // every delivery.
 func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 	h.mu.Lock()
@@ -124,7 +124,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 	return ok
 }
 
-// OnPublish implements mqtt.Hook: it bounds what is retained.
+// OnPublish implements mqtt.Hook: it bounds the retained messages.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	if !pk.FixedHeader.Retain || len(pk.Payload) == 0 {
 		return pk, nil
@@ -153,8 +153,8 @@ func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, expire bool) {
 	h.sessions[cl.ID] = s
 }
 
-// OnClientExpired implements mqtt.Hook. The server forgets the client but not
-// its subscriptions and waiting messages; that is done here.
+// OnClientExpired implements mqtt.Hook. The server forgets the client, but keeps its
+// subscriptions and waiting messages; they are deleted here.
 func (h *hook) OnClientExpired(cl *mqtt.Client) {
 	cl.ClearInflights()
 	h.server.UnsubscribeClient(cl)
@@ -177,7 +177,7 @@ func (h *hook) sessionsOf(user string) int {
 	return n
 }
 
-// sessionsOutside lists the sessions whose account is gone or has another role.
+// sessionsOutside lists the sessions whose account is revoked or has another role.
 func (h *hook) sessionsOutside(valid map[string]ledger.Role) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -204,7 +204,7 @@ func (h *hook) connected() int {
 	return n
 }
 
-// printable shortens what a stranger sent before it goes into the log.
+// printable shortens text from outside for the log.
 func printable(s string) string {
 	const longest = 128
 	if len(s) > longest {

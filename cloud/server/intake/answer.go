@@ -13,22 +13,22 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// exchange carries what our data store has to say about a request past tusd,
-// which knows only status, text and headers.
+// exchange carries facts about a request from our data store past tusd, which passes
+// only a status, a text and headers on.
 type exchange struct {
 	method  string
 	device  ledger.Device
 	upload  string // session
 	footage footage.ID
-	bytes   int64     // taken by this request
+	bytes   int64     // stored by this request
 	expires time.Time // of the session, zero when it is finished
 	problem *problem.Error
 	check   *check // nil without a checksum
 	control *http.ResponseController
 }
 
-// interrupt ends a Read of the request's body and reports whether the server
-// can do that. One without deadlines ends the Read with its connection.
+// interrupt ends a running Read of the request's body and reports whether the server
+// can do that. A server without deadlines ends the Read with its connection.
 func (x *exchange) interrupt() bool {
 	return x.control.SetReadDeadline(time.Unix(1, 0)) == nil
 }
@@ -44,7 +44,7 @@ func exchangeFrom(ctx context.Context) *exchange {
 	return x
 }
 
-// fail notes a problem and returns the error that makes tusd refuse the request.
+// fail sets the problem and returns the error that makes tusd refuse the request.
 func (x *exchange) fail(err error) error {
 	x.problem = asProblem(err)
 	return handler.NewError("ERR_CATTLECOUNTER", x.problem.Title, x.problem.Status)
@@ -57,13 +57,13 @@ type answer struct {
 	x      *exchange
 	base   string
 	status int
-	text   []byte // of an error of tusd: held back, only its code is used
-	held   bool
+	text   []byte // of an error of tusd: not sent, only its code is used
+	held   bool   // the answer is an error: finish sends it
 }
 
 const maxText = 512
 
-// Unwrap lets http.ResponseController reach deadlines and flushing.
+// Unwrap lets http.ResponseController set deadlines and flush.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
@@ -71,8 +71,8 @@ func (a *answer) WriteHeader(status int) {
 	if a.status != 0 {
 		return
 	}
-	if c := a.x.check; c != nil && !c.settled && status < http.StatusBadRequest {
-		// tusd asks for no bytes when an upload is complete, and says that all is well.
+	if c := a.x.check; c != nil && !c.compared && status < http.StatusBadRequest {
+		// tusd reads no bytes when an upload is complete, and answers with success.
 		a.x.problem = excessProblem()
 		status = a.x.problem.Status
 	}
@@ -84,7 +84,7 @@ func (a *answer) WriteHeader(status int) {
 		h.Set("Tus-Checksum-Algorithm", algorithmNames())
 	}
 	if h.Get("Location") != "" && a.x.upload != "" {
-		// A path alone is right behind every proxy; RFC 9110 section 10.2.2.
+		// A path without a host is right behind every proxy (RFC 9110 section 10.2.2).
 		h.Set("Location", a.base+a.x.upload)
 	}
 	if a.held = status >= http.StatusBadRequest; a.held {
@@ -94,13 +94,13 @@ func (a *answer) WriteHeader(status int) {
 		a.expiry()
 	}
 	if a.x.method == http.MethodHead {
-		// tusd gives the file's size; an answer without a body has none.
+		// tusd sets the file's size, but the answer has no body.
 		h.Del("Content-Length")
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// expiry tells when the upload ends, as RFC 9110 section 5.6.7 writes dates.
+// expiry sets when the upload expires, in the format of RFC 9110 section 5.6.7.
 func (a *answer) expiry() {
 	a.Header().Set("Upload-Expires", a.x.expires.UTC().Format(http.TimeFormat))
 }
@@ -117,10 +117,10 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// finish sends what was held back.
+// finish sends the problem that WriteHeader and Write held back.
 func (a *answer) finish() {
 	if !a.held {
-		a.x.problem = nil // a fault that was overcome within the request
+		a.x.problem = nil // the request succeeded after the fault
 		return
 	}
 	if a.x.problem == nil {
@@ -131,7 +131,7 @@ func (a *answer) finish() {
 	case a.status == http.StatusPreconditionFailed:
 		a.Header().Set("Tus-Version", wire.TusVersion)
 	case (slug == wire.SlugOffsetConflict || slug == wire.SlugChecksumMismatch) && a.x.method == http.MethodPatch && !a.x.expires.IsZero():
-		a.expiry() // the upload goes on
+		a.expiry() // the upload can continue
 	}
 	writeProblem(a.ResponseWriter, a.x.problem)
 }

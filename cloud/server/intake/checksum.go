@@ -17,14 +17,14 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// statusChecksumMismatch is the status that tus 1.0 made for its checksum extension.
+// statusChecksumMismatch is the status of the checksum extension of tus 1.0.
 const statusChecksumMismatch = 460
 
-// maxChecked bounds a body with a checksum: it is written twice, and all of it
-// is lost when it is cut.
+// maxChecked bounds a body with a checksum: it is written twice, and a cut loses all of
+// it.
 const maxChecked = 256 << 20
 
-// algorithms by their tus names, the better one first. tus 1.0 demands sha1.
+// algorithms by their tus names, the better one first. tus 1.0 requires sha1.
 var algorithms = []struct {
 	name string
 	make func() hash.Hash
@@ -39,15 +39,15 @@ func algorithmNames() string {
 	return strings.Join(names, ",")
 }
 
-// checksum is what the body of one request must hash to.
+// checksum is the expected hash of the body of one request.
 type checksum struct {
 	want []byte
 	make func() hash.Hash
 }
 
-// parseChecksum reads the tus header Upload-Checksum: the name of an algorithm,
-// one space, the digest in padded base64. Nothing else is taken, least of all an
-// algorithm that is not known: its bytes would go unchecked.
+// parseChecksum reads the tus header Upload-Checksum: the name of an algorithm, one
+// space, the digest in padded base64. Everything else is refused, above all an unknown
+// algorithm: the bytes would not be checked.
 func parseChecksum(header string) (checksum, error) {
 	name, encoded, _ := strings.Cut(header, " ")
 	for _, a := range algorithms {
@@ -63,9 +63,9 @@ func parseChecksum(header string) (checksum, error) {
 	return checksum{}, fmt.Errorf("algorithm %.20q is not offered, %s are", name, algorithmNames())
 }
 
-// heedChecksum notes in the exchange what the body must hash to. A body that is
-// empty is settled at once.
-func (x *exchange) heedChecksum(r *http.Request) *problem.Error {
+// readChecksum stores the expected hash in the exchange. An empty body is compared at
+// once.
+func (x *exchange) readChecksum(r *http.Request) *problem.Error {
 	header, sent := r.Header["Upload-Checksum"]
 	if !sent || x.method != http.MethodPatch && x.method != http.MethodPost {
 		return nil
@@ -82,7 +82,8 @@ func (x *exchange) heedChecksum(r *http.Request) *problem.Error {
 		}
 		return nil
 	case x.method == http.MethodPost && r.Header.Get("Content-Type") != octets:
-		return problem.New(wire.SlugBadMetadata, "Upload-Checksum is for the bytes of this request: send them as Content-Type: %s.", octets)
+		return problem.New(wire.SlugBadMetadata,
+			"Upload-Checksum covers the bytes of this request: send them with Content-Type: %s.", octets)
 	}
 	x.check = &check{checksum: sum, body: &source{ReadCloser: r.Body}}
 	r.Body = x.check.body
@@ -91,14 +92,14 @@ func (x *exchange) heedChecksum(r *http.Request) *problem.Error {
 
 const octets = "application/offset+octet-stream"
 
-// check is a checksum within its request.
+// check is a checksum and the body that it covers.
 type check struct {
 	checksum
-	body    *source
-	settled bool // the body was compared with it
+	body     *source
+	compared bool // the body was compared with the checksum
 }
 
-// source notes how a body ended, which tusd keeps from its store.
+// source records how a body ended; tusd does not pass that on.
 type source struct {
 	io.ReadCloser
 	read  int64
@@ -113,31 +114,31 @@ func (s *source) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// waiting is the staging in which a body waits for the verdict on it. It is no
-// session's id, and goes with its session's bytes.
-func waiting(id string) string { return id + ".checked" }
+// checkedID names the staging in which a body waits for the comparison. It is not the id
+// of a session, and is deleted with the bytes of its session.
+func checkedID(id string) string { return id + ".checked" }
 
-// takeChecked takes a body with a checksum. Bytes of a Stager cannot be taken
-// back, so all of them wait in a staging of their own until the last one is
-// there and the digest fits, and go to the session then. A body that was cut
-// leaves nothing: what has no digest yet must not count.
-func (up *upload) takeChecked(ctx context.Context, c *check, body *pump) (int64, error) {
-	id := waiting(up.u.ID)
-	if err := up.in.blobs.Discard(ctx, id); err != nil { // of a request that a crash ended
+// appendChecked adds a body with a checksum. A Stager cannot remove bytes, so the body
+// waits in a staging of its own until the last byte is there and the digest matches, and
+// then goes to the session. A body that was cut leaves nothing: bytes without a verified
+// digest must not count.
+func (up *upload) appendChecked(ctx context.Context, c *check, body *pump) (int64, error) {
+	id := checkedID(up.u.ID)
+	if err := up.in.blobs.Discard(ctx, id); err != nil { // left by a request that a crash ended
 		return 0, err
 	}
 	if err := up.in.blobs.Stage(ctx, id); err != nil {
 		return 0, err
 	}
-	n, err := up.verified(ctx, id, c, body)
+	n, err := up.appendVerified(ctx, id, c, body)
 	if err != nil && up.offset == 0 && exchangeFrom(ctx).method == http.MethodPost {
-		// The creation as a whole is refused: its client never learns where it is.
+		// The whole creation is refused: the client never learns the address.
 		err = errors.Join(err, up.in.discard(ctx, up.u))
 	}
 	return n, errors.Join(err, up.in.blobs.Discard(ctx, id))
 }
 
-func (up *upload) verified(ctx context.Context, id string, c *check, body *pump) (int64, error) {
+func (up *upload) appendVerified(ctx context.Context, id string, c *check, body *pump) (int64, error) {
 	sum := c.make()
 	n, err := up.in.blobs.Append(ctx, id, 0, io.TeeReader(io.LimitReader(body, maxChecked+1), sum))
 	switch {
@@ -152,7 +153,7 @@ func (up *upload) verified(ctx context.Context, id string, c *check, body *pump)
 	case !c.body.whole || c.body.read != n:
 		return 0, droppedProblem()
 	}
-	c.settled = true
+	c.compared = true
 	if !bytes.Equal(sum.Sum(nil), c.want) {
 		return 0, mismatchProblem()
 	}
@@ -160,18 +161,21 @@ func (up *upload) verified(ctx context.Context, id string, c *check, body *pump)
 	if err != nil {
 		return 0, err
 	}
-	n, err = up.take(ctx, r)
+	n, err = up.append(ctx, r)
 	return n, errors.Join(err, r.Close())
 }
 
 func mismatchProblem() *problem.Error {
-	return problem.New(wire.SlugChecksumMismatch, "The bytes do not have the checksum of Upload-Checksum. None of them count: send them again, from the same offset.")
+	return problem.New(wire.SlugChecksumMismatch,
+		"The bytes do not match Upload-Checksum. None of them count: send them again from the same offset.")
 }
 
 func droppedProblem() *problem.Error {
-	return problem.New(wire.SlugOffsetConflict, "The request ended before its last byte. It has a checksum, so none of its bytes count: send them again, from the same offset.")
+	return problem.New(wire.SlugOffsetConflict,
+		"The request ended before its last byte. It has a checksum, so none of its bytes count: send them again from the same offset.")
 }
 
 func checkedSizeProblem() *problem.Error {
-	return problem.New(wire.SlugTooLarge, "A request with Upload-Checksum may have %d bytes. Send the file in several.", maxChecked)
+	return problem.New(wire.SlugTooLarge,
+		"A request with Upload-Checksum may have at most %d bytes. Send the file in several requests.", maxChecked)
 }

@@ -165,7 +165,7 @@ func TestChecksumAfterACrash(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	content := clip("x", 5000)
 	leave := func(path string) {
-		id := waiting(strings.TrimPrefix(path, "/files/"))
+		id := checkedID(strings.TrimPrefix(path, "/files/"))
 		must.Do(t, s.blobs.Stage(t.Context(), id))
 		must.Get(s.blobs.Append(t.Context(), id, 0, strings.NewReader("left over")))(t)
 	}

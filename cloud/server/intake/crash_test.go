@@ -330,7 +330,7 @@ func TestDeathAtEveryStepThenOnlyRun(t *testing.T) {
 		path := s.tryUpload(content, "footage", "f1")
 		s.close()
 		s = newSite(t, s.dir)
-		s.clock.Advance(2 * settled)
+		s.clock.Advance(2 * idleTime)
 		must.Do(t, s.in.sweep(t.Context()))
 		if path != "" {
 			u, err := s.ledger.Uploads.Get(t.Context(), strings.TrimPrefix(path, "/files/"))

@@ -8,8 +8,8 @@ import (
 
 type deviceKey struct{}
 
-// WithDevice puts the holder of the request's token into its context. Without
-// one every upload request is refused.
+// WithDevice adds the holder of the token to the context of a request. Upload requests
+// without one are refused.
 func WithDevice(ctx context.Context, d ledger.Device) context.Context {
 	return context.WithValue(ctx, deviceKey{}, d)
 }
@@ -19,7 +19,7 @@ func deviceFrom(ctx context.Context) (ledger.Device, bool) {
 	return d, ok
 }
 
-// mayUpload: an edge agent, or a person with a browser.
+// mayUpload reports whether the holder is an edge agent or a person with a browser.
 func mayUpload(d ledger.Device) bool {
 	return d.Role == ledger.RoleDevice || d.Role == ledger.RoleOperator
 }

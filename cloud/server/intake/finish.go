@@ -16,23 +16,23 @@ import (
 
 // Outcomes of a finish, for the metric.
 const (
-	outcomeCounted   = "counted"   // a job was made
-	outcomeDuplicate = "duplicate" // the content was there under another id
-	outcomeRepeat    = "repeat"    // the footage was there under this id
+	outcomeCounted   = "counted"   // a job was created
+	outcomeDuplicate = "duplicate" // the content is known under another id
+	outcomeRepeat    = "repeat"    // the footage is known under this id
 	outcomeTelemetry = "telemetry"
 	outcomeThumbnail = "thumbnail"
 )
 
-// finish brings a complete session to its end, from wherever it stopped. The
-// caller holds the session's lock. The package comment has the order.
+// finish does the steps that a complete session still lacks; the package comment has
+// their order. The caller holds the session's lock.
 func (in *Intake) finish(ctx context.Context, up *upload) error {
-	defer in.atWork(ctx, up.u.ID)()
+	defer in.touchUntil(ctx, up.u.ID)()
 	if up.u.BlobKey == "" {
 		head, err := up.stagedHead(ctx)
 		if err != nil {
 			return err
 		}
-		if err := up.judge(ctx, head, true); err != nil {
+		if err := up.chooseKey(ctx, head, true); err != nil {
 			return err
 		}
 	}
@@ -40,12 +40,12 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 	if err != nil {
 		return err
 	}
-	// Telemetry and thumbnails of one footage have one key for all sessions.
-	if err := in.finishes.take(ctx, string(up.u.Footage)); err != nil {
+	// All sessions of one footage use the same key for telemetry and thumbnails.
+	if err := in.finishes.acquire(ctx, string(up.u.Footage)); err != nil {
 		return err
 	}
 	defer in.finishes.release(string(up.u.Footage))
-	outcome, err := in.keep(ctx, up, digest)
+	outcome, err := in.commit(ctx, up, digest)
 	if err != nil {
 		return err
 	}
@@ -53,20 +53,20 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 		return err
 	}
 	up.u.Finished = in.now()
-	in.rollings.take(up.u.ID)
+	in.rollings.remove(up.u.ID)
 	in.metrics.finished.WithLabelValues(outcome).Inc()
 	in.log.Info("upload finished", "footage", up.u.Footage, "device", up.u.Device, "bytes", up.u.Size, "sha256", digest.String(), "outcome", outcome)
 	return nil
 }
 
-// atWork keeps the rounds of other servers away from a session, whose commit may take
-// long, until stop is called. Where that fails one of them finishes it.
-func (in *Intake) atWork(ctx context.Context, id string) (stop func()) {
+// touchUntil marks a session as active until stop is called, because its commit may take
+// long. Without the mark another server would finish the session.
+func (in *Intake) touchUntil(ctx context.Context, id string) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(in.beat)
+		tick := time.NewTicker(in.touchEvery)
 		defer tick.Stop()
 		for {
 			select {
@@ -75,7 +75,7 @@ func (in *Intake) atWork(ctx context.Context, id string) (stop func()) {
 			case <-tick.C:
 			}
 			if err := in.received.Touch(ctx, id); err != nil && ctx.Err() == nil {
-				in.log.Warn("cannot note that an upload is being finished", "upload", id, "err", err)
+				in.log.Warn("cannot mark the upload as active", "upload", id, "err", err)
 			}
 		}
 	}()
@@ -85,19 +85,19 @@ func (in *Intake) atWork(ctx context.Context, id string) (stop func()) {
 	}
 }
 
-// keep puts verified bytes where their kind belongs, and says what became of them.
-func (in *Intake) keep(ctx context.Context, up *upload, digest footage.Digest) (outcome string, err error) {
+// commit stores verified bytes by their kind and returns the outcome.
+func (in *Intake) commit(ctx context.Context, up *upload, digest footage.Digest) (outcome string, err error) {
 	switch up.u.Kind {
 	case wire.KindTelemetry:
-		return outcomeTelemetry, in.keepTelemetry(ctx, up.u)
+		return outcomeTelemetry, in.commitTelemetry(ctx, up.u)
 	case wire.KindThumbnail:
-		return outcomeThumbnail, in.keepThumbnail(ctx, up)
+		return outcomeThumbnail, in.commitThumbnail(ctx, up)
 	}
-	return in.keepVideo(ctx, up.u, digest)
+	return in.commitVideo(ctx, up.u, digest)
 }
 
-// verify compares the hash of the stored bytes with the declared one. The state
-// is saved before the commit, which takes away the bytes it could be made from.
+// verify compares the hash of the stored bytes with the declared one. The hash state is
+// saved first: after the commit the staged bytes are gone.
 func (up *upload) verify(ctx context.Context) (footage.Digest, error) {
 	sum, err := up.in.hashAt(ctx, up.u, up.u.Size)
 	if err != nil {
@@ -109,16 +109,18 @@ func (up *upload) verify(ctx context.Context) (footage.Digest, error) {
 	digest := sum.digest()
 	up.in.rollings.put(up.u.ID, sum)
 	if !up.u.SHA256.IsZero() && up.u.SHA256 != digest {
-		return digest, up.in.refuse(ctx, up.u, problem.New(wire.SlugHashMismatch, "The stored bytes have SHA-256 %s, declared was %s. The upload is dropped: read the file again and begin anew.", digest, up.u.SHA256))
+		return digest, up.in.refuse(ctx, up.u, problem.New(wire.SlugHashMismatch,
+			"The stored bytes have the SHA-256 %s, but %s was declared. The upload is deleted: read the file again and create a new upload.", digest, up.u.SHA256))
 	}
 	return digest, nil
 }
 
-func (in *Intake) keepTelemetry(ctx context.Context, u ledger.Upload) error {
+func (in *Intake) commitTelemetry(ctx context.Context, u ledger.Upload) error {
 	_, err := in.footage.Get(ctx, u.Footage)
 	switch {
 	case err == nil:
-		return in.refuse(ctx, u, problem.New(wire.SlugConflict, "Footage %s is complete; telemetry must be uploaded before its video.", u.Footage))
+		return in.refuse(ctx, u, problem.New(wire.SlugConflict,
+			"Footage %s is complete; telemetry must be uploaded before its video.", u.Footage))
 	case !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
@@ -126,20 +128,20 @@ func (in *Intake) keepTelemetry(ctx context.Context, u ledger.Upload) error {
 	return err
 }
 
-// keepVideo commits, records and enqueues.
-func (in *Intake) keepVideo(ctx context.Context, u ledger.Upload, digest footage.Digest) (string, error) {
+// commitVideo commits and records a video, and enqueues its job.
+func (in *Intake) commitVideo(ctx context.Context, u ledger.Upload, digest footage.Digest) (string, error) {
 	rec, err := in.record(ctx, u, digest)
 	if err == nil && rec.Footage.BlobKey != u.BlobKey {
-		rec.Job, err = in.spare(ctx, u, rec)
+		rec.Job, err = in.dropOrRestore(ctx, u, rec)
 	}
 	if err != nil {
 		return "", err
 	}
 	if rec.Job != nil && rec.Job.State == job.Uploaded {
-		if err := in.send(ctx, *rec.Job); err != nil {
-			// The footage is safe and the job known: the device may forget it,
-			// the next round of Run sends the message.
-			in.log.Warn("job not enqueued yet", "job", rec.Job.ID, "footage", u.Footage, "err", err)
+		if err := in.enqueue(ctx, *rec.Job); err != nil {
+			// The footage and the job are recorded, so the device may delete its copy.
+			// The next round of Run enqueues the job.
+			in.log.Warn("job not queued; the next round queues it", "job", rec.Job.ID, "footage", u.Footage, "err", err)
 		}
 	}
 	switch {
@@ -151,14 +153,15 @@ func (in *Intake) keepVideo(ctx context.Context, u ledger.Upload, digest footage
 	return outcomeCounted, nil
 }
 
-// spare drops bytes that the ledger has under another key already, unless they are lost
-// there: then those of the session take their place. It returns the job of the content.
-func (in *Intake) spare(ctx context.Context, u ledger.Upload, rec ledger.Recorded) (*ledger.Job, error) {
+// dropOrRestore handles content that the ledger has under another key. It deletes the
+// bytes of the session, unless the other blob is lost: then they take its place. It
+// returns the job of the content.
+func (in *Intake) dropOrRestore(ctx context.Context, u ledger.Upload, rec ledger.Recorded) (*ledger.Job, error) {
 	have, err := in.footage.Get(ctx, rec.Footage.Original())
-	if err != nil || have.BlobKey == u.BlobKey { // they have taken it before
+	if err != nil || have.BlobKey == u.BlobKey { // the session has restored it before
 		return have.Job, err
 	}
-	if have.BlobKey != "" { // else it was removed by its age
+	if have.BlobKey != "" { // otherwise retention removed the video
 		_, err := in.blobs.Stat(ctx, have.BlobKey)
 		if errors.Is(err, blob.ErrNotFound) {
 			return in.restore(ctx, u, have)
@@ -178,16 +181,16 @@ func (in *Intake) restore(ctx context.Context, u ledger.Upload, have ledger.Foot
 	if err != nil {
 		return nil, err
 	}
-	in.log.Warn("the blob of footage was lost, what came again takes its place", "footage", have.ID, "lost", have.BlobKey, "upload", u.ID, "job", j.ID, "state", j.State)
+	in.log.Warn("blob of footage missing; restored from a new upload", "footage", have.ID, "lost", have.BlobKey, "upload", u.ID, "job", j.ID, "state", j.State)
 	return &j, nil
 }
 
-// record puts the blob under its key and the footage into the ledger, unless that has
-// it already.
+// record commits the blob under its key and adds the footage to the ledger, unless the
+// ledger has it.
 func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Digest) (ledger.Recorded, error) {
 	have, err := in.footage.Get(ctx, u.Footage)
 	switch {
-	case err == nil && !same(have.Footage, u, digest):
+	case err == nil && !sameFile(have.Footage, u, digest):
 		return ledger.Recorded{}, in.refuse(ctx, u, asProblem(takenProblem(u)))
 	case err == nil:
 		return ledger.Recorded{Footage: have.Footage, Job: have.Job}, nil
@@ -213,22 +216,22 @@ func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Di
 	}
 	rec, err := in.footage.RecordUpload(ctx, u.ID, f)
 	switch {
-	case errors.Is(err, ledger.ErrNotFound): // dropped at another server, or done there long ago
+	case errors.Is(err, ledger.ErrNotFound): // another server deleted the session, or finished it long ago
 		return ledger.Recorded{}, errors.Join(goneProblem(), in.dropBlob(ctx, u))
-	case err == nil && !same(rec.Footage, u, digest):
-		// Another server was faster with another file of the same id.
+	case err == nil && !sameFile(rec.Footage, u, digest):
+		// Another server recorded another file under the same id first.
 		return ledger.Recorded{}, in.refuse(ctx, u, asProblem(takenProblem(u)))
 	}
 	return rec, err
 }
 
-// same reports whether what the ledger has under the id is what a session brought.
-func same(f ledger.Footage, u ledger.Upload, digest footage.Digest) bool {
+// sameFile reports whether the footage in the ledger is the file of a session.
+func sameFile(f ledger.Footage, u ledger.Upload, digest footage.Digest) bool {
 	return f.SHA256 == digest && f.Device == u.Device
 }
 
-// send puts the message of a job into the queue and notes that it is there.
-func (in *Intake) send(ctx context.Context, j ledger.Job) error {
+// enqueue sends the message of a job to the queue and marks the job as queued.
+func (in *Intake) enqueue(ctx context.Context, j ledger.Job) error {
 	if err := in.queue.Enqueue(ctx, j.ID); err != nil {
 		return err
 	}

@@ -1,17 +1,18 @@
-// Package intake takes footage in over tus 1.0 (https://tus.io/protocols/resumable-upload):
-// core, creation, creation-with-upload, creation-defer-length, termination,
-// expiration and checksum. The protocol is tusd's handler; what it stores to is ours.
+// Package intake receives footage over tus 1.0
+// (https://tus.io/protocols/resumable-upload): core, creation, creation-with-upload,
+// creation-defer-length, termination, expiration and checksum. tusd's handler speaks
+// the protocol; the storage behind it is this package.
 //
-// Bytes count as they arrive, unless they come with a checksum: whatever came before a connection was lost is
-// durable and HEAD tells it, also while the lost PATCH still hangs. Memory per
-// request is bounded whatever the file's size.
+// Bytes count as they arrive, unless they come with a checksum. Bytes that arrived
+// before a connection was lost are durable, and HEAD returns their number, even while
+// the lost PATCH still hangs. Memory per request is bounded, whatever the file's size.
 //
-// The order of a finish, each step durable before the next and harmless when
-// repeated: all bytes, their hash, the verdict on it, the blob under its key,
-// the footage with its job in the ledger, the message in the queue, the note
-// that it is there, the note that the session is finished. Whoever comes next
-// to a session that stopped in between, the client or Run, goes on from there,
-// and there is one footage, one job and one message in the end.
+// A finish has these steps. Each is durable before the next one begins, and harmless
+// when it is repeated: all bytes, their hash, the comparison with the declared hash, the
+// blob under its key, the footage with its job in the ledger, the message in the queue,
+// the mark that the message is there, the mark that the session is finished. A finish
+// that stopped in between is continued by the next request or by Run. The end is one
+// footage, one job and one message.
 package intake
 
 import (
@@ -38,7 +39,7 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// Blobs is where the bytes go.
+// Blobs stores the bytes.
 type Blobs interface {
 	blob.Store
 	blob.Stager
@@ -52,10 +53,10 @@ type Options struct {
 
 	MaxSize  int64  // bytes of one file; 0 means 64 GiB
 	BasePath string // where the handler is mounted; "" means /files/
-	// IdleTimeout ends a request whose body brings nothing for so long; 0 means
-	// 60 s. It needs a ResponseWriter with SetReadDeadline.
+	// IdleTimeout ends a request whose body is silent for so long; 0 means 60 s. It
+	// needs a ResponseWriter with SetReadDeadline.
 	IdleTimeout time.Duration
-	// Expire is when a session that nobody touches is dropped; 0 means 7 days.
+	// Expire is the age at which an untouched session is deleted; 0 means 7 days.
 	Expire time.Duration
 	// MaxSessions bounds the unfinished sessions of one device; 0 means 200.
 	MaxSessions int
@@ -74,8 +75,8 @@ const (
 	defaultMaxSessions = 200
 	defaultSweep       = 30 * time.Second
 	lockWait           = 20 * time.Second
-	// graceful is how long tusd keeps a request's context beyond the request.
-	// What must not be cut off here detaches itself from it.
+	// graceful is how long tusd keeps the context of a request after the request. Work
+	// that must not be cut off uses detached.
 	graceful = 100 * time.Millisecond
 )
 
@@ -134,18 +135,18 @@ type Intake struct {
 	blobs      Blobs
 	queue      queue.Queue
 
-	log      *slog.Logger
-	now      func() time.Time
-	locks    *locks // by session
-	finishes *locks // by footage
-	rollings rollings
-	metrics  *metrics
-	tus      http.Handler
-	beat     time.Duration     // how often a finish says that it is at work
-	after    map[string]string // where the next look at the queue begins, by job state; Run's own
+	log        *slog.Logger
+	now        func() time.Time
+	locks      *locks // by session
+	finishes   *locks // by footage
+	rollings   rollings
+	metrics    *metrics
+	tus        http.Handler
+	touchEvery time.Duration     // how often a finish says that it is at work
+	jobCursors map[string]string // where the next look at the queue begins, by job state; Run's own
 }
 
-// New checks the options and makes the handler. Run does its housekeeping.
+// New checks the options and returns the handler. Run does its housekeeping.
 func New(o Options) (*Intake, error) {
 	if o.Ledger == nil || o.Stager == nil || o.Queue == nil {
 		return nil, errors.New("intake: ledger, stager and queue are required")
@@ -156,7 +157,7 @@ func New(o Options) (*Intake, error) {
 	in := &Intake{
 		o: o, sessions: l.Uploads, received: l.Uploads, stale: l.Uploads, footage: l.Footage, jobs: l.Jobs, thumbnails: l.Thumbnails,
 		blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
-		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}}, beat: settled / 3, after: map[string]string{},
+		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}}, touchEvery: idleTime / 3, jobCursors: map[string]string{},
 	}
 	var err error
 	if in.metrics, err = newMetrics(o.Metrics, l.Uploads); err != nil {
@@ -236,11 +237,11 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		in.tus.ServeHTTP(a, r)
 	}
 	a.finish()
-	in.note(x, id, a.status)
+	in.logRequest(x, id, a.status)
 }
 
-// method heeds the override that clients use which cannot send PATCH. tus 1.0
-// lets it stand in for every method.
+// method is the method of a request. Clients that cannot send PATCH override it, which
+// tus 1.0 allows for every method.
 func method(r *http.Request) string {
 	if m := r.Header.Get("X-HTTP-Method-Override"); m != "" {
 		return strings.ToUpper(m)
@@ -256,10 +257,12 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *problem.Error) {
 	}
 	d, ok := deviceFrom(r.Context())
 	if !ok {
-		return "", problem.New(wire.SlugUnauthorised, "Send the header Authorization: Bearer TOKEN with a valid device token.")
+		return "", problem.New(wire.SlugUnauthorised,
+			"Send the header Authorization: Bearer TOKEN with a valid device token.")
 	}
 	if !mayUpload(d) {
-		return "", problem.New(wire.SlugForbidden, "This token may only read. Upload with the token of a device or an operator.")
+		return "", problem.New(wire.SlugForbidden,
+			"This token may only read. Upload with the token of a device or an operator.")
 	}
 	x.device = d
 	id, ok := strings.CutPrefix(strings.TrimSuffix(r.URL.Path, "/")+"/", in.o.BasePath)
@@ -287,22 +290,22 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *problem.Error) {
 	if n, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64); err == nil && n > in.o.MaxSize {
 		return id, sizeProblem()
 	}
-	return id, x.heedChecksum(r)
+	return id, x.readChecksum(r)
 }
 
-// single refuses headers that stand twice, of which tusd would take the first in
-// silence: a digest in the second would not be checked.
+// single refuses duplicate headers. tusd would use the first one silently, and a digest
+// in the second one would not be checked.
 func single(h http.Header) *problem.Error {
 	for _, name := range []string{"Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata", "Upload-Checksum"} {
 		if len(h.Values(name)) > 1 {
-			return problem.New(wire.SlugBadMetadata, "The header %s stands twice: send it once.", name)
+			return problem.New(wire.SlugBadMetadata, "Duplicate header %s: send it once.", name)
 		}
 	}
 	return nil
 }
 
-// note logs and counts what became of a request.
-func (in *Intake) note(x *exchange, id string, status int) {
+// logRequest logs and counts the outcome of a request.
+func (in *Intake) logRequest(x *exchange, id string, status int) {
 	if x.upload != "" {
 		id = x.upload
 	}

@@ -10,10 +10,10 @@ import (
 	"cattlecounter/cloud/store/blob"
 )
 
-// locks keeps requests for one upload apart. A holder is told to stop when another
-// wants the lock: a HEAD after a lost connection must not wait for the PATCH that
-// still hangs on it. With store, who gets a lock takes it from other servers as
-// well. There are never more entries than requests at work.
+// locks allows one request at a time per upload. A holder is asked to stop when another
+// request wants the lock: a HEAD after a lost connection must not wait for the PATCH
+// that still hangs. With a store, a lock is taken from other servers as well. There are
+// never more entries than running requests.
 type locks struct {
 	store blob.Holder // nil: this process is the only one
 
@@ -22,10 +22,10 @@ type locks struct {
 }
 
 type hold struct {
-	stop     chan struct{} // closed when the holder should end
-	asked    sync.Once
-	released chan struct{}
-	letGo    func() // of the store; nil without
+	stop         chan struct{} // closed when the holder should end
+	asked        sync.Once
+	released     chan struct{}
+	releaseStore func() // releases it in the store; nil without a store
 }
 
 func newLocks(store blob.Holder) *locks { return &locks{store: store, held: map[string]*hold{}} }
@@ -34,8 +34,8 @@ func (h *hold) ask() {
 	h.asked.Do(func() { close(h.stop) })
 }
 
-// take waits for the lock and asks its holder to stop. It ends with ctx.
-func (l *locks) take(ctx context.Context, id string) error {
+// acquire asks the holder of the lock to stop and waits for the lock, until ctx ends.
+func (l *locks) acquire(ctx context.Context, id string) error {
 	for {
 		h, ok, err := l.try(ctx, id)
 		if ok || err != nil {
@@ -50,19 +50,19 @@ func (l *locks) take(ctx context.Context, id string) error {
 	}
 }
 
-// try takes the lock when no request of this process has it, else it returns the
+// try takes the lock when no request of this process holds it; otherwise it returns the
 // present hold.
 func (l *locks) try(ctx context.Context, id string) (*hold, bool, error) {
 	h, ok := l.enter(id)
 	if !ok || l.store == nil {
 		return h, ok, nil
 	}
-	letGo, err := l.store.Hold(ctx, id)
+	releaseStore, err := l.store.Hold(ctx, id)
 	if err != nil {
 		l.release(id)
 		return nil, false, err
 	}
-	h.letGo = letGo
+	h.releaseStore = releaseStore
 	return h, true, nil
 }
 
@@ -81,8 +81,8 @@ func (l *locks) release(id string) {
 	l.mu.Lock()
 	h := l.held[id]
 	l.mu.Unlock()
-	if h != nil && h.letGo != nil {
-		h.letGo()
+	if h != nil && h.releaseStore != nil {
+		h.releaseStore()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,8 +92,7 @@ func (l *locks) release(id string) {
 	}
 }
 
-// stopped is closed when the present holder of id should end. Without a holder
-// it is nil, which never ends anything.
+// stopped is closed when the present holder of id should end. It is nil without a holder.
 func (l *locks) stopped(id string) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -111,11 +110,11 @@ type lock struct {
 	id  string
 }
 
-// Lock implements handler.Lock. What tusd offers to end the holder's request is
-// not used: it reads the request's body field while the request may be setting
-// it (tusd 2.9.2, context.go). WriteChunk watches the hold itself.
+// Lock implements handler.Lock. The function by which tusd ends the holder's request is
+// not used: it reads a field of the request while the request may be setting it (tusd
+// 2.9.2, context.go). WriteChunk watches the hold itself.
 func (l *lock) Lock(ctx context.Context, _ func()) error {
-	err := l.all.take(ctx, l.id)
+	err := l.all.acquire(ctx, l.id)
 	switch {
 	case err == nil || errors.Is(err, handler.ErrLockTimeout):
 		return err

@@ -47,7 +47,8 @@ func newUpload(d ledger.Device, meta map[string]string, size int64, deferred boo
 		return u, badMetadata(wire.MetaKind, fmt.Errorf("an upload of kind %s must have an Upload-Length when it is created", u.Kind))
 	}
 	if size > most {
-		return u, problem.New(wire.SlugTooLarge, "The file has %d bytes. An upload of kind %s may have at most %d.", size, u.Kind, most)
+		return u, problem.New(wire.SlugTooLarge,
+			"The file has %d bytes. An upload of kind %s may have at most %d.", size, u.Kind, most)
 	}
 	return u, nil
 }
@@ -56,8 +57,8 @@ func badMetadata(key string, err error) error {
 	return problem.New(wire.SlugBadMetadata, "Metadata %s: %v.", key, err)
 }
 
-// cleanName keeps what people need to recognise the file: its base name, by
-// either kind of slash, without control characters. It is never used as a path.
+// cleanName returns the base name of a file, by either kind of slash, without control
+// characters. People recognise the file by it; it is never used as a path.
 func cleanName(name string, id footage.ID) string {
 	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
 	name = strings.TrimSpace(strings.Map(func(r rune) rune {

@@ -30,8 +30,8 @@ func newMetrics(r prometheus.Registerer, s sessions) (*metrics, error) {
 		return prometheus.Opts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}
 	}
 	m := &metrics{
-		bytes:  prometheus.NewCounter(prometheus.CounterOpts(opts("received_bytes_total", "Bytes of footage and telemetry that are durable."))),
-		active: prometheus.NewGauge(prometheus.GaugeOpts(opts("requests_active", "Upload requests at work."))),
+		bytes:  prometheus.NewCounter(prometheus.CounterOpts(opts("received_bytes_total", "Bytes of uploads that are durable."))),
+		active: prometheus.NewGauge(prometheus.GaugeOpts(opts("requests_active", "Running upload requests."))),
 		finished: prometheus.NewCounterVec(prometheus.CounterOpts(opts("uploads_finished_total", "Uploads that were verified and recorded.")),
 			[]string{"outcome"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts(opts("refused_total", "Requests answered with a problem document.")),
@@ -42,7 +42,7 @@ func newMetrics(r prometheus.Registerer, s sessions) (*metrics, error) {
 		defer cancel()
 		n, err := s.CountUnfinished(ctx, "")
 		if err != nil {
-			return math.NaN() // no value is better than a wrong one
+			return math.NaN() // not known
 		}
 		return float64(n)
 	})

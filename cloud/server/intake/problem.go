@@ -25,11 +25,13 @@ func writeProblem(w http.ResponseWriter, p *problem.Error) {
 }
 
 func goneProblem() *problem.Error {
-	return problem.New(wire.SlugUploadGone, "This upload is unknown, expired or was finished long ago. Create a new one with POST.")
+	return problem.New(wire.SlugUploadGone,
+		"This upload is unknown, expired or was finished long ago. Create a new one with POST.")
 }
 
 func interruptedProblem() *problem.Error {
-	return problem.New(wire.SlugOffsetConflict, "The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and continue from there.")
+	return problem.New(wire.SlugOffsetConflict,
+		"The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and continue from there.")
 }
 
 // asProblem answers an error of the parts below. For a client of the intake, what
@@ -49,13 +51,14 @@ func asProblem(err error) *problem.Error {
 	return p
 }
 
-// tusProblems maps what tusd itself refuses, by its error code.
+// tusProblems are the answers to what tusd itself refuses, by its error code.
 var tusProblems = map[string]func() *problem.Error{
 	handler.ErrUnsupportedVersion.ErrorCode: versionProblem,
 	handler.ErrMaxSizeExceeded.ErrorCode:    sizeProblem,
 	handler.ErrSizeExceeded.ErrorCode:       excessProblem,
 	handler.ErrInvalidContentType.ErrorCode: func() *problem.Error {
-		return problem.New(wire.SlugBadMetadata, "Send PATCH with Content-Type: application/offset+octet-stream.").WithStatus(http.StatusUnsupportedMediaType)
+		return problem.New(wire.SlugBadMetadata,
+			"Send PATCH with Content-Type: application/offset+octet-stream.").WithStatus(http.StatusUnsupportedMediaType)
 	},
 	handler.ErrInvalidUploadLength.ErrorCode: func() *problem.Error {
 		return problem.New(wire.SlugBadMetadata, "Upload-Length must be the size of the whole file in bytes.")
@@ -81,32 +84,36 @@ var tusProblems = map[string]func() *problem.Error{
 	handler.ErrLockTimeout.ErrorCode: lockedProblem,
 	handler.ErrFileLocked.ErrorCode:  lockedProblem,
 	handler.ErrNotImplemented.ErrorCode: func() *problem.Error {
-		return problem.New(wire.SlugBadMetadata, "This server does not offer that part of the tus protocol: OPTIONS lists the extensions that it offers.").WithStatus(http.StatusNotImplemented)
+		return problem.New(wire.SlugBadMetadata,
+			"This server does not offer that part of the tus protocol: OPTIONS lists the extensions that it offers.").WithStatus(http.StatusNotImplemented)
 	},
 }
 
-// bodyFault is how tusd reports errors that it does not know. Those of our store
-// it knows, which leaves those of the request's body.
+// bodyFault is the code of errors that tusd does not know. It knows those of our store,
+// so this one is an error of the request's body.
 const bodyFault = "ERR_INTERNAL_SERVER_ERROR"
 
 func versionProblem() *problem.Error {
-	return problem.New(wire.SlugBadMetadata, "Send the header Tus-Resumable: %s.", wire.TusVersion).WithStatus(http.StatusPreconditionFailed)
+	return problem.New(wire.SlugBadMetadata,
+		"Send the header Tus-Resumable: %s.", wire.TusVersion).WithStatus(http.StatusPreconditionFailed)
 }
 
 func excessProblem() *problem.Error {
-	return problem.New(wire.SlugTooLarge, "The request holds more bytes than the upload has left. Send only up to Upload-Length.")
+	return problem.New(wire.SlugTooLarge,
+		"The request has more bytes than the upload has left. Send bytes up to Upload-Length only.")
 }
 
 func sizeProblem() *problem.Error {
-	return problem.New(wire.SlugTooLarge, "The file is larger than this server accepts: OPTIONS returns the limit as Tus-Max-Size.")
+	return problem.New(wire.SlugTooLarge,
+		"The file is larger than this server accepts: OPTIONS returns the limit as Tus-Max-Size.")
 }
 
 func lockedProblem() *problem.Error {
-	return problem.New(wire.SlugConflict, "Another request for this upload is running. Try again in a few seconds.").WithStatus(http.StatusLocked)
+	return problem.New(wire.SlugConflict,
+		"Another request for this upload is running. Try again in a few seconds.").WithStatus(http.StatusLocked)
 }
 
-// fromTus turns an answer of tusd, whose body begins with its error code, into
-// a problem.
+// fromTus turns an answer of tusd into a problem. Its body begins with an error code.
 func fromTus(status int, body string) *problem.Error {
 	code, _, _ := strings.Cut(body, ":")
 	if make, ok := tusProblems[code]; ok {
@@ -117,9 +124,11 @@ func fromTus(status int, body string) *problem.Error {
 	}
 	switch {
 	case status == http.StatusMethodNotAllowed:
-		return problem.New(wire.SlugMethodNotAllowed, "POST creates an upload here; an upload takes HEAD, PATCH and DELETE.")
+		return problem.New(wire.SlugMethodNotAllowed,
+			"POST creates an upload here; an upload takes HEAD, PATCH and DELETE.")
 	case status >= http.StatusInternalServerError:
 		return asProblem(fmt.Errorf("tus handler: %s", body))
 	}
-	return problem.New(wire.SlugBadMetadata, "The request does not follow the tus protocol 1.0.").WithStatus(status).Because(fmt.Errorf("tus handler: %s", body))
+	return problem.New(wire.SlugBadMetadata,
+		"The request does not follow the tus protocol 1.0.").WithStatus(status).Because(fmt.Errorf("tus handler: %s", body))
 }

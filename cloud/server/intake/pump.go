@@ -9,19 +9,18 @@ import (
 const (
 	pumpBuffer = 256 << 10
 	pumpCount  = 4 // some are filled while another is hashed and written
-	// readGrace is how long the end of a pump waits for a Read under way.
+	// readGrace is how long close waits for a running Read.
 	readGrace = 250 * time.Millisecond
 	// interruptGrace is the same for a Read that was interrupted and will return.
 	interruptGrace = 10 * time.Second
 )
 
-// pump reads a request body on a goroutine of its own, so that reading and
-// writing overlap and a Read that hangs on a dead connection holds up nobody:
-// Read ends with io.EOF as soon as stop is closed. Memory is pumpCount buffers.
+// pump reads a request body in a goroutine, so that reading and writing overlap and a
+// Read on a dead connection blocks no other request: Read returns io.EOF as soon as stop
+// is closed. It uses pumpCount buffers.
 //
-// The goroutine ends with the Read it is in. A body whose Read cannot be
-// interrupted may therefore be in Read for a while after the request is
-// answered, at the latest until its connection is closed.
+// The goroutine ends when its Read returns. A body whose Read cannot be interrupted may
+// be read for a while after the answer, at the latest until its connection is closed.
 type pump struct {
 	stop <-chan struct{}
 	quit chan struct{}
@@ -63,7 +62,7 @@ func (p *pump) run(src io.Reader) {
 		case buf = <-p.free:
 		}
 		select {
-		case <-p.quit: // both were ready: close must not meet one more Read
+		case <-p.quit: // both were ready: no Read may begin after close
 			return
 		default:
 		}
@@ -97,7 +96,7 @@ func (p *pump) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// next takes what has arrived, before it heeds a stop: those bytes count.
+// next returns bytes that have arrived before it looks at stop: they count.
 func (p *pump) next() bool {
 	select {
 	case p.now = <-p.full:
@@ -112,10 +111,9 @@ func (p *pump) next() bool {
 	}
 }
 
-// close ends the pump. interrupt ends a Read under way and reports whether the
-// server can do that: at once after a stop, since nobody listens any more, else
-// only when it does not return by itself, so that a client that still sends
-// hears the answer.
+// close ends the pump. interrupt ends a running Read and reports whether the server can
+// do that. After a stop it is called at once. Otherwise it is called only when the Read
+// does not return by itself, so that a client that still sends gets the answer.
 func (p *pump) close(interrupt func() bool) {
 	close(p.quit)
 	if !p.stopped.Load() && p.wait(readGrace) {
@@ -128,7 +126,7 @@ func (p *pump) close(interrupt func() bool) {
 	p.wait(limit)
 }
 
-// wait gives the goroutine a moment to end.
+// wait reports whether the goroutine ends within limit.
 func (p *pump) wait(limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()

@@ -22,8 +22,8 @@ type rolling struct {
 
 func newRolling() *rolling { return &rolling{sum: sha256.New()} }
 
-// restore takes up a state that state made. A damaged one begins anew: the
-// bytes are there to be read again.
+// restore continues from a saved state. A damaged state gives a new hash: the bytes are
+// stored and can be read again.
 func restore(offset int64, state []byte) *rolling {
 	r := newRolling()
 	if offset == 0 || len(state) == 0 {
@@ -54,19 +54,18 @@ func (r *rolling) digest() (d footage.Digest) {
 	return d
 }
 
-// maxRollings bounds the hashes kept between requests; each is some 200 bytes.
+// maxRollings bounds the hashes in memory between requests; each has about 200 bytes.
 const maxRollings = 1024
 
-// rollings keeps hashes between the requests of an upload, so that small
-// pieces do not each cost a write to the ledger. Losing one costs reading a
-// part of the upload again, nothing else.
+// rollings has the hashes between the requests of an upload, so that small requests do
+// not each write to the ledger. When one is lost, a part of the upload is read again.
 type rollings struct {
 	mu   sync.Mutex
 	byID map[string]*rolling
 }
 
-// take removes the hash of an upload: its taker alone uses it.
-func (c *rollings) take(id string) *rolling {
+// remove returns the hash of an upload, nil without one, and forgets it.
+func (c *rollings) remove(id string) *rolling {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.byID[id]
@@ -86,10 +85,10 @@ func (c *rollings) put(id string, r *rolling) {
 	c.byID[id] = r
 }
 
-// hashAt returns the hash of the first offset bytes of an upload: the one in
-// memory, or the saved one and the bytes after it read again.
+// hashAt returns the hash of the first offset bytes of an upload: from memory, or from
+// the saved state and the stored bytes after it.
 func (in *Intake) hashAt(ctx context.Context, u ledger.Upload, offset int64) (*rolling, error) {
-	if r := in.rollings.take(u.ID); r != nil && r.offset == offset {
+	if r := in.rollings.remove(u.ID); r != nil && r.offset == offset {
 		return r, nil
 	}
 	r := restore(u.Offset, u.HashState)

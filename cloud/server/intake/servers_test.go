@@ -103,7 +103,7 @@ func TestFrozenForDays(t *testing.T) {
 	content := clip("x", 5000)
 	path := a.create(len(content), "footage", "f1")
 	a.in.blobs = committed{a.in.blobs, func() {
-		a.clock.Advance(2 * settled)
+		a.clock.Advance(2 * idleTime)
 		must.Do(t, b.in.sweep(t.Context()))
 		a.clock.Advance(defaultExpire + time.Hour)
 		must.Do(t, b.in.sweep(t.Context()))

@@ -15,8 +15,8 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// store implements tusd's DataStore over ledger and blobs. Its errors are notes
-// in the request's exchange.
+// store implements tusd's DataStore over ledger and blobs. It passes its errors on in
+// the exchange of the request.
 type store struct{ in *Intake }
 
 // upload is one session within one request, which holds its lock.
@@ -26,8 +26,8 @@ type upload struct {
 	offset int64 // durable bytes
 }
 
-// detached keeps a deed going when the client has hung up: bytes that arrived
-// count, and a finish that has begun is carried through.
+// detached lets work continue after the client has disconnected: bytes that arrived
+// count, and a finish that has begun is completed.
 func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 // NewUpload implements handler.DataStore.
@@ -37,7 +37,7 @@ func (s store) NewUpload(ctx context.Context, info handler.FileInfo) (handler.Up
 	if err != nil {
 		return nil, x.fail(err)
 	}
-	up.tell(x)
+	up.describe(x)
 	return up, nil
 }
 
@@ -49,10 +49,10 @@ func (in *Intake) create(ctx context.Context, d ledger.Device, info handler.File
 	if err != nil {
 		return nil, err
 	}
-	if err := in.mayCreate(ctx, u); err != nil {
+	if err := in.checkCreate(ctx, u); err != nil {
 		return nil, err
 	}
-	// The row first: bytes without a row would never be found again.
+	// The row comes first: bytes without a row would never be found.
 	if u, err = in.sessions.Create(ctx, u); err != nil {
 		return nil, err
 	}
@@ -66,17 +66,18 @@ func emptyProblem() error {
 	return problem.New(wire.SlugEmpty, "The file has no bytes. Check the recording on the card.")
 }
 
-// mayCreate refuses what cannot succeed before any byte is sent.
-func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
+// checkCreate refuses an upload that cannot succeed before its bytes are sent.
+func (in *Intake) checkCreate(ctx context.Context, u ledger.Upload) error {
 	open, err := in.sessions.CountUnfinished(ctx, u.Device)
 	if err != nil {
 		return err
 	}
 	if open >= in.o.MaxSessions {
-		return problem.New(wire.SlugConflict, "This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).WithStatus(http.StatusTooManyRequests)
+		return problem.New(wire.SlugConflict,
+			"This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).WithStatus(http.StatusTooManyRequests)
 	}
 	if u.Kind == wire.KindThumbnail {
-		return in.mayShow(ctx, u)
+		return in.checkThumbnail(ctx, u)
 	}
 	have, err := in.footage.Get(ctx, u.Footage)
 	switch {
@@ -85,7 +86,8 @@ func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
 	case err != nil:
 		return err
 	case u.Kind == wire.KindTelemetry:
-		return problem.New(wire.SlugConflict, "Footage %s is complete; telemetry must be uploaded before its video.", u.Footage)
+		return problem.New(wire.SlugConflict,
+			"Footage %s is complete; telemetry must be uploaded before its video.", u.Footage)
 	case have.Device != u.Device, !u.SHA256.IsZero() && u.SHA256 != have.SHA256:
 		return takenProblem(u)
 	}
@@ -93,12 +95,12 @@ func (in *Intake) mayCreate(ctx context.Context, u ledger.Upload) error {
 }
 
 func takenProblem(u ledger.Upload) error {
-	return problem.New(wire.SlugConflict, "Footage %s is another file already. Upload this one under a new id.", u.Footage)
+	return problem.New(wire.SlugConflict,
+		"Footage %s is another file already. Upload this one under a new id.", u.Footage)
 }
 
-// GetUpload implements handler.DataStore. A session whose bytes are all there
-// is finished here, if it was not: the client must not hear that its upload is
-// complete before it is recorded.
+// GetUpload implements handler.DataStore. It finishes a session that has all bytes: the
+// client must not learn that its upload is complete before it is recorded.
 func (s store) GetUpload(ctx context.Context, id string) (handler.Upload, error) {
 	x := exchangeFrom(ctx)
 	ctx = detached(ctx)
@@ -111,11 +113,11 @@ func (s store) GetUpload(ctx context.Context, id string) (handler.Upload, error)
 			return nil, x.fail(err)
 		}
 	}
-	up.tell(x)
+	up.describe(x)
 	return up, nil
 }
 
-// load finds a session of the device. Somebody else's is as unknown as none.
+// load finds a session of the device. Sessions of other devices are not found.
 func (in *Intake) load(ctx context.Context, device, id string) (*upload, error) {
 	u, err := in.sessions.Get(ctx, id)
 	if err != nil {
@@ -134,23 +136,24 @@ func (in *Intake) load(ctx context.Context, device, id string) (*upload, error) 
 		return up, nil
 	case !errors.Is(err, blob.ErrNotFound):
 		return nil, err
-	case u.Offset == 0: // stopped between the row and the staging
+	case u.Offset == 0: // a crash after the row and before the staging
 		return up, in.blobs.Stage(ctx, id)
-	case !u.Deferred && u.Offset == u.Size && u.BlobKey != "": // stopped after the commit
+	case !u.Deferred && u.Offset == u.Size && u.BlobKey != "": // a crash after the commit
 		up.offset = u.Size
 		return up, nil
 	}
-	in.log.Error("staged bytes of an upload are gone", "upload", id, "footage", u.Footage, "bytes", u.Offset)
+	in.log.Error("staged bytes of an upload are missing; upload deleted", "upload", id, "footage", u.Footage, "bytes", u.Offset)
 	return nil, errors.Join(goneProblem(), in.discard(ctx, u))
 }
 
 func (in *Intake) expired(u ledger.Upload) bool { return in.now().After(u.Updated.Add(in.o.Expire)) }
 
-// discard drops the bytes, then the row, so that no bytes stay without a row. A blob that
-// was committed goes last, unless it is recorded: without the row nobody can record it.
+// discard deletes the bytes, then the row, so that no bytes stay without a row. A
+// committed blob is deleted last, unless it is recorded: without the row no request can
+// record it.
 func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
-	in.rollings.take(u.ID)
-	if err := errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Discard(ctx, waiting(u.ID))); err != nil {
+	in.rollings.remove(u.ID)
+	if err := errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Discard(ctx, checkedID(u.ID))); err != nil {
 		return err
 	}
 	if err := in.sessions.Delete(ctx, u.ID); err != nil || u.Kind != wire.KindVideo || u.BlobKey == "" {
@@ -159,11 +162,10 @@ func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
 	return in.dropBlob(ctx, u)
 }
 
-// dropBlob deletes what a session put under its key, unless the ledger has that for its
-// content.
+// dropBlob deletes the blob of a session, unless footage in the ledger uses it.
 func (in *Intake) dropBlob(ctx context.Context, u ledger.Upload) error {
 	have, err := in.footage.Get(ctx, u.Footage)
-	if err == nil && have.DuplicateOf != "" { // whose blob it may have replaced
+	if err == nil && have.DuplicateOf != "" { // the session may have restored the original's blob
 		have, err = in.footage.Get(ctx, have.DuplicateOf)
 	}
 	if err == nil && have.BlobKey == u.BlobKey || err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -174,8 +176,8 @@ func (in *Intake) dropBlob(ctx context.Context, u ledger.Upload) error {
 
 func (up *upload) complete() bool { return !up.u.Deferred && up.offset == up.u.Size }
 
-// tell notes the session in the exchange.
-func (up *upload) tell(x *exchange) {
+// describe writes the session into the exchange.
+func (up *upload) describe(x *exchange) {
 	x.upload, x.footage = up.u.ID, up.u.Footage
 	x.expires = time.Time{}
 	if up.u.Finished.IsZero() {
@@ -190,13 +192,13 @@ func (up *upload) GetInfo(context.Context) (handler.FileInfo, error) {
 	}, nil
 }
 
-// GetReader implements handler.Upload. Downloads are switched off.
+// GetReader implements handler.Upload. Downloads are disabled.
 func (up *upload) GetReader(context.Context) (io.ReadCloser, error) {
 	return nil, handler.ErrNotImplemented
 }
 
-// FinishUpload implements handler.Upload. tusd calls it also after a WriteChunk
-// that failed, whose problem is then the answer.
+// FinishUpload implements handler.Upload. tusd calls it even after a WriteChunk that
+// failed; the answer is then the problem of WriteChunk.
 func (up *upload) FinishUpload(ctx context.Context) error {
 	x := exchangeFrom(ctx)
 	switch {
@@ -208,14 +210,14 @@ func (up *upload) FinishUpload(ctx context.Context) error {
 	if err := up.in.finish(detached(ctx), up); err != nil {
 		return x.fail(err)
 	}
-	up.tell(x)
+	up.describe(x)
 	return nil
 }
 
 // AsTerminatableUpload implements handler.TerminaterDataStore.
 func (s store) AsTerminatableUpload(u handler.Upload) handler.TerminatableUpload { return u.(*upload) }
 
-// Terminate implements handler.TerminatableUpload. Footage that was recorded stays.
+// Terminate implements handler.TerminatableUpload. Recorded footage stays.
 func (up *upload) Terminate(ctx context.Context) error {
 	x := exchangeFrom(ctx)
 	x.expires = time.Time{}

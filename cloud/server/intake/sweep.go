@@ -13,17 +13,16 @@ import (
 )
 
 const (
-	// sweepBatch bounds the rows that one part of a round takes; what is left
-	// comes in the next.
+	// sweepBatch bounds the rows of one part of a round; the next round takes the rest.
 	sweepBatch = 200
-	// settled is how long a row must have been left alone before a round looks
-	// after it: a request may be at it, or a worker, which writes every second.
-	settled = time.Minute
+	// idleTime is how long a row must be unchanged before a round handles it: a request
+	// may be using it, or a worker, which writes every second.
+	idleTime = time.Minute
 )
 
-// Run does the housekeeping until ctx ends, and returns nil then: it finishes
-// sessions that a crash left complete, drops expired ones, sends the messages
-// of jobs that have none. Faults are logged and met again in the next round.
+// Run does the housekeeping until ctx ends, and returns nil then. It finishes complete
+// sessions that a crash left, deletes expired ones, and enqueues jobs without a message.
+// Faults are logged; the next round tries again.
 func (in *Intake) Run(ctx context.Context) error {
 	var both sync.WaitGroup
 	both.Go(func() { in.repeat(ctx, "uploads", in.sweepUploads) }) // a commit may take long
@@ -37,7 +36,7 @@ func (in *Intake) repeat(ctx context.Context, what string, round func(context.Co
 	defer tick.Stop()
 	for {
 		if err := round(ctx); err != nil && ctx.Err() == nil {
-			in.log.Error("intake round", "of", what, "err", err)
+			in.log.Error("housekeeping failed; the next round tries again", "of", what, "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -52,29 +51,29 @@ func (in *Intake) sweepUploads(ctx context.Context) error {
 }
 
 func (in *Intake) sweepJobs(ctx context.Context) error {
-	return errors.Join(in.sendUnqueued(ctx), in.sendLost(ctx))
+	return errors.Join(in.enqueueNew(ctx), in.enqueueLost(ctx))
 }
 
 func (in *Intake) finishComplete(ctx context.Context) error {
-	us, err := in.stale.ListComplete(ctx, in.now().Add(-settled), sweepBatch)
+	us, err := in.stale.ListComplete(ctx, in.now().Add(-idleTime), sweepBatch)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, u := range us {
-		errs = append(errs, in.finishLeft(ctx, u.ID))
+		errs = append(errs, in.finishAbandoned(ctx, u.ID))
 	}
 	return errors.Join(errs...)
 }
 
-// finishLeft finishes a session that still nobody is at: the one before it may have
-// taken long, and with the lock it would be taken from another server.
-func (in *Intake) finishLeft(ctx context.Context, id string) error {
+// finishAbandoned finishes a session that no request uses. It checks again first: the
+// session before may have taken long, and the lock would be taken from another server.
+func (in *Intake) finishAbandoned(ctx context.Context, id string) error {
 	u, err := in.sessions.Get(ctx, id)
-	if err != nil || !u.Updated.Before(in.now().Add(-settled)) {
+	if err != nil || !u.Updated.Before(in.now().Add(-idleTime)) {
 		return ignoreGone(err)
 	}
-	return in.locked(ctx, id, func() error {
+	return in.withLock(ctx, id, func() error {
 		up, err := in.load(ctx, u.Device, id)
 		if err != nil || !up.complete() || !up.u.Finished.IsZero() {
 			return ignoreGone(err)
@@ -83,9 +82,9 @@ func (in *Intake) finishLeft(ctx context.Context, id string) error {
 	})
 }
 
-// locked runs f under the session's lock, or not at all when a request of
-// this process has it. From another server it takes the lock.
-func (in *Intake) locked(ctx context.Context, id string, f func() error) error {
+// withLock runs f under the session's lock, or not at all when a request of this process
+// holds it. It takes the lock from other servers.
+func (in *Intake) withLock(ctx context.Context, id string, f func() error) error {
 	if _, free, err := in.locks.try(ctx, id); err != nil || !free {
 		return err
 	}
@@ -100,7 +99,7 @@ func ignoreGone(err error) error {
 	return ignoreRefusal(err)
 }
 
-// ignoreRefusal drops a verdict on the client's bytes, which is no fault of ours.
+// ignoreRefusal drops a problem of the client's bytes: it is not a fault of the server.
 func ignoreRefusal(err error) error {
 	var p *problem.Error
 	if errors.As(err, &p) && p.Status < http.StatusInternalServerError {
@@ -116,7 +115,7 @@ func (in *Intake) dropExpired(ctx context.Context) error {
 	}
 	var errs []error
 	for _, u := range us {
-		errs = append(errs, in.locked(ctx, u.ID, func() error {
+		errs = append(errs, in.withLock(ctx, u.ID, func() error {
 			now, err := in.sessions.Get(ctx, u.ID)
 			if err != nil || !in.expired(now) {
 				return ignoreGone(err)
@@ -130,42 +129,41 @@ func (in *Intake) dropExpired(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// sendUnqueued sends the messages of jobs in state uploaded.
-func (in *Intake) sendUnqueued(ctx context.Context) error {
+// enqueueNew enqueues jobs in the state uploaded.
+func (in *Intake) enqueueNew(ctx context.Context) error {
 	js, err := in.jobs.ListUnqueued(ctx, sweepBatch)
 	if err != nil {
 		return err
 	}
 	for _, j := range js {
-		if err := in.send(ctx, j); err != nil {
-			return err // the queue is away: the others would fail as well
+		if err := in.enqueue(ctx, j); err != nil {
+			return err // the queue is unreachable: the others would fail as well
 		}
 	}
 	return nil
 }
 
-// sendLost sends a new message for jobs that should have one and do not: in
-// state queued, or under work by a worker that is heard of no more. A message that is
-// leased exists, so no job is taken from a worker who still holds it; and if one were,
-// the fence would keep its count from being told twice.
-func (in *Intake) sendLost(ctx context.Context) error {
-	before := in.now().Add(-settled)
+// enqueueLost enqueues jobs whose message is missing: jobs in the state queued, or jobs
+// of a worker that writes no more. A leased message exists, so no job is taken from a
+// worker that still holds it. If one were, the fence would prevent a second count.
+func (in *Intake) enqueueLost(ctx context.Context) error {
+	before := in.now().Add(-idleTime)
 	return errors.Join(
-		in.sendMissing(ctx, job.Queued, before),
-		in.sendMissing(ctx, job.Leased, before),
-		in.sendMissing(ctx, job.Processing, before))
+		in.enqueueMissing(ctx, job.Queued, before),
+		in.enqueueMissing(ctx, job.Leased, before),
+		in.enqueueMissing(ctx, job.Processing, before))
 }
 
-// sendMissing compares a batch of jobs with the queue, and the following batch
-// in the next round, in a circle.
-func (in *Intake) sendMissing(ctx context.Context, s job.State, before time.Time) error {
-	js, err := in.jobs.ListIdle(ctx, s, before, in.after[string(s)], sweepBatch)
+// enqueueMissing compares one batch of jobs with the queue. Each round takes the next
+// batch, and starts over after the last.
+func (in *Intake) enqueueMissing(ctx context.Context, s job.State, before time.Time) error {
+	js, err := in.jobs.ListIdle(ctx, s, before, in.jobCursors[string(s)], sweepBatch)
 	if err != nil {
 		return err
 	}
-	in.after[string(s)] = ""
+	in.jobCursors[string(s)] = ""
 	if len(js) == sweepBatch {
-		in.after[string(s)] = js[len(js)-1].ID
+		in.jobCursors[string(s)] = js[len(js)-1].ID
 	}
 	for _, j := range js {
 		has, err := in.queue.Has(ctx, j.ID)
@@ -175,8 +173,7 @@ func (in *Intake) sendMissing(ctx context.Context, s job.State, before time.Time
 		if has {
 			continue
 		}
-		// It may have ended between the two looks; then a message would only be
-		// delivered to be thrown away.
+		// The job may have ended since the list was read.
 		now, err := in.jobs.Get(ctx, j.ID)
 		if err != nil {
 			return err
@@ -184,7 +181,7 @@ func (in *Intake) sendMissing(ctx context.Context, s job.State, before time.Time
 		if now.State != s {
 			continue
 		}
-		in.log.Warn("message of job was lost, sending it again", "job", j.ID, "footage", j.Footage, "state", s)
+		in.log.Warn("message of job missing; queueing it again", "job", j.ID, "footage", j.Footage, "state", s)
 		if err := in.queue.Enqueue(ctx, j.ID); err != nil {
 			return err
 		}

@@ -71,10 +71,10 @@ func (l lasting) Commit(ctx context.Context, id, key string) (blob.Info, error) 
 // A session whose commit takes long is not finished by another server meanwhile.
 func TestLongCommitIsLeftAlone(t *testing.T) {
 	s := newSite(t, t.TempDir())
-	if s.in.beat > settled/2 {
-		t.Errorf("it says every %s that it is at work", s.in.beat)
+	if s.in.touchEvery > idleTime/2 {
+		t.Errorf("it says every %s that it is at work", s.in.touchEvery)
 	}
-	s.in.beat = time.Millisecond
+	s.in.touchEvery = time.Millisecond
 	slow := lasting{s.in.blobs, make(chan struct{}), make(chan struct{})}
 	s.in.blobs = slow
 	content := clip("x", 5000)
@@ -83,7 +83,7 @@ func TestLongCommitIsLeftAlone(t *testing.T) {
 	go func() { patched <- s.patch(path, 0, content) }()
 	<-slow.began
 	for range 3 {
-		s.clock.Advance(2 * settled)
+		s.clock.Advance(2 * idleTime)
 		for since := s.clock.Now(); ; <-time.After(time.Millisecond) {
 			if u := must.Get(s.ledger.Uploads.Get(t.Context(), path[len("/files/"):]))(t); !u.Updated.Before(since) {
 				if u.Offset != int64(len(content)) || !u.Finished.IsZero() {
@@ -92,7 +92,7 @@ func TestLongCommitIsLeftAlone(t *testing.T) {
 				break
 			}
 		}
-		if us := must.Get(s.ledger.Uploads.ListComplete(t.Context(), s.clock.Now().Add(-settled), 9))(t); len(us) != 0 {
+		if us := must.Get(s.ledger.Uploads.ListComplete(t.Context(), s.clock.Now().Add(-idleTime), 9))(t); len(us) != 0 {
 			t.Fatalf("others would finish it: %+v", us)
 		}
 	}
@@ -114,7 +114,7 @@ func TestLongCommitHoldsUpNoJobs(t *testing.T) {
 	s.want(s.patch(s.create(len(content)), 0, content), http.StatusInternalServerError, wire.SlugInternal)
 	slow := lasting{real, make(chan struct{}), make(chan struct{})}
 	s.in.blobs = slow
-	s.clock.Advance(2 * settled)
+	s.clock.Advance(2 * idleTime)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.in.Run(ctx) }()
@@ -180,11 +180,11 @@ func TestLostMessages(t *testing.T) {
 		}
 	}
 	has(job.Queued, false) // a request may be at it
-	s.clock.Advance(2 * settled)
+	s.clock.Advance(2 * idleTime)
 	must.Get(s.ledger.Attempts.UpdateProgress(ctx, ids[job.Processing], 1, job.Progress{Percent: 1}))(t) // its worker writes
 	has(job.Queued, true)
 	has(job.Processing, false)
-	s.clock.Advance(2 * settled)
+	s.clock.Advance(2 * idleTime)
 	has(job.Processing, true)
 	has(job.Done, false)
 	must.Do(t, s.in.sweep(ctx))

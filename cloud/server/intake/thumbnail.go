@@ -11,9 +11,9 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// mayShow lets a device send a thumbnail of footage that is its own or nobody's,
+// checkThumbnail allows a thumbnail of footage that is unknown or of the same device,
 // before its video and after it.
-func (in *Intake) mayShow(ctx context.Context, u ledger.Upload) error {
+func (in *Intake) checkThumbnail(ctx context.Context, u ledger.Upload) error {
 	have, err := in.footage.Get(ctx, u.Footage)
 	if err == nil && have.Device != u.Device {
 		return takenProblem(u)
@@ -34,23 +34,23 @@ func (in *Intake) mayShow(ctx context.Context, u ledger.Upload) error {
 // jpegHead begins every JPEG (ITU-T T.81 annex B: SOI, then a marker).
 var jpegHead = []byte{0xff, 0xd8, 0xff}
 
-// keepThumbnail commits a picture and notes it. A finish that stopped after the
-// commit has no staged bytes to look at any more.
-func (in *Intake) keepThumbnail(ctx context.Context, up *upload) error {
+// commitThumbnail commits a picture and records it. A finish that stopped after the
+// commit has no staged bytes any more, and the check of the first bytes is skipped.
+func (in *Intake) commitThumbnail(ctx context.Context, up *upload) error {
 	u := up.u
 	head, err := up.stagedHead(ctx)
 	switch {
 	case err == nil && (len(head) < len(jpegHead) || !slices.Equal(head[:len(jpegHead)], jpegHead)):
-		return in.refuse(ctx, u, problem.New(wire.SlugNotAPicture, "%s: the thumbnail is no JPEG.", u.Name))
+		return in.refuse(ctx, u, problem.New(wire.SlugNotAPicture, "%s: the thumbnail is not a JPEG.", u.Name))
 	case err != nil && !errors.Is(err, blob.ErrNotFound):
 		return err
 	}
-	if err := in.mayShow(ctx, u); err != nil {
+	if err := in.checkThumbnail(ctx, u); err != nil {
 		var p *problem.Error
 		if errors.As(err, &p) {
 			return in.refuse(ctx, u, p)
 		}
-		return err // of the ledger: the picture stays for the next try
+		return err // a fault of the ledger: the picture stays for the next try
 	}
 	if _, err := in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
 		return err

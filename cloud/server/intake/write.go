@@ -16,30 +16,29 @@ import (
 )
 
 const (
-	// saveEvery is how many bytes go between two saved hash states, and so what
-	// is read again at most after a crash.
+	// saveEvery is the number of bytes between two saved hash states. After a crash at
+	// most so many bytes are read again.
 	saveEvery = 64 << 20
-	// saveAfter saves on slow links too: those who watch see the upload move, and
-	// the session does not expire.
+	// saveAfter is the time between two saves on slow links: the page shows progress,
+	// and the session does not expire.
 	saveAfter = 2 * time.Second
 )
 
-// WriteChunk implements handler.Upload. Bytes are durable in the blob store
-// before they count; they are hashed on their way. With a checksum all of them
-// count or none.
+// WriteChunk implements handler.Upload. Bytes are hashed on their way and are durable in
+// the blob store before they count. With a checksum all of them count, or none.
 func (up *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	x := exchangeFrom(ctx)
 	ctx = detached(ctx)
 	body := newPump(src, up.in.locks.stopped(up.u.ID))
 	defer body.close(x.interrupt)
-	take := func() (int64, error) { return up.take(ctx, body) }
+	write := func() (int64, error) { return up.append(ctx, body) }
 	if x.check != nil {
-		take = func() (int64, error) { return up.takeChecked(ctx, x.check, body) }
+		write = func() (int64, error) { return up.appendChecked(ctx, x.check, body) }
 	}
-	n, err := take()
+	n, err := write()
 	x.bytes += n
 	up.in.metrics.bytes.Add(float64(n))
-	if errors.Is(err, blob.ErrNotFound) { // it was there when the request began
+	if errors.Is(err, blob.ErrNotFound) { // another request took the staged bytes over
 		err = fmt.Errorf("%w: %w", blob.ErrTaken, err)
 	}
 	switch {
@@ -48,12 +47,12 @@ func (up *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (
 	case body.stopped.Load() && !up.complete() && x.check == nil:
 		return n, x.fail(interruptedProblem())
 	}
-	up.tell(x)
+	up.describe(x)
 	return n, nil
 }
 
-// take appends the body to the session and returns how much of it is durable.
-func (up *upload) take(ctx context.Context, body io.Reader) (int64, error) {
+// append adds the body to the session and returns how many bytes of it are durable.
+func (up *upload) append(ctx context.Context, body io.Reader) (int64, error) {
 	began := up.offset
 	head, err := up.recognise(ctx, body)
 	if err != nil {
@@ -69,7 +68,7 @@ func (up *upload) take(ctx context.Context, body io.Reader) (int64, error) {
 		n, err := up.in.blobs.Append(ctx, up.u.ID, up.offset, p)
 		up.offset += n
 		if sum.offset != up.offset {
-			// Not all that was hashed is durable: the saved state counts again.
+			// Not all hashed bytes are durable: the next request starts from the saved state.
 			return up.offset - began, err
 		}
 		if err := up.save(ctx, sum); err != nil {
@@ -82,15 +81,15 @@ func (up *upload) take(ctx context.Context, body io.Reader) (int64, error) {
 	}
 }
 
-// stretch is the part of a body between two saves: it ends after so many bytes
-// or, with the first bytes that come later, after its time.
+// stretch is the part of a body between two saves. It ends after left bytes, or with
+// the first bytes that arrive after until.
 type stretch struct {
 	r     io.Reader
 	left  int64
 	until time.Time
 	now   func() time.Time
 	took  bool
-	ended bool // the body itself is at its end, or failed
+	ended bool // the body itself has ended or failed
 }
 
 func (p *stretch) Read(b []byte) (int, error) {
@@ -104,7 +103,7 @@ func (p *stretch) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// save notes the hash state.
+// save stores the hash state in the ledger.
 func (up *upload) save(ctx context.Context, sum *rolling) error {
 	if sum.offset == up.u.Offset {
 		return nil
@@ -120,9 +119,9 @@ func (up *upload) save(ctx context.Context, sum *rolling) error {
 	return nil
 }
 
-// recognise finds out which container a video is in, from its first bytes, and
-// returns those that it read from the body to do so. Content that is no video
-// is refused as soon as that is certain, and the session dropped.
+// recognise finds the container of a video by its first bytes and returns the bytes
+// that it read from the body for that. Content that is certainly not a video is refused,
+// and its session deleted.
 func (up *upload) recognise(ctx context.Context, body io.Reader) ([]byte, error) {
 	if up.u.BlobKey != "" {
 		return nil, nil
@@ -141,10 +140,10 @@ func (up *upload) recognise(ctx context.Context, body io.Reader) ([]byte, error)
 		head = append(head, more[:n]...)
 	}
 	all := !up.u.Deferred && int64(len(head)) >= up.u.Size
-	return head[have:], up.judge(ctx, head, all || len(head) >= footage.SniffLen)
+	return head[have:], up.chooseKey(ctx, head, all || len(head) >= footage.SniffLen)
 }
 
-// stagedHead reads the first bytes that are durable.
+// stagedHead reads the first durable bytes.
 func (up *upload) stagedHead(ctx context.Context) ([]byte, error) {
 	n := min(up.offset, footage.SniffLen)
 	if n == 0 {
@@ -158,9 +157,9 @@ func (up *upload) stagedHead(ctx context.Context) ([]byte, error) {
 	return head, errors.Join(err, r.Close())
 }
 
-// judge notes where a recognised video goes. What is not recognised is refused
-// when certain says that more bytes would not help.
-func (up *upload) judge(ctx context.Context, head []byte, certain bool) error {
+// chooseKey sets the blob key of a recognised video. Content that is not recognised is
+// refused when certain says that more bytes would not help.
+func (up *upload) chooseKey(ctx context.Context, head []byte, certain bool) error {
 	container, err := footage.Sniff(head)
 	switch {
 	case err == nil:
@@ -173,13 +172,14 @@ func (up *upload) judge(ctx context.Context, head []byte, certain bool) error {
 	case !certain:
 		return nil
 	}
-	return up.in.refuse(ctx, up.u, problem.New(wire.SlugNotAVideo, "%s is no MP4, MOV, MKV, AVI or TS video, whatever its name says. Check the file on the card.", up.u.Name).Because(err))
+	return up.in.refuse(ctx, up.u, problem.New(wire.SlugNotAVideo,
+		"%s is not an MP4, MOV, MKV, AVI or TS video, whatever its name says. Check the file on the card.", up.u.Name).Because(err))
 }
 
-// refuse drops a session for good.
+// refuse deletes a session and returns the problem.
 func (in *Intake) refuse(ctx context.Context, u ledger.Upload, p *problem.Error) error {
 	if err := in.discard(ctx, u); err != nil {
-		return p.Because(errors.Join(p.Unwrap(), err)) // the sweep drops it later
+		return p.Because(errors.Join(p.Unwrap(), err)) // Run deletes it later
 	}
 	return p
 }

@@ -1,8 +1,7 @@
-// Package progress carries what changes in the ledger to those who watch: over
-// MQTT to devices and subscribers, and inside the process to the listeners of
-// server-sent events. The ledger's rows are the outbox: nothing is published
-// that was not committed, and what was committed is published, however long
-// the broker or this process was away.
+// Package progress publishes the changes of the ledger: over MQTT to devices and
+// subscribers, and within the process to the listeners of server-sent events. The rows
+// of the ledger are the outbox: only committed changes are published, and every
+// committed change is published, however long the broker or this process was down.
 package progress
 
 import (
@@ -14,14 +13,14 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Rows are the ledger's changed rows; *ledger.Changes has them.
+// Rows reads the changed rows of the ledger; *ledger.Changes implements it.
 type Rows interface {
 	Jobs(ctx context.Context, afterSeq int64, limit int) ([]ledger.JobView, error)
 	Counts(ctx context.Context, afterSeq int64, limit int) ([]ledger.CountView, error)
 	Footage(ctx context.Context, afterSeq int64, limit int) ([]ledger.Footage, error)
 }
 
-// Feed is the change feed: rows, and how far its readers are.
+// Feed is the change feed: rows, and the positions of its readers.
 type Feed interface {
 	Rows
 	Cursor(ctx context.Context, name string) (int64, error)
@@ -42,8 +41,8 @@ type Uploads interface {
 
 // Change is one row as it is now. Exactly one of the pointers is set.
 type Change struct {
-	// Seq orders changes and names a place to go on from. It is 0 for an
-	// upload, which is no row of the change feed.
+	// Seq orders changes and names a position to continue from. It is 0 for an upload,
+	// which is not a row of the change feed.
 	Seq     int64
 	Job     *ledger.JobView
 	Count   *ledger.CountView
@@ -51,25 +50,25 @@ type Change struct {
 	Upload  *UploadChange
 }
 
-// UploadChange is the state of an upload that moved, began or went.
+// UploadChange is the state of an upload that progressed, began or ended.
 type UploadChange struct {
 	ledger.Upload
-	Gone bool // finished, given up or expired
+	Gone bool // finished, deleted or expired
 }
 
-// Changes reads up to limit rows that changed after a Seq, in the order of
-// their Seq. complete says that no more were there.
+// Changes reads up to limit rows that changed after a Seq, in the order of their Seq.
+// complete says that there were no more.
 //
-// The kinds are read one after the other, and a row may be written in between;
-// a first look finds how far all kinds are surely committed (Seq follows the
-// order of commits), and the second one goes no further.
+// The kinds are read one after the other, and rows may be written in between. A first
+// read finds the Seq up to which all kinds are certainly committed (Seq follows the order
+// of commits), and the second read returns rows up to it.
 func Changes(ctx context.Context, rows Rows, after int64, limit int) (changes []Change, complete bool, err error) {
-	first, _, err := look(ctx, rows, after, limit)
+	first, _, err := readAll(ctx, rows, after, limit)
 	if err != nil || len(first) == 0 {
 		return nil, err == nil, err
 	}
 	upTo := first[len(first)-1].Seq
-	second, full, err := look(ctx, rows, after, limit)
+	second, full, err := readAll(ctx, rows, after, limit)
 	if err != nil {
 		return nil, false, err
 	}
@@ -84,9 +83,9 @@ func Changes(ctx context.Context, rows Rows, after int64, limit int) (changes []
 	return second[:end], complete, nil
 }
 
-// look reads every kind once and sorts. full is the least Seq at which a kind
-// reached the limit, 0 when none did.
-func look(ctx context.Context, rows Rows, after int64, limit int) (all []Change, full int64, err error) {
+// readAll reads every kind once and sorts. full is the lowest Seq at which a kind reached
+// the limit, 0 when none did.
+func readAll(ctx context.Context, rows Rows, after int64, limit int) (all []Change, full int64, err error) {
 	jobs, err := rows.Jobs(ctx, after, limit)
 	if err != nil {
 		return nil, 0, err

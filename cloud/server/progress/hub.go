@@ -34,21 +34,21 @@ type Hub struct {
 	feed    Feed
 	uploads Uploads
 	log     *slog.Logger
-	wake    wake.Signal // a first subscriber is there
+	wake    wake.Signal // a first subscriber has come
 
 	mu      sync.Mutex
 	subs    map[*Subscription]struct{}
-	current chan struct{} // closed while the hub stands at the ledger's end
+	current chan struct{} // closed while the hub has read all changes
 	stopped bool
 }
 
-// NewHub returns a Hub that Run brings to life.
+// NewHub returns a Hub. Subscribers get changes while Run runs.
 func NewHub(feed Feed, uploads Uploads, log *slog.Logger) *Hub {
 	return &Hub{feed: feed, uploads: uploads, log: log, wake: wake.New(), subs: map[*Subscription]struct{}{}, current: make(chan struct{})}
 }
 
-// Subscription is one listener's place. C is closed at its end; Err then says
-// why. Ready is closed once C carries everything that is committed from then on.
+// Subscription is one listener. C is closed at its end; Err then has the reason. Ready is
+// closed once every later change comes through C.
 type Subscription struct {
 	C     <-chan Change
 	Ready <-chan struct{}
@@ -58,8 +58,8 @@ type Subscription struct {
 	err error
 }
 
-// Subscribe begins to listen. Close the subscription. It fails with ErrTooMany
-// or ErrStopped. A change may come in twice, with the same Seq.
+// Subscribe adds a listener, which must call Close. It fails with ErrTooMany or
+// ErrStopped. A change may come twice, with the same Seq.
 func (h *Hub) Subscribe() (*Subscription, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -67,7 +67,7 @@ func (h *Hub) Subscribe() (*Subscription, error) {
 		return nil, ErrStopped
 	}
 	if len(h.subs) >= maxSubscribers {
-		return nil, fmt.Errorf("%d listen already: %w", maxSubscribers, ErrTooMany)
+		return nil, fmt.Errorf("%d listeners are connected: %w", maxSubscribers, ErrTooMany)
 	}
 	c := make(chan Change, subscriberBuffer)
 	s := &Subscription{C: c, Ready: h.current, c: c, hub: h}
@@ -97,7 +97,7 @@ func (h *Hub) Subscribers() int {
 	return len(h.subs)
 }
 
-// end takes a subscriber out; the caller holds the lock.
+// end removes a subscriber; the caller holds the lock.
 func (h *Hub) end(s *Subscription, why error) {
 	if _, ok := h.subs[s]; !ok {
 		return
@@ -121,7 +121,7 @@ func (h *Hub) broadcast(changes []Change) {
 	}
 }
 
-// Stop ends every subscription with ErrStopped and lets no new one begin.
+// Stop ends every subscription with ErrStopped; Subscribe fails from then on.
 func (h *Hub) Stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -131,7 +131,7 @@ func (h *Hub) Stop() {
 	}
 }
 
-// Run watches the ledger until ctx ends, and only while somebody listens.
+// Run reads the ledger until ctx ends, and only while there are subscribers.
 func (h *Hub) Run(ctx context.Context) error {
 	defer h.Stop()
 	w := watcher{hub: h}
@@ -145,16 +145,16 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 }
 
-// watch follows the ledger until nobody listens any more.
+// watch reads the changes of the ledger until the last subscriber leaves.
 func (h *Hub) watch(ctx context.Context, w *watcher) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	w.live, w.seen = false, map[string]ledger.Upload{}
 	failing := false
-	for ctx.Err() == nil && !h.deserted() {
-		err := w.step(ctx)
+	for ctx.Err() == nil && !h.idle() {
+		err := w.poll(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
-			h.log.Warn("cannot read changes for the listeners", "err", err)
+			h.log.Warn("cannot read changes of the ledger for listeners; trying again", "err", err)
 		}
 		failing = err != nil
 		select {
@@ -164,8 +164,8 @@ func (h *Hub) watch(ctx context.Context, w *watcher) {
 	}
 }
 
-// deserted reports that nobody listens, and lets the next one wait for Ready.
-func (h *Hub) deserted() bool {
+// idle reports that there are no subscribers; the next one waits for Ready.
+func (h *Hub) idle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.subs) > 0 {
@@ -175,25 +175,25 @@ func (h *Hub) deserted() bool {
 	return true
 }
 
-func (h *Hub) ready() {
+func (h *Hub) setReady() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	close(h.current)
 }
 
-// watcher is where the hub stands. It keeps its place while nobody listens.
+// watcher is the position of the hub in the changes. It keeps it without subscribers.
 type watcher struct {
 	hub     *Hub
 	started bool
 	after   int64
-	live    bool // at the ledger's end: changes go out
-	looked  time.Time
+	live    bool // all old changes are read: new ones go to the subscribers
+	listed  time.Time
 	seen    map[string]ledger.Upload
 }
 
-func (w *watcher) step(ctx context.Context) error {
+func (w *watcher) poll(ctx context.Context) error {
 	if !w.started {
-		// A place that cannot be far from the end.
+		// The publisher's position is close to the last change.
 		seq, err := w.hub.feed.Cursor(ctx, cursorName)
 		if err != nil {
 			return err
@@ -216,17 +216,17 @@ func (w *watcher) step(ctx context.Context) error {
 	}
 	if !w.live {
 		w.live = true
-		w.hub.ready()
+		w.hub.setReady()
 	}
-	if time.Since(w.looked) < uploadsEvery {
+	if time.Since(w.listed) < uploadsEvery {
 		return nil
 	}
-	w.looked = time.Now()
-	return w.uploads(ctx)
+	w.listed = time.Now()
+	return w.pollUploads(ctx)
 }
 
-// uploads compares the sessions with the last look.
-func (w *watcher) uploads(ctx context.Context) error {
+// pollUploads compares the sessions with those of the last call.
+func (w *watcher) pollUploads(ctx context.Context) error {
 	list, err := w.hub.uploads.List(ctx, time.Time{}, uploadsShown)
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ func TestALateWordIsSaidAgainAsItIs(t *testing.T) {
 		p := NewPublisher(l.Changes, l.Footage, slog.New(slog.DiscardHandler))
 		p.Use(link)
 		p.stale.Store(false) // the refresh at the start says it again as well
-		p.patience = time.Millisecond
+		p.askEvery = time.Millisecond
 		p.OnlyWhen(func(context.Context) (bool, error) { return leads.Load(), nil })
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)

@@ -18,13 +18,12 @@ import (
 const (
 	// cursorName is the place of the publisher in the ledger's change feed.
 	cursorName = "mqtt"
-	// refreshed is how many of the newest pieces of footage are published again
-	// after a start and on every new connection: a broker without a disk has
-	// forgotten them.
-	refreshed = 1000
-	// refreshPage is how many of them go out between two looks at the changes,
-	// so that a slow broker does not hold up live progress.
-	refreshPage   = 20
+	// republishNewest is how many of the newest pieces of footage are published again
+	// after a start and on every new connection: a broker without a disk has lost them.
+	republishNewest = 1000
+	// republishPage is how many of them are published between two reads of the changes,
+	// so that a slow broker does not delay live progress.
+	republishPage = 20
 	maxDuplicates = 100
 	saveEvery     = time.Second
 )
@@ -34,9 +33,9 @@ type Link interface {
 	Deliver(ctx context.Context, m mqttlink.Message) error
 }
 
-// Publisher tells the ledger's changes to the broker. The cursor in the ledger
-// moves on only after the broker acknowledged, and one goroutine publishes, so
-// that no topic goes back to an older state.
+// Publisher publishes the changes of the ledger over MQTT. The cursor in the ledger
+// moves only after the broker has acknowledged. One goroutine publishes, so that no topic
+// goes back to an older state.
 type Publisher struct {
 	feed    Feed
 	footage Footage
@@ -46,20 +45,20 @@ type Publisher struct {
 	link     Link
 	leads    func(context.Context) (bool, error)
 	leading  bool
-	asked    time.Time     // when leads was asked last
-	patience time.Duration // leadEvery
-	stray    footage.ID    // said after the lead was lost, to be said as it is now; "" for none
-	stale    atomic.Bool   // the broker may have forgotten what is retained
+	askedAt  time.Time     // when leads was called last
+	askEvery time.Duration // leadEvery
+	late     footage.ID    // published after the lead was lost, to be published again; "" for none
+	stale    atomic.Bool   // the broker may have lost the retained messages
 	position atomic.Int64
 	saved    int64
 	savedAt  time.Time
-	next     ledger.Page // of the refresh under way
+	next     ledger.Page // of the footage that is being published again
 	left     int         // pages of it
 }
 
-// NewPublisher returns a Publisher; give it its link with Use before Run.
+// NewPublisher returns a Publisher. Call Use before Run.
 func NewPublisher(feed Feed, f Footage, log *slog.Logger) *Publisher {
-	p := &Publisher{feed: feed, footage: f, log: log, now: time.Now, leading: true, patience: leadEvery,
+	p := &Publisher{feed: feed, footage: f, log: log, now: time.Now, leading: true, askEvery: leadEvery,
 		leads: func(context.Context) (bool, error) { return true, nil }}
 	p.stale.Store(true)
 	return p
@@ -68,18 +67,18 @@ func NewPublisher(feed Feed, f Footage, log *slog.Logger) *Publisher {
 // Use sets the link. Call it once, before Run.
 func (p *Publisher) Use(l Link) { p.link = l }
 
-// OnlyWhen makes it publish only while leads says so: of several processes on one
-// ledger one does. Call it once, before Run.
+// OnlyWhen makes it publish only while leads is true: of several processes on one ledger
+// one publishes. Call it once, before Run.
 func (p *Publisher) OnlyWhen(leads func(context.Context) (bool, error)) { p.leads = leads }
 
-// Connected notes that the link has a new connection. It never blocks, so it
-// may be a link's OnUp.
+// Connected reports a new connection of the link. It never blocks, so it may be the OnUp
+// of a link.
 func (p *Publisher) Connected() { p.stale.Store(true) }
 
 // Position is the Seq up to which everything was acknowledged.
 func (p *Publisher) Position() int64 { return p.position.Load() }
 
-// Run publishes until ctx ends. A ledger that cannot be read is tried again.
+// Run publishes until ctx ends. It retries after faults of the ledger.
 func (p *Publisher) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -87,11 +86,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 	for {
 		err := p.round(ctx, &started)
 		if ctx.Err() != nil {
-			p.save(context.WithoutCancel(ctx), true)
+			p.saveCursor(context.WithoutCancel(ctx), true)
 			return nil
 		}
 		if err != nil && !failing {
-			p.log.Warn("cannot publish progress, trying again", "err", err)
+			p.log.Warn("cannot publish progress; trying again", "err", err)
 		}
 		failing = err != nil
 		select {
@@ -103,41 +102,41 @@ func (p *Publisher) Run(ctx context.Context) error {
 
 func (p *Publisher) round(ctx context.Context, started *bool) error {
 	for {
-		if err := p.begin(ctx, started); err != nil || !*started {
+		if err := p.prepare(ctx, started); err != nil || !*started {
 			return err
 		}
-		if err := p.refresh(ctx); err != nil {
-			return p.overtaken(ctx, started, fmt.Errorf("publish the newest footage again: %w", err))
+		if err := p.republish(ctx); err != nil {
+			return p.stepDown(ctx, started, fmt.Errorf("publish the newest footage again: %w", err))
 		}
 		changes, complete, err := Changes(ctx, p.feed, p.position.Load(), batch)
 		if err != nil {
 			return err
 		}
 		for _, c := range changes {
-			if ok, err := p.still(ctx); !ok || err != nil {
+			if ok, err := p.stillLeads(ctx); !ok || err != nil {
 				*started = false
 				return err
 			}
-			if err := p.change(ctx, c); err != nil {
-				return p.overtaken(ctx, started, err)
+			if err := p.publishChange(ctx, c); err != nil {
+				return p.stepDown(ctx, started, err)
 			}
 			p.position.Store(c.Seq)
-			p.save(ctx, false)
+			p.saveCursor(ctx, false)
 		}
 		if complete && p.left == 0 {
-			p.save(ctx, false)
+			p.saveCursor(ctx, false)
 			return nil
 		}
 	}
 }
 
-// begin finds out whether and from where to publish. Who has not led before asks
-// where the other has come.
-func (p *Publisher) begin(ctx context.Context, started *bool) error {
-	if err := p.mend(ctx); err != nil {
+// prepare finds out whether this process publishes, and from which change. A process that
+// begins to lead continues from the cursor of the one before.
+func (p *Publisher) prepare(ctx context.Context, started *bool) error {
+	if err := p.republishLate(ctx); err != nil {
 		return err
 	}
-	leads, err := p.ask(ctx)
+	leads, err := p.askLead(ctx)
 	if err != nil || !leads {
 		*started = false
 		return err
@@ -152,67 +151,68 @@ func (p *Publisher) begin(ctx context.Context, started *bool) error {
 		*started = true
 	}
 	if p.stale.Swap(false) {
-		p.next, p.left = ledger.Page{Limit: refreshPage}, refreshed/refreshPage
+		p.next, p.left = ledger.Page{Limit: republishPage}, republishNewest/republishPage
 	}
 	return nil
 }
 
-// leadEvery is how often the lead is asked for: well below what loses it.
+// leadEvery is how often the lead is checked: well below the time after which it is lost.
 const leadEvery = 3 * time.Second
 
-func (p *Publisher) ask(ctx context.Context) (bool, error) {
+func (p *Publisher) askLead(ctx context.Context) (bool, error) {
 	leads, err := p.leads(ctx)
-	p.asked = time.Now()
+	p.askedAt = time.Now()
 	if leads != p.leading && err == nil {
-		p.log.Info("who publishes has changed", "this_one", leads)
+		p.log.Info("MQTT publisher changed", "this_process_publishes", leads)
 		p.leading = leads
 	}
 	return leads, err
 }
 
-// still asks again when the last time is a while ago.
-func (p *Publisher) still(ctx context.Context) (bool, error) {
-	if time.Since(p.asked) < p.patience {
+// stillLeads checks the lead again when the last check is older than askEvery.
+func (p *Publisher) stillLeads(ctx context.Context) (bool, error) {
+	if time.Since(p.askedAt) < p.askEvery {
 		return true, nil
 	}
-	return p.ask(ctx)
+	return p.askLead(ctx)
 }
 
-// errOvertaken: a message waited so long for the broker that another process leads and
-// may have said something newer before it.
-var errOvertaken = errors.New("another process publishes now")
+// errNotLeading says that a message waited so long for the broker that another process
+// leads now, and may have published a newer message before it.
+var errNotLeading = errors.New("another process publishes now")
 
-// overtaken sees to it that what was said late is said once more, as it is now.
-func (p *Publisher) overtaken(ctx context.Context, started *bool, err error) error {
-	if !errors.Is(err, errOvertaken) {
+// stepDown stops to publish after errNotLeading, and publishes the late footage again.
+func (p *Publisher) stepDown(ctx context.Context, started *bool, err error) error {
+	if !errors.Is(err, errNotLeading) {
 		return err
 	}
 	*started = false
-	return p.mend(ctx)
+	return p.republishLate(ctx)
 }
 
-// mend says how the footage is now that was spoken of late. It may be said twice then.
-func (p *Publisher) mend(ctx context.Context) error {
-	if p.stray == "" {
+// republishLate publishes the present state of footage whose last message was late. The
+// state may then be published twice.
+func (p *Publisher) republishLate(ctx context.Context) error {
+	if p.late == "" {
 		return nil
 	}
-	id := p.stray
+	id := p.late
 	v, err := p.footage.Get(ctx, id)
 	if err == nil {
-		err = p.whole(ctx, v)
+		err = p.publishFootage(ctx, v)
 	}
-	if err != nil && !errors.Is(err, errOvertaken) && !errors.Is(err, ledger.ErrNotFound) {
-		return fmt.Errorf("say footage %s again: %w", id, err)
+	if err != nil && !errors.Is(err, errNotLeading) && !errors.Is(err, ledger.ErrNotFound) {
+		return fmt.Errorf("publish footage %s again: %w", id, err)
 	}
-	if !errors.Is(err, errOvertaken) {
-		p.stray = ""
+	if !errors.Is(err, errNotLeading) {
+		p.late = ""
 	}
 	return nil
 }
 
-// save keeps the position, at most once a second: a crash then repeats a
-// second's messages, which readers know by their seq.
-func (p *Publisher) save(ctx context.Context, now bool) {
+// saveCursor saves the position, at most once a second. After a crash the messages of the
+// last second are published again; readers recognise them by their seq.
+func (p *Publisher) saveCursor(ctx context.Context, now bool) {
 	at := p.position.Load()
 	if at == p.saved || !now && time.Since(p.savedAt) < saveEvery {
 		return
@@ -221,14 +221,14 @@ func (p *Publisher) save(ctx context.Context, now bool) {
 	defer cancel()
 	p.savedAt = time.Now()
 	if err := p.feed.SetCursor(ctx, cursorName, at); err != nil {
-		p.log.Warn("cannot keep the place in the change feed", "err", err)
+		p.log.Warn("cannot save the published offset", "err", err)
 		return
 	}
 	p.saved = at
 }
 
-// refresh publishes the state of one page of the newest footage.
-func (p *Publisher) refresh(ctx context.Context) error {
+// republish publishes the state of one page of the newest footage.
+func (p *Publisher) republish(ctx context.Context) error {
 	if p.left == 0 {
 		return nil
 	}
@@ -237,7 +237,7 @@ func (p *Publisher) refresh(ctx context.Context) error {
 		return err
 	}
 	for _, v := range views {
-		if err := p.whole(ctx, v); err != nil {
+		if err := p.publishFootage(ctx, v); err != nil {
 			return err
 		}
 	}
@@ -249,13 +249,13 @@ func (p *Publisher) refresh(ctx context.Context) error {
 	return nil
 }
 
-// change publishes one row.
-func (p *Publisher) change(ctx context.Context, c Change) error {
+// publishChange publishes one changed row.
+func (p *Publisher) publishChange(ctx context.Context, c Change) error {
 	switch {
 	case c.Job != nil:
-		return p.spread(ctx, c.Job.Footage, func(f ledger.Footage) error { return p.job(ctx, f, c.Job.Job) })
+		return p.withDuplicates(ctx, c.Job.Footage, func(f ledger.Footage) error { return p.publishJob(ctx, f, c.Job.Job) })
 	case c.Count != nil:
-		return p.spread(ctx, c.Count.Footage, func(f ledger.Footage) error { return p.count(ctx, f, c.Count.Count) })
+		return p.withDuplicates(ctx, c.Count.Footage, func(f ledger.Footage) error { return p.publishCount(ctx, f, c.Count.Count) })
 	case c.Footage != nil && c.Footage.DuplicateOf != "":
 		v, err := p.footage.Get(ctx, c.Footage.ID)
 		if errors.Is(err, ledger.ErrNotFound) {
@@ -264,13 +264,13 @@ func (p *Publisher) change(ctx context.Context, c Change) error {
 		if err != nil {
 			return err
 		}
-		return p.whole(ctx, v)
+		return p.publishFootage(ctx, v)
 	}
 	return nil
 }
 
-// spread gives a row of an original to it and to its duplicates.
-func (p *Publisher) spread(ctx context.Context, f ledger.Footage, publish func(ledger.Footage) error) error {
+// withDuplicates calls publish for the footage f and for each of its duplicates.
+func (p *Publisher) withDuplicates(ctx context.Context, f ledger.Footage, publish func(ledger.Footage) error) error {
 	if err := publish(f); err != nil {
 		return err
 	}
@@ -286,21 +286,21 @@ func (p *Publisher) spread(ctx context.Context, f ledger.Footage, publish func(l
 	return nil
 }
 
-func (p *Publisher) whole(ctx context.Context, v ledger.FootageView) error {
+func (p *Publisher) publishFootage(ctx context.Context, v ledger.FootageView) error {
 	if v.Job != nil {
-		if err := p.job(ctx, v.Footage, *v.Job); err != nil {
+		if err := p.publishJob(ctx, v.Footage, *v.Job); err != nil {
 			return err
 		}
 	}
 	if v.Count != nil {
-		return p.count(ctx, v.Footage, *v.Count)
+		return p.publishCount(ctx, v.Footage, *v.Count)
 	}
 	return nil
 }
 
-// job publishes the progress of a job below the device of f. A duplicate from
-// the same device would take the place of its original: it gets none.
-func (p *Publisher) job(ctx context.Context, f ledger.Footage, j ledger.Job) error {
+// publishJob publishes the progress of a job below the device of f. A duplicate from the
+// same device is left out: its message would replace that of the original.
+func (p *Publisher) publishJob(ctx context.Context, f ledger.Footage, j ledger.Job) error {
 	if f.ID != j.Footage {
 		original, err := p.footage.Get(ctx, j.Footage)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
@@ -314,7 +314,7 @@ func (p *Publisher) job(ctx context.Context, f ledger.Footage, j ledger.Job) err
 	return p.deliver(ctx, f.ID, d.Job(j.ID), JobPayload(j, f.ID, p.now()))
 }
 
-func (p *Publisher) count(ctx context.Context, f ledger.Footage, c ledger.Count) error {
+func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger.Count) error {
 	return p.deliver(ctx, f.ID, topic.Counts(f.Site, f.ID), topic.Count{
 		Header:  header(c.Seq, p.now()),
 		Footage: f.ID, Job: c.Job, Device: f.Device, Name: f.Name,
@@ -324,8 +324,8 @@ func (p *Publisher) count(ctx context.Context, f ledger.Footage, c ledger.Count)
 
 func (p *Publisher) deliver(ctx context.Context, id footage.ID, name string, payload any) error {
 	if _, err := topic.Parse(name); err != nil {
-		// Nobody can subscribe to it, and holding up all others helps no one.
-		p.log.Error("not published: a name outside the contract", "err", err)
+		// No reader can subscribe to it, and the other messages must not wait for it.
+		p.log.Error("message not published: its topic is outside the contract", "err", err)
 		return nil
 	}
 	text, err := json.Marshal(payload)
@@ -333,12 +333,12 @@ func (p *Publisher) deliver(ctx context.Context, id footage.ID, name string, pay
 		return fmt.Errorf("message for %s: %w", name, err)
 	}
 	began := time.Now()
-	if err := p.link.Deliver(ctx, mqttlink.Message{Topic: name, Payload: text, Retain: true}); err != nil || time.Since(began) < p.patience {
+	if err := p.link.Deliver(ctx, mqttlink.Message{Topic: name, Payload: text, Retain: true}); err != nil || time.Since(began) < p.askEvery {
 		return err
 	}
-	if leads, err := p.ask(ctx); err != nil || !leads {
-		p.stray = id
-		return errors.Join(errOvertaken, err)
+	if leads, err := p.askLead(ctx); err != nil || !leads {
+		p.late = id
+		return errors.Join(errNotLeading, err)
 	}
 	return nil
 }
@@ -347,8 +347,8 @@ func header(seq int64, now time.Time) topic.Header {
 	return topic.Header{V: topic.Version, Seq: seq, At: now.UTC(), Clock: topic.ClockSynced}
 }
 
-// JobPayload is the message of a job. id is the footage it is said about: the
-// job's own, or a duplicate of it.
+// JobPayload is the message of a job. id is the footage of the message: the job's own,
+// or a duplicate of it.
 func JobPayload(j ledger.Job, id footage.ID, now time.Time) topic.Job {
 	return topic.Job{
 		Header: header(j.Seq, now),
