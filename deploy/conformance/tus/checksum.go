@@ -16,28 +16,28 @@ import (
 	"strings"
 )
 
-// hashes that the kit can make, by their tus names.
+// hashes are the algorithms of this package, by their tus names.
 var hashes = map[string]func() hash.Hash{
 	"md5": md5.New, "sha1": sha1.New, "sha256": sha256.New, "sha512": sha512.New,
 	"crc32": func() hash.Hash { return crc32.NewIEEE() },
 }
 
-// sum is an Upload-Checksum.
+// sum is the Upload-Checksum of b.
 func sum(algorithm string, b []byte) string {
 	h := hashes[algorithm]()
 	h.Write(b)
 	return algorithm + " " + base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-// mandatory is the algorithm that every server has.
+// mandatory is the algorithm that every server must offer.
 const mandatory = "sha1"
 
 var summing = []string{"creation", "checksum"}
 
 var checksums = []check{
-	{"checksum-algorithms", "Checksum, Tus-Checksum-Algorithm", Must, summing, func(v *visit) error {
+	{"checksum-algorithms", "Checksum, Tus-Checksum-Algorithm", Must, summing, func(v *probe) error {
 		if !slices.Contains(v.server.algorithms, mandatory) {
-			return fmt.Errorf("Tus-Checksum-Algorithm is %q, want %s in it", v.server.algorithms, mandatory)
+			return fmt.Errorf("Tus-Checksum-Algorithm is %q; it must list %s", v.server.algorithms, mandatory)
 		}
 		for _, a := range v.server.algorithms {
 			if strings.ToLower(a) != a {
@@ -46,8 +46,8 @@ var checksums = []check{
 		}
 		return nil
 	}},
-	{"checksum-right", "Checksum, PATCH", Must, summing, func(v *visit) error {
-		for _, name := range v.summed() {
+	{"checksum-right", "Checksum, PATCH", Must, summing, func(v *probe) error {
+		for _, name := range v.commonAlgorithms() {
 			content := v.content(small)
 			to, err := v.create(content)
 			if err != nil {
@@ -56,14 +56,14 @@ var checksums = []check{
 			if err := v.append(to, 0, content[:small/2], "Upload-Checksum", sum(name, content[:small/2])); err != nil {
 				return fmt.Errorf("with the right %s: %w", name, err)
 			}
-			if err := errors.Join(v.append(to, small/2, content[small/2:], "Upload-Checksum", sum(name, content[small/2:])), v.shown(to, content)); err != nil {
+			if err := errors.Join(v.append(to, small/2, content[small/2:], "Upload-Checksum", sum(name, content[small/2:])), v.wantContent(to, content)); err != nil {
 				return fmt.Errorf("with the right %s: %w", name, err)
 			}
 		}
 		return nil
 	}},
-	{"checksum-wrong-discarded", "Checksum, PATCH", Must, summing, func(v *visit) error {
-		for _, name := range v.summed() {
+	{"checksum-wrong-discarded", "Checksum, PATCH", Must, summing, func(v *probe) error {
+		for _, name := range v.commonAlgorithms() {
 			content := v.content(small)
 			to, err := v.create(content)
 			if err != nil {
@@ -79,19 +79,19 @@ var checksums = []check{
 			if err != nil {
 				return err
 			}
-			if err := errors.Join(v.still(to, 5, "a wrong "+name), v.resume(to, content)); err != nil {
+			if err := errors.Join(v.wantOffset(to, 5, "a wrong "+name), v.resume(to, content)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}},
-	{"checksum-wrong-status", "Checksum, PATCH", Should, summing, func(v *visit) error {
-		return v.refusedSum(sum(mandatory, []byte("something else")), 460)
+	{"checksum-wrong-status", "Checksum, PATCH", Should, summing, func(v *probe) error {
+		return v.wantRefusedChecksum(sum(mandatory, []byte("something else")), 460)
 	}},
-	{"checksum-unknown", "Checksum, PATCH", Should, summing, func(v *visit) error {
-		return v.refusedSum("nosuchhash MTIzNDU2Nzg=", http.StatusBadRequest)
+	{"checksum-unknown", "Checksum, PATCH", Should, summing, func(v *probe) error {
+		return v.wantRefusedChecksum("nosuchhash MTIzNDU2Nzg=", http.StatusBadRequest)
 	}},
-	{"checksum-malformed", "Checksum, Upload-Checksum", Should, summing, func(v *visit) error {
+	{"checksum-malformed", "Checksum, Upload-Checksum", Should, summing, func(v *probe) error {
 		for _, bad := range []string{mandatory, mandatory + " !!!", mandatory + " MTIz"} {
 			content := v.content(small)
 			to, err := v.create(content)
@@ -108,7 +108,7 @@ var checksums = []check{
 		}
 		return nil
 	}},
-	{"checksum-cut", "Checksum, PATCH", Must, summing, func(v *visit) error {
+	{"checksum-cut", "Checksum, PATCH", Must, summing, func(v *probe) error {
 		content := v.content(large)
 		to, err := v.create(content)
 		if err != nil {
@@ -122,9 +122,9 @@ var checksums = []check{
 		if err := h.halfClose(); err != nil {
 			return err
 		}
-		return errors.Join(v.still(to, 0, "a PATCH with a checksum that was cut"), v.resume(to, content))
+		return errors.Join(v.wantOffset(to, 0, "a PATCH with a checksum that was cut"), v.resume(to, content))
 	}},
-	{"checksum-creation", "Creation With Upload", Must, append([]string{"creation-with-upload"}, summing...), func(v *visit) error {
+	{"checksum-creation", "Creation With Upload", Must, append([]string{"creation-with-upload"}, summing...), func(v *probe) error {
 		content := v.content(small)
 		send := func(checksum string) (answer, error) {
 			return v.post(bytes.NewReader(content), append(length(small), "Content-Type", octets, "Upload-Metadata", v.metadata(content), "Upload-Checksum", checksum)...)
@@ -146,8 +146,8 @@ var checksums = []check{
 	}},
 }
 
-// summed are the algorithms that both sides know.
-func (v *visit) summed() []string {
+// commonAlgorithms are the algorithms of both sides.
+func (v *probe) commonAlgorithms() []string {
 	names := []string{mandatory}
 	for _, a := range v.server.algorithms {
 		if _, known := hashes[a]; known && a != mandatory {
@@ -157,8 +157,8 @@ func (v *visit) summed() []string {
 	return names
 }
 
-// refusedSum wants a checksum to be refused with a status.
-func (v *visit) refusedSum(checksum string, status int) error {
+// wantRefusedChecksum checks that a checksum is refused with a status.
+func (v *probe) wantRefusedChecksum(checksum string, status int) error {
 	content := v.content(small)
 	to, err := v.create(content)
 	if err != nil {

@@ -22,57 +22,56 @@ import (
 const (
 	version = "1.0.0"
 	octets  = "application/offset+octet-stream"
-	// small and large are the sizes of contents. A large one is more than the
-	// buffers on the way hold.
+	// small and large are sizes of contents. A large one exceeds the buffers between client and server.
 	small = 8 << 10
 	large = 1 << 20
-	// maxAnswer bounds what is read of an answer.
+	// maxAnswer limits the bytes that are read of an answer.
 	maxAnswer = 2 * large
 )
 
-// guest is one run against one server.
-type guest struct {
-	o      Options
-	home   *url.URL
-	server target
-	client *http.Client
-	silent []string // answers without Tus-Resumable
+// session is one run against one server.
+type session struct {
+	o              Options
+	home           *url.URL
+	server         target
+	client         *http.Client
+	withoutVersion []string // answers without Tus-Resumable
 }
 
-func newGuest(o Options) *guest {
+func newSession(o Options) *session {
 	home, _ := url.Parse(o.URL) // fill has parsed it
-	return &guest{o: o, home: home, client: &http.Client{
+	return &session{o: o, home: home, client: &http.Client{
 		Timeout:       o.Patience,
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// visit is one check at work.
-type visit struct {
-	*guest
+// probe is one running check.
+type probe struct {
+	*session
 	ctx  context.Context
 	name string
 	seed string
-	made []string // uploads that are not known to be finished
+	made []string // addresses of its uploads
 }
 
-func (g *guest) visit(ctx context.Context, name string) *visit {
-	return &visit{guest: g, ctx: ctx, name: name, seed: name + rand.Text()}
+func (s *session) probe(ctx context.Context, name string) *probe {
+	return &probe{session: s, ctx: ctx, name: name, seed: name + rand.Text()}
 }
 
-// leave ends the uploads of the visit, where that can be done.
-func (v *visit) leave() {
+// cleanUp terminates the uploads of the probe, where the server offers termination.
+func (v *probe) cleanUp() {
 	if !v.server.offers("termination") {
 		return
 	}
 	for _, u := range v.made {
-		_, _ = v.do(http.MethodDelete, u, nil) // it may be finished, or gone
+		_, _ = v.do(http.MethodDelete, u, nil) // it may be finished or deleted
 	}
 }
 
-// content is size bytes that no other visit has.
-func (v *visit) content(size int) []byte {
+// content is size bytes that differ from those of every other probe.
+func (v *probe) content(size int) []byte {
 	b := bytes.Clone(v.o.Begin)
 	for i := 0; len(b) < size; i++ {
 		b = fmt.Appendf(b, "%s %d ", v.seed, i)
@@ -105,30 +104,30 @@ func (a answer) number(name string) (int64, error) {
 	return int64(n), nil
 }
 
-// do sends a request with the version, which header may override; an empty value
-// leaves a header out.
-func (v *visit) do(method, to string, body io.Reader, header ...string) (answer, error) {
+// do sends a request with Tus-Resumable and the headers, which are pairs of name and value. An empty value removes a
+// header.
+func (v *probe) do(method, to string, body io.Reader, header ...string) (answer, error) {
 	r, err := http.NewRequestWithContext(v.ctx, method, to, body)
 	if err != nil {
 		return answer{}, err
 	}
-	v.dress(r, header)
+	v.setHeaders(r, header)
 	resp, err := v.client.Do(r)
 	if err != nil {
 		return answer{}, err
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read
+	defer func() { _ = resp.Body.Close() }() // the body has been read
 	a := answer{status: resp.StatusCode, header: resp.Header}
 	if a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
 		return answer{}, fmt.Errorf("answer of status %d: %w", a.status, err)
 	}
-	v.listen(method, a)
+	v.noteVersion(method, a)
 	return a, nil
 }
 
-// dress gives a request its headers. Those of the options are for the host that
-// was named, not for where the server sends its guests.
-func (v *visit) dress(r *http.Request, header []string) {
+// setHeaders sets the headers of a request. Those of the options go only to the host of the options, never to a host in a
+// Location.
+func (v *probe) setHeaders(r *http.Request, header []string) {
 	if r.URL.Host == v.home.Host {
 		for name, values := range v.o.Header {
 			r.Header[name] = slices.Clone(values)
@@ -144,15 +143,15 @@ func (v *visit) dress(r *http.Request, header []string) {
 	}
 }
 
-// listen notes answers that do not say their version.
-func (v *visit) listen(method string, a answer) {
+// noteVersion records answers without Tus-Resumable.
+func (v *probe) noteVersion(method string, a answer) {
 	if method != http.MethodOptions && a.header.Get("Tus-Resumable") != version {
-		v.silent = append(v.silent, fmt.Sprintf("%s, %d to %s", v.name, a.status, method))
+		v.withoutVersion = append(v.withoutVersion, fmt.Sprintf("%s, %d to %s", v.name, a.status, method))
 	}
 }
 
-// metadata is the header of a creation; more holds pairs.
-func (v *visit) metadata(content []byte, more ...string) string {
+// metadata is the Upload-Metadata of a creation; more holds pairs of key and value.
+func (v *probe) metadata(content []byte, more ...string) string {
 	all := maps.Clone(v.o.Metadata)
 	if all == nil {
 		all = map[string]string{}
@@ -171,8 +170,8 @@ func (v *visit) metadata(content []byte, more ...string) string {
 	return strings.Join(parts, ",")
 }
 
-// create begins an upload for a content, and returns its address.
-func (v *visit) create(content []byte, header ...string) (string, error) {
+// create creates an upload for a content and returns its address.
+func (v *probe) create(content []byte, header ...string) (string, error) {
 	a, err := v.post(nil, append([]string{"Upload-Length", strconv.Itoa(len(content)), "Upload-Metadata", v.metadata(content)}, header...)...)
 	if err != nil {
 		return "", err
@@ -180,7 +179,7 @@ func (v *visit) create(content []byte, header ...string) (string, error) {
 	return v.address(a)
 }
 
-func (v *visit) post(body io.Reader, header ...string) (answer, error) {
+func (v *probe) post(body io.Reader, header ...string) (answer, error) {
 	a, err := v.do(http.MethodPost, v.o.URL, body, header...)
 	if err == nil && a.ok() {
 		if to, err := v.address(a); err == nil {
@@ -191,7 +190,7 @@ func (v *visit) post(body io.Reader, header ...string) (answer, error) {
 }
 
 // address is the Location of a creation, absolute.
-func (v *visit) address(a answer) (string, error) {
+func (v *probe) address(a answer) (string, error) {
 	at := a.header.Get("Location")
 	if a.status != http.StatusCreated || at == "" {
 		return "", fmt.Errorf("the creation was answered with status %d and Location %.200q, want 201 and an address: %.200s", a.status, at, a.body)
@@ -203,8 +202,8 @@ func (v *visit) address(a answer) (string, error) {
 	return u.String(), nil
 }
 
-// head asks for the offset.
-func (v *visit) head(to string) (int64, error) {
+// head returns the offset of an upload.
+func (v *probe) head(to string) (int64, error) {
 	a, err := v.do(http.MethodHead, to, nil)
 	if err != nil {
 		return 0, err
@@ -215,30 +214,30 @@ func (v *visit) head(to string) (int64, error) {
 	return a.offset()
 }
 
-// still wants HEAD to tell this offset.
-func (v *visit) still(to string, want int, after string) error {
+// wantOffset checks that HEAD answers with an offset.
+func (v *probe) wantOffset(to string, want int, after string) error {
 	got, err := v.head(to)
 	if err == nil && got != int64(want) {
-		err = fmt.Errorf("HEAD tells offset %d after %s, want %d", got, after, want)
+		err = fmt.Errorf("HEAD answers with offset %d after %s, want %d", got, after, want)
 	}
 	return err
 }
 
-func (v *visit) patch(to string, offset int, body io.Reader, header ...string) (answer, error) {
+func (v *probe) patch(to string, offset int, body io.Reader, header ...string) (answer, error) {
 	return v.do(http.MethodPatch, to, body, append([]string{"Upload-Offset", strconv.Itoa(offset), "Content-Type", octets}, header...)...)
 }
 
-// append wants a PATCH to be taken whole.
-func (v *visit) append(to string, offset int, part []byte, header ...string) error {
+// append checks that a whole PATCH is accepted.
+func (v *probe) append(to string, offset int, part []byte, header ...string) error {
 	a, err := v.patch(to, offset, bytes.NewReader(part), header...)
 	if err != nil {
 		return err
 	}
-	return taken(a, offset+len(part))
+	return wantPatched(a, offset+len(part))
 }
 
-// taken wants the answer of a PATCH that succeeded.
-func taken(a answer, want int) error {
+// wantPatched checks the answer of an accepted PATCH.
+func wantPatched(a answer, want int) error {
 	if a.status != http.StatusNoContent {
 		return fmt.Errorf("PATCH was answered with status %d, want 204: %.200s", a.status, a.body)
 	}
@@ -249,39 +248,39 @@ func taken(a answer, want int) error {
 	return err
 }
 
-// resume goes on from where the server says until the content is whole, as a
-// client does, and looks at the content where the server shows it.
-func (v *visit) resume(to string, content []byte) error {
+// resume continues an upload at the offset of the server until it is complete, as a client does, and compares the content
+// where the server returns it.
+func (v *probe) resume(to string, content []byte) error {
 	var err error
-	for range 3 { // the end of a cut request may be under way
+	for range 3 { // the server may still process the end of a cut request
 		var offset int64
 		if offset, err = v.head(to); err != nil {
 			return err
 		}
 		if offset > int64(len(content)) {
-			return fmt.Errorf("HEAD tells offset %d of %d bytes", offset, len(content))
+			return fmt.Errorf("HEAD answers with offset %d of %d bytes", offset, len(content))
 		}
 		if err = v.append(to, int(offset), content[offset:]); err == nil {
-			return v.shown(to, content)
+			return v.wantContent(to, content)
 		}
 	}
 	return err
 }
 
-// shown compares what a server gives back, if it does: that is not in the protocol.
-func (v *visit) shown(to string, content []byte) error {
+// wantContent compares the content that GET returns. The protocol has no GET, so a server may refuse it.
+func (v *probe) wantContent(to string, content []byte) error {
 	a, err := v.do(http.MethodGet, to, nil)
 	if err != nil || a.status != http.StatusOK {
 		return nil //nolint:nilerr // no answer to GET is no finding
 	}
 	if !bytes.Equal(a.body, content) {
-		return errors.New("the content that GET gives is not what was sent")
+		return errors.New("GET returns another content than was sent")
 	}
 	return nil
 }
 
-// pause waits.
-func (v *visit) pause(d time.Duration) error {
+// pause waits for d or for the end of the run.
+func (v *probe) pause(d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

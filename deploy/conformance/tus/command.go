@@ -42,21 +42,21 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// Command is the command line of a run.
+// Command is the command line.
 type Command struct {
 	URL        string            `arg:"" help:"Where uploads are created, such as http://127.0.0.1:8080/files/."`
 	Header     []string          `help:"Header for every request, \"Name: value\"; may be repeated." sep:"none" env:"TUS_HEADER" placeholder:"HEADER"`
 	Metadata   map[string]string `help:"Metadata of every upload; may be repeated." mapsep:"none" placeholder:"KEY=VALUE"`
-	Digest     string            `help:"Metadata key under which the server takes the file's SHA-256 and checks it." placeholder:"KEY"`
-	Begin      string            `help:"How every content begins, in hexadecimal. The default is the head of an MP4." placeholder:"HEX"`
-	Extensions []string          `help:"Extensions to check, in place of what OPTIONS says." placeholder:"NAME"`
-	Only       []string          `help:"Checks to run, in place of all." placeholder:"CHECK"`
-	Patience   time.Duration     `help:"How long an answer may take." default:"10s"`
-	Settle     time.Duration     `help:"How long bytes may take to the server." default:"500ms"`
+	Digest     string            `help:"Metadata key of the file's SHA-256, for a server that checks it." placeholder:"KEY"`
+	Begin      string            `help:"Start of every content, in hexadecimal. Default: the head of an MP4." placeholder:"HEX"`
+	Extensions []string          `help:"Extensions to check instead of those in OPTIONS." placeholder:"NAME"`
+	Only       []string          `help:"Checks to run instead of all." placeholder:"CHECK"`
+	Patience   time.Duration     `help:"Limit for an answer." default:"10s"`
+	Settle     time.Duration     `help:"Time for bytes to reach the server before a connection is reset." default:"500ms"`
 	JSON       bool              `help:"Write the findings as JSON." name:"json"`
 }
 
-// Run looks at the server, writes the findings, and reports whether every MUST holds.
+// Run checks the server, writes the findings to w, and returns whether every MUST holds.
 func (c Command) Run(ctx context.Context, w io.Writer) (bool, error) {
 	o := Options{URL: c.URL, Extensions: c.Extensions, Only: c.Only, Metadata: c.Metadata, Digest: c.Digest, Patience: c.Patience, Settle: c.Settle, Header: http.Header{}}
 	for _, h := range c.Header {

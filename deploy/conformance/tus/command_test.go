@@ -50,27 +50,26 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
-// The headers of the options are for the host that was named.
-func TestHeadersStayAtHome(t *testing.T) {
+// The headers of the options go only to the host of the options.
+func TestHeadersGoOnlyToNamedHost(t *testing.T) {
 	o := Options{URL: "http://home.example/files/", Header: http.Header{"Authorization": {"Bearer secret"}}}
 	if err := o.fill(); err != nil {
 		t.Fatal(err)
 	}
-	v := newGuest(o).visit(t.Context(), "x")
+	v := newSession(o).probe(t.Context(), "x")
 	for to, want := range map[string]string{"http://home.example/files/1": "Bearer secret", "http://elsewhere.example/files/1": ""} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, to, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		v.dress(r, nil)
+		v.setHeaders(r, nil)
 		if got := r.Header.Get("Authorization"); got != want {
 			t.Errorf("%s: %q", to, got)
 		}
 	}
 }
 
-// Whatever a server answers is read without a panic, and shown without its
-// control characters.
+// Every answer of a server is read without a panic, and printed without control characters.
 func FuzzAnswer(f *testing.F) {
 	f.Add("5", "a YQ==,b", "Mon, 02 Jan 2006 15:04:05 GMT", "text")
 	f.Add("-1", ",, ", "2006-01-02T15:04:05Z", "\x1b[2J\x00")
@@ -90,7 +89,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatalf("%q is in %s", date, at.Location())
 		}
 		if s := printable(body); strings.ContainsFunc(s, func(r rune) bool { return r < 0x80 && unicode.IsControl(r) }) {
-			t.Fatalf("%q is shown as %q", body, s)
+			t.Fatalf("%q is printed as %q", body, s)
 		}
 	})
 }

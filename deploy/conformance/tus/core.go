@@ -10,30 +10,30 @@ import (
 	"strings"
 )
 
-// creating is what every check of an upload needs.
+// creating is the extension that every check of an upload needs.
 var creating = []string{"creation"}
 
 var discovery = []check{
-	{"options", "Core, OPTIONS", Must, nil, func(v *visit) error {
+	{"options", "Core, OPTIONS", Must, nil, func(v *probe) error {
 		a := v.server.options
 		if a.status != http.StatusOK && a.status != http.StatusNoContent {
 			return fmt.Errorf("status %d, want 200 or 204", a.status)
 		}
 		if got := a.header.Get("Tus-Version"); !slices.Contains(list(got), version) {
-			return fmt.Errorf("Tus-Version is %.80q, want %s in it", got, version)
+			return fmt.Errorf("Tus-Version is %.80q; it must list %s", got, version)
 		}
 		return nil
 	}},
-	{"options-ignores-version", "Core, OPTIONS", Must, nil, func(v *visit) error {
+	{"options-ignores-version", "Core, OPTIONS", Must, nil, func(v *probe) error {
 		a, err := v.do(http.MethodOptions, v.o.URL, nil, "Tus-Resumable", "99.0.0")
 		if err == nil && !a.ok() {
-			err = fmt.Errorf("status %d to a request with Tus-Resumable, which is to be ignored", a.status)
+			err = fmt.Errorf("status %d to OPTIONS with Tus-Resumable, which must be ignored", a.status)
 		}
 		return err
 	}},
-	{"options-extensions", "Core, Tus-Extension", Must, nil, func(v *visit) error {
-		values, told := v.server.options.header["Tus-Extension"]
-		if !told {
+	{"options-extensions", "Core, Tus-Extension", Must, nil, func(v *probe) error {
+		values, listed := v.server.options.header["Tus-Extension"]
+		if !listed {
 			return nil
 		}
 		for name := range strings.SplitSeq(strings.Join(values, ","), ",") {
@@ -43,9 +43,9 @@ var discovery = []check{
 		}
 		return nil
 	}},
-	{"options-max-size", "Core, Tus-Max-Size", Must, nil, func(v *visit) error {
+	{"options-max-size", "Core, Tus-Max-Size", Must, nil, func(v *probe) error {
 		if v.server.options.header.Get("Tus-Max-Size") == "" {
-			return skip("the server tells no limit")
+			return skip("the server announces no limit")
 		}
 		_, err := v.server.options.number("Tus-Max-Size")
 		return err
@@ -53,15 +53,15 @@ var discovery = []check{
 }
 
 var heads = []check{
-	{"head-offset", "Core, HEAD", Must, creating, func(v *visit) error {
+	{"head-offset", "Core, HEAD", Must, creating, func(v *probe) error {
 		to, err := v.create(v.content(small))
 		if err != nil {
 			return err
 		}
-		return v.still(to, 0, "the creation")
+		return v.wantOffset(to, 0, "the creation")
 	}},
-	{"head-length", "Core, HEAD", Must, creating, func(v *visit) error {
-		a, err := v.fresh()
+	{"head-length", "Core, HEAD", Must, creating, func(v *probe) error {
+		a, err := v.headOfNew()
 		if err != nil {
 			return err
 		}
@@ -71,8 +71,8 @@ var heads = []check{
 		}
 		return err
 	}},
-	{"head-no-store", "Core, HEAD", Must, creating, func(v *visit) error {
-		a, err := v.fresh()
+	{"head-no-store", "Core, HEAD", Must, creating, func(v *probe) error {
+		a, err := v.headOfNew()
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ var heads = []check{
 		}
 		return nil
 	}},
-	{"head-finished", "Core, HEAD", Must, creating, func(v *visit) error {
+	{"head-finished", "Core, HEAD", Must, creating, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -90,10 +90,10 @@ var heads = []check{
 		if err := v.append(to, 0, content); err != nil {
 			return err
 		}
-		return v.still(to, small, "the last byte")
+		return v.wantOffset(to, small, "the last byte")
 	}},
-	{"head-unknown", "Core, HEAD", Should, creating, func(v *visit) error {
-		to, err := v.unknown()
+	{"head-unknown", "Core, HEAD", Should, creating, func(v *probe) error {
+		to, err := v.unknownAddress()
 		if err != nil {
 			return err
 		}
@@ -102,16 +102,16 @@ var heads = []check{
 		case err != nil:
 			return err
 		case !a.gone() && a.status != http.StatusForbidden:
-			return fmt.Errorf("status %d for an upload that is not there, want 404, 410 or 403", a.status)
+			return fmt.Errorf("status %d for an unknown upload, want 404, 410 or 403", a.status)
 		case a.header.Get("Upload-Offset") != "":
-			return errors.New("an upload that is not there has an Upload-Offset")
+			return errors.New("the answer for an unknown upload has an Upload-Offset")
 		}
 		return nil
 	}},
 }
 
-// fresh is the answer to HEAD about a new upload.
-func (v *visit) fresh(header ...string) (answer, error) {
+// headOfNew is the answer to HEAD of a new upload.
+func (v *probe) headOfNew(header ...string) (answer, error) {
 	to, err := v.create(v.content(small), header...)
 	if err != nil {
 		return answer{}, err
@@ -123,8 +123,8 @@ func (v *visit) fresh(header ...string) (answer, error) {
 	return a, err
 }
 
-// unknown is the address of an upload that was never made.
-func (v *visit) unknown() (string, error) {
+// unknownAddress is the address of an upload that does not exist.
+func (v *probe) unknownAddress() (string, error) {
 	to, err := v.create(v.content(small))
 	return to + "x", err
 }
@@ -132,7 +132,7 @@ func (v *visit) unknown() (string, error) {
 const oldVersion = "0.2.2"
 
 var versions = []check{
-	{"version-refused", "Core, Tus-Resumable", Must, creating, func(v *visit) error {
+	{"version-refused", "Core, Tus-Resumable", Must, creating, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -140,42 +140,42 @@ var versions = []check{
 		}
 		a, err := v.patch(to, 0, bytes.NewReader(content), "Tus-Resumable", oldVersion)
 		if err == nil && a.status != http.StatusPreconditionFailed {
-			err = fmt.Errorf("status %d to PATCH of another version, want 412", a.status)
+			err = fmt.Errorf("status %d to a PATCH with another version, want 412", a.status)
 		}
 		if err != nil {
 			return err
 		}
-		return v.still(to, 0, "a PATCH of another version")
+		return v.wantOffset(to, 0, "a PATCH with another version")
 	}},
-	{"version-refused-post", "Core, Tus-Resumable", Must, creating, func(v *visit) error {
+	{"version-refused-post", "Core, Tus-Resumable", Must, creating, func(v *probe) error {
 		a, err := v.post(nil, "Upload-Length", strconv.Itoa(small), "Upload-Metadata", v.metadata(nil), "Tus-Resumable", oldVersion)
 		if err == nil && a.status != http.StatusPreconditionFailed {
-			err = fmt.Errorf("status %d to POST of another version, want 412", a.status)
+			err = fmt.Errorf("status %d to a POST with another version, want 412", a.status)
 		}
 		return err
 	}},
-	{"version-refused-head", "Core, Tus-Resumable", Must, creating, func(v *visit) error {
+	{"version-refused-head", "Core, Tus-Resumable", Must, creating, func(v *probe) error {
 		to, err := v.create(v.content(small))
 		if err != nil {
 			return err
 		}
 		a, err := v.do(http.MethodHead, to, nil, "Tus-Resumable", oldVersion)
 		if err == nil && a.status != http.StatusPreconditionFailed {
-			err = fmt.Errorf("status %d to HEAD of another version, want 412", a.status)
+			err = fmt.Errorf("status %d to a HEAD with another version, want 412", a.status)
 		}
 		return err
 	}},
-	{"version-told", "Core, Tus-Version", Must, creating, func(v *visit) error {
+	{"version-listed", "Core, Tus-Version", Must, creating, func(v *probe) error {
 		a, err := v.post(nil, "Upload-Length", strconv.Itoa(small), "Upload-Metadata", v.metadata(nil), "Tus-Resumable", oldVersion)
 		if err != nil {
 			return err
 		}
 		if got := a.header.Get("Tus-Version"); !slices.Contains(list(got), version) {
-			return fmt.Errorf("Tus-Version is %.80q in the refusal of another version, want %s in it", got, version)
+			return fmt.Errorf("Tus-Version is %.80q in the refusal of another version; it must list %s", got, version)
 		}
 		return nil
 	}},
-	{"version-missing", "Core, Tus-Resumable", Should, creating, func(v *visit) error {
+	{"version-missing", "Core, Tus-Resumable", Should, creating, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -183,7 +183,7 @@ var versions = []check{
 		}
 		a, err := v.patch(to, 0, bytes.NewReader(content), "Tus-Resumable", "")
 		if err == nil && a.status != http.StatusPreconditionFailed {
-			err = fmt.Errorf("status %d to PATCH without a version, want 412", a.status)
+			err = fmt.Errorf("status %d to a PATCH without a version, want 412", a.status)
 		}
 		return err
 	}},
@@ -191,17 +191,17 @@ var versions = []check{
 	{"override-any", "Core, X-HTTP-Method-Override", Must, creating, override(http.MethodPut)},
 }
 
-// everywhere looks back at the answers of all checks.
-var everywhere = check{"version-everywhere", "Core, Tus-Resumable", Must, nil, func(v *visit) error {
-	if n := len(v.silent); n > 0 {
-		return fmt.Errorf("%d answers have no Tus-Resumable: %s, the first in %s", n, version, v.silent[0])
+// everywhere checks the answers of all other checks. It runs last.
+var everywhere = check{"version-everywhere", "Core, Tus-Resumable", Must, nil, func(v *probe) error {
+	if n := len(v.withoutVersion); n > 0 {
+		return fmt.Errorf("%d answers have no Tus-Resumable: %s, the first in %s", n, version, v.withoutVersion[0])
 	}
 	return nil
 }}
 
-// override sends a PATCH under another method, which is to be ignored.
-func override(method string) func(*visit) error {
-	return func(v *visit) error {
+// override sends a PATCH as another method with X-HTTP-Method-Override.
+func override(method string) func(*probe) error {
+	return func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -211,9 +211,9 @@ func override(method string) func(*visit) error {
 		if err != nil {
 			return err
 		}
-		if err := taken(a, small/2); err != nil {
+		if err := wantPatched(a, small/2); err != nil {
 			return fmt.Errorf("as %s: %w", method, err)
 		}
-		return v.still(to, small/2, "an overridden "+method)
+		return v.wantOffset(to, small/2, "an overridden "+method)
 	}
 }

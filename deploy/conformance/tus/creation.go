@@ -12,22 +12,22 @@ import (
 )
 
 var creation = []check{
-	{"create", "Creation, POST", Must, creating, func(v *visit) error {
-		_, err := v.fresh()
+	{"create", "Creation, POST", Must, creating, func(v *probe) error {
+		_, err := v.headOfNew()
 		return err
 	}},
-	{"create-without-length", "Creation, POST", Should, creating, func(v *visit) error {
-		return v.noCreation("Upload-Metadata", v.metadata(nil))
+	{"create-without-length", "Creation, POST", Should, creating, func(v *probe) error {
+		return v.wantRefusedCreation("Upload-Metadata", v.metadata(nil))
 	}},
-	{"create-length-malformed", "Core, Upload-Length", Must, creating, func(v *visit) error {
+	{"create-length-malformed", "Core, Upload-Length", Must, creating, func(v *probe) error {
 		for _, bad := range []string{"-1", "abc", "1e3", "0x10", "99999999999999999999"} {
-			if err := v.noCreation("Upload-Length", bad, "Upload-Metadata", v.metadata(nil)); err != nil {
+			if err := v.wantRefusedCreation("Upload-Length", bad, "Upload-Metadata", v.metadata(nil)); err != nil {
 				return fmt.Errorf("Upload-Length %s: %w", bad, err)
 			}
 		}
 		return nil
 	}},
-	{"create-empty", "Core, Upload-Length", Should, creating, func(v *visit) error {
+	{"create-empty", "Core, Upload-Length", Should, creating, func(v *probe) error {
 		a, err := v.post(nil, "Upload-Length", "0", "Upload-Metadata", v.metadata([]byte{}))
 		if err != nil {
 			return err
@@ -36,22 +36,22 @@ var creation = []check{
 		if err != nil {
 			return fmt.Errorf("an empty file: %w", err)
 		}
-		return v.still(to, 0, "the creation of an empty file")
+		return v.wantOffset(to, 0, "the creation of an empty file")
 	}},
-	{"create-too-large", "Creation, POST", Must, creating, func(v *visit) error {
+	{"create-too-large", "Creation, POST", Must, creating, func(v *probe) error {
 		if v.server.maxSize < 0 {
-			return skip("the server tells no limit")
+			return skip("the server announces no limit")
 		}
 		a, err := v.post(nil, append(length(v.server.maxSize+1), "Upload-Metadata", v.metadata(nil))...)
 		if err == nil && a.status != http.StatusRequestEntityTooLarge {
-			err = fmt.Errorf("status %d to one byte more than Tus-Max-Size, want 413", a.status)
+			err = fmt.Errorf("status %d to a length of one byte more than Tus-Max-Size, want 413", a.status)
 		}
 		return err
 	}},
-	{"metadata", "Creation, HEAD", Must, creating, func(v *visit) error {
+	{"metadata", "Creation, HEAD", Must, creating, func(v *probe) error {
 		content := v.content(small)
 		sent := v.metadata(content, "filename", "Kühe auf der Weide, 100 %.mp4", "note", "", "x-1", "a b,c")
-		a, err := v.fresh("Upload-Metadata", sent)
+		a, err := v.headOfNew("Upload-Metadata", sent)
 		if err != nil {
 			return err
 		}
@@ -61,13 +61,13 @@ var creation = []check{
 			return err
 		}
 		if have, err := pairs(got); err != nil || !maps.Equal(have, want) {
-			return fmt.Errorf("Upload-Metadata is %.300q, sent was %.300q", got, sent)
+			return fmt.Errorf("Upload-Metadata is %.300q, want %.300q", got, sent)
 		}
 		return nil
 	}},
-	{"metadata-malformed", "Creation, Upload-Metadata", Should, creating, func(v *visit) error {
+	{"metadata-malformed", "Creation, Upload-Metadata", Should, creating, func(v *probe) error {
 		for _, bad := range []string{"filename !!!", ",", "a YQ==,,b YQ==", "a YQ==,a Yg==", "a YQ== b"} {
-			if err := v.noCreation("Upload-Length", strconv.Itoa(small), "Upload-Metadata", strings.TrimPrefix(v.metadata(nil)+","+bad, ",")); err != nil {
+			if err := v.wantRefusedCreation("Upload-Length", strconv.Itoa(small), "Upload-Metadata", strings.TrimPrefix(v.metadata(nil)+","+bad, ",")); err != nil {
 				return fmt.Errorf("metadata %q: %w", bad, err)
 			}
 		}
@@ -75,8 +75,8 @@ var creation = []check{
 	}},
 }
 
-// noCreation wants a creation to be refused.
-func (v *visit) noCreation(header ...string) error {
+// wantRefusedCreation checks that a creation is refused.
+func (v *probe) wantRefusedCreation(header ...string) error {
 	a, err := v.post(nil, header...)
 	if err == nil && !a.refused() {
 		err = fmt.Errorf("the creation was answered with status %d", a.status)
@@ -84,7 +84,7 @@ func (v *visit) noCreation(header ...string) error {
 	return err
 }
 
-// pairs reads Upload-Metadata: the order of its pairs is nobody's.
+// pairs reads Upload-Metadata. The order of the pairs has no meaning.
 func pairs(header string) (map[string]string, error) {
 	all := map[string]string{}
 	for p := range strings.SplitSeq(header, ",") {
@@ -101,8 +101,8 @@ func pairs(header string) (map[string]string, error) {
 var deferring = []string{"creation", "creation-defer-length"}
 
 var deferred = []check{
-	{"defer-told", "Creation, Upload-Defer-Length", Must, deferring, func(v *visit) error {
-		to, err := v.defers()
+	{"defer-listed", "Creation, Upload-Defer-Length", Must, deferring, func(v *probe) error {
+		to, err := v.createDeferred()
 		if err != nil {
 			return err
 		}
@@ -111,27 +111,27 @@ var deferred = []check{
 		}
 		a, err := v.do(http.MethodHead, to, nil)
 		if err == nil && (a.header.Get("Upload-Defer-Length") != "1" || a.header.Get("Upload-Length") != "") {
-			err = fmt.Errorf("HEAD tells Upload-Defer-Length %.40q and Upload-Length %.40q, want 1 and none", a.header.Get("Upload-Defer-Length"), a.header.Get("Upload-Length"))
+			err = fmt.Errorf("HEAD answers with Upload-Defer-Length %.40q and Upload-Length %.40q, want 1 and none", a.header.Get("Upload-Defer-Length"), a.header.Get("Upload-Length"))
 		}
 		return err
 	}},
-	{"defer-set", "Creation, Upload-Defer-Length", Must, deferring, func(v *visit) error {
+	{"defer-set", "Creation, Upload-Defer-Length", Must, deferring, func(v *probe) error {
 		content := v.content(small)
-		to, err := v.defers()
+		to, err := v.createDeferred()
 		if err != nil {
 			return err
 		}
 		if err := v.append(to, 0, content[:small/2], length(small)...); err != nil {
 			return err
 		}
-		if err := v.told(to, small); err != nil {
+		if err := v.wantLength(to, small); err != nil {
 			return err
 		}
-		return errors.Join(v.append(to, small/2, content[small/2:]), v.shown(to, content))
+		return errors.Join(v.append(to, small/2, content[small/2:]), v.wantContent(to, content))
 	}},
-	{"defer-fixed", "Creation, Upload-Defer-Length", Must, deferring, func(v *visit) error {
+	{"defer-fixed", "Creation, Upload-Defer-Length", Must, deferring, func(v *probe) error {
 		content := v.content(small)
-		to, err := v.defers()
+		to, err := v.createDeferred()
 		if err != nil {
 			return err
 		}
@@ -141,17 +141,17 @@ var deferred = []check{
 		if _, err := v.patch(to, small/2, bytes.NewReader(content[small/2:small/2+1]), length(small+1)...); err != nil {
 			return err
 		}
-		return v.told(to, small)
+		return v.wantLength(to, small)
 	}},
-	{"defer-malformed", "Creation, Upload-Defer-Length", Should, deferring, func(v *visit) error {
+	{"defer-malformed", "Creation, Upload-Defer-Length", Should, deferring, func(v *probe) error {
 		return errors.Join(
-			v.noCreation("Upload-Defer-Length", "2", "Upload-Metadata", v.metadata(nil)),
-			v.noCreation("Upload-Defer-Length", "1", "Upload-Length", "5", "Upload-Metadata", v.metadata(nil)))
+			v.wantRefusedCreation("Upload-Defer-Length", "2", "Upload-Metadata", v.metadata(nil)),
+			v.wantRefusedCreation("Upload-Defer-Length", "1", "Upload-Length", "5", "Upload-Metadata", v.metadata(nil)))
 	}},
 }
 
-// defers begins an upload of unknown size.
-func (v *visit) defers() (string, error) {
+// createDeferred creates an upload of unknown length.
+func (v *probe) createDeferred() (string, error) {
 	a, err := v.post(nil, "Upload-Defer-Length", "1", "Upload-Metadata", v.metadata(nil))
 	if err != nil {
 		return "", err
@@ -159,8 +159,8 @@ func (v *visit) defers() (string, error) {
 	return v.address(a)
 }
 
-// told wants HEAD to tell a length.
-func (v *visit) told(to string, want int64) error {
+// wantLength checks that HEAD answers with a length.
+func (v *probe) wantLength(to string, want int64) error {
 	a, err := v.do(http.MethodHead, to, nil)
 	if err != nil {
 		return err
@@ -175,23 +175,23 @@ func (v *visit) told(to string, want int64) error {
 var uploading = []string{"creation", "creation-with-upload"}
 
 var withUpload = []check{
-	{"upload-part", "Creation With Upload", Must, uploading, func(v *visit) error { return v.createWith(small / 2) }},
-	{"upload-whole", "Creation With Upload", Must, uploading, func(v *visit) error { return v.createWith(small) }},
-	{"upload-within-length", "Creation With Upload", Must, uploading, func(v *visit) error {
+	{"upload-part", "Creation With Upload", Must, uploading, func(v *probe) error { return v.createWith(small / 2) }},
+	{"upload-whole", "Creation With Upload", Must, uploading, func(v *probe) error { return v.createWith(small) }},
+	{"upload-within-length", "Creation With Upload", Must, uploading, func(v *probe) error {
 		content := v.content(small)
 		a, err := v.post(bytes.NewReader(append(content, "more"...)), append(length(small), "Content-Type", octets, "Upload-Metadata", v.metadata(content))...)
 		if err != nil || !a.ok() {
 			return err
 		}
 		if n, err := a.offset(); err != nil || n > small {
-			return errors.Join(err, fmt.Errorf("the answer tells offset %d of %d bytes", n, small))
+			return errors.Join(err, fmt.Errorf("the answer has offset %d of %d bytes", n, small))
 		}
 		return nil
 	}},
 }
 
-// createWith sends the first bytes with the creation. The server may take fewer.
-func (v *visit) createWith(n int) error {
+// createWith sends the first n bytes with the creation. The server may store fewer.
+func (v *probe) createWith(n int) error {
 	content := v.content(small)
 	a, err := v.post(bytes.NewReader(content[:n]), append(length(small), "Content-Type", octets, "Upload-Metadata", v.metadata(content))...)
 	if err != nil {
@@ -203,12 +203,12 @@ func (v *visit) createWith(n int) error {
 	}
 	offset, err := a.offset()
 	if err == nil && offset > int64(n) {
-		err = fmt.Errorf("the creation tells offset %d after %d bytes", offset, n)
+		err = fmt.Errorf("the creation was answered with offset %d after %d bytes", offset, n)
 	}
 	if err != nil {
 		return err
 	}
-	if err := v.still(to, int(offset), "the creation"); err != nil {
+	if err := v.wantOffset(to, int(offset), "the creation"); err != nil {
 		return err
 	}
 	return v.resume(to, content)

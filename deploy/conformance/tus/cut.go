@@ -8,18 +8,18 @@ import (
 const errorsSection = "Core, PATCH (network errors)"
 
 var cuts = []check{
-	// Whatever the server says it has, it must have: the content is whole in the end.
-	{"cut-reset", errorsSection, Must, creating, func(v *visit) error {
+	// The server must have the bytes of its offset: the resumed content is complete.
+	{"cut-reset", errorsSection, Must, creating, func(v *probe) error {
 		_, err := v.cut((*hanging).reset, true)
 		return err
 	}},
-	{"cut-half-closed", errorsSection, Must, creating, func(v *visit) error {
+	{"cut-half-closed", errorsSection, Must, creating, func(v *probe) error {
 		_, err := v.cut((*hanging).halfClose, true)
 		return err
 	}},
-	{"cut-reset-keeps", errorsSection, Should, creating, keeps((*hanging).reset)},
-	{"cut-half-closed-keeps", errorsSection, Should, creating, keeps((*hanging).halfClose)},
-	{"hanging-head", "not in the protocol: a link that is lost without a word", Should, creating, func(v *visit) error {
+	{"cut-reset-keeps", errorsSection, Should, creating, keepsBytes((*hanging).reset)},
+	{"cut-half-closed-keeps", errorsSection, Should, creating, keepsBytes((*hanging).halfClose)},
+	{"hanging-head", "not in the protocol: a link that dies without a reset", Should, creating, func(v *probe) error {
 		to, _, h, err := v.hang()
 		if err != nil {
 			return err
@@ -31,7 +31,7 @@ var cuts = []check{
 		}
 		return nil
 	}},
-	{"hanging-resumed", "not in the protocol: a link that is lost without a word", Should, creating, func(v *visit) error {
+	{"hanging-resumed", "not in the protocol: a link that dies without a reset", Should, creating, func(v *probe) error {
 		to, content, h, err := v.hang()
 		if err != nil {
 			return err
@@ -47,8 +47,8 @@ var cuts = []check{
 // most is how much of a large content is sent before it is cut.
 const most = large * 3 / 4
 
-// hang begins a PATCH and leaves it there.
-func (v *visit) hang() (to string, content []byte, h *hanging, err error) {
+// hang begins a PATCH and lets it hang.
+func (v *probe) hang() (to string, content []byte, h *hanging, err error) {
 	content = v.content(large)
 	if to, err = v.create(content); err != nil {
 		return "", nil, nil, err
@@ -63,8 +63,8 @@ func (v *visit) hang() (to string, content []byte, h *hanging, err error) {
 	return to, content, h, nil
 }
 
-// cut ends a PATCH before its end, and returns the offset that is told then.
-func (v *visit) cut(end func(*hanging) error, goOn bool) (int64, error) {
+// cut ends a PATCH before its end and returns the offset of the server. With resume it completes the upload.
+func (v *probe) cut(end func(*hanging) error, resume bool) (int64, error) {
 	content := v.content(large)
 	to, err := v.create(content)
 	if err != nil {
@@ -83,19 +83,19 @@ func (v *visit) cut(end func(*hanging) error, goOn bool) (int64, error) {
 	case err != nil:
 		return 0, err
 	case offset > most:
-		return 0, fmt.Errorf("HEAD tells offset %d after %d bytes were sent", offset, most)
-	case !goOn:
+		return 0, fmt.Errorf("HEAD answers with offset %d after %d bytes were sent", offset, most)
+	case !resume:
 		return offset, nil
 	}
 	return offset, v.resume(to, content)
 }
 
-// keeps wants what arrived before a cut to count.
-func keeps(end func(*hanging) error) func(*visit) error {
-	return func(v *visit) error {
+// keepsBytes checks that the bytes before a cut are stored.
+func keepsBytes(end func(*hanging) error) func(*probe) error {
+	return func(v *probe) error {
 		offset, err := v.cut(end, false)
 		if err == nil && offset < most {
-			err = fmt.Errorf("%d of %d bytes that were sent count", offset, most)
+			err = fmt.Errorf("the server stored %d of %d bytes that were sent", offset, most)
 		}
 		return err
 	}

@@ -1,15 +1,10 @@
-// Package tus looks at a server of tus 1.0 (https://tus.io/protocols/resumable-upload)
-// from outside and tells where it departs from the protocol. It knows nothing
-// of the server but its address: what the server claims to offer it learns
-// from OPTIONS, and what is claimed is checked.
+// Package tus checks from outside whether a server follows tus 1.0 (https://tus.io/protocols/resumable-upload). It knows
+// only the address of the server: it reads the extensions from OPTIONS and checks those that the server claims.
 //
-// Every check is one statement of the protocol: it has a name, the section that
-// the statement is from, and a level. What a check finds against a MUST is a
-// failure, against a SHOULD a warning. Where the protocol is silent and a
-// station's life depends on it all the same (a HEAD while a PATCH hangs on a dead
-// connection), the section says so and the level is SHOULD.
+// Each check is one statement of the protocol. It has a name, the section of the statement, and a level. A departure from
+// a MUST is a failure, from a SHOULD a warning. Some checks cover what the protocol leaves open and a station depends on,
+// such as HEAD while a PATCH hangs on a dead connection; their section says so and their level is SHOULD.
 //
-// A run makes uploads and finishes some of them, and terminates them in the end
-// where the server offers that. What a server has made of finished ones it
-// keeps, so it should be one for tests.
+// A run creates uploads and finishes some of them. It terminates them at the end where the server offers that. A server
+// keeps what it does with finished uploads, so use a test server.
 package tus

@@ -12,38 +12,38 @@ import (
 var ending = []string{"creation", "termination"}
 
 var termination = []check{
-	{"delete", "Termination, DELETE", Must, ending, func(v *visit) error {
+	{"delete", "Termination, DELETE", Must, ending, func(v *probe) error {
 		to, err := v.create(v.content(small))
 		if err != nil {
 			return err
 		}
-		return v.end(to)
+		return v.terminate(to)
 	}},
-	{"delete-gone", "Termination, DELETE", Should, ending, func(v *visit) error {
+	{"delete-gone", "Termination, DELETE", Should, ending, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(v.append(to, 0, content[:small/2]), v.end(to)); err != nil {
+		if err := errors.Join(v.append(to, 0, content[:small/2]), v.terminate(to)); err != nil {
 			return err
 		}
-		return v.vanished(to, small/2, content)
+		return v.wantGone(to, small/2, content)
 	}},
-	{"delete-unknown", "Termination, DELETE", Should, ending, func(v *visit) error {
-		to, err := v.unknown()
+	{"delete-unknown", "Termination, DELETE", Should, ending, func(v *probe) error {
+		to, err := v.unknownAddress()
 		if err != nil {
 			return err
 		}
 		a, err := v.do(http.MethodDelete, to, nil)
 		if err == nil && !a.gone() {
-			err = fmt.Errorf("status %d for an upload that is not there, want 404 or 410", a.status)
+			err = fmt.Errorf("status %d for an unknown upload, want 404 or 410", a.status)
 		}
 		return err
 	}},
 }
 
-func (v *visit) end(to string) error {
+func (v *probe) terminate(to string) error {
 	a, err := v.do(http.MethodDelete, to, nil)
 	if err == nil && a.status != http.StatusNoContent {
 		err = fmt.Errorf("DELETE was answered with status %d, want 204", a.status)
@@ -51,18 +51,18 @@ func (v *visit) end(to string) error {
 	return err
 }
 
-// vanished wants an upload to be no more.
-func (v *visit) vanished(to string, offset int, content []byte) error {
+// wantGone checks that an upload no longer exists.
+func (v *probe) wantGone(to string, offset int, content []byte) error {
 	a, err := v.do(http.MethodHead, to, nil)
 	if err == nil && !a.gone() {
-		err = fmt.Errorf("HEAD of an upload that has ended: status %d, want 404 or 410", a.status)
+		err = fmt.Errorf("HEAD of a terminated or expired upload: status %d, want 404 or 410", a.status)
 	}
 	if err != nil {
 		return err
 	}
 	a, err = v.patch(to, offset, bytes.NewReader(content[offset:]))
 	if err == nil && !a.gone() {
-		err = fmt.Errorf("PATCH of an upload that has ended: status %d, want 404 or 410", a.status)
+		err = fmt.Errorf("PATCH of a terminated or expired upload: status %d, want 404 or 410", a.status)
 	}
 	return err
 }
@@ -70,7 +70,7 @@ func (v *visit) vanished(to string, offset int, content []byte) error {
 var expiring = []string{"creation", "expiration"}
 
 var expiration = []check{
-	{"expires-patch", "Expiration, Upload-Expires", Must, expiring, func(v *visit) error {
+	{"expires-patch", "Expiration, Upload-Expires", Must, expiring, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -83,7 +83,7 @@ var expiration = []check{
 		_, err = expires(a)
 		return err
 	}},
-	{"expires-create", "Expiration, Upload-Expires", Should, expiring, func(v *visit) error {
+	{"expires-create", "Expiration, Upload-Expires", Should, expiring, func(v *probe) error {
 		a, err := v.post(nil, append(length(small), "Upload-Metadata", v.metadata(nil))...)
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ var expiration = []check{
 		_, err = expires(a)
 		return err
 	}},
-	{"expires-refused-patch", "Expiration, Upload-Expires", Should, expiring, func(v *visit) error {
+	{"expires-refused-patch", "Expiration, Upload-Expires", Should, expiring, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -104,7 +104,7 @@ var expiration = []check{
 		_, err = expires(a)
 		return err
 	}},
-	{"expires-gone", "Expiration, Upload-Expires", Should, expiring, func(v *visit) error {
+	{"expires-gone", "Expiration, Upload-Expires", Should, expiring, func(v *probe) error {
 		content := v.content(small)
 		a, err := v.post(nil, append(length(small), "Upload-Metadata", v.metadata(content))...)
 		if err != nil {
@@ -120,16 +120,16 @@ var expiration = []check{
 		}
 		left := time.Until(at) + time.Second // the header has whole seconds
 		if left > v.o.Patience {
-			return skip("an upload lives for %s more, longer than the patience of %s", left.Round(time.Second), v.o.Patience)
+			return skip("an upload expires in %s, later than the patience of %s", left.Round(time.Second), v.o.Patience)
 		}
 		if err := v.pause(left); err != nil {
 			return err
 		}
-		return v.vanished(to, 0, content)
+		return v.wantGone(to, 0, content)
 	}},
 }
 
-// expires reads Upload-Expires, which RFC 9110, 5.6.7 wants in one form of date.
+// expires reads Upload-Expires, a date as in RFC 9110, 5.6.7.
 func expires(a answer) (time.Time, error) {
 	text := a.header.Get("Upload-Expires")
 	at, err := time.Parse(http.TimeFormat, text)
@@ -142,15 +142,15 @@ func expires(a answer) (time.Time, error) {
 var joining = []string{"creation", "concatenation"}
 
 var concatenation = []check{
-	{"concat-partial", "Concatenation, HEAD", Must, joining, func(v *visit) error {
-		a, err := v.fresh("Upload-Concat", "partial")
+	{"concat-partial", "Concatenation, HEAD", Must, joining, func(v *probe) error {
+		a, err := v.headOfNew("Upload-Concat", "partial")
 		if err == nil && a.header.Get("Upload-Concat") != "partial" {
-			err = fmt.Errorf("HEAD of a partial upload tells Upload-Concat %.80q, want partial", a.header.Get("Upload-Concat"))
+			err = fmt.Errorf("HEAD of a partial upload answers with Upload-Concat %.80q, want partial", a.header.Get("Upload-Concat"))
 		}
 		return err
 	}},
-	{"concat-final", "Concatenation, POST", Must, joining, func(v *visit) error {
-		to, content, err := v.joined()
+	{"concat-final", "Concatenation, POST", Must, joining, func(v *probe) error {
+		to, content, err := v.createFinal()
 		if err != nil {
 			return err
 		}
@@ -159,12 +159,12 @@ var concatenation = []check{
 			return err
 		}
 		if got := a.header.Get("Upload-Concat"); !strings.HasPrefix(got, "final;") {
-			return fmt.Errorf("HEAD of a final upload tells Upload-Concat %.80q, want final and its parts", got)
+			return fmt.Errorf("HEAD of a final upload answers with Upload-Concat %.80q, want final and its parts", got)
 		}
-		return errors.Join(v.told(to, int64(len(content))), v.shown(to, content))
+		return errors.Join(v.wantLength(to, int64(len(content))), v.wantContent(to, content))
 	}},
-	{"concat-final-patch", "Concatenation, PATCH", Must, joining, func(v *visit) error {
-		to, content, err := v.joined()
+	{"concat-final-patch", "Concatenation, PATCH", Must, joining, func(v *probe) error {
+		to, content, err := v.createFinal()
 		if err != nil {
 			return err
 		}
@@ -176,8 +176,8 @@ var concatenation = []check{
 	}},
 }
 
-// joined makes one upload out of two.
-func (v *visit) joined() (string, []byte, error) {
+// createFinal joins two partial uploads.
+func (v *probe) createFinal() (string, []byte, error) {
 	content := v.content(small)
 	var parts []string
 	for _, part := range [][]byte{content[:small/2], content[small/2:]} {

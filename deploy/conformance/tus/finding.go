@@ -8,16 +8,16 @@ import (
 	"text/tabwriter"
 )
 
-// Level is how strongly the protocol says something.
+// Level is how strictly the protocol demands something.
 type Level string
 
-// Levels, as RFC 2119 has them.
+// Levels, as defined by RFC 2119.
 const (
 	Must   Level = "MUST"
 	Should Level = "SHOULD"
 )
 
-// Result is what became of a check.
+// Result is the outcome of a check.
 type Result string
 
 // Results. A departure from a MUST is Fail, from a SHOULD Warn.
@@ -34,7 +34,7 @@ type Finding struct {
 	Section string `json:"section"` // of the protocol
 	Level   Level  `json:"level"`
 	Result  Result `json:"result"`
-	Detail  string `json:"detail,omitempty"` // what was found, or why it was skipped
+	Detail  string `json:"detail,omitempty"` // what was found, or why the check was skipped
 }
 
 // Failed reports whether a MUST is broken.
@@ -47,7 +47,7 @@ func Failed(fs []Finding) bool {
 	return false
 }
 
-// Count tells how many findings have each result.
+// Count returns how many findings have each result.
 func Count(fs []Finding) map[Result]int {
 	n := map[Result]int{}
 	for _, f := range fs {
@@ -56,7 +56,7 @@ func Count(fs []Finding) map[Result]int {
 	return n
 }
 
-// WriteTable writes findings for people: what is not right comes with its detail.
+// WriteTable writes a table of the findings and a line with the sums. Control characters of the server are removed.
 func WriteTable(w io.Writer, fs []Finding) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "RESULT\tLEVEL\tCHECK\tSECTION\tDETAIL")
@@ -68,7 +68,7 @@ func WriteTable(w io.Writer, fs []Finding) error {
 	return t.Flush()
 }
 
-// printable keeps what a server said from ruling the terminal.
+// printable replaces control characters: a server must not control the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -78,15 +78,15 @@ func printable(s string) string {
 	}, s)
 }
 
-// errSkip is the class of errors that end a check without a verdict.
+// errSkip is the class of errors that end a check without a result.
 var errSkip = errors.New("skipped")
 
 func skip(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errSkip, fmt.Sprintf(format, args...))
 }
 
-// verdict turns the end of a check into its finding.
-func verdict(c check, err error) Finding {
+// newFinding turns the error of a check into its finding.
+func newFinding(c check, err error) Finding {
 	f := Finding{Name: c.name, Section: c.section, Level: c.level, Result: Pass}
 	switch {
 	case err == nil:

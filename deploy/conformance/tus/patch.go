@@ -10,7 +10,7 @@ import (
 )
 
 var patches = []check{
-	{"patch-appends", "Core, PATCH", Must, creating, func(v *visit) error {
+	{"patch-appends", "Core, PATCH", Must, creating, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -20,25 +20,25 @@ var patches = []check{
 			if err := v.append(to, part[0], content[part[0]:part[1]]); err != nil {
 				return err
 			}
-			if err := v.still(to, part[1], "a PATCH"); err != nil {
+			if err := v.wantOffset(to, part[1], "a PATCH"); err != nil {
 				return err
 			}
 		}
-		return v.shown(to, content)
+		return v.wantContent(to, content)
 	}},
-	{"patch-chunked", "RFC 9112, 7.1", Must, creating, func(v *visit) error {
+	{"patch-chunked", "RFC 9112, 7.1", Must, creating, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
 			return err
 		}
-		a, err := v.patch(to, 0, sizeless(content))
+		a, err := v.patch(to, 0, withoutSize(content))
 		if err != nil {
 			return err
 		}
-		return errors.Join(taken(a, small), v.shown(to, content))
+		return errors.Join(wantPatched(a, small), v.wantContent(to, content))
 	}},
-	{"patch-empty", "Core, PATCH", Must, creating, func(v *visit) error {
+	{"patch-empty", "Core, PATCH", Must, creating, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -48,7 +48,7 @@ var patches = []check{
 			if err := v.append(to, at, nil); err != nil {
 				return fmt.Errorf("without bytes, at %d: %w", at, err)
 			}
-			if err := v.still(to, at, "a PATCH without bytes"); err != nil || at > 0 {
+			if err := v.wantOffset(to, at, "a PATCH without bytes"); err != nil || at > 0 {
 				return err
 			}
 			if err := v.append(to, 0, content[:small/2]); err != nil {
@@ -57,7 +57,7 @@ var patches = []check{
 		}
 		return nil
 	}},
-	{"patch-media-type", "Core, PATCH", Should, creating, func(v *visit) error {
+	{"patch-media-type", "Core, PATCH", Should, creating, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -69,27 +69,27 @@ var patches = []check{
 		}
 		return err
 	}},
-	{"patch-unknown", "Core, PATCH", Should, creating, func(v *visit) error {
-		to, err := v.unknown()
+	{"patch-unknown", "Core, PATCH", Should, creating, func(v *probe) error {
+		to, err := v.unknownAddress()
 		if err != nil {
 			return err
 		}
 		a, err := v.patch(to, 0, bytes.NewReader(v.content(small)))
 		if err == nil && !a.gone() {
-			err = fmt.Errorf("status %d for an upload that is not there, want 404", a.status)
+			err = fmt.Errorf("status %d for an unknown upload, want 404", a.status)
 		}
 		return err
 	}},
 }
 
-// sizeless hides the size of a body, which goes in chunks then.
-func sizeless(b []byte) io.Reader { return struct{ io.Reader }{bytes.NewReader(b)} }
+// withoutSize hides the size of a body, so that it is sent in chunks.
+func withoutSize(b []byte) io.Reader { return struct{ io.Reader }{bytes.NewReader(b)} }
 
 var offsets = []check{
 	{"offset-ahead", "Core, PATCH", Must, creating, conflict(small/2, small/2+1)},
 	{"offset-behind", "Core, PATCH", Must, creating, conflict(small/2, 0)},
 	{"offset-after-the-end", "Core, PATCH", Must, creating, conflict(small, small/2)},
-	{"offset-malformed", "Core, Upload-Offset", Must, creating, func(v *visit) error {
+	{"offset-malformed", "Core, Upload-Offset", Must, creating, func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -104,16 +104,16 @@ var offsets = []check{
 				return err
 			}
 		}
-		return v.still(to, 0, "malformed offsets")
+		return v.wantOffset(to, 0, "malformed offsets")
 	}},
 	{"offset-within-length", "Core, PATCH", Must, creating, beyond(func(b []byte) io.Reader { return bytes.NewReader(b) })},
-	{"offset-within-length-chunked", "Core, PATCH", Must, creating, beyond(sizeless)},
+	{"offset-within-length-chunked", "Core, PATCH", Must, creating, beyond(withoutSize)},
 	{"offset-two-patches", "Core, PATCH", Must, creating, twoPatches},
 }
 
-// conflict sends a PATCH to where the upload is not.
-func conflict(have, at int) func(*visit) error {
-	return func(v *visit) error {
+// conflict sends a PATCH at another offset than the one of the upload.
+func conflict(have, at int) func(*probe) error {
+	return func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -129,13 +129,13 @@ func conflict(have, at int) func(*visit) error {
 		if err != nil {
 			return err
 		}
-		return v.still(to, have, "a refused PATCH")
+		return v.wantOffset(to, have, "a refused PATCH")
 	}
 }
 
-// beyond sends more than the upload has left.
-func beyond(body func([]byte) io.Reader) func(*visit) error {
-	return func(v *visit) error {
+// beyond sends more bytes than the upload lacks.
+func beyond(body func([]byte) io.Reader) func(*probe) error {
+	return func(v *probe) error {
 		content := v.content(small)
 		to, err := v.create(content)
 		if err != nil {
@@ -149,25 +149,25 @@ func beyond(body func([]byte) io.Reader) func(*visit) error {
 			return err
 		}
 		if n, err := a.offset(); err == nil && n > small {
-			return fmt.Errorf("the answer tells offset %d of %d bytes", n, small)
+			return fmt.Errorf("the answer has offset %d of %d bytes", n, small)
 		}
 		n, err := v.head(to)
 		if err == nil && n > small {
-			err = fmt.Errorf("HEAD tells offset %d of %d bytes", n, small)
+			err = fmt.Errorf("HEAD answers with offset %d of %d bytes", n, small)
 		}
 		if err != nil {
 			return err
 		}
 		if a.ok() && n < small {
-			return fmt.Errorf("status %d, and %d of the bytes sent do not count", a.status, small-n)
+			return fmt.Errorf("status %d, but %d of the sent bytes are missing", a.status, small-n)
 		}
 		return nil
 	}
 }
 
-// twoPatches has two requests at one offset at the same time. The upload has
-// room for both, and only one may count.
-func twoPatches(v *visit) error {
+// twoPatches sends two requests at the same offset at the same time. The upload has room for both, and the server may
+// accept only one.
+func twoPatches(v *probe) error {
 	content := v.content(large)
 	half := content[:large/2]
 	to, err := v.create(content)
@@ -189,16 +189,16 @@ func twoPatches(v *visit) error {
 		return err
 	}
 	if one.ok() && second.ok() {
-		return errors.New("both of two PATCHes at one offset are said to be taken")
+		return errors.New("both of two PATCHes at the same offset were accepted")
 	}
 	got, err := v.head(to)
 	switch {
 	case err != nil:
 		return err
 	case got > int64(len(half)):
-		return fmt.Errorf("HEAD tells offset %d after two PATCHes of %d bytes at offset 0", got, len(half))
+		return fmt.Errorf("HEAD answers with offset %d after two PATCHes of %d bytes at offset 0", got, len(half))
 	case (one.ok() || second.ok()) && got != int64(len(half)):
-		return fmt.Errorf("HEAD tells offset %d, and one PATCH of %d bytes was said to be taken", got, len(half))
+		return fmt.Errorf("HEAD answers with offset %d after an accepted PATCH of %d bytes", got, len(half))
 	}
 	return v.resume(to, content)
 }

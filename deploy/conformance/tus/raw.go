@@ -14,18 +14,16 @@ import (
 	"time"
 )
 
-// hanging is a PATCH on a connection of its own whose body is not whole, which
-// no client of net/http sends.
+// hanging is a PATCH with an incomplete body on a separate connection. net/http cannot send one.
 type hanging struct {
-	v    *visit
+	v    *probe
 	conn net.Conn
 	in   *bufio.Reader
 	sent int
 }
 
-// begin sends the head of a PATCH that announces size bytes, and the first part
-// of them. The caller closes it.
-func (v *visit) begin(to string, offset, size int, part []byte, header ...string) (*hanging, error) {
+// begin sends the head of a PATCH that announces size bytes, and the first part of them. The caller must close it.
+func (v *probe) begin(to string, offset, size int, part []byte, header ...string) (*hanging, error) {
 	u, err := url.Parse(to)
 	if err != nil {
 		return nil, err
@@ -34,7 +32,7 @@ func (v *visit) begin(to string, offset, size int, part []byte, header ...string
 	if err != nil {
 		return nil, err
 	}
-	v.dress(r, append([]string{"Upload-Offset", strconv.Itoa(offset), "Content-Type", octets}, header...))
+	v.setHeaders(r, append([]string{"Upload-Offset", strconv.Itoa(offset), "Content-Type", octets}, header...))
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "PATCH %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", u.RequestURI(), u.Host, size)
 	if err := r.Header.Write(&b); err != nil {
@@ -58,7 +56,7 @@ func (v *visit) begin(to string, offset, size int, part []byte, header ...string
 	return h, nil
 }
 
-func (v *visit) dial(u *url.URL) (net.Conn, error) {
+func (v *probe) dial(u *url.URL) (net.Conn, error) {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
@@ -76,7 +74,7 @@ func (h *hanging) send(part []byte) error {
 	return err
 }
 
-// answer reads what the server says; status 0 stands for a closed connection.
+// answer reads the answer; status 0 means that the server closed the connection.
 func (h *hanging) answer() (answer, error) {
 	resp, err := http.ReadResponse(h.in, nil)
 	if err != nil {
@@ -86,15 +84,14 @@ func (h *hanging) answer() (answer, error) {
 		}
 		return answer{}, nil
 	}
-	defer func() { _ = resp.Body.Close() }() // the connection goes with it
+	defer func() { _ = resp.Body.Close() }() // the connection is closed with it
 	a := answer{status: resp.StatusCode, header: resp.Header}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	h.v.listen(http.MethodPatch, a)
+	h.v.noteVersion(http.MethodPatch, a)
 	return a, err
 }
 
-// reset ends the connection as a lost link with a living host does, after a
-// moment in which the bytes can arrive.
+// reset resets the connection, after a time in which the sent bytes can arrive.
 func (h *hanging) reset() error {
 	if err := h.v.pause(h.v.o.Settle); err != nil {
 		return errors.Join(err, h.conn.Close())
@@ -111,8 +108,7 @@ func (h *hanging) reset() error {
 	return conn.Close()
 }
 
-// halfClose ends what is sent, and waits for what the server says or for its end
-// of the connection.
+// halfClose closes the sending side and waits for an answer or for the end of the connection.
 func (h *hanging) halfClose() error {
 	if c, ok := h.conn.(interface{ CloseWrite() error }); ok {
 		if err := c.CloseWrite(); err != nil {
@@ -123,4 +119,4 @@ func (h *hanging) halfClose() error {
 	return err
 }
 
-func (h *hanging) close() { _ = h.conn.Close() } // it may be closed
+func (h *hanging) close() { _ = h.conn.Close() } // it may be closed already

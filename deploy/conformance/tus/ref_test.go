@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// ref is a small server that keeps to the protocol, but for one flaw.
+// ref is a small server that follows the protocol, except for one flaw.
 type ref struct {
 	flaw string
 	life time.Duration
@@ -23,19 +23,19 @@ type ref struct {
 
 type refUpload struct {
 	data    []byte
-	told    int64 // offset by which the answers go, where a flaw lies about it
-	length  int64 // -1: not known
+	claimed int64 // offset of the answers, where a flaw makes it wrong
+	length  int64 // -1 means unknown
 	meta    string
 	concat  string
 	expires time.Time
-	owner   *http.Request // whose bytes are taken
+	owner   *http.Request // the request whose bytes are accepted
 	busy    sync.Mutex
 }
 
 const refMax = 64 << 20
 
-// serial has a HEAD wait for the end of a PATCH, which is a flaw of its own, and
-// lets the others about cuts show in the first HEAD after one.
+// serial makes a HEAD wait for the end of a PATCH. That is a flaw of its own, and it makes the flaws about cuts visible in
+// the first HEAD after a cut.
 func (r *ref) serial() bool { return r.is("HEAD waits") || strings.HasPrefix(r.flaw, "a cut ") }
 
 func (r *ref) is(flaw string) bool { return r.flaw == flaw }
@@ -64,7 +64,7 @@ func (r *ref) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 	up := r.find(id)
 	switch {
-	case up == nil && r.is("unknown is a fault"):
+	case up == nil && r.is("unknown uploads fail with 500"):
 		w.WriteHeader(http.StatusInternalServerError)
 	case up == nil && r.is("unknown can be deleted") && method == http.MethodDelete:
 		w.WriteHeader(http.StatusNoContent)
@@ -75,7 +75,7 @@ func (r *ref) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	case method == http.MethodPatch:
 		r.patch(w, q, up)
 	case method == http.MethodDelete:
-		r.end(w, id)
+		r.terminate(w, id)
 	case method == http.MethodGet && q.Method == http.MethodGet:
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -86,7 +86,7 @@ func (r *ref) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 }
 
 func (r *ref) options(w http.ResponseWriter, q *http.Request) {
-	if r.is("OPTIONS heeds the version") && q.Header.Get("Tus-Resumable") != "" {
+	if r.is("OPTIONS checks the version") && q.Header.Get("Tus-Resumable") != "" {
 		w.WriteHeader(http.StatusPreconditionFailed)
 		return
 	}
@@ -114,13 +114,13 @@ func (r *ref) find(id string) *refUpload {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	up := r.uploads[id]
-	if up == nil || time.Now().After(up.expires) && !r.is("expired lives on") || r.is("finished is forgotten") && up.whole() {
+	if up == nil || time.Now().After(up.expires) && !r.is("expired uploads remain") || r.is("finished uploads are unknown") && up.complete() {
 		return nil
 	}
 	return up
 }
 
-func (up *refUpload) whole() bool { return up.length >= 0 && int64(len(up.data)) >= up.length }
+func (up *refUpload) complete() bool { return up.length >= 0 && int64(len(up.data)) >= up.length }
 
 func (r *ref) head(w http.ResponseWriter, up *refUpload) {
 	if r.serial() {
@@ -134,26 +134,26 @@ func (r *ref) head(w http.ResponseWriter, up *refUpload) {
 		h.Set("Cache-Control", "no-store")
 	}
 	if !r.is("HEAD without offset") {
-		h.Set("Upload-Offset", strconv.FormatInt(max(up.told, int64(len(up.data))), 10))
+		h.Set("Upload-Offset", strconv.FormatInt(max(up.claimed, int64(len(up.data))), 10))
 	}
 	if !r.is("HEAD without length") && up.length >= 0 {
 		h.Set("Upload-Length", strconv.FormatInt(up.length, 10))
 	}
-	if up.length < 0 && !r.is("deferred is not told") {
+	if up.length < 0 && !r.is("deferred length is not listed") {
 		h.Set("Upload-Defer-Length", "1")
 	}
 	if up.meta != "" && !r.is("metadata is dropped") {
 		h.Set("Upload-Metadata", up.meta)
 	}
-	if up.concat != "" && !r.is("parts are not told") {
+	if up.concat != "" && !r.is("Upload-Concat is not listed") {
 		h.Set("Upload-Concat", up.concat)
 	}
 }
 
-func (r *ref) end(w http.ResponseWriter, id string) {
+func (r *ref) terminate(w http.ResponseWriter, id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.is("the deleted lives on") {
+	if !r.is("deleted uploads remain") {
 		delete(r.uploads, id)
 	}
 	if r.is("DELETE answers 200") {
@@ -162,7 +162,7 @@ func (r *ref) end(w http.ResponseWriter, id string) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// expiry tells when an upload ends.
+// expiry sets Upload-Expires.
 func (r *ref) expiry(w http.ResponseWriter, up *refUpload) {
 	at := up.expires.UTC().Format(http.TimeFormat)
 	if r.is("expiry in another form") {
@@ -171,7 +171,7 @@ func (r *ref) expiry(w http.ResponseWriter, up *refUpload) {
 	w.Header().Set("Upload-Expires", at)
 }
 
-// refuse answers a PATCH that is not taken.
+// refuse answers a refused PATCH.
 func (r *ref) refuse(w http.ResponseWriter, up *refUpload, status int) {
 	if !r.is("no expiry in refusals") {
 		r.expiry(w, up)
@@ -201,7 +201,7 @@ func (r *ref) patch(w http.ResponseWriter, q *http.Request, up *refUpload) {
 		r.refuse(w, up, http.StatusBadRequest)
 		return
 	}
-	if q.ContentLength == 0 && r.is("no empty PATCH") {
+	if q.ContentLength == 0 && r.is("empty PATCH is refused") {
 		r.refuse(w, up, http.StatusBadRequest)
 		return
 	}
@@ -209,7 +209,7 @@ func (r *ref) patch(w http.ResponseWriter, q *http.Request, up *refUpload) {
 		r.refuse(w, up, status)
 		return
 	}
-	n, status := r.take(q, up)
+	n, status := r.readBody(q, up)
 	if status != 0 {
 		r.refuse(w, up, status)
 		return
@@ -224,17 +224,17 @@ func (r *ref) patch(w http.ResponseWriter, q *http.Request, up *refUpload) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// claim makes the upload the request's, or says why not.
+// claim makes q the owner of the upload, or returns the status of the refusal.
 func (r *ref) claim(q *http.Request, up *refUpload, offset int64) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	have := int64(len(up.data))
 	switch {
-	case strings.HasPrefix(up.concat, "final") && !r.is("the joined can grow"):
+	case strings.HasPrefix(up.concat, "final") && !r.is("a final upload can grow"):
 		return http.StatusForbidden
-	case offset > have && r.is("holes"):
+	case offset > have && r.is("gaps are filled"):
 		up.data = append(up.data, make([]byte, offset-have)...)
-	case offset < have && r.is("the offset goes back"):
+	case offset < have && r.is("the offset can decrease"):
 		up.data = up.data[:offset]
 	case offset != have && !r.is("both PATCHes count"):
 		return http.StatusConflict
@@ -254,8 +254,8 @@ func (r *ref) claim(q *http.Request, up *refUpload, offset int64) int {
 	return 0
 }
 
-// take reads a body into the upload and returns the offset, or a status.
-func (r *ref) take(q *http.Request, up *refUpload) (int64, int) {
+// readBody reads a body into the upload and returns the offset, or the status of the refusal.
+func (r *ref) readBody(q *http.Request, up *refUpload) (int64, int) {
 	checksum, status := r.checksum(q)
 	if status != 0 {
 		return 0, status
@@ -271,7 +271,7 @@ func (r *ref) take(q *http.Request, up *refUpload) (int64, int) {
 	for {
 		n, err := q.Body.Read(buf)
 		got.Write(buf[:n])
-		if !r.keep(q, up, buf[:n], checksum == "" || r.is("cut and checked counts")) {
+		if !r.appendBytes(q, up, buf[:n], checksum == "" || r.is("cut bytes with a checksum are stored")) {
 			return 0, http.StatusConflict
 		}
 		if errors.Is(err, io.EOF) {
@@ -282,22 +282,22 @@ func (r *ref) take(q *http.Request, up *refUpload) (int64, int) {
 			return 0, http.StatusConflict
 		}
 	}
-	if checksum != "" && !r.is("cut and checked counts") {
-		if !r.fits(checksum, got.Bytes()) {
-			if r.is("the wrong is refused and kept") {
-				r.keep(q, up, got.Bytes(), true)
+	if checksum != "" && !r.is("cut bytes with a checksum are stored") {
+		if !r.matches(checksum, got.Bytes()) {
+			if r.is("refused bytes are stored") {
+				r.appendBytes(q, up, got.Bytes(), true)
 			}
 			return 0, 460
 		}
-		r.keep(q, up, got.Bytes(), true)
+		r.appendBytes(q, up, got.Bytes(), true)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return int64(len(up.data)), 0
 }
 
-// keep adds bytes while the upload is the request's, up to its length.
-func (r *ref) keep(q *http.Request, up *refUpload, b []byte, really bool) bool {
+// appendBytes appends bytes up to the length of the upload. It returns false when q is no longer the owner.
+func (r *ref) appendBytes(q *http.Request, up *refUpload, b []byte, store bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if up.owner != q && !r.is("both PATCHes count") {
@@ -306,7 +306,7 @@ func (r *ref) keep(q *http.Request, up *refUpload, b []byte, really bool) bool {
 	if left := up.length - int64(len(up.data)); up.length >= 0 && int64(len(b)) > left && !r.is("more than the length") {
 		b = b[:left]
 	}
-	if really {
+	if store {
 		up.data = append(up.data, b...)
 	}
 	return true
@@ -316,30 +316,30 @@ func (r *ref) cut(q *http.Request, up *refUpload, began int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.is("a cut loses all"):
+	case r.is("a cut loses all bytes"):
 		up.data = up.data[:began]
-	case r.is("a cut counts all"):
-		up.told = q.ContentLength
-	case r.is("a cut spoils a byte"):
+	case r.is("a cut counts announced bytes"):
+		up.claimed = q.ContentLength
+	case r.is("a cut damages a byte"):
 		up.data[len(up.data)-1] ^= 1
 	}
 }
 
-// checksum returns what the body must hash to, "" for nothing.
+// checksum returns the checked Upload-Checksum of a request, "" for none.
 func (r *ref) checksum(q *http.Request) (string, int) {
 	text := q.Header.Get("Upload-Checksum")
 	name, encoded, _ := strings.Cut(text, " ")
 	switch h := hashes[name]; {
 	case text == "":
 		return "", 0
-	case h == nil && r.is("unknown algorithms pass"):
+	case h == nil && r.is("unknown algorithms are accepted"):
 		return "", 0
 	case h == nil:
 		return "", http.StatusBadRequest
 	default:
 		b, err := base64.StdEncoding.DecodeString(encoded)
 		if err != nil || len(b) != h().Size() {
-			if r.is("malformed checksums pass") {
+			if r.is("malformed checksums are accepted") {
 				return "", 0
 			}
 			return "", http.StatusBadRequest
@@ -348,7 +348,7 @@ func (r *ref) checksum(q *http.Request) (string, int) {
 	return text, 0
 }
 
-func (r *ref) fits(checksum string, b []byte) bool {
+func (r *ref) matches(checksum string, b []byte) bool {
 	name, _, _ := strings.Cut(checksum, " ")
-	return (sum(name, b) == checksum || r.is("wrong checksums pass")) && !r.is("no checksum fits")
+	return (sum(name, b) == checksum || r.is("wrong checksums are accepted")) && !r.is("right checksums are refused")
 }

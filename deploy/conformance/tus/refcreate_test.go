@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// create is the POST of ref.
+// create answers a POST.
 func (r *ref) create(w http.ResponseWriter, q *http.Request) {
-	up, status := r.asked(q)
+	up, status := r.newUpload(q)
 	if status != 0 {
 		w.WriteHeader(status)
 		return
@@ -18,7 +18,7 @@ func (r *ref) create(w http.ResponseWriter, q *http.Request) {
 	up.expires = time.Now().Add(r.life)
 	if q.Header.Get("Content-Type") == octets && !r.is("bytes of a creation are ignored") {
 		up.owner = q
-		n, status := r.take(q, up)
+		n, status := r.readBody(q, up)
 		if status != 0 {
 			w.WriteHeader(status)
 			return
@@ -29,7 +29,7 @@ func (r *ref) create(w http.ResponseWriter, q *http.Request) {
 	defer r.mu.Unlock()
 	id := strconv.Itoa(len(r.uploads)) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
 	r.uploads[id] = up
-	w.Header().Set("Location", id) // relative to the address of creation
+	w.Header().Set("Location", id) // relative to the address of the creation
 	if r.life%2 == 0 {
 		w.Header().Set("Location", fmt.Sprintf("http://%s/files/%s", q.Host, id))
 	}
@@ -42,18 +42,18 @@ func (r *ref) create(w http.ResponseWriter, q *http.Request) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-// asked makes the upload that a POST asks for.
-func (r *ref) asked(q *http.Request) (*refUpload, int) {
+// newUpload makes the upload of a POST.
+func (r *ref) newUpload(q *http.Request) (*refUpload, int) {
 	up := &refUpload{length: -1, meta: q.Header.Get("Upload-Metadata"), concat: q.Header.Get("Upload-Concat")}
 	if parts, final := strings.CutPrefix(up.concat, "final;"); final {
 		return r.join(up, parts)
 	}
-	if !refMetadata(up.meta) && !r.is("metadata is not read") {
+	if !refMetadata(up.meta) && !r.is("metadata is not checked") {
 		return nil, http.StatusBadRequest
 	}
 	length, deferred := q.Header.Get("Upload-Length"), q.Header.Get("Upload-Defer-Length")
 	switch {
-	case deferred == "1" && length == "", deferred != "" && r.is("any deferring"), length == "" && r.is("no length needed"):
+	case deferred == "1" && length == "", deferred != "" && r.is("any Upload-Defer-Length"), length == "" && r.is("no length needed"):
 		return up, 0
 	case deferred != "":
 		return nil, http.StatusBadRequest
@@ -64,7 +64,7 @@ func (r *ref) asked(q *http.Request) (*refUpload, int) {
 		return nil, http.StatusBadRequest
 	case n > refMax && !r.is("no limit"):
 		return nil, http.StatusRequestEntityTooLarge
-	case n == 0 && r.is("no empty files"):
+	case n == 0 && r.is("empty files are refused"):
 		return nil, http.StatusBadRequest
 	}
 	up.length = int64(n)
@@ -76,7 +76,7 @@ func (r *ref) join(up *refUpload, parts string) (*refUpload, int) {
 	defer r.mu.Unlock()
 	for at := range strings.FieldsSeq(parts) {
 		part := r.uploads[at[strings.LastIndex(at, "/")+1:]]
-		if part == nil || !part.whole() {
+		if part == nil || !part.complete() {
 			return nil, http.StatusBadRequest
 		}
 		up.data = append(up.data, part.data...)

@@ -12,33 +12,30 @@ import (
 	"time"
 )
 
-// Options say which server to look at, and how.
+// Options describe the server and the checks.
 type Options struct {
 	URL    string      // where uploads are created
 	Header http.Header // added to every request to the host of URL
-	// Extensions are taken as offered, in place of what OPTIONS says; nil believes OPTIONS.
+	// Extensions replace the list of the server; nil reads the list from OPTIONS.
 	Extensions []string
 	// Only are the names of the checks to run; nil means all.
 	Only []string
-	// Begin is how every content begins, for servers that look at it; nil means
-	// the head of an MP4.
+	// Begin is the start of every content, for servers that check it; nil means the head of an MP4.
 	Begin []byte
-	// Metadata goes with every creation.
+	// Metadata is sent with every creation.
 	Metadata map[string]string
-	// Digest is the metadata key under which the server takes the SHA-256 of the
-	// file in hexadecimal and refuses another content; "" means that it does not.
+	// Digest is the metadata key of the file's SHA-256 in hexadecimal, which the server checks; "" sends none.
 	Digest string
-	// Patience is how long an answer may take; 0 means 10 s.
+	// Patience is the limit for an answer; 0 means 10 s.
 	Patience time.Duration
-	// Settle is how long bytes may take to the server before a connection is
-	// reset; 0 means 500 ms.
+	// Settle is the time for bytes to reach the server before a connection is reset; 0 means 500 ms.
 	Settle time.Duration
 }
 
-// ErrOptions is the class of options that make no sense.
+// ErrOptions is the class of invalid options.
 var ErrOptions = errors.New("wrong use")
 
-// ErrNoServer says that nothing at the address answers as HTTP.
+// ErrNoServer is the class of addresses that do not answer as HTTP.
 var ErrNoServer = errors.New("no answer")
 
 var mp4 = []byte("\x00\x00\x00\x20ftypisom")
@@ -68,15 +65,15 @@ func (o *Options) fill() error {
 	return nil
 }
 
-// server is what OPTIONS told.
+// target is the answer of the server to OPTIONS.
 type target struct {
 	options    answer
 	extensions []string
-	maxSize    int64 // -1 when it is not told
+	maxSize    int64 // -1 when the server announces none
 	algorithms []string
 }
 
-func (s target) offers(extension string) bool { return slices.Contains(s.extensions, extension) }
+func (t target) offers(extension string) bool { return slices.Contains(t.extensions, extension) }
 
 // check is one statement of the protocol.
 type check struct {
@@ -84,24 +81,23 @@ type check struct {
 	section string
 	level   Level
 	needs   []string // extensions
-	run     func(*visit) error
+	run     func(*probe) error
 }
 
-// checks in the order of the protocol. The last one looks back at the others.
+// checks returns every check in the order of the protocol. The last one uses the answers of the others.
 func checks() []check {
 	return slices.Concat(discovery, heads, versions, patches, offsets, cuts, creation, deferred, withUpload, expiration, checksums, termination, concatenation, []check{everywhere})
 }
 
-// Run looks at the server and returns a finding for every check that was asked
-// for, in a fixed order. It fails with ErrOptions, with ErrNoServer when the server cannot be
-// asked at all, and with the cause when ctx ends. It leaves no goroutine behind.
+// Run checks the server and returns a finding for each selected check, in a fixed order. It fails with ErrOptions, with
+// ErrNoServer when the server does not answer at all, and with the cause when ctx ends. It leaves no goroutine running.
 func Run(ctx context.Context, o Options) ([]Finding, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	g := newGuest(o)
-	defer g.client.CloseIdleConnections()
-	if err := g.learn(ctx); err != nil {
+	s := newSession(o)
+	defer s.client.CloseIdleConnections()
+	if err := s.readOptions(ctx); err != nil {
 		return nil, err
 	}
 	var out []Finding
@@ -109,7 +105,7 @@ func Run(ctx context.Context, o Options) ([]Finding, error) {
 		if o.Only != nil && !slices.Contains(o.Only, c.name) {
 			continue
 		}
-		out = append(out, verdict(c, g.look(ctx, c)))
+		out = append(out, newFinding(c, s.runCheck(ctx, c)))
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -117,33 +113,33 @@ func Run(ctx context.Context, o Options) ([]Finding, error) {
 	return out, nil
 }
 
-// look runs one check with a fresh visit and cleans up after it.
-func (g *guest) look(ctx context.Context, c check) error {
+// runCheck runs one check with a new probe and cleans up after it.
+func (s *session) runCheck(ctx context.Context, c check) error {
 	for _, e := range c.needs {
-		if !g.server.offers(e) {
+		if !s.server.offers(e) {
 			return skip("the server does not offer %s", e)
 		}
 	}
-	v := g.visit(ctx, c.name)
-	defer v.leave()
+	v := s.probe(ctx, c.name)
+	defer v.cleanUp()
 	return c.run(v)
 }
 
-// learn asks what the server offers.
-func (g *guest) learn(ctx context.Context) error {
-	v := g.visit(ctx, "options")
-	a, err := v.do(http.MethodOptions, g.o.URL, nil, "Tus-Resumable", "")
+// readOptions asks the server for its extensions and limits.
+func (s *session) readOptions(ctx context.Context) error {
+	v := s.probe(ctx, "options")
+	a, err := v.do(http.MethodOptions, s.o.URL, nil, "Tus-Resumable", "")
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoServer, err)
 	}
-	s := target{options: a, extensions: g.o.Extensions, maxSize: -1, algorithms: list(a.header.Get("Tus-Checksum-Algorithm"))}
-	if s.extensions == nil {
-		s.extensions = list(a.header.Get("Tus-Extension"))
+	t := target{options: a, extensions: s.o.Extensions, maxSize: -1, algorithms: list(a.header.Get("Tus-Checksum-Algorithm"))}
+	if t.extensions == nil {
+		t.extensions = list(a.header.Get("Tus-Extension"))
 	}
 	if n, err := strconv.ParseInt(a.header.Get("Tus-Max-Size"), 10, 64); err == nil && n >= 0 {
-		s.maxSize = n
+		t.maxSize = n
 	}
-	g.server = s
+	s.server = t
 	return nil
 }
 

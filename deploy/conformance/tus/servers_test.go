@@ -25,7 +25,7 @@ import (
 	"cattlecounter/deploy/testkit/postgres"
 )
 
-// cloud runs a cloud-api in this process, and returns how to look at it.
+// cloud runs a cloud-api in this process and returns the options to check it.
 func cloud(t *testing.T, change func(*config.Config)) Options {
 	t.Helper()
 	cfg := configured(t, change)
@@ -33,7 +33,7 @@ func cloud(t *testing.T, change func(*config.Config)) Options {
 	return Options{URL: at + "/files/", Header: token(t, cfg), Digest: "sha256", Patience: time.Minute}
 }
 
-// configured is a cloud-api with a data folder of its own.
+// configured is the configuration of a cloud-api with a separate data folder.
 func configured(t *testing.T, change func(*config.Config)) config.Config {
 	t.Helper()
 	cfg := config.Default()
@@ -66,7 +66,7 @@ func serve(t *testing.T, cfg config.Config) string {
 	return at.HTTP
 }
 
-// token makes a device known and returns its header.
+// token adds a device and returns the header with its token.
 func token(t *testing.T, cfg config.Config) http.Header {
 	t.Helper()
 	l, err := server.OpenLedger(t.Context(), cfg)
@@ -81,8 +81,8 @@ func token(t *testing.T, cfg config.Config) http.Header {
 	return http.Header{"Authorization": {"Bearer " + token.Reveal()}}
 }
 
-// want compares what was found with the whole list of what is known. maybe are
-// warnings that depend on how fast a machine is.
+// want compares the findings with the known results; checks that are not listed pass. maybe lists checks that can also
+// warn on a slow machine.
 func want(t *testing.T, found map[string]Finding, known map[string]Result, maybe ...string) {
 	t.Helper()
 	if len(found) != len(checks()) {
@@ -104,7 +104,7 @@ func want(t *testing.T, found map[string]Finding, known map[string]Result, maybe
 	t.Log(counts(found))
 	for name := range known {
 		if _, there := found[name]; !there {
-			t.Errorf("there is no check %s", name)
+			t.Errorf("no such check: %s", name)
 		}
 	}
 }
@@ -114,11 +114,10 @@ func counts(found map[string]Finding) string {
 	return fmt.Sprintf("%d passed, %d failed, %d warnings, %d skipped", n[Pass], n[Fail], n[Warn], n[Skipped])
 }
 
-// A reset may throw bytes away that the kernel had not handed over yet.
+// A reset can discard bytes that the kernel has not delivered yet.
 const mayLose = "cut-reset-keeps"
 
-// ours is what is known of our cloud: it keeps to every MUST, and takes neither
-// empty files nor parts.
+// ours is the result of our cloud: it follows every MUST, and refuses empty files and partial uploads.
 var ours = map[string]Result{
 	"create-empty": Warn, "expires-gone": Skipped,
 	"concat-partial": Skipped, "concat-final": Skipped, "concat-final-patch": Skipped,
@@ -130,7 +129,7 @@ func TestCloud(t *testing.T) {
 	want(t, found, ours, mayLose)
 }
 
-// With blobs in Azure Storage it answers alike.
+// With blobs in Azure Storage the results are the same.
 func TestCloudOnAzure(t *testing.T) {
 	t.Parallel()
 	server := azurite.Get(t)
@@ -141,8 +140,7 @@ func TestCloudOnAzure(t *testing.T) {
 	want(t, found, ours, mayLose)
 }
 
-// Two that share Azure Storage and PostgreSQL answer as one, with every request at
-// another of them than the one before.
+// Two clouds that share Azure Storage and PostgreSQL answer like one, when a balancer sends each request to the other one.
 func TestTwoCloudsAtOneAddress(t *testing.T) {
 	t.Parallel()
 	server, database := azurite.Get(t), postgres.Get(t).Database(t)
@@ -173,7 +171,7 @@ func TestTwoCloudsAtOneAddress(t *testing.T) {
 	t.Cleanup(balancer.Close)
 	balancer.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	found := run(t, Options{URL: balancer.URL + "/files/", Header: token(t, cfg), Digest: "sha256", Patience: time.Minute})
-	want(t, found, ours, mayLose, "cut-half-closed-keeps") // the balancer ends its own request then
+	want(t, found, ours, mayLose, "cut-half-closed-keeps") // the balancer then ends its own request
 }
 
 func TestCloudLetsUploadsExpire(t *testing.T) {
@@ -185,11 +183,9 @@ func TestCloudLetsUploadsExpire(t *testing.T) {
 	}
 }
 
-// tusd is the control: the server that many use, and what the kit finds in it.
-// Its source agrees: the refusal of a version does not tell its own, HEAD is not
-// asked for a version, an override counts with POST only (middleware of
-// pkg/handler), the media type is refused with 400, and metadata that cannot be
-// read is dropped.
+// TestTusd checks the reference server. Its source confirms the findings: the refusal of a version does not list its own,
+// HEAD needs no version, an override works with POST only (the middleware of pkg/handler), another media type is refused
+// with 400, and malformed metadata is ignored.
 func TestTusd(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -222,7 +218,7 @@ func TestTusd(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]Result{
-		"version-refused-head": Fail, "version-told": Fail, "override-any": Fail,
+		"version-refused-head": Fail, "version-listed": Fail, "override-any": Fail,
 		"patch-media-type": Warn, "metadata-malformed": Warn,
 	}
 	for _, c := range checks() {
