@@ -20,19 +20,18 @@ var boards = []struct {
 	{"armv7", elf.EM_ARM},
 }
 
-// agentMost is what a station downloads at most over a link that is paid by the
-// megabyte, before compression.
+// agentMost is the size limit of the program in bytes: a station downloads it over a metered link.
 const agentMost = 25_000_000
 
-// agentNever says which modules the agent does without, and why.
+// agentNever are modules that the agent must not contain, with the reason.
 var agentNever = map[string]string{
-	"github.com/gofiber":              "it serves no web",
-	"gocv.io":                         "OpenCV is the worker's",
-	"github.com/yalue/onnxruntime_go": "inference is the worker's",
-	"github.com/Azure":                "the cloud's store is the cloud's business",
-	"modernc.org":                     "its records live in the spool",
-	"github.com/mochi-mqtt":           "the broker is the cloud's",
-	"github.com/goreleaser":           "packaging is no part of a program",
+	"github.com/gofiber":              "the agent serves no web pages",
+	"gocv.io":                         "OpenCV belongs to the worker",
+	"github.com/yalue/onnxruntime_go": "inference belongs to the worker",
+	"github.com/Azure":                "only the cloud uses its store",
+	"modernc.org":                     "the agent stores its records in the spool",
+	"github.com/mochi-mqtt":           "the broker belongs to the cloud",
+	"github.com/goreleaser":           "packaging tools are no part of a program",
 }
 
 // TestAgentBinary checks the program as it is shipped: static, free of cgo and of banned modules, and small. It builds
@@ -55,7 +54,7 @@ func TestAgentBinary(t *testing.T) {
 			}
 			t.Logf("%.1f MB", float64(st.Size())/1e6)
 			if st.Size() > agentMost {
-				t.Errorf("%d bytes, at most %d", st.Size(), agentMost)
+				t.Errorf("%d bytes, want at most %d", st.Size(), agentMost)
 			}
 			info, err := buildinfo.ReadFile(program)
 			if err != nil {
@@ -64,7 +63,7 @@ func TestAgentBinary(t *testing.T) {
 			for _, m := range info.Deps {
 				for never, why := range agentNever {
 					if strings.HasPrefix(m.Path, never) {
-						t.Errorf("holds %s: %s", m.Path, why)
+						t.Errorf("contains %s: %s", m.Path, why)
 					}
 				}
 			}
@@ -73,6 +72,7 @@ func TestAgentBinary(t *testing.T) {
 	}
 }
 
+// static checks that a program runs on its board without any library.
 func static(t *testing.T, program string, machine elf.Machine) {
 	t.Helper()
 	f, err := elf.Open(program)
@@ -81,11 +81,11 @@ func static(t *testing.T, program string, machine elf.Machine) {
 	}
 	defer f.Close()
 	if f.Machine != machine {
-		t.Errorf("for %s, want %s", f.Machine, machine)
+		t.Errorf("built for %s, want %s", f.Machine, machine)
 	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
-			t.Error("needs a dynamic linker, which a board may have in another version")
+			t.Error("needs a dynamic linker, whose version differs between boards")
 		}
 	}
 }

@@ -23,7 +23,7 @@ type pkg struct {
 	CgoFiles   []string
 }
 
-// packages lists the module's packages as they are built.
+// packages lists the packages of the module, with the build tags of the programs.
 func packages(t *testing.T) []pkg {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=Dir,ImportPath,Imports,GoFiles,CgoFiles", "-tags", "gocv_specific_modules,gocv_videoio", "./...")
@@ -49,12 +49,12 @@ func under(path string, roots ...string) bool {
 	return slices.ContainsFunc(roots, func(r string) bool { return path == r || strings.HasPrefix(path, r+"/") })
 }
 
-// only says in which folders a library may be imported, and why.
+// only lists the folders that may import a library, with the reason.
 var only = map[string]struct {
 	roots []string
 	why   string
 }{
-	"github.com/gofiber/fiber":            {[]string{"cloud/server/web"}, "its context must not outlive a handler, so it stays in one place"},
+	"github.com/gofiber/fiber":            {[]string{"cloud/server/web"}, "its context must not outlive a handler, so it has one home"},
 	"github.com/dgraph-io/badger":         {[]string{"edge/spool"}, "durability is decided in one place"},
 	"gocv.io/x/gocv":                      {[]string{"cloud/count/video"}, "the rest of the cloud builds without OpenCV"},
 	"github.com/yalue/onnxruntime_go":     {[]string{"cloud/count/detect/detr"}, "the rest of the cloud builds without cgo"},
@@ -62,7 +62,7 @@ var only = map[string]struct {
 	"github.com/mochi-mqtt/server":        {[]string{"cloud/server/broker", "deploy/testkit/broker"}, "the broker has one home"},
 	"modernc.org/sqlite":                  {[]string{"cloud/store/database"}, "what differs between databases has one home"},
 	"github.com/jackc/pgx":                {[]string{"cloud/store/database", "deploy/testkit/postgres"}, "what differs between databases has one home"},
-	"github.com/coreos/go-systemd":        {[]string{"edge/systemd"}, "what is said to the service manager is decided in one place"},
+	"github.com/coreos/go-systemd":        {[]string{"edge/systemd"}, "messages to the service manager have one home"},
 	"github.com/eclipse/paho.mqtt.golang": {[]string{"shared/mqttlink", "deploy/testkit/broker"}, "its pitfalls are handled in one place"},
 }
 
@@ -73,11 +73,11 @@ func TestLayers(t *testing.T) {
 			switch {
 			case !ours:
 			case under(in, "deploy/testkit") && !under(p.ImportPath, "deploy/testkit"):
-				t.Errorf("%s imports %s: only tests may", p.ImportPath, in)
+				t.Errorf("%s imports %s: only tests may import the test kit", p.ImportPath, in)
 			case under(p.ImportPath, "shared") && !under(in, "shared"),
 				under(p.ImportPath, "edge") && !under(in, "edge", "shared"),
 				under(p.ImportPath, "cloud") && !under(in, "cloud", "shared"):
-				t.Errorf("%s imports %s: edge and cloud know only themselves and shared, shared only itself", p.ImportPath, in)
+				t.Errorf("%s imports %s: edge and cloud import only themselves and shared, shared only itself", p.ImportPath, in)
 			}
 			for lib, rule := range only {
 				if strings.HasPrefix(imp, lib) && !under(p.ImportPath, rule.roots...) {
@@ -108,8 +108,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// TestPureGo holds the binaries that must cross-compile free of cgo and of what
-// they have no business with.
+// TestPureGo checks that the programs for small machines contain neither cgo nor banned modules.
 func TestPureGo(t *testing.T) {
 	for program, banned := range map[string][]string{
 		"./edge/cmd/edge-agent": {"gocv.io", "github.com/yalue/onnxruntime_go", "github.com/gofiber", "github.com/Azure", "modernc.org/sqlite", "runtime/cgo"},
@@ -135,7 +134,7 @@ func TestPureGo(t *testing.T) {
 // testkit is the roof over every package that only tests may import.
 const testkit = module + "deploy/testkit"
 
-// TestProgramsHoldNoTestTools looks into every program.
+// TestProgramsHoldNoTestTools checks that no program contains the test kit.
 func TestProgramsHoldNoTestTools(t *testing.T) {
 	programs := 0
 	for _, p := range packages(t) {
@@ -156,6 +155,6 @@ func TestProgramsHoldNoTestTools(t *testing.T) {
 		}
 	}
 	if programs < 4 {
-		t.Errorf("only %d programs", programs)
+		t.Errorf("only %d programs found", programs)
 	}
 }

@@ -1,3 +1,3 @@
-// Package archtest has no code of its own: its tests hold the shape of the
-// tree, that is which package may import which.
+// Package archtest has only tests. They check the shape of the tree: which package imports which, how large interfaces are,
+// what the shipped programs contain, and what the documents say about the tree.
 package archtest

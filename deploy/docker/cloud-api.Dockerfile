@@ -1,4 +1,4 @@
-# cloud-api: pure Go, no library needed. Also serves as the broker (command "broker").
+# cloud-api: pure Go, needs no library. It is also the broker (command "broker").
 FROM node:20-bookworm-slim AS page
 WORKDIR /src/cloud/server/dashboard
 COPY cloud/server/dashboard/package.json cloud/server/dashboard/package-lock.json cloud/server/dashboard/.npmrc ./

@@ -1,5 +1,4 @@
-# edge-agent: pure Go, for trying it beside the cloud; on a station it is one
-# binary without a container.
+# edge-agent: pure Go, to try it beside the cloud. A station runs the program without a container.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./

@@ -1,11 +1,11 @@
 # worker for NVIDIA GPUs: the same program, with the GPU build of ONNX Runtime and the
-# CUDA 13 libraries (about 2.5 GB). The machine has NVIDIA's driver and container toolkit:
+# CUDA 13 libraries (about 2.5 GB). The machine needs NVIDIA's driver and container toolkit:
 #
 #   docker build -f deploy/docker/worker-gpu.Dockerfile -t cattlecounter-worker-gpu .
 #   docker run --gpus all -v data:/data cattlecounter-worker-gpu
 #
-# With --build-arg TENSORRT_INDEX=… (the address of NVIDIA's index of Python packages)
-# TensorRT is in it as well; then CATTLE_CLOUD_WORKER_PROVIDER=tensorrt takes it.
+# With --build-arg TENSORRT_INDEX=… (the address of NVIDIA's Python package index) the image also has TensorRT, which
+# CATTLE_CLOUD_WORKER_PROVIDER=tensorrt uses.
 FROM python:3.11-slim-bookworm AS libraries
 ARG TENSORRT_INDEX=
 COPY deploy/setup/gpu/ /gpu/

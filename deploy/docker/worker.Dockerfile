@@ -1,4 +1,4 @@
-# worker: cgo with Debian's OpenCV, ONNX Runtime for the CPU out of its npm package.
+# worker: cgo with Debian's OpenCV, and ONNX Runtime for the CPU from its npm package.
 FROM node:20-bookworm-slim AS onnxruntime
 WORKDIR /ort
 COPY deploy/setup/onnxruntime/package.json deploy/setup/onnxruntime/package-lock.json deploy/setup/onnxruntime/.npmrc ./
@@ -24,7 +24,7 @@ COPY --from=build /out/worker /usr/local/bin/
 COPY cloud/model/default /usr/local/share/cattlecounter/model
 USER cattle
 VOLUME /data
-# The default model is inside; `worker model pull` and `use` keep others in /data/models.
+# The image contains the default model; `worker model pull` stores other models in /data/models.
 ENV CATTLE_CLOUD_DATA=/data ONNXRUNTIME_LIB=/usr/local/lib/libonnxruntime.so.1
 ENTRYPOINT ["worker"]
 CMD ["run"]

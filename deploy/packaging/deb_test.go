@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// root is a system of its own, with dpkg's books and users.
+// root is a separate system root, with the database of dpkg and with users.
 type root struct {
 	t   *testing.T
 	dir string
@@ -47,8 +47,7 @@ func (r root) read(name string) string {
 	return string(b)
 }
 
-// dpkg runs with the maintainer scripts outside of the root, which get its path
-// in DPKG_ROOT.
+// dpkg runs dpkg on the root. The maintainer scripts run outside it and get its path in DPKG_ROOT.
 func (r root) dpkg(args ...string) string {
 	r.t.Helper()
 	cmd := exec.CommandContext(r.t.Context(), "dpkg", append([]string{"--root=" + r.dir, "--force-script-chrootless", "--force-depends", "--log=/dev/null"}, args...)...)
@@ -59,7 +58,7 @@ func (r root) dpkg(args ...string) string {
 	return string(out)
 }
 
-// pack makes a package whose program is a text.
+// pack builds a package whose program is a text.
 func pack(t *testing.T, version, text string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -90,10 +89,10 @@ func TestPackage(t *testing.T) {
 	wanted := filepath.Join(r.dir, "etc/systemd/system/multi-user.target.wants/edge-agent.service")
 
 	if out := r.dpkg("-i", one); !strings.Contains(out, "fill it in") {
-		t.Errorf("nobody says what comes next:\n%s", out)
+		t.Errorf("the output does not name the next step:\n%s", out)
 	}
 	if r.read(bin) != "first\n" || !strings.Contains(r.read("etc/passwd"), "cattlecounter:") || !strings.Contains(r.read("usr/lib/systemd/system/edge-agent.service"), "Type=notify") {
-		t.Error("not installed whole")
+		t.Error("program, user or unit is missing")
 	}
 	for name, at := range map[string]string{"edge-agent.bash": "usr/share/bash-completion/completions/edge-agent", "edge-agent.zsh": "usr/share/zsh/vendor-completions/_edge-agent",
 		"edge-agent.fish": "usr/share/fish/vendor_completions.d/edge-agent.fish", "edge-agent.1.gz": "usr/share/man/man1/edge-agent.1.gz"} {
@@ -103,7 +102,7 @@ func TestPackage(t *testing.T) {
 	}
 	if _, err := exec.LookPath("systemctl"); err == nil {
 		if _, err := os.Lstat(wanted); err != nil {
-			t.Errorf("not enabled: %v", err)
+			t.Errorf("the unit is not enabled: %v", err)
 		}
 	}
 	info, err := os.Stat(filepath.Join(r.dir, "etc/cattlecounter"))
@@ -117,26 +116,26 @@ func TestPackage(t *testing.T) {
 	if out := r.dpkg("-i", two); r.read(bin) != "second\n" || strings.Contains(out, "fill it in") {
 		t.Errorf("update:\n%s", out)
 	}
-	if r.dpkg("-i", one); r.read(bin) != "first\n" { // dpkg warns and goes back
-		t.Error("no way back")
+	if r.dpkg("-i", one); r.read(bin) != "first\n" { // dpkg warns about the downgrade and installs it
+		t.Error("the downgrade failed")
 	}
 	if r.read(config) != "mine" || strings.Count(r.read("etc/passwd"), "\ncattlecounter:") != 1 {
-		t.Error("an update touches configuration or user")
+		t.Error("an update changed the configuration or the user")
 	}
 
 	if out := r.dpkg("-r", "edge-agent"); !strings.Contains(out, "the spool with its footage stays") {
-		t.Errorf("nobody says where the footage is:\n%s", out)
+		t.Errorf("the output does not say where the footage is:\n%s", out)
 	}
 	if _, err := os.Lstat(wanted); err == nil || r.read(bin) == "first\n" || r.read(config) != "mine" || r.read(spool) != "footage" {
-		t.Error("removal keeps configuration and footage and nothing else")
+		t.Error("a removal must keep the configuration and the footage and nothing else")
 	}
 	r.dpkg("--purge", "edge-agent")
 	for _, name := range []string{config, "etc/cattlecounter/token"} {
 		if !strings.Contains(r.read(name), "no such file") {
-			t.Errorf("%s is still there", name)
+			t.Errorf("%s still exists", name)
 		}
 	}
 	if r.read(spool) != "footage" {
-		t.Error("purging took footage")
+		t.Error("a purge removed footage")
 	}
 }

@@ -1,3 +1,3 @@
-// Package packaging has no code of its own: it holds the Debian package of the
-// edge agent and the test that installs, updates, removes and purges it.
+// Package packaging builds releases and the Debian package of the edge agent. Its test installs, updates, removes and
+// purges the package.
 package packaging

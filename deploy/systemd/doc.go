@@ -1,3 +1,2 @@
-// Package systemd has no code of its own: it holds the edge agent's unit and the
-// script that installs it where there is no dpkg, and their tests.
+// Package systemd has only tests: of the edge agent's unit and of the script that installs it on systems without dpkg.
 package systemd

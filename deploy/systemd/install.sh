@@ -1,11 +1,10 @@
 #!/bin/sh
-# Installs the edge agent where there is no dpkg, or into an image that is being
-# made. Safe to run again: that is how it is updated. Configuration, token and
-# spool are never touched.
+# Installs the edge agent on a system without dpkg, or into a system image. Run it again to update. It never changes the
+# configuration, the token and the spool.
 #
-#   install.sh PROGRAM [--root DIR]     PROGRAM is edge-agent for this board
-#   install.sh --rollback [--root DIR]  the program before the last update
-#   install.sh --remove [--root DIR]    all but configuration, token, spool, user
+#   install.sh PROGRAM [--root DIR]     install or update; PROGRAM is edge-agent for this board
+#   install.sh --rollback [--root DIR]  restore the program before the last update
+#   install.sh --remove [--root DIR]    remove all but configuration, token, spool and user
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 user=cattlecounter
@@ -35,12 +34,12 @@ etc=$root/etc/cattlecounter
 
 live() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
-# A power cut must leave the old file or the new one, never half of one.
+# put replaces a file so that a power cut leaves the old file or the new one, never half of one.
 put() { # FILE TARGET MODE
 	mkdir -p "$(dirname "$2")"
 	cp "$1" "$2.new"
 	chmod "$3" "$2.new"
-	sync "$2.new" 2>/dev/null || sync # BusyBox syncs all
+	sync "$2.new" 2>/dev/null || sync # sync of BusyBox takes no file
 	mv "$2.new" "$2"
 }
 
@@ -56,15 +55,15 @@ add_user() {
 	if command -v useradd >/dev/null; then
 		useradd ${root:+--prefix "$root"} --system --user-group --no-create-home --home-dir /var/lib/cattlecounter --shell /usr/sbin/nologin "$user"
 	else
-		stop "make the system user $user, then run this again"
+		stop "create the system user $user, then run this script again"
 	fi
 }
 
 case $action in
 install)
-	[ -f "$program" ] || stop "say which program: install.sh build/cross/edge-agent-arm64"
+	[ -f "$program" ] || stop "usage: install.sh PROGRAM, such as build/cross/edge-agent-arm64"
 	sample=$here/../../edge/config/edge-agent.sample.yaml
-	[ -f "$sample" ] || sample=$here/edge-agent.sample.yaml # beside it, when carried here alone
+	[ -f "$sample" ] || sample=$here/edge-agent.sample.yaml # the file stands beside the script in a release archive
 	for f in "$here/edge-agent.service" "$sample"; do [ -f "$f" ] || stop "$f is missing"; done
 	if [ -f "$bin" ] && ! cmp -s "$program" "$bin"; then
 		put "$bin" "$old" 0755
@@ -81,7 +80,7 @@ install)
 	[ -e "$etc/edge-agent.yaml" ] || say "copy /usr/share/cattlecounter/edge-agent.sample.yaml to /etc/cattlecounter/edge-agent.yaml, fill it in, then: systemctl start edge-agent && edge-agent doctor"
 	;;
 rollback)
-	[ -f "$old" ] || stop "there is no program before this one"
+	[ -f "$old" ] || stop "no previous program to restore"
 	put "$bin" "$bin.undone" 0755
 	put "$old" "$bin" 0755
 	mv "$bin.undone" "$old"

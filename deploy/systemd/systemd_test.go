@@ -11,7 +11,7 @@ import (
 
 const unitFile = "edge-agent.service"
 
-// unit reads the unit's settings; one that stands several times has several values.
+// unit reads the settings of the unit. A repeated setting has several values.
 func unit(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile(unitFile)
@@ -29,7 +29,7 @@ func unit(t *testing.T) map[string][]string {
 	return settings
 }
 
-// What the agent, the package and the script rely on.
+// TestUnit checks the settings that the agent, the package and the script depend on.
 func TestUnit(t *testing.T) {
 	u := unit(t)
 	for key, want := range map[string]string{
@@ -45,26 +45,26 @@ func TestUnit(t *testing.T) {
 		}
 	}
 	if u["ReadWritePaths"] != nil || u["MountFlags"] != nil {
-		t.Error("the agent writes to its state directory alone, and sees cards that are mounted later")
+		t.Error("the agent may write only to its state directory, and must see cards that are mounted later")
 	}
-	// The agent reads the kernel's clock state by adjtimex(2). @system-service does
-	// not hold it, and ProtectClock= forbids it.
+	// The agent reads the clock state of the kernel with adjtimex(2). @system-service does not contain it, and
+	// ProtectClock= forbids it.
 	filters := u["SystemCallFilter"]
 	if u["ProtectClock"] != nil || !strings.HasPrefix(filters[len(filters)-1], "adjtimex clock_adjtime") {
-		t.Error("the clock would always be unsynced")
+		t.Error("the unit forbids adjtimex: the clock would always count as unsynced")
 	}
 }
 
-// systemd's own opinion, where it is installed.
+// TestUnitByAnalyze runs systemd-analyze, where it is installed.
 func TestUnitByAnalyze(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("no systemd-analyze here")
+		t.Skip("systemd-analyze is not installed")
 	}
 	text, err := os.ReadFile(unitFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := filepath.Join(t.TempDir(), unitFile) // the program need not be installed here
+	at := filepath.Join(t.TempDir(), unitFile) // /bin/sh instead of a program that is not installed
 	if err := os.WriteFile(at, bytes.ReplaceAll(text, []byte("/usr/bin/edge-agent"), []byte("/bin/sh")), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestUnitByAnalyze(t *testing.T) {
 	t.Log(lines[len(lines)-1])
 }
 
-// image is a folder that an image is made in.
+// image is the root folder of a system image.
 type image struct {
 	t    *testing.T
 	root string
@@ -90,7 +90,7 @@ type image struct {
 func newImage(t *testing.T) image {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("making users and owners needs root")
+		t.Skip("adding users and changing owners needs root")
 	}
 	root := t.TempDir()
 	for name, text := range map[string]string{"etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", "etc/group": "root:x:0:\n", "etc/shadow": "root:*:1::::::\n"} {
@@ -145,7 +145,7 @@ func TestInstall(t *testing.T) {
 	for name, want := range map[string]string{bin: "first\n", old: "no such file", "etc/passwd": "cattlecounter:", wants: "Type=notify",
 		"usr/share/cattlecounter/edge-agent.sample.yaml": "site: north-station"} {
 		got := i.read(name)
-		if name == wants { // points out of the image
+		if name == wants { // a link to a path outside the image
 			got = i.read("usr/lib/systemd/system/edge-agent.service")
 		}
 		if !strings.Contains(got, want) {
@@ -169,7 +169,7 @@ func TestInstall(t *testing.T) {
 		args     []string
 		bin, old string
 	}{
-		{[]string{one}, "first\n", "no such file"}, // again, the same
+		{[]string{one}, "first\n", "no such file"}, // the same program again
 		{[]string{two}, "second\n", "first\n"},
 		{[]string{two}, "second\n", "first\n"},
 		{[]string{"--rollback"}, "first\n", "second\n"},
@@ -179,14 +179,14 @@ func TestInstall(t *testing.T) {
 	}
 	for _, s := range steps {
 		if out := i.must(s.args...); strings.Contains(out, "fill it in") {
-			t.Errorf("%v: there is a configuration\n%s", s.args, out)
+			t.Errorf("%v: asks for a configuration that exists\n%s", s.args, out)
 		}
 		if b, o := i.read(bin), i.read(old); !strings.Contains(b, s.bin) || !strings.Contains(o, s.old) {
 			t.Errorf("%v: %q, before %q", s.args, b, o)
 		}
 	}
 	if i.read("etc/cattlecounter/edge-agent.yaml") != "mine" || i.read("var/lib/cattlecounter/spool/store/000001.vlog") != "mine" || strings.Count(i.read("etc/passwd"), "\ncattlecounter:") != 1 {
-		t.Error("configuration, spool or user were touched")
+		t.Error("configuration, spool or user were changed")
 	}
 	left, _ := filepath.Glob(filepath.Join(i.root, "usr/*/*.new"))
 	if len(left) > 0 {
@@ -198,11 +198,11 @@ func TestInstallRefuses(t *testing.T) {
 	i := newImage(t)
 	one := i.program("one", "first\n")
 	for want, args := range map[string][]string{
-		"say which program":          nil,
-		"unknown option --force":     {"--force", one},
-		"no program before this one": {"--rollback"},
-		"is no folder":               {one, "--root", "/does/not/exist"},
-		"--root needs a folder":      {one, "--root"},
+		"usage: install.sh":      nil,
+		"unknown option --force": {"--force", one},
+		"no previous program":    {"--rollback"},
+		"is no folder":           {one, "--root", "/does/not/exist"},
+		"--root needs a folder":  {one, "--root"},
 	} {
 		if out, err := i.install(args...); err == nil || !strings.Contains(out, want) {
 			t.Errorf("%v: %v\n%s", args, err, out)

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# Puts ONNX Runtime with its GPU providers and the CUDA libraries into a folder
-# (about 2.5 GB), for a worker with provider cuda or tensorrt. Needs Python 3.11 with pip.
+# Installs ONNX Runtime with its GPU providers and the CUDA libraries into a folder (about 2.5 GB), for a worker with
+# provider cuda or tensorrt. Needs Python 3.11 with pip.
 #
 #   libs.sh FOLDER
 #
-# TensorRT's own libraries are not among them: NVIDIA gives them out from an index of its
-# own. With TENSORRT_INDEX set to its address they are fetched from there as well.
+# It installs the libraries of TensorRT only when TENSORRT_INDEX is set to the address of NVIDIA's package index.
 set -euo pipefail
-to=${1:?say libs.sh FOLDER}
+to=${1:?usage: libs.sh FOLDER}
 here=$(cd "$(dirname "$0")" && pwd)
 tensorrt=tensorrt-cu13-libs==10.16.1.11
 work=$(mktemp -d)
