@@ -26,7 +26,8 @@ async function request(method, path, headers = {}) {
 
 export const get = (path) => request('GET', path);
 
-// post sends with the token and asks for one when it is missing or refused.
+// post sends a request with the token, and asks the person for one when it is missing or
+// refused.
 export async function post(path) {
   for (let why = ''; ;) {
     const t = await needToken(why);
@@ -36,27 +37,27 @@ export async function post(path) {
       return v;
     } catch (err) {
       if (err.status !== 401) throw err;
-      why = 'The server does not know this token, or it was revoked.';
+      why = 'The server does not know this token, or the token is revoked.';
     }
   }
 }
 
 export const token = () => localStorage.getItem(key) || '';
-const keep = (t) => (t ? localStorage.setItem(key, t) : localStorage.removeItem(key));
+const saveToken = (t) => (t ? localStorage.setItem(key, t) : localStorage.removeItem(key));
 
-// takeTokenFromAddress reads #token=… and removes it from the address bar, so
-// that it stands in no bookmark and no screenshot.
+// takeTokenFromAddress reads #token=… and removes it from the address bar, so that it is
+// in no bookmark and in no screenshot.
 export function takeTokenFromAddress() {
   const t = new URLSearchParams(location.hash.slice(1)).get('token');
   if (!t) return;
-  keep(t.trim());
+  saveToken(t.trim());
   history.replaceState(null, '', location.pathname + location.search);
 }
 
 export class Declined extends Error {}
 
-// needToken gives the token, asking for it when there is none or when why says
-// what is wrong with it. It throws Declined when the person does not want to.
+// needToken returns the token. It asks the person when there is none, or when why tells
+// what is wrong with it, and throws Declined when the person cancels.
 export async function needToken(why = '') {
   if (token() && !why) return token();
   if (!(await askToken(why)) || !token()) throw new Declined();
@@ -70,11 +71,11 @@ export function askToken(why = '') {
     const input = $('token-value');
     if (why) $('token-why').textContent = why;
     input.value = token();
-    let kept = false;
-    $('token-form').onsubmit = () => { keep(input.value.trim()); kept = true; };
+    let saved = false;
+    $('token-form').onsubmit = () => { saveToken(input.value.trim()); saved = true; };
     $('token-cancel').onclick = () => dialog.close();
-    $('token-forget').onclick = () => { keep(''); dialog.close(); };
-    dialog.onclose = () => { asking = null; resolve(kept); };
+    $('token-forget').onclick = () => { saveToken(''); dialog.close(); };
+    dialog.onclose = () => { asking = null; resolve(saved); };
     dialog.showModal();
     input.focus();
     input.select();

@@ -1,4 +1,4 @@
-// A little help with elements.
+// Helpers for elements.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -15,9 +15,9 @@ export function h(tag, props = {}, ...children) {
   return el;
 }
 
-// say tells those who do not see the page.
+// say announces a text to screen readers.
 export function say(text) { $('say').textContent = text; }
 
-// setText changes a text node only when it differs, so that screen readers and
-// selections are left in peace.
+// setText changes a text only when it differs, so that it does not disturb screen readers
+// and selections.
 export function setText(el, text) { if (el.textContent !== text) el.textContent = text; }

@@ -1,4 +1,4 @@
-// The list of footage and one piece in detail.
+// The list of footage and the details of one piece.
 
 import { Declined, get, post } from './api.js';
 import { $, h, say, setText } from './dom.js';
@@ -22,13 +22,13 @@ export function setup(changed) {
 
 export const working = () => [...items.values()].filter(({ data }) => data.job && !data.duplicate_of && !f.ended(data.job.state)).length;
 
-// load fetches the first page and keeps the older pages that are shown.
+// load fetches the first page; older pages on the screen stay.
 export async function load() {
   const page = await get('/api/v1/footage?limit=50');
   const first = items.size === 0;
-  for (const v of page.items.toReversed()) put(v, true);
+  for (const v of page.items.toReversed()) upsert(v, true);
   if (first) next = page.next || '';
-  settle();
+  updateList();
 }
 
 async function more() {
@@ -36,15 +36,15 @@ async function more() {
   try {
     const page = await get(`/api/v1/footage?limit=50&after=${encodeURIComponent(next)}`);
     next = page.next || '';
-    for (const v of page.items) put(v, false);
+    for (const v of page.items) upsert(v, false);
   } catch (err) {
     say(err.message);
   }
   $('more').disabled = false;
-  settle();
+  updateList();
 }
 
-function put(v, atTop) {
+function upsert(v, atTop) {
   const known = items.get(v.id);
   if (known) {
     known.data = merge(known.data, v);
@@ -57,18 +57,18 @@ function put(v, atTop) {
   if (atTop) $('footage').prepend(item.row.el); else $('footage').append(item.row.el);
 }
 
-// merge never goes back to an older job or count.
+// merge keeps the newer job and count.
 function merge(old, v) {
   const newer = (a, b) => (!b || (a && a.seq > b.seq) ? a : b);
   return { ...old, ...v, job: newer(old.job, v.job), count: newer(old.count, v.count) };
 }
 
-function settle() {
+function updateList() {
   $('more').hidden = !next;
   setText($('shown'), items.size ? `${f.plural(items.size, 'piece', 'pieces')} shown` : '');
   const empty = $('empty');
   empty.hidden = items.size > 0;
-  if (!empty.hidden) empty.replaceChildren(h('strong', {}, 'No footage yet'), 'Add a video above, or let a base station send its own.');
+  if (!empty.hidden) empty.replaceChildren(h('strong', {}, 'No footage yet'), 'Add a video above, or connect a station.');
   onChange();
 }
 
@@ -78,17 +78,17 @@ export function failed(err) {
   $('empty').replaceChildren(h('strong', {}, 'The footage cannot be loaded'), err.message);
 }
 
-// about finds what a job or count speaks for: its footage and the duplicates.
-const about = (id) => [...items.values()].filter(({ data }) => data.id === id || data.duplicate_of === id);
+// withDuplicates finds the footage of a job or count and its duplicates.
+const withDuplicates = (id) => [...items.values()].filter(({ data }) => data.id === id || data.duplicate_of === id);
 
 export const on = {
   async footage(v) {
-    put(v, true);
-    settle();
-    if (v.duplicate_of) put(await get(`/api/v1/footage/${v.id}`), true);
+    upsert(v, true);
+    updateList();
+    if (v.duplicate_of) upsert(await get(`/api/v1/footage/${v.id}`), true);
   },
   job(j) {
-    for (const item of about(j.footage)) {
+    for (const item of withDuplicates(j.footage)) {
       const before = item.data.job?.state;
       item.data = merge(item.data, { job: j });
       draw(item);
@@ -97,7 +97,7 @@ export const on = {
     onChange();
   },
   count(c) {
-    for (const item of about(c.footage)) {
+    for (const item of withDuplicates(c.footage)) {
       item.data = merge(item.data, { count: c });
       draw(item);
       say(`${item.data.name}: ${f.plural(c.unique, 'animal', 'animals')}.`);
@@ -129,7 +129,7 @@ function draw({ data: v, row: r }) {
   setText(r.badge, label);
   r.badge.className = `badge ${kind}`;
   r.badge.dataset.state = s || '';
-  setText(r.text, workText(v));
+  setText(r.text, statusText(v));
   r.text.className = f.retryable(s) && v.job.reason ? 'reason' : '';
   const busy = s === 'processing' || s === 'leased';
   r.bar.hidden = !busy;
@@ -142,9 +142,9 @@ function draw({ data: v, row: r }) {
 
 const interval = (c) => (c.low === c.high ? 'exactly' : `${f.number(c.low)} to ${f.number(c.high)}`);
 
-function workText(v) {
+function statusText(v) {
   const j = v.job;
-  if (v.duplicate_of) return 'Counted before, not counted twice';
+  if (v.duplicate_of) return 'Same file as other footage, counted once';
   if (!j) return '';
   if (j.state === 'processing') {
     const eta = j.eta_seconds !== undefined ? ` · ${f.lasting(j.eta_seconds)} left` : '';
@@ -152,7 +152,7 @@ function workText(v) {
   }
   if (f.retryable(j.state)) return j.reason || '';
   if (j.state === 'done') return j.frames_total ? f.plural(j.frames_total, 'frame', 'frames') : '';
-  return j.reason && j.attempt > 0 ? `Waits for another try: ${j.reason}` : '';
+  return j.reason && j.attempt > 0 ? `Waiting for a retry: ${j.reason}` : '';
 }
 
 function show(id) {
@@ -166,43 +166,43 @@ function show(id) {
   $('detail').scrollTop = 0;
 }
 
-let stillOf = null; // the picture is kept while the text around it changes
+let shownStill = null; // the picture stays while the text around it changes
 
 function renderDetail() {
   const v = items.get(shownID)?.data;
-  const place = $('detail').querySelector('.detail-body');
-  if (!v || !place) return;
+  const body = $('detail').querySelector('.detail-body');
+  if (!v || !body) return;
   const j = v.job;
   const base = `/api/v1/footage/${encodeURIComponent(v.id)}`;
   const done = j?.state === 'done' && v.count;
-  if (done && (stillOf?.id !== v.id || stillOf.seq !== v.count.seq)) stillOf = { id: v.id, seq: v.count.seq, el: still(base, v) };
-  const retrying = place.querySelector('[data-retry]')?.disabled;
-  const focused = place.contains(document.activeElement) ? document.activeElement.textContent : '';
+  if (done && (shownStill?.id !== v.id || shownStill.seq !== v.count.seq)) shownStill = { id: v.id, seq: v.count.seq, el: still(base, v) };
+  const retrying = body.querySelector('[data-retry]')?.disabled;
+  const focused = body.contains(document.activeElement) ? document.activeElement.textContent : '';
   const [label, kind] = f.state(j?.state);
   const parts = [
     done && h('div', { class: 'result' }, h('b', {}, f.number(v.count.unique)),
       h('span', {}, v.count.unique === 1 ? 'animal' : 'animals', h('span', { class: 'muted' }, ` · 95 % interval ${v.count.low} to ${v.count.high}`))),
-    done && stillOf.el,
-    !done && j && h('div', { class: 'work' }, h('span', { class: 'work-line' }, h('span', { class: `badge ${kind}` }, label), f.retryable(j.state) ? '' : workText(v)),
+    done && shownStill.el,
+    !done && j && h('div', { class: 'work' }, h('span', { class: 'work-line' }, h('span', { class: `badge ${kind}` }, label), f.retryable(j.state) ? '' : statusText(v)),
       j.state === 'processing' && h('progress', { max: 100, value: j.percent, 'aria-label': 'Progress of the count' }),
       j.state === 'processing' && h('span', { class: 'muted' }, `${f.plural(j.count, 'animal', 'animals')} so far · ${f.number(j.frames_done)}${j.frames_total ? ` of ${f.number(j.frames_total)}` : ''} frames · ${j.fps.toFixed(1)} frames/s`)),
-    j && f.retryable(j.state) && h('div', { class: 'problem' }, h('span', {}, j.reason || 'No reason was given.'),
+    j && f.retryable(j.state) && h('div', { class: 'problem' }, h('span', {}, j.reason || 'The reason is not known.'),
       h('button', { class: 'button small', type: 'button', 'data-retry': true, disabled: retrying, onclick: (e) => retry(j.id, e.target) }, 'Try again')),
     done && h('div', { class: 'actions downloads' }, h('span', { class: 'muted' }, 'Download'),
-      h('a', { class: 'button', href: `${base}/result`, download: '', title: 'The whole result' }, 'JSON'),
+      h('a', { class: 'button', href: `${base}/result`, download: '', title: 'The complete result' }, 'JSON'),
       h('a', { class: 'button', href: `${base}/result.csv`, download: '', title: 'The result as a table' }, 'CSV'),
       h('a', { class: 'button', href: `${base}/still`, download: '', title: 'The annotated frame' }, 'Still')),
     facts(v),
   ];
-  place.replaceChildren(...parts.filter(Boolean));
-  // What had the focus was made anew: give it back, or to the way out.
-  if (focused) ([...place.querySelectorAll('button, a')].find((e) => e.textContent === focused && !e.disabled) || $('detail').querySelector('.detail-head button')).focus();
+  body.replaceChildren(...parts.filter(Boolean));
+  // The focused element was replaced: focus its successor, or the close button.
+  if (focused) ([...body.querySelectorAll('button, a')].find((e) => e.textContent === focused && !e.disabled) || $('detail').querySelector('.detail-head button')).focus();
 }
 
 function still(base, v) {
-  const img = h('img', { class: 'still', src: `${base}/still`, alt: `A frame of ${v.name} with the animals that were found outlined` });
+  const img = h('img', { class: 'still', src: `${base}/still`, alt: `One frame of ${v.name} with outlines around the detected animals` });
   const fig = h('figure', { class: 'still-box' }, h('a', { href: `${base}/still`, target: '_blank', rel: 'noopener', title: 'Open in full size' }, img),
-    h('figcaption', {}, 'One frame of the footage with what was found in it. Select it for the full size.'));
+    h('figcaption', {}, 'One frame of the footage with the detected animals. Select it to open it in full size.'));
   img.addEventListener('error', () => fig.remove());
   return fig;
 }
@@ -210,7 +210,7 @@ function still(base, v) {
 function facts(v) {
   const rows = [
     ['Device', `${v.device}, site ${v.site}`], ['Captured', f.when(v.captured)], ['Received', f.when(v.received)], ['Size', f.bytes(v.size)],
-    ['Flight log', v.telemetry ? 'with the footage' : 'none'],
+    ['Flight log', v.telemetry ? 'received' : 'none'],
     v.duplicate_of && ['Same file as', v.duplicate_of],
     v.count && ['By class', Object.entries(v.count.by_class).map(([k, n]) => `${k} ${f.number(n)}`).join(', ') || '–'],
     v.count && ['Model', v.count.model],
@@ -224,7 +224,7 @@ async function retry(id, button) {
   button.disabled = true;
   try {
     on.job(await post(`/api/v1/jobs/${encodeURIComponent(id)}/retry`));
-    say('The job waits for a worker again.');
+    say('The job is queued again.');
   } catch (err) {
     button.disabled = false;
     if (!(err instanceof Declined)) button.parentElement.prepend(h('span', { role: 'alert' }, err.message));

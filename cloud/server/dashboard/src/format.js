@@ -1,4 +1,4 @@
-// Numbers, times and states as people read them.
+// Numbers, times and states in readable form.
 
 const whole = new Intl.NumberFormat();
 export const number = (n) => whole.format(n);
@@ -35,7 +35,7 @@ export function ago(text) {
   return `${Math.round(s / 86400)} days ago`;
 }
 
-const stages = { download: 'Fetching the video', detect: 'Looking for animals', report: 'Writing the report' };
+const stages = { download: 'Downloading the video', detect: 'Detecting animals', report: 'Writing the report' };
 export const stage = (s) => stages[s] || 'Working';
 
 const states = {

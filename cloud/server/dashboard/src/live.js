@@ -1,6 +1,6 @@
-// Changes as they happen, over server-sent events.
+// Live changes over server-sent events.
 
-const again = 3000;
+const reconnectAfter = 3000;
 
 // listen calls on[name](data) for every event and onState('live' | 'lost').
 export function listen(on, onState) {
@@ -14,8 +14,8 @@ export function listen(on, onState) {
     source.addEventListener('ready', () => onState('live'));
     source.onerror = () => {
       onState('lost');
-      // The browser tries again by itself, unless the server refused.
-      if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, again);
+      // The browser reconnects by itself, unless the server refused the connection.
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, reconnectAfter);
     };
   };
   open();

@@ -1,4 +1,4 @@
-// The page: what is there, what comes in, what became of it.
+// The page: totals, uploads, waiting and received footage, the state of the system.
 
 import { askToken, get, takeTokenFromAddress } from './api.js';
 import { $, h, setText } from './dom.js';
@@ -9,33 +9,33 @@ import * as uploads from './uploads.js';
 import * as waiting from './waiting.js';
 
 const healthEvery = 20_000;
-const sumsPause = 700;
+const loadPause = 700;
 let link = 'wait';
 
 takeTokenFromAddress();
 addEventListener('hashchange', takeTokenFromAddress);
-footage.setup(sums);
+footage.setup(loadTotals);
 uploads.setup();
 $('token-button').addEventListener('click', () => askToken());
 
-// Sums: at most one request per pause, however many changes come.
-let sumsTimer;
-function sums() {
-  sumsTimer ||= setTimeout(async () => {
-    sumsTimer = undefined;
-    try { drawSums(await get('/api/v1/stats')); } catch { /* the banner says it */ }
-  }, $('sums').childElementCount ? sumsPause : 0);
+// Totals: at most one request per pause, however many changes come.
+let totalsTimer;
+function loadTotals() {
+  totalsTimer ||= setTimeout(async () => {
+    totalsTimer = undefined;
+    try { drawTotals(await get('/api/v1/stats')); } catch { /* the banner shows the fault */ }
+  }, $('totals').childElementCount ? loadPause : 0);
 }
 
-function drawSums(s) {
+function drawTotals(s) {
   const open = ['uploaded', 'queued', 'leased', 'processing'].reduce((n, k) => n + (s.jobs[k] || 0), 0);
   const rows = [['Animals counted', f.number(s.animals)], ['Pieces of footage', f.number(s.footage)],
     ['Being counted', f.number(open)], ['Footage stored', f.bytes(s.bytes)]];
-  $('sums').replaceChildren(...rows.map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
+  $('totals').replaceChildren(...rows.map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
 }
 
 // Health: the connection, the broker, the stations.
-async function health() {
+async function loadHealth() {
   let ready;
   let devices = [];
   try { [ready, { items: devices }] = await Promise.all([get('/readyz'), get('/api/v1/devices')]); } catch { ready = undefined; }
@@ -45,7 +45,7 @@ async function health() {
 function drawHealth(ready, devices) {
   const lines = [[link === 'live' ? 'good' : link === 'lost' ? 'bad' : 'wait', link === 'live' ? 'Live' : link === 'lost' ? 'Not connected' : 'Connecting', '']];
   const broker = ready?.checks?.broker;
-  if (broker) lines.push([broker.ok ? 'good' : 'bad', broker.ok ? 'MQTT connected' : 'MQTT broker away', broker.detail || '']);
+  if (broker) lines.push([broker.ok ? 'good' : 'bad', broker.ok ? 'MQTT connected' : 'MQTT broker not connected', broker.detail || '']);
   for (const [name, c] of Object.entries(ready?.checks || {})) {
     if (!c.ok && name !== 'broker') lines.push(['bad', `${name}: ${c.detail}`, '']);
   }
@@ -55,9 +55,9 @@ function drawHealth(ready, devices) {
   $('health').replaceChildren(...lines.map(([kind, text, title]) => h('li', { title }, h('span', { class: `dot ${kind}`, 'aria-hidden': 'true' }), text)));
 }
 
-// Uploads of others, as the server sees them.
+// Uploads of stations and other browsers, as the server reports them.
 const arriving = new Map();
-function upload(u) {
+function drawUpload(u) {
   if (u.kind !== 'video') return;
   let row = arriving.get(u.footage);
   if (u.gone) {
@@ -76,29 +76,29 @@ function upload(u) {
 }
 const bytesOf = (u) => (u.size ? `${f.bytes(u.offset)} of ${f.bytes(u.size)}` : f.bytes(u.offset));
 
-// What waits at the stations: at most one request per pause.
-let lookTimer;
-function look() {
-  lookTimer ||= setTimeout(async () => {
-    lookTimer = undefined;
-    try { await waiting.load(); } catch { /* the banner says it */ }
-  }, sumsPause);
+// Footage that waits at the stations: at most one request per pause.
+let waitingTimer;
+function loadWaiting() {
+  waitingTimer ||= setTimeout(async () => {
+    waitingTimer = undefined;
+    try { await waiting.load(); } catch { /* the banner shows the fault */ }
+  }, loadPause);
 }
 
 async function load() {
   try {
     const [, { items }] = await Promise.all([footage.load(), get('/api/v1/uploads'), waiting.load()]);
-    const still = new Set(items.map((u) => u.footage));
-    for (const [id, row] of arriving) if (!still.has(id)) { row.el.remove(); arriving.delete(id); }
-    items.forEach(upload);
+    const open = new Set(items.map((u) => u.footage));
+    for (const [id, row] of arriving) if (!open.has(id)) { row.el.remove(); arriving.delete(id); }
+    items.forEach(drawUpload);
   } catch (err) {
     footage.failed(err);
   }
 }
 
 let bannerTimer;
-const changed = { ...footage.on, footage(v) { look(); return footage.on.footage(v); } };
-listen({ ready: load, upload, ...changed }, (state) => {
+const changed = { ...footage.on, footage(v) { loadWaiting(); return footage.on.footage(v); } };
+listen({ ready: load, upload: drawUpload, ...changed }, (state) => {
   if (state === link) return;
   link = state;
   clearTimeout(bannerTimer);
@@ -107,13 +107,13 @@ listen({ ready: load, upload, ...changed }, (state) => {
     banner.hidden = true;
   } else {
     bannerTimer = setTimeout(() => {
-      banner.textContent = 'No connection to the server. What you see may be old; trying again…';
+      banner.textContent = 'No connection to the server. The page may be out of date. Reconnecting…';
       banner.hidden = false;
     }, 1500);
   }
-  health();
+  loadHealth();
 });
 
-health();
-setInterval(() => { health(); look(); }, healthEvery); // thumbnails come without an event
+loadHealth();
+setInterval(() => { loadHealth(); loadWaiting(); }, healthEvery); // no event reports a thumbnail
 load();

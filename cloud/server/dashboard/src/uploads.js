@@ -1,4 +1,4 @@
-// Uploads by tus: they go on after a lost connection, a pause or a reload.
+// Uploads by tus: they resume after a lost connection, a pause or a reload.
 
 import * as tus from 'tus-js-client';
 import { Declined, needToken, problemFrom } from './api.js';
@@ -30,19 +30,19 @@ export function setup() {
   listUnfinished();
 }
 
-// listUnfinished shows what an earlier visit left: the browser may only read
-// the file again once the person has chosen it again.
+// listUnfinished shows the unfinished uploads of earlier visits. The browser may read a
+// file only after the person has chosen it again.
 async function listUnfinished() {
   const left = await tus.defaultOptions.urlStorage.findAllUploads();
   for (const u of left.slice(0, maxListed)) {
     const row = makeRow(u.metadata?.filename || 'Unfinished upload');
     row.el.dataset.unfinished = `${u.metadata?.filename}:${u.size}`;
-    setText(row.line, `Not finished, ${bytes(u.size)}. Choose the file again to go on.`);
+    setText(row.line, `Not finished, ${bytes(u.size)}. Choose the file again to resume.`);
     row.bar.hidden = true;
     row.actions.append(h('button', { class: 'button small', type: 'button', onclick: async () => {
       await tus.defaultOptions.urlStorage.removeUpload(u.urlStorageKey);
       row.el.remove();
-    } }, 'Forget'));
+    } }, 'Remove'));
   }
 }
 
@@ -53,7 +53,7 @@ async function add(files) {
     document.querySelector(`[data-unfinished="${CSS.escape(`${f.name}:${f.size}`)}"]`)?.remove();
     const t = new Transfer(f);
     if (f.size === 0) t.fail('The file is empty.');
-    else if (!videos.test(f.name) && !f.type.startsWith('video/')) t.fail('This is not a video by its name: MP4, MOV, MKV, AVI or TS is wanted.');
+    else if (!videos.test(f.name) && !f.type.startsWith('video/')) t.fail('Unsupported file type. Choose an MP4, MOV, MKV, AVI or TS video.');
     else queue.push(t);
   }
   next();
@@ -100,12 +100,12 @@ class Transfer {
       },
       removeFingerprintOnSuccess: true,
       onBeforeRequest: (req) => {
-        if (req.getURL().startsWith('http') && new URL(req.getURL()).origin !== location.origin) throw new Error('the server sent the upload elsewhere');
+        if (req.getURL().startsWith('http') && new URL(req.getURL()).origin !== location.origin) throw new Error('the server redirected the upload to another site');
         req.setHeader('Authorization', `Bearer ${localStorage.getItem('cattle-token') || ''}`);
       },
       onShouldRetry: (err) => {
         const status = err.originalResponse?.getStatus() ?? 0;
-        if (status === 0) setText(this.row.line, 'Connection lost, trying again…');
+        if (status === 0) setText(this.row.line, 'Connection lost. Reconnecting…');
         return status === 0 || status === 409 || status === 423 || status === 429 || status >= 500;
       },
       onProgress: (sent, total) => this.progress(sent, total),
@@ -115,7 +115,7 @@ class Transfer {
     try {
       const earlier = await this.upload.findPreviousUploads();
       if (earlier.length > 0) this.upload.resumeFromPreviousUpload(earlier[0]);
-    } catch { /* without a memory it begins anew */ }
+    } catch { /* without stored uploads it starts from the beginning */ }
     if (this.active) this.upload.start();
   }
 
@@ -126,7 +126,7 @@ class Transfer {
     const rate = seconds > 1 ? (sent - this.began.sent) / seconds : 0;
     this.row.bar.value = total ? sent / total : 0;
     const left = rate > 0 ? ` · ${bytes(rate)}/s · ${lasting((total - sent) / rate)} left` : '';
-    setText(this.row.line, sent >= total ? 'Sent, being checked…' : `${bytes(sent)} of ${bytes(total)}${left}`);
+    setText(this.row.line, sent >= total ? 'Sent. The server is checking the file…' : `${bytes(sent)} of ${bytes(total)}${left}`);
   }
 
   release() {
@@ -158,19 +158,19 @@ class Transfer {
   cancel() {
     const i = queue.indexOf(this);
     if (i >= 0) queue.splice(i, 1);
-    this.upload?.abort(true).catch(() => { /* the server drops it after a while */ });
+    this.upload?.abort(true).catch(() => { /* the server deletes it later */ });
     this.release();
     this.row.el.remove();
   }
 
   async error(err) {
     const r = err.originalResponse;
-    if (!r) return this.fail('The server cannot be reached. What was sent is safe.', true);
+    if (!r) return this.fail('The server cannot be reached. It keeps the bytes that it has received.', true);
     const p = problemFrom(r.getStatus(), r.getBody());
     if (p.status !== 401) return this.fail(p.message, p.status >= 500);
-    this.fail('The token was refused.', true);
+    this.fail('The server refused the token.', true);
     try {
-      await needToken('The server does not know this token, or it was revoked.');
+      await needToken('The server does not know this token, or the token is revoked.');
       this.toggle();
     } catch (e) { if (!(e instanceof Declined)) throw e; }
   }
