@@ -1,15 +1,14 @@
-// Package queue is the contract for handing jobs to workers. Back ends stand
-// below it (queue/embedded), and each of them passes the suite in
-// queue/queuetest, which is this contract as code.
+// Package queue is the contract for the queue that hands jobs to workers. The back ends
+// are queue/embedded and queue/azure. Both pass the suite in deploy/testkit/queuetest,
+// which is this contract as code.
 //
-// A message names a job and nothing else: what the job is, the ledger knows.
+// A message names a job and nothing else. The ledger describes the job.
 //
-// Delivery is at least once. A receiver has a message to itself for the
-// visibility time it asked for; a receiver that needs longer renews before that
-// time ends. If it does not (it died, or was cut off), the message is delivered
-// again, to whoever asks, with one delivery more. A lease that another receiver
-// has taken over can change nothing any more. Work is acknowledged last: Delete
-// after the results are durable.
+// Delivery is at least once. A receiver leases a message for the visibility time that it
+// asked for, and renews the lease before that time ends. If it does not renew, because
+// it died or lost the connection, the message is delivered again and counts one more
+// delivery. A lease that another receiver has taken over can change nothing. A receiver
+// acknowledges last: it calls Delete after the results are durable.
 package queue
 
 import (
@@ -20,62 +19,62 @@ import (
 
 // Classes of errors; compare with errors.Is.
 var (
-	// ErrEmpty: no message is visible now. It is the normal answer of an idle
-	// queue; ask again after a pause.
+	// ErrEmpty: no message is visible now. This is the normal answer of an idle queue.
+	// Ask again after a pause.
 	ErrEmpty = errors.New("queue is empty")
-	// ErrLeaseLost: the lease ended and the message was delivered again or
-	// deleted. Stop the work; another receiver has it.
+	// ErrLeaseLost: the lease ended, and the message was delivered again or deleted.
+	// Stop the work: another receiver has the job.
 	ErrLeaseLost = errors.New("lease lost")
 	// ErrVisibility: a visibility time or delay outside its bounds.
 	ErrVisibility = errors.New("visibility out of bounds")
 )
 
-// Bounds of a visibility time. The upper one keeps the job of a dead worker
-// from waiting longer than a person would.
+// Bounds of a visibility time. The upper bound limits how long the job of a dead worker
+// waits.
 const (
 	MinVisibility = time.Second
 	MaxVisibility = 15 * time.Minute
 )
 
-// Queue holds messages. All methods are safe for concurrent use, by several
-// processes as well.
+// Queue holds messages. All methods are safe for concurrent use, also by several
+// processes.
 type Queue interface {
-	// Enqueue puts a message for the job behind the others. While a message of
-	// the job waits or is leased it changes nothing. It is durable on return.
+	// Enqueue adds a message for the job behind the others. It changes nothing while a
+	// message of the job waits or is leased. It is durable on return.
 	Enqueue(ctx context.Context, jobID string) error
-	// Receive takes the message that has been visible the longest, hides it for
-	// the visibility time and counts one delivery. It does not wait: ErrEmpty.
+	// Receive leases the message that has been visible the longest, hides it for the
+	// visibility time and counts one delivery. It does not wait: an idle queue returns
+	// ErrEmpty.
 	Receive(ctx context.Context, visibility time.Duration) (Lease, error)
 	// Has reports whether a message of the job exists, visible or leased.
 	Has(ctx context.Context, jobID string) (bool, error)
-	// Len is the number of messages, visible or leased. Large back ends may
-	// give an estimate.
+	// Len returns the number of messages, visible or leased. Some back ends estimate it.
 	Len(ctx context.Context) (int, error)
 }
 
-// Poisoner is implemented by queues that keep what was given up where other tools
-// look for it. The ledger is the truth about a job; this is for people.
+// Poisoner is implemented by queues that also store poisoned jobs where other tools look
+// for them. The ledger stays the truth about a job.
 type Poisoner interface {
-	// Poison keeps a job that was given up, with the reason.
+	// Poison stores a poisoned job with the reason.
 	Poison(ctx context.Context, jobID, reason string) error
 }
 
-// Lease is the right to one message for a time. Its methods are safe for
-// concurrent use. After the time has passed a call may still succeed as long as
-// nobody else received the message; afterwards it fails with ErrLeaseLost.
+// Lease is the right to one message for a time. Its methods are safe for concurrent use.
+// After the time has passed, a call may still succeed as long as no other receiver has
+// the message. Then it fails with ErrLeaseLost.
 type Lease interface {
-	// Job is the job that the message names.
+	// Job returns the job that the message names.
 	Job() string
-	// Deliveries counts how often the message was received, this time included:
-	// 1 for the first.
+	// Deliveries returns how often the message was received, including this time. The
+	// first delivery is 1.
 	Deliveries() int
 	// Renew hides the message for the visibility time from now.
 	Renew(ctx context.Context, visibility time.Duration) error
-	// Delete removes the message: the work is done, or never will be.
-	// Deleting twice through one lease is fine.
+	// Delete removes the message, because the work is done or was given up. A second
+	// Delete through one lease is no error.
 	Delete(ctx context.Context) error
-	// Release gives the message back, visible again after delay (0 to 15 min).
-	// The lease is lost afterwards. Deliveries keep counting.
+	// Release returns the message to the queue. It is visible again after delay, which
+	// is 0 to 15 minutes. The lease is lost afterwards. Deliveries keep counting.
 	Release(ctx context.Context, delay time.Duration) error
 }
 
@@ -87,7 +86,7 @@ func CheckVisibility(d time.Duration) error {
 	return nil
 }
 
-// CheckDelay is CheckVisibility for the delay of Release, which may be 0.
+// CheckDelay checks the delay of Release as CheckVisibility does. The delay may be 0.
 func CheckDelay(d time.Duration) error {
 	if d < 0 || d > MaxVisibility {
 		return &boundsError{d, 0}

@@ -1,9 +1,9 @@
-// Package disk keeps blobs as plain files below one folder: the key is the path.
+// Package disk stores blobs as plain files below one folder. The key is the path.
 //
-// Order of writes, each step durable before the next: content, its file's
-// fsync, the rename to its name, the fsync of the folder and of the folders
-// above it. What has a name is therefore whole. Staged blobs are files below
-// .staging; no key can begin with a dot, so they are in no listing.
+// A write has these steps, each durable before the next: content, fsync of its file,
+// rename to its name, fsync of the folder and of the folders above it. A file with the
+// name of a key is therefore complete. Staged blobs are files below .staging. No key
+// can begin with a dot, so they are in no listing.
 //
 // Several processes may use one root, as long as one of them at a time writes
 // to a staged blob.
@@ -32,9 +32,9 @@ const (
 	stagingDir = ".staging"
 	tempPrefix = ".tmp-"
 	bufferSize = 256 << 10
-	// staleTemp is when the temporary file of a Put that never ended is removed.
+	// staleTemp is the age at which the temporary file of an interrupted Put is removed.
 	staleTemp = 24 * time.Hour
-	// putAttempts bounds the race of Put with a Delete that removes the folder.
+	// putAttempts limits the repeats of a Put whose folder a Delete removes.
 	putAttempts = 5
 )
 
@@ -50,7 +50,7 @@ var (
 	_ blob.Local  = (*Store)(nil)
 )
 
-// New makes the root folder if it is missing and checks that it can be written.
+// New creates the root folder if it is missing and checks that it is writable.
 func New(root string) (*Store, error) { return open(root, osSystem{}) }
 
 func open(root string, sys system) (*Store, error) {
@@ -59,15 +59,15 @@ func open(root string, sys system) (*Store, error) {
 		return nil, fmt.Errorf("blob folder %s: %w", root, err)
 	}
 	s := &Store{root: abs, sys: sys}
-	// Only the owner: footage shows whose animals stand where.
+	// Only the owner has access: footage shows whose animals are where.
 	if err := os.MkdirAll(filepath.Join(abs, stagingDir), 0o700); err != nil {
 		return nil, fmt.Errorf("blob folder %s: %w", abs, classify(err))
 	}
 	f, err := createTemp(sys, filepath.Join(abs, stagingDir))
 	if err != nil {
-		return nil, fmt.Errorf("blob folder %s cannot be written: %w", abs, classify(err))
+		return nil, fmt.Errorf("cannot write to blob folder %s: %w", abs, classify(err))
 	}
-	if err := errors.Join(f.Close(), sys.remove(f.Name()), s.syncUp(filepath.Join(abs, stagingDir))); err != nil {
+	if err := errors.Join(f.Close(), sys.remove(f.Name()), s.syncUpToRoot(filepath.Join(abs, stagingDir))); err != nil {
 		return nil, fmt.Errorf("blob folder %s: %w", abs, classify(err))
 	}
 	return s, nil
@@ -86,22 +86,22 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, er
 	return s.put(ctx, key, r, s.sys.rename)
 }
 
-// put writes r to a file of its own, which name then gives the key's name.
+// put writes r to a temporary file. name then moves that file to the key's path.
 func (s *Store) put(ctx context.Context, key string, r io.Reader, name func(from, to string) error) (blob.Info, error) {
 	path, err := s.LocalPath(key)
 	if err != nil {
 		return blob.Info{}, err
 	}
 	dir := filepath.Dir(path)
-	s.sweep(dir)
-	f, err := s.temp(dir)
+	s.removeStaleTemps(dir)
+	f, err := s.createTempIn(dir)
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, classify(err))
 	}
-	if err := s.fill(ctx, f, r); err != nil {
+	if err := s.writeAndSync(ctx, f, r); err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, errors.Join(classify(err), s.sys.remove(f.Name())))
 	}
-	own, err := os.Open(f.Name()) // whatever comes to stand under the key later
+	own, err := os.Open(f.Name()) // Stat below must see this file, also when another replaces it
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, errors.Join(classify(err), s.sys.remove(f.Name())))
 	}
@@ -111,7 +111,7 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, name func(from
 	}
 	info, err := own.Stat()
 	if err == nil {
-		err = s.syncUp(dir)
+		err = s.syncUpToRoot(dir)
 	}
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, classify(err))
@@ -119,9 +119,9 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, name func(from
 	return infoOf(key, info), nil
 }
 
-// temp makes a file in dir, and dir itself. Another process that deletes the
-// last blob of dir may remove the folder in between.
-func (s *Store) temp(dir string) (file, error) {
+// createTempIn creates dir and a temporary file in it. It tries again when another
+// process removes the folder in between, because it deletes the last blob there.
+func (s *Store) createTempIn(dir string) (file, error) {
 	for n := 1; ; n++ {
 		if err := s.sys.mkdirAll(dir); err != nil {
 			return nil, err
@@ -133,7 +133,7 @@ func (s *Store) temp(dir string) (file, error) {
 	}
 }
 
-func (s *Store) fill(ctx context.Context, f file, r io.Reader) error {
+func (s *Store) writeAndSync(ctx context.Context, f file, r io.Reader) error {
 	_, err := io.CopyBuffer(struct{ io.Writer }{f}, interrupt.Reader(ctx, r), make([]byte, bufferSize))
 	if err == nil {
 		err = f.Sync()
@@ -141,10 +141,10 @@ func (s *Store) fill(ctx context.Context, f file, r io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncUp makes the entries of dir durable, and dir's own in the folders above,
-// up to the root. Clean folders cost next to nothing, and a crash between the
-// making of a folder and its fsync is healed by the next write.
-func (s *Store) syncUp(dir string) error {
+// syncUpToRoot makes the entries of dir durable, and those of all folders above it up
+// to the root. A folder without changes costs almost nothing. After a crash between
+// the creation of a folder and its fsync, the next write repeats the fsync.
+func (s *Store) syncUpToRoot(dir string) error {
 	for {
 		if err := syncDir(s.sys, dir); err != nil {
 			return err
@@ -156,9 +156,9 @@ func (s *Store) syncUp(dir string) error {
 	}
 }
 
-// sweep removes what a Put into dir left behind when it was killed. It is a
-// courtesy: faults are left for the Put that follows to meet.
-func (s *Store) sweep(dir string) {
+// removeStaleTemps removes temporary files of killed Puts. It ignores errors: the Put
+// that follows reports them.
+func (s *Store) removeStaleTemps(dir string) {
 	names, err := filepath.Glob(filepath.Join(dir, tempPrefix+"*"))
 	if err != nil {
 		return
@@ -210,7 +210,7 @@ func openRange(ctx context.Context, path string, offset, length int64) (io.ReadC
 	}{interrupt.Reader(ctx, io.LimitReader(f, length)), f}, nil
 }
 
-// sizeOf refuses folders, which are no blobs.
+// sizeOf returns the size of a regular file. Anything else is no blob: ErrNotFound.
 func sizeOf(f interface{ Stat() (fs.FileInfo, error) }) (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -245,7 +245,7 @@ func infoOf(key string, info fs.FileInfo) blob.Info {
 	return blob.Info{Key: key, Size: info.Size(), Modified: info.ModTime().UTC(), Version: version(info)}
 }
 
-// Delete implements blob.Store. Folders that become empty go as well.
+// Delete implements blob.Store. It also removes folders that become empty.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	if _, err := s.Stat(ctx, key); errors.Is(err, blob.ErrNotFound) {
 		return nil
@@ -257,7 +257,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 		return fmt.Errorf("delete blob %s: %w", key, classify(err))
 	}
 	dir := filepath.Dir(path)
-	// Removing a folder that is not empty fails, which is the test for it.
+	// The removal of a folder that is not empty fails, and ends the loop.
 	for dir != s.root && s.sys.remove(dir) == nil {
 		dir = filepath.Dir(dir)
 	}
@@ -272,8 +272,8 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, er
 	return func(yield func(blob.Info, error) bool) { s.list(ctx, "", prefix, yield) }
 }
 
-// list walks one folder, dir ending with a slash or empty. It returns false
-// when the walk is over.
+// list walks one folder. dir is empty or ends with a slash. It returns false when the
+// caller wants no more or an error was yielded.
 func (s *Store) list(ctx context.Context, dir, prefix string, yield func(blob.Info, error) bool) bool {
 	fail := func(err error) bool {
 		yield(blob.Info{}, fmt.Errorf("list blobs %s: %w", prefix, err))
@@ -285,7 +285,7 @@ func (s *Store) list(ctx context.Context, dir, prefix string, yield func(blob.In
 	} else if err != nil {
 		return fail(classify(err))
 	}
-	// A folder sorts as its keys do, with the slash: "a.b" comes before "a/b".
+	// A folder sorts with its slash, as its keys do: "a.b" is before "a/b".
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(sortName(a), sortName(b)) })
 	for _, e := range entries {
 		if ctx.Err() != nil {
@@ -329,7 +329,7 @@ func classify(err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: %w", blob.ErrNoSpace, err)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
-		// A blob stands where a folder of the key should be, or the reverse.
+		// A blob has the path of a folder of the key, or the reverse.
 		return fmt.Errorf("%w: %w", blob.ErrKey, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %w", blob.ErrNotFound, err)

@@ -39,9 +39,9 @@ func TestStager(t *testing.T) {
 	})
 }
 
-// A process that is paused in the middle of a Replace holds up others for a while, not
-// for ever, and holds up no Put.
-func TestReplaceBesideAPausedProcess(t *testing.T) {
+// A process that is paused during a Replace delays other Replaces for a limited time,
+// and no Put.
+func TestReplaceWhileAnotherProcessIsPaused(t *testing.T) {
 	root := t.TempDir()
 	s := fresh(t, root)
 	info, err := s.Put(t.Context(), "k", strings.NewReader("old"))
@@ -55,7 +55,7 @@ func TestReplaceBesideAPausedProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	synctest.Test(t, func(t *testing.T) { // in which lockPatience passes at once
+	synctest.Test(t, func(t *testing.T) { // lockPatience passes at once here
 		if _, err := s.Replace(t.Context(), "k", info.Version, strings.NewReader("new")); !errors.Is(err, errLocked) {
 			t.Error(err)
 		}
@@ -79,15 +79,15 @@ func TestReplaceBesideAPausedProcess(t *testing.T) {
 	}
 }
 
-// Two stores on one folder exclude each other as two processes do: a lock belongs to the
-// open file.
+// Two stores on one folder exclude each other as two processes do, because a lock
+// belongs to the open file.
 func TestReplaceFromSeveralProcesses(t *testing.T) {
 	root := t.TempDir()
 	blobtest.Race(t, fresh(t, root), fresh(t, root), fresh(t, root))
 }
 
-// With a clock that was set back, or is too coarse to tell two writes apart, the time of
-// a blob goes on nevertheless, and so does its version.
+// The time of a blob grows with each Replace, and so does its version, even when the
+// clock is set back or too coarse to distinguish two writes.
 func TestReplaceWithAClockSetBack(t *testing.T) {
 	root := t.TempDir()
 	s := fresh(t, root)

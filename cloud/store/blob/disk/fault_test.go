@@ -18,99 +18,99 @@ import (
 	"cattlecounter/deploy/testkit/smalldisk"
 )
 
-var errDead = errors.New("the process is dead")
+var errCrashed = errors.New("the process has crashed")
 
-// mortal is a system that dies at its dieAt-th call: a write is done by half,
-// everything else not at all, and so is all that follows.
-type mortal struct {
+// crashing is a system that crashes at its crashAt-th call. It does half of a write and
+// nothing of any other call. All later calls fail.
+type crashing struct {
 	osSystem
-	dieAt int
+	crashAt int
 
-	mu    sync.Mutex // Append syncs on a goroutine of its own
+	mu    sync.Mutex // Append syncs in another goroutine
 	calls int
 }
 
-// call reports whether the process is dead, and whether it dies in this call.
-func (m *mortal) call() (dead, now bool) {
+// call reports whether the process has crashed, and whether it crashes in this call.
+func (m *crashing) call() (crashed, now bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls++
-	return m.calls >= m.dieAt, m.calls == m.dieAt
+	return m.calls >= m.crashAt, m.calls == m.crashAt
 }
 
-func (m *mortal) dead() bool {
-	dead, _ := m.call()
-	return dead
+func (m *crashing) crashed() bool {
+	crashed, _ := m.call()
+	return crashed
 }
 
-func (m *mortal) run(f func() error) error {
-	if m.dead() {
-		return errDead
+func (m *crashing) run(f func() error) error {
+	if m.crashed() {
+		return errCrashed
 	}
 	return f()
 }
 
-func (m *mortal) open(path string, flag int) (file, error) {
-	if m.dead() {
-		return nil, errDead
+func (m *crashing) open(path string, flag int) (file, error) {
+	if m.crashed() {
+		return nil, errCrashed
 	}
 	o, err := m.osSystem.open(path, flag)
 	if err != nil {
 		return nil, err
 	}
-	return &mortalFile{o, m}, nil
+	return &crashingFile{o, m}, nil
 }
 
-func (m *mortal) mkdirAll(d string) error {
+func (m *crashing) mkdirAll(d string) error {
 	return m.run(func() error { return m.osSystem.mkdirAll(d) })
 }
-func (m *mortal) rename(a, b string) error {
+func (m *crashing) rename(a, b string) error {
 	return m.run(func() error { return m.osSystem.rename(a, b) })
 }
-func (m *mortal) link(a, b string) error {
+func (m *crashing) link(a, b string) error {
 	return m.run(func() error { return m.osSystem.link(a, b) })
 }
-func (m *mortal) chtimes(p string, at time.Time) error {
+func (m *crashing) chtimes(p string, at time.Time) error {
 	return m.run(func() error { return m.osSystem.chtimes(p, at) })
 }
-func (m *mortal) remove(p string) error { return m.run(func() error { return m.osSystem.remove(p) }) }
+func (m *crashing) remove(p string) error { return m.run(func() error { return m.osSystem.remove(p) }) }
 
-type mortalFile struct {
+type crashingFile struct {
 	file
-	m *mortal
+	m *crashing
 }
 
-func (f *mortalFile) Write(b []byte) (int, error) {
-	if dead, now := f.m.call(); dead {
+func (f *crashingFile) Write(b []byte) (int, error) {
+	if crashed, now := f.m.call(); crashed {
 		if now {
 			_, _ = f.file.Write(b[:len(b)/2])
 		}
-		return 0, errDead
+		return 0, errCrashed
 	}
 	return f.file.Write(b)
 }
 
-func (f *mortalFile) Sync() error { return f.m.run(f.file.Sync) }
+func (f *crashingFile) Sync() error { return f.m.run(f.file.Sync) }
 
-func (f *mortalFile) Truncate(n int64) error {
+func (f *crashingFile) Truncate(n int64) error {
 	return f.m.run(func() error { return f.file.Truncate(n) })
 }
 
-// deaths runs a life that dies at each call of the system, then look in a store
-// that was opened anew, until a life survives.
-func deaths(t *testing.T, prepare func(*Store), life func(*Store) error, look func(t *testing.T, s *Store, survived bool)) {
+// crashAtEachCall runs work with a crash at each call of the system. After each crash it
+// calls check with a new store on the same folder. It ends when work survives.
+func crashAtEachCall(t *testing.T, prepare func(*Store), work func(*Store) error, check func(t *testing.T, s *Store, survived bool)) {
 	for k := 1; ; k++ {
 		root := t.TempDir()
 		s := fresh(t, root)
 		prepare(s)
-		s.sys = &mortal{dieAt: k}
-		err := life(s)
-		t.Run(fmt.Sprintf("death at call %d", k), func(t *testing.T) { look(t, fresh(t, root), err == nil) })
+		s.sys = &crashing{crashAt: k}
+		err := work(s)
+		t.Run(fmt.Sprintf("crash at call %d", k), func(t *testing.T) { check(t, fresh(t, root), err == nil) })
 		if err == nil {
 			return
 		}
 		if k > 200 {
-			t.Fatal("lives do not end")
+			t.Fatal("the work does not survive after 200 calls")
 		}
 	}
 }
@@ -127,10 +127,10 @@ func content(t *testing.T, r io.ReadCloser, err error) string {
 	return string(b)
 }
 
-func TestDeathInPut(t *testing.T) {
+func TestCrashInPut(t *testing.T) {
 	ctx := t.Context()
 	body := strings.Repeat("new ", 200_000)
-	deaths(t,
+	crashAtEachCall(t,
 		func(s *Store) { _, _ = s.Put(ctx, "f/x/k", strings.NewReader("old")) },
 		func(s *Store) error { _, err := s.Put(ctx, "f/x/k", strings.NewReader(body)); return err },
 		func(t *testing.T, s *Store, survived bool) {
@@ -147,9 +147,9 @@ func TestDeathInPut(t *testing.T) {
 		})
 }
 
-// A death leaves the old blob or the new one, under the version that Stat tells, and the
-// next one can go on from there.
-func TestDeathInReplace(t *testing.T) {
+// After a crash the old blob or the new one is there, Stat returns its version, and
+// another Replace with that version works.
+func TestCrashInReplace(t *testing.T) {
 	ctx := t.Context()
 	var version string
 	for name, prepare := range map[string]func(*Store){
@@ -160,7 +160,7 @@ func TestDeathInReplace(t *testing.T) {
 				t.Fatal(err)
 			}
 			version = info.Version
-			future := time.Now().Add(time.Hour) // the clock was set back: the new one's time is moved on
+			future := time.Now().Add(time.Hour) // as after a clock was set back
 			if err := os.Chtimes(filepath.Join(s.root, "f/x/k"), future, future); err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +171,7 @@ func TestDeathInReplace(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			deaths(t, prepare,
+			crashAtEachCall(t, prepare,
 				func(s *Store) error {
 					_, err := s.Replace(ctx, "f/x/k", version, strings.NewReader("new"))
 					return err
@@ -189,7 +189,7 @@ func TestDeathInReplace(t *testing.T) {
 						t.Fatalf("the blob has %q", got)
 					}
 					if got == "new" && at == version || got == "old" && at != version {
-						t.Errorf("%q has version %s, the old one's is %s", got, at, version)
+						t.Errorf("%q has version %s, the old version is %s", got, at, version)
 					}
 					if _, err := s.Replace(ctx, "f/x/k", at, strings.NewReader("next")); err != nil {
 						t.Error(err)
@@ -199,11 +199,11 @@ func TestDeathInReplace(t *testing.T) {
 	}
 }
 
-func TestDeathInAppend(t *testing.T) {
+func TestCrashInAppend(t *testing.T) {
 	ctx := t.Context()
 	old, body := "old bytes", strings.Repeat("0123456789", 1_000_000) // two syncs
 	var reported int64
-	deaths(t,
+	crashAtEachCall(t,
 		func(s *Store) {
 			_ = s.Stage(ctx, "u")
 			_, _ = s.Append(ctx, "u", 0, strings.NewReader(old))
@@ -219,7 +219,7 @@ func TestDeathInAppend(t *testing.T) {
 			}
 			r, err := s.OpenStaged(ctx, "u", 0, -1)
 			if got := content(t, r, err); got != (old + body)[:n] {
-				t.Fatal("staged bytes are not those that were sent")
+				t.Fatal("the staged bytes differ from the sent bytes")
 			}
 			if _, err := s.Append(ctx, "u", n, strings.NewReader((old + body)[n:])); err != nil {
 				t.Fatal(err)
@@ -227,9 +227,9 @@ func TestDeathInAppend(t *testing.T) {
 		})
 }
 
-func TestDeathInCommit(t *testing.T) {
+func TestCrashInCommit(t *testing.T) {
 	ctx := t.Context()
-	deaths(t,
+	crashAtEachCall(t,
 		func(s *Store) {
 			_ = s.Stage(ctx, "u")
 			_, _ = s.Append(ctx, "u", 0, strings.NewReader("whole"))
@@ -249,7 +249,7 @@ func TestDeathInCommit(t *testing.T) {
 		})
 }
 
-// broken is a system whose writes and syncs fail when told to.
+// broken is a system whose writes and syncs of files can fail. Folders never fail.
 type broken struct {
 	osSystem
 	room    int // bytes until the disk is full
@@ -258,7 +258,6 @@ type broken struct {
 	failOnce atomic.Bool
 }
 
-// open leaves folders whole: their names are on a disk that works.
 func (b *broken) open(path string, flag int) (file, error) {
 	f, err := b.osSystem.open(path, flag)
 	if err != nil || flag == os.O_RDONLY {
@@ -317,7 +316,7 @@ func TestNoSpace(t *testing.T) {
 	}
 }
 
-// After a failed fsync nobody knows what is on the disk: such bytes do not count.
+// Bytes whose fsync failed do not count, because the state of the disk is unknown.
 func TestFailedSync(t *testing.T) {
 	ctx := t.Context()
 	s := fresh(t, t.TempDir())
@@ -336,8 +335,8 @@ func TestFailedSync(t *testing.T) {
 	if n, err := s.Staged(ctx, "u"); n != 4 || err != nil {
 		t.Fatalf("%d %v", n, err)
 	}
-	// The system reports a failed write-back once; the next fsync succeeds and
-	// proves nothing.
+	// The system reports a failed write-back once. The next fsync succeeds, although the
+	// bytes are lost.
 	sys.failOnce.Store(true)
 	n, err := s.Append(ctx, "u", 4, io.LimitReader(endless{}, 40<<20))
 	if !errors.Is(err, syscall.EIO) {
@@ -352,7 +351,7 @@ type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
-// TestFullFileSystem fills a real one, which needs the right to mount.
+// TestFullFileSystem fills a real file system, which needs the right to mount.
 func TestFullFileSystem(t *testing.T) {
 	ctx := t.Context()
 	root := smalldisk.Mount(t, "4m")
@@ -373,7 +372,7 @@ func TestFullFileSystem(t *testing.T) {
 	}
 	r, err := s.OpenStaged(ctx, "u", 0, -1)
 	if got := content(t, r, err); got != string(body[:n]) {
-		t.Fatal("staged bytes are not those that were sent")
+		t.Fatal("the staged bytes differ from the sent bytes")
 	}
 	if err := s.Discard(ctx, "u"); err != nil {
 		t.Fatal(err)
@@ -403,7 +402,7 @@ func TestKeyBelowABlob(t *testing.T) {
 	}
 	for _, key := range []string{"a/below", "b"} {
 		if _, err := s.Put(ctx, key, strings.NewReader("x")); err == nil {
-			t.Errorf("%s was stored in the place of a folder or a file", key)
+			t.Errorf("blob %s was stored over a folder or a file", key)
 		}
 	}
 	if _, err := s.Stat(ctx, "a/below"); err == nil {
@@ -411,11 +410,11 @@ func TestKeyBelowABlob(t *testing.T) {
 	}
 	r, err := s.Open(ctx, "b/c", 0, -1)
 	if content(t, r, err) != "x" {
-		t.Error("damaged")
+		t.Error("blob b/c has changed")
 	}
 }
 
-func TestStaleTempGoes(t *testing.T) {
+func TestStaleTempIsRemoved(t *testing.T) {
 	ctx := t.Context()
 	s := fresh(t, t.TempDir())
 	stale, young := filepath.Join(s.root, tempPrefix+"stale"), filepath.Join(s.root, tempPrefix+"young")
@@ -432,9 +431,9 @@ func TestStaleTempGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(stale); !errors.Is(err, os.ErrNotExist) {
-		t.Error("a file that a killed Put left behind stays")
+		t.Error("the stale temporary file was not removed")
 	}
 	if _, err := os.Stat(young); err != nil {
-		t.Error("the file of a Put under way was removed")
+		t.Error("the temporary file of a running Put was removed")
 	}
 }

@@ -18,30 +18,30 @@ import (
 
 const (
 	// lockPatience is how long Replace waits for another process that replaces the
-	// same blob. It holds the lock for a comparison and a rename, unless it is paused.
+	// same blob. That process holds the lock only for a comparison and a rename.
 	lockPatience = 5 * time.Second
 	lockPoll     = 5 * time.Millisecond
 )
 
-// errLocked says whom an operator has to look for.
-var errLocked = errors.New("another process holds its lock and does not go on; is one paused?")
+// errLocked tells the operator what to look for.
+var errLocked = errors.New("another process holds the lock on the blob and makes no progress; look for a paused process")
 
-// Replace implements blob.Store. The blob that is there is compared under a lock
-// (flock) on its own file, so no file is needed for the lock, and a process that dies
-// lets go of it. The first version of a blob gets its name by a link, which fails when
-// the name is taken. Put, Commit and Delete do not ask for the lock: nobody who is paused
-// holds up the intake.
+// Replace implements blob.Store. It compares the existing blob under a lock (flock) on
+// the blob's file. No extra lock file is needed, and a process that dies releases the
+// lock. The first version of a blob gets its name by a link, which fails when the name
+// exists. Put, Commit and Delete do not take the lock, so that a paused process cannot
+// block the intake.
 func (s *Store) Replace(ctx context.Context, key, version string, r io.Reader) (blob.Info, error) {
 	return s.put(ctx, key, r, func(from, to string) error {
 		if version == "" {
-			return s.first(from, to)
+			return s.linkFirst(from, to)
 		}
-		return s.swap(ctx, from, to, version)
+		return s.replaceVersion(ctx, from, to, version)
 	})
 }
 
-// first gives from the name to, which must not be there.
-func (s *Store) first(from, to string) error {
+// linkFirst moves from to the path to, which must not exist.
+func (s *Store) linkFirst(from, to string) error {
 	err := s.sys.link(from, to)
 	if errors.Is(err, fs.ErrExist) {
 		if info, err := os.Stat(to); err == nil && info.IsDir() {
@@ -55,8 +55,8 @@ func (s *Store) first(from, to string) error {
 	return s.sys.remove(from)
 }
 
-// swap gives from the name to, if what is there is of the version.
-func (s *Store) swap(ctx context.Context, from, to, want string) error {
+// replaceVersion renames from to the path to if the file there has the wanted version.
+func (s *Store) replaceVersion(ctx context.Context, from, to, want string) error {
 	locked, err := lock(ctx, to)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (s *Store) swap(ctx context.Context, from, to, want string) error {
 	if version(old) != want {
 		return blob.ErrChanged
 	}
-	// The clock of file systems is coarse and may be set back, versions only go on.
+	// The clock of a file system is coarse and may be set back. Versions must still grow.
 	if mine, err := os.Stat(from); err != nil {
 		return err
 	} else if !mine.ModTime().After(old.ModTime()) {
@@ -80,7 +80,7 @@ func (s *Store) swap(ctx context.Context, from, to, want string) error {
 	return s.sys.rename(from, to)
 }
 
-// lock opens the file that has the name now and locks it; closing lets go.
+// lock opens and locks the file that has the name now. Closing it releases the lock.
 func lock(ctx context.Context, path string) (*os.File, error) {
 	for began := time.Now(); ; {
 		f, err := tryLock(path)
@@ -96,10 +96,10 @@ func lock(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// tryLock returns neither file nor error when somebody else has the lock, or has just
-// put another file under the name.
+// tryLock returns neither file nor error when another process has the lock or has just
+// moved another file to the path.
 func tryLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) // over NFS a lock is for files that are open for writing
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // NFS locks only files that are open for writing
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, blob.ErrChanged
 	}
@@ -109,7 +109,7 @@ func tryLock(path string) (*os.File, error) {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
 		var same bool
-		if same, err = named(f, path); same {
+		if same, err = hasName(f, path); same {
 			return f, nil
 		}
 	}
@@ -119,8 +119,8 @@ func tryLock(path string) (*os.File, error) {
 	return nil, errors.Join(err, f.Close())
 }
 
-// named reports whether the open file is the one that has the name.
-func named(f *os.File, path string) (bool, error) {
+// hasName reports whether the open file is the one that has the name.
+func hasName(f *os.File, path string) (bool, error) {
 	mine, err := f.Stat()
 	if err != nil {
 		return false, err
@@ -132,8 +132,8 @@ func named(f *os.File, path string) (bool, error) {
 	return err == nil && os.SameFile(mine, now), err
 }
 
-// version tells two writes of a blob apart: each has a file of its own, and where the
-// number of one is used again, its time is another.
+// version differs between two writes of a blob. Each write makes a new file. When the
+// file system reuses an inode number, the time differs.
 func version(info fs.FileInfo) string {
 	var number uint64
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// syncEvery is how many bytes make an Append begin to sync.
+	// syncEvery is the number of written bytes after which an Append begins to sync.
 	syncEvery = 4 << 20
-	// maxUnsynced is how many may be written while that goes on, before the
-	// writer waits: what a power cut in the middle can cost at most.
+	// maxUnsynced is the number of bytes that are written before the writer waits for
+	// the sync. A power cut during an Append loses no more than this.
 	maxUnsynced = 16 << 20
 )
 
-func (s *Store) staged(id string) (string, error) {
+func (s *Store) stagedPath(id string) (string, error) {
 	if err := blob.CheckID(id); err != nil {
 		return "", err
 	}
@@ -30,7 +30,7 @@ func (s *Store) staged(id string) (string, error) {
 
 // Stage implements blob.Stager.
 func (s *Store) Stage(ctx context.Context, id string) error {
-	path, err := s.staged(id)
+	path, err := s.stagedPath(id)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (s *Store) Stage(ctx context.Context, id string) error {
 
 // Append implements blob.Stager.
 func (s *Store) Append(ctx context.Context, id string, offset int64, r io.Reader) (n int64, err error) {
-	path, err := s.staged(id)
+	path, err := s.stagedPath(id)
 	if err != nil {
 		return 0, err
 	}
@@ -72,23 +72,23 @@ func (s *Store) Append(ctx context.Context, id string, offset int64, r io.Reader
 		return 0, fmt.Errorf("append to %s: %w", id, err)
 	}
 	a := appender{f: f, durable: size, written: size}
-	if err := errors.Join(a.copy(interrupt.Reader(ctx, r)), a.settle()); err != nil {
+	if err := errors.Join(a.copy(interrupt.Reader(ctx, r)), a.syncOrTruncate()); err != nil {
 		return a.durable - offset, fmt.Errorf("append to %s at %d: %w", id, a.durable, classify(err))
 	}
 	return a.durable - offset, nil
 }
 
-// appender writes to the end of a file and knows how much of it is durable. It
-// syncs while it goes on writing, because waiting for the disk after each piece
-// would leave source and disk idle by turns.
+// appender writes to the end of a file and tracks how much of it is durable. It syncs
+// while it writes: if it waited for the disk after each piece, source and disk would be
+// idle in turns. One goroutine uses it; syncOrTruncate waits for the last sync.
 type appender struct {
 	f       file
 	written int64 // size of the file
 	durable int64 // of it, synced
 
-	syncing chan error // takes the end of the sync under way, nil without one
-	target  int64      // what will be durable then
-	failed  error      // of a sync: a later one that succeeds proves nothing
+	syncing chan error // receives the result of the sync that runs, nil without one
+	target  int64      // value of durable after that sync
+	failed  error      // of a sync; a later sync that succeeds does not repair it
 }
 
 func (a *appender) copy(r io.Reader) error {
@@ -102,7 +102,7 @@ func (a *appender) copy(r io.Reader) error {
 				return err
 			}
 		}
-		if err := a.progress(); err != nil {
+		if err := a.syncInBackground(); err != nil {
 			return err
 		}
 		if rerr == io.EOF {
@@ -114,13 +114,13 @@ func (a *appender) copy(r io.Reader) error {
 	}
 }
 
-// progress takes note of a sync that has ended, begins one when enough was
-// written, and waits when too much is not durable.
-func (a *appender) progress() error {
+// syncInBackground collects a sync that has ended, begins one when enough bytes were
+// written, and waits when too many bytes are not durable.
+func (a *appender) syncInBackground() error {
 	if a.syncing != nil {
 		select {
 		case err := <-a.syncing:
-			if err := a.synced(err); err != nil {
+			if err := a.endSync(err); err != nil {
 				return err
 			}
 		default:
@@ -137,15 +137,15 @@ func (a *appender) progress() error {
 	return nil
 }
 
-// wait ends the sync under way.
+// wait waits for the sync that runs, if there is one.
 func (a *appender) wait() error {
 	if a.syncing == nil {
 		return nil
 	}
-	return a.synced(<-a.syncing)
+	return a.endSync(<-a.syncing)
 }
 
-func (a *appender) synced(err error) error {
+func (a *appender) endSync(err error) error {
 	a.syncing, a.failed = nil, err
 	if err == nil {
 		a.durable = a.target
@@ -153,7 +153,7 @@ func (a *appender) synced(err error) error {
 	return err
 }
 
-// sync makes durable whatever is written.
+// sync makes all written bytes durable.
 func (a *appender) sync() error {
 	if err := errors.Join(a.failed, a.wait()); err != nil {
 		return err
@@ -162,12 +162,12 @@ func (a *appender) sync() error {
 		return nil
 	}
 	a.target = a.written
-	return a.synced(a.f.Sync())
+	return a.endSync(a.f.Sync())
 }
 
-// settle makes the rest durable. What cannot be is cut off: after a failed
-// fsync nobody knows what is on the disk, and Staged goes by the file's size.
-func (a *appender) settle() error {
+// syncOrTruncate makes all written bytes durable, or removes those that are not. After
+// a failed fsync the state of the disk is unknown, and Staged relies on the file's size.
+func (a *appender) syncOrTruncate() error {
 	err := a.sync()
 	if err == nil {
 		return nil
@@ -176,10 +176,10 @@ func (a *appender) settle() error {
 	return errors.Join(err, a.f.Truncate(a.durable))
 }
 
-// Staged implements blob.Stager. Bytes that a killed process wrote and did not
-// sync are synced here, and count from then on.
+// Staged implements blob.Stager. It syncs bytes that a killed process wrote without
+// a sync, and counts them.
 func (s *Store) Staged(ctx context.Context, id string) (int64, error) {
-	path, err := s.staged(id)
+	path, err := s.stagedPath(id)
 	if err != nil {
 		return 0, err
 	}
@@ -202,7 +202,7 @@ func (s *Store) Staged(ctx context.Context, id string) (int64, error) {
 
 // OpenStaged implements blob.Stager.
 func (s *Store) OpenStaged(ctx context.Context, id string, offset, length int64) (io.ReadCloser, error) {
-	path, err := s.staged(id)
+	path, err := s.stagedPath(id)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func (s *Store) OpenStaged(ctx context.Context, id string, offset, length int64)
 
 // Commit implements blob.Stager.
 func (s *Store) Commit(ctx context.Context, id, key string) (blob.Info, error) {
-	from, err := s.staged(id)
+	from, err := s.stagedPath(id)
 	if err != nil {
 		return blob.Info{}, err
 	}
@@ -233,14 +233,14 @@ func (s *Store) Commit(ctx context.Context, id, key string) (blob.Info, error) {
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("commit %s: %w", id, err)
 	}
-	// Also when the rename was done before: its fsync may not have been.
-	if err := errors.Join(s.syncUp(filepath.Dir(to)), syncDir(s.sys, filepath.Dir(from))); err != nil {
+	// Needed also when an earlier call did the rename: its fsync may be missing.
+	if err := errors.Join(s.syncUpToRoot(filepath.Dir(to)), syncDir(s.sys, filepath.Dir(from))); err != nil {
 		return blob.Info{}, fmt.Errorf("commit %s to %s: %w", id, key, classify(err))
 	}
 	return info, nil
 }
 
-// move renames a staged file into its folder, which is made when missing.
+// move renames a staged file to its key's path and creates the folder if missing.
 func (s *Store) move(from, to string) error {
 	for n := 1; ; n++ {
 		if _, err := os.Lstat(from); err != nil {
@@ -258,7 +258,7 @@ func (s *Store) move(from, to string) error {
 
 // Discard implements blob.Stager.
 func (s *Store) Discard(ctx context.Context, id string) error {
-	path, err := s.staged(id)
+	path, err := s.stagedPath(id)
 	if err != nil {
 		return err
 	}
