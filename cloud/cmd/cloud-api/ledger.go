@@ -33,7 +33,7 @@ func (a *auditCmd) Run(ctx context.Context, e *env) error {
 		}
 		var entries []auditEntry
 		for _, s := range stored {
-			entries = append(entries, auditEntry{At: s.At, Who: s.Who, Action: s.Deed, Subject: s.Subject})
+			entries = append(entries, auditEntry{At: s.At, Who: s.Who, Action: s.Action, Subject: s.Subject})
 		}
 		return list(e, a.output, entries, "WHEN,WHO,WHAT,ON", func(a auditEntry) []any { return []any{day(&a.At), a.Who, a.Action, a.Subject} })
 	})
@@ -42,7 +42,7 @@ func (a *auditCmd) Run(ctx context.Context, e *env) error {
 type ledgerCountOn struct{}
 
 func (ledgerCountOn) Run(ctx context.Context, e *env) error {
-	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error { return l.CountOn(ctx) })
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error { return l.AdvanceNumbers(ctx) })
 }
 
 type ledgerBackup struct {

@@ -1,6 +1,6 @@
-// Package azstorage is what blobs, queue and ledger on Azure have in common: who asks,
-// how often, what the answers mean, and that a container or a queue which somebody
-// deletes is made again.
+// Package azstorage has what blobs, queue and ledger on Azure share: credentials,
+// retries, the meaning of the service's errors, and the recreation of a container or
+// queue that was deleted.
 package azstorage
 
 import (
@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -21,39 +22,39 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// Retries is how often a request is sent again that the service puts off or that is
-// lost on the way.
+// Retries is how often a request is repeated that the service refuses for now or that
+// is lost on the way.
 const Retries = 5
 
 const (
 	retryDelay = 300 * time.Millisecond
 	retryLimit = 10 * time.Second
-	// patience is how long the name of what is being deleted is waited for: half a
-	// minute by the documentation.
-	patience = 90 * time.Second
-	pause    = time.Second
+	// deletionTime is how long Ensure waits for a name that is being deleted. Azure's
+	// documentation says half a minute.
+	deletionTime = 90 * time.Second
+	deletionPoll = time.Second
 )
 
-// Account is where a service of a storage account is: one of the two is set.
+// Account is the address of a service in a storage account. Exactly one field is set.
 type Account struct {
-	// ConnectionString of the account, as the portal shows it.
+	// ConnectionString of the account, as Azure's portal shows it.
 	ConnectionString secret.String
-	// URL of the service; whoever runs this proves to be allowed by a managed
-	// identity, or another way of azidentity's default chain.
+	// URL of the service. A managed identity, or another credential of azidentity's
+	// default chain, gives access.
 	URL string
 }
 
-// Connect makes a client by whichever of the two is set. An error never quotes the
-// connection string.
+// Connect makes a client with the field of the account that is set. Its errors never
+// quote the connection string.
 func Connect[C any](a Account, byKey func(connection string) (C, error), byIdentity func(url string, who azcore.TokenCredential) (C, error)) (C, error) {
 	var none C
 	if a.ConnectionString.IsZero() == (a.URL == "") {
-		return none, errors.New("either a connection string or the service's URL is needed")
+		return none, errors.New("set either the connection string or the URL of the service")
 	}
 	if a.URL == "" {
 		c, err := byKey(a.ConnectionString.Reveal())
-		if err != nil { // its text may quote the string
-			return none, errors.New("the connection string cannot be read")
+		if err != nil { // the text of err may quote the string
+			return none, errors.New("cannot parse the connection string; copy it from the portal again")
 		}
 		return c, nil
 	}
@@ -64,12 +65,13 @@ func Connect[C any](a Account, byKey func(connection string) (C, error), byIdent
 	return byIdentity(a.URL, who)
 }
 
-// databaseScope is what a token of Azure Database for PostgreSQL is for.
+// databaseScope is the scope of tokens for Azure Database for PostgreSQL.
 const databaseScope = "https://ossrdbms-aad.database.windows.net/.default"
 
-// DatabaseToken returns what gives a token in the place of a password, by a managed
-// identity or another way of azidentity's default chain. A token is asked for when a
-// connection is made; azidentity keeps it while it is good.
+// DatabaseToken returns a function that returns a token, which replaces the password. It
+// uses a managed identity or another credential of azidentity's default chain. The
+// function is called for each new connection; azidentity caches the token while it is
+// valid.
 func DatabaseToken() (func(context.Context) (secret.String, error), error) {
 	who, err := azidentity.NewDefaultAzureCredential(nil)
 	if err != nil {
@@ -84,61 +86,66 @@ func DatabaseToken() (func(context.Context) (secret.String, error), error) {
 	}, nil
 }
 
-// ClientOptions bound each try of a request; carry is nil for the SDK's own client.
-func ClientOptions(carry *http.Client, try time.Duration) azcore.ClientOptions {
-	o := azcore.ClientOptions{Retry: policy.RetryOptions{MaxRetries: Retries, RetryDelay: retryDelay, MaxRetryDelay: retryLimit, TryTimeout: try}}
-	if carry != nil {
-		o.Transport = carry
+// ClientOptions limits each attempt of a request to a time. client sends the requests;
+// nil means the SDK's own client.
+func ClientOptions(client *http.Client, attempt time.Duration) azcore.ClientOptions {
+	o := azcore.ClientOptions{Retry: policy.RetryOptions{MaxRetries: Retries, RetryDelay: retryDelay, MaxRetryDelay: retryLimit, TryTimeout: attempt}}
+	if client != nil {
+		o.Transport = client
 	}
 	return o
 }
 
-// Kinds of things with a name that hold others.
+// Kinds of resources. The service's error codes begin with them.
 const (
 	Container = "Container"
 	Queue     = "Queue"
 )
 
-// Holder is a container or a queue.
-type Holder struct {
-	Kind   string // Container or Queue, with which the service's codes begin
+// Resource is a container or a queue.
+type Resource struct {
+	Kind   string // Container or Queue
+	Name   string // for the log
 	Create func(context.Context) error
-	// Emptied is told, when not nil, that all it held is lost, before it is made again.
-	// Everybody who misses it says so, also when others have begun to fill it again.
-	Emptied func(context.Context) error
-	Log     *slog.Logger
+	// OnLost, when not nil, is called before the resource is recreated, because all that
+	// it held is lost. Every process that finds it missing calls OnLost, also when
+	// another process has recreated it meanwhile.
+	OnLost func(context.Context) error
+	Log    *slog.Logger
 }
 
-// Make makes it, if it is not there. Where its name is still taken by one that is
-// being deleted, it waits.
-func (h Holder) Make(ctx context.Context) error {
+// Ensure creates the resource if it is missing. While the service still deletes an older
+// one with that name, Ensure waits.
+func (r Resource) Ensure(ctx context.Context) error {
 	for began := time.Now(); ; {
-		err := h.Create(ctx)
-		if err == nil || HasCode(err, h.Kind+"AlreadyExists") {
+		err := r.Create(ctx)
+		if err == nil || HasCode(err, r.Kind+"AlreadyExists") {
 			return nil
 		}
-		if !HasCode(err, h.Kind+"BeingDeleted") || time.Since(began) > patience {
+		if !HasCode(err, r.Kind+"BeingDeleted") || time.Since(began) > deletionTime {
 			return err
 		}
-		if err := interrupt.Pause(ctx, pause); err != nil {
+		if err := interrupt.Pause(ctx, deletionPoll); err != nil {
 			return err
 		}
 	}
 }
 
-// Heal runs f, and once more after making it anew when somebody has deleted it.
-func (h Holder) Heal(ctx context.Context, f func() error) error {
+// Recreating runs f. When the resource is missing, it recreates the resource and runs f
+// once more.
+func (r Resource) Recreating(ctx context.Context, f func() error) error {
 	err := f()
-	if !HasCode(err, h.Kind+"NotFound", h.Kind+"BeingDeleted", h.Kind+"Disabled") {
+	if !HasCode(err, r.Kind+"NotFound", r.Kind+"BeingDeleted", r.Kind+"Disabled") {
 		return err
 	}
-	h.Log.Warn("it is gone, it is made again", "kind", h.Kind, "err", Explain(ctx, err))
-	if h.Emptied != nil {
-		if err := h.Emptied(ctx); err != nil {
+	kind := strings.ToLower(r.Kind)
+	r.Log.Warn(kind+" missing; recreating", kind, r.Name, "err", Explain(ctx, err))
+	if r.OnLost != nil {
+		if err := r.OnLost(ctx); err != nil {
 			return err
 		}
 	}
-	if err := h.Make(ctx); err != nil {
+	if err := r.Ensure(ctx); err != nil {
 		return err
 	}
 	return f()
@@ -146,41 +153,41 @@ func (h Holder) Heal(ctx context.Context, f func() error) error {
 
 // HasCode reports whether the service answered with one of the codes.
 func HasCode(err error, codes ...string) bool {
-	var said *azcore.ResponseError
-	return errors.As(err, &said) && slices.Contains(codes, said.ErrorCode)
+	var response *azcore.ResponseError
+	return errors.As(err, &response) && slices.Contains(codes, response.ErrorCode)
 }
 
-// HasStatus reports whether the service answered with a status. An answer to HEAD
-// has no body and so, from some services, no code.
+// HasStatus reports whether the service answered with a status. An answer to HEAD has no
+// body and, from some services, no code.
 func HasStatus(err error, status int) bool {
-	var said *azcore.ResponseError
-	return errors.As(err, &said) && said.StatusCode == status
+	var response *azcore.ResponseError
+	return errors.As(err, &response) && response.StatusCode == status
 }
 
-// Away reports whether the service was not reached or cannot do its work now.
-func Away(err error) bool {
-	var said *azcore.ResponseError
-	if errors.As(err, &said) {
-		return said.StatusCode >= http.StatusInternalServerError || said.StatusCode == http.StatusTooManyRequests
+// Unavailable reports whether the service was not reached or cannot work now.
+func Unavailable(err error) bool {
+	var response *azcore.ResponseError
+	if errors.As(err, &response) {
+		return response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusTooManyRequests
 	}
-	var asked *url.Error
-	return errors.As(err, &asked)
+	var request *url.Error
+	return errors.As(err, &request)
 }
 
-// Explain gives a canceled context's cause, and the service's errors in one line:
-// the SDK's text has the whole exchange in it.
+// Explain returns the cause of a canceled context, and shortens the service's errors to
+// one line. The SDK's text contains the whole exchange.
 func Explain(ctx context.Context, err error) error {
-	var said *azcore.ResponseError
-	var asked *url.Error
+	var response *azcore.ResponseError
+	var request *url.Error
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.As(err, &said):
-		return &answer{said}
-	case errors.As(err, &asked):
-		return fmt.Errorf("azure is not reached: %w", asked.Err) // the address may hold a signature
+	case errors.As(err, &response):
+		return &answer{response}
+	case errors.As(err, &request):
+		return fmt.Errorf("cannot reach Azure: %w", request.Err) // the address may hold a signature
 	}
 	return err
 }
@@ -192,7 +199,7 @@ func (a *answer) Error() string {
 	if code == "" {
 		code = http.StatusText(a.StatusCode)
 	}
-	text := fmt.Sprintf("azure says %d %s", a.StatusCode, code)
+	text := fmt.Sprintf("Azure answered %d %s", a.StatusCode, code)
 	if a.StatusCode == http.StatusUnauthorized || a.StatusCode == http.StatusForbidden {
 		text += ": check the connection string, or the identity's roles, and this machine's clock"
 	}

@@ -1,12 +1,11 @@
-// Package database opens where the cloud keeps its tables: a SQLite file that
-// several processes of one machine share, or a PostgreSQL database that machines
-// share. Those who use it write one SQL for both: parameters are $1, $2 and so on;
-// columns are TEXT, INTEGER, BIGINT or DOUBLE PRECISION; there is nothing that only
-// one of the two knows.
+// Package database opens the database with the cloud's tables: a SQLite file that
+// several processes of one machine share, or a PostgreSQL database that several machines
+// share. Its users write one SQL for both. Parameters are $1, $2 and so on. Columns are
+// TEXT, INTEGER, BIGINT or DOUBLE PRECISION. No statement uses what only one of the two
+// supports.
 //
-// There is one writer at a time, with either: a write holds the write lock from its
-// beginning, sees everything that was written before, and is durable when it returns.
-// A DB is safe for concurrent use.
+// Both have one writer at a time: a write holds the write lock from its beginning, sees
+// all earlier writes, and is durable when it returns. A DB is safe for concurrent use.
 package database
 
 import (
@@ -19,9 +18,9 @@ import (
 const (
 	defaultBusy = 10 * time.Second
 	readers     = 4
-	// writeTime bounds a write by so many times what it may wait for another.
+	// writeTime limits a write to this multiple of the time it may wait for another.
 	writeTime = 3
-	// readTime does the same for an answer of PostgreSQL.
+	// readTime is the same limit for an answer of PostgreSQL.
 	readTime = 4
 )
 
@@ -30,21 +29,21 @@ type DB struct {
 	name     string
 	postgres bool
 	busy     time.Duration
-	// Writes go through one connection, so that goroutines of one process queue
-	// fairly in Go and only processes meet at the database's lock.
+	// Writes use one connection. So the goroutines of a process wait for each other in
+	// Go, and only processes compete for the database's lock.
 	w, r *sql.DB
 }
 
-// Name is the file's path, or the database's address without its password.
+// Name returns the file's path, or the database's address without its password.
 func (db *DB) Name() string { return db.name }
 
-// Read is for queries; what is written there fails.
+// Read returns the connections for queries. Writes through them fail.
 func (db *DB) Read() *sql.DB { return db.r }
 
-// Write runs f in one transaction that holds the write lock. f uses the context it
-// is given, which ends when the write has taken far too long. The error has a class.
-// When the connection breaks at the very end the write may have been done, so it
-// must be harmless when repeated.
+// Write runs f in one transaction that holds the write lock. f must use the context that
+// it gets, which ends when the write takes too long. The error has a class. When the
+// connection breaks during the commit, the write may have succeeded although Write
+// fails. So f must be harmless when repeated.
 func (db *DB) Write(ctx context.Context, f func(context.Context, *sql.Tx) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, writeTime*db.busy, ErrBusy)
 	defer cancel()
@@ -55,7 +54,7 @@ func (db *DB) Write(ctx context.Context, f func(context.Context, *sql.Tx) error)
 	return Classify(err)
 }
 
-// Exec runs one statement as a Write and returns how many rows it met.
+// Exec runs one statement as a Write and returns the number of affected rows.
 func (db *DB) Exec(ctx context.Context, query string, args ...any) (rows int64, err error) {
 	err = db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, query, args...)
@@ -79,7 +78,7 @@ func (db *DB) write(ctx context.Context, f func(context.Context, *sql.Tx) error)
 		err = f(ctx, tx)
 	}
 	if err != nil {
-		// The cause is what counts; a rollback that fails leaves the same state.
+		// A rollback that fails leaves the same state, so only err is returned.
 		_ = tx.Rollback()
 		return err
 	}

@@ -14,12 +14,12 @@ import (
 
 // Classes of errors; compare with errors.Is.
 var (
-	ErrInvalid     = errors.New("not acceptable to the ledger")
-	ErrBusy        = errors.New("another process holds the ledger: stop it, or try again")
-	ErrCorrupt     = errors.New("ledger file is damaged or no ledger: restore it from a backup, or move it away to begin anew")
-	ErrUnwritable  = errors.New("ledger cannot be written: check that its folder or database exists and that this user may write there")
-	ErrNoSpace     = errors.New("no space left for the ledger: free some on its disk")
-	ErrUnreachable = errors.New("the ledger's database does not answer: check that it runs, its address and its password")
+	ErrInvalid     = errors.New("invalid value for the ledger")
+	ErrBusy        = errors.New("another process has locked the ledger; stop that process or try again")
+	ErrCorrupt     = errors.New("the ledger file is damaged or not a ledger; restore a backup, or move the file away to start with an empty ledger")
+	ErrUnwritable  = errors.New("cannot write to the ledger; check that its folder or database exists and that this user may write to it")
+	ErrNoSpace     = errors.New("no space left for the ledger; free space on its disk")
+	ErrUnreachable = errors.New("the ledger's database does not answer; check that it runs, its address and its password")
 )
 
 // sqliteClasses maps SQLite's primary result codes (sqlite.org/rescode.html).
@@ -33,9 +33,9 @@ var sqliteClasses = map[int]error{
 	26: ErrCorrupt,    // SQLITE_NOTADB
 }
 
-const primary = 0xff // extended result codes carry the primary one in the low byte
+const primary = 0xff // the low byte of an extended result code is the primary code
 
-// postgresClasses maps SQLSTATEs, whole or by their first two characters
+// postgresClasses maps SQLSTATEs, or their first characters, to classes
 // (postgresql.org/docs/current/errcodes-appendix.html).
 var postgresClasses = map[string]error{
 	"08":    ErrUnreachable, // connection exception
@@ -54,8 +54,8 @@ var postgresClasses = map[string]error{
 	"XX":    ErrCorrupt,     // internal error, data corrupted
 }
 
-// Classify gives an error of a driver its class. It keeps what has one, and others
-// as they are.
+// Classify adds its class to an error of a driver. It returns an error that has a class,
+// and any other error, unchanged.
 func Classify(err error) error {
 	class := classOf(err)
 	if class == nil || errors.Is(err, class) {
@@ -84,7 +84,7 @@ func classOf(err error) error {
 	case errors.As(err, &connect):
 		return ErrUnreachable
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return nil // the caller's doing
+		return nil // the caller canceled
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, driver.ErrBadConn),
 		errors.Is(err, pgconn.ErrConnClosed), pgconn.SafeToRetry(err):
 		return ErrUnreachable
@@ -92,7 +92,7 @@ func classOf(err error) error {
 	return nil
 }
 
-// DuplicateKey reports a broken PRIMARY KEY or UNIQUE.
+// DuplicateKey reports whether err is a violation of PRIMARY KEY or UNIQUE.
 func DuplicateKey(err error) bool {
 	const primaryKey, unique = 1555, 2067 // SQLITE_CONSTRAINT_PRIMARYKEY, _UNIQUE
 	var lite *sqlitedriver.Error

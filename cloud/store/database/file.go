@@ -22,9 +22,9 @@ const (
 	firstOpenPause = 10 * time.Millisecond
 )
 
-// OpenFile opens or creates a SQLite file; its folder must exist. busy is how long a
-// write waits for another process before it fails with ErrBusy, 0 means 10 s. The
-// error wraps ErrCorrupt, ErrUnwritable, ErrNoSpace or ErrBusy.
+// OpenFile opens or creates a SQLite file. Its folder must exist. busy is how long a write
+// waits for another process before it fails with ErrBusy; 0 means 10 s. The error wraps
+// ErrCorrupt, ErrUnwritable, ErrNoSpace or ErrBusy.
 func OpenFile(ctx context.Context, path string, busy time.Duration) (*DB, error) {
 	if busy == 0 {
 		busy = defaultBusy
@@ -44,7 +44,7 @@ func (db *DB) openFile(ctx context.Context) (err error) {
 	if err := create(db.name); err != nil {
 		return err
 	}
-	// FULL: a commit is on the disk before its caller deletes the other copy.
+	// FULL: a commit is on the disk before its caller deletes other copies of the data.
 	common := []string{
 		fmt.Sprintf("busy_timeout(%d)", db.busy.Milliseconds()),
 		"foreign_keys(1)", "journal_mode(WAL)", "synchronous(FULL)",
@@ -61,8 +61,8 @@ func (db *DB) openFile(ctx context.Context) (err error) {
 	return db.connect(ctx)
 }
 
-// connect makes the first connection. Turning a new file to WAL does not wait
-// for another process that does the same, so that is tried again.
+// connect makes the first connection. SQLite does not wait while another process also
+// changes a new file to WAL mode, so connect tries again.
 func (db *DB) connect(ctx context.Context) error {
 	pause := firstOpenPause
 	for n := 1; ; n++ {
@@ -77,16 +77,16 @@ func (db *DB) connect(ctx context.Context) error {
 	}
 }
 
-// create makes an empty file that only its owner can read, because it will hold
-// the hashes of tokens. It does not touch an existing file: closing it would
-// drop the locks that other connections of this process hold on it.
+// create makes an empty file that only its owner can read, because it will hold the
+// hashes of tokens. It does not open an existing file: closing that would release the
+// locks of this process's other connections.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		info, err := os.Stat(path)
 		if err == nil && info.IsDir() {
-			err = fmt.Errorf("is a folder, want a file: %w", ErrUnwritable)
+			err = fmt.Errorf("the path is a folder, want a file: %w", ErrUnwritable)
 		}
 		return err
 	case err != nil:
@@ -100,19 +100,20 @@ func dsn(path, lock string, pragmas []string) string {
 	return "file://" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
-// CopyTo writes the SQLite file, as it is at one moment, into an empty file. Other
-// processes may write meanwhile.
+// CopyTo writes a consistent copy of the SQLite file into an empty file. Other processes
+// may write meanwhile.
 func (db *DB) CopyTo(ctx context.Context, path string) error {
 	if db.postgres {
-		return fmt.Errorf("%s is copied with PostgreSQL's own tools, such as pg_dump: %w", db.name, errors.ErrUnsupported)
+		return fmt.Errorf("cannot copy %s; use PostgreSQL's own tools, such as pg_dump: %w", db.name, errors.ErrUnsupported)
 	}
 	_, err := db.w.ExecContext(ctx, `VACUUM INTO $1`, path)
 	return Classify(err)
 }
 
-// Whole looks through every page of a SQLite file that nobody else may have open, and
-// makes it a single file. The error wraps ErrCorrupt or, with somebody else, ErrBusy.
-func Whole(ctx context.Context, path string) (err error) {
+// CheckFile checks every page of a SQLite file and merges its WAL into it. No other process
+// may have the file open. The error wraps ErrCorrupt, or ErrBusy when another process
+// has it open.
+func CheckFile(ctx context.Context, path string) (err error) {
 	db, err := sql.Open(sqlite, dsn(path, "immediate", []string{"busy_timeout(0)"}))
 	if err != nil {
 		return err

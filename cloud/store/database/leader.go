@@ -7,25 +7,26 @@ import (
 	"time"
 )
 
-// leaderSilent is after how long PostgreSQL takes the lead from a process that says
-// nothing, such as a frozen one.
+// leaderSilent is the time after which PostgreSQL ends the session of a leader that is
+// silent, such as a frozen process.
 const leaderSilent = "15s"
 
-// Leader says which of the processes that share a database does what only one may do.
+// Leader elects one of the processes that share a database, for work that only one may
+// do. It is safe for concurrent use.
 type Leader struct {
 	db   *DB
 	key  int64
 	mu   sync.Mutex
-	conn *sql.Conn // has the lock while it is there
+	conn *sql.Conn // holds the lock; nil when this process does not lead
 }
 
-// Leader returns the candidate of this process for a duty, named by a number. Close it
+// Leader returns this process's candidate for the work with the number key. Close it
 // before the database.
 func (db *DB) Leader(key int64) *Leader { return &Leader{db: db, key: key} }
 
-// Leads reports whether this process has the lead, and takes it when nobody has. Ask
-// it more often than every few seconds, and before each piece of work: a process that
-// is silent for 15 s may find that another leads. With a SQLite file it always leads.
+// Leads reports whether this process leads. It takes the lead when no process has it.
+// Call it every few seconds and before each piece of work: when a process is silent for
+// 15 s, another may lead. With a SQLite file a process always leads.
 func (l *Leader) Leads(ctx context.Context) (bool, error) {
 	if !l.db.postgres {
 		return true, nil
@@ -63,15 +64,15 @@ func (l *Leader) Leads(ctx context.Context) (bool, error) {
 
 const leadTime = 5 * time.Second
 
-// drop gives the lead back, or notes that it is lost: the connection is ended, not
-// given back to the pool, so that nobody gets one that holds the lock.
+// drop gives up the lead. It ends the connection instead of returning it to the pool,
+// because a connection in the pool must not hold the lock.
 func (l *Leader) drop() {
 	_ = l.conn.Raw(func(c any) error { return endConnection(c) })
 	_ = l.conn.Close()
 	l.conn = nil
 }
 
-// Close gives the lead back: another process can have it at once.
+// Close gives up the lead. Another process can take it at once.
 func (l *Leader) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,6 +81,7 @@ func (l *Leader) Close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leadTime)
 	defer cancel()
-	_, _ = l.conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, l.key) // else with the connection
+	// An error does not matter: the lock ends with the connection.
+	_, _ = l.conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, l.key)
 	l.drop()
 }

@@ -15,18 +15,17 @@ import (
 const (
 	migrateAttempts   = 6
 	firstMigratePause = 20 * time.Millisecond
-	// Of PostgreSQL, where one process migrates and the others wait.
+	// With PostgreSQL one process migrates and the others wait.
 	lockPeriod, lockAttempts = 1, 60 // seconds, times
 )
 
-// Migrate applies the migrations in fsys that the database does not have yet;
-// table is where it notes which ones those are, so that packages that share a
-// database keep apart.
+// Migrate applies the migrations in fsys that the database does not have yet. It records
+// them in table; each package that shares the database has its own.
 //
-// Of two processes that migrate one file at once both try; each migration and its
-// note are one transaction, so the loser fails without a trace and finds the work
-// done when it tries again. Tables that a newer program has migrated further are
-// refused, because this program would write them wrongly. The error has a class.
+// Several processes may migrate one file at once. Each migration and its record are one
+// transaction, so a process that fails leaves nothing behind and finds the work done when
+// it tries again. Migrate refuses tables that a newer program has migrated, because this
+// program would write wrong rows. The error has a class.
 func (db *DB) Migrate(ctx context.Context, fsys fs.FS, table string) error {
 	pause := firstMigratePause
 	for n := 1; ; n++ {
@@ -64,7 +63,7 @@ func (db *DB) migrate(ctx context.Context, fsys fs.FS, table string) error {
 		return fmt.Errorf("migrate %s: %w", table, err)
 	}
 	if have > newest {
-		return fmt.Errorf("%s is at version %d, this program knows %d: use the newer program", table, have, newest)
+		return fmt.Errorf("%s has version %d and this program knows only %d; use the newer program", table, have, newest)
 	}
 	return nil
 }

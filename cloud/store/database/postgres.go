@@ -17,28 +17,29 @@ import (
 )
 
 const (
-	// writeLock is the advisory lock that every write of this program takes; any
-	// number does that others of the same database do not use.
+	// writeLock is the advisory lock that every write of this program takes. The number
+	// is arbitrary; other programs with the same database must not use it.
 	writeLock = 0x0cA77_1e
 
 	dialTime = 10 * time.Second
-	// deadLink is after how long a connection whose other side does not answer ends.
+	// deadLink is the time after which a connection ends whose other side is silent.
 	deadLink  = 15 * time.Second
 	keepAlive = 5 * time.Second
 )
 
-// Password gives the password of a connection that is about to be made, such as a token
-// that ends after a while; nil takes the one of the address.
+// Password returns the password for a new connection, such as a token that expires. A nil
+// Password means the password in the address.
 type Password func(ctx context.Context) (secret.String, error)
 
-// OpenPostgres connects to a PostgreSQL database, given as postgres://user:password@
-// host:port/name?sslmode=… or in libpq's words; what it leaves out comes from PG…
-// variables. busy is how long a write waits for another process before it fails with
-// ErrBusy, 0 means 10 s. The error wraps ErrUnreachable, ErrUnwritable or ErrInvalid.
+// OpenPostgres connects to a PostgreSQL database. The address has the form postgres://
+// user:password@host:port/name?sslmode=… or libpq's form with key=value. Missing parts
+// come from the environment variables of libpq (PGHOST and so on). busy is how long a
+// write waits for another process before it fails with ErrBusy; 0 means 10 s. The error
+// wraps ErrUnreachable, ErrUnwritable or ErrInvalid.
 //
-// Durability and lock waits are set for each session, whatever the server's defaults
-// are; a session that stops in the middle of a write is ended by the server, so that a
-// frozen process does not hold up the others.
+// Each session sets its own durability and lock wait, independent of the server's
+// defaults. The server ends a session that stops during a write, so that a frozen
+// process does not block the others.
 func OpenPostgres(ctx context.Context, address secret.String, password Password, busy time.Duration) (*DB, error) {
 	if busy == 0 {
 		busy = defaultBusy
@@ -52,7 +53,7 @@ func OpenPostgres(ctx context.Context, address secret.String, password Password,
 		if err != nil {
 			return nil, err
 		}
-		return patient{conn, readTime * busy}, nil
+		return limited{conn, readTime * busy}, nil
 	}
 	c.ConnectTimeout = dialTime
 	for k, v := range map[string]string{
@@ -75,15 +76,15 @@ func OpenPostgres(ctx context.Context, address secret.String, password Password,
 	reading := c.Copy()
 	reading.RuntimeParams["default_transaction_read_only"] = "on"
 	db.r = stdlib.OpenDB(*reading, login)
-	db.r.SetMaxOpenConns(readers + 1) // the Leader's
+	db.r.SetMaxOpenConns(readers + 1) // one for the Leader
 	db.r.SetMaxIdleConns(readers)
-	if err := db.suits(ctx); err != nil {
+	if err := db.checkServer(ctx); err != nil {
 		return nil, Classify(errors.Join(err, db.Close()))
 	}
 	return db, nil
 }
 
-// set puts the password into the settings of one connection.
+// set sets the password of one connection.
 func (p Password) set(ctx context.Context, c *pgx.ConnConfig) error {
 	if p == nil {
 		return nil
@@ -98,8 +99,8 @@ func (p Password) set(ctx context.Context, c *pgx.ConnConfig) error {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// dialer gives connections that notice when the other side is gone: pgx waits for an
-// answer as long as there is a connection.
+// dialer makes connections that end when the other side is silent. pgx itself waits for
+// an answer as long as the connection exists.
 func dialer() *net.Dialer {
 	return &net.Dialer{
 		Timeout:         dialTime,
@@ -113,41 +114,41 @@ func dialer() *net.Dialer {
 	}
 }
 
-// patient ends a connection on which an answer takes far too long: nobody reads from one
-// that is idle, and the waits of the server are shorter.
-type patient struct {
+// limited ends a connection on which an answer takes too long. pgx does not read from an
+// idle connection, and the server's own waits are shorter.
+type limited struct {
 	net.Conn
 	longest time.Duration
 }
 
 // Read implements net.Conn.
-func (p patient) Read(b []byte) (int, error) {
-	if err := p.SetReadDeadline(time.Now().Add(p.longest)); err != nil {
+func (l limited) Read(b []byte) (int, error) {
+	if err := l.SetReadDeadline(time.Now().Add(l.longest)); err != nil {
 		return 0, err
 	}
-	return p.Conn.Read(b)
+	return l.Conn.Read(b)
 }
 
-// oldest is the first version that ends sessions which are silent (Leader).
+// oldest is the first version of PostgreSQL that can end silent sessions (see Leader).
 const oldest = 14
 
-// suits asks for what would otherwise show as odd faults later.
-func (db *DB) suits(ctx context.Context) error {
+// checkServer checks the server's version and encoding.
+func (db *DB) checkServer(ctx context.Context) error {
 	var encoding string
 	var version int
 	if err := db.w.QueryRowContext(ctx, `SELECT current_setting('server_encoding'), CAST(current_setting('server_version_num') AS INTEGER)`).Scan(&encoding, &version); err != nil {
 		return err
 	}
 	if version < oldest*10000 {
-		return fmt.Errorf("it is PostgreSQL %d, want %d or newer: %w", version/10000, oldest, ErrInvalid)
+		return fmt.Errorf("the server is PostgreSQL %d, want %d or newer: %w", version/10000, oldest, ErrInvalid)
 	}
 	if encoding != "UTF8" {
-		return fmt.Errorf("its encoding is %s, want UTF8: %w", encoding, ErrInvalid)
+		return fmt.Errorf("the encoding of the database is %s, want UTF8: %w", encoding, ErrInvalid)
 	}
 	return nil
 }
 
-// endConnection ends a connection of the driver; database/sql forgets it then.
+// endConnection ends a connection of the driver. database/sql removes it from its pool.
 func endConnection(c any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -10,11 +10,11 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// Outcomes of an attempt. The others are the state in which it left the job: done,
-// failed, queued (given back), poisoned or canceled.
+// Outcomes of an attempt. Any other outcome is the state in which the attempt left the
+// job: done, failed, queued (released), poisoned or canceled.
 const (
-	OutcomeOpen = ""     // it is under way, or its worker is gone and nobody has noticed
-	OutcomeLost = "lost" // another worker took the job over
+	OutcomeOpen = ""     // it runs, or its worker died and no other worker has the job yet
+	OutcomeLost = "lost" // another worker took over the job
 )
 
 // Attempt is one lease of a job.
@@ -26,11 +26,11 @@ type Attempt struct {
 	Began   time.Time
 	Ended   *time.Time
 	Outcome string
-	Reason  string // of one that did not end in done
+	Reason  string // why it did not end in done
 }
 
-// noteAttempt keeps the book of attempts for a job that was changed.
-func (l *tables) noteAttempt(ctx context.Context, tx *sql.Tx, was, j Job) error {
+// recordAttempt ends and begins attempts in the table as the change of a job demands.
+func (l *tables) recordAttempt(ctx context.Context, tx *sql.Tx, was, j Job) error {
 	held := func(s job.State) bool { return s == job.Leased || s == job.Processing }
 	begun := held(j.State) && j.Fence != was.Fence
 	if !begun && (!held(was.State) || held(j.State)) {
@@ -64,7 +64,7 @@ func (l *Attempts) List(ctx context.Context, jobID string, limit int) ([]Attempt
 	as, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (a Attempt, err error) {
 		var began, ended sql.NullInt64
 		err = rows.Scan(&a.Job, &a.N, &a.Fence, &a.Worker, &began, &ended, &a.Outcome, &a.Reason)
-		a.Began, a.Ended = fromMicros(began), pointer(ended)
+		a.Began, a.Ended = fromMicros(began), timePointer(ended)
 		return a, err
 	}, `SELECT job, n, fence, worker, began, ended, outcome, reason FROM attempt WHERE job = $1 ORDER BY fence DESC LIMIT $2`, jobID, limit)
 	if err != nil {
@@ -73,16 +73,16 @@ func (l *Attempts) List(ctx context.Context, jobID string, limit int) ([]Attempt
 	return as, nil
 }
 
-// Begin takes the job for a worker: lease and start in one step, also over a
-// lease whose holder is gone. From now on only the returned Fence can write.
-// An ended job fails with job.ErrTransition: delete its message.
+// Begin leases and starts the job for a worker. It also takes over the job of a worker
+// that died. From now on only writes with the returned Fence succeed. For a job that has
+// ended it fails with job.ErrTransition: delete the job's message.
 func (l *Attempts) Begin(ctx context.Context, jobID, worker string) (Job, Footage, error) {
 	var f Footage
-	j, err := l.change(ctx, "begin", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
-		if err := j.move(job.Lease); err != nil {
+	j, err := l.updateJob(ctx, "begin", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+		if err := j.apply(job.Lease); err != nil {
 			return err
 		}
-		if err := j.move(job.Start); err != nil {
+		if err := j.apply(job.Start); err != nil {
 			return err
 		}
 		j.Fence++
@@ -98,12 +98,12 @@ func (l *Attempts) Begin(ctx context.Context, jobID, worker string) (Job, Footag
 	return j, f, nil
 }
 
-// UpdateProgress records how far the attempt is and returns the job as it is then.
-// Percent never falls within an attempt, whatever p says. It fails with ErrFenced when
-// the lease is lost, also by Cancel.
+// UpdateProgress stores the progress of the attempt and returns the job. Percent never
+// decreases within an attempt. It fails with ErrFenced when the lease is lost, also after
+// Cancel.
 func (l *Attempts) UpdateProgress(ctx context.Context, jobID string, fence int64, p job.Progress) (Job, error) {
-	return l.change(ctx, "progress of", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
-		if err := j.held(fence); err != nil {
+	return l.updateJob(ctx, "progress of", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+		if err := j.checkFence(fence); err != nil {
 			return err
 		}
 		p.Percent = max(j.Progress.Percent, clamp(p.Percent, 100))
@@ -111,14 +111,14 @@ func (l *Attempts) UpdateProgress(ctx context.Context, jobID string, fence int64
 		if p.ETASeconds != nil && clamp(*p.ETASeconds, math.MaxFloat64) != *p.ETASeconds {
 			p.ETASeconds = nil
 		}
-		// Frames come from the file, which may say anything.
+		// The numbers of frames come from the file, which may be wrong.
 		p.FramesDone, p.FramesTotal = min(p.FramesDone, math.MaxInt32), min(p.FramesTotal, math.MaxInt32)
 		j.Progress = p
 		return nil
 	})
 }
 
-// clamp brings x into 0..high; not-a-number becomes 0.
+// clamp limits x to 0..high. Not-a-number becomes 0.
 func clamp(x, high float64) float64 {
 	if !(x > 0) {
 		return 0
@@ -126,17 +126,17 @@ func clamp(x, high float64) float64 {
 	return min(x, high)
 }
 
-// Finish records the count, ends the job as done and returns it. Repeating it with
-// the same fence changes nothing and returns the job as well.
+// Finish stores the count, ends the job as done and returns it. A repeat with the same
+// fence changes nothing and also returns the job.
 func (l *Attempts) Finish(ctx context.Context, jobID string, fence int64, c Count, resultKey string) (Job, error) {
-	return l.change(ctx, "finish", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
-		if j.ended(job.Done, fence) {
+	return l.updateJob(ctx, "finish", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+		if j.endedBy(job.Done, fence) {
 			return errUnchanged
 		}
-		if err := j.held(fence); err != nil {
+		if err := j.checkFence(fence); err != nil {
 			return err
 		}
-		if err := j.move(job.Finish); err != nil {
+		if err := j.apply(job.Finish); err != nil {
 			return err
 		}
 		j.ResultKey, j.Reason = resultKey, ""
@@ -146,34 +146,34 @@ func (l *Attempts) Finish(ctx context.Context, jobID string, fence int64, c Coun
 	})
 }
 
-// Fail ends the job as failed: trying again cannot mend it. Repeating it with
+// Fail ends the job as failed, because another attempt would fail, too. A repeat with
 // the same fence changes nothing.
 func (l *Attempts) Fail(ctx context.Context, jobID string, fence int64, reason string) (Job, error) {
-	return l.giveUp(ctx, "fail", jobID, fence, job.Fail, job.Failed, reason)
+	return l.endAttempt(ctx, "fail", jobID, fence, job.Fail, job.Failed, reason)
 }
 
-// Release gives the lease back undone; the job waits in the queue again.
-// Repeating it with the same fence changes nothing.
+// Release gives up the lease without a result. The job is queued again. A repeat with the
+// same fence changes nothing.
 func (l *Attempts) Release(ctx context.Context, jobID string, fence int64, reason string) (Job, error) {
-	return l.giveUp(ctx, "release", jobID, fence, job.Release, job.Queued, reason)
+	return l.endAttempt(ctx, "release", jobID, fence, job.Release, job.Queued, reason)
 }
 
-func (l *tables) giveUp(ctx context.Context, deed, jobID string, fence int64, e job.Event, to job.State, reason string) (Job, error) {
-	return l.change(ctx, deed, jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
-		if j.ended(to, fence) {
+func (l *tables) endAttempt(ctx context.Context, action, jobID string, fence int64, e job.Event, to job.State, reason string) (Job, error) {
+	return l.updateJob(ctx, action, jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+		if j.endedBy(to, fence) {
 			return errUnchanged
 		}
-		if err := j.held(fence); err != nil {
+		if err := j.checkFence(fence); err != nil {
 			return err
 		}
-		// The ledger never shows leased by itself (Begin goes on to processing),
-		// but a row of another program may: it starts before it ends.
+		// Begin never leaves a job in state leased, but another program may. Such a job
+		// starts before it fails.
 		if j.State == job.Leased && e == job.Fail {
-			if err := j.move(job.Start); err != nil {
+			if err := j.apply(job.Start); err != nil {
 				return err
 			}
 		}
 		j.Reason, j.Progress.ETASeconds = clean(reason), nil
-		return j.move(e)
+		return j.apply(e)
 	})
 }

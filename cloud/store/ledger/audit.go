@@ -8,39 +8,39 @@ import (
 	"time"
 )
 
-// Deeds that the audit knows.
+// Actions in the audit log. They are stored, so their text must not change.
 const (
-	DeedAddDevice    = "add device"
-	DeedRenewDevice  = "renew device"
-	DeedRevokeDevice = "revoke device"
-	DeedRetry        = "retry job"
-	DeedCancel       = "cancel job"
-	DeedCountOn      = "count on"
-	DeedRemoveVideo  = "remove video"
-	DeedRestoreVideo = "restore video"
+	ActionAddDevice      = "add device"
+	ActionRenewDevice    = "renew device"
+	ActionRevokeDevice   = "revoke device"
+	ActionRetry          = "retry job"
+	ActionCancel         = "cancel job"
+	ActionAdvanceNumbers = "count on"
+	ActionRemoveVideo    = "remove video"
+	ActionRestoreVideo   = "restore video"
 )
 
-// Deed is an entry of the audit.
-type Deed struct {
+// AuditEntry is one change that an operator or a program made.
+type AuditEntry struct {
 	N       int64 // grows by one
 	At      time.Time
-	Who     string // who a token belongs to, or which program; "" when not said
-	Deed    string
-	Subject string // name of the device, identifier of job or footage
+	Who     string // the holder of a token, or a program; "" when unknown
+	Action  string // one of the constants
+	Subject string // name of the device, id of the job or of the footage
 }
 
 type actorKey struct{}
 
-// By says on whose behalf the ledger is written to.
+// By returns a context whose writes the audit log attributes to who.
 func By(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, actorKey{}, who)
 }
 
-// audit notes a deed in the transaction that does it.
-func (l *tables) audit(ctx context.Context, tx *sql.Tx, deed, subject string) error {
+// audit records an action in the transaction that does it.
+func (l *tables) audit(ctx context.Context, tx *sql.Tx, action, subject string) error {
 	who, _ := ctx.Value(actorKey{}).(string)
 	_, err := tx.ExecContext(ctx, `INSERT INTO audit (n, at, who, deed, subject) VALUES ((SELECT COALESCE(MAX(n), 0) + 1 FROM audit), $1, $2, $3, $4)`,
-		micros(l.now()), clean(who), deed, subject)
+		micros(l.now()), clean(who), action, subject)
 	return err
 }
 
@@ -48,14 +48,15 @@ func (l *tables) audit(ctx context.Context, tx *sql.Tx, deed, subject string) er
 // in their own transactions.
 type AuditLog struct{ *tables }
 
-// List returns deeds, newest first, below a number, 0 for the newest, at most limit.
-func (l *AuditLog) List(ctx context.Context, below int64, limit int) ([]Deed, error) {
+// List returns at most limit entries whose N is below a number, newest first. 0 means
+// from the newest entry on.
+func (l *AuditLog) List(ctx context.Context, below int64, limit int) ([]AuditEntry, error) {
 	if below == 0 {
 		below = math.MaxInt64
 	}
-	ds, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (d Deed, err error) {
+	ds, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (d AuditEntry, err error) {
 		var at sql.NullInt64
-		err = rows.Scan(&d.N, &at, &d.Who, &d.Deed, &d.Subject)
+		err = rows.Scan(&d.N, &at, &d.Who, &d.Action, &d.Subject)
 		d.At = fromMicros(at)
 		return d, err
 	}, `SELECT n, at, who, deed, subject FROM audit WHERE n < $1 ORDER BY n DESC LIMIT $2`, below, limit)

@@ -14,22 +14,22 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// What a restored ledger is ahead of every number that was given out after the
-// backup: subscribers drop what is not above what they heard, and a worker of the
-// time before must not be able to write.
+// AdvanceNumbers adds these to a restored ledger's numbers, so that they exceed every
+// number used after the backup. Subscribers drop messages whose seq is not above the last
+// one, and a worker that started before the restore must not be able to write.
 const (
-	seqAhead   = 1 << 32
-	fenceAhead = 1 << 16
+	seqStep   = 1 << 32
+	fenceStep = 1 << 16
 )
 
-// Backup writes a copy of the ledger, as it is at one moment, to a file that must not
-// exist. Other processes may write meanwhile. The copy is durable when it returns.
+// Backup writes a consistent copy of the ledger to a file that must not exist. Other
+// processes may write meanwhile. The copy is durable when it returns.
 func (l *Ledger) Backup(ctx context.Context, path string) (err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("back up ledger to %s: %w", path, err)
 	}
-	// Made first: it holds the hashes of tokens and is the owner's alone.
+	// Created first, with access for the owner only: it will hold the hashes of tokens.
 	f, err := os.OpenFile(abs, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("back up ledger: %w: %w", err, ErrUnwritable)
@@ -49,12 +49,12 @@ func (l *Ledger) Backup(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-// Restore puts a backup in the place of the ledger at path, which no other process
-// may have open, and returns where the one that was there is now, "" without one. The
-// restored ledger counts on from above all numbers of the one it replaces: MQTT's seq
-// does not go back and no fence is given out twice; jobs that had not ended are told
-// anew. The error wraps ErrCorrupt when the backup is none, and ErrBusy when somebody
-// has the ledger open; the ledger is as it was then.
+// Restore replaces the ledger at path by a backup. No other process may have the ledger
+// open. It returns the new path of the replaced ledger, "" when there was none. The
+// numbers of the restored ledger are above all numbers of the replaced one
+// (AdvanceNumbers). The error wraps ErrCorrupt when the backup is not a ledger, and
+// ErrBusy when another process has the ledger open. After an error the ledger is
+// unchanged.
 func Restore(ctx context.Context, backup, path string, now time.Time) (old string, err error) {
 	draft := path + ".restoring"
 	defer func() {
@@ -63,22 +63,23 @@ func Restore(ctx context.Context, backup, path string, now time.Time) (old strin
 			err = fmt.Errorf("restore ledger from %s: %w", backup, database.Classify(err))
 		}
 	}()
-	if err := errors.Join(remove(files(draft)), copyFile(backup, draft)); err != nil { // one that a crash left
+	// An earlier Restore that crashed may have left a draft.
+	if err := errors.Join(remove(files(draft)), copyFile(backup, draft)); err != nil {
 		return "", err
 	}
-	if err := whole(ctx, draft); err != nil {
+	if err := checkBackup(ctx, draft); err != nil {
 		return "", err
 	}
-	if err := moveOn(ctx, draft); err != nil {
+	if err := advanceFile(ctx, draft); err != nil {
 		return "", err
 	}
-	if old, err = putAside(ctx, path, now); err != nil {
+	if old, err = moveAside(ctx, path, now); err != nil {
 		return old, err
 	}
 	return old, errors.Join(os.Rename(draft, path), syncFolder(filepath.Dir(path)))
 }
 
-// files are a database's own and those that SQLite has beside it.
+// files returns the file of a database and those that SQLite creates beside it.
 func files(path string) []string { return []string{path, path + "-wal", path + "-shm"} }
 
 func remove(all []string) error {
@@ -91,9 +92,9 @@ func remove(all []string) error {
 	return errors.Join(errs...)
 }
 
-// whole looks through every page of a file that should be a ledger.
-func whole(ctx context.Context, path string) (err error) {
-	if err := database.Whole(ctx, path); err != nil {
+// checkBackup checks every page of a file, and that the file is a ledger.
+func checkBackup(ctx context.Context, path string) (err error) {
+	if err := database.CheckFile(ctx, path); err != nil {
 		return err
 	}
 	db, err := database.OpenFile(ctx, path, 0)
@@ -103,55 +104,56 @@ func whole(ctx context.Context, path string) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	var seq int64
 	if err := db.Read().QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
-		return fmt.Errorf("%w: %w", err, ErrCorrupt) // some other database
+		return fmt.Errorf("%w: %w", err, ErrCorrupt) // another database
 	}
 	return nil
 }
 
-// moveOn brings the tables up to date and the numbers ahead.
-func moveOn(ctx context.Context, path string) (err error) {
+// advanceFile migrates the tables of a file and advances its numbers.
+func advanceFile(ctx context.Context, path string) (err error) {
 	l, err := Open(ctx, path, Options{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	return l.CountOn(ctx)
+	return l.AdvanceNumbers(ctx)
 }
 
-// CountOn puts the numbers of a ledger ahead that was set back to an earlier time, by
-// a backup or by PostgreSQL's own tools: MQTT's seq does not go back then and no fence
-// is given out twice; jobs that had not ended are told anew.
-func (l *Ledger) CountOn(ctx context.Context) error {
+// AdvanceNumbers advances the numbers of a ledger that was restored to an earlier time,
+// from a backup or by PostgreSQL's own tools. Then the seq of MQTT messages does not
+// decrease, and no fence is used twice. Jobs that have not ended appear in the change
+// feed again.
+func (l *Ledger) AdvanceNumbers(ctx context.Context) error {
 	return l.tables.write(ctx, "count on", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE change_counter SET seq = seq + $1`, seqAhead)
+		_, err := tx.ExecContext(ctx, `UPDATE change_counter SET seq = seq + $1`, seqStep)
 		if err == nil {
-			_, err = tx.ExecContext(ctx, `UPDATE job SET fence = fence + $1`, fenceAhead)
+			_, err = tx.ExecContext(ctx, `UPDATE job SET fence = fence + $1`, fenceStep)
 		}
 		for _, state := range job.States() {
-			if err == nil && !state.Ended() { // their order stays, below the counter
-				_, err = tx.ExecContext(ctx, `UPDATE job SET seq = seq + $1 WHERE state = $2`, seqAhead, state)
+			if err == nil && !state.Ended() { // they keep their order, below the counter
+				_, err = tx.ExecContext(ctx, `UPDATE job SET seq = seq + $1 WHERE state = $2`, seqStep, state)
 			}
 		}
 		if err == nil {
-			err = l.tables.audit(ctx, tx, DeedCountOn, "")
+			err = l.tables.audit(ctx, tx, ActionAdvanceNumbers, "")
 		}
 		return err
 	})
 }
 
-// putAside renames the ledger at path. A damaged one goes with all its files, for
-// nothing can be asked of it.
-func putAside(ctx context.Context, path string, now time.Time) (string, error) {
+// moveAside renames the ledger at path with all its files and returns the new path. It
+// also renames a damaged ledger.
+func moveAside(ctx context.Context, path string, now time.Time) (string, error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
-	err := database.Whole(ctx, path)
+	err := database.CheckFile(ctx, path)
 	if err != nil && !errors.Is(err, ErrCorrupt) {
 		return "", err
 	}
 	old := path + ".before-" + now.UTC().Format("20060102T150405Z")
 	if _, err := os.Stat(old); err == nil {
-		return "", fmt.Errorf("%s is there already: %w", old, ErrExists)
+		return "", fmt.Errorf("%s exists: %w", old, ErrExists)
 	}
 	to := files(old)
 	for i, f := range files(path) {

@@ -40,7 +40,8 @@ func (l *Changes) Footage(ctx context.Context, afterSeq int64, limit int) ([]Foo
 	return fs, nil
 }
 
-// Cursor returns how far a named reader of changes has come, 0 for a new one.
+// Cursor returns the position of a named reader of changes: the last Seq that it has
+// processed, 0 for a new reader.
 func (l *Changes) Cursor(ctx context.Context, name string) (int64, error) {
 	var seq int64
 	err := l.db.Read().QueryRowContext(ctx, `SELECT seq FROM change_cursor WHERE name = $1`, name).Scan(&seq)
@@ -50,7 +51,7 @@ func (l *Changes) Cursor(ctx context.Context, name string) (int64, error) {
 	return seq, nil
 }
 
-// SetCursor notes how far a named reader of changes has come. It never goes back.
+// SetCursor stores the position of a named reader of changes. It never decreases.
 func (l *Changes) SetCursor(ctx context.Context, name string, seq int64) error {
 	return l.write(ctx, "set cursor "+name, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO change_cursor (name, seq) VALUES ($1, $2)

@@ -38,17 +38,17 @@ func (l *tables) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 	return err
 }
 
-// countTotals makes the totals right for a count that is new or goes over another.
+// countTotals updates the totals for a count that is new or replaces another.
 func countTotals(ctx context.Context, tx *sql.Tx, c Count) error {
 	var before int64
 	err := tx.QueryRowContext(ctx, `SELECT animals FROM animal_count WHERE footage = $1`, c.Footage).Scan(&before)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = add(ctx, tx, totalCounts, 1)
+		err = addTotal(ctx, tx, totalCounts, 1)
 	}
 	if err != nil {
 		return err
 	}
-	return add(ctx, tx, totalAnimals, int64(c.Unique)-before)
+	return addTotal(ctx, tx, totalAnimals, int64(c.Unique)-before)
 }
 
 var countViewQuery = `SELECT ` + prefixed("c", countColumns) + `, ` + prefixed("f", footageColumns) + ` FROM animal_count c JOIN footage f ON f.id = c.footage `
@@ -71,7 +71,7 @@ func scanCountView(rows *sql.Rows) (CountView, error) {
 // Counts are the results of the jobs that are done.
 type Counts struct{ *tables }
 
-// Get returns the count of a footage; for a duplicate, that of its original.
+// Get returns the count of a footage. For a duplicate it returns that of the original.
 func (l *Counts) Get(ctx context.Context, id footage.ID) (Count, error) {
 	vs, err := list(ctx, l.db.Read(), scanCountView,
 		countViewQuery+`WHERE c.footage = (SELECT COALESCE(duplicate_of, id) FROM footage WHERE id = $1)`, id)
@@ -84,7 +84,7 @@ func (l *Counts) Get(ctx context.Context, id footage.ID) (Count, error) {
 	return vs[0].Count, nil
 }
 
-// List returns a page of counts, newest first, and where the next one begins.
+// List returns a page of counts, newest first, and the start of the next page.
 func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) {
 	limit, after, err := p.bounds()
 	if err != nil {
@@ -94,6 +94,6 @@ func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) 
 	if err != nil {
 		return nil, "", fmt.Errorf("list counts: %w", err)
 	}
-	vs, next := cut(vs, limit, func(v CountView) int64 { return v.Seq })
+	vs, next := cutPage(vs, limit, func(v CountView) int64 { return v.Seq })
 	return vs, next, nil
 }

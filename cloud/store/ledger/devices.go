@@ -17,26 +17,26 @@ import (
 
 const (
 	tokenBytes    = 32
-	tokenPrefix   = "cc_" // lets secret scanners find a token that leaked
+	tokenPrefix   = "cc_" // secret scanners recognize a leaked token by it
 	deviceColumns = `name, site, role, created, revoked, last_seen`
 )
 
 // Devices are the holders of tokens: edge agents and people.
 type Devices struct{ *tables }
 
-// Add makes a device and its token. The token is shown this one time; the
-// ledger keeps its SHA-256, which is enough for 256 random bits. A name that is
-// in use fails with ErrExists; a revoked one comes back with a new token.
+// Add adds a device and returns its token. The ledger stores only the token's SHA-256,
+// which is enough for 256 random bits, so the token cannot be read again. A name that is
+// in use fails with ErrExists. A revoked device is added again with a new token.
 func (l *Devices) Add(ctx context.Context, name, site string, role Role) (secret.String, error) {
-	deed := "add device " + name
+	action := "add device " + name
 	if _, err := topic.ParseDevice(site, name); err != nil {
-		return secret.String{}, fmt.Errorf("%s: %w: %w", deed, err, ErrInvalid)
+		return secret.String{}, fmt.Errorf("%s: %w: %w", action, err, ErrInvalid)
 	}
 	if !role.Valid() {
-		return secret.String{}, fmt.Errorf("%s: role %q, want %s, %s or %s: %w", deed, role, RoleDevice, RoleReader, RoleOperator, ErrInvalid)
+		return secret.String{}, fmt.Errorf("%s: role %q, want %s, %s or %s: %w", action, role, RoleDevice, RoleReader, RoleOperator, ErrInvalid)
 	}
 	token := newToken()
-	err := l.write(ctx, deed, func(ctx context.Context, tx *sql.Tx) error {
+	err := l.write(ctx, action, func(ctx context.Context, tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (name) DO UPDATE SET site = excluded.site, role = excluded.role, token_hash = excluded.token_hash,
 				created = excluded.created, revoked = NULL, last_seen = NULL, next_hash = NULL
@@ -48,7 +48,7 @@ func (l *Devices) Add(ctx context.Context, name, site string, role Role) (secret
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
 			return errors.Join(err, ErrExists)
 		}
-		return l.audit(ctx, tx, DeedAddDevice, name)
+		return l.audit(ctx, tx, ActionAddDevice, name)
 	})
 	if err != nil {
 		return secret.String{}, err
@@ -56,17 +56,17 @@ func (l *Devices) Add(ctx context.Context, name, site string, role Role) (secret
 	return secret.New(token), nil
 }
 
-// Renew makes another token for a device that is known. The old one stays
-// valid until the new one is used for the first time, so that a station nobody
-// can reach at once is not shut out; until then renewing again replaces the new
-// one. A name that is not there or revoked fails with ErrNotFound.
+// Renew returns a new token for a device. The old token stays valid until the first use
+// of the new one, so that a station that is offline is not locked out. Another Renew
+// before that replaces the new token. An unknown or revoked device fails with
+// ErrNotFound.
 func (l *Devices) Renew(ctx context.Context, name string) (secret.String, error) {
 	token := newToken()
 	err := l.write(ctx, "renew token of "+name, func(ctx context.Context, tx *sql.Tx) error {
-		if err := one(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1 WHERE name = $2 AND revoked IS NULL`, hashToken(token), name)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1 WHERE name = $2 AND revoked IS NULL`, hashToken(token), name)); err != nil {
 			return err
 		}
-		return l.audit(ctx, tx, DeedRenewDevice, name)
+		return l.audit(ctx, tx, ActionRenewDevice, name)
 	})
 	if err != nil {
 		return secret.String{}, err
@@ -76,7 +76,7 @@ func (l *Devices) Renew(ctx context.Context, name string) (secret.String, error)
 
 func newToken() string {
 	var b [tokenBytes]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // never fails; crypto/rand ends the program instead
 	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
@@ -85,9 +85,8 @@ func hashToken(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Authenticate returns the holder of a token. Unknown and revoked ones fail
-// with ErrUnauthorised, without a difference. The first use of a renewed token
-// makes the one before it void.
+// Authenticate returns the holder of a token. Unknown and revoked tokens both fail with
+// ErrUnauthorised. The first use of a renewed token makes the older one invalid.
 func (l *Devices) Authenticate(ctx context.Context, token string) (Device, error) {
 	hash := hashToken(token)
 	ds, err := list(ctx, l.db.Read(), scanHolder, `SELECT `+deviceColumns+`, token_hash = $1 FROM device
@@ -107,7 +106,7 @@ func (l *Devices) Authenticate(ctx context.Context, token string) (Device, error
 	return ds[0].Device, nil
 }
 
-// holder is a device and whether it showed its current token.
+// holder is a device, and whether it used its current token.
 type holder struct {
 	Device
 	current bool
@@ -126,11 +125,11 @@ func scanDeviceAnd(rows *sql.Rows, more ...any) (Device, error) {
 	var d Device
 	var created, revoked, seen sql.NullInt64
 	err := rows.Scan(append([]any{&d.Name, &d.Site, &d.Role, &created, &revoked, &seen}, more...)...)
-	d.Created, d.Revoked, d.LastSeen = fromMicros(created), pointer(revoked), pointer(seen)
+	d.Created, d.Revoked, d.LastSeen = fromMicros(created), timePointer(revoked), timePointer(seen)
 	return d, err
 }
 
-// List returns every device, revoked ones too, by name.
+// List returns all devices, including revoked ones, in the order of their names.
 func (l *Devices) List(ctx context.Context) ([]Device, error) {
 	ds, err := list(ctx, l.db.Read(), scanDevice, `SELECT `+deviceColumns+` FROM device ORDER BY name`)
 	if err != nil {
@@ -139,26 +138,26 @@ func (l *Devices) List(ctx context.Context) ([]Device, error) {
 	return ds, nil
 }
 
-// Revoke makes the device's tokens void. Revoking twice is fine; a name
-// that was never there fails with ErrNotFound.
+// Revoke makes the device's tokens invalid. A second Revoke is no error. An unknown name
+// fails with ErrNotFound.
 func (l *Devices) Revoke(ctx context.Context, name string) error {
 	return l.write(ctx, "revoke device "+name, func(ctx context.Context, tx *sql.Tx) error {
-		if err := one(tx.ExecContext(ctx, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL WHERE name = $2`, micros(l.now()), name)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL WHERE name = $2`, micros(l.now()), name)); err != nil {
 			return err
 		}
-		return l.audit(ctx, tx, DeedRevokeDevice, name)
+		return l.audit(ctx, tx, ActionRevokeDevice, name)
 	})
 }
 
-// Touch notes when a device was last heard of. It never goes back.
+// Touch stores the time when a device was last seen. It never decreases.
 func (l *Devices) Touch(ctx context.Context, name string, at time.Time) error {
 	return l.write(ctx, "touch device "+name, func(ctx context.Context, tx *sql.Tx) error {
-		return one(tx.ExecContext(ctx, `UPDATE device SET last_seen = CASE WHEN last_seen > $1 THEN last_seen ELSE $1 END WHERE name = $2`, micros(at), name))
+		return execOne(tx.ExecContext(ctx, `UPDATE device SET last_seen = CASE WHEN last_seen > $1 THEN last_seen ELSE $1 END WHERE name = $2`, micros(at), name))
 	})
 }
 
-// one demands that a statement has met one row.
-func one(res sql.Result, err error) error {
+// execOne returns ErrNotFound when a statement has changed no row.
+func execOne(res sql.Result, err error) error {
 	if err != nil {
 		return err
 	}

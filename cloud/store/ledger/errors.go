@@ -7,14 +7,14 @@ import (
 	"cattlecounter/cloud/store/database"
 )
 
-// Classes of errors; compare with errors.Is. A move that a job's state does not
-// allow wraps job.ErrTransition.
+// Classes of errors; compare with errors.Is. A change that a job's state does not allow
+// wraps job.ErrTransition.
 var (
 	ErrNotFound     = errors.New("not in the ledger")
-	ErrFenced       = errors.New("lease lost: the job has moved on")
+	ErrFenced       = errors.New("lease lost: another worker has the job, or it has ended")
 	ErrExists       = errors.New("already in the ledger")
 	ErrUnauthorised = errors.New("token unknown or revoked")
-	ErrCursor       = errors.New("page cursor not understood")
+	ErrCursor       = errors.New("invalid page cursor")
 )
 
 // Classes of the database's errors.
@@ -27,8 +27,8 @@ var (
 	ErrUnreachable = database.ErrUnreachable
 )
 
-// missing turns "no rows" into ErrNotFound.
-func missing(err error) error {
+// notFound replaces sql.ErrNoRows by ErrNotFound.
+func notFound(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound
 	}

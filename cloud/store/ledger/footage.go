@@ -13,33 +13,33 @@ import (
 // Catalog is the footage that was received, with duplicates, and where its video is.
 type Catalog struct{ *tables }
 
-// Record notes a verified piece of footage and, unless its content is
-// there already, the job that counts it. Received is set when zero.
+// Record records verified footage and, unless its content is known, the job that counts
+// it. It sets Received when zero.
 //
-// The same id again changes nothing and returns what the id holds, whatever f
-// says: the caller compares digests. The same content under another id becomes
-// a duplicate: a row that names the original, without blob and without job.
+// An id that is known changes nothing: Record returns the recorded footage, and the
+// caller compares the digests. Known content with a new id becomes a duplicate, which
+// names the original and has no blob and no job.
 func (l *Catalog) Record(ctx context.Context, f Footage) (Recorded, error) {
 	return l.recordOnce(ctx, f, func(context.Context, *sql.Tx) error { return nil })
 }
 
-// RecordUpload is Record for what came by a session, which must be there still,
-// else ErrNotFound: whoever deletes a session can be sure that nothing is recorded of it.
+// RecordUpload is Record for footage of an upload session. The session must still exist,
+// otherwise it fails with ErrNotFound. So nothing of a deleted session is recorded later.
 func (l *Catalog) RecordUpload(ctx context.Context, upload string, f Footage) (Recorded, error) {
 	return l.recordOnce(ctx, f, func(ctx context.Context, tx *sql.Tx) error { return l.touch(ctx, tx, upload) })
 }
 
 func (l *tables) recordOnce(ctx context.Context, f Footage, may func(context.Context, *sql.Tx) error) (Recorded, error) {
-	deed := fmt.Sprintf("record footage %s", f.ID)
+	action := fmt.Sprintf("record footage %s", f.ID)
 	if _, err := footage.ParseID(string(f.ID)); err != nil {
-		return Recorded{}, fmt.Errorf("%s: %w: %w", deed, err, ErrInvalid)
+		return Recorded{}, fmt.Errorf("%s: %w: %w", action, err, ErrInvalid)
 	}
 	if f.SHA256.IsZero() || f.Size <= 0 {
-		return Recorded{}, fmt.Errorf("%s: size %d, digest %q: %w", deed, f.Size, f.SHA256, ErrInvalid)
+		return Recorded{}, fmt.Errorf("%s: size %d, digest %q: %w", action, f.Size, f.SHA256, ErrInvalid)
 	}
 	f.Name = clean(f.Name)
 	var rec Recorded
-	err := l.write(ctx, deed, func(ctx context.Context, tx *sql.Tx) error {
+	err := l.write(ctx, action, func(ctx context.Context, tx *sql.Tx) error {
 		var err error
 		if err = may(ctx, tx); err != nil {
 			return err
@@ -54,7 +54,7 @@ func (l *tables) recordOnce(ctx context.Context, f Footage, may func(context.Con
 	return rec, err
 }
 
-// recorded returns what an id holds.
+// recorded returns the recorded footage with an id.
 func (l *tables) recorded(ctx context.Context, tx *sql.Tx, id footage.ID) (Recorded, error) {
 	f, err := getFootage(ctx, tx, `id = $1`, id)
 	if err != nil {
@@ -94,16 +94,16 @@ func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 		return Recorded{}, err
 	}
 	rec := Recorded{Footage: f, Created: true}
-	if err := add(ctx, tx, totalFootage, 1); err != nil {
+	if err := addTotal(ctx, tx, totalFootage, 1); err != nil {
 		return rec, err
 	}
 	if f.DuplicateOf != "" {
-		return rec, add(ctx, tx, totalDuplicates, 1)
+		return rec, addTotal(ctx, tx, totalDuplicates, 1)
 	}
-	if err := add(ctx, tx, totalBytes, f.Size); err != nil {
+	if err := addTotal(ctx, tx, totalBytes, f.Size); err != nil {
 		return rec, err
 	}
-	if err := moved(ctx, tx, "", job.Uploaded); err != nil {
+	if err := countState(ctx, tx, "", job.Uploaded); err != nil {
 		return rec, err
 	}
 	j := Job{ID: string(footage.NewID(now)), Footage: f.ID, State: job.Uploaded, Created: now, Updated: now}
@@ -173,7 +173,7 @@ func (l *tables) view(ctx context.Context, noun, where string, arg any) (Footage
 	return vs[0].FootageView, nil
 }
 
-// Get returns one footage with its job and count.
+// Get returns one piece of footage with its job and count.
 func (l *Catalog) Get(ctx context.Context, id footage.ID) (FootageView, error) {
 	return l.view(ctx, string(id), `WHERE f.id = $1`, id)
 }
@@ -183,8 +183,8 @@ func (l *Catalog) GetBySHA256(ctx context.Context, d footage.Digest) (FootageVie
 	return l.view(ctx, "with sha256 "+d.String(), `WHERE f.sha256 = $1 AND f.duplicate_of IS NULL`, d.String())
 }
 
-// List returns a page, newest first, and where the next one begins,
-// empty after the last page. It fails with ErrCursor.
+// List returns a page, newest first, and the start of the next page, "" after the last.
+// It fails with ErrCursor when p.After is invalid.
 func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, error) {
 	limit, after, err := p.bounds()
 	if err != nil {
@@ -194,7 +194,7 @@ func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, erro
 	if err != nil {
 		return nil, "", fmt.Errorf("list footage: %w", err)
 	}
-	vs, next := cut(vs, limit, func(v bornView) int64 { return v.born })
+	vs, next := cutPage(vs, limit, func(v bornView) int64 { return v.born })
 	out := make([]FootageView, len(vs))
 	for i := range vs {
 		out[i] = vs[i].FootageView
@@ -202,8 +202,7 @@ func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, erro
 	return out, next, nil
 }
 
-// ListDuplicates returns the footage with the same content that came after id,
-// oldest first, at most limit.
+// ListDuplicates returns at most limit duplicates of the footage, oldest first.
 func (l *Catalog) ListDuplicates(ctx context.Context, id footage.ID, limit int) ([]Footage, error) {
 	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+footageColumns+` FROM footage WHERE duplicate_of = $1 ORDER BY born LIMIT $2`, id, limit)
 	if err != nil {

@@ -65,7 +65,7 @@ func TestAudit(t *testing.T) {
 	must.Do(t, err)
 	got := make([]string, len(ds))
 	for i, d := range ds {
-		got[i] = d.Who + ": " + d.Deed + " " + d.Subject
+		got[i] = d.Who + ": " + d.Action + " " + d.Subject
 	}
 	want := []string{": retry job " + j.ID, "anna: cancel job " + j.ID, "anna: revoke device dock-1", "anna: renew device dock-1", "anna: add device dock-1"}
 	if !slices.Equal(got, want) {

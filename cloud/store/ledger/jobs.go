@@ -16,11 +16,11 @@ import (
 // does under a lease is in Attempts.
 type Jobs struct{ *tables }
 
-// change reads a job, lets f alter it and writes it back with a new Seq, on the
-// condition that state and fence are what was read.
-func (l *tables) change(ctx context.Context, deed, jobID string, f func(context.Context, *sql.Tx, *Job) error) (Job, error) {
+// updateJob reads a job, lets f change it and writes it back with a new Seq. The write
+// demands the state and the fence that were read.
+func (l *tables) updateJob(ctx context.Context, action, jobID string, f func(context.Context, *sql.Tx, *Job) error) (Job, error) {
 	var j Job
-	err := l.write(ctx, deed+" job "+jobID, func(ctx context.Context, tx *sql.Tx) error {
+	err := l.write(ctx, action+" job "+jobID, func(ctx context.Context, tx *sql.Tx) error {
 		var err error
 		if j, err = getJob(ctx, tx, `id = $1`, jobID); err != nil {
 			return err
@@ -44,12 +44,12 @@ func (l *tables) change(ctx context.Context, deed, jobID string, f func(context.
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(err, fmt.Errorf("moved on from %s meanwhile: %w", was.State, ErrFenced))
+			return errors.Join(err, fmt.Errorf("the job has left state %s meanwhile: %w", was.State, ErrFenced))
 		}
-		if err := l.noteAttempt(ctx, tx, was, j); err != nil {
+		if err := l.recordAttempt(ctx, tx, was, j); err != nil {
 			return err
 		}
-		return moved(ctx, tx, was.State, j.State)
+		return countState(ctx, tx, was.State, j.State)
 	})
 	if errors.Is(err, errUnchanged) {
 		return j, nil
@@ -57,11 +57,11 @@ func (l *tables) change(ctx context.Context, deed, jobID string, f func(context.
 	return j, err
 }
 
-// errUnchanged ends a change without a write: what was asked for is so already.
+// errUnchanged ends updateJob without a write: the job already is as requested.
 var errUnchanged = errors.New("unchanged")
 
-// move applies one event of the table.
-func (j *Job) move(e job.Event) error {
+// apply applies an event of the table of states.
+func (j *Job) apply(e job.Event) error {
 	next, err := job.Next(j.State, e)
 	if err != nil {
 		return err
@@ -70,69 +70,68 @@ func (j *Job) move(e job.Event) error {
 	return nil
 }
 
-// held checks that the fence is the one of the present lease holder.
-func (j *Job) held(fence int64) error {
+// checkFence returns ErrFenced unless the fence is that of the current lease.
+func (j *Job) checkFence(fence int64) error {
 	if j.Fence != fence || (j.State != job.Leased && j.State != job.Processing) {
 		return fmt.Errorf("job is %s with fence %d, the caller's is %d: %w", j.State, j.Fence, fence, ErrFenced)
 	}
 	return nil
 }
 
-// ended reports whether the holder of fence has brought the job to state
-// before: its call is a repeat.
-func (j *Job) ended(s job.State, fence int64) bool { return j.State == s && j.Fence == fence }
+// endedBy reports whether an earlier call with the same fence has brought the job to the
+// state.
+func (j *Job) endedBy(s job.State, fence int64) bool { return j.State == s && j.Fence == fence }
 
-// MarkQueued notes that the job's message is in the queue. A job that a worker
-// has taken in the meantime, or that has ended, stays as it is: its message
-// was there.
+// MarkQueued records that the job's message is in the queue. It changes nothing when a
+// worker has begun the job meanwhile or the job has ended.
 func (l *Jobs) MarkQueued(ctx context.Context, jobID string) error {
-	_, err := l.change(ctx, "mark queued", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+	_, err := l.updateJob(ctx, "mark queued", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		if j.State != job.Uploaded {
 			return errUnchanged
 		}
-		return j.move(job.Enqueue)
+		return j.apply(job.Enqueue)
 	})
 	return err
 }
 
-// Poison ends a job that was delivered too often. The lease holder, if there is
-// one, is fenced off.
+// Poison ends a job that was delivered too often. The writes of a lease holder fail from
+// then on.
 func (l *Jobs) Poison(ctx context.Context, jobID, reason string) error {
-	_, err := l.change(ctx, "poison", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+	_, err := l.updateJob(ctx, "poison", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		j.Fence++
 		j.Reason, j.Progress.ETASeconds = clean(reason), nil
-		return j.move(job.Poison)
+		return j.apply(job.Poison)
 	})
 	return err
 }
 
-// Cancel takes a job back. The lease holder, if there is one, is fenced off and
-// learns of it at its next write.
+// Cancel cancels a job that has not ended. The next write of a lease holder fails with
+// ErrFenced.
 func (l *Jobs) Cancel(ctx context.Context, jobID string) error {
-	_, err := l.change(ctx, "cancel", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+	_, err := l.updateJob(ctx, "cancel", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
 		j.Fence++
 		j.Progress.ETASeconds = nil
-		if err := j.move(job.Cancel); err != nil {
+		if err := j.apply(job.Cancel); err != nil {
 			return err
 		}
-		return l.audit(ctx, tx, DeedCancel, j.ID)
+		return l.audit(ctx, tx, ActionCancel, j.ID)
 	})
 	return err
 }
 
-// Retry takes a failed, poisoned or canceled job back to its beginning. The
-// caller enqueues it and calls MarkQueued; if it cannot, the reconciler will.
+// Retry resets a failed, poisoned or canceled job. The caller enqueues it and calls
+// MarkQueued. If the caller cannot, the intake's reconciler does it.
 func (l *Jobs) Retry(ctx context.Context, jobID string) (Job, error) {
-	return l.change(ctx, "retry", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+	return l.updateJob(ctx, "retry", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
 		e := job.Retry
 		if j.State == job.Poisoned {
 			e = job.Replay
 		}
 		j.Reason, j.Progress = "", job.Progress{}
-		if err := j.move(e); err != nil {
+		if err := j.apply(e); err != nil {
 			return err
 		}
-		return l.audit(ctx, tx, DeedRetry, j.ID)
+		return l.audit(ctx, tx, ActionRetry, j.ID)
 	})
 }
 
@@ -145,7 +144,7 @@ func (l *Jobs) Get(ctx context.Context, id string) (Job, error) {
 	return j, nil
 }
 
-// GetByFootage returns the job of a footage; a duplicate has none.
+// GetByFootage returns the job of a footage. A duplicate has none: ErrNotFound.
 func (l *Jobs) GetByFootage(ctx context.Context, id footage.ID) (Job, error) {
 	return l.jobOfFootage(ctx, id)
 }
@@ -178,8 +177,8 @@ func scanJobView(rows *sql.Rows) (bornJob, error) {
 	return v, err
 }
 
-// List returns a page of the jobs in a state, or of all for "", newest
-// first, and where the next one begins.
+// List returns a page of the jobs in a state, newest first, and the start of the next
+// page. The state "" means all jobs.
 func (l *Jobs) List(ctx context.Context, s job.State, p Page) ([]JobView, string, error) {
 	limit, after, err := p.bounds()
 	if err != nil {
@@ -193,7 +192,7 @@ func (l *Jobs) List(ctx context.Context, s job.State, p Page) ([]JobView, string
 	if err != nil {
 		return nil, "", fmt.Errorf("list jobs: %w", err)
 	}
-	vs, next := cut(vs, limit, func(v bornJob) int64 { return v.born })
+	vs, next := cutPage(vs, limit, func(v bornJob) int64 { return v.born })
 	return jobViews(vs), next, nil
 }
 
@@ -205,8 +204,8 @@ func jobViews(vs []bornJob) []JobView {
 	return out
 }
 
-// ListUnqueued returns jobs in state uploaded, oldest first: their message was
-// never sent, or nobody noted that it was.
+// ListUnqueued returns at most limit jobs in state uploaded, oldest first. Their message
+// was not sent, or MarkQueued was not called.
 func (l *Jobs) ListUnqueued(ctx context.Context, limit int) ([]Job, error) {
 	js, err := list(ctx, l.db.Read(), scanJob, `SELECT `+jobColumns+` FROM job WHERE state = $1 ORDER BY born LIMIT $2`, job.Uploaded, limit)
 	if err != nil {
@@ -215,8 +214,8 @@ func (l *Jobs) ListUnqueued(ctx context.Context, limit int) ([]Job, error) {
 	return js, nil
 }
 
-// ListIdle returns jobs in a state that were not written since before, in the order
-// of their ids above afterID: what the reconciler compares with the queue.
+// ListIdle returns at most limit jobs in a state that were last written before a time, in
+// the order of their ids above afterID. The reconciler compares them with the queue.
 func (l *Jobs) ListIdle(ctx context.Context, s job.State, before time.Time, afterID string, limit int) ([]Job, error) {
 	js, err := list(ctx, l.db.Read(), scanJob, `SELECT `+jobColumns+` FROM job
 		WHERE state = $1 AND updated < $2 AND id > $3 ORDER BY id LIMIT $4`, s, before.UnixMicro(), afterID, limit)

@@ -35,12 +35,12 @@ const versionTable = "ledger_version"
 
 // Options of Open; the zero value is ready for use.
 type Options struct {
-	// Now is the clock of every stored time; nil means time.Now.
+	// Now is the clock of all stored times; nil means time.Now.
 	Now func() time.Time
-	// Busy is how long a write waits for another process; 0 means 10 s. After
-	// that it fails with ErrBusy.
+	// Busy is how long a write waits for another process before it fails with ErrBusy;
+	// 0 means 10 s.
 	Busy time.Duration
-	// Password of PostgreSQL; nil means the one of the address.
+	// Password of PostgreSQL; nil means the password in the address.
 	Password database.Password
 }
 
@@ -66,8 +66,8 @@ type tables struct {
 	now func() time.Time
 }
 
-// Open opens or creates a SQLite file and brings its tables up to date. The folder
-// must exist. The error wraps ErrCorrupt, ErrUnwritable, ErrNoSpace or ErrBusy.
+// Open opens or creates a SQLite file and migrates its tables. The folder must exist. The
+// error wraps ErrCorrupt, ErrUnwritable, ErrNoSpace or ErrBusy.
 func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
 	db, err := database.OpenFile(ctx, path, o.Busy)
 	if err != nil {
@@ -76,9 +76,8 @@ func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
 	return prepare(ctx, db, o)
 }
 
-// OpenPostgres connects to a PostgreSQL database (see database.OpenPostgres) and
-// brings its tables up to date. The error wraps ErrUnreachable, ErrUnwritable,
-// ErrInvalid or ErrBusy.
+// OpenPostgres connects to a PostgreSQL database (see database.OpenPostgres) and migrates
+// its tables. The error wraps ErrUnreachable, ErrUnwritable, ErrInvalid or ErrBusy.
 func OpenPostgres(ctx context.Context, address secret.String, o Options) (*Ledger, error) {
 	db, err := database.OpenPostgres(ctx, address, o.Password, o.Busy)
 	if err != nil {
@@ -109,7 +108,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 // Close closes the ledger. Methods called afterwards fail.
 func (l *Ledger) Close() error { return l.tables.db.Close() }
 
-// DB is the ledger's database, for the queue, which has tables in it as well.
+// DB returns the ledger's database. The queue has tables in it, too.
 func (l *Ledger) DB() *database.DB { return l.tables.db }
 
 // Ping reports whether the ledger can be read.
@@ -121,23 +120,23 @@ func (l *Ledger) Ping(ctx context.Context) error {
 	return nil
 }
 
-// write runs f in one transaction and names the deed in its error.
-func (l *tables) write(ctx context.Context, deed string, f func(context.Context, *sql.Tx) error) error {
+// write runs f in one transaction. Its error begins with the action.
+func (l *tables) write(ctx context.Context, action string, f func(context.Context, *sql.Tx) error) error {
 	if err := l.db.Write(ctx, f); err != nil {
-		return fmt.Errorf("%s: %w", deed, err)
+		return fmt.Errorf("%s: %w", action, err)
 	}
 	return nil
 }
 
-// nextSeq takes the next number of the change counter. There is one writer at a
-// time, so numbers become visible in their order.
+// nextSeq returns the next number of the change counter. There is one writer at a time,
+// so the numbers become visible in their order.
 func nextSeq(ctx context.Context, tx *sql.Tx) (int64, error) {
 	var seq int64
 	err := tx.QueryRowContext(ctx, `UPDATE change_counter SET seq = seq + 1 WHERE id = 1 RETURNING seq`).Scan(&seq)
 	return seq, err
 }
 
-// micros stores a time; the zero time is NULL.
+// micros returns the stored form of a time: microseconds, NULL for the zero time.
 func micros(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -152,7 +151,7 @@ func fromMicros(n sql.NullInt64) time.Time {
 	return time.UnixMicro(n.Int64).UTC()
 }
 
-func pointer(n sql.NullInt64) *time.Time {
+func timePointer(n sql.NullInt64) *time.Time {
 	if !n.Valid {
 		return nil
 	}

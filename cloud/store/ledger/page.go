@@ -11,7 +11,7 @@ const (
 	maxPage     = 1000
 )
 
-// bounds returns the limit and the number that entries must stay below.
+// bounds returns the limit and the number below which the page's entries are.
 func (p Page) bounds() (limit int, after int64, err error) {
 	limit, after = p.Limit, math.MaxInt64
 	if limit <= 0 {
@@ -25,8 +25,9 @@ func (p Page) bounds() (limit int, after int64, err error) {
 	return min(limit, maxPage), after, nil
 }
 
-// cut shortens a list that was read one entry too long and names the next page.
-func cut[T any](all []T, limit int, at func(T) int64) ([]T, string) {
+// cutPage shortens a list that was read with one entry more than limit. It returns the
+// start of the next page, "" when there is none.
+func cutPage[T any](all []T, limit int, at func(T) int64) ([]T, string) {
 	if len(all) <= limit {
 		return all, ""
 	}

@@ -12,7 +12,7 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// querier is what reads need: *sql.DB or *sql.Tx.
+// querier runs queries: *sql.DB or *sql.Tx.
 type querier interface {
 	QueryContext(ctx context.Context, q string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, q string, args ...any) *sql.Row
@@ -29,14 +29,14 @@ func prefixed(alias, columns string) string {
 	return alias + "." + strings.ReplaceAll(columns, ", ", ", "+alias+".")
 }
 
-// clean makes text storable that came from outside, such as a file's name or what a
-// library says about one: PostgreSQL refuses NUL and what is not UTF-8.
+// clean makes text from outside storable, such as file names and error texts of
+// libraries. PostgreSQL refuses NUL and invalid UTF-8.
 func clean(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 }
 
-// footageRow takes a row of footageColumns. All fields are nullable, so that the
-// far side of a LEFT JOIN fits.
+// footageRow is a row of footageColumns. All fields are nullable, because the right side
+// of a LEFT JOIN may be missing.
 type footageRow struct {
 	id, site, device, name, digest, blobKey, telemetryKey, duplicateOf sql.NullString
 	size, captured, received, born, seq                                sql.NullInt64
@@ -112,7 +112,7 @@ func (r *countRow) value() (Count, error) {
 	return c, nil
 }
 
-// list reads every row of a query through scan.
+// list returns all rows of a query, read by scan.
 func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) (_ []T, err error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -137,7 +137,7 @@ func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error)
 func getFootage(ctx context.Context, q querier, where string, args ...any) (Footage, error) {
 	var r footageRow
 	if err := q.QueryRowContext(ctx, `SELECT `+footageColumns+` FROM footage WHERE `+where, args...).Scan(r.dest()...); err != nil {
-		return Footage{}, missing(err)
+		return Footage{}, notFound(err)
 	}
 	return r.value()
 }
@@ -145,7 +145,7 @@ func getFootage(ctx context.Context, q querier, where string, args ...any) (Foot
 func getJob(ctx context.Context, q querier, where string, args ...any) (Job, error) {
 	var r jobRow
 	if err := q.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM job WHERE `+where, args...).Scan(r.dest()...); err != nil {
-		return Job{}, missing(err)
+		return Job{}, notFound(err)
 	}
 	return r.value(), nil
 }

@@ -9,8 +9,8 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Thumbnail is the small picture of a piece of footage, which may come long
-// before its video.
+// Thumbnail is the small picture of a piece of footage. It may arrive long before the
+// video.
 type Thumbnail struct {
 	Footage  footage.ID
 	Site     string
@@ -28,8 +28,8 @@ const thumbnailColumns = `footage, site, device, name, size, blob_key, captured,
 // Thumbnails are the small pictures of footage, one a footage.
 type Thumbnails struct{ *tables }
 
-// Put notes a thumbnail in place of an older one. One of another device
-// fails with ErrExists. Received is set when zero.
+// Put records a thumbnail and replaces an older one of the same device. A thumbnail of
+// another device makes it fail with ErrExists. It sets Received when zero.
 func (l *Thumbnails) Put(ctx context.Context, t Thumbnail) error {
 	if t.Received.IsZero() {
 		t.Received = l.now()
@@ -54,7 +54,7 @@ func (l *Thumbnails) Put(ctx context.Context, t Thumbnail) error {
 	})
 }
 
-// Get returns the thumbnail of a piece of footage; ErrNotFound without one.
+// Get returns the thumbnail of a piece of footage, or ErrNotFound.
 func (l *Thumbnails) Get(ctx context.Context, id footage.ID) (Thumbnail, error) {
 	ts, err := list(ctx, l.db.Read(), scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail WHERE footage = $1`, id)
 	if err == nil && len(ts) == 0 {
@@ -66,8 +66,8 @@ func (l *Thumbnails) Get(ctx context.Context, id footage.ID) (Thumbnail, error) 
 	return ts[0], nil
 }
 
-// ListWaiting returns the thumbnails of footage whose video is not here, newest
-// first, and where the next page begins.
+// ListWaiting returns a page of the thumbnails whose video has not arrived, newest first,
+// and the start of the next page.
 func (l *Thumbnails) ListWaiting(ctx context.Context, p Page) ([]Thumbnail, string, error) {
 	limit, after, err := p.bounds()
 	if err != nil {
@@ -78,7 +78,7 @@ func (l *Thumbnails) ListWaiting(ctx context.Context, p Page) ([]Thumbnail, stri
 	if err != nil {
 		return nil, "", fmt.Errorf("list waiting footage: %w", err)
 	}
-	ts, next := cut(ts, limit, func(t Thumbnail) int64 { return t.Seq })
+	ts, next := cutPage(ts, limit, func(t Thumbnail) int64 { return t.Seq })
 	return ts, next, nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// Names of totals. Those of jobs are jobTotal and their state.
+// Names of totals. The totals of jobs are named jobTotal and the state.
 const (
 	totalFootage    = "footage"
 	totalDuplicates = "duplicates"
@@ -20,8 +20,8 @@ const (
 	jobTotal        = "job."
 )
 
-// add changes a total in the transaction that changes what it sums up.
-func add(ctx context.Context, tx *sql.Tx, name string, n int64) error {
+// addTotal changes a total in the transaction that changes the rows that it sums up.
+func addTotal(ctx context.Context, tx *sql.Tx, name string, n int64) error {
 	if n == 0 {
 		return nil
 	}
@@ -29,21 +29,21 @@ func add(ctx context.Context, tx *sql.Tx, name string, n int64) error {
 	return err
 }
 
-// moved keeps the totals of jobs right when one goes from a state, "" for a new one, to
-// another.
-func moved(ctx context.Context, tx *sql.Tx, from, to job.State) error {
+// countState updates the totals of jobs when a job changes its state. from is "" for a
+// new job.
+func countState(ctx context.Context, tx *sql.Tx, from, to job.State) error {
 	if from == to {
 		return nil
 	}
 	if from != "" {
-		if err := add(ctx, tx, jobTotal+string(from), -1); err != nil {
+		if err := addTotal(ctx, tx, jobTotal+string(from), -1); err != nil {
 			return err
 		}
 	}
-	return add(ctx, tx, jobTotal+string(to), 1)
+	return addTotal(ctx, tx, jobTotal+string(to), 1)
 }
 
-// recount is what the totals are, from the tables.
+// recount computes the totals from the tables.
 const recount = `SELECT 'footage' AS name, COUNT(*) AS n FROM footage
 	UNION ALL SELECT 'duplicates', COUNT(duplicate_of) FROM footage
 	UNION ALL SELECT 'bytes', CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM footage WHERE duplicate_of IS NULL
@@ -54,8 +54,8 @@ const recount = `SELECT 'footage' AS name, COUNT(*) AS n FROM footage
 // Totals are sums over the whole ledger.
 type Totals struct{ *tables }
 
-// Recount makes the totals anew from the tables, in case a program wrote that does not
-// keep them, such as an older one that still ran while this one began.
+// Recount computes the totals again from the tables. This is needed after a program wrote
+// that does not update them, such as an older version that ran at the same time.
 func (l *Totals) Recount(ctx context.Context) error {
 	return l.write(ctx, "recount", func(ctx context.Context, tx *sql.Tx) error {
 		for _, q := range []string{`DELETE FROM total`, `INSERT INTO total (name, n) ` + recount} {
@@ -67,7 +67,7 @@ func (l *Totals) Recount(ctx context.Context) error {
 	})
 }
 
-// Stats sums up the ledger.
+// Stats returns the totals of the ledger.
 func (l *Totals) Stats(ctx context.Context) (Stats, error) {
 	s := Stats{Jobs: map[job.State]int{}}
 	type total struct {

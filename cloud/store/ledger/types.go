@@ -12,21 +12,21 @@ import (
 type Footage struct {
 	ID           footage.ID
 	Site         string
-	Device       string // who uploaded it
-	Name         string // file name on the card or in the browser; for people only
+	Device       string // that uploaded it
+	Name         string // file name on the card or in the browser; only for display
 	Size         int64  // bytes
 	SHA256       footage.Digest
-	BlobKey      string    // empty for a duplicate: its blob is the original's
-	TelemetryKey string    // empty when there was no sidecar
-	Captured     time.Time // as good as the drone's clock; zero when not known
+	BlobKey      string    // "" for a duplicate, and after the video was removed
+	TelemetryKey string    // "" without telemetry
+	Captured     time.Time // by the drone's clock; zero when unknown
 	Received     time.Time // when it was recorded here
-	// DuplicateOf names the footage with the same content that came first,
-	// empty when this is the first. A duplicate has no job of its own.
+	// DuplicateOf is the original: the first footage with the same content. It is "" for
+	// an original. A duplicate has no job.
 	DuplicateOf footage.ID
 	Seq         int64
 }
 
-// Original is the footage whose job and count speak for this one.
+// Original returns the id of the footage that has the job and the count.
 func (f Footage) Original() footage.ID {
 	if f.DuplicateOf != "" {
 		return f.DuplicateOf
@@ -40,11 +40,11 @@ type Job struct {
 	Footage footage.ID
 	State   job.State
 	Attempt int    // leases so far
-	Fence   int64  // the token that goes with every write of the lease holder
-	Worker  string // who holds or held the lease
-	Reason  string // why failed, poisoned or released
+	Fence   int64  // fencing token; every write of the lease holder carries it
+	Worker  string // that holds or held the lease
+	Reason  string // why the job failed, was poisoned or was released
 	job.Progress
-	ResultKey string // blob of the result document, empty until done
+	ResultKey string // blob key of the result document; "" until done
 	Created   time.Time
 	Updated   time.Time
 	Seq       int64
@@ -59,12 +59,12 @@ type Count struct {
 	ByClass     map[string]int // never nil when read
 	Model       string
 	ModelDigest footage.Digest
-	At          time.Time // when it was recorded; Finish sets it when zero
+	At          time.Time // when it was recorded; Attempts.Finish sets it when zero
 	Seq         int64
 }
 
-// FootageView is a footage with what became of it. For a duplicate, Job and
-// Count are those of the original. Both may be nil.
+// FootageView is a footage with its job and count, which may be nil. A duplicate has those
+// of the original.
 type FootageView struct {
 	Footage
 	Job   *Job
@@ -83,12 +83,12 @@ type CountView struct {
 	Footage Footage
 }
 
-// Role says what the holder of a token may do.
+// Role is what the holder of a token may do.
 type Role string
 
 // Roles.
 const (
-	RoleDevice   Role = "device"   // an edge agent: uploads, speaks below its own topics
+	RoleDevice   Role = "device"   // an edge agent: uploads, publishes below its own topics
 	RoleReader   Role = "reader"   // reads every topic
 	RoleOperator Role = "operator" // reads, commands, uploads from the browser
 )
@@ -115,42 +115,42 @@ type Upload struct {
 	Kind     wire.Kind
 	Name     string
 	Size     int64 // bytes; 0 while Deferred
-	Offset   int64 // bytes that HashState covers; the blob store may hold more
-	Deferred bool  // the client has not said the size yet
+	Offset   int64 // bytes that HashState covers; the blob store may have more
+	Deferred bool  // the client has not sent the size yet
 	SHA256   footage.Digest
 	Captured time.Time
-	Metadata map[string]string // as the client sent it
-	// HashState is the SHA-256 after Offset bytes, by encoding.BinaryMarshaler;
-	// nil before the first bytes.
+	Metadata map[string]string // as sent by the client
+	// HashState is the state of the SHA-256 after Offset bytes, in the form of
+	// encoding.BinaryMarshaler; nil before the first bytes.
 	HashState []byte
 	Created   time.Time
 	Updated   time.Time
-	BlobKey   string // where the bytes will go; empty until the container is known
-	// Finished is when the footage was recorded, zero before. A finished session
-	// stays for a while so that a repeated last request gets its answer.
+	BlobKey   string // key of the blob at the end; "" until the container is known
+	// Finished is when the footage was recorded, zero before. A finished session stays
+	// for a while, so that a repeated last request gets its answer.
 	Finished time.Time
 }
 
-// Page asks for a part of a list. The zero value is the first 50 entries.
+// Page selects a part of a list. The zero value is the first 50 entries.
 type Page struct {
-	Limit int    // 1..1000, 0 means 50
-	After string // the next value of the page before, empty for the first page
+	Limit int    // 1..1000; 0 means 50
+	After string // the start of this page, as the previous page returned it; "" for the first
 }
 
-// Recorded is what RecordFootage found or made.
+// Recorded is the result of Catalog.Record.
 type Recorded struct {
 	Footage Footage
 	Job     *Job // nil for a duplicate
-	Created bool // false: the id was there already and Footage is what it holds
+	Created bool // false: the id was known, and Footage is what was recorded with it
 }
 
-// Stats is the sum over the whole ledger.
+// Stats are totals of the whole ledger.
 type Stats struct {
-	Footage    int   // originals and duplicates
-	Duplicates int   // of those
+	Footage    int // originals and duplicates
+	Duplicates int
 	Bytes      int64 // of the originals
 	Animals    int64 // sum of the unique counts
 	Counts     int
 	Jobs       map[job.State]int
-	Uploads    int // sessions not finished
+	Uploads    int // unfinished sessions
 }

@@ -16,8 +16,8 @@ const uploadColumns = `id, footage, device, site, kind, name, size, received, de
 // Uploads are the resumable upload sessions.
 type Uploads struct{ *tables }
 
-// Create notes a new session. Created and Updated are set. An id that is
-// there fails with ErrExists.
+// Create stores a new session and returns it with Created and Updated. A known id fails
+// with ErrExists.
 func (l *Uploads) Create(ctx context.Context, u Upload) (Upload, error) {
 	meta, err := json.Marshal(u.Metadata)
 	if err != nil {
@@ -81,45 +81,45 @@ func (l *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	return us[0], nil
 }
 
-// SaveOffset notes the hash state after offset bytes.
+// SaveOffset stores the hash state after offset bytes.
 func (l *Uploads) SaveOffset(ctx context.Context, id string, offset int64, hashState []byte) error {
-	return l.onUpload(ctx, "save upload ", id, `received = $3, hash_state = $4`, offset, hex.EncodeToString(hashState))
+	return l.updateUpload(ctx, "save upload ", id, `received = $3, hash_state = $4`, offset, hex.EncodeToString(hashState))
 }
 
-// SetKey notes where the bytes of a session will go.
+// SetKey stores the key of the blob that the session will become.
 func (l *Uploads) SetKey(ctx context.Context, id, blobKey string) error {
-	return l.onUpload(ctx, "place upload ", id, `blob_key = $3`, blobKey)
+	return l.updateUpload(ctx, "place upload ", id, `blob_key = $3`, blobKey)
 }
 
-// SetSize notes the size of a session that was created without.
+// SetSize stores the size in bytes of a session that was created without a size.
 func (l *Uploads) SetSize(ctx context.Context, id string, size int64) error {
-	return l.onUpload(ctx, "declare size of upload ", id, `size = $3, deferred = 0`, size)
+	return l.updateUpload(ctx, "declare size of upload ", id, `size = $3, deferred = 0`, size)
 }
 
-// Touch notes that somebody is at work on a session, which changes nothing else.
+// Touch updates only the time of the last change of a session.
 func (l *Uploads) Touch(ctx context.Context, id string) error {
 	return l.write(ctx, "touch upload "+id, func(ctx context.Context, tx *sql.Tx) error { return l.touch(ctx, tx, id) })
 }
 
-// touch also makes sure, until the transaction ends, that nobody drops the session;
-// ErrNotFound when somebody has.
+// touch prevents the deletion of the session until the transaction ends. It returns
+// ErrNotFound when the session was deleted.
 func (l *tables) touch(ctx context.Context, tx *sql.Tx, id string) error {
-	return one(tx.ExecContext(ctx, `UPDATE upload SET updated = $1 WHERE id = $2`, micros(l.now()), id))
+	return execOne(tx.ExecContext(ctx, `UPDATE upload SET updated = $1 WHERE id = $2`, micros(l.now()), id))
 }
 
-// Finish notes that the session did what it was for.
+// Finish marks the session as finished.
 func (l *Uploads) Finish(ctx context.Context, id string) error {
-	return l.onUpload(ctx, "finish upload ", id, `finished = COALESCE(finished, $3)`, micros(l.now()))
+	return l.updateUpload(ctx, "finish upload ", id, `finished = COALESCE(finished, $3)`, micros(l.now()))
 }
 
-// onUpload changes a session; the parameters of set begin with $3.
-func (l *tables) onUpload(ctx context.Context, deed, id, set string, args ...any) error {
-	return l.write(ctx, deed+id, func(ctx context.Context, tx *sql.Tx) error {
-		return one(tx.ExecContext(ctx, `UPDATE upload SET `+set+`, updated = $1 WHERE id = $2`, append([]any{micros(l.now()), id}, args...)...))
+// updateUpload updates a session. The parameters of set begin with $3.
+func (l *tables) updateUpload(ctx context.Context, action, id, set string, args ...any) error {
+	return l.write(ctx, action+id, func(ctx context.Context, tx *sql.Tx) error {
+		return execOne(tx.ExecContext(ctx, `UPDATE upload SET `+set+`, updated = $1 WHERE id = $2`, append([]any{micros(l.now()), id}, args...)...))
 	})
 }
 
-// Delete forgets a session. One that is not there is fine.
+// Delete deletes a session. An unknown id is no error.
 func (l *Uploads) Delete(ctx context.Context, id string) error {
 	return l.write(ctx, "delete upload "+id, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM upload WHERE id = $1`, id)
@@ -127,8 +127,8 @@ func (l *Uploads) Delete(ctx context.Context, id string) error {
 	})
 }
 
-// List returns the sessions last touched before a time, oldest first, at
-// most limit. A zero time means all.
+// List returns at most limit sessions that were last changed before a time, oldest first.
+// A zero time means all.
 func (l *Uploads) List(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
 	where, args := ``, []any{limit}
 	if !before.IsZero() {
@@ -141,8 +141,8 @@ func (l *Uploads) List(ctx context.Context, before time.Time, limit int) ([]Uplo
 	return us, nil
 }
 
-// ListComplete returns sessions whose bytes were all there and hashed before a
-// time and that nobody finished, oldest first, at most limit.
+// ListComplete returns at most limit unfinished sessions whose bytes were all received
+// and hashed before a time, oldest first.
 func (l *Uploads) ListComplete(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
 	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload
 		WHERE finished IS NULL AND deferred = 0 AND received = size AND updated < $1 ORDER BY updated, id LIMIT $2`, before.UnixMicro(), limit)
@@ -152,8 +152,8 @@ func (l *Uploads) ListComplete(ctx context.Context, before time.Time, limit int)
 	return us, nil
 }
 
-// CountUnfinished counts the sessions that are not finished, of one device or, for
-// "", of all.
+// CountUnfinished returns the number of unfinished sessions of a device. The device ""
+// means all devices.
 func (l *Uploads) CountUnfinished(ctx context.Context, device string) (int, error) {
 	var n int
 	err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM upload WHERE finished IS NULL AND ($1 = '' OR device = $1)`, device).Scan(&n)

@@ -10,8 +10,8 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// ListCounted returns originals whose video is kept and was counted before a time, oldest
-// first, at most limit.
+// ListCounted returns at most limit originals that have a video and were counted before a
+// time, oldest first.
 func (l *Catalog) ListCounted(ctx context.Context, before time.Time, limit int) ([]Footage, error) {
 	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+prefixed("f", footageColumns)+` FROM job j JOIN footage f ON f.id = j.footage
 		WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> '' ORDER BY j.updated LIMIT $3`, job.Done, before.UnixMicro(), limit)
@@ -21,30 +21,31 @@ func (l *Catalog) ListCounted(ctx context.Context, before time.Time, limit int) 
 	return fs, nil
 }
 
-// RemoveVideo notes that the video of a footage is not kept any more. Delete the blob
-// first: what fails between the two is done again.
+// RemoveVideo records that the video of a footage was deleted. Delete the blob first: when
+// a crash separates the two, the next retention round repeats both.
 func (l *Catalog) RemoveVideo(ctx context.Context, id footage.ID) error {
 	return l.write(ctx, "remove video of "+string(id), func(ctx context.Context, tx *sql.Tx) error {
 		seq, err := nextSeq(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if err := one(tx.ExecContext(ctx, `UPDATE footage SET blob_key = '', seq = $1 WHERE id = $2 AND blob_key <> ''`, seq, id)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE footage SET blob_key = '', seq = $1 WHERE id = $2 AND blob_key <> ''`, seq, id)); err != nil {
 			return err
 		}
-		return l.audit(ctx, tx, DeedRemoveVideo, string(id))
+		return l.audit(ctx, tx, ActionRemoveVideo, string(id))
 	})
 }
 
-// RestoreVideo notes that the blob of a footage was lost and that what came by a session
-// takes its place; ErrNotFound when the session or that blob is not the ledger's any more.
-// A job that was given up begins anew: the caller enqueues it as after Retry.
+// RestoreVideo records that the blob lost of a footage is lost and that the blob key of an
+// upload session replaces it. It fails with ErrNotFound when the session was deleted or
+// the footage has another blob now. A poisoned job starts again: the caller enqueues it
+// as after Retry.
 func (l *Catalog) RestoreVideo(ctx context.Context, upload string, id footage.ID, lost, key string) (Job, error) {
 	have, err := l.jobOfFootage(ctx, id)
 	if err != nil {
 		return Job{}, err
 	}
-	return l.change(ctx, "restore video for", have.ID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+	return l.updateJob(ctx, "restore video for", have.ID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
 		if err := l.touch(ctx, tx, upload); err != nil {
 			return err
 		}
@@ -52,13 +53,13 @@ func (l *Catalog) RestoreVideo(ctx context.Context, upload string, id footage.ID
 		if err != nil {
 			return err
 		}
-		if err := one(tx.ExecContext(ctx, `UPDATE footage SET blob_key = $1, seq = $2 WHERE id = $3 AND blob_key = $4`, key, seq, id, lost)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE footage SET blob_key = $1, seq = $2 WHERE id = $3 AND blob_key = $4`, key, seq, id, lost)); err != nil {
 			return err
 		}
-		if err := l.audit(ctx, tx, DeedRestoreVideo, string(id)); err != nil || j.State != job.Poisoned {
+		if err := l.audit(ctx, tx, ActionRestoreVideo, string(id)); err != nil || j.State != job.Poisoned {
 			return err
 		}
 		j.Reason, j.Progress = "", job.Progress{}
-		return j.move(job.Replay)
+		return j.apply(job.Replay)
 	})
 }

@@ -20,8 +20,8 @@ import (
 	"cattlecounter/shared/interrupt"
 )
 
-// joinTime is what an append that was canceled still takes to keep what arrived.
-const joinTime = 30 * time.Second
+// graceTime is how long a canceled append may take to commit the blocks that arrived.
+const graceTime = 30 * time.Second
 
 // Append implements blob.Stager. Memory is Concurrency+1 blocks.
 func (s *Store) Append(ctx context.Context, id string, offset int64, r io.Reader) (int64, error) {
@@ -29,17 +29,17 @@ func (s *Store) Append(ctx context.Context, id string, offset int64, r io.Reader
 	if err != nil {
 		return 0, err
 	}
-	n, err := s.grow(ctx, name, offset, r)
+	n, err := s.appendAt(ctx, name, offset, r)
 	if err != nil {
 		err = fmt.Errorf("append to %s: %w", id, err)
 	}
 	return n, err
 }
 
-func (s *Store) grow(ctx context.Context, name string, offset int64, r io.Reader) (int64, error) {
-	st, err := s.load(ctx, name)
-	if errors.Is(err, errOvertaken) {
-		st, err = s.load(ctx, name)
+func (s *Store) appendAt(ctx context.Context, name string, offset int64, r io.Reader) (int64, error) {
+	st, err := s.loadStage(ctx, name)
+	if errors.Is(err, errStageChanged) {
+		st, err = s.loadStage(ctx, name)
 	}
 	if err != nil {
 		return 0, err
@@ -47,7 +47,7 @@ func (s *Store) grow(ctx context.Context, name string, offset int64, r io.Reader
 	if end := size(st.blocks); offset != end {
 		return 0, fmt.Errorf("at %d, staged are %d bytes: %w", offset, end, blob.ErrOffset)
 	}
-	keep, from := tail(st.blocks)
+	keep, from := mergeableTail(st.blocks)
 	if from < offset {
 		again, err := s.open(ctx, name, from, offset-from)
 		if err != nil {
@@ -61,12 +61,12 @@ func (s *Store) grow(ctx context.Context, name string, offset int64, r io.Reader
 	if size(sent) <= offset { // nothing new
 		return 0, err
 	}
-	// What arrived counts, also when the caller has gone.
-	joining, cancel := context.WithTimeout(context.WithoutCancel(ctx), joinTime)
+	// Blocks that arrived count, also when the caller has canceled.
+	joining, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceTime)
 	defer cancel()
 	joined, failed := s.join(joining, name, base, sent)
-	if errors.Is(failed, errOvertaken) {
-		joined, failed = s.load(joining, name)
+	if errors.Is(failed, errStageChanged) {
+		joined, failed = s.loadStage(joining, name)
 	}
 	if failed != nil {
 		return 0, errors.Join(err, failed)
@@ -74,7 +74,7 @@ func (s *Store) grow(ctx context.Context, name string, offset int64, r io.Reader
 	return min(size(joined.blocks), size(sent)) - offset, err
 }
 
-// exactly is a reader whose early end is an error.
+// exactly is a reader of left bytes. An earlier end of r is an error.
 type exactly struct {
 	r    io.Reader
 	left int64
@@ -92,9 +92,10 @@ func (e *exactly) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// send sends what r yields as blocks from an offset on, named by id, up to
-// Concurrency at a time, and returns those in a row that the service has. The error
-// is r's, ctx's or the service's, nil at r's end.
+// send sends what r yields as blocks from an offset on, up to Concurrency at a time. id
+// names the blocks. It returns the blocks without a gap that the service has. The error
+// is that of r, ctx or the service, and nil at the end of r. It returns after all its
+// goroutines have ended.
 func (s *Store) send(ctx context.Context, name string, at int64, r io.Reader, id func(block) string) ([]block, error) {
 	f := &flight{free: make(chan struct{}, Concurrency), done: map[int64]block{}}
 	began, ended := at, error(nil)
@@ -106,18 +107,18 @@ func (s *Store) send(ctx context.Context, name string, at int64, r io.Reader, id
 			ended = io.EOF
 		}
 		if n == 0 {
-			s.give(buf)
+			s.recycle(buf)
 			continue
 		}
 		b := block{at, int64(n)}
 		at += b.length
 		f.begin()
 		go func() {
-			sending, cancel := detach(ctx)
+			sending, cancel := withGrace(ctx)
 			defer cancel()
 			err := s.stageBlock(sending, name, id(b), buf[:n])
-			if err == nil { // else the transport may still read it
-				s.give(buf)
+			if err == nil { // otherwise the transport may still read the buffer
+				s.recycle(buf)
 			}
 			f.end(b, err)
 		}()
@@ -126,19 +127,19 @@ func (s *Store) send(ctx context.Context, name string, at int64, r io.Reader, id
 	if errors.Is(ended, io.EOF) {
 		ended = nil
 	}
-	return f.row(began), errors.Join(ended, f.failed())
+	return f.contiguous(began), errors.Join(ended, f.failed())
 }
 
-// detach is ctx, and joinTime more once it has ended: a block that is on its way
-// arrives.
-func detach(ctx context.Context) (context.Context, context.CancelFunc) {
+// withGrace returns a context that ends graceTime after ctx, so that a block that is
+// being sent still arrives.
+func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 	out, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	var timer *time.Timer
 	var mu sync.Mutex
 	stop := context.AfterFunc(ctx, func() {
 		mu.Lock()
 		defer mu.Unlock()
-		timer = time.AfterFunc(joinTime, func() { cancel(context.Cause(ctx)) })
+		timer = time.AfterFunc(graceTime, func() { cancel(context.Cause(ctx)) })
 	})
 	return out, func() {
 		stop()
@@ -153,26 +154,26 @@ func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // stageBlock sends one block.
 func (s *Store) stageBlock(ctx context.Context, name, id string, content []byte) error {
-	check := checked(content)
-	err := undamaged(func() error {
-		return s.holder.Heal(ctx, func() error {
+	check := checksumOf(content)
+	err := retryDamaged(func() error {
+		return s.resource.Recreating(ctx, func() error {
 			_, err := s.box.NewBlockBlobClient(name).StageBlock(ctx, id, streaming.NopCloser(bytes.NewReader(content)),
-				&blockblob.StageBlockOptions{TransactionalValidation: check, LeaseAccessConditions: s.held(name)})
+				&blockblob.StageBlockOptions{TransactionalValidation: check, LeaseAccessConditions: s.leaseCondition(name)})
 			return err
 		})
 	})
 	return explain(ctx, err)
 }
 
-// checked has the service compare what arrives with its sum.
-func checked(content []byte) az.TransferValidationType {
+// checksumOf makes the service compare the content that arrives with its checksum.
+func checksumOf(content []byte) az.TransferValidationType {
 	sum := md5.Sum(content) //nolint:gosec // see above
 	return az.TransferValidationTypeMD5(sum[:])
 }
 
-// undamaged sends again what arrived damaged. The emulator calls a wrong sum an
-// invalid operation.
-func undamaged(send func() error) error {
+// retryDamaged repeats send when the content arrived damaged. The emulator reports a
+// wrong checksum as an invalid operation.
+func retryDamaged(send func() error) error {
 	for try := 1; ; try++ {
 		err := send()
 		if !bloberror.HasCode(err, bloberror.MD5Mismatch, bloberror.InvalidOperation) || try > azstorage.Retries {
@@ -192,19 +193,19 @@ func (s *Store) buffer(size int64) []byte {
 	return make([]byte, size)
 }
 
-func (s *Store) give(b []byte) {
+func (s *Store) recycle(b []byte) {
 	if len(b) != firstBlock {
 		return
 	}
 	select {
 	case s.free <- b:
-	default: // enough are kept
+	default: // enough idle buffers
 	}
 }
 
-// flight is the blocks on their way.
+// flight tracks the blocks that are being sent.
 type flight struct {
-	free chan struct{} // one for each on its way
+	free chan struct{} // one element for each block that is being sent
 	wg   sync.WaitGroup
 
 	mu   sync.Mutex
@@ -237,13 +238,13 @@ func (f *flight) failed() error {
 	return f.err
 }
 
-// row returns the blocks from an offset on, up to the first that is missing.
-func (f *flight) row(from int64) []block {
+// contiguous returns the blocks from an offset on, up to the first gap.
+func (f *flight) contiguous(from int64) []block {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	blocks := make([]block, 0, len(f.done))
 	for _, b := range f.done {
 		blocks = append(blocks, b)
 	}
-	return chain(from, blocks)
+	return contiguousFrom(from, blocks)
 }

@@ -1,10 +1,10 @@
-// Package azure keeps blobs in an Azure Blob Storage container.
+// Package azure stores blobs in a container of Azure Blob Storage.
 //
-// A staged upload is a block blob under a name that no key can have. Its blocks
-// are sent as the bytes arrive, several at a time, and joined to the blob when an
-// append ends; what a crash left behind unjoined the service still lists, and
-// whoever comes next, on any replica, joins it. A commit is a copy within the
-// account, which the service makes by itself.
+// A staged upload is a block blob with a name that no key can have. Blocks are sent as
+// the bytes arrive, several at a time, and are committed to the blob when an append
+// ends. After a crash the service still lists the uncommitted blocks, and the next call
+// on any replica commits them. Store.Commit is a copy within the account, which the
+// service does itself.
 package azure
 
 import (
@@ -29,40 +29,40 @@ import (
 type Options struct {
 	Account   azstorage.Account
 	Container string
-	Client    *http.Client // carries the requests; nil means one of the SDK's
+	Client    *http.Client // sends the requests; nil means the SDK's
 	Log       *slog.Logger // nil means no log
 }
 
-// Concurrency is how many blocks of one append are on their way at once. Memory is
-// that and one more block, see blockSize.
+// Concurrency is the number of blocks of one append that are sent at once. An append
+// uses the memory of one block more (blockSize).
 const Concurrency = 4
 
 const (
-	// idleBuffers are kept for the next append: those of two.
+	// idleBuffers is the number of buffers that wait for the next append: those of two.
 	idleBuffers = 2 * (Concurrency + 1)
-	// tryTimeout lets the largest block through a slow line.
+	// tryTimeout is long enough for the largest block on a slow line.
 	tryTimeout = 2 * time.Minute
 )
 
 // Store implements blob.Store and blob.Stager.
 type Store struct {
-	service *service.Client
-	box     *container.Client
-	holder  azstorage.Holder
-	keyed   bool // by an account key, which signs links by itself
+	service  *service.Client
+	box      *container.Client
+	resource azstorage.Resource
+	keyed    bool // the account's key signs links
 
 	mu     sync.Mutex
-	stages map[string]*stage // what is known of staged uploads; bounded by maxStages
-	leases map[string]string // of the blobs that are held, by name; one for each request at work
+	stages map[string]*stage // cache of staged uploads by name; at most maxStages
+	leases map[string]string // lease ids of held blobs by name; one for each running request
 	signer delegation
 
-	free chan []byte // of firstBlock bytes, for whoever comes next
+	free chan []byte // idle buffers of firstBlock bytes
 }
 
-// New opens a container and makes it when it is not there.
+// New opens a container and creates it if it is missing.
 func New(ctx context.Context, o Options) (*Store, error) {
 	if o.Container == "" {
-		return nil, errors.New("blobs on azure: a container is needed")
+		return nil, errors.New("blobs on Azure: set the name of the container")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -74,15 +74,15 @@ func New(ctx context.Context, o Options) (*Store, error) {
 			return service.NewClient(url, who, so)
 		})
 	if err != nil {
-		return nil, fmt.Errorf("blobs on azure: %w", err)
+		return nil, fmt.Errorf("blobs on Azure: %w", err)
 	}
 	s := &Store{service: client, box: client.NewContainerClient(o.Container), keyed: o.Account.URL == "", stages: map[string]*stage{}, leases: map[string]string{},
 		free: make(chan []byte, idleBuffers)}
-	s.holder = azstorage.Holder{Kind: azstorage.Container, Log: o.Log, Create: func(ctx context.Context) error {
+	s.resource = azstorage.Resource{Kind: azstorage.Container, Name: o.Container, Log: o.Log, Create: func(ctx context.Context) error {
 		_, err := s.box.Create(ctx, nil)
 		return err
 	}}
-	if err := s.holder.Make(ctx); err != nil {
+	if err := s.resource.Ensure(ctx); err != nil {
 		return nil, fmt.Errorf("container %s: %w", o.Container, explain(ctx, err))
 	}
 	return s, nil
@@ -90,13 +90,13 @@ func New(ctx context.Context, o Options) (*Store, error) {
 
 // explain maps the service's errors to the contract's.
 func explain(ctx context.Context, err error) error {
-	if taken(err) {
+	if leaseLost(err) {
 		return fmt.Errorf("%w: %w", blob.ErrTaken, err)
 	}
 	if ctx.Err() == nil && bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound) {
 		return blob.ErrNotFound
 	}
-	if ctx.Err() == nil && azstorage.Away(err) {
+	if ctx.Err() == nil && azstorage.Unavailable(err) {
 		return fmt.Errorf("%w: %w", blob.ErrUnreachable, azstorage.Explain(ctx, err))
 	}
 	return azstorage.Explain(ctx, err)

@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// Sizes of blocks. A blob has at most 50,000 of them, so they grow with it: 4 MiB
-// up to 40 GiB, 8 up to 120, 16 beyond, which takes 200 GB in 24,721 blocks and
-// would take 581 GiB.
+// Sizes of blocks. A blob has at most 50,000 blocks, so the blocks grow with the blob:
+// 4 MiB up to 40 GiB, 8 MiB up to 120 GiB and 16 MiB beyond. A blob of 200 GB has 24,721
+// blocks. The largest possible blob has 581 GiB.
 const (
 	firstBlock = 4 << 20
 	maxBlocks  = 50_000
@@ -15,32 +15,32 @@ const (
 
 var growth = []struct{ below, size int64 }{{40 << 30, firstBlock}, {120 << 30, 2 * firstBlock}, {1 << 62, 4 * firstBlock}}
 
-// blockSize is the size of the block that begins at an offset.
+// blockSize returns the size of the block that begins at an offset.
 func blockSize(offset int64) int64 {
 	for _, g := range growth {
 		if offset < g.below {
 			return g.size
 		}
 	}
-	panic("an offset beyond every blob")
+	panic("offset larger than any blob")
 }
 
-// block is the part of a staged upload at an offset.
+// block is a part of a staged upload; offset and length are bytes.
 type block struct{ offset, length int64 }
 
 func (b block) end() int64 { return b.offset + b.length }
 
-// id names a block by where it stands and how long it is: the same bytes of an
-// upload have the same name, whoever sends them and however often.
+// id names a block by its offset and length. The same part of an upload has the same
+// name whenever and by whomever it is sent.
 func (b block) id() string { return blockID(uint64(b.offset), uint64(b.length)) }
 
-// blockID makes a name of two numbers. All names of one blob must be of one length.
+// blockID makes a name of two numbers. All names of one blob must have the same length.
 func blockID(a, b uint64) string {
 	raw := binary.BigEndian.AppendUint64(nil, a)
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(raw, b))
 }
 
-// parseBlock reads a name that id made; ok is false for another one.
+// parseBlock reads a name that id made. ok is false for any other name.
 func parseBlock(id string, length int64) (b block, ok bool) {
 	raw, err := base64.StdEncoding.DecodeString(id)
 	if err != nil || len(raw) != 16 {
@@ -50,9 +50,9 @@ func parseBlock(id string, length int64) (b block, ok bool) {
 	return b, b.offset >= 0 && b.length > 0 && b.length == length && b.end() > b.offset
 }
 
-// chain returns the blocks that go on from an offset without a gap, the longest
-// one at each place.
-func chain(from int64, blocks []block) []block {
+// contiguousFrom returns the blocks that follow an offset without a gap. Of several
+// blocks with the same offset it takes the longest.
+func contiguousFrom(from int64, blocks []block) []block {
 	longest := map[int64]block{}
 	for _, b := range blocks {
 		if b.length > longest[b.offset].length {
@@ -82,10 +82,10 @@ func size(blocks []block) int64 {
 	return blocks[len(blocks)-1].end()
 }
 
-// tail is what an append sends again to keep the number of blocks down: the small
-// blocks at the end, which together are less than one. Only an upload of many
-// small pieces gets there.
-func tail(blocks []block) (keep []block, from int64) {
+// mergeableTail limits the number of blocks. It returns the blocks to keep and the offset
+// from which an append sends the content again: the small blocks at the end, which
+// together are smaller than one block. Only an upload of many small pieces has them.
+func mergeableTail(blocks []block) (keep []block, from int64) {
 	const many = 2000
 	end := size(blocks)
 	if len(blocks) < many {

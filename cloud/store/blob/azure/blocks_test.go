@@ -32,10 +32,10 @@ func FuzzParseBlock(f *testing.F) {
 
 func TestChain(t *testing.T) {
 	loose := []block{{10, 5}, {0, 4}, {0, 10}, {15, 1}, {17, 9}, {12, 4}}
-	if got, want := chain(0, loose), []block{{0, 10}, {10, 5}, {15, 1}}; !slices.Equal(got, want) {
+	if got, want := contiguousFrom(0, loose), []block{{0, 10}, {10, 5}, {15, 1}}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if got := chain(3, loose); got != nil {
+	if got := contiguousFrom(3, loose); got != nil {
 		t.Errorf("%v", got)
 	}
 }
@@ -54,7 +54,7 @@ func TestNumberOfBlocks(t *testing.T) {
 	var blocks []block
 	most := 0
 	for at := int64(0); at < large; {
-		keep, from := tail(blocks)
+		keep, from := mergeableTail(blocks)
 		next := at + 5_000_000
 		for blocks = keep; from < next; {
 			b := block{from, min(blockSize(from), next-from)}

@@ -175,7 +175,7 @@ func TestServiceGoesAway(t *testing.T) {
 		return nil, nil
 	})
 	n, err := s.Append(t.Context(), "u", 0, bytes.NewReader(all))
-	if err == nil || n != bad.offset || !strings.Contains(err.Error(), "azure says 403 AuthorizationFailure") {
+	if err == nil || n != bad.offset || !strings.Contains(err.Error(), "Azure answered 403 AuthorizationFailure") {
 		t.Fatalf("%d bytes, %v", n, err)
 	}
 	p.bend(nil)
@@ -264,7 +264,7 @@ func TestManySmallPieces(t *testing.T) {
 	s := open(t, box())
 	must.Do(t, s.Stage(t.Context(), "u"))
 	name := stagePrefix + "u"
-	st, err := s.load(t.Context(), name)
+	st, err := s.loadStage(t.Context(), name)
 	must.Do(t, err)
 	var want strings.Builder
 	var blocks []block

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// endless is a lease without an end: whoever wants it next breaks it.
+	// endless is the duration of a lease without an end. The next holder breaks it.
 	endless = -1
-	// holdTries bounds how often somebody else may be faster.
+	// holdTries limits the attempts when other processes acquire the lease first.
 	holdTries = 5
-	// letGo is how long giving a lease back may take.
-	letGo = 5 * time.Second
+	// releaseTime limits the release of a lease.
+	releaseTime = 5 * time.Second
 )
 
-// Hold implements blob.Holder by a lease on the staged blob, which goes with every write
-// to it: the service refuses those of a holder who lost it.
+// Hold implements blob.Holder with a lease on the staged blob. Every write carries the
+// lease, and the service refuses the writes of a holder that lost it.
 func (s *Store) Hold(ctx context.Context, id string) (release func(), err error) {
 	name, err := staged(id)
 	if err != nil {
@@ -60,15 +60,16 @@ func (s *Store) Hold(ctx context.Context, id string) (release func(), err error)
 			delete(s.leases, name)
 		}
 		s.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), letGo)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 		defer cancel()
-		// It may be lost, or the blob gone; else whoever comes next breaks it.
+		// The error does not matter: the lease may be lost or the blob deleted, and the
+		// next holder breaks a lease that stays.
 		_, _ = client.ReleaseLease(ctx, nil)
 	}, nil
 }
 
-// held is the condition that goes with writes to a blob, nil when it is not held.
-func (s *Store) held(name string) *az.LeaseAccessConditions {
+// leaseCondition returns the condition for writes to a blob, nil when it is not held.
+func (s *Store) leaseCondition(name string) *az.LeaseAccessConditions {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if id, ok := s.leases[name]; ok {
@@ -77,9 +78,9 @@ func (s *Store) held(name string) *az.LeaseAccessConditions {
 	return nil
 }
 
-// taken reports whether the service refused a write because somebody else holds the
-// blob now.
-func taken(err error) bool {
+// leaseLost reports whether the service refused a write because another process holds
+// the blob now.
+func leaseLost(err error) bool {
 	return bloberror.HasCode(err, bloberror.LeaseAlreadyPresent, bloberror.LeaseIDMissing, bloberror.LeaseLost, bloberror.LeaseIDMismatchWithBlobOperation,
 		bloberror.LeaseNotPresentWithBlobOperation)
 }

@@ -38,7 +38,7 @@ func TestHoldFencesTheOther(t *testing.T) {
 	a, b := open(t, name), open(t, name)
 	must.Do(t, a.Stage(t.Context(), "u"))
 	all := film(6 * firstBlock)
-	letGo, err := a.Hold(t.Context(), "u")
+	release, err := a.Hold(t.Context(), "u")
 	must.Do(t, err)
 	src := &slow{first: bytes.NewReader(all[:2*firstBlock]), rest: bytes.NewReader(film(7 * firstBlock)[3*firstBlock:]), at: make(chan struct{}), on: make(chan struct{})}
 	done := make(chan error)
@@ -59,7 +59,7 @@ func TestHoldFencesTheOther(t *testing.T) {
 	if err := <-done; !errors.Is(err, blob.ErrTaken) {
 		t.Errorf("the append that hung ended with %v, want %v", err, blob.ErrTaken)
 	}
-	letGo()
+	release()
 	free, err = a.Hold(t.Context(), "u")
 	must.Do(t, err)
 	_, err = a.Commit(t.Context(), "u", "k")

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// clockSlack lets the clocks of the service and of this machine differ.
+	// clockSlack is how much the clocks of the service and of this machine may differ.
 	clockSlack = 5 * time.Minute
-	// delegated is how long a key of the identity is asked for.
+	// delegated is the requested lifetime of a key of the identity.
 	delegated = 6 * time.Hour
 )
 
-// delegation is a key with which an identity signs links; Store.mu guards it.
+// delegation is a key with which an identity signs links. Store.mu guards it.
 type delegation struct {
 	key   *service.UserDelegationCredential
 	until time.Time
@@ -27,8 +27,8 @@ type delegation struct {
 
 var _ blob.Linker = (*Store)(nil)
 
-// Link implements blob.Linker. It is signed by the account's key or, with a managed
-// identity, by a key of that identity.
+// Link implements blob.Linker. The account's key signs the link or, with a managed
+// identity, a key of that identity.
 func (s *Store) Link(ctx context.Context, key string, valid time.Duration) (string, error) {
 	if err := blob.CheckKey(key); err != nil {
 		return "", err
@@ -38,7 +38,7 @@ func (s *Store) Link(ctx context.Context, key string, valid time.Duration) (stri
 	}
 	u, err := s.link(ctx, key, valid)
 	if err != nil {
-		return "", fmt.Errorf("link to %s: %w", key, err)
+		return "", fmt.Errorf("link to blob %s: %w", key, err)
 	}
 	return u, nil
 }
@@ -65,7 +65,7 @@ func (s *Store) link(ctx context.Context, name string, valid time.Duration) (str
 	return client.URL() + "?" + signed.Encode(), nil
 }
 
-// delegation returns a key that is good for a link of that length.
+// delegation returns a key that is valid for a link with that lifetime.
 func (s *Store) delegation(ctx context.Context, now time.Time, valid time.Duration) (*service.UserDelegationCredential, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -24,21 +24,21 @@ import (
 // stagePrefix begins the names of staged uploads. No key begins with a dot.
 const stagePrefix = ".staged/"
 
-// stage is what is known of a staged upload. It is right as long as the blob has
-// the same tag.
+// stage is the cached state of a staged upload. It is valid as long as the blob has the
+// same ETag.
 type stage struct {
 	etag   azcore.ETag
-	blocks []block // joined, in their order
+	blocks []block // committed, in their order
 }
 
-// maxStages bounds the uploads that are remembered; one costs its list of blocks.
+// maxStages limits the uploads in the cache. Each needs memory for its list of blocks.
 const maxStages = 256
 
 func (s *Store) remember(name string, st *stage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, known := s.stages[name]; !known && len(s.stages) >= maxStages {
-		for other := range s.stages { // any one: it is asked for again
+		for other := range s.stages { // any one; the service still has its state
 			delete(s.stages, other)
 			break
 		}
@@ -65,13 +65,13 @@ func staged(id string) (string, error) {
 	return stagePrefix + id, nil
 }
 
-// Stage implements blob.Stager: an empty blob says that the upload has begun.
+// Stage implements blob.Stager. An empty blob marks the begin of the upload.
 func (s *Store) Stage(ctx context.Context, id string) error {
 	name, err := staged(id)
 	if err != nil {
 		return err
 	}
-	err = s.holder.Heal(ctx, func() error {
+	err = s.resource.Recreating(ctx, func() error {
 		_, err := s.box.NewBlockBlobClient(name).Upload(ctx, streaming.NopCloser(&empty{}), &blockblob.UploadOptions{
 			AccessConditions: &az.AccessConditions{ModifiedAccessConditions: &az.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}}})
 		return err
@@ -88,10 +88,10 @@ type empty struct{}
 func (*empty) Read([]byte) (int, error)       { return 0, io.EOF }
 func (*empty) Seek(int64, int) (int64, error) { return 0, nil }
 
-// load says what is staged under a name. Blocks that an append sent and did not
-// join, because its process ended, are joined now.
-func (s *Store) load(ctx context.Context, name string) (*stage, error) {
-	p, err := s.properties(ctx, name)
+// loadStage returns the state of a staged upload. It commits blocks that an append sent
+// and did not commit because its process ended.
+func (s *Store) loadStage(ctx context.Context, name string) (*stage, error) {
+	p, err := s.getProperties(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (s *Store) load(ctx context.Context, name string) (*stage, error) {
 	for _, b := range list.CommittedBlocks {
 		at, ok := parseBlock(*b.Name, *b.Size)
 		if !ok || at.offset != size(st.blocks) {
-			return nil, fmt.Errorf("%s has a block %q of %d bytes that is none of ours", name, *b.Name, *b.Size)
+			return nil, fmt.Errorf("%s has a block %q of %d bytes that another program wrote", name, *b.Name, *b.Size)
 		}
 		st.blocks = append(st.blocks, at)
 	}
@@ -120,30 +120,30 @@ func (s *Store) load(ctx context.Context, name string) (*stage, error) {
 			loose = append(loose, at)
 		}
 	}
-	if more := chain(size(st.blocks), loose); len(more) > 0 {
+	if more := contiguousFrom(size(st.blocks), loose); len(more) > 0 {
 		return s.join(ctx, name, st, more)
 	}
 	s.remember(name, st)
 	return st, nil
 }
 
-// errOvertaken says that another replica has changed the upload meanwhile.
-var errOvertaken = errors.New("the upload was changed by another server")
+// errStageChanged means that another replica has changed the upload meanwhile.
+var errStageChanged = errors.New("the upload was changed by another server")
 
-// join makes blocks a part of the upload, which must be what st says.
+// join commits more blocks to the upload, whose state must still be st.
 func (s *Store) join(ctx context.Context, name string, st *stage, more []block) (*stage, error) {
 	next := &stage{blocks: append(st.blocks[:len(st.blocks):len(st.blocks)], more...)}
 	if len(next.blocks) > maxBlocks {
-		return nil, fmt.Errorf("%s has %d blocks, a blob takes %d", name, len(next.blocks), maxBlocks)
+		return nil, fmt.Errorf("%s has %d blocks, a blob can have %d", name, len(next.blocks), maxBlocks)
 	}
 	r, err := s.box.NewBlockBlobClient(name).CommitBlockList(ctx, ids(next.blocks), &blockblob.CommitBlockListOptions{
-		AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.held(name), ModifiedAccessConditions: &az.ModifiedAccessConditions{IfMatch: &st.etag}}})
+		AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.leaseCondition(name), ModifiedAccessConditions: &az.ModifiedAccessConditions{IfMatch: &st.etag}}})
 	if err != nil {
 		s.forget(name)
 		if bloberror.HasCode(err, bloberror.ConditionNotMet, bloberror.InvalidBlockList) {
-			// Either another one was faster, or this very request had got through
-			// before its answer was lost; the next look tells.
-			return nil, errOvertaken
+			// Either another process was faster, or this request succeeded and its answer
+			// was lost. The next loadStage shows which.
+			return nil, errStageChanged
 		}
 		return nil, explain(ctx, err)
 	}
@@ -158,9 +158,9 @@ func (s *Store) Staged(ctx context.Context, id string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	st, err := s.load(ctx, name)
-	if errors.Is(err, errOvertaken) {
-		st, err = s.load(ctx, name)
+	st, err := s.loadStage(ctx, name)
+	if errors.Is(err, errStageChanged) {
+		st, err = s.loadStage(ctx, name)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("staged upload %s: %w", id, err)
@@ -170,7 +170,7 @@ func (s *Store) Staged(ctx context.Context, id string) (int64, error) {
 
 // OpenStaged implements blob.Stager.
 func (s *Store) OpenStaged(ctx context.Context, id string, offset, length int64) (io.ReadCloser, error) {
-	if _, err := s.Staged(ctx, id); err != nil { // what is loose is joined first
+	if _, err := s.Staged(ctx, id); err != nil { // commits blocks that a crash left
 		return nil, err
 	}
 	r, err := s.open(ctx, stagePrefix+id, offset, length)
@@ -191,57 +191,57 @@ func (s *Store) Commit(ctx context.Context, id, key string) (blob.Info, error) {
 	}
 	_, err = s.Staged(ctx, id)
 	if errors.Is(err, blob.ErrNotFound) {
-		return s.Stat(ctx, key) // done before
+		return s.Stat(ctx, key) // an earlier call did the commit
 	}
 	if err != nil {
 		return blob.Info{}, err
 	}
-	return s.move(ctx, id, name, key)
+	return s.moveTo(ctx, id, name, key)
 }
 
-// copyPatience is how long a copy within one account may take: it is a matter of
-// seconds, also for hundreds of gigabytes, and no promise.
-const copyPatience = 30 * time.Minute
+// copyTime limits a copy within one account. Usually it takes seconds, also for hundreds
+// of gigabytes, but the service does not guarantee that.
+const copyTime = 30 * time.Minute
 
-// stagedAs is the metadata of a committed blob that names the upload it was.
-const stagedAs = "staged"
+// stagedKey is the metadata key of a committed blob for the id of its upload.
+const stagedKey = "staged"
 
-// commitTries bounds how often another server may be at the same key.
+// commitTries limits the attempts when other servers write to the same key.
 const commitTries = 10
 
-// move copies a blob within the account and deletes it under its old name. Once
-// begun it is carried through: the service takes what was under the new name away
-// when a copy begins. A copy begins only when the key is as it was looked at, so that
-// of two servers which finish one upload the second cannot undo what the first did.
-func (s *Store) move(ctx context.Context, id, name, key string) (blob.Info, error) {
+// moveTo copies a staged blob to its key within the account and deletes the staged blob.
+// It ignores the end of ctx, because the service removes the old blob of the key when a
+// copy begins. A copy begins only when the key is unchanged since awaitCopy read it. So
+// of two servers that finish one upload, the second cannot undo the work of the first.
+func (s *Store) moveTo(ctx context.Context, id, name, key string) (blob.Info, error) {
 	ctx = context.WithoutCancel(ctx)
-	from, err := s.source(ctx, name)
+	from, err := s.sourceURL(ctx, name)
 	done := false
 	for try := 0; err == nil && !done && try < commitTries; try++ {
 		done, err = s.copyOnce(ctx, id, from, s.box.NewBlobClient(key))
 	}
 	if err == nil && !done {
-		err = errOvertaken // what is staged stays: the next request finds out
+		err = errStageChanged // the staged blob stays, so that the next request can repeat this
 	}
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("commit %s: %w", key, explain(ctx, err))
 	}
-	if err := s.drop(ctx, name); err != nil {
+	if err := s.deleteBlob(ctx, name); err != nil {
 		return blob.Info{}, err
 	}
 	s.forget(name)
 	return s.Stat(ctx, key)
 }
 
-// copyOnce copies unless it was done before. It reports false when another server was
-// at the key meanwhile.
+// copyOnce copies unless the key already has the upload. It reports false when another
+// server changed the key meanwhile.
 func (s *Store) copyOnce(ctx context.Context, id, from string, to *az.Client) (bool, error) {
-	there, err := s.settled(ctx, to)
+	there, err := s.awaitCopy(ctx, to)
 	if err != nil || there.is(id) {
 		return err == nil, err
 	}
 	as := id
-	_, err = to.StartCopyFromURL(ctx, from, &az.StartCopyFromURLOptions{Metadata: map[string]*string{stagedAs: &as},
+	_, err = to.StartCopyFromURL(ctx, from, &az.StartCopyFromURLOptions{Metadata: map[string]*string{stagedKey: &as},
 		AccessConditions: &az.AccessConditions{ModifiedAccessConditions: there.unchanged()}})
 	if bloberror.HasCode(err, bloberror.PendingCopyOperation, bloberror.ConditionNotMet, bloberror.BlobAlreadyExists) {
 		return false, nil
@@ -249,18 +249,18 @@ func (s *Store) copyOnce(ctx context.Context, id, from string, to *az.Client) (b
 	if err != nil {
 		return false, err
 	}
-	there, err = s.settled(ctx, to)
+	there, err = s.awaitCopy(ctx, to)
 	if err == nil && there.why != "" {
-		err = fmt.Errorf("azure's copy %s", there.why)
+		err = fmt.Errorf("the copy by Azure %s", there.why)
 	}
 	return err == nil, err
 }
 
-// target is a key that something is copied to.
+// target is the state of the key that a staged blob is copied to.
 type target struct {
-	etag *azcore.ETag // nil: there is nothing
-	id   string       // of the upload that it was
-	why  string       // how its copy ended when it failed
+	etag *azcore.ETag // nil without a blob
+	id   string       // of the upload that was copied there
+	why  string       // the reason why its copy failed, else ""
 }
 
 func (t target) is(id string) bool { return t.etag != nil && t.why == "" && t.id == id }
@@ -272,8 +272,8 @@ func (t target) unchanged() *az.ModifiedAccessConditions {
 	return &az.ModifiedAccessConditions{IfMatch: t.etag}
 }
 
-// settled looks at a key, and waits for the end of a copy that is under way.
-func (s *Store) settled(ctx context.Context, key *az.Client) (target, error) {
+// awaitCopy returns the state of a key after the end of a copy that may be running.
+func (s *Store) awaitCopy(ctx context.Context, key *az.Client) (target, error) {
 	const longest = 5 * time.Second
 	pause := 20 * time.Millisecond
 	for began := time.Now(); ; pause = min(2*pause, longest) {
@@ -284,16 +284,16 @@ func (s *Store) settled(ctx context.Context, key *az.Client) (target, error) {
 		case err != nil:
 			return target{}, err
 		case r.CopyStatus == nil || *r.CopyStatus != az.CopyStatusTypePending:
-			t := target{etag: r.ETag, id: metadata(r.Metadata, stagedAs)}
-			if !whole(r.CopyStatus) {
+			t := target{etag: r.ETag, id: metadata(r.Metadata, stagedKey)}
+			if !copyComplete(r.CopyStatus) {
 				t.why = "ended as " + string(*r.CopyStatus)
 				if r.CopyStatusDescription != nil {
 					t.why += ": " + *r.CopyStatusDescription
 				}
 			}
 			return t, nil
-		case time.Since(began) > copyPatience:
-			return target{}, fmt.Errorf("azure's copy is not done after %s", copyPatience)
+		case time.Since(began) > copyTime:
+			return target{}, fmt.Errorf("the copy by Azure is not complete after %s", copyTime)
 		}
 		if err := interrupt.Pause(ctx, pause); err != nil {
 			return target{}, err
@@ -301,7 +301,7 @@ func (s *Store) settled(ctx context.Context, key *az.Client) (target, error) {
 	}
 }
 
-// metadata finds a value by its name, which the service may spell in capitals.
+// metadata returns a value by its name. The service may change the case of names.
 func metadata(all map[string]*string, name string) string {
 	for k, v := range all {
 		if strings.EqualFold(k, name) && v != nil {
@@ -311,14 +311,14 @@ func metadata(all map[string]*string, name string) string {
 	return ""
 }
 
-// source is the address that a copy is made from. The account's key lets the request
-// read within the account; an identity needs a link. The emulator checks a link by
-// reading the whole blob.
-func (s *Store) source(ctx context.Context, name string) (string, error) {
+// sourceURL returns the address of a staged blob for a copy. With the account's key the
+// request can read within the account. An identity needs a signed link. The emulator
+// checks such a link by reading the whole blob.
+func (s *Store) sourceURL(ctx context.Context, name string) (string, error) {
 	if s.keyed {
 		return s.box.NewBlobClient(name).URL(), nil
 	}
-	return s.link(ctx, name, copyPatience)
+	return s.link(ctx, name, copyTime)
 }
 
 // Discard implements blob.Stager.
@@ -328,5 +328,5 @@ func (s *Store) Discard(ctx context.Context, id string) error {
 		return err
 	}
 	s.forget(name)
-	return s.drop(ctx, name)
+	return s.deleteBlob(ctx, name)
 }

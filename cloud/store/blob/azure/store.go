@@ -26,14 +26,14 @@ import (
 	"cattlecounter/shared/interrupt"
 )
 
-// Put implements blob.Store. What fits into one block goes in one request; the
-// rest in blocks that one request makes a blob, so the old blob stays until then.
-// Of two such Puts to one key at the same moment one fails and the other stands.
+// Put implements blob.Store. Content that fits into one block is one request. Larger
+// content is sent as blocks, which the last request makes a blob; the old blob stays until
+// then. Of two such Puts to one key at the same time, one fails.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
 	return s.put(ctx, key, r, nil)
 }
 
-// Replace implements blob.Store: the service compares the blob's tag.
+// Replace implements blob.Store. The service compares the blob's ETag.
 func (s *Store) Replace(ctx context.Context, key, version string, r io.Reader) (blob.Info, error) {
 	only := &az.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
 	if version != "" {
@@ -46,7 +46,7 @@ func (s *Store) Replace(ctx context.Context, key, version string, r io.Reader) (
 	return info, err
 }
 
-// put is Put under a condition, which may be nil.
+// put is Put with a condition, which may be nil.
 func (s *Store) put(ctx context.Context, key string, r io.Reader, only *az.AccessConditions) (blob.Info, error) {
 	if err := blob.CheckKey(key); err != nil {
 		return blob.Info{}, err
@@ -61,18 +61,18 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, only *az.Acces
 	case err == nil:
 		info, err = s.putLarge(ctx, key, io.MultiReader(bytes.NewReader(buf), r), only)
 	}
-	if err != nil { // the transport may still read the buffer: it is not used again
+	if err != nil { // the transport may still read the buffer, so it is not recycled
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
 	}
-	s.give(buf)
+	s.recycle(buf)
 	return info, nil
 }
 
 func (s *Store) putSmall(ctx context.Context, key string, b []byte, only *az.AccessConditions) (blob.Info, error) {
 	info := blob.Info{Key: key, Size: int64(len(b))}
-	check := checked(b)
-	err := undamaged(func() error {
-		return s.holder.Heal(ctx, func() error {
+	check := checksumOf(b)
+	err := retryDamaged(func() error {
+		return s.resource.Recreating(ctx, func() error {
 			r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)), &blockblob.UploadOptions{TransactionalValidation: check, AccessConditions: only})
 			if err == nil {
 				info.Modified, info.Version = r.LastModified.UTC(), version(r.ETag)
@@ -102,7 +102,7 @@ func (s *Store) putLarge(ctx context.Context, key string, r io.Reader, only *az.
 	return blob.Info{Key: key, Size: size(sent), Modified: c.LastModified.UTC(), Version: version(c.ETag)}, nil
 }
 
-// version is a tag without its quotes.
+// version returns an ETag without its quotes.
 func version(tag *azcore.ETag) string { return strings.Trim(string(*tag), `"`) }
 
 // source is a reader that remembers its last error: io.ReadFull reports a source that
@@ -139,24 +139,24 @@ func (s *Store) open(ctx context.Context, name string, offset, length int64) (io
 	if offset < 0 {
 		return nil, fmt.Errorf("offset %d: %w", offset, blob.ErrOffset)
 	}
-	if length == 0 { // which a range cannot say
-		return s.nothing(ctx, name, offset)
+	if length == 0 { // a range cannot express it
+		return s.openEmpty(ctx, name, offset)
 	}
 	var body io.ReadCloser
-	err := s.holder.Heal(ctx, func() error {
+	err := s.resource.Recreating(ctx, func() error {
 		r, err := s.box.NewBlobClient(name).DownloadStream(ctx, &az.DownloadStreamOptions{Range: az.HTTPRange{Offset: offset, Count: max(length, 0)}})
 		switch {
 		case err != nil:
 			return err
-		case !whole(r.CopyStatus):
+		case !copyComplete(r.CopyStatus):
 			return errors.Join(blob.ErrNotFound, r.Body.Close())
 		}
-		// A body that breaks off is asked for again from there, of the same version.
+		// A body that breaks off is requested again from there, of the same version.
 		body = r.NewRetryReader(ctx, &az.RetryReaderOptions{MaxRetries: azstorage.Retries})
 		return nil
 	})
 	if azstorage.HasStatus(err, http.StatusRequestedRangeNotSatisfiable) {
-		return s.nothing(ctx, name, offset)
+		return s.openEmpty(ctx, name, offset)
 	}
 	if err != nil {
 		return nil, explain(ctx, err)
@@ -173,15 +173,15 @@ func (s *Store) open(ctx context.Context, name string, offset, length int64) (io
 	})), body}, nil
 }
 
-// whole reports whether a blob is all there: one that a commit copies is not before
-// the copy is done, and never when it failed.
-func whole(copied *az.CopyStatusType) bool {
+// copyComplete reports whether a blob is complete. A blob that Commit copies is complete
+// after the copy has succeeded.
+func copyComplete(copied *az.CopyStatusType) bool {
 	return copied == nil || *copied == az.CopyStatusTypeSuccess
 }
 
-// nothing is an empty read, of a blob that is there and not shorter than offset.
-func (s *Store) nothing(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
-	p, err := s.properties(ctx, name)
+// openEmpty returns an empty reader of a blob that exists and has at least offset bytes.
+func (s *Store) openEmpty(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+	p, err := s.getProperties(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -196,21 +196,21 @@ type readFunc func([]byte) (int, error)
 // Read implements io.Reader.
 func (f readFunc) Read(b []byte) (int, error) { return f(b) }
 
-// properties of a blob that is whole.
+// properties of a complete blob.
 type properties struct {
 	size     int64
 	modified time.Time
 	etag     azcore.ETag
 }
 
-func (s *Store) properties(ctx context.Context, name string) (properties, error) {
+func (s *Store) getProperties(ctx context.Context, name string) (properties, error) {
 	var p properties
-	err := s.holder.Heal(ctx, func() error {
+	err := s.resource.Recreating(ctx, func() error {
 		r, err := s.box.NewBlobClient(name).GetProperties(ctx, nil)
 		if err != nil {
 			return err
 		}
-		if !whole(r.CopyStatus) {
+		if !copyComplete(r.CopyStatus) {
 			return blob.ErrNotFound
 		}
 		p = properties{size: *r.ContentLength, modified: r.LastModified.UTC(), etag: *r.ETag}
@@ -227,7 +227,7 @@ func (s *Store) Stat(ctx context.Context, key string) (blob.Info, error) {
 	if err := blob.CheckKey(key); err != nil {
 		return blob.Info{}, err
 	}
-	p, err := s.properties(ctx, key)
+	p, err := s.getProperties(ctx, key)
 	if err != nil {
 		return blob.Info{}, fmt.Errorf("blob %s: %w", key, err)
 	}
@@ -239,13 +239,13 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := blob.CheckKey(key); err != nil {
 		return err
 	}
-	return s.drop(ctx, key)
+	return s.deleteBlob(ctx, key)
 }
 
-func (s *Store) drop(ctx context.Context, name string) error {
-	err := s.holder.Heal(ctx, func() error {
+func (s *Store) deleteBlob(ctx context.Context, name string) error {
+	err := s.resource.Recreating(ctx, func() error {
 		_, err := s.box.NewBlobClient(name).Delete(ctx, &az.DeleteOptions{DeleteSnapshots: to.Ptr(az.DeleteSnapshotsOptionTypeInclude),
-			AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.held(name)}})
+			AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.leaseCondition(name)}})
 		return err
 	})
 	if err = explain(ctx, err); errors.Is(err, blob.ErrNotFound) {
@@ -264,7 +264,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, er
 		for pages.More() {
 			page, err := pages.NextPage(ctx)
 			if err = explain(ctx, err); errors.Is(err, blob.ErrNotFound) {
-				return // a container that is gone has nothing in it; the next write makes it
+				return // a missing container is empty; the next write creates it
 			}
 			if err != nil {
 				yield(blob.Info{}, fmt.Errorf("list blobs %s: %w", prefix, err))
@@ -272,7 +272,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, er
 			}
 			for _, b := range page.Segment.BlobItems {
 				p := b.Properties
-				if strings.HasPrefix(*b.Name, ".") || !whole(p.CopyStatus) {
+				if strings.HasPrefix(*b.Name, ".") || !copyComplete(p.CopyStatus) {
 					continue
 				}
 				if !yield(blob.Info{Key: *b.Name, Size: *p.ContentLength, Modified: p.LastModified.UTC()}, nil) {

@@ -1,12 +1,13 @@
 // Package azure is a queue in Azure Queue Storage.
 //
-// The service delivers messages, hides them for a time and counts deliveries. What
-// it cannot say is whether a job has a message, for hidden ones show nowhere, and it
-// cannot keep a second one out. So the ledger's database holds a ticket for each
-// job with a message: which message counts, how often it was handed out, who holds it
-// and until when. A message without a ticket, or beside it, is a stray and is deleted
-// when it comes. A message that the service lost is replaced by its holder; one that
-// nobody holds is found missing because everything sent after it has come.
+// The service delivers messages, hides them for a time and counts deliveries. It does
+// not tell whether a job has a message, because hidden messages are not listed, and it
+// does not prevent a second message of a job. So the ledger's database has a ticket for
+// each job with a message. The ticket says which message is valid, how often it was
+// delivered, who holds it and until when. Any other message of the job is a stray and is
+// deleted when it is delivered. When the service loses a message, its holder replaces
+// it. A lost message without a holder is detected when messages that were sent after it
+// are delivered.
 package azure
 
 import (
@@ -29,11 +30,11 @@ import (
 	"cattlecounter/cloud/store/queue"
 )
 
-// Options say where the queue is. Account, Name and DB are required.
+// Options of New. Account, Name and DB are required.
 type Options struct {
 	Account azstorage.Account
 	Name    string
-	// DB is the ledger's, which stays the ledger's to close.
+	// DB is the ledger's database. The ledger closes it.
 	DB     *database.DB
 	Client *http.Client     // nil means one of the SDK's
 	Now    func() time.Time // nil means time.Now
@@ -42,43 +43,43 @@ type Options struct {
 
 const (
 	tryTimeout = 30 * time.Second
-	forever    = -1 // seconds a message lives; 7 days by default
-	// strays bounds the messages one Receive throws away or puts back.
-	strays = 32
-	// poisonSuffix ends the name of the queue for what was given up.
+	noExpiry   = -1 // lifetime of a message; the service's default is 7 days
+	// maxStrays limits the messages that one Receive deletes or hides again.
+	maxStrays = 32
+	// poisonSuffix ends the name of the queue for poisoned jobs.
 	poisonSuffix = "-poison"
-	// longestReason keeps a message far below the 64 KiB that one may have.
+	// longestReason in bytes keeps a message far below the service's limit of 64 KiB.
 	longestReason = 8 << 10
 )
 
 // Queue implements queue.Queue.
 type Queue struct {
-	client  vessel
-	poison  vessel
+	client  serviceQueue
+	poison  serviceQueue
 	tickets *tickets
 	now     func() time.Time
 	log     *slog.Logger
 }
 
-// vessel is a queue of the service.
-type vessel struct {
+// serviceQueue is a queue of the service.
+type serviceQueue struct {
 	*azqueue.QueueClient
-	holder azstorage.Holder
+	resource azstorage.Resource
 }
 
-func newVessel(service *azqueue.ServiceClient, name string, log *slog.Logger) vessel {
+func newServiceQueue(service *azqueue.ServiceClient, name string, log *slog.Logger) serviceQueue {
 	c := service.NewQueueClient(name)
-	return vessel{c, azstorage.Holder{Kind: azstorage.Queue, Log: log, Create: func(ctx context.Context) error {
+	return serviceQueue{c, azstorage.Resource{Kind: azstorage.Queue, Name: name, Log: log, Create: func(ctx context.Context) error {
 		_, err := c.Create(ctx, nil)
 		return err
 	}}}
 }
 
-// send puts a message in that shows after a time. It returns the message's id and first
-// pop receipt.
-func (v vessel) send(ctx context.Context, text string, hidden time.Duration) (id, receipt string, err error) {
-	err = v.holder.Heal(ctx, func() error {
-		r, err := v.EnqueueMessage(ctx, text, &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(forever)), VisibilityTimeout: seconds(hidden)})
+// send adds a message that becomes visible after a time. It returns the message's id and
+// its first pop receipt.
+func (v serviceQueue) send(ctx context.Context, text string, hidden time.Duration) (id, receipt string, err error) {
+	err = v.resource.Recreating(ctx, func() error {
+		r, err := v.EnqueueMessage(ctx, text, &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(noExpiry)), VisibilityTimeout: seconds(hidden)})
 		if err == nil && len(r.Messages) == 1 {
 			id, receipt = *r.Messages[0].MessageID, *r.Messages[0].PopReceipt
 		}
@@ -87,10 +88,10 @@ func (v vessel) send(ctx context.Context, text string, hidden time.Duration) (id
 	return id, receipt, err
 }
 
-// New opens a queue and makes it when it is not there.
+// New opens a queue and creates it if it is missing.
 func New(ctx context.Context, o Options) (*Queue, error) {
 	if o.Name == "" || o.DB == nil {
-		return nil, errors.New("queue on azure: a name and a database are needed")
+		return nil, errors.New("queue on Azure: set the name of the queue and a database")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -107,20 +108,20 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 			return azqueue.NewServiceClient(url, who, co)
 		})
 	if err != nil {
-		return nil, fmt.Errorf("queue on azure: %w", err)
+		return nil, fmt.Errorf("queue on Azure: %w", err)
 	}
-	q := &Queue{client: newVessel(service, o.Name, o.Log), poison: newVessel(service, o.Name+poisonSuffix, o.Log), now: o.Now, log: o.Log}
+	q := &Queue{client: newServiceQueue(service, o.Name, o.Log), poison: newServiceQueue(service, o.Name+poisonSuffix, o.Log), now: o.Now, log: o.Log}
 	if q.tickets, err = openTickets(ctx, o.DB); err != nil {
 		return nil, err
 	}
-	q.client.holder.Emptied = q.tickets.forget
-	if err := errors.Join(q.client.holder.Make(ctx), q.poison.holder.Make(ctx)); err != nil {
+	q.client.resource.OnLost = q.tickets.forgetMessages
+	if err := errors.Join(q.client.resource.Ensure(ctx), q.poison.resource.Ensure(ctx)); err != nil {
 		return nil, fmt.Errorf("queue %s: %w", o.Name, azstorage.Explain(ctx, err))
 	}
 	return q, nil
 }
 
-// body is a message: a job and nothing else.
+// body is the text of a message. It names a job and nothing else.
 type body struct {
 	Job string `json:"job"`
 }
@@ -133,18 +134,18 @@ func (b body) String() string {
 	return string(text)
 }
 
-// parseBody reads what somebody put into the queue.
+// parseBody parses the text of a message. Other programs may write messages, too.
 func parseBody(text string) (body, error) {
 	var b body
 	err := json.Unmarshal([]byte(text), &b)
-	if err == nil && (b.Job == "" || strings.ContainsRune(b.Job, 0)) { // which a database need not take
-		err = errors.New("no job is named")
+	if err == nil && (b.Job == "" || strings.ContainsRune(b.Job, 0)) { // a database may refuse NUL
+		err = errors.New("no job id")
 	}
 	return b, err
 }
 
-// Enqueue implements queue.Queue. The ticket comes first: a message that nobody
-// noted is a stray.
+// Enqueue implements queue.Queue. It issues the ticket first, because a message without
+// a ticket is a stray.
 func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 	if jobID == "" {
 		return errors.New("enqueue: no job id")
@@ -161,11 +162,11 @@ func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 	if err != nil {
 		return fmt.Errorf("enqueue job %s: %w", jobID, azstorage.Explain(ctx, err))
 	}
-	return q.tickets.sent(ctx, jobID, n, id)
+	return q.tickets.setSent(ctx, jobID, n, id)
 }
 
-// empty reports whether the service is sure to hold no message: its number may be
-// above the truth and never below.
+// empty reports whether the service has no message. The service's number of messages may
+// be too high, but never too low.
 func (q *Queue) empty(ctx context.Context) (bool, error) {
 	n, err := q.Len(ctx)
 	return n == 0 && err == nil, err
@@ -176,13 +177,13 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	if err := queue.CheckVisibility(visibility); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
-	// Asked first: a message that is taken while the ledger is away is hidden for nothing.
-	if err := q.tickets.there(ctx); err != nil {
+	// Checked first: without the ledger, a received message would only be hidden.
+	if err := q.tickets.check(ctx); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
-	for range strays {
+	for range maxStrays {
 		var got *azqueue.DequeuedMessage
-		err := q.client.holder.Heal(ctx, func() error {
+		err := q.client.resource.Recreating(ctx, func() error {
 			r, err := q.client.DequeueMessage(ctx, &azqueue.DequeueMessageOptions{VisibilityTimeout: seconds(visibility)})
 			if err == nil && len(r.Messages) > 0 {
 				got = r.Messages[0]
@@ -195,7 +196,7 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 		case got == nil:
 			return nil, queue.ErrEmpty
 		}
-		l, err := q.take(ctx, got, visibility)
+		l, err := q.leaseMessage(ctx, got, visibility)
 		if err != nil || l != nil {
 			return l, err
 		}
@@ -203,59 +204,59 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	return nil, queue.ErrEmpty
 }
 
-// take makes a lease of a message, nil for one that is not for the caller: a stray,
-// or a message that its holder still works on.
-func (q *Queue) take(ctx context.Context, m *azqueue.DequeuedMessage, visibility time.Duration) (queue.Lease, error) {
+// leaseMessage returns a lease of a received message. It returns nil for a stray and for
+// a message whose holder still works on it.
+func (q *Queue) leaseMessage(ctx context.Context, m *azqueue.DequeuedMessage, visibility time.Duration) (queue.Lease, error) {
 	b, err := parseBody(*m.MessageText)
 	l := &lease{q: q, job: b.Job, message: *m.MessageID, receipt: *m.PopReceipt, id: newLease()}
 	if err != nil {
-		q.log.Warn("a message that names no job is deleted", "message", l.message, "err", err)
-		return nil, q.throwAway(ctx, l)
+		q.log.Warn("message without a job deleted", "message", l.message, "err", err)
+		return nil, q.deleteStray(ctx, l)
 	}
-	mine, err := q.tickets.take(ctx, l, q.now(), visibility)
+	mine, err := q.tickets.recordDelivery(ctx, l, q.now(), visibility)
 	if err != nil {
 		return nil, err
 	}
 	if mine {
 		return l, nil
 	}
-	counts, until, err := q.tickets.held(ctx, l)
+	counts, until, err := q.tickets.heldUntil(ctx, l)
 	if err != nil {
 		return nil, err
 	}
 	if counts {
-		return nil, q.putBack(ctx, l, until.Sub(q.now()))
+		return nil, q.hideAgain(ctx, l, until.Sub(q.now()))
 	}
-	q.log.Info("a message of a job that has another one, or has ended, is deleted", "message", l.message, "job", l.job)
-	return nil, q.throwAway(ctx, l)
+	q.log.Info("stray message deleted: its job has another message or has ended", "message", l.message, "job", l.job)
+	return nil, q.deleteStray(ctx, l)
 }
 
-// throwAway deletes a stray.
-func (q *Queue) throwAway(ctx context.Context, l *lease) error {
-	if _, err := q.client.DeleteMessage(ctx, l.message, l.receipt, nil); err != nil && !gone(err) {
-		return fmt.Errorf("throw away message %s: %w", l.message, azstorage.Explain(ctx, err))
-	}
-	return nil
-}
-
-// putBack hides a message for as long as its holder has it. The holder's receipt is
-// void then, so that it sends a new one.
-func (q *Queue) putBack(ctx context.Context, l *lease, hidden time.Duration) error {
-	hidden = max(hidden, queue.MinVisibility) // it may have been given back this moment
-	if err := l.hide(ctx, hidden); err != nil && !gone(err) {
-		return fmt.Errorf("put back message of job %s: %w", l.job, azstorage.Explain(ctx, err))
+// deleteStray deletes a stray.
+func (q *Queue) deleteStray(ctx context.Context, l *lease) error {
+	if _, err := q.client.DeleteMessage(ctx, l.message, l.receipt, nil); err != nil && !messageGone(err) {
+		return fmt.Errorf("delete stray message %s: %w", l.message, azstorage.Explain(ctx, err))
 	}
 	return nil
 }
 
-// seconds rounds up to what the service counts in.
+// hideAgain hides a message until the lease of its holder ends. This makes the holder's
+// receipt invalid, so the holder sends a new message at its next renewal.
+func (q *Queue) hideAgain(ctx context.Context, l *lease, hidden time.Duration) error {
+	hidden = max(hidden, queue.MinVisibility) // the holder may have released it just now
+	if err := l.hide(ctx, hidden); err != nil && !messageGone(err) {
+		return fmt.Errorf("hide message of job %s: %w", l.job, azstorage.Explain(ctx, err))
+	}
+	return nil
+}
+
+// seconds rounds up to the whole seconds that the service expects.
 func seconds(d time.Duration) *int32 {
 	return to.Ptr(int32((d + time.Second - 1) / time.Second))
 }
 
-// gone says that the service does not know message or receipt, or not even the queue;
-// which of the first two, it does not tell.
-func gone(err error) bool {
+// messageGone reports whether the service does not know the message, its receipt or the
+// queue. The service does not distinguish message and receipt reliably.
+func messageGone(err error) bool {
 	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch, queueerror.QueueNotFound, queueerror.QueueBeingDeleted)
 }
 
@@ -266,7 +267,7 @@ type poisoned struct {
 	At     time.Time `json:"at"`
 }
 
-// Poison implements queue.Poisoner: the message stays until somebody takes it.
+// Poison implements queue.Poisoner. The message stays until an operator removes it.
 func (q *Queue) Poison(ctx context.Context, jobID, reason string) error {
 	text, err := json.Marshal(poisoned{jobID, strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""), q.now().UTC()})
 	if err == nil {
@@ -284,13 +285,13 @@ func (q *Queue) Has(ctx context.Context, jobID string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look for message of job %s: %w", jobID, err)
 	}
-	return q.tickets.good(ctx, jobID, q.now(), empty)
+	return q.tickets.exists(ctx, jobID, q.now(), empty)
 }
 
-// Len implements queue.Queue; it may be above the truth.
+// Len implements queue.Queue. The number may be too high.
 func (q *Queue) Len(ctx context.Context) (int, error) {
 	n := int64(0)
-	err := q.client.holder.Heal(ctx, func() error {
+	err := q.client.resource.Recreating(ctx, func() error {
 		r, err := q.client.GetProperties(ctx, nil)
 		if err == nil && r.ApproximateMessagesCount != nil {
 			n = *r.ApproximateMessagesCount

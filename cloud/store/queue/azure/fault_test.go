@@ -237,7 +237,7 @@ func TestMessageShowsTooEarly(t *testing.T) {
 	l, err := q.Receive(t.Context(), time.Second)
 	must.Do(t, err)
 	mine := l.(*lease)
-	must.Do(t, q.tickets.hold(t.Context(), mine, mine.id, q.now().Add(time.Minute)))
+	must.Do(t, q.tickets.setHolder(t.Context(), mine, mine.id, q.now().Add(time.Minute)))
 	<-time.After(1500 * time.Millisecond)
 	for range 2 {
 		if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
@@ -339,12 +339,12 @@ func TestMadeAgainWithoutTheLedger(t *testing.T) {
 	_, err := q.client.Delete(t.Context(), nil)
 	must.Do(t, err)
 	away := errors.New("the ledger is away")
-	forget := q.client.holder.Emptied
-	q.client.holder.Emptied = func(context.Context) error { return away }
+	forget := q.client.resource.OnLost
+	q.client.resource.OnLost = func(context.Context) error { return away }
 	if _, err := q.Len(t.Context()); !errors.Is(err, away) {
 		t.Error(err)
 	}
-	q.client.holder.Emptied = forget
+	q.client.resource.OnLost = forget
 	must.Do(t, q.Enqueue(t.Context(), "new"))
 	has(t, q, "new", true)
 	has(t, q, "waiting", false)

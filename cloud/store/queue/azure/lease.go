@@ -14,7 +14,7 @@ import (
 	"cattlecounter/cloud/store/queue"
 )
 
-// lease is a message, and the mark in its ticket that says who has it.
+// lease is a message, with the id in its ticket that says who holds it.
 type lease struct {
 	q          *Queue
 	job        string
@@ -23,7 +23,7 @@ type lease struct {
 
 	mu      sync.Mutex
 	message string
-	receipt string // the newest pop receipt; every update makes the one before void
+	receipt string // the newest pop receipt; every update makes older receipts invalid
 	deleted bool
 }
 
@@ -49,41 +49,42 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 	return l.update(ctx, "release", delay, true)
 }
 
-// update hides the message from now on. The ticket is asked first: after another
-// receiver took the message over, nothing of this lease may reach it.
+// update hides the message for a time from now on; end gives up the lease. It updates
+// the ticket first, because after another receiver took over the message, this lease
+// must not change it.
 //
-// When the ticket is ours and the service does not know message or receipt, somebody
-// deleted the message or the whole queue, or an answer with a newer receipt was lost. A
-// new message takes its place and the work goes on; should the old one still come, it
-// is a stray. While the service does not answer the ticket alone holds the job: a message
-// that shows too early is put back.
-func (l *lease) update(ctx context.Context, deed string, hidden time.Duration, end bool) error {
+// The service may not know the message or its receipt although the ticket belongs to
+// this lease: the message or the whole queue was deleted, or the answer with a newer
+// receipt was lost. Then update sends a new message and the work continues. If the old
+// message is still delivered, it is a stray. While the service does not answer, the
+// ticket alone holds the job: a message that becomes visible too early is hidden again.
+func (l *lease) update(ctx context.Context, action string, hidden time.Duration, end bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	holder := l.id
 	if end {
 		holder = ""
 	}
-	err := l.q.tickets.hold(ctx, l, holder, l.q.now().Add(hidden))
+	err := l.q.tickets.setHolder(ctx, l, holder, l.q.now().Add(hidden))
 	if err == nil {
 		err = l.hideOrReplace(ctx, holder, hidden)
 		if err != nil && !end && ctx.Err() == nil && !errors.Is(err, queue.ErrLeaseLost) {
-			l.q.log.Warn("the queue does not answer: the lease goes by its ticket", "job", l.job, "err", azstorage.Explain(ctx, err))
+			l.q.log.Warn("queue does not answer; the ledger's ticket alone holds the lease", "job", l.job, "err", azstorage.Explain(ctx, err))
 			return nil
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%s lease of job %s: %w", deed, l.job, azstorage.Explain(ctx, err))
+		return fmt.Errorf("%s lease of job %s: %w", action, l.job, azstorage.Explain(ctx, err))
 	}
 	return nil
 }
 
-// hideOrReplace takes no longer than leaves time for another renewal.
+// hideOrReplace ends early enough for another renewal.
 func (l *lease) hideOrReplace(ctx context.Context, holder string, hidden time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, max(hidden/3, queue.MinVisibility))
 	defer cancel()
 	err := l.hide(ctx, hidden)
-	if gone(err) {
+	if messageGone(err) {
 		err = l.replace(ctx, holder, hidden)
 	}
 	return err
@@ -97,39 +98,39 @@ func (l *lease) hide(ctx context.Context, hidden time.Duration) error {
 	return err
 }
 
-// replace sends a message for the ticket that holder has.
+// replace sends a new message for the ticket that holder has.
 func (l *lease) replace(ctx context.Context, holder string, hidden time.Duration) error {
-	// First no message counts, so that whichever comes is taken: the new one may come
-	// before it is noted, and who sends it may die.
-	if err := l.q.tickets.move(ctx, l, holder, ""); err != nil {
+	// At first no message is valid, so that any message is accepted: the new one may be
+	// delivered before its id is stored, and this process may die in between.
+	if err := l.q.tickets.setMessage(ctx, l, holder, ""); err != nil {
 		return err
 	}
 	id, receipt, err := l.q.client.send(ctx, body{l.job}.String(), hidden)
 	if err != nil {
 		return err
 	}
-	if err := l.q.tickets.move(ctx, l, holder, id); err != nil {
-		return err // the message is a stray
+	if err := l.q.tickets.setMessage(ctx, l, holder, id); err != nil {
+		return err // the new message is a stray now
 	}
-	l.q.log.Info("a new message stands for the one of a job that the service does not know any more", "job", l.job, "old", l.message, "new", id)
+	l.q.log.Info("lost message replaced", "job", l.job, "old", l.message, "new", id)
 	l.message, l.receipt = id, receipt
 	return nil
 }
 
-// Delete implements queue.Lease. Without its ticket the message is a stray,
-// whatever becomes of the request that deletes it.
+// Delete implements queue.Lease. It deletes the ticket first. Then the message is a stray
+// and is deleted later, should the request to the service fail.
 func (l *lease) Delete(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.deleted {
 		return nil
 	}
-	if err := l.q.tickets.drop(ctx, l); err != nil {
+	if err := l.q.tickets.delete(ctx, l); err != nil {
 		return fmt.Errorf("delete lease of job %s: %w", l.job, err)
 	}
 	l.deleted = true
-	if _, err := l.q.client.DeleteMessage(ctx, l.message, l.receipt, nil); err != nil && !gone(err) {
-		l.q.log.Warn("message not deleted, it is thrown away when it comes again", "job", l.job, "err", azstorage.Explain(ctx, err))
+	if _, err := l.q.client.DeleteMessage(ctx, l.message, l.receipt, nil); err != nil && !messageGone(err) {
+		l.q.log.Warn("message not deleted; it is deleted at its next delivery", "job", l.job, "err", azstorage.Explain(ctx, err))
 	}
 	return nil
 }

@@ -18,11 +18,11 @@ var migrations embed.FS
 
 const versionTable = "azure_queue_version"
 
-// overdue is how long a message may be later than those sent after it: the service
-// promises no order.
+// overdue is how much later a message may be delivered than messages that were sent
+// after it: the service promises no order.
 const overdue = 10 * time.Minute
 
-// tickets is the book of messages that count.
+// tickets is the table of valid messages, one a job.
 type tickets struct{ db *database.DB }
 
 func openTickets(ctx context.Context, db *database.DB) (*tickets, error) {
@@ -36,8 +36,8 @@ func openTickets(ctx context.Context, db *database.DB) (*tickets, error) {
 	return &tickets{db}, nil
 }
 
-// there reports why tickets cannot be read, nil when they can.
-func (ts *tickets) there(ctx context.Context) error {
+// check returns an error when tickets cannot be read.
+func (ts *tickets) check(ctx context.Context) error {
 	var n int64
 	if err := ts.db.Read().QueryRowContext(ctx, `SELECT n FROM queue_mark`).Scan(&n); err != nil {
 		return fmt.Errorf("queue tickets: %w", database.Classify(err))
@@ -45,18 +45,18 @@ func (ts *tickets) there(ctx context.Context) error {
 	return nil
 }
 
-// lost is a condition on a ticket t: its message does not exist any more. Nobody
-// holds it, and either nothing at all is in the queue (?2) or it should have been
-// seen long ago (before ?3) and one came that was sent after that: a message that was
-// given back stands behind all that were visible then.
+// lost is a condition on a ticket t: its message does not exist any more. No process
+// holds the message, and either the queue is empty ($2) or the message is overdue (since
+// before $3) and a message was delivered that was sent after it. A released message is
+// behind all messages that were visible at its release.
 const lost = `t.hidden < $1 AND (t.message = '' OR $2 OR t.hidden < $3 AND t.sent < $3 AND EXISTS (SELECT 1 FROM queue_mark WHERE queue_mark.n > t.n AND queue_mark.sent > t.hidden))`
 
 func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
 	return []any{now.UnixMicro(), empty, now.Add(-overdue).UnixMicro()}
 }
 
-// issue makes a ticket, or makes one anew whose message is lost. needed is false
-// when the message that counts is on its way; else n is this ticket's number.
+// issue creates a ticket, or renews one whose message is lost. needed is false when the
+// job has a valid message. Otherwise n is the number of the ticket.
 func (ts *tickets) issue(ctx context.Context, job string, now time.Time, empty bool) (n int64, needed bool, err error) {
 	err = ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `INSERT INTO queue_ticket AS t (job, message, n, sent, lease, hidden)
@@ -73,16 +73,16 @@ func (ts *tickets) issue(ctx context.Context, job string, now time.Time, empty b
 	return n, true, nil
 }
 
-// sent notes which message the ticket is for, unless it came faster than the note.
-func (ts *tickets) sent(ctx context.Context, job string, n int64, message string) error {
+// setSent stores the message of a ticket, unless the message was delivered before that.
+func (ts *tickets) setSent(ctx context.Context, job string, n int64, message string) error {
 	if _, err := ts.db.Exec(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND n = $3 AND message = ''`, message, job, n); err != nil {
 		return fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
 	}
 	return nil
 }
 
-// good reports whether the job has a message that is not lost.
-func (ts *tickets) good(ctx context.Context, job string, now time.Time, empty bool) (bool, error) {
+// exists reports whether the job has a message that is not lost.
+func (ts *tickets) exists(ctx context.Context, job string, now time.Time, empty bool) (bool, error) {
 	var good bool
 	err := ts.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_ticket t WHERE job = $4 AND NOT (`+lost+`))`,
 		append(ts.lostArgs(now, empty), job)...).Scan(&good)
@@ -92,9 +92,9 @@ func (ts *tickets) good(ctx context.Context, job string, now time.Time, empty bo
 	return good, nil
 }
 
-// take notes that a message was received and counts the delivery in the lease. It
-// reports whether the message is the one that counts and nobody holds it.
-func (ts *tickets) take(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool, error) {
+// recordDelivery records the receipt of a message and sets the number of deliveries in
+// the lease. It reports whether the message is valid and no other process holds it.
+func (ts *tickets) recordDelivery(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool, error) {
 	var n, sent int64
 	err := ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `UPDATE queue_ticket SET message = $1, lease = $2, hidden = $3, deliveries = deliveries + 1
@@ -114,9 +114,8 @@ func (ts *tickets) take(ctx context.Context, l *lease, now time.Time, visibility
 	return true, nil
 }
 
-// held reports whether the message is the one that counts, and until when it is
-// hidden.
-func (ts *tickets) held(ctx context.Context, l *lease) (counts bool, until time.Time, err error) {
+// heldUntil reports whether the message is the valid one and until when it is hidden.
+func (ts *tickets) heldUntil(ctx context.Context, l *lease) (counts bool, until time.Time, err error) {
 	var hidden int64
 	err = ts.db.Read().QueryRowContext(ctx, `SELECT hidden FROM queue_ticket WHERE job = $1 AND message = $2`, l.job, l.message).Scan(&hidden)
 	switch {
@@ -128,33 +127,33 @@ func (ts *tickets) held(ctx context.Context, l *lease) (counts bool, until time.
 	return true, time.UnixMicro(hidden), nil
 }
 
-// forget notes that no message exists any more. Said too late it costs a second message
-// of a job, one of which is a stray then.
-func (ts *tickets) forget(ctx context.Context) error {
+// forgetMessages records that the queue lost all messages. When it is called too late,
+// some jobs get a second message, and one of the two is a stray.
+func (ts *tickets) forgetMessages(ctx context.Context) error {
 	if _, err := ts.db.Exec(ctx, `UPDATE queue_ticket SET message = ''`); err != nil {
 		return fmt.Errorf("queue tickets: %w", err)
 	}
 	return nil
 }
 
-// hold notes who holds the message from now on, "" for nobody, and until when it is
-// hidden.
-func (ts *tickets) hold(ctx context.Context, l *lease, holder string, hidden time.Time) error {
-	return ts.changed(ctx, `UPDATE queue_ticket SET lease = $1, hidden = $2 WHERE job = $3 AND lease = $4`, holder, hidden.UnixMicro(), l.job, l.id)
+// setHolder records who holds the message from now on and until when it is hidden. The
+// holder "" means that no process holds it.
+func (ts *tickets) setHolder(ctx context.Context, l *lease, holder string, hidden time.Time) error {
+	return ts.execOne(ctx, `UPDATE queue_ticket SET lease = $1, hidden = $2 WHERE job = $3 AND lease = $4`, holder, hidden.UnixMicro(), l.job, l.id)
 }
 
-// move gives the ticket another message, for as long as holder has it.
-func (ts *tickets) move(ctx context.Context, l *lease, holder, message string) error {
-	return ts.changed(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND lease = $3`, message, l.job, holder)
+// setMessage gives the ticket another message if holder still holds it.
+func (ts *tickets) setMessage(ctx context.Context, l *lease, holder, message string) error {
+	return ts.execOne(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND lease = $3`, message, l.job, holder)
 }
 
-// drop ends the ticket of a message that is done.
-func (ts *tickets) drop(ctx context.Context, l *lease) error {
-	return ts.changed(ctx, `DELETE FROM queue_ticket WHERE job = $1 AND lease = $2`, l.job, l.id)
+// delete deletes the ticket of a lease.
+func (ts *tickets) delete(ctx context.Context, l *lease) error {
+	return ts.execOne(ctx, `DELETE FROM queue_ticket WHERE job = $1 AND lease = $2`, l.job, l.id)
 }
 
-// changed demands that a statement has met the ticket.
-func (ts *tickets) changed(ctx context.Context, query string, args ...any) error {
+// execOne runs a statement that must change one ticket. Otherwise the lease is lost.
+func (ts *tickets) execOne(ctx context.Context, query string, args ...any) error {
 	n, err := ts.db.Exec(ctx, query, args...)
 	if err == nil && n == 0 {
 		err = queue.ErrLeaseLost

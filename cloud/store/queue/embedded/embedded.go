@@ -1,5 +1,5 @@
-// Package embedded is a queue in the ledger's database: no service to run, shared by
-// every process that opens it. It holds one message per job.
+// Package embedded is a queue in the ledger's database. It needs no service, and all
+// processes that open the database share it. It holds one message per job.
 package embedded
 
 import (
@@ -30,10 +30,9 @@ type Queue struct {
 
 var _ queue.Queue = (*Queue)(nil)
 
-// New brings the queue's table up to date. db is the ledger's, which
-// stays the ledger's to close; now is the clock of
-// visibility, nil for time.Now. Processes that share the database need clocks that
-// agree to well within a visibility time, as on one machine they do.
+// New opens the queue and migrates its table. db is the ledger's database, which the
+// ledger closes. now is the clock of visibility times; nil means time.Now. The clocks of
+// all processes that share the database must differ by much less than a visibility time.
 func New(ctx context.Context, db *database.DB, now func() time.Time) (*Queue, error) {
 	if now == nil {
 		now = time.Now
@@ -68,8 +67,7 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 		return nil, fmt.Errorf("receive: %w", err)
 	}
 	now := q.now()
-	// An idle worker asks every second: without this look it would take the
-	// write lock each time.
+	// An idle worker asks every second. This read saves it the write lock.
 	var waiting bool
 	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE visible <= $1)`, now.UnixMicro()).Scan(&waiting)
 	if err == nil && !waiting {
@@ -86,7 +84,7 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, queue.ErrEmpty // another receiver was faster
+		return nil, queue.ErrEmpty // another receiver leased the message
 	case err != nil:
 		return nil, fmt.Errorf("receive: %w", database.Classify(err))
 	}
@@ -98,12 +96,12 @@ func (q *Queue) Has(ctx context.Context, jobID string) (bool, error) {
 	var has bool
 	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE job = $1)`, jobID).Scan(&has)
 	if err != nil {
-		return false, fmt.Errorf("look for message of job %s: %w", jobID, database.Classify(err))
+		return false, fmt.Errorf("find message of job %s: %w", jobID, database.Classify(err))
 	}
 	return has, nil
 }
 
-// Len implements queue.Queue; it is exact.
+// Len implements queue.Queue. The number is exact.
 func (q *Queue) Len(ctx context.Context) (int, error) {
 	var n int
 	if err := q.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM queue_message`).Scan(&n); err != nil {
@@ -112,7 +110,7 @@ func (q *Queue) Len(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// lease is bound to the message by a receipt that every Receive makes anew.
+// lease is bound to its message by a receipt. Every Receive makes a new receipt.
 type lease struct {
 	q          *Queue
 	job        string
@@ -131,18 +129,18 @@ func (l *lease) Renew(ctx context.Context, visibility time.Duration) error {
 	if err := queue.CheckVisibility(visibility); err != nil {
 		return fmt.Errorf("renew lease of job %s: %w", l.job, err)
 	}
-	return l.changed(ctx, "renew", `UPDATE queue_message SET visible = $1 WHERE job = $2 AND receipt = $3`, l.q.now().Add(visibility).UnixMicro(), l.job, l.receipt)
+	return l.execOne(ctx, "renew", `UPDATE queue_message SET visible = $1 WHERE job = $2 AND receipt = $3`, l.q.now().Add(visibility).UnixMicro(), l.job, l.receipt)
 }
 
-// Delete implements queue.Lease. A repeat finds no message, or a new one of the
-// same job, and must not fail: the lease remembers that it deleted its own.
+// Delete implements queue.Lease. The lease remembers that it has deleted its message: a
+// repeated Delete may find no message, or a new message of the same job, and succeeds.
 func (l *lease) Delete(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.deleted {
 		return nil
 	}
-	err := l.changed(ctx, "delete", `DELETE FROM queue_message WHERE job = $1 AND receipt = $2`, l.job, l.receipt)
+	err := l.execOne(ctx, "delete", `DELETE FROM queue_message WHERE job = $1 AND receipt = $2`, l.job, l.receipt)
 	l.deleted = err == nil
 	return err
 }
@@ -151,17 +149,17 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 	if err := queue.CheckDelay(delay); err != nil {
 		return fmt.Errorf("release lease of job %s: %w", l.job, err)
 	}
-	return l.changed(ctx, "release", `UPDATE queue_message SET visible = $1, receipt = '' WHERE job = $2 AND receipt = $3`, l.q.now().Add(delay).UnixMicro(), l.job, l.receipt)
+	return l.execOne(ctx, "release", `UPDATE queue_message SET visible = $1, receipt = '' WHERE job = $2 AND receipt = $3`, l.q.now().Add(delay).UnixMicro(), l.job, l.receipt)
 }
 
-// changed demands that a statement has met the message.
-func (l *lease) changed(ctx context.Context, deed, query string, args ...any) error {
+// execOne runs a statement that must change the message. Otherwise the lease is lost.
+func (l *lease) execOne(ctx context.Context, action, query string, args ...any) error {
 	n, err := l.q.db.Exec(ctx, query, args...)
 	if err == nil && n == 0 {
 		err = queue.ErrLeaseLost
 	}
 	if err != nil {
-		return fmt.Errorf("%s lease of job %s: %w", deed, l.job, err)
+		return fmt.Errorf("%s lease of job %s: %w", action, l.job, err)
 	}
 	return nil
 }
