@@ -161,7 +161,7 @@ func (a *Agent) newAlarms() *alarm.Alarms {
 		Quota:          int64(a.cfg.Spool.Quota), MinFree: int64(a.cfg.Spool.MinFree), Log: a.log}
 	o.OnChange = func() {
 		if a.beacon != nil {
-			a.beacon.VitalsNow()
+			a.beacon.RequestVitals()
 		}
 	}
 	return alarm.New(o)

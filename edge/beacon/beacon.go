@@ -1,6 +1,6 @@
-// Package beacon tells the world over MQTT what the device does, and listens to
-// what becomes of its footage: birth and last will, vitals, the state of each
-// piece of footage, orders and their answers, the progress of jobs.
+// Package beacon is the device's side of MQTT. It publishes the device's status, its
+// vitals, the state of each piece of footage and the answers to orders. It receives
+// orders and the progress of jobs.
 package beacon
 
 import (
@@ -32,7 +32,7 @@ type records interface {
 	SetPublished(footage.ID, int64) error
 }
 
-// outbox holds the messages that wait for the broker, also across a restart.
+// outbox stores the messages that wait for the broker, so that they survive a restart.
 type outbox interface {
 	SavedMessages() (map[string][]byte, error)
 	SaveMessages(put map[string][]byte, gone []string) error
@@ -40,94 +40,100 @@ type outbox interface {
 
 // Options configure a Beacon. All but TLS, OnUp and Log are required.
 type Options struct {
-	URL     string
+	URL     string // of the broker, as in mqttlink.Options
 	Address topic.Device
-	Token   func() secret.String // asked before every connection
+	Token   func() secret.String // called before every connection
 	TLS     *tls.Config
-	Session int64
+	Session int64 // counts the starts of the agent; part of every seq
 	Version string
 	Started time.Time
 	Every   time.Duration // between vitals
 	Records records
 	Outbox  outbox
-	// Vitals reads the device's health; the beacon fills Header and Session.
+	// Vitals reads the device's health. The beacon fills in Header and Session.
 	Vitals func() topic.Vitals
 	Clock  func() topic.Clock
-	// Order carries out an order and returns the answer.
+	// Order carries out an order and returns its answer. With an error and without an ID
+	// there is no answer to publish.
 	Order func(context.Context, []byte) (topic.Reply, error)
-	OnUp  func() // the broker is reached, so the cloud may be; must not block
-	Log   *slog.Logger
+	// OnUp is called after every connection to the broker, because the cloud is then
+	// likely to be reachable too. It must not block.
+	OnUp func()
+	Log  *slog.Logger
 }
 
 const (
-	// offsetEvery is how often a running upload is told about.
+	// offsetEvery is the shortest time between two messages that differ only in the
+	// offset and rate of an upload.
 	offsetEvery = time.Second
-	// recent is how many ended pieces of footage are published again after a
-	// connection, for a broker that lost its retained messages.
-	recent     = 100
-	maxPayload = 64 << 10 // of what comes in
-	stopLimit  = 3 * time.Second
+	// republishEnded is how many of the newest ended pieces of footage are published
+	// again after a connection. A broker without a disk may have lost them.
+	republishEnded = 100
+	maxPayload     = 64 << 10 // of a received message
+	stopLimit      = 3 * time.Second
+	maxQueued      = 16 // orders; more wait on the broker
 )
 
-// Beacon is the device's voice. Create it with New, start it with Run.
+// Beacon publishes and receives for one device. Create it with New and start it with
+// Run. All other methods are safe for concurrent use.
 type Beacon struct {
 	o    Options
 	link *mqttlink.Link
-	seq  atomic.Int64
+	seq  atomic.Int64 // of the newest message
 
 	birthSeq atomic.Int64
 	wake     wake.Signal
 	orders   chan []byte
 
-	replies sync.Mutex // held while an answer is numbered and published
-	final   []string   // orders whose end was told, newest last; at most maxFinal
+	replies  sync.Mutex // held while an answer is numbered and published
+	finished []string   // ids of orders with a published final answer, newest last; at most maxFinished
 
 	mu    sync.Mutex
-	dirty map[footage.ID]bool // true: publish even if it looks the same
-	// ended holds the end of what is dirty: the spool may forget it before it is told.
-	ended map[footage.ID]spool.Record
-	again bool                // a new connection: publish everything
-	vital bool                // vitals are due now
-	why   string              // why the broker is away
-	told  map[footage.ID]told // what was last published; owned by the talk loop
+	dirty map[footage.ID]bool // footage to publish; true: also when the message is the same
+	// ended holds the records of dirty footage that ended. The spool may delete such a
+	// record before its message is published.
+	ended     map[footage.ID]spool.Record
+	republish bool                     // a new connection: publish everything again
+	vitalsDue bool                     // publish vitals now
+	linkFault string                   // why the broker is not reached
+	published map[footage.ID]published // only publishLoop uses it, and Run after it
 }
 
-// told is what subscribers know.
-type told struct {
-	m  topic.Footage // without Header
-	at time.Time
+// published is the newest message about a piece of footage that subscribers may have.
+type published struct {
+	message topic.Footage // without Header
+	at      time.Time
 }
 
-// New returns a Beacon; it does not connect.
+// New returns a Beacon. It reads the saved messages of the outbox but does not connect.
 func New(o Options) (*Beacon, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	// Orders that come in faster than they are carried out wait here, then with the broker.
-	const waitingOrders = 16
-	b := &Beacon{o: o, wake: wake.New(), orders: make(chan []byte, waitingOrders),
-		dirty: map[footage.ID]bool{}, ended: map[footage.ID]spool.Record{}, told: map[footage.ID]told{}}
+	b := &Beacon{o: o, wake: wake.New(), orders: make(chan []byte, maxQueued),
+		dirty: map[footage.ID]bool{}, ended: map[footage.ID]spool.Record{}, published: map[footage.ID]published{}}
 	b.seq.Store(topic.SessionSeq(o.Session))
 	link, err := mqttlink.New(mqttlink.Options{URL: o.URL, ClientID: "edge-" + o.Address.Site + "-" + o.Address.Name,
-		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Store: o.Outbox, Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
+		Username: o.Address.Name, PasswordSource: o.Token, TLS: o.TLS, Store: o.Outbox,
+		Will: b.will, Birth: b.birth, OnUp: b.up, OnDown: b.down, Log: o.Log})
 	if err != nil {
 		return nil, err
 	}
 	b.link = link
-	link.Subscribe(o.Address.Command(), b.takeOrder)
-	link.Subscribe(o.Address.Jobs(), b.takeJob)
+	link.Subscribe(o.Address.Command(), b.queueOrder)
+	link.Subscribe(o.Address.Jobs(), b.saveJob)
 	return b, nil
 }
 
-// header numbers a message.
+// header returns the header of the next message.
 func (b *Beacon) header() topic.Header { return b.headerAt(b.seq.Add(1)) }
 
 func (b *Beacon) headerAt(seq int64) topic.Header {
 	return topic.Header{V: topic.Version, Seq: seq, At: time.Now().UTC(), Clock: b.o.Clock()}
 }
 
-// will is made before birth and must count after it, but before the birth of
-// the next connection: it takes two numbers and leaves the lower one to birth.
+// will returns the last will. Mqttlink calls it before birth, but its seq must be above
+// that of the birth. It therefore reserves two numbers, and birth uses the lower one.
 func (b *Beacon) will() mqttlink.Message {
 	seq := b.seq.Add(2)
 	b.birthSeq.Store(seq - 1)
@@ -141,35 +147,36 @@ func (b *Beacon) status(seq int64, online bool) mqttlink.Message {
 		Version: b.o.Version, Started: b.o.Started.UTC()})
 }
 
-// durable marks a message that must survive a restart. Vitals and the state of the
-// connection need not.
+// durable marks a message that must survive a restart. Vitals and the device's status
+// need not.
 func durable(m mqttlink.Message) mqttlink.Message {
 	m.Durable = true
 	return m
 }
 
-// message encodes one of our own payload types, which cannot fail.
+// message encodes a payload. It panics on a fault, because the payloads of package topic
+// can always be encoded.
 func message(name string, retain bool, payload any) mqttlink.Message {
 	text, err := json.Marshal(payload)
 	if err != nil {
-		panic(fmt.Sprintf("payload of %s: %v", name, err))
+		panic(fmt.Sprintf("encode the payload of %s: %v", name, err))
 	}
 	return mqttlink.Message{Topic: name, Payload: text, Retain: retain}
 }
 
-// Status is how the broker is.
+// Status is the state of the connection to the broker.
 type Status struct {
 	Up      bool
-	Waiting int    // messages not acknowledged yet
-	Dropped int64  // messages lost since the start, for want of room
-	Why     string // why it is not reached, or what is wrong with the connection
+	Waiting int    // messages that the broker has not acknowledged yet
+	Dropped int64  // messages dropped since the start because the outbox was full
+	Why     string // why the broker is not reached, or what is wrong with the connection
 }
 
-// Status says how the broker is now.
+// Status returns the present state of the connection.
 func (b *Beacon) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := Status{Up: b.link.Up(), Waiting: b.link.Waiting(), Dropped: b.link.Dropped(), Why: b.why}
+	s := Status{Up: b.link.Up(), Waiting: b.link.Waiting(), Dropped: b.link.Dropped(), Why: b.linkFault}
 	if b.link.Contested() {
 		s.Why = strings.TrimPrefix(s.Why+"; another client seems to use this device's name and token", "; ")
 	}
@@ -178,7 +185,7 @@ func (b *Beacon) Status() Status {
 
 func (b *Beacon) up() {
 	b.mu.Lock()
-	b.again, b.why = true, ""
+	b.republish, b.linkFault = true, ""
 	b.mu.Unlock()
 	b.wake.Set()
 	if b.o.OnUp != nil {
@@ -190,11 +197,12 @@ func (b *Beacon) down(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err != nil {
-		b.why = err.Error()
+		b.linkFault = err.Error()
 	}
 }
 
-// Changed notes that a record changed; it is a spool.OnChange function.
+// Changed queues a changed record for publication. It fits spool.Records.OnChange: it
+// does not block.
 func (b *Beacon) Changed(r spool.Record) {
 	b.mu.Lock()
 	if !b.dirty[r.ID] {
@@ -209,45 +217,49 @@ func (b *Beacon) Changed(r spool.Record) {
 	b.wake.Set()
 }
 
-// VitalsNow has the device's health published without waiting for its time.
-func (b *Beacon) VitalsNow() {
+// RequestVitals makes Run publish vitals at once. It does not block.
+func (b *Beacon) RequestVitals() {
 	b.mu.Lock()
-	b.vital = true
+	b.vitalsDue = true
 	b.mu.Unlock()
 	b.wake.Set()
 }
 
-// Run connects and talks until ctx ends, then says goodbye.
+// Run connects and publishes until ctx ends. It then answers the queued orders and
+// publishes that the device is offline, each within three seconds.
 func (b *Beacon) Run(ctx context.Context) error {
-	// The link outlives ctx for as long as the goodbye takes.
-	linked, hangUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer hangUp()
+	// The link outlives ctx until the last messages are delivered.
+	linkCtx, stopLink := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLink()
 	var all errgroup.Group
-	all.Go(func() error { return b.link.Run(linked) })
-	obeyed := make(chan struct{})
+	all.Go(func() error { return b.link.Run(linkCtx) })
+	answered := make(chan struct{})
 	all.Go(func() error {
-		defer close(obeyed)
-		b.obey(ctx)
+		defer close(answered)
+		b.runOrders(ctx)
 		return nil
 	})
-	b.talk(ctx)
-	select { // answers go before the goodbye
-	case <-obeyed:
-	case <-time.After(stopLimit):
+	b.publishLoop(ctx)
+	limit := time.NewTimer(stopLimit)
+	defer limit.Stop()
+	select {
+	case <-answered: // answers are published before the device is offline
+	case <-limit.C:
 	}
-	b.settle()
-	b.goodbye(linked)
-	hangUp()
+	b.savePublished()
+	b.publishOffline(linkCtx)
+	stopLink()
 	err := all.Wait()
 	if n := len(b.orders); n > 0 {
-		b.o.Log.Warn("orders came while the program stopped and are not carried out, send them again", "orders", n)
+		b.o.Log.Warn("orders received during the stop were not carried out; send them again", "orders", n)
 	}
 	return err
 }
 
-// goodbye says that the stop is wanted. With the broker away its last will has
-// said as much; while the link is coming up the message goes with its stop.
-func (b *Beacon) goodbye(ctx context.Context) {
+// publishOffline publishes that the device goes offline. Without a connection it only
+// queues the message: the broker has published the last will already, and a connection
+// that comes up during the stop still sends it.
+func (b *Beacon) publishOffline(ctx context.Context) {
 	m := b.status(b.seq.Add(1), false)
 	if !b.link.Up() {
 		b.publish(m)
@@ -256,12 +268,12 @@ func (b *Beacon) goodbye(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
 	if err := b.link.Deliver(ctx, m); err != nil {
-		b.o.Log.Warn("the broker did not take the goodbye; its last will says the same", "err", err)
+		b.o.Log.Warn("cannot deliver the offline status; the last will reports the same", "err", err)
 	}
 }
 
-// talk publishes vitals and footage until ctx ends.
-func (b *Beacon) talk(ctx context.Context) {
+// publishLoop publishes vitals and footage until ctx ends.
+func (b *Beacon) publishLoop(ctx context.Context) {
 	vitals := time.NewTicker(b.o.Every)
 	defer vitals.Stop()
 	offsets := time.NewTicker(offsetEvery)
@@ -275,13 +287,13 @@ func (b *Beacon) talk(ctx context.Context) {
 		case <-b.wake.C():
 		case <-offsets.C:
 		}
-		b.publishFootage()
+		b.publishChanges()
 	}
 }
 
 func (b *Beacon) publish(m mqttlink.Message) {
 	if err := b.link.Publish(m); err != nil {
-		b.o.Log.Error("message is lost", "topic", m.Topic, "err", err)
+		b.o.Log.Error("cannot queue a message for the broker; message dropped", "topic", m.Topic, "err", err)
 	}
 }
 

@@ -8,21 +8,22 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// publishFootage tells what changed: states at once, offsets once a second.
-func (b *Beacon) publishFootage() {
+// publishChanges publishes what is due: vitals, and the footage that changed. A new state
+// is published at once, a new offset at most once a second.
+func (b *Beacon) publishChanges() {
 	b.mu.Lock()
 	ids := b.dirty
 	b.dirty = map[footage.ID]bool{}
 	ended := b.ended
 	b.ended = map[footage.ID]spool.Record{}
-	again, vital := b.again, b.vital
-	b.again, b.vital = false, false
+	republish, vitalsDue := b.republish, b.vitalsDue
+	b.republish, b.vitalsDue = false, false
 	b.mu.Unlock()
-	if again || vital {
+	if republish || vitalsDue {
 		b.publishVitals()
 	}
-	if again {
-		b.addEverything(ids)
+	if republish {
+		b.addAll(ids)
 	}
 	if len(ids) > 0 {
 		b.addDuplicates(ids)
@@ -31,30 +32,31 @@ func (b *Beacon) publishFootage() {
 		r, ok := b.o.Records.Get(id)
 		if !ok {
 			if r, ok = ended[id]; ok {
-				b.publishOne(r, force)
+				b.publishFootage(r, force)
 			}
-			delete(b.told, id)
+			delete(b.published, id)
 			continue
 		}
-		if b.publishOne(r, force) {
+		if b.publishFootage(r, force) {
 			continue
 		}
-		b.mu.Lock() // too early: look again at the next tick
+		b.mu.Lock()
 		b.dirty[id] = b.dirty[id] || force
 		b.mu.Unlock()
 	}
 }
 
-func (b *Beacon) addEverything(ids map[footage.ID]bool) {
-	for id := range b.told {
-		if _, there := b.o.Records.Get(id); !there {
-			delete(b.told, id) // forgotten by the spool
+// addAll adds the footage that has not ended and the newest footage that has.
+func (b *Beacon) addAll(ids map[footage.ID]bool) {
+	for id := range b.published {
+		if _, ok := b.o.Records.Get(id); !ok {
+			delete(b.published, id)
 		}
 	}
 	records, ended := b.o.Records.All(), 0
 	for i := len(records) - 1; i >= 0; i-- {
 		if records[i].State.Ended() {
-			if ended++; ended > recent {
+			if ended++; ended > republishEnded {
 				continue
 			}
 		}
@@ -62,98 +64,106 @@ func (b *Beacon) addEverything(ids map[footage.ID]bool) {
 	}
 }
 
-// addDuplicates adds what shows the state of another one that changed.
+// addDuplicates adds the duplicates of the footage in ids: a duplicate is published with
+// the state of its original.
 func (b *Beacon) addDuplicates(ids map[footage.ID]bool) {
 	for _, r := range b.o.Records.All() {
 		if _, changed := ids[r.DuplicateOf]; r.State == spool.Duplicate && changed {
-			if _, there := ids[r.ID]; !there {
+			if _, ok := ids[r.ID]; !ok {
 				ids[r.ID] = false
 			}
 		}
 	}
 }
 
-// publishOne reports whether subscribers now know all there is to know.
-func (b *Beacon) publishOne(r spool.Record, force bool) bool {
-	m, before := b.payload(r), b.told[r.ID]
-	if !b.forward(&m, r, before) || !force && m == before.m {
+// publishFootage publishes the state of a piece of footage, unless subscribers have it and
+// force is false. It returns false when it is too early, so that the caller retries.
+func (b *Beacon) publishFootage(r spool.Record, force bool) bool {
+	m, before := b.payload(r), b.published[r.ID]
+	if !b.raiseOffset(&m, r, before) || !force && m == before.message {
 		return true
 	}
-	still := m
-	still.Offset, still.Rate = before.m.Offset, before.m.Rate
-	if !force && still == before.m && time.Since(before.at) < offsetEvery {
+	sameProgress := m
+	sameProgress.Offset, sameProgress.Rate = before.message.Offset, before.message.Rate
+	if !force && sameProgress == before.message && time.Since(before.at) < offsetEvery {
 		return false
 	}
-	b.told[r.ID] = told{m: m, at: time.Now()}
+	b.published[r.ID] = published{message: m, at: time.Now()}
 	m.Header = b.header()
 	b.publish(durable(message(b.o.Address.Footage(r.ID), true, m)))
 	return true
 }
 
-// toldStep is how far ahead the spool notes which offsets may have been told, and so
-// how often it writes.
-const toldStep = 8 << 20
+// publishedStep is how far the stored limit of published offsets runs ahead of the offset.
+// A larger step writes less often to the disk.
+const publishedStep = 8 << 20
 
-// forward keeps an offset from going back within an attempt: bytes that were lost on
-// the way are sent again unseen. After a restart only the spool knows how much was
-// told before; until the upload is beyond that there is nothing to say, and forward
-// is false.
-func (b *Beacon) forward(m *topic.Footage, r spool.Record, before told) bool {
+// raiseOffset keeps the published offset from falling within an attempt. Bytes that were
+// lost on the way are sent again, but m then keeps the offset of before.
+//
+// After a restart only the spool knows how far earlier messages may have gone.
+// raiseOffset returns false while the upload is below that: m must not be published then.
+func (b *Beacon) raiseOffset(m *topic.Footage, r spool.Record, before published) bool {
 	if m.State != topic.Uploading {
 		return true
 	}
-	own := r.State != spool.Duplicate // another one's upload is noted there
-	if before.m.Attempt == m.Attempt && before.m.State == topic.Uploading {
-		m.Offset = max(m.Offset, before.m.Offset)
-	} else if own && m.Offset < r.Published {
+	original := r.State != spool.Duplicate // only the record of the original stores Published
+	if before.message.Attempt == m.Attempt && before.message.State == topic.Uploading {
+		m.Offset = max(m.Offset, before.message.Offset)
+	} else if original && m.Offset < r.Published {
 		return false
 	}
-	if own && m.Offset > r.Published {
-		if err := b.o.Records.SetPublished(r.ID, min(m.Offset+toldStep, m.Size)); err != nil {
-			b.o.Log.Warn("progress may seem to go back after a power cut", "footage", r.ID, "err", err)
+	if original && m.Offset > r.Published {
+		if err := b.o.Records.SetPublished(r.ID, min(m.Offset+publishedStep, m.Size)); err != nil {
+			b.o.Log.Warn("cannot save the published offset; after a restart the progress may fall",
+				"footage", r.ID, "err", err)
 		}
 	}
 	return true
 }
 
-// states maps the spool's states to the contract's.
+// states maps the spool's states to those of the MQTT contract.
 var states = map[spool.State]topic.FootageState{
 	spool.Captured:    topic.Captured,
 	spool.Spooling:    topic.Captured,
 	spool.Spooled:     topic.Spooled,
 	spool.Uploading:   topic.Uploading,
-	spool.Uploaded:    topic.Uploading, // not compared yet
+	spool.Uploaded:    topic.Uploading, // the digest is not compared yet
 	spool.Confirmed:   topic.Uploaded,
 	spool.Reclaimed:   topic.Uploaded,
-	spool.Duplicate:   topic.Uploaded, // when the first one is forgotten
+	spool.Duplicate:   topic.Uploaded, // used when the record of the original is deleted
 	spool.Quarantined: topic.Quarantined,
 }
 
+// payload returns the message about a piece of footage, without its Header.
 func (b *Beacon) payload(r spool.Record) topic.Footage {
-	m := topic.Footage{Footage: r.ID, State: states[r.State], Name: r.Name, Size: r.Source.Size, Offset: r.Video.Offset, Rate: r.Rate,
-		SHA256: r.SHA256, DuplicateOf: r.DuplicateOf, Reason: r.Reason, Attempt: r.Attempt}
+	m := topic.Footage{Footage: r.ID, State: states[r.State], Name: r.Name, Size: r.Source.Size,
+		Offset: r.Video.Offset, Rate: r.Rate, SHA256: r.SHA256, DuplicateOf: r.DuplicateOf, Reason: r.Reason,
+		Attempt: r.Attempt}
 	if m.Reason == "" {
 		m.Reason = r.Waiting
 	}
 	if r.State == spool.Duplicate {
 		m.Offset = m.Size
-		if first, ok := b.o.Records.Get(r.DuplicateOf); ok {
-			m.State, m.Offset, m.Rate, m.Attempt = states[first.State], first.Video.Offset, first.Rate, first.Attempt
+		if original, ok := b.o.Records.Get(r.DuplicateOf); ok {
+			m.State, m.Offset, m.Rate = states[original.State], original.Video.Offset, original.Rate
+			m.Attempt = original.Attempt
 		}
 	}
 	return m
 }
 
-// settle notes at a stop what was told in truth, so that the next start has not to
-// wait until the upload is beyond what might have been.
-func (b *Beacon) settle() {
-	for id, t := range b.told {
-		r, there := b.o.Records.Get(id)
-		if !there || r.State != spool.Uploading || r.Attempt != t.m.Attempt || r.Published <= t.m.Offset {
+// savePublished stores the offsets that were published. The next start then need not wait
+// until the upload has passed the limit, which runs ahead of them.
+func (b *Beacon) savePublished() {
+	for id, p := range b.published {
+		r, ok := b.o.Records.Get(id)
+		if !ok || r.State != spool.Uploading || r.Attempt != p.message.Attempt || r.Published <= p.message.Offset {
 			continue
 		}
-		if err := b.o.Records.SetPublished(id, t.m.Offset); err != nil {
-			b.o.Log.Debug("how much was told is not noted", "footage", id, "err", err)
+		if err := b.o.Records.SetPublished(id, p.message.Offset); err != nil {
+			b.o.Log.Debug("cannot save the published offset; the next start publishes it later",
+				"footage", id, "err", err)
 		}
 	}
 }

@@ -5,24 +5,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/topic"
-	"slices"
-	"time"
 )
 
-// errPayload marks a message that does not keep the contract.
+// errPayload marks a message that breaks the MQTT contract.
 var errPayload = errors.New("payload is not valid")
 
-// parseJob reads a job message of our own topics. The error wraps errPayload.
+// parseJob reads the message about a job on one of this device's topics. The error wraps
+// errPayload.
 func parseJob(name string, payload []byte) (topic.Job, error) {
 	var j topic.Job
 	if len(payload) > maxPayload {
-		return j, fmt.Errorf("%d bytes: %w", len(payload), errPayload)
+		return j, fmt.Errorf("%d bytes, at most %d: %w", len(payload), maxPayload, errPayload)
 	}
 	if err := json.Unmarshal(payload, &j); err != nil {
 		return j, fmt.Errorf("%w: %w", err, errPayload)
@@ -34,7 +35,7 @@ func parseJob(name string, payload []byte) (topic.Job, error) {
 	case j.V != topic.Version:
 		return j, fmt.Errorf("version %d, want %d: %w", j.V, topic.Version, errPayload)
 	case !slices.Contains(job.States(), j.State):
-		return j, fmt.Errorf("state %q: %w", j.State, errPayload)
+		return j, fmt.Errorf("unknown state %q: %w", j.State, errPayload)
 	}
 	if _, err := footage.ParseID(string(j.Footage)); err != nil {
 		return j, fmt.Errorf("%w: %w", err, errPayload)
@@ -42,9 +43,10 @@ func parseJob(name string, payload []byte) (topic.Job, error) {
 	return j, nil
 }
 
-func (b *Beacon) takeJob(m mqttlink.Message) {
+// saveJob stores the progress of a job with the record of its footage.
+func (b *Beacon) saveJob(m mqttlink.Message) {
 	if len(m.Payload) == 0 {
-		return // a retained message that was cleared
+		return // the retained message of the topic was deleted
 	}
 	j, err := parseJob(m.Topic, m.Payload)
 	if err == nil {
@@ -52,40 +54,41 @@ func (b *Beacon) takeJob(m mqttlink.Message) {
 	}
 	switch {
 	case errors.Is(err, spool.ErrNotFound):
-		// uploaded with this device's token from elsewhere, or long forgotten
-		b.o.Log.Debug("job of footage that is not here", "job", j.Job, "footage", j.Footage)
+		// The record was deleted, or another program uploaded the footage with this
+		// device's token.
+		b.o.Log.Debug("job message ignored: no record of its footage", "job", j.Job, "footage", j.Footage)
 	case err != nil:
-		b.o.Log.Warn("job message left aside", "topic", m.Topic, "err", err)
+		b.o.Log.Warn("job message ignored", "topic", m.Topic, "err", err)
 	}
 }
 
-// orderWait is how long an order waits for those before it; it is confirmed to the
-// broker after that, and pings wait meanwhile.
-const orderWait = 10 * time.Second
+// queueTimeout is how long a received order waits for a place in the queue. Pings wait
+// meanwhile, and the order is acknowledged to the broker afterwards.
+const queueTimeout = 10 * time.Second
 
-// takeOrder hands an order over; carrying it out may take longer than the
-// connection can wait.
-func (b *Beacon) takeOrder(m mqttlink.Message) {
+// queueOrder queues a received order. It does not carry it out, because that may take
+// longer than the connection allows.
+func (b *Beacon) queueOrder(m mqttlink.Message) {
 	if len(m.Payload) == 0 {
 		return
 	}
-	full := time.NewTimer(orderWait)
-	defer full.Stop()
+	limit := time.NewTimer(queueTimeout)
+	defer limit.Stop()
 	select {
 	case b.orders <- m.Payload:
-	case <-full.C:
-		b.o.Log.Warn("too many orders at once, one is left aside", "bytes", len(m.Payload))
+	case <-limit.C:
+		b.o.Log.Warn("order dropped: too many orders wait; send it again later", "bytes", len(m.Payload))
 	}
 }
 
-// obey carries out orders one after the other until ctx ends, and then those that the
-// broker was told are here.
-func (b *Beacon) obey(ctx context.Context) {
+// runOrders carries out the queued orders in their sequence until ctx ends. It then
+// carries out those that are still queued, because the broker does not send them again.
+func (b *Beacon) runOrders(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case payload := <-b.orders:
-			b.carryOut(ctx, payload)
+			b.runOrder(ctx, payload)
 		}
 	}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
@@ -93,17 +96,18 @@ func (b *Beacon) obey(ctx context.Context) {
 	for late.Err() == nil {
 		select {
 		case payload := <-b.orders:
-			b.carryOut(late, payload)
+			b.runOrder(late, payload)
 		default:
 			return
 		}
 	}
 }
 
-func (b *Beacon) carryOut(ctx context.Context, payload []byte) {
+// runOrder carries out one order and publishes its answer.
+func (b *Beacon) runOrder(ctx context.Context, payload []byte) {
 	r, err := b.o.Order(ctx, payload)
 	if err != nil {
-		b.o.Log.Warn("order left aside", "err", err)
+		b.o.Log.Warn("order not carried out", "err", err)
 		if r.ID == "" {
 			return
 		}
@@ -111,19 +115,20 @@ func (b *Beacon) carryOut(ctx context.Context, payload []byte) {
 	b.Reply(r)
 }
 
-// maxFinal bounds the orders whose end is remembered.
-const maxFinal = 256
+// maxFinished bounds the orders whose final answer is remembered.
+const maxFinished = 256
 
-// Reply publishes the answer to an order; it fills Header. An order that takes long
-// is answered twice, from two goroutines: once its end was told, nothing less is.
+// Reply publishes the answer to an order. It fills in Header. A long order is answered
+// twice, from two goroutines: after the final answer Reply drops one that only accepts it.
 func (b *Beacon) Reply(r topic.Reply) {
 	b.replies.Lock()
 	defer b.replies.Unlock()
-	if r.State == topic.Accepted && slices.Contains(b.final, r.ID) {
+	finished := slices.Contains(b.finished, r.ID)
+	if r.State == topic.Accepted && finished {
 		return
 	}
-	if r.State != topic.Accepted && !slices.Contains(b.final, r.ID) {
-		b.final = append(b.final[max(0, len(b.final)+1-maxFinal):], r.ID)
+	if r.State != topic.Accepted && !finished {
+		b.finished = append(b.finished[max(0, len(b.finished)+1-maxFinished):], r.ID)
 	}
 	r.Header = b.header()
 	b.publish(durable(message(b.o.Address.CommandReply(r.ID), true, r)))
