@@ -1,12 +1,11 @@
-// Package leasemodel is the protocol between queue, ledger and workers as a small
-// machine whose every state a test visits: any worker may be slow, paused or dead at
-// any step, a lease may run out at any moment, a message may be delivered again, lost
-// or sent twice, and a person may take the job back.
+// Package leasemodel is a model of the protocol between queue, ledger and workers. Its test visits every state of the
+// model: any worker may be slow, paused or dead at any step, a lease may expire at any moment, and a message may be
+// delivered twice, lost or sent twice. A person may cancel the job.
 //
-// What must hold, see check: a job has one result; it is that of the lease holder; a
-// job that is not at its end has a way to get there, whatever has happened.
+// The test demands that a job has at most one result, that the holder of the lease wrote it, and that a job which has
+// not ended can still end, whatever has happened before.
 //
-// The moves of a job are those of package job. Switches take single rules out, and the
-// test demands that each of them is missed: without the fence there is a double
-// result, without the order of result and acknowledgement there is a lost job.
+// The states of a job are those of package job. Rules takes single rules out of the protocol, and the test demands that
+// each of them is missed: without the fence there is a second result, and without the order of result and
+// acknowledgement a job is lost.
 package leasemodel

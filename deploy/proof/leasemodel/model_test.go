@@ -8,135 +8,137 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// double says whether a job has two results.
-func double(w world) string {
+// checkResults returns a fault if the job has two results, else "".
+func checkResults(w world) string {
 	if w.results > 1 {
-		return "a job has two results"
+		return "the job has two results"
 	}
 	return ""
 }
 
-// check says what is wrong with a world, "" when nothing is.
+// check returns what is wrong with a world, else "".
 func check(w world) string {
-	if bad := double(w); bad != "" {
-		return bad
+	if fault := checkResults(w); fault != "" {
+		return fault
 	}
 	switch {
-	case w.stale:
-		return "a worker that lost its lease wrote a result"
+	case w.fenceFault:
+		return "a worker without the lease wrote a result"
 	case w.results == 1 && w.state != job.Done:
-		return fmt.Sprintf("a job with a result is %s", w.state)
+		return fmt.Sprintf("the job has a result, but its state is %s", w.state)
 	case w.state == job.Done && w.results != 1:
-		return "a job is done without a result"
+		return "the job is done, but has no result"
 	}
 	return ""
 }
 
-// most bounds the worlds of one exploration.
-const most = 2_000_000
+// mostWorlds bounds one exploration.
+const mostWorlds = 2_000_000
 
-// visit is how a world was reached first.
+// visit is the world and the move that led to a world first.
 type visit struct {
 	from world
-	by   string
+	move string
 }
 
-// explore visits every world that the rules can lead to. fault is the way to the
-// first one with something wrong, or to one from which no way leads to an end but a
-// person's word.
+// explore visits every world that the rules can lead to, and returns their number. fault is "", or what is wrong and
+// the moves that lead there: a fault that check found, or a job that can only end if a person cancels it.
 func explore(r Rules, check func(world) string) (worlds int, fault string) {
 	seen := map[world]visit{start(): {}}
-	back := map[world][]world{} // who leads here
+	before := map[world][]world{} // the worlds from which a world can be reached
 	queue := []world{start()}
 	var ends []world
 	for len(queue) > 0 {
-		if len(seen) > most {
+		if len(seen) > mostWorlds {
 			return len(seen), "too many worlds"
 		}
 		w := queue[0]
 		queue = queue[1:]
-		if bad := check(w); bad != "" {
-			return len(seen), bad + ":\n" + way(seen, w)
+		if fault := check(w); fault != "" {
+			return len(seen), fault + ":\n" + path(seen, w)
 		}
 		if w.state.Ended() {
 			ends = append(ends, w)
 		}
-		for by, n := range r.next(w) {
-			if by != cancels {
-				back[n] = append(back[n], w)
+		for move, n := range r.next(w) {
+			if move != cancelMove {
+				before[n] = append(before[n], w)
 			}
-			if _, known := seen[n]; !known {
-				seen[n] = visit{w, by}
+			if _, ok := seen[n]; !ok {
+				seen[n] = visit{w, move}
 				queue = append(queue, n)
 			}
 		}
 	}
-	good := map[world]bool{}
+	canEnd := map[world]bool{}
 	for len(ends) > 0 {
 		w := ends[len(ends)-1]
 		ends = ends[:len(ends)-1]
-		if !good[w] {
-			good[w] = true
-			ends = append(ends, back[w]...)
+		if !canEnd[w] {
+			canEnd[w] = true
+			ends = append(ends, before[w]...)
 		}
 	}
 	for w := range seen {
-		if !good[w] {
-			return len(seen), "a job never ends:\n" + way(seen, w)
+		if !canEnd[w] {
+			return len(seen), "the job never ends:\n" + path(seen, w)
 		}
 	}
 	return len(seen), ""
 }
 
-func way(seen map[world]visit, w world) string {
-	var steps []string
+// path returns the moves that lead to w, a line for each.
+func path(seen map[world]visit, w world) string {
+	var moves []string
 	for w != start() {
 		v := seen[w]
-		steps = append([]string{v.by}, steps...)
+		moves = append([]string{v.move}, moves...)
 		w = v.from
 	}
-	return "  " + strings.Join(steps, "\n  ")
+	return "  " + strings.Join(moves, "\n  ")
 }
 
-// Whatever is slow, dies, is lost or comes twice: one job, one result, and an end.
-func TestEveryWayOfAJob(t *testing.T) {
+// Every job can end, and has at most one result, whatever is slow, crashes, is lost or is delivered twice.
+func TestEveryJobEndsWithAtMostOneResult(t *testing.T) {
 	worlds, fault := explore(Rules{}, check)
-	t.Logf("%d worlds", worlds)
+	t.Logf("visited %d worlds", worlds)
 	if fault != "" {
 		t.Error(fault)
 	}
 	if worlds < 10_000 {
-		t.Errorf("only %d worlds: the model is not what it was", worlds)
+		t.Errorf("visited %d worlds, want at least 10,000: the model has lost moves", worlds)
 	}
 }
 
-// Without the reconciler a job survives everything but the loss of its message.
+// Without the reconciler a job survives everything except a lost message.
 func TestOnlyALostMessageNeedsTheReconciler(t *testing.T) {
 	if _, fault := explore(Rules{NoReconciler: true, NoLosses: true}, check); fault != "" {
 		t.Error(fault)
 	}
 }
 
-// Each rule is there for something.
+// The check finds a fault as soon as one rule is missing.
 func TestEveryRuleIsNeeded(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules Rules
 		check func(world) string
 		want  string
 	}{
-		"fence":                      {Rules{NoFence: true}, double, "two results"},
-		"fence, and a person's word": {Rules{NoFence: true}, check, "lost its lease"},
-		"reconciler":                 {Rules{NoReconciler: true}, check, "never ends"},
-		// Without the reconciler and without lost messages these two are what keeps a job.
-		"result before acknowledgement": {Rules{DeleteFirst: true, NoReconciler: true, NoLosses: true}, check, "never ends"},
-		"message before its mark":       {Rules{EnqueueMarks: true, NoReconciler: true, NoLosses: true}, check, "never ends"},
+		"fence: one result":                 {Rules{NoFence: true}, checkResults, "two results"},
+		"fence: result of the lease holder": {Rules{NoFence: true}, check, "without the lease"},
+		"reconciler":                        {Rules{NoReconciler: true}, check, "never ends"},
+		// The reconciler would hide that these two rules are missing.
+		"result before acknowledgement": {
+			Rules{AcknowledgeFirst: true, NoReconciler: true, NoLosses: true}, check, "never ends",
+		},
+		"message before mark": {Rules{MarkFirst: true, NoReconciler: true, NoLosses: true}, check, "never ends"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, fault := explore(c.rules, c.check); !strings.Contains(fault, c.want) {
-				t.Errorf("want %q, found %q", c.want, fault)
-			} else {
-				t.Log(fault)
+			_, fault := explore(c.rules, c.check)
+			if !strings.Contains(fault, c.want) {
+				t.Errorf("found %q, want a fault with %q", fault, c.want)
 			}
+			t.Log(fault)
 		})
 	}
 }
