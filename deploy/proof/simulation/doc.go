@@ -1,21 +1,18 @@
-// Package simulation has no code of its own: its tests let thousands of stations and
-// hundreds of workers loose on a real ledger and a real queue, with faults, in a time
-// of its own (testing/synctest), so that hours pass in seconds.
+// Package simulation has only tests. They run thousands of stations and hundreds of workers on a real ledger and a real
+// queue, with faults, in the simulated time of testing/synctest, so that hours pass in seconds.
 //
-// Real are the ledger (one SQLite file), queue/embedded, the worker with lease, fence,
-// retries and results, and the intake's reconciler. Simulated are the stations, which
-// hand footage over as the intake does at the end of an upload, and the Counter, which
-// takes time and counts what the footage's name says.
+// The ledger (one SQLite file), queue/embedded, the worker with its leases, fences, retries and results, and the
+// reconciler of the intake are real. The stations and the Counter are simulated. A station hands footage over as the
+// intake does at the end of an upload. The Counter takes time and returns the number of animals that the world has set
+// for the clip.
 //
-// A worker is a process here: what it does passes a gate, at which it can die, before a
-// deed or between the deed and its answer, or be paused for longer than its lease with
-// all its goroutines. Between worker and ledger writes fail, or are done and their
-// answer is lost. Between all and the queue messages vanish, at once, while they wait or
-// while they are worked on, answers are lost and jobs are delivered twice at one time.
+// A worker is a simulated process. Each of its calls to ledger, queue and blob store passes a gate twice, before the
+// call and before its answer. At a gate the process can crash, or pause with all its goroutines for longer than its
+// lease. A call can also fail, or succeed while its answer is lost. The queue loses messages when they are sent, while
+// they wait and while their job is in work. It delivers some jobs twice at the same time.
 //
 //	go test ./deploy/proof/simulation -run Simulation -v -args -seed 7 -stations 20000 -workers 500
 //
-// A seed makes the stations and every worker's faults the same again. Goroutines that
-// wake at one instant still run in an order of their own, so two runs of one seed are
-// alike and not the same.
+// A seed fixes the stations and the faults of every worker. Goroutines that wake at the same instant still run in any
+// order, so two runs of one seed are similar, but not equal.
 package simulation

@@ -11,78 +11,80 @@ import (
 	"cattlecounter/cloud/store/queue"
 )
 
-// post is the queue with the faults of a service: it loses messages, and delivers
-// jobs twice at one time. Workers and intake share it.
-type post struct {
+// faultyQueue is the queue with the faults of a remote service: it loses messages, and delivers jobs twice at the same
+// time. Workers and intake share it.
+type faultyQueue struct {
 	queue.Queue
 	w *world
 
-	mu     sync.Mutex
-	random *rand.Rand
-	copies []*copied
+	mu         sync.Mutex
+	random     *rand.Rand
+	duplicates []*duplicate
 }
 
-func (q *post) hit(rate float64) bool {
+// happens draws whether a fault of the rate happens.
+func (q *faultyQueue) happens(rate float64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.random.Float64() < rate
 }
 
-func (q *post) Enqueue(ctx context.Context, id string) error {
+func (q *faultyQueue) Enqueue(ctx context.Context, id string) error {
 	switch {
-	case q.hit(q.w.rates.vanish):
-		q.w.faults.add("message vanishes when it is sent")
-		q.w.lostMessage(id)
+	case q.happens(q.w.rates.vanish):
+		q.w.faults.add("message lost when sent")
+		q.w.noteLostMessage(id)
 		return nil
-	case q.hit(q.w.rates.fail):
-		q.w.faults.add("write or message fails")
-		q.w.lostMessage(id)
+	case q.happens(q.w.rates.fail):
+		q.w.faults.add("call failed")
+		q.w.noteLostMessage(id)
 		return errFault
-	case q.hit(q.w.rates.lost):
-		q.w.faults.add("answer is lost")
+	case q.happens(q.w.rates.lost):
+		q.w.faults.add("answer lost")
 		if err := q.Queue.Enqueue(ctx, id); err != nil {
 			return err
 		}
-		q.w.sent(id)
+		q.w.noteSent(id)
 		return errLost
 	}
 	err := q.Queue.Enqueue(ctx, id)
 	if err == nil {
-		q.w.sent(id)
+		q.w.noteSent(id)
 	}
 	return err
 }
 
-func (q *post) Receive(ctx context.Context, visibility time.Duration) (queue.Lease, error) {
-	if c := q.copy(visibility); c != nil {
-		return c, nil
+func (q *faultyQueue) Receive(ctx context.Context, visibility time.Duration) (queue.Lease, error) {
+	if l := q.receiveDuplicate(visibility); l != nil {
+		return l, nil
 	}
 	l, err := q.Queue.Receive(ctx, visibility)
 	if err != nil {
 		return nil, err
 	}
-	if q.w.without.fairness && q.w.small(l.Job()) && q.w.crowded() {
+	if q.w.without.order && q.w.isSmall(l.Job()) && q.w.largeWaits() {
 		return nil, errors.Join(queue.ErrEmpty, l.Release(ctx, 20*time.Second))
 	}
-	q.w.delivered(l.Job())
-	if q.hit(q.w.rates.vanish) {
-		q.w.faults.add("message vanishes while it is worked on")
+	q.w.noteDelivered(l.Job())
+	if q.happens(q.w.rates.vanish) {
+		q.w.faults.add("message lost while its job was in work")
 		if err := l.Delete(ctx); err != nil {
 			return nil, err
 		}
-		return gone{l}, nil
+		return lostLease{l}, nil
 	}
-	if q.hit(q.w.rates.twice) {
-		q.w.faults.add("job is delivered twice")
+	if q.happens(q.w.rates.duplicate) {
+		q.w.faults.add("job delivered twice")
 		q.mu.Lock()
-		q.copies = append(q.copies, &copied{job: l.Job(), visible: time.Now().Add(time.Duration(q.random.Int64N(int64(20 * time.Second))))})
+		delay := time.Duration(q.random.Int64N(int64(20 * time.Second)))
+		q.duplicates = append(q.duplicates, &duplicate{job: l.Job(), visible: time.Now().Add(delay)})
 		q.mu.Unlock()
 	}
 	return l, nil
 }
 
-// steal takes messages that wait, now and then, until ctx ends.
-func (q *post) steal(ctx context.Context) {
+// loseWaiting deletes a waiting message every ten seconds, until ctx ends.
+func (q *faultyQueue) loseWaiting(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait(ctx, 10*time.Second)
 		if q.w.rates.vanish == 0 {
@@ -92,119 +94,122 @@ func (q *post) steal(ctx context.Context) {
 		if err != nil {
 			continue
 		}
-		q.w.faults.add("message vanishes while it waits")
-		q.w.lostMessage(l.Job())
-		_ = l.Delete(ctx) // or it comes again, which is a message not lost
+		q.w.faults.add("message lost while it waited")
+		q.w.noteLostMessage(l.Job())
+		_ = l.Delete(ctx) // after an error the message is delivered again, which is no fault
 	}
 }
 
-// gone is the lease of a message that the queue does not have any more.
-type gone struct{ queue.Lease }
+// lostLease is the lease of a message that the queue has lost.
+type lostLease struct{ queue.Lease }
 
-func (gone) Renew(context.Context, time.Duration) error   { return queue.ErrLeaseLost }
-func (gone) Delete(context.Context) error                 { return nil }
-func (gone) Release(context.Context, time.Duration) error { return queue.ErrLeaseLost }
+func (lostLease) Renew(context.Context, time.Duration) error   { return queue.ErrLeaseLost }
+func (lostLease) Delete(context.Context) error                 { return nil }
+func (lostLease) Release(context.Context, time.Duration) error { return queue.ErrLeaseLost }
 
-// copied is a second message of a job, which has a life of its own.
-type copied struct {
+// duplicate is a second message of a job. It is visible, leased and deleted independently of the first.
+type duplicate struct {
 	job        string
 	visible    time.Time
 	deliveries int
 }
 
-// copy delivers a copy that can be seen.
-func (q *post) copy(visibility time.Duration) queue.Lease {
+// receiveDuplicate leases a visible duplicate. It returns nil if there is none.
+func (q *faultyQueue) receiveDuplicate(visibility time.Duration) queue.Lease {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, c := range q.copies {
-		if !c.visible.After(time.Now()) {
-			c.visible = time.Now().Add(visibility)
-			c.deliveries++
-			return copyLease{q, c, c.deliveries}
+	for _, d := range q.duplicates {
+		if !d.visible.After(time.Now()) {
+			d.visible = time.Now().Add(visibility)
+			d.deliveries++
+			return duplicateLease{q, d, d.deliveries}
 		}
 	}
 	return nil
 }
 
-// empty reports whether no copy is left.
-func (q *post) empty() bool {
+// hasDuplicates reports whether any duplicate is left.
+func (q *faultyQueue) hasDuplicates() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.copies) == 0
+	return len(q.duplicates) > 0
 }
 
-// copyLease is the right to one delivery of a copy.
-type copyLease struct {
-	q *post
-	c *copied
-	n int // the delivery
+// duplicateLease is the lease of one delivery of a duplicate.
+type duplicateLease struct {
+	q        *faultyQueue
+	message  *duplicate
+	delivery int
 }
 
-func (l copyLease) Job() string { return l.c.job }
+func (l duplicateLease) Job() string { return l.message.job }
 
-func (l copyLease) Deliveries() int { return l.n }
+func (l duplicateLease) Deliveries() int { return l.delivery }
 
-func (l copyLease) Renew(_ context.Context, d time.Duration) error { return l.show(d) }
+func (l duplicateLease) Renew(_ context.Context, d time.Duration) error { return l.hide(d) }
 
-func (l copyLease) Release(_ context.Context, d time.Duration) error { return l.show(d) }
+func (l duplicateLease) Release(_ context.Context, d time.Duration) error { return l.hide(d) }
 
-func (l copyLease) show(d time.Duration) error {
+// hide hides the duplicate for d, if the lease is still valid.
+func (l duplicateLease) hide(d time.Duration) error {
 	l.q.mu.Lock()
 	defer l.q.mu.Unlock()
-	if l.c.deliveries != l.n || !slices.Contains(l.q.copies, l.c) {
+	if l.message.deliveries != l.delivery || !slices.Contains(l.q.duplicates, l.message) {
 		return queue.ErrLeaseLost
 	}
-	l.c.visible = time.Now().Add(d)
+	l.message.visible = time.Now().Add(d)
 	return nil
 }
 
-func (l copyLease) Delete(context.Context) error {
+func (l duplicateLease) Delete(context.Context) error {
 	l.q.mu.Lock()
 	defer l.q.mu.Unlock()
-	if l.c.deliveries != l.n {
+	if l.message.deliveries != l.delivery {
 		return queue.ErrLeaseLost
 	}
-	l.q.copies = slices.DeleteFunc(l.q.copies, func(c *copied) bool { return c == l.c })
+	l.q.duplicates = slices.DeleteFunc(l.q.duplicates, func(d *duplicate) bool { return d == l.message })
 	return nil
 }
 
-// line is the queue as a worker reaches it.
-type line struct {
+// workerQueue is the queue behind the gates of a process.
+type workerQueue struct {
 	queue.Queue
 	p *process
 }
 
-func (q line) Enqueue(ctx context.Context, id string) error {
-	return q.p.do(usually, func() error { return q.Queue.Enqueue(ctx, id) })
+func (q workerQueue) Enqueue(ctx context.Context, id string) error {
+	return q.p.call(fullWeight, func() error { return q.Queue.Enqueue(ctx, id) })
 }
 
-func (q line) Receive(ctx context.Context, visibility time.Duration) (l queue.Lease, err error) {
-	err = q.p.stand() // an idle worker's polls are no deeds
+// Receive has faults only after a message was received: an idle worker's polls have none.
+func (q workerQueue) Receive(ctx context.Context, visibility time.Duration) (l queue.Lease, err error) {
+	err = q.p.awaitRunning()
 	if err == nil {
 		l, err = q.Queue.Receive(ctx, visibility)
 	}
 	if err == nil {
-		err = q.p.gate(usually)
+		err = q.p.gate(fullWeight)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return lease{l, q.p}, nil
+	return workerLease{l, q.p}, nil
 }
 
-type lease struct {
+// workerLease is a lease behind the gates of a process.
+type workerLease struct {
 	queue.Lease
 	p *process
 }
 
-func (l lease) Renew(ctx context.Context, d time.Duration) error {
-	return l.p.do(usually, func() error { return l.Lease.Renew(ctx, d) })
+func (l workerLease) Renew(ctx context.Context, d time.Duration) error {
+	return l.p.call(fullWeight, func() error { return l.Lease.Renew(ctx, d) })
 }
 
-func (l lease) Delete(ctx context.Context) error {
-	return l.p.do(usually, func() error { return l.Lease.Delete(ctx) })
+func (l workerLease) Delete(ctx context.Context) error {
+	return l.p.call(fullWeight, func() error { return l.Lease.Delete(ctx) })
 }
 
-func (l lease) Release(ctx context.Context, d time.Duration) error {
-	return l.p.do(usually, func() error { return l.Lease.Release(ctx, d) })
+func (l workerLease) Release(ctx context.Context, d time.Duration) error {
+	return l.p.call(fullWeight, func() error { return l.Lease.Release(ctx, d) })
 }

@@ -2,4 +2,4 @@
 
 package simulation
 
-const raced = true // everything takes several times as long
+const raceDetector = true // a simulation takes several times as long

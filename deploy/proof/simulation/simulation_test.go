@@ -12,24 +12,24 @@ import (
 )
 
 var (
-	seed     = flag.Uint64("seed", 1, "of stations and faults; 0 takes the time")
-	stations = flag.Int("stations", 1300, "number of stations")
-	workers  = flag.Int("workers", 100, "number of workers")
-	faults   = flag.Float64("faults", 1, "how often they happen, of the usual; 0 for none")
-	tries    = flag.Int("deliveries", 20, "after which a job is poisoned")
+	seed       = flag.Uint64("seed", 1, "seed of stations and faults; 0 takes the current time")
+	stations   = flag.Int("stations", 1300, "number of stations")
+	workers    = flag.Int("workers", 100, "number of workers")
+	faultScale = flag.Float64("faults", 1, "factor on the usual fault rates; 0 for no faults")
+	deliveries = flag.Int("deliveries", 20, "deliveries before a job is poisoned")
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// simulate runs one world and says what is wrong with it.
+// simulate runs one world, logs its summary and returns what the checks found.
 func simulate(t *testing.T, o options) verdict {
 	t.Helper()
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("seed %d", o.seed)
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // memory is not what this is short of
-	dir := scratch(t)
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // time is scarcer than memory here
+	dir := tempDir(t)
 	began := time.Now()
 	w := newWorld(o)
 	var v verdict
@@ -39,13 +39,12 @@ func simulate(t *testing.T, o options) verdict {
 		w.run(t, dir)
 		v = w.check(t)
 	})
-	t.Log(w.numbers(time.Since(began), v))
+	t.Log(w.summary(time.Since(began), v))
 	return v
 }
 
-// scratch is a folder in memory where there is one: a simulation syncs a file tens of
-// thousands of times.
-func scratch(t *testing.T) string {
+// tempDir returns a temporary folder in memory if possible: a simulation syncs a file tens of thousands of times.
+func tempDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "simulation")
 	if err != nil {
@@ -55,34 +54,39 @@ func scratch(t *testing.T) string {
 	return dir
 }
 
-func normal() options {
-	return options{seed: *seed, stations: *stations, large: 500, workers: *workers, lease: 10 * time.Second, deliveries: *tries, limit: time.Hour, rates: usual.times(*faults)}
+// flagOptions returns the options that the flags set.
+func flagOptions() options {
+	return options{
+		seed: *seed, stations: *stations, large: 500, workers: *workers, lease: 10 * time.Second,
+		deliveries: *deliveries, limit: time.Hour, rates: usualRates.times(*faultScale),
+	}
 }
 
-// small takes some seconds, also with the race detector, and is enough for what goes wrong without a rule to show.
-func small() options {
-	o := normal()
+// smallOptions returns options for a run of some seconds, also with the race detector. The run is large enough to show
+// a missing rule.
+func smallOptions() options {
+	o := flagOptions()
 	o.stations, o.workers, o.large = 200, 20, 100
-	if raced {
+	if raceDetector {
 		o.stations, o.workers, o.large = 60, 10, 40
 	}
 	return o
 }
 
-// Every job ends once, with one result, whatever happens to workers, messages and
-// answers, and nobody is overtaken in the queue.
+// Every job ends once, with one result, whatever happens to workers, messages and answers. No job overtakes another in
+// the queue.
 func TestSimulation(t *testing.T) {
-	o := normal()
-	if testing.Short() || raced {
-		o = small()
+	o := flagOptions()
+	if testing.Short() || raceDetector {
+		o = smallOptions()
 	}
-	if v := simulate(t, o); v.doubles+v.lost+v.wrong+v.stuck+v.poisoned+v.starved > 0 {
-		t.Errorf("%+v", v)
+	if v := simulate(t, o); v.doubles+v.lost+v.wrong+v.stuck+v.poisoned+v.overtaken > 0 {
+		t.Errorf("the checks found %+v, want nothing", v)
 	}
 }
 
-// Without a rule of the protocol the same checks find what it is there for.
-func TestChecksFindWhatIsBroken(t *testing.T) {
+// Without a rule of the protocol the same checks find the fault that the rule prevents.
+func TestChecksFindAMissingRule(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		without rules
@@ -90,13 +94,13 @@ func TestChecksFindWhatIsBroken(t *testing.T) {
 	}{
 		{"without the fence", rules{fence: true}, func(v verdict) int { return v.doubles }},
 		{"without the reconciler", rules{reconciler: true}, func(v verdict) int { return v.stuck }},
-		{"without the order of the queue", rules{fairness: true}, func(v verdict) int { return v.starved }},
+		{"without the order of the queue", rules{order: true}, func(v verdict) int { return v.overtaken }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := small()
-			o.without, o.limit, o.rates.pause, o.rates.twice = c.without, 10*time.Minute, 0.05, 0.5
+			o := smallOptions()
+			o.without, o.limit, o.rates.pause, o.rates.duplicate = c.without, 10*time.Minute, 0.05, 0.5
 			if v := simulate(t, o); c.found(v) == 0 {
-				t.Errorf("nothing was found: %+v", v)
+				t.Errorf("the checks missed the fault; they found %+v", v)
 			}
 		})
 	}

@@ -24,79 +24,82 @@ import (
 // options of a simulation.
 type options struct {
 	seed       uint64
-	stations   int // of them one in a hundred with clipsOfBusy clips, one with large
+	stations   int // the first has large clips, one in a hundred has busyClips, and the others have one
 	large      int
 	workers    int
 	lease      time.Duration
-	deliveries int           // then a job is poisoned
-	limit      time.Duration // after the last footage came, until what has not ended is stuck
+	deliveries int           // before a job is poisoned
+	limit      time.Duration // jobs that have not ended this long after the last footage are stuck
 	rates      rates
 	without    rules
 }
 
-// rules can be taken out, to see that the checks find it.
-type rules struct{ fence, reconciler, fairness bool }
+// rules names the rules to take out, to show that the checks find it.
+type rules struct{ fence, reconciler, order bool }
 
 const (
-	clipsOfBusy = 20
-	busy        = 0.6 // share of the workers' time that the footage takes
-	meanTakes   = 4 * time.Second
-	badClips    = 0.02
+	busyClips      = 20
+	load           = 0.6 // share of the workers' time that the footage takes
+	meanCountTime  = 4 * time.Second
+	truncatedShare = 0.02
+	poisonEnd      = -1 // stands for a fence in clip.endFences
 )
 
-// clip is one piece of footage and what the world saw of it. The world's mutex guards
-// what is not set before it starts.
+// clip is one piece of footage and what happened to it. The first block is set before the world starts. The world's
+// mutex guards the rest.
 type clip struct {
-	id      footage.ID
-	station int
-	arrives time.Duration // after the start
-	takes   time.Duration // to count
-	bad     bool          // cut short
-	animals int
+	id        footage.ID
+	station   int
+	arrives   time.Duration // after the start
+	countTime time.Duration
+	truncated bool
+	animals   int
 
 	job         string
-	came        time.Time // at the cloud
-	sent        time.Time // its first message, at the queue
-	delivered   time.Time // to a worker, for the first time
-	begun       time.Time
+	arrived     time.Time // in the cloud
+	sent        time.Time // its first message to the queue
+	delivered   time.Time // first
+	begun       time.Time // first
 	ended       time.Time // first
 	messageLost bool
-	ends        []int64 // fences of the attempts whose end the ledger took, -1 for poisoned
+	endFences   []int64 // fences of the attempts whose end the ledger accepted, or poisonEnd
 }
 
 // world is stations, cloud and workers.
 type world struct {
 	options
 	clips  []*clip
-	window time.Duration // in which the footage comes
-	faults tally
+	window time.Duration // in which the footage arrives
+	faults faultCounts
 	ledger *ledger.Ledger
 	blobs  *disk.Store
-	queue  *post
+	queue  *faultyQueue
 
-	began  time.Time
-	took   time.Duration // simulated
-	wanted atomic.Int32  // workers
-	enough time.Time     // when so many were wanted last; run's own
+	began     time.Time
+	simulated time.Duration // how long the run took
+	wanted    atomic.Int32  // number of workers
+	scaled    time.Time     // when scale last set wanted; only run uses it
 
-	mu    sync.Mutex
-	byID  map[footage.ID]*clip
-	byJob map[string]*clip
-	of    map[int]int // clips by station
-	left  int         // undelivered ones of the large station
+	mu      sync.Mutex
+	byID    map[footage.ID]*clip
+	byJob   map[string]*clip
+	clipsOf map[int]int // number of clips by station
+	waiting int         // clips of the large station that have not been delivered
 }
 
+// newWorld draws the clips of all stations from the seed.
 func newWorld(o options) *world {
-	w := &world{options: o, byID: map[footage.ID]*clip{}, byJob: map[string]*clip{}, of: map[int]int{}}
+	w := &world{options: o, byID: map[footage.ID]*clip{}, byJob: map[string]*clip{}, clipsOf: map[int]int{}}
 	r := rand.New(rand.NewPCG(o.seed, 0))
 	var work time.Duration
 	add := func(station int) {
 		c := &clip{
-			id: footage.ID(fmt.Sprintf("s%05d-c%03d", station, w.of[station])), station: station,
-			takes: time.Duration(min(r.ExpFloat64(), 5) * float64(meanTakes)), bad: r.Float64() < badClips, animals: r.IntN(300),
+			id: footage.ID(fmt.Sprintf("s%05d-c%03d", station, w.clipsOf[station])), station: station,
+			countTime: time.Duration(min(r.ExpFloat64(), 5) * float64(meanCountTime)),
+			truncated: r.Float64() < truncatedShare, animals: r.IntN(300),
 		}
-		work += c.takes
-		w.of[station]++
+		work += c.countTime
+		w.clipsOf[station]++
 		w.clips = append(w.clips, c)
 		w.byID[c.id] = c
 	}
@@ -106,20 +109,20 @@ func newWorld(o options) *world {
 		case s == 0:
 			n = o.large
 		case s%100 == 0:
-			n = clipsOfBusy
+			n = busyClips
 		}
 		for range n {
 			add(s)
 		}
 	}
-	w.left = w.of[0]
-	w.window = time.Duration(float64(work) / float64(o.workers) / busy)
+	w.waiting = w.clipsOf[0]
+	w.window = time.Duration(float64(work) / float64(o.workers) / load)
 	starts := map[int]time.Duration{}
 	for _, c := range w.clips {
 		if _, ok := starts[c.station]; !ok {
 			starts[c.station] = time.Duration(r.Int64N(int64(w.window)))
 		}
-		if c.station == 0 { // all that a long outage held back, within seconds
+		if c.station == 0 { // after a long outage all clips arrive within seconds
 			c.arrives = w.window/4 + time.Duration(r.Int64N(int64(10*time.Second)))
 			continue
 		}
@@ -129,7 +132,7 @@ func newWorld(o options) *world {
 	return w
 }
 
-// open opens what is real, in a folder.
+// open opens ledger, queue and blob store in the folder dir.
 func (w *world) open(t *testing.T, dir string) {
 	t.Helper()
 	var err error
@@ -137,12 +140,12 @@ func (w *world) open(t *testing.T, dir string) {
 	must.Do(t, err)
 	q, err := embedded.New(t.Context(), w.ledger.DB(), nil)
 	must.Do(t, err)
-	w.queue = &post{Queue: q, w: w, random: rand.New(rand.NewPCG(w.seed, 1))}
+	w.queue = &faultyQueue{Queue: q, w: w, random: rand.New(rand.NewPCG(w.seed, 1))}
 	w.blobs, err = disk.New(filepath.Join(dir, "blobs"))
 	must.Do(t, err)
 }
 
-// run lets time pass until all has ended, or the limit.
+// run runs stations, intake and workers until every job has ended, at most until the limit.
 func (w *world) run(t *testing.T, cache string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -154,12 +157,12 @@ func (w *world) run(t *testing.T, cache string) {
 		must.Do(t, err)
 		all.Go(func() { _ = in.Run(ctx) })
 	}
-	all.Go(func() { w.queue.steal(ctx) })
+	all.Go(func() { w.queue.loseWaiting(ctx) })
 	for i, c := range w.clips {
-		all.Go(func() { w.hand(ctx, c, rand.New(rand.NewPCG(w.seed, 2<<32|uint64(i)))) })
+		all.Go(func() { w.upload(ctx, c, rand.New(rand.NewPCG(w.seed, 2<<32|uint64(i)))) })
 	}
 	for n := range w.workers {
-		all.Go(func() { w.work(ctx, n, cache) })
+		all.Go(func() { w.runWorkers(ctx, n, cache) })
 	}
 	w.began = time.Now()
 	w.wanted.Store(1)
@@ -170,11 +173,12 @@ func (w *world) run(t *testing.T, cache string) {
 		n, err := w.queue.Len(ctx)
 		must.Do(t, err)
 		w.scale(n)
-		if s.Jobs[job.Done]+s.Jobs[job.Failed]+s.Jobs[job.Poisoned] == len(w.clips) && n == 0 && w.queue.empty() {
+		ended := s.Jobs[job.Done] + s.Jobs[job.Failed] + s.Jobs[job.Poisoned]
+		if ended == len(w.clips) && n == 0 && !w.queue.hasDuplicates() {
 			break
 		}
 	}
-	w.took = time.Since(w.began)
+	w.simulated = time.Since(w.began)
 }
 
 const (
@@ -182,73 +186,71 @@ const (
 	cooldown   = time.Minute
 )
 
-// scale wants as many workers as there are messages, at once when they are more, and a
-// minute later when they are fewer.
+// scale sets the number of workers to the number of messages: at once to scale out, and after the cooldown to scale in.
 func (w *world) scale(messages int) {
 	n := int32(min(max(messages, 1), w.workers))
 	if n >= w.wanted.Load() {
 		w.wanted.Store(n)
-		w.enough = time.Now()
+		w.scaled = time.Now()
 	}
-	if time.Since(w.enough) > cooldown {
+	if time.Since(w.scaled) > cooldown {
 		w.wanted.Store(n)
-		w.enough = time.Now()
+		w.scaled = time.Now()
 	}
 }
 
-// hand gives a clip to the cloud as the end of an upload does: blob, record, message,
-// mark. The cloud may stop after each, and the station hands it over again when it
-// heard no answer.
-func (w *world) hand(ctx context.Context, c *clip, r *rand.Rand) {
+// upload hands a clip to the cloud in the steps of the end of an upload: blob, record, message, mark. The cloud may
+// crash after a step. The station uploads again if the answer was lost.
+func (w *world) upload(ctx context.Context, c *clip, r *rand.Rand) {
 	wait(ctx, c.arrives)
 	key := fmt.Sprintf("footage/%s/original.mp4", c.id)
 	content := string(c.id)
 	for ctx.Err() == nil {
-		w.note(func() {
-			if c.came.IsZero() {
-				c.came = time.Now()
+		w.locked(func() {
+			if c.arrived.IsZero() {
+				c.arrived = time.Now()
 			}
 		})
 		_, err := w.blobs.Put(ctx, key, strings.NewReader(content))
 		var rec ledger.Recorded
 		if err == nil {
 			rec, err = w.ledger.Footage.Record(ctx, ledger.Footage{
-				ID: c.id, Site: "ranch", Device: fmt.Sprint("station-", c.station), Name: "DJI_0001.MP4", Size: int64(len(content)),
-				SHA256: footage.Sum([]byte(content)), BlobKey: key,
+				ID: c.id, Site: "ranch", Device: fmt.Sprint("station-", c.station), Name: "DJI_0001.MP4",
+				Size: int64(len(content)), SHA256: footage.Sum([]byte(content)), BlobKey: key,
 			})
 		}
 		if err != nil {
-			continue // ctx ended
+			continue // the writes fail only after ctx has ended
 		}
-		w.note(func() {
+		w.locked(func() {
 			c.job = rec.Job.ID
 			w.byJob[c.job] = c
 		})
 		if r.Float64() < w.rates.lost {
-			w.faults.add("cloud does not answer the station")
-			w.lostMessage(c.job)
+			w.faults.add("cloud's answer to the station lost")
+			w.noteLostMessage(c.job)
 			wait(ctx, time.Duration(r.Int64N(int64(time.Minute))))
 			continue
 		}
 		if r.Float64() < w.rates.crash {
-			w.faults.add("cloud stops before the message")
-			w.lostMessage(c.job)
+			w.faults.add("cloud crashed before the message")
+			w.noteLostMessage(c.job)
 			return
 		}
 		if err := w.queue.Enqueue(ctx, c.job); err != nil {
-			return // the reconciler's
+			return // the reconciler sends the message
 		}
 		if r.Float64() < w.rates.crash {
-			w.faults.add("cloud stops before the mark")
+			w.faults.add("cloud crashed before the mark")
 			return
 		}
-		_ = w.ledger.Jobs.MarkQueued(ctx, c.job) // fails with ctx alone
+		_ = w.ledger.Jobs.MarkQueued(ctx, c.job) // fails only after ctx has ended
 		return
 	}
 }
 
-// work is one worker's place: a process, and after its end another one.
-func (w *world) work(ctx context.Context, place int, cache string) {
+// runWorkers runs one worker process after another, while so many workers are wanted.
+func (w *world) runWorkers(ctx context.Context, place int, cache string) {
 	for life := 0; ctx.Err() == nil; life++ {
 		if int32(place) >= w.wanted.Load() {
 			wait(ctx, scaleEvery)
@@ -256,22 +258,25 @@ func (w *world) work(ctx context.Context, place int, cache string) {
 		}
 		alive, kill := context.WithCancel(ctx)
 		p := &process{w: w, kill: kill, random: rand.New(rand.NewPCG(w.seed, 3<<32|uint64(place)<<16|uint64(life)))}
-		stop := time.AfterFunc(time.Duration((0.2+p.random.ExpFloat64())*float64(15*time.Minute)), func() {
-			w.faults.add("worker is asked to stop")
+		runTime := time.Duration((0.2 + p.random.ExpFloat64()) * float64(15*time.Minute))
+		stop := time.AfterFunc(runTime, func() {
+			w.faults.add("worker stopped")
 			kill()
 		})
 		go func() {
 			for alive.Err() == nil {
 				wait(alive, scaleEvery)
 				if int32(place) >= w.wanted.Load() && alive.Err() == nil {
-					w.faults.add("worker is scaled in")
+					w.faults.add("worker scaled in")
 					kill()
 				}
 			}
 		}()
 		_ = worker.New(worker.Options{
-			Name: fmt.Sprintf("w%d.%d", place, life), Jobs: jobs{w.ledger.Jobs, p}, Attempts: attempts{w.ledger.Attempts, p}, Queue: line{w.queue, p}, Blobs: blobs{w.blobs, p},
-			Counter: counter{p}, CacheDir: cache, Lease: w.lease, MaxDeliveries: w.deliveries,
+			Name: fmt.Sprintf("w%d.%d", place, life),
+			Jobs: workerJobs{w.ledger.Jobs, p}, Attempts: workerAttempts{w.ledger.Attempts, p},
+			Queue: workerQueue{w.queue, p}, Blobs: workerBlobs{w.blobs, p}, Counter: counter{p},
+			CacheDir: cache, Lease: w.lease, MaxDeliveries: w.deliveries,
 		}).Run(alive) // always nil
 		stop.Stop()
 		kill()
@@ -279,7 +284,8 @@ func (w *world) work(ctx context.Context, place int, cache string) {
 	}
 }
 
-func (w *world) note(f func()) {
+// locked calls f with the mutex held.
+func (w *world) locked(f func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	f()
@@ -291,25 +297,33 @@ func (w *world) clip(id footage.ID) *clip {
 	return w.byID[id]
 }
 
-func (w *world) sent(job string)        { w.first(job, func(c *clip) *time.Time { return &c.sent }) }
-func (w *world) begun(job string)       { w.first(job, func(c *clip) *time.Time { return &c.begun }) }
-func (w *world) lostMessage(job string) { w.note(func() { w.byJob[job].messageLost = true }) }
+func (w *world) noteSent(job string) { w.noteFirst(job, func(c *clip) *time.Time { return &c.sent }) }
 
-func (w *world) delivered(job string) {
-	if w.first(job, func(c *clip) *time.Time { return &c.delivered }) {
-		w.note(func() {
+func (w *world) noteBegun(job string) { w.noteFirst(job, func(c *clip) *time.Time { return &c.begun }) }
+
+func (w *world) noteLostMessage(job string) { w.locked(func() { w.byJob[job].messageLost = true }) }
+
+func (w *world) noteDelivered(job string) {
+	if w.noteFirst(job, func(c *clip) *time.Time { return &c.delivered }) {
+		w.locked(func() {
 			if w.byJob[job].station == 0 {
-				w.left--
+				w.waiting--
 			}
 		})
 	}
 }
 
-// first notes when something happened to a job for the first time.
-func (w *world) first(job string, what func(*clip) *time.Time) bool {
+// noteEnd notes an end that the ledger accepted, by the fence of its attempt, or poisonEnd.
+func (w *world) noteEnd(job string, fence int64) {
+	w.noteFirst(job, func(c *clip) *time.Time { return &c.ended })
+	w.locked(func() { w.byJob[job].endFences = append(w.byJob[job].endFences, fence) })
+}
+
+// noteFirst sets the field to the current time if it is zero, and reports whether it did.
+func (w *world) noteFirst(job string, field func(*clip) *time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at := what(w.byJob[job])
+	at := field(w.byJob[job])
 	if !at.IsZero() {
 		return false
 	}
@@ -317,22 +331,16 @@ func (w *world) first(job string, what func(*clip) *time.Time) bool {
 	return true
 }
 
-// ended notes an end that the ledger took.
-func (w *world) ended(job string, fence int64) {
-	w.first(job, func(c *clip) *time.Time { return &c.ended })
-	w.note(func() { w.byJob[job].ends = append(w.byJob[job].ends, fence) })
-}
-
-// small reports whether a job is of a station with one clip.
-func (w *world) small(job string) bool {
+// isSmall reports whether the job is of a station with one clip.
+func (w *world) isSmall(job string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.of[w.byJob[job].station] == 1
+	return w.clipsOf[w.byJob[job].station] == 1
 }
 
-// crowded reports whether clips of the large station still wait.
-func (w *world) crowded() bool {
+// largeWaits reports whether clips of the large station have not been delivered yet.
+func (w *world) largeWaits() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.left > 0
+	return w.waiting > 0
 }
