@@ -216,19 +216,19 @@ func testRefusals(t *testing.T, c *cloud) {
 	}{
 		"unknown token":      {unknown, uplink.ErrToken, wire.SlugUnauthorised},
 		"token of a reader":  {reader, uplink.ErrToken, wire.SlugForbidden},
-		"unknown upload":     {gone, uplink.ErrGone, wire.SlugUploadGone},
-		"HEAD of no upload":  {head, uplink.ErrGone, ""},
+		"unknown upload":     {gone, uplink.ErrNotFound, wire.SlugUploadGone},
+		"HEAD of no upload":  {head, uplink.ErrNotFound, ""},
 		"wrong offset":       {offset, uplink.ErrOffset, wire.SlugOffsetConflict},
 		"telemetry too big":  {large, uplink.ErrRefused, wire.SlugTooLarge},
 		"video too big":      {huge, uplink.ErrRefused, wire.SlugTooLarge},
 		"bad id":             {id, uplink.ErrRefused, wire.SlugBadMetadata},
 		"bad kind":           {kind, uplink.ErrRefused, wire.SlugBadMetadata},
-		"id of another file": {taken, uplink.ErrTaken, wire.SlugConflict},
-		"late telemetry":     {late, uplink.ErrTaken, wire.SlugConflict},
+		"id of another file": {taken, uplink.ErrIDTaken, wire.SlugConflict},
+		"late telemetry":     {late, uplink.ErrIDTaken, wire.SlugConflict},
 		"empty file":         {empty, uplink.ErrRefused, wire.SlugEmpty},
 		"not a video":        {upload(t, station, video("letter", text), text), uplink.ErrRefused, wire.SlugNotAVideo},
 		"damaged":            {upload(t, station, damaged, content), uplink.ErrHash, wire.SlugHashMismatch},
-		"unknown footage":    {missing, uplink.ErrGone, wire.SlugNotFound},
+		"unknown footage":    {missing, uplink.ErrNotFound, wire.SlugNotFound},
 	} {
 		var a *uplink.Answer
 		if !errors.Is(r.err, r.class) || !errors.As(r.err, &a) {
@@ -261,7 +261,7 @@ func testTime(t *testing.T, c *cloud) {
 	if err := station.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := station.Footage(t.Context(), "nothing"); !errors.Is(err, uplink.ErrGone) {
+	if _, err := station.Footage(t.Context(), "nothing"); !errors.Is(err, uplink.ErrNotFound) {
 		t.Fatal(err)
 	}
 	if len(h.dates) != 2 {

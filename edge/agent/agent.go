@@ -129,7 +129,7 @@ func (a *Agent) newUplink() error {
 		return fmt.Errorf("uplink.windows: %w", err)
 	}
 	a.token = uplink.NewToken(a.cfg.Token, a.cfg.TokenFile, a.log)
-	a.budget, err = uplink.NewBudget(uplink.BudgetOptions{Books: a.spool.Link, Metered: u.Metered,
+	a.budget, err = uplink.NewBudget(uplink.BudgetOptions{Store: a.spool.Link, Metered: u.Metered,
 		Day: int64(u.Budget.Day), Month: int64(u.Budget.Month),
 		Zone: windows.Zone(), Synced: synced, Log: a.log})
 	if err != nil {
@@ -178,7 +178,7 @@ func (a *Agent) station() *orders.Station {
 
 // watchRoutes makes the uplink retry when the kernel reports a new route.
 func (a *Agent) watchRoutes(ctx context.Context) error {
-	if err := uplink.WatchRoutes(ctx, a.uplink.LinkBack); err != nil {
+	if err := uplink.WatchRoutes(ctx, a.uplink.KickIfDown); err != nil {
 		a.log.Warn("cannot watch the routes; a link that comes back is noticed at the next retry", "err", err)
 	}
 	return nil

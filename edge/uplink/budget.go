@@ -10,61 +10,60 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-// ErrBudget says that the data budget of a metered link is used up. Nothing more
-// is sent to the cloud until the next day or month.
+// ErrBudget marks a used up data budget of a metered link. Nothing is sent to the cloud
+// until the next day or month.
 var ErrBudget = errors.New("data budget is used up")
 
 const (
-	// requestCost is booked for every request besides its body: a new connection
-	// with TLS (about 3 KiB), both headers and a short answer.
+	// requestCost is counted for every request besides its body: a new connection with
+	// TLS (about 3 KiB), both headers and a short answer.
 	requestCost = 4 << 10
-	// leastUse is the rest of a budget that is not worth a request any more.
+	// leastUse is the smallest rest of a budget that allows a request.
 	leastUse = requestCost + leastPiece
-	// ahead is how many bytes are booked durably before they are sent.
-	ahead = 1 << 20
-	// freely is how many times more where nothing bounds the bytes: flash wears out.
-	freely = 16
+	// saveStep is how many bytes are saved as used before they are sent.
+	saveStep = 1 << 20
+	// unlimitedSteps is how many steps to save at once without a limit: flash wears out.
+	unlimitedSteps = 16
 )
 
-// books is what a Budget needs of the spool.
-type books interface {
+// dataUseStore keeps the use of the link over restarts.
+type dataUseStore interface {
 	DataUse() (spool.DataUse, error)
 	SetDataUse(spool.DataUse) error
 	Orders() (spool.LinkOrders, error)
 }
 
-// BudgetOptions configure a Budget. Books is required.
+// BudgetOptions configure a Budget. Store is required.
 type BudgetOptions struct {
-	Books      books
-	Metered    bool  // as configured; an order in Books wins
-	Day, Month int64 // bytes, 0: no bound
+	Store      dataUseStore
+	Metered    bool  // as configured; an order in Store overrides it
+	Day, Month int64 // bytes, 0 for no limit
 	Zone       *time.Location
-	// Now and Synced are the wall clock and whether it can be trusted; nil:
-	// time.Now, always.
+	// Now is the wall clock, Synced whether it can be trusted; nil means time.Now and
+	// always.
 	Now    func() time.Time
 	Synced func() bool
 	Log    *slog.Logger
 }
 
-// Budget counts what goes to the cloud while the link is metered, and holds it
-// within the bytes of a day and a month. Bytes of a body count when they are
-// handed to the connection, whether or not they arrive; every request counts
-// requestCost more. Framing below TLS (about 4 %) and MQTT are not counted.
+// Budget counts the bytes to the cloud while the link is metered, and limits them per day
+// and month. Bytes of a body count when they are handed to the connection, even if they do
+// not arrive. Every request counts requestCost more. Framing below TLS (about 4 %) and
+// MQTT do not count.
 //
-// Counts are kept durably up to 1 MiB ahead of what was sent, so a crash wastes
-// up to that much of the budget and never sends more than is counted. A later
-// day or month, by a synced clock, begins anew; an unsynced clock never gives a
-// new budget. Budget is safe for concurrent use.
+// The saved count is up to 1 MiB ahead of the sent bytes. So a crash wastes at most that
+// much of the budget, and no byte is sent uncounted. Only a synced clock starts a new day
+// or month. Budget is safe for concurrent use.
 type Budget struct {
 	o BudgetOptions
 
 	mu      sync.Mutex
 	metered bool
 	use     spool.DataUse
-	kept    spool.DataUse // what the spool has, at least use
+	saved   spool.DataUse // in the store, at least use
 }
 
-// NewBudget reads what was used before.
+// NewBudget reads the saved use.
 func NewBudget(o BudgetOptions) (*Budget, error) {
 	if o.Zone == nil {
 		o.Zone = time.Local
@@ -78,7 +77,7 @@ func NewBudget(o BudgetOptions) (*Budget, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	orders, err := o.Books.Orders()
+	orders, err := o.Store.Orders()
 	if err != nil {
 		return nil, err
 	}
@@ -86,25 +85,25 @@ func NewBudget(o BudgetOptions) (*Budget, error) {
 	if orders.Metered != nil {
 		b.metered = *orders.Metered
 	}
-	if b.use, err = o.Books.DataUse(); err != nil {
+	if b.use, err = o.Store.DataUse(); err != nil {
 		return nil, err
 	}
-	b.kept = b.use
+	b.saved = b.use
 	return b, nil
 }
 
-// Close keeps the exact counts.
+// Close saves the exact counts.
 func (b *Budget) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.kept == b.use {
+	if b.saved == b.use {
 		return nil
 	}
-	b.kept = b.use
-	return b.o.Books.SetDataUse(b.use)
+	b.saved = b.use
+	return b.o.Store.SetDataUse(b.use)
 }
 
-// Metered reports whether bytes cost. A nil Budget is not metered.
+// Metered reports whether the link is paid by volume. A nil Budget is not metered.
 func (b *Budget) Metered() bool {
 	if b == nil {
 		return false
@@ -114,7 +113,7 @@ func (b *Budget) Metered() bool {
 	return b.metered
 }
 
-// configured reports whether the link is metered without any order.
+// configured reports whether the configuration says metered.
 func (b *Budget) configured() bool { return b != nil && b.o.Metered }
 
 func (b *Budget) setMetered(m bool) {
@@ -126,23 +125,23 @@ func (b *Budget) setMetered(m bool) {
 	b.metered = m
 }
 
-// request books one request. The error wraps ErrBudget.
+// request counts one request. The error wraps ErrBudget.
 func (b *Budget) request() error {
-	_, err := b.take(requestCost, requestCost)
+	_, err := b.book(requestCost, requestCost)
 	return err
 }
 
-// received books an answer's body, which is here already.
-func (b *Budget) received(n int) { _, _ = b.take(int64(n), 0) }
+// received counts the body of an answer.
+func (b *Budget) received(n int) { _, _ = b.book(int64(n), 0) }
 
-// body books up to n bytes of a body and returns how many may go, at least one.
+// body counts up to n bytes of a body and returns how many may be sent, at least one.
 func (b *Budget) body(n int) (int, error) {
-	got, err := b.take(int64(n), 1)
+	got, err := b.book(int64(n), 1)
 	return int(got), err
 }
 
-// take books as much of most as is left, at least least bytes or nothing.
-func (b *Budget) take(most, least int64) (int64, error) {
+// book counts up to most bytes within the budget: at least least bytes, or none.
+func (b *Budget) book(most, least int64) (int64, error) {
 	if b == nil {
 		return most, nil
 	}
@@ -151,21 +150,21 @@ func (b *Budget) take(most, least int64) (int64, error) {
 	if !b.metered {
 		return most, nil
 	}
-	b.roll()
-	n := min(most, b.left())
+	b.startNewDay()
+	n := min(most, b.remaining())
 	if n < least {
 		return 0, ErrBudget
 	}
 	b.use.DayBytes += n
 	b.use.MonthBytes += n
-	if b.use.DayBytes > b.kept.DayBytes || b.use.MonthBytes > b.kept.MonthBytes {
-		b.keep()
+	if b.use.DayBytes > b.saved.DayBytes || b.use.MonthBytes > b.saved.MonthBytes {
+		b.saveAhead()
 	}
 	return n, nil
 }
 
-// left is what may still be sent, within the tighter of the two bounds.
-func (b *Budget) left() int64 {
+// remaining is how many bytes may still be sent, by the tighter of the two limits.
+func (b *Budget) remaining() int64 {
 	n := int64(1) << 62
 	if b.o.Day > 0 {
 		n = min(n, b.o.Day-b.use.DayBytes)
@@ -176,19 +175,19 @@ func (b *Budget) left() int64 {
 	return max(n, 0)
 }
 
-// keep books the next bytes in the spool. A spool that cannot be written holds
-// up nothing: footage that goes out is what makes room.
-func (b *Budget) keep() {
-	n := int64(ahead)
+// saveAhead saves the next bytes as used. A failed write does not stop the upload, which
+// is what frees the disk.
+func (b *Budget) saveAhead() {
+	n := int64(saveStep)
 	if b.o.Day == 0 && b.o.Month == 0 {
-		n *= freely
+		n *= unlimitedSteps
 	}
-	n = min(n, b.left())
-	b.kept = b.use
-	b.kept.DayBytes += n
-	b.kept.MonthBytes += n
-	if err := b.o.Books.SetDataUse(b.kept); err != nil {
-		b.o.Log.Error("use of the metered link is not kept, a restart would count too little", "err", err)
+	n = min(n, b.remaining())
+	b.saved = b.use
+	b.saved.DayBytes += n
+	b.saved.MonthBytes += n
+	if err := b.o.Store.SetDataUse(b.saved); err != nil {
+		b.o.Log.Error("cannot save the use of the metered link; after a restart the count is too low", "err", err)
 	}
 }
 
@@ -197,9 +196,9 @@ const (
 	monthForm = "2006-01"
 )
 
-// roll begins a new day or month. The first trusted date only names the day
-// that is counted in already.
-func (b *Budget) roll() {
+// startNewDay starts a new day or month. The first trusted date only names the current
+// day.
+func (b *Budget) startNewDay() {
 	if !b.o.Synced() {
 		return
 	}
@@ -208,8 +207,8 @@ func (b *Budget) roll() {
 	if day == b.use.Day {
 		return
 	}
-	// A date before the one known gives nothing; one far before it says that the
-	// known one was wrong, and is taken over so that tomorrow begins anew.
+	// Yesterday's date starts nothing. A date far before the known one means that the known
+	// one was wrong; it replaces that one, so that the next day starts normally.
 	yesterday := now.AddDate(0, 0, 1).Format(dayForm) == b.use.Day
 	switch {
 	case yesterday:
@@ -221,12 +220,12 @@ func (b *Budget) roll() {
 		}
 	}
 	b.use.Day, b.use.Month = day, month
-	b.keep()
+	b.saveAhead()
 }
 
-// held says why the budget stops the uplink, and until when; no cause when it
-// does not. The time is zero when the clock does not know it.
-func (b *Budget) held() hold {
+// hold returns the hold of a used up budget, or a hold without cause. Its time is zero
+// while the clock is not synced.
+func (b *Budget) hold() hold {
 	if b == nil {
 		return hold{}
 	}
@@ -235,8 +234,8 @@ func (b *Budget) held() hold {
 	if !b.metered {
 		return hold{}
 	}
-	b.roll()
-	if b.left() >= leastUse {
+	b.startNewDay()
+	if b.remaining() >= leastUse {
 		return hold{}
 	}
 	now := b.o.Now().In(b.o.Zone)
@@ -247,9 +246,9 @@ func (b *Budget) held() hold {
 		span, used, of = "month", b.use.MonthBytes, b.o.Month
 		h.until = time.Date(y, m+1, 1, 0, 0, 0, 0, b.o.Zone)
 	}
-	when := "goes on at " + clockTime(now, h.until)
+	when := "resumes at " + clockTime(now, h.until)
 	if !b.o.Synced() {
-		h.until, when = time.Time{}, "goes on when the clock is synced and the next "+span+" has begun"
+		h.until, when = time.Time{}, "resumes when the clock is synced and the next "+span+" has begun"
 	}
 	h.detail = fmt.Sprintf("data budget of the %s is used up: %s of %s, %s", span, inMiB(used), inMiB(of), when)
 	return h
@@ -257,7 +256,7 @@ func (b *Budget) held() hold {
 
 func inMiB(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-// clockTime prints a time for people, with its date when it is not within a day.
+// clockTime prints a time for people, with its date when it is more than a day away.
 func clockTime(now, t time.Time) string {
 	t = t.In(now.Location())
 	if t.Sub(now) > 24*time.Hour {
@@ -266,10 +265,10 @@ func clockTime(now, t time.Time) string {
 	return t.Format("15:04")
 }
 
-// Spent is one span's use of a budget.
+// Spent is the use of a budget in a day or month.
 type Spent struct {
 	Used  int64 `json:"used"`  // bytes
-	Limit int64 `json:"limit"` // bytes, 0: no bound
+	Limit int64 `json:"limit"` // bytes, 0 for no limit
 }
 
 func (b *Budget) spent() (day, month Spent) {
@@ -278,6 +277,6 @@ func (b *Budget) spent() (day, month Spent) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.roll()
+	b.startNewDay()
 	return Spent{b.use.DayBytes, b.o.Day}, Spent{b.use.MonthBytes, b.o.Month}
 }

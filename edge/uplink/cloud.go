@@ -28,14 +28,14 @@ const (
 	maxAnswer      = 1 << 20
 )
 
-// errStalled is the cause of a cut by the idle time-out.
+// errStalled is the cause of a request that the idle time-out canceled.
 var errStalled = errors.New("no byte moved")
 
-// Cloud speaks to the cloud's intake and API. It is safe for concurrent use.
+// Cloud is a client of the cloud's intake and API. It is safe for concurrent use.
 type Cloud struct {
 	base   *url.URL
 	token  *Token
-	budget *Budget // nil: nothing is counted
+	budget *Budget // nil counts nothing
 	clock  timeHints
 	idle   time.Duration
 	http   *http.Client
@@ -46,12 +46,12 @@ type Cloud struct {
 type CloudOptions struct {
 	URL         string
 	Token       *Token
-	Budget      *Budget       // nil: no byte is counted
+	Budget      *Budget       // nil counts no bytes
 	CAFile      string        // PEM, "" for the system's authorities
-	Proxy       secret.String // as proxy.Func takes it
+	Proxy       secret.String // a setting of proxy.Func
 	IdleTimeout time.Duration // 0 means one minute
 	Transport   http.RoundTripper
-	Clock       timeHints // nil: nobody asks for the time of answers
+	Clock       timeHints // nil ignores the time of answers
 }
 
 // NewCloud checks the options; it does not connect.
@@ -75,12 +75,12 @@ func NewCloud(o CloudOptions) (*Cloud, error) {
 		}
 	}
 	c := &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // the token goes to no other address
+		return http.ErrUseLastResponse // the token must not go to another address
 	}}
 	return &Cloud{base: base, token: o.Token, budget: o.Budget, clock: o.Clock, idle: o.IdleTimeout, http: c}, nil
 }
 
-// Close drops idle connections.
+// Close closes idle connections.
 func (c *Cloud) Close() { c.http.CloseIdleConnections() }
 
 func transport(caFile string, via secret.String) (http.RoundTripper, error) {
@@ -92,7 +92,7 @@ func transport(caFile string, via secret.String) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cloud.proxy: %w", err)
 	}
-	// HTTP/1.1: one long PATCH has nothing to share its connection with.
+	// HTTP/1.1, because one long PATCH shares its connection with nothing.
 	return &http.Transport{
 		Proxy:               ask,
 		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: requestTimeout, Control: fewUnsent}).DialContext,
@@ -117,13 +117,13 @@ func TLSConfig(caFile string) (*tls.Config, error) {
 	}
 	cfg.RootCAs = x509.NewCertPool()
 	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("certificate authority %s: no PEM certificate in it", caFile)
+		return nil, fmt.Errorf("certificate authority %s: the file has no PEM certificate", caFile)
 	}
 	return cfg, nil
 }
 
-// Footage asks what the cloud has under an id, with job and count. The error wraps
-// ErrGone when the cloud has nothing.
+// Footage returns what the cloud has under an id, with job and count. The error wraps
+// ErrNotFound when the cloud has nothing.
 func (c *Cloud) Footage(ctx context.Context, id footage.ID) (wire.Footage, error) {
 	r, err := c.short(ctx, http.MethodGet, c.at(wire.FootagePath(id)), nil)
 	if err != nil {
@@ -141,7 +141,7 @@ func (c *Cloud) Footage(ctx context.Context, id footage.ID) (wire.Footage, error
 	return parseFootage(body)
 }
 
-// Probe asks the cloud for a sign of life. Any answer is one.
+// Probe checks that the cloud answers. Every answer counts.
 func (c *Cloud) Probe(ctx context.Context) error {
 	r, err := c.short(ctx, http.MethodGet, c.at(wire.HealthPath), nil)
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *Cloud) Probe(ctx context.Context) error {
 func parseFootage(body []byte) (wire.Footage, error) {
 	var f wire.Footage
 	if err := json.Unmarshal(body, &f); err != nil {
-		return wire.Footage{}, fmt.Errorf("footage document: %w: %w", err, ErrOdd)
+		return wire.Footage{}, fmt.Errorf("footage document: %w: %w", err, ErrUnexpected)
 	}
 	return f, nil
 }
@@ -170,22 +170,23 @@ func (c *Cloud) short(ctx context.Context, method, to string, header http.Header
 		cancel()
 		return nil, err
 	}
-	r.Body = &cancelled{r.Body, cancel}
+	r.Body = &limitedBody{r.Body, cancel}
 	return r, nil
 }
 
-// cancelled frees the time limit with the body.
-type cancelled struct {
+// limitedBody releases the request's time limit when it is closed.
+type limitedBody struct {
 	io.ReadCloser
 	cancel context.CancelFunc
 }
 
-func (c *cancelled) Close() error {
+func (c *limitedBody) Close() error {
 	defer c.cancel()
 	return c.ReadCloser.Close()
 }
 
-func (c *Cloud) send(ctx context.Context, method, to string, header http.Header, body io.Reader, size int64) (*http.Response, error) {
+func (c *Cloud) send(ctx context.Context, method, to string, header http.Header, body io.Reader,
+	size int64) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, to, err)
@@ -218,7 +219,7 @@ func (c *Cloud) lastToken() secret.String {
 	return secret.String{}
 }
 
-// linkError tells a lost link from a stop by ctx.
+// linkError returns ctx's cause after a stop, or else ErrLink.
 func (c *Cloud) linkError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, errStalled) || errors.Is(cause, context.DeadlineExceeded) {
@@ -229,13 +230,13 @@ func (c *Cloud) linkError(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %w", c.explain(err), ErrLink)
 }
 
-// explain says what to do about the faults that are not the link's.
+// explain adds what to do about faults other than the link's.
 func (c *Cloud) explain(err error) string {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &unknown):
-		return "the cloud's certificate is signed by an authority unknown here (set cloud.ca_file): " + err.Error()
+		return "the cloud's certificate is signed by an unknown authority (set cloud.ca_file): " + err.Error()
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return c.outOfDate(invalid.Cert)
 	}

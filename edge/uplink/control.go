@@ -6,15 +6,15 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-// Values of SetLimit beside a number of bytes per second.
+// Values of SetLimit other than a number of bytes per second.
 const (
-	LimitConfigured int64 = 0  // what the configuration says
+	LimitConfigured int64 = 0  // the configured limit
 	LimitNone       int64 = -1 // no limit
-	// LeastLimit lets one request through within the shortest time-outs.
+	// LeastLimit allows one request within the shortest time-outs.
 	LeastLimit int64 = 4 << 10
 )
 
-// SetPaused stops the upload, also a running one, or lets it go on.
+// SetPaused pauses or resumes the upload. It also stops a running transfer.
 func (u *Uplink) SetPaused(p bool) {
 	u.mu.Lock()
 	u.paused = p
@@ -31,52 +31,52 @@ func (u *Uplink) SetPaused(p bool) {
 	u.Kick()
 }
 
-// Paused reports whether an operator stopped the upload.
+// Paused reports whether an operator paused the upload.
 func (u *Uplink) Paused() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.paused
 }
 
-// SetLimit bounds the bytes per second of footage from now on, also of a running
-// transfer. The order outlives restarts and wins over the configuration until
-// LimitConfigured takes it back.
+// SetLimit limits the bytes per second of footage, also of a running transfer. The order
+// survives restarts and overrides the configuration until LimitConfigured withdraws it.
 func (u *Uplink) SetLimit(bytesPerSecond int64) error {
 	if n := bytesPerSecond; n < LimitNone || n > 0 && n < LeastLimit {
-		return fmt.Errorf("limit of %d bytes a second: at least %d, %d for none, %d for the configured one", n, LeastLimit, LimitNone, LimitConfigured)
+		return fmt.Errorf("limit of %d bytes per second is not valid: use at least %d, %d for none, or %d for the configured one",
+			n, LeastLimit, LimitNone, LimitConfigured)
 	}
-	err := u.order(func(o *spool.LinkOrders) { o.Limit = bytesPerSecond })
+	err := u.changeOrders(func(o *spool.LinkOrders) { o.Limit = bytesPerSecond })
 	if err == nil {
-		u.limit.set(u.wantedLimit())
+		u.limit.set(u.effectiveLimit())
 	}
 	return err
 }
 
-// SetMetered says that bytes cost from now on, or that they do not. The order
-// outlives restarts and wins over the configuration until ResetMetered.
+// SetMetered sets whether the link is paid by volume. The order survives restarts and
+// overrides the configuration until ResetMetered.
 func (u *Uplink) SetMetered(metered bool) error {
-	err := u.order(func(o *spool.LinkOrders) { o.Metered = &metered })
+	err := u.changeOrders(func(o *spool.LinkOrders) { o.Metered = &metered })
 	if err == nil {
 		u.o.Cloud.budget.setMetered(metered)
-		u.reconsider()
+		u.recheckHold()
 	}
 	return err
 }
 
-// ResetMetered takes SetMetered back.
+// ResetMetered withdraws the order of SetMetered.
 func (u *Uplink) ResetMetered() error {
-	err := u.order(func(o *spool.LinkOrders) { o.Metered = nil })
+	err := u.changeOrders(func(o *spool.LinkOrders) { o.Metered = nil })
 	if err == nil {
 		u.o.Cloud.budget.setMetered(u.o.Cloud.budget.configured())
-		u.reconsider()
+		u.recheckHold()
 	}
 	return err
 }
 
-// order keeps a change of the orders in the spool before it takes effect.
-func (u *Uplink) order(change func(*spool.LinkOrders)) error {
-	u.ordering.Lock()
-	defer u.ordering.Unlock()
+// changeOrders saves a change of the orders before it takes effect.
+func (u *Uplink) changeOrders(change func(*spool.LinkOrders)) error {
+	u.ordersMu.Lock()
+	defer u.ordersMu.Unlock()
 	next := u.orders
 	change(&next)
 	if err := u.o.Spool.Link.SetOrders(next); err != nil {
@@ -86,15 +86,15 @@ func (u *Uplink) order(change func(*spool.LinkOrders)) error {
 	return nil
 }
 
-func (u *Uplink) ordered() spool.LinkOrders {
-	u.ordering.Lock()
-	defer u.ordering.Unlock()
+func (u *Uplink) currentOrders() spool.LinkOrders {
+	u.ordersMu.Lock()
+	defer u.ordersMu.Unlock()
 	return u.orders
 }
 
-// wantedLimit is the limit in force, 0 for none.
-func (u *Uplink) wantedLimit() int64 {
-	switch n := u.ordered().Limit; n {
+// effectiveLimit is the current limit, 0 for none.
+func (u *Uplink) effectiveLimit() int64 {
+	switch n := u.currentOrders().Limit; n {
 	case LimitConfigured:
 		return u.o.RateLimit
 	case LimitNone:
@@ -104,8 +104,8 @@ func (u *Uplink) wantedLimit() int64 {
 	}
 }
 
-// reconsider looks again at what holds the uplink, in a transfer and in a wait.
-func (u *Uplink) reconsider() {
+// recheckHold checks for a hold now, in a transfer and in a wait.
+func (u *Uplink) recheckHold() {
 	u.recheck.Set()
 	u.Kick()
 }

@@ -11,8 +11,8 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// spoilt is a faulty way to a server, until the test's end.
-func spoilt(t *testing.T, srv *httptest.Server, plan func(faultproxy.Stats) faultproxy.Faults) *faultproxy.Proxy {
+// faultyLink is a proxy with faults to a server, until the end of the test.
+func faultyLink(t *testing.T, srv *httptest.Server, plan func(faultproxy.Stats) faultproxy.Faults) *faultproxy.Proxy {
 	t.Helper()
 	p, err := faultproxy.New(faultproxy.Options{To: srv.Listener.Addr().String(), Plan: plan})
 	if err != nil {
@@ -22,17 +22,18 @@ func spoilt(t *testing.T, srv *httptest.Server, plan func(faultproxy.Stats) faul
 	return p
 }
 
-// Wherever a connection is cut, at most one block of 4 MiB is sent twice: nothing
-// with a server that keeps every byte, as ours does, and less than a block with
-// one that keeps whole blocks only. The bytes before the cut hold the requests as
-// well, so the cuts fall into heads, bodies and between them.
+// A cut connection costs at most one block of 4 MiB: nothing with a server that stores every
+// byte, as ours does, and less than a block with one that stores whole blocks only. The cuts
+// fall into headers, bodies and between them.
 func TestCutSendsAtMostOneBlockTwice(t *testing.T) {
 	const size, block = 9<<20 + 12345, footage.ChunkSize
-	offsets := []int64{0, 1, 100, 300, 500, 700, 900, 1100, 1500, 64 << 10, block - 1, block, block + 1, 2 * block, 9 << 20, size, size + 500}
+	offsets := []int64{0, 1, 100, 300, 500, 700, 900, 1100, 1500, 64 << 10, block - 1, block, block + 1, 2 * block,
+		9 << 20, size, size + 500}
 	for at := int64(777_777); at < size; at += 777_777 {
 		offsets = append(offsets, at)
 	}
-	for name, c := range map[string]struct{ keeps, twice int64 }{"every byte": {1, 0}, "whole blocks": {block, block - 1}} {
+	for name, c := range map[string]struct{ keeps, twice int64 }{"every byte": {1, 0},
+		"whole blocks": {block, block - 1}} {
 		t.Run(name, func(t *testing.T) {
 			cuts, sum, most := 0, int64(0), int64(0)
 			for _, at := range offsets {
@@ -42,7 +43,8 @@ func TestCutSendsAtMostOneBlockTwice(t *testing.T) {
 				}
 				cuts, sum, most = cuts+done, sum+twice, max(most, twice)
 			}
-			t.Logf("%d files of %d bytes, %d cuts: %d bytes were sent twice, at most %d in one file", len(offsets), size, cuts, sum, most)
+			t.Logf("%d files of %d bytes, %d cuts: %d bytes were sent twice, at most %d in one file", len(offsets), size, cuts,
+				sum, most)
 			if cuts < len(offsets)-1 {
 				t.Errorf("only %d cuts", cuts)
 			}
@@ -50,15 +52,15 @@ func TestCutSendsAtMostOneBlockTwice(t *testing.T) {
 	}
 }
 
-// cutAt uploads a file whose first connection is cut, and returns how many cuts
-// there were and how many bytes came more than once.
+// cutAt uploads a file whose first connection is cut. It returns the number of cuts and of
+// bytes that arrived more than once.
 func cutAt(t *testing.T, keeps, size, at int64) (cuts int, twice int64) {
 	t.Helper()
 	cloud := fakecloud.New(token)
 	cloud.Keeps = keeps
 	srv := httptest.NewServer(cloud)
 	defer srv.Close()
-	proxy := spoilt(t, srv, func(s faultproxy.Stats) (f faultproxy.Faults) {
+	proxy := faultyLink(t, srv, func(s faultproxy.Stats) (f faultproxy.Faults) {
 		if s.Connections == 0 {
 			f.CutUp = &at
 		}

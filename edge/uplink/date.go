@@ -8,28 +8,31 @@ import (
 	"time"
 )
 
-// timeHints is told what the cloud's answers say about the time, and says what is
-// known of it when a certificate does not hold by its dates.
+// timeHints collects the time from the cloud's answers, and explains certificates that are
+// not valid by their dates.
 type timeHints interface {
-	// Answered takes the Date header of an answer, "" without one, and how long the
+	// AddDate adds the Date header of an answer, "" without one. took is how long the
 	// answer took.
 	AddDate(date string, took time.Duration)
-	// Certificate says why it does not hold, and whether the clock is to blame.
+	// Certificate explains why a certificate is not valid, and whether the clock is the
+	// cause.
 	Certificate(*x509.Certificate) (why string, clock bool)
 }
 
-// noHints is for who wants none.
+// noHints ignores the time.
 type noHints struct{}
 
 func (noHints) AddDate(string, time.Duration) {}
 
 func (noHints) Certificate(c *x509.Certificate) (string, bool) {
-	return "the certificate is valid from " + c.NotBefore.UTC().Format(time.DateOnly) + " to " + c.NotAfter.UTC().Format(time.DateOnly), true
+	return "the certificate is valid from " + c.NotBefore.UTC().Format(time.DateOnly) + " to " + c.NotAfter.UTC().Format(time.DateOnly),
+		true
 }
 
-// timed returns the request and what its answer is given to. The time begins when
-// the connection is there, so that name server, dialling and TLS make the Date no
-// less certain. A long body would: then it is not looked at.
+// timed returns the request and a function for its answer, which adds the answer's Date.
+// The time starts with the connection, so that lookup, dialing and TLS do not make the
+// Date less certain. Answers to requests with a body are ignored, because a long body
+// would.
 func (c *Cloud) timed(req *http.Request) (*http.Request, func(*http.Response)) {
 	if req.Body != nil {
 		return req, func(*http.Response) {}
@@ -40,17 +43,17 @@ func (c *Cloud) timed(req *http.Request) (*http.Request, func(*http.Response)) {
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { start() }}
 	return req.WithContext(httptrace.WithClientTrace(req.Context(), trace)), func(r *http.Response) {
 		if r.Header.Get("Age") != "" {
-			return // out of a cache: the Date is that of an earlier answer (RFC 9111 section 5.1)
+			return // from a cache: the Date is of an earlier answer (RFC 9111 section 5.1)
 		}
 		c.clock.AddDate(r.Header.Get("Date"), time.Since(*began.Load()))
 	}
 }
 
-// outOfDate says what is wrong with a certificate that the clock lies outside of.
+// outOfDate explains a certificate that is not valid at the time of the clock.
 func (c *Cloud) outOfDate(cert *x509.Certificate) string {
 	why, clock := c.clock.Certificate(cert)
 	if clock {
 		return "it is a clock problem, set the clock: " + why
 	}
-	return "the cloud's certificate is over by more than this clock, have it renewed on the server: " + why
+	return "the cloud's certificate has expired, renew it on the server: " + why
 }

@@ -15,21 +15,21 @@ import (
 	"time"
 )
 
-// listener hears what answers say about the time.
-type listener struct {
+// recorder records the dates of answers.
+type recorder struct {
 	dates []string
 	took  []time.Duration
 	blame bool
 }
 
-func (l *listener) AddDate(date string, took time.Duration) {
+func (l *recorder) AddDate(date string, took time.Duration) {
 	l.dates, l.took = append(l.dates, date), append(l.took, took)
 }
 
-func (l *listener) Certificate(*x509.Certificate) (string, bool) { return "GNSS says", l.blame }
+func (l *recorder) Certificate(*x509.Certificate) (string, bool) { return "by GNSS", l.blame }
 
-// Every answer to a request without a body tells the time, and no other does.
-func TestDatesAreHeard(t *testing.T) {
+// The Date counts of every answer to a request without a body, and of no other answer.
+func TestDatesOfAnswers(t *testing.T) {
 	aged := ""
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", "Tue, 24 Nov 2026 12:00:00 GMT")
@@ -43,7 +43,7 @@ func TestDatesAreHeard(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	var l listener
+	var l recorder
 	c, err := NewCloud(CloudOptions{URL: srv.URL, Clock: &l})
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,8 @@ func TestDatesAreHeard(t *testing.T) {
 	if err := c.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(l.dates) != 1 || l.dates[0] != "Tue, 24 Nov 2026 12:00:00 GMT" || l.took[0] <= 0 || l.took[0] > time.Since(began) {
+	if len(l.dates) != 1 || l.dates[0] != "Tue, 24 Nov 2026 12:00:00 GMT" || l.took[0] <= 0 ||
+		l.took[0] > time.Since(began) {
 		t.Errorf("%+v", l)
 	}
 	if _, err := c.Patch(t.Context(), srv.URL+"/files/x", 0, 4, strings.NewReader("cows")); err != nil {
@@ -68,15 +69,16 @@ func TestDatesAreHeard(t *testing.T) {
 	}
 }
 
-// A certificate whose dates do not hold is told as a clock problem, unless others
-// say that the clock is right.
+// A certificate that is not valid by its dates is a clock problem, unless other sources
+// confirm the clock.
 func TestCertificateOutOfDate(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	srv.StartTLS()
 	defer srv.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, x := range []struct {
@@ -84,8 +86,8 @@ func TestCertificateOutOfDate(t *testing.T) {
 		want  string
 	}{
 		{nil, "it is a clock problem, set the clock: the certificate is valid from 1970-01-01 to "},
-		{&listener{blame: true}, "it is a clock problem, set the clock: GNSS says"},
-		{&listener{}, "have it renewed on the server: GNSS says"},
+		{&recorder{blame: true}, "it is a clock problem, set the clock: by GNSS"},
+		{&recorder{}, "renew it on the server: by GNSS"},
 	} {
 		cfg, err := TLSConfig(ca)
 		if err != nil {

@@ -15,9 +15,9 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-// A slow link is not given up while this kernel's buffer is emptied: the body is
-// read in a moment, the bytes move for seconds.
-func TestSlowLinkIsNoDeadOne(t *testing.T) {
+// A slow link is not canceled while this kernel's buffer empties: the body is read at once,
+// the bytes move for seconds.
+func TestSlowLinkIsNotCanceled(t *testing.T) {
 	const idle, size = time.Second, 200_000
 	cloud := fakecloud.New(token)
 	srv := httptest.NewServer(cloud)
@@ -35,20 +35,19 @@ func TestSlowLinkIsNoDeadOne(t *testing.T) {
 		t.Fatalf("after %s: %v", time.Since(began), err)
 	}
 	if took := time.Since(began); took < 3*idle {
-		t.Errorf("too fast to show anything: %s", took)
+		t.Errorf("too fast for this test: %s", took)
 	}
 	if n := st.received(); n != size {
-		t.Errorf("%d bytes came for %d", n, size)
+		t.Errorf("%d bytes arrived for %d", n, size)
 	}
 }
 
-// Bytes that the other side has confirmed are no sign of life for ever: a way
-// that takes nothing more is given up.
-func TestStallAfterConfirmedBytes(t *testing.T) {
+// A link that stops after some acknowledged bytes is canceled.
+func TestStallAfterAcknowledgedBytes(t *testing.T) {
 	cloud := fakecloud.New(token)
 	srv := httptest.NewServer(cloud)
 	t.Cleanup(srv.Close)
-	proxy := spoilt(t, srv, func(s faultproxy.Stats) (f faultproxy.Faults) {
+	proxy := faultyLink(t, srv, func(s faultproxy.Stats) (f faultproxy.Faults) {
 		if s.Count() == 0 {
 			f.Stall = &faultproxy.Stall{After: 100_000}
 		}
@@ -66,8 +65,8 @@ func TestStallAfterConfirmedBytes(t *testing.T) {
 	}
 }
 
-// While the server gets on, the waits stay short, also when the kernel had taken
-// the file to its end before each cut.
+// While the server receives bytes, the waits stay short, even if the kernel had buffered the
+// whole file before each cut.
 func TestWaitsStayShortWhileBytesArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newBubble(t)
@@ -93,8 +92,7 @@ func TestWaitsStayShortWhileBytesArrive(t *testing.T) {
 	})
 }
 
-// greedy reads every body to its end before it goes anywhere, as a kernel with
-// deep buffers does.
+// greedy reads every body to its end before it sends it, like a kernel with large buffers.
 type greedy struct{ http.RoundTripper }
 
 func (g greedy) RoundTrip(r *http.Request) (*http.Response, error) {

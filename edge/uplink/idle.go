@@ -11,23 +11,22 @@ import (
 	"time"
 )
 
-// looks is how often within the idle time-out the connection is looked at.
-const looks = 8
+// checksPerTimeout is how often the connection is checked within the idle time-out.
+const checksPerTimeout = 8
 
-// idleReader is a request's body that ends the request when no byte moves for
-// the idle time-out. A byte moves when it is read, and when the other side's
-// kernel confirms it: the kernel here takes megabytes at once, which a slow link
-// needs minutes for. After Close it reads nothing more: the transport may still
-// ask when the request has failed.
+// idleReader is a request's body that cancels the request without progress for the idle
+// time-out. Progress is a byte that is read, or that the other side's kernel acknowledges:
+// this kernel buffers megabytes, for which a slow link needs minutes. After Close it reads
+// nothing, because the transport may still read when the request has failed.
 type idleReader struct {
 	idle  time.Duration
 	stop  context.CancelCauseFunc
 	began time.Time
-	last  atomic.Int64 // when a byte moved, after began
+	last  atomic.Int64 // of the last progress, after began
 
 	watching sync.Mutex
-	timer    *time.Timer // nil when it is over
-	conn     net.Conn    // nil until there is one
+	timer    *time.Timer // nil after the watch
+	conn     net.Conn    // nil before the connection
 	acked    uint64
 
 	mu     sync.Mutex
@@ -36,23 +35,23 @@ type idleReader struct {
 	err    error
 }
 
-// newIdleReader watches from now on until over; stop ends the request.
+// newIdleReader watches from now until endWatch. stop cancels the request.
 func newIdleReader(body io.Reader, idle time.Duration, stop context.CancelCauseFunc) *idleReader {
 	r := &idleReader{body: body, idle: idle, stop: stop, began: time.Now()}
 	r.watching.Lock()
 	defer r.watching.Unlock()
-	r.timer = time.AfterFunc(idle/looks, r.look)
+	r.timer = time.AfterFunc(idle/checksPerTimeout, r.check)
 	return r
 }
 
-// on names the connection that the body goes over.
-func (r *idleReader) on(c net.Conn) {
+// watchConn sets the connection of the request.
+func (r *idleReader) watchConn(c net.Conn) {
 	r.watching.Lock()
 	defer r.watching.Unlock()
 	r.conn, r.acked = c, acked(c)
 }
 
-func (r *idleReader) look() {
+func (r *idleReader) check() {
 	r.watching.Lock()
 	defer r.watching.Unlock()
 	if r.timer == nil {
@@ -69,7 +68,7 @@ func (r *idleReader) look() {
 		r.stop(fmt.Errorf("%w for %s", errStalled, r.idle))
 		return
 	}
-	r.timer.Reset(min(r.idle/looks, r.idle-still))
+	r.timer.Reset(min(r.idle/checksPerTimeout, r.idle-still))
 }
 
 func (r *idleReader) moved() { r.last.Store(int64(time.Since(r.began))) }
@@ -91,7 +90,7 @@ func (r *idleReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer. When it returns no Read is at work.
+// Close implements io.Closer. No Read runs after it.
 func (r *idleReader) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -99,8 +98,8 @@ func (r *idleReader) Close() error {
 	return nil
 }
 
-// over ends the watch; a second call does nothing.
-func (r *idleReader) over() {
+// endWatch ends the watch. A second call does nothing.
+func (r *idleReader) endWatch() {
 	r.watching.Lock()
 	defer r.watching.Unlock()
 	if r.timer != nil {
@@ -109,8 +108,8 @@ func (r *idleReader) over() {
 	}
 }
 
-// failed returns the fault of the body itself, nil when it had none.
-func (r *idleReader) failed() error {
+// readError returns the error of the body itself, nil without one.
+func (r *idleReader) readError() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.err

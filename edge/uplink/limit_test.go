@@ -10,10 +10,11 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-// The limit holds from the first second on: over any time not more than a tenth
-// of a second's bytes above it, and hardly less.
+// The limit holds from the first second on. The average exceeds it by at most a tenth of a
+// second's bytes, and is hardly lower.
 func TestLimitHoldsTheAverage(t *testing.T) {
-	for name, limit := range map[string]int64{"4 KiB/s": 4 << 10, "100 KiB/s": 100 << 10, "3 MiB/s": 3 << 20, "200 MiB/s": 200 << 20} {
+	for name, limit := range map[string]int64{"4 KiB/s": 4 << 10, "100 KiB/s": 100 << 10, "3 MiB/s": 3 << 20,
+		"200 MiB/s": 200 << 20} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				th, began, sum := newThrottle(limit), time.Now(), int64(0)
@@ -35,7 +36,7 @@ func TestLimitHoldsTheAverage(t *testing.T) {
 	}
 }
 
-func TestLimitChangesForThoseWhoWait(t *testing.T) {
+func TestLimitChangesDuringWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle(1 << 20)
 		began, done := time.Now(), make(chan error, 1)
@@ -58,9 +59,9 @@ func TestLimitChangesForThoseWhoWait(t *testing.T) {
 	})
 }
 
-// An order takes effect within the same PATCH, outlives a restart, and ends with
-// the order for the configured limit.
-func TestSetLimitInARunningPatch(t *testing.T) {
+// An order takes effect within the same PATCH, survives a restart, and ends with the order
+// for the configured limit.
+func TestSetLimitDuringPatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newBubble(t, func(_ *CloudOptions, o *Options) { o.RateLimit = 64 << 10 })
 		r := st.add("slow.mp4", 8<<20, false)
@@ -87,17 +88,18 @@ func TestSetLimitInARunningPatch(t *testing.T) {
 		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("without a limit: %+v", rec)
 		}
-		again, err := New(st.up.o)
-		if err != nil || again.Report().Limit != 0 || !again.Report().LimitOrdered {
-			t.Errorf("after a restart: %+v, %v", again.Report(), err)
+		restarted, err := New(st.up.o)
+		if err != nil || restarted.Report().Limit != 0 || !restarted.Report().LimitOrdered {
+			t.Errorf("after a restart: %+v, %v", restarted.Report(), err)
 		}
 		for _, bad := range []int64{-2, 1, LeastLimit - 1} {
-			if err := again.SetLimit(bad); err == nil {
-				t.Errorf("limit %d", bad)
+			if err := restarted.SetLimit(bad); err == nil {
+				t.Errorf("limit %d is accepted", bad)
 			}
 		}
-		if err := again.SetLimit(LimitConfigured); err != nil || again.Report().Limit != 64<<10 || again.Report().LimitOrdered {
-			t.Errorf("taken back: %+v, %v", again.Report(), err)
+		if err := restarted.SetLimit(LimitConfigured); err != nil || restarted.Report().Limit != 64<<10 ||
+			restarted.Report().LimitOrdered {
+			t.Errorf("after the withdrawal: %+v, %v", restarted.Report(), err)
 		}
 	})
 }

@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// LinkState says how the link to the cloud is.
+// LinkState is the state of the link to the cloud.
 type LinkState string
 
 // Link states.
 const (
-	LinkUnknown LinkState = "unknown" // nothing was asked yet
+	LinkUnknown LinkState = "unknown" // before the first request
 	LinkUp      LinkState = "up"
 	LinkDown    LinkState = "down"
 	LinkRefused LinkState = "refused" // the cloud answers, but refuses the token
-	LinkPaused  LinkState = "paused"  // an operator stopped the upload
+	LinkPaused  LinkState = "paused"  // an operator paused the upload
 	LinkHeld    LinkState = "held"    // outside the windows, or the data budget is used up
 )
 
-// Link is the state of the link and why it is so.
+// Link is the state of the link and its reason.
 type Link struct {
 	State  LinkState `json:"state"`
 	Detail string    `json:"detail,omitempty"`
-	// Since is when the state began, by this device's clock.
+	// Since is the begin of the state by this device's clock.
 	Since time.Time `json:"since"`
 }
 
-// Link says how the link is.
+// Link returns the state of the link.
 func (u *Uplink) Link() Link {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -38,7 +38,7 @@ func (u *Uplink) setLink(s LinkState, detail string) {
 	u.mu.Lock()
 	was := u.link.State
 	if u.paused && s != LinkPaused {
-		u.mu.Unlock() // what was under way when the operator stopped it
+		u.mu.Unlock() // the result of a request from before the pause
 		return
 	}
 	if was != s {
@@ -47,16 +47,16 @@ func (u *Uplink) setLink(s LinkState, detail string) {
 	u.link.State, u.link.Detail = s, detail
 	u.mu.Unlock()
 	if was != s {
-		u.o.Log.Info("link to the cloud", "state", string(s), "detail", detail)
+		u.o.Log.Info("state of the link to the cloud changed", "state", string(s), "detail", detail)
 	}
 }
 
-// probe asks the cloud for a sign of life when nothing else did for a while.
+// probe sends a request to the cloud when none was sent for a while.
 func (u *Uplink) probe(ctx context.Context) {
 	u.mu.Lock()
-	due := u.link.State == LinkUnknown || time.Since(u.asked) >= probeEvery
+	due := u.link.State == LinkUnknown || time.Since(u.probed) >= probeEvery
 	if due {
-		u.asked = time.Now()
+		u.probed = time.Now()
 	}
 	u.mu.Unlock()
 	if !due {

@@ -2,8 +2,7 @@ package uplink
 
 import "time"
 
-// meter turns offsets into a rate, smoothed over about ten seconds, and says
-// when it is time to tell somebody.
+// meter computes the rate of a transfer, smoothed over about ten seconds.
 type meter struct {
 	at   time.Time
 	last int64
@@ -11,16 +10,16 @@ type meter struct {
 }
 
 const (
-	tellEvery = 500 * time.Millisecond
-	smoothing = 10 * time.Second
+	updateEvery = 500 * time.Millisecond
+	smoothing   = 10 * time.Second
 )
 
 func newMeter(offset int64) *meter { return &meter{at: time.Now(), last: offset} }
 
-// moved takes the newest offset and reports whether the rate was taken anew.
+// moved notes the newest offset and reports whether the rate was updated.
 func (m *meter) moved(offset int64) bool {
 	d := time.Since(m.at)
-	if d < tellEvery {
+	if d < updateEvery {
 		return false
 	}
 	now := float64(offset-m.last) / d.Seconds()

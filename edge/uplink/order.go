@@ -9,8 +9,8 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Order says which of several pieces of footage with the same priority goes
-// first. The order is that of capture on this device, whatever the clock said.
+// Order is which footage of the same priority is sent first, in the order of capture on
+// this device. It does not depend on the clock.
 type Order string
 
 // Orders.
@@ -19,7 +19,7 @@ const (
 	Newest Order = "newest"
 )
 
-// compare sorts a before b when it is to be sent first.
+// compare sorts a before b when a must be sent first.
 func (o Order) compare(a, b spool.Record) int {
 	seq := cmp.Compare(a.Seq, b.Seq)
 	if o == Newest {
@@ -28,7 +28,7 @@ func (o Order) compare(a, b spool.Record) int {
 	return cmp.Or(cmp.Compare(b.Priority, a.Priority), seq)
 }
 
-// next returns the footage that is sent now, or how long to wait for one.
+// next returns the footage to send now, or how long to wait for one.
 func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 	const idle = time.Minute
 	list := u.o.Spool.Records.All()
@@ -40,12 +40,12 @@ func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 		if !r.State.HasContent() || r.State == spool.Confirmed {
 			continue
 		}
-		if u.waits(r) {
+		if u.nothingToSend(r) {
 			u.o.Spool.Records.SetWaiting(r.ID, ErrThumbnails.Error())
 			continue
 		}
-		if again := u.again[r.ID]; again != nil && again.at.After(now) {
-			wait = min(wait, again.at.Sub(now))
+		if retry := u.retries[r.ID]; retry != nil && retry.at.After(now) {
+			wait = min(wait, retry.at.Sub(now))
 			continue
 		}
 		return &r, 0
@@ -53,23 +53,22 @@ func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 	return nil, wait
 }
 
-// Prioritise keeps a priority, the higher the earlier, and ends the footage's
-// wait for its next try. A running transfer goes on to its end, unless now is
-// set: then it makes room when it has the lower priority, and goes on later
-// where it stood.
+// Prioritise saves the priority of footage and ends its wait for a retry. The highest
+// priority is sent first. With now it preempts a running transfer of a lower priority, which
+// resumes later; otherwise that one is finished first.
 func (u *Uplink) Prioritise(id footage.ID, priority int, now bool) error {
 	if err := u.o.Spool.Records.SetPriority(id, priority); err != nil {
 		return err
 	}
 	u.mu.Lock()
-	delete(u.again, id)
+	delete(u.retries, id)
 	running, stop := u.running, u.cancel
 	u.mu.Unlock()
 	if now && stop != nil && running != id {
 		r, _ := u.o.Spool.Records.Get(id)
 		other, _ := u.o.Spool.Records.Get(running)
 		if r.State.HasContent() && r.Priority > other.Priority {
-			stop(ErrOvertaken)
+			stop(ErrPreempted)
 		}
 	}
 	u.Wake()

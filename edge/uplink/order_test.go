@@ -10,7 +10,7 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-// order is the names of the videos in the order of their completion.
+// order returns the names of the videos in the order of their completion.
 func (st *station) order() []string {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -53,9 +53,9 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// A higher priority waits for the running transfer, unless it is told not to;
-// the one that made room goes on where it stood.
-func TestPriorityOfARunningTransfer(t *testing.T) {
+// A higher priority waits for the running transfer, unless now is set. A preempted transfer
+// resumes later.
+func TestPriorityDuringTransfer(t *testing.T) {
 	for now, want := range map[bool]string{false: "long b a", true: "b long a"} {
 		synctest.Test(t, func(t *testing.T) {
 			st := newBubble(t, func(_ *CloudOptions, o *Options) { o.RateLimit = 1 << 20 })
@@ -80,8 +80,8 @@ func TestPriorityOfARunningTransfer(t *testing.T) {
 	}
 }
 
-// A lower or equal priority never stops what runs.
-func TestNoReasonToMakeRoom(t *testing.T) {
+// A lower or equal priority never preempts a running transfer.
+func TestOnlyHigherPriorityPreempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newBubble(t, func(_ *CloudOptions, o *Options) { o.RateLimit = 1 << 20 })
 		long, b := st.add("long", 5<<20, false), st.add("b", 1000, false)

@@ -14,17 +14,21 @@ func TestClasses(t *testing.T) {
 		body   string
 		want   error
 	}{
-		{401, `{"detail":"x"}`, ErrToken}, {403, "", ErrToken}, {404, "", ErrGone}, {410, "", ErrGone}, {409, "", ErrOffset}, {409, `{"type":"/problems/conflict"}`, ErrTaken}, {423, `{"type":"/problems/conflict"}`, ErrBusy},
-		{413, "", ErrRefused}, {415, "", ErrRefused}, {422, "", ErrRefused}, {422, `{"type":"/problems/hash-mismatch"}`, ErrHash},
+		{401, `{"detail":"x"}`, ErrToken}, {403, "", ErrToken}, {404, "", ErrNotFound}, {410, "", ErrNotFound},
+		{409, "", ErrOffset}, {409, `{"type":"/problems/conflict"}`, ErrIDTaken},
+		{423, `{"type":"/problems/conflict"}`, ErrBusy},
+		{413, "", ErrRefused}, {415, "", ErrRefused}, {422, "", ErrRefused},
+		{422, `{"type":"/problems/hash-mismatch"}`, ErrHash},
 		{423, "", ErrBusy}, {429, "", ErrBusy}, {500, "", ErrBusy}, {507, `{"type":"/problems/no-space"}`, ErrBusy},
-		{400, `{"type":"/problems/bad-metadata"}`, ErrRefused}, {400, "<html>", ErrOdd}, {302, "", ErrOdd}, {200, "portal", ErrOdd},
+		{400, `{"type":"/problems/bad-metadata"}`, ErrRefused}, {400, "<html>", ErrUnexpected}, {302, "", ErrUnexpected},
+		{200, "portal", ErrUnexpected},
 	} {
 		if got := classOf(ParseProblem(c.status, []byte(c.body))); !errors.Is(got, c.want) {
 			t.Errorf("%d %s: %v, want %v", c.status, c.body, got, c.want)
 		}
 	}
 	if !errors.Is(ErrHash, ErrRefused) {
-		t.Error("a wrong hash is a refusal")
+		t.Error("a wrong hash is not a refusal")
 	}
 }
 
@@ -48,7 +52,8 @@ func TestLocate(t *testing.T) {
 }
 
 func TestRetryAfter(t *testing.T) {
-	for s, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "-1": 0, "Wed, 21 Oct 2015 07:28:00 GMT": 0, "999999": longestWait} {
+	for s, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "-1": 0, "Wed, 21 Oct 2015 07:28:00 GMT": 0,
+		"999999": longestWait} {
 		if got := retryAfter(s); got != want {
 			t.Errorf("%q: %s", s, got)
 		}
@@ -60,7 +65,8 @@ func FuzzParseProblem(f *testing.F) {
 	f.Add(502, []byte("<html>\x00\xff"))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		p := ParseProblem(status, body)
-		if !utf8.ValidString(p.Detail) || strings.ContainsAny(p.Detail, "\n\r\x00\x1b") || utf8.RuneCountInString(p.Detail) > maxDetail+1 {
+		if !utf8.ValidString(p.Detail) || strings.ContainsAny(p.Detail, "\n\r\x00\x1b") ||
+			utf8.RuneCountInString(p.Detail) > maxDetail+1 {
 			t.Fatalf("%q", p.Detail)
 		}
 		if classOf(p) == nil {
@@ -95,7 +101,7 @@ func FuzzLocate(f *testing.F) {
 func FuzzParseFootage(f *testing.F) {
 	f.Add([]byte(`{"id":"a","size":1,"sha256":"","job":{"state":"done","percent":5},"count":{"unique":3}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := parseFootage(b); err != nil && !errors.Is(err, ErrOdd) {
+		if _, err := parseFootage(b); err != nil && !errors.Is(err, ErrUnexpected) {
 			t.Fatal(err)
 		}
 	})

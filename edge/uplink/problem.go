@@ -13,28 +13,28 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// Errors of the cloud's answers, for errors.Is.
+// Classes of the cloud's answers, for errors.Is.
 var (
-	// ErrToken says that the cloud does not take the device's token.
+	// ErrToken means that the cloud refuses the device's token.
 	ErrToken = errors.New("token refused")
-	// ErrGone says that the upload is not, or no longer, known to the cloud.
-	ErrGone = errors.New("upload is gone")
-	// ErrOffset says that the cloud has another number of bytes than was assumed.
+	// ErrNotFound means that the cloud does not know the upload or the footage.
+	ErrNotFound = errors.New("the cloud does not know it")
+	// ErrOffset means that the cloud has another number of bytes than assumed.
 	ErrOffset = errors.New("offset conflict")
-	// ErrRefused says that the cloud will never take this footage as it is.
+	// ErrRefused means that the cloud will never accept this footage as it is.
 	ErrRefused = errors.New("refused by the cloud")
 	// ErrHash is the ErrRefused of content that arrived with another digest.
 	ErrHash = fmt.Errorf("content arrived damaged: %w", ErrRefused)
-	// ErrTaken is the ErrRefused of a footage ID that the cloud knows with other
-	// content, or from another device.
-	ErrTaken = fmt.Errorf("footage id is taken: %w", ErrRefused)
-	// ErrBusy says that the cloud cannot take it now.
+	// ErrIDTaken is the ErrRefused of a footage ID that the cloud knows with other content,
+	// or from another device.
+	ErrIDTaken = fmt.Errorf("the cloud has other footage under this id: %w", ErrRefused)
+	// ErrBusy means that the cloud cannot accept it now.
 	ErrBusy = errors.New("cloud is busy")
-	// ErrLink says that no answer came through.
+	// ErrLink means that no answer arrived.
 	ErrLink = errors.New("link is down")
-	// ErrOdd marks an answer that this protocol does not have: a proxy, a portal
-	// page, or the address of something else.
-	ErrOdd = errors.New("unexpected answer")
+	// ErrUnexpected marks an answer outside the protocol, from a proxy, a portal or another
+	// server.
+	ErrUnexpected = errors.New("unexpected answer")
 )
 
 const (
@@ -42,8 +42,7 @@ const (
 	maxDetail  = 300
 )
 
-// ParseProblem reads a problem document; anything else becomes one whose detail
-// is the beginning of the text.
+// ParseProblem reads a problem document. Any other body becomes the detail of one.
 func ParseProblem(status int, body []byte) wire.Problem {
 	var p wire.Problem
 	if err := json.Unmarshal(body, &p); err != nil {
@@ -60,13 +59,14 @@ func ParseProblem(status int, body []byte) wire.Problem {
 	return p
 }
 
-// OneLine takes line breaks and control characters out of outside text.
+// OneLine removes line breaks and control characters from foreign text.
 func OneLine(s string) string {
 	s = strings.ToValidUTF8(s, "?")
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }), " ")
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }),
+		" ")
 }
 
-// oneLine makes outside text fit for a log line, a table and a topic.
+// oneLine shortens foreign text for a log line, a table and a topic.
 func oneLine(s string) string {
 	s = OneLine(s)
 	if r := []rune(s); len(r) > maxDetail {
@@ -75,11 +75,11 @@ func oneLine(s string) string {
 	return s
 }
 
-// Answer is an answer that was not the wished one. It unwraps to one of the
-// errors above.
+// Answer is an answer with another status than the expected one. It unwraps to one of the
+// classes above.
 type Answer struct {
 	Problem wire.Problem
-	// RetryAfter is what the server asked for, 0 when it did not.
+	// RetryAfter is the wait that the server asks for, 0 for none.
 	RetryAfter time.Duration
 	class      error
 }
@@ -92,12 +92,12 @@ func (a *Answer) Error() string {
 // Unwrap implements errors.Unwrap.
 func (a *Answer) Unwrap() error { return a.class }
 
-// classes is the table from HTTP status to what it means for an upload.
+// classes is the class of each HTTP status.
 var classes = map[int]error{
 	http.StatusUnauthorized:          ErrToken,
 	http.StatusForbidden:             ErrToken,
-	http.StatusNotFound:              ErrGone,
-	http.StatusGone:                  ErrGone,
+	http.StatusNotFound:              ErrNotFound,
+	http.StatusGone:                  ErrNotFound,
 	http.StatusConflict:              ErrOffset,
 	http.StatusRequestEntityTooLarge: ErrRefused,
 	http.StatusUnsupportedMediaType:  ErrRefused,
@@ -113,7 +113,7 @@ func classOf(p wire.Problem) error {
 	case slug == wire.SlugHashMismatch:
 		return ErrHash
 	case slug == wire.SlugConflict && p.Status == http.StatusConflict:
-		return ErrTaken
+		return ErrIDTaken
 	case slug == wire.SlugNoSpace:
 		return ErrBusy
 	case slug == wire.SlugBadMetadata && p.Status == http.StatusBadRequest:
@@ -125,21 +125,21 @@ func classOf(p wire.Problem) error {
 	if p.Status >= http.StatusInternalServerError {
 		return ErrBusy
 	}
-	return ErrOdd
+	return ErrUnexpected
 }
 
-// answer reads what the server said instead of the wished status.
+// answer makes an error of an answer with another status than the expected one.
 func answer(r *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(r.Body, maxProblem))
 	p := ParseProblem(r.StatusCode, body)
 	if to := r.Header.Get("Location"); to != "" && r.StatusCode/100 == 3 {
-		p.Detail = "it redirects to " + oneLine(to) + "; set cloud.url to where the API is"
+		p.Detail = "it redirects to " + oneLine(to) + "; set cloud.url to the API's address"
 	}
 	return &Answer{Problem: p, RetryAfter: retryAfter(r.Header.Get("Retry-After")), class: classOf(p)}
 }
 
-// retryAfter reads seconds only: a date means nothing to a device whose clock
-// may be wrong (RFC 9110 section 10.2.3).
+// retryAfter reads a number of seconds (RFC 9110 section 10.2.3). It ignores a date, because
+// this device's clock may be wrong.
 func retryAfter(s string) time.Duration {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 {

@@ -20,7 +20,7 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// connectProxy is an HTTP proxy that tunnels for those who know its password.
+// connectProxy is an HTTP proxy with a password that tunnels connections.
 type connectProxy struct {
 	login   string
 	tunnels atomic.Int64
@@ -30,7 +30,7 @@ type connectProxy struct {
 func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if user, pass, _ := (&http.Request{Header: http.Header{"Authorization": r.Header["Proxy-Authorization"]}}).BasicAuth(); user+":"+pass != p.login {
 		w.Header().Set("Proxy-Authenticate", "Basic")
-		http.Error(w, "who are you", http.StatusProxyAuthRequired)
+		http.Error(w, "password required", http.StatusProxyAuthRequired)
 		return
 	}
 	if r.Method != http.MethodConnect {
@@ -60,14 +60,15 @@ func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go pipe(from, to)
 }
 
-// An upload through a CONNECT proxy that wants a password, to a cloud whose
-// authority only cloud.ca_file knows. The password is in no log and no error.
+// An upload goes through a CONNECT proxy with a password to a cloud with a private authority.
+// The password is in no log and no error.
 func TestProxyAndPrivateAuthority(t *testing.T) {
 	cloud := fakecloud.New(token)
 	srv := httptest.NewTLSServer(cloud)
 	t.Cleanup(srv.Close)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := &connectProxy{login: "dock:hush"}
@@ -75,26 +76,28 @@ func TestProxyAndPrivateAuthority(t *testing.T) {
 	t.Cleanup(func() { via.Close(); p.wg.Wait() })
 	for name, c := range map[string]struct {
 		proxy, ca string
-		want      string // in the reason to wait, "" when it goes through
+		want      string // in the reason to wait, "" for success
 		tunnels   bool
 	}{
-		"through":           {strings.Replace(via.URL, "://", "://dock:hush@", 1), ca, "", true},
-		"direct":            {"none", ca, "", false},
-		"wrong password":    {strings.Replace(via.URL, "://", "://dock:hush2@", 1), ca, "Proxy Authentication Required", false},
+		"through": {strings.Replace(via.URL, "://", "://dock:hush@", 1), ca, "", true},
+		"direct":  {"none", ca, "", false},
+		"wrong password": {strings.Replace(via.URL, "://", "://dock:hush2@", 1), ca, "Proxy Authentication Required",
+			false},
 		"unknown authority": {strings.Replace(via.URL, "://", "://dock:hush@", 1), "", "set cloud.ca_file", true},
-		"no proxy there":    {"http://dock:hush@127.0.0.1:1", ca, "proxyconnect", false},
+		"no proxy":          {"http://dock:hush@127.0.0.1:1", ca, "proxyconnect", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			before := p.tunnels.Load()
-			st := build(t, cloud, CloudOptions{URL: srv.URL, CAFile: c.ca, Proxy: secret.New(c.proxy)}, []func(*CloudOptions, *Options){
-				func(_ *CloudOptions, o *Options) {
-					o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-				}})
+			st := build(t, cloud, CloudOptions{URL: srv.URL, CAFile: c.ca, Proxy: secret.New(c.proxy)},
+				[]func(*CloudOptions, *Options){
+					func(_ *CloudOptions, o *Options) {
+						o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+					}})
 			r := st.add("p.mp4", 5<<20, false)
 			err := st.up.transfer(t.Context(), r)
 			if err != nil {
-				st.up.settle(t.Context(), r, err)
+				st.up.handleResult(t.Context(), r, err)
 			}
 			rec := st.must(r.ID)
 			if (rec.State == spool.Reclaimed) != (c.want == "") || !strings.Contains(rec.Waiting, c.want) {
@@ -103,8 +106,8 @@ func TestProxyAndPrivateAuthority(t *testing.T) {
 			if (p.tunnels.Load() > before) != c.tunnels {
 				t.Errorf("%d tunnels", p.tunnels.Load()-before)
 			}
-			if said := log.String() + rec.Waiting; strings.Contains(said, "hush") {
-				t.Errorf("the password is told: %s", said)
+			if text := log.String() + rec.Waiting; strings.Contains(text, "hush") {
+				t.Errorf("the password is shown: %s", text)
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// sent brings footage to Reclaimed without a running uplink.
+// sent adds and sends footage without a running uplink.
 func (st *station) sent(name string) spool.Record {
 	st.t.Helper()
 	r := st.add(name, 1000, false)
@@ -25,15 +25,15 @@ func (st *station) sent(name string) spool.Record {
 	return st.must(r.ID)
 }
 
-// lose makes the cloud forget footage.
+// lose removes footage from the cloud.
 func (st *station) lose(id footage.ID) {
 	st.cloud.Lock()
 	defer st.cloud.Unlock()
 	delete(st.cloud.Footage, id)
 }
 
-// asks counts the questions about footage.
-func (st *station) asks() *atomic.Int64 {
+// countRequests counts the requests for footage.
+func (st *station) countRequests() *atomic.Int64 {
 	n := new(atomic.Int64)
 	before := st.cloud.Before
 	st.cloud.Before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -47,9 +47,9 @@ func (st *station) asks() *atomic.Int64 {
 
 func TestReconciliation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gone := map[string]bool{}
+		missing := map[string]bool{}
 		st := newBubble(t, func(_ *CloudOptions, o *Options) {
-			o.OnCard = func(s spool.Source) bool { return !gone[s.Path] }
+			o.OnCard = func(s spool.Source) bool { return !missing[s.Path] }
 			o.Paused = true
 		})
 		fine, reread, lost, other := st.sent("fine"), st.sent("reread"), st.sent("lost"), st.sent("other")
@@ -61,7 +61,7 @@ func TestReconciliation(t *testing.T) {
 		if err := st.spool.Uploads.Confirm(kept.ID, ""); err != nil {
 			t.Fatal(err)
 		}
-		gone[lost.Source.Path] = true
+		missing[lost.Source.Path] = true
 		st.lose(reread.ID)
 		st.lose(lost.ID)
 		st.cloud.Footage[other.ID].SHA256 = footage.Sum([]byte("other"))
@@ -70,33 +70,36 @@ func TestReconciliation(t *testing.T) {
 		st.run()
 		after(time.Second)
 		if rep := st.up.Report().Reconciliation; rep.Checked != 0 {
-			t.Errorf("asked while paused: %+v", rep)
+			t.Errorf("compared during a pause: %+v", rep)
 		}
 		st.up.SetPaused(false)
 		after(time.Minute)
-		for id, want := range map[footage.ID]spool.State{fine.ID: spool.Reclaimed, reread.ID: spool.Captured, lost.ID: spool.Reclaimed,
+		for id, want := range map[footage.ID]spool.State{fine.ID: spool.Reclaimed, reread.ID: spool.Captured,
+			lost.ID:  spool.Reclaimed,
 			other.ID: spool.Reclaimed, unsent.ID: spool.Reclaimed, waiting.ID: spool.Reclaimed, kept.ID: spool.Reclaimed} {
 			if r := st.must(id); r.State != want {
 				t.Errorf("%s is %s, want %s", r.Name, r.State, want)
 			}
 		}
-		// Sent were the one that waited and the one that the cloud lost.
+		// The waiting one and the lost one were sent.
 		if got := len(st.cloud.Order) - posts; got != 4 {
 			t.Errorf("%v", st.cloud.Order[posts:])
 		}
 		rep := st.up.Report().Reconciliation
-		if rep.Checked != 7 || rep.Confirmed != 1 || rep.Resent != 1 || rep.Reread != 1 || rep.Lost != 1 || rep.Different != 1 || rep.Pending != 0 || rep.At.IsZero() {
+		if rep.Checked != 7 || rep.Confirmed != 1 || rep.Resent != 1 || rep.Reread != 1 || rep.Lost != 1 ||
+			rep.Different != 1 || rep.Pending != 0 || rep.At.IsZero() {
 			t.Errorf("%+v", rep)
 		}
-		if said := strings.Join(rep.Faults, "\n"); !strings.Contains(said, "lost ("+string(lost.ID)+"): the cloud lost it") || !strings.Contains(said, "other content under this id") {
-			t.Error(said)
+		if text := strings.Join(rep.Faults, "\n"); !strings.Contains(text, "lost ("+string(lost.ID)+"): the cloud lost it") ||
+			!strings.Contains(text, "other content under this id") {
+			t.Error(text)
 		}
 	})
 }
 
-// A portal, a proxy or another server that finds no page says nothing about
-// footage: none is given up for lost.
-func TestReconciliationWithAPortal(t *testing.T) {
+// A 404 of a portal, a proxy or another server says nothing about footage: none counts as
+// lost.
+func TestReconciliationWithPortal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newBubble(t, func(_ *CloudOptions, o *Options) { o.OnCard = func(spool.Source) bool { return true } })
 		var ids []footage.ID
@@ -107,7 +110,7 @@ func TestReconciliationWithAPortal(t *testing.T) {
 			http.Error(w, "<html>log in to the camp's network", http.StatusNotFound)
 			return true
 		}
-		asked := st.asks()
+		requests := st.countRequests()
 		st.run()
 		after(time.Minute)
 		for _, id := range ids {
@@ -115,15 +118,16 @@ func TestReconciliationWithAPortal(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		}
-		if rep := st.up.Report().Reconciliation; rep.Checked != 0 || rep.Lost != 0 || rep.Pending != 2 || rep.Detail == "" || asked.Load() != compareFaults {
-			t.Errorf("%+v after %d questions", rep, asked.Load())
+		if rep := st.up.Report().Reconciliation; rep.Checked != 0 || rep.Lost != 0 || rep.Pending != 2 || rep.Detail == "" ||
+			requests.Load() != compareFaults {
+			t.Errorf("%+v after %d requests", rep, requests.Load())
 		}
 	})
 }
 
-// Once a day by time that passes, whatever the wall clock says; and few
-// questions on a metered link, which its budget counts.
-func TestReconciliationIsGentle(t *testing.T) {
+// A comparison runs once a day by the monotonic clock. On a metered link it makes few
+// requests, which the budget counts.
+func TestReconciliationIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var clock skew
 		st := newBubble(t, func(co *CloudOptions, o *Options) {
@@ -133,30 +137,31 @@ func TestReconciliationIsGentle(t *testing.T) {
 		for i := range compareMostMetered + 10 {
 			st.sent(strings.Repeat("n", i+1))
 		}
-		asked, before := st.asks(), st.up.Report().Day.Used
+		requests, before := st.countRequests(), st.up.Report().Day.Used
 		st.run()
 		after(time.Minute)
-		if asked.Load() != compareMostMetered {
-			t.Errorf("%d questions", asked.Load())
+		if requests.Load() != compareMostMetered {
+			t.Errorf("%d requests", requests.Load())
 		}
-		if used := st.up.Report().Day.Used - before; used < compareMostMetered*requestCost || used > (compareMostMetered+1)*(requestCost+1<<10) {
+		if used := st.up.Report().Day.Used - before; used < compareMostMetered*requestCost ||
+			used > (compareMostMetered+1)*(requestCost+1<<10) {
 			t.Errorf("%d bytes of the budget", used)
 		}
 		clock.until(0, 0, 0) // days, for the wall clock
 		clock.until(0, 0, 0)
 		after(time.Minute)
-		if asked.Load() != compareMostMetered {
-			t.Errorf("%d questions by the wall clock", asked.Load())
+		if requests.Load() != compareMostMetered {
+			t.Errorf("%d requests after a jump of the wall clock", requests.Load())
 		}
 		after(20 * time.Minute)
-		if asked.Load() != 2*compareMostMetered {
-			t.Errorf("%d questions in the end", asked.Load())
+		if requests.Load() != 2*compareMostMetered {
+			t.Errorf("%d requests after the second comparison", requests.Load())
 		}
 	})
 }
 
-// A comparison that the link cuts short goes on where it stood.
-func TestReconciliationIsInterrupted(t *testing.T) {
+// A comparison that the link interrupts resumes later.
+func TestInterruptedReconciliationResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, up := 0, true
 		st := newBubble(t, func(co *CloudOptions, _ *Options) {
@@ -175,13 +180,14 @@ func TestReconciliationIsInterrupted(t *testing.T) {
 			return false
 		}
 		st.up.compare(t.Context())
-		if rep := st.up.Report().Reconciliation; n != 2 || rep.Checked != 2 || rep.Pending != 2 || rep.Detail == "" || !rep.At.IsZero() {
-			t.Errorf("%d questions, %+v", n, rep)
+		if rep := st.up.Report().Reconciliation; n != 2 || rep.Checked != 2 || rep.Pending != 2 || rep.Detail == "" ||
+			!rep.At.IsZero() {
+			t.Errorf("%d requests, %+v", n, rep)
 		}
 		up = true
 		st.up.compare(t.Context())
 		if rep := st.up.Report().Reconciliation; n != 4 || rep.Checked != 4 || rep.Pending != 0 || rep.At.IsZero() {
-			t.Errorf("%d questions, %+v", n, rep)
+			t.Errorf("%d requests, %+v", n, rep)
 		}
 	})
 }
@@ -197,10 +203,10 @@ func TestOnCard(t *testing.T) {
 	}
 	s := spool.Source{Path: path, Size: 4, ModTime: info.ModTime()}
 	if !onCard(s) {
-		t.Error("not seen")
+		t.Error("the file is not found")
 	}
 	s.Size = 5
 	if onCard(s) || onCard(spool.Source{Path: path + "x"}) {
-		t.Error("another file")
+		t.Error("another file counts as the captured one")
 	}
 }

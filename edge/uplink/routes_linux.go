@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// routesCalm is how long route changes are gathered before one kick: a modem
-// that comes up makes a dozen of them.
-const routesCalm = time.Second
+// gatherRoutes is how long route changes are gathered into one call: a modem that comes up
+// causes a dozen.
+const gatherRoutes = time.Second
 
-// WatchRoutes calls changed, at most once a second, after the kernel got a new
-// route or address, which is how a modem says that it is back. It returns nil
-// after a stop by ctx, and an error where the kernel does not tell (rtnetlink(7)).
+// WatchRoutes calls changed, at most once a second, after the kernel has a new route or
+// address, as after a modem comes up. It returns nil after a stop by ctx, and an error when
+// the kernel does not report routes (rtnetlink(7)).
 func WatchRoutes(ctx context.Context, changed func()) error {
 	f, err := openRoutes()
 	if err != nil {
@@ -36,16 +36,18 @@ func watch(ctx context.Context, f *os.File, changed func()) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, unix.ENOBUFS): // some were missed
+		case errors.Is(err, unix.ENOBUFS): // some changes were lost
 		case err != nil:
 			return fmt.Errorf("watch routes: %w", err)
 		case !newRoute(buf[:n]):
 			continue
 		}
+		timer := time.NewTimer(gatherRoutes)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return nil
-		case <-time.After(routesCalm):
+		case <-timer.C:
 		}
 		changed()
 	}
@@ -63,7 +65,7 @@ func openRoutes() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "rtnetlink"), nil
 }
 
-// newRoute reports whether one of the messages is of something that came.
+// newRoute reports whether one of the messages is about a new route or address.
 func newRoute(b []byte) bool {
 	list, err := syscall.ParseNetlinkMessage(b)
 	if err != nil {

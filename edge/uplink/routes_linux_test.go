@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// In a network of its own, a loopback that comes up is a link that is back.
+// In a separate network namespace a loopback that comes up is a new link.
 func TestWatchRoutes(t *testing.T) {
 	f, err := loopbackComesUp()
 	if err != nil {
-		t.Skipf("a network of its own: %v", err)
+		t.Skipf("a separate network namespace: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -33,8 +33,8 @@ func TestWatchRoutes(t *testing.T) {
 	}
 }
 
-// loopbackComesUp opens the socket in a network of its own and brings that
-// network's loopback up.
+// loopbackComesUp opens the socket in a separate network namespace and brings its loopback
+// up.
 func loopbackComesUp() (*os.File, error) {
 	type result struct {
 		f   *os.File
@@ -42,7 +42,7 @@ func loopbackComesUp() (*os.File, error) {
 	}
 	got := make(chan result, 1)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with its network
+		runtime.LockOSThread() // never unlocked, so the thread ends with its namespace
 		var r result
 		if r.err = unix.Unshare(unix.CLONE_NEWNET); r.err == nil {
 			r.f, r.err = openRoutes()

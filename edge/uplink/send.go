@@ -13,15 +13,15 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// maxRounds bounds the requests of one file in one go: a server that loses
-// every upload at once is waited for, not hammered.
+// maxRounds bounds the tries of one file in a row, for a server that loses every upload at
+// once.
 const maxRounds = 8
 
-// errRestless says that a file did not get through in maxRounds.
-var errRestless = fmt.Errorf("the cloud lost the upload again and again: %w", ErrBusy)
+// errTooManyRounds means that maxRounds tries did not send a file.
+var errTooManyRounds = fmt.Errorf("the cloud lost the upload %d times in a row: %w", maxRounds, ErrBusy)
 
-// send brings one piece of footage to the cloud and frees it: telemetry first,
-// then the video, then the comparison of digests.
+// send sends one piece of footage and releases it: telemetry first, then the video, then
+// the comparison of digests.
 func (u *Uplink) send(ctx context.Context, r spool.Record) error {
 	m, err := u.o.Spool.Content.Manifest(r.ID)
 	if errors.Is(err, spool.ErrNotFound) {
@@ -40,61 +40,63 @@ func (u *Uplink) send(ctx context.Context, r spool.Record) error {
 		return err
 	}
 	if m.Telemetry != nil {
-		if err := u.part(ctx, r, m, spool.Telemetry, m.Telemetry); err != nil && !u.dropsTelemetry(r, err) {
+		if err := u.sendFile(ctx, r, m, spool.Telemetry, m.Telemetry); err != nil && !u.dropsTelemetry(r, err) {
 			return err
 		}
 	}
-	if err := u.part(ctx, r, m, spool.Video, &m.Video); err != nil && !errors.Is(err, errThere) {
+	if err := u.sendFile(ctx, r, m, spool.Video, &m.Video); err != nil && !errors.Is(err, errStored) {
 		return err
 	}
 	return u.confirm(ctx, r.ID, m)
 }
 
-// dropsTelemetry reports whether the video goes on without its sidecar: the
-// cloud refused the sidecar, or has the whole footage already.
+// dropsTelemetry reports whether to send the video without its telemetry: the cloud has
+// refused the telemetry, or has the whole footage already.
 func (u *Uplink) dropsTelemetry(r spool.Record, err error) bool {
-	if errors.Is(err, errThere) {
+	if errors.Is(err, errStored) {
 		return true
 	}
 	if !errors.Is(err, ErrRefused) || errors.Is(err, ErrHash) {
 		return false
 	}
-	u.o.Log.Warn("telemetry refused, the video goes without it", "footage", r.ID, "name", r.Name, "err", err)
-	u.keep(r.ID, u.o.Spool.Uploads.SetTransfer(r.ID, spool.Telemetry, spool.Transfer{Done: true}))
+	u.o.Log.Warn("the cloud refuses the telemetry; sending the video without it", "footage", r.ID, "name", r.Name, "err",
+		err)
+	u.postponeOnError(r.ID, u.o.Spool.Uploads.SetTransfer(r.ID, spool.Telemetry, spool.Transfer{Done: true}))
 	return true
 }
 
-// errThere says that the cloud has the footage already, whole.
-var errThere = errors.New("the cloud has it already")
+// errStored means that the cloud has the whole footage already.
+var errStored = errors.New("the cloud has it already")
 
-// part sends one file until the server has every byte of it. The book-keeping
-// in the spool follows the server, never the other way round.
-func (u *Uplink) part(ctx context.Context, r spool.Record, m footage.Manifest, p spool.Part, f *footage.File) error {
+// sendFile sends one file until the server has every byte of it. The server's offset counts,
+// not the one in the spool.
+func (u *Uplink) sendFile(ctx context.Context, r spool.Record, m footage.Manifest, p spool.Part,
+	f *footage.File) error {
 	t := *r.Transfer(p)
 	for range maxRounds {
 		if t.Done {
 			return nil
 		}
-		err := u.round(ctx, r, m, p, f, &t)
+		err := u.tryFile(ctx, r, m, p, f, &t)
 		switch {
 		case err == nil || errors.Is(err, ErrOffset) && t.URL != "":
 			continue // ask for the offset again
 		case errors.Is(err, spool.ErrDamaged):
 			return err
-		case errors.Is(err, ErrTaken):
-			there, asked := u.has(ctx, m)
-			if asked != nil || there {
-				return errors.Join(asked, errIf(there, errThere))
+		case errors.Is(err, ErrIDTaken):
+			stored, failed := u.cloudHas(ctx, m)
+			if failed != nil || stored {
+				return errors.Join(failed, errIf(stored, errStored))
 			}
 			return err
-		case errors.Is(err, ErrGone), errors.Is(err, ErrOffset): // the session is lost
-			if there, err := u.has(ctx, m); err != nil || there {
-				return errors.Join(err, errIf(there, errThere))
+		case errors.Is(err, ErrNotFound), errors.Is(err, ErrOffset): // the server lost the upload
+			if stored, err := u.cloudHas(ctx, m); err != nil || stored {
+				return errors.Join(err, errIf(stored, errStored))
 			}
-			u.o.Log.Info("the cloud lost the upload, it begins again", "footage", r.ID, "part", string(p))
+			u.o.Log.Info("the cloud lost the upload; starting it again", "footage", r.ID, "part", string(p))
 			t = spool.Transfer{}
 		case errors.Is(err, ErrHash):
-			t = spool.Transfer{} // that session is gone on the server
+			t = spool.Transfer{} // the server has deleted the upload
 			return errors.Join(err, u.o.Spool.Uploads.SetTransfer(r.ID, p, t))
 		default:
 			return errors.Join(err, u.o.Spool.Uploads.SetTransfer(r.ID, p, t))
@@ -103,7 +105,7 @@ func (u *Uplink) part(ctx context.Context, r spool.Record, m footage.Manifest, p
 			return err
 		}
 	}
-	return errRestless
+	return errTooManyRounds
 }
 
 func errIf(yes bool, err error) error {
@@ -113,8 +115,9 @@ func errIf(yes bool, err error) error {
 	return nil
 }
 
-// round is one try: open the upload or ask for its offset, then send the rest.
-func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, p spool.Part, f *footage.File, t *spool.Transfer) error {
+// tryFile makes one try: it creates the upload or asks for its offset, then sends the rest.
+func (u *Uplink) tryFile(ctx context.Context, r spool.Record, m footage.Manifest, p spool.Part, f *footage.File,
+	t *spool.Transfer) error {
 	if t.URL == "" {
 		to, err := u.o.Cloud.Create(ctx, f.Size, metadata(m, p, f))
 		if err != nil {
@@ -130,11 +133,12 @@ func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, 
 			return err
 		}
 		if at != t.Offset {
-			u.o.Log.Info("upload goes on at the server's offset", "footage", r.ID, "part", string(p), "bytes", at, "assumed", t.Offset)
+			u.o.Log.Info("upload resumes at the server's offset", "footage", r.ID, "part", string(p), "bytes", at, "assumed",
+				t.Offset)
 		}
 		t.Offset = at
 	}
-	u.reached(r.ID, t.URL, t.Offset)
+	u.noteOffset(r.ID, t.URL, t.Offset)
 	u.setLink(LinkUp, "")
 	if t.Offset < f.Size {
 		at, err := u.stream(ctx, r.ID, p, f, t)
@@ -142,7 +146,7 @@ func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, 
 			return err
 		}
 		t.Offset = at
-		u.reached(r.ID, t.URL, at)
+		u.noteOffset(r.ID, t.URL, at)
 	}
 	if t.Done = t.Offset == f.Size; !t.Done {
 		return nil
@@ -150,23 +154,25 @@ func (u *Uplink) round(ctx context.Context, r spool.Record, m footage.Manifest, 
 	return u.o.Spool.Uploads.SetTransfer(r.ID, p, *t)
 }
 
-// stream sends everything from the offset on in one PATCH.
-func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *footage.File, t *spool.Transfer) (int64, error) {
+// stream sends everything from the offset in one PATCH.
+func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *footage.File, t *spool.Transfer) (int64,
+	error) {
 	began, from := time.Now(), t.Offset
 	speed := newMeter(from)
 	u.o.Spool.Uploads.SetSent(id, p, from, 0)
-	body := &chunkReader{ctx: ctx, spool: u.o.Spool.Content, id: id, part: p, file: f, at: from, limit: u.limit,
-		budget: u.o.Cloud.budget, index: -1, moved: func(at int64) {
+	body := &chunkReader{spool: u.o.Spool.Content, id: id, part: p, file: f, at: from, most: u.limit.most,
+		wait: func(n int) error { return u.limit.wait(ctx, n) }, budget: u.o.Cloud.budget, index: -1, moved: func(at int64) {
 			if speed.moved(at) {
 				u.o.Spool.Uploads.SetSent(id, p, at, speed.rate)
 			}
 		}}
 	at, err := u.o.Cloud.Patch(ctx, t.URL, from, f.Size, body)
 	if err != nil {
-		t.Offset = body.at // what the server has of it is asked before the next byte
+		t.Offset = body.at // the next try asks for the server's offset
 		return 0, err
 	}
-	u.o.Log.Info("upload sent", "footage", id, "part", string(p), "bytes", at-from, "offset", at, "took", time.Since(began).Round(time.Millisecond))
+	u.o.Log.Info("upload sent", "footage", id, "part", string(p), "bytes", at-from, "offset", at, "took",
+		time.Since(began).Round(time.Millisecond))
 	return at, nil
 }
 
@@ -184,17 +190,17 @@ func metadata(m footage.Manifest, p spool.Part, f *footage.File) wire.Metadata {
 	return md
 }
 
-// has asks whether the cloud has the whole footage with the right digest.
-func (u *Uplink) has(ctx context.Context, m footage.Manifest) (bool, error) {
+// cloudHas reports whether the cloud has the whole footage with the right digest.
+func (u *Uplink) cloudHas(ctx context.Context, m footage.Manifest) (bool, error) {
 	got, err := u.o.Cloud.Footage(ctx, m.Footage)
-	if errors.Is(err, ErrGone) {
+	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
 	return err == nil && got.SHA256 == m.Video.SHA256 && got.Size == m.Video.Size, err
 }
 
-// confirm compares what the cloud stored with the manifest. Only then the
-// content may go.
+// confirm compares what the cloud stored with the manifest. Only after that the content may
+// be deleted.
 func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest) error {
 	if r, _ := u.o.Spool.Records.Get(id); r.State == spool.Uploading {
 		if err := u.o.Spool.Uploads.Accept(id); err != nil {
@@ -203,9 +209,10 @@ func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest)
 	}
 	got, err := u.stored(ctx, id)
 	switch {
-	case errors.Is(err, ErrGone):
-		// It took every byte and knows nothing of it: start again.
-		return errors.Join(fmt.Errorf("the cloud does not know the footage it took: %w", ErrOdd), u.restart(id))
+	case errors.Is(err, ErrNotFound):
+		// The cloud accepted every byte and does not know the footage: start again.
+		return errors.Join(fmt.Errorf("the cloud does not know the footage that it accepted: %w", ErrUnexpected),
+			u.restart(id))
 	case err != nil:
 		return err
 	case got.SHA256 != m.Video.SHA256 || got.Size != m.Video.Size:
@@ -215,12 +222,13 @@ func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest)
 	if err := u.o.Spool.Uploads.Confirm(id, got.DuplicateOf); err != nil {
 		return err
 	}
-	u.o.Log.Info("footage confirmed by the cloud", "footage", id, "bytes", got.Size, "sha256", got.SHA256.String(), "duplicate_of", string(got.DuplicateOf))
+	u.o.Log.Info("footage confirmed by the cloud", "footage", id, "bytes", got.Size, "sha256", got.SHA256.String(),
+		"duplicate_of", string(got.DuplicateOf))
 	return u.o.Spool.Uploads.Release(id)
 }
 
-// stored asks what the cloud stored under an id, or under the id of the footage
-// with the same content that came first.
+// stored returns what the cloud has under an id, or for a duplicate under the id of the
+// first footage with the content.
 func (u *Uplink) stored(ctx context.Context, id footage.ID) (wire.Footage, error) {
 	got, err := u.o.Cloud.Footage(ctx, id)
 	if err != nil || !got.SHA256.IsZero() || got.DuplicateOf == "" {
@@ -234,5 +242,6 @@ func (u *Uplink) stored(ctx context.Context, id footage.ID) (wire.Footage, error
 }
 
 func (u *Uplink) restart(id footage.ID) error {
-	return errors.Join(u.o.Spool.Uploads.SetTransfer(id, spool.Video, spool.Transfer{}), u.o.Spool.Uploads.SetTransfer(id, spool.Telemetry, spool.Transfer{}))
+	return errors.Join(u.o.Spool.Uploads.SetTransfer(id, spool.Video, spool.Transfer{}),
+		u.o.Spool.Uploads.SetTransfer(id, spool.Telemetry, spool.Transfer{}))
 }

@@ -8,21 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsent is how many bytes the kernel may hold that it has not sent yet. The
-// default is megabytes: minutes of a slow link, in which a stop, a new limit or
-// the end of a budget would change nothing, and an idle time-out that looks at
-// the body would see none of what moves. Bytes under way are not bounded.
+// unsent is how many unsent bytes the kernel may hold. The default of megabytes is minutes of
+// a slow link, during which a stop, a new limit or the end of a budget has no effect. It
+// does not bound sent bytes without acknowledgement.
 const unsent = 128 << 10
 
-// fewUnsent is a net.Dialer's Control. A kernel that refuses works as well.
+// fewUnsent is a net.Dialer's Control. A kernel that refuses the option works too.
 func fewUnsent(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
 	})
 }
 
-// acked is how many bytes the other side has confirmed (tcp(7), TCP_INFO); 0 when
-// the kernel does not say. Behind a proxy the other side is the proxy.
+// acked is how many bytes the other side has acknowledged (tcp(7), TCP_INFO), 0 when
+// unknown. Behind a proxy the other side is the proxy.
 func acked(c net.Conn) uint64 {
 	for {
 		t, ok := c.(*tls.Conn)

@@ -41,11 +41,12 @@ func newStation(t *testing.T, change ...func(*CloudOptions, *Options)) *station 
 	return build(t, cloud, CloudOptions{URL: srv.URL, IdleTimeout: 10 * time.Second}, change)
 }
 
-// newBubble is a station without sockets, whose time is that of a synctest bubble.
+// newBubble is a station without sockets for a synctest bubble.
 func newBubble(t *testing.T, change ...func(*CloudOptions, *Options)) *station {
 	t.Helper()
 	cloud := fakecloud.New(token)
-	return build(t, cloud, CloudOptions{URL: "http://cloud", Transport: inProcess{cloud, func() bool { return true }}}, change)
+	return build(t, cloud, CloudOptions{URL: "http://cloud", Transport: inProcess{cloud, func() bool { return true }}},
+		change)
 }
 
 func build(t *testing.T, cloud *fakecloud.Cloud, co CloudOptions, change []func(*CloudOptions, *Options)) *station {
@@ -59,7 +60,8 @@ func build(t *testing.T, cloud *fakecloud.Cloud, co CloudOptions, change []func(
 	st.spool = sp
 	sp.Records.OnChange(st.note)
 	co.Token = NewToken(secret.New(token), "", nil)
-	o := Options{Spool: Spool{Records: sp.Records, Content: sp.Content, Uploads: sp.Uploads, Recovery: sp.Recovery, Link: sp.Link}}
+	o := Options{Spool: Spool{Records: sp.Records, Content: sp.Content, Uploads: sp.Uploads, Recovery: sp.Recovery,
+		Link: sp.Link}}
 	for _, f := range change {
 		f(&co, &o)
 	}
@@ -127,7 +129,7 @@ func (st *station) put(id footage.ID, p spool.Part, name string, size int) foota
 	return f
 }
 
-// run starts the uplink until the test's end.
+// run runs the uplink until the end of the test.
 func (st *station) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -135,7 +137,7 @@ func (st *station) run() {
 	st.t.Cleanup(func() { cancel(); <-done })
 }
 
-// until waits for a record that ok likes.
+// until waits until a record satisfies ok.
 func (st *station) until(what string, id footage.ID, ok func(spool.Record) bool) spool.Record {
 	st.t.Helper()
 	limit := time.After(30 * time.Second)
@@ -147,7 +149,7 @@ func (st *station) until(what string, id footage.ID, ok func(spool.Record) bool)
 		case <-st.changed:
 		case <-limit:
 			r, _ := st.spool.Records.Get(id)
-			st.t.Fatalf("%s: not reached: %+v; link %+v", what, r, st.up.Link())
+			st.t.Fatalf("%s: not within the time limit: %+v; link %+v", what, r, st.up.Link())
 		}
 	}
 }
@@ -187,7 +189,7 @@ func (n inProcess) RoundTrip(r *http.Request) (_ *http.Response, err error) {
 	return w.Result(), nil
 }
 
-// faulty keeps a body's own fault, which ends the request as a transport does it.
+// faulty records a body's own error, which ends the request as with a transport.
 type faulty struct {
 	io.ReadCloser
 	err *error
@@ -201,7 +203,7 @@ func (f *faulty) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// after lets the time of a bubble pass.
+// after advances the time of a bubble.
 func after(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()

@@ -8,21 +8,20 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// piece is how much one Read gives at most: small enough for an idle time-out
-// that sees every sign of life.
+// piece bounds one Read: it is small enough that the idle time-out sees all progress.
 const (
 	piece      = 64 << 10
 	leastPiece = 512
-	// burst is the part of a second's bytes that may go at once. It is what the
-	// average over any time can be above the limit.
+	// burst is the share of a second's bytes that may be sent at once. The average over any
+	// time exceeds the limit by no more.
 	burst = 0.1
 )
 
-// throttle is a token bucket whose rate may change at any time, also for those
-// who wait for it. It begins empty, so that the first second keeps the limit.
+// throttle is a token bucket whose rate may change at any time, even during a wait. It
+// starts empty, so that the limit holds in the first second too.
 type throttle struct {
 	mu      sync.Mutex
-	limit   int64         // bytes per second, 0: none
+	limit   int64         // bytes per second, 0 for none
 	bucket  *rate.Limiter // nil without a limit
 	changed chan struct{} // closed when the limit changes
 }
@@ -57,7 +56,7 @@ func (t *throttle) most() int {
 	return min(piece, t.bucket.Burst())
 }
 
-// wait returns when n bytes may go. After a change the waiting begins anew.
+// wait returns when n bytes may be sent. A change of the limit restarts the wait.
 func (t *throttle) wait(ctx context.Context, n int) error {
 	for {
 		t.mu.Lock()
@@ -66,16 +65,16 @@ func (t *throttle) wait(ctx context.Context, n int) error {
 		if bucket == nil {
 			return nil
 		}
-		// A limit that sank meanwhile may hold fewer bytes than were asked for.
+		// A lower limit may allow fewer bytes at once.
 		part := min(n, bucket.Burst())
 		now := time.Now()
 		turn := bucket.ReserveN(now, part)
-		again, err := t.turn(ctx, turn.DelayFrom(now), changed)
+		restart, err := t.sleep(ctx, turn.DelayFrom(now), changed)
 		if err != nil {
 			turn.Cancel()
 			return err
 		}
-		if again {
+		if restart {
 			continue
 		}
 		if n -= part; n == 0 {
@@ -84,7 +83,8 @@ func (t *throttle) wait(ctx context.Context, n int) error {
 	}
 }
 
-func (t *throttle) turn(ctx context.Context, d time.Duration, changed <-chan struct{}) (again bool, err error) {
+// sleep waits for d or a change of the limit.
+func (t *throttle) sleep(ctx context.Context, d time.Duration, changed <-chan struct{}) (restart bool, err error) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

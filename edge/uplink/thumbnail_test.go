@@ -15,7 +15,7 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// addWithThumbnail spools footage whose camera left a picture.
+// addWithThumbnail spools footage with a camera's picture.
 func (st *station) addWithThumbnail(name string, size int) spool.Record {
 	st.t.Helper()
 	r, err := st.spool.Captures.Add(spool.Source{Path: "/card/" + name, Size: int64(size)}, nil)
@@ -23,7 +23,8 @@ func (st *station) addWithThumbnail(name string, size int) spool.Record {
 		st.t.Fatal(err)
 	}
 	small := st.put(r.ID, spool.Thumbnail, name+".jpg", 9000)
-	m := footage.Manifest{Version: footage.ManifestVersion, Footage: r.ID, Video: st.put(r.ID, spool.Video, name, size), Thumbnail: &small}
+	m := footage.Manifest{Version: footage.ManifestVersion, Footage: r.ID, Video: st.put(r.ID, spool.Video, name, size),
+		Thumbnail: &small}
 	if r, err = st.spool.Captures.Commit(m); err != nil {
 		st.t.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func (st *station) addWithThumbnail(name string, size int) spool.Record {
 
 func onlyThumbnails(metered *bool) func(*CloudOptions, *Options) {
 	return func(co *CloudOptions, o *Options) {
-		b, err := NewBudget(BudgetOptions{Books: o.Spool.Link.(*spool.Link), Metered: *metered})
+		b, err := NewBudget(BudgetOptions{Store: o.Spool.Link.(*spool.Link), Metered: *metered})
 		if err != nil {
 			panic(err)
 		}
@@ -46,8 +47,8 @@ func (st *station) changes() []string {
 	return slices.Clone(st.cloud.Order)
 }
 
-// Over a metered link thumbnails go and videos wait, and say so; when the link is
-// not metered any more they go, without the thumbnails again.
+// Over a metered link thumbnails are sent and videos wait. When the link is no longer metered
+// the videos are sent, and no thumbnail is sent twice.
 func TestThumbnailsOnlyWhenMetered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		metered := true
@@ -83,8 +84,8 @@ func TestThumbnailsOnlyWhenMetered(t *testing.T) {
 	})
 }
 
-// A link that becomes metered stops the video that is on its way.
-func TestMeteredStopsARunningVideo(t *testing.T) {
+// A link that becomes metered stops the running video.
+func TestMeteredStopsRunningVideo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		metered := false
 		st := newBubble(t, onlyThumbnails(&metered), func(_ *CloudOptions, o *Options) { o.RateLimit = 64 << 10 })
@@ -113,8 +114,8 @@ func TestMeteredStopsARunningVideo(t *testing.T) {
 	})
 }
 
-// A thumbnail that a cloud does not take, or that is damaged, holds nothing up.
-func TestThumbnailLeftOut(t *testing.T) {
+// A refused or damaged thumbnail is skipped.
+func TestThumbnailIsSkipped(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		st := newStation(t)
 		st.cloud.Before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -136,10 +137,12 @@ func TestThumbnailLeftOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := []byte("something else")
-		if err := st.spool.Content.PutChunk(r.ID, spool.Thumbnail, footage.Chunk{Size: int64(len(b)), SHA256: footage.Sum(b)}, b); err != nil {
+		if err := st.spool.Content.PutChunk(r.ID, spool.Thumbnail, footage.Chunk{Size: int64(len(b)), SHA256: footage.Sum(b)},
+			b); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := st.spool.Content.Chunk(r.ID, spool.Thumbnail, m.Thumbnail.Chunks[0], nil); !errors.Is(err, spool.ErrDamaged) {
+		if _, err := st.spool.Content.Chunk(r.ID, spool.Thumbnail, m.Thumbnail.Chunks[0], nil); !errors.Is(err,
+			spool.ErrDamaged) {
 			t.Fatal(err)
 		}
 		if f, err := st.spool.Content.Check(t.Context(), r.ID); f != nil || err != nil {

@@ -10,9 +10,8 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// Token is the device's token. One that lives in a file is read again when the
-// file changes, so a renewed token needs no restart. It is safe for concurrent
-// use.
+// Token is the device's token. A token in a file is read again when the file changes, so a
+// renewed token needs no restart. It is safe for concurrent use.
 type Token struct {
 	path string // "" for a token that never changes
 	log  *slog.Logger
@@ -20,19 +19,19 @@ type Token struct {
 	mu    sync.Mutex
 	value secret.String
 	stamp stamp
-	fault string // of the last reading, said once
+	fault string // of the last read, logged once
 }
 
-// stamp tells one content of a file from the next.
+// stamp identifies one content of a file.
 type stamp struct {
 	at   time.Time
 	size int64
 }
 
-// maxToken bounds a token file: what is larger is another file.
+// maxToken bounds a token file. A larger file holds no token.
 const maxToken = 4 << 10
 
-// NewToken returns the token that was read from path, which may be "".
+// NewToken returns a token with the value that was read from path, which may be "".
 func NewToken(value secret.String, path string, log *slog.Logger) *Token {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -40,8 +39,8 @@ func NewToken(value secret.String, path string, log *slog.Logger) *Token {
 	return &Token{path: path, value: value, log: log}
 }
 
-// Current returns the newest token. While the file is away, empty or cannot be
-// read, that is the last one.
+// Current returns the newest token: the last one while the file is missing, empty or not
+// readable.
 func (t *Token) Current() secret.String {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -50,7 +49,7 @@ func (t *Token) Current() secret.String {
 	}
 	info, err := os.Stat(t.path)
 	if err != nil {
-		t.failed(err.Error())
+		t.logFault(err.Error())
 		return t.value
 	}
 	if now := (stamp{info.ModTime(), info.Size()}); now != t.stamp && t.read() {
@@ -59,40 +58,41 @@ func (t *Token) Current() secret.String {
 	return t.value
 }
 
-// renewed reads the file whatever its time says, and reports whether the token
-// is another one than was.
-func (t *Token) renewed(was secret.String) bool {
+// renewed reads the file, even with an unchanged time, and reports whether the token differs
+// from before.
+func (t *Token) renewed(before secret.String) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.path != "" {
 		t.read()
 	}
-	return t.value != was
+	return t.value != before
 }
 
-// read reports whether the file held a token.
+// read reads the file and reports whether it holds a token.
 func (t *Token) read() bool {
 	b, err := os.ReadFile(t.path)
 	text := strings.TrimSpace(string(b))
 	switch {
 	case err != nil:
-		t.failed(err.Error())
+		t.logFault(err.Error())
 		return false
-	case text == "" || len(text) > maxToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
-		t.failed("there is no token in it")
+	case text == "" || len(text) > maxToken || strings.ContainsFunc(text,
+		func(r rune) bool { return r <= ' ' || r > '~' }):
+		t.logFault("the file holds no token")
 		return false
 	}
 	t.fault = ""
 	if next := secret.New(text); next != t.value {
 		t.value = next
-		t.log.Info("token was renewed", "file", t.path)
+		t.log.Info("token renewed", "file", t.path)
 	}
 	return true
 }
 
-func (t *Token) failed(why string) {
+func (t *Token) logFault(why string) {
 	if why != t.fault {
 		t.fault = why
-		t.log.Warn("token file cannot be used, the last token stays", "file", t.path, "err", why)
+		t.log.Warn("cannot use the token file; the last token stays in use", "file", t.path, "err", why)
 	}
 }

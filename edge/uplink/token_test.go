@@ -31,15 +31,15 @@ func TestTokenFile(t *testing.T) {
 	write(t, path, "cc_one\n")
 	var log bytes.Buffer
 	tok := NewToken(secret.New("cc_one"), path, slog.New(slog.NewTextHandler(&log, nil)))
-	was := tok.Current()
-	if was.Reveal() != "cc_one" || tok.renewed(was) {
-		t.Error(was.Reveal())
+	before := tok.Current()
+	if before.Reveal() != "cc_one" || tok.renewed(before) {
+		t.Error(before.Reveal())
 	}
 	for _, bad := range []string{"", " \n", "two words", strings.Repeat("x", maxToken+1), "\x00"} {
 		write(t, path, bad)
 		for range 2 {
 			if got := tok.Current(); got.Reveal() != "cc_one" {
-				t.Errorf("%.10q is taken for a token", bad)
+				t.Errorf("%.10q counts as a token", bad)
 			}
 		}
 	}
@@ -47,24 +47,24 @@ func TestTokenFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if tok.Current().Reveal() != "cc_one" {
-		t.Error("the token went with its file")
+		t.Error("the token is lost with its file")
 	}
 	write(t, path, "cc_two\n")
-	if tok.Current().Reveal() != "cc_two" || !tok.renewed(was) {
+	if tok.Current().Reveal() != "cc_two" || !tok.renewed(before) {
 		t.Error("the new token is not read")
 	}
-	// The same size at the same time, as on a card with times of two seconds: only
-	// a refusal makes it read.
+	// A file with the same size and time, as on a card with times of two seconds, is read
+	// only after a refusal.
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	was = tok.Current()
+	before = tok.Current()
 	write(t, path, "cc_six\n")
 	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
 		t.Fatal(err)
 	}
-	if !tok.renewed(was) || tok.Current().Reveal() != "cc_six" {
+	if !tok.renewed(before) || tok.Current().Reveal() != "cc_six" {
 		t.Error("not read after a refusal")
 	}
 	if strings.Contains(log.String(), "cc_") || strings.Count(log.String(), "level=WARN") > 3 {
@@ -72,8 +72,8 @@ func TestTokenFile(t *testing.T) {
 	}
 }
 
-// The old token is refused in the middle of a file; with the new one in its file
-// the same upload goes on where it stood, without a restart.
+// The cloud refuses the old token in the middle of a file. With the new token in its file the
+// same upload resumes, without a restart.
 func TestTokenRenewedMidFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "token")
@@ -104,7 +104,7 @@ func TestTokenRenewedMidFile(t *testing.T) {
 	})
 }
 
-// A token that was renewed between request and answer is tried at once.
+// A token that was renewed between request and answer is used at once.
 func TestTokenRenewedBeforeTheAnswer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	write(t, path, token)
@@ -120,9 +120,9 @@ func TestTokenRenewedBeforeTheAnswer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := st.up.transfer(ctx, r); err == nil {
-		t.Fatal("the old token was taken")
-	} else if pause := st.up.settle(ctx, r, err); pause != 0 {
-		t.Errorf("waits %s with the right token at hand", pause)
+		t.Fatal("the old token was accepted")
+	} else if pause := st.up.handleResult(ctx, r, err); pause != 0 {
+		t.Errorf("waits %s although the new token is there", pause)
 	}
 	if err := st.up.transfer(ctx, st.must(r.ID)); err != nil {
 		t.Error(err)

@@ -1,6 +1,6 @@
-// Package uplink brings spooled footage to the cloud: tus 1.0, one long PATCH
-// per file that goes on where the server's own offset stands after any fault,
-// and nothing is deleted before the cloud has named the right digest.
+// Package uplink sends spooled footage to the cloud by tus 1.0, one long PATCH per file.
+// After any fault an upload resumes at the server's offset. The spool's content is
+// deleted only after the cloud has confirmed its digest.
 package uplink
 
 import (
@@ -17,7 +17,7 @@ import (
 	"cattlecounter/shared/wake"
 )
 
-// Spool is what the uplink needs of the spool, by purpose. All parts are required.
+// Spool is the parts of the spool that the uplink uses. All are required.
 type Spool struct {
 	Records  records
 	Content  content
@@ -65,25 +65,26 @@ type Options struct {
 	Spool     Spool
 	Cloud     *Cloud
 	Order     Order // "" means Oldest
-	RateLimit int64 // bytes per second, 0: none; an order in Spool wins
+	RateLimit int64 // bytes per second, 0 for none; an order in Spool overrides it
 	Windows   schedule.Windows
-	Paused    bool // the state to start in
-	// Thumbnails says that nothing but thumbnails goes over a metered link.
+	Paused    bool // the initial state
+	// Thumbnails sends only thumbnails over a metered link.
 	Thumbnails bool
-	// Now and Synced are the wall clock, for the windows, and whether it can be
-	// trusted; nil: time.Now, always.
+	// Now is the wall clock for the windows, Synced whether it can be trusted; nil means
+	// time.Now and always.
 	Now    func() time.Time
 	Synced func() bool
-	// CompareEvery is how often spool and cloud are compared, by the monotonic
-	// clock; 0 means once a day.
+	// CompareEvery is how often to compare spool and cloud, by the monotonic clock; 0
+	// means once a day.
 	CompareEvery time.Duration
-	// OnCard reports whether a file on the card is still what it was; nil looks.
+	// OnCard reports whether a file on the card is unchanged; nil reads the card.
 	OnCard func(spool.Source) bool
 	Log    *slog.Logger
 }
 
-// Uplink sends one piece of footage at a time: the highest priority first, and
-// of the same priority in Options.Order.
+// Uplink sends one piece of footage at a time: the highest priority first, and footage
+// of the same priority in Options.Order. Create it with New, start it with Run. Every
+// other method is safe for concurrent use.
 type Uplink struct {
 	o     Options
 	limit *throttle
@@ -92,24 +93,23 @@ type Uplink struct {
 	kicked wake.Signal
 	// recheck is set when the guard of a transfer must check again.
 	recheck wake.Signal
-	// back is the wait for a link that is away; of Run alone.
-	back *backoff.ExponentialBackOff
-	// known is what the server had of the last upload that it was asked about; of
-	// Run alone.
-	known struct {
+	// linkWait is the wait for a link that is down. Only Run uses it.
+	linkWait *backoff.ExponentialBackOff
+	// lastOffset is the server's last known offset of an upload. Only Run uses it.
+	lastOffset struct {
 		upload string
 		at     int64
 	}
 
 	mu      sync.Mutex
 	link    Link
-	asked   time.Time // of the last probe
+	probed  time.Time // of the last probe
 	paused  bool
 	running footage.ID
 	cancel  context.CancelCauseFunc // of the running transfer, nil without one
-	again   map[footage.ID]*retry
+	retries map[footage.ID]*retry
 
-	ordering sync.Mutex
+	ordersMu sync.Mutex
 	orders   spool.LinkOrders
 
 	compared comparison
@@ -132,13 +132,13 @@ func New(o Options) (*Uplink, error) {
 	if o.OnCard == nil {
 		o.OnCard = onCard
 	}
-	u := &Uplink{o: o, wake: wake.New(), kicked: wake.New(), recheck: wake.New(), back: newWait(),
-		again: map[footage.ID]*retry{}, paused: o.Paused}
+	u := &Uplink{o: o, wake: wake.New(), kicked: wake.New(), recheck: wake.New(), linkWait: newWait(),
+		retries: map[footage.ID]*retry{}, paused: o.Paused}
 	var err error
 	if u.orders, err = o.Spool.Link.Orders(); err != nil {
 		return nil, err
 	}
-	u.limit = newThrottle(u.wantedLimit())
+	u.limit = newThrottle(u.effectiveLimit())
 	u.setLink(LinkUnknown, "")
 	if o.Paused {
 		u.setLink(LinkPaused, ErrPaused.Error())
@@ -149,65 +149,65 @@ func New(o Options) (*Uplink, error) {
 // Wake makes Run look for work now.
 func (u *Uplink) Wake() { u.wake.Set() }
 
-// Kick ends every wait, and the next one is short again: the link may be back.
+// Kick ends every wait, and makes the next one short: the link may be up again.
 func (u *Uplink) Kick() { u.kicked.Set() }
 
-// LinkBack is Kick for a sign that says nothing while the link is up.
-func (u *Uplink) LinkBack() {
+// KickIfDown ends every wait when the link is down.
+func (u *Uplink) KickIfDown() {
 	if u.Link().State == LinkDown {
 		u.Kick()
 	}
 }
 
-// Run uploads until ctx ends.
+// Run uploads until ctx ends, and then returns nil.
 func (u *Uplink) Run(ctx context.Context) error {
 	watched := make(chan struct{})
 	ctx, stop := context.WithCancel(ctx)
 	go func() { defer close(watched); u.watchToken(ctx) }()
 	defer func() { stop(); <-watched }()
 	for ctx.Err() == nil {
-		h, again := u.held()
-		u.show(h)
-		if u.mayAsk(h) {
+		h, recheck := u.currentHold()
+		u.showHold(h)
+		if u.comparisonDue(h) {
 			u.compare(ctx)
 		}
 		if h.cause != nil {
-			u.rest(ctx, again, nil)
+			u.sleep(ctx, recheck, nil)
 			continue
 		}
 		r, wait := u.next(time.Now())
 		if r == nil {
 			u.probe(ctx)
-			u.rest(ctx, min(wait, again), u.wake.C())
+			u.sleep(ctx, min(wait, recheck), u.wake.C())
 			continue
 		}
 		err := u.transfer(ctx, *r)
 		if ctx.Err() != nil {
 			break
 		}
-		pause := u.settle(ctx, *r, err)
+		pause := u.handleResult(ctx, *r, err)
 		if pause == 0 {
-			u.back.Reset()
+			u.linkWait.Reset()
 			continue
 		}
-		u.rest(ctx, pause, nil)
+		u.sleep(ctx, pause, nil)
 	}
 	return nil
 }
 
-// reached notes how much of an upload the server has. When that is more than it
-// was, the next wait is short again: a link that is cut again and again but moves
-// is no dead one. What the kernel took proves nothing.
-func (u *Uplink) reached(id footage.ID, upload string, at int64) {
-	if u.known.upload == upload && at > u.known.at {
-		u.back.Reset()
-		u.forget(id)
+// noteOffset notes how many bytes of an upload the server has. Progress makes the next
+// wait short: a link that breaks often but moves bytes is not dead. Bytes in this
+// kernel's buffer are no progress.
+func (u *Uplink) noteOffset(id footage.ID, upload string, at int64) {
+	if u.lastOffset.upload == upload && at > u.lastOffset.at {
+		u.linkWait.Reset()
+		u.clearRetry(id)
 	}
-	u.known.upload, u.known.at = upload, at
+	u.lastOffset.upload, u.lastOffset.at = upload, at
 }
 
-// rest waits; a kick also forgets what else was waited for.
-func (u *Uplink) rest(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+// sleep waits for d, a wake or a kick. A kick also clears all other waits.
+func (u *Uplink) sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -215,9 +215,9 @@ func (u *Uplink) rest(ctx context.Context, d time.Duration, wake <-chan struct{}
 	case <-timer.C:
 	case <-wake:
 	case <-u.kicked.C():
-		u.back.Reset()
+		u.linkWait.Reset()
 		u.mu.Lock()
-		clear(u.again)
+		clear(u.retries)
 		u.mu.Unlock()
 		if u.compared.begun {
 			u.compared.next = time.Time{}
@@ -225,8 +225,7 @@ func (u *Uplink) rest(ctx context.Context, d time.Duration, wake <-chan struct{}
 	}
 }
 
-// transfer runs send so that an order, the end of a window and the end of the
-// budget can stop it.
+// transfer runs send. An order, the end of a window and the end of the budget stop it.
 func (u *Uplink) transfer(ctx context.Context, r spool.Record) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	guarded := make(chan struct{})
@@ -244,19 +243,19 @@ func (u *Uplink) transfer(ctx context.Context, r spool.Record) error {
 	return u.send(ctx, r)
 }
 
-// watchToken ends every wait when the token was renewed, until ctx ends.
+// watchToken ends every wait when the token has been renewed, until ctx ends.
 func (u *Uplink) watchToken(ctx context.Context) {
 	const every = 10 * time.Second
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		was := u.o.Cloud.token.Current()
+		before := u.o.Cloud.token.Current()
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if u.o.Cloud.token.Current() != was {
+		if u.o.Cloud.token.Current() != before {
 			u.Kick()
 		}
 	}

@@ -31,7 +31,8 @@ func TestTelemetryThenVideoThenConfirmed(t *testing.T) {
 	st.until("done", r.ID, reclaimed)
 	st.cloud.Lock()
 	defer st.cloud.Unlock()
-	if want := []string{"POST telemetry", "DONE telemetry", "POST video", "DONE video"}; !slices.Equal(st.cloud.Order, want) {
+	if want := []string{"POST telemetry", "DONE telemetry", "POST video", "DONE video"}; !slices.Equal(st.cloud.Order,
+		want) {
 		t.Errorf("%v", st.cloud.Order)
 	}
 	for _, u := range st.cloud.Uploads {
@@ -44,15 +45,15 @@ func TestTelemetryThenVideoThenConfirmed(t *testing.T) {
 	}
 }
 
-// Cut at many places: the server's offset wins and nothing but the piece in
-// flight is sent twice.
+// After cuts at many places the upload resumes at the server's offset, and no byte is sent
+// twice.
 func TestCuts(t *testing.T) {
 	st := newStation(t)
 	st.cloud.CutAfter = 3<<20 + 17
 	r := st.add("cut.mp4", 10<<20, false)
 	st.run()
 	st.until("done", r.ID, func(rec spool.Record) bool {
-		st.up.Kick() // no waiting in a test
+		st.up.Kick() // ends the wait
 		return reclaimed(rec)
 	})
 	st.cloud.Lock()
@@ -79,7 +80,7 @@ func TestResumeAfterRestartUsesTheServersOffset(t *testing.T) {
 		t.Fatal(err)
 	}
 	rec, _ := st.spool.Records.Get(r.ID)
-	rec.Video.Offset = 8 << 20 // whatever we believed
+	rec.Video.Offset = 8 << 20 // a wrong offset in the spool
 	if err := st.spool.Uploads.SetTransfer(r.ID, spool.Video, rec.Video); err != nil {
 		t.Fatal(err)
 	}
@@ -95,14 +96,15 @@ func TestResumeAfterRestartUsesTheServersOffset(t *testing.T) {
 func TestLostUploads(t *testing.T) {
 	st := newStation(t)
 	r := st.add("l.mp4", 1<<20, false)
-	if err := st.spool.Uploads.SetTransfer(r.ID, spool.Video, spool.Transfer{URL: st.up.o.Cloud.at("/files/old"), Offset: 5}); err != nil {
+	if err := st.spool.Uploads.SetTransfer(r.ID, spool.Video, spool.Transfer{URL: st.up.o.Cloud.at("/files/old"),
+		Offset: 5}); err != nil {
 		t.Fatal(err)
 	}
 	st.run()
-	st.until("begun again", r.ID, reclaimed)
+	st.until("started again", r.ID, reclaimed)
 	st.up.SetPaused(true)
 
-	// Gone because it is there already: nothing is sent.
+	// The upload is unknown because the footage is complete: nothing is sent.
 	st.cloud.Lock()
 	before := st.cloud.Received
 	st.cloud.Unlock()
@@ -114,17 +116,18 @@ func TestLostUploads(t *testing.T) {
 	st.cloud.Lock()
 	st.cloud.Footage[r2.ID] = &wire.Footage{ID: r2.ID, Size: m.Video.Size, SHA256: m.Video.SHA256, DuplicateOf: "first"}
 	st.cloud.Unlock()
-	if err := st.spool.Uploads.SetTransfer(r2.ID, spool.Video, spool.Transfer{URL: st.up.o.Cloud.at("/files/old"), Offset: 5}); err != nil {
+	if err := st.spool.Uploads.SetTransfer(r2.ID, spool.Video, spool.Transfer{URL: st.up.o.Cloud.at("/files/old"),
+		Offset: 5}); err != nil {
 		t.Fatal(err)
 	}
 	st.up.SetPaused(false)
-	if got := st.until("there", r2.ID, reclaimed); got.DuplicateOf != "first" {
+	if got := st.until("confirmed", r2.ID, reclaimed); got.DuplicateOf != "first" {
 		t.Errorf("%+v", got)
 	}
 	st.cloud.Lock()
 	defer st.cloud.Unlock()
 	if st.cloud.Received != before {
-		t.Errorf("%d bytes were sent for nothing", st.cloud.Received-before)
+		t.Errorf("%d unnecessary bytes were sent", st.cloud.Received-before)
 	}
 }
 
@@ -135,7 +138,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"not a video": {wire.SlugNotAVideo, "begins with GIF89a"},
 		"too large":   {wire.SlugTooLarge, "at most 64 GiB"},
-		"metadata":    {wire.SlugBadMetadata, "captured is no time"},
+		"metadata":    {wire.SlugBadMetadata, "captured is not a time"},
 		"id is taken": {wire.SlugConflict, "known with other content"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,12 +164,13 @@ func TestTokenRefused(t *testing.T) {
 	r := st.add("t.mp4", 100, false)
 	st.run()
 	rec := st.until("waiting", r.ID, func(r spool.Record) bool { return r.Waiting != "" })
-	if !strings.Contains(rec.Waiting, "token refused: no such device") || rec.State == spool.Quarantined || st.up.Link().State != LinkRefused {
+	if !strings.Contains(rec.Waiting, "token refused: no such device") || rec.State == spool.Quarantined ||
+		st.up.Link().State != LinkRefused {
 		t.Errorf("%+v, link %+v", rec, st.up.Link())
 	}
 }
 
-func TestWrongHashIsTriedThreeTimes(t *testing.T) {
+func TestWrongHashIsRetriedThreeTimes(t *testing.T) {
 	st := newStation(t)
 	var tries atomic.Int64
 	st.cloud.Before = func(w http.ResponseWriter, r *http.Request) bool {
@@ -189,7 +193,7 @@ func TestWrongHashIsTriedThreeTimes(t *testing.T) {
 	}
 }
 
-// The cloud has other content under our id: nothing of ours may be deleted.
+// When the cloud has other content under the id, the spool's content stays.
 func TestConfirmationOfOtherContent(t *testing.T) {
 	st := newStation(t)
 	r := st.add("o.mp4", 1<<20, false)
@@ -203,7 +207,7 @@ func TestConfirmationOfOtherContent(t *testing.T) {
 	st.run()
 	st.until("quarantine", r.ID, quarantined)
 	if err := st.spool.Content.Verify(t.Context(), r.ID); err != nil {
-		t.Errorf("content is gone: %v", err)
+		t.Errorf("the content is lost: %v", err)
 	}
 }
 
@@ -224,7 +228,7 @@ func TestStall(t *testing.T) {
 	var once atomic.Bool
 	st.cloud.Before = func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPatch && once.CompareAndSwap(false, true) {
-			<-release // takes nothing and says nothing
+			<-release // reads nothing and does not answer
 			return true
 		}
 		return false
@@ -243,16 +247,17 @@ func TestStall(t *testing.T) {
 func TestDamagedSpoolIsReadAgain(t *testing.T) {
 	st := newStation(t)
 	r := st.add("d.mp4", 1<<20, false)
-	// The chunk's place holds other bytes now.
-	if err := st.spool.Content.PutChunk(r.ID, spool.Video, footage.Chunk{Index: 0, Size: 3, SHA256: footage.Sum([]byte("bad"))}, []byte("bad")); err != nil {
+	// Replace the chunk's bytes.
+	if err := st.spool.Content.PutChunk(r.ID, spool.Video, footage.Chunk{Index: 0, Size: 3,
+		SHA256: footage.Sum([]byte("bad"))}, []byte("bad")); err != nil {
 		t.Fatal(err)
 	}
 	st.run()
 	st.until("captured again", r.ID, func(r spool.Record) bool { return r.State == spool.Captured })
 }
 
-// The cloud is away at the start and for minutes in the middle.
-func TestCloudAwayForMinutes(t *testing.T) {
+// The cloud is unreachable at the start and for minutes in the middle.
+func TestCloudUnreachableForMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		up := func() bool {
@@ -265,7 +270,7 @@ func TestCloudAwayForMinutes(t *testing.T) {
 			co.Transport = net
 		})
 		st.cloud.CutAfter, st.cloud.Cut = 3<<20, func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }
-		r := st.add("away.mp4", 10<<20, true)
+		r := st.add("unreachable.mp4", 10<<20, true)
 		st.run()
 		after(40 * time.Minute)
 		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed {
@@ -274,7 +279,7 @@ func TestCloudAwayForMinutes(t *testing.T) {
 	})
 }
 
-// Every wait has its jitter, and none is longer than five minutes.
+// Every wait has jitter, and none is longer than five minutes.
 func TestWaitsAreBounded(t *testing.T) {
 	seen := map[time.Duration]bool{}
 	w := newWait()
@@ -289,8 +294,8 @@ func TestWaitsAreBounded(t *testing.T) {
 	}
 }
 
-// A link that is back ends the wait at once, and the next wait is short again.
-func TestKickBeginsAnew(t *testing.T) {
+// A kick ends the wait at once and makes the next wait short.
+func TestKickMakesTheNextWaitShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var up atomic.Bool
 		st := newBubble(t, func(co *CloudOptions, _ *Options) {
@@ -304,10 +309,10 @@ func TestKickBeginsAnew(t *testing.T) {
 		if st.up.Link().State != LinkDown {
 			t.Errorf("%+v", st.up.Link())
 		}
-		st.up.Kick() // the link is not back after all
+		st.up.Kick() // the link is still down
 		after(time.Second)
 		up.Store(true)
-		after(5 * time.Second) // this wait is of seconds, not of minutes
+		after(5 * time.Second) // the next wait takes seconds, not minutes
 		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("%+v", rec)
 		}

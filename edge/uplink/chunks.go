@@ -1,22 +1,21 @@
 package uplink
 
 import (
-	"context"
 	"io"
 
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
 )
 
-// chunkReader streams a file from the spool. One chunk is in memory.
+// chunkReader streams a file from the spool. It holds one chunk in memory.
 type chunkReader struct {
-	ctx    context.Context
 	spool  content
 	id     footage.ID
 	part   spool.Part
 	file   *footage.File
-	at     int64 // offset of the next byte
-	limit  *throttle
+	at     int64           // offset of the next byte
+	most   func() int      // how many bytes to read at once
+	wait   func(int) error // until that many bytes may be sent, or the transfer ends
 	budget *Budget
 	moved  func(at int64)
 	index  int // of the chunk in chunk, -1 for none
@@ -37,11 +36,11 @@ func (r *chunkReader) Read(b []byte) (int, error) {
 		r.chunk, r.buffer, r.index = c, c, i
 	}
 	rest := r.chunk[r.at%footage.ChunkSize:]
-	n, err := r.budget.body(min(len(b), len(rest), r.limit.most()))
+	n, err := r.budget.body(min(len(b), len(rest), r.most()))
 	if err != nil {
 		return 0, err
 	}
-	if err := r.limit.wait(r.ctx, n); err != nil {
+	if err := r.wait(n); err != nil {
 		return 0, err
 	}
 	copy(b, rest[:n])

@@ -12,8 +12,8 @@ import (
 	"cattlecounter/edge/spool"
 )
 
-// night is a station whose windows are 22:00-06:00, in UTC as bubbles are, at a
-// rate that needs more than a minute for a file.
+// night is a station with the window 22:00-06:00 in UTC, and a rate at which a file takes
+// more than a minute.
 func night(t *testing.T, clock *skew, synced *atomic.Bool, metered bool) *station {
 	t.Helper()
 	w, err := schedule.Parse([]string{"22:00-06:00"}, time.UTC)
@@ -22,13 +22,14 @@ func night(t *testing.T, clock *skew, synced *atomic.Bool, metered bool) *statio
 	}
 	return newBubble(t, func(co *CloudOptions, o *Options) {
 		o.Windows, o.Now, o.Synced, o.RateLimit = w, clock.now, synced.Load, 100<<10
-		co.Budget = mustBudget(t, o.Spool.Link.(*spool.Link), BudgetOptions{Metered: metered, Now: clock.now, Synced: synced.Load})
+		co.Budget = mustBudget(t, o.Spool.Link.(*spool.Link), BudgetOptions{Metered: metered, Now: clock.now,
+			Synced: synced.Load})
 	})
 }
 
 func mustBudget(t *testing.T, sp *spool.Link, o BudgetOptions) *Budget {
 	t.Helper()
-	o.Books, o.Zone = sp, time.UTC
+	o.Store, o.Zone = sp, time.UTC
 	b, err := NewBudget(o)
 	if err != nil {
 		t.Fatal(err)
@@ -36,13 +37,13 @@ func mustBudget(t *testing.T, sp *spool.Link, o BudgetOptions) *Budget {
 	return b
 }
 
-// skew is a wall clock that a test sets forward. Letting the hours pass instead
-// would cost minutes: the spool's store has tickers of milliseconds.
+// skew is a wall clock that a test sets forward. Passing hours in the bubble would take
+// minutes, because the spool's store has tickers of milliseconds.
 type skew struct{ ahead atomic.Int64 }
 
 func (s *skew) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())).UTC() }
 
-// until sets the clock to the next h:m:s and lets everybody see it.
+// until sets the clock to the next h:m:s and waits until every part has noticed.
 func (s *skew) until(h, m, sec int) {
 	now := s.now()
 	to := time.Date(now.Year(), now.Month(), now.Day(), h, m, sec, 0, time.UTC)
@@ -50,7 +51,7 @@ func (s *skew) until(h, m, sec int) {
 		to = to.AddDate(0, 0, 1)
 	}
 	s.ahead.Add(int64(to.Sub(now)))
-	after(lookEvery)
+	after(checkEvery)
 }
 
 func TestWindow(t *testing.T) {
@@ -65,7 +66,8 @@ func TestWindow(t *testing.T) {
 		after(2 * time.Minute)
 		rec, _ := st.spool.Records.Get(r.ID)
 		sent := st.received()
-		if l := st.up.Link(); l.State != LinkHeld || !strings.Contains(l.Detail, "outside the windows 22:00-06:00, goes on at 22:00") || rec.Waiting != l.Detail {
+		if l := st.up.Link(); l.State != LinkHeld || !strings.Contains(l.Detail,
+			"outside the windows 22:00-06:00, resumes at 22:00") || rec.Waiting != l.Detail {
 			t.Errorf("%+v, waiting %q", l, rec.Waiting)
 		}
 		if rec.State != spool.Uploading || sent < 5<<20 || sent > 7<<20 {
@@ -88,9 +90,9 @@ func TestWindow(t *testing.T) {
 	})
 }
 
-// With a clock that is not synced the hour is not known: an unmetered link is
-// used at once, and stops when the clock comes and says that it is day.
-func TestWindowWithoutAClock(t *testing.T) {
+// Without a synced clock the hour is unknown. An unmetered link is used at once, and stops
+// when the clock is synced and outside the window.
+func TestWindowWithoutSyncedClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var clock skew
 		var synced atomic.Bool
@@ -103,15 +105,15 @@ func TestWindowWithoutAClock(t *testing.T) {
 			t.Errorf("%+v", rec)
 		}
 		synced.Store(true)
-		after(lookEvery + time.Second)
+		after(checkEvery + time.Second)
 		if l := st.up.Link(); l.State != LinkHeld {
 			t.Errorf("%+v", l)
 		}
 	})
 }
 
-// A metered link waits for the clock, and an order that it costs nothing lets it go.
-func TestWindowOfAMeteredLinkWithoutAClock(t *testing.T) {
+// A metered link waits for the clock, until an order makes it unmetered.
+func TestMeteredLinkWaitsForTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var clock skew
 		var synced atomic.Bool
@@ -119,7 +121,8 @@ func TestWindowOfAMeteredLinkWithoutAClock(t *testing.T) {
 		r := st.add("day.mp4", 1000, false)
 		st.run()
 		clock.until(23, 0, 0) // by a clock that may be wrong
-		if l := st.up.Link(); l.State != LinkHeld || !strings.Contains(l.Detail, "the clock is not synced") || st.received() != 0 {
+		if l := st.up.Link(); l.State != LinkHeld || !strings.Contains(l.Detail, "the clock is not synced") ||
+			st.received() != 0 {
 			t.Errorf("%+v", l)
 		}
 		if err := st.up.SetMetered(false); err != nil {
@@ -138,8 +141,8 @@ func TestWindowOfAMeteredLinkWithoutAClock(t *testing.T) {
 	})
 }
 
-// The clock is set and called synced between two looks at it: the window is that of
-// the time that counts, not of midnight in 1970.
+// The clock is set and marked as synced between two reads: the window is judged by the new
+// time, not by midnight in 1970.
 func TestWindowWhileTheClockIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var clock skew
@@ -153,14 +156,14 @@ func TestWindowWhileTheClockIsSet(t *testing.T) {
 			}
 			return true
 		}
-		if h, _ := st.up.held(); !errors.Is(h.cause, ErrWindow) || h.until.UTC().Hour() != 22 {
+		if h, _ := st.up.currentHold(); !errors.Is(h.cause, ErrWindow) || h.until.UTC().Hour() != 22 {
 			t.Errorf("%+v", h)
 		}
 	})
 }
 
-// A synced clock that is set forth and back while footage is on its way: the
-// windows follow it, and nothing is sent twice or forgotten.
+// The windows follow a synced clock that jumps during an upload. Nothing is sent twice or
+// lost.
 func TestWindowWhileTheClockJumps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var clock skew
@@ -168,10 +171,10 @@ func TestWindowWhileTheClockJumps(t *testing.T) {
 		st := night(t, &clock, &synced, false)
 		r := st.add("night.mp4", 20<<20, false)
 		st.run()
-		jump := func(to time.Time, sure bool) {
+		jump := func(to time.Time, trusted bool) {
 			clock.ahead.Store(int64(time.Until(to)))
-			synced.Store(sure)
-			after(lookEvery)
+			synced.Store(trusted)
+			after(checkEvery)
 		}
 		moves := func(what string, want bool) {
 			t.Helper()
@@ -197,7 +200,7 @@ func TestWindowWhileTheClockJumps(t *testing.T) {
 	})
 }
 
-// An operator's pause wins over everything and is told as what it is.
+// An operator's pause overrides every other hold and is shown.
 func TestPauseOutsideTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var clock skew
@@ -220,13 +223,13 @@ func TestPauseOutsideTheWindow(t *testing.T) {
 	})
 }
 
-func TestStopsAreNoFaults(t *testing.T) {
-	for _, err := range []error{ErrPaused, ErrWindow, ErrBudget, ErrOvertaken, errors.Join(ErrBudget, ErrLink)} {
+func TestStopsAreNotFaults(t *testing.T) {
+	for _, err := range []error{ErrPaused, ErrWindow, ErrBudget, ErrPreempted, errors.Join(ErrBudget, ErrLink)} {
 		if !isStop(err) {
 			t.Error(err)
 		}
 	}
 	if isStop(ErrLink) || isStop(nil) {
-		t.Error("a fault is a stop")
+		t.Error("a fault counts as a stop")
 	}
 }
