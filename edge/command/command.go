@@ -1,20 +1,19 @@
-// Package command carries out orders that come in over MQTT. An order has an id
-// and an expiry: it is carried out once however often it is delivered, and not
-// at all when it comes too late. Whatever the order, there is an answer.
+// Package command executes orders that arrive over MQTT. An order has an id and an expiry.
+// It is executed once, even if it is delivered several times, and not after its expiry.
+// Every order gets an answer.
 //
-// With a synced clock an order is refused when its expiry is over, and when it
-// lies more than a day ahead: then somebody's clock is wrong, and no order is to
-// lie in wait.
+// With a synced clock an order is refused after its expiry. It is also refused when its
+// expiry is more than a day ahead: then one of the clocks is wrong, and no order may stay
+// pending for so long.
 //
-// A device whose clock is not synced cannot tell how late it is, only what is
-// over for certain (clock.Reading.Floor). It refuses an order that expired before
-// that, and one whose expiry is a century after, which no clock gives that is
-// right. Anything else it carries out: every order of this set can be undone by
-// another one, and a device that takes no order because its clock is wrong helps
-// nobody.
+// Without a synced clock the device knows only a time that has certainly passed
+// (clock.Reading.Floor). It refuses an order that expired before that time, and one that
+// expires a century after it, which only a wrong clock can give. It executes every other
+// order, because another order can undo it, and because a device with a wrong clock must
+// stay controllable.
 //
-// An order that is given on the device itself has no expiry: who gives it waits
-// for the answer, and both go by the same clock.
+// The expiry of an order from the same machine is not checked: its sender waits for the
+// answer, and both use the same clock.
 package command
 
 import (
@@ -36,15 +35,15 @@ import (
 
 // Action is what an order does.
 type Action struct {
-	// Do carries it out. Its text goes into the answer; its error is why the order
-	// is refused, or has failed.
+	// Do executes the order. Its text is the answer; its error is why the order is refused
+	// or has failed.
 	Do func(ctx context.Context, args map[string]string) (string, error)
-	// Long says that it may take minutes: it is accepted at once and done later,
-	// one after the other.
+	// Long marks an order that may take minutes. It is accepted at once and executed later,
+	// one at a time.
 	Long bool
 }
 
-// replies remembers answers.
+// replies stores answers.
 type replies interface {
 	Get(id string) (spool.Reply, error)
 	All() ([]spool.Reply, error)
@@ -57,17 +56,17 @@ const (
 	maxArgs    = 16
 	maxWhy     = 300
 	maxAhead   = 24 * time.Hour
-	// absurd is how many years after the floor no expiry lies that a right clock gave.
-	absurd = 100
+	// maxYears is how many years after the floor an expiry may be.
+	maxYears = 100
 )
 
-// ErrOrder marks bytes that are no order and so cannot even be answered.
+// ErrOrder marks bytes that are not an order, so that no answer is possible.
 var ErrOrder = errors.New("not an order")
 
-// waitingLong bounds the long orders that wait for their turn.
-const waitingLong = 4
+// maxQueued bounds the queue of long orders.
+const maxQueued = 4
 
-// Orders knows the actions. Create it with New; it is safe for concurrent use.
+// Orders executes orders. Create it with New. It is safe for concurrent use.
 type Orders struct {
 	actions map[string]Action
 	store   replies
@@ -75,23 +74,23 @@ type Orders struct {
 	log     *slog.Logger
 	long    chan topic.Command
 
-	mu   sync.Mutex // one order at a time
-	tell func(topic.Reply)
+	mu      sync.Mutex // one order at a time
+	onReply func(topic.Reply)
 }
 
-// New returns Orders with the given actions by name. now says what is known of
-// the time.
+// New returns Orders with these actions by name. now reads the clock.
 func New(actions map[string]Action, st replies, now func() clock.Reading, log *slog.Logger) *Orders {
-	return &Orders{actions: actions, store: st, now: now, log: log, long: make(chan topic.Command, waitingLong), tell: func(topic.Reply) {}}
+	return &Orders{actions: actions, store: st, now: now, log: log, long: make(chan topic.Command, maxQueued),
+		onReply: func(topic.Reply) {}}
 }
 
-// OnReply registers who is told how a long order ended. Register before Run.
-func (o *Orders) OnReply(tell func(topic.Reply)) { o.tell = tell }
+// OnReply registers a function for the final answers of long orders. Register it before Run.
+func (o *Orders) OnReply(f func(topic.Reply)) { o.onReply = f }
 
-// Run carries out long orders until ctx ends. Those that a stop cut short are
-// answered as refused at the next start.
+// Run executes long orders until ctx ends, and then returns nil. Orders that a stop
+// interrupts are answered as refused at the next start.
 func (o *Orders) Run(ctx context.Context) error {
-	o.answerCutShort()
+	o.refuseInterrupted()
 	for {
 		select {
 		case <-ctx.Done():
@@ -105,33 +104,36 @@ func (o *Orders) Run(ctx context.Context) error {
 			if err != nil {
 				r.State, r.Why = topic.Refused, clip("failed: "+err.Error())
 			}
-			o.mu.Lock() // its acceptance is kept first
-			o.keep(r)
+			o.mu.Lock() // after its acceptance was saved
+			o.save(r)
 			o.mu.Unlock()
-			o.tell(r)
+			o.onReply(r)
 		}
 	}
 }
 
-func (o *Orders) answerCutShort() {
+// refuseInterrupted answers the orders that the last stop interrupted.
+func (o *Orders) refuseInterrupted() {
 	all, err := o.store.All()
 	if err != nil {
-		o.log.Error("answers to orders cannot be read", "err", err)
+		o.log.Error("cannot read the answers to orders", "err", err)
 	}
 	for _, old := range all {
 		if old.State != topic.Accepted {
 			continue
 		}
-		r := topic.Reply{ID: old.ID, Name: old.Name, State: topic.Refused, Why: "the agent was stopped before it was done; order it again"}
-		o.keep(r)
-		o.tell(r)
+		r := topic.Reply{ID: old.ID, Name: old.Name, State: topic.Refused,
+			Why: "the agent stopped before the order was done; send the order again"}
+		o.save(r)
+		o.onReply(r)
 	}
 }
 
-func (o *Orders) keep(r topic.Reply) {
-	o.log.Info("order", "id", r.ID, "name", r.Name, "state", string(r.State), "why", r.Why)
+// save logs and stores an answer.
+func (o *Orders) save(r topic.Reply) {
+	o.log.Info("order answered", "id", r.ID, "name", r.Name, "state", string(r.State), "why", r.Why)
 	if err := o.store.Put(spool.Reply{ID: r.ID, Name: r.Name, State: r.State, Why: r.Why}); err != nil {
-		o.log.Error("answer to an order is not kept, it may be carried out again", "id", r.ID, "err", err)
+		o.log.Error("cannot save the answer to an order; the order may be executed again", "id", r.ID, "err", err)
 	}
 }
 
@@ -151,18 +153,18 @@ func Parse(payload []byte) (topic.Command, error) {
 	return c, nil
 }
 
-// Handle carries out an order and returns the answer to publish; Header is for
-// the publisher to fill. The error wraps ErrOrder when there is nothing to answer.
+// Handle executes an order and returns the answer to publish, without Header. The error
+// wraps ErrOrder when no answer is possible.
 func (o *Orders) Handle(ctx context.Context, payload []byte) (topic.Reply, error) {
-	return o.handle(ctx, payload, o.expired)
+	return o.handle(ctx, payload, o.checkExpiry)
 }
 
-// HandleLocal is Handle for an order that is given on this device, now.
+// HandleLocal is Handle for an order from the same machine.
 func (o *Orders) HandleLocal(ctx context.Context, payload []byte) (topic.Reply, error) {
 	return o.handle(ctx, payload, func(time.Time) error { return nil })
 }
 
-func (o *Orders) handle(ctx context.Context, payload []byte, expired func(time.Time) error) (topic.Reply, error) {
+func (o *Orders) handle(ctx context.Context, payload []byte, checkExpiry func(time.Time) error) (topic.Reply, error) {
 	c, err := Parse(payload)
 	if err != nil {
 		return topic.Reply{}, err
@@ -173,9 +175,9 @@ func (o *Orders) handle(ctx context.Context, payload []byte, expired func(time.T
 		return old, err
 	}
 	r := topic.Reply{ID: c.ID, Name: clip(c.Name), State: topic.Finished}
-	action, err := o.allowed(c)
+	action, err := o.action(c)
 	if err == nil {
-		err = expired(c.Expires)
+		err = checkExpiry(c.Expires)
 	}
 	switch {
 	case err != nil:
@@ -184,7 +186,7 @@ func (o *Orders) handle(ctx context.Context, payload []byte, expired func(time.T
 		select {
 		case o.long <- c:
 		default:
-			err = fmt.Errorf("%d orders like this wait already", waitingLong)
+			err = fmt.Errorf("the queue is full with %d orders; send it again later", maxQueued)
 		}
 	default:
 		r.Why, err = action.Do(ctx, c.Args)
@@ -193,14 +195,14 @@ func (o *Orders) handle(ctx context.Context, payload []byte, expired func(time.T
 		r.State, r.Why = topic.Refused, err.Error()
 	}
 	r.Why = clip(r.Why)
-	// The order is done before its answer is kept: after a crash in between it is
-	// done again, which every action allows.
-	o.keep(r)
+	// The order is executed before its answer is saved. After a crash in between it is
+	// executed again, which every action allows.
+	o.save(r)
 	return r, nil
 }
 
-// Reply returns the answer to an order that was given before; the error wraps
-// spool.ErrNotFound when there is none.
+// Reply returns the saved answer to an order. The error wraps spool.ErrNotFound when there is
+// none.
 func (o *Orders) Reply(id string) (topic.Reply, error) {
 	old, err := o.store.Get(id)
 	if err != nil {
@@ -209,8 +211,8 @@ func (o *Orders) Reply(id string) (topic.Reply, error) {
 	return topic.Reply{ID: old.ID, Name: old.Name, State: old.State, Why: old.Why}, nil
 }
 
-// allowed finds the action of an order, and says why it must not be carried out.
-func (o *Orders) allowed(c topic.Command) (Action, error) {
+// action returns the action of an order, or why the order is refused.
+func (o *Orders) action(c topic.Command) (Action, error) {
 	action, ok := o.actions[c.Name]
 	if !ok {
 		return action, fmt.Errorf("unknown order %q, known are %s", c.Name, strings.Join(o.names(), ", "))
@@ -221,22 +223,22 @@ func (o *Orders) allowed(c topic.Command) (Action, error) {
 	return action, nil
 }
 
-// expired says why an order that expires then must not be carried out; nil when
-// it may, or when nobody here can tell.
-func (o *Orders) expired(at time.Time) error {
+// checkExpiry returns why an order with this expiry must not be executed. It returns nil when
+// the order may be executed, or when the clock cannot decide.
+func (o *Orders) checkExpiry(at time.Time) error {
 	if at.IsZero() {
 		return errors.New("no expiry: set expires to a time within a day")
 	}
 	r := o.now()
 	switch {
 	case r.Synced && r.Now.After(at):
-		return fmt.Errorf("expired at %s, it is %s", stamp(at), stamp(r.Now))
+		return fmt.Errorf("expired at %s, now it is %s", stamp(at), stamp(r.Now))
 	case r.Synced && at.Sub(r.Now) > maxAhead:
-		return fmt.Errorf("expires at %s, more than a day ahead: it is %s", stamp(at), stamp(r.Now))
+		return fmt.Errorf("expires at %s, more than a day ahead: now it is %s", stamp(at), stamp(r.Now))
 	case !r.Synced && r.Floor.After(at):
-		return fmt.Errorf("expired at %s: the clock is not synced, but %s is over (%s)", stamp(at), stamp(r.Floor), r.Why)
-	case !r.Synced && at.After(r.Floor.AddDate(absurd, 0, 0)):
-		return fmt.Errorf("expires at %s, made by a wrong clock", stamp(at))
+		return fmt.Errorf("expired at %s: the clock is not synced, but %s has passed (%s)", stamp(at), stamp(r.Floor), r.Why)
+	case !r.Synced && at.After(r.Floor.AddDate(maxYears, 0, 0)):
+		return fmt.Errorf("expires at %s, which only a wrong clock can give", stamp(at))
 	}
 	return nil
 }

@@ -31,11 +31,12 @@ func (m memory) Put(r spool.Reply) error { m[r.ID] = r; return nil }
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// synced and lost are what a device knows whose clock is synced, and one whose
-// clock says 1970 and that was synced an hour ago.
+// synced is the reading of a synced clock, unsynced that of a clock in 1970 that was synced
+// an hour before now.
 func synced() clock.Reading { return clock.Reading{Now: now, Synced: true, Floor: now} }
-func lost() clock.Reading {
-	return clock.Reading{Now: time.Unix(60, 0), Floor: now.Add(-time.Hour), Why: "the last time at which this clock was synced"}
+func unsynced() clock.Reading {
+	return clock.Reading{Now: time.Unix(60, 0), Floor: now.Add(-time.Hour),
+		Why: "the last time this clock was synced"}
 }
 
 func TestOrders(t *testing.T) {
@@ -46,32 +47,44 @@ func TestOrders(t *testing.T) {
 		why   string
 		done  int
 	}{
-		"done":              {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour)}, synced, topic.Finished, "did it", 1},
-		"unknown":           {topic.Command{ID: "1", Name: "dance", Expires: now.Add(time.Hour)}, synced, topic.Refused, `unknown order "dance", known are do, fail`, 0},
-		"late":              {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, synced, topic.Refused, "expired", 0},
-		"late, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, lost, topic.Finished, "did it", 1},
-		"surely late, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-2 * time.Hour)}, lost, topic.Refused,
-			"expired at 2026-11-22T10:00:00Z: the clock is not synced, but 2026-11-22T11:00:00Z is over (the last time at which this clock was synced)", 0},
-		"years ahead, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(2, 0, 0)}, lost, topic.Finished, "did it", 1},
-		"absurd, clock wrong":      {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(101, 0, 0)}, lost, topic.Refused, "made by a wrong clock", 0},
-		"absurd":                   {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(2, 0, 0)}, synced, topic.Refused, "more than a day ahead: it is 2026-11-22T12:00:00Z", 0},
-		"no expiry, clock wrong":   {topic.Command{ID: "1", Name: "do"}, lost, topic.Refused, "no expiry", 0},
-		"no expiry":                {topic.Command{ID: "1", Name: "do"}, synced, topic.Refused, "no expiry", 0},
-		"lies in wait":             {topic.Command{ID: "1", Name: "do", Expires: now.Add(25 * time.Hour)}, synced, topic.Refused, "a day ahead", 0},
-		"refused by itself":        {topic.Command{ID: "1", Name: "fail", Expires: now.Add(time.Hour)}, synced, topic.Refused, "cannot", 0},
-		"too many arguments":       {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour), Args: many()}, synced, topic.Refused, "arguments", 0},
+		"done": {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour)}, synced, topic.Finished,
+			"done", 1},
+		"unknown": {topic.Command{ID: "1", Name: "dance", Expires: now.Add(time.Hour)}, synced, topic.Refused,
+			`unknown order "dance", known are do, fail`, 0},
+		"late": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, synced, topic.Refused,
+			"expired", 0},
+		"late, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, unsynced, topic.Finished,
+			"done", 1},
+		"certainly late, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-2 * time.Hour)}, unsynced,
+			topic.Refused,
+			"expired at 2026-11-22T10:00:00Z: the clock is not synced, but 2026-11-22T11:00:00Z has passed (the last time this clock was synced)",
+			0},
+		"years ahead, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(2, 0, 0)}, unsynced,
+			topic.Finished, "done", 1},
+		"a century ahead, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(101, 0, 0)}, unsynced,
+			topic.Refused, "only a wrong clock", 0},
+		"years ahead": {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(2, 0, 0)}, synced, topic.Refused,
+			"more than a day ahead: now it is 2026-11-22T12:00:00Z", 0},
+		"no expiry, clock wrong": {topic.Command{ID: "1", Name: "do"}, unsynced, topic.Refused, "no expiry", 0},
+		"no expiry":              {topic.Command{ID: "1", Name: "do"}, synced, topic.Refused, "no expiry", 0},
+		"a day ahead": {topic.Command{ID: "1", Name: "do", Expires: now.Add(25 * time.Hour)}, synced,
+			topic.Refused, "a day ahead", 0},
+		"refused by its action": {topic.Command{ID: "1", Name: "fail", Expires: now.Add(time.Hour)}, synced, topic.Refused,
+			"cannot", 0},
+		"too many arguments": {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour), Args: many()}, synced,
+			topic.Refused, "arguments", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			done := 0
 			o := New(map[string]Action{
-				"do":   {Do: func(context.Context, map[string]string) (string, error) { done++; return "did it", nil }},
+				"do":   {Do: func(context.Context, map[string]string) (string, error) { done++; return "done", nil }},
 				"fail": {Do: func(context.Context, map[string]string) (string, error) { return "", errors.New("cannot") }},
 			}, memory{}, c.clock, slog.New(slog.DiscardHandler))
 			b, err := json.Marshal(c.order)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range 3 { // delivered again and again
+			for range 3 { // delivered several times
 				r, err := o.Handle(t.Context(), b)
 				if err != nil || r.ID != "1" || r.State != c.state || !strings.Contains(r.Why, c.why) {
 					t.Errorf("%+v %v", r, err)
@@ -84,25 +97,25 @@ func TestOrders(t *testing.T) {
 	}
 }
 
-// A long order is accepted at once and answered again when it is done; one that a
-// stop cut short is answered at the next start.
+// A long order is accepted at once and answered again when it is done. An order that a stop
+// interrupts is answered at the next start.
 func TestLongOrders(t *testing.T) {
 	st := memory{"old": {ID: "old", Name: "check", State: topic.Accepted}}
-	begin, told := make(chan error), make(chan topic.Reply, 10)
+	begin, replies := make(chan error), make(chan topic.Reply, 10)
 	o := New(map[string]Action{"check": {Long: true, Do: func(ctx context.Context, _ map[string]string) (string, error) {
 		select {
 		case err := <-begin:
-			return "all is well", err
+			return "no faults", err
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
 	}}}, st, synced, slog.New(slog.DiscardHandler))
-	o.OnReply(func(r topic.Reply) { told <- r })
+	o.OnReply(func(r topic.Reply) { replies <- r })
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- o.Run(ctx) }()
-	if r := <-told; r.ID != "old" || r.State != topic.Refused || !strings.Contains(r.Why, "order it again") {
-		t.Errorf("cut short: %+v", r)
+	if r := <-replies; r.ID != "old" || r.State != topic.Refused || !strings.Contains(r.Why, "send the order again") {
+		t.Errorf("interrupted: %+v", r)
 	}
 	order := func(id string) topic.Reply {
 		b, err := json.Marshal(topic.Command{ID: id, Name: "check", Expires: now.Add(time.Hour)})
@@ -121,24 +134,24 @@ func TestLongOrders(t *testing.T) {
 		}
 	}
 	begin <- nil
-	if r := <-told; r.ID != "a" || r.State != topic.Finished || r.Why != "all is well" || order("a") != r {
+	if r := <-replies; r.ID != "a" || r.State != topic.Finished || r.Why != "no faults" || order("a") != r {
 		t.Errorf("%+v", r)
 	}
 	order("b")
 	begin <- errors.New("disk is gone")
-	if r := <-told; r.State != topic.Refused || !strings.Contains(r.Why, "disk is gone") {
+	if r := <-replies; r.State != topic.Refused || !strings.Contains(r.Why, "disk is gone") {
 		t.Errorf("%+v", r)
 	}
 	var states []topic.ReplyState
-	for i := range waitingLong + 2 {
+	for i := range maxQueued + 2 {
 		states = append(states, order(strings.Repeat("c", i+1)).State)
 	}
-	if states[0] != topic.Accepted || states[waitingLong+1] != topic.Refused {
+	if states[0] != topic.Accepted || states[maxQueued+1] != topic.Refused {
 		t.Errorf("%v", states)
 	}
 	stop()
-	if err := <-ended; err != nil || len(told) > 0 {
-		t.Error(err, len(told))
+	if err := <-ended; err != nil || len(replies) > 0 {
+		t.Error(err, len(replies))
 	}
 	if st["c"].State != topic.Accepted {
 		t.Errorf("%+v", st["c"])
@@ -171,11 +184,15 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Who stands beside a device whose clock is wrong goes by that clock.
+// The expiry of an order from the same machine is not checked.
 func TestLocalOrders(t *testing.T) {
 	done := 0
-	o := New(map[string]Action{"do": {Do: func(context.Context, map[string]string) (string, error) { done++; return "did it", nil }}},
-		memory{}, lost, slog.New(slog.DiscardHandler))
+	o := New(map[string]Action{"do": {Do: func(context.Context, map[string]string) (string,
+		error) {
+		done++
+		return "done", nil
+	}}},
+		memory{}, unsynced, slog.New(slog.DiscardHandler))
 	b, err := json.Marshal(topic.Command{ID: "1", Name: "do", Expires: time.Unix(60, 0).Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
