@@ -11,11 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/edge/clock"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/topic"
 )
 
+// memory stores answers in memory.
 type memory map[string]spool.Reply
 
 func (m memory) Get(id string) (spool.Reply, error) {
@@ -31,15 +33,20 @@ func (m memory) Put(r spool.Reply) error { m[r.ID] = r; return nil }
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// synced is the reading of a synced clock, unsynced that of a clock in 1970 that was synced
-// an hour before now.
+// synced is the reading of a synced clock.
 func synced() clock.Reading { return clock.Reading{Now: now, Synced: true, Floor: now} }
+
+// unsynced is the reading of a clock that shows 1970 and was synced an hour ago.
 func unsynced() clock.Reading {
 	return clock.Reading{Now: time.Unix(60, 0), Floor: now.Add(-time.Hour),
-		Why: "the last time this clock was synced"}
+		Why: "the last time at which this clock was synced"}
 }
 
 func TestOrders(t *testing.T) {
+	order := func(name string, ahead time.Duration) topic.Command {
+		return topic.Command{ID: "1", Name: name, Expires: now.Add(ahead)}
+	}
+	years := func(n int) topic.Command { return topic.Command{ID: "1", Name: "do", Expires: now.AddDate(n, 0, 0)} }
 	for name, c := range map[string]struct {
 		order topic.Command
 		clock func() clock.Reading
@@ -47,65 +54,55 @@ func TestOrders(t *testing.T) {
 		why   string
 		done  int
 	}{
-		"done": {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour)}, synced, topic.Finished,
-			"done", 1},
-		"unknown": {topic.Command{ID: "1", Name: "dance", Expires: now.Add(time.Hour)}, synced, topic.Refused,
+		"executed": {order("do", time.Hour), synced, topic.Finished, "did it", 1},
+		"unknown": {order("dance", time.Hour), synced, topic.Refused,
 			`unknown order "dance", known are do, fail`, 0},
-		"late": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, synced, topic.Refused,
-			"expired", 0},
-		"late, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-time.Second)}, unsynced, topic.Finished,
-			"done", 1},
-		"certainly late, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.Add(-2 * time.Hour)}, unsynced,
-			topic.Refused,
-			"expired at 2026-11-22T10:00:00Z: the clock is not synced, but 2026-11-22T11:00:00Z has passed (the last time this clock was synced)",
-			0},
-		"years ahead, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(2, 0, 0)}, unsynced,
-			topic.Finished, "done", 1},
-		"a century ahead, clock wrong": {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(101, 0, 0)}, unsynced,
-			topic.Refused, "only a wrong clock", 0},
-		"years ahead": {topic.Command{ID: "1", Name: "do", Expires: now.AddDate(2, 0, 0)}, synced, topic.Refused,
+		"expired":           {order("do", -time.Second), synced, topic.Refused, "expired", 0},
+		"expired, unsynced": {order("do", -time.Second), unsynced, topic.Finished, "did it", 1},
+		"certainly expired, unsynced": {order("do", -2*time.Hour), unsynced, topic.Refused,
+			"expired at 2026-11-22T10:00:00Z: the clock is not synced, but 2026-11-22T11:00:00Z has passed " +
+				"(the last time at which this clock was synced)", 0},
+		"years ahead": {years(2), synced, topic.Refused,
 			"more than a day ahead: now it is 2026-11-22T12:00:00Z", 0},
-		"no expiry, clock wrong": {topic.Command{ID: "1", Name: "do"}, unsynced, topic.Refused, "no expiry", 0},
-		"no expiry":              {topic.Command{ID: "1", Name: "do"}, synced, topic.Refused, "no expiry", 0},
-		"a day ahead": {topic.Command{ID: "1", Name: "do", Expires: now.Add(25 * time.Hour)}, synced,
-			topic.Refused, "a day ahead", 0},
-		"refused by its action": {topic.Command{ID: "1", Name: "fail", Expires: now.Add(time.Hour)}, synced, topic.Refused,
-			"cannot", 0},
-		"too many arguments": {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour), Args: many()}, synced,
-			topic.Refused, "arguments", 0},
+		"years ahead, unsynced":     {years(2), unsynced, topic.Finished, "did it", 1},
+		"a century ahead, unsynced": {years(101), unsynced, topic.Refused, "only a wrong clock", 0},
+		"no expiry":                 {topic.Command{ID: "1", Name: "do"}, synced, topic.Refused, "no expiry", 0},
+		"no expiry, unsynced":       {topic.Command{ID: "1", Name: "do"}, unsynced, topic.Refused, "no expiry", 0},
+		"more than a day ahead":     {order("do", 25*time.Hour), synced, topic.Refused, "a day ahead", 0},
+		"refused by its action":     {order("fail", time.Hour), synced, topic.Refused, "cannot", 0},
+		"too many arguments": {topic.Command{ID: "1", Name: "do", Expires: now.Add(time.Hour), Args: tooManyArgs()},
+			synced, topic.Refused, "arguments", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			done := 0
 			o := New(map[string]Action{
-				"do":   {Do: func(context.Context, map[string]string) (string, error) { done++; return "done", nil }},
+				"do":   {Do: func(context.Context, map[string]string) (string, error) { done++; return "did it", nil }},
 				"fail": {Do: func(context.Context, map[string]string) (string, error) { return "", errors.New("cannot") }},
 			}, memory{}, c.clock, slog.New(slog.DiscardHandler))
 			b, err := json.Marshal(c.order)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 3 { // delivered several times
+			must.Do(t, err)
+			for range 3 { // repeated deliveries
 				r, err := o.Handle(t.Context(), b)
 				if err != nil || r.ID != "1" || r.State != c.state || !strings.Contains(r.Why, c.why) {
-					t.Errorf("%+v %v", r, err)
+					t.Errorf("answer %+v, error %v; want %s, %q", r, err, c.state, c.why)
 				}
 			}
 			if done != c.done {
-				t.Errorf("done %d times", done)
+				t.Errorf("executed %d times, want %d", done, c.done)
 			}
 		})
 	}
 }
 
-// A long order is accepted at once and answered again when it is done. An order that a stop
-// interrupts is answered at the next start.
+// A long order is accepted at once and answered a second time when it ends. One that a
+// stop interrupted is refused at the next start.
 func TestLongOrders(t *testing.T) {
 	st := memory{"old": {ID: "old", Name: "check", State: topic.Accepted}}
-	begin, replies := make(chan error), make(chan topic.Reply, 10)
+	result, replies := make(chan error), make(chan topic.Reply, 10)
 	o := New(map[string]Action{"check": {Long: true, Do: func(ctx context.Context, _ map[string]string) (string, error) {
 		select {
-		case err := <-begin:
-			return "no faults", err
+		case err := <-result:
+			return "checked", err
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
@@ -115,50 +112,45 @@ func TestLongOrders(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- o.Run(ctx) }()
 	if r := <-replies; r.ID != "old" || r.State != topic.Refused || !strings.Contains(r.Why, "send the order again") {
-		t.Errorf("interrupted: %+v", r)
+		t.Errorf("answer to the interrupted order: %+v", r)
 	}
 	order := func(id string) topic.Reply {
 		b, err := json.Marshal(topic.Command{ID: id, Name: "check", Expires: now.Add(time.Hour)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := o.Handle(t.Context(), b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
+		must.Do(t, err)
+		return must.Get(o.Handle(t.Context(), b))(t)
 	}
 	for range 2 {
 		if r := order("a"); r.State != topic.Accepted {
-			t.Errorf("%+v", r)
+			t.Errorf("first answer: %+v", r)
 		}
 	}
-	begin <- nil
-	if r := <-replies; r.ID != "a" || r.State != topic.Finished || r.Why != "no faults" || order("a") != r {
-		t.Errorf("%+v", r)
+	result <- nil
+	if r := <-replies; r.ID != "a" || r.State != topic.Finished || r.Why != "checked" || order("a") != r {
+		t.Errorf("final answer: %+v", r)
 	}
 	order("b")
-	begin <- errors.New("disk is gone")
-	if r := <-replies; r.State != topic.Refused || !strings.Contains(r.Why, "disk is gone") {
-		t.Errorf("%+v", r)
+	result <- errors.New("disk is full")
+	if r := <-replies; r.State != topic.Refused || !strings.Contains(r.Why, "disk is full") {
+		t.Errorf("final answer to an order that fails: %+v", r)
 	}
 	var states []topic.ReplyState
 	for i := range maxQueued + 2 {
 		states = append(states, order(strings.Repeat("c", i+1)).State)
 	}
 	if states[0] != topic.Accepted || states[maxQueued+1] != topic.Refused {
-		t.Errorf("%v", states)
+		t.Errorf("states of %d orders: %v", len(states), states)
 	}
 	stop()
 	if err := <-ended; err != nil || len(replies) > 0 {
-		t.Error(err, len(replies))
+		t.Errorf("Run returned %v, %d answers after the stop", err, len(replies))
 	}
 	if st["c"].State != topic.Accepted {
-		t.Errorf("%+v", st["c"])
+		t.Errorf("saved answer to the interrupted order: %+v", st["c"])
 	}
 }
 
-func many() map[string]string {
+// tooManyArgs returns one argument more than is allowed.
+func tooManyArgs() map[string]string {
 	m := map[string]string{}
 	for i := range maxArgs + 1 {
 		m[strings.Repeat("a", i+1)] = ""
@@ -179,33 +171,29 @@ func FuzzParse(f *testing.F) {
 		}
 		reply := topic.Device{Site: "s", Name: "d"}.CommandReply(c.ID)
 		if a, err := topic.Parse(reply); err != nil || a.ID != c.ID {
-			t.Fatalf("the answer goes to %q", reply)
+			t.Fatalf("the topic of the answer is %q: %+v, %v", reply, a, err)
 		}
 	})
 }
 
-// The expiry of an order from the same machine is not checked.
+// An order from a shell on the device is executed whatever its expiry.
 func TestLocalOrders(t *testing.T) {
 	done := 0
-	o := New(map[string]Action{"do": {Do: func(context.Context, map[string]string) (string,
-		error) {
+	o := New(map[string]Action{"do": {Do: func(context.Context, map[string]string) (string, error) {
 		done++
-		return "done", nil
-	}}},
-		memory{}, unsynced, slog.New(slog.DiscardHandler))
+		return "did it", nil
+	}}}, memory{}, unsynced, slog.New(slog.DiscardHandler))
 	b, err := json.Marshal(topic.Command{ID: "1", Name: "do", Expires: time.Unix(60, 0).Add(time.Hour)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(t, err)
 	for range 2 {
 		if r, err := o.HandleLocal(t.Context(), b); err != nil || r.State != topic.Finished {
-			t.Errorf("%+v %v", r, err)
+			t.Errorf("answer %+v, error %v", r, err)
 		}
 	}
 	if r, err := o.HandleLocal(t.Context(), []byte("{}")); !errors.Is(err, ErrOrder) {
-		t.Errorf("%+v %v", r, err)
+		t.Errorf("answer %+v, error %v; want ErrOrder", r, err)
 	}
 	if done != 1 {
-		t.Errorf("done %d times", done)
+		t.Errorf("executed %d times, want 1", done)
 	}
 }
