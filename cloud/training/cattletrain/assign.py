@@ -1,10 +1,10 @@
 """Give each labelled point of a picture the box of its animal.
 
-The points stand about in the middle of the animals. Candidates are the boxes a
-detector finds at several tile sizes, many for one animal. A candidate is good
-for a point when it is centred on it, scores high, holds no other animal's point
-in its middle, and has about the size that the pinhole camera and the neighbours
-give at that place.
+The points are near the middle of the animals. Candidates are the boxes of a
+detector at several tile sizes, many for each animal. A good candidate for a
+point is centred on the point, has a high score, has no other point in its
+middle, and has about the size of its neighbours at that place in the picture
+of a pinhole camera.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from . import coco
 
 MATCHED, ESTIMATED, DROPPED = 0, 1, 2
 
-CENTRE_SPREAD = 0.13  # of the side: how far points stray from the middle, as a deviation
-CENTRE_LIMIT = 0.34  # of the side: beyond it the box is another animal's
-SIZE_SPREAD = 0.4  # of the natural logarithm of the side: cows and calves
+CENTRE_SPREAD = 0.13  # of the side: standard deviation of the points from the middle
+CENTRE_LIMIT = 0.34  # of the side: a point farther from the middle belongs to another animal
+SIZE_SPREAD = 0.4  # standard deviation of the natural logarithm of the side: cows and calves
 CROWD_FACTOR = 0.1  # for each further point in the middle of a box
 LEAST_VALUE = 0.03
 SURE_VALUE = 0.12
-SAME = 0.7  # IoU of candidates that mean one animal
-LONE_SCORE, EDGE_SCORE = 0.55, 0.3  # of candidates without a point that are believed
+SAME = 0.7  # IoU above which candidates are one animal
+LONE_SCORE, EDGE_SCORE = 0.55, 0.3  # least scores of accepted candidates without a point
 NEIGHBOURS = 9
-LEAST_SURE = 3  # animals that must be known before sizes are guessed from them
+LEAST_SURE = 3  # least number of known animals for an estimate of sizes
 
 
 @dataclass
 class Assigned:
     """One row for each point: boxes float32 [k, 4] and kinds int [k].
 
-    extra float32 [m, 4] are confident candidates that no point explains.
+    extra float32 [m, 4] holds confident candidates without a point.
     """
 
     boxes: np.ndarray
@@ -42,7 +42,7 @@ class Assigned:
 
 
 def overlap(a: np.ndarray, b: np.ndarray, smaller: bool = False) -> np.ndarray:
-    """IoU of boxes [n, 4] and [m, 4] as float [n, m]; smaller divides by the smaller area instead."""
+    """IoU of boxes [n, 4] and [m, 4] as float [n, m]; smaller divides by the smaller area."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     common = np.clip(high - low, 0, None).prod(axis=2)
@@ -84,10 +84,10 @@ def assign(points: np.ndarray, boxes: np.ndarray, scores: np.ndarray, width: int
 
 
 def _bias(points: np.ndarray, boxes: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Where the points of this picture stand from the middle, in sides: float [2].
+    """The mean distance of the points from the middle of their boxes, in sides: float [2].
 
-    In a view from the side they mark the trunk, which is above the middle of a
-    box that holds the legs as well.
+    In a view from the side the points mark the trunk, which is above the middle
+    of a box with the legs.
     """
     known = np.flatnonzero(chosen >= 0)
     mine = boxes[chosen[known]]
@@ -96,14 +96,14 @@ def _bias(points: np.ndarray, boxes: np.ndarray, chosen: np.ndarray) -> np.ndarr
 
 
 def _values(points, boxes, scores, width: int, height: int, bias: np.ndarray) -> np.ndarray:
-    """How well each candidate fits each point, without its size: float [k, n]."""
+    """How well each candidate fits each point, except for its size: float [k, n]."""
     side = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     centre = middle + bias * side
     off = np.abs(points[:, None] - centre[None]) / side[None]
     crowd = (off < 0.3).all(axis=2)
-    # A point is the middle of the whole animal, also when the picture shows a
-    # part of it: across an edge of the picture it may stand anywhere in the box.
+    # A point is the middle of the whole animal, even if the picture shows only a
+    # part of it: at an edge of the picture it may be anywhere in the box.
     cut = np.stack([(boxes[:, 0] < 3) | (boxes[:, 2] > width - 3), (boxes[:, 1] < 3) | (boxes[:, 3] > height - 3)], 1)
     inside = np.abs(points[:, None] - middle[None]) <= side[None] / 2
     limit = np.where(cut, 0.5, CENTRE_LIMIT)
@@ -136,10 +136,10 @@ def _fused(boxes: np.ndarray, values: np.ndarray, best: int) -> np.ndarray:
 
 
 def expected_sides(points: np.ndarray, boxes: np.ndarray, chosen: np.ndarray, at: np.ndarray) -> np.ndarray | None:
-    """Expected square root of the box area at places [m, 2], None when too little is known.
+    """Expected square root of the box area at places [m, 2], None with too few known animals.
 
-    A pinhole camera over flat ground gives sizes that are linear in y; the line
-    is fitted robustly and corrected by the median of the nearest animals.
+    With a pinhole camera over flat ground sizes are linear in y. The line is
+    fitted robustly and corrected by the median of the nearest animals.
     """
     known = np.flatnonzero(chosen >= 0)
     if len(known) < LEAST_SURE:
@@ -187,10 +187,10 @@ def _estimate(points, sizes, result, kinds, width: int, height: int) -> None:
 
 
 def _unexplained(points, boxes, scores, chosen, result, width: int, height: int) -> np.ndarray:
-    """Confident candidates that stand apart from every labelled animal, duplicates merged.
+    """Confident candidates away from every labelled animal, duplicates merged.
 
-    At the edge of the picture less confidence is enough: that is where labels
-    are left out.
+    At the edge of the picture less confidence is enough, because many labels are
+    missing there.
     """
     edge = (boxes[:, :2] < 3).any(axis=1) | (boxes[:, 2:] > [width - 3, height - 3]).any(axis=1)
     keep = scores >= np.where(edge, EDGE_SCORE, LONE_SCORE)

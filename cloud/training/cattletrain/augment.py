@@ -7,27 +7,27 @@ import numpy as np
 
 from .coco import Image
 
-LEAST_VISIBLE = 0.3  # part of a box that must lie in the view to be a label
-LEAST_SIDE = 5.0  # pixels; smaller animals are no labels
+LEAST_VISIBLE = 0.3  # least share of a box in the view for a label
+LEAST_SIDE = 5.0  # pixels; smaller animals have no label
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How far a view may go from the picture it shows."""
+    """The range of changes from a picture to a view."""
 
     side: int = 416  # pixels of the square view
     scales: tuple[float, float] = (0.4, 3.2)  # log-uniform zoom
     bodies: tuple[float, float] = (12.0, 200.0)  # the zoom keeps the median box side within these pixels
-    turn: float = 0.3  # probability of a further quarter turn or two; all stay within 8 degrees of one
+    turn: float = 0.3  # probability of further quarter turns; all turns are within 8 degrees of one
     colour: float = 0.8  # probability of changed colour and light
     blur: float = 0.25  # probability of blur, and of noise
-    inside: float = 0.85  # share of views that stay within the picture, but for what the turn takes
-    empty: float = 0.25  # share of views that are put anywhere instead of on an animal
+    inside: float = 0.85  # share of views inside the picture, except for the corners of a turn
+    empty: float = 0.25  # share of views at a random place instead of on an animal
 
 
 @dataclass(frozen=True)
 class View:
-    """pixels uint8 [side, side, 3] RGB; boxes float32 [n, 4], centre x, centre y, width, height as parts of the side."""
+    """pixels uint8 [side, side, 3] RGB; boxes float32 [n, 4], centre x, centre y, width, height as shares of the side."""
 
     pixels: np.ndarray
     boxes: np.ndarray
@@ -40,7 +40,7 @@ def view(pixels: np.ndarray, image: Image, recipe: Recipe, rng: np.random.Genera
     fill = tuple(int(v) for v in rng.integers(0, 160, 3)) if rng.random() < 0.5 else (0, 0, 0)
     zoom = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     source = pixels
-    if zoom < 0.7:  # linear sampling alone would alias
+    if zoom < 0.7:  # linear sampling without this blur would alias
         sigma = 0.4 / zoom
         source = cv2.GaussianBlur(pixels, (0, 0), sigma)
     out = cv2.warpAffine(source, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
@@ -62,7 +62,7 @@ def placement(image: Image, recipe: Recipe, rng: np.random.Generator) -> np.ndar
         low = min(max(low, recipe.bodies[0] / body), 3.0)
         high = max(min(high, recipe.bodies[1] / body), low)
     zoom = float(np.exp(rng.uniform(np.log(low), np.log(high))))
-    # A tile in use shows what the picture shows, so a view seldom reaches over its edge.
+    # A tile of the worker seldom reaches over the edge of the picture, so a view seldom does.
     inside = rng.random() < recipe.inside
     fit = recipe.side / min(image.width, image.height)
     zoom = max(zoom, min(fit, 3.0) if inside else 0.7 * fit)
@@ -90,7 +90,7 @@ def placement(image: Image, recipe: Recipe, rng: np.random.Generator) -> np.ndar
 
 
 def turned(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Boxes under the matrix: the upright boxes of their inscribed ellipses, which bodies fill better than corners do."""
+    """Boxes under the matrix: the upright boxes of their inscribed ellipses, because bodies do not fill the corners."""
     if not len(boxes):
         return np.zeros((0, 4), np.float32)
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -101,7 +101,7 @@ def turned(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def clipped(boxes: np.ndarray, side: int) -> np.ndarray:
-    """The parts of boxes inside a view, of those that show enough."""
+    """The parts of boxes inside a view, without boxes with too small parts."""
     if not len(boxes):
         return boxes
     inside = np.clip(boxes, 0, side)
@@ -112,7 +112,7 @@ def clipped(boxes: np.ndarray, side: int) -> np.ndarray:
 
 
 def normalised(boxes: np.ndarray, side: int) -> np.ndarray:
-    """Corners in pixels to centre and size as parts of the side."""
+    """Corners in pixels to centre and size as shares of the side."""
     if not len(boxes):
         return np.zeros((0, 4), np.float32)
     return np.hstack([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]]).astype(np.float32) / side

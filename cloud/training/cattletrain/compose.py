@@ -1,8 +1,7 @@
 """Make labelled pictures by pasting cut-out animals on empty ground.
 
-Cut-outs and grounds come from named clips only, so that nothing of a clip kept
-for validation can leak into training. A picture depends on the seed and its
-number alone.
+Cut-outs and grounds are from named clips only, so that no clip for validation
+gets into training. A picture depends only on the seed and its number.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from . import coco, cutouts, paint
 SIDE = 640  # pixels, of the pictures made
 BODY = (12.0, 120.0)  # pixels, the longer side of an animal
 MOST = 120  # animals in one picture
-LARGER = 1.3  # how far a cut-out may be enlarged
-LEAST_CHOICE = 5  # cut-outs of one clip and size, so that no single animal fills a picture
-VISIBLE = 0.35  # of an animal, below which it is not labelled
-HINT = 0.1  # of an animal, from which an unlabelled one is an ignore region
+LARGER = 1.3  # largest scale of a cut-out
+LEAST_CHOICE = 5  # least number of cut-outs of one clip and size, so that no single animal fills a picture
+VISIBLE = 0.35  # visible share of an animal, below which it has no label
+HINT = 0.1  # visible share of an animal without a label, from which it is an ignore region
 TRIES = 40
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Where an animal goes: its middle, the length of its body in pixels and its turn in degrees."""
+    """The place of an animal: its middle, the length of its body in pixels and its turn in degrees."""
 
     x: float
     y: float
@@ -43,12 +42,12 @@ class Spot:
 
 
 class Grounds:
-    """Empty pieces of ground cut from data sets. Pictures are read when needed."""
+    """Empty pieces of ground from data sets. Pictures are read when needed."""
 
     def __init__(self, images: Sequence[coco.Image]):
         if not images:
-            raise coco.DataError("backgrounds", ["hold no pictures of the clips asked for"])
-        # Every clip is drawn as often, however many pictures it has.
+            raise coco.DataError("backgrounds", ["have no pictures of the required clips"])
+        # Every clip is chosen equally often, whatever its number of pictures.
         groups: dict[str, list[coco.Image]] = {}
         for image in images:
             groups.setdefault(image.clip.split("/")[0], []).append(image)
@@ -62,13 +61,13 @@ class Grounds:
             window = self._window(image, rng, 1.0 if turn < 60 else 0.5)
             if window is not None:
                 return _look(_warp(image.read(), window), rng)
-        raise coco.DataError("backgrounds", ["hold no piece of ground without animals"])
+        raise coco.DataError("backgrounds", ["have no piece of ground without animals"])
 
     @staticmethod
     def _window(image: coco.Image, rng: np.random.Generator, shrink: float) -> np.ndarray | None:
-        """The corners, float32 [3, 2], of a square in a picture that shows no animal."""
+        """The corners, float32 [3, 2], of a square in a picture without animals."""
         taken = np.concatenate([image.boxes, image.ignore])
-        # Sky and far hills are above the animals; ground is where they stand.
+        # Sky and far hills are above the animals; the ground is below.
         top = max(0.0, float(image.boxes[:, 1].min()) - 0.05 * image.height) if len(image.boxes) else 0.0
         low, high = 150.0 * shrink, min(0.95 * min(image.width, image.height - top), 1100.0)
         if high <= low:
@@ -100,7 +99,7 @@ def _warp(pixels: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def _look(ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Other light, another tint now and then, and grain where enlarging took it away."""
+    """Other light, sometimes another tint, and grain to replace what enlarging removed."""
     if rng.random() < 0.5:
         ground = ground[:, ::-1]
     hsv = cv2.cvtColor(ground, cv2.COLOR_BGR2HSV).astype(np.float32)
@@ -117,7 +116,7 @@ def _look(ground: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def lay_out(rng: np.random.Generator) -> list[Spot]:
-    """Where the animals of one picture go, from a few to a crowded pen."""
+    """Places for the animals of one picture, from a few animals to a crowded pen."""
     down = rng.random() < 0.55
     kind = rng.random()
     low, high = (28.0, 100.0) if kind >= 0.65 else (18.0, BODY[1])
@@ -168,7 +167,7 @@ def _pen(body: float, down: bool, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass
 class Picture:
-    """A made picture: pixels uint8 [SIDE, SIDE, 3] BGR, boxes and ignore float32 [n, 4]."""
+    """A composed picture: pixels uint8 [SIDE, SIDE, 3] BGR, boxes and ignore float32 [n, 4]."""
 
     pixels: np.ndarray
     boxes: np.ndarray
@@ -176,7 +175,7 @@ class Picture:
 
 
 class Composer:
-    """Makes pictures from cut-outs and grounds. Safe to copy to other processes."""
+    """Makes pictures from cut-outs and grounds. It can be copied to other processes."""
 
     def __init__(self, pieces: Sequence[cutouts.Cutout], grounds: Grounds, seed: int):
         self.grounds, self.seed = grounds, seed
@@ -187,7 +186,7 @@ class Composer:
         self.sizes = [np.array([max(p.pixels.shape[:2]) for p in group]) for group in self.groups]
 
     def make(self, number: int) -> Picture:
-        """Picture number of this seed, always the same."""
+        """Picture `number` of this seed, always the same."""
         rng = np.random.default_rng([self.seed, number])
         canvas = self.grounds.draw(rng).astype(np.float32)
         owner = np.zeros((SIDE, SIDE), np.int32)
@@ -206,8 +205,8 @@ class Composer:
         return Picture(_camera(canvas, rng), boxes, ignore)
 
     def _piece(self, spot: Spot, rng: np.random.Generator, keep: float) -> np.ndarray:
-        # Every clip is drawn as often, among those with animals large enough; a
-        # size that none reaches is made from the largest ones of all.
+        # Every clip with large enough animals is chosen equally often. A size that
+        # no clip has is made from the largest cut-outs.
         fit = [np.flatnonzero(sizes * LARGER >= spot.body) for sizes in self.sizes]
         groups = [n for n, large in enumerate(fit) if len(large) >= LEAST_CHOICE]
         if not groups:
@@ -222,7 +221,7 @@ class Composer:
 
 
 def _visible(owner: np.ndarray, whole: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Tight boxes of what is seen of each animal, and those of animals mostly hidden."""
+    """Tight boxes of the visible parts of each animal, and those of mostly hidden animals."""
     boxes, ignore = [], []
     rows, columns = np.nonzero(owner)
     numbers = owner[rows, columns]
@@ -241,7 +240,7 @@ def _visible(owner: np.ndarray, whole: list[int]) -> tuple[np.ndarray, np.ndarra
 
 
 def _camera(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What optics and sensor do to the whole picture, so that pasted parts do not look sharper."""
+    """Effects of optics and sensor on the whole picture, so that pasted parts do not look sharper."""
     if rng.random() < 0.5:
         canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 1.0))
     canvas = canvas + rng.normal(0, rng.uniform(0.5, 4), canvas.shape).astype(np.float32)
@@ -259,7 +258,7 @@ def _start(composer: Composer) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this process when the one that started it is gone: its queue would be waited on for ever."""
+    """Ends this process when its parent has ended; it would wait for the parent's queue without end."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
@@ -277,7 +276,7 @@ def write(composer: Composer, target: Path, count: int, workers: int = 2) -> lis
     """Makes pictures 0 to count-1 into the COCO folder target; its name is their clip."""
     (target / "images").mkdir(parents=True, exist_ok=True)
     jobs = [(n, target / "images" / f"{n:06d}.jpg") for n in range(count)]
-    # A forked child would inherit OpenCV's locks without the threads that hold them.
+    # A forked child would inherit OpenCV's locks without the threads that own them.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(composer,)) as pool:
         made = list(pool.map(_make, jobs, chunksize=8))

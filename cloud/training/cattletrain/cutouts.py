@@ -1,9 +1,9 @@
 """Cut single animals out of labelled pictures, as material for compose.
 
-GrabCut separates the animal in a box from the ground around it. Only cut-outs
-that look like one whole animal are kept: animals that stand alone, with a mask
-in one piece that fills a plausible part of the box, seldom meets its border
-and differs clearly from the ground.
+GrabCut separates the animal in a box from the ground around it. A cut-out must
+look like one whole animal: the animal stands alone, and its mask is in one piece,
+fills a plausible share of the box, seldom touches its border and differs clearly
+from the ground.
 
 A library is a folder with NAME.png (BGRA, alpha 0 or 255) and cutouts.json, a
 list of {"file", "clip", "source", "side"}; side is the longer side of the box
@@ -25,11 +25,11 @@ import numpy as np
 from . import coco
 from .assign import overlap
 
-LEAST_SIDE = 26.0  # pixels; smaller ones are too coarse to be shown larger or turned
+LEAST_SIDE = 26.0  # pixels; smaller ones are too coarse for scaling and turning
 WORK_SIDE = 112  # longer side of the box while cutting
 FILL = (0.33, 0.9)
-BORDER_LIMIT = 0.34  # of the mask's outline on the border of the box
-GROUND_LIMIT = 0.22  # of the animal in the ground's colour
+BORDER_LIMIT = 0.34  # share of the mask's outline on the border of the box
+GROUND_LIMIT = 0.22  # share of the animal in the colour of the ground
 LEAST_CONTRAST = 22.0  # Lab units between animal and ground
 
 
@@ -44,7 +44,7 @@ class Cutout:
 
 
 class Refused(Exception):
-    """A box that gives no clean cut-out, with the reason."""
+    """A box without a clean cut-out, with the reason."""
 
 
 def cut(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -83,7 +83,7 @@ def _segment(work: np.ndarray, inner: np.ndarray) -> np.ndarray:
     centre = (x1 + w // 2, y1 + h // 2)
     cv2.ellipse(state, centre, (int(0.46 * w), int(0.46 * h)), 0, 0, 360, cv2.GC_PR_FGD, -1)
     ground, animal = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.setRNGSeed(1)  # GrabCut draws its first clusters by chance
+    cv2.setRNGSeed(1)  # GrabCut chooses its first clusters at random
     try:
         cv2.grabCut(work, state, None, ground, animal, 4, cv2.GC_INIT_WITH_MASK)
     except cv2.error as err:
@@ -100,7 +100,7 @@ def _segment(work: np.ndarray, inner: np.ndarray) -> np.ndarray:
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
-    """The mask as 0 or 255 with its small holes closed; large ones are ground between legs."""
+    """The mask as 0 or 255 with its small holes closed. Large holes are ground between legs."""
     whole = mask * np.uint8(255)
     outlines, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     for outline, links in zip(outlines, tree[0], strict=True):
@@ -138,16 +138,16 @@ def _judge(work: np.ndarray, mask: np.ndarray, inner: np.ndarray) -> None:
     if _grassy(lab[core], lab[ring]) > GROUND_LIMIT:
         raise Refused("holds too much ground")
     if np.linalg.norm(np.median(lab[ring], axis=0) - np.median(lab[core], axis=0)) < LEAST_CONTRAST:
-        # Pied animals have a ground-like median now and then, but an outline that stands out.
+        # Pied animals may have a median like the ground, but a distinct outline.
         spread = np.abs(lab[core] - np.median(lab[ring], axis=0)).sum(axis=1)
         if np.mean(spread > LEAST_CONTRAST) < 0.75:
             raise Refused("hardly differs from the ground")
 
 
 def _grassy(core: np.ndarray, ring: np.ndarray) -> float:
-    """The part of the animal's pixels [n, 3] (Lab) that has the colour of a vividly coloured ground.
+    """The share of the animal's pixels [n, 3] (Lab) with the colour of a vividly coloured ground.
 
-    Only the direction of the colour counts, so that a shadow on grass is found too.
+    Only the direction of the colour counts, so shadows on grass are included.
     """
     tint = np.median(ring[:, 1:], axis=0) - 128
     strength = np.linalg.norm(tint)
@@ -159,7 +159,7 @@ def _grassy(core: np.ndarray, ring: np.ndarray) -> float:
 
 
 def collect(data: coco.Dataset, per_clip: int | None = None, seed: int = 0) -> tuple[list[Cutout], dict[str, int]]:
-    """Cut-outs of a data set, at most per_clip of each clip, and why boxes gave none."""
+    """Cut-outs of a data set, at most per_clip of each clip, and the reasons of the boxes without one."""
     found: list[Cutout] = []
     refused: dict[str, int] = {}
     for image in data.images:
@@ -204,7 +204,7 @@ def _thin(found: list[Cutout], per_clip: int, seed: int) -> list[Cutout]:
 
 
 def save(folder: Path, pieces: Sequence[Cutout]) -> None:
-    """Writes a library; the folder may exist already."""
+    """Writes a library. The folder may exist."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for number, piece in enumerate(pieces):
@@ -237,7 +237,7 @@ def load(folder: Path, clips: Sequence[str] | None = None) -> list[Cutout]:
         pieces.append(Cutout(pixels, clip, source, side))
     faults.check()
     if not pieces:
-        raise coco.DataError(file, ["holds no cut-outs of the clips asked for"])
+        raise coco.DataError(file, ["has no cut-outs of the required clips"])
     return pieces
 
 

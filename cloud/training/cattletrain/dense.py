@@ -1,7 +1,7 @@
-"""A second head for training alone: every place of the feature maps answers for itself.
+"""A second head, only for training: it predicts a box at every place of the feature maps.
 
-One-to-one matching teaches a few places a step; this head gives each animal
-several, so that backbone and neck learn sooner (the one-to-many branch of Zhao
+One-to-one matching trains a few places per step. This head uses several places
+for each animal, so that backbone and neck learn faster (the one-to-many branch of Zhao
 et al., "RT-DETRv3", WACV 2025, with the assignment of Feng et al., "TOOD",
 ICCV 2021). It is not exported.
 """
@@ -11,15 +11,15 @@ import torch.nn.functional as F
 from torch import nn
 from transformers.loss.loss_for_object_detection import box_iou, generalized_box_iou
 
-PLACES = 7  # of an animal, at most
+PLACES = 7  # largest number for an animal
 SHARPNESS = 4  # power of the overlap in the choice of places
 
 
 class DenseHead(nn.Module):
     """Score and box of every place of the neck's maps.
 
-    forward: maps [N, width, H, W] of each stride; gives logits [N, T], boxes [N, T, 4] (corners) and centres [T, 2],
-    all as parts of the view's side.
+    forward: maps [N, width, H, W] of each stride; returns logits [N, T], boxes [N, T, 4] (corners) and centres [T, 2],
+    all as shares of the view's side.
     """
 
     def __init__(self, width: int, strides: tuple[int, ...]):
@@ -29,7 +29,7 @@ class DenseHead(nn.Module):
         self.out = nn.Conv2d(width, 5, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.constant_(self.out.bias, 0.5)
-        nn.init.constant_(self.out.bias[:1], -4.6)  # a hundredth, as most places show no animal
+        nn.init.constant_(self.out.bias[:1], -4.6)  # a hundredth, because most places have no animal
 
     def forward(self, maps: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         logits, boxes, centres = [], [], []
@@ -66,14 +66,14 @@ def loss(logits: torch.Tensor, boxes: torch.Tensor, centres: torch.Tensor, label
 
 
 def assign(score: torch.Tensor, boxes: torch.Tensor, centres: torch.Tensor, true: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """For the places that answer for an animal: index, animal, and the score they should give."""
+    """For the places of the animals: index, animal, and the wanted score."""
     none = torch.zeros(0, dtype=torch.int64)
     if not len(true):
         return none, none, torch.zeros(0)
     overlap = box_iou(true, boxes)[0].clamp(0, 1)
     inside = (centres > true[:, None, :2]).all(-1) & (centres < true[:, None, 2:]).all(-1)
     nearest = ((centres - (true[:, None, :2] + true[:, None, 2:]) / 2) ** 2).sum(-1).argmin(1)
-    inside[torch.arange(len(true)), nearest] = True  # tiny animals may hold no centre
+    inside[torch.arange(len(true)), nearest] = True  # tiny animals may contain no centre
     metric = torch.where(inside, score.sqrt() * overlap**SHARPNESS + 1e-9, torch.zeros(()))
     value, place = metric.topk(min(PLACES, metric.shape[1]), 1)
     chosen = torch.zeros_like(metric).scatter_(1, place, (value > 0).float())

@@ -1,7 +1,7 @@
-"""Precision, recall, F1 and count error of models, measured through `worker detect` as it will be used.
+"""Precision, recall, F1 and count error of models, measured through `worker detect`.
 
-A detection hits an animal when the animal's point lies in its box, 4 pixels
-slack, each point once, by falling score (the rule of cloud/count/detect/score).
+A detection hits an animal when the animal's point is in its box, with 4 pixels
+of slack. Each point is hit once, by falling score (the rule of cloud/count/detect/score).
 """
 
 import argparse
@@ -23,7 +23,7 @@ SLACK = 4.0
 
 
 class EvaluationError(Exception):
-    """Detections could not be had or do not belong to the pictures."""
+    """The detections are missing or belong to other pictures."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Truth:
 
 @dataclass
 class Tally:
-    """Sums over pictures: animals there are, boxes found, boxes with an animal of their own."""
+    """Sums over pictures: animals, boxes, boxes matched to an animal."""
 
     points: int = 0
     boxes: int = 0
@@ -67,13 +67,13 @@ def from_points(root: Path) -> list[Truth]:
 
 
 def from_boxes(root: Path) -> list[Truth]:
-    """A COCO folder, the middle of each box taken as the point."""
+    """A COCO folder, with the middle of each box as the point."""
     images = coco.load(root, check_pixels=False).images
     return [Truth(i.path, i.clip.split("/")[0] or root.name, (i.boxes[:, :2] + i.boxes[:, 2:]) / 2) for i in images]
 
 
 def empty_tiles(root: Path, folder: Path, side: int = 416) -> int:
-    """Writes the animal-free tiles of a COCO folder as PNG files and says how many."""
+    """Writes the animal-free tiles of a COCO folder as PNG files and returns their number."""
     data, last, pixels, count = coco.load(root, check_pixels=False), None, None, 0
     for n in product.negatives(data, product.Grid(side)):
         if n.file != last:
@@ -102,7 +102,7 @@ def detect(worker: Path, model: Path, paths: Sequence[Path], options: Sequence[s
 
 
 def hits(detections: list[dict], points: np.ndarray) -> int:
-    """How many detections have a point of their own."""
+    """The number of detections matched to a point."""
     free, count = np.ones(len(points), bool), 0
     for d in sorted(detections, key=lambda d: -d["score"]):
         x1, y1, x2, y2 = d["box"]

@@ -1,8 +1,8 @@
-"""A checkpoint as a model folder that the worker takes: network, configuration, card.
+"""A checkpoint as a model folder for the worker: network, configuration, card.
 
-`python -m cattletrain.export CHECKPOINT FOLDER` writes model.onnx with a free
-batch, checks it against PyTorch on the same input, and writes beside it what
-Hugging Face and the product read.
+`python -m cattletrain.export CHECKPOINT FOLDER` writes model.onnx with any
+batch size, compares it with PyTorch on the same input, and writes the files for
+Hugging Face and the worker.
 """
 
 import argparse
@@ -25,14 +25,14 @@ from . import checkpoint, fuse, network
 
 NETWORK = "model.onnx"
 OPSET = 17
-LARGEST_DIFFERENCE = 2e-3  # of scores and of box coordinates as parts of the side
+LARGEST_DIFFERENCE = 2e-3  # of scores, and of box coordinates as shares of the side
 COMPARED = 30  # best queries of a picture
-AGREEING = 0.9  # part of them
-LEAST_HALVED = 1024  # numbers in a weight that is stored with 16 bits
+AGREEING = 0.9  # share of them
+LEAST_HALVED = 1024  # least numbers in a weight stored with 16 bits
 
 
 class ExportError(Exception):
-    """The exported network does not compute what the checkpoint does, or cannot be written."""
+    """The exported network differs from the checkpoint, or cannot be written."""
 
 
 class Exported(nn.Module):
@@ -48,10 +48,10 @@ class Exported(nn.Module):
 
 
 def to_onnx(model: nn.Module, path: Path, side: int) -> None:
-    """Writes the fused model with a free batch."""
+    """Writes the fused model with any batch size."""
     axes = {name: {0: "batch"} for name in ("pixel_values", "logits", "pred_boxes")}
     with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # of the tracer, about shapes that are fixed on purpose
+        warnings.simplefilter("ignore")  # warnings of the tracer about intentionally fixed shapes
         torch.onnx.export(
             Exported(model), (torch.rand(2, 3, side, side),), str(path), input_names=["pixel_values"],
             output_names=["logits", "pred_boxes"], dynamic_axes=axes, opset_version=OPSET, dynamo=False,
@@ -59,7 +59,7 @@ def to_onnx(model: nn.Module, path: Path, side: int) -> None:
 
 
 def halve(path: Path) -> None:
-    """Stores large weights with 16 bits; the network casts them back when it is loaded, so it computes with 32."""
+    """Stores large weights with 16 bits; the network converts them when it is loaded and computes with 32."""
     proto = onnx.load(str(path))
     graph, casts = proto.graph, []
     for weight in graph.initializer:
@@ -77,8 +77,8 @@ def halve(path: Path) -> None:
 def difference(model: nn.Module, path: Path, side: int) -> float:
     """Largest difference of scores and boxes between PyTorch and ONNX Runtime, over batches of 1 and 3.
 
-    Of each of the best queries of PyTorch, the nearest of ONNX Runtime is looked at, as equal proposals change places
-    freely; of those, the nine tenths that agree best, as the last ones chosen change with any rounding.
+    Each of the best queries of PyTorch is compared with the nearest one of ONNX Runtime, because equal proposals may
+    be in another order. Only the nine tenths with the best agreement count: rounding changes the last chosen ones.
     """
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = 0.0
@@ -131,9 +131,9 @@ def sums(folder: Path) -> None:
 
 
 def export(source: Path, target: Path, name: str, side: int = network.SIDE, threshold: float = 0.4, half: bool = True, card: str = "", tile: int = 0) -> float:
-    """Writes the folder whole or not at all, in place of an earlier one; returns the largest difference to PyTorch.
+    """Writes the complete folder or nothing, in place of an earlier one. Returns the largest difference to PyTorch.
 
-    tile: pixels of the frame that a view shows in use, the side of the view when 0.
+    tile: pixels of the frame in a view of the worker, 0 for the side of the view.
     Raises checkpoint.CheckpointError and ExportError.
     """
     model, state = checkpoint.model_of(source)
@@ -148,14 +148,14 @@ def export(source: Path, target: Path, name: str, side: int = network.SIDE, thre
         worst = difference(model, folder / NETWORK, side)
         limit = LARGEST_DIFFERENCE * (10 if half else 1)
         if worst > limit:
-            raise ExportError(f"{source}: the exported network differs from the checkpoint by {worst:.2g}, at most {limit:.2g} is wanted")
+            raise ExportError(f"{source}: the exported network differs from the checkpoint by {worst:.2g}, want at most {limit:.2g}")
         describe(folder, state["config"], name, side, threshold, tile or side)
         text = card or f"# {name}\n\nTrained for {state.get('step', 0)} steps; exported with a largest difference to PyTorch of {worst:.1g}.\n"
         (folder / "README.md").write_text(text)
         sums(folder)
         if target.exists():
             if not (target / NETWORK).is_file() and any(target.iterdir()):
-                raise ExportError(f"{target}: is there already and is not a model folder")
+                raise ExportError(f"{target}: exists and is not a model folder")
             old = Path(part) / "old"  # on the same disk
             os.rename(target, old)
             try:

@@ -1,7 +1,7 @@
-"""Labelled pictures from further away: those of one flight side by side and smaller, as a COCO folder to learn from.
+"""Labelled pictures from farther away: those of one flight side by side and smaller, as a COCO folder for training.
 
-A view shows no less than a whole picture's height, so the animals of a close
-flight are never small in it. Here they are, as a drone flying higher sees them.
+A view has at least the height of a whole picture, so the animals of a close
+flight are never small in it. Here they are small, as from a higher drone.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def body(image: coco.Image) -> float:
 
 
 def quilt(images: list[coco.Image], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures laid side by side: pixels uint8 [SIDE, SIDE, 3] BGR, boxes and ignore float32 [n, 4] in it."""
+    """Pictures side by side: pixels uint8 [SIDE, SIDE, 3] BGR, boxes and ignore float32 [n, 4] in it."""
     want = float(np.exp(rng.uniform(*np.log(BODIES))))
     zoom = min(1.0, want / float(np.median([b for b in map(body, images) if b])))
     out = np.zeros((SIDE, SIDE, 3), np.uint8)
@@ -53,7 +53,7 @@ def quilt(images: list[coco.Image], rng: np.random.Generator) -> tuple[np.ndarra
 
 
 def far(data: coco.Dataset, target: Path, count: int, seed: int) -> list[coco.Image]:
-    """Writes so many pictures, of one clip each and of the clips in turn, as a COCO folder."""
+    """Writes the pictures, each of one clip and the clips in turn, as a COCO folder."""
     rng = np.random.default_rng(seed)
     clips = [c for c in data.clips() if any(body(i) for i in data.only([c]).images)]
     if not clips:

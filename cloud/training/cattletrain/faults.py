@@ -1,4 +1,4 @@
-"""Collect every fault of a data set before refusing it."""
+"""Collect all faults of a data set."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ MAX_FAULTS = 20
 
 
 class DataError(Exception):
-    """A data set that cannot be used. Its text lists every fault found.
+    """A data set that cannot be used. Its text lists the faults.
 
-    faults holds at most MAX_FAULTS texts, each naming its file or id; count is
-    how many there were altogether.
+    faults holds at most MAX_FAULTS texts, each with its file or id; count is
+    their total number.
     """
 
     def __init__(self, where: str | os.PathLike[str], faults: Sequence[str], count: int | None = None):
@@ -34,7 +34,7 @@ class Faults:
         self.count = 0
 
     def add(self, text: str) -> None:
-        """Notes a fault; control characters of outside text are shown escaped."""
+        """Adds a fault; control characters in foreign text are escaped."""
         self.count += 1
         if len(self.first) < MAX_FAULTS:
             clean = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

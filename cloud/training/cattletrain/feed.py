@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from . import coco
 from .augment import Recipe, view
 
-KEPT_BYTES = 2 << 30  # of decoded pictures kept in memory
+KEPT_BYTES = 2 << 30  # bytes of decoded pictures in memory
 
 
 @dataclass(frozen=True)
 class Source:
-    """A COCO folder, its share of the views, and the clips or files to take (all when empty)."""
+    """A COCO folder, its share of the views, and the clips or files to use (empty for all)."""
 
     folder: Path
     weight: float = 1.0
@@ -35,7 +35,7 @@ class Source:
         return cls(Path(folder), share, tuple(c for c in clips.split(",") if c))
 
     def images(self) -> list[coco.Image]:
-        """The pictures of the wanted clips. Raises coco.DataError, also when there are none."""
+        """The pictures of the required clips. Raises coco.DataError, even for none."""
         images = coco.load(self.folder, check_pixels=False).only(self.clips or None).images
         if self.only:
             images = [i for i in images if i.path in self.only]
@@ -45,7 +45,7 @@ class Source:
 
 
 class Views(IterableDataset):
-    """Views without end; the same seed and number of workers give the same ones."""
+    """Endless views; the same seed and number of workers give the same views."""
 
     def __init__(self, sources: Sequence[Source], recipe: Recipe, seed: int):
         self.images = [s.images() for s in sources]
@@ -75,12 +75,12 @@ class Views(IterableDataset):
 
 
 def collate(views: list) -> tuple[torch.Tensor, list[dict]]:
-    """uint8 [N, 3, side, side] and the labels in the form the loss reads."""
+    """uint8 [N, 3, side, side] and the labels in the form of the loss."""
     pixels = torch.from_numpy(np.stack([v.pixels for v in views])).permute(0, 3, 1, 2)
     labels = [{"class_labels": torch.zeros(len(v.boxes), dtype=torch.int64), "boxes": torch.from_numpy(v.boxes)} for v in views]
     return pixels, labels
 
 
 def batches(sources: Sequence[Source], recipe: Recipe, size: int, seed: int, workers: int = 1) -> DataLoader:
-    """Batches without end, made in `workers` processes (0: in this one)."""
+    """Endless batches, made in `workers` processes (0: in this process)."""
     return DataLoader(Views(sources, recipe, seed), batch_size=size, collate_fn=collate, num_workers=workers, prefetch_factor=4 if workers else None)

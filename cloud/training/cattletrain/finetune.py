@@ -1,8 +1,8 @@
-"""From pictures of your own herd to a model the worker takes.
+"""From pictures of your own herd to a model for the worker.
 
-`python -m cattletrain.finetune COCO_FOLDER MODEL_FOLDER` goes on from the
-default model's checkpoint. A fifth of the clips (of the pictures, when there
-is one clip) is kept back to choose the best moment and the threshold.
+`python -m cattletrain.finetune COCO_FOLDER MODEL_FOLDER` continues the
+checkpoint of the default model. A fifth of the clips (of the pictures, with only
+one clip) is held back to choose the best step and the threshold.
 """
 
 import argparse
@@ -16,17 +16,17 @@ import numpy as np
 from . import checkpoint, coco, export, feed, fuse, memory, network, train, validate
 
 START = Path(__file__).resolve().parent.parent / "default.pt"
-HELD_BACK = 5  # one clip or picture in so many
+HELD_BACK = 5  # one clip or picture in so many is held back
 LEAST_PICTURES = 2
 
 
 def split(root: Path, images: list[coco.Image], seed: int) -> tuple[feed.Source, feed.Source]:
-    """Pictures to learn from and pictures to choose by: no clip in both, unless there is one only.
+    """Pictures to train with and pictures to choose by: no clip in both, unless there is only one.
 
     Raises coco.DataError when there are too few.
     """
     if len(images) < LEAST_PICTURES or not any(len(i.boxes) for i in images):
-        raise coco.DataError(root, [f"{len(images)} pictures, {sum(len(i.boxes) for i in images)} boxes: want {LEAST_PICTURES} pictures and a box at least"])
+        raise coco.DataError(root, [f"{len(images)} pictures, {sum(len(i.boxes) for i in images)} boxes: want at least {LEAST_PICTURES} pictures and a box"])
     groups: dict[object, list[coco.Image]] = {}
     for image in images:
         groups.setdefault(image.clip or image.path, []).append(image)
@@ -34,7 +34,7 @@ def split(root: Path, images: list[coco.Image], seed: int) -> tuple[feed.Source,
     if sum(map(shows, parts)) < 2:
         parts = [[i] for i in images]
     if sum(map(shows, parts)) < 2:
-        raise coco.DataError(root, ["boxes in one picture only: want one to learn from and another to choose by"])
+        raise coco.DataError(root, ["boxes in one picture only; want boxes in two, one to train with and one to choose by"])
     order = np.random.default_rng(seed).permutation(len(parts)).tolist()
     first, second, *_ = (k for k in order if shows(parts[k]))
     held = {first} | set([k for k in order if k not in (first, second)][: len(parts) // HELD_BACK - 1])
@@ -44,23 +44,23 @@ def split(root: Path, images: list[coco.Image], seed: int) -> tuple[feed.Source,
 
 
 def shows(images: list[coco.Image]) -> bool:
-    """Whether any of the pictures has a labelled animal."""
+    """Whether a picture has a labelled animal."""
     return any(len(i.boxes) for i in images)
 
 
 def same_data(root: Path, out: Path) -> None:
-    """Refuses to take up a run on other labels than those it began with. Raises coco.DataError."""
+    """Checks that a continued run has the labels of its start. Raises coco.DataError."""
     now, note = hashlib.sha256((root / coco.ANNOTATIONS).read_bytes()).hexdigest(), out / "data.sha256"
     if (out / train.LATEST).exists() and note.exists() and note.read_text() != now:
-        raise coco.DataError(root, [f"the labels changed since the run in {out} began; remove that folder, or name another with --run"])
+        raise coco.DataError(root, [f"the labels changed since the run in {out} began; remove that folder, or choose another one with --run"])
     out.mkdir(parents=True, exist_ok=True)
     note.write_text(now)
 
 
 def finetune(root: Path, target: Path, settings: train.Settings, name: str) -> validate.Score:
-    """Trains, exports the best checkpoint to `target` and returns its score on the pictures kept back.
+    """Trains, exports the best checkpoint to `target` and returns its score on the held-back pictures.
 
-    settings: its sources are learnt from as well; validation is set here. Raises what train and export raise.
+    settings: its sources are used for training too; validation is set here. Raises the errors of train and export.
     """
     images = coco.load(root).images
     learn, choose = split(root, images, settings.seed)
@@ -74,7 +74,7 @@ def finetune(root: Path, target: Path, settings: train.Settings, name: str) -> v
     threshold = round(min(max(score.threshold, 0.1), 0.9), 2)
     card = (
         f"# {name}\n\nFine-tuned from the default model on {len(images)} pictures with {sum(len(i.boxes) for i in images)} boxes "
-        f"of {root.name}.\nOn tiles of the pictures kept back: {score}.\n"
+        f"of {root.name}.\nOn tiles of the held-back pictures: {score}.\n"
     )
     tile = settings.side * network.TILE // network.SIDE
     export.export(settings.out / train.BEST, target, name, side=settings.side, threshold=threshold, card=card, tile=tile)
@@ -86,10 +86,10 @@ def main(argv: list[str]) -> int:
     p.add_argument("data", type=Path, help="COCO folder: annotations.json and images/")
     p.add_argument("model", type=Path, help="model folder to write")
     p.add_argument("--name", help="name in results; the folder's by default")
-    p.add_argument("--start", type=Path, default=START, help="checkpoint to go on from")
+    p.add_argument("--start", type=Path, default=START, help="checkpoint to continue")
     also = "another COCO folder to learn from, so that other herds are not forgotten"
     p.add_argument("--also", action="append", default=[], type=feed.Source.parse, metavar="FOLDER[@WEIGHT]", help=also)
-    p.add_argument("--run", type=Path, help="folder of checkpoints; MODEL.run by default; a stopped run is taken up again")
+    p.add_argument("--run", type=Path, help="folder of checkpoints; MODEL.run by default; a stopped run continues")
     p.add_argument("--steps", type=int, default=1500)
     p.add_argument("--minutes", type=float, default=train.Settings.minutes)
     p.add_argument("--batch", type=int, default=5)
@@ -105,7 +105,7 @@ def main(argv: list[str]) -> int:
     except (coco.DataError, checkpoint.CheckpointError, export.ExportError, ValueError, RuntimeError, OSError) as e:
         print(f"finetune: {e}", file=sys.stderr)
         return 1
-    print(f"{a.model}: on the pictures kept back {score}; try it: worker detect --model {a.model} --images … --out -")
+    print(f"{a.model}: on the held-back pictures {score}; to try it: worker detect --model {a.model} --images … --out -")
     return 0
 
 

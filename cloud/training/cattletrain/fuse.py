@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it, for inference."""
+"""Fold batch normalisation into the convolutions before it, for inference."""
 
 import copy
 
@@ -14,7 +14,7 @@ from .backbone import FROZEN_EPS, EfficientNetLiteBackbone, InvertedBottleneck
 
 
 def fold(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
-    """One convolution that computes norm(conv(x)) of evaluation mode."""
+    """One convolution that computes norm(conv(x)) in evaluation mode."""
     eps = FROZEN_EPS if isinstance(norm, RTDetrV2FrozenBatchNorm2d) else norm.eps
     scale = norm.weight / torch.sqrt(norm.running_var + eps)
     folded = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
@@ -33,7 +33,7 @@ def merge_branches(block: RTDetrV2RepVggBlock) -> nn.Module:
 
 
 def fused(model: nn.Module) -> nn.Module:
-    """A copy for evaluation with every normalisation folded and every RepVGG block merged."""
+    """A copy for evaluation, with folded normalisation and merged RepVGG blocks."""
     model = copy.deepcopy(model).eval()
     _fuse(model)
     return model

@@ -1,6 +1,6 @@
-"""Pictures that show no animals as a COCO folder: what ground looks like elsewhere.
+"""Pictures without animals as a COCO folder, for other kinds of ground.
 
-They teach what cattle are not, and compose sets animals into them.
+Training uses them as negatives, and compose pastes animals into them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import cv2
 
 from . import coco
 
-LEAST_SIDE = 512  # pixels; smaller pictures fill no view
+LEAST_SIDE = 512  # pixels; smaller pictures do not fill a view
 KINDS = (".jpg", ".jpeg", ".png")
 QUALITY = 92
 
@@ -22,15 +22,15 @@ QUALITY = 92
 def convert(root: Path, target: Path, without: Sequence[str] = ()) -> list[coco.Image]:
     """Writes the COCO folder target from the colour pictures below root, all of one clip, named after target.
 
-    Left out are pictures below LEAST_SIDE, grey ones, and those with one of the words without in their name.
-    Raises coco.DataError when none is left or one cannot be read.
+    It skips pictures below LEAST_SIDE, grey ones, and those with a word of without in their name. Raises
+    coco.DataError for no picture, and for one that cannot be read.
     """
     (target / "images").mkdir(parents=True, exist_ok=True)
     faults, images = coco.Faults(root), []
     for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in KINDS):
         if any(word in path.name for word in without):
             continue
-        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)  # coco.read_image would hide that a mask has one channel
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)  # coco.read_image would hide the single channel of a mask
         if pixels is None:
             faults.add(f"{path.relative_to(root)}: cannot be read")
             continue
@@ -43,7 +43,7 @@ def convert(root: Path, target: Path, without: Sequence[str] = ()) -> list[coco.
         images.append(coco.Image(copy, width, height, coco.no_boxes(), target.resolve().name))
     faults.check()
     if not images:
-        raise coco.DataError(root, [f"holds no colour picture of at least {LEAST_SIDE} pixels"])
+        raise coco.DataError(root, [f"has no colour picture of at least {LEAST_SIDE} pixels"])
     coco.save(target, images, "ground without animals")
     return images
 
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="cattletrain.ground", description="Pictures without animals as a COCO folder.")
     parser.add_argument("source", type=Path, help="folder with pictures, at any depth")
     parser.add_argument("target", type=Path, help="COCO folder to write")
-    parser.add_argument("--without", nargs="*", default=[], metavar="WORD", help="leave out files with a word in their name")
+    parser.add_argument("--without", nargs="*", default=[], metavar="WORD", help="skip files with a word in their name")
     args = parser.parse_args(argv)
     try:
         images = convert(args.source, args.target, args.without)

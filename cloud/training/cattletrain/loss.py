@@ -1,8 +1,8 @@
 """The training loss: Hungarian matching with a matchability-aware score loss.
 
 Huang et al., "DEIM: DETR with Improved Matching for Fast Convergence", CVPR 2025,
-equation 4: a matched box of low overlap still has to say so with some weight,
-which small animals need, where the varifocal loss lets go of it.
+equation 4: a matched box with a low overlap still has some weight. Small animals
+need this; the varifocal loss gives such a box almost none.
 """
 
 import torch
@@ -12,11 +12,11 @@ from transformers.loss.loss_for_object_detection import box_iou
 from transformers.loss.loss_rt_detr import RTDetrLoss, _set_aux_loss
 
 WEIGHT_POWER = 1.5
-QUALITY_POWER = 1.0  # DEIM has 1.5, which holds small animals, whose boxes overlap less, below the others
+QUALITY_POWER = 1.0  # DEIM has 1.5, which lowers the scores of small animals: their boxes overlap less
 
 
 class Loss(RTDetrLoss):
-    """RT-DETR's loss with the score part replaced. One class."""
+    """RT-DETR's loss with another loss of the scores. One class."""
 
     def loss_labels_vfl(self, outputs, targets, indices, num_boxes, log=True):
         where = self._get_source_permutation_idx(indices)
@@ -45,7 +45,7 @@ def training_loss(criterion: Loss, outputs, labels: list[dict]) -> tuple[torch.T
 
 
 def arranged(outputs) -> dict:
-    """Model outputs in the form the criterion reads: last layer, earlier layers, encoder, denoising."""
+    """Model outputs in the form of the criterion: last layer, earlier layers, encoder, denoising."""
     logits, boxes, meta = outputs.intermediate_logits, outputs.intermediate_reference_points, outputs.denoising_meta_values
     arranged = {}
     if meta is not None:

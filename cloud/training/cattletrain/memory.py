@@ -1,7 +1,7 @@
-"""Keep the C library from giving memory back to the system after every step.
+"""Stop the C library from returning memory to the system after every step.
 
-A training step frees and takes gigabytes; where taking new pages is dear, as in
-virtual machines, that costs several times what the arithmetic does.
+A training step frees and allocates gigabytes. On virtual machines new pages are
+expensive, and this takes several times as long as the arithmetic.
 """
 
 import os
@@ -16,7 +16,7 @@ _WANTED = {
 
 
 def keep_freed_pages(argv: list[str], module: str) -> None:
-    """Starts `python -m module argv` anew in this process with the settings, unless they are there already."""
+    """Restarts `python -m module argv` in this process with the settings, unless they are set."""
     if all(os.environ.get(k) == v for k, v in _WANTED.items()):
         return
     os.execve(sys.executable, [sys.executable, "-m", module, *argv], os.environ | _WANTED)

@@ -1,6 +1,6 @@
-"""The places of labelled pictures where a model sees animals that are not there, as a COCO folder to learn from.
+"""The places of labelled pictures with false detections of a model, as a COCO folder for training.
 
-Views are mostly put on animals, so what stands far from them is seldom looked at: lorries, huts, clods.
+Most views are on animals, so objects far from animals are rare in training: lorries, huts, clods.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from .augment import clipped
 
 SIDE = 512  # pixels of a piece of a picture
 LEAST_SCORE = 0.25
-TOUCH = 0.1  # of the smaller box: more, and the false box is an animal seen badly
+TOUCH = 0.1  # of the smaller box; with more overlap the box is an imprecise detection
 
 
 def false_boxes(image: coco.Image, detections: list[dict]) -> np.ndarray:
-    """Boxes of detections, float32 [n, 4], that lie on no animal and in no region to look away from."""
+    """Boxes of detections, float32 [n, 4], without an animal and outside of ignore regions."""
     boxes = np.array([d["box"] for d in detections if d["score"] >= LEAST_SCORE], np.float32).reshape(-1, 4)
     taken = np.concatenate([image.boxes, image.ignore])
     if len(boxes) and len(taken):
@@ -29,7 +29,7 @@ def false_boxes(image: coco.Image, detections: list[dict]) -> np.ndarray:
 
 
 def pieces(image: coco.Image, false: np.ndarray) -> list[tuple[int, int]]:
-    """Corners of pieces of the picture that show every false box, those near each other together."""
+    """Corners of pieces of the picture with every false box; near ones are in one piece."""
     corners: list[tuple[int, int]] = []
     for x1, y1, x2, y2 in false:
         if any(x1 >= x and y1 >= y and x2 <= x + SIDE and y2 <= y + SIDE for x, y in corners):
@@ -40,7 +40,7 @@ def pieces(image: coco.Image, false: np.ndarray) -> list[tuple[int, int]]:
 
 
 def mine(data: coco.Dataset, found: dict[str, list[dict]], target: Path) -> list[coco.Image]:
-    """Writes the pieces with false boxes and their labels as a COCO folder; clips stay as they are."""
+    """Writes the pieces with false boxes and their labels as a COCO folder; with the same clips."""
     (target / "images").mkdir(parents=True, exist_ok=True)
     images = []
     for image in data.images:
@@ -59,7 +59,7 @@ def mine(data: coco.Dataset, found: dict[str, list[dict]], target: Path) -> list
             ignore = ignore[((ignore[:, 2:] - ignore[:, :2]) > 0).all(axis=1)]
             images.append(coco.Image(path, width, height, np.minimum(boxes, limit), image.clip, ignore))
     if not images:
-        raise coco.DataError(target, ["the model sees no animal where none is"])
+        raise coco.DataError(target, ["the model has no false detections"])
     coco.save(target, images, "pieces with false boxes")
     return images
 

@@ -1,4 +1,4 @@
-"""What makes a training step on a CPU cheap: 16 bits where they are exact enough, and kernels that stay."""
+"""Cheap training steps on a CPU: 16 bits where they are exact enough, and frozen kernels."""
 
 import functools
 
@@ -7,15 +7,15 @@ from torch import nn
 
 
 def supported() -> bool:
-    """Whether this processor multiplies numbers of 16 bits (bfloat16); others would only imitate it, slowly."""
+    """Whether this processor multiplies bfloat16 numbers; other processors emulate it slowly."""
     can = torch.cpu.get_capabilities()
     return bool(can.get("avx512_bf16") or can.get("amx_bf16") or can.get("arm_bf16"))
 
 
-def half(model: nn.Module) -> None:
-    """From here on backbone, neck and value projections of an RT-DETR that learns compute with bfloat16.
+def use_bfloat16(model: nn.Module) -> None:
+    """Makes backbone, neck and value projections of an RT-DETR in training compute with bfloat16.
 
-    Weights, sums and all else keep 32 bits.
+    Weights, sums and all other parts use 32 bits.
     """
     inner = model.model
     for part in (inner.backbone, *inner.encoder_input_proj, inner.encoder):
@@ -23,7 +23,7 @@ def half(model: nn.Module) -> None:
     for part in (*inner.decoder_input_proj, *(layer.encoder_attn.value_proj for layer in inner.decoder.layers)):
         part.forward = _autocast(part.forward)
         part.register_forward_hook(lambda _module, _args, out: out.float())
-    for attention in inner.encoder.aifi:  # heads this narrow are slower with 16 bits
+    for attention in inner.encoder.aifi:  # such narrow heads are slower with 16 bits
         attention.forward = _plain(attention.forward)
 
 
@@ -45,11 +45,11 @@ def _plain(forward):
     return plain
 
 
-def keep_depthwise(backbone: nn.Module) -> None:
-    """The depthwise convolutions of a backbone keep their weights.
+def freeze_depthwise(backbone: nn.Module) -> None:
+    """Freezes the depthwise convolutions of a backbone.
 
     The gradient of such a kernel takes fifteen times as long as its forward pass.
     """
     for part in backbone.modules():
         if isinstance(part, nn.Conv2d) and part.groups > 1:
-            part.requires_grad_(False)  # the bias too: its gradient alone costs what both do
+            part.requires_grad_(False)  # the bias too: its gradient alone takes as long as both

@@ -8,12 +8,12 @@ from . import backbone, fuse
 
 LABELS = {0: "cattle"}
 SIDE = 416  # pixels of a view
-TILE = 480  # pixels of the frame that a view shows in use: wide enough for near animals between two tiles, no wider for far ones
+TILE = 480  # pixels of the frame in a view of the worker: wide enough for near animals between two tiles, narrow for far ones
 MEAN, SPREAD = 127 / 255, 128 / 255  # of every colour, as the backbone was trained
 
 
 def normalised(pixels: torch.Tensor) -> torch.Tensor:
-    """Pictures of values 0..1 in the range the backbone was trained for."""
+    """Pictures with values 0..1 in the value range of the backbone."""
     return (pixels - MEAN) / SPREAD
 
 
@@ -40,12 +40,12 @@ def config(width: int = 96, queries: int = 150, layers: int = 3, depths=(1, 2, 2
     )
 
 
-def begin(model: RTDetrV2ForObjectDetection) -> None:
-    """Gives neck and decoder the weights that RT-DETR begins with.
+def initialise(model: RTDetrV2ForObjectDetection) -> None:
+    """Initialises the weights of neck and decoder like RT-DETR.
 
-    transformers draws them for loading others over them: its normalisation begins
-    with factors of a hundredth around 0, and a neck that passes next to nothing
-    on stays that way for tens of thousands of views.
+    transformers initialises them only to load other weights: the factors of its
+    normalisation are near 0, and with them a neck passes almost nothing on for
+    tens of thousands of views.
     """
     kept = ("sampling_offsets", "attention_weights", "enc_score_head")
     for name, part in model.named_modules():
@@ -55,7 +55,7 @@ def begin(model: RTDetrV2ForObjectDetection) -> None:
             nn.init.ones_(part.weight)
         elif isinstance(part, nn.Conv2d):
             part.reset_parameters()
-        elif isinstance(part, nn.Linear) and part.weight.abs().max() > 0:  # those at 0 end the box heads
+        elif isinstance(part, nn.Linear) and part.weight.abs().max() > 0:  # the last layers of the box heads stay at 0
             nn.init.xavier_uniform_(part.weight)
     last = model.model.enc_bbox_head.layers[-1]
     nn.init.zeros_(last.weight)
@@ -63,12 +63,12 @@ def begin(model: RTDetrV2ForObjectDetection) -> None:
 
 
 def build(cfg: RTDetrV2Config, pretrained: bool = True) -> RTDetrV2ForObjectDetection:
-    """A detector with random weights, its backbone with those of ImageNet when `pretrained`.
+    """A detector with random weights, and a backbone with those of ImageNet when `pretrained`.
 
-    The backbone's normalisation, which training would keep frozen, is folded into its convolutions.
+    The normalisation of the backbone is folded into its convolutions, because training would freeze it.
     """
     model = RTDetrV2ForObjectDetection(cfg)
-    begin(model)
+    initialise(model)
     if pretrained:
         body = model.model.backbone.model
         missing, unexpected = body.load_state_dict(backbone.imagenet_weights(cfg.backbone_config.depths), strict=False)

@@ -1,4 +1,4 @@
-"""Change the look of cut-outs and put them into a picture."""
+"""Recolour cut-outs and paste them into a picture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# Coats as Lab (L 0..255, a and b around 128) and how often they are drawn.
+# Coats as Lab (L 0..255, a and b around 128) and their probabilities.
 COATS = {
     "black": ((28, 129, 129), 0.2),
     "dark brown": ((52, 136, 138), 0.16),
@@ -22,8 +22,8 @@ COATS = {
 def recolour(piece: np.ndarray, rng: np.random.Generator, keep: float = 0.4) -> np.ndarray:
     """A BGRA cut-out with another coat, or with probability keep only other light.
 
-    The shading of the animal stays: the coat's colour takes the place of the
-    mean, brighter and darker parts stay so.
+    The shading of the animal stays: the colour of the coat replaces the mean, and
+    brighter and darker parts stay brighter and darker.
     """
     lab = cv2.cvtColor(piece[..., :3], cv2.COLOR_BGR2LAB).astype(np.float32)
     inside = piece[..., 3] > 0
@@ -34,7 +34,7 @@ def recolour(piece: np.ndarray, rng: np.random.Generator, keep: float = 0.4) -> 
             spots = _blobs(piece.shape[:2], rng)[..., None]
             first = first * spots + second * (1 - spots)
         lab = first
-    # No coat is green: that is the old ground shining through.
+    # No coat is green: green is the old ground behind the animal.
     green = np.clip((127 - lab[..., 1]) / 5, 0, 1)
     lab[..., 1] = np.maximum(lab[..., 1], 127)
     lab[..., 2] += green * (130 - lab[..., 2])
@@ -54,7 +54,7 @@ def _coat(lab: np.ndarray, inside: np.ndarray, colour: tuple[int, int, int], rng
     light = lab[..., 0]
     mean, spread = float(light[inside].mean()), float(light[inside].std()) + 4
     target = colour[0] + rng.normal(0, 10)
-    # A dark coat shows little of its shading: a bright one needs it spread out.
+    # The shading of a dark coat has a small range; a bright coat needs a larger one.
     depth = np.clip(spread, 8, 30) * (0.55 + target / 255)
     out = np.empty_like(lab)
     out[..., 0] = target + np.clip((light - mean) / spread, -2.2, 2.2) * depth * 0.7
@@ -71,7 +71,7 @@ def _blobs(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
 
 
 def _relief(alpha: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light on a round body and hair, to be added to L: low-resolution cut-outs have lost theirs."""
+    """Light on a round body and hair, to be added to L: low-resolution cut-outs have none."""
     height, width = alpha.shape
     depth = cv2.distanceTransform((alpha > 0).astype(np.uint8), cv2.DIST_L2, 3)
     round_ = np.sqrt(depth / max(float(depth.max()), 1.0)) - 0.6
@@ -93,7 +93,7 @@ def place(piece: np.ndarray, scale: float, angle: float, flip: bool, stretch: fl
     if flip:
         piece = piece[:, ::-1]
     alpha = piece[..., 3]
-    if min(alpha.shape) > 24:  # the rim holds mixed colours of the old ground
+    if min(alpha.shape) > 24:  # the rim has mixed colours with the old ground
         alpha = cv2.erode(alpha, np.ones((3, 3), np.uint8), borderValue=0)
     height, width = alpha.shape
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
@@ -103,11 +103,11 @@ def place(piece: np.ndarray, scale: float, angle: float, flip: bool, stretch: fl
     turn[:, 2] = np.array(size) / 2 - turn[:, :2] @ [width / 2, height / 2]
     weight = cv2.GaussianBlur(alpha / np.float32(255), (0, 0), 0.9 if scale > 0.6 else 0.5)[..., None]
     both = np.dstack([piece[..., :3].astype(np.float32) * weight, weight])
-    if scale < 1:  # warpAffine takes no area means
+    if scale < 1:  # warpAffine does not average areas
         both = cv2.GaussianBlur(both, (0, 0), 0.4 / scale, borderType=cv2.BORDER_CONSTANT)
     both = cv2.warpAffine(both, turn, size, flags=cv2.INTER_LINEAR)
     shown = both[..., 3:]
-    # An enlarged outline is as soft as a small one: a pixel or so.
+    # An enlarged outline is as soft as a small one, about a pixel.
     edge = np.clip((shown - 0.5) * max(1.0, 1.8 * scale) + 0.5, 0, 1)
     out = np.dstack([both[..., :3] / np.maximum(shown, 1e-3), edge])
     x, y, w, h = cv2.boundingRect((out[..., 3] > 0.05).astype(np.uint8))
@@ -116,7 +116,7 @@ def place(piece: np.ndarray, scale: float, angle: float, flip: bool, stretch: fl
 
 @dataclass
 class Sun:
-    """The light of one picture: where shadows fall (pixels for each pixel of height), how dark and how soft."""
+    """The light of one picture: direction of the shadows (pixels per pixel of height), darkness and softness."""
 
     dx: float
     dy: float
@@ -135,14 +135,14 @@ class Sun:
 def add_shadow(shade: np.ndarray, piece: np.ndarray, x: int, y: int, sun: Sun) -> None:
     """Draws the shadow of a placed cut-out at (x, y) into shade, float32 [h, w] 0..1.
 
-    The shadow is the outline swept along the ground, as of a body with height.
+    The shadow is the outline moved along the ground, as for a body with height.
     """
     height, width = piece.shape[:2]
     body = 0.55 * min(height, width)
     steps = max(2, int(np.hypot(sun.dx, sun.dy) * body / 2) + 2)
     for part in np.linspace(0.15, 1, steps):
         shape = piece[..., 3]
-        if part > 0.6:  # the far end is of the back, which is narrower than the belly
+        if part > 0.6:  # the far end belongs to the back, which is narrower than the belly
             small = 1 - 0.5 * (part - 0.6)
             rest = (1 - small) / 2
             shrink = np.array([[small, 0, rest * width], [0, small, rest * height]])
@@ -159,7 +159,7 @@ Window = tuple[slice, slice]
 
 
 def windows(whole: tuple[int, ...], part: tuple[int, ...], x: int, y: int) -> tuple[Window, Window]:
-    """The slices of a picture and of a part put at (x, y) where they lie over each other."""
+    """The slices of a picture and of a part at (x, y) in their overlap."""
     left, top = max(0, x), max(0, y)
     right, bottom = max(left, min(whole[1], x + part[1])), max(top, min(whole[0], y + part[0]))
     target = slice(top, bottom), slice(left, right)
@@ -167,15 +167,15 @@ def windows(whole: tuple[int, ...], part: tuple[int, ...], x: int, y: int) -> tu
 
 
 def darken(canvas: np.ndarray, shade: np.ndarray, sun: Sun) -> None:
-    """Darkens a float32 BGR canvas where shade is; shadows are a little bluer than the ground."""
+    """Darkens a float32 BGR canvas by shade; shadows are a little bluer than the ground."""
     soft = cv2.GaussianBlur(shade, (0, 0), sun.blur)[..., None] * sun.darkness
     canvas *= 1 - soft * np.array([0.9, 1.0, 1.04], np.float32)
 
 
 def paste(canvas: np.ndarray, owner: np.ndarray, piece: np.ndarray, x: int, y: int, number: int) -> int:
-    """Puts a placed cut-out on a float32 BGR canvas and its number on owner (int [h, w]).
+    """Pastes a placed cut-out on a float32 BGR canvas and its number on owner (int [h, w]).
 
-    Says how many pixels the whole piece has, also those outside the canvas.
+    Returns the number of pixels of the whole piece, including those outside of the canvas.
     """
     target, source = windows(canvas.shape, piece.shape, x, y)
     part = piece[source]

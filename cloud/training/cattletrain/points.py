@@ -1,11 +1,11 @@
 """Turn pictures with a point on each animal into a COCO folder.
 
 The source holds images/, points/NAME.csv (columns x, y in pixels) and index.csv
-(columns file, clip). The boxes come from a detector, see assign. A point
-without an acceptable box gets an estimated one from its neighbours' sizes, and
-an ignore region where not even that is possible. Confident detections that no
-point explains become ignore regions too: the labels leave out some animals at
-the edges and behind others.
+(columns file, clip). The boxes are those of a detector, see assign. A
+point without an acceptable box gets an estimated one from the sizes of its
+neighbours, or an ignore region when this is impossible. Confident detections
+without a point become ignore regions too: some animals at the edges and behind
+others have no label.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_POINTS = 10_000
 
 @dataclass
 class Counts:
-    """What became of the points of one clip."""
+    """The results for the points of one clip."""
 
     pictures: int = 0
     points: int = 0
@@ -106,9 +106,9 @@ def read_points(file: Path, faults: coco.Faults) -> np.ndarray:
 
 
 def label(source: Source, pixels: np.ndarray, found: scan.Found, path: Path, counts: Counts) -> coco.Image:
-    """The labelled picture, to be kept at path; adds to counts.
+    """The labelled picture with this path; adds to counts.
 
-    Points outside the picture are dropped: their animals cannot be seen.
+    Points outside of the picture are dropped, because their animals are not visible.
     """
     height, width = pixels.shape[:2]
     seen = ((source.points >= 0) & (source.points <= [width, height])).all(axis=1)
@@ -133,7 +133,7 @@ def label(source: Source, pixels: np.ndarray, found: scan.Found, path: Path, cou
 
 
 def convert(root: Path, target: Path, detector: scan.Detector, progress=lambda text: None) -> dict[str, Counts]:
-    """Writes the COCO folder target and says per clip what became of the points."""
+    """Writes the COCO folder target and returns the results for the points of each clip."""
     sources = read(root)
     (target / "images").mkdir(parents=True, exist_ok=True)
     counts: dict[str, Counts] = {}

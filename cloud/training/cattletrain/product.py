@@ -1,7 +1,6 @@
-"""Tiles as the product cuts them, and which of them show no animal.
+"""Tiles like those of the worker, and the ones without animals.
 
-The rule is the one of cloud/count/detect/grid.go; a test holds both to the same
-numbers.
+The rule is the one of cloud/count/detect/grid.go; a test compares both.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Region(NamedTuple):
     height: int
 
     def cut(self, pixels: np.ndarray) -> np.ndarray:
-        """Copies the region out of a picture; what lies outside is black."""
+        """Copies the region of a picture; the part outside is black."""
         part = pixels[self.y : self.y + self.height, self.x : self.x + self.width]
         tile = np.zeros((self.height, self.width, *pixels.shape[2:]), pixels.dtype)
         tile[: part.shape[0], : part.shape[1]] = part
@@ -59,7 +58,7 @@ class Grid:
             raise ValueError(f"overlap of {self.overlap}, want 0 to 0.9")
 
     def regions(self, width: int, height: int) -> list[Region]:
-        """The tiles of a picture, row by row, evenly spread over the whole of it."""
+        """The tiles of a picture, row by row, evenly spread over it."""
         if self.tile == 0:
             return [Region(0, 0, width, height)]
         return [Region(x, y, self.tile, self.tile) for y in self._starts(height) for x in self._starts(width)]
@@ -69,7 +68,7 @@ class Grid:
             return [0]
         step = max(1.0, math.floor(float(self.tile) * (1 - self.overlap)))
         n = math.ceil((length - self.tile) / step) + 1
-        # Half a pixel goes up, as in Go; Python's round would take the even one.
+        # Half a pixel is rounded up, as in Go; Python's round would choose the even number.
         return [math.floor(i * (length - self.tile) / (n - 1) + 0.5) for i in range(n)]
 
 
@@ -82,10 +81,10 @@ class Negative(NamedTuple):
 
 
 def negatives(data: coco.Dataset, grid: Grid, margin: float = 8) -> Iterator[Negative]:
-    """The tiles of data that neither an animal nor an ignore region comes near.
+    """The tiles of data without an animal or ignore region within margin.
 
-    margin is in pixels of the picture. Tiles that reach over the edge are left
-    out when the picture covers less than half of them.
+    margin is in pixels of the picture. Tiles over the edge are skipped when the
+    picture covers less than half of them.
     """
     for image in data.images:
         taken = np.concatenate([image.boxes, image.ignore])

@@ -1,7 +1,7 @@
-"""A model folder with its convolutions in 8 bits, to be measured against the one it comes from.
+"""A model folder with convolutions in 8 bits, to compare with the original.
 
-`python -m cattletrain.quantise MODEL FOLDER --data COCO` looks at tiles of labelled pictures to learn the range of every
-value. All but the convolutions stays at 32 bits.
+`python -m cattletrain.quantise MODEL FOLDER --data COCO` uses tiles of labelled pictures to find the range of every
+value. All other parts stay at 32 bits.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from . import coco, export, feed, network, validate
 
-TILES = 96  # looked at; what they give is in memory at once
+TILES = 96  # number of tiles; all their values are in memory
 
 
 class Tiles(CalibrationDataReader):
-    """Tiles one at a time, as the network reads them."""
+    """Single tiles as inputs of the network."""
 
     def __init__(self, sources: list[feed.Source], side: int):
         held = validate.tiles(sources, side, TILES).pixels
@@ -33,9 +33,9 @@ class Tiles(CalibrationDataReader):
 
 
 def quantise(model: Path, target: Path, sources: list[feed.Source], side: int = network.SIDE) -> None:
-    """Writes the folder target, which must not exist, with all but the network as it is in model."""
+    """Writes the folder target, which must not exist, with the other files of model."""
     if target.exists():
-        raise export.ExportError(f"{target}: is there already")
+        raise export.ExportError(f"{target}: exists already")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as part:
         folder = Path(part) / "model"

@@ -28,7 +28,7 @@ class Found:
 class Detector:
     """An ONNX model of the form images, orig_target_sizes -> labels, boxes, scores.
 
-    images is float32 [n, 3, s, s], RGB, 0 to 1. Not for use by several threads.
+    images is float32 [n, 3, s, s], RGB, 0 to 1. Not safe for several threads.
     """
 
     def __init__(self, path: str | Path, threads: int = 2):
@@ -36,7 +36,7 @@ class Detector:
         options.intra_op_num_threads = threads
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as err:  # the library has one class of its own per fault, without a common base
+        except Exception as err:  # the library has one class per fault, without a common base class
             raise coco.DataError(path, [f"cannot be loaded: {err}"]) from err
         inputs = {entry.name: entry.shape for entry in self.session.get_inputs()}
         outputs = {entry.name for entry in self.session.get_outputs()}
@@ -57,8 +57,8 @@ class Detector:
     ) -> Found:
         """All candidates of a BGR picture, duplicates of several tiles and sizes included.
 
-        Boxes that end at the edge of a tile inside the picture are left out: they
-        show a part of an animal. labels None takes every class.
+        Boxes at an inner edge of a tile are skipped, because they are parts of animals.
+        labels None is every class.
         """
         height, width = pixels.shape[:2]
         regions = [r for tile in tiles for r in Grid(tile, overlap).regions(width, height)]

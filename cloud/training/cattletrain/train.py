@@ -1,4 +1,4 @@
-"""Train the detector on COCO folders. `python -m cattletrain.train --help` says how."""
+"""Train the detector on COCO folders. See `python -m cattletrain.train --help`."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ LATEST, BEST = "latest.pt", "best.pt"
 
 @dataclass(frozen=True)
 class Settings:
-    """One run. steps counts from the beginning of the run, over all its restarts."""
+    """The settings of one run. steps counts from the start of the run, over all its restarts."""
 
     sources: list[feed.Source]
     validation: list[feed.Source]
@@ -32,7 +32,7 @@ class Settings:
     steps: int = 20000
     minutes: float = math.inf
     batch: int = 5
-    side: int = network.SIDE  # the one in use: boxes are learnt as parts of it
+    side: int = network.SIDE  # the side in the worker: boxes are shares of it
     rate: float = 5e-4
     backbone_rate: float = 1e-4
     warmup: int = 200
@@ -51,7 +51,7 @@ class Settings:
 
 
 class Run:
-    """A training run that can be stopped after any step and taken up again."""
+    """A training run that can be stopped after any step and continued."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -68,14 +68,14 @@ class Run:
             config = network.config(settings.width, settings.queries, settings.layers)
             self.model, state = network.build(config, settings.pretrained), {}
         self.config = json.loads(self.model.config.to_json_string(use_diff=False))
-        # Attention takes time with the square of the queries; a view shows fewer animals than the largest tile in use.
+        # Attention takes quadratic time in the queries; a view has fewer animals than the largest tile of the worker.
         self.model.config.num_queries = min(self.model.config.num_queries, settings.learnt_queries)
         self.model.config.num_denoising = settings.denoised
         self.averaged = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.freeze()
         self.model = self.model.to(memory_format=torch.channels_last)
         if mixed.supported():
-            mixed.half(self.model)
+            mixed.use_bfloat16(self.model)
         self.dense = dense.DenseHead(self.model.config.encoder_hidden_dim, tuple(self.model.config.feat_strides))
         self.optimizer = self._optimizer()
         if "optimizer" in state:
@@ -83,9 +83,9 @@ class Run:
         self.criterion = Loss(self.model.config)
 
     def freeze(self) -> None:
-        """The first layers stay as ImageNet made them: they cost most and learn least."""
+        """Freezes the first layers with their ImageNet weights: they take most time and learn least."""
         self.model.model.backbone.model.freeze(self.settings.frozen_blocks)
-        mixed.keep_depthwise(self.model.model.backbone)
+        mixed.freeze_depthwise(self.model.model.backbone)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         groups = {"backbone": [], "plain": [], "decayed": []}
@@ -112,8 +112,8 @@ class Run:
         wanted = [(g["peak"], g["weight_decay"]) for g in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
         for group, (peak, decay) in zip(self.optimizer.param_groups, wanted, strict=True):
-            group["peak"], group["weight_decay"] = peak, decay  # of this start, not of the last one
-        if (best := self.settings.out / BEST).exists():  # it may be newer than the rest
+            group["peak"], group["weight_decay"] = peak, decay  # of this start, not of an earlier one
+        if (best := self.settings.out / BEST).exists():  # may be newer than the other files
             self.best = max(self.best, checkpoint.read(best).get("best", -1.0))
 
     def save(self, name: str) -> None:
@@ -123,7 +123,7 @@ class Run:
         checkpoint.save(self.settings.out / name, plain)
 
     def rate(self) -> float:
-        """Part of the peak rate: linear warm-up, then a cosine down to a hundredth."""
+        """Share of the peak rate: linear warm-up, then a cosine down to a hundredth."""
         s = self.settings
         if self.step < s.warmup:
             return (self.step + 1) / s.warmup
@@ -172,7 +172,7 @@ class Run:
             self.save(BEST)
 
     def loop(self) -> None:
-        """Trains until the steps are done, the minutes are over, or SIGTERM or SIGINT comes."""
+        """Trains until the last step, the end of the minutes, or SIGTERM or SIGINT."""
         s, stop = self.settings, []
         for sig in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sig, lambda number, _: stop.append(number))
@@ -198,7 +198,7 @@ class Run:
 
     @staticmethod
     def _next_window(began: float, s: Settings) -> tuple[float, int, dict, Settings]:
-        """A new window for the printed means; what it took is off the minutes left."""
+        """Starts a new window for the printed means, without the time of the evaluation."""
         now = time.monotonic()
         return now, 0, {}, replace(s, minutes=s.minutes - (now - began) / 60)
 
@@ -206,10 +206,10 @@ class Run:
 def parse(argv: list[str]) -> Settings:
     p = argparse.ArgumentParser(prog="cattletrain.train", description=__doc__)
     folder = {"action": "append", "type": feed.Source.parse}
-    p.add_argument("--data", required=True, metavar="FOLDER[@WEIGHT][#CLIPS]", help="COCO folder to learn from; several times", **folder)
+    p.add_argument("--data", required=True, metavar="FOLDER[@WEIGHT][#CLIPS]", help="COCO folder for training; several times", **folder)
     p.add_argument("--validation", default=[], metavar="FOLDER[#CLIPS]", help="COCO folder to choose the best checkpoint by", **folder)
-    p.add_argument("--out", required=True, type=Path, help="folder of the run; one that has a checkpoint is taken up again")
-    p.add_argument("--start", type=Path, help="checkpoint whose weights a new run begins with")
+    p.add_argument("--out", required=True, type=Path, help="folder of the run; a run with a checkpoint continues")
+    p.add_argument("--start", type=Path, help="checkpoint with the first weights of a new run")
     for name, kind, text in (
         ("steps", int, "length of the run"),
         ("minutes", float, "stop after so long; the run can be taken up again"),
@@ -227,7 +227,7 @@ def parse(argv: list[str]) -> Settings:
         ("queries", int, "boxes per tile of a new network"),
     ):
         p.add_argument(f"--{name}", type=kind, help=text, default=getattr(Settings, name.replace("-", "_")))
-    p.add_argument("--random", dest="pretrained", action="store_false", help="begin without the ImageNet weights")
+    p.add_argument("--random", dest="pretrained", action="store_false", help="start without the ImageNet weights")
     a = vars(p.parse_args(argv))
     a["sources"] = a.pop("data")
     if a["side"] % 32 or a["side"] < 64:

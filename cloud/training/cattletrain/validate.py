@@ -1,4 +1,4 @@
-"""Precision and recall on whole tiles, to choose checkpoints by. The figures that count come from the product itself."""
+"""Precision and recall on whole tiles, to choose checkpoints. Published figures are measured with the worker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MOST_TILES = 240
 
 @dataclass(frozen=True)
 class Tiles:
-    """pixels uint8 [N, 3, side, side]; boxes of each tile, and regions to look away from, as parts of the side."""
+    """pixels uint8 [N, 3, side, side]; boxes and ignore regions of each tile, as shares of the side."""
 
     pixels: torch.Tensor
     boxes: list[np.ndarray]
@@ -26,7 +26,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Score:
-    """At the threshold with the best F1."""
+    """The figures at the threshold with the best F1."""
 
     f1: float
     precision: float
@@ -38,7 +38,7 @@ class Score:
 
 
 def tiles(sources: Sequence[feed.Source], side: int = network.SIDE, most: int = MOST_TILES) -> Tiles:
-    """Evenly chosen tiles of the pictures, cut as the product cuts them."""
+    """Evenly chosen tiles of the pictures, cut like those of the worker."""
     cut, grid = [], product.Grid(side)
     for image in (i for s in sources for i in s.images()):
         cut.extend((image, r) for r in grid.regions(image.width, image.height))
@@ -55,7 +55,7 @@ def tiles(sources: Sequence[feed.Source], side: int = network.SIDE, most: int = 
 
 
 def score(model: nn.Module, held: Tiles, batch: int = 8) -> Score:
-    """Detections of a fused model against the boxes, each box taken once, by falling score."""
+    """Detections of a fused model against the boxes, each box matched once, by falling score."""
     marks, total = [], sum(len(b) for b in held.boxes)
     for i in range(0, len(held.pixels), batch):
         with torch.inference_mode():
@@ -68,7 +68,7 @@ def score(model: nn.Module, held: Tiles, batch: int = 8) -> Score:
 
 
 def match(scores: np.ndarray, found: np.ndarray, true: np.ndarray, ignore: np.ndarray) -> list[tuple[float, bool]]:
-    """For each detection its score and whether it hit a box of its own; misses with the middle in an ignore region are left out."""
+    """For each detection its score and whether it matches a box. Misses with their middle in an ignore region are skipped."""
     free, marks = np.ones(len(true), bool), []
     away = (np.abs(found[:, None, :2] - ignore[None, :, :2]) < ignore[None, :, 2:] / 2).all(2).any(1)
     shared = overlap(corners(found), corners(true))
@@ -83,7 +83,7 @@ def match(scores: np.ndarray, found: np.ndarray, true: np.ndarray, ignore: np.nd
 
 
 def corners(boxes: np.ndarray) -> np.ndarray:
-    """Boxes by their corners instead of centre and size."""
+    """Boxes as corners instead of centre and size."""
     return np.hstack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2])
 
 

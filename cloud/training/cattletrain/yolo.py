@@ -1,9 +1,9 @@
 """Turn a YOLO folder (images/, labels/, perhaps index.csv) into a COCO folder.
 
 Every class counts as cattle. The base names of index.csv (columns name, base)
-become clips, so that rotated copies of one scene stay on one side of a split;
-without it every picture is its own clip. Pictures are copied as they are: the
-black corners of rotated copies stay, as padding looks the same to the product.
+become clips, so that rotated copies of one scene are on one side of a split.
+Without it every picture is its own clip. Pictures are copied unchanged: the
+black corners of rotated copies look like the padding of the worker.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import numpy as np
 
 from . import coco
 
-MIN_SIDE = 2.0  # pixels; a thinner box shows no animal
+MIN_SIDE = 2.0  # pixels; a thinner box is not an animal
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp"}
 
 
 @dataclass
 class Report:
-    """What became of the boxes; dropped counts by reason."""
+    """The results for the boxes; dropped has the counts by reason."""
 
     pictures: int = 0
     kept: int = 0
@@ -33,7 +33,7 @@ class Report:
     dropped: dict[str, int] = field(default_factory=dict)
 
     def drop(self, why: str) -> None:
-        """Counts a box that was left out."""
+        """Counts a dropped box."""
         self.dropped[why] = self.dropped.get(why, 0) + 1
 
     def __str__(self) -> str:
@@ -44,8 +44,7 @@ class Report:
 def convert(source: Path, target: Path, name: str) -> Report:
     """Writes the COCO folder target; clips are called NAME/BASE.
 
-    Raises coco.DataError with all faults of the source, before anything is
-    written.
+    Raises coco.DataError with all faults of the source before it writes anything.
     """
     faults = coco.Faults(source)
     if not (source / "images").is_dir():
@@ -91,9 +90,9 @@ def _bases(file: Path, faults: coco.Faults) -> dict[str, str]:
 
 
 def read_labels(file: Path, faults: coco.Faults) -> list[tuple[float, float, float, float]]:
-    """The rows of a label file as centre x, centre y, width, height, parts of the picture.
+    """The rows of a label file as centre x, centre y, width, height as shares of the picture.
 
-    A file that is absent means a picture without animals, as in YOLO.
+    A missing file is a picture without animals, as in YOLO.
     """
     if not file.exists():
         return []

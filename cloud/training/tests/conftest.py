@@ -1,4 +1,4 @@
-"""One thread for PyTorch: the networks here are tiny, and threads that wait for each other starve beside other work."""
+"""One thread for PyTorch: the networks here are tiny, and several threads are slow on a busy machine."""
 
 import torch
 

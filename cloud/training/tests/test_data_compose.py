@@ -1,4 +1,4 @@
-"""Cut-outs are clean, and composed pictures are labelled by what is seen."""
+"""Cut-outs are clean, and composed pictures have labels for the visible animals."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ def field(rng, width=400, height=300):
 
 
 def animal(pixels, x, y, rng):
-    """Draws a dark animal around (x, y) and gives its box."""
+    """Draws a dark animal around (x, y) and returns its box."""
     cv2.ellipse(pixels, (x, y), (26, 12), 0, 0, 360, (35, 30, 32), -1)
     cv2.circle(pixels, (x + 28, y - 4), 7, (40, 36, 40), -1)
     return [x - 27, y - 13, x + 36, y + 13]
@@ -53,12 +53,12 @@ def test_cuts_the_animal_out(folder):
 
 
 @pytest.mark.parametrize("box", [[100, 100, 160, 130], [0, 0, 400, 300], [10, 10, 14, 14]])
-def test_refuses_what_is_no_animal(folder, box):
+def test_refuses_other_objects(folder, box):
     with pytest.raises(cutouts.Refused):
         cutouts.cut(coco.load(folder).images[0].read(), np.array(box))
 
 
-def test_leaves_out_boxes_that_cannot_be_clean(folder):
+def test_skips_boxes_without_a_clean_cut_out(folder):
     data = coco.load(folder)
     image = data.images[0]
     image.estimated[0] = True
@@ -72,7 +72,7 @@ def test_leaves_out_boxes_that_cannot_be_clean(folder):
 def test_library_is_read_by_clip(library):
     assert 7 <= len(cutouts.load(library)) <= 9
     assert {p.clip for p in cutouts.load(library, ["train/*"])} == {"train/a", "train/b"}
-    with pytest.raises(coco.DataError, match="no cut-outs of the clips"):
+    with pytest.raises(coco.DataError, match="no cut-outs of the required clips"):
         cutouts.load(library, ["other"])
     (library / "00000.png").unlink()
     with pytest.raises(coco.DataError, match=r"00000\.png"):
@@ -82,7 +82,7 @@ def test_library_is_read_by_clip(library):
         cutouts.load(library)
 
 
-def test_at_most_so_many_of_a_clip(folder):
+def test_limit_per_clip(folder):
     found, _ = cutouts.collect(coco.load(folder), per_clip=2, seed=1)
     clips = [p.clip for p in found]
     assert set(clips) == {"held", "train/a", "train/b"} and max(map(clips.count, clips)) == 2
@@ -99,12 +99,12 @@ def test_composes_the_same_pictures_from_the_same_seed(folder, library, tmp_path
         assert (a.read() == b.read()).all() and (a.boxes == b.boxes).all()
 
 
-def test_clips_not_asked_for_are_never_used(folder, library, tmp_path, capsys):
+def test_only_the_required_clips_are_used(folder, library, tmp_path, capsys):
     common = ["--backgrounds", str(folder), "--out", str(tmp_path / "x"), "--images", "1"]
     assert compose.main(["--cutouts", str(library), *common, "--clips", "other"]) == 1
-    assert "no cut-outs of the clips" in capsys.readouterr().err
+    assert "no cut-outs of the required clips" in capsys.readouterr().err
     pieces = cutouts.load(library, ["train/a"])
-    with pytest.raises(coco.DataError, match="no pictures of the clips"):
+    with pytest.raises(coco.DataError, match="no pictures of the required clips"):
         compose.Composer(pieces, compose.Grounds(coco.load(folder).only(["other"]).images), 1)
 
 
@@ -118,14 +118,14 @@ def test_ground_shows_no_animal(folder):
             assert (patch.max(axis=2) < 70).mean() < 0.01
 
 
-def test_a_picture_full_of_animals_gives_no_ground(folder):
+def test_a_picture_full_of_animals_has_no_ground(folder):
     image = coco.load(folder).images[0]
     image.ignore = np.array([[0, 0, 400, 300]], np.float32)
     with pytest.raises(coco.DataError, match="no piece of ground"):
         compose.Grounds([image]).draw(np.random.default_rng(1))
 
 
-def test_boxes_are_tight_around_what_is_seen():
+def test_boxes_are_tight_around_visible_parts():
     canvas, owner = np.zeros((100, 100, 3), np.float32), np.zeros((100, 100), np.int32)
     piece = np.ones((20, 40, 4), np.float32)
     whole = [paint.paste(canvas, owner, piece, x, y, n) for n, (x, y) in enumerate([(10, 10), (85, 40), (12, 18)], 1)]
@@ -143,7 +143,7 @@ def test_layouts_run_from_empty_to_crowded():
         assert compose.BODY[0] <= spot.body <= compose.BODY[1]
 
 
-def test_recolour_keeps_the_shape_and_place_scales_it(folder):
+def test_recolour_preserves_the_shape_and_place_scales_it(folder):
     image = coco.load(folder).images[0]
     piece = cutouts.cut(image.read(), image.boxes[0])
     rng = np.random.default_rng(2)

@@ -1,4 +1,4 @@
-"""Pictures of flights from further away."""
+"""Pictures of flights from farther away."""
 
 import cv2
 import numpy as np
@@ -28,15 +28,15 @@ def data(tmp_path):
 def test_animals_are_small_and_boxes_stay_on_them(data, tmp_path):
     far.far(data, tmp_path / "far", 6, 3)
     images = coco.load(tmp_path / "far").images
-    assert [i.clip for i in images] == ["north", "south"] * 3  # and not "nobody", which has no animal
+    assert [i.clip for i in images] == ["north", "south"] * 3  # without the clip that has no animal
     for image in images:
         pixels = image.read()
         assert pixels.shape == (far.SIDE, far.SIDE, 3) and len(image.boxes) > 20 and len(image.ignore) > 5
         assert 0.8 * far.BODIES[0] < far.body(image) < 1.2 * far.BODIES[1]
         for x1, y1, x2, y2 in np.round(image.boxes).astype(int):
-            assert pixels[y1:y2, x1:x2].mean() > 200  # the white animal, also in a mirrored picture
+            assert pixels[y1:y2, x1:x2].mean() > 200  # the white animal, even in a mirrored picture
 
 
-def test_without_animals_it_says_so(data, tmp_path):
+def test_error_without_animals(data, tmp_path):
     with pytest.raises(coco.DataError, match="no picture has an animal"):
         far.far(data.only(["nobody"]), tmp_path / "far", 3, 1)

@@ -15,7 +15,7 @@ def picture(path: Path, side: int, channels: int) -> None:
     cv2.imwrite(str(path), np.full(shape, 90, np.uint8))
 
 
-def test_large_colour_pictures_are_taken(tmp_path, capsys):
+def test_large_colour_pictures_are_used(tmp_path, capsys):
     root = tmp_path / "textures"
     picture(root / "grass.png", 600, 3)
     picture(root / "crops" / "wheat.PNG", 512, 4)

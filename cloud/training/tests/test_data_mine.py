@@ -1,4 +1,4 @@
-"""Pieces of pictures around boxes that are no animals."""
+"""Pieces of pictures around false detections."""
 
 import cv2
 import numpy as np
@@ -30,10 +30,10 @@ def test_pieces_show_false_boxes_with_their_surroundings(data, tmp_path):
     found = {
         "a.png": [
             seen(102, 98, 165, 150),  # an animal
-            seen(30, 610, 50, 630),  # to look away from
+            seen(30, 610, 50, 630),  # in an ignore region
             seen(640, 470, 690, 495),  # false
-            seen(560, 460, 600, 490),  # false, beside the last one
-            seen(1100, 20, 1150, 60, score=0.1),  # not believed
+            seen(560, 460, 600, 490),  # false, near the last one
+            seen(1100, 20, 1150, 60, score=0.1),  # below the threshold
         ],
         "b.png": [seen(350, 250, 390, 290)],
     }
@@ -44,6 +44,6 @@ def test_pieces_show_false_boxes_with_their_surroundings(data, tmp_path):
     assert again[0].read().shape == (512, 512, 3)
 
 
-def test_nothing_false_is_said(data, tmp_path):
-    with pytest.raises(coco.DataError, match="no animal where none is"):
+def test_error_without_false_detections(data, tmp_path):
+    with pytest.raises(coco.DataError, match="no false detections"):
         mine.mine(data, {"a.png": [], "b.png": []}, tmp_path / "mined")

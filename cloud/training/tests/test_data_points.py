@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 600, 400
 
 
 def herd(rows=4, columns=5):
-    """Points and true boxes of animals that are larger further down, as an oblique camera sees them."""
+    """Points and true boxes of animals that are larger at the bottom, as in an oblique view."""
     spots, boxes = [], []
     for row in range(rows):
         for column in range(columns):
@@ -33,7 +33,7 @@ def test_every_point_gets_its_box():
     rng = np.random.default_rng(1)
     spots, true = herd()
     found, scores = candidates(true, rng)
-    # Pairs taken for one animal, and a fence post: high scores, wrong boxes.
+    # Pairs with one box, and a fence post: high scores, wrong boxes.
     pairs = np.concatenate([np.minimum(true[0], true[1]), np.maximum(true[0], true[1])]).reshape(2, 4)[[0, 1]]
     group = np.array([[*pairs[0][:2], *pairs[1][2:]]])
     found, scores = np.concatenate([found, group]), np.append(scores, 0.95)
@@ -42,7 +42,7 @@ def test_every_point_gets_its_box():
     assert np.diag(assign.overlap(result.boxes, true)).min() > 0.85
 
 
-def test_a_point_without_a_candidate_takes_its_neighbours_size():
+def test_a_point_without_a_candidate_gets_the_size_of_its_neighbours():
     spots, true = herd()
     found, scores = candidates(np.delete(true, 7, axis=0), np.random.default_rng(2))
     result = assign.assign(spots, found, scores, WIDTH, HEIGHT)
@@ -50,7 +50,7 @@ def test_a_point_without_a_candidate_takes_its_neighbours_size():
     assert assign.overlap(result.boxes[7:8], true[7:8])[0, 0] > 0.75
 
 
-def test_without_any_known_animal_points_are_dropped_with_a_place_to_ignore():
+def test_without_a_known_animal_points_become_ignore_regions():
     result = assign.assign(np.array([[5.0, 5.0], [300, 200]]), np.zeros((0, 4)), np.zeros(0), WIDTH, HEIGHT)
     assert (result.kinds == assign.DROPPED).all()
     assert (result.boxes[:, :2] >= 0).all() and (result.boxes[:, 2:] > result.boxes[:, :2]).all()
@@ -70,7 +70,7 @@ def test_no_points():
 
 
 class Fake:
-    """A detector that knows the answer."""
+    """A detector that returns the true boxes."""
 
     def scan(self, pixels, tiles):
         boxes, scores = candidates(herd()[1], np.random.default_rng(5))
@@ -97,7 +97,7 @@ def test_converts(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "says"),
+    ("file", "text", "message"),
     [
         ("index.csv", "file\na.jpg\n", "want the columns file, clip"),
         ("index.csv", "file,clip\n../a.jpg,one\n", "not the plain name"),
@@ -109,20 +109,20 @@ def test_converts(source, tmp_path):
         ("points/a.csv", "x,y\n" + "1,1\n" * (points.MAX_POINTS + 1), "want at most"),
     ],
 )
-def test_refuses(source, file, text, says):
+def test_refuses(source, file, text, message):
     (source / file).write_text(text)
-    with pytest.raises(coco.DataError, match=says):
+    with pytest.raises(coco.DataError, match=message):
         points.read(source)
 
 
-def test_what_is_no_detector_is_refused(tmp_path):
+def test_other_files_are_not_detectors(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"no model")
     with pytest.raises(coco.DataError, match="cannot be loaded"):
         scan.Detector(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("folder", [Path("/nowhere")])
-def test_command_line_says_what_is_wrong(folder, capsys):
+def test_command_line_errors(folder, capsys):
     assert points.main([str(folder), str(folder / "out"), "--detector", str(folder / "model.onnx")]) == 1
     assert "model.onnx" in capsys.readouterr().err
 
@@ -151,5 +151,5 @@ def test_scan_moves_boxes_to_the_picture_and_drops_parts():
     assert len(found.boxes) >= 1
     assert (found.boxes == [70, 40, 90, 60]).all() and (found.scores > 0.5).all()
     pixels[:] = 0
-    pixels[0:20, 0:20] = 255  # at the edge of the picture: whole, as far as can be seen
+    pixels[0:20, 0:20] = 255  # at the edge of the picture: not a part
     assert (Still().scan(pixels, (64,)).boxes == [0, 0, 20, 20]).all()

@@ -1,4 +1,4 @@
-"""The tiles are those of the product's grid."""
+"""The tiles are those of the worker's grid."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 
 from cattletrain import coco, product
 
-# Held together with cloud/count/detect: the same numbers follow from its rule.
+# The numbers of the rule in cloud/count/detect.
 CASES = [
     (0, 0.2, 1920, 1080, [0], [0]),
     (416, 0.2, 416, 300, [0], [0]),
@@ -34,12 +34,12 @@ def test_refuses(tile, overlap):
         product.Grid(tile, overlap)
 
 
-def test_cut_is_black_beyond_the_edge():
+def test_cut_is_black_outside_of_the_picture():
     tile = product.Region(2, 1, 4, 4).cut(np.full((3, 5, 3), 7, np.uint8))
     assert tile.shape == (4, 4, 3) and tile[:2, :3].min() == 7 and tile[2:].max() == 0 and tile[:, 3:].max() == 0
 
 
-def test_negatives_keep_away_from_animals_and_ignore_regions(tmp_path, capsys):
+def test_negatives_are_away_from_animals_and_ignore_regions(tmp_path, capsys):
     (tmp_path / "images").mkdir()
     path = tmp_path / "images" / "a.png"
     cv2.imwrite(str(path), np.zeros((64, 160, 3), np.uint8))

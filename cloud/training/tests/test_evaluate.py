@@ -1,4 +1,4 @@
-"""Scores of known detections, and what happens when the worker does not answer."""
+"""Scores of known detections, and errors of the worker."""
 
 import json
 import stat
@@ -24,7 +24,7 @@ def stills(tmp_path) -> Path:
 
 
 def program(path: Path, body: str) -> Path:
-    """A program in the worker's place: body sees the options as $1, $2, …"""
+    """A program in place of the worker; the options are $1, $2, … in body."""
     path.write_text(f'#!/bin/sh\nwhile [ $# -gt 0 ]; do case $1 in --images) dir=$2;; --out) out=$2;; esac; shift; done\n{body}\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path

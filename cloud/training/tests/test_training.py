@@ -1,4 +1,4 @@
-"""Train a few steps, go on, export, fine-tune: the whole way on drawn pictures."""
+"""Train a few steps, continue, export and fine-tune on drawn pictures."""
 
 import dataclasses
 import hashlib
@@ -56,7 +56,7 @@ def trained(herd, tmp_path_factory) -> Path:
     return out
 
 
-def test_a_run_goes_on_where_it_stopped(herd, trained):
+def test_a_stopped_run_continues(herd, trained):
     run = train.Run(settings(herd, trained, steps=5))
     assert run.step == 3 and run.optimizer.state_dict()["state"]
     run.loop()
@@ -64,11 +64,11 @@ def test_a_run_goes_on_where_it_stopped(herd, trained):
 
 
 def test_a_batch_is_learnt(herd, tmp_path):
-    """Seen again and again, a batch's boxes and scores come right: every part of the loss falls, not the sum alone."""
+    """Repeated training with one batch lowers every part of the loss, not only the sum."""
     run = train.Run(settings(herd, tmp_path / "run", steps=120, warmup=5, batch=4, rate=2e-3, backbone_rate=1e-3))
     batch = next(iter(feed.batches(run.settings.sources, augment.Recipe(side=64), 4, 1, 0)))
     losses = [run.train_step(*batch) for _ in range(120)]
-    # Scores begin at a hundredth, so their loss rises before it falls.
+    # Scores start at a hundredth, so their loss rises before it falls.
     for part, left in {"loss": 0.5, "loss_vfl": 0.5, "loss_bbox": 0.5, "loss_giou": 0.5, "dense": 0.8}.items():
         worst, last = max(step[part] for step in losses), np.mean([step[part] for step in losses[-3:]])
         assert last < left * worst, f"{part}: {worst:.3f} to {last:.3f}"
@@ -79,7 +79,7 @@ def test_a_batch_is_learnt(herd, tmp_path):
 
 
 def test_frozen_layers_compute_the_same():
-    """One picture after the other, without the first layers' gradients."""
+    """Pictures one after the other, without the gradients of the first layers."""
     body = network.build(network.config(width=32, queries=10, layers=2)).model.backbone.model
     x = torch.rand(3, 3, 96, 96)
     want = body.eval()(x).feature_maps
@@ -90,14 +90,14 @@ def test_frozen_layers_compute_the_same():
 
 
 def test_16_bits_are_exact_enough():
-    """With and without, the maps of the default model agree and its gradients point the same way."""
+    """The maps of the default model agree with and without 16 bits, and its gradients have the same direction."""
     maps, gradients = [], []
     pixels = torch.from_numpy(np.random.default_rng(2).normal(size=(2, 3, 160, 160)).astype(np.float32))
     for half in (False, True):
         model, _ = checkpoint.model_of(Path(__file__).parents[1] / "default.pt")
         model.train()
         if half:
-            mixed.half(model)
+            mixed.use_bfloat16(model)
         out = model.model(pixel_values=pixels).encoder_last_hidden_state
         assert all(level.dtype == (torch.bfloat16 if half else torch.float32) for level in out)
         maps.append(torch.cat([level.detach().float().flatten() for level in out]))
@@ -132,10 +132,10 @@ def test_an_exported_folder_computes_the_same(trained, tmp_path, half):
     names = {line.split("  ")[1] for line in (tmp_path / "model/SHA256SUMS").read_text().splitlines()}
     assert names == {"README.md", "cattlecounter.yaml", "config.json", "model.onnx", "preprocessor_config.json"}
     if not half:
-        export.export(trained / train.BEST, tmp_path / "model", "again", side=64)  # over a model folder
+        export.export(trained / train.BEST, tmp_path / "model", "second", side=64)  # replaces a model folder
 
 
-def test_8_bits_answer_about_the_same(herd, trained, tmp_path):
+def test_8_bits_have_similar_scores(herd, trained, tmp_path):
     export.export(trained / train.BEST, tmp_path / "model", "herd", side=64)
     quantise.quantise(tmp_path / "model", tmp_path / "eight", [feed.Source(herd)], side=64)
     assert {p.name for p in (tmp_path / "eight").iterdir()} == {p.name for p in (tmp_path / "model").iterdir()}
@@ -147,7 +147,7 @@ def test_8_bits_answer_about_the_same(herd, trained, tmp_path):
         session = onnxruntime.InferenceSession(str(tmp_path / name / "model.onnx"), providers=["CPUExecutionProvider"])
         answers.append(export.queries(*session.run(None, {"pixel_values": x}))[..., 0])
     assert answers[0].shape == answers[1].shape and 0 < np.abs(np.sort(answers[0]) - np.sort(answers[1])).max() < 0.1
-    with pytest.raises(export.ExportError, match="there already"):
+    with pytest.raises(export.ExportError, match="exists already"):
         quantise.quantise(tmp_path / "model", tmp_path / "eight", [feed.Source(herd)], side=64)
 
 
@@ -158,7 +158,7 @@ def test_8_bits_of_no_network(herd, tmp_path, capsys):
     assert "bad: " in capsys.readouterr().err and not (tmp_path / "eight").exists()
 
 
-def test_export_spares_foreign_folders(trained, tmp_path):
+def test_export_does_not_replace_other_folders(trained, tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters/a.txt").write_text("dear")
     with pytest.raises(export.ExportError, match="not a model folder"):
@@ -171,8 +171,8 @@ def test_finetune_makes_a_model(herd, trained, tmp_path, capsys):
     assert isinstance(code, validate.Score) and (tmp_path / "own/model.onnx").stat().st_size > 10_000
 
 
-def test_a_new_network_passes_signals_on():
-    """Normalisation begins with 1; the boxes of the first layer are those of the places, and hardly any is an animal."""
+def test_a_new_network_is_initialised():
+    """The factors of normalisation are 1; the boxes of the first layer are those of the places, with scores near 0."""
     model = network.build(network.config(width=32, queries=10, layers=2))
     factors = [m.weight for n, m in model.named_modules() if isinstance(m, torch.nn.BatchNorm2d) and ".backbone." not in n]
     assert len(factors) > 20 and all((f == 1).all() for f in factors)
@@ -182,7 +182,7 @@ def test_a_new_network_passes_signals_on():
 
 
 def test_views_stay_within_the_picture(herd):
-    """White pictures: what a view takes from outside of them is darker."""
+    """White pictures: pixels from outside of them are darker."""
     image, recipe = coco.load(herd).images[0], augment.Recipe(side=96, colour=0, blur=0, inside=1, turn=0.5)
     white, rng = np.full((240, 320, 3), 255, np.uint8), np.random.default_rng(4)
     outside = np.mean([np.mean(augment.view(white, image, recipe, rng).pixels < 250) for _ in range(50)])
@@ -201,7 +201,7 @@ def test_finetune_refuses_changed_labels(herd, trained, tmp_path):
         finetune.finetune(copy, tmp_path / "own", run, "own")
 
 
-def test_what_is_kept_back_shows_animals(herd):
+def test_held_back_pictures_have_animals(herd):
     images = coco.load(herd).images
     with_boxes = [i for i in images if len(i.boxes)]
     empty = [dataclasses.replace(images[7], clip=f"empty{n}") for n in range(9)]
@@ -231,8 +231,8 @@ def test_finetune_keeps_clips_apart(herd):
     ("content", "message"),
     [
         (None, "no such file"),
-        (b"", "not readable"),
-        (b"PK\x03\x04 not a checkpoint", "not readable"),
+        (b"", "cannot be read"),
+        (b"PK\x03\x04 not a checkpoint", "cannot be read"),
         ({"form": 1, "weights": {}}, "not a checkpoint of this program"),
         ({"form": 99, "weights": {}, "config": {}}, "not a checkpoint of this program"),
         ({"form": 1, "weights": {}, "config": {"d_model": "wide"}}, "configuration"),
@@ -248,12 +248,12 @@ def test_bad_checkpoints(tmp_path, content, message):
         checkpoint.model_of(path)
 
 
-def test_a_checkpoint_of_another_shape(trained, tmp_path):
+def test_a_checkpoint_of_another_network(trained, tmp_path):
     state = checkpoint.read(trained / train.BEST)
     name = next(k for k in state["weights"] if k.endswith("enc_score_head.weight"))
     state["weights"][name] = torch.zeros(1, 7)
     checkpoint.save(tmp_path / "c.pt", state)
-    with pytest.raises(checkpoint.CheckpointError, match=r"enc_score_head.weight is \[1, 7\], wanted \[1, 32\]"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"enc_score_head.weight is \[1, 7\], want \[1, 32\]"):
         checkpoint.model_of(tmp_path / "c.pt")
 
 
@@ -277,7 +277,7 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path):
 
 
 def test_views_keep_boxes_on_animals(herd):
-    """The middle of every whole box is dark: the boxes moved with the pixels."""
+    """The middle of every whole box is dark: the boxes move with the pixels."""
     views = iter(feed.Views([feed.Source(herd)], augment.Recipe(side=128, colour=0, blur=0), 3))
     checked = 0
     for _ in range(60):
