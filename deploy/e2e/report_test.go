@@ -63,7 +63,7 @@ func (r *report) table() string {
 	defer r.mu.Unlock()
 	slices.SortFunc(r.rows, func(a, b row) int { return cmp.Compare(a.at, b.at) })
 	var b strings.Builder
-	b.WriteString("| scenario | what is done to the link | faults | file | bytes lost on the way | bytes sent twice | time to recover: median, longest | in all |\n")
+	b.WriteString("| scenario | fault of the link | faults | file | bytes lost on the way | bytes sent twice | time to recover: median, longest | total time |\n")
 	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, l := range r.rows {
 		fmt.Fprintf(&b, "| %s | %s | %d | %.1f MB | %d | %d | %s | %.0f s |\n",

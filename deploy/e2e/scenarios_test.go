@@ -27,7 +27,7 @@ func cutScenarios() []scenario {
 		},
 		least: 8, recover: threeTry,
 	}, {
-		name: "answers lost", faults: "cut in the answers to create, file, offset", size: 3 << 20, large: 64 << 20,
+		name: "answers lost", faults: "cut during the answers to create, upload and offset", size: 3 << 20, large: 64 << 20,
 		plan: func(n int, size int64) faultproxy.Faults {
 			switch n {
 			case 0: // the cloud has an upload whose address the agent never received
@@ -46,7 +46,7 @@ func cutScenarios() []scenario {
 			}
 		},
 	}, {
-		name: "1 % resets", faults: "each piece of 1,400 bytes resets by 1 %", size: 2_000_000, large: 20_000_000,
+		name: "1 % resets", faults: "each 1,400 bytes reset the connection with a probability of 1 %", size: 2_000_000, large: 20_000_000,
 		plan:  func(int, int64) faultproxy.Faults { return faultproxy.Faults{Loss: 0.01} },
 		least: 5, recover: threeTry,
 	}}
@@ -65,7 +65,7 @@ func slowScenarios() []scenario {
 		},
 		least: 1, recover: threeTry,
 	}, {
-		name: "stall", faults: "after 1 MiB nothing moves, for ever", size: 4 << 20, large: 64 << 20, idle: 2 * time.Second,
+		name: "stall", faults: "after 1 MiB nothing moves until the connection is closed", size: 4 << 20, large: 64 << 20, idle: 2 * time.Second,
 		plan: func(n int, _ int64) (f faultproxy.Faults) {
 			if n == 0 {
 				f.Stall = &faultproxy.Stall{After: 1 << 20}
@@ -102,7 +102,7 @@ func awayScenarios() []scenario {
 		return f
 	}
 	return []scenario{{
-		name: "black hole", faults: "cut after 1 MiB, then connections that swallow all, then back", size: 4 << 20, large: 64 << 20,
+		name: "black hole", faults: "cut after 1 MiB, then connections that lose all bytes, then good again", size: 4 << 20, large: 64 << 20,
 		plan: func(n int, _ int64) (f faultproxy.Faults) {
 			if n == 0 {
 				away.Store(true)
@@ -119,7 +119,7 @@ func awayScenarios() []scenario {
 		},
 		least: 2, recover: answerTime + twoWaits,
 	}, {
-		name: "refused", faults: "cut after half, then refused, then back", size: 4 << 20, large: 64 << 20, plan: half,
+		name: "refused", faults: "cut at half, then refused connections, then good again", size: 4 << 20, large: 64 << 20, plan: half,
 		during: func(s *sending) {
 			s.awaitFaults(faultproxy.Stalled, 1)
 			if err := s.proxy.Refuse(); err != nil {
@@ -135,11 +135,11 @@ func awayScenarios() []scenario {
 		},
 		least: 3, recover: threeTry,
 	}, {
-		name: "cloud killed", faults: "the API dies at half, and comes back", size: 4 << 20, large: 64 << 20, plan: half,
+		name: "cloud killed", faults: "the API is killed at half, and restarted", size: 4 << 20, large: 64 << 20, plan: half,
 		during: func(s *sending) { s.crash(func() {}) },
 		least:  3, recover: threeTry,
 	}, {
-		name: "upload gone", faults: "the API dies at half, and comes back from a backup without the upload", size: 4 << 20, plan: half,
+		name: "upload gone", faults: "the API is killed at half, and restored from a backup without the upload", size: 4 << 20, plan: half,
 		before: func(s *sending) { s.copyCloud("cloud", "backup") },
 		during: func(s *sending) {
 			s.crash(func() {
