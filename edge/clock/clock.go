@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cattlecounter/edge/spool"
+	"cattlecounter/shared/interrupt"
 )
 
 const (
@@ -101,12 +102,7 @@ func (c *Clock) Run(ctx context.Context) error {
 // every calls do at once, and again after the duration that do returns.
 func every(ctx context.Context, do func() time.Duration) {
 	for ctx.Err() == nil {
-		timer := time.NewTimer(do())
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		}
-		timer.Stop()
+		_ = interrupt.Pause(ctx, do()) // the loop checks ctx
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"cattlecounter/edge/status"
+	"cattlecounter/shared/interrupt"
 	"cattlecounter/shared/topic"
 )
 
@@ -49,7 +50,7 @@ func Status(ctx context.Context, spoolDir string) (status.Status, error) {
 
 // Order sends an order to the running agent and waits until it is done or refused. The
 // error wraps ErrNotRunning when no agent runs. When ctx ends first, Order returns ctx's
-// error and the order continues.
+// cause and the order continues.
 func Order(ctx context.Context, spoolDir string, c topic.Command) (topic.Reply, error) {
 	b, err := json.Marshal(c)
 	if err != nil {
@@ -69,12 +70,8 @@ func Order(ctx context.Context, spoolDir string, c topic.Command) (topic.Reply, 
 			return r, nil
 		}
 		method, path, b = http.MethodGet, ordersPath+"/"+c.ID, nil
-		timer := time.NewTimer(pollEvery)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return r, ctx.Err()
-		case <-timer.C:
+		if err := interrupt.Pause(ctx, pollEvery); err != nil {
+			return r, err
 		}
 	}
 }

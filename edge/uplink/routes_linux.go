@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cattlecounter/shared/interrupt"
 )
 
 // gatherRoutes is how long route changes are gathered into one call: a modem that comes up
@@ -42,12 +44,8 @@ func watch(ctx context.Context, f *os.File, changed func()) error {
 		case !newRoute(buf[:n]):
 			continue
 		}
-		timer := time.NewTimer(gatherRoutes)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if interrupt.Pause(ctx, gatherRoutes) != nil {
 			return nil
-		case <-timer.C:
 		}
 		changed()
 	}

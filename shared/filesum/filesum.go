@@ -12,8 +12,7 @@ import (
 	"cattlecounter/shared/interrupt"
 )
 
-// Of returns the digest of a file and how many bytes it has. It ends early,
-// with the cause, when ctx is done.
+// Of returns the digest and the size of a file. When ctx ends, the error wraps its cause.
 func Of(ctx context.Context, path string) (footage.Digest, int64, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -29,7 +29,7 @@ func TestOfFaults(t *testing.T) {
 	if _, _, err := filesum.Of(t.Context(), filepath.Join(t.TempDir(), "absent")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("absent file: got %v, want fs.ErrNotExist", err)
 	}
-	stop := errors.New("operator said stop")
+	stop := errors.New("stopped by an operator")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(stop)
 	path := filepath.Join(t.TempDir(), "clip.mp4")

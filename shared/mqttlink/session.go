@@ -1,6 +1,7 @@
 package mqttlink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"cattlecounter/shared/interrupt"
 	"cattlecounter/shared/secret"
 )
 
@@ -30,17 +32,7 @@ func (l *Link) stayConnected(ctx context.Context) {
 		}
 		pause := l.rival.pause(wait.NextBackOff())
 		l.o.Log.Warn("mqtt link down", "broker", l.o.URL, "err", err, "retry_in", pause.Round(time.Millisecond))
-		sleep(ctx, pause)
-	}
-}
-
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
+		_ = interrupt.Pause(ctx, pause) // the loop checks ctx
 	}
 }
 
@@ -101,10 +93,7 @@ func cause(alive context.Context, err error) error {
 	if errors.Is(err, errNoAnswer) {
 		return err
 	}
-	if sleep(alive, reported); alive.Err() != nil {
-		return context.Cause(alive)
-	}
-	return err
+	return cmp.Or(interrupt.Pause(alive, reported), err)
 }
 
 // subscribeAndAnnounce subscribes to the filters and sends the birth message.

@@ -5,14 +5,14 @@ import "log/slog"
 
 const mask = "***"
 
-// String prints as *** wherever a value is formatted, logged or encoded.
-// Reveal returns the value; the zero value is "no secret".
+// String is a secret. It prints as *** when it is formatted, logged or encoded. The zero
+// value means no secret.
 type String struct{ value string }
 
 // New wraps a secret.
 func New(s string) String { return String{s} }
 
-// Reveal returns the secret itself. Call it only where it goes out on the wire.
+// Reveal returns the secret itself. Call it only to send the secret.
 func (s String) Reveal() string { return s.value }
 
 // IsZero reports whether there is no secret.

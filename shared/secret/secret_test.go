@@ -20,10 +20,10 @@ func TestNeverPrinted(t *testing.T) {
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "token", s, "holder", holder)
 	for _, out := range []string{fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s %q", holder, holder, holder, s, s), string(js), log.String()} {
 		if strings.Contains(out, "hunter2") {
-			t.Errorf("leaked: %s", out)
+			t.Errorf("the secret is shown: %s", out)
 		}
 	}
 	if s.Reveal() != "hunter2" {
-		t.Error("lost")
+		t.Error("Reveal does not return the secret")
 	}
 }

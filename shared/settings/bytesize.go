@@ -50,7 +50,7 @@ func (b ByteSize) String() string {
 	return strconv.FormatInt(int64(b), 10) + "B"
 }
 
-// Short prints the size for people to read: three digits are enough.
+// Short prints the size for people, with three or four digits.
 func (b ByteSize) Short() string {
 	for _, u := range units[:4] {
 		if x := float64(b) / u.size; x >= 100 {

@@ -1,9 +1,9 @@
-// Package settings reads a YAML file and the environment into one struct and
-// reports every fault at once, each with its key path and line.
+// Package settings reads a YAML file and the environment into one struct. It reports
+// every fault at once, each with its key path and line.
 //
-// Fields take part by their `yaml:"key"` tag. Leaves are strings, integers,
+// A field belongs to the settings by its `yaml:"key"` tag. Leaves are strings, integers,
 // floats, booleans, time.Duration, []string and every type that implements
-// encoding.TextUnmarshaler. The environment overrides the file: the leaf
+// encoding.TextUnmarshaler. The environment overrides the file: the variable of the leaf
 // uplink.url with prefix CATTLE_EDGE is CATTLE_EDGE_UPLINK_URL.
 package settings
 
@@ -24,12 +24,12 @@ import (
 // ErrInvalid marks every fault that Load finds in file or environment.
 var ErrInvalid = errors.New("configuration is not valid")
 
-// Validator is implemented by configurations with rules beyond their types.
-// Validate returns all faults joined, each beginning with its key path.
+// Validator is a configuration with rules beyond its types. Validate returns all faults
+// joined, each with its key path first.
 type Validator interface{ Validate() error }
 
-// Load fills into, a pointer to a struct that already holds the defaults. path
-// may be empty: then only environ (as of os.Environ) counts.
+// Load fills into, a pointer to a struct that already holds the defaults. With an empty
+// path it reads only environ, which has the form of os.Environ. Errors wrap ErrInvalid.
 func Load(path string, environ []string, prefix string, into any) error {
 	var text []byte
 	if path != "" {
@@ -48,7 +48,7 @@ func Load(path string, environ []string, prefix string, into any) error {
 	return nil
 }
 
-// Parse is Load on bytes.
+// Parse is Load for the text of a file.
 func Parse(text []byte, environ []string, prefix string, into any) error {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
@@ -71,7 +71,7 @@ func Parse(text []byte, environ []string, prefix string, into any) error {
 	return nil
 }
 
-// Keys lists every leaf's key path in order, for samples and their tests.
+// Keys lists the key path of every leaf in order.
 func Keys(of any) []string {
 	var keys []string
 	leaves(reflect.ValueOf(of).Elem(), "", func(path string, _ reflect.Value) { keys = append(keys, path) })
@@ -127,7 +127,7 @@ func fill(n *yaml.Node, v reflect.Value, path string) []error {
 		return nil // an empty section keeps its defaults
 	}
 	if n.Kind != yaml.MappingNode {
-		return []error{fmt.Errorf("line %d: %s: want a section with keys", n.Line, orTop(path))}
+		return []error{fmt.Errorf("line %d: %s: must be a section with keys", n.Line, orTop(path))}
 	}
 	keys, byKey := fields(v)
 	var faults []error
@@ -140,7 +140,7 @@ func fill(n *yaml.Node, v reflect.Value, path string) []error {
 		case !ok:
 			faults = append(faults, fmt.Errorf("line %d: %s: unknown key, known here: %s", k.Line, at, strings.Join(keys, ", ")))
 		case seen[k.Value]:
-			faults = append(faults, fmt.Errorf("line %d: %s: stands twice", k.Line, at))
+			faults = append(faults, fmt.Errorf("line %d: %s: duplicate key", k.Line, at))
 		case isLeaf(f):
 			if err := setNode(val, f); err != nil {
 				faults = append(faults, fmt.Errorf("line %d: %s: %w", val.Line, at, err))
@@ -165,7 +165,7 @@ func setNode(n *yaml.Node, v reflect.Value) error {
 		list := make([]string, 0, len(n.Content))
 		for _, c := range n.Content {
 			if c.Kind != yaml.ScalarNode {
-				return errors.New("want a list of plain values")
+				return errors.New("must be a list of plain values")
 			}
 			list = append(list, c.Value)
 		}
@@ -173,7 +173,7 @@ func setNode(n *yaml.Node, v reflect.Value) error {
 		return nil
 	}
 	if n.Kind != yaml.ScalarNode {
-		return errors.New("want a plain value")
+		return errors.New("must be a plain value")
 	}
 	if n.Tag == "!!null" {
 		return nil
@@ -221,7 +221,7 @@ func setText(s string, v reflect.Value) error {
 		}
 		v.Set(reflect.ValueOf(list))
 	default:
-		return fmt.Errorf("settings cannot hold a %s", v.Type())
+		return fmt.Errorf("settings do not support the type %s", v.Type())
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func TestEveryFaultIsReported(t *testing.T) {
 		}
 	}
 	if err := Parse([]byte("n: -1"), nil, "CC", &s); err == nil || !strings.Contains(err.Error(), "n: must not be negative") {
-		t.Errorf("Validate was not asked: %v", err)
+		t.Errorf("Validate was not called: %v", err)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestByteSize(t *testing.T) {
 	for _, text := range []string{"", "x", "-1", "1e30", "NaN", "4 mib"} {
 		var b ByteSize
 		if err := b.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q was taken as %d", text, b)
+			t.Errorf("%q is accepted as %d", text, b)
 		}
 	}
 	if s := ByteSize(3 << 20).String(); s != "3MiB" {
