@@ -15,10 +15,14 @@ import (
 
 // A restored ledger lacks what came after its backup. The station compares its spool with the cloud and sends that footage
 // again; there is one count of it. Its messages have higher numbers than the old ones, so that subscribers accept them.
-func TestLedgerIsRestored(t *testing.T) { testRestore(t) }
+func TestLedgerIsRestored(t *testing.T) {
+	t.Parallel()
+	testRestore(t)
+}
 
 // In Azure Storage the blobs and messages from after the backup still exist when the footage is sent again.
 func TestLedgerIsRestoredOnAzure(t *testing.T) {
+	t.Parallel()
 	testRestore(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: restored, queue: restored-jobs}\n", azurite.Get(t).ConnectionString().Reveal()))
 }
 

@@ -33,6 +33,7 @@ func (s *stage) doctor() map[string]string {
 // TestDoctor checks the token at the real intake and the account at a real broker, beside an agent that must stay
 // connected.
 func TestDoctor(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.startBroker()
 	s.startAPI()

@@ -200,6 +200,7 @@ func (s *stage) uploads() []uploadView {
 }
 
 func TestEdgeKilledMidUploadResumesAtServerOffset(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.edgeMore = "uplink: {rate_limit: 200KB}\n"
 	s.startAll()
@@ -251,6 +252,7 @@ func TestEdgeKilledMidUploadResumesAtServerOffset(t *testing.T) {
 }
 
 func TestWorkerKilledMidJobGivesOneResult(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.startBroker()
 	s.startAPI()
@@ -275,6 +277,7 @@ func TestWorkerKilledMidJobGivesOneResult(t *testing.T) {
 }
 
 func TestBrokerAndCloudUnreachableForAWhile(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.edgeMore = "uplink: {rate_limit: 300KB}\n"
 	path, _ := clip(t)
@@ -297,6 +300,7 @@ func TestBrokerAndCloudUnreachableForAWhile(t *testing.T) {
 }
 
 func TestRefusedTokenIsReported(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.token = "cc_this-token-does-not-exist"
 	s.startBroker()
@@ -319,6 +323,7 @@ func TestRefusedTokenIsReported(t *testing.T) {
 
 // TestFullDiskInTheCloud fills the disk of the blob store while footage is uploaded.
 func TestFullDiskInTheCloud(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	blobs := s.path("cloud", "blobs")
 	if err := os.MkdirAll(blobs, 0o755); err != nil {

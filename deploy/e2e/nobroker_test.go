@@ -11,6 +11,7 @@ import (
 // A station without a broker polls the API. It shows the same progress as the API while the worker counts, and the count
 // at the end.
 func TestStationWithoutBrokerShowsProgress(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.noBroker = true
 	s.workerEnv = []string{"CATTLE_CLOUD_WORKER_LEASE=10m"} // it is paused below, and must keep its lease

@@ -91,6 +91,7 @@ func (s *stage) startOther(name string, env []string, program, command string) *
 // Two clouds share a ledger and a store. An upload hangs at one of them. Its client continues at the other one, which
 // returns the offset and takes the rest. Bytes that still reach the first cloud are refused.
 func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
+	t.Parallel()
 	database := postgres.Get(t).Database(t)
 	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: taken, queue: taken-jobs}\nledger: {url: %q}\n",
 		azurite.Get(t).ConnectionString().Reveal(), database.Reveal()))

@@ -105,12 +105,19 @@ func (s *stage) path(parts ...string) string {
 	return filepath.Join(append([]string{s.dir}, parts...)...)
 }
 
+// ports are those that tests of this process have got: a free port stays free until its program listens.
+var ports sync.Map
+
 func (s *stage) port() int {
-	p, err := process.FreePort(s.t.Context(), 0)
-	if err != nil {
-		s.t.Fatal(err)
+	for {
+		p, err := process.FreePort(s.t.Context(), 0)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if _, taken := ports.LoadOrStore(p, true); !taken {
+			return p
+		}
 	}
-	return p
 }
 
 func (s *stage) write(name, text string) string {

@@ -14,6 +14,7 @@ import (
 // On a metered link that allows only thumbnails, the picture of the camera is in the list of the page and the video stays
 // at the station. An order uploads the video.
 func TestOnlyThumbnailsOverAMeteredLink(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.edgeMore = "uplink: {metered: true, when_metered: thumbnails}\n"
 	s.startAPI()

@@ -29,8 +29,8 @@ func TestExitCodes(t *testing.T) {
 		{exitUsage, []string{"config", "check"}, "CATTLE_CLOUD_NOPE=1"},
 		{exitUsage, []string{"device", "add", "a/b", "--site", "x"}, ""},
 		{exitUsage, []string{"broker"}, ""},
-		{exitNotFound, []string{"device", "revoke", "nobody"}, ""},
-		{exitNotFound, []string{"device", "renew", "nobody"}, ""},
+		{exitNotFound, []string{"device", "revoke", "missing"}, ""},
+		{exitNotFound, []string{"device", "renew", "missing"}, ""},
 		{exitNotFound, []string{"job", "retry", "nope"}, ""},
 		{exitFailed, []string{"device", "list"}, "CATTLE_CLOUD_DATA=/proc/nowhere"},
 	} {
