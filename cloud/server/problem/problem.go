@@ -80,6 +80,9 @@ var classes = []struct {
 	public string
 }{
 	{ledger.ErrUnauthorised, wire.SlugUnauthorised, ""},
+	// Before the two below: a server that lost an upload to another one no longer finds its blob.
+	{blob.ErrTaken, wire.SlugOffsetConflict,
+		"The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and continue from there."},
 	{ledger.ErrNotFound, wire.SlugNotFound, ""},
 	{blob.ErrNotFound, wire.SlugNotFound, ""},
 	{job.ErrTransition, wire.SlugConflict, ""},
@@ -87,8 +90,6 @@ var classes = []struct {
 	{ledger.ErrCursor, wire.SlugBadRequest, ""},
 	{ledger.ErrInvalid, wire.SlugBadRequest, ""},
 	{footage.ErrInvalid, wire.SlugBadRequest, ""},
-	{blob.ErrTaken, wire.SlugOffsetConflict,
-		"The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and continue from there."},
 	{blob.ErrOffset, wire.SlugOffsetConflict,
 		"Upload-Offset is not where the upload ends. Ask for the offset with HEAD and continue from there."},
 	{ledger.ErrNoSpace, wire.SlugNoSpace, "The disk of the server is full."},

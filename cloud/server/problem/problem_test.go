@@ -26,6 +26,7 @@ func TestClasses(t *testing.T) {
 		{blob.ErrUnreachable, wire.SlugUnreachable, 503, 5, true},
 		{blob.ErrNoSpace, wire.SlugNoSpace, 507, 60, true},
 		{blob.ErrOffset, wire.SlugOffsetConflict, 409, 0, false},
+		{fmt.Errorf("%w: %w", blob.ErrTaken, blob.ErrNotFound), wire.SlugOffsetConflict, 409, 0, false},
 		{context.Canceled, wire.SlugStopping, 503, 5, true},
 		{errors.New("secret"), wire.SlugInternal, 500, 0, true},
 		{New(wire.SlugConflict, "Wait.").WithStatus(423), wire.SlugConflict, 423, 5, false},
