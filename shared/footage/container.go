@@ -8,7 +8,7 @@ import (
 // Container is a video container format, named by its usual file extension.
 type Container string
 
-// Containers that the product takes in.
+// Containers that the product accepts.
 const (
 	MP4 Container = "mp4" // ISO base media, QuickTime included
 	MKV Container = "mkv" // Matroska and WebM
@@ -16,10 +16,10 @@ const (
 	TS  Container = "ts" // MPEG transport stream, 188-byte or 192-byte packets
 )
 
-// SniffLen is how many leading bytes Sniff wants; a shorter file gives all it has.
+// SniffLen is how many leading bytes Sniff needs; of a shorter file it needs all.
 const SniffLen = 1024
 
-// ErrNotVideo marks content that is no video container known to Sniff.
+// ErrNotVideo marks content that is not a video container known to Sniff.
 var ErrNotVideo = fmt.Errorf("not a video: %w", ErrInvalid)
 
 // isoBoxes are the box types that a QuickTime or ISO media file may begin with
@@ -51,7 +51,7 @@ func Sniff(head []byte) (Container, error) {
 
 // isTransportStream looks for the sync byte 0x47 at the start of each packet
 // (ISO/IEC 13818-1 section 2.4.3.2). One packet alone could be any text that
-// begins with 'G', so three are wanted.
+// begins with 'G', so three are required.
 func isTransportStream(head []byte, offset, packet int) bool {
 	const want = 3
 	n := 0

@@ -1,6 +1,6 @@
-// Package footage holds the nouns that edge and cloud share about one piece of
-// footage: its identity, its digest, its chunks and its manifest, and how to
-// recognise a video container by its first bytes. It does no I/O.
+// Package footage has what edge and cloud share about one piece of footage: its ID,
+// digest, chunks and manifest, and how to recognise a video container by its first
+// bytes. It does no I/O.
 package footage
 
 import (
@@ -20,15 +20,15 @@ var ErrInvalid = errors.New("invalid")
 // maxIDLength bounds an ID so that topic names and blob keys stay short.
 const maxIDLength = 64
 
-// ID names one piece of footage everywhere: spool, upload, blob keys, topics.
-// It is minted once, by whoever first sees the footage, and says nothing about
-// the content: the digest recognises the same file under two IDs.
+// ID names one piece of footage everywhere: in the spool, uploads, blob keys and topics.
+// The program that first sees the footage creates the ID. It does not depend on the
+// content: the digest recognises the same file under two IDs.
 // The form is 1 to 64 characters out of A-Z a-z 0-9 _ and -, the first of them
 // a letter or a digit, so that an ID is safe in file names, URLs and topics.
 type ID string
 
-// NewID mints an ID: a ULID in lower case. now only helps sorting by eye; with
-// a wrong clock the ID is as unique as ever (80 random bits).
+// NewID returns a new ID: a ULID in lower case. now only makes IDs easier to sort for
+// people; with a wrong clock the ID is still unique (80 random bits).
 func NewID(now time.Time) ID {
 	ms := max(now.UnixMilli(), 0)
 	return ID(strings.ToLower(ulid.MustNew(uint64(ms), rand.Reader).String()))

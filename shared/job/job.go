@@ -1,5 +1,5 @@
-// Package job holds the states of a counting job and the one table of moves
-// between them. Nothing else in the project decides what may follow what.
+// Package job has the states of a counting job, the one table of transitions between
+// them, and the progress of an attempt. Nothing else decides which state follows which.
 package job
 
 import (
@@ -13,14 +13,14 @@ type State string
 
 // States of a job.
 const (
-	Uploaded   State = "uploaded"   // footage verified, no queue message yet
-	Queued     State = "queued"     // a message waits, or an earlier lease was given back
-	Leased     State = "leased"     // a worker holds the lease and has not begun
-	Processing State = "processing" // a worker holds the lease and works
-	Done       State = "done"       // the count is there
-	Failed     State = "failed"     // the footage cannot be counted; the reason says why
-	Poisoned   State = "poisoned"   // given up after too many deliveries
-	Canceled   State = "canceled"   // a person took it back
+	Uploaded   State = "uploaded"   // the footage is verified; there is no queue message yet
+	Queued     State = "queued"     // a message waits, or an earlier lease was released
+	Leased     State = "leased"     // a worker has the lease and has not begun
+	Processing State = "processing" // a worker has the lease and counts
+	Done       State = "done"       // the count is in the ledger
+	Failed     State = "failed"     // the footage cannot be counted; see the reason
+	Poisoned   State = "poisoned"   // stopped after too many deliveries
+	Canceled   State = "canceled"   // a person canceled it
 )
 
 // Event is what happens to a job.
@@ -29,18 +29,18 @@ type Event string
 // Events of a job.
 const (
 	Enqueue Event = "enqueue" // its message is in the queue
-	Lease   Event = "lease"   // a worker took the message; also over a dead worker's lease
-	Start   Event = "start"   // the worker began
+	Lease   Event = "lease"   // a worker received the message; also after a lease has expired
+	Start   Event = "start"   // the worker began to count
 	Finish  Event = "finish"  // results are written
-	Fail    Event = "fail"    // a fault that trying again cannot mend
-	Release Event = "release" // the worker gives the lease back undone
-	Retry   Event = "retry"   // a person wants a failed job tried again
-	Poison  Event = "poison"  // too many deliveries
-	Replay  Event = "replay"  // a person wants a poisoned job tried again
-	Cancel  Event = "cancel"  // a person takes the job back
+	Fail    Event = "fail"    // a fault that a retry cannot fix
+	Release Event = "release" // the worker releases the lease before the end
+	Retry   Event = "retry"   // a person retries a failed or canceled job
+	Poison  Event = "poison"  // the message was delivered too often
+	Replay  Event = "replay"  // a person retries a poisoned job
+	Cancel  Event = "cancel"  // a person cancels the job
 )
 
-// ErrTransition marks a move that the table does not have.
+// ErrTransition marks a transition that the table does not have.
 var ErrTransition = errors.New("transition not allowed")
 
 // table is the whole life of a job: from, event, to.

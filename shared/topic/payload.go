@@ -7,7 +7,7 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// Clock says whether the publisher trusts its own time.
+// Clock tells whether the publisher trusts its own clock.
 type Clock string
 
 // Clock states.
@@ -16,10 +16,10 @@ const (
 	ClockUnsynced Clock = "unsynced"
 )
 
-// ClockSource is who gave the hint of the time that Vitals tell.
+// ClockSource is the source of the hint of the time in Vitals.
 type ClockSource string
 
-// Sources of hints, the one that wins first.
+// Sources of hints, in order of preference.
 const (
 	ClockGNSS ClockSource = "gnss"
 	ClockNTP  ClockSource = "ntp"
@@ -45,37 +45,36 @@ func SessionSeq(session int64) int64 { return session << 32 }
 // Status is the birth message and the last will of a device.
 type Status struct {
 	Header
-	Session int64     `json:"session"` // one up per start; an older session's will is void
+	Session int64     `json:"session"` // one more at every start; the last will of an older session does not count
 	Online  bool      `json:"online"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 }
 
-// Vitals is the health of a device. A nil pointer means "cannot be read here".
+// Vitals is the health of a device. A nil pointer means that the device cannot read it.
 type Vitals struct {
 	Header
 	Session       int64    `json:"session"`
 	UptimeSeconds float64  `json:"uptime_seconds"`
 	DiskTotal     int64    `json:"disk_total"` // bytes of the spool's file system
 	DiskFree      int64    `json:"disk_free"`
-	SpoolBytes    int64    `json:"spool_bytes"`   // bytes the spool takes on disk
+	SpoolBytes    int64    `json:"spool_bytes"`   // bytes of the spool on disk
 	SpoolFootage  int      `json:"spool_footage"` // pieces not yet confirmed
 	TemperatureC  *float64 `json:"temperature_c,omitempty"`
 	LinkUp        bool     `json:"link_up"` // the cloud answered the last request
-	// SpoolPercent is how much of the room that it may take the spool takes; at
-	// 100 nothing more is taken in.
+	// SpoolPercent is the used part of the room that the spool may use. At 100 the
+	// station reads no more footage.
 	SpoolPercent float64 `json:"spool_percent"`
-	// Alarm is what a person should look at, in one line; Alarms says the same by
-	// name: space, spool, quarantine, cloud, clock.
+	// Alarm is what a person should check, in one line. Alarms has the same by name:
+	// space, spool, quarantine, cloud, clock.
 	Alarm  string            `json:"alarm,omitempty"`
 	Alarms map[string]string `json:"alarms,omitempty"`
-	// ClockOffset is what must be added to At to get the time that ClockSource gives,
-	// in seconds; nil when nobody gave a hint.
+	// ClockOffset is the time by ClockSource minus At, in seconds; nil without a hint.
 	ClockOffset *float64    `json:"clock_offset_seconds,omitempty"`
 	ClockSource ClockSource `json:"clock_source,omitempty"`
 }
 
-// FootageState is where one piece of footage stands on the edge.
+// FootageState is the state of one piece of footage on the edge.
 type FootageState string
 
 // Footage states.
@@ -99,8 +98,8 @@ type Footage struct {
 	SHA256      footage.Digest `json:"sha256,omitempty"` // empty until the whole file was read
 	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
 	Reason      string         `json:"reason,omitempty"` // why quarantined, or why waiting
-	// Attempt counts how often reading or uploading began anew: damage, a retry, an
-	// upload that the cloud lost. Within one neither State nor Offset goes back.
+	// Attempt counts how often reading or uploading started over: after damage, a retry,
+	// or an upload that the cloud lost. Within an attempt State and Offset never go back.
 	Attempt int `json:"attempt"`
 }
 
@@ -132,8 +131,8 @@ type Count struct {
 	ModelDigest footage.Digest `json:"model_digest"`
 }
 
-// Command is an order to a device, QoS 1. The ID makes it idempotent: a device
-// answers a repeated ID with its first answer.
+// Command is a command to a device, QoS 1. The ID makes it idempotent: a device answers a
+// repeated ID with its first answer.
 type Command struct {
 	ID      string            `json:"id"`
 	Name    string            `json:"name"`
@@ -141,7 +140,7 @@ type Command struct {
 	Expires time.Time         `json:"expires"`
 }
 
-// ReplyState is how far an order got.
+// ReplyState is the state of a command.
 type ReplyState string
 
 // Reply states.

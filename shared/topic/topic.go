@@ -1,5 +1,5 @@
-// Package topic holds the MQTT contract: topic names, payload types and the
-// AsyncAPI document that describes them. It does no I/O.
+// Package topic is the MQTT contract: topic names, payload types and the AsyncAPI
+// document that describes them. It does no I/O.
 package topic
 
 import (
@@ -30,12 +30,12 @@ func ParseDevice(site, name string) (Device, error) {
 		}
 	}
 	if name == countsLevel {
-		return Device{}, fmt.Errorf("device name %q is taken by the count topics: %w", name, ErrTopic)
+		return Device{}, fmt.Errorf("device name %q is reserved for the count topics: %w", name, ErrTopic)
 	}
 	return Device{Site: site, Name: name}, nil
 }
 
-// Levels after {site}/{device}, and the one that stands in place of a device.
+// Levels after {site}/{device}, and countsLevel, which replaces the device.
 const (
 	statusLevel  = "status"
 	vitalsLevel  = "vitals"
@@ -58,13 +58,13 @@ func (d Device) Status() string { return d.join(statusLevel) }
 // Vitals is the topic of disk, temperature and clock readings.
 func (d Device) Vitals() string { return d.join(vitalsLevel) }
 
-// Footage is the topic of one footage's way through the edge; retained.
+// Footage is the topic of the state of one piece of footage on the edge; retained.
 func (d Device) Footage(id footage.ID) string { return d.join(footageLevel, string(id)) }
 
-// Command is where the device takes its orders.
+// Command is the topic on which the device receives commands.
 func (d Device) Command() string { return d.join(commandLevel) }
 
-// CommandReply is where the device answers one order; retained.
+// CommandReply is the topic of the answer to one command; retained.
 func (d Device) CommandReply(id string) string { return d.join(commandLevel, id) }
 
 // Job is the topic of one job's progress; retained, cloud to device.
@@ -73,12 +73,12 @@ func (d Device) Job(id string) string { return d.join(jobsLevel, id) }
 // Jobs is the filter for every job of the device.
 func (d Device) Jobs() string { return d.join(jobsLevel, "+") }
 
-// Counts is the topic of one footage's final count; retained.
+// Counts is the topic of the final count of one piece of footage; retained.
 func Counts(site string, id footage.ID) string {
 	return strings.Join([]string{root, site, countsLevel, string(id)}, "/")
 }
 
-// Kind says what a topic carries.
+// Kind is what a topic carries.
 type Kind string
 
 // Kinds of topics.
@@ -92,15 +92,15 @@ const (
 	KindCount   Kind = "count"
 )
 
-// Address is a topic taken apart. Device.Name is empty for KindCount; ID is
-// empty for status, vitals and command.
+// Address has the parts of a topic. Device.Name is empty for KindCount; ID is empty for
+// status, vitals and command.
 type Address struct {
 	Kind   Kind
 	Device Device
 	ID     string
 }
 
-// Parse takes a topic name apart. The error wraps ErrTopic.
+// Parse returns the parts of a topic name. The error wraps ErrTopic.
 func Parse(name string) (Address, error) {
 	rest, ok := strings.CutPrefix(name, root+"/")
 	parts := strings.Split(rest, "/")

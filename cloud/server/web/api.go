@@ -23,7 +23,7 @@ const (
 	uploadsShown = 200
 )
 
-// text copies a value out of fasthttp's buffers, which are used again.
+// text copies a value out of fasthttp's buffers, which are reused.
 func text(s string) string { return strings.Clone(s) }
 
 func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
@@ -41,7 +41,7 @@ func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
 func idArg(c *fiber.Ctx, name string) (footage.ID, error) {
 	id, err := footage.ParseID(text(c.Params(name)))
 	if err != nil {
-		// A name that cannot exist is a thing that is not there.
+		// An id that is not valid does not exist.
 		return "", fmt.Errorf("%w: %w", ledger.ErrNotFound, err)
 	}
 	return id, nil
@@ -112,8 +112,8 @@ func (s *Server) job(ctx context.Context, id footage.ID) (ledger.Job, error) {
 	return s.o.Ledger.Jobs.Get(ctx, string(id))
 }
 
-// ownJob finds the job and checks that the token's holder may change it: an
-// operator, or the device that the footage came from. ctx says who that is.
+// ownJob finds the job and checks that the holder of the token may change it: an
+// operator, or the device of the footage. ctx carries the holder for the audit log.
 func (s *Server) ownJob(c *fiber.Ctx) (ctx context.Context, j ledger.Job, err error) {
 	d, err := s.who(c, ledger.RoleOperator, ledger.RoleDevice)
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *Server) listAttempts(c *fiber.Ctx) error {
 	return sendJSON(c, pageOf(as, "", attemptView))
 }
 
-// attemptsShown is more than a job can use up without a person's help.
+// attemptsShown is more than a job has without a person who retries it.
 const attemptsShown = 100
 
 func (s *Server) answerJob(c *fiber.Ctx, id string) error {

@@ -14,27 +14,27 @@ import (
 
 const requestKey = "request"
 
-// around is what happens with every request: an id, the answer to a panic and
-// to an error, headers, metrics, the access log.
-func (s *Server) around(c *fiber.Ctx) error {
+// handle surrounds every request: it adds an id, answers panics and errors, and sets
+// headers, metrics and the access log.
+func (s *Server) handle(c *fiber.Ctx) error {
 	began := time.Now()
 	c.Locals(requestKey, newRequestID(c.Get(fiber.HeaderXRequestID)))
-	if err := s.guarded(c); err != nil {
+	if err := s.recoverPanic(c); err != nil {
 		if err := s.fail(c, err); err != nil {
 			return err
 		}
 	}
-	secure(c)
+	setSecurityHeaders(c)
 	c.Set(fiber.HeaderXRequestID, requestID(c))
 	if bodyUnread(c) {
 		closeAfter(c)
 	}
-	s.note(c, time.Since(began))
+	s.logRequest(c, time.Since(began))
 	return nil
 }
 
-// guarded turns a panic into an error.
-func (s *Server) guarded(c *fiber.Ctx) (err error) {
+// recoverPanic calls the route and turns a panic into an error.
+func (s *Server) recoverPanic(c *fiber.Ctx) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.log.Error("panic in a request", "panic", r, "request", requestID(c), "stack", string(debug.Stack()))
@@ -45,16 +45,16 @@ func (s *Server) guarded(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// bodyUnread reports a body that no handler asked for. fasthttp would take it
-// for the next request.
+// bodyUnread reports a body that no handler read. fasthttp would read it as the next
+// request.
 func bodyUnread(c *fiber.Ctx) bool {
 	h := &c.Context().Request.Header
 	return c.Locals(bridgedKey) == nil && (h.ContentLength() > 0 || h.ContentLength() == -1)
 }
 
-// secure sets the headers of every answer. Scripts come from the page's own
-// files alone, and nothing may frame it.
-func secure(c *fiber.Ctx) {
+// setSecurityHeaders sets the headers of every answer. Scripts come only from the files
+// of the page, and no other page may frame it.
+func setSecurityHeaders(c *fiber.Ctx) {
 	const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 		"manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	h := &c.Context().Response.Header
@@ -67,8 +67,8 @@ func secure(c *fiber.Ctx) {
 	h.Set(fiber.HeaderPermissionsPolicy, "camera=(), geolocation=(), microphone=()")
 }
 
-// note counts the request and writes it down.
-func (s *Server) note(c *fiber.Ctx, took time.Duration) {
+// logRequest counts and logs the request.
+func (s *Server) logRequest(c *fiber.Ctx, took time.Duration) {
 	path := string(c.Context().Path())
 	status := c.Response().StatusCode()
 	route := c.Route().Path
@@ -80,15 +80,14 @@ func (s *Server) note(c *fiber.Ctx, took time.Duration) {
 	level := slog.LevelInfo
 	reads := method == fiber.MethodGet || method == fiber.MethodHead || method == fiber.MethodOptions
 	if probe := path == "/healthz" || path == "/readyz" || path == "/metrics"; probe || reads && status < fasthttp.StatusBadRequest {
-		level = slog.LevelDebug // open pages ask all day; what changes something must stand out
+		level = slog.LevelDebug // open pages ask all day; changes must be easy to find in the log
 	}
 	s.log.Log(c.UserContext(), level, "request", "method", method, "path", path, "status", status,
 		"took", took.Round(time.Microsecond), "remote", c.Context().RemoteAddr().String(), "request", requestID(c))
 }
 
-// knownMethods leaves methods that Fiber does not know to the route for none:
-// Fiber itself would refuse them past the error handler, without a problem
-// document or a line in the log.
+// knownMethods replaces methods that Fiber does not know by one without a route. Fiber
+// would refuse them itself, without a problem document or a line in the log.
 func knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(c *fasthttp.RequestCtx) {
 		if knownMethod(string(c.Method())) == "other" {
@@ -98,8 +97,8 @@ func knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	}
 }
 
-// knownMethod gives back a constant: fasthttp's strings change under whoever
-// keeps them, and a client may invent as many as it likes.
+// knownMethod returns a constant: fasthttp reuses the memory of its strings, and a client
+// may send any number of invented methods.
 func knownMethod(m string) string {
 	for _, known := range fiber.DefaultMethods {
 		if m == known {
@@ -118,7 +117,7 @@ func requestID(c *fiber.Ctx) string {
 	return id
 }
 
-// newRequestID takes over a proxy's id when it has a harmless form.
+// newRequestID keeps the id of a proxy when it has a harmless form.
 func newRequestID(given string) string {
 	const longest = 64
 	harmless := func(r rune) bool {

@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	authLife    = 2 * time.Second // how long a revoked token may still work
+	authLife    = 2 * time.Second // how long a revoked token may still be accepted
 	authEntries = 1024
 	touchEvery  = time.Minute
 	maxToken    = 256
 )
 
-// gatekeeper turns bearer tokens into devices. It keeps an answer for a short
-// while, so that the PATCH requests of one upload do not each ask the ledger.
+// gatekeeper turns bearer tokens into devices. It caches an answer for a short time, so
+// that not every PATCH of an upload reads the ledger.
 type gatekeeper struct {
 	devices devices
 	now     func() time.Time
@@ -43,7 +43,7 @@ func newGatekeeper(d devices, now func() time.Time) *gatekeeper {
 	return &gatekeeper{devices: d, now: now, known: map[[sha256.Size]byte]admission{}, touched: map[string]time.Time{}}
 }
 
-// bearer takes the token out of the request. The error is a problem.
+// bearer returns the token of the request. The error is a problem.
 func bearer(c *fiber.Ctx) (string, error) {
 	scheme, token, ok := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
 	token = strings.TrimSpace(token)
@@ -53,8 +53,8 @@ func bearer(c *fiber.Ctx) (string, error) {
 	return strings.Clone(token), nil
 }
 
-// admit finds who holds the token. Tokens are compared as digests, by the
-// cache and by the ledger, so the time it takes says nothing about them.
+// admit finds the holder of a token. Cache and ledger compare digests of tokens, so the
+// time that it takes reveals nothing about them.
 func (g *gatekeeper) admit(ctx context.Context, token string) (ledger.Device, error) {
 	sum := sha256.Sum256([]byte(token))
 	now := g.now()
@@ -77,7 +77,7 @@ func (g *gatekeeper) admit(ctx context.Context, token string) (ledger.Device, er
 	return d, nil
 }
 
-// due reports whether it is time to note that the device was here.
+// due reports whether it is time to record when the device was seen.
 func (g *gatekeeper) due(name string) bool {
 	now := g.now()
 	g.mu.Lock()
@@ -92,7 +92,7 @@ func (g *gatekeeper) due(name string) bool {
 	return true
 }
 
-// who authenticates the request and wants one of the roles.
+// who authenticates the request and requires one of the roles.
 func (s *Server) who(c *fiber.Ctx, roles ...ledger.Role) (ledger.Device, error) {
 	token, err := bearer(c)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Server) who(c *fiber.Ctx, roles ...ledger.Role) (ledger.Device, error) 
 	}
 	if s.gate.due(d.Name) {
 		if err := s.o.Ledger.Devices.Touch(c.UserContext(), d.Name, s.now().UTC()); err != nil {
-			s.log.Warn("cannot note when the device was seen", "device", d.Name, "err", err)
+			s.log.Warn("cannot record when the device was seen", "device", d.Name, "err", err)
 		}
 	}
 	for _, r := range roles {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// readAhead bounds what fasthttp may have read of a body before the handler.
+// readAhead bounds how much of a body fasthttp may have read before the handler runs.
 const readAhead = 64 << 10
 
 // deadliner is the part of a connection that a body needs.
@@ -23,10 +23,10 @@ type body struct {
 	idle   time.Duration
 	length int64       // declared, or -1 for chunked
 	cut    func() bool // whether the client's direction has ended
-	count  func(int)   // told about every read; may be nil
+	count  func(int)   // called with the bytes of every read; may be nil
 
 	read   int64
-	end    error // what the last Read met, io.EOF for a whole body
+	end    error // of the last Read, io.EOF for a whole body
 	beyond bool  // a part of the next request was read ahead, and is lost
 
 	reading sync.Mutex // held by Read
@@ -34,9 +34,9 @@ type body struct {
 	closed  error // why no further read may begin
 }
 
-// Read waits at most the idle time for the next bytes. It returns io.EOF only
-// when the whole body came, io.ErrUnexpectedEOF when the client went away, and
-// an error with Timeout() true when it stood still.
+// Read waits at most the idle time for the next bytes. It returns io.EOF only after the
+// whole body, io.ErrUnexpectedEOF when the client disconnected, and an error with
+// Timeout() true when no bytes came.
 func (b *body) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
@@ -57,7 +57,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if err := b.arm(); err != nil {
 		return 0, err
 	}
-	n, err := b.take(p)
+	n, err := b.readSource(p)
 	b.read += int64(n)
 	if b.count != nil {
 		b.count(n)
@@ -66,11 +66,11 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, b.end
 }
 
-// take reads from fasthttp's stream. What fasthttp read ahead may go beyond this
-// body into a pipelined request, and its stream hands that out like the body,
-// but only to a read that has room for it. A read that may be the last one in
-// that region therefore asks for one byte more than it wants.
-func (b *body) take(p []byte) (int, error) {
+// readSource reads from fasthttp's stream. fasthttp may have read ahead, beyond this body
+// into a pipelined request, and its stream returns those bytes to a read that has room
+// for them. A read that may be the last one in that region therefore asks for one byte
+// more than it needs.
+func (b *body) readSource(p []byte) (int, error) {
 	if b.length < 0 || b.length-b.read > int64(len(p)) || b.read >= readAhead {
 		return b.src.Read(p)
 	}
@@ -82,8 +82,8 @@ func (b *body) take(p []byte) (int, error) {
 	return copy(p, one[:n]), err
 }
 
-// arm gives the coming read its deadline. It happens under the lock so that an
-// interrupt is never overwritten.
+// arm sets the deadline of the next read. It holds the lock, so that it never overwrites
+// an interrupt.
 func (b *body) arm() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -93,7 +93,7 @@ func (b *body) arm() error {
 	return b.conn.SetReadDeadline(time.Now().Add(b.idle))
 }
 
-// verdict tells a whole body from a cut one: fasthttp reports both as io.EOF.
+// verdict distinguishes a whole body from a cut one: fasthttp reports both as io.EOF.
 func (b *body) verdict(err error) error {
 	whole := b.length >= 0 && b.read == b.length
 	switch {
@@ -109,9 +109,9 @@ func (b *body) verdict(err error) error {
 	return err
 }
 
-// setReadDeadline serves http.ResponseController. A time in the past ends the
-// read under way and every later one; a time in the future changes nothing,
-// since every read sets its own.
+// setReadDeadline serves http.ResponseController. A time in the past ends the running
+// read and every later one. A time in the future changes nothing, since every read sets
+// its own.
 func (b *body) setReadDeadline(t time.Time) error {
 	if t.IsZero() || time.Until(t) > 0 {
 		return nil
@@ -128,12 +128,12 @@ func (b *body) interrupt(why error) error {
 	return b.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// Close implements io.Closer: no later read gets anything, one under way ends.
+// Close implements io.Closer: it ends a running read, and later reads fail.
 func (b *body) Close() error { return b.interrupt(http.ErrBodyReadAfterClose) }
 
-// finish ends the body for good. fasthttp takes its stream back once the
-// handler has returned, so a read that a goroutine of the handler left under
-// way is interrupted and waited for; one that has not begun gets an error.
+// finish ends the body. fasthttp reuses its stream when the handler has returned, so a
+// read that a goroutine of the handler left running is interrupted and waited for. A read
+// that has not begun fails.
 func (b *body) finish() {
 	b.mu.Lock()
 	if b.closed == nil {
@@ -141,15 +141,14 @@ func (b *body) finish() {
 	}
 	b.mu.Unlock()
 	if !b.reading.TryLock() {
-		_ = b.conn.SetReadDeadline(time.Unix(1, 0)) // a connection without deadlines is a closed one
+		_ = b.conn.SetReadDeadline(time.Unix(1, 0)) // it fails only on a closed connection
 		b.reading.Lock()
 	}
 	b.reading.Unlock()
 }
 
-// drained reports whether the connection stands exactly at the next request. A
-// whole body of known length counts also when nobody asked for its end. Call it
-// after finish.
+// drained reports whether the next byte of the connection is the next request. A whole
+// body of known length counts even when its end was not read. Call it after finish.
 func (b *body) drained() bool {
 	if b.length < 0 {
 		return errors.Is(b.end, io.EOF)

@@ -12,21 +12,21 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// maxBridged bounds what a bridged handler may answer: it is kept in memory.
+// maxBridged bounds the answer of a bridged handler: it is in memory.
 const maxBridged = 256 << 10
 
-// bridgedKey marks a request whose body the bridge looks after.
+// bridgedKey marks a request whose body the bridge reads or closes.
 const bridgedKey = "bridged"
 
-var errAnswerTooLong = errors.New("answer is longer than the bridge keeps in memory")
+var errAnswerTooLong = errors.New("answer is too long for the bridge")
 
-// bridge runs a net/http handler inside a Fiber route, with the request body
-// streamed and the answer kept until the handler ends.
+// bridge runs a net/http handler inside a Fiber route. It streams the request body and
+// sends the answer when the handler has returned.
 type bridge struct {
 	idle time.Duration
 	// context, when set, adds to the request's context.
 	context func(*fiber.Ctx, context.Context) context.Context
-	// received is told how many body bytes came in.
+	// received is called with the bytes of every read of a body.
 	received func(int)
 }
 
@@ -70,7 +70,7 @@ func (br *bridge) body(fctx *fasthttp.RequestCtx) *body {
 	return b
 }
 
-// closeAfter lets the connection end once the answer is out.
+// closeAfter closes the connection after the answer.
 func closeAfter(c *fiber.Ctx) {
 	c.Context().Response.SetConnectionClose()
 	if cc, ok := c.Context().Conn().(*conn); ok {
@@ -78,8 +78,8 @@ func closeAfter(c *fiber.Ctx) {
 	}
 }
 
-// request copies everything out of fasthttp: the handler's goroutines may
-// outlive the RequestCtx.
+// request copies everything out of fasthttp: goroutines of the handler may live longer
+// than the RequestCtx.
 func request(ctx context.Context, fctx *fasthttp.RequestCtx, b *body) (*http.Request, error) {
 	uri := string(fctx.RequestURI())
 	u, err := url.ParseRequestURI(uri)
@@ -107,21 +107,21 @@ func request(ctx context.Context, fctx *fasthttp.RequestCtx, b *body) (*http.Req
 	return r.WithContext(ctx), nil
 }
 
-// answer is the http.ResponseWriter of the bridge. http.ResponseController
-// finds SetReadDeadline and SetWriteDeadline on it.
+// answer is the http.ResponseWriter of the bridge. It has the methods SetReadDeadline and
+// SetWriteDeadline for http.ResponseController.
 type answer struct {
 	body   *body
 	header http.Header
 	status int
-	sent   http.Header // the header as it was when the status was given
+	sent   http.Header // a copy of the header at WriteHeader
 	text   bytes.Buffer
 }
 
 // Header implements http.ResponseWriter.
 func (a *answer) Header() http.Header { return a.header }
 
-// WriteHeader implements http.ResponseWriter. Informational answers are left
-// out: nothing is sent before the handler ends.
+// WriteHeader implements http.ResponseWriter. It drops informational answers: nothing is
+// sent before the handler returns.
 func (a *answer) WriteHeader(status int) {
 	if a.status != 0 || status < http.StatusOK {
 		return
@@ -138,11 +138,11 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.text.Write(p)
 }
 
-// SetReadDeadline implements what http.ResponseController looks for.
+// SetReadDeadline is for http.ResponseController.
 func (a *answer) SetReadDeadline(t time.Time) error { return a.body.setReadDeadline(t) }
 
-// SetWriteDeadline implements what http.ResponseController looks for. The
-// server sets its own when it sends the answer.
+// SetWriteDeadline is for http.ResponseController and does nothing: the server sets its
+// own deadline when it sends the answer.
 func (a *answer) SetWriteDeadline(time.Time) error { return nil }
 
 func (a *answer) copyTo(resp *fasthttp.Response) {

@@ -11,12 +11,12 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-var errNoDocument = errors.New("a document of the API is damaged")
+var errNoDocument = errors.New("a document of the API is not valid")
 
 //go:embed openapi.yaml
 var openAPI []byte
 
-// documents are the descriptions of the interfaces, as they are served.
+// documents are the descriptions of the API as they are served.
 type documents struct{ openAPI, openAPIJSON, asyncAPI []byte }
 
 func readDocuments() (documents, error) {

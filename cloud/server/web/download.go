@@ -77,10 +77,10 @@ func (s *Server) status(ctx context.Context, id footage.ID) (file, error) {
 	return file{key: wire.StatusKey(v.Original()), media: media["json"], name: wire.StatusName}, err
 }
 
-// linkLife is how long a direct link is good: enough to begin a download.
+// linkLife is how long a direct link is valid: enough to begin a download.
 const linkLife = 15 * time.Minute
 
-// redirect sends the client to the storage itself.
+// redirect answers with a link to the storage.
 func (s *Server) redirect(c *fiber.Ctx, key, direct string) error {
 	if direct != "1" {
 		return badRequest("direct: %.20q is neither 1 nor absent.", direct)
@@ -97,7 +97,7 @@ func (s *Server) redirect(c *fiber.Ctx, key, direct string) error {
 	return c.Redirect(to, fiber.StatusTemporaryRedirect)
 }
 
-// sendBlob streams a blob, or the one range of it that was asked for.
+// sendBlob streams a blob, or the requested range of it.
 func (s *Server) sendBlob(c *fiber.Ctx, f file) error {
 	info, err := s.o.Blobs.Stat(c.UserContext(), f.key)
 	if err != nil {
@@ -135,8 +135,8 @@ func (s *Server) sendBlob(c *fiber.Ctx, f file) error {
 	return nil
 }
 
-// paced gives every piece of an answer its own write deadline, so that a large
-// file may take longer than one.
+// paced sets a new write deadline for every piece of an answer, so that a large file may
+// take longer than one deadline.
 type paced struct {
 	io.ReadCloser
 	conn net.Conn
@@ -159,9 +159,9 @@ func matches(header, tag string) bool {
 	return false
 }
 
-// rangeOf reads a Range header with one byte range (RFC 9110 section 14). One
-// with several, or one it does not understand, gets the whole document, as
-// does an If-Range that no longer fits.
+// rangeOf reads a Range header with one byte range (RFC 9110 section 14). The answer to
+// several ranges, to a header that is not valid, and to an If-Range that no longer
+// matches is the whole document.
 func rangeOf(c *fiber.Ctx, tag string, size int64) (from, length int64, part bool, err error) {
 	spec, ok := strings.CutPrefix(c.Get(fiber.HeaderRange), "bytes=")
 	if ir := c.Get(fiber.HeaderIfRange); !ok || ir != "" && ir != tag {
@@ -187,7 +187,7 @@ func rangeOf(c *fiber.Ctx, tag string, size int64) (from, length int64, part boo
 	return a, b - a + 1, true, nil
 }
 
-// safeName keeps what is harmless in a header and a file name.
+// safeName replaces characters that are not safe in a header or a file name.
 func safeName(s string) string {
 	const longest = 80
 	out := strings.Map(func(r rune) rune {

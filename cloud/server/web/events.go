@@ -20,19 +20,18 @@ import (
 const (
 	heartbeat = 15 * time.Second
 	retryMS   = 2000
-	// resumable is how far behind a returning listener may be; beyond, loading
-	// the lists anew is cheaper than the changes.
+	// resumable is how many changes a returning listener may have missed. With more,
+	// loading the lists again is cheaper.
 	resumable  = 5000
 	resumePage = 500
 )
 
-// events streams the changes of the ledger as server-sent events (HTML Living
-// Standard section 9.2): job, footage and count with their Seq as id, upload
-// without one. The first event is "ready": what happens from then on is sent.
-// With Last-Event-ID the changes since then come first; when these are too many
-// or the id is not known, "reset" comes instead and the listener loads anew.
-// The stream ends with "bye" and the reason when the listener is too slow or
-// the server stops.
+// events streams the changes of the ledger as server-sent events (HTML Living Standard
+// section 9.2): job, footage and count have their Seq as id, upload has none. The event
+// "ready" says that every later change will be sent. With Last-Event-ID the missed
+// changes come first. When they are too many, or the id is not known, "reset" comes
+// instead and the listener loads the lists again. The stream ends with "bye" and the
+// reason when the listener is too slow or the server stops.
 func (s *Server) events(c *fiber.Ctx) error {
 	sub, err := s.o.Hub.Subscribe()
 	if err != nil {
@@ -88,17 +87,17 @@ func (st *stream) run(ctx context.Context, w *bufio.Writer) {
 				err = st.flush()
 			}
 		case <-beat.C:
-			if _, err = fmt.Fprint(st.w, ": still here\n\n"); err == nil {
+			if _, err = fmt.Fprint(st.w, ": heartbeat\n\n"); err == nil {
 				err = st.flush()
 			}
 		}
 		if err != nil {
-			return // the client went away
+			return // the client has disconnected
 		}
 	}
 }
 
-// begin waits until the hub is current and sends what the listener missed.
+// begin waits until the hub is ready and sends the changes that the listener missed.
 func (st *stream) begin(ctx context.Context) error {
 	if _, err := fmt.Fprintf(st.w, "retry: %d\n\n", retryMS); err != nil {
 		return err
@@ -135,7 +134,7 @@ func (st *stream) resume(ctx context.Context) error {
 	for at := after; ; {
 		changes, complete, err := progress.Changes(ctx, st.server.o.Ledger.Changes, at, resumePage)
 		if err != nil {
-			st.server.log.Warn("cannot read what a listener missed", "err", err)
+			st.server.log.Warn("cannot read the changes that a listener missed; it loads the lists again", "err", err)
 		}
 		if missed = append(missed, changes...); err != nil || len(missed) > resumable {
 			return st.event("reset", 0, struct{}{})
@@ -154,16 +153,16 @@ func (st *stream) resume(ctx context.Context) error {
 	return nil
 }
 
-// known reports whether a change of this seq, or a later one, is in the ledger.
-// None is when a ledger was restored or begun anew under its listeners: all its
-// changes would look as if they had been sent.
+// known reports whether a change of this seq, or a later one, is in the ledger. There is
+// none after a ledger was restored or replaced: the listener would take its new changes
+// for old ones.
 func (st *stream) known(ctx context.Context, seq int64) (bool, error) {
 	if seq == 0 {
 		return true, nil
 	}
 	changes, _, err := progress.Changes(ctx, st.server.o.Ledger.Changes, seq-1, 1)
 	if err != nil {
-		st.server.log.Warn("cannot look up where a listener stands", "err", err)
+		st.server.log.Warn("cannot read the position of a listener; it loads the lists again", "err", err)
 	}
 	return len(changes) > 0, err
 }
@@ -190,12 +189,12 @@ func (st *stream) bye(ctx context.Context) {
 	reason := "closed"
 	switch err := st.sub.Err(); {
 	case errors.Is(err, progress.ErrSlow):
-		reason = "too slow: reconnect and go on from the last event id"
+		reason = "too slow: reconnect with the last event id"
 	case errors.Is(err, progress.ErrStopped), stopping(ctx).Err() != nil:
 		reason = "the server stops"
 	}
 	if st.event("bye", 0, map[string]string{"reason": reason}) == nil {
-		_ = st.flush() // the client may be gone, and then nobody misses it
+		_ = st.flush() // fails only when the client has disconnected
 	}
 }
 
@@ -213,7 +212,7 @@ func (st *stream) event(name string, id int64, v any) error {
 	return err
 }
 
-// flush sends what was written; a client that takes nothing for long is dropped.
+// flush sends the written events; it fails when the client does not read them in time.
 func (st *stream) flush() error {
 	if err := st.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
 		return err

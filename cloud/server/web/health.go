@@ -13,10 +13,10 @@ import (
 
 const checkTime = 3 * time.Second
 
-// healthz says that the process lives.
+// healthz answers that the process runs.
 func (s *Server) healthz(c *fiber.Ctx) error { return sendJSON(c, wire.Health{Status: wire.HealthOK}) }
 
-// readyz says whether the process can do its work, check by check.
+// readyz answers whether the process can do its work, check by check.
 func (s *Server) readyz(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(c.UserContext(), checkTime)
 	defer cancel()

@@ -16,7 +16,7 @@ const (
 	lingerBytes = 4 << 20
 )
 
-// listener hands out connections that it can close all at once.
+// listener accepts connections and can close all of them.
 type listener struct {
 	net.Listener
 	mu    sync.Mutex
@@ -45,7 +45,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// closeAll ends every connection without waiting for anything.
+// closeAll closes every connection at once.
 func (l *listener) closeAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,8 +65,8 @@ func (l *listener) open() int {
 type conn struct {
 	net.Conn
 	owner  *listener
-	sawEOF atomic.Bool // the client will send no more
-	linger atomic.Bool // body bytes stand unread: see Close
+	sawEOF atomic.Bool // the client has closed its direction
+	linger atomic.Bool // body bytes are unread: see Close
 	once   sync.Once
 	err    error
 }
@@ -80,10 +80,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements net.Conn. After an answer that came before the body's end it
-// first closes only its own direction and throws away what the client still
-// sends, for a bounded time and amount: a reset would reach the client before
-// it read the answer that tells it why (RFC 9112 section 9.6).
+// Close implements net.Conn. After an answer before the end of the body it first closes
+// only its own direction and discards what the client still sends, for a bounded time and
+// amount. Otherwise a reset could reach the client before it has read the answer (RFC
+// 9112 section 9.6).
 func (c *conn) Close() error {
 	c.once.Do(func() {
 		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() && half.CloseWrite() == nil {

@@ -12,7 +12,7 @@ import (
 
 const namespace = "cattle"
 
-// metrics are the numbers that this package counts itself.
+// metrics are the counters of this package.
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -26,7 +26,7 @@ func newMetrics(o Options, connections func() int) *metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "http_request_seconds",
 			Help: "Time from the head of a request to its answer.", Buckets: []float64{.005, .025, .1, .5, 2, 10, 60, 600}}, []string{"route"}),
 		received: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "upload_bytes_total",
-			Help: "Bytes of request bodies that came in."}),
+			Help: "Bytes of request bodies received."}),
 	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, f)
@@ -43,7 +43,7 @@ func (m *metrics) request(method, route string, status int, took time.Duration) 
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
 
-// ledgerCollector reads the ledger and the queue when somebody asks.
+// ledgerCollector reads the ledger and the queue at every scrape.
 type ledgerCollector struct {
 	o                                             Options
 	jobs, footage, bytes, animals, uploads, queue *prometheus.Desc
@@ -70,8 +70,8 @@ func (l *ledgerCollector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. What cannot be read is left out:
-// the readiness check tells why.
+// Collect implements prometheus.Collector. It leaves out values that it cannot read; the
+// readiness check has the reason.
 func (l *ledgerCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), checkTime)
 	defer cancel()

@@ -49,7 +49,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	}
 	c.Context().Response.ResetBody()
 	c.Status(p.Status)
-	secure(c)
+	setSecurityHeaders(c)
 	p.SetHeaders(c.Set)
 	return c.Send(p.Body())
 }

@@ -15,7 +15,7 @@ import (
 // routes registers every route. openapi.yaml describes the same ones; a test
 // compares.
 func (s *Server) routes(app *fiber.App) {
-	app.Use(s.around)
+	app.Use(s.handle)
 
 	l := s.o.Ledger
 	api := app.Group(wire.APIPath)
@@ -52,7 +52,7 @@ func (s *Server) routes(app *fiber.App) {
 	app.Get("/*", s.servePage)
 }
 
-// upload hands the request to the intake, in the name of the token's holder.
+// upload passes the request on to the intake, together with the holder of the token.
 func (s *Server) upload(c *fiber.Ctx) error {
 	br := *s.bridge
 	if c.Method() != http.MethodOptions {
@@ -73,7 +73,7 @@ func (s *Server) document(text []byte, media string) fiber.Handler {
 	}
 }
 
-// sendJSON answers with a document that must not be kept: state changes.
+// sendJSON answers with a document that must not be cached, because it changes.
 func sendJSON(c *fiber.Ctx, v any) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	if err := c.JSON(v); err != nil {

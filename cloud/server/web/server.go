@@ -31,11 +31,11 @@ const (
 	handlersTime = 5 * time.Second  // for handlers whose connection was cut
 )
 
-// ErrShutdown is the cause with which requests under way end at a stop.
+// ErrShutdown is the cause of running requests that a stop interrupts.
 var ErrShutdown = errors.New("the server stops")
 
-// Ledger is what the API reads and changes of the ledger, by purpose. All parts are
-// required; LedgerOf has them.
+// Ledger has the parts of the ledger that the API uses. All are required; LedgerOf
+// returns them.
 type Ledger struct {
 	Devices    devices
 	Footage    catalog
@@ -105,16 +105,17 @@ type Check struct {
 type Options struct {
 	Listen      string
 	IdleTimeout time.Duration // longest pause within a request body
-	// HeadTimeout is for a request's head, however it trickles in; 0 means 10 s.
+	// HeadTimeout bounds the time for the head of a request; 0 means 10 s.
 	HeadTimeout time.Duration
 	Ledger      Ledger
 	Blobs       blob.Store
 	Queue       Enqueuer
 	Hub         *progress.Hub
-	// Uploads serves /files/; WithDevice hands it who uploads.
+	// Uploads serves /files/; WithDevice tells it who uploads.
 	Uploads    http.Handler
 	WithDevice func(context.Context, ledger.Device) context.Context
-	// Page holds index.html and what it loads; empty when it was not built.
+	// Page has index.html and the files that it loads; it is empty when the page was not
+	// built.
 	Page    fs.FS
 	Checks  []Check
 	Metrics *prometheus.Registry
@@ -183,10 +184,10 @@ func (s *Server) newApp(work, stopping context.Context) *fiber.App {
 	app.Server().Handler = knownMethods(app.Server().Handler)
 	app.Server().Logger = quietLogger{s.log}
 	app.Server().HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
-		// The head is there: from here on the deadline is that of a body. The
-		// limit of one byte is how far fasthttp reads ahead before the handler
-		// runs (it looks at the limit for nothing else when bodies stream): with
-		// a higher one a body cut within the first 8 KiB would never be seen.
+		// The head has been read: from here on the deadline is that of a body. The limit
+		// of one byte is how far fasthttp reads ahead before the handler runs; when bodies
+		// stream it has no other use. With a higher limit, a body that is cut within the
+		// first 8 KiB would not be noticed.
 		return fasthttp.RequestConfig{ReadTimeout: s.o.IdleTimeout, MaxRequestBodySize: 1}
 	}
 	app.Use(withLifetimes(work, stopping))
@@ -236,7 +237,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// waitForConns waits until every connection's goroutine has let go of it.
+// waitForConns waits until the goroutine of every connection has closed it.
 func (s *Server) waitForConns(ctx context.Context) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -248,7 +249,7 @@ func (s *Server) waitForConns(ctx context.Context) {
 	}
 }
 
-// quietLogger takes fasthttp's own messages.
+// quietLogger logs the messages of fasthttp.
 type quietLogger struct{ log *slog.Logger }
 
 // Printf implements fasthttp.Logger.

@@ -13,7 +13,7 @@ import (
 const notBuilt = `The page of CattleCounter was not built into this program.
 
 Build it with  npm ci && npm run build  in cloud/server/dashboard, then build cloud-api again.
-The API works all the same: /api/v1/openapi.yaml describes it.
+The API works without it: /api/v1/openapi.yaml describes it.
 `
 
 var pageMedia = map[string]string{
@@ -22,7 +22,7 @@ var pageMedia = map[string]string{
 	".webmanifest": "application/manifest+json", ".txt": "text/plain; charset=utf-8", ".map": "application/json",
 }
 
-// static holds the page's few files in memory.
+// static has the files of the page in memory.
 type static struct{ files map[string]asset }
 
 type asset struct {

@@ -1,0 +1,56 @@
+package web
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"cattlecounter/shared/wire"
+)
+
+// The schemas of openapi.yaml have the fields of the types that travel.
+func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
+	doc := loadOpenAPI(t)
+	for name, v := range map[string]any{
+		"Footage": wire.Footage{}, "Job": wire.Job{}, "Attempt": wire.Attempt{}, "Count": wire.Count{}, "Device": wire.Device{},
+		"Upload": wire.Upload{}, "Waiting": wire.Waiting{}, "Stats": wire.Stats{}, "Health": wire.Health{}, "Problem": wire.Problem{},
+		"FootagePage": wire.Page[wire.Footage]{},
+	} {
+		ref := doc.Components.Schemas[name]
+		if ref == nil {
+			t.Errorf("openapi.yaml has no schema %s", name)
+			continue
+		}
+		var fields, required []string
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			tag, ok := f.Tag.Lookup("json")
+			if !ok {
+				continue
+			}
+			field, opts, _ := strings.Cut(tag, ",")
+			fields = append(fields, field)
+			if !strings.Contains(opts, "omitempty") {
+				required = append(required, field)
+			}
+		}
+		slices.Sort(fields)
+		slices.Sort(required)
+		if got := slices.Sorted(maps.Keys(ref.Value.Properties)); !slices.Equal(got, fields) {
+			t.Errorf("%s: the schema has %v, the type %v", name, got, fields)
+		}
+		if got := slices.Sorted(slices.Values(ref.Value.Required)); !slices.Equal(got, required) {
+			t.Errorf("%s: the schema requires %v, the type %v", name, got, required)
+		}
+	}
+}
+
+func TestOpenAPIListsTheProblems(t *testing.T) {
+	text := loadOpenAPI(t).Components.Schemas["Problem"].Value.Properties["type"].Value.Description
+	for _, s := range wire.Slugs() {
+		if !strings.Contains(text, string(s)) {
+			t.Errorf("openapi.yaml does not name the problem %s", s)
+		}
+	}
+}
