@@ -44,7 +44,8 @@ type Hub struct {
 
 // NewHub returns a Hub. Subscribers get changes while Run runs.
 func NewHub(feed Feed, uploads Uploads, log *slog.Logger) *Hub {
-	return &Hub{feed: feed, uploads: uploads, log: log, wake: wake.New(), subs: map[*Subscription]struct{}{}, current: make(chan struct{})}
+	return &Hub{feed: feed, uploads: uploads, log: log, wake: wake.New(),
+		subs: map[*Subscription]struct{}{}, current: make(chan struct{})}
 }
 
 // Subscription is one listener. C is closed at its end; Err then has the reason. Ready is

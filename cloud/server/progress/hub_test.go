@@ -11,7 +11,8 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-func hub(t *testing.T, l *ledger.Ledger) *Hub {
+// runHub runs a Hub until the end of the test.
+func runHub(t *testing.T, l *ledger.Ledger) *Hub {
 	t.Helper()
 	h := NewHub(l.Changes, l.Uploads, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -26,6 +27,7 @@ func hub(t *testing.T, l *ledger.Ledger) *Hub {
 	return h
 }
 
+// subscribe waits until the subscription is ready.
 func subscribe(t *testing.T, h *Hub) *Subscription {
 	t.Helper()
 	s, err := h.Subscribe()
@@ -36,15 +38,15 @@ func subscribe(t *testing.T, h *Hub) *Subscription {
 	select {
 	case <-s.Ready:
 	case <-time.After(10 * time.Second):
-		t.Fatal("never ready")
+		t.Fatal("the subscription does not become ready")
 	}
 	return s
 }
 
-func TestHubSendsWhatComesAfterReady(t *testing.T) {
+func TestHubSendsChangesAfterReady(t *testing.T) {
 	l := openLedger(t)
 	record(t, l, "edge1", "old", "old")
-	h := hub(t, l)
+	h := runHub(t, l)
 	s := subscribe(t, h)
 	r := record(t, l, "edge1", "one", "a")
 	u := ledger.Upload{ID: "u1", Footage: "two", Device: "edge1", Site: "farm", Kind: wire.KindVideo, Name: "n", Size: 5}
@@ -59,10 +61,10 @@ func TestHubSendsWhatComesAfterReady(t *testing.T) {
 			sawJob = sawJob || c.Job != nil && c.Job.ID == r.Job.ID
 			sawUpload = sawUpload || c.Upload != nil && c.Upload.ID == "u1" && !c.Upload.Gone
 			if c.Footage != nil && c.Footage.ID == "old" {
-				t.Error("an old change came")
+				t.Error("got a change from before the subscription")
 			}
 		case <-time.After(10 * time.Second):
-			t.Fatal(sawFootage, sawJob, sawUpload)
+			t.Fatalf("changes received: footage %v, job %v, upload %v; want all", sawFootage, sawJob, sawUpload)
 		}
 	}
 	if err := l.Uploads.Delete(t.Context(), "u1"); err != nil {
@@ -73,7 +75,7 @@ func TestHubSendsWhatComesAfterReady(t *testing.T) {
 			break
 		}
 	}
-	// The last one goes, and a later one is ready again.
+	// After the last subscriber has left, a new one becomes ready.
 	s.Close()
 	s.Close()
 	subscribe(t, h)
@@ -81,7 +83,7 @@ func TestHubSendsWhatComesAfterReady(t *testing.T) {
 
 func TestSlowAndTooManyListeners(t *testing.T) {
 	l := openLedger(t)
-	h := hub(t, l)
+	h := runHub(t, l)
 	slow := subscribe(t, h)
 	h.broadcast(make([]Change, subscriberBuffer+1))
 	n := 0
@@ -89,7 +91,7 @@ func TestSlowAndTooManyListeners(t *testing.T) {
 		n++
 	}
 	if n != subscriberBuffer || !errors.Is(slow.Err(), ErrSlow) {
-		t.Errorf("%d changes, %v", n, slow.Err())
+		t.Errorf("a slow listener got %d changes and error %v, want %d and ErrSlow", n, slow.Err(), subscriberBuffer)
 	}
 	for range maxSubscribers {
 		s, err := h.Subscribe()
@@ -99,10 +101,10 @@ func TestSlowAndTooManyListeners(t *testing.T) {
 		defer s.Close()
 	}
 	if _, err := h.Subscribe(); !errors.Is(err, ErrTooMany) {
-		t.Errorf("%v", err)
+		t.Errorf("subscribe beyond the limit: error %v, want ErrTooMany", err)
 	}
 	h.Stop()
 	if _, err := h.Subscribe(); !errors.Is(err, ErrStopped) {
-		t.Errorf("%v", err)
+		t.Errorf("subscribe after the stop: error %v, want ErrStopped", err)
 	}
 }

@@ -8,31 +8,31 @@ import (
 	"testing"
 	"time"
 
-	"cattlecounter/shared/job"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/topic"
 )
 
-// hanging is a way to the broker on which the first message hangs until it may go.
-type hanging struct {
-	w         *fakeBroker
-	waits, on chan struct{}
-	once      sync.Once
+// hangingLink delivers to the broker. Its first message waits until release is closed.
+type hangingLink struct {
+	broker           *fakeBroker
+	waiting, release chan struct{}
+	once             sync.Once
 }
 
-func (h *hanging) Deliver(ctx context.Context, m mqttlink.Message) error {
-	h.once.Do(func() { close(h.waits) })
+func (h *hangingLink) Deliver(ctx context.Context, m mqttlink.Message) error {
+	h.once.Do(func() { close(h.waiting) })
 	select {
-	case <-h.on:
-		return h.w.Deliver(ctx, m)
+	case <-h.release:
+		return h.broker.Deliver(ctx, m)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// One of two publishers hangs in a message until the other leads and has told the end.
-// What it says late does not stay, and it says nothing of the rest.
-func TestALateWordIsSaidAgainAsItIs(t *testing.T) {
+// The first of two publishers hangs in a message until the second one leads and has
+// published the end of both jobs. The late message replaces the retained one, so the first
+// publisher publishes the present state again. It publishes nothing else.
+func TestLateMessageIsReplaced(t *testing.T) {
 	l, broker := openLedger(t), newFakeBroker()
 	r, other := record(t, l, "edge1", "one", "a"), record(t, l, "edge2", "two", "b")
 	j, k := begin(t, l, r.Job.ID), begin(t, l, other.Job.ID)
@@ -41,7 +41,7 @@ func TestALateWordIsSaidAgainAsItIs(t *testing.T) {
 	run := func(link Link, leads *atomic.Bool) func() {
 		p := NewPublisher(l.Changes, l.Footage, slog.New(slog.DiscardHandler))
 		p.Use(link)
-		p.stale.Store(false) // the refresh at the start says it again as well
+		p.stale.Store(false) // without it the start publishes all footage once more
 		p.askEvery = time.Millisecond
 		p.OnlyWhen(func(context.Context) (bool, error) { return leads.Load(), nil })
 		ctx, cancel := context.WithCancel(context.Background())
@@ -51,29 +51,30 @@ func TestALateWordIsSaidAgainAsItIs(t *testing.T) {
 	}
 	var first, second atomic.Bool
 	first.Store(true)
-	way := &hanging{w: broker, waits: make(chan struct{}), on: make(chan struct{})}
-	stop := run(way, &first)
+	link := &hangingLink{broker: broker, waiting: make(chan struct{}), release: make(chan struct{})}
+	stop := run(link, &first)
 	defer stop()
-	<-way.waits
+	<-link.waiting
 	first.Store(false)
 	finish(t, l, j, 7)
 	finish(t, l, k, 8)
 	second.Store(true)
 	stopSecond := run(broker, &second)
 	defer stopSecond()
-	one, two := topic.Device{Site: "farm", Name: "edge1"}.Job(r.Job.ID), topic.Device{Site: "farm", Name: "edge2"}.Job(other.Job.ID)
-	isDone := func(j topic.Job) bool { return j.State == job.Done }
+	one := topic.Device{Site: "farm", Name: "edge1"}.Job(r.Job.ID)
+	two := topic.Device{Site: "farm", Name: "edge2"}.Job(other.Job.ID)
 	await(t, broker, one, isDone)
 	await(t, broker, two, isDone)
-	close(way.on)
-	said := func(name string) int {
+	close(link.release)
+	messages := func(name string) int {
 		broker.mu.Lock()
 		defer broker.mu.Unlock()
 		return len(broker.history[name])
 	}
-	await(t, broker, one, func(j topic.Job) bool { return said(one) >= 3 && isDone(j) }) // the end, the late word, the end again
+	// Three messages: the end, the late one and the end again.
+	await(t, broker, one, func(j topic.Job) bool { return messages(one) >= 3 && isDone(j) })
 	stop()
-	if n := said(two); n != 1 {
-		t.Errorf("the rest was said %d times, by who does not lead", n)
+	if n := messages(two); n != 1 {
+		t.Errorf("the other job has %d messages, want 1: a publisher that does not lead has published", n)
 	}
 }

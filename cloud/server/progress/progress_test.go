@@ -21,6 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// openLedger opens an empty ledger.
 func openLedger(t *testing.T) *ledger.Ledger {
 	t.Helper()
 	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{})
@@ -35,16 +36,18 @@ func openLedger(t *testing.T) *ledger.Ledger {
 	return l
 }
 
+// record records uploaded footage and its job.
 func record(t *testing.T, l *ledger.Ledger, device, id, content string) ledger.Recorded {
 	t.Helper()
-	r, err := l.Footage.Record(t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: device, Name: id + ".mp4",
-		Size: 1, SHA256: footage.Sum([]byte(content)), BlobKey: "footage/" + id + "/original.mp4"})
+	r, err := l.Footage.Record(t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: device,
+		Name: id + ".mp4", Size: 1, SHA256: footage.Sum([]byte(content)), BlobKey: "footage/" + id + "/original.mp4"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
+// begin begins an attempt of a job.
 func begin(t *testing.T, l *ledger.Ledger, id string) ledger.Job {
 	t.Helper()
 	j, _, err := l.Attempts.Begin(t.Context(), id, "w")
@@ -54,88 +57,92 @@ func begin(t *testing.T, l *ledger.Ledger, id string) ledger.Job {
 	return j
 }
 
+// advance stores the progress of a job.
 func advance(t *testing.T, l *ledger.Ledger, j ledger.Job, percent float64) {
 	t.Helper()
-	if _, err := l.Attempts.UpdateProgress(t.Context(), j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: percent, Count: int(percent / 10)}); err != nil {
+	p := job.Progress{Stage: job.StageDetect, Percent: percent, Count: int(percent / 10)}
+	if _, err := l.Attempts.UpdateProgress(t.Context(), j.ID, j.Fence, p); err != nil {
 		t.Fatal(err)
 	}
 }
 
+// finish ends a job with a count of n.
 func finish(t *testing.T, l *ledger.Ledger, j ledger.Job, n int) {
 	t.Helper()
-	_, err := l.Attempts.Finish(t.Context(), j.ID, j.Fence, ledger.Count{Footage: j.Footage, Job: j.ID, Unique: n, Low: n, High: n, Model: "m",
-		ModelDigest: footage.Sum([]byte("m"))}, "k")
+	_, err := l.Attempts.Finish(t.Context(), j.ID, j.Fence, ledger.Count{Footage: j.Footage, Job: j.ID,
+		Unique: n, Low: n, High: n, Model: "m", ModelDigest: footage.Sum([]byte("m"))}, "k")
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// fakeBroker is a broker that keeps what is retained and may be away.
+// fakeBroker stores retained messages. Deliver waits while it is away.
 type fakeBroker struct {
 	mu       sync.Mutex
 	away     bool
 	back     chan struct{}
-	more     chan struct{} // closed and made anew at every delivery
+	changed  chan struct{} // closed and replaced at every delivery
 	retained map[string][]byte
 	history  map[string][]int64 // seq by topic
 }
 
 func newFakeBroker() *fakeBroker {
-	return &fakeBroker{back: make(chan struct{}), more: make(chan struct{}), retained: map[string][]byte{}, history: map[string][]int64{}}
+	return &fakeBroker{back: make(chan struct{}), changed: make(chan struct{}),
+		retained: map[string][]byte{}, history: map[string][]int64{}}
 }
 
-func (w *fakeBroker) Deliver(ctx context.Context, m mqttlink.Message) error {
+func (b *fakeBroker) Deliver(ctx context.Context, m mqttlink.Message) error {
 	for {
-		w.mu.Lock()
-		if !w.away {
+		b.mu.Lock()
+		if !b.away {
 			break
 		}
-		back := w.back
-		w.mu.Unlock()
+		back := b.back
+		b.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-back:
 		}
 	}
-	defer w.mu.Unlock()
+	defer b.mu.Unlock()
 	var h topic.Header
 	if err := json.Unmarshal(m.Payload, &h); err != nil || !m.Retain {
-		return fmt.Errorf("%s: %w, retain %v", m.Payload, err, m.Retain)
+		return fmt.Errorf("invalid message %s: error %v, retain %v", m.Payload, err, m.Retain)
 	}
-	w.retained[m.Topic] = m.Payload
-	w.history[m.Topic] = append(w.history[m.Topic], h.Seq)
-	close(w.more)
-	w.more = make(chan struct{})
+	b.retained[m.Topic] = m.Payload
+	b.history[m.Topic] = append(b.history[m.Topic], h.Seq)
+	close(b.changed)
+	b.changed = make(chan struct{})
 	return nil
 }
 
-func (w *fakeBroker) setAway(away bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.away = away; !away {
-		close(w.back)
-		w.back = make(chan struct{})
+func (b *fakeBroker) setAway(away bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away = away; !away {
+		close(b.back)
+		b.back = make(chan struct{})
 	}
 }
 
-// forget is a restart of a broker without a disk.
-func (w *fakeBroker) forget() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	clear(w.retained)
+// restart deletes all retained messages, as a restart of a broker without a disk does.
+func (b *fakeBroker) restart() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.retained)
 }
 
-// await waits until the retained message of a topic fits.
-func await[T any](t *testing.T, w *fakeBroker, name string, fits func(T) bool) T {
+// await waits until fits returns true for the retained message of a topic.
+func await[T any](t *testing.T, b *fakeBroker, name string, fits func(T) bool) T {
 	t.Helper()
 	limit := time.After(10 * time.Second)
 	for {
-		w.mu.Lock()
+		b.mu.Lock()
 		var v T
-		text, ok := w.retained[name]
-		more := w.more
-		w.mu.Unlock()
+		text, ok := b.retained[name]
+		changed := b.changed
+		b.mu.Unlock()
 		if ok {
 			if err := json.Unmarshal(text, &v); err != nil {
 				t.Fatal(err)
@@ -145,17 +152,20 @@ func await[T any](t *testing.T, w *fakeBroker, name string, fits func(T) bool) T
 			}
 		}
 		select {
-		case <-more:
+		case <-changed:
 		case <-limit:
-			t.Fatalf("%s: nothing fits, last %s", name, text)
+			t.Fatalf("%s: no expected message, the last one is %s", name, text)
 		}
 	}
 }
 
-func publish(t *testing.T, l *ledger.Ledger, w *fakeBroker) (*Publisher, func()) {
+func isDone(j topic.Job) bool { return j.State == job.Done }
+
+// publish runs a Publisher until the end of the test or until its stop is called.
+func publish(t *testing.T, l *ledger.Ledger, b *fakeBroker) (*Publisher, func()) {
 	t.Helper()
 	p := NewPublisher(l.Changes, l.Footage, slog.New(slog.DiscardHandler))
-	p.Use(w)
+	p.Use(b)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -170,29 +180,33 @@ func publish(t *testing.T, l *ledger.Ledger, w *fakeBroker) (*Publisher, func())
 }
 
 func TestJobAndCountArePublishedRetained(t *testing.T) {
-	l, w := openLedger(t), newFakeBroker()
-	publish(t, l, w)
+	l, b := openLedger(t), newFakeBroker()
+	publish(t, l, b)
 	r := record(t, l, "edge1", "one", "a")
 	d := topic.Device{Site: "farm", Name: "edge1"}
 	name := d.Job(r.Job.ID)
-	await(t, w, name, func(j topic.Job) bool { return j.State == job.Uploaded && j.V == 1 && j.Clock == topic.ClockSynced })
+	await(t, b, name, func(j topic.Job) bool {
+		return j.State == job.Uploaded && j.V == 1 && j.Clock == topic.ClockSynced
+	})
 	j := begin(t, l, r.Job.ID)
 	advance(t, l, j, 30)
-	await(t, w, name, func(j topic.Job) bool { return j.Percent == 30 && j.Count == 3 && j.Attempt == 1 && j.Footage == "one" })
+	await(t, b, name, func(j topic.Job) bool {
+		return j.Percent == 30 && j.Count == 3 && j.Attempt == 1 && j.Footage == "one"
+	})
 	finish(t, l, j, 7)
-	await(t, w, name, func(j topic.Job) bool { return j.State == job.Done })
-	c := await(t, w, topic.Counts("farm", "one"), func(topic.Count) bool { return true })
+	await(t, b, name, isDone)
+	c := await(t, b, topic.Counts("farm", "one"), func(topic.Count) bool { return true })
 	if c.Unique != 7 || c.Device != "edge1" || c.Name != "one.mp4" || c.Job != r.Job.ID {
-		t.Errorf("%+v", c)
+		t.Errorf("count: %+v", c)
 	}
 }
 
-func TestNothingIsLostWhileTheBrokerIsAway(t *testing.T) {
-	l, w := openLedger(t), newFakeBroker()
-	w.setAway(true)
-	p, _ := publish(t, l, w)
+func TestEveryChangeIsPublishedAfterTheBrokerReturns(t *testing.T) {
+	l, b := openLedger(t), newFakeBroker()
+	b.setAway(true)
+	p, _ := publish(t, l, b)
 	var jobs []ledger.Job
-	var first int64 // row that makes a message; the footage row before it makes none
+	var first int64 // the first row that becomes a message; the footage row before it does not
 	for i := range 5 {
 		r := record(t, l, "edge1", fmt.Sprint("f", i), fmt.Sprint(i))
 		if i == 0 {
@@ -204,73 +218,73 @@ func TestNothingIsLostWhileTheBrokerIsAway(t *testing.T) {
 		jobs = append(jobs, j)
 	}
 	if p.Position() >= first {
-		t.Errorf("the cursor went on to %d without the broker", p.Position())
+		t.Errorf("the position is %d although the broker has acknowledged nothing", p.Position())
 	}
-	w.setAway(false)
+	b.setAway(false)
 	for i, j := range jobs {
-		await(t, w, topic.Device{Site: "farm", Name: "edge1"}.Job(j.ID), func(j topic.Job) bool { return j.State == job.Done })
-		await(t, w, topic.Counts("farm", footage.ID(fmt.Sprint("f", i))), func(c topic.Count) bool { return c.Unique == i })
+		await(t, b, topic.Device{Site: "farm", Name: "edge1"}.Job(j.ID), isDone)
+		await(t, b, topic.Counts("farm", footage.ID(fmt.Sprint("f", i))), func(c topic.Count) bool { return c.Unique == i })
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for name, seqs := range w.history {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, seqs := range b.history {
 		for i := 1; i < len(seqs); i++ {
 			if seqs[i] < seqs[i-1] {
-				t.Errorf("%s went back: %v", name, seqs)
+				t.Errorf("the seq of %s falls: %v", name, seqs)
 			}
 		}
 	}
 }
 
-func TestRestartGoesOnAndRefreshes(t *testing.T) {
-	l, w := openLedger(t), newFakeBroker()
-	_, stop := publish(t, l, w)
+func TestRestartContinuesAndRepublishes(t *testing.T) {
+	l, b := openLedger(t), newFakeBroker()
+	_, stop := publish(t, l, b)
 	r := record(t, l, "edge1", "one", "a")
 	j := begin(t, l, r.Job.ID)
 	finish(t, l, j, 4)
 	count := topic.Counts("farm", "one")
-	await(t, w, count, func(topic.Count) bool { return true })
-	// The count may have come from the refresh at the start, before the feed
-	// reached it. A row that comes later in the feed shows that it did.
+	await(t, b, count, func(topic.Count) bool { return true })
+	// The start publishes the newest footage again, so this count may be published before
+	// the feed reaches it. A later row proves that the feed has reached it.
 	later := record(t, l, "edge2", "two", "b")
-	await(t, w, topic.Device{Site: "farm", Name: "edge2"}.Job(later.Job.ID), func(topic.Job) bool { return true })
+	await(t, b, topic.Device{Site: "farm", Name: "edge2"}.Job(later.Job.ID), func(topic.Job) bool { return true })
 	stop()
 	if seq, err := l.Changes.Cursor(t.Context(), cursorName); err != nil || seq == 0 {
-		t.Errorf("cursor %d %v", seq, err)
+		t.Errorf("saved cursor is %d, error %v", seq, err)
 	}
-	w.forget() // the broker was in the same process
-	p, _ := publish(t, l, w)
-	await(t, w, count, func(c topic.Count) bool { return c.Unique == 4 })
-	await(t, w, topic.Device{Site: "farm", Name: "edge1"}.Job(j.ID), func(j topic.Job) bool { return j.State == job.Done })
-	w.forget() // the broker restarted, this process did not
+	b.restart() // with this process, as an embedded broker does
+	p, _ := publish(t, l, b)
+	await(t, b, count, func(c topic.Count) bool { return c.Unique == 4 })
+	await(t, b, topic.Device{Site: "farm", Name: "edge1"}.Job(j.ID), isDone)
+	b.restart() // without this process
 	p.Connected()
-	await(t, w, count, func(c topic.Count) bool { return c.Unique == 4 })
+	await(t, b, count, func(c topic.Count) bool { return c.Unique == 4 })
 }
 
-func TestDuplicates(t *testing.T) {
-	l, w := openLedger(t), newFakeBroker()
-	publish(t, l, w)
+func TestDuplicatesGetJobAndCount(t *testing.T) {
+	l, b := openLedger(t), newFakeBroker()
+	publish(t, l, b)
 	first := record(t, l, "edge1", "one", "a")
 	record(t, l, "edge2", "two", "a") // before the count
 	record(t, l, "edge1", "three", "a")
 	j := begin(t, l, first.Job.ID)
 	finish(t, l, j, 9)
-	record(t, l, "edge3", "four", "a") // after it
+	record(t, l, "edge3", "four", "a") // after the count
 	for _, id := range []footage.ID{"one", "two", "three", "four"} {
-		c := await(t, w, topic.Counts("farm", id), func(c topic.Count) bool { return c.Unique == 9 })
+		c := await(t, b, topic.Counts("farm", id), func(c topic.Count) bool { return c.Unique == 9 })
 		if c.Footage != id {
-			t.Errorf("%s: %+v", id, c)
+			t.Errorf("count of %s: %+v", id, c)
 		}
 	}
 	for device, id := range map[string]footage.ID{"edge1": "one", "edge2": "two", "edge3": "four"} {
-		m := await(t, w, topic.Device{Site: "farm", Name: device}.Job(j.ID), func(j topic.Job) bool { return j.State == job.Done })
+		m := await(t, b, topic.Device{Site: "farm", Name: device}.Job(j.ID), isDone)
 		if m.Footage != id {
-			t.Errorf("%s sees footage %s, want %s", device, m.Footage, id)
+			t.Errorf("the job of %s has footage %s, want %s", device, m.Footage, id)
 		}
 	}
 }
 
-func TestChangesAreWholeAndOrdered(t *testing.T) {
+func TestChangesAreCompleteAndOrdered(t *testing.T) {
 	l := openLedger(t)
 	for i := range 7 {
 		r := record(t, l, "edge1", fmt.Sprint("f", i), fmt.Sprint(i))
@@ -302,11 +316,11 @@ func TestChangesAreWholeAndOrdered(t *testing.T) {
 				}
 			}
 			if len(changes) == 0 && !complete {
-				t.Fatal("stands still")
+				t.Fatalf("limit %d: no change after seq %d, but the read is not complete", limit, after)
 			}
 		}
 		if kinds["job"] != 7 || kinds["count"] != 4 || kinds["footage"] != 7 {
-			t.Errorf("limit %d: %v", limit, kinds)
+			t.Errorf("limit %d: got %v changes, want 7 jobs, 4 counts and 7 pieces of footage", limit, kinds)
 		}
 	}
 }

@@ -253,9 +253,13 @@ func (p *Publisher) republish(ctx context.Context) error {
 func (p *Publisher) publishChange(ctx context.Context, c Change) error {
 	switch {
 	case c.Job != nil:
-		return p.withDuplicates(ctx, c.Job.Footage, func(f ledger.Footage) error { return p.publishJob(ctx, f, c.Job.Job) })
+		return p.withDuplicates(ctx, c.Job.Footage, func(f ledger.Footage) error {
+			return p.publishJob(ctx, f, c.Job.Job)
+		})
 	case c.Count != nil:
-		return p.withDuplicates(ctx, c.Count.Footage, func(f ledger.Footage) error { return p.publishCount(ctx, f, c.Count.Count) })
+		return p.withDuplicates(ctx, c.Count.Footage, func(f ledger.Footage) error {
+			return p.publishCount(ctx, f, c.Count.Count)
+		})
 	case c.Footage != nil && c.Footage.DuplicateOf != "":
 		v, err := p.footage.Get(ctx, c.Footage.ID)
 		if errors.Is(err, ledger.ErrNotFound) {
@@ -333,7 +337,8 @@ func (p *Publisher) deliver(ctx context.Context, id footage.ID, name string, pay
 		return fmt.Errorf("message for %s: %w", name, err)
 	}
 	began := time.Now()
-	if err := p.link.Deliver(ctx, mqttlink.Message{Topic: name, Payload: text, Retain: true}); err != nil || time.Since(began) < p.askEvery {
+	err = p.link.Deliver(ctx, mqttlink.Message{Topic: name, Payload: text, Retain: true})
+	if err != nil || time.Since(began) < p.askEvery {
 		return err
 	}
 	if leads, err := p.askLead(ctx); err != nil || !leads {
@@ -352,6 +357,7 @@ func header(seq int64, now time.Time) topic.Header {
 func JobPayload(j ledger.Job, id footage.ID, now time.Time) topic.Job {
 	return topic.Job{
 		Header: header(j.Seq, now),
-		Job:    j.ID, Footage: id, State: j.State, Progress: j.Progress, Attempt: j.Attempt, Fence: j.Fence, Updated: j.Updated, Reason: j.Reason,
+		Job:    j.ID, Footage: id, State: j.State, Progress: j.Progress,
+		Attempt: j.Attempt, Fence: j.Fence, Updated: j.Updated, Reason: j.Reason,
 	}
 }

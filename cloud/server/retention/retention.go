@@ -1,6 +1,6 @@
-// Package retention removes what is kept no longer: videos whose animals were counted
-// long ago. Results, pictures and the whole history stay, so footage that comes again
-// is known, and nobody sends an old video anew.
+// Package retention deletes videos that were counted long ago. Results, pictures and the
+// ledger's rows stay, so footage that arrives a second time is recognized as a duplicate
+// and is not uploaded again.
 package retention
 
 import (
@@ -15,44 +15,44 @@ import (
 )
 
 const (
-	every = time.Hour
-	batch = 100
-	who   = "retention" // in the audit
+	every     = time.Hour
+	batch     = 100
+	auditName = "retention" // the author in the ledger's audit
 )
 
-// Footage is what it needs of the ledger's footage; *ledger.Catalog is one.
+// Footage reads and changes the ledger's footage; *ledger.Catalog implements it.
 type Footage interface {
 	ListCounted(ctx context.Context, before time.Time, limit int) ([]ledger.Footage, error)
 	RemoveVideo(ctx context.Context, id footage.ID) error
 }
 
-// Blobs is what it needs of the blob store.
+// Blobs deletes blobs. A blob that does not exist is not an error.
 type Blobs interface {
 	Delete(ctx context.Context, key string) error
 }
 
-// Keeper removes videos by age.
-type Keeper struct {
+// Remover deletes videos by age. All fields are required.
+type Remover struct {
 	Footage Footage
 	Blobs   Blobs
-	Videos  time.Duration // since the count; above 0
+	MaxAge  time.Duration // since the count; above 0
 	Now     func() time.Time
 	Log     *slog.Logger
 }
 
-// Run removes what is due, at once and every hour, until ctx ends, and returns nil then.
-// Faults are logged and met again in the next round. Several processes may run it.
-func (k *Keeper) Run(ctx context.Context) error {
-	ctx = ledger.By(ctx, who)
+// Run deletes expired videos at once and then every hour, until ctx ends, and returns nil.
+// It logs faults and retries in the next hour. Several processes may run it at once.
+func (r *Remover) Run(ctx context.Context) error {
+	ctx = ledger.By(ctx, auditName)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		n, bytes, err := k.Round(ctx)
+		n, bytes, err := r.RemoveExpired(ctx)
 		if n > 0 {
-			k.Log.Info("videos removed by age", "videos", n, "bytes", bytes, "older_than", k.Videos)
+			r.Log.Info("expired videos deleted", "videos", n, "bytes", bytes, "older_than", r.MaxAge)
 		}
 		if err != nil && ctx.Err() == nil {
-			k.Log.Error("removing videos by age", "err", err, "retry_in", every)
+			r.Log.Error("cannot delete expired videos; trying again", "err", err, "retry_in", every)
 		}
 		select {
 		case <-ctx.Done():
@@ -62,37 +62,40 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Round removes what is due now and returns how much that was. The blob goes first: a
-// crash in between leaves a note of a video that is gone, which the next round mends.
-func (k *Keeper) Round(ctx context.Context) (n int, bytes int64, err error) {
-	before := k.Now().Add(-k.Videos)
-	var faults []error // of single videos, which must not hold up the others
+// RemoveExpired deletes the videos that are older than MaxAge. It returns how many videos
+// and bytes it deleted. A fault of one video does not stop it: the error joins all faults.
+//
+// It deletes the blob before it changes the ledger. After a crash in between the next call
+// deletes the video once more, which is harmless.
+func (r *Remover) RemoveExpired(ctx context.Context) (n int, bytes int64, err error) {
+	before := r.Now().Add(-r.MaxAge)
+	var faults []error
 	for {
-		fs, err := k.Footage.ListCounted(ctx, before, batch)
+		list, err := r.Footage.ListCounted(ctx, before, batch)
 		if err != nil {
 			return n, bytes, errors.Join(append(faults, err)...)
 		}
-		was := n
-		for _, f := range fs {
-			switch err := k.remove(ctx, f); {
+		previous := n
+		for _, f := range list {
+			switch err := r.remove(ctx, f); {
 			case err == nil:
 				n, bytes = n+1, bytes+f.Size
-			case errors.Is(err, ledger.ErrNotFound): // another process was faster
+			case errors.Is(err, ledger.ErrNotFound): // another process removed it first
 			case ctx.Err() != nil:
 				return n, bytes, err
 			default:
-				faults = append(faults, fmt.Errorf("video of footage %s: %w", f.ID, err))
+				faults = append(faults, fmt.Errorf("delete video of footage %s: %w", f.ID, err))
 			}
 		}
-		if len(fs) < batch || n == was {
+		if len(list) < batch || n == previous {
 			return n, bytes, errors.Join(faults...)
 		}
 	}
 }
 
-func (k *Keeper) remove(ctx context.Context, f ledger.Footage) error {
-	if err := k.Blobs.Delete(ctx, f.BlobKey); err != nil {
+func (r *Remover) remove(ctx context.Context, f ledger.Footage) error {
+	if err := r.Blobs.Delete(ctx, f.BlobKey); err != nil {
 		return err
 	}
-	return k.Footage.RemoveVideo(ctx, f.ID)
+	return r.Footage.RemoveVideo(ctx, f.ID)
 }

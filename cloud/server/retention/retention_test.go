@@ -16,20 +16,20 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// held is a blob store that does not let one blob go.
-type held struct {
+// holding is a blob store that refuses to delete one blob.
+type holding struct {
 	Blobs
 	key string
 }
 
-func (h held) Delete(ctx context.Context, key string) error {
+func (h holding) Delete(ctx context.Context, key string) error {
 	if key == h.key {
 		return errors.New("legal hold")
 	}
 	return h.Blobs.Delete(ctx, key)
 }
 
-func TestVideosGoByAge(t *testing.T) {
+func TestExpiredVideosAreDeleted(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
@@ -40,42 +40,44 @@ func TestVideosGoByAge(t *testing.T) {
 	must.Do(t, err)
 	counted := func(id string) string {
 		key := "footage/" + id + "/original.mp4"
-		_, err := blobs.Put(ctx, key, strings.NewReader("film "+id))
+		_, err := blobs.Put(ctx, key, strings.NewReader("video "+id))
 		must.Do(t, err)
-		r, err := l.Footage.Record(ctx, ledger.Footage{ID: footage.ID(id), Size: int64(len("film " + id)), SHA256: footage.Sum([]byte(id)), BlobKey: key})
+		r, err := l.Footage.Record(ctx, ledger.Footage{ID: footage.ID(id), Size: int64(len("video " + id)),
+			SHA256: footage.Sum([]byte(id)), BlobKey: key})
 		must.Do(t, err)
 		j, _, err := l.Attempts.Begin(ctx, r.Job.ID, "w")
 		must.Do(t, err)
 		must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))(t)
 		return key
 	}
-	kept := counted("kept")
+	held := counted("held")
 	now = now.Add(time.Minute)
 	old := counted("old")
 	now = now.Add(48 * time.Hour)
-	young := counted("young")
-	k := &Keeper{Footage: l.Footage, Blobs: held{blobs, kept}, Videos: 24 * time.Hour, Now: clock, Log: slog.New(slog.DiscardHandler)}
-	for _, want := range []int{1, 0} { // one that stays holds up no other
-		if n, _, err := k.Round(ctx); n != want || err == nil {
-			t.Errorf("with one held: %d, want %d, %v", n, want, err)
+	recent := counted("recent")
+	remover := &Remover{Footage: l.Footage, Blobs: holding{blobs, held}, MaxAge: 24 * time.Hour, Now: clock,
+		Log: slog.New(slog.DiscardHandler)}
+	for _, want := range []int{1, 0} { // the held video does not stop the deletion of the others
+		if n, _, err := remover.RemoveExpired(ctx); n != want || err == nil {
+			t.Errorf("with a held video: %d videos deleted, want %d; error %v, want one", n, want, err)
 		}
 	}
-	k.Blobs = blobs
-	if n, bytes, err := k.Round(ctx); n != 1 || bytes != int64(len("film kept")) || err != nil {
-		t.Errorf("%d videos, %d bytes, %v", n, bytes, err)
+	remover.Blobs = blobs
+	if n, bytes, err := remover.RemoveExpired(ctx); n != 1 || bytes != int64(len("video held")) || err != nil {
+		t.Errorf("after the hold: %d videos and %d bytes deleted, error %v", n, bytes, err)
 	}
-	if n, _, err := k.Round(ctx); n != 0 || err != nil {
-		t.Errorf("again: %d %v", n, err)
+	if n, _, err := remover.RemoveExpired(ctx); n != 0 || err != nil {
+		t.Errorf("with nothing to delete: %d videos deleted, error %v", n, err)
 	}
 	if _, err := blobs.Stat(ctx, old); !errors.Is(err, blob.ErrNotFound) {
-		t.Errorf("the old one: %v", err)
+		t.Errorf("the expired video still exists: error %v", err)
 	}
-	if _, err := blobs.Stat(ctx, young); err != nil {
-		t.Errorf("the young one: %v", err)
+	if _, err := blobs.Stat(ctx, recent); err != nil {
+		t.Errorf("the recent video is missing: %v", err)
 	}
-	// The same content again is known, and has its count.
+	// Footage with the content of a deleted video is a duplicate.
 	r, err := l.Footage.Record(ctx, ledger.Footage{ID: "again", Size: 6, SHA256: footage.Sum([]byte("old")), BlobKey: "x"})
 	if err != nil || r.Footage.DuplicateOf != "old" {
-		t.Errorf("%+v %v", r, err)
+		t.Errorf("duplicate: %+v, error %v", r, err)
 	}
 }
