@@ -1,21 +1,23 @@
 package main
 
 import (
+	"errors"
+	"io"
+	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
-
 	"cattlecounter/deploy/testkit/documents"
+	"cattlecounter/shared/cli"
 )
 
-// Every command line of this program in the documents is one that it accepts.
+// TestDocumentsNameCommands checks that the program accepts every command line of it in the documents.
 func TestDocumentsNameCommands(t *testing.T) {
 	documents.Check(t, "../../..", "herdsim", 3, func(args []string) error {
-		p, err := kong.New(new(commands), kong.Exit(func(int) {}))
-		if err != nil {
-			t.Fatal(err)
+		var stderr strings.Builder
+		p := cli.Parse(new(commands), cli.Program{Name: "herdsim", Description: description, Stdout: io.Discard, Stderr: &stderr}, args)
+		if p.Code != 0 {
+			return errors.New(stderr.String())
 		}
-		_, err = p.Parse(args)
-		return err
+		return nil
 	})
 }
