@@ -54,7 +54,7 @@ func TestStationAndCloud(t *testing.T) {
 	}
 }
 
-// cut fails after some bytes, as a station that loses its power.
+// cut fails after some bytes, like a station that loses its power.
 type cut struct {
 	r    io.Reader
 	left int
@@ -241,7 +241,7 @@ func testRefusals(t *testing.T, c *cloud) {
 	}
 }
 
-// hints notes what the answers say about the time.
+// hints stores the Date headers of the answers.
 type hints struct {
 	mu    sync.Mutex
 	dates []string

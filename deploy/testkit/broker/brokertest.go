@@ -1,4 +1,4 @@
-// Package brokertest gives tests real brokers, which can be stopped and started
+// Package broker gives tests real brokers, which can be stopped and started
 // again at the same address, and a reader that survives it.
 package broker
 

@@ -1,6 +1,7 @@
-// Package fakecloud is the cloud's intake and footage API in memory, for tests:
-// it keeps digests instead of bytes and can be told to fail in every way that
-// the edge must survive. No program imports it.
+// Package fakecloud is the intake and footage API of the cloud in memory, for tests. It
+// stores digests instead of bytes, and tests make it fail in every way that the edge
+// must survive. It answers with the types of shared/wire; deploy/contract tests the real
+// server with them.
 package fakecloud
 
 import (
@@ -21,8 +22,8 @@ import (
 
 // Upload is one tus upload.
 type Upload struct {
-	// turn is held by a PATCH until its connection ends: what a cut one left in
-	// the buffers arrives before the next request is answered.
+	// turn is held by a PATCH until its connection ends: bytes that a cut PATCH left in
+	// the buffers arrive before the next request is answered.
 	turn         sync.Mutex
 	Size, Offset int64
 	Meta         wire.Metadata
@@ -31,7 +32,7 @@ type Upload struct {
 	block        hash.Hash // sum at the last whole block
 }
 
-// write takes bytes and remembers the digest at every whole block.
+// write adds bytes and stores the digest at every whole block.
 func (u *Upload) write(b []byte, block int64) {
 	for len(b) > 0 {
 		n := int64(len(b))
@@ -47,19 +48,20 @@ func (u *Upload) write(b []byte, block int64) {
 	}
 }
 
-// Cloud is the fake. The fields may be set before it serves; after that use Lock.
+// Cloud is the fake. Set its fields before it serves, or while it is locked.
 type Cloud struct {
 	sync.Mutex
 	Token   string
 	Uploads map[string]*Upload // by path
 	Footage map[footage.ID]*wire.Footage
-	// Before, when set, is asked first; true means it has answered.
+	// Before, when set, sees every request first; true means that it has answered.
 	Before func(w http.ResponseWriter, r *http.Request) bool
-	// CutAfter cuts each PATCH after so many bytes, 0: never.
+	// CutAfter ends each PATCH after so many bytes, 0: never.
 	CutAfter int64
 	// Cut ends a connection; nil panics with http.ErrAbortHandler.
 	Cut func(http.ResponseWriter)
-	// Keeps is the block that a cut upload is kept in multiples of; 0 and 1: every byte.
+	// Keeps is the block size of a cut upload: it keeps whole blocks only. 0 and 1 keep
+	// every byte.
 	Keeps int64
 	// Received counts every byte of every PATCH.
 	Received int64
@@ -67,7 +69,7 @@ type Cloud struct {
 	n        int
 }
 
-// New returns a cloud that takes the token.
+// New returns a cloud that accepts the token.
 func New(token string) *Cloud {
 	return &Cloud{Token: token, Uploads: map[string]*Upload{}, Footage: map[footage.ID]*wire.Footage{}}
 }
@@ -176,9 +178,9 @@ func (c *Cloud) patch(w http.ResponseWriter, r *http.Request) {
 	if cutAfter > 0 {
 		body = io.LimitReader(body, cutAfter)
 	}
-	whole := c.take(u, body)
+	whole := c.receive(u, body)
 	if !whole {
-		c.forget(u)
+		c.dropPartialBlock(u)
 		if c.Cut != nil {
 			c.Cut(w)
 			return
@@ -188,8 +190,8 @@ func (c *Cloud) patch(w http.ResponseWriter, r *http.Request) {
 	c.finish(w, r.URL.Path, u)
 }
 
-// forget drops what of a cut upload does not fill a block.
-func (c *Cloud) forget(u *Upload) {
+// dropPartialBlock drops the bytes of a cut upload that do not fill a block.
+func (c *Cloud) dropPartialBlock(u *Upload) {
 	c.Lock()
 	defer c.Unlock()
 	if c.Keeps > 1 && u.Offset%c.Keeps != 0 {
@@ -206,8 +208,8 @@ func cloneHash(h hash.Hash) hash.Hash {
 	return c
 }
 
-// take reads what comes and reports whether that was all.
-func (c *Cloud) take(u *Upload, body io.Reader) bool {
+// receive reads the body and reports whether the upload is complete.
+func (c *Cloud) receive(u *Upload, body io.Reader) bool {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := body.Read(buf)
