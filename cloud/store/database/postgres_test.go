@@ -205,12 +205,12 @@ func TestServerGoesAndComesBack(t *testing.T) {
 	_ = db.Close()
 }
 
-// A server that takes what it is sent and does not answer ends reads and writes with a
-// class, in bounded time.
+// A server that accepts requests and does not answer ends reads and writes with an error
+// class, in limited time.
 func TestServerDoesNotAnswer(t *testing.T) {
 	for name, c := range map[string]struct {
 		by    func(*DB) *sql.DB
-		deed  func(context.Context, *DB) error
+		do    func(context.Context, *DB) error
 		class error
 	}{
 		"write": {func(db *DB) *sql.DB { return db.w }, func(ctx context.Context, db *DB) error { return note(ctx, db, 1, "moo") }, ErrBusy},
@@ -220,6 +220,7 @@ func TestServerDoesNotAnswer(t *testing.T) {
 		}, ErrUnreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // both wait for time limits
 			db := connect(t, postgres.Get(t).Database(t), time.Second)
 			var pid int
 			if err := c.by(db).QueryRowContext(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
@@ -231,11 +232,11 @@ func TestServerDoesNotAnswer(t *testing.T) {
 			defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			if err := c.deed(ctx, db); err != nil || name == "write" { // a read may have been tried on another connection
+			if err := c.do(ctx, db); err != nil || name == "write" { // a read may have been tried on another connection
 				wantClass(t, err, c.class)
 			}
 			if ctx.Err() != nil {
-				t.Error("it did not end by itself")
+				t.Error("the call did not end by itself")
 			}
 		})
 	}

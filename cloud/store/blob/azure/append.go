@@ -47,7 +47,7 @@ func (s *Store) appendAt(ctx context.Context, name string, offset int64, r io.Re
 	if end := size(st.blocks); offset != end {
 		return 0, fmt.Errorf("at %d, staged are %d bytes: %w", offset, end, blob.ErrOffset)
 	}
-	keep, from := mergeableTail(st.blocks)
+	keep, from := mergeableTail(st.blocks, s.mergeFrom)
 	if from < offset {
 		again, err := s.open(ctx, name, from, offset-from)
 		if err != nil {

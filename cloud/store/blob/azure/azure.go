@@ -50,6 +50,8 @@ type Store struct {
 	box      *container.Client
 	resource azstorage.Resource
 	keyed    bool // the account's key signs links
+	// mergeFrom is manyBlocks; a test has fewer.
+	mergeFrom int
 
 	mu     sync.Mutex
 	stages map[string]*stage // cache of staged uploads by name; at most maxStages
@@ -76,7 +78,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blobs on Azure: %w", err)
 	}
-	s := &Store{service: client, box: client.NewContainerClient(o.Container), keyed: o.Account.URL == "", stages: map[string]*stage{}, leases: map[string]string{},
+	s := &Store{service: client, box: client.NewContainerClient(o.Container), keyed: o.Account.URL == "", mergeFrom: manyBlocks, stages: map[string]*stage{}, leases: map[string]string{},
 		free: make(chan []byte, idleBuffers)}
 	s.resource = azstorage.Resource{Kind: azstorage.Container, Name: o.Container, Log: o.Log, Create: func(ctx context.Context) error {
 		_, err := s.box.Create(ctx, nil)

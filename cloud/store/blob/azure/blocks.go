@@ -11,6 +11,8 @@ import (
 const (
 	firstBlock = 4 << 20
 	maxBlocks  = 50_000
+	// manyBlocks is the number of blocks from which an append merges small ones.
+	manyBlocks = 2000
 )
 
 var growth = []struct{ below, size int64 }{{40 << 30, firstBlock}, {120 << 30, 2 * firstBlock}, {1 << 62, 4 * firstBlock}}
@@ -84,9 +86,8 @@ func size(blocks []block) int64 {
 
 // mergeableTail limits the number of blocks. It returns the blocks to keep and the offset
 // from which an append sends the content again: the small blocks at the end, which
-// together are smaller than one block. Only an upload of many small pieces has them.
-func mergeableTail(blocks []block) (keep []block, from int64) {
-	const many = 2000
+// together are smaller than one block. It merges when there are at least many blocks.
+func mergeableTail(blocks []block, many int) (keep []block, from int64) {
 	end := size(blocks)
 	if len(blocks) < many {
 		return blocks, end

@@ -54,7 +54,7 @@ func TestNumberOfBlocks(t *testing.T) {
 	var blocks []block
 	most := 0
 	for at := int64(0); at < large; {
-		keep, from := mergeableTail(blocks)
+		keep, from := mergeableTail(blocks, manyBlocks)
 		next := at + 5_000_000
 		for blocks = keep; from < next; {
 			b := block{from, min(blockSize(from), next-from)}

@@ -262,13 +262,14 @@ func each(s *Store, t *testing.T) error {
 // ones at its end are sent again as one.
 func TestManySmallPieces(t *testing.T) {
 	s := open(t, box())
+	s.mergeFrom = 100
 	must.Do(t, s.Stage(t.Context(), "u"))
 	name := stagePrefix + "u"
 	st, err := s.loadStage(t.Context(), name)
 	must.Do(t, err)
 	var want strings.Builder
 	var blocks []block
-	for i := range 2000 {
+	for i := range s.mergeFrom {
 		piece := strings.Repeat(string(rune('a'+i%26)), 3)
 		b := block{int64(want.Len()), int64(len(piece))}
 		_, err := s.box.NewBlockBlobClient(name).StageBlock(t.Context(), b.id(), streaming.NopCloser(strings.NewReader(piece)), nil)

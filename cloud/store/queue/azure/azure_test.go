@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"flag"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,11 +19,18 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgres.Tests(azurite.Tests(m)).Run()) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// The parallel tests wait for the service's clock and need little of the processor.
+	if err := flag.Set("test.parallel", "12"); err != nil {
+		panic(err)
+	}
+	os.Exit(postgres.Tests(azurite.Tests(m)).Run())
+}
 
 func name() string { return "q" + strings.ToLower(string(footage.NewID(time.Now()))) }
 
-// open opens a queue as a process of its own would.
+// open opens a queue as another process does.
 func open(t testing.TB, path, name string, now func() time.Time) *Queue {
 	t.Helper()
 	return openBy(t, path, name, now, nil)
@@ -49,7 +57,7 @@ func openBy(t testing.TB, path, name string, now func() time.Time, client *http.
 }
 
 func TestQueue(t *testing.T) {
-	t.Parallel() // both wait for the service's clock
+	t.Parallel() // this suite and the next wait for the service's clock
 	azurite.Get(t)
 	queuetest.Run(t, fixture(func(t *testing.T) string { return filepath.Join(t.TempDir(), "ledger.db") }))
 }
@@ -66,8 +74,8 @@ func fixture(somewhere func(*testing.T) string) func(*testing.T) queuetest.Fixtu
 		path, name := somewhere(t), name()
 		return queuetest.Fixture{
 			Queue:   open(t, path, name, nil),
-			Advance: func(d time.Duration) { <-time.After(d) }, // the service has a clock of its own
-			Again:   func() queue.Queue { return open(t, path, name, nil) },
+			Advance: func(d time.Duration) { <-time.After(d) }, // the service has its own clock
+			Reopen:  func() queue.Queue { return open(t, path, name, nil) },
 		}
 	}
 }

@@ -26,7 +26,7 @@ var places = map[string]func(testing.TB) string{
 	"postgres": func(t testing.TB) string { return postgres.Get(t).Database(t).Reveal() },
 }
 
-// open opens a queue as a process of its own would.
+// open opens a queue as another process does.
 func open(t testing.TB, place string, now func() time.Time) *Queue {
 	t.Helper()
 	openLedger := ledger.Open
@@ -56,7 +56,7 @@ func TestQueue(t *testing.T) {
 				return queuetest.Fixture{
 					Queue:   open(t, place, c.Now),
 					Advance: c.Advance,
-					Again:   func() queue.Queue { return open(t, place, c.Now) },
+					Reopen:  func() queue.Queue { return open(t, place, c.Now) },
 				}
 			})
 		})
