@@ -23,18 +23,18 @@ import (
 	"cattlecounter/shared/settings"
 )
 
-// Blobs keeps blobs and lets them grow.
+// Blobs stores whole blobs, and blobs that grow in pieces.
 type Blobs interface {
 	blob.Store
 	blob.Stager
 }
 
-// Stores is what is opened. Nothing of it is to be closed: the queue lives as long
-// as its ledger.
+// Stores are the opened back ends. None of them needs to be closed. The queue is usable as
+// long as its ledger is open.
 type Stores struct {
 	Blobs Blobs
 	Queue queue.Queue
-	// Ready says why blobs cannot be written, nil when they can.
+	// Ready returns an error when blobs cannot be written.
 	Ready func(context.Context) error
 }
 
@@ -53,7 +53,8 @@ func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) 
 	return ledger.OpenPostgres(ctx, cfg.Ledger.URL, o)
 }
 
-// Open opens what cfg names; l is the ledger of the same configuration.
+// Open opens the blob store and the queue that cfg names. l is the ledger of the same
+// configuration.
 func Open(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Logger) (Stores, error) {
 	if cfg.Store == config.StoreAzure {
 		return azure(ctx, cfg, l, log)
@@ -66,7 +67,7 @@ func Open(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Lo
 	if err != nil {
 		return Stores{}, err
 	}
-	return Stores{Blobs: blobs, Queue: q, Ready: func(context.Context) error { return room(cfg.BlobDir(), cfg.Intake.MinFree) }}, nil
+	return Stores{Blobs: blobs, Queue: q, Ready: func(context.Context) error { return checkFolder(cfg.BlobDir(), cfg.Intake.MinFree) }}, nil
 }
 
 func azure(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Logger) (Stores, error) {
@@ -87,13 +88,13 @@ func azure(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.L
 	}}, nil
 }
 
-var errLowDisk = errors.New("too little free space")
+var errLowDisk = errors.New("not enough free space; delete files or lower intake.min_free")
 
-// room wants a folder that can be written and has space.
-func room(dir string, minFree settings.ByteSize) error {
+// checkFolder checks that the folder is writable and has free space.
+func checkFolder(dir string, minFree settings.ByteSize) error {
 	f, err := os.CreateTemp(dir, ".ready-*")
 	if err != nil {
-		return fmt.Errorf("blob folder cannot be written: %w", err)
+		return fmt.Errorf("cannot write to the blob folder: %w", err)
 	}
 	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
 		return fmt.Errorf("blob folder: %w", err)

@@ -1,6 +1,5 @@
-// Package azurite starts Azurite, which speaks the protocols of Azure Storage, for
-// tests: one for all tests of a program, on free ports of this machine, in memory
-// as far as it can. No program imports it.
+// Package azurite starts Azurite, the emulator of Azure Storage, for tests: one for all
+// tests of a test program, on free ports of this machine.
 package azurite
 
 import (
@@ -18,7 +17,7 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// Account and Key are those that every Azurite has; they protect nothing.
+// Account and Key are the published ones of every Azurite. They protect nothing.
 const (
 	Account = "devstoreaccount1"
 	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==" //nolint:gosec // published
@@ -31,8 +30,8 @@ type Server struct {
 	dir         string
 }
 
-// Through returns the connection string of the server, or of one that stands in
-// front of it at the given addresses ("" for none).
+// Through returns a connection string that uses the given addresses instead of the
+// server's, such as those of a proxy. "" means the server's own address.
 func (s *Server) Through(blob, queue string) secret.String {
 	if blob == "" {
 		blob = s.Blob
@@ -44,23 +43,23 @@ func (s *Server) Through(blob, queue string) secret.String {
 		Account, Key, blob, Account, queue, Account))
 }
 
-// ConnectionString is Through without anything between.
+// ConnectionString returns the connection string of the server.
 func (s *Server) ConnectionString() secret.String { return s.Through("", "") }
 
 // Stop ends the server.
 func (s *Server) Stop() error {
-	_ = s.cmd.Process.Kill() // it may be gone
+	_ = s.cmd.Process.Kill() // it may have ended
 	_ = s.cmd.Wait()
 	return os.RemoveAll(s.dir)
 }
 
 var shared = testserver.One[*Server]{Start: Start, End: (*Server).Stop}
 
-// Tests are tests with a server that they share.
+// Tests wraps the tests of a program; call it in TestMain. It ends the shared server.
 func Tests(m testserver.Runner) testserver.Runner { return shared.Tests(m) }
 
-// Get returns the server that all tests of this program share; Tests must run them.
-// Where Azurite is not installed the test skips, in CI it fails.
+// Get returns the server that all tests of this program share. Tests must wrap them. When
+// Azurite is not installed, the test is skipped; in CI it fails.
 func Get(t testing.TB) *Server {
 	t.Helper()
 	return shared.Get(t)
@@ -83,7 +82,7 @@ func program() (string, error) {
 
 var listening = regexp.MustCompile(`Azurite (Blob|Queue) service is successfully listening at http://(\S+)`)
 
-// Start runs a server of its own.
+// Start starts a server that is not shared.
 func Start() (*Server, error) {
 	path, err := program()
 	if err != nil {
@@ -105,14 +104,14 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start azurite: %w", err), os.RemoveAll(dir))
 	}
-	if err := testserver.Await("azurite", out, s.heard); err != nil {
+	if err := testserver.Await("azurite", out, s.readAddress); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-// heard takes the addresses out of what the server says; the queue's comes last.
-func (s *Server) heard(line string) (up bool) {
+// readAddress reads the addresses from the output. The queue's address is the last one.
+func (s *Server) readAddress(line string) (up bool) {
 	m := listening.FindStringSubmatch(line)
 	switch {
 	case m == nil:

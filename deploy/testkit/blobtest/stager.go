@@ -12,14 +12,14 @@ import (
 	"cattlecounter/deploy/testkit/must"
 )
 
-// Staging is a store that also stages.
+// Staging is a store with staged blobs.
 type Staging interface {
 	blob.Store
 	blob.Stager
 }
 
-// RunStager checks the growing of blobs. open gives an empty store and a
-// function that opens the same store once more, as after a restart.
+// RunStager checks staged blobs. open returns an empty store and a function that opens the
+// same store again, as after a restart.
 func RunStager(t *testing.T, open func(t *testing.T) (s Staging, again func() Staging)) {
 	for name, test := range map[string]func(*testing.T, Staging, func() Staging){
 		"grow and commit":                   growAndCommit,
@@ -260,7 +260,7 @@ func appendMemory(t *testing.T, s Staging, _ func() Staging) {
 			t.Fatalf("appended %d of %d bytes", n, int64(size))
 		}
 	})
-	// Generous to back ends that take a new block buffer every few MiB.
+	// The limit allows a new block buffer every few MiB.
 	if bytes > 2*size {
 		t.Errorf("%d bytes were allocated for an append of %d", bytes, int64(size))
 	}
@@ -273,7 +273,7 @@ func (zeros) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// allocated is how many bytes f takes from the heap, freed or not.
+// allocated returns the number of bytes that f allocates on the heap, freed or not.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

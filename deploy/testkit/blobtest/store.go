@@ -1,5 +1,5 @@
-// Package blobtest is the contract of package blob as code. Every back end runs
-// it in its own tests.
+// Package blobtest is the contract of package blob as code. Every back end runs it in its
+// tests.
 package blobtest
 
 import (
@@ -20,7 +20,7 @@ import (
 
 var errCut = errors.New("the source broke off")
 
-// Run checks a store. newStore gives an empty one; its end is the caller's.
+// Run checks a store. newStore returns an empty store. The caller closes it.
 func Run(t *testing.T, newStore func(t *testing.T) blob.Store) {
 	for name, test := range map[string]func(*testing.T, blob.Store){
 		"put, open, stat":                putOpenStat,
@@ -126,7 +126,7 @@ func keys(t *testing.T, s blob.Store) {
 	}
 }
 
-// BadKeys are keys that every back end refuses.
+// BadKeys are keys that every back end must refuse.
 var BadKeys = []string{
 	"", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", ".hidden", "a/.b", `a\b`, "a b", "a\x00b", "a\nb",
 	"ä", "a?b", "a#b", "a%2fb", "C:a", strings.Repeat("a", 129), strings.Repeat("abc/", 130) + "a",
@@ -189,8 +189,8 @@ func conditional(t *testing.T, s blob.Store) {
 	}
 }
 
-// Race lets the stores, which share their blobs, count one number up at the same time.
-// No step may be lost.
+// Race increments one number through several stores that share their blobs, at the same
+// time. No increment may be lost.
 func Race(t *testing.T, stores ...blob.Store) {
 	const steps = 20
 	put(t, stores[0], "k", "0")
@@ -383,7 +383,7 @@ func readerOutlivesBlob(t *testing.T, s blob.Store) {
 	must.Do(t, err)
 	put(t, s, "k", "new")
 	must.Do(t, s.Delete(t.Context(), "gone"))
-	// A back end may refuse to go on, but must not give other bytes.
+	// A back end may fail here, but must not return other bytes.
 	for _, r := range []io.ReadCloser{r, gone} {
 		b, err := io.ReadAll(r)
 		if err == nil && string(b) != old {

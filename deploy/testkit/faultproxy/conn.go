@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	mostAtOnce = 32 << 10 // bytes that pass at once on a connection without pieces
-	underWay   = 128      // pieces that wait for Faults.Delay, each way
+	mostAtOnce = 32 << 10 // bytes that pass at once on a connection without Loss and Rate
+	underWay   = 128      // pieces that wait for Faults.Delay in each direction
 )
 
-// conn is one connection with what happens to it.
+// conn is one connection with its faults.
 type conn struct {
 	p        *Proxy
 	in, out  *net.TCPConn // client and server
@@ -39,21 +39,21 @@ func (c *conn) run() {
 	closed := make(chan struct{})
 	context.AfterFunc(c.ctx, func() {
 		defer close(closed)
-		c.p.lose(true, waiting(c.in)) // sent, and read by nobody
-		c.p.lose(false, waiting(c.out))
+		c.p.addLost(true, unread(c.in)) // sent and never read
+		c.p.addLost(false, unread(c.out))
 		c.in.Close()
 		c.out.Close()
 	})
 	var both sync.WaitGroup
-	both.Go(func() { c.pass(&way{c: c, up: true, from: c.in, to: c.out, cut: c.f.CutUp}) })
-	both.Go(func() { c.pass(&way{c: c, from: c.out, to: c.in, cut: c.f.CutDown}) })
+	both.Go(func() { c.pass(&direction{c: c, up: true, from: c.in, to: c.out, cut: c.f.CutUp}) })
+	both.Go(func() { c.pass(&direction{c: c, from: c.out, to: c.in, cut: c.f.CutDown}) })
 	both.Wait()
 	c.stop()
 	<-closed
 }
 
-// way is one direction of a connection.
-type way struct {
+// direction is one direction of a connection.
+type direction struct {
 	c        *conn
 	up       bool
 	from, to *net.TCPConn
@@ -63,15 +63,15 @@ type way struct {
 	free     time.Time // when the last piece is through, under Faults.Rate
 }
 
-// part is a piece under way, or the sender's end.
+// part is a piece that is being sent, or the end of the sender.
 type part struct {
 	b   []byte
 	due time.Time
 	err error
 }
 
-// pass carries bytes until the sender ends, a side is gone, or a fault ends it.
-func (c *conn) pass(w *way) {
+// pass copies bytes until the sender ends, a side closes, or a fault ends the connection.
+func (c *conn) pass(w *direction) {
 	side := uint64(c.n) << 1
 	if w.up {
 		side++
@@ -91,7 +91,7 @@ func (c *conn) pass(w *way) {
 			select {
 			case line <- p:
 			case <-c.ctx.Done():
-				c.p.lose(w.up, len(p.b))
+				c.p.addLost(w.up, len(p.b))
 				return
 			}
 			if p.err != nil {
@@ -99,18 +99,18 @@ func (c *conn) pass(w *way) {
 			}
 		}
 	})
-	goesOn := true
+	alive := true
 	for p := range line {
-		if goesOn {
-			goesOn = w.deliver(p)
+		if alive {
+			alive = w.deliver(p)
 		} else {
-			c.p.lose(w.up, len(p.b))
+			c.p.addLost(w.up, len(p.b))
 		}
 	}
 	reading.Wait()
 }
 
-func (w *way) read() part {
+func (w *direction) read() part {
 	n := mostAtOnce
 	if w.c.f.Loss > 0 || w.c.f.Rate > 0 {
 		n = w.c.p.o.Piece
@@ -120,16 +120,16 @@ func (w *way) read() part {
 	return part{b[:n], time.Now().Add(w.c.f.Delay), err}
 }
 
-// deliver brings a part to the other side, and reports whether more may come.
-func (w *way) deliver(p part) bool {
+// deliver writes a part to the other side. It reports whether more parts may follow.
+func (w *direction) deliver(p part) bool {
 	c := w.c
 	if len(p.b) > 0 {
-		if !c.open() || !w.inTime(len(p.b), p.due) {
-			c.p.lose(w.up, len(p.b))
+		if !c.open() || !w.waitUntilDue(len(p.b), p.due) {
+			c.p.addLost(w.up, len(p.b))
 			return false
 		}
 		if c.f.Loss > 0 && w.random.Float64() < c.f.Loss {
-			c.kill(w, Reset, len(p.b))
+			c.end(w, Reset, len(p.b))
 			return false
 		}
 		if !w.write(p.b) {
@@ -141,21 +141,21 @@ func (w *way) deliver(p part) bool {
 		if c.open() {
 			_ = w.to.CloseWrite()
 		}
-	case p.err != nil: // reset by one side: the other hears of it
+	case p.err != nil: // one side reset the connection, so the other side is reset, too
 		_ = w.to.SetLinger(0)
 		c.stop()
 	}
 	return p.err == nil
 }
 
-// write delivers b as far as no cut falls into it, and reports whether more may come.
-func (w *way) write(b []byte) bool {
+// write delivers b up to a cut. It reports whether more bytes may follow.
+func (w *direction) write(b []byte) bool {
 	c := w.c
 	for len(b) > 0 {
 		n := int64(len(b))
 		if w.cut != nil && w.counts() {
 			if w.counted >= *w.cut {
-				c.kill(w, Cut, len(b))
+				c.end(w, Cut, len(b))
 				return false
 			}
 			n = min(n, *w.cut-w.counted)
@@ -168,14 +168,14 @@ func (w *way) write(b []byte) bool {
 			}
 		}
 		if !c.open() {
-			c.p.lose(w.up, len(b))
+			c.p.addLost(w.up, len(b))
 			return false
 		}
 		sent, err := w.to.Write(b[:n])
 		w.sent(sent)
 		b = b[sent:]
 		if err != nil {
-			c.p.lose(w.up, len(b))
+			c.p.addLost(w.up, len(b))
 			_ = w.from.SetLinger(0)
 			c.stop()
 			return false
@@ -184,7 +184,7 @@ func (w *way) write(b []byte) bool {
 	return true
 }
 
-func (w *way) sent(n int) {
+func (w *direction) sent(n int) {
 	if w.counts() {
 		w.counted += int64(n)
 	}
@@ -195,11 +195,11 @@ func (w *way) sent(n int) {
 }
 
 // counts reports whether bytes count for the cut.
-func (w *way) counts() bool { return w.up || w.c.up.Load() >= w.c.f.DownFrom }
+func (w *direction) counts() bool { return w.up || w.c.up.Load() >= w.c.f.DownFrom }
 
-// inTime waits until a piece of n bytes is through that is due then, and reports
-// whether the connection lives.
-func (w *way) inTime(n int, due time.Time) bool {
+// waitUntilDue waits for the delay and the rate of a piece of n bytes. It reports whether
+// the connection is still open.
+func (w *direction) waitUntilDue(n int, due time.Time) bool {
 	now := time.Now()
 	if rate := w.c.f.Rate; rate > 0 {
 		if w.free.Before(due) {
@@ -222,7 +222,7 @@ func (w *way) inTime(n int, due time.Time) bool {
 	}
 }
 
-// open waits while the connection is stalled, and reports whether it lives.
+// open waits while the connection is stalled. It reports whether it is still open.
 func (c *conn) open() bool {
 	select {
 	case <-c.stalled:
@@ -236,12 +236,12 @@ func (c *conn) open() bool {
 	return c.ctx.Err() == nil
 }
 
-// stall begins one, which ends by itself, by Release or with the connection.
+// stall begins a stall. It ends after d, at Release or with the connection.
 func (c *conn) stall(d time.Duration) {
 	close(c.stalled)
 	c.p.mu.Lock()
 	released := c.p.released
-	c.p.fault(Stalled)
+	c.p.appendFault(Stalled)
 	c.p.mu.Unlock()
 	c.p.wg.Go(func() {
 		defer close(c.moving)
@@ -254,7 +254,7 @@ func (c *conn) stall(d time.Duration) {
 		select {
 		case <-over:
 			c.p.mu.Lock()
-			c.p.healed()
+			c.p.linkRestored()
 			c.p.mu.Unlock()
 		case <-released:
 		case <-c.ctx.Done():
@@ -262,10 +262,11 @@ func (c *conn) stall(d time.Duration) {
 	})
 }
 
-// kill resets the client and closes the server's side; the n bytes in hand are lost.
-func (c *conn) kill(w *way, k Kind, n int) {
-	c.p.lose(w.up, n)
+// end ends the connection with a fault: it resets the client's side and closes the
+// server's side. The n bytes that were read and not delivered are lost.
+func (c *conn) end(w *direction, k Kind, n int) {
+	c.p.addLost(w.up, n)
 	_ = c.in.SetLinger(0)
-	c.p.happened(k)
+	c.p.addFault(k)
 	c.stop()
 }

@@ -1,8 +1,8 @@
-// Package faultproxy is a TCP proxy that spoils connections on purpose, for
-// tests: it cuts them at a byte, stalls them, loses pieces by resets, slows them
-// down, swallows or refuses them, and counts what that did. No program imports it.
+// Package faultproxy is a TCP proxy for tests that disturbs connections. It cuts them at
+// a byte, stalls them, resets them at random, slows them down, swallows or refuses them.
+// It counts the faults and the bytes.
 //
-// What happens to a connection is data: a Faults value, whose parts add up. The
-// client's side of a cut is reset, as a modem does it; the server's is closed, so
-// that what was delivered arrives and the count of lost bytes is exact.
+// A Faults value describes the faults of a connection; they can be combined. A cut resets
+// the client's side, as a modem does. It closes the server's side, so that delivered bytes
+// arrive and the number of lost bytes is exact.
 package faultproxy

@@ -5,38 +5,38 @@ import (
 	"time"
 )
 
-// Faults is what happens to one connection. The zero value passes everything on.
+// Faults are the faults of one connection. The zero value passes all bytes.
 type Faults struct {
-	// CutUp and CutDown pass so many bytes to the server or the client and cut the
-	// connection when another comes; nil: never.
+	// CutUp and CutDown cut the connection after this number of bytes to the server or to
+	// the client. nil means never.
 	CutUp, CutDown *int64
-	// DownFrom is how many bytes must have gone to the server before those to the
-	// client count for CutDown: with a file's size it picks the answer to the file.
+	// DownFrom is the number of bytes to the server after which bytes to the client count
+	// for CutDown. With the size of a file it selects the answer to the file.
 	DownFrom int64
-	// Stall stops both directions; nil: never.
+	// Stall stops both directions. nil means never.
 	Stall *Stall
-	// Loss is the probability that a piece, of Options.Piece bytes at most, resets
-	// the connection instead of passing.
+	// Loss is the probability that a piece resets the connection. A piece has at most
+	// Options.Piece bytes.
 	Loss float64
-	// Rate is the bits per second each way; 0: no limit.
+	// Rate is the limit in bits per second for each direction. 0 means no limit.
 	Rate int64
-	// Delay is how long a piece takes, each way; 128 pieces may be under way.
+	// Delay is the time that a piece needs in each direction. At most 128 pieces wait.
 	Delay time.Duration
-	// BlackHole accepts the connection and neither takes nor gives a byte, ever.
+	// BlackHole accepts the connection and transfers nothing.
 	BlackHole bool
 }
 
-// Stall stops a connection, which stays open: nothing is taken from either side
-// and nothing is given.
+// Stall stops a connection without closing it: no byte is read from or written to either
+// side.
 type Stall struct {
-	After int64         // bytes to the server before it
-	For   time.Duration // 0: until Proxy.Release
+	After int64         // bytes to the server before the stall
+	For   time.Duration // 0 means until Proxy.Release
 }
 
-// At is a byte to cut at.
+// At returns a position for CutUp and CutDown.
 func At(n int64) *int64 { return &n }
 
-// Kind says what a fault was.
+// Kind is the kind of a fault.
 type Kind string
 
 // Kinds of faults.
@@ -47,36 +47,37 @@ const (
 	BlackHole Kind = "black hole"
 	Refused   Kind = "refused" // the listener was closed, by Proxy.Refuse
 	NoServer  Kind = "no server"
-	Outside   Kind = "outside" // noted by Proxy.Note
+	Outside   Kind = "outside" // recorded by Proxy.Note
 )
 
-// Fault is one that happened.
+// Fault is a fault that happened.
 type Fault struct {
 	Kind Kind
-	// At is when the link was good again: at once for a cut, at the end of a stall
-	// that ended, at Proxy.Release for what lasts until then.
+	// At is when the link worked again. A cut works again at once, a stall at its end,
+	// and other faults at Proxy.Release.
 	At time.Time
 	// Recovered is when the first byte after the fault reached the server, over a
-	// connection that was made after it, or any for a stall; zero: none did.
+	// connection made after the fault, or any connection after a stall. Zero means that
+	// no byte reached it.
 	Recovered time.Time
-	since     int // number of the first connection that counts for that
+	since     int // number of the first connection that counts for Recovered
 }
 
 // Flow counts the bytes of one direction.
 type Flow struct {
-	// Delivered is what was handed to the receiver, Lost what left the sender and
-	// never will be. What waits in buffers is in neither.
+	// Delivered bytes were written to the receiver. Lost bytes left the sender and will
+	// never be delivered. Bytes in buffers are in neither.
 	Delivered, Lost int64
 }
 
-// Stats is what happened so far.
+// Stats are the connections, bytes and faults so far.
 type Stats struct {
 	Connections int // accepted
 	Up, Down    Flow
-	Faults      []Fault // in order; a test's own number bounds them
+	Faults      []Fault // in order of time; the test limits their number
 }
 
-// Count returns how many faults there were of the kinds, of any without one.
+// Count returns the number of faults of the kinds, or of all faults without kinds.
 func (s Stats) Count(kinds ...Kind) int {
 	n := 0
 	for _, f := range s.Faults {
@@ -87,7 +88,8 @@ func (s Stats) Count(kinds ...Kind) int {
 	return n
 }
 
-// Recoveries returns how long each fault that was recovered from took, shortest first.
+// Recoveries returns the times from At to Recovered of all recovered faults, shortest
+// first.
 func (s Stats) Recoveries() []time.Duration {
 	var all []time.Duration
 	for _, f := range s.Faults {

@@ -20,20 +20,20 @@ const (
 type Options struct {
 	To     string // host:port of the server
 	Listen string // host:port; "" means any port of loopback
-	// Plan says what happens to the next connection, by what has happened so far;
-	// nil: nothing. It is called by one goroutine at a time.
+	// Plan returns the faults of the next connection. nil means no faults. One goroutine at
+	// a time calls it.
 	Plan func(Stats) Faults
-	// Seed makes Faults.Loss fall alike in every run with the same pieces.
+	// Seed makes Faults.Loss repeatable.
 	Seed uint64
-	// Piece is the most bytes that pass, or are lost, at once under Loss or Rate; 0
-	// means 1,400.
+	// Piece is the largest number of bytes that pass or are lost at once with Loss or
+	// Rate. 0 means 1,400.
 	Piece int
-	// Buffer is the size of the kernel's buffers on the way, which is what a slow
-	// link holds of a sender's bytes; 0 means 64 KiB.
+	// Buffer is the size in bytes of the kernel's buffers: what a slow link holds of a
+	// sender's bytes. 0 means 64 KiB.
 	Buffer int
 }
 
-// Proxy passes connections on, and spoils them. It is safe for concurrent use.
+// Proxy is a running proxy. It is safe for concurrent use.
 type Proxy struct {
 	o    Options
 	ctx  context.Context
@@ -49,7 +49,7 @@ type Proxy struct {
 	open     map[*net.TCPConn]context.CancelFunc
 }
 
-// New listens and passes on until Close.
+// New starts a proxy, which runs until Close.
 func New(o Options) (*Proxy, error) {
 	if o.Plan == nil {
 		o.Plan = func(Stats) Faults { return Faults{} }
@@ -73,32 +73,32 @@ func New(o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Addr is where it listens, also while it refuses.
+// Addr returns the address, also while the proxy refuses connections.
 func (p *Proxy) Addr() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.addr
 }
 
-// Accept ends Refuse, on the same port; while it accepts, and after Close, it does
-// nothing.
+// Accept ends Refuse, on the same port. It does nothing while the proxy accepts and after
+// Close.
 func (p *Proxy) Accept() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.l != nil || p.ctx.Err() != nil {
 		return nil
 	}
-	l, err := (&net.ListenConfig{Control: small(p.o.Buffer)}).Listen(p.ctx, "tcp", p.addr)
+	l, err := (&net.ListenConfig{Control: setBuffers(p.o.Buffer)}).Listen(p.ctx, "tcp", p.addr)
 	if err != nil {
 		return fmt.Errorf("fault proxy to %s: %w", p.o.To, err)
 	}
 	p.l, p.addr = l, l.Addr().String()
 	p.wg.Go(func() { p.accept(l) })
-	p.healed()
+	p.linkRestored()
 	return nil
 }
 
-// Refuse closes the listener until Accept; connections that are open go on.
+// Refuse closes the listener until Accept. Open connections continue.
 func (p *Proxy) Refuse() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,21 +107,21 @@ func (p *Proxy) Refuse() error {
 	}
 	l := p.l
 	p.l = nil
-	p.fault(Refused)
+	p.appendFault(Refused)
 	return l.Close()
 }
 
-// Release ends every stall that waits for it. The faults that nothing has
-// followed yet count from now on: the link is good again.
+// Release ends every stall that waits for it. It sets At of all faults that are not
+// recovered to now.
 func (p *Proxy) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	close(p.released)
 	p.released = make(chan struct{})
-	p.healed()
+	p.linkRestored()
 }
 
-// Sever resets every open connection, also stalled ones and black holes, as one cut.
+// Sever resets every open connection, including stalls and black holes, as one cut.
 func (p *Proxy) Sever() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,14 +129,14 @@ func (p *Proxy) Sever() {
 		_ = in.SetLinger(0)
 		end()
 	}
-	p.fault(Cut)
+	p.appendFault(Cut)
 }
 
-// Note counts a fault that was made elsewhere and ended the connections, such as a
-// server that was killed.
-func (p *Proxy) Note() { p.happened(Outside) }
+// Note records a fault that the test made elsewhere and that ended the connections, such
+// as a killed server.
+func (p *Proxy) Note() { p.addFault(Outside) }
 
-// Close ends every connection and waits for that. A second call does nothing.
+// Close ends all connections and waits for their goroutines. A second call does nothing.
 func (p *Proxy) Close() error {
 	p.stop()
 	p.mu.Lock()
@@ -151,7 +151,7 @@ func (p *Proxy) Close() error {
 	return err
 }
 
-// Stats returns what happened so far.
+// Stats returns the statistics so far.
 func (p *Proxy) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,7 +160,7 @@ func (p *Proxy) Stats() Stats {
 	return s
 }
 
-// Wait returns when ok says yes to what happened, or with the cause of ctx.
+// Wait returns nil when ok returns true, or the cause of ctx when ctx ends.
 func (p *Proxy) Wait(ctx context.Context, ok func(Stats) bool) error {
 	for {
 		p.mu.Lock()
@@ -177,37 +177,37 @@ func (p *Proxy) Wait(ctx context.Context, ok func(Stats) bool) error {
 	}
 }
 
-// fault, healed and tell are called under mu.
-func (p *Proxy) fault(k Kind) {
+// The caller of appendFault, linkRestored and notify holds mu.
+func (p *Proxy) appendFault(k Kind) {
 	f := Fault{Kind: k, At: time.Now()}
 	if k != Stalled {
 		f.since = p.stats.Connections
 	}
 	p.stats.Faults = append(p.stats.Faults, f)
-	p.tell()
+	p.notify()
 }
 
-func (p *Proxy) healed() {
+func (p *Proxy) linkRestored() {
 	for i := range p.stats.Faults {
 		if f := &p.stats.Faults[i]; f.Recovered.IsZero() {
 			f.At = time.Now()
 		}
 	}
-	p.tell()
+	p.notify()
 }
 
-func (p *Proxy) tell() {
+func (p *Proxy) notify() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-// delivered counts bytes of a connection, and what those to the server recover from.
+// delivered counts bytes of a connection. Bytes to the server mark faults as recovered.
 func (p *Proxy) delivered(conn int, up bool, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !up {
 		p.stats.Down.Delivered += int64(n)
-		p.tell()
+		p.notify()
 		return
 	}
 	p.stats.Up.Delivered += int64(n)
@@ -216,7 +216,7 @@ func (p *Proxy) delivered(conn int, up bool, n int) {
 			f.Recovered = time.Now()
 		}
 	}
-	p.tell()
+	p.notify()
 }
 
 func (p *Proxy) accept(l net.Listener) {
@@ -224,7 +224,7 @@ func (p *Proxy) accept(l net.Listener) {
 		in, err := l.Accept()
 		if err != nil {
 			if p.ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
-				panic(err) // a test is no place to go on without a listener
+				panic(err) // the test cannot continue without a listener
 			}
 			return
 		}
@@ -232,13 +232,13 @@ func (p *Proxy) accept(l net.Listener) {
 		f := p.o.Plan(s)
 		p.mu.Lock()
 		p.stats.Connections++
-		p.tell()
+		p.notify()
 		p.mu.Unlock()
 		p.wg.Go(func() { p.serve(in.(*net.TCPConn), s.Connections, f) })
 	}
 }
 
-// serve owns one connection.
+// serve owns one connection and returns after its end.
 func (p *Proxy) serve(in *net.TCPConn, n int, f Faults) {
 	ctx, end := context.WithCancel(p.ctx)
 	p.mu.Lock()
@@ -252,28 +252,28 @@ func (p *Proxy) serve(in *net.TCPConn, n int, f Faults) {
 		in.Close()
 	}()
 	if f.BlackHole {
-		p.happened(BlackHole)
+		p.addFault(BlackHole)
 		<-ctx.Done()
-		p.lose(true, waiting(in))
+		p.addLost(true, unread(in))
 		return
 	}
-	to, err := (&net.Dialer{Control: small(p.o.Buffer)}).DialContext(ctx, "tcp", p.o.To)
+	to, err := (&net.Dialer{Control: setBuffers(p.o.Buffer)}).DialContext(ctx, "tcp", p.o.To)
 	if err != nil {
 		_ = in.SetLinger(0)
-		p.happened(NoServer)
+		p.addFault(NoServer)
 		return
 	}
 	newConn(ctx, end, p, in, to.(*net.TCPConn), n, f).run()
 }
 
-func (p *Proxy) happened(k Kind) {
+func (p *Proxy) addFault(k Kind) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fault(k)
+	p.appendFault(k)
 }
 
-// lose counts bytes that left a sender and go nowhere.
-func (p *Proxy) lose(up bool, n int) {
+// addLost counts bytes that left a sender and will never be delivered.
+func (p *Proxy) addLost(up bool, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if up {

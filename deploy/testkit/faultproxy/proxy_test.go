@@ -197,7 +197,7 @@ func TestCutDownFrom(t *testing.T) {
 	}
 }
 
-// A stalled connection moves nothing either way, stays open, and goes on.
+// A stalled connection moves nothing either direction, stays open, and goes on.
 func TestStallUntilReleased(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{Plan: always(Faults{Stall: &Stall{After: 3}})})
@@ -289,7 +289,7 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-// What is under way when the connection is cut is lost.
+// What is under direction when the connection is cut is lost.
 func TestDelayAndCut(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{Plan: always(Faults{CutUp: At(10), Delay: time.Millisecond})})

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// small makes the kernel's buffers of a socket that small, before it connects or
+// setBuffers sets the kernel's buffers of a socket to n bytes before it connects or
 // listens.
-func small(n int) func(_, _ string, c syscall.RawConn) error {
+func setBuffers(n int) func(_, _ string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		var set error
 		err := c.Control(func(fd uintptr) {
@@ -21,8 +21,8 @@ func small(n int) func(_, _ string, c syscall.RawConn) error {
 	}
 }
 
-// waiting is how many bytes have come that nobody has read, 0 on a closed one.
-func waiting(c *net.TCPConn) int {
+// unread returns the number of received bytes that were not read, 0 for a closed socket.
+func unread(c *net.TCPConn) int {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return 0

@@ -1,6 +1,5 @@
-// Package postgres starts PostgreSQL for tests: one server for all tests of a program,
-// on a free port of this machine, with a database for each that asks. No program
-// imports it.
+// Package postgres starts PostgreSQL for tests: one server for all tests of a test
+// program, on a free port of this machine, with a new database for each test.
 package postgres
 
 import (
@@ -27,18 +26,18 @@ import (
 )
 
 const (
-	account   = "cattle"
-	serverUID = "postgres" // the server does not run as root
-	ready     = "database system is ready to accept connections"
+	account       = "cattle"
+	serverAccount = "postgres" // the server refuses to run as root
+	ready         = "database system is ready to accept connections"
 )
 
-// Password of the server's account. It protects nothing; tests look for it in logs.
+// Password of the server's account. It protects nothing. Tests search for it in logs.
 const Password = "open-sesame"
 
 // Server is a running PostgreSQL.
 type Server struct {
 	bin, dir, port string
-	cmd            *exec.Cmd // nil while it does not run
+	cmd            *exec.Cmd // nil while the server does not run
 
 	mu sync.Mutex
 	n  int
@@ -46,17 +45,18 @@ type Server struct {
 
 var shared = testserver.One[*Server]{Start: New, End: (*Server).Remove}
 
-// Tests are tests with a server that they share.
+// Tests wraps the tests of a program; call it in TestMain. It ends the shared server.
 func Tests(m testserver.Runner) testserver.Runner { return shared.Tests(m) }
 
-// Get returns the server that all tests of this program share; Tests must run them.
-// Where PostgreSQL is not installed the test skips, in CI it fails.
+// Get returns the server that all tests of this program share. Tests must wrap them. When
+// PostgreSQL is not installed, the test is skipped; in CI it fails.
 func Get(t testing.TB) *Server {
 	t.Helper()
 	return shared.Get(t)
 }
 
-// Database makes an empty database that goes with the test, and returns its address.
+// Database creates an empty database and returns its address. The database is deleted at
+// the end of the test.
 func (s *Server) Database(t testing.TB) secret.String {
 	t.Helper()
 	s.mu.Lock()
@@ -74,7 +74,7 @@ func (s *Server) Database(t testing.TB) secret.String {
 	return s.address("127.0.0.1:"+s.port, name)
 }
 
-// Addr is host:port of the server.
+// Addr returns host:port of the server.
 func (s *Server) Addr() string { return "127.0.0.1:" + s.port }
 
 func (s *Server) address(addr, database string) secret.String {
@@ -90,7 +90,7 @@ func (s *Server) exec(query string) error {
 	return errors.Join(err, db.Close())
 }
 
-// programs finds the folder of initdb and postgres, where Debian keeps them.
+// programs returns the folder of initdb and postgres as Debian installs them.
 func programs() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
@@ -100,7 +100,7 @@ func programs() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-// New makes a server with a data folder of its own and starts it.
+// New makes and starts a server with a new data folder.
 func New() (_ *Server, err error) {
 	bin, err := programs()
 	if err != nil {
@@ -120,7 +120,7 @@ func New() (_ *Server, err error) {
 	if err := os.WriteFile(word, []byte(Password), 0o600); err != nil {
 		return nil, err
 	}
-	if err := s.give(dir, word); err != nil {
+	if err := s.chown(dir, word); err != nil {
 		return nil, err
 	}
 	initdb := s.command("initdb", "--no-sync", "--no-locale", "--encoding=UTF8", "--auth=scram-sha-256",
@@ -141,8 +141,8 @@ func New() (_ *Server, err error) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// give lets the server's user have its files.
-func (s *Server) give(paths ...string) error {
+// chown gives files to the user that the server runs as.
+func (s *Server) chown(paths ...string) error {
 	id, err := serverUser()
 	if err != nil || id == nil {
 		return err
@@ -153,12 +153,12 @@ func (s *Server) give(paths ...string) error {
 	return err
 }
 
-// serverUser is who the server runs as, nil for whoever runs the test.
+// serverUser returns the user that the server runs as. nil means the user of the test.
 func serverUser() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
 	}
-	u, err := user.Lookup(serverUID)
+	u, err := user.Lookup(serverAccount)
 	if err != nil {
 		return nil, errors.Join(testserver.ErrNotInstalled, err)
 	}
@@ -171,14 +171,14 @@ func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + s.bin}
-	id, _ := serverUser() // give has asked before
+	id, _ := serverUser() // chown has reported an error
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: id}
 	testserver.EndsWithParent(cmd.SysProcAttr, syscall.SIGQUIT)
 	return cmd
 }
 
-// Start starts the server, or starts it again after Stop, at the same address. With one
-// that runs it does nothing.
+// Start starts the server, also again after Stop, at the same address. It does nothing
+// while the server runs.
 func (s *Server) Start() error {
 	if s.cmd != nil {
 		return nil
@@ -201,13 +201,13 @@ func (s *Server) Start() error {
 	return testserver.Await("postgres", out, func(line string) bool { return strings.Contains(line, ready) })
 }
 
-// Stop ends the server as a crash would; its data stays.
+// Stop ends the server like a crash. Its data stays.
 func (s *Server) Stop() error {
 	if s.cmd == nil {
 		return nil
 	}
-	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may be gone
-	_ = s.cmd.Wait()                          // ends with a fault, as asked
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
+	_ = s.cmd.Wait()                          // reports the signal
 	s.cmd = nil
 	return nil
 }

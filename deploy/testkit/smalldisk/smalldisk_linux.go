@@ -1,4 +1,4 @@
-// Package smalldisk gives tests a file system that is soon full. No program imports it.
+// Package smalldisk gives tests a small file system.
 package smalldisk
 
 import (
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Mount returns a folder of its own file system of a size such as 64k, see Over.
+// Mount returns a folder with its own file system of a size such as 64k. See Over.
 func Mount(t testing.TB, size string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -15,9 +15,9 @@ func Mount(t testing.TB, size string) string {
 	return dir
 }
 
-// Over puts an empty file system of a size over a folder until the end of the test, when
-// nobody may have a file in it open. Without the right to mount the test is skipped, except in CI, where that
-// would go unnoticed.
+// Over mounts an empty file system of a size on a folder until the end of the test. At
+// that time no file in it may be open. Without the right to mount, the test is skipped;
+// in CI it fails.
 func Over(t testing.TB, dir, size string) {
 	t.Helper()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
@@ -33,7 +33,7 @@ func Over(t testing.TB, dir, size string) {
 	})
 }
 
-// Resize gives the file system in dir another size.
+// Resize changes the size of the file system in dir.
 func Resize(t testing.TB, dir, size string) {
 	t.Helper()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size="+size); err != nil {

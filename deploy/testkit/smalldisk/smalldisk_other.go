@@ -1,18 +1,18 @@
 //go:build !linux
 
-// Package smalldisk gives tests a file system that is soon full. No program imports it.
+// Package smalldisk gives tests a small file system.
 package smalldisk
 
 import "testing"
 
-// Mount skips the test: it mounts on Linux only.
+// Mount skips the test, because only Linux is supported.
 func Mount(t testing.TB, size string) string {
 	Over(t, "", size)
 	return ""
 }
 
-// Over skips the test as well.
-func Over(t testing.TB, _, _ string) { t.Skip("mounts a small file system, on Linux only") }
+// Over skips the test.
+func Over(t testing.TB, _, _ string) { t.Skip("a small file system can be mounted only on Linux") }
 
-// Resize is for what Mount has mounted.
-func Resize(t testing.TB, _, _ string) { t.Skip("on Linux only") }
+// Resize skips the test.
+func Resize(t testing.TB, _, _ string) { t.Skip("a small file system can be mounted only on Linux") }

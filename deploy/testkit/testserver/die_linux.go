@@ -2,5 +2,5 @@ package testserver
 
 import "syscall"
 
-// EndsWithParent has the kernel send a server the signal when the test program is killed.
+// EndsWithParent makes the kernel send the signal to a server when the test program dies.
 func EndsWithParent(a *syscall.SysProcAttr, s syscall.Signal) { a.Pdeathsig = s }

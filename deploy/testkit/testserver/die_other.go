@@ -4,5 +4,5 @@ package testserver
 
 import "syscall"
 
-// EndsWithParent does nothing here.
+// EndsWithParent does nothing on this system.
 func EndsWithParent(*syscall.SysProcAttr, syscall.Signal) {}

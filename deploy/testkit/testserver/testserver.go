@@ -1,6 +1,5 @@
-// Package testserver has what tests share that start a server of somebody else's: there
-// is one for all tests of a program, it is waited for, and it ends with the program. No
-// program imports it.
+// Package testserver starts servers of other projects for tests: one for all tests of a
+// test program. It waits until the server is ready, and the server ends with the program.
 package testserver
 
 import (
@@ -15,15 +14,16 @@ import (
 	"time"
 )
 
-// ErrNotInstalled says that the set-up of the tests did not run.
+// ErrNotInstalled means that the set-up of the tests did not run.
 var ErrNotInstalled = errors.New("not installed: run deploy/setup/setup.sh test")
 
 const (
 	startTime = 60 * time.Second
-	lastWords = 20 // lines
+	lastLines = 20 // lines
 )
 
-// Need ends a test for the error of a start: skipped for ErrNotInstalled except in CI.
+// Need ends a test when the start of its server failed. Outside of CI, ErrNotInstalled
+// only skips the test.
 func Need(t testing.TB, err error) {
 	t.Helper()
 	switch {
@@ -34,10 +34,10 @@ func Need(t testing.TB, err error) {
 	}
 }
 
-// Runner is a *testing.M, or what goes round one.
+// Runner is a *testing.M or wraps one.
 type Runner interface{ Run() int }
 
-// One is the server of all tests of a program. Start and End are required.
+// One is the server that all tests of a program share. Start and End are required.
 type One[S any] struct {
 	Start func() (S, error)
 	End   func(S) error
@@ -48,11 +48,12 @@ type One[S any] struct {
 	begun  bool
 }
 
-// Get starts the server for the first test that asks, see Need. With -short it skips the test.
+// Get returns the server and starts it at the first call. See Need for errors. With -short
+// it skips the test.
 func (o *One[S]) Get(t testing.TB) S {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("starts a server: skipped with -short")
+		t.Skip("skipped with -short: starts a server")
 	}
 	o.once.Do(func() {
 		o.server, o.err = o.Start()
@@ -80,30 +81,31 @@ func (t tests[S]) Run() int {
 	return code
 }
 
-// Await reads what a server says until up says that a line means it is up, and in the
-// background all that follows, so that the server never waits to say it.
-func Await(name string, says io.Reader, up func(line string) bool) error {
-	word := make(chan error, 1)
+// Await reads the output of a server until up reports that a line means that the server is
+// ready. A goroutine reads the rest, so that the server never blocks on its output; it
+// ends with the output.
+func Await(name string, output io.Reader, up func(line string) bool) error {
+	ready := make(chan error, 1)
 	go func() {
-		lines, last, waits := bufio.NewScanner(says), []string{}, true
+		lines, last, waits := bufio.NewScanner(output), []string{}, true
 		for lines.Scan() {
 			if waits && up(lines.Text()) {
-				word <- nil
+				ready <- nil
 				waits = false
 			}
-			if last = append(last, lines.Text()); len(last) > lastWords {
+			if last = append(last, lines.Text()); len(last) > lastLines {
 				last = last[1:]
 			}
 		}
-		_, _ = io.Copy(io.Discard, says) // behind a line that is too long
+		_, _ = io.Copy(io.Discard, output) // after a line that is too long for the scanner
 		if waits {
-			word <- fmt.Errorf("%s ended: %s", name, strings.Join(last, "; "))
+			ready <- fmt.Errorf("%s ended: %s", name, strings.Join(last, "; "))
 		}
 	}()
 	select {
-	case err := <-word:
+	case err := <-ready:
 		return err
 	case <-time.After(startTime):
-		return fmt.Errorf("%s does not listen after %s", name, startTime)
+		return fmt.Errorf("%s is not ready after %s", name, startTime)
 	}
 }

@@ -15,10 +15,10 @@ func TestAwait(t *testing.T) {
 	if err := Await("it", strings.NewReader("starting\nno port is free\n"), up); err == nil || err.Error() != "it ended: starting; no port is free" {
 		t.Error(err)
 	}
-	says, w := io.Pipe()
+	output, w := io.Pipe()
 	waited := make(chan error, 1)
-	go func() { waited <- Await("it", says, up) }()
-	for _, line := range []string{"ready\n", strings.Repeat("long", 20_000), "and it goes on\n", "as nobody would read it\n"} { // each write is read
+	go func() { waited <- Await("it", output, up) }()
+	for _, line := range []string{"ready\n", strings.Repeat("long", 20_000), "more\n", "and more\n"} { // Await must read each write
 		if _, err := w.Write([]byte(line)); err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func TestOne(t *testing.T) {
 		End:   func(string) error { ended++; return nil },
 	}
 	if code := one.Tests(runs(func() int { return 3 })).Run(); code != 3 || ended != 0 {
-		t.Errorf("code %d, %d ended that nobody asked for", code, ended)
+		t.Errorf("exit code %d, and %d servers ended that no test started", code, ended)
 	}
 	code := one.Tests(runs(func() int {
 		first, again := one.Get(t), one.Get(t)
