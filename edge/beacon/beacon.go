@@ -53,7 +53,7 @@ type Options struct {
 	// Vitals reads the device's health. The beacon fills in Header and Session.
 	Vitals func() topic.Vitals
 	Clock  func() topic.Clock
-	// Order carries out an order and returns its answer. With an error and without an ID
+	// Order executes an order and returns its answer. With an error and without an ID
 	// there is no answer to publish.
 	Order func(context.Context, []byte) (topic.Reply, error)
 	// OnUp is called after every connection to the broker, because the cloud is then
@@ -71,7 +71,7 @@ const (
 	republishEnded = 100
 	maxPayload     = 64 << 10 // of a received message
 	stopLimit      = 3 * time.Second
-	maxQueued      = 16 // orders; more wait on the broker
+	maxQueued      = 16 // orders
 )
 
 // Beacon publishes and receives for one device. Create it with New and start it with
@@ -88,15 +88,17 @@ type Beacon struct {
 	replies  sync.Mutex // held while an answer is numbered and published
 	finished []string   // ids of orders with a published final answer, newest last; at most maxFinished
 
-	mu    sync.Mutex
+	// published is used by publishLoop and, after its end, by Run.
+	published map[footage.ID]published
+
+	mu    sync.Mutex          // guards the fields below
 	dirty map[footage.ID]bool // footage to publish; true: also when the message is the same
 	// ended holds the records of dirty footage that ended. The spool may delete such a
 	// record before its message is published.
 	ended     map[footage.ID]spool.Record
-	republish bool                     // a new connection: publish everything again
-	vitalsDue bool                     // publish vitals now
-	linkFault string                   // why the broker is not reached
-	published map[footage.ID]published // only publishLoop uses it, and Run after it
+	republish bool   // a new connection: publish everything again
+	vitalsDue bool   // publish vitals now
+	linkFault string // why the broker is not reached
 }
 
 // published is the newest message about a piece of footage that subscribers may have.
@@ -236,7 +238,7 @@ func (b *Beacon) Run(ctx context.Context) error {
 	answered := make(chan struct{})
 	all.Go(func() error {
 		defer close(answered)
-		b.runOrders(ctx)
+		b.executeOrders(ctx)
 		return nil
 	})
 	b.publishLoop(ctx)
@@ -251,7 +253,7 @@ func (b *Beacon) Run(ctx context.Context) error {
 	stopLink()
 	err := all.Wait()
 	if n := len(b.orders); n > 0 {
-		b.o.Log.Warn("orders received during the stop were not carried out; send them again", "orders", n)
+		b.o.Log.Warn("orders received during the stop were not executed; send them again", "orders", n)
 	}
 	return err
 }

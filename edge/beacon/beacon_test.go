@@ -44,7 +44,7 @@ type scene struct {
 	messages chan packets.Packet // all messages that the broker received
 	spool    *spool.Spool
 	beacon   *Beacon
-	busy     chan struct{} // closed when the order "until the stop" is being carried out
+	busy     chan struct{} // closed when the order "until the stop" is being executed
 	stop     func()
 }
 
@@ -60,7 +60,7 @@ func newScene(t *testing.T, session int64) *scene {
 		Every: time.Hour, Records: s.spool.Records, Outbox: s.spool.Outbox,
 		Vitals: func() topic.Vitals { return topic.Vitals{DiskFree: 42} },
 		Clock:  func() topic.Clock { return topic.ClockUnsynced },
-		Order:  s.carryOut})
+		Order:  s.execute})
 	must.Do(t, err)
 	s.spool.Records.OnChange(s.beacon.Changed)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -100,9 +100,9 @@ func (s *scene) cutConnections() {
 	}
 }
 
-// carryOut answers an order with the payload as its id. The order "until the stop" takes
+// execute answers an order with the payload as its id. The order "until the stop" takes
 // until ctx ends, and an order that begins with "junk" has no answer.
-func (s *scene) carryOut(ctx context.Context, payload []byte) (topic.Reply, error) {
+func (s *scene) execute(ctx context.Context, payload []byte) (topic.Reply, error) {
 	if string(payload) == "until the stop" {
 		close(s.busy)
 		<-ctx.Done()
@@ -287,7 +287,7 @@ func FuzzParseJob(f *testing.F) {
 	})
 }
 
-// An order that is queued at a stop is carried out and answered before the offline status.
+// An order that is queued at a stop is executed and answered before the offline status.
 func TestQueuedOrdersAreAnsweredAtStop(t *testing.T) {
 	s := newScene(t, 1)
 	next(s, dock.Status(), func(m topic.Status) bool { return m.Online })

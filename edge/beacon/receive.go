@@ -66,7 +66,7 @@ func (b *Beacon) saveJob(m mqttlink.Message) {
 // meanwhile, and the order is acknowledged to the broker afterwards.
 const queueTimeout = 10 * time.Second
 
-// queueOrder queues a received order. It does not carry it out, because that may take
+// queueOrder queues a received order. It does not execute it, because that may take
 // longer than the connection allows.
 func (b *Beacon) queueOrder(m mqttlink.Message) {
 	if len(m.Payload) == 0 {
@@ -81,14 +81,14 @@ func (b *Beacon) queueOrder(m mqttlink.Message) {
 	}
 }
 
-// runOrders carries out the queued orders in their sequence until ctx ends. It then
-// carries out those that are still queued, because the broker does not send them again.
-func (b *Beacon) runOrders(ctx context.Context) {
+// executeOrders executes the queued orders in their sequence until ctx ends. It then
+// executes those that are still queued, because the broker does not send them again.
+func (b *Beacon) executeOrders(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case payload := <-b.orders:
-			b.runOrder(ctx, payload)
+			b.executeOrder(ctx, payload)
 		}
 	}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
@@ -96,18 +96,18 @@ func (b *Beacon) runOrders(ctx context.Context) {
 	for late.Err() == nil {
 		select {
 		case payload := <-b.orders:
-			b.runOrder(late, payload)
+			b.executeOrder(late, payload)
 		default:
 			return
 		}
 	}
 }
 
-// runOrder carries out one order and publishes its answer.
-func (b *Beacon) runOrder(ctx context.Context, payload []byte) {
+// executeOrder executes one order and publishes its answer.
+func (b *Beacon) executeOrder(ctx context.Context, payload []byte) {
 	r, err := b.o.Order(ctx, payload)
 	if err != nil {
-		b.o.Log.Warn("order not carried out", "err", err)
+		b.o.Log.Warn("order not executed", "err", err)
 		if r.ID == "" {
 			return
 		}
