@@ -100,12 +100,12 @@ func TestOnlyHigherPriorityPreempts(t *testing.T) {
 	})
 }
 
-// Neither the time that a file bears nor the one that it was last touched at says
-// who goes first: on a board whose clock jumped they say anything.
+// The times of a file and of its record do not change the order, because the clock may have
+// jumped.
 func TestOrderByCaptureAlone(t *testing.T) {
-	old, late := time.Unix(60, 0), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
-	first := spool.Record{ID: "zzz", Seq: 1, Source: spool.Source{ModTime: late}, Updated: late}
-	second := spool.Record{ID: "aaa", Seq: 2, Source: spool.Source{ModTime: old}, Updated: old}
+	past, future := time.Unix(60, 0), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
+	first := spool.Record{ID: "zzz", Seq: 1, Source: spool.Source{ModTime: future}, Updated: future}
+	second := spool.Record{ID: "aaa", Seq: 2, Source: spool.Source{ModTime: past}, Updated: past}
 	for order, want := range map[Order]int{Oldest: -1, Newest: 1} {
 		if got := order.compare(first, second); got != want {
 			t.Errorf("%s: %d", order, got)
