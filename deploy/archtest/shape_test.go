@@ -13,16 +13,12 @@ import (
 const mostMethods = 6
 
 // largeInterfaces have more, each with its reason.
-var largeInterfaces = map[string]string{
-	"cloud/store/blob/disk.system": "the system calls of a durable write, which a test replaces to fail one by one",
-}
+var largeInterfaces = map[string]string{}
 
 // heldContexts are structs that hold a context, each with its reason. A type with a Read or Write method may hold one
 // without being listed: io.Reader has no parameter for it.
 var heldContexts = map[string]string{
-	"cloud/server/web.Server":      "uploads in progress end with the server, after their requests have returned to Fiber",
-	"cloud/server/web.bridge":      "uploads in progress end with the server, after their requests have returned to Fiber",
-	"deploy/conformance/tus.visit": "it lives as long as one check, and 50 checks would pass the same context on",
+	"deploy/conformance/tus.probe": "it lives as long as one check, and 50 checks would pass the same context on",
 }
 
 // source is one parsed file of the product.
