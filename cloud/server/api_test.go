@@ -85,7 +85,7 @@ func (r *running) addDevice(name string, role ledger.Role) string {
 	return token.Reveal()
 }
 
-// eventually asks until f says yes; f is asked again every 50 ms.
+// eventually calls f every 50 ms until it returns true.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)

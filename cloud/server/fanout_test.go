@@ -30,7 +30,7 @@ const (
 	fanSeconds = 10
 )
 
-// fan is jobs whose progress is written once a second each, and when it was.
+// fan has jobs whose progress is written once a second, and the times of the writes.
 type fan struct {
 	b     *testing.B
 	jobs  []ledger.Job
@@ -67,7 +67,7 @@ func newFan(b *testing.B, r *running) *fan {
 	return f
 }
 
-// work writes as many workers do, each job at its own moment of the second.
+// work writes progress as many workers do, spread over the second.
 func (f *fan) work() {
 	var all sync.WaitGroup
 	for i, j := range f.jobs {
@@ -89,7 +89,7 @@ func (f *fan) work() {
 	all.Wait()
 }
 
-// ears notes when a subscriber heard of each write, or of a later one of the job.
+// ears records when a subscriber got each write, or a later one of the same job.
 type ears struct {
 	f    *fan
 	mu   sync.Mutex
@@ -125,12 +125,12 @@ func (e *ears) heard(id string, n int) {
 	}
 }
 
-// report waits for the last message and tells how long they took.
+// report waits for the last message and reports the delays.
 func (e *ears) report(name string) {
 	select {
 	case <-e.all:
 	case <-time.After(time.Minute):
-		e.f.b.Errorf("%s: not everything was heard", name)
+		e.f.b.Errorf("%s: messages are missing", name)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -200,7 +200,7 @@ func (e *ears) sse(ctx context.Context, r *running) {
 	<-ready
 }
 
-// stalled is a connection that is not read any more from one moment on.
+// stalled is a connection that is no longer read from some time on.
 type stalled struct {
 	net.Conn
 	now atomic.Bool
@@ -214,7 +214,7 @@ func (s *stalled) Read(b []byte) (int, error) {
 	return s.Conn.Read(b)
 }
 
-// stall adds subscribers who do not read what they asked for.
+// stall adds subscribers that do not read their messages.
 func stall(b *testing.B, r *running, token string) {
 	for i := range 5 {
 		s := &stalled{end: make(chan struct{})}
@@ -240,8 +240,8 @@ func stall(b *testing.B, r *running, token string) {
 	}
 }
 
-// BenchmarkFanOut measures how long it takes from a worker's call to a subscriber
-// with 200 jobs at work, each of which tells its progress every second.
+// BenchmarkFanOut measures the delay from a worker's write to a subscriber, with 200
+// running jobs that each report progress every second.
 func BenchmarkFanOut(b *testing.B) {
 	for _, beside := range []string{"alone", "beside stalled subscribers"} {
 		b.Run(beside, func(b *testing.B) {

@@ -20,8 +20,8 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// freeAddress finds a port that was free a moment ago, for what must know its
-// address before it starts.
+// freeAddress returns a free address, for a server whose address must be known before it
+// starts.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -32,7 +32,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// watch subscribes as a reader and hands out the topics that come in.
+// watch subscribes as a reader and returns the messages.
 func watch(t *testing.T, url, name, token, filter string) <-chan mqtt.Message {
 	t.Helper()
 	got := make(chan mqtt.Message, 100)
@@ -63,7 +63,7 @@ func next(t *testing.T, from <-chan mqtt.Message, fits func(topic.Job) bool) top
 				return j
 			}
 		case <-limit:
-			t.Fatal("no such message")
+			t.Fatal("no expected message")
 		}
 	}
 }
@@ -83,13 +83,13 @@ func (r *running) record(id string) ledger.Recorded {
 	return rec
 }
 
-func TestProgressReachesADeviceAndSurvivesARestart(t *testing.T) {
+func TestDeviceGetsProgressAlsoAfterARestart(t *testing.T) {
 	r := serve(t, nil)
 	token := r.addDevice("edge1", ledger.RoleDevice)
 	d := topic.Device{Site: "farm", Name: "edge1"}
 	got := watch(t, r.at.Broker, "edge1", token, d.Jobs())
 	rec := r.record("one")
-	// The reconciler enqueues what was recorded without a message.
+	// The reconciler enqueues recorded jobs without a message.
 	next(t, got, func(j topic.Job) bool {
 		return j.Job == rec.Job.ID && (j.State == job.Uploaded || j.State == job.Queued)
 	})
@@ -98,7 +98,7 @@ func TestProgressReachesADeviceAndSurvivesARestart(t *testing.T) {
 	next(t, watch(t, again.at.Broker, "edge1", token, d.Jobs()), func(j topic.Job) bool { return j.Job == rec.Job.ID })
 }
 
-func TestStartsWithoutItsBrokerAndCatchesUp(t *testing.T) {
+func TestStartsWithoutItsBrokerAndPublishesLater(t *testing.T) {
 	at := freeAddress(t)
 	account := func(c *config.Config) {
 		c.MQTT.Username, c.MQTT.Password = "cloud", secret.New("pass")
@@ -116,7 +116,7 @@ func TestStartsWithoutItsBrokerAndCatchesUp(t *testing.T) {
 	token := r.addDevice("eye", ledger.RoleReader)
 	rec := r.record("one")
 
-	// The broker comes up later, as a process of its own on the same folder.
+	// The broker starts later, as a separate process on the same folder.
 	ctx, cancel := context.WithCancel(context.Background())
 	done, ready := make(chan error, 1), make(chan Addresses, 1)
 	cfg := r.cfg
@@ -125,12 +125,12 @@ func TestStartsWithoutItsBrokerAndCatchesUp(t *testing.T) {
 	go func() { done <- ServeBroker(ctx, cfg, Options{Ready: func(a Addresses) { ready <- a }}) }()
 	a := <-ready
 	next(t, watch(t, a.Broker, "eye", token, "cattle/v1/+/+/jobs/+"), func(j topic.Job) bool { return j.Job == rec.Job.ID })
-	eventually(t, "the broker's check", func() bool { return r.get("/readyz", nil) == http.StatusOK })
+	eventually(t, "the broker is ready", func() bool { return r.get("/readyz", nil) == http.StatusOK })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the lost broker is told", func() bool { return r.get("/readyz", nil) == http.StatusServiceUnavailable })
+	eventually(t, "the missing broker is reported", func() bool { return r.get("/readyz", nil) == http.StatusServiceUnavailable })
 }
 
 func TestWithoutMQTT(t *testing.T) {

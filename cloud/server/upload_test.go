@@ -73,9 +73,8 @@ func clip(size int) []byte {
 	return append([]byte("\x00\x00\x00\x20ftypisom"), bytes.Repeat([]byte{7}, size-12)...)
 }
 
-// TestHeadBreaksAHangingPatch: a PATCH on a dead connection must not keep the
-// client from going on, and what it brought counts.
-func TestHeadBreaksAHangingPatch(t *testing.T) {
+// A PATCH on a dead connection must not block the client, and its bytes count.
+func TestHeadEndsAHangingPatch(t *testing.T) {
 	r := serve(t, nil)
 	token := r.addDevice("edge1", ledger.RoleDevice)
 	content := clip(3 << 20)

@@ -12,7 +12,7 @@ func TestTable(t *testing.T) {
 	for _, row := range table.Rows {
 		key := [2]string{string(row.From), string(row.Event)}
 		if seen[key] {
-			t.Errorf("%v stands twice", key)
+			t.Errorf("duplicate row %v", key)
 		}
 		seen[key] = true
 		reached[row.To] = true
@@ -24,7 +24,7 @@ func TestTable(t *testing.T) {
 		}
 		human := row.Event == Retry || row.Event == Replay
 		if row.From.Ended() != human {
-			t.Errorf("%v leaves an ended state without a person, or the reverse", key)
+			t.Errorf("%v: only a person may leave an ended state", key)
 		}
 	}
 	for _, s := range States() {

@@ -130,7 +130,7 @@ func compare(t *testing.T, s schema, typ reflect.Type) {
 			continue
 		}
 		name, opts, _ := strings.Cut(tag, ",")
-		// A digest is an array: encoding/json never leaves it out.
+		// A digest is an array, which encoding/json never omits.
 		if !strings.Contains(opts, "omitempty") || f.Type.Kind() == reflect.Array {
 			required = append(required, name)
 		}

@@ -52,7 +52,7 @@ func TestParseDevice(t *testing.T) {
 	}
 }
 
-// A later session's first message counts more than an earlier session's last.
+// The first message of a session has a higher seq than the last one of an earlier session.
 func TestSessionsAreOrdered(t *testing.T) {
 	if SessionSeq(2)-SessionSeq(1) < 1<<32 || SessionSeq(1) <= SessionSeq(0) {
 		t.Error(SessionSeq(1), SessionSeq(2))

@@ -13,7 +13,7 @@ func TestRights(t *testing.T) {
 	reader := account{user: "eye", device: topic.Device{Site: "farm", Name: "eye"}, role: ledger.RoleReader}
 	operator := account{user: "boss", device: topic.Device{Site: "farm", Name: "boss"}, role: ledger.RoleOperator}
 	cloud := account{user: ServiceUser, service: true}
-	nobody := account{user: "x", device: own}
+	unknown := account{user: "x", device: own}
 
 	publish := []struct {
 		name string
@@ -61,7 +61,7 @@ func TestRights(t *testing.T) {
 		{"$SYS/#", nil},
 		{"$share/g/cattle/v1/#", nil},
 	}
-	everyone := []account{device, reader, operator, cloud, nobody}
+	everyone := []account{device, reader, operator, cloud, unknown}
 	for _, row := range publish {
 		for _, a := range everyone {
 			if got, want := a.mayPublish(row.name), holds(row.who, a); got != want {

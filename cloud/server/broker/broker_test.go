@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// people is a ledger of accounts in memory: the token is the name and "-token".
+// people has accounts in memory. A token is the name and "-token".
 type people struct {
 	mu      sync.Mutex
 	devices []ledger.Device
@@ -130,15 +130,15 @@ func TestLogin(t *testing.T) {
 		login
 		ok bool
 	}{
-		"device":               {login{user: "edge1", password: "edge1-token", id: "a", will: d.Status()}, true},
-		"the cloud":            {login{user: ServiceUser, password: "s3cret", id: "b"}, true},
-		"wrong token":          {login{user: "edge1", password: "nope", id: "c"}, false},
-		"another one's token":  {login{user: "edge1", password: "edge2-token", id: "d"}, false},
-		"no password":          {login{user: "edge1", id: "e"}, false},
-		"nobody":               {login{id: "f"}, false},
-		"service, wrong":       {login{user: ServiceUser, password: "edge1-token", id: "g"}, false},
-		"will of another one":  {login{user: "edge2", password: "edge2-token", id: "h", will: d.Status()}, false},
-		"will outside cattle/": {login{user: "edge2", password: "edge2-token", id: "i", will: "x/y"}, false},
+		"device":                 {login{user: "edge1", password: "edge1-token", id: "a", will: d.Status()}, true},
+		"the cloud":              {login{user: ServiceUser, password: "s3cret", id: "b"}, true},
+		"wrong token":            {login{user: "edge1", password: "nope", id: "c"}, false},
+		"another one's token":    {login{user: "edge1", password: "edge2-token", id: "d"}, false},
+		"no password":            {login{user: "edge1", id: "e"}, false},
+		"unknown":                {login{id: "f"}, false},
+		"service, wrong":         {login{user: ServiceUser, password: "edge1-token", id: "g"}, false},
+		"will of another device": {login{user: "edge2", password: "edge2-token", id: "h", will: d.Status()}, false},
+		"will outside cattle/":   {login{user: "edge2", password: "edge2-token", id: "i", will: "x/y"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := dial(t, b, c.login); (err == nil) != c.ok {
@@ -147,11 +147,11 @@ func TestLogin(t *testing.T) {
 		})
 	}
 	if !p.touched["edge1"] {
-		t.Error("the login was not noted")
+		t.Error("the login was not recorded")
 	}
 }
 
-func TestRetainedAndForbiddenOverTheWire(t *testing.T) {
+func TestRetainedAndForbiddenMessages(t *testing.T) {
 	b, _ := start(t)
 	d := topic.Device{Site: "farm", Name: "edge1"}
 	edge, err := dial(t, b, login{user: "edge1", password: "edge1-token", id: "edge1"})
@@ -199,12 +199,12 @@ func TestClientIDsBelongToTheirUser(t *testing.T) {
 	must(t, first.Publish(d.Status(), 1, true, "still here"))
 	select {
 	case err := <-lost:
-		t.Errorf("another user took the session over: %v", err)
+		t.Errorf("another user took over the session: %v", err)
 	default:
 	}
 }
 
-func TestOrdersWaitForAnAbsentDevice(t *testing.T) {
+func TestCommandsWaitForADisconnectedDevice(t *testing.T) {
 	b, _ := start(t)
 	d := topic.Device{Site: "farm", Name: "edge1"}
 	edge, err := dial(t, b, login{user: "edge1", password: "edge1-token", id: "e", keep: true})
@@ -225,7 +225,7 @@ func TestOrdersWaitForAnAbsentDevice(t *testing.T) {
 	must(t, again.Connect())
 	defer again.Disconnect(50)
 	if s := <-got; s != "pause" {
-		t.Errorf("order %q", s)
+		t.Errorf("command %q", s)
 	}
 }
 
@@ -239,10 +239,10 @@ func TestRevokedDeviceIsDisconnected(t *testing.T) {
 	select {
 	case <-lost:
 	case <-time.After(10 * time.Second):
-		t.Fatal("still connected")
+		t.Fatal("the revoked device is still connected")
 	}
 	if _, err := dial(t, b, login{user: "edge1", password: "edge1-token", id: "e"}); err == nil {
-		t.Error("a revoked device came back")
+		t.Error("a revoked device connected again")
 	}
 }
 
@@ -254,14 +254,14 @@ func TestTooManySessionsOfOneUser(t *testing.T) {
 		}
 	}
 	if _, err := dial(t, b, login{user: "edge1", password: "edge1-token", id: "one-more"}); err == nil {
-		t.Error("no limit")
+		t.Error("one session more than the limit was accepted")
 	}
 	if _, err := dial(t, b, login{user: "edge1", password: "edge1-token", id: "a"}); err != nil {
-		t.Errorf("an existing session is refused: %v", err)
+		t.Errorf("an existing session was refused: %v", err)
 	}
 }
 
-func TestGarbageEndsTheConnection(t *testing.T) {
+func TestInvalidPacketClosesTheConnection(t *testing.T) {
 	b, _ := start(t)
 	c, err := net.Dial("tcp", b.Addr())
 	if err != nil {
@@ -275,7 +275,7 @@ func TestGarbageEndsTheConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, c); errors.Is(err, context.DeadlineExceeded) {
-		t.Error("the connection stays open")
+		t.Error("the connection is still open")
 	}
 }
 
@@ -283,6 +283,6 @@ func TestAddressInUse(t *testing.T) {
 	b, p := start(t)
 	_, err := New(t.Context(), Options{Listen: b.Addr(), Accounts: p, Service: Credentials{User: ServiceUser, Password: secret.New("x")}})
 	if err == nil {
-		t.Error("no error")
+		t.Error("two brokers listen on one address")
 	}
 }

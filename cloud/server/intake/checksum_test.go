@@ -49,7 +49,7 @@ func TestChecksum(t *testing.T) {
 		r := s.checked(path, c.from, bytes.NewReader(part), c.sum([]byte("something else")))
 		s.want(r, statusChecksumMismatch, wire.SlugChecksumMismatch)
 		if len(part) > 0 && r.header.Get("Upload-Expires") == "" {
-			t.Error("a refused PATCH does not say when the upload expires")
+			t.Error("a refused PATCH has no Upload-Expires")
 		}
 		if got := s.head(path); got != c.from {
 			t.Fatalf("offset %d after a wrong checksum, want %d", got, c.from)
@@ -65,7 +65,7 @@ func TestChecksum(t *testing.T) {
 	if f := s.footageOf(path); f.SHA256 != footage.Sum(content) || !bytes.Equal(s.blob(f.BlobKey), content) {
 		t.Fatalf("%+v", f)
 	}
-	// A complete upload takes nothing more, and does not say that it checked it.
+	// A complete upload accepts no more bytes and checks no checksum.
 	s.want(s.checked(path, len(content), strings.NewReader("more"), sha256Of([]byte("more"))), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
 	s.want(s.checked(path, len(content), nil, sha256Of([]byte("more"))), statusChecksumMismatch, wire.SlugChecksumMismatch)
 	if r := s.checked(path, len(content), nil, sha256Of(nil)); r.status != http.StatusNoContent {
@@ -88,7 +88,7 @@ func TestChecksumRefused(t *testing.T) {
 	}
 	s.want(s.checked(path, 0, bytes.NewReader(content), good, "Upload-Checksum", good), http.StatusBadRequest, wire.SlugBadMetadata)
 	s.want(s.checked(path, 7, bytes.NewReader(content[7:]), sha256Of(content[7:])), http.StatusConflict, wire.SlugOffsetConflict)
-	s.want(s.checked("/files/nobody", 0, bytes.NewReader(content), good), http.StatusNotFound, wire.SlugUploadGone)
+	s.want(s.checked("/files/unknown", 0, bytes.NewReader(content), good), http.StatusNotFound, wire.SlugUploadGone)
 	for name, body := range map[string]io.Reader{"declared": bytes.NewReader(append(content, 0)), "chunked": chunked(append(content, 0))} {
 		t.Run("too much, "+name, func(t *testing.T) {
 			s.want(s.checked(path, 0, body, sha256Of(append(content, 0))), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
@@ -97,7 +97,7 @@ func TestChecksumRefused(t *testing.T) {
 	if got := s.head(path); got != 0 {
 		t.Fatalf("offset %d after refusals", got)
 	}
-	// More than is taken at once, refused before it is sent.
+	// A body over the limit is refused before it is sent.
 	c := s.rawPatch(path, 0, maxChecked+1, nil, "Upload-Checksum: "+good)
 	answer := make([]byte, 32)
 	if _, err := io.ReadFull(c, answer); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 413") {
@@ -114,7 +114,7 @@ func TestChecksumAtCreation(t *testing.T) {
 	s.want(post(sha256Of(content), "Content-Type", octets), statusChecksumMismatch, wire.SlugChecksumMismatch)
 	s.want(post(sha256Of(content[:4000])), http.StatusBadRequest, wire.SlugBadMetadata) // no body, by its type
 	if n := must.Get(s.ledger.Uploads.CountUnfinished(t.Context(), ""))(t); n != 0 {
-		t.Fatalf("%d sessions are left of refused creations", n)
+		t.Fatalf("refused creations left %d sessions", n)
 	}
 	r := post(sha256Of(content[:4000]), "Content-Type", octets)
 	if r.status != http.StatusCreated || r.header.Get("Upload-Offset") != "4000" {
@@ -126,7 +126,7 @@ func TestChecksumAtCreation(t *testing.T) {
 	}
 }
 
-// Of a request that is cut, or that another breaks, nothing counts.
+// No byte of a request counts that is cut, or that another request ends.
 func TestChecksumOfACutRequest(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	w := watch(s.blobs)
@@ -156,11 +156,11 @@ func TestChecksumOfACutRequest(t *testing.T) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	if s.footageOf(path).SHA256 != footage.Sum(content) {
-		t.Fatal("not what was sent")
+		t.Fatal("the blob differs from the upload")
 	}
 }
 
-// What a crash left of a body that nobody had checked does no harm, and goes.
+// The part of an unchecked body that a crash left is deleted and does no harm.
 func TestChecksumAfterACrash(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	content := clip("x", 5000)
@@ -178,7 +178,7 @@ func TestChecksumAfterACrash(t *testing.T) {
 	leave(path)
 	s.clock.Advance(defaultExpire + time.Second)
 	must.Do(t, s.in.sweep(t.Context()))
-	s.gone(path)
+	s.wantGone(path)
 }
 
 func FuzzParseChecksum(f *testing.F) {

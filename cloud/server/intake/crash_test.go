@@ -23,21 +23,21 @@ import (
 
 var errDead = errors.New("the process is dead")
 
-// mortal dies at the dieAt-th step, before it is done or just after, and does
-// nothing more. Steps are the calls that change something durable.
-type mortal struct {
-	steps, dieAt int
-	after        bool
-	dead         bool
-	at           string
+// crashing stops at step crashAt, before or after the step, and does nothing more. Steps
+// are the calls that change something durable.
+type crashing struct {
+	steps, crashAt int
+	after          bool
+	dead           bool
+	at             string
 }
 
-func (m *mortal) step(name string, f func() error) error {
+func (m *crashing) step(name string, f func() error) error {
 	if m.dead {
 		return errDead
 	}
 	m.steps++
-	if m.steps != m.dieAt {
+	if m.steps != m.crashAt {
 		return f()
 	}
 	m.dead, m.at = true, name
@@ -47,76 +47,76 @@ func (m *mortal) step(name string, f func() error) error {
 	return errDead
 }
 
-type mortalUploads struct {
+type crashingUploads struct {
 	*ledger.Uploads
-	m *mortal
+	m *crashing
 }
 
-type mortalFootage struct {
+type crashingFootage struct {
 	*ledger.Catalog
-	m *mortal
+	m *crashing
 }
 
-type mortalJobs struct {
+type crashingJobs struct {
 	*ledger.Jobs
-	m *mortal
+	m *crashing
 }
 
-type mortalThumbnails struct {
+type crashingThumbnails struct {
 	*ledger.Thumbnails
-	m *mortal
+	m *crashing
 }
 
-func (b mortalFootage) RecordUpload(ctx context.Context, id string, f ledger.Footage) (r ledger.Recorded, err error) {
+func (b crashingFootage) RecordUpload(ctx context.Context, id string, f ledger.Footage) (r ledger.Recorded, err error) {
 	err = b.m.step("record", func() error { r, err = b.Catalog.RecordUpload(ctx, id, f); return err })
 	return r, err
 }
 
-func (b mortalFootage) RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (j ledger.Job, err error) {
+func (b crashingFootage) RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (j ledger.Job, err error) {
 	err = b.m.step("restore", func() error { j, err = b.Catalog.RestoreVideo(ctx, id, f, lost, key); return err })
 	return j, err
 }
 
-func (b mortalJobs) MarkQueued(ctx context.Context, id string) error {
+func (b crashingJobs) MarkQueued(ctx context.Context, id string) error {
 	return b.m.step("mark queued", func() error { return b.Jobs.MarkQueued(ctx, id) })
 }
 
-func (b mortalUploads) Create(ctx context.Context, u ledger.Upload) (r ledger.Upload, err error) {
+func (b crashingUploads) Create(ctx context.Context, u ledger.Upload) (r ledger.Upload, err error) {
 	err = b.m.step("create", func() error { r, err = b.Uploads.Create(ctx, u); return err })
 	return r, err
 }
 
-func (b mortalUploads) SaveOffset(ctx context.Context, id string, n int64, s []byte) error {
+func (b crashingUploads) SaveOffset(ctx context.Context, id string, n int64, s []byte) error {
 	return b.m.step("save", func() error { return b.Uploads.SaveOffset(ctx, id, n, s) })
 }
 
-func (b mortalUploads) SetKey(ctx context.Context, id, key string) error {
+func (b crashingUploads) SetKey(ctx context.Context, id, key string) error {
 	return b.m.step("set key", func() error { return b.Uploads.SetKey(ctx, id, key) })
 }
 
-func (b mortalUploads) Finish(ctx context.Context, id string) error {
+func (b crashingUploads) Finish(ctx context.Context, id string) error {
 	return b.m.step("finish", func() error { return b.Uploads.Finish(ctx, id) })
 }
 
-func (b mortalUploads) Delete(ctx context.Context, id string) error {
+func (b crashingUploads) Delete(ctx context.Context, id string) error {
 	return b.m.step("delete upload", func() error { return b.Uploads.Delete(ctx, id) })
 }
 
-func (b mortalThumbnails) Put(ctx context.Context, t ledger.Thumbnail) error {
+func (b crashingThumbnails) Put(ctx context.Context, t ledger.Thumbnail) error {
 	return b.m.step("put thumbnail", func() error { return b.Thumbnails.Put(ctx, t) })
 }
 
-type mortalBlobs struct {
+type crashingBlobs struct {
 	Blobs
-	m *mortal
+	m *crashing
 }
 
-func (b mortalBlobs) Stage(ctx context.Context, id string) error {
+func (b crashingBlobs) Stage(ctx context.Context, id string) error {
 	return b.m.step("stage", func() error { return b.Blobs.Stage(ctx, id) })
 }
 
-// Append dies in the middle: a part of the bytes is durable.
-func (b mortalBlobs) Append(ctx context.Context, id string, offset int64, r io.Reader) (n int64, err error) {
+// Append crashes in the middle: a part of the bytes is durable.
+func (b crashingBlobs) Append(ctx context.Context, id string, offset int64, r io.Reader) (n int64, err error) {
 	err = b.m.step("append", func() error { n, err = b.Blobs.Append(ctx, id, offset, r); return err })
 	if errors.Is(err, errDead) && b.m.at == "append" && !b.m.after {
 		_, _ = b.Blobs.Append(ctx, id, offset, io.LimitReader(r, 700))
@@ -124,42 +124,42 @@ func (b mortalBlobs) Append(ctx context.Context, id string, offset int64, r io.R
 	return n, err
 }
 
-func (b mortalBlobs) Commit(ctx context.Context, id, key string) (i blob.Info, err error) {
+func (b crashingBlobs) Commit(ctx context.Context, id, key string) (i blob.Info, err error) {
 	err = b.m.step("commit", func() error { i, err = b.Blobs.Commit(ctx, id, key); return err })
 	return i, err
 }
 
-func (b mortalBlobs) Discard(ctx context.Context, id string) error {
+func (b crashingBlobs) Discard(ctx context.Context, id string) error {
 	return b.m.step("discard", func() error { return b.Blobs.Discard(ctx, id) })
 }
 
-func (b mortalBlobs) Delete(ctx context.Context, key string) error {
+func (b crashingBlobs) Delete(ctx context.Context, key string) error {
 	return b.m.step("delete blob", func() error { return b.Blobs.Delete(ctx, key) })
 }
 
-type mortalQueue struct {
+type crashingQueue struct {
 	queue.Queue
-	m *mortal
+	m *crashing
 }
 
-func (q mortalQueue) Enqueue(ctx context.Context, id string) error {
+func (q crashingQueue) Enqueue(ctx context.Context, id string) error {
 	return q.m.step("enqueue", func() error { return q.Queue.Enqueue(ctx, id) })
 }
 
-func (s *site) die(m *mortal) {
-	uploads := mortalUploads{s.ledger.Uploads, m}
+func (s *site) die(m *crashing) {
+	uploads := crashingUploads{s.ledger.Uploads, m}
 	s.in.sessions, s.in.received, s.in.stale = uploads, uploads, uploads
-	s.in.footage, s.in.jobs = mortalFootage{s.ledger.Footage, m}, mortalJobs{s.ledger.Jobs, m}
-	s.in.thumbnails = mortalThumbnails{s.ledger.Thumbnails, m}
-	s.in.blobs, s.in.queue = mortalBlobs{s.blobs, m}, mortalQueue{s.queue, m}
+	s.in.footage, s.in.jobs = crashingFootage{s.ledger.Footage, m}, crashingJobs{s.ledger.Jobs, m}
+	s.in.thumbnails = crashingThumbnails{s.ledger.Thumbnails, m}
+	s.in.blobs, s.in.queue = crashingBlobs{s.blobs, m}, crashingQueue{s.queue, m}
 }
 
-// deaths runs a life with a death at each step, before and after it, until a
-// life has fewer steps than that.
-func deaths(t *testing.T, life func(t *testing.T, m *mortal)) {
+// atEveryStep repeats a run with a crash before and after each step, until a run has
+// fewer steps.
+func atEveryStep(t *testing.T, life func(t *testing.T, m *crashing)) {
 	for _, after := range []bool{false, true} {
 		for k := 1; ; k++ {
-			m := &mortal{dieAt: k, after: after}
+			m := &crashing{crashAt: k, after: after}
 			when := map[bool]string{false: "before", true: "after"}[after]
 			t.Run(fmt.Sprintf("%s step %d", when, k), func(t *testing.T) {
 				life(t, m)
@@ -171,14 +171,14 @@ func deaths(t *testing.T, life func(t *testing.T, m *mortal)) {
 				break
 			}
 			if k > 50 {
-				t.Fatal("lives do not end")
+				t.Fatal("the runs have no end")
 			}
 		}
 	}
 }
 
-// resume is a client that does not give up: it asks for the offset and sends
-// the rest, or begins anew when the session is gone.
+// resume is a client that continues: it asks for the offset and sends the rest, or
+// creates a new upload when the session does not exist.
 func (s *site) resume(path string, content []byte, metadata ...string) string {
 	s.t.Helper()
 	r := s.do("HEAD", path, nil)
@@ -195,8 +195,8 @@ func (s *site) resume(path string, content []byte, metadata ...string) string {
 	return path
 }
 
-// tryUpload is a client whose server may die under it. It returns the session's
-// path, empty when it never heard of one.
+// tryUpload is a client whose server may crash. It returns the path of the session,
+// empty when no answer had one.
 func (s *site) tryUpload(content []byte, metadata ...string) string {
 	s.t.Helper()
 	r := s.do("POST", "/files/", nil, "Upload-Length", strconv.Itoa(len(content)), "Upload-Metadata", meta(metadata...))
@@ -211,8 +211,8 @@ func (s *site) tryUpload(content []byte, metadata ...string) string {
 	return path
 }
 
-// once checks that there is one of each.
-func (s *site) once(id footage.ID, content []byte) {
+// wantOnce checks that there is one footage, one job and one message.
+func (s *site) wantOnce(id footage.ID, content []byte) {
 	s.t.Helper()
 	ctx := context.Background()
 	f := must.Get(s.ledger.Footage.Get(ctx, id))(s.t)
@@ -224,14 +224,14 @@ func (s *site) once(id footage.ID, content []byte) {
 		s.t.Fatalf("%+v, %d messages", stats, s.messages())
 	}
 	if !bytes.Equal(s.blob(f.BlobKey), content) {
-		s.t.Fatal("the blob is not what was sent")
+		s.t.Fatal("the blob differs from the upload")
 	}
 }
 
-func TestDeathAtEveryStepThenTheClientGoesOn(t *testing.T) {
+func TestCrashAtEveryStepThenClientResumes(t *testing.T) {
 	content := clip("x", 6000)
 	metadata := []string{"footage", "f1", "sha256", digestOf(content)}
-	deaths(t, func(t *testing.T, m *mortal) {
+	atEveryStep(t, func(t *testing.T, m *crashing) {
 		s := newSite(t, t.TempDir())
 		s.die(m)
 		path := s.tryUpload(content, metadata...)
@@ -239,20 +239,20 @@ func TestDeathAtEveryStepThenTheClientGoesOn(t *testing.T) {
 		s = newSite(t, s.dir)
 		path = s.resume(path, content, metadata...)
 		must.Do(t, s.in.sweep(t.Context())) // a lost message is a matter of the next round
-		s.once("f1", content)
+		s.wantOnce("f1", content)
 		s.resume(path, content, metadata...) // and once more: nothing changes
-		s.once("f1", content)
+		s.wantOnce("f1", content)
 		s.clock.Advance(defaultExpire + time.Hour)
 		must.Do(t, s.in.sweep(t.Context()))
-		s.gone(path)
-		s.once("f1", content)
+		s.wantGone(path)
+		s.wantOnce("f1", content)
 	})
 }
 
-func TestDeathAtEveryStepOfTelemetry(t *testing.T) {
+func TestCrashAtEveryStepOfTelemetry(t *testing.T) {
 	content := []byte(strings.Repeat("1\n00:00:00,000 --> 00:00:01,000\n", 50))
 	metadata := []string{"footage", "f1", "kind", "telemetry", "sha256", digestOf(content)}
-	deaths(t, func(t *testing.T, m *mortal) {
+	atEveryStep(t, func(t *testing.T, m *crashing) {
 		s := newSite(t, t.TempDir())
 		s.die(m)
 		path := s.tryUpload(content, metadata...)
@@ -265,10 +265,10 @@ func TestDeathAtEveryStepOfTelemetry(t *testing.T) {
 	})
 }
 
-func TestDeathAtEveryStepOfAThumbnail(t *testing.T) {
+func TestCrashAtEveryStepOfAThumbnail(t *testing.T) {
 	content := []byte("\xff\xd8\xff" + strings.Repeat("picture ", 100))
 	metadata := []string{"footage", "f1", "kind", "thumbnail", "filename", "DJI_0001.MP4", "sha256", digestOf(content)}
-	deaths(t, func(t *testing.T, m *mortal) {
+	atEveryStep(t, func(t *testing.T, m *crashing) {
 		s := newSite(t, t.TempDir())
 		s.die(m)
 		path := s.tryUpload(content, metadata...)
@@ -282,10 +282,10 @@ func TestDeathAtEveryStepOfAThumbnail(t *testing.T) {
 	})
 }
 
-func TestDeathAtEveryStepOfADuplicate(t *testing.T) {
+func TestCrashAtEveryStepOfADuplicate(t *testing.T) {
 	content := clip("x", 6000)
 	metadata := []string{"footage", "f2", "sha256", digestOf(content)}
-	deaths(t, func(t *testing.T, m *mortal) {
+	atEveryStep(t, func(t *testing.T, m *crashing) {
 		s := newSite(t, t.TempDir())
 		s.upload(content, "footage", "f1")
 		s.die(m)
@@ -300,9 +300,9 @@ func TestDeathAtEveryStepOfADuplicate(t *testing.T) {
 	})
 }
 
-func TestDeathAtEveryStepOfARestore(t *testing.T) {
+func TestCrashAtEveryStepOfARestore(t *testing.T) {
 	content := clip("x", 6000)
-	deaths(t, func(t *testing.T, m *mortal) {
+	atEveryStep(t, func(t *testing.T, m *crashing) {
 		s := newSite(t, t.TempDir())
 		f := s.upload(content, "footage", "f1")
 		must.Do(t, s.blobs.Delete(t.Context(), f.BlobKey))
@@ -321,10 +321,10 @@ func TestDeathAtEveryStepOfARestore(t *testing.T) {
 	})
 }
 
-// After all bytes were hashed nobody needs to come back: Run ends the upload.
-func TestDeathAtEveryStepThenOnlyRun(t *testing.T) {
+// Once all bytes are hashed, no client is needed: Run finishes the upload.
+func TestCrashAtEveryStepThenOnlyRun(t *testing.T) {
 	content := clip("x", 6000)
-	deaths(t, func(t *testing.T, m *mortal) {
+	atEveryStep(t, func(t *testing.T, m *crashing) {
 		s := newSite(t, t.TempDir())
 		s.die(m)
 		path := s.tryUpload(content, "footage", "f1")
@@ -341,14 +341,14 @@ func TestDeathAtEveryStepThenOnlyRun(t *testing.T) {
 		} else {
 			return
 		}
-		s.once("f1", content)
+		s.wantOnce("f1", content)
 	})
 }
 
-// A refusal that was cut short leaves nothing that a round does not clear.
-func TestDeathAtEveryStepOfARefusal(t *testing.T) {
+// After a crash during a refusal, a round of Run deletes the rest.
+func TestCrashAtEveryStepOfARefusal(t *testing.T) {
 	content := clip("x", 6000)
-	deaths(t, func(t *testing.T, m *mortal) {
+	atEveryStep(t, func(t *testing.T, m *crashing) {
 		s := newSite(t, t.TempDir())
 		s.die(m)
 		s.tryUpload(content, "footage", "f1", "sha256", digestOf(nil))
@@ -359,10 +359,10 @@ func TestDeathAtEveryStepOfARefusal(t *testing.T) {
 			must.Do(t, s.in.sweep(t.Context()))
 		}
 		if n := must.Get(s.ledger.Uploads.CountUnfinished(t.Context(), ""))(t); n != 0 || s.messages() != 0 {
-			t.Fatalf("%d sessions, %d messages are left", n, s.messages())
+			t.Fatalf("%d sessions and %d messages remain", n, s.messages())
 		}
 		if files := must.Get(filepath.Glob(filepath.Join(s.dir, "blobs", ".staging", "*")))(t); len(files) != 0 {
-			t.Fatalf("bytes are left: %q", files)
+			t.Fatalf("staged bytes remain: %q", files)
 		}
 	})
 }

@@ -20,7 +20,7 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// watched tells when bytes have reached the blob store.
+// watched reports when bytes have reached the blob store.
 type watched struct {
 	Blobs
 	mu      sync.Mutex
@@ -79,8 +79,7 @@ func lines(header []string) string {
 	return b.String()
 }
 
-// rawPatch begins a PATCH of size bytes on a connection of its own and sends
-// the first part of it.
+// rawPatch begins a PATCH of size bytes on a new connection and sends its first part.
 func (s *site) rawPatch(path string, offset, size int, part []byte, header ...string) net.Conn {
 	s.t.Helper()
 	c := must.Get(new(net.Dialer).DialContext(context.Background(), "tcp", s.server.Listener.Addr().String()))(s.t)
@@ -92,7 +91,7 @@ func (s *site) rawPatch(path string, offset, size int, part []byte, header ...st
 	return c
 }
 
-func TestCutConnectionCounts(t *testing.T) {
+func TestBytesOfCutConnectionCount(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	w := watch(s.blobs)
 	s.in.blobs = w
@@ -105,7 +104,7 @@ func TestCutConnectionCounts(t *testing.T) {
 		if sent > footage.SniffLen { // below, the bytes wait for the rest of the first kilobyte
 			w.wait(t, int64(sent))
 		}
-		// A reset, not an orderly end: the link is gone.
+		// A reset, as after a lost link.
 		must.Do(t, c.(*net.TCPConn).SetLinger(0))
 		must.Do(t, c.Close())
 		if sent <= footage.SniffLen {
@@ -122,9 +121,9 @@ func TestCutConnectionCounts(t *testing.T) {
 	}
 }
 
-// stubborn hides the deadlines of the writer, as some servers do, and its body
-// cannot be interrupted.
-func stubborn(h http.Handler) http.Handler {
+// withoutDeadlines hides the deadlines of the writer, as some servers do. Its body cannot
+// be interrupted.
+func withoutDeadlines(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
 	})
@@ -135,7 +134,7 @@ func TestHeadDoesNotWaitForADeadPatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, t.TempDir())
 			if hide {
-				s.server.Config.Handler = stubborn(s)
+				s.server.Config.Handler = withoutDeadlines(s)
 			}
 			w := watch(s.blobs)
 			s.in.blobs = w
@@ -150,21 +149,21 @@ func TestHeadDoesNotWaitForADeadPatch(t *testing.T) {
 			if took := time.Since(began); took > 5*time.Second {
 				t.Errorf("the answer took %s", took)
 			}
-			if !hide { // the hanging one is told, if it still listens
+			if !hide { // the hanging request gets an answer, if its client still reads
 				resp := must.Get(http.ReadResponse(bufio.NewReader(hanging), nil))(t)
 				_ = resp.Body.Close()
 				if resp.StatusCode != http.StatusConflict {
 					t.Errorf("the hanging request got %d", resp.StatusCode)
 				}
 			}
-			// A new PATCH breaks a hanging one as well.
+			// A new PATCH ends a hanging one as well.
 			second := s.rawPatch(path, 150_000, 250_000, content[150_000:200_000])
 			w.wait(t, 200_000)
 			r := s.patch(path, 200_000, content[200_000:])
 			if r.status != http.StatusNoContent || s.footageOf(path).SHA256 != footage.Sum(content) {
 				t.Fatalf("%d %s", r.status, r.body)
 			}
-			// Without deadlines the server's goroutines end with the connections.
+			// Without deadlines the goroutines of the server end with their connections.
 			must.Do(t, errors.Join(hanging.Close(), second.Close()))
 		})
 	}
@@ -206,14 +205,14 @@ func TestTwoClientsAtOnce(t *testing.T) {
 				}
 				s.patch(path, n, content[n:min(n+300_000, len(content))])
 			}
-			t.Error("no end in sight")
+			t.Error("the uploads do not end")
 		})
 	}
 	wg.Wait()
-	s.once("f1", content)
+	s.wantOnce("f1", content)
 }
 
-// full is a store whose disk has room bytes left.
+// full is a store whose disk has room for so many bytes.
 type full struct {
 	Blobs
 	room int64
@@ -223,7 +222,7 @@ func (f *full) Append(ctx context.Context, id string, offset int64, r io.Reader)
 	n, err := f.Blobs.Append(ctx, id, offset, io.LimitReader(r, f.room))
 	f.room -= n
 	if err == nil && f.room == 0 {
-		// As from a real disk: bytes were read that found no place.
+		// As on a real disk: some bytes were read and not stored.
 		_, _ = r.Read(make([]byte, 1000))
 		err = fmt.Errorf("write: %w", blob.ErrNoSpace)
 	}
@@ -248,7 +247,7 @@ func TestFullDisk(t *testing.T) {
 	disk.room = 1 << 30
 	s.wantPatch(path, 250_000, content[250_000:])
 	if f := s.footageOf(path); !bytes.Equal(s.blob(f.BlobKey), content) {
-		t.Fatal("the blob is not what was sent")
+		t.Fatal("the blob differs from the upload")
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// Whatever we accept, tusd reads the same way.
+// tusd reads every header that is accepted here in the same way.
 func FuzzParseMetadata(f *testing.F) {
 	for _, s := range []string{"", "filename YS5tcDQ=", "a,b ", "a  YQ==", "k YQ==,k Yg==", " , ", "sha256 !!", "\x00 YQ=="} {
 		f.Add(s)
@@ -47,8 +47,8 @@ func FuzzCleanName(f *testing.F) {
 	})
 }
 
-// The whole handler with headers from outside: no panic, every error a problem
-// document, and nothing recorded from a body that is no whole video.
+// The whole handler gets random headers. It does not panic, every error is a problem
+// document, and a body that is not a whole video is never recorded.
 func FuzzHeaders(f *testing.F) {
 	f.Add("POST", "", "100", "", "0", "filename YS5tcDQ=", "1.0.0", "body")
 	f.Add("POST", "", "", "1", "", "footage ZjE=,kind dGVsZW1ldHJ5", "1.0.0", "")

@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// site is an intake over real parts, reachable over HTTP.
+// site is an intake over real stores, reachable over HTTP.
 type site struct {
 	t      testing.TB
 	dir    string
@@ -59,12 +59,12 @@ func newSite(t testing.TB, dir string, alter ...func(*Options)) *site {
 	return s
 }
 
-// sweep is a round of all that Run does.
+// sweep does everything that Run does, once.
 func (in *Intake) sweep(ctx context.Context) error {
 	return errors.Join(in.sweepUploads(ctx), in.sweepJobs(ctx))
 }
 
-// ServeHTTP plays the web layer: it knows who holds the token.
+// ServeHTTP acts as the web layer, which knows the holder of the token.
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.device.Name != "" {
 		r = r.WithContext(WithDevice(r.Context(), s.device))
@@ -118,7 +118,7 @@ func (s *site) do(method, url string, body io.Reader, header ...string) reply {
 	return r
 }
 
-// meta makes an Upload-Metadata header out of pairs.
+// meta returns an Upload-Metadata header of pairs.
 func meta(pairs ...string) string {
 	var parts []string
 	for i := 0; i < len(pairs); i += 2 {
@@ -150,7 +150,7 @@ func (s *site) wantPatch(path string, offset int, content []byte) {
 	}
 }
 
-// head returns the offset that the server tells.
+// head returns the offset of the server.
 func (s *site) head(path string) int {
 	s.t.Helper()
 	r := s.do("HEAD", path, nil)
@@ -167,14 +167,14 @@ func (s *site) want(r reply, status int, slug wire.Slug) {
 	}
 }
 
-// gone checks that neither session nor bytes are left.
-func (s *site) gone(path string) {
+// wantGone checks that the session and its bytes are deleted.
+func (s *site) wantGone(path string) {
 	s.t.Helper()
 	if r := s.do("HEAD", path, nil); r.status != http.StatusNotFound {
-		s.t.Fatalf("the session is still there: %d", r.status)
+		s.t.Fatalf("the session still exists: %d", r.status)
 	}
 	if files := must.Get(filepath.Glob(filepath.Join(s.dir, "blobs", ".staging", "*")))(s.t); len(files) != 0 {
-		s.t.Fatalf("bytes are left: %q", files)
+		s.t.Fatalf("staged bytes remain: %q", files)
 	}
 }
 
@@ -209,13 +209,13 @@ func (s *site) blob(key string) []byte {
 	return must.Get(io.ReadAll(r))(s.t)
 }
 
-// only is the video of a footage, which is the one of all.
+// only returns the only video of a footage.
 func (s *site) only(id footage.ID) []byte {
 	s.t.Helper()
 	key := must.Get(s.ledger.Footage.Get(context.Background(), id))(s.t).BlobKey
 	for info, err := range s.blobs.List(context.Background(), "footage/") {
 		if must.Do(s.t, err); info.Key != key && strings.Contains(info.Key, "/original") {
-			s.t.Errorf("left: %s", info.Key)
+			s.t.Errorf("unexpected blob %s", info.Key)
 		}
 	}
 	return s.blob(key)

@@ -20,7 +20,7 @@ func TestUploadInPieces(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	content := clip("cows", 3_000_000)
 	path := s.create(len(content), "filename", `C:\DCIM\DJI_0001.MP4`, "footage", "f1", "sha256", digestOf(content),
-		"captured", "2026-06-30T05:00:00Z", "device", "somebody-else")
+		"captured", "2026-06-30T05:00:00Z", "device", "another-device")
 	for _, cut := range [][2]int{{0, 3}, {3, 700}, {700, 700}, {700, 2_000_000}, {2_000_000, 3_000_000}} {
 		if got := s.head(path); got != cut[0] {
 			t.Fatalf("offset %d, want %d", got, cut[0])
@@ -36,16 +36,16 @@ func TestUploadInPieces(t *testing.T) {
 		t.Fatalf("%+v, %d messages", f.Job, s.messages())
 	}
 	if !bytes.Equal(s.blob(f.BlobKey), content) {
-		t.Fatal("the blob is not what was sent")
+		t.Fatal("the blob differs from the upload")
 	}
-	// A client that missed the answer repeats itself.
+	// A client that did not get the answer repeats the request.
 	if got := s.head(path); got != len(content) {
 		t.Fatalf("offset %d after the end", got)
 	}
 	s.wantPatch(path, len(content), nil)
 	s.want(s.patch(path, 2_000_000, content[2_000_000:]), http.StatusConflict, wire.SlugOffsetConflict)
 	if s.messages() != 1 {
-		t.Fatal("a repeat enqueued again")
+		t.Fatal("a repeated request enqueued the job again")
 	}
 }
 
@@ -70,7 +70,7 @@ func TestProtocol(t *testing.T) {
 	if r := s.do("DELETE", path, nil); r.status != http.StatusNoContent {
 		t.Fatalf("delete: %d", r.status)
 	}
-	s.gone(path)
+	s.wantGone(path)
 	s.want(s.do("DELETE", path, nil), http.StatusNotFound, wire.SlugUploadGone)
 }
 
@@ -101,7 +101,7 @@ func TestCreationWithUpload(t *testing.T) {
 			}
 		})
 	}
-	// What is no video is refused in the same answer.
+	// Content that is not a video is refused in the same answer.
 	s.want(s.do("POST", "/files/", strings.NewReader(strings.Repeat("text ", 1000)), "Upload-Length", "5000",
 		"Content-Type", "application/offset+octet-stream"), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
 }
@@ -128,13 +128,13 @@ func TestDeferredLength(t *testing.T) {
 	}
 	path = begin()
 	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "0")...), http.StatusUnprocessableEntity, wire.SlugEmpty)
-	s.gone(path)
+	s.wantGone(path)
 	path = begin()
 	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "99999999999")...), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
-	// A short text whose size comes last is judged then.
+	// A short text whose length is declared last is refused then.
 	s.wantPatch(path, 0, []byte("hello"))
 	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "5", "Upload-Length", "5")...), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
-	s.gone(path)
+	s.wantGone(path)
 }
 
 func TestRefusedAtCreation(t *testing.T) {
@@ -175,7 +175,7 @@ func TestRefusedAtCreation(t *testing.T) {
 		t.Run(name, func(t *testing.T) { s.want(s.do("POST", "/files/", nil, c.header...), c.status, c.slug) })
 	}
 	if n := must.Get(s.ledger.Uploads.CountUnfinished(context.Background(), ""))(t); n != 0 {
-		t.Errorf("%d sessions are left of refused uploads", n)
+		t.Errorf("refused uploads left %d sessions", n)
 	}
 }
 
@@ -190,16 +190,16 @@ func TestRefusedLater(t *testing.T) {
 		path   string
 		header []string
 	}{
-		"wrong offset":       {409, wire.SlugOffsetConflict, "PATCH", path, append(octets, "Upload-Offset", "7")},
-		"no offset":          {400, wire.SlugBadMetadata, "PATCH", path, octets},
-		"negative offset":    {400, wire.SlugBadMetadata, "PATCH", path, append(octets, "Upload-Offset", "-7")},
-		"content type":       {415, wire.SlugBadMetadata, "PATCH", path, []string{"Upload-Offset", "0"}},
-		"length said before": {400, wire.SlugBadMetadata, "PATCH", path, append(octets, "Upload-Offset", "0", "Upload-Length", "5000")},
-		"unknown":            {404, wire.SlugUploadGone, "PATCH", "/files/nobody", append(octets, "Upload-Offset", "0")},
-		"odd id":             {404, wire.SlugUploadGone, "PATCH", "/files/a/../../b%00c", append(octets, "Upload-Offset", "0")},
-		"elsewhere":          {404, wire.SlugNotFound, "POST", "/elsewhere", []string{"Upload-Length", "5"}},
-		"download":           {405, wire.SlugMethodNotAllowed, "GET", path, nil},
-		"put":                {405, wire.SlugMethodNotAllowed, "PUT", path, nil},
+		"wrong offset":    {409, wire.SlugOffsetConflict, "PATCH", path, append(octets, "Upload-Offset", "7")},
+		"no offset":       {400, wire.SlugBadMetadata, "PATCH", path, octets},
+		"negative offset": {400, wire.SlugBadMetadata, "PATCH", path, append(octets, "Upload-Offset", "-7")},
+		"content type":    {415, wire.SlugBadMetadata, "PATCH", path, []string{"Upload-Offset", "0"}},
+		"second length":   {400, wire.SlugBadMetadata, "PATCH", path, append(octets, "Upload-Offset", "0", "Upload-Length", "5000")},
+		"unknown":         {404, wire.SlugUploadGone, "PATCH", "/files/unknown", append(octets, "Upload-Offset", "0")},
+		"odd id":          {404, wire.SlugUploadGone, "PATCH", "/files/a/../../b%00c", append(octets, "Upload-Offset", "0")},
+		"elsewhere":       {404, wire.SlugNotFound, "POST", "/elsewhere", []string{"Upload-Length", "5"}},
+		"download":        {405, wire.SlugMethodNotAllowed, "GET", path, nil},
+		"put":             {405, wire.SlugMethodNotAllowed, "PUT", path, nil},
 	} {
 		t.Run(name, func(t *testing.T) { s.want(s.do(c.method, c.path, nil, c.header...), c.status, c.slug) })
 	}
@@ -236,7 +236,7 @@ func TestWhoMayUpload(t *testing.T) {
 	if f := s.upload(clip("from the browser", 3000)); f.Device != "anna" || f.Name != string(f.ID) {
 		t.Errorf("%+v", f)
 	}
-	// The footage id of another device is taken.
+	// The footage id of another device is refused.
 	id := string(s.footageOf(path).ID)
 	s.device = owner
 	s.device.Name = "base-3"
@@ -248,16 +248,16 @@ func TestNotAVideo(t *testing.T) {
 	text := []byte(strings.Repeat("this is no film ", 10_000))
 	path := s.create(len(text), "filename", "text.mp4")
 	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
-	s.gone(path)
-	// In small pieces: as soon as it is certain, not before.
+	s.wantGone(path)
+	// In small pieces it is refused as soon as it is certain, and not before.
 	path = s.create(len(text))
 	s.wantPatch(path, 0, text[:1000])
 	s.want(s.patch(path, 1000, text[1000:2000]), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
-	s.gone(path)
+	s.wantGone(path)
 	path = s.create(5)
 	s.want(s.patch(path, 0, []byte("hello")), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
-	s.gone(path)
-	// A transport stream is recognised late in its first kilobyte.
+	s.wantGone(path)
+	// A transport stream is recognised only after most of its first kilobyte.
 	ts := bytes.Repeat(append([]byte{0x47}, make([]byte, 187)...), 20)
 	path = s.create(len(ts))
 	for i := 0; i < len(ts); i += 100 {
@@ -274,11 +274,11 @@ func TestHashMismatch(t *testing.T) {
 	path := s.create(len(content), "footage", "f1", "sha256", digestOf([]byte("something else")))
 	s.wantPatch(path, 0, content[:4999])
 	s.want(s.patch(path, 4999, content[4999:]), http.StatusUnprocessableEntity, wire.SlugHashMismatch)
-	s.gone(path)
+	s.wantGone(path)
 	if _, err := s.ledger.Footage.Get(t.Context(), "f1"); err == nil || s.messages() != 0 {
 		t.Fatal("damaged footage was recorded")
 	}
-	// The same id is free for the right bytes.
+	// The right bytes may use the same id.
 	if f := s.upload(content, "footage", "f1", "sha256", digestOf(content)); f.Job == nil {
 		t.Fatalf("%+v", f)
 	}
@@ -293,17 +293,17 @@ func TestDuplicate(t *testing.T) {
 		t.Fatalf("%+v", dup)
 	}
 	s.only("f1")
-	// The same id again, as from an edge that lost its notes.
+	// The same id again, as from a station that lost its records.
 	if again := s.upload(content, "footage", "f1"); again.DuplicateOf != "" || s.messages() != 1 || !bytes.Equal(s.blob(again.BlobKey), content) {
 		t.Fatalf("%+v", again)
 	}
-	// Other bytes under a recorded id never touch it, also without a declared digest.
+	// Other bytes under a recorded id never change it, even without a declared digest.
 	other := clip("other", 6000)
 	path := s.create(len(other), "footage", "f1")
 	s.want(s.patch(path, 0, other), http.StatusConflict, wire.SlugConflict)
-	s.gone(path)
+	s.wantGone(path)
 	if !bytes.Equal(s.only("f1"), content) {
-		t.Fatal("a recorded blob was written over")
+		t.Fatal("a recorded blob was overwritten")
 	}
 }
 
@@ -313,18 +313,18 @@ func TestTelemetry(t *testing.T) {
 	path := s.create(len(srt), "footage", "f1", "kind", "telemetry", "filename", "DJI_0001.SRT", "sha256", digestOf(srt))
 	s.wantPatch(path, 0, srt)
 	if s.messages() != 0 || s.head(path) != len(srt) {
-		t.Fatal("telemetry made a job")
+		t.Fatal("telemetry created a job")
 	}
 	if f := s.upload(clip("x", 2000), "footage", "f1"); f.TelemetryKey != "footage/f1/telemetry.srt" || !bytes.Equal(s.blob(f.TelemetryKey), srt) {
 		t.Fatalf("%+v", f)
 	}
 	path = s.create(len(srt), "footage", "f2", "kind", "telemetry", "sha256", digestOf(nil))
 	s.want(s.patch(path, 0, srt), http.StatusUnprocessableEntity, wire.SlugHashMismatch)
-	s.gone(path)
+	s.wantGone(path)
 }
 
-// A thumbnail comes before its video or after it, and again; no other device can
-// put one over it.
+// A thumbnail may come before or after its video, and more than once. Another device
+// cannot replace it.
 func TestThumbnail(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	picture := []byte("\xff\xd8\xff\xe0 a picture")
@@ -340,7 +340,7 @@ func TestThumbnail(t *testing.T) {
 	}
 	s.upload(clip("x", 2000), "footage", "f1")
 	if waiting() != 0 {
-		t.Error("its video is here")
+		t.Error("the waiting footage has a video")
 	}
 	newer := []byte("\xff\xd8\xff\xe0 another picture")
 	s.wantPatch(s.create(len(newer), "footage", "f1", "kind", "thumbnail"), 0, newer)
@@ -351,7 +351,7 @@ func TestThumbnail(t *testing.T) {
 	text := []byte("<script>")
 	path = s.create(len(text), "footage", "f2", "kind", "thumbnail")
 	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, wire.SlugNotAPicture)
-	s.gone(path)
+	s.wantGone(path)
 	must.Do(t, s.ledger.Thumbnails.Put(t.Context(), ledger.Thumbnail{Footage: "f3", Device: "another", BlobKey: "k"}))
 	s.want(s.do("POST", "/files/", nil, "Upload-Length", "9", "Upload-Metadata", meta("footage", "f3", "kind", "thumbnail")), http.StatusConflict, wire.SlugConflict)
 }

@@ -61,7 +61,7 @@ func (c *counting) OpenStaged(ctx context.Context, id string, offset, length int
 	}), r}, nil
 }
 
-// forgetful dies, as it were, before it saves what lies beyond an offset.
+// forgetful does not save offsets above a limit, as after a crash.
 type forgetful struct {
 	received
 	beyond int64
@@ -74,8 +74,8 @@ func (f forgetful) SaveOffset(ctx context.Context, id string, offset int64, hash
 	return f.received.SaveOffset(ctx, id, offset, hashState)
 }
 
-// After a crash only what came since the last saved hash is read again.
-func TestCrashReadsAgainOnlyTheGap(t *testing.T) {
+// After a crash only the bytes after the last saved hash are read again.
+func TestCrashReadsOnlyTheGapAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 80 MiB")
 	}
@@ -124,7 +124,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		return after.TotalAlloc - before.TotalAlloc
 	}
 	small, large := taken(8<<20), taken(120<<20)
-	// Every saved hash state costs a little: some KiB per saveEvery.
+	// Every saved hash state needs a few KiB of memory per saveEvery.
 	if large > small+4<<20 || small > 8<<20 {
 		t.Errorf("8 MiB took %d bytes of memory, 120 MiB %d", small, large)
 	}

@@ -28,7 +28,7 @@ func (s *site) another() *site {
 	return o
 }
 
-// committed is a store that does something after a commit.
+// committed is a store that calls a function after a commit.
 type committed struct {
 	Blobs
 	then func()
@@ -40,8 +40,8 @@ func (c committed) Commit(ctx context.Context, id, key string) (blob.Info, error
 	return info, err
 }
 
-// Of two files that two servers finish under one id at one time one is kept, and the
-// other is told so.
+// Two servers finish two files under one id at the same time. One file is recorded, and
+// the other one is refused.
 func TestTwoServersTwoFilesOneID(t *testing.T) {
 	for name, second := range map[string][]byte{"two files": clip("y", 5000), "one file twice": clip("x", 5000)} {
 		t.Run(name, func(t *testing.T) {
@@ -67,15 +67,15 @@ func TestTwoServersTwoFilesOneID(t *testing.T) {
 				t.Errorf("the second: %+v, want %d", r, want)
 			}
 			if !bytes.Equal(a.only("f1"), first) || a.messages() != 1 {
-				t.Errorf("another file is kept, or there are %d messages", a.messages())
+				t.Errorf("another file is recorded, or there are %d messages instead of 1", a.messages())
 			}
 		})
 	}
 }
 
-// What is dropped at one server while another finishes it is not called complete, and
-// nothing is left of it.
-func TestDroppedWhileItIsFinished(t *testing.T) {
+// A session that one server deletes while another one finishes it is not reported as
+// complete, and nothing of it remains.
+func TestDeletedWhileItIsFinished(t *testing.T) {
 	a := newSite(t, t.TempDir())
 	b := a.another()
 	content := clip("x", 5000)
@@ -91,13 +91,13 @@ func TestDroppedWhileItIsFinished(t *testing.T) {
 	}
 	for info, err := range a.blobs.List(t.Context(), "") {
 		must.Do(t, err)
-		t.Errorf("left: %s", info.Key)
+		t.Errorf("unexpected blob %s", info.Key)
 	}
 }
 
-// A server that was frozen for so long that its session was finished elsewhere and has
-// gone takes nothing away.
-func TestFrozenForDays(t *testing.T) {
+// A server was frozen for so long that another one finished its session and deleted it.
+// When it continues, it deletes nothing.
+func TestServerFrozenForDays(t *testing.T) {
 	a := newSite(t, t.TempDir())
 	b := a.another()
 	content := clip("x", 5000)
@@ -114,9 +114,9 @@ func TestFrozenForDays(t *testing.T) {
 	}
 }
 
-// Footage whose blob was lost is whole again when its content comes again, and its job
-// with it, if that was given up.
-func TestLostBlobComesAgain(t *testing.T) {
+// A new upload of the same content restores footage whose blob was lost. Its job is
+// retried, if it had failed.
+func TestLostBlobIsRestored(t *testing.T) {
 	content := clip("x", 5000)
 	for name, id := range map[string]footage.ID{"under its id": "f1", "under another id": "f2"} {
 		t.Run(name, func(t *testing.T) {
@@ -132,26 +132,26 @@ func TestLostBlobComesAgain(t *testing.T) {
 			if j := must.Get(s.ledger.Jobs.GetByFootage(t.Context(), "f1"))(t); j.State != job.Queued || j.Reason != "" {
 				t.Errorf("%+v", j)
 			}
-			// Once it is there it stays.
+			// A further upload does not replace the restored blob.
 			key := must.Get(s.ledger.Footage.Get(t.Context(), "f1"))(t).BlobKey
 			s.upload(content, "footage", "f3")
 			if now := must.Get(s.ledger.Footage.Get(t.Context(), "f1"))(t).BlobKey; now != key || s.messages() != 1 {
 				t.Errorf("%s, it was %s; %d messages", now, key, s.messages())
 			}
-			// Also when the sessions go, the one that brought it with them.
+			// Nor does the end of the sessions, even of the one that restored it.
 			s.clock.Advance(defaultExpire + time.Hour)
 			must.Do(t, s.in.sweep(t.Context()))
 			if us := must.Get(s.ledger.Uploads.List(t.Context(), time.Time{}, 9))(t); len(us) != 0 {
 				t.Errorf("%+v", us)
 			}
 			if !bytes.Equal(s.only("f1"), content) {
-				t.Error("the blob is another one")
+				t.Error("the blob was replaced")
 			}
 		})
 	}
 }
 
-// A video that was removed by its age stays removed when its content comes again.
+// A new upload of the same content does not restore a video that retention removed.
 func TestRemovedVideoStaysRemoved(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	content := clip("x", 5000)
@@ -162,23 +162,23 @@ func TestRemovedVideoStaysRemoved(t *testing.T) {
 	s.upload(content, "footage", "f2")
 	for info, err := range s.blobs.List(t.Context(), "footage/") {
 		must.Do(t, err)
-		t.Errorf("kept: %s", info.Key)
+		t.Errorf("unexpected blob %s", info.Key)
 	}
 }
 
-// silent is a store that does not answer.
-type silent struct{ Blobs }
+// unreachable is a store that does not answer.
+type unreachable struct{ Blobs }
 
-func (silent) Staged(context.Context, string) (int64, error) {
+func (unreachable) Staged(context.Context, string) (int64, error) {
 	return 0, fmt.Errorf("staged: %w", blob.ErrUnreachable)
 }
 
-// A client of a server whose storage is away is told when to come again.
-func TestStorageIsAway(t *testing.T) {
+// While the storage is unreachable, the answers have Retry-After.
+func TestStorageUnreachable(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	path := s.create(5000)
 	blobs := s.in.blobs
-	s.in.blobs = silent{blobs}
+	s.in.blobs = unreachable{blobs}
 	for _, r := range []reply{s.patch(path, 0, []byte("x")), s.do(http.MethodHead, s.server.URL+path, nil, "Tus-Resumable", "1.0.0")} {
 		if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") != "5" {
 			t.Errorf("%+v", r)
@@ -186,6 +186,6 @@ func TestStorageIsAway(t *testing.T) {
 	}
 	s.in.blobs = blobs
 	if at := s.head(path); at != 0 {
-		t.Errorf("goes on at %d", at)
+		t.Errorf("the upload continues at offset %d", at)
 	}
 }

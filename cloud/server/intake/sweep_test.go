@@ -28,16 +28,16 @@ func TestExpiry(t *testing.T) {
 	s.clock.Advance(50 * time.Minute)
 	must.Do(t, s.in.sweep(t.Context()))
 	if s.head(old) != 3000 || s.head(young) != 0 {
-		t.Fatal("a session was dropped too early")
+		t.Fatal("a session was deleted too early")
 	}
 	s.clock.Advance(time.Hour)
 	s.want(s.patch(old, 3000, content[3000:]), http.StatusNotFound, wire.SlugUploadGone) // also before the round
 	must.Do(t, s.in.sweep(t.Context()))
-	s.gone(old)
-	s.gone(young)
+	s.wantGone(old)
+	s.wantGone(young)
 }
 
-func TestExpiryLeavesARequestAtWorkAlone(t *testing.T) {
+func TestExpirySparesRunningRequests(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	path := s.create(5000)
 	s.clock.Advance(defaultExpire + time.Hour)
@@ -47,7 +47,7 @@ func TestExpiryLeavesARequestAtWorkAlone(t *testing.T) {
 	}
 	must.Do(t, s.in.sweep(t.Context()))
 	if _, err := s.ledger.Uploads.Get(t.Context(), id); err != nil {
-		t.Fatalf("dropped under a request: %v", err)
+		t.Fatalf("deleted during a request: %v", err)
 	}
 	s.in.locks.release(id)
 	must.Do(t, s.in.sweep(t.Context()))
@@ -56,7 +56,7 @@ func TestExpiryLeavesARequestAtWorkAlone(t *testing.T) {
 	}
 }
 
-// lasting is a store whose commit takes until go on is closed.
+// lasting is a store whose commit waits until goOn is closed.
 type lasting struct {
 	Blobs
 	began, goOn chan struct{}
@@ -68,11 +68,11 @@ func (l lasting) Commit(ctx context.Context, id, key string) (blob.Info, error) 
 	return l.Blobs.Commit(ctx, id, key)
 }
 
-// A session whose commit takes long is not finished by another server meanwhile.
-func TestLongCommitIsLeftAlone(t *testing.T) {
+// While the commit of a session takes long, no other server finishes the session.
+func TestLongCommitIsNotFinishedTwice(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	if s.in.touchEvery > idleTime/2 {
-		t.Errorf("it says every %s that it is at work", s.in.touchEvery)
+		t.Errorf("the session is touched only every %s", s.in.touchEvery)
 	}
 	s.in.touchEvery = time.Millisecond
 	slow := lasting{s.in.blobs, make(chan struct{}), make(chan struct{})}
@@ -93,7 +93,7 @@ func TestLongCommitIsLeftAlone(t *testing.T) {
 			}
 		}
 		if us := must.Get(s.ledger.Uploads.ListComplete(t.Context(), s.clock.Now().Add(-idleTime), 9))(t); len(us) != 0 {
-			t.Fatalf("others would finish it: %+v", us)
+			t.Fatalf("other servers would finish it: %+v", us)
 		}
 	}
 	close(slow.goOn)
@@ -102,8 +102,8 @@ func TestLongCommitIsLeftAlone(t *testing.T) {
 	}
 }
 
-// While a session is finished that a crash left, for however long, messages are sent.
-func TestLongCommitHoldsUpNoJobs(t *testing.T) {
+// Messages are sent while the finish of a session takes long.
+func TestLongCommitDelaysNoJobs(t *testing.T) {
 	s := newSite(t, t.TempDir(), func(o *Options) { o.SweepEvery = time.Millisecond })
 	s.in.queue = away{s.queue}
 	f := s.upload(clip("z", 4000))
@@ -133,21 +133,21 @@ func (broken) Commit(context.Context, string, string) (blob.Info, error) {
 	return blob.Info{}, errors.New("broken")
 }
 
-// away is a queue that cannot be reached.
+// away is a queue that is unreachable.
 type away struct{ queue.Queue }
 
-var errAway = errors.New("the queue is away")
+var errUnreachable = errors.New("the queue is away")
 
-func (away) Enqueue(context.Context, string) error { return errAway }
+func (away) Enqueue(context.Context, string) error { return errUnreachable }
 
-func TestQueueAway(t *testing.T) {
+func TestQueueUnreachable(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	s.in.queue = away{s.queue}
 	f := s.upload(clip("x", 5000)) // the footage is safe all the same
 	if f.Job.State != job.Uploaded || s.messages() != 0 {
 		t.Fatalf("%+v", f.Job)
 	}
-	if err := s.in.sweep(t.Context()); !errors.Is(err, errAway) {
+	if err := s.in.sweep(t.Context()); !errors.Is(err, errUnreachable) {
 		t.Fatal(err)
 	}
 	s.in.queue = s.queue
@@ -233,10 +233,10 @@ func TestMetrics(t *testing.T) {
 		"cattle_intake_refused_total " + string(wire.SlugHashMismatch): 0,
 	})
 	if _, err := New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Metrics: reg}); err == nil {
-		t.Error("registered twice without a word")
+		t.Error("metrics were registered twice without an error")
 	}
 	if _, err := New(Options{}); err == nil {
-		t.Error("an intake of nothing")
+		t.Error("an intake without options was created")
 	}
 }
 
@@ -257,15 +257,14 @@ func (s *site) wantMetrics(reg *prometheus.Registry, want map[string]float64) {
 	}
 	for name, v := range want {
 		if g, ok := got[name]; !ok || g != v {
-			s.t.Errorf("%s: %v (there: %t), want %v", name, g, ok, v)
+			s.t.Errorf("%s: %v (found: %t), want %v", name, g, ok, v)
 		}
 	}
 }
 
-// Upload-Expires is in every answer about an upload that is not finished, moves
-// on with its bytes, and holds: an upload that expired is gone before a round of
-// Run has dropped it.
-func TestExpiresIsTold(t *testing.T) {
+// Every answer about an unfinished upload has Upload-Expires. New bytes move it, and it is
+// exact: an expired upload is not found even before Run has deleted it.
+func TestUploadExpiresHeader(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	want := func(r reply, status int, expires time.Time) {
 		t.Helper()
@@ -291,6 +290,6 @@ func TestExpiresIsTold(t *testing.T) {
 	}
 	path = s.create(len(content))
 	if r := s.patch(path, 0, content); r.header.Get("Upload-Expires") != "" || s.do("HEAD", path, nil).header.Get("Upload-Expires") != "" {
-		t.Error("a finished upload does not expire")
+		t.Error("the answer about a finished upload has Upload-Expires")
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// finish lets a job be done with results in the blob store.
-// thumbnail notes the picture of footage whose video is elsewhere.
+// finish ends a job as done and stores its results.
+// thumbnail records the picture of footage without a video.
 func (s *site) thumbnail(id string) {
 	s.t.Helper()
 	key := "footage/" + id + "/thumbnail.jpg"
@@ -29,8 +29,8 @@ func (s *site) thumbnail(id string) {
 	}
 }
 
-// What waits at the stations is listed until its video is here; its picture stays.
-func TestWaitingAtTheStations(t *testing.T) {
+// Footage that waits at a station is listed until its video arrives. Its picture stays.
+func TestWaitingFootage(t *testing.T) {
 	s := open(t, nil)
 	s.thumbnail("a")
 	s.thumbnail("b")
@@ -197,7 +197,7 @@ func TestWhoMayChangeJobs(t *testing.T) {
 	}
 }
 
-func TestRevokedTokenDiesWithinSeconds(t *testing.T) {
+func TestRevokedTokenIsRefusedWithinSeconds(t *testing.T) {
 	now := time.Now()
 	s := open(t, func(o *Options) { o.Now = func() time.Time { return now } })
 	path := "/api/v1/jobs/nope/retry"
@@ -303,7 +303,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		}
 	}
 	if r := s.do("GET", "/healthz", "", "X-Request-Id", "a b\"c"); strings.ContainsAny(r.header.Get("X-Request-Id"), " \"") {
-		t.Error("a foreign request id is taken as it is")
+		t.Error("a request id with unsafe characters is accepted")
 	}
 }
 

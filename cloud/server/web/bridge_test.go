@@ -39,7 +39,7 @@ func TestFirstBytesReachTheHandlerAtOnce(t *testing.T) {
 	}
 }
 
-func TestCutBodyKeepsWhatCame(t *testing.T) {
+func TestCutBodyKeepsItsBytes(t *testing.T) {
 	for name, c := range map[string]struct{ head, sent, body string }{
 		"within the first bytes":   {"Content-Length: 5000", "abc", "abc"},
 		"later":                    {"Content-Length: 500000", strings.Repeat("x", 100_000), strings.Repeat("x", 100_000)},
@@ -114,8 +114,8 @@ func TestIdleBodyEnds(t *testing.T) {
 	}
 }
 
-// TestSlowBodyLives: a body may take longer than the idle time as long as it moves.
-func TestSlowBodyLives(t *testing.T) {
+// A body may take longer than the idle time as long as bytes arrive.
+func TestSlowBodyIsAccepted(t *testing.T) {
 	const idle = 400 * time.Millisecond
 	got := make(chan seen, 1)
 	s := open(t, func(o *Options) { o.Uploads, o.IdleTimeout, o.HeadTimeout = reading(got, nil), idle, idle })
@@ -132,7 +132,7 @@ func TestSlowBodyLives(t *testing.T) {
 	}
 }
 
-func TestEarlyRefusalClosesInsteadOfDraining(t *testing.T) {
+func TestEarlyRefusalClosesTheConnection(t *testing.T) {
 	s := open(t, nil)
 	c := s.dial()
 	c.send("PATCH /files/x HTTP/1.1\nHost: x\nContent-Length: 8000000000\n\n")
@@ -144,7 +144,7 @@ func TestEarlyRefusalClosesInsteadOfDraining(t *testing.T) {
 			break
 		}
 		if sent > 64<<20 {
-			t.Fatal("the server takes the body of a refused request")
+			t.Fatal("the server reads the body of a refused request")
 		}
 	}
 }
@@ -163,7 +163,7 @@ func TestEarlyRefusalIsReadable(t *testing.T) {
 	c.wantClosed()
 }
 
-func TestBodyIsNeverTakenForARequest(t *testing.T) {
+func TestBodyIsNeverReadAsARequest(t *testing.T) {
 	inner := "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 	s := open(t, nil)
 	for name, head := range map[string]string{
@@ -178,7 +178,7 @@ func TestBodyIsNeverTakenForARequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			if resp, _ := c.answer(); !resp.Close {
-				t.Error("the connection is kept")
+				t.Error("the connection is still open")
 			}
 			c.wantClosed()
 		})
@@ -229,8 +229,8 @@ func TestDeadlineFromOutsideInterruptsTheRead(t *testing.T) {
 	}
 }
 
-// TestReadLeftBehindEnds: a handler may return while a goroutine of it reads.
-func TestReadLeftBehindEnds(t *testing.T) {
+// A handler may return while one of its goroutines reads the body.
+func TestReadEndsAfterItsHandler(t *testing.T) {
 	got := make(chan seen, 1)
 	s := open(t, func(o *Options) {
 		o.IdleTimeout = time.Minute
@@ -276,7 +276,7 @@ func TestStopInterruptsUploads(t *testing.T) {
 	}
 }
 
-func TestTricklingHeadIsCut(t *testing.T) {
+func TestSlowHeadIsRefused(t *testing.T) {
 	s := open(t, func(o *Options) { o.HeadTimeout = 300 * time.Millisecond })
 	c := s.dial()
 	c.send("GET / HTTP/1.1\nHost: x\nX-Slow: ")

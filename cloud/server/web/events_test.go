@@ -54,7 +54,7 @@ func (l *listening) close() {
 	l.resp.Body.Close()
 }
 
-// next returns the next event; retry lines and heartbeats are passed over.
+// next returns the next event. It skips retry lines and heartbeats.
 func (l *listening) next() event {
 	l.t.Helper()
 	var e event
@@ -89,7 +89,7 @@ func (l *listening) until(name string) event {
 	}
 }
 
-func TestEventsAsTheyHappen(t *testing.T) {
+func TestEvents(t *testing.T) {
 	s := open(t, nil)
 	l := s.listen("")
 	if e := l.next(); e.name != "ready" {
@@ -121,7 +121,7 @@ func TestEventsAsTheyHappen(t *testing.T) {
 	}
 }
 
-func TestReturningListenerGetsWhatItMissed(t *testing.T) {
+func TestReturningListenerGetsMissedEvents(t *testing.T) {
 	s := open(t, nil)
 	s.record("one", "content one")
 	l := s.listen("0")
@@ -153,15 +153,15 @@ func TestReturningListenerGetsWhatItMissed(t *testing.T) {
 	}
 }
 
-func TestUnknownPlaceIsReset(t *testing.T) {
+func TestUnknownEventIDGetsReset(t *testing.T) {
 	s := open(t, nil)
 	if e := s.listen("yesterday").next(); e.name != "reset" {
 		t.Errorf("%+v", e)
 	}
 }
 
-// A ledger that was restored or begun anew is behind those who listened to the
-// one before: they load anew and see what happens from then on.
+// After a ledger was restored or replaced, its listeners are ahead of it. They load the
+// lists again and get every later change.
 func TestListenerAheadOfTheLedger(t *testing.T) {
 	s := open(t, nil)
 	s.record("one", "content one")
@@ -176,7 +176,7 @@ func TestListenerAheadOfTheLedger(t *testing.T) {
 	}
 }
 
-func TestStopSaysGoodbye(t *testing.T) {
+func TestStopSendsBye(t *testing.T) {
 	s := open(t, nil)
 	l := s.listen("")
 	l.until("ready")
@@ -196,6 +196,6 @@ func TestHeadOfEvents(t *testing.T) {
 		t.Error(r.status)
 	}
 	if n := s.o.Hub.Subscribers(); n != 0 {
-		t.Errorf("%d listeners stay", n)
+		t.Errorf("%d listeners are still subscribed", n)
 	}
 }

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
-// site is a running server on a ledger of its own.
+// site is a running server with its own ledger.
 type site struct {
 	*Server
 	t      *testing.T
@@ -145,7 +145,7 @@ func (r response) decode(t *testing.T, v any) {
 	}
 }
 
-// wantProblem checks that the answer is a whole problem document.
+// wantProblem checks that the answer is a complete problem document.
 func (r response) wantProblem(t *testing.T, status int, slug string) {
 	t.Helper()
 	var p wire.Problem
@@ -159,7 +159,7 @@ func (r response) wantProblem(t *testing.T, status int, slug string) {
 	}
 }
 
-// record makes a piece of footage with its job.
+// record adds a piece of footage with its job.
 func (s *site) record(id string, content string) ledger.Recorded {
 	s.t.Helper()
 	rec, err := s.ledger.Footage.Record(s.t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
