@@ -172,7 +172,7 @@ func TestFaultyAzure(t *testing.T) {
 	server := azurite.Get(t)
 	blobs, queue := newFaultyService(t, seed, server.Blob), newFaultyService(t, seed+1, server.Queue)
 	s := newStage(t, fmt.Sprintf("store: azure\nazure: {connection_string: %q, container: faulty, queue: faulty-jobs}\n",
-		server.Through(blobs.addr(), queue.addr()).Reveal()))
+		server.ConnectionStringVia(blobs.addr(), queue.addr()).Reveal()))
 	s.startAll()
 	path, animals := clip(t)
 	// The same pictures in two files: with the index last, as a drone writes it, and with the index first, which is

@@ -96,7 +96,7 @@ func measureJob(b *testing.B, clip, name string, flags ...string) time.Duration 
 		b.Fatal(err)
 	}
 	defer link.Close()
-	s.workerEnv = []string{"CATTLE_CLOUD_AZURE_CONNECTION_STRING=" + server.Through(link.Addr(), server.Queue).Reveal()}
+	s.workerEnv = []string{"CATTLE_CLOUD_AZURE_CONNECTION_STRING=" + server.ConnectionStringVia(link.Addr(), server.Queue).Reveal()}
 	s.startAll()
 	s.copyToCard(film, name)
 	begun := func(f footageView) bool {

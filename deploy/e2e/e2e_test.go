@@ -329,7 +329,7 @@ func TestFullDiskInTheCloud(t *testing.T) {
 	if err := os.MkdirAll(blobs, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	smalldisk.Over(t, blobs, "4m")
+	smalldisk.MountOver(t, blobs, "4m")
 	defer s.stop() // before the disk is unmounted
 	ballast := filepath.Join(blobs, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 3<<20+512<<10), 0o600); err != nil {

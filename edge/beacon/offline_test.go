@@ -124,7 +124,7 @@ type watcher struct {
 }
 
 func newWatcher(t *testing.T, b *broker.Broker) *watcher {
-	return &watcher{t: t, messages: b.Read("cattle/v1/north/dock-1/footage/+"), last: map[string]topic.Footage{}}
+	return &watcher{t: t, messages: b.Subscribe("cattle/v1/north/dock-1/footage/+"), last: map[string]topic.Footage{}}
 }
 
 var stages = map[topic.FootageState]int{topic.Captured: 0, topic.Spooled: 1, topic.Uploading: 2, topic.Uploaded: 3,
@@ -234,7 +234,7 @@ func TestProgressNeverGoesBack(t *testing.T) {
 			case n < 8:
 				ids = append(ids, s.capture(fmt.Sprintf("f%d.mp4", i)))
 			case n < 11:
-				if broker.Up() {
+				if broker.Running() {
 					broker.Stop()
 				} else {
 					broker.Start()

@@ -146,7 +146,7 @@ func TestDaysWithoutBroker(t *testing.T) {
 			stop()
 		}
 		v := view{t, map[string]uint64{}}
-		got := b.Read("state/#")
+		got := b.Subscribe("state/#")
 		l := anonymous(t, b, func(o *Options) { o.Store = s })
 		if l.Waiting() != len(want) {
 			t.Errorf("%d of %d messages are saved", l.Waiting(), len(want))
@@ -169,7 +169,7 @@ func TestRandomOrderOfFaults(t *testing.T) {
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 1))
 		s, want := newMemoryStore(), map[string]int{}
-		v, got := view{t, map[string]uint64{}}, b.Read("state/#")
+		v, got := view{t, map[string]uint64{}}, b.Subscribe("state/#")
 		var l *Link
 		var stop func()
 		var wire *faultproxy.Proxy
@@ -216,7 +216,7 @@ func TestRandomOrderOfFaults(t *testing.T) {
 				story = append(story, "all is saved")
 				l.save(true)
 			case 5:
-				if b.Up() { // waits for a connection
+				if b.Running() { // waits for a connection
 					story = append(story, "one is delivered")
 					want["state/0"]++
 					deliverDurable(t, l, "state/0", want["state/0"])

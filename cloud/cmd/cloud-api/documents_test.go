@@ -10,7 +10,7 @@ import (
 
 // Every command line of this program in the documents is one that it accepts.
 func TestDocumentsNameCommands(t *testing.T) {
-	documents.Check(t, "../../..", "cloud-api", 8, func(args []string) error {
+	documents.CheckCommands(t, "../../..", "cloud-api", 8, func(args []string) error {
 		p, err := kong.New(new(commands), kong.Exit(func(int) {}))
 		if err != nil {
 			t.Fatal(err)

@@ -180,7 +180,7 @@ func TestAStoppedWriterHoldsUpNobody(t *testing.T) {
 // The server goes and comes back, as for an update.
 func TestServerGoesAndComesBack(t *testing.T) {
 	s, err := postgres.New()
-	testserver.Need(t, err)
+	testserver.SkipOrFail(t, err)
 	t.Cleanup(func() { _ = s.Remove() })
 	address := s.Database(t)
 	db := connect(t, address, time.Second)

@@ -28,7 +28,7 @@ func (p *programs) serve(b *testing.B) {
 	b.Helper()
 	var err error
 	p.azure, err = azurite.Start()
-	testserver.Need(b, err)
+	testserver.SkipOrFail(b, err)
 	b.Cleanup(func() { _ = p.azure.Stop() }) // after a failed round
 }
 

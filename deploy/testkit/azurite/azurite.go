@@ -1,5 +1,5 @@
-// Package azurite starts Azurite, the emulator of Azure Storage, for tests: one for all
-// tests of a test program, on free ports of this machine.
+// Package azurite runs Azurite, an emulator of Azure Storage, for tests. All tests of a test program share one server,
+// which listens on free ports of loopback. No program imports this package.
 package azurite
 
 import (
@@ -17,55 +17,55 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// Account and Key are the published ones of every Azurite. They protect nothing.
+// Account and Key are built into every Azurite and published. They protect nothing.
 const (
 	Account = "devstoreaccount1"
-	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==" //nolint:gosec // published
+	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==" //nolint:gosec // published with Azurite
 )
 
-// Server is a running Azurite.
+// Server is a running Azurite. Its methods are safe for concurrent use, except Stop.
 type Server struct {
 	Blob, Queue string // host:port
 	cmd         *exec.Cmd
 	dir         string
 }
 
-// Through returns a connection string that uses the given addresses instead of the
-// server's, such as those of a proxy. "" means the server's own address.
-func (s *Server) Through(blob, queue string) secret.String {
+// ConnectionStringVia returns the connection string for proxies in front of the server, at the addresses host:port. An
+// empty address stands for the server's own.
+func (s *Server) ConnectionStringVia(blob, queue string) secret.String {
 	if blob == "" {
 		blob = s.Blob
 	}
 	if queue == "" {
 		queue = s.Queue
 	}
-	return secret.New(fmt.Sprintf("DefaultEndpointsProtocol=http;AccountName=%s;AccountKey=%s;BlobEndpoint=http://%s/%s;QueueEndpoint=http://%s/%s;",
-		Account, Key, blob, Account, queue, Account))
+	return secret.New(fmt.Sprintf("DefaultEndpointsProtocol=http;AccountName=%s;AccountKey=%s;"+
+		"BlobEndpoint=http://%s/%s;QueueEndpoint=http://%s/%s;", Account, Key, blob, Account, queue, Account))
 }
 
-// ConnectionString returns the connection string of the server.
-func (s *Server) ConnectionString() secret.String { return s.Through("", "") }
+// ConnectionString returns the server's connection string.
+func (s *Server) ConnectionString() secret.String { return s.ConnectionStringVia("", "") }
 
-// Stop ends the server.
+// Stop kills the server and removes its files.
 func (s *Server) Stop() error {
-	_ = s.cmd.Process.Kill() // it may have ended
+	_ = s.cmd.Process.Kill() // it may have ended already
 	_ = s.cmd.Wait()
 	return os.RemoveAll(s.dir)
 }
 
-var shared = testserver.One[*Server]{Start: Start, End: (*Server).Stop}
+var shared = testserver.Shared[*Server]{Start: Start, End: (*Server).Stop}
 
-// Tests wraps the tests of a program; call it in TestMain. It ends the shared server.
+// Tests returns m as tests that may call Get. It stops the server after them.
 func Tests(m testserver.Runner) testserver.Runner { return shared.Tests(m) }
 
-// Get returns the server that all tests of this program share. Tests must wrap them. When
-// Azurite is not installed, the test is skipped; in CI it fails.
+// Get returns the server that all tests of the test program share. Its first call starts the server, which Tests stops.
+// If Azurite is not installed the test is skipped. In CI it fails.
 func Get(t testing.TB) *Server {
 	t.Helper()
 	return shared.Get(t)
 }
 
-// program finds Azurite below the tree's build folder.
+// program returns the path of Azurite's script, in the folder build of this folder or of one above it.
 func program() (string, error) {
 	dir, err := os.Getwd()
 	for ; err == nil; dir = filepath.Dir(dir) {
@@ -74,7 +74,7 @@ func program() (string, error) {
 			return path, nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("azurite is %w", testserver.ErrNotInstalled)
+			return "", fmt.Errorf("azurite: %w", testserver.ErrNotInstalled)
 		}
 	}
 	return "", err
@@ -82,7 +82,7 @@ func program() (string, error) {
 
 var listening = regexp.MustCompile(`Azurite (Blob|Queue) service is successfully listening at http://(\S+)`)
 
-// Start starts a server that is not shared.
+// Start starts a server that no other test uses. The caller must call Stop.
 func Start() (*Server, error) {
 	path, err := program()
 	if err != nil {
@@ -93,10 +93,12 @@ func Start() (*Server, error) {
 		return nil, err
 	}
 	const local = "127.0.0.1"
-	s := &Server{dir: dir, cmd: exec.CommandContext(context.Background(), "node", path, "--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", dir,
-		"--blobHost", local, "--queueHost", local, "--tableHost", local, "--blobPort", "0", "--queuePort", "0", "--tablePort", "0")}
+	s := &Server{dir: dir, cmd: exec.CommandContext(context.Background(), "node", path,
+		"--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", dir,
+		"--blobHost", local, "--queueHost", local, "--tableHost", local,
+		"--blobPort", "0", "--queuePort", "0", "--tablePort", "0")}
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{}
-	testserver.EndsWithParent(s.cmd.SysProcAttr, syscall.SIGKILL)
+	testserver.EndWithParent(s.cmd.SysProcAttr, syscall.SIGKILL)
 	out, err := s.cmd.StdoutPipe()
 	if err == nil {
 		err = s.cmd.Start()
@@ -104,14 +106,15 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start azurite: %w", err), os.RemoveAll(dir))
 	}
-	if err := testserver.Await("azurite", out, s.readAddress); err != nil {
+	if err := testserver.AwaitReady("azurite", out, s.readAddress); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-// readAddress reads the addresses from the output. The queue's address is the last one.
-func (s *Server) readAddress(line string) (up bool) {
+// readAddress stores the address in a line of the server's output, if it has one. It returns true at the address of the
+// queue service, which comes last.
+func (s *Server) readAddress(line string) (ready bool) {
 	m := listening.FindStringSubmatch(line)
 	switch {
 	case m == nil:

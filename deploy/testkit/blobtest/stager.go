@@ -96,7 +96,7 @@ func appendOnlyAtTheEnd(t *testing.T, s Staging, _ func() Staging) {
 		n, err := s.Append(t.Context(), "u", offset, strings.NewReader("x"))
 		must.FailWith(t, err, blob.ErrOffset)
 		if n != 0 {
-			t.Errorf("an append at offset %[2]d accepted %[1]d bytes", n, offset)
+			t.Errorf("an append at offset %d accepted %d bytes", offset, n)
 		}
 	}
 	wantStaged(t, s, "u", "abc")

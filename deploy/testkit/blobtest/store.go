@@ -15,8 +15,8 @@ import (
 
 var errCut = errors.New("the source failed")
 
-// Run runs the contract of blob.Store as subtests of t. newStore returns an empty store, and closes it at the end of the
-// test if necessary.
+// Run runs the contract of blob.Store as subtests of t. newStore returns an empty store, and closes it when its test
+// ends, if necessary.
 func Run(t *testing.T, newStore func(t *testing.T) blob.Store) {
 	for name, test := range map[string]func(*testing.T, blob.Store){
 		"put, open, stat":                        putOpenStat,

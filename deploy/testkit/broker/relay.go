@@ -2,9 +2,8 @@ package broker
 
 import "cattlecounter/deploy/testkit/faultproxy"
 
-// Relay stands between one client and the broker until the end of the test, so that the
-// client's network can go from one moment to the next: for a moment by Sever, for good by
-// Close.
+// Relay starts a proxy in front of the broker, which lasts until the end of the test. Sever interrupts the network of
+// the client that uses the proxy, and Close ends it.
 func (b *Broker) Relay() *faultproxy.Proxy {
 	b.t.Helper()
 	p, err := faultproxy.New(faultproxy.Options{To: b.addr})

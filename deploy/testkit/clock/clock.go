@@ -1,4 +1,4 @@
-// Package clock is a clock for tests: it stands still until the test advances it.
+// Package clock has a clock for tests, which stands still until the test advances it.
 package clock
 
 import (
@@ -6,18 +6,17 @@ import (
 	"time"
 )
 
-// Clock is a time that only the test changes. Make it with New. It is safe for
-// concurrent use.
+// Clock is a time that only the test changes. New creates it. It is safe for concurrent use.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// New returns a clock at a fixed time in UTC, with microseconds, which is what the
-// ledger stores.
+// New returns a clock at a fixed time in UTC, with a fraction of whole microseconds, because the ledger stores no finer
+// time.
 func New() *Clock { return &Clock{now: time.Date(2026, 7, 1, 6, 0, 0, 123456000, time.UTC)} }
 
-// Now returns the clock's time. It replaces time.Now.
+// Now returns the time of the clock. It replaces time.Now.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,4 @@
-// Package documents reads the project's documents for tests that compare them
-// with the code.
+// Package documents reads the project's documents, so that tests can compare them with the code.
 package documents
 
 import (
@@ -10,24 +9,21 @@ import (
 	"testing"
 )
 
-// patterns are the documents that describe today's programs. CHANGELOG.md is not
-// among them: it names what existed once.
+// patterns are the documents that describe the current programs. CHANGELOG.md also describes former ones.
 var patterns = []string{
-	"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "deploy/docs/*.md", "deploy/azure/*.md", "deploy/bench/*.md",
-	"firmware-notes/*.md", "shared/adr/*.md", "cloud/training/README.md", "cloud/model/default/README.md",
+	"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md",
+	"deploy/docs/*.md", "deploy/azure/*.md", "deploy/bench/*.md", "firmware-notes/*.md", "shared/adr/*.md",
+	"cloud/training/README.md", "cloud/model/default/README.md",
 }
 
-// Code is one piece of text that a document shows as code.
+// Code is a piece of text that a document shows as code.
 type Code struct {
-	// File is the document's path below the project's folder, Line counts from 1.
-	File string
-	Line int
-	// Text is a code span, or one line of a fenced block.
-	Text string
+	File string // path of the document, relative to the project's folder
+	Line int    // from 1
+	Text string // a code span, or one line of a fenced block
 }
 
-// All reads every piece of code in the documents below root, which is the
-// project's folder.
+// All returns every piece of code in the documents. root is the project's folder.
 func All(t *testing.T, root string) []Code {
 	t.Helper()
 	var all []Code
@@ -53,6 +49,7 @@ func All(t *testing.T, root string) []Code {
 
 var span = regexp.MustCompile("`([^`]+)`")
 
+// read returns the pieces of code in the text of a file.
 func read(file, text string) []Code {
 	var all []Code
 	fenced, n := false, 0
@@ -73,11 +70,10 @@ func read(file, text string) []Code {
 	return all
 }
 
-// Command is one command line of a program that a document shows.
+// Command is a command line in a document.
 type Command struct {
 	Code
-	// Args are the words behind the program's name. Optional parts in brackets,
-	// comments and redirections are left out.
+	// Args are the words after the name of the program, without optional parts in brackets, comments and redirections.
 	Args []string
 }
 
@@ -86,8 +82,8 @@ var (
 	ending   = regexp.MustCompile(`\s(#|>|\||&&|<|;).*$`)
 )
 
-// Commands returns the command lines of one program in the documents below root.
-// Lines with an ellipsis are left out.
+// Commands returns the command lines of the program in the documents, except those with an ellipsis. root is the
+// project's folder.
 func Commands(t *testing.T, root, program string) []Command {
 	t.Helper()
 	var commands []Command
@@ -103,21 +99,20 @@ func Commands(t *testing.T, root, program string) []Command {
 	return commands
 }
 
-// common are the flags that shared/cli adds to every program.
-var common = regexp.MustCompile(`^--(version|man-page|completion=(bash|zsh|fish))$`)
+// commonFlag matches the flags that shared/cli adds to every program.
+var commonFlag = regexp.MustCompile(`^--(version|man-page|completion=(bash|zsh|fish))$`)
 
-// Check parses every command line of a program in the documents below root, and
-// reports words and flags that the program does not know. Missing arguments are
-// no fault, for a document may name a command without them. At least some
-// command lines must be there, or the test is about nothing.
-func Check(t *testing.T, root, program string, some int, parse func(args []string) error) {
+// CheckCommands fails the test if a command line of the program in the documents has a word or a flag that parse does
+// not know. It ignores missing arguments, because a document may name a command without them. It also fails with fewer
+// than least command lines, which would mean that it did not find them. root is the project's folder.
+func CheckCommands(t *testing.T, root, program string, least int, parse func(args []string) error) {
 	t.Helper()
 	commands := Commands(t, root, program)
-	if len(commands) < some {
-		t.Errorf("the documents show %d command lines of %s, at least %d were expected", len(commands), program, some)
+	if len(commands) < least {
+		t.Errorf("the documents show %d command lines of %s, want at least %d", len(commands), program, least)
 	}
 	for _, c := range commands {
-		if len(c.Args) == 1 && common.MatchString(c.Args[0]) {
+		if len(c.Args) == 1 && commonFlag.MatchString(c.Args[0]) {
 			continue
 		}
 		err := parse(c.Args)

@@ -1,4 +1,4 @@
-// Package must ends a test or benchmark at an error that it does not expect.
+// Package must ends a test or a benchmark at an unexpected error.
 package must
 
 import (
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Do ends the test when err is not nil.
+// Do ends the test if err is not nil.
 func Do(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -14,7 +14,7 @@ func Do(t testing.TB, err error) {
 	}
 }
 
-// Get returns a value whose error ends the test: must.Get(os.ReadFile(path))(t).
+// Get returns a function that returns v, or ends the test if err is not nil. Example: must.Get(os.ReadFile(path))(t).
 func Get[T any](v T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {
 		t.Helper()
@@ -23,7 +23,7 @@ func Get[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
-// FailWith ends the test unless err is of the class, as errors.Is sees it.
+// FailWith ends the test unless errors.Is(err, class).
 func FailWith(t testing.TB, err, class error) {
 	t.Helper()
 	if !errors.Is(err, class) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// probe records whether a test ended.
+// probe is a testing.TB that records whether the test ended.
 type probe struct {
 	testing.TB
 	ended bool

@@ -1,5 +1,5 @@
-// Package postgres starts PostgreSQL for tests: one server for all tests of a test
-// program, on a free port of this machine, with a new database for each test.
+// Package postgres runs PostgreSQL for tests. All tests of a test program share one server, which listens on a free
+// port of loopback. Each test creates its own databases. No program imports this package.
 package postgres
 
 import (
@@ -26,43 +26,42 @@ import (
 )
 
 const (
-	account       = "cattle"
-	serverAccount = "postgres" // the server refuses to run as root
-	ready         = "database system is ready to accept connections"
+	account    = "cattle"
+	serverUser = "postgres" // the server refuses to run as root
+	ready      = "database system is ready to accept connections"
 )
 
-// Password of the server's account. It protects nothing. Tests search for it in logs.
+// Password is that of the server's account. It protects nothing. Tests search logs for it.
 const Password = "open-sesame"
 
-// Server is a running PostgreSQL.
+// Server is a PostgreSQL server. Database is safe for concurrent use; the other methods are not.
 type Server struct {
 	bin, dir, port string
-	cmd            *exec.Cmd // nil while the server does not run
+	cmd            *exec.Cmd // nil while the server is stopped
 
-	mu sync.Mutex
-	n  int
+	mu        sync.Mutex
+	databases int // created so far
 }
 
-var shared = testserver.One[*Server]{Start: New, End: (*Server).Remove}
+var shared = testserver.Shared[*Server]{Start: New, End: (*Server).Remove}
 
-// Tests wraps the tests of a program; call it in TestMain. It ends the shared server.
+// Tests returns m as tests that may call Get. It removes the server after them.
 func Tests(m testserver.Runner) testserver.Runner { return shared.Tests(m) }
 
-// Get returns the server that all tests of this program share. Tests must wrap them. When
-// PostgreSQL is not installed, the test is skipped; in CI it fails.
+// Get returns the server that all tests of the test program share. Its first call starts the server, which Tests
+// removes. If PostgreSQL is not installed the test is skipped. In CI it fails.
 func Get(t testing.TB) *Server {
 	t.Helper()
 	return shared.Get(t)
 }
 
-// Database creates an empty database and returns its address. The database is deleted at
-// the end of the test.
+// Database creates an empty database and returns its address. The database is dropped at the end of the test.
 func (s *Server) Database(t testing.TB) secret.String {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.n++
-	name := fmt.Sprintf("test%d", s.n)
+	s.databases++
+	name := fmt.Sprintf("test%d", s.databases)
 	if err := s.exec(`CREATE DATABASE ` + name + ` TEMPLATE template0 ENCODING 'UTF8'`); err != nil {
 		t.Fatal(err)
 	}
@@ -71,18 +70,20 @@ func (s *Server) Database(t testing.TB) secret.String {
 			t.Error(err)
 		}
 	})
-	return s.address("127.0.0.1:"+s.port, name)
+	return s.address(name)
 }
 
-// Addr returns host:port of the server.
+// Addr returns the server's address as host:port. It stays over Stop and Start.
 func (s *Server) Addr() string { return "127.0.0.1:" + s.port }
 
-func (s *Server) address(addr, database string) secret.String {
-	return secret.New(fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", account, Password, addr, database))
+// address returns the URL of a database on the server.
+func (s *Server) address(database string) secret.String {
+	return secret.New(fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", account, Password, s.Addr(), database))
 }
 
+// exec runs a statement in the database postgres.
 func (s *Server) exec(query string) error {
-	db, err := sql.Open("pgx", s.address(s.Addr(), "postgres").Reveal())
+	db, err := sql.Open("pgx", s.address("postgres").Reveal())
 	if err != nil {
 		return err
 	}
@@ -90,17 +91,17 @@ func (s *Server) exec(query string) error {
 	return errors.Join(err, db.Close())
 }
 
-// programs returns the folder of initdb and postgres as Debian installs them.
+// programs returns the folder of initdb and postgres, as Debian installs them, of the highest version.
 func programs() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
-		return "", errors.Join(fmt.Errorf("postgresql is %w", testserver.ErrNotInstalled), err)
+		return "", errors.Join(fmt.Errorf("postgresql: %w", testserver.ErrNotInstalled), err)
 	}
 	slices.Sort(found)
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-// New makes and starts a server with a new data folder.
+// New creates a server in a temporary folder and starts it. The caller must call Remove.
 func New() (_ *Server, err error) {
 	bin, err := programs()
 	if err != nil {
@@ -116,15 +117,15 @@ func New() (_ *Server, err error) {
 			err = errors.Join(err, s.Remove())
 		}
 	}()
-	word := filepath.Join(dir, "password")
-	if err := os.WriteFile(word, []byte(Password), 0o600); err != nil {
+	passwordFile := filepath.Join(dir, "password")
+	if err := os.WriteFile(passwordFile, []byte(Password), 0o600); err != nil {
 		return nil, err
 	}
-	if err := s.chown(dir, word); err != nil {
+	if err := s.chown(dir, passwordFile); err != nil {
 		return nil, err
 	}
 	initdb := s.command("initdb", "--no-sync", "--no-locale", "--encoding=UTF8", "--auth=scram-sha-256",
-		"--username="+account, "--pwfile="+word, "--pgdata="+s.data())
+		"--username="+account, "--pwfile="+passwordFile, "--pgdata="+s.data())
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
@@ -141,9 +142,9 @@ func New() (_ *Server, err error) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// chown gives files to the user that the server runs as.
+// chown makes the user of the server the owner of files.
 func (s *Server) chown(paths ...string) error {
-	id, err := serverUser()
+	id, err := credential()
 	if err != nil || id == nil {
 		return err
 	}
@@ -153,12 +154,12 @@ func (s *Server) chown(paths ...string) error {
 	return err
 }
 
-// serverUser returns the user that the server runs as. nil means the user of the test.
-func serverUser() (*syscall.Credential, error) {
+// credential returns the user of the server. It returns nil for the user of the test, if that is not root.
+func credential() (*syscall.Credential, error) {
 	if os.Getuid() != 0 {
 		return nil, nil
 	}
-	u, err := user.Lookup(serverAccount)
+	u, err := user.Lookup(serverUser)
 	if err != nil {
 		return nil, errors.Join(testserver.ErrNotInstalled, err)
 	}
@@ -167,27 +168,29 @@ func serverUser() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(err, gerr)
 }
 
+// command returns a command of PostgreSQL that runs as the user of the server, and ends with this process.
 func (s *Server) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.dir
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + s.bin}
-	id, _ := serverUser() // chown has reported an error
+	id, _ := credential() // chown has returned its error
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: id}
-	testserver.EndsWithParent(cmd.SysProcAttr, syscall.SIGQUIT)
+	testserver.EndWithParent(cmd.SysProcAttr, syscall.SIGQUIT)
 	return cmd
 }
 
-// Start starts the server, also again after Stop, at the same address. It does nothing
-// while the server runs.
+// Start starts the server after Stop, at the same address, and waits until it is ready. It does nothing while the
+// server runs.
 func (s *Server) Start() error {
 	if s.cmd != nil {
 		return nil
 	}
 	settings := []string{"-D", s.data(), "-p", s.port, "-h", "127.0.0.1", "-k", ""}
-	for _, set := range []string{
-		"fsync=off", "shared_buffers=32MB", "max_wal_senders=0", "wal_level=minimal", "log_min_messages=warning", "timezone=UTC",
+	for _, value := range []string{
+		"fsync=off", "shared_buffers=32MB", "max_wal_senders=0", "wal_level=minimal", "log_min_messages=warning",
+		"timezone=UTC",
 	} {
-		settings = append(settings, "-c", set)
+		settings = append(settings, "-c", value)
 	}
 	cmd := s.command("postgres", settings...)
 	out, err := cmd.StderrPipe()
@@ -198,19 +201,19 @@ func (s *Server) Start() error {
 		return fmt.Errorf("start postgres: %w", err)
 	}
 	s.cmd = cmd
-	return testserver.Await("postgres", out, func(line string) bool { return strings.Contains(line, ready) })
+	return testserver.AwaitReady("postgres", out, func(line string) bool { return strings.Contains(line, ready) })
 }
 
-// Stop ends the server like a crash. Its data stays.
+// Stop ends the server as a crash does. Its data stays. Stop does nothing while the server is stopped.
 func (s *Server) Stop() error {
 	if s.cmd == nil {
 		return nil
 	}
-	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
-	_ = s.cmd.Wait()                          // reports the signal
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended already
+	_ = s.cmd.Wait()                          // an immediate shutdown has an exit status other than 0
 	s.cmd = nil
 	return nil
 }
 
-// Remove ends the server and removes its data.
+// Remove stops the server and deletes its data.
 func (s *Server) Remove() error { return errors.Join(s.Stop(), os.RemoveAll(s.dir)) }

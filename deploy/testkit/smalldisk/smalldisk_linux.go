@@ -1,4 +1,4 @@
-// Package smalldisk gives tests a small file system.
+// Package smalldisk mounts small file systems, which tests can fill. No program imports this package.
 package smalldisk
 
 import (
@@ -7,36 +7,35 @@ import (
 	"testing"
 )
 
-// Mount returns a folder with its own file system of a size such as 64k. See Over.
+// Mount returns a new folder with a file system of the given size, such as 64k, see MountOver.
 func Mount(t testing.TB, size string) string {
 	t.Helper()
 	dir := t.TempDir()
-	Over(t, dir, size)
+	MountOver(t, dir, size)
 	return dir
 }
 
-// Over mounts an empty file system of a size on a folder until the end of the test. At
-// that time no file in it may be open. Without the right to mount, the test is skipped;
-// in CI it fails.
-func Over(t testing.TB, dir, size string) {
+// MountOver mounts an empty file system of the given size at dir until the end of the test. No file in it may be open
+// then. Without the right to mount, the test is skipped. In CI it fails.
+func MountOver(t testing.TB, dir, size string) {
 	t.Helper()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("mount: %v", err)
+			t.Fatalf("cannot mount a file system at %s: %v", dir, err)
 		}
-		t.Skipf("mount: %v", err)
+		t.Skipf("cannot mount a file system at %s: %v", dir, err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Errorf("unmount: %v", err)
+			t.Errorf("cannot unmount %s: %v", dir, err)
 		}
 	})
 }
 
-// Resize changes the size of the file system in dir.
+// Resize changes the size of the file system that Mount or MountOver has mounted at dir.
 func Resize(t testing.TB, dir, size string) {
 	t.Helper()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size="+size); err != nil {
-		t.Fatal(err)
+		t.Fatalf("cannot resize the file system at %s: %v", dir, err)
 	}
 }

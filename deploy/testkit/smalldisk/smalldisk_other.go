@@ -1,18 +1,18 @@
 //go:build !linux
 
-// Package smalldisk gives tests a small file system.
+// Package smalldisk mounts small file systems, which tests can fill. No program imports this package.
 package smalldisk
 
 import "testing"
 
-// Mount skips the test, because only Linux is supported.
+// Mount skips the test: it needs Linux.
 func Mount(t testing.TB, size string) string {
-	Over(t, "", size)
+	MountOver(t, "", size)
 	return ""
 }
 
-// Over skips the test.
-func Over(t testing.TB, _, _ string) { t.Skip("a small file system can be mounted only on Linux") }
+// MountOver skips the test: it needs Linux.
+func MountOver(t testing.TB, _, _ string) { t.Skip("mounts a file system, which needs Linux") }
 
-// Resize skips the test.
-func Resize(t testing.TB, _, _ string) { t.Skip("a small file system can be mounted only on Linux") }
+// Resize skips the test: it needs Linux.
+func Resize(t testing.TB, _, _ string) { t.Skip("resizes a file system, which needs Linux") }

@@ -1,5 +1,5 @@
-// Package testserver starts servers of other projects for tests: one for all tests of a
-// test program. It waits until the server is ready, and the server ends with the program.
+// Package testserver helps tests that run an external server. All tests of a test program share one server, which
+// starts at the first use and ends with the test program. No program imports this package.
 package testserver
 
 import (
@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// ErrNotInstalled means that the set-up of the tests did not run.
+// ErrNotInstalled: the server is not installed on this machine.
 var ErrNotInstalled = errors.New("not installed: run deploy/setup/setup.sh test")
 
 const (
-	startTime = 60 * time.Second
-	lastLines = 20 // lines
+	startTime  = 60 * time.Second
+	errorLines = 20 // of the server's output, in the error of AwaitReady
 )
 
-// Need ends a test when the start of its server failed. Outside of CI, ErrNotInstalled
-// only skips the test.
-func Need(t testing.TB, err error) {
+// SkipOrFail ends the test if err, the error of a server's start, is not nil. For ErrNotInstalled it skips the test,
+// except in CI. For any other error it fails the test.
+func SkipOrFail(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case errors.Is(err, ErrNotInstalled) && os.Getenv("CI") == "":
@@ -34,76 +34,75 @@ func Need(t testing.TB, err error) {
 	}
 }
 
-// Runner is a *testing.M or wraps one.
+// Runner runs the tests of a test program and returns its exit code: a *testing.M, or a wrapper of one.
 type Runner interface{ Run() int }
 
-// One is the server that all tests of a program share. Start and End are required.
-type One[S any] struct {
+// Shared is one server for all tests of a test program. Start and End are required. Get is safe for concurrent use.
+type Shared[S any] struct {
 	Start func() (S, error)
 	End   func(S) error
 
-	once   sync.Once
-	server S
-	err    error
-	begun  bool
+	once    sync.Once
+	server  S
+	err     error
+	started bool
 }
 
-// Get returns the server and starts it at the first call. See Need for errors. With -short
-// it skips the test.
-func (o *One[S]) Get(t testing.TB) S {
+// Get returns the server, which the first call starts. An error of the start ends every test that calls Get, see
+// SkipOrFail. With -short Get skips the test.
+func (o *Shared[S]) Get(t testing.TB) S {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("skipped with -short: starts a server")
+		t.Skip("needs a server: skipped with -short")
 	}
 	o.once.Do(func() {
 		o.server, o.err = o.Start()
-		o.begun = o.err == nil
+		o.started = o.err == nil
 	})
-	Need(t, o.err)
+	SkipOrFail(t, o.err)
 	return o.server
 }
 
-// Tests runs m and ends the server.
-func (o *One[S]) Tests(m Runner) Runner { return tests[S]{o, m} }
+// Tests returns a Runner that runs m, and then ends the server if Get has started it.
+func (o *Shared[S]) Tests(m Runner) Runner { return tests[S]{o, m} }
 
 type tests[S any] struct {
-	one *One[S]
-	m   Runner
+	shared *Shared[S]
+	m      Runner
 }
 
 func (t tests[S]) Run() int {
 	code := t.m.Run()
-	if t.one.begun {
-		if err := t.one.End(t.one.server); err != nil {
+	if t.shared.started {
+		if err := t.shared.End(t.shared.server); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
 	return code
 }
 
-// Await reads the output of a server until up reports that a line means that the server is
-// ready. A goroutine reads the rest, so that the server never blocks on its output; it
-// ends with the output.
-func Await(name string, output io.Reader, up func(line string) bool) error {
-	ready := make(chan error, 1)
+// AwaitReady reads the output of a server until ready returns true for a line. In the background it reads the rest, so
+// that the server never blocks on its output. It returns an error when the output ends or a minute passes before that.
+func AwaitReady(name string, output io.Reader, ready func(line string) bool) error {
+	result := make(chan error, 1)
 	go func() {
-		lines, last, waits := bufio.NewScanner(output), []string{}, true
+		lines, last, waiting := bufio.NewScanner(output), []string{}, true
 		for lines.Scan() {
-			if waits && up(lines.Text()) {
-				ready <- nil
-				waits = false
+			if waiting && ready(lines.Text()) {
+				result <- nil
+				waiting = false
 			}
-			if last = append(last, lines.Text()); len(last) > lastLines {
+			if last = append(last, lines.Text()); len(last) > errorLines {
 				last = last[1:]
 			}
 		}
-		_, _ = io.Copy(io.Discard, output) // after a line that is too long for the scanner
-		if waits {
-			ready <- fmt.Errorf("%s ended: %s", name, strings.Join(last, "; "))
+		_, _ = io.Copy(io.Discard, output) // the scanner stops at a line that is too long
+		if waiting {
+			result <- fmt.Errorf("%s ended before it was ready: %s", name, strings.Join(last, "; "))
 		}
 	}()
 	select {
-	case err := <-ready:
+	case err := <-result:
 		return err
 	case <-time.After(startTime):
 		return fmt.Errorf("%s is not ready after %s", name, startTime)

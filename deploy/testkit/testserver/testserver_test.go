@@ -7,23 +7,25 @@ import (
 	"testing"
 )
 
-func TestAwait(t *testing.T) {
-	up := func(line string) bool { return line == "ready" }
-	if err := Await("it", strings.NewReader("starting\nready\nmore\n"), up); err != nil {
+func TestAwaitReady(t *testing.T) {
+	ready := func(line string) bool { return line == "ready" }
+	if err := AwaitReady("server", strings.NewReader("starting\nready\nmore\n"), ready); err != nil {
 		t.Error(err)
 	}
-	if err := Await("it", strings.NewReader("starting\nno port is free\n"), up); err == nil || err.Error() != "it ended: starting; no port is free" {
-		t.Error(err)
+	err := AwaitReady("server", strings.NewReader("starting\nno port is free\n"), ready)
+	if want := "server ended before it was ready: starting; no port is free"; err == nil || err.Error() != want {
+		t.Errorf("got error %v, want %s", err, want)
 	}
 	output, w := io.Pipe()
-	waited := make(chan error, 1)
-	go func() { waited <- Await("it", output, up) }()
-	for _, line := range []string{"ready\n", strings.Repeat("long", 20_000), "more\n", "and more\n"} { // Await must read each write
-		if _, err := w.Write([]byte(line)); err != nil {
+	result := make(chan error, 1)
+	go func() { result <- AwaitReady("server", output, ready) }()
+	// A write to the pipe returns when all of it has been read.
+	for _, text := range []string{"ready\n", strings.Repeat("long", 20_000), "still the long line\n", "next line\n"} {
+		if _, err := w.Write([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(<-waited, w.Close()); err != nil {
+	if err := errors.Join(<-result, w.Close()); err != nil {
 		t.Error(err)
 	}
 }
@@ -32,23 +34,23 @@ type runs func() int
 
 func (r runs) Run() int { return r() }
 
-func TestOne(t *testing.T) {
+func TestSharedStartsAndEndsOnce(t *testing.T) {
 	started, ended := 0, 0
-	one := One[string]{
+	shared := Shared[string]{
 		Start: func() (string, error) { started++; return "server", nil },
 		End:   func(string) error { ended++; return nil },
 	}
-	if code := one.Tests(runs(func() int { return 3 })).Run(); code != 3 || ended != 0 {
-		t.Errorf("exit code %d, and %d servers ended that no test started", code, ended)
+	if code := shared.Tests(runs(func() int { return 3 })).Run(); code != 3 || ended != 0 {
+		t.Errorf("without Get: exit code %d, want 3; %d servers ended, want 0", code, ended)
 	}
-	code := one.Tests(runs(func() int {
-		first, again := one.Get(t), one.Get(t)
-		if first != "server" || again != first || started != 1 {
-			t.Errorf("started %d times", started)
+	code := shared.Tests(runs(func() int {
+		first, second := shared.Get(t), shared.Get(t)
+		if first != "server" || second != first || started != 1 {
+			t.Errorf("Get returned %q and %q, started %d times; want server, started once", first, second, started)
 		}
 		return 0
 	})).Run()
 	if code != 0 || ended != 1 {
-		t.Errorf("code %d, ended %d times", code, ended)
+		t.Errorf("exit code %d, want 0; ended %d times, want once", code, ended)
 	}
 }
