@@ -54,7 +54,7 @@ func TestLinkFindings(t *testing.T) {
 		{"redirect", at(portal.URL + "/moved/"), Fail, `redirects to "http://login.example/`, "set cloud.url"},
 		{"server error", at(portal.URL + "/faulty/"), Fail, "answers HTTP 502", "on the server"},
 		{"nothing listens", at("http://127.0.0.1:1"), Fail,
-			"fail  link     http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection errNoRight",
+			"fail  link     http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused",
 			"nothing listens on that port: check cloud.url"},
 		{"TLS to a plain port", at("https://127.0.0.1:" + portOf(portal.URL)), Fail, "fail  link",
 			"the server does not use TLS on that port"},
