@@ -56,7 +56,7 @@ func wantClass(t *testing.T, err, class error) {
 		t.Errorf("got %v, want %v", err, class)
 	}
 	if err != nil && strings.Contains(err.Error(), postgres.Password) {
-		t.Errorf("the password shows in %v", err)
+		t.Errorf("the error shows the password: %v", err)
 	}
 }
 
@@ -68,7 +68,7 @@ func TestOpenPostgresRefuses(t *testing.T) {
 		class   error
 	}{
 		"no address":     {"postgres://cattle:" + postgres.Password + "@:not-a-port/x", ErrInvalid},
-		"nobody there":   {strings.Replace(good, s.Addr(), "127.0.0.1:1", 1), ErrUnreachable},
+		"no server":      {strings.Replace(good, s.Addr(), "127.0.0.1:1", 1), ErrUnreachable},
 		"wrong password": {strings.Replace(good, postgres.Password, "wrong", 1), ErrUnreachable},
 		"no database":    {strings.Replace(good, "/test", "/nothing", 1), ErrUnwritable},
 	} {
@@ -82,8 +82,8 @@ func TestOpenPostgresRefuses(t *testing.T) {
 	}
 }
 
-// A token is asked for with every connection, so that one that has ended does no harm.
-func TestPasswordOfTheMoment(t *testing.T) {
+// Each new connection asks for a token, so that an expired token does no harm.
+func TestPasswordPerConnection(t *testing.T) {
 	s := postgres.Get(t)
 	bare := secret.New(strings.Replace(s.Database(t).Reveal(), ":"+postgres.Password, "", 1))
 	asked, valid := 0, true
@@ -99,7 +99,7 @@ func TestPasswordOfTheMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil || asked != 1 {
-		t.Errorf("asked %d times, %v", asked, err)
+		t.Errorf("the password was requested %d times, error %v", asked, err)
 	}
 	valid = false
 	_, err = OpenPostgres(t.Context(), bare, token, time.Second)
@@ -109,11 +109,11 @@ func TestPasswordOfTheMoment(t *testing.T) {
 	}, time.Second)
 	wantClass(t, err, ErrUnreachable)
 	if err == nil || !strings.Contains(err.Error(), "no identity here") {
-		t.Errorf("the reason is not said: %v", err)
+		t.Errorf("the error lacks the reason: %v", err)
 	}
 }
 
-// What a session does not set by itself could be otherwise at the server.
+// Each session sets what the server's defaults could set differently.
 func TestSession(t *testing.T) {
 	s := postgres.Get(t)
 	db := connect(t, s.Database(t), 2*time.Second)
@@ -147,9 +147,9 @@ func TestErrorsHaveClasses(t *testing.T) {
 	wantClass(t, db.CopyTo(t.Context(), "copy"), errors.ErrUnsupported)
 }
 
-// A process that stops in the middle of a write, as one that the system has frozen,
-// loses the lock to others in time and writes nothing when it goes on.
-func TestAStoppedWriterHoldsUpNobody(t *testing.T) {
+// A process that stops during a write, like a frozen one, loses the lock to others and
+// writes nothing when it continues.
+func TestStoppedWriterBlocksNoOther(t *testing.T) {
 	address := postgres.Get(t).Database(t)
 	frozen, other := connect(t, address, time.Second), connect(t, address, 5*time.Second)
 	holding, on, done := make(chan struct{}), make(chan struct{}), make(chan error)
@@ -177,8 +177,8 @@ func TestAStoppedWriterHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// The server goes and comes back, as for an update.
-func TestServerGoesAndComesBack(t *testing.T) {
+// The server stops and starts again, as in an update.
+func TestServerRestarts(t *testing.T) {
 	s, err := postgres.New()
 	testserver.SkipOrFail(t, err)
 	t.Cleanup(func() { _ = s.Remove() })
@@ -197,7 +197,7 @@ func TestServerGoesAndComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := note(t.Context(), db, 3, "moo"); err != nil {
-		t.Errorf("the first write after it came back: %v", err)
+		t.Errorf("the first write after the restart: %v", err)
 	}
 	if n := notes(t, db); n != 2 {
 		t.Errorf("%d notes, want 2", n)
@@ -242,7 +242,8 @@ func TestServerDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// One of two leads, and the other does when the first is gone, or silent for too long.
+// One of two processes leads. The other leads after the first has closed or was silent for
+// too long.
 func TestLeader(t *testing.T) {
 	address := postgres.Get(t).Database(t)
 	first, second := connect(t, address, time.Second), connect(t, address, time.Second)
@@ -259,7 +260,7 @@ func TestLeader(t *testing.T) {
 	a.Close()
 	leads(b, true)
 	leads(a, false)
-	// The server ends b's session, as it does with one that is silent.
+	// The server ends the session of b, as it does with a silent one.
 	var pid int
 	if err := b.conn.QueryRowContext(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
 		t.Fatal(err)

@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(azurite.Tests(m).Run()) }
 
-// box is the name of a container that no other test has.
-func box() string { return "c" + strings.ToLower(string(footage.NewID(time.Now()))) }
+// newContainerName returns the name of a container that no other test uses.
+func newContainerName() string { return "c" + strings.ToLower(string(footage.NewID(time.Now()))) }
 
 func open(t testing.TB, container string) *Store {
 	t.Helper()
@@ -34,12 +34,12 @@ func open(t testing.TB, container string) *Store {
 }
 
 func TestStore(t *testing.T) {
-	blobtest.Run(t, func(t *testing.T) blob.Store { return open(t, box()) })
+	blobtest.Run(t, func(t *testing.T) blob.Store { return open(t, newContainerName()) })
 }
 
 func TestStager(t *testing.T) {
 	blobtest.RunStager(t, func(t *testing.T) (blobtest.Staging, func() blobtest.Staging) {
-		name := box()
+		name := newContainerName()
 		return open(t, name), func() blobtest.Staging { return open(t, name) }
 	})
 }
@@ -64,7 +64,7 @@ func TestExplain(t *testing.T) {
 			}
 		}
 		if strings.Contains(got.Error(), "sig=") {
-			t.Errorf("a signature is told: %v", got)
+			t.Errorf("the error shows a signature: %v", got)
 		}
 	}
 }

@@ -11,12 +11,12 @@ func TestBlockIDs(t *testing.T) {
 			t.Errorf("%+v became %+v %t", b, got, ok)
 		}
 		if _, ok := parseBlock(b.id(), b.length+1); ok {
-			t.Errorf("%+v has another length on the service and is believed", b)
+			t.Errorf("%+v has another length on the service and is accepted", b)
 		}
 	}
 	for _, id := range []string{"", "AAAA", "!", block{-5, 3}.id(), block{0, 0}.id()} {
 		if _, ok := parseBlock(id, 3); ok {
-			t.Errorf("%q is believed", id)
+			t.Errorf("%q is accepted", id)
 		}
 	}
 }
@@ -30,7 +30,7 @@ func FuzzParseBlock(f *testing.F) {
 	})
 }
 
-func TestChain(t *testing.T) {
+func TestContiguousFrom(t *testing.T) {
 	loose := []block{{10, 5}, {0, 4}, {0, 10}, {15, 1}, {17, 9}, {12, 4}}
 	if got, want := contiguousFrom(0, loose), []block{{0, 10}, {10, 5}, {15, 1}}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
@@ -40,8 +40,8 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// Whole files of 200 GB have room, also when every block is a whole one or the
-// file came in millions of pieces.
+// A file of 200 GB has room in a blob, with full blocks and also when the file arrived in
+// millions of pieces.
 func TestNumberOfBlocks(t *testing.T) {
 	const large = 200_000_000_000
 	n := 0

@@ -22,7 +22,7 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// tap is a transport that a test can bend.
+// tap is a transport whose requests and answers a test can change.
 type tap struct {
 	mu     sync.Mutex
 	before func(*http.Request) (*http.Response, error) // both nil: goes on
@@ -40,13 +40,13 @@ func (p *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-func (p *tap) bend(f func(*http.Request) (*http.Response, error)) {
+func (p *tap) intercept(f func(*http.Request) (*http.Response, error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.before = f
 }
 
-func tapped(t *testing.T, container string) (*Store, *tap) {
+func openTapped(t *testing.T, container string) (*Store, *tap) {
 	t.Helper()
 	p := &tap{}
 	s, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()}, Container: container, Client: &http.Client{Transport: p}})
@@ -78,7 +78,7 @@ func isList(r *http.Request) bool {
 
 var errCut = errors.New("connection reset by the test")
 
-func answers(status int, code string, header ...string) *http.Response {
+func answerWith(status int, code string, header ...string) *http.Response {
 	h := http.Header{"X-Ms-Error-Code": {code}}
 	for i := 0; i < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
@@ -86,14 +86,14 @@ func answers(status int, code string, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: http.NoBody}
 }
 
-// A process that dies after its blocks were sent and before they were joined loses
-// none of them: another replica finds them on the service, also behind a gap that a
-// block which never arrived has left.
-func TestLooseBlocksAreFound(t *testing.T) {
+// A process that dies after it sent blocks and before it committed them loses none of them.
+// Another replica finds them on the service up to the first gap, which is a block that
+// never arrived.
+func TestUncommittedBlocksAreFound(t *testing.T) {
 	all := film(5*firstBlock + 1000)
 	for name, c := range map[string]struct{ lost, want int64 }{"all arrived": {-1, int64(len(all))}, "one is missing": {3, 3 * firstBlock}} {
 		t.Run(name, func(t *testing.T) {
-			container := box()
+			container := newContainerName()
 			s := open(t, container)
 			must.Do(t, s.Stage(t.Context(), "u"))
 			for at := int64(0); at < int64(len(all)); at += firstBlock {
@@ -106,7 +106,7 @@ func TestLooseBlocksAreFound(t *testing.T) {
 			other := open(t, container)
 			n, err := other.Staged(t.Context(), "u")
 			if must.Do(t, err); n != c.want {
-				t.Fatalf("%d bytes are there, want %d", n, c.want)
+				t.Fatalf("%d bytes are staged, want %d", n, c.want)
 			}
 			_, err = other.Append(t.Context(), "u", n, bytes.NewReader(all[n:]))
 			must.Do(t, err)
@@ -114,20 +114,20 @@ func TestLooseBlocksAreFound(t *testing.T) {
 			must.Do(t, err)
 			r, err := s.Open(t.Context(), "k", 0, -1)
 			if !bytes.Equal(content(t, r, err), all) {
-				t.Error("the blob is another one")
+				t.Error("the blob has other bytes")
 			}
 		})
 	}
 }
 
-// What a block looks like when it is damaged on the way, put off by the service or
-// cut off, it arrives.
+// A block arrives although it was damaged on the way, refused for now by the service, or
+// cut off.
 func TestFaultsOfBlocks(t *testing.T) {
 	all := film(3*firstBlock + 5)
 	for name, fault := range map[string]func(*http.Request) (*http.Response, error){
-		"500": func(*http.Request) (*http.Response, error) { return answers(500, "InternalError"), nil },
+		"500": func(*http.Request) (*http.Response, error) { return answerWith(500, "InternalError"), nil },
 		"503": func(*http.Request) (*http.Response, error) {
-			return answers(503, "ServerBusy", "Retry-After", "1"), nil
+			return answerWith(503, "ServerBusy", "Retry-After", "1"), nil
 		},
 		"cut": func(*http.Request) (*http.Response, error) { return nil, errCut },
 		"bit": func(r *http.Request) (*http.Response, error) {
@@ -139,10 +139,10 @@ func TestFaultsOfBlocks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, p := tapped(t, box())
+			s, p := openTapped(t, newContainerName())
 			must.Do(t, s.Stage(t.Context(), "u"))
 			var n atomic.Int32
-			p.bend(func(r *http.Request) (*http.Response, error) {
+			p.intercept(func(r *http.Request) (*http.Response, error) {
 				if isBlock(r) && n.Add(1)%2 == 1 || isList(r) && name != "bit" && n.Add(1)%2 == 1 {
 					return fault(r)
 				}
@@ -152,25 +152,25 @@ func TestFaultsOfBlocks(t *testing.T) {
 			if err != nil || got != int64(len(all)) {
 				t.Fatalf("%d bytes, %v", got, err)
 			}
-			p.bend(nil)
+			p.intercept(nil)
 			r, err := s.OpenStaged(t.Context(), "u", 0, -1)
 			if !bytes.Equal(content(t, r, err), all) {
-				t.Error("other bytes are there")
+				t.Error("the staged bytes differ")
 			}
 		})
 	}
 }
 
-// A block that does not get through at all ends the append; what stands before it
-// counts, and the append goes on from there.
-func TestServiceGoesAway(t *testing.T) {
+// A block that the service refuses ends the append. The bytes before it count, and a later
+// append continues there.
+func TestServiceRefusesABlock(t *testing.T) {
 	all := film(6 * firstBlock)
-	s, p := tapped(t, box())
+	s, p := openTapped(t, newContainerName())
 	must.Do(t, s.Stage(t.Context(), "u"))
 	bad := block{3 * firstBlock, firstBlock}
-	p.bend(func(r *http.Request) (*http.Response, error) {
+	p.intercept(func(r *http.Request) (*http.Response, error) {
 		if isBlock(r) && r.URL.Query().Get("blockid") == bad.id() {
-			return answers(403, "AuthorizationFailure"), nil
+			return answerWith(403, "AuthorizationFailure"), nil
 		}
 		return nil, nil
 	})
@@ -178,25 +178,25 @@ func TestServiceGoesAway(t *testing.T) {
 	if err == nil || n != bad.offset || !strings.Contains(err.Error(), "Azure answered 403 AuthorizationFailure") {
 		t.Fatalf("%d bytes, %v", n, err)
 	}
-	p.bend(nil)
+	p.intercept(nil)
 	got, err := s.Staged(t.Context(), "u")
 	if must.Do(t, err); got != n {
-		t.Fatalf("%d bytes, was told %d", got, n)
+		t.Fatalf("%d bytes are staged, %d were reported", got, n)
 	}
 	_, err = s.Append(t.Context(), "u", n, bytes.NewReader(all[n:]))
 	must.Do(t, err)
 	r, err := s.OpenStaged(t.Context(), "u", 0, -1)
 	if !bytes.Equal(content(t, r, err), all) {
-		t.Error("other bytes are there")
+		t.Error("the staged bytes differ")
 	}
 }
 
-// Two replicas that append to one upload, against the contract, spoil nothing: what
-// either was told is there is there.
+// Two replicas that append to one upload at the same time, against the contract, damage
+// nothing: bytes that were reported to either replica are there.
 func TestTwoReplicasAtOnce(t *testing.T) {
 	all := film(9 * firstBlock / 2)
-	container := box()
-	a, p := tapped(t, container)
+	container := newContainerName()
+	a, p := openTapped(t, container)
 	b := open(t, container)
 	must.Do(t, a.Stage(t.Context(), "u"))
 	once := sync.OnceFunc(func() {
@@ -208,7 +208,7 @@ func TestTwoReplicasAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	p.bend(func(r *http.Request) (*http.Response, error) {
+	p.intercept(func(r *http.Request) (*http.Response, error) {
 		if isList(r) {
 			once()
 		}
@@ -220,13 +220,13 @@ func TestTwoReplicasAtOnce(t *testing.T) {
 	}
 	r, err := a.OpenStaged(t.Context(), "u", 0, -1)
 	if !bytes.Equal(content(t, r, err), all) {
-		t.Error("other bytes are there")
+		t.Error("the staged bytes differ")
 	}
 }
 
-// A container that somebody deletes is made again.
-func TestContainerIsMadeAgain(t *testing.T) {
-	s := open(t, box())
+// A container that was deleted is recreated.
+func TestContainerIsRecreated(t *testing.T) {
+	s := open(t, newContainerName())
 	for name, use := range map[string]func() error{
 		"put":    func() error { _, err := s.Put(t.Context(), "k", strings.NewReader("x")); return err },
 		"stage":  func() error { return s.Stage(t.Context(), "u") },
@@ -258,10 +258,10 @@ func each(s *Store, t *testing.T) error {
 	return nil
 }
 
-// An upload in very many small pieces stays far from the limit of blocks: the small
-// ones at its end are sent again as one.
+// An upload of very many small pieces stays far from the limit of blocks, because its small
+// blocks at the end are merged.
 func TestManySmallPieces(t *testing.T) {
-	s := open(t, box())
+	s := open(t, newContainerName())
 	s.mergeFrom = 100
 	must.Do(t, s.Stage(t.Context(), "u"))
 	name := stagePrefix + "u"
@@ -292,10 +292,10 @@ func TestManySmallPieces(t *testing.T) {
 	}
 }
 
-// Two versions of one size within a second, which is what the service's times tell,
-// are told apart.
+// Two writes of the same size within a second have different versions, although the
+// service's times have the resolution of a second.
 func TestVersions(t *testing.T) {
-	s := open(t, box())
+	s := open(t, newContainerName())
 	versions := map[string]bool{}
 	for _, text := range []string{"one", "two", "six"} {
 		_, err := s.Put(t.Context(), "k", strings.NewReader(text))
@@ -309,10 +309,10 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// A large blob is put in one step: a source that breaks off, with whatever error, and
-// a service that fails leave the old one, and nothing beside it.
-func TestLargePutIsOneStep(t *testing.T) {
-	s, p := tapped(t, box())
+// A large Put is one step: when its source breaks off or the service fails, the old blob
+// stays and nothing else is left.
+func TestLargePutIsAtomic(t *testing.T) {
+	s, p := openTapped(t, newContainerName())
 	all := film(2*firstBlock + 100)
 	_, err := s.Put(t.Context(), "k", strings.NewReader("old"))
 	must.Do(t, err)
@@ -324,19 +324,19 @@ func TestLargePutIsOneStep(t *testing.T) {
 			}
 		}
 	}
-	p.bend(func(r *http.Request) (*http.Response, error) {
+	p.intercept(func(r *http.Request) (*http.Response, error) {
 		if isList(r) {
-			return answers(403, "AuthorizationFailure"), nil
+			return answerWith(403, "AuthorizationFailure"), nil
 		}
 		return nil, nil
 	})
 	if _, err := s.Put(t.Context(), "k", bytes.NewReader(all)); err == nil {
-		t.Error("no error")
+		t.Error("the call succeeded, want an error")
 	}
-	p.bend(nil)
+	p.intercept(nil)
 	r, err := s.Open(t.Context(), "k", 0, -1)
 	if string(content(t, r, err)) != "old" {
-		t.Error("the old blob is gone")
+		t.Error("the old blob is missing")
 	}
 	info, err := s.Put(t.Context(), "k", bytes.NewReader(all))
 	must.Do(t, err)
@@ -359,11 +359,11 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// A small blob that is damaged on the way is sent again.
+// A small blob that arrives damaged is sent again.
 func TestDamagedPut(t *testing.T) {
-	s, p := tapped(t, box())
+	s, p := openTapped(t, newContainerName())
 	var n atomic.Int32
-	p.bend(func(r *http.Request) (*http.Response, error) {
+	p.intercept(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPut && n.Add(1) == 1 {
 			b, err := io.ReadAll(r.Body)
 			b[0] ^= 1
@@ -380,12 +380,12 @@ func TestDamagedPut(t *testing.T) {
 	}
 }
 
-// What is being copied is not there yet, however it is asked for.
-func TestPendingCopyDoesNotShow(t *testing.T) {
-	s, p := tapped(t, box())
+// A blob that is being copied is invisible in every method.
+func TestPendingCopyIsInvisible(t *testing.T) {
+	s, p := openTapped(t, newContainerName())
 	_, err := s.Put(t.Context(), "k", strings.NewReader("half"))
 	must.Do(t, err)
-	p.bend(func(r *http.Request) (*http.Response, error) {
+	p.intercept(func(r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err == nil {
 			resp.Header.Set("X-Ms-Copy-Status", "pending")
@@ -399,9 +399,9 @@ func TestPendingCopyDoesNotShow(t *testing.T) {
 	}
 }
 
-// A link needs no credentials, reads and nothing else, and ends.
+// A link needs no credentials, permits only reads, and expires.
 func TestLink(t *testing.T) {
-	s := open(t, box())
+	s := open(t, newContainerName())
 	_, err := s.Put(t.Context(), "footage/f/result.csv", strings.NewReader("a,b"))
 	must.Do(t, err)
 	u, err := s.Link(t.Context(), "footage/f/result.csv", time.Hour)
@@ -418,7 +418,7 @@ func TestLink(t *testing.T) {
 	must.Do(t, err)
 	resp.Body.Close()
 	if resp.StatusCode < 400 {
-		t.Errorf("a link for reading writes: %s", resp.Status)
+		t.Errorf("a link for reads permits a write: %s", resp.Status)
 	}
 	old, err := s.link(t.Context(), "footage/f/result.csv", -time.Minute)
 	must.Do(t, err)
@@ -426,7 +426,7 @@ func TestLink(t *testing.T) {
 	must.Do(t, err)
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusForbidden {
-		t.Errorf("an old link: %s", resp.Status)
+		t.Errorf("an expired link: %s", resp.Status)
 	}
 	if _, err := s.Link(t.Context(), "footage/f/other.csv", time.Hour); !errors.Is(err, blob.ErrNotFound) {
 		t.Error(err)
@@ -443,15 +443,15 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// A commit's copy goes by the account's key: a link would leave a right to read in
-// the service's log, and the emulator reads the whole blob to check one.
+// Commit copies with the account's key. A link would leave a read permission in the
+// service's log, and the emulator would read the whole blob to check it.
 func TestCommitCopiesByTheKey(t *testing.T) {
-	s, p := tapped(t, box())
+	s, p := openTapped(t, newContainerName())
 	must.Do(t, s.Stage(t.Context(), "u"))
 	_, err := s.Append(t.Context(), "u", 0, strings.NewReader("all"))
 	must.Do(t, err)
 	var sources []string
-	p.bend(func(r *http.Request) (*http.Response, error) {
+	p.intercept(func(r *http.Request) (*http.Response, error) {
 		for name, v := range r.Header { // the SDK does not spell it as Go does
 			if strings.EqualFold(name, "X-Ms-Copy-Source") {
 				sources = append(sources, v...)
@@ -466,14 +466,14 @@ func TestCommitCopiesByTheKey(t *testing.T) {
 	}
 }
 
-// An answer that is lost has the SDK ask again, and the service then refuses what it has
-// done itself. Whoever looks finds it.
-func TestReplaceWhoseAnswerIsLost(t *testing.T) {
-	s, p := tapped(t, box())
+// When an answer is lost, the SDK repeats the request and the service refuses it, because
+// the first request succeeded. Stat shows the new blob.
+func TestLostAnswerToReplace(t *testing.T) {
+	s, p := openTapped(t, newContainerName())
 	first, err := s.Replace(t.Context(), "k", "", strings.NewReader("one"))
 	must.Do(t, err)
 	var asked atomic.Int32
-	p.bend(func(r *http.Request) (*http.Response, error) {
+	p.intercept(func(r *http.Request) (*http.Response, error) {
 		if r.Method != http.MethodPut || asked.Add(1) > 1 {
 			return nil, nil
 		}

@@ -15,7 +15,7 @@ import (
 	"cattlecounter/deploy/testkit/must"
 )
 
-// slow yields its first part, says so, and the rest when it may.
+// slow returns its first part, signals that, and returns the rest when the test permits it.
 type slow struct {
 	first, rest io.Reader
 	at, on      chan struct{}
@@ -31,10 +31,10 @@ func (s *slow) Read(b []byte) (int, error) {
 	return s.rest.Read(b)
 }
 
-// A server that hangs in an append loses the upload to another one: what it still sends
-// is refused by the service, also after the other has let go.
-func TestHoldFencesTheOther(t *testing.T) {
-	name := box()
+// A server that hangs in an append loses the upload to another server. The service refuses
+// what it still sends, also after the other server has released the upload.
+func TestHoldFencesTheOtherServer(t *testing.T) {
+	name := newContainerName()
 	a, b := open(t, name), open(t, name)
 	must.Do(t, a.Stage(t.Context(), "u"))
 	all := film(6 * firstBlock)
@@ -57,7 +57,7 @@ func TestHoldFencesTheOther(t *testing.T) {
 	free()
 	close(src.on)
 	if err := <-done; !errors.Is(err, blob.ErrTaken) {
-		t.Errorf("the append that hung ended with %v, want %v", err, blob.ErrTaken)
+		t.Errorf("the hanging append failed with %v, want %v", err, blob.ErrTaken)
 	}
 	release()
 	free, err = a.Hold(t.Context(), "u")
@@ -74,7 +74,7 @@ func TestHoldFencesTheOther(t *testing.T) {
 	free()
 }
 
-// Two servers finish one upload, in any order of their steps: the blob is whole.
+// Two servers finish one upload, in any order of their steps. The blob is complete.
 func TestTwoServersCommitOne(t *testing.T) {
 	all := film(firstBlock + 10)
 	isCopy := func(r *http.Request) bool {
@@ -83,15 +83,15 @@ func TestTwoServersCommitOne(t *testing.T) {
 	isDrop := func(r *http.Request) bool { return r.Method == http.MethodDelete }
 	for name, late := range map[string]func(*http.Request) bool{"one begins its copy late": isCopy, "one drops late": isDrop} {
 		t.Run(name, func(t *testing.T) {
-			container := box()
-			a, p := tapped(t, container)
+			container := newContainerName()
+			a, p := openTapped(t, container)
 			b := open(t, container)
 			must.Do(t, a.Stage(t.Context(), "u"))
 			_, err := a.Append(t.Context(), "u", 0, bytes.NewReader(all))
 			must.Do(t, err)
 			at, on := make(chan struct{}), make(chan struct{})
 			var once sync.Once
-			p.bend(func(r *http.Request) (*http.Response, error) {
+			p.intercept(func(r *http.Request) (*http.Response, error) {
 				if late(r) {
 					once.Do(func() { close(at) })
 					<-on
@@ -108,28 +108,28 @@ func TestTwoServersCommitOne(t *testing.T) {
 			must.Do(t, err)
 			close(on)
 			if err := <-done; err != nil && !errors.Is(err, blob.ErrNotFound) { // it is told that nothing is staged
-				t.Errorf("the late one: %v", err)
+				t.Errorf("the late commit: %v", err)
 			}
 			r, err := b.Open(t.Context(), "k", 0, -1)
 			if !bytes.Equal(content(t, r, err), all) {
-				t.Error("the blob is not whole")
+				t.Error("the blob is not complete")
 			}
 		})
 	}
 }
 
-// A key that others are at all the time is not committed to, and nothing is lost by it.
-func TestCommitThatNeverGetsThrough(t *testing.T) {
-	s, p := tapped(t, box())
+// A key that other servers change all the time gets no commit, and no byte is lost.
+func TestCommitToABusyKey(t *testing.T) {
+	s, p := openTapped(t, newContainerName())
 	must.Do(t, s.Stage(t.Context(), "u"))
 	_, err := s.Append(t.Context(), "u", 0, strings.NewReader("all"))
 	must.Do(t, err)
 	tries := 0
-	p.bend(func(r *http.Request) (*http.Response, error) {
+	p.intercept(func(r *http.Request) (*http.Response, error) {
 		for name := range r.Header { // the SDK does not spell it as Go does
 			if strings.EqualFold(name, "X-Ms-Copy-Source") {
 				tries++
-				return answers(http.StatusPreconditionFailed, string(bloberror.ConditionNotMet)), nil
+				return answerWith(http.StatusPreconditionFailed, string(bloberror.ConditionNotMet)), nil
 			}
 		}
 		return nil, nil
@@ -137,7 +137,7 @@ func TestCommitThatNeverGetsThrough(t *testing.T) {
 	if _, err := s.Commit(t.Context(), "u", "k"); err == nil || tries != commitTries {
 		t.Errorf("after %d tries: %v", tries, err)
 	}
-	p.bend(nil)
+	p.intercept(nil)
 	if n, err := s.Staged(t.Context(), "u"); n != 3 || err != nil {
 		t.Fatalf("%d bytes are staged: %v", n, err)
 	}

@@ -33,10 +33,10 @@ func name() string { return "q" + strings.ToLower(string(footage.NewID(time.Now(
 // open opens a queue as another process does.
 func open(t testing.TB, path, name string, now func() time.Time) *Queue {
 	t.Helper()
-	return openBy(t, path, name, now, nil)
+	return openWithClient(t, path, name, now, nil)
 }
 
-func openBy(t testing.TB, path, name string, now func() time.Time, client *http.Client) *Queue {
+func openWithClient(t testing.TB, path, name string, now func() time.Time, client *http.Client) *Queue {
 	t.Helper()
 	var l *ledger.Ledger
 	var err error

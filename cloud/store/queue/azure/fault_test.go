@@ -16,14 +16,14 @@ import (
 	"cattlecounter/deploy/testkit/must"
 )
 
-// later is a clock that a test puts on.
-type later struct{ by atomic.Int64 }
+// shiftedClock is the real clock plus an offset that the test sets.
+type shiftedClock struct{ by atomic.Int64 }
 
-func (l *later) now() time.Time { return time.Now().Add(time.Duration(l.by.Load())) }
+func (l *shiftedClock) now() time.Time { return time.Now().Add(time.Duration(l.by.Load())) }
 
-func fresh(t *testing.T) (*Queue, *later) {
+func fresh(t *testing.T) (*Queue, *shiftedClock) {
 	t.Helper()
-	clock := &later{}
+	clock := &shiftedClock{}
 	return open(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now), clock
 }
 
@@ -42,12 +42,12 @@ func has(t *testing.T, q *Queue, job string, want bool) {
 	got, err := q.Has(t.Context(), job)
 	must.Do(t, err)
 	if got != want {
-		t.Fatalf("has %s: %t", job, got)
+		t.Fatalf("the queue has job %s: %t", job, got)
 	}
 }
 
-// What somebody else put into the queue, and a second message of a job, are thrown
-// away when they come.
+// Messages of other programs, and a second message of a job, are deleted when they are
+// delivered.
 func TestStrays(t *testing.T) {
 	q, _ := fresh(t)
 	for _, text := range []string{"hello", "{}", `{"job":"nobody"}`, `{"job":"j"}`} {
@@ -65,9 +65,9 @@ func TestStrays(t *testing.T) {
 	}
 }
 
-// A queue that is deleted under a running system is made again; its jobs are seen
-// to have no message, and those that a worker has stay with it.
-func TestQueueIsMadeAgain(t *testing.T) {
+// A queue that was deleted while the system runs is recreated. Its jobs count as jobs
+// without a message, and leased jobs stay with their workers.
+func TestQueueIsRecreated(t *testing.T) {
 	q, clock := fresh(t)
 	must.Do(t, q.Enqueue(t.Context(), "working"))
 	l := receive(t, q, "working")
@@ -103,9 +103,9 @@ func delivered(t *testing.T, q *Queue, times int) queue.Lease {
 	return l
 }
 
-// Deliveries are counted by job: those of a message that vanished count as well, so that
-// a job which kills its workers is given up all the same.
-func TestDeliveriesOutliveTheMessage(t *testing.T) {
+// Deliveries are counted for the job, including those of a lost message. So a job that
+// kills its workers is poisoned in the end.
+func TestDeliveriesOfALostMessageCount(t *testing.T) {
 	q, clock := fresh(t)
 	must.Do(t, q.Enqueue(t.Context(), "j"))
 	delivered(t, q, 1) // and its worker dies
@@ -125,9 +125,9 @@ func TestDeliveriesOutliveTheMessage(t *testing.T) {
 	}
 }
 
-// One message that vanishes is found by the ones sent after it, and not before
-// they are long here.
-func TestOneMessageVanishes(t *testing.T) {
+// A single lost message is detected when shiftedClock messages were delivered, and not before it
+// is overdue.
+func TestLostMessageIsDetected(t *testing.T) {
 	q, clock := fresh(t)
 	for _, j := range []string{"lost", "other", "last"} {
 		must.Do(t, q.Enqueue(t.Context(), j))
@@ -148,9 +148,9 @@ func TestOneMessageVanishes(t *testing.T) {
 	receive(t, q, "lost")
 }
 
-// A message that was given back is no lost one, however many come before it: they
-// were sent before it was to be seen again.
-func TestGivenBackIsNotLost(t *testing.T) {
+// A released message is not taken for lost, even when many messages are delivered before
+// it: they were sent before it became visible again.
+func TestReleasedMessageIsNotLost(t *testing.T) {
 	q, clock := fresh(t)
 	for _, j := range []string{"first", "second", "third"} {
 		must.Do(t, q.Enqueue(t.Context(), j))
@@ -163,8 +163,8 @@ func TestGivenBackIsNotLost(t *testing.T) {
 	must.Do(t, second.Delete(t.Context()))
 }
 
-// line is the way to the service. An error of before keeps a request from it, one of
-// after loses the answer.
+// line is the network between queue and service. before returns an error that prevents the
+// request; after returns one that loses the answer.
 type line struct{ before, after func(*http.Request) error }
 
 func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -182,17 +182,17 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// through opens a queue whose requests go through a line.
-func through(t *testing.T) (*Queue, *later, *line) {
+// openThroughLine opens a queue whose requests pass a line.
+func openThroughLine(t *testing.T) (*Queue, *shiftedClock, *line) {
 	t.Helper()
-	clock, way := &later{}, &line{}
-	return openBy(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now, &http.Client{Transport: way}), clock, way
+	clock, way := &shiftedClock{}, &line{}
+	return openWithClient(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now, &http.Client{Transport: way}), clock, way
 }
 
-// An answer to Renew that is lost, after which the receipt is void, costs no job: the
-// holder goes on, and whoever meets the message meanwhile puts it back for it.
+// When the answer to Renew is lost, the receipt is invalid. The holder continues, and a
+// receiver that gets the message meanwhile hides it again.
 func TestLostAnswerToRenew(t *testing.T) {
-	q, clock, way := through(t)
+	q, clock, way := openThroughLine(t)
 	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l, err := q.Receive(t.Context(), 2*time.Second)
 	must.Do(t, err)
@@ -206,12 +206,12 @@ func TestLostAnswerToRenew(t *testing.T) {
 	}
 	must.Do(t, l.Renew(t.Context(), time.Second)) // the service does not know the old receipt, and nobody the new one
 	if lost != 1 {
-		t.Fatal("no answer was lost")
+		t.Fatal("the test lost no answer")
 	}
 	must.Do(t, l.Renew(t.Context(), time.Minute))
 	<-time.After(1500 * time.Millisecond) // the service's own clock: the first message shows
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
-		t.Fatalf("a job that is worked on was given out: %v", err)
+		t.Fatalf("a leased job was delivered: %v", err)
 	}
 	if n, err := q.Len(t.Context()); err != nil || n != 1 {
 		t.Fatalf("%d messages, %v", n, err)
@@ -229,9 +229,9 @@ func TestLostAnswerToRenew(t *testing.T) {
 	}
 }
 
-// A message that shows before its lease ends, because a renewal came to the ticket and
-// not to the service, is put back for its holder, who goes on.
-func TestMessageShowsTooEarly(t *testing.T) {
+// A message that becomes visible before its lease ends, because a renewal reached only the
+// ticket, is hidden again, and its holder continues.
+func TestMessageVisibleTooEarly(t *testing.T) {
 	q, _ := fresh(t)
 	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l, err := q.Receive(t.Context(), time.Second)
@@ -241,7 +241,7 @@ func TestMessageShowsTooEarly(t *testing.T) {
 	<-time.After(1500 * time.Millisecond)
 	for range 2 {
 		if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) {
-			t.Fatalf("a job that is worked on was given out: %v", err)
+			t.Fatalf("a leased job was delivered: %v", err)
 		}
 		must.Do(t, l.Renew(t.Context(), time.Minute))
 	}
@@ -249,10 +249,10 @@ func TestMessageShowsTooEarly(t *testing.T) {
 	has(t, q, "j", false)
 }
 
-// A holder that sends another message and dies before it is noted leaves a message that
-// counts.
-func TestReplacerDies(t *testing.T) {
-	q, clock, way := through(t)
+// A holder that sends a new message and dies before it stores the message's id leaves a
+// valid message.
+func TestHolderDiesWhileReplacing(t *testing.T) {
+	q, clock, way := openThroughLine(t)
 	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l := receive(t, q, "j")
 	_, err := q.client.ClearMessages(t.Context(), nil)
@@ -273,10 +273,10 @@ func TestReplacerDies(t *testing.T) {
 	must.Do(t, receive(t, q, "j").Delete(t.Context()))
 }
 
-// A holder that is overtaken while it sends another message takes nothing from whoever
-// has the job then.
-func TestOvertakenWhileReplacing(t *testing.T) {
-	q, clock, way := through(t)
+// A holder that loses its lease while it sends a new message does not disturb the new
+// holder.
+func TestLeaseLostWhileReplacing(t *testing.T) {
+	q, clock, way := openThroughLine(t)
 	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l := receive(t, q, "j")
 	_, err := q.client.ClearMessages(t.Context(), nil)
@@ -305,9 +305,9 @@ func TestOvertakenWhileReplacing(t *testing.T) {
 	must.Do(t, theirs.Delete(t.Context()))
 }
 
-// While the service does not answer, or hangs, a job stays with who has it.
-func TestServiceIsAwayAtRenew(t *testing.T) {
-	q, _, way := through(t)
+// While the service fails or hangs, a job stays with its holder.
+func TestRenewWithoutTheService(t *testing.T) {
+	q, _, way := openThroughLine(t)
 	must.Do(t, q.Enqueue(t.Context(), "j"))
 	l, err := q.Receive(t.Context(), time.Second)
 	must.Do(t, err)
@@ -318,11 +318,11 @@ func TestServiceIsAwayAtRenew(t *testing.T) {
 	}
 	must.Do(t, l.Renew(t.Context(), 9*time.Second))
 	if took := time.Since(began); took > 8*time.Second {
-		t.Errorf("it took %s: too long for another one within the lease", took)
+		t.Errorf("Renew took %s, which leaves no time for another one within the lease", took)
 	}
 	way.before = nil
 	if _, err := q.Receive(t.Context(), time.Minute); !errors.Is(err, queue.ErrEmpty) { // the message shows
-		t.Fatalf("a job that is worked on was given out: %v", err)
+		t.Fatalf("a leased job was delivered: %v", err)
 	}
 	must.Do(t, l.Renew(t.Context(), time.Minute))
 	must.Do(t, l.Delete(t.Context()))
@@ -331,9 +331,9 @@ func TestServiceIsAwayAtRenew(t *testing.T) {
 	}
 }
 
-// A queue that is made again while the ledger is away is one that was missing all the
-// same.
-func TestMadeAgainWithoutTheLedger(t *testing.T) {
+// A queue that cannot be recreated, because the ledger does not answer, is found missing
+// again.
+func TestRecreationWithoutTheLedger(t *testing.T) {
 	q, _ := fresh(t)
 	must.Do(t, q.Enqueue(t.Context(), "waiting"))
 	_, err := q.client.Delete(t.Context(), nil)
@@ -350,8 +350,8 @@ func TestMadeAgainWithoutTheLedger(t *testing.T) {
 	has(t, q, "waiting", false)
 }
 
-// A sender that dies between ticket and message, or between message and note,
-// leaves a job that is sent when somebody asks again, once.
+// When a sender dies between ticket and message, or between message and its id, the next
+// Enqueue of the job leads to one message.
 func TestSenderDies(t *testing.T) {
 	q, _ := fresh(t)
 	n, needed, err := q.tickets.issue(t.Context(), "j", q.now(), true)
@@ -369,8 +369,8 @@ func TestSenderDies(t *testing.T) {
 	must.Do(t, l.Delete(t.Context()))
 }
 
-// What was given up is where Azure's tools show it, with the reason, also after
-// somebody deleted that queue.
+// A poisoned job is where Azure's tools show it, with the reason, also after that queue was
+// deleted.
 func TestPoison(t *testing.T) {
 	q, _ := fresh(t)
 	_, err := q.poison.Delete(t.Context(), nil)

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
 
-// places are where a ledger can be: a new path, or the address of a new database.
+// places are the kinds of places of a ledger: a new file, or a new database.
 var places = map[string]func(testing.TB) string{
 	"file":     func(t testing.TB) string { return filepath.Join(t.TempDir(), "ledger.db") },
 	"postgres": func(t testing.TB) string { return postgres.Get(t).Database(t).Reveal() },
@@ -63,7 +63,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-func TestManyProcessesShareIt(t *testing.T) {
+func TestManyProcessesShareTheQueue(t *testing.T) {
 	for name, somewhere := range places {
 		t.Run(name, func(t *testing.T) { manyProcesses(t, somewhere(t)) })
 	}
