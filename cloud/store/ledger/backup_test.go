@@ -20,8 +20,8 @@ func count(t *testing.T, l *Ledger, id string) Job {
 	return j
 }
 
-// A backup is the ledger of its moment, also while somebody writes, and what was
-// given out after it is not given out again.
+// A backup is a consistent copy, also while another process writes. Numbers that were used
+// after the backup are not used again.
 func TestBackupAndRestore(t *testing.T) {
 	onFile(t)
 	ctx, dir := t.Context(), t.TempDir()
@@ -49,7 +49,7 @@ func TestBackupAndRestore(t *testing.T) {
 	old, err := Restore(ctx, backup, path, now)
 	must.Do(t, err)
 	if want := path + ".before-20260701T060000Z"; old != want {
-		t.Errorf("the old one is %s, want %s", old, want)
+		t.Errorf("the replaced ledger is %s, want %s", old, want)
 	}
 
 	l = open(t, path, clock.New())
@@ -59,7 +59,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	must.FailWith(t, errOf(l.Attempts.Finish(ctx, running.ID, running.Fence, Count{}, "k")), ErrFenced)
 	if told, err = l.Changes.Jobs(ctx, highest, 10); err != nil || len(told) != 1 || told[0].ID != running.ID {
-		t.Errorf("told anew: %+v %v", told, err)
+		t.Errorf("the change feed after the restore: %+v %v", told, err)
 	}
 	next := count(t, l, "next")
 	if j, err := l.Jobs.Get(ctx, next.ID); err != nil || j.Seq <= told[0].Seq {
@@ -67,7 +67,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	before := open(t, old, clock.New())
 	if s, err := before.Totals.Stats(ctx); err != nil || s.Footage != 3 || s.Jobs[job.Done] != 3 {
-		t.Errorf("the one that was replaced: %+v %v", s, err)
+		t.Errorf("the replaced ledger: %+v %v", s, err)
 	}
 	must.Do(t, before.Close())
 	must.Do(t, l.Close())
@@ -77,7 +77,7 @@ func TestBackupAndRestore(t *testing.T) {
 	must.Do(t, l.Ping(ctx))
 }
 
-// What is no whole backup changes nothing; a damaged ledger is replaced.
+// An incomplete backup changes nothing. A damaged ledger is replaced.
 func TestRestoreRefuses(t *testing.T) {
 	onFile(t)
 	ctx, dir := t.Context(), t.TempDir()
@@ -98,7 +98,7 @@ func TestRestoreRefuses(t *testing.T) {
 		bad := filepath.Join(dir, "bad.db")
 		must.Do(t, os.WriteFile(bad, b, 0o600))
 		if _, err := Restore(ctx, bad, path, time.Now()); err == nil {
-			t.Errorf("%s: was restored", name)
+			t.Errorf("%s: the restore succeeded", name)
 		} else {
 			must.FailWith(t, err, ErrCorrupt)
 		}
@@ -121,12 +121,12 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	must.Do(t, l.Close())
 	if left, err := filepath.Glob(filepath.Join(dir, "*restoring*")); err != nil || len(left) > 0 {
-		t.Errorf("left over: %v %v", left, err)
+		t.Errorf("remaining files: %v %v", left, err)
 	}
 }
 
-// A place without a ledger gets the backup.
-func TestRestoreToNowhere(t *testing.T) {
+// A backup can be restored to a path without a ledger.
+func TestRestoreWithoutALedger(t *testing.T) {
 	onFile(t)
 	l, _ := fresh(t)
 	record(t, l, "f1", "moo")

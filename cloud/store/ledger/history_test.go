@@ -76,7 +76,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-func TestAged(t *testing.T) {
+func TestOldVideos(t *testing.T) {
 	ctx := t.Context()
 	l, clock := fresh(t)
 	j := begun(t, l, "old")
@@ -106,11 +106,11 @@ func TestAged(t *testing.T) {
 	}
 	after, err := l.Changes.Footage(ctx, before[len(before)-1].Seq, 10)
 	if err != nil || len(after) != 1 {
-		t.Errorf("nobody is told: %+v %v", after, err)
+		t.Errorf("the change feed: %+v %v", after, err)
 	}
 }
 
-// An older program that still runs while a newer one begins keeps no totals.
+// An older program that still runs while a newer one starts does not update the totals.
 func TestRecount(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)

@@ -45,13 +45,13 @@ func TestFencing(t *testing.T) {
 		}
 	}
 	if _, err := l.Counts.Get(ctx, "f1"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("the count of a fenced worker was taken: %v", err)
+		t.Errorf("the count of a fenced worker was accepted: %v", err)
 	}
 	must.Get(l.Attempts.Finish(ctx, now.ID, now.Fence, Count{Unique: 2, Low: 2, High: 2}, "k"))(t)
 	must.FailWith(t, errOf(l.Attempts.Finish(ctx, old.ID, old.Fence, Count{}, "k")), ErrFenced)
 }
 
-func TestOnlyOneWorkerWins(t *testing.T) {
+func TestOnlyOneWorkerHoldsTheLease(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	j := begun(t, l, "f1")
@@ -71,7 +71,7 @@ func TestOnlyOneWorkerWins(t *testing.T) {
 	seen, wins := map[int64]bool{}, 0
 	for _, f := range fences {
 		if seen[f] {
-			t.Errorf("fence %d was given twice", f)
+			t.Errorf("fence %d was used twice", f)
 		}
 		seen[f] = true
 		if errOf(l.Attempts.UpdateProgress(ctx, j.ID, f, job.Progress{Percent: 1})) == nil {
@@ -83,7 +83,7 @@ func TestOnlyOneWorkerWins(t *testing.T) {
 	}
 }
 
-func TestProgressNeverFalls(t *testing.T) {
+func TestProgressNeverDecreases(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	j := begun(t, l, "f1")
@@ -100,7 +100,7 @@ func TestProgressNeverFalls(t *testing.T) {
 	if got, _ := l.Jobs.Get(ctx, j.ID); got.Progress.ETASeconds == nil || *got.Progress.ETASeconds != eta {
 		t.Fatalf("%+v", got.Progress)
 	}
-	// A new attempt begins anew.
+	// A new attempt starts at 0.
 	j, _, err := l.Attempts.Begin(ctx, j.ID, "w2")
 	must.Do(t, err)
 	must.Get(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 1}))(t)
@@ -163,8 +163,8 @@ func TestEveryEnd(t *testing.T) {
 	}
 }
 
-// What strangers and libraries say need not be text.
-func TestOddText(t *testing.T) {
+// Text from stations and libraries may be invalid UTF-8.
+func TestInvalidText(t *testing.T) {
 	l, _ := fresh(t)
 	f := sample("f1", "moo")
 	f.Name = "a\x00\xffb"
@@ -199,19 +199,19 @@ func TestUnknownJob(t *testing.T) {
 	}
 }
 
-func TestCountOutsideItsInterval(t *testing.T) {
+func TestCountOutsideOfItsInterval(t *testing.T) {
 	l, _ := fresh(t)
 	j := begun(t, l, "f1")
 	for _, c := range []Count{{Unique: -1, Low: -1}, {Unique: 5, Low: 6, High: 7}, {Unique: 5, Low: 1, High: 4}} {
 		must.FailWith(t, errOf(l.Attempts.Finish(t.Context(), j.ID, j.Fence, c, "k")), ErrInvalid)
 	}
 	if got, _ := l.Jobs.Get(t.Context(), j.ID); got.State != job.Processing {
-		t.Fatalf("half a finish: %+v", got)
+		t.Fatalf("the failed Finish changed the job: %+v", got)
 	}
 }
 
-// Readers of changes see every change, in order, whoever writes meanwhile.
-func TestChangesMissNothing(t *testing.T) {
+// Readers of the change feed see every change, in order, while others write.
+func TestChangeFeedIsComplete(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	l, _ := fresh(t)
@@ -250,7 +250,7 @@ func TestChangesMissNothing(t *testing.T) {
 	}
 	wg.Wait()
 	if len(done) != jobs {
-		t.Fatalf("saw %d of %d jobs end", len(done), jobs)
+		t.Fatalf("the feed showed the end of %d of %d jobs", len(done), jobs)
 	}
 	counts, err := l.Changes.Counts(ctx, 0, 100)
 	must.Do(t, err)

@@ -27,13 +27,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
 
-// onPostgres makes the tests of what both databases do run on PostgreSQL.
+// onPostgres is the environment variable that makes the tests use PostgreSQL.
 const onPostgres = "LEDGER_TEST_POSTGRES"
 
-// TestOnPostgres runs this test binary again.
+// TestOnPostgres runs this test binary again with PostgreSQL.
 func TestOnPostgres(t *testing.T) {
 	if os.Getenv(onPostgres) != "" {
-		t.Skip("runs on it already")
+		t.Skip("runs on PostgreSQL already")
 	}
 	postgres.Get(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v")
@@ -44,18 +44,18 @@ func TestOnPostgres(t *testing.T) {
 	}
 }
 
-// somewhere is an empty place for a ledger: a path, or a database's address.
-func somewhere(t testing.TB) string {
+// newPlace returns an empty place for a ledger: a path, or the address of a database.
+func newPlace(t testing.TB) string {
 	if os.Getenv(onPostgres) != "" {
 		return postgres.Get(t).Database(t).Reveal()
 	}
 	return filepath.Join(t.TempDir(), "ledger.db")
 }
 
-// onFile is for tests of what only a file does.
+// onFile skips tests that need a SQLite file.
 func onFile(t testing.TB) {
 	if os.Getenv(onPostgres) != "" {
-		t.Skip("is about a file")
+		t.Skip("needs a SQLite file")
 	}
 }
 
@@ -74,19 +74,19 @@ func open(t testing.TB, place string, c *clock.Clock) *Ledger {
 	}
 	t.Cleanup(func() {
 		if l.Ping(context.Background()) == nil { // the test did not close it
-			rightTotals(t, l)
+			checkTotals(t, l)
 		}
 		_ = l.Close()
 	})
 	return l
 }
 
-// rightTotals compares the kept totals with what the tables have, while nobody writes.
-func rightTotals(t testing.TB, l *Ledger) {
+// checkTotals compares the stored totals with the tables. No other process may write.
+func checkTotals(t testing.TB, l *Ledger) {
 	t.Helper()
 	const kept, counted = `SELECT name, n FROM total WHERE n <> 0`, `SELECT name, n FROM (` + recount + `) AS tables WHERE n <> 0`
 	err := l.tables.write(context.Background(), "compare", func(ctx context.Context, tx *sql.Tx) error {
-		for what, q := range map[string]string{"kept and not counted": kept + ` EXCEPT ` + counted, "counted and not kept": counted + ` EXCEPT ` + kept} {
+		for what, q := range map[string]string{"stored and not in the tables": kept + ` EXCEPT ` + counted, "in the tables and not stored": counted + ` EXCEPT ` + kept} {
 			wrong, err := list(ctx, tx, func(rows *sql.Rows) (s string, err error) {
 				var name string
 				var n int64
@@ -109,7 +109,7 @@ func rightTotals(t testing.TB, l *Ledger) {
 
 func fresh(t testing.TB) (*Ledger, *clock.Clock) {
 	c := clock.New()
-	return open(t, somewhere(t), c), c
+	return open(t, newPlace(t), c), c
 }
 
 func sample(id, content string) Footage {
@@ -129,7 +129,7 @@ func record(t testing.TB, l *Ledger, id, content string) Recorded {
 	return r
 }
 
-func TestWholeLife(t *testing.T) {
+func TestFootageFromRecordToCount(t *testing.T) {
 	ctx := context.Background()
 	l, c := fresh(t)
 	rec := record(t, l, "f1", "moo")
@@ -175,7 +175,7 @@ func TestRecordTwice(t *testing.T) {
 	}
 	other := record(t, l, "f1", "other content")
 	if other.Created || other.Footage.SHA256 != first.Footage.SHA256 {
-		t.Fatalf("an id changed its content: %+v", other)
+		t.Fatalf("the content of an id has changed: %+v", other)
 	}
 	dup := record(t, l, "f2", "moo")
 	if !dup.Created || dup.Job != nil || dup.Footage.DuplicateOf != "f1" || dup.Footage.BlobKey != "" || dup.Footage.Original() != "f1" {
@@ -199,7 +199,7 @@ func TestRecordTwice(t *testing.T) {
 
 func TestTwoLedgersRecordTheSame(t *testing.T) {
 	ctx := context.Background()
-	path, c := somewhere(t), clock.New()
+	path, c := newPlace(t), clock.New()
 	ledgers := []*Ledger{open(t, path, c), open(t, path, c)}
 	const each = 20
 	var wg sync.WaitGroup

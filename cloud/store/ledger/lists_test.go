@@ -85,7 +85,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestIdle(t *testing.T) {
+func TestListIdle(t *testing.T) {
 	ctx := t.Context()
 	l, c := fresh(t)
 	for i := range 5 {
@@ -186,7 +186,7 @@ func TestThumbnails(t *testing.T) {
 	}
 }
 
-// A renewed token takes over at its first use; until then both are good.
+// The first use of a renewed token makes the old one invalid. Until then both are valid.
 func TestRenewedToken(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
@@ -280,11 +280,11 @@ func TestUploads(t *testing.T) {
 	}
 }
 
-// full fills a ledger with history.
+// full fills a ledger with a long history.
 func full(b *testing.B, n int) *Ledger {
 	b.Helper()
-	l := open(b, somewhere(b), clock.New())
-	// Numbers 1..n; every tenth is a duplicate of the one before.
+	l := open(b, newPlace(b), clock.New())
+	// Numbers 1..n; every tenth is a duplicate of the one before it.
 	const (
 		numbers = `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < $1) `
 		name    = `substr('00000000' || i, length('00000000' || i) - 7)`
@@ -347,9 +347,9 @@ func BenchmarkUpdateProgress(b *testing.B) {
 	}
 }
 
-// What a session brought is recorded for as long as it is there, and takes the place of a
-// blob that was lost.
-func TestSessionsRecord(t *testing.T) {
+// The upload of a session is recorded only while the session exists. It can replace a lost
+// blob.
+func TestRecordingNeedsTheSession(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	f := sample("f1", "moo")

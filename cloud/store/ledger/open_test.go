@@ -38,16 +38,16 @@ func TestOpenRefuses(t *testing.T) {
 			_, err := Open(t.Context(), c.path, Options{})
 			must.FailWith(t, err, c.class)
 			if !strings.Contains(err.Error(), c.path) {
-				t.Errorf("the message does not name the file: %v", err)
+				t.Errorf("the error does not name the file: %v", err)
 			}
 		})
 	}
 	if b, err := os.ReadFile(garbage); err != nil || !bytes.HasPrefix(b, []byte("no ledger")) {
-		t.Error("somebody else's file was changed")
+		t.Error("the file of another program was changed")
 	}
 }
 
-func TestOddPaths(t *testing.T) {
+func TestUnusualPaths(t *testing.T) {
 	onFile(t)
 	for _, name := range []string{"a b.db", "what?.db", "100%.db", "a#b.db", "ä&x=1.db"} {
 		path := filepath.Join(t.TempDir(), name)
@@ -83,11 +83,11 @@ func TestDamageIsReported(t *testing.T) {
 	must.FailWith(t, err, ErrCorrupt)
 }
 
-// errClosed is what a closed ledger answers with.
+// errClosed is the error of a closed ledger.
 func errClosed(l *Ledger) error { return l.DB().Read().PingContext(context.Background()) }
 
 func TestNewerFileIsRefused(t *testing.T) {
-	path := somewhere(t)
+	path := newPlace(t)
 	l := open(t, path, clock.New())
 	must.Do(t, l.tables.write(t.Context(), "a newer program", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO `+versionTable+` (version_id, is_applied) SELECT 99, is_applied FROM `+versionTable+` WHERE version_id = 1`)
@@ -100,8 +100,8 @@ func TestNewerFileIsRefused(t *testing.T) {
 	}
 }
 
-func TestLockedByAnother(t *testing.T) {
-	path := somewhere(t)
+func TestLockedByAnotherProcess(t *testing.T) {
+	path := newPlace(t)
 	holder := open(t, path, clock.New())
 	holding, done := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
@@ -135,8 +135,8 @@ func TestCanceled(t *testing.T) {
 	record(t, l, "f1", "moo")
 }
 
-func TestManyOpenANewFileAtOnce(t *testing.T) {
-	path := somewhere(t)
+func TestManyProcessesOpenANewFile(t *testing.T) {
+	path := newPlace(t)
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
@@ -156,15 +156,15 @@ func TestManyOpenANewFileAtOnce(t *testing.T) {
 
 const childEnv = "LEDGER_TEST_CHILD"
 
-// TestProcesses runs this test binary several times over one file, as API and
-// workers do, each taking whatever job it can.
+// TestProcesses runs this test binary several times with one file, as cloud-api and workers
+// do. Each process takes any job.
 func TestProcesses(t *testing.T) {
 	if path := os.Getenv(childEnv); path != "" {
 		child(t, path)
 		return
 	}
 	ctx := t.Context()
-	path := somewhere(t)
+	path := newPlace(t)
 	l := open(t, path, clock.New())
 	const jobs = 30
 	for i := range jobs {

@@ -19,8 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second
 
-// server answers every connection with answer after it has read want bytes, or
-// all of them when want is 0, and keeps what came.
+// server answers every connection after it has read want bytes, or all bytes when want is
+// 0. It stores the bytes of each connection.
 type server struct {
 	l      net.Listener
 	answer []byte
@@ -66,7 +66,7 @@ func (s *server) serve(c net.Conn) {
 	_, _ = c.Write(s.answer)
 }
 
-// arrived is what each connection that ended brought.
+// arrived returns the bytes of each connection that has ended.
 func (s *server) arrived() [][]byte {
 	s.l.Close()
 	s.wg.Wait()
@@ -95,7 +95,7 @@ func first(f Faults) func(Stats) Faults {
 	}
 }
 
-// say sends b, ends that side, and returns what came back until the end.
+// say sends b, closes that direction, and returns the answer.
 func say(t *testing.T, p *Proxy, b []byte) ([]byte, error) {
 	t.Helper()
 	c := dial(t, p)
@@ -135,22 +135,21 @@ func TestPassesOn(t *testing.T) {
 		t.Fatalf("%q %v", got, err)
 	}
 	if got := s.arrived(); len(got) != 1 || !bytes.Equal(got[0], b) {
-		t.Error("other bytes arrived")
+		t.Error("the bytes that arrived differ")
 	}
 	if st := p.Stats(); st.Connections != 1 || st.Count() != 0 || st.Up != (Flow{Delivered: 1_000_000}) || st.Down != (Flow{Delivered: 6}) {
 		t.Errorf("%+v", st)
 	}
 }
 
-// So many bytes arrive, not one more and not one less, and every other that left
-// the sender is counted as lost.
+// Exactly the bytes up to the cut arrive. All others that left the sender count as lost.
 func TestCutUp(t *testing.T) {
 	for _, at := range []int64{0, 1, 1000, 70_000} {
 		s := newServer(t, 0, "")
 		p := start(t, s, Options{Plan: first(Faults{CutUp: At(at)})})
 		b := bytes.Repeat([]byte("x"), 100_000)
 		if _, err := say(t, p, b); err == nil {
-			t.Errorf("at %d: no reset", at)
+			t.Errorf("cut at %d: the connection was not reset", at)
 		}
 		wait(t, p, func(s Stats) bool { return s.Count(Cut) == 1 })
 		if _, err := say(t, p, b); err != nil {
@@ -184,7 +183,7 @@ func TestCutDown(t *testing.T) {
 	}
 }
 
-// Only what comes after DownFrom bytes to the server counts.
+// Only bytes after DownFrom bytes to the server count for the cut.
 func TestCutDownFrom(t *testing.T) {
 	s := newServer(t, 5, "answer")
 	p := start(t, s, Options{Plan: always(Faults{CutDown: At(0), DownFrom: 6})})
@@ -197,7 +196,7 @@ func TestCutDownFrom(t *testing.T) {
 	}
 }
 
-// A stalled connection moves nothing either direction, stays open, and goes on.
+// A stalled connection transfers nothing in either direction, stays open, and continues.
 func TestStallUntilReleased(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{Plan: always(Faults{Stall: &Stall{After: 3}})})
@@ -229,11 +228,11 @@ func TestStallForATime(t *testing.T) {
 		t.Errorf("%q %v", got, err)
 	}
 	if took := time.Since(began); took < 50*time.Millisecond {
-		t.Errorf("only %s", took)
+		t.Errorf("the stall took only %s", took)
 	}
 }
 
-// With 1 % about every hundredth piece is lost, by another seed other ones.
+// With a loss of 1 % about every hundredth piece is lost. Another seed loses other pieces.
 func TestLoss(t *testing.T) {
 	run := func(seed uint64) (delivered []int64) {
 		s := newServer(t, 0, "")
@@ -256,7 +255,7 @@ func TestLoss(t *testing.T) {
 		t.Errorf("a reset every %.0f pieces", mean)
 	}
 	if other := run(2); slices.Equal(a, other) {
-		t.Error("another seed, the same resets")
+		t.Error("another seed caused the same resets")
 	}
 }
 
@@ -272,7 +271,7 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// Each piece takes a while, but they do not wait for one another.
+// Each piece is delayed, but the pieces do not wait for one another.
 func TestDelay(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{Plan: always(Faults{Rate: 1_000_000_000, Delay: 50 * time.Millisecond})})
@@ -285,16 +284,16 @@ func TestDelay(t *testing.T) {
 		t.Errorf("%s", took)
 	}
 	if got := s.arrived(); len(got) != 1 || len(got[0]) != len(b) {
-		t.Error("not all arrived")
+		t.Error("not all bytes arrived")
 	}
 }
 
-// What is under direction when the connection is cut is lost.
+// Pieces that are delayed when the connection is cut are lost.
 func TestDelayAndCut(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{Plan: always(Faults{CutUp: At(10), Delay: time.Millisecond})})
 	if _, err := say(t, p, make([]byte, 30_000)); err == nil {
-		t.Error("no reset")
+		t.Error("the connection was not reset")
 	}
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
@@ -344,7 +343,8 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// Sever resets what is open, stalled or not, and a dead server resets what comes.
+// Sever resets all open connections, also stalled ones. Without a server new connections
+// are reset.
 func TestSeverAndNoServer(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{Plan: first(Faults{Stall: &Stall{After: 2}})})
@@ -379,11 +379,11 @@ func TestWaitEnds(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := New(Options{Listen: "192.0.2.1:0"}); err == nil {
-		t.Error("it listens at an address that is not here")
+		t.Error("the proxy listens at an address of another machine")
 	}
 }
 
-// What still comes over an older connection says nothing about the link.
+// Bytes over an older connection do not show that the link works again.
 func TestRecoveryIsANewConnection(t *testing.T) {
 	s := newServer(t, 2, "answer")
 	p := start(t, s, Options{})
