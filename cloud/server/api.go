@@ -49,7 +49,8 @@ func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) 
 // ledger in PostgreSQL.
 func Restore(ctx context.Context, cfg config.Config, backup string) (old string, err error) {
 	if !cfg.Ledger.URL.IsZero() {
-		return "", fmt.Errorf("the ledger is in PostgreSQL: restore it with the tools of PostgreSQL, then run \"cloud-api ledger count-on\": %w", errors.ErrUnsupported)
+		return "", fmt.Errorf("the ledger is in PostgreSQL: restore it with the tools of PostgreSQL, then run "+
+			"\"cloud-api ledger count-on\": %w", errors.ErrUnsupported)
 	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return "", fmt.Errorf("data folder: %w", err)
@@ -83,7 +84,8 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	if !cfg.Ledger.URL.IsZero() && cfg.Store == config.StoreLocal {
-		log.Warn("the ledger is in a database, but the blobs are in a folder of this machine: every cloud-api and worker must share that folder, and their clocks must agree", "data", cfg.Data)
+		log.Warn("the ledger is in a database, but the blobs are in a folder of this machine: every cloud-api and "+
+			"worker must share that folder, and their clocks must agree", "data", cfg.Data)
 	}
 	st, err := store.Open(ctx, cfg, l, log)
 	if err != nil {
@@ -114,12 +116,14 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	at := Addresses{HTTP: "http://" + server.Addr().String(), Broker: m.brokerURL()}
-	log.Info("cloud-api is ready", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data, "ledger", l.DB().Name(), "store", cfg.Store)
+	log.Info("cloud-api is ready", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data, "ledger",
+		l.DB().Name(), "store", cfg.Store)
 	if o.Ready != nil {
 		o.Ready(at)
 	}
 	began := time.Now()
-	err = runStages(ctx, []stage{server.Run}, append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run), m.publishing(), m.serving())
+	err = runStages(ctx, []stage{server.Run}, append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run), m.publishing(),
+		m.serving())
 	log.Info("cloud-api stopped", "after", time.Since(began).Round(time.Second))
 	return err
 }

@@ -107,8 +107,10 @@ func (w *walk) sendThumbnail(b []byte) {
 	}
 	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	for name, value := range map[string]string{
-		"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream", "Upload-Length": fmt.Sprint(len(b)), "Authorization": "Bearer " + w.token,
-		"Upload-Metadata": "footage " + encode("seen-first") + ",kind " + encode("thumbnail") + ",filename " + encode(videoName),
+		"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream", "Upload-Length": fmt.Sprint(len(b)),
+		"Authorization": "Bearer " + w.token,
+		"Upload-Metadata": "footage " + encode("seen-first") + ",kind " + encode("thumbnail") +
+			",filename " + encode(videoName),
 	} {
 		req.Header.Set(name, value)
 	}
@@ -190,7 +192,8 @@ func (w *walk) retryByKeyboard() {
 }
 
 func (w *walk) fitsPhone() {
-	for _, s := range []screen{{width: 360, phone: true}, {width: 360, phone: true, dark: true}, {width: 1280, dark: true}} {
+	for _, s := range []screen{{width: 360, phone: true}, {width: 360, phone: true, dark: true},
+		{width: 1280, dark: true}} {
 		s.height = 780
 		p := w.chrome.open(s)
 		p.navigate(w.server.at.HTTP + "/")
@@ -269,7 +272,8 @@ func (w *walk) noFaults() {
 // faultsAreNoticed shows that noFaults would fail.
 func (w *walk) faultsAreNoticed() {
 	var faults []string
-	value[bool](w.page, "document.head.append(Object.assign(document.createElement('script'), { textContent: 'var broken' })) || true")
+	value[bool](w.page, "document.head.append(Object.assign(document.createElement('script'), { textContent: 'var "+
+		"broken' })) || true")
 	value[bool](w.page, "setTimeout(() => { throw new Error('thrown by the test') }) > 0")
 	eventually(w.t, "faults of both kinds", func() bool {
 		faults = append(faults, w.chrome.takeFaults()...)

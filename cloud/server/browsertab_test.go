@@ -48,8 +48,10 @@ type chrome struct {
 func startChrome(t *testing.T) *chrome {
 	t.Helper()
 	program := findChromium(t)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
+		chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update",
+			true))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
 	root, cancel := chromedp.NewContext(allocator)
@@ -239,7 +241,8 @@ func (p *tab) untilWithin(limit time.Duration, expression string) {
 		case <-ctx.Done():
 			text, _ := evaluate[string](p, "document.body.innerText")
 			p.shot("failed")
-			p.t.Fatalf("not within %s: %s (last error %v)\nfaults: %q\nthe page reads:\n%s", limit, expression, err, p.takeFaults(), text)
+			p.t.Fatalf("not within %s: %s (last error %v)\nfaults: %q\nthe page reads:\n%s", limit, expression, err,
+				p.takeFaults(), text)
 		}
 	}
 }

@@ -79,7 +79,8 @@ func (f *fan) work() {
 				f.mu.Lock()
 				f.began[i][n] = time.Now()
 				f.mu.Unlock()
-				if _, err := f.owner[i%fanWorkers].Attempts.UpdateProgress(f.b.Context(), j.ID, j.Fence, job.Progress{FramesDone: n, FramesTotal: fanSeconds}); err != nil {
+				if _, err := f.owner[i%fanWorkers].Attempts.UpdateProgress(f.b.Context(), j.ID, j.Fence,
+					job.Progress{FramesDone: n, FramesTotal: fanSeconds}); err != nil {
 					f.b.Error(err)
 				}
 				<-tick.C
@@ -152,8 +153,10 @@ func (e *ears) mqtt(r *running, token string) {
 	e.f.b.Cleanup(func() { c.Disconnect(50) })
 }
 
-func subscriber(b *testing.B, r *running, token, client string, dial mqtt.OpenConnectionFunc, h mqtt.MessageHandler) mqtt.Client {
-	o := mqtt.NewClientOptions().AddBroker(r.at.Broker).SetClientID(client).SetUsername("anywho").SetPassword(token).SetAutoReconnect(false)
+func subscriber(b *testing.B, r *running, token, client string, dial mqtt.OpenConnectionFunc,
+	h mqtt.MessageHandler) mqtt.Client {
+	o := mqtt.NewClientOptions().AddBroker(r.at.Broker).SetClientID(client).SetUsername("anywho").SetPassword(token).
+		SetAutoReconnect(false)
 	if dial != nil {
 		o.SetCustomOpenConnectionFn(dial)
 	}

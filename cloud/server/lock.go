@@ -24,7 +24,8 @@ func lockData(dir string) (release func() error, err error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return nil, errors.Join(fmt.Errorf("%w: another cloud-api serves %s; stop it, or set another folder as data", ErrInUse, dir), f.Close())
+		return nil, errors.Join(fmt.Errorf("%w: another cloud-api serves %s; stop it, or set another folder as data",
+			ErrInUse, dir), f.Close())
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("lock data folder %s: %w", dir, err), f.Close())
 	}

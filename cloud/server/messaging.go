@@ -59,13 +59,15 @@ type messaging struct {
 	lead      *database.Leader
 }
 
-func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg *prometheus.Registry, log *slog.Logger) (*messaging, error) {
+func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg *prometheus.Registry,
+	log *slog.Logger) (*messaging, error) {
 	m := &messaging{}
 	id, err := clientID(cfg)
 	if err != nil {
 		return nil, err
 	}
-	o := mqttlink.Options{URL: cfg.MQTT.URL, ClientID: id, Username: cfg.MQTT.Username, Password: cfg.MQTT.Password, Log: log}
+	o := mqttlink.Options{URL: cfg.MQTT.URL, ClientID: id, Username: cfg.MQTT.Username, Password: cfg.MQTT.Password,
+		Log: log}
 	switch {
 	case cfg.MQTT.URL != "":
 		if o.TLS, err = trust(cfg.MQTT.CAFile); err != nil {
@@ -76,7 +78,8 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg 
 		return m, nil
 	default:
 		own := broker.Credentials{User: broker.ServiceUser, Password: secret.New(rand.Text())}
-		if m.broker, err = broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices, Service: own, Log: log}); err != nil {
+		if m.broker, err = broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices,
+			Service: own, Log: log}); err != nil {
 			return nil, err
 		}
 		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password

@@ -36,14 +36,18 @@ func freeAddress(t *testing.T) string {
 func watch(t *testing.T, url, name, token, filter string) <-chan mqtt.Message {
 	t.Helper()
 	got := make(chan mqtt.Message, 100)
-	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID(name).SetUsername(name).SetPassword(token).SetAutoReconnect(false))
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID(name).SetUsername(name).SetPassword(token).
+		SetAutoReconnect(false))
 	for _, tok := range []mqtt.Token{c.Connect()} {
 		if !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
 			t.Fatal(tok.Error())
 		}
 	}
 	t.Cleanup(func() { c.Disconnect(50) })
-	if tok := c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { got <- m }); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+	if tok := c.Subscribe(filter, 1, func(_ mqtt.Client,
+		m mqtt.Message) {
+		got <- m
+	}); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
 	return got
@@ -75,7 +79,8 @@ func (r *running) record(id string) ledger.Recorded {
 		r.t.Fatal(err)
 	}
 	defer l.Close()
-	rec, err := l.Footage.Record(r.t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "edge1", Name: id, Size: 1,
+	rec, err := l.Footage.Record(r.t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "edge1",
+		Name: id, Size: 1,
 		SHA256: footage.Sum([]byte(id)), BlobKey: "footage/" + id + "/original.mp4"})
 	if err != nil {
 		r.t.Fatal(err)
@@ -110,7 +115,8 @@ func TestStartsWithoutItsBrokerAndPublishesLater(t *testing.T) {
 	var health struct {
 		Checks map[string]struct{ OK bool }
 	}
-	if status := r.get("/readyz", &health); status != http.StatusServiceUnavailable || health.Checks["broker"].OK || !health.Checks["ledger"].OK {
+	if status := r.get("/readyz", &health); status != http.StatusServiceUnavailable || health.Checks["broker"].OK ||
+		!health.Checks["ledger"].OK {
 		t.Errorf("%d %+v", status, health)
 	}
 	token := r.addDevice("eye", ledger.RoleReader)
@@ -124,13 +130,15 @@ func TestStartsWithoutItsBrokerAndPublishesLater(t *testing.T) {
 	cfg.MQTT.EmbeddedListen = at
 	go func() { done <- ServeBroker(ctx, cfg, Options{Ready: func(a Addresses) { ready <- a }}) }()
 	a := <-ready
-	next(t, watch(t, a.Broker, "eye", token, "cattle/v1/+/+/jobs/+"), func(j topic.Job) bool { return j.Job == rec.Job.ID })
+	next(t, watch(t, a.Broker, "eye", token, "cattle/v1/+/+/jobs/+"),
+		func(j topic.Job) bool { return j.Job == rec.Job.ID })
 	eventually(t, "the broker is ready", func() bool { return r.get("/readyz", nil) == http.StatusOK })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the missing broker is reported", func() bool { return r.get("/readyz", nil) == http.StatusServiceUnavailable })
+	eventually(t, "the missing broker is reported",
+		func() bool { return r.get("/readyz", nil) == http.StatusServiceUnavailable })
 }
 
 func TestWithoutMQTT(t *testing.T) {
@@ -155,8 +163,9 @@ func TestStartFaults(t *testing.T) {
 	}{
 		"http address taken": {func(c *config.Config) { c.HTTP.Listen = taken.Addr().String() }, "http listener"},
 		"mqtt address taken": {func(c *config.Config) { c.MQTT.EmbeddedListen = taken.Addr().String() }, "mqtt broker"},
-		"no such CA file":    {func(c *config.Config) { c.MQTT.URL, c.MQTT.CAFile = "ssl://127.0.0.1:1", "/nowhere" }, "mqtt.ca_file"},
-		"data is a file":     {func(c *config.Config) { c.Data = "api.go" }, "data folder"},
+		"no such CA file": {func(c *config.Config) { c.MQTT.URL, c.MQTT.CAFile = "ssl://127.0.0.1:1", "/nowhere" },
+			"mqtt.ca_file"},
+		"data is a file": {func(c *config.Config) { c.Data = "api.go" }, "data folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config.Default()

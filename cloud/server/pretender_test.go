@@ -78,13 +78,15 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 	const frames = 900
 	for n := 0; n <= frames; n += 30 {
 		eta := float64(frames-n) / 60
-		_, err := l.Attempts.UpdateProgress(ctx, id, j.Fence, job.Progress{Stage: job.StageDetect, FramesDone: n, FramesTotal: frames,
-			Percent: float64(n) * 100 / frames, FPS: 28.4, ETASeconds: &eta, Count: 12 * n / frames})
+		_, err := l.Attempts.UpdateProgress(ctx, id, j.Fence,
+			job.Progress{Stage: job.StageDetect, FramesDone: n, FramesTotal: frames,
+				Percent: float64(n) * 100 / frames, FPS: 28.4, ETASeconds: &eta, Count: 12 * n / frames})
 		if err != nil {
 			return err
 		}
 		if strings.HasPrefix(f.Name, failsOnce) && j.Attempt == 1 && n > 90 {
-			_, err = l.Attempts.Fail(ctx, id, j.Fence, "The video is cut off after 4.2 s: the file is not whole. Copy it from the card again.")
+			_, err = l.Attempts.Fail(ctx, id, j.Fence,
+				"The video is cut off after 4.2 s: the file is not whole. Copy it from the card again.")
 			return err
 		}
 		select {
@@ -94,13 +96,15 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 		}
 	}
 	key := "footage/" + string(f.ID) + "/result/0123"
-	for ext, b := range map[string][]byte{".json": []byte(`{"count":{"unique":12}}`), ".csv": []byte("second,visible\n0,3\n"), ".jpg": picture(960, 540)} {
+	for ext, b := range map[string][]byte{".json": []byte(`{"count":{"unique":12}}`),
+		".csv": []byte("second,visible\n0,3\n"), ".jpg": picture(960, 540)} {
 		if _, err := blobs.Put(ctx, key+ext, bytes.NewReader(b)); err != nil {
 			return err
 		}
 	}
-	_, err = l.Attempts.Finish(ctx, id, j.Fence, ledger.Count{Footage: f.ID, Job: id, Unique: 12, Low: 11, High: 14, ByClass: map[string]int{"cow": 12},
-		Model: "deimv2-femto-coco", ModelDigest: footage.Sum([]byte("model"))}, key+".json")
+	_, err = l.Attempts.Finish(ctx, id, j.Fence, ledger.Count{Footage: f.ID, Job: id, Unique: 12, Low: 11, High: 14,
+		ByClass: map[string]int{"cow": 12},
+		Model:   "deimv2-femto-coco", ModelDigest: footage.Sum([]byte("model"))}, key+".json")
 	return err
 }
 
@@ -110,7 +114,8 @@ func picture(width, height int) []byte {
 	draw.Draw(m, m.Bounds(), image.NewUniform(color.RGBA{96, 128, 72, 255}), image.Point{}, draw.Src)
 	for i := range 12 {
 		at := image.Pt((8+i%4*23)*width/100, (15+i/4*30)*height/100)
-		draw.Draw(m, image.Rect(at.X, at.Y, at.X+width/16, at.Y+height/16), image.NewUniform(color.RGBA{70, 48, 36, 255}), image.Point{}, draw.Src)
+		draw.Draw(m, image.Rect(at.X, at.Y, at.X+width/16, at.Y+height/16), image.NewUniform(color.RGBA{70, 48, 36, 255}),
+			image.Point{}, draw.Src)
 	}
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, m, nil); err != nil {

@@ -85,8 +85,10 @@ func TestHeadEndsAHangingPatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"+
-		"Content-Type: application/offset+octet-stream\r\nContent-Length: %d\r\n\r\n", strings.TrimPrefix(at, r.at.HTTP), token, len(content))
+	fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nTus-Resumable: "+
+		"1.0.0\r\nUpload-Offset: 0\r\n"+
+		"Content-Type: application/offset+octet-stream\r\nContent-Length: %d\r\n\r\n", strings.TrimPrefix(at,
+		r.at.HTTP), token, len(content))
 	if _, err := c.Write(content[:sent]); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +111,8 @@ func TestHeadEndsAHangingPatch(t *testing.T) {
 	if _, err := io.Copy(io.Discard, bufio.NewReader(c)); err != nil {
 		t.Errorf("the interrupted connection stays open: %v", err)
 	}
-	resp := r.tus("PATCH", at, token, bytes.NewReader(content[offset:]), "Upload-Offset", strconv.Itoa(offset), "Content-Type", "application/offset+octet-stream")
+	resp := r.tus("PATCH", at, token, bytes.NewReader(content[offset:]), "Upload-Offset", strconv.Itoa(offset),
+		"Content-Type", "application/offset+octet-stream")
 	if resp.StatusCode != http.StatusNoContent {
 		t.Fatal(resp.Status)
 	}
@@ -128,7 +131,8 @@ func TestRefusalsOfTheIntakePassTheBridge(t *testing.T) {
 	content := clip(100_000)
 	at := r.create(token, len(content), "one")
 	patch := func(at, token string, offset int, b []byte) (int, string) {
-		resp := r.tus("PATCH", at, token, bytes.NewReader(b), "Upload-Offset", strconv.Itoa(offset), "Content-Type", "application/offset+octet-stream")
+		resp := r.tus("PATCH", at, token, bytes.NewReader(b), "Upload-Offset", strconv.Itoa(offset), "Content-Type",
+			"application/offset+octet-stream")
 		text, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)
@@ -154,7 +158,8 @@ func TestRefusalsOfTheIntakePassTheBridge(t *testing.T) {
 		})
 	}
 	notes := r.create(token, 2000, "two")
-	if status, text := patch(notes, token, 0, bytes.Repeat([]byte("notes "), 334)[:2000]); status < 400 || !strings.Contains(text, "/problems/not-a-video") {
+	if status, text := patch(notes, token, 0, bytes.Repeat([]byte("notes "),
+		334)[:2000]); status < 400 || !strings.Contains(text, "/problems/not-a-video") {
 		t.Errorf("%d %s", status, text)
 	}
 }

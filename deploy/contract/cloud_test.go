@@ -59,7 +59,8 @@ func newCloud(t *testing.T) *cloud {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan server.Addresses, 1), make(chan error, 1)
 	go func() {
-		done <- server.Serve(ctx, cfg, server.Options{Log: slog.New(slog.DiscardHandler), Ready: func(a server.Addresses) { ready <- a }})
+		done <- server.Serve(ctx, cfg, server.Options{Log: slog.New(slog.DiscardHandler),
+			Ready: func(a server.Addresses) { ready <- a }})
 	}()
 	c := &cloud{t: t, calls: map[string]bool{}}
 	var at server.Addresses

@@ -121,8 +121,10 @@ func testUploads(t *testing.T, c *cloud) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.ID != "up" || got.Name != v.Name || got.Site != site || got.Device != device || got.Size != size || got.SHA256 != footage.Sum(content) ||
-		!got.Telemetry || got.Captured == nil || !got.Captured.Equal(v.Captured) || !got.Received.Equal(v.Received) || got.Seq != v.Seq || got.DuplicateOf != "" {
+	if got.ID != "up" || got.Name != v.Name || got.Site != site || got.Device != device || got.Size != size ||
+		got.SHA256 != footage.Sum(content) ||
+		!got.Telemetry || got.Captured == nil || !got.Captured.Equal(v.Captured) || !got.Received.Equal(v.Received) ||
+		got.Seq != v.Seq || got.DuplicateOf != "" {
 		t.Errorf("decoded %+v\nof %+v", got, v.Footage)
 	}
 	if got.Job == nil || got.Job.ID != v.Job.ID || got.Job.Footage != "up" || got.Count != nil {
@@ -131,7 +133,8 @@ func testUploads(t *testing.T, c *cloud) {
 	if err := upload(t, station, video("again", content), content); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := station.Footage(ctx, "again"); err != nil || got.DuplicateOf != "up" || got.Job == nil || got.Job.ID != v.Job.ID {
+	if got, err := station.Footage(ctx,
+		"again"); err != nil || got.DuplicateOf != "up" || got.Job == nil || got.Job.ID != v.Job.ID {
 		t.Errorf("duplicate: %+v %v", got, err)
 	}
 }
@@ -151,7 +154,8 @@ func testProgress(t *testing.T, c *cloud) {
 		t.Fatal(err)
 	}
 	eta := 12.5
-	want := job.Progress{Stage: job.StageDetect, FramesDone: 40, FramesTotal: 100, Percent: 40, FPS: 3.5, ETASeconds: &eta, Count: 17}
+	want := job.Progress{Stage: job.StageDetect, FramesDone: 40, FramesTotal: 100, Percent: 40, FPS: 3.5,
+		ETASeconds: &eta, Count: 17}
 	if _, err := c.ledger.Attempts.UpdateProgress(ctx, j.ID, j.Fence, want); err != nil {
 		t.Fatal(err)
 	}
@@ -159,10 +163,12 @@ func testProgress(t *testing.T, c *cloud) {
 	if err != nil || before.Job == nil {
 		t.Fatalf("%+v %v", before, err)
 	}
-	if !reflect.DeepEqual(before.Job.Progress, want) || before.Job.State != job.Processing || before.Job.Attempt != 1 || before.Job.Updated.IsZero() {
+	if !reflect.DeepEqual(before.Job.Progress,
+		want) || before.Job.State != job.Processing || before.Job.Attempt != 1 || before.Job.Updated.IsZero() {
 		t.Errorf("progress %+v in %+v, want %+v", before.Job.Progress, before.Job, want)
 	}
-	n := ledger.Count{Unique: 92, Low: 88, High: 97, ByClass: map[string]int{"cow": 92}, Model: "femto", ModelDigest: footage.Sum([]byte("model"))}
+	n := ledger.Count{Unique: 92, Low: 88, High: 97, ByClass: map[string]int{"cow": 92}, Model: "femto",
+		ModelDigest: footage.Sum([]byte("model"))}
 	if _, err := c.ledger.Attempts.Finish(ctx, j.ID, j.Fence, n, "footage/counting/result/x.json"); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +180,8 @@ func testProgress(t *testing.T, c *cloud) {
 		t.Errorf("job %+v after %+v", after.Job, before.Job)
 	}
 	k := after.Count
-	if k.Unique != 92 || k.Low != 88 || k.High != 97 || k.ByClass["cow"] != 92 || k.Model != "femto" || k.ModelDigest != n.ModelDigest || k.Job != j.ID || k.Footage != "counting" {
+	if k.Unique != 92 || k.Low != 88 || k.High != 97 || k.ByClass["cow"] != 92 || k.Model != "femto" ||
+		k.ModelDigest != n.ModelDigest || k.Job != j.ID || k.Footage != "counting" {
 		t.Errorf("count %+v", k)
 	}
 }
@@ -235,7 +242,8 @@ func testRefusals(t *testing.T, c *cloud) {
 			t.Errorf("%s: %v, want %v", name, r.err, r.class)
 			continue
 		}
-		if a.Problem.Slug() != r.slug || r.slug != "" && (!r.slug.Allows(a.Problem.Status) || a.Problem.Title != r.slug.Title() || a.Problem.Detail == "") {
+		if a.Problem.Slug() != r.slug || r.slug != "" && (!r.slug.Allows(a.Problem.Status) ||
+			a.Problem.Title != r.slug.Title() || a.Problem.Detail == "") {
 			t.Errorf("%s: %+v, want the slug %q", name, a.Problem, r.slug)
 		}
 	}
@@ -289,12 +297,13 @@ func testDoctor(t *testing.T, c *cloud) {
 		cfg.Site, cfg.Device, cfg.Token, cfg.Cloud.URL = site, device, r.token, c.url
 		cfg.Watch.Folders, cfg.Spool.Dir = []string{t.TempDir()}, t.TempDir()
 		got := map[string]doctor.Level{}
-		doctor.Run(t.Context(), doctor.Options{Config: cfg, Version: "test", Probes: doctor.System()}, func(f doctor.Finding) {
-			if level, ok := r.want[f.Check]; ok && f.Level != level {
-				t.Errorf("%+v, want level %s", f, level)
-			}
-			got[f.Check] = f.Level
-		})
+		doctor.Run(t.Context(), doctor.Options{Config: cfg, Version: "test", Probes: doctor.System()},
+			func(f doctor.Finding) {
+				if level, ok := r.want[f.Check]; ok && f.Level != level {
+					t.Errorf("%+v, want level %s", f, level)
+				}
+				got[f.Check] = f.Level
+			})
 		for check := range r.want {
 			if _, ok := got[check]; !ok {
 				t.Errorf("the doctor found nothing about the %s", check)
@@ -308,7 +317,8 @@ func testStation(t *testing.T, c *cloud) {
 	card, dir := t.TempDir(), t.TempDir()
 	cfg := edgeconfig.Defaults()
 	cfg.Site, cfg.Device, cfg.Token, cfg.Cloud.URL = site, device, c.token, c.url
-	cfg.Watch.Folders, cfg.Watch.Stable, cfg.Watch.Sidecar, cfg.Watch.Poll = []string{card}, 100*time.Millisecond, 100*time.Millisecond, 20*time.Millisecond
+	cfg.Watch.Folders, cfg.Watch.Poll = []string{card}, 20*time.Millisecond
+	cfg.Watch.Stable, cfg.Watch.Sidecar = 100*time.Millisecond, 100*time.Millisecond
 	cfg.Spool.Dir, cfg.Spool.MinFree = dir, 1<<20
 	content := clip("station")
 	for name, b := range map[string][]byte{"DJI_0007.SRT": []byte("1\n"), "DJI_0007.MP4": content} {

@@ -17,7 +17,8 @@ func Sum(b []byte) Digest { return sha256.Sum256(b) }
 func ParseDigest(s string) (Digest, error) {
 	var d Digest
 	if len(s) != hex.EncodedLen(len(d)) {
-		return Digest{}, fmt.Errorf("sha256 of %d characters, want %d hex characters: %w", len(s), hex.EncodedLen(len(d)), ErrInvalid)
+		return Digest{}, fmt.Errorf("sha256 of %d characters, want %d hex characters: %w", len(s), hex.EncodedLen(len(d)),
+			ErrInvalid)
 	}
 	if _, err := hex.Decode(d[:], []byte(s)); err != nil {
 		return Digest{}, fmt.Errorf("sha256 %q: %w: %w", s, err, ErrInvalid)

@@ -10,7 +10,8 @@ import (
 )
 
 func TestParseID(t *testing.T) {
-	for _, s := range []string{"a", "01jd-x_Y", strings.Repeat("z", 64), string(NewID(time.Now())), string(NewID(time.Unix(-5, 0)))} {
+	for _, s := range []string{"a", "01jd-x_Y", strings.Repeat("z", 64), string(NewID(time.Now())),
+		string(NewID(time.Unix(-5, 0)))} {
 		if _, err := ParseID(s); err != nil {
 			t.Errorf("%q: %v", s, err)
 		}
@@ -39,8 +40,9 @@ func TestDigestText(t *testing.T) {
 
 func validManifest() Manifest {
 	s := Sum([]byte("x"))
-	return Manifest{Version: ManifestVersion, Footage: "f1", Video: File{Name: "DJI_0001.MP4", Size: ChunkSize + 3, SHA256: s,
-		Chunks: []Chunk{{Index: 0, Size: ChunkSize, SHA256: s}, {Index: 1, Size: 3, SHA256: s}}}}
+	return Manifest{Version: ManifestVersion, Footage: "f1",
+		Video: File{Name: "DJI_0001.MP4", Size: ChunkSize + 3, SHA256: s,
+			Chunks: []Chunk{{Index: 0, Size: ChunkSize, SHA256: s}, {Index: 1, Size: 3, SHA256: s}}}}
 }
 
 func TestManifestValidate(t *testing.T) {
@@ -81,7 +83,8 @@ func TestSniff(t *testing.T) {
 			}
 		}
 	}
-	for _, h := range [][]byte{nil, []byte("G"), []byte("Good morning"), []byte("RIFF....WAVE"), bytes.Repeat([]byte("GET / "), 200)} {
+	for _, h := range [][]byte{nil, []byte("G"), []byte("Good morning"), []byte("RIFF....WAVE"),
+		bytes.Repeat([]byte("GET / "), 200)} {
 		if got, err := Sniff(h); !errors.Is(err, ErrNotVideo) {
 			t.Errorf("%.12q: got %q %v, want ErrNotVideo", h, got, err)
 		}

@@ -94,7 +94,8 @@ func (f File) validate(what string) error {
 	for i, c := range f.Chunks {
 		want := min(left, ChunkSize)
 		if c.Index != i || c.Size != want || want <= 0 || c.SHA256.IsZero() {
-			return errors.Join(append(errs, fmt.Errorf("%s: chunk %d has index %d and size %d, want size %d", what, i, c.Index, c.Size, want))...)
+			return errors.Join(append(errs, fmt.Errorf("%s: chunk %d has index %d and size %d, want size %d", what, i, c.Index,
+				c.Size, want))...)
 		}
 		left -= c.Size
 	}

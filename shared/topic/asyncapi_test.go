@@ -158,12 +158,13 @@ func compare(t *testing.T, s schema, typ reflect.Type) {
 }
 
 var enums = map[reflect.Type][]string{
-	reflect.TypeFor[ClockSource]():  {string(ClockGNSS), string(ClockNTP), string(ClockDate)},
-	reflect.TypeFor[Clock]():        {string(ClockSynced), string(ClockUnsynced)},
-	reflect.TypeFor[FootageState](): {string(Captured), string(Spooled), string(Uploading), string(Uploaded), string(Quarantined)},
-	reflect.TypeFor[job.Stage]():    {string(job.StageDownload), string(job.StageDetect), string(job.StageReport)},
-	reflect.TypeFor[ReplyState]():   {string(Accepted), string(Refused), string(Finished)},
-	reflect.TypeFor[job.State]():    stateNames(),
+	reflect.TypeFor[ClockSource](): {string(ClockGNSS), string(ClockNTP), string(ClockDate)},
+	reflect.TypeFor[Clock]():       {string(ClockSynced), string(ClockUnsynced)},
+	reflect.TypeFor[FootageState](): {string(Captured), string(Spooled), string(Uploading), string(Uploaded),
+		string(Quarantined)},
+	reflect.TypeFor[job.Stage]():  {string(job.StageDownload), string(job.StageDetect), string(job.StageReport)},
+	reflect.TypeFor[ReplyState](): {string(Accepted), string(Refused), string(Finished)},
+	reflect.TypeFor[job.State]():  stateNames(),
 }
 
 func stateNames() []string {

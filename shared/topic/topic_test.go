@@ -33,7 +33,8 @@ func TestTopicsAndBack(t *testing.T) {
 }
 
 func TestForeignTopics(t *testing.T) {
-	for _, name := range []string{"", "cattle/v1", "cattle/v2/a/b/status", "cattle/v1/a/b", "cattle/v1/a/b/c/d/e", "cattle/v1/a/b/dance", "cattle/v1/a/b/status/x",
+	for _, name := range []string{"", "cattle/v1", "cattle/v2/a/b/status", "cattle/v1/a/b", "cattle/v1/a/b/c/d/e",
+		"cattle/v1/a/b/dance", "cattle/v1/a/b/status/x",
 		"cattle/v1/+/b/status", "cattle/v1/a/b/jobs/#", "cattle/v1//b/status", "cattle/v1/a/counts", "cattle/v1/a/counts/x/y", "cattle/v1/a/b/footage/"} {
 		if a, err := Parse(name); !errors.Is(err, ErrTopic) {
 			t.Errorf("%q: %+v %v", name, a, err)
@@ -70,7 +71,8 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		back := map[Kind]string{KindStatus: a.Device.Status(), KindVitals: a.Device.Vitals(), KindFootage: a.Device.Footage(footage.ID(a.ID)),
+		back := map[Kind]string{KindStatus: a.Device.Status(), KindVitals: a.Device.Vitals(),
+			KindFootage: a.Device.Footage(footage.ID(a.ID)),
 			KindCommand: a.Device.Command(), KindReply: a.Device.CommandReply(a.ID), KindJob: a.Device.Job(a.ID), KindCount: Counts(a.Device.Site, footage.ID(a.ID))}
 		if back[a.Kind] != name {
 			t.Fatalf("%q is %+v is %q", name, a, back[a.Kind])

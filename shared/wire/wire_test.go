@@ -45,7 +45,8 @@ func TestMetadataThereAndBack(t *testing.T) {
 }
 
 func TestBadMetadata(t *testing.T) {
-	for _, header := range []string{"footage ?", "a YQ==,a YQ==", " ,", "k\x01 YQ==", strings.Repeat("a", maxMetadata+1), "name /w=="} {
+	for _, header := range []string{"footage ?", "a YQ==,a YQ==", " ,", "k\x01 YQ==", strings.Repeat("a", maxMetadata+1),
+		"name /w=="} {
 		if m, err := ParseMetadataHeader(header); err == nil {
 			t.Errorf("%q: %v", header, m)
 		}

@@ -68,7 +68,8 @@ func start(t *testing.T) (*Broker, *people) {
 		{Name: "edge2", Site: "farm", Role: ledger.RoleDevice},
 		{Name: "boss", Site: "farm", Role: ledger.RoleOperator},
 	}}
-	b, err := New(t.Context(), Options{Listen: "127.0.0.1:0", Accounts: p, Service: Credentials{User: ServiceUser, Password: secret.New("s3cret")}})
+	b, err := New(t.Context(), Options{Listen: "127.0.0.1:0", Accounts: p,
+		Service: Credentials{User: ServiceUser, Password: secret.New("s3cret")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +221,10 @@ func TestCommandsWaitForADisconnectedDevice(t *testing.T) {
 	must(t, boss.Publish(d.Command(), 1, false, "pause"))
 	got := make(chan string, 1)
 	o := mqtt.NewClientOptions().AddBroker(b.URL()).SetClientID("e").SetUsername("edge1").SetPassword("edge1-token").
-		SetCleanSession(false).SetAutoReconnect(false).SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { got <- string(m.Payload()) })
+		SetCleanSession(false).SetAutoReconnect(false).SetDefaultPublishHandler(func(_ mqtt.Client,
+		m mqtt.Message) {
+		got <- string(m.Payload())
+	})
 	again := mqtt.NewClient(o)
 	must(t, again.Connect())
 	defer again.Disconnect(50)
@@ -281,7 +285,8 @@ func TestInvalidPacketClosesTheConnection(t *testing.T) {
 
 func TestAddressInUse(t *testing.T) {
 	b, p := start(t)
-	_, err := New(t.Context(), Options{Listen: b.Addr(), Accounts: p, Service: Credentials{User: ServiceUser, Password: secret.New("x")}})
+	_, err := New(t.Context(), Options{Listen: b.Addr(), Accounts: p,
+		Service: Credentials{User: ServiceUser, Password: secret.New("x")}})
 	if err == nil {
 		t.Error("two brokers listen on one address")
 	}

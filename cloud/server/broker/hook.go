@@ -45,7 +45,8 @@ func (h *hook) ID() string { return "accounts" }
 
 // Provides implements mqtt.Hook.
 func (h *hook) Provides(b byte) bool {
-	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired, mqtt.OnPublish}, []byte{b})
+	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired,
+		mqtt.OnPublish}, []byte{b})
 }
 
 // OnConnectAuthenticate implements mqtt.Hook. The name of the user becomes part of the
@@ -58,7 +59,8 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		return false
 	}
 	if pk.Connect.WillFlag && (!a.mayPublish(pk.Connect.WillTopic) || len(pk.Connect.WillPayload) > maxRetained) {
-		h.log.Warn("mqtt client refused: it may not publish its last will", "device", user, "topic", printable(pk.Connect.WillTopic))
+		h.log.Warn("mqtt client refused: it may not publish its last will", "device", user, "topic",
+			printable(pk.Connect.WillTopic))
 		return false
 	}
 	cl.ID = user + "/" + cl.ID
@@ -131,7 +133,8 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	}
 	_, known := h.server.Topics.Retained.Get(pk.TopicName)
 	if len(pk.Payload) > maxRetained || !known && h.server.Topics.Retained.Len() >= maxRetainedTopics {
-		h.log.Warn("mqtt message not retained: over the limit", "client", cl.ID, "topic", pk.TopicName, "bytes", len(pk.Payload))
+		h.log.Warn("mqtt message not retained: over the limit", "client", cl.ID, "topic", pk.TopicName, "bytes",
+			len(pk.Payload))
 		pk.FixedHeader.Retain = false
 	}
 	return pk, nil

@@ -130,7 +130,8 @@ func (a *answer) finish() {
 	switch slug := a.x.problem.Slug(); {
 	case a.status == http.StatusPreconditionFailed:
 		a.Header().Set("Tus-Version", wire.TusVersion)
-	case (slug == wire.SlugOffsetConflict || slug == wire.SlugChecksumMismatch) && a.x.method == http.MethodPatch && !a.x.expires.IsZero():
+	case (slug == wire.SlugOffsetConflict || slug == wire.SlugChecksumMismatch) && a.x.method == http.MethodPatch &&
+		!a.x.expires.IsZero():
 		a.expiry() // the upload can continue
 	}
 	writeProblem(a.ResponseWriter, a.x.problem)

@@ -172,7 +172,8 @@ func mismatchProblem() *problem.Error {
 
 func droppedProblem() *problem.Error {
 	return problem.New(wire.SlugOffsetConflict,
-		"The request ended before its last byte. It has a checksum, so none of its bytes count: send them again from the same offset.")
+		"The request ended before its last byte. It has a checksum, so none of its bytes count: send them again from "+
+			"the same offset.")
 }
 
 func checkedSizeProblem() *problem.Error {

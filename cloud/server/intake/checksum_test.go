@@ -31,7 +31,8 @@ func sha1Of(b []byte) string {
 
 func (s *site) checked(path string, offset int, content io.Reader, sum string, more ...string) reply {
 	s.t.Helper()
-	return s.do("PATCH", path, content, append([]string{"Upload-Offset", strconv.Itoa(offset), "Content-Type", octets, "Upload-Checksum", sum}, more...)...)
+	return s.do("PATCH", path, content, append([]string{"Upload-Offset", strconv.Itoa(offset), "Content-Type", octets,
+		"Upload-Checksum", sum}, more...)...)
 }
 
 // chunked hides the size of a body, which is then sent without Content-Length.
@@ -58,7 +59,8 @@ func TestChecksum(t *testing.T) {
 		if i%2 == 0 {
 			body = chunked(part)
 		}
-		if r := s.checked(path, c.from, body, c.sum(part)); r.status != http.StatusNoContent || r.header.Get("Upload-Offset") != strconv.Itoa(c.to) {
+		if r := s.checked(path, c.from, body,
+			c.sum(part)); r.status != http.StatusNoContent || r.header.Get("Upload-Offset") != strconv.Itoa(c.to) {
 			t.Fatalf("%d %v %s", r.status, r.header, r.body)
 		}
 	}
@@ -66,7 +68,8 @@ func TestChecksum(t *testing.T) {
 		t.Fatalf("%+v", f)
 	}
 	// A complete upload accepts no more bytes and checks no checksum.
-	s.want(s.checked(path, len(content), strings.NewReader("more"), sha256Of([]byte("more"))), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
+	s.want(s.checked(path, len(content), strings.NewReader("more"), sha256Of([]byte("more"))),
+		http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
 	s.want(s.checked(path, len(content), nil, sha256Of([]byte("more"))), statusChecksumMismatch, wire.SlugChecksumMismatch)
 	if r := s.checked(path, len(content), nil, sha256Of(nil)); r.status != http.StatusNoContent {
 		t.Fatalf("%d %s", r.status, r.body)
@@ -80,16 +83,20 @@ func TestChecksumRefused(t *testing.T) {
 	good := sha256Of(content)
 	for name, sum := range map[string]string{
 		"algorithm": "md5 " + strings.Fields(good)[1], "upper case": "SHA256 " + strings.Fields(good)[1], "empty": "", "no digest": "sha256", "short": "sha256 YQ==",
-		"of another": "sha1 " + strings.Fields(good)[1], "no padding": strings.TrimRight(good, "="), "two spaces": strings.Replace(good, " ", "  ", 1), "more": good + ",",
+		"of another": "sha1 " + strings.Fields(good)[1], "no padding": strings.TrimRight(good,
+			"="), "two spaces": strings.Replace(good, " ", "  ", 1), "more": good + ",",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.want(s.checked(path, 0, bytes.NewReader(content), sum), http.StatusBadRequest, wire.SlugBadMetadata)
 		})
 	}
-	s.want(s.checked(path, 0, bytes.NewReader(content), good, "Upload-Checksum", good), http.StatusBadRequest, wire.SlugBadMetadata)
-	s.want(s.checked(path, 7, bytes.NewReader(content[7:]), sha256Of(content[7:])), http.StatusConflict, wire.SlugOffsetConflict)
+	s.want(s.checked(path, 0, bytes.NewReader(content), good, "Upload-Checksum", good), http.StatusBadRequest,
+		wire.SlugBadMetadata)
+	s.want(s.checked(path, 7, bytes.NewReader(content[7:]), sha256Of(content[7:])), http.StatusConflict,
+		wire.SlugOffsetConflict)
 	s.want(s.checked("/files/unknown", 0, bytes.NewReader(content), good), http.StatusNotFound, wire.SlugUploadGone)
-	for name, body := range map[string]io.Reader{"declared": bytes.NewReader(append(content, 0)), "chunked": chunked(append(content, 0))} {
+	for name, body := range map[string]io.Reader{"declared": bytes.NewReader(append(content, 0)),
+		"chunked": chunked(append(content, 0))} {
 		t.Run("too much, "+name, func(t *testing.T) {
 			s.want(s.checked(path, 0, body, sha256Of(append(content, 0))), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
 		})
@@ -109,7 +116,8 @@ func TestChecksumAtCreation(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	content := clip("x", 9000)
 	post := func(sum string, more ...string) reply {
-		return s.do("POST", "/files/", bytes.NewReader(content[:4000]), append([]string{"Upload-Length", "9000", "Upload-Checksum", sum}, more...)...)
+		return s.do("POST", "/files/", bytes.NewReader(content[:4000]),
+			append([]string{"Upload-Length", "9000", "Upload-Checksum", sum}, more...)...)
 	}
 	s.want(post(sha256Of(content), "Content-Type", octets), statusChecksumMismatch, wire.SlugChecksumMismatch)
 	s.want(post(sha256Of(content[:4000])), http.StatusBadRequest, wire.SlugBadMetadata) // no body, by its type
@@ -152,7 +160,8 @@ func TestChecksumOfACutRequest(t *testing.T) {
 			}
 		})
 	}
-	if r := s.checked(path, 100_000, bytes.NewReader(content[100_000:]), sha1Of(content[100_000:])); r.status != http.StatusNoContent {
+	if r := s.checked(path, 100_000, bytes.NewReader(content[100_000:]),
+		sha1Of(content[100_000:])); r.status != http.StatusNoContent {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	if s.footageOf(path).SHA256 != footage.Sum(content) {
@@ -171,7 +180,8 @@ func TestChecksumAfterACrash(t *testing.T) {
 	}
 	path := s.create(len(content))
 	leave(path)
-	if r := s.checked(path, 0, bytes.NewReader(content), sha256Of(content)); r.status != http.StatusNoContent || s.footageOf(path).SHA256 != footage.Sum(content) {
+	if r := s.checked(path, 0, bytes.NewReader(content),
+		sha256Of(content)); r.status != http.StatusNoContent || s.footageOf(path).SHA256 != footage.Sum(content) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	path = s.create(len(content))
@@ -182,7 +192,8 @@ func TestChecksumAfterACrash(t *testing.T) {
 }
 
 func FuzzParseChecksum(f *testing.F) {
-	for _, s := range []string{"", " ", "sha1", sha1Of(nil), sha256Of(nil), "sha1 " + sha256Of(nil)[7:], "md5 1B2M2Y8AsgTpgAmY7PhCfg==", sha1Of(nil) + "\n", "sha256 \x00"} {
+	for _, s := range []string{"", " ", "sha1", sha1Of(nil), sha256Of(nil), "sha1 " + sha256Of(nil)[7:],
+		"md5 1B2M2Y8AsgTpgAmY7PhCfg==", sha1Of(nil) + "\n", "sha256 \x00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, header string) {

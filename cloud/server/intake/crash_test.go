@@ -72,7 +72,8 @@ func (b crashingFootage) RecordUpload(ctx context.Context, id string, f ledger.F
 	return r, err
 }
 
-func (b crashingFootage) RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (j ledger.Job, err error) {
+func (b crashingFootage) RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (j ledger.Job,
+	err error) {
 	err = b.m.step("restore", func() error { j, err = b.Catalog.RestoreVideo(ctx, id, f, lost, key); return err })
 	return j, err
 }

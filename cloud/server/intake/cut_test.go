@@ -85,7 +85,8 @@ func (s *site) rawPatch(path string, offset, size int, part []byte, header ...st
 	c := must.Get(new(net.Dialer).DialContext(context.Background(), "tcp", s.server.Listener.Addr().String()))(s.t)
 	must.Do(s.t, c.SetDeadline(time.Now().Add(20*time.Second))) // a fault must not hang the test
 	s.t.Cleanup(func() { _ = c.Close() })
-	_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n"+
+	_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nContent-Type: "+
+		"application/offset+octet-stream\r\n"+
 		"Upload-Offset: %d\r\nContent-Length: %d\r\n%s\r\n%s", path, offset, size, lines(header), part)
 	must.Do(s.t, err)
 	return c

@@ -55,7 +55,8 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 	up.u.Finished = in.now()
 	in.rollings.remove(up.u.ID)
 	in.metrics.finished.WithLabelValues(outcome).Inc()
-	in.log.Info("upload finished", "footage", up.u.Footage, "device", up.u.Device, "bytes", up.u.Size, "sha256", digest.String(), "outcome", outcome)
+	in.log.Info("upload finished", "footage", up.u.Footage, "device", up.u.Device, "bytes", up.u.Size, "sha256",
+		digest.String(), "outcome", outcome)
 	return nil
 }
 
@@ -110,7 +111,8 @@ func (up *upload) verify(ctx context.Context) (footage.Digest, error) {
 	up.in.rollings.put(up.u.ID, sum)
 	if !up.u.SHA256.IsZero() && up.u.SHA256 != digest {
 		return digest, up.in.refuse(ctx, up.u, problem.New(wire.SlugHashMismatch,
-			"The stored bytes have the SHA-256 %s, but %s was declared. The upload is deleted: read the file again and create a new upload.", digest, up.u.SHA256))
+			"The stored bytes have the SHA-256 %s, but %s was declared. The upload is deleted: read the file again and "+
+				"create a new upload.", digest, up.u.SHA256))
 	}
 	return digest, nil
 }
@@ -181,7 +183,8 @@ func (in *Intake) restore(ctx context.Context, u ledger.Upload, have ledger.Foot
 	if err != nil {
 		return nil, err
 	}
-	in.log.Warn("blob of footage missing; restored from a new upload", "footage", have.ID, "lost", have.BlobKey, "upload", u.ID, "job", j.ID, "state", j.State)
+	in.log.Warn("blob of footage missing; restored from a new upload", "footage", have.ID, "lost", have.BlobKey,
+		"upload", u.ID, "job", j.ID, "state", j.State)
 	return &j, nil
 }
 

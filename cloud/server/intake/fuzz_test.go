@@ -15,7 +15,8 @@ import (
 
 // tusd reads every header that is accepted here in the same way.
 func FuzzParseMetadata(f *testing.F) {
-	for _, s := range []string{"", "filename YS5tcDQ=", "a,b ", "a  YQ==", "k YQ==,k Yg==", " , ", "sha256 !!", "\x00 YQ=="} {
+	for _, s := range []string{"", "filename YS5tcDQ=", "a,b ", "a  YQ==", "k YQ==,k Yg==", " , ", "sha256 !!",
+		"\x00 YQ=="} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
@@ -36,12 +37,14 @@ func FuzzParseMetadata(f *testing.F) {
 }
 
 func FuzzCleanName(f *testing.F) {
-	for _, s := range []string{"", ".", "..", "/", `C:\a\b.mp4`, "../../etc/passwd", "a\x00b\n", strings.Repeat("ä", 300), "\xff"} {
+	for _, s := range []string{"", ".", "..", "/", `C:\a\b.mp4`, "../../etc/passwd", "a\x00b\n",
+		strings.Repeat("ä", 300), "\xff"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		got := cleanName(name, "id")
-		if got == "" || len(got) > maxName || strings.ContainsAny(got, "/\\\x00\n\r") || got == "." || got == ".." || !utf8.ValidString(got) {
+		if got == "" || len(got) > maxName || strings.ContainsAny(got,
+			"/\\\x00\n\r") || got == "." || got == ".." || !utf8.ValidString(got) {
 			t.Fatalf("%q became %q", name, got)
 		}
 	})

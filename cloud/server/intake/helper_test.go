@@ -46,7 +46,8 @@ func newSite(t testing.TB, dir string, alter ...func(*Options)) *site {
 	t.Helper()
 	s := &site{t: t, dir: dir, clock: clock.New()}
 	s.device = ledger.Device{Name: "base-1", Site: "north", Role: ledger.RoleDevice}
-	s.ledger = must.Get(ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"), ledger.Options{Now: s.clock.Now}))(t)
+	s.ledger = must.Get(ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"),
+		ledger.Options{Now: s.clock.Now}))(t)
 	s.blobs = must.Get(disk.New(filepath.Join(dir, "blobs")))(t)
 	s.queue = must.Get(embedded.New(context.Background(), s.ledger.DB(), s.clock.Now))(t)
 	o := Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.Now, MaxSize: 64 << 20}
@@ -139,13 +140,15 @@ func (s *site) create(size int, metadata ...string) string {
 
 func (s *site) patch(path string, offset int, content []byte) reply {
 	s.t.Helper()
-	return s.do("PATCH", path, bytes.NewReader(content), "Upload-Offset", strconv.Itoa(offset), "Content-Type", "application/offset+octet-stream")
+	return s.do("PATCH", path, bytes.NewReader(content), "Upload-Offset", strconv.Itoa(offset), "Content-Type",
+		"application/offset+octet-stream")
 }
 
 func (s *site) wantPatch(path string, offset int, content []byte) {
 	s.t.Helper()
 	r := s.patch(path, offset, content)
-	if want := strconv.Itoa(offset + len(content)); r.status != http.StatusNoContent || r.header.Get("Upload-Offset") != want {
+	if want := strconv.Itoa(offset + len(content)); r.status != http.StatusNoContent ||
+		r.header.Get("Upload-Offset") != want {
 		s.t.Fatalf("patch at %d: %d, offset %q, want %s: %s", offset, r.status, r.header.Get("Upload-Offset"), want, r.body)
 	}
 }

@@ -155,9 +155,10 @@ func New(o Options) (*Intake, error) {
 	shared, _ := o.Stager.(blob.Holder)
 	l := o.Ledger
 	in := &Intake{
-		o: o, sessions: l.Uploads, received: l.Uploads, stale: l.Uploads, footage: l.Footage, jobs: l.Jobs, thumbnails: l.Thumbnails,
-		blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
-		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}}, touchEvery: idleTime / 3, jobCursors: map[string]string{},
+		o: o, sessions: l.Uploads, received: l.Uploads, stale: l.Uploads, footage: l.Footage, jobs: l.Jobs,
+		thumbnails: l.Thumbnails, blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
+		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}},
+		touchEvery: idleTime / 3, jobCursors: map[string]string{},
 	}
 	var err error
 	if in.metrics, err = newMetrics(o.Metrics, l.Uploads); err != nil {
@@ -178,7 +179,8 @@ func New(o Options) (*Intake, error) {
 		AcquireLockTimeout:               lockWait,
 		NetworkTimeout:                   o.IdleTimeout,
 		GracefulRequestCompletionTimeout: graceful,
-		Logger:                           xslog.New(xslog.NewTextHandler(io.Discard, nil)), // ServeHTTP logs each request itself
+		// ServeHTTP logs each request itself.
+		Logger: xslog.New(xslog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
@@ -296,7 +298,8 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *problem.Error) {
 // single refuses duplicate headers. tusd would use the first one silently, and a digest
 // in the second one would not be checked.
 func single(h http.Header) *problem.Error {
-	for _, name := range []string{"Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata", "Upload-Checksum"} {
+	for _, name := range []string{"Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata",
+		"Upload-Checksum"} {
 		if len(h.Values(name)) > 1 {
 			return problem.New(wire.SlugBadMetadata, "Duplicate header %s: send it once.", name)
 		}

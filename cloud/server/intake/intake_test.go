@@ -29,7 +29,8 @@ func TestUploadInPieces(t *testing.T) {
 	}
 	f := s.footageOf(path)
 	if f.ID != "f1" || f.Device != "base-1" || f.Site != "north" || f.Name != "DJI_0001.MP4" || f.Size != 3_000_000 ||
-		f.SHA256 != footage.Sum(content) || !strings.HasPrefix(f.BlobKey, "footage/f1/original-") || !f.Captured.Equal(time.Date(2026, 6, 30, 5, 0, 0, 0, time.UTC)) {
+		f.SHA256 != footage.Sum(content) || !strings.HasPrefix(f.BlobKey,
+		"footage/f1/original-") || !f.Captured.Equal(time.Date(2026, 6, 30, 5, 0, 0, 0, time.UTC)) {
 		t.Fatalf("%+v", f.Footage)
 	}
 	if f.Job == nil || f.Job.State != job.Queued || s.messages() != 1 {
@@ -52,7 +53,8 @@ func TestUploadInPieces(t *testing.T) {
 func TestProtocol(t *testing.T) {
 	s := newSite(t, t.TempDir())
 	r := s.do("OPTIONS", "/files/", nil)
-	if r.status != http.StatusOK || r.header.Get("Tus-Version") != "1.0.0" || r.header.Get("Tus-Max-Size") != strconv.Itoa(64<<20) ||
+	if r.status != http.StatusOK || r.header.Get("Tus-Version") != "1.0.0" ||
+		r.header.Get("Tus-Max-Size") != strconv.Itoa(64<<20) ||
 		r.header.Get("Tus-Extension") != "creation,creation-with-upload,termination,creation-defer-length,expiration,checksum" || r.header.Get("Tus-Checksum-Algorithm") != "sha256,sha1" {
 		t.Fatalf("%d %v", r.status, r.header)
 	}
@@ -90,7 +92,8 @@ func TestCreationWithUpload(t *testing.T) {
 	for name, first := range map[string]int{"all": 9000, "part": 4000} {
 		t.Run(name, func(t *testing.T) {
 			content := clip(name, 9000)
-			r := s.do("POST", "/files", bytes.NewReader(content[:first]), "Upload-Length", "9000", "Content-Type", "application/offset+octet-stream")
+			r := s.do("POST", "/files", bytes.NewReader(content[:first]), "Upload-Length", "9000", "Content-Type",
+				"application/offset+octet-stream")
 			if r.status != http.StatusCreated || r.header.Get("Upload-Offset") != strconv.Itoa(first) {
 				t.Fatalf("%d %s %s", r.status, r.header.Get("Upload-Offset"), r.body)
 			}
@@ -122,18 +125,22 @@ func TestDeferredLength(t *testing.T) {
 		t.Fatalf("%v", r.header)
 	}
 	octets := []string{"Content-Type", "application/offset+octet-stream"}
-	r := s.do("PATCH", path, bytes.NewReader(content[4000:]), append(octets, "Upload-Offset", "4000", "Upload-Length", "5000")...)
+	r := s.do("PATCH", path, bytes.NewReader(content[4000:]),
+		append(octets, "Upload-Offset", "4000", "Upload-Length", "5000")...)
 	if r.status != http.StatusNoContent || s.footageOf(path).SHA256 != footage.Sum(content) {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
 	path = begin()
-	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "0")...), http.StatusUnprocessableEntity, wire.SlugEmpty)
+	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "0")...),
+		http.StatusUnprocessableEntity, wire.SlugEmpty)
 	s.wantGone(path)
 	path = begin()
-	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "99999999999")...), http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
+	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "99999999999")...),
+		http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
 	// A short text whose length is declared last is refused then.
 	s.wantPatch(path, 0, []byte("hello"))
-	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "5", "Upload-Length", "5")...), http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
+	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "5", "Upload-Length", "5")...),
+		http.StatusUnsupportedMediaType, wire.SlugNotAVideo)
 	s.wantGone(path)
 }
 
@@ -145,32 +152,47 @@ func TestRefusedAtCreation(t *testing.T) {
 		slug   wire.Slug
 		header []string
 	}{
-		"empty":             {422, wire.SlugEmpty, []string{"Upload-Length", "0"}},
-		"too large":         {413, wire.SlugTooLarge, []string{"Upload-Length", strconv.Itoa(64<<20 + 1)}},
-		"no length":         {400, wire.SlugBadMetadata, nil},
-		"negative length":   {400, wire.SlugBadMetadata, []string{"Upload-Length", "-1"}},
-		"no number":         {400, wire.SlugBadMetadata, []string{"Upload-Length", "many"}},
-		"huge number":       {400, wire.SlugBadMetadata, []string{"Upload-Length", "99999999999999999999"}},
-		"both lengths":      {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Defer-Length", "1"}},
-		"wrong version":     {412, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Tus-Resumable", "0.2"}},
-		"concatenation":     {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Concat", "partial"}},
-		"no base64":         {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", "filename !!!"}},
-		"no UTF-8":          {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("filename", "\xff\xfe")}},
-		"key twice":         {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("a", "1", "a", "2")}},
-		"long metadata":     {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("a", strings.Repeat("x", 9000))}},
-		"footage id":        {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "../../etc")}},
-		"digest":            {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("sha256", "123")}},
-		"digest of zeros":   {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("sha256", strings.Repeat("0", 64))}},
-		"length twice":      {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Length", "6"}},
-		"metadata twice":    {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("a", "1"), "Upload-Metadata", meta("sha256", "1")}},
-		"captured":          {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("captured", "yesterday")}},
-		"kind":              {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", meta("kind", "music")}},
-		"other content":     {409, wire.SlugConflict, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "sha256", digestOf(nil))}},
-		"late telemetry":    {409, wire.SlugConflict, []string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "kind", "telemetry")}},
-		"large telemetry":   {413, wire.SlugTooLarge, []string{"Upload-Length", strconv.Itoa(64<<20 + 1), "Upload-Metadata", meta("kind", "telemetry")}},
-		"large thumbnail":   {413, wire.SlugTooLarge, []string{"Upload-Length", strconv.Itoa(512<<10 + 1), "Upload-Metadata", meta("kind", "thumbnail")}},
-		"endless thumbnail": {400, wire.SlugBadMetadata, []string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "thumbnail")}},
-		"endless telemetry": {400, wire.SlugBadMetadata, []string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "telemetry")}},
+		"empty":           {422, wire.SlugEmpty, []string{"Upload-Length", "0"}},
+		"too large":       {413, wire.SlugTooLarge, []string{"Upload-Length", strconv.Itoa(64<<20 + 1)}},
+		"no length":       {400, wire.SlugBadMetadata, nil},
+		"negative length": {400, wire.SlugBadMetadata, []string{"Upload-Length", "-1"}},
+		"no number":       {400, wire.SlugBadMetadata, []string{"Upload-Length", "many"}},
+		"huge number":     {400, wire.SlugBadMetadata, []string{"Upload-Length", "99999999999999999999"}},
+		"both lengths":    {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Defer-Length", "1"}},
+		"wrong version":   {412, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Tus-Resumable", "0.2"}},
+		"concatenation":   {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Concat", "partial"}},
+		"no base64":       {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Metadata", "filename !!!"}},
+		"no UTF-8": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("filename", "\xff\xfe")}},
+		"key twice": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("a", "1", "a", "2")}},
+		"long metadata": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("a", strings.Repeat("x", 9000))}},
+		"footage id": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "../../etc")}},
+		"digest": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("sha256", "123")}},
+		"digest of zeros": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("sha256", strings.Repeat("0", 64))}},
+		"length twice": {400, wire.SlugBadMetadata, []string{"Upload-Length", "5", "Upload-Length", "6"}},
+		"metadata twice": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("a", "1"), "Upload-Metadata", meta("sha256", "1")}},
+		"captured": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("captured", "yesterday")}},
+		"kind": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("kind", "music")}},
+		"other content": {409, wire.SlugConflict,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "sha256", digestOf(nil))}},
+		"late telemetry": {409, wire.SlugConflict,
+			[]string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "kind", "telemetry")}},
+		"large telemetry": {413, wire.SlugTooLarge,
+			[]string{"Upload-Length", strconv.Itoa(64<<20 + 1), "Upload-Metadata", meta("kind", "telemetry")}},
+		"large thumbnail": {413, wire.SlugTooLarge,
+			[]string{"Upload-Length", strconv.Itoa(512<<10 + 1), "Upload-Metadata", meta("kind", "thumbnail")}},
+		"endless thumbnail": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "thumbnail")}},
+		"endless telemetry": {400, wire.SlugBadMetadata,
+			[]string{"Upload-Defer-Length", "1", "Upload-Metadata", meta("kind", "telemetry")}},
 	} {
 		t.Run(name, func(t *testing.T) { s.want(s.do("POST", "/files/", nil, c.header...), c.status, c.slug) })
 	}
@@ -194,12 +216,13 @@ func TestRefusedLater(t *testing.T) {
 		"no offset":       {400, wire.SlugBadMetadata, "PATCH", path, octets},
 		"negative offset": {400, wire.SlugBadMetadata, "PATCH", path, append(octets, "Upload-Offset", "-7")},
 		"content type":    {415, wire.SlugBadMetadata, "PATCH", path, []string{"Upload-Offset", "0"}},
-		"second length":   {400, wire.SlugBadMetadata, "PATCH", path, append(octets, "Upload-Offset", "0", "Upload-Length", "5000")},
-		"unknown":         {404, wire.SlugUploadGone, "PATCH", "/files/unknown", append(octets, "Upload-Offset", "0")},
-		"odd id":          {404, wire.SlugUploadGone, "PATCH", "/files/a/../../b%00c", append(octets, "Upload-Offset", "0")},
-		"elsewhere":       {404, wire.SlugNotFound, "POST", "/elsewhere", []string{"Upload-Length", "5"}},
-		"download":        {405, wire.SlugMethodNotAllowed, "GET", path, nil},
-		"put":             {405, wire.SlugMethodNotAllowed, "PUT", path, nil},
+		"second length": {400, wire.SlugBadMetadata, "PATCH", path,
+			append(octets, "Upload-Offset", "0", "Upload-Length", "5000")},
+		"unknown":   {404, wire.SlugUploadGone, "PATCH", "/files/unknown", append(octets, "Upload-Offset", "0")},
+		"odd id":    {404, wire.SlugUploadGone, "PATCH", "/files/a/../../b%00c", append(octets, "Upload-Offset", "0")},
+		"elsewhere": {404, wire.SlugNotFound, "POST", "/elsewhere", []string{"Upload-Length", "5"}},
+		"download":  {405, wire.SlugMethodNotAllowed, "GET", path, nil},
+		"put":       {405, wire.SlugMethodNotAllowed, "PUT", path, nil},
 	} {
 		t.Run(name, func(t *testing.T) { s.want(s.do(c.method, c.path, nil, c.header...), c.status, c.slug) })
 	}
@@ -240,7 +263,8 @@ func TestWhoMayUpload(t *testing.T) {
 	id := string(s.footageOf(path).ID)
 	s.device = owner
 	s.device.Name = "base-3"
-	s.want(s.do("POST", "/files/", nil, "Upload-Length", "5", "Upload-Metadata", meta("footage", id)), http.StatusConflict, wire.SlugConflict)
+	s.want(s.do("POST", "/files/", nil, "Upload-Length", "5", "Upload-Metadata", meta("footage", id)),
+		http.StatusConflict, wire.SlugConflict)
 }
 
 func TestNotAVideo(t *testing.T) {
@@ -294,7 +318,8 @@ func TestDuplicate(t *testing.T) {
 	}
 	s.only("f1")
 	// The same id again, as from a station that lost its records.
-	if again := s.upload(content, "footage", "f1"); again.DuplicateOf != "" || s.messages() != 1 || !bytes.Equal(s.blob(again.BlobKey), content) {
+	if again := s.upload(content, "footage",
+		"f1"); again.DuplicateOf != "" || s.messages() != 1 || !bytes.Equal(s.blob(again.BlobKey), content) {
 		t.Fatalf("%+v", again)
 	}
 	// Other bytes under a recorded id never change it, even without a declared digest.
@@ -315,7 +340,8 @@ func TestTelemetry(t *testing.T) {
 	if s.messages() != 0 || s.head(path) != len(srt) {
 		t.Fatal("telemetry created a job")
 	}
-	if f := s.upload(clip("x", 2000), "footage", "f1"); f.TelemetryKey != "footage/f1/telemetry.srt" || !bytes.Equal(s.blob(f.TelemetryKey), srt) {
+	if f := s.upload(clip("x", 2000), "footage",
+		"f1"); f.TelemetryKey != "footage/f1/telemetry.srt" || !bytes.Equal(s.blob(f.TelemetryKey), srt) {
 		t.Fatalf("%+v", f)
 	}
 	path = s.create(len(srt), "footage", "f2", "kind", "telemetry", "sha256", digestOf(nil))
@@ -333,7 +359,8 @@ func TestThumbnail(t *testing.T) {
 		must.Do(t, err)
 		return len(ts)
 	}
-	path := s.create(len(picture), "footage", "f1", "kind", "thumbnail", "filename", "DJI_0001.MP4", "sha256", digestOf(picture))
+	path := s.create(len(picture), "footage", "f1", "kind", "thumbnail", "filename", "DJI_0001.MP4", "sha256",
+		digestOf(picture))
 	s.wantPatch(path, 0, picture)
 	if s.messages() != 0 || s.head(path) != len(picture) || waiting() != 1 {
 		t.Fatalf("%d messages, %d waiting", s.messages(), waiting())
@@ -353,7 +380,8 @@ func TestThumbnail(t *testing.T) {
 	s.want(s.patch(path, 0, text), http.StatusUnsupportedMediaType, wire.SlugNotAPicture)
 	s.wantGone(path)
 	must.Do(t, s.ledger.Thumbnails.Put(t.Context(), ledger.Thumbnail{Footage: "f3", Device: "another", BlobKey: "k"}))
-	s.want(s.do("POST", "/files/", nil, "Upload-Length", "9", "Upload-Metadata", meta("footage", "f3", "kind", "thumbnail")), http.StatusConflict, wire.SlugConflict)
+	s.want(s.do("POST", "/files/", nil, "Upload-Length", "9", "Upload-Metadata",
+		meta("footage", "f3", "kind", "thumbnail")), http.StatusConflict, wire.SlugConflict)
 }
 
 func TestTooManySessions(t *testing.T) {

@@ -19,8 +19,10 @@ const maxName = 255 // bytes of a file name
 
 // newUpload makes the session that the metadata describes. The device is the
 // token's: what the client writes about it is ignored.
-func newUpload(d ledger.Device, meta map[string]string, size int64, deferred bool, now time.Time) (ledger.Upload, error) {
-	u := ledger.Upload{ID: string(footage.NewID(now)), Device: d.Name, Site: d.Site, Size: size, Deferred: deferred, Metadata: meta}
+func newUpload(d ledger.Device, meta map[string]string, size int64, deferred bool, now time.Time) (ledger.Upload,
+	error) {
+	u := ledger.Upload{ID: string(footage.NewID(now)), Device: d.Name, Site: d.Site, Size: size, Deferred: deferred,
+		Metadata: meta}
 	m, err := wire.ReadMetadata(meta)
 	if err != nil {
 		var bad *wire.MetadataError
@@ -44,7 +46,8 @@ func newUpload(d ledger.Device, meta map[string]string, size int64, deferred boo
 	}
 	most := u.Kind.MaxSize()
 	if deferred {
-		return u, badMetadata(wire.MetaKind, fmt.Errorf("an upload of kind %s must have an Upload-Length when it is created", u.Kind))
+		return u, badMetadata(wire.MetaKind,
+			fmt.Errorf("an upload of kind %s must have an Upload-Length when it is created", u.Kind))
 	}
 	if size > most {
 		return u, problem.New(wire.SlugTooLarge,

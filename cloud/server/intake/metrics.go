@@ -30,14 +30,18 @@ func newMetrics(r prometheus.Registerer, s sessions) (*metrics, error) {
 		return prometheus.Opts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}
 	}
 	m := &metrics{
-		bytes:  prometheus.NewCounter(prometheus.CounterOpts(opts("received_bytes_total", "Bytes of uploads that are durable."))),
+		bytes: prometheus.NewCounter(prometheus.CounterOpts(opts("received_bytes_total",
+			"Bytes of uploads that are durable."))),
 		active: prometheus.NewGauge(prometheus.GaugeOpts(opts("requests_active", "Running upload requests."))),
-		finished: prometheus.NewCounterVec(prometheus.CounterOpts(opts("uploads_finished_total", "Uploads that were verified and recorded.")),
+		finished: prometheus.NewCounterVec(prometheus.CounterOpts(opts("uploads_finished_total",
+			"Uploads that were verified and recorded.")),
 			[]string{"outcome"}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts(opts("refused_total", "Requests answered with a problem document.")),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts(opts("refused_total",
+			"Requests answered with a problem document.")),
 			[]string{"problem"}),
 	}
-	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("sessions_open", "Upload sessions that are not finished.")), func() float64 {
+	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts("sessions_open",
+		"Upload sessions that are not finished.")), func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit)
 		defer cancel()
 		n, err := s.CountUnfinished(ctx, "")

@@ -31,7 +31,8 @@ func goneProblem() *problem.Error {
 
 func interruptedProblem() *problem.Error {
 	return problem.New(wire.SlugOffsetConflict,
-		"The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and continue from there.")
+		"The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and "+
+			"continue from there.")
 }
 
 // asProblem answers an error of the parts below. For a client of the intake, what
@@ -85,7 +86,8 @@ var tusProblems = map[string]func() *problem.Error{
 	handler.ErrFileLocked.ErrorCode:  lockedProblem,
 	handler.ErrNotImplemented.ErrorCode: func() *problem.Error {
 		return problem.New(wire.SlugBadMetadata,
-			"This server does not offer that part of the tus protocol: OPTIONS lists the extensions that it offers.").WithStatus(http.StatusNotImplemented)
+			"This server does not offer that part of the tus protocol: OPTIONS lists the extensions that it offers.").
+			WithStatus(http.StatusNotImplemented)
 	},
 }
 

@@ -22,7 +22,8 @@ import (
 func (s *site) another() *site {
 	s.t.Helper()
 	o := &site{t: s.t, dir: s.dir, clock: s.clock, device: s.device, ledger: s.ledger, blobs: s.blobs, queue: s.queue}
-	o.in = must.Get(New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.Now, MaxSize: 64 << 20}))(s.t)
+	o.in = must.Get(New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.Now,
+		MaxSize: 64 << 20}))(s.t)
 	o.server = httptest.NewServer(o)
 	s.t.Cleanup(o.server.Close)
 	return o
@@ -179,7 +180,8 @@ func TestStorageUnreachable(t *testing.T) {
 	path := s.create(5000)
 	blobs := s.in.blobs
 	s.in.blobs = unreachable{blobs}
-	for _, r := range []reply{s.patch(path, 0, []byte("x")), s.do(http.MethodHead, s.server.URL+path, nil, "Tus-Resumable", "1.0.0")} {
+	for _, r := range []reply{s.patch(path, 0, []byte("x")),
+		s.do(http.MethodHead, s.server.URL+path, nil, "Tus-Resumable", "1.0.0")} {
 		if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") != "5" {
 			t.Errorf("%+v", r)
 		}

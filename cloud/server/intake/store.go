@@ -74,7 +74,8 @@ func (in *Intake) checkCreate(ctx context.Context, u ledger.Upload) error {
 	}
 	if open >= in.o.MaxSessions {
 		return problem.New(wire.SlugConflict,
-			"This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).WithStatus(http.StatusTooManyRequests)
+			"This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).
+			WithStatus(http.StatusTooManyRequests)
 	}
 	if u.Kind == wire.KindThumbnail {
 		return in.checkThumbnail(ctx, u)
@@ -142,7 +143,8 @@ func (in *Intake) load(ctx context.Context, device, id string) (*upload, error) 
 		up.offset = u.Size
 		return up, nil
 	}
-	in.log.Error("staged bytes of an upload are missing; upload deleted", "upload", id, "footage", u.Footage, "bytes", u.Offset)
+	in.log.Error("staged bytes of an upload are missing; upload deleted", "upload", id, "footage", u.Footage, "bytes",
+		u.Offset)
 	return nil, errors.Join(goneProblem(), in.discard(ctx, u))
 }
 

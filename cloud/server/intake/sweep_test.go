@@ -284,12 +284,14 @@ func TestUploadExpiresHeader(t *testing.T) {
 	want(s.patch(path, 0, content), http.StatusConflict, until)
 	s.clock.Advance(defaultExpire + time.Second)
 	for _, method := range []string{"HEAD", "PATCH", "DELETE"} {
-		if r := s.do(method, path, nil, "Upload-Offset", "2000", "Content-Type", octets); r.status != http.StatusNotFound || r.header.Get("Upload-Offset")+r.header.Get("Upload-Expires") != "" {
+		if r := s.do(method, path, nil, "Upload-Offset", "2000", "Content-Type",
+			octets); r.status != http.StatusNotFound || r.header.Get("Upload-Offset")+r.header.Get("Upload-Expires") != "" {
 			t.Errorf("%s of an expired upload: %d %v", method, r.status, r.header)
 		}
 	}
 	path = s.create(len(content))
-	if r := s.patch(path, 0, content); r.header.Get("Upload-Expires") != "" || s.do("HEAD", path, nil).header.Get("Upload-Expires") != "" {
+	if r := s.patch(path, 0, content); r.header.Get("Upload-Expires") != "" || s.do("HEAD", path,
+		nil).header.Get("Upload-Expires") != "" {
 		t.Error("the answer about a finished upload has Upload-Expires")
 	}
 }

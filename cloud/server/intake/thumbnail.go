@@ -55,6 +55,7 @@ func (in *Intake) commitThumbnail(ctx context.Context, up *upload) error {
 	if _, err := in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
 		return err
 	}
-	return in.thumbnails.Put(ctx, ledger.Thumbnail{Footage: u.Footage, Site: u.Site, Device: u.Device, Name: u.Name, Size: u.Size,
+	return in.thumbnails.Put(ctx, ledger.Thumbnail{Footage: u.Footage, Site: u.Site, Device: u.Device, Name: u.Name,
+		Size:    u.Size,
 		BlobKey: u.BlobKey, Captured: u.Captured, Received: in.now()})
 }

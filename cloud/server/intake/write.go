@@ -173,7 +173,8 @@ func (up *upload) chooseKey(ctx context.Context, head []byte, certain bool) erro
 		return nil
 	}
 	return up.in.refuse(ctx, up.u, problem.New(wire.SlugNotAVideo,
-		"%s is not an MP4, MOV, MKV, AVI or TS video, whatever its name says. Check the file on the card.", up.u.Name).Because(err))
+		"%s is not an MP4, MOV, MKV, AVI or TS video, whatever its name says. Check the file on the card.", up.u.Name).
+		Because(err))
 }
 
 // refuse deletes a session and returns the problem.

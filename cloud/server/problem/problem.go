@@ -82,7 +82,8 @@ var classes = []struct {
 	{ledger.ErrUnauthorised, wire.SlugUnauthorised, ""},
 	// Before the two below: a server that lost an upload to another one no longer finds its blob.
 	{blob.ErrTaken, wire.SlugOffsetConflict,
-		"The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and continue from there."},
+		"The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and " +
+			"continue from there."},
 	{ledger.ErrNotFound, wire.SlugNotFound, ""},
 	{blob.ErrNotFound, wire.SlugNotFound, ""},
 	{job.ErrTransition, wire.SlugConflict, ""},

@@ -33,7 +33,8 @@ func TestClasses(t *testing.T) {
 	} {
 		wrapped := fmt.Errorf("at host db.example: %w", c.err)
 		e := Of(wrapped)
-		if e.Slug() != c.slug || e.Status != c.status || !e.Slug().Allows(e.Status) || e.RetryAfter != c.retryAfter || e.Failed() != c.failed {
+		if e.Slug() != c.slug || e.Status != c.status || !e.Slug().Allows(e.Status) || e.RetryAfter != c.retryAfter ||
+			e.Failed() != c.failed {
 			t.Errorf("%v: %+v", c.err, e)
 		}
 		if c.failed && (strings.Contains(e.Detail, "db.example") || !strings.Contains(e.Error(), "db.example")) {

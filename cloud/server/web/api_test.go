@@ -22,8 +22,9 @@ func (s *site) thumbnail(id string) {
 	if _, err := s.blobs.Put(s.t.Context(), key, strings.NewReader("\xff\xd8\xff picture")); err != nil {
 		s.t.Fatal(err)
 	}
-	err := s.ledger.Thumbnails.Put(s.t.Context(), ledger.Thumbnail{Footage: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
-		Size: 11, BlobKey: key, Captured: time.Unix(1e9, 0), Received: time.Unix(2e9, 0)})
+	err := s.ledger.Thumbnails.Put(s.t.Context(),
+		ledger.Thumbnail{Footage: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
+			Size: 11, BlobKey: key, Captured: time.Unix(1e9, 0), Received: time.Unix(2e9, 0)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -36,7 +37,8 @@ func TestWaitingFootage(t *testing.T) {
 	s.thumbnail("b")
 	s.record("a", "the video")
 	r := s.do("GET", "/api/v1/waiting", "")
-	if got := string(r.body); r.status != 200 || !strings.Contains(got, `"name":"b.mp4"`) || strings.Contains(got, `"footage":"a"`) {
+	if got := string(r.body); r.status != 200 || !strings.Contains(got, `"name":"b.mp4"`) || strings.Contains(got,
+		`"footage":"a"`) {
 		t.Errorf("%d %s", r.status, got)
 	}
 	for _, id := range []string{"a", "b"} {
@@ -57,7 +59,8 @@ func (s *site) finish(j *ledger.Job) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := s.ledger.Attempts.UpdateProgress(ctx, j.ID, begun.Fence, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, Count: 4}); err != nil {
+	if _, err := s.ledger.Attempts.UpdateProgress(ctx, j.ID, begun.Fence,
+		job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, Count: 4}); err != nil {
 		s.t.Fatal(err)
 	}
 	key := "footage/" + string(f.ID) + "/result/abc"
@@ -69,7 +72,8 @@ func (s *site) finish(j *ledger.Job) {
 	if _, err := s.blobs.Put(ctx, "footage/"+string(f.ID)+"/video_status.json", strings.NewReader(`{"v":1}`)); err != nil {
 		s.t.Fatal(err)
 	}
-	count := ledger.Count{Footage: f.ID, Job: j.ID, Unique: 7, Low: 6, High: 9, ByClass: map[string]int{"cow": 7}, Model: "m", ModelDigest: footage.Sum([]byte("m"))}
+	count := ledger.Count{Footage: f.ID, Job: j.ID, Unique: 7, Low: 6, High: 9, ByClass: map[string]int{"cow": 7},
+		Model: "m", ModelDigest: footage.Sum([]byte("m"))}
 	if _, err := s.ledger.Attempts.Finish(ctx, j.ID, begun.Fence, count, key+".json"); err != nil {
 		s.t.Fatal(err)
 	}
@@ -97,7 +101,8 @@ func TestFootage(t *testing.T) {
 
 	var list wire.Page[wire.Footage]
 	s.do("GET", "/api/v1/footage?limit=2", "").decode(t, &list)
-	if len(list.Items) != 2 || list.Items[0].ID != "three" || list.Items[0].DuplicateOf != "one" || list.Items[1].Job.Reason != "the video is cut off" || list.Next == "" {
+	if len(list.Items) != 2 || list.Items[0].ID != "three" || list.Items[0].DuplicateOf != "one" ||
+		list.Items[1].Job.Reason != "the video is cut off" || list.Next == "" {
 		t.Errorf("%+v", list)
 	}
 	if c := list.Items[0].Count; c == nil || c.Unique != 7 {
@@ -110,7 +115,8 @@ func TestFootage(t *testing.T) {
 	}
 	var v wire.Footage
 	s.do("GET", "/api/v1/footage/one", "").decode(t, &v)
-	if v.SHA256 != one.Footage.SHA256 || v.Size != 11 || v.Job.State != job.Done || v.Count.High != 9 || v.Captured == nil {
+	if v.SHA256 != one.Footage.SHA256 || v.Size != 11 || v.Job.State != job.Done || v.Count.High != 9 ||
+		v.Captured == nil {
 		t.Errorf("%+v", v)
 	}
 	var found wire.Page[wire.Footage]
@@ -122,7 +128,8 @@ func TestFootage(t *testing.T) {
 	if string(r.body) != `{"items":[]}` {
 		t.Errorf("%s", r.body)
 	}
-	if h := s.do("HEAD", "/api/v1/footage/one", ""); h.status != 200 || len(h.body) != 0 || h.header.Get("Content-Length") == "0" {
+	if h := s.do("HEAD", "/api/v1/footage/one",
+		""); h.status != 200 || len(h.body) != 0 || h.header.Get("Content-Length") == "0" {
 		t.Errorf("HEAD: %d %v", h.status, h.header)
 	}
 }
@@ -268,7 +275,8 @@ func TestUploadsNeedAToken(t *testing.T) {
 func TestHealthAndMetrics(t *testing.T) {
 	var broken error
 	s := open(t, func(o *Options) {
-		o.Checks = []Check{{"ledger", func(ctx context.Context) error { _, err := o.Ledger.Totals.Stats(ctx); return err }}, {"disk", func(context.Context) error { return broken }}}
+		o.Checks = []Check{{"ledger", func(ctx context.Context) error { _, err := o.Ledger.Totals.Stats(ctx); return err }},
+			{"disk", func(context.Context) error { return broken }}}
 	})
 	var h wire.Health
 	if r := s.do("GET", "/readyz", ""); r.status != 200 {
@@ -285,7 +293,8 @@ func TestHealthAndMetrics(t *testing.T) {
 	}
 	s.record("one", "content one")
 	text := string(s.do("GET", "/metrics", "").body)
-	for _, want := range []string{`cattle_http_requests_total{method="GET",route="/readyz",status="503"} 1`, `cattle_jobs{state="uploaded"} 1`,
+	for _, want := range []string{`cattle_http_requests_total{method="GET",route="/readyz",status="503"} 1`,
+		`cattle_jobs{state="uploaded"} 1`,
 		"cattle_queue_length 0", "cattle_sse_subscribers 0", "cattle_upload_bytes_total 0"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is missing", want)
@@ -298,11 +307,13 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	for _, path := range []string{"/", "/nope", "/api/v1/footage", "/files/", "/healthz"} {
 		r := s.do("GET", path, "", "X-Request-Id", "abc-1", "Origin", "https://elsewhere.example")
 		if r.header.Get("X-Request-Id") != "abc-1" || r.header.Get("X-Content-Type-Options") != "nosniff" ||
-			!strings.Contains(r.header.Get("Content-Security-Policy"), "script-src 'self'") || r.header.Get("Access-Control-Allow-Origin") != "" {
+			!strings.Contains(r.header.Get("Content-Security-Policy"),
+				"script-src 'self'") || r.header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %v", path, r.header)
 		}
 	}
-	if r := s.do("GET", "/healthz", "", "X-Request-Id", "a b\"c"); strings.ContainsAny(r.header.Get("X-Request-Id"), " \"") {
+	if r := s.do("GET", "/healthz", "", "X-Request-Id", "a b\"c"); strings.ContainsAny(r.header.Get("X-Request-Id"),
+		" \"") {
 		t.Error("a request id with unsafe characters is accepted")
 	}
 }
@@ -310,7 +321,8 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 func TestPage(t *testing.T) {
 	s := open(t, nil)
 	r := s.do("GET", "/", "")
-	if r.status != http.StatusOK || !strings.Contains(string(r.body), "<!doctype") || r.header.Get("Content-Type") != "text/html; charset=utf-8" {
+	if r.status != http.StatusOK || !strings.Contains(string(r.body),
+		"<!doctype") || r.header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if r := s.do("GET", "/app.js", "", "If-None-Match", s.do("GET", "/app.js", "").header.Get("ETag")); r.status != 304 {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"cattlecounter/shared/wire"
 )
 
 const requestKey = "request"
@@ -79,7 +81,8 @@ func (s *Server) logRequest(c *fiber.Ctx, took time.Duration) {
 	s.metrics.request(method, route, status, took)
 	level := slog.LevelInfo
 	reads := method == fiber.MethodGet || method == fiber.MethodHead || method == fiber.MethodOptions
-	if probe := path == "/healthz" || path == "/readyz" || path == "/metrics"; probe || reads && status < fasthttp.StatusBadRequest {
+	probe := path == wire.HealthPath || path == "/readyz" || path == "/metrics"
+	if probe || reads && status < fasthttp.StatusBadRequest {
 		level = slog.LevelDebug // open pages ask all day; changes must be easy to find in the log
 	}
 	s.log.Log(c.UserContext(), level, "request", "method", method, "path", path, "status", status,

@@ -47,8 +47,10 @@ func newGatekeeper(d devices, now func() time.Time) *gatekeeper {
 func bearer(c *fiber.Ctx) (string, error) {
 	scheme, token, ok := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
 	token = strings.TrimSpace(token)
-	if !ok || subtle.ConstantTimeCompare([]byte(strings.ToLower(scheme)), []byte("bearer")) != 1 || token == "" || len(token) > maxToken {
-		return "", problem.New(wire.SlugUnauthorised, "Send the header Authorization: Bearer TOKEN. The command cloud-api device add makes a token.")
+	if !ok || subtle.ConstantTimeCompare([]byte(strings.ToLower(scheme)),
+		[]byte("bearer")) != 1 || token == "" || len(token) > maxToken {
+		return "", problem.New(wire.SlugUnauthorised,
+			"Send the header Authorization: Bearer TOKEN. The command cloud-api device add makes a token.")
 	}
 	return strings.Clone(token), nil
 }
@@ -112,5 +114,6 @@ func (s *Server) who(c *fiber.Ctx, roles ...ledger.Role) (ledger.Device, error) 
 			return d, nil
 		}
 	}
-	return ledger.Device{}, problem.New(wire.SlugForbidden, "The token has the role %s. One of %v is required.", d.Role, roles)
+	return ledger.Device{}, problem.New(wire.SlugForbidden, "The token has the role %s. One of %v is required.", d.Role,
+		roles)
 }

@@ -189,7 +189,8 @@ func TestPipelinedRequestIsNotPartOfTheBody(t *testing.T) {
 	got := make(chan seen, 1)
 	s := open(t, func(o *Options) { o.Uploads = reading(got, nil) })
 	c := s.dial()
-	if _, err := io.WriteString(c, strings.ReplaceAll(s.patch("Content-Length: 3"), "\n", "\r\n")+"abcGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(c, strings.ReplaceAll(s.patch("Content-Length: 3"), "\n",
+		"\r\n")+"abcGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	if g := <-got; string(g.body) != "abc" || g.err != nil {
@@ -332,7 +333,8 @@ func TestRequestAndAnswerPassTheBridge(t *testing.T) {
 		})
 	})
 	r := s.do("POST", "/files/a%20b?c=d", s.tokens[ledger.RoleDevice], "X-In", "in")
-	if r.status != http.StatusTeapot || r.header.Get("X-Device") != "device1" || len(r.header.Values("X-Two")) != 2 || r.header.Get("X-Late") != "" {
+	if r.status != http.StatusTeapot || r.header.Get("X-Device") != "device1" || len(r.header.Values("X-Two")) != 2 ||
+		r.header.Get("X-Late") != "" {
 		t.Errorf("%d %v", r.status, r.header)
 	}
 	if string(r.body) != "POST /files/a b c=d in" {

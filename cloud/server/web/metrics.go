@@ -24,7 +24,8 @@ func newMetrics(o Options, connections func() int) *metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "http_requests_total",
 			Help: "Requests answered."}, []string{"method", "route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "http_request_seconds",
-			Help: "Time from the head of a request to its answer.", Buckets: []float64{.005, .025, .1, .5, 2, 10, 60, 600}}, []string{"route"}),
+			Help: "Time from the head of a request to its answer.", Buckets: []float64{.005, .025, .1, .5, 2, 10, 60,
+				600}}, []string{"route"}),
 		received: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "upload_bytes_total",
 			Help: "Bytes of request bodies received."}),
 	}

@@ -70,7 +70,8 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	s.record("three", "content one")
 	s.finish(done.Job)
 	s.fail1(failed.Job, "cut off")
-	u := ledger.Upload{ID: "up1", Footage: footage.ID("four"), Device: "device1", Site: "farm", Kind: wire.KindVideo, Name: "x.mp4", Size: 10}
+	u := ledger.Upload{ID: "up1", Footage: footage.ID("four"), Device: "device1", Site: "farm", Kind: wire.KindVideo,
+		Name: "x.mp4", Size: 10}
 	if _, err := s.ledger.Uploads.Create(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,8 @@ func validate(t *testing.T, req *http.Request, route *routers.Route, params map[
 	in := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
 		Status:                 r.status, Header: r.header, Body: io.NopCloser(bytes.NewReader(r.body)),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true, ExcludeResponseBody: !strings.Contains(r.header.Get("Content-Type"), "json") || r.status == 206},
+		Options: &openapi3filter.Options{IncludeResponseStatus: true,
+			ExcludeResponseBody: !strings.Contains(r.header.Get("Content-Type"), "json") || r.status == 206},
 	}
 	if err := openapi3filter.ValidateResponse(context.Background(), in); err != nil {
 		t.Errorf("%v\n%s", err, r.body)

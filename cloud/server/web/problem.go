@@ -15,9 +15,12 @@ var routerProblems = map[int]struct {
 	slug   wire.Slug
 	detail string
 }{
-	http.StatusNotFound:              {wire.SlugNotFound, "Nothing is at this address; /api/v1/openapi.yaml lists all addresses."},
-	http.StatusMethodNotAllowed:      {wire.SlugMethodNotAllowed, "This address has other methods; /api/v1/openapi.yaml lists them."},
-	http.StatusRequestTimeout:        {wire.SlugTimeout, "The request did not arrive in time. Send it again, without pauses."},
+	http.StatusNotFound: {wire.SlugNotFound,
+		"Nothing is at this address; /api/v1/openapi.yaml lists all addresses."},
+	http.StatusMethodNotAllowed: {wire.SlugMethodNotAllowed,
+		"This address has other methods; /api/v1/openapi.yaml lists them."},
+	http.StatusRequestTimeout: {wire.SlugTimeout,
+		"The request did not arrive in time. Send it again, without pauses."},
 	http.StatusRequestEntityTooLarge: {wire.SlugTooLarge, "The body is too long for this address."},
 	http.StatusRequestHeaderFieldsTooLarge: {wire.SlugHeadersTooLarge,
 		"The address and the headers together may have 16 KiB. Send fewer or shorter headers."},
@@ -35,7 +38,8 @@ func problemOf(err error) problem.Error {
 		if r, ok := routerProblems[fe.Code]; ok {
 			return *problem.New(r.slug, "%s", r.detail)
 		}
-		return *problem.New(wire.SlugBadRequest, "The request is not valid HTTP for this server: %s.", fe.Message).WithStatus(fe.Code)
+		return *problem.New(wire.SlugBadRequest, "The request is not valid HTTP for this server: %s.",
+			fe.Message).WithStatus(fe.Code)
 	}
 	return *problem.Of(err)
 }
@@ -45,7 +49,8 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	p := problemOf(err)
 	p.RequestID = requestID(c)
 	if p.Failed() {
-		s.log.Error("request failed", "err", err, "request", p.RequestID, "method", knownMethod(c.Method()), "path", string(c.Context().Path()))
+		s.log.Error("request failed", "err", err, "request", p.RequestID, "method", knownMethod(c.Method()), "path",
+			string(c.Context().Path()))
 	}
 	c.Context().Response.ResetBody()
 	c.Status(p.Status)

@@ -44,7 +44,8 @@ type site struct {
 
 type deviceKey struct{}
 
-var testPage fs.FS = fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>x</title>")}, "app.js": {Data: []byte("1")}}
+var testPage fs.FS = fstest.MapFS{"index.html": {Data: []byte("<!doctype html><title>x</title>")},
+	"app.js": {Data: []byte("1")}}
 
 func open(t *testing.T, change func(*Options)) *site {
 	t.Helper()
@@ -69,7 +70,8 @@ func open(t *testing.T, change func(*Options)) *site {
 	}
 	o := Options{
 		Listen: "127.0.0.1:0", IdleTimeout: 5 * time.Second, HeadTimeout: 5 * time.Second,
-		Ledger: LedgerOf(l), Blobs: s.blobs, Queue: s.queue, Hub: progress.NewHub(l.Changes, l.Uploads, discard()), Page: testPage,
+		Ledger: LedgerOf(l), Blobs: s.blobs, Queue: s.queue, Hub: progress.NewHub(l.Changes, l.Uploads,
+			discard()), Page: testPage,
 		Uploads: http.NotFoundHandler(), Metrics: prometheus.NewRegistry(), Log: discard(),
 		WithDevice: func(ctx context.Context, d ledger.Device) context.Context {
 			return context.WithValue(ctx, deviceKey{}, d)
@@ -162,8 +164,10 @@ func (r response) wantProblem(t *testing.T, status int, slug string) {
 // record adds a piece of footage with its job.
 func (s *site) record(id string, content string) ledger.Recorded {
 	s.t.Helper()
-	rec, err := s.ledger.Footage.Record(s.t.Context(), ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
-		Size: int64(len(content)), SHA256: footage.Sum([]byte(content)), BlobKey: "footage/" + id + "/original.mp4", Captured: time.Unix(1e9, 0)})
+	rec, err := s.ledger.Footage.Record(s.t.Context(),
+		ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "device1", Name: id + ".mp4",
+			Size: int64(len(content)), SHA256: footage.Sum([]byte(content)), BlobKey: "footage/" + id + "/original.mp4",
+			Captured: time.Unix(1e9, 0)})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -9,8 +9,10 @@ import (
 
 // footageView shows footage without its job and count.
 func footageView(f ledger.Footage) wire.Footage {
-	return wire.Footage{ID: f.ID, Site: f.Site, Device: f.Device, Name: f.Name, Size: f.Size, SHA256: f.SHA256, Captured: known(f.Captured),
-		Received: f.Received, DuplicateOf: f.DuplicateOf, Telemetry: f.TelemetryKey != "", Removed: f.BlobKey == "" && f.DuplicateOf == "", Seq: f.Seq}
+	return wire.Footage{ID: f.ID, Site: f.Site, Device: f.Device, Name: f.Name, Size: f.Size, SHA256: f.SHA256,
+		Captured: known(f.Captured),
+		Received: f.Received, DuplicateOf: f.DuplicateOf, Telemetry: f.TelemetryKey != "", Removed: f.BlobKey == "" &&
+			f.DuplicateOf == "", Seq: f.Seq}
 }
 
 // wholeView shows footage with its job and count, where it has them.
@@ -28,7 +30,8 @@ func wholeView(f ledger.FootageView) wire.Footage {
 }
 
 func jobView(j ledger.Job) wire.Job {
-	return wire.Job{ID: j.ID, Footage: j.Footage, State: j.State, Progress: j.Progress, Attempt: j.Attempt, Reason: j.Reason,
+	return wire.Job{ID: j.ID, Footage: j.Footage, State: j.State, Progress: j.Progress, Attempt: j.Attempt,
+		Reason:  j.Reason,
 		Created: j.Created, Updated: j.Updated, Seq: j.Seq}
 }
 
@@ -42,7 +45,8 @@ func countView(c ledger.Count) wire.Count {
 }
 
 func deviceView(d ledger.Device) wire.Device {
-	return wire.Device{Name: d.Name, Site: d.Site, Role: string(d.Role), Created: d.Created, Revoked: d.Revoked, LastSeen: d.LastSeen}
+	return wire.Device{Name: d.Name, Site: d.Site, Role: string(d.Role), Created: d.Created, Revoked: d.Revoked,
+		LastSeen: d.LastSeen}
 }
 
 func uploadView(u ledger.Upload) wire.Upload {
@@ -51,7 +55,8 @@ func uploadView(u ledger.Upload) wire.Upload {
 }
 
 func waitingView(t ledger.Thumbnail) wire.Waiting {
-	return wire.Waiting{Footage: t.Footage, Site: t.Site, Device: t.Device, Name: t.Name, Captured: known(t.Captured), Received: t.Received}
+	return wire.Waiting{Footage: t.Footage, Site: t.Site, Device: t.Device, Name: t.Name, Captured: known(t.Captured),
+		Received: t.Received}
 }
 
 // known is nil for the time that stands for "not known".

@@ -14,8 +14,9 @@ import (
 func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 	doc := loadOpenAPI(t)
 	for name, v := range map[string]any{
-		"Footage": wire.Footage{}, "Job": wire.Job{}, "Attempt": wire.Attempt{}, "Count": wire.Count{}, "Device": wire.Device{},
-		"Upload": wire.Upload{}, "Waiting": wire.Waiting{}, "Stats": wire.Stats{}, "Health": wire.Health{}, "Problem": wire.Problem{},
+		"Footage": wire.Footage{}, "Job": wire.Job{}, "Attempt": wire.Attempt{}, "Count": wire.Count{},
+		"Device": wire.Device{}, "Upload": wire.Upload{}, "Waiting": wire.Waiting{}, "Stats": wire.Stats{},
+		"Health": wire.Health{}, "Problem": wire.Problem{},
 		"FootagePage": wire.Page[wire.Footage]{},
 	} {
 		ref := doc.Components.Schemas[name]

@@ -35,7 +35,8 @@ type Listener struct {
 // NewListener takes ln over. A new connection has connectWithin for its CONNECT packet,
 // 0 for no limit; the server sets deadlines of its own after that.
 func NewListener(ln net.Listener, connectWithin time.Duration, log *slog.Logger) *Listener {
-	return &Listener{ln: ln, log: log, connectWithin: connectWithin, stop: make(chan struct{}), conns: map[net.Conn]struct{}{}}
+	return &Listener{ln: ln, log: log, connectWithin: connectWithin, stop: make(chan struct{}),
+		conns: map[net.Conn]struct{}{}}
 }
 
 // Init implements listeners.Listener.
