@@ -1,5 +1,5 @@
-// Package count counts the animals of one clip: it decodes, detects, tracks and tallies, and returns the result document
-// and the still. It is pure Go: the caller supplies the decoder and the detector.
+// Package count counts the animals of one clip: it decodes, detects, tracks and tallies, and returns the result
+// document and the still. It is pure Go: the caller supplies the decoder and the detector.
 package count
 
 import (
@@ -77,8 +77,8 @@ func New(o Options) *Counter { return &Counter{o: o} }
 
 const assumedFPS = 30 // when the container has no frame rate
 
-// Count counts the animals of one clip. It calls progress a few times a second, from one goroutine; progress must return
-// soon. Faults of the footage wrap an error class of package video. Count stops soon after ctx ends.
+// Count counts the animals of one clip. It calls progress a few times a second, from one goroutine; progress must
+// return soon. Faults of the footage wrap an error class of package video. Count stops soon after ctx ends.
 func (c *Counter) Count(ctx context.Context, s Source, progress func(job.Progress)) (Outcome, error) {
 	d, err := c.open(s)
 	if err != nil {

@@ -60,8 +60,8 @@ func (s Store) Add() (*Adding, error) {
 // Close releases the lock.
 func (a *Adding) Close() error { return a.lock.Close() }
 
-// Stage returns the folder for the files of one unfinished model, by a key of letters and digits. It holds the files of an
-// earlier, unfinished pull with the same key.
+// Stage returns the folder for the files of one unfinished model, by a key of letters and digits. It holds the files of
+// an earlier, unfinished pull with the same key.
 func (a *Adding) Stage(key string) (string, error) {
 	dir := filepath.Join(a.store.Dir, stagePrefix+key)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -95,10 +95,10 @@ func (a *Adding) sweep() error {
 	return nil
 }
 
-// Name turns a stage into the model with this name. It removes all files but files, writes their digests and the source,
-// makes everything durable and renames the folder. Before the rename it calls check with the finished folder; after an
-// error of check the model gets no name. The error wraps ErrTaken when the name belongs to another model; the stage then
-// stays.
+// Name turns a stage into the model with this name. It removes all files but files, writes their digests and the
+// source, makes everything durable and renames the folder. Before the rename it calls check with the finished folder;
+// after an error of check the model gets no name. The error wraps ErrTaken when the name belongs to another model; the
+// stage then stays.
 func (a *Adding) Name(ctx context.Context, stage, name string, files []Sum, source Source, check func(context.Context, string) error) (Entry, error) {
 	if err := CheckName(name); err != nil {
 		return Entry{}, err

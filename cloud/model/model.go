@@ -155,8 +155,8 @@ func isModel(dir string) bool {
 	return err == nil && st.Mode().IsRegular()
 }
 
-// ownPlaces lists the places of the project's own model: in the source tree, and in share beside the bin of an installed
-// program.
+// ownPlaces lists the places of the project's own model: in the source tree, and in share beside the bin of an
+// installed program.
 func ownPlaces() []string {
 	var dirs []string
 	for _, r := range roots() {

@@ -19,7 +19,8 @@ const StoreFolder = "models"
 // Store is a folder with one sub-folder per model. The zero value is no store. It is safe for use by several processes.
 type Store struct{ Dir string }
 
-// chosenFile holds the name of the model that Use chose, and a newline. A model cannot have a name that the store needs.
+// chosenFile holds the name of the model that Use chose, and a newline. A model cannot have a name that the store
+// needs.
 const (
 	chosenFile = "current"
 	lockFile   = "lock"
@@ -27,8 +28,8 @@ const (
 
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-// CheckName checks the name of a model in a store: up to 100 letters, digits, points, underscores and hyphens. The error
-// wraps ErrName.
+// CheckName checks the name of a model in a store: up to 100 letters, digits, points, underscores and hyphens. The
+// error wraps ErrName.
 func CheckName(name string) error {
 	switch {
 	case !nameForm.MatchString(name) || strings.HasSuffix(name, ".onnx"):

@@ -99,8 +99,8 @@ func ReadSums(dir string) ([]Sum, error) {
 	return sums, nil
 }
 
-// CheckSums compares every recorded file with its digest and returns their number, 0 for a folder without SHA256SUMS. An
-// unrecorded file that affects a count is a fault too. The error has every fault and wraps ErrDigest.
+// CheckSums compares every recorded file with its digest and returns their number, 0 for a folder without SHA256SUMS.
+// An unrecorded file that affects a count is a fault too. The error has every fault and wraps ErrDigest.
 func CheckSums(ctx context.Context, dir string) (int, error) {
 	sums, err := ReadSums(dir)
 	if err != nil || sums == nil {

@@ -8,8 +8,8 @@ const (
 	sunY = 0.35
 )
 
-// camera is the view of a drone at one moment: a parallel projection, tilted from straight down and turned by heading. At
-// the height and focal length of a survey the perspective within an animal is less than a pixel.
+// camera is the view of a drone at one moment: a parallel projection, tilted from straight down and turned by heading.
+// At the height and focal length of a survey the perspective within an animal is less than a pixel.
 type camera struct {
 	at            point   // on the ground in the middle of the picture
 	heading       float64 // radians
@@ -44,8 +44,8 @@ func (c *camera) depth(p point) float64 {
 	return (p.y-c.at.y)*c.cosH - (p.x-c.at.x)*c.sinH
 }
 
-// flight is the path of the drone: along x at a steady speed, with slow changes of place, heading and height by wind and
-// operator, and the small remaining shake of a gimbal.
+// flight is the path of the drone: along x at a steady speed, with slow changes of place, heading and height by wind
+// and operator, and the small remaining shake of a gimbal.
 type flight struct {
 	speed  float64 // metres a second
 	scale  float64

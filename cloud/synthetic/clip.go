@@ -1,7 +1,7 @@
-// Package synthetic renders a clip of a herd as filmed by a drone, with the exact truth about every frame. The pasture has
-// texture, tracks, water and bushes; the animals have bodies, heads, legs, shadows and coats, and some walk; the camera
-// drifts. The same configuration gives the same pixels on every machine of one processor family. It is pure Go. Package
-// aerial has pictures with far more variety, to train detectors.
+// Package synthetic renders a clip of a herd as filmed by a drone, with the exact truth about every frame. The pasture
+// has texture, tracks, water and bushes; the animals have bodies, heads, legs, shadows and coats, and some walk; the
+// camera drifts. The same configuration gives the same pixels on every machine of one processor family. It is pure Go.
+// Package aerial has pictures with far more variety, to train detectors.
 package synthetic
 
 import (
@@ -139,7 +139,8 @@ func (c *Clip) world() (from, to point) {
 	return point{b.x0, b.y0}, point{b.x1, b.y1}
 }
 
-// placeHerd places the herd on the field in loose groups, with space around each animal. A small field has fewer animals.
+// placeHerd places the herd on the field in loose groups, with space around each animal. A small field has fewer
+// animals.
 func (c *Clip) placeHerd(from, to point) {
 	const tries = 200
 	within := func() point {
@@ -197,8 +198,8 @@ func (c *Clip) Next(ctx context.Context, f *video.Frame) error {
 	return nil
 }
 
-// render draws the ground and then the animals from far to near, and returns the animals in view. It draws bands of rows
-// in parallel.
+// render draws the ground and then the animals from far to near, and returns the animals in view. It draws bands of
+// rows in parallel.
 func (c *Clip) render(f *video.Frame, cam *camera) []Sighting {
 	herd := slices.Clone(c.herd)
 	slices.SortStableFunc(herd, func(a, b *animal) int { return cmp.Compare(cam.depth(a.at), cam.depth(b.at)) })

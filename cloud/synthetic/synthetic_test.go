@@ -56,8 +56,8 @@ func TestSameSeedSamePixels(t *testing.T) {
 	}
 }
 
-// TestTruthMatchesPixels compares pictures with and without the herd. They differ only at an animal or its shadow, which
-// is to the right and below.
+// TestTruthMatchesPixels compares pictures with and without the herd. They differ only at an animal or its shadow,
+// which is to the right and below.
 func TestTruthMatchesPixels(t *testing.T) {
 	clip, err := New(Config{Seed: 5, Animals: 15, Width: 640, Height: 480, Tilt: 30})
 	if err != nil {

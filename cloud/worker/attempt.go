@@ -30,8 +30,8 @@ type attempt struct {
 // errFinished ends the tasks of an attempt after the count.
 var errFinished = errors.New("attempt finished")
 
-// run counts and writes the results. One task renews the lease and, until the results are written, another one publishes
-// the status. When either learns that the lease is lost it ends the attempt.
+// run counts and writes the results. One task renews the lease and, until the results are written, another one
+// publishes the status. When either learns that the lease is lost it ends the attempt.
 func (a *attempt) run(ctx context.Context) error {
 	work, stop := context.WithCancelCause(ctx)
 	lease := startTask(work, func(ctx context.Context) { a.renewLease(ctx, stop) })
@@ -66,10 +66,10 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 	return a.finish(ctx, out, status.end)
 }
 
-// finish writes the results, then the ledger, then the sidecar. Results need no fence: their keys are made of footage and
-// model, and the same model counts the same animals in the same footage. So writing over the results of another attempt
-// changes nothing. The ledger decides which attempt counts. The status task ends before the ledger is written, because a
-// late "processing" must not overwrite the end.
+// finish writes the results, then the ledger, then the sidecar. Results need no fence: their keys are made of footage
+// and model, and the same model counts the same animals in the same footage. So writing over the results of another
+// attempt changes nothing. The ledger decides which attempt counts. The status task ends before the ledger is written,
+// because a late "processing" must not overwrite the end.
 func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func()) error {
 	r := out.Result
 	a.status.setStage(job.StageReport)
@@ -205,8 +205,8 @@ func (a *attempt) renewLease(ctx context.Context, stop context.CancelCauseFunc) 
 
 const statusEvery = time.Second
 
-// publishStatus writes ledger and sidecar once a second, even without a change: the time of the last write distinguishes
-// a slow job from a dead one.
+// publishStatus writes ledger and sidecar once a second, even without a change: the time of the last write
+// distinguishes a slow job from a dead one.
 func (a *attempt) publishStatus(ctx context.Context, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()

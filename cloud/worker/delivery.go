@@ -107,9 +107,9 @@ func (w *Worker) acknowledge(ctx context.Context, lease queue.Lease, log *slog.L
 	}
 }
 
-// requeue replaces the message by a new one without deliveries. A shutdown is not a fault of the job, so a long job must
-// survive any number of them. After a crash in between the ledger has a queued job without a message; the intake sends
-// its message again.
+// requeue replaces the message by a new one without deliveries. A shutdown is not a fault of the job, so a long job
+// must survive any number of them. After a crash in between the ledger has a queued job without a message; the intake
+// sends its message again.
 func (w *Worker) requeue(ctx context.Context, lease queue.Lease, log *slog.Logger) {
 	if err := lease.Delete(ctx); err != nil {
 		log.Warn("cannot return the message; it will be delivered again after its lease", "err", err)

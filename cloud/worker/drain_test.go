@@ -33,8 +33,8 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// TestDrain checks that after the first stop signal the current job is finished, or returned to the queue after the drain
-// or the second signal. None of them uses up a delivery, and no other job begins.
+// TestDrain checks that after the first stop signal the current job is finished, or returned to the queue after the
+// drain or the second signal. None of them uses up a delivery, and no other job begins.
 func TestDrain(t *testing.T) {
 	for name, c := range map[string]struct {
 		drain  time.Duration
@@ -98,7 +98,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestStopWhileReceiving checks that a message received at the time of the stop does not begin, and keeps its deliveries.
+// TestStopWhileReceiving checks that a message received at the time of the stop does not begin, and keeps its
+// deliveries.
 func TestStopWhileReceiving(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")

@@ -16,9 +16,9 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// fetch returns the footage as a file of this machine: the blob itself when the store has plain files, else a file of the
-// cache, which stays until release. Some containers can be counted during the download. Then download is not nil, and the
-// count is valid only after download.Wait has confirmed the digest.
+// fetch returns the footage as a file of this machine: the blob itself when the store has plain files, else a file of
+// the cache, which stays until release. Some containers can be counted during the download. Then download is not nil,
+// and the count is valid only after download.Wait has confirmed the digest.
 func (a *attempt) fetch(ctx context.Context) (s count.Source, download *cache.Download, release func(), err error) {
 	f := a.footage
 	s = count.Source{Footage: f.ID, Name: f.Name, Size: f.Size, SHA256: f.SHA256, Telemetry: f.TelemetryKey != ""}
@@ -55,8 +55,8 @@ func (a *attempt) fetch(ctx context.Context) (s count.Source, download *cache.Do
 }
 
 // confirmStreamed waits for the end of a download whose footage has been counted, and confirms or repeats the count. A
-// fault during the download may not be a fault of the footage, and the count may have used wrong bytes. In both cases the
-// footage is counted again from the complete file, which has the right digest.
+// fault during the download may not be a fault of the footage, and the count may have used wrong bytes. In both cases
+// the footage is counted again from the complete file, which has the right digest.
 func (a *attempt) confirmStreamed(ctx context.Context, src count.Source, download *cache.Download, out count.Outcome, fault error) (count.Outcome, error) {
 	path, err := download.Wait(ctx)
 	switch {

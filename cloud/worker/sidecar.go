@@ -49,8 +49,8 @@ func (a *attempt) writeSidecar(ctx context.Context, j ledger.Job) {
 }
 
 // write replaces the stored status by m unless the stored one is newer. Between the ledger's answer and this write a
-// worker may be paused for as long as another worker takes for the whole job. So the blob store compares the version with
-// the write. This takes one request when no other attempt has written. Seq grows with every write.
+// worker may be paused for as long as another worker takes for the whole job. So the blob store compares the version
+// with the write. This takes one request when no other attempt has written. Seq grows with every write.
 func (s *sidecar) write(ctx context.Context, b blob.Store, m topic.Job) error {
 	key := wire.StatusKey(m.Footage)
 	var err error

@@ -183,8 +183,8 @@ func (l *lost) Replace(ctx context.Context, key, version string, r io.Reader) (b
 	return info, err
 }
 
-// TestPausedBeforeTheSidecar pauses a worker between the ledger's answer and the write of the sidecar. Meanwhile its lease
-// ends and another worker does the whole job.
+// TestPausedBeforeTheSidecar pauses a worker between the ledger's answer and the write of the sidecar. Meanwhile its
+// lease ends and another worker does the whole job.
 func TestPausedBeforeTheSidecar(t *testing.T) {
 	for name, c := range map[string]struct {
 		at    int // the write before which the worker is paused

@@ -86,8 +86,8 @@ func download(t *testing.T, url string) (string, error) {
 	return string(b), err
 }
 
-// TestCountDuringTheDownload checks that the count begins with the start and the index of a clip, wherever the index is,
-// and reads the rest as it arrives.
+// TestCountDuringTheDownload checks that the count begins with the start and the index of a clip, wherever the index
+// is, and reads the rest as it arrives.
 func TestCountDuringTheDownload(t *testing.T) {
 	for name, c := range map[string]struct {
 		content string

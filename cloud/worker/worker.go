@@ -1,14 +1,15 @@
 // Package worker takes jobs from the queue, counts them and writes the results. Every job gets exactly one result.
 //
-// Rules of a lease. The lease of the queue decides who may work; it is renewed long before it ends. The fencing token of
-// the ledger decides who may write: it grows with every lease, and the ledger refuses a write with an older token. A
+// Rules of a lease. The lease of the queue decides who may work; it is renewed long before it ends. The fencing token
+// of the ledger decides who may write: it grows with every lease, and the ledger refuses a write with an older token. A
 // worker that has lost either stops at once and writes nothing more. The keys of results are made of footage and model,
 // so counting a job twice gives one result. The end of a job is written in this order: result blobs, ledger, status
-// sidecar, acknowledgement. After a crash between two of them the job is delivered again. It is then counted again under
-// the same keys, or acknowledged because the ledger has it as done.
+// sidecar, acknowledgement. After a crash between two of them the job is delivered again. It is then counted again
+// under the same keys, or acknowledged because the ledger has it as done.
 //
-// A fault of the footage (not a video, truncated) fails the job with the reason. After any other fault the job returns to
-// the queue with a growing delay. A job without deliveries left is poisoned, with the reason, until a person retries it.
+// A fault of the footage (not a video, truncated) fails the job with the reason. After any other fault the job returns
+// to the queue with a growing delay. A job without deliveries left is poisoned, with the reason, until a person retries
+// it.
 package worker
 
 import (
@@ -47,8 +48,8 @@ type jobs interface {
 	Poison(ctx context.Context, jobID, reason string) error
 }
 
-// attempts is the part of the ledger that one attempt at a job writes to. ledger.Attempts implements it; a simulation has
-// another implementation, which loses answers.
+// attempts is the part of the ledger that one attempt at a job writes to. ledger.Attempts implements it; a simulation
+// has another implementation, which loses answers.
 type attempts interface {
 	Begin(ctx context.Context, jobID, worker string) (ledger.Job, ledger.Footage, error)
 	UpdateProgress(ctx context.Context, jobID string, fence int64, p job.Progress) (ledger.Job, error)

@@ -411,8 +411,8 @@ func TestFootageFromARemoteStore(t *testing.T) {
 	}
 }
 
-// TestFaultsOfTheCacheReturnTheJob checks that a full disk of the worker and a store with wrong bytes are not faults of the
-// footage: the job returns to the queue with the reason.
+// TestFaultsOfTheCacheReturnTheJob checks that a full disk of the worker and a store with wrong bytes are not faults of
+// the footage: the job returns to the queue with the reason.
 func TestFaultsOfTheCacheReturnTheJob(t *testing.T) {
 	for name, c := range map[string]struct {
 		spare  int64

@@ -35,7 +35,8 @@ type clipCommand struct {
 	Moving  float64   `default:"0.25" help:"Share of the animals that walk, 0 to 1."`
 }
 
-// config translates the flags. In synthetic.Config 0 stands for the default, so a flag of 0 becomes what stands for none.
+// config translates the flags. In synthetic.Config 0 stands for the default, so a flag of 0 becomes what stands for
+// none.
 func (c *clipCommand) config() synthetic.Config {
 	none := func(v, stands float64) float64 {
 		if v == 0 {

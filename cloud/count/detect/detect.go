@@ -1,6 +1,6 @@
-// Package detect finds animals in frames: the contract of a detector, the tiling of large frames, the merge of the boxes
-// of several tiles, and the pipeline that runs decoding, preparation and inference in parallel. It is pure Go; the
-// detectors are in the packages below it.
+// Package detect finds animals in frames: the contract of a detector, the tiling of large frames, the merge of the
+// boxes of several tiles, and the pipeline that runs decoding, preparation and inference in parallel. It is pure Go;
+// the detectors are in the packages below it.
 package detect
 
 import (

@@ -303,7 +303,8 @@ func TestPipelineIsCanceled(t *testing.T) {
 	})
 }
 
-// TestPipelineIsBounded checks that the source is not read further than the documented number of frames while yield waits.
+// TestPipelineIsBounded checks that the source is not read further than the documented number of frames while yield
+// waits.
 func TestPipelineIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reads atomic.Int32

@@ -18,8 +18,8 @@ type Region struct {
 type Grid struct {
 	// Tile is the side of the square tiles in pixels, 0 for whole frames.
 	Tile int
-	// Overlap is the least share of a tile that its neighbour covers too, 0 to 0.9. It should be wider than an animal, so
-	// that one of the two tiles has the whole animal.
+	// Overlap is the least share of a tile that its neighbour covers too, 0 to 0.9. It should be wider than an animal,
+	// so that one of the two tiles has the whole animal.
 	Overlap float64
 }
 

@@ -38,8 +38,8 @@ func edges(b Box, r Region) (left, top, right, bottom bool) {
 		r.Y+r.Height < r.Frame.Height && b.Y2 > float32(r.Y+r.Height)-edgeSlack
 }
 
-// gather collects the boxes of all tiles of one frame. It drops a cut box when another tile shows the whole animal: that
-// tile decides, even when it has no box there.
+// gather collects the boxes of all tiles of one frame. It drops a cut box when another tile shows the whole animal:
+// that tile decides, even when it has no box there.
 func gather(regions []Region, found [][]Box) []tileBox {
 	var list []tileBox
 	for t, boxes := range found {
@@ -96,8 +96,8 @@ type animal struct {
 
 // merge returns one box per animal, sorted by falling score. It is greedy: whole boxes before cut ones, then by falling
 // score. A box is dropped when an earlier one shows the same animal, whatever the labels are. Tiles are independent
-// evidence: with scores a and b in two tiles that show the whole animal its score is 1-(1-a)(1-b), so two weak boxes can
-// pass the threshold together. It reorders list.
+// evidence: with scores a and b in two tiles that show the whole animal its score is 1-(1-a)(1-b), so two weak boxes
+// can pass the threshold together. It reorders list.
 func merge(list []tileBox, threshold float32) []Box {
 	slices.SortStableFunc(list, func(a, b tileBox) int {
 		if a.cut != b.cut {
@@ -130,8 +130,8 @@ func merge(list []tileBox, threshold float32) []Box {
 	return out
 }
 
-// support adds s as evidence for k when s is the box of another tile with the whole animal. Boxes come by falling score,
-// so the first one of a tile is its best.
+// support adds s as evidence for k when s is the box of another tile with the whole animal. Boxes come by falling
+// score, so the first one of a tile is its best.
 func (k *animal) support(s tileBox) {
 	if s.cut || s.tile == k.tile || slices.Contains(k.supporters, s.tile) {
 		return

@@ -13,13 +13,13 @@ import (
 // Source fills f with the next frame, or returns io.EOF after the last one. One goroutine at a time calls it.
 type Source func(ctx context.Context, f *video.Frame) error
 
-// Pipeline runs decoding and the detection of several frames in parallel. It holds at most 2*Workers+2 frames at a time,
-// so a slow consumer slows the source down.
+// Pipeline runs decoding and the detection of several frames in parallel. It holds at most 2*Workers+2 frames at a
+// time, so a slow consumer slows the source down.
 type Pipeline struct {
 	Source   Source
 	Detector Detector
-	// Workers is how many frames are in detection at the same time, 0 for one. On a CPU the number of cores is best, with
-	// one thread per run. On a GPU two are best: one runs while the tiles of the next are cut.
+	// Workers is how many frames are in detection at the same time, 0 for one. On a CPU the number of cores is best,
+	// with one thread per run. On a GPU two are best: one runs while the tiles of the next are cut.
 	Workers int
 }
 
@@ -32,9 +32,9 @@ type work struct {
 }
 
 // Run calls yield for every frame in the order of the source. It returns nil at the end of the source, the cause of ctx
-// when ctx ends, or the first error of the source, the detector or yield. Frames before a failing one are yielded first.
-// yield may use the frame until it returns, and may retain the boxes. All goroutines have ended when Run returns. A
-// Pipeline runs once.
+// when ctx ends, or the first error of the source, the detector or yield. Frames before a failing one are yielded
+// first. yield may use the frame until it returns, and may retain the boxes. All goroutines have ended when Run
+// returns. A Pipeline runs once.
 func (p *Pipeline) Run(ctx context.Context, yield func(*video.Frame, []Box) error) error {
 	workers := max(p.Workers, 1)
 	// The free list bounds the pipeline: every frame comes from it.

@@ -15,8 +15,8 @@ import (
 // values; fields may be added at any time.
 const Schema = 1
 
-// Result is the result document of one piece of footage. Everything but Timings is the same whenever the same footage is
-// counted with the same model and options.
+// Result is the result document of one piece of footage. Everything but Timings is the same whenever the same footage
+// is counted with the same model and options.
 type Result struct {
 	Schema   int        `json:"schema"`
 	Footage  footage.ID `json:"footage,omitempty"` // empty for a file counted without a server

@@ -19,8 +19,8 @@ type Result struct {
 	ByClass   map[string]int // label of the detector -> animals; sums to Unique
 	// Counted are the tracks behind Unique, in order of ID.
 	Counted []*track.Track
-	// Segments is the number of pieces between which the motion of the camera was lost. Above 1 an animal that is in two
-	// pieces is counted twice.
+	// Segments is the number of pieces between which the motion of the camera was lost. Above 1 an animal that is in
+	// two pieces is counted twice.
 	Segments int
 }
 
@@ -76,8 +76,8 @@ func confirmed(t *track.Track) bool {
 	return t.Strong >= enoughHits && share >= leastShare
 }
 
-// probability is the chance that a track is an animal. It is 1/2 at the border of confirmation and grows with the number
-// of detections and with the share of frames that have one.
+// probability is the chance that a track is an animal. It is 1/2 at the border of confirmation and grows with the
+// number of detections and with the share of frames that have one.
 func probability(t *track.Track) float64 {
 	need := float64(enoughHits)
 	if t.Visible <= briefFrames {

@@ -7,7 +7,7 @@ import (
 	"cattlecounter/cloud/count/track"
 )
 
-func seen(id int, x float64, first, last, hits, strong, visible int) *track.Track {
+func trackOf(id int, x float64, first, last, hits, strong, visible int) *track.Track {
 	return &track.Track{ID: id, X: x, Y: 10, W: 40, H: 20, First: first, Last: last, Hits: hits, Strong: strong, Visible: visible,
 		Best: detect.Box{Label: "cow"}}
 }
@@ -18,16 +18,16 @@ func TestCount(t *testing.T) {
 		want   int
 	}{
 		"nothing":                         {nil, 0},
-		"plain":                           {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10)}, 1},
-		"flicker":                         {[]*track.Track{seen(1, 0, 0, 90, 2, 2, 10)}, 0},
-		"rare":                            {[]*track.Track{seen(1, 0, 0, 90, 4, 4, 20)}, 0},
-		"only weak":                       {[]*track.Track{seen(1, 0, 0, 90, 10, 1, 10)}, 0},
-		"corner of the view":              {[]*track.Track{seen(1, 0, 0, 20, 2, 2, 3)}, 1},
-		"once in a corner":                {[]*track.Track{seen(1, 0, 0, 0, 1, 1, 1)}, 0},
-		"a broken track":                  {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 5, 100, 190, 10, 10, 10)}, 1},
-		"an animal and its head":          {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 10, 0, 90, 8, 8, 10)}, 1},
-		"two side by side":                {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 25, 0, 90, 10, 10, 10)}, 2},
-		"another one at the place, later": {[]*track.Track{seen(1, 0, 0, 90, 10, 10, 10), seen(2, 60, 100, 190, 10, 10, 10)}, 2},
+		"plain":                           {[]*track.Track{trackOf(1, 0, 0, 90, 10, 10, 10)}, 1},
+		"flicker":                         {[]*track.Track{trackOf(1, 0, 0, 90, 2, 2, 10)}, 0},
+		"rare":                            {[]*track.Track{trackOf(1, 0, 0, 90, 4, 4, 20)}, 0},
+		"only weak":                       {[]*track.Track{trackOf(1, 0, 0, 90, 10, 1, 10)}, 0},
+		"corner of the view":              {[]*track.Track{trackOf(1, 0, 0, 20, 2, 2, 3)}, 1},
+		"once in a corner":                {[]*track.Track{trackOf(1, 0, 0, 0, 1, 1, 1)}, 0},
+		"a broken track":                  {[]*track.Track{trackOf(1, 0, 0, 90, 10, 10, 10), trackOf(2, 5, 100, 190, 10, 10, 10)}, 1},
+		"an animal and its head":          {[]*track.Track{trackOf(1, 0, 0, 90, 10, 10, 10), trackOf(2, 10, 0, 90, 8, 8, 10)}, 1},
+		"two side by side":                {[]*track.Track{trackOf(1, 0, 0, 90, 10, 10, 10), trackOf(2, 25, 0, 90, 10, 10, 10)}, 2},
+		"another one at the place, later": {[]*track.Track{trackOf(1, 0, 0, 90, 10, 10, 10), trackOf(2, 60, 100, 190, 10, 10, 10)}, 2},
 	} {
 		r := Count(c.tracks)
 		if r.Unique != c.want || r.Low > r.Unique || r.High < r.Unique || r.Low < 0 {
@@ -44,7 +44,7 @@ func TestCount(t *testing.T) {
 }
 
 func TestTracksOfTwoSegmentsAreTwoAnimals(t *testing.T) {
-	a, b := seen(1, 0, 0, 90, 10, 10, 10), seen(2, 0, 100, 190, 10, 10, 10)
+	a, b := trackOf(1, 0, 0, 90, 10, 10, 10), trackOf(2, 0, 100, 190, 10, 10, 10)
 	b.Segment = 1
 	if r := Count([]*track.Track{a, b}); r.Unique != 2 || r.Segments != 2 {
 		t.Errorf("%+v", r)
@@ -54,8 +54,8 @@ func TestTracksOfTwoSegmentsAreTwoAnimals(t *testing.T) {
 func TestDoubtWidensTheInterval(t *testing.T) {
 	var sure, doubtful []*track.Track
 	for i := range 50 {
-		sure = append(sure, seen(i, float64(100*i), 0, 300, 30, 30, 30))
-		doubtful = append(doubtful, seen(i, float64(100*i), 0, 300, 6, 5, 10))
+		sure = append(sure, trackOf(i, float64(100*i), 0, 300, 30, 30, 30))
+		doubtful = append(doubtful, trackOf(i, float64(100*i), 0, 300, 6, 5, 10))
 	}
 	a, b := Count(sure), Count(doubtful)
 	if a.Unique != 50 || b.Unique != 50 || b.High-b.Low <= a.High-a.Low {

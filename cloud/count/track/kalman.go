@@ -9,8 +9,8 @@ type kalman struct {
 	unit          float64 // the animal's size; all noise is proportional to it
 }
 
-// Noise in units of the animal's size. A cow is about 2.4 m long and walks at up to 1.5 m/s. The boxes of one animal vary
-// by about a tenth of their size.
+// Noise in units of the animal's size. A cow is about 2.4 m long and walks at up to 1.5 m/s. The boxes of one animal
+// vary by about a tenth of their size.
 const (
 	boxNoise     = 0.1
 	cutNoise     = 0.4 // the centre of a box cut by the frame's edge is wrong

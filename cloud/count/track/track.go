@@ -3,9 +3,9 @@
 // Each detection is placed on the ground plane with the camera pose of its frame, and joined to the track that is most
 // likely the same animal. The measure is the distance to the place that a constant-velocity Kalman filter predicts, in
 // sizes of the animal. The joins are the best assignment within groups of competing tracks. A track continues when its
-// animal leaves the view: its place on the ground stays, with growing doubt. So a second pass over the same ground finds
-// the same track and does not count the animal twice. Weak detections can continue a track but never start one (Zhang et
-// al., "ByteTrack", 2022).
+// animal leaves the view: its place on the ground stays, with growing doubt. So a second pass over the same ground
+// finds the same track and does not count the animal twice. Weak detections can continue a track but never start one
+// (Zhang et al., "ByteTrack", 2022).
 //
 // It is pure Go, does no I/O and is deterministic.
 package track

@@ -169,8 +169,8 @@ func (c *client) send(ctx context.Context, address string, header http.Header) (
 	return response, nil
 }
 
-// addLinked adds the hub's headers about the file behind a redirect. The first answer counts: the later ones are not from
-// the hub.
+// addLinked adds the hub's headers about the file behind a redirect. The first answer counts: the later ones are not
+// from the hub.
 func (a *answer) addLinked() {
 	if a.etag == "" {
 		a.etag = strings.Trim(a.Header.Get("X-Linked-Etag"), `"`)

@@ -84,8 +84,8 @@ func (t *transfer) try(ctx context.Context) (d footage.Digest, progress bool, er
 	return d, progress, err
 }
 
-// resumeOffset returns the end of the part when a digest or an entity tag can show that the rest is of the same content,
-// else 0.
+// resumeOffset returns the end of the part when a digest or an entity tag can show that the rest is of the same
+// content, else 0.
 func (t *transfer) resumeOffset(f *os.File) (int64, error) {
 	n, err := f.Seek(0, io.SeekEnd)
 	if err != nil || n == 0 {
@@ -174,8 +174,8 @@ func (t *transfer) isComplete(a answer, offset, total int64) bool {
 
 var rangeForm = regexp.MustCompile(`^bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18}|\*)$`)
 
-// contentRange reads the first byte of a partial answer and the size of the file (RFC 9110, section 14.4), -1 for unknown
-// values.
+// contentRange reads the first byte of a partial answer and the size of the file (RFC 9110, section 14.4), -1 for
+// unknown values.
 func contentRange(text string) (start, total int64) {
 	start, total = -1, -1
 	if m := rangeForm.FindStringSubmatch(text); m != nil {
@@ -188,8 +188,8 @@ func contentRange(text string) (start, total int64) {
 	return start, total
 }
 
-// describe takes size and digest of the file from the answer, and returns an error for an answer that cannot be the file.
-// total is the size in Content-Range, below 0 without one.
+// describe takes size and digest of the file from the answer, and returns an error for an answer that cannot be the
+// file. total is the size in Content-Range, below 0 without one.
 func (t *transfer) describe(a answer, offset, total int64) error {
 	if err := a.checkNotPage(); err != nil {
 		return err
@@ -280,8 +280,8 @@ func classifyFull(err error) error {
 	return err
 }
 
-// finish compares the complete part with the digest of the source, makes it durable and renames it. When the bytes of two
-// answers do not fit together the file is downloaded once more from the start.
+// finish compares the complete part with the digest of the source, makes it durable and renames it. When the bytes of
+// two answers do not fit together the file is downloaded once more from the start.
 func (t *transfer) finish(ctx context.Context, f *os.File) (footage.Digest, error) {
 	d, _, err := filesum.Of(ctx, t.part())
 	if err != nil {

@@ -1,9 +1,9 @@
-// Package hub pulls models: from the Hugging Face hub, from a mirror of it with or without a list of files, from a folder
-// over HTTP with files of the same names, and from a folder of this machine. It is pure Go.
+// Package hub pulls models: from the Hugging Face hub, from a mirror of it with or without a list of files, from a
+// folder over HTTP with files of the same names, and from a folder of this machine. It is pure Go.
 //
 // Order of writes: a file is downloaded as NAME.part. At its end it is compared with the digest of the source, made
-// durable and renamed. After the last file the store checks and names the model (model.Adding.Name). An interrupted pull
-// leaves its parts; the next pull of the same model continues them.
+// durable and renamed. After the last file the store checks and names the model (model.Adding.Name). An interrupted
+// pull leaves its parts; the next pull of the same model continues them.
 package hub
 
 import (
@@ -44,8 +44,8 @@ var (
 	ErrNoSpace = errors.New("disk is full")
 )
 
-// Reference names a model to pull: on a hub (Repository), in a folder over HTTP (only Base) or in a folder of this machine
-// (Folder).
+// Reference names a model to pull: on a hub (Repository), in a folder over HTTP (only Base) or in a folder of this
+// machine (Folder).
 type Reference struct {
 	Base       string // URL of the hub or folder, without a slash at the end
 	Repository string // owner/name
@@ -59,9 +59,9 @@ var (
 	revisionForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$`)
 )
 
-// ParseReference reads a reference: OWNER/NAME, OWNER/NAME@REVISION, the URL of a repository's page at base or of a file
-// there, the URL of a folder or of an .onnx file, or a path of this machine that begins with / or a point. base is the
-// URL of the hub, empty for DefaultBase. The error wraps ErrReference.
+// ParseReference reads a reference: OWNER/NAME, OWNER/NAME@REVISION, the URL of a repository's page at base or of a
+// file there, the URL of a folder or of an .onnx file, or a path of this machine that begins with / or a point. base is
+// the URL of the hub, empty for DefaultBase. The error wraps ErrReference.
 func ParseReference(text, base string) (Reference, error) {
 	if base == "" {
 		base = DefaultBase
@@ -135,8 +135,8 @@ func parseURL(text string, hub *url.URL) (Reference, error) {
 	return Reference{Base: address(u)}, nil
 }
 
-// parsePage reads the parts of the URL of a page: owner, name, and optionally tree, blob or resolve with a revision and a
-// path.
+// parsePage reads the parts of the URL of a page: owner, name, and optionally tree, blob or resolve with a revision and
+// a path.
 func parsePage(parts []string, base string) (Reference, bool) {
 	if len(parts) != 2 && len(parts) < 4 {
 		return Reference{}, false
@@ -171,7 +171,8 @@ func (r Reference) String() string {
 	return r.Base
 }
 
-// name is the default name in the store: that of the repository or folder, and of the network when it is not model.onnx.
+// name is the default name in the store: that of the repository or folder, and of the network when it is not
+// model.onnx.
 func (r Reference) name(network string) string {
 	name := path.Base(r.Base)
 	switch {

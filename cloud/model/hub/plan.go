@@ -176,8 +176,8 @@ func (p *pull) sums(ctx context.Context, base string) ([]model.Sum, error) {
 	return nil, err
 }
 
-// planMirror looks for a repository at a server with the hub's files but without lists, under the hub's URL of a file or
-// directly below the repository's name. unlisted is the error of the request for the list.
+// planMirror looks for a repository at a server with the hub's files but without lists, under the hub's URL of a file
+// or directly below the repository's name. unlisted is the error of the request for the list.
 func (p *pull) planMirror(ctx context.Context, unlisted error) ([]item, error) {
 	r := p.o.Reference
 	roots := []string{fmt.Sprintf("%s/%s/resolve/%s", r.Base, r.Repository, url.PathEscape(r.Revision))}
@@ -249,7 +249,8 @@ func (p *pull) planLocal(context.Context) ([]item, error) {
 	return items, err
 }
 
-// planNames lists the files of a model folder that cannot be listed: all possible files, or with sums the existing ones.
+// planNames lists the files of a model folder that cannot be listed: all possible files, or with sums the existing
+// ones.
 func (p *pull) planNames(network string, sums []model.Sum, from func(string) string) ([]item, error) {
 	p.source.Network = network
 	digest := func(name string) (footage.Digest, bool) {

@@ -50,7 +50,8 @@ type pull struct {
 	adding *model.Adding
 }
 
-// Pull pulls one model into the store. The error wraps a class of this package or of cloud/model, or the error of Check.
+// Pull pulls one model into the store. The error wraps a class of this package or of cloud/model, or the error of
+// Check.
 func Pull(ctx context.Context, o Options) (Outcome, error) {
 	c := newClient(o.TokenBase, o.Token)
 	defer c.http.CloseIdleConnections()
@@ -156,8 +157,8 @@ func (p *pull) key() string {
 }
 
 // findStored finds the commit in the store, under the requested name or, without one, under any name. The error wraps
-// model.ErrDigest when its network does not have the wanted digest. The source.json of a folder is not trusted: only the
-// content shows whether the store has the model.
+// model.ErrDigest when its network does not have the wanted digest. The source.json of a folder is not trusted: only
+// the content shows whether the store has the model.
 func (p *pull) findStored() (Outcome, bool, error) {
 	if p.source.Commit == "" || p.o.Reference.Folder != "" {
 		return Outcome{}, false, nil
@@ -179,8 +180,8 @@ func (p *pull) findStored() (Outcome, bool, error) {
 	return Outcome{}, false, nil
 }
 
-// dropChangedSource replaces the source of a copied folder by its path when the store has other files of the same source:
-// one of the two was changed by hand.
+// dropChangedSource replaces the source of a copied folder by its path when the store has other files of the same
+// source: one of the two was changed by hand.
 func (p *pull) dropChangedSource() {
 	list, err := p.o.Store.List()
 	if err != nil || p.source.Commit == "" {
@@ -273,8 +274,8 @@ func copyLocal(ctx context.Context, it item, dir string, progress func(done, tot
 	return d, nil
 }
 
-// name names the model: by the option, else by the source. When another commit of the same repository has that name, the
-// commit is added.
+// name names the model: by the option, else by the source. When another commit of the same repository has that name,
+// the commit is added.
 func (p *pull) name(ctx context.Context, stage, network string, files []model.Sum) (Outcome, error) {
 	name := p.o.Name
 	if name == "" {

@@ -1,6 +1,6 @@
-// Package aerial renders labelled pictures of pastures and pens from above, to train and test detectors. Each picture has
-// its own ground, clutter, herd, light and camera. The same seed and index give the same picture on every machine of one
-// processor family. It is pure Go.
+// Package aerial renders labelled pictures of pastures and pens from above, to train and test detectors. Each picture
+// has its own ground, clutter, herd, light and camera. The same seed and index give the same picture on every machine
+// of one processor family. It is pure Go.
 package aerial
 
 import (

@@ -6,15 +6,50 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"cattlecounter/cloud/synthetic/cattle"
 	"cattlecounter/cloud/synthetic/solid"
+	"cattlecounter/deploy/testkit/must"
 )
 
 // series is the number of pictures in the tests, of 320 x 240 pixels.
-const series = 24
+const (
+	series     = 24
+	seriesSeed = 3
+)
+
+// rendered is a picture with the numbers on the canvas it was painted on.
+type rendered struct {
+	*Picture
+	ids   []uint16
+	width int // of the canvas in samples
+}
+
+// paintSeries paints twice the series once for all tests, because painting takes nearly all of their time.
+var paintSeries = sync.OnceValues(func() ([]rendered, error) {
+	list := make([]rendered, 2*series)
+	var g errgroup.Group
+	painters := runtime.GOMAXPROCS(0)
+	for k := range painters {
+		g.Go(func() error {
+			p, err := NewPainter(320, 240)
+			if err != nil {
+				return err
+			}
+			for i := k; i < len(list); i += painters {
+				list[i] = rendered{Picture: p.Paint(seriesSeed, i), ids: slices.Clone(p.canvas.ID), width: p.canvas.Width}
+			}
+			return nil
+		})
+	}
+	return list, g.Wait()
+})
 
 func painter(t testing.TB) *Painter {
 	t.Helper()
@@ -26,6 +61,7 @@ func painter(t testing.TB) *Painter {
 }
 
 func TestSameSeedSamePicture(t *testing.T) {
+	t.Parallel()
 	p, q := painter(t), painter(t)
 	for _, i := range []int{3, 0, 7} { // in any order, with a used and a new painter
 		a, b := p.Paint(5, i), q.Paint(5, i)
@@ -44,15 +80,14 @@ func TestSameSeedSamePicture(t *testing.T) {
 
 // TestBoxesAreTight compares every box with the samples on the canvas.
 func TestBoxesAreTight(t *testing.T) {
-	p := painter(t)
+	t.Parallel()
 	const n = solid.Samples
-	for index := range series {
-		pic := p.Paint(1, index)
+	for index, pic := range must.Get(paintSeries())(t)[:series] {
 		left := slices.Clone(pic.Animals)
 		places := map[uint16][][2]int{}
-		for o, id := range p.canvas.ID {
+		for o, id := range pic.ids {
 			if id != 0 && id != clutterID {
-				places[id] = append(places[id], [2]int{o % p.canvas.Width, o / p.canvas.Width})
+				places[id] = append(places[id], [2]int{o % pic.width, o / pic.width})
 			}
 		}
 		for _, at := range places {
@@ -84,10 +119,10 @@ func TestBoxesAreTight(t *testing.T) {
 // TestNoLabelIsMissing projects the herd without the canvas. An animal whose outline is inside the picture and touches
 // nothing else must have a label with about that outline.
 func TestNoLabelIsMissing(t *testing.T) {
-	p := painter(t)
+	t.Parallel()
 	alone := 0
-	for index := range series {
-		s := newScene(rand.New(rand.NewPCG(2, uint64(index))), 320, 240)
+	for index, pic := range must.Get(paintSeries())(t)[:series] {
+		s := newScene(rand.New(rand.NewPCG(seriesSeed, uint64(index))), 320, 240)
 		var around [][4]float64
 		for _, thing := range s.things {
 			around = append(around, outline(s.cam, thing.mesh))
@@ -99,7 +134,6 @@ func TestNoLabelIsMissing(t *testing.T) {
 			mesh.Place(m.at, m.heading, m.Size)
 			around = append(around, outline(s.cam, mesh))
 		}
-		pic := p.Paint(2, index)
 		for i, b := range around[first:] {
 			if b[0] < 0 || b[1] < 0 || b[2] > 320 || b[3] > 240 || touches(b, i+first, around) {
 				continue
@@ -144,11 +178,10 @@ func near(box, b [4]float64) bool {
 // TestVariety checks that the series has empty pictures, herds, small and large animals, views straight down and with a
 // horizon, and no picture of one colour.
 func TestVariety(t *testing.T) {
-	p := painter(t)
+	t.Parallel()
 	empty, crowd, cut := 0, 0, 0
 	shortest, longest := math.Inf(1), 0.0
-	for index := range 2 * series {
-		pic := p.Paint(3, index)
+	for index, pic := range must.Get(paintSeries())(t) {
 		if len(pic.Animals) == 0 {
 			empty++
 		}

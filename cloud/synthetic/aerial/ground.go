@@ -105,8 +105,8 @@ type border struct {
 	wiggle, soft float64 // metres
 }
 
-// rut is a track: a sine along a line across the plane, or two of them at the distance gauge for wheels. phase and depth
-// are 0..1, all others are metres.
+// rut is a track: a sine along a line across the plane, or two of them at the distance gauge for wheels. phase and
+// depth are 0..1, all others are metres.
 type rut struct {
 	nx, ny, d            float64 // the line x*nx + y*ny = d
 	swing, length, phase float64

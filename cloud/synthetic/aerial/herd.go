@@ -111,8 +111,8 @@ func (t *temper) animal(r *rand.Rand) *cattle.Beast {
 	return cattle.New(r, breed, t.pose(r), coat)
 }
 
-// placeHerd places n animals, or fewer when the ground is full. where returns a random place in view. largeEnough reports
-// whether an animal at a place is large enough to see. line may be nil.
+// placeHerd places n animals, or fewer when the ground is full. where returns a random place in view. largeEnough
+// reports whether an animal at a place is large enough to see. line may be nil.
 func placeHerd(r *rand.Rand, n int, crowded bool, where func() solid.Vec, largeEnough func(solid.Vec) bool, occupied []place, line *feedLine) []member {
 	t := newTemper(r, crowded)
 	var groups []solid.Vec

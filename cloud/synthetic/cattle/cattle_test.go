@@ -61,8 +61,8 @@ func TestSameSeedSameAnimal(t *testing.T) {
 	}
 }
 
-// TestCoatsReflect checks that every coat reflects a plausible share of the light everywhere, and that dark coats reflect
-// less than white ones.
+// TestCoatsReflect checks that every coat reflects a plausible share of the light everywhere, and that dark coats
+// reflect less than white ones.
 func TestCoatsReflect(t *testing.T) {
 	mean := map[Coat]float64{}
 	for kind := range coats {

@@ -17,6 +17,7 @@ func small(folder string, images int) Options {
 
 func TestWriteCOCO(t *testing.T) {
 	o := small(filepath.Join(t.TempDir(), "new", "set"), 25)
+	o.Jobs = 2
 	sum, err := Write(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -3,8 +3,8 @@ package grain
 
 import "math"
 
-// Noise is smooth random variation over plane and space. The same seed gives the same values, in any order of calls. Every
-// value is ready to use.
+// Noise is smooth random variation over plane and space. The same seed gives the same values, in any order of calls.
+// Every value is ready to use.
 type Noise struct{ Seed uint64 }
 
 // Odd factors that separate neighbours on the lattice.

@@ -11,8 +11,8 @@ type Camera struct {
 }
 
 // NewCamera returns a camera that looks at the origin of the ground from a distance in metres, with the focal length in
-// pixels. tilt is the angle from straight down and roll the angle around its axis, both in radians. Without roll +y is up
-// in the picture.
+// pixels. tilt is the angle from straight down and roll the angle around its axis, both in radians. Without roll +y is
+// up in the picture.
 func NewCamera(width, height int, focal, distance, tilt, roll float64) *Camera {
 	st, ct := math.Sincos(tilt)
 	sr, cr := math.Sincos(roll)

@@ -60,8 +60,8 @@ type spot struct {
 // window is the margin around the picture in which a mesh is drawn, in samples, to know how much of it is cut off.
 const window = 200 * Samples
 
-// Draw draws the mesh as number id, hidden by nearer ones. It returns the number of samples of the whole mesh, including
-// hidden ones and those outside of the picture.
+// Draw draws the mesh as number id, hidden by nearer ones. It returns the number of samples of the whole mesh,
+// including hidden ones and those outside of the picture.
 func (c *Canvas) Draw(cam *Camera, m *Mesh, id uint16, shade Shader) int {
 	s := &c.sketch
 	if !s.draw(cam, m, c.Width, c.Height) {

@@ -15,8 +15,8 @@ type Vertex struct {
 	Part      uint8 // for the shader of the mesh
 }
 
-// Ring is one cross-section of a tube: half axes around a centre. Pow 2 is an ellipse, a larger Pow is boxier. Down scales
-// the lower half of the section against the upper one.
+// Ring is one cross-section of a tube: half axes around a centre. Pow 2 is an ellipse, a larger Pow is boxier. Down
+// scales the lower half of the section against the upper one.
 type Ring struct {
 	C, R, U   Vec
 	Pow, Down float64
@@ -76,8 +76,8 @@ func (m *Mesh) Limb(joints []Joint, side Vec, segments int, part uint8) {
 	m.Tube(rings, segments, part)
 }
 
-// Ball adds an ellipsoid with right-handed half axes a, b, c. bulge, unless nil, scales the distance of a point from the
-// centre, by its direction.
+// Ball adds an ellipsoid with right-handed half axes a, b, c. bulge, unless nil, scales the distance of a point from
+// the centre, by its direction.
 func (m *Mesh) Ball(at, a, b, c Vec, segments, layers int, bulge func(Vec) float64, part uint8) {
 	first := len(m.Verts)
 	rings := make([]Ring, layers)
@@ -129,7 +129,8 @@ func (m *Mesh) sheet(at, a, b Vec, cells int, part uint8) {
 	}
 }
 
-// Place turns the mesh by heading, scales it, moves its origin to at and computes the normals. Tex has the places before.
+// Place turns the mesh by heading, scales it, moves its origin to at and computes the normals. Tex has the places
+// before.
 func (m *Mesh) Place(at Vec, heading, scale float64) {
 	s, c := math.Sincos(heading)
 	for i := range m.Verts {

@@ -22,8 +22,8 @@ func shapes() map[string]*Mesh {
 	return map[string]*Mesh{"tube": tube, "ball": ball, "box": box}
 }
 
-// TestSurfacesFaceOutwards checks the signed volume of closed surfaces. It is positive only for counter-clockwise corners,
-// seen from outside.
+// TestSurfacesFaceOutwards checks the signed volume of closed surfaces. It is positive only for counter-clockwise
+// corners, seen from outside.
 func TestSurfacesFaceOutwards(t *testing.T) {
 	for name, m := range shapes() {
 		m.Place(Vec{3, 4, 0}, 0.7, 1)
@@ -103,8 +103,8 @@ func TestCameraInverse(t *testing.T) {
 	}
 }
 
-// TestCoverageAndDepth checks the number of samples of a box, that the nearer of two boxes hides the other, and that the
-// parts outside of the picture count.
+// TestCoverageAndDepth checks the number of samples of a box, that the nearer of two boxes hides the other, and that
+// the parts outside of the picture count.
 func TestCoverageAndDepth(t *testing.T) {
 	cam := NewCamera(100, 100, 1000, 100, 0, 0) // 10 pixels a metre on the ground
 	box := func(at Vec, half float64) *Mesh {

@@ -3,12 +3,12 @@
 //
 // A file is named DIGEST-RANDOM.EXT. While it is downloaded its name ends in .part. The cache ignores files with other
 // names. Every process that reads or writes a file holds a shared lock on it (flock). The lock ends with the process.
-// To evict a file, the cache must first get an exclusive lock on it. So a file in use is never evicted, and the leftover
-// of a killed process has no lock. The least recently used file is evicted first; its modification time is the time of
-// its last use. There is no lock on the folder, so a paused worker blocks no other worker.
+// To evict a file, the cache must first get an exclusive lock on it. So a file in use is never evicted, and the
+// leftover of a killed process has no lock. The least recently used file is evicted first; its modification time is the
+// time of its last use. There is no lock on the folder, so a paused worker blocks no other worker.
 //
-// A cached file is read as a whole and compared with its digest before each use. Counting costs far more than this read.
-// In return the cache needs no sync and no index, and it finds damage by a power cut or by another program.
+// A cached file is read as a whole and compared with its digest before each use. Counting costs far more than this
+// read. In return the cache needs no sync and no index, and it finds damage by a power cut or by another program.
 package cache
 
 import (
@@ -84,8 +84,8 @@ type Want struct {
 }
 
 // Get returns the path of a file with the wanted content. The file stays until release is called, once. When the cache
-// has no such file, Get downloads it: open returns the content from a byte offset on. Errors are ErrNoSpace, ErrContent,
-// those of open and its reader, and those of the disk.
+// has no such file, Get downloads it: open returns the content from a byte offset on. Errors are ErrNoSpace,
+// ErrContent, those of open and its reader, and those of the disk.
 func (c *Cache) Get(ctx context.Context, w Want, open func(ctx context.Context, from int64) (io.ReadCloser, error)) (path string, release func(), err error) {
 	f, err := c.Begin(ctx, w, open)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 )
 
 // Download is a file of the cache that may still be incomplete. ReadAt returns bytes as they arrived: their digest is
-// checked only when Wait returns. A Download owns the goroutines that fill the file; Close ends them and waits for them.
-// It is safe for concurrent use.
+// checked only when Wait returns. A Download owns the goroutines that fill the file; Close ends them and waits for
+// them. It is safe for concurrent use.
 type Download struct {
 	c    *Cache
 	want Want
@@ -219,7 +219,8 @@ func (d *Download) ReadAt(b []byte, at int64) (int, error) {
 	}
 }
 
-// Wait returns the path of the complete file with the right digest. The file stays until Close. Errors are those of Get.
+// Wait returns the path of the complete file with the right digest. The file stays until Close. Errors are those of
+// Get.
 func (d *Download) Wait(ctx context.Context) (string, error) {
 	select {
 	case <-d.done:

@@ -4,9 +4,9 @@
 // Signals. A library that is loaded later may replace Go's signal handlers by its own; RestoreHandlers installs Go's
 // again. A process has one set of signal handlers, so this package has one state.
 //
-// Memory. Go returns unused memory to the system. The libraries below (decoder, ONNX Runtime, the C library's allocator)
-// may only grow, over days, and only a new process frees their memory. MemoryGuard notices it, Restart starts the new
-// process.
+// Memory. Go returns unused memory to the system. The libraries below (decoder, ONNX Runtime, the C library's
+// allocator) may only grow, over days, and only a new process frees their memory. MemoryGuard notices it, Restart
+// starts the new process.
 package process
 
 import (
@@ -123,8 +123,9 @@ func Release() (stopped bool) {
 	return w.count > 0
 }
 
-// RestoreHandlers installs Go's signal handlers again. Call it after loading a library that may replace them. Go installs
-// a handler only for an ignored signal, so the signals are ignored for a moment; one that arrives in it is lost.
+// RestoreHandlers installs Go's signal handlers again. Call it after loading a library that may replace them. Go
+// installs a handler only for an ignored signal, so the signals are ignored for a moment; one that arrives in it is
+// lost.
 func RestoreHandlers() {
 	mu.Lock()
 	defer mu.Unlock()

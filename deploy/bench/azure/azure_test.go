@@ -42,7 +42,8 @@ type measured struct {
 	cpu    float64 // seconds of the server per GB, without a cut
 }
 
-// BenchmarkAzure measures one way after the other in every round, each round with a new Azurite, and reports the medians.
+// BenchmarkAzure measures one way after the other in every round, each round with a new Azurite, and reports the
+// medians.
 func BenchmarkAzure(b *testing.B) {
 	p := build(b)
 	sizes := []int64{tiny, small}

@@ -1,5 +1,5 @@
-// Package azure has only a benchmark. It sends one file to cloud-api and to tusd, real programs with the same Azurite, and
-// to Azurite itself. The results, and the machine, are in ../azure.md.
+// Package azure has only a benchmark. It sends one file to cloud-api and to tusd, real programs with the same Azurite,
+// and to Azurite itself. The results, and the machine, are in ../azure.md.
 //
 //	go test -run '^$' -bench Azure -benchtime 1x ./deploy/bench/azure
 //

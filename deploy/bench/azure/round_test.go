@@ -149,7 +149,8 @@ func (c *client) send(f *footageFile) (upload string) {
 	return upload
 }
 
-// offset asks for the offset of an upload until the server answers. The canceled request may lock the upload for a while.
+// offset asks for the offset of an upload until the server answers. The canceled request may lock the upload for a
+// while.
 func (c *client) offset(upload string) int64 {
 	began := time.Now()
 	defer func() { c.asked += time.Since(began) }()

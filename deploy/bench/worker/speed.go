@@ -39,7 +39,8 @@ type Report struct {
 	Bare            time.Duration // time of the network alone for as many regions, with Workers in parallel
 	PeakRSS         int64         // bytes of the process, 0 when unknown
 
-	// Processor time of the whole process during Wall and Bare. On a busy machine it is a better measure than the clock.
+	// Processor time of the whole process during Wall and Bare. On a busy machine it is a better measure than the
+	// clock.
 	CPU, BareCPU time.Duration
 }
 
@@ -49,12 +50,12 @@ func (r Report) FPS() float64 { return float64(r.Frames) / r.Wall.Seconds() }
 // Ratio is the speed of the worker as a share of that of the network alone.
 func (r Report) Ratio() float64 { return r.Bare.Seconds() / r.Wall.Seconds() }
 
-// CPURatio is Ratio in processor time: the share of the network in all work; the rest is decoding, cutting and merging. It
-// equals Ratio when all processors are busy.
+// CPURatio is Ratio in processor time: the share of the network in all work; the rest is decoding, cutting and merging.
+// It equals Ratio when all processors are busy.
 func (r Report) CPURatio() float64 { return r.BareCPU.Seconds() / r.CPU.Seconds() }
 
-// Measure runs the pipeline on the clip once. It runs the network alone on the tiles of the first frame, half of the times
-// before and half after the pipeline, so that a change in the speed of the machine affects both.
+// Measure runs the pipeline on the clip once. It runs the network alone on the tiles of the first frame, half of the
+// times before and half after the pipeline, so that a change in the speed of the machine affects both.
 func Measure(ctx context.Context, o Options) (Report, error) {
 	o.Model.Parallel = o.Workers
 	model, err := detr.Open(o.Model)

@@ -156,8 +156,8 @@ func parsePreprocessor(b []byte) (*hfPreprocessor, error) {
 	return &p, nil
 }
 
-// parseSize reads "size" in its three forms: an object, a number for the shortest edge (old DETR files, with max_size as
-// another key), or nothing.
+// parseSize reads "size" in its three forms: an object, a number for the shortest edge (old DETR files, with max_size
+// as another key), or nothing.
 func (p *hfPreprocessor) parseSize() error {
 	if p.DoResize != nil && !*p.DoResize || len(p.Size) == 0 || string(p.Size) == "null" {
 		return nil

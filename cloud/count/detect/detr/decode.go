@@ -148,8 +148,8 @@ func (r *recipe) bestClass(logits []float32) (int, float32) {
 	return class, float32(math.Exp(float64(logits[class]-top)) / sum)
 }
 
-// place moves a box from its region into the frame and cuts it at the edges of both. It returns false for a box with NaN
-// values, and for an inverted or empty one.
+// place moves a box from its region into the frame and cuts it at the edges of both. It returns false for a box with
+// NaN values, and for an inverted or empty one.
 func place(r detect.Region, x1, y1, x2, y2 float32) (detect.Box, bool) {
 	for _, v := range [4]float32{x1, y1, x2, y2} {
 		if !(v > -maxCoordinate && v < maxCoordinate) {

@@ -1,8 +1,8 @@
 // Package detr runs detectors of the DETR family through ONNX Runtime.
 //
-// A model is a folder with model.onnx and three optional files: the project's own card (cattlecounter.yaml, see Card) and
-// the Hugging Face files config.json and preprocessor_config.json. The inputs and outputs are read from the network file;
-// see signature.go for the families.
+// A model is a folder with model.onnx and three optional files: the project's own card (cattlecounter.yaml, see Card)
+// and the Hugging Face files config.json and preprocessor_config.json. The inputs and outputs are read from the network
+// file; see signature.go for the families.
 //
 // A folder with model.onnx alone is treated as trained on COCO: values 0..1 in the order red, green, blue, stretched to
 // the input size, and every animal class counts.
@@ -112,8 +112,8 @@ func Open(o Options) (*Model, error) {
 	return m, nil
 }
 
-// Describe reads the files of a model without loading it. Info is complete, but the network may still fail to run. Errors
-// are those of Open. With ErrRuntime the Info has only File, Data, Digest and Size.
+// Describe reads the files of a model without loading it. Info is complete, but the network may still fail to run.
+// Errors are those of Open. With ErrRuntime the Info has only File, Data, Digest and Size.
 func Describe(o Options) (Info, error) {
 	m, err := prepare(o.withDefaults())
 	return m.info, err
@@ -210,9 +210,9 @@ func (m *Model) Close() error {
 	return m.session.Destroy()
 }
 
-// DetectRegions implements detect.Model: it appends to dst the boxes of each region, in pixels of the region's frame and
-// cut at the region's edges. It returns only classes that count as cattle, with scores of at least threshold. One animal
-// may have several boxes with different labels.
+// DetectRegions implements detect.Model: it appends to dst the boxes of each region, in pixels of the region's frame
+// and cut at the region's edges. It returns only classes that count as cattle, with scores of at least threshold. One
+// animal may have several boxes with different labels.
 func (m *Model) DetectRegions(ctx context.Context, dst [][]detect.Box, regions []detect.Region, threshold float32) ([][]detect.Box, error) {
 	var b *batch
 	select {
@@ -268,8 +268,8 @@ func (m *Model) timeRun(ctx context.Context, run []detect.Region, rounds int) (t
 	return time.Since(start), nil
 }
 
-// split cuts regions into runs. Each run has regions of one size, because a run has one input size. No run is larger than
-// the batch, and the runs are filled evenly.
+// split cuts regions into runs. Each run has regions of one size, because a run has one input size. No run is larger
+// than the batch, and the runs are filled evenly.
 func (m *Model) split(regions []detect.Region) func(yield func([]detect.Region) bool) {
 	return func(yield func([]detect.Region) bool) {
 		for len(regions) > 0 {

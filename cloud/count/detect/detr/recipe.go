@@ -137,8 +137,8 @@ func (r *recipe) setSize(d description) {
 	}
 }
 
-// inputSize is the input size for a region of the given size. A fixed input and a square size stretch the region; a size
-// by the shortest edge preserves the aspect ratio.
+// inputSize is the input size for a region of the given size. A fixed input and a square size stretch the region; a
+// size by the shortest edge preserves the aspect ratio.
 func (r *recipe) inputSize(width, height int) (w, h int) {
 	w, h = r.size.Width, r.size.Height
 	if r.size.ShortestEdge > 0 && w == 0 {

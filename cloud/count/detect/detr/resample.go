@@ -59,8 +59,8 @@ type taps struct {
 	width  int
 }
 
-// newTaps computes the weights to resize src pixels to dst. A filter that shrinks is stretched over all source pixels, so
-// that small animals do not fall between the samples.
+// newTaps computes the weights to resize src pixels to dst. A filter that shrinks is stretched over all source pixels,
+// so that small animals do not fall between the samples.
 func newTaps(src, dst int, r resampling) taps {
 	scale := float64(src) / float64(dst)
 	stretch := max(scale, 1)

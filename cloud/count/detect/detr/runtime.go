@@ -23,15 +23,15 @@ var (
 // libraryName is the file name of ONNX Runtime in its packages.
 const libraryName = "libonnxruntime.so.1"
 
-// environment is the inference environment of the process. ONNX Runtime allows only one. Closing it during a session would
-// crash the process, so it stays open until the process ends.
+// environment is the inference environment of the process. ONNX Runtime allows only one. Closing it during a session
+// would crash the process, so it stays open until the process ends.
 var environment struct {
 	sync.Mutex
 	library string
 }
 
-// FindLibrary returns the library to load: configured, when that is not empty; else the library beside the executable, in
-// ../lib or in ../onnxruntime, where the Makefile installs it; else the bare name for the dynamic loader.
+// FindLibrary returns the library to load: configured, when that is not empty; else the library beside the executable,
+// in ../lib or in ../onnxruntime, where the Makefile installs it; else the bare name for the dynamic loader.
 func FindLibrary(configured string) string {
 	if configured != "" {
 		return configured
@@ -47,8 +47,8 @@ func FindLibrary(configured string) string {
 	return libraryName
 }
 
-// LoadRuntime loads ONNX Runtime, once per process: the configured library, or the result of FindLibrary. The error wraps
-// ErrRuntime.
+// LoadRuntime loads ONNX Runtime, once per process: the configured library, or the result of FindLibrary. The error
+// wraps ErrRuntime.
 func LoadRuntime(configured string) error {
 	library := FindLibrary(configured)
 	environment.Lock()

@@ -87,8 +87,8 @@ func newPyramid(base *gray, levels int) pyramid {
 	return p
 }
 
-// corners finds points with good texture, at most one per cell of level 0: the place with the largest smaller eigenvalue
-// of the structure tensor (Shi and Tomasi, "Good Features to Track", 1994).
+// corners finds points with good texture, at most one per cell of level 0: the place with the largest smaller
+// eigenvalue of the structure tensor (Shi and Tomasi, "Good Features to Track", 1994).
 func corners(p pyramid, cell int) []Point {
 	const (
 		half    = 3    // window of 7 x 7

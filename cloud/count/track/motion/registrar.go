@@ -11,8 +11,8 @@ type Pose struct {
 	// Segment numbers the pieces of footage between which the motion of the camera was lost (a cut, minutes of fog).
 	// Ground coordinates of different segments are unrelated.
 	Segment int
-	// Inliers is the share of followed corners that agree with ToGround, 0 when ToGround is a guess from the speed of the
-	// camera.
+	// Inliers is the share of followed corners that agree with ToGround, 0 when ToGround is a guess from the speed of
+	// the camera.
 	Inliers float64
 }
 

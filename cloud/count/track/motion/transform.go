@@ -1,10 +1,10 @@
 // Package motion finds the motion of the camera over the ground.
 //
-// It follows corners of the background from a keyframe into the new frame by the pyramidal Lucas-Kanade method (Bouguet,
-// "Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000). RANSAC fits a similarity (shift, rotation,
-// zoom), so walking animals are outliers. A frame is registered against the earliest keyframe that overlaps enough, not
-// only against the previous frame. So errors do not add up frame by frame, and a camera that returns to known ground
-// finds the old coordinates.
+// It follows corners of the background from a keyframe into the new frame by the pyramidal Lucas-Kanade method
+// (Bouguet, "Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000). RANSAC fits a similarity (shift,
+// rotation, zoom), so walking animals are outliers. A frame is registered against the earliest keyframe that overlaps
+// enough, not only against the previous frame. So errors do not add up frame by frame, and a camera that returns to
+// known ground finds the old coordinates.
 //
 // It is pure Go, does no I/O and is deterministic.
 package motion

@@ -52,9 +52,9 @@ func Check(r io.ReaderAt, size int64) (Report, error) {
 // longestTail is the largest tail in bytes. The index of hours of video has a few million bytes.
 const longestTail = 64 << 20
 
-// Tail reports whether a decoder can begin with an incomplete MP4 or MOV. Besides the start of the file the decoder needs
-// the bytes from tail on: they follow the pictures and hold the index. tail is size when nothing follows the pictures.
-// Tail reads only the headers before the pictures.
+// Tail reports whether a decoder can begin with an incomplete MP4 or MOV. Besides the start of the file the decoder
+// needs the bytes from tail on: they follow the pictures and hold the index. tail is size when nothing follows the
+// pictures. Tail reads only the headers before the pictures.
 func Tail(r io.ReaderAt, size int64) (tail int64, ok bool) {
 	head := make([]byte, min(size, footage.SniffLen))
 	if readAt(r, head, 0) != nil {
@@ -112,5 +112,5 @@ func readAt(r io.ReaderAt, b []byte, at int64) error {
 
 // cut is the error for a part that reaches beyond the end of the file.
 func cut(what string, at, length uint64, size int64) error {
-	return fmt.Errorf("%d of %d bytes of %s are there, the rest of the file is missing: %w", uint64(size)-at, length, what, video.ErrTruncated)
+	return fmt.Errorf("%d of %d bytes of %s exist; the rest of the file is missing: %w", uint64(size)-at, length, what, video.ErrTruncated)
 }

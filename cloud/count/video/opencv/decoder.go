@@ -36,9 +36,9 @@ type Decoder struct {
 	err      error         // end of the clip; permanent
 }
 
-// Open checks the structure of a file, opens it and decodes its first frame. The error wraps one of the classes of package
-// video, except when the file cannot be opened; it does not name the file. A file that is certainly truncated is an error
-// here, before any work. Open ignores rotation marks.
+// Open checks the structure of a file, opens it and decodes its first frame. The error wraps one of the classes of
+// package video, except when the file cannot be opened; it does not name the file. A file that is certainly truncated
+// is an error here, before any work. Open ignores rotation marks.
 func Open(path string) (*Decoder, error) {
 	rep, err := container.CheckFile(path)
 	if err != nil {
@@ -47,8 +47,8 @@ func Open(path string) (*Decoder, error) {
 	return open(path, rep)
 }
 
-// OpenStream is Open for a clip that may still be downloading. FFmpeg reads it from url; r has the same bytes. A read may
-// wait for up to half a minute. After a longer wait OpenCV reports the end of the clip, and Next returns
+// OpenStream is Open for a clip that may still be downloading. FFmpeg reads it from url; r has the same bytes. A read
+// may wait for up to half a minute. After a longer wait OpenCV reports the end of the clip, and Next returns
 // video.ErrTruncated: try such a clip again when the download is complete.
 func OpenStream(url string, r io.ReaderAt, size int64) (*Decoder, error) {
 	rep, err := container.Check(r, size)
@@ -63,8 +63,8 @@ func OpenStream(url string, r io.ReaderAt, size int64) (*Decoder, error) {
 	return d, err
 }
 
-// bypassProxy makes FFmpeg read from this machine without a proxy. With http_proxy set FFmpeg would ask the proxy unless
-// no_proxy names the address.
+// bypassProxy makes FFmpeg read from this machine without a proxy. With http_proxy set FFmpeg would ask the proxy
+// unless no_proxy names the address.
 var bypassProxy = sync.OnceFunc(func() {
 	const name = "no_proxy"
 	_ = os.Setenv(name, strings.TrimPrefix(os.Getenv(name)+",127.0.0.1", ",")) // it fails only for malformed names
@@ -146,9 +146,9 @@ func printable(s string) string {
 func (d *Decoder) Info() video.Info { return d.info }
 
 // Next fills f with the next frame: frame 0 first, then every every-th one (0 and 1 mean all). The frames between are
-// decoded, because later ones depend on them, but not converted. After the last frame it returns io.EOF. For a clip that
-// ends clearly before its announced end it returns video.ErrTruncated with the place. Both errors are permanent. Next
-// reuses the memory of f.
+// decoded, because later ones depend on them, but not converted. After the last frame it returns io.EOF. For a clip
+// that ends clearly before its announced end it returns video.ErrTruncated with the place. Both errors are permanent.
+// Next reuses the memory of f.
 func (d *Decoder) Next(ctx context.Context, f *video.Frame, every int) error {
 	if d.err != nil {
 		return d.err
@@ -173,7 +173,8 @@ func (d *Decoder) Next(ctx context.Context, f *video.Frame, every int) error {
 	return d.copyTo(f)
 }
 
-// grab decodes one frame without converting it. The binding returns no result, but the position moves only with a frame.
+// grab decodes one frame without converting it. The binding returns no result, but the position moves only with a
+// frame.
 func (d *Decoder) grab() bool {
 	if err := d.capture.Grab(1); err != nil {
 		return false
@@ -194,8 +195,8 @@ func (d *Decoder) read() bool {
 	return true
 }
 
-// advance counts a frame and records its time. OpenCV returns 0 as the time of the last frames of a clip, those that are
-// still in the codec at the end of the data. They get times at the pace of the frames before them.
+// advance counts a frame and records its time. OpenCV returns 0 as the time of the last frames of a clip, those that
+// are still in the codec at the end of the data. They get times at the pace of the frames before them.
 func (d *Decoder) advance() {
 	at := time.Duration(d.capture.Get(gocv.VideoCapturePosMsec) * float64(time.Millisecond))
 	switch {
@@ -242,8 +243,9 @@ const (
 	shortShare = 0.02
 )
 
-// end decides between a complete and a truncated clip, by the time of the last frame and, when the container has an index
-// of frames, by their number. One of the two matches for every intact clip, whatever its edits and frame rates are.
+// end decides between a complete and a truncated clip, by the time of the last frame and, when the container has an
+// index of frames, by their number. One of the two matches for every intact clip, whatever its edits and frame rates
+// are.
 func (d *Decoder) end() error {
 	d.err = io.EOF
 	missing := d.info.Duration - d.last

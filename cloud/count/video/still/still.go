@@ -1,5 +1,5 @@
-// Package still reads single pictures, JPEG or PNG, as frames. It ignores the orientation mark of a camera: pixels are in
-// the stored order.
+// Package still reads single pictures, JPEG or PNG, as frames. It ignores the orientation mark of a camera: pixels are
+// in the stored order.
 package still
 
 import (

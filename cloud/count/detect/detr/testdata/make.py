@@ -144,7 +144,7 @@ if __name__ == "__main__":
     blobs(**{k: type(blobs.__defaults__[blobs.__code__.co_varnames.index(k)])(v) for k, v in (a.split("=") for a in sys.argv[1:])})
     # Red is a cow, blue a car; the last class is "no object". Values come normalised with ImageNet's mean and deviation.
     quarters("softmax", [[4, -4, 0], [-4, -4, 0], [-4, 4, 0]], [0, 0, 3], "N", 0, True)
-    # Red is a cow, blue a sheep; each class by itself. Values come as 0..1; two pictures a run, no more and no fewer.
+    # Red is a cow, blue a sheep, as independent classes. Values are 0..1; a run takes exactly two pictures.
     quarters("sigmoid", [[10, -10], [-10, -10], [-10, 10]], [-5, -5], 2, 32, False)
     # The same colours with 16-bit weights, and with the weights in a file beside the network.
     quarters("half", [[10, -10], [-10, -10], [-10, 10]], [-5, -5], "N", 32, False, np.float16)
