@@ -6,7 +6,7 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// VideoKey is the blob key of a video. Each upload session has a key of its own:
+// VideoKey is the blob key of a video. Each upload session has its own key:
 // two sessions may bring the same footage to two servers, and the one that is not
 // recorded must not overwrite the blob of the other.
 func VideoKey(id footage.ID, session string, c footage.Container) string {

@@ -32,7 +32,7 @@ type hook struct {
 
 type session struct {
 	account
-	live *mqtt.Client // nil while the client is away
+	live *mqtt.Client // nil while the client is disconnected
 }
 
 func newHook(server *mqtt.Server, o Options) *hook {

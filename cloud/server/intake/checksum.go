@@ -119,7 +119,7 @@ func (s *source) Read(b []byte) (int, error) {
 func checkedID(id string) string { return id + ".checked" }
 
 // appendChecked adds a body with a checksum. A Stager cannot remove bytes, so the body
-// waits in a staging of its own until the last byte is there and the digest matches, and
+// waits in a separate staging until the last byte is there and the digest matches, and
 // then goes to the session. A body that was cut leaves nothing: bytes without a verified
 // digest must not count.
 func (up *upload) appendChecked(ctx context.Context, c *check, body *pump) (int64, error) {

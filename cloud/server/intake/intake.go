@@ -142,7 +142,7 @@ type Intake struct {
 	rollings   rollings
 	metrics    *metrics
 	tus        http.Handler
-	touchEvery time.Duration     // how often a finish says that it is at work
+	touchEvery time.Duration     // how often a running finish touches its session
 	jobCursors map[string]string // where the next look at the queue begins, by job state; Run's own
 }
 

@@ -136,7 +136,7 @@ func (broken) Commit(context.Context, string, string) (blob.Info, error) {
 // away is a queue that is unreachable.
 type away struct{ queue.Queue }
 
-var errUnreachable = errors.New("the queue is away")
+var errUnreachable = errors.New("the queue is unreachable")
 
 func (away) Enqueue(context.Context, string) error { return errUnreachable }
 

@@ -14,7 +14,6 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// finish ends a job as done and stores its results.
 // thumbnail records the picture of footage without a video.
 func (s *site) thumbnail(id string) {
 	s.t.Helper()
@@ -49,6 +48,7 @@ func TestWaitingFootage(t *testing.T) {
 	}
 }
 
+// finish ends a job as done and stores its results.
 func (s *site) finish(j *ledger.Job) {
 	s.t.Helper()
 	ctx := s.t.Context()

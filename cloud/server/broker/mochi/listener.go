@@ -33,7 +33,7 @@ type Listener struct {
 }
 
 // NewListener takes ln over. A new connection has connectWithin for its CONNECT packet,
-// 0 for no limit; the server sets deadlines of its own after that.
+// 0 for no limit; the server sets its own deadlines after that.
 func NewListener(ln net.Listener, connectWithin time.Duration, log *slog.Logger) *Listener {
 	return &Listener{ln: ln, log: log, connectWithin: connectWithin, stop: make(chan struct{}),
 		conns: map[net.Conn]struct{}{}}
@@ -87,7 +87,7 @@ func (l *Listener) begin() bool {
 	return !l.ended
 }
 
-// serve runs the server's side of one connection in a goroutine of its own.
+// serve runs the server's side of one connection in a new goroutine.
 func (l *Listener) serve(c net.Conn, establish listeners.EstablishFn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A stop ends at once, however many connections have just arrived and said nothing.
+// A stop ends at once, however many connections have just arrived and sent nothing.
 func TestStopWhileConnectionsArrive(t *testing.T) {
 	for range 20 {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
