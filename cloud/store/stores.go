@@ -67,16 +67,21 @@ func Open(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Lo
 	if err != nil {
 		return Stores{}, err
 	}
-	return Stores{Blobs: blobs, Queue: q, Ready: func(context.Context) error { return checkFolder(cfg.BlobDir(), cfg.Intake.MinFree) }}, nil
+	return Stores{Blobs: blobs, Queue: q, Ready: func(context.Context) error {
+		return checkFolder(cfg.BlobDir(),
+			cfg.Intake.MinFree)
+	}}, nil
 }
 
 func azure(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Logger) (Stores, error) {
 	a := cfg.Azure
-	blobs, err := blobazure.New(ctx, blobazure.Options{Account: azstorage.Account{ConnectionString: a.ConnectionString, URL: a.BlobURL}, Container: a.Container, Log: log})
+	blobs, err := blobazure.New(ctx, blobazure.Options{Account: azstorage.Account{ConnectionString: a.ConnectionString,
+		URL: a.BlobURL}, Container: a.Container, Log: log})
 	if err != nil {
 		return Stores{}, err
 	}
-	q, err := queueazure.New(ctx, queueazure.Options{Account: azstorage.Account{ConnectionString: a.ConnectionString, URL: a.QueueURL}, Name: a.Queue, DB: l.DB(), Log: log})
+	q, err := queueazure.New(ctx, queueazure.Options{Account: azstorage.Account{ConnectionString: a.ConnectionString,
+		URL: a.QueueURL}, Name: a.Queue, DB: l.DB(), Log: log})
 	if err != nil {
 		return Stores{}, err
 	}

@@ -46,7 +46,8 @@ type Account struct {
 
 // Connect makes a client with the field of the account that is set. Its errors never
 // quote the connection string.
-func Connect[C any](a Account, byKey func(connection string) (C, error), byIdentity func(url string, who azcore.TokenCredential) (C, error)) (C, error) {
+func Connect[C any](a Account, byKey func(connection string) (C, error),
+	byIdentity func(url string, who azcore.TokenCredential) (C, error)) (C, error) {
 	var none C
 	if a.ConnectionString.IsZero() == (a.URL == "") {
 		return none, errors.New("set either the connection string or the URL of the service")
@@ -89,7 +90,8 @@ func DatabaseToken() (func(context.Context) (secret.String, error), error) {
 // ClientOptions limits each attempt of a request to a time. client sends the requests;
 // nil means the SDK's own client.
 func ClientOptions(client *http.Client, attempt time.Duration) azcore.ClientOptions {
-	o := azcore.ClientOptions{Retry: policy.RetryOptions{MaxRetries: Retries, RetryDelay: retryDelay, MaxRetryDelay: retryLimit, TryTimeout: attempt}}
+	o := azcore.ClientOptions{Retry: policy.RetryOptions{MaxRetries: Retries, RetryDelay: retryDelay,
+		MaxRetryDelay: retryLimit, TryTimeout: attempt}}
 	if client != nil {
 		o.Transport = client
 	}

@@ -13,7 +13,8 @@ func TestCheckKey(t *testing.T) {
 			t.Errorf("%q: %v", key, err)
 		}
 	}
-	for _, key := range []string{"", "/", "a/", "/a", "a//b", ".", "..", "a/..", ".a", "a b", "ä", "a\\b", strings.Repeat("a", 129), strings.Repeat("a/", 300) + "a"} {
+	for _, key := range []string{"", "/", "a/", "/a", "a//b", ".", "..", "a/..", ".a", "a b", "ä", "a\\b",
+		strings.Repeat("a", 129), strings.Repeat("a/", 300) + "a"} {
 		if err := CheckKey(key); !errors.Is(err, ErrKey) {
 			t.Errorf("%q: %v", key, err)
 		}

@@ -48,7 +48,8 @@ func (db *DB) Write(ctx context.Context, f func(context.Context, *sql.Tx) error)
 	ctx, cancel := context.WithTimeoutCause(ctx, writeTime*db.busy, ErrBusy)
 	defer cancel()
 	err := db.write(ctx, f)
-	if cause := context.Cause(ctx); errors.Is(cause, ErrBusy) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone)) {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrBusy) &&
+		(errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrTxDone)) {
 		err = errors.Join(ErrBusy, err)
 	}
 	return Classify(err)

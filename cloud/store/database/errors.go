@@ -14,10 +14,12 @@ import (
 
 // Classes of errors; compare with errors.Is.
 var (
-	ErrInvalid     = errors.New("invalid value for the ledger")
-	ErrBusy        = errors.New("another process has locked the ledger; stop that process or try again")
-	ErrCorrupt     = errors.New("the ledger file is damaged or not a ledger; restore a backup, or move the file away to start with an empty ledger")
-	ErrUnwritable  = errors.New("cannot write to the ledger; check that its folder or database exists and that this user may write to it")
+	ErrInvalid = errors.New("invalid value for the ledger")
+	ErrBusy    = errors.New("another process has locked the ledger; stop that process or try again")
+	ErrCorrupt = errors.New("the ledger file is damaged or not a ledger; " +
+		"restore a backup, or move the file away to start with an empty ledger")
+	ErrUnwritable = errors.New("cannot write to the ledger; " +
+		"check that its folder or database exists and that this user may write to it")
 	ErrNoSpace     = errors.New("no space left for the ledger; free space on its disk")
 	ErrUnreachable = errors.New("the ledger's database does not answer; check that it runs, its address and its password")
 )

@@ -41,9 +41,11 @@ func (db *DB) Migrate(ctx context.Context, fsys fs.FS, table string) error {
 }
 
 func (db *DB) migrate(ctx context.Context, fsys fs.FS, table string) error {
-	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithTableName(table), goose.WithDisableGlobalRegistry(true)}
+	dialect, options := goose.DialectSQLite3,
+		[]goose.ProviderOption{goose.WithTableName(table), goose.WithDisableGlobalRegistry(true)}
 	if db.postgres {
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPeriod, lockAttempts), lock.WithUnlockTimeout(lockPeriod, lockAttempts))
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPeriod, lockAttempts),
+			lock.WithUnlockTimeout(lockPeriod, lockAttempts))
 		if err != nil {
 			return err
 		}

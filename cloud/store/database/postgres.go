@@ -103,8 +103,9 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 // an answer as long as the connection exists.
 func dialer() *net.Dialer {
 	return &net.Dialer{
-		Timeout:         dialTime,
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: int(deadLink / keepAlive)},
+		Timeout: dialTime,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive,
+			Count: int(deadLink / keepAlive)},
 		Control: func(network, _ string, c syscall.RawConn) error {
 			if network == "unix" {
 				return nil

@@ -20,7 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
 
-var tables = fstest.MapFS{"00001_note.sql": {Data: []byte("-- +goose Up\nCREATE TABLE note (n BIGINT NOT NULL PRIMARY KEY, word TEXT NOT NULL);\n")}}
+var tables = fstest.MapFS{"00001_note.sql": {Data: []byte(
+	"-- +goose Up\nCREATE TABLE note (n BIGINT NOT NULL PRIMARY KEY, word TEXT NOT NULL);\n")}}
 
 func connect(t *testing.T, address secret.String, busy time.Duration) *DB {
 	t.Helper()
@@ -118,7 +119,8 @@ func TestSession(t *testing.T) {
 	s := postgres.Get(t)
 	db := connect(t, s.Database(t), 2*time.Second)
 	for setting, want := range map[string]string{
-		"synchronous_commit": "on", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "2s", "application_name": "cattlecounter",
+		"synchronous_commit": "on", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "2s",
+		"application_name": "cattlecounter",
 	} {
 		var got string
 		if err := db.w.QueryRowContext(t.Context(), `SHOW `+setting).Scan(&got); err != nil || got != want {
@@ -213,7 +215,8 @@ func TestServerDoesNotAnswer(t *testing.T) {
 		do    func(context.Context, *DB) error
 		class error
 	}{
-		"write": {func(db *DB) *sql.DB { return db.w }, func(ctx context.Context, db *DB) error { return note(ctx, db, 1, "moo") }, ErrBusy},
+		"write": {func(db *DB) *sql.DB { return db.w },
+			func(ctx context.Context, db *DB) error { return note(ctx, db, 1, "moo") }, ErrBusy},
 		"read": {(*DB).Read, func(ctx context.Context, db *DB) error {
 			var n int
 			return Classify(db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM note`).Scan(&n))

@@ -41,7 +41,8 @@ func (l *tables) recordAttempt(ctx context.Context, tx *sql.Tx, was, j Job) erro
 		outcome, reason = OutcomeLost, ""
 	}
 	if held(was.State) {
-		_, err := tx.ExecContext(ctx, `UPDATE attempt SET ended = $1, outcome = $2, reason = $3 WHERE job = $4 AND ended IS NULL`,
+		_, err := tx.ExecContext(ctx, `UPDATE attempt SET ended = $1, outcome = $2, reason = $3
+			WHERE job = $4 AND ended IS NULL`,
 			micros(j.Updated), outcome, reason, j.ID)
 		if err != nil {
 			return err
@@ -50,7 +51,8 @@ func (l *tables) recordAttempt(ctx context.Context, tx *sql.Tx, was, j Job) erro
 	if !begun {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO attempt (job, n, fence, worker, began, ended, outcome, reason) VALUES ($1, $2, $3, $4, $5, NULL, $6, '')`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO attempt (job, n, fence, worker, began, ended, outcome, reason)
+		VALUES ($1, $2, $3, $4, $5, NULL, $6, '')`,
 		j.ID, j.Attempt, j.Fence, j.Worker, micros(j.Updated), OutcomeOpen)
 	return err
 }
@@ -66,7 +68,8 @@ func (l *Attempts) List(ctx context.Context, jobID string, limit int) ([]Attempt
 		err = rows.Scan(&a.Job, &a.N, &a.Fence, &a.Worker, &began, &ended, &a.Outcome, &a.Reason)
 		a.Began, a.Ended = fromMicros(began), timePointer(ended)
 		return a, err
-	}, `SELECT job, n, fence, worker, began, ended, outcome, reason FROM attempt WHERE job = $1 ORDER BY fence DESC LIMIT $2`, jobID, limit)
+	}, `SELECT job, n, fence, worker, began, ended, outcome, reason FROM attempt
+		WHERE job = $1 ORDER BY fence DESC LIMIT $2`, jobID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("attempts at job %s: %w", jobID, err)
 	}
@@ -158,7 +161,8 @@ func (l *Attempts) Release(ctx context.Context, jobID string, fence int64, reaso
 	return l.endAttempt(ctx, "release", jobID, fence, job.Release, job.Queued, reason)
 }
 
-func (l *tables) endAttempt(ctx context.Context, action, jobID string, fence int64, e job.Event, to job.State, reason string) (Job, error) {
+func (l *tables) endAttempt(ctx context.Context, action, jobID string, fence int64, e job.Event, to job.State,
+	reason string) (Job, error) {
 	return l.updateJob(ctx, action, jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		if j.endedBy(to, fence) {
 			return errUnchanged

@@ -39,7 +39,8 @@ func By(ctx context.Context, who string) context.Context {
 // audit records an action in the transaction that does it.
 func (l *tables) audit(ctx context.Context, tx *sql.Tx, action, subject string) error {
 	who, _ := ctx.Value(actorKey{}).(string)
-	_, err := tx.ExecContext(ctx, `INSERT INTO audit (n, at, who, deed, subject) VALUES ((SELECT COALESCE(MAX(n), 0) + 1 FROM audit), $1, $2, $3, $4)`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO audit (n, at, who, deed, subject)
+		VALUES ((SELECT COALESCE(MAX(n), 0) + 1 FROM audit), $1, $2, $3, $4)`,
 		micros(l.now()), clean(who), action, subject)
 	return err
 }

@@ -94,7 +94,8 @@ func TestRestoreRefuses(t *testing.T) {
 	for at := 4096; at+4096 < len(torn); at += 4096 {
 		copy(torn[at:], bytes.Repeat([]byte{0xA5}, 2000))
 	}
-	for name, b := range map[string][]byte{"torn": torn, "short": good[:len(good)/2], "no database": []byte(strings.Repeat("moo", 9000)), "empty": nil} {
+	for name, b := range map[string][]byte{"torn": torn, "short": good[:len(good)/2],
+		"no database": []byte(strings.Repeat("moo", 9000)), "empty": nil} {
 		bad := filepath.Join(dir, "bad.db")
 		must.Do(t, os.WriteFile(bad, b, 0o600))
 		if _, err := Restore(ctx, bad, path, time.Now()); err == nil {

@@ -15,7 +15,8 @@ type Changes struct{ *tables }
 // Jobs returns the jobs whose Seq is above afterSeq, in the order of
 // their Seq, at most limit. A job that changed twice shows once, as it is now.
 func (l *Changes) Jobs(ctx context.Context, afterSeq int64, limit int) ([]JobView, error) {
-	vs, err := list(ctx, l.db.Read(), scanJobView, jobViewQuery+`WHERE j.seq > $1 ORDER BY j.seq LIMIT $2`, afterSeq, limit)
+	vs, err := list(ctx, l.db.Read(), scanJobView,
+		jobViewQuery+`WHERE j.seq > $1 ORDER BY j.seq LIMIT $2`, afterSeq, limit)
 	if err != nil {
 		return nil, fmt.Errorf("changed jobs: %w", err)
 	}
@@ -24,7 +25,8 @@ func (l *Changes) Jobs(ctx context.Context, afterSeq int64, limit int) ([]JobVie
 
 // Counts is Jobs for counts.
 func (l *Changes) Counts(ctx context.Context, afterSeq int64, limit int) ([]CountView, error) {
-	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE c.seq > $1 ORDER BY c.seq LIMIT $2`, afterSeq, limit)
+	vs, err := list(ctx, l.db.Read(), scanCountView,
+		countViewQuery+`WHERE c.seq > $1 ORDER BY c.seq LIMIT $2`, afterSeq, limit)
 	if err != nil {
 		return nil, fmt.Errorf("changed counts: %w", err)
 	}
@@ -33,7 +35,8 @@ func (l *Changes) Counts(ctx context.Context, afterSeq int64, limit int) ([]Coun
 
 // Footage is Jobs for footage.
 func (l *Changes) Footage(ctx context.Context, afterSeq int64, limit int) ([]Footage, error) {
-	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+footageColumns+` FROM footage WHERE seq > $1 ORDER BY seq LIMIT $2`, afterSeq, limit)
+	fs, err := list(ctx, l.db.Read(), scanFootage,
+		`SELECT `+footageColumns+` FROM footage WHERE seq > $1 ORDER BY seq LIMIT $2`, afterSeq, limit)
 	if err != nil {
 		return nil, fmt.Errorf("changed footage: %w", err)
 	}

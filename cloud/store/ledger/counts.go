@@ -31,9 +31,11 @@ func (l *tables) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO animal_count (`+countColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-		ON CONFLICT (footage) DO UPDATE SET job = excluded.job, animals = excluded.animals, low = excluded.low, high = excluded.high,
-			by_class = excluded.by_class, model = excluded.model, model_digest = excluded.model_digest, at = excluded.at, seq = excluded.seq`,
+	_, err = tx.ExecContext(ctx, `INSERT INTO animal_count (`+countColumns+
+		`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (footage) DO UPDATE SET job = excluded.job, animals = excluded.animals, low = excluded.low,
+			high = excluded.high, by_class = excluded.by_class, model = excluded.model,
+			model_digest = excluded.model_digest, at = excluded.at, seq = excluded.seq`,
 		c.Footage, c.Job, c.Unique, c.Low, c.High, string(byClass), c.Model, c.ModelDigest.String(), micros(c.At), seq)
 	return err
 }
@@ -51,7 +53,8 @@ func countTotals(ctx context.Context, tx *sql.Tx, c Count) error {
 	return addTotal(ctx, tx, totalAnimals, int64(c.Unique)-before)
 }
 
-var countViewQuery = `SELECT ` + prefixed("c", countColumns) + `, ` + prefixed("f", footageColumns) + ` FROM animal_count c JOIN footage f ON f.id = c.footage `
+var countViewQuery = `SELECT ` + prefixed("c", countColumns) + `, ` + prefixed("f", footageColumns) +
+	` FROM animal_count c JOIN footage f ON f.id = c.footage `
 
 func scanCountView(rows *sql.Rows) (CountView, error) {
 	var c countRow
@@ -90,7 +93,8 @@ func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) 
 	if err != nil {
 		return nil, "", err
 	}
-	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE c.seq < $1 ORDER BY c.seq DESC LIMIT $2`, after, limit+1)
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE c.seq < $1 ORDER BY c.seq DESC LIMIT $2`,
+		after, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("list counts: %w", err)
 	}

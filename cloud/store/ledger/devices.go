@@ -33,7 +33,8 @@ func (l *Devices) Add(ctx context.Context, name, site string, role Role) (secret
 		return secret.String{}, fmt.Errorf("%s: %w: %w", action, err, ErrInvalid)
 	}
 	if !role.Valid() {
-		return secret.String{}, fmt.Errorf("%s: role %q, want %s, %s or %s: %w", action, role, RoleDevice, RoleReader, RoleOperator, ErrInvalid)
+		return secret.String{}, fmt.Errorf("%s: role %q, want %s, %s or %s: %w", action, role, RoleDevice, RoleReader,
+			RoleOperator, ErrInvalid)
 	}
 	token := newToken()
 	err := l.write(ctx, action, func(ctx context.Context, tx *sql.Tx) error {
@@ -63,7 +64,8 @@ func (l *Devices) Add(ctx context.Context, name, site string, role Role) (secret
 func (l *Devices) Renew(ctx context.Context, name string) (secret.String, error) {
 	token := newToken()
 	err := l.write(ctx, "renew token of "+name, func(ctx context.Context, tx *sql.Tx) error {
-		if err := execOne(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1 WHERE name = $2 AND revoked IS NULL`, hashToken(token), name)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1 WHERE name = $2 AND revoked IS NULL`,
+			hashToken(token), name)); err != nil {
 			return err
 		}
 		return l.audit(ctx, tx, ActionRenewDevice, name)
@@ -96,7 +98,8 @@ func (l *Devices) Authenticate(ctx context.Context, token string) (Device, error
 	}
 	if err == nil && !ds[0].current {
 		err = l.write(ctx, "first use of a renewed token", func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `UPDATE device SET token_hash = next_hash, next_hash = NULL WHERE next_hash = $1`, hash)
+			_, err := tx.ExecContext(ctx, `UPDATE device SET token_hash = next_hash, next_hash = NULL WHERE next_hash = $1`,
+				hash)
 			return err
 		})
 	}
@@ -142,7 +145,8 @@ func (l *Devices) List(ctx context.Context) ([]Device, error) {
 // fails with ErrNotFound.
 func (l *Devices) Revoke(ctx context.Context, name string) error {
 	return l.write(ctx, "revoke device "+name, func(ctx context.Context, tx *sql.Tx) error {
-		if err := execOne(tx.ExecContext(ctx, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL WHERE name = $2`, micros(l.now()), name)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL
+			WHERE name = $2`, micros(l.now()), name)); err != nil {
 			return err
 		}
 		return l.audit(ctx, tx, ActionRevokeDevice, name)
@@ -152,7 +156,8 @@ func (l *Devices) Revoke(ctx context.Context, name string) error {
 // Touch stores the time when a device was last seen. It never decreases.
 func (l *Devices) Touch(ctx context.Context, name string, at time.Time) error {
 	return l.write(ctx, "touch device "+name, func(ctx context.Context, tx *sql.Tx) error {
-		return execOne(tx.ExecContext(ctx, `UPDATE device SET last_seen = CASE WHEN last_seen > $1 THEN last_seen ELSE $1 END WHERE name = $2`, micros(at), name))
+		return execOne(tx.ExecContext(ctx, `UPDATE device
+			SET last_seen = CASE WHEN last_seen > $1 THEN last_seen ELSE $1 END WHERE name = $2`, micros(at), name))
 	})
 }
 

@@ -29,7 +29,8 @@ func (l *Catalog) RecordUpload(ctx context.Context, upload string, f Footage) (R
 	return l.recordOnce(ctx, f, func(ctx context.Context, tx *sql.Tx) error { return l.touch(ctx, tx, upload) })
 }
 
-func (l *tables) recordOnce(ctx context.Context, f Footage, may func(context.Context, *sql.Tx) error) (Recorded, error) {
+func (l *tables) recordOnce(ctx context.Context, f Footage, may func(context.Context, *sql.Tx) error) (Recorded,
+	error) {
 	action := fmt.Sprintf("record footage %s", f.ID)
 	if _, err := footage.ParseID(string(f.ID)); err != nil {
 		return Recorded{}, fmt.Errorf("%s: %w: %w", action, err, ErrInvalid)
@@ -87,7 +88,8 @@ func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 	if f.Seq, err = nextSeq(ctx, tx); err != nil {
 		return Recorded{}, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO footage (`+footageColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+	_, err = tx.ExecContext(ctx, `INSERT INTO footage (`+footageColumns+
+		`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		f.ID, f.Site, f.Device, f.Name, f.Size, f.SHA256.String(), f.BlobKey, f.TelemetryKey,
 		micros(f.Captured), micros(f.Received), nullable(string(f.DuplicateOf)), f.Seq, f.Seq)
 	if err != nil {
@@ -125,7 +127,8 @@ func nullable(s string) any {
 }
 
 // viewQuery joins a footage with the job and the count of its original.
-var viewQuery = `SELECT ` + prefixed("f", footageColumns) + `, ` + prefixed("j", jobColumns) + `, ` + prefixed("c", countColumns) + `
+var viewQuery = `SELECT ` + prefixed("f", footageColumns) + `, ` + prefixed("j", jobColumns) + `, ` + prefixed("c",
+	countColumns) + `
 	FROM footage f
 	LEFT JOIN job j ON j.footage = COALESCE(f.duplicate_of, f.id)
 	LEFT JOIN animal_count c ON c.footage = COALESCE(f.duplicate_of, f.id) `
@@ -190,7 +193,8 @@ func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+`WHERE f.born < $1 ORDER BY f.born DESC LIMIT $2`, after, limit+1)
+	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+`WHERE f.born < $1 ORDER BY f.born DESC LIMIT $2`, after,
+		limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("list footage: %w", err)
 	}
@@ -204,7 +208,8 @@ func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, erro
 
 // ListDuplicates returns at most limit duplicates of the footage, oldest first.
 func (l *Catalog) ListDuplicates(ctx context.Context, id footage.ID, limit int) ([]Footage, error) {
-	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+footageColumns+` FROM footage WHERE duplicate_of = $1 ORDER BY born LIMIT $2`, id, limit)
+	fs, err := list(ctx, l.db.Read(), scanFootage,
+		`SELECT `+footageColumns+` FROM footage WHERE duplicate_of = $1 ORDER BY born LIMIT $2`, id, limit)
 	if err != nil {
 		return nil, fmt.Errorf("duplicates of %s: %w", id, err)
 	}

@@ -37,7 +37,8 @@ func TestAttempts(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	open := begun(t, l, "f2")
-	if as, err = l.Attempts.List(ctx, open.ID, 10); err != nil || len(as) != 1 || as[0].Outcome != OutcomeOpen || as[0].Ended != nil {
+	if as, err = l.Attempts.List(ctx, open.ID, 10); err != nil || len(as) != 1 || as[0].Outcome != OutcomeOpen ||
+		as[0].Ended != nil {
 		t.Errorf("%+v %v", as, err)
 	}
 	must.Do(t, l.Jobs.Cancel(ctx, open.ID))
@@ -67,7 +68,8 @@ func TestAudit(t *testing.T) {
 	for i, d := range ds {
 		got[i] = d.Who + ": " + d.Action + " " + d.Subject
 	}
-	want := []string{": retry job " + j.ID, "anna: cancel job " + j.ID, "anna: revoke device dock-1", "anna: renew device dock-1", "anna: add device dock-1"}
+	want := []string{": retry job " + j.ID, "anna: cancel job " + j.ID, "anna: revoke device dock-1",
+		"anna: renew device dock-1", "anna: add device dock-1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}

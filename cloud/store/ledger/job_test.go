@@ -88,8 +88,10 @@ func TestProgressNeverDecreases(t *testing.T) {
 	l, _ := fresh(t)
 	j := begun(t, l, "f1")
 	nan, eta := math.NaN(), 30.0
-	for _, c := range []struct{ give, want float64 }{{10, 10}, {5, 10}, {nan, 10}, {-3, 10}, {60, 60}, {math.Inf(1), 100}, {7, 100}} {
-		must.Get(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Stage: job.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))(t)
+	for _, c := range []struct{ give, want float64 }{{10, 10}, {5, 10}, {nan, 10}, {-3, 10}, {60, 60},
+		{math.Inf(1), 100}, {7, 100}} {
+		must.Get(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence,
+			job.Progress{Stage: job.StageDetect, Percent: c.give, FPS: nan, ETASeconds: &nan}))(t)
 		got, err := l.Jobs.Get(ctx, j.ID)
 		must.Do(t, err)
 		if got.Progress.Percent != c.want || got.Progress.FPS != 0 || got.Progress.ETASeconds != nil {
@@ -116,10 +118,13 @@ func TestEveryEnd(t *testing.T) {
 		state  job.State
 		reason string
 	}{
-		"fail":    {func(l *Ledger, j Job) error { return errOf(l.Attempts.Fail(ctx, j.ID, j.Fence, "truncated")) }, job.Failed, "truncated"},
-		"release": {func(l *Ledger, j Job) error { return errOf(l.Attempts.Release(ctx, j.ID, j.Fence, "stopping")) }, job.Queued, "stopping"},
-		"poison":  {func(l *Ledger, j Job) error { return l.Jobs.Poison(ctx, j.ID, "6 deliveries") }, job.Poisoned, "6 deliveries"},
-		"cancel":  {func(l *Ledger, j Job) error { return l.Jobs.Cancel(ctx, j.ID) }, job.Canceled, ""},
+		"fail": {func(l *Ledger, j Job) error { return errOf(l.Attempts.Fail(ctx, j.ID, j.Fence, "truncated")) },
+			job.Failed, "truncated"},
+		"release": {func(l *Ledger, j Job) error { return errOf(l.Attempts.Release(ctx, j.ID, j.Fence, "stopping")) },
+			job.Queued, "stopping"},
+		"poison": {func(l *Ledger, j Job) error { return l.Jobs.Poison(ctx, j.ID, "6 deliveries") }, job.Poisoned,
+			"6 deliveries"},
+		"cancel": {func(l *Ledger, j Job) error { return l.Jobs.Cancel(ctx, j.ID) }, job.Canceled, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, _ := fresh(t)
@@ -191,7 +196,8 @@ func TestUnknownJob(t *testing.T) {
 	for what, err := range map[string]error{
 		"begin": begin, "retry": retry, "job": get, "job of": of, "count": count, "footage": view,
 		"queued": l.Jobs.MarkQueued(ctx, "no"), "progress": errOf(l.Attempts.UpdateProgress(ctx, "no", 1, job.Progress{})),
-		"finish": errOf(l.Attempts.Finish(ctx, "no", 1, Count{}, "")), "poison": l.Jobs.Poison(ctx, "no", ""), "cancel": l.Jobs.Cancel(ctx, "no"),
+		"finish": errOf(l.Attempts.Finish(ctx, "no", 1, Count{}, "")), "poison": l.Jobs.Poison(ctx, "no", ""),
+		"cancel": l.Jobs.Cancel(ctx, "no"),
 	} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v", what, err)

@@ -18,7 +18,8 @@ type Jobs struct{ *tables }
 
 // updateJob reads a job, lets f change it and writes it back with a new Seq. The write
 // demands the state and the fence that were read.
-func (l *tables) updateJob(ctx context.Context, action, jobID string, f func(context.Context, *sql.Tx, *Job) error) (Job, error) {
+func (l *tables) updateJob(ctx context.Context, action, jobID string,
+	f func(context.Context, *sql.Tx, *Job) error) (Job, error) {
 	var j Job
 	err := l.write(ctx, action+" job "+jobID, func(ctx context.Context, tx *sql.Tx) error {
 		var err error
@@ -34,8 +35,9 @@ func (l *tables) updateJob(ctx context.Context, action, jobID string, f func(con
 		}
 		j.Updated = l.now().UTC()
 		p := j.Progress
-		res, err := tx.ExecContext(ctx, `UPDATE job SET state = $1, attempt = $2, fence = $3, worker = $4, reason = $5, stage = $6,
-			frames_done = $7, frames_total = $8, percent = $9, fps = $10, eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15
+		res, err := tx.ExecContext(ctx, `UPDATE job SET state = $1, attempt = $2, fence = $3, worker = $4,
+			reason = $5, stage = $6, frames_done = $7, frames_total = $8, percent = $9, fps = $10,
+			eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15
 			WHERE id = $16 AND state = $17 AND fence = $18`,
 			j.State, j.Attempt, j.Fence, j.Worker, j.Reason, p.Stage,
 			p.FramesDone, p.FramesTotal, p.Percent, p.FPS, p.ETASeconds, p.Count, j.ResultKey, micros(j.Updated), j.Seq,
@@ -162,7 +164,8 @@ type bornJob struct {
 	born int64
 }
 
-var jobViewQuery = `SELECT ` + prefixed("j", jobColumns) + `, ` + prefixed("f", footageColumns) + ` FROM job j JOIN footage f ON f.id = j.footage `
+var jobViewQuery = `SELECT ` + prefixed("j", jobColumns) + `, ` + prefixed("f", footageColumns) +
+	` FROM job j JOIN footage f ON f.id = j.footage `
 
 func scanJobView(rows *sql.Rows) (bornJob, error) {
 	var j jobRow
@@ -207,7 +210,8 @@ func jobViews(vs []bornJob) []JobView {
 // ListUnqueued returns at most limit jobs in state uploaded, oldest first. Their message
 // was not sent, or MarkQueued was not called.
 func (l *Jobs) ListUnqueued(ctx context.Context, limit int) ([]Job, error) {
-	js, err := list(ctx, l.db.Read(), scanJob, `SELECT `+jobColumns+` FROM job WHERE state = $1 ORDER BY born LIMIT $2`, job.Uploaded, limit)
+	js, err := list(ctx, l.db.Read(), scanJob, `SELECT `+jobColumns+` FROM job WHERE state = $1 ORDER BY born LIMIT $2`,
+		job.Uploaded, limit)
 	if err != nil {
 		return nil, fmt.Errorf("unqueued jobs: %w", err)
 	}

@@ -114,7 +114,8 @@ func (l *Ledger) DB() *database.DB { return l.tables.db }
 // Ping reports whether the ledger can be read.
 func (l *Ledger) Ping(ctx context.Context) error {
 	var seq int64
-	if err := l.tables.db.Read().QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
+	if err := l.tables.db.Read().QueryRowContext(ctx,
+		`SELECT seq FROM change_counter WHERE id = 1`).Scan(&seq); err != nil {
 		return fmt.Errorf("ledger %s: %w", l.tables.db.Name(), database.Classify(err))
 	}
 	return nil

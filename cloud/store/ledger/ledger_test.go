@@ -84,9 +84,11 @@ func open(t testing.TB, place string, c *clock.Clock) *Ledger {
 // checkTotals compares the stored totals with the tables. No other process may write.
 func checkTotals(t testing.TB, l *Ledger) {
 	t.Helper()
-	const kept, counted = `SELECT name, n FROM total WHERE n <> 0`, `SELECT name, n FROM (` + recount + `) AS tables WHERE n <> 0`
+	const kept, counted = `SELECT name, n FROM total WHERE n <> 0`,
+		`SELECT name, n FROM (` + recount + `) AS tables WHERE n <> 0`
 	err := l.tables.write(context.Background(), "compare", func(ctx context.Context, tx *sql.Tx) error {
-		for what, q := range map[string]string{"stored and not in the tables": kept + ` EXCEPT ` + counted, "in the tables and not stored": counted + ` EXCEPT ` + kept} {
+		for what, q := range map[string]string{"stored and not in the tables": kept + ` EXCEPT ` + counted,
+			"in the tables and not stored": counted + ` EXCEPT ` + kept} {
 			wrong, err := list(ctx, tx, func(rows *sql.Rows) (s string, err error) {
 				var name string
 				var n int64
@@ -145,17 +147,22 @@ func TestFootageFromRecordToCount(t *testing.T) {
 	c.Advance(time.Second)
 	j, f, err := l.Attempts.Begin(ctx, id, "worker-1")
 	must.Do(t, err)
-	if j.State != job.Processing || j.Fence != 1 || j.Attempt != 1 || f.ID != "f1" || f.SHA256 != footage.Sum([]byte("moo")) {
+	if j.State != job.Processing || j.Fence != 1 || j.Attempt != 1 || f.ID != "f1" ||
+		f.SHA256 != footage.Sum([]byte("moo")) {
 		t.Fatalf("%+v %+v", j, f)
 	}
 	eta := 12.5
-	must.Get(l.Attempts.UpdateProgress(ctx, id, 1, job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta, Count: 7}))(t)
-	must.Get(l.Attempts.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9}, Model: "femto"}, "footage/f1/result/x.json"))(t)
+	must.Get(l.Attempts.UpdateProgress(ctx, id, 1,
+		job.Progress{Stage: job.StageDetect, FramesDone: 5, FramesTotal: 10, Percent: 50, FPS: 3, ETASeconds: &eta,
+			Count: 7}))(t)
+	must.Get(l.Attempts.Finish(ctx, id, 1, Count{Unique: 9, Low: 8, High: 11, ByClass: map[string]int{"cow": 9},
+		Model: "femto"}, "footage/f1/result/x.json"))(t)
 	must.Get(l.Attempts.Finish(ctx, id, 1, Count{Unique: 1}, "other"))(t) // a repeat changes nothing
 	v, err := l.Footage.Get(ctx, "f1")
 	must.Do(t, err)
 	if v.Job.State != job.Done || v.Count.Unique != 9 || !reflect.DeepEqual(v.Count.ByClass, map[string]int{"cow": 9}) ||
-		v.Job.Progress.Percent != 100 || !v.Captured.Equal(rec.Footage.Captured) || v.Job.ResultKey == "" || v.Job.Progress.ETASeconds != nil {
+		v.Job.Progress.Percent != 100 || !v.Captured.Equal(rec.Footage.Captured) || v.Job.ResultKey == "" ||
+		v.Job.Progress.ETASeconds != nil {
 		t.Fatalf("%+v %+v %+v", v, v.Job, v.Count)
 	}
 	if v, err = l.Footage.GetBySHA256(ctx, footage.Sum([]byte("moo"))); err != nil || v.ID != "f1" {
@@ -178,7 +185,8 @@ func TestRecordTwice(t *testing.T) {
 		t.Fatalf("the content of an id has changed: %+v", other)
 	}
 	dup := record(t, l, "f2", "moo")
-	if !dup.Created || dup.Job != nil || dup.Footage.DuplicateOf != "f1" || dup.Footage.BlobKey != "" || dup.Footage.Original() != "f1" {
+	if !dup.Created || dup.Job != nil || dup.Footage.DuplicateOf != "f1" || dup.Footage.BlobKey != "" ||
+		dup.Footage.Original() != "f1" {
 		t.Fatalf("%+v", dup)
 	}
 	if dup = record(t, l, "f2", "moo"); dup.Created || dup.Footage.DuplicateOf != "f1" || dup.Job != nil {
@@ -191,7 +199,8 @@ func TestRecordTwice(t *testing.T) {
 	if err != nil || v.Job == nil || v.Job.ID != first.Job.ID {
 		t.Fatalf("a duplicate does not show its original's job: %+v %v", v, err)
 	}
-	for _, bad := range []Footage{{}, {ID: "x"}, {ID: "../x", Size: 1, SHA256: footage.Sum(nil)}, {ID: "x", SHA256: footage.Sum(nil)}} {
+	for _, bad := range []Footage{{}, {ID: "x"}, {ID: "../x", Size: 1, SHA256: footage.Sum(nil)},
+		{ID: "x", SHA256: footage.Sum(nil)}} {
 		_, err := l.Footage.Record(ctx, bad)
 		must.FailWith(t, err, ErrInvalid)
 	}

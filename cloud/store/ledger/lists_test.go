@@ -69,7 +69,8 @@ func TestPages(t *testing.T) {
 		t.Fatalf("%d %q %v", len(counts), next, err)
 	}
 	s, err := l.Totals.Stats(ctx)
-	if err != nil || s.Footage != all || s.Duplicates != 12 || s.Counts != 7 || s.Animals != 84 || s.Jobs[job.Done] != 7 || s.Jobs[job.Uploaded] != 6 {
+	if err != nil || s.Footage != all || s.Duplicates != 12 || s.Counts != 7 || s.Animals != 84 ||
+		s.Jobs[job.Done] != 7 || s.Jobs[job.Uploaded] != 6 {
 		t.Fatalf("%+v %v", s, err)
 	}
 	if n, err := l.Counts.Get(ctx, "f01"); err != nil || n.Footage != "f00" {
@@ -118,12 +119,14 @@ func TestDevices(t *testing.T) {
 		t.Errorf("token of %d characters", len(token.Reveal()))
 	}
 	d, err := l.Devices.Authenticate(ctx, token.Reveal())
-	if err != nil || d.Name != "base-1" || d.Site != "north" || d.Role != RoleDevice || !d.Created.Equal(c.Now()) || d.LastSeen != nil {
+	if err != nil || d.Name != "base-1" || d.Site != "north" || d.Role != RoleDevice || !d.Created.Equal(c.Now()) ||
+		d.LastSeen != nil {
 		t.Fatalf("%+v %v", d, err)
 	}
 	_, err = l.Devices.Add(ctx, "base-1", "south", RoleDevice)
 	must.FailWith(t, err, ErrExists)
-	for _, bad := range [][3]string{{"", "north", "device"}, {"a/b", "north", "device"}, {"b", "", "device"}, {"b", "north", "king"}, {"counts", "north", "device"}} {
+	for _, bad := range [][3]string{{"", "north", "device"}, {"a/b", "north", "device"}, {"b", "", "device"},
+		{"b", "north", "king"}, {"counts", "north", "device"}} {
 		_, err := l.Devices.Add(ctx, bad[0], bad[1], Role(bad[2]))
 		must.FailWith(t, err, ErrInvalid)
 	}
@@ -157,7 +160,8 @@ func TestThumbnails(t *testing.T) {
 	l, c := fresh(t)
 	const all = 5
 	for i := range all {
-		must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: footage.ID(fmt.Sprintf("f%d", i)), Site: "s", Device: "d", Name: "n", Size: 3, BlobKey: "k", Received: c.Now()}))
+		must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: footage.ID(fmt.Sprintf("f%d", i)), Site: "s", Device: "d",
+			Name: "n", Size: 3, BlobKey: "k", Received: c.Now()}))
 	}
 	record(t, l, "f2", "its video")
 	var got []footage.ID
@@ -174,7 +178,8 @@ func TestThumbnails(t *testing.T) {
 	if want := []footage.ID{"f4", "f3", "f1", "f0"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if err := l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "other", BlobKey: "x", Received: c.Now()}); !errors.Is(err, ErrExists) {
+	if err := l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "other", BlobKey: "x",
+		Received: c.Now()}); !errors.Is(err, ErrExists) {
 		t.Error(err)
 	}
 	must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "d", Size: 9, BlobKey: "k2", Received: c.Now()}))
@@ -242,7 +247,8 @@ func TestUploads(t *testing.T) {
 	must.Do(t, l.Uploads.SaveOffset(ctx, "u1", 60, []byte{1, 2}))
 	must.Do(t, l.Uploads.SetKey(ctx, "u1", "footage/f1/original.mp4"))
 	got, err = l.Uploads.Get(ctx, "u1")
-	if err != nil || got.Offset != 60 || string(got.HashState) != "\x01\x02" || got.BlobKey == "" || !got.Updated.Equal(c.Now()) {
+	if err != nil || got.Offset != 60 || string(got.HashState) != "\x01\x02" || got.BlobKey == "" ||
+		!got.Updated.Equal(c.Now()) {
 		t.Fatalf("%+v %v", got, err)
 	}
 	_, err = l.Uploads.Create(ctx, Upload{ID: "u2", Device: "base-2", Deferred: true})
@@ -250,7 +256,8 @@ func TestUploads(t *testing.T) {
 	must.Do(t, l.Uploads.SetSize(ctx, "u2", 10))
 	must.Do(t, l.Uploads.SaveOffset(ctx, "u2", 10, []byte{1}))
 	c.Advance(time.Second)
-	if us, err := l.Uploads.ListComplete(ctx, c.Now(), 10); err != nil || len(us) != 1 || us[0].ID != "u2" || us[0].Deferred {
+	if us, err := l.Uploads.ListComplete(ctx, c.Now(), 10); err != nil || len(us) != 1 || us[0].ID != "u2" ||
+		us[0].Deferred {
 		t.Fatalf("%+v %v", us, err)
 	}
 	must.Do(t, l.Uploads.Finish(ctx, "u2"))
@@ -289,15 +296,19 @@ func full(b *testing.B, n int) *Ledger {
 		numbers = `WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < $1) `
 		name    = `substr('00000000' || i, length('00000000' || i) - 7)`
 		before  = `substr('00000000' || (i - 1), length('00000000' || (i - 1)) - 7)`
-		digest  = `substr('` + zeros + `' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END), length('` + zeros + `' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END)) - 63)`
+		digest  = `substr('` + zeros + `' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END), length('` + zeros +
+			`' || (CASE WHEN i % 10 = 0 THEN i - 1 ELSE i END)) - 63)`
 	)
 	must.Do(b, l.tables.write(b.Context(), "fill", func(ctx context.Context, tx *sql.Tx) error {
 		for _, q := range []string{
-			`INSERT INTO footage ` + numbers + `SELECT 'f' || ` + name + `, 'north', 'base-1', 'DJI.MP4', 1000 + i, ` + digest + `, '', '', NULL, i,
+			`INSERT INTO footage ` + numbers + `SELECT 'f' || ` + name + `, 'north', 'base-1', 'DJI.MP4', 1000 + i, ` +
+				digest + `, '', '', NULL, i,
 				CASE WHEN i % 10 = 0 THEN 'f' || ` + before + ` END, 3 * i, 3 * i FROM s`,
-			`INSERT INTO job ` + numbers + `SELECT 'j' || ` + name + `, 'f' || ` + name + `, CASE WHEN i % 50 = 1 THEN 'failed' ELSE 'done' END,
+			`INSERT INTO job ` + numbers + `SELECT 'j' || ` + name + `, 'f' || ` + name +
+				`, CASE WHEN i % 50 = 1 THEN 'failed' ELSE 'done' END,
 				1, 1, 'w', '', 'report', 10, 10, 100, 5, NULL, 7, 'k', i, i, 3 * i + 1, 3 * i + 1 FROM s WHERE i % 10 <> 0`,
-			`INSERT INTO animal_count ` + numbers + `SELECT 'f' || ` + name + `, 'j' || ` + name + `, 7, 6, 8, '{"cow":7}', 'femto', '', i, 3 * i + 2
+			`INSERT INTO animal_count ` + numbers + `SELECT 'f' || ` + name + `, 'j' || ` + name +
+				`, 7, 6, 8, '{"cow":7}', 'femto', '', i, 3 * i + 2
 				FROM s WHERE i % 10 <> 0 AND i % 50 <> 1`,
 			`UPDATE change_counter SET seq = 3 * $1 + 3`,
 		} {
@@ -374,7 +385,7 @@ func TestRecordingNeedsTheSession(t *testing.T) {
 	if err != nil || now.BlobKey != "new" || now.Seq <= rec.Footage.Seq || now.Job.State != job.Uploaded {
 		t.Errorf("%+v %v", now, err)
 	}
-	if j, err = l.Footage.RestoreVideo(ctx, "u1", "f1", "new", "newer"); err != nil || j.State != job.Uploaded { // was not given up
+	if j, err = l.Footage.RestoreVideo(ctx, "u1", "f1", "new", "newer"); err != nil || j.State != job.Uploaded {
 		t.Errorf("%+v %v", j, err)
 	}
 }

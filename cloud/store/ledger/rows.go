@@ -19,9 +19,11 @@ type querier interface {
 }
 
 const (
-	footageColumns = `id, site, device, name, size, sha256, blob_key, telemetry_key, captured, received, duplicate_of, born, seq`
-	jobColumns     = `id, footage, state, attempt, fence, worker, reason, stage, frames_done, frames_total, percent, fps, eta_seconds, animals, result_key, created, updated, born, seq`
-	countColumns   = `footage, job, animals, low, high, by_class, model, model_digest, at, seq`
+	footageColumns = `id, site, device, name, size, sha256, blob_key, telemetry_key, captured, received, ` +
+		`duplicate_of, born, seq`
+	jobColumns = `id, footage, state, attempt, fence, worker, reason, stage, frames_done, frames_total, percent, fps, ` +
+		`eta_seconds, animals, result_key, created, updated, born, seq`
+	countColumns = `footage, job, animals, low, high, by_class, model, model_digest, at, seq`
 )
 
 // prefixed puts a table alias before every column.
@@ -113,7 +115,8 @@ func (r *countRow) value() (Count, error) {
 }
 
 // list returns all rows of a query, read by scan.
-func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) (_ []T, err error) {
+func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error),
+	query string, args ...any) (_ []T, err error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, database.Classify(err)
@@ -136,7 +139,8 @@ func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error)
 
 func getFootage(ctx context.Context, q querier, where string, args ...any) (Footage, error) {
 	var r footageRow
-	if err := q.QueryRowContext(ctx, `SELECT `+footageColumns+` FROM footage WHERE `+where, args...).Scan(r.dest()...); err != nil {
+	if err := q.QueryRowContext(ctx, `SELECT `+footageColumns+` FROM footage WHERE `+where,
+		args...).Scan(r.dest()...); err != nil {
 		return Footage{}, notFound(err)
 	}
 	return r.value()
@@ -144,7 +148,8 @@ func getFootage(ctx context.Context, q querier, where string, args ...any) (Foot
 
 func getJob(ctx context.Context, q querier, where string, args ...any) (Job, error) {
 	var r jobRow
-	if err := q.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM job WHERE `+where, args...).Scan(r.dest()...); err != nil {
+	if err := q.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM job WHERE `+where,
+		args...).Scan(r.dest()...); err != nil {
 		return Job{}, notFound(err)
 	}
 	return r.value(), nil

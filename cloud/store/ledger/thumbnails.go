@@ -39,7 +39,8 @@ func (l *Thumbnails) Put(ctx context.Context, t Thumbnail) error {
 		if err != nil {
 			return err
 		}
-		done, err := tx.ExecContext(ctx, `INSERT INTO thumbnail (`+thumbnailColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		done, err := tx.ExecContext(ctx, `INSERT INTO thumbnail (`+thumbnailColumns+
+			`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 			ON CONFLICT (footage) DO UPDATE SET name = excluded.name, size = excluded.size, blob_key = excluded.blob_key,
 				captured = excluded.captured, received = excluded.received, seq = excluded.seq
 			WHERE thumbnail.device = excluded.device`,
@@ -74,7 +75,8 @@ func (l *Thumbnails) ListWaiting(ctx context.Context, p Page) ([]Thumbnail, stri
 		return nil, "", err
 	}
 	ts, err := list(ctx, l.db.Read(), scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail
-		WHERE seq < $1 AND NOT EXISTS (SELECT 1 FROM footage WHERE id = thumbnail.footage) ORDER BY seq DESC LIMIT $2`, after, limit+1)
+		WHERE seq < $1 AND NOT EXISTS (SELECT 1 FROM footage WHERE id = thumbnail.footage) ORDER BY seq DESC LIMIT $2`,
+		after, limit+1)
 	if err != nil {
 		return nil, "", fmt.Errorf("list waiting footage: %w", err)
 	}

@@ -25,7 +25,8 @@ func addTotal(ctx context.Context, tx *sql.Tx, name string, n int64) error {
 	if n == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO total (name, n) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET n = total.n + excluded.n`, name, n)
+	_, err := tx.ExecContext(ctx, `INSERT INTO total (name, n) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET n = total.n + excluded.n`, name, n)
 	return err
 }
 
@@ -79,7 +80,8 @@ func (l *Totals) Stats(ctx context.Context) (Stats, error) {
 		return v, err
 	}, `SELECT name, n FROM total`)
 	if err == nil {
-		err = database.Classify(l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM upload WHERE finished IS NULL`).Scan(&s.Uploads))
+		err = database.Classify(l.db.Read().QueryRowContext(ctx,
+			`SELECT COUNT(*) FROM upload WHERE finished IS NULL`).Scan(&s.Uploads))
 	}
 	if err != nil {
 		return Stats{}, fmt.Errorf("statistics: %w", err)

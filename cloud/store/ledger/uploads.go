@@ -11,7 +11,8 @@ import (
 	"cattlecounter/cloud/store/database"
 )
 
-const uploadColumns = `id, footage, device, site, kind, name, size, received, deferred, sha256, captured, metadata, hash_state, blob_key, created, updated, finished`
+const uploadColumns = `id, footage, device, site, kind, name, size, received, deferred, sha256, captured, metadata, ` +
+	`hash_state, blob_key, created, updated, finished`
 
 // Uploads are the resumable upload sessions.
 type Uploads struct{ *tables }
@@ -27,7 +28,8 @@ func (l *Uploads) Create(ctx context.Context, u Upload) (Upload, error) {
 	u.Created = l.now().UTC().Truncate(time.Microsecond)
 	u.Updated, u.Finished = u.Created, time.Time{}
 	err = l.write(ctx, "create upload "+u.ID, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO upload (`+uploadColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL)`,
+		_, err := tx.ExecContext(ctx, `INSERT INTO upload (`+uploadColumns+
+			`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL)`,
 			u.ID, u.Footage, u.Device, u.Site, u.Kind, u.Name, u.Size, u.Offset, bit(u.Deferred), u.SHA256.String(),
 			micros(u.Captured), string(meta), hex.EncodeToString(u.HashState), u.BlobKey, micros(u.Created), micros(u.Updated))
 		if database.DuplicateKey(err) {
@@ -54,7 +56,8 @@ func scanUpload(rows *sql.Rows) (Upload, error) {
 	if err != nil {
 		return u, err
 	}
-	u.Captured, u.Created, u.Updated, u.Finished = fromMicros(captured), fromMicros(created), fromMicros(updated), fromMicros(finished)
+	u.Captured, u.Created, u.Updated, u.Finished = fromMicros(captured), fromMicros(created), fromMicros(updated),
+		fromMicros(finished)
 	if err := u.SHA256.UnmarshalText([]byte(digest)); err != nil {
 		return u, fmt.Errorf("upload %s: %w", u.ID, err)
 	}
@@ -115,7 +118,8 @@ func (l *Uploads) Finish(ctx context.Context, id string) error {
 // updateUpload updates a session. The parameters of set begin with $3.
 func (l *tables) updateUpload(ctx context.Context, action, id, set string, args ...any) error {
 	return l.write(ctx, action+id, func(ctx context.Context, tx *sql.Tx) error {
-		return execOne(tx.ExecContext(ctx, `UPDATE upload SET `+set+`, updated = $1 WHERE id = $2`, append([]any{micros(l.now()), id}, args...)...))
+		return execOne(tx.ExecContext(ctx, `UPDATE upload SET `+set+`, updated = $1 WHERE id = $2`,
+			append([]any{micros(l.now()), id}, args...)...))
 	})
 }
 
@@ -134,7 +138,8 @@ func (l *Uploads) List(ctx context.Context, before time.Time, limit int) ([]Uplo
 	if !before.IsZero() {
 		where, args = `WHERE updated < $2 `, append(args, before.UnixMicro())
 	}
-	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload `+where+`ORDER BY updated, id LIMIT $1`, args...)
+	us, err := list(ctx, l.db.Read(), scanUpload,
+		`SELECT `+uploadColumns+` FROM upload `+where+`ORDER BY updated, id LIMIT $1`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list uploads: %w", err)
 	}
@@ -145,7 +150,8 @@ func (l *Uploads) List(ctx context.Context, before time.Time, limit int) ([]Uplo
 // and hashed before a time, oldest first.
 func (l *Uploads) ListComplete(ctx context.Context, before time.Time, limit int) ([]Upload, error) {
 	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload
-		WHERE finished IS NULL AND deferred = 0 AND received = size AND updated < $1 ORDER BY updated, id LIMIT $2`, before.UnixMicro(), limit)
+		WHERE finished IS NULL AND deferred = 0 AND received = size AND updated < $1 ORDER BY updated, id LIMIT $2`,
+		before.UnixMicro(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("complete uploads: %w", err)
 	}
@@ -156,7 +162,8 @@ func (l *Uploads) ListComplete(ctx context.Context, before time.Time, limit int)
 // means all devices.
 func (l *Uploads) CountUnfinished(ctx context.Context, device string) (int, error) {
 	var n int
-	err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM upload WHERE finished IS NULL AND ($1 = '' OR device = $1)`, device).Scan(&n)
+	err := l.db.Read().QueryRowContext(ctx,
+		`SELECT COUNT(*) FROM upload WHERE finished IS NULL AND ($1 = '' OR device = $1)`, device).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count uploads: %w", database.Classify(err))
 	}

@@ -13,8 +13,10 @@ import (
 // ListCounted returns at most limit originals that have a video and were counted before a
 // time, oldest first.
 func (l *Catalog) ListCounted(ctx context.Context, before time.Time, limit int) ([]Footage, error) {
-	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+prefixed("f", footageColumns)+` FROM job j JOIN footage f ON f.id = j.footage
-		WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> '' ORDER BY j.updated LIMIT $3`, job.Done, before.UnixMicro(), limit)
+	fs, err := list(ctx, l.db.Read(), scanFootage,
+		`SELECT `+prefixed("f", footageColumns)+` FROM job j JOIN footage f ON f.id = j.footage
+		WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> '' ORDER BY j.updated LIMIT $3`, job.Done,
+		before.UnixMicro(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("footage counted before %s: %w", before.UTC().Format(time.RFC3339), err)
 	}
@@ -29,7 +31,8 @@ func (l *Catalog) RemoveVideo(ctx context.Context, id footage.ID) error {
 		if err != nil {
 			return err
 		}
-		if err := execOne(tx.ExecContext(ctx, `UPDATE footage SET blob_key = '', seq = $1 WHERE id = $2 AND blob_key <> ''`, seq, id)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE footage SET blob_key = '', seq = $1 WHERE id = $2 AND blob_key <> ''`,
+			seq, id)); err != nil {
 			return err
 		}
 		return l.audit(ctx, tx, ActionRemoveVideo, string(id))
@@ -53,7 +56,8 @@ func (l *Catalog) RestoreVideo(ctx context.Context, upload string, id footage.ID
 		if err != nil {
 			return err
 		}
-		if err := execOne(tx.ExecContext(ctx, `UPDATE footage SET blob_key = $1, seq = $2 WHERE id = $3 AND blob_key = $4`, key, seq, id, lost)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE footage SET blob_key = $1, seq = $2 WHERE id = $3 AND blob_key = $4`,
+			key, seq, id, lost)); err != nil {
 			return err
 		}
 		if err := l.audit(ctx, tx, ActionRestoreVideo, string(id)); err != nil || j.State != job.Poisoned {

@@ -31,7 +31,8 @@ type conn struct {
 }
 
 func newConn(ctx context.Context, stop context.CancelFunc, p *Proxy, in, out *net.TCPConn, n int, f Faults) *conn {
-	return &conn{p: p, in: in, out: out, f: f, n: n, ctx: ctx, stop: stop, stalled: make(chan struct{}), moving: make(chan struct{})}
+	return &conn{p: p, in: in, out: out, f: f, n: n, ctx: ctx, stop: stop, stalled: make(chan struct{}),
+		moving: make(chan struct{})}
 }
 
 // run passes both directions on until both have ended.

@@ -137,7 +137,8 @@ func TestPassesOn(t *testing.T) {
 	if got := s.arrived(); len(got) != 1 || !bytes.Equal(got[0], b) {
 		t.Error("the bytes that arrived differ")
 	}
-	if st := p.Stats(); st.Connections != 1 || st.Count() != 0 || st.Up != (Flow{Delivered: 1_000_000}) || st.Down != (Flow{Delivered: 6}) {
+	if st := p.Stats(); st.Connections != 1 || st.Count() != 0 || st.Up != (Flow{Delivered: 1_000_000}) ||
+		st.Down != (Flow{Delivered: 6}) {
 		t.Errorf("%+v", st)
 	}
 }
@@ -161,7 +162,8 @@ func TestCutUp(t *testing.T) {
 			t.Errorf("at %d: %d connections", at, len(got))
 		}
 		st := p.Stats()
-		if st.Count(Cut) != 1 || len(st.Recoveries()) != 1 || st.Up.Delivered != at+100_000 || st.Up.Lost <= 0 || st.Up.Lost > 100_000-at {
+		if st.Count(Cut) != 1 || len(st.Recoveries()) != 1 || st.Up.Delivered != at+100_000 || st.Up.Lost <= 0 ||
+			st.Up.Lost > 100_000-at {
 			t.Errorf("at %d: %+v", at, st)
 		}
 	}
@@ -366,7 +368,8 @@ func TestSeverAndNoServer(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if st := p.Stats(); st.Count(Cut) != 1 || st.Count(NoServer) != 1 || st.Count(Outside) != 1 || st.Up != (Flow{Delivered: 2, Lost: 3}) {
+	if st := p.Stats(); st.Count(Cut) != 1 || st.Count(NoServer) != 1 || st.Count(Outside) != 1 ||
+		st.Up != (Flow{Delivered: 2, Lost: 3}) {
 		t.Errorf("%+v", st)
 	}
 }

@@ -78,12 +78,14 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blobs on Azure: %w", err)
 	}
-	s := &Store{service: client, box: client.NewContainerClient(o.Container), keyed: o.Account.URL == "", mergeFrom: manyBlocks, stages: map[string]*stage{}, leases: map[string]string{},
+	s := &Store{service: client, box: client.NewContainerClient(o.Container), keyed: o.Account.URL == "",
+		mergeFrom: manyBlocks, stages: map[string]*stage{}, leases: map[string]string{},
 		free: make(chan []byte, idleBuffers)}
-	s.resource = azstorage.Resource{Kind: azstorage.Container, Name: o.Container, Log: o.Log, Create: func(ctx context.Context) error {
-		_, err := s.box.Create(ctx, nil)
-		return err
-	}}
+	s.resource = azstorage.Resource{Kind: azstorage.Container, Name: o.Container, Log: o.Log,
+		Create: func(ctx context.Context) error {
+			_, err := s.box.Create(ctx, nil)
+			return err
+		}}
 	if err := s.resource.Ensure(ctx); err != nil {
 		return nil, fmt.Errorf("container %s: %w", o.Container, explain(ctx, err))
 	}

@@ -26,7 +26,8 @@ func newContainerName() string { return "c" + strings.ToLower(string(footage.New
 
 func open(t testing.TB, container string) *Store {
 	t.Helper()
-	s, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()}, Container: container})
+	s, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()},
+		Container: container})
 	if err != nil {
 		t.Fatal(err)
 	}

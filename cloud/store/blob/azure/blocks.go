@@ -15,7 +15,8 @@ const (
 	manyBlocks = 2000
 )
 
-var growth = []struct{ below, size int64 }{{40 << 30, firstBlock}, {120 << 30, 2 * firstBlock}, {1 << 62, 4 * firstBlock}}
+var growth = []struct{ below, size int64 }{{40 << 30, firstBlock}, {120 << 30, 2 * firstBlock},
+	{1 << 62, 4 * firstBlock}}
 
 // blockSize returns the size of the block that begins at an offset.
 func blockSize(offset int64) int64 {

@@ -49,7 +49,8 @@ func (p *tap) intercept(f func(*http.Request) (*http.Response, error)) {
 func openTapped(t *testing.T, container string) (*Store, *tap) {
 	t.Helper()
 	p := &tap{}
-	s, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()}, Container: container, Client: &http.Client{Transport: p}})
+	s, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()},
+		Container: container, Client: &http.Client{Transport: p}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,8 @@ func answerWith(status int, code string, header ...string) *http.Response {
 // never arrived.
 func TestUncommittedBlocksAreFound(t *testing.T) {
 	all := film(5*firstBlock + 1000)
-	for name, c := range map[string]struct{ lost, want int64 }{"all arrived": {-1, int64(len(all))}, "one is missing": {3, 3 * firstBlock}} {
+	for name, c := range map[string]struct{ lost, want int64 }{"all arrived": {-1, int64(len(all))},
+		"one is missing": {3, 3 * firstBlock}} {
 		t.Run(name, func(t *testing.T) {
 			container := newContainerName()
 			s := open(t, container)
@@ -272,7 +274,8 @@ func TestManySmallPieces(t *testing.T) {
 	for i := range s.mergeFrom {
 		piece := strings.Repeat(string(rune('a'+i%26)), 3)
 		b := block{int64(want.Len()), int64(len(piece))}
-		_, err := s.box.NewBlockBlobClient(name).StageBlock(t.Context(), b.id(), streaming.NopCloser(strings.NewReader(piece)), nil)
+		_, err := s.box.NewBlockBlobClient(name).StageBlock(t.Context(), b.id(),
+			streaming.NopCloser(strings.NewReader(piece)), nil)
 		must.Do(t, err)
 		blocks = append(blocks, b)
 		want.WriteString(piece)
@@ -435,7 +438,8 @@ func TestLink(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	both := azstorage.Account{URL: "https://x.example", ConnectionString: secret.New("x")}
-	for _, o := range []Options{{}, {Container: "c"}, {Account: azstorage.Account{URL: "https://x.example"}}, {Container: "c", Account: both},
+	for _, o := range []Options{{}, {Container: "c"}, {Account: azstorage.Account{URL: "https://x.example"}},
+		{Container: "c", Account: both},
 		{Container: "c", Account: azstorage.Account{ConnectionString: secret.New("AccountKey=hush")}}} {
 		if _, err := New(t.Context(), o); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%v", err)

@@ -81,7 +81,8 @@ func (s *Store) leaseCondition(name string) *az.LeaseAccessConditions {
 // leaseLost reports whether the service refused a write because another process holds
 // the blob now.
 func leaseLost(err error) bool {
-	return bloberror.HasCode(err, bloberror.LeaseAlreadyPresent, bloberror.LeaseIDMissing, bloberror.LeaseLost, bloberror.LeaseIDMismatchWithBlobOperation,
+	return bloberror.HasCode(err, bloberror.LeaseAlreadyPresent, bloberror.LeaseIDMissing, bloberror.LeaseLost,
+		bloberror.LeaseIDMismatchWithBlobOperation,
 		bloberror.LeaseNotPresentWithBlobOperation)
 }
 

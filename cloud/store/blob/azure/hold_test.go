@@ -40,7 +40,8 @@ func TestHoldFencesTheOtherServer(t *testing.T) {
 	all := film(6 * firstBlock)
 	release, err := a.Hold(t.Context(), "u")
 	must.Do(t, err)
-	src := &slow{first: bytes.NewReader(all[:2*firstBlock]), rest: bytes.NewReader(film(7 * firstBlock)[3*firstBlock:]), at: make(chan struct{}), on: make(chan struct{})}
+	src := &slow{first: bytes.NewReader(all[:2*firstBlock]), rest: bytes.NewReader(film(7 * firstBlock)[3*firstBlock:]),
+		at: make(chan struct{}), on: make(chan struct{})}
 	done := make(chan error)
 	go func() {
 		_, err := a.Append(t.Context(), "u", 0, src)
@@ -81,7 +82,8 @@ func TestTwoServersCommitOne(t *testing.T) {
 		return r.Method == http.MethodPut && r.URL.Query().Get("comp") == "" && r.ContentLength <= 0
 	}
 	isDrop := func(r *http.Request) bool { return r.Method == http.MethodDelete }
-	for name, late := range map[string]func(*http.Request) bool{"one begins its copy late": isCopy, "one drops late": isDrop} {
+	for name, late := range map[string]func(*http.Request) bool{"one begins its copy late": isCopy,
+		"one drops late": isDrop} {
 		t.Run(name, func(t *testing.T) {
 			container := newContainerName()
 			a, p := openTapped(t, container)

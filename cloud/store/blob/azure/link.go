@@ -57,8 +57,10 @@ func (s *Store) link(ctx context.Context, name string, valid time.Duration) (str
 	if err != nil {
 		return "", err
 	}
-	signed, err := sas.BlobSignatureValues{Protocol: sas.ProtocolHTTPS, StartTime: now.Add(-clockSlack), ExpiryTime: now.Add(valid),
-		Permissions: to.Ptr(sas.BlobPermissions{Read: true}).String(), ContainerName: parts.ContainerName, BlobName: name}.SignWithUserDelegation(key)
+	signed, err := sas.BlobSignatureValues{Protocol: sas.ProtocolHTTPS, StartTime: now.Add(-clockSlack),
+		ExpiryTime:  now.Add(valid),
+		Permissions: to.Ptr(sas.BlobPermissions{Read: true}).String(), ContainerName: parts.ContainerName,
+		BlobName: name}.SignWithUserDelegation(key)
 	if err != nil {
 		return "", err
 	}
@@ -66,7 +68,8 @@ func (s *Store) link(ctx context.Context, name string, valid time.Duration) (str
 }
 
 // delegation returns a key that is valid for a link with that lifetime.
-func (s *Store) delegation(ctx context.Context, now time.Time, valid time.Duration) (*service.UserDelegationCredential, error) {
+func (s *Store) delegation(ctx context.Context, now time.Time,
+	valid time.Duration) (*service.UserDelegationCredential, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.signer.key != nil && now.Add(valid).Before(s.signer.until) {

@@ -73,7 +73,7 @@ func (s *Store) Stage(ctx context.Context, id string) error {
 	}
 	err = s.resource.Recreating(ctx, func() error {
 		_, err := s.box.NewBlockBlobClient(name).Upload(ctx, streaming.NopCloser(&empty{}), &blockblob.UploadOptions{
-			AccessConditions: &az.AccessConditions{ModifiedAccessConditions: &az.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}}})
+			AccessConditions: &az.AccessConditions{ModifiedAccessConditions: target{}.unchanged()}})
 		return err
 	})
 	if err == nil || bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet) {
@@ -137,7 +137,8 @@ func (s *Store) join(ctx context.Context, name string, st *stage, more []block) 
 		return nil, fmt.Errorf("%s has %d blocks, a blob can have %d", name, len(next.blocks), maxBlocks)
 	}
 	r, err := s.box.NewBlockBlobClient(name).CommitBlockList(ctx, ids(next.blocks), &blockblob.CommitBlockListOptions{
-		AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.leaseCondition(name), ModifiedAccessConditions: &az.ModifiedAccessConditions{IfMatch: &st.etag}}})
+		AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.leaseCondition(name),
+			ModifiedAccessConditions: &az.ModifiedAccessConditions{IfMatch: &st.etag}}})
 	if err != nil {
 		s.forget(name)
 		if bloberror.HasCode(err, bloberror.ConditionNotMet, bloberror.InvalidBlockList) {

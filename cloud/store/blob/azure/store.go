@@ -40,7 +40,8 @@ func (s *Store) Replace(ctx context.Context, key, version string, r io.Reader) (
 		only = &az.ModifiedAccessConditions{IfMatch: to.Ptr(azcore.ETag(`"` + version + `"`))}
 	}
 	info, err := s.put(ctx, key, r, &az.AccessConditions{ModifiedAccessConditions: only})
-	if ctx.Err() == nil && (errors.Is(err, blob.ErrNotFound) || azstorage.HasCode(err, string(bloberror.ConditionNotMet), string(bloberror.BlobAlreadyExists))) {
+	if ctx.Err() == nil && (errors.Is(err, blob.ErrNotFound) || azstorage.HasCode(err, string(bloberror.ConditionNotMet),
+		string(bloberror.BlobAlreadyExists))) {
 		err = fmt.Errorf("blob %s: %w", key, blob.ErrChanged)
 	}
 	return info, err
@@ -73,7 +74,8 @@ func (s *Store) putSmall(ctx context.Context, key string, b []byte, only *az.Acc
 	check := checksumOf(b)
 	err := retryDamaged(func() error {
 		return s.resource.Recreating(ctx, func() error {
-			r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)), &blockblob.UploadOptions{TransactionalValidation: check, AccessConditions: only})
+			r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)),
+				&blockblob.UploadOptions{TransactionalValidation: check, AccessConditions: only})
 			if err == nil {
 				info.Modified, info.Version = r.LastModified.UTC(), version(r.ETag)
 			}
@@ -95,7 +97,8 @@ func (s *Store) putLarge(ctx context.Context, key string, r io.Reader, only *az.
 	for i, b := range sent {
 		list[i] = id(b)
 	}
-	c, err := s.box.NewBlockBlobClient(key).CommitBlockList(ctx, list, &blockblob.CommitBlockListOptions{AccessConditions: only})
+	c, err := s.box.NewBlockBlobClient(key).CommitBlockList(ctx, list,
+		&blockblob.CommitBlockListOptions{AccessConditions: only})
 	if err != nil {
 		return blob.Info{}, explain(ctx, err)
 	}
@@ -144,7 +147,8 @@ func (s *Store) open(ctx context.Context, name string, offset, length int64) (io
 	}
 	var body io.ReadCloser
 	err := s.resource.Recreating(ctx, func() error {
-		r, err := s.box.NewBlobClient(name).DownloadStream(ctx, &az.DownloadStreamOptions{Range: az.HTTPRange{Offset: offset, Count: max(length, 0)}})
+		r, err := s.box.NewBlobClient(name).DownloadStream(ctx,
+			&az.DownloadStreamOptions{Range: az.HTTPRange{Offset: offset, Count: max(length, 0)}})
 		switch {
 		case err != nil:
 			return err
@@ -244,8 +248,9 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 
 func (s *Store) deleteBlob(ctx context.Context, name string) error {
 	err := s.resource.Recreating(ctx, func() error {
-		_, err := s.box.NewBlobClient(name).Delete(ctx, &az.DeleteOptions{DeleteSnapshots: to.Ptr(az.DeleteSnapshotsOptionTypeInclude),
-			AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.leaseCondition(name)}})
+		_, err := s.box.NewBlobClient(name).Delete(ctx,
+			&az.DeleteOptions{DeleteSnapshots: to.Ptr(az.DeleteSnapshotsOptionTypeInclude),
+				AccessConditions: &az.AccessConditions{LeaseAccessConditions: s.leaseCondition(name)}})
 		return err
 	})
 	if err = explain(ctx, err); errors.Is(err, blob.ErrNotFound) {
@@ -260,7 +265,8 @@ func (s *Store) deleteBlob(ctx context.Context, name string) error {
 // List implements blob.Store.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
-		pages := s.box.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix, Include: container.ListBlobsInclude{Copy: true}})
+		pages := s.box.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix,
+			Include: container.ListBlobsInclude{Copy: true}})
 		for pages.More() {
 			page, err := pages.NextPage(ctx)
 			if err = explain(ctx, err); errors.Is(err, blob.ErrNotFound) {

@@ -98,7 +98,8 @@ func (f *crashingFile) Truncate(n int64) error {
 
 // crashAtEachCall runs work with a crash at each call of the system. After each crash it
 // calls check with a new store on the same folder. It ends when work survives.
-func crashAtEachCall(t *testing.T, prepare func(*Store), work func(*Store) error, check func(t *testing.T, s *Store, survived bool)) {
+func crashAtEachCall(t *testing.T, prepare func(*Store), work func(*Store) error,
+	check func(t *testing.T, s *Store, survived bool)) {
 	for k := 1; ; k++ {
 		root := t.TempDir()
 		s := fresh(t, root)

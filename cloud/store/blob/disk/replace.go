@@ -24,7 +24,8 @@ const (
 )
 
 // errLocked tells the operator what to look for.
-var errLocked = errors.New("another process holds the lock on the blob and makes no progress; look for a paused process")
+var errLocked = errors.New("another process holds the lock on the blob and makes no progress; " +
+	"look for a paused process")
 
 // Replace implements blob.Store. It compares the existing blob under a lock (flock) on
 // the blob's file. No extra lock file is needed, and a process that dies releases the

@@ -69,17 +69,19 @@ type serviceQueue struct {
 
 func newServiceQueue(service *azqueue.ServiceClient, name string, log *slog.Logger) serviceQueue {
 	c := service.NewQueueClient(name)
-	return serviceQueue{c, azstorage.Resource{Kind: azstorage.Queue, Name: name, Log: log, Create: func(ctx context.Context) error {
-		_, err := c.Create(ctx, nil)
-		return err
-	}}}
+	return serviceQueue{c, azstorage.Resource{Kind: azstorage.Queue, Name: name, Log: log,
+		Create: func(ctx context.Context) error {
+			_, err := c.Create(ctx, nil)
+			return err
+		}}}
 }
 
 // send adds a message that becomes visible after a time. It returns the message's id and
 // its first pop receipt.
 func (v serviceQueue) send(ctx context.Context, text string, hidden time.Duration) (id, receipt string, err error) {
 	err = v.resource.Recreating(ctx, func() error {
-		r, err := v.EnqueueMessage(ctx, text, &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(noExpiry)), VisibilityTimeout: seconds(hidden)})
+		r, err := v.EnqueueMessage(ctx, text, &azqueue.EnqueueMessageOptions{TimeToLive: to.Ptr(int32(noExpiry)),
+			VisibilityTimeout: seconds(hidden)})
 		if err == nil && len(r.Messages) == 1 {
 			id, receipt = *r.Messages[0].MessageID, *r.Messages[0].PopReceipt
 		}
@@ -110,7 +112,8 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue on Azure: %w", err)
 	}
-	q := &Queue{client: newServiceQueue(service, o.Name, o.Log), poison: newServiceQueue(service, o.Name+poisonSuffix, o.Log), now: o.Now, log: o.Log}
+	q := &Queue{client: newServiceQueue(service, o.Name, o.Log),
+		poison: newServiceQueue(service, o.Name+poisonSuffix, o.Log), now: o.Now, log: o.Log}
 	if q.tickets, err = openTickets(ctx, o.DB); err != nil {
 		return nil, err
 	}
@@ -206,7 +209,8 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 
 // leaseMessage returns a lease of a received message. It returns nil for a stray and for
 // a message whose holder still works on it.
-func (q *Queue) leaseMessage(ctx context.Context, m *azqueue.DequeuedMessage, visibility time.Duration) (queue.Lease, error) {
+func (q *Queue) leaseMessage(ctx context.Context, m *azqueue.DequeuedMessage,
+	visibility time.Duration) (queue.Lease, error) {
 	b, err := parseBody(*m.MessageText)
 	l := &lease{q: q, job: b.Job, message: *m.MessageID, receipt: *m.PopReceipt, id: newLease()}
 	if err != nil {
@@ -257,7 +261,8 @@ func seconds(d time.Duration) *int32 {
 // messageGone reports whether the service does not know the message, its receipt or the
 // queue. The service does not distinguish message and receipt reliably.
 func messageGone(err error) bool {
-	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch, queueerror.QueueNotFound, queueerror.QueueBeingDeleted)
+	return queueerror.HasCode(err, queueerror.MessageNotFound, queueerror.PopReceiptMismatch, queueerror.QueueNotFound,
+		queueerror.QueueBeingDeleted)
 }
 
 // poisoned is a message in the poison queue.
@@ -269,7 +274,8 @@ type poisoned struct {
 
 // Poison implements queue.Poisoner. The message stays until an operator removes it.
 func (q *Queue) Poison(ctx context.Context, jobID, reason string) error {
-	text, err := json.Marshal(poisoned{jobID, strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""), q.now().UTC()})
+	text, err := json.Marshal(poisoned{jobID, strings.ToValidUTF8(reason[:min(len(reason), longestReason)], ""),
+		q.now().UTC()})
 	if err == nil {
 		_, _, err = q.poison.send(ctx, string(text), 0)
 	}

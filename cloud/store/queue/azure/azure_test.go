@@ -49,7 +49,8 @@ func openWithClient(t testing.TB, path, name string, now func() time.Time, clien
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	q, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()}, Name: name, DB: l.DB(), Now: now, Client: client})
+	q, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()},
+		Name: name, DB: l.DB(), Now: now, Client: client})
 	if err != nil {
 		t.Fatal(err)
 	}

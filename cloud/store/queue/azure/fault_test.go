@@ -186,7 +186,8 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 func openThroughLine(t *testing.T) (*Queue, *shiftedClock, *line) {
 	t.Helper()
 	clock, way := &shiftedClock{}, &line{}
-	return openWithClient(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now, &http.Client{Transport: way}), clock, way
+	return openWithClient(t, filepath.Join(t.TempDir(), "ledger.db"), name(), clock.now, &http.Client{Transport: way}),
+		clock, way
 }
 
 // When the answer to Renew is lost, the receipt is invalid. The holder continues, and a

@@ -69,7 +69,8 @@ func (l *lease) update(ctx context.Context, action string, hidden time.Duration,
 	if err == nil {
 		err = l.hideOrReplace(ctx, holder, hidden)
 		if err != nil && !end && ctx.Err() == nil && !errors.Is(err, queue.ErrLeaseLost) {
-			l.q.log.Warn("queue does not answer; the ledger's ticket alone holds the lease", "job", l.job, "err", azstorage.Explain(ctx, err))
+			l.q.log.Warn("queue does not answer; the ledger's ticket alone holds the lease", "job", l.job, "err",
+				azstorage.Explain(ctx, err))
 			return nil
 		}
 	}
@@ -91,7 +92,8 @@ func (l *lease) hideOrReplace(ctx context.Context, holder string, hidden time.Du
 }
 
 func (l *lease) hide(ctx context.Context, hidden time.Duration) error {
-	r, err := l.q.client.UpdateMessage(ctx, l.message, l.receipt, body{l.job}.String(), &azqueue.UpdateMessageOptions{VisibilityTimeout: seconds(hidden)})
+	r, err := l.q.client.UpdateMessage(ctx, l.message, l.receipt, body{l.job}.String(),
+		&azqueue.UpdateMessageOptions{VisibilityTimeout: seconds(hidden)})
 	if err == nil {
 		l.receipt = *r.PopReceipt
 	}
@@ -130,7 +132,8 @@ func (l *lease) Delete(ctx context.Context) error {
 	}
 	l.deleted = true
 	if _, err := l.q.client.DeleteMessage(ctx, l.message, l.receipt, nil); err != nil && !messageGone(err) {
-		l.q.log.Warn("message not deleted; it is deleted at its next delivery", "job", l.job, "err", azstorage.Explain(ctx, err))
+		l.q.log.Warn("message not deleted; it is deleted at its next delivery", "job", l.job, "err",
+			azstorage.Explain(ctx, err))
 	}
 	return nil
 }

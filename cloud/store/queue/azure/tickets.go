@@ -49,7 +49,8 @@ func (ts *tickets) check(ctx context.Context) error {
 // holds the message, and either the queue is empty ($2) or the message is overdue (since
 // before $3) and a message was delivered that was sent after it. A released message is
 // behind all messages that were visible at its release.
-const lost = `t.hidden < $1 AND (t.message = '' OR $2 OR t.hidden < $3 AND t.sent < $3 AND EXISTS (SELECT 1 FROM queue_mark WHERE queue_mark.n > t.n AND queue_mark.sent > t.hidden))`
+const lost = `t.hidden < $1 AND (t.message = '' OR $2 OR t.hidden < $3 AND t.sent < $3
+	AND EXISTS (SELECT 1 FROM queue_mark WHERE queue_mark.n > t.n AND queue_mark.sent > t.hidden))`
 
 func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
 	return []any{now.UnixMicro(), empty, now.Add(-overdue).UnixMicro()}
@@ -61,7 +62,8 @@ func (ts *tickets) issue(ctx context.Context, job string, now time.Time, empty b
 	err = ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `INSERT INTO queue_ticket AS t (job, message, n, sent, lease, hidden)
 			VALUES ($4, '', (SELECT MAX(n) + 1 FROM (SELECT n FROM queue_ticket UNION ALL SELECT n FROM queue_mark) AS given), $1, '', 0)
-			ON CONFLICT (job) DO UPDATE SET message = '', n = excluded.n, sent = excluded.sent, lease = '', hidden = 0 WHERE `+lost+`
+			ON CONFLICT (job) DO UPDATE SET message = '', n = excluded.n, sent = excluded.sent, lease = '', hidden = 0 WHERE `+
+			lost+`
 			RETURNING n`, append(ts.lostArgs(now, empty), job)...).Scan(&n)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
@@ -75,7 +77,8 @@ func (ts *tickets) issue(ctx context.Context, job string, now time.Time, empty b
 
 // setSent stores the message of a ticket, unless the message was delivered before that.
 func (ts *tickets) setSent(ctx context.Context, job string, n int64, message string) error {
-	if _, err := ts.db.Exec(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND n = $3 AND message = ''`, message, job, n); err != nil {
+	if _, err := ts.db.Exec(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND n = $3 AND message = ''`,
+		message, job, n); err != nil {
 		return fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
 	}
 	return nil
@@ -84,7 +87,8 @@ func (ts *tickets) setSent(ctx context.Context, job string, n int64, message str
 // exists reports whether the job has a message that is not lost.
 func (ts *tickets) exists(ctx context.Context, job string, now time.Time, empty bool) (bool, error) {
 	var good bool
-	err := ts.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_ticket t WHERE job = $4 AND NOT (`+lost+`))`,
+	err := ts.db.Read().QueryRowContext(ctx,
+		`SELECT EXISTS (SELECT 1 FROM queue_ticket t WHERE job = $4 AND NOT (`+lost+`))`,
 		append(ts.lostArgs(now, empty), job)...).Scan(&good)
 	if err != nil {
 		return false, fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
@@ -94,7 +98,8 @@ func (ts *tickets) exists(ctx context.Context, job string, now time.Time, empty 
 
 // recordDelivery records the receipt of a message and sets the number of deliveries in
 // the lease. It reports whether the message is valid and no other process holds it.
-func (ts *tickets) recordDelivery(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool, error) {
+func (ts *tickets) recordDelivery(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool,
+	error) {
 	var n, sent int64
 	err := ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `UPDATE queue_ticket SET message = $1, lease = $2, hidden = $3, deliveries = deliveries + 1
@@ -117,7 +122,8 @@ func (ts *tickets) recordDelivery(ctx context.Context, l *lease, now time.Time, 
 // heldUntil reports whether the message is the valid one and until when it is hidden.
 func (ts *tickets) heldUntil(ctx context.Context, l *lease) (counts bool, until time.Time, err error) {
 	var hidden int64
-	err = ts.db.Read().QueryRowContext(ctx, `SELECT hidden FROM queue_ticket WHERE job = $1 AND message = $2`, l.job, l.message).Scan(&hidden)
+	err = ts.db.Read().QueryRowContext(ctx, `SELECT hidden FROM queue_ticket WHERE job = $1 AND message = $2`, l.job,
+		l.message).Scan(&hidden)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return false, time.Time{}, nil
@@ -139,7 +145,8 @@ func (ts *tickets) forgetMessages(ctx context.Context) error {
 // setHolder records who holds the message from now on and until when it is hidden. The
 // holder "" means that no process holds it.
 func (ts *tickets) setHolder(ctx context.Context, l *lease, holder string, hidden time.Time) error {
-	return ts.execOne(ctx, `UPDATE queue_ticket SET lease = $1, hidden = $2 WHERE job = $3 AND lease = $4`, holder, hidden.UnixMicro(), l.job, l.id)
+	return ts.execOne(ctx, `UPDATE queue_ticket SET lease = $1, hidden = $2 WHERE job = $3 AND lease = $4`, holder,
+		hidden.UnixMicro(), l.job, l.id)
 }
 
 // setMessage gives the ticket another message if holder still holds it.

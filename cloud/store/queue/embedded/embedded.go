@@ -69,7 +69,8 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	now := q.now()
 	// An idle worker asks every second. This read saves it the write lock.
 	var waiting bool
-	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE visible <= $1)`, now.UnixMicro()).Scan(&waiting)
+	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE visible <= $1)`,
+		now.UnixMicro()).Scan(&waiting)
 	if err == nil && !waiting {
 		return nil, queue.ErrEmpty
 	}
@@ -129,7 +130,8 @@ func (l *lease) Renew(ctx context.Context, visibility time.Duration) error {
 	if err := queue.CheckVisibility(visibility); err != nil {
 		return fmt.Errorf("renew lease of job %s: %w", l.job, err)
 	}
-	return l.execOne(ctx, "renew", `UPDATE queue_message SET visible = $1 WHERE job = $2 AND receipt = $3`, l.q.now().Add(visibility).UnixMicro(), l.job, l.receipt)
+	return l.execOne(ctx, "renew", `UPDATE queue_message SET visible = $1 WHERE job = $2 AND receipt = $3`,
+		l.q.now().Add(visibility).UnixMicro(), l.job, l.receipt)
 }
 
 // Delete implements queue.Lease. The lease remembers that it has deleted its message: a
@@ -149,7 +151,8 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 	if err := queue.CheckDelay(delay); err != nil {
 		return fmt.Errorf("release lease of job %s: %w", l.job, err)
 	}
-	return l.execOne(ctx, "release", `UPDATE queue_message SET visible = $1, receipt = '' WHERE job = $2 AND receipt = $3`, l.q.now().Add(delay).UnixMicro(), l.job, l.receipt)
+	return l.execOne(ctx, "release", `UPDATE queue_message SET visible = $1, receipt = ''
+		WHERE job = $2 AND receipt = $3`, l.q.now().Add(delay).UnixMicro(), l.job, l.receipt)
 }
 
 // execOne runs a statement that must change the message. Otherwise the lease is lost.
