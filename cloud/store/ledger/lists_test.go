@@ -139,8 +139,8 @@ func TestDevices(t *testing.T) {
 		_, err := l.Devices.Authenticate(ctx, bad)
 		must.FailWith(t, err, ErrUnauthorised)
 	}
-	must.FailWith(t, l.Devices.Revoke(ctx, "nobody"), ErrNotFound)
-	must.FailWith(t, l.Devices.Touch(ctx, "nobody", seen), ErrNotFound)
+	must.FailWith(t, l.Devices.Revoke(ctx, "unknown"), ErrNotFound)
+	must.FailWith(t, l.Devices.Touch(ctx, "unknown", seen), ErrNotFound)
 	again, err := l.Devices.Add(ctx, "base-1", "south", RoleOperator)
 	must.Do(t, err)
 	if d, err := l.Devices.Authenticate(ctx, again.Reveal()); err != nil || d.Site != "south" || d.Revoked != nil {
@@ -223,7 +223,7 @@ func TestRenewedToken(t *testing.T) {
 	good(third, ErrUnauthorised)
 	_, err = l.Devices.Renew(ctx, "base-1")
 	must.FailWith(t, err, ErrNotFound)
-	_, err = l.Devices.Renew(ctx, "nobody")
+	_, err = l.Devices.Renew(ctx, "unknown")
 	must.FailWith(t, err, ErrNotFound)
 }
 

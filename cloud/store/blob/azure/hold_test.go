@@ -109,7 +109,7 @@ func TestTwoServersCommitOne(t *testing.T) {
 			_, err = b.Commit(t.Context(), "u", "k")
 			must.Do(t, err)
 			close(on)
-			if err := <-done; err != nil && !errors.Is(err, blob.ErrNotFound) { // it is told that nothing is staged
+			if err := <-done; err != nil && !errors.Is(err, blob.ErrNotFound) { // nothing is staged any more
 				t.Errorf("the late commit: %v", err)
 			}
 			r, err := b.Open(t.Context(), "k", 0, -1)

@@ -50,7 +50,7 @@ func has(t *testing.T, q *Queue, job string, want bool) {
 // delivered.
 func TestStrays(t *testing.T) {
 	q, _ := fresh(t)
-	for _, text := range []string{"hello", "{}", `{"job":"nobody"}`, `{"job":"j"}`} {
+	for _, text := range []string{"hello", "{}", `{"job":"unknown"}`, `{"job":"j"}`} {
 		_, err := q.client.EnqueueMessage(t.Context(), text, nil)
 		must.Do(t, err)
 	}
@@ -205,7 +205,7 @@ func TestLostAnswerToRenew(t *testing.T) {
 		lost++
 		return io.ErrUnexpectedEOF
 	}
-	must.Do(t, l.Renew(t.Context(), time.Second)) // the service does not know the old receipt, and nobody the new one
+	must.Do(t, l.Renew(t.Context(), time.Second)) // the old receipt is invalid, and the answer with the new one is lost
 	if lost != 1 {
 		t.Fatal("the test lost no answer")
 	}
