@@ -189,7 +189,8 @@ func (r *run) reportProgress() {
 	r.reported = now
 	r.most = max(r.most, tally.Count(r.tracker.Tracks()).Unique)
 	done := r.last + 1
-	p := job.Progress{Stage: job.StageDetect, FramesDone: done, FramesTotal: r.info.Frames, Count: r.most, FPS: float64(done) / now.Sub(r.began).Seconds()}
+	p := job.Progress{Stage: job.StageDetect, FramesDone: done, FramesTotal: r.info.Frames, Count: r.most,
+		FPS: float64(done) / now.Sub(r.began).Seconds()}
 	if total := r.info.Frames; total > 0 {
 		// Totals of a container can be too low. The last percent is the report.
 		const almost = 99
@@ -217,7 +218,8 @@ func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 		Visible:  r.visible,
 		Tracks:   make([]report.Track, 0, len(counted.Counted)),
 		Warnings: r.warnings(s, counted),
-		Timings:  report.Timings{TotalSeconds: total, FramesPerSec: float64(r.last+1) / total, DetectSeconds: r.detecting.seconds()},
+		Timings: report.Timings{TotalSeconds: total, FramesPerSec: float64(r.last+1) / total,
+			DetectSeconds: r.detecting.seconds()},
 	}
 	for _, t := range counted.Counted {
 		res.Tracks = append(res.Tracks, trackOf(t))

@@ -99,7 +99,8 @@ func (a *Adding) sweep() error {
 // source, makes everything durable and renames the folder. Before the rename it calls check with the finished folder;
 // after an error of check the model gets no name. The error wraps ErrTaken when the name belongs to another model; the
 // stage then stays.
-func (a *Adding) Name(ctx context.Context, stage, name string, files []Sum, source Source, check func(context.Context, string) error) (Entry, error) {
+func (a *Adding) Name(ctx context.Context, stage, name string, files []Sum, source Source,
+	check func(context.Context, string) error) (Entry, error) {
 	if err := CheckName(name); err != nil {
 		return Entry{}, err
 	}

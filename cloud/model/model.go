@@ -117,7 +117,8 @@ func Own() (Entry, bool) {
 // named finds the model for a text. A text without a slash that does not end in .onnx is first a name in the store and
 // then a path.
 func (s Store) named(text string) (Entry, error) {
-	path := strings.ContainsRune(text, filepath.Separator) || strings.HasSuffix(text, ".onnx") || text == "." || text == ".."
+	path := strings.ContainsRune(text, filepath.Separator) || strings.HasSuffix(text,
+		".onnx") || text == "." || text == ".."
 	if !path && text == Default {
 		if e, ok := Own(); ok {
 			return e, nil

@@ -69,7 +69,8 @@ func ParseSource(b []byte) (Source, error) {
 	check(s.Base != "", "base is empty")
 	check(plainPath(s.Network), "network %q is not a path", s.Network)
 	check(s.Commit == "" || IsCommit(s.Commit), "commit %q is not 40 hex digits", s.Commit)
-	check((s.Repository == "") == (s.Commit == ""), "repository %q and commit %q, want both or none", s.Repository, s.Commit)
+	check((s.Repository == "") == (s.Commit == ""), "repository %q and commit %q, want both or none", s.Repository,
+		s.Commit)
 	if u, err := url.Parse(s.Base); err == nil {
 		check(u.User == nil, "base contains a password")
 	}

@@ -188,5 +188,6 @@ func readBounded(path string, max int64) ([]byte, error) {
 // and Hugging Face.
 func IsData(file string) bool {
 	_, after, ok := strings.Cut(file, ".onnx")
-	return ok && slices.ContainsFunc([]string{"_data", ".data"}, func(p string) bool { return strings.HasPrefix(after, p) })
+	return ok && slices.ContainsFunc([]string{"_data", ".data"},
+		func(p string) bool { return strings.HasPrefix(after, p) })
 }

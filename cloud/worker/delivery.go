@@ -130,7 +130,8 @@ func (w *Worker) returnMessage(ctx context.Context, lease queue.Lease, log *slog
 }
 
 // count calls the Counter and turns a panic into an error, so that one bad clip does not end the worker.
-func (w *Worker) count(ctx context.Context, s count.Source, progress func(job.Progress)) (out count.Outcome, err error) {
+func (w *Worker) count(ctx context.Context, s count.Source,
+	progress func(job.Progress)) (out count.Outcome, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.o.Log.Error("panic while counting", "footage", s.Footage, "panic", r, "stack", string(debug.Stack()))

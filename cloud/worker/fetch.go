@@ -57,7 +57,8 @@ func (a *attempt) fetch(ctx context.Context) (s count.Source, download *cache.Do
 // confirmStreamed waits for the end of a download whose footage has been counted, and confirms or repeats the count. A
 // fault during the download may not be a fault of the footage, and the count may have used wrong bytes. In both cases
 // the footage is counted again from the complete file, which has the right digest.
-func (a *attempt) confirmStreamed(ctx context.Context, src count.Source, download *cache.Download, out count.Outcome, fault error) (count.Outcome, error) {
+func (a *attempt) confirmStreamed(ctx context.Context, src count.Source, download *cache.Download, out count.Outcome,
+	fault error) (count.Outcome, error) {
 	path, err := download.Wait(ctx)
 	switch {
 	case err != nil:

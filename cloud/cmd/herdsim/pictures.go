@@ -25,6 +25,7 @@ func (c *picturesCommand) run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stderr, "%s: %d pictures, %d animals, %d pictures without any\n", c.Out, sum.Pictures, sum.Animals, sum.Empty)
+	_, err = fmt.Fprintf(stderr, "%s: %d pictures, %d animals, %d pictures without any\n", c.Out, sum.Pictures,
+		sum.Animals, sum.Empty)
 	return err
 }

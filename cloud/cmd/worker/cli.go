@@ -44,7 +44,8 @@ var moved = map[string]string{
 // run does one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && moved[args[0]] != "" {
-		fmt.Fprintf(stderr, "worker: the command %q has moved; use: %s (with the same flags)\n", args[0], moved[args[0]])
+		fmt.Fprintf(stderr, "worker: the command %q has moved; use: %s (with the same flags)\n", args[0],
+			moved[args[0]])
 		return exitUsage
 	}
 	var c commands

@@ -87,7 +87,8 @@ func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error 
 	return fmt.Errorf("%w: %d of %d clips in %s", errFootage, len(faults), len(clips), c.Path)
 }
 
-func (c *countCommand) countClip(ctx context.Context, e *engine.Engine, clip string, stderr io.Writer) (report.Result, error) {
+func (c *countCommand) countClip(ctx context.Context, e *engine.Engine, clip string,
+	stderr io.Writer) (report.Result, error) {
 	src, err := openSource(ctx, clip)
 	if err != nil {
 		return report.Result{}, err
@@ -148,7 +149,8 @@ func (c *countCommand) print(w io.Writer, results []report.Result, documents []a
 	sum := 0
 	for _, r := range results {
 		sum += r.Count.Unique
-		fmt.Fprintf(t, "%s\t%d\t%d to %d\t%.1f s\t%d of %d frames\t%.1f s\n", r.Source.Name, r.Count.Unique, r.Count.Low, r.Count.High,
+		fmt.Fprintf(t, "%s\t%d\t%d to %d\t%.1f s\t%d of %d frames\t%.1f s\n", r.Source.Name, r.Count.Unique,
+			r.Count.Low, r.Count.High,
 			r.Video.Duration, r.Video.Analysed, r.Video.Frames, r.Timings.TotalSeconds)
 	}
 	if len(results) > 1 {
@@ -180,7 +182,8 @@ func findClips(path string) (clips []string, folder bool, err error) {
 		return []string{path}, false, nil
 	}
 	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !strings.HasPrefix(d.Name(), ".") && slices.Contains(clipExtensions, strings.ToLower(filepath.Ext(p))) {
+		isClip := slices.Contains(clipExtensions, strings.ToLower(filepath.Ext(p)))
+		if err == nil && !d.IsDir() && !strings.HasPrefix(d.Name(), ".") && isClip {
 			clips = append(clips, p)
 		}
 		return err

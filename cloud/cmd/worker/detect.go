@@ -59,7 +59,8 @@ func (c *detectCommand) run(ctx context.Context, stdout, stderr io.Writer) error
 		return err
 	}
 	defer out.discard()
-	r := &detectRun{folder: c.Images, names: names, out: out, unreadable: map[int]error{}, model: net.Info(), meter: newMeter(stderr, "detect")}
+	r := &detectRun{folder: c.Images, names: names, out: out, unreadable: map[int]error{}, model: net.Info(),
+		meter: newMeter(stderr, "detect")}
 	p := detect.Pipeline{Source: r.next, Detector: tiler, Workers: settings.Workers()}
 	if err := p.Run(ctx, r.write); err != nil {
 		return err
@@ -71,9 +72,11 @@ func (c *detectCommand) run(ctx context.Context, stdout, stderr io.Writer) error
 		return err
 	}
 	r.meter.clear()
-	fmt.Fprintf(stderr, "%d pictures, %d detections by %s, SHA-256 %s\n", len(names), r.boxes, net.Info().Name, net.Info().Digest)
+	fmt.Fprintf(stderr, "%d pictures, %d detections by %s, SHA-256 %s\n", len(names), r.boxes, net.Info().Name,
+		net.Info().Digest)
 	if n := len(r.unreadable); n > 0 {
-		return fmt.Errorf("%w: %d of %d in %s; each has an error line in the output", errPictures, n, len(names), c.Images)
+		return fmt.Errorf("%w: %d of %d in %s; each has an error line in the output", errPictures, n, len(names),
+			c.Images)
 	}
 	return nil
 }

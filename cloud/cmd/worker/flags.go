@@ -55,7 +55,8 @@ func (f *tileFlag) UnmarshalText(b []byte) error {
 	}
 	n, err := strconv.Atoi(string(b))
 	if err != nil || n < 0 {
-		return fmt.Errorf("%q is not a tile; want a number of pixels, 0 for the model's own, or %q for whole frames", b, wholeFrame)
+		return fmt.Errorf("%q is not a tile; want a number of pixels, 0 for the model's own, or %q for whole frames",
+			b, wholeFrame)
 	}
 	*f = tileFlag(n)
 	return nil

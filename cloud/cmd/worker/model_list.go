@@ -106,7 +106,8 @@ func (c *modelList) print(out io.Writer, list []modelSummary) error {
 		if s.Source != nil {
 			from = s.Source.String()
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", mark, s.Name, shortDigest(s.Digest), megabytes(s.Size), s.Input,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", mark, s.Name, shortDigest(s.Digest), megabytes(s.Size),
+			s.Input,
 			orDash(s.Tile, "%d px"), orDash(s.Threshold, "%g"), from)
 	}
 	return t.Flush()

@@ -50,7 +50,8 @@ func (c *modelUse) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "Workers with the store %s use %s from their next start on; running workers keep their model.\n", m.store, now.Name)
 	if m.configured != "" {
-		fmt.Fprintf(stderr, "worker.model names %s, and the configuration has priority over this choice.\n", m.configured)
+		fmt.Fprintf(stderr, "worker.model names %s, and the configuration has priority over this choice.\n",
+			m.configured)
 	}
 	return nil
 }

@@ -77,10 +77,12 @@ func (v verification) print(w io.Writer) error {
 		from = "comes with the project"
 	}
 	for _, line := range [][2]string{
-		{"model", v.Name}, {"path", v.Path}, {"from", from}, {"digest", v.Digest.String()}, {"files", recorded}, {"size", megabytes(v.Size)},
+		{"model", v.Name}, {"path", v.Path}, {"from", from}, {"digest", v.Digest.String()},
+		{"files", recorded}, {"size", megabytes(v.Size)},
 		{"family", v.Family}, {"input", v.Input.String()}, {"counts", classes},
 		{"threshold", fmt.Sprint(v.Threshold)}, {"tile", fmt.Sprintf("%d px, overlap %g", v.Tile, v.Overlap)},
-		{"runs", fmt.Sprintf("on %s, alone and in a batch of two: %.1f ms a tile, %d animals in the stored picture", v.Provider, v.TileMS, v.Animals)},
+		{"runs", fmt.Sprintf("on %s, alone and in a batch of two: %.1f ms a tile, %d animals in the stored picture",
+			v.Provider, v.TileMS, v.Animals)},
 	} {
 		if _, err := fmt.Fprintf(w, "%-10s %s\n", line[0], line[1]); err != nil {
 			return err
@@ -100,7 +102,8 @@ func (m modelContext) verify(ctx context.Context, e model.Entry, on deviceFlags)
 	if v.Files, err = model.CheckSums(ctx, e.Dir()); err != nil {
 		return fail(fmt.Errorf("model %s: %w", e.Path, err))
 	}
-	o := detr.Options{Path: e.Path, Library: m.library, Provider: on.Provider, GPU: detr.GPU{Device: on.Device}, Batch: 2}
+	o := detr.Options{Path: e.Path, Library: m.library, Provider: on.Provider, GPU: detr.GPU{Device: on.Device},
+		Batch: 2}
 	net, err := detr.Open(o)
 	if err != nil {
 		return fail(err)
@@ -134,7 +137,8 @@ func detectInPair(ctx context.Context, net *detr.Model) (animals int, tileMS flo
 	if err != nil {
 		return 0, 0, err
 	}
-	pair := []detect.Region{{Frame: frame, Width: tile, Height: tile}, {Frame: frame, X: tile, Width: tile, Height: tile}}
+	pair := []detect.Region{{Frame: frame, Width: tile, Height: tile},
+		{Frame: frame, X: tile, Width: tile, Height: tile}}
 	const all = 1e-4 // nearly every box, so that there is something to compare
 	alone, err := net.DetectRegions(ctx, nil, pair[:1], all)
 	if err != nil {
@@ -145,7 +149,8 @@ func detectInPair(ctx context.Context, net *detr.Model) (animals int, tileMS flo
 		return 0, 0, fmt.Errorf("a batch of two: %w", err)
 	}
 	if len(alone) != 1 || len(both) != 2 {
-		return 0, 0, fmt.Errorf("model %s: %d results for one tile and %d for two, want 1 and 2: %w", info.File, len(alone), len(both), detr.ErrModel)
+		return 0, 0, fmt.Errorf("model %s: %d results for one tile and %d for two, want 1 and 2: %w", info.File,
+			len(alone), len(both), detr.ErrModel)
 	}
 	if a, b := bestScore(alone[0]), bestScore(both[0]); math.Abs(a-b) > sameScore {
 		return 0, 0, fmt.Errorf("model %s: the best score in a tile is %.3f alone and %.3f in a batch of two; the export mixes the pictures of a batch: %w", info.File, a, b, detr.ErrModel)

@@ -43,7 +43,8 @@ func (g Grid) Regions(dst []Region, f *video.Frame) []Region {
 	cols, rows := g.count(f.Width), g.count(f.Height)
 	for r := range rows {
 		for c := range cols {
-			dst = append(dst, Region{Frame: f, X: g.start(c, cols, f.Width), Y: g.start(r, rows, f.Height), Width: g.Tile, Height: g.Tile})
+			dst = append(dst, Region{Frame: f, X: g.start(c, cols, f.Width), Y: g.start(r, rows, f.Height),
+				Width: g.Tile, Height: g.Tile})
 		}
 	}
 	return dst

@@ -103,7 +103,8 @@ func (p *Pipeline) detect(ctx context.Context, f *video.Frame) ([]Box, error) {
 	return boxes[0], nil
 }
 
-func (p *Pipeline) collect(ctx context.Context, order <-chan *work, free chan<- *video.Frame, yield func(*video.Frame, []Box) error) error {
+func (p *Pipeline) collect(ctx context.Context, order <-chan *work, free chan<- *video.Frame,
+	yield func(*video.Frame, []Box) error) error {
 	for w := range order {
 		select {
 		case <-w.done:

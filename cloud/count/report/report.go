@@ -127,7 +127,8 @@ func (r Result) WriteJSON(w io.Writer) error {
 // WriteCSV writes a header line and one line per counted animal. New columns are added at the end.
 func (r Result) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
-	rows := [][]string{{"id", "label", "first_frame", "last_frame", "detections", "confidence", "best_frame", "x1", "y1", "x2", "y2", "model", "model_sha256"}}
+	rows := [][]string{{"id", "label", "first_frame", "last_frame", "detections", "confidence", "best_frame", "x1",
+		"y1", "x2", "y2", "model", "model_sha256"}}
 	for _, t := range r.Tracks {
 		row := []string{
 			strconv.Itoa(t.ID), t.Label, strconv.Itoa(t.FirstFrame), strconv.Itoa(t.LastFrame),

@@ -102,7 +102,8 @@ func assign(edges []edge) []edge {
 	if len(edges) == 1 {
 		return edges
 	}
-	rows, cols := number(edges, func(e edge) int { return e.track }), number(edges, func(e edge) int { return e.sighting })
+	rows, cols := number(edges, func(e edge) int { return e.track }), number(edges,
+		func(e edge) int { return e.sighting })
 	n := max(len(rows), len(cols))
 	const none = 1e3 // the cost of leaving both free; larger than every sum of real costs
 	c := make([][]float64, n)

@@ -65,7 +65,8 @@ func (f *Frame) Image() *image.RGBA {
 // Validate checks that Pix fits the size of the frame.
 func (f *Frame) Validate() error {
 	if f.Width <= 0 || f.Height <= 0 || len(f.Pix) != f.Width*f.Height*3 {
-		return fmt.Errorf("frame %d of %dx%d pixels with %d bytes, want %d", f.Index, f.Width, f.Height, len(f.Pix), f.Width*f.Height*3)
+		return fmt.Errorf("frame %d of %dx%d pixels with %d bytes, want %d", f.Index, f.Width, f.Height, len(f.Pix),
+			f.Width*f.Height*3)
 	}
 	return nil
 }

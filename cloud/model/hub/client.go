@@ -48,7 +48,10 @@ func newClient(base string, token secret.String) *client {
 	t.DialContext = (&net.Dialer{Timeout: dialTime}).DialContext
 	t.ResponseHeaderTimeout = stallTime
 	c := &client{
-		http:  &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request,
+			[]*http.Request) error {
+			return http.ErrUseLastResponse
+		}},
 		stall: stallTime, pause: pause, note: func(string) {},
 	}
 	if u, err := url.Parse(base); err == nil && mayCarryToken(u) {
@@ -185,7 +188,8 @@ func (a answer) checkNotPage() error {
 	if kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type")); kind != "text/html" {
 		return nil
 	}
-	return fmt.Errorf("%s answers with a web page; check the URL, and whether the network needs a login: %w", a.Request.URL.Host, ErrAnswer)
+	return fmt.Errorf("%s answers with a web page; check the URL, and whether the network needs a login: %w",
+		a.Request.URL.Host, ErrAnswer)
 }
 
 // unreachable classifies a request without an answer. URLs of storage servers have passwords in their queries, so the
@@ -215,7 +219,8 @@ func (c *client) statusError(a answer) error {
 	case code == "GatedRepo":
 		return fmt.Errorf("%s: the model needs consent; accept the terms on its page and set HF_TOKEN to a token of that account: %w", text, ErrDenied)
 	case a.StatusCode == http.StatusUnauthorized && !c.token.IsZero():
-		return fmt.Errorf("%s: the model does not exist, or the token in HF_TOKEN has no access to it: %w", text, ErrDenied)
+		return fmt.Errorf("%s: the model does not exist, or the token in HF_TOKEN has no access to it: %w", text,
+			ErrDenied)
 	case a.StatusCode == http.StatusUnauthorized:
 		return fmt.Errorf("%s: the model does not exist or is private; check the spelling, or set HF_TOKEN for a private model (sent only over https): %w", text, ErrDenied)
 	case a.StatusCode == http.StatusForbidden:

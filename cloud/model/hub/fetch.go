@@ -39,7 +39,8 @@ func (t *transfer) tag() string  { return t.path + ".etag" }
 
 // fetch downloads one file into dir and returns its digest. It continues the part of an earlier try. The error wraps
 // ErrNotFound for a file that the source does not have, or another class of this package.
-func (c *client) fetch(ctx context.Context, it item, dir string, progress func(done, total int64)) (footage.Digest, error) {
+func (c *client) fetch(ctx context.Context, it item, dir string,
+	progress func(done, total int64)) (footage.Digest, error) {
 	t := &transfer{client: c, item: it, path: filepath.Join(dir, it.name), progress: progress}
 	if it.size > it.max {
 		return footage.Digest{}, fmt.Errorf("%s: %w", it.path, t.tooLarge(it.size))
@@ -202,7 +203,8 @@ func (t *transfer) describe(a answer, offset, total int64) error {
 		total = a.size
 	}
 	if t.size >= 0 && total >= 0 && total != t.size {
-		return fmt.Errorf("%s sends %d bytes, but the list of files has %d: %w", a.Request.URL.Host, total, t.size, ErrAnswer)
+		return fmt.Errorf("%s sends %d bytes, but the list of files has %d: %w", a.Request.URL.Host, total, t.size,
+			ErrAnswer)
 	}
 	if total > t.max {
 		return t.tooLarge(total)

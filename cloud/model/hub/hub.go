@@ -91,7 +91,8 @@ func parseRepository(text, base string) (Reference, error) {
 		return Reference{}, fmt.Errorf("%q: want OWNER/NAME of a repository, a URL, or a path that begins with / or ./: %w", text, ErrReference)
 	}
 	if !revisionForm.MatchString(revision) || strings.Contains(revision, "..") || strings.Contains(revision, "//") {
-		return Reference{}, fmt.Errorf("%q: revision %q is not a branch, tag or commit: %w", text, revision, ErrReference)
+		return Reference{}, fmt.Errorf("%q: revision %q is not a branch, tag or commit: %w", text, revision,
+			ErrReference)
 	}
 	return Reference{Base: base, Repository: name, Revision: revision}, nil
 }

@@ -61,7 +61,8 @@ func parseListing(b []byte) (listing, error) {
 	for _, s := range doc.Siblings {
 		f := remote{path: s.Path, size: -1}
 		if !safePath(s.Path) {
-			return listing{}, fmt.Errorf("list of files: %.200q is not a path within a repository: %w", s.Path, ErrAnswer)
+			return listing{}, fmt.Errorf("list of files: %.200q is not a path within a repository: %w", s.Path,
+				ErrAnswer)
 		}
 		if s.Size != nil {
 			f.size = *s.Size

@@ -59,7 +59,8 @@ func (p *pull) planHub(ctx context.Context) ([]item, error) {
 		for i := range parts {
 			parts[i] = url.PathEscape(parts[i])
 		}
-		return item{remote: f, name: name, max: max, from: fmt.Sprintf("%s/%s/resolve/%s/%s", r.Base, r.Repository, l.commit, strings.Join(parts, "/"))}
+		return item{remote: f, name: name, max: max, from: fmt.Sprintf("%s/%s/resolve/%s/%s", r.Base, r.Repository,
+			l.commit, strings.Join(parts, "/"))}
 	}
 	items := []item{itemOf(network, model.Network, p.o.MaxSize)}
 	for _, f := range l.files {
@@ -106,7 +107,8 @@ func chooseNetwork(l listing, wanted string) (remote, error) {
 		if i := slices.IndexFunc(networks, func(f remote) bool { return f.path == wanted }); i >= 0 {
 			return networks[i], nil
 		}
-		return remote{}, fmt.Errorf("the repository has no network %s; it has %s: %w", wanted, listNetworks(networks), ErrNotFound)
+		return remote{}, fmt.Errorf("the repository has no network %s; it has %s: %w", wanted, listNetworks(networks),
+			ErrNotFound)
 	}
 	if len(networks) == 1 {
 		return networks[0], nil
@@ -202,7 +204,8 @@ func (p *pull) planMirror(ctx context.Context, unlisted error) ([]item, error) {
 			return p.planMirrorFiles(ctx, root, dir, name)
 		}
 	}
-	return nil, fmt.Errorf("%w; and there is no %s below %s", unlisted, strings.Join(networks, " or "), strings.Join(roots, " or "))
+	return nil, fmt.Errorf("%w; and there is no %s below %s", unlisted, strings.Join(networks, " or "),
+		strings.Join(roots, " or "))
 }
 
 // planMirrorFiles lists the files of a mirror's repository at root. The network is name in dir, with its weights; the
@@ -277,7 +280,10 @@ func (p *pull) planNames(network string, sums []model.Sum, from func(string) str
 	add(network, model.Network, p.o.MaxSize, false)
 	data := []string{network + "_data", network + ".data"}
 	for _, s := range sums { // a network that was renamed to model.onnx still has the old names of its weights
-		ofAnother := slices.ContainsFunc(sums, func(o model.Sum) bool { return o.File != network && isDataOf(o.File, s.File) })
+		ofAnother := slices.ContainsFunc(sums, func(o model.Sum) bool {
+			return o.File != network && isDataOf(o.File,
+				s.File)
+		})
 		if model.IsData(s.File) && !strings.Contains(s.File, "/") && !ofAnother && !slices.Contains(data, s.File) {
 			data = append(data, s.File)
 		}

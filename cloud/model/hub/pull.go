@@ -65,8 +65,10 @@ func run(ctx context.Context, o Options, c *client) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	if f := r.File; f != "" && (!strings.HasSuffix(f, ".onnx") || !safePath(f) || r.Repository == "" && strings.Contains(f, "/")) {
-		return Outcome{}, fmt.Errorf("%q: want an .onnx file of the repository or directly in the folder: %w", f, ErrReference)
+	if f := r.File; f != "" && (!strings.HasSuffix(f,
+		".onnx") || !safePath(f) || r.Repository == "" && strings.Contains(f, "/")) {
+		return Outcome{}, fmt.Errorf("%q: want an .onnx file of the repository or directly in the folder: %w", f,
+			ErrReference)
 	}
 	c.hub, c.note = r.Repository != "", o.Note
 	p := &pull{o: o, client: c, source: model.Source{Base: r.Base, Repository: r.Repository, Revision: r.Revision}}
@@ -172,7 +174,8 @@ func (p *pull) findStored() (Outcome, bool, error) {
 		if err != nil || !ok || !s.Same(p.source) || p.o.Name != "" && p.o.Name != e.Name {
 			continue
 		}
-		if sums, err := model.ReadSums(e.Path); err == nil && !p.o.SHA256.IsZero() && !slices.Contains(sums, model.Sum{File: model.Network, SHA256: p.o.SHA256}) {
+		if sums, err := model.ReadSums(e.Path); err == nil && !p.o.SHA256.IsZero() && !slices.Contains(sums,
+			model.Sum{File: model.Network, SHA256: p.o.SHA256}) {
 			return Outcome{}, false, fmt.Errorf("%s is in the store as %s, but its network does not have the wanted SHA-256 %s: %w", p.o.Reference, e.Name, p.o.SHA256, model.ErrDigest)
 		}
 		return Outcome{Entry: e, Source: s, Already: true}, true, nil
@@ -238,7 +241,8 @@ func (p *pull) fetch(ctx context.Context, items []item, stage string) ([]model.S
 }
 
 // copyLocal is fetch for a file of this machine.
-func copyLocal(ctx context.Context, it item, dir string, progress func(done, total int64)) (d footage.Digest, err error) {
+func copyLocal(ctx context.Context, it item, dir string,
+	progress func(done, total int64)) (d footage.Digest, err error) {
 	st, err := os.Stat(it.from) // opening a pipe would wait for a writer
 	if err == nil && !st.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a file: %w", it.from, ErrReference)

@@ -86,7 +86,8 @@ type Want struct {
 // Get returns the path of a file with the wanted content. The file stays until release is called, once. When the cache
 // has no such file, Get downloads it: open returns the content from a byte offset on. Errors are ErrNoSpace,
 // ErrContent, those of open and its reader, and those of the disk.
-func (c *Cache) Get(ctx context.Context, w Want, open func(ctx context.Context, from int64) (io.ReadCloser, error)) (path string, release func(), err error) {
+func (c *Cache) Get(ctx context.Context, w Want,
+	open func(ctx context.Context, from int64) (io.ReadCloser, error)) (path string, release func(), err error) {
 	f, err := c.Begin(ctx, w, open)
 	if err != nil {
 		return "", nil, err
@@ -116,7 +117,8 @@ func (c *Cache) find(ctx context.Context, w Want) (string, *os.File, error) {
 		got, n, err := copySum(ctx, io.Discard, f)
 		if err == nil && got == w.Digest {
 			markUsed(name)
-			c.o.Log.Info("footage found in the cache", "file", filepath.Base(name), "bytes", n, "checked_in", time.Since(began).Round(time.Millisecond))
+			c.o.Log.Info("footage found in the cache", "file", filepath.Base(name), "bytes", n, "checked_in",
+				time.Since(began).Round(time.Millisecond))
 			return name, f, nil
 		}
 		_ = f.Close()
@@ -210,7 +212,8 @@ func (c *Cache) entries() ([]entry, error) {
 			return nil, err
 		}
 		if info.Mode().IsRegular() && cacheName.MatchString(e.Name()) {
-			all = append(all, entry{filepath.Join(c.o.Dir, e.Name()), info.Size(), info.ModTime(), strings.HasSuffix(e.Name(), part)})
+			all = append(all, entry{filepath.Join(c.o.Dir, e.Name()), info.Size(), info.ModTime(),
+				strings.HasSuffix(e.Name(), part)})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b entry) int {
@@ -261,7 +264,8 @@ func (c *Cache) evictOldest() (bool, error) {
 func (c *Cache) removeIdle(e entry) (bool, error) {
 	removed, err := remove(e.path)
 	if removed {
-		c.o.Log.Info("footage evicted from the cache", "file", filepath.Base(e.path), "bytes", e.size, "last_used", e.used.UTC(), "left_over", e.part)
+		c.o.Log.Info("footage evicted from the cache", "file", filepath.Base(e.path), "bytes", e.size, "last_used",
+			e.used.UTC(), "left_over", e.part)
 	}
 	return removed, err
 }

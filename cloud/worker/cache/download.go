@@ -51,8 +51,10 @@ func (a *tailFetch) end() {
 
 // Begin is Get without the wait: the caller may read while the content arrives. The download ends with ctx, and with
 // Close, which the caller must call.
-func (c *Cache) Begin(ctx context.Context, w Want, open func(ctx context.Context, from int64) (io.ReadCloser, error)) (*Download, error) {
-	d := &Download{c: c, want: w, open: open, tailFrom: w.Size, more: make(chan struct{}), done: make(chan struct{}), stop: func() {}}
+func (c *Cache) Begin(ctx context.Context, w Want,
+	open func(ctx context.Context, from int64) (io.ReadCloser, error)) (*Download, error) {
+	d := &Download{c: c, want: w, open: open, tailFrom: w.Size, more: make(chan struct{}), done: make(chan struct{}),
+		stop: func() {}}
 	err := os.MkdirAll(c.o.Dir, 0o750)
 	if err == nil {
 		d.path, d.f, err = c.find(ctx, w)
@@ -103,7 +105,8 @@ func (d *Download) fill(ctx context.Context) error {
 		return err
 	}
 	if n != d.want.Size || got != d.want.Digest {
-		return fmt.Errorf("%w: %d bytes with SHA-256 %s, want %d with %s", ErrContent, n, got, d.want.Size, d.want.Digest)
+		return fmt.Errorf("%w: %d bytes with SHA-256 %s, want %d with %s", ErrContent, n, got, d.want.Size,
+			d.want.Digest)
 	}
 	return nil
 }
@@ -170,7 +173,8 @@ func (d *Download) Prefetch(ctx context.Context, from int64) {
 	go func() {
 		defer close(t.done)
 		if err := d.fetchTail(ctx, from); err != nil && ctx.Err() == nil {
-			d.c.o.Log.Warn("cannot prefetch the end of footage; reads wait for the whole file", "file", d.f.Name(), "err", err)
+			d.c.o.Log.Warn("cannot prefetch the end of footage; reads wait for the whole file", "file", d.f.Name(),
+				"err", err)
 		}
 	}()
 }

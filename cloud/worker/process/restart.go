@@ -50,7 +50,8 @@ func (g *MemoryGuard) RestartDue(jobs int) bool {
 		g.log.Error("memory is above worker.max_memory before the first job; worker.max_memory is off; raise it",
 			"memory", rss.Short(), "max_memory", g.limit.Short())
 	default:
-		g.log.Info("memory is above worker.max_memory; restarting", "memory", rss.Short(), "max_memory", g.limit.Short(), "jobs", jobs, "pid", os.Getpid())
+		g.log.Info("memory is above worker.max_memory; restarting", "memory", rss.Short(), "max_memory",
+			g.limit.Short(), "jobs", jobs, "pid", os.Getpid())
 		return true
 	}
 	return false

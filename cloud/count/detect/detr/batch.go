@@ -110,7 +110,8 @@ func (b *batch) fillMask(n, w, h int) (*ort.Tensor[int64], error) {
 	return ort.NewTensor(ort.NewShape(int64(n), int64(h), int64(w)), b.mask)
 }
 
-func (b *batch) decode(dst [][]detect.Box, regions []detect.Region, n int, threshold float32, outputs []ort.Value) ([][]detect.Box, error) {
+func (b *batch) decode(dst [][]detect.Box, regions []detect.Region, n int, threshold float32,
+	outputs []ort.Value) ([][]detect.Box, error) {
 	r := &b.model.recipe
 	names := r.outputs()
 	views := make([]tensorView, len(outputs))

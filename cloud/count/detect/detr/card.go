@@ -147,7 +147,8 @@ func parsePreprocessor(b []byte) (*hfPreprocessor, error) {
 		errs = append(errs, fmt.Errorf("rescale_factor is %v, want a value above 0", *f))
 	}
 	if p.Resample != nil && !resampling(*p.Resample).valid() {
-		errs = append(errs, fmt.Errorf("resample is %d, known are 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic", *p.Resample))
+		errs = append(errs, fmt.Errorf("resample is %d, known are 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic",
+			*p.Resample))
 	}
 	errs = append(errs, p.parseSize())
 	if err := errors.Join(errs...); err != nil {

@@ -44,12 +44,14 @@ func (t tensorView) checkNumbers(from, to int) error {
 	if from == to {
 		return nil
 	}
-	return fmt.Errorf("output %s has no number among its %d values for a picture, only NaN: %w", t.name, to-from, ErrModel)
+	return fmt.Errorf("output %s has no number among its %d values for a picture, only NaN: %w", t.name, to-from,
+		ErrModel)
 }
 
 // decodePost reads the outputs of a network with built-in post-processing: boxes are in pixels of their region. It
 // appends one list per region to dst.
-func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, labels, boxes, scores tensorView) ([][]detect.Box, error) {
+func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, labels, boxes,
+	scores tensorView) ([][]detect.Box, error) {
 	if err := scores.checkShape(int64(batch), -1); err != nil {
 		return dst, err
 	}
@@ -85,7 +87,8 @@ func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch i
 
 // decodeRaw reads logits and boxes (centre and size, relative to the picture). Each query gives at most one box, of its
 // best class that counts as cattle.
-func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, logits, boxes tensorView) ([][]detect.Box, error) {
+func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, logits,
+	boxes tensorView) ([][]detect.Box, error) {
 	if err := logits.checkShape(int64(batch), -1, -1); err != nil {
 		return dst, err
 	}

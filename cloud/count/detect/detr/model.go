@@ -184,7 +184,8 @@ func inspect(file string) (signature, error) {
 		return signature{}, fmt.Errorf("session options: %w: %w", err, ErrRuntime)
 	}
 	defer so.Destroy()
-	if err := errors.Join(so.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll), so.SetIntraOpNumThreads(1)); err != nil {
+	if err := errors.Join(so.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll),
+		so.SetIntraOpNumThreads(1)); err != nil {
 		return signature{}, fmt.Errorf("session options: %w: %w", err, ErrRuntime)
 	}
 	in, out, err := ort.GetInputOutputInfoWithOptions(file, so)
@@ -213,7 +214,8 @@ func (m *Model) Close() error {
 // DetectRegions implements detect.Model: it appends to dst the boxes of each region, in pixels of the region's frame
 // and cut at the region's edges. It returns only classes that count as cattle, with scores of at least threshold. One
 // animal may have several boxes with different labels.
-func (m *Model) DetectRegions(ctx context.Context, dst [][]detect.Box, regions []detect.Region, threshold float32) ([][]detect.Box, error) {
+func (m *Model) DetectRegions(ctx context.Context, dst [][]detect.Box, regions []detect.Region,
+	threshold float32) ([][]detect.Box, error) {
 	var b *batch
 	select {
 	case b = <-m.free:

@@ -76,7 +76,8 @@ func scoresOf(s signature, d description) string {
 		if kind == "" && len(d.config.Architectures) > 0 {
 			kind = strings.ToLower(d.config.Architectures[0])
 		}
-		for _, name := range []string{"rt_detr", "rtdetr", "d_fine", "dfine", "deim", "conditional", "deformable", "deta", "dab", "lw_detr", "rf_detr"} {
+		for _, name := range []string{"rt_detr", "rtdetr", "d_fine", "dfine", "deim", "conditional", "deformable",
+			"deta", "dab", "lw_detr", "rf_detr"} {
 			if strings.Contains(kind, name) {
 				return scoresSigmoid
 			}
@@ -185,7 +186,8 @@ func (r *recipe) setCattle(wanted []string) error {
 	for _, name := range wanted {
 		i, ok := labelIndex(r.labels, name)
 		if !ok {
-			return fmt.Errorf("cattle: the model has no class %q; its classes are %s: %w", name, strings.Join(r.labels[:min(len(r.labels), 100)], ", "), ErrCard)
+			return fmt.Errorf("cattle: the model has no class %q; its classes are %s: %w", name,
+				strings.Join(r.labels[:min(len(r.labels), 100)], ", "), ErrCard)
 		}
 		if i >= len(r.counts) {
 			r.counts = append(r.counts, make([]bool, i+1-len(r.counts))...)

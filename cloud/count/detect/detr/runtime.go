@@ -55,13 +55,15 @@ func LoadRuntime(configured string) error {
 	defer environment.Unlock()
 	if environment.library != "" {
 		if library != environment.library {
-			return fmt.Errorf("cannot load library %s: %s is loaded already: %w", library, environment.library, ErrRuntime)
+			return fmt.Errorf("cannot load library %s: %s is loaded already: %w", library, environment.library,
+				ErrRuntime)
 		}
 		return nil
 	}
 	ort.SetSharedLibraryPath(library)
 	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
-		return fmt.Errorf("load %s (set ONNXRUNTIME_LIB to the library of onnxruntime 1.24 or newer): %w: %w", library, err, ErrRuntime)
+		return fmt.Errorf("load %s (set ONNXRUNTIME_LIB to the library of onnxruntime 1.24 or newer): %w: %w",
+			library, err, ErrRuntime)
 	}
 	environment.library = library
 	return nil
@@ -134,7 +136,8 @@ func appendProvider(so *ort.SessionOptions, o Options, library string) error {
 		}
 		for _, name := range need {
 			if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
-				return fmt.Errorf("provider %s needs %s beside %s; install the GPU build of ONNX Runtime: %w: %w", o.Provider, name, library, err, ErrProvider)
+				return fmt.Errorf("provider %s needs %s beside %s; install the GPU build of ONNX Runtime: %w: %w",
+					o.Provider, name, library, err, ErrProvider)
 			}
 		}
 	}
@@ -146,7 +149,8 @@ func appendProvider(so *ort.SessionOptions, o Options, library string) error {
 		err = appendCUDA(so, o.GPU)
 	}
 	if err != nil {
-		return fmt.Errorf("provider %s with %s: %w: %w%s", o.Provider, library, err, ErrProvider, missingLibrary(err.Error()))
+		return fmt.Errorf("provider %s with %s: %w: %w%s", o.Provider, library, err, ErrProvider,
+			missingLibrary(err.Error()))
 	}
 	return nil
 }

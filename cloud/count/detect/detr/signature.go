@@ -65,7 +65,8 @@ func readSignature(in, out []ort.InputOutputInfo) (signature, error) {
 			names(in), names(out), familyPost, familyRaw, ErrModel)
 	}
 	if len(in) != len(s.inputs()) {
-		return s, fmt.Errorf("inputs are %s; only %s can be filled: %w", names(in), strings.Join(s.inputs(), ", "), ErrModel)
+		return s, fmt.Errorf("inputs are %s; only %s can be filled: %w", names(in), strings.Join(s.inputs(), ", "),
+			ErrModel)
 	}
 	picture := i[s.inputs()[0]]
 	if err := s.readPicture(picture); err != nil {

@@ -122,7 +122,8 @@ func (r *Registrar) candidates(now *keyframe, guess Transform) []*keyframe {
 			break
 		}
 	}
-	if n := len(r.keys); n > 0 && (len(list) == 0 || list[0] != r.keys[n-1]) && overlapOf(r.keys[n-1], now, guess) >= keepOverlap {
+	if n := len(r.keys); n > 0 && (len(list) == 0 || list[0] != r.keys[n-1]) && overlapOf(r.keys[n-1], now,
+		guess) >= keepOverlap {
 		list = append(list, r.keys[n-1])
 	}
 	return append(list, r.last)

@@ -36,7 +36,8 @@ func Check(r io.ReaderAt, size int64) (Report, error) {
 	}
 	kind, err := footage.Sniff(head)
 	if err != nil {
-		return Report{}, fmt.Errorf("the content is not MP4, MOV, MKV, AVI or TS; it begins with %q: %w", head[:min(len(head), 12)], video.ErrNotVideo)
+		return Report{}, fmt.Errorf("the content is not MP4, MOV, MKV, AVI or TS; it begins with %q: %w",
+			head[:min(len(head), 12)], video.ErrNotVideo)
 	}
 	switch kind {
 	case footage.MP4:
@@ -112,5 +113,6 @@ func readAt(r io.ReaderAt, b []byte, at int64) error {
 
 // cut is the error for a part that reaches beyond the end of the file.
 func cut(what string, at, length uint64, size int64) error {
-	return fmt.Errorf("%d of %d bytes of %s exist; the rest of the file is missing: %w", uint64(size)-at, length, what, video.ErrTruncated)
+	return fmt.Errorf("%d of %d bytes of %s exist; the rest of the file is missing: %w", uint64(size)-at, length,
+		what, video.ErrTruncated)
 }

@@ -108,7 +108,8 @@ func checkTS(head []byte, size int64) (Report, error) {
 		packet = 192
 	}
 	if rest := size % packet; rest != 0 {
-		return Report{Container: footage.TS}, fmt.Errorf("ends in the middle of a packet, at byte %d: %w", size, video.ErrTruncated)
+		return Report{Container: footage.TS}, fmt.Errorf("ends in the middle of a packet, at byte %d: %w", size,
+			video.ErrTruncated)
 	}
 	return Report{Container: footage.TS}, nil
 }

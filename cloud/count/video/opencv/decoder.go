@@ -76,7 +76,8 @@ func open(path string, rep container.Report) (*Decoder, error) {
 	d := &Decoder{capture: capture, mat: gocv.NewMat(), rep: rep}
 	if err != nil || !capture.IsOpened() {
 		d.Close()
-		return nil, fmt.Errorf("the file has no video stream that this build can decode%s: %w", codecNote(rep.Codec), video.ErrDecode)
+		return nil, fmt.Errorf("the file has no video stream that this build can decode%s: %w", codecNote(rep.Codec),
+			video.ErrDecode)
 	}
 	if !d.read() {
 		d.Close()
@@ -105,7 +106,8 @@ var silenceFFmpeg = sync.OnceFunc(func() {
 
 // describe fills info after the first frame has been decoded.
 func (d *Decoder) describe() {
-	d.info = video.Info{Width: d.mat.Cols(), Height: d.mat.Rows(), Container: string(d.rep.Container), Frames: d.rep.Frames, Duration: d.rep.Duration}
+	d.info = video.Info{Width: d.mat.Cols(), Height: d.mat.Rows(), Container: string(d.rep.Container),
+		Frames: d.rep.Frames, Duration: d.rep.Duration}
 	if fps := d.capture.Get(gocv.VideoCaptureFPS); fps > 0 && fps < maxFPS {
 		d.info.FPS = fps
 	}

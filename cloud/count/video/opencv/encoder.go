@@ -29,7 +29,8 @@ type Encoder struct {
 // error wraps ErrEncode.
 func Create(path string, width, height int, fps float64) (*Encoder, error) {
 	if width <= 0 || height <= 0 || width%2 != 0 || height%2 != 0 || !(fps > 0 && fps < maxFPS) {
-		return nil, fmt.Errorf("%s: %dx%d pixels at %v frames per second, want even sides and a rate below %d: %w", path, width, height, fps, maxFPS, ErrEncode)
+		return nil, fmt.Errorf("%s: %dx%d pixels at %v frames per second, want even sides and a rate below %d: %w",
+			path, width, height, fps, maxFPS, ErrEncode)
 	}
 	// OpenCV returns no reason for an error. The usual reason is a place that cannot be written; this shows it.
 	f, err := os.Create(path)
@@ -61,7 +62,8 @@ func (e *Encoder) Write(f *video.Frame) error {
 		return fmt.Errorf("%s: %w: %w", e.path, err, ErrEncode)
 	}
 	if f.Width != e.width || f.Height != e.height {
-		return fmt.Errorf("%s: frame %d of %dx%d pixels in a clip of %dx%d: %w", e.path, f.Index, f.Width, f.Height, e.width, e.height, ErrEncode)
+		return fmt.Errorf("%s: frame %d of %dx%d pixels in a clip of %dx%d: %w", e.path, f.Index, f.Width, f.Height,
+			e.width, e.height, ErrEncode)
 	}
 	m, err := gocv.NewMatFromBytes(f.Height, f.Width, gocv.MatTypeCV8UC3, f.Pix)
 	if err != nil {

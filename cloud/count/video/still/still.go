@@ -50,7 +50,8 @@ func Decode(name string, r io.ReadSeeker, f *video.Frame) error {
 		return fmt.Errorf("picture %s: %w: %w", name, err, ErrPicture)
 	}
 	if head.Width <= 0 || head.Height <= 0 || float64(head.Width)*float64(head.Height) > maxPixels {
-		return fmt.Errorf("picture %s: %dx%d pixels, at most %.0f million: %w", name, head.Width, head.Height, maxPixels/1e6, ErrPicture)
+		return fmt.Errorf("picture %s: %dx%d pixels, at most %.0f million: %w", name, head.Width, head.Height,
+			maxPixels/1e6, ErrPicture)
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("picture %s: %w", name, err)

@@ -1,6 +1,6 @@
-"""Makes the small networks of the tests. Needs the Python packages onnx and numpy; the tests do not.
+"""Writes the small networks of the tests. It needs the Python packages onnx and numpy; the tests do not.
 
-python3 make.py [parameters of the blob detector, name=value] writes model.onnx of each folder beside itself.
+python3 make.py [parameters of the blob detector, name=value] writes model.onnx into each folder.
 """
 
 import pathlib
@@ -38,15 +38,15 @@ class Graph:
         path = HERE / folder / "model.onnx"
         path.parent.mkdir(exist_ok=True)
         if external:
-            (path.parent / external).unlink(missing_ok=True)  # the writer adds to what is there
-            onnx.save(model, path, save_as_external_data=True, location=external, size_threshold=90)  # of the Python object: shapes must stay inside
+            (path.parent / external).unlink(missing_ok=True)  # the writer appends to an existing file
+            onnx.save(model, path, save_as_external_data=True, location=external, size_threshold=90)  # size of the Python object: shapes must stay in the network file
         else:
             onnx.save(model, path)
         print(path, path.stat().st_size, "bytes")
 
 
 def blobs(side=320, cell=4, cut=-0.045, steep=80.0, sigma=1.9, window=9, radius=3, grow=1.85, weak=5.0, full=22.0, queries=100):
-    """Finds things that are not green on a pasture, in the form of D-FINE and DEIM exports.
+    """Finds objects that are not green on a pasture, in the form of D-FINE and DEIM exports.
 
     Per pixel, how far green falls behind red and blue, as a soft mask; averaged over cells; a Gaussian of about
     an animal's width gives one peak per animal; around each peak, the first and second moments of the mask give
@@ -62,13 +62,13 @@ def blobs(side=320, cell=4, cut=-0.045, steep=80.0, sigma=1.9, window=9, radius=
     d = np.arange(-reach, reach + 1)
     bell = np.exp(-(d[:, None] ** 2 + d[None, :] ** 2) / (2 * sigma**2))
     soft = g.op("Conv", mask, g.const((bell / bell.sum())[None, None]), pads=[reach] * 4)
-    # A slight tilt, so that of two equal neighbours only one is a peak.
+    # A slight tilt, so that only one of two equal neighbours is a peak.
     slope = np.arange(cells, dtype=np.float32) * 1e-5
     soft = g.op("Add", g.op("Add", soft, g.const(slope.reshape(1, 1, 1, -1))), g.const(0.31 * slope.reshape(1, 1, -1, 1)))
     top = g.op("MaxPool", soft, kernel_shape=[2 * radius + 1] * 2, strides=[1, 1], pads=[radius] * 4)
     peak = g.op("Cast", g.op("GreaterOrEqual", soft, top), to=TensorProto.FLOAT)
 
-    # A window with soft edges keeps the neighbour out of the moments.
+    # A window with soft edges excludes the neighbour from the moments.
     w = np.arange(-window, window + 1)
     x, y = np.broadcast_to(w[None, :], (len(w), len(w))), np.broadcast_to(w[:, None], (len(w), len(w)))
     fade = 1 / (1 + np.exp((np.hypot(x, y) - window + 2) * 2))
@@ -79,7 +79,7 @@ def blobs(side=320, cell=4, cut=-0.045, steep=80.0, sigma=1.9, window=9, radius=
     mass = g.op("Slice", moments, g.const([0], np.int64), g.const([1], np.int64), g.const([1], np.int64))
     ranked = flat(g.op("Mul", peak, mass), 1)
     best, where = g.op("TopK", ranked, g.const([queries], np.int64), axis=2, outputs=2)  # [N,1,Q]
-    # Mass in cells to a score: a few cells are a tuft, many are an animal.
+    # Mass in cells to a score: few cells are a tuft, many are an animal.
     score = g.op("Sigmoid", g.op("Div", g.op("Sub", best, g.const((weak + full) / 2)), g.const((full - weak) / 6)))
     g.op("Squeeze", score, g.const([1], np.int64), out="scores")
 
@@ -113,17 +113,17 @@ QUARTERS = np.array([[x, y, 0.5, 0.5] for y in (0.25, 0.75) for x in (0.25, 0.75
 
 
 def quarters(folder, weights, bias, batch, side, mask, kind=np.float32, external=None):
-    """Answers, in the form of Hugging Face exports, what colour each quarter of a picture has."""
+    """Returns the colour of each quarter of a picture, in the form of Hugging Face exports."""
     g = Graph()
     half = kind == np.float16
     pixels = g.op("Cast", "pixel_values", to=TensorProto.FLOAT16) if half else "pixel_values"
     small = g.op("Resize", pixels, "", "", g.const([2, 2], np.int64), axes=[2, 3], mode="linear", antialias=1)
-    if mask:  # an all-ones mask must leave everything as it is
+    if mask:  # an all-ones mask must have no effect
         ones = g.op("ReduceMean", g.op("Cast", "pixel_mask", to=TensorProto.FLOAT), g.const([1, 2], np.int64), keepdims=1)
         small = g.op("Mul", small, g.op("Unsqueeze", ones, g.const([3], np.int64)))
     colours = g.op("Transpose", g.op("Reshape", small, g.const([0, 3, 4], np.int64)), perm=[0, 2, 1])
     logits = g.op("Add", g.op("MatMul", colours, g.const(weights, kind)), g.const(bias, kind), out=None if half else "logits")
-    if half:  # 16 bits inside, 32 bits at the ends
+    if half:  # 16 bits inside, 32 bits for inputs and outputs
         logits = g.op("Cast", logits, out="logits", to=TensorProto.FLOAT)
     zero = g.op("Mul", g.op("Slice", logits, g.const([0], np.int64), g.const([1], np.int64), g.const([2], np.int64)), g.const(0))
     g.op("Add", g.op("Concat", zero, zero, zero, zero, axis=2), g.const(QUARTERS[None]), out="pred_boxes")
@@ -134,7 +134,7 @@ def quarters(folder, weights, bias, batch, side, mask, kind=np.float32, external
 
 
 def classifier():
-    """A sound network that is no detector."""
+    """A valid network that is not a detector."""
     g = Graph()
     g.op("ReduceMean", "pixel_values", g.const([2, 3], np.int64), keepdims=0, out="logits")
     g.save("classifier", [("pixel_values", TensorProto.FLOAT, ["N", 3, 32, 32])], [("logits", TensorProto.FLOAT, ["N", 3])])
