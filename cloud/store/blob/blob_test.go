@@ -29,7 +29,7 @@ func FuzzCheckKey(f *testing.F) {
 		if CheckKey(key) != nil {
 			return
 		}
-		// What is accepted stays below the root it is joined to.
+		// An accepted key stays below the root that it is joined to.
 		if path.Clean("/base/"+key) != "/base/"+key || strings.ContainsAny(key, "\\\x00:") {
 			t.Fatalf("accepted %q", key)
 		}

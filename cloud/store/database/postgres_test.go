@@ -239,7 +239,7 @@ func TestServerDoesNotAnswer(t *testing.T) {
 				wantClass(t, err, c.class)
 			}
 			if ctx.Err() != nil {
-				t.Error("the call did not end by itself")
+				t.Error("the call ended only with its context")
 			}
 		})
 	}

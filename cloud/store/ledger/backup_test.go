@@ -38,9 +38,9 @@ func TestBackupAndRestore(t *testing.T) {
 
 	count(t, l, "later")
 	must.Get(l.Attempts.Finish(ctx, running.ID, running.Fence, Count{Unique: 9, High: 9}, "k"))(t)
-	told, err := l.Changes.Jobs(ctx, 0, 10)
+	changed, err := l.Changes.Jobs(ctx, 0, 10)
 	must.Do(t, err)
-	highest := told[len(told)-1].Seq
+	highest := changed[len(changed)-1].Seq
 	must.Do(t, l.Close())
 	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
 	_, err = Restore(ctx, backup, path, now)
@@ -58,11 +58,11 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatalf("%+v %v", s, err)
 	}
 	must.FailWith(t, errOf(l.Attempts.Finish(ctx, running.ID, running.Fence, Count{}, "k")), ErrFenced)
-	if told, err = l.Changes.Jobs(ctx, highest, 10); err != nil || len(told) != 1 || told[0].ID != running.ID {
-		t.Errorf("the change feed after the restore: %+v %v", told, err)
+	if changed, err = l.Changes.Jobs(ctx, highest, 10); err != nil || len(changed) != 1 || changed[0].ID != running.ID {
+		t.Errorf("the change feed after the restore: %+v %v", changed, err)
 	}
 	next := count(t, l, "next")
-	if j, err := l.Jobs.Get(ctx, next.ID); err != nil || j.Seq <= told[0].Seq {
+	if j, err := l.Jobs.Get(ctx, next.ID); err != nil || j.Seq <= changed[0].Seq {
 		t.Errorf("%+v %v", j, err)
 	}
 	before := open(t, old, clock.New())

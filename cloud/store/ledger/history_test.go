@@ -16,7 +16,7 @@ func TestAttempts(t *testing.T) {
 	l, clock := fresh(t)
 	j := begun(t, l, "f1")
 	clock.Advance(time.Minute)
-	j2, _, err := l.Attempts.Begin(ctx, j.ID, "second") // the first is gone
+	j2, _, err := l.Attempts.Begin(ctx, j.ID, "second") // the first worker died
 	must.Do(t, err)
 	must.Get(l.Attempts.UpdateProgress(ctx, j.ID, j2.Fence, job.Progress{Percent: 3}))(t)
 	must.Get(l.Attempts.Release(ctx, j.ID, j2.Fence, "storage away"))(t)
@@ -117,7 +117,7 @@ func TestRecount(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	begun(t, l, "f1")
-	must.Do(t, l.Totals.Recount(ctx)) // of nothing wrong: the test's end compares
+	must.Do(t, l.Totals.Recount(ctx)) // the end of the test compares the totals
 	must.Do(t, l.tables.write(ctx, "as an older program", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE job SET state = 'failed'`)
 		return err

@@ -28,7 +28,7 @@ func TestFencing(t *testing.T) {
 	l, _ := fresh(t)
 	old := begun(t, l, "f1")
 	must.Get(l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 70, Count: 5}))(t)
-	now, _, err := l.Attempts.Begin(ctx, old.ID, "w2") // w1 is silent, its message was delivered again
+	now, _, err := l.Attempts.Begin(ctx, old.ID, "w2") // the message of w1 was delivered again
 	must.Do(t, err)
 	if now.Fence != old.Fence+1 || now.Attempt != 2 || now.Worker != "w2" || now.Progress != (job.Progress{}) {
 		t.Fatalf("%+v", now)
@@ -149,13 +149,13 @@ func TestEveryEnd(t *testing.T) {
 			}
 			_, _, err = l.Attempts.Begin(ctx, j.ID, "w2")
 			must.FailWith(t, err, job.ErrTransition)
-			must.Do(t, l.Jobs.MarkQueued(ctx, j.ID)) // late news of the message change nothing
+			must.Do(t, l.Jobs.MarkQueued(ctx, j.ID)) // a late call changes nothing
 			again, err := l.Jobs.Retry(ctx, j.ID)
 			must.Do(t, err)
 			if again.State != job.Uploaded || again.Reason != "" || again.Attempt != 1 {
 				t.Fatalf("%+v", again)
 			}
-			again, _, err = l.Attempts.Begin(ctx, j.ID, "w2") // before MarkQueued: the message was faster
+			again, _, err = l.Attempts.Begin(ctx, j.ID, "w2") // the message was delivered before MarkQueued
 			must.Do(t, err)
 			if again.Fence <= j.Fence {
 				t.Fatalf("fence %d after %d", again.Fence, j.Fence)

@@ -104,7 +104,7 @@ func checkTotals(t testing.TB, l *Ledger) {
 		}
 		return nil
 	})
-	if !errors.Is(err, ErrCorrupt) { // a test of damage leaves one
+	if !errors.Is(err, ErrCorrupt) { // a test of damage leaves a damaged file
 		must.Do(t, err)
 	}
 }

@@ -23,7 +23,7 @@ func TestPages(t *testing.T) {
 	const all = 25
 	for i := range all {
 		if i%5 == 0 {
-			c.Advance(-time.Hour) // a clock that goes back changes no order
+			c.Advance(-time.Hour) // a clock that is set back does not change the order
 		}
 		rec := record(t, l, fmt.Sprintf("f%02d", i), fmt.Sprint(i/2)) // every second one a duplicate
 		if rec.Job != nil && i%4 == 0 {
@@ -211,7 +211,7 @@ func TestRenewedToken(t *testing.T) {
 		}
 	}
 	lost := renew()
-	second := renew() // the one before went astray
+	second := renew() // the first new token got lost
 	good(first.Reveal(), nil)
 	good(lost, ErrUnauthorised)
 	good(second, nil)
@@ -319,7 +319,7 @@ func full(b *testing.B, n int) *Ledger {
 		return nil
 	}))
 	must.Do(b, l.Totals.Recount(b.Context()))
-	if os.Getenv(onPostgres) != "" { // as autovacuum has it in time
+	if os.Getenv(onPostgres) != "" { // autovacuum does this after a while
 		_, err := l.DB().Read().ExecContext(b.Context(), `VACUUM ANALYZE`)
 		must.Do(b, err)
 	}

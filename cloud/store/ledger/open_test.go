@@ -117,9 +117,9 @@ func TestLockedByAnotherProcess(t *testing.T) {
 	})
 	<-holding
 	other, err := openAt(t.Context(), path, Options{Busy: 50 * time.Millisecond})
-	if err == nil { // nothing to migrate: only the first write meets the lock
+	if err == nil { // without a migration only the first write needs the lock
 		defer func() { must.Do(t, other.Close()) }()
-		must.Do(t, other.Ping(t.Context())) // reading goes on
+		must.Do(t, other.Ping(t.Context())) // reads still work
 		_, err = other.Footage.Record(t.Context(), sample("f1", "moo"))
 	}
 	must.FailWith(t, err, ErrBusy)

@@ -25,7 +25,7 @@ import (
 // tap is a transport whose requests and answers a test can change.
 type tap struct {
 	mu     sync.Mutex
-	before func(*http.Request) (*http.Response, error) // both nil: goes on
+	before func(*http.Request) (*http.Response, error) // nil, nil: the request passes
 }
 
 func (p *tap) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -202,7 +202,7 @@ func TestTwoReplicasAtOnce(t *testing.T) {
 	b := open(t, container)
 	must.Do(t, a.Stage(t.Context(), "u"))
 	once := sync.OnceFunc(func() {
-		n, err := b.Staged(t.Context(), "u") // joins what a has sent so far
+		n, err := b.Staged(t.Context(), "u") // commits what a has sent so far
 		if err != nil {
 			t.Error(err)
 		}
@@ -456,7 +456,7 @@ func TestCommitCopiesByTheKey(t *testing.T) {
 	must.Do(t, err)
 	var sources []string
 	p.intercept(func(r *http.Request) (*http.Response, error) {
-		for name, v := range r.Header { // the SDK does not spell it as Go does
+		for name, v := range r.Header { // the SDK spells the name differently than Go
 			if strings.EqualFold(name, "X-Ms-Copy-Source") {
 				sources = append(sources, v...)
 			}
