@@ -57,7 +57,7 @@ func TestCutSendsAtMostOneBlockTwice(t *testing.T) {
 func cutAt(t *testing.T, keeps, size, at int64) (cuts int, twice int64) {
 	t.Helper()
 	cloud := fakecloud.New(token)
-	cloud.Keeps = keeps
+	cloud.BlockSize = keeps
 	srv := httptest.NewServer(cloud)
 	defer srv.Close()
 	proxy := faultyLink(t, srv, func(s faultproxy.Stats) (f faultproxy.Faults) {

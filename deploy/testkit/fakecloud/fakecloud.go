@@ -1,7 +1,6 @@
-// Package fakecloud is the intake and footage API of the cloud in memory, for tests. It
-// stores digests instead of bytes, and tests make it fail in every way that the edge
-// must survive. It answers with the types of shared/wire; deploy/contract tests the real
-// server with them.
+// Package fakecloud is the intake and footage API of the cloud in memory, for tests. It stores digests instead of
+// bytes. Tests make it fail in every way that the edge must survive. It answers with the types of shared/wire, as the
+// real server does, which deploy/contract tests.
 package fakecloud
 
 import (
@@ -27,7 +26,7 @@ type Upload struct {
 	turn         sync.Mutex
 	Size, Offset int64
 	Meta         wire.Metadata
-	Raw          map[string]string // Upload-Metadata as it came
+	Raw          map[string]string // Upload-Metadata without interpretation
 	sum          hash.Hash
 	block        hash.Hash // sum at the last whole block
 }
@@ -54,19 +53,17 @@ type Cloud struct {
 	Token   string
 	Uploads map[string]*Upload // by path
 	Footage map[footage.ID]*wire.Footage
-	// Before, when set, sees every request first; true means that it has answered.
+	// Before gets every request first, and returns true if it has answered the request. nil lets all pass.
 	Before func(w http.ResponseWriter, r *http.Request) bool
-	// CutAfter ends each PATCH after so many bytes, 0: never.
+	// CutAfter is the number of bytes after which each PATCH is cut. 0 means never.
 	CutAfter int64
-	// Cut ends a connection; nil panics with http.ErrAbortHandler.
+	// Cut ends the connection of a cut PATCH. nil means a panic with http.ErrAbortHandler.
 	Cut func(http.ResponseWriter)
-	// Keeps is the block size of a cut upload: it keeps whole blocks only. 0 and 1 keep
-	// every byte.
-	Keeps int64
-	// Received counts every byte of every PATCH.
-	Received int64
-	Order    []string // METHOD kind of every change, in order
-	n        int
+	// BlockSize is in bytes: a cut upload keeps only whole blocks. 0 and 1 keep every byte.
+	BlockSize int64
+	Received  int64    // bytes of all PATCH requests
+	Order     []string // "POST kind" for each created upload and "DONE kind" for each complete one, in order of time
+	created   int      // uploads created so far
 }
 
 // New returns a cloud that accepts the token.
@@ -74,7 +71,7 @@ func New(token string) *Cloud {
 	return &Cloud{Token: token, Uploads: map[string]*Upload{}, Footage: map[footage.ID]*wire.Footage{}}
 }
 
-// Problem answers with a problem document.
+// Problem answers a request with a problem document.
 func Problem(w http.ResponseWriter, slug wire.Slug, detail string) {
 	w.Header().Set("Content-Type", wire.ProblemMedia)
 	w.WriteHeader(slug.Status())
@@ -129,8 +126,8 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 		Problem(w, wire.SlugBadMetadata, err.Error())
 		return
 	}
-	c.n++
-	path := fmt.Sprintf("%su%d", wire.FilesPath, c.n)
+	c.created++
+	path := fmt.Sprintf("%su%d", wire.FilesPath, c.created)
 	c.Uploads[path] = u
 	c.Order = append(c.Order, "POST "+string(u.Meta.Kind))
 	w.Header().Set("Location", "http://inside.example"+path)
@@ -194,8 +191,8 @@ func (c *Cloud) patch(w http.ResponseWriter, r *http.Request) {
 func (c *Cloud) dropPartialBlock(u *Upload) {
 	c.Lock()
 	defer c.Unlock()
-	if c.Keeps > 1 && u.Offset%c.Keeps != 0 {
-		u.Offset, u.sum = u.Offset-u.Offset%c.Keeps, u.block
+	if c.BlockSize > 1 && u.Offset%c.BlockSize != 0 {
+		u.Offset, u.sum = u.Offset-u.Offset%c.BlockSize, u.block
 		u.block = cloneHash(u.block)
 	}
 }
@@ -214,7 +211,7 @@ func (c *Cloud) receive(u *Upload, body io.Reader) bool {
 	for {
 		n, err := body.Read(buf)
 		c.Lock()
-		u.write(buf[:n], c.Keeps)
+		u.write(buf[:n], c.BlockSize)
 		c.Received += int64(n)
 		done := u.Offset == u.Size
 		c.Unlock()

@@ -95,8 +95,8 @@ func first(f Faults) func(Stats) Faults {
 	}
 }
 
-// say sends b, closes that direction, and returns the answer.
-func say(t *testing.T, p *Proxy, b []byte) ([]byte, error) {
+// exchange sends b, closes that direction, and returns the answer.
+func exchange(t *testing.T, p *Proxy, b []byte) ([]byte, error) {
 	t.Helper()
 	c := dial(t, p)
 	if _, err := c.Write(b); err != nil {
@@ -131,7 +131,7 @@ func TestPassesOn(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{})
 	b := bytes.Repeat([]byte("0123456789"), 100_000)
-	if got, err := say(t, p, b); string(got) != "answer" || err != nil {
+	if got, err := exchange(t, p, b); string(got) != "answer" || err != nil {
 		t.Fatalf("%q %v", got, err)
 	}
 	if got := s.arrived(); len(got) != 1 || !bytes.Equal(got[0], b) {
@@ -149,11 +149,11 @@ func TestCutUp(t *testing.T) {
 		s := newServer(t, 0, "")
 		p := start(t, s, Options{Plan: first(Faults{CutUp: At(at)})})
 		b := bytes.Repeat([]byte("x"), 100_000)
-		if _, err := say(t, p, b); err == nil {
+		if _, err := exchange(t, p, b); err == nil {
 			t.Errorf("cut at %d: the connection was not reset", at)
 		}
 		wait(t, p, func(s Stats) bool { return s.Count(Cut) == 1 })
-		if _, err := say(t, p, b); err != nil {
+		if _, err := exchange(t, p, b); err != nil {
 			t.Error(err)
 		}
 		got := s.arrived()
@@ -226,7 +226,7 @@ func TestStallForATime(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{Plan: always(Faults{Stall: &Stall{For: 50 * time.Millisecond}})})
 	began := time.Now()
-	if got, err := say(t, p, []byte("hello")); string(got) != "answer" || err != nil {
+	if got, err := exchange(t, p, []byte("hello")); string(got) != "answer" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}
 	if took := time.Since(began); took < 50*time.Millisecond {
@@ -241,7 +241,7 @@ func TestLoss(t *testing.T) {
 		p := start(t, s, Options{Seed: seed, Piece: 10, Plan: always(Faults{Loss: 0.01})})
 		was := int64(0)
 		for range 40 {
-			_, _ = say(t, p, bytes.Repeat([]byte("x"), 20_000))
+			_, _ = exchange(t, p, bytes.Repeat([]byte("x"), 20_000))
 			wait(t, p, func(s Stats) bool { return s.Count(Reset) == s.Connections })
 			now := p.Stats().Up.Delivered
 			delivered, was = append(delivered, now-was), now
@@ -265,7 +265,7 @@ func TestRate(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{Plan: always(Faults{Rate: 800_000})})
 	began := time.Now()
-	if got, err := say(t, p, make([]byte, 30_000)); string(got) != "answer" || err != nil {
+	if got, err := exchange(t, p, make([]byte, 30_000)); string(got) != "answer" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}
 	if took := time.Since(began); took < 300*time.Millisecond {
@@ -279,7 +279,7 @@ func TestDelay(t *testing.T) {
 	p := start(t, s, Options{Plan: always(Faults{Rate: 1_000_000_000, Delay: 50 * time.Millisecond})})
 	began := time.Now()
 	b := make([]byte, 1_400_000) // a thousand pieces
-	if got, err := say(t, p, b); string(got) != "answer" || err != nil {
+	if got, err := exchange(t, p, b); string(got) != "answer" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}
 	if took := time.Since(began); took < 100*time.Millisecond || took > 25*time.Second {
@@ -294,7 +294,7 @@ func TestDelay(t *testing.T) {
 func TestDelayAndCut(t *testing.T) {
 	s := newServer(t, 0, "answer")
 	p := start(t, s, Options{Plan: always(Faults{CutUp: At(10), Delay: time.Millisecond})})
-	if _, err := say(t, p, make([]byte, 30_000)); err == nil {
+	if _, err := exchange(t, p, make([]byte, 30_000)); err == nil {
 		t.Error("the connection was not reset")
 	}
 	if err := p.Close(); err != nil {
@@ -314,7 +314,7 @@ func TestBlackHole(t *testing.T) {
 	}
 	wait(t, p, func(s Stats) bool { return s.Count(BlackHole) == 1 })
 	p.Release() // a hole stays one: only new connections pass
-	if got, err := say(t, p, []byte("x")); string(got) != "answer" || err != nil {
+	if got, err := exchange(t, p, []byte("x")); string(got) != "answer" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}
 	if err := p.Close(); err != nil {
@@ -337,7 +337,7 @@ func TestRefuse(t *testing.T) {
 	if err := errors.Join(p.Accept(), p.Accept()); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := say(t, p, []byte("x")); string(got) != "answer" || err != nil {
+	if got, err := exchange(t, p, []byte("x")); string(got) != "answer" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}
 	if st := p.Stats(); st.Count(Refused) != 1 || len(st.Recoveries()) != 1 {
@@ -400,7 +400,7 @@ func TestRecoveryIsANewConnection(t *testing.T) {
 	if got := p.Stats().Recoveries(); len(got) != 0 {
 		t.Errorf("recovered after %v", got)
 	}
-	if got, err := say(t, p, []byte("xx")); string(got) != "answer" || err != nil {
+	if got, err := exchange(t, p, []byte("xx")); string(got) != "answer" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}
 	wait(t, p, func(s Stats) bool { return len(s.Recoveries()) == 1 })
