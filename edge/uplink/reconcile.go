@@ -191,7 +191,7 @@ func (u *Uplink) recoverLost(r spool.Record) error {
 		return u.o.Spool.Recovery.Reread(r.ID)
 	}
 	c.Lost++
-	u.reportFault(r, "the cloud lost it, and it is neither in the spool nor on the card")
+	u.reportFault(r, "footage is missing in the cloud, in the spool and on the card")
 	return nil
 }
 
