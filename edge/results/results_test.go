@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,8 +25,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/golang/glog.(*fileSink).flushDaemon"))
 }
 
-// world is a spool and a cloud of one goroutine at a time.
+// world is a spool and a cloud. Its methods lock; a test that runs a Fetcher at the
+// same time uses change to look and to write.
 type world struct {
+	mu      sync.Mutex
 	list    []spool.Record
 	footage map[footage.ID]wire.Footage
 	err     error
@@ -35,19 +38,35 @@ type world struct {
 	broker  bool
 }
 
-func (w *world) All() []spool.Record { return slices.Clone(w.list) }
+func (w *world) change(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+func (w *world) All() []spool.Record {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.list)
+}
 
 func (w *world) PutJob(j topic.Job) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.jobs[j.Footage] = j
 	return true, nil
 }
 
 func (w *world) PutCount(id footage.ID, c spool.Count) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.counts[id] = c
 	return nil
 }
 
 func (w *world) Footage(_ context.Context, id footage.ID) (wire.Footage, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.asked = append(w.asked, id)
 	return w.footage[id], w.err
 }
@@ -102,24 +121,31 @@ func TestProgressAndCountWithoutBroker(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- f.Run(ctx) }()
 		synctest.Wait()
-		if len(w.asked) != 0 {
-			t.Errorf("asked %v for a job that has just begun", w.asked)
-		}
+		w.change(func() {
+			if len(w.asked) != 0 {
+				t.Errorf("asked %v for a job that has just begun", w.asked)
+			}
+		})
 		<-time.After(fetchEvery)
 		synctest.Wait()
-		if j := w.jobs["a"]; j.Percent != 40 || j.Count != 17 || j.Seq != 4 || j.Job != "j1" || j.Stage != job.StageDetect {
-			t.Errorf("%+v", j)
-		}
-		// The job ends: a wake fetches the count at once.
-		w.list[0].Job = &topic.Job{Job: "j1", State: job.Done}
-		w.footage["a"] = wire.Footage{Job: &wire.Job{ID: "j1", State: job.Done},
-			Count: &wire.Count{Unique: 92, Low: 88, High: 97}}
+		w.change(func() {
+			if j := w.jobs["a"]; j.Percent != 40 || j.Count != 17 || j.Seq != 4 || j.Job != "j1" ||
+				j.Stage != job.StageDetect {
+				t.Errorf("%+v", j)
+			}
+			// The job ends: a wake fetches the count at once.
+			w.list[0].Job = &topic.Job{Job: "j1", State: job.Done}
+			w.footage["a"] = wire.Footage{Job: &wire.Job{ID: "j1", State: job.Done},
+				Count: &wire.Count{Unique: 92, Low: 88, High: 97}}
+		})
 		<-time.After(fetchEvery)
 		f.Wake()
 		synctest.Wait()
-		if c := w.counts["a"]; c != (spool.Count{Unique: 92, Low: 88, High: 97}) {
-			t.Errorf("%+v", c)
-		}
+		w.change(func() {
+			if c := w.counts["a"]; c != (spool.Count{Unique: 92, Low: 88, High: 97}) {
+				t.Errorf("%+v", c)
+			}
+		})
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)

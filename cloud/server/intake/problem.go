@@ -46,7 +46,13 @@ func asProblem(err error) *problem.Error {
 	case errors.Is(err, blob.ErrNotFound), errors.Is(err, ledger.ErrNotFound):
 		return goneProblem().Because(err)
 	}
-	if p = problem.Of(err); p.Status >= http.StatusInternalServerError {
+	p = problem.Of(err)
+	if p.Status == http.StatusConflict && p.Slug() == wire.SlugConflict || p.Slug() == wire.SlugBadRequest {
+		// The intake has checked the request: what the ledger refuses now is a fault of the server. A station gives
+		// footage up after a conflict and tries again after a fault.
+		p = problem.Internal(err)
+	}
+	if p.Status >= http.StatusInternalServerError {
 		p.Detail += keptSentence
 	}
 	return p

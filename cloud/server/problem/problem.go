@@ -67,9 +67,11 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Failed reports a fault of the server, as against one of the request: it belongs
-// into the log as an error.
-func (e *Error) Failed() bool { return e.cause != nil && e.Status >= http.StatusInternalServerError }
+// Failed reports a fault that an operator must look at: it belongs into the log as an
+// error. A busy or full server, or one that stops, refuses a request like any other.
+func (e *Error) Failed() bool {
+	return e.cause != nil && (e.Slug() == wire.SlugInternal || e.Slug() == wire.SlugUnreachable)
+}
 
 // classes is the one table from error classes to problems; the first class that
 // fits counts. The detail is the error's own text, or public where that is set:
@@ -120,7 +122,12 @@ func Of(err error) *Error {
 		}
 		return New(c.slug, "%s", c.public).Because(err)
 	}
-	return New(wire.SlugInternal, "The server failed. Its log has the reason.").Because(err)
+	return Internal(err)
+}
+
+// Internal is the answer to a fault of the server; the cause is for the log alone.
+func Internal(cause error) *Error {
+	return New(wire.SlugInternal, "The server failed. Its log has the reason.").Because(cause)
 }
 
 // SetHeaders sets the headers that every answer with a problem has.
