@@ -80,8 +80,9 @@ deb: cross ## build Debian packages of edge-agent for every board into build/deb
 	@VERSION='$(VERSION)' deploy/packaging/deb.sh
 
 # VERSION=1.2.3 is required; deploy/docs/releasing.md says when and how.
-release: setup ## VERSION=1.2.3: archives, Debian packages, SBOM and checksums into build/release/VERSION
+release: ## VERSION=1.2.3: archives, Debian packages, SBOM and checksums into build/release/VERSION
 	@test "$(origin VERSION)" != file || { echo 'usage: make release VERSION=1.2.3; see deploy/docs/releasing.md'; exit 2; }
+	@deploy/setup/setup.sh build
 	@VERSION='$(VERSION)' COMMITTED='$(COMMITTED)' deploy/packaging/release.sh
 
 fresh: ## rehearse make demo and make test in a fresh Debian with git, make and Go alone; needs root

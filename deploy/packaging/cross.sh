@@ -23,13 +23,16 @@ if [ $# = 2 ]; then
 	build "$1" "$2"
 	exit
 fi
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
 for program in edge-agent cloud-api tus-conformance; do
 	for board in amd64 arm64 armv7; do
 		[ "$board" != armv7 ] || [ "$program" = edge-agent ] || continue # only stations have 32-bit boards
 		build "$program" "$board"
 		echo "$program-$board"
 	done
-	native=$out/$program-$(go env GOHOSTARCH)
+	native=$tmp/$program # of this machine, which may be none of the boards
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X cattlecounter/shared/version.number=$VERSION" -o "$native" "${folder[$program]}"
 	for shell in bash zsh fish; do
 		"$native" "--completion=$shell" >"$out/share/$program.$shell"
 	done

@@ -16,7 +16,7 @@ dir=${FRESH_DIR:-/var/tmp/cattlecounter-fresh}
 say() { printf 'fresh: %s\n' "$*" >&2; }
 [ "$(id -u)" = 0 ] || { say "run it as root: it makes a chroot"; exit 2; }
 if [ -z "${FRESH_NAMESPACE:-}" ]; then
-	FRESH_NAMESPACE=1 exec unshare --mount --pid --fork --kill-child "$0" "$@"
+	FRESH_NAMESPACE=1 exec unshare --mount --pid --fork --kill-child deploy/setup/fresh.sh "$@"
 fi
 root=$dir/root
 

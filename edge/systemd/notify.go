@@ -33,7 +33,7 @@ type Alive func() (status string, err error)
 //
 // Run returns nil after a stop by ctx, and at once when no service manager
 // listens. It returns only after the last call of alive has ended. If alive still
-// blocks a few seconds after ctx ended, Run returns an error and leaves the call.
+// blocks a few seconds after ctx ended, Run logs that and leaves the call.
 func Run(ctx context.Context, alive Alive, log *slog.Logger) error {
 	listens, err := daemon.SdNotify(false, daemon.SdNotifyReady)
 	if err != nil {
@@ -50,9 +50,9 @@ func Run(ctx context.Context, alive Alive, log *slog.Logger) error {
 	if limit > 0 {
 		every = limit / pings
 	}
-	watched := watch(ctx, every, alive, sendAlive, log)
+	watch(ctx, every, alive, sendAlive, log)
 	_, err = daemon.SdNotify(false, daemon.SdNotifyStopping)
-	return errors.Join(watched, err)
+	return err
 }
 
 // sendAlive sends one sign of life.
@@ -64,8 +64,8 @@ func sendAlive(status string) error {
 var errSilent = errors.New("the agent does not answer")
 
 // watch calls alive every so often, one call at a time, until ctx ends. It waits
-// for a running call, but at most stopWait.
-func watch(ctx context.Context, every time.Duration, alive Alive, send func(string) error, log *slog.Logger) error {
+// for a running call, but at most stopWait: a slow disk must not fail the stop.
+func watch(ctx context.Context, every time.Duration, alive Alive, send func(string) error, log *slog.Logger) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	type answer struct {
@@ -82,16 +82,16 @@ func watch(ctx context.Context, every time.Duration, alive Alive, send func(stri
 		select {
 		case <-ctx.Done():
 			if !calling {
-				return nil
+				return
 			}
 			timer := time.NewTimer(stopWait)
 			defer timer.Stop()
 			select {
 			case <-answers:
-				return nil
 			case <-timer.C:
-				return fmt.Errorf("stop of the watchdog: %w within %s", errSilent, stopWait)
+				log.Warn("stopping without the last answer of the agent", "err", errSilent, "waited", stopWait)
 			}
+			return
 		case <-tick.C:
 			if calling {
 				log.Error("no sign of life sent to the watchdog", "err", errSilent)

@@ -90,7 +90,7 @@ func TestReconciliation(t *testing.T) {
 			rep.Different != 1 || rep.Pending != 0 || rep.At.IsZero() {
 			t.Errorf("%+v", rep)
 		}
-		if text := strings.Join(rep.Faults, "\n"); !strings.Contains(text, "lost ("+string(lost.ID)+"): the cloud lost it") ||
+		if text := strings.Join(rep.Faults, "\n"); !strings.Contains(text, "lost ("+string(lost.ID)+"): footage is missing") ||
 			!strings.Contains(text, "other content under this id") {
 			t.Error(text)
 		}
