@@ -119,7 +119,7 @@ func (s *stage) resumeUntilNoticed(paused *process.Child) {
 	s.t.Helper()
 	signal(s.t, paused, syscall.SIGCONT)
 	s.eventually("the paused worker gives its job up", time.Minute, func() bool {
-		return strings.Contains(paused.Tail(1<<20), "it is not this worker's any more")
+		return strings.Contains(paused.Tail(1<<20), "lease lost; job stopped")
 	})
 }
 
