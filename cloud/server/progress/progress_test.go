@@ -108,7 +108,7 @@ func (b *fakeBroker) Deliver(ctx context.Context, m mqttlink.Message) error {
 	defer b.mu.Unlock()
 	var h topic.Header
 	if err := json.Unmarshal(m.Payload, &h); err != nil || !m.Retain {
-		return fmt.Errorf("invalid message %s: error %v, retain %v", m.Payload, err, m.Retain)
+		return fmt.Errorf("invalid message %s: error %w, retain %v", m.Payload, err, m.Retain)
 	}
 	b.retained[m.Topic] = m.Payload
 	b.history[m.Topic] = append(b.history[m.Topic], h.Seq)
