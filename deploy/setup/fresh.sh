@@ -46,9 +46,11 @@ make_system() {
 # copy_settings copies how this machine reaches its package sources: name resolution, certificates, mirrors, proxies.
 copy_settings() {
 	local file
+	mkdir -p "$root$HOME"
 	cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 	cp -a /etc/ssl/. "$root/etc/ssl/"
-	for file in /etc/apt/apt.conf.d/*proxy* /etc/apt/apt.conf.d/*registry* /etc/npmrc /root/.npmrc /etc/pip.conf "${SSL_CERT_FILE:-}" "${NODE_EXTRA_CA_CERTS:-}"; do
+	for file in /etc/apt/apt.conf.d/*proxy* /etc/apt/apt.conf.d/*registry* /etc/npmrc "$HOME/.npmrc" /etc/pip.conf \
+		"${SSL_CERT_FILE:-}" "${NODE_EXTRA_CA_CERTS:-}"; do
 		[ -f "$file" ] && install -D -m 0644 "$file" "$root$file"
 	done
 	return 0
@@ -61,7 +63,7 @@ inside() {
 		env | grep -iE '^(https?_proxy|no_proxy|ssl_cert_(file|dir)|node_extra_ca_certs|npm_config_[a-z_]+|pip_[a-z_]+|requests_ca_bundle|curl_ca_bundle|git_ssl_cainfo)='
 		go env GOPROXY GOSUMDB GONOSUMDB | paste -d= <(printf 'GOPROXY\nGOSUMDB\nGONOSUMDB\n') -
 	)
-	env -i "${keep[@]}" HOME=/root TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/go/bin chroot "$root" "$@"
+	env -i "${keep[@]}" HOME="$HOME" TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/go/bin chroot "$root" "$@"
 }
 
 # rehearse NAME COMMAND... runs a command in the clone and adds a line to the result.
