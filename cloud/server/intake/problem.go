@@ -30,9 +30,7 @@ func goneProblem() *problem.Error {
 }
 
 func interruptedProblem() *problem.Error {
-	return problem.New(wire.SlugOffsetConflict,
-		"The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and "+
-			"continue from there.")
+	return problem.New(wire.SlugOffsetConflict, problem.Interrupted)
 }
 
 // asProblem answers an error of the parts below. For a client of the intake, what
@@ -47,7 +45,7 @@ func asProblem(err error) *problem.Error {
 		return goneProblem().Because(err)
 	}
 	p = problem.Of(err)
-	if p.Status == http.StatusConflict && p.Slug() == wire.SlugConflict || p.Slug() == wire.SlugBadRequest {
+	if p.Slug() == wire.SlugConflict || p.Slug() == wire.SlugBadRequest {
 		// The intake has checked the request: what the ledger refuses now is a fault of the server. A station gives
 		// footage up after a conflict and tries again after a fault.
 		p = problem.Internal(err)

@@ -73,6 +73,10 @@ func (e *Error) Failed() bool {
 	return e.cause != nil && (e.Slug() == wire.SlugInternal || e.Slug() == wire.SlugUnreachable)
 }
 
+// Interrupted is the detail of an offset conflict after a request that ended early.
+const Interrupted = "The request ended before its last byte. The bytes that arrived are stored: ask for the offset " +
+	"with HEAD and continue from there."
+
 // classes is the one table from error classes to problems; the first class that
 // fits counts. The detail is the error's own text, or public where that is set:
 // then the text is for the log alone, because it may name hosts and paths.
@@ -83,9 +87,7 @@ var classes = []struct {
 }{
 	{ledger.ErrUnauthorised, wire.SlugUnauthorised, ""},
 	// Before the two below: a server that lost an upload to another one no longer finds its blob.
-	{blob.ErrTaken, wire.SlugOffsetConflict,
-		"The request ended before its last byte. The bytes that arrived are stored: ask for the offset with HEAD and " +
-			"continue from there."},
+	{blob.ErrTaken, wire.SlugOffsetConflict, Interrupted},
 	{ledger.ErrNotFound, wire.SlugNotFound, ""},
 	{blob.ErrNotFound, wire.SlugNotFound, ""},
 	{job.ErrTransition, wire.SlugConflict, ""},
