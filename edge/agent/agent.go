@@ -98,13 +98,14 @@ func (a *Agent) connect() (err error) {
 		return err
 	}
 	a.ingest = ingest.New(ingest.Spool{Records: a.spool.Records, Captures: a.spool.Captures, Content: a.spool.Content,
-		Recovery: a.spool.Recovery, Disk: a.spool.Disk}, a.log)
+		Files: a.spool.Captures, Recovery: a.spool.Recovery, Disk: a.spool.Disk}, wallClock, a.log)
 	w := a.cfg.Watch
 	a.watch = watch.New(watch.Options{Folders: w.Folders, Stable: w.Stable, Sidecar: w.Sidecar, Poll: w.Poll, Log: a.log},
 		a.ingest)
 	a.results = results.New(a.spool.Records, a.cloud, a.brokerUp, a.log)
 	if w.DeleteConfirmed {
-		a.originals = originals.New(a.spool.Records, a.log)
+		a.originals = originals.New(originals.Options{Records: a.spool.Records, Files: a.spool.Captures, Busy: a.ingest.Busy,
+			Log: a.log})
 	}
 	a.alarms = a.newAlarms()
 	a.orders = command.New(a.station().Actions(), a.spool.Replies, a.clock.Read, a.log)
@@ -186,6 +187,9 @@ func (a *Agent) watchRoutes(ctx context.Context) error {
 
 // synced reports whether the wall clock can be trusted.
 func synced() bool { return vitals.Clock() == topic.ClockSynced }
+
+// wallClock is the clock that tells which capture times are plausible.
+func wallClock() (now time.Time, trusted bool) { return time.Now(), synced() }
 
 // brokerUp reports whether a broker is configured and connected.
 func (a *Agent) brokerUp() bool { return a.beacon != nil && a.beacon.Status().Up }

@@ -28,6 +28,12 @@ func (a *Agent) Status() status.Status {
 		s.Totals[p] = 0
 	}
 	for _, r := range a.spool.Records.All() {
+		if r.LogOf != "" {
+			if !r.State.Ended() {
+				s.FlightLogs = append(s.FlightLogs, status.LogOfRecord(r))
+			}
+			continue
+		}
 		f := status.OfRecord(r, a.spool.Records.Get)
 		s.Totals[f.Phase]++
 		s.Footage = append(s.Footage, f)
@@ -69,7 +75,7 @@ func (a *Agent) vitals() topic.Vitals {
 		v.ClockOffset, v.ClockSource = &h.Offset, h.Source
 	}
 	for _, r := range a.spool.Records.All() {
-		if !r.State.Ended() && r.State != spool.Confirmed {
+		if r.LogOf == "" && !r.State.Ended() && r.State != spool.Confirmed {
 			v.SpoolFootage++
 		}
 	}

@@ -206,6 +206,9 @@ func (b *Beacon) down(err error) {
 // Changed queues a changed record for publication. It fits spool.Records.OnChange: it
 // does not block.
 func (b *Beacon) Changed(r spool.Record) {
+	if r.LogOf != "" {
+		return // a flight log is no footage of its own
+	}
 	b.mu.Lock()
 	if !b.dirty[r.ID] {
 		b.dirty[r.ID] = false

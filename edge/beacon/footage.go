@@ -55,6 +55,9 @@ func (b *Beacon) addAll(ids map[footage.ID]bool) {
 	}
 	records, ended := b.o.Records.All(), 0
 	for i := len(records) - 1; i >= 0; i-- {
+		if records[i].LogOf != "" {
+			continue // a flight log is no footage of its own
+		}
 		if records[i].State.Ended() {
 			if ended++; ended > republishEnded {
 				continue

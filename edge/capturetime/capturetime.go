@@ -31,8 +31,8 @@ type Recording struct {
 }
 
 // Find returns the capture time and its source: the first plausible one of the file's time, the container's, the flight
-// log's and the name's. Both are zero when none is plausible. It reads a few kilobytes and ignores read errors: a time
-// that cannot be read is not known.
+// log's and the name's. When none is plausible the time is zero and the source is footage.FromNothing. It reads a few
+// kilobytes and ignores read errors: a time that cannot be read is not known.
 func Find(r Recording, o Options) (time.Time, footage.TimeSource) {
 	if o.Zone == nil {
 		o.Zone = time.Local
@@ -50,7 +50,7 @@ func Find(r Recording, o Options) (time.Time, footage.TimeSource) {
 			return t.UTC(), c.source
 		}
 	}
-	return time.Time{}, ""
+	return time.Time{}, footage.FromNothing
 }
 
 // inContainer reads the creation time of an ISO media or Matroska file.

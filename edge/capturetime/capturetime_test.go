@@ -85,14 +85,14 @@ func TestFind(t *testing.T) {
 		"media header":       {video(reset, mp4(box("moov", box("trak", box("mdia", box("mdhd", header(0, flight))))))), flight, footage.FromContainer},
 		"Matroska":           {video(reset, mkv(false, flight)), flight, footage.FromContainer},
 		"live Matroska":      {video(reset, mkv(true, flight)), flight, footage.FromContainer},
-		"Matroska of 2001":   {video(reset, mkv(false, matroskaEpoch)), time.Time{}, ""},
-		"header of 1970":     {video(reset, mp4(box("moov", box("mvhd", header(0, time.Unix(0, 0)))))), time.Time{}, ""},
-		"no time":            {video(reset, noTime), time.Time{}, ""},
+		"Matroska of 2001":   {video(reset, mkv(false, matroskaEpoch)), time.Time{}, footage.FromNothing},
+		"header of 1970":     {video(reset, mp4(box("moov", box("mvhd", header(0, time.Unix(0, 0)))))), time.Time{}, footage.FromNothing},
+		"no time":            {video(reset, noTime), time.Time{}, footage.FromNothing},
 		"flight log":         {Recording{Name: "a.MP4", ModTime: reset, LogPath: log}, flight, footage.FromFlightLog},
-		"missing flight log": {Recording{Name: "a.MP4", ModTime: reset, LogPath: log + "x"}, time.Time{}, ""},
+		"missing flight log": {Recording{Name: "a.MP4", ModTime: reset, LogPath: log + "x"}, time.Time{}, footage.FromNothing},
 		"name":               {Recording{Name: name, ModTime: reset}, flight, footage.FromName},
-		"name of the future": {Recording{Name: "DJI_20860601080000_0001.MP4", ModTime: reset}, time.Time{}, ""},
-		"nothing":            {Recording{Name: "DJI_0001.MP4", ModTime: reset}, time.Time{}, ""},
+		"name of the future": {Recording{Name: "DJI_20860601080000_0001.MP4", ModTime: reset}, time.Time{}, footage.FromNothing},
+		"nothing":            {Recording{Name: "DJI_0001.MP4", ModTime: reset}, time.Time{}, footage.FromNothing},
 	} {
 		got, from := Find(c.r, Options{Now: now, Trusted: true, Zone: time.UTC})
 		if !got.Equal(c.want) || from != c.from {

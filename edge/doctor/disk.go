@@ -132,7 +132,11 @@ func (v *visit) speed(ctx context.Context, dir string, there bool) Finding {
 func (v *visit) folders(ctx context.Context) []Finding {
 	var found []Finding
 	for _, dir := range v.Config.Watch.Folders {
-		found = append(found, v.folder(ctx, dir))
+		f := v.folder(ctx, dir)
+		found = append(found, f)
+		if f.Level != Fail {
+			found = append(found, v.skipped(ctx, dir)...)
+		}
 	}
 	return found
 }

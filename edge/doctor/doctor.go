@@ -13,6 +13,7 @@ import (
 	"cattlecounter/edge/config"
 	"cattlecounter/edge/status"
 	"cattlecounter/edge/uplink"
+	"cattlecounter/edge/watch"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/topic"
 )
@@ -64,6 +65,8 @@ type Probes struct {
 	FileSystem func(path string) (FileSystem, error)
 	// Entries counts the entries of a folder.
 	Entries func(dir string) (int, error)
+	// Survey lists what a folder holds and the agent does not take (watch.Survey).
+	Survey func(ctx context.Context, dir string) (videos int, skipped []watch.Skipped, err error)
 	// Rate writes and syncs a file of some MiB in a folder, leaves nothing
 	// behind, and returns bytes per second.
 	Rate func(ctx context.Context, dir string) (float64, error)

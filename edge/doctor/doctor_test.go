@@ -17,6 +17,7 @@ import (
 	"cattlecounter/edge/config"
 	"cattlecounter/edge/status"
 	"cattlecounter/edge/uplink"
+	"cattlecounter/edge/watch"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
@@ -70,6 +71,7 @@ func healthyStation(url string) *Options {
 			return FileSystem{Total: 64 << 30, Free: 40 << 30, Kind: "ext4", Mount: true, UID: 990, GID: 990}, nil
 		},
 		Entries:   func(string) (int, error) { return 2, nil },
+		Survey:    func(context.Context, string) (int, []watch.Skipped, error) { return 1, nil, nil },
 		Rate:      func(context.Context, string) (float64, error) { return 80 << 20, nil },
 		Memory:    func() (int64, int64, error) { return 1 << 30, 700 << 20, nil },
 		OpenFiles: func(int) (int, error) { return 65536, nil },

@@ -14,6 +14,7 @@ import (
 	"cattlecounter/edge/local"
 	"cattlecounter/edge/status"
 	"cattlecounter/edge/uplink"
+	"cattlecounter/edge/watch"
 )
 
 // findingCase is a change of a healthy station, and the finding that it causes.
@@ -72,6 +73,12 @@ func withCard(n int, f FileSystem, err error) func(*Options) {
 			}
 			return spool(path)
 		}
+	}
+}
+
+func withSkipped(list ...watch.Skipped) func(*Options) {
+	return func(o *Options) {
+		o.Probes.Survey = func(context.Context, string) (int, []watch.Skipped, error) { return 1, list, nil }
 	}
 }
 
@@ -153,6 +160,13 @@ func TestFolderFindings(t *testing.T) {
 		{"read-only card with delete_confirmed", func(o *Options) { o.Config.Watch.DeleteConfirmed = true }, Warn,
 			"is mounted read-only, but watch.delete_confirmed is on", "watch.delete_confirmed"},
 		{"folder of a dock", withCard(9, FileSystem{Kind: "ext4"}, nil), OK, "ok    folder   /card, 9 entries (ext4)\n", ""},
+		{"files that are not taken", withSkipped(
+			watch.Skipped{Reason: watch.OtherVideo, Files: 2, Examples: []string{"a.MXF", "b.MXF"}},
+			watch.Skipped{Reason: watch.Proxy, Files: 9, Examples: []string{"a.LRF", "b.LRF", "c.LRF"}}), Warn,
+			"warn  folder   /card: not taken: 2 videos of a kind that cannot be read; convert them to MP4 (a.MXF, b.MXF)\n",
+			"set the camera to MP4"},
+		{"proxies", withSkipped(watch.Skipped{Reason: watch.Proxy, Files: 9, Examples: []string{"a.LRF", "b.LRF", "c.LRF"}}), OK,
+			"ok    folder   /card: not taken: 9 proxies of low resolution (a.LRF, b.LRF, c.LRF, …)\n", ""},
 		{"no such folder", withCard(0, FileSystem{}, fs.ErrNotExist), Warn, "warn  folder   /card does not exist",
 			"watch.folders"},
 		{"closed folder", withCard(0, FileSystem{}, errNoRight), Fail, "fail  folder   cannot read /card", "umask"},

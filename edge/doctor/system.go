@@ -20,6 +20,7 @@ import (
 	"cattlecounter/edge/clock"
 	"cattlecounter/edge/local"
 	"cattlecounter/edge/vitals"
+	"cattlecounter/edge/watch"
 	"cattlecounter/shared/mqttlink"
 )
 
@@ -27,7 +28,7 @@ import (
 func System() Probes {
 	return Probes{Now: time.Now, Clock: vitals.Clock, NTP: clock.AskNTP, GPSD: clock.AskGPSD, Broker: mqttlink.Probe,
 		Agent: local.Status, FileSystem: fileSystem,
-		Entries: entries, Rate: rate, Memory: memory, OpenFiles: openFiles, MayRead: mayRead}
+		Entries: entries, Survey: watch.Survey, Rate: rate, Memory: memory, OpenFiles: openFiles, MayRead: mayRead}
 }
 
 // kinds names file systems by their magic number (statfs(2)).

@@ -1,7 +1,7 @@
-// Package ingest reads finished footage from the card into the spool, in chunks of
-// footage.ChunkSize. Each chunk is hashed and durable before the next one is read; the
-// digest of the whole file and the manifest follow. When a file changes while it is read,
-// what was read of it is discarded.
+// Package ingest reads finished footage from the card into the spool, in chunks of footage.ChunkSize. Each chunk is
+// hashed and durable before the next one is read; the digest of the whole file and the manifest follow. When a file
+// changes while it is read, what was read of it is discarded. While nothing waits to be read, it compares the digest of
+// files that an earlier release captured without a fingerprint.
 package ingest
 
 import (
@@ -25,6 +25,7 @@ import (
 type Spool struct {
 	Records  records
 	Captures captures
+	Files    files // the spool's Captures as well
 	Content  content
 	Recovery recovery
 	Disk     disk
@@ -33,18 +34,28 @@ type Spool struct {
 type records interface {
 	All() []spool.Record
 	SetWaiting(footage.ID, string)
+	VideoOf(log spool.Source) (video spool.Source, ok bool)
 }
 
 type captures interface {
-	Known(spool.Source) (bool, error)
 	Add(src spool.Source, telemetry *spool.Source) (spool.Record, error)
+	AddLog(video, log spool.Source) (spool.Record, error)
 	BeginRead(footage.ID) (spool.Record, error)
 	SetRead(footage.ID, int64)
 	Commit(footage.Manifest) (spool.Record, error)
 	Discard(id footage.ID, why string) error
 }
 
+// files knows which files on the card were captured.
+type files interface {
+	Match(spool.Source) (spool.Match, error)
+	KnowsLog(video, log spool.Source) (bool, error)
+	Resolve(spool.Source, footage.Digest) (bool, error)
+	Forget(footage.ID) error
+}
+
 type content interface {
+	Manifest(footage.ID) (footage.Manifest, error)
 	PutChunk(footage.ID, spool.Part, footage.Chunk, []byte) error
 }
 
@@ -65,16 +76,23 @@ const (
 	maxAttempts = 5
 )
 
-// Ingest reads one file at a time, the oldest capture first. It is a watch.Sink. Create it
-// with New; it is safe for concurrent use.
+// Clock returns the time of this machine and whether its clock is synchronized.
+type Clock func() (now time.Time, trusted bool)
+
+// Ingest reads one file at a time, the oldest capture first. It is a watch.Sink. Create it with New; it is safe for
+// concurrent use.
 type Ingest struct {
 	spool Spool
+	clock Clock
 	log   *slog.Logger
 	wake  wake.Signal
 	buf   []byte
 
-	mu        sync.Mutex // guards postponed, and is held while Run chooses a file
+	mu        sync.Mutex // guards postponed and busy, and is held while Run chooses a file
 	postponed map[footage.ID]retry
+	busy      bool // Run reads a file
+
+	checks *checks
 }
 
 // retry is when a postponed file is read again.
@@ -83,20 +101,64 @@ type retry struct {
 	attempts int // failed reads, 0: the file is all right and waits for space
 }
 
-// New returns an Ingest that fills the spool.
-func New(sp Spool, log *slog.Logger) *Ingest {
-	return &Ingest{spool: sp, log: log, wake: wake.New(), postponed: map[footage.ID]retry{}}
+// New returns an Ingest that fills the spool. clock tells which capture times are plausible; nil: the clock of this
+// machine is not trusted.
+func New(sp Spool, clock Clock, log *slog.Logger) *Ingest {
+	if clock == nil {
+		clock = func() (time.Time, bool) { return time.Now(), false }
+	}
+	return &Ingest{spool: sp, clock: clock, log: log, wake: wake.New(), postponed: map[footage.ID]retry{},
+		checks: newChecks()}
 }
 
 func source(f watch.File) spool.Source {
-	return spool.Source{Path: f.Path, Size: f.Size, ModTime: f.ModTime}
+	return spool.Source{Path: f.Path, Size: f.Size, ModTime: f.ModTime, Print: f.Print}
 }
 
-// Known implements watch.Sink: it reports whether the file needs no further reading.
-func (in *Ingest) Known(f watch.File) (bool, error) { return in.spool.Captures.Known(source(f)) }
+// Known implements watch.Sink: it reports whether nothing of the finding needs to be read now. A file that Match is
+// unsure about is compared later, and is known until then.
+func (in *Ingest) Known(f watch.Finding) (bool, error) {
+	if f.Video.Path == "" {
+		log := source(*f.Telemetry)
+		video, ok := in.spool.Records.VideoOf(log)
+		if !ok {
+			return false, nil
+		}
+		return in.spool.Files.KnowsLog(video, log)
+	}
+	src := source(f.Video)
+	match, err := in.spool.Files.Match(src)
+	switch {
+	case err != nil || match == spool.New:
+		return false, err
+	case match == spool.Unsure:
+		if in.checks.add(src, time.Now()) {
+			in.Wake()
+		}
+		return true, nil
+	case f.Telemetry == nil:
+		return true, nil
+	}
+	return in.spool.Files.KnowsLog(src, source(*f.Telemetry))
+}
 
-// Capture implements watch.Sink: it records the finding, which Run then reads.
+// Capture implements watch.Sink: it records what is new in the finding, which Run then reads.
 func (in *Ingest) Capture(f watch.Finding) error {
+	if f.Video.Path == "" {
+		log := source(*f.Telemetry)
+		video, ok := in.spool.Records.VideoOf(log)
+		if !ok {
+			return watch.ErrNoVideo
+		}
+		return in.captureLog(video, log)
+	}
+	match, err := in.spool.Files.Match(source(f.Video))
+	if err != nil {
+		return err
+	}
+	if match == spool.Same && f.Telemetry != nil {
+		return in.captureLog(source(f.Video), source(*f.Telemetry))
+	}
 	var telemetry *spool.Source
 	if f.Telemetry != nil {
 		s := source(*f.Telemetry)
@@ -106,14 +168,31 @@ func (in *Ingest) Capture(f watch.Finding) error {
 	if err != nil || f.Fault != "" {
 		return err
 	}
-	in.log.Info("footage captured", "footage", r.ID, "path", f.Video.Path, "bytes", f.Video.Size,
+	in.log.Info("footage captured", "footage", r.ID, "path", footage.SafePath(f.Video.Path), "bytes", f.Video.Size,
 		"telemetry", telemetry != nil)
 	in.Wake()
 	return nil
 }
 
-// record adds a finding to the spool and quarantines one with a fault. It holds the lock of
-// next, so that Run does not read a file between the two steps.
+// captureLog records a flight log that arrived after its video.
+func (in *Ingest) captureLog(video, log spool.Source) error {
+	in.mu.Lock()
+	r, err := in.spool.Captures.AddLog(video, log)
+	in.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	of := r.LogOf
+	if of == "" {
+		of = r.ID
+	}
+	in.log.Info("flight log captured after its video", "footage", of, "path", footage.SafePath(log.Path), "bytes", log.Size)
+	in.Wake()
+	return nil
+}
+
+// record adds a finding to the spool and quarantines one with a fault. It holds the lock of next, so that Run does not
+// read a file between the two steps.
 func (in *Ingest) record(f watch.Finding, telemetry *spool.Source) (spool.Record, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -122,6 +201,13 @@ func (in *Ingest) record(f watch.Finding, telemetry *spool.Source) (spool.Record
 		err = in.spool.Recovery.Quarantine(r.ID, f.Fault)
 	}
 	return r, err
+}
+
+// Busy reports whether Run reads a file into the spool now, so that others leave the card to it.
+func (in *Ingest) Busy() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.busy
 }
 
 // Wake makes Run look for work now.
@@ -135,12 +221,16 @@ func (in *Ingest) RetryNow() {
 	in.Wake()
 }
 
-// Run reads captured files until ctx ends; then it returns nil. A file that a crash left half
-// read is read again; its durable chunks are not written twice.
+// Run reads captured files until ctx ends; then it returns nil. A file that a crash left half read is read again; its
+// durable chunks are not written twice. Comparing files of an earlier release starts again after a restart.
 func (in *Ingest) Run(ctx context.Context) error {
+	defer in.checks.stop()
 	for ctx.Err() == nil {
 		r, wait := in.next(time.Now())
 		if r == nil {
+			if pause, more := in.compare(ctx); more {
+				wait = pause
+			}
 			timer := time.NewTimer(wait)
 			select {
 			case <-ctx.Done():
@@ -150,9 +240,17 @@ func (in *Ingest) Run(ctx context.Context) error {
 			timer.Stop()
 			continue
 		}
-		in.handleResult(ctx, *r, in.read(ctx, *r))
+		err := in.read(ctx, *r)
+		in.setBusy(false)
+		in.handleResult(ctx, *r, err)
 	}
 	return nil
+}
+
+func (in *Ingest) setBusy(busy bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.busy = busy
 }
 
 // next returns the oldest capture that can be read now, or how long to wait for one. A
@@ -178,6 +276,7 @@ func (in *Ingest) next(now time.Time) (*spool.Record, time.Duration) {
 			}
 			continue
 		}
+		in.busy = true
 		return &r, 0
 	}
 	return nil, wait
@@ -209,6 +308,10 @@ func (in *Ingest) handleResult(ctx context.Context, r spool.Record, err error) {
 		return
 	case errors.Is(err, spool.ErrTooLarge):
 		err = in.spool.Recovery.Quarantine(r.ID, err.Error()+"; give the spool more space, then order a retry")
+	case errors.Is(err, errTooLarge):
+		err = in.spool.Recovery.Quarantine(r.ID, err.Error())
+	case errors.Is(err, errOther), errors.Is(err, errChanged) && !r.SHA256.IsZero():
+		err = in.quarantineReplaced(r, err)
 	case errors.Is(err, errChanged):
 		log.Info("file changed during reading; waiting until it is finished", "err", err)
 		err = in.spool.Captures.Discard(r.ID, err.Error())
@@ -228,6 +331,16 @@ func (in *Ingest) handleResult(ctx context.Context, r spool.Record, err error) {
 		return
 	}
 	in.forgetElapsed(r.ID)
+}
+
+// quarantineReplaced handles footage that must be read again while the card has another recording under its name. The
+// file is forgotten first: after a crash in between the footage is read once more, and the other recording is captured.
+func (in *Ingest) quarantineReplaced(r spool.Record, why error) error {
+	if err := in.spool.Files.Forget(r.ID); err != nil {
+		return err
+	}
+	return in.spool.Recovery.Quarantine(r.ID, why.Error()+
+		"; this footage cannot be read again; if another card has it, insert that card")
 }
 
 // retryOrQuarantine handles a file that cannot be read now. A person must correct wrong

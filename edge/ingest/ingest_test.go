@@ -44,7 +44,7 @@ type bench struct {
 }
 
 func parts(sp *spool.Spool) Spool {
-	return Spool{Records: sp.Records, Captures: sp.Captures, Content: sp.Content, Recovery: sp.Recovery, Disk: sp.Disk}
+	return Spool{Records: sp.Records, Captures: sp.Captures, Files: sp.Captures, Content: sp.Content, Recovery: sp.Recovery, Disk: sp.Disk}
 }
 
 func newBench(t testing.TB) *bench {
@@ -57,7 +57,7 @@ func newBench(t testing.TB) *bench {
 	}
 	t.Cleanup(func() { _ = sp.Close() })
 	sp.Records.OnChange(func(r spool.Record) { b.changed <- r })
-	b.spool, b.in = sp, New(parts(sp), slog.New(slog.DiscardHandler))
+	b.spool, b.in = sp, New(parts(sp), nil, slog.New(slog.DiscardHandler))
 	return b
 }
 
@@ -134,7 +134,7 @@ func TestWholeFileWithTelemetry(t *testing.T) {
 	if err := b.spool.Content.Verify(t.Context(), r.ID); err != nil {
 		t.Error(err)
 	}
-	if known, err := b.in.Known(f); err != nil || !known {
+	if known, err := b.in.Known(watch.Finding{Video: f}); err != nil || !known {
 		t.Errorf("spooled file: known %v, error %v, want known", known, err)
 	}
 	b.capture(watch.Finding{Video: b.file("copy.MP4", content)})
@@ -195,7 +195,7 @@ func TestUnusableFilesAreQuarantined(t *testing.T) {
 	}
 	// The card is inserted again.
 	f = b.file("gone.mp4", video(100))
-	if known, _ := b.in.Known(f); known {
+	if known, _ := b.in.Known(watch.Finding{Video: f}); known {
 		t.Error("a file that came back counts as known")
 	}
 	b.capture(watch.Finding{Video: f})
@@ -305,7 +305,7 @@ func TestFileLargerThanTheSpool(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = sp.Close() })
 	sp.Records.OnChange(func(r spool.Record) { b.changed <- r })
-	b.spool, b.in = sp, New(parts(sp), slog.New(slog.DiscardHandler))
+	b.spool, b.in = sp, New(parts(sp), nil, slog.New(slog.DiscardHandler))
 	b.capture(watch.Finding{Video: b.file("long.mp4", video(40<<20))})
 	b.capture(watch.Finding{Video: b.file("short.mp4", video(9<<20))})
 	b.run()
@@ -322,11 +322,13 @@ func (f fixed) All() []spool.Record { return slices.Clone(f) }
 
 func (fixed) SetWaiting(footage.ID, string) {}
 
+func (fixed) VideoOf(spool.Source) (spool.Source, bool) { return spool.Source{}, false }
+
 // Two half-read files could fill the spool with nothing to send. So the second one does not
 // begin while the first one waits for space.
 func TestHalfReadFileComesFirst(t *testing.T) {
 	r := fixed{{ID: "older", State: spool.Captured}, {ID: "half", State: spool.Spooling}}
-	in := New(Spool{Records: r}, slog.New(slog.DiscardHandler))
+	in := New(Spool{Records: r}, nil, slog.New(slog.DiscardHandler))
 	now := time.Now()
 	if r, _ := in.next(now); r == nil || r.ID != "half" {
 		t.Fatalf("next is %+v, want the half-read file", r)

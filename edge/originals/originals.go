@@ -1,16 +1,23 @@
-// Package originals deletes footage from the card after the cloud has confirmed it.
+// Package originals deletes files from the card after the cloud has confirmed their content.
+//
+// The confirmation is of a digest. A file is deleted only if its whole content, read again just before, has that digest,
+// and if the file has not changed since it was read. Name, size and time prove nothing: a camera whose clock was reset
+// writes new recordings under old names and times.
 package originals
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"time"
 
+	"cattlecounter/edge/cardfile"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/interrupt"
 	"cattlecounter/shared/wake"
 )
 
@@ -20,35 +27,61 @@ type records interface {
 	Get(footage.ID) (spool.Record, bool)
 }
 
-// retryEvery is how often to look for files whose card was not inserted.
-const retryEvery = time.Hour
+// files links files on the card to footage.
+type files interface {
+	Forget(footage.ID) error
+}
 
-// Deleter deletes the original files of confirmed footage. Create it with New, start
-// it with Run. Wake is safe for concurrent use.
+const (
+	// retryEvery is how often to look for files whose card was not inserted.
+	retryEvery = time.Hour
+	// busyWait is how long to leave the card to the agent before looking again.
+	busyWait = time.Second
+)
+
+// errOther means that the file on the card is not the one that the cloud confirmed.
+var errOther = errors.New("another file on the card has this name")
+
+// Options configure a Deleter. Records and Files are required.
+type Options struct {
+	Records records
+	Files   files
+	// Busy reports whether the card is needed for reading new footage; then the Deleter waits. nil: never.
+	Busy func() bool
+	Log  *slog.Logger // nil: no log
+}
+
+// Deleter deletes the original files of confirmed footage. It reads the card at half its speed. Create it with New,
+// start it with Run. Wake is safe for concurrent use.
 type Deleter struct {
-	records records
-	log     *slog.Logger
-	wake    wake.Signal
-	// finished is footage whose files are deleted, or are not tried again before the
-	// next start because the card cannot be written or has other files.
+	o    Options
+	wake wake.Signal
+	// finished is footage whose files are deleted, or are not tried again before the next start because the card cannot
+	// be written or has other files.
 	finished map[footage.ID]bool
 }
 
 // New returns a Deleter.
-func New(r records, log *slog.Logger) *Deleter {
-	return &Deleter{records: r, log: log, wake: wake.New(), finished: map[footage.ID]bool{}}
+func New(o Options) *Deleter {
+	if o.Busy == nil {
+		o.Busy = func() bool { return false }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Deleter{o: o, wake: wake.New(), finished: map[footage.ID]bool{}}
 }
 
 // Wake makes Run look for confirmed footage now.
 func (d *Deleter) Wake() { d.wake.Set() }
 
-// Run deletes files at start, after Wake and hourly until ctx ends, and then returns
-// nil.
+// Run deletes files at start, after Wake and hourly until ctx ends, and then returns nil. A file whose reading is
+// interrupted is read from its beginning later.
 func (d *Deleter) Run(ctx context.Context) error {
 	tick := time.NewTicker(retryEvery)
 	defer tick.Stop()
 	for {
-		d.deleteConfirmed()
+		d.deleteConfirmed(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -58,53 +91,129 @@ func (d *Deleter) Run(ctx context.Context) error {
 	}
 }
 
-func (d *Deleter) deleteConfirmed() {
-	for _, r := range d.records.All() {
-		if !d.finished[r.ID] && d.confirmed(r) {
-			d.finished[r.ID] = d.remove(r)
+func (d *Deleter) deleteConfirmed(ctx context.Context) {
+	for _, r := range d.o.Records.All() {
+		if ctx.Err() == nil && !d.finished[r.ID] && d.isConfirmed(r) {
+			d.finished[r.ID] = d.deleteFiles(ctx, r)
 		}
 	}
 }
 
-// confirmed reports whether the cloud has confirmed this content.
-func (d *Deleter) confirmed(r spool.Record) bool {
+// isConfirmed reports whether the cloud has confirmed the content of a record.
+func (d *Deleter) isConfirmed(r spool.Record) bool {
+	if r.SHA256.IsZero() {
+		return false
+	}
 	if r.State == spool.Duplicate {
-		first, ok := d.records.Get(r.DuplicateOf)
-		return ok && first.State != spool.Duplicate && first.SHA256 == r.SHA256 && d.confirmed(first)
+		first, ok := d.o.Records.Get(r.DuplicateOf)
+		switch {
+		case !ok || first.State == spool.Duplicate:
+			return false
+		case r.LogOf == first.ID: // a flight log that was uploaded with its video
+			return first.TelemetrySHA256 == r.SHA256 && first.TelemetryConfirmed()
+		}
+		return first.SHA256 == r.SHA256 && first.LogOf == r.LogOf && d.isConfirmed(first)
 	}
 	return r.State == spool.Confirmed || r.State == spool.Reclaimed
 }
 
-// remove deletes the files of a record, if they are still those that were read. It
-// reports false when it must be called again.
-func (d *Deleter) remove(r spool.Record) bool {
-	files := []spool.Source{r.Source}
-	if r.Telemetry != nil {
-		files = append(files, *r.Telemetry)
+// telemetryConfirmed reports whether the cloud has the telemetry that was read with the video.
+func (d *Deleter) telemetryConfirmed(r spool.Record) bool {
+	if r.State != spool.Duplicate {
+		return r.TelemetryConfirmed()
 	}
-	for _, f := range files {
-		info, err := os.Lstat(f.Path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return false // the card is not inserted
+	first, ok := d.o.Records.Get(r.DuplicateOf)
+	return ok && !r.TelemetrySHA256.IsZero() && first.TelemetrySHA256 == r.TelemetrySHA256 && first.TelemetryConfirmed()
+}
+
+// deleteFiles deletes the files of a record whose content is confirmed. It reports false when it must be called again.
+// Telemetry that the cloud does not have stays on the card.
+func (d *Deleter) deleteFiles(ctx context.Context, r spool.Record) bool {
+	finished := d.deleteFile(ctx, r, r.Source, r.SHA256)
+	if r.Telemetry != nil && d.telemetryConfirmed(r) {
+		finished = d.deleteFile(ctx, r, *r.Telemetry, r.TelemetrySHA256) && finished
+	}
+	return finished
+}
+
+// deleteFile deletes one file. It reports false when it must be tried again: the card is not inserted, the file is being
+// changed, or ctx ended.
+func (d *Deleter) deleteFile(ctx context.Context, r spool.Record, f spool.Source, want footage.Digest) bool {
+	log := d.o.Log.With("footage", r.ID, "path", footage.SafePath(f.Path), "bytes", f.Size)
+	err := d.verifyAndDelete(ctx, f, want)
+	switch {
+	case err == nil:
+		log.Info("confirmed footage deleted from the card")
+	case errors.Is(err, fs.ErrNotExist), ctx.Err() != nil, errors.Is(err, cardfile.ErrChanged):
+		return false
+	case errors.Is(err, errOther):
+		log.Info("file on the card is not deleted", "reason", err)
+		if want == r.SHA256 {
+			if err := d.o.Files.Forget(r.ID); err != nil {
+				log.Error("cannot forget the file of another recording; retrying", "err", err)
+				return false
+			}
 		}
-		if err == nil && !sameFile(f, info) {
-			d.log.Info("another file on the card has this name; not deleted", "footage", r.ID, "path", f.Path)
-			continue
-		}
-		if err == nil {
-			err = os.Remove(f.Path)
-		}
-		if err != nil {
-			d.log.Warn("cannot delete confirmed footage from the card; is it mounted read-only?",
-				"footage", r.ID, "path", f.Path, "err", err)
-			continue
-		}
-		d.log.Info("confirmed footage deleted from the card", "footage", r.ID, "path", f.Path, "bytes", f.Size)
+	default:
+		log.Warn("cannot delete confirmed footage from the card; is it mounted read-only?", "err", err)
 	}
 	return true
 }
 
-// sameFile reports whether info is of the file that was read.
-func sameFile(f spool.Source, info fs.FileInfo) bool {
-	return info.Mode().IsRegular() && f.Same(spool.Source{Path: f.Path, Size: info.Size(), ModTime: info.ModTime()})
+// verifyAndDelete reads a file whole and deletes it if it has the digest. The error wraps errOther for another file,
+// cardfile.ErrChanged for one that changes meanwhile.
+func (d *Deleter) verifyAndDelete(ctx context.Context, f spool.Source, want footage.Digest) error {
+	info, err := os.Lstat(f.Path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() != f.Size || !info.ModTime().Equal(f.ModTime) {
+		return fmt.Errorf("%w: its kind, size or time differs", errOther)
+	}
+	r, err := cardfile.Open(f.Path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if !r.Stat().Equal(cardfile.StatOf(info)) {
+		return cardfile.ErrChanged
+	}
+	if !f.Print.IsZero() {
+		print, err := r.Print()
+		if err != nil {
+			return err
+		}
+		if print != f.Print {
+			return fmt.Errorf("%w: its fingerprint differs", errOther)
+		}
+	}
+	if err := d.readSlowly(ctx, r); err != nil {
+		return err
+	}
+	if err := r.Unchanged(); err != nil {
+		return err
+	}
+	if got := r.Digest(); got != want {
+		return fmt.Errorf("%w: its sha256 is %s, the cloud confirmed %s", errOther, got, want)
+	}
+	return os.Remove(f.Path)
+}
+
+// readSlowly reads a file to its end. It pauses for as long as it reads, and while the agent reads new footage.
+func (d *Deleter) readSlowly(ctx context.Context, r *cardfile.Reading) error {
+	for {
+		for d.o.Busy() {
+			if err := interrupt.Pause(ctx, busyWait); err != nil {
+				return err
+			}
+		}
+		began := time.Now()
+		done, err := r.Step(ctx)
+		if err != nil || done {
+			return err
+		}
+		if err := interrupt.Pause(ctx, time.Since(began)); err != nil {
+			return err
+		}
+	}
 }

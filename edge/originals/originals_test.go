@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"cattlecounter/edge/cardfile"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
 )
@@ -56,7 +56,12 @@ func exists(t *testing.T, path string) bool {
 	return err == nil
 }
 
-func deleter(l list) *Deleter { return New(l, slog.New(slog.DiscardHandler)) }
+// forgotten records which footage is forgotten.
+type forgotten map[footage.ID]bool
+
+func (f forgotten) Forget(id footage.ID) error { f[id] = true; return nil }
+
+func deleter(l list) *Deleter { return New(Options{Records: l, Files: forgotten{}}) }
 
 func TestOnlyConfirmedFootageIsDeleted(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -79,13 +84,14 @@ func TestOnlyConfirmedFootageIsDeleted(t *testing.T) {
 		r := spool.Record{ID: "b", State: c.state, DuplicateOf: "a", SHA256: footage.Sum([]byte("cows")),
 			Source: write(t, filepath.Join(dir, "b.mp4"), "cows")}
 		telemetry := write(t, filepath.Join(dir, "b.srt"), "1")
-		r.Telemetry = &telemetry
+		r.Telemetry, r.TelemetrySHA256, r.Sidecar = &telemetry, footage.Sum([]byte("1")), spool.Transfer{URL: "u", Done: true}
 		l := list{r}
 		if c.first != "" {
 			l = append(l, spool.Record{ID: "a", State: c.first, SHA256: r.SHA256, DuplicateOf: "b",
+				TelemetrySHA256: r.TelemetrySHA256, Sidecar: r.Sidecar,
 				Source: spool.Source{Path: filepath.Join(dir, "a.mp4")}})
 		}
-		deleter(l).deleteConfirmed()
+		deleter(l).deleteConfirmed(t.Context())
 		if exists(t, r.Source.Path) == c.deleted || exists(t, telemetry.Path) == c.deleted {
 			t.Errorf("%s: video exists %t, telemetry exists %t, want deleted %t", name,
 				exists(t, r.Source.Path), exists(t, telemetry.Path), c.deleted)
@@ -98,7 +104,7 @@ func TestDuplicateWithOtherDigestStays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "b.mp4")
 	r := spool.Record{ID: "b", State: spool.Duplicate, DuplicateOf: "a", SHA256: footage.Sum([]byte("cows")),
 		Source: write(t, path, "cows")}
-	deleter(list{r, {ID: "a", State: spool.Reclaimed, SHA256: footage.Sum([]byte("bulls"))}}).deleteConfirmed()
+	deleter(list{r, {ID: "a", State: spool.Reclaimed, SHA256: footage.Sum([]byte("bulls"))}}).deleteConfirmed(t.Context())
 	if !exists(t, path) {
 		t.Error("deleted")
 	}
@@ -109,10 +115,10 @@ func TestOtherFileStays(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.mp4")
 	source := write(t, path, "cows")
-	r := spool.Record{ID: "a", State: spool.Reclaimed, Source: source}
+	r := spool.Record{ID: "a", State: spool.Reclaimed, Source: source, SHA256: footage.Sum([]byte("cows"))}
 	write(t, path, "another flight, still being written")
 	d := deleter(list{r})
-	d.deleteConfirmed()
+	d.deleteConfirmed(t.Context())
 	if !exists(t, path) || !d.finished["a"] {
 		t.Error("a changed file is deleted, or tried again")
 	}
@@ -122,7 +128,7 @@ func TestOtherFileStays(t *testing.T) {
 	if err := os.Symlink(path+".real", path); err != nil {
 		t.Fatal(err)
 	}
-	deleter(list{r}).deleteConfirmed()
+	deleter(list{r}).deleteConfirmed(t.Context())
 	if !exists(t, path) {
 		t.Error("a link is deleted")
 	}
@@ -141,7 +147,7 @@ func TestCardThatComesBack(t *testing.T) {
 				if err := os.RemoveAll(path); err != nil {
 					t.Fatal(err)
 				}
-				d := deleter(list{{ID: "a", State: spool.Reclaimed, Source: source}})
+				d := deleter(list{{ID: "a", State: spool.Reclaimed, Source: source, SHA256: footage.Sum([]byte("cows"))}})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- d.Run(ctx) }()
@@ -164,4 +170,115 @@ func TestCardThatComesBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A camera whose clock was reset writes a new recording with the name, the size and the time of an earlier one.
+func TestRecordingWithTheSameNameSizeAndTimeStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "DJI_0001.MP4")
+	source := write(t, path, "other cows")
+	for name, print := range map[string]footage.Digest{"fingerprint known": fingerprint(t, path), "record of an earlier release": {}} {
+		source.Print = print
+		files := forgotten{}
+		r := spool.Record{ID: "a", State: spool.Reclaimed, Source: source, SHA256: footage.Sum([]byte("first cows"))}
+		New(Options{Records: list{r}, Files: files}).deleteConfirmed(t.Context())
+		if !exists(t, path) {
+			t.Fatalf("%s: a recording that was never read is deleted", name)
+		}
+		if !files["a"] {
+			t.Errorf("%s: the file still counts as captured", name)
+		}
+	}
+}
+
+func fingerprint(t *testing.T, path string) footage.Digest {
+	t.Helper()
+	print, _, err := cardfile.PrintOf(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return print
+}
+
+// Telemetry that the cloud refused, or that was never read, stays on the card.
+func TestTelemetryThatTheCloudLacksStays(t *testing.T) {
+	for name, change := range map[string]func(*spool.Record){
+		"refused":         func(r *spool.Record) { r.Sidecar = spool.Transfer{Done: true} },
+		"not read":        func(r *spool.Record) { r.TelemetrySHA256 = footage.Digest{} },
+		"grown since":     func(r *spool.Record) { r.TelemetrySHA256 = footage.Sum([]byte("an older log")) },
+		"not sent":        func(r *spool.Record) { r.Sidecar = spool.Transfer{URL: "u"} },
+		"another release": func(r *spool.Record) { r.TelemetrySHA256, r.Sidecar = footage.Digest{}, spool.Transfer{} },
+	} {
+		dir := t.TempDir()
+		r := spool.Record{ID: "a", State: spool.Reclaimed, Source: write(t, filepath.Join(dir, "a.mp4"), "cows"),
+			SHA256: footage.Sum([]byte("cows")), TelemetrySHA256: footage.Sum([]byte("log")), Sidecar: spool.Transfer{URL: "u", Done: true}}
+		telemetry := write(t, filepath.Join(dir, "a.srt"), "log")
+		r.Telemetry = &telemetry
+		change(&r)
+		deleter(list{r}).deleteConfirmed(t.Context())
+		if exists(t, r.Source.Path) || !exists(t, telemetry.Path) {
+			t.Errorf("%s: video exists %t, telemetry exists %t, want only the telemetry", name, exists(t, r.Source.Path),
+				exists(t, telemetry.Path))
+		}
+	}
+}
+
+// A flight log that arrived after its video is deleted as well, when the cloud has it.
+func TestLateFlightLogIsDeleted(t *testing.T) {
+	dir := t.TempDir()
+	log := spool.Record{ID: "l", LogOf: "a", State: spool.Reclaimed, Source: write(t, filepath.Join(dir, "a.srt"), "log"),
+		SHA256: footage.Sum([]byte("log"))}
+	again := log
+	again.ID, again.State, again.DuplicateOf, again.Source = "m", spool.Duplicate, "l", write(t, filepath.Join(dir, "b.srt"), "log")
+	deleter(list{log, again}).deleteConfirmed(t.Context())
+	if exists(t, log.Source.Path) || exists(t, again.Source.Path) {
+		t.Error("not deleted")
+	}
+}
+
+// A file that changes while it is read for its digest stays, and is tried again.
+func TestFileThatChangesWhileItIsReadStays(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"written": func(p string) error { return os.WriteFile(p, []byte("more cows"), 0o600) },
+		"replaced": func(p string) error {
+			return errors.Join(os.WriteFile(p+".new", []byte("cows"), 0o600), os.Rename(p+".new", p))
+		},
+		"removed": os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.mp4")
+			r := spool.Record{ID: "a", State: spool.Reclaimed, Source: write(t, path, "cows"), SHA256: footage.Sum([]byte("cows"))}
+			d := New(Options{Records: list{r}, Files: forgotten{}, Busy: func() bool {
+				if err := change(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					t.Error(err)
+				}
+				return false
+			}})
+			d.deleteConfirmed(t.Context())
+			if exists(t, path) == (name == "removed") || d.finished["a"] {
+				t.Errorf("exists %t, finished %t", exists(t, path), d.finished["a"])
+			}
+		})
+	}
+}
+
+// While the agent reads new footage the card is left to it, and a stop ends the wait.
+func TestDeleterWaitsForTheReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mp4")
+	source := write(t, path, "cows")
+	synctest.Test(t, func(t *testing.T) {
+		busy := true
+		d := New(Options{Records: list{{ID: "a", State: spool.Reclaimed, Source: source, SHA256: footage.Sum([]byte("cows"))}},
+			Files: forgotten{}, Busy: func() bool { return busy }})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		d.deleteConfirmed(ctx)
+		cancel()
+		if !exists(t, path) || d.finished["a"] {
+			t.Error("deleted while the card is in use")
+		}
+		busy = false
+		d.deleteConfirmed(t.Context())
+		if exists(t, path) {
+			t.Error("not deleted")
+		}
+	})
 }

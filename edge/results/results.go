@@ -82,7 +82,7 @@ func (f *Fetcher) interval(r spool.Record) time.Duration {
 	confirmed := r.State == spool.Reclaimed || r.State == spool.Confirmed
 	failed := r.Job != nil && r.Job.State.Ended() && r.Job.State != job.Done
 	switch {
-	case !confirmed, r.Count != nil, failed:
+	case !confirmed, r.LogOf != "", r.Count != nil, failed:
 		return 0
 	case counted(r), !f.brokerUp():
 		return fetchEvery

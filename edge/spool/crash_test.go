@@ -74,6 +74,18 @@ func (l *life) read(id footage.ID, seed uint64, size int) {
 	l.step(id, func() error { _, err := l.s.Captures.Commit(m); return err })
 }
 
+// lateLog reads a flight log into the spool that arrived after its video, and sends it.
+func (l *life) lateLog(video footage.ID, seed uint64, size int) {
+	l.t.Helper()
+	v, _ := l.s.Records.Get(video)
+	r := must.Get(l.s.Captures.AddLog(v.Source, Source{Path: "/card/big.srt", Size: int64(size), ModTime: time.Unix(2, 0)}))(l.t)
+	l.acknowledge(r.ID)
+	l.read(r.ID, seed, size)
+	l.step(r.ID, func() error { _, err := l.s.Uploads.Begin(r.ID); return err })
+	l.step(r.ID, func() error { return l.s.Uploads.Confirm(r.ID, "") })
+	l.step(r.ID, func() error { return l.s.Disk.Reclaim(r.ID) })
+}
+
 func (l *life) run() {
 	big := l.capture("/card/big.mp4", 1, footage.ChunkSize+1000)
 	small := l.capture("/card/small.mp4", 2, 500)
@@ -94,6 +106,7 @@ func (l *life) run() {
 		must.Do(l.t, l.s.Disk.Collect(l.t.Context()))
 		l.collected()
 	}
+	l.lateLog(big, 4, 300)
 	damaged := l.capture("/card/damaged.mp4", 3, 800)
 	l.step(damaged, func() error { return l.s.Recovery.Reread(damaged) })
 	l.read(damaged, 3, 800)

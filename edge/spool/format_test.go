@@ -39,7 +39,7 @@ func TestStoredSettingsStayReadable(t *testing.T) {
 		`{"limit":4096,"metered":true}`:                                               LinkOrders{4096, &metered},
 		`{"synced":"2026-11-24T12:00:00Z","gnss":"2026-11-24T12:00:00Z"}`:             KnownTime{at, at},
 		`{"id":"c","name":"pause","state":"finished","why":"done","seq":3}`:           Reply{"c", "pause", "finished", "done", 3},
-		`{"source":{"path":"p","size":1,"mod_time":"2026-11-24T12:00:00Z"},"id":"f"}`: knownSource{Source{"p", 1, at}, "f"},
+		`{"source":{"path":"p","size":1,"mod_time":"2026-11-24T12:00:00Z"},"id":"f"}`: knownSource{Source: Source{Path: "p", Size: 1, ModTime: at}, ID: "f"},
 	} {
 		if got := string(must.Get(json.Marshal(v))(t)); got != want {
 			t.Errorf("%T is written as %s, want %s", v, got, want)

@@ -10,7 +10,7 @@ import (
 // be in keyKinds, or a salvage would leave it out.
 //
 //	c/ID/PART+INDEX  chunk           h/DIGEST  footage with this digest    r/ID   reply to a command
-//	f/ID             record          s/PATH    file on the card            x/…    settings
+//	f/ID             record          s/PATH    file or flight log on card  x/…    settings
 //	m/ID             manifest        o/KEY     message for the broker      g/…    only while the store is flushed
 const (
 	recordPrefix   = "f/"
@@ -28,6 +28,9 @@ func replyKey(id string) []byte         { return []byte(replyPrefix + id) }
 func messageKey(key string) []byte      { return []byte(outboxPrefix + key) }
 func digestKey(d footage.Digest) []byte { return []byte("h/" + d.String()) }
 func sourceKey(path string) []byte      { return []byte("s/" + footage.Sum([]byte(path)).String()) }
+
+// logKey is the key of the link of a flight log beside a video. Two videos may share a log.
+func logKey(video, log string) []byte { return sourceKey(video + "\x00" + log) }
 
 func chunkKey(id footage.ID, p Part, index int) []byte {
 	return fmt.Appendf(chunkPrefix(id), "%c%08x", p.letter(), index)

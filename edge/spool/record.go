@@ -28,28 +28,31 @@ func (p Part) letter() byte {
 	return p[0]
 }
 
-// Source is a file on the card. All three fields together are its identity: a new file under
-// an old name is another file.
+// Source is a file on the card. Path, size, time and fingerprint together are its identity: a new file under an old name
+// is another file, also when a camera whose clock was reset gives it the size and the time of the old one.
 type Source struct {
 	Path    string // as in the file system, not always valid UTF-8
 	Size    int64
 	ModTime time.Time
+	// Print is the fingerprint of the content (edge/cardfile), zero in records of releases that had none.
+	Print footage.Digest
 }
 
-// storedSource is the JSON form of a Source. JSON holds only UTF-8. Cards that are mounted
-// with the wrong character set have paths with other bytes; raw keeps such a path.
+// storedSource is the JSON form of a Source. JSON holds only UTF-8. Cards that are mounted with the wrong character set
+// have paths with other bytes; raw keeps such a path.
 type storedSource struct {
-	Path    string    `json:"path"`
-	Raw     []byte    `json:"raw,omitempty"`
-	Size    int64     `json:"size"`
-	ModTime time.Time `json:"mod_time"`
+	Path    string         `json:"path"`
+	Raw     []byte         `json:"raw,omitempty"`
+	Size    int64          `json:"size"`
+	ModTime time.Time      `json:"mod_time"`
+	Print   footage.Digest `json:"print,omitzero"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (s Source) MarshalJSON() ([]byte, error) {
-	out := storedSource{Path: s.Path, Size: s.Size, ModTime: s.ModTime}
+	out := storedSource{Path: s.Path, Size: s.Size, ModTime: s.ModTime, Print: s.Print}
 	if !utf8.ValidString(s.Path) {
-		out.Path, out.Raw = printable(s.Path), []byte(s.Path)
+		out.Path, out.Raw = strings.ToValidUTF8(s.Path, "\uFFFD"), []byte(s.Path)
 	}
 	return json.Marshal(out)
 }
@@ -60,19 +63,24 @@ func (s *Source) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return err
 	}
-	*s = Source{Path: in.Path, Size: in.Size, ModTime: in.ModTime}
+	*s = Source{Path: in.Path, Size: in.Size, ModTime: in.ModTime, Print: in.Print}
 	if in.Raw != nil {
 		s.Path = string(in.Raw)
 	}
 	return nil
 }
 
-// printable returns a name in valid UTF-8, for people, records and the cloud.
-func printable(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
-
 // Same reports whether both are the same file.
-func (s Source) Same(o Source) bool {
+func (s Source) Same(o Source) bool { return s.sameName(o) && s.Print == o.Print }
+
+// sameName reports whether path, size and time are equal, whatever the content is.
+func (s Source) sameName(o Source) bool {
 	return s.Path == o.Path && s.Size == o.Size && s.ModTime.Equal(o.ModTime)
+}
+
+// mayBeSame reports whether both may be the same file: at least one has no fingerprint, or both have the same.
+func (s Source) mayBeSame(o Source) bool {
+	return s.sameName(o) && (s.Print == o.Print || s.Print.IsZero() || o.Print.IsZero())
 }
 
 // Transfer is the state of one part's upload. Offset is the last one that is known here; the
@@ -101,13 +109,21 @@ type Record struct {
 	Source    Source         `json:"source"`
 	Telemetry *Source        `json:"telemetry,omitempty"`
 	SHA256    footage.Digest `json:"sha256"`
-	Video     Transfer       `json:"video"`
-	Sidecar   Transfer       `json:"sidecar"`
-	Thumbnail Transfer       `json:"thumbnail,omitzero"`
+	// TelemetrySHA256 is the digest of the spooled telemetry, zero without one. See TelemetryConfirmed.
+	TelemetrySHA256 footage.Digest `json:"telemetry_sha256,omitzero"`
+	// LogOf marks a flight log that arrived after its video: it is the footage of that video. The log has a record, a
+	// manifest (with the log as its video) and chunks like footage, and is uploaded as telemetry of LogOf.
+	LogOf     footage.ID `json:"log_of,omitempty"`
+	Video     Transfer   `json:"video"`
+	Sidecar   Transfer   `json:"sidecar"`
+	Thumbnail Transfer   `json:"thumbnail,omitzero"`
 	// HasThumbnail is true when the manifest has a thumbnail.
-	HasThumbnail bool       `json:"has_thumbnail,omitempty"`
-	DuplicateOf  footage.ID `json:"duplicate_of,omitempty"`
-	Reason       string     `json:"reason,omitempty"` // why quarantined
+	HasThumbnail bool `json:"has_thumbnail,omitempty"`
+	// Captured is when the video was recorded, zero when that is not known, and CapturedFrom where that time is from.
+	Captured     time.Time          `json:"captured,omitzero"`
+	CapturedFrom footage.TimeSource `json:"captured_from,omitempty"`
+	DuplicateOf  footage.ID         `json:"duplicate_of,omitempty"`
+	Reason       string             `json:"reason,omitempty"` // why quarantined
 	// Stale is true when the source changed or is missing. It is read only after the watcher
 	// reports it again.
 	Stale bool `json:"stale,omitempty"`
@@ -129,6 +145,12 @@ type Record struct {
 	Read    int64   `json:"-"` // bytes read from the card so far
 
 	jobSaved time.Time // when Job was last written, by the monotonic clock
+}
+
+// TelemetryConfirmed reports whether the cloud has the spooled telemetry with the right digest. Telemetry that the cloud
+// refused is done as well, but has no upload.
+func (r *Record) TelemetryConfirmed() bool {
+	return !r.TelemetrySHA256.IsZero() && r.Sidecar.Done && r.Sidecar.URL != ""
 }
 
 // resetTransfers restarts the upload of every part.

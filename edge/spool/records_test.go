@@ -35,7 +35,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	if n := len(s.Records.All()); n != 3 {
 		t.Errorf("%d records are kept, want 3", n)
 	}
-	if !must.Get(s.Captures.Known(first.Source))(t) {
+	if must.Get(s.Captures.Match(first.Source))(t) != Same {
 		t.Error("the file of a pruned record is not known")
 	}
 	if copied := fill(t, s, "/card/copy.mp4", 20, 50); copied.State != Duplicate {

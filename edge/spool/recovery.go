@@ -154,6 +154,8 @@ func (v *Recovery) adoptOne(id footage.ID, m footage.Manifest) error {
 	v.records.mu.Lock()
 	defer v.records.mu.Unlock()
 	v.records.seq++
-	return v.records.save(&Record{ID: id, Seq: v.records.seq, State: Spooled, Name: printable(m.Video.Name),
-		SHA256: m.Video.SHA256, Source: Source{Size: m.Video.Size, ModTime: m.Captured}}, nil)
+	r := Record{ID: id, Seq: v.records.seq, State: Spooled, Name: footage.SafeName(m.Video.Name), LogOf: m.TelemetryOf,
+		Source: Source{Size: m.Video.Size, ModTime: m.Captured}, HasThumbnail: m.Thumbnail != nil}
+	r.describe(m)
+	return v.records.save(&r, nil)
 }

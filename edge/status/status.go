@@ -36,6 +36,8 @@ type Status struct {
 	// Totals counts footage by phase. It has every phase.
 	Totals  map[Phase]int `json:"totals"`
 	Footage []Footage     `json:"footage"` // in the order of capture
+	// FlightLogs are the logs that arrived after their video and are not yet in the cloud.
+	FlightLogs []FlightLog `json:"flight_logs,omitempty"`
 }
 
 // Agent describes the running agent.
@@ -99,7 +101,7 @@ func Phases() []Phase {
 type Footage struct {
 	ID      footage.ID     `json:"id"`
 	Name    string         `json:"name"`
-	Path    string         `json:"path"`
+	Path    string         `json:"path"` // as footage.SafePath shows it
 	Size    int64          `json:"size"`
 	SHA256  footage.Digest `json:"sha256"` // empty until the whole file is read
 	Phase   Phase          `json:"phase"`
@@ -108,15 +110,37 @@ type Footage struct {
 	Offset  int64          `json:"offset"`  // bytes that the cloud has
 	Rate    float64        `json:"rate"`    // bytes per second
 	// Waiting is why nothing moves now, Reason why nothing will without a person.
-	Waiting     string       `json:"waiting,omitempty"`
-	Reason      string       `json:"reason,omitempty"`
-	DuplicateOf footage.ID   `json:"duplicate_of,omitempty"`
-	Priority    int          `json:"priority"` // the highest is sent first
-	Telemetry   bool         `json:"telemetry"`
-	Thumbnail   bool         `json:"thumbnail"` // the camera stored a picture
-	Job         *Job         `json:"job,omitempty"`
-	Count       *spool.Count `json:"count,omitempty"`
-	Updated     time.Time    `json:"updated"`
+	Waiting     string     `json:"waiting,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
+	DuplicateOf footage.ID `json:"duplicate_of,omitempty"`
+	Priority    int        `json:"priority"` // the highest is sent first
+	Telemetry   bool       `json:"telemetry"`
+	// Captured is when it was recorded, nil when that is not known, and CapturedFrom where that time is from. CapturedFrom
+	// is "" until the file is read, and for footage of an earlier release.
+	Captured     *time.Time         `json:"captured,omitempty"`
+	CapturedFrom footage.TimeSource `json:"captured_from,omitempty"`
+	FileTime     time.Time          `json:"file_time"` // the date that the card has, right or wrong
+	Thumbnail    bool               `json:"thumbnail"` // the camera stored a picture
+	Job          *Job               `json:"job,omitempty"`
+	Count        *spool.Count       `json:"count,omitempty"`
+	Updated      time.Time          `json:"updated"`
+}
+
+// FlightLog is a flight log that arrived after its video.
+type FlightLog struct {
+	ID      footage.ID  `json:"id"` // names it in commands
+	Footage footage.ID  `json:"footage"`
+	Path    string      `json:"path"` // as footage.SafePath shows it
+	Size    int64       `json:"size"`
+	State   spool.State `json:"state"`
+	Waiting string      `json:"waiting,omitempty"`
+	Reason  string      `json:"reason,omitempty"`
+}
+
+// LogOfRecord returns the status of a flight log's record.
+func LogOfRecord(r spool.Record) FlightLog {
+	return FlightLog{ID: r.ID, Footage: r.LogOf, Path: footage.SafePath(r.Source.Path), Size: r.Source.Size, State: r.State,
+		Waiting: r.Waiting, Reason: r.Reason}
 }
 
 // Job is the progress of counting in the cloud.
@@ -131,10 +155,14 @@ type Job struct {
 // OfRecord returns the status of one record. lookup finds the record that a duplicate
 // stands for.
 func OfRecord(r spool.Record, lookup func(footage.ID) (spool.Record, bool)) Footage {
-	f := Footage{ID: r.ID, Name: r.Name, Path: r.Source.Path, Size: r.Source.Size, SHA256: r.SHA256, State: r.State,
+	f := Footage{ID: r.ID, Name: r.Name, Path: footage.SafePath(r.Source.Path), Size: r.Source.Size, SHA256: r.SHA256, State: r.State,
 		Offset: r.Video.Offset, Rate: r.Rate, Waiting: r.Waiting, Reason: r.Reason, DuplicateOf: r.DuplicateOf,
 		Priority:  r.Priority,
-		Telemetry: r.Telemetry != nil, Thumbnail: r.HasThumbnail, Count: r.Count, Updated: r.Updated}
+		Telemetry: r.Telemetry != nil, Thumbnail: r.HasThumbnail, Count: r.Count, Updated: r.Updated,
+		CapturedFrom: r.CapturedFrom, FileTime: r.Source.ModTime.UTC()}
+	if !r.Captured.IsZero() {
+		f.Captured = &r.Captured
+	}
 	j, count := r.Job, r.Count
 	if r.DuplicateOf != "" {
 		if first, ok := lookup(r.DuplicateOf); ok {

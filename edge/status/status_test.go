@@ -59,6 +59,7 @@ func TestDuplicateShowsTheCountOfTheFirst(t *testing.T) {
 
 func sampleStatus() Status {
 	eta := 61.0
+	captured := time.Date(2025, 6, 1, 8, 0, 0, 0, time.UTC)
 	s := Status{V: Version, Clock: topic.ClockSynced, Link: uplink.Link{State: uplink.LinkDown, Detail: "no route"},
 		Agent: Agent{Site: "north", Device: "dock-1", Version: "1.0", Session: 3, Uptime: 61, Paused: true},
 		Uplink: uplink.Report{Order: uplink.Newest, Limit: 1 << 20, LimitOrdered: true, Metered: true,
@@ -68,17 +69,22 @@ func sampleStatus() Status {
 			Reconciliation: uplink.Reconciliation{At: time.Date(2026, 11, 24, 3, 4, 0, 0, time.UTC), Checked: 12, Lost: 1,
 				Faults: []string{"X\x1b.MP4 (x): the cloud lost it"}}},
 		Broker: Broker{Enabled: true, Waiting: 2}, Disk: Disk{Total: 1 << 40, Free: 1 << 30, Spool: 5 << 20, Quota: 1 << 30},
-		Folders: []watch.Folder{{Path: "/card", Fault: "no such file"}},
-		Totals:  map[Phase]int{PhaseUploading: 1, PhaseCounting: 1, PhaseDone: 1, PhaseQuarantined: 1}}
+		Folders: []watch.Folder{{Path: "/card", Fault: "no such file"}, {Path: "/dock", Files: 1,
+			Skipped: []watch.Skipped{{Reason: watch.OtherVideo, Files: 2, Examples: []string{"a.MXF", "b.MXF"}}}}},
+		Totals: map[Phase]int{PhaseUploading: 1, PhaseCounting: 1, PhaseDone: 1, PhaseQuarantined: 1}}
+	s.FlightLogs = []FlightLog{{ID: "l", Footage: "a", Path: "/card/A.SRT", State: spool.Quarantined,
+		Reason: "refused by the cloud"}}
 	s.ClockHint = &ClockHint{Source: topic.ClockGNSS, From: "GNSS", Time: time.Date(2026, 11, 24, 3, 4, 0, 0, time.UTC),
 		Offset: 12.5, Uncertainty: 1, Age: 3, Text: "GNSS gives 03:04\x1b"}
 	s.Footage = []Footage{
 		{ID: "a", Name: "A.MP4", Priority: 7, Size: 2 << 30, Phase: PhaseUploading, Percent: 41.4, Rate: 1.5 * (1 << 20),
 			Waiting: "cloud is busy"},
-		{ID: "b", Name: "B.MP4", Size: 100, Phase: PhaseCounting, Percent: 12,
+		{ID: "b", Name: "B.MP4", Size: 100, Phase: PhaseCounting, Percent: 12, Captured: &captured,
+			CapturedFrom: footage.FromFlightLog, FileTime: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC),
 			Job: &Job{Progress: job.Progress{Stage: job.StageDetect, Count: 17, ETASeconds: &eta}}},
 		{ID: "c", Name: "C\x1b[2J.MP4", Size: 100, Phase: PhaseDone, Job: &Job{Progress: job.Progress{Count: 92}},
-			Count: &spool.Count{Unique: 92, Low: 88, High: 97}},
+			Count: &spool.Count{Unique: 92, Low: 88, High: 97}, CapturedFrom: footage.FromNothing,
+			FileTime: time.Date(2107, 12, 31, 0, 0, 0, 0, time.UTC)},
 		{ID: "e", Name: strings.Repeat("long", 60) + "_0042.MP4", Phase: PhaseWaiting},
 		{ID: "d", Name: "D.MP4", Phase: PhaseQuarantined, Reason: "not a video", DuplicateOf: "a"},
 	}
@@ -92,11 +98,14 @@ func TestTable(t *testing.T) {
 	}
 	for _, want := range []string{"north/dock-1", "PAUSED by an operator", "link    down: no route",
 		"uplink  newest first, at most 1.0 MiB/s (ordered), windows 22:00-06:00, metered, 3.0 MiB of 200 MiB today, 1.0 GiB this month",
-		"cloud   12 compared at 2026-11-24 03:04 UTC: 1 LOST", "FAULT: X?.MP4 (x): the cloud lost it",
-		"waiting: cloud is busy; priority 7", "broker  down, 2 messages queued", "clock   synced: GNSS gives 03:04?",
+		"cloud   12 compared at 2026-11-24 03:04 UTC: 1 LOST", `FAULT: X\x1b.MP4 (x): the cloud lost it`,
+		"waiting: cloud is busy; priority 7", "broker  down, 2 messages queued", "clock   synced: GNSS gives 03:04" + `\x1b`,
 		"not readable: no such file",
 		"41 %  1.5 MiB/s", "waiting: cloud is busy", "detect 12 %  1m1s left", "17 so far", "92 (88 to 97)",
-		"not a video; same content as a", "C?[2J.MP4"} {
+		"not a video; same content as a", `C\x1b[2J.MP4`,
+		"        not taken: 2 videos of a kind that cannot be read; convert them to MP4 (a.MXF, b.MXF)",
+		"log     /card/A.SRT of footage a: quarantined: refused by the cloud",
+		"captured 2025-06-01 by its flight log, the card says 1980-01-01", "time of capture unknown, the card says 2107-12-31"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
 		}
@@ -114,7 +123,7 @@ func TestTable(t *testing.T) {
 func TestLine(t *testing.T) {
 	s := sampleStatus()
 	s.Alarms = map[string]string{"space": "full\x1b"}
-	const want = "1 to send, link down, 1.0 GiB free, broker down, 1 quarantined, paused by an operator, ALARM space: full?"
+	const want = `1 to send, link down, 1.0 GiB free, broker down, 1 quarantined, paused by an operator, ALARM space: full\x1b`
 	if got := Line(s); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

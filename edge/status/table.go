@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -9,12 +10,16 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"cattlecounter/shared/footage"
 	"cattlecounter/shared/settings"
 )
 
 // WriteTable prints a status for people.
 func WriteTable(w io.Writer, s Status) error {
 	writeHead(w, s)
+	for _, l := range s.FlightLogs {
+		fmt.Fprintf(w, "log     %s of footage %s: %s%s\n", clean(l.Path), l.Footage, l.State, detail(cmp.Or(l.Reason, l.Waiting)))
+	}
 	if len(s.Footage) == 0 {
 		return nil
 	}
@@ -54,6 +59,9 @@ func writeHead(w io.Writer, s Status) {
 	for _, f := range s.Folders {
 		fmt.Fprintf(w, "folder  %s  %s\n", f.Path, when(f.Fault == "", fmt.Sprintf("%d videos", f.Files),
 			"not readable: "+f.Fault))
+		for _, k := range f.Skipped {
+			fmt.Fprintf(w, "        not taken: %s\n", clean(k.String()))
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
 		fmt.Fprintf(w, "ALARM   %s\n", clean(s.Alarms[name]))
@@ -76,15 +84,8 @@ func when(yes bool, then, otherwise string) string {
 
 func detail(s string) string { return when(s != "", ": "+clean(s), "") }
 
-// clean replaces control characters, which could break the table or the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
-}
+// clean escapes what could break the table or the terminal, or hide or turn text.
+func clean(s string) string { return footage.SafePath(s) }
 
 // shorten cuts a long name in the middle, because its end has the number. The JSON form
 // has the whole name.
@@ -136,11 +137,24 @@ func note(f Footage) string {
 	if f.Priority != 0 {
 		parts = append(parts, fmt.Sprintf("priority %d", f.Priority))
 	}
+	switch f.CapturedFrom {
+	case "", footage.FromFile:
+	case footage.FromNothing:
+		parts = append(parts, "time of capture unknown, the card says "+date(f.FileTime))
+	default:
+		if f.Captured == nil {
+			break // a document of another program
+		}
+		parts = append(parts, fmt.Sprintf("captured %s by its %s, the card says %s", date(*f.Captured),
+			strings.ReplaceAll(string(f.CapturedFrom), "_", " "), date(f.FileTime)))
+	}
 	if f.DuplicateOf != "" {
 		parts = append(parts, "same content as "+string(f.DuplicateOf))
 	}
 	return when(len(parts) > 0, clean(strings.Join(parts, "; ")), "-")
 }
+
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // inBytes prints a size with three or four digits.
 func inBytes(n int64) string { return settings.ByteSize(n).Short() }

@@ -40,6 +40,9 @@ func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 		if !r.State.HasContent() || r.State == spool.Confirmed {
 			continue
 		}
+		if r.LogOf != "" && u.videoUnsent(r.LogOf) {
+			continue
+		}
 		if u.nothingToSend(r) {
 			u.o.Spool.Records.SetWaiting(r.ID, ErrThumbnails.Error())
 			continue

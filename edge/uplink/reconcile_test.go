@@ -205,7 +205,11 @@ func TestOnCard(t *testing.T) {
 	if !onCard(s) {
 		t.Error("the file is not found")
 	}
-	s.Size = 5
+	s.Print = footage.Sum([]byte("another recording"))
+	if onCard(s) {
+		t.Error("a file with another fingerprint counts as the captured one")
+	}
+	s.Print, s.Size = footage.Digest{}, 5
 	if onCard(s) || onCard(spool.Source{Path: path + "x"}) {
 		t.Error("another file counts as the captured one")
 	}

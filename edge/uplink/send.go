@@ -39,6 +39,9 @@ func (u *Uplink) send(ctx context.Context, r spool.Record) error {
 	if r, err = u.o.Spool.Uploads.Begin(r.ID); err != nil {
 		return err
 	}
+	if r.LogOf != "" {
+		return u.sendLog(ctx, r, m)
+	}
 	if m.Telemetry != nil {
 		if err := u.sendFile(ctx, r, m, spool.Telemetry, m.Telemetry); err != nil && !u.dropsTelemetry(r, err) {
 			return err
@@ -180,6 +183,9 @@ func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *foo
 func metadata(m footage.Manifest, p spool.Part, f *footage.File) wire.Metadata {
 	md := wire.Metadata{Filename: f.Name, Filetype: mime.TypeByExtension(filepath.Ext(f.Name)), Footage: m.Footage,
 		SHA256: f.SHA256, Captured: m.Captured, Kind: wire.Kind(p)}
+	if m.TelemetryOf != "" {
+		md.Kind, md.Footage = wire.KindTelemetry, m.TelemetryOf
+	}
 	switch md.Kind {
 	case wire.KindTelemetry:
 		md.Filetype = "application/x-subrip"

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cattlecounter/shared/footage"
 )
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
@@ -18,9 +20,16 @@ func TestCardNote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	neither := func(name string) bool { return !isFootage(name) && !isTelemetry(name) }
+	is := func(want kind, reason Reason) func(string) bool {
+		return func(name string) bool {
+			k, why := classify(name)
+			return k == want && (reason == "" || reason == why)
+		}
+	}
 	rules := map[string]func(string) bool{
-		"footage": isFootage, "telemetry": isTelemetry, "left alone": neither, "unfinished": neither, "folders left alone": skipsFolder,
+		"footage": is(footageFile, ""), "telemetry": is(telemetryFile, ""), "proxies": is(skippedFile, Proxy),
+		"photos": is(skippedFile, Photo), "sound": is(skippedFile, Audio), "other videos": is(skippedFile, OtherVideo),
+		"hidden": is(skippedFile, Hidden), "unfinished": is(skippedFile, Unfinished), "folders left alone": skipsFolder,
 	}
 	named := map[string][]string{}
 	for line := range strings.Lines(string(b)) {
@@ -45,8 +54,13 @@ func TestCardNote(t *testing.T) {
 			t.Errorf("the table has no row %q", row)
 		}
 	}
-	if got := named["footage"]; !slices.Equal(got, videoExtensions) {
-		t.Errorf("the note lists %v as footage, the code %v", got, videoExtensions)
+	if got, want := named["footage"], footage.VideoExtensions(); !slices.Equal(got, want) {
+		t.Errorf("the note lists %v as footage, the code %v", got, want)
+	}
+	for row, reason := range map[string]Reason{"proxies": Proxy, "other videos": OtherVideo, "photos": Photo, "sound": Audio} {
+		if got, want := named[row], otherExtensions[reason]; !slices.Equal(got, want) {
+			t.Errorf("the note lists %v as %s, the code %v", got, row, want)
+		}
 	}
 	for _, ending := range partialEndings {
 		if !slices.Contains(named["unfinished"], "x"+ending+".mp4") {
@@ -60,7 +74,7 @@ func TestCardNote(t *testing.T) {
 	}
 	for _, m := range codeSpan.FindAllStringSubmatch(string(b), -1) { // DJI's layouts
 		if folder, name := path.Split(m[1]); folder != "" && strings.HasSuffix(name, ".MP4") {
-			if !isFootage(name) || slices.ContainsFunc(strings.Split(strings.Trim(folder, "/"), "/"), skipsFolder) {
+			if !is(footageFile, "")(name) || slices.ContainsFunc(strings.Split(strings.Trim(folder, "/"), "/"), skipsFolder) {
 				t.Errorf("the watcher would not capture %s", m[1])
 			}
 		}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"cattlecounter/edge/cardfile"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,8 +38,17 @@ func (b *recorder) setFail(err error) {
 	b.fail = err
 }
 
-func (b *recorder) Known(f File) (bool, error) {
-	return slices.ContainsFunc(b.all(), func(x Finding) bool { return x.Video.Path == f.Path && x.Video.same(f) }), nil
+func (b *recorder) Known(f Finding) (bool, error) {
+	if f.Video.Path == "" {
+		return slices.ContainsFunc(b.all(), func(x Finding) bool { return sameLog(x, f) }), nil
+	}
+	return slices.ContainsFunc(b.all(), func(x Finding) bool {
+		return x.Video == f.Video && (f.Telemetry == nil || sameLog(x, f))
+	}), nil
+}
+
+func sameLog(a, b Finding) bool {
+	return a.Telemetry != nil && b.Telemetry != nil && *a.Telemetry == *b.Telemetry
 }
 
 func (b *recorder) Capture(f Finding) error {
@@ -106,14 +117,22 @@ func pass(d time.Duration) {
 }
 
 func TestNames(t *testing.T) {
-	for name, want := range map[string]bool{
-		"DJI_0001.MP4": true, "DJI_0001.mp4": true, "a.MOV": true, "a.mkv": true, "a.AVI": true, "a.ts": true,
-		"DJI_0001.LRF": false, "DJI_0001.THM": false, "DJI_0001.SRT": false, "DJI_0001.JPG": false, "._DJI_0001.MP4": false, ".hidden.mp4": false,
-		"a.mp4.part": false, "a.mp4.tmp": false, "a.part.mp4": false, "a.tmp.MP4": false, "a.crdownload": false, "a.mp4~": false, "mp4": false, ".mp4": false,
+	for name, want := range map[string]Reason{
+		"DJI_0001.MP4": "", "DJI_0001.mp4": "", "a.MOV": "", "a.mkv": "", "a.AVI": "", "a.ts": "", "a.m4v": "", "00001.MTS": "",
+		"a.m2ts": "", "a.webm": "", "a.M2T": "", "a.3gp": "", "a.qt": "",
+		"DJI_0001.LRF": Proxy, "GL010001.LRV": Proxy, "DJI_0001.THM": Thumbnail, "DJI_0001.JPG": Photo, "a.DNG": Photo,
+		"a.WAV": Audio, "a.MXF": OtherVideo, "VID.insv": OtherVideo, "a.hevc": OtherVideo,
+		"._DJI_0001.MP4": Hidden, ".hidden.mp4": Hidden, ".mp4": Hidden, ".srt": Hidden,
+		"a.mp4.part": Unfinished, "a.mp4.tmp": Unfinished, "a.part.mp4": Unfinished, "a.tmp.MP4": Unfinished,
+		"a.crdownload": Unfinished, "a.mp4~": Unfinished, "a.srt.part": Unfinished,
+		"mp4": Unknown, "a.txt": Unknown, "a.mp4x": Unknown, "a": Unknown,
 	} {
-		if isFootage(name) != want {
-			t.Errorf("%s is footage: got %v, want %v", name, !want, want)
+		if k, why := classify(name); why != want || (k == footageFile) != (want == "") {
+			t.Errorf("%s: got kind %d, reason %q, want %q", name, k, why, want)
 		}
+	}
+	if k, _ := classify("DJI_0001.SRT"); k != telemetryFile {
+		t.Errorf("DJI_0001.SRT: got kind %d, want telemetry", k)
 	}
 	for name, want := range map[string]bool{"MISC": true, "misc": true, ".Trashes": true, "System Volume Information": true, "100MEDIA": false,
 		"DJI_202611221930_001": false, "DCIM": false} {
@@ -136,8 +155,22 @@ func TestCardLayout(t *testing.T) {
 		if want := []string{"DJI_0001.MP4", "DJI_20261122_0001_D.MP4", "top.mov"}; !slices.Equal(b.names(), want) {
 			t.Errorf("captured %v, want %v", b.names(), want)
 		}
-		if f := w.Folders(); f[0].Fault != "" || f[0].Files != 3 {
+		f := w.Folders()
+		if f[0].Fault != "" || f[0].Files != 3 {
 			t.Errorf("got %+v, want a readable folder with 3 videos", f)
+		}
+		want := map[Reason][]string{
+			OtherFolder: {".Trashes", "MISC"}, Proxy: {"DCIM/100MEDIA/DJI_0001.LRF"}, Hidden: {"DCIM/100MEDIA/._DJI_0001.MP4"},
+			Unfinished: {"a.mp4.part"}, NotRegular: {"link.mov"},
+			NotVideo: {"DCIM/100MEDIA/DJI_0001.MP4", "DCIM/DJI_202611221930_001/DJI_20261122_0001_D.MP4", "top.mov"}}
+		for _, s := range f[0].Skipped {
+			if s.Files != len(want[s.Reason]) || !slices.Equal(s.Examples, want[s.Reason]) {
+				t.Errorf("%s: got %d files, %q, want %q", s.Reason, s.Files, s.Examples, want[s.Reason])
+			}
+			delete(want, s.Reason)
+		}
+		if len(want) > 0 {
+			t.Errorf("got %+v, %v is missing", f[0].Skipped, want)
 		}
 	})
 }
@@ -182,7 +215,7 @@ func TestStalledCopyIsNotCaptured(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		detects := hasWriter(probe)
+		detects := cardfile.HasWriter(probe)
 		_ = probe.Close()
 		pass(5 * time.Minute)
 		if detects && len(b.all()) != 0 {

@@ -8,13 +8,14 @@ import (
 // TimeSource is where a capture time comes from.
 type TimeSource string
 
-// Sources of a capture time, from the best to the worst. "" means that no time is known, or that the manifest was
-// written before this field existed: then the time is the file's.
+// Sources of a capture time, in the order in which they are asked. "" in a manifest that was written before this field
+// existed stands for FromFile.
 const (
 	FromFile      TimeSource = "file"       // modification time on the card
 	FromContainer TimeSource = "container"  // creation time inside the video file
 	FromFlightLog TimeSource = "flight_log" // first date in the telemetry, in local time
 	FromName      TimeSource = "name"       // date in the file name, in local time
+	FromNothing   TimeSource = "unknown"    // none of them is plausible, and the time is zero
 )
 
 const (

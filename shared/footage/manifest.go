@@ -25,7 +25,7 @@ type Chunk struct {
 
 // File describes the content of one file cut into chunks.
 type File struct {
-	Name   string  `json:"name"` // base name on the card
+	Name   string  `json:"name"` // SafeName of the base name on the card
 	Size   int64   `json:"size"` // bytes
 	SHA256 Digest  `json:"sha256"`
 	Chunks []Chunk `json:"chunks"`
@@ -36,12 +36,17 @@ type File struct {
 type Manifest struct {
 	Version  int       `json:"version"`
 	Footage  ID        `json:"footage"`
-	Captured time.Time `json:"captured"` // modification time on the card, UTC; as good as the drone's clock
-	Video    File      `json:"video"`
+	Captured time.Time `json:"captured"` // UTC; zero when no plausible time is known
+	// CapturedFrom is where Captured comes from. "" with a time is the modification time on the card.
+	CapturedFrom TimeSource `json:"captured_from,omitempty"`
+	Video        File       `json:"video"`
 	// Telemetry is the drone's .SRT sidecar, nil when there was none.
 	Telemetry *File `json:"telemetry,omitempty"`
 	// Thumbnail is a small JPEG that the camera left, nil when there was none.
 	Thumbnail *File `json:"thumbnail,omitempty"`
+	// TelemetryOf marks the manifest of a flight log that arrived after its video: Video is the log, and TelemetryOf the
+	// footage of the video.
+	TelemetryOf ID `json:"telemetry_of,omitempty"`
 }
 
 // DecodeManifest parses and validates JSON. The error wraps ErrInvalid.
@@ -65,6 +70,11 @@ func (m Manifest) Validate() error {
 	}
 	if _, err := ParseID(string(m.Footage)); err != nil {
 		errs = append(errs, err)
+	}
+	if m.TelemetryOf != "" {
+		if _, err := ParseID(string(m.TelemetryOf)); err != nil {
+			errs = append(errs, fmt.Errorf("telemetry_of: %w", err))
+		}
 	}
 	errs = append(errs, m.Video.validate("video"))
 	if m.Telemetry != nil {

@@ -1,0 +1,39 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cattlecounter/edge/spool"
+	"cattlecounter/shared/footage"
+)
+
+// videoUnsent reports whether the video of a late flight log is still to be sent. The log is sent after it: the video may
+// bring an older log, which must not replace this one.
+func (u *Uplink) videoUnsent(id footage.ID) bool {
+	v, ok := u.o.Spool.Records.Get(id)
+	return ok && v.State != spool.Confirmed && !v.State.Ended()
+}
+
+// sendLog sends a flight log that arrived after its video, as telemetry of the video's footage. The cloud compares the
+// digest before it accepts the last byte, so an accepted log is confirmed. A cloud that has another log for the footage
+// replaces it.
+func (u *Uplink) sendLog(ctx context.Context, r spool.Record, m footage.Manifest) error {
+	if err := u.sendFile(ctx, r, m, spool.Video, &m.Video); err != nil {
+		if errors.Is(err, ErrIDTaken) {
+			return fmt.Errorf("flight log of footage %s: %w; a cloud of an older release accepts a log only before its video",
+				r.LogOf, err)
+		}
+		return err
+	}
+	if err := u.o.Spool.Uploads.Accept(r.ID); err != nil {
+		return err
+	}
+	if err := u.o.Spool.Uploads.Confirm(r.ID, ""); err != nil {
+		return err
+	}
+	u.o.Log.Info("flight log confirmed by the cloud", "footage", r.LogOf, "name", r.Name, "bytes", m.Video.Size,
+		"sha256", m.Video.SHA256.String())
+	return u.o.Spool.Uploads.Release(r.ID)
+}
