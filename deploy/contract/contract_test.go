@@ -213,7 +213,6 @@ func testRefusals(t *testing.T, c *cloud) {
 	_, id := station.Create(ctx, 10, badID)
 	_, kind := station.Create(ctx, 10, badKind)
 	_, taken := station.Create(ctx, 10, video("whole", other))
-	_, late := station.Create(ctx, 10, wire.Metadata{Footage: "whole", Kind: wire.KindTelemetry})
 	_, empty := station.Create(ctx, 0, video("empty", nil))
 	_, missing := station.Footage(ctx, "nothing")
 	for name, r := range map[string]struct {
@@ -231,7 +230,6 @@ func testRefusals(t *testing.T, c *cloud) {
 		"bad id":             {id, uplink.ErrRefused, wire.SlugBadMetadata},
 		"bad kind":           {kind, uplink.ErrRefused, wire.SlugBadMetadata},
 		"id of another file": {taken, uplink.ErrIDTaken, wire.SlugConflict},
-		"late telemetry":     {late, uplink.ErrIDTaken, wire.SlugConflict},
 		"empty file":         {empty, uplink.ErrRefused, wire.SlugEmpty},
 		"not a video":        {upload(t, station, video("letter", text), text), uplink.ErrRefused, wire.SlugNotAVideo},
 		"damaged":            {upload(t, station, damaged, content), uplink.ErrHash, wire.SlugHashMismatch},

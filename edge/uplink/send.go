@@ -181,7 +181,7 @@ func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *foo
 
 // metadata describes one file of a piece of footage to the cloud.
 func metadata(m footage.Manifest, p spool.Part, f *footage.File) wire.Metadata {
-	md := wire.Metadata{Filename: f.Name, Filetype: mime.TypeByExtension(filepath.Ext(f.Name)), Footage: m.Footage,
+	md := wire.Metadata{Filename: footage.SafeName(f.Name), Filetype: mime.TypeByExtension(filepath.Ext(f.Name)), Footage: m.Footage,
 		SHA256: f.SHA256, Captured: m.Captured, Kind: wire.Kind(p)}
 	if m.TelemetryOf != "" {
 		md.Kind, md.Footage = wire.KindTelemetry, m.TelemetryOf
@@ -190,7 +190,7 @@ func metadata(m footage.Manifest, p spool.Part, f *footage.File) wire.Metadata {
 	case wire.KindTelemetry:
 		md.Filetype = "application/x-subrip"
 	case wire.KindThumbnail:
-		md.Filename = m.Video.Name // of the video that it shows
+		md.Filename = footage.SafeName(m.Video.Name) // of the video that it shows
 	case wire.KindVideo:
 	}
 	return md

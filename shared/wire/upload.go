@@ -33,7 +33,7 @@ type Kind string
 // Kinds of uploads.
 const (
 	KindVideo     Kind = "video"
-	KindTelemetry Kind = "telemetry" // the drone's .SRT sidecar; before its video
+	KindTelemetry Kind = "telemetry" // the drone's .SRT sidecar; before or after its video
 	KindThumbnail Kind = "thumbnail" // a small JPEG; before or after its video
 )
 

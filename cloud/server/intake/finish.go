@@ -117,16 +117,23 @@ func (up *upload) verify(ctx context.Context) (footage.Digest, error) {
 	return digest, nil
 }
 
+// commitTelemetry commits a flight log, before its video or after it. A later log of the same device replaces an earlier
+// one.
 func (in *Intake) commitTelemetry(ctx context.Context, u ledger.Upload) error {
-	_, err := in.footage.Get(ctx, u.Footage)
+	have, err := in.footage.Get(ctx, u.Footage)
 	switch {
-	case err == nil:
-		return in.refuse(ctx, u, problem.New(wire.SlugConflict,
-			"Footage %s is complete; telemetry must be uploaded before its video.", u.Footage))
-	case !errors.Is(err, ledger.ErrNotFound):
+	case err == nil && have.Device != u.Device:
+		return in.refuse(ctx, u, asProblem(takenProblem(u)))
+	case err != nil && !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
-	_, err = in.blobs.Commit(ctx, u.ID, u.BlobKey)
+	if _, err = in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
+		return err
+	}
+	err = in.footage.SetTelemetry(ctx, u.Footage, u.BlobKey)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil // its video is still to come
+	}
 	return err
 }
 

@@ -38,13 +38,13 @@ func FuzzParseMetadata(f *testing.F) {
 
 func FuzzCleanName(f *testing.F) {
 	for _, s := range []string{"", ".", "..", "/", `C:\a\b.mp4`, "../../etc/passwd", "a\x00b\n",
-		strings.Repeat("ä", 300), "\xff"} {
+		strings.Repeat("ä", 300), "\xff", `k\xfche.mp4`, "cows\u202e4pm.mp4"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		got := cleanName(name, "id")
-		if got == "" || len(got) > maxName || strings.ContainsAny(got,
-			"/\\\x00\n\r") || got == "." || got == ".." || !utf8.ValidString(got) {
+		if got == "" || len(got) > footage.MaxName || strings.ContainsAny(got, "/\x00\n\r\u202e\u200b") || got == "." ||
+			got == ".." || !utf8.ValidString(got) || cleanName(got, "id") != got && !windowsPath.MatchString(got) {
 			t.Fatalf("%q became %q", name, got)
 		}
 	})

@@ -108,6 +108,7 @@ type (
 		Get(context.Context, footage.ID) (ledger.FootageView, error)
 		RecordUpload(ctx context.Context, id string, f ledger.Footage) (ledger.Recorded, error)
 		RestoreVideo(ctx context.Context, id string, f footage.ID, lost, key string) (ledger.Job, error)
+		SetTelemetry(ctx context.Context, id footage.ID, key string) error
 	}
 	// jobs compares the ledger with the queue.
 	jobs interface {

@@ -183,8 +183,6 @@ func TestRefusedAtCreation(t *testing.T) {
 			[]string{"Upload-Length", "5", "Upload-Metadata", meta("kind", "music")}},
 		"other content": {409, wire.SlugConflict,
 			[]string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "sha256", digestOf(nil))}},
-		"late telemetry": {409, wire.SlugConflict,
-			[]string{"Upload-Length", "5", "Upload-Metadata", meta("footage", "taken", "kind", "telemetry")}},
 		"large telemetry": {413, wire.SlugTooLarge,
 			[]string{"Upload-Length", strconv.Itoa(64<<20 + 1), "Upload-Metadata", meta("kind", "telemetry")}},
 		"large thumbnail": {413, wire.SlugTooLarge,
@@ -344,6 +342,20 @@ func TestTelemetry(t *testing.T) {
 		"f1"); f.TelemetryKey != "footage/f1/telemetry.srt" || !bytes.Equal(s.blob(f.TelemetryKey), srt) {
 		t.Fatalf("%+v", f)
 	}
+	// A log that arrives after its video, and one that replaces it.
+	for _, text := range []string{"1\nlate\n", "1\nlate and longer\n"} {
+		s.upload(clip("z", 2000), "footage", "f3")
+		path = s.create(len(text), "footage", "f3", "kind", "telemetry", "sha256", digestOf([]byte(text)))
+		s.wantPatch(path, 0, []byte(text))
+		f := must.Get(s.ledger.Footage.Get(t.Context(), "f3"))(t)
+		if f.TelemetryKey != "footage/f3/telemetry.srt" || string(s.blob(f.TelemetryKey)) != text || s.messages() != 2 {
+			t.Fatalf("after its video: %+v", f)
+		}
+	}
+	s.device.Name = "base-2"
+	s.want(s.do("POST", "/files/", nil, "Upload-Length", "5", "Upload-Metadata", meta("footage", "f3", "kind", "telemetry")),
+		http.StatusConflict, wire.SlugConflict)
+	s.device.Name = "base-1"
 	path = s.create(len(srt), "footage", "f2", "kind", "telemetry", "sha256", digestOf(nil))
 	s.want(s.patch(path, 0, srt), http.StatusUnprocessableEntity, wire.SlugHashMismatch)
 	s.wantGone(path)

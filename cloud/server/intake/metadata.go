@@ -4,18 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
-
-const maxName = 255 // bytes of a file name
 
 // newUpload makes the session that the metadata describes. The device is the
 // token's: what the client writes about it is ignored.
@@ -36,6 +33,9 @@ func newUpload(d ledger.Device, meta map[string]string, size int64, deferred boo
 		u.Footage = footage.NewID(now)
 	}
 	u.Name = cleanName(m.Filename, u.Footage)
+	if !footage.IsPlausible(u.Captured, now, footage.IsPlausible(now, now, false)) {
+		u.Captured = time.Time{} // a client whose drone's clock was wrong
+	}
 	switch u.Kind {
 	case wire.KindTelemetry:
 		u.BlobKey = wire.TelemetryKey(u.Footage)
@@ -60,22 +60,19 @@ func badMetadata(key string, err error) error {
 	return problem.New(wire.SlugBadMetadata, "Metadata %s: %v.", key, err)
 }
 
-// cleanName returns the base name of a file, by either kind of slash, without control
-// characters. People recognise the file by it; it is never used as a path.
+// cleanName returns the base name of a file in the form of footage.SafeName. People recognize the file by it; it is never
+// used as a path. A browser on Windows may send a whole path.
 func cleanName(name string, id footage.ID) string {
-	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
-	name = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, name))
-	for len(name) > maxName {
-		_, n := utf8.DecodeLastRuneInString(name)
-		name = name[:len(name)-n]
+	name = path.Base(name)
+	if windowsPath.MatchString(name) {
+		name = name[strings.LastIndex(name, `\`)+1:]
 	}
+	name = strings.TrimSpace(name)
 	if name == "" || name == "." || name == ".." || name == "/" {
 		return string(id)
 	}
-	return name
+	return footage.SafeName(name)
 }
+
+// windowsPath matches a path with a drive or a server.
+var windowsPath = regexp.MustCompile(`^([A-Za-z]:\\|\\\\)`)

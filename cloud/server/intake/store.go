@@ -86,10 +86,11 @@ func (in *Intake) checkCreate(ctx context.Context, u ledger.Upload) error {
 		return nil
 	case err != nil:
 		return err
-	case u.Kind == wire.KindTelemetry:
-		return problem.New(wire.SlugConflict,
-			"Footage %s is complete; telemetry must be uploaded before its video.", u.Footage)
-	case have.Device != u.Device, !u.SHA256.IsZero() && u.SHA256 != have.SHA256:
+	case have.Device != u.Device:
+		return takenProblem(u)
+	case u.Kind == wire.KindTelemetry: // it arrives after its video, or replaces an earlier log
+		return nil
+	case !u.SHA256.IsZero() && u.SHA256 != have.SHA256:
 		return takenProblem(u)
 	}
 	return nil
