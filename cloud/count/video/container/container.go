@@ -22,6 +22,10 @@ type Report struct {
 	// Duration is the playing time of the pictures, with the edits of the file.
 	Duration time.Duration
 	Codec    string // FourCC of the video track, as stored
+	// Started is the time that the container records for its creation, UTC. Cameras without a set clock write any time.
+	Started time.Time
+	// Width and Height are the pixels of the video track as shown, before a rotation.
+	Width, Height int
 }
 
 // Check checks a file of size bytes. The error wraps video.ErrEmpty, video.ErrNotVideo, video.ErrTruncated or

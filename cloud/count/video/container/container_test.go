@@ -30,13 +30,17 @@ func words(v ...uint32) []byte {
 	return b
 }
 
-// index is a moov with an audio track and a video track of 240 frames, 8 s.
+// started is the time in index, in seconds since 1904.
+const started = 3_831_609_600
+
+// index is a moov with an audio track and a video track of 240 frames of 1280x720 pixels, 8 s.
 func index() []byte {
 	track := func(handler, codec string, duration, samples uint32) []byte {
-		return be("trak", be("tkhd", words(0, 0, 0, 1, 0, duration)), be("mdia", be("hdlr", words(0, 0), []byte(handler)),
+		header := append(words(0, 0, 0, 1, 0, duration), make([]byte, 13*4)...)
+		return be("trak", be("tkhd", header, words(1280<<16, 720<<16)), be("mdia", be("hdlr", words(0, 0), []byte(handler)),
 			be("minf", be("stbl", be("stsd", words(0, 1, 16), []byte(codec)), be("stsz", words(0, 0, samples))))))
 	}
-	return be("moov", be("mvhd", words(0, 0, 0, 600, 4800)), track("soun", "mp4a", 4800, 9), track("vide", "avc1", 4800, 240))
+	return be("moov", be("mvhd", words(0, started, 0, 600, 4800)), track("soun", "mp4a", 4800, 9), track("vide", "avc1", 4800, 240))
 }
 
 func mkv(size uint64, content int) []byte {
@@ -135,13 +139,33 @@ func TestTail(t *testing.T) {
 func TestReport(t *testing.T) {
 	file := bytes.Join([][]byte{be("ftyp", []byte("isom")), index()}, nil)
 	rep, err := Check(bytes.NewReader(file), int64(len(file)))
-	if want := (Report{Container: footage.MP4, Frames: 240, Duration: 8 * time.Second, Codec: "avc1"}); err != nil || rep != want {
+	want := Report{Container: footage.MP4, Frames: 240, Duration: 8 * time.Second, Codec: "avc1",
+		Started: time.Date(2025, 6, 1, 8, 0, 0, 0, time.UTC), Width: 1280, Height: 720}
+	if err != nil || rep != want {
 		t.Errorf("got %+v %v, want %+v", rep, err, want)
 	}
 	file = avi(180, 120)
 	rep, err = Check(bytes.NewReader(file), int64(len(file)))
-	if want := (Report{Container: footage.AVI, Frames: 100, Duration: 4 * time.Second}); err != nil || rep != want {
+	want = Report{Container: footage.AVI, Frames: 100, Duration: 4 * time.Second, Width: 64, Height: 48}
+	if err != nil || rep != want {
 		t.Errorf("got %+v %v, want %+v", rep, err, want)
+	}
+}
+
+// TestTimeOfBothVersions reads the long form of the headers too, and no time where a camera wrote none.
+func TestTimeOfBothVersions(t *testing.T) {
+	version1 := words(1<<24, 0, started, 0, started, 600, 0, 4800)
+	if got := creationTime(version1); got != time.Date(2025, 6, 1, 8, 0, 0, 0, time.UTC) {
+		t.Errorf("version 1: %v", got)
+	}
+	for _, c := range [][]byte{nil, words(0, 0, 0), words(1<<24, ^uint32(0), 0), {9, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1}} {
+		if got := creationTime(c); !got.IsZero() {
+			t.Errorf("% x: %v", c, got)
+		}
+	}
+	long := append(append(words(1<<24), make([]byte, 21*4)...), words(640<<16, 512<<16)...)
+	if w, h := trackSize(long); w != 640 || h != 512 {
+		t.Errorf("version 1: %dx%d", w, h)
 	}
 }
 
@@ -166,7 +190,7 @@ func FuzzCheck(f *testing.F) {
 		}
 		rep, err := Check(bytes.NewReader(b), int64(len(b)))
 		if err == nil {
-			if rep.Frames < 0 || rep.Duration < 0 {
+			if rep.Frames < 0 || rep.Duration < 0 || rep.Width < 0 || rep.Height < 0 {
 				t.Fatalf("%+v", rep)
 			}
 			return

@@ -112,6 +112,7 @@ func readMoov(rep *Report, r io.ReaderAt, b box) error {
 		switch kind {
 		case "mvhd":
 			scale, _ = timescaleAndDuration(c)
+			rep.Started = creationTime(c)
 		case "trak":
 			readTrack(rep, c, scale)
 		}
@@ -123,16 +124,19 @@ func readMoov(rep *Report, r io.ReaderAt, b box) error {
 // movie and includes the edit list.
 func readTrack(rep *Report, trak []byte, scale uint32) {
 	duration := uint64(0)
+	width, height := 0, 0
 	for kind, c := range children(trak) {
 		switch kind {
 		case "tkhd":
 			duration = trackDuration(c)
+			width, height = trackSize(c)
 		case "mdia":
 			frames, codec, ok := readMedia(c)
 			if !ok || rep.Codec != "" {
 				continue
 			}
 			rep.Frames, rep.Codec = frames, codec
+			rep.Width, rep.Height = width, height
 			if seconds := float64(duration) / float64(max(scale, 1)); scale > 0 && seconds < maxSeconds {
 				rep.Duration = time.Duration(seconds * float64(time.Second))
 			}
@@ -181,6 +185,36 @@ func timescaleAndDuration(c []byte) (uint32, uint64) {
 		return binary.BigEndian.Uint32(c[20:]), binary.BigEndian.Uint64(c[24:])
 	}
 	return 0, 0
+}
+
+// creationTime reads the time in mvhd: seconds since 1904, UTC. Zero stands for unknown.
+func creationTime(c []byte) time.Time {
+	seconds := uint64(0)
+	switch {
+	case len(c) >= 8 && c[0] == 0:
+		seconds = uint64(binary.BigEndian.Uint32(c[4:]))
+	case len(c) >= 12 && c[0] == 1:
+		seconds = binary.BigEndian.Uint64(c[4:])
+	}
+	const until1970, until2100 = 2_082_844_800, 6_185_289_600 // seconds since 1904
+	if seconds == 0 || seconds >= until2100 {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds)-until1970, 0).UTC()
+}
+
+// trackSize reads the width and the height at the end of tkhd: numbers with 16 bits behind the point.
+func trackSize(c []byte) (width, height int) {
+	length := 0
+	switch {
+	case len(c) >= 84 && c[0] == 0:
+		length = 84
+	case len(c) >= 96 && c[0] == 1:
+		length = 96
+	default:
+		return 0, 0
+	}
+	return int(binary.BigEndian.Uint32(c[length-8:]) >> 16), int(binary.BigEndian.Uint32(c[length-4:]) >> 16)
 }
 
 // trackDuration reads tkhd (section 8.3.2).

@@ -80,6 +80,10 @@ func checkAVI(r io.ReaderAt, size int64) (Report, error) {
 	if string(h[12:16]) == "LIST" && string(h[20:28]) == "hdrlavih" {
 		perFrame, frames := binary.LittleEndian.Uint32(h[32:]), binary.LittleEndian.Uint32(h[48:])
 		rep.Frames = int(frames)
+		width, height := binary.LittleEndian.Uint32(h[64:]), binary.LittleEndian.Uint32(h[68:])
+		if width <= maxSide && height <= maxSide {
+			rep.Width, rep.Height = int(width), int(height)
+		}
 		if d := float64(perFrame) * float64(frames) / 1e6; d < maxSeconds {
 			rep.Duration = time.Duration(d * float64(time.Second))
 		}
@@ -100,6 +104,9 @@ func checkAVI(r io.ReaderAt, size int64) (Report, error) {
 	}
 	return rep, nil
 }
+
+// maxSide is the largest plausible side of a picture in pixels.
+const maxSide = 1 << 16
 
 // checkTS checks that the last packet is complete.
 func checkTS(head []byte, size int64) (Report, error) {
