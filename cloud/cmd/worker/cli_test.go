@@ -43,9 +43,15 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clip := filepath.Join(t.TempDir(), "herd.mp4")
-	if _, err := clipfile.Write(t.Context(), clip, synthetic.Config{Seconds: 0.2, Width: 320, Height: 320}); err != nil {
-		t.Fatal(err)
+	clips := t.TempDir()
+	for name, c := range map[string]synthetic.Config{
+		"herd.mp4":  {Seconds: 0.2, Width: 320, Height: 320},
+		"small.mp4": {Seconds: 0.2, Width: 160, Height: 160, Scale: 11},
+		"other.mp4": {Seconds: 0.4, Width: 320, Height: 320, Seed: 7},
+	} {
+		if _, err := clipfile.Write(t.Context(), filepath.Join(clips, name), c); err != nil {
+			t.Fatal(err)
+		}
 	}
 	library := os.Getenv("ONNXRUNTIME_LIB")
 	if library == "" { // the place where the set-up installs it
@@ -58,7 +64,8 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BLOBS", model)
-			e.Setenv("CLIP", clip)
+			e.Setenv("CLIP", filepath.Join(clips, "herd.mp4"))
+			e.Setenv("CLIPS", clips)
 			e.Setenv("MODELS", filepath.Dir(model))
 			e.Setenv("HUB", hub)
 			e.Setenv("ONNXRUNTIME_LIB", library)
