@@ -133,7 +133,7 @@ func (up *upload) appendChecked(ctx context.Context, c *check, body *pump) (int6
 	n, err := up.appendVerified(ctx, id, c, body)
 	if err != nil && up.offset == 0 && exchangeFrom(ctx).method == http.MethodPost {
 		// The whole creation is refused: the client never learns the address.
-		err = errors.Join(err, up.in.discard(ctx, up.u))
+		err = errors.Join(err, up.in.deleteSession(ctx, up.u))
 	}
 	return n, errors.Join(err, up.in.blobs.Discard(ctx, id))
 }

@@ -82,7 +82,8 @@ func TestChecksumRefused(t *testing.T) {
 	path := s.create(len(content))
 	good := sha256Of(content)
 	for name, sum := range map[string]string{
-		"algorithm": "md5 " + strings.Fields(good)[1], "upper case": "SHA256 " + strings.Fields(good)[1], "empty": "", "no digest": "sha256", "short": "sha256 YQ==",
+		"algorithm": "md5 " + strings.Fields(good)[1], "upper case": "SHA256 " + strings.Fields(good)[1],
+		"empty": "", "no digest": "sha256", "short": "sha256 YQ==",
 		"of another": "sha1 " + strings.Fields(good)[1], "no padding": strings.TrimRight(good,
 			"="), "two spaces": strings.Replace(good, " ", "  ", 1), "more": good + ",",
 	} {

@@ -107,6 +107,15 @@ func (b crashingThumbnails) Put(ctx context.Context, t ledger.Thumbnail) error {
 	return b.m.step("put thumbnail", func() error { return b.Thumbnails.Put(ctx, t) })
 }
 
+type crashingOwners struct {
+	*ledger.Owners
+	m *crashing
+}
+
+func (b crashingOwners) Claim(ctx context.Context, id footage.ID, device string) error {
+	return b.m.step("claim", func() error { return b.Owners.Claim(ctx, id, device) })
+}
+
 type crashingBlobs struct {
 	Blobs
 	m *crashing
@@ -152,6 +161,7 @@ func (s *site) die(m *crashing) {
 	s.in.sessions, s.in.received, s.in.stale = uploads, uploads, uploads
 	s.in.footage, s.in.jobs = crashingFootage{s.ledger.Footage, m}, crashingJobs{s.ledger.Jobs, m}
 	s.in.thumbnails = crashingThumbnails{s.ledger.Thumbnails, m}
+	s.in.owners = crashingOwners{s.ledger.Owners, m}
 	s.in.blobs, s.in.queue = crashingBlobs{s.blobs, m}, crashingQueue{s.queue, m}
 }
 

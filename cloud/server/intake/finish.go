@@ -45,6 +45,12 @@ func (in *Intake) finish(ctx context.Context, up *upload) error {
 		return err
 	}
 	defer in.finishes.release(string(up.u.Footage))
+	// A session of an older program may have an id of another device.
+	if err := in.owners.Claim(ctx, up.u.Footage, up.u.Device); errors.Is(err, ledger.ErrOwned) {
+		return in.refuse(ctx, up.u, takenProblem(up.u).Because(err))
+	} else if err != nil {
+		return err
+	}
 	outcome, err := in.commit(ctx, up, digest)
 	if err != nil {
 		return err
@@ -120,17 +126,10 @@ func (up *upload) verify(ctx context.Context) (footage.Digest, error) {
 // commitTelemetry commits a flight log, before its video or after it. A later log of the same device replaces an earlier
 // one.
 func (in *Intake) commitTelemetry(ctx context.Context, u ledger.Upload) error {
-	have, err := in.footage.Get(ctx, u.Footage)
-	switch {
-	case err == nil && have.Device != u.Device:
-		return in.refuse(ctx, u, asProblem(takenProblem(u)))
-	case err != nil && !errors.Is(err, ledger.ErrNotFound):
+	if _, err := in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
 		return err
 	}
-	if _, err = in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
-		return err
-	}
-	err = in.footage.SetTelemetry(ctx, u.Footage, u.BlobKey)
+	err := in.footage.SetTelemetry(ctx, u.Footage, u.BlobKey)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil // its video is still to come
 	}
@@ -141,7 +140,7 @@ func (in *Intake) commitTelemetry(ctx context.Context, u ledger.Upload) error {
 func (in *Intake) commitVideo(ctx context.Context, u ledger.Upload, digest footage.Digest) (string, error) {
 	rec, err := in.record(ctx, u, digest)
 	if err == nil && rec.Footage.BlobKey != u.BlobKey {
-		rec.Job, err = in.dropOrRestore(ctx, u, rec)
+		rec.Job, err = in.discardOrRestore(ctx, u, rec)
 	}
 	if err != nil {
 		return "", err
@@ -162,10 +161,10 @@ func (in *Intake) commitVideo(ctx context.Context, u ledger.Upload, digest foota
 	return outcomeCounted, nil
 }
 
-// dropOrRestore handles content that the ledger has under another key. It deletes the
+// discardOrRestore handles content that the ledger has under another key. It deletes the
 // bytes of the session, unless the other blob is lost: then they take its place. It
 // returns the job of the content.
-func (in *Intake) dropOrRestore(ctx context.Context, u ledger.Upload, rec ledger.Recorded) (*ledger.Job, error) {
+func (in *Intake) discardOrRestore(ctx context.Context, u ledger.Upload, rec ledger.Recorded) (*ledger.Job, error) {
 	have, err := in.footage.Get(ctx, rec.Footage.Original())
 	if err != nil || have.BlobKey == u.BlobKey { // the session has restored it before
 		return have.Job, err
@@ -201,7 +200,7 @@ func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Di
 	have, err := in.footage.Get(ctx, u.Footage)
 	switch {
 	case err == nil && !sameFile(have.Footage, u, digest):
-		return ledger.Recorded{}, in.refuse(ctx, u, asProblem(takenProblem(u)))
+		return ledger.Recorded{}, in.refuse(ctx, u, takenProblem(u))
 	case err == nil:
 		return ledger.Recorded{Footage: have.Footage, Job: have.Job}, nil
 	case !errors.Is(err, ledger.ErrNotFound):
@@ -227,10 +226,10 @@ func (in *Intake) record(ctx context.Context, u ledger.Upload, digest footage.Di
 	rec, err := in.footage.RecordUpload(ctx, u.ID, f)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound): // another server deleted the session, or finished it long ago
-		return ledger.Recorded{}, errors.Join(goneProblem(), in.dropBlob(ctx, u))
+		return ledger.Recorded{}, errors.Join(uploadGoneProblem(), in.deleteUnusedBlob(ctx, u))
 	case err == nil && !sameFile(rec.Footage, u, digest):
 		// Another server recorded another file under the same id first.
-		return ledger.Recorded{}, in.refuse(ctx, u, asProblem(takenProblem(u)))
+		return ledger.Recorded{}, in.refuse(ctx, u, takenProblem(u))
 	}
 	return rec, err
 }

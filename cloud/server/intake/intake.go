@@ -118,8 +118,11 @@ type (
 		ListIdle(ctx context.Context, s job.State, before time.Time, afterID string, limit int) ([]ledger.Job, error)
 	}
 	thumbnails interface {
-		Get(context.Context, footage.ID) (ledger.Thumbnail, error)
 		Put(context.Context, ledger.Thumbnail) error
+	}
+	// owners decides which device a footage id belongs to.
+	owners interface {
+		Claim(ctx context.Context, id footage.ID, device string) error
 	}
 )
 
@@ -133,6 +136,7 @@ type Intake struct {
 	footage    catalog
 	jobs       jobs
 	thumbnails thumbnails
+	owners     owners
 	blobs      Blobs
 	queue      queue.Queue
 
@@ -157,7 +161,7 @@ func New(o Options) (*Intake, error) {
 	l := o.Ledger
 	in := &Intake{
 		o: o, sessions: l.Uploads, received: l.Uploads, stale: l.Uploads, footage: l.Footage, jobs: l.Jobs,
-		thumbnails: l.Thumbnails, blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
+		thumbnails: l.Thumbnails, owners: l.Owners, blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
 		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}},
 		touchEvery: idleTime / 3, jobCursors: map[string]string{},
 	}
@@ -274,9 +278,9 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *problem.Error) {
 	}
 	id = strings.TrimSuffix(id, "/")
 	if id != "" && blob.CheckID(id) != nil {
-		return "", goneProblem()
+		return "", uploadGoneProblem()
 	}
-	if p := single(r.Header); p != nil {
+	if p := checkSingleHeaders(r.Header); p != nil {
 		return id, p
 	}
 	if v := r.Header.Get("Tus-Resumable"); v != "" && v != wire.TusVersion {
@@ -293,12 +297,28 @@ func (in *Intake) admit(r *http.Request, x *exchange) (string, *problem.Error) {
 	if n, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64); err == nil && n > in.o.MaxSize {
 		return id, sizeProblem()
 	}
-	return id, x.readChecksum(r)
+	if p := x.readChecksum(r); p != nil || id == "" {
+		return id, p
+	}
+	return id, in.checkSession(r.Context(), id, d)
 }
 
-// single refuses duplicate headers. tusd would use the first one silently, and a digest
+// checkSession refuses a session of another device like one that does not exist. It comes
+// before tusd, which would interrupt a running request of the session's own device.
+func (in *Intake) checkSession(ctx context.Context, id string, d ledger.Device) *problem.Error {
+	u, err := in.sessions.Get(ctx, id)
+	switch {
+	case err != nil:
+		return asProblem(err)
+	case u.Device != d.Name:
+		return uploadGoneProblem()
+	}
+	return nil
+}
+
+// checkSingleHeaders refuses duplicate headers. tusd would use the first one silently, and a digest
 // in the second one would not be checked.
-func single(h http.Header) *problem.Error {
+func checkSingleHeaders(h http.Header) *problem.Error {
 	for _, name := range []string{"Upload-Length", "Upload-Defer-Length", "Upload-Offset", "Upload-Metadata",
 		"Upload-Checksum"} {
 		if len(h.Values(name)) > 1 {

@@ -55,7 +55,8 @@ func TestProtocol(t *testing.T) {
 	r := s.do("OPTIONS", "/files/", nil)
 	if r.status != http.StatusOK || r.header.Get("Tus-Version") != "1.0.0" ||
 		r.header.Get("Tus-Max-Size") != strconv.Itoa(64<<20) ||
-		r.header.Get("Tus-Extension") != "creation,creation-with-upload,termination,creation-defer-length,expiration,checksum" || r.header.Get("Tus-Checksum-Algorithm") != "sha256,sha1" {
+		r.header.Get("Tus-Extension") != "creation,creation-with-upload,termination,creation-defer-length,expiration,"+
+			"checksum" || r.header.Get("Tus-Checksum-Algorithm") != "sha256,sha1" {
 		t.Fatalf("%d %v", r.status, r.header)
 	}
 	path := s.create(5000, "filename", "a.mp4")

@@ -14,8 +14,8 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// keptSentence ends the answers to faults that pass: nothing that arrived is lost.
-const keptSentence = " The bytes that arrived are stored: try again from the offset that HEAD returns."
+// bytesStoredSentence ends the answers to faults that pass: nothing that arrived is lost.
+const bytesStoredSentence = " The bytes that arrived are stored: try again from the offset that HEAD returns."
 
 func writeProblem(w http.ResponseWriter, p *problem.Error) {
 	w.Header().Del("Content-Length")
@@ -24,7 +24,7 @@ func writeProblem(w http.ResponseWriter, p *problem.Error) {
 	_, _ = w.Write(p.Body()) // fails only when the client is gone
 }
 
-func goneProblem() *problem.Error {
+func uploadGoneProblem() *problem.Error {
 	return problem.New(wire.SlugUploadGone,
 		"This upload is unknown, expired or was finished long ago. Create a new one with POST.")
 }
@@ -42,7 +42,7 @@ func asProblem(err error) *problem.Error {
 		return p
 	case errors.Is(err, blob.ErrTaken): // before ErrNotFound, which it may wrap
 	case errors.Is(err, blob.ErrNotFound), errors.Is(err, ledger.ErrNotFound):
-		return goneProblem().Because(err)
+		return uploadGoneProblem().Because(err)
 	}
 	p = problem.Of(err)
 	if p.Slug() == wire.SlugConflict || p.Slug() == wire.SlugBadRequest {
@@ -51,7 +51,7 @@ func asProblem(err error) *problem.Error {
 		p = problem.Internal(err)
 	}
 	if p.Status >= http.StatusInternalServerError {
-		p.Detail += keptSentence
+		p.Detail += bytesStoredSentence
 	}
 	return p
 }
@@ -78,13 +78,13 @@ var tusProblems = map[string]func() *problem.Error{
 		return problem.New(wire.SlugBadMetadata, "Upload-Offset must be a number of bytes, 0 or more.")
 	},
 	handler.ErrMismatchOffset.ErrorCode:    func() *problem.Error { return asProblem(blob.ErrOffset) },
-	handler.ErrNotFound.ErrorCode:          goneProblem,
+	handler.ErrNotFound.ErrorCode:          uploadGoneProblem,
 	handler.ErrUploadInterrupted.ErrorCode: interruptedProblem,
 	handler.ErrReadTimeout.ErrorCode:       interruptedProblem,
 	handler.ErrConnectionReset.ErrorCode:   interruptedProblem,
 	handler.ErrUnexpectedEOF.ErrorCode:     interruptedProblem,
 	handler.ErrServerShutdown.ErrorCode: func() *problem.Error {
-		return problem.New(wire.SlugStopping, "The server is stopping."+keptSentence)
+		return problem.New(wire.SlugStopping, "The server is stopping."+bytesStoredSentence)
 	},
 	handler.ErrLockTimeout.ErrorCode: lockedProblem,
 	handler.ErrFileLocked.ErrorCode:  lockedProblem,

@@ -18,8 +18,8 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// another is a second server with the same ledger, queue and blobs.
-func (s *site) another() *site {
+// secondServer is a second server with the same ledger, queue and blobs.
+func (s *site) secondServer() *site {
 	s.t.Helper()
 	o := &site{t: s.t, dir: s.dir, clock: s.clock, device: s.device, ledger: s.ledger, blobs: s.blobs, queue: s.queue}
 	o.in = must.Get(New(Options{Ledger: s.ledger, Stager: s.blobs, Queue: s.queue, Now: s.clock.Now,
@@ -47,7 +47,7 @@ func TestTwoServersTwoFilesOneID(t *testing.T) {
 	for name, second := range map[string][]byte{"two files": clip("y", 5000), "one file twice": clip("x", 5000)} {
 		t.Run(name, func(t *testing.T) {
 			a := newSite(t, t.TempDir())
-			b := a.another()
+			b := a.secondServer()
 			first := clip("x", 5000)
 			atA, atB, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 			a.in.blobs = committed{a.in.blobs, func() { close(atA); <-atB }}
@@ -78,7 +78,7 @@ func TestTwoServersTwoFilesOneID(t *testing.T) {
 // complete, and nothing of it remains.
 func TestDeletedWhileItIsFinished(t *testing.T) {
 	a := newSite(t, t.TempDir())
-	b := a.another()
+	b := a.secondServer()
 	content := clip("x", 5000)
 	path := a.create(len(content), "footage", "f1")
 	a.in.blobs = committed{a.in.blobs, func() {
@@ -100,7 +100,7 @@ func TestDeletedWhileItIsFinished(t *testing.T) {
 // When it continues, it deletes nothing.
 func TestServerFrozenForDays(t *testing.T) {
 	a := newSite(t, t.TempDir())
-	b := a.another()
+	b := a.secondServer()
 	content := clip("x", 5000)
 	path := a.create(len(content), "footage", "f1")
 	a.in.blobs = committed{a.in.blobs, func() {

@@ -54,10 +54,10 @@ func (in *Intake) create(ctx context.Context, d ledger.Device, info handler.File
 	}
 	// The row comes first: bytes without a row would never be found.
 	if u, err = in.sessions.Create(ctx, u); err != nil {
-		return nil, err
+		return nil, ownerProblem(u, err)
 	}
 	if err := in.blobs.Stage(ctx, u.ID); err != nil {
-		return nil, errors.Join(err, in.discard(ctx, u))
+		return nil, errors.Join(err, in.deleteSession(ctx, u))
 	}
 	return &upload{in: in, u: u}, nil
 }
@@ -77,9 +77,6 @@ func (in *Intake) checkCreate(ctx context.Context, u ledger.Upload) error {
 			"This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).
 			WithStatus(http.StatusTooManyRequests)
 	}
-	if u.Kind == wire.KindThumbnail {
-		return in.checkThumbnail(ctx, u)
-	}
 	have, err := in.footage.Get(ctx, u.Footage)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
@@ -88,7 +85,7 @@ func (in *Intake) checkCreate(ctx context.Context, u ledger.Upload) error {
 		return err
 	case have.Device != u.Device:
 		return takenProblem(u)
-	case u.Kind == wire.KindTelemetry: // it arrives after its video, or replaces an earlier log
+	case u.Kind == wire.KindThumbnail, u.Kind == wire.KindTelemetry: // before their video, after it, or newer ones
 		return nil
 	case !u.SHA256.IsZero() && u.SHA256 != have.SHA256:
 		return takenProblem(u)
@@ -96,9 +93,18 @@ func (in *Intake) checkCreate(ctx context.Context, u ledger.Upload) error {
 	return nil
 }
 
-func takenProblem(u ledger.Upload) error {
-	return problem.New(wire.SlugConflict,
-		"Footage %s is another file already. Upload this one under a new id.", u.Footage)
+// takenProblem is the answer to an id of another device and to an id of another file. It
+// is the same for both, so that it does not reveal what the other device has.
+func takenProblem(u ledger.Upload) *problem.Error {
+	return problem.New(wire.SlugConflict, "The footage id %s is in use. Upload this file under a new id.", u.Footage)
+}
+
+// ownerProblem replaces the ledger's refusal of another device's id by its answer.
+func ownerProblem(u ledger.Upload, err error) error {
+	if errors.Is(err, ledger.ErrOwned) {
+		return takenProblem(u).Because(err)
+	}
+	return err
 }
 
 // GetUpload implements handler.DataStore. It finishes a session that has all bytes: the
@@ -126,7 +132,7 @@ func (in *Intake) load(ctx context.Context, device, id string) (*upload, error) 
 		return nil, err
 	}
 	if u.Device != device || in.expired(u) {
-		return nil, goneProblem()
+		return nil, uploadGoneProblem()
 	}
 	up := &upload{in: in, u: u, offset: u.Size}
 	if !u.Finished.IsZero() {
@@ -146,15 +152,15 @@ func (in *Intake) load(ctx context.Context, device, id string) (*upload, error) 
 	}
 	in.log.Error("staged bytes of an upload are missing; upload deleted", "upload", id, "footage", u.Footage, "bytes",
 		u.Offset)
-	return nil, errors.Join(goneProblem(), in.discard(ctx, u))
+	return nil, errors.Join(uploadGoneProblem(), in.deleteSession(ctx, u))
 }
 
 func (in *Intake) expired(u ledger.Upload) bool { return in.now().After(u.Updated.Add(in.o.Expire)) }
 
-// discard deletes the bytes, then the row, so that no bytes stay without a row. A
+// deleteSession deletes the bytes, then the row, so that no bytes stay without a row. A
 // committed blob is deleted last, unless it is recorded: without the row no request can
 // record it.
-func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
+func (in *Intake) deleteSession(ctx context.Context, u ledger.Upload) error {
 	in.rollings.remove(u.ID)
 	if err := errors.Join(in.blobs.Discard(ctx, u.ID), in.blobs.Discard(ctx, checkedID(u.ID))); err != nil {
 		return err
@@ -162,11 +168,11 @@ func (in *Intake) discard(ctx context.Context, u ledger.Upload) error {
 	if err := in.sessions.Delete(ctx, u.ID); err != nil || u.Kind != wire.KindVideo || u.BlobKey == "" {
 		return err
 	}
-	return in.dropBlob(ctx, u)
+	return in.deleteUnusedBlob(ctx, u)
 }
 
-// dropBlob deletes the blob of a session, unless footage in the ledger uses it.
-func (in *Intake) dropBlob(ctx context.Context, u ledger.Upload) error {
+// deleteUnusedBlob deletes the blob of a session, unless footage in the ledger uses it.
+func (in *Intake) deleteUnusedBlob(ctx context.Context, u ledger.Upload) error {
 	have, err := in.footage.Get(ctx, u.Footage)
 	if err == nil && have.DuplicateOf != "" { // the session may have restored the original's blob
 		have, err = in.footage.Get(ctx, have.DuplicateOf)
@@ -224,7 +230,7 @@ func (s store) AsTerminatableUpload(u handler.Upload) handler.TerminatableUpload
 func (up *upload) Terminate(ctx context.Context) error {
 	x := exchangeFrom(ctx)
 	x.expires = time.Time{}
-	if err := up.in.discard(detached(ctx), up.u); err != nil {
+	if err := up.in.deleteSession(detached(ctx), up.u); err != nil {
 		return x.fail(err)
 	}
 	return nil
@@ -240,7 +246,7 @@ func (up *upload) DeclareLength(ctx context.Context, length int64) error {
 	x := exchangeFrom(ctx)
 	ctx = detached(ctx)
 	if length == 0 {
-		return x.fail(errors.Join(emptyProblem(), up.in.discard(ctx, up.u)))
+		return x.fail(errors.Join(emptyProblem(), up.in.deleteSession(ctx, up.u)))
 	}
 	if err := up.in.sessions.SetSize(ctx, up.u.ID, length); err != nil {
 		return x.fail(err)

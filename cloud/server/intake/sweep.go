@@ -47,7 +47,7 @@ func (in *Intake) repeat(ctx context.Context, what string, round func(context.Co
 }
 
 func (in *Intake) sweepUploads(ctx context.Context) error {
-	return errors.Join(in.finishComplete(ctx), in.dropExpired(ctx))
+	return errors.Join(in.finishComplete(ctx), in.expireSessions(ctx))
 }
 
 func (in *Intake) sweepJobs(ctx context.Context) error {
@@ -71,12 +71,12 @@ func (in *Intake) finishComplete(ctx context.Context) error {
 func (in *Intake) finishAbandoned(ctx context.Context, id string) error {
 	u, err := in.sessions.Get(ctx, id)
 	if err != nil || !u.Updated.Before(in.now().Add(-idleTime)) {
-		return ignoreGone(err)
+		return ignoreNotFound(err)
 	}
 	return in.withLock(ctx, id, func() error {
 		up, err := in.load(ctx, u.Device, id)
 		if err != nil || !up.complete() || !up.u.Finished.IsZero() {
-			return ignoreGone(err)
+			return ignoreNotFound(err)
 		}
 		return ignoreRefusal(in.finish(ctx, up))
 	})
@@ -92,7 +92,7 @@ func (in *Intake) withLock(ctx context.Context, id string, f func() error) error
 	return f()
 }
 
-func ignoreGone(err error) error {
+func ignoreNotFound(err error) error {
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	}
@@ -108,7 +108,7 @@ func ignoreRefusal(err error) error {
 	return err
 }
 
-func (in *Intake) dropExpired(ctx context.Context) error {
+func (in *Intake) expireSessions(ctx context.Context) error {
 	us, err := in.stale.List(ctx, in.now().Add(-in.o.Expire), sweepBatch)
 	if err != nil {
 		return err
@@ -118,12 +118,12 @@ func (in *Intake) dropExpired(ctx context.Context) error {
 		errs = append(errs, in.withLock(ctx, u.ID, func() error {
 			now, err := in.sessions.Get(ctx, u.ID)
 			if err != nil || !in.expired(now) {
-				return ignoreGone(err)
+				return ignoreNotFound(err)
 			}
 			if now.Finished.IsZero() {
 				in.log.Info("upload expired", "upload", u.ID, "footage", u.Footage, "device", u.Device, "bytes", u.Offset)
 			}
-			return in.discard(ctx, now)
+			return in.deleteSession(ctx, now)
 		}))
 	}
 	return errors.Join(errs...)

@@ -11,26 +11,6 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// checkThumbnail allows a thumbnail of footage that is unknown or of the same device,
-// before its video and after it.
-func (in *Intake) checkThumbnail(ctx context.Context, u ledger.Upload) error {
-	have, err := in.footage.Get(ctx, u.Footage)
-	if err == nil && have.Device != u.Device {
-		return takenProblem(u)
-	}
-	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-		return err
-	}
-	shown, err := in.thumbnails.Get(ctx, u.Footage)
-	if err == nil && shown.Device != u.Device {
-		return takenProblem(u)
-	}
-	if errors.Is(err, ledger.ErrNotFound) {
-		err = nil
-	}
-	return err
-}
-
 // jpegHead begins every JPEG (ITU-T T.81 annex B: SOI, then a marker).
 var jpegHead = []byte{0xff, 0xd8, 0xff}
 
@@ -45,17 +25,9 @@ func (in *Intake) commitThumbnail(ctx context.Context, up *upload) error {
 	case err != nil && !errors.Is(err, blob.ErrNotFound):
 		return err
 	}
-	if err := in.checkThumbnail(ctx, u); err != nil {
-		var p *problem.Error
-		if errors.As(err, &p) {
-			return in.refuse(ctx, u, p)
-		}
-		return err // a fault of the ledger: the picture stays for the next try
-	}
 	if _, err := in.blobs.Commit(ctx, u.ID, u.BlobKey); err != nil {
 		return err
 	}
 	return in.thumbnails.Put(ctx, ledger.Thumbnail{Footage: u.Footage, Site: u.Site, Device: u.Device, Name: u.Name,
-		Size:    u.Size,
-		BlobKey: u.BlobKey, Captured: u.Captured, Received: in.now()})
+		Size: u.Size, BlobKey: u.BlobKey, Captured: u.Captured, Received: in.now()})
 }

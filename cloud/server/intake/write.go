@@ -54,7 +54,7 @@ func (up *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (
 // append adds the body to the session and returns how many bytes of it are durable.
 func (up *upload) append(ctx context.Context, body io.Reader) (int64, error) {
 	began := up.offset
-	head, err := up.recognise(ctx, body)
+	head, err := up.sniffContainer(ctx, body)
 	if err != nil {
 		return 0, err
 	}
@@ -64,7 +64,7 @@ func (up *upload) append(ctx context.Context, body io.Reader) (int64, error) {
 	}
 	src := io.TeeReader(io.MultiReader(bytes.NewReader(head), body), sum)
 	for {
-		p := &stretch{r: src, left: saveEvery, until: up.in.now().Add(saveAfter), now: up.in.now}
+		p := &bodyPart{r: src, left: saveEvery, until: up.in.now().Add(saveAfter), now: up.in.now}
 		n, err := up.in.blobs.Append(ctx, up.u.ID, up.offset, p)
 		up.offset += n
 		if sum.offset != up.offset {
@@ -81,24 +81,24 @@ func (up *upload) append(ctx context.Context, body io.Reader) (int64, error) {
 	}
 }
 
-// stretch is the part of a body between two saves. It ends after left bytes, or with
+// bodyPart is the part of a body between two saves. It ends after left bytes, or with
 // the first bytes that arrive after until.
-type stretch struct {
-	r     io.Reader
-	left  int64
-	until time.Time
-	now   func() time.Time
-	took  bool
-	ended bool // the body itself has ended or failed
+type bodyPart struct {
+	r        io.Reader
+	left     int64
+	until    time.Time
+	now      func() time.Time
+	received bool
+	ended    bool // the body itself has ended or failed
 }
 
-func (p *stretch) Read(b []byte) (int, error) {
-	if p.left <= 0 || p.took && p.now().After(p.until) {
+func (p *bodyPart) Read(b []byte) (int, error) {
+	if p.left <= 0 || p.received && p.now().After(p.until) {
 		return 0, io.EOF
 	}
 	n, err := p.r.Read(b[:min(int64(len(b)), p.left)])
 	p.left -= int64(n)
-	p.took = p.took || n > 0
+	p.received = p.received || n > 0
 	p.ended = err != nil
 	return n, err
 }
@@ -119,10 +119,10 @@ func (up *upload) save(ctx context.Context, sum *rolling) error {
 	return nil
 }
 
-// recognise finds the container of a video by its first bytes and returns the bytes
+// sniffContainer finds the container of a video by its first bytes and returns the bytes
 // that it read from the body for that. Content that is certainly not a video is refused,
 // and its session deleted.
-func (up *upload) recognise(ctx context.Context, body io.Reader) ([]byte, error) {
+func (up *upload) sniffContainer(ctx context.Context, body io.Reader) ([]byte, error) {
 	if up.u.BlobKey != "" {
 		return nil, nil
 	}
@@ -179,7 +179,7 @@ func (up *upload) chooseKey(ctx context.Context, head []byte, certain bool) erro
 
 // refuse deletes a session and returns the problem.
 func (in *Intake) refuse(ctx context.Context, u ledger.Upload, p *problem.Error) error {
-	if err := in.discard(ctx, u); err != nil {
+	if err := in.deleteSession(ctx, u); err != nil {
 		return p.Because(errors.Join(p.Unwrap(), err)) // Run deletes it later
 	}
 	return p

@@ -7,11 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
-	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
@@ -27,7 +25,7 @@ const (
 func text(s string) string { return strings.Clone(s) }
 
 func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
-	p := ledger.Page{After: text(c.Query("after"))}
+	p := ledger.Page{After: text(c.Query("after")), Device: scopeOf(c.UserContext())}
 	if q := c.Query("limit"); q != "" {
 		n, err := strconv.Atoi(q)
 		if err != nil || n < 1 || n > maxPageSize {
@@ -77,16 +75,22 @@ func pages[V, Out any](list func(context.Context, ledger.Page) ([]V, string, err
 	}
 }
 
+func (s *Server) getFootage(c *fiber.Ctx) error {
+	ctx := c.UserContext()
+	return byID("id", s.footageFor, func(v ledger.FootageView) wire.Footage { return wholeViewFor(ctx, v) })(c)
+}
+
 func (s *Server) listFootage(c *fiber.Ctx) error {
-	q := c.Query("sha256")
+	ctx, q := c.UserContext(), c.Query("sha256")
+	view := func(v ledger.FootageView) wire.Footage { return wholeViewFor(ctx, v) }
 	if q == "" {
-		return pages(s.o.Ledger.Footage.List, wholeView)(c)
+		return pages(s.o.Ledger.Footage.List, view)(c)
 	}
 	sum, err := footage.ParseDigest(text(q))
 	if err != nil {
 		return fmt.Errorf("sha256: %w", err)
 	}
-	v, err := s.o.Ledger.Footage.GetBySHA256(c.UserContext(), sum)
+	v, err := s.o.Ledger.Footage.GetBySHA256(ctx, sum, scopeOf(ctx))
 	items := []ledger.FootageView{v}
 	if errors.Is(err, ledger.ErrNotFound) {
 		items, err = nil, nil
@@ -94,7 +98,7 @@ func (s *Server) listFootage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, pageOf(items, "", wholeView))
+	return sendJSON(c, pageOf(items, "", view))
 }
 
 func (s *Server) listJobs(c *fiber.Ctx) error {
@@ -108,33 +112,19 @@ func (s *Server) listJobs(c *fiber.Ctx) error {
 	return pages(list, func(v ledger.JobView) wire.Job { return jobView(v.Job) })(c)
 }
 
-func (s *Server) job(ctx context.Context, id footage.ID) (ledger.Job, error) {
-	return s.o.Ledger.Jobs.Get(ctx, string(id))
-}
-
-// ownJob finds the job and checks that the holder of the token may change it: an
-// operator, or the device of the footage. ctx carries the holder for the audit log.
+// ownJob finds the job that the holder of the token may change: an operator changes every
+// job, a device those of its own footage. ctx carries the holder for the audit log.
 func (s *Server) ownJob(c *fiber.Ctx) (ctx context.Context, j ledger.Job, err error) {
-	d, err := s.who(c, ledger.RoleOperator, ledger.RoleDevice)
+	d, err := s.authenticate(c, ledger.RoleOperator, ledger.RoleDevice)
 	if err != nil {
 		return nil, j, err
 	}
 	ctx = ledger.By(c.UserContext(), d.Name)
 	id, err := idArg(c, "id")
 	if err == nil {
-		j, err = s.job(ctx, id)
+		j, err = s.jobFor(ctx, id)
 	}
-	if err != nil || d.Role == ledger.RoleOperator {
-		return ctx, j, err
-	}
-	f, err := s.o.Ledger.Footage.Get(ctx, j.Footage)
-	if err != nil {
-		return nil, j, err
-	}
-	if f.Device != d.Name {
-		return nil, j, problem.New(wire.SlugForbidden, "Job %s counts footage of another device.", j.ID)
-	}
-	return ctx, j, nil
+	return ctx, j, err
 }
 
 func (s *Server) retryJob(c *fiber.Ctx) error {
@@ -172,7 +162,7 @@ func (s *Server) listAttempts(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	j, err := s.job(c.UserContext(), id)
+	j, err := s.jobFor(c.UserContext(), id)
 	if err != nil {
 		return err
 	}
@@ -199,15 +189,15 @@ func (s *Server) listDevices(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	ds = slices.DeleteFunc(ds, func(d ledger.Device) bool { return !mayRead(c.UserContext(), d.Name) })
 	return sendJSON(c, pageOf(ds, "", deviceView))
 }
 
 func (s *Server) listUploads(c *fiber.Ctx) error {
-	us, err := s.o.Ledger.Uploads.List(c.UserContext(), time.Time{}, uploadsShown)
+	us, err := s.o.Ledger.Uploads.ListUnfinished(c.UserContext(), scopeOf(c.UserContext()), uploadsShown)
 	if err != nil {
 		return err
 	}
-	us = slices.DeleteFunc(us, func(u ledger.Upload) bool { return !u.Finished.IsZero() })
 	return sendJSON(c, pageOf(us, "", uploadView))
 }
 

@@ -79,7 +79,7 @@ func (s *site) finish(j *ledger.Job) {
 	}
 }
 
-func (s *site) fail1(j *ledger.Job, reason string) {
+func (s *site) failJob(j *ledger.Job, reason string) {
 	s.t.Helper()
 	ctx := s.t.Context()
 	begun, _, err := s.ledger.Attempts.Begin(ctx, j.ID, "worker1")
@@ -97,7 +97,7 @@ func TestFootage(t *testing.T) {
 	two := s.record("two", "content two")
 	copy1 := s.record("three", "content one")
 	s.finish(one.Job)
-	s.fail1(two.Job, "the video is cut off")
+	s.failJob(two.Job, "the video is cut off")
 
 	var list wire.Page[wire.Footage]
 	s.do("GET", "/api/v1/footage?limit=2", "").decode(t, &list)
@@ -174,7 +174,7 @@ func TestRefusals(t *testing.T) {
 func TestWhoMayChangeJobs(t *testing.T) {
 	s := open(t, nil)
 	rec := s.record("one", "content one")
-	s.fail1(rec.Job, "cut off")
+	s.failJob(rec.Job, "cut off")
 	other, err := s.ledger.Devices.Add(t.Context(), "other", "farm", ledger.RoleDevice)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestWhoMayChangeJobs(t *testing.T) {
 	s.do("POST", retry, "nonsense").wantProblem(t, 401, "unauthorised")
 	s.do("POST", retry, strings.Repeat("x", 4000)).wantProblem(t, 401, "unauthorised")
 	s.do("POST", retry, s.tokens[ledger.RoleReader]).wantProblem(t, 403, "forbidden")
-	s.do("POST", retry, other.Reveal()).wantProblem(t, 403, "forbidden")
+	s.do("POST", retry, other.Reveal()).wantProblem(t, 404, "not-found")
 	s.do("POST", "/api/v1/jobs/nope/retry", s.tokens[ledger.RoleOperator]).wantProblem(t, 404, "not-found")
 
 	var j wire.Job

@@ -94,8 +94,8 @@ func (g *gatekeeper) due(name string) bool {
 	return true
 }
 
-// who authenticates the request and requires one of the roles.
-func (s *Server) who(c *fiber.Ctx, roles ...ledger.Role) (ledger.Device, error) {
+// authenticate returns the holder of the token of a request. It requires one of the roles.
+func (s *Server) authenticate(c *fiber.Ctx, roles ...ledger.Role) (ledger.Device, error) {
 	token, err := bearer(c)
 	if err != nil {
 		return ledger.Device{}, err

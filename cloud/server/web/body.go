@@ -54,7 +54,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := b.arm(); err != nil {
+	if err := b.extendDeadline(); err != nil {
 		return 0, err
 	}
 	n, err := b.readSource(p)
@@ -62,7 +62,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.count != nil {
 		b.count(n)
 	}
-	b.end = b.verdict(err)
+	b.end = b.bodyEnd(err)
 	return n, b.end
 }
 
@@ -82,9 +82,9 @@ func (b *body) readSource(p []byte) (int, error) {
 	return copy(p, one[:n]), err
 }
 
-// arm sets the deadline of the next read. It holds the lock, so that it never overwrites
-// an interrupt.
-func (b *body) arm() error {
+// extendDeadline sets the deadline of the next read. It holds the lock, so that it never
+// overwrites an interrupt.
+func (b *body) extendDeadline() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed != nil {
@@ -93,8 +93,8 @@ func (b *body) arm() error {
 	return b.conn.SetReadDeadline(time.Now().Add(b.idle))
 }
 
-// verdict distinguishes a whole body from a cut one: fasthttp reports both as io.EOF.
-func (b *body) verdict(err error) error {
+// bodyEnd distinguishes a whole body from a cut one: fasthttp reports both as io.EOF.
+func (b *body) bodyEnd(err error) error {
 	whole := b.length >= 0 && b.read == b.length
 	switch {
 	case whole && (err == nil || errors.Is(err, io.EOF)):

@@ -52,7 +52,7 @@ func (s *Server) sendFile(find func(context.Context, footage.ID) (file, error)) 
 // result finds one of the files of a result; a duplicate has those of its original.
 func (s *Server) result(ext string) func(context.Context, footage.ID) (file, error) {
 	return func(ctx context.Context, id footage.ID) (file, error) {
-		v, err := s.o.Ledger.Footage.Get(ctx, id)
+		v, err := s.resultOf(ctx, id)
 		if err != nil {
 			return file{}, err
 		}
@@ -67,13 +67,13 @@ func (s *Server) result(ext string) func(context.Context, footage.ID) (file, err
 
 // thumbnail finds the picture that came before the video.
 func (s *Server) thumbnail(ctx context.Context, id footage.ID) (file, error) {
-	t, err := s.o.Ledger.Thumbnails.Get(ctx, id)
+	t, err := s.thumbnailFor(ctx, id)
 	return file{key: t.BlobKey, media: media["jpg"], name: safeName(string(id)) + "-thumbnail.jpg"}, err
 }
 
 // status finds the status sidecar that the worker writes.
 func (s *Server) status(ctx context.Context, id footage.ID) (file, error) {
-	v, err := s.o.Ledger.Footage.Get(ctx, id)
+	v, err := s.resultOf(ctx, id)
 	return file{key: wire.StatusKey(v.Original()), media: media["json"], name: wire.StatusName}, err
 }
 

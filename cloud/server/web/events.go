@@ -80,10 +80,10 @@ func (st *stream) run(ctx context.Context, w *bufio.Writer) {
 		select {
 		case c, ok := <-st.sub.C:
 			if !ok {
-				st.bye(ctx)
+				st.sendBye(ctx)
 				return
 			}
-			if err = st.change(c); err == nil && len(st.sub.C) == 0 {
+			if err = st.sendChange(ctx, c); err == nil && len(st.sub.C) == 0 {
 				err = st.flush()
 			}
 		case <-beat.C:
@@ -108,7 +108,7 @@ func (st *stream) begin(ctx context.Context) error {
 	select {
 	case <-st.sub.Ready:
 	case <-stopping(ctx).Done():
-		st.bye(ctx)
+		st.sendBye(ctx)
 		return context.Cause(stopping(ctx))
 	}
 	if st.last != "" {
@@ -116,7 +116,7 @@ func (st *stream) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := st.event("ready", 0, struct{}{}); err != nil {
+	if err := st.sendEvent("ready", 0, struct{}{}); err != nil {
 		return err
 	}
 	return st.flush()
@@ -125,10 +125,10 @@ func (st *stream) begin(ctx context.Context) error {
 func (st *stream) resume(ctx context.Context) error {
 	after, err := strconv.ParseInt(st.last, 10, 64)
 	if err != nil || after < 0 {
-		return st.event("reset", 0, struct{}{})
+		return st.sendEvent("reset", 0, struct{}{})
 	}
-	if known, err := st.known(ctx, after); err != nil || !known {
-		return st.event("reset", 0, struct{}{})
+	if exists, err := st.seqExists(ctx, after); err != nil || !exists {
+		return st.sendEvent("reset", 0, struct{}{})
 	}
 	var missed []progress.Change
 	for at := after; ; {
@@ -137,7 +137,7 @@ func (st *stream) resume(ctx context.Context) error {
 			st.server.log.Warn("cannot read the changes that a listener missed; it loads the lists again", "err", err)
 		}
 		if missed = append(missed, changes...); err != nil || len(missed) > resumable {
-			return st.event("reset", 0, struct{}{})
+			return st.sendEvent("reset", 0, struct{}{})
 		}
 		if complete {
 			break
@@ -146,17 +146,17 @@ func (st *stream) resume(ctx context.Context) error {
 	}
 	st.upTo = after
 	for _, c := range missed {
-		if err := st.change(c); err != nil {
+		if err := st.sendChange(ctx, c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// known reports whether a change of this seq, or a later one, is in the ledger. There is
+// seqExists reports whether a change of this seq, or a later one, is in the ledger. There is
 // none after a ledger was restored or replaced: the listener would take its new changes
 // for old ones.
-func (st *stream) known(ctx context.Context, seq int64) (bool, error) {
+func (st *stream) seqExists(ctx context.Context, seq int64) (bool, error) {
 	if seq == 0 {
 		return true, nil
 	}
@@ -167,25 +167,28 @@ func (st *stream) known(ctx context.Context, seq int64) (bool, error) {
 	return len(changes) > 0, err
 }
 
-func (st *stream) change(c progress.Change) error {
+func (st *stream) sendChange(ctx context.Context, c progress.Change) error {
 	if c.Seq != 0 && c.Seq <= st.upTo {
 		return nil // sent when the listener came back
 	}
 	st.upTo = max(st.upTo, c.Seq)
+	if !mayReadChange(ctx, c) {
+		return nil
+	}
 	switch {
 	case c.Job != nil:
-		return st.event("job", c.Seq, jobView(c.Job.Job))
+		return st.sendEvent("job", c.Seq, jobView(c.Job.Job))
 	case c.Count != nil:
-		return st.event("count", c.Seq, countView(c.Count.Count))
+		return st.sendEvent("count", c.Seq, countView(c.Count.Count))
 	case c.Footage != nil:
-		return st.event("footage", c.Seq, footageView(*c.Footage))
+		return st.sendEvent("footage", c.Seq, st.server.footageViewFor(ctx, *c.Footage))
 	case c.Upload != nil:
-		return st.event("upload", 0, wire.UploadEvent{Upload: uploadView(c.Upload.Upload), Gone: c.Upload.Gone})
+		return st.sendEvent("upload", 0, wire.UploadEvent{Upload: uploadView(c.Upload.Upload), Gone: c.Upload.Gone})
 	}
 	return nil
 }
 
-func (st *stream) bye(ctx context.Context) {
+func (st *stream) sendBye(ctx context.Context) {
 	reason := "closed"
 	switch err := st.sub.Err(); {
 	case errors.Is(err, progress.ErrSlow):
@@ -193,12 +196,12 @@ func (st *stream) bye(ctx context.Context) {
 	case errors.Is(err, progress.ErrStopped), stopping(ctx).Err() != nil:
 		reason = "the server stops"
 	}
-	if st.event("bye", 0, map[string]string{"reason": reason}) == nil {
+	if st.sendEvent("bye", 0, map[string]string{"reason": reason}) == nil {
 		_ = st.flush() // fails only when the client has disconnected
 	}
 }
 
-func (st *stream) event(name string, id int64, v any) error {
+func (st *stream) sendEvent(name string, id int64, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("event %s: %w", name, err)

@@ -29,10 +29,18 @@ type listening struct {
 
 func (s *site) listen(last string) *listening {
 	s.t.Helper()
+	return s.listenAs("", last)
+}
+
+func (s *site) listenAs(token, last string) *listening {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	req, err := http.NewRequestWithContext(ctx, "GET", s.url+"/api/v1/events", nil)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)

@@ -69,7 +69,7 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	done, failed := s.record("one", "content one"), s.record("two", "content two")
 	s.record("three", "content one")
 	s.finish(done.Job)
-	s.fail1(failed.Job, "cut off")
+	s.failJob(failed.Job, "cut off")
 	u := ledger.Upload{ID: "up1", Footage: footage.ID("four"), Device: "device1", Site: "farm", Kind: wire.KindVideo,
 		Name: "x.mp4", Size: 10}
 	if _, err := s.ledger.Uploads.Create(t.Context(), u); err != nil {

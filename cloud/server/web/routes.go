@@ -18,21 +18,21 @@ func (s *Server) routes(app *fiber.App) {
 	app.Use(s.handle)
 
 	l := s.o.Ledger
-	api := app.Group(wire.APIPath)
+	api := app.Group(wire.APIPath, s.withScope)
 	api.Get("/footage", s.listFootage)
-	api.Get("/footage/:id", byID("id", l.Footage.Get, wholeView))
+	api.Get("/footage/:id", s.getFootage)
 	api.Get("/footage/:id/result", s.sendFile(s.result("json")))
 	api.Get("/footage/:id/result.csv", s.sendFile(s.result("csv")))
 	api.Get("/footage/:id/still", s.sendFile(s.result("jpg")))
 	api.Get("/footage/:id/thumbnail", s.sendFile(s.thumbnail))
 	api.Get("/footage/:id/status", s.sendFile(s.status))
 	api.Get("/jobs", s.listJobs)
-	api.Get("/jobs/:id", byID("id", s.job, jobView))
+	api.Get("/jobs/:id", byID("id", s.jobFor, jobView))
 	api.Get("/jobs/:id/attempts", s.listAttempts)
 	api.Post("/jobs/:id/retry", s.retryJob)
 	api.Post("/jobs/:id/cancel", s.cancelJob)
 	api.Get("/counts", pages(l.Counts.List, func(v ledger.CountView) wire.Count { return countView(v.Count) }))
-	api.Get("/counts/:footage", byID("footage", l.Counts.Get, countView))
+	api.Get("/counts/:footage", byID("footage", s.countFor, countView))
 	api.Get("/devices", s.listDevices)
 	api.Get("/uploads", s.listUploads)
 	api.Get("/waiting", pages(l.Thumbnails.ListWaiting, waitingView))
@@ -56,7 +56,7 @@ func (s *Server) routes(app *fiber.App) {
 func (s *Server) upload(c *fiber.Ctx) error {
 	br := *s.bridge
 	if c.Method() != http.MethodOptions {
-		d, err := s.who(c, ledger.RoleDevice, ledger.RoleOperator)
+		d, err := s.authenticate(c, ledger.RoleDevice, ledger.RoleOperator)
 		if err != nil {
 			return err
 		}

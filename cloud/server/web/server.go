@@ -39,7 +39,7 @@ var ErrShutdown = errors.New("the server stops")
 type Ledger struct {
 	Devices    devices
 	Footage    catalog
-	Uploads    progress.Uploads
+	Uploads    uploads
 	Thumbnails thumbnails
 	Jobs       jobs
 	Attempts   attempts
@@ -62,8 +62,11 @@ type (
 	}
 	catalog interface {
 		Get(ctx context.Context, id footage.ID) (ledger.FootageView, error)
-		GetBySHA256(ctx context.Context, d footage.Digest) (ledger.FootageView, error)
+		GetBySHA256(ctx context.Context, d footage.Digest, device string) (ledger.FootageView, error)
 		List(ctx context.Context, p ledger.Page) ([]ledger.FootageView, string, error)
+	}
+	uploads interface {
+		ListUnfinished(ctx context.Context, device string, limit int) ([]ledger.Upload, error)
 	}
 	thumbnails interface {
 		Get(ctx context.Context, id footage.ID) (ledger.Thumbnail, error)

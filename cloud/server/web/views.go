@@ -10,7 +10,7 @@ import (
 // footageView shows footage without its job and count.
 func footageView(f ledger.Footage) wire.Footage {
 	return wire.Footage{ID: f.ID, Site: f.Site, Device: f.Device, Name: f.Name, Size: f.Size, SHA256: f.SHA256,
-		Captured: known(f.Captured),
+		Captured: timeOrNil(f.Captured),
 		Received: f.Received, DuplicateOf: f.DuplicateOf, Telemetry: f.TelemetryKey != "", Removed: f.BlobKey == "" &&
 			f.DuplicateOf == "", Seq: f.Seq}
 }
@@ -55,12 +55,12 @@ func uploadView(u ledger.Upload) wire.Upload {
 }
 
 func waitingView(t ledger.Thumbnail) wire.Waiting {
-	return wire.Waiting{Footage: t.Footage, Site: t.Site, Device: t.Device, Name: t.Name, Captured: known(t.Captured),
+	return wire.Waiting{Footage: t.Footage, Site: t.Site, Device: t.Device, Name: t.Name, Captured: timeOrNil(t.Captured),
 		Received: t.Received}
 }
 
-// known is nil for the time that stands for "not known".
-func known(t time.Time) *time.Time {
+// timeOrNil is nil for the time that stands for "not known".
+func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}

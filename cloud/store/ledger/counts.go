@@ -93,8 +93,8 @@ func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) 
 	if err != nil {
 		return nil, "", err
 	}
-	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE c.seq < $1 ORDER BY c.seq DESC LIMIT $2`,
-		after, limit+1)
+	where, args := p.where("c.seq", after, limit+1)
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+where+` ORDER BY c.seq DESC LIMIT $2`, args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list counts: %w", err)
 	}

@@ -17,9 +17,11 @@ import (
 
 const (
 	tokenBytes    = 32
-	tokenPrefix   = "cc_" // secret scanners recognize a leaked token by it
 	deviceColumns = `name, site, role, created, revoked, last_seen`
 )
+
+// TokenPrefix begins every token, so that secret scanners recognize a leaked one.
+const TokenPrefix = "cc_"
 
 // Devices are the holders of tokens: edge agents and people.
 type Devices struct{ *tables }
@@ -79,7 +81,7 @@ func (l *Devices) Renew(ctx context.Context, name string) (secret.String, error)
 func newToken() string {
 	var b [tokenBytes]byte
 	_, _ = rand.Read(b[:]) // never fails; crypto/rand ends the program instead
-	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+	return TokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 func hashToken(token string) string {

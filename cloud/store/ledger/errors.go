@@ -13,6 +13,7 @@ var (
 	ErrNotFound     = errors.New("not in the ledger")
 	ErrFenced       = errors.New("lease lost: another worker has the job, or it has ended")
 	ErrExists       = errors.New("already in the ledger")
+	ErrOwned        = errors.New("the footage id belongs to another device")
 	ErrUnauthorised = errors.New("token unknown or revoked")
 	ErrCursor       = errors.New("invalid page cursor")
 )

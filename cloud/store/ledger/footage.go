@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
@@ -17,7 +18,8 @@ type Catalog struct{ *tables }
 // it. It sets Received when zero.
 //
 // An id that is known changes nothing: Record returns the recorded footage, and the
-// caller compares the digests. Known content with a new id becomes a duplicate, which
+// caller compares the digests. A new id is claimed for the footage's device in the same
+// transaction; an id of another device fails with ErrOwned. Known content with a new id becomes a duplicate, which
 // names the original and has no blob and no job.
 func (l *Catalog) Record(ctx context.Context, f Footage) (Recorded, error) {
 	return l.recordOnce(ctx, f, func(context.Context, *sql.Tx) error { return nil })
@@ -72,6 +74,9 @@ func (l *tables) recorded(ctx context.Context, tx *sql.Tx, id footage.ID) (Recor
 }
 
 func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, error) {
+	if err := l.claim(ctx, tx, f.ID, f.Device); err != nil {
+		return Recorded{}, err
+	}
 	now := l.now().UTC()
 	if f.Received.IsZero() {
 		f.Received = now
@@ -128,8 +133,9 @@ func nullable(s string) any {
 
 // viewQuery joins a footage with the job and the count of its original.
 var viewQuery = `SELECT ` + prefixed("f", footageColumns) + `, ` + prefixed("j", jobColumns) + `, ` + prefixed("c",
-	countColumns) + `
+	countColumns) + `, o.device
 	FROM footage f
+	LEFT JOIN footage o ON o.id = f.duplicate_of
 	LEFT JOIN job j ON j.footage = COALESCE(f.duplicate_of, f.id)
 	LEFT JOIN animal_count c ON c.footage = COALESCE(f.duplicate_of, f.id) `
 
@@ -143,9 +149,11 @@ func scanView(rows *sql.Rows) (bornView, error) {
 	var j jobRow
 	var c countRow
 	var v bornView
-	if err := rows.Scan(append(append(f.dest(), j.dest()...), c.dest()...)...); err != nil {
+	var original sql.NullString
+	if err := rows.Scan(slices.Concat(f.dest(), j.dest(), c.dest(), []any{&original})...); err != nil {
 		return v, err
 	}
+	v.OriginalDevice = original.String
 	var err error
 	if v.FootageView.Footage, err = f.value(); err != nil {
 		return v, err
@@ -165,8 +173,8 @@ func scanView(rows *sql.Rows) (bornView, error) {
 	return v, nil
 }
 
-func (l *tables) view(ctx context.Context, noun, where string, arg any) (FootageView, error) {
-	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+where, arg)
+func (l *tables) view(ctx context.Context, noun, where string, args ...any) (FootageView, error) {
+	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+where, args...)
 	if err == nil && len(vs) == 0 {
 		err = ErrNotFound
 	}
@@ -181,9 +189,14 @@ func (l *Catalog) Get(ctx context.Context, id footage.ID) (FootageView, error) {
 	return l.view(ctx, string(id), `WHERE f.id = $1`, id)
 }
 
-// GetBySHA256 returns the original with this content.
-func (l *Catalog) GetBySHA256(ctx context.Context, d footage.Digest) (FootageView, error) {
-	return l.view(ctx, "with sha256 "+d.String(), `WHERE f.sha256 = $1 AND f.duplicate_of IS NULL`, d.String())
+// GetBySHA256 returns the first footage with this content: the original, or with a device
+// the first footage of that device. The device "" means all devices.
+func (l *Catalog) GetBySHA256(ctx context.Context, d footage.Digest, device string) (FootageView, error) {
+	noun := "with sha256 " + d.String()
+	if device == "" {
+		return l.view(ctx, noun, `WHERE f.sha256 = $1 AND f.duplicate_of IS NULL`, d.String())
+	}
+	return l.view(ctx, noun, `WHERE f.sha256 = $1 AND f.device = $2 ORDER BY f.born LIMIT 1`, d.String(), device)
 }
 
 // List returns a page, newest first, and the start of the next page, "" after the last.
@@ -193,8 +206,8 @@ func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+`WHERE f.born < $1 ORDER BY f.born DESC LIMIT $2`, after,
-		limit+1)
+	where, args := p.where("f.born", after, limit+1)
+	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+where+` ORDER BY f.born DESC LIMIT $2`, args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list footage: %w", err)
 	}

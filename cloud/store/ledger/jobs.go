@@ -187,11 +187,12 @@ func (l *Jobs) List(ctx context.Context, s job.State, p Page) ([]JobView, string
 	if err != nil {
 		return nil, "", err
 	}
-	where, args := `WHERE j.born < $2`, []any{limit + 1, after}
+	where, args := p.where("j.born", after, limit+1)
 	if s != "" {
-		where, args = where+` AND j.state = $3`, append(args, s)
+		args = append(args, s)
+		where += fmt.Sprintf(` AND j.state = $%d`, len(args))
 	}
-	vs, err := list(ctx, l.db.Read(), scanJobView, jobViewQuery+where+` ORDER BY j.born DESC LIMIT $1`, args...)
+	vs, err := list(ctx, l.db.Read(), scanJobView, jobViewQuery+where+` ORDER BY j.born DESC LIMIT $2`, args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list jobs: %w", err)
 	}

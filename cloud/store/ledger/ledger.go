@@ -47,6 +47,7 @@ type Options struct {
 // Ledger is an open ledger: one database, and its parts by purpose.
 type Ledger struct {
 	Uploads    *Uploads    // resumable upload sessions
+	Owners     *Owners     // the devices that footage ids belong to
 	Footage    *Catalog    // what was received, and where its video is
 	Thumbnails *Thumbnails // small pictures, often earlier than their video
 	Jobs       *Jobs       // the queue's and the operator's side of counting
@@ -99,8 +100,9 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	}
 	t := &tables{db: db, now: o.Now}
 	return &Ledger{
-		Uploads: &Uploads{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t}, Jobs: &Jobs{t}, Attempts: &Attempts{t},
-		Counts: &Counts{t}, Changes: &Changes{t}, Devices: &Devices{t}, Audit: &AuditLog{t}, Totals: &Totals{t},
+		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
+		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Changes: &Changes{t}, Devices: &Devices{t},
+		Audit: &AuditLog{t}, Totals: &Totals{t},
 		tables: t,
 	}, nil
 }

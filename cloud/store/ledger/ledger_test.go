@@ -165,7 +165,7 @@ func TestFootageFromRecordToCount(t *testing.T) {
 		v.Job.Progress.ETASeconds != nil {
 		t.Fatalf("%+v %+v %+v", v, v.Job, v.Count)
 	}
-	if v, err = l.Footage.GetBySHA256(ctx, footage.Sum([]byte("moo"))); err != nil || v.ID != "f1" {
+	if v, err = l.Footage.GetBySHA256(ctx, footage.Sum([]byte("moo")), ""); err != nil || v.ID != "f1" {
 		t.Fatalf("%v %v", v, err)
 	}
 	_, _, err = l.Attempts.Begin(ctx, id, "worker-2")

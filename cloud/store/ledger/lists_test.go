@@ -160,7 +160,7 @@ func TestThumbnails(t *testing.T) {
 	l, c := fresh(t)
 	const all = 5
 	for i := range all {
-		must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: footage.ID(fmt.Sprintf("f%d", i)), Site: "s", Device: "d",
+		must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: footage.ID(fmt.Sprintf("f%d", i)), Site: "s", Device: "base-1",
 			Name: "n", Size: 3, BlobKey: "k", Received: c.Now()}))
 	}
 	record(t, l, "f2", "its video")
@@ -179,10 +179,10 @@ func TestThumbnails(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	if err := l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "other", BlobKey: "x",
-		Received: c.Now()}); !errors.Is(err, ErrExists) {
+		Received: c.Now()}); !errors.Is(err, ErrOwned) {
 		t.Error(err)
 	}
-	must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "d", Size: 9, BlobKey: "k2", Received: c.Now()}))
+	must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "base-1", Size: 9, BlobKey: "k2", Received: c.Now()}))
 	if v, err := l.Thumbnails.Get(ctx, "f1"); err != nil || v.Size != 9 || v.BlobKey != "k2" {
 		t.Errorf("%+v %v", v, err)
 	}
@@ -251,7 +251,7 @@ func TestUploads(t *testing.T) {
 		!got.Updated.Equal(c.Now()) {
 		t.Fatalf("%+v %v", got, err)
 	}
-	_, err = l.Uploads.Create(ctx, Upload{ID: "u2", Device: "base-2", Deferred: true})
+	_, err = l.Uploads.Create(ctx, Upload{ID: "u2", Footage: "f2", Device: "base-2", Deferred: true})
 	must.Do(t, err)
 	must.Do(t, l.Uploads.SetSize(ctx, "u2", 10))
 	must.Do(t, l.Uploads.SaveOffset(ctx, "u2", 10, []byte{1}))

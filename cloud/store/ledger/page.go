@@ -25,6 +25,16 @@ func (p Page) bounds() (limit int, after int64, err error) {
 	return min(limit, maxPage), after, nil
 }
 
+// where returns the condition of a list that joins footage as f, with its parameters.
+// column numbers the entries; $1 is the number that they are below and $2 is limit.
+func (p Page) where(column string, below int64, limit int) (where string, args []any) {
+	where, args = `WHERE `+column+` < $1`, []any{below, limit}
+	if p.Device != "" {
+		where, args = where+` AND f.device = $3`, append(args, p.Device)
+	}
+	return where, args
+}
+
 // cutPage shortens a list that was read with one entry more than limit. It returns the
 // start of the next page, "" when there is none.
 func cutPage[T any](all []T, limit int, at func(T) int64) ([]T, string) {

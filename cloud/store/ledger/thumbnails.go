@@ -28,30 +28,28 @@ const thumbnailColumns = `footage, site, device, name, size, blob_key, captured,
 // Thumbnails are the small pictures of footage, one a footage.
 type Thumbnails struct{ *tables }
 
-// Put records a thumbnail and replaces an older one of the same device. A thumbnail of
-// another device makes it fail with ErrExists. It sets Received when zero.
+// Put records a thumbnail and replaces an older one. In the same transaction it claims the
+// footage id for the thumbnail's device. An id of another device fails with ErrOwned. Put
+// sets Received when zero.
 func (l *Thumbnails) Put(ctx context.Context, t Thumbnail) error {
 	if t.Received.IsZero() {
 		t.Received = l.now()
 	}
 	return l.write(ctx, fmt.Sprintf("thumbnail of %s", t.Footage), func(ctx context.Context, tx *sql.Tx) error {
+		if err := l.claim(ctx, tx, t.Footage, t.Device); err != nil {
+			return err
+		}
 		seq, err := nextSeq(ctx, tx)
 		if err != nil {
 			return err
 		}
-		done, err := tx.ExecContext(ctx, `INSERT INTO thumbnail (`+thumbnailColumns+
+		_, err = tx.ExecContext(ctx, `INSERT INTO thumbnail (`+thumbnailColumns+
 			`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-			ON CONFLICT (footage) DO UPDATE SET name = excluded.name, size = excluded.size, blob_key = excluded.blob_key,
-				captured = excluded.captured, received = excluded.received, seq = excluded.seq
-			WHERE thumbnail.device = excluded.device`,
+			ON CONFLICT (footage) DO UPDATE SET site = excluded.site, device = excluded.device, name = excluded.name,
+				size = excluded.size, blob_key = excluded.blob_key, captured = excluded.captured,
+				received = excluded.received, seq = excluded.seq`,
 			t.Footage, t.Site, t.Device, clean(t.Name), t.Size, t.BlobKey, micros(t.Captured), micros(t.Received), seq)
-		if err != nil {
-			return err
-		}
-		if n, err := done.RowsAffected(); err != nil || n == 1 {
-			return err
-		}
-		return ErrExists
+		return err
 	})
 }
 
@@ -75,8 +73,8 @@ func (l *Thumbnails) ListWaiting(ctx context.Context, p Page) ([]Thumbnail, stri
 		return nil, "", err
 	}
 	ts, err := list(ctx, l.db.Read(), scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail
-		WHERE seq < $1 AND NOT EXISTS (SELECT 1 FROM footage WHERE id = thumbnail.footage) ORDER BY seq DESC LIMIT $2`,
-		after, limit+1)
+		WHERE seq < $1 AND ($3 = '' OR device = $3) AND NOT EXISTS (SELECT 1 FROM footage WHERE id = thumbnail.footage)
+		ORDER BY seq DESC LIMIT $2`, after, limit+1, p.Device)
 	if err != nil {
 		return nil, "", fmt.Errorf("list waiting footage: %w", err)
 	}

@@ -67,8 +67,9 @@ type Count struct {
 // of the original.
 type FootageView struct {
 	Footage
-	Job   *Job
-	Count *Count
+	Job            *Job
+	Count          *Count
+	OriginalDevice string // that uploaded the original; "" unless the footage is a duplicate
 }
 
 // JobView is a job with its footage.
@@ -135,6 +136,9 @@ type Upload struct {
 type Page struct {
 	Limit int    // 1..1000; 0 means 50
 	After string // the start of this page, as the previous page returned it; "" for the first
+	// Device restricts the list to footage of one device; "" means all devices. It applies
+	// to the lists of footage, jobs, counts and waiting thumbnails.
+	Device string
 }
 
 // Recorded is the result of Catalog.Record.

@@ -17,8 +17,9 @@ const uploadColumns = `id, footage, device, site, kind, name, size, received, de
 // Uploads are the resumable upload sessions.
 type Uploads struct{ *tables }
 
-// Create stores a new session and returns it with Created and Updated. A known id fails
-// with ErrExists.
+// Create stores a new session and returns it with Created and Updated. In the same
+// transaction it claims the footage id for the session's device. An id of another device
+// fails with ErrOwned. A known session id fails with ErrExists.
 func (l *Uploads) Create(ctx context.Context, u Upload) (Upload, error) {
 	meta, err := json.Marshal(u.Metadata)
 	if err != nil {
@@ -28,6 +29,9 @@ func (l *Uploads) Create(ctx context.Context, u Upload) (Upload, error) {
 	u.Created = l.now().UTC().Truncate(time.Microsecond)
 	u.Updated, u.Finished = u.Created, time.Time{}
 	err = l.write(ctx, "create upload "+u.ID, func(ctx context.Context, tx *sql.Tx) error {
+		if err := l.claim(ctx, tx, u.Footage, u.Device); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO upload (`+uploadColumns+
 			`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, NULL)`,
 			u.ID, u.Footage, u.Device, u.Site, u.Kind, u.Name, u.Size, u.Offset, bit(u.Deferred), u.SHA256.String(),
@@ -142,6 +146,17 @@ func (l *Uploads) List(ctx context.Context, before time.Time, limit int) ([]Uplo
 		`SELECT `+uploadColumns+` FROM upload `+where+`ORDER BY updated, id LIMIT $1`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list uploads: %w", err)
+	}
+	return us, nil
+}
+
+// ListUnfinished returns at most limit unfinished sessions of a device, oldest first. The
+// device "" means all devices.
+func (l *Uploads) ListUnfinished(ctx context.Context, device string, limit int) ([]Upload, error) {
+	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload
+		WHERE finished IS NULL AND ($1 = '' OR device = $1) ORDER BY updated, id LIMIT $2`, device, limit)
+	if err != nil {
+		return nil, fmt.Errorf("unfinished uploads: %w", err)
 	}
 	return us, nil
 }
