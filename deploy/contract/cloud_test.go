@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +48,7 @@ type cloud struct {
 	url    string
 	ledger *ledger.Ledger
 	token  secret.String // of the station
+	blobs  string        // folder of the blob store
 
 	mu    sync.Mutex
 	calls map[string]bool
@@ -62,7 +65,7 @@ func newCloud(t *testing.T) *cloud {
 		done <- server.Serve(ctx, cfg, server.Options{Log: slog.New(slog.DiscardHandler),
 			Ready: func(a server.Addresses) { ready <- a }})
 	}()
-	c := &cloud{t: t, calls: map[string]bool{}}
+	c := &cloud{t: t, calls: map[string]bool{}, blobs: cfg.BlobDir()}
 	var at server.Addresses
 	select {
 	case at = <-ready:
@@ -122,6 +125,16 @@ func (c *cloud) add(name string, role ledger.Role) secret.String {
 		c.t.Fatal(err)
 	}
 	return token
+}
+
+// blob returns the content of a blob.
+func (c *cloud) blob(t *testing.T, key string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(c.blobs, filepath.FromSlash(key)))
+	if err != nil {
+		t.Error(err)
+	}
+	return b
 }
 
 // client is the station's client with a token.

@@ -142,7 +142,7 @@ var states = map[spool.State]topic.FootageState{
 func (b *Beacon) payload(r spool.Record) topic.Footage {
 	m := topic.Footage{Footage: r.ID, State: states[r.State], Name: r.Name, Size: r.Source.Size,
 		Offset: r.Video.Offset, Rate: r.Rate, SHA256: r.SHA256, DuplicateOf: r.DuplicateOf, Reason: r.Reason,
-		Attempt: r.Attempt}
+		UploadedAs: r.UploadedAs, Attempt: r.Attempt}
 	if m.Reason == "" {
 		m.Reason = r.Waiting
 	}

@@ -111,7 +111,7 @@ func (s *Station) prioritise(args map[string]string) (string, error) {
 	if now != "" && now != "true" && now != "false" {
 		return "", fmt.Errorf("now is %q, not true or false", now)
 	}
-	return fmt.Sprintf("footage %s has priority %d", id, n), s.Link.Prioritise(id, n, now == "true")
+	return fmt.Sprintf("footage %s has priority %d", id, n), s.Link.Prioritise(s.ownID(id), n, now == "true")
 }
 
 // setLimit bounds the upload's bytes per second.
@@ -167,6 +167,20 @@ func (s *Station) SetPaused(p bool) error {
 	return nil
 }
 
+// ownID returns the id in the spool of footage that an order names by the cloud's id. An
+// order may name either.
+func (s *Station) ownID(id footage.ID) footage.ID {
+	if _, ok := s.Records.Get(id); ok {
+		return id
+	}
+	for _, r := range s.Records.All() {
+		if r.UploadedAs == id {
+			return r.ID
+		}
+	}
+	return id
+}
+
 // retry releases one piece of footage, or with "all" every piece, from quarantine. It also
 // ends every wait for the link.
 func (s *Station) retry(which string) (string, error) {
@@ -179,6 +193,7 @@ func (s *Station) retry(which string) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		id = s.ownID(id)
 		if r, ok := s.Records.Get(id); ok && r.State != spool.Quarantined && r.State != spool.Duplicate {
 			return fmt.Sprintf("footage %s is %s; it is retried now", id, r.State), nil
 		}

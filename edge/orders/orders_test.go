@@ -89,10 +89,12 @@ func TestActions(t *testing.T) {
 		{Log, map[string]string{"level": "loud"}, "not debug, info", ""},
 		{Retry, map[string]string{"footage": "q"}, "footage q is retried", "retry q, kick"},
 		{Retry, map[string]string{"footage": "s"}, "footage s is spooled; it is retried now", "kick"},
+		{Retry, map[string]string{"footage": "cloud-q"}, "footage q is retried", "retry q, kick"},
+		{Prioritise, map[string]string{"footage": "cloud-q", "priority": "5"}, "priority 5", "priority q 5 false"},
 		{Retry, map[string]string{"footage": "all"}, "2 pieces of footage are retried", "retry q, retry r, kick"},
 	} {
 		p, s := newStation()
-		p.list = []spool.Record{{ID: "s", State: spool.Spooled}, {ID: "q", State: spool.Quarantined},
+		p.list = []spool.Record{{ID: "s", State: spool.Spooled}, {ID: "q", State: spool.Quarantined, UploadedAs: "cloud-q"},
 			{ID: "r", State: spool.Quarantined}}
 		text, err := s.Actions()[c.name].Do(t.Context(), c.args)
 		if got := fmt.Sprint(text, err); (err == nil) != (c.calls != "") || !strings.Contains(got, c.want) {

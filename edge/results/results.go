@@ -125,7 +125,7 @@ func (f *Fetcher) fetchDue(ctx context.Context, now time.Time) {
 // Fetch fetches the result of one record and stores it. A duplicate in the cloud has
 // the result of the first footage with its content.
 func (f *Fetcher) Fetch(ctx context.Context, r spool.Record) error {
-	got, err := f.cloud.Footage(ctx, r.ID)
+	got, err := f.cloud.Footage(ctx, r.CloudID())
 	if err == nil && got.Count == nil && got.Job == nil && got.DuplicateOf != "" {
 		got, err = f.cloud.Footage(ctx, got.DuplicateOf)
 	}
@@ -134,7 +134,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r spool.Record) error {
 	}
 	if j := got.Job; j != nil && (r.Job == nil || r.Job.State != j.State || !f.brokerUp()) {
 		_, err = f.records.PutJob(topic.Job{Header: topic.Header{V: topic.Version, Seq: j.Seq, At: j.Updated},
-			Job: j.ID, Footage: r.ID, State: j.State, Progress: j.Progress, Attempt: j.Attempt, Updated: j.Updated,
+			Job: j.ID, Footage: r.CloudID(), State: j.State, Progress: j.Progress, Attempt: j.Attempt, Updated: j.Updated,
 			Reason: j.Reason})
 	}
 	if c := got.Count; c != nil {

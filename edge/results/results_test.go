@@ -214,3 +214,18 @@ func TestRoundIsBounded(t *testing.T) {
 		t.Errorf("asked %v: a faulty answer must not stop the round", w.asked)
 	}
 }
+
+// The cloud knows footage under another id when its own one is in use there.
+func TestResultUnderAnotherID(t *testing.T) {
+	r := record("f1", spool.Reclaimed, job.Done)
+	r.UploadedAs = "f1-cloud"
+	w, f := newWorld(r)
+	w.footage["f1-cloud"] = wire.Footage{ID: "f1-cloud", Job: &wire.Job{ID: "j", State: job.Failed},
+		Count: &wire.Count{Unique: 12, Low: 10, High: 14}}
+	if err := f.Fetch(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if w.counts["f1"].Unique != 12 || w.jobs["f1-cloud"].Job != "j" || len(w.jobs) != 1 || len(w.counts) != 1 {
+		t.Errorf("counts %v, jobs %v", w.counts, w.jobs)
+	}
+}

@@ -30,6 +30,7 @@ type acked struct {
 	state  State
 	chunks []footage.Chunk
 	name   string
+	cloud  footage.ID // the id in the cloud
 }
 
 func (l *life) step(id footage.ID, do func() error) {
@@ -44,7 +45,7 @@ func (l *life) step(id footage.ID, do func() error) {
 func (l *life) acknowledge(id footage.ID) {
 	a := l.acked[id]
 	r, _ := l.s.Records.Get(id)
-	a.state, a.name = r.State, r.Name
+	a.state, a.name, a.cloud = r.State, r.Name, r.CloudID()
 	if r.State.Ended() {
 		a.chunks = nil
 	}
@@ -99,6 +100,7 @@ func (l *life) run() {
 	l.step(small, func() error { return l.s.Recovery.Quarantine(small, "refused") })
 	l.step(small, func() error { return l.s.Recovery.Retry(small) })
 	l.step(small, func() error { _, err := l.s.Uploads.Begin(small); return err })
+	l.step(small, func() error { _, err := l.s.Recovery.ChooseID(small); return err })
 	for _, id := range []footage.ID{small, big} {
 		l.step(id, func() error { return l.s.Uploads.Accept(id) })
 		l.step(id, func() error { return l.s.Uploads.Confirm(id, "") })
@@ -130,6 +132,9 @@ func (l *life) inspect(dir, when string) {
 		changed := id == l.running || want.state == Confirmed && got.State == Reclaimed
 		if got.State != want.state && !changed {
 			l.t.Errorf("%s: %s is %s, but was acknowledged as %s", when, want.name, got.State, want.state)
+		}
+		if got.CloudID() != want.cloud && !changed {
+			l.t.Errorf("%s: %s is %s in the cloud, but was acknowledged as %s", when, want.name, got.CloudID(), want.cloud)
 		}
 		if got.State.HasContent() {
 			if err := s.Content.Verify(l.t.Context(), id); err != nil {

@@ -18,7 +18,7 @@ const storedRecord = `{"id":"01JDB3Q6Y0000000000000000A","seq":7,"state":"quaran
 	`"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",` +
 	`"video":{"url":"http://cloud/files/1","offset":7,"done":false},"sidecar":{"offset":20,"done":true},` +
 	`"thumbnail":{"offset":9,"done":true},"has_thumbnail":true,"duplicate_of":"01JDB3Q6Y0000000000000000B",` +
-	`"reason":"refused","stale":true,"attempt":2,"told":5,"hash_faults":1,"count":{"unique":12,"low":10,"high":14},` +
+	`"reason":"refused","stale":true,"uploaded_as":"01JDB3Q6Y0000000000000000C","ids_taken":1,"attempt":2,"told":5,"hash_faults":1,"count":{"unique":12,"low":10,"high":14},` +
 	`"updated":"2026-11-24T12:00:02Z"}`
 
 func TestStoredRecordStaysReadable(t *testing.T) {

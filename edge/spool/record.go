@@ -127,6 +127,10 @@ type Record struct {
 	// Stale is true when the source changed or is missing. It is read only after the watcher
 	// reports it again.
 	Stale bool `json:"stale,omitempty"`
+	// UploadedAs is the id under which the cloud knows the footage, when ID is in use there
+	// for other footage; "" means ID. IDsTaken counts such refusals since the last success.
+	UploadedAs footage.ID `json:"uploaded_as,omitempty"`
+	IDsTaken   int        `json:"ids_taken,omitempty"`
 	// Attempt counts how often reading or uploading restarted. Within an attempt the state
 	// never goes back.
 	Attempt int `json:"attempt,omitempty"`
@@ -151,6 +155,14 @@ type Record struct {
 // refused is done as well, but has no upload.
 func (r *Record) TelemetryConfirmed() bool {
 	return !r.TelemetrySHA256.IsZero() && r.Sidecar.Done && r.Sidecar.URL != ""
+}
+
+// CloudID returns the id under which the cloud knows the footage.
+func (r *Record) CloudID() footage.ID {
+	if r.UploadedAs != "" {
+		return r.UploadedAs
+	}
+	return r.ID
 }
 
 // resetTransfers restarts the upload of every part.

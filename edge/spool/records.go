@@ -29,17 +29,35 @@ type Records struct {
 
 	mu       sync.Mutex
 	byID     map[footage.ID]*Record
-	seq      int64 // the last Record.Seq given out
-	ended    int   // records whose state has ended
+	byCloud  map[footage.ID]footage.ID // Record.UploadedAs to Record.ID
+	seq      int64                     // the last Record.Seq given out
+	ended    int                       // records whose state has ended
 	onChange []func(Record)
 }
 
-func newRecords(st *store) *Records { return &Records{store: st, byID: map[footage.ID]*Record{}} }
+func newRecords(st *store) *Records {
+	return &Records{store: st, byID: map[footage.ID]*Record{}, byCloud: map[footage.ID]footage.ID{}}
+}
 
 // Get returns one record.
 func (r *Records) Get(id footage.ID) (Record, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if rec := r.byID[id]; rec != nil {
+		return *rec, true
+	}
+	return Record{}, false
+}
+
+// ByCloudID returns the record of the footage that the cloud knows under an id.
+func (r *Records) ByCloudID(id footage.ID) (Record, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if own, ok := r.byCloud[id]; ok {
+		id = own
+	} else if rec := r.byID[id]; rec != nil && rec.CloudID() != id {
+		return Record{}, false // in the cloud the id is that of other footage
+	}
 	if rec := r.byID[id]; rec != nil {
 		return *rec, true
 	}
@@ -93,10 +111,11 @@ func (r *Records) SetPublished(id footage.ID, n int64) error {
 }
 
 // PutJob stores the newest progress of the footage's job and reports whether it was newer
-// than the stored one. Progress within one state is durable every 30 seconds only. The error
-// wraps ErrNotFound for footage that has no record.
+// than the stored one. The job has the cloud's id of the footage. Progress within one state
+// is durable every 30 seconds only. The error wraps ErrNotFound for footage that has no
+// record.
 func (r *Records) PutJob(j topic.Job) (bool, error) {
-	rec, ok := r.Get(j.Footage)
+	rec, ok := r.ByCloudID(j.Footage)
 	if !ok {
 		return false, fmt.Errorf("job %s of footage %s: %w", j.Job, j.Footage, ErrNotFound)
 	}
@@ -109,10 +128,10 @@ func (r *Records) PutJob(j topic.Job) (bool, error) {
 	}
 	moved := old == nil || old.Job != j.Job || old.State != j.State || old.Attempt != j.Attempt
 	if !moved && time.Since(rec.jobSaved) < jobEvery {
-		r.changeInMemory(j.Footage, func(rec *Record) { rec.Job = &j })
+		r.changeInMemory(rec.ID, func(rec *Record) { rec.Job = &j })
 		return true, nil
 	}
-	_, err := r.change(j.Footage, func(rec *Record) error { rec.Job, rec.jobSaved = &j, time.Now(); return nil }, nil)
+	_, err := r.change(rec.ID, func(rec *Record) error { rec.Job, rec.jobSaved = &j, time.Now(); return nil }, nil)
 	return true, err
 }
 
@@ -133,6 +152,9 @@ func (r *Records) load() error {
 				return fmt.Errorf("record %s: %w", it.Item().Key(), err)
 			}
 			r.byID[rec.ID] = &rec
+			if rec.UploadedAs != "" {
+				r.byCloud[rec.UploadedAs] = rec.ID
+			}
 			r.seq = max(r.seq, rec.Seq)
 			if rec.State.Ended() {
 				r.ended++
@@ -167,6 +189,12 @@ func (r *Records) save(rec *Record, also func(*badger.Txn) error) error {
 		} else {
 			r.ended++
 		}
+	}
+	if old != nil && old.UploadedAs != rec.UploadedAs {
+		delete(r.byCloud, old.UploadedAs)
+	}
+	if rec.UploadedAs != "" {
+		r.byCloud[rec.UploadedAs] = rec.ID
 	}
 	saved := *rec
 	r.byID[rec.ID] = &saved
@@ -250,6 +278,7 @@ func (r *Records) prune() error {
 		}
 		r.mu.Lock()
 		delete(r.byID, rec.ID)
+		delete(r.byCloud, rec.UploadedAs)
 		r.ended--
 		r.mu.Unlock()
 		over--

@@ -55,7 +55,7 @@ func (v *Recovery) Retry(id footage.ID) error {
 		return v.Reread(id)
 	}
 	_, err := v.records.move(id, Resend, func(r *Record) {
-		r.Reason, r.HashFaults = "", 0
+		r.Reason, r.HashFaults, r.IDsTaken = "", 0, 0
 		r.resetTransfers()
 	}, nil)
 	return err
@@ -89,6 +89,18 @@ func (v *Recovery) CountHashFault(id footage.ID) (int, error) {
 		return nil
 	}, nil)
 	return r.HashFaults, err
+}
+
+// ChooseID gives footage a new id for the cloud, because the cloud uses its present one for
+// other footage, and restarts the upload of every part. Record.ID stays: it is the key of
+// the content in the spool. The new id is durable before ChooseID returns.
+func (v *Recovery) ChooseID(id footage.ID) (Record, error) {
+	return v.records.change(id, func(r *Record) error {
+		r.UploadedAs = footage.NewID(v.store.o.Now())
+		r.IDsTaken++
+		r.resetTransfers()
+		return nil
+	}, nil)
 }
 
 // CheckAll compares the content of all footage with the manifests. It has damaged footage

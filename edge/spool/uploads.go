@@ -34,7 +34,9 @@ func (u *Uploads) Accept(id footage.ID) error {
 // Confirm marks that the cloud's digest and size equal the manifest's. duplicateOf is the
 // footage under which the cloud had the content before, "" if it had not.
 func (u *Uploads) Confirm(id, duplicateOf footage.ID) error {
-	_, err := u.records.move(id, Confirm, func(r *Record) { r.DuplicateOf, r.HashFaults = duplicateOf, 0 }, nil)
+	_, err := u.records.move(id, Confirm, func(r *Record) {
+		r.DuplicateOf, r.HashFaults, r.IDsTaken = duplicateOf, 0, 0
+	}, nil)
 	return err
 }
 

@@ -113,8 +113,10 @@ type Footage struct {
 	Waiting     string     `json:"waiting,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
 	DuplicateOf footage.ID `json:"duplicate_of,omitempty"`
-	Priority    int        `json:"priority"` // the highest is sent first
-	Telemetry   bool       `json:"telemetry"`
+	// UploadedAs is the id under which the cloud knows the footage; "" means ID.
+	UploadedAs footage.ID `json:"uploaded_as,omitempty"`
+	Priority   int        `json:"priority"` // the highest is sent first
+	Telemetry  bool       `json:"telemetry"`
 	// Captured is when it was recorded, nil when that is not known, and CapturedFrom where that time is from. CapturedFrom
 	// is "" until the file is read, and for footage of an earlier release.
 	Captured     *time.Time         `json:"captured,omitempty"`
@@ -157,7 +159,7 @@ type Job struct {
 func OfRecord(r spool.Record, lookup func(footage.ID) (spool.Record, bool)) Footage {
 	f := Footage{ID: r.ID, Name: r.Name, Path: footage.SafePath(r.Source.Path), Size: r.Source.Size, SHA256: r.SHA256, State: r.State,
 		Offset: r.Video.Offset, Rate: r.Rate, Waiting: r.Waiting, Reason: r.Reason, DuplicateOf: r.DuplicateOf,
-		Priority:  r.Priority,
+		UploadedAs: r.UploadedAs, Priority: r.Priority,
 		Telemetry: r.Telemetry != nil, Thumbnail: r.HasThumbnail, Count: r.Count, Updated: r.Updated,
 		CapturedFrom: r.CapturedFrom, FileTime: r.Source.ModTime.UTC()}
 	if !r.Captured.IsZero() {

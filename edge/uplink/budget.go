@@ -127,21 +127,21 @@ func (b *Budget) setMetered(m bool) {
 
 // request counts one request. The error wraps ErrBudget.
 func (b *Budget) request() error {
-	_, err := b.book(requestCost, requestCost)
+	_, err := b.reserve(requestCost, requestCost)
 	return err
 }
 
 // received counts the body of an answer.
-func (b *Budget) received(n int) { _, _ = b.book(int64(n), 0) }
+func (b *Budget) received(n int) { _, _ = b.reserve(int64(n), 0) }
 
 // body counts up to n bytes of a body and returns how many may be sent, at least one.
 func (b *Budget) body(n int) (int, error) {
-	got, err := b.book(int64(n), 1)
+	got, err := b.reserve(int64(n), 1)
 	return int(got), err
 }
 
-// book counts up to most bytes within the budget: at least least bytes, or none.
-func (b *Budget) book(most, least int64) (int64, error) {
+// reserve counts up to most bytes within the budget: at least least bytes, or none.
+func (b *Budget) reserve(most, least int64) (int64, error) {
 	if b == nil {
 		return most, nil
 	}

@@ -57,7 +57,7 @@ const mib = 1 << 20
 func TestOnlyTrustedClockStartsNewDay(t *testing.T) {
 	s, w := &memory{}, &wall{now: day("1970-01-01 00:10")}
 	b := newMemoryBudget(t, s, w, 10*mib, 25*mib)
-	use := func(n int64) error { _, err := b.book(n, n); return err }
+	use := func(n int64) error { _, err := b.reserve(n, n); return err }
 	step := func(name string, want error, until string) {
 		t.Helper()
 		err := use(10 * mib)
@@ -150,7 +150,7 @@ func TestBudgetOfADay(t *testing.T) {
 		st.run()
 		for d := range 3 {
 			clock.until(12, 0, 0)
-			rep, rec := st.up.Report(), st.must(r.ID)
+			rep, rec := st.up.Report(), st.record(r.ID)
 			if rec.State == spool.Reclaimed {
 				break
 			}
@@ -165,7 +165,7 @@ func TestBudgetOfADay(t *testing.T) {
 				t.Errorf("day %d: %d bytes", d, got)
 			}
 		}
-		if rec := st.must(r.ID); rec.State != spool.Reclaimed || st.received() != 20*mib {
+		if rec := st.record(r.ID); rec.State != spool.Reclaimed || st.received() != 20*mib {
 			t.Errorf("%d bytes, %+v", st.received(), rec)
 		}
 		if rep := st.up.Report(); rep.Month.Used < 20*mib || rep.Month.Used > 21*mib {
@@ -190,7 +190,7 @@ func TestOrderEndsTheBudgetsHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		after(time.Second)
-		if rec := st.must(r.ID); rec.State != spool.Reclaimed {
+		if rec := st.record(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("%+v", rec)
 		}
 		restarted := mustBudget(t, st.spool.Link, BudgetOptions{Metered: true, Day: 2 * mib})

@@ -42,8 +42,8 @@ func (u *Uplink) Paused() bool {
 // survives restarts and overrides the configuration until LimitConfigured withdraws it.
 func (u *Uplink) SetLimit(bytesPerSecond int64) error {
 	if n := bytesPerSecond; n < LimitNone || n > 0 && n < LeastLimit {
-		return fmt.Errorf("limit of %d bytes per second is not valid: use at least %d, %d for none, or %d for the configured one",
-			n, LeastLimit, LimitNone, LimitConfigured)
+		return fmt.Errorf("limit of %d bytes per second is not valid: use at least %d, %d for none, or %d for the "+
+			"configured one", n, LeastLimit, LimitNone, LimitConfigured)
 	}
 	err := u.changeOrders(func(o *spool.LinkOrders) { o.Limit = bytesPerSecond })
 	if err == nil {

@@ -69,7 +69,7 @@ func cutAt(t *testing.T, keeps, size, at int64) (cuts int, twice int64) {
 	st := build(t, cloud, CloudOptions{URL: "http://" + proxy.Addr()}, nil)
 	r := st.add("cut.mp4", int(size), false)
 	for range 4 {
-		err := st.up.transfer(t.Context(), st.must(r.ID))
+		err := st.up.transfer(t.Context(), st.record(r.ID))
 		if err == nil {
 			break
 		}
@@ -77,7 +77,7 @@ func cutAt(t *testing.T, keeps, size, at int64) (cuts int, twice int64) {
 			t.Fatalf("cut after %d bytes: %v", at, err)
 		}
 	}
-	rec := st.must(r.ID)
+	rec := st.record(r.ID)
 	cloud.Lock()
 	f := cloud.Footage[r.ID]
 	cloud.Unlock()

@@ -31,7 +31,7 @@ func TestSlowLinkIsNotCanceled(t *testing.T) {
 	st := build(t, cloud, CloudOptions{URL: "http://" + proxy.Addr(), IdleTimeout: idle}, nil)
 	r := st.add("slow.mp4", size, false)
 	began := time.Now()
-	if err := st.up.transfer(t.Context(), st.must(r.ID)); err != nil {
+	if err := st.up.transfer(t.Context(), st.record(r.ID)); err != nil {
 		t.Fatalf("after %s: %v", time.Since(began), err)
 	}
 	if took := time.Since(began); took < 3*idle {
@@ -55,12 +55,12 @@ func TestStallAfterAcknowledgedBytes(t *testing.T) {
 	})
 	st := build(t, cloud, CloudOptions{URL: "http://" + proxy.Addr(), IdleTimeout: 400 * time.Millisecond}, nil)
 	r := st.add("stall.mp4", 200_000, false)
-	err := st.up.transfer(t.Context(), st.must(r.ID))
+	err := st.up.transfer(t.Context(), st.record(r.ID))
 	if err == nil || !strings.Contains(err.Error(), "no byte moved for 400ms") {
 		t.Fatal(err)
 	}
 	proxy.Sever() // the fake cloud waits for the end of the first connection
-	if err := st.up.transfer(t.Context(), st.must(r.ID)); err != nil {
+	if err := st.up.transfer(t.Context(), st.record(r.ID)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -83,7 +83,7 @@ func TestWaitsStayShortWhileBytesArrive(t *testing.T) {
 		st.up.o.Cloud.http.Transport = greedy{st.up.o.Cloud.http.Transport}
 		st.run()
 		after(10 * time.Minute)
-		if rec := st.must(r.ID); rec.State != spool.Reclaimed {
+		if rec := st.record(r.ID); rec.State != spool.Reclaimed {
 			t.Fatalf("%+v", rec)
 		}
 		if took := done.Sub(began); took > cuts*2*firstWait {

@@ -16,6 +16,18 @@ func (u *Uplink) videoUnsent(id footage.ID) bool {
 	return ok && v.State != spool.Confirmed && !v.State.Ended()
 }
 
+// cloudID returns the id under which the cloud knows the footage of a record. A late flight log has the footage of its
+// video.
+func (u *Uplink) cloudID(r spool.Record) footage.ID {
+	if r.LogOf == "" {
+		return r.CloudID()
+	}
+	if video, ok := u.o.Spool.Records.Get(r.LogOf); ok {
+		return video.CloudID()
+	}
+	return r.LogOf
+}
+
 // sendLog sends a flight log that arrived after its video, as telemetry of the video's footage. The cloud compares the
 // digest before it accepts the last byte, so an accepted log is confirmed. A cloud that has another log for the footage
 // replaces it.

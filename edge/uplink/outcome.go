@@ -22,6 +22,9 @@ const (
 	probeEvery = 5 * time.Minute
 	// maxHashFaults is how often to send content again that arrives damaged.
 	maxHashFaults = 3
+	// maxNewIDs is how many new ids to choose for one piece of footage. A cloud that refuses
+	// all of them refuses the footage for another reason.
+	maxNewIDs = 3
 )
 
 // newWait returns waits that double from a second. With jitter no wait is above longestWait.
@@ -50,13 +53,16 @@ func (u *Uplink) handleResult(ctx context.Context, r spool.Record, err error) ti
 		u.setLink(LinkUp, "")
 		return 0
 	case isStop(err):
-		u.noteStop(r, err)
+		u.recordStop(r, err)
 		return 0
 	case errors.Is(err, spool.ErrDamaged):
 		u.rereadDamaged(r, err)
 		return 0
 	case errors.Is(err, ErrHash):
 		u.handleHashFault(ctx, r, err)
+		return 0
+	case errors.Is(err, ErrIDTaken) && r.LogOf == "":
+		u.chooseID(r, err)
 		return 0
 	case errors.Is(err, ErrRefused):
 		u.setLink(LinkUp, "")
@@ -74,8 +80,26 @@ func (u *Uplink) handleResult(ctx context.Context, r spool.Record, err error) ti
 	return 0
 }
 
-// noteStop records why a transfer was stopped.
-func (u *Uplink) noteStop(r spool.Record, err error) {
+// chooseID chooses a new id for footage whose id the cloud uses for other footage. Run sends
+// it under the new id.
+func (u *Uplink) chooseID(r spool.Record, err error) {
+	u.setLink(LinkUp, "")
+	if r.IDsTaken >= maxNewIDs {
+		u.postponeOnError(r.ID, u.o.Spool.Recovery.Quarantine(r.ID,
+			fmt.Sprintf("the cloud refuses this footage under %d new ids: %v", r.IDsTaken, err)))
+		return
+	}
+	renamed, saved := u.o.Spool.Recovery.ChooseID(r.ID)
+	if saved != nil {
+		u.postponeOnError(r.ID, saved)
+		return
+	}
+	u.o.Log.Warn("the cloud uses the footage id for other footage; uploading under a new id", "footage", r.ID, "name",
+		r.Name, "uploaded_as", renamed.UploadedAs, "err", err)
+}
+
+// recordStop records why a transfer was stopped.
+func (u *Uplink) recordStop(r spool.Record, err error) {
 	why := ErrPreempted.Error()
 	if errors.Is(err, ErrThumbnails) {
 		why = ErrThumbnails.Error()
@@ -169,8 +193,8 @@ func (u *Uplink) handleHashFault(ctx context.Context, r spool.Record, err error)
 	n, saved := u.o.Spool.Recovery.CountHashFault(r.ID)
 	if saved == nil && n > maxHashFaults {
 		saved = u.o.Spool.Recovery.Quarantine(r.ID,
-			fmt.Sprintf("arrived damaged %d times, but the spool's copy is right; look for a faulty proxy or disk on the way: %v",
-				n, err))
+			fmt.Sprintf("arrived damaged %d times, but the spool's copy is right; look for a faulty proxy or disk on the "+
+				"way: %v", n, err))
 	}
 	u.o.Log.Warn("content arrived damaged; sending it again", "footage", r.ID, "attempt", n, "err", err)
 	u.postponeOnError(r.ID, saved)

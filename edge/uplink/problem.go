@@ -25,8 +25,8 @@ var (
 	ErrRefused = errors.New("refused by the cloud")
 	// ErrHash is the ErrRefused of content that arrived with another digest.
 	ErrHash = fmt.Errorf("content arrived damaged: %w", ErrRefused)
-	// ErrIDTaken is the ErrRefused of a footage ID that the cloud knows with other content,
-	// or from another device.
+	// ErrIDTaken is the ErrRefused of a footage id that the cloud uses for other content, or
+	// that belongs to another device. The footage may be sent under a new id.
 	ErrIDTaken = fmt.Errorf("the cloud has other footage under this id: %w", ErrRefused)
 	// ErrBusy means that the cloud cannot accept it now.
 	ErrBusy = errors.New("cloud is busy")

@@ -28,7 +28,8 @@ type connectProxy struct {
 }
 
 func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if user, pass, _ := (&http.Request{Header: http.Header{"Authorization": r.Header["Proxy-Authorization"]}}).BasicAuth(); user+":"+pass != p.login {
+	login := &http.Request{Header: http.Header{"Authorization": r.Header["Proxy-Authorization"]}}
+	if user, pass, _ := login.BasicAuth(); user+":"+pass != p.login {
 		w.Header().Set("Proxy-Authenticate", "Basic")
 		http.Error(w, "password required", http.StatusProxyAuthRequired)
 		return
@@ -99,7 +100,7 @@ func TestProxyAndPrivateAuthority(t *testing.T) {
 			if err != nil {
 				st.up.handleResult(t.Context(), r, err)
 			}
-			rec := st.must(r.ID)
+			rec := st.record(r.ID)
 			if (rec.State == spool.Reclaimed) != (c.want == "") || !strings.Contains(rec.Waiting, c.want) {
 				t.Errorf("%+v", rec)
 			}

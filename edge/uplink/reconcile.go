@@ -132,7 +132,7 @@ func (u *Uplink) compareOne(ctx context.Context, id footage.ID) error {
 	if !ok || !sent && !r.State.HasContent() {
 		return nil // its state has changed in the meantime
 	}
-	got, err := u.stored(ctx, id)
+	got, err := u.fetchStored(ctx, r.CloudID())
 	c := &u.compared.now
 	switch {
 	case isUnknown(err):
@@ -149,8 +149,8 @@ func (u *Uplink) compareOne(ctx context.Context, id footage.ID) error {
 	case !sent && got.SHA256.IsZero(): // the upload is not finished
 	case got.SHA256 != r.SHA256 || got.Size != r.Source.Size:
 		c.Different++
-		u.reportFault(r, fmt.Sprintf("the cloud has other content under this id: %d bytes with sha256 %s, the station has %d with %s",
-			got.Size, got.SHA256, r.Source.Size, r.SHA256))
+		u.reportFault(r, fmt.Sprintf("the cloud has other content under this id: %d bytes with sha256 %s, the station has "+
+			"%d with %s", got.Size, got.SHA256, r.Source.Size, r.SHA256))
 	case !sent:
 		return u.confirmStored(r, got)
 	}

@@ -22,7 +22,7 @@ func (st *station) sent(name string) spool.Record {
 	if err := st.up.transfer(st.t.Context(), r); err != nil {
 		st.t.Fatal(err)
 	}
-	return st.must(r.ID)
+	return st.record(r.ID)
 }
 
 // lose removes footage from the cloud.
@@ -77,7 +77,7 @@ func TestReconciliation(t *testing.T) {
 		for id, want := range map[footage.ID]spool.State{fine.ID: spool.Reclaimed, reread.ID: spool.Captured,
 			lost.ID:  spool.Reclaimed,
 			other.ID: spool.Reclaimed, unsent.ID: spool.Reclaimed, waiting.ID: spool.Reclaimed, kept.ID: spool.Reclaimed} {
-			if r := st.must(id); r.State != want {
+			if r := st.record(id); r.State != want {
 				t.Errorf("%s is %s, want %s", r.Name, r.State, want)
 			}
 		}
@@ -114,7 +114,7 @@ func TestReconciliationWithPortal(t *testing.T) {
 		st.run()
 		after(time.Minute)
 		for _, id := range ids {
-			if r := st.must(id); r.State != spool.Reclaimed {
+			if r := st.record(id); r.State != spool.Reclaimed {
 				t.Errorf("%+v", r)
 			}
 		}

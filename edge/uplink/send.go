@@ -30,7 +30,7 @@ func (u *Uplink) send(ctx context.Context, r spool.Record) error {
 	if err != nil {
 		return err
 	}
-	if err := u.thumbnail(ctx, r, m); err != nil {
+	if err := u.sendThumbnail(ctx, r, m); err != nil {
 		return err
 	}
 	if u.videoWaits(r) {
@@ -59,7 +59,7 @@ func (u *Uplink) dropsTelemetry(r spool.Record, err error) bool {
 	if errors.Is(err, errStored) {
 		return true
 	}
-	if !errors.Is(err, ErrRefused) || errors.Is(err, ErrHash) {
+	if !errors.Is(err, ErrRefused) || errors.Is(err, ErrHash) || errors.Is(err, ErrIDTaken) {
 		return false
 	}
 	u.o.Log.Warn("the cloud refuses the telemetry; sending the video without it", "footage", r.ID, "name", r.Name, "err",
@@ -87,13 +87,13 @@ func (u *Uplink) sendFile(ctx context.Context, r spool.Record, m footage.Manifes
 		case errors.Is(err, spool.ErrDamaged):
 			return err
 		case errors.Is(err, ErrIDTaken):
-			stored, failed := u.cloudHas(ctx, m)
+			stored, failed := u.cloudHas(ctx, r, m)
 			if failed != nil || stored {
 				return errors.Join(failed, errIf(stored, errStored))
 			}
 			return err
 		case errors.Is(err, ErrNotFound), errors.Is(err, ErrOffset): // the server lost the upload
-			if stored, err := u.cloudHas(ctx, m); err != nil || stored {
+			if stored, err := u.cloudHas(ctx, r, m); err != nil || stored {
 				return errors.Join(err, errIf(stored, errStored))
 			}
 			u.o.Log.Info("the cloud lost the upload; starting it again", "footage", r.ID, "part", string(p))
@@ -122,7 +122,7 @@ func errIf(yes bool, err error) error {
 func (u *Uplink) tryFile(ctx context.Context, r spool.Record, m footage.Manifest, p spool.Part, f *footage.File,
 	t *spool.Transfer) error {
 	if t.URL == "" {
-		to, err := u.o.Cloud.Create(ctx, f.Size, metadata(m, p, f))
+		to, err := u.o.Cloud.Create(ctx, f.Size, metadata(u.cloudID(r), m, p, f))
 		if err != nil {
 			return err
 		}
@@ -179,12 +179,14 @@ func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *foo
 	return at, nil
 }
 
-// metadata describes one file of a piece of footage to the cloud.
-func metadata(m footage.Manifest, p spool.Part, f *footage.File) wire.Metadata {
-	md := wire.Metadata{Filename: footage.SafeName(f.Name), Filetype: mime.TypeByExtension(filepath.Ext(f.Name)), Footage: m.Footage,
-		SHA256: f.SHA256, Captured: m.Captured, Kind: wire.Kind(p)}
+// metadata describes one file of a piece of footage to the cloud, which knows the footage
+// under id.
+func metadata(id footage.ID, m footage.Manifest, p spool.Part, f *footage.File) wire.Metadata {
+	md := wire.Metadata{Filename: footage.SafeName(f.Name), Filetype: mime.TypeByExtension(filepath.Ext(f.Name)),
+		Footage: id,
+		SHA256:  f.SHA256, Captured: m.Captured, Kind: wire.Kind(p)}
 	if m.TelemetryOf != "" {
-		md.Kind, md.Footage = wire.KindTelemetry, m.TelemetryOf
+		md.Kind = wire.KindTelemetry
 	}
 	switch md.Kind {
 	case wire.KindTelemetry:
@@ -197,8 +199,8 @@ func metadata(m footage.Manifest, p spool.Part, f *footage.File) wire.Metadata {
 }
 
 // cloudHas reports whether the cloud has the whole footage with the right digest.
-func (u *Uplink) cloudHas(ctx context.Context, m footage.Manifest) (bool, error) {
-	got, err := u.o.Cloud.Footage(ctx, m.Footage)
+func (u *Uplink) cloudHas(ctx context.Context, r spool.Record, m footage.Manifest) (bool, error) {
+	got, err := u.o.Cloud.Footage(ctx, u.cloudID(r))
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
@@ -208,22 +210,23 @@ func (u *Uplink) cloudHas(ctx context.Context, m footage.Manifest) (bool, error)
 // confirm compares what the cloud stored with the manifest. Only after that the content may
 // be deleted.
 func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest) error {
-	if r, _ := u.o.Spool.Records.Get(id); r.State == spool.Uploading {
+	r, _ := u.o.Spool.Records.Get(id)
+	if r.State == spool.Uploading {
 		if err := u.o.Spool.Uploads.Accept(id); err != nil {
 			return err
 		}
 	}
-	got, err := u.stored(ctx, id)
+	got, err := u.fetchStored(ctx, r.CloudID())
 	switch {
 	case errors.Is(err, ErrNotFound):
 		// The cloud accepted every byte and does not know the footage: start again.
 		return errors.Join(fmt.Errorf("the cloud does not know the footage that it accepted: %w", ErrUnexpected),
-			u.restart(id))
+			u.restartTransfers(id))
 	case err != nil:
 		return err
 	case got.SHA256 != m.Video.SHA256 || got.Size != m.Video.Size:
 		return errors.Join(fmt.Errorf("the cloud has %d bytes with sha256 %s, the spool %d with %s: %w",
-			got.Size, got.SHA256, m.Video.Size, m.Video.SHA256, ErrHash), u.restart(id))
+			got.Size, got.SHA256, m.Video.Size, m.Video.SHA256, ErrHash), u.restartTransfers(id))
 	}
 	if err := u.o.Spool.Uploads.Confirm(id, got.DuplicateOf); err != nil {
 		return err
@@ -233,9 +236,9 @@ func (u *Uplink) confirm(ctx context.Context, id footage.ID, m footage.Manifest)
 	return u.o.Spool.Uploads.Release(id)
 }
 
-// stored returns what the cloud has under an id, or for a duplicate under the id of the
+// fetchStored returns what the cloud has under an id, or for a duplicate under the id of the
 // first footage with the content.
-func (u *Uplink) stored(ctx context.Context, id footage.ID) (wire.Footage, error) {
+func (u *Uplink) fetchStored(ctx context.Context, id footage.ID) (wire.Footage, error) {
 	got, err := u.o.Cloud.Footage(ctx, id)
 	if err != nil || !got.SHA256.IsZero() || got.DuplicateOf == "" {
 		return got, err
@@ -247,7 +250,7 @@ func (u *Uplink) stored(ctx context.Context, id footage.ID) (wire.Footage, error
 	return got, err
 }
 
-func (u *Uplink) restart(id footage.ID) error {
+func (u *Uplink) restartTransfers(id footage.ID) error {
 	return errors.Join(u.o.Spool.Uploads.SetTransfer(id, spool.Video, spool.Transfer{}),
 		u.o.Spool.Uploads.SetTransfer(id, spool.Telemetry, spool.Transfer{}))
 }

@@ -137,8 +137,8 @@ func (st *station) run() {
 	st.t.Cleanup(func() { cancel(); <-done })
 }
 
-// until waits until a record satisfies ok.
-func (st *station) until(what string, id footage.ID, ok func(spool.Record) bool) spool.Record {
+// waitFor waits until a record satisfies ok.
+func (st *station) waitFor(what string, id footage.ID, ok func(spool.Record) bool) spool.Record {
 	st.t.Helper()
 	limit := time.After(30 * time.Second)
 	for {
@@ -209,7 +209,7 @@ func after(d time.Duration) {
 	synctest.Wait()
 }
 
-func (st *station) must(id footage.ID) spool.Record {
+func (st *station) record(id footage.ID) spool.Record {
 	st.t.Helper()
 	r, ok := st.spool.Records.Get(id)
 	if !ok {

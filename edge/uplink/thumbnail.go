@@ -25,14 +25,16 @@ func (u *Uplink) nothingToSend(r spool.Record) bool {
 	return u.videoWaits(r) && (!r.HasThumbnail || r.Thumbnail.Done)
 }
 
-// thumbnail sends the footage's thumbnail, if it has one that the cloud lacks. The state of
+// sendThumbnail sends the footage's thumbnail, if it has one that the cloud lacks. The state of
 // the footage does not change. A thumbnail that is refused or damaged is skipped.
-func (u *Uplink) thumbnail(ctx context.Context, r spool.Record, m footage.Manifest) error {
+func (u *Uplink) sendThumbnail(ctx context.Context, r spool.Record, m footage.Manifest) error {
 	if m.Thumbnail == nil || r.Thumbnail.Done {
 		return nil
 	}
 	err := u.sendFile(ctx, r, m, spool.Thumbnail, m.Thumbnail)
 	switch {
+	case errors.Is(err, ErrIDTaken):
+		return err
 	case errors.Is(err, ErrRefused), errors.Is(err, spool.ErrDamaged), errors.Is(err, errStored):
 		u.o.Log.Warn("thumbnail skipped", "footage", r.ID, "name", r.Name, "err", err)
 		return u.o.Spool.Uploads.SetTransfer(r.ID, spool.Thumbnail, spool.Transfer{Done: true})

@@ -61,7 +61,7 @@ func TestThumbnailsOnlyWhenMetered(t *testing.T) {
 			t.Fatalf("%v, want %v", got, want)
 		}
 		for _, id := range []footage.ID{plain.ID, shown.ID} {
-			if r := st.must(id); r.State != spool.Spooled || r.Waiting != ErrThumbnails.Error() || r.Video.URL != "" {
+			if r := st.record(id); r.State != spool.Spooled || r.Waiting != ErrThumbnails.Error() || r.Video.URL != "" {
 				t.Errorf("%+v", r)
 			}
 		}
@@ -72,8 +72,8 @@ func TestThumbnailsOnlyWhenMetered(t *testing.T) {
 			t.Fatal(err)
 		}
 		after(time.Hour)
-		if st.must(plain.ID).State != spool.Reclaimed || st.must(shown.ID).State != spool.Reclaimed {
-			t.Errorf("%+v %+v", st.must(plain.ID), st.must(shown.ID))
+		if st.record(plain.ID).State != spool.Reclaimed || st.record(shown.ID).State != spool.Reclaimed {
+			t.Errorf("%+v %+v", st.record(plain.ID), st.record(shown.ID))
 		}
 		if n := strings.Count(strings.Join(st.changes(), ","), "POST thumbnail"); n != 1 {
 			t.Errorf("%v", st.changes())
@@ -92,7 +92,7 @@ func TestMeteredStopsRunningVideo(t *testing.T) {
 		r := st.addWithThumbnail("long.mp4", 8<<20)
 		st.run()
 		after(30 * time.Second)
-		if rec := st.must(r.ID); rec.State != spool.Uploading || !rec.Thumbnail.Done || rec.Video.Offset == 0 {
+		if rec := st.record(r.ID); rec.State != spool.Uploading || !rec.Thumbnail.Done || rec.Video.Offset == 0 {
 			t.Fatalf("%+v", rec)
 		}
 		if err := st.up.SetMetered(true); err != nil {
@@ -101,14 +101,14 @@ func TestMeteredStopsRunningVideo(t *testing.T) {
 		after(time.Second)
 		sent := st.received()
 		after(time.Hour)
-		if rec := st.must(r.ID); st.received() != sent || rec.Waiting != ErrThumbnails.Error() {
+		if rec := st.record(r.ID); st.received() != sent || rec.Waiting != ErrThumbnails.Error() {
 			t.Errorf("%d then %d bytes, %+v", sent, st.received(), rec)
 		}
 		if err := st.up.SetMetered(false); err != nil {
 			t.Fatal(err)
 		}
 		after(time.Hour)
-		if rec := st.must(r.ID); rec.State != spool.Reclaimed {
+		if rec := st.record(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("%+v", rec)
 		}
 	})
@@ -127,7 +127,7 @@ func TestThumbnailIsSkipped(t *testing.T) {
 		}
 		r := st.addWithThumbnail("a.mp4", 1000)
 		st.run()
-		st.until("sent", r.ID, reclaimed)
+		st.waitFor("sent", r.ID, reclaimed)
 	})
 	t.Run("damaged", func(t *testing.T) {
 		st := newStation(t)
@@ -149,7 +149,7 @@ func TestThumbnailIsSkipped(t *testing.T) {
 			t.Errorf("the video is right: %+v %v", f, err)
 		}
 		st.run()
-		st.until("sent", r.ID, reclaimed)
+		st.waitFor("sent", r.ID, reclaimed)
 		if slices.Contains(st.changes(), "DONE thumbnail") {
 			t.Error(st.changes())
 		}

@@ -89,13 +89,13 @@ func TestTokenRenewedMidFile(t *testing.T) {
 		r := st.add("renew.mp4", 8<<20, false)
 		st.run()
 		after(20 * time.Second)
-		rec := st.must(r.ID)
+		rec := st.record(r.ID)
 		if l := st.up.Link(); l.State != LinkRefused || !strings.Contains(rec.Waiting, "token refused") {
 			t.Errorf("%+v, waiting %q", l, rec.Waiting)
 		}
 		write(t, path, "cc_next")
 		after(11 * time.Second)
-		if rec := st.must(r.ID); rec.State != spool.Reclaimed {
+		if rec := st.record(r.ID); rec.State != spool.Reclaimed {
 			t.Errorf("%+v", rec)
 		}
 		if st.received() != 8<<20 || len(st.cloud.Uploads) != 1 {
@@ -124,7 +124,7 @@ func TestTokenRenewedBeforeTheAnswer(t *testing.T) {
 	} else if pause := st.up.handleResult(ctx, r, err); pause != 0 {
 		t.Errorf("waits %s although the new token is there", pause)
 	}
-	if err := st.up.transfer(ctx, st.must(r.ID)); err != nil {
+	if err := st.up.transfer(ctx, st.record(r.ID)); err != nil {
 		t.Error(err)
 	}
 }

@@ -50,6 +50,7 @@ type uploads interface {
 
 type recovery interface {
 	CountHashFault(footage.ID) (int, error)
+	ChooseID(footage.ID) (spool.Record, error)
 	Resend(footage.ID) error
 	Reread(footage.ID) error
 	Quarantine(footage.ID, string) error

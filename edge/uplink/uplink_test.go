@@ -28,7 +28,7 @@ func TestTelemetryThenVideoThenConfirmed(t *testing.T) {
 	st := newStation(t)
 	r := st.add("a.mp4", 9<<20, true)
 	st.run()
-	st.until("done", r.ID, reclaimed)
+	st.waitFor("done", r.ID, reclaimed)
 	st.cloud.Lock()
 	defer st.cloud.Unlock()
 	if want := []string{"POST telemetry", "DONE telemetry", "POST video", "DONE video"}; !slices.Equal(st.cloud.Order,
@@ -52,7 +52,7 @@ func TestCuts(t *testing.T) {
 	st.cloud.CutAfter = 3<<20 + 17
 	r := st.add("cut.mp4", 10<<20, false)
 	st.run()
-	st.until("done", r.ID, func(rec spool.Record) bool {
+	st.waitFor("done", r.ID, func(rec spool.Record) bool {
 		st.up.Kick() // ends the wait
 		return reclaimed(rec)
 	})
@@ -101,7 +101,7 @@ func TestLostUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	st.run()
-	st.until("started again", r.ID, reclaimed)
+	st.waitFor("started again", r.ID, reclaimed)
 	st.up.SetPaused(true)
 
 	// The upload is unknown because the footage is complete: nothing is sent.
@@ -121,7 +121,7 @@ func TestLostUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	st.up.SetPaused(false)
-	if got := st.until("confirmed", r2.ID, reclaimed); got.DuplicateOf != "first" {
+	if got := st.waitFor("confirmed", r2.ID, reclaimed); got.DuplicateOf != "first" {
 		t.Errorf("%+v", got)
 	}
 	st.cloud.Lock()
@@ -152,7 +152,7 @@ func TestRefusals(t *testing.T) {
 			}
 			bad := st.add("bad.mp4", 1<<20, false)
 			st.run()
-			if r := st.until("quarantine", bad.ID, quarantined); !strings.Contains(r.Reason, c.detail) {
+			if r := st.waitFor("quarantine", bad.ID, quarantined); !strings.Contains(r.Reason, c.detail) {
 				t.Error(r.Reason)
 			}
 		})
@@ -163,7 +163,7 @@ func TestTokenRefused(t *testing.T) {
 	st := newStation(t, func(c *CloudOptions, _ *Options) { c.Token = NewToken(secret.New("cc_wrong"), "", nil) })
 	r := st.add("t.mp4", 100, false)
 	st.run()
-	rec := st.until("waiting", r.ID, func(r spool.Record) bool { return r.Waiting != "" })
+	rec := st.waitFor("waiting", r.ID, func(r spool.Record) bool { return r.Waiting != "" })
 	if !strings.Contains(rec.Waiting, "token refused: no such device") || rec.State == spool.Quarantined ||
 		st.up.Link().State != LinkRefused {
 		t.Errorf("%+v, link %+v", rec, st.up.Link())
@@ -187,7 +187,7 @@ func TestWrongHashIsRetriedThreeTimes(t *testing.T) {
 	}
 	r := st.add("h.mp4", 1<<20, false)
 	st.run()
-	rec := st.until("quarantine", r.ID, quarantined)
+	rec := st.waitFor("quarantine", r.ID, quarantined)
 	if tries.Load() != maxHashFaults+1 || !strings.Contains(rec.Reason, "spool's copy is right") {
 		t.Errorf("%d tries, %s", tries.Load(), rec.Reason)
 	}
@@ -205,7 +205,7 @@ func TestConfirmationOfOtherContent(t *testing.T) {
 		return true
 	}
 	st.run()
-	st.until("quarantine", r.ID, quarantined)
+	st.waitFor("quarantine", r.ID, quarantined)
 	if err := st.spool.Content.Verify(t.Context(), r.ID); err != nil {
 		t.Errorf("the content is lost: %v", err)
 	}
@@ -219,7 +219,7 @@ func TestPause(t *testing.T) {
 		t.Errorf("%+v", st.up.Link())
 	}
 	st.up.SetPaused(false)
-	st.until("resumed", r.ID, reclaimed)
+	st.waitFor("resumed", r.ID, reclaimed)
 }
 
 func TestStall(t *testing.T) {
@@ -235,13 +235,13 @@ func TestStall(t *testing.T) {
 	}
 	r := st.add("stall.mp4", 16<<20, false)
 	st.run()
-	rec := st.until("cut", r.ID, func(r spool.Record) bool { return r.Waiting != "" })
+	rec := st.waitFor("cut", r.ID, func(r spool.Record) bool { return r.Waiting != "" })
 	if !strings.Contains(rec.Waiting, "no byte moved for 200ms") {
 		t.Error(rec.Waiting)
 	}
 	close(release)
 	st.up.Kick()
-	st.until("done", r.ID, reclaimed)
+	st.waitFor("done", r.ID, reclaimed)
 }
 
 func TestDamagedSpoolIsReadAgain(t *testing.T) {
@@ -253,7 +253,7 @@ func TestDamagedSpoolIsReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	st.run()
-	st.until("captured again", r.ID, func(r spool.Record) bool { return r.State == spool.Captured })
+	st.waitFor("captured again", r.ID, func(r spool.Record) bool { return r.State == spool.Captured })
 }
 
 // The cloud is unreachable at the start and for minutes in the middle.

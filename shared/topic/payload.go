@@ -97,7 +97,10 @@ type Footage struct {
 	Rate        float64        `json:"rate"`             // bytes per second, 0 when not uploading
 	SHA256      footage.Digest `json:"sha256,omitempty"` // empty until the whole file was read
 	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
-	Reason      string         `json:"reason,omitempty"` // why quarantined, or why waiting
+	// UploadedAs is the id under which the cloud knows the footage, when Footage is in use
+	// there for other footage; "" means Footage.
+	UploadedAs footage.ID `json:"uploaded_as,omitempty"`
+	Reason     string     `json:"reason,omitempty"` // why quarantined, or why waiting
 	// Attempt counts how often reading or uploading started over: after damage, a retry,
 	// or an upload that the cloud lost. Within an attempt State and Offset never go back.
 	Attempt int `json:"attempt"`

@@ -42,7 +42,7 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 		key := "footage/" + id + "/original.mp4"
 		_, err := blobs.Put(ctx, key, strings.NewReader("video "+id))
 		must.Do(t, err)
-		r, err := l.Footage.Record(ctx, ledger.Footage{ID: footage.ID(id), Size: int64(len("video " + id)),
+		r, err := l.Footage.Record(ctx, ledger.Footage{ID: footage.ID(id), Device: "dock-1", Size: int64(len("video " + id)),
 			SHA256: footage.Sum([]byte(id)), BlobKey: key})
 		must.Do(t, err)
 		j, _, err := l.Attempts.Begin(ctx, r.Job.ID, "w")
@@ -76,7 +76,8 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 		t.Errorf("the recent video is missing: %v", err)
 	}
 	// Footage with the content of a deleted video is a duplicate.
-	r, err := l.Footage.Record(ctx, ledger.Footage{ID: "again", Size: 6, SHA256: footage.Sum([]byte("old")), BlobKey: "x"})
+	r, err := l.Footage.Record(ctx, ledger.Footage{ID: "again", Device: "dock-1", Size: 6,
+		SHA256: footage.Sum([]byte("old")), BlobKey: "x"})
 	if err != nil || r.Footage.DuplicateOf != "old" {
 		t.Errorf("duplicate: %+v, error %v", r, err)
 	}

@@ -100,7 +100,7 @@ func (s *site) answer(method, before, id, after, token string) string {
 func TestOthersReadEverything(t *testing.T) {
 	s := open(t, nil)
 	_, j := s.twoDevices()
-	for name, token := range map[string]string{"nobody": "", "reader": s.tokens[ledger.RoleReader],
+	for name, token := range map[string]string{"no token": "", "reader": s.tokens[ledger.RoleReader],
 		"operator": s.tokens[ledger.RoleOperator], "proxy": "eyJhbGciOi.x.y"} {
 		for path, want := range map[string][]string{"/footage": {"foreign-done", "own-done", `"duplicate_of":"foreign-done"`},
 			"/jobs": {j.ID}, "/counts": {"foreign-done", "own-done"}, "/uploads": {"foreign-open", "own-open"},

@@ -53,6 +53,9 @@ type Cloud struct {
 	Token   string
 	Uploads map[string]*Upload // by path
 	Footage map[footage.ID]*wire.Footage
+	// Foreign are the ids, in lower case, that belong to other devices. An upload under one is a conflict, and footage
+	// under one is not found.
+	Foreign map[footage.ID]bool
 	// Before gets every request first, and returns true if it has answered the request. nil lets all pass.
 	Before func(w http.ResponseWriter, r *http.Request) bool
 	// CutAfter is the number of bytes after which each PATCH is cut. 0 means never.
@@ -68,7 +71,8 @@ type Cloud struct {
 
 // New returns a cloud that accepts the token.
 func New(token string) *Cloud {
-	return &Cloud{Token: token, Uploads: map[string]*Upload{}, Footage: map[footage.ID]*wire.Footage{}}
+	return &Cloud{Token: token, Uploads: map[string]*Upload{}, Footage: map[footage.ID]*wire.Footage{},
+		Foreign: map[footage.ID]bool{}}
 }
 
 // Problem answers a request with a problem document.
@@ -89,9 +93,11 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == wire.HealthPath:
 		_ = json.NewEncoder(w).Encode(wire.Health{Status: wire.HealthOK})
+	case strings.HasPrefix(r.Header.Get("Authorization"), "Bearer cc_") && !c.authorised(r):
+		Problem(w, wire.SlugUnauthorised, "no such device")
 	case strings.HasPrefix(r.URL.Path, wire.FootagePath("")):
 		c.footage(w, footage.ID(strings.TrimPrefix(r.URL.Path, wire.FootagePath(""))))
-	case r.Header.Get("Authorization") != "Bearer "+c.Token:
+	case !c.authorised(r):
 		Problem(w, wire.SlugUnauthorised, "no such device")
 	case r.Method == http.MethodPost:
 		c.create(w, r)
@@ -104,11 +110,21 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (c *Cloud) authorised(r *http.Request) bool {
+	c.Lock()
+	defer c.Unlock()
+	return r.Header.Get("Authorization") == "Bearer "+c.Token
+}
+
+func (c *Cloud) foreign(id footage.ID) bool {
+	return c.Foreign[footage.ID(strings.ToLower(string(id)))]
+}
+
 func (c *Cloud) footage(w http.ResponseWriter, id footage.ID) {
 	c.Lock()
 	defer c.Unlock()
 	f := c.Footage[id]
-	if f == nil {
+	if f == nil || c.foreign(id) {
 		Problem(w, wire.SlugNotFound, "no such footage")
 		return
 	}
@@ -126,12 +142,28 @@ func (c *Cloud) create(w http.ResponseWriter, r *http.Request) {
 		Problem(w, wire.SlugBadMetadata, err.Error())
 		return
 	}
+	if c.taken(meta) {
+		Problem(w, wire.SlugConflict, "the id is in use")
+		return
+	}
 	c.created++
 	path := fmt.Sprintf("%su%d", wire.FilesPath, c.created)
 	c.Uploads[path] = u
 	c.Order = append(c.Order, "POST "+string(u.Meta.Kind))
 	w.Header().Set("Location", "http://inside.example"+path)
 	w.WriteHeader(http.StatusCreated)
+}
+
+// taken reports whether the real server refuses an upload under its id.
+func (c *Cloud) taken(m wire.Metadata) bool {
+	have := c.Footage[m.Footage]
+	switch {
+	case c.foreign(m.Footage):
+		return true
+	case have == nil || m.Kind != wire.KindVideo:
+		return false
+	}
+	return !m.SHA256.IsZero() && m.SHA256 != have.SHA256
 }
 
 func (c *Cloud) find(w http.ResponseWriter, r *http.Request) *Upload {
@@ -225,6 +257,11 @@ func (c *Cloud) finish(w http.ResponseWriter, path string, u *Upload) {
 	c.Lock()
 	defer c.Unlock()
 	got := footage.Digest(u.sum.Sum(nil))
+	if got == u.Meta.SHA256 && c.taken(u.Meta) {
+		delete(c.Uploads, path)
+		Problem(w, wire.SlugConflict, "the id is in use")
+		return
+	}
 	if got != u.Meta.SHA256 {
 		delete(c.Uploads, path)
 		Problem(w, wire.SlugHashMismatch, "got "+got.String())
