@@ -30,6 +30,7 @@ type records interface {
 // files links files on the card to footage.
 type files interface {
 	Forget(footage.ID) error
+	RequireDigest(footage.ID) error
 }
 
 const (
@@ -56,9 +57,15 @@ type Options struct {
 type Deleter struct {
 	o    Options
 	wake wake.Signal
-	// finished is footage whose files are deleted, or are not tried again before the next start because the card cannot
-	// be written or has other files.
-	finished map[footage.ID]bool
+	// stays is the condition of files that must stay on the card: another recording, or a card that cannot be written.
+	// They are looked at again when they change, and after the next start.
+	stays map[file]cardfile.Stat
+}
+
+// file is a file on the card that may be one of a footage.
+type file struct {
+	id   footage.ID
+	path string
 }
 
 // New returns a Deleter.
@@ -69,7 +76,7 @@ func New(o Options) *Deleter {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Deleter{o: o, wake: wake.New(), finished: map[footage.ID]bool{}}
+	return &Deleter{o: o, wake: wake.New(), stays: map[file]cardfile.Stat{}}
 }
 
 // Wake makes Run look for confirmed footage now.
@@ -93,8 +100,11 @@ func (d *Deleter) Run(ctx context.Context) error {
 
 func (d *Deleter) deleteConfirmed(ctx context.Context) {
 	for _, r := range d.o.Records.All() {
-		if ctx.Err() == nil && !d.finished[r.ID] && d.isConfirmed(r) {
-			d.finished[r.ID] = d.deleteFiles(ctx, r)
+		if ctx.Err() != nil {
+			return
+		}
+		if d.isConfirmed(r) {
+			d.deleteFiles(ctx, r)
 		}
 	}
 }
@@ -126,47 +136,55 @@ func (d *Deleter) telemetryConfirmed(r spool.Record) bool {
 	return ok && !r.TelemetrySHA256.IsZero() && first.TelemetrySHA256 == r.TelemetrySHA256 && first.TelemetryConfirmed()
 }
 
-// deleteFiles deletes the files of a record whose content is confirmed. It reports false when it must be called again.
-// Telemetry that the cloud does not have stays on the card.
-func (d *Deleter) deleteFiles(ctx context.Context, r spool.Record) bool {
-	finished := d.deleteFile(ctx, r, r.Source, r.SHA256)
+// deleteFiles deletes the files of a record whose content is confirmed. Telemetry that the cloud does not have stays on
+// the card.
+func (d *Deleter) deleteFiles(ctx context.Context, r spool.Record) {
+	d.deleteFile(ctx, r, r.Source, r.SHA256)
 	if r.Telemetry != nil && d.telemetryConfirmed(r) {
-		finished = d.deleteFile(ctx, r, *r.Telemetry, r.TelemetrySHA256) && finished
+		d.deleteFile(ctx, r, *r.Telemetry, r.TelemetrySHA256)
 	}
-	return finished
 }
 
-// deleteFile deletes one file. It reports false when it must be tried again: the card is not inserted, the file is being
-// changed, or ctx ended.
-func (d *Deleter) deleteFile(ctx context.Context, r spool.Record, f spool.Source, want footage.Digest) bool {
+// deleteFile deletes one file. A file that is not there, that is being changed or that ctx interrupts is tried again
+// later.
+func (d *Deleter) deleteFile(ctx context.Context, r spool.Record, f spool.Source, want footage.Digest) {
+	info, err := os.Lstat(f.Path)
+	if err != nil {
+		return // the card is not inserted, or the file is deleted
+	}
+	key, now := file{r.ID, f.Path}, cardfile.StatOf(info)
+	if before, ok := d.stays[key]; ok && before.Equal(now) {
+		return
+	}
+	delete(d.stays, key)
 	log := d.o.Log.With("footage", r.ID, "path", footage.SafePath(f.Path), "bytes", f.Size)
-	err := d.verifyAndDelete(ctx, f, want)
+	err = d.verifyAndDelete(ctx, f, info, want)
 	switch {
 	case err == nil:
 		log.Info("confirmed footage deleted from the card")
+		if err := d.o.Files.RequireDigest(r.ID); err != nil {
+			log.Error("cannot note that the file is deleted", "err", err)
+		}
+		return
 	case errors.Is(err, fs.ErrNotExist), ctx.Err() != nil, errors.Is(err, cardfile.ErrChanged):
-		return false
+		return
 	case errors.Is(err, errOther):
 		log.Info("file on the card is not deleted", "reason", err)
 		if want == r.SHA256 {
 			if err := d.o.Files.Forget(r.ID); err != nil {
 				log.Error("cannot forget the file of another recording; retrying", "err", err)
-				return false
+				return
 			}
 		}
 	default:
 		log.Warn("cannot delete confirmed footage from the card; is it mounted read-only?", "err", err)
 	}
-	return true
+	d.stays[key] = now
 }
 
 // verifyAndDelete reads a file whole and deletes it if it has the digest. The error wraps errOther for another file,
 // cardfile.ErrChanged for one that changes meanwhile.
-func (d *Deleter) verifyAndDelete(ctx context.Context, f spool.Source, want footage.Digest) error {
-	info, err := os.Lstat(f.Path)
-	if err != nil {
-		return err
-	}
+func (d *Deleter) verifyAndDelete(ctx context.Context, f spool.Source, info fs.FileInfo, want footage.Digest) error {
 	if !info.Mode().IsRegular() || info.Size() != f.Size || !info.ModTime().Equal(f.ModTime) {
 		return fmt.Errorf("%w: its kind, size or time differs", errOther)
 	}

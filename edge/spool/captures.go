@@ -115,6 +115,25 @@ func (c *Captures) Forget(id footage.ID) error {
 	return nil
 }
 
+// RequireDigest makes Match unsure about the next file under the name, size and time of this footage, because its own
+// file was deleted from the card: a fingerprint is not proof enough that the same file came back.
+func (c *Captures) RequireDigest(id footage.ID) error {
+	r, ok := c.records.Get(id)
+	if !ok {
+		return nil
+	}
+	key := sourceKey(r.Source.Path)
+	known, err := c.link(key)
+	if err != nil || known.ID != id || known.Source.Print.IsZero() {
+		return err
+	}
+	known.Source.Print = footage.Digest{}
+	if err := c.store.write(func(txn *badger.Txn) error { return setJSON(txn, key, known) }); err != nil {
+		return fmt.Errorf("note that the file of footage %s is deleted: %w", id, err)
+	}
+	return nil
+}
+
 // Add records a finished file. When the same file was added before, Add returns its record. When another file of the
 // same path was added but not spooled yet, that footage takes the new identity.
 func (c *Captures) Add(src Source, telemetry *Source) (Record, error) {

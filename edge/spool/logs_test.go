@@ -73,6 +73,14 @@ func TestFingerprintTellsRecordingsApart(t *testing.T) {
 	if got := must.Get(s.Captures.Match(at("/card/a.mp4", 100, "second")))(t); got != Same {
 		t.Errorf("after the first was forgotten: got match %d, want the file to be known", got)
 	}
+	must.Do(t, s.Captures.RequireDigest(first.ID)) // the file is that of the second
+	if got := must.Get(s.Captures.Match(at("/card/a.mp4", 100, "second")))(t); got != Same {
+		t.Errorf("after the file of the first was deleted: got match %d, want Same", got)
+	}
+	must.Do(t, s.Captures.RequireDigest(second.ID))
+	if got := must.Get(s.Captures.Match(at("/card/a.mp4", 100, "second")))(t); got != Unsure {
+		t.Errorf("after the file of the second was deleted: got match %d, want Unsure", got)
+	}
 	must.Do(t, s.Captures.Forget(second.ID))
 	if got := must.Get(s.Captures.Match(at("/card/a.mp4", 100, "second")))(t); got != New {
 		t.Errorf("after the second was forgotten: got match %d, want New", got)
