@@ -49,3 +49,18 @@ func (u *Uplink) sendLog(ctx context.Context, r spool.Record, m footage.Manifest
 		"sha256", m.Video.SHA256.String())
 	return u.o.Spool.Uploads.Release(r.ID)
 }
+
+// recoverLogs sends the late flight logs of footage again that the cloud has lost.
+func (u *Uplink) recoverLogs(id footage.ID) error {
+	var errs []error
+	for _, r := range u.o.Spool.Records.All() {
+		switch {
+		case r.LogOf != id:
+		case r.State == spool.Confirmed:
+			errs = append(errs, u.o.Spool.Recovery.Resend(r.ID))
+		case r.State == spool.Reclaimed && u.o.OnCard(r.Source):
+			errs = append(errs, u.o.Spool.Recovery.Reread(r.ID))
+		}
+	}
+	return errors.Join(errs...)
+}

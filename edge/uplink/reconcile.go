@@ -185,11 +185,11 @@ func (u *Uplink) recoverLost(r spool.Record) error {
 	case r.State == spool.Confirmed:
 		c.Resent++
 		log.Warn("the cloud lost footage; sending it again from the spool")
-		return u.o.Spool.Recovery.Resend(r.ID)
+		return errors.Join(u.o.Spool.Recovery.Resend(r.ID), u.recoverLogs(r.ID))
 	case u.o.OnCard(r.Source):
 		c.Reread++
 		log.Warn("the cloud lost footage; reading it again from the card")
-		return u.o.Spool.Recovery.Reread(r.ID)
+		return errors.Join(u.o.Spool.Recovery.Reread(r.ID), u.recoverLogs(r.ID))
 	}
 	c.Lost++
 	u.reportFault(r, "footage is missing in the cloud, in the spool and on the card")

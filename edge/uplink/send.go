@@ -93,8 +93,10 @@ func (u *Uplink) sendFile(ctx context.Context, r spool.Record, m footage.Manifes
 			}
 			return err
 		case errors.Is(err, ErrNotFound), errors.Is(err, ErrOffset): // the server lost the upload
-			if stored, err := u.cloudHas(ctx, r, m); err != nil || stored {
-				return errors.Join(err, errIf(stored, errStored))
+			if p != spool.Telemetry { // the cloud takes telemetry of footage that it has
+				if stored, err := u.cloudHas(ctx, r, m); err != nil || stored {
+					return errors.Join(err, errIf(stored, errStored))
+				}
 			}
 			u.o.Log.Info("the cloud lost the upload; starting it again", "footage", r.ID, "part", string(p))
 			t = spool.Transfer{}
