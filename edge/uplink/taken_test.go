@@ -138,3 +138,31 @@ func TestEveryIDIsRefused(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A flight log that arrives after its video is sent under the video's id in the cloud.
+func TestLateLogHasTheNewID(t *testing.T) {
+	st := newStation(t)
+	r := st.add("a.mp4", 5000, false)
+	st.cloud.Foreign[r.ID] = true
+	st.run()
+	video := st.waitFor("sent", r.ID, reclaimed)
+	late, err := st.spool.Captures.AddLog(r.Source, spool.Source{Path: "/card/a.srt", Size: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := footage.Manifest{Version: footage.ManifestVersion, Footage: late.ID, TelemetryOf: r.ID,
+		Video: st.put(late.ID, spool.Video, "a.srt", 200)}
+	if _, err := st.spool.Captures.Commit(m); err != nil {
+		t.Fatal(err)
+	}
+	st.up.Wake()
+	st.waitFor("the log", late.ID, reclaimed)
+	st.cloud.Lock()
+	defer st.cloud.Unlock()
+	for _, u := range st.cloud.Uploads {
+		if u.Meta.Kind == wire.KindTelemetry && u.Meta.Footage == video.UploadedAs && u.Meta.SHA256 == m.Video.SHA256 {
+			return
+		}
+	}
+	t.Errorf("no log under %s: %+v", video.UploadedAs, st.cloud.Uploads)
+}
