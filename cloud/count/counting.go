@@ -10,6 +10,7 @@ import (
 	"math"
 	"time"
 
+	"cattlecounter/cloud/count/condition"
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
@@ -141,6 +142,8 @@ type run struct {
 	most     int // largest count so far
 	visible  []report.Visible
 	best     still
+
+	conditions condition.Clip
 }
 
 // addFrame follows the camera and the animals into the next frame.
@@ -156,6 +159,7 @@ func (r *run) addFrame(f *video.Frame, boxes []detect.Box) error {
 	ids := r.tracker.Observe(track.Observation{
 		Index: f.Index, Seconds: seconds, Width: f.Width, Height: f.Height, Boxes: boxes, Pose: pose,
 	})
+	r.conditions.Add(f, seconds)
 	r.analysed++
 	r.last = f.Index
 	strong := 0
@@ -263,6 +267,9 @@ func (r *run) warnings(s Source, c tally.Result) []report.Warning {
 	}
 	if !(r.info.FPS > 0) {
 		add(report.NoFrameRate, "the container has no frame rate; %d frames per second assumed", assumedFPS)
+	}
+	for _, f := range r.conditions.Findings() {
+		add(string(f.Code), "%s", f.Text())
 	}
 	return w
 }

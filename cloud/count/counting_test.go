@@ -8,11 +8,13 @@ import (
 	"image/jpeg"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"cattlecounter/cloud/count/condition"
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/video"
@@ -38,13 +40,17 @@ type clip struct {
 	fault   error // after the last frame, nil for io.EOF
 	next    int
 	closed  bool
+	pixel   func(v byte) (b, g, r byte) // the color of the ground at a brightness
 }
+
+// soil is the color of the ground in daylight.
+func soil(v byte) (b, g, r byte) { return v / 2, v / 4 * 3, v }
 
 func newClip(frames int) *clip {
 	rng := rand.New(rand.NewPCG(5, 5))
 	c := &clip{
 		info:   video.Info{Width: viewW, Height: viewH, FPS: fps, Frames: frames, Codec: "h264", Container: "mp4"},
-		ground: make([]byte, groundW*viewH), frames: frames,
+		ground: make([]byte, groundW*viewH), frames: frames, pixel: soil,
 	}
 	// Blocks of noise: texture that is still visible at a smaller scale.
 	const block = 8
@@ -81,7 +87,7 @@ func (c *clip) Next(_ context.Context, f *video.Frame, every int) error {
 		for x := range viewW {
 			v := c.ground[y*groundW+x0+x]
 			i := (y*viewW + x) * 3
-			f.Pix[i], f.Pix[i+1], f.Pix[i+2] = v, v, v
+			f.Pix[i], f.Pix[i+1], f.Pix[i+2] = c.pixel(v)
 		}
 	}
 	c.next += every
@@ -209,4 +215,48 @@ func TestWarnings(t *testing.T) {
 	if out.Result.Video.Frames != 21 {
 		t.Errorf("frames %d, want those up to the last one read", out.Result.Video.Frames)
 	}
+}
+
+// TestConditionWarnings warns of clips for which the model was not made, and names the seconds.
+func TestConditionWarnings(t *testing.T) {
+	black := func(byte) (b, g, r byte) { return 4, 4, 4 }
+	white := func(byte) (b, g, r byte) { return 250, 252, 254 }
+	gray := func(v byte) (b, g, r byte) { return v, v, v }
+	for code, pixel := range map[condition.Code]func(byte) (b, g, r byte){
+		condition.Underexposed: black, condition.Overexposed: white, condition.Gray: gray,
+	} {
+		c := newClip(100)
+		c.pixel = pixel
+		text := conditionText(t, c, code)
+		if !strings.HasPrefix(text, "in the whole clip ") || !strings.Contains(text, "the model was not made for such") {
+			t.Errorf("%s: %q", code, text)
+		}
+	}
+	c := newClip(280)
+	c.pixel = func(v byte) (b, g, r byte) {
+		if second := c.next / fps; second >= 3 && second < 6 {
+			return white(v)
+		}
+		return soil(v)
+	}
+	text := conditionText(t, c, condition.Overexposed)
+	if !strings.HasPrefix(text, "seconds 3 to 6: the picture is almost white; ") {
+		t.Errorf("a part: %q", text)
+	}
+}
+
+// conditionText counts a clip and returns the text of the warning with the code.
+func conditionText(t *testing.T, c *clip, code condition.Code) string {
+	t.Helper()
+	out, err := c.counter(Options{}).Count(t.Context(), Source{Name: "a.mp4", Telemetry: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range out.Result.Warnings {
+		if w.Code == string(code) {
+			return w.Text
+		}
+	}
+	t.Errorf("no warning %s in %+v", code, out.Result.Warnings)
+	return ""
 }

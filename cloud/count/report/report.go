@@ -102,7 +102,8 @@ type Warning struct {
 	Text string `json:"text"`
 }
 
-// Codes of warnings.
+// Codes of warnings. The codes of package condition are warnings too: thermal, gray, underexposed, night, overexposed,
+// snow, fog and blurred.
 const (
 	CameraLost  = "camera-lost"  // the motion of the camera is unknown for a part of the clip
 	NoTelemetry = "no-telemetry" // no ground positions
