@@ -98,7 +98,7 @@ func (a *Agent) connect() (err error) {
 		return err
 	}
 	a.ingest = ingest.New(ingest.Spool{Records: a.spool.Records, Captures: a.spool.Captures, Content: a.spool.Content,
-		Files: a.spool.Captures, Recovery: a.spool.Recovery, Disk: a.spool.Disk}, wallClock, a.log)
+		Files: a.spool.Captures, Recovery: a.spool.Recovery, Disk: a.spool.Disk}, a.trustedTime, a.log)
 	w := a.cfg.Watch
 	a.watch = watch.New(watch.Options{Folders: w.Folders, Stable: w.Stable, Sidecar: w.Sidecar, Poll: w.Poll, Log: a.log},
 		a.ingest)
@@ -188,8 +188,17 @@ func (a *Agent) watchRoutes(ctx context.Context) error {
 // synced reports whether the wall clock can be trusted.
 func synced() bool { return vitals.Clock() == topic.ClockSynced }
 
-// wallClock is the clock that tells which capture times are plausible.
-func wallClock() (now time.Time, trusted bool) { return time.Now(), synced() }
+// trustedTime is the time that tells which capture times are plausible: by this machine's clock when it is synchronized,
+// else by the best hint.
+func (a *Agent) trustedTime() (now time.Time, trusted bool) {
+	if synced() {
+		return time.Now(), true
+	}
+	if e, ok := a.clock.Best(); ok {
+		return e.Now, true
+	}
+	return time.Now(), false
+}
 
 // brokerUp reports whether a broker is configured and connected.
 func (a *Agent) brokerUp() bool { return a.beacon != nil && a.beacon.Status().Up }

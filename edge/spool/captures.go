@@ -268,7 +268,7 @@ func (c *Captures) Discard(id footage.ID, why string) error {
 		return c.recovery.Quarantine(id,
 			"its content in the spool is damaged, and the card has another file under its name: "+why)
 	}
-	_, err := c.records.move(id, Discard, func(r *Record) { r.Stale, r.Waiting, r.Read = true, why, 0 }, nil)
+	_, err := c.records.move(id, Discard, func(r *Record) { r.Stale, r.Waiting, r.Read = true, footage.SafeText(why), 0 }, nil)
 	if err != nil {
 		return err
 	}

@@ -83,6 +83,7 @@ func (r *Records) OnChange(f func(Record)) { r.onChange = append(r.onChange, f) 
 
 // SetWaiting notes why footage does not move on; "" when it does. It changes memory only.
 func (r *Records) SetWaiting(id footage.ID, why string) {
+	why = footage.SafeText(why)
 	if old, ok := r.Get(id); ok && old.Waiting != why {
 		r.changeInMemory(id, func(rec *Record) { rec.Waiting, rec.Rate = why, 0 })
 	}
@@ -151,6 +152,7 @@ func (r *Records) load() error {
 			if err := it.Item().Value(func(b []byte) error { return json.Unmarshal(b, &rec) }); err != nil {
 				return fmt.Errorf("record %s: %w", it.Item().Key(), err)
 			}
+			rec.Name = footage.SafeName(rec.Name) // of releases that stored other names
 			r.byID[rec.ID] = &rec
 			if rec.UploadedAs != "" {
 				r.byCloud[rec.UploadedAs] = rec.ID

@@ -23,7 +23,7 @@ func (v *Recovery) Quarantine(id footage.ID, reason string) error {
 	if !ok {
 		return fmt.Errorf("footage %s: %w", id, ErrNotFound)
 	}
-	if _, err := v.records.move(id, Quarantine, func(r *Record) { r.Reason = reason }, nil); err != nil {
+	if _, err := v.records.move(id, Quarantine, func(r *Record) { r.Reason = footage.SafeText(reason) }, nil); err != nil {
 		return err
 	}
 	v.store.o.Log.Warn("footage quarantined", "footage", id, "name", r.Name, "reason", reason)

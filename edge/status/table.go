@@ -85,7 +85,7 @@ func when(yes bool, then, otherwise string) string {
 func detail(s string) string { return when(s != "", ": "+clean(s), "") }
 
 // clean escapes what could break the table or the terminal, or hide or turn text.
-func clean(s string) string { return footage.SafePath(s) }
+func clean(s string) string { return footage.SafeText(s) }
 
 // shorten cuts a long name in the middle, because its end has the number. The JSON form
 // has the whole name.

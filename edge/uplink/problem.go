@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
 
@@ -59,11 +60,11 @@ func ParseProblem(status int, body []byte) wire.Problem {
 	return p
 }
 
-// OneLine removes line breaks and control characters from foreign text.
+// OneLine makes one line of foreign text: without line breaks, and with escapes for control, bidirectional and invisible
+// characters.
 func OneLine(s string) string {
-	s = strings.ToValidUTF8(s, "?")
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }),
-		" ")
+	isBreak := func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }
+	return footage.SafeText(strings.Join(strings.FieldsFunc(s, isBreak), " "))
 }
 
 // oneLine shortens foreign text for a log line, a table and a topic.

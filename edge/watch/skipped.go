@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"cattlecounter/edge/cardfile"
 	"cattlecounter/shared/footage"
@@ -20,8 +21,22 @@ type Skipped struct {
 	Examples []string `json:"examples"`
 }
 
-// maxExamples bounds Skipped.Examples.
-const maxExamples = 3
+const (
+	maxExamples = 3  // bounds Skipped.Examples
+	maxExample  = 80 // bytes of a path in it, before escapes
+)
+
+// example shortens a path at its beginning.
+func example(path string) string {
+	if len(path) <= maxExample {
+		return path
+	}
+	cut := len(path) - maxExample
+	for cut < len(path) && !utf8.RuneStart(path[cut]) {
+		cut++
+	}
+	return "…" + path[cut:]
+}
 
 // String is the line for people: "3 proxies of low resolution (DJI_0001.LRF, …)".
 func (s Skipped) String() string {
@@ -49,7 +64,7 @@ func (s *skips) add(path string, why Reason) {
 	}
 	k.Files++
 	if len(k.Examples) < maxExamples {
-		k.Examples = append(k.Examples, footage.SafePath(strings.TrimPrefix(strings.TrimPrefix(path, s.root), "/")))
+		k.Examples = append(k.Examples, footage.SafePath(example(strings.TrimPrefix(strings.TrimPrefix(path, s.root), "/"))))
 	}
 }
 

@@ -3,6 +3,7 @@ package footage
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -32,17 +33,24 @@ func SafeName(name string) string {
 	case ".", "..":
 		return strings.Repeat(`\x2e`, len(name))
 	}
-	return shorten(escape(name, false))
+	return shorten(escape(name, func(r rune, outer bool) bool { return r != '/' && !outer }))
 }
 
 // SafePath is SafeName for a whole path: slashes stay, and the length has no limit.
-func SafePath(path string) string { return escape(path, true) }
+func SafePath(path string) string {
+	return escape(path, func(r rune, outer bool) bool { return !outer })
+}
+
+// SafeText is SafePath for a text that may contain names, such as the message of an error: line breaks, tabs and outer
+// spaces stay as well.
+func SafeText(s string) string { return escape(s, func(rune, bool) bool { return true }, '\n', '\t') }
 
 // SafeBase returns the SafeName of the last element of a path.
 func SafeBase(path string) string { return SafeName(filepath.Base(path)) }
 
-// escape replaces every character that is not safe.
-func escape(s string, slashes bool) string {
+// escape replaces every character that is not visible, apart from those in also, and every visible one that allowed
+// refuses. outer is true for a space at the beginning or the end.
+func escape(s string, allowed func(r rune, outer bool) bool, also ...rune) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
@@ -50,7 +58,7 @@ func escape(s string, slashes bool) string {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == '/' && slashes, !outer && r != '/' && isVisible(r):
+		case isVisible(r) && allowed(r, outer), slices.Contains(also, r):
 			b.WriteString(s[i : i+n])
 		case r < utf8.RuneSelf:
 			fmt.Fprintf(&b, `\x%02x`, r)

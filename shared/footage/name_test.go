@@ -39,6 +39,9 @@ func TestSafeName(t *testing.T) {
 	if got, want := SafePath("/card/k\xfche/\u202ea.mp4"), `/card/k\xfche/\u202ea.mp4`; got != want {
 		t.Errorf("SafePath: got %q, want %q", got, want)
 	}
+	if got, want := SafeText(" open /card/k\xfche\u202e:\n\tnot found\x1b "), " open /card/k\\xfche\\u202e:\n\tnot found\\x1b "; got != want {
+		t.Errorf("SafeText: got %q, want %q", got, want)
+	}
 	if got := SafeBase("/card/DCIM/k\xfche.mp4"); got != `k\xfche.mp4` {
 		t.Errorf("SafeBase: got %q", got)
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+
+	"cattlecounter/shared/footage"
 )
 
 // Level is a slog.Level that a configuration spells debug, info, warn or error.
@@ -63,11 +65,37 @@ func (c Config) Logger(w io.Writer) *slog.Logger {
 	return slog.New(c.Format.Handler(w, &slog.HandlerOptions{Level: c.Level}))
 }
 
-// Handler returns a handler that writes whole lines of this format to w. A format
-// that is not valid gives text.
+// Handler returns a handler that writes whole lines of this format to w. A format that is not valid gives text. Texts and
+// errors may contain the names of files: bytes that are not UTF-8, and control, bidirectional and invisible characters,
+// are written as escapes (footage.SafeText).
 func (f Format) Handler(w io.Writer, o *slog.HandlerOptions) slog.Handler {
-	if f == JSON {
-		return slog.NewJSONHandler(w, o)
+	safe, replace := *o, o.ReplaceAttr
+	safe.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+		if replace != nil {
+			a = replace(groups, a)
+		}
+		return safeAttr(a)
 	}
-	return slog.NewTextHandler(w, o)
+	if f == JSON {
+		return slog.NewJSONHandler(w, &safe)
+	}
+	return slog.NewTextHandler(w, &safe)
+}
+
+// safeAttr escapes a text or an error.
+func safeAttr(a slog.Attr) slog.Attr {
+	text := ""
+	switch a.Value.Kind() {
+	case slog.KindString:
+		text = a.Value.String()
+	case slog.KindAny:
+		err, ok := a.Value.Any().(error)
+		if !ok || err == nil {
+			return a
+		}
+		text = fmt.Sprint(err) // survives an error that is a nil pointer
+	default:
+		return a
+	}
+	return slog.String(a.Key, footage.SafeText(text))
 }

@@ -2,6 +2,7 @@ package logging
 
 import (
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 )
@@ -50,6 +51,23 @@ func TestLoggerHasLevelAndFormat(t *testing.T) {
 		}
 		if log.Enabled(t.Context(), slog.LevelDebug) != (c.config.Level.Level() == slog.LevelDebug) {
 			t.Errorf("%+v: wrong level", c.config)
+		}
+	}
+}
+
+// A file name that turns the direction of text, or that is not UTF-8, cannot disguise a log line.
+func TestNamesInLogLines(t *testing.T) {
+	var none *os.PathError
+	for _, f := range []Format{Text, JSON} {
+		var out strings.Builder
+		log := slog.New(f.Handler(&out, &slog.HandlerOptions{}))
+		log.Info("read", "path", "/card/k\xfche\u202e.mp4", "err", &os.PathError{Op: "open", Path: "\u2066\xe4", Err: os.ErrNotExist},
+			"none", none, "lines", "a\nb")
+		got := strings.ReplaceAll(out.String(), `\\`, `\`) // both formats quote a backslash in quotes
+		for _, want := range []string{`k\xfche\u202e.mp4`, `open \u2066\xe4: file does not exist`, `a\nb`} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %q is missing in %s", f, want, got)
+			}
 		}
 	}
 }
