@@ -26,7 +26,8 @@ var edgeFloors = [][]string{
 	{"edge/local", "edge/orders"},
 	{"edge/alarm", "edge/command", "edge/results", "edge/status", "edge/vitals"},
 	{"edge/beacon", "edge/clock", "edge/config", "edge/ingest", "edge/originals", "edge/uplink"},
-	{"edge/proxy", "edge/schedule", "edge/spool", "edge/systemd", "edge/thumbnail", "edge/watch"},
+	{"edge/capturetime", "edge/proxy", "edge/schedule", "edge/spool", "edge/systemd", "edge/thumbnail", "edge/watch"},
+	{"edge/cardfile"},
 }
 
 func edgeFloor(path string) int {
