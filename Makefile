@@ -40,18 +40,18 @@ page-watch: ## serve the page from its sources, rebuilt on change, in front of a
 	@deploy/setup/setup.sh page
 	@cd cloud/server/dashboard && node watch.mjs "$(or $(API),http://127.0.0.1:8080)" "$(or $(PORT),5173)"
 
-# The crash tests of these packages repeat one thing at every write. Under the race detector a part of the writes is
-# enough, without it they run whole.
-CRASH := ./edge/spool ./edge/cmd/edge-agent
+# These packages have long tests: crashes at every write, large files, many pictures. Under the race detector the short
+# form is enough, without it they run whole.
+LONG := ./edge/spool ./edge/cmd/edge-agent ./cloud/cmd/worker ./cloud/server/intake
 RACE := ./edge/... ./shared/... ./cloud/... ./deploy/testkit/... ./deploy/proof/...
 
-# The tests of deploy wait more than they compute: 8 at a time. The last command has the addresses of a 32-bit board.
+# Many tests wait more than they compute, so more packages run at a time than there are cores. The last command has the
+# addresses of a 32-bit board.
 test: ## set up, then run every Go test: unit, race, contracts, end to end
 	@deploy/setup/setup.sh test
-	CATTLE_BROWSER=required $(GO_TEST) -race -timeout 15m $$(go list -tags $(TAGS) $(RACE) | grep -vxF "$$(go list $(CRASH))")
-	$(GO_TEST) -race -short -timeout 15m $(CRASH)
-	$(GO_TEST) -timeout 15m $(CRASH)
-	$(GO_TEST) -count=1 -parallel 8 -timeout 15m $$(go list -tags $(TAGS) ./deploy/... | grep -vE '/deploy/(testkit|proof)')
+	CATTLE_BROWSER=required $(GO_TEST) -race -p 4 -timeout 15m $$(go list -tags $(TAGS) $(RACE) | grep -vxF "$$(go list -tags $(TAGS) $(LONG))")
+	$(GO_TEST) -race -short -timeout 15m $(LONG)
+	$(GO_TEST) -count=1 -p 3 -parallel 8 -timeout 15m $(LONG) $$(go list -tags $(TAGS) ./deploy/... | grep -vE '/deploy/(testkit|proof)')
 	CGO_ENABLED=0 GOARCH=386 go test -short -timeout 10m ./edge/spool
 
 e2e: ## the end-to-end tests alone

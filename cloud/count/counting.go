@@ -21,17 +21,11 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// Stream is a clip that may still be downloading.
-type Stream struct {
-	URL     string      // FFmpeg reads the clip from here
-	Content io.ReaderAt // the same bytes
-}
-
-// Source is one clip: a file of this machine or, with Stream set, a clip that may still be downloading.
+// Source is one clip: a file of this machine or, with Content set, a clip that may still be downloading.
 type Source struct {
 	Path      string
-	Stream    *Stream
-	Footage   footage.ID // empty for a file counted without a server
+	Content   io.ReaderAt // Size bytes; a read waits for what is missing
+	Footage   footage.ID  // empty for a file counted without a server
 	Name      string
 	Size      int64 // bytes
 	SHA256    footage.Digest
@@ -44,22 +38,24 @@ type Outcome struct {
 	Still  []byte // JPEG with the counted animals marked, nil when no frame shows any
 }
 
-// Decoder reads the frames of one clip. opencv.Decoder implements it.
+// Decoder reads the frames of one clip. libav.Decoder implements it.
 type Decoder interface {
 	Info() video.Info
+	// Reading is what was read; it is complete after the last frame.
+	Reading() video.Reading
+	// Step is the usual time between the last decoded frames.
+	Step() time.Duration
 	// Next fills f with the first frame, then with every every-th one. It returns io.EOF after the last frame. Other
 	// errors wrap an error class of package video.
 	Next(ctx context.Context, f *video.Frame, every int) error
 	Close() error
 }
 
-// Options configure a Counter. All but OpenStream, Every and Workers are required.
+// Options configure a Counter. All but Every and Workers are required.
 type Options struct {
-	Open func(path string) (Decoder, error)
-	// OpenStream is Open for a Stream. It may be nil when no source has one.
-	OpenStream func(url string, r io.ReaderAt, size int64) (Decoder, error)
-	Detector   detect.Detector // must return scores down to WeakScore(Model.Threshold)
-	Model      report.Model
+	Open     func(ctx context.Context, s Source) (Decoder, error)
+	Detector detect.Detector // must return scores down to WeakScore(Model.Threshold)
+	Model    report.Model
 	// SampleFPS is how many frames per second of footage are analysed, as near as whole steps allow. Every, when above
 	// 0, is the step itself.
 	SampleFPS float64
@@ -81,14 +77,14 @@ const assumedFPS = 30 // when the container has no frame rate
 // Count counts the animals of one clip. It calls progress a few times a second, from one goroutine; progress must
 // return soon. Faults of the footage wrap an error class of package video. Count stops soon after ctx ends.
 func (c *Counter) Count(ctx context.Context, s Source, progress func(job.Progress)) (Outcome, error) {
-	d, err := c.open(s)
+	d, err := c.o.Open(ctx, s)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
 	defer d.Close()
 	r := c.newRun(d.Info(), progress)
 	p := detect.Pipeline{
-		Source:   func(ctx context.Context, f *video.Frame) error { return d.Next(ctx, f, r.every) },
+		Source:   func(ctx context.Context, f *video.Frame) error { return d.Next(ctx, f, c.pace(d, r.every)) },
 		Detector: timed{c.o.Detector, &r.detecting},
 		Workers:  c.o.Workers,
 	}
@@ -98,14 +94,18 @@ func (c *Counter) Count(ctx context.Context, s Source, progress func(job.Progres
 	if r.analysed == 0 {
 		return Outcome{}, fmt.Errorf("%s: no frame can be read: %w", s.Name, video.ErrDecode)
 	}
+	r.reading = d.Reading()
 	return r.outcome(s, c.o.Model)
 }
 
-func (c *Counter) open(s Source) (Decoder, error) {
-	if s.Stream != nil {
-		return c.o.OpenStream(s.Stream.URL, s.Stream.Content, s.Size)
+// pace is the number of frames to the next one that is analysed. usual fits the frame rate of the headers; where frames
+// come at another rate, pace follows it, so that the camera does not move too far between two analysed frames.
+func (c *Counter) pace(d Decoder, usual int) int {
+	step := d.Step()
+	if c.o.Every > 0 || step <= 0 {
+		return usual
 	}
-	return c.o.Open(s.Path)
+	return max(1, int(math.Round(1/(step.Seconds()*c.o.SampleFPS))))
 }
 
 func (c *Counter) newRun(info video.Info, progress func(job.Progress)) *run {
@@ -126,6 +126,7 @@ func (c *Counter) newRun(info video.Info, progress func(job.Progress)) *run {
 // run is the state of one clip. One goroutine calls addFrame.
 type run struct {
 	info      video.Info
+	reading   video.Reading // complete after the last frame
 	fps       float64
 	every     int
 	threshold float64
@@ -207,15 +208,15 @@ func (r *run) reportProgress() {
 
 func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 	counted := tally.Count(r.tracker.Tracks())
-	frames := max(r.info.Frames, r.last+1)
 	total := time.Since(r.began).Seconds()
 	res := report.Result{
 		Schema: report.Schema, Footage: s.Footage, Model: m,
 		Source: report.Source{Name: s.Name, Size: s.Size, SHA256: s.SHA256},
 		Video: report.Video{
-			Width: r.info.Width, Height: r.info.Height, FPS: r.info.FPS, Frames: frames, Analysed: r.analysed, Every: r.every,
-			Duration: float64(frames) / r.fps, Codec: r.info.Codec, Container: r.info.Container,
+			Width: r.info.Width, Height: r.info.Height, FPS: r.info.FPS, Frames: r.reading.Decoded, Analysed: r.analysed,
+			Every: r.every, Duration: r.reading.Duration.Seconds(), Codec: r.info.Codec, Container: r.info.Container,
 		},
+		Reading: readingOf(r.info, r.reading),
 		Count: report.Count{
 			Unique: counted.Unique, Low: counted.Low, High: counted.High, ByClass: counted.ByClass, Method: report.Method,
 		},
@@ -247,33 +248,6 @@ func trackOf(t *track.Track) report.Track {
 	}
 }
 
-// warnings lists what reduces the reliability of the count.
-func (r *run) warnings(s Source, c tally.Result) []report.Warning {
-	w := []report.Warning{}
-	add := func(code, format string, args ...any) {
-		w = append(w, report.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
-	}
-	if c.Segments > 1 {
-		add(report.CameraLost, "the motion of the camera was lost %d times; an animal seen before and after is counted twice", c.Segments-1)
-	} else if r.guessed > 0 {
-		add(report.CameraLost, "the motion of the camera is a guess for %d of %d frames", r.guessed, r.analysed)
-	}
-	if !s.Telemetry {
-		add(report.NoTelemetry, "the footage has no telemetry; there are no ground positions")
-	}
-	const fewFrames = 6
-	if r.analysed < fewFrames {
-		add(report.Sparse, "only %d frames were analysed; too few to confirm animals reliably", r.analysed)
-	}
-	if !(r.info.FPS > 0) {
-		add(report.NoFrameRate, "the container has no frame rate; %d frames per second assumed", assumedFPS)
-	}
-	for _, f := range r.conditions.Findings() {
-		add(string(f.Code), "%s", f.Text())
-	}
-	return w
-}
-
 // footageFaults are the classes of faults of the footage itself, each with its remedy.
 var footageFaults = []struct {
 	class  error
@@ -282,6 +256,7 @@ var footageFaults = []struct {
 	{video.ErrEmpty, "copy the file from the card again"},
 	{video.ErrTruncated, "copy the file from the card again, or have the drone's app repair it"},
 	{video.ErrNotVideo, "check that the file is a recording of the drone"},
+	{video.ErrLimit, "check the file; if such footage is expected, raise the limit in the section worker.decoder of the configuration"},
 	{video.ErrDecode, "play the file to check that it is complete; H.264 and H.265 in MP4, MOV, MKV, AVI or TS can be counted"},
 }
 

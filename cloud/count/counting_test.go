@@ -73,6 +73,12 @@ func newClip(frames int) *clip {
 func (c *clip) Info() video.Info { return c.info }
 func (c *clip) Close() error     { c.closed = true; return nil }
 
+func (c *clip) Reading() video.Reading {
+	return video.Reading{Decoded: min(c.next, c.frames), Duration: time.Duration(min(c.next, c.frames)) * time.Second / fps}
+}
+
+func (c *clip) Step() time.Duration { return time.Second / fps }
+
 func (c *clip) Next(_ context.Context, f *video.Frame, every int) error {
 	if c.next >= c.frames {
 		if c.fault != nil {
@@ -111,7 +117,7 @@ func (c *clip) Detect(_ context.Context, frames []*video.Frame) ([][]detect.Box,
 }
 
 func (c *clip) counter(o Options) *Counter {
-	o.Open = func(string) (Decoder, error) { return c, nil }
+	o.Open = func(context.Context, Source) (Decoder, error) { return c, nil }
 	o.Detector = c
 	o.Model = report.Model{Name: "truth", Threshold: 0.25}
 	if o.SampleFPS == 0 {
@@ -187,7 +193,7 @@ func TestFootageFaults(t *testing.T) {
 	if _, err := none.counter(Options{}).Count(t.Context(), Source{Name: "a.mp4"}, nil); !errors.Is(err, video.ErrDecode) {
 		t.Errorf("no frame: %v", err)
 	}
-	refuse := New(Options{Open: func(string) (Decoder, error) { return nil, video.ErrNotVideo }})
+	refuse := New(Options{Open: func(context.Context, Source) (Decoder, error) { return nil, video.ErrNotVideo }})
 	if _, err := refuse.Count(t.Context(), Source{Name: "a.txt"}, nil); !errors.Is(err, video.ErrNotVideo) {
 		t.Errorf("not a video: %v", err)
 	}
@@ -212,8 +218,8 @@ func TestWarnings(t *testing.T) {
 	if !got[report.NoTelemetry] || !got[report.Sparse] || !got[report.NoFrameRate] || got[report.CameraLost] {
 		t.Errorf("%+v", out.Result.Warnings)
 	}
-	if out.Result.Video.Frames != 21 {
-		t.Errorf("frames %d, want those up to the last one read", out.Result.Video.Frames)
+	if out.Result.Video.Frames != 30 {
+		t.Errorf("%d frames, want all decoded ones", out.Result.Video.Frames)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/video/container"
-	"cattlecounter/cloud/count/video/stream"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/job"
@@ -40,12 +39,8 @@ func (a *attempt) fetch(ctx context.Context) (s count.Source, download *cache.Do
 	}
 	if tail, ok := container.Tail(download, f.Size); ok {
 		download.Prefetch(ctx, tail)
-		url, stop, err := stream.Serve(ctx, download, f.Size, want.Ext)
-		if err == nil {
-			s.Stream = &count.Stream{URL: url, Content: download}
-			return s, download, func() { download.Close(); stop() }, nil
-		}
-		a.log.Warn("cannot count during the download; waiting for the whole footage", "err", err)
+		s.Content = download
+		return s, download, download.Close, nil
 	}
 	if s.Path, err = download.Wait(ctx); err != nil {
 		download.Close()
@@ -71,7 +66,7 @@ func (a *attempt) confirmStreamed(ctx context.Context, src count.Source, downloa
 		return out, nil
 	}
 	a.log.Warn("count during the download not valid; counting the whole file", "err", fault)
-	src.Path, src.Stream = path, nil
+	src.Path, src.Content = path, nil
 	return a.w.count(ctx, src, a.status.set)
 }
 

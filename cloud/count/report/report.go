@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"cattlecounter/shared/footage"
 )
@@ -23,6 +24,7 @@ type Result struct {
 	Source   Source     `json:"source"`
 	Model    Model      `json:"model"`
 	Video    Video      `json:"video"`
+	Reading  Reading    `json:"reading"`
 	Count    Count      `json:"count"`
 	Visible  []Visible  `json:"visible"`
 	Tracks   []Track    `json:"tracks"`
@@ -58,6 +60,53 @@ type Video struct {
 	Duration  float64 `json:"duration_seconds"`
 	Codec     string  `json:"codec"`
 	Container string  `json:"container"`
+}
+
+// Reading tells what was read of the footage.
+type Reading struct {
+	Expected    int          `json:"expected_frames,omitempty"` // announced by the container, 0 when it does not
+	Decoded     int          `json:"decoded_frames"`
+	Damaged     int          `json:"damaged_frames"`  // of the decoded ones
+	LostPackets int          `json:"lost_packets"`    // that cannot be decoded
+	Missing     []Part       `json:"missing_seconds"` // missing or damaged parts
+	TimeJumps   []TimeJumpAt `json:"time_jumps,omitempty"`
+	Sizes       []SizeFrom   `json:"sizes,omitempty"` // changes of the size of the picture
+	TimeBase    string       `json:"time_base,omitempty"`
+	Rotation    int          `json:"rotation"` // degrees counterclockwise by which a player turns the picture
+	PixelFormat string       `json:"pixel_format,omitempty"`
+	Recorded    time.Time    `json:"recorded,omitzero"` // by the container
+	Streams     []Stream     `json:"streams"`
+}
+
+// Part is a part of the footage.
+type Part struct {
+	From float64 `json:"from"` // seconds
+	To   float64 `json:"to"`
+}
+
+// TimeJumpAt is a place where the time stamps do not fit the frames.
+type TimeJumpAt struct {
+	At float64 `json:"at"` // seconds
+	By float64 `json:"by"` // seconds, negative for a clock that restarts
+}
+
+// SizeFrom is a change of the size of the picture.
+type SizeFrom struct {
+	From   float64 `json:"from"` // seconds
+	Width  int     `json:"width"`
+	Height int     `json:"height"`
+}
+
+// Stream is one stream of the container.
+type Stream struct {
+	Type   string `json:"type"` // video, audio, data, subtitle or attachment
+	Codec  string `json:"codec"`
+	Name   string `json:"name,omitempty"`
+	Width  int    `json:"width,omitempty"`
+	Height int    `json:"height,omitempty"`
+	Frames int    `json:"frames,omitempty"` // 0 when unknown
+	Cover  bool   `json:"cover,omitempty"`  // a still picture for players
+	Chosen bool   `json:"chosen,omitempty"` // the one that was counted
 }
 
 // Count is the number of different animals, with a 95 % interval.
@@ -109,6 +158,9 @@ const (
 	NoTelemetry = "no-telemetry" // no ground positions
 	Sparse      = "sparse"       // too few frames to confirm animals well
 	NoFrameRate = "no-frame-rate"
+	Damaged     = "damaged"     // parts of the footage are missing or damaged
+	TimeJump    = "time-jump"   // the time stamps jump
+	SizeChange  = "size-change" // the size of the picture changes
 )
 
 // Timings tells how long the parts of the count took.

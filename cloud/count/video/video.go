@@ -21,6 +21,8 @@ var (
 	// ErrDecode marks a video container that cannot be decoded for another reason: damage, no video stream, or a codec
 	// that this build does not have.
 	ErrDecode = errors.New("video cannot be decoded")
+	// ErrLimit marks footage that is larger, longer or more expensive to decode than the configured limits.
+	ErrLimit = errors.New("video exceeds a limit")
 )
 
 // Info is what the headers of a clip announce. Headers can be wrong; only decoded frames are certain.
@@ -31,6 +33,53 @@ type Info struct {
 	Duration      time.Duration // 0 when unknown
 	Codec         string        // FourCC in lower case such as h264, hvc1; empty when unknown
 	Container     string        // mp4, mkv, avi or ts
+	PixelFormat   string        // such as yuv420p10le
+	Rotation      int           // degrees counterclockwise by which a player turns the picture; frames are not turned
+	TimeBase      [2]int        // unit of the time stamps as a fraction of a second, 0/0 when unknown
+	Created       time.Time     // when the recording began, by the container; zero when unknown
+	Streams       []Stream      // of the container, in its order
+}
+
+// Stream is one stream of a container.
+type Stream struct {
+	Type          string // video, audio, data, subtitle or attachment
+	Codec         string // such as h264; none when unknown
+	Name          string // of its handler
+	Width, Height int    // pixels; 0 for other streams than video
+	Frames        int    // by the index, 0 when unknown
+	Cover         bool   // a still picture for players
+	Chosen        bool   // the one that is decoded
+}
+
+// Span is a part of a clip.
+type Span struct {
+	From, To time.Duration // from the start of the clip
+}
+
+// Jump is a place where the time stamps do not fit the frames.
+type Jump struct {
+	At time.Duration // from the start of the clip
+	By time.Duration // what the time stamps jump by; negative for a clock that restarts
+}
+
+// Size is a change of the size of the picture.
+type Size struct {
+	At            time.Duration // from the start of the clip
+	Width, Height int           // pixels, from then on
+}
+
+// Reading is what decoding has found out about a clip.
+type Reading struct {
+	Decoded   int           // frames
+	Damaged   int           // decoded frames whose data is damaged
+	Lost      int           // packets that cannot be decoded
+	LostAtEnd int           // of them, after the last decoded frame
+	Duration  time.Duration // of the decoded frames and the gaps between them
+	// Gaps are the missing and damaged parts, in order, at most 100; a longer list ends with one that includes the rest.
+	Gaps    []Span
+	Jumps   int    // number of jumps of the time stamps
+	Jumped  []Jump // the first ones, at most 20
+	Resized []Size // the first ones, at most 20
 }
 
 // Frame is one decoded picture.

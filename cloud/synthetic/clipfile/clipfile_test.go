@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"cattlecounter/cloud/count/video"
-	"cattlecounter/cloud/count/video/opencv"
+	"cattlecounter/cloud/count/video/libav"
 	"cattlecounter/cloud/synthetic"
 )
 
@@ -31,7 +31,7 @@ func TestWriteClipAndTruth(t *testing.T) {
 	if err := json.Unmarshal(b, &truth); err != nil || truth.Frames != 5 || len(truth.PerFrame) != 5 {
 		t.Errorf("truth in the file: %v %+v", err, truth)
 	}
-	d, err := opencv.Open(path)
+	d, err := libav.Open(t.Context(), libav.Config{}, path)
 	if err != nil {
 		t.Fatal(err)
 	}

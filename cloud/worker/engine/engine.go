@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 
@@ -15,7 +14,7 @@ import (
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/report"
-	"cattlecounter/cloud/count/video/opencv"
+	"cattlecounter/cloud/count/video/libav"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/worker/process"
 )
@@ -37,6 +36,7 @@ type Settings struct {
 	Threads   int     // cores to use, 0 for all
 	SampleFPS float64 // frames to look at per second of footage
 	Every     int     // frames per looked-at frame; above 0 it replaces SampleFPS
+	Decoder   libav.Config
 }
 
 // Engine is a loaded model with a Counter over it. Close it after use.
@@ -57,9 +57,11 @@ func Open(s Settings) (*Engine, error) {
 		return nil, err
 	}
 	c := count.New(count.Options{
-		Open: func(p string) (count.Decoder, error) { return opencv.Open(p) },
-		OpenStream: func(url string, r io.ReaderAt, size int64) (count.Decoder, error) {
-			return opencv.OpenStream(url, r, size)
+		Open: func(ctx context.Context, src count.Source) (count.Decoder, error) {
+			if src.Content != nil {
+				return libav.OpenStream(ctx, s.Decoder, src.Content, src.Size)
+			}
+			return libav.Open(ctx, s.Decoder, src.Path)
 		},
 		Detector: tiler, Model: m, SampleFPS: s.SampleFPS, Every: s.Every, Workers: s.Workers(),
 	})

@@ -18,7 +18,7 @@ import (
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/video"
-	"cattlecounter/cloud/count/video/opencv"
+	"cattlecounter/cloud/count/video/libav"
 )
 
 // Options describe a measurement.
@@ -98,7 +98,7 @@ func Measure(ctx context.Context, o Options) (Report, error) {
 }
 
 func firstFrame(ctx context.Context, clip string) (*video.Frame, error) {
-	d, err := opencv.Open(clip)
+	d, err := libav.Open(ctx, libav.Config{}, clip)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func bare(ctx context.Context, m *detr.Model, tiles []detect.Region, workers, ro
 }
 
 func pipeline(ctx context.Context, m *detr.Model, grid detect.Grid, o Options) (Report, error) {
-	d, err := opencv.Open(o.Clip)
+	d, err := libav.Open(ctx, libav.Config{}, o.Clip)
 	if err != nil {
 		return Report{}, err
 	}

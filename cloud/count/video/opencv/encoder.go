@@ -1,9 +1,12 @@
+// Package opencv encodes video through OpenCV. Build it with the tags gocv_specific_modules and gocv_videoio: Debian's
+// OpenCV lacks parts that the other modules of gocv need.
 package opencv
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"gocv.io/x/gocv"
 
@@ -16,6 +19,18 @@ var ErrEncode = errors.New("video cannot be written")
 // codecs for an MP4 file, by preference: H.264, which browsers play, if the build has an encoder for it; else MPEG-4
 // part 2.
 var codecs = []string{"avc1", "mp4v"}
+
+// maxFPS is above the rate of any camera.
+const maxFPS = 1000
+
+// silenceFFmpeg turns off the messages of FFmpeg on standard error. OpenCV reads the variable when it opens a file. An
+// operator can set the variable to get the messages. -8 is AV_LOG_QUIET.
+var silenceFFmpeg = sync.OnceFunc(func() {
+	const name = "OPENCV_FFMPEG_LOGLEVEL"
+	if os.Getenv(name) == "" {
+		_ = os.Setenv(name, "-8") // it fails only for malformed names
+	}
+})
 
 // Encoder writes frames into an MP4 file. It belongs to one goroutine at a time. Close completes the file.
 type Encoder struct {

@@ -1,0 +1,26 @@
+#include "child.h"
+
+#include <string.h>
+
+// convert_frame writes a frame as BGR rows without padding. A frame of another size than width x height is scaled to
+// fit, with black borders: a clip whose picture changes its size keeps one scale of its animals.
+void convert_frame(const AVFrame *f, uint8_t *to, int width, int height) {
+	static struct SwsContext *scaler;
+	int w = width, h = height;
+	if (f->width != width || f->height != height) {
+		if ((int64_t)f->width * height > (int64_t)f->height * width)
+			h = (int)((int64_t)width * f->height / f->width);
+		else
+			w = (int)((int64_t)height * f->width / f->height);
+		w = w < 1 ? 1 : w;
+		h = h < 1 ? 1 : h;
+		memset(to, 0, (size_t)width * (size_t)height * 3);
+	}
+	scaler = sws_getCachedContext(scaler, f->width, f->height, f->format, w, h, AV_PIX_FMT_BGR24, SWS_BICUBIC, NULL, NULL,
+		NULL);
+	if (!scaler)
+		fail(CLASS_DECODE, "pixel format %d of %dx%d pixels cannot be converted", f->format, f->width, f->height);
+	uint8_t *rows[4] = {to + ((size_t)((height - h) / 2) * (size_t)width + (size_t)((width - w) / 2)) * 3};
+	int stride[4] = {width * 3};
+	sws_scale(scaler, (const uint8_t *const *)f->data, f->linesize, 0, f->height, rows, stride);
+}
