@@ -46,20 +46,28 @@ func (r *run) warnOfReading(add func(code, format string, args ...any)) {
 	}
 	if n := r.reading.Jumps; n > 0 {
 		j := r.reading.Jumped[0]
-		add(report.TimeJump, "the time stamps jump %s, first by %s at second %s; the time of the clip continues without the jumps",
-			times(n), j.By.Round(time.Millisecond), seconds(j.At))
+		add(report.TimeJump, "the time stamps jump %sby %s at second %s; the time of the clip continues without %s",
+			first(n), j.By.Round(time.Millisecond), seconds(j.At), plural(n, "the jump", "the jumps"))
 	}
 	if z := r.reading.Resized; len(z) > 0 {
-		add(report.SizeChange, "the picture changes its size %s, first to %dx%d at second %s; such frames are scaled to %dx%d",
-			times(len(z)), z[0].Width, z[0].Height, seconds(z[0].At), r.info.Width, r.info.Height)
+		add(report.SizeChange, "the size of the picture changes %sto %dx%d at second %s; such frames are scaled to %dx%d",
+			first(len(z)), z[0].Width, z[0].Height, seconds(z[0].At), r.info.Width, r.info.Height)
 	}
 }
 
-func times(n int) string {
+// first begins the description of the first of n events.
+func first(n int) string {
 	if n == 1 {
-		return "once"
+		return ""
 	}
-	return fmt.Sprintf("%d times", n)
+	return fmt.Sprintf("%d times, first ", n)
+}
+
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }

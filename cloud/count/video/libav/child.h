@@ -1,6 +1,7 @@
 // The decoder child: a process of this program that runs nothing but libavformat and libavcodec, without Go, files and
 // network. child.c begins it, sandbox.c takes its rights away, input.c reads the clip, demux.c finds the pictures,
-// decode.c decodes them, convert.c turns them into BGR, events.c writes what the parent reads.
+// decode.c decodes them, damage.c
+// finds damage that the decoder hides, convert.c turns them into BGR, events.c writes what the parent reads.
 #ifndef CATTLE_CHILD_H
 #define CATTLE_CHILD_H
 
@@ -97,6 +98,18 @@ struct decoder *open_decoder(const struct config *c, struct clip *clip);
 AVFrame *next_frame(struct decoder *d); // NULL at the end
 AVCodecContext *decoder_codec(struct decoder *d);
 void describe_end(struct decoder *d, struct text *t);
+
+// damage.c
+struct damage {
+	int active; // until the next key frame
+	int64_t at[64]; // time stamps of damaged packets whose frames are not out yet
+	int n;
+};
+void listen_to_decoder(void);
+int heard_complaints(void); // a number that grows with each fault that the decoder reports
+void add_damage(struct damage *d, int64_t pts);
+int is_damaged(struct damage *d, const AVFrame *f);
+int has_hole(const AVPacket *p, enum AVCodecID id);
 
 // convert.c
 void convert_frame(const AVFrame *f, uint8_t *to, int width, int height);

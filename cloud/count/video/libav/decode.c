@@ -13,7 +13,7 @@ struct decoder {
 	AVFrame *frame, *copy; // copy: out of the memory of the hardware
 	enum AVPixelFormat hardware; // AV_PIX_FMT_NONE without hardware
 	int draining;
-	int damaged; // until the next key frame
+	struct damage damage;
 	int64_t packets, lost; // of the stream
 	int unreadable; // consecutive faults of the demuxer
 };
@@ -60,6 +60,7 @@ struct decoder *open_decoder(const struct config *c, struct clip *clip) {
 	int r = avcodec_parameters_to_context(d->codec, clip->stream->codecpar);
 	if (r < 0)
 		fail(CLASS_DECODE, "the headers of the codec %s are not valid: %s", clip->codec->name, av_err2str(r));
+	listen_to_decoder();
 	d->codec->opaque = d;
 	d->codec->pkt_timebase = clip->stream->time_base;
 	d->codec->thread_count = c->threads;
@@ -82,7 +83,7 @@ static int64_t nanoseconds(const struct decoder *d, int64_t pts) {
 
 static void lose_packet(struct decoder *d, int64_t pts) {
 	d->lost++;
-	d->damaged = 1;
+	add_damage(&d->damage, pts);
 	add_record((struct record){.pts = nanoseconds(d, pts), .flags = RECORD_LOST});
 }
 
@@ -117,11 +118,15 @@ static void feed(struct decoder *d) {
 	}
 	d->packets++;
 	int64_t pts = d->packet->pts != AV_NOPTS_VALUE ? d->packet->pts : d->packet->dts;
+	int before = heard_complaints();
 	int r = avcodec_send_packet(d->codec, d->packet);
 	if (r == AVERROR(ENOMEM))
 		fail(CLASS_MEMORY, "a picture of %dx%d pixels needs more memory than the limit", d->codec->width, d->codec->height);
 	if (r < 0)
 		lose_packet(d, pts);
+	else if (d->packet->flags & AV_PKT_FLAG_CORRUPT || heard_complaints() != before ||
+		has_hole(d->packet, d->codec->codec_id))
+		add_damage(&d->damage, pts);
 	av_packet_unref(d->packet);
 }
 
@@ -139,11 +144,9 @@ static AVFrame *in_memory(struct decoder *d) {
 static void record_frame(struct decoder *d, const AVFrame *f) {
 	struct record r = {.pts = nanoseconds(d, f->best_effort_timestamp), .width = (uint32_t)f->width,
 		.height = (uint32_t)f->height, .pixel_format = (uint32_t)f->format};
-	if (f->pict_type == AV_PICTURE_TYPE_I) {
-		d->damaged = 0;
+	if (f->pict_type == AV_PICTURE_TYPE_I)
 		r.flags |= RECORD_KEY;
-	}
-	if (d->damaged || f->decode_error_flags || f->flags & AV_FRAME_FLAG_CORRUPT)
+	if (is_damaged(&d->damage, f))
 		r.flags |= RECORD_DAMAGED;
 	add_record(r);
 }

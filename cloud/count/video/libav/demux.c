@@ -107,24 +107,6 @@ static void check_size(const struct config *c, const AVStream *s) {
 			s->codecpar->height, (long long)c->max_pixels);
 }
 
-// find_streams reads the start of the clip until the streams are known. Some formats have no headers. The limits hold
-// for the decoders that FFmpeg uses for this too.
-static void find_streams(const struct config *c, AVFormatContext *f) {
-	unsigned n = f->nb_streams;
-	AVDictionary **options = av_calloc(n ? n : 1, sizeof *options);
-	if (!options)
-		fail(CLASS_MEMORY, "no memory to look at the streams");
-	for (unsigned i = 0; i < n; i++) {
-		av_dict_set_int(&options[i], "max_pixels", c->max_pixels, 0);
-		av_dict_set_int(&options[i], "threads", 1, 0);
-	}
-	int r = avformat_find_stream_info(f, options);
-	for (unsigned i = 0; i < n; i++)
-		av_dict_free(&options[i]);
-	av_free(options);
-	if (r == AVERROR(ENOMEM))
-		fail(CLASS_MEMORY, "the headers of the clip need more memory than the limit");
-}
 
 struct clip open_clip(const struct config *c, AVIOContext *io) {
 	struct clip clip = {0};
@@ -148,14 +130,13 @@ struct clip open_clip(const struct config *c, AVIOContext *io) {
 		fail(CLASS_MEMORY, "the headers of the clip need more memory than the limit");
 	if (r < 0)
 		fail(CLASS_DECODE, "the headers of the clip cannot be read: %s", av_err2str(r));
-	for (unsigned i = 0; i < clip.format->nb_streams; i++)
-		if (rank(clip.format->streams[i]) >= 0 &&
-			(int64_t)clip.format->streams[i]->codecpar->width * clip.format->streams[i]->codecpar->height > c->max_pixels)
-			clip.format->streams[i]->discard = AVDISCARD_ALL;
-	find_streams(c, clip.format);
+	for (unsigned i = 0; i < clip.format->nb_streams; i++) // before FFmpeg decodes anything
+		if (rank(clip.format->streams[i]) >= 0)
+			check_size(c, clip.format->streams[i]);
+	if (avformat_find_stream_info(clip.format, NULL) == AVERROR(ENOMEM)) // some formats have no headers
+		fail(CLASS_MEMORY, "the headers of the clip need more memory than the limit");
 	choose_stream(&clip);
 	check_size(c, clip.stream);
-	clip.stream->discard = AVDISCARD_DEFAULT;
 	return clip;
 }
 

@@ -29,7 +29,8 @@ void set_limits(const struct config *c) {
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_DATA, (rlim_t)c->max_memory);
-	limit(RLIMIT_CPU, (rlim_t)c->max_cpu);
+	struct rlimit cpu = {(rlim_t)c->max_cpu, (rlim_t)c->max_cpu + 5}; // SIGXCPU, later SIGKILL
+	setrlimit(RLIMIT_CPU, &cpu);
 	if (!*c->hardware)
 		limit(RLIMIT_NOFILE, FD_INPUT + 2); // one more for landlock
 	prctl(PR_SET_DUMPABLE, 0);
