@@ -92,7 +92,30 @@ type Worker struct {
 	MaxMemory      settings.ByteSize `yaml:"max_memory"`      // RAM above which the worker restarts; 0 means no restart
 	Cache          settings.ByteSize `yaml:"cache"`           // limit of cached footage; 0 means only footage in use
 	ONNXRuntimeLib string            `yaml:"onnxruntime_lib"` // path of the library; empty means the usual places
+	Decoder        Decoder           `yaml:"decoder"`
 }
+
+// Decoder configures how footage is decoded, and the limits of one clip. Footage beyond a limit fails with the reason.
+type Decoder struct {
+	Hardware    string            `yaml:"hardware"`  // cuda or vaapi; empty means the processor
+	Device      string            `yaml:"device"`    // of the hardware; empty means the first one
+	Isolation   string            `yaml:"isolation"` // IsolationStrict or IsolationRelaxed
+	MaxPixels   int64             `yaml:"max_pixels"`
+	MaxFrames   int64             `yaml:"max_frames"`
+	MaxDuration time.Duration     `yaml:"max_duration"`
+	MaxMemory   settings.ByteSize `yaml:"max_memory"`
+	MaxCPU      time.Duration     `yaml:"max_cpu"` // processor time
+	Stall       time.Duration     `yaml:"stall"`   // time without a decoded frame
+}
+
+// Values of Decoder.Isolation.
+const (
+	IsolationStrict  = "strict"  // a kernel that cannot isolate the decoder is an error
+	IsolationRelaxed = "relaxed" // footage is then decoded with what isolation there is
+)
+
+// Hardware returns the names of the hardware that can decode.
+func Hardware() []string { return []string{"cuda", "vaapi"} }
 
 // Providers returns the names of the execution providers that the worker supports.
 func Providers() []string { return []string{"cpu", "cuda", "tensorrt"} }
@@ -111,6 +134,10 @@ func Default() Config {
 		},
 		Worker: Worker{
 			Provider: "cpu", SampleFPS: 3, Lease: 2 * time.Minute, MaxDeliveries: 5, Cache: 32 << 30,
+			Decoder: Decoder{
+				Isolation: IsolationStrict, MaxPixels: 50e6, MaxFrames: 5e6, MaxDuration: 12 * time.Hour, MaxMemory: 4 << 30,
+				MaxCPU: 48 * time.Hour, Stall: time.Minute,
+			},
 		},
 	}
 }
@@ -211,6 +238,21 @@ func (w Worker) validate(f *faults) {
 	f.addIf(w.Lease < 10*time.Second || w.Lease > 15*time.Minute, "worker.lease: %s is outside 10s to 15m", w.Lease)
 	f.addIf(w.Drain < 0, "worker.drain: %s is negative; 0 returns the current job to the queue at once", w.Drain)
 	f.addIf(w.MaxDeliveries < 1, "worker.max_deliveries: %d is less than 1; every job would be poisoned", w.MaxDeliveries)
+	w.Decoder.validate(f)
+}
+
+func (d Decoder) validate(f *faults) {
+	f.addIf(d.Hardware != "" && !slices.Contains(Hardware(), d.Hardware),
+		"worker.decoder.hardware: %q is not one of %s; empty means the processor", d.Hardware, strings.Join(Hardware(), ", "))
+	f.addIf(d.Device != "" && d.Hardware == "", "worker.decoder.device: works only with worker.decoder.hardware")
+	f.addIf(d.Isolation != IsolationStrict && d.Isolation != IsolationRelaxed,
+		"worker.decoder.isolation: %q is not %s or %s", d.Isolation, IsolationStrict, IsolationRelaxed)
+	f.addIf(d.MaxPixels < 1, "worker.decoder.max_pixels: %d refuses every clip", d.MaxPixels)
+	f.addIf(d.MaxFrames < 1, "worker.decoder.max_frames: %d refuses every clip", d.MaxFrames)
+	f.addIf(d.MaxDuration < time.Second, "worker.decoder.max_duration: %s is less than 1s", d.MaxDuration)
+	f.addIf(d.MaxMemory < 64<<20, "worker.decoder.max_memory: %s is less than 64MiB", d.MaxMemory)
+	f.addIf(d.MaxCPU < time.Second, "worker.decoder.max_cpu: %s is less than 1s", d.MaxCPU)
+	f.addIf(d.Stall < time.Second, "worker.decoder.stall: %s is less than 1s", d.Stall)
 }
 
 func hostPort(s string) bool {

@@ -24,17 +24,15 @@ func TestSampleHasEveryKeyWithItsDefault(t *testing.T) {
 		t.Errorf("the sample is\n%+v\nwant the defaults\n%+v", c, want)
 	}
 	var keys []string
-	section := ""
+	var sections []string
 	for line := range strings.Lines(Sample) {
 		m := regexp.MustCompile(`^( *)([a-z_]+):(.*)$`).FindStringSubmatch(strings.TrimRight(line, "\n"))
-		switch {
-		case m == nil:
-		case m[1] == "" && m[3] == "":
-			section = m[2] + "."
-		case m[1] == "":
-			keys = append(keys, m[2])
-		default:
-			keys = append(keys, section+m[2])
+		if m == nil {
+			continue
+		}
+		sections = append(sections[:len(m[1])/2], m[2])
+		if m[3] != "" {
+			keys = append(keys, strings.Join(sections, "."))
 		}
 	}
 	if want := settings.Keys(&c); !slices.Equal(keys, want) {
@@ -72,7 +70,7 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := Load(path, []string{"CATTLE_CLOUD_HTTP_LISTEN=0.0.0.0:80", "CATTLE_CLOUD_MQTT_USERNAME=u",
-		"CATTLE_CLOUD_MQTT_PASSWORD=p", "CATTLE_CLOUD_LOG_LEVEL=debug", "CATTLE_CLOUD_WORKER_LEASE=30s",
+		"CATTLE_CLOUD_MQTT_PASSWORD=p", "CATTLE_CLOUD_LOG_LEVEL=debug", "CATTLE_CLOUD_WORKER_LEASE=30s", "CATTLE_CLOUD_WORKER_DECODER_MAX_MEMORY=1GiB",
 		"CATTLE_CLOUD_HTTP_MAX_UPLOAD=2GB"})
 	if err != nil {
 		t.Fatal(err)

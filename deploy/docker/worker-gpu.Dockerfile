@@ -12,17 +12,18 @@ COPY deploy/setup/gpu/ /gpu/
 RUN TENSORRT_INDEX="$TENSORRT_INDEX" bash /gpu/libs.sh /lib-gpu
 
 FROM golang:1.26-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends libopencv-dev pkg-config && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends \
+      libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libseccomp-dev pkg-config && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY shared/ shared/
 COPY cloud/ cloud/
-RUN go build -trimpath -tags gocv_specific_modules,gocv_videoio -o /out/worker ./cloud/cmd/worker
+RUN go build -trimpath -o /out/worker ./cloud/cmd/worker
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      libopencv-core406 libopencv-imgproc406 libopencv-imgcodecs406 libopencv-videoio406 && \
+      libavformat59 libavcodec59 libavutil57 libswscale6 libseccomp2 && \
     rm -rf /var/lib/apt/lists/* && useradd --system --uid 10001 cattle && install -d -o cattle /data
 COPY --from=libraries /lib-gpu/ /usr/local/lib/gpu/
 COPY --from=build /out/worker /usr/local/bin/
@@ -31,6 +32,6 @@ USER cattle
 VOLUME /data
 ENV CATTLE_CLOUD_DATA=/data CATTLE_CLOUD_WORKER_PROVIDER=cuda \
     ONNXRUNTIME_LIB=/usr/local/lib/gpu/libonnxruntime.so.1 LD_LIBRARY_PATH=/usr/local/lib/gpu \
-    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
 ENTRYPOINT ["worker"]
 CMD ["run"]

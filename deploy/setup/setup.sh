@@ -3,7 +3,7 @@
 # run again.
 #
 #   setup.sh page    Node and the page
-#   setup.sh build   OpenCV headers, compiler and ONNX Runtime as well
+#   setup.sh build   OpenCV, FFmpeg and seccomp headers, compiler and ONNX Runtime as well
 #   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg and Azurite as well
 #   setup.sh lint    the linter as well
 #   setup.sh train   the Python environment of the training code (about 6 GB), in build/train/venv
@@ -40,6 +40,9 @@ need_packages() { # page, build, test or lint: finds missing packages by their c
 		return 0
 	fi
 	pkg-config --exists opencv4 2>/dev/null || missing+=(libopencv-dev)
+	pkg-config --exists libavformat libavcodec libavutil libswscale 2>/dev/null ||
+		missing+=(libavformat-dev libavcodec-dev libavutil-dev libswscale-dev)
+	pkg-config --exists libseccomp 2>/dev/null || missing+=(libseccomp-dev)
 	command -v g++ >/dev/null || missing+=(g++)
 	command -v pkg-config >/dev/null || missing+=(pkg-config)
 	if [ "$1" != build ]; then

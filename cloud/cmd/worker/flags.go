@@ -10,8 +10,10 @@ import (
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/count/video/libav"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/worker/engine"
+	"cattlecounter/shared/settings"
 )
 
 // storeFlags say where the store of models is, in the same way for every command.
@@ -110,13 +112,32 @@ func (f *detectFlags) settings() engine.Settings {
 // countFlags are the settings of counting as command-line options.
 type countFlags struct {
 	detectFlags
-	Every     int     `default:"0" placeholder:"N" help:"Look at one frame in N. 0: as --sample-fps says."`
+	Every int `default:"0" placeholder:"N" help:"Look at one frame in N. 0: as --sample-fps says."`
+	decoderFlags
 	SampleFPS float64 `name:"sample-fps" default:"3" placeholder:"X" help:"Frames to look at per second of footage."`
+}
+
+// decoderFlags say how footage is decoded. The defaults are those of the configuration.
+type decoderFlags struct {
+	Hardware  string            `enum:",cuda,vaapi" default:"" placeholder:"NAME" help:"Decode by a GPU: cuda or vaapi. Default: by the processor."`
+	GPUPath   string            `name:"hardware-device" placeholder:"DEVICE" help:"Number (cuda) or path (vaapi) of the decoding GPU. Default: the first one."`
+	Isolation string            `enum:"strict,relaxed" default:"strict" placeholder:"HOW" help:"strict: a kernel that cannot isolate the decoder is an error; relaxed: decode anyway."`
+	MaxPixels int64             `default:"0" placeholder:"N" help:"Refuse clips with larger pictures. 0: 50 million."`
+	MaxMemory settings.ByteSize `default:"0" placeholder:"SIZE" help:"Memory of the decoder. 0: 4GiB."`
+}
+
+func (f *decoderFlags) config() libav.Config {
+	c := libav.Config{Limits: libav.DefaultLimits(), Hardware: f.Hardware, Device: f.GPUPath, Relaxed: f.Isolation == config.IsolationRelaxed}
+	c.Limits.Pixels = cmp.Or(f.MaxPixels, c.Limits.Pixels)
+	c.Limits.Memory = cmp.Or(f.MaxMemory, c.Limits.Memory)
+	return c
 }
 
 // Validate implements kong's check of a command's options.
 func (f *countFlags) Validate() error {
 	return errors.Join(f.detectFlags.Validate(),
+		failWhen(f.MaxPixels < 0, "--max-pixels: %d is negative", f.MaxPixels),
+		failWhen(f.MaxMemory != 0 && f.MaxMemory < 64<<20, "--max-memory: %s is less than 64MiB", f.MaxMemory),
 		failWhen(f.Every < 0, "--every: %d is negative", f.Every),
 		failWhen(!(f.SampleFPS > 0 && f.SampleFPS <= 120), "--sample-fps: %g is outside 0 to 120", f.SampleFPS))
 }
@@ -124,6 +145,6 @@ func (f *countFlags) Validate() error {
 // settings turns the options into settings of the engine.
 func (f *countFlags) settings() engine.Settings {
 	s := f.detectFlags.settings()
-	s.Every, s.SampleFPS = f.Every, f.SampleFPS
+	s.Every, s.SampleFPS, s.Decoder = f.Every, f.SampleFPS, f.decoderFlags.config()
 	return s
 }

@@ -12,6 +12,7 @@ import (
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/count/video/libav"
 	"cattlecounter/cloud/store"
 	"cattlecounter/cloud/worker"
 	"cattlecounter/cloud/worker/engine"
@@ -51,6 +52,9 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 	}
 	set := engineSettings(conf)
 	set.Store = c.store(conf.Data)
+	if err := checkDecoder(ctx, set.Decoder, log); err != nil {
+		return err
+	}
 	e, err := engine.Open(set)
 	if err != nil {
 		return err
@@ -87,7 +91,33 @@ func engineSettings(conf config.Config) engine.Settings {
 	return engine.Settings{
 		Model: c.Model, Library: c.ONNXRuntimeLib, Provider: detr.Provider(c.Provider), GPU: gpuSettings(conf),
 		Tile: c.Tile, Overlap: c.Overlap, Threshold: c.Threshold, Batch: c.Batch, Threads: c.Threads, SampleFPS: c.SampleFPS,
+		Decoder: decoderSettings(c.Decoder),
 	}
+}
+
+// decoderSettings maps the decoder's options.
+func decoderSettings(c config.Decoder) libav.Config {
+	return libav.Config{
+		Limits: libav.Limits{
+			Pixels: c.MaxPixels, Frames: c.MaxFrames, Duration: c.MaxDuration, Memory: c.MaxMemory, CPU: c.MaxCPU, Stall: c.Stall,
+		},
+		Hardware: c.Hardware, Device: c.Device, Relaxed: c.Isolation == config.IsolationRelaxed,
+	}
+}
+
+// checkDecoder logs how footage is isolated. A machine that cannot decode as configured is an error.
+func checkDecoder(ctx context.Context, c libav.Config, log *slog.Logger) error {
+	i, err := libav.Check(ctx, c)
+	if err != nil {
+		return fmt.Errorf("%w; see worker.decoder in the configuration", err)
+	}
+	if !i.Seccomp {
+		log.Warn("the kernel cannot isolate the decoder; crafted footage can do what this worker may do",
+			"seccomp", i.Seccomp, "landlock", i.Landlock)
+		return nil
+	}
+	log.Info("decoder ready", "seccomp", i.Seccomp, "landlock", i.Landlock, "hardware", c.Hardware)
+	return nil
 }
 
 // gpuSettings maps the GPU's options. Building TensorRT's engines takes minutes, so they are stored.

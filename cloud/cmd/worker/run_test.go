@@ -1,11 +1,16 @@
 package main
 
 import (
+	"errors"
+	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/count/video/libav"
 )
 
 // TestGPUSettings checks that the GPU's options reach the engine, and that TensorRT's engines go into the data folder
@@ -28,5 +33,35 @@ func TestGPUSettings(t *testing.T) {
 	c.Worker.EngineCache = "/elsewhere"
 	if g := engineSettings(c).GPU; g.EngineCache != "/elsewhere" {
 		t.Errorf("%+v", g)
+	}
+}
+
+// TestDecoderSettings checks that the decoder's options reach the engine, and that the defaults of the configuration
+// are those of `worker count`.
+func TestDecoderSettings(t *testing.T) {
+	c := config.Default()
+	if got, want := engineSettings(c).Decoder, (libav.Config{Limits: libav.DefaultLimits()}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	c.Worker.Decoder.Hardware, c.Worker.Decoder.Isolation, c.Worker.Decoder.MaxPixels = "cuda", config.IsolationRelaxed, 7
+	if got := engineSettings(c).Decoder; got.Hardware != "cuda" || !got.Relaxed || got.Limits.Pixels != 7 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestAbsentHardware checks that decoding by hardware that the machine lacks is an error at the start.
+func TestAbsentHardware(t *testing.T) {
+	if _, err := os.Stat("/dev/nvidia0"); err == nil {
+		t.Skip("the machine has the hardware")
+	}
+	c := config.Default().Worker.Decoder
+	c.Hardware = "cuda"
+	err := checkDecoder(t.Context(), decoderSettings(c), slog.New(slog.DiscardHandler))
+	if !errors.Is(err, libav.ErrHost) || !strings.Contains(err.Error(), "cuda") {
+		t.Errorf("got %v", err)
+	}
+	c.Hardware = ""
+	if err := checkDecoder(t.Context(), decoderSettings(c), slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
 	}
 }

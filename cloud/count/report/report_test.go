@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"testing"
+	"time"
 
 	"cattlecounter/shared/footage"
 )
@@ -17,6 +18,10 @@ func sample() Result {
 		Schema: Schema, Footage: "01jd", Source: Source{Name: "a,b.mp4", Size: 7, SHA256: footage.Sum([]byte("a"))},
 		Model: Model{Name: "femto", Digest: footage.Sum([]byte("m")), Provider: "cpu", Threshold: 0.25, Tile: 416, Overlap: 0.2},
 		Video: Video{Width: 960, Height: 540, FPS: 30, Frames: 240, Analysed: 24, Every: 10, Duration: 8, Codec: "h264", Container: "mp4"},
+		Reading: Reading{Expected: 241, Decoded: 240, Damaged: 30, LostPackets: 1, Missing: []Part{{4, 5.25}},
+			TimeJumps: []TimeJumpAt{{At: 4, By: -3.5}}, Sizes: []SizeFrom{{From: 4, Width: 640, Height: 360}}, TimeBase: "1/15360",
+			Rotation: 90, PixelFormat: "yuv420p", Recorded: time.Date(2025, 6, 1, 8, 0, 0, 0, time.UTC),
+			Streams: []Stream{{Type: "video", Codec: "h264", Width: 960, Height: 540, Frames: 241, Chosen: true}}},
 		Count: Count{Unique: 1, Low: 0, High: 3, ByClass: map[string]int{"cow": 1}, Method: Method},
 		Tracks: []Track{{ID: 1, Label: "cow", FirstFrame: 0, LastFrame: 90, Detections: 9, Confidence: 0.61234,
 			Best: Best{Frame: 30, Box: [4]float64{1, 2, 3.25, 4}, Score: 0.7}}},

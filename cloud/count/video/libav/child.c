@@ -70,6 +70,17 @@ static void run(const struct config *c) {
 	event_text('E', t.b, t.n);
 }
 
+// check reports what a decoder on this machine would have.
+static void check(const struct config *c) {
+	set_limits(c);
+	struct isolation isolation = enter_sandbox(c);
+	if (*c->hardware)
+		check_hardware(c);
+	struct text t = {0};
+	text_add(&t, "{\"seccomp\":%d,\"landlock\":%d}", isolation.seccomp, isolation.landlock);
+	event_text('E', t.b, t.n);
+}
+
 // begin runs before main and before Go, while the process has one thread. It turns a process with the name of the child
 // into the child.
 __attribute__((constructor)) static void begin(int argc, char **argv) {
@@ -77,16 +88,17 @@ __attribute__((constructor)) static void begin(int argc, char **argv) {
 		return;
 	signal(SIGPIPE, SIG_IGN);
 	av_log_set_level(AV_LOG_QUIET);
-	if (argc == ARGUMENTS) {
-		struct config c = parse(argv);
+	if (argc < ARGUMENTS)
+		fail(CLASS_ISOLATION, "the decoder got %d arguments, want %d", argc, ARGUMENTS);
+	struct config c = parse(argv);
+	if (argc == ARGUMENTS)
 		run(&c);
-	} else if (argc == ARGUMENTS + 2) { // two more arguments: a test of the sandbox
-		struct config c = parse(argv);
+	else if (!strcmp(argv[ARGUMENTS], "check"))
+		check(&c);
+	else if (argc == ARGUMENTS + 2) { // a test of the sandbox
 		set_limits(&c);
 		enter_sandbox(&c);
 		try_escapes(argv[ARGUMENTS], argv[ARGUMENTS + 1]);
-	} else {
-		fail(CLASS_ISOLATION, "the decoder got %d arguments, want %d", argc, ARGUMENTS);
 	}
 	_exit(0);
 }

@@ -1,6 +1,6 @@
 // Package libav decodes video with FFmpeg's libraries in a child process that has no files, no network and bounded
 // memory: footage comes from outside, and decoders of video have faults. The child is this same program under another
-// name; it turns into the decoder before Go begins (child.c). ADR 22 has the reasons.
+// name; it turns into the decoder before Go begins (child.c). ADR 23 has the reasons.
 package libav
 
 // #cgo CFLAGS: -std=gnu11 -O2 -Wall

@@ -94,6 +94,7 @@ void describe_clip(struct text *t, const struct clip *clip, const AVCodecContext
 
 // decode.c
 struct decoder;
+void check_hardware(const struct config *c);
 struct decoder *open_decoder(const struct config *c, struct clip *clip);
 AVFrame *next_frame(struct decoder *d); // NULL at the end
 AVCodecContext *decoder_codec(struct decoder *d);

@@ -28,12 +28,24 @@ static enum AVPixelFormat choose_format(AVCodecContext *codec, const enum AVPixe
 	fail(CLASS_HARDWARE, "the hardware cannot decode this clip (codec %s, profile %d)", codec->codec->name, codec->profile);
 }
 
+static AVBufferRef *open_hardware(const struct config *c) {
+	enum AVHWDeviceType type = av_hwdevice_find_type_by_name(c->hardware);
+	AVBufferRef *device = NULL;
+	if (type == AV_HWDEVICE_TYPE_NONE)
+		fail(CLASS_HARDWARE, "this build cannot decode with %s", c->hardware);
+	int r = av_hwdevice_ctx_create(&device, type, *c->device ? c->device : NULL, NULL, 0);
+	if (r < 0)
+		fail(CLASS_HARDWARE, "the %s device %s cannot be opened: %s", c->hardware, c->device, av_err2str(r));
+	return device;
+}
+
+void check_hardware(const struct config *c) { open_hardware(c); }
+
 // use_hardware prepares decoding by a GPU. A machine without it is an error: a silent change to the processor would
 // hide why a worker is slow.
 static void use_hardware(struct decoder *d, const struct config *c) {
+	AVBufferRef *device = open_hardware(c);
 	enum AVHWDeviceType type = av_hwdevice_find_type_by_name(c->hardware);
-	if (type == AV_HWDEVICE_TYPE_NONE)
-		fail(CLASS_HARDWARE, "this build cannot decode with %s", c->hardware);
 	for (int i = 0;; i++) {
 		const AVCodecHWConfig *offer = avcodec_get_hw_config(d->codec->codec, i);
 		if (!offer)
@@ -43,9 +55,7 @@ static void use_hardware(struct decoder *d, const struct config *c) {
 			break;
 		}
 	}
-	int r = av_hwdevice_ctx_create(&d->codec->hw_device_ctx, type, *c->device ? c->device : NULL, NULL, 0);
-	if (r < 0)
-		fail(CLASS_HARDWARE, "the %s device %s cannot be opened: %s", c->hardware, c->device, av_err2str(r));
+	d->codec->hw_device_ctx = device;
 	d->codec->get_format = choose_format;
 }
 

@@ -1,6 +1,7 @@
 package libav
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,32 @@ func (c Config) complete() Config {
 		c.Threads = min(runtime.NumCPU(), most)
 	}
 	return c
+}
+
+// Isolation is what the kernel of this machine takes away from a decoder.
+type Isolation struct {
+	Seccomp  bool // calls other than those of decoding
+	Landlock int  // files; the version of the kernel's interface, 0 without
+}
+
+// Check reports how a decoder on this machine is isolated. It returns ErrHost for a machine that cannot decode as c
+// says.
+func Check(ctx context.Context, c Config) (Isolation, error) {
+	ch, err := start(c.complete(), footage.MP4, nil, bytes.NewReader(nil), 0, "check")
+	if err != nil {
+		return Isolation{}, err
+	}
+	d := &Decoder{config: c.complete(), child: ch}
+	defer d.Close()
+	e, err := d.next(ctx)
+	if err != nil {
+		return Isolation{}, err
+	}
+	var i struct{ Seccomp, Landlock int }
+	if e.kind != eventEnd || decodeContent(e, &i) != nil {
+		return Isolation{}, errEvent
+	}
+	return Isolation{Seccomp: i.Seccomp != 0, Landlock: i.Landlock}, nil
 }
 
 // Decoder reads the frames of one clip from its child process. It belongs to one goroutine at a time. The caller must
