@@ -8,7 +8,8 @@ import (
 )
 
 // Footage is one piece of footage. A duplicate shows the job and the count of the
-// footage with the same content that came first. Events carry it without both.
+// footage with the same content that came first. A sibling shows those of the footage that
+// is counted for it, unless it was counted itself. Events carry it without both.
 type Footage struct {
 	ID          footage.ID     `json:"id"`
 	Site        string         `json:"site"`
@@ -19,6 +20,7 @@ type Footage struct {
 	Captured    *time.Time     `json:"captured,omitempty"` // by the clock of the drone
 	Received    time.Time      `json:"received"`
 	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
+	SiblingOf   footage.ID     `json:"sibling_of,omitempty"` // the file of the same flight that is counted for this one
 	Telemetry   bool           `json:"telemetry"`
 	Removed     bool           `json:"video_removed,omitempty"` // the video went by its age; the result stays
 	Job         *Job           `json:"job,omitempty"`

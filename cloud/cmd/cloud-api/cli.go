@@ -45,6 +45,7 @@ type commands struct {
 		List   jobList   `cmd:"" help:"List jobs, newest first."`
 		Show   jobShow   `cmd:"" help:"Show a job and its attempts."`
 		Retry  jobRetry  `cmd:"" aliases:"replay" help:"Queue a failed, poisoned or canceled job again."`
+		Count  jobCount  `cmd:"" help:"Count footage of a flight of which another file is counted."`
 		Cancel jobCancel `cmd:"" help:"Cancel an unfinished job. A worker that counts it stops within seconds."`
 	} `cmd:"" help:"Counting jobs."`
 	Audit  auditCmd `cmd:"" help:"List who did what: changes of tokens, retried and canceled jobs, removed videos."`

@@ -10,6 +10,7 @@ import (
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/store"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
@@ -88,12 +89,31 @@ type jobRetry struct {
 }
 
 func (j *jobRetry) Run(ctx context.Context, e *env) error {
+	return e.enqueueJob(ctx, "Job %s is queued again.\n", func(ctx context.Context, l *ledger.Ledger) (ledger.Job, error) {
+		return l.Jobs.Retry(ctx, j.ID)
+	})
+}
+
+type jobCount struct {
+	Footage string `arg:"" help:"Identifier of the footage."`
+}
+
+func (j *jobCount) Run(ctx context.Context, e *env) error {
+	return e.enqueueJob(ctx, "Job %s is queued.\n", func(ctx context.Context, l *ledger.Ledger) (ledger.Job, error) {
+		return l.Jobs.CountSibling(ctx, footage.ID(j.Footage))
+	})
+}
+
+// enqueueJob queues the job that prepare returns, and prints done with its identifier.
+func (e *env) enqueueJob(ctx context.Context, done string,
+	prepare func(context.Context, *ledger.Ledger) (ledger.Job, error)) error {
 	return e.withConfigured(ctx, func(ctx context.Context, c config.Config, l *ledger.Ledger) error {
 		st, err := store.Open(ctx, c, l, c.Log.Logger(e.stderr))
 		if err != nil {
 			return err
 		}
-		if _, err := l.Jobs.Retry(ctx, j.ID); err != nil {
+		j, err := prepare(ctx, l)
+		if err != nil {
 			return err
 		}
 		if err := st.Queue.Enqueue(ctx, j.ID); err != nil {
@@ -102,7 +122,7 @@ func (j *jobRetry) Run(ctx context.Context, e *env) error {
 		if err := l.Jobs.MarkQueued(ctx, j.ID); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(e.stderr, "Job %s is queued again.\n", j.ID)
+		_, err = fmt.Fprintf(e.stderr, done, j.ID)
 		return err
 	})
 }

@@ -18,6 +18,7 @@ import (
 const (
 	outcomeCounted   = "counted"   // a job was created
 	outcomeDuplicate = "duplicate" // the content is known under another id
+	outcomeSibling   = "sibling"   // another file of its flight is counted for it
 	outcomeRepeat    = "repeat"    // the footage is known under this id
 	outcomeTelemetry = "telemetry"
 	outcomeThumbnail = "thumbnail"
@@ -157,6 +158,8 @@ func (in *Intake) commitVideo(ctx context.Context, u ledger.Upload, digest foota
 		return outcomeDuplicate, nil
 	case !rec.Created:
 		return outcomeRepeat, nil
+	case rec.Footage.SiblingOf != "":
+		return outcomeSibling, nil
 	}
 	return outcomeCounted, nil
 }

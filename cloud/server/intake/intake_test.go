@@ -409,3 +409,31 @@ func TestTooManySessions(t *testing.T) {
 	s.do("DELETE", first, nil)
 	s.create(10)
 }
+
+// The second file of a flight makes no job. When its blob is lost, a new upload restores it.
+func TestSibling(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	send := func(id, name string, content []byte) ledger.FootageView {
+		return s.upload(content, "footage", id, "filename", name, "captured", "2026-06-30T05:00:00Z")
+	}
+	wide := send("w", "DJI_0001_W.MP4", clip("wide", 3000))
+	thermal := send("t", "DJI_0001_T.MP4", clip("thermal", 3000))
+	if thermal.SiblingOf != "w" || thermal.BlobKey == "" || thermal.Job.ID != wide.Job.ID || s.messages() != 1 {
+		t.Fatalf("%+v, %d messages", thermal, s.messages())
+	}
+	must.Do(t, s.blobs.Delete(t.Context(), thermal.BlobKey))
+	again := send("t", "DJI_0001_T.MP4", clip("thermal", 3000))
+	if again.BlobKey == thermal.BlobKey || !bytes.Equal(s.blob(again.BlobKey), clip("thermal", 3000)) {
+		t.Errorf("the blob is not restored: %+v", again)
+	}
+	// The thermal file of another flight arrives first. Its job is canceled for that of the wide one.
+	send("t2", "DJI_0002_T.MP4", clip("thermal 2", 3000))
+	second := send("w2", "DJI_0002_W.MP4", clip("wide 2", 3000))
+	if f := must.Get(s.ledger.Footage.Get(t.Context(), "t2"))(t); f.SiblingOf != "w2" || f.Job.ID != second.Job.ID {
+		t.Errorf("%+v", f)
+	}
+	must.Do(t, s.in.sweep(t.Context()))
+	if j := must.Get(s.ledger.Jobs.GetByFootage(t.Context(), "t2"))(t); j.State != job.Canceled {
+		t.Errorf("%+v, want it canceled", j)
+	}
+}

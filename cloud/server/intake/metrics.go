@@ -50,7 +50,8 @@ func newMetrics(r prometheus.Registerer, s sessions) (*metrics, error) {
 		}
 		return float64(n)
 	})
-	for _, o := range []string{outcomeCounted, outcomeDuplicate, outcomeRepeat, outcomeTelemetry, outcomeThumbnail} {
+	for _, o := range []string{outcomeCounted, outcomeDuplicate, outcomeSibling, outcomeRepeat,
+		outcomeTelemetry, outcomeThumbnail} {
 		m.finished.WithLabelValues(o)
 	}
 	for _, slug := range wire.Slugs() {

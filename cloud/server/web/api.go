@@ -136,12 +136,39 @@ func (s *Server) retryJob(c *fiber.Ctx) error {
 		return err
 	}
 	s.log.Info("job retried by request", "job", j.ID, "footage", j.Footage)
-	// From here on the job cannot be lost: the reconciler repeats what fails below.
-	if err := s.o.Queue.Enqueue(c.UserContext(), j.ID); err != nil {
+	s.enqueue(c.UserContext(), j)
+	return s.answerJob(c, j.ID)
+}
+
+// enqueue queues a job that is ready in the ledger. The job cannot be lost: the reconciler repeats what fails here.
+func (s *Server) enqueue(ctx context.Context, j ledger.Job) {
+	if err := s.o.Queue.Enqueue(ctx, j.ID); err != nil {
 		s.log.Warn("job not queued; the reconciler will queue it", "job", j.ID, "err", err)
-	} else if err := s.o.Ledger.Jobs.MarkQueued(c.UserContext(), j.ID); err != nil {
+	} else if err := s.o.Ledger.Jobs.MarkQueued(ctx, j.ID); err != nil {
 		s.log.Warn("job queued, but the ledger could not be updated", "job", j.ID, "err", err)
 	}
+}
+
+// countSibling has footage counted although another file of its flight is counted for it.
+func (s *Server) countSibling(c *fiber.Ctx) error {
+	d, err := s.authenticate(c, ledger.RoleOperator, ledger.RoleDevice)
+	if err != nil {
+		return err
+	}
+	id, err := idArg(c, "id")
+	if err != nil {
+		return err
+	}
+	ctx := ledger.By(c.UserContext(), d.Name)
+	if _, err := s.footageFor(ctx, id); err != nil {
+		return err
+	}
+	j, err := s.o.Ledger.Jobs.CountSibling(ctx, id)
+	if err != nil {
+		return err
+	}
+	s.log.Info("sibling counted by request", "job", j.ID, "footage", id)
+	s.enqueue(c.UserContext(), j)
 	return s.answerJob(c, j.ID)
 }
 

@@ -333,3 +333,45 @@ func TestPage(t *testing.T) {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 }
+
+// A sibling shows job, count and files of the footage that is counted for it, until a person
+// has it counted.
+func TestSiblings(t *testing.T) {
+	s := open(t, nil)
+	wide := s.record("flight_W", "content wide")
+	if rec := s.record("flight_T", "content thermal"); rec.Job != nil {
+		t.Fatalf("%+v", rec)
+	}
+	s.finish(wide.Job)
+	var v wire.Footage
+	s.do("GET", "/api/v1/footage/flight_T", "").decode(t, &v)
+	if v.SiblingOf != "flight_W" || v.DuplicateOf != "" || v.Removed || v.Count == nil || v.Count.Unique != 7 ||
+		v.Job.Footage != "flight_W" {
+		t.Errorf("%+v", v)
+	}
+	for _, file := range []string{"result", "result.csv", "still", "status"} {
+		if r := s.do("GET", "/api/v1/footage/flight_T/"+file, ""); r.status != 200 {
+			t.Errorf("%s: %d %s", file, r.status, r.body)
+		}
+	}
+	other, err := s.ledger.Devices.Add(t.Context(), "other", "farm", ledger.RoleDevice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/api/v1/footage/flight_T/count"
+	s.do("POST", path, other.Reveal()).wantProblem(t, 404, "not-found")
+	var j wire.Job
+	s.do("POST", path, s.tokens[ledger.RoleDevice]).decode(t, &j)
+	if j.State != job.Queued || j.Footage != "flight_T" {
+		t.Errorf("%+v", j)
+	}
+	if has, err := s.queue.Has(t.Context(), j.ID); err != nil || !has {
+		t.Errorf("no message: %v", err)
+	}
+	s.do("POST", path, s.tokens[ledger.RoleOperator]).wantProblem(t, 409, "conflict")
+	v = wire.Footage{}
+	s.do("GET", "/api/v1/footage/flight_T", "").decode(t, &v)
+	if v.Job == nil || v.Job.ID != j.ID || v.Count != nil || v.SiblingOf != "flight_W" {
+		t.Errorf("%+v", v)
+	}
+}

@@ -74,7 +74,11 @@ func (s *Server) thumbnail(ctx context.Context, id footage.ID) (file, error) {
 // status finds the status sidecar that the worker writes.
 func (s *Server) status(ctx context.Context, id footage.ID) (file, error) {
 	v, err := s.resultOf(ctx, id)
-	return file{key: wire.StatusKey(v.Original()), media: media["json"], name: wire.StatusName}, err
+	counted := v.Original()
+	if v.Job != nil {
+		counted = v.Job.Footage // a sibling has no job of its own
+	}
+	return file{key: wire.StatusKey(counted), media: media["json"], name: wire.StatusName}, err
 }
 
 // linkLife is how long a direct link is valid: enough to begin a download.

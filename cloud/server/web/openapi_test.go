@@ -76,6 +76,9 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.thumbnail("five")
+	for _, id := range []string{"seven_W", "seven_T"} {
+		s.record(id, "content "+id)
+	}
 	boss := s.tokens[ledger.RoleOperator]
 	seenOps := map[string]bool{}
 	for _, c := range []struct {
@@ -90,6 +93,13 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/footage/two", "", 200, ""},
 		{"GET", "/api/v1/footage/three", "", 200, ""},
 		{"GET", "/api/v1/footage/nope", "", 404, ""},
+		{"POST", "/api/v1/footage/seven_T/count", "", 401, ""},
+		{"POST", "/api/v1/footage/seven_T/count", s.tokens[ledger.RoleReader], 403, ""},
+		{"POST", "/api/v1/footage/nope/count", boss, 404, ""},
+		{"POST", "/api/v1/footage/seven_W/count", boss, 409, ""},
+		{"GET", "/api/v1/footage/seven_T", "", 200, ""},
+		{"POST", "/api/v1/footage/seven_T/count", boss, 200, ""},
+		{"POST", "/api/v1/footage/seven_T/count", boss, 409, ""},
 		{"GET", "/api/v1/footage/one/result", "", 200, ""},
 		{"GET", "/api/v1/footage/one/result", "", 206, "bytes=0-3"},
 		{"GET", "/api/v1/footage/one/result", "", 416, "bytes=900-"},

@@ -21,6 +21,7 @@ func (s *Server) routes(app *fiber.App) {
 	api := app.Group(wire.APIPath, s.withScope)
 	api.Get("/footage", s.listFootage)
 	api.Get("/footage/:id", s.getFootage)
+	api.Post("/footage/:id/count", s.countSibling)
 	api.Get("/footage/:id/result", s.sendFile(s.result("json")))
 	api.Get("/footage/:id/result.csv", s.sendFile(s.result("csv")))
 	api.Get("/footage/:id/still", s.sendFile(s.result("jpg")))

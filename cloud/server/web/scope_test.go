@@ -123,8 +123,8 @@ func TestDuplicateOfForeignFootage(t *testing.T) {
 	var v wire.Footage
 	r := s.do("GET", "/api/v1/footage/own-copy", token)
 	r.decode(t, &v)
-	if v.DuplicateOf != "" || v.Removed || v.Count == nil || v.Count.Unique != 7 || v.Count.Footage != "own-copy" || v.Job == nil ||
-		v.Job.Footage != "own-copy" || strings.Contains(string(r.body), "foreign") {
+	if v.DuplicateOf != "" || v.Removed || v.Count == nil || v.Count.Unique != 7 || v.Count.Footage != "own-copy" ||
+		v.Job == nil || v.Job.Footage != "own-copy" || strings.Contains(string(r.body), "foreign") {
 		t.Errorf("%s", r.body)
 	}
 	var c wire.Count

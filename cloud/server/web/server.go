@@ -78,6 +78,7 @@ type (
 		Retry(ctx context.Context, jobID string) (ledger.Job, error)
 		Cancel(ctx context.Context, jobID string) error
 		MarkQueued(ctx context.Context, jobID string) error
+		CountSibling(ctx context.Context, id footage.ID) (ledger.Job, error)
 	}
 	attempts interface {
 		List(ctx context.Context, jobID string, limit int) ([]ledger.Attempt, error)

@@ -10,9 +10,8 @@ import (
 // footageView shows footage without its job and count.
 func footageView(f ledger.Footage) wire.Footage {
 	return wire.Footage{ID: f.ID, Site: f.Site, Device: f.Device, Name: f.Name, Size: f.Size, SHA256: f.SHA256,
-		Captured: timeOrNil(f.Captured),
-		Received: f.Received, DuplicateOf: f.DuplicateOf, Telemetry: f.TelemetryKey != "", Removed: f.BlobKey == "" &&
-			f.DuplicateOf == "", Seq: f.Seq}
+		Captured: timeOrNil(f.Captured), Received: f.Received, DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf,
+		Telemetry: f.TelemetryKey != "", Removed: f.BlobKey == "" && f.DuplicateOf == "", Seq: f.Seq}
 }
 
 // wholeView shows footage with its job and count, where it has them.

@@ -15,6 +15,7 @@ const (
 	ActionRevokeDevice   = "revoke device"
 	ActionRetry          = "retry job"
 	ActionCancel         = "cancel job"
+	ActionCountSibling   = "count sibling"
 	ActionAdvanceNumbers = "count on"
 	ActionRemoveVideo    = "remove video"
 	ActionRestoreVideo   = "restore video"

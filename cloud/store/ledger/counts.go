@@ -43,7 +43,11 @@ func (l *tables) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 // countTotals updates the totals for a count that is new or replaces another.
 func countTotals(ctx context.Context, tx *sql.Tx, c Count) error {
 	var before int64
-	err := tx.QueryRowContext(ctx, `SELECT animals FROM animal_count WHERE footage = $1`, c.Footage).Scan(&before)
+	f, err := getFootage(ctx, tx, `id = $1`, c.Footage)
+	if err != nil || f.SiblingOf != "" {
+		return err // the totals count a flight once
+	}
+	err = tx.QueryRowContext(ctx, `SELECT animals FROM animal_count WHERE footage = $1`, c.Footage).Scan(&before)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = addTotal(ctx, tx, totalCounts, 1)
 	}
@@ -74,10 +78,12 @@ func scanCountView(rows *sql.Rows) (CountView, error) {
 // Counts are the results of the jobs that are done.
 type Counts struct{ *tables }
 
-// Get returns the count of a footage. For a duplicate it returns that of the original.
+// Get returns the count that stands for a footage: for a duplicate that of the original, for
+// a sibling that of the footage that is counted for it.
 func (l *Counts) Get(ctx context.Context, id footage.ID) (Count, error) {
 	vs, err := list(ctx, l.db.Read(), scanCountView,
-		countViewQuery+`WHERE c.footage = (SELECT COALESCE(duplicate_of, id) FROM footage WHERE id = $1)`, id)
+		countViewQuery+`WHERE c.footage = (SELECT `+countedFootage+` FROM footage f
+			LEFT JOIN footage o ON o.id = f.duplicate_of WHERE f.id = $1)`, id)
 	if err == nil && len(vs) == 0 {
 		err = ErrNotFound
 	}

@@ -14,8 +14,8 @@ import (
 // Catalog is the footage that was received, with duplicates, and where its video is.
 type Catalog struct{ *tables }
 
-// Record records verified footage and, unless its content is known, the job that counts
-// it. It sets Received when zero.
+// Record records verified footage and, unless its content is known or another file of the
+// flight is counted, the job that counts it. It sets Received when zero.
 //
 // An id that is known changes nothing: Record returns the recorded footage, and the
 // caller compares the digests. A new id is claimed for the footage's device in the same
@@ -94,7 +94,7 @@ func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 		return Recorded{}, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO footage (`+footageColumns+
-		`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, $12, $13)`,
 		f.ID, f.Site, f.Device, f.Name, f.Size, f.SHA256.String(), f.BlobKey, f.TelemetryKey,
 		micros(f.Captured), micros(f.Received), nullable(string(f.DuplicateOf)), f.Seq, f.Seq)
 	if err != nil {
@@ -110,18 +110,29 @@ func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 	if err := addTotal(ctx, tx, totalBytes, f.Size); err != nil {
 		return rec, err
 	}
-	if err := countState(ctx, tx, "", job.Uploaded); err != nil {
+	if err := l.joinSiblings(ctx, tx, &rec.Footage); err != nil || rec.Footage.SiblingOf != "" {
 		return rec, err
 	}
-	j := Job{ID: string(footage.NewID(now)), Footage: f.ID, State: job.Uploaded, Created: now, Updated: now}
+	j, err := l.insertJob(ctx, tx, f.ID)
+	rec.Job = &j
+	return rec, err
+}
+
+// insertJob makes the job of footage.
+func (l *tables) insertJob(ctx context.Context, tx *sql.Tx, id footage.ID) (Job, error) {
+	if err := countState(ctx, tx, "", job.Uploaded); err != nil {
+		return Job{}, err
+	}
+	now := l.now().UTC()
+	j := Job{ID: string(footage.NewID(now)), Footage: id, State: job.Uploaded, Created: now, Updated: now}
+	var err error
 	if j.Seq, err = nextSeq(ctx, tx); err != nil {
-		return Recorded{}, err
+		return Job{}, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO job (`+jobColumns+`)
 		VALUES ($1, $2, $3, 0, 0, '', '', '', 0, 0, 0, 0, NULL, 0, '', $4, $5, $6, $7)`,
 		j.ID, j.Footage, j.State, micros(now), micros(now), j.Seq, j.Seq)
-	rec.Job = &j
-	return rec, err
+	return j, err
 }
 
 func nullable(s string) any {
@@ -131,13 +142,18 @@ func nullable(s string) any {
 	return s
 }
 
-// viewQuery joins a footage with the job and the count of its original.
+// countedFootage is the id of the footage whose job and count stand for footage f, whose original is o. It is that of a
+// job of its own, unless that was canceled in favor of a sibling, else that of the sibling.
+const countedFootage = `COALESCE((SELECT own.footage FROM job own WHERE own.footage = COALESCE(f.duplicate_of, f.id)
+	AND NOT (own.state = 'canceled' AND COALESCE(o.sibling_of, f.sibling_of) IS NOT NULL)), o.sibling_of, f.sibling_of)`
+
+// viewQuery joins a footage with the job and the count that stand for it.
 var viewQuery = `SELECT ` + prefixed("f", footageColumns) + `, ` + prefixed("j", jobColumns) + `, ` + prefixed("c",
 	countColumns) + `, o.device
 	FROM footage f
 	LEFT JOIN footage o ON o.id = f.duplicate_of
-	LEFT JOIN job j ON j.footage = COALESCE(f.duplicate_of, f.id)
-	LEFT JOIN animal_count c ON c.footage = COALESCE(f.duplicate_of, f.id) `
+	LEFT JOIN job j ON j.footage = ` + countedFootage + `
+	LEFT JOIN animal_count c ON c.footage = j.footage `
 
 type bornView struct {
 	FootageView

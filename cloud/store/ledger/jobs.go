@@ -21,42 +21,49 @@ type Jobs struct{ *tables }
 func (l *tables) updateJob(ctx context.Context, action, jobID string,
 	f func(context.Context, *sql.Tx, *Job) error) (Job, error) {
 	var j Job
-	err := l.write(ctx, action+" job "+jobID, func(ctx context.Context, tx *sql.Tx) error {
-		var err error
-		if j, err = getJob(ctx, tx, `id = $1`, jobID); err != nil {
-			return err
-		}
-		was := j
-		if err = f(ctx, tx, &j); err != nil {
-			return err
-		}
-		if j.Seq, err = nextSeq(ctx, tx); err != nil {
-			return err
-		}
-		j.Updated = l.now().UTC()
-		p := j.Progress
-		res, err := tx.ExecContext(ctx, `UPDATE job SET state = $1, attempt = $2, fence = $3, worker = $4,
-			reason = $5, stage = $6, frames_done = $7, frames_total = $8, percent = $9, fps = $10,
-			eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15
-			WHERE id = $16 AND state = $17 AND fence = $18`,
-			j.State, j.Attempt, j.Fence, j.Worker, j.Reason, p.Stage,
-			p.FramesDone, p.FramesTotal, p.Percent, p.FPS, p.ETASeconds, p.Count, j.ResultKey, micros(j.Updated), j.Seq,
-			jobID, was.State, was.Fence)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(err, fmt.Errorf("the job has left state %s meanwhile: %w", was.State, ErrFenced))
-		}
-		if err := l.recordAttempt(ctx, tx, was, j); err != nil {
-			return err
-		}
-		return countState(ctx, tx, was.State, j.State)
+	err := l.write(ctx, action+" job "+jobID, func(ctx context.Context, tx *sql.Tx) (err error) {
+		j, err = l.updateJobIn(ctx, tx, jobID, f)
+		return err
 	})
 	if errors.Is(err, errUnchanged) {
 		return j, nil
 	}
 	return j, err
+}
+
+// updateJobIn is updateJob within a transaction. It returns errUnchanged when f does.
+func (l *tables) updateJobIn(ctx context.Context, tx *sql.Tx, jobID string,
+	f func(context.Context, *sql.Tx, *Job) error) (Job, error) {
+	j, err := getJob(ctx, tx, `id = $1`, jobID)
+	if err != nil {
+		return j, err
+	}
+	was := j
+	if err = f(ctx, tx, &j); err != nil {
+		return j, err
+	}
+	if j.Seq, err = nextSeq(ctx, tx); err != nil {
+		return j, err
+	}
+	j.Updated = l.now().UTC()
+	p := j.Progress
+	res, err := tx.ExecContext(ctx, `UPDATE job SET state = $1, attempt = $2, fence = $3, worker = $4,
+		reason = $5, stage = $6, frames_done = $7, frames_total = $8, percent = $9, fps = $10,
+		eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15
+		WHERE id = $16 AND state = $17 AND fence = $18`,
+		j.State, j.Attempt, j.Fence, j.Worker, j.Reason, p.Stage,
+		p.FramesDone, p.FramesTotal, p.Percent, p.FPS, p.ETASeconds, p.Count, j.ResultKey, micros(j.Updated), j.Seq,
+		jobID, was.State, was.Fence)
+	if err != nil {
+		return j, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return j, errors.Join(err, fmt.Errorf("the job has left state %s meanwhile: %w", was.State, ErrFenced))
+	}
+	if err := l.recordAttempt(ctx, tx, was, j); err != nil {
+		return j, err
+	}
+	return j, countState(ctx, tx, was.State, j.State)
 }
 
 // errUnchanged ends updateJob without a write: the job already is as requested.
@@ -70,6 +77,16 @@ func (j *Job) apply(e job.Event) error {
 	}
 	j.State = next
 	return nil
+}
+
+// retry resets a job that has ended without a result.
+func (j *Job) retry() error {
+	e := job.Retry
+	if j.State == job.Poisoned {
+		e = job.Replay
+	}
+	j.Reason, j.Progress = "", job.Progress{}
+	return j.apply(e)
 }
 
 // checkFence returns ErrFenced unless the fence is that of the current lease.
@@ -125,12 +142,7 @@ func (l *Jobs) Cancel(ctx context.Context, jobID string) error {
 // MarkQueued. If the caller cannot, the intake's reconciler does it.
 func (l *Jobs) Retry(ctx context.Context, jobID string) (Job, error) {
 	return l.updateJob(ctx, "retry", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
-		e := job.Retry
-		if j.State == job.Poisoned {
-			e = job.Replay
-		}
-		j.Reason, j.Progress = "", job.Progress{}
-		if err := j.apply(e); err != nil {
+		if err := j.retry(); err != nil {
 			return err
 		}
 		return l.audit(ctx, tx, ActionRetry, j.ID)

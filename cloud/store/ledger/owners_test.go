@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -186,13 +187,19 @@ func TestOwnersOfAnOlderLedger(t *testing.T) {
 	must.Do(t, l.Owners.Claim(ctx, "new", "base-2"))
 }
 
-// undo takes the owners out of the database, as before their migration.
+// undo takes the tables of the owners' migration and of later ones back.
 func undo(t *testing.T, l *Ledger) {
 	t.Helper()
-	text := must.Get(migrations.ReadFile("migrations/00007_owners.sql"))(t)
-	_, down, ok := strings.Cut(string(text), "-- +goose Down")
-	if !ok {
-		t.Fatal("the migration has no way back")
+	files := must.Get(fs.Glob(migrations, "migrations/*.sql"))(t)
+	slices.Sort(files)
+	first := slices.Index(files, "migrations/00007_owners.sql")
+	down := ""
+	for _, f := range slices.Backward(files[first:]) {
+		_, text, ok := strings.Cut(string(must.Get(migrations.ReadFile(f))(t)), "-- +goose Down")
+		if !ok {
+			t.Fatalf("%s has no way back", f)
+		}
+		down += text
 	}
 	must.Do(t, l.tables.write(t.Context(), "undo", func(ctx context.Context, tx *sql.Tx) error {
 		for stmt := range strings.SplitSeq(down, ";") {

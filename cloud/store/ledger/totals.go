@@ -48,8 +48,9 @@ func countState(ctx context.Context, tx *sql.Tx, from, to job.State) error {
 const recount = `SELECT 'footage' AS name, COUNT(*) AS n FROM footage
 	UNION ALL SELECT 'duplicates', COUNT(duplicate_of) FROM footage
 	UNION ALL SELECT 'bytes', CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM footage WHERE duplicate_of IS NULL
-	UNION ALL SELECT 'counts', COUNT(*) FROM animal_count
-	UNION ALL SELECT 'animals', COALESCE(SUM(animals), 0) FROM animal_count
+	UNION ALL SELECT 'counts', COUNT(*) FROM animal_count c JOIN footage f ON f.id = c.footage AND f.sibling_of IS NULL
+	UNION ALL SELECT 'animals', COALESCE(SUM(animals), 0) FROM animal_count c
+		JOIN footage f ON f.id = c.footage AND f.sibling_of IS NULL
 	UNION ALL SELECT 'job.' || state, COUNT(*) FROM job GROUP BY state`
 
 // Totals are sums over the whole ledger.

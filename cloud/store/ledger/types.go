@@ -23,7 +23,11 @@ type Footage struct {
 	// DuplicateOf is the original: the first footage with the same content. It is "" for
 	// an original. A duplicate has no job.
 	DuplicateOf footage.ID
-	Seq         int64
+	// SiblingOf is the footage that is counted for this one: another file of the same flight,
+	// such as that of the wide camera. It is "" otherwise. A sibling has its video and, unless
+	// Jobs.CountSibling made one, no job.
+	SiblingOf footage.ID
+	Seq       int64
 }
 
 // Original returns the id of the footage that has the job and the count.
@@ -64,7 +68,8 @@ type Count struct {
 }
 
 // FootageView is a footage with its job and count, which may be nil. A duplicate has those
-// of the original.
+// of the original, and a sibling without a job of its own those of the footage that is
+// counted for it.
 type FootageView struct {
 	Footage
 	Job            *Job
@@ -144,7 +149,7 @@ type Page struct {
 // Recorded is the result of Catalog.Record.
 type Recorded struct {
 	Footage Footage
-	Job     *Job // nil for a duplicate
+	Job     *Job // nil for a duplicate or a sibling
 	Created bool // false: the id was known, and Footage is what was recorded with it
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,13 +11,14 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// ListCounted returns at most limit originals that have a video and were counted before a
-// time, oldest first.
+// ListCounted returns at most limit pieces of footage that have a video and were counted before
+// a time, oldest first. A sibling without a job of its own was counted when the footage that
+// is counted for it was.
 func (l *Catalog) ListCounted(ctx context.Context, before time.Time, limit int) ([]Footage, error) {
 	fs, err := list(ctx, l.db.Read(), scanFootage,
-		`SELECT `+prefixed("f", footageColumns)+` FROM job j JOIN footage f ON f.id = j.footage
-		WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> '' ORDER BY j.updated LIMIT $3`, job.Done,
-		before.UnixMicro(), limit)
+		`SELECT `+prefixed("f", footageColumns)+` FROM job j JOIN footage f ON f.id = j.footage OR f.sibling_of = j.footage
+			AND NOT EXISTS (SELECT 1 FROM job own WHERE own.footage = f.id AND own.state <> 'canceled')
+		WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> '' ORDER BY j.updated, f.born LIMIT $3`, job.Done, before.UnixMicro(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("footage counted before %s: %w", before.UTC().Format(time.RFC3339), err)
 	}
@@ -42,28 +44,37 @@ func (l *Catalog) RemoveVideo(ctx context.Context, id footage.ID) error {
 // RestoreVideo records that the blob lost of a footage is lost and that the blob key of an
 // upload session replaces it. It fails with ErrNotFound when the session was deleted or
 // the footage has another blob now. A poisoned job starts again: the caller enqueues it
-// as after Retry.
+// as after Retry. The job is the zero value for a sibling without one.
 func (l *Catalog) RestoreVideo(ctx context.Context, upload string, id footage.ID, lost, key string) (Job, error) {
 	have, err := l.jobOfFootage(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return Job{}, l.write(ctx, "restore video of "+string(id), func(ctx context.Context, tx *sql.Tx) error {
+			return l.replaceBlob(ctx, tx, upload, id, lost, key)
+		})
+	}
 	if err != nil {
 		return Job{}, err
 	}
 	return l.updateJob(ctx, "restore video for", have.ID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
-		if err := l.touch(ctx, tx, upload); err != nil {
+		if err := l.replaceBlob(ctx, tx, upload, id, lost, key); err != nil || j.State != job.Poisoned {
 			return err
 		}
-		seq, err := nextSeq(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if err := execOne(tx.ExecContext(ctx, `UPDATE footage SET blob_key = $1, seq = $2 WHERE id = $3 AND blob_key = $4`,
-			key, seq, id, lost)); err != nil {
-			return err
-		}
-		if err := l.audit(ctx, tx, ActionRestoreVideo, string(id)); err != nil || j.State != job.Poisoned {
-			return err
-		}
-		j.Reason, j.Progress = "", job.Progress{}
-		return j.apply(job.Replay)
+		return j.retry()
 	})
+}
+
+// replaceBlob gives footage the blob of an upload session in place of a lost one.
+func (l *tables) replaceBlob(ctx context.Context, tx *sql.Tx, upload string, id footage.ID, lost, key string) error {
+	if err := l.touch(ctx, tx, upload); err != nil {
+		return err
+	}
+	seq, err := nextSeq(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if err := execOne(tx.ExecContext(ctx, `UPDATE footage SET blob_key = $1, seq = $2 WHERE id = $3 AND blob_key = $4`,
+		key, seq, id, lost)); err != nil {
+		return err
+	}
+	return l.audit(ctx, tx, ActionRestoreVideo, string(id))
 }
