@@ -115,7 +115,7 @@ func (a *Agent) connect() (err error) {
 		}
 		a.spool.Records.OnChange(a.beacon.Changed)
 	}
-	a.spool.Records.OnChange(a.changed)
+	a.spool.Records.OnChange(a.wakeParts)
 	return nil
 }
 
@@ -219,8 +219,8 @@ func (a *Agent) newBeacon() (*beacon.Beacon, error) {
 	return b, err
 }
 
-// changed wakes the parts that have work after a change. It is a spool.OnChange function.
-func (a *Agent) changed(r spool.Record) {
+// wakeParts wakes the parts that have work after a change. It is a spool.OnChange function.
+func (a *Agent) wakeParts(r spool.Record) {
 	switch {
 	case r.State == spool.Captured && !r.Stale && r.Waiting == "":
 		a.ingest.Wake()
@@ -253,7 +253,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.originals != nil {
 		parts = append(parts, a.originals.Run)
 	}
-	parts = append(parts, func(ctx context.Context) error { return systemd.Run(ctx, a.alive, a.log) })
+	parts = append(parts, func(ctx context.Context) error { return systemd.Run(ctx, a.answerWatchdog, a.log) })
 	for _, run := range parts {
 		all.Go(func() error { return run(ctx) })
 	}

@@ -75,7 +75,7 @@ func newStation(t *testing.T, change ...func(*config.Config)) *station {
 	return s
 }
 
-func (s *station) film(name string, content []byte) {
+func (s *station) addVideo(name string, content []byte) {
 	s.t.Helper()
 	if err := os.WriteFile(filepath.Join(s.card, name), append([]byte("\x00\x00\x00\x20ftypisom"), content...),
 		0o600); err != nil {
@@ -83,7 +83,7 @@ func (s *station) film(name string, content []byte) {
 	}
 }
 
-func (s *station) until(what string, ok func([]spool.Record) bool) []spool.Record {
+func (s *station) waitFor(what string, ok func([]spool.Record) bool) []spool.Record {
 	s.t.Helper()
 	limit := time.After(40 * time.Second)
 	poll := time.NewTicker(50 * time.Millisecond) // not every condition changes a record
@@ -116,8 +116,8 @@ func TestOrdersOfTheLink(t *testing.T) {
 	if err := s.a.station().SetPaused(true); err != nil {
 		t.Fatal(err)
 	}
-	s.film("a.mp4", []byte("cows"))
-	id := string(s.until("spooled", func(l []spool.Record) bool {
+	s.addVideo("a.mp4", []byte("cows"))
+	id := string(s.waitFor("spooled", func(l []spool.Record) bool {
 		return len(l) == 1 &&
 			l[0].State == spool.Spooled
 	})[0].ID)
@@ -165,8 +165,8 @@ func TestOrdersAndResults(t *testing.T) {
 	if err := s.a.station().SetPaused(true); err != nil {
 		t.Fatal(err)
 	}
-	s.film("a.mp4", []byte("cows"))
-	list := s.until("spooled", func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Spooled })
+	s.addVideo("a.mp4", []byte("cows"))
+	list := s.waitFor("spooled", func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Spooled })
 	if !s.a.Status().Agent.Paused || s.a.Status().Link.State != uplink.LinkPaused {
 		t.Error("not paused")
 	}
@@ -187,7 +187,7 @@ func TestOrdersAndResults(t *testing.T) {
 	if err := s.a.station().SetPaused(false); err != nil {
 		t.Fatal(err)
 	}
-	s.until("reclaimed", func(l []spool.Record) bool { return l[0].State == spool.Reclaimed })
+	s.waitFor("reclaimed", func(l []spool.Record) bool { return l[0].State == spool.Reclaimed })
 	s.cloud.Lock()
 	f := s.cloud.Footage[list[0].ID]
 	f.Job = &wire.Job{ID: "j1", State: job.Done, Seq: 4, Attempt: 1, Progress: job.Progress{Percent: 100, Count: 92}}
@@ -216,13 +216,13 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newStation(t, func(c *config.Config) { c.Spool.Dir, c.Spool.MinFree = filepath.Join(dir, "spool"), 32<<20 })
-	s.film("big.mp4", bytes.Repeat([]byte("cow "), 10<<20))
-	s.until("waiting", func(l []spool.Record) bool { return len(l) == 1 && strings.HasPrefix(l[0].Waiting, "no space") })
+	s.addVideo("big.mp4", bytes.Repeat([]byte("cow "), 10<<20))
+	s.waitFor("waiting", func(l []spool.Record) bool { return len(l) == 1 && strings.HasPrefix(l[0].Waiting, "no space") })
 	if st := s.a.Status(); !strings.Contains(st.Footage[0].Waiting, "spool.min_free") {
 		t.Errorf("%+v", st.Footage)
 	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	s.until("through", func(l []spool.Record) bool { return l[0].State == spool.Reclaimed })
+	s.waitFor("through", func(l []spool.Record) bool { return l[0].State == spool.Reclaimed })
 }

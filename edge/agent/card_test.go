@@ -106,18 +106,18 @@ func TestFlightLogAfterItsVideo(t *testing.T) {
 			s := newStation(t, func(c *config.Config) { c.Watch.DeleteConfirmed = deletes })
 			flight := time.Now().Add(-time.Hour)
 			s.put("DJI_0001.MP4", clip(4000, []byte("cows")), flight)
-			id := s.until("reclaimed", func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Reclaimed })[0].ID
+			id := s.waitFor("reclaimed", func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Reclaimed })[0].ID
 			if deletes {
 				deleted(t, filepath.Join(s.card, "DJI_0001.MP4"))
 			}
 			for _, text := range []string{"1\nflight log\n", "1\nflight log\n2\nand more\n"} {
 				s.put("dji_0001.srt", []byte(text), flight.Add(time.Minute))
-				s.until("log sent", func([]spool.Record) bool { return s.log(id, text) })
+				s.waitFor("log sent", func([]spool.Record) bool { return s.log(id, text) })
 				if deletes {
 					deleted(t, filepath.Join(s.card, "dji_0001.srt"))
 				}
 			}
-			s.until("logs reclaimed", func(l []spool.Record) bool {
+			s.waitFor("logs reclaimed", func(l []spool.Record) bool {
 				return len(l) == 3 && l[1].State == spool.Reclaimed && l[2].State == spool.Reclaimed
 			})
 			if st := s.a.Status(); len(st.Footage) != 1 || len(st.FlightLogs) != 0 {
@@ -140,7 +140,7 @@ func TestForeignFlightLogStays(t *testing.T) {
 	deleted(t, filepath.Join(s.card, "DJI_0001.MP4"))
 	s.put("DJI_0001.SRT", []byte("1\nnext week\n"), flight.AddDate(0, 0, 7))
 	s.put("DJI_0002.SRT", []byte("1\nno video\n"), flight)
-	s.until("listed", func([]spool.Record) bool {
+	s.waitFor("listed", func([]spool.Record) bool {
 		for _, k := range s.a.Status().Folders[0].Skipped {
 			if k.Files == 2 && strings.Join(k.Examples, " ") == "DJI_0001.SRT DJI_0002.SRT" {
 				return true
@@ -189,7 +189,7 @@ func TestImplausibleDates(t *testing.T) {
 		{"DJI_0003.MP4", good, good, footage.FromFile},
 	} {
 		s.put(c.name, clip(4000, []byte(c.name)), c.at)
-		r := s.until("sent", func(l []spool.Record) bool { return len(l) == i+1 && l[i].State == spool.Reclaimed })[i]
+		r := s.waitFor("sent", func(l []spool.Record) bool { return len(l) == i+1 && l[i].State == spool.Reclaimed })[i]
 		if !r.Captured.Equal(c.want) || r.CapturedFrom != c.from {
 			t.Errorf("%s: captured %s from %q, want %s from %q", c.name, r.Captured, r.CapturedFrom, c.want, c.from)
 		}

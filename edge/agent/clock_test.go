@@ -50,8 +50,8 @@ func TestUptimeWithClockJump(t *testing.T) {
 // The Date header of the cloud's answers is a hint.
 func TestCloudsDateIsAHint(t *testing.T) {
 	s := newStation(t)
-	s.film("a.mp4", []byte("cows"))
-	s.until("through", func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Reclaimed })
+	s.addVideo("a.mp4", []byte("cows"))
+	s.waitFor("through", func(l []spool.Record) bool { return len(l) == 1 && l[0].State == spool.Reclaimed })
 	st := s.a.Status()
 	h := st.ClockHint
 	if h == nil || h.Source != topic.ClockDate || h.From != clock.TheServer || h.Offset > h.Uncertainty ||

@@ -26,12 +26,12 @@ func TestFootageLostByTheCloudIsReadAgain(t *testing.T) {
 	t.Run("sent", func(t *testing.T) {
 		s := newStation(t, same)
 		s.card = card
-		s.film("a.mp4", []byte(strings.Repeat("cows", 1000)))
-		id = s.until("reclaimed", done)[0].ID
+		s.addVideo("a.mp4", []byte(strings.Repeat("cows", 1000)))
+		id = s.waitFor("reclaimed", done)[0].ID
 	})
 	t.Run("lost", func(t *testing.T) {
 		s := newStation(t, same) // with an empty cloud
-		s.until("reclaimed again", func(l []spool.Record) bool {
+		s.waitFor("reclaimed again", func(l []spool.Record) bool {
 			s.cloud.Lock()
 			defer s.cloud.Unlock()
 			return done(l) && s.cloud.Footage[id] != nil
@@ -45,7 +45,7 @@ func TestFootageLostByTheCloudIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := newStation(t, same)
-		s.until("compared", func([]spool.Record) bool { return s.a.uplink.Report().Reconciliation.Lost == 1 })
+		s.waitFor("compared", func([]spool.Record) bool { return s.a.uplink.Report().Reconciliation.Lost == 1 })
 		if found := s.a.alarms.Check(); !strings.Contains(found[alarm.Cloud], "1 pieces of footage are lost in the cloud") {
 			t.Errorf("%v", found)
 		}

@@ -15,10 +15,10 @@ func TestConfirmedOriginalsAreDeleted(t *testing.T) {
 	if err := s.a.station().SetPaused(true); err != nil {
 		t.Fatal(err)
 	}
-	s.film("a.mp4", []byte("cows"))
-	s.film("twin.mp4", []byte("cows"))
-	s.film("changed.mp4", []byte("bulls"))
-	s.until("spooled", func(l []spool.Record) bool {
+	s.addVideo("a.mp4", []byte("cows"))
+	s.addVideo("twin.mp4", []byte("cows"))
+	s.addVideo("changed.mp4", []byte("bulls"))
+	s.waitFor("spooled", func(l []spool.Record) bool {
 		n := 0
 		for _, r := range l {
 			if r.State == spool.Spooled || r.State == spool.Duplicate {
@@ -39,7 +39,7 @@ func TestConfirmedOriginalsAreDeleted(t *testing.T) {
 	if err := s.a.station().SetPaused(false); err != nil {
 		t.Fatal(err)
 	}
-	s.until("reclaimed", func(l []spool.Record) bool {
+	s.waitFor("reclaimed", func(l []spool.Record) bool {
 		for _, r := range l[:3] {
 			if r.State != spool.Reclaimed && r.State != spool.Duplicate {
 				return false

@@ -41,11 +41,11 @@ func (a *Agent) Status() status.Status {
 	return s
 }
 
-// alive answers the service manager's watchdog with the status in one line. It reads the
+// answerWatchdog answers the service manager's watchdog with the status in one line. It reads the
 // spool and the status of every part, so a lock that is held forever makes it block. A
 // card or a link that hangs does not: those have limits of their own, and a restart would
 // not help.
-func (a *Agent) alive() (string, error) {
+func (a *Agent) answerWatchdog() (string, error) {
 	if _, err := a.spool.Link.Paused(); err != nil {
 		return "", err
 	}

@@ -20,10 +20,10 @@ const (
 )
 
 // clock compares this device's clock with other sources. It does not set the clock.
-func (v *visit) clock(ctx context.Context) []Finding {
+func (v *inspection) clock(ctx context.Context) []Finding {
 	found := v.askReceiver(ctx)
 	found = append(found, v.askServers(ctx)...)
-	found = append([]Finding{v.judgeClock()}, found...)
+	found = append([]Finding{v.compareClock()}, found...)
 	if d := v.hints.Disagreement(); d != "" {
 		found = append(found, warn("clock", "find out which source is wrong; the agent uses the first one",
 			"time sources do not agree: %s", d))
@@ -32,7 +32,7 @@ func (v *visit) clock(ctx context.Context) []Finding {
 }
 
 // askReceiver asks gpsd, where the configuration names one.
-func (v *visit) askReceiver(ctx context.Context) []Finding {
+func (v *inspection) askReceiver(ctx context.Context) []Finding {
 	at := v.Config.Clock.GPSD
 	if at == "" {
 		return nil
@@ -53,7 +53,7 @@ func (v *visit) askReceiver(ctx context.Context) []Finding {
 
 // askServers asks time servers until one answers. No answer is a finding only where
 // the configuration names servers.
-func (v *visit) askServers(ctx context.Context) []Finding {
+func (v *inspection) askServers(ctx context.Context) []Finding {
 	var last error
 	for _, server := range v.NTP {
 		h, err := v.Probes.NTP(ctx, server)
@@ -70,7 +70,7 @@ func (v *visit) askServers(ctx context.Context) []Finding {
 		"no time server answers: %v", uplink.OneLine(last.Error()))}
 }
 
-func (v *visit) judgeClock() Finding {
+func (v *inspection) compareClock() Finding {
 	e, known := v.hints.Best()
 	now, synced := v.Probes.Now(), v.Probes.Clock() == topic.ClockSynced
 	shown := now.UTC().Format(time.RFC3339)

@@ -38,7 +38,7 @@ type answer struct {
 
 // ask sends one request. With verify false the server's certificate is not checked
 // and no token is sent.
-func (v *visit) ask(ctx context.Context, method, path string, verify bool) (answer, error) {
+func (v *inspection) ask(ctx context.Context, method, path string, verify bool) (answer, error) {
 	cfg, err := uplink.TLSConfig(v.Config.Cloud.CAFile)
 	if err != nil {
 		return answer{}, err
@@ -76,7 +76,7 @@ func (v *visit) ask(ctx context.Context, method, path string, verify bool) (answ
 }
 
 // link checks that the cloud's API answers.
-func (v *visit) link(ctx context.Context) []Finding {
+func (v *inspection) link(ctx context.Context) []Finding {
 	at := v.Config.Cloud.URL
 	a, err := v.ask(ctx, http.MethodGet, wire.HealthPath, true)
 	if err != nil {
@@ -84,13 +84,13 @@ func (v *visit) link(ctx context.Context) []Finding {
 		if w.date {
 			v.dateBad = true
 			if a, err := v.ask(ctx, http.MethodGet, wire.HealthPath, false); err == nil {
-				v.noteDate(a)
+				v.addServerTime(a)
 			}
 			w = explain(err, "cloud", v.hints)
 		}
 		return []Finding{fail("link", w.do, "%s: %s", at, w.what)}
 	}
-	v.noteDate(a)
+	v.addServerTime(a)
 	switch {
 	case a.StatusCode/100 == 3:
 		return []Finding{fail("link", "set cloud.url to the API's address; on a guest network log in first",
@@ -144,15 +144,15 @@ func loopback(address string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// noteDate adds the server's time to the hints, when the answer has a plausible one.
-func (v *visit) noteDate(a answer) {
+// addServerTime adds the server's time to the hints, when the answer has a plausible one.
+func (v *inspection) addServerTime(a answer) {
 	if h, err := clock.ParseDate(a.Header.Get("Date"), a.took, a.at); err == nil {
 		v.hints.Add(h)
 	}
 }
 
 // token checks that the cloud accepts the device's token.
-func (v *visit) token(ctx context.Context) []Finding {
+func (v *inspection) token(ctx context.Context) []Finding {
 	if !v.linked {
 		return []Finding{warn("token", "repair the link first", "not checked: the cloud does not answer")}
 	}
@@ -176,7 +176,7 @@ func (v *visit) token(ctx context.Context) []Finding {
 
 // broker connects with the device's account and another client id: with the agent's
 // id the broker would disconnect the agent.
-func (v *visit) broker(ctx context.Context) []Finding {
+func (v *inspection) broker(ctx context.Context) []Finding {
 	c := v.Config
 	if c.MQTT.URL == "" {
 		return []Finding{ok("broker", "off (mqtt.url is empty)")}

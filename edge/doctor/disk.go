@@ -46,7 +46,7 @@ var cards = map[string]bool{"vfat": true, "exfat": true}
 
 // spoolFolder describes the spool's folder, or the nearest existing one above it:
 // the agent creates the rest when it starts.
-func (v *visit) spoolFolder() (dir string, f FileSystem, err error) {
+func (v *inspection) spoolFolder() (dir string, f FileSystem, err error) {
 	dir = v.Config.Spool.Dir
 	f, err = v.Probes.FileSystem(dir)
 	for errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
@@ -57,7 +57,7 @@ func (v *visit) spoolFolder() (dir string, f FileSystem, err error) {
 }
 
 // agentMayRead checks for the owner of the spool, which is the agent's user.
-func (v *visit) agentMayRead(path string) error {
+func (v *inspection) agentMayRead(path string) error {
 	_, own, err := v.spoolFolder()
 	if err != nil {
 		return nil // the check of the disk reports it
@@ -66,7 +66,7 @@ func (v *visit) agentMayRead(path string) error {
 }
 
 // disk checks the spool's disk: kind, free space and speed.
-func (v *visit) disk(ctx context.Context) []Finding {
+func (v *inspection) disk(ctx context.Context) []Finding {
 	dir, f, err := v.spoolFolder()
 	there := dir == v.Config.Spool.Dir
 	if errors.Is(err, fs.ErrPermission) {
@@ -76,7 +76,7 @@ func (v *visit) disk(ctx context.Context) []Finding {
 		return []Finding{fail("disk", "check that the disk is connected and mounted (lsblk, mount), and who owns the folder",
 			"%s: %v", v.Config.Spool.Dir, err)}
 	}
-	found := []Finding{v.room(f)}
+	found := []Finding{v.freeSpace(f)}
 	if why, bad := unfit[f.Kind]; bad {
 		found = append(found,
 			warn("disk", "move spool.dir to a separate disk with ext4 or another file system with a journal",
@@ -92,7 +92,7 @@ func (v *visit) disk(ctx context.Context) []Finding {
 	return append(found, v.speed(ctx, dir, there))
 }
 
-func (v *visit) room(f FileSystem) Finding {
+func (v *inspection) freeSpace(f FileSystem) Finding {
 	least := int64(v.Config.Spool.MinFree)
 	what := fmt.Sprintf("%s free of %s (%s)", inBytes(f.Free), inBytes(f.Total), f.Kind)
 	const do = "below spool.min_free the agent reads nothing from the card: wait for uploads, remove other files, or use a larger disk"
@@ -105,7 +105,7 @@ func (v *visit) room(f FileSystem) Finding {
 	return ok("disk", "%s", what)
 }
 
-func (v *visit) speed(ctx context.Context, dir string, there bool) Finding {
+func (v *inspection) speed(ctx context.Context, dir string, there bool) Finding {
 	rate, err := within(ctx, &v.late, checkLimit, func(ctx context.Context) (float64,
 		error) {
 		return v.Probes.Rate(ctx, dir)
@@ -129,7 +129,7 @@ func (v *visit) speed(ctx context.Context, dir string, there bool) Finding {
 }
 
 // folders checks the watched folders.
-func (v *visit) folders(ctx context.Context) []Finding {
+func (v *inspection) folders(ctx context.Context) []Finding {
 	var found []Finding
 	for _, dir := range v.Config.Watch.Folders {
 		f := v.folder(ctx, dir)
@@ -144,7 +144,7 @@ func (v *visit) folders(ctx context.Context) []Finding {
 // readable is what to do about a folder that the agent's user cannot read.
 const readable = "mount it so that the agent's user may read it, for FAT with the option uid=cattlecounter or umask=022"
 
-func (v *visit) folder(ctx context.Context, dir string) Finding {
+func (v *inspection) folder(ctx context.Context, dir string) Finding {
 	type content struct {
 		n int
 		f FileSystem

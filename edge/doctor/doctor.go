@@ -97,7 +97,7 @@ const (
 // returns them all. It waits for the probes that it started. A probe that the
 // kernel does not release, such as a read of a dead card, is left behind.
 func Run(ctx context.Context, o Options, show func(Finding)) Report {
-	v := &visit{Options: o, hints: clock.NewHints(o.Probes.Now, nil)}
+	v := &inspection{Options: o, hints: clock.NewHints(o.Probes.Now, nil)}
 	defer v.late.wait(lateWait)
 	r := Report{V: ReportVersion, At: o.Probes.Now().UTC(), Clock: o.Probes.Clock(), Site: o.Config.Site,
 		Device:  o.Config.Device,
@@ -140,8 +140,8 @@ func (r *Report) Count(l Level) int {
 	return n
 }
 
-// visit is one run. It holds what a check leaves for later ones.
-type visit struct {
+// inspection is one run of the doctor. It holds what a check leaves for later ones.
+type inspection struct {
 	Options
 	status  *status.Status // nil when no agent runs
 	linked  bool           // the cloud's API answered
@@ -162,7 +162,7 @@ func fail(check, do, format string, a ...any) Finding {
 	return Finding{Check: check, Level: Fail, Found: fmt.Sprintf(format, a...), Do: do}
 }
 
-func (v *visit) configuration(context.Context) []Finding {
+func (v *inspection) configuration(context.Context) []Finding {
 	c := v.Config
 	found := []Finding{ok("config", "%s/%s, %d folders, spool %s", c.Site, c.Device, len(c.Watch.Folders), c.Spool.Dir)}
 	if c.TokenFile == "" {

@@ -21,7 +21,7 @@ var remedies = map[watch.Reason]string{
 
 // skipped lists what lies in a folder and is not taken: one warning for each reason behind which a recording may be lost,
 // and one line for the rest.
-func (v *visit) skipped(ctx context.Context, dir string) []Finding {
+func (v *inspection) skipped(ctx context.Context, dir string) []Finding {
 	list, err := within(ctx, &v.late, checkLimit, func(ctx context.Context) ([]watch.Skipped, error) {
 		_, list, err := v.Probes.Survey(ctx, dir)
 		return list, err

@@ -20,7 +20,7 @@ const (
 )
 
 // agent asks the running agent for its status and reports its alarms.
-func (v *visit) agent(ctx context.Context) []Finding {
+func (v *inspection) agent(ctx context.Context) []Finding {
 	s, err := v.Probes.Agent(ctx, v.Config.Spool.Dir)
 	if errors.Is(err, local.ErrNotRunning) {
 		return []Finding{warn("agent",
@@ -65,7 +65,7 @@ func (v *visit) agent(ctx context.Context) []Finding {
 }
 
 // board checks memory and limits.
-func (v *visit) board(context.Context) []Finding {
+func (v *inspection) board(context.Context) []Finding {
 	total, available, err := v.Probes.Memory()
 	if err != nil {
 		return []Finding{warn("board", "check that /proc is mounted", "cannot read the memory's size: %v", err)}

@@ -39,7 +39,7 @@ func BenchmarkIngest(b *testing.B) {
 		_ = out.Close()
 		w.capture(watch.Finding{Video: f})
 		began = time.Now()
-		r, _ := w.in.next(time.Now())
+		r, _ := w.in.nextCapture(time.Now())
 		if err := w.in.read(b.Context(), *r); err != nil {
 			b.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func TestFileOfAnEarlierRelease(t *testing.T) {
 	same, other := b.file("same.mp4", video(9<<20)), b.file("other.mp4", video(5000))
 	for _, f := range []watch.File{same, other} {
 		b.capture(watch.Finding{Video: f})
-		b.until("spooled", of(filepath.Base(f.Path), spool.Spooled))
+		b.waitFor("spooled", namedIn(filepath.Base(f.Path), spool.Spooled))
 	}
 	content := b.replace(other)
 	if !b.known(printed(t, same)) {
@@ -72,7 +72,7 @@ func TestFileOfAnEarlierRelease(t *testing.T) {
 	for b.known(other) { // the first answer is given before the comparison
 	}
 	b.capture(watch.Finding{Video: other})
-	if r := b.until("spooled", func(r spool.Record) bool {
+	if r := b.waitFor("spooled", func(r spool.Record) bool {
 		return r.State == spool.Spooled && r.SHA256 == footage.Sum(content)
 	}); r.Name != "other.mp4" {
 		t.Errorf("got %+v", r)
@@ -91,7 +91,7 @@ func TestReadingAgainWithAnotherRecording(t *testing.T) {
 			b.run()
 			first := b.file("a.mp4", video(2*footage.ChunkSize))
 			b.capture(watch.Finding{Video: first}) // without a fingerprint, so that only the digest tells
-			r := b.until("spooled", in(spool.Spooled))
+			r := b.waitFor("spooled", inState(spool.Spooled))
 			if reclaimed {
 				b.confirm(r.ID)
 			}
@@ -100,7 +100,7 @@ func TestReadingAgainWithAnotherRecording(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.in.Wake()
-			got := b.until("quarantined", in(spool.Quarantined))
+			got := b.waitFor("quarantined", inState(spool.Quarantined))
 			if !strings.Contains(got.Reason, "another recording under the name") || got.SHA256 != r.SHA256 {
 				t.Errorf("got %+v", got)
 			}
@@ -114,7 +114,7 @@ func TestReadingAgainWithAnotherRecording(t *testing.T) {
 				t.Fatalf("the other recording: known %t, error %v", known, err)
 			}
 			b.capture(watch.Finding{Video: f})
-			if got := b.until("spooled", in(spool.Spooled)); got.ID == r.ID || got.SHA256 != footage.Sum(content) {
+			if got := b.waitFor("spooled", inState(spool.Spooled)); got.ID == r.ID || got.SHA256 != footage.Sum(content) {
 				t.Errorf("got %+v, want other footage", got)
 			}
 		})
@@ -133,7 +133,7 @@ func (b *bench) confirm(id footage.ID) {
 	if err := b.spool.Disk.Reclaim(id); err != nil {
 		b.t.Fatal(err)
 	}
-	b.until("reclaimed", in(spool.Reclaimed))
+	b.waitFor("reclaimed", inState(spool.Reclaimed))
 }
 
 // A file that is replaced between the capture and the reading, with size and time as before, is not taken for it.
@@ -143,7 +143,7 @@ func TestFileReplacedBeforeItIsRead(t *testing.T) {
 	b.capture(watch.Finding{Video: f})
 	b.replace(f)
 	b.run()
-	if r := b.until("stale", func(r spool.Record) bool { return r.Stale }); !strings.Contains(r.Waiting, "content differs") {
+	if r := b.waitFor("stale", func(r spool.Record) bool { return r.Stale }); !strings.Contains(r.Waiting, "content differs") {
 		t.Errorf("waits because of %q", r.Waiting)
 	}
 }
@@ -155,7 +155,7 @@ func TestTelemetryThatGrowsIsCapturedLater(t *testing.T) {
 	b.capture(watch.Finding{Video: v, Telemetry: &log})
 	b.file("a.srt", []byte("1\n2\n"))
 	b.run()
-	r := b.until("spooled", in(spool.Spooled))
+	r := b.waitFor("spooled", inState(spool.Spooled))
 	if !r.TelemetrySHA256.IsZero() {
 		t.Fatalf("got %+v, want no telemetry yet", r)
 	}
@@ -164,7 +164,7 @@ func TestTelemetryThatGrowsIsCapturedLater(t *testing.T) {
 		t.Fatalf("grown log: known %t, error %v", known, err)
 	}
 	b.capture(watch.Finding{Video: v, Telemetry: &log})
-	l := b.until("log spooled", func(x spool.Record) bool { return x.LogOf == r.ID && x.State == spool.Spooled })
+	l := b.waitFor("log spooled", func(x spool.Record) bool { return x.LogOf == r.ID && x.State == spool.Spooled })
 	m, err := b.spool.Content.Manifest(l.ID)
 	if err != nil || m.TelemetryOf != r.ID || m.Video.SHA256 != footage.Sum([]byte("1\n2\n")) {
 		t.Errorf("manifest of the log: %+v, %v", m, err)

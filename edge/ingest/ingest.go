@@ -191,7 +191,7 @@ func (in *Ingest) captureLog(video, log spool.Source) error {
 	return nil
 }
 
-// record adds a finding to the spool and quarantines one with a fault. It holds the lock of next, so that Run does not
+// record adds a finding to the spool and quarantines one with a fault. It holds the lock of nextCapture, so that Run does not
 // read a file between the two steps.
 func (in *Ingest) record(f watch.Finding, telemetry *spool.Source) (spool.Record, error) {
 	in.mu.Lock()
@@ -226,7 +226,7 @@ func (in *Ingest) RetryNow() {
 func (in *Ingest) Run(ctx context.Context) error {
 	defer in.checks.stop()
 	for ctx.Err() == nil {
-		r, wait := in.next(time.Now())
+		r, wait := in.nextCapture(time.Now())
 		if r == nil {
 			if pause, more := in.compare(ctx); more {
 				wait = pause
@@ -253,10 +253,10 @@ func (in *Ingest) setBusy(busy bool) {
 	in.busy = busy
 }
 
-// next returns the oldest capture that can be read now, or how long to wait for one. A
+// nextCapture returns the oldest capture that can be read now, or how long to wait for one. A
 // half-read file comes first. While it waits for space no other file begins, because two half
 // files could fill the spool with nothing to send.
-func (in *Ingest) next(now time.Time) (*spool.Record, time.Duration) {
+func (in *Ingest) nextCapture(now time.Time) (*spool.Record, time.Duration) {
 	const idle = time.Minute
 	wait := idle
 	in.mu.Lock()
@@ -295,7 +295,7 @@ func (in *Ingest) handleResult(ctx context.Context, r spool.Record, err error) {
 	log := in.log.With("footage", r.ID, "name", r.Name)
 	switch {
 	case err == nil:
-		in.forget(r.ID)
+		in.clearRetry(r.ID)
 		return
 	case ctx.Err() != nil:
 		return // read again after the restart
@@ -330,7 +330,7 @@ func (in *Ingest) handleResult(ctx context.Context, r spool.Record, err error) {
 		in.postpone(r.ID, spaceWait, 0)
 		return
 	}
-	in.forgetElapsed(r.ID)
+	in.clearElapsedRetry(r.ID)
 }
 
 // quarantineReplaced handles footage that must be read again while the card has another recording under its name. The
@@ -365,14 +365,14 @@ func (in *Ingest) postpone(id footage.ID, d time.Duration, attempts int) {
 	in.postponed[id] = retry{at: time.Now().Add(d), attempts: attempts}
 }
 
-func (in *Ingest) forget(id footage.ID) {
+func (in *Ingest) clearRetry(id footage.ID) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	delete(in.postponed, id)
 }
 
-// forgetElapsed forgets a postponed file whose wait has ended.
-func (in *Ingest) forgetElapsed(id footage.ID) {
+// clearElapsedRetry clears the retry of a file whose wait has ended.
+func (in *Ingest) clearElapsedRetry(id footage.ID) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if time.Until(in.postponed[id].at) <= 0 {

@@ -93,7 +93,7 @@ func (b *bench) capture(f watch.Finding) {
 	}
 }
 
-func (b *bench) until(what string, ok func(spool.Record) bool) spool.Record {
+func (b *bench) waitFor(what string, ok func(spool.Record) bool) spool.Record {
 	b.t.Helper()
 	limit := time.After(20 * time.Second)
 	for {
@@ -108,12 +108,12 @@ func (b *bench) until(what string, ok func(spool.Record) bool) spool.Record {
 	}
 }
 
-func in(s spool.State) func(spool.Record) bool {
+func inState(s spool.State) func(spool.Record) bool {
 	return func(r spool.Record) bool { return r.State == s }
 }
 
-// of is in for one file. A change may be reported twice, and late.
-func of(name string, s spool.State) func(spool.Record) bool {
+// namedIn is inState for one file. A change may be reported twice, and late.
+func namedIn(name string, s spool.State) func(spool.Record) bool {
 	return func(r spool.Record) bool { return r.Name == name && r.State == s }
 }
 
@@ -123,7 +123,7 @@ func TestWholeFileWithTelemetry(t *testing.T) {
 	f, side := b.file("a.MP4", content), b.file("a.SRT", []byte("1\n00:00"))
 	b.capture(watch.Finding{Video: f, Telemetry: &side})
 	b.run()
-	r := b.until("spooled", in(spool.Spooled))
+	r := b.waitFor("spooled", inState(spool.Spooled))
 	m, err := b.spool.Content.Manifest(r.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestWholeFileWithTelemetry(t *testing.T) {
 		t.Errorf("spooled file: known %v, error %v, want known", known, err)
 	}
 	b.capture(watch.Finding{Video: b.file("copy.MP4", content)})
-	if d := b.until("duplicate", in(spool.Duplicate)); d.DuplicateOf != r.ID {
+	if d := b.waitFor("duplicate", inState(spool.Duplicate)); d.DuplicateOf != r.ID {
 		t.Errorf("copy of %s: got %+v, want a duplicate of it", r.ID, d)
 	}
 }
@@ -154,7 +154,7 @@ func TestThumbnailIsSpooled(t *testing.T) {
 	b.capture(watch.Finding{Video: b.file("DJI_0001.MP4", video(5000))})
 	b.capture(watch.Finding{Video: b.file("DJI_0002.MP4", video(6000))})
 	b.run()
-	r := b.until("spooled", of("DJI_0001.MP4", spool.Spooled))
+	r := b.waitFor("spooled", namedIn("DJI_0001.MP4", spool.Spooled))
 	m, err := b.spool.Content.Manifest(r.ID)
 	if err != nil || m.Thumbnail == nil || m.Thumbnail.Name != "DJI_0001.jpg" || !r.HasThumbnail {
 		t.Fatalf("manifest without the thumbnail: %+v, %v", m, err)
@@ -163,7 +163,7 @@ func TestThumbnailIsSpooled(t *testing.T) {
 	if err != nil || !bytes.Equal(got, picture.Bytes()) {
 		t.Errorf("thumbnail of %d bytes, error %v, want the camera's %d bytes", len(got), err, picture.Len())
 	}
-	r = b.until("spooled", of("DJI_0002.MP4", spool.Spooled))
+	r = b.waitFor("spooled", namedIn("DJI_0002.MP4", spool.Spooled))
 	if m, err = b.spool.Content.Manifest(r.ID); err != nil || m.Thumbnail != nil || r.HasThumbnail {
 		t.Errorf("recording without a picture: %+v, %v, want no thumbnail", m, err)
 	}
@@ -181,7 +181,7 @@ func TestUnusableFilesAreQuarantined(t *testing.T) {
 		"empty.mp4": {nil, "the file is empty", "the file is empty"},
 	} {
 		b.capture(watch.Finding{Video: b.file(name, c.content), Fault: c.fault})
-		if r := b.until(name, of(name, spool.Quarantined)); !strings.Contains(r.Reason, c.want) {
+		if r := b.waitFor(name, namedIn(name, spool.Quarantined)); !strings.Contains(r.Reason, c.want) {
 			t.Errorf("%s: reason %q, want %q in it", name, r.Reason, c.want)
 		}
 	}
@@ -190,7 +190,7 @@ func TestUnusableFilesAreQuarantined(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.capture(watch.Finding{Video: f})
-	if r := b.until("quarantined", of("gone.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "vanished") {
+	if r := b.waitFor("quarantined", namedIn("gone.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "vanished") {
 		t.Errorf("missing file: reason %q, want \"vanished\" in it", r.Reason)
 	}
 	// The card is inserted again.
@@ -199,7 +199,7 @@ func TestUnusableFilesAreQuarantined(t *testing.T) {
 		t.Error("a file that came back counts as known")
 	}
 	b.capture(watch.Finding{Video: f})
-	b.until("spooled", of("gone.mp4", spool.Spooled))
+	b.waitFor("spooled", namedIn("gone.mp4", spool.Spooled))
 }
 
 func TestFileChangedSinceCapture(t *testing.T) {
@@ -208,12 +208,12 @@ func TestFileChangedSinceCapture(t *testing.T) {
 	b.file("a.mp4", video(200))
 	b.capture(watch.Finding{Video: f})
 	b.run()
-	r := b.until("stale", func(r spool.Record) bool { return r.Stale })
+	r := b.waitFor("stale", func(r spool.Record) bool { return r.Stale })
 	if !strings.Contains(r.Waiting, "changed") {
 		t.Errorf("changed file waits because of %q, want \"changed\" in it", r.Waiting)
 	}
 	b.capture(watch.Finding{Video: b.stat(f.Path)})
-	if got := b.until("spooled", in(spool.Spooled)); got.ID != r.ID || got.Source.Size != 200 {
+	if got := b.waitFor("spooled", inState(spool.Spooled)); got.ID != r.ID || got.Source.Size != 200 {
 		t.Errorf("got %+v, want footage %s with 200 bytes", got, r.ID)
 	}
 }
@@ -262,7 +262,7 @@ func TestFileChangesDuringReading(t *testing.T) {
 			}}
 			b.capture(watch.Finding{Video: f})
 			b.run()
-			r := b.until("stale", func(r spool.Record) bool { return r.Stale })
+			r := b.waitFor("stale", func(r spool.Record) bool { return r.Stale })
 			if r.State != spool.Captured {
 				t.Errorf("got %+v, want it captured", r)
 			}
@@ -281,7 +281,7 @@ func TestReadingContinuesWhenSpaceIsFree(t *testing.T) {
 	f := b.file("a.mp4", video(8<<20))
 	b.capture(watch.Finding{Video: f})
 	b.run()
-	r := b.until("waiting", func(r spool.Record) bool { return strings.HasPrefix(r.Waiting, "no space") })
+	r := b.waitFor("waiting", func(r spool.Record) bool { return strings.HasPrefix(r.Waiting, "no space") })
 	if !strings.Contains(r.Waiting, "spool.min_free") {
 		t.Errorf("full disk: waits because of %q, want spool.min_free in it", r.Waiting)
 	}
@@ -290,7 +290,7 @@ func TestReadingContinuesWhenSpaceIsFree(t *testing.T) {
 	clear(b.in.postponed) // a test does not wait
 	b.in.mu.Unlock()
 	b.in.Wake()
-	r = b.until("spooled", in(spool.Spooled))
+	r = b.waitFor("spooled", inState(spool.Spooled))
 	if err := b.spool.Content.Verify(t.Context(), r.ID); err != nil {
 		t.Error(err)
 	}
@@ -309,10 +309,10 @@ func TestFileLargerThanTheSpool(t *testing.T) {
 	b.capture(watch.Finding{Video: b.file("long.mp4", video(40<<20))})
 	b.capture(watch.Finding{Video: b.file("short.mp4", video(9<<20))})
 	b.run()
-	if r := b.until("quarantined", of("long.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "72.8 MiB and the spool may use 70.0 MiB (spool.quota)") {
+	if r := b.waitFor("quarantined", namedIn("long.mp4", spool.Quarantined)); !strings.Contains(r.Reason, "72.8 MiB and the spool may use 70.0 MiB (spool.quota)") {
 		t.Errorf("reason %q does not name the sizes", r.Reason)
 	}
-	b.until("spooled", of("short.mp4", spool.Spooled))
+	b.waitFor("spooled", namedIn("short.mp4", spool.Spooled))
 }
 
 // fixed are records that do not change.
@@ -330,15 +330,15 @@ func TestHalfReadFileComesFirst(t *testing.T) {
 	r := fixed{{ID: "older", State: spool.Captured}, {ID: "half", State: spool.Spooling}}
 	in := New(Spool{Records: r}, nil, slog.New(slog.DiscardHandler))
 	now := time.Now()
-	if r, _ := in.next(now); r == nil || r.ID != "half" {
+	if r, _ := in.nextCapture(now); r == nil || r.ID != "half" {
 		t.Fatalf("next is %+v, want the half-read file", r)
 	}
 	in.postpone("half", spaceWait, 0)
-	if r, wait := in.next(now); r != nil || wait > 2*spaceWait {
+	if r, wait := in.nextCapture(now); r != nil || wait > 2*spaceWait {
 		t.Errorf("next is %+v in %s, want nothing before the half-read file gets space", r, wait)
 	}
 	in.postpone("half", readWait, 1) // an unreadable file does not block others
-	if r, _ := in.next(now); r == nil || r.ID != "older" {
+	if r, _ := in.nextCapture(now); r == nil || r.ID != "older" {
 		t.Errorf("next is %+v, want the other file", r)
 	}
 }
@@ -351,13 +351,13 @@ func TestUnreadableFileIsQuarantined(t *testing.T) {
 	}
 	b.capture(watch.Finding{Video: b.stat(p)})
 	b.run()
-	r := b.until("waiting", func(r spool.Record) bool { return strings.HasPrefix(r.Waiting, "cannot be read") })
+	r := b.waitFor("waiting", func(r spool.Record) bool { return strings.HasPrefix(r.Waiting, "cannot be read") })
 	for i := 2; i <= maxAttempts; i++ {
 		if err := b.in.retryOrQuarantine(r, errSource); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if r := b.until("quarantined", in(spool.Quarantined)); !strings.Contains(r.Reason, "cannot be read after 5 attempts") {
+	if r := b.waitFor("quarantined", inState(spool.Quarantined)); !strings.Contains(r.Reason, "cannot be read after 5 attempts") {
 		t.Errorf("reason %q does not name the attempts", r.Reason)
 	}
 }

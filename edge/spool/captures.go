@@ -186,7 +186,7 @@ func (c *Captures) begin(r *Record, src Source) {
 
 // BeginRead marks the begin of reading from the card, also of reading again.
 func (c *Captures) BeginRead(id footage.ID) (Record, error) {
-	return c.records.move(id, Read, func(r *Record) { r.Read = 0 }, nil)
+	return c.records.applyEvent(id, Read, func(r *Record) { r.Read = 0 }, nil)
 }
 
 // SetRead notes how many bytes of the file were read. It changes memory only.
@@ -211,7 +211,7 @@ func (c *Captures) Commit(m footage.Manifest) (Record, error) {
 	if first != "" && first != m.Footage {
 		return c.commitDuplicate(m, first)
 	}
-	return c.records.move(m.Footage, Commit, func(r *Record) {
+	return c.records.applyEvent(m.Footage, Commit, func(r *Record) {
 		r.describe(m)
 		r.HasThumbnail, r.HashFaults = m.Thumbnail != nil, 0
 		r.resetTransfers()
@@ -242,7 +242,7 @@ func (c *Captures) commitDuplicate(m footage.Manifest, first footage.ID) (Record
 	if m.Telemetry != nil && original.TelemetrySHA256 == m.Telemetry.SHA256 {
 		also = func(txn *badger.Txn) error { return c.linkTelemetry(txn, r, m) }
 	}
-	r, err := c.records.move(m.Footage, Deduplicate, func(r *Record) {
+	r, err := c.records.applyEvent(m.Footage, Deduplicate, func(r *Record) {
 		r.describe(m)
 		r.DuplicateOf = first
 	}, also)
@@ -268,7 +268,7 @@ func (c *Captures) Discard(id footage.ID, why string) error {
 		return c.recovery.Quarantine(id,
 			"its content in the spool is damaged, and the card has another file under its name: "+why)
 	}
-	_, err := c.records.move(id, Discard, func(r *Record) { r.Stale, r.Waiting, r.Read = true, footage.SafeText(why), 0 }, nil)
+	_, err := c.records.applyEvent(id, Discard, func(r *Record) { r.Stale, r.Waiting, r.Read = true, footage.SafeText(why), 0 }, nil)
 	if err != nil {
 		return err
 	}

@@ -23,10 +23,10 @@ func TestPathThatIsNotUTF8(t *testing.T) {
 		if must.Get(s.Captures.Match(r.Source))(t) != Same {
 			t.Error("the file on the card is not known")
 		}
-		shut(t, s)
+		closeSpool(t, s)
 		s = open(t, dir)
 	}
-	defer shut(t, s)
+	defer closeSpool(t, s)
 	if after, _ := s.Records.Get(r.ID); !after.Source.Same(r.Source) {
 		t.Errorf("source after a restart: %+v, want %+v", after.Source, r.Source)
 	}
@@ -42,12 +42,12 @@ func TestReadingContinuesAfterCrash(t *testing.T) {
 	_, m := content(r.ID, 2, len(b))
 	must.Get(s.Captures.BeginRead(r.ID))(t)
 	must.Do(t, s.Content.PutChunk(r.ID, Video, m.Video.Chunks[0], b[:footage.ChunkSize]))
-	shut(t, s)
+	closeSpool(t, s)
 
 	var room atomic.Int64
 	room.Store(1 << 40)
 	s = open(t, dir, func(o *Options) { o.Disk = func(string) (int64, int64, error) { return 1 << 40, room.Load(), nil } })
-	defer shut(t, s)
+	defer closeSpool(t, s)
 	if got, _ := s.Records.Get(r.ID); got.State != Spooling || chunkCount(t, s) != 1 {
 		t.Fatalf("after the crash: %s with %d chunks, want spooling with 1", got.State, chunkCount(t, s))
 	}

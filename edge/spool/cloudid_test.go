@@ -25,9 +25,9 @@ func TestNewIDForTheCloud(t *testing.T) {
 		second.State != Uploading || second.Attempt != r.Attempt+1 {
 		t.Errorf("got %+v after %+v", second, first)
 	}
-	shut(t, s)
+	closeSpool(t, s)
 	s = open(t, dir)
-	defer func() { shut(t, s) }()
+	defer func() { closeSpool(t, s) }()
 	got, _ := s.Records.Get(r.ID)
 	if got.CloudID() != second.CloudID() || got.Video != (Transfer{}) || got.Sidecar != (Transfer{}) ||
 		got.Thumbnail != (Transfer{}) {

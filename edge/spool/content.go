@@ -23,7 +23,7 @@ type Content struct {
 // the chunk does not fit; then nothing was written.
 func (c *Content) PutChunk(id footage.ID, p Part, ch footage.Chunk, data []byte) error {
 	key := chunkKey(id, p, ch.Index)
-	defer c.store.ram.touch(len(data))
+	defer c.store.resident.count(len(data))
 	if old, err := c.readChunk(key, ch, nil); err == nil && footage.Sum(old) == ch.SHA256 {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (c *Content) PutChunk(id footage.ID, p Part, ch footage.Chunk, data []byte)
 // missing or has another digest than its manifest names.
 func (c *Content) Chunk(id footage.ID, p Part, ch footage.Chunk, buf []byte) ([]byte, error) {
 	b, err := c.readChunk(chunkKey(id, p, ch.Index), ch, buf)
-	c.store.ram.touch(len(b))
+	c.store.resident.count(len(b))
 	if err != nil {
 		return nil, fmt.Errorf("spool chunk %d of %s: %w: %w", ch.Index, id, err, ErrDamaged)
 	}

@@ -121,7 +121,7 @@ func (l *life) inspect(dir, when string) {
 	if err != nil {
 		l.t.Fatalf("%s: %v", when, err)
 	}
-	defer shut(l.t, s)
+	defer closeSpool(l.t, s)
 	for id, want := range l.acked {
 		got, there := s.Records.Get(id)
 		if !there {
@@ -186,7 +186,7 @@ func TestPowerCutAtEveryWrite(t *testing.T) {
 		copySparse(t, filepath.Join(after, storeDir), keep)
 		half := filepath.Join(work, "half")
 		copySparse(t, keep, filepath.Join(half, storeDir))
-		if tear(t, before, filepath.Join(half, storeDir), random) {
+		if undoPartOfWrite(t, before, filepath.Join(half, storeDir), random) {
 			torn++
 			l.inspect(half, fmt.Sprintf("in the middle of write %d", writes))
 		}
@@ -197,16 +197,16 @@ func TestPowerCutAtEveryWrite(t *testing.T) {
 		must.Do(t, os.Rename(keep, before))
 	}
 	l.run()
-	shut(t, l.s)
+	closeSpool(t, l.s)
 	if writes < l.steps || torn == 0 {
 		t.Errorf("%d writes, %d of them torn, in %d steps; want a write per step and torn ones", writes, torn, l.steps)
 	}
 	t.Logf("%d power cuts after a write, %d in the middle of one", writes, torn)
 }
 
-// tear undoes the end of every change between two stores, file by file, from a random place
+// undoPartOfWrite undoes the end of every change between two stores, file by file, from a random place
 // on. It reports whether there was a change.
-func tear(t *testing.T, before, after string, random *rand.Rand) bool {
+func undoPartOfWrite(t *testing.T, before, after string, random *rand.Rand) bool {
 	t.Helper()
 	changed := false
 	for _, e := range must.Get(os.ReadDir(after))(t) {

@@ -126,7 +126,7 @@ func (d *Disk) Reclaim(id footage.ID) error {
 	if err := d.store.deleteContent(id); err != nil {
 		return err
 	}
-	if _, err := d.records.move(id, Reclaim, nil, nil); err != nil {
+	if _, err := d.records.applyEvent(id, Reclaim, nil, nil); err != nil {
 		return err
 	}
 	return d.records.prune()

@@ -67,7 +67,7 @@ func Fsck(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return r, fmt.Errorf("spool %s: %w", o.Dir, err)
 	}
-	r.Damaged, r.Lost = x.lost()
+	r.Damaged, r.Lost = x.damagedParts()
 	return r, r.checkFootage(ctx, x)
 }
 
@@ -77,7 +77,7 @@ func (r *Report) checkFootage(ctx context.Context, x *logIndex) error {
 		if !strings.HasPrefix(key, recordPrefix) || x.keys[key].deleted {
 			continue
 		}
-		b, err := x.value([]byte(key))
+		b, err := x.readValue([]byte(key))
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (x *logIndex) checkRecord(ctx context.Context, rec *Record) (*Fault, int, e
 	bad := func(err error) (*Fault, int, error) {
 		return &Fault{Footage: rec.ID, Name: rec.Name, State: rec.State, Detail: err.Error()}, 0, nil
 	}
-	b, err := x.value(manifestKey(rec.ID))
+	b, err := x.readValue(manifestKey(rec.ID))
 	if err != nil {
 		return bad(fmt.Errorf("manifest: %w", err))
 	}
@@ -118,7 +118,7 @@ func (x *logIndex) checkRecord(ctx context.Context, rec *Record) (*Fault, int, e
 	n := 0
 	f, err := checkChunks(ctx, rec, m, func(p Part, c footage.Chunk) error {
 		n++
-		b, err := x.value(chunkKey(rec.ID, p, c.Index))
+		b, err := x.readValue(chunkKey(rec.ID, p, c.Index))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotFound) {
 			return fmt.Errorf("chunk %d is missing", c.Index)
 		}

@@ -44,7 +44,7 @@ func TestFsckFindsDamageAndRepairs(t *testing.T) {
 	if _, err := Fsck(t.Context(), o); !errors.Is(err, ErrInUse) {
 		t.Errorf("spool in use: got error %v, want ErrInUse", err)
 	}
-	shut(t, s)
+	closeSpool(t, s)
 }
 
 func TestFsckWithoutSpool(t *testing.T) {

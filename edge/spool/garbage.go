@@ -34,7 +34,7 @@ func (s *store) collect(ctx context.Context) error {
 		return fmt.Errorf("flush before garbage collection: %w", err)
 	}
 	for ctx.Err() == nil {
-		if err := s.rescue(); err != nil {
+		if err := s.rewriteBehindDamage(); err != nil {
 			return fmt.Errorf("check the value log before garbage collection: %w", err)
 		}
 		err := s.rewriteLog()
@@ -62,7 +62,7 @@ func (s *store) flush() error {
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	n := 1 // Badger does nothing for a prefix without a key
-	if s.newestLog() > rotateAbove {
+	if s.newestLogSize() > rotateAbove {
 		n = logEntries + 1
 	}
 	err := s.db.Update(func(txn *badger.Txn) error {
@@ -79,8 +79,8 @@ func (s *store) flush() error {
 	return s.db.DropPrefix([]byte(flushPrefix))
 }
 
-// newestLog returns the size on disk of the value-log file being written.
-func (s *store) newestLog() int64 {
+// newestLogSize returns the size on disk of the value-log file being written.
+func (s *store) newestLogSize() int64 {
 	names, err := logFiles(s.path(), ".vlog")
 	if err != nil || len(names) == 0 {
 		return 0
@@ -92,11 +92,11 @@ func (s *store) newestLog() int64 {
 	return onDisk(info)
 }
 
-// rescue rewrites the entries behind damage in the value-log file that is collected next.
+// rewriteBehindDamage rewrites the entries behind damage in the value-log file that is collected next.
 // Badger stops reading a file at the first damaged entry, and would delete the file with all
 // that follows.
-func (s *store) rescue() error {
-	name, err := s.nextCollected()
+func (s *store) rewriteBehindDamage() error {
+	name, err := s.nextToCollect()
 	if err != nil || name == "" {
 		return err
 	}
@@ -122,15 +122,15 @@ func (s *store) rescue() error {
 			"file", name, "parts", len(damage), "entries", len(entries))
 	}
 	for _, e := range entries {
-		if err := s.rewrite([]byte(e.key)); err != nil {
+		if err := s.rewriteKey([]byte(e.key)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rewrite writes the newest value of a key once more, if it has one.
-func (s *store) rewrite(key []byte) error {
+// rewriteKey writes the newest value of a key once more, if it has one.
+func (s *store) rewriteKey(key []byte) error {
 	for {
 		err := s.write(func(txn *badger.Txn) error {
 			item, err := txn.Get(key)
@@ -153,10 +153,10 @@ func (s *store) rewrite(key []byte) error {
 	}
 }
 
-// nextCollected returns the value-log file with the most garbage, "" when none has any, from
+// nextToCollect returns the value-log file with the most garbage, "" when none has any, from
 // Badger's DISCARD file. That file holds pairs of big-endian numbers, file and bytes, up to
 // the first file 0.
-func (s *store) nextCollected() (string, error) {
+func (s *store) nextToCollect() (string, error) {
 	b, err := os.ReadFile(filepath.Join(s.path(), "DISCARD"))
 	if err != nil {
 		return "", err

@@ -47,10 +47,10 @@ func TestGarbageCollectionRescuesEntriesBehindDamage(t *testing.T) {
 	hit := fill(t, s, "/card/hit.mp4", 1, 4<<20)
 	gone := fill(t, s, "/card/gone.mp4", 2, 20<<20)
 	keep := fill(t, s, "/card/keep.mp4", 3, 4<<20)
-	shut(t, s)
+	closeSpool(t, s)
 	flip(t, dir, chunkKey(hit.ID, Video, 0))
 	s = openWithLaterDamage(t, dir)
-	defer func() { shut(t, s) }()
+	defer func() { closeSpool(t, s) }()
 	confirm(t, s, gone.ID)
 	must.Do(t, s.Disk.Collect(t.Context()))
 	if names := must.Get(logFiles(s.store.path(), ".vlog"))(t); names[0] == "000001.vlog" {

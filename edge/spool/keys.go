@@ -33,7 +33,7 @@ func sourceKey(path string) []byte      { return []byte("s/" + footage.Sum([]byt
 func logKey(video, log string) []byte { return sourceKey(video + "\x00" + log) }
 
 func chunkKey(id footage.ID, p Part, index int) []byte {
-	return fmt.Appendf(chunkPrefix(id), "%c%08x", p.letter(), index)
+	return fmt.Appendf(chunkPrefix(id), "%c%08x", p.keyLetter(), index)
 }
 
 // chunkFootage returns the footage that a chunk's key belongs to, "" for a key without one.

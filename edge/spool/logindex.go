@@ -85,8 +85,8 @@ func (x *logIndex) add(name string) error {
 	return err
 }
 
-// lost returns how many parts of the logs are damaged, and their bytes.
-func (x *logIndex) lost() (parts int, bytes int64) {
+// damagedParts returns how many parts of the logs are damaged, and their bytes.
+func (x *logIndex) damagedParts() (parts int, bytes int64) {
 	for _, spans := range x.damage {
 		parts += len(spans)
 		for _, s := range spans {
@@ -96,8 +96,8 @@ func (x *logIndex) lost() (parts int, bytes int64) {
 	return parts, bytes
 }
 
-// live returns the keys that are not deleted, by file, in the order of the file.
-func (x *logIndex) live() map[string][]string {
+// liveKeys returns the keys that are not deleted, by file, in the order of the file.
+func (x *logIndex) liveKeys() map[string][]string {
 	by := map[string][]string{}
 	for key, p := range x.keys {
 		if !p.deleted {
@@ -110,8 +110,8 @@ func (x *logIndex) live() map[string][]string {
 	return by
 }
 
-// value reads the newest version of a key. It fails with ErrNotFound when there is none.
-func (x *logIndex) value(key []byte) ([]byte, error) {
+// readValue reads the newest version of a key. It fails with ErrNotFound when there is none.
+func (x *logIndex) readValue(key []byte) ([]byte, error) {
 	p, ok := x.keys[string(key)]
 	if !ok || p.deleted {
 		return nil, ErrNotFound

@@ -57,9 +57,9 @@ func TestFingerprintTellsRecordingsApart(t *testing.T) {
 	s := open(t, dir)
 	first := spoolSource(t, s, at("/card/a.mp4", 100, "first"), nil, 1)
 	send(t, s, first)
-	shut(t, s)
+	closeSpool(t, s)
 	s = open(t, dir)
-	defer shut(t, s)
+	defer closeSpool(t, s)
 	for text, want := range map[string]Match{"first": Same, "second": New, "": Same} {
 		if got := must.Get(s.Captures.Match(at("/card/a.mp4", 100, text)))(t); got != want {
 			t.Errorf("fingerprint of %q: got match %d, want %d", text, got, want)
@@ -147,11 +147,11 @@ func TestLateFlightLog(t *testing.T) {
 		case "spooled":
 			send(t, s, v)
 		case "sent":
-			shut(t, s)
+			closeSpool(t, s)
 			s = open(t, dir)
 		}
 	}
-	defer func() { shut(t, s) }()
+	defer func() { closeSpool(t, s) }()
 	l := must.Get(s.Captures.AddLog(video, grown))(t)
 	if l.LogOf != v.ID || l.ID == v.ID || l.Name != "a.SRT" || !must.Get(s.Captures.KnowsLog(video, grown))(t) {
 		t.Errorf("got %+v, want a record of the log", l)
@@ -162,7 +162,7 @@ func TestLateFlightLog(t *testing.T) {
 	}
 	l, _ = s.Records.Get(l.ID)
 	l = commit(t, s, l, 2)
-	shut(t, s)
+	closeSpool(t, s)
 	s = open(t, dir)
 	if l, _ = s.Records.Get(l.ID); l.State != Spooled || l.LogOf != v.ID {
 		t.Errorf("after a restart: got %+v", l)
@@ -218,7 +218,7 @@ func TestAdoptedFlightLog(t *testing.T) {
 	l := spoolLog(t, s, v.Source, at("/card/a.srt", 50, "log"), 2)
 	must.Do(t, s.store.deleteKeys([][]byte{recordKey(l.ID)}))
 	delete(s.Records.byID, l.ID)
-	must.Do(t, s.Recovery.adopt())
+	must.Do(t, s.Recovery.recreateRecords())
 	if got, ok := s.Records.Get(l.ID); !ok || got.LogOf != v.ID || got.State != Spooled || got.SHA256 != l.SHA256 {
 		t.Errorf("got %+v, want the log of %s", got, v.ID)
 	}

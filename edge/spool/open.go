@@ -87,7 +87,7 @@ func openWhole(o Options) (*Spool, error) {
 	if err != nil {
 		return nil, openError(o.Dir, err)
 	}
-	s := newSpool(&store{o: o, db: db, ram: &resident{dir: dir}, unsynced: unsynced, collectNow: wake.New()})
+	s := newSpool(&store{o: o, db: db, resident: &resident{dir: dir}, unsynced: unsynced, collectNow: wake.New()})
 	if err := errors.Join(s.Records.load(), s.sweep()); err != nil {
 		return nil, errors.Join(openError(o.Dir, err), db.Close())
 	}

@@ -16,7 +16,7 @@ func TestOpenErrorNamesTheRemedy(t *testing.T) {
 	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "another edge-agent") {
 		t.Errorf("spool in use: got error %v, want ErrInUse that names the other agent", err)
 	}
-	shut(t, s)
+	closeSpool(t, s)
 	file := filepath.Join(dir, "file")
 	must.Do(t, os.WriteFile(file, nil, 0o600))
 	if _, err := Open(Options{Dir: file}); err == nil {
@@ -34,9 +34,9 @@ func TestOpenDeletesUnneededChunks(t *testing.T) {
 	must.Get(s.Uploads.Begin(r.ID))(t)
 	must.Do(t, s.Uploads.Accept(r.ID))
 	must.Do(t, s.Uploads.Confirm(r.ID, "")) // the power is cut before Reclaim
-	shut(t, s)
+	closeSpool(t, s)
 	s = open(t, dir)
-	defer shut(t, s)
+	defer closeSpool(t, s)
 	if got, _ := s.Records.Get(r.ID); got.State != Reclaimed || chunkCount(t, s) != 0 {
 		t.Fatalf("got %s with %d chunks, want reclaimed without chunks", got.State, chunkCount(t, s))
 	}

@@ -29,9 +29,9 @@ func TestMessagesAcrossRestart(t *testing.T) {
 	long := []byte(strings.Repeat("x", 60_000))
 	must.Do(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte("1"), "b": []byte("2"), key: long}, nil))
 	must.Do(t, s.Outbox.SaveMessages(map[string][]byte{"a": []byte("3")}, []string{"b", "unknown"}))
-	shut(t, s)
+	closeSpool(t, s)
 	s = open(t, dir)
-	defer shut(t, s)
+	defer closeSpool(t, s)
 	want := map[string]string{"a": "3", key: string(long)}
 	if got := messages(t, s); !maps.Equal(got, want) {
 		t.Errorf("%d messages after a restart, want the %d that were stored", len(got), len(want))
@@ -63,7 +63,7 @@ func TestSalvageAndFsckKnowMessages(t *testing.T) {
 		want[fmt.Sprint("k", i)] = fmt.Sprint("message ", i)
 		must.Do(t, s.Outbox.SaveMessages(map[string][]byte{fmt.Sprint("k", i): []byte(want[fmt.Sprint("k", i)])}, nil))
 	}
-	shut(t, s)
+	closeSpool(t, s)
 	r := must.Get(Fsck(t.Context(), Options{Dir: h.dir}))(t)
 	if !r.OK() || r.Damaged != 0 {
 		t.Errorf("check of a whole spool with messages: %+v", r)
@@ -74,7 +74,7 @@ func TestSalvageAndFsckKnowMessages(t *testing.T) {
 		}
 	}
 	s = open(t, h.dir)
-	defer func() { shut(t, s) }()
+	defer func() { closeSpool(t, s) }()
 	if s.Salvaged() == nil {
 		t.Fatal("a spool with only its value log was not salvaged")
 	}

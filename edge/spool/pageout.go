@@ -21,8 +21,8 @@ type resident struct {
 	touched atomic.Int64
 }
 
-// touch counts n bytes and pages the value log out after every pageOutEvery bytes.
-func (r *resident) touch(n int) {
+// count counts n bytes and pages the value log out after every pageOutEvery bytes.
+func (r *resident) count(n int) {
 	if r.touched.Add(int64(n)) < pageOutEvery {
 		return
 	}

@@ -20,8 +20,8 @@ const (
 	Thumbnail Part = "thumbnail"
 )
 
-// letter names the part in keys.
-func (p Part) letter() byte {
+// keyLetter names the part in keys.
+func (p Part) keyLetter() byte {
 	if p == Thumbnail {
 		return 'i' // for image, because t is for telemetry
 	}

@@ -231,8 +231,8 @@ func (r *Records) change(id footage.ID, f func(*Record) error, also func(*badger
 	return rec, nil
 }
 
-// move changes the state by an event; f, unless nil, changes the rest of the record.
-func (r *Records) move(id footage.ID, e Event, f func(*Record), also func(*badger.Txn) error) (Record, error) {
+// applyEvent changes the state by an event; f, unless nil, changes the rest of the record.
+func (r *Records) applyEvent(id footage.ID, e Event, f func(*Record), also func(*badger.Txn) error) (Record, error) {
 	return r.change(id, func(rec *Record) (err error) {
 		if rec.State, err = Next(rec.State, e); err != nil {
 			return err

@@ -63,7 +63,7 @@ func TestJumpingClockDoesNotChangeTheOrder(t *testing.T) {
 	}
 	must.Do(t, s.Close())
 	s = open(t, dir, o)
-	defer shut(t, s)
+	defer closeSpool(t, s)
 	for i, r := range s.Records.All() {
 		if r.ID != ids[i] {
 			t.Fatalf("place %d in the order has %s", i, r.Name)

@@ -23,7 +23,7 @@ func (v *Recovery) Quarantine(id footage.ID, reason string) error {
 	if !ok {
 		return fmt.Errorf("footage %s: %w", id, ErrNotFound)
 	}
-	if _, err := v.records.move(id, Quarantine, func(r *Record) { r.Reason = footage.SafeText(reason) }, nil); err != nil {
+	if _, err := v.records.applyEvent(id, Quarantine, func(r *Record) { r.Reason = footage.SafeText(reason) }, nil); err != nil {
 		return err
 	}
 	v.store.o.Log.Warn("footage quarantined", "footage", id, "name", r.Name, "reason", reason)
@@ -54,7 +54,7 @@ func (v *Recovery) Retry(id footage.ID) error {
 	if _, err := v.content.Manifest(id); err != nil {
 		return v.Reread(id)
 	}
-	_, err := v.records.move(id, Resend, func(r *Record) {
+	_, err := v.records.applyEvent(id, Resend, func(r *Record) {
 		r.Reason, r.HashFaults, r.IDsTaken = "", 0, 0
 		r.resetTransfers()
 	}, nil)
@@ -63,7 +63,7 @@ func (v *Recovery) Retry(id footage.ID) error {
 
 // Reread has the file read from the card again. Undamaged chunks stay and are not written twice.
 func (v *Recovery) Reread(id footage.ID) error {
-	_, err := v.records.move(id, Reread, func(r *Record) {
+	_, err := v.records.applyEvent(id, Reread, func(r *Record) {
 		r.Reason, r.Stale, r.Read, r.DuplicateOf = "", false, 0, ""
 		r.resetTransfers()
 	}, nil)
@@ -73,7 +73,7 @@ func (v *Recovery) Reread(id footage.ID) error {
 // Resend has confirmed footage sent again, whose content is still in the spool, because the
 // cloud lost it.
 func (v *Recovery) Resend(id footage.ID) error {
-	_, err := v.records.move(id, Resend, func(r *Record) {
+	_, err := v.records.applyEvent(id, Resend, func(r *Record) {
 		r.HashFaults, r.DuplicateOf = 0, ""
 		r.resetTransfers()
 	}, nil)
@@ -128,8 +128,8 @@ func (v *Recovery) CheckAll(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// adopt makes records for manifests that lost theirs, after a salvage.
-func (v *Recovery) adopt() error {
+// recreateRecords makes records for manifests that lost theirs, after a salvage.
+func (v *Recovery) recreateRecords() error {
 	keys, err := v.store.keys([]byte(manifestPrefix))
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (v *Recovery) adopt() error {
 			}
 			continue
 		}
-		if err := v.adoptOne(id, m); err != nil {
+		if err := v.recreateRecord(id, m); err != nil {
 			return fmt.Errorf("footage %s: %w", id, err)
 		}
 		v.store.o.Log.Warn("footage without a record found; record created from its manifest",
@@ -162,7 +162,7 @@ func (v *Recovery) adopt() error {
 	return nil
 }
 
-func (v *Recovery) adoptOne(id footage.ID, m footage.Manifest) error {
+func (v *Recovery) recreateRecord(id footage.ID, m footage.Manifest) error {
 	v.records.mu.Lock()
 	defer v.records.mu.Unlock()
 	v.records.seq++

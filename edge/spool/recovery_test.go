@@ -65,7 +65,7 @@ func TestDamagedFootageWaitsForItsCard(t *testing.T) {
 	h := newHerd(t)
 	flip(t, h.dir, chunkKey(h.spooled.ID, Video, 0))
 	s := open(t, h.dir)
-	defer func() { shut(t, s) }()
+	defer func() { closeSpool(t, s) }()
 	must.Do(t, s.Recovery.QuarantineMissing(h.spooled.ID, "gone"))
 	r, _ := s.Records.Get(h.spooled.ID)
 	chunks := must.Get(s.store.keys(chunkPrefix(r.ID)))(t)

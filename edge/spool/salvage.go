@@ -66,7 +66,7 @@ func salvage(ctx context.Context, o Options, why error) (Salvaged, error) {
 	if err != nil {
 		return out, fmt.Errorf("salvage %s: %w", store, err)
 	}
-	out.Damaged, out.Lost = index.lost()
+	out.Damaged, out.Lost = index.damagedParts()
 	if err := os.MkdirAll(next, 0o700); err != nil {
 		return out, fmt.Errorf("salvage into %s: %w", next, err)
 	}
@@ -87,7 +87,7 @@ func salvage(ctx context.Context, o Options, why error) (Salvaged, error) {
 
 // copyLogs copies the live entries of every log, file by file.
 func copyLogs(ctx context.Context, db *badger.DB, x *logIndex, o Options, unsynced *atomic.Int64, out *Salvaged) error {
-	live := x.live()
+	live := x.liveKeys()
 	for name := range live {
 		if filepath.Ext(name) != ".vlog" { // small, and stays until the store is replaced
 			if err := copyEntries(ctx, db, x, live[name], out); err != nil {
@@ -115,7 +115,7 @@ func copyEntries(ctx context.Context, db *badger.DB, x *logIndex, keys []string,
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		b, err := x.value([]byte(key))
+		b, err := x.readValue([]byte(key))
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func unfinishedSalvage(dir string) (copying, renaming bool) {
 // finishRecovery makes the records agree with what a salvage saved. Content without a record
 // gets one, and footage with damaged content is read from the card again.
 func (s *Spool) finishRecovery(ctx context.Context, out *Salvaged) error {
-	if err := s.Recovery.adopt(); err != nil {
+	if err := s.Recovery.recreateRecords(); err != nil {
 		return err
 	}
 	n, err := s.Recovery.CheckAll(ctx)

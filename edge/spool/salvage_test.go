@@ -32,7 +32,7 @@ func newHerd(t *testing.T) herd {
 	must.Do(t, s.Uploads.SetTransfer(h.sent.ID, Video, Transfer{URL: "u", Offset: 4 << 20}))
 	must.Do(t, s.Recovery.Quarantine(h.bad.ID, "refused"))
 	must.Do(t, s.Link.SetPaused(true))
-	shut(t, s)
+	closeSpool(t, s)
 	return h
 }
 
@@ -147,7 +147,7 @@ func TestBrokenStoreIsSalvaged(t *testing.T) {
 			h := newHerd(t)
 			c.do(t, h)
 			s := open(t, h.dir)
-			defer func() { shut(t, s) }()
+			defer func() { closeSpool(t, s) }()
 			if got := s.Salvaged(); (got == nil) != c.whole || got != nil && got.Why == "" {
 				t.Errorf("salvage: got %+v, want none: %v", got, c.whole)
 			}
@@ -175,7 +175,7 @@ func TestSalvageKeepsUndamagedChunks(t *testing.T) {
 	h := newHerd(t)
 	flip(t, h.dir, chunkKey(h.spooled.ID, Video, 1))
 	s := open(t, h.dir)
-	defer func() { shut(t, s) }()
+	defer func() { closeSpool(t, s) }()
 	if n := len(must.Get(s.store.keys(chunkPrefix(h.spooled.ID)))(t)); n != 2 {
 		t.Errorf("%d chunks are in the spool, want the 2 undamaged ones", n)
 	}
@@ -212,7 +212,7 @@ func TestInterruptedSalvageContinues(t *testing.T) {
 			t.Errorf("interrupted after %d entries: the salvage did not continue", k)
 		}
 		h.check(t, s)
-		shut(t, s)
+		closeSpool(t, s)
 	}
 }
 
@@ -220,6 +220,6 @@ func TestSalvageInterruptedBetweenRenames(t *testing.T) {
 	h := newHerd(t)
 	must.Do(t, os.Rename(filepath.Join(h.dir, storeDir), filepath.Join(h.dir, salvageDir)))
 	s := open(t, h.dir)
-	defer func() { shut(t, s) }()
+	defer func() { closeSpool(t, s) }()
 	h.check(t, s)
 }

@@ -35,7 +35,7 @@ func open(t testing.TB, dir string, change ...func(*Options)) *Spool {
 	return s
 }
 
-func shut(t testing.TB, s *Spool) {
+func closeSpool(t testing.TB, s *Spool) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func shut(t testing.TB, s *Spool) {
 
 func opened(t testing.TB, change ...func(*Options)) *Spool {
 	s := open(t, t.TempDir(), change...)
-	t.Cleanup(func() { shut(t, s) })
+	t.Cleanup(func() { closeSpool(t, s) })
 	return s
 }
 
@@ -106,7 +106,7 @@ func TestLifeAcrossRestarts(t *testing.T) {
 	if n := must.Get(s.NextSession())(t); n != 1 {
 		t.Fatalf("first session is %d, want 1", n)
 	}
-	shut(t, s)
+	closeSpool(t, s)
 
 	s = open(t, dir)
 	b, m := content(r.ID, 1, size)
@@ -128,10 +128,10 @@ func TestLifeAcrossRestarts(t *testing.T) {
 		t.Fatalf("transfer, pause or session lost in a restart: %+v", after)
 	}
 	confirm(t, s, r.ID)
-	shut(t, s)
+	closeSpool(t, s)
 
 	s = open(t, dir)
-	defer shut(t, s)
+	defer closeSpool(t, s)
 	after, _ = s.Records.Get(r.ID)
 	if after.State != Reclaimed || chunkCount(t, s) != 0 {
 		t.Fatalf("confirmed footage is %s with %d chunks, want reclaimed without", after.State, chunkCount(t, s))

@@ -25,9 +25,9 @@ const valueThreshold = 32
 // store is the Badger database below every part of the spool: synced transactions, keys,
 // and the garbage that deletions leave. It is safe for concurrent use.
 type store struct {
-	o   Options
-	db  *badger.DB
-	ram *resident
+	o        Options
+	db       *badger.DB
+	resident *resident
 
 	// gate is held for reading by writers, and for writing by garbage collection.
 	gate sync.RWMutex

@@ -11,7 +11,9 @@ type Uploads struct {
 }
 
 // Begin marks the begin of the upload, also of going on after an interruption.
-func (u *Uploads) Begin(id footage.ID) (Record, error) { return u.records.move(id, Upload, nil, nil) }
+func (u *Uploads) Begin(id footage.ID) (Record, error) {
+	return u.records.applyEvent(id, Upload, nil, nil)
+}
 
 // SetTransfer saves the state of one part's upload.
 func (u *Uploads) SetTransfer(id footage.ID, p Part, t Transfer) error {
@@ -27,14 +29,14 @@ func (u *Uploads) SetSent(id footage.ID, p Part, offset int64, rate float64) {
 
 // Accept marks that the cloud has received every byte.
 func (u *Uploads) Accept(id footage.ID) error {
-	_, err := u.records.move(id, Accept, nil, nil)
+	_, err := u.records.applyEvent(id, Accept, nil, nil)
 	return err
 }
 
 // Confirm marks that the cloud's digest and size equal the manifest's. duplicateOf is the
 // footage under which the cloud had the content before, "" if it had not.
 func (u *Uploads) Confirm(id, duplicateOf footage.ID) error {
-	_, err := u.records.move(id, Confirm, func(r *Record) {
+	_, err := u.records.applyEvent(id, Confirm, func(r *Record) {
 		r.DuplicateOf, r.HashFaults, r.IDsTaken = duplicateOf, 0, 0
 	}, nil)
 	return err

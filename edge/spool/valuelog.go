@@ -74,7 +74,7 @@ func scanEntries(w *window, visit func(entry) error) ([]span, error) {
 	// bad is where the damage began; dirty is the end of its last byte that is not zero.
 	bad, dirty := int64(-1), int64(-1)
 	for {
-		b, err := w.need(longestEntry)
+		b, err := w.peek(longestEntry)
 		if err != nil {
 			return damage, err
 		}
@@ -167,8 +167,8 @@ type window struct {
 	end  bool
 }
 
-// need returns the next n bytes, fewer at the end of the file.
-func (w *window) need(n int) ([]byte, error) {
+// peek returns the next n bytes, fewer at the end of the file.
+func (w *window) peek(n int) ([]byte, error) {
 	if w.to-w.from < n && !w.end {
 		if w.buf == nil {
 			w.buf = make([]byte, 2*n)

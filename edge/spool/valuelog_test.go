@@ -14,7 +14,7 @@ func FuzzScanEntries(f *testing.F) {
 	r := fill(f, s, "/card/a.mp4", 1, 300)
 	names := must.Get(logFiles(s.store.path(), ".vlog"))(f)
 	b := must.Get(os.ReadFile(filepath.Join(s.store.path(), names[len(names)-1])))(f)
-	shut(f, s)
+	closeSpool(f, s)
 	f.Add(b[:4000])
 	f.Add([]byte(r.ID))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -12,7 +12,7 @@ func Line(s Status) string {
 	toSend := s.Totals[PhaseCaptured] + s.Totals[PhaseSpooling] + s.Totals[PhaseSpooled] + s.Totals[PhaseUploading]
 	parts := []string{fmt.Sprintf("%d to send", toSend), "link " + string(s.Link.State), inBytes(s.Disk.Free) + " free"}
 	if s.Broker.Enabled {
-		parts = append(parts, "broker "+when(s.Broker.Up, "up", "down"))
+		parts = append(parts, "broker "+ifElse(s.Broker.Up, "up", "down"))
 	}
 	if n := s.Totals[PhaseQuarantined]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d quarantined", n))
@@ -21,7 +21,7 @@ func Line(s Status) string {
 		parts = append(parts, "paused by an operator")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
-		parts = append(parts, "ALARM "+name+": "+clean(s.Alarms[name]))
+		parts = append(parts, "ALARM "+name+": "+escaped(s.Alarms[name]))
 	}
 	return strings.Join(parts, ", ")
 }

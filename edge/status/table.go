@@ -18,7 +18,7 @@ import (
 func WriteTable(w io.Writer, s Status) error {
 	writeHead(w, s)
 	for _, l := range s.FlightLogs {
-		fmt.Fprintf(w, "log     %s of footage %s: %s%s\n", clean(l.Path), l.Footage, l.State, detail(cmp.Or(l.Reason, l.Waiting)))
+		fmt.Fprintf(w, "log     %s of footage %s: %s%s\n", escaped(l.Path), l.Footage, l.State, detail(cmp.Or(l.Reason, l.Waiting)))
 	}
 	if len(s.Footage) == 0 {
 		return nil
@@ -27,7 +27,7 @@ func WriteTable(w io.Writer, s Status) error {
 	fmt.Fprintf(t, "\nNAME\tSIZE\tPHASE\tPROGRESS\tCOUNT\tNOTE\tID\n")
 	for _, f := range s.Footage {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			shorten(clean(f.Name)), inBytes(f.Size), f.Phase, progress(f), counted(f), note(f), f.ID)
+			shorten(escaped(f.Name)), inBytes(f.Size), f.Phase, progress(f), counted(f), note(f), f.ID)
 	}
 	return t.Flush()
 }
@@ -36,35 +36,35 @@ func WriteTable(w io.Writer, s Status) error {
 func writeHead(w io.Writer, s Status) {
 	a := s.Agent
 	fmt.Fprintf(w, "%s/%s  edge-agent %s  session %d  up %s%s\n", a.Site, a.Device, a.Version, a.Session,
-		(time.Duration(a.Uptime) * time.Second).String(), when(a.Paused, "  PAUSED by an operator", ""))
+		(time.Duration(a.Uptime) * time.Second).String(), ifElse(a.Paused, "  PAUSED by an operator", ""))
 	fmt.Fprintf(w, "link    %s%s\n", s.Link.State, detail(s.Link.Detail))
 	writeUplink(w, s.Uplink)
 	switch {
 	case !s.Broker.Enabled:
 		fmt.Fprintln(w, "broker  off (mqtt.url is empty)")
 	default:
-		dropped := when(s.Broker.Dropped > 0, fmt.Sprintf(", %d DROPPED", s.Broker.Dropped), "")
-		fmt.Fprintf(w, "broker  %s, %d messages queued%s%s\n", when(s.Broker.Up, "up", "down"), s.Broker.Waiting, dropped,
+		dropped := ifElse(s.Broker.Dropped > 0, fmt.Sprintf(", %d DROPPED", s.Broker.Dropped), "")
+		fmt.Fprintf(w, "broker  %s, %d messages queued%s%s\n", ifElse(s.Broker.Up, "up", "down"), s.Broker.Waiting, dropped,
 			detail(s.Broker.Detail))
 	}
 	fmt.Fprintf(w, "disk    %s free of %s, spool uses %s%s, %.0f %% full%s\n", inBytes(s.Disk.Free), inBytes(s.Disk.Total),
 		inBytes(s.Disk.Spool),
-		when(s.Disk.Quota > 0, " of its "+inBytes(s.Disk.Quota), ""), s.Disk.Percent,
-		when(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
+		ifElse(s.Disk.Quota > 0, " of its "+inBytes(s.Disk.Quota), ""), s.Disk.Percent,
+		ifElse(s.Disk.Alarm != "", "  ALARM: "+s.Disk.Alarm, ""))
 	hint := ""
 	if s.ClockHint != nil {
 		hint = s.ClockHint.Text
 	}
 	fmt.Fprintf(w, "clock   %s%s\n", s.Clock, detail(hint))
 	for _, f := range s.Folders {
-		fmt.Fprintf(w, "folder  %s  %s\n", f.Path, when(f.Fault == "", fmt.Sprintf("%d videos", f.Files),
+		fmt.Fprintf(w, "folder  %s  %s\n", f.Path, ifElse(f.Fault == "", fmt.Sprintf("%d videos", f.Files),
 			"not readable: "+f.Fault))
 		for _, k := range f.Skipped {
-			fmt.Fprintf(w, "        not taken: %s\n", clean(k.String()))
+			fmt.Fprintf(w, "        not taken: %s\n", escaped(k.String()))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
-		fmt.Fprintf(w, "ALARM   %s\n", clean(s.Alarms[name]))
+		fmt.Fprintf(w, "ALARM   %s\n", escaped(s.Alarms[name]))
 	}
 	var sums []string
 	for _, p := range Phases() {
@@ -72,20 +72,20 @@ func writeHead(w io.Writer, s Status) {
 			sums = append(sums, fmt.Sprintf("%d %s", n, p))
 		}
 	}
-	fmt.Fprintf(w, "footage %s\n", when(len(sums) == 0, "none yet", strings.Join(sums, ", ")))
+	fmt.Fprintf(w, "footage %s\n", ifElse(len(sums) == 0, "none yet", strings.Join(sums, ", ")))
 }
 
-func when(yes bool, then, otherwise string) string {
+func ifElse(yes bool, then, otherwise string) string {
 	if yes {
 		return then
 	}
 	return otherwise
 }
 
-func detail(s string) string { return when(s != "", ": "+clean(s), "") }
+func detail(s string) string { return ifElse(s != "", ": "+escaped(s), "") }
 
-// clean escapes what could break the table or the terminal, or hide or turn text.
-func clean(s string) string { return footage.SafeText(s) }
+// escaped escapes what could break the table or the terminal, or hide or turn text.
+func escaped(s string) string { return footage.SafeText(s) }
 
 // shorten cuts a long name in the middle, because its end has the number. The JSON form
 // has the whole name.
@@ -103,7 +103,7 @@ func progress(f Footage) string {
 	case PhaseSpooling:
 		return fmt.Sprintf("%.0f %%", f.Percent)
 	case PhaseUploading:
-		return fmt.Sprintf("%.0f %%%s", f.Percent, when(f.Rate > 0, "  "+inBytes(int64(f.Rate))+"/s", ""))
+		return fmt.Sprintf("%.0f %%%s", f.Percent, ifElse(f.Rate > 0, "  "+inBytes(int64(f.Rate))+"/s", ""))
 	case PhaseCounting:
 		eta := ""
 		if f.Job.ETASeconds != nil {
@@ -151,7 +151,7 @@ func note(f Footage) string {
 	if f.DuplicateOf != "" {
 		parts = append(parts, "same content as "+string(f.DuplicateOf))
 	}
-	return when(len(parts) > 0, clean(strings.Join(parts, "; ")), "-")
+	return ifElse(len(parts) > 0, escaped(strings.Join(parts, "; ")), "-")
 }
 
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }

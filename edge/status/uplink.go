@@ -10,7 +10,7 @@ import (
 
 // writeUplink prints the use of the link, and the differences between spool and cloud.
 func writeUplink(w io.Writer, r uplink.Report) {
-	ordered := func(yes bool) string { return when(yes, " (ordered)", "") }
+	ordered := func(yes bool) string { return ifElse(yes, " (ordered)", "") }
 	parts := []string{string(r.Order) + " first"}
 	if r.Limit > 0 {
 		parts = append(parts, "at most "+inBytes(r.Limit)+"/s"+ordered(r.LimitOrdered))
@@ -20,7 +20,7 @@ func writeUplink(w io.Writer, r uplink.Report) {
 	if len(r.Windows) > 0 {
 		parts = append(parts, "windows "+strings.Join(r.Windows, " "))
 	}
-	parts = append(parts, when(r.Metered, "metered", "not metered")+ordered(r.MeteredOrdered))
+	parts = append(parts, ifElse(r.Metered, "metered", "not metered")+ordered(r.MeteredOrdered))
 	if r.ThumbnailsOnly {
 		parts = append(parts, "only thumbnails are sent")
 	}
@@ -38,12 +38,12 @@ func writeUplink(w io.Writer, r uplink.Report) {
 		fmt.Fprintf(w, "cloud   %d compared at %s%s\n", c.Checked, c.At.UTC().Format("2006-01-02 15:04 UTC"), corrections(c))
 	}
 	for _, f := range c.Faults {
-		fmt.Fprintf(w, "        FAULT: %s\n", clean(f))
+		fmt.Fprintf(w, "        FAULT: %s\n", escaped(f))
 	}
 }
 
 func spent(s uplink.Spent) string {
-	return inBytes(s.Used) + when(s.Limit > 0, " of "+inBytes(s.Limit), "")
+	return inBytes(s.Used) + ifElse(s.Limit > 0, " of "+inBytes(s.Limit), "")
 }
 
 // corrections names every count that is not zero.
@@ -58,5 +58,5 @@ func corrections(c uplink.Reconciliation) string {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
 		}
 	}
-	return when(len(parts) > 0, ": "+strings.Join(parts, ", "), ": all agree")
+	return ifElse(len(parts) > 0, ": "+strings.Join(parts, ", "), ": all agree")
 }

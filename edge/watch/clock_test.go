@@ -23,16 +23,16 @@ func TestStableWindowIgnoresFileTimes(t *testing.T) {
 			write(t, filepath.Join(dir, name), "cows")
 			setTime(name, when)
 		}
-		pass(9 * time.Second)
+		wait(9 * time.Second)
 		if got := b.names(); len(got) != 0 {
 			t.Errorf("captured %v within the stable window, want nothing", got)
 		}
 		setTime("now.mp4", time.Unix(120, 0)) // the drone's clock is set back while it writes
-		pass(8 * time.Second)
+		wait(8 * time.Second)
 		if got := b.names(); !slices.Equal(got, []string{"future.mp4", "past.mp4"}) {
 			t.Errorf("captured %v, want the two files with an unchanged time", got)
 		}
-		pass(10 * time.Second)
+		wait(10 * time.Second)
 		if got := b.names(); len(got) != 3 {
 			t.Errorf("captured %v, want all three files", got)
 		}

@@ -81,7 +81,7 @@ func TestReplacedFileIsOfferedAgain(t *testing.T) {
 			write(t, path+".tmp", content)
 			must.Do(t, os.Chtimes(path+".tmp", at, at))
 			must.Do(t, os.Rename(path+".tmp", path))
-			pass(time.Minute)
+			wait(time.Minute)
 		}
 		found := b.all()
 		if len(found) != 3 || found[0].Video.Print == found[1].Video.Print || found[1].Video.Print == found[2].Video.Print {
@@ -96,21 +96,21 @@ func TestLateFlightLog(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *recorder, w *Watcher) {
 		video, log := filepath.Join(dir, "DJI_0001.MP4"), filepath.Join(dir, "DJI_0001.SRT")
 		write(t, video, mp4Head)
-		pass(20 * time.Second)
+		wait(20 * time.Second)
 		write(t, log, "1\n")
-		pass(5 * time.Second)
+		wait(5 * time.Second)
 		grow(t, log)
-		pass(9 * time.Second)
+		wait(9 * time.Second)
 		if got := b.all(); len(got) != 1 || got[0].Telemetry != nil {
 			t.Fatalf("captured %+v, want the video only while the log grows", got)
 		}
-		pass(10 * time.Second)
+		wait(10 * time.Second)
 		if got := b.all(); len(got) != 2 || got[1].Telemetry == nil || got[1].Video != got[0].Video {
 			t.Fatalf("captured %+v, want the video and its log", got)
 		}
 		must.Do(t, os.Remove(video))
 		grow(t, log)
-		pass(time.Minute)
+		wait(time.Minute)
 		got := b.all()
 		if len(got) != 3 || got[2].Video.Path != "" || got[2].Telemetry.Size != 10 {
 			t.Fatalf("captured %+v, want the log alone", got)
@@ -118,7 +118,7 @@ func TestLateFlightLog(t *testing.T) {
 		if f := w.Folders()[0]; len(f.Skipped) != 0 {
 			t.Errorf("a log whose video is known is listed: %v", f.Skipped)
 		}
-		pass(time.Hour)
+		wait(time.Hour)
 		if len(b.all()) != 3 {
 			t.Errorf("captured %+v, want the log once", b.all())
 		}
@@ -130,12 +130,12 @@ func TestLoneFlightLog(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *recorder, w *Watcher) {
 		b.setFail(ErrNoVideo)
 		write(t, filepath.Join(dir, "DJI_0001.SRT"), "1\n")
-		pass(time.Minute)
+		wait(time.Minute)
 		if f := w.Folders()[0]; len(f.Skipped) != 1 || f.Skipped[0].Reason != LoneLog {
 			t.Errorf("got %v, want the log", f.Skipped)
 		}
 		b.setFail(nil)
-		pass(2 * time.Minute)
+		wait(2 * time.Minute)
 		if f := w.Folders()[0]; len(b.all()) != 1 || len(f.Skipped) != 0 {
 			t.Errorf("captured %+v, listed %v, want the log captured and not listed", b.all(), f.Skipped)
 		}

@@ -204,7 +204,7 @@ func (w *Watcher) scanFolder(ctx context.Context, i int, folder string, scan int
 	if err != nil {
 		return nil, err
 	}
-	w.dropOldMount(i, root, volume)
+	w.forgetOldMount(i, root, volume)
 	got := newListing(root)
 	if err := got.walk(ctx); err != nil {
 		return nil, err
@@ -236,8 +236,8 @@ func (w *Watcher) scanFolder(ctx context.Context, i int, folder string, scan int
 	return got, nil
 }
 
-// dropOldMount forgets the files below a folder on which another card is mounted now.
-func (w *Watcher) dropOldMount(i int, root string, v cardfile.Volume) {
+// forgetOldMount forgets the files below a folder on which another card is mounted now.
+func (w *Watcher) forgetOldMount(i int, root string, v cardfile.Volume) {
 	if was := w.mounts[i]; was != 0 && was != v.Mount {
 		for path := range w.files {
 			if strings.HasPrefix(path, root+string(filepath.Separator)) {
@@ -290,7 +290,7 @@ func (w *Watcher) offer(f File, logs map[string]seen) {
 		return
 	}
 	w.identify(&finding.Video)
-	w.pass(finding)
+	w.offerFinding(finding)
 }
 
 // offerLone passes a flight log without a video to the sink and reports whether the sink knows its video.
@@ -301,12 +301,12 @@ func (w *Watcher) offerLone(f File) bool {
 	}
 	w.identify(&f)
 	t.next = time.Now().Add(loneRetry)
-	t.matched = w.pass(Finding{Telemetry: &f})
+	t.matched = w.offerFinding(Finding{Telemetry: &f})
 	return t.matched
 }
 
-// pass passes a finding to the sink, unless it is known, and reports whether the sink has it now.
-func (w *Watcher) pass(f Finding) bool {
+// offerFinding passes a finding to the sink, unless it is known, and reports whether the sink has it now.
+func (w *Watcher) offerFinding(f Finding) bool {
 	path := f.Video.Path
 	if path == "" {
 		path = f.Telemetry.Path

@@ -110,8 +110,8 @@ func watching(t *testing.T, f func(t *testing.T, dir string, b *recorder, w *Wat
 	})
 }
 
-// pass lets time pass in the bubble and waits until the watcher is idle.
-func pass(d time.Duration) {
+// wait lets time pass in the bubble and waits until the watcher is idle.
+func wait(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()
 }
@@ -151,7 +151,7 @@ func TestCardLayout(t *testing.T) {
 		if err := os.Symlink(filepath.Join(dir, "top.mov"), filepath.Join(dir, "link.mov")); err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Minute)
+		wait(time.Minute)
 		if want := []string{"DJI_0001.MP4", "DJI_20261122_0001_D.MP4", "top.mov"}; !slices.Equal(b.names(), want) {
 			t.Errorf("captured %v, want %v", b.names(), want)
 		}
@@ -180,22 +180,22 @@ func TestGrowingFileIsNotCaptured(t *testing.T) {
 		p := filepath.Join(dir, "a.mp4")
 		write(t, p, "x")
 		for range 20 {
-			pass(7 * time.Second)
+			wait(7 * time.Second)
 			grow(t, p)
 			if len(b.all()) > 0 {
 				t.Fatal("captured while it grows")
 			}
 		}
-		pass(9 * time.Second)
+		wait(9 * time.Second)
 		if len(b.all()) > 0 {
 			t.Fatal("captured within the stable window")
 		}
-		pass(10 * time.Second)
+		wait(10 * time.Second)
 		if len(b.all()) != 1 || b.all()[0].Video.Size != 81 {
 			t.Fatalf("captured %+v, want the whole file once", b.all())
 		}
 		grow(t, p) // with another size it is another file
-		pass(time.Minute)
+		wait(time.Minute)
 		if len(b.all()) != 2 {
 			t.Errorf("captured %+v, want the longer file as well", b.all())
 		}
@@ -217,14 +217,14 @@ func TestStalledCopyIsNotCaptured(t *testing.T) {
 		}
 		detects := cardfile.HasWriter(probe)
 		_ = probe.Close()
-		pass(5 * time.Minute)
+		wait(5 * time.Minute)
 		if detects && len(b.all()) != 0 {
 			t.Error("captured while a process has it open for writing")
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Minute)
+		wait(time.Minute)
 		if len(b.all()) != 1 {
 			t.Errorf("captured %+v after the writer closed the file, want it once", b.all())
 		}
@@ -235,11 +235,11 @@ func TestFileRenamedIntoPlaceIsCaptured(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *recorder, _ *Watcher) {
 		p := filepath.Join(dir, "a.mp4.tmp")
 		write(t, p, "whole")
-		pass(time.Hour)
+		wait(time.Hour)
 		if err := os.Rename(p, filepath.Join(dir, "a.mp4")); err != nil {
 			t.Fatal(err)
 		}
-		pass(20 * time.Second)
+		wait(20 * time.Second)
 		if len(b.all()) != 1 {
 			t.Errorf("captured %+v, want the renamed file once", b.all())
 		}
@@ -252,16 +252,16 @@ func TestSidecars(t *testing.T) {
 		write(t, filepath.Join(dir, "DJI_0002.MP4"), "x")
 		write(t, filepath.Join(dir, "DJI_0003.MP4"), "x")
 		write(t, filepath.Join(dir, "dji_0001.srt"), "telemetry")
-		pass(12500 * time.Millisecond)
+		wait(12500 * time.Millisecond)
 		write(t, filepath.Join(dir, "DJI_0002.SRT"), "late telemetry")
 		if len(b.all()) != 1 || b.all()[0].Telemetry == nil || filepath.Base(b.all()[0].Telemetry.Path) != "dji_0001.srt" {
 			t.Fatalf("captured %+v, want the first file with its telemetry", b.all())
 		}
-		pass(5 * time.Second)
+		wait(5 * time.Second)
 		if got := b.names(); !slices.Equal(got, []string{"DJI_0001.MP4", "DJI_0003.MP4"}) || b.all()[1].Telemetry != nil {
 			t.Fatalf("captured %+v, want the third file as well, without telemetry", b.all())
 		}
-		pass(20 * time.Second)
+		wait(20 * time.Second)
 		if len(b.all()) != 3 || b.all()[2].Telemetry == nil {
 			t.Fatalf("captured %+v, want the second file as well, with its late telemetry", b.all())
 		}
@@ -272,12 +272,12 @@ func TestEmptyFile(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *recorder, _ *Watcher) {
 		write(t, filepath.Join(dir, "empty.mp4"), "")
 		write(t, filepath.Join(dir, "late.mp4"), "")
-		pass(40 * time.Second)
+		wait(40 * time.Second)
 		write(t, filepath.Join(dir, "late.mp4"), "content")
 		if len(b.all()) != 0 {
 			t.Fatalf("captured %+v, want no empty file yet", b.all())
 		}
-		pass(10 * time.Minute)
+		wait(10 * time.Minute)
 		if len(b.all()) != 2 {
 			t.Fatalf("captured %+v, want both files", b.all())
 		}
@@ -293,9 +293,9 @@ func TestFolderDisappearsAndReturns(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *recorder, w *Watcher) {
 		b.setFail(errors.New("spool is full"))
 		write(t, filepath.Join(dir, "a.mp4"), "x")
-		pass(time.Minute)
+		wait(time.Minute)
 		b.setFail(nil)
-		pass(5 * time.Second)
+		wait(5 * time.Second)
 		if len(b.all()) != 1 {
 			t.Fatal("the file is not offered again after a failed capture")
 		}
@@ -303,14 +303,14 @@ func TestFolderDisappearsAndReturns(t *testing.T) {
 		if err := os.Rename(dir, away); err != nil {
 			t.Fatal(err)
 		}
-		pass(5 * time.Second)
+		wait(5 * time.Second)
 		if f := w.Folders()[0]; !strings.Contains(f.Fault, "no such file") {
 			t.Errorf("missing folder: got %+v, want its fault", f)
 		}
 		if err := os.Rename(away, dir); err != nil {
 			t.Fatal(err)
 		}
-		pass(time.Minute)
+		wait(time.Minute)
 		if f := w.Folders()[0]; f.Fault != "" || len(b.all()) != 1 {
 			t.Errorf("folder back: %+v, captured %+v, want no fault and no second capture", f, b.all())
 		}
