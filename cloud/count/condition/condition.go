@@ -43,7 +43,10 @@ const (
 	strongest     = 150  // and are as strong as this;
 	rainbowSpread = 40   // a palette of many hues has colors that differ by this much,
 	rainbowStrong = 0.5  // and strong colors in this share of the points,
-	rainbowHues   = 4    // of this many hues or of few that are as strong as this
+	rainbowHues   = 4    // of this many hues or of few that are as strong as this;
+	gaudyShare    = 0.7  // this share is enough when
+	gaudyStrong   = 0.9  // this share of the points has strong colors,
+	gaudyHues     = 5    // of this many hues
 
 	blurContrast = 2.5  // a blurred picture has at least this contrast between distant places,
 	blurDetail   = 0.22 // and less than this share of it between neighbors, in one direction at least
@@ -94,9 +97,9 @@ func isPalette(m measures) bool {
 	vivid := m.color > strongest
 	iron := p.byBrightness > paletteShare &&
 		(p.spread > ironSpread && p.hues >= ironHues || p.spread > tintSpread && vivid)
-	rainbow := p.byHue > paletteShare && p.spread > rainbowSpread && p.strong > rainbowStrong &&
-		(p.hues >= rainbowHues || vivid)
-	return iron || rainbow
+	rainbow := p.byHue > paletteShare && p.strong > rainbowStrong && (p.hues >= rainbowHues || vivid)
+	gaudy := p.byHue > gaudyShare && p.strong > gaudyStrong && p.hues >= gaudyHues
+	return iron || p.spread > rainbowSpread && (rainbow || gaudy)
 }
 
 // isBlurred recognizes a picture without fine differences in one direction: of a blur by motion, or in all of them.
