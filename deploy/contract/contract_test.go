@@ -161,7 +161,7 @@ func testProgress(t *testing.T, c *cloud) {
 	}
 	before, err := station.Footage(ctx, "counting")
 	if err != nil || before.Job == nil {
-		t.Fatalf("%+v %v", before, err)
+		t.Fatalf("got before %+v, error %v", before, err)
 	}
 	if !reflect.DeepEqual(before.Job.Progress,
 		want) || before.Job.State != job.Processing || before.Job.Attempt != 1 || before.Job.Updated.IsZero() {
@@ -174,7 +174,7 @@ func testProgress(t *testing.T, c *cloud) {
 	}
 	after, err := station.Footage(ctx, "counting")
 	if err != nil || after.Job == nil || after.Count == nil {
-		t.Fatalf("%+v %v", after, err)
+		t.Fatalf("got after %+v, error %v", after, err)
 	}
 	if after.Job.State != job.Done || after.Job.Percent != 100 || after.Job.Seq <= before.Job.Seq {
 		t.Errorf("job %+v after %+v", after.Job, before.Job)
@@ -345,7 +345,7 @@ func testStation(t *testing.T, c *cloud) {
 		if len(st.Footage) == 1 && st.Footage[0].Phase == status.PhaseWaiting {
 			got, err := c.client(t, c.token, nil).Footage(t.Context(), st.Footage[0].ID)
 			if err != nil || got.SHA256 != footage.Sum(content) || got.Name != "DJI_0007.MP4" || !got.Telemetry {
-				t.Errorf("%+v %v", got, err)
+				t.Errorf("got result %+v, error %v", got, err)
 			}
 			return
 		}

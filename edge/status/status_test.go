@@ -86,7 +86,7 @@ func sampleStatus() Status {
 			Count: &spool.Count{Unique: 92, Low: 88, High: 97}, CapturedFrom: footage.FromNothing,
 			FileTime: time.Date(2107, 12, 31, 0, 0, 0, 0, time.UTC)},
 		{ID: "e", Name: strings.Repeat("long", 60) + "_0042.MP4", Phase: PhaseWaiting},
-		{ID: "d", Name: "D.MP4", Phase: PhaseQuarantined, Reason: "not a video", DuplicateOf: "a"},
+		{ID: "d", Name: "D.MP4", Phase: PhaseQuarantined, Reason: "not a video", DuplicateOf: "a", UploadedAs: "d2"},
 	}
 	return s
 }
@@ -102,7 +102,7 @@ func TestTable(t *testing.T) {
 		"waiting: cloud is busy; priority 7", "broker  down, 2 messages queued", "clock   synced: GNSS gives 03:04" + `\x1b`,
 		"not readable: no such file",
 		"41 %  1.5 MiB/s", "waiting: cloud is busy", "detect 12 %  1m1s left", "17 so far", "92 (88 to 97)",
-		"not a video; same content as a", `C\x1b[2J.MP4`,
+		"not a video; same content as a; in the cloud as d2", `C\x1b[2J.MP4`,
 		"        not taken: 2 videos of a kind that cannot be read; convert them to MP4 (a.MXF, b.MXF)",
 		"log     /card/A.SRT of footage a: quarantined: refused by the cloud",
 		"captured 2025-06-01 by its flight log, the card says 1980-01-01", "time of capture unknown, the card says 2107-12-31"} {

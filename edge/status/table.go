@@ -151,6 +151,9 @@ func note(f Footage) string {
 	if f.DuplicateOf != "" {
 		parts = append(parts, "same content as "+string(f.DuplicateOf))
 	}
+	if f.UploadedAs != "" {
+		parts = append(parts, "in the cloud as "+string(f.UploadedAs))
+	}
 	return ifElse(len(parts) > 0, escaped(strings.Join(parts, "; ")), "-")
 }
 

@@ -87,7 +87,7 @@ func TestOnlyTrustedClockStartsNewDay(t *testing.T) {
 	}
 	if h := b.hold(); !strings.HasSuffix(h.detail,
 		"data budget of the month is used up: 25.0 MiB of 25.0 MiB, resumes at 00:00") {
-		t.Errorf("%+v", h)
+		t.Errorf("got hold %+v", h)
 	}
 	w.now = day("2026-12-01 00:00")
 	step("the next month", nil, "resumes at 00:00")
@@ -169,7 +169,7 @@ func TestBudgetOfADay(t *testing.T) {
 			t.Errorf("%d bytes, %+v", st.received(), rec)
 		}
 		if rep := st.up.Report(); rep.Month.Used < 20*mib || rep.Month.Used > 21*mib {
-			t.Errorf("%+v", rep.Month)
+			t.Errorf("got month %+v", rep.Month)
 		}
 	})
 }
@@ -184,14 +184,14 @@ func TestOrderEndsTheBudgetsHold(t *testing.T) {
 		st.run()
 		after(time.Minute)
 		if l := st.up.Link(); l.State != LinkHeld {
-			t.Errorf("%+v", l)
+			t.Errorf("got link %+v", l)
 		}
 		if err := st.up.SetMetered(false); err != nil {
 			t.Fatal(err)
 		}
 		after(time.Second)
 		if rec := st.record(r.ID); rec.State != spool.Reclaimed {
-			t.Errorf("%+v", rec)
+			t.Errorf("got record %+v", rec)
 		}
 		restarted := mustBudget(t, st.spool.Link, BudgetOptions{Metered: true, Day: 2 * mib})
 		if restarted.Metered() {

@@ -55,7 +55,7 @@ func TestDatesOfAnswers(t *testing.T) {
 	}
 	if len(l.dates) != 1 || l.dates[0] != "Tue, 24 Nov 2026 12:00:00 GMT" || l.took[0] <= 0 ||
 		l.took[0] > time.Since(began) {
-		t.Errorf("%+v", l)
+		t.Errorf("got link %+v", l)
 	}
 	if _, err := c.Patch(t.Context(), srv.URL+"/files/x", 0, 4, strings.NewReader("cows")); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestDatesOfAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(l.dates) != 1 {
-		t.Errorf("%+v", l)
+		t.Errorf("got link %+v", l)
 	}
 }
 

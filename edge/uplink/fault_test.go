@@ -84,7 +84,7 @@ func TestWaitsStayShortWhileBytesArrive(t *testing.T) {
 		st.run()
 		after(10 * time.Minute)
 		if rec := st.record(r.ID); rec.State != spool.Reclaimed {
-			t.Fatalf("%+v", rec)
+			t.Fatalf("got record %+v", rec)
 		}
 		if took := done.Sub(began); took > cuts*2*firstWait {
 			t.Errorf("%d cuts took %s", cuts, took)

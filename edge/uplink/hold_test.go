@@ -78,11 +78,11 @@ func TestWindow(t *testing.T) {
 			t.Errorf("%d bytes outside the window", got-sent)
 		}
 		if h := st.up.Report().Hold; h == nil || h.Reason != "window" || h.Until.UTC().Hour() != 22 {
-			t.Errorf("%+v", h)
+			t.Errorf("got hold %+v", h)
 		}
 		after(10 * time.Minute)
 		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed || st.up.Report().Hold != nil {
-			t.Errorf("%+v", rec)
+			t.Errorf("got record %+v", rec)
 		}
 		if got := st.received(); got != 20<<20 {
 			t.Errorf("%d bytes twice", got-20<<20)
@@ -102,12 +102,12 @@ func TestWindowWithoutSyncedClock(t *testing.T) {
 		st.run()
 		after(time.Minute)
 		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Uploading || rec.Waiting != "" {
-			t.Errorf("%+v", rec)
+			t.Errorf("got record %+v", rec)
 		}
 		synced.Store(true)
 		after(checkEvery + time.Second)
 		if l := st.up.Link(); l.State != LinkHeld {
-			t.Errorf("%+v", l)
+			t.Errorf("got link %+v", l)
 		}
 	})
 }
@@ -123,20 +123,20 @@ func TestMeteredLinkWaitsForTheClock(t *testing.T) {
 		clock.until(23, 0, 0) // by a clock that may be wrong
 		if l := st.up.Link(); l.State != LinkHeld || !strings.Contains(l.Detail, "the clock is not synced") ||
 			st.received() != 0 {
-			t.Errorf("%+v", l)
+			t.Errorf("got link %+v", l)
 		}
 		if err := st.up.SetMetered(false); err != nil {
 			t.Fatal(err)
 		}
 		after(time.Second)
 		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed {
-			t.Errorf("%+v", rec)
+			t.Errorf("got record %+v", rec)
 		}
 		if rep := st.up.Report(); rep.Metered || !rep.MeteredOrdered {
-			t.Errorf("%+v", rep)
+			t.Errorf("got report %+v", rep)
 		}
 		if err := st.up.ResetMetered(); err != nil || !st.up.Report().Metered || st.up.Report().MeteredOrdered {
-			t.Errorf("%v %+v", err, st.up.Report())
+			t.Errorf("got error %v, report %+v", err, st.up.Report())
 		}
 	})
 }
@@ -157,7 +157,7 @@ func TestWindowWhileTheClockIsSet(t *testing.T) {
 			return true
 		}
 		if h, _ := st.up.currentHold(); !errors.Is(h.cause, ErrWindow) || h.until.UTC().Hour() != 22 {
-			t.Errorf("%+v", h)
+			t.Errorf("got hold %+v", h)
 		}
 	})
 }
@@ -213,12 +213,12 @@ func TestPauseOutsideTheWindow(t *testing.T) {
 		st.up.SetPaused(true)
 		after(time.Minute)
 		if l := st.up.Link(); l.State != LinkPaused {
-			t.Errorf("%+v", l)
+			t.Errorf("got link %+v", l)
 		}
 		st.up.SetPaused(false)
 		after(time.Minute)
 		if l := st.up.Link(); l.State != LinkHeld {
-			t.Errorf("%+v", l)
+			t.Errorf("got link %+v", l)
 		}
 	})
 }

@@ -79,7 +79,7 @@ func TestSetLimitDuringPatch(t *testing.T) {
 			t.Errorf("%d bytes in 10 s at 256 KiB/s", got)
 		}
 		if rep := st.up.Report(); rep.Limit != 256<<10 || !rep.LimitOrdered {
-			t.Errorf("%+v", rep)
+			t.Errorf("got report %+v", rep)
 		}
 		if err := st.up.SetLimit(LimitNone); err != nil {
 			t.Fatal(err)

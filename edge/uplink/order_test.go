@@ -67,7 +67,7 @@ func TestPriorityDuringTransfer(t *testing.T) {
 			}
 			after(time.Second)
 			if rec, _ := st.spool.Records.Get(long.ID); rec.State != spool.Uploading {
-				t.Errorf("%+v", rec)
+				t.Errorf("got record %+v", rec)
 			}
 			after(time.Minute)
 			if got := strings.Join(st.order(), " "); got != want {

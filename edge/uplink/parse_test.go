@@ -67,7 +67,7 @@ func FuzzParseProblem(f *testing.F) {
 		p := ParseProblem(status, body)
 		if !utf8.ValidString(p.Detail) || strings.ContainsAny(p.Detail, "\n\r\x00\x1b") ||
 			utf8.RuneCountInString(p.Detail) > maxDetail+1 {
-			t.Fatalf("%q", p.Detail)
+			t.Fatalf("got detail %q", p.Detail)
 		}
 		if classOf(p) == nil {
 			t.Fatal("no class")

@@ -102,7 +102,7 @@ func TestProxyAndPrivateAuthority(t *testing.T) {
 			}
 			rec := st.record(r.ID)
 			if (rec.State == spool.Reclaimed) != (c.want == "") || !strings.Contains(rec.Waiting, c.want) {
-				t.Errorf("%+v", rec)
+				t.Errorf("got record %+v", rec)
 			}
 			if (p.tunnels.Load() > before) != c.tunnels {
 				t.Errorf("%d tunnels", p.tunnels.Load()-before)

@@ -83,12 +83,12 @@ func TestReconciliation(t *testing.T) {
 		}
 		// The waiting one and the lost one were sent.
 		if got := len(st.cloud.Order) - posts; got != 4 {
-			t.Errorf("%v", st.cloud.Order[posts:])
+			t.Errorf("got requests %v", st.cloud.Order[posts:])
 		}
 		rep := st.up.Report().Reconciliation
 		if rep.Checked != 7 || rep.Confirmed != 1 || rep.Resent != 1 || rep.Reread != 1 || rep.Lost != 1 ||
 			rep.Different != 1 || rep.Pending != 0 || rep.At.IsZero() {
-			t.Errorf("%+v", rep)
+			t.Errorf("got report %+v", rep)
 		}
 		if text := strings.Join(rep.Faults, "\n"); !strings.Contains(text, "lost ("+string(lost.ID)+"): footage is missing") ||
 			!strings.Contains(text, "other content under this id") {
@@ -115,7 +115,7 @@ func TestReconciliationWithPortal(t *testing.T) {
 		after(time.Minute)
 		for _, id := range ids {
 			if r := st.record(id); r.State != spool.Reclaimed {
-				t.Errorf("%+v", r)
+				t.Errorf("got record %+v", r)
 			}
 		}
 		if rep := st.up.Report().Reconciliation; rep.Checked != 0 || rep.Lost != 0 || rep.Pending != 2 || rep.Detail == "" ||

@@ -17,8 +17,8 @@ import (
 // causes a dozen.
 const gatherRoutes = time.Second
 
-// WatchRoutes calls changed, at most once a second, after the kernel has a new route or
-// address, as after a modem comes up. It returns nil after a stop by ctx, and an error when
+// WatchRoutes calls changed after the kernel has a new route or address, as after a modem
+// comes up. It calls changed at most once a second. It returns nil after a stop by ctx, and an error when
 // the kernel does not report routes (rtnetlink(7)).
 func WatchRoutes(ctx context.Context, changed func()) error {
 	f, err := openRoutes()

@@ -62,7 +62,7 @@ func TestForeignIDIsReplaced(t *testing.T) {
 			got := st.waitFor("sent", r.ID, reclaimed)
 			st.waitFor("the next footage", next.ID, reclaimed)
 			if got.UploadedAs == "" || got.UploadedAs == r.ID || got.CloudID() != got.UploadedAs || got.IDsTaken != 0 {
-				t.Errorf("%+v", got)
+				t.Errorf("got result %+v", got)
 			}
 			st.cloud.Lock()
 			defer st.cloud.Unlock()
@@ -93,7 +93,7 @@ func TestIDOfOwnOtherFileIsReplaced(t *testing.T) {
 	defer st.cloud.Unlock()
 	if f := st.cloud.Footage[got.UploadedAs]; f == nil || f.SHA256 != r.SHA256 ||
 		st.cloud.Footage[r.ID].SHA256 == r.SHA256 {
-		t.Errorf("%+v", st.cloud.Footage)
+		t.Errorf("got footage of the cloud %+v", st.cloud.Footage)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestEveryIDIsRefused(t *testing.T) {
 	}
 	st.up.Wake()
 	if got = st.waitFor("sent after a retry", refused.ID, reclaimed); got.IDsTaken != 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got result %+v", got)
 	}
 }
 

@@ -62,24 +62,24 @@ func TestThumbnailsOnlyWhenMetered(t *testing.T) {
 		}
 		for _, id := range []footage.ID{plain.ID, shown.ID} {
 			if r := st.record(id); r.State != spool.Spooled || r.Waiting != ErrThumbnails.Error() || r.Video.URL != "" {
-				t.Errorf("%+v", r)
+				t.Errorf("got record %+v", r)
 			}
 		}
 		if r := st.up.Report(); !r.ThumbnailsOnly || !r.Metered {
-			t.Errorf("%+v", r)
+			t.Errorf("got record %+v", r)
 		}
 		if err := st.up.SetMetered(false); err != nil {
 			t.Fatal(err)
 		}
 		after(time.Hour)
 		if st.record(plain.ID).State != spool.Reclaimed || st.record(shown.ID).State != spool.Reclaimed {
-			t.Errorf("%+v %+v", st.record(plain.ID), st.record(shown.ID))
+			t.Errorf("got plain footage %+v, footage with a picture %+v", st.record(plain.ID), st.record(shown.ID))
 		}
 		if n := strings.Count(strings.Join(st.changes(), ","), "POST thumbnail"); n != 1 {
-			t.Errorf("%v", st.changes())
+			t.Errorf("got requests %v", st.changes())
 		}
 		if r := st.up.Report(); r.ThumbnailsOnly {
-			t.Errorf("%+v", r)
+			t.Errorf("got record %+v", r)
 		}
 	})
 }
@@ -93,7 +93,7 @@ func TestMeteredStopsRunningVideo(t *testing.T) {
 		st.run()
 		after(30 * time.Second)
 		if rec := st.record(r.ID); rec.State != spool.Uploading || !rec.Thumbnail.Done || rec.Video.Offset == 0 {
-			t.Fatalf("%+v", rec)
+			t.Fatalf("got record %+v", rec)
 		}
 		if err := st.up.SetMetered(true); err != nil {
 			t.Fatal(err)
@@ -109,7 +109,7 @@ func TestMeteredStopsRunningVideo(t *testing.T) {
 		}
 		after(time.Hour)
 		if rec := st.record(r.ID); rec.State != spool.Reclaimed {
-			t.Errorf("%+v", rec)
+			t.Errorf("got record %+v", rec)
 		}
 	})
 }

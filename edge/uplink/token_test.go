@@ -96,7 +96,7 @@ func TestTokenRenewedMidFile(t *testing.T) {
 		write(t, path, "cc_next")
 		after(11 * time.Second)
 		if rec := st.record(r.ID); rec.State != spool.Reclaimed {
-			t.Errorf("%+v", rec)
+			t.Errorf("got record %+v", rec)
 		}
 		if st.received() != 8<<20 || len(st.cloud.Uploads) != 1 {
 			t.Errorf("%d bytes in %d uploads", st.received(), len(st.cloud.Uploads))

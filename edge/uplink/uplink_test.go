@@ -33,15 +33,15 @@ func TestTelemetryThenVideoThenConfirmed(t *testing.T) {
 	defer st.cloud.Unlock()
 	if want := []string{"POST telemetry", "DONE telemetry", "POST video", "DONE video"}; !slices.Equal(st.cloud.Order,
 		want) {
-		t.Errorf("%v", st.cloud.Order)
+		t.Errorf("got requests %v", st.cloud.Order)
 	}
 	for _, u := range st.cloud.Uploads {
 		if u.Meta.Footage != r.ID || u.Raw["device"] != "" {
-			t.Errorf("%v", u.Meta)
+			t.Errorf("got metadata %v", u.Meta)
 		}
 	}
 	if st.up.Link().State != LinkUp {
-		t.Errorf("%+v", st.up.Link())
+		t.Errorf("got link %+v", st.up.Link())
 	}
 }
 
@@ -89,7 +89,7 @@ func TestResumeAfterRestartUsesTheServersOffset(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []string{"0", "5242880"}; !slices.Equal(patches, want) {
-		t.Errorf("%v", patches)
+		t.Errorf("got requests %v", patches)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestLostUploads(t *testing.T) {
 	}
 	st.up.SetPaused(false)
 	if got := st.waitFor("confirmed", r2.ID, reclaimed); got.DuplicateOf != "first" {
-		t.Errorf("%+v", got)
+		t.Errorf("got result %+v", got)
 	}
 	st.cloud.Lock()
 	defer st.cloud.Unlock()
@@ -216,7 +216,7 @@ func TestPause(t *testing.T) {
 	r := st.add("p.mp4", 1<<20, false)
 	st.run()
 	if st.up.Link().State != LinkPaused || !st.up.Paused() {
-		t.Errorf("%+v", st.up.Link())
+		t.Errorf("got link %+v", st.up.Link())
 	}
 	st.up.SetPaused(false)
 	st.waitFor("resumed", r.ID, reclaimed)
@@ -307,14 +307,14 @@ func TestKickMakesTheNextWaitShort(t *testing.T) {
 		st.run()
 		after(20 * time.Minute)
 		if st.up.Link().State != LinkDown {
-			t.Errorf("%+v", st.up.Link())
+			t.Errorf("got link %+v", st.up.Link())
 		}
 		st.up.Kick() // the link is still down
 		after(time.Second)
 		up.Store(true)
 		after(5 * time.Second) // the next wait takes seconds, not minutes
 		if rec, _ := st.spool.Records.Get(r.ID); rec.State != spool.Reclaimed {
-			t.Errorf("%+v", rec)
+			t.Errorf("got record %+v", rec)
 		}
 	})
 }

@@ -61,18 +61,18 @@ func TestChecksum(t *testing.T) {
 		}
 		if r := s.checked(path, c.from, body,
 			c.sum(part)); r.status != http.StatusNoContent || r.header.Get("Upload-Offset") != strconv.Itoa(c.to) {
-			t.Fatalf("%d %v %s", r.status, r.header, r.body)
+			t.Fatalf("got status %d, headers %v, body %s", r.status, r.header, r.body)
 		}
 	}
 	if f := s.footageOf(path); f.SHA256 != footage.Sum(content) || !bytes.Equal(s.blob(f.BlobKey), content) {
-		t.Fatalf("%+v", f)
+		t.Fatalf("got footage %+v", f)
 	}
 	// A complete upload accepts no more bytes and checks no checksum.
 	s.want(s.checked(path, len(content), strings.NewReader("more"), sha256Of([]byte("more"))),
 		http.StatusRequestEntityTooLarge, wire.SlugTooLarge)
 	s.want(s.checked(path, len(content), nil, sha256Of([]byte("more"))), statusChecksumMismatch, wire.SlugChecksumMismatch)
 	if r := s.checked(path, len(content), nil, sha256Of(nil)); r.status != http.StatusNoContent {
-		t.Fatalf("%d %s", r.status, r.body)
+		t.Fatalf("got status %d, body %s", r.status, r.body)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestChecksumRefused(t *testing.T) {
 	c := s.rawPatch(path, 0, maxChecked+1, nil, "Upload-Checksum: "+good)
 	answer := make([]byte, 32)
 	if _, err := io.ReadFull(c, answer); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 413") {
-		t.Fatalf("%q %v", answer, err)
+		t.Fatalf("got answer %q, error %v", answer, err)
 	}
 }
 
@@ -127,11 +127,11 @@ func TestChecksumAtCreation(t *testing.T) {
 	}
 	r := post(sha256Of(content[:4000]), "Content-Type", octets)
 	if r.status != http.StatusCreated || r.header.Get("Upload-Offset") != "4000" {
-		t.Fatalf("%d %v %s", r.status, r.header, r.body)
+		t.Fatalf("got status %d, headers %v, body %s", r.status, r.header, r.body)
 	}
 	s.wantPatch(r.header.Get("Location"), 4000, content[4000:])
 	if f := s.footageOf(r.header.Get("Location")); f.SHA256 != footage.Sum(content) {
-		t.Fatalf("%+v", f)
+		t.Fatalf("got footage %+v", f)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestChecksumOfACutRequest(t *testing.T) {
 	}
 	if r := s.checked(path, 100_000, bytes.NewReader(content[100_000:]),
 		sha1Of(content[100_000:])); r.status != http.StatusNoContent {
-		t.Fatalf("%d %s", r.status, r.body)
+		t.Fatalf("got status %d, body %s", r.status, r.body)
 	}
 	if s.footageOf(path).SHA256 != footage.Sum(content) {
 		t.Fatal("the blob differs from the upload")
@@ -183,7 +183,7 @@ func TestChecksumAfterACrash(t *testing.T) {
 	leave(path)
 	if r := s.checked(path, 0, bytes.NewReader(content),
 		sha256Of(content)); r.status != http.StatusNoContent || s.footageOf(path).SHA256 != footage.Sum(content) {
-		t.Fatalf("%d %s", r.status, r.body)
+		t.Fatalf("got status %d, body %s", r.status, r.body)
 	}
 	path = s.create(len(content))
 	leave(path)

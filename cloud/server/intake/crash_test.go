@@ -271,7 +271,7 @@ func TestCrashAtEveryStepOfTelemetry(t *testing.T) {
 		s = newSite(t, s.dir)
 		s.resume(path, content, metadata...)
 		if f := s.upload(clip("x", 2000), "footage", "f1"); !bytes.Equal(s.blob(f.TelemetryKey), content) {
-			t.Fatalf("%+v", f)
+			t.Fatalf("got footage %+v", f)
 		}
 	})
 }
@@ -288,7 +288,7 @@ func TestCrashAtEveryStepOfAThumbnail(t *testing.T) {
 		s.resume(path, content, metadata...)
 		shown := must.Get(s.ledger.Thumbnails.Get(t.Context(), "f1"))(t)
 		if shown.Name != "DJI_0001.MP4" || !bytes.Equal(s.blob(shown.BlobKey), content) || s.messages() != 0 {
-			t.Fatalf("%+v", shown)
+			t.Fatalf("got thumbnail %+v", shown)
 		}
 	})
 }

@@ -118,7 +118,7 @@ func TestBytesOfCutConnectionCount(t *testing.T) {
 	}
 	s.wantPatch(path, sent, content[sent:])
 	if f := s.footageOf(path); f.SHA256 != footage.Sum(content) {
-		t.Fatalf("%+v", f)
+		t.Fatalf("got footage %+v", f)
 	}
 }
 
@@ -162,7 +162,7 @@ func TestHeadDoesNotWaitForADeadPatch(t *testing.T) {
 			w.wait(t, 200_000)
 			r := s.patch(path, 200_000, content[200_000:])
 			if r.status != http.StatusNoContent || s.footageOf(path).SHA256 != footage.Sum(content) {
-				t.Fatalf("%d %s", r.status, r.body)
+				t.Fatalf("got status %d, body %s", r.status, r.body)
 			}
 			// Without deadlines the goroutines of the server end with their connections.
 			must.Do(t, errors.Join(hanging.Close(), second.Close()))
@@ -178,7 +178,7 @@ func TestIdleConnectionEnds(t *testing.T) {
 	resp := must.Get(http.ReadResponse(bufio.NewReader(c), nil))(t)
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusConflict {
-		t.Fatalf("%d", resp.StatusCode)
+		t.Fatalf("got status %d", resp.StatusCode)
 	}
 	n := s.head(path)
 	if n != 60_000 {
@@ -266,12 +266,12 @@ func TestPump(t *testing.T) {
 	}), stop)
 	b := make([]byte, 100)
 	if n, err := p.Read(b); string(b[:n]) != "arrived" || err != nil {
-		t.Fatalf("%q %v", b[:n], err)
+		t.Fatalf("got bytes %q, error %v", b[:n], err)
 	}
 	close(stop)
 	for range 2 {
 		if n, err := p.Read(b); n != 0 || !errors.Is(err, io.EOF) || !p.stopped.Load() {
-			t.Fatalf("%d %v", n, err)
+			t.Fatalf("got number %d, error %v", n, err)
 		}
 	}
 	p.close(func() bool { return false })

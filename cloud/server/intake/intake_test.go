@@ -31,7 +31,7 @@ func TestUploadInPieces(t *testing.T) {
 	if f.ID != "f1" || f.Device != "base-1" || f.Site != "north" || f.Name != "DJI_0001.MP4" || f.Size != 3_000_000 ||
 		f.SHA256 != footage.Sum(content) || !strings.HasPrefix(f.BlobKey,
 		"footage/f1/original-") || !f.Captured.Equal(time.Date(2026, 6, 30, 5, 0, 0, 0, time.UTC)) {
-		t.Fatalf("%+v", f.Footage)
+		t.Fatalf("got footage %+v", f.Footage)
 	}
 	if f.Job == nil || f.Job.State != job.Queued || s.messages() != 1 {
 		t.Fatalf("%+v, %d messages", f.Job, s.messages())
@@ -57,7 +57,7 @@ func TestProtocol(t *testing.T) {
 		r.header.Get("Tus-Max-Size") != strconv.Itoa(64<<20) ||
 		r.header.Get("Tus-Extension") != "creation,creation-with-upload,termination,creation-defer-length,expiration,"+
 			"checksum" || r.header.Get("Tus-Checksum-Algorithm") != "sha256,sha1" {
-		t.Fatalf("%d %v", r.status, r.header)
+		t.Fatalf("got status %d, headers %v", r.status, r.header)
 	}
 	path := s.create(5000, "filename", "a.mp4")
 	r = s.do("HEAD", path, nil)
@@ -84,7 +84,7 @@ func TestMethodOverride(t *testing.T) {
 	r := s.do("POST", path, bytes.NewReader(content), "X-HTTP-Method-Override", "PATCH", "Upload-Offset", "0",
 		"Content-Type", "application/offset+octet-stream")
 	if r.status != http.StatusNoContent || s.footageOf(path).Size != 100 {
-		t.Fatalf("%d %s", r.status, r.body)
+		t.Fatalf("got status %d, body %s", r.status, r.body)
 	}
 }
 
@@ -96,12 +96,12 @@ func TestCreationWithUpload(t *testing.T) {
 			r := s.do("POST", "/files", bytes.NewReader(content[:first]), "Upload-Length", "9000", "Content-Type",
 				"application/offset+octet-stream")
 			if r.status != http.StatusCreated || r.header.Get("Upload-Offset") != strconv.Itoa(first) {
-				t.Fatalf("%d %s %s", r.status, r.header.Get("Upload-Offset"), r.body)
+				t.Fatalf("got status %d, offset %s, body %s", r.status, r.header.Get("Upload-Offset"), r.body)
 			}
 			path := r.header.Get("Location")
 			s.wantPatch(path, first, content[first:])
 			if f := s.footageOf(path); f.SHA256 != footage.Sum(content) {
-				t.Fatalf("%+v", f)
+				t.Fatalf("got footage %+v", f)
 			}
 		})
 	}
@@ -116,20 +116,20 @@ func TestDeferredLength(t *testing.T) {
 	begin := func() string {
 		r := s.do("POST", "/files/", nil, "Upload-Defer-Length", "1")
 		if r.status != http.StatusCreated {
-			t.Fatalf("%d %s", r.status, r.body)
+			t.Fatalf("got status %d, body %s", r.status, r.body)
 		}
 		return r.header.Get("Location")
 	}
 	path := begin()
 	s.wantPatch(path, 0, content[:4000])
 	if r := s.do("HEAD", path, nil); r.header.Get("Upload-Defer-Length") != "1" || r.header.Get("Upload-Length") != "" {
-		t.Fatalf("%v", r.header)
+		t.Fatalf("got headers %v", r.header)
 	}
 	octets := []string{"Content-Type", "application/offset+octet-stream"}
 	r := s.do("PATCH", path, bytes.NewReader(content[4000:]),
 		append(octets, "Upload-Offset", "4000", "Upload-Length", "5000")...)
 	if r.status != http.StatusNoContent || s.footageOf(path).SHA256 != footage.Sum(content) {
-		t.Fatalf("%d %s", r.status, r.body)
+		t.Fatalf("got status %d, body %s", r.status, r.body)
 	}
 	path = begin()
 	s.want(s.do("PATCH", path, nil, append(octets, "Upload-Offset", "0", "Upload-Length", "0")...),
@@ -250,13 +250,13 @@ func TestWhoMayUpload(t *testing.T) {
 	r := s.do("POST", "/files/", nil, "Upload-Length", "5")
 	s.want(r, http.StatusUnauthorized, wire.SlugUnauthorised)
 	if !strings.HasPrefix(r.header.Get("WWW-Authenticate"), "Bearer") {
-		t.Errorf("%v", r.header)
+		t.Errorf("got headers %v", r.header)
 	}
 	s.device = owner
 	s.wantPatch(path, 2000, content[2000:])
 	s.device = ledger.Device{Name: "anna", Site: "north", Role: ledger.RoleOperator}
 	if f := s.upload(clip("from the browser", 3000)); f.Device != "anna" || f.Name != string(f.ID) {
-		t.Errorf("%+v", f)
+		t.Errorf("got footage %+v", f)
 	}
 	// The footage id of another device is refused.
 	id := string(s.footageOf(path).ID)
@@ -287,7 +287,7 @@ func TestNotAVideo(t *testing.T) {
 		s.wantPatch(path, i, ts[i:min(i+100, len(ts))])
 	}
 	if f := s.footageOf(path); !strings.HasSuffix(f.BlobKey, ".ts") || f.SHA256 != footage.Sum(ts) {
-		t.Fatalf("%+v", f)
+		t.Fatalf("got footage %+v", f)
 	}
 }
 
@@ -303,7 +303,7 @@ func TestHashMismatch(t *testing.T) {
 	}
 	// The right bytes may use the same id.
 	if f := s.upload(content, "footage", "f1", "sha256", digestOf(content)); f.Job == nil {
-		t.Fatalf("%+v", f)
+		t.Fatalf("got footage %+v", f)
 	}
 }
 
@@ -313,13 +313,13 @@ func TestDuplicate(t *testing.T) {
 	s.upload(content, "footage", "f1")
 	dup := s.upload(content, "footage", "f2")
 	if dup.DuplicateOf != "f1" || s.messages() != 1 || dup.Job == nil || dup.Job.Footage != "f1" {
-		t.Fatalf("%+v", dup)
+		t.Fatalf("got duplicate %+v", dup)
 	}
 	s.only("f1")
 	// The same id again, as from a station that lost its records.
 	if again := s.upload(content, "footage",
 		"f1"); again.DuplicateOf != "" || s.messages() != 1 || !bytes.Equal(s.blob(again.BlobKey), content) {
-		t.Fatalf("%+v", again)
+		t.Fatalf("got repeat %+v", again)
 	}
 	// Other bytes under a recorded id never change it, even without a declared digest.
 	other := clip("other", 6000)
@@ -341,7 +341,7 @@ func TestTelemetry(t *testing.T) {
 	}
 	if f := s.upload(clip("x", 2000), "footage",
 		"f1"); f.TelemetryKey != "footage/f1/telemetry.srt" || !bytes.Equal(s.blob(f.TelemetryKey), srt) {
-		t.Fatalf("%+v", f)
+		t.Fatalf("got footage %+v", f)
 	}
 	// A log that arrives after its video, and one that replaces it.
 	for _, text := range []string{"1\nlate\n", "1\nlate and longer\n"} {
@@ -386,7 +386,7 @@ func TestThumbnail(t *testing.T) {
 	s.wantPatch(s.create(len(newer), "footage", "f1", "kind", "thumbnail"), 0, newer)
 	shown := must.Get(s.ledger.Thumbnails.Get(t.Context(), "f1"))(t)
 	if !bytes.Equal(s.blob(shown.BlobKey), newer) || shown.Size != int64(len(newer)) {
-		t.Errorf("%+v", shown)
+		t.Errorf("got thumbnail %+v", shown)
 	}
 	text := []byte("<script>")
 	path = s.create(len(text), "footage", "f2", "kind", "thumbnail")
@@ -430,7 +430,7 @@ func TestSibling(t *testing.T) {
 	send("t2", "DJI_0002_T.MP4", clip("thermal 2", 3000))
 	second := send("w2", "DJI_0002_W.MP4", clip("wide 2", 3000))
 	if f := must.Get(s.ledger.Footage.Get(t.Context(), "t2"))(t); f.SiblingOf != "w2" || f.Job.ID != second.Job.ID {
-		t.Errorf("%+v", f)
+		t.Errorf("got footage %+v", f)
 	}
 	must.Do(t, s.in.sweep(t.Context()))
 	if j := must.Get(s.ledger.Jobs.GetByFootage(t.Context(), "t2"))(t); j.State != job.Canceled {

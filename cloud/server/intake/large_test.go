@@ -85,7 +85,7 @@ func TestCrashReadsOnlyTheGapAgain(t *testing.T) {
 	s.in.received = forgetful{s.in.received, saveEvery}
 	path := s.create(size)
 	if r := s.stream(path, 0, io.LimitReader(film(7, size), cut), cut); r.status != http.StatusNoContent {
-		t.Fatalf("%d %s", r.status, r.body)
+		t.Fatalf("got status %d, body %s", r.status, r.body)
 	}
 	s.close()
 	s = newSite(t, s.dir, options)
@@ -95,7 +95,7 @@ func TestCrashReadsOnlyTheGapAgain(t *testing.T) {
 	_, err := io.CopyN(io.Discard, rest, cut)
 	must.Do(t, err)
 	if r := s.stream(path, cut, rest, size-cut); r.status != http.StatusNoContent {
-		t.Fatalf("%d %s", r.status, r.body)
+		t.Fatalf("got status %d, body %s", r.status, r.body)
 	}
 	if got := c.read.Load(); got < cut-saveEvery || got >= cut {
 		t.Errorf("%d bytes were read again, want %d, or some more on a slow machine", got, cut-saveEvery)
@@ -104,7 +104,7 @@ func TestCrashReadsOnlyTheGapAgain(t *testing.T) {
 	_, err = io.Copy(r, film(7, size))
 	must.Do(t, err)
 	if f := s.footageOf(path); f.SHA256 != r.digest() {
-		t.Fatalf("%+v", f)
+		t.Fatalf("got footage %+v", f)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		if r := s.stream(path, 0, film(byte(size>>20), size), size); r.status != http.StatusNoContent {
-			t.Fatalf("%d %s", r.status, r.body)
+			t.Fatalf("got status %d, body %s", r.status, r.body)
 		}
 		runtime.ReadMemStats(&after)
 		return after.TotalAlloc - before.TotalAlloc
@@ -130,9 +130,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// BenchmarkUpload compares an upload over loopback HTTP, verified and recorded,
-// with a plain copy and one fsync of the same bytes, taking turns within one
-// run; "ratio" is the share of its throughput.
+// BenchmarkUpload compares an upload over loopback HTTP with a plain copy and one fsync of
+// the same bytes. The upload is verified and recorded. Both take turns within one run;
+// "ratio" is the throughput of the upload as a share of that of the copy.
 func BenchmarkUpload(b *testing.B) {
 	const size = 256 << 20
 	s := newSite(b, b.TempDir(), func(o *Options) { o.MaxSize = 1 << 30 })

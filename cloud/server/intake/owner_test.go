@@ -74,8 +74,8 @@ var ownerStates = map[string]func(s *site, id string, content []byte){
 	},
 }
 
-// No device and no person can use the id of another device, in any state of the id, with
-// any kind of upload, and with any digest. The answer does not show the state.
+// No device and no person can use the id of another device: neither with another kind of
+// upload nor with another digest. The answer does not show the state of the id.
 func TestForeignID(t *testing.T) {
 	for state, prepare := range ownerStates {
 		t.Run(state, func(t *testing.T) {
@@ -210,7 +210,7 @@ func TestTwoDevicesRaceForOneID(t *testing.T) {
 			case r.status == http.StatusCreated:
 				won++
 			case r.status != http.StatusConflict || r.slug() != wire.SlugConflict:
-				t.Errorf("%+v", r)
+				t.Errorf("got answer %+v", r)
 			}
 		}
 		if won != 1 {
@@ -243,7 +243,7 @@ func TestForeignSessionOfAnOlderServer(t *testing.T) {
 				t.Error("files of the owner were overwritten")
 			}
 			if f := s.upload(clip("x", 5000), "footage", "f1"); f.Device != "base-1" || f.TelemetryKey == "" {
-				t.Errorf("%+v", f.Footage)
+				t.Errorf("got footage %+v", f.Footage)
 			}
 		})
 	}
@@ -257,6 +257,6 @@ func TestMadeIDHasAnOwner(t *testing.T) {
 		s.want(s.post(5000, "footage", string(f.ID)), http.StatusConflict, wire.SlugConflict)
 	})
 	if second := s.upload(clip("y", 5000)); second.ID == f.ID || second.Device != "base-1" {
-		t.Errorf("%+v", second.Footage)
+		t.Errorf("got footage %+v", second.Footage)
 	}
 }

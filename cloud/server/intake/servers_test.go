@@ -83,7 +83,7 @@ func TestDeletedWhileItIsFinished(t *testing.T) {
 	path := a.create(len(content), "footage", "f1")
 	a.in.blobs = committed{a.in.blobs, func() {
 		if r := b.do(http.MethodDelete, b.server.URL+path, nil); r.status != http.StatusNoContent {
-			t.Errorf("%+v", r)
+			t.Errorf("got answer %+v", r)
 		}
 	}}
 	a.want(a.patch(path, 0, content), http.StatusNotFound, wire.SlugUploadGone)
@@ -131,7 +131,7 @@ func TestLostBlobIsRestored(t *testing.T) {
 				t.Errorf("%d messages", s.messages())
 			}
 			if j := must.Get(s.ledger.Jobs.GetByFootage(t.Context(), "f1"))(t); j.State != job.Queued || j.Reason != "" {
-				t.Errorf("%+v", j)
+				t.Errorf("got job %+v", j)
 			}
 			// A further upload does not replace the restored blob.
 			key := must.Get(s.ledger.Footage.Get(t.Context(), "f1"))(t).BlobKey
@@ -143,7 +143,7 @@ func TestLostBlobIsRestored(t *testing.T) {
 			s.clock.Advance(defaultExpire + time.Hour)
 			must.Do(t, s.in.sweep(t.Context()))
 			if us := must.Get(s.ledger.Uploads.List(t.Context(), time.Time{}, 9))(t); len(us) != 0 {
-				t.Errorf("%+v", us)
+				t.Errorf("got sessions %+v", us)
 			}
 			if !bytes.Equal(s.only("f1"), content) {
 				t.Error("the blob was replaced")
@@ -183,7 +183,7 @@ func TestStorageUnreachable(t *testing.T) {
 	for _, r := range []reply{s.patch(path, 0, []byte("x")),
 		s.do(http.MethodHead, s.server.URL+path, nil, "Tus-Resumable", "1.0.0")} {
 		if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") != "5" {
-			t.Errorf("%+v", r)
+			t.Errorf("got answer %+v", r)
 		}
 	}
 	s.in.blobs = blobs

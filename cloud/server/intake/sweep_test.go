@@ -87,7 +87,7 @@ func TestLongCommitIsNotFinishedTwice(t *testing.T) {
 		for since := s.clock.Now(); ; <-time.After(time.Millisecond) {
 			if u := must.Get(s.ledger.Uploads.Get(t.Context(), path[len("/files/"):]))(t); !u.Updated.Before(since) {
 				if u.Offset != int64(len(content)) || !u.Finished.IsZero() {
-					t.Fatalf("%+v", u)
+					t.Fatalf("got session %+v", u)
 				}
 				break
 			}
@@ -98,7 +98,7 @@ func TestLongCommitIsNotFinishedTwice(t *testing.T) {
 	}
 	close(slow.goOn)
 	if r := <-patched; r.status != http.StatusNoContent {
-		t.Errorf("%+v", r)
+		t.Errorf("got answer %+v", r)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestQueueUnreachable(t *testing.T) {
 	s.in.queue = away{s.queue}
 	f := s.upload(clip("x", 5000)) // the footage is safe all the same
 	if f.Job.State != job.Uploaded || s.messages() != 0 {
-		t.Fatalf("%+v", f.Job)
+		t.Fatalf("got job %+v", f.Job)
 	}
 	if err := s.in.sweep(t.Context()); !errors.Is(err, errUnreachable) {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func TestQueueUnreachable(t *testing.T) {
 	s.in.queue = s.queue
 	must.Do(t, s.in.sweep(t.Context()))
 	if j := must.Get(s.ledger.Jobs.Get(t.Context(), f.Job.ID))(t); j.State != job.Queued || s.messages() != 1 {
-		t.Fatalf("%+v", j)
+		t.Fatalf("got job %+v", j)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestWaitingFootage(t *testing.T) {
 	r := s.do("GET", "/api/v1/waiting", "")
 	if got := string(r.body); r.status != 200 || !strings.Contains(got, `"name":"b.mp4"`) || strings.Contains(got,
 		`"footage":"a"`) {
-		t.Errorf("%d %s", r.status, got)
+		t.Errorf("got status %d, answer %s", r.status, got)
 	}
 	for _, id := range []string{"a", "b"} {
 		r := s.do("GET", "/api/v1/footage/"+id+"/thumbnail", "")
@@ -103,7 +103,7 @@ func TestFootage(t *testing.T) {
 	s.do("GET", "/api/v1/footage?limit=2", "").decode(t, &list)
 	if len(list.Items) != 2 || list.Items[0].ID != "three" || list.Items[0].DuplicateOf != "one" ||
 		list.Items[1].Job.Reason != "the video is cut off" || list.Next == "" {
-		t.Errorf("%+v", list)
+		t.Errorf("got list %+v", list)
 	}
 	if c := list.Items[0].Count; c == nil || c.Unique != 7 {
 		t.Errorf("the duplicate shows %+v", c)
@@ -111,22 +111,22 @@ func TestFootage(t *testing.T) {
 	var rest wire.Page[wire.Footage]
 	s.do("GET", "/api/v1/footage?after="+list.Next, "").decode(t, &rest)
 	if len(rest.Items) != 1 || rest.Items[0].ID != "one" || rest.Next != "" {
-		t.Errorf("%+v", rest)
+		t.Errorf("got rest of the list %+v", rest)
 	}
 	var v wire.Footage
 	s.do("GET", "/api/v1/footage/one", "").decode(t, &v)
 	if v.SHA256 != one.Footage.SHA256 || v.Size != 11 || v.Job.State != job.Done || v.Count.High != 9 ||
 		v.Captured == nil {
-		t.Errorf("%+v", v)
+		t.Errorf("got footage %+v", v)
 	}
 	var found wire.Page[wire.Footage]
 	s.do("GET", "/api/v1/footage?sha256="+copy1.Footage.SHA256.String(), "").decode(t, &found)
 	if len(found.Items) != 1 || found.Items[0].ID != "one" {
-		t.Errorf("%+v", found)
+		t.Errorf("got record %+v", found)
 	}
 	r := s.do("GET", "/api/v1/footage?sha256="+footage.Sum([]byte("else")).String(), "")
 	if string(r.body) != `{"items":[]}` {
-		t.Errorf("%s", r.body)
+		t.Errorf("got body %s", r.body)
 	}
 	if h := s.do("HEAD", "/api/v1/footage/one",
 		""); h.status != 200 || len(h.body) != 0 || h.header.Get("Content-Length") == "0" {
@@ -192,7 +192,7 @@ func TestWhoMayChangeJobs(t *testing.T) {
 	r := s.do("POST", retry, s.tokens[ledger.RoleDevice])
 	r.decode(t, &j)
 	if r.status != 200 || j.State != job.Queued {
-		t.Fatalf("%d %s", r.status, r.body)
+		t.Fatalf("got status %d, body %s", r.status, r.body)
 	}
 	if has, err := s.queue.Has(t.Context(), j.ID); err != nil || !has {
 		t.Errorf("no message: %v", err)
@@ -200,7 +200,7 @@ func TestWhoMayChangeJobs(t *testing.T) {
 	s.do("POST", retry, s.tokens[ledger.RoleOperator]).wantProblem(t, 409, "conflict")
 	s.do("POST", cancel, s.tokens[ledger.RoleOperator]).decode(t, &j)
 	if j.State != job.Canceled {
-		t.Errorf("%+v", j)
+		t.Errorf("got job %+v", j)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestDownloads(t *testing.T) {
 	path := "/api/v1/footage/one/result.csv"
 	tag := s.do("GET", path, "").header.Get("ETag")
 	if r := s.do("GET", path, "", "If-None-Match", tag); r.status != 304 || len(r.body) != 0 {
-		t.Errorf("%d", r.status)
+		t.Errorf("got status %d", r.status)
 	}
 	if r := s.do("HEAD", path, ""); r.status != 200 || r.header.Get("Content-Length") != "8" {
 		t.Errorf("HEAD: %d %v", r.status, r.header)
@@ -268,7 +268,7 @@ func TestUploadsNeedAToken(t *testing.T) {
 	s.do("POST", "/files/", "").wantProblem(t, 401, "unauthorised")
 	s.do("PATCH", "/files/x", s.tokens[ledger.RoleReader]).wantProblem(t, 403, "forbidden")
 	if r := s.do("OPTIONS", "/files/", ""); r.status != 404 { // the test's own handler
-		t.Errorf("%d", r.status)
+		t.Errorf("got status %d", r.status)
 	}
 }
 
@@ -280,13 +280,13 @@ func TestHealthAndMetrics(t *testing.T) {
 	})
 	var h wire.Health
 	if r := s.do("GET", "/readyz", ""); r.status != 200 {
-		t.Errorf("%s", r.body)
+		t.Errorf("got body %s", r.body)
 	}
 	broken = fmt.Errorf("full")
 	r := s.do("GET", "/readyz", "")
 	r.decode(t, &h)
 	if r.status != 503 || h.Status != "failing" || h.Checks["disk"].Detail != "full" || !h.Checks["ledger"].OK {
-		t.Errorf("%d %s", r.status, r.body)
+		t.Errorf("got status %d, body %s", r.status, r.body)
 	}
 	if r := s.do("GET", "/healthz", ""); r.status != 200 {
 		t.Error(r.status)
@@ -323,14 +323,14 @@ func TestPage(t *testing.T) {
 	r := s.do("GET", "/", "")
 	if r.status != http.StatusOK || !strings.Contains(string(r.body),
 		"<!doctype") || r.header.Get("Content-Type") != "text/html; charset=utf-8" {
-		t.Errorf("%d %s", r.status, r.body)
+		t.Errorf("got status %d, body %s", r.status, r.body)
 	}
 	if r := s.do("GET", "/app.js", "", "If-None-Match", s.do("GET", "/app.js", "").header.Get("ETag")); r.status != 304 {
 		t.Error(r.status)
 	}
 	bare := open(t, func(o *Options) { o.Page = nil })
 	if r := bare.do("GET", "/", ""); r.status != 200 || !strings.Contains(string(r.body), "npm run build") {
-		t.Errorf("%d %s", r.status, r.body)
+		t.Errorf("got status %d, body %s", r.status, r.body)
 	}
 }
 
@@ -340,14 +340,14 @@ func TestSiblings(t *testing.T) {
 	s := open(t, nil)
 	wide := s.record("flight_W", "content wide")
 	if rec := s.record("flight_T", "content thermal"); rec.Job != nil {
-		t.Fatalf("%+v", rec)
+		t.Fatalf("got record %+v", rec)
 	}
 	s.finish(wide.Job)
 	var v wire.Footage
 	s.do("GET", "/api/v1/footage/flight_T", "").decode(t, &v)
 	if v.SiblingOf != "flight_W" || v.DuplicateOf != "" || v.Removed || v.Count == nil || v.Count.Unique != 7 ||
 		v.Job.Footage != "flight_W" {
-		t.Errorf("%+v", v)
+		t.Errorf("got footage %+v", v)
 	}
 	for _, file := range []string{"result", "result.csv", "still", "status"} {
 		if r := s.do("GET", "/api/v1/footage/flight_T/"+file, ""); r.status != 200 {
@@ -363,7 +363,7 @@ func TestSiblings(t *testing.T) {
 	var j wire.Job
 	s.do("POST", path, s.tokens[ledger.RoleDevice]).decode(t, &j)
 	if j.State != job.Queued || j.Footage != "flight_T" {
-		t.Errorf("%+v", j)
+		t.Errorf("got job %+v", j)
 	}
 	if has, err := s.queue.Has(t.Context(), j.ID); err != nil || !has {
 		t.Errorf("no message: %v", err)
@@ -372,6 +372,6 @@ func TestSiblings(t *testing.T) {
 	v = wire.Footage{}
 	s.do("GET", "/api/v1/footage/flight_T", "").decode(t, &v)
 	if v.Job == nil || v.Job.ID != j.ID || v.Count != nil || v.SiblingOf != "flight_W" {
-		t.Errorf("%+v", v)
+		t.Errorf("got footage %+v", v)
 	}
 }

@@ -158,7 +158,7 @@ func TestEarlyRefusalIsReadable(t *testing.T) {
 	}
 	resp, body := c.answer()
 	if resp.StatusCode != http.StatusUnauthorized || !resp.Close || resp.Header.Get("WWW-Authenticate") == "" {
-		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, body)
+		t.Errorf("got status %d, headers %v, body %s", resp.StatusCode, resp.Header, body)
 	}
 	c.wantClosed()
 }
@@ -283,7 +283,7 @@ func TestSlowHeadIsRefused(t *testing.T) {
 	c.send("GET / HTTP/1.1\nHost: x\nX-Slow: ")
 	resp, body := c.answer()
 	if resp.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), "/problems/timeout") {
-		t.Errorf("%d %s", resp.StatusCode, body)
+		t.Errorf("got status %d, body %s", resp.StatusCode, body)
 	}
 	c.wantClosed()
 }
@@ -294,7 +294,7 @@ func TestHugeHeadIsRefused(t *testing.T) {
 	c.send("GET / HTTP/1.1\nHost: x\nX-Big: %s\n\n", strings.Repeat("x", headerBytes))
 	resp, body := c.answer()
 	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge || resp.Header.Get("Content-Type") != wire.ProblemMedia {
-		t.Errorf("%d %s", resp.StatusCode, body)
+		t.Errorf("got status %d, body %s", resp.StatusCode, body)
 	}
 }
 
@@ -305,7 +305,7 @@ func TestExpectContinue(t *testing.T) {
 	c.send("%s", s.patch("Content-Length: 4\nExpect: 100-continue"))
 	line, err := c.r.ReadString('\n')
 	if err != nil || !strings.Contains(line, "100") {
-		t.Fatalf("%q %v", line, err)
+		t.Fatalf("got line %q, error %v", line, err)
 	}
 	if _, err := c.r.ReadString('\n'); err != nil {
 		t.Fatal(err)
@@ -335,10 +335,10 @@ func TestRequestAndAnswerPassTheBridge(t *testing.T) {
 	r := s.do("POST", "/files/a%20b?c=d", s.tokens[ledger.RoleDevice], "X-In", "in")
 	if r.status != http.StatusTeapot || r.header.Get("X-Device") != "device1" || len(r.header.Values("X-Two")) != 2 ||
 		r.header.Get("X-Late") != "" {
-		t.Errorf("%d %v", r.status, r.header)
+		t.Errorf("got status %d, headers %v", r.status, r.header)
 	}
 	if string(r.body) != "POST /files/a b c=d in" {
-		t.Errorf("%s", r.body)
+		t.Errorf("got body %s", r.body)
 	}
 }
 

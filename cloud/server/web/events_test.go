@@ -50,7 +50,7 @@ func (s *site) listenAs(token, last string) *listening {
 		s.t.Fatal(err)
 	}
 	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
-		s.t.Fatalf("%d %v", resp.StatusCode, resp.Header)
+		s.t.Fatalf("got status %d, headers %v", resp.StatusCode, resp.Header)
 	}
 	l := &listening{s.t, bufio.NewReader(resp.Body), resp, cancel}
 	s.t.Cleanup(l.close)
@@ -101,13 +101,13 @@ func TestEvents(t *testing.T) {
 	s := open(t, nil)
 	l := s.listen("")
 	if e := l.next(); e.name != "ready" {
-		t.Fatalf("%+v", e)
+		t.Fatalf("got event %+v", e)
 	}
 	rec := s.record("one", "content one")
 	f := l.until("footage")
 	var v wire.Footage
 	if err := json.Unmarshal([]byte(f.data), &v); err != nil || v.ID != "one" || f.id != strconv.FormatInt(v.Seq, 10) {
-		t.Errorf("%+v %v", f, err)
+		t.Errorf("got footage %+v, error %v", f, err)
 	}
 	s.finish(rec.Job)
 	for {
@@ -125,7 +125,7 @@ func TestEvents(t *testing.T) {
 	again := s.listen("0")
 	e := again.until("count")
 	if err := json.Unmarshal([]byte(e.data), &c); err != nil || c.Unique != 7 {
-		t.Errorf("%+v %v", e, err)
+		t.Errorf("got event %+v, error %v", e, err)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestReturningListenerGetsMissedEvents(t *testing.T) {
 		seen[e.name], last = true, e.id
 	}
 	if !seen["footage"] || !seen["job"] {
-		t.Fatalf("%v", seen)
+		t.Fatalf("got events %v", seen)
 	}
 	l.close()
 	s.record("two", "content two")
@@ -164,7 +164,7 @@ func TestReturningListenerGetsMissedEvents(t *testing.T) {
 func TestUnknownEventIDGetsReset(t *testing.T) {
 	s := open(t, nil)
 	if e := s.listen("yesterday").next(); e.name != "reset" {
-		t.Errorf("%+v", e)
+		t.Errorf("got event %+v", e)
 	}
 }
 
@@ -175,12 +175,12 @@ func TestListenerAheadOfTheLedger(t *testing.T) {
 	s.record("one", "content one")
 	l := s.listen("1000000")
 	if e := l.next(); e.name != "reset" {
-		t.Fatalf("%+v", e)
+		t.Fatalf("got event %+v", e)
 	}
 	l.until("ready")
 	s.record("two", "content two")
 	if e := l.until("footage"); !strings.Contains(e.data, `"two"`) {
-		t.Errorf("%+v", e)
+		t.Errorf("got event %+v", e)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestStopSendsBye(t *testing.T) {
 	began := time.Now()
 	s.stop()
 	if e := l.until("bye"); !strings.Contains(e.data, "stops") {
-		t.Errorf("%+v", e)
+		t.Errorf("got event %+v", e)
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the stop took %s", took)

@@ -12,8 +12,8 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// twoDevices fills a ledger with footage of device1, whose ids begin with "foreign", and
-// of device2, whose ids begin with "own". It returns the token of device2 and the job of
+// twoDevices fills a ledger with footage of two devices. The ids of device1 begin with
+// "foreign", those of device2 with "own". It returns the token of device2 and the job of
 // foreign-done.
 func (s *site) twoDevices() (token string, foreign ledger.Job) {
 	s.t.Helper()
@@ -125,16 +125,16 @@ func TestDuplicateOfForeignFootage(t *testing.T) {
 	r.decode(t, &v)
 	if v.DuplicateOf != "" || v.Removed || v.Count == nil || v.Count.Unique != 7 || v.Count.Footage != "own-copy" ||
 		v.Job == nil || v.Job.Footage != "own-copy" || strings.Contains(string(r.body), "foreign") {
-		t.Errorf("%s", r.body)
+		t.Errorf("got body %s", r.body)
 	}
 	var c wire.Count
 	if s.do("GET", "/api/v1/counts/own-copy", token).decode(t, &c); c.Unique != 7 || c.Footage != "own-copy" {
-		t.Errorf("%+v", c)
+		t.Errorf("got count %+v", c)
 	}
 	var list wire.Page[wire.Footage]
 	s.do("GET", "/api/v1/footage?sha256="+footage.Sum([]byte("content one")).String(), token).decode(t, &list)
 	if len(list.Items) != 1 || list.Items[0].ID != "own-copy" || list.Items[0].DuplicateOf != "" {
-		t.Errorf("%+v", list)
+		t.Errorf("got list %+v", list)
 	}
 	for _, file := range []string{"result", "result.csv", "still", "status"} {
 		s.do("GET", "/api/v1/footage/own-copy/"+file, token).wantProblem(t, 404, "not-found")

@@ -202,8 +202,8 @@ func (s *Server) newApp(work, stopping context.Context) *fiber.App {
 // Addr is the address it listens on.
 func (s *Server) Addr() net.Addr { return s.ln.Addr() }
 
-// Run serves until ctx ends, then lets running requests end: uploads are interrupted
-// at once, since the bytes that arrived are stored, all others have a few seconds.
+// Run serves until ctx ends, and then waits for running requests. It interrupts uploads at
+// once, because the bytes that arrived are stored. All other requests have a few seconds.
 func (s *Server) Run(ctx context.Context) error {
 	lasting := context.WithoutCancel(ctx)
 	stopping, stop := context.WithCancelCause(lasting)

@@ -32,7 +32,7 @@ func TestBackupAndRestore(t *testing.T) {
 	reader := open(t, path, clock.New())
 	must.Do(t, l.Backup(ctx, backup))
 	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v %v", info, err)
+		t.Errorf("got blob %v, error %v", info, err)
 	}
 	must.FailWith(t, l.Backup(ctx, backup), ErrUnwritable)
 
@@ -55,7 +55,7 @@ func TestBackupAndRestore(t *testing.T) {
 	l = open(t, path, clock.New())
 	s, err := l.Totals.Stats(ctx)
 	if err != nil || s.Footage != 2 || s.Jobs[job.Done] != 1 || s.Jobs[job.Processing] != 1 {
-		t.Fatalf("%+v %v", s, err)
+		t.Fatalf("got statistics %+v, error %v", s, err)
 	}
 	must.FailWith(t, errOf(l.Attempts.Finish(ctx, running.ID, running.Fence, Count{}, "k")), ErrFenced)
 	if changed, err = l.Changes.Jobs(ctx, highest, 10); err != nil || len(changed) != 1 || changed[0].ID != running.ID {
@@ -63,7 +63,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	next := count(t, l, "next")
 	if j, err := l.Jobs.Get(ctx, next.ID); err != nil || j.Seq <= changed[0].Seq {
-		t.Errorf("%+v %v", j, err)
+		t.Errorf("got job %+v, error %v", j, err)
 	}
 	before := open(t, old, clock.New())
 	if s, err := before.Totals.Stats(ctx); err != nil || s.Footage != 3 || s.Jobs[job.Done] != 3 {
@@ -108,7 +108,7 @@ func TestRestoreRefuses(t *testing.T) {
 	must.FailWith(t, err, os.ErrNotExist)
 	l = open(t, path, clock.New())
 	if s, err := l.Totals.Stats(ctx); err != nil || s.Footage != 50 {
-		t.Fatalf("%+v %v", s, err)
+		t.Fatalf("got statistics %+v, error %v", s, err)
 	}
 	must.Do(t, l.Close())
 
@@ -118,7 +118,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	l = open(t, path, clock.New())
 	if s, err := l.Totals.Stats(ctx); err != nil || s.Footage != 50 {
-		t.Fatalf("%+v %v", s, err)
+		t.Fatalf("got statistics %+v, error %v", s, err)
 	}
 	must.Do(t, l.Close())
 	if left, err := filepath.Glob(filepath.Join(dir, "*restoring*")); err != nil || len(left) > 0 {

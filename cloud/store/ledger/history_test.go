@@ -30,7 +30,7 @@ func TestAttempts(t *testing.T) {
 	for i, a := range as {
 		got[i] = a.Worker + " " + a.Outcome + " " + a.Reason
 		if a.N != len(as)-i || a.Ended == nil || a.Ended.Before(a.Began) {
-			t.Errorf("%+v", a)
+			t.Errorf("got attempt %+v", a)
 		}
 	}
 	if want := []string{"third done ", "second queued storage away", j.Worker + " lost "}; !slices.Equal(got, want) {
@@ -39,11 +39,11 @@ func TestAttempts(t *testing.T) {
 	open := begun(t, l, "f2")
 	if as, err = l.Attempts.List(ctx, open.ID, 10); err != nil || len(as) != 1 || as[0].Outcome != OutcomeOpen ||
 		as[0].Ended != nil {
-		t.Errorf("%+v %v", as, err)
+		t.Errorf("got attempts %+v, error %v", as, err)
 	}
 	must.Do(t, l.Jobs.Cancel(ctx, open.ID))
 	if as, err = l.Attempts.List(ctx, open.ID, 10); err != nil || as[0].Outcome != string(job.Canceled) {
-		t.Errorf("%+v %v", as, err)
+		t.Errorf("got attempts %+v, error %v", as, err)
 	}
 }
 
@@ -92,19 +92,19 @@ func TestOldVideos(t *testing.T) {
 	clock.Advance(time.Hour)
 	fs, err := l.Footage.ListCounted(ctx, clock.Now(), 10)
 	if err != nil || len(fs) != 1 || fs[0].ID != "old" {
-		t.Fatalf("%+v %v", fs, err)
+		t.Fatalf("got footage %+v, error %v", fs, err)
 	}
 	if fs, err = l.Footage.ListCounted(ctx, clock.Now().Add(-2*time.Hour), 10); err != nil || len(fs) != 0 {
-		t.Errorf("%+v %v", fs, err)
+		t.Errorf("got footage %+v, error %v", fs, err)
 	}
 	must.Do(t, l.Footage.RemoveVideo(ctx, "old"))
 	must.FailWith(t, l.Footage.RemoveVideo(ctx, "old"), ErrNotFound)
 	if fs, err = l.Footage.ListCounted(ctx, clock.Now(), 10); err != nil || len(fs) != 0 {
-		t.Errorf("%+v %v", fs, err)
+		t.Errorf("got footage %+v, error %v", fs, err)
 	}
 	v, err := l.Footage.Get(ctx, "old")
 	if err != nil || v.BlobKey != "" || v.Count == nil || v.DuplicateOf != "" {
-		t.Errorf("%+v %v", v, err)
+		t.Errorf("got footage %+v, error %v", v, err)
 	}
 	after, err := l.Changes.Footage(ctx, before[len(before)-1].Seq, 10)
 	if err != nil || len(after) != 1 {

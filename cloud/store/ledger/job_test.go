@@ -31,7 +31,7 @@ func TestFencing(t *testing.T) {
 	now, _, err := l.Attempts.Begin(ctx, old.ID, "w2") // the message of w1 was delivered again
 	must.Do(t, err)
 	if now.Fence != old.Fence+1 || now.Attempt != 2 || now.Worker != "w2" || now.Progress != (job.Progress{}) {
-		t.Fatalf("%+v", now)
+		t.Fatalf("got footage now %+v", now)
 	}
 	for what, err := range map[string]error{
 		"progress": errOf(l.Attempts.UpdateProgress(ctx, old.ID, old.Fence, job.Progress{Percent: 90})),
@@ -100,14 +100,14 @@ func TestProgressNeverDecreases(t *testing.T) {
 	}
 	must.Get(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{ETASeconds: &eta}))(t)
 	if got, _ := l.Jobs.Get(ctx, j.ID); got.Progress.ETASeconds == nil || *got.Progress.ETASeconds != eta {
-		t.Fatalf("%+v", got.Progress)
+		t.Fatalf("got progress %+v", got.Progress)
 	}
 	// A new attempt starts at 0.
 	j, _, err := l.Attempts.Begin(ctx, j.ID, "w2")
 	must.Do(t, err)
 	must.Get(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 1}))(t)
 	if got, _ := l.Jobs.Get(ctx, j.ID); got.Progress.Percent != 1 {
-		t.Fatalf("%+v", got.Progress)
+		t.Fatalf("got progress %+v", got.Progress)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestEveryEnd(t *testing.T) {
 			got, err := l.Jobs.Get(ctx, j.ID)
 			must.Do(t, err)
 			if got.State != c.state || got.Reason != c.reason {
-				t.Fatalf("%+v", got)
+				t.Fatalf("got result %+v", got)
 			}
 			must.FailWith(t, errOf(l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{})), ErrFenced)
 			switch c.state {
@@ -153,7 +153,7 @@ func TestEveryEnd(t *testing.T) {
 			again, err := l.Jobs.Retry(ctx, j.ID)
 			must.Do(t, err)
 			if again.State != job.Uploaded || again.Reason != "" || again.Attempt != 1 {
-				t.Fatalf("%+v", again)
+				t.Fatalf("got repeat %+v", again)
 			}
 			again, _, err = l.Attempts.Begin(ctx, j.ID, "w2") // the message was delivered before MarkQueued
 			must.Do(t, err)
@@ -162,7 +162,7 @@ func TestEveryEnd(t *testing.T) {
 			}
 			must.Do(t, l.Jobs.MarkQueued(ctx, j.ID))
 			if got, _ := l.Jobs.Get(ctx, j.ID); got.State != job.Processing {
-				t.Fatalf("%+v", got)
+				t.Fatalf("got result %+v", got)
 			}
 		})
 	}
@@ -180,7 +180,7 @@ func TestInvalidText(t *testing.T) {
 	must.Get(l.Attempts.Fail(t.Context(), j.ID, j.Fence, "moov \x00\xc3"))(t)
 	v, err := l.Footage.Get(t.Context(), "f1")
 	if err != nil || v.Name != "a\uFFFD\uFFFDb" || v.Job.Reason != "moov \uFFFD\uFFFD" {
-		t.Errorf("%q %+v %v", v.Name, v.Job, err)
+		t.Errorf("got name %q, job %+v, error %v", v.Name, v.Job, err)
 	}
 }
 

@@ -136,11 +136,11 @@ func TestFootageFromRecordToCount(t *testing.T) {
 	l, c := fresh(t)
 	rec := record(t, l, "f1", "moo")
 	if !rec.Created || rec.Job == nil || rec.Job.State != job.Uploaded {
-		t.Fatalf("%+v", rec)
+		t.Fatalf("got recorded %+v", rec)
 	}
 	id := rec.Job.ID
 	if js, err := l.Jobs.ListUnqueued(ctx, 10); err != nil || len(js) != 1 || js[0].ID != id {
-		t.Fatalf("%v %v", js, err)
+		t.Fatalf("got jobs %v, error %v", js, err)
 	}
 	must.Do(t, l.Jobs.MarkQueued(ctx, id))
 	must.Do(t, l.Jobs.MarkQueued(ctx, id))
@@ -149,7 +149,7 @@ func TestFootageFromRecordToCount(t *testing.T) {
 	must.Do(t, err)
 	if j.State != job.Processing || j.Fence != 1 || j.Attempt != 1 || f.ID != "f1" ||
 		f.SHA256 != footage.Sum([]byte("moo")) {
-		t.Fatalf("%+v %+v", j, f)
+		t.Fatalf("got job %+v, footage %+v", j, f)
 	}
 	eta := 12.5
 	must.Get(l.Attempts.UpdateProgress(ctx, id, 1,
@@ -163,10 +163,10 @@ func TestFootageFromRecordToCount(t *testing.T) {
 	if v.Job.State != job.Done || v.Count.Unique != 9 || !reflect.DeepEqual(v.Count.ByClass, map[string]int{"cow": 9}) ||
 		v.Job.Progress.Percent != 100 || !v.Captured.Equal(rec.Footage.Captured) || v.Job.ResultKey == "" ||
 		v.Job.Progress.ETASeconds != nil {
-		t.Fatalf("%+v %+v %+v", v, v.Job, v.Count)
+		t.Fatalf("got footage %+v, job %+v, count %+v", v, v.Job, v.Count)
 	}
 	if v, err = l.Footage.GetBySHA256(ctx, footage.Sum([]byte("moo")), ""); err != nil || v.ID != "f1" {
-		t.Fatalf("%v %v", v, err)
+		t.Fatalf("got footage %v, error %v", v, err)
 	}
 	_, _, err = l.Attempts.Begin(ctx, id, "worker-2")
 	must.FailWith(t, err, job.ErrTransition)
@@ -178,7 +178,7 @@ func TestRecordTwice(t *testing.T) {
 	first := record(t, l, "f1", "moo")
 	again := record(t, l, "f1", "moo")
 	if again.Created || again.Job == nil || again.Job.ID != first.Job.ID {
-		t.Fatalf("%+v", again)
+		t.Fatalf("got repeat %+v", again)
 	}
 	other := record(t, l, "f1", "other content")
 	if other.Created || other.Footage.SHA256 != first.Footage.SHA256 {
@@ -187,13 +187,13 @@ func TestRecordTwice(t *testing.T) {
 	dup := record(t, l, "f2", "moo")
 	if !dup.Created || dup.Job != nil || dup.Footage.DuplicateOf != "f1" || dup.Footage.BlobKey != "" ||
 		dup.Footage.Original() != "f1" {
-		t.Fatalf("%+v", dup)
+		t.Fatalf("got duplicate %+v", dup)
 	}
 	if dup = record(t, l, "f2", "moo"); dup.Created || dup.Footage.DuplicateOf != "f1" || dup.Job != nil {
-		t.Fatalf("%+v", dup)
+		t.Fatalf("got duplicate %+v", dup)
 	}
 	if ds, err := l.Footage.ListDuplicates(ctx, "f1", 10); err != nil || len(ds) != 1 || ds[0].ID != "f2" {
-		t.Fatalf("%v %v", ds, err)
+		t.Fatalf("got devices %v, error %v", ds, err)
 	}
 	v, err := l.Footage.Get(ctx, "f2")
 	if err != nil || v.Job == nil || v.Job.ID != first.Job.ID {
@@ -229,7 +229,7 @@ func TestTwoLedgersRecordTheSame(t *testing.T) {
 	s, err := ledgers[0].Totals.Stats(ctx)
 	must.Do(t, err)
 	if s.Footage != 3*each || s.Duplicates != each || s.Jobs[job.Uploaded] != 2*each {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got statistics %+v", s)
 	}
 }
 

@@ -58,20 +58,20 @@ func TestPages(t *testing.T) {
 	}
 	done, next, err := l.Jobs.List(ctx, job.Done, Page{Limit: 3})
 	if err != nil || len(done) != 3 || next == "" || done[0].Footage.ID != "f24" {
-		t.Fatalf("%+v %q %v", done, next, err)
+		t.Fatalf("got done jobs %+v, next page %q, error %v", done, next, err)
 	}
 	every, next, err := l.Jobs.List(ctx, "", Page{})
 	if err != nil || len(every) != 13 || next != "" {
-		t.Fatalf("%d %q %v", len(every), next, err)
+		t.Fatalf("got jobs %d, next page %q, error %v", len(every), next, err)
 	}
 	counts, next, err := l.Counts.List(ctx, Page{Limit: 100_000})
 	if err != nil || len(counts) != 7 || next != "" || counts[0].Unique != 24 || counts[0].Footage.ID != "f24" {
-		t.Fatalf("%d %q %v", len(counts), next, err)
+		t.Fatalf("got counts %d, next page %q, error %v", len(counts), next, err)
 	}
 	s, err := l.Totals.Stats(ctx)
 	if err != nil || s.Footage != all || s.Duplicates != 12 || s.Counts != 7 || s.Animals != 84 ||
 		s.Jobs[job.Done] != 7 || s.Jobs[job.Uploaded] != 6 {
-		t.Fatalf("%+v %v", s, err)
+		t.Fatalf("got statistics %+v, error %v", s, err)
 	}
 	if n, err := l.Counts.Get(ctx, "f01"); err != nil || n.Footage != "f00" {
 		t.Fatalf("count of a duplicate: %+v %v", n, err)
@@ -93,7 +93,7 @@ func TestListIdle(t *testing.T) {
 		must.Do(t, l.Jobs.MarkQueued(ctx, record(t, l, fmt.Sprint("f", i), fmt.Sprint(i)).Job.ID))
 	}
 	if js, err := l.Jobs.ListIdle(ctx, job.Queued, c.Now(), "", 10); err != nil || len(js) != 0 {
-		t.Fatalf("%v %v", js, err)
+		t.Fatalf("got jobs %v, error %v", js, err)
 	}
 	c.Advance(time.Second)
 	seen, after := 0, ""
@@ -121,7 +121,7 @@ func TestDevices(t *testing.T) {
 	d, err := l.Devices.Authenticate(ctx, token.Reveal())
 	if err != nil || d.Name != "base-1" || d.Site != "north" || d.Role != RoleDevice || !d.Created.Equal(c.Now()) ||
 		d.LastSeen != nil {
-		t.Fatalf("%+v %v", d, err)
+		t.Fatalf("got device %+v, error %v", d, err)
 	}
 	_, err = l.Devices.Add(ctx, "base-1", "south", RoleDevice)
 	must.FailWith(t, err, ErrExists)
@@ -144,14 +144,14 @@ func TestDevices(t *testing.T) {
 	again, err := l.Devices.Add(ctx, "base-1", "south", RoleOperator)
 	must.Do(t, err)
 	if d, err := l.Devices.Authenticate(ctx, again.Reveal()); err != nil || d.Site != "south" || d.Revoked != nil {
-		t.Fatalf("%+v %v", d, err)
+		t.Fatalf("got device %+v, error %v", d, err)
 	}
 	_, err = l.Devices.Authenticate(ctx, token.Reveal())
 	must.FailWith(t, err, ErrUnauthorised)
 	must.Do(t, l.Devices.Touch(ctx, "base-1", seen))
 	ds, err := l.Devices.List(ctx)
 	if err != nil || len(ds) != 1 || ds[0].LastSeen == nil || !ds[0].LastSeen.Equal(seen) {
-		t.Fatalf("%+v %v", ds, err)
+		t.Fatalf("got devices %+v, error %v", ds, err)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestThumbnails(t *testing.T) {
 	}
 	must.Do(t, l.Thumbnails.Put(ctx, Thumbnail{Footage: "f1", Device: "base-1", Size: 9, BlobKey: "k2", Received: c.Now()}))
 	if v, err := l.Thumbnails.Get(ctx, "f1"); err != nil || v.Size != 9 || v.BlobKey != "k2" {
-		t.Errorf("%+v %v", v, err)
+		t.Errorf("got footage %+v, error %v", v, err)
 	}
 	if _, err := l.Thumbnails.Get(ctx, "nope"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
@@ -207,7 +207,7 @@ func TestRenewedToken(t *testing.T) {
 		d, err := l.Devices.Authenticate(ctx, token)
 		must.FailWith(t, err, want)
 		if want == nil && d.Name != "base-1" {
-			t.Errorf("%+v", d)
+			t.Errorf("got device %+v", d)
 		}
 	}
 	lost := renew()
@@ -249,7 +249,7 @@ func TestUploads(t *testing.T) {
 	got, err = l.Uploads.Get(ctx, "u1")
 	if err != nil || got.Offset != 60 || string(got.HashState) != "\x01\x02" || got.BlobKey == "" ||
 		!got.Updated.Equal(c.Now()) {
-		t.Fatalf("%+v %v", got, err)
+		t.Fatalf("got result %+v, error %v", got, err)
 	}
 	_, err = l.Uploads.Create(ctx, Upload{ID: "u2", Footage: "f2", Device: "base-2", Deferred: true})
 	must.Do(t, err)
@@ -258,11 +258,11 @@ func TestUploads(t *testing.T) {
 	c.Advance(time.Second)
 	if us, err := l.Uploads.ListComplete(ctx, c.Now(), 10); err != nil || len(us) != 1 || us[0].ID != "u2" ||
 		us[0].Deferred {
-		t.Fatalf("%+v %v", us, err)
+		t.Fatalf("got sessions %+v, error %v", us, err)
 	}
 	must.Do(t, l.Uploads.Finish(ctx, "u2"))
 	if us, err := l.Uploads.ListComplete(ctx, c.Now().Add(time.Hour), 10); err != nil || len(us) != 0 {
-		t.Fatalf("%+v %v", us, err)
+		t.Fatalf("got sessions %+v, error %v", us, err)
 	}
 	for device, want := range map[string]int{"": 1, "base-1": 1, "base-2": 0} {
 		if n, err := l.Uploads.CountUnfinished(ctx, device); err != nil || n != want {
@@ -270,10 +270,10 @@ func TestUploads(t *testing.T) {
 		}
 	}
 	if us, err := l.Uploads.List(ctx, time.Time{}, 10); err != nil || len(us) != 2 {
-		t.Fatalf("%+v %v", us, err)
+		t.Fatalf("got sessions %+v, error %v", us, err)
 	}
 	if us, err := l.Uploads.List(ctx, c.Now(), 10); err != nil || len(us) != 1 || us[0].ID != "u1" {
-		t.Fatalf("%+v %v", us, err)
+		t.Fatalf("got sessions %+v, error %v", us, err)
 	}
 	must.Do(t, l.Uploads.Delete(ctx, "u1"))
 	must.Do(t, l.Uploads.Delete(ctx, "u1"))
@@ -379,13 +379,13 @@ func TestRecordingNeedsTheSession(t *testing.T) {
 	}
 	j, err := l.Footage.RestoreVideo(ctx, "u1", "f1", f.BlobKey, "new")
 	if err != nil || j.State != job.Uploaded || j.Reason != "" {
-		t.Errorf("%+v %v", j, err)
+		t.Errorf("got job %+v, error %v", j, err)
 	}
 	now, err := l.Footage.Get(ctx, "f1")
 	if err != nil || now.BlobKey != "new" || now.Seq <= rec.Footage.Seq || now.Job.State != job.Uploaded {
-		t.Errorf("%+v %v", now, err)
+		t.Errorf("got footage now %+v, error %v", now, err)
 	}
 	if j, err = l.Footage.RestoreVideo(ctx, "u1", "f1", "new", "newer"); err != nil || j.State != job.Uploaded {
-		t.Errorf("%+v %v", j, err)
+		t.Errorf("got job %+v, error %v", j, err)
 	}
 }

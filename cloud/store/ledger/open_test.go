@@ -184,7 +184,7 @@ func TestProcesses(t *testing.T) {
 	wg.Wait()
 	s, err := l.Totals.Stats(ctx)
 	if err != nil || s.Jobs[job.Done] != jobs || s.Counts != jobs {
-		t.Fatalf("%+v %v", s, err)
+		t.Fatalf("got statistics %+v, error %v", s, err)
 	}
 }
 

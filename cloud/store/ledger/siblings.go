@@ -138,8 +138,8 @@ func (l *tables) uncount(ctx context.Context, tx *sql.Tx, id footage.ID) error {
 
 // CountSibling makes the job of footage that has none because another file of its flight is counted. The caller
 // enqueues the job as after Retry. A canceled, failed or poisoned job is retried. The result is not in the totals,
-// which count a flight once. It fails with ErrNotFound for unknown footage, and with job.ErrTransition for footage that
-// is no sibling, whose video was removed, or whose job runs or is done.
+// which count a flight once. It fails with ErrNotFound for unknown footage. It fails with job.ErrTransition for footage
+// that is no sibling or has no video, and while its job runs or after it is done.
 func (l *Jobs) CountSibling(ctx context.Context, id footage.ID) (Job, error) {
 	var j Job
 	err := l.write(ctx, "count sibling "+string(id), func(ctx context.Context, tx *sql.Tx) error {

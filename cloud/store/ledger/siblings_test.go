@@ -112,7 +112,7 @@ func TestSiblingsInTheTotals(t *testing.T) {
 	end(*wide.Job, 44)
 	zoom := must.Get(l.Footage.Record(ctx, take("z", "DJI_0001_Z.MP4")))(t)
 	if zoom.Job != nil || zoom.Footage.SiblingOf != "w" {
-		t.Fatalf("%+v", zoom)
+		t.Fatalf("got zoom file %+v", zoom)
 	}
 	for id, want := range map[footage.ID]int{"t": 40, "w": 44, "z": 44} {
 		v := must.Get(l.Footage.Get(ctx, id))(t)
@@ -123,7 +123,7 @@ func TestSiblingsInTheTotals(t *testing.T) {
 	}
 	end(must.Get(l.Jobs.CountSibling(ctx, "z"))(t), 7)
 	if v := must.Get(l.Footage.Get(ctx, "z"))(t); v.Count.Unique != 7 || v.Job.Footage != "z" {
-		t.Errorf("%+v %+v", v.Job, v.Count)
+		t.Errorf("got job %+v, count %+v", v.Job, v.Count)
 	}
 	must.Do(t, l.Totals.Recount(ctx))
 	if s := must.Get(l.Totals.Stats(ctx))(t); s.Counts != 1 || s.Animals != 44 {
@@ -176,16 +176,16 @@ func TestCountSibling(t *testing.T) {
 	for _, id := range []footage.ID{"t", "z"} {
 		j := must.Get(l.Jobs.CountSibling(ctx, id))(t)
 		if j.State != job.Uploaded || j.Footage != id {
-			t.Errorf("%+v", j)
+			t.Errorf("got job %+v", j)
 		}
 		_, err := l.Jobs.CountSibling(ctx, id)
 		must.FailWith(t, err, job.ErrTransition)
 		if v := must.Get(l.Footage.Get(ctx, id))(t); v.Job.ID != j.ID || v.SiblingOf != "w" {
-			t.Errorf("%+v %+v", v.Footage, v.Job)
+			t.Errorf("got footage %+v, job %+v", v.Footage, v.Job)
 		}
 	}
 	if as := must.Get(l.Audit.List(ctx, 0, 10))(t); len(as) != 2 || as[0].Action != ActionCountSibling {
-		t.Errorf("%+v", as)
+		t.Errorf("got attempts %+v", as)
 	}
 }
 
@@ -199,7 +199,7 @@ func TestDuplicateOfASibling(t *testing.T) {
 	f.SHA256 = footage.Sum([]byte("content of t"))
 	must.Get(l.Footage.Record(ctx, f))(t)
 	if v := must.Get(l.Footage.Get(ctx, "copy"))(t); v.DuplicateOf != "t" || v.Job == nil || v.Job.Footage != "w" {
-		t.Errorf("%+v %+v", v.Footage, v.Job)
+		t.Errorf("got footage %+v, job %+v", v.Footage, v.Job)
 	}
 }
 
