@@ -1,7 +1,6 @@
-// Package agent composes the station from its parts and runs them: the way of the footage
-// (watch, ingest, spool, uplink, originals), what is published and received (beacon,
-// results, orders, the local socket) and what keeps the station in order (clock, alarm,
-// systemd).
+// Package agent composes the station from its parts and runs them. The parts are of three kinds. Some bring the
+// footage to the cloud: watch, ingest, spool, uplink, originals. Some publish and receive: beacon, results, orders,
+// local. Some look after the station: clock, alarm, systemd.
 package agent
 
 import (
@@ -143,7 +142,8 @@ func (a *Agent) newUplink() error {
 	}
 	a.uplink, err = uplink.New(uplink.Options{Spool: a.uplinkSpool(), Cloud: a.cloud, Order: uplink.Order(u.Order),
 		RateLimit: int64(u.RateLimit),
-		Windows:   windows, Paused: paused, Thumbnails: u.WhenMetered == config.MeteredThumbnails, Synced: synced, Log: a.log})
+		Windows:   windows, Paused: paused, Thumbnails: u.WhenMetered == config.MeteredThumbnails,
+		Synced: synced, Log: a.log})
 	return err
 }
 
@@ -188,8 +188,8 @@ func (a *Agent) watchRoutes(ctx context.Context) error {
 // synced reports whether the wall clock can be trusted.
 func synced() bool { return vitals.Clock() == topic.ClockSynced }
 
-// trustedTime is the time that tells which capture times are plausible: by this machine's clock when it is synchronized,
-// else by the best hint.
+// trustedTime is the time that tells which capture times are plausible: by this machine's clock when it is
+// synchronized, else by the best hint.
 func (a *Agent) trustedTime() (now time.Time, trusted bool) {
 	if synced() {
 		return time.Now(), true

@@ -99,7 +99,7 @@ func TestRecordingsWithOneNameSizeAndTime(t *testing.T) {
 	}
 }
 
-// A flight log that arrives, or grows, after its video was confirmed is sent, also when the video is deleted from the card.
+// A flight log that arrives or grows after its video was confirmed is sent, even if the video is not on the card any more.
 func TestFlightLogAfterItsVideo(t *testing.T) {
 	for name, deletes := range map[string]bool{"card stays": false, "delete_confirmed": true} {
 		t.Run(name, func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package capturetime finds out when a recording was made. A camera whose clock was reset dates its files 1980, 2107 or
-// years ahead. Such a date is not used: the container, the flight log or the file name may know better.
+// Package capturetime finds out when a recording was made. A camera whose clock was reset dates its files 1980, 2107
+// or years ahead. Such a date is not used: the container, the flight log or the file name may know better.
 package capturetime
 
 import (
@@ -30,9 +30,9 @@ type Recording struct {
 	LogPath string // flight log on the card, "" without one
 }
 
-// Find returns the capture time and its source: the first plausible one of the file's time, the container's, the flight
-// log's and the name's. When none is plausible the time is zero and the source is footage.FromNothing. It reads a few
-// kilobytes and ignores read errors: a time that cannot be read is not known.
+// Find returns the capture time and its source: the first plausible one of the file's time, the container's, the
+// flight log's and the name's. When none is plausible the time is zero and the source is footage.FromNothing. It reads
+// a few kilobytes and ignores read errors: a time that cannot be read is not known.
 func Find(r Recording, o Options) (time.Time, footage.TimeSource) {
 	if o.Zone == nil {
 		o.Zone = time.Local

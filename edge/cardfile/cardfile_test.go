@@ -209,8 +209,8 @@ func TestChangedWhileReading(t *testing.T) {
 	}
 }
 
-// nextTick waits until the file system's clock, which may move in steps of milliseconds, is beyond the change time of a
-// file.
+// nextTick waits until the file system's clock, which may move in steps of milliseconds, is beyond the change time of
+// a file.
 func nextTick(t *testing.T, path string) {
 	t.Helper()
 	changed := func(p string) time.Time {
@@ -245,9 +245,9 @@ func TestOpenTakesRegularFilesOnly(t *testing.T) {
 			t.Errorf("%s has a fingerprint", path)
 		}
 	}
-	print, head, err := PrintOf(file)
-	if err != nil || string(head) != "cows" || print != mustPrint(t, []byte("cows")) {
-		t.Errorf("got %s, %q, %v", print, head, err)
+	sum, head, err := PrintOf(file)
+	if err != nil || string(head) != "cows" || sum != mustPrint(t, []byte("cows")) {
+		t.Errorf("got %s, %q, %v", sum, head, err)
 	}
 	if v, err := VolumeOf(dir); err != nil || !v.Inodes {
 		t.Errorf("volume of a temporary folder: %+v, %v", v, err)

@@ -1,10 +1,11 @@
-// Package cardfile knows single files on a card: their identity, whether they are written to, and their digest, which it
-// reads slowly.
+// Package cardfile knows single files on a card: their identity, their writers and their digest. It reads a digest
+// slowly, so that the card stays free for others.
 package cardfile
 
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -26,10 +27,10 @@ const (
 	indexSize    = 128 << 10 // read of the box with the index (moov)
 )
 
-// Print returns the fingerprint of a file: a digest of its size, head, tail and places between. Of an ISO media file it
-// also covers the index and both ends of each box with content, because a file that is padded to a fixed size has its
-// recording in a small part. Files with different fingerprints differ. Files with the same fingerprint are the same
-// recording in practice, which is good enough to skip reading one, and not good enough to delete one.
+// Print returns the fingerprint of a file: a digest of its size, head, tail and places between. Of an ISO media file
+// it also covers the index and both ends of each box with content, because a file that is padded to a fixed size has
+// its recording in a small part. Files with different fingerprints differ. Files with the same fingerprint are the
+// same recording in practice, which is good enough to skip reading one, and not good enough to delete one.
 func Print(r io.ReaderAt, size int64) (footage.Digest, error) {
 	p := printer{r: r, sum: sha256.New(), size: size, buf: make([]byte, indexSize)}
 	p.sum.Write(binary.BigEndian.AppendUint64([]byte(printVersion), uint64(max(size, 0))))
@@ -50,7 +51,7 @@ func Print(r io.ReaderAt, size int64) (footage.Digest, error) {
 }
 
 // PrintOf returns the fingerprint of the file at a path. head is its first bytes, at most footage.SniffLen.
-func PrintOf(path string) (print footage.Digest, head []byte, err error) {
+func PrintOf(path string) (sum footage.Digest, head []byte, err error) {
 	f, err := openRegular(path)
 	if err != nil {
 		return footage.Digest{}, nil, err
@@ -64,11 +65,11 @@ func PrintOf(path string) (print footage.Digest, head []byte, err error) {
 	if _, err := f.ReadAt(head, 0); err != nil {
 		return footage.Digest{}, nil, fmt.Errorf("read the head of %s: %w", footage.SafePath(path), err)
 	}
-	print, err = Print(f, info.Size())
+	sum, err = Print(f, info.Size())
 	if err != nil {
 		return footage.Digest{}, nil, fmt.Errorf("fingerprint of %s: %w", footage.SafePath(path), err)
 	}
-	return print, head, nil
+	return sum, head, nil
 }
 
 // Head returns the first bytes of a regular file, at most n.
@@ -131,7 +132,7 @@ func (p *printer) box(at int64) (kind string, size int64, ok bool) {
 	var h [16]byte
 	n, err := p.r.ReadAt(h[:min(int64(len(h)), p.size-at)], at)
 	if n < 8 {
-		if err != nil && p.err == nil && err != io.EOF { //nolint:errorlint // ReaderAt returns it bare
+		if err != nil && p.err == nil && !errors.Is(err, io.EOF) {
 			p.err = err
 		}
 		return "", 0, false

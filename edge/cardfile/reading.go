@@ -44,7 +44,8 @@ func Open(path string) (*Reading, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &Reading{path: path, f: f, stat: StatOf(info), sum: sha256.New(), buf: make([]byte, min(stepSize, info.Size()+1))}, nil
+	return &Reading{path: path, f: f, stat: StatOf(info), sum: sha256.New(),
+		buf: make([]byte, min(stepSize, info.Size()+1))}, nil
 }
 
 // Stat is the condition of the file when it was opened.
@@ -78,8 +79,9 @@ func (r *Reading) Step(ctx context.Context) (done bool, err error) {
 // Digest is the digest of what was read.
 func (r *Reading) Digest() footage.Digest { return footage.Digest(r.sum.Sum(nil)) }
 
-// Unchanged returns nil while the open file and the file under its path are what Open opened: same inode, size,
-// modification and change time, and no process has it open for writing. Otherwise the error wraps ErrChanged.
+// Unchanged returns nil while the open file and the file under its path are what Open opened. Inode, size,
+// modification time and change time are compared. A process that has the file open for writing counts as a change. The
+// error wraps ErrChanged.
 func (r *Reading) Unchanged() error {
 	open, err := r.f.Stat()
 	if err != nil {

@@ -16,7 +16,8 @@ const (
 	// clockWrong is from when orders expire too early and certificates fail.
 	clockWrong = 5 * time.Minute
 
-	timeService = "let a time service keep the clock (timedatectl set-ntp true, or chrony); without internet use a GNSS receiver or a real-time clock: firmware-notes/time.md"
+	timeService = "let a time service keep the clock (timedatectl set-ntp true, or chrony); " +
+		"without internet use a GNSS receiver or a real-time clock: firmware-notes/time.md"
 )
 
 // clock compares this device's clock with other sources. It does not set the clock.

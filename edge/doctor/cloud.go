@@ -160,7 +160,9 @@ func (v *inspection) token(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{warn("token", "run the doctor again", "not checked: %s", explain(err, "cloud", v.hints).what)}
 	}
-	const replace = "on the server, cloud-api device list shows revoked tokens, cloud-api device renew NAME makes a new token, cloud-api device add NAME --site SITE replaces a revoked one; write the token into token_file"
+	const replace = "on the server, cloud-api device list shows revoked tokens, " +
+		"cloud-api device renew NAME makes a new token, cloud-api device add NAME --site SITE replaces a revoked one; " +
+		"write the token into token_file"
 	switch a.StatusCode {
 	case http.StatusNotFound:
 		return []Finding{ok("token", "the cloud accepts the token")}

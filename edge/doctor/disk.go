@@ -95,7 +95,8 @@ func (v *inspection) disk(ctx context.Context) []Finding {
 func (v *inspection) freeSpace(f FileSystem) Finding {
 	least := int64(v.Config.Spool.MinFree)
 	what := fmt.Sprintf("%s free of %s (%s)", inBytes(f.Free), inBytes(f.Total), f.Kind)
-	const do = "below spool.min_free the agent reads nothing from the card: wait for uploads, remove other files, or use a larger disk"
+	const do = "below spool.min_free the agent reads nothing from the card: " +
+		"wait for uploads, remove other files, or use a larger disk"
 	switch {
 	case f.Free < least:
 		return fail("disk", do, "full: %s, %s must stay free (spool.min_free)", what, inBytes(least))
@@ -161,7 +162,8 @@ func (v *inspection) folder(ctx context.Context, dir string) Finding {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return warn("folder",
-			"insert the card, or mount it there; correct watch.folders if the card is elsewhere (lsblk -o NAME,LABEL,MOUNTPOINT)",
+			"insert the card, or mount it there; "+
+				"correct watch.folders if the card is elsewhere (lsblk -o NAME,LABEL,MOUNTPOINT)",
 			"%s does not exist", dir)
 	case errors.Is(err, fs.ErrPermission):
 		return fail("folder", readable, "cannot read %s: %v", dir, err)

@@ -1,7 +1,6 @@
-// Package doctor checks a station: configuration, agent, card, disk, link, clock,
-// token, broker and board. Each check returns findings with what to do about them.
-// The doctor changes nothing, may run beside the agent, and moves a few kilobytes
-// over the link.
+// Package doctor checks a station: its configuration, its parts and what it connects to. Each check returns findings
+// with what to do about them. The doctor changes nothing, may run beside the agent, and moves a few kilobytes over the
+// link.
 package doctor
 
 import (

@@ -24,7 +24,8 @@ type diagnosis struct {
 	date     bool // a certificate is not valid at this device's time
 }
 
-const setClock = "it is a clock problem: set the clock (date -u -s, timedatectl set-ntp true); see the finding on the clock"
+const setClock = "it is a clock problem: set the clock (date -u -s, timedatectl set-ntp true); " +
+	"see the finding on the clock"
 
 // explain turns an error of the network into a diagnosis. section is the part of
 // the configuration that names the server: cloud or mqtt.
@@ -43,7 +44,8 @@ func explain(err error, section string, hints *clock.Hints) diagnosis {
 			w.do = "the clock may be right: renew the certificate on the server"
 		}
 	case errors.As(err, &unknown):
-		w.do = "if the server has a private authority, copy its certificate (PEM) to this machine and name the file in " + section + ".ca_file; otherwise somebody may intercept the connection: do not continue"
+		w.do = "if the server has a private authority, copy its certificate (PEM) to this machine and name the file in " +
+			section + ".ca_file; otherwise somebody may intercept the connection: do not continue"
 	case errors.As(err, &host):
 		w.do = "use a name that the certificate covers in " + section + ".url"
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
@@ -75,7 +77,8 @@ func explainBroker(err error, at topic.Device, hints *clock.Hints) diagnosis {
 	switch {
 	case errors.Is(err, mqttlink.ErrCredentials):
 		return diagnosis{what: err.Error(),
-			do: fmt.Sprintf("use the token of device %q of site %q (cloud-api device list); on a broker of your own, create that account there",
+			do: fmt.Sprintf("use the token of device %q of site %q (cloud-api device list); "+
+				"on a broker that you run yourself, create that account there",
 				at.Name, at.Site)}
 	case errors.Is(err, mqttlink.ErrRights):
 		return diagnosis{what: err.Error(),

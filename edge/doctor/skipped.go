@@ -19,8 +19,8 @@ var remedies = map[watch.Reason]string{
 	watch.TooDeep:    "move the files into a folder nearer to the top of the card",
 }
 
-// skipped lists what lies in a folder and is not taken: one warning for each reason behind which a recording may be lost,
-// and one line for the rest.
+// skipped lists what lies in a folder and is not taken: one warning for each reason behind which a recording may be
+// lost, and one line for the rest.
 func (v *inspection) skipped(ctx context.Context, dir string) []Finding {
 	list, err := within(ctx, &v.late, checkLimit, func(ctx context.Context) ([]watch.Skipped, error) {
 		_, list, err := v.Probes.Survey(ctx, dir)
@@ -30,8 +30,8 @@ func (v *inspection) skipped(ctx context.Context, dir string) []Finding {
 		return nil // the check of the folder reports it
 	}
 	if err != nil {
-		return []Finding{warn("folder", "look at dmesg; try the card in another reader", "cannot list the files in %s: %v", dir,
-			err)}
+		return []Finding{warn("folder", "look at dmesg; try the card in another reader",
+			"cannot list the files in %s: %v", dir, err)}
 	}
 	var found []Finding
 	var rest []string

@@ -43,7 +43,8 @@ func (v *inspection) agent(ctx context.Context) []Finding {
 		add("resume the upload: edge-agent ctl resume", "an operator paused the upload")
 	}
 	if h := s.Uplink.Hold; h != nil && h.Reason == holdBudget {
-		add("wait for the next day or month, or raise uplink.budget.day and uplink.budget.month; if this link is free of charge: edge-agent ctl metered link=no",
+		add("wait for the next day or month, or raise uplink.budget.day and uplink.budget.month; "+
+			"if this link is free of charge: edge-agent ctl metered link=no",
 			"the data budget is used up: %s", h.Detail)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Alarms)) {
@@ -51,7 +52,8 @@ func (v *inspection) agent(ctx context.Context) []Finding {
 			add("see the finding on the clock", "alarm %s: %s", name, s.Alarms[name])
 			continue
 		}
-		add("see the reason of each piece of footage: edge-agent status; retry: edge-agent ctl retry footage=all; see also the finding on the disk",
+		add("see the reason of each piece of footage: edge-agent status; retry: edge-agent ctl retry footage=all; "+
+			"see also the finding on the disk",
 			"alarm %s: %s", name, s.Alarms[name])
 	}
 	if s.Link.State == uplink.LinkDown || s.Link.State == uplink.LinkRefused {

@@ -13,9 +13,9 @@ import (
 // compareRetry is how long to wait after a file that could not be compared.
 const compareRetry = time.Minute
 
-// checks are the files that an earlier release captured without a fingerprint. Each is read whole, at half the speed of
-// the card and only while nothing else is to be read. The watcher offers the files again after a restart, so the list
-// needs no record.
+// checks are the files that an earlier release captured without a fingerprint. Each is read whole, at half the speed
+// of the card and only while nothing else is to be read. The watcher offers the files again after a restart, so the
+// list needs no record.
 type checks struct {
 	mu      sync.Mutex
 	waiting []spool.Source
@@ -125,11 +125,11 @@ func (in *Ingest) resolve(src spool.Source) error {
 	if err := r.Unchanged(); err != nil {
 		return err
 	}
-	print, err := r.Print()
+	sum, err := r.Print()
 	if err != nil {
 		return err
 	}
-	src.Print = print
+	src.Print = sum
 	same, err := in.spool.Files.Resolve(src, r.Digest())
 	if err != nil {
 		return err

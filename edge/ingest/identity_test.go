@@ -16,11 +16,11 @@ import (
 // printed adds the fingerprint that the watcher reads.
 func printed(t *testing.T, f watch.File) watch.File {
 	t.Helper()
-	print, _, err := cardfile.PrintOf(f.Path)
+	sum, _, err := cardfile.PrintOf(f.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Print = print
+	f.Print = sum
 	return f
 }
 
@@ -82,8 +82,8 @@ func TestFileOfAnEarlierRelease(t *testing.T) {
 	}
 }
 
-// Damaged footage is read again from the card. When the card has another recording under the name, the undamaged content
-// stays as it is, and the other recording is captured.
+// Damaged footage is read again from the card. When the card has another recording under the name, the undamaged
+// content stays as it is, and the other recording is captured.
 func TestReadingAgainWithAnotherRecording(t *testing.T) {
 	for name, reclaimed := range map[string]bool{"damaged in the spool": false, "lost by the cloud": true} {
 		t.Run(name, func(t *testing.T) {

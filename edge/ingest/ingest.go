@@ -1,7 +1,7 @@
 // Package ingest reads finished footage from the card into the spool, in chunks of footage.ChunkSize. Each chunk is
 // hashed and durable before the next one is read; the digest of the whole file and the manifest follow. When a file
-// changes while it is read, what was read of it is discarded. While nothing waits to be read, it compares the digest of
-// files that an earlier release captured without a fingerprint.
+// changes while it is read, what was read of it is discarded. While nothing waits to be read, it compares the digest
+// of files that an earlier release captured without a fingerprint.
 package ingest
 
 import (
@@ -186,13 +186,14 @@ func (in *Ingest) captureLog(video, log spool.Source) error {
 	if of == "" {
 		of = r.ID
 	}
-	in.log.Info("flight log captured after its video", "footage", of, "path", footage.SafePath(log.Path), "bytes", log.Size)
+	in.log.Info("flight log captured after its video", "footage", of, "path", footage.SafePath(log.Path),
+		"bytes", log.Size)
 	in.Wake()
 	return nil
 }
 
-// record adds a finding to the spool and quarantines one with a fault. It holds the lock of nextCapture, so that Run does not
-// read a file between the two steps.
+// record adds a finding to the spool and quarantines one with a fault. It holds the lock of nextCapture, so that Run
+// does not read a file between the two steps.
 func (in *Ingest) record(f watch.Finding, telemetry *spool.Source) (spool.Record, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -334,7 +335,8 @@ func (in *Ingest) handleResult(ctx context.Context, r spool.Record, err error) {
 }
 
 // quarantineReplaced handles footage that must be read again while the card has another recording under its name. The
-// file is forgotten first: after a crash in between the footage is read once more, and the other recording is captured.
+// file is forgotten first: after a crash in between the footage is read once more, and the other recording is
+// captured.
 func (in *Ingest) quarantineReplaced(r spool.Record, why error) error {
 	if err := in.spool.Files.Forget(r.ID); err != nil {
 		return err

@@ -117,11 +117,12 @@ func (in *Ingest) captureTime(r spool.Record) (time.Time, footage.TimeSource) {
 	return at, from
 }
 
-// readTelemetry reads the sidecar. Footage without telemetry is still useful, so a missing,
-// changed or too large sidecar is left out: the result is nil, without an error. The watcher offers it again.
+// readTelemetry reads the sidecar. Footage without telemetry is still useful: a sidecar that is missing, changed or
+// too large is left out. The result is then nil without an error, and the watcher offers the sidecar again.
 func (in *Ingest) readTelemetry(ctx context.Context, r spool.Record) (*footage.File, error) {
 	if r.Telemetry.Size > wire.MaxTelemetry {
-		in.log.Warn("telemetry left out; the video is spooled without it", "footage", r.ID, "err", errTooLarge, "bytes", r.Telemetry.Size)
+		in.log.Warn("telemetry left out; the video is spooled without it", "footage", r.ID, "err", errTooLarge,
+			"bytes", r.Telemetry.Size)
 		return nil, nil
 	}
 	f, err := in.readFile(ctx, r.ID, spool.Telemetry, *r.Telemetry, nil)
@@ -175,9 +176,9 @@ func checkContent(r spool.Record) error {
 	return err
 }
 
-// readFile reads one whole file, chunk by chunk. It checks before and after that this is the captured file; otherwise the
-// error wraps errChanged. Where before is not nil, a chunk with another digest ends the read with errOther, so that the
-// undamaged content of the footage is not overwritten.
+// readFile reads one whole file, chunk by chunk. It checks before and after that this is the captured file; otherwise
+// the error wraps errChanged. Where before is not nil, a chunk with another digest ends the read with errOther, so
+// that the undamaged content of the footage is not overwritten.
 func (in *Ingest) readFile(ctx context.Context, id footage.ID, p spool.Part, src spool.Source, before *footage.File,
 ) (footage.File, error) {
 	f, err := os.Open(src.Path)
@@ -252,11 +253,11 @@ func checkUnchanged(f *os.File, src spool.Source) error {
 	if src.Print.IsZero() {
 		return nil
 	}
-	print, err := cardfile.Print(f, src.Size)
+	sum, err := cardfile.Print(f, src.Size)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSource, err)
 	}
-	if print != src.Print {
+	if sum != src.Print {
 		return fmt.Errorf("%w: its content differs from that of the captured file", errChanged)
 	}
 	return nil

@@ -1,8 +1,8 @@
 // Package originals deletes files from the card after the cloud has confirmed their content.
 //
-// The confirmation is of a digest. A file is deleted only if its whole content, read again just before, has that digest,
-// and if the file has not changed since it was read. Name, size and time prove nothing: a camera whose clock was reset
-// writes new recordings under old names and times.
+// The cloud confirms a digest. The package reads a file whole just before it deletes it. The content must have the
+// confirmed digest, and the file must not change while it is read. Name, size and time prove nothing: a camera whose
+// clock was reset writes new recordings under old names and times.
 package originals
 
 import (
@@ -136,8 +136,8 @@ func (d *Deleter) telemetryConfirmed(r spool.Record) bool {
 	return ok && !r.TelemetrySHA256.IsZero() && first.TelemetrySHA256 == r.TelemetrySHA256 && first.TelemetryConfirmed()
 }
 
-// deleteFiles deletes the files of a record whose content is confirmed. Telemetry that the cloud does not have stays on
-// the card.
+// deleteFiles deletes the files of a record whose content is confirmed. Telemetry that the cloud does not have stays
+// on the card.
 func (d *Deleter) deleteFiles(ctx context.Context, r spool.Record) {
 	d.deleteFile(ctx, r, r.Source, r.SHA256)
 	if r.Telemetry != nil && d.telemetryConfirmed(r) {
@@ -197,11 +197,11 @@ func (d *Deleter) verifyAndDelete(ctx context.Context, f spool.Source, info fs.F
 		return cardfile.ErrChanged
 	}
 	if !f.Print.IsZero() {
-		print, err := r.Print()
+		sum, err := r.Print()
 		if err != nil {
 			return err
 		}
-		if print != f.Print {
+		if sum != f.Print {
 			return fmt.Errorf("%w: its fingerprint differs", errOther)
 		}
 	}

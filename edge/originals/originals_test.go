@@ -178,8 +178,8 @@ func TestCardThatComesBack(t *testing.T) {
 func TestRecordingWithTheSameNameSizeAndTimeStays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "DJI_0001.MP4")
 	source := write(t, path, "other cows")
-	for name, print := range map[string]footage.Digest{"fingerprint known": fingerprint(t, path), "record of an earlier release": {}} {
-		source.Print = print
+	for name, sum := range map[string]footage.Digest{"fingerprint known": fingerprint(t, path), "record of an earlier release": {}} {
+		source.Print = sum
 		files := forgotten{}
 		r := spool.Record{ID: "a", State: spool.Reclaimed, Source: source, SHA256: footage.Sum([]byte("first cows"))}
 		New(Options{Records: list{r}, Files: files}).deleteConfirmed(t.Context())
@@ -194,11 +194,11 @@ func TestRecordingWithTheSameNameSizeAndTimeStays(t *testing.T) {
 
 func fingerprint(t *testing.T, path string) footage.Digest {
 	t.Helper()
-	print, _, err := cardfile.PrintOf(path)
+	sum, _, err := cardfile.PrintOf(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return print
+	return sum
 }
 
 // Telemetry that the cloud refused, or that was never read, stays on the card.

@@ -39,8 +39,8 @@ const (
 	Unsure
 )
 
-// Match compares a file on the card with what was captured, whatever the state of its footage. A source without a
-// fingerprint, because the file cannot be read now, is compared by path, size and time.
+// Match compares a file on the card with what was captured, whatever the state of its footage. A file
+// that cannot be read now has no fingerprint. It is compared by path, size and time.
 func (c *Captures) Match(src Source) (Match, error) {
 	known, err := c.link(sourceKey(src.Path))
 	if err != nil || known.ID == "" {
@@ -67,8 +67,8 @@ func (c *Captures) link(key []byte) (knownSource, error) {
 	return known, nil
 }
 
-// Resolve decides about an Unsure file by the digest of its whole content. It reports whether that content was captured;
-// then the fingerprint is stored, so that the file is not read again. Otherwise the file is New from now on.
+// Resolve decides about an Unsure file by the digest of its whole content. It reports whether that content was
+// captured; then the fingerprint is stored, so that the file is not read again. Otherwise the file is New from now on.
 func (c *Captures) Resolve(src Source, d footage.Digest) (bool, error) {
 	known, err := c.link(sourceKey(src.Path))
 	if err != nil || known.ID == "" || !known.Source.mayBeSame(src) {
@@ -233,8 +233,8 @@ func (r *Record) describe(m footage.Manifest) {
 	r.Captured, r.CapturedFrom = m.Captured, m.CapturedFrom
 }
 
-// commitDuplicate ends footage whose content is known under another id. Its telemetry is known too when the first footage
-// was spooled with the same; other telemetry is captured as a flight log of the first footage.
+// commitDuplicate ends footage whose content is known under another id. Its telemetry is known too when the first
+// footage was spooled with the same; other telemetry is captured as a flight log of the first footage.
 func (c *Captures) commitDuplicate(m footage.Manifest, first footage.ID) (Record, error) {
 	original, _ := c.records.Get(first)
 	var also func(*badger.Txn) error
@@ -260,15 +260,17 @@ func (c *Captures) firstWith(r Record, d footage.Digest) (footage.ID, error) {
 	return c.records.withDigest(d)
 }
 
-// Discard deletes what was read of a file that changed meanwhile; the watcher offers the file again when it is finished.
-// Footage with a manifest was spooled before and was read again because of damage: the file now belongs to other
-// footage, so Discard quarantines the old footage and keeps its undamaged content.
+// Discard deletes what was read of a file that changed meanwhile; the watcher offers the file again when it is
+// finished. Footage with a manifest was spooled before and was read again because of damage: the file now belongs to
+// other footage, so Discard quarantines the old footage and keeps its undamaged content.
 func (c *Captures) Discard(id footage.ID, why string) error {
 	if _, err := c.content.Manifest(id); err == nil {
 		return c.recovery.Quarantine(id,
 			"its content in the spool is damaged, and the card has another file under its name: "+why)
 	}
-	_, err := c.records.applyEvent(id, Discard, func(r *Record) { r.Stale, r.Waiting, r.Read = true, footage.SafeText(why), 0 }, nil)
+	_, err := c.records.applyEvent(id, Discard, func(r *Record) {
+		r.Stale, r.Waiting, r.Read = true, footage.SafeText(why), 0
+	}, nil)
 	if err != nil {
 		return err
 	}

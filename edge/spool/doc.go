@@ -19,6 +19,9 @@
 // from the card again, whole footage to be sent, or confirmed footage whose chunks are still
 // to be deleted. Open deletes chunks that belong to none of these.
 //
+// A flight log that arrives after its video has a record, a manifest and chunks like footage. Record.LogOf names the
+// footage of the video. The log takes the same way through the same states.
+//
 // The record of reclaimed footage stays for two reasons. Badger has brought deleted keys
 // back before (badger issue 2286). And the digest of what was sent is needed to recognize
 // the same footage on the next card.

@@ -11,8 +11,8 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// logSlack is how far the times of a flight log and of a video that is not on the card any more may be apart. File names
-// start again after a card is formatted, so the name alone says too little.
+// logSlack is how far the times of a flight log and of a video that is not on the card any more may be apart. File
+// names start again after a card is formatted, so the name alone says too little.
 const logSlack = 10 * time.Minute
 
 // KnowsLog reports whether a flight log beside a captured video needs no capture: it is spooled, is being spooled, or
@@ -43,9 +43,9 @@ func (r *Record) waitsToBeRead() bool {
 	return r.State == Captured || r.State == Spooling || r.State == Quarantined && r.SHA256.IsZero()
 }
 
-// AddLog records a flight log that arrived, grew or was replaced after its video was captured. A video that is not read
-// yet takes the log with it, and the result is the record of the video. Otherwise the log gets a record that is uploaded
-// as telemetry of the same footage. The error wraps ErrNotFound when the video was never captured.
+// AddLog records a flight log that arrived, grew or was replaced after its video was captured. A video that is not
+// read yet takes the log with it, and the result is the record of the video. Otherwise the log gets a record that is
+// uploaded as telemetry of the same footage. The error wraps ErrNotFound when the video was never captured.
 func (c *Captures) AddLog(video, log Source) (Record, error) {
 	r, err := c.addLog(video, log)
 	if err != nil {
@@ -123,8 +123,9 @@ func (c *Captures) linkTelemetry(txn *badger.Txn, r Record, m footage.Manifest) 
 	return setJSON(txn, logKey(r.Source.Path, r.Telemetry.Path), knownSource{Source: *r.Telemetry, ID: r.ID, Of: r.ID})
 }
 
-// sameLog returns the record under which the cloud has, or will get, this content as the flight log of the same footage.
-// It returns "" when there is none. Only the newest log counts: one that returns to an older content is sent again.
+// sameLog returns the record under which the cloud has, or will get, this content as the flight log of the same
+// footage. It returns "" when there is none. Only the newest log counts: one that returns to an older content is sent
+// again.
 func (r *Records) sameLog(log Record, d footage.Digest) footage.ID {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -28,8 +28,8 @@ func (p Part) keyLetter() byte {
 	return p[0]
 }
 
-// Source is a file on the card. Path, size, time and fingerprint together are its identity: a new file under an old name
-// is another file, also when a camera whose clock was reset gives it the size and the time of the old one.
+// Source is a file on the card. Path, size, time and fingerprint together are its identity. A new file under an old
+// name is another file. The fingerprint tells them apart even if a camera whose clock was reset repeats size and time.
 type Source struct {
 	Path    string // as in the file system, not always valid UTF-8
 	Size    int64
@@ -38,8 +38,8 @@ type Source struct {
 	Print footage.Digest
 }
 
-// storedSource is the JSON form of a Source. JSON holds only UTF-8. Cards that are mounted with the wrong character set
-// have paths with other bytes; raw keeps such a path.
+// storedSource is the JSON form of a Source. JSON holds only UTF-8. Cards that are mounted with the wrong character
+// set have paths with other bytes; raw keeps such a path.
 type storedSource struct {
 	Path    string         `json:"path"`
 	Raw     []byte         `json:"raw,omitempty"`
@@ -151,8 +151,8 @@ type Record struct {
 	jobSaved time.Time // when Job was last written, by the monotonic clock
 }
 
-// TelemetryConfirmed reports whether the cloud has the spooled telemetry with the right digest. Telemetry that the cloud
-// refused is done as well, but has no upload.
+// TelemetryConfirmed reports whether the cloud has the spooled telemetry with the right digest. Telemetry that the
+// cloud refused is done as well, but has no upload.
 func (r *Record) TelemetryConfirmed() bool {
 	return !r.TelemetrySHA256.IsZero() && r.Sidecar.Done && r.Sidecar.URL != ""
 }

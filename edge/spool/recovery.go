@@ -8,8 +8,8 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// Recovery moves footage off the way from card to cloud, and back onto it: quarantine,
-// reading again, sending again.
+// Recovery stops footage on its way from the card to the cloud, and starts it again: quarantine, retry, reading again,
+// sending again.
 type Recovery struct {
 	store   *store
 	records *Records
@@ -23,7 +23,8 @@ func (v *Recovery) Quarantine(id footage.ID, reason string) error {
 	if !ok {
 		return fmt.Errorf("footage %s: %w", id, ErrNotFound)
 	}
-	if _, err := v.records.applyEvent(id, Quarantine, func(r *Record) { r.Reason = footage.SafeText(reason) }, nil); err != nil {
+	reason = footage.SafeText(reason)
+	if _, err := v.records.applyEvent(id, Quarantine, func(r *Record) { r.Reason = reason }, nil); err != nil {
 		return err
 	}
 	v.store.o.Log.Warn("footage quarantined", "footage", id, "name", r.Name, "reason", reason)

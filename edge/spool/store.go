@@ -17,9 +17,8 @@ import (
 )
 
 // valueThreshold puts every value of this package into the value log: records and manifests
-// as well as chunks. What is in the value log can be saved without the tables. Badger's own
-// mark at the end of a transaction, a number, must stay below the threshold, or the
-// write-ahead log could not be read again.
+// as well as chunks. What is in the value log can be saved without the tables. Badger marks the end of a transaction
+// with a number. That number must stay below the threshold, or the write-ahead log could not be read again.
 const valueThreshold = 32
 
 // store is the Badger database below every part of the spool: synced transactions, keys,

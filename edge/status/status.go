@@ -117,8 +117,8 @@ type Footage struct {
 	UploadedAs footage.ID `json:"uploaded_as,omitempty"`
 	Priority   int        `json:"priority"` // the highest is sent first
 	Telemetry  bool       `json:"telemetry"`
-	// Captured is when it was recorded, nil when that is not known, and CapturedFrom where that time is from. CapturedFrom
-	// is "" until the file is read, and for footage of an earlier release.
+	// Captured is when it was recorded, nil when that is not known, and CapturedFrom where that time is from.
+	// CapturedFrom is "" until the file is read, and for footage of an earlier release.
 	Captured     *time.Time         `json:"captured,omitempty"`
 	CapturedFrom footage.TimeSource `json:"captured_from,omitempty"`
 	FileTime     time.Time          `json:"file_time"` // the date that the card has, right or wrong
@@ -141,8 +141,8 @@ type FlightLog struct {
 
 // LogOfRecord returns the status of a flight log's record.
 func LogOfRecord(r spool.Record) FlightLog {
-	return FlightLog{ID: r.ID, Footage: r.LogOf, Path: footage.SafePath(r.Source.Path), Size: r.Source.Size, State: r.State,
-		Waiting: r.Waiting, Reason: r.Reason}
+	return FlightLog{ID: r.ID, Footage: r.LogOf, Path: footage.SafePath(r.Source.Path), Size: r.Source.Size,
+		State: r.State, Waiting: r.Waiting, Reason: r.Reason}
 }
 
 // Job is the progress of counting in the cloud.
@@ -157,7 +157,8 @@ type Job struct {
 // OfRecord returns the status of one record. lookup finds the record that a duplicate
 // stands for.
 func OfRecord(r spool.Record, lookup func(footage.ID) (spool.Record, bool)) Footage {
-	f := Footage{ID: r.ID, Name: r.Name, Path: footage.SafePath(r.Source.Path), Size: r.Source.Size, SHA256: r.SHA256, State: r.State,
+	f := Footage{ID: r.ID, Name: r.Name, Path: footage.SafePath(r.Source.Path), Size: r.Source.Size,
+		SHA256: r.SHA256, State: r.State,
 		Offset: r.Video.Offset, Rate: r.Rate, Waiting: r.Waiting, Reason: r.Reason, DuplicateOf: r.DuplicateOf,
 		UploadedAs: r.UploadedAs, Priority: r.Priority,
 		Telemetry: r.Telemetry != nil, Thumbnail: r.HasThumbnail, Count: r.Count, Updated: r.Updated,
@@ -241,8 +242,8 @@ func Parse(b []byte) (Status, error) {
 		return Status{}, fmt.Errorf("status document: %w", err)
 	}
 	if s.V != Version {
-		return Status{}, fmt.Errorf("status document has version %d, want %d: the agent is of another release than this program",
-			s.V, Version)
+		return Status{}, fmt.Errorf("status document has version %d, want %d: "+
+			"the agent is of another release than this program", s.V, Version)
 	}
 	return s, nil
 }

@@ -18,7 +18,8 @@ import (
 func WriteTable(w io.Writer, s Status) error {
 	writeHead(w, s)
 	for _, l := range s.FlightLogs {
-		fmt.Fprintf(w, "log     %s of footage %s: %s%s\n", escaped(l.Path), l.Footage, l.State, detail(cmp.Or(l.Reason, l.Waiting)))
+		fmt.Fprintf(w, "log     %s of footage %s: %s%s\n", escaped(l.Path), l.Footage, l.State,
+			detail(cmp.Or(l.Reason, l.Waiting)))
 	}
 	if len(s.Footage) == 0 {
 		return nil

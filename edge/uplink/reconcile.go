@@ -215,6 +215,6 @@ func onCard(s spool.Source) bool {
 	if s.Print.IsZero() {
 		return true // reading it again compares the digest
 	}
-	print, _, err := cardfile.PrintOf(s.Path)
-	return err == nil && print == s.Print
+	sum, _, err := cardfile.PrintOf(s.Path)
+	return err == nil && sum == s.Print
 }

@@ -117,8 +117,8 @@ func Survey(ctx context.Context, folder string) (videos int, skipped []Skipped, 
 	return len(got.videos), got.skips.list(), nil
 }
 
-// isVideoContent reports whether the first bytes are those of a video. A file that cannot be read counts as one: another
-// check reports it.
+// isVideoContent reports whether the first bytes are those of a video. A file that cannot be read counts as one:
+// another check reports it.
 func isVideoContent(path string) bool {
 	head, err := cardfile.Head(path, footage.SniffLen)
 	if err != nil {

@@ -73,7 +73,7 @@ func TestReasonsAreComplete(t *testing.T) {
 	}
 }
 
-// A file that another one replaces, with the same name, size and time, is offered again with its own fingerprint.
+// A new file with the name, size and time of an old one is offered again with its own fingerprint.
 func TestReplacedFileIsOfferedAgain(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *recorder, _ *Watcher) {
 		path, at := filepath.Join(dir, "a.mp4"), time.Unix(1e9, 0)
@@ -90,8 +90,8 @@ func TestReplacedFileIsOfferedAgain(t *testing.T) {
 	})
 }
 
-// A flight log that arrives or grows after its video was captured is offered with it, and alone when the video is not on
-// the card any more.
+// A flight log that arrives or grows after its video was captured is offered with it, and alone when the video is not
+// on the card any more.
 func TestLateFlightLog(t *testing.T) {
 	watching(t, func(t *testing.T, dir string, b *recorder, w *Watcher) {
 		video, log := filepath.Join(dir, "DJI_0001.MP4"), filepath.Join(dir, "DJI_0001.SRT")

@@ -336,20 +336,21 @@ func (w *Watcher) offerFinding(f Finding) bool {
 func (w *Watcher) identify(f *File) {
 	t := w.files[f.Path]
 	if t.Print.IsZero() && f.Size > 0 && !time.Now().Before(t.next) {
-		print, head, err := cardfile.PrintOf(f.Path)
+		sum, head, err := cardfile.PrintOf(f.Path)
 		if err != nil {
-			w.o.Log.Warn("cannot read the identity of a file; retrying", "path", footage.SafePath(f.Path), "retry_in", printRetry,
-				"err", err)
+			w.o.Log.Warn("cannot read the identity of a file; retrying", "path", footage.SafePath(f.Path),
+				"retry_in", printRetry, "err", err)
 			t.next = time.Now().Add(printRetry)
 			return
 		}
 		_, err = footage.Sniff(head)
-		t.Print, t.notVideo = print, err != nil
+		t.Print, t.notVideo = sum, err != nil
 	}
 	f.Print = t.Print
 }
 
-// beingWritten reports whether a process of this machine has the file open for writing, where the file system can tell.
+// beingWritten reports whether a process of this machine has the file open for writing, where the file system can
+// tell.
 func beingWritten(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

@@ -42,7 +42,8 @@ func IsPlausible(t, now time.Time, trusted bool) bool {
 var nameTime = regexp.MustCompile(`(?:^|[^0-9])(20[0-9]{2}[01][0-9][0-3][0-9])[_-]?([0-2][0-9][0-5][0-9][0-5][0-9])`)
 
 // logTime is a date and time in a flight log, for example "2025-06-01 08:00:00,123".
-var logTime = regexp.MustCompile(`(?:^|[^0-9])(20[0-9]{2})[-./]([01][0-9])[-./]([0-3][0-9])[ T]+([0-2][0-9]:[0-5][0-9]:[0-5][0-9])`)
+var logTime = regexp.MustCompile(`(?:^|[^0-9])(20[0-9]{2})[-./]([01][0-9])[-./]([0-3][0-9])[ T]+` +
+	`([0-2][0-9]:[0-5][0-9]:[0-5][0-9])`)
 
 // TimeInName returns the date and time that a camera wrote into a file name. It is local time; zone is the zone to
 // read it in. ok is false for a name without one.
@@ -61,6 +62,7 @@ func TimeInLog(text []byte, zone *time.Location) (t time.Time, ok bool) {
 	if m == nil {
 		return time.Time{}, false
 	}
-	t, err := time.ParseInLocation("2006-01-02 15:04:05", string(m[1])+"-"+string(m[2])+"-"+string(m[3])+" "+string(m[4]), zone)
+	date := string(m[1]) + "-" + string(m[2]) + "-" + string(m[3]) + " " + string(m[4])
+	t, err := time.ParseInLocation(time.DateTime, date, zone)
 	return t, err == nil
 }

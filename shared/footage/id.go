@@ -1,6 +1,5 @@
-// Package footage has what edge and cloud share about one piece of footage: its ID,
-// digest, chunks and manifest, and how to recognise a video container by its first
-// bytes. It does no I/O.
+// Package footage has what edge and cloud share about one piece of footage: ID, digest, chunks and manifest, names and
+// times, and how to recognize a video container. It does no I/O.
 package footage
 
 import (
@@ -23,8 +22,8 @@ const maxIDLength = 64
 // ID names one piece of footage everywhere: in the spool, uploads, blob keys and topics.
 // The program that first sees the footage creates the ID. It does not depend on the
 // content: the digest recognises the same file under two IDs.
-// The form is 1 to 64 characters out of A-Z a-z 0-9 _ and -, the first of them
-// a letter or a digit, so that an ID is safe in file names, URLs and topics.
+// An ID has 1 to 64 characters out of A-Z a-z 0-9 _ and -. The first one is a letter or a digit. So an ID is safe in
+// file names, URLs and topics.
 type ID string
 
 // NewID returns a new ID: a ULID in lower case. now only makes IDs easier to sort for

@@ -17,13 +17,14 @@ const (
 	nameTail = 60        // bytes at the end of a long name that stay: number and extension
 )
 
-// SafeName returns a base name in a form that is safe to store, to log and to show: valid UTF-8, printable, without
-// characters that turn the direction of text or that are invisible, never empty, at most MaxName bytes.
+// SafeName returns a base name in a form that is safe to store, to log and to show. The result is valid UTF-8,
+// printable, never empty and at most MaxName bytes. It has no characters that turn the direction of text or that are
+// invisible.
 //
 // A byte that is not UTF-8 becomes \xNN. A control, bidirectional or invisible character becomes \xNN, \uNNNN or
-// \UNNNNNNNN. A space at the beginning or the end becomes \x20, a slash \x2f. Other text stays as it is, so SafeName of
-// a safe name is the same name. A longer name loses its middle: 8 hex characters of its digest stand there. Names that
-// differ stay different, apart from names that contain such an escape as text.
+// \UNNNNNNNN. A space at the beginning or the end becomes \x20, a slash \x2f. Other text stays as it is, so SafeName
+// of a safe name is the same name. A longer name loses its middle: 8 hex characters of its digest stand there. Names
+// that differ stay different, apart from names that contain such an escape as text.
 //
 // The result names the file for people. The bytes on the card are what opens it.
 func SafeName(name string) string {
