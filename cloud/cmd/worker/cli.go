@@ -11,6 +11,7 @@ import (
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/model/hub"
 	"cattlecounter/shared/cli"
+	"cattlecounter/shared/footage"
 	"cattlecounter/shared/settings"
 )
 
@@ -55,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	err := c.dispatch(ctx, p.Context.Selected().Name, stdout, stderr)
 	if err != nil && ctx.Err() == nil {
-		fmt.Fprintln(stderr, "worker:", err)
+		fmt.Fprintln(stderr, "worker:", footage.SafeText(err.Error())) // it may name files of a card
 	}
 	return exitCode(ctx, err)
 }

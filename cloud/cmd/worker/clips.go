@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -167,29 +166,4 @@ func kindOf(m fs.FileMode) string {
 		return "a device"
 	}
 	return "a special file"
-}
-
-// printable is text without characters that a terminal obeys or hides, apart from line ends.
-func printable(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, line := range lines {
-		lines[i] = footage.SafePath(line)
-	}
-	return strings.Join(lines, "\n")
-}
-
-// plainError is an error whose text holds no bytes that could confuse a terminal: file names come from cards.
-type plainError struct{ error }
-
-func (e plainError) Error() string { return printable(e.error.Error()) }
-
-func (e plainError) Unwrap() error { return e.error }
-
-// plain makes the text of an error safe to print. Its class stays.
-func plain(err error) error {
-	var already plainError
-	if err == nil || errors.As(err, &already) {
-		return err
-	}
-	return plainError{err}
 }

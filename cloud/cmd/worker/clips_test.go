@@ -42,8 +42,8 @@ func rels(clips []clip) []string {
 }
 
 func TestFindClips(t *testing.T) {
-	root := makeTree(t, "a.MP4", "b/c.mov", "b/c.lrf", "b/d/e.webm", "x.jpg", ".hidden.mp4", ".Trash-0/f.mp4", "$RECYCLE.BIN/g.mp4",
-		"lost+found/h.mp4", "results/old.mp4", "no\xffname.mp4", "folder.mp4/inside.avi")
+	root := makeTree(t, "a.MP4", "b/c.mov", "b/c.lrf", "b/d/e.webm", "x.jpg", ".hidden.mp4", ".Trash-0/f.mp4",
+		"$RECYCLE.BIN/g.mp4", "lost+found/h.mp4", "results/old.mp4", "no\xffname.mp4", "folder.mp4/inside.avi")
 	if err := os.Symlink(filepath.Join(root, "a.MP4"), filepath.Join(root, "link.mkv")); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,8 @@ func TestFindClips(t *testing.T) {
 		for _, f := range l.faults {
 			faults = append(faults, fmt.Sprintf("%s: %v", f.rel, f.err))
 		}
-		if len(faults) != 2 || !strings.Contains(faults[0], "no such file") || faults[1] != "pipe.mp4: not a file but a pipe" {
+		if len(faults) != 2 || !strings.Contains(faults[0], "no such file") ||
+			faults[1] != "pipe.mp4: not a file but a pipe" {
 			t.Errorf("faults %q", faults)
 		}
 		if len(l.notes) != 2 || !strings.HasPrefix(l.notes[0], "loop: a link to a folder") ||
@@ -106,7 +107,8 @@ func TestFindOneClip(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := findClips(t.Context(), pipe, ""); !errors.Is(err, errFootage) || !strings.Contains(err.Error(), "is a pipe") {
+	_, err = findClips(t.Context(), pipe, "")
+	if !errors.Is(err, errFootage) || !strings.Contains(err.Error(), "is a pipe") {
 		t.Errorf("pipe: %v", err)
 	}
 	if _, err := findClips(t.Context(), filepath.Join(root, "absent"), ""); !errors.Is(err, errFootage) {
@@ -149,24 +151,5 @@ func TestUnreadableFolders(t *testing.T) {
 	stop()
 	if _, err := findClips(ctx, root, ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
-	}
-}
-
-func TestPrintable(t *testing.T) {
-	for s, want := range map[string]string{
-		"a b\u00e9\u725b.mp4": "a b\u00e9\u725b.mp4",
-		"x\xe9.mp4":           `x\xe9.mp4`,
-		"gpj.\u202e4pm":       `gpj.\u202e4pm`,
-		"\x1b[2J":             `\x1b[2J`,
-		"zero\u200bwidth":     `zero\u200bwidth`,
-		"line\nend":           "line\nend",
-	} {
-		if got := printable(s); got != want {
-			t.Errorf("%q: got %q, want %q", s, got, want)
-		}
-	}
-	err := plain(fmt.Errorf("%w: \x1b[2J", errFootage))
-	if !errors.Is(err, errFootage) || strings.Contains(err.Error(), "\x1b") || plain(nil) != nil {
-		t.Errorf("error %q", err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/count/video/libav"
 	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/shared/filesum"
 	"cattlecounter/shared/footage"
@@ -39,30 +41,39 @@ type outcome struct {
 func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
 	found, err := findClips(ctx, c.Path, c.Out)
 	if err != nil {
-		return plain(err)
+		return err
 	}
 	e, err := engine.Open(c.settings())
 	if err != nil {
 		return err
 	}
 	defer e.Close()
-	p, err := makePlan(ctx, found.clips, stderr)
+	p, err := makePlan(ctx, found.clips, c.probe, stderr)
 	if err != nil {
-		return plain(err)
+		return err
 	}
 	r := &countRun{countCommand: c, found: found, plan: p, stderr: stderr, counter: e.Counter}
 	if c.Out != "" {
 		if r.results, err = newResultFolder(c.Out, p); err != nil {
-			return plain(err)
+			return err
 		}
 	}
 	if err := r.countAll(ctx); err != nil {
-		return plain(err)
+		return err
 	}
 	if err := r.print(stdout); err != nil {
 		return err
 	}
-	return plain(r.fault())
+	return r.fault()
+}
+
+// probe reads what a decoder finds out about a clip before the first frame.
+func (c *countCommand) probe(ctx context.Context, path string) (video.Info, error) {
+	d, err := libav.Open(ctx, c.decoderFlags.config(), path)
+	if err != nil {
+		return video.Info{}, err
+	}
+	return d.Info(), d.Close()
 }
 
 // countRun counts the clips of one command.
@@ -80,7 +91,8 @@ type countRun struct {
 func (r *countRun) countAll(ctx context.Context) error {
 	r.outcomes = slices.Repeat([]outcome{{sibling: -1}}, len(r.plan.clips))
 	for i := range r.found.faults {
-		fmt.Fprintf(r.stderr, "%s: %v\n", footage.SafePath(r.found.faults[i].rel), plain(r.found.faults[i].err))
+		f := r.found.faults[i]
+		r.report(fmt.Errorf("%s: %w", footage.SafePath(f.rel), f.err))
 	}
 	for _, flight := range r.plan.flights {
 		counted := -1
@@ -132,7 +144,7 @@ func (r *countRun) countClip(ctx context.Context, i int) error {
 // report prints an error about one of several clips. The error of a single clip ends the command.
 func (r *countRun) report(err error) {
 	if r.found.folder {
-		fmt.Fprintln(r.stderr, plain(err))
+		fmt.Fprintln(r.stderr, footage.SafeText(err.Error()))
 	}
 }
 

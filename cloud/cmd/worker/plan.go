@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/container"
 	"cattlecounter/shared/filesum"
 	"cattlecounter/shared/footage"
@@ -24,15 +25,20 @@ type plan struct {
 	notes map[int]string
 }
 
+// probe reads the start, the length and the size of a clip of any container.
+type probe func(ctx context.Context, path string) (video.Info, error)
+
 // makePlan finds copies by their digests and siblings by their names, starts and lengths. It reads only clips whose
-// size another clip has too. A clip that cannot be read has no copy here; the count reports why. The error is the cause
-// of ctx.
-func makePlan(ctx context.Context, clips []clip, stderr io.Writer) (*plan, error) {
+// size another clip has too, and probes only clips whose name may be that of a sibling. A clip that cannot be read has
+// no copy and no sibling; the count reports why. The error is the cause of ctx.
+func makePlan(ctx context.Context, clips []clip, ask probe, stderr io.Writer) (*plan, error) {
 	p := &plan{clips: clips, copyOf: slices.Repeat([]int{-1}, len(clips)), notes: map[int]string{}}
 	if err := p.findCopies(ctx, stderr); err != nil {
 		return nil, err
 	}
-	p.findSiblings()
+	if err := p.findSiblings(ctx, ask); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -93,40 +99,22 @@ func (p *plan) readDigest(ctx context.Context, i int, same []int) error {
 	return nil
 }
 
-// findSiblings groups the clips. A copy belongs to the flight of its original, so a flight may be found by a copy that
-// lies beside its siblings.
-func (p *plan) findSiblings() {
-	files := make([]footage.Recording, len(p.clips))
-	for i, c := range p.clips {
-		files[i] = readHeaders(c)
+// findSiblings groups the clips. Flights whose best files have the same content are one flight, so a flight may be found
+// by a copy that lies beside its siblings.
+func (p *plan) findSiblings(ctx context.Context, ask probe) error {
+	files, err := p.readHeaders(ctx, ask)
+	if err != nil {
+		return err
 	}
 	flights, doubts := footage.GroupSiblings(files)
-	flightOf := make([]int, len(p.clips)) // a disjoint set, by the first clip of a flight
-	for i := range flightOf {
-		flightOf[i] = i
-	}
-	var root func(i int) int
-	root = func(i int) int {
-		if flightOf[i] != i {
-			flightOf[i] = root(flightOf[i])
-		}
-		return flightOf[i]
-	}
-	for _, f := range flights {
-		for _, i := range f[1:] {
-			flightOf[root(i)] = root(f[0])
-		}
-	}
-	for i, original := range p.copyOf {
-		if original >= 0 {
-			flightOf[root(i)] = root(original)
-		}
-	}
+	flightOf := make([]int, len(p.clips)) // the first file of the content of the best one
 	members := map[int][]int{}
-	for _, f := range flights { // in the order of preference
+	for _, f := range flights {
+		best := p.original(f[0])
 		for _, i := range f {
+			flightOf[i] = best
 			if p.copyOf[i] < 0 {
-				members[root(i)] = append(members[root(i)], i)
+				members[best] = append(members[best], i)
 			}
 		}
 	}
@@ -135,18 +123,51 @@ func (p *plan) findSiblings() {
 	}
 	slices.SortFunc(p.flights, func(a, b []int) int { return slices.Min(a) - slices.Min(b) })
 	for _, d := range doubts {
-		if root(d.File) != root(d.Other) && p.copyOf[d.File] < 0 {
+		if flightOf[d.File] != flightOf[d.Other] && p.copyOf[d.File] < 0 {
 			p.notes[d.File] = fmt.Sprintf("named like a sibling of %s, but %s; it is counted apart", p.clips[d.Other].name(),
 				d.Reason)
 		}
 	}
+	return nil
 }
 
-// readHeaders describes a clip by its headers. What they do not hold stays unknown.
-func readHeaders(c clip) footage.Recording {
-	rec := footage.Recording{Path: c.rel}
-	if rep, err := container.CheckFile(c.path); err == nil {
-		rec.Started, rec.Duration, rec.Width, rec.Height = rep.Started, rep.Duration, rep.Width, rep.Height
+// original is the first clip with the content of a clip.
+func (p *plan) original(i int) int {
+	if p.copyOf[i] >= 0 {
+		return p.copyOf[i]
 	}
-	return rec
+	return i
+}
+
+// readHeaders describes the clips that another clip may belong to, by their headers. What they do not hold stays
+// unknown.
+func (p *plan) readHeaders(ctx context.Context, ask probe) ([]footage.Recording, error) {
+	files := make([]footage.Recording, len(p.clips))
+	named := map[string]int{}
+	for i, c := range p.clips {
+		files[i].Path = c.rel
+		named[footage.ReadName(c.rel).Key]++
+	}
+	for i, c := range p.clips {
+		if named[footage.ReadName(c.rel).Key] < 2 {
+			continue
+		}
+		f := &files[i]
+		rep, err := container.CheckFile(c.path)
+		if err != nil {
+			continue
+		}
+		f.Started, f.Duration, f.Width, f.Height = rep.Started, rep.Duration, rep.Width, rep.Height
+		if f.Duration > 0 && f.Width > 0 {
+			continue
+		}
+		info, err := ask(ctx, c.path)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err == nil {
+			f.Started, f.Duration, f.Width, f.Height = info.Created, info.Duration, info.Width, info.Height
+		}
+	}
+	return files, nil
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,9 +12,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/video"
 	"cattlecounter/shared/footage"
 )
 
@@ -37,6 +41,9 @@ func smallMP4(seconds, width, height uint32, salt string) string {
 	return string(bytes.Join([][]byte{box("ftyp", []byte("isom"), words(0)), moov, box("mdat", []byte(salt))}, nil))
 }
 
+// noProbe knows nothing of any clip.
+func noProbe(context.Context, string) (video.Info, error) { return video.Info{}, video.ErrDecode }
+
 func planOf(t *testing.T, files map[string]string) *plan {
 	t.Helper()
 	root := t.TempDir()
@@ -47,7 +54,7 @@ func planOf(t *testing.T, files map[string]string) *plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := makePlan(t.Context(), l.clips, io.Discard)
+	p, err := makePlan(t.Context(), l.clips, noProbe, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +103,11 @@ func TestPlan(t *testing.T) {
 			map[string]string{"1/DJI_0001_W.MP4": wide, "2/DJI_0001_W.MP4": wide, "2/DJI_0001_T.MP4": thermal},
 			[]string{"1/DJI_0001_W.MP4 before 2/DJI_0001_T.MP4", "2/DJI_0001_W.MP4 copies 1/DJI_0001_W.MP4"},
 		},
+		"copy of the thermal file of another flight": {
+			map[string]string{"DJI_0001_W.MP4": wide, "DJI_0001_T.MP4": thermal, "DJI_0002_T.MP4": thermal,
+				"DJI_0002_W.MP4": smallMP4(20, 3840, 2160, "x")},
+			[]string{"DJI_0001_W.MP4 before DJI_0001_T.MP4", "DJI_0002_W.MP4", "DJI_0002_T.MP4 copies DJI_0001_T.MP4"},
+		},
 		"not a video": {map[string]string{"DJI_0001_W.MP4": "text", "DJI_0001_T.MP4": thermal},
 			[]string{"DJI_0001_T.MP4", "DJI_0001_W.MP4"}},
 	} {
@@ -115,7 +127,7 @@ func TestPlanReadsOnlyWhatItMust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := makePlan(t.Context(), l.clips, io.Discard)
+	p, err := makePlan(t.Context(), l.clips, noProbe, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +136,43 @@ func TestPlanReadsOnlyWhatItMust(t *testing.T) {
 	}
 }
 
+// TestPlanProbesOtherContainers asks the decoder about clips whose headers have no length, and only about those that
+// may be siblings.
+func TestPlanProbesOtherContainers(t *testing.T) {
+	ts := strings.Repeat("G"+strings.Repeat("x", 187), 5)
+	root := t.TempDir()
+	for name, content := range map[string]string{"DJI_0001_W.TS": ts + ts, "DJI_0001_T.TS": ts, "alone.ts": ts + ts + ts,
+		"DJI_0002_W.MP4": smallMP4(20, 640, 480, "w"), "DJI_0002_T.MP4": smallMP4(20, 640, 512, "t")} {
+		write(t, filepath.Join(root, name), content)
+	}
+	l, err := findClips(t.Context(), root, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	p, err := makePlan(t.Context(), l.clips, func(_ context.Context, path string) (video.Info, error) {
+		asked = append(asked, filepath.Base(path))
+		return video.Info{Duration: 9 * time.Second, Width: 640, Height: 480}, nil
+	}, io.Discard)
+	if err != nil || !slices.Equal(asked, []string{"DJI_0001_T.TS", "DJI_0001_W.TS"}) {
+		t.Errorf("asked %q, %v", asked, err)
+	}
+	if got := p.summary(); got[0] != "DJI_0001_W.TS before DJI_0001_T.TS" {
+		t.Errorf("%q", got)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	_, err = makePlan(ctx, l.clips, func(context.Context, string) (video.Info, error) {
+		stop()
+		return video.Info{}, ctx.Err()
+	}, io.Discard)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
+	}
+}
+
 func TestPlanNotesDoubts(t *testing.T) {
-	p := planOf(t, map[string]string{"DJI_0001_W.MP4": smallMP4(20, 3840, 2160, "w"), "DJI_0001_T.MP4": smallMP4(30, 640, 512, "t")})
+	p := planOf(t, map[string]string{"DJI_0001_W.MP4": smallMP4(20, 3840, 2160, "w"),
+		"DJI_0001_T.MP4": smallMP4(30, 640, 512, "t")})
 	want := "named like a sibling of DJI_0001_W.MP4, but the lengths differ (20.0 s and 30.0 s); it is counted apart"
 	if len(p.flights) != 2 || p.notes[0] != want {
 		t.Errorf("%v %v", p.summary(), p.notes)
@@ -190,18 +237,55 @@ func TestResultNames(t *testing.T) {
 		files map[string]string
 		want  map[string]string
 	}{
-		"folders":             {map[string]string{"1/A.MP4": "1", "2/A.MP4": "2", "A.MP4": "3"}, map[string]string{"1/A.MP4": "1/A", "2/A.MP4": "2/A", "A.MP4": "A"}},
-		"extension":           {map[string]string{"A.MP4": "1", "A.MOV": "2"}, map[string]string{"A.MP4": "A.MP4", "A.MOV": "A.MOV"}},
-		"copy takes no name":  {map[string]string{"1/A.MP4": "1", "1/A.MOV": "1"}, map[string]string{"1/A.MOV": "1/A"}},
-		"letter case":         {map[string]string{"a.mp4": "1", "A.mp4": "2"}, map[string]string{"a.mp4": "a.mp4." + digest("1"), "A.mp4": "A.mp4." + digest("2")}},
-		"case of folders":     {map[string]string{"x/a.mp4": "1", "X/a.mp4": "2"}, map[string]string{"x/a.mp4": "x/a.mp4." + digest("1"), "X/a.mp4": "X/a.mp4." + digest("2")}},
-		"name like a result":  {map[string]string{"a.mp4": "1", "a.mov": "2", "a.mp4.mkv": "3"}, map[string]string{"a.mp4": "a.mp4." + digest("1"), "a.mov": "a.mov", "a.mp4.mkv": "a.mp4.mkv"}},
-		"bytes of Latin-1":    {map[string]string{"\xe9.mp4": "1", "\xe8.mp4": "2", `\xe9.mp4`: "3"}, map[string]string{"\xe9.mp4": `\xe9.mp4.` + digest("1"), "\xe8.mp4": `\xe8`, `\xe9.mp4`: `\xe9.mp4.` + digest("3")}},
-		"direction of text":   {map[string]string{"a\u202e.mp4": "1"}, map[string]string{"a\u202e.mp4": `a\u202e`}},
-		"long name":           {map[string]string{long + ".mp4": "1"}, map[string]string{long + ".mp4": long[:180] + "~" + footage.Sum([]byte(long)).String()[:8]}},
-		"sibling":             {map[string]string{"A.MP4": smallMP4(9, 640, 640, "1"), "A.LRF": smallMP4(9, 320, 320, "2")}, map[string]string{"A.MP4": "A", "A.LRF": "A.LRF"}},
-		"folder like a clip":  {map[string]string{"a.mp4/b.mp4": "1", "a.mp4.mov": "2"}, map[string]string{"a.mp4/b.mp4": "a.mp4/b", "a.mp4.mov": "a.mp4"}},
-		"folder like results": {map[string]string{"a.json/b.mp4": "1", "a.avi": "2"}, map[string]string{"a.json/b.mp4": "a.json/b", "a.avi": "a.avi"}},
+		"folders": {
+			map[string]string{"1/A.MP4": "1", "2/A.MP4": "2", "A.MP4": "3"},
+			map[string]string{"1/A.MP4": "1/A", "2/A.MP4": "2/A", "A.MP4": "A"},
+		},
+		"extension": {
+			map[string]string{"A.MP4": "1", "A.MOV": "2"},
+			map[string]string{"A.MP4": "A.MP4", "A.MOV": "A.MOV"},
+		},
+		"copy takes no name": {
+			map[string]string{"1/A.MP4": "1", "1/A.MOV": "1"},
+			map[string]string{"1/A.MOV": "1/A"},
+		},
+		"letter case": {
+			map[string]string{"a.mp4": "1", "A.mp4": "2"},
+			map[string]string{"a.mp4": "a.mp4." + digest("1"), "A.mp4": "A.mp4." + digest("2")},
+		},
+		"case of folders": {
+			map[string]string{"x/a.mp4": "1", "X/a.mp4": "2"},
+			map[string]string{"x/a.mp4": "x/a.mp4." + digest("1"), "X/a.mp4": "X/a.mp4." + digest("2")},
+		},
+		"name like a result": {
+			map[string]string{"a.mp4": "1", "a.mov": "2", "a.mp4.mkv": "3"},
+			map[string]string{"a.mp4": "a.mp4." + digest("1"), "a.mov": "a.mov", "a.mp4.mkv": "a.mp4.mkv"},
+		},
+		"bytes of Latin-1": {
+			map[string]string{"\xe9.mp4": "1", "\xe8.mp4": "2", `\xe9.mp4`: "3"},
+			map[string]string{
+				"\xe9.mp4": `\xe9.mp4.` + digest("1"),
+				"\xe8.mp4": `\xe8`,
+				`\xe9.mp4`: `\xe9.mp4.` + digest("3"),
+			},
+		},
+		"direction of text": {map[string]string{"a\u202e.mp4": "1"}, map[string]string{"a\u202e.mp4": `a\u202e`}},
+		"long name": {
+			map[string]string{long + ".mp4": "1"},
+			map[string]string{long + ".mp4": long[:180] + "~" + footage.Sum([]byte(long)).String()[:8]},
+		},
+		"sibling": {
+			map[string]string{"A.MP4": smallMP4(9, 640, 640, "1"), "A.LRF": smallMP4(9, 320, 320, "2")},
+			map[string]string{"A.MP4": "A", "A.LRF": "A.LRF"},
+		},
+		"folder like a clip": {
+			map[string]string{"a.mp4/b.mp4": "1", "a.mp4.mov": "2"},
+			map[string]string{"a.mp4/b.mp4": "a.mp4/b", "a.mp4.mov": "a.mp4"},
+		},
+		"folder like results": {
+			map[string]string{"a.json/b.mp4": "1", "a.avi": "2"},
+			map[string]string{"a.json/b.mp4": "a.json/b", "a.avi": "a.avi"},
+		},
 	} {
 		p := planOf(t, c.files)
 		dir := t.TempDir()
@@ -220,17 +304,21 @@ func TestResultNames(t *testing.T) {
 	}
 }
 
-// TestResultsReplaceNothingElse keeps what is in the way: photos, results of other content, and files that are no results.
+// TestResultsReplaceNothingElse keeps what is in the way: photos, results of other content, and files that are no
+// results.
 func TestResultsReplaceNothingElse(t *testing.T) {
 	p := planOf(t, map[string]string{"a.mp4": "1"})
 	for name, existing := range map[string]map[string]string{
-		"photo":         {"a.jpg": "a photo"},
-		"table":         {"a.csv": "1,2"},
-		"other content": {"a.json": `{"schema":1,"source":{"sha256":"` + footage.Sum([]byte("2")).String() + `"}}`, "a.csv": "x"},
-		"other JSON":    {"a.json": `{"animals": 3}`},
-		"no JSON":       {"a.json": "text"},
-		"folder":        {"a.json/b": "c"},
-		"twice taken":   {"a.jpg": "a photo", "a.mp4.csv": "y"},
+		"photo": {"a.jpg": "a photo"},
+		"table": {"a.csv": "1,2"},
+		"other content": {
+			"a.json": `{"schema":1,"source":{"sha256":"` + footage.Sum([]byte("2")).String() + `"}}`,
+			"a.csv":  "x",
+		},
+		"other JSON":  {"a.json": `{"animals": 3}`},
+		"no JSON":     {"a.json": "text"},
+		"folder":      {"a.json/b": "c"},
+		"twice taken": {"a.jpg": "a photo", "a.mp4.csv": "y"},
 	} {
 		dir := t.TempDir()
 		for file, content := range existing {

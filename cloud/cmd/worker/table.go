@@ -63,14 +63,14 @@ func (r *countRun) documents() []any {
 		}
 		other := otherClip{place: r.place(i), Source: report.Source{Name: c.sourceName(), Size: c.size, SHA256: c.digest}}
 		if o.err != nil {
-			other.Error = plain(o.err).Error()
+			other.Error = footage.SafeText(o.err.Error())
 		}
 		entries = append(entries, entry{c.rel, other})
 	}
 	for _, f := range r.found.faults {
 		name := footage.SafePath(f.rel)
 		entries = append(entries, entry{f.rel, otherClip{place: place{Path: name},
-			Source: report.Source{Name: baseOf(name)}, Error: plain(f.err).Error()}})
+			Source: report.Source{Name: baseOf(name)}, Error: footage.SafeText(f.err.Error())}})
 	}
 	slices.SortStableFunc(entries, func(a, b entry) int { return strings.Compare(a.rel, b.rel) })
 	documents := make([]any, 0, len(entries))
