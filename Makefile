@@ -98,7 +98,8 @@ fresh: ## rehearse make demo and make test in a fresh Debian with git, make and 
 bench: setup ## measure the worker against bare ONNX Runtime, an upload against a plain copy
 	@deploy/bench/bench.sh
 
-fuzz: ## run every fuzz target for FUZZTIME (30s each)
+fuzz: ## run every fuzz target for FUZZTIME (30s each), and 1,000 damaged copies of each container
+	MUTANTS=$(or $(MUTANTS),1000) $(GO_TEST) -count=1 -timeout 60m -run TestMutants ./cloud/count/video/libav
 	@for p in $$(go list -tags $(TAGS) ./...); do \
 		for f in $$($(GO_TEST) -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
 			echo "$$p $$f"; $(GO_TEST) -run '^$$' -fuzz "^$$f\$$" -fuzztime $(or $(FUZZTIME),30s) $$p || exit 1; done; done

@@ -96,6 +96,7 @@ type Decoder struct {
 	first    bool // no frame was asked for yet
 	ordered  int  // frames to go forward in the running order, 0 without one
 	frames   int  // decoded
+	skipped  int  // wanted pictures that were damaged, since the last one that was not
 	err      error
 }
 
@@ -268,6 +269,10 @@ func (d *Decoder) nextPicture(ctx context.Context, f *video.Frame, every int) er
 			if e.kind == eventFrames {
 				continue
 			}
+			if d.skipDamaged(e.records[len(e.records)-1]) {
+				d.order(1)
+				continue
+			}
 			f.Index, f.Time = d.frames-1, d.line.Now()
 			f.Resize(d.info.Width, d.info.Height)
 			copy(f.Pix, d.child.picture)
@@ -279,6 +284,18 @@ func (d *Decoder) nextPicture(ctx context.Context, f *video.Frame, every int) er
 			return errEvent
 		}
 	}
+}
+
+// skipDamaged reports whether a picture is worth less than a later one: damaged pictures show ghosts, and a camera that
+// seems to stand still. They are usually whole again at the next key frame. After a second of damage they are used all
+// the same, because some clips have few key frames.
+func (d *Decoder) skipDamaged(r timeline.Record) bool {
+	if !r.Damaged {
+		d.skipped = 0
+		return false
+	}
+	d.skipped++
+	return d.frames > 1 && float64(d.skipped) <= 1.1*float64(time.Second)/float64(d.line.Step())
 }
 
 // order asks for a picture. A child that has ended is noticed by the next read.
