@@ -301,9 +301,9 @@ func full(b *testing.B, n int) *Ledger {
 	)
 	must.Do(b, l.tables.write(b.Context(), "fill", func(ctx context.Context, tx *sql.Tx) error {
 		for _, q := range []string{
-			`INSERT INTO footage ` + numbers + `SELECT 'f' || ` + name + `, 'north', 'base-1', 'DJI.MP4', 1000 + i, ` +
-				digest + `, '', '', NULL, i,
-				CASE WHEN i % 10 = 0 THEN 'f' || ` + before + ` END, 3 * i, 3 * i FROM s`,
+			`INSERT INTO footage ` + numbers + `SELECT 'f' || ` + name + `, 'north', 'base-' || (i % 7), 'DJI.MP4', 1000 + i, ` +
+				digest + `, 'k', '', NULL, i,
+				CASE WHEN i % 10 = 0 THEN 'f' || ` + before + ` END, 3 * i, 3 * i, NULL FROM s`,
 			`INSERT INTO job ` + numbers + `SELECT 'j' || ` + name + `, 'f' || ` + name +
 				`, CASE WHEN i % 50 = 1 THEN 'failed' ELSE 'done' END,
 				1, 1, 'w', '', 'report', 10, 10, 100, 5, NULL, 7, 'k', i, i, 3 * i + 1, 3 * i + 1 FROM s WHERE i % 10 <> 0`,
@@ -339,6 +339,11 @@ func BenchmarkPagesOf100000(b *testing.B) {
 		"jobs queued":    func() error { _, _, err := l.Jobs.List(ctx, job.Queued, Page{}); return err },
 		"counts":         func() error { _, _, err := l.Counts.List(ctx, middle); return err },
 		"changes":        func() error { _, err := l.Changes.Jobs(ctx, 299_900, 100); return err },
+		"footage device": func() error { _, _, err := l.Footage.List(ctx, Page{Device: "base-3"}); return err },
+		"jobs device":    func() error { _, _, err := l.Jobs.List(ctx, "", Page{Device: "base-3"}); return err },
+		"counts device":  func() error { _, _, err := l.Counts.List(ctx, Page{Device: "base-3"}); return err },
+		"no such device": func() error { _, _, err := l.Counts.List(ctx, Page{Device: "base-9"}); return err },
+		"old videos":     func() error { _, err := l.Footage.ListCounted(ctx, l.tables.now(), 100); return err },
 		"one":            func() error { _, err := l.Footage.Get(ctx, "f00050000"); return err },
 		"statistics":     func() error { _, err := l.Totals.Stats(ctx); return err },
 	} {
