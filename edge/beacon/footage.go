@@ -142,7 +142,10 @@ var states = map[spool.State]topic.FootageState{
 func (b *Beacon) payload(r spool.Record) topic.Footage {
 	m := topic.Footage{Footage: r.ID, State: states[r.State], Name: r.Name, Size: r.Source.Size,
 		Offset: r.Video.Offset, Rate: r.Rate, SHA256: r.SHA256, DuplicateOf: r.DuplicateOf, Reason: r.Reason,
-		UploadedAs: r.UploadedAs, Attempt: r.Attempt}
+		Attempt: r.Attempt}
+	if r.HasUpload() { // before, another device that reads the message could take the new id
+		m.UploadedAs = r.UploadedAs
+	}
 	if m.Reason == "" {
 		m.Reason = r.Waiting
 	}

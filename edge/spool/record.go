@@ -165,6 +165,11 @@ func (r *Record) CloudID() footage.ID {
 	return r.ID
 }
 
+// HasUpload reports whether the cloud has created an upload of a part, so that the cloud's id belongs to this device.
+func (r *Record) HasUpload() bool {
+	return r.Video.URL != "" || r.Sidecar.URL != "" || r.Thumbnail.URL != ""
+}
+
 // resetTransfers restarts the upload of every part.
 func (r *Record) resetTransfers() {
 	r.Video, r.Sidecar, r.Thumbnail = Transfer{}, Transfer{}, Transfer{}
