@@ -10,7 +10,7 @@ import (
 )
 
 func TestFsckFindsDamageAndRepairs(t *testing.T) {
-	h := newHerd(t)
+	h := newFullSpool(t)
 	o := Options{Dir: h.dir}
 	r := must.Get(Fsck(t.Context(), o))(t)
 	if !r.OK() || r.Footage != 3 || r.Chunks != 3+2+1 {

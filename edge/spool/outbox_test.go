@@ -56,7 +56,7 @@ func TestManyMessagesInOneTransaction(t *testing.T) {
 }
 
 func TestSalvageAndFsckKnowMessages(t *testing.T) {
-	h := newHerd(t)
+	h := newFullSpool(t)
 	s := open(t, h.dir)
 	want := map[string]string{}
 	for i := range 50 {

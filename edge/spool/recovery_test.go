@@ -62,7 +62,7 @@ func TestFootageLostByTheCloud(t *testing.T) {
 
 // Damaged footage whose card is missing keeps its undamaged chunks until the card is back.
 func TestDamagedFootageWaitsForItsCard(t *testing.T) {
-	h := newHerd(t)
+	h := newFullSpool(t)
 	flip(t, h.dir, chunkKey(h.spooled.ID, Video, 0))
 	s := open(t, h.dir)
 	defer func() { closeSpool(t, s) }()

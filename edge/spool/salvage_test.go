@@ -12,14 +12,14 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// herd is a closed spool with footage in every state that has content, and reclaimed footage.
-type herd struct {
+// fullSpool is a closed spool with footage in every state that has content, and reclaimed footage.
+type fullSpool struct {
 	dir                             string
 	spooled, sent, bad, small, gone Record
 }
 
-func newHerd(t *testing.T) herd {
-	h := herd{dir: t.TempDir()}
+func newFullSpool(t *testing.T) fullSpool {
+	h := fullSpool{dir: t.TempDir()}
 	// One value log holds all. Badger reads only the last one when it opens.
 	s := open(t, h.dir, func(o *Options) { o.LogFile = 64 << 20 })
 	h.spooled = fill(t, s, "/card/spooled.mp4", 1, 9<<20)
@@ -38,7 +38,7 @@ func newHerd(t *testing.T) herd {
 
 // check compares a spool with what was acknowledged. Footage in damaged may wait to be read
 // again; everything else must be unchanged.
-func (h herd) check(t *testing.T, s *Spool, damaged ...footage.ID) {
+func (h fullSpool) check(t *testing.T, s *Spool, damaged ...footage.ID) {
 	t.Helper()
 	for _, want := range []Record{h.spooled, h.sent, h.bad, h.small} {
 		got, there := s.Records.Get(want.ID)
@@ -71,8 +71,8 @@ func (h herd) check(t *testing.T, s *Spool, damaged ...footage.ID) {
 	}
 }
 
-// garble overwrites a file with random bytes.
-func garble(t *testing.T, path string) {
+// overwriteRandomly overwrites a file with random bytes.
+func overwriteRandomly(t *testing.T, path string) {
 	t.Helper()
 	b := must.Get(os.ReadFile(path))(t)
 	r := rand.NewChaCha8([32]byte{1})
@@ -80,39 +80,39 @@ func garble(t *testing.T, path string) {
 	must.Do(t, os.WriteFile(path, b, 0o600))
 }
 
-// harm is one way to break the store of a herd.
+// harm is one way to break the store of a fullSpool.
 type harm struct {
-	do      func(*testing.T, herd)
-	damages func(herd) footage.ID // the footage with damaged content, nil without any
-	whole   bool                  // Badger opens the store as it is
+	do      func(*testing.T, fullSpool)
+	damages func(fullSpool) footage.ID // the footage with damaged content, nil without any
+	whole   bool                       // Badger opens the store as it is
 }
 
-func spooled(h herd) footage.ID { return h.spooled.ID }
-func small(h herd) footage.ID   { return h.small.ID }
+func spooled(h fullSpool) footage.ID { return h.spooled.ID }
+func small(h fullSpool) footage.ID   { return h.small.ID }
 
 var harms = map[string]harm{
-	"garbled manifest":        {do: func(t *testing.T, h herd) { garble(t, h.file(t, "MANIFEST")) }},
-	"missing manifest":        {do: func(t *testing.T, h herd) { must.Do(t, os.Remove(h.file(t, "MANIFEST"))) }},
-	"garbled key registry":    {do: func(t *testing.T, h herd) { garble(t, h.file(t, "KEYREGISTRY")) }},
-	"garbled table":           {do: func(t *testing.T, h herd) { garble(t, h.file(t, "*.sst")) }},
-	"missing table":           {do: func(t *testing.T, h herd) { must.Do(t, os.Remove(h.file(t, "*.sst"))) }},
-	"truncated table":         {do: func(t *testing.T, h herd) { must.Do(t, os.Truncate(h.file(t, "*.sst"), 100)) }},
-	"bit flipped in a chunk":  {do: func(t *testing.T, h herd) { flip(t, h.dir, chunkKey(h.spooled.ID, Video, 1)) }, damages: spooled},
-	"bit flipped in a record": {do: func(t *testing.T, h herd) { flip(t, h.dir, recordKey(h.small.ID)) }},
+	"garbled manifest":        {do: func(t *testing.T, h fullSpool) { overwriteRandomly(t, h.file(t, "MANIFEST")) }},
+	"missing manifest":        {do: func(t *testing.T, h fullSpool) { must.Do(t, os.Remove(h.file(t, "MANIFEST"))) }},
+	"garbled key registry":    {do: func(t *testing.T, h fullSpool) { overwriteRandomly(t, h.file(t, "KEYREGISTRY")) }},
+	"garbled table":           {do: func(t *testing.T, h fullSpool) { overwriteRandomly(t, h.file(t, "*.sst")) }},
+	"missing table":           {do: func(t *testing.T, h fullSpool) { must.Do(t, os.Remove(h.file(t, "*.sst"))) }},
+	"truncated table":         {do: func(t *testing.T, h fullSpool) { must.Do(t, os.Truncate(h.file(t, "*.sst"), 100)) }},
+	"bit flipped in a chunk":  {do: func(t *testing.T, h fullSpool) { flip(t, h.dir, chunkKey(h.spooled.ID, Video, 1)) }, damages: spooled},
+	"bit flipped in a record": {do: func(t *testing.T, h fullSpool) { flip(t, h.dir, recordKey(h.small.ID)) }},
 	"bit flipped in a manifest of footage": {
-		do: func(t *testing.T, h herd) { flip(t, h.dir, manifestKey(h.small.ID)) }, damages: small},
+		do: func(t *testing.T, h fullSpool) { flip(t, h.dir, manifestKey(h.small.ID)) }, damages: small},
 	"bit flipped in the header of the value log": {
-		do: func(t *testing.T, h herd) { flipBit(t, h.file(t, "*.vlog"), 12) }, whole: true},
+		do: func(t *testing.T, h fullSpool) { flipBit(t, h.file(t, "*.vlog"), 12) }, whole: true},
 	"zeroed block at the beginning of a chunk": {do: zeroChunk, damages: spooled},
-	"empty files": {whole: true, do: func(t *testing.T, h herd) {
+	"empty files": {whole: true, do: func(t *testing.T, h fullSpool) {
 		for _, name := range []string{"000099.vlog", "000098.sst", "00097.mem"} {
 			must.Do(t, os.WriteFile(filepath.Join(h.dir, storeDir, name), nil, 0o600))
 		}
 	}},
-	"unfinished table": {whole: true, do: func(t *testing.T, h herd) {
+	"unfinished table": {whole: true, do: func(t *testing.T, h fullSpool) {
 		must.Do(t, os.WriteFile(filepath.Join(h.dir, storeDir, "000098.sst"), []byte("half"), 0o600))
 	}},
-	"only the value log": {do: func(t *testing.T, h herd) {
+	"only the value log": {do: func(t *testing.T, h fullSpool) {
 		for _, e := range must.Get(os.ReadDir(filepath.Join(h.dir, storeDir)))(t) {
 			if filepath.Ext(e.Name()) != ".vlog" {
 				must.Do(t, os.Remove(filepath.Join(h.dir, storeDir, e.Name())))
@@ -122,7 +122,7 @@ var harms = map[string]harm{
 }
 
 // file returns the first file of the store that matches a pattern.
-func (h herd) file(t *testing.T, pattern string) string {
+func (h fullSpool) file(t *testing.T, pattern string) string {
 	t.Helper()
 	names := must.Get(filepath.Glob(filepath.Join(h.dir, storeDir, pattern)))(t)
 	if len(names) == 0 {
@@ -132,7 +132,7 @@ func (h herd) file(t *testing.T, pattern string) string {
 }
 
 // zeroChunk zeroes the first block of a chunk.
-func zeroChunk(t *testing.T, h herd) {
+func zeroChunk(t *testing.T, h fullSpool) {
 	t.Helper()
 	store := filepath.Join(h.dir, storeDir)
 	p := must.Get(indexLogs(store))(t).keys[string(chunkKey(h.spooled.ID, Video, 1))]
@@ -144,7 +144,7 @@ func zeroChunk(t *testing.T, h herd) {
 func TestBrokenStoreIsSalvaged(t *testing.T) {
 	for name, c := range harms {
 		t.Run(name, func(t *testing.T) {
-			h := newHerd(t)
+			h := newFullSpool(t)
 			c.do(t, h)
 			s := open(t, h.dir)
 			defer func() { closeSpool(t, s) }()
@@ -172,7 +172,7 @@ func TestBrokenStoreIsSalvaged(t *testing.T) {
 
 // The undamaged chunks of damaged footage are not read from the card again.
 func TestSalvageKeepsUndamagedChunks(t *testing.T) {
-	h := newHerd(t)
+	h := newFullSpool(t)
 	flip(t, h.dir, chunkKey(h.spooled.ID, Video, 1))
 	s := open(t, h.dir)
 	defer func() { closeSpool(t, s) }()
@@ -196,7 +196,7 @@ func (c cutAfter) Err() error {
 
 // A salvage that is interrupted anywhere continues at the next start.
 func TestInterruptedSalvageContinues(t *testing.T) {
-	whole := newHerd(t)
+	whole := newFullSpool(t)
 	must.Do(t, os.Remove(filepath.Join(whole.dir, storeDir, "MANIFEST")))
 	for k, done := 0, false; !done; k++ {
 		h := whole
@@ -217,7 +217,7 @@ func TestInterruptedSalvageContinues(t *testing.T) {
 }
 
 func TestSalvageInterruptedBetweenRenames(t *testing.T) {
-	h := newHerd(t)
+	h := newFullSpool(t)
 	must.Do(t, os.Rename(filepath.Join(h.dir, storeDir), filepath.Join(h.dir, salvageDir)))
 	s := open(t, h.dir)
 	defer func() { closeSpool(t, s) }()
