@@ -32,14 +32,16 @@ const (
 	whitePart = 0.4 // an overexposed one has this share of points that are nearly white
 	snowHalf  = 196 // snow has half of its points above this brightness,
 	snowColor = 26  // with weaker colors than this
-	fogRange  = 32  // fog has 90 % of its points within this range of brightness,
+	fogRange  = 28  // fog has 90 % of its points within this range of brightness,
 	fogColor  = 40  // with weaker colors than this
 	grayColor = 5   // a picture without color has at most this difference of the channels
 
 	paletteShare  = 0.88 // in a palette brightness or hue explain this share of the other,
 	ironSpread    = 22   // with colors that differ by this much, of
 	ironHues      = 3    // this many hues,
-	tintSpread    = 12   // or with colors that differ by this much
+	tintSpread    = 12   // or with colors that differ by this much, of
+	tintHues      = 2    // this many hues,
+	tintStraight  = 0.8  // of which a straight line explains less than this,
 	strongest     = 150  // and are as strong as this;
 	rainbowSpread = 40   // a palette of many hues has colors that differ by this much,
 	rainbowStrong = 0.5  // and strong colors in this share of the points,
@@ -95,8 +97,9 @@ func classifyLight(m measures) Code {
 func isPalette(m measures) bool {
 	p := m.palette
 	vivid := m.color > strongest
-	iron := p.byBrightness > paletteShare &&
-		(p.spread > ironSpread && p.hues >= ironHues || p.spread > tintSpread && vivid)
+	manyHues := p.spread > ironSpread && p.hues >= ironHues
+	fewHues := p.spread > tintSpread && p.hues >= tintHues && p.straight < tintStraight && vivid // red soil has one
+	iron := p.byBrightness > paletteShare && (manyHues || fewHues)
 	rainbow := p.byHue > paletteShare && p.strong > rainbowStrong && (p.hues >= rainbowHues || vivid)
 	gaudy := p.byHue > gaudyShare && p.strong > gaudyStrong && p.hues >= gaudyHues
 	return iron || p.spread > rainbowSpread && (rainbow || gaudy)

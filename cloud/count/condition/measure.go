@@ -85,6 +85,8 @@ func quantile(histogram *[256]int, n int, share float64) float64 {
 type palette struct {
 	// byBrightness is the share of the variance of color that the brightness explains.
 	byBrightness float64
+	// straight is the share that a straight line explains: ground of one material is darker and brighter in one color.
+	straight float64
 	// spread is the standard deviation of the color, in levels of a channel.
 	spread float64
 	// byHue is the share of the variance of brightness that the hue explains, among points with a strong color.
@@ -124,6 +126,8 @@ func (b *bin) scatter() float64 {
 }
 
 type paletteSums struct {
+	luma       bin
+	products   [2]float64 // of luma and color
 	color      bin
 	brightness bin // of points with a strong color
 	byLuma     [brightnessBins]bin
@@ -133,6 +137,9 @@ type paletteSums struct {
 func (s *paletteSums) add(l, b, g, r int) {
 	u, v := float64(b-l), float64(r-l)
 	s.color.add(u, v)
+	s.luma.add(float64(l), 0)
+	s.products[0] += u * float64(l)
+	s.products[1] += v * float64(l)
 	s.byLuma[l*brightnessBins/256].add(u, v)
 	if max(b, g, r)-min(b, g, r) < strongColor {
 		return
@@ -161,7 +168,7 @@ func hueBin(b, g, r int) int {
 
 func (s *paletteSums) palette(points int) palette {
 	p := palette{
-		byBrightness: explained(&s.color, s.byLuma[:]), byHue: explained(&s.brightness, s.byHue[:]),
+		byBrightness: explained(&s.color, s.byLuma[:]), straight: s.straight(), byHue: explained(&s.brightness, s.byHue[:]),
 		spread: math.Sqrt(s.color.scatter() / float64(points)), strong: s.brightness.n / float64(points),
 	}
 	const twelfth = hueBins / 12
@@ -175,6 +182,20 @@ func (s *paletteSums) palette(points int) palette {
 		}
 	}
 	return p
+}
+
+// straight is the share of the scatter of color that a linear function of the brightness explains.
+func (s *paletteSums) straight() float64 {
+	all := s.color.scatter() * s.luma.scatter()
+	if all <= 0 {
+		return 0
+	}
+	covariance := 0.0
+	for k, p := range s.products {
+		c := p - s.color.sum[k]*s.luma.sum[0]/s.luma.n
+		covariance += c * c
+	}
+	return min(1, covariance/all)
 }
 
 // explained is the share of the scatter of all that lies between the bins, 0 without any scatter.
