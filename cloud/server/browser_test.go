@@ -36,6 +36,7 @@ func TestPageInBrowser(t *testing.T) {
 		{"the count and its interval appear", w.countAppears},
 		{"the detail shows the still and offers the results", w.detail},
 		{"the same file again is shown as a duplicate", w.duplicate},
+		{"one file of a flight is counted, the other one on request", w.siblings},
 		{"a failed job shows its reason and is retried from the keyboard", w.retryByKeyboard},
 		{"the page fits a phone, light and dark", w.fitsPhone},
 		{"a missing or wrong token is asked for", w.asksForToken},
@@ -171,6 +172,20 @@ func (w *walk) closeDetail() {
 func (w *walk) duplicate() {
 	w.page.choose(filepath.Join(w.dir, videoName))
 	w.page.until("rows('Duplicate').some(shown)")
+}
+
+func (w *walk) siblings() {
+	const wide, thermal = "DJI_0050_W.MP4", "DJI_0050_T.MP4"
+	w.page.choose(w.video(wide, strings.Repeat("wide", 5000)), w.video(thermal, strings.Repeat("warm", 5000)))
+	w.page.until(fmt.Sprintf("/Same flight/.test(rows(%q)[0]?.innerText)", thermal))
+	w.page.untilWithin(longPatience, fmt.Sprintf("inRow(%q, '[data-state=done]')", wide))
+	w.page.until(fmt.Sprintf(`/Same flight[\s\S]*12[\s\S]*11 to 14/.test(rows(%q)[0].innerText)`, thermal))
+	w.page.click(fmt.Sprintf("inRow(%q, 'button')", thermal))
+	w.page.shot("sibling-1280")
+	w.page.click("exact('#detail button', 'Count this file too')")
+	w.page.until(fmt.Sprintf("!/Same flight/.test(rows(%q)[0].innerText)", thermal))
+	w.closeDetail()
+	w.page.untilWithin(longPatience, fmt.Sprintf("inRow(%q, '[data-state=done]')", thermal))
 }
 
 func (w *walk) retryByKeyboard() {

@@ -20,7 +20,11 @@ export function setup(changed) {
   dialog.addEventListener('click', (e) => { if (e.target === dialog) dialog.close(); });
 }
 
-export const working = () => [...items.values()].filter(({ data }) => data.job && !data.duplicate_of && !f.ended(data.job.state)).length;
+// showsSibling reports whether footage shows the job and the count of another file of its flight.
+const showsSibling = (v) => Boolean(v.sibling_of) && v.job?.footage !== v.id;
+
+export const working = () => [...items.values()]
+  .filter(({ data }) => data.job && !data.duplicate_of && !showsSibling(data) && !f.ended(data.job.state)).length;
 
 // load fetches the first page; older pages on the screen stay.
 export async function load() {
@@ -57,10 +61,13 @@ function upsert(v, atTop) {
   if (atTop) $('footage').prepend(item.row.el); else $('footage').append(item.row.el);
 }
 
-// merge keeps the newer job and count.
+// merge keeps the newer job, and the newer count if it is of that job's footage. A sibling that is counted itself
+// changes to a job of its own.
 function merge(old, v) {
   const newer = (a, b) => (!b || (a && a.seq > b.seq) ? a : b);
-  return { ...old, ...v, job: newer(old.job, v.job), count: newer(old.count, v.count) };
+  const job = newer(old.job, v.job);
+  const count = newer(old.count, v.count);
+  return { ...old, ...v, job, count: job && count && job.footage !== count.footage ? undefined : count };
 }
 
 function updateList() {
@@ -78,17 +85,18 @@ export function failed(err) {
   $('empty').replaceChildren(h('strong', {}, 'The footage cannot be loaded'), err.message);
 }
 
-// withDuplicates finds the footage of a job or count and its duplicates.
-const withDuplicates = (id) => [...items.values()].filter(({ data }) => data.id === id || data.duplicate_of === id);
+// showing finds the footage that shows a job or count: its own, its duplicates and its siblings.
+const showing = (id) => [...items.values()].filter(({ data }) => data.id === id || data.duplicate_of === id
+  || (data.sibling_of === id && showsSibling(data)));
 
 export const on = {
   async footage(v) {
     upsert(v, true);
     updateList();
-    if (v.duplicate_of) upsert(await get(`/api/v1/footage/${v.id}`), true);
+    if (v.duplicate_of || v.sibling_of) upsert(await get(`/api/v1/footage/${v.id}`), true);
   },
   job(j) {
-    for (const item of withDuplicates(j.footage)) {
+    for (const item of showing(j.footage)) {
       const before = item.data.job?.state;
       item.data = merge(item.data, { job: j });
       draw(item);
@@ -97,7 +105,7 @@ export const on = {
     onChange();
   },
   count(c) {
-    for (const item of withDuplicates(c.footage)) {
+    for (const item of showing(c.footage)) {
       item.data = merge(item.data, { count: c });
       draw(item);
       say(`${item.data.name}: ${f.plural(c.unique, 'animal', 'animals')}.`);
@@ -125,7 +133,7 @@ function draw({ data: v, row: r }) {
   r.name.title = v.name || v.id;
   setText(r.meta, [v.device, f.when(v.captured || v.received), f.bytes(v.size)].join(' · '));
   const s = v.job?.state;
-  const [label, kind] = v.duplicate_of ? ['Duplicate', ''] : f.state(s);
+  const [label, kind] = v.duplicate_of ? ['Duplicate', ''] : showsSibling(v) ? ['Same flight', ''] : f.state(s);
   setText(r.badge, label);
   r.badge.className = `badge ${kind}`;
   r.badge.dataset.state = s || '';
@@ -145,6 +153,7 @@ const interval = (c) => (c.low === c.high ? 'exactly' : `${f.number(c.low)} to $
 function statusText(v) {
   const j = v.job;
   if (v.duplicate_of) return 'Same file as other footage, counted once';
+  if (showsSibling(v)) return 'Another file of this flight is counted';
   if (!j) return '';
   if (j.state === 'processing') {
     const eta = j.eta_seconds !== undefined ? ` · ${f.lasting(j.eta_seconds)} left` : '';
@@ -188,6 +197,8 @@ function renderDetail() {
       j.state === 'processing' && h('span', { class: 'muted' }, `${f.plural(j.count, 'animal', 'animals')} so far · ${f.number(j.frames_done)}${j.frames_total ? ` of ${f.number(j.frames_total)}` : ''} frames · ${j.fps.toFixed(1)} frames/s`)),
     j && f.retryable(j.state) && h('div', { class: 'problem' }, h('span', {}, j.reason || 'The reason is not known.'),
       h('button', { class: 'button small', type: 'button', 'data-retry': true, disabled: retrying, onclick: (e) => retry(j.id, e.target) }, 'Try again')),
+    showsSibling(v) && h('div', { class: 'problem note' }, h('span', {}, 'Another file of this flight is counted, and its count is shown here.'),
+      h('button', { class: 'button small', type: 'button', 'data-retry': true, disabled: retrying, onclick: (e) => countToo(v.id, e.target) }, 'Count this file too')),
     done && h('div', { class: 'actions downloads' }, h('span', { class: 'muted' }, 'Download'),
       h('a', { class: 'button', href: `${base}/result`, download: '', title: 'The complete result' }, 'JSON'),
       h('a', { class: 'button', href: `${base}/result.csv`, download: '', title: 'The result as a table' }, 'CSV'),
@@ -211,7 +222,7 @@ function facts(v) {
   const rows = [
     ['Device', `${v.device}, site ${v.site}`], ['Captured', f.when(v.captured)], ['Received', f.when(v.received)], ['Size', f.bytes(v.size)],
     ['Flight log', v.telemetry ? 'received' : 'none'],
-    v.duplicate_of && ['Same file as', v.duplicate_of],
+    v.duplicate_of && ['Same file as', v.duplicate_of], v.sibling_of && ['Same flight as', v.sibling_of],
     v.count && ['By class', Object.entries(v.count.by_class).map(([k, n]) => `${k} ${f.number(n)}`).join(', ') || '–'],
     v.count && ['Model', v.count.model],
     v.job?.attempt > 1 && ['Attempts', v.job.attempt],
@@ -220,11 +231,16 @@ function facts(v) {
   return h('dl', { class: 'facts' }, rows.filter(Boolean).flatMap(([k, x]) => [h('dt', {}, k), h('dd', {}, String(x))]));
 }
 
-async function retry(id, button) {
+const retry = (id, button) => queueJob(`/api/v1/jobs/${encodeURIComponent(id)}/retry`, button, 'The job is queued again.');
+
+const countToo = (id, button) => queueJob(`/api/v1/footage/${encodeURIComponent(id)}/count`, button, 'The file is queued.');
+
+// queueJob sends a request that queues a job, and says so.
+async function queueJob(path, button, done) {
   button.disabled = true;
   try {
-    on.job(await post(`/api/v1/jobs/${encodeURIComponent(id)}/retry`));
-    say('The job is queued again.');
+    on.job(await post(path));
+    say(done);
   } catch (err) {
     button.disabled = false;
     if (!(err instanceof Declined)) button.parentElement.prepend(h('span', { role: 'alert' }, err.message));
