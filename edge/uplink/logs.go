@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
@@ -14,6 +15,14 @@ import (
 func (u *Uplink) videoUnsent(id footage.ID) bool {
 	v, ok := u.o.Spool.Records.Get(id)
 	return ok && v.State != spool.Confirmed && !v.State.Ended()
+}
+
+// olderLogUnsent reports whether an older flight log of the same footage is still to be sent. The newest log is sent
+// last, whatever the order: the cloud keeps the last one that it gets.
+func olderLogUnsent(list []spool.Record, log spool.Record) bool {
+	return slices.ContainsFunc(list, func(r spool.Record) bool {
+		return r.LogOf == log.LogOf && r.Seq < log.Seq && r.State.HasContent() && r.State != spool.Confirmed
+	})
 }
 
 // cloudID returns the id under which the cloud knows the footage of a record. A late flight log has the footage of its

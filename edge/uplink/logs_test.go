@@ -32,11 +32,15 @@ func TestLateLogIsSentAfterItsVideo(t *testing.T) {
 	for _, order := range []Order{Oldest, Newest} {
 		st := newStation(t, func(_ *CloudOptions, o *Options) { o.Order = order })
 		v := st.add("a.mp4", 5000, true)
-		l := st.addLog(v, 300)
+		older, l := st.addLog(v, 200), st.addLog(v, 300)
 		st.run()
 		st.waitFor("log sent", l.ID, reclaimed)
+		if got := st.record(older.ID); got.State != spool.Reclaimed {
+			t.Errorf("%s first: the newest log is sent before an older one, which is %s", order, got.State)
+		}
 		st.cloud.Lock()
-		if got := st.cloud.Order[len(st.cloud.Order)-3:]; !slices.Equal(got, []string{"DONE video", "POST telemetry", "DONE telemetry"}) {
+		want := []string{"DONE video", "POST telemetry", "DONE telemetry", "POST telemetry", "DONE telemetry"}
+		if got := st.cloud.Order[len(st.cloud.Order)-len(want):]; !slices.Equal(got, want) {
 			t.Errorf("%s first: sent %v", order, st.cloud.Order)
 		}
 		for _, u := range st.cloud.Uploads {

@@ -40,7 +40,7 @@ func (u *Uplink) next(now time.Time) (*spool.Record, time.Duration) {
 		if !r.State.HasContent() || r.State == spool.Confirmed {
 			continue
 		}
-		if r.LogOf != "" && u.videoUnsent(r.LogOf) {
+		if r.LogOf != "" && (u.videoUnsent(r.LogOf) || olderLogUnsent(list, r)) {
 			continue
 		}
 		if u.nothingToSend(r) {

@@ -185,8 +185,10 @@ func (u *Uplink) stream(ctx context.Context, id footage.ID, p spool.Part, f *foo
 // under id.
 func metadata(id footage.ID, m footage.Manifest, p spool.Part, f *footage.File) wire.Metadata {
 	md := wire.Metadata{Filename: footage.SafeName(f.Name), Filetype: mime.TypeByExtension(filepath.Ext(f.Name)),
-		Footage: id,
-		SHA256:  f.SHA256, Captured: m.Captured, Kind: wire.Kind(p)}
+		Footage: id, SHA256: f.SHA256, Captured: m.Captured, Kind: wire.Kind(p)}
+	if !footage.IsPlausible(m.Captured, time.Time{}, false) {
+		md.Captured = time.Time{} // a manifest of an earlier release
+	}
 	if m.TelemetryOf != "" {
 		md.Kind = wire.KindTelemetry
 	}

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -169,7 +170,9 @@ func (l *listing) walk(ctx context.Context) error {
 			if path == l.root {
 				return err
 			}
-			l.skips.add(path, Unreadable) // a subfolder that the agent may not read, or that vanished
+			if !errors.Is(err, fs.ErrNotExist) { // else it vanished since its parent was listed
+				l.skips.add(path, Unreadable)
+			}
 			return nil
 		}
 		if d.IsDir() {

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -321,7 +320,7 @@ func (w *Watcher) offerFinding(f Finding) bool {
 	}
 	if f.Video.Path != "" && f.Video.Size == 0 {
 		f.Fault = "the file is empty: nothing was recorded, or the copy failed; copy it again or delete it"
-	} else if beingWritten(path) {
+	} else if cardfile.BeingWritten(path) {
 		w.files[path].since = time.Now() // a copy that pauses for longer than the stable window
 		return false
 	}
@@ -347,15 +346,4 @@ func (w *Watcher) identify(f *File) {
 		t.Print, t.notVideo = sum, err != nil
 	}
 	f.Print = t.Print
-}
-
-// beingWritten reports whether a process of this machine has the file open for writing, where the file system can
-// tell.
-func beingWritten(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false // reading the file reports the error
-	}
-	defer f.Close()
-	return cardfile.HasWriter(f)
 }

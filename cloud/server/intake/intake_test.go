@@ -3,6 +3,7 @@ package intake
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -360,6 +361,34 @@ func TestTelemetry(t *testing.T) {
 	path = s.create(len(srt), "footage", "f2", "kind", "telemetry", "sha256", digestOf(nil))
 	s.want(s.patch(path, 0, srt), http.StatusUnprocessableEntity, wire.SlugHashMismatch)
 	s.wantGone(path)
+}
+
+// A name is stored in a form that is safe to show, and a time of capture that cannot be true is not stored.
+func TestNamesAndTimes(t *testing.T) {
+	s := newSite(t, t.TempDir())
+	i := 0
+	for name, want := range map[string]string{
+		`k\xfche.mp4`:             `k\xfche.mp4`, // as a station sends a name that is not UTF-8
+		"cows\u202e4pm.mp4":       `cows\u202e4pm.mp4`,
+		"\u200b.mp4":              `\u200b.mp4`,
+		"a\x1b[2J.mp4":            `a\x1b[2J.mp4`,
+		`C:\Users\x\DJI_0001.MP4`: "DJI_0001.MP4",
+		`\\nas\card\a.mp4`:        "a.mp4",
+		"../../b.mp4":             "b.mp4",
+		"牛群.mp4":                  "牛群.mp4",
+	} {
+		i++
+		if f := s.upload(clip(name, 2000), "footage", fmt.Sprint("n", i), "filename", name); f.Name != want {
+			t.Errorf("%q is stored as %q, want %q", name, f.Name, want)
+		}
+	}
+	for captured, stored := range map[string]bool{"1980-01-01T00:00:00Z": false, "2107-12-31T23:59:58Z": false, "1970-01-01T00:00:00Z": false,
+		s.clock.Now().AddDate(0, 0, 3).Format(time.RFC3339): false, "2025-06-01T08:00:00Z": true} {
+		i++
+		if f := s.upload(clip(captured, 2000), "footage", fmt.Sprint("n", i), "captured", captured); f.Captured.IsZero() == stored {
+			t.Errorf("captured %s: stored as %s", captured, f.Captured)
+		}
+	}
 }
 
 // A thumbnail may come before or after its video, and more than once. Another device
