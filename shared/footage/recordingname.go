@@ -39,8 +39,8 @@ func (l Lens) String() string {
 type Name struct {
 	// Key is equal for files that can be of one recording. It has no folder.
 	Key string
-	// Place is the folder without folders such as "proxy" or "thermal". Files of one recording lie in one place unless
-	// a person moved them.
+	// Place is the folder without folders such as "proxy", "original" or "thermal". Files of one recording lie in one
+	// place unless a person moved them.
 	Place string
 	// Stamp is the start by the camera's wall clock, in no known time zone; zero when the name has none.
 	Stamp time.Time
@@ -67,14 +67,11 @@ func IsProxyFile(name string) bool {
 
 // Folders that programs and people make beside the recordings.
 var (
-	proxyFolders = []string{"proxy", "proxies", "lowres", "low-res", "low_res", "lrf", "lrv", "preview", "previews"}
-	lensFolders  = map[string]Lens{
-		"wide": LensWide, "rgb": LensVisible, "visible": LensVisible, "visual": LensVisible, "zoom": LensZoom,
-		"tele": LensZoom, "thermal": LensThermal, "ir": LensThermal, "infrared": LensThermal,
-	}
+	proxyFolders    = []string{"proxy", "proxies", "lowres", "low-res", "low_res", "lrf", "lrv", "preview", "previews"}
+	originalFolders = []string{"original", "originals", "raw", "full", "fullres", "hires", "highres", "high-res", "master"}
 	// XAVC of Sony: CLIP/C0001.MP4 and SUB/C0001S03.MP4.
-	sonyProxy   = regexp.MustCompile(`^(.*\d)s03$`)
 	sonyFolders = []string{"clip", "sub"}
+	sonyProxy   = regexp.MustCompile(`^(c\d{4})s03$`)
 )
 
 // letters are the endings of DJI: DJI_20250601080000_0001_T.MP4, formerly DJI_0001_T.MP4. D is "default".
@@ -82,12 +79,14 @@ var letters = map[string]Lens{
 	"d": LensWide, "w": LensWide, "v": LensVisible, "z": LensZoom, "s": LensScreen, "t": LensThermal,
 }
 
+// words name the camera in files and folders of other makers and of people.
 var words = map[string]Lens{
-	"wide": LensWide, "rgb": LensVisible, "eo": LensVisible, "visible": LensVisible, "visual": LensVisible,
-	"zoom": LensZoom, "tele": LensZoom, "thermal": LensThermal, "ir": LensThermal, "infrared": LensThermal,
+	"wide": LensWide, "rgb": LensVisible, "eo": LensVisible, "vis": LensVisible, "visible": LensVisible,
+	"visual": LensVisible, "color": LensVisible, "zoom": LensZoom, "tele": LensZoom, "thermal": LensThermal,
+	"therm": LensThermal, "ir": LensThermal, "infrared": LensThermal, "lwir": LensThermal, "flir": LensThermal,
 }
 
-const wordPattern = `wide|rgb|eo|visible|visual|zoom|tele|thermal|ir|infrared`
+const wordPattern = `wide|rgb|eo|vis|visible|visual|color|zoom|tele|thermal|therm|ir|infrared|lwir|flir`
 
 var (
 	djiName = regexp.MustCompile(`^dji_(?:(\d{14})_)?(\d{3,5})(?:_([dwvzst]))?((?:[ _.-].*)?)$`)
@@ -115,7 +114,7 @@ func ReadName(file string) Name {
 	stem := strings.TrimSuffix(path.Base(file), ext)
 	n := Name{Proxy: IsProxyFile(file)}
 	n.readFolders(path.Dir(file))
-	n.readStem(stem, path.Base(path.Dir(file)))
+	n.readStem(stem)
 	return n
 }
 
@@ -123,13 +122,13 @@ func ReadName(file string) Name {
 func (n *Name) readFolders(dir string) {
 	var kept []string
 	for part := range strings.SplitSeq(dir, "/") {
-		lens, isLens := lensFolders[part]
+		lens, isLens := words[part]
 		switch {
 		case isLens:
 			n.Lens = lens
 		case slices.Contains(proxyFolders, part):
 			n.Proxy = true
-		case part == ".", part == "", slices.Contains(sonyFolders, part):
+		case part == ".", part == "", slices.Contains(sonyFolders, part), slices.Contains(originalFolders, part):
 		default:
 			kept = append(kept, part)
 		}
@@ -138,8 +137,8 @@ func (n *Name) readFolders(dir string) {
 }
 
 // readStem fills Key and Stamp, and takes the camera and the copy from the name.
-func (n *Name) readStem(stem, folder string) {
-	if m := sonyProxy.FindStringSubmatch(stem); m != nil && folder == "sub" {
+func (n *Name) readStem(stem string) {
+	if m := sonyProxy.FindStringSubmatch(stem); m != nil {
 		stem, n.Proxy = m[1], true
 	}
 	if m := proxyWord.FindStringSubmatch(stem); m != nil {

@@ -88,6 +88,9 @@ func TestSiblings(t *testing.T) {
 			clipOf("M4ROOT/CLIP/C0001.MP4"),
 			clipOf("M4ROOT/SUB/C0001S03.MP4").sized(1280, 720),
 		},
+		"Sony copy, moved":      {clipOf("C0001.MP4"), clipOf("C0001S03.MP4").sized(1280, 720)},
+		"folders on both sides": {clipOf("day/originals/a.mp4"), clipOf("day/proxies/a.mp4").sized(960, 540)},
+		"words vis and ir":      {clipOf("0001_VIS.mp4"), clipOf("0001_IR.mp4")},
 		"a little longer": {
 			clipOf("DJI_0001_W.MP4"),
 			clipOf("DJI_0001_T.MP4").long(25900 * time.Millisecond),
