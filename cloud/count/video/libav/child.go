@@ -63,7 +63,7 @@ func start(c Config, kind footage.Container, file *os.File, content io.ReaderAt,
 		Args: append([]string{childName, formats[kind], strconv.FormatInt(size, 10), boolean(file == nil),
 			strconv.Itoa(c.Threads), strconv.FormatInt(c.Limits.Pixels, 10), strconv.FormatInt(int64(c.Limits.Memory), 10),
 			strconv.FormatInt(int64(c.Limits.CPU.Seconds()), 10), c.Hardware, c.Device, boolean(!c.Relaxed)}, more...),
-		Env: []string{"LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH")}, Dir: "/",
+		Env: libraryPath(), Dir: "/",
 		ExtraFiles:  []*os.File{theirs[0], theirs[1], ours[2], input},
 		Stderr:      &limited{b: &ch.stderr},
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true}, // an interrupt of the terminal is for the worker
@@ -73,6 +73,15 @@ func start(c Config, kind footage.Container, file *os.File, content io.ReaderAt,
 		return nil, errors.Join(fmt.Errorf("start the decoder: %w", err), ch.close())
 	}
 	return ch, nil
+}
+
+// libraryPath is the environment of a child: only where its libraries are, when the parent knows.
+func libraryPath() []string {
+	const name = "LD_LIBRARY_PATH"
+	if path := os.Getenv(name); path != "" {
+		return []string{name + "=" + path}
+	}
+	return []string{} // nil would be the environment of the parent
 }
 
 func boolean(b bool) string {
@@ -198,7 +207,7 @@ func (ch *child) death() error {
 			return fmt.Errorf("the decoder crashed (%v); the file is damaged or crafted: %w", status.Signal(), video.ErrDecode)
 		}
 	}
-	return fmt.Errorf("the decoder ended without a result (%v) %s: %w", ch.exit, printable(ch.stderr.String()),
+	return fmt.Errorf("the decoder ended without a result (%s) %s: %w", fmt.Sprint(ch.exit), printable(ch.stderr.String()),
 		video.ErrDecode)
 }
 
