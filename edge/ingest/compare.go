@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -95,6 +97,10 @@ func (in *Ingest) compare(ctx context.Context) (pause time.Duration, more bool) 
 	default:
 		if err == nil {
 			err = in.resolve(src)
+		}
+		if errors.Is(err, cardfile.ErrChanged) || errors.Is(err, fs.ErrNotExist) {
+			c.finish(false) // the watcher offers what is there now
+			break
 		}
 		if err != nil {
 			in.log.Warn("cannot compare a file with captured footage; retrying", "path", footage.SafePath(src.Path), "err", err,
