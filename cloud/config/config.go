@@ -46,6 +46,8 @@ type HTTP struct {
 	// PublicURL is the address at which browsers and devices reach the API. Empty means the address that the client
 	// used.
 	PublicURL string `yaml:"public_url"`
+	// ReadToken makes reading need a token: of an operator or a reader for everything, of a device for its own footage.
+	ReadToken bool `yaml:"read_token"`
 	// IdleTimeout ends a request whose body makes no progress for this time, and an idle connection.
 	IdleTimeout time.Duration     `yaml:"idle_timeout"`
 	MaxUpload   settings.ByteSize `yaml:"max_upload"` // size limit of a video

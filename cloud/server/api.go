@@ -107,7 +107,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	}
 	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
 	server, err := web.New(ctx, web.Options{
-		Listen: cfg.HTTP.Listen, IdleTimeout: cfg.HTTP.IdleTimeout,
+		Listen: cfg.HTTP.Listen, ReadToken: cfg.HTTP.ReadToken, IdleTimeout: cfg.HTTP.IdleTimeout,
 		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
 		Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
@@ -15,16 +16,38 @@ import (
 
 // A request with the token of a device reads only what belongs to that device. Footage of
 // others is answered like footage that does not exist. All other requests read everything:
-// those of operators and readers, and those without a token.
+// those of operators and readers and, unless Options.ReadToken is set, those without a
+// token.
 
 type scopeKey struct{}
 
-// withScope finds the device whose footage a request may read, and adds it to the context.
-// A token of this service that is not valid is refused. Other credentials are those of a
-// proxy and are ignored.
-func (s *Server) withScope(c *fiber.Ctx) error {
+// tokenCookie has the token of the page, where a page cannot set a header: pictures, links
+// and events. It is read only when reading needs a token, and never for a change.
+const tokenCookie = "cattle-token"
+
+// readToken returns the token of a request, "" for a request without a token of this
+// service. Other credentials are those of a proxy.
+func (s *Server) readToken(c *fiber.Ctx) string {
 	token, err := bearer(c)
-	if err != nil || !strings.HasPrefix(token, ledger.TokenPrefix) {
+	reads := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead
+	if err != nil && s.o.ReadToken && reads {
+		token = text(c.Cookies(tokenCookie))
+	}
+	if !strings.HasPrefix(token, ledger.TokenPrefix) || len(token) > maxToken {
+		return ""
+	}
+	return token
+}
+
+// withScope finds the device whose footage a request may read, and adds it to the context.
+// A token of this service that is not valid is refused.
+func (s *Server) withScope(c *fiber.Ctx) error {
+	token := s.readToken(c)
+	if token == "" && s.o.ReadToken {
+		return problem.New(wire.SlugUnauthorised,
+			"Reading needs a token here. Send the header Authorization: Bearer TOKEN. The command cloud-api device add makes one.")
+	}
+	if token == "" {
 		return c.Next()
 	}
 	d, err := s.gate.admit(c.UserContext(), token)

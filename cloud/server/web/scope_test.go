@@ -177,3 +177,40 @@ func TestDeviceHearsOnlyItsOwn(t *testing.T) {
 		t.Errorf("%d changes without a token, %d for the device", len(all), len(own))
 	}
 }
+
+// With ReadToken every route of the API needs a token: in the header, or for the page in a
+// cookie. The cookie changes nothing.
+func TestReadToken(t *testing.T) {
+	s := open(t, func(o *Options) { o.ReadToken = true })
+	device, j := s.twoDevices()
+	reader := s.tokens[ledger.RoleReader]
+	cookie := func(token string) []string { return []string{"Cookie", tokenCookie + "=" + token} }
+	for path := range loadOpenAPI(t).Paths.Map() {
+		path = strings.NewReplacer("{id}", "foreign-done", "{footage}", "foreign-done").Replace(path)
+		if !strings.HasPrefix(path, wire.APIPath) {
+			if r := s.do("GET", path, ""); r.status != http.StatusOK {
+				t.Errorf("GET %s without a token: %d %s", path, r.status, r.body)
+			}
+			continue
+		}
+		s.do("GET", path, "").wantProblem(t, 401, "unauthorised")
+		s.do("GET", path, "eyJhbGciOi.x.y").wantProblem(t, 401, "unauthorised")
+		s.do("GET", path, "", cookie(ledger.TokenPrefix+"unknown")...).wantProblem(t, 401, "unauthorised")
+	}
+	for _, who := range []struct {
+		token  string
+		header []string
+		want   int
+	}{
+		{reader, nil, 200}, {s.tokens[ledger.RoleOperator], nil, 200}, {device, nil, 404},
+		{"", cookie(reader), 200}, {"", cookie(device), 404}, {device, cookie(reader), 404},
+	} {
+		if r := s.do("GET", "/api/v1/footage/foreign-done", who.token, who.header...); r.status != who.want {
+			t.Errorf("%+v: got status %d, want %d", who, r.status, who.want)
+		}
+	}
+	if r := s.do("GET", "/", ""); r.status != http.StatusOK {
+		t.Errorf("the page needs a token: %d", r.status)
+	}
+	s.do("POST", "/api/v1/jobs/"+j.ID+"/retry", "", cookie(s.tokens[ledger.RoleOperator])...).wantProblem(t, 401, "unauthorised")
+}

@@ -104,10 +104,11 @@ type Check struct {
 	Test func(context.Context) error
 }
 
-// Options of New. Everything but HeadTimeout, Page, Checks, Now
-// and Log is required.
+// Options of New. Everything is required but ReadToken, HeadTimeout, Page, Checks, Now and
+// Log.
 type Options struct {
 	Listen      string
+	ReadToken   bool          // reading the API needs a token
 	IdleTimeout time.Duration // longest pause within a request body
 	// HeadTimeout bounds the time for the head of a request; 0 means 10 s.
 	HeadTimeout time.Duration

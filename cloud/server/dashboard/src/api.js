@@ -24,7 +24,28 @@ async function request(method, path, headers = {}) {
   try { return JSON.parse(text); } catch { throw problemFrom(r.status, text); }
 }
 
-export const get = (path) => request('GET', path);
+// get reads. When the server wants a token for reading, it asks the person for one and puts it into a cookie: pictures,
+// links and events cannot send a header. No other server gets a cookie with the token.
+export async function get(path) {
+  for (;;) {
+    const tried = cookie();
+    try {
+      return await request('GET', path);
+    } catch (err) {
+      if (err.status !== 401) throw err;
+      if (cookie() !== tried) continue; // another request has asked
+      if (tried || !token()) await needToken(tried ? refused : 'This server shows nothing without a token.');
+      setCookie(token());
+    }
+  }
+}
+
+const refused = 'The server does not know this token, or the token is revoked.';
+const cookie = () => document.cookie.split('; ').find((c) => c.startsWith(`${key}=`))?.slice(key.length + 1) || '';
+const setCookie = (t) => {
+  const secure = location.protocol === 'https:' ? '; Secure' : '';
+  document.cookie = `${key}=${t}; Path=/; SameSite=Strict; Max-Age=${t ? 365 * 86400 : 0}${secure}`;
+};
 
 // post sends a request with the token, and asks the person for one when it is missing or
 // refused.
@@ -37,13 +58,16 @@ export async function post(path) {
       return v;
     } catch (err) {
       if (err.status !== 401) throw err;
-      why = 'The server does not know this token, or the token is revoked.';
+      why = refused;
     }
   }
 }
 
 export const token = () => localStorage.getItem(key) || '';
-const saveToken = (t) => (t ? localStorage.setItem(key, t) : localStorage.removeItem(key));
+function saveToken(t) {
+  if (t) localStorage.setItem(key, t); else localStorage.removeItem(key);
+  if (cookie()) setCookie(t);
+}
 
 // takeTokenFromAddress reads #token=… and removes it from the address bar, so that it is
 // in no bookmark and in no screenshot.
