@@ -54,11 +54,14 @@ type cloud struct {
 	calls map[string]bool
 }
 
-func newCloud(t *testing.T) *cloud {
+func newCloud(t *testing.T, change ...func(*config.Config)) *cloud {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Data = t.TempDir()
 	cfg.HTTP.Listen, cfg.MQTT.EmbeddedListen = "127.0.0.1:0", "127.0.0.1:0"
+	for _, f := range change {
+		f(&cfg)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan server.Addresses, 1), make(chan error, 1)
 	go func() {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/fakecloud"
 	"cattlecounter/edge/spool"
@@ -227,6 +228,16 @@ func TestAttackOnAnID(t *testing.T) {
 		}
 	}
 	c.wantParts(t, safe.ID, device, "second")
+}
+
+// A station needs no change for a server that wants a token for reading.
+func TestStationWithReadToken(t *testing.T) {
+	c := newCloud(t, func(cfg *config.Config) { cfg.HTTP.ReadToken = true })
+	l := newLink(t, t.TempDir())
+	r := l.add("DJI_0001.MP4", "seed")
+	l.run(c, c.token)
+	l.reclaimed(r.ID)
+	c.wantParts(t, r.ID, device, "seed")
 }
 
 // The fake cloud of the station's tests answers to taken ids as the real one does.
