@@ -115,6 +115,7 @@ func FuzzContainer(f *testing.F) {
 	f.Add(mp4(box("moov", box("trak", box("mdia", box("mdhd", header(1, flight)))))))
 	f.Add(mkv(true, flight))
 	f.Add(mkv(false, flight))
+	f.Add(mkv(false, matroskaEpoch))
 	f.Add([]byte("\x00\x00\x00\x01moov\xff\xff\xff\xff\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, ok := inContainer(bytes.NewReader(b), int64(len(b)))

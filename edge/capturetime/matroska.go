@@ -43,6 +43,7 @@ func inMatroska(r io.ReaderAt, size int64) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// dateUTC reads a date of eight bytes.
 func dateUTC(r io.ReaderAt, from, next int64) (time.Time, bool) {
 	var b [8]byte
 	if next-from != int64(len(b)) {
@@ -52,7 +53,10 @@ func dateUTC(r io.ReaderAt, from, next int64) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	ns := int64(binary.BigEndian.Uint64(b[:])) //nolint:gosec // a signed number by the format
-	return matroskaEpoch.Add(time.Duration(ns)), ns != 0
+	if ns == 0 {
+		return time.Time{}, false // not set
+	}
+	return matroskaEpoch.Add(time.Duration(ns)), true
 }
 
 // element reads the header of the element at an offset (RFC 8794 section 6). An element of unknown size, as in a live
