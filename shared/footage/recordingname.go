@@ -86,6 +86,8 @@ var words = map[string]Lens{
 	"therm": LensThermal, "ir": LensThermal, "infrared": LensThermal, "lwir": LensThermal, "flir": LensThermal,
 }
 
+const proxyPattern = `proxy|proxies|lowres|low-res|low_res|lrf|lrv|preview`
+
 const wordPattern = `wide|rgb|eo|vis|visible|visual|color|zoom|tele|thermal|therm|ir|infrared|lwir|flir`
 
 var (
@@ -97,10 +99,12 @@ var (
 	// Autel: infrared, visible, and both in one picture.
 	autelName  = regexp.MustCompile(`^(irx|max|mix)_(\d{3,})$`)
 	autelLens  = map[string]Lens{"irx": LensThermal, "max": LensWide, "mix": LensScreen}
-	proxyWord  = regexp.MustCompile(`^(.+)[ _.-](?:proxy|proxies|lowres|low-res|low_res|lrf|lrv|preview)$`)
-	scaledWord = regexp.MustCompile(`^(.+)[ _.-](?:low|small|scaled|resized|\d{3,4}x\d{3,4}|\d{3,4}p|4k|8k|uhd|hd)$`)
-	lensEnd    = regexp.MustCompile(`^(.+)[ _.-](` + wordPattern + `)$`)
-	lensStart  = regexp.MustCompile(`^(` + wordPattern + `)[ _.-](.+)$`)
+	proxyEnd   = regexp.MustCompile(`^(.+?)[ _.-]+\(?(?:` + proxyPattern + `)\)?$`)
+	proxyStart = regexp.MustCompile(`^(?:` + proxyPattern + `)[ _.-]+(.+)$`)
+	scaledEnd  = regexp.MustCompile(`^(.+?)[ _.-]+\(?(?:low|lq|small|half|scaled|resized|compressed|web|mobile|` +
+		`\d{3,4}x\d{3,4}|\d{3,4}p|240|360|480|540|640|720|1080|1440|2160|sd|hd|uhd|4k|8k)\)?$`)
+	lensEnd   = regexp.MustCompile(`^(.+)[ _.-](` + wordPattern + `)$`)
+	lensStart = regexp.MustCompile(`^(` + wordPattern + `)[ _.-](.+)$`)
 	// S could be south, so it is read in names of DJI only.
 	lensLetter = regexp.MustCompile(`^(.+)_([twzv])$`)
 )
@@ -141,10 +145,16 @@ func (n *Name) readStem(stem string) {
 	if m := sonyProxy.FindStringSubmatch(stem); m != nil {
 		stem, n.Proxy = m[1], true
 	}
-	if m := proxyWord.FindStringSubmatch(stem); m != nil {
+	// A whole name of a camera: its number is no size, and its beginning is no word.
+	if m := djiName.FindStringSubmatch(stem); (m == nil || m[4] == "") && n.readMaker(stem) {
+		return
+	}
+	if m := proxyEnd.FindStringSubmatch(stem); m != nil {
+		stem, n.Proxy = m[1], true
+	} else if m := proxyStart.FindStringSubmatch(stem); m != nil {
 		stem, n.Proxy = m[1], true
 	}
-	if m := scaledWord.FindStringSubmatch(stem); m != nil {
+	if m := scaledEnd.FindStringSubmatch(stem); m != nil {
 		stem = m[1]
 	}
 	if n.readMaker(stem) {

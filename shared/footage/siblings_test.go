@@ -91,6 +91,10 @@ func TestSiblings(t *testing.T) {
 		"Sony copy, moved":      {clipOf("C0001.MP4"), clipOf("C0001S03.MP4").sized(1280, 720)},
 		"folders on both sides": {clipOf("day/originals/a.mp4"), clipOf("day/proxies/a.mp4").sized(960, 540)},
 		"words vis and ir":      {clipOf("0001_VIS.mp4"), clipOf("0001_IR.mp4")},
+		"size without a letter": {clipOf("DJI_0001.MP4"), clipOf("DJI_0001_640.mp4").sized(640, 360)},
+		"word in brackets":      {clipOf("DJI_0001.MP4"), clipOf("DJI_0001 (proxy).mp4").sized(640, 360)},
+		"word proxy in front":   {clipOf("DJI_0001.MP4"), clipOf("proxy_DJI_0001.mp4").sized(640, 360)},
+		"number like a size":    {clipOf("DJI_1080.MP4"), clipOf("DJI_1080_T.MP4")},
 		"a little longer": {
 			clipOf("DJI_0001_W.MP4"),
 			clipOf("DJI_0001_T.MP4").long(25900 * time.Millisecond),
@@ -171,8 +175,9 @@ func TestNoSiblings(t *testing.T) {
 			b:     clipOf("a.mov").sized(3200, 1800),
 			doubt: "starts are unknown",
 		},
-		"unknown size":   {a: clipOf("a.mp4"), b: clipOf("a.mov").sized(0, 0), doubt: "starts are unknown"},
-		"south and west": {a: clipOf("pen_S.mp4"), b: clipOf("pen_W.mp4")},
+		"unknown size":       {a: clipOf("a.mp4"), b: clipOf("a.mov").sized(0, 0), doubt: "starts are unknown"},
+		"numbers like sizes": {a: clipOf("DJI_2160.MP4"), b: clipOf("DJI_1080.MP4").sized(1920, 1080)},
+		"south and west":     {a: clipOf("pen_S.mp4"), b: clipOf("pen_W.mp4")},
 		"two lenses": {
 			a: clipOf("VID_20220101_094420_00_013.mp4"),
 			b: clipOf("LRV_20220101_094420_11_013.mp4"),

@@ -123,7 +123,7 @@ func (p *plan) findSiblings(ctx context.Context, ask probe) error {
 	}
 	slices.SortFunc(p.flights, func(a, b []int) int { return slices.Min(a) - slices.Min(b) })
 	for _, d := range doubts {
-		if flightOf[d.File] != flightOf[d.Other] && p.copyOf[d.File] < 0 {
+		if flightOf[d.File] != flightOf[d.Other] && p.copyOf[d.File] < 0 && p.copyOf[d.Other] < 0 {
 			p.notes[d.File] = fmt.Sprintf("named like a sibling of %s, but %s; it is counted apart", p.clips[d.Other].name(),
 				d.Reason)
 		}
