@@ -1,9 +1,8 @@
-// Package wire is the contract of everything that travels over HTTP: uploads (tus
-// 1.0), the views of the REST API, problem documents, and the names of blobs. The
-// station, the cloud, the fake cloud of the tests and the worker take these types
-// from here, so that none of them can disagree. openapi.yaml describes the same
-// documents for people; a test compares it with these types. The package does no
-// I/O and knows no web framework.
+// Package wire is the contract over HTTP: uploads (tus 1.0), the views of the REST API,
+// problem documents and the names of blobs. Station, cloud, worker and the fake cloud of the
+// tests share these types, so that they cannot disagree. openapi.yaml describes the same
+// documents for people, and a test compares it with these types. The package does no I/O
+// and knows no web framework.
 package wire
 
 import "cattlecounter/shared/footage"

@@ -31,7 +31,7 @@ const (
 	SlugBadRequest       Slug = "bad-request"
 	SlugBusy             Slug = "busy"
 	SlugChecksumMismatch Slug = "checksum-mismatch"
-	SlugConflict         Slug = "conflict"
+	SlugConflict         Slug = "conflict" // with an upload: the footage id is in use, choose another one
 	SlugEmpty            Slug = "empty"
 	SlugForbidden        Slug = "forbidden"
 	SlugHashMismatch     Slug = "hash-mismatch"

@@ -27,7 +27,7 @@ const (
 // OffsetStream is the Content-Type of a PATCH with bytes of an upload.
 const OffsetStream = "application/offset+octet-stream"
 
-// Kind is what an upload brings.
+// Kind is the kind of file that an upload has.
 type Kind string
 
 // Kinds of uploads.
@@ -43,8 +43,8 @@ func Kinds() []Kind { return []Kind{KindVideo, KindTelemetry, KindThumbnail} }
 // MaxTelemetry is the most bytes of a telemetry sidecar that the cloud accepts.
 const MaxTelemetry = 64 << 20
 
-// MaxSize is the most bytes of this kind that the cloud accepts; 0 for a video,
-// whose limit each server configures and tells as Tus-Max-Size.
+// MaxSize is the most bytes of this kind that the cloud accepts. It is 0 for a video:
+// each server configures that limit and answers it as Tus-Max-Size.
 func (k Kind) MaxSize() int64 {
 	switch k {
 	case KindTelemetry:
@@ -68,12 +68,12 @@ const (
 // maxMetadata bounds the header Upload-Metadata, in bytes.
 const maxMetadata = 8 << 10
 
-// Metadata is what a client tells about an upload when it creates it. Every field
-// may have its zero value, which stands for "not known".
+// Metadata describes an upload, as the client sends it at its creation. The zero value of a
+// field means "not known".
 type Metadata struct {
 	Filename string         // base name on the card
 	Filetype string         // media type by that name; the server does not trust it
-	Footage  footage.ID     // the server makes one when it is empty
+	Footage  footage.ID     // belongs to the device that first used it; the server makes one when it is empty
 	SHA256   footage.Digest // of the whole file
 	Captured time.Time
 	Kind     Kind // KindVideo when it is empty

@@ -22,7 +22,7 @@ type Footage struct {
 	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
 	SiblingOf   footage.ID     `json:"sibling_of,omitempty"` // the file of the same flight that is counted for this one
 	Telemetry   bool           `json:"telemetry"`
-	Removed     bool           `json:"video_removed,omitempty"` // the video went by its age; the result stays
+	Removed     bool           `json:"video_removed,omitempty"` // retention removed the video; the result stays
 	Job         *Job           `json:"job,omitempty"`
 	Count       *Count         `json:"count,omitempty"`
 	Seq         int64          `json:"seq"`

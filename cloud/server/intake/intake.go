@@ -7,11 +7,20 @@
 // before a connection was lost are durable, and HEAD returns their number, even while
 // the lost PATCH still hangs. Memory per request is bounded, whatever the file's size.
 //
+// A footage id belongs to the device that first used it, for every kind of upload. The
+// ledger decides that when a session is created, and again before a finish stores a blob.
+// The sessions of other devices are answered like unknown ones.
+//
 // A finish has these steps. Each is durable before the next one begins, and harmless
-// when it is repeated: all bytes, their hash, the comparison with the declared hash, the
-// blob under its key, the footage with its job in the ledger, the message in the queue,
-// the mark that the message is there, the mark that the session is finished. A finish
-// that stopped in between is continued by the next request or by Run. The end is one
+// when it is repeated:
+//   - all bytes and their hash,
+//   - the comparison with the declared hash,
+//   - the blob under its key,
+//   - the footage with its job in the ledger,
+//   - the message in the queue, and the mark that it is there,
+//   - the mark that the session is finished.
+//
+// A finish that stopped in between is continued by the next request or by Run. The end is one
 // footage, one job and one message.
 package intake
 

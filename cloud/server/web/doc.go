@@ -5,9 +5,16 @@
 // # Streaming
 //
 // fasthttp by default buffers bodies and sets one read deadline for a whole request. It
-// reads up to 8 KiB of a streamed body before the handler runs, reports a cut body as its
+// reads up to 8 KiB of a streamed body before the handler runs. It reports a cut body as its
 // end, and reads unread body bytes as the next request. The bridge in this package solves
-// each: bodies stream, every read has its own deadline, at most one byte is read before
-// the handler runs, a cut is io.ErrUnexpectedEOF, and a connection with unread body bytes
-// is closed after the answer.
+// each of these:
+//   - Bodies stream, and every read has its own deadline.
+//   - At most one byte is read before the handler runs.
+//   - A cut body ends with io.ErrUnexpectedEOF.
+//   - A connection with unread body bytes is closed after the answer.
+//
+// # Who reads what
+//
+// A request with the token of a device reads only what that device uploaded. Other requests
+// read everything, unless the server wants a token for reading (Options.ReadToken).
 package web
