@@ -226,7 +226,7 @@ func (a *Agent) wakeParts(r spool.Record) {
 		a.ingest.Wake()
 	case r.State == spool.Spooled:
 		a.uplink.Wake()
-	case r.State == spool.Confirmed, r.State == spool.Reclaimed:
+	case r.State == spool.Confirmed, r.State == spool.Reclaimed, r.State == spool.Duplicate:
 		if a.originals != nil {
 			a.originals.Wake()
 		}

@@ -93,8 +93,12 @@ func (c *Captures) addLog(video, log Source) (Record, error) {
 }
 
 // VideoOf returns the file of the newest footage to which a lone flight log belongs: it lay beside the log under the
-// same name, and both have nearly the same time. ok is false when there is none.
+// same name, and both have nearly the same time. ok is false when there is none, and for a log of a camera without a
+// clock: all its files have nearly the same time.
 func (r *Records) VideoOf(log Source) (video Source, ok bool) {
+	if !footage.IsPlausible(log.ModTime, time.Time{}, false) {
+		return Source{}, false
+	}
 	stem := logStem(log.Path)
 	r.mu.Lock()
 	defer r.mu.Unlock()

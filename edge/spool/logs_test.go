@@ -11,7 +11,7 @@ import (
 
 // at is a source with a fingerprint made of text.
 func at(path string, size int64, text string) Source {
-	s := Source{Path: path, Size: size, ModTime: time.Unix(1e9, 0)}
+	s := Source{Path: path, Size: size, ModTime: time.Unix(1_700_000_000, 0)}
 	if text != "" {
 		s.Print = footage.Sum([]byte(text))
 	}
@@ -208,6 +208,12 @@ func TestFlightLogsOfSeveralVideos(t *testing.T) {
 	late.ModTime = late.ModTime.Add(time.Hour)
 	if l, ok := s.Records.VideoOf(late); ok {
 		t.Errorf("lone log of another time: got %+v, want none", l)
+	}
+	reset := at("/card/z.mp4", 100, "z")
+	reset.ModTime = time.Date(1980, 1, 1, 0, 0, 9, 0, time.UTC)
+	spoolSource(t, s, reset, nil, 11)
+	if l, ok := s.Records.VideoOf(Source{Path: "/card/z.srt", Size: 1, ModTime: reset.ModTime}); ok {
+		t.Errorf("lone log of a camera without a clock: got %+v, want none", l)
 	}
 }
 

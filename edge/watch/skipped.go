@@ -180,8 +180,8 @@ func (l *listing) walk(ctx context.Context) error {
 		}
 		return l.add(path, d)
 	})
-	if err == nil && len(l.videos) > maxFiles {
-		err = fmt.Errorf("more than %d videos; this folder does not look like a drone's card", maxFiles)
+	if err == nil && max(len(l.videos), len(l.logs)) > maxFiles {
+		err = fmt.Errorf("more than %d videos or flight logs; this folder does not look like a drone's card", maxFiles)
 	}
 	return err
 }
@@ -218,9 +218,10 @@ func (l *listing) add(path string, d fs.DirEntry) error {
 	f := seen{File: File{Path: path, Size: info.Size(), ModTime: info.ModTime()}, stat: cardfile.StatOf(info)}
 	if k == telemetryFile {
 		l.logs[stem(path)] = f
-		return nil
+	} else {
+		l.videos = append(l.videos, f)
 	}
-	if l.videos = append(l.videos, f); len(l.videos) > maxFiles {
+	if max(len(l.videos), len(l.logs)) > maxFiles {
 		return fs.SkipAll
 	}
 	return nil
