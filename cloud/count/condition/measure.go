@@ -9,8 +9,8 @@ import (
 
 // Most points of a frame that are looked at: enough for shares of a hundredth, and little work for a frame of any size.
 const (
-	columns = 96
-	rows    = 64
+	columns = 72
+	rows    = 48
 )
 
 // measures describe one frame by some thousand of its pixels. Brightness is luma of ITU-R BT.601, 0 to 255.
