@@ -192,7 +192,7 @@ func (r *countRun) fault() error {
 	}
 	switch in := footage.SafePath(r.Path); {
 	case len(unsaved) > 0:
-		return fmt.Errorf("results of %d clips cannot be written to %s", len(unsaved), footage.SafePath(r.Out))
+		return fmt.Errorf("results of %d of %d clips cannot be written to %s", len(unsaved), clips, footage.SafePath(r.Out))
 	case folders > 0:
 		return fmt.Errorf("%w: %d of %d clips and %d unreadable subfolders in %s", errFootage, len(failed), clips,
 			folders, in)
