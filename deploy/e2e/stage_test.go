@@ -93,7 +93,7 @@ data: %s
 http: {listen: "127.0.0.1:%d", idle_timeout: 5s}
 mqtt: {url: "tcp://127.0.0.1:%d", username: cloud, password: %s}
 intake: {min_free: 1MiB}
-worker: {model: %s, lease: 10s, onnxruntime_lib: %q}
+worker: {model: %s, lease: 10s, sample_fps: 1.5, onnxruntime_lib: %q}
 %s`, s.path("cloud"), s.web, s.mqtt, cloudPassword, model(t), library(t), strings.Join(more, "\n")))
 	s.token = s.addDevice(device, "device")
 	s.passwords(map[string]string{"cloud": cloudPassword, "watcher": watcherPassword, device: s.token})
