@@ -52,7 +52,16 @@ func TestPrintTellsRecordingsApart(t *testing.T) {
 	middle := bytes.Repeat([]byte{7}, size)
 	other := bytes.Clone(middle)
 	copy(other[size/2-size/20:], random(3, size/10))
+	// small is a recording at the beginning or the end of a file without boxes; zeros fill the rest.
+	small := func(seed uint64, at int) []byte {
+		b := make([]byte, 64<<20)
+		copy(b, head)
+		copy(b[at:], random(seed, 100<<10))
+		return b
+	}
 	for name, pair := range map[string][2][]byte{
+		"padded, no boxes":    {small(1, 100<<10), small(2, 100<<10)},
+		"small at the end":    {small(1, 63<<20), small(2, 63<<20)},
 		"padded":              {clip(1, false), clip(2, false)},
 		"padded, index first": {clip(1, true), clip(2, true)},
 		"middle":              {middle, other},

@@ -22,7 +22,7 @@ const (
 	wholeSize    = 512 << 10 // a file up to this size is read whole
 	endSize      = 64 << 10  // read at the head and the tail
 	placeSize    = 8 << 10   // read at each place between
-	places       = 16        // spread over the whole file
+	places       = 16        // spread evenly; more at doubling distances from both ends
 	maxBoxes     = 64        // top-level boxes of an ISO media file that are looked at
 	indexSize    = 128 << 10 // read of the box with the index (moov)
 )
@@ -41,6 +41,10 @@ func Print(r io.ReaderAt, size int64) (footage.Digest, error) {
 		p.add(size-endSize, endSize)
 		for i := range int64(places) {
 			p.add(size/(places+1)*(i+1), placeSize)
+		}
+		for at := int64(endSize); at < size/2; at *= 2 {
+			p.add(at, placeSize)
+			p.add(size-at, placeSize)
 		}
 		p.addBoxes()
 	}
