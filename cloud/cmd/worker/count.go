@@ -170,12 +170,16 @@ func (r *countRun) decode(ctx context.Context, c *clip) (count.Outcome, error) {
 // fault is the error of the command: nil when every clip was counted, or was left out on purpose.
 func (r *countRun) fault() error {
 	var unsaved, failed []error
+	var broken error // of this machine, not of the footage
 	for _, o := range r.outcomes {
 		if o.unsaved != nil {
 			unsaved = append(unsaved, o.unsaved)
 		}
 		if o.err != nil {
 			failed = append(failed, o.err)
+			if broken == nil && !count.IsFootageFault(o.err) && !errors.Is(o.err, errFootage) {
+				broken = o.err
+			}
 		}
 	}
 	if !r.found.folder {
@@ -193,6 +197,8 @@ func (r *countRun) fault() error {
 	switch in := footage.SafePath(r.Path); {
 	case len(unsaved) > 0:
 		return fmt.Errorf("results of %d of %d clips cannot be written to %s", len(unsaved), clips, footage.SafePath(r.Out))
+	case broken != nil:
+		return fmt.Errorf("%d of %d clips in %s cannot be counted: %w", len(failed), clips, in, broken)
 	case folders > 0:
 		return fmt.Errorf("%w: %d of %d clips and %d unreadable subfolders in %s", errFootage, len(failed), clips,
 			folders, in)

@@ -114,7 +114,7 @@ func (r *countRun) remark(i int) string {
 // printTable writes a line per counted clip, the sum, and what a person should know besides.
 func (r *countRun) printTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	sum, counted := 0, 0
+	sum, counted, again := 0, 0, false
 	var model report.Model
 	for i, o := range r.outcomes {
 		if o.result == nil {
@@ -125,13 +125,18 @@ func (r *countRun) printTable(w io.Writer) error {
 			fmt.Fprintln(t, "FOOTAGE\tANIMALS\t95 % INTERVAL\tLENGTH\tLOOKED AT\tTOOK")
 		}
 		counted++
+		again = again || o.sibling >= 0
 		sum += res.Count.Unique
 		model = res.Model
 		fmt.Fprintf(t, "%s\t%d\t%d to %d\t%.1f s\t%d of %d frames\t%.1f s\n", r.plan.clips[i].name(), res.Count.Unique,
 			res.Count.Low, res.Count.High, res.Video.Duration, res.Video.Analysed, res.Video.Frames, res.Timings.TotalSeconds)
 	}
 	if counted > 1 {
-		fmt.Fprintf(t, "sum, if no animal is in two clips\t%d\t\t\t\t\n", sum)
+		label := "sum, if no animal is in two clips"
+		if again {
+			label = "sum with siblings, which show the same animals"
+		}
+		fmt.Fprintf(t, "%s\t%d\t\t\t\t\n", label, sum)
 	}
 	if err := t.Flush(); err != nil {
 		return err
