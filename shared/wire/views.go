@@ -17,7 +17,7 @@ type Footage struct {
 	Name        string         `json:"name"`   // file name on the card or in the browser
 	Size        int64          `json:"size"`   // bytes
 	SHA256      footage.Digest `json:"sha256"`
-	Captured    *time.Time     `json:"captured,omitempty"` // by the clock of the drone
+	Captured    *time.Time     `json:"captured,omitempty"` // nil when no plausible time is known
 	Received    time.Time      `json:"received"`
 	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
 	SiblingOf   footage.ID     `json:"sibling_of,omitempty"` // the file of the same flight that is counted for this one
@@ -103,7 +103,7 @@ type Waiting struct {
 	Site     string     `json:"site"`
 	Device   string     `json:"device"`
 	Name     string     `json:"name"`               // of the video
-	Captured *time.Time `json:"captured,omitempty"` // by the clock of the drone
+	Captured *time.Time `json:"captured,omitempty"` // nil when no plausible time is known
 	Received time.Time  `json:"received"`
 }
 
