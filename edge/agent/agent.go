@@ -103,8 +103,8 @@ func (a *Agent) connect() (err error) {
 		a.ingest)
 	a.results = results.New(a.spool.Records, a.cloud, a.brokerUp, a.log)
 	if w.DeleteConfirmed {
-		a.originals = originals.New(originals.Options{Records: a.spool.Records, Files: a.spool.Captures, Busy: a.ingest.Busy,
-			Log: a.log})
+		a.originals = originals.New(originals.Options{Records: a.spool.Records, Files: a.spool.Captures,
+			Confirms: a.uplink.Confirms, Busy: a.ingest.Busy, Log: a.log})
 	}
 	a.alarms = a.newAlarms()
 	a.orders = command.New(a.station().Actions(), a.spool.Replies, a.clock.Read, a.log)

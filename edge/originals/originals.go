@@ -47,6 +47,9 @@ var errOther = errors.New("another file on the card has this name")
 type Options struct {
 	Records records
 	Files   files
+	// Confirms asks the cloud whether it still has the content of a confirmed record, just before its file is deleted: the
+	// cloud may have lost what it confirmed. After an error no file is deleted in this round. nil: the record decides.
+	Confirms func(context.Context, spool.Record) (bool, error)
 	// Busy reports whether the card is needed for reading new footage; then the Deleter waits. nil: never.
 	Busy func() bool
 	Log  *slog.Logger // nil: no log
@@ -60,6 +63,8 @@ type Deleter struct {
 	// stays is the condition of files that must stay on the card: another recording, or a card that cannot be written.
 	// They are looked at again when they change, and after the next start.
 	stays map[file]cardfile.Stat
+	// lost is footage that the cloud does not have any more, as logged.
+	lost map[footage.ID]bool
 }
 
 // file is a file on the card that may be one of a footage.
@@ -70,13 +75,16 @@ type file struct {
 
 // New returns a Deleter.
 func New(o Options) *Deleter {
+	if o.Confirms == nil {
+		o.Confirms = func(context.Context, spool.Record) (bool, error) { return true, nil }
+	}
 	if o.Busy == nil {
 		o.Busy = func() bool { return false }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Deleter{o: o, wake: wake.New(), stays: map[file]cardfile.Stat{}}
+	return &Deleter{o: o, wake: wake.New(), stays: map[file]cardfile.Stat{}, lost: map[footage.ID]bool{}}
 }
 
 // Wake makes Run look for confirmed footage now.
@@ -103,10 +111,33 @@ func (d *Deleter) deleteConfirmed(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if d.isConfirmed(r) {
-			d.deleteFiles(ctx, r)
+		if !d.isConfirmed(r) {
+			continue
+		}
+		if err := d.deleteFiles(ctx, r); err != nil {
+			if ctx.Err() == nil {
+				d.o.Log.Info("files on the card are not deleted yet: the cloud cannot be asked", "footage", r.ID, "err", err)
+			}
+			return
 		}
 	}
+}
+
+// stillConfirmed asks the cloud about the content of a record, or of the one that it is a copy of.
+func (d *Deleter) stillConfirmed(ctx context.Context, r spool.Record) (bool, error) {
+	if first, ok := d.o.Records.Get(r.DuplicateOf); ok && r.State == spool.Duplicate {
+		r = first
+	}
+	confirmed, err := d.o.Confirms(ctx, r)
+	if confirmed {
+		delete(d.lost, r.ID)
+	}
+	if err == nil && !confirmed && !d.lost[r.ID] {
+		d.lost[r.ID] = true
+		d.o.Log.Warn("the cloud does not have confirmed footage any more; its file stays on the card", "footage", r.ID,
+			"name", r.Name)
+	}
+	return confirmed, err
 }
 
 // isConfirmed reports whether the cloud has confirmed the content of a record.
@@ -136,50 +167,63 @@ func (d *Deleter) telemetryConfirmed(r spool.Record) bool {
 	return ok && !r.TelemetrySHA256.IsZero() && first.TelemetrySHA256 == r.TelemetrySHA256 && first.TelemetryConfirmed()
 }
 
-// deleteFiles deletes the files of a record whose content is confirmed. Telemetry that the cloud does not have stays
-// on the card.
-func (d *Deleter) deleteFiles(ctx context.Context, r spool.Record) {
-	d.deleteFile(ctx, r, r.Source, r.SHA256)
-	if r.Telemetry != nil && d.telemetryConfirmed(r) {
-		d.deleteFile(ctx, r, *r.Telemetry, r.TelemetrySHA256)
+// deleteFiles deletes the files of a record whose content is confirmed. Telemetry that the cloud does not have stays on
+// the card. The error is that of Confirms.
+func (d *Deleter) deleteFiles(ctx context.Context, r spool.Record) error {
+	err := d.deleteFile(ctx, r, r.Source, r.SHA256)
+	if err == nil && r.Telemetry != nil && d.telemetryConfirmed(r) {
+		err = d.deleteFile(ctx, r, *r.Telemetry, r.TelemetrySHA256)
 	}
+	return err
 }
 
 // deleteFile deletes one file. A file that is not there, that is being changed or that ctx interrupts is tried again
-// later.
-func (d *Deleter) deleteFile(ctx context.Context, r spool.Record, f spool.Source, want footage.Digest) {
+// later. The error is that of Confirms.
+func (d *Deleter) deleteFile(ctx context.Context, r spool.Record, f spool.Source, want footage.Digest) error {
 	info, err := os.Lstat(f.Path)
 	if err != nil {
-		return // the card is not inserted, or the file is deleted
+		return nil // the card is not inserted, or the file is deleted
 	}
 	key, now := file{r.ID, f.Path}, cardfile.StatOf(info)
 	if before, ok := d.stays[key]; ok && before.Equal(now) {
-		return
+		return nil
+	}
+	if confirmed, err := d.stillConfirmed(ctx, r); err != nil || !confirmed {
+		return err
 	}
 	delete(d.stays, key)
+	if d.deleteConfirmedFile(ctx, r, f, info, want) {
+		d.stays[key] = now
+	}
+	return nil
+}
+
+// deleteConfirmedFile deletes a file if it has the confirmed digest. It reports whether the file must stay.
+func (d *Deleter) deleteConfirmedFile(ctx context.Context, r spool.Record, f spool.Source, info fs.FileInfo,
+	want footage.Digest) bool {
 	log := d.o.Log.With("footage", r.ID, "path", footage.SafePath(f.Path), "bytes", f.Size)
-	err = d.verifyAndDelete(ctx, f, info, want)
+	err := d.verifyAndDelete(ctx, f, info, want)
 	switch {
 	case err == nil:
 		log.Info("confirmed footage deleted from the card")
 		if err := d.o.Files.RequireDigest(r.ID); err != nil {
 			log.Error("cannot note that the file is deleted", "err", err)
 		}
-		return
+		return false
 	case errors.Is(err, fs.ErrNotExist), ctx.Err() != nil, errors.Is(err, cardfile.ErrChanged):
-		return
+		return false
 	case errors.Is(err, errOther):
 		log.Info("file on the card is not deleted", "reason", err)
 		if want == r.SHA256 {
 			if err := d.o.Files.Forget(r.ID); err != nil {
 				log.Error("cannot forget the file of another recording; retrying", "err", err)
-				return
+				return false
 			}
 		}
 	default:
 		log.Warn("cannot delete confirmed footage from the card; is it mounted read-only?", "err", err)
 	}
-	d.stays[key] = now
+	return true
 }
 
 // verifyAndDelete reads a file whole and deletes it if it has the digest. The error wraps errOther for another file,

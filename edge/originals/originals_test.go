@@ -284,3 +284,33 @@ func TestDeleterWaitsForTheReader(t *testing.T) {
 		}
 	})
 }
+
+// Just before a deletion the cloud is asked again: it may have lost what it confirmed, or not answer.
+func TestCloudIsAskedBeforeTheDeletion(t *testing.T) {
+	errLink := errors.New("link is down")
+	has, err := false, errLink
+	var asked []footage.ID
+	dir := t.TempDir()
+	a := spool.Record{ID: "a", State: spool.Reclaimed, Source: write(t, filepath.Join(dir, "a.mp4"), "cows"),
+		SHA256: footage.Sum([]byte("cows"))}
+	b := a
+	b.ID, b.State, b.DuplicateOf, b.Source = "b", spool.Duplicate, "a", write(t, filepath.Join(dir, "b.mp4"), "cows")
+	d := New(Options{Records: list{a, b}, Files: forgotten{}, Confirms: func(_ context.Context, r spool.Record) (bool, error) {
+		asked = append(asked, r.ID)
+		return has, err
+	}})
+	d.deleteConfirmed(t.Context())
+	if len(asked) != 1 || !exists(t, a.Source.Path) {
+		t.Errorf("link is down: asked about %v, file exists %t, want one request and the file", asked, exists(t, a.Source.Path))
+	}
+	asked, err = nil, nil
+	d.deleteConfirmed(t.Context())
+	if len(asked) != 2 || asked[1] != "a" || !exists(t, a.Source.Path) || !exists(t, b.Source.Path) {
+		t.Errorf("lost by the cloud: asked about %v, want both files to stay", asked)
+	}
+	has = true
+	d.deleteConfirmed(t.Context())
+	if exists(t, a.Source.Path) || exists(t, b.Source.Path) {
+		t.Error("confirmed again: not deleted")
+	}
+}

@@ -268,9 +268,23 @@ func (c *Cloud) finish(w http.ResponseWriter, path string, u *Upload) {
 		return
 	}
 	c.Order = append(c.Order, "DONE "+string(u.Meta.Kind))
-	if u.Meta.Kind == wire.KindVideo {
-		c.Footage[u.Meta.Footage] = &wire.Footage{ID: u.Meta.Footage, Name: u.Meta.Filename, Size: u.Size, SHA256: got}
+	switch f := c.Footage[u.Meta.Footage]; {
+	case u.Meta.Kind == wire.KindVideo:
+		c.Footage[u.Meta.Footage] = &wire.Footage{ID: u.Meta.Footage, Name: u.Meta.Filename, Size: u.Size, SHA256: got,
+			Telemetry: c.hasTelemetry(u.Meta.Footage)}
+	case u.Meta.Kind == wire.KindTelemetry && f != nil:
+		f.Telemetry = true
 	}
 	w.Header().Set(wire.HeaderUploadOffset, strconv.FormatInt(u.Offset, 10))
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// hasTelemetry reports whether a whole flight log of the footage has arrived. c is locked.
+func (c *Cloud) hasTelemetry(id footage.ID) bool {
+	for _, u := range c.Uploads {
+		if u.Meta.Footage == id && u.Meta.Kind == wire.KindTelemetry && u.Offset == u.Size {
+			return true
+		}
+	}
+	return false
 }
