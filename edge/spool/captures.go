@@ -34,8 +34,9 @@ const (
 	New Match = iota
 	// Captured before, or being captured.
 	Same
-	// Unsure is a file with path, size and time of a captured one whose fingerprint is not stored: an earlier release
-	// captured it. Only the digest of the whole file decides; see Resolve.
+	// Unsure is a file about which only the digest of the whole file decides; see Resolve. Either it has path, size and
+	// time of a captured one whose fingerprint is not stored, because an earlier release captured it. Or only its time
+	// differs: FAT stores local time, so all times on a card shift when it is mounted in another time zone.
 	Unsure
 )
 
@@ -48,7 +49,11 @@ func (c *Captures) Match(src Source) (Match, error) {
 	}
 	r, ok := c.records.Get(known.ID)
 	switch {
-	case !known.Source.mayBeSame(src), ok && r.Stale:
+	case ok && r.Stale:
+		return New, nil
+	case known.Source.sameButTime(src) && (!ok || !r.SHA256.IsZero()):
+		return Unsure, nil
+	case !known.Source.mayBeSame(src):
 		return New, nil
 	case !known.Source.Print.IsZero(), src.Print.IsZero():
 		return Same, nil
@@ -71,7 +76,7 @@ func (c *Captures) link(key []byte) (knownSource, error) {
 // captured; then the fingerprint is stored, so that the file is not read again. Otherwise the file is New from now on.
 func (c *Captures) Resolve(src Source, d footage.Digest) (bool, error) {
 	known, err := c.link(sourceKey(src.Path))
-	if err != nil || known.ID == "" || !known.Source.mayBeSame(src) {
+	if err != nil || known.ID == "" || !known.Source.mayBeSame(src) && !known.Source.sameButTime(src) {
 		return false, err
 	}
 	id := known.ID
@@ -86,7 +91,7 @@ func (c *Captures) Resolve(src Source, d footage.Digest) (bool, error) {
 	also := func(txn *badger.Txn) error {
 		return setJSON(txn, sourceKey(src.Path), knownSource{Source: src, ID: id})
 	}
-	if r, ok := c.records.Get(id); ok && r.Source.mayBeSame(src) {
+	if r, ok := c.records.Get(id); ok && r.Source.Path == src.Path {
 		_, err = c.records.change(id, func(r *Record) error { r.Source = src; return nil }, also)
 	} else {
 		err = c.store.write(also)

@@ -102,6 +102,17 @@ func TestResolveByDigest(t *testing.T) {
 	if r, _ := s.Records.Get(old.ID); r.Source.Print != now.Print {
 		t.Errorf("the record has the fingerprint %s, want the new one", r.Source.Print)
 	}
+	// The card is mounted in another time zone.
+	now.ModTime = now.ModTime.Add(time.Hour)
+	if got := must.Get(s.Captures.Match(now))(t); got != Unsure {
+		t.Errorf("another time: got match %d, want Unsure", got)
+	}
+	if same := must.Get(s.Captures.Resolve(now, old.SHA256))(t); !same || must.Get(s.Captures.Match(now))(t) != Same {
+		t.Error("another time: the same content does not count as captured")
+	}
+	if r, _ := s.Records.Get(old.ID); !r.Source.Same(now) {
+		t.Errorf("another time: the record has %+v, want %+v", r.Source, now)
+	}
 	other := spoolSource(t, s, at("/card/b.mp4", 100, ""), nil, 2)
 	now = at("/card/b.mp4", 100, "other")
 	if same := must.Get(s.Captures.Resolve(now, footage.Sum([]byte("other"))))(t); same || must.Get(s.Captures.Match(now))(t) != New {

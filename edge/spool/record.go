@@ -78,6 +78,11 @@ func (s Source) sameName(o Source) bool {
 	return s.Path == o.Path && s.Size == o.Size && s.ModTime.Equal(o.ModTime)
 }
 
+// sameButTime reports whether path, size and fingerprint are equal and the time is not.
+func (s Source) sameButTime(o Source) bool {
+	return s.Path == o.Path && s.Size == o.Size && !s.Print.IsZero() && s.Print == o.Print && !s.ModTime.Equal(o.ModTime)
+}
+
 // mayBeSame reports whether both may be the same file: at least one has no fingerprint, or both have the same.
 func (s Source) mayBeSame(o Source) bool {
 	return s.sameName(o) && (s.Print == o.Print || s.Print.IsZero() || o.Print.IsZero())
