@@ -110,7 +110,7 @@ func (c *Content) Check(ctx context.Context, id footage.ID) (*Fault, error) {
 		if !r.State.HasContent() {
 			return nil, nil
 		}
-		return &Fault{Footage: id, Name: r.Name, State: r.State, Detail: err.Error()}, nil
+		return &Fault{Footage: id, Name: footage.SafeName(r.Name), State: r.State, Detail: err.Error()}, nil
 	}
 	var buf []byte
 	return checkChunks(ctx, &r, m, func(p Part, ch footage.Chunk) (err error) {
@@ -123,7 +123,7 @@ func (c *Content) Check(ctx context.Context, id footage.ID) (*Fault, error) {
 // thumbnail is left out of the upload, and the video is not read again for it.
 func checkChunks(ctx context.Context, r *Record, m footage.Manifest, check func(Part, footage.Chunk) error,
 ) (*Fault, error) {
-	f := Fault{Footage: r.ID, Name: r.Name, State: r.State}
+	f := Fault{Footage: r.ID, Name: footage.SafeName(r.Name), State: r.State}
 	for p, file := range map[Part]*footage.File{Video: &m.Video, Telemetry: m.Telemetry} {
 		if file == nil {
 			continue

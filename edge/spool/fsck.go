@@ -105,7 +105,7 @@ func (r *Report) checkFootage(ctx context.Context, x *logIndex) error {
 // chunks it compared.
 func (x *logIndex) checkRecord(ctx context.Context, rec *Record) (*Fault, int, error) {
 	bad := func(err error) (*Fault, int, error) {
-		return &Fault{Footage: rec.ID, Name: rec.Name, State: rec.State, Detail: err.Error()}, 0, nil
+		return &Fault{Footage: rec.ID, Name: footage.SafeName(rec.Name), State: rec.State, Detail: err.Error()}, 0, nil
 	}
 	b, err := x.readValue(manifestKey(rec.ID))
 	if err != nil {
