@@ -57,6 +57,7 @@ var only = map[string]struct {
 	"github.com/gofiber/fiber":            {[]string{"cloud/server/web"}, "its context must not outlive a handler, so it has one home"},
 	"github.com/dgraph-io/badger":         {[]string{"edge/spool"}, "durability is decided in one place"},
 	"gocv.io/x/gocv":                      {[]string{"cloud/count/video"}, "the rest of the cloud builds without OpenCV"},
+	"C":                                   {[]string{"cloud/count/video/libav"}, "C code of our own has one home, the isolated decoder"},
 	"github.com/yalue/onnxruntime_go":     {[]string{"cloud/count/detect/detr"}, "the rest of the cloud builds without cgo"},
 	"github.com/tus/tusd":                 {[]string{"cloud/server/intake"}, "the upload protocol has one home"},
 	"github.com/mochi-mqtt/server":        {[]string{"cloud/server/broker", "deploy/testkit/broker"}, "the broker has one home"},

@@ -24,7 +24,7 @@ var ErrNotVideo = fmt.Errorf("not a video: %w", ErrInvalid)
 
 // isoBoxes are the box types that a QuickTime or ISO media file may begin with
 // (ISO/IEC 14496-12 section 4.3; older QuickTime files have no ftyp).
-var isoBoxes = []string{"ftyp", "moov", "mdat", "wide", "free", "skip", "pnot"}
+var isoBoxes = []string{"ftyp", "moov", "mdat", "wide", "free", "skip", "pnot", "uuid", "styp", "moof", "junk"}
 
 // Sniff recognises a container by the first bytes of a file, never by its name.
 // It fails with an error that wraps ErrNotVideo.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 )
 
 // answers answers the reads of a child whose clip is not a file.
@@ -14,7 +15,8 @@ type answers struct {
 	conn    *os.File
 	content io.ReaderAt
 	size    int64
-	reading atomic.Bool // a read of content is running
+	reading atomic.Bool  // a read of content is running
+	took    atomic.Int64 // nanoseconds of all reads of content
 	done    chan struct{}
 	fault   error // of content; valid after done
 }
@@ -49,7 +51,9 @@ func (a *answers) run() error {
 		}
 		b := buffer[:8+min(int64(n), a.size-int64(at))]
 		a.reading.Store(true)
+		began := time.Now()
 		got, err := a.content.ReadAt(b[8:], int64(at))
+		a.took.Add(int64(time.Since(began)))
 		a.reading.Store(false)
 		if err != nil && !(errors.Is(err, io.EOF) && got > 0) {
 			return fmt.Errorf("read the clip at byte %d: %w", at, err)
@@ -63,6 +67,14 @@ func (a *answers) run() error {
 
 // waiting reports whether the child waits for content.
 func (a *answers) waiting() bool { return a != nil && a.reading.Load() }
+
+// spent is the time of all reads of content.
+func (a *answers) spent() time.Duration {
+	if a == nil {
+		return 0
+	}
+	return time.Duration(a.took.Load())
+}
 
 // err returns the error of content after the child has ended.
 func (a *answers) err() error {

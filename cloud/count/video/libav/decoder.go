@@ -93,10 +93,11 @@ type Decoder struct {
 	rep      container.Report
 	line     *timeline.Timeline
 	streamed bool
-	first    bool // no frame was asked for yet
-	ordered  int  // frames to go forward in the running order, 0 without one
-	frames   int  // decoded
-	skipped  int  // wanted pictures that were damaged, since the last one that was not
+	first    bool          // no frame was asked for yet
+	ordered  int           // frames to go forward in the running order, 0 without one
+	frames   int           // decoded
+	waited   time.Duration // for the child, without its waits for bytes
+	skipped  int           // wanted pictures that were damaged, since the last one that was not
 	err      error
 }
 
@@ -321,8 +322,22 @@ func (d *Decoder) add(records []timeline.Record) error {
 	return nil
 }
 
-// next reads one event within the limit of time. Time in which the child waits for bytes does not count.
+// slowFrame is the longest mean time for a frame. On one slow core 8K needs a quarter of it. The first frames may take
+// Limits.Stall more.
+const slowFrame = 2 * time.Second
+
+// next reads one event within the limits of time. Time in which the child waits for bytes does not count.
 func (d *Decoder) next(ctx context.Context) (event, error) {
+	began, read := time.Now(), d.child.answers.spent()
+	e, err := d.nextEvent(ctx)
+	d.waited += max(0, time.Since(began)-(d.child.answers.spent()-read))
+	if most := d.config.Limits.Stall + time.Duration(d.frames)*slowFrame; err == nil && d.waited > most {
+		return event{}, fmt.Errorf("decoding %d frames takes more than %v: %w", d.frames, most, video.ErrLimit)
+	}
+	return e, err
+}
+
+func (d *Decoder) nextEvent(ctx context.Context) (event, error) {
 	file := d.child.events.file
 	deadline := func() { _ = file.SetReadDeadline(time.Now().Add(d.config.Limits.Stall)) } // a pipe has deadlines
 	deadline()
