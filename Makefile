@@ -40,9 +40,10 @@ page-watch: ## serve the page from its sources, rebuilt on change, in front of a
 	@deploy/setup/setup.sh page
 	@cd cloud/server/dashboard && node watch.mjs "$(or $(API),http://127.0.0.1:8080)" "$(or $(PORT),5173)"
 
-# These packages have long tests: crashes at every write, large files, many pictures. Under the race detector the short
-# form is enough, without it they run whole.
-LONG := ./edge/spool ./edge/cmd/edge-agent ./cloud/cmd/worker ./cloud/server/intake
+# These packages have long tests: crashes at every write, large files, many pictures, damaged clips. Under the race
+# detector the short form is enough, without it they run whole.
+LONG := ./edge/spool ./edge/cmd/edge-agent ./cloud/cmd/worker ./cloud/server/intake ./cloud/count/condition \
+	./cloud/count/video/libav
 RACE := ./edge/... ./shared/... ./cloud/... ./deploy/testkit/... ./deploy/proof/...
 
 # Many tests wait more than they compute, so more packages run at a time than there are cores. The last command has the

@@ -55,6 +55,9 @@ func grayed(share float64) change {
 }
 
 func TestConditions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("looks at many pictures")
+	}
 	day := pasture(t, synthetic.Config{Width: 800, Height: 450, Tilt: 1})
 	if got := classify(measure(compressed(t, day))); len(got) != 0 {
 		t.Errorf("by daylight: %v, %+v", got, measure(day))
@@ -92,6 +95,9 @@ func checkChange(t *testing.T, name string, day *video.Frame, apply change, code
 
 // TestRenderedPicturesAreFine looks at frames of many sizes, heights and angles.
 func TestRenderedPicturesAreFine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("looks at many pictures")
+	}
 	for _, c := range []synthetic.Config{
 		{Width: 2880, Height: 400, Scale: 50, Animals: 10}, {Width: 1280, Height: 720, Seed: 3},
 		{Width: 640, Height: 512, Seed: 4}, {Width: 320, Height: 320, Seed: 5}, {Width: 160, Height: 160},
@@ -107,6 +113,9 @@ func TestRenderedPicturesAreFine(t *testing.T) {
 // TestRealPicturesAreFine needs photographs of the development material: no warning for cattle from drones, sand and
 // building sites. It reads one in six of them; with -v it logs how far they are from the limits.
 func TestRealPicturesAreFine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("looks at many pictures")
+	}
 	root := "../../../../shared/data"
 	if _, err := os.Stat(root); err != nil {
 		t.Skipf("test material is missing: %v", err)

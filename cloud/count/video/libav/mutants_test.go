@@ -61,6 +61,9 @@ func mutate(r *rand.Rand, b []byte) []byte {
 // TestMutants decodes damaged copies of each container. A copy either decodes, or fails with one class of faults of
 // footage; the decoder neither hangs nor takes memory beyond its limit, and this process survives.
 func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("decodes hundreds of clips")
+	}
 	limits := DefaultLimits()
 	limits.Memory, limits.CPU, limits.Stall, limits.Pixels = 512<<20, 30*time.Second, 30*time.Second, 4e6
 	source := []string{"-f", "lavfi", "-i", "testsrc=size=96x64:rate=30:duration=1", "-pix_fmt", "yuv420p", "-g", "10"}
