@@ -1,104 +1,34 @@
 package libav
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/container"
 	"cattlecounter/cloud/count/video/timeline"
-	"cattlecounter/shared/footage"
-	"cattlecounter/shared/settings"
 )
-
-// Limits bound what one clip can use. A clip beyond them fails with video.ErrLimit.
-type Limits struct {
-	Pixels   int64             // of a picture
-	Frames   int64             // of the clip
-	Duration time.Duration     // of the clip
-	Memory   settings.ByteSize // of the decoder
-	CPU      time.Duration     // processor time of the decoder
-	Stall    time.Duration     // without a decoded frame, while the decoder neither waits for bytes nor for its parent
-}
-
-// DefaultLimits admit hours of 8K footage.
-func DefaultLimits() Limits {
-	return Limits{
-		Pixels: 50e6, Frames: 5e6, Duration: 12 * time.Hour, Memory: 4 << 30, CPU: 48 * time.Hour, Stall: time.Minute,
-	}
-}
-
-// Config says how to decode. The zero value decodes by the processor with DefaultLimits and full isolation.
-type Config struct {
-	Limits  Limits // zero: DefaultLimits
-	Threads int    // 0: one per core, at most 16
-	// Hardware decodes by a GPU: "cuda" (NVDEC) or "vaapi"; empty is the processor. A machine without it is an error.
-	Hardware string
-	Device   string // of the hardware, such as 0 or /dev/dri/renderD128; empty: the first one
-	// Relaxed decodes even when the kernel cannot isolate the decoder.
-	Relaxed bool
-}
-
-func (c Config) complete() Config {
-	if c.Limits == (Limits{}) {
-		c.Limits = DefaultLimits()
-	}
-	if c.Threads <= 0 {
-		const most = 16 // each thread holds pictures
-		c.Threads = min(runtime.NumCPU(), most)
-	}
-	return c
-}
-
-// Isolation is what the kernel of this machine takes away from a decoder.
-type Isolation struct {
-	Seccomp  bool // calls other than those of decoding
-	Landlock int  // files; the version of the kernel's interface, 0 without
-}
-
-// Check reports how a decoder on this machine is isolated. It returns ErrHost for a machine that cannot decode as c
-// says.
-func Check(ctx context.Context, c Config) (Isolation, error) {
-	ch, err := start(c.complete(), footage.MP4, nil, bytes.NewReader(nil), 0, "check")
-	if err != nil {
-		return Isolation{}, err
-	}
-	d := &Decoder{config: c.complete(), child: ch}
-	defer d.Close()
-	e, err := d.next(ctx)
-	if err != nil {
-		return Isolation{}, err
-	}
-	var i struct{ Seccomp, Landlock int }
-	if e.kind != eventEnd || decodeContent(e, &i) != nil {
-		return Isolation{}, errEvent
-	}
-	return Isolation{Seccomp: i.Seccomp != 0, Landlock: i.Landlock}, nil
-}
 
 // Decoder reads the frames of one clip from its child process. It belongs to one goroutine at a time. The caller must
 // call Close.
 type Decoder struct {
-	config   Config
-	child    *child
-	info     video.Info
-	rep      container.Report
-	line     *timeline.Timeline
-	streamed bool
-	first    bool          // no frame was asked for yet
-	ordered  int           // frames to go forward in the running order, 0 without one
-	frames   int           // decoded
-	waited   time.Duration // for the child, without its waits for bytes
-	skipped  int           // wanted pictures that were damaged, since the last one that was not
-	err      error
+	config  Config
+	child   *child
+	info    video.Info
+	rep     container.Report
+	line    *timeline.Timeline
+	first   bool          // no frame was asked for yet
+	ordered int           // frames to go forward in the running order, 0 without one
+	frames  int           // decoded
+	waited  time.Duration // for the child, without its waits for bytes
+	skipped int           // wanted pictures that were damaged, since the last one that was not
+	err     error
 }
 
 // Open checks the structure of a file and opens it. The error wraps one of the classes of package video, or ErrHost,
@@ -137,7 +67,7 @@ func open(ctx context.Context, c Config, rep container.Report, f *os.File, r io.
 	if err != nil {
 		return nil, err
 	}
-	d := &Decoder{config: c, child: ch, rep: rep, streamed: f == nil, first: true}
+	d := &Decoder{config: c, child: ch, rep: rep, first: true}
 	if err := d.readInfo(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -367,55 +297,6 @@ func (d *Decoder) nextEvent(ctx context.Context) (event, error) {
 		return event{}, err
 	}
 	return e, nil
-}
-
-// Limits of an early end that still counts as a complete clip: headers are rounded, and the last frames may need later
-// ones.
-const (
-	shortTime  = time.Second
-	shortShare = 0.02
-	// leastShare of the frames must be decoded.
-	leastShare = 0.5
-)
-
-// end decides between a complete, a damaged and a truncated clip.
-func (d *Decoder) end(e event) error {
-	var last ended
-	if decodeContent(e, &last) != nil {
-		return errEvent
-	}
-	if last.ReadFailed != 0 {
-		_ = d.child.wait() // it has sent its last event
-		return errors.Join(fmt.Errorf("after frame %d: %w", d.frames, errRead), d.child.answers.err())
-	}
-	r := d.line.End()
-	announced := int64(d.info.Frames)
-	slack := max(2, int64(shortShare*float64(announced)))
-	if total := max(announced, last.Packets); float64(d.frames) < leastShare*float64(total) && d.damaged(r, last) {
-		return fmt.Errorf("only %d of %d frames can be decoded, the rest is damaged: %w", d.frames, total, video.ErrDecode)
-	}
-	if announced > 0 {
-		if announced-last.Packets > slack && announced-int64(d.frames) > slack || int64(r.LostAtEnd) > slack {
-			return d.truncated()
-		}
-		return io.EOF
-	}
-	missing := d.info.Duration - r.Duration
-	if d.rep.Container != footage.TS && r.Jumps == 0 && d.info.Duration > 0 &&
-		missing > max(shortTime, time.Duration(shortShare*float64(d.info.Duration))) {
-		return d.truncated()
-	}
-	return io.EOF
-}
-
-// damaged reports whether the clip is damaged before its end.
-func (d *Decoder) damaged(r video.Reading, last ended) bool {
-	return last.Lost > int64(r.LostAtEnd)
-}
-
-func (d *Decoder) truncated() error {
-	return fmt.Errorf("only %d of %d frames (%s of %s) can be decoded: %w", d.frames, d.info.Frames,
-		d.line.Now().Round(time.Millisecond), d.info.Duration.Round(time.Millisecond), video.ErrTruncated)
 }
 
 // Close ends the child and frees the decoder. It waits for a running read of a stream. Calling it twice is safe.
