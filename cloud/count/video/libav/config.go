@@ -3,9 +3,11 @@ package libav
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"runtime"
 	"time"
 
+	"cattlecounter/cloud/count/video"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/settings"
 )
@@ -36,6 +38,25 @@ type Config struct {
 	Device   string // of the hardware, such as 0 or /dev/dri/renderD128; empty: the first one
 	// Relaxed decodes even when the kernel cannot isolate the decoder.
 	Relaxed bool
+}
+
+// check compares the limits with what the headers announce. The duration in a header is not used where there is a number
+// of frames, nor for a stream: one wrong time stamp makes it days.
+func (l Limits) check(i video.Info) error {
+	length := i.Duration
+	switch {
+	case i.Frames > 0 && i.FPS > 0:
+		length = time.Duration(min(float64(i.Frames)/i.FPS, century.Seconds()) * float64(time.Second))
+	case i.Container == string(footage.TS):
+		length = 0
+	}
+	switch {
+	case int64(i.Frames) > l.Frames:
+		return fmt.Errorf("%d frames, at most %d are allowed: %w", i.Frames, l.Frames, video.ErrLimit)
+	case length > l.Duration:
+		return fmt.Errorf("%v long, at most %v are allowed: %w", length.Round(time.Second), l.Duration, video.ErrLimit)
+	}
+	return nil
 }
 
 func (c Config) complete() Config {

@@ -86,8 +86,8 @@ func (d *Decoder) readInfo(ctx context.Context) error {
 		return errEvent
 	}
 	d.info = describe(o, d.rep)
-	if int64(d.info.Frames) > d.config.Limits.Frames {
-		return fmt.Errorf("%d frames, at most %d are allowed: %w", d.info.Frames, d.config.Limits.Frames, video.ErrLimit)
+	if err := d.config.Limits.check(d.info); err != nil {
+		return err
 	}
 	d.line = timeline.New(d.info.FPS)
 	return d.child.size(o.Width, o.Height)

@@ -86,6 +86,9 @@ const (
 
 const recordSize = 24
 
+// century is the longest time stamp that is believed, so that sums of times stay within their range.
+const century = 100 * 366 * 24 * time.Hour
+
 func parseEvent(kind byte, content []byte) (event, error) {
 	e := event{kind: kind}
 	switch kind {
@@ -120,8 +123,6 @@ func parseRecord(b []byte) (r timeline.Record, ok bool) {
 		Key: flags&flagKey != 0, Damaged: flags&flagDamaged != 0, Lost: flags&flagLost != 0,
 		Format: int(binary.LittleEndian.Uint32(b[20:])),
 	}
-	// Beyond a century a time stamp is as good as none, and sums of times stay within their range.
-	const century = 100 * 366 * 24 * time.Hour
 	if pts := int64(binary.LittleEndian.Uint64(b)); pts > -int64(century) && pts < int64(century) {
 		r.At, r.Timed = time.Duration(pts), true
 	}

@@ -66,7 +66,7 @@ func TestLimits(t *testing.T) {
 	}{
 		"pixels":    {func(l *Limits) { l.Pixels = 640 * 480 }, "1280x720"},
 		"frames":    {func(l *Limits) { l.Frames = 100 }, "100 are allowed"},
-		"duration":  {func(l *Limits) { l.Duration = 5 * time.Second }, "longer than 5s"},
+		"duration":  {func(l *Limits) { l.Duration = 5 * time.Second }, "20s long, at most 5s"},
 		"memory":    {func(l *Limits) { l.Memory = 12 << 20 }, "memory"},
 		"processor": {func(l *Limits) { l.CPU = time.Second }, "processor time"},
 	} {
@@ -79,6 +79,22 @@ func TestLimits(t *testing.T) {
 	}
 	if n, err := decodeWith(t, Config{}, path); n != 600 || err != nil {
 		t.Errorf("without limits: %d frames, %v", n, err)
+	}
+}
+
+// TestLimitWhileDecoding checks the limits on a stream, whose headers announce neither a length nor a number of frames.
+func TestLimitWhileDecoding(t *testing.T) {
+	path := ffmpeg(t, "long.ts", "-i", long(t), "-c", "copy")
+	for text, set := range map[string]func(*Limits){
+		"more than 100 frames": func(l *Limits) { l.Frames = 100 },
+		"longer than 5s":       func(l *Limits) { l.Duration = 5 * time.Second },
+	} {
+		limits := DefaultLimits()
+		set(&limits)
+		n, err := decodeWith(t, Config{Limits: limits}, path)
+		if !errors.Is(err, video.ErrLimit) || !strings.Contains(err.Error(), text) || n < 90 {
+			t.Errorf("%s: %d frames, %v", text, n, err)
+		}
 	}
 }
 
