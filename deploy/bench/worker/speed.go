@@ -39,7 +39,7 @@ type Report struct {
 	Bare            time.Duration // time of the network alone for as many regions, with Workers in parallel
 	PeakRSS         int64         // bytes of the process, 0 when unknown
 
-	// Processor time of the whole process during Wall and Bare. On a busy machine it is a better measure than the
+	// Processor time of the whole process and its decoder during Wall and Bare. On a busy machine it is a better measure than the
 	// clock.
 	CPU, BareCPU time.Duration
 }
@@ -165,13 +165,17 @@ func pipeline(ctx context.Context, m *detr.Model, grid detect.Grid, o Options) (
 	return rep, nil
 }
 
-// cpuTime is the processor time of the process, 0 when unknown.
+// cpuTime is the processor time of the process and of its ended children, which decode, 0 when unknown.
 func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
+	var total time.Duration
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(who, &u); err != nil {
+			return 0
+		}
+		total += time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return total
 }
 
 // peakRSS is the peak of the memory of the process in RAM, in bytes, 0 when unknown.
