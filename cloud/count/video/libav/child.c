@@ -33,7 +33,8 @@ static void serve(struct decoder *d, AVFrame *frame) {
 	uint8_t *picture = NULL;
 	for (uint32_t order = wait_order(); frame; order = wait_order()) {
 		if (!picture) { // the parent has made the file as large as a picture
-			picture = mmap(NULL, (size_t)width * (size_t)height * 3, PROT_READ | PROT_WRITE, MAP_SHARED, FD_PICTURE, 0);
+			size_t size = (size_t)width * (size_t)height * 3 + PICTURE_PADDING;
+			picture = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, FD_PICTURE, 0);
 			if (picture == MAP_FAILED)
 				fail(CLASS_MEMORY, "no memory for a picture of %dx%d pixels", width, height);
 		}

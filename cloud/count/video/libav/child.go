@@ -135,11 +135,14 @@ func closeAll(files ...*os.File) {
 	}
 }
 
+// picturePadding is how many bytes the memory of the picture is larger than the picture (child.h).
+const picturePadding = 256
+
 // size makes the picture as large as w x h pixels, maps it, and takes the right to change its size from the child: a
 // file that shrinks below a mapping would kill this process.
 func (ch *child) size(w, h int) error {
 	n := w * h * 3
-	if err := ch.memory.Truncate(int64(n)); err != nil {
+	if err := ch.memory.Truncate(int64(n + picturePadding)); err != nil {
 		return fmt.Errorf("memory for a picture of %dx%d pixels: %w", w, h, err)
 	}
 	seals := unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL

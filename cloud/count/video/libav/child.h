@@ -19,6 +19,10 @@ enum {
 	FD_INPUT = 6, // the clip as a regular file, or a socket that answers reads
 };
 
+// The file of the picture is this many bytes larger than the picture: FFmpeg's conversion may write beyond the end of a
+// row. picturePadding in child.go has the same.
+enum { PICTURE_PADDING = 256 };
+
 // What the parent asks for. The order of the arguments is that of arguments in child.go.
 struct config {
 	const char *format; // name of the demuxer: mov, matroska, avi or mpegts
