@@ -270,6 +270,7 @@ var footageCases = []footageCase{
 	{name: "cover first.mp4", make: [][]string{{"-i", "$BASE", "-frames:v", "1", "$DIR/c.jpg"}, {"-i", "$BASE", "-i", "$DIR/c.jpg", "-map", "0:v", "-map", "1:v", "-c", "copy", "-disposition:v:1", "attached_pic", "$OUT"}}, change: rewrite(metadataFirst)},
 	{name: "large picture first.mp4", make: [][]string{{"-i", "$BASE", "-frames:v", "1", "-vf", "scale=1280:960", "$DIR/c.jpg"}, {"-i", "$DIR/c.jpg", "-i", "$BASE", "-map", "0:v", "-map", "1:v", "-c:v", "copy", "$OUT"}}},
 	{name: "large picture first.mkv", make: [][]string{{"-i", "$BASE", "-frames:v", "1", "-vf", "scale=1280:960", "$DIR/c.jpg"}, {"-i", "$DIR/c.jpg", "-i", "$BASE", "-map", "0:v", "-map", "1:v", "-c:v", "copy", "$OUT"}}},
+	{name: "cover above the limit.mp4", make: [][]string{{"-i", "$BASE", "-frames:v", "1", "-vf", "scale=8000:7000", "$DIR/c.jpg"}, {"-i", "$BASE", "-i", "$DIR/c.jpg", "-map", "0:v", "-map", "1:v", "-c", "copy", "-disposition:v:1", "attached_pic", "$OUT"}}},
 	{name: "png first.mov", make: [][]string{{"-i", "$BASE", "-frames:v", "1", "$DIR/c.png"}, {"-i", "$DIR/c.png", "-i", "$BASE", "-map", "0:v", "-map", "1:v", "-c:v", "copy", "$OUT"}}},
 	{name: "preview track first.mp4", make: as("-map", "0:v", "-map", "0:v", "-c:v:0", "mjpeg", "-filter:v:0", "scale=160:120", "-c:v:1", "copy")},
 	{name: "small track first.mp4", make: as("-map", "0:v", "-map", "0:v", "-c:v:0", "libx264", "-preset:v:0", "veryfast", "-filter:v:0", "scale=160:120", "-c:v:1", "copy")},

@@ -73,19 +73,20 @@ static int64_t rank(const AVStream *s) {
 	return r;
 }
 
+static AVStream *best_stream(const AVFormatContext *f) {
+	AVStream *best = NULL;
+	for (unsigned i = 0; i < f->nb_streams; i++)
+		if (rank(f->streams[i]) > (best ? rank(best) : -1))
+			best = f->streams[i];
+	return best;
+}
+
 static void choose_stream(struct clip *clip) {
-	int64_t best = -1;
 	const AVStream *unknown = NULL;
-	for (unsigned i = 0; i < clip->format->nb_streams; i++) {
-		AVStream *s = clip->format->streams[i];
-		if (s->codecpar->codec_type == AVMEDIA_TYPE_VIDEO)
-			unknown = s;
-		int64_t r = rank(s);
-		if (r > best) {
-			best = r;
-			clip->stream = s;
-		}
-	}
+	for (unsigned i = 0; i < clip->format->nb_streams; i++)
+		if (clip->format->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO)
+			unknown = clip->format->streams[i];
+	clip->stream = best_stream(clip->format);
 	if (!clip->stream && unknown) {
 		char tag[AV_FOURCC_MAX_STRING_SIZE] = {0};
 		av_fourcc_make_string(tag, unknown->codecpar->codec_tag);
@@ -130,9 +131,9 @@ struct clip open_clip(const struct config *c, AVIOContext *io) {
 		fail(CLASS_MEMORY, "the headers of the clip need more memory than the limit");
 	if (r < 0)
 		fail(CLASS_DECODE, "the headers of the clip cannot be read: %s", av_err2str(r));
-	for (unsigned i = 0; i < clip.format->nb_streams; i++) // before FFmpeg decodes anything
-		if (rank(clip.format->streams[i]) >= 0)
-			check_size(c, clip.format->streams[i]);
+	const AVStream *likely = best_stream(clip.format);
+	if (likely)
+		check_size(c, likely); // before FFmpeg decodes anything
 	if (avformat_find_stream_info(clip.format, NULL) == AVERROR(ENOMEM)) // some formats have no headers
 		fail(CLASS_MEMORY, "the headers of the clip need more memory than the limit");
 	choose_stream(&clip);
