@@ -24,8 +24,8 @@ type Decoder struct {
 	rep     container.Report
 	line    *timeline.Timeline
 	first   bool          // no frame was asked for yet
-	ordered int           // frames to go forward in the running order, 0 without one
 	frames  int           // decoded
+	lost    int           // packets without a frame
 	waited  time.Duration // for the child, without its waits for bytes
 	skipped int           // wanted pictures that were damaged, since the last one that was not
 	err     error
@@ -163,9 +163,10 @@ func (d *Decoder) Step() time.Duration { return d.line.Step() }
 
 // Next fills f with the next frame: frame 0 first, then every every-th one (0 and 1 mean all). The frames between are
 // decoded, because later ones depend on them, but not converted. Frames of another size are scaled to that of the first
-// one. After the last frame it returns io.EOF. For a clip that ends clearly before its announced end it returns
-// video.ErrTruncated with the place. Both errors are permanent. Next reuses the memory of f. While the caller works on
-// f, the child decodes on.
+// one. In the place of a damaged frame Next returns the next whole one within about a second. After the last frame it
+// returns io.EOF. For a clip that ends clearly before its announced end it returns video.ErrTruncated with the place.
+// Both errors are permanent. Next reuses the memory of f. While the caller works on f, the child decodes on with this
+// every, so a change takes effect one frame later.
 func (d *Decoder) Next(ctx context.Context, f *video.Frame, every int) error {
 	if d.err != nil {
 		return d.err
@@ -184,8 +185,6 @@ func (d *Decoder) nextPicture(ctx context.Context, f *video.Frame, every int) er
 	if d.first {
 		d.first = false
 		d.order(1)
-	} else if d.ordered == 0 {
-		d.order(every)
 	}
 	for {
 		e, err := d.next(ctx)
@@ -231,7 +230,6 @@ func (d *Decoder) skipDamaged(r timeline.Record) bool {
 
 // order asks for a picture. A child that has ended is noticed by the next read.
 func (d *Decoder) order(n int) {
-	d.ordered = n
 	_ = d.child.order(n) // see above
 }
 
@@ -239,12 +237,14 @@ func (d *Decoder) order(n int) {
 func (d *Decoder) add(records []timeline.Record) error {
 	for _, r := range records {
 		d.line.Add(r)
-		if !r.Lost {
+		if r.Lost {
+			d.lost++
+		} else {
 			d.frames++
 		}
 	}
 	switch l := d.config.Limits; {
-	case int64(d.frames) > l.Frames:
+	case int64(d.frames) > l.Frames, int64(d.lost) > l.Frames:
 		return fmt.Errorf("more than %d frames: %w", l.Frames, video.ErrLimit)
 	case d.line.Now() > l.Duration:
 		return fmt.Errorf("longer than %v: %w", l.Duration, video.ErrLimit)
@@ -278,7 +278,9 @@ func (d *Decoder) nextEvent(ctx context.Context) (event, error) {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case d.child.answers.waiting():
-			deadline()
+			if deadline(); ctx.Err() != nil { // it may have ended before the new deadline
+				return context.Cause(ctx)
+			}
 			return nil
 		}
 		return fmt.Errorf("no frame was decoded within %v after frame %d: %w", d.config.Limits.Stall, d.frames, video.ErrLimit)

@@ -64,11 +64,10 @@ func TestLimits(t *testing.T) {
 		set  func(*Limits)
 		text string
 	}{
-		"pixels":    {func(l *Limits) { l.Pixels = 640 * 480 }, "1280x720"},
-		"frames":    {func(l *Limits) { l.Frames = 100 }, "100 are allowed"},
-		"duration":  {func(l *Limits) { l.Duration = 5 * time.Second }, "20s long, at most 5s"},
-		"memory":    {func(l *Limits) { l.Memory = 12 << 20 }, "memory"},
-		"processor": {func(l *Limits) { l.CPU = time.Second }, "processor time"},
+		"pixels":   {func(l *Limits) { l.Pixels = 640 * 480 }, "1280x720"},
+		"frames":   {func(l *Limits) { l.Frames = 100 }, "100 are allowed"},
+		"duration": {func(l *Limits) { l.Duration = 5 * time.Second }, "20s long, at most 5s"},
+		"memory":   {func(l *Limits) { l.Memory = 12 << 20 }, "memory"},
 	} {
 		limits := DefaultLimits()
 		c.set(&limits)
@@ -79,6 +78,21 @@ func TestLimits(t *testing.T) {
 	}
 	if n, err := decodeWith(t, Config{}, path); n != 600 || err != nil {
 		t.Errorf("without limits: %d frames, %v", n, err)
+	}
+}
+
+// TestProcessorLimit decodes noise, which costs several seconds of processor time.
+func TestProcessorLimit(t *testing.T) {
+	path := ffmpeg(t, "noise.mp4", "-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=30:duration=8,noise=alls=60:allf=t", "-c:v",
+		"libx264", "-preset", "ultrafast", "-crf", "15", "-pix_fmt", "yuv420p")
+	limits := DefaultLimits()
+	limits.CPU = time.Second
+	n, err := decodeWith(t, Config{Limits: limits}, path)
+	if !errors.Is(err, video.ErrLimit) || !strings.Contains(err.Error(), "processor time") {
+		t.Errorf("%d frames, %v", n, err)
+	}
+	if n > 180 {
+		t.Errorf("%d of 240 frames were decoded within a second; the clip is too cheap for this test", n)
 	}
 }
 
