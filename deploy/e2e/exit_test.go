@@ -75,7 +75,7 @@ func TestCommandLines(t *testing.T) {
 			says string
 		}{
 			{"--help", 0, "Usage: " + program},
-			{"--version", 0, program + " devel"},
+			{"--version", 0, program + " " + version},
 			{"--completion=bash", 0, "complete -o default"},
 			{"--completion=zsh", 0, "#compdef " + program},
 			{"--completion=fish", 0, "complete -c " + program},

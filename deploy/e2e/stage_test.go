@@ -35,6 +35,9 @@ const (
 // bin is the folder of the programs, built once per test run.
 var bin string
 
+// version is what the programs under test are built as. Without it a clone and a bare tree give different versions.
+const version = "9.8.7"
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
@@ -45,7 +48,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	cmd := exec.Command("go", "build", "-tags", tags, "-o", bin+"/",
+	cmd := exec.Command("go", "build", "-tags", tags, "-ldflags", "-X cattlecounter/shared/version.number="+version, "-o", bin+"/",
 		"cattlecounter/edge/cmd/edge-agent", "cattlecounter/cloud/cmd/cloud-api", "cattlecounter/cloud/cmd/worker",
 		"cattlecounter/cloud/cmd/herdsim",
 		"cattlecounter/deploy/allinone/cmd/allinone", "cattlecounter/deploy/conformance/tus/cmd/tus-conformance")
