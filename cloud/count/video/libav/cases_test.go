@@ -1,4 +1,4 @@
-package libav_test
+package libav
 
 import (
 	"bytes"
@@ -19,7 +19,6 @@ import (
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/video"
-	"cattlecounter/cloud/count/video/libav"
 )
 
 // The cases are copies of one clip, rewritten as cameras, editors and broken cards rewrite footage. The clip is a camera
@@ -75,6 +74,7 @@ func makeBase(t *testing.T, dir string) string {
 	return path
 }
 
+// runFFmpeg runs Debian's tool. Without the tool the test is skipped, and in CI it fails.
 func runFFmpeg(t *testing.T, stdin *bytes.Buffer, args ...string) {
 	t.Helper()
 	tool, err := exec.LookPath("ffmpeg")
@@ -148,7 +148,7 @@ func countClip(t *testing.T, path string) (report.Result, error) {
 	t.Helper()
 	c := count.New(count.Options{
 		Open: func(ctx context.Context, s count.Source) (count.Decoder, error) {
-			return libav.Open(ctx, libav.Config{}, s.Path)
+			return Open(ctx, Config{}, s.Path)
 		},
 		Detector: colors{}, Model: report.Model{Name: "colors", Threshold: 0.25}, SampleFPS: 3, Workers: 2,
 	})

@@ -51,13 +51,12 @@ struct record {
 	int64_t pts; // nanoseconds from the start of the stream's clock; INT64_MIN when unknown
 	uint32_t width, height; // as decoded
 	uint32_t flags;
-	uint32_t pixel_format; // AVPixelFormat, to see a change
+	uint32_t padding;
 };
 
 enum {
-	RECORD_KEY = 1, // a key frame
-	RECORD_DAMAGED = 2, // decoded from damaged data
-	RECORD_LOST = 4, // no frame: a packet that cannot be decoded
+	RECORD_DAMAGED = 1, // decoded from damaged data
+	RECORD_LOST = 2, // no frame: a packet that cannot be decoded
 };
 
 // events.c

@@ -153,9 +153,7 @@ static AVFrame *in_memory(struct decoder *d) {
 
 static void record_frame(struct decoder *d, const AVFrame *f) {
 	struct record r = {.pts = nanoseconds(d, f->best_effort_timestamp), .width = (uint32_t)f->width,
-		.height = (uint32_t)f->height, .pixel_format = (uint32_t)f->format};
-	if (f->pict_type == AV_PICTURE_TYPE_I)
-		r.flags |= RECORD_KEY;
+		.height = (uint32_t)f->height};
 	if (is_damaged(&d->damage, f))
 		r.flags |= RECORD_DAMAGED;
 	add_record(r);
@@ -184,6 +182,6 @@ AVFrame *next_frame(struct decoder *d) {
 }
 
 void describe_end(struct decoder *d, struct text *t) {
-	text_add(t, "{\"packets\":%lld,\"lost\":%lld,\"read_failed\":%d,\"at_end\":%d}", (long long)d->packets,
-		(long long)d->lost, input_failed(), avio_feof(d->format->pb) != 0);
+	text_add(t, "{\"packets\":%lld,\"lost\":%lld,\"read_failed\":%d}", (long long)d->packets,
+		(long long)d->lost, input_failed());
 }

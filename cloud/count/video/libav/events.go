@@ -79,9 +79,8 @@ func (e *eventReader) full(b []byte, expired func() error) error {
 
 // Flags of a record (child.h).
 const (
-	flagKey     = 1
-	flagDamaged = 2
-	flagLost    = 4
+	flagDamaged = 1
+	flagLost    = 2
 )
 
 const recordSize = 24
@@ -120,8 +119,7 @@ func parseRecord(b []byte) (r timeline.Record, ok bool) {
 	flags := binary.LittleEndian.Uint32(b[16:])
 	r = timeline.Record{
 		Width: int(binary.LittleEndian.Uint32(b[8:])), Height: int(binary.LittleEndian.Uint32(b[12:])),
-		Key: flags&flagKey != 0, Damaged: flags&flagDamaged != 0, Lost: flags&flagLost != 0,
-		Format: int(binary.LittleEndian.Uint32(b[20:])),
+		Damaged: flags&flagDamaged != 0, Lost: flags&flagLost != 0,
 	}
 	if pts := int64(binary.LittleEndian.Uint64(b)); pts > -int64(century) && pts < int64(century) {
 		r.At, r.Timed = time.Duration(pts), true

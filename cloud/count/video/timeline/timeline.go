@@ -15,8 +15,6 @@ type Record struct {
 	At            time.Duration // time stamp, from any origin
 	Timed         bool          // At is known
 	Width, Height int           // pixels as decoded; 0 for a lost packet
-	Format        int           // of the pixels, to see a change
-	Key           bool
 	Damaged       bool
 	Lost          bool // a packet without a frame
 }
