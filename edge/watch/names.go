@@ -70,7 +70,7 @@ var (
 	// partialEndings end the name, or its stem, of a file that another program is still writing.
 	partialEndings = []string{".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", "~"}
 	// otherFolders hold no footage, but DJI's logs and indexes and the operating systems' own files.
-	otherFolders = []string{"misc", "system volume information", "$recycle.bin", "lost.dir", "lost+found"}
+	otherFolders = append(footage.SystemFolders(), "misc")
 	// otherExtensions are the reasons of file name endings that are neither footage nor telemetry.
 	otherExtensions = map[Reason][]string{
 		Proxy:     {".lrf", ".lrv"},

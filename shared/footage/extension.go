@@ -15,6 +15,12 @@ var videoExtensions = []string{
 	".ts", ".mts", ".m2ts", ".m2t", // MPEG transport stream
 }
 
+// SystemFolders returns the names of folders in which systems keep deleted files, indexes and what a check of a disk
+// found, in lower case. Their videos are no footage.
+func SystemFolders() []string {
+	return []string{"system volume information", "$recycle.bin", "lost.dir", "lost+found"}
+}
+
 // VideoExtensions returns the file name endings of footage: in lower case, each with its dot.
 func VideoExtensions() []string { return slices.Clone(videoExtensions) }
 

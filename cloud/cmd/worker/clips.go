@@ -147,12 +147,9 @@ func (f *finder) enter(ctx context.Context, rel string, e fs.DirEntry) error {
 	return f.walk(ctx, rel)
 }
 
-// systemFolders hold deleted files and what a check of the disk found.
-var systemFolders = []string{"$recycle.bin", "system volume information", "lost+found", "lost.dir"}
-
 // isHidden reports whether a file or folder belongs to the system, such as "._DJI_0001.MP4" of macOS.
 func isHidden(name string) bool {
-	return strings.HasPrefix(name, ".") || slices.Contains(systemFolders, strings.ToLower(name))
+	return strings.HasPrefix(name, ".") || slices.Contains(footage.SystemFolders(), strings.ToLower(name))
 }
 
 // kindOf names what is no file.
