@@ -149,7 +149,7 @@ type run struct {
 
 // addFrame follows the camera and the animals into the next frame.
 func (r *run) addFrame(f *video.Frame, boxes []detect.Box) error {
-	pose := r.camera.Register(f)
+	pose := r.camera.Register(f, nil)
 	if pose.Inliers == 0 {
 		r.guessed++
 	}

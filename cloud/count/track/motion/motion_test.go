@@ -93,7 +93,7 @@ func TestFollowsTheCamera(t *testing.T) {
 				if name == "light changes" {
 					gain = 0.8 + 0.01*float64(i)
 				}
-				pose := r.Register(g.render(path(i), w, h, gain))
+				pose := r.Register(g.render(path(i), w, h, gain), nil)
 				want := path(i).Then(start)
 				if e := worstCorner(pose.ToGround, want, w, h); e > 4 {
 					t.Fatalf("frame %d: the pose is wrong by %.1f pixels at a corner", i, e)
@@ -112,17 +112,17 @@ func TestLostCameraStartsASegment(t *testing.T) {
 	g := newGround(1500, 800)
 	var r Registrar
 	for i := range 4 {
-		r.Register(g.render(at(20*float64(i), 100, 0, 1), 480, 320, 1))
+		r.Register(g.render(at(20*float64(i), 100, 0, 1), 480, 320, 1), nil)
 	}
 	fog := &video.Frame{}
 	fog.Resize(480, 320)
 	var p Pose
 	for range maxGuessed {
-		if p = r.Register(fog); p.Segment != 0 || p.Inliers != 0 {
+		if p = r.Register(fog, nil); p.Segment != 0 || p.Inliers != 0 {
 			t.Fatalf("pose %+v in a short fog, want a guess in segment 0", p)
 		}
 	}
-	if p = r.Register(fog); p.Segment != 1 {
+	if p = r.Register(fog, nil); p.Segment != 1 {
 		t.Fatalf("segment %d after a long fog, want 1", p.Segment)
 	}
 }
@@ -168,6 +168,6 @@ func BenchmarkRegister(b *testing.B) {
 		frames[i] = g.render(at(10*float64(i), 100, 0, 1), 1920, 1080, 1)
 	}
 	for i := 0; b.Loop(); i++ {
-		r.Register(frames[abs(i%38-19)])
+		r.Register(frames[abs(i%38-19)], nil)
 	}
 }

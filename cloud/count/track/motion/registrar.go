@@ -14,7 +14,21 @@ type Pose struct {
 	// Inliers is the share of followed corners that agree with ToGround, 0 when ToGround is a guess from the speed of
 	// the camera.
 	Inliers float64
+	// Joined is set on the frame in which a later segment was recognised as part of an earlier one, and nil otherwise.
+	Joined *Join
 }
+
+// Join says that the ground of one segment is a part of the ground of another.
+type Join struct {
+	// From is the segment that ends with the join, To the segment that it is a part of. In a Pose, From was the current
+	// segment, and from this frame on the current segment is To: Pose.Segment is To, and Pose.ToGround maps to its ground.
+	From, To int
+	// Map takes ground coordinates of From into those of To.
+	Map Transform
+}
+
+// Rect is a rectangle of a frame in pixels: X1 <= x < X2, Y1 <= y < Y2. It may reach over the edge of the frame.
+type Rect struct{ X1, Y1, X2, Y2 float64 }
 
 const (
 	workSide     = 640 // pixels of the longer side during registration
@@ -46,8 +60,9 @@ type Registrar struct {
 	guessed int
 }
 
-// Register returns the pose of the next frame. It does not retain f.
-func (r *Registrar) Register(f *video.Frame) Pose {
+// Register returns the pose of the next frame. animals are the places in f where animals are expected, in pixels of f;
+// the motion of the camera is not read from there. It retains neither f nor animals.
+func (r *Registrar) Register(f *video.Frame, animals []Rect) Pose {
 	if r.factor == 0 {
 		r.factor = max(1, (max(f.Width, f.Height)+workSide-1)/workSide)
 		r.step = Identity
@@ -165,3 +180,6 @@ func register(k, now *keyframe, guess Transform) (Transform, float64) {
 	}
 	return t, float64(n) / float64(tried)
 }
+
+// Map returns the known ground of the clip so far. It shares no memory with the Registrar.
+func (r *Registrar) Map() Map { return Map{} }

@@ -14,26 +14,46 @@ import "math"
 // Point is a place in pixels of a frame or of the ground plane.
 type Point struct{ X, Y float64 }
 
-// Transform is a similarity: x' = A*x - B*y + TX, y' = B*x + A*y + TY.
+// Transform maps the plane to the plane. With C, D, PX and PY zero it is a similarity (shift, rotation, zoom):
+// x' = A*x - B*y + TX, y' = B*x + A*y + TY. C and D add what makes it affine, PX and PY what makes it a homography:
+//
+//	x' = ((A+C)*x + (D-B)*y + TX) / (1 + PX*x + PY*y)
+//	y' = ((B+D)*x + (A-C)*y + TY) / (1 + PX*x + PY*y)
+//
 // The zero value is not valid; use Identity.
-type Transform struct{ A, B, TX, TY float64 }
+type Transform struct{ A, B, TX, TY, C, D, PX, PY float64 }
 
 // Identity changes nothing.
 var Identity = Transform{A: 1}
 
 // Apply maps p.
 func (t Transform) Apply(p Point) Point {
-	return Point{t.A*p.X - t.B*p.Y + t.TX, t.B*p.X + t.A*p.Y + t.TY}
+	x := (t.A+t.C)*p.X + (t.D-t.B)*p.Y + t.TX
+	y := (t.B+t.D)*p.X + (t.A-t.C)*p.Y + t.TY
+	if t.PX == 0 && t.PY == 0 {
+		return Point{x, y}
+	}
+	w := 1 + t.PX*p.X + t.PY*p.Y
+	return Point{x / w, y / w}
 }
+
+// Similar reports whether t is a similarity.
+func (t Transform) Similar() bool { return t.C == 0 && t.D == 0 && t.PX == 0 && t.PY == 0 }
 
 // Then is the transform that applies t first and u second.
 func (t Transform) Then(u Transform) Transform {
-	o := u.Apply(Point{t.TX, t.TY})
-	return Transform{A: u.A*t.A - u.B*t.B, B: u.B*t.A + u.A*t.B, TX: o.X, TY: o.Y}
+	if t.Similar() && u.Similar() {
+		o := u.Apply(Point{t.TX, t.TY})
+		return Transform{A: u.A*t.A - u.B*t.B, B: u.B*t.A + u.A*t.B, TX: o.X, TY: o.Y}
+	}
+	return u.matrix().times(t.matrix()).transform()
 }
 
 // Inverse is the transform that undoes t. Every transform of this package has one.
 func (t Transform) Inverse() Transform {
+	if !t.Similar() {
+		return t.matrix().adjugate().transform()
+	}
 	n := t.A*t.A + t.B*t.B
 	inv := Transform{A: t.A / n, B: -t.B / n}
 	o := inv.Apply(Point{t.TX, t.TY})
@@ -41,12 +61,23 @@ func (t Transform) Inverse() Transform {
 	return inv
 }
 
-// Scale is the zoom factor of t, above 0.
-func (t Transform) Scale() float64 { return math.Hypot(t.A, t.B) }
+// Scale is the zoom factor of t, above 0. For a homography it is that at (0, 0); use ScaleAt where it matters.
+func (t Transform) Scale() float64 { return t.ScaleAt(Point{}) }
+
+// ScaleAt is the zoom factor of t at the place p: the square root of the factor by which t enlarges areas there.
+func (t Transform) ScaleAt(p Point) float64 {
+	if t.Similar() {
+		return math.Hypot(t.A, t.B)
+	}
+	// The Jacobian determinant of a homography is det(H) / w^3.
+	w := math.Abs(1 + t.PX*p.X + t.PY*p.Y)
+	return math.Sqrt(math.Abs(t.matrix().det()) / (w * w * w))
+}
 
 // scaled is t for coordinates that are f times as large.
 func (t Transform) scaled(f float64) Transform {
-	return Transform{A: t.A, B: t.B, TX: t.TX * f, TY: t.TY * f}
+	t.TX, t.TY, t.PX, t.PY = t.TX*f, t.TY*f, t.PX/f, t.PY/f
+	return t
 }
 
 // overlap is the share of a w x h frame that t keeps inside a w x h frame.
@@ -62,4 +93,44 @@ func (t Transform) overlap(w, h float64) float64 {
 		}
 	}
 	return float64(in) / (n * n)
+}
+
+// matrix is a 3x3 matrix by rows, for homogeneous coordinates.
+type matrix [9]float64
+
+func (t Transform) matrix() matrix {
+	return matrix{t.A + t.C, t.D - t.B, t.TX, t.B + t.D, t.A - t.C, t.TY, t.PX, t.PY, 1}
+}
+
+func (m matrix) transform() Transform {
+	for i := range m[:8] {
+		m[i] /= m[8]
+	}
+	return Transform{
+		A: (m[0] + m[4]) / 2, C: (m[0] - m[4]) / 2, B: (m[3] - m[1]) / 2, D: (m[3] + m[1]) / 2,
+		TX: m[2], TY: m[5], PX: m[6], PY: m[7],
+	}
+}
+
+func (m matrix) times(n matrix) matrix {
+	var o matrix
+	for r := range 3 {
+		for c := range 3 {
+			o[3*r+c] = m[3*r]*n[c] + m[3*r+1]*n[3+c] + m[3*r+2]*n[6+c]
+		}
+	}
+	return o
+}
+
+func (m matrix) adjugate() matrix {
+	return matrix{
+		m[4]*m[8] - m[5]*m[7], m[2]*m[7] - m[1]*m[8], m[1]*m[5] - m[2]*m[4],
+		m[5]*m[6] - m[3]*m[8], m[0]*m[8] - m[2]*m[6], m[2]*m[3] - m[0]*m[5],
+		m[3]*m[7] - m[4]*m[6], m[1]*m[6] - m[0]*m[7], m[0]*m[4] - m[1]*m[3],
+	}
+}
+
+func (m matrix) det() float64 {
+	a := m.adjugate()
+	return m[0]*a[0] + m[1]*a[3] + m[2]*a[6]
 }
