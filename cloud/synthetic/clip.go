@@ -7,7 +7,6 @@ package synthetic
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -21,74 +20,8 @@ import (
 	"cattlecounter/cloud/synthetic/grain"
 )
 
-// Config describes a clip. The zero value of a field is its default.
-type Config struct {
-	Seed    uint64
-	Animals int     // in the world, default 40; the camera may miss some
-	Seconds float64 // default 8
-	FPS     float64 // default 30
-	Width   int     // pixels, default 1280
-	Height  int     // default 720
-	Scale   float64 // pixels per metre, default 22
-	Tilt    float64 // degrees from straight down, 0 to 60, default 35
-	Speed   float64 // of the drone in metres per second, default 4; negative for a standing drone
-	Moving  float64 // share of the walking animals, 0..1, default 0.25; negative for none
-}
-
-// ErrConfig marks a configuration outside the ranges.
-var ErrConfig = errors.New("configuration of the simulator is not valid")
-
-// Bounds of the memory and time for a clip.
-const (
-	maxAnimals = 5000
-	maxArea    = 400e6 // pixels of the painted ground
-)
-
-func (c Config) withDefaults() Config {
-	set := func(v *float64, to float64) {
-		if *v == 0 {
-			*v = to
-		}
-	}
-	set(&c.Seconds, 8)
-	set(&c.FPS, 30)
-	set(&c.Scale, 22)
-	set(&c.Tilt, 35)
-	set(&c.Speed, 4)
-	set(&c.Moving, 0.25)
-	c.Speed, c.Moving = max(c.Speed, 0), max(c.Moving, 0)
-	if c.Animals == 0 {
-		c.Animals = 40
-	}
-	if c.Width == 0 {
-		c.Width = 1280
-	}
-	if c.Height == 0 {
-		c.Height = 720
-	}
-	return c
-}
-
-func (c Config) validate() error {
-	var errs []error
-	check := func(ok bool, format string, v ...any) {
-		if !ok {
-			errs = append(errs, fmt.Errorf(format, v...))
-		}
-	}
-	check(c.Animals >= 0 && c.Animals <= maxAnimals, "%d animals, want 0 to %d", c.Animals, maxAnimals)
-	check(c.Seconds > 0 && c.Seconds <= 3600, "%v seconds, want above 0 to 3600", c.Seconds)
-	check(c.FPS >= 1 && c.FPS <= 240, "%v frames per second, want 1 to 240", c.FPS)
-	check(c.Width >= 64 && c.Width <= 8192 && c.Height >= 64 && c.Height <= 8192, "%dx%d pixels, want 64 to 8192", c.Width, c.Height)
-	check(c.Scale >= 4 && c.Scale <= 200, "%v pixels per metre, want 4 to 200", c.Scale)
-	check(c.Tilt >= 0 && c.Tilt <= 60, "tilt of %v degrees, want 0 to 60", c.Tilt)
-	check(c.Speed <= 30, "speed of %v metres per second, want at most 30", c.Speed)
-	check(c.Moving <= 1, "moving share of %v, want at most 1", c.Moving)
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w: %w", err, ErrConfig)
-	}
-	return nil
-}
+// maxArea bounds the painted ground, in pixels.
+const maxArea = 400e6
 
 // Clip renders frame after frame. It belongs to one goroutine at a time.
 type Clip struct {

@@ -153,7 +153,7 @@ func TestCameraInverse(t *testing.T) {
 
 func TestNewRefusesConfigs(t *testing.T) {
 	for name, c := range map[string]Config{
-		"animals": {Animals: -1}, "seconds": {Seconds: -1}, "fps": {FPS: 1000}, "size": {Width: 1}, "scale": {Scale: 1},
+		"animals": {Animals: 6000}, "herd": {Herd: "flock"}, "replay": {Herd: Replay}, "seconds": {Seconds: -1}, "fps": {FPS: 1000}, "size": {Width: 1}, "scale": {Scale: 1},
 		"tilt": {Tilt: 80}, "nan": {Seconds: math.NaN()}, "ground": {Seconds: 3600, Speed: 30}, "moving": {Moving: 2}, "speed": {Speed: 99},
 	} {
 		if _, err := New(c); !errors.Is(err, ErrConfig) {

@@ -1,0 +1,4 @@
+package synthetic
+
+// Tracks are recorded ways of animals, for the herd Replay.
+type Tracks struct{}
