@@ -17,8 +17,10 @@ func (r *run) warnings(s Source, c tally.Result) []report.Warning {
 	add := func(code, format string, args ...any) {
 		w = append(w, report.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
 	}
-	if c.Segments > 1 {
-		add(report.CameraLost, "the motion of the camera was lost %d times; an animal seen before and after is counted twice", c.Segments-1)
+	if n := len(c.Segments) - 1; n > 0 {
+		add(report.CameraLost, "the motion of the camera was lost %s and the ground was not found again; "+
+			"an animal seen before and after is counted twice; the low end of the interval is that of the largest part",
+			plural(n, "once", fmt.Sprintf("%d times", n)))
 	} else if r.guessed > 0 {
 		add(report.CameraLost, "the motion of the camera is a guess for %d of %d frames", r.guessed, r.analysed)
 	}

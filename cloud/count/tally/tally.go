@@ -1,11 +1,13 @@
 // Package tally turns tracks into a count of different animals with a 95 % interval. It is pure Go and does no I/O.
 //
-// A track is counted when it has detections in enough of the frames that showed its place in plain view. A track with
-// few detections is more likely a stone or a shadow. Two tracks at one place that are never in the same frame are one
+// A track is counted when the looks at it are evidence of an animal: detections by their score, against looks that
+// showed its place in plain view without a detection. Two tracks at one place that are never in the same frame are one
 // animal with a broken track. A track that lies within another one is a part of that animal. Both cases count once.
 package tally
 
 import (
+	"cmp"
+	"maps"
 	"math"
 	"slices"
 
@@ -19,21 +21,38 @@ type Result struct {
 	ByClass   map[string]int // label of the detector -> animals; sums to Unique
 	// Counted are the tracks behind Unique, in order of ID.
 	Counted []*track.Track
-	// Segments is the number of pieces between which the motion of the camera was lost. Above 1 an animal that is in
-	// two pieces is counted twice.
-	Segments int
+	// Uncounted are the other tracks, in order of ID.
+	Uncounted []Uncounted
+	// Segments has the counted animals of each piece between which the motion of the camera was lost, in order of time.
+	// With several pieces an animal that is in two of them is counted twice; Low is then at most the largest piece.
+	Segments []int
 }
 
-// Rules of confirmation.
+// Uncounted is a track that is not counted.
+type Uncounted struct {
+	Track  *track.Track
+	Reason Reason
+	Of     int // for PartOf and SameAs: the ID of the track that stands for the animal
+}
+
+// Reason says why a track is not counted.
+type Reason string
+
+// Reasons.
 const (
-	// enoughHits confirm a track that was in view for several frames.
-	enoughHits = 3
-	// leastShare of the frames in plain view must have a detection.
-	leastShare = 0.5
-	// briefHits confirm a track that only passed through a corner of the view.
-	briefHits   = 2
-	briefFrames = 4
-	briefShare  = 0.5
+	TooBrief Reason = "too-brief" // too few looks to tell
+	Weak     Reason = "weak"      // low scores, or many looks without a detection
+	PartOf   Reason = "part-of"   // a part of an animal that is counted
+	SameAs   Reason = "same-as"   // another piece of the track of an animal
+)
+
+const (
+	// prior is the logarithm of the odds that a new track is an animal, with a detector at its threshold.
+	prior = -0.9
+	// mostEvidence bounds what many looks can prove: they repeat the same mistake.
+	mostEvidence = 5.0
+	// brief is the number of looks up to which a track that is not counted is too brief rather than weak.
+	brief = 2
 	// samePlace is the largest distance of two pieces of one track, in animal sizes.
 	samePlace = 0.6
 	// partOf is the least share of a box inside another box that makes it a part of that animal. The boxes of two real
@@ -49,70 +68,111 @@ const (
 func Count(tracks []*track.Track) Result {
 	r := Result{ByClass: map[string]int{}}
 	variance := 0.0
-	segments := map[int]bool{}
-	for _, t := range merge(tracks) {
-		segments[t.Segment] = true
-		p := probability(t)
+	pieces := map[int]int{}
+	kept, dropped := merge(tracks)
+	r.Uncounted = dropped
+	for _, t := range kept {
+		p := Probability(t)
 		variance += p * (1 - p)
-		if confirmed(t) {
-			r.Counted = append(r.Counted, t)
-			r.ByClass[t.Label()]++
+		if p <= 0.5 {
+			reason := Weak
+			if t.Visible <= brief {
+				reason = TooBrief
+			}
+			r.Uncounted = append(r.Uncounted, Uncounted{Track: t, Reason: reason})
+			continue
 		}
+		pieces[t.Segment]++
+		r.Counted = append(r.Counted, t)
+		r.ByClass[t.Label()]++
 	}
-	r.Segments = len(segments)
+	slices.SortFunc(r.Uncounted, func(a, b Uncounted) int { return a.Track.ID - b.Track.ID })
 	r.Unique = len(r.Counted)
 	n := float64(r.Unique)
 	half := 1.96 * math.Sqrt(variance+systematic*n*systematic*n)
 	r.Low, r.High = max(0, int(math.Floor(n-half))), int(math.Ceil(n+half))
+	for _, s := range slices.Sorted(maps.Keys(pieces)) {
+		r.Segments = append(r.Segments, pieces[s])
+	}
+	if len(r.Segments) > 1 {
+		largest := float64(slices.Max(r.Segments))
+		r.Low = min(r.Low, max(0, int(math.Floor(largest-half*largest/n))))
+	}
 	return r
 }
 
-// confirmed decides by the strong detections. Weak ones only connect a track; they are no evidence of an animal.
-func confirmed(t *track.Track) bool {
-	share := float64(t.Strong) / float64(max(t.Visible, 1))
-	if t.Visible <= briefFrames {
-		return t.Strong >= briefHits && share >= briefShare
-	}
-	return t.Strong >= enoughHits && share >= leastShare
-}
-
-// probability is the chance that a track is an animal. It is 1/2 at the border of confirmation and grows with the
-// number of detections and with the share of frames that have one.
-func probability(t *track.Track) float64 {
-	need := float64(enoughHits)
-	if t.Visible <= briefFrames {
-		need = briefHits
-	}
-	share := float64(t.Strong) / float64(max(t.Visible, 1))
-	evidence := min(float64(t.Strong)/need, share/leastShare)
-	const steep = 3
-	return 1 / (1 + math.Pow(evidence, -steep))
+// Probability is the chance that a track is an animal, by the looks at it.
+func Probability(t *track.Track) float64 {
+	e := min(max(t.Evidence, -mostEvidence), mostEvidence)
+	return 1 / (1 + math.Exp(-prior-e))
 }
 
 // merge drops the weaker of two tracks of one animal: two pieces of a broken track, or an animal and a part of it that
 // was detected by itself.
-func merge(tracks []*track.Track) []*track.Track {
+func merge(tracks []*track.Track) (kept []*track.Track, dropped []Uncounted) {
 	sorted := slices.Clone(tracks)
-	slices.SortStableFunc(sorted, func(a, b *track.Track) int { return b.Hits - a.Hits })
-	var kept []*track.Track
+	slices.SortStableFunc(sorted, func(a, b *track.Track) int {
+		return cmp.Or(b.Hits-a.Hits, cmp.Compare(b.Evidence, a.Evidence))
+	})
+	g := newGrid(tracks)
 	for _, t := range sorted {
-		if !slices.ContainsFunc(kept, func(k *track.Track) bool { return sameAnimal(k, t) }) {
-			kept = append(kept, t)
+		if k, reason := g.find(t); k != nil {
+			dropped = append(dropped, Uncounted{Track: t, Reason: reason, Of: k.ID})
+			continue
 		}
+		g.add(t)
+		kept = append(kept, t)
 	}
 	slices.SortFunc(kept, func(a, b *track.Track) int { return a.ID - b.ID })
-	return kept
+	return kept, dropped
 }
 
-func sameAnimal(a, b *track.Track) bool {
-	switch together := a.First <= b.Last && b.First <= a.Last; {
-	case a.Segment != b.Segment:
-		return false
-	case together:
-		return covered(a, b) > partOf
-	default:
-		return math.Hypot(a.X-b.X, a.Y-b.Y) < samePlace*(a.Size()+b.Size())/2
+// grid finds the tracks near a place without a look at all of them.
+type grid struct {
+	side  float64 // ground pixels; no two tracks of one animal are farther apart
+	cells map[cell][]*track.Track
+}
+
+type cell struct{ segment, x, y int }
+
+func newGrid(tracks []*track.Track) *grid {
+	g := &grid{side: 1, cells: map[cell][]*track.Track{}}
+	for _, t := range tracks {
+		g.side = max(g.side, t.W, t.H)
 	}
+	return g
+}
+
+func (g *grid) cell(t *track.Track) cell {
+	return cell{t.Segment, int(math.Floor(t.X / g.side)), int(math.Floor(t.Y / g.side))}
+}
+
+func (g *grid) add(t *track.Track) {
+	c := g.cell(t)
+	g.cells[c] = append(g.cells[c], t)
+}
+
+// find returns an earlier track of the same animal and the reason, or nil.
+func (g *grid) find(t *track.Track) (*track.Track, Reason) {
+	at := g.cell(t)
+	for dy := -1; dy <= 1; dy++ {
+		for dx := -1; dx <= 1; dx++ {
+			for _, k := range g.cells[cell{at.segment, at.x + dx, at.y + dy}] {
+				if reason, same := sameAnimal(k, t); same {
+					return k, reason
+				}
+			}
+		}
+	}
+	return nil, ""
+}
+
+// sameAnimal compares two tracks of one segment; a has at least as many hits.
+func sameAnimal(a, b *track.Track) (Reason, bool) {
+	if together := a.First <= b.Last && b.First <= a.Last; together {
+		return PartOf, covered(a, b) > partOf
+	}
+	return SameAs, math.Hypot(a.X-b.X, a.Y-b.Y) < samePlace*(a.Size()+b.Size())/2
 }
 
 // covered is the share of the smaller box on the ground that the other covers.

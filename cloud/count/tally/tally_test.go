@@ -8,8 +8,10 @@ import (
 )
 
 func trackOf(id int, x float64, first, last, hits, strong, visible int) *track.Track {
-	return &track.Track{ID: id, X: x, Y: 10, W: 40, H: 20, First: first, Last: last, Hits: hits, Strong: strong, Visible: visible,
-		Best: detect.Box{Label: "cow"}}
+	// Strong hits have a score of 0.6, weak ones of 0.3, and the threshold is 0.4.
+	evidence := 0.81*float64(strong) - 0.44*float64(hits-strong) - 0.7*float64(visible-hits)
+	return &track.Track{ID: id, X: x, Y: 10, W: 40, H: 20, First: first, Last: last, Hits: hits, Strong: strong,
+		Visible: visible, Evidence: evidence, Best: detect.Box{Label: "cow"}}
 }
 
 func TestCount(t *testing.T) {
@@ -46,7 +48,7 @@ func TestCount(t *testing.T) {
 func TestTracksOfTwoSegmentsAreTwoAnimals(t *testing.T) {
 	a, b := trackOf(1, 0, 0, 90, 10, 10, 10), trackOf(2, 0, 100, 190, 10, 10, 10)
 	b.Segment = 1
-	if r := Count([]*track.Track{a, b}); r.Unique != 2 || r.Segments != 2 {
+	if r := Count([]*track.Track{a, b}); r.Unique != 2 || len(r.Segments) != 2 || r.Low > 1 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -55,7 +57,7 @@ func TestDoubtWidensTheInterval(t *testing.T) {
 	var sure, doubtful []*track.Track
 	for i := range 50 {
 		sure = append(sure, trackOf(i, float64(100*i), 0, 300, 30, 30, 30))
-		doubtful = append(doubtful, trackOf(i, float64(100*i), 0, 300, 6, 5, 10))
+		doubtful = append(doubtful, trackOf(i, float64(100*i), 0, 300, 7, 6, 10))
 	}
 	a, b := Count(sure), Count(doubtful)
 	if a.Unique != 50 || b.Unique != 50 || b.High-b.Low <= a.High-a.Low {

@@ -10,6 +10,8 @@ const (
 	sizeRatio = 2.5
 	// sizeWeight is the cost of a size that differs by a factor of e.
 	sizeWeight = 0.25
+	// colorWeight is the cost of a clearly different color.
+	colorWeight = 0.3
 )
 
 // cost returns the cost of joining a track and a sighting, and whether they can be joined.
@@ -29,7 +31,7 @@ func cost(t *Track, s *sighting) (float64, bool) {
 	if s.cut {
 		ratio = 0
 	}
-	return d + sizeWeight*ratio, true
+	return d + sizeWeight*ratio + colorWeight*t.color.difference(s.color), true
 }
 
 type edge struct {

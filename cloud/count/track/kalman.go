@@ -14,9 +14,9 @@ type kalman struct {
 const (
 	boxNoise     = 0.1
 	cutNoise     = 0.4 // the centre of a box cut by the frame's edge is wrong
-	firstSpeed   = 0.4 // per second, standard deviation before the first measurement
+	firstSpeed   = 0.5 // per second, standard deviation before the first measurement
 	acceleration = 0.3 // per second squared
-	coast        = 2.0 // seconds in which an unseen animal's speed halves
+	coast        = 4.0 // seconds in which the speed of an unseen animal halves
 	mostDoubt    = 1.0 // sizes; the largest doubt about the place of an unseen animal
 )
 

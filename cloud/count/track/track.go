@@ -16,6 +16,7 @@ import (
 
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/track/motion"
+	"cattlecounter/cloud/count/video"
 )
 
 // Track is probably one animal.
@@ -38,11 +39,29 @@ type Track struct {
 	Best      detect.Box
 	BestFrame int
 
+	// Way has a Fix for every detection, in order of time.
+	Way []Fix
+
+	// Evidence is the logarithm of the odds that the looks at the track showed an animal: hits add to it by their
+	// score, misses in plain view take from it. It is 0 for hits with the least score that can start a track.
+	Evidence float64
+
 	classes   map[string]float64 // label -> sum of scores
 	kx, ky    kalman
+	seconds   float64 // time of kx and ky
+	seen      float64 // time of the last detection
+	color     color
 	expected  expectation
 	matched   int // index of the sighting in the current frame, -1 for none
 	bestWhole bool
+}
+
+// Fix is the place of an animal at one detection.
+type Fix struct {
+	Frame   int        // frame index
+	Seconds float64    // from the start of the clip
+	X, Y    float64    // centre of the animal in ground pixels of the track's segment, filtered
+	Box     detect.Box // as detected, in pixels of the frame
 }
 
 // Label is the class with the largest sum of scores.
@@ -72,7 +91,7 @@ type Options struct {
 type Tracker struct {
 	threshold float64
 	tracks    []*Track // of the current segment
-	ended     []*Track // of earlier segments
+	ended     []*Track // of earlier segments, and flickers
 	nextID    int
 	segment   int
 	frames    int
@@ -94,67 +113,93 @@ type Observation struct {
 	Width, Height int     // pixels of the frame
 	Boxes         []detect.Box
 	Pose          motion.Pose
+	// Looked has the parts of the frame that the detector looked at, in pixels; nil stands for the whole frame. An
+	// animal outside of them counts neither as detected nor as missed.
+	Looked []motion.Rect
+	// Frame is the frame itself, for the colors of the animals; nil for none.
+	Frame *video.Frame
 }
 
-// Observe adds the next analysed frame. It returns the ID of the track of each box, 0 for a box without a track.
+// Observe adds the next frame that the detector looked at. It returns the ID of the track of each box, 0 for a box
+// without a track.
 func (tr *Tracker) Observe(o Observation) []int {
-	if tr.frames > 0 && o.Pose.Segment != tr.segment {
-		tr.ended = append(tr.ended, tr.tracks...)
-		tr.tracks = nil
-	}
+	tr.Follow(o.Pose)
 	dt := 0.0
 	if tr.frames > 0 {
 		dt = max(o.Seconds-tr.lastTime, 0)
 	}
 	tr.frames++
-	tr.segment, tr.lastTime = o.Pose.Segment, o.Seconds
+	tr.lastTime = max(o.Seconds, tr.lastTime)
 
 	v := newView(o)
 	for _, t := range tr.tracks {
 		t.predict(dt)
 		t.expected = v.project(t)
 	}
-	sightings := v.sightings(o.Boxes, tr.threshold)
+	sightings := v.sightings(o, tr.threshold)
 	match(tr.tracks, sightings, true)
 	match(tr.tracks, sightings, false)
 	ids := make([]int, len(sightings))
 	for _, t := range tr.tracks {
-		t.record(sightings, o.Index, v)
+		t.record(sightings, o, v, tr.threshold)
 		if t.matched >= 0 {
 			ids[t.matched] = t.ID
 		}
 	}
+	herd := tr.herdSpeeds()
 	for i := range sightings {
 		if s := &sightings[i]; s.strong && !s.matched {
-			ids[i] = tr.start(s, o.Index)
+			ids[i] = tr.start(s, o, herd)
 		}
 	}
 	tr.dropFlickers()
 	return ids
 }
 
-func (tr *Tracker) start(s *sighting, frame int) int {
+// Follow notes the pose of a frame that the detector did not look at. A pose of another segment ends the tracks of the
+// segment before it. A pose that joins two segments brings their tracks together.
+func (tr *Tracker) Follow(p motion.Pose) {
+	if p.Joined != nil {
+		tr.join(*p.Joined)
+	}
+	if p.Segment != tr.segment {
+		tr.ended = append(tr.ended, tr.tracks...)
+		tr.tracks = nil
+		tr.segment = p.Segment
+	}
+}
+
+func (tr *Tracker) start(s *sighting, o Observation, herd []mover) int {
 	tr.nextID++
 	t := &Track{
-		ID: tr.nextID, Segment: tr.segment, X: s.x, Y: s.y, W: s.w, H: s.h, First: frame,
+		ID: tr.nextID, Segment: tr.segment, X: s.x, Y: s.y, W: s.w, H: s.h, First: o.Index, seconds: o.Seconds,
 		classes: map[string]float64{},
 	}
 	unit := t.Size()
 	t.kx, t.ky = newKalman(s.x, unit, s.cut), newKalman(s.y, unit, s.cut)
-	t.addHit(s, frame)
+	t.walkWith(herd)
+	t.addHit(s, o, tr.threshold)
 	t.Visible = 1
 	tr.tracks = append(tr.tracks, t)
 	return t.ID
 }
 
-// dropFlickers drops tracks with one or two hits in many frames of plain view. This bounds the work. It cannot change a
-// count, because tally never confirms such a track.
+// dropFlickers stops following tracks with one or two hits in many frames of plain view. This bounds the work. It
+// cannot change a count, because tally never confirms such a track.
 func (tr *Tracker) dropFlickers() {
 	const plain, flicker = 12, 2
-	tr.tracks = slices.DeleteFunc(tr.tracks, func(t *Track) bool { return t.Visible >= plain && t.Hits <= flicker })
+	tr.tracks = slices.DeleteFunc(tr.tracks, func(t *Track) bool {
+		drop := t.Visible >= plain && t.Hits <= flicker
+		if drop {
+			tr.ended = append(tr.ended, t)
+		}
+		return drop
+	})
 }
 
 // Tracks returns every track so far, including those of earlier segments, in order of ID.
 func (tr *Tracker) Tracks() []*Track {
-	return append(slices.Clone(tr.ended), tr.tracks...)
+	all := append(slices.Clone(tr.ended), tr.tracks...)
+	slices.SortFunc(all, func(a, b *Track) int { return a.ID - b.ID })
+	return all
 }

@@ -32,19 +32,22 @@ type sighting struct {
 	w, h    float64 // ground
 	cut     bool    // cut by the frame's edge; its centre is not that of the animal
 	strong  bool
+	color   color
 	matched bool // joined to a track
 }
 
 // sightings places detections on the ground.
-func (v view) sightings(boxes []detect.Box, threshold float64) []sighting {
-	s := make([]sighting, 0, len(boxes))
-	for _, b := range boxes {
-		c := v.toGround.Apply(motion.Point{X: float64(b.X1+b.X2) / 2, Y: float64(b.Y1+b.Y2) / 2})
+func (v view) sightings(o Observation, threshold float64) []sighting {
+	s := make([]sighting, 0, len(o.Boxes))
+	for _, b := range o.Boxes {
+		at := motion.Point{X: float64(b.X1+b.X2) / 2, Y: float64(b.Y1+b.Y2) / 2}
+		c := v.toGround.Apply(at)
 		s = append(s, sighting{
 			box: b, x: c.X, y: c.Y, w: float64(b.Width()) * v.scale, h: float64(b.Height()) * v.scale,
 			cut: b.X1 < edgePixels || b.Y1 < edgePixels ||
 				float64(b.X2) > v.width-edgePixels || float64(b.Y2) > v.height-edgePixels,
 			strong: float64(b.Score) >= threshold,
+			color:  colorOf(o.Frame, b),
 		})
 	}
 	return s
@@ -56,15 +59,17 @@ type expectation struct {
 	inView bool // a part of the animal should be visible
 	whole  bool // the whole animal, with a margin, should be visible
 	x, y   float64
-	size   float64 // geometric mean of the whole box's sides
-	doubt  float64 // standard deviation of the place
+	box    motion.Rect // the whole box, also outside of the frame
+	size   float64     // geometric mean of the whole box's sides
+	doubt  float64     // standard deviation of the place
 }
 
 func (v view) project(t *Track) expectation {
 	c := v.toFrame.Apply(motion.Point{X: t.kx.pos, Y: t.ky.pos})
 	hw, hh := t.W/2/v.scale, t.H/2/v.scale
 	size := t.Size() / v.scale
-	e := expectation{size: size, doubt: math.Hypot(t.kx.doubt(), t.ky.doubt()) / v.scale}
+	e := expectation{size: size, doubt: math.Hypot(t.kx.doubt(), t.ky.doubt()) / v.scale,
+		box: motion.Rect{X1: c.X - hw, Y1: c.Y - hh, X2: c.X + hw, Y2: c.Y + hh}}
 	x1, x2 := max(c.X-hw, 0), min(c.X+hw, v.width)
 	y1, y2 := max(c.Y-hh, 0), min(c.Y+hh, v.height)
 	if x2 <= x1 || y2 <= y1 {
