@@ -136,17 +136,25 @@ func (l *Attempts) Finish(ctx context.Context, jobID string, fence int64, c Coun
 		if j.endedBy(job.Done, fence) {
 			return errUnchanged
 		}
-		if err := j.checkFence(fence); err != nil {
+		if err := j.finish(fence, c, resultKey); err != nil {
 			return err
 		}
-		if err := j.apply(job.Finish); err != nil {
-			return err
-		}
-		j.ResultKey, j.Reason = resultKey, ""
-		j.Progress.Percent, j.Progress.ETASeconds, j.Progress.Count = 100, nil, c.Unique
 		c.Footage, c.Job = j.Footage, j.ID
 		return l.putCount(ctx, tx, c)
 	})
+}
+
+// finish ends the job as done.
+func (j *Job) finish(fence int64, c Count, resultKey string) error {
+	if err := j.checkFence(fence); err != nil {
+		return err
+	}
+	if err := j.apply(job.Finish); err != nil {
+		return err
+	}
+	j.ResultKey, j.Reason = resultKey, ""
+	j.Progress.Percent, j.Progress.ETASeconds, j.Progress.Count = 100, nil, c.Unique
+	return nil
 }
 
 // Fail ends the job as failed, because another attempt would fail, too. A repeat with

@@ -43,6 +43,16 @@ func (l *Changes) Footage(ctx context.Context, afterSeq int64, limit int) ([]Foo
 	return fs, nil
 }
 
+// Flights is Jobs for flights, including those that have ended.
+func (l *Changes) Flights(ctx context.Context, afterSeq int64, limit int) ([]FlightView, error) {
+	vs, err := l.flightViews(ctx, `SELECT `+flightColumns+` FROM flight WHERE seq > $1 ORDER BY seq LIMIT $2`,
+		afterSeq, limit)
+	if err != nil {
+		return nil, fmt.Errorf("changed flights: %w", err)
+	}
+	return flightsOf(vs), nil
+}
+
 // Cursor returns the position of a named reader of changes: the last Seq that it has
 // processed, 0 for a new reader.
 func (l *Changes) Cursor(ctx context.Context, name string) (int64, error) {

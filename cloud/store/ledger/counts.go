@@ -54,6 +54,9 @@ func countTotals(ctx context.Context, tx *sql.Tx, c Count) error {
 	if err != nil {
 		return err
 	}
+	if f.Flight != "" {
+		return nil // its flight is in the totals
+	}
 	return addTotal(ctx, tx, totalAnimals, int64(c.Unique)-before)
 }
 

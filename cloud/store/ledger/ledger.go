@@ -7,7 +7,7 @@
 // is durable when the method returns. Some writes change rows of several parts;
 // they are atomic too. Every state of a job follows from job.Next.
 //
-// Every written row of footage, job and count takes a new Seq from one counter in
+// Every written row of footage, job, count and flight takes a new Seq from one counter in
 // the same transaction. Reading the rows above a Seq therefore gives every
 // committed change, in order and without gaps. The MQTT publisher and the
 // dashboard follow the changes in this way.
@@ -53,6 +53,7 @@ type Ledger struct {
 	Jobs       *Jobs       // the queue's and the operator's side of counting
 	Attempts   *Attempts   // the worker's side of counting
 	Counts     *Counts     // results
+	Flights    *Flights    // footage that was recorded one after the other, counted together
 	Changes    *Changes    // the change feed and its readers' positions
 	Devices    *Devices    // holders of tokens
 	Audit      *AuditLog   // who changed what
@@ -101,7 +102,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	t := &tables{db: db, now: o.Now}
 	return &Ledger{
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
-		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Changes: &Changes{t}, Devices: &Devices{t},
+		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Changes: &Changes{t}, Devices: &Devices{t},
 		Audit: &AuditLog{t}, Totals: &Totals{t},
 		tables: t,
 	}, nil

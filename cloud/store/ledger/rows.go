@@ -20,7 +20,7 @@ type querier interface {
 
 const (
 	footageColumns = `id, site, device, name, size, sha256, blob_key, telemetry_key, captured, received, ` +
-		`duplicate_of, sibling_of, born, seq`
+		`duplicate_of, sibling_of, flight, born, seq`
 	jobColumns = `id, footage, state, attempt, fence, worker, reason, stage, frames_done, frames_total, percent, fps, ` +
 		`eta_seconds, animals, result_key, created, updated, born, seq`
 	countColumns = `footage, job, animals, low, high, by_class, model, model_digest, at, seq`
@@ -40,13 +40,13 @@ func clean(s string) string {
 // footageRow is a row of footageColumns. All fields are nullable, because the right side
 // of a LEFT JOIN may be missing.
 type footageRow struct {
-	id, site, device, name, digest, blobKey, telemetryKey, duplicateOf, siblingOf sql.NullString
-	size, captured, received, born, seq                                           sql.NullInt64
+	id, site, device, name, digest, blobKey, telemetryKey, duplicateOf, siblingOf, flight sql.NullString
+	size, captured, received, born, seq                                                   sql.NullInt64
 }
 
 func (r *footageRow) dest() []any {
 	return []any{&r.id, &r.site, &r.device, &r.name, &r.size, &r.digest, &r.blobKey, &r.telemetryKey,
-		&r.captured, &r.received, &r.duplicateOf, &r.siblingOf, &r.born, &r.seq}
+		&r.captured, &r.received, &r.duplicateOf, &r.siblingOf, &r.flight, &r.born, &r.seq}
 }
 
 func (r *footageRow) value() (Footage, error) {
@@ -54,7 +54,8 @@ func (r *footageRow) value() (Footage, error) {
 		ID: footage.ID(r.id.String), Site: r.site.String, Device: r.device.String, Name: r.name.String,
 		Size: r.size.Int64, BlobKey: r.blobKey.String, TelemetryKey: r.telemetryKey.String,
 		Captured: fromMicros(r.captured), Received: fromMicros(r.received),
-		DuplicateOf: footage.ID(r.duplicateOf.String), SiblingOf: footage.ID(r.siblingOf.String), Seq: r.seq.Int64,
+		DuplicateOf: footage.ID(r.duplicateOf.String), SiblingOf: footage.ID(r.siblingOf.String),
+		Flight: r.flight.String, Seq: r.seq.Int64,
 	}
 	if err := f.SHA256.UnmarshalText([]byte(r.digest.String)); err != nil {
 		return f, fmt.Errorf("footage %s: %w", f.ID, err)

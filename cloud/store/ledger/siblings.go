@@ -97,6 +97,9 @@ func recording(f Footage) footage.Recording {
 // followLeader makes footage a sibling of the leader. Its count leaves the totals, and its unfinished job is canceled.
 func (l *tables) followLeader(ctx context.Context, tx *sql.Tx, f Footage, leader footage.ID) error {
 	if f.SiblingOf == "" {
+		if err := l.leaveFlight(ctx, tx, f.ID); err != nil {
+			return err
+		}
 		if err := l.uncount(ctx, tx, f.ID); err != nil {
 			return err
 		}

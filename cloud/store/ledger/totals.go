@@ -49,8 +49,10 @@ const recount = `SELECT 'footage' AS name, COUNT(*) AS n FROM footage
 	UNION ALL SELECT 'duplicates', COUNT(duplicate_of) FROM footage
 	UNION ALL SELECT 'bytes', CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM footage WHERE duplicate_of IS NULL
 	UNION ALL SELECT 'counts', COUNT(*) FROM animal_count c JOIN footage f ON f.id = c.footage AND f.sibling_of IS NULL
-	UNION ALL SELECT 'animals', COALESCE(SUM(animals), 0) FROM animal_count c
-		JOIN footage f ON f.id = c.footage AND f.sibling_of IS NULL
+	UNION ALL SELECT 'animals', CAST(COALESCE(SUM(animals), 0) AS BIGINT) FROM (
+		SELECT animals FROM animal_count c JOIN footage f
+			ON f.id = c.footage AND f.sibling_of IS NULL AND f.flight IS NULL
+		UNION ALL SELECT animals FROM flight) AS once
 	UNION ALL SELECT 'job.' || state, COUNT(*) FROM job GROUP BY state`
 
 // Totals are sums over the whole ledger.

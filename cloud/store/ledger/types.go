@@ -27,7 +27,10 @@ type Footage struct {
 	// such as that of the wide camera. It is "" otherwise. A sibling has its video and, unless
 	// Jobs.CountSibling made one, no job.
 	SiblingOf footage.ID
-	Seq       int64
+	// Flight is the flight that it is a part of, "" when no other footage follows on it. Its count is then a share of
+	// that of the flight.
+	Flight string
+	Seq    int64
 }
 
 // Original returns the id of the footage that has the job and the count.

@@ -1,0 +1,259 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"cattlecounter/shared/footage"
+)
+
+// FlightState is the state of a flight.
+type FlightState string
+
+// States of a flight. They are stored, so their text must not change.
+const (
+	FlightJoined FlightState = "joined" // its count is that of its parts
+	FlightStale  FlightState = "stale"  // a part has left or changed, and a worker has to join it again
+	FlightEnded  FlightState = "ended"  // it has no parts any more
+)
+
+// Flight is footage of one device that was recorded one after the other, and its count. A footage that no other one
+// follows has no Flight.
+type Flight struct {
+	ID     string
+	Site   string
+	Device string
+	State  FlightState
+	Next   string // the flight that has the parts of an ended one, "" when they are in none
+	Parts  int
+	JointCount
+	Created time.Time
+	Updated time.Time
+	Seq     int64
+}
+
+// JointCount is the count of several pieces of footage together: no animal is counted twice.
+type JointCount struct {
+	Unique    int
+	Low, High int            // 95 % interval
+	ByClass   map[string]int // never nil when read
+	Warnings  []string       // for a person; never nil when read
+	ResultKey string         // blob key of the document with the animals, "" without one
+}
+
+// Part is counted footage as a part of a flight.
+type Part struct {
+	Footage       footage.ID
+	Name          string    // of the file
+	Started       time.Time // zero when unknown
+	Duration      time.Duration
+	Width, Height int // pixels
+	FPS           float64
+	Codec         string
+	TraceKey      string // blob key of what the count left for the joining, "" without it
+	Flight        string // "" when it is in none
+	Place         int    // in the flight, from 1 on; 0 when it is in none
+	Unique        int
+	Low, High     int // 95 % interval
+	Seq           int64
+}
+
+// FlightView is a flight with its parts in their order.
+type FlightView struct {
+	Flight
+	Parts []Part
+}
+
+// Group is footage that belongs together, in the order in which it was recorded. One footage alone is no flight.
+type Group struct {
+	Parts []footage.ID
+	JointCount
+}
+
+// Joining is how the footage around a new part is divided into flights, as JoinNeighbors of a worker found it.
+type Joining struct {
+	Part      Part   // of the new count; its footage and counts are taken from the job
+	Neighbors []Part // as Neighbors returned them
+	Groups    []Group
+}
+
+// ErrJoinedMeanwhile marks a Joining whose neighbors have changed since they were read: read them again.
+var ErrJoinedMeanwhile = errors.New("the parts of the flight have changed meanwhile")
+
+const (
+	maxNeighbors   = 40  // nearest footage that may belong to the flight of a new part
+	maxFlightParts = 200 // of the flights of these
+	neighborNumber = 4   // how far their numbers are apart
+	// neighborWindow is how far their starts are apart: the longest recording and a break.
+	neighborWindow = 3 * time.Hour
+)
+
+// Flights are the flights that consist of several pieces of footage.
+type Flights struct{ *tables }
+
+// Neighbors returns the counted footage that may be of one flight with a part: footage of the device with a near number
+// or start, and all parts of the flights of that footage, without the part itself. Duplicates and siblings are in none.
+func (l *Flights) Neighbors(ctx context.Context, device string, p Part) ([]Part, error) {
+	ps, err := neighbors(ctx, l.db.Read(), device, p)
+	if err != nil {
+		return nil, fmt.Errorf("neighbors of footage %s: %w", p.Footage, err)
+	}
+	return ps, nil
+}
+
+func neighbors(ctx context.Context, q querier, device string, p Part) ([]Part, error) {
+	s := footage.ReadSequence(p.Name)
+	near, err := list(ctx, q, scanPart, partQuery+`WHERE p.device = $1 AND p.footage <> $2 AND f.sibling_of IS NULL
+		AND (p.series = $3 AND p.series <> '' AND p.number BETWEEN $4 AND $5 OR p.started BETWEEN $6 AND $7)
+		ORDER BY CASE WHEN p.series = $8 THEN ABS(p.number - $9) ELSE $10 END, f.born LIMIT $11`,
+		device, p.Footage, s.Series, s.Number-neighborNumber, s.Number+neighborNumber,
+		windowEdge(p.Started, -neighborWindow), windowEdge(p.Started, neighborWindow),
+		s.Series, s.Number, neighborNumber+1, maxNeighbors)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{"": true}
+	for _, n := range slices.Clone(near) {
+		if seen[n.Flight] {
+			continue
+		}
+		seen[n.Flight] = true
+		members, err := partsOf(ctx, q, n.Flight)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range members {
+			if m.Footage != p.Footage && !slices.ContainsFunc(near, func(o Part) bool { return o.Footage == m.Footage }) {
+				near = append(near, m)
+			}
+		}
+	}
+	slices.SortFunc(near, func(a, b Part) int { return int(a.Seq - b.Seq) })
+	return near, nil
+}
+
+// windowEdge is NULL, which no start is near, for an unknown time.
+func windowEdge(t time.Time, by time.Duration) any {
+	if t.IsZero() {
+		return nil
+	}
+	return micros(t.Add(by))
+}
+
+const partQuery = `SELECT p.footage, f.name, p.started, p.duration, p.width, p.height, p.fps, p.codec, p.trace_key,
+	f.flight, p.place, c.animals, c.low, c.high, c.seq
+	FROM part p JOIN footage f ON f.id = p.footage JOIN animal_count c ON c.footage = p.footage `
+
+func scanPart(rows *sql.Rows) (Part, error) {
+	var p Part
+	var started, duration sql.NullInt64
+	var flight sql.NullString
+	err := rows.Scan(&p.Footage, &p.Name, &started, &duration, &p.Width, &p.Height, &p.FPS, &p.Codec, &p.TraceKey,
+		&flight, &p.Place, &p.Unique, &p.Low, &p.High, &p.Seq)
+	p.Started, p.Flight = fromMicros(started), flight.String
+	p.Duration = time.Duration(duration.Int64) * time.Microsecond
+	return p, err
+}
+
+func partsOf(ctx context.Context, q querier, flight string) ([]Part, error) {
+	return list(ctx, q, scanPart, partQuery+`WHERE f.flight = $1 ORDER BY p.place LIMIT $2`, flight, maxFlightParts)
+}
+
+const flightColumns = `id, site, device, state, next, parts, animals, low, high, by_class, warnings, result_key, ` +
+	`created, updated, born, seq`
+
+type bornFlight struct {
+	Flight
+	born int64
+}
+
+func scanFlight(rows *sql.Rows) (bornFlight, error) {
+	var f bornFlight
+	var byClass, warnings string
+	var created, updated sql.NullInt64
+	err := rows.Scan(&f.ID, &f.Site, &f.Device, &f.State, &f.Next, &f.Parts, &f.Unique, &f.Low, &f.High, &byClass,
+		&warnings, &f.ResultKey, &created, &updated, &f.born, &f.Seq)
+	if err != nil {
+		return f, err
+	}
+	f.Created, f.Updated, f.ByClass, f.Warnings = fromMicros(created), fromMicros(updated), map[string]int{}, []string{}
+	if err := errors.Join(json.Unmarshal([]byte(byClass), &f.ByClass),
+		json.Unmarshal([]byte(warnings), &f.Warnings)); err != nil {
+		return f, fmt.Errorf("flight %s: %w", f.ID, err)
+	}
+	return f, nil
+}
+
+func getFlight(ctx context.Context, q querier, id string) (bornFlight, error) {
+	fs, err := list(ctx, q, scanFlight, `SELECT `+flightColumns+` FROM flight WHERE id = $1`, id)
+	if err == nil && len(fs) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return bornFlight{}, err
+	}
+	return fs[0], nil
+}
+
+// Get returns a flight with its parts.
+func (l *Flights) Get(ctx context.Context, id string) (FlightView, error) {
+	f, err := getFlight(ctx, l.db.Read(), id)
+	v := FlightView{Flight: f.Flight}
+	if err == nil {
+		v.Parts, err = partsOf(ctx, l.db.Read(), id)
+	}
+	if err != nil {
+		return FlightView{}, fmt.Errorf("flight %s: %w", id, err)
+	}
+	return v, nil
+}
+
+// List returns a page of the flights that have not ended, newest first, and the start of the next page.
+func (l *Flights) List(ctx context.Context, p Page) ([]FlightView, string, error) {
+	limit, after, err := p.bounds()
+	if err != nil {
+		return nil, "", err
+	}
+	where, args := p.where("f.born", after, limit+1)
+	vs, err := l.flightViews(ctx, `SELECT `+prefixed("f", flightColumns)+` FROM flight f `+where+
+		` AND f.state <> 'ended' ORDER BY f.born DESC LIMIT $2`, args...)
+	if err != nil {
+		return nil, "", fmt.Errorf("list flights: %w", err)
+	}
+	vs, next := cutPage(vs, limit, func(v bornFlightView) int64 { return v.born })
+	return flightsOf(vs), next, nil
+}
+
+type bornFlightView struct {
+	FlightView
+	born int64
+}
+
+// flightViews reads flights with their parts.
+func (l *tables) flightViews(ctx context.Context, query string, args ...any) ([]bornFlightView, error) {
+	fs, err := list(ctx, l.db.Read(), scanFlight, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	vs := make([]bornFlightView, len(fs))
+	for i, f := range fs {
+		vs[i] = bornFlightView{FlightView{Flight: f.Flight}, f.born}
+		if vs[i].Parts, err = partsOf(ctx, l.db.Read(), f.ID); err != nil {
+			return nil, fmt.Errorf("parts of flight %s: %w", f.ID, err)
+		}
+	}
+	return vs, nil
+}
+
+func flightsOf(vs []bornFlightView) []FlightView {
+	out := make([]FlightView, len(vs))
+	for i := range vs {
+		out[i] = vs[i].FlightView
+	}
+	return out
+}
