@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch test e2e faults conformance check cross cross-one deb release fresh bench fuzz train-setup train-test finetune clean
+.PHONY: help setup build demo quick page-watch calibrate test e2e faults conformance check cross cross-one deb release fresh bench fuzz train-setup train-test finetune clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -98,6 +98,11 @@ fresh: ## rehearse make demo and make test in a fresh Debian with git, make and 
 
 bench: setup ## measure the worker against bare ONNX Runtime, an upload against a plain copy
 	@deploy/bench/bench.sh
+
+# ARGS are further arguments, such as --only still/ or --parts 10 --part 0. The detector's answers are kept in
+# build/calibrate/answers, so a second run takes a fraction of the first.
+calibrate: setup ## count 300 clips with exact truth; print errors and how often the interval holds
+	go run -tags $(TAGS) ./deploy/bench/calibrate/cmd/calibrate $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (30s each), and 1,000 damaged copies of each container
 	MUTANTS=$(or $(MUTANTS),1000) $(GO_TEST) -count=1 -timeout 60m -run TestMutants ./cloud/count/video/libav

@@ -1,0 +1,167 @@
+// Package calibrate counts the clips of a bench with the real detector, compares the counts with the truth, and fits the
+// interval of the count to the errors.
+package calibrate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/count/video/libav"
+	"cattlecounter/cloud/count/video/opencv"
+	"cattlecounter/deploy/bench/scene"
+)
+
+// Options say what to measure.
+type Options struct {
+	Model     string  // folder of the detector
+	Library   string  // ONNX Runtime's shared library; empty: see detr.FindLibrary
+	Data      string  // folder of the hand-outs; what is not there is left out
+	Out       string  // folder for the results; results of the same clips there are used again unless Fresh
+	Simulated int     // number of simulated clips
+	Only      string  // only clips whose name contains this
+	Part      int     // of Parts: every Parts-th clip
+	Parts     int     // 0 for all clips in one run
+	Workers   int     // frames in detection at the same time, 0 for one
+	SampleFPS float64 // frames per second that are looked at
+}
+
+// Outcome is the count of one clip.
+type Outcome struct {
+	Clip    string  `json:"clip"`
+	Kind    string  `json:"kind"`
+	Check   bool    `json:"check"`
+	Truth   int     `json:"truth"`
+	Count   int     `json:"count"`
+	Low     int     `json:"low"`
+	High    int     `json:"high"`
+	Tiles   int     `json:"tiles"` // regions that the detector was asked about
+	Seconds float64 `json:"seconds"`
+	Warning string  `json:"warning,omitempty"`
+}
+
+// Run counts the clips one after another, writes a line for each to log, and calls keep with each outcome.
+func Run(ctx context.Context, o Options, log io.Writer, keep func(Outcome) error) error {
+	clips, missing := scene.Clips(o.Data, o.Simulated)
+	for _, m := range missing {
+		fmt.Fprintln(log, m)
+	}
+	net, err := detr.Open(detr.Options{Path: o.Model, Library: o.Library, Parallel: max(o.Workers, 1)})
+	if err != nil {
+		return err
+	}
+	defer net.Close()
+	b := bench{Options: o, info: net.Info()}
+	if b.answers, err = openAnswers(filepath.Join(o.Out, "answers"), net.Info().Digest.String(), net); err != nil {
+		return err
+	}
+	for i, c := range clips {
+		if o.Parts > 1 && i%o.Parts != o.Part || !strings.Contains(c.Name, o.Only) {
+			continue
+		}
+		out, err := b.count(ctx, c)
+		if err == nil {
+			err = errors.Join(b.answers.flush(), keep(out))
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("clip %s: %w", c.Name, err), b.answers.close())
+		}
+		fmt.Fprintf(log, "%-70s %4d of %4d [%d, %d] %5d tiles %5.1f s\n", c.Name, out.Count, out.Truth, out.Low, out.High,
+			out.Tiles, out.Seconds)
+	}
+	return b.answers.close()
+}
+
+// bench counts clips.
+type bench struct {
+	Options
+	info    detr.Info
+	answers *answers
+}
+
+func (b *bench) count(ctx context.Context, c scene.Clip) (Outcome, error) {
+	film, err := c.Open()
+	if err != nil {
+		return Outcome{}, err
+	}
+	began, asked := time.Now(), b.answers.asked
+	open := func(context.Context, count.Source) (count.Decoder, error) { return scene.NewDecoder(film), nil }
+	if c.Encoded {
+		dir, err := os.MkdirTemp(b.Out, "clip-*")
+		if err != nil {
+			return Outcome{}, err
+		}
+		defer os.RemoveAll(dir)
+		path := filepath.Join(dir, "clip.mp4")
+		if err := encode(ctx, film, path); err != nil {
+			return Outcome{}, err
+		}
+		open = func(ctx context.Context, _ count.Source) (count.Decoder, error) {
+			return libav.Open(ctx, libav.Config{}, path)
+		}
+	}
+	counter, err := b.counter(open)
+	if err != nil {
+		return Outcome{}, err
+	}
+	got, err := counter.Count(ctx, count.Source{Name: c.Name}, nil)
+	if err != nil {
+		return Outcome{}, err
+	}
+	n := got.Result.Count
+	return Outcome{
+		Clip: c.Name, Kind: c.Kind, Check: c.Check, Truth: film.Truth(), Count: n.Unique, Low: n.Low, High: n.High,
+		Tiles: b.answers.asked - asked, Seconds: time.Since(began).Seconds(), Warning: warnings(got.Result),
+	}, nil
+}
+
+func (b *bench) counter(open func(context.Context, count.Source) (count.Decoder, error)) (*count.Counter, error) {
+	m := report.Model{Name: b.info.Name, Digest: b.info.Digest, Threshold: b.info.Threshold, Tile: b.info.Tile, Overlap: b.info.Overlap}
+	tiler, err := detect.NewTiler(b.answers, detect.Grid{Tile: m.Tile, Overlap: m.Overlap}, count.WeakScore(m.Threshold))
+	if err != nil {
+		return nil, err
+	}
+	return count.New(count.Options{Open: open, Detector: tiler, Model: m, SampleFPS: b.SampleFPS, Workers: b.Workers}), nil
+}
+
+func warnings(r report.Result) string {
+	b, err := json.Marshal(r.Warnings)
+	if err != nil || len(r.Warnings) == 0 {
+		return ""
+	}
+	return string(b)
+}
+
+// encode writes a film into a video file.
+func encode(ctx context.Context, film scene.Film, path string) error {
+	info := film.Info()
+	enc, err := opencv.Create(path, info.Width, info.Height, info.FPS)
+	if err != nil {
+		return err
+	}
+	defer enc.Close()
+	var f video.Frame
+	for {
+		err := film.Render(ctx, &f)
+		if errors.Is(err, io.EOF) {
+			return enc.Close()
+		}
+		if err != nil {
+			return err
+		}
+		if err := enc.Write(&f); err != nil {
+			return err
+		}
+	}
+}

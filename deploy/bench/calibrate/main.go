@@ -1,0 +1,120 @@
+package calibrate
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Main runs the command with its arguments and returns the exit code: 0 for done, 1 for an error, 2 for wrong arguments.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o := Options{}
+	flags := flag.NewFlagSet("calibrate", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.Model, "model", "cloud/model/default", "folder of the detector")
+	flags.StringVar(&o.Library, "library", os.Getenv("ONNXRUNTIME_LIB"), "ONNX Runtime's shared library")
+	flags.StringVar(&o.Data, "data", "../shared/data", "folder of the hand-outs")
+	flags.StringVar(&o.Out, "out", "build/calibrate", "folder for the results")
+	flags.StringVar(&o.Only, "only", "", "only clips whose name contains this")
+	flags.IntVar(&o.Simulated, "simulated", 168, "number of simulated clips")
+	flags.IntVar(&o.Parts, "parts", 0, "count only every such clip; results of the other parts are kept")
+	flags.IntVar(&o.Part, "part", 0, "which of the parts, from 0")
+	flags.IntVar(&o.Workers, "workers", 1, "frames in detection at the same time")
+	flags.Float64Var(&o.SampleFPS, "sample-fps", 3, "frames per second that are looked at")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if err := calibrate(ctx, o, stdout); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// calibrate counts the clips, adds the outcomes to those of earlier runs and prints the tables.
+func calibrate(ctx context.Context, o Options, w io.Writer) error {
+	if err := os.MkdirAll(o.Out, 0o755); err != nil {
+		return fmt.Errorf("folder for the results: %w", err)
+	}
+	name := filepath.Join(o.Out, "outcomes.jsonl")
+	all, err := readOutcomes(name)
+	if err != nil {
+		return err
+	}
+	keep := func(fresh Outcome) error { // after each clip, so that an ended run leaves what it has
+		all = renewed(all, fresh)
+		return writeOutcomes(name, all)
+	}
+	if err := Run(ctx, o, w, keep); err != nil {
+		return err
+	}
+	var fit, check []Outcome
+	for _, c := range all {
+		if c.Check {
+			check = append(check, c)
+		} else {
+			fit = append(fit, c)
+		}
+	}
+	fmt.Fprintln(w, "\nHalf for fitting")
+	WriteTable(w, Rows(fit))
+	fmt.Fprintln(w, "\nHalf for checking")
+	WriteTable(w, Rows(check))
+	fmt.Fprintln(w)
+	WriteFar(w, all, 0.05)
+	return nil
+}
+
+// renewed puts a fresh outcome into the place of the older one of the same clip.
+func renewed(all []Outcome, fresh Outcome) []Outcome {
+	for i := range all {
+		if all[i].Clip == fresh.Clip {
+			all[i] = fresh
+			return all
+		}
+	}
+	return append(all, fresh)
+}
+
+func readOutcomes(path string) ([]Outcome, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("outcomes: %w", err)
+	}
+	defer f.Close()
+	var all []Outcome
+	in := json.NewDecoder(bufio.NewReader(f))
+	for {
+		var o Outcome
+		switch err := in.Decode(&o); {
+		case errors.Is(err, io.EOF):
+			return all, nil
+		case err != nil:
+			return nil, fmt.Errorf("outcomes %s: %w; remove the file", path, err)
+		}
+		all = append(all, o)
+	}
+}
+
+func writeOutcomes(path string, all []Outcome) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("outcomes: %w", err)
+	}
+	out := json.NewEncoder(f)
+	for _, o := range all {
+		if err := out.Encode(o); err != nil {
+			return errors.Join(fmt.Errorf("outcomes: %w", err), f.Close())
+		}
+	}
+	return f.Close()
+}
