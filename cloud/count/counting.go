@@ -36,6 +36,8 @@ type Source struct {
 type Outcome struct {
 	Result report.Result
 	Still  []byte // JPEG with the counted animals marked, nil when no frame shows any
+	// Features are what the interval of the count follows from.
+	Features tally.Features
 }
 
 // Decoder reads the frames of one clip. libav.Decoder implements it.
@@ -208,6 +210,7 @@ func (r *run) reportProgress() {
 
 func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 	counted := tally.Count(r.tracker.Tracks())
+	features := counted.Judge(r.circumstances())
 	total := time.Since(r.began).Seconds()
 	res := report.Result{
 		Schema: report.Schema, Footage: s.Footage, Model: m,
@@ -233,7 +236,18 @@ func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{Result: res, Still: jpeg}, nil
+	return Outcome{Result: res, Still: jpeg, Features: features}, nil
+}
+
+// circumstances are what the interval of the count depends on beside the tracks.
+func (r *run) circumstances() tally.Circumstances {
+	c := tally.Circumstances{
+		Width: r.info.Width, Height: r.info.Height, Guessed: float64(r.guessed) / float64(max(r.analysed, 1)),
+	}
+	for _, f := range r.conditions.Findings() {
+		c.Poor = min(1, c.Poor+f.Share)
+	}
+	return c
 }
 
 func trackOf(t *track.Track) report.Track {

@@ -26,6 +26,8 @@ type Result struct {
 	// Segments has the counted animals of each piece between which the motion of the camera was lost, in order of time.
 	// With several pieces an animal that is in two of them is counted twice; Low is then at most the largest piece.
 	Segments []int
+
+	doubt float64 // variance of the number of animals by the evidence of each track
 }
 
 // Uncounted is a track that is not counted.
@@ -58,22 +60,17 @@ const (
 	// partOf is the least share of a box inside another box that makes it a part of that animal. The boxes of two real
 	// neighbours overlap less.
 	partOf = 0.6
-	// systematic is the standard deviation, as a share of the count, of errors that no track shows: animals that are
-	// never detected or hidden behind others, and objects detected as animals. It is the spread of the errors over a
-	// dozen pans across real stills of two species.
-	systematic = 0.1
 )
 
 // Count counts the animals of one finished clip from its tracks.
 func Count(tracks []*track.Track) Result {
 	r := Result{ByClass: map[string]int{}}
-	variance := 0.0
 	pieces := map[int]int{}
 	kept, dropped := merge(tracks)
 	r.Uncounted = dropped
 	for _, t := range kept {
 		p := Probability(t)
-		variance += p * (1 - p)
+		r.doubt += p * (1 - p)
 		if p <= 0.5 {
 			reason := Weak
 			if t.Visible <= brief {
@@ -88,17 +85,22 @@ func Count(tracks []*track.Track) Result {
 	}
 	slices.SortFunc(r.Uncounted, func(a, b Uncounted) int { return a.Track.ID - b.Track.ID })
 	r.Unique = len(r.Counted)
-	n := float64(r.Unique)
-	half := 1.96 * math.Sqrt(variance+systematic*n*systematic*n)
-	r.Low, r.High = max(0, int(math.Floor(n-half))), int(math.Ceil(n+half))
 	for _, s := range slices.Sorted(maps.Keys(pieces)) {
 		r.Segments = append(r.Segments, pieces[s])
 	}
-	if len(r.Segments) > 1 {
-		largest := float64(slices.Max(r.Segments))
-		r.Low = min(r.Low, max(0, int(math.Floor(largest-half*largest/n))))
-	}
+	r.Judge(Circumstances{})
 	return r
+}
+
+// Judge sets Low and High by the tracks and the circumstances of the clip, and returns what they follow from.
+func (r *Result) Judge(c Circumstances) Features {
+	f := r.features(c)
+	r.Low, r.High = f.Interval()
+	if len(r.Segments) > 1 { // the pieces may show the same animals
+		largest := slices.Max(r.Segments)
+		r.Low = min(r.Low, r.Low*largest/max(r.Unique, 1))
+	}
+	return f
 }
 
 // Probability is the chance that a track is an animal, by the looks at it.

@@ -17,6 +17,7 @@ import (
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/libav"
 	"cattlecounter/cloud/count/video/opencv"
@@ -49,6 +50,8 @@ type Outcome struct {
 	Tiles   int     `json:"tiles"` // regions that the detector was asked about
 	Seconds float64 `json:"seconds"`
 	Warning string  `json:"warning,omitempty"`
+
+	Features tally.Features `json:"features"`
 }
 
 // Run counts the clips one after another, writes a line for each to log, and calls keep with each outcome.
@@ -123,6 +126,7 @@ func (b *bench) count(ctx context.Context, c scene.Clip) (Outcome, error) {
 	return Outcome{
 		Clip: c.Name, Kind: c.Kind, Check: c.Check, Truth: film.Truth(), Count: n.Unique, Low: n.Low, High: n.High,
 		Tiles: b.answers.asked - asked, Seconds: time.Since(began).Seconds(), Warning: warnings(got.Result),
+		Features: got.Features,
 	}, nil
 }
 
