@@ -28,6 +28,8 @@ type Result struct {
 	Count    Count      `json:"count"`
 	Visible  []Visible  `json:"visible"`
 	Tracks   []Track    `json:"tracks"`
+	Lines    []Line     `json:"lines,omitempty"` // in order of their definitions
+	Zones    []Zone     `json:"zones,omitempty"`
 	Warnings []Warning  `json:"warnings"`
 	Timings  Timings    `json:"timings"`
 }

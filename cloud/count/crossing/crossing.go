@@ -1,0 +1,121 @@
+// Package crossing judges lines and zones (shared/boundary) on the tracks of one clip: which animals crossed a line, in
+// which direction and when, and which animals were in a zone.
+//
+// # What a crossing is
+//
+// An animal crosses a line when the centre of its box moves from clearly one side to clearly the other one, between the
+// ends of the line. Clearly is a distance from the line of 0.3 sizes of the animal; the strip between is a dead band.
+// Jitter of the boxes and an animal that turns back within the band are no crossing. An animal that walks round an end of
+// the line does not cross it: what decides is where its way meets the line, and a way may meet it several times within
+// the band. An animal that is first seen beyond the line does not count.
+//
+// A way is followed between two sightings too. There the animal is taken to walk straight on the ground, and the camera
+// moves as its poses say. So a line that is fixed in the picture is crossed by an animal that stands while the camera
+// passes over it, and a line that is fixed on the ground is not.
+//
+// It is pure Go, does no I/O and is deterministic.
+package crossing
+
+import (
+	"cmp"
+	"slices"
+
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/track/motion"
+	"cattlecounter/shared/boundary"
+)
+
+// Step is one step of the clip: a frame whose camera pose is known, whether or not the detector looked at it.
+type Step struct {
+	Frame         int     // frame index
+	Seconds       float64 // from the start of the clip
+	Width, Height int     // pixels of the frame
+	Pose          motion.Pose
+	// Looked has the parts of the frame that the detector looked at, in pixels; nil stands for the whole frame, and an
+	// empty list for none of it.
+	Looked []motion.Rect
+}
+
+// Fix is one detection of an animal.
+type Fix struct {
+	Frame int // frame index of a Step
+	Box   detect.Box
+}
+
+// Animal is one animal with all its detections, in order of frame. A broken track that another one continues is one
+// animal.
+type Animal struct {
+	ID      int  // of its track
+	Counted bool // false for what is probably no animal; it counts only in the upper bounds
+	Fixes   []Fix
+}
+
+// Result is what a Judge found, in the order of the definitions.
+type Result struct {
+	Lines []report.Line
+	Zones []report.Zone
+}
+
+// Judge judges one clip. It keeps every step, about 200 bytes each. It is not safe for concurrent use.
+type Judge struct {
+	set    boundary.Set
+	looked bool // keep Step.Looked: only zones need it
+	steps  []step
+}
+
+// step is a Step whose pose belongs to the ground after every join so far.
+type step struct {
+	Step
+	toFrame motion.Transform // inverse of Pose.ToGround
+}
+
+// New returns a Judge for a valid set.
+func New(s boundary.Set) *Judge { return &Judge{set: s, looked: len(s.Zones) > 0} }
+
+// Add adds the next step, in order of frame.
+func (j *Judge) Add(s Step) {
+	if join := s.Pose.Joined; join != nil {
+		for i := range j.steps {
+			if p := &j.steps[i]; p.Pose.Segment == join.From {
+				p.Pose.Segment, p.Pose.ToGround = join.To, p.Pose.ToGround.Then(join.Map)
+				p.toFrame = p.Pose.ToGround.Inverse()
+			}
+		}
+		s.Pose.Joined = nil
+	}
+	if !j.looked {
+		s.Looked = nil
+	}
+	j.steps = append(j.steps, step{Step: s, toFrame: s.Pose.ToGround.Inverse()})
+}
+
+// Result judges the animals. It may be called at any time; it judges the steps so far.
+func (j *Judge) Result(animals []Animal) Result {
+	ways := make([]way, 0, len(animals))
+	for _, a := range animals {
+		if w := j.place(a); len(w.fixes) > 0 {
+			ways = append(ways, w)
+		}
+	}
+	var r Result
+	for _, l := range j.set.Lines {
+		r.Lines = append(r.Lines, j.judgeLine(l, ways))
+	}
+	for _, z := range j.set.Zones {
+		r.Zones = append(r.Zones, j.judgeZone(z, ways))
+	}
+	return r
+}
+
+// at returns the index of the step of a frame, and the last step before it when there is none.
+func (j *Judge) at(frame int) (int, bool) {
+	if len(j.steps) == 0 {
+		return 0, false
+	}
+	i, found := slices.BinarySearchFunc(j.steps, frame, func(s step, frame int) int { return cmp.Compare(s.Frame, frame) })
+	if !found {
+		i = max(i-1, 0)
+	}
+	return i, true
+}
