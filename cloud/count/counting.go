@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"cattlecounter/cloud/count/condition"
+	"cattlecounter/cloud/count/crossing"
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
 	"cattlecounter/cloud/count/video"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -29,7 +31,8 @@ type Source struct {
 	Name      string
 	Size      int64 // bytes
 	SHA256    footage.Digest
-	Telemetry bool // the footage has a telemetry sidecar
+	Telemetry bool         // the footage has a telemetry sidecar
+	Lines     boundary.Set // lines and zones to judge, valid; may be empty
 }
 
 // Outcome is the result of counting a clip.
@@ -85,6 +88,7 @@ func (c *Counter) Count(ctx context.Context, s Source, progress func(job.Progres
 	}
 	defer d.Close()
 	r := c.newRun(d.Info(), progress)
+	r.judge = newJudge(s.Lines)
 	p := detect.Pipeline{
 		Source:   func(ctx context.Context, f *video.Frame) error { return d.Next(ctx, f, c.pace(d, r.every)) },
 		Detector: timed{c.o.Detector, &r.detecting},
@@ -147,6 +151,7 @@ type run struct {
 	best     still
 
 	conditions condition.Clip
+	judge      *crossing.Judge // nil without lines and zones
 }
 
 // addFrame follows the camera and the animals into the next frame.
@@ -163,6 +168,7 @@ func (r *run) addFrame(f *video.Frame, boxes []detect.Box) error {
 		Index: f.Index, Seconds: seconds, Width: f.Width, Height: f.Height, Boxes: boxes, Pose: pose,
 	})
 	r.conditions.Add(f, seconds)
+	r.judgeStep(f, seconds, pose, nil)
 	r.analysed++
 	r.last = f.Index
 	strong := 0
@@ -232,6 +238,7 @@ func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 	for _, t := range counted.Counted {
 		res.Tracks = append(res.Tracks, trackOf(t))
 	}
+	r.addLines(&res, counted)
 	jpeg, err := r.best.draw(res)
 	if err != nil {
 		return Outcome{}, err

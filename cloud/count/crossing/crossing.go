@@ -20,8 +20,9 @@ import (
 	"cmp"
 	"slices"
 
-	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/tally"
+	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
 	"cattlecounter/shared/boundary"
 )
@@ -37,18 +38,42 @@ type Step struct {
 	Looked []motion.Rect
 }
 
-// Fix is one detection of an animal.
-type Fix struct {
-	Frame int // frame index of a Step
-	Box   detect.Box
-}
-
 // Animal is one animal with all its detections, in order of frame. A broken track that another one continues is one
 // animal.
 type Animal struct {
-	ID      int  // of its track
-	Counted bool // false for what is probably no animal; it counts only in the upper bounds
-	Fixes   []Fix
+	ID      int         // of its track
+	Counted bool        // false for what is probably no animal; it counts only in the upper bounds
+	Fixes   []track.Fix // of steps that the Judge knows
+}
+
+// Animals returns the animals of a count. The pieces of a broken track are one animal, and parts of an animal are none.
+func Animals(r tally.Result) []Animal {
+	pieces := map[int][]track.Fix{}
+	for _, u := range r.Uncounted {
+		if u.Reason == tally.SameAs {
+			pieces[u.Of] = append(pieces[u.Of], u.Track.Way...)
+		}
+	}
+	animal := func(t *track.Track, counted bool) Animal {
+		a := Animal{ID: t.ID, Counted: counted, Fixes: t.Way}
+		if more := pieces[t.ID]; len(more) > 0 {
+			a.Fixes = slices.Concat(t.Way, more)
+			slices.SortStableFunc(a.Fixes, func(a, b track.Fix) int { return cmp.Compare(a.Frame, b.Frame) })
+			// Of two detections in one frame the first is that of the longer track.
+			a.Fixes = slices.CompactFunc(a.Fixes, func(a, b track.Fix) bool { return a.Frame == b.Frame })
+		}
+		return a
+	}
+	var all []Animal
+	for _, t := range r.Counted {
+		all = append(all, animal(t, true))
+	}
+	for _, u := range r.Uncounted {
+		if u.Reason != tally.SameAs && u.Reason != tally.PartOf {
+			all = append(all, animal(u.Track, false))
+		}
+	}
+	return all
 }
 
 // Result is what a Judge found, in the order of the definitions.

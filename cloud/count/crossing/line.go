@@ -104,9 +104,14 @@ func (g *gate) offset(s sample) offset {
 func (g *gate) follow(samples []sample) {
 	var before sample
 	var from offset
-	for k, s := range samples {
+	begun := false
+	for _, s := range samples {
 		o := g.offset(s)
-		if k == 0 {
+		if !finite(motion.Point{X: o.d, Y: o.u}) {
+			continue // beyond the horizon of an oblique view
+		}
+		if !begun {
+			begun = true
 			if math.Abs(o.d) > softBand {
 				g.side, g.soft = sign(o.d), math.Abs(o.d) <= band
 			}

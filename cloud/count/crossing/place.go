@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
 	"cattlecounter/shared/boundary"
 )
@@ -65,20 +66,20 @@ func (j *Judge) place(a Animal) way {
 	return w
 }
 
-func centre(f Fix) motion.Point {
+func centre(f track.Fix) motion.Point {
 	return motion.Point{X: float64(f.Box.X1+f.Box.X2) / 2, Y: float64(f.Box.Y1+f.Box.Y2) / 2}
 }
 
 // sides are the edges of the frame that cut a box.
 type sides struct{ left, top, right, bottom bool }
 
-func cut(f Fix, s *step) sides {
+func cut(f track.Fix, s *step) sides {
 	return sides{f.Box.X1 < edgePixels, f.Box.Y1 < edgePixels,
 		float64(f.Box.X2) > float64(s.Width)-edgePixels, float64(f.Box.Y2) > float64(s.Height)-edgePixels}
 }
 
 // complete returns the centre of an animal of the given size whose box is cut.
-func (s sides) complete(f Fix, c motion.Point, width, height float64) motion.Point {
+func (s sides) complete(f track.Fix, c motion.Point, width, height float64) motion.Point {
 	if beyond := (width - float64(f.Box.Width())) / 2; beyond > 0 && s.left != s.right {
 		c.X += map[bool]float64{true: -beyond, false: beyond}[s.left]
 	}
@@ -97,6 +98,7 @@ func median(values []float64, other float64) float64 {
 	return values[len(values)/2]
 }
 
+// finite reports whether both coordinates are numbers.
 func finite(p motion.Point) bool {
 	return !math.IsNaN(p.X-p.X) && !math.IsNaN(p.Y-p.Y)
 }

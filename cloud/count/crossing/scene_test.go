@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
 	"cattlecounter/shared/boundary"
 )
@@ -91,7 +92,7 @@ func (s scene) run(set boundary.Set) (*Judge, []Animal) {
 				Y1: clip((gy-y-wide/2)/scale+noise(), height), Y2: clip((gy-y+wide/2)/scale+noise(), height),
 			}
 			if b.Width() > 20 && b.Height() > 20 {
-				animals[k].Fixes = append(animals[k].Fixes, Fix{5 * i, b})
+				animals[k].Fixes = append(animals[k].Fixes, track.Fix{Frame: 5 * i, Box: b})
 			}
 		}
 	}

@@ -77,6 +77,9 @@ func (v *visitor) follow(samples []sample) {
 	before := 0.0
 	for k, s := range samples {
 		d := v.depth(s)
+		if math.IsNaN(d) {
+			d = -1 // beyond the horizon of an oblique view
+		}
 		if k == 0 {
 			v.deepest, v.changed, v.inside = d, s.seconds, d > 0
 			if v.inside {

@@ -163,6 +163,7 @@ const (
 	Damaged     = "damaged"     // parts of the footage are missing or damaged
 	TimeJump    = "time-jump"   // the time stamps jump
 	SizeChange  = "size-change" // the size of the picture changes
+	LineLost    = "line-lost"   // a line or a zone is not judged for all animals
 )
 
 // Timings tells how long the parts of the count took.

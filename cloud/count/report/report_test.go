@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 )
 
@@ -25,14 +26,22 @@ func sample() Result {
 		Count: Count{Unique: 1, Low: 0, High: 3, ByClass: map[string]int{"cow": 1}, Method: Method},
 		Tracks: []Track{{ID: 1, Label: "cow", FirstFrame: 0, LastFrame: 90, Detections: 9, Confidence: 0.61234,
 			Best: Best{Frame: 30, Box: [4]float64{1, 2, 3.25, 4}, Score: 0.7}}},
+		Lines: []Line{{LineTotal: boundary.LineTotal{Name: "gate, north", In: 1, Net: 1, InHigh: 2},
+			Definition: boundary.Line{Name: "gate, north", From: boundary.Point{0, 0.5}, To: boundary.Point{1, 0.5}},
+			Crossings: []Crossing{{Track: 1, Seconds: 1.5, Direction: In, At: 0.25, Doubt: DoubtGap},
+				{Track: 2, Seconds: 2, Direction: In, At: 0.5, Doubt: DoubtTrack, Uncounted: true}}}},
+		Zones: []Zone{{ZoneTotal: boundary.ZoneTotal{Name: "pen", Most: 1, Passed: 1, Low: 1, High: 1},
+			Definition: boundary.Zone{Name: "pen", Polygon: []boundary.Point{{0, 0}, {1, 0}, {1, 1}}},
+			Visits:     []Visit{{Track: 1, From: 0.5, To: 2}}}},
 		Visible: []Visible{{0, 1}}, Warnings: []Warning{{NoTelemetry, "no telemetry"}},
 	}
 }
 
 func TestGolden(t *testing.T) {
 	for name, write := range map[string]func(*bytes.Buffer) error{
-		"result.json": func(b *bytes.Buffer) error { return sample().WriteJSON(b) },
-		"result.csv":  func(b *bytes.Buffer) error { return sample().WriteCSV(b) },
+		"result.json":   func(b *bytes.Buffer) error { return sample().WriteJSON(b) },
+		"crossings.csv": func(b *bytes.Buffer) error { return sample().WriteCrossingsCSV(b) },
+		"result.csv":    func(b *bytes.Buffer) error { return sample().WriteCSV(b) },
 	} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
