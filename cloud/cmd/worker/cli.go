@@ -10,6 +10,7 @@ import (
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/model/hub"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/cli"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/settings"
@@ -96,7 +97,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitOK
 	case ctx.Err() != nil:
 		return exitStopped
-	case errors.Is(err, settings.ErrInvalid), errors.Is(err, hub.ErrReference):
+	case errors.Is(err, settings.ErrInvalid), errors.Is(err, boundary.ErrInvalid), errors.Is(err, hub.ErrReference):
 		return exitUsage
 	case count.IsFootageFault(err), isAny(err, footageErrors):
 		return exitFootage

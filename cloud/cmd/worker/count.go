@@ -12,6 +12,7 @@ import (
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/libav"
 	"cattlecounter/cloud/worker/engine"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/filesum"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
@@ -24,6 +25,7 @@ type countCommand struct {
 	Out  string `placeholder:"DIR" type:"path" help:"Also write NAME.json, NAME.csv and NAME.jpg of each clip into this folder, in the same subfolders."`
 	All  bool   `help:"Also count low-resolution copies and the further cameras of a flight, which are only listed otherwise."`
 	countFlags
+	lineFlags
 }
 
 // errFootage marks clips that could not be counted. The other clips of the folder were counted.
@@ -39,6 +41,10 @@ type outcome struct {
 
 // run writes progress and errors to stderr, results to stdout.
 func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
+	lines, err := c.lineFlags.read()
+	if err != nil {
+		return err
+	}
 	found, err := findClips(ctx, c.Path, c.Out)
 	if err != nil {
 		return err
@@ -52,7 +58,7 @@ func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	r := &countRun{countCommand: c, found: found, plan: p, stderr: stderr, counter: e.Counter}
+	r := &countRun{countCommand: c, found: found, plan: p, stderr: stderr, counter: e.Counter, lines: lines}
 	if c.Out != "" {
 		if r.results, err = newResultFolder(c.Out, p); err != nil {
 			return err
@@ -83,6 +89,7 @@ type countRun struct {
 	plan     *plan
 	stderr   io.Writer
 	counter  *count.Counter
+	lines    boundary.Set  // of every clip
 	results  *resultFolder // nil without an output folder
 	outcomes []outcome     // by clip
 }
@@ -160,6 +167,7 @@ func (r *countRun) decode(ctx context.Context, c *clip) (count.Outcome, error) {
 	m := newMeter(r.stderr, c.name())
 	defer m.clear()
 	src := count.Source{Path: c.path, Name: c.name(), Size: c.size, SHA256: c.digest}
+	src.Lines = r.lines
 	out, err := r.counter.Count(ctx, src, func(p job.Progress) {
 		m.show(float64(p.FramesDone), float64(p.FramesTotal), "frames", fmt.Sprintf("%d animals", p.Count))
 	})

@@ -140,7 +140,7 @@ func (r *resultFolder) write(i int, out count.Outcome) (note string, err error) 
 }
 
 // endings are the files of one clip. The first one proves whose they are, so it is written first.
-var endings = []string{".json", ".csv", ".jpg"}
+var endings = []string{".json", ".csv", ".jpg", crossingsEnding}
 
 // mayReplace reports whether the files of a base are absent, or are results of the content with this digest.
 func mayReplace(base string, digest footage.Digest) (bool, error) {
@@ -195,7 +195,7 @@ func writeResults(base string, out count.Outcome) error {
 			return err
 		}
 	}
-	return nil
+	return writeCrossings(base, out)
 }
 
 // writeWhole writes a file that gets its name when it is complete.

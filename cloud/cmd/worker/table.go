@@ -144,6 +144,9 @@ func (r *countRun) printTable(w io.Writer) error {
 	if counted > 0 {
 		fmt.Fprintf(w, "Counted by %s, SHA-256 %s.\n", model.Name, model.Digest)
 	}
+	if err := r.printLines(w); err != nil {
+		return err
+	}
 	r.printRemarks(w)
 	return nil
 }
