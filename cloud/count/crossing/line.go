@@ -148,7 +148,7 @@ func (g *gate) meet(a, b sample, from, to offset) meeting {
 	end := min(math.Abs(u), math.Abs(1-u)) * min(from.long, to.long)
 	switch {
 	case !g.line.OnGround() && !g.inPicture(a, b, part):
-		m.within = false // nobody saw it
+		m.within = false // the camera did not show it
 	case end < endBand:
 		c.Doubt = report.DoubtEnd
 	case b.gap > longGap && b.walked > longWay:

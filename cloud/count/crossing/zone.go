@@ -123,7 +123,7 @@ func (v *visitor) afterwards(last sample) {
 		s := &v.judge.steps[i]
 		if s.Pose.Segment != f.segment {
 			if !v.plane.ground {
-				return // nobody knows where it is in this picture
+				return // its place in this picture is not known
 			}
 			continue
 		}
