@@ -1,0 +1,149 @@
+package flight
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"cattlecounter/cloud/count/track"
+	"cattlecounter/cloud/count/track/motion"
+)
+
+// Trace is what the count of a recording leaves for the count of its flight.
+type Trace struct {
+	Width   int       `json:"width"` // pixels of a frame
+	Height  int       `json:"height"`
+	FPS     float64   `json:"fps"` // above 0
+	Frames  int       `json:"frames"`
+	Seconds float64   `json:"seconds"` // length
+	Codec   string    `json:"codec"`
+	Started time.Time `json:"started,omitzero"` // by the container, zero when unknown
+	Model   string    `json:"model"`            // digest of the detector
+	// Begin and End are the views of the first and the last frame that was looked at.
+	Begin View `json:"begin"`
+	End   View `json:"end"`
+	// Before is the view of about a second before End.
+	Before View `json:"before"`
+	// Tracks are all tracks, also those that the recording alone did not count.
+	Tracks []track.Saved `json:"tracks"`
+	// Map is the ground; its segments are those of the tracks.
+	Map motion.Map `json:"-"`
+}
+
+// View is the place of a frame on the ground.
+type View struct {
+	Segment  int              `json:"segment"`
+	ToGround motion.Transform `json:"to_ground"` // pixels of the frame -> ground
+	Known    bool             `json:"known"`
+	Seconds  float64          `json:"seconds"` // from the start of the recording
+}
+
+const (
+	traceVersion = 1
+	maxTracks    = 50_000
+	maxJSON      = 256 << 20 // bytes of the unpacked tracks
+	// MaxTrace is the most bytes of an encoded trace that DecodeTrace reads.
+	MaxTrace = 128 << 20
+)
+
+var traceMagic = [4]byte{'C', 'T', 'R', 'C'}
+
+// traceHeader begins an encoded trace. The tracks follow as JSON in gzip, then the map. All is little endian.
+type traceHeader struct {
+	Magic   [4]byte
+	Version uint32
+	Tracks  uint64 // bytes of the tracks
+}
+
+// ErrTrace marks bytes that are not an encoded trace. Compare with errors.Is.
+var ErrTrace = errors.New("not a trace of a count")
+
+// Encode returns the trace in the form of DecodeTrace. The same trace has the same bytes.
+func (t Trace) Encode() ([]byte, error) {
+	if len(t.Tracks) > maxTracks {
+		return nil, fmt.Errorf("encode trace: %d tracks, at most %d can be stored", len(t.Tracks), maxTracks)
+	}
+	var doc bytes.Buffer
+	z := gzip.NewWriter(&doc)
+	if err := errors.Join(json.NewEncoder(z).Encode(t), z.Close()); err != nil {
+		return nil, fmt.Errorf("encode trace: %w", err)
+	}
+	ground, err := t.Map.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("encode trace: %w", err)
+	}
+	var out bytes.Buffer
+	if err := binary.Write(&out, binary.LittleEndian, traceHeader{traceMagic, traceVersion, uint64(doc.Len())}); err != nil {
+		return nil, err
+	}
+	out.Write(doc.Bytes())
+	out.Write(ground)
+	return out.Bytes(), nil
+}
+
+// DecodeTrace reads what Encode wrote. Its error wraps ErrTrace.
+func DecodeTrace(b []byte) (Trace, error) {
+	if len(b) > MaxTrace {
+		return Trace{}, fmt.Errorf("%w: %d bytes, at most %d are read", ErrTrace, len(b), MaxTrace)
+	}
+	var h traceHeader
+	r := bytes.NewReader(b)
+	if err := binary.Read(r, binary.LittleEndian, &h); err != nil {
+		return Trace{}, fmt.Errorf("%w: header: %w", ErrTrace, err)
+	}
+	if h.Magic != traceMagic || h.Version != traceVersion || h.Tracks > uint64(r.Len()) {
+		return Trace{}, fmt.Errorf("%w: header %+v", ErrTrace, h)
+	}
+	at := len(b) - r.Len()
+	z, err := gzip.NewReader(bytes.NewReader(b[at : at+int(h.Tracks)]))
+	if err != nil {
+		return Trace{}, fmt.Errorf("%w: tracks: %w", ErrTrace, err)
+	}
+	var t Trace
+	if err := json.NewDecoder(io.LimitReader(z, maxJSON)).Decode(&t); err != nil {
+		return Trace{}, fmt.Errorf("%w: tracks: %w", ErrTrace, err)
+	}
+	if err := t.Map.UnmarshalBinary(b[at+int(h.Tracks):]); err != nil {
+		return Trace{}, fmt.Errorf("%w: %w", ErrTrace, err)
+	}
+	return t, t.check()
+}
+
+// check refuses values that no count has.
+func (t Trace) check() error {
+	sound := func(low, high float64, vs ...float64) bool {
+		for _, v := range vs {
+			if !(v >= low && v <= high) { // also not-a-number
+				return false
+			}
+		}
+		return true
+	}
+	const far = 1e9
+	bad := len(t.Tracks) > maxTracks || !sound(0, far, float64(t.Width), float64(t.Height), float64(t.Frames), t.Seconds) ||
+		!sound(1e-3, 1e5, t.FPS)
+	for _, v := range []View{t.Begin, t.End, t.Before} {
+		m := v.ToGround
+		bad = bad || v.Known && !sound(-far, far, m.A, m.B, m.TX, m.TY, m.C, m.D, m.PX, m.PY, v.Seconds)
+	}
+	for _, s := range t.Tracks {
+		bad = bad || !sound(1e-6, far, s.W, s.H) || !sound(-far, far, s.X.Pos, s.Y.Pos, s.X.Vel, s.Y.Vel, s.Seconds) ||
+			!sound(0, far, float64(s.First), float64(s.Last), float64(s.Segment), float64(s.Hits), float64(s.Visible)) ||
+			s.ID < 0 || s.ID > math.MaxInt32 || len(s.Way) > maxWay
+		for _, f := range s.Way {
+			bad = bad || !sound(-far, far, f.X, f.Y, f.Seconds, float64(f.Frame))
+		}
+	}
+	if bad {
+		return fmt.Errorf("%w: a value is outside of its range", ErrTrace)
+	}
+	return nil
+}
+
+const maxWay = 1000 // fixes of one track

@@ -1,0 +1,196 @@
+package track
+
+import (
+	"math"
+
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/track/motion"
+)
+
+// Saved is a track in a form that can be stored: all that a later recording of the same flight needs to continue it.
+type Saved struct {
+	ID          int                `json:"id"`
+	Segment     int                `json:"segment"`
+	W           float64            `json:"w"`
+	H           float64            `json:"h"`
+	First       int                `json:"first"`
+	Last        int                `json:"last"`
+	Hits        int                `json:"hits"`
+	Strong      int                `json:"strong"`
+	Visible     int                `json:"visible"`
+	ScoreSum    float64            `json:"score_sum"`
+	Evidence    float64            `json:"evidence"`
+	Best        detect.Box         `json:"best"`
+	BestFrame   int                `json:"best_frame"`
+	BestWhole   bool               `json:"best_whole,omitempty"`
+	Classes     map[string]float64 `json:"classes"`
+	X           Axis               `json:"x"`
+	Y           Axis               `json:"y"`
+	Seconds     float64            `json:"seconds"`
+	LastSeconds float64            `json:"last_seconds"`
+	Color       []float64          `json:"color,omitempty"`
+	Way         []Fix              `json:"way"` // at most savedFixes of its fixes
+}
+
+// Axis is the state of the filter of one ground axis, in ground pixels and seconds.
+type Axis struct {
+	Pos float64 `json:"p"`
+	Vel float64 `json:"v"`
+	PPP float64 `json:"pp"`
+	PPV float64 `json:"pv"`
+	PVV float64 `json:"vv"`
+}
+
+// savedFixes is the most fixes of a saved track.
+const savedFixes = 48
+
+// Save returns the track as it is now.
+func (t *Track) Save() Saved {
+	s := Saved{
+		ID: t.ID, Segment: t.Segment, W: t.W, H: t.H, First: t.First, Last: t.Last, Hits: t.Hits, Strong: t.Strong,
+		Visible: t.Visible, ScoreSum: t.ScoreSum, Evidence: t.Evidence, Best: t.Best, BestFrame: t.BestFrame,
+		BestWhole: t.bestWhole, Classes: t.classes, X: saveAxis(t.kx), Y: saveAxis(t.ky), Seconds: t.seconds,
+		LastSeconds: t.seen, Way: thin(t.Way, savedFixes),
+	}
+	if t.color.known {
+		s.Color = t.color.bgr[:]
+	}
+	return s
+}
+
+func saveAxis(k kalman) Axis { return Axis{k.pos, k.vel, k.ppp, k.ppv, k.pvv} }
+
+// thin keeps at most n fixes: the first, the last and evenly many between them. The ends stay complete, because speeds
+// are measured there.
+func thin(way []Fix, n int) []Fix {
+	if len(way) <= n {
+		return way
+	}
+	ends := n / 4
+	out := make([]Fix, 0, n)
+	out = append(out, way[:ends]...)
+	middle, want := way[ends:len(way)-ends], n-2*ends
+	for i := range want {
+		out = append(out, middle[i*len(middle)/want])
+	}
+	return append(out, way[len(way)-ends:]...)
+}
+
+// Restore returns the track that s was made of.
+func (s Saved) Restore() *Track {
+	t := &Track{
+		ID: s.ID, Segment: s.Segment, X: s.X.Pos, Y: s.Y.Pos, W: s.W, H: s.H, First: s.First, Last: s.Last, Hits: s.Hits,
+		Strong: s.Strong, Visible: s.Visible, ScoreSum: s.ScoreSum, Evidence: s.Evidence, Best: s.Best,
+		BestFrame: s.BestFrame, bestWhole: s.BestWhole, classes: map[string]float64{}, seconds: s.Seconds,
+		seen: s.LastSeconds, Way: append([]Fix(nil), s.Way...),
+	}
+	for l, v := range s.Classes {
+		t.classes[l] = v
+	}
+	unit := t.Size()
+	t.kx = kalman{s.X.Pos, s.X.Vel, s.X.PPP, s.X.PPV, s.X.PVV, unit}
+	t.ky = kalman{s.Y.Pos, s.Y.Vel, s.Y.PPP, s.Y.PPV, s.Y.PVV, unit}
+	if len(s.Color) == len(t.color.bgr) {
+		t.color.known = true
+		copy(t.color.bgr[:], s.Color)
+	}
+	return t
+}
+
+// MoveTo takes the track into the ground of another segment; m maps the ground of its own segment there.
+func (t *Track) MoveTo(segment int, m motion.Transform) {
+	t.move(motion.Join{From: t.Segment, To: segment, Map: m})
+}
+
+// Later moves the track in time: frames and seconds of a recording begin with 0, those of a flight do not.
+func (t *Track) Later(frames int, seconds float64) {
+	t.First, t.Last, t.BestFrame = t.First+frames, t.Last+frames, t.BestFrame+frames
+	t.seconds, t.seen = t.seconds+seconds, t.seen+seconds
+	for i := range t.Way {
+		t.Way[i].Frame += frames
+		t.Way[i].Seconds += seconds
+	}
+}
+
+// Absorb adds the sightings of a later track of the same animal, of the same segment.
+func (t *Track) Absorb(later *Track) { t.absorb(later) }
+
+// Doubts about a place after a break in which no animal was seen, in sizes of the animal.
+const (
+	breakDoubt  = 0.25 // for each second without a sighting
+	mostBreak   = 1.5
+	speedFixes  = 6   // at the ends of a track, for its speed
+	speedTime   = 3.0 // seconds that these may take
+	mostPredict = 6.0 // seconds for which an animal is taken to walk on
+)
+
+// Continue finds the tracks of a recording that continue tracks of earlier recordings of the flight. Segments with one
+// number must be one ground, and frames and seconds those of the flight. The result has for each track of now the index
+// of its animal in old, or -1; no animal of old is named twice.
+//
+// Both tracks are predicted from the ends that face each other to the middle of the time between them. The doubt grows
+// with that time. The pairs are the best assignment.
+func Continue(old, now []*Track) []int {
+	var edges []edge
+	for i, a := range old {
+		for k, b := range now {
+			if d, ok := a.continues(b); ok {
+				edges = append(edges, edge{i, k, d})
+			}
+		}
+	}
+	of := make([]int, len(now))
+	for k := range of {
+		of[k] = -1
+	}
+	for _, group := range groups(edges) {
+		for _, e := range assign(group) {
+			of[e.sighting] = e.track
+		}
+	}
+	return of
+}
+
+// continues returns the cost of taking the later track b for the same animal as t, and whether that is possible.
+func (t *Track) continues(b *Track) (float64, bool) {
+	if t.Segment != b.Segment || t.Last >= b.First || len(t.Way) == 0 || len(b.Way) == 0 {
+		return 0, false
+	}
+	unit := (t.Size() + b.Size()) / 2
+	end, start := t.Way[len(t.Way)-1], b.Way[0]
+	apart := max(start.Seconds-end.Seconds, 0)
+	if !(unit > 0) || math.Abs(math.Log(t.Size()/b.Size())) >= math.Log(sizeRatio) {
+		return 0, false
+	}
+	half := min(apart, mostPredict) / 2
+	vx, vy := speedAt(t.Way, true)
+	wx, wy := speedAt(b.Way, false)
+	// An animal that stands at one end of the break may have walked at the other: each end is predicted by itself.
+	d := math.Hypot(end.X+half*vx-start.X+half*wx, end.Y+half*vy-start.Y+half*wy)
+	d = min(d, math.Hypot(end.X-start.X, end.Y-start.Y)) / unit
+	if d > gate+min(breakDoubt*apart, mostBreak) {
+		return 0, false
+	}
+	return d + colorWeight*t.color.difference(b.color), true
+}
+
+// speedAt is the speed over the ground at the end or at the start of a way.
+func speedAt(way []Fix, end bool) (vx, vy float64) {
+	if end {
+		way = way[max(0, len(way)-speedFixes):]
+		for len(way) > 2 && way[len(way)-1].Seconds-way[0].Seconds > speedTime {
+			way = way[1:]
+		}
+	} else {
+		way = way[:min(len(way), speedFixes)]
+		for len(way) > 2 && way[len(way)-1].Seconds-way[0].Seconds > speedTime {
+			way = way[:len(way)-1]
+		}
+	}
+	a, b := way[0], way[len(way)-1]
+	dt := b.Seconds - a.Seconds
+	if dt < 0.5 {
+		return 0, 0
+	}
+	return (b.X - a.X) / dt, (b.Y - a.Y) / dt
+}
