@@ -2,9 +2,7 @@ package count
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -12,32 +10,42 @@ import (
 	"cattlecounter/cloud/count/annotate"
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/video"
 )
 
 // still holds the frame with the most animals.
 type still struct {
-	frame video.Frame
-	boxes []detect.Box
-	ids   []int // track of each box, 0 for none
-	most  int   // animals in it
+	frame   video.Frame
+	animals []mark
+}
+
+// mark is an animal in the frame.
+type mark struct {
+	id  int // track
+	box detect.Box
 }
 
 // offer copies a frame that shows more animals than the one before.
-func (s *still) offer(f *video.Frame, boxes []detect.Box, ids []int, animals int) {
-	if animals <= s.most {
+func (s *still) offer(f *video.Frame, animals []track.Placed) {
+	if len(animals) <= len(s.animals) {
 		return
 	}
-	s.most = animals
 	s.frame.Resize(f.Width, f.Height)
 	s.frame.Index, s.frame.Time = f.Index, f.Time
 	copy(s.frame.Pix, f.Pix)
-	s.boxes, s.ids = slices.Clone(boxes), slices.Clone(ids)
+	s.animals = s.animals[:0]
+	for _, a := range animals {
+		b := a.Track.Best
+		b.X1, b.Y1 = float32(max(a.Box.X1, 0)), float32(max(a.Box.Y1, 0))
+		b.X2, b.Y2 = float32(min(a.Box.X2, float64(f.Width))), float32(min(a.Box.Y2, float64(f.Height)))
+		s.animals = append(s.animals, mark{a.Track.ID, b})
+	}
 }
 
 // draw returns the frame as a JPEG with the counted animals and the IDs of their tracks, nil without a frame.
 func (s *still) draw(r report.Result) ([]byte, error) {
-	if s.most == 0 {
+	if len(s.animals) == 0 {
 		return nil, nil
 	}
 	counted := map[int]bool{}
@@ -45,9 +53,9 @@ func (s *still) draw(r report.Result) ([]byte, error) {
 		counted[t.ID] = true
 	}
 	var marks []annotate.Mark
-	for i, b := range s.boxes {
-		if counted[s.ids[i]] {
-			marks = append(marks, annotate.Mark{Box: b, Text: strconv.Itoa(s.ids[i])})
+	for _, a := range s.animals {
+		if counted[a.id] {
+			marks = append(marks, annotate.Mark{Box: a.box, Text: strconv.Itoa(a.id)})
 		}
 	}
 	foot := fmt.Sprintf("%s  frame %d  %d of %d animals in view  (95 %%: %d to %d)",
@@ -63,15 +71,3 @@ func (s *still) draw(r report.Result) ([]byte, error) {
 type duration struct{ ns atomic.Int64 }
 
 func (d *duration) seconds() float64 { return time.Duration(d.ns.Load()).Seconds() }
-
-// timed measures the time that a detector takes.
-type timed struct {
-	detect.Detector
-	spent *duration
-}
-
-func (t timed) Detect(ctx context.Context, frames []*video.Frame) ([][]detect.Box, error) {
-	began := time.Now()
-	defer func() { t.spent.ns.Add(int64(time.Since(began))) }()
-	return t.Detector.Detect(ctx, frames)
-}

@@ -22,14 +22,14 @@ func (r *run) warnings(s Source, c tally.Result) []report.Warning {
 			"an animal seen before and after is counted twice; the low end of the interval is that of the largest part",
 			plural(n, "once", fmt.Sprintf("%d times", n)))
 	} else if r.guessed > 0 {
-		add(report.CameraLost, "the motion of the camera is a guess for %d of %d frames", r.guessed, r.analysed)
+		add(report.CameraLost, "the motion of the camera is a guess for %d of %d frames", r.guessed, r.stepped)
 	}
 	if !s.Telemetry {
 		add(report.NoTelemetry, "the footage has no telemetry; there are no ground positions")
 	}
-	const fewFrames = 6
-	if r.analysed < fewFrames {
-		add(report.Sparse, "only %d frames were analysed; too few to confirm animals reliably", r.analysed)
+	const fewLooks, fewSteps = 6, 2 * stepFPS
+	if r.looks < fewLooks && (r.stepped < fewSteps || r.o.Every > 0) {
+		add(report.Sparse, "only %d frames were analysed; too few to confirm animals reliably", r.looks)
 	}
 	if !(r.info.FPS > 0) {
 		add(report.NoFrameRate, "the container has no frame rate; %d frames per second assumed", assumedFPS)

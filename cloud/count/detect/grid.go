@@ -40,7 +40,7 @@ func (g Grid) Regions(dst []Region, f *video.Frame) []Region {
 	if g.Tile == 0 {
 		return append(dst, Region{Frame: f, Width: f.Width, Height: f.Height})
 	}
-	cols, rows := g.count(f.Width), g.count(f.Height)
+	cols, rows := g.Count(f.Width), g.Count(f.Height)
 	for r := range rows {
 		for c := range cols {
 			dst = append(dst, Region{Frame: f, X: g.start(c, cols, f.Width), Y: g.start(r, rows, f.Height),
@@ -50,8 +50,8 @@ func (g Grid) Regions(dst []Region, f *video.Frame) []Region {
 	return dst
 }
 
-// count is the number of tiles that cover a length.
-func (g Grid) count(length int) int {
+// Count is the number of tiles that cover a length in pixels.
+func (g Grid) Count(length int) int {
 	if length <= g.Tile {
 		return 1
 	}

@@ -39,14 +39,15 @@ func edges(b Box, r Region) (left, top, right, bottom bool) {
 }
 
 // gather collects the boxes of all tiles of one frame. It drops a cut box when another tile shows the whole animal:
-// that tile decides, even when it has no box there.
+// that tile decides, even when it has no box there. It also drops a box that is cut where no other tile continues.
 func gather(regions []Region, found [][]Box) []tileBox {
 	var list []tileBox
 	for t, boxes := range found {
 		for _, b := range boxes {
 			left, top, right, bottom := edges(b, regions[t])
 			cut := left || top || right || bottom
-			if cut && inOther(regions, t, grow(b, left, top, right, bottom)) {
+			if cut && (inOther(regions, t, grow(b, left, top, right, bottom)) ||
+				!followed(regions, t, b, left, top, right, bottom)) {
 				continue
 			}
 			list = append(list, tileBox{Box: b, tile: t, cut: cut})
@@ -71,6 +72,22 @@ func grow(b Box, left, top, right, bottom bool) Box {
 		b.Y2 += by
 	}
 	return b
+}
+
+// followed reports whether another tile shows the frame beyond every edge that cuts the box.
+func followed(regions []Region, own int, b Box, left, top, right, bottom bool) bool {
+	r := regions[own]
+	x, y := int(b.X1+b.X2)/2, int(b.Y1+b.Y2)/2
+	shown := func(x, y int) bool {
+		for t, o := range regions {
+			if t != own && x >= o.X && y >= o.Y && x < o.X+o.Width && y < o.Y+o.Height {
+				return true
+			}
+		}
+		return false
+	}
+	return (!left || shown(r.X-1, y)) && (!top || shown(x, r.Y-1)) &&
+		(!right || shown(r.X+r.Width, y)) && (!bottom || shown(x, r.Y+r.Height))
 }
 
 // inOther reports whether a tile other than own contains the part of the box inside the frame.

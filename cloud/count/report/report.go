@@ -57,8 +57,10 @@ type Video struct {
 	Height    int     `json:"height"`
 	FPS       float64 `json:"fps"`
 	Frames    int     `json:"frames"`   // decoded
-	Analysed  int     `json:"analysed"` // frames that the detector looked at
-	Every     int     `json:"every"`    // one frame in so many was analysed
+	Steps     int     `json:"steps"`    // frames through which the camera and the animals were followed
+	Every     int     `json:"every"`    // frames from one step to the next
+	Analysed  int     `json:"analysed"` // steps at which the detector looked at the frame or a part of it
+	Tiles     int     `json:"tiles"`    // that the detector looked at
 	Duration  float64 `json:"duration_seconds"`
 	Codec     string  `json:"codec"`
 	Container string  `json:"container"`

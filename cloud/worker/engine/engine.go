@@ -56,6 +56,7 @@ func Open(s Settings) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	tiler.Parallel(s.Workers(), s.leastTiles())
 	c := count.New(count.Options{
 		Open: func(ctx context.Context, src count.Source) (count.Decoder, error) {
 			if src.Content != nil {
@@ -63,7 +64,7 @@ func Open(s Settings) (*Engine, error) {
 			}
 			return libav.Open(ctx, s.Decoder, src.Path)
 		},
-		Detector: tiler, Model: m, SampleFPS: s.SampleFPS, Every: s.Every, Workers: s.Workers(),
+		Detector: tiler, Model: m, Input: net.Info().Width, Fixed: s.Tile != 0, SampleFPS: s.SampleFPS, Every: s.Every,
 	})
 	return &Engine{Counter: c, Model: m, net: net}, nil
 }
@@ -157,6 +158,14 @@ func (s Settings) Workers() int {
 		return s.Threads
 	}
 	return runtime.NumCPU()
+}
+
+// leastTiles is how many tiles are worth a run of their own.
+func (s Settings) leastTiles() int {
+	if s.Provider != detr.CPU && s.Provider != "" {
+		return cmp.Or(s.Batch, detr.GPUBatch)
+	}
+	return 1
 }
 
 // Close frees the model.

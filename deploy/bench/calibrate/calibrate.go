@@ -136,7 +136,8 @@ func (b *bench) counter(open func(context.Context, count.Source) (count.Decoder,
 	if err != nil {
 		return nil, err
 	}
-	return count.New(count.Options{Open: open, Detector: tiler, Model: m, SampleFPS: b.SampleFPS, Workers: b.Workers}), nil
+	tiler.Parallel(b.Workers, 1)
+	return count.New(count.Options{Open: open, Detector: tiler, Model: m, Input: b.info.Width, SampleFPS: b.SampleFPS}), nil
 }
 
 func warnings(r report.Result) string {

@@ -96,18 +96,18 @@ func runFFmpeg(t *testing.T, stdin *bytes.Buffer, args ...string) {
 // colors finds the discs.
 type colors struct{}
 
-func (colors) Detect(_ context.Context, frames []*video.Frame) ([][]detect.Box, error) {
-	out := make([][]detect.Box, len(frames))
-	for k, f := range frames {
-		seen := make([]bool, f.Width*f.Height)
-		for at := range seen {
-			x1, y1, x2, y2, n := flood(f, seen, at)
-			if least := f.Width * f.Height / 400; n >= least {
-				out[k] = append(out[k], detect.Box{X1: float32(x1), Y1: float32(y1), X2: float32(x2 + 1), Y2: float32(y2 + 1), Score: 0.9, Label: "cow"})
-			}
+func (colors) Look(_ context.Context, tiles []detect.Region) ([]detect.Box, error) {
+	f := tiles[0].Frame
+	var boxes []detect.Box
+	seen := make([]bool, f.Width*f.Height)
+	for at := range seen {
+		x1, y1, x2, y2, n := flood(f, seen, at)
+		if least := f.Width * f.Height / 400; n >= least {
+			boxes = append(boxes, detect.Box{
+				X1: float32(x1), Y1: float32(y1), X2: float32(x2 + 1), Y2: float32(y2 + 1), Score: 0.9, Label: "cow"})
 		}
 	}
-	return out, nil
+	return boxes, nil
 }
 
 // flood finds the pixels of one disc around a place.
@@ -150,7 +150,7 @@ func countClip(t *testing.T, path string) (report.Result, error) {
 		Open: func(ctx context.Context, s count.Source) (count.Decoder, error) {
 			return Open(ctx, Config{}, s.Path)
 		},
-		Detector: colors{}, Model: report.Model{Name: "colors", Threshold: 0.25}, SampleFPS: 3, Workers: 2,
+		Detector: colors{}, Model: report.Model{Name: "colors", Threshold: 0.25}, SampleFPS: 3,
 	})
 	out, err := c.Count(t.Context(), count.Source{Path: path, Name: filepath.Base(path)}, nil)
 	return out.Result, err
