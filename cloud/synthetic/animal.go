@@ -4,37 +4,9 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"cattlecounter/cloud/synthetic/cattle"
 	"cattlecounter/cloud/synthetic/grain"
 )
-
-// Measures of a grown animal (size 1) in metres.
-const (
-	bodyLength = 1.55
-	bodyWidth  = 0.66
-	legHeight  = 0.62
-	backHeight = 1.38
-)
-
-// Coats.
-const (
-	coatBlack = iota
-	coatBrown
-	coatCream
-	coatPied // black patches on white
-	coatRedPied
-	coatGrey
-	coatKinds
-)
-
-// coatColours holds the main colour and the patch colour of each coat.
-var coatColours = [coatKinds][2]colour{
-	{{0.09, 0.08, 0.08}, {0.13, 0.11, 0.10}},
-	{{0.38, 0.22, 0.13}, {0.30, 0.17, 0.10}},
-	{{0.80, 0.74, 0.64}, {0.72, 0.64, 0.52}},
-	{{0.88, 0.87, 0.85}, {0.08, 0.08, 0.08}},
-	{{0.87, 0.84, 0.80}, {0.42, 0.21, 0.12}},
-	{{0.55, 0.53, 0.51}, {0.40, 0.38, 0.37}},
-}
 
 // gait is the activity of an animal.
 type gait int
@@ -44,7 +16,11 @@ const (
 	grazing
 	walking
 	lying
+	gaits
 )
+
+// postures are the poses of the gaits.
+var postures = [gaits]cattle.Pose{cattle.Standing, cattle.Grazing, cattle.Walking, cattle.Lying}
 
 // animal is one of the herd.
 type animal struct {
@@ -52,29 +28,54 @@ type animal struct {
 	at      point
 	heading float64 // radians, direction of the head
 	size    float64 // 1 is grown
-	coat    int
-	pattern grain.Noise
-	spot    float64 // level of the noise above which the coat has the patch colour
+	coat    cattle.Coat
+	beasts  [gaits]*cattle.Beast
 
 	gait  gait
+	steps float64 // metres walked, for the position of the legs
+	way   way     // unless nil, where the animal is at any time
+
+	// Of an animal without a way.
 	until float64 // seconds, end of the current gait
 	speed float64 // metres a second
 	turn  float64 // radians a second
-	steps float64 // metres walked, for the position of the legs
 }
 
-func newAnimal(r *rand.Rand, id int, at point, moving float64) *animal {
-	a := &animal{id: id, at: at, heading: 2 * math.Pi * r.Float64(), size: 0.9 + 0.2*r.Float64(),
-		coat: r.IntN(coatKinds), pattern: grain.Noise{Seed: r.Uint64()}, spot: 0.42 + 0.16*r.Float64()}
-	if r.Float64() < 0.15 {
-		a.size = 0.55 + 0.15*r.Float64() // a calf
+// herdbook describes the animals of a clip.
+type herdbook struct {
+	breed cattle.Breed
+	coat  Coat
+	young float64
+}
+
+func (h *herdbook) animal(r *rand.Rand, id int) *animal {
+	coat := h.pick(r)
+	b := cattle.NewAged(r, h.breed, cattle.Standing, coat, r.Float64() < h.young)
+	a := &animal{id: id, heading: 2 * math.Pi * r.Float64(), size: b.Size, coat: coat}
+	for g := range a.beasts {
+		a.beasts[g] = b.In(r, postures[g])
 	}
-	a.chooseGait(r, 0, moving)
-	a.until *= r.Float64()
 	return a
 }
 
-// chooseGait chooses the next activity of the animal. moving is the share of animals that walk.
+func (h *herdbook) pick(r *rand.Rand) cattle.Coat {
+	pick := func(list ...cattle.Coat) cattle.Coat { return list[r.IntN(len(list))] }
+	switch h.coat {
+	case Black:
+		return cattle.Black
+	case White:
+		return pick(cattle.White, cattle.White, cattle.Cream)
+	case Brown:
+		return pick(cattle.Brown, cattle.Red)
+	case Grey:
+		return cattle.Grey
+	case Pied:
+		return pick(cattle.Pied, cattle.Pied, cattle.RedPied)
+	}
+	return cattle.AnyCoat(r, h.breed)
+}
+
+// chooseGait chooses the next activity of an animal. moving is the share of animals that walk.
 func (a *animal) chooseGait(r *rand.Rand, now, moving float64) {
 	a.until = now + 2 + 6*r.Float64()
 	a.speed, a.turn = 0, 0
@@ -82,7 +83,7 @@ func (a *animal) chooseGait(r *rand.Rand, now, moving float64) {
 	case v < moving:
 		a.gait, a.speed, a.turn = walking, 0.5+0.7*r.Float64(), 0.3*(r.Float64()-0.5)
 	case v < moving+(1-moving)*0.6:
-		a.gait, a.speed, a.turn = grazing, 0.08*r.Float64(), 0.1*(r.Float64()-0.5)
+		a.graze(r)
 	case v < moving+(1-moving)*0.85:
 		a.gait = standing
 	default:
@@ -90,24 +91,21 @@ func (a *animal) chooseGait(r *rand.Rand, now, moving float64) {
 	}
 }
 
-// lift is how much lower than a standing body a lying one is.
-func (a *animal) lift() float64 {
-	if a.gait == lying {
-		return -0.45
-	}
-	return 0
+// graze lets the animal graze with slow steps.
+func (a *animal) graze(r *rand.Rand) {
+	a.gait, a.speed, a.turn = grazing, 0.08*r.Float64(), 0.1*(r.Float64()-0.5)
 }
 
-// move advances the animal by dt seconds. It turns away from other animals, water and bushes in its way.
-func (a *animal) move(r *rand.Rand, now, dt, moving float64, herd []*animal, f *field) {
+// move advances an animal without a way by dt seconds. It turns away from other animals and from things in its way.
+func (a *animal) move(r *rand.Rand, now, dt float64, c *Clip) {
 	if now >= a.until {
-		a.chooseGait(r, now, moving)
+		c.chooseGait(a, now)
 	}
 	if a.speed == 0 {
 		return
 	}
-	next := point{a.at.x + a.speed*dt*math.Cos(a.heading), a.at.y + a.speed*dt*math.Sin(a.heading)}
-	if a.blocked(next, herd, f) {
+	next := a.at.along(a.heading, a.speed*dt)
+	if a.blocked(next, c) {
 		a.heading += 1.2 * dt
 		return
 	}
@@ -116,14 +114,48 @@ func (a *animal) move(r *rand.Rand, now, dt, moving float64, herd []*animal, f *
 	a.steps += a.speed * dt
 }
 
-// personalSpace is the least distance between two animals in metres.
+// personalSpace is the least distance between two animals of a loose herd in metres.
 const personalSpace = 2.1
 
-func (a *animal) blocked(next point, herd []*animal, f *field) bool {
-	for _, o := range herd {
+func (a *animal) blocked(next point, c *Clip) bool {
+	for _, o := range c.herd {
+		if math.Abs(o.at.x-next.x) > personalSpace || math.Abs(o.at.y-next.y) > personalSpace {
+			continue
+		}
 		if d := next.dist(o.at); o != a && d < personalSpace && d < a.at.dist(o.at) {
 			return true
 		}
 	}
-	return !f.canStand(next)
+	return c.world.terrain.Blocked(next.x, next.y, clearance)
 }
+
+// clearance is the distance of an animal's middle from things in metres.
+const clearance = 1.2
+
+// discs are the places and radii along a body that no other body may overlap.
+func discs(at point, heading, size float64) [4][3]float64 {
+	s, c := math.Sincos(heading)
+	var out [4][3]float64
+	for i, d := range [4][2]float64{{-0.6, 0.36}, {0, 0.4}, {0.55, 0.36}, {1.15, 0.2}} {
+		out[i] = [3]float64{at.x + c*d[0]*size, at.y + s*d[0]*size, d[1] * size}
+	}
+	return out
+}
+
+// overlap reports whether the bodies of two animals are nearer than room times their radii.
+func overlap(a stance, sizeA float64, b stance, sizeB, room float64) bool {
+	if far := 3 * room; math.Abs(a.at.x-b.at.x) > far || math.Abs(a.at.y-b.at.y) > far {
+		return false
+	}
+	for _, p := range discs(a.at, a.heading, sizeA) {
+		for _, q := range discs(b.at, b.heading, sizeB) {
+			if math.Hypot(p[0]-q[0], p[1]-q[1]) < (p[2]+q[2])*room {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// turned goes from one heading to another as t goes from 0 to 1.
+func turned(from, by, t float64) float64 { return from + by*grain.Smooth(grain.Clamp(t, 0, 1)) }

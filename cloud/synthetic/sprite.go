@@ -2,249 +2,268 @@ package synthetic
 
 import (
 	"math"
+	"sync"
 
 	"cattlecounter/cloud/count/video"
-	"cattlecounter/cloud/synthetic/grain"
+	"cattlecounter/cloud/synthetic/cattle"
+	"cattlecounter/cloud/synthetic/solid"
 )
 
-// An animal is drawn as a stack of horizontal slices: each pixel shows the topmost slice on its line of sight. So body,
-// legs and head have the right places and overlaps for every tilt.
-const (
-	sliceStep = 0.07 // metres
-	headReach = 1.45 // metres from the middle to the muzzle
-	legRadius = 0.085
-	widest    = 0.65 // metres from the middle line to the cheek of a turned head
-)
-
-// pose is an animal prepared for drawing and measuring.
-type pose struct {
-	*animal
-	sin, cos float64
-	lift     float64
-	stride   float64 // of the legs, metres
-	head     [3]float64
-	spheres  [5]sphere // neck, skull and, last, muzzle
-	feet     [4]foot
+// sprite is an animal in one posture, seen along one line of sight, with what light needs: for each texel the colour of
+// the coat, the direction of the surface and how much of the sky it sees. u is along the animal to its head and v to
+// its right; the window counts texels from the animal's place on the ground.
+type sprite struct {
+	win     solid.Window
+	density float64 // texels per metre
+	texels  []texel
+	outline []solid.Vec // corners of the mesh: u, v and height in metres
+	coarse  *solid.Mesh // for the shadow
 }
 
-type sphere struct{ u, v, z, r2 float64 }
+// texel holds values times its cover, so that the mean of texels is right at the outline.
+type texel struct {
+	r, g, b uint8 // square root of the reflectance
+	cover   uint8
+	u, v, z int8 // direction of the surface
+	open    uint8
+}
 
-// foot is the place of a foot under a straight leg, and how far the foot is ahead of it.
-type foot struct{ u, v, swing float64 }
+// spriteKey says which posture and line of sight a sprite shows.
+type spriteKey struct {
+	id           int
+	gait         gait
+	step         int
+	slantX, side int // in steps of slantStep
+}
 
-func (a *animal) pose() pose {
-	p := pose{animal: a, lift: a.lift()}
-	p.sin, p.cos = math.Sincos(a.heading)
-	nod := 0.1 * (a.pattern.At(a.steps, a.until) - 0.5)
-	switch a.gait {
-	case walking:
-		p.stride = 0.22
-		p.head = [3]float64{1.15, nod, 1.25}
-	case grazing:
-		p.head = [3]float64{1.1, 4 * nod, 0.35}
-	case lying:
-		p.head = [3]float64{0.95, 5 * nod, 0.95}
-	default:
-		p.head = [3]float64{1.1, 3 * nod, 1.35}
+// slantStep is the distance between the lines of sight that have a sprite of their own.
+const slantStep = 0.08
+
+// sprites keeps sprites for later frames. It forgets all when it is full. Safe for concurrent use.
+type sprites struct {
+	mu      sync.Mutex
+	list    map[spriteKey]*sprite
+	texels  int
+	density float64
+}
+
+// maxTexels bounds the memory of the cache, to about 130 MB.
+const maxTexels = 16 << 20
+
+// newSprites returns an empty cache for pictures of a largest scale.
+func newSprites(scale float64) *sprites {
+	const finest = 130 // the coats have nothing finer
+	return &sprites{list: map[spriteKey]*sprite{}, density: min(1.3*scale, finest)}
+}
+
+// stepKinds folds the moments of a walk that look the same: legs swing forth and back.
+var stepKinds = [8]int{0, 1, 2, 1, 0, 3, 4, 3}
+
+// stepPhases are the moments of the walk of stepKinds.
+var stepPhases = [5]float64{0, 0.125, 0.25, 0.625, 0.75}
+
+// stepLength is the length of two steps of a grown animal in metres.
+const stepLength = 1.3
+
+// of returns the sprite of an animal with its slant in its own frame, and the slant of the sprite.
+func (c *sprites) of(a *animal, sx, sy float64) (s *sprite, ownX, ownY float64) {
+	k := spriteKey{id: a.id, gait: a.gait, slantX: int(math.Round(sx / slantStep)), side: int(math.Round(sy / slantStep))}
+	if a.gait == walking {
+		cycle := a.steps / (stepLength * a.size)
+		k.step = stepKinds[int((cycle-math.Floor(cycle))*8)&7]
 	}
-	// Neck and skull: spheres on the line from shoulder to head and beyond.
-	for i, s := range [...]struct{ t, r float64 }{{0, 0.27}, {0.35, 0.22}, {0.7, 0.18}, {1, 0.17}, {1.22, 0.11}} {
-		p.spheres[i] = sphere{grain.Mix(0.6, p.head[0], s.t), p.head[1] * s.t, grain.Mix(1.1+p.lift, p.head[2], min(s.t, 1)), s.r * s.r}
+	ownX, ownY = float64(k.slantX)*slantStep, float64(k.side)*slantStep
+	c.mu.Lock()
+	s = c.list[k]
+	c.mu.Unlock()
+	if s != nil {
+		return s, ownX, ownY
 	}
-	swing := p.stride * math.Sin(p.steps*5)
-	for i := range p.feet {
-		p.feet[i] = foot{0.58 - 1.16*float64(i/2), 0.21 - 0.42*float64(i%2), swing}
-		if i == 1 || i == 2 { // legs move in diagonal pairs
-			p.feet[i].swing = -swing
+	beast := a.beasts[a.gait]
+	if a.gait == walking {
+		beast = beast.Stepping(stepPhases[k.step])
+	}
+	s = newSprite(beast, c.density, ownX, ownY)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.texels += len(s.texels); c.texels > maxTexels {
+		clear(c.list)
+		c.texels = len(s.texels)
+	}
+	c.list[k] = s
+	return s, ownX, ownY
+}
+
+// newSprite draws an animal seen along a slant.
+func newSprite(b *cattle.Beast, density, sx, sy float64) *sprite {
+	// Small sprites have four samples in each texel.
+	n := 1
+	if density < 70 {
+		n = 2
+	}
+	s := &sprite{density: density}
+	mesh := b.Mesh(cattle.Length * density)
+	mesh.Place(solid.Vec{}, 0, b.Size)
+	s.coarse = b.Mesh(0)
+	s.coarse.Place(solid.Vec{}, 0, b.Size)
+	for _, v := range mesh.Verts {
+		s.outline = append(s.outline, solid.Vec{X: v.P.X, Y: -v.P.Y, Z: v.P.Z})
+	}
+	shade := b.Shade(func(reflects solid.RGB, _ *solid.Surface) solid.RGB { return reflects })
+	var sums [][8]float32
+	floorDiv := func(a, b int) int { return int(math.Floor(float64(a) / float64(b))) }
+	solid.Slant{X: sx, Y: sy, PerMetre: density * float64(n)}.Trace(mesh, func(w solid.Window) {
+		s.win = solid.Window{X: floorDiv(w.X, n) - 1, Y: floorDiv(w.Y, n) - 1}
+		s.win.W, s.win.H = floorDiv(w.X+w.W, n)-s.win.X+2, floorDiv(w.Y+w.H, n)-s.win.Y+2
+		sums = make([][8]float32, s.win.W*s.win.H)
+	}, func(x, y int, f *solid.Surface) {
+		c, ok := shade(f)
+		if !ok {
+			return
 		}
+		t := &sums[(floorDiv(y, n)-s.win.Y)*s.win.W+floorDiv(x, n)-s.win.X]
+		// The underside sees little of the sky.
+		open := 0.45 + 0.55*smoothStep(0.2*b.Size, 1.1*b.Size, f.P.Z)
+		for i, v := range [8]float64{math.Sqrt(c.R), math.Sqrt(c.G), math.Sqrt(c.B), 1, f.N.X, -f.N.Y, f.N.Z, open} {
+			t[i] += float32(v)
+		}
+	})
+	s.texels = make([]texel, len(sums))
+	share := float32(1) / float32(n*n)
+	for i := range sums {
+		t := &sums[i]
+		unit := func(k int) uint8 { return uint8(min(max(t[k]*share, 0), 1)*255 + 0.5) }
+		signed := func(k int) int8 { return int8(math.Round(float64(min(max(t[k]*share, -1), 1) * 127))) }
+		s.texels[i] = texel{unit(0), unit(1), unit(2), unit(3), signed(4), signed(5), signed(6), unit(7)}
 	}
+	return s
+}
+
+func smoothStep(a, b, v float64) float64 {
+	t := min(max((v-a)/(b-a), 0), 1)
+	return t * t * (3 - 2*t)
+}
+
+// pose is an animal prepared for drawing into one frame.
+type pose struct {
+	*sprite
+	id  int
+	box bounds // in the frame, without the shadow
+	// toTexel maps pixels to texels of the window, as camera.toGround does to the ground.
+	toTexel  [6]float64
+	light    lamp // in the animal's frame
+	sun, sky cover
+}
+
+// lamp is the light on an animal.
+type lamp struct {
+	sunU, sunV, sunZ   float64
+	direct, sky, floor [3]float64 // blue, green, red
+}
+
+// cover is a shadow in pixels of the frame.
+type cover struct {
+	win   solid.Window
+	share []float32
+}
+
+// pose prepares an animal for a view.
+func (w *world) pose(a *animal, cam *camera) pose {
+	sin, cos := math.Sincos(a.heading)
+	sx, sy, k := cam.slant(a.at)
+	ux, uy := sx*cos+sy*sin, sy*cos-sx*sin
+	s, ownX, ownY := w.sprites.of(a, ux, uy)
+	p := pose{sprite: s, id: a.id, box: emptyBounds()}
+	for _, v := range s.outline {
+		p.box.add(cam.project(point{a.at.x + v.X*cos - v.Y*sin, a.at.y + v.X*sin + v.Y*cos}, v.Z))
+	}
+	// The sprite's line of sight differs a little: put its middle to the right place.
+	const mean = 0.8
+	du, dv := (ux-ownX)*mean*a.size, (uy-ownY)*mean*a.size
+	g := cam.toGround()
+	for i := range 3 {
+		x, y := g[i], g[i+3]
+		if i == 2 {
+			x, y = x-a.at.x, y-a.at.y
+		}
+		u, v := (x*cos+y*sin)/k, (y*cos-x*sin)/k
+		if i == 2 {
+			u, v = u-du, v-dv
+		}
+		p.toTexel[i], p.toTexel[i+3] = u*s.density, v*s.density
+	}
+	p.toTexel[2] -= float64(s.win.X)
+	p.toTexel[5] -= float64(s.win.Y)
+	p.light = w.lamp
+	p.light.sunU, p.light.sunV = w.lamp.sunU*cos+w.lamp.sunV*sin, w.lamp.sunV*cos-w.lamp.sunU*sin
+	p.sun = w.shadow(a, cam, s.coarse, -w.lamp.sunU/w.lamp.sunZ, -w.lamp.sunV/w.lamp.sunZ, w.soft)
+	p.sky = w.shadow(a, cam, s.coarse, 0, 0, 0.35)
 	return p
 }
 
-// local converts a point on the ground to the animal's frame: u along its back towards the head, v to its right, for an
-// animal of size 1.
-func (p *pose) local(g point) (u, v float64) {
-	dx, dy := (g.x-p.at.x)/p.size, (g.y-p.at.y)/p.size
-	return dx*p.cos + dy*p.sin, dy*p.cos - dx*p.sin
+// shadow is the shadow of an animal whose points fall to the ground by dx and dy for each metre of height.
+func (w *world) shadow(a *animal, cam *camera, m *solid.Mesh, dx, dy, soft float64) cover {
+	sin, cos := math.Sincos(a.heading)
+	c := cover{}
+	c.win, c.share = solid.Silhouette(m, func(p solid.Vec) (x, y float64) {
+		g := point{a.at.x + p.X*cos + p.Y*sin + p.Z*dx, a.at.y + p.X*sin - p.Y*cos + p.Z*dy}
+		return cam.project(g, 0)
+	}, int(math.Round(soft*cam.scale/2)))
+	return c
 }
 
-// Parts of an animal.
-type part int
-
-const (
-	none part = iota
-	trunk
-	leg
-	skull
-	muzzle
-)
-
-// hit returns the part of the animal at (u, v) in the slice at height z.
-func (p *pose) hit(u, v, z float64) part {
-	if v < -widest || v > widest || u < -headReach || u > headReach {
-		return none
-	}
-	body := z - p.lift
-	if body > legHeight-0.12 && body < backHeight {
-		// The trunk is widest half way up and rounded towards back and belly.
-		k := (body - (legHeight+backHeight)/2 + 0.06) / (backHeight - legHeight + 0.12) * 2
-		half2 := bodyWidth * bodyWidth / 4 * (1 - k*k*0.9)
-		hu := u / (bodyLength / 2)
-		if hu *= hu; hu*hu*hu+v*v/half2 < 1 { // flat ends, round sides
-			return trunk
-		}
-	}
-	for i := range p.spheres {
-		o := &p.spheres[i]
-		if du, dv, dz := u-o.u, v-o.v, z-o.z; du*du+dv*dv+dz*dz < o.r2 {
-			if i == len(p.spheres)-1 {
-				return muzzle
-			}
-			return skull
-		}
-	}
-	if p.gait != lying && z < legHeight {
-		for i := range p.feet {
-			o := &p.feet[i]
-			du, dv := u-o.u-o.swing*(1-z/legHeight), v-o.v
-			if du*du+dv*dv < legRadius*legRadius {
-				return leg
-			}
-		}
-	}
-	return none
-}
-
-// colour is the colour of the coat at a place of the surface, lit from above and from the side towards the sun.
-func (p *pose) colour(what part, u, v, z float64) colour {
-	main, patch := coatColours[p.coat][0], coatColours[p.coat][1]
-	c := main
-	n := p.pattern.Fractal(u*1.6+5, v*1.6+z*0.8, 2)
-	switch {
-	case what == muzzle:
-		c = main.mix(colour{0.25, 0.18, 0.16}, 0.6)
-	case p.coat == coatPied || p.coat == coatRedPied:
-		c = main.mix(patch, grain.Ramp(p.spot-0.02, p.spot+0.02, n))
-	default:
-		c = main.mix(patch, n)
-	}
-	top := grain.Clamp((z-p.lift-0.5)/(backHeight-0.5), 0, 1)
-	// v points to the animal's right. A side away from the sun is darker.
-	side := (-p.sin*v*sunX + p.cos*v*sunY) / (bodyWidth / 2)
-	light := 0.55 + 0.5*top - 0.22*grain.Clamp(side, -1, 1)
-	if what == leg {
-		light *= 0.75
-	}
-	return c.scale(light * (0.93 + 0.14*p.pattern.At(u*14, v*14)))
-}
-
-// shade darkens the ground in the shadow of the animal.
-func (p *pose) shade(f *video.Frame, c *camera, rows span) {
-	b := emptyBounds()
-	for _, z := range []float64{0, (backHeight + 0.2) * p.size} {
-		for _, u := range []float64{-headReach, headReach} {
-			for _, v := range []float64{-headReach, headReach} {
-				b.add(c.project(point{p.at.x + u*p.size + sunX*z, p.at.y + v*p.size + sunY*z}, 0))
-			}
-		}
-	}
-	b.each(f, rows, func(x, y int, pix []byte) {
-		g := c.ground(float64(x)+0.5, float64(y)+0.5, 0)
-		const slices = 5
-		for i := range slices {
-			z := 0.15 + float64(i)*(backHeight+p.lift-0.25)/(slices-1)
-			u, v := p.local(point{g.x - sunX*z*p.size, g.y - sunY*z*p.size})
-			if p.hit(u, v, z) != none {
-				darken(pix, 0.52)
-				return
-			}
-		}
-	})
-}
-
-// draw paints the animal with four samples per pixel, which smooths its outline.
-func (p *pose) draw(f *video.Frame, c *camera, b bounds, rows span) {
-	b.grow(2)
-	b.each(f, rows, func(x, y int, pix []byte) {
-		var sum colour
-		seen := 0
-		for s := range 4 {
-			px, py := float64(x)+0.25+0.5*float64(s%2), float64(y)+0.25+0.5*float64(s/2)
-			if col, ok := p.sample(c, px, py); ok {
-				sum = colour{sum.r + col.r, sum.g + col.g, sum.b + col.b}
-				seen++
-			}
-		}
-		if seen > 0 {
-			sum.scale(1/float64(seen)).over(pix, float64(seen)/4)
-		}
-	})
-}
-
-// sample follows one line of sight from above to the ground.
-func (p *pose) sample(c *camera, x, y float64) (colour, bool) {
-	// The line of sight is straight, so the steps in the animal's frame are equal.
-	const top = 1.6
-	u, v := p.local(c.ground(x, y, top*p.size))
-	u1, v1 := p.local(c.ground(x, y, (top-sliceStep)*p.size))
-	du, dv := u1-u, v1-v
-	for z := top; z > 0; z, u, v = z-sliceStep, u+du, v+dv {
-		if what := p.hit(u, v, z); what != none {
-			return p.colour(what, u, v, z), true
-		}
-	}
-	return colour{}, false
-}
-
-// bounds is a box in pixels of the frame. It may reach beyond the frame.
-type bounds struct{ x0, y0, x1, y1 float64 }
-
-func emptyBounds() bounds { return bounds{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)} }
-
-func (b *bounds) add(x, y float64) {
-	b.x0, b.y0, b.x1, b.y1 = min(b.x0, x), min(b.y0, y), max(b.x1, x), max(b.y1, y)
-}
-
-func (b *bounds) grow(by float64) { b.x0, b.y0, b.x1, b.y1 = b.x0-by, b.y0-by, b.x1+by, b.y1+by }
-
-// span is a band of rows of the frame, from inclusive, to exclusive.
-type span struct{ from, to int }
-
-// each visits the pixels of the band inside the bounds.
-func (b bounds) each(f *video.Frame, rows span, visit func(x, y int, pix []byte)) {
-	x0, x1 := max(0, int(math.Floor(b.x0))), min(f.Width, int(math.Ceil(b.x1)))
-	y0, y1 := max(rows.from, int(math.Floor(b.y0))), min(rows.to, int(math.Ceil(b.y1)))
+// draw blends the animal over rows of a frame.
+func (p *pose) draw(f *video.Frame, e *exposure, from, to int) {
+	m := &p.toTexel
+	b := p.box
+	b.grow(3)
+	x0, x1 := max(0, int(b.x0)), min(f.Width, int(math.Ceil(b.x1)))
+	y0, y1 := max(from, int(b.y0)), min(to, int(math.Ceil(b.y1)))
+	w, h := p.win.W, p.win.H
 	for y := y0; y < y1; y++ {
+		py := float64(y) + 0.5
 		for x := x0; x < x1; x++ {
+			px := float64(x) + 0.5
+			u, v := m[0]*px+m[1]*py+m[2]-0.5, m[3]*px+m[4]*py+m[5]-0.5
+			if u < 0 || v < 0 || u >= float64(w-1) || v >= float64(h-1) {
+				continue
+			}
+			iu, iv := int(u), int(v)
+			t := p.texels[iv*w+iu:]
 			o := (y*f.Width + x) * 3
-			visit(x, y, f.Pix[o:o+3:o+3])
+			p.blend(f.Pix[o:o+3:o+3], e, &t[0], &t[1], &t[w], &t[w+1], u-float64(iu), v-float64(iv))
 		}
 	}
 }
 
-// bounds is the projected outline of trunk, head and legs, without the shadow.
-func (p *pose) bounds(c *camera) bounds {
-	b := emptyBounds()
-	add := func(u, v, z float64) {
-		u, v, z = u*p.size, v*p.size, z*p.size
-		b.add(c.project(point{p.at.x + u*p.cos - v*p.sin, p.at.y + u*p.sin + v*p.cos}, z))
+// blend lights the mean of four texels and blends it over a pixel.
+func (p *pose) blend(dst []uint8, e *exposure, a, b, c, d *texel, tu, tv float64) {
+	if a.cover|b.cover|c.cover|d.cover == 0 {
+		return
 	}
-	const corners = 24
-	for i := range corners {
-		s, k := math.Sincos(2 * math.Pi * float64(i) / corners)
-		// The superellipse of hit: |u|^6 + |v|^2 = 1.
-		u := math.Copysign(math.Cbrt(math.Abs(k)), k) * bodyLength / 2
-		add(u, s*bodyWidth/2, (legHeight+backHeight)/2-0.06+p.lift)
-		add(u, s*bodyWidth/4, backHeight-0.08+p.lift)
-		add(grain.Mix(0.6, p.head[0], 1.22)+0.11*k, p.head[1]*1.22+0.11*s, p.head[2])
-		add(p.head[0]+0.17*k, p.head[1]+0.17*s, p.head[2])
+	wd := tu * tv
+	wb, wc := tu-wd, tv-wd
+	wa := 1 - tu - wc
+	mean := func(a, b, c, d uint8) float64 {
+		return (wa*float64(a) + wb*float64(b) + wc*float64(c) + wd*float64(d)) * (1.0 / 255)
 	}
-	if p.gait != lying {
-		for _, u := range []float64{-0.58, 0.58} {
-			for _, v := range []float64{-0.29, 0.29} {
-				add(u, v, 0)
-			}
-		}
+	mix := func(a, b, c, d int8) float64 {
+		return wa*float64(a) + wb*float64(b) + wc*float64(c) + wd*float64(d)
 	}
-	return b
+	cover := mean(a.cover, b.cover, c.cover, d.cover)
+	if cover < 0.004 {
+		return
+	}
+	inv := 1 / cover
+	nu, nv, nz := mix(a.u, b.u, c.u, d.u), mix(a.v, b.v, c.v, d.v), mix(a.z, b.z, c.z, d.z)
+	l := &p.light
+	norm := 1 / math.Sqrt(nu*nu+nv*nv+nz*nz+1e-9)
+	lit := max((nu*l.sunU+nv*l.sunV+nz*l.sunZ)*norm, 0)
+	up := 0.5 + 0.5*nz*norm
+	open := mean(a.open, b.open, c.open, d.open) * inv
+	roots := [3]float64{mean(a.b, b.b, c.b, d.b) * inv, mean(a.g, b.g, c.g, d.g) * inv, mean(a.r, b.r, c.r, d.r) * inv}
+	for i, r := range roots {
+		v := r * r * (l.direct[i]*lit + (l.sky[i]*up+l.floor[i]*(1-up))*open)
+		dst[i] = uint8(float64(dst[i])*(1-cover) + float64(e.level(v))*cover + 0.5)
+	}
 }

@@ -56,8 +56,7 @@ func TestSameSeedSamePixels(t *testing.T) {
 	}
 }
 
-// TestTruthMatchesPixels compares pictures with and without the herd. They differ only at an animal or its shadow,
-// which is to the right and below.
+// TestTruthMatchesPixels compares pictures with and without the herd. They differ only at an animal or its shadow.
 func TestTruthMatchesPixels(t *testing.T) {
 	clip, err := New(Config{Seed: 5, Animals: 15, Width: 640, Height: 480, Tilt: 30})
 	if err != nil {
@@ -69,7 +68,7 @@ func TestTruthMatchesPixels(t *testing.T) {
 	}
 	without.Resize(640, 480)
 	cam := clip.flight.at(0)
-	clip.ground(&without, &cam, span{0, 480})
+	clip.world.floor.inView(&cam, 0).draw(&without, &cam, 0, 480)
 	seen := clip.Truth().PerFrame[0].Animals
 	if len(seen) < 3 {
 		t.Fatalf("only %d animals in view", len(seen))
@@ -141,12 +140,23 @@ func TestAnimalsKeepTheirDistance(t *testing.T) {
 }
 
 func TestCameraInverse(t *testing.T) {
-	f := flight{speed: 5, scale: 20, tilt: 0.6, width: 640, height: 480}
-	cam := f.at(3.3)
-	for _, z := range []float64{0, 1.2} {
-		x, y := cam.project(cam.ground(123, 345, z), z)
-		if math.Abs(x-123) > 1e-6 || math.Abs(y-345) > 1e-6 {
-			t.Errorf("height %v: %v %v", z, x, y)
+	for _, c := range []Config{{Speed: 5, Scale: 20, Tilt: 34, Width: 640, Height: 480, Wind: 1}, {Scale: 80, Opening: 70, Width: 640, Height: 480}} {
+		f := flight{c: c}
+		cam := f.at(3.3)
+		g := cam.ground(123, 345)
+		if x, y := cam.project(g, 0); math.Abs(x-123) > 1e-6 || math.Abs(y-345) > 1e-6 {
+			t.Errorf("%+v: %v %v", c, x, y)
+		}
+		m := cam.toGround()
+		if x, y := m[0]*123+m[1]*345+m[2], m[3]*123+m[4]*345+m[5]; (point{x, y}).dist(g) > 1e-9 {
+			t.Errorf("%+v: the map gives %v %v, want %v", c, x, y, g)
+		}
+		// What is high is farther from the middle in a central projection, and farther up in a tilted one.
+		low, high := cam.depth(g), 0.0
+		_, y0 := cam.project(g, 0)
+		_, y1 := cam.project(g, 1)
+		if high = y1 - y0; c.Tilt > 0 && high >= 0 || c.Tilt == 0 && high*low <= 0 {
+			t.Errorf("%+v: a metre of height moves the point by %v down", c, high)
 		}
 	}
 }
@@ -154,7 +164,7 @@ func TestCameraInverse(t *testing.T) {
 func TestNewRefusesConfigs(t *testing.T) {
 	for name, c := range map[string]Config{
 		"animals": {Animals: 6000}, "herd": {Herd: "flock"}, "replay": {Herd: Replay}, "seconds": {Seconds: -1}, "fps": {FPS: 1000}, "size": {Width: 1}, "scale": {Scale: 1},
-		"tilt": {Tilt: 80}, "nan": {Seconds: math.NaN()}, "ground": {Seconds: 3600, Speed: 30}, "moving": {Moving: 2}, "speed": {Speed: 99},
+		"tilt": {Tilt: 80}, "nan": {Seconds: math.NaN()}, "moving": {Moving: 2}, "speed": {Speed: 99},
 	} {
 		if _, err := New(c); !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: %v", name, err)

@@ -28,10 +28,14 @@ type commands struct {
 	Pictures picturesCommand `cmd:"" help:"Render pictures of cattle from above with labels, a COCO data set."`
 }
 
+func parse(c *commands, args []string, stdout, stderr io.Writer) cli.Parsed {
+	return cli.Parse(c, cli.Program{Name: "herdsim", Description: description, Stdout: stdout, Stderr: stderr}, args, kinds())
+}
+
 // run does one command line and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c commands
-	p := cli.Parse(&c, cli.Program{Name: "herdsim", Description: description, Stdout: stdout, Stderr: stderr}, args)
+	p := parse(&c, args, stdout, stderr)
 	if p.Ended {
 		return p.Code
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
 
 	"cattlecounter/cloud/synthetic"
 	"cattlecounter/cloud/synthetic/clipfile"
@@ -33,6 +36,46 @@ type clipCommand struct {
 	Tilt    float64   `default:"35" help:"Camera angle in degrees; 0 looks straight down."`
 	Speed   float64   `default:"4" help:"Speed of the drone in metres per second."`
 	Moving  float64   `default:"0.25" help:"Share of the animals that walk, 0 to 1."`
+
+	Ground  string  `placeholder:"WORD" default:"grass" help:"${grounds}."`
+	Light   string  `placeholder:"WORD" default:"day" help:"${lights}."`
+	Camera  string  `placeholder:"WORD" default:"pass" help:"Way of the drone: ${cameras}."`
+	Herd    string  `placeholder:"WORD" default:"loose" help:"What the animals do: ${herds}."`
+	Coat    string  `placeholder:"WORD" default:"mixed" help:"${coats}."`
+	Lane    float64 `placeholder:"METRES" help:"Width of a dirt lane with fences along the way; 5 for the herd lane."`
+	Turning float64 `default:"0.2" help:"Share of the animals of the herd lane that turn round."`
+	Turn    float64 `default:"90" help:"Degrees, for the cameras turn and yaw."`
+	Zoom    float64 `default:"1.6" help:"Largest or smallest scale by --scale, for the camera zoom; 0.5 to 2."`
+	Wind    float64 `default:"1" help:"Strength of the drift of the drone, 0 to 4."`
+	Opening float64 `placeholder:"DEGREES" help:"Horizontal field of view of a camera that looks straight down; 0: no perspective."`
+	Young   float64 `default:"0.15" help:"Share of young animals."`
+	Clutter float64 `default:"1" help:"Amount of bushes, rocks, troughs and spots, 0 to 4."`
+	Sun     float64 `placeholder:"DEGREES" help:"Direction of the shadows, clockwise from the right of the picture; 0: by the seed."`
+	Noise   float64 `help:"Noise of the sensor: standard deviation in levels of 255."`
+	Blur    float64 `help:"Blur of the lens: standard deviation in pixels."`
+	Flicker float64 `help:"Slow change of the exposure, share of the light, up to 0.5."`
+	Bright  float64 `name:"exposure" default:"1" help:"Factor of the light: 0.2 is dusk, 4 is overexposed."`
+}
+
+// kinds are the words of the help for the kinds of ground, light and so on.
+func kinds() kong.Vars {
+	return kong.Vars{
+		"grounds": list("Ground", synthetic.Grounds()), "lights": list("Light", synthetic.Lights()),
+		"cameras": list("", synthetic.Cameras()), "herds": list("", synthetic.Herds()), "coats": list("Color", synthetic.Coats()),
+	}
+}
+
+// list is all words of a kind after its name.
+func list[T ~string](name string, all []T) string {
+	var words []string
+	for _, v := range all {
+		words = append(words, string(v))
+	}
+	text := strings.Join(words, ", ")
+	if name != "" {
+		text = name + ": " + text
+	}
+	return text
 }
 
 // config translates the flags. In synthetic.Config 0 stands for the default, so a flag of 0 becomes what stands for
@@ -44,10 +87,13 @@ func (c *clipCommand) config() synthetic.Config {
 		}
 		return v
 	}
-	const straightDown = 1e-9
 	return synthetic.Config{
-		Seed: c.Seed, Animals: c.Animals, Seconds: c.Seconds, FPS: c.FPS, Width: c.Size.Width, Height: c.Size.Height,
-		Scale: c.Scale, Tilt: none(c.Tilt, straightDown), Speed: none(c.Speed, -1), Moving: none(c.Moving, -1),
+		Seed: c.Seed, Animals: int(none(float64(c.Animals), -1)), Seconds: c.Seconds, FPS: c.FPS, Width: c.Size.Width,
+		Height: c.Size.Height, Scale: c.Scale, Tilt: none(c.Tilt, -1), Speed: none(c.Speed, -1), Moving: none(c.Moving, -1),
+		Ground: synthetic.Ground(c.Ground), Light: synthetic.Light(c.Light), Camera: synthetic.Camera(c.Camera),
+		Herd: synthetic.Herd(c.Herd), Coat: synthetic.Coat(c.Coat), Lane: c.Lane, Turning: none(c.Turning, -1),
+		Turn: c.Turn, Zoom: c.Zoom, Wind: none(c.Wind, -1), Opening: c.Opening, Young: none(c.Young, -1),
+		Clutter: none(c.Clutter, -1), Sun: c.Sun, Noise: c.Noise, Blur: c.Blur, Flicker: c.Flicker, Exposure: c.Bright,
 	}
 }
 

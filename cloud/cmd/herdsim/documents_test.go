@@ -7,14 +7,13 @@ import (
 	"testing"
 
 	"cattlecounter/deploy/testkit/documents"
-	"cattlecounter/shared/cli"
 )
 
 // TestDocumentsNameCommands checks that the program accepts every command line of it in the documents.
 func TestDocumentsNameCommands(t *testing.T) {
 	documents.CheckCommands(t, "../../..", "herdsim", 3, func(args []string) error {
 		var stderr strings.Builder
-		p := cli.Parse(new(commands), cli.Program{Name: "herdsim", Description: description, Stdout: io.Discard, Stderr: &stderr}, args)
+		p := parse(new(commands), args, io.Discard, &stderr)
 		if p.Code != 0 {
 			return errors.New(stderr.String())
 		}

@@ -29,7 +29,7 @@ func writeHerds(t *testing.T, names ...string) (folder string, animals []int) {
 	t.Helper()
 	folder = t.TempDir()
 	for i, name := range names {
-		clip, err := synthetic.New(synthetic.Config{Seed: uint64(i + 1), Animals: 12, Width: 640, Height: 480, Speed: -1})
+		clip, err := synthetic.New(synthetic.Config{Seed: uint64(i + 1), Animals: 12, Width: 640, Height: 480, Speed: -1, Clutter: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,6 +42,8 @@ func (c *Camera) Ray(x, y float64) Vec {
 	return c.forward.Scale(c.focal).Add(c.right.Scale(x - c.cx)).Add(c.down.Scale(y - c.cy)).Unit()
 }
 
+func (c *Camera) toEye(p Vec) Vec { return c.pos.Sub(p).Unit() }
+
 // Pos is the place of the camera.
 func (c *Camera) Pos() Vec { return c.pos }
 

@@ -1,8 +1,6 @@
 package solid
 
-import (
-	"math"
-)
+import "math"
 
 // Samples is the number of samples of a pixel in each direction.
 const Samples = 2
@@ -64,9 +62,10 @@ const window = 200 * Samples
 // including hidden ones and those outside of the picture.
 func (c *Canvas) Draw(cam *Camera, m *Mesh, id uint16, shade Shader) int {
 	s := &c.sketch
-	if !s.draw(cam, m, c.Width, c.Height) {
+	if !s.project(cam, Samples, m, c.Width, c.Height) {
 		return 0
 	}
+	s.draw(m)
 	covered := 0
 	for y := range s.h {
 		for x := range s.w {
@@ -94,29 +93,36 @@ func (c *Canvas) Draw(cam *Camera, m *Mesh, id uint16, shade Shader) int {
 	return covered
 }
 
-func (s *sketch) surface(cam *Camera, m *Mesh, i int) *Surface {
+func (s *sketch) surface(v view, m *Mesh, i int) *Surface {
 	f := m.Faces[s.face[i]]
-	v, w, u := &m.Verts[f[0]], &m.Verts[f[1]], &m.Verts[f[2]]
+	p, q, r := &m.Verts[f[0]], &m.Verts[f[1]], &m.Verts[f[2]]
 	b, c := float64(s.b[i]), float64(s.c[i])
 	a := 1 - b - c
 	blend := func(x, y, z Vec) Vec {
 		return Vec{a*x.X + b*y.X + c*z.X, a*x.Y + b*y.Y + c*z.Y, a*x.Z + b*y.Z + c*z.Z}
 	}
-	out := &Surface{P: blend(v.P, w.P, u.P), Tex: blend(v.Tex, w.Tex, u.Tex), N: blend(v.N, w.N, u.N).Unit(), Part: v.Part}
-	out.Facing = out.N.Dot(cam.pos.Sub(out.P).Unit())
+	out := &Surface{P: blend(p.P, q.P, r.P), Tex: blend(p.Tex, q.Tex, r.Tex), N: blend(p.N, q.N, r.N).Unit(), Part: p.Part}
+	out.Facing = out.N.Dot(v.toEye(out.P))
 	if out.Facing < 0 {
 		out.N, out.Facing = out.N.Scale(-1), -out.Facing
 	}
 	return out
 }
 
-// draw fills the window of the mesh. It returns false for a mesh out of view.
-func (s *sketch) draw(cam *Camera, m *Mesh, width, height int) bool {
+// view is a projection: the place of a point in the picture with its depth, and the direction from it to the eye.
+type view interface {
+	Project(p Vec) (x, y, depth float64, ok bool)
+	toEye(p Vec) Vec
+}
+
+// project finds the corners of the mesh, with a number of samples for each pixel, and the window around them. It
+// returns false for a mesh out of view.
+func (s *sketch) project(v view, samples float64, m *Mesh, width, height int) bool {
 	s.pts = s.pts[:0]
 	x0, y0, x1, y1 := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
 	for i := range m.Verts {
-		x, y, z, ok := cam.Project(m.Verts[i].P)
-		x, y = x*Samples, y*Samples
+		x, y, z, ok := v.Project(m.Verts[i].P)
+		x, y = x*samples, y*samples
 		s.pts = append(s.pts, spot{x, y, z, ok})
 		if ok {
 			x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
@@ -126,9 +132,18 @@ func (s *sketch) draw(cam *Camera, m *Mesh, width, height int) bool {
 	if !(x0 < w && y0 < h && x1 > 0 && y1 > 0) {
 		return false
 	}
-	x0, y0, x1, y1 = max(x0, -window), max(y0, -window), min(x1, w+window), min(y1, h+window)
+	s.cover(max(x0, -window), max(y0, -window), min(x1, w+window), min(y1, h+window))
+	return true
+}
+
+// cover sets the window.
+func (s *sketch) cover(x0, y0, x1, y1 float64) {
 	s.x0, s.y0 = int(math.Floor(x0)), int(math.Floor(y0))
 	s.w, s.h = int(math.Ceil(x1))-s.x0+1, int(math.Ceil(y1))-s.y0+1
+}
+
+// draw fills the window.
+func (s *sketch) draw(m *Mesh) {
 	s.clear(s.w * s.h)
 	for i, f := range m.Faces {
 		p, q, r := s.pts[f[0]], s.pts[f[1]], s.pts[f[2]]
@@ -136,7 +151,6 @@ func (s *sketch) draw(cam *Camera, m *Mesh, width, height int) bool {
 			s.fill(int32(i), p, q, r)
 		}
 	}
-	return true
 }
 
 func (s *sketch) clear(n int) {
