@@ -88,18 +88,18 @@ func TestIntervalHoldsTheCount(t *testing.T) {
 }
 
 func TestTheModelWidensByItsWeights(t *testing.T) {
-	m := model{Low: math.Log(0.05), High: math.Log(0.03)}
+	m := Model{Low: math.Log(0.05), High: math.Log(0.03)}
 	m.Weights[0] = 1 // Small
 	f := Features{Animals: 100}
-	if low, high := f.interval(m); low != 95 || high != 103 {
+	if low, high := m.Interval(f); low != 95 || high != 103 {
 		t.Errorf("plain: [%d, %d], want [95, 103]", low, high)
 	}
 	f.Small = math.Log(2)
-	if low, high := f.interval(m); low != 90 || high != 106 {
+	if low, high := m.Interval(f); low != 90 || high != 106 {
 		t.Errorf("small: [%d, %d], want [90, 106]", low, high)
 	}
 	f.Small, f.Doubt = 0, 25
-	if low, high := f.interval(m); low > 90 || high < 110 {
+	if low, high := m.Interval(f); low > 90 || high < 110 {
 		t.Errorf("with doubt: [%d, %d], want at least 90 to 110", low, high)
 	}
 }

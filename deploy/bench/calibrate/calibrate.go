@@ -36,6 +36,8 @@ type Options struct {
 	Parts     int     // 0 for all clips in one run
 	Workers   int     // frames in detection at the same time, 0 for one
 	SampleFPS float64 // frames per second that are looked at
+	Write     bool    // write the fitted constants into the tree
+	Refit     bool    // count nothing, fit to the outcomes of earlier runs
 }
 
 // Outcome is the count of one clip.

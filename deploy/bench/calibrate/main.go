@@ -27,6 +27,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&o.Part, "part", 0, "which of the parts, from 0")
 	flags.IntVar(&o.Workers, "workers", 1, "frames in detection at the same time")
 	flags.Float64Var(&o.SampleFPS, "sample-fps", 3, "frames per second that are looked at")
+	flags.BoolVar(&o.Write, "write", false, "write the fitted constants into the tree (cloud/count/tally/fitted.go)")
+	flags.BoolVar(&o.Refit, "refit", false, "count nothing; fit to the outcomes of earlier runs")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -51,8 +53,10 @@ func calibrate(ctx context.Context, o Options, w io.Writer) error {
 		all = renewed(all, fresh)
 		return writeOutcomes(name, all)
 	}
-	if err := Run(ctx, o, w, keep); err != nil {
-		return err
+	if !o.Refit {
+		if err := Run(ctx, o, w, keep); err != nil {
+			return err
+		}
 	}
 	var fit, check []Outcome
 	for _, c := range all {
@@ -62,12 +66,25 @@ func calibrate(ctx context.Context, o Options, w io.Writer) error {
 			fit = append(fit, c)
 		}
 	}
-	fmt.Fprintln(w, "\nHalf for fitting")
-	WriteTable(w, Rows(fit))
-	fmt.Fprintln(w, "\nHalf for checking")
+	m := Fit(fit)
+	code, err := source(m)
+	if err != nil {
+		return fmt.Errorf("constants of the interval: %w", err)
+	}
+	fmt.Fprintf(w, "\nIntervals of the counts\n")
 	WriteTable(w, Rows(check))
-	fmt.Fprintln(w)
-	WriteFar(w, all, 0.05)
+	fmt.Fprintf(w, "\nHalf for fitting, intervals fitted to it\n")
+	WriteTable(w, Rows(applied(m, fit)))
+	fmt.Fprintf(w, "\nHalf for checking, intervals fitted to the other half\n")
+	WriteTable(w, Rows(applied(m, check)))
+	fmt.Fprintf(w, "\n%s\n", code)
+	WriteFar(w, applied(m, all), 0.05)
+	if !o.Write {
+		return nil
+	}
+	if err := os.WriteFile("cloud/count/tally/fitted.go", code, 0o644); err != nil {
+		return fmt.Errorf("constants of the interval: %w", err)
+	}
 	return nil
 }
 

@@ -39,7 +39,7 @@ func simulations(n int) []Clip {
 	for i := range n {
 		r := random(fmt.Sprint("simulation", i))
 		c := synthetic.Config{
-			Seed: uint64(1000 + i), Seconds: 5, FPS: filmFPS, Width: 1280, Height: 720, Tilt: -1, Speed: 1 + 3*r.Float64(),
+			Seed: uint64(1000 + i), Seconds: 4, FPS: filmFPS, Width: 1280, Height: 720, Tilt: -1, Speed: 1 + 3*r.Float64(),
 			Ground: pick(r, synthetic.Grounds()), Light: pick(r, synthetic.Lights()), Camera: pick(r, synthetic.Cameras()),
 			Coat: pick(r, synthetic.Coats()), Sun: 360 * r.Float64(), Moving: r.Float64(),
 		}
@@ -58,10 +58,10 @@ func simulations(n int) []Clip {
 			kind, c.Scale, c.Herd, c.Tilt = "far", 11+11*r.Float64(), synthetic.Loose, 45*r.Float64()
 			c.Speed *= 2
 		}
-		if c.Scale > 40 && i%2 == 0 {
+		if c.Scale > 40 && i%4 == 0 {
 			c.Width, c.Height = 1920, 1080
 		}
-		if i%30 == 3 {
+		if i%72 == 3 {
 			c.Width, c.Height, c.Scale, c.Seconds = 3840, 2160, 150, 3
 		}
 		c.Animals = animalsFor(r, c)

@@ -134,18 +134,18 @@ func pans(data string) []Clip {
 			ways = 5
 		}
 		for k := range ways {
-			p := pan{still: s, way: (2*n + k*3) % wayKinds, width: 1280, height: 720, seconds: 5, encoded: (n+k)%10 == 9}
+			p := pan{still: s, way: (2*n + k*3) % wayKinds, width: 1280, height: 720, seconds: 4, encoded: (n+k)%10 == 9}
 			if p.way == waySerpentine || p.way == wayThereAndBack {
-				p.seconds = 8
+				p.seconds = 6
 			}
-			if (n+k)%5 == 4 {
+			if (n+k)%8 == 4 {
 				p.width, p.height = 1920, 1080
 			}
 			all = append(all, p.clip())
 		}
 		if n%3 == 0 || ways == 5 {
 			c := 1 + (n/3+len(s.kind))%(conditionKinds-1)
-			p := pan{still: s, way: cmp.Or(n%3, wayDiagonal), width: 1280, height: 720, seconds: 6, condition: c}
+			p := pan{still: s, way: cmp.Or(n%3, wayDiagonal), width: 1280, height: 720, seconds: 5, condition: c}
 			all = append(all, p.clip())
 		}
 	}
