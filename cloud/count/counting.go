@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/video"
@@ -28,6 +29,9 @@ type Source struct {
 	SHA256    footage.Digest
 	Telemetry bool         // the footage has a telemetry sidecar
 	Lines     boundary.Set // lines and zones to judge, valid; may be empty
+	// Evidence says what to make for a person who checks the count. Its Video may be called again when the clip is
+	// counted again.
+	Evidence evidence.Options
 }
 
 // Outcome is the result of counting a clip.
@@ -36,6 +40,8 @@ type Outcome struct {
 	Still  []byte // JPEG with the counted animals marked, nil when no frame shows any
 	// Features are what the interval of the count follows from.
 	Features tally.Features
+	// Evidence is what Source.Evidence asks for.
+	Evidence evidence.Evidence
 }
 
 // Decoder reads the frames of one clip. libav.Decoder implements it.
@@ -96,6 +102,10 @@ func (c *Counter) Count(ctx context.Context, s Source, progress func(job.Progres
 	defer d.Close()
 	r := c.newRun(d, progress)
 	r.judge = newJudge(s.Lines)
+	if s.Evidence.Any() {
+		r.evidence = evidence.New(s.Evidence, r.fps/float64(r.every))
+		defer r.evidence.Discard()
+	}
 	if err := r.steps(ctx, d); err != nil {
 		return Outcome{}, fmt.Errorf("%s: %w", s.Name, err)
 	}

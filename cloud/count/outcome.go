@@ -23,9 +23,10 @@ func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 		Count: report.Count{
 			Unique: counted.Unique, Low: counted.Low, High: counted.High, ByClass: counted.ByClass, Method: report.Method,
 		},
-		Visible:  r.visible,
-		Tracks:   make([]report.Track, 0, len(counted.Counted)),
-		Warnings: r.warnings(s, counted),
+		Visible:    r.visible,
+		Tracks:     make([]report.Track, 0, len(counted.Counted)),
+		NotCounted: notCounted(counted.Uncounted),
+		Warnings:   r.warnings(s, counted),
 		Timings: report.Timings{TotalSeconds: total, FramesPerSec: float64(r.last+1) / total,
 			DetectSeconds: r.detecting.seconds()},
 	}
@@ -37,7 +38,9 @@ func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	return Outcome{Result: res, Still: jpeg, Features: features}, nil
+	out := Outcome{Result: res, Still: jpeg, Features: features}
+	r.finishEvidence(&out, s.Name, counted)
+	return out, nil
 }
 
 // circumstances are what the interval of the count depends on beside the tracks.
@@ -52,13 +55,8 @@ func (r *run) circumstances() tally.Circumstances {
 }
 
 func trackOf(t *track.Track) report.Track {
-	b := t.Best
 	return report.Track{
 		ID: t.ID, Label: t.Label(), FirstFrame: t.First, LastFrame: t.Last, Detections: t.Hits,
-		Confidence: t.Confidence(),
-		Best: report.Best{
-			Frame: t.BestFrame, Score: float64(b.Score),
-			Box: [4]float64{float64(b.X1), float64(b.Y1), float64(b.X2), float64(b.Y2)},
-		},
+		Confidence: t.Confidence(), Best: bestOf(t), Segment: t.Segment, Way: wayOf(t),
 	}
 }

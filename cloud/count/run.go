@@ -11,6 +11,7 @@ import (
 	"cattlecounter/cloud/count/condition"
 	"cattlecounter/cloud/count/crossing"
 	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/look"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
@@ -50,6 +51,10 @@ type run struct {
 	most    int // largest count so far
 	visible []report.Visible
 	best    still
+
+	evidence *evidence.Recorder // nil without evidence
+	counted  int                // animals so far, for the evidence
+	tallied  int                // second of the footage in which counted was found
 
 	conditions condition.Clip
 	judged     float64         // seconds of the last frame that conditions has
@@ -211,6 +216,7 @@ func (r *run) finish(ctx context.Context) error {
 		r.tracker.Follow(s.pose)
 	}
 	r.judgeStep(s.frame, s.seconds, s.pose, s.looked)
+	r.addEvidence(s)
 	r.stepped++
 	r.last = s.frame.Index
 	if s.pose.Inliers == 0 {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/libav"
@@ -22,10 +23,17 @@ import (
 type countCommand struct {
 	Path string `arg:"" placeholder:"FILE|FOLDER" help:"A clip, or a folder with clips in it and its subfolders."`
 	JSON bool   `name:"json" help:"Print the result document alone on standard output; for a folder, a list of them."`
-	Out  string `placeholder:"DIR" type:"path" help:"Also write NAME.json, NAME.csv and NAME.jpg of each clip into this folder, in the same subfolders."`
+	Out  string `placeholder:"DIR" type:"path" help:"Also write NAME.json, NAME.csv, NAME.jpg, NAME.sheet.jpg and NAME.contact-1.jpg of each clip into this folder, in the same subfolders."`
 	All  bool   `help:"Also count low-resolution copies and the further cameras of a flight, which are only listed otherwise."`
 	countFlags
 	lineFlags
+	evidenceFlags
+}
+
+// Validate implements kong's check of a command's options.
+func (c *countCommand) Validate() error {
+	return errors.Join(c.countFlags.Validate(),
+		failWhen(c.Video && c.Out == "", "--video: say with --out where to write the annotated video"))
 }
 
 // errFootage marks clips that could not be counted. The other clips of the folder were counted.
@@ -122,7 +130,12 @@ func (r *countRun) countAll(ctx context.Context) error {
 // countClip counts one clip and writes its results. It fails only when ctx ends.
 func (r *countRun) countClip(ctx context.Context, i int) error {
 	o := &r.outcomes[i]
-	out, err := r.decode(ctx, &r.plan.clips[i])
+	files, part, remove, err := r.evidenceOf()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	out, err := r.decode(ctx, &r.plan.clips[i], files)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -134,9 +147,10 @@ func (r *countRun) countClip(ctx context.Context, i int) error {
 		r.report(err)
 		return nil
 	}
+	engine.MeasureVideo(&out.Result, part)
 	o.result = &out.Result
 	if r.results != nil {
-		note, err := r.results.write(i, out)
+		note, err := r.results.write(i, out, part)
 		if err != nil {
 			o.unsaved = err
 			r.report(err)
@@ -156,7 +170,7 @@ func (r *countRun) report(err error) {
 }
 
 // decode counts one clip. It reads the whole file for its digest unless that is known.
-func (r *countRun) decode(ctx context.Context, c *clip) (count.Outcome, error) {
+func (r *countRun) decode(ctx context.Context, c *clip, files evidence.Options) (count.Outcome, error) {
 	if c.digest.IsZero() {
 		digest, size, err := filesum.Of(ctx, c.path)
 		if err != nil {
@@ -168,6 +182,7 @@ func (r *countRun) decode(ctx context.Context, c *clip) (count.Outcome, error) {
 	defer m.clear()
 	src := count.Source{Path: c.path, Name: c.name(), Size: c.size, SHA256: c.digest}
 	src.Lines = r.lines
+	src.Evidence = files
 	out, err := r.counter.Count(ctx, src, func(p job.Progress) {
 		m.show(float64(p.FramesDone), float64(p.FramesTotal), "frames", fmt.Sprintf("%d animals", p.Count))
 	})

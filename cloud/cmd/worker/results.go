@@ -109,8 +109,9 @@ func (r *resultFolder) base(i, level int) string {
 	return resultName(c.rel) + "." + c.digest.String()[:8]
 }
 
-// write writes the results of a clip. note is for a person when the results have another name than planned.
-func (r *resultFolder) write(i int, out count.Outcome) (note string, err error) {
+// write writes the results of a clip; video is the file of its annotated video, empty for none. note is for a person
+// when the results have another name than planned.
+func (r *resultFolder) write(i int, out count.Outcome, video string) (note string, err error) {
 	digest := r.plan.clips[i].digest
 	name := r.plan.clips[i].name()
 	for level := r.level[i]; level <= nameAndDigest; level++ {
@@ -119,14 +120,15 @@ func (r *resultFolder) write(i int, out count.Outcome) (note string, err error) 
 			continue
 		}
 		at := filepath.Join(r.dir, filepath.FromSlash(base))
-		free, err := mayReplace(at, digest)
+		former, free, err := mayReplace(at, digest)
 		if err != nil {
 			return "", fmt.Errorf("%s: results: %w", name, err)
 		}
 		if !free {
 			continue
 		}
-		if err := writeResults(at, out); err != nil {
+		err = errors.Join(writeResults(at, out), writeEvidence(at, out, former, video))
+		if err != nil {
 			return "", fmt.Errorf("%s: results: %w", name, err)
 		}
 		if level > r.level[i] {
@@ -142,36 +144,47 @@ func (r *resultFolder) write(i int, out count.Outcome) (note string, err error) 
 // endings are the files of one clip. The first one proves whose they are, so it is written first.
 var endings = []string{".json", ".csv", ".jpg", crossingsEnding}
 
-// mayReplace reports whether the files of a base are absent, or are results of the content with this digest.
-func mayReplace(base string, digest footage.Digest) (bool, error) {
-	found := false
-	for _, ending := range endings {
+// mayReplace reports whether the files of a base are absent, or are results of the content with this digest. former is
+// the evidence of those results.
+func mayReplace(base string, digest footage.Digest) (former *report.Evidence, free bool, err error) {
+	var found []string
+	for _, ending := range slices.Concat(endings, evidenceEndings(fullEvidence)) {
 		info, err := os.Lstat(base + ending)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return false, err
+			return nil, false, err
 		case !info.Mode().IsRegular():
-			return false, nil
+			return nil, false, nil
 		}
-		found = true
+		found = append(found, ending)
 	}
-	if !found {
-		return true, nil
+	if len(found) == 0 {
+		return nil, true, nil
 	}
 	b, err := os.ReadFile(base + endings[0])
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // such as a photo beside a clip
+		return nil, false, nil // such as a photo beside a clip
 	}
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
-	var former struct {
-		Schema int           `json:"schema"`
-		Source report.Source `json:"source"`
+	var doc struct {
+		Schema   int              `json:"schema"`
+		Source   report.Source    `json:"source"`
+		Evidence *report.Evidence `json:"evidence"`
 	}
-	return json.Unmarshal(b, &former) == nil && former.Schema > 0 && former.Source.SHA256 == digest, nil
+	if json.Unmarshal(b, &doc) != nil || doc.Schema <= 0 || doc.Source.SHA256 != digest {
+		return nil, false, nil
+	}
+	ours := append(evidenceEndings(doc.Evidence), endings...)
+	for _, ending := range found {
+		if !slices.Contains(ours, ending) {
+			return nil, false, nil // such as a clip of this name
+		}
+	}
+	return doc.Evidence, true, nil
 }
 
 // writeResults writes the files of a base. The still of a former result is removed when this one has none.
@@ -179,11 +192,7 @@ func writeResults(base string, out count.Outcome) error {
 	if err := os.MkdirAll(filepath.Dir(base), 0o755); err != nil {
 		return err
 	}
-	still := func(w io.Writer) error {
-		_, err := w.Write(out.Still)
-		return err
-	}
-	for k, write := range []func(io.Writer) error{out.Result.WriteJSON, out.Result.WriteCSV, still} {
+	for k, write := range []func(io.Writer) error{out.Result.WriteJSON, out.Result.WriteCSV, bytesOf(out.Still)} {
 		file := base + endings[k]
 		if k == 2 && out.Still == nil {
 			if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -196,6 +205,14 @@ func writeResults(base string, out count.Outcome) error {
 		}
 	}
 	return writeCrossings(base, out)
+}
+
+// bytesOf writes b.
+func bytesOf(b []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	}
 }
 
 // writeWhole writes a file that gets its name when it is complete.

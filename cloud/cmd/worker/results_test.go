@@ -32,7 +32,7 @@ func resultsOf(t *testing.T, dir string, p *plan) map[string]string {
 			}
 			before := listFiles(t, dir)
 			res := report.Result{Schema: report.Schema, Source: report.Source{SHA256: c.digest}}
-			if _, err := r.write(i, count.Outcome{Result: res, Still: []byte(c.rel)}); err != nil {
+			if _, err := r.write(i, count.Outcome{Result: res, Still: []byte(c.rel)}, ""); err != nil {
 				t.Fatal(err)
 			}
 			for name, content := range listFiles(t, dir) {
@@ -164,7 +164,7 @@ func TestResultsReplaceNothingElse(t *testing.T) {
 		p.clips[0].digest = footage.Sum([]byte("1"))
 		res := report.Result{Schema: report.Schema, Source: report.Source{SHA256: p.clips[0].digest}}
 		for range 2 { // the second time replaces the first
-			note, err := r.write(0, count.Outcome{Result: res, Still: []byte("s")})
+			note, err := r.write(0, count.Outcome{Result: res, Still: []byte("s")}, "")
 			if err != nil || !strings.Contains(note, "a.mp4: the results are in a.mp4") {
 				t.Errorf("%s: %q %v", name, note, err)
 			}
@@ -191,7 +191,7 @@ func TestResultsWithoutStill(t *testing.T) {
 		t.Fatal(err)
 	}
 	res := report.Result{Schema: report.Schema, Source: report.Source{SHA256: p.clips[0].digest}}
-	if _, err := r.write(0, count.Outcome{Result: res}); err != nil {
+	if _, err := r.write(0, count.Outcome{Result: res}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if files := listFiles(t, dir); len(files) != 2 || files["a.jpg"] != "" {

@@ -19,19 +19,22 @@ const Schema = 1
 // Result is the result document of one piece of footage. Everything but Timings is the same whenever the same footage
 // is counted with the same model and options.
 type Result struct {
-	Schema   int        `json:"schema"`
-	Footage  footage.ID `json:"footage,omitempty"` // empty for a file counted without a server
-	Source   Source     `json:"source"`
-	Model    Model      `json:"model"`
-	Video    Video      `json:"video"`
-	Reading  Reading    `json:"reading"`
-	Count    Count      `json:"count"`
-	Visible  []Visible  `json:"visible"`
-	Tracks   []Track    `json:"tracks"`
-	Lines    []Line     `json:"lines,omitempty"` // in order of their definitions
-	Zones    []Zone     `json:"zones,omitempty"`
-	Warnings []Warning  `json:"warnings"`
-	Timings  Timings    `json:"timings"`
+	Schema  int        `json:"schema"`
+	Footage footage.ID `json:"footage,omitempty"` // empty for a file counted without a server
+	Source  Source     `json:"source"`
+	Model   Model      `json:"model"`
+	Video   Video      `json:"video"`
+	Reading Reading    `json:"reading"`
+	Count   Count      `json:"count"`
+	Visible []Visible  `json:"visible"`
+	Tracks  []Track    `json:"tracks"`
+	// NotCounted are the tracks that were seen and not counted, in order of ID.
+	NotCounted []NotCounted `json:"not_counted"`
+	Evidence   *Evidence    `json:"evidence,omitempty"` // nil when none was asked for
+	Lines      []Line       `json:"lines,omitempty"`    // in order of their definitions
+	Zones      []Zone       `json:"zones,omitempty"`
+	Warnings   []Warning    `json:"warnings"`
+	Timings    Timings      `json:"timings"`
 }
 
 // Source is the file that was counted.
@@ -140,7 +143,68 @@ type Track struct {
 	Detections int     `json:"detections"`
 	Confidence float64 `json:"confidence"` // mean score, 0..1
 	Best       Best    `json:"best"`
+	// Segment is the piece of footage that the ground coordinates of Way belong to. Coordinates of different segments are
+	// unrelated.
+	Segment int        `json:"segment"`
+	Way     []Waypoint `json:"way"` // in order of time, at most WayPoints
 }
+
+// WayPoints bounds the way of one track in the document.
+const WayPoints = 32
+
+// Waypoint is the place of an animal on the ground at one detection.
+type Waypoint struct {
+	Frame   int     `json:"frame"`
+	Seconds float64 `json:"seconds"`
+	X       float64 `json:"x"` // pixels of the first frame of the segment
+	Y       float64 `json:"y"`
+}
+
+// NotCounted is a track that was not counted, and why, so that a reviewer can disagree.
+type NotCounted struct {
+	ID int `json:"id"`
+	// Reason is too-brief (too few looks to tell), weak (low scores, or looks without a detection), part-of (a part of
+	// another animal) or same-as (a further track of another animal).
+	Reason     string  `json:"reason"`
+	Of         int     `json:"of,omitempty"` // the track that stands for the animal, for part-of and same-as
+	FirstFrame int     `json:"first_frame"`
+	LastFrame  int     `json:"last_frame"`
+	Detections int     `json:"detections"`
+	Confidence float64 `json:"confidence"` // mean score, 0..1
+	Best       Best    `json:"best"`
+}
+
+// Evidence lists the files that were made for a person who checks the count. Their names begin like that of this
+// document and end as Ending says.
+type Evidence struct {
+	Video   *EvidenceVideo `json:"video,omitempty"`   // the footage with boxes, IDs and the running count
+	Sheet   *EvidenceFile  `json:"sheet,omitempty"`   // the whole flown ground with every counted animal marked once
+	Contact []EvidenceFile `json:"contact,omitempty"` // one picture of each counted animal, by page
+}
+
+// EvidenceFile is one file.
+type EvidenceFile struct {
+	Ending string `json:"ending"` // such as .sheet.jpg
+	Bytes  int64  `json:"bytes"`
+}
+
+// EvidenceVideo is the annotated video.
+type EvidenceVideo struct {
+	EvidenceFile
+	Width    int     `json:"width"` // pixels
+	Height   int     `json:"height"`
+	Pictures int     `json:"pictures"`
+	Seconds  float64 `json:"duration_seconds"`
+}
+
+// Endings of the files of a result after their common beginning.
+const (
+	VideoEnding = ".annotated.mp4"
+	SheetEnding = ".sheet.jpg"
+)
+
+// ContactEnding is the ending of a page of the contact sheet, from 1.
+func ContactEnding(page int) string { return fmt.Sprintf(".contact-%d.jpg", page) }
 
 // Best is the detection of an animal with the highest score.
 type Best struct {
@@ -166,6 +230,7 @@ const (
 	TimeJump    = "time-jump"   // the time stamps jump
 	SizeChange  = "size-change" // the size of the picture changes
 	LineLost    = "line-lost"   // a line or a zone is not judged for all animals
+	NoEvidence  = "no-evidence" // the annotated video or a sheet cannot be made; the count is not affected
 )
 
 // Timings tells how long the parts of the count took.

@@ -1,6 +1,7 @@
 // Package libav decodes video with FFmpeg's libraries in a child process that has no files, no network and bounded
 // memory: footage comes from outside, and decoders of video have faults. The child is this same program under another
-// name; it turns into the decoder before Go begins (child.c). ADR 23 has the reasons.
+// name; it turns into the decoder before Go begins (child.c). ADR 23 has the reasons. The package also encodes the annotated
+// video, in this process: an Encoder reads only pictures that the program has made.
 package libav
 
 // #cgo CFLAGS: -std=gnu11 -O2 -Wall

@@ -1,0 +1,353 @@
+package evidence
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"math"
+	"slices"
+	"strconv"
+
+	"cattlecounter/cloud/count/tally"
+	"cattlecounter/cloud/count/track"
+	"cattlecounter/cloud/count/track/motion"
+)
+
+const sheetQuality = 85
+
+var paper = color.RGBA{32, 32, 32, 255}
+
+// sheet draws the count sheet, nil without any picture of the ground.
+func (g *ground) sheet(name string, t tally.Result, c *crops) ([]byte, error) {
+	if len(g.keys) == 0 {
+		return nil, nil
+	}
+	segments := g.segments()
+	l := plan(segments)
+	s := sheet{img: image.NewRGBA(image.Rectangle{Max: l.size}), layout: l, crops: c}
+	fill(s.img, s.img.Rect, paper)
+	for i := range l.pieces {
+		if err := s.drawPiece(&l.pieces[i], len(segments)); err != nil {
+			return nil, err
+		}
+	}
+	s.markAll(t)
+	s.drawHead(name, t)
+	return encode(s.img, sheetQuality)
+}
+
+// sheet is a count sheet that is being drawn.
+type sheet struct {
+	img    *image.RGBA
+	layout layout
+	crops  *crops
+	labels []image.Rectangle // of the numbers so far
+	insets int
+	absent int // counted animals without a place on the sheet
+}
+
+// drawPiece stitches the pictures of a piece: each place is shown by the picture whose centre is nearest. There is no
+// blending, which would show animals half, or twice.
+func (s *sheet) drawPiece(p *piece, segments int) error {
+	fill(s.img, p.at, unseen)
+	nearest := make([]uint8, p.at.Dx()*p.at.Dy())
+	for i := range nearest {
+		nearest[i] = math.MaxUint8
+	}
+	for _, k := range p.keys {
+		if err := s.drawKey(p, k, nearest); err != nil {
+			return err
+		}
+	}
+	from, to := p.keys[0].seconds, p.keys[len(p.keys)-1].seconds
+	caption := fmt.Sprintf("%s to %s", clock(from), clock(to))
+	if segments > 1 {
+		caption = fmt.Sprintf("segment %d of %d, %s", p.segment+1, segments, caption)
+	}
+	if p.of > 1 {
+		caption += fmt.Sprintf(", part %d of %d", p.part, p.of)
+	}
+	l := lettering(textSize)
+	l.write(s.img, p.at.Min.X, p.at.Min.Y-7, fit(l, caption, max(p.at.Dx(), 160)), faint)
+	return nil
+}
+
+// drawKey draws one picture where it is the nearest so far. nearest has the distances, by pixel of the piece.
+func (s *sheet) drawKey(p *piece, k *key, nearest []uint8) error {
+	part := bounds(k.toGround.Then(p.toSheet), rect{0, 0, k.width, k.height}).Intersect(p.at)
+	if part.Empty() {
+		return nil
+	}
+	pic, err := decode(k.jpeg)
+	if err != nil {
+		return err
+	}
+	toFrame := p.toSheet.Inverse().Then(k.toFrame)
+	zoom := float64(k.size.X) / k.width
+	for y := part.Min.Y; y < part.Max.Y; y++ {
+		for x := part.Min.X; x < part.Max.X; x++ {
+			f := toFrame.Apply(motion.Point{X: float64(x) + 0.5, Y: float64(y) + 0.5})
+			d := max(math.Abs(2*f.X/k.width-1), math.Abs(2*f.Y/k.height-1))
+			at := (y-p.at.Min.Y)*p.at.Dx() + x - p.at.Min.X
+			if !(d < 1) || uint8(d*254) >= nearest[at] {
+				continue
+			}
+			nearest[at] = uint8(d * 254)
+			sample(s.img.Pix[s.img.PixOffset(x, y):], pic, f.X*zoom, f.Y*zoom)
+		}
+	}
+	return nil
+}
+
+// sample writes the colour of pic at x, y, where the centre of its first pixel is 0.5, into a pixel.
+func sample(out []uint8, pic *image.RGBA, x, y float64) {
+	const one = 1 << 8
+	px := min(max(0, int(x*one)-one/2), (pic.Rect.Dx()-1)*one)
+	py := min(max(0, int(y*one)-one/2), (pic.Rect.Dy()-1)*one)
+	ax, ay := px%one, py%one
+	i := py/one*pic.Stride + px/one*4
+	right, down := 4, pic.Stride
+	if ax == 0 {
+		right = 0
+	}
+	if ay == 0 {
+		down = 0
+	}
+	for c := range 3 {
+		top := int(pic.Pix[i+c])*(one-ax) + int(pic.Pix[i+right+c])*ax
+		bottom := int(pic.Pix[i+down+c])*(one-ax) + int(pic.Pix[i+down+right+c])*ax
+		out[c] = uint8((top*(one-ay) + bottom*ay) / (one * one))
+	}
+	out[3] = 255
+}
+
+// bounds is the smallest rectangle of whole pixels around a mapped one.
+func bounds(t motion.Transform, r rect) image.Rectangle {
+	x1, y1, x2, y2 := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
+	for _, c := range r.corners() {
+		p := t.Apply(c)
+		x1, x2, y1, y2 = min(x1, p.X), max(x2, p.X), min(y1, p.Y), max(y2, p.Y)
+	}
+	const far = 1 << 20
+	if !(x1 > -far && y1 > -far && x2 < far && y2 < far) {
+		return image.Rectangle{}
+	}
+	return image.Rect(int(math.Floor(x1)), int(math.Floor(y1)), int(math.Ceil(x2)), int(math.Ceil(y2)))
+}
+
+// owner is the picture that the sheet shows at a place of the ground, nil for none.
+func owner(keys []*key, g motion.Point) *key {
+	var best *key
+	nearest := uint8(math.MaxUint8)
+	for _, k := range keys {
+		if d := k.offCentre(g); d < 1 && uint8(d*254) < nearest {
+			nearest, best = uint8(d*254), k
+		}
+	}
+	return best
+}
+
+// markAll marks every counted animal once, and the tracks that were not counted below them.
+func (s *sheet) markAll(t tally.Result) {
+	var marks []*mark
+	for _, u := range t.Uncounted {
+		if m := s.locate(u.Track, false); m != nil {
+			m.text, m.colour = letterOf[u.Reason], rejected
+			marks = append(marks, m)
+			m.outline(s.img, 1)
+		}
+	}
+	for _, a := range t.Counted {
+		m := s.locate(a, true)
+		if m == nil {
+			s.absent++
+			continue
+		}
+		m.text, m.colour = strconv.Itoa(a.ID), amber
+		marks = append(marks, m)
+		m.outline(s.img, 2)
+	}
+	for _, m := range slices.Backward(marks) { // the places for the numbers of counted animals come first
+		s.label(m)
+	}
+}
+
+// mark is the place of a track on the sheet.
+type mark struct {
+	piece  *piece
+	quad   [4]motion.Point
+	inset  bool // the animal is shown by a picture of another moment
+	text   string
+	colour color.RGBA
+}
+
+func (m *mark) outline(img *image.RGBA, width int) {
+	outline(img, m.quad, width, m.colour)
+	if m.inset {
+		outline(img, m.quad, 1, white)
+	}
+}
+
+func quad(t motion.Transform, r rect) [4]motion.Point {
+	q := r.corners()
+	for i := range q {
+		q[i] = t.Apply(q[i])
+	}
+	return q
+}
+
+// locate is where a track is marked: on the animal where the sheet shows it, else at the place of its best picture, with
+// that picture when inset is set. It is nil for ground that is not on the sheet.
+func (s *sheet) locate(t *track.Track, inset bool) *mark {
+	var best *mark
+	nearest := math.Inf(1)
+	for i := range s.layout.pieces {
+		p := &s.layout.pieces[i]
+		if p.keys[0].segment != t.Segment {
+			continue
+		}
+		for _, k := range p.keys {
+			at, box, worse, ok := placeIn(t, k)
+			off := k.offCentre(at)
+			if !ok || off >= 1 || off+worse >= nearest || !p.owns(at) || owner(p.keys, at) != k {
+				continue
+			}
+			best, nearest = &mark{piece: p, quad: quad(k.toGround.Then(p.toSheet), box)}, off+worse
+		}
+	}
+	if best != nil {
+		return best
+	}
+	at := motion.Point{X: t.X, Y: t.Y}
+	c := s.crops.of(t)
+	if c != nil {
+		if i := slices.IndexFunc(t.Way, func(f track.Fix) bool { return f.Frame == c.frame }); i >= 0 {
+			at = motion.Point{X: t.Way[i].X, Y: t.Way[i].Y}
+		}
+	}
+	p := s.pieceAt(t.Segment, at)
+	if p == nil {
+		return nil
+	}
+	m := &mark{piece: p, quad: quad(p.toSheet, rect{at.X - t.W/2, at.Y - t.H/2, at.X + t.W/2, at.Y + t.H/2})}
+	if inset && c != nil {
+		s.drawInset(m, t, c)
+	}
+	return m
+}
+
+// placeIn is the place of an animal on the ground when a picture was taken, and its box in the frame: a detection in that
+// frame, or between its detections when it is sure where the animal was. worse is 0 for a detection, else above 0.
+func placeIn(t *track.Track, k *key) (at motion.Point, box rect, worse float64, ok bool) {
+	i, exact := slices.BinarySearchFunc(t.Way, k.frame, func(f track.Fix, frame int) int { return f.Frame - frame })
+	if exact {
+		box = rectOf(t.Way[i].Box)
+		return k.toGround.Apply(box.centre()), box, 0, true
+	}
+	const (
+		held = 1.5 // seconds that an animal is taken to stay where it was seen first or last
+		sure = 1.0 // seconds between two detections
+		near = 0.5 // sizes of the animal between two detections
+	)
+	if len(t.Way) == 0 {
+		return at, box, 0, false
+	}
+	before, after := t.Way[max(i-1, 0)], t.Way[min(i, len(t.Way)-1)]
+	share := 0.0
+	switch moved := math.Hypot(after.X-before.X, after.Y-before.Y); {
+	case i == 0 && after.Seconds-k.seconds > held, i == len(t.Way) && k.seconds-before.Seconds > held:
+		return at, box, 0, false
+	case after.Seconds-before.Seconds > sure && moved > near*t.Size():
+		return at, box, 0, false
+	case after.Seconds > before.Seconds:
+		share = min(max(0, (k.seconds-before.Seconds)/(after.Seconds-before.Seconds)), 1)
+	}
+	at = motion.Point{X: before.X + share*(after.X-before.X), Y: before.Y + share*(after.Y-before.Y)}
+	c := k.toFrame.Apply(at)
+	scale := k.toGround.ScaleAt(c)
+	w, h := t.W/scale/2, t.H/scale/2
+	return at, rect{c.X - w, c.Y - h, c.X + w, c.Y + h}, 0.5, scale > 0
+}
+
+// pieceAt is the piece that a place on the ground belongs to, nil for ground that is not on the sheet.
+func (s *sheet) pieceAt(segment int, at motion.Point) *piece {
+	for i := range s.layout.pieces {
+		if p := &s.layout.pieces[i]; p.keys[0].segment == segment && p.owns(at) {
+			return p
+		}
+	}
+	return nil
+}
+
+// drawInset shows the best picture of an animal at a place where the stitched pictures do not show it.
+func (s *sheet) drawInset(m *mark, t *track.Track, c *crop) {
+	pic, err := decode(c.jpeg)
+	if err != nil {
+		return // the mark alone is still true
+	}
+	scale := m.piece.toSheet.Scale() * math.Sqrt(t.W*t.H/max(1, c.box.width()*c.box.height()))
+	centre := motion.Point{X: (m.quad[0].X + m.quad[2].X) / 2, Y: (m.quad[0].Y + m.quad[2].Y) / 2}
+	w, h := c.box.width()*scale/2, c.box.height()*scale/2
+	r := rect{centre.X - w, centre.Y - h, centre.X + w, centre.Y + h}
+	to := image.Rect(int(r.x1), int(r.y1), int(math.Ceil(r.x2)), int(math.Ceil(r.y2)))
+	if to.Dx() > m.piece.at.Dx() || to.Dy() > m.piece.at.Dy() {
+		return
+	}
+	zoom := float64(c.size.X) / c.area.width() / scale
+	for y := max(to.Min.Y, m.piece.at.Min.Y); y < min(to.Max.Y, m.piece.at.Max.Y); y++ {
+		for x := max(to.Min.X, m.piece.at.Min.X); x < min(to.Max.X, m.piece.at.Max.X); x++ {
+			sample(s.img.Pix[s.img.PixOffset(x, y):], pic,
+				((float64(x)+0.5-r.x1)+(c.box.x1-c.area.x1)*scale)*zoom, ((float64(y)+0.5-r.y1)+(c.box.y1-c.area.y1)*scale)*zoom)
+		}
+	}
+	m.quad, m.inset = r.corners(), true
+	s.insets++
+}
+
+// label writes the text of a mark at the first free place around it.
+func (s *sheet) label(m *mark) {
+	x1, y1, x2, y2 := m.quad[0].X, m.quad[0].Y, m.quad[0].X, m.quad[0].Y
+	for _, q := range m.quad {
+		x1, x2, y1, y2 = min(x1, q.X), max(x2, q.X), min(y1, q.Y), max(y2, q.Y)
+	}
+	size := smallSize
+	if x2-x1 > 40 {
+		size = textSize
+	}
+	l := lettering(size)
+	w, h := float64(l.width(m.text)+2*platePad), float64(l.height)
+	var r image.Rectangle
+	places := [...]motion.Point{
+		{X: x1, Y: y1 - 1}, {X: x2 - w, Y: y1 - 1}, {X: x1, Y: y2 + h + 1}, {X: x2 + 1, Y: y1 + h},
+		{X: x1 - w - 1, Y: y1 + h}, {X: (x1+x2)/2 - w/2, Y: (y1+y2)/2 + h/2},
+	}
+	for i, at := range places {
+		p := plateFor(m.piece.at, l, int(at.X), int(at.Y), m.text)
+		if i == 0 {
+			r = p
+		}
+		if !slices.ContainsFunc(s.labels, p.Overlaps) {
+			r = p
+			break
+		}
+	}
+	s.labels = append(s.labels, r)
+	writePlate(s.img, l, r.Min.X, r.Max.Y, m.text, m.colour)
+}
+
+// drawHead writes the title and the legend.
+func (s *sheet) drawHead(name string, t tally.Result) {
+	title := fmt.Sprintf("%s   %d animals (%d to %d)", name, t.Unique, t.Low, t.High)
+	l := lettering(titleSize)
+	l.write(s.img, sheetGap, 27, fit(l, title, s.img.Rect.Dx()-2*sheetGap), white)
+	legend := "Numbered: counted.  Red: not counted (b too brief, w weak, p part of another, s same as another).  " +
+		"Gray: not seen."
+	if s.insets > 0 {
+		legend += fmt.Sprintf("  White frame: %d shown by a picture of another moment.", s.insets)
+	}
+	if s.absent > 0 {
+		legend += fmt.Sprintf("  Not on the sheet: %d.", s.absent)
+	}
+	small := lettering(smallSize + 1)
+	small.write(s.img, sheetGap, 50, fit(small, legend, s.img.Rect.Dx()-2*sheetGap), faint)
+}
