@@ -6,45 +6,57 @@ const (
 	patchHalf  = 6 // window of 13 x 13 pixels on every level
 	patchSide  = 2*patchHalf + 1
 	patchLen   = patchSide * patchSide
-	maxSteps   = 12
-	stepEnough = 0.02 // pixels
-	// worstResidual is the largest mean absolute difference of gray values in a match, without the difference of the
-	// means.
-	worstResidual = 14.0
+	maxSteps   = 10
+	stepEnough = 0.03 // pixels
+	// leastMatch is the least normalised correlation of a patch with its match.
+	leastMatch = 0.6
+	// mostRefined is how far, in pixels of level 0, a finer level may move what the next coarser level found.
+	mostRefined = 5.0
 )
 
-// follow finds the place in b of the patch around p in a, starting at guess. All places are in pixels of level 0.
-func follow(a, b pyramid, p, guess Point) (Point, bool) {
+// match is the place of a patch in another picture.
+type match struct {
+	at    Point
+	level int // the finest level on which the patch was found; finer texture is noise there
+}
+
+// follow finds the place in b of the patch around p in a, starting at guess on level from. All places are in pixels of
+// level 0. The finest level with a good match counts: codecs blur smooth ground, and only coarse texture stays.
+func follow(a, b pyramid, p, guess Point, from int) (match, bool) {
 	var k patch
 	at := guess
-	for level := min(len(a), len(b)) - 1; level >= 0; level-- {
-		f := 1 / float64(int(1)<<level)
-		// Pixel centres: level coordinate = (x + 0.5) * f - 0.5.
-		src := Point{(p.X+0.5)*f - 0.5, (p.Y+0.5)*f - 0.5}
-		dst := Point{(at.X+0.5)*f - 0.5, (at.Y+0.5)*f - 0.5}
-		if !k.sample(a[level], src) {
-			if level == 0 {
-				return Point{}, false
+	found, ok := match{}, false
+	for level := min(from, len(a)-1, len(b)-1); level >= 0 && a[level] != nil && b[level] != nil; level-- {
+		if !k.sample(a[level], toLevel(p, level)) {
+			continue
+		}
+		got, fits := k.search(b[level], toLevel(at, level))
+		if !fits {
+			if ok && level < found.level {
+				break
 			}
 			continue
 		}
-		got, ok := k.search(b[level], dst)
-		if !ok {
-			if level == 0 {
-				return Point{}, false
-			}
-			continue
+		q := fromLevel(got, level)
+		if ok && math.Hypot(q.X-at.X, q.Y-at.Y) > mostRefined {
+			break
 		}
-		at = Point{(got.X+0.5)/f - 0.5, (got.Y+0.5)/f - 0.5}
+		at = q
+		if k.correlation >= leastMatch {
+			found, ok = match{q, level}, true
+		} else if ok {
+			break // finer levels are noise
+		}
 	}
-	return at, k.residual <= worstResidual
+	return found, ok
 }
 
 // patch is a window of a picture without its mean, with its gradients.
 type patch struct {
 	value, dx, dy [patchLen]float64
 	hxx, hxy, hyy float64
-	residual      float64
+	energy        float64 // sum of the squares of value
+	correlation   float64 // with the window that search found
 }
 
 // sample reads the window around at. It returns false outside of the picture and for a window without texture.
@@ -70,8 +82,10 @@ func (k *patch) sample(g *gray, at Point) bool {
 		}
 	}
 	mean /= patchLen
+	k.energy = 0
 	for i := range k.value {
 		k.value[i] -= mean
+		k.energy += k.value[i] * k.value[i]
 	}
 	return k.hxx*k.hyy-k.hxy*k.hxy > 1
 }
@@ -90,13 +104,14 @@ func (k *patch) search(g *gray, at Point) (Point, bool) {
 			mean += v
 		}
 		mean /= patchLen
-		var bx, by, sum float64
+		var bx, by, both, energy float64
 		for i, v := range window {
-			e := v - mean - k.value[i]
+			v -= mean
+			e := v - k.value[i]
 			bx, by = bx+e*k.dx[i], by+e*k.dy[i]
-			sum += math.Abs(e)
+			both, energy = both+v*k.value[i], energy+v*v
 		}
-		k.residual = sum / patchLen
+		k.correlation = both / math.Sqrt(max(1, k.energy*energy))
 		sx := (k.hyy*bx - k.hxy*by) / det
 		sy := (k.hxx*by - k.hxy*bx) / det
 		at.X, at.Y = at.X-sx, at.Y-sy
@@ -104,53 +119,5 @@ func (k *patch) search(g *gray, at Point) (Point, bool) {
 			break
 		}
 	}
-	return at, true
-}
-
-// coarseShift finds the shift of b against a without a good guess. It compares the smallest levels at every shift of up
-// to 60 % of the picture. The shift is in pixels of level 0.
-func coarseShift(a, b pyramid) (Point, bool) {
-	level := min(len(a), len(b)) - 1
-	for level > 0 && a[level].w < 2*minLevelSide {
-		level--
-	}
-	g, h := a[level], b[level]
-	const reach = 0.6
-	rx, ry := int(reach*float64(g.w)), int(reach*float64(g.h))
-	best, at := 0.0, Point{}
-	for dy := -ry; dy <= ry; dy++ {
-		for dx := -rx; dx <= rx; dx++ {
-			if c := correlation(g, h, dx, dy); c > best {
-				best, at = c, Point{float64(dx), float64(dy)}
-			}
-		}
-	}
-	f := float64(int(1) << level)
-	const enough = 0.3
-	return Point{at.X * f, at.Y * f}, best > enough
-}
-
-// correlation is the normalised correlation of a(x, y) with b(x+dx, y+dy) in their overlap. A large overlap gives a
-// slightly higher value.
-func correlation(a, b *gray, dx, dy int) float64 {
-	x0, x1 := max(0, -dx), min(a.w, b.w-dx)
-	y0, y1 := max(0, -dy), min(a.h, b.h-dy)
-	var n, sa, sb, saa, sbb, sab float64
-	for y := y0; y < y1; y++ {
-		ra := a.pix[y*a.w+x0 : y*a.w+x1]
-		rb := b.pix[(y+dy)*b.w+x0+dx : (y+dy)*b.w+x1+dx]
-		var ia, ib, iaa, ibb, iab int
-		for i, va := range ra {
-			p, q := int(va), int(rb[i])
-			ia, ib, iaa, ibb, iab = ia+p, ib+q, iaa+p*p, ibb+q*q, iab+p*q
-		}
-		n += float64(len(ra))
-		sa, sb, saa, sbb, sab = sa+float64(ia), sb+float64(ib), saa+float64(iaa), sbb+float64(ibb), sab+float64(iab)
-	}
-	va, vb := n*saa-sa*sa, n*sbb-sb*sb
-	if va <= 0 || vb <= 0 {
-		return 0
-	}
-	share := n / float64(a.w*a.h)
-	return (n*sab - sa*sb) / math.Sqrt(va*vb) * math.Pow(share, 0.1)
+	return at, g.inside(at.X, at.Y, 1)
 }

@@ -1,6 +1,9 @@
 package motion
 
 import (
+	"bytes"
+	"math"
+
 	"cattlecounter/cloud/count/video"
 )
 
@@ -21,7 +24,9 @@ type Pose struct {
 // Join says that the ground of one segment is a part of the ground of another.
 type Join struct {
 	// From is the segment that ends with the join, To the segment that it is a part of. In a Pose, From was the current
-	// segment, and from this frame on the current segment is To: Pose.Segment is To, and Pose.ToGround maps to its ground.
+	// segment, and from this frame on the current segment is To: Pose.Segment is To, and Pose.ToGround maps to its
+	// ground. From may be a segment that no earlier frame had: a camera that is back on ground of an earlier segment at
+	// once after a cut.
 	From, To int
 	// Map takes ground coordinates of From into those of To.
 	Map Transform
@@ -31,155 +36,223 @@ type Join struct {
 type Rect struct{ X1, Y1, X2, Y2 float64 }
 
 const (
-	workSide     = 640 // pixels of the longer side during registration
-	levels       = 5
-	cornerCell   = 32 // pixels
-	minInliers   = 12
-	minShare     = 0.25
-	goodShare    = 0.5
-	keepOverlap  = 0.45 // the least overlap of a frame with its keyframe
-	newOverlap   = 0.65 // with less overlap with every keyframe the frame becomes one
-	maxKeyframes = 128  // about 35 MB; then the second oldest is dropped
-	maxGuessed   = 6    // consecutive frames with a guessed motion
+	workSide   = 640 // pixels of the longer side during registration
+	levels     = 5
+	minInliers = 12
+	minShare   = 0.25
+	goodShare  = 0.5
+	minSpread  = 0.3
+	goodSpread = 0.5
+	maxGuessed = 8  // consecutive frames with texture that cannot be placed
+	maxBlind   = 36 // consecutive frames without texture: about 6 seconds
 )
 
-type keyframe struct {
-	pyr     pyramid
-	corners []Point
-	pose    Transform // work pixels -> ground, in work pixels
-}
-
 // Registrar follows the camera through the frames of one clip, in order. The zero value is ready to use. It is not safe
-// for concurrent use.
+// for concurrent use. It uses at most about 60 MB, however long the clip is.
 type Registrar struct {
-	factor  int
-	keys    []*keyframe
-	last    *keyframe // the previous frame
-	step    Transform // motion between the previous two frames, the guess for the next
-	segment int
-	guessed int
+	factor        float64 // frame pixels per work pixel of the first frame
+	width, height int     // of the first frame
+	ground        atlas
+	last          *keyframe // the newest frame with a sure pose; nil while nothing of the segment is known
+	since         int       // steps since last
+	stray         *keyframe // the previous frame, when it could not be placed
+	speed         Transform // motion of the camera in one step: pixels of a frame -> pixels of the frame before
+	segment       int
+	segments      int // numbers given so far
+	step          int // number of the frame
+	age           int // steps since the segment began
+	unplaced      int // consecutive frames with texture that could not be placed
+	easing        easing
+	pending       *Join // a join that another frame must confirm, in work pixels
 }
 
 // Register returns the pose of the next frame. animals are the places in f where animals are expected, in pixels of f;
 // the motion of the camera is not read from there. It retains neither f nor animals.
 func (r *Registrar) Register(f *video.Frame, animals []Rect) Pose {
-	if r.factor == 0 {
-		r.factor = max(1, (max(f.Width, f.Height)+workSide-1)/workSide)
-		r.step = Identity
-	}
-	now := &keyframe{pyr: newPyramid(shrink(f, r.factor), levels)}
-	if r.last == nil {
-		return r.startSegment(now)
-	}
-	guess := r.step.Then(r.last.pose)
-	pose, share, ok := r.registerAgainst(r.candidates(now, guess), now, guess)
-	if !ok {
-		if shift, found := coarseShift(r.last.pyr, now.pyr); found {
-			guess = Transform{A: 1, TX: -shift.X, TY: -shift.Y}.Then(r.last.pose)
-			pose, share, ok = r.registerAgainst([]*keyframe{r.last}, now, guess)
-		}
-	}
-	switch {
-	case ok:
-		r.guessed = 0
-		r.step = pose.Then(r.last.pose.Inverse())
-	case r.guessed < maxGuessed:
-		r.guessed++
-		pose, share = guess, 0
-	default:
-		r.segment++
-		r.keys, r.guessed, r.step = nil, 0, Identity
-		return r.startSegment(now)
-	}
-	r.add(now, pose, ok)
-	return Pose{ToGround: pose.scaled(float64(r.factor)), Segment: r.segment, Inliers: share}
+	r.step++
+	now, factor := r.see(f, animals)
+	p := r.place(now)
+	p.ToGround = Transform{A: 1 / factor}.Then(p.ToGround).Then(Transform{A: r.factor})
+	return p
 }
 
-func (r *Registrar) startSegment(now *keyframe) Pose {
-	r.add(now, Identity, true)
+// see prepares a frame for registration. factor is the number of its pixels per work pixel.
+func (r *Registrar) see(f *video.Frame, animals []Rect) (now *keyframe, factor float64) {
+	n := max(1, (max(f.Width, f.Height)+workSide-1)/workSide)
+	factor = float64(n)
+	if r.factor == 0 {
+		r.factor, r.width, r.height = factor, f.Width, f.Height
+		r.speed, r.easing = Identity, easing{}
+		r.segments = 1
+	}
+	g := shrink(f, n)
+	now = &keyframe{hidden: newMask(g.w, g.h)}
+	now.hidden.hide(animals, factor)
+	now.pyr, now.contrast = newPyramid(g)
+	now.corners = corners(now.pyr, now.hidden)
+	return now, factor
+}
+
+// place returns the pose of a frame in work pixels.
+func (r *Registrar) place(now *keyframe) Pose {
+	r.age++
+	if r.last == nil {
+		return r.placeFirst(now)
+	}
+	r.since++
+	if r.last.shows(now) {
+		r.since--
+		return r.pose(r.last.pose, 1)
+	}
+	guess := r.predicted()
+	if l, ok := r.locate(now, guess); ok {
+		return r.accept(now, l)
+	}
+	return r.placeUnsure(now, guess)
+}
+
+// shows reports whether two frames are the same picture: a camera or a file that repeats a frame.
+func (k *keyframe) shows(now *keyframe) bool {
+	a, b := k.pyr[1:], now.pyr[1:]
+	return len(a) > 0 && len(a) == len(b) && bytes.Equal(a[0].pix, b[0].pix)
+}
+
+// placeFirst places a frame of a segment of which nothing is known yet.
+func (r *Registrar) placeFirst(now *keyframe) Pose {
+	if !now.textured() {
+		return Pose{ToGround: Identity, Segment: r.segment}
+	}
+	if l, ok := r.recognise(now, func(k *keyframe) bool { return true }); ok {
+		return r.join(now, Identity, l)
+	}
+	r.startAt(now)
 	return Pose{ToGround: Identity, Segment: r.segment, Inliers: 1}
 }
 
-// add makes the frame the previous one, and a keyframe when no keyframe overlaps enough.
-func (r *Registrar) add(now *keyframe, pose Transform, sure bool) {
-	now.pose = pose
-	now.corners = corners(now.pyr, cornerCell)
-	r.last = now
-	if !sure || r.largestOverlap(now, pose) >= newOverlap {
-		return
-	}
-	if len(r.keys) >= maxKeyframes {
-		r.keys = append(r.keys[:1], r.keys[2:]...)
-	}
-	r.keys = append(r.keys, now)
+// startAt makes the frame the first of the current segment.
+func (r *Registrar) startAt(now *keyframe) {
+	now.pose, now.segment, now.drift = Identity, r.segment, 0
+	r.last, r.since, r.unplaced, r.stray, r.speed, r.age = now, 0, 0, nil, Identity, 0
+	r.easing, r.pending = easing{}, nil
+	r.ground.add(now)
 }
 
-func (r *Registrar) largestOverlap(now *keyframe, pose Transform) float64 {
-	best := 0.0
-	for _, k := range r.keys {
-		best = max(best, overlapOf(k, now, pose))
+// predicted is the pose of the next frame by the speed of the camera.
+func (r *Registrar) predicted() Transform {
+	pose := r.last.pose
+	for range min(r.since, maxBlind) {
+		pose = r.speed.Then(pose)
 	}
-	return best
+	return pose
 }
 
-func overlapOf(k, now *keyframe, pose Transform) float64 {
-	g := now.pyr[0]
-	return pose.Then(k.pose.Inverse()).overlap(float64(g.w), float64(g.h))
+func (r *Registrar) pose(t Transform, inliers float64) Pose {
+	return Pose{ToGround: r.easing.apply(t), Segment: r.segment, Inliers: inliers}
 }
 
-// candidates returns the references to try, in order: the earliest keyframe that overlaps enough, the latest keyframe,
-// the previous frame.
-func (r *Registrar) candidates(now *keyframe, guess Transform) []*keyframe {
-	var list []*keyframe
-	for _, k := range r.keys {
-		if overlapOf(k, now, guess) >= keepOverlap {
-			list = append(list, k)
-			break
+// accept makes a frame with a sure pose the newest one.
+func (r *Registrar) accept(now *keyframe, l location) Pose {
+	now.pose, now.segment, now.drift = l.pose, r.segment, l.drift
+	r.easing.next()
+	if l.ref.drift+returned < r.last.drift && l.drift < r.last.drift {
+		r.ease(now)
+	}
+	r.setSpeed(now)
+	r.last, r.since, r.unplaced, r.stray = now, 0, 0, nil
+	added := r.ground.offer(now, l.share)
+	const young, often = 15, 4
+	if r.ground.others(r.segment) && (added || r.age < young || r.age%often == 0) {
+		if p, ok := r.rejoin(now); ok {
+			return p
 		}
 	}
-	if n := len(r.keys); n > 0 && (len(list) == 0 || list[0] != r.keys[n-1]) && overlapOf(r.keys[n-1], now,
-		guess) >= keepOverlap {
-		list = append(list, r.keys[n-1])
-	}
-	return append(list, r.last)
+	return r.pose(now.pose, l.share)
 }
 
-// registerAgainst registers now with the first reference that fits well, else with the best one that fits at all.
-func (r *Registrar) registerAgainst(refs []*keyframe, now *keyframe, guess Transform) (Transform, float64, bool) {
-	var best Transform
-	share := 0.0
-	for _, k := range refs {
-		t, s := register(k, now, guess.Then(k.pose.Inverse()).Inverse())
-		if s > share {
-			best, share = t.Inverse().Then(k.pose), s
-		}
-		if share >= goodShare {
-			break
-		}
-	}
-	return best, share, share >= minShare
+// setSpeed updates the smoothed speed of the camera with the way from the last frame.
+func (r *Registrar) setSpeed(now *keyframe) {
+	moved := now.pose.Then(r.last.pose.Inverse()).part(1 / float64(r.since))
+	const newest = 0.6
+	r.speed = r.speed.mixed(moved, newest)
 }
 
-// register follows the corners of k into now; guess and result map k to now.
-func register(k, now *keyframe, guess Transform) (Transform, float64) {
-	pairs := make([]pair, 0, len(k.corners))
-	tried := 0
-	for _, c := range k.corners {
-		g := guess.Apply(c)
-		if !now.pyr[0].inside(g.X, g.Y, 1) {
-			continue
+// placeUnsure places a frame that fits no reference.
+func (r *Registrar) placeUnsure(now *keyframe, guess Transform) Pose {
+	if !now.textured() {
+		if r.stray = nil; r.since > maxBlind {
+			return r.lose()
 		}
-		tried++
-		if p, ok := follow(k.pyr, now.pyr, c, g); ok {
-			pairs = append(pairs, pair{c, p})
+		return r.pose(guess, 0)
+	}
+	if l, ok := r.recognise(now, func(k *keyframe) bool { return true }); ok {
+		if l.ref.segment == r.segment {
+			r.easing = easing{}
+			return r.accept(now, l)
 		}
+		r.lose()
+		return r.join(now, Identity, l)
 	}
-	t, n := fit(pairs)
-	if n < minInliers || tried == 0 {
-		return Identity, 0
+	cut := r.stray != nil && register(r.stray, now, Identity, farLevel).good()
+	if r.unplaced++; cut || r.unplaced > maxGuessed {
+		r.lose()
+		r.startAt(now)
+		return Pose{ToGround: Identity, Segment: r.segment, Inliers: 1}
 	}
-	return t, float64(n) / float64(tried)
+	r.stray = now
+	return r.pose(guess, 0)
 }
 
-// Map returns the known ground of the clip so far. It shares no memory with the Registrar.
-func (r *Registrar) Map() Map { return Map{} }
+// lose begins a segment of which nothing is known.
+func (r *Registrar) lose() Pose {
+	r.segment = r.segments
+	r.segments++
+	r.last, r.stray, r.unplaced, r.since, r.age, r.pending = nil, nil, 0, 0, 0, nil
+	r.speed, r.easing = Identity, easing{}
+	return Pose{ToGround: Identity, Segment: r.segment}
+}
+
+// rejoin looks for ground of other segments in a frame of the current one.
+func (r *Registrar) rejoin(now *keyframe) (Pose, bool) {
+	l, ok := r.recognise(now, func(k *keyframe) bool { return k.segment != r.segment })
+	if !ok {
+		return Pose{}, false
+	}
+	found := &Join{From: r.segment, To: l.ref.segment, Map: now.pose.Inverse().Then(l.pose)}
+	if !l.certain() && !r.confirms(found, now) {
+		r.pending = found
+		return Pose{}, false
+	}
+	return r.join(now, now.pose, l), true
+}
+
+// confirms reports whether a join agrees with the one that waits for it.
+func (r *Registrar) confirms(j *Join, now *keyframe) bool {
+	if r.pending == nil || r.pending.To != j.To {
+		return false
+	}
+	w, h := now.size()
+	const same = 10.0 // work pixels
+	for _, p := range [...]Point{{}, {w, 0}, {0, h}, {w, h}} {
+		p = now.pose.Apply(p)
+		a, b := j.Map.Apply(p), r.pending.Map.Apply(p)
+		if math.Hypot(a.X-b.X, a.Y-b.Y) > same {
+			return false
+		}
+	}
+	return true
+}
+
+// join ends the current segment, in which the frame has the pose was, and continues the one of l.
+func (r *Registrar) join(now *keyframe, was Transform, l location) Pose {
+	from, m := r.segment, was.Inverse().Then(l.pose)
+	to := l.ref.segment
+	r.ground.join(from, to, m, l.drift)
+	now.pose, now.segment, now.drift = l.pose, to, l.drift
+	r.segment, r.last, r.since, r.unplaced, r.stray, r.pending = to, now, 0, 0, nil, nil
+	r.easing, r.age = easing{}, 0
+	r.ground.offer(now, l.share)
+	work := Transform{A: 1 / r.factor}
+	p := r.pose(now.pose, l.share)
+	p.Joined = &Join{From: from, To: to, Map: work.Then(m).Then(work.Inverse())}
+	return p
+}

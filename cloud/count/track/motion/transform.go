@@ -1,10 +1,15 @@
 // Package motion finds the motion of the camera over the ground.
 //
 // It follows corners of the background from a keyframe into the new frame by the pyramidal Lucas-Kanade method
-// (Bouguet, "Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000). RANSAC fits a similarity (shift,
-// rotation, zoom), so walking animals are outliers. A frame is registered against the earliest keyframe that overlaps
-// enough, not only against the previous frame. So errors do not add up frame by frame, and a camera that returns to
-// known ground finds the old coordinates.
+// (Bouguet, "Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000). The pictures are normalised to the
+// same local contrast first, so faint grain of smooth ground counts and a change of light does not. The places of known
+// animals are left out. RANSAC fits a similarity (shift, rotation, zoom), so other animals that walk are outliers. A
+// frame is registered against the earliest keyframe that overlaps enough, not only against the previous frame. So errors
+// do not add up frame by frame, and a camera that returns to known ground finds the old coordinates.
+//
+// Lost ground is found again by features that do not depend on the heading (binary codes like those of Rublee et al.,
+// "ORB: an efficient alternative to SIFT or SURF", 2011). A place counts as found only when the pictures themselves
+// agree there, over most of their common part, and nowhere else.
 //
 // It is pure Go, does no I/O and is deterministic.
 package motion
@@ -74,11 +79,17 @@ func (t Transform) ScaleAt(p Point) float64 {
 	return math.Sqrt(math.Abs(t.matrix().det()) / (w * w * w))
 }
 
-// scaled is t for coordinates that are f times as large.
-func (t Transform) scaled(f float64) Transform {
-	t.TX, t.TY, t.PX, t.PY = t.TX*f, t.TY*f, t.PX/f, t.PY/f
-	return t
+// mixed is a part f of the way from t to u.
+func (t Transform) mixed(u Transform, f float64) Transform {
+	g := 1 - f
+	return Transform{
+		A: g*t.A + f*u.A, B: g*t.B + f*u.B, TX: g*t.TX + f*u.TX, TY: g*t.TY + f*u.TY,
+		C: g*t.C + f*u.C, D: g*t.D + f*u.D, PX: g*t.PX + f*u.PX, PY: g*t.PY + f*u.PY,
+	}
 }
+
+// part is about the f-th part of the motion t.
+func (t Transform) part(f float64) Transform { return Identity.mixed(t, f) }
 
 // overlap is the share of a w x h frame that t keeps inside a w x h frame.
 func (t Transform) overlap(w, h float64) float64 {
