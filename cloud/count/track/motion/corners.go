@@ -13,14 +13,21 @@ const (
 	tensorSamples = (2*tensorHalf + 1) * (2*tensorHalf + 1)
 )
 
-func newTensor(g *gray) *tensor {
+// newTensor leaves out what is hidden, so that the edges of animals are no texture; a pixel of g is size pixels of level
+// 0.
+func newTensor(g *gray, size float64, m *mask) *tensor {
+	columns := make([]int, g.w)
+	for x := range columns {
+		columns[x] = min(m.w-1, int((float64(x)+0.5)*size/maskCell))
+	}
 	w := g.w + 1
 	n := w * (g.h + 1)
 	t := &tensor{w: w, ixx: make([]int32, n), ixy: make([]int32, n), iyy: make([]int32, n)}
 	for y := range g.h {
 		var sxx, sxy, syy int32
+		hidden := m.hidden[min(m.h-1, int((float64(y)+0.5)*size/maskCell))*m.w:][:m.w]
 		for x := range g.w {
-			if x > 0 && y > 0 && x < g.w-1 && y < g.h-1 {
+			if x > 0 && y > 0 && x < g.w-1 && y < g.h-1 && !hidden[columns[x]] {
 				i := y*g.w + x
 				dx := int32(g.pix[i+1]) - int32(g.pix[i-1])
 				dy := int32(g.pix[i+g.w]) - int32(g.pix[i-g.w])
@@ -55,7 +62,7 @@ const (
 func corners(p pyramid, hidden *mask) []Point {
 	level := max(min(cornerLevel, len(p)-1), p.finest())
 	g := p[level]
-	t := newTensor(g)
+	t := newTensor(g, float64(int(1)<<level), hidden)
 	const border = tensorHalf + 2
 	cell := cornerCell >> level
 	var list []Point

@@ -108,7 +108,7 @@ func scaleFeatures(g *gray, size float64, n int, hidden *mask) []feature {
 
 // strongest returns the strongest local peaks of texture, in pixels of g, spread over the picture.
 func strongest(g *gray, size float64, n int, hidden *mask) []feature {
-	t := newTensor(g)
+	t := newTensor(g, size, hidden)
 	strength := make([]float32, g.w*g.h)
 	for y := featureEdge - 1; y <= g.h-featureEdge; y++ {
 		for x := featureEdge - 1; x <= g.w-featureEdge; x++ {

@@ -84,6 +84,15 @@ func (r *Registrar) locate(now *keyframe, guess Transform) (location, bool) {
 	return location{}, false
 }
 
+// follows reports whether a frame continues the way of the frame before it, wherever that was.
+func follows(k, now *keyframe) bool {
+	if register(k, now, Identity, farLevel).good() {
+		return true
+	}
+	shift, ok := coarseShift(k, now)
+	return ok && register(k, now, Transform{A: 1, TX: shift.X, TY: shift.Y}, farLevel).good()
+}
+
 // firstGood is the first good place by one of the references, else the best fair one.
 func firstGood(refs []*keyframe, now *keyframe, guess Transform, from int) (best location, ok bool) {
 	for _, k := range refs {

@@ -22,12 +22,14 @@ type match struct {
 
 // follow finds the place in b of the patch around p in a, starting at guess on level from. All places are in pixels of
 // level 0. The finest level with a good match counts: codecs blur smooth ground, and only coarse texture stays.
-func follow(a, b pyramid, p, guess Point, from int) (match, bool) {
+// Pixels that either mask hides do not count.
+func follow(from, to *keyframe, p, guess Point, coarsest int) (match, bool) {
 	var k patch
+	a, b := from.pyr, to.pyr
 	at := guess
 	found, ok := match{}, false
-	for level := min(from, len(a)-1, len(b)-1); level >= 0 && a[level] != nil && b[level] != nil; level-- {
-		if !k.sample(a[level], toLevel(p, level)) {
+	for level := min(coarsest, len(a)-1, len(b)-1); level >= 0 && a[level] != nil && b[level] != nil; level-- {
+		if !k.weigh(from.hidden, to.hidden, p, at, level) || !k.sample(a[level], toLevel(p, level)) {
 			continue
 		}
 		got, fits := k.search(b[level], toLevel(at, level))
@@ -53,10 +55,37 @@ func follow(a, b pyramid, p, guess Point, from int) (match, bool) {
 
 // patch is a window of a picture without its mean, with its gradients.
 type patch struct {
+	weight        [patchLen]float64 // 1 or 0; all 1 when masked is not set
+	masked        bool
 	value, dx, dy [patchLen]float64
 	hxx, hxy, hyy float64
 	energy        float64 // sum of the squares of value
 	correlation   float64 // with the window that search found
+}
+
+// weigh leaves out the pixels of the window that are hidden around p in one picture or around q in the other. It returns
+// false when too few are left.
+func (k *patch) weigh(a, b *mask, p, q Point, level int) bool {
+	const least = patchLen / 3
+	reach := float64(int(patchHalf) << level)
+	k.masked = a.anyIn(p, reach) || b.anyIn(q, reach)
+	if !k.masked {
+		return true
+	}
+	step := float64(int(1) << level)
+	n, i := 0, 0
+	for y := -patchHalf; y <= patchHalf; y++ {
+		for x := -patchHalf; x <= patchHalf; x++ {
+			dx, dy := float64(x)*step, float64(y)*step
+			k.weight[i] = 0
+			if !a.at(Point{p.X + dx, p.Y + dy}) && !b.at(Point{q.X + dx, q.Y + dy}) {
+				k.weight[i] = 1
+				n++
+			}
+			i++
+		}
+	}
+	return n >= least
 }
 
 // sample reads the window around at. It returns false outside of the picture and for a window without texture.
@@ -69,24 +98,20 @@ func (k *patch) sample(g *gray, at Point) bool {
 	const side = patchSide + 2
 	var v [side * side]float64
 	g.window(at.X-patchHalf-1, at.Y-patchHalf-1, side, v[:])
-	mean := 0.0
 	i := 0
 	for y := 1; y <= patchSide; y++ {
 		for x := 1; x <= patchSide; x++ {
 			j := y*side + x
 			gx, gy := (v[j+1]-v[j-1])/2, (v[j+side]-v[j-side])/2
+			if k.masked {
+				gx, gy = gx*k.weight[i], gy*k.weight[i]
+			}
 			k.value[i], k.dx[i], k.dy[i] = v[j], gx, gy
-			mean += v[j]
 			k.hxx, k.hxy, k.hyy = k.hxx+gx*gx, k.hxy+gx*gy, k.hyy+gy*gy
 			i++
 		}
 	}
-	mean /= patchLen
-	k.energy = 0
-	for i := range k.value {
-		k.value[i] -= mean
-		k.energy += k.value[i] * k.value[i]
-	}
+	k.energy = k.centre(&k.value)
 	return k.hxx*k.hyy-k.hxy*k.hxy > 1
 }
 
@@ -99,17 +124,12 @@ func (k *patch) search(g *gray, at Point) (Point, bool) {
 			return at, false
 		}
 		g.window(at.X-patchHalf, at.Y-patchHalf, patchSide, window[:])
-		mean := 0.0
-		for _, v := range window {
-			mean += v
-		}
-		mean /= patchLen
-		var bx, by, both, energy float64
+		energy := k.centre(&window)
+		var bx, by, both float64
 		for i, v := range window {
-			v -= mean
 			e := v - k.value[i]
 			bx, by = bx+e*k.dx[i], by+e*k.dy[i]
-			both, energy = both+v*k.value[i], energy+v*v
+			both += v * k.value[i]
 		}
 		k.correlation = both / math.Sqrt(max(1, k.energy*energy))
 		sx := (k.hyy*bx - k.hxy*by) / det
@@ -120,4 +140,28 @@ func (k *patch) search(g *gray, at Point) (Point, bool) {
 		}
 	}
 	return at, g.inside(at.X, at.Y, 1)
+}
+
+// centre subtracts the mean of the pixels that count, sets the others to 0 and returns the sum of the squares.
+func (k *patch) centre(v *[patchLen]float64) (energy float64) {
+	sum, n := 0.0, float64(patchLen)
+	if k.masked {
+		n = 0
+		for i, w := range k.weight {
+			sum, n = sum+w*v[i], n+w
+		}
+	} else {
+		for _, x := range v {
+			sum += x
+		}
+	}
+	mean := sum / n
+	for i := range v {
+		v[i] -= mean
+		if k.masked {
+			v[i] *= k.weight[i]
+		}
+		energy += v[i] * v[i]
+	}
+	return energy
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+	"io"
 	"math"
+	"slices"
 )
 
 // Map is the known ground of a clip: small pictures of its keyframes with their places, by segment. The zero value is
@@ -22,18 +24,21 @@ type Map struct {
 type mapKey struct {
 	segment  int
 	toGround Transform // pixels of the frame -> ground
-	picture  *gray
+	picture  []byte    // JPEG of level 1
+	hidden   []byte    // the squares of the mask, a bit each
 }
 
 // Empty reports whether the map has no keyframe.
 func (m Map) Empty() bool { return len(m.keys) == 0 }
 
 const (
-	mapSide    = 480 // pixels of the longer side of a picture
-	mapKeys    = 400 // keyframes in an encoded map; a longer clip keeps every second one, and so on
+	mapSide    = workSide / 2 // pixels of the longer side of a picture, at most
+	mapLeast   = 32           // pixels of the shorter side
+	mapKeys    = 400          // keyframes; a longer clip keeps every second one of the middle, and so on
+	mapEnds    = 16           // keyframes at both ends that are always kept
 	mapVersion = 1
-	mapQuality = 80      // of JPEG
-	mapLargest = 1 << 26 // bytes of an encoded map
+	mapQuality = 70      // of JPEG
+	mapLargest = 1 << 25 // bytes of an encoded map
 	frameSide  = 1 << 15 // pixels, the largest frame
 )
 
@@ -50,10 +55,11 @@ type mapHeader struct {
 type mapRecord struct {
 	Segment  uint32
 	ToGround [8]float64
-	Bytes    uint32
+	Picture  uint32 // bytes
+	Hidden   uint32 // bytes
 }
 
-// MarshalBinary encodes the map: at most 400 pictures of at most 480 pixels as JPEG, a few megabytes for a flight of
+// MarshalBinary encodes the map: at most 400 pictures of at most 320 pixels as JPEG, about 5 megabytes for a flight of
 // 20 minutes.
 func (m Map) MarshalBinary() ([]byte, error) {
 	var b bytes.Buffer
@@ -63,18 +69,14 @@ func (m Map) MarshalBinary() ([]byte, error) {
 		return nil, err
 	}
 	for _, k := range m.keys {
-		var pic bytes.Buffer
-		img := &image.Gray{Pix: k.picture.pix, Stride: k.picture.w, Rect: image.Rect(0, 0, k.picture.w, k.picture.h)}
-		if err := jpeg.Encode(&pic, img, &jpeg.Options{Quality: mapQuality}); err != nil {
-			return nil, fmt.Errorf("map of the ground: picture of a keyframe: %w", err)
-		}
 		t := k.toGround
 		r := mapRecord{Segment: uint32(k.segment), ToGround: [8]float64{t.A, t.B, t.TX, t.TY, t.C, t.D, t.PX, t.PY},
-			Bytes: uint32(pic.Len())}
+			Picture: uint32(len(k.picture)), Hidden: uint32(len(k.hidden))}
 		if err := binary.Write(&b, binary.LittleEndian, r); err != nil {
 			return nil, err
 		}
-		b.Write(pic.Bytes())
+		b.Write(k.picture)
+		b.Write(k.hidden)
 	}
 	return b.Bytes(), nil
 }
@@ -117,37 +119,51 @@ func readMapKey(r *bytes.Reader) (mapKey, error) {
 	}
 	v := rec.ToGround
 	t := Transform{A: v[0], B: v[1], TX: v[2], TY: v[3], C: v[4], D: v[5], PX: v[6], PY: v[7]}
-	if d := t.matrix().det(); !(math.Abs(d) > 1e-9 && math.Abs(d) < 1e9) || rec.Segment > math.MaxInt32 {
+	if !t.valid() || rec.Segment > math.MaxInt32 {
 		return mapKey{}, errors.New("its place is not valid")
 	}
-	for _, x := range v {
-		if math.IsNaN(x) || math.Abs(x) > 1e9 {
-			return mapKey{}, errors.New("its place is not valid")
-		}
-	}
-	if int64(rec.Bytes) > int64(r.Len()) {
+	if int64(rec.Picture)+int64(rec.Hidden) > int64(r.Len()) {
 		return mapKey{}, errors.New("its picture is cut short")
 	}
-	pic := make([]byte, rec.Bytes)
-	if _, err := r.Read(pic); err != nil {
-		return mapKey{}, err
+	k := mapKey{segment: int(rec.Segment), toGround: t, picture: make([]byte, rec.Picture),
+		hidden: make([]byte, rec.Hidden)}
+	for _, b := range [][]byte{k.picture, k.hidden} {
+		if _, err := io.ReadFull(r, b); err != nil {
+			return mapKey{}, err
+		}
 	}
-	g, err := readPicture(pic)
+	g, err := k.gray()
 	if err != nil {
 		return mapKey{}, err
 	}
-	return mapKey{segment: int(rec.Segment), toGround: t, picture: g}, nil
+	if m := newMask(2*g.w, 2*g.h); len(k.hidden) != (len(m.hidden)+7)/8 {
+		return mapKey{}, errors.New("its mask does not fit its picture")
+	}
+	return k, nil
 }
 
-func readPicture(pic []byte) (*gray, error) {
-	c, err := jpeg.DecodeConfig(bytes.NewReader(pic))
+// valid reports whether t can be inverted without an overflow.
+func (t Transform) valid() bool {
+	const largest = 1e9
+	for _, x := range t.matrix() {
+		if math.IsNaN(x) || math.Abs(x) > largest {
+			return false
+		}
+	}
+	d := math.Abs(t.matrix().det())
+	return d > 1/largest && d < largest
+}
+
+// gray decodes the picture.
+func (k mapKey) gray() (*gray, error) {
+	c, err := jpeg.DecodeConfig(bytes.NewReader(k.picture))
 	if err != nil {
 		return nil, err
 	}
-	if c.Width < 1 || c.Height < 1 || c.Width > mapSide || c.Height > mapSide {
+	if min(c.Width, c.Height) < mapLeast || max(c.Width, c.Height) > mapSide {
 		return nil, fmt.Errorf("its picture has %dx%d pixels, at most %d are read", c.Width, c.Height, mapSide)
 	}
-	img, err := jpeg.Decode(bytes.NewReader(pic))
+	img, err := jpeg.Decode(bytes.NewReader(k.picture))
 	if err != nil {
 		return nil, err
 	}
@@ -162,19 +178,58 @@ func readPicture(pic []byte) (*gray, error) {
 	return g, nil
 }
 
-// Alignment is a join between two maps, with how sure it is.
-type Alignment struct {
-	Join
-	// Confidence is 0..1: 0.5 for the weakest join that is reported, above 0.9 for one that pictures of several places
-	// confirm.
-	Confidence float64
+// Map returns the known ground of the clip so far. It shares no memory with the Registrar.
+func (r *Registrar) Map() Map {
+	m := Map{Width: r.width, Height: r.height}
+	keys := r.ground.keys
+	if r.last != nil && (len(keys) == 0 || keys[len(keys)-1] != r.last) {
+		keys = append(slices.Clip(keys), r.last)
+	}
+	work := Transform{A: 1 / r.factor}
+	for _, k := range thinned(keys, mapKeys, mapEnds) {
+		if len(k.pyr) < 2 || min(k.pyr[1].w, k.pyr[1].h) < mapLeast {
+			continue
+		}
+		m.keys = append(m.keys, mapKey{segment: k.segment, toGround: work.Then(k.pose).Then(work.Inverse()),
+			picture: k.pyr[1].jpeg(), hidden: k.hidden.bits()})
+	}
+	return m
 }
 
-// Align returns how the segments of b lie in the ground of a: at most one alignment for each segment of b, From is a
-// segment of b and To a segment of a. A segment without a place in a is absent. The result is empty when nothing fits:
-// a false alignment is worse than none. Pictures of both maps may have different sizes; the alignment is in the ground
-// pixels of the two clips.
-func Align(a, b Map) []Alignment { return nil }
+// thinned keeps every second element between the ends until at most n are left.
+func thinned[T any](list []T, n, ends int) []T {
+	for len(list) > n {
+		var o []T
+		for i, k := range list {
+			if i < ends || i >= len(list)-ends || i%2 == 0 {
+				o = append(o, k)
+			}
+		}
+		list = o
+	}
+	return list
+}
 
-// Map returns the known ground of the clip so far. It shares no memory with the Registrar.
-func (r *Registrar) Map() Map { return Map{} }
+func (g *gray) jpeg() []byte {
+	var b bytes.Buffer
+	img := &image.Gray{Pix: g.pix, Stride: g.w, Rect: image.Rect(0, 0, g.w, g.h)}
+	_ = jpeg.Encode(&b, img, &jpeg.Options{Quality: mapQuality}) // fails only when the writer fails or for huge pictures
+	return b.Bytes()
+}
+
+// bits packs the squares, eight in a byte.
+func (m *mask) bits() []byte {
+	b := make([]byte, (len(m.hidden)+7)/8)
+	for i, h := range m.hidden {
+		if h {
+			b[i/8] |= 1 << (i % 8)
+		}
+	}
+	return b
+}
+
+func (m *mask) setBits(b []byte) {
+	for i := range m.hidden {
+		m.hidden[i] = b[i/8]>>(i%8)&1 == 1
+	}
+}

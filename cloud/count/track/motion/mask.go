@@ -25,6 +25,42 @@ func (m *mask) at(p Point) bool {
 	return x >= m.w || y >= m.h || m.hidden[y*m.w+x]
 }
 
+// anyIn reports whether a part of the square of half size r around p is hidden or outside of the picture.
+func (m *mask) anyIn(p Point, r float64) bool {
+	x1, y1 := int(math.Floor((p.X-r)/maskCell)), int(math.Floor((p.Y-r)/maskCell))
+	x2, y2 := int((p.X+r)/maskCell), int((p.Y+r)/maskCell)
+	if x1 < 0 || y1 < 0 || x2 >= m.w || y2 >= m.h {
+		return true
+	}
+	for y := y1; y <= y2; y++ {
+		for _, h := range m.hidden[y*m.w+x1 : y*m.w+x2+1] {
+			if h {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// visibleAt has 1 for each visible pixel of a w x h picture of a level.
+func (m *mask) visibleAt(w, h, level int) []uint8 {
+	see := make([]uint8, w*h)
+	for i := range see {
+		see[i] = 1
+	}
+	for i, hidden := range m.hidden {
+		if !hidden {
+			continue
+		}
+		x1, y1 := i%m.w*maskCell>>level, i/m.w*maskCell>>level
+		x2, y2 := max(x1+1, (i%m.w+1)*maskCell>>level), max(y1+1, (i/m.w+1)*maskCell>>level)
+		for y := y1; y < min(y2, h); y++ {
+			clear(see[y*w+min(x1, w) : y*w+min(x2, w)])
+		}
+	}
+	return see
+}
+
 // visible is the share that is not hidden.
 func (m *mask) visible() float64 {
 	n := 0

@@ -66,7 +66,7 @@ func register(k, now *keyframe, guess Transform, from int) fitted {
 		}
 		tried++
 		parts.add(g, w, h)
-		m, ok := follow(ref.pyr, now.pyr, c, g, from)
+		m, ok := follow(ref, now, c, g, from)
 		if ok && !now.hidden.at(m.at) {
 			pairs = append(pairs, pair{c, m.at, inlierPixels * float64(1+max(0, m.level))})
 		}

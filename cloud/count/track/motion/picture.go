@@ -123,79 +123,101 @@ const (
 )
 
 // normalised makes every part of the picture equally bright and equally rich in contrast, so that a light that
-// changes and shadows matter little and faint grain counts. contrast is the median of the local standard deviations, in
-// gray levels.
-func (g *deep) normalised() (out *gray, contrast float64) {
+// changes and shadows matter little and faint grain counts. What is hidden does not take part and becomes gray. contrast
+// is the median of the local standard deviations, in gray levels.
+func (g *deep) normalised(hidden *mask, level int) (out *gray, contrast float64) {
 	out = &gray{w: g.w, h: g.h, pix: make([]byte, g.w*g.h)}
-	mean, dev := g.localMoments(normalHalf)
-	contrast = medianOf(dev) / deepUnit
+	see := hidden.visibleAt(g.w, g.h, level)
+	mean, dev := g.localMoments(see, normalHalf)
+	contrast = medianOf(dev, see) / deepUnit
 	floor := float32(max(faintest, faintFactor*contrast) * deepUnit)
 	for i, v := range g.pix {
-		n := normalGrey + normalGain*(float32(v)-mean[i])/max(dev[i], floor)
+		n := normalGrey + float32(see[i])*normalGain*(float32(v)-mean[i])/max(dev[i], floor)
 		out.pix[i] = byte(max(0, min(255, n+0.5)))
 	}
 	return out, contrast
 }
 
-// localMoments returns the mean and the standard deviation of the window around every pixel, by running sums.
-func (g *deep) localMoments(half int) (mean, dev []float32) {
-	mean, dev = make([]float32, len(g.pix)), make([]float32, len(g.pix))
-	col, sq := make([]uint32, g.w), make([]uint64, g.w)
-	rows := 0
-	add := func(y int, sign bool) {
-		for x, v := range g.pix[y*g.w:][:g.w] {
-			s, q := uint32(v), uint64(v)*uint64(v)
-			if !sign {
-				s, q = -s, -q
-			}
-			col[x], sq[x] = col[x]+s, sq[x]+q
-		}
+// window sums of a picture, by running sums over rows of columns.
+type moments struct {
+	count, sum []uint32
+	square     []uint64
+}
+
+func (m *moments) add(pix []uint16, see []uint8) {
+	for x, v := range pix {
+		w := uint32(see[x])
+		s := w * uint32(v)
+		m.count[x], m.sum[x], m.square[x] = m.count[x]+w, m.sum[x]+s, m.square[x]+uint64(s)*uint64(s)
 	}
+}
+
+func (m *moments) remove(pix []uint16, see []uint8) {
+	for x, v := range pix {
+		w := uint32(see[x])
+		s := w * uint32(v)
+		m.count[x], m.sum[x], m.square[x] = m.count[x]-w, m.sum[x]-s, m.square[x]-uint64(s)*uint64(s)
+	}
+}
+
+// localMoments returns the mean and the standard deviation of the visible pixels in the window around every pixel.
+func (g *deep) localMoments(see []uint8, half int) (mean, dev []float32) {
+	mean, dev = make([]float32, len(g.pix)), make([]float32, len(g.pix))
+	m := &moments{count: make([]uint32, g.w), sum: make([]uint32, g.w), square: make([]uint64, g.w)}
+	row := func(y int) ([]uint16, []uint8) { return g.pix[y*g.w:][:g.w], see[y*g.w:][:g.w] }
 	for y := range min(half, g.h) {
-		add(y, true)
-		rows++
+		m.add(row(y))
 	}
 	for y := range g.h {
 		if y+half < g.h {
-			add(y+half, true)
-			rows++
+			m.add(row(y + half))
 		}
 		if y-half-1 >= 0 {
-			add(y-half-1, false)
-			rows--
+			m.remove(row(y - half - 1))
 		}
-		var s, q uint64
-		cols := 0
-		for x := range min(half, g.w) {
-			s, q, cols = s+uint64(col[x]), q+sq[x], cols+1
-		}
-		for x := range g.w {
-			if n := x + half; n < g.w {
-				s, q, cols = s+uint64(col[n]), q+sq[n], cols+1
-			}
-			if n := x - half - 1; n >= 0 {
-				s, q, cols = s-uint64(col[n]), q-sq[n], cols-1
-			}
-			inv := 1 / float64(cols*rows)
-			m := float64(s) * inv
-			mean[y*g.w+x] = float32(m)
-			dev[y*g.w+x] = float32(math.Sqrt(max(0, float64(q)*inv-m*m)))
-		}
+		m.row(half, mean[y*g.w:][:g.w], dev[y*g.w:][:g.w])
 	}
 	return mean, dev
 }
 
-// medianOf is the median of every 16th value, to a part of a gray level.
-func medianOf(v []float32) float64 {
+// row sums the columns to windows.
+func (m *moments) row(half int, mean, dev []float32) {
+	var n, s uint32
+	var q uint64
+	w := len(mean)
+	for x := range min(half, w) {
+		n, s, q = n+m.count[x], s+m.sum[x], q+m.square[x]
+	}
+	for x := range w {
+		if i := x + half; i < w {
+			n, s, q = n+m.count[i], s+m.sum[i], q+m.square[i]
+		}
+		if i := x - half - 1; i >= 0 {
+			n, s, q = n-m.count[i], s-m.sum[i], q-m.square[i]
+		}
+		if n == 0 {
+			continue
+		}
+		inv := 1 / float64(n)
+		mu := float64(s) * inv
+		mean[x] = float32(mu)
+		dev[x] = float32(math.Sqrt(max(0, float64(q)*inv-mu*mu)))
+	}
+}
+
+// medianOf is the median of every 16th visible value, to a part of a gray level.
+func medianOf(v []float32, see []uint8) float64 {
 	const bins, fine = 2048, 8 // up to 64 gray levels, in eighths of a deep unit
 	var count [bins]int
 	n := 0
 	for i := 0; i < len(v); i += 16 {
-		count[min(bins-1, int(v[i]*fine/16))]++
-		n++
+		if see[i] == 1 {
+			count[min(bins-1, int(v[i]*fine/16))]++
+			n++
+		}
 	}
 	for i, c := range count {
-		if n -= 2 * c; n <= 0 {
+		if n -= 2 * c; c > 0 && n <= 0 {
 			return (float64(i) + 0.5) * 16 / fine
 		}
 	}
@@ -209,9 +231,9 @@ type pyramid []*gray
 const minLevelSide = 20
 
 // newPyramid normalises every level by itself. contrast is that of level 1, in gray levels.
-func newPyramid(base *deep) (p pyramid, contrast float64) {
+func newPyramid(base *deep, hidden *mask) (p pyramid, contrast float64) {
 	for {
-		g, c := base.normalised()
+		g, c := base.normalised(hidden, len(p))
 		if len(p) == 1 || len(p) == 0 {
 			contrast = c
 		}

@@ -88,7 +88,7 @@ func (r *Registrar) see(f *video.Frame, animals []Rect) (now *keyframe, factor f
 	g := shrink(f, n)
 	now = &keyframe{hidden: newMask(g.w, g.h)}
 	now.hidden.hide(animals, factor)
-	now.pyr, now.contrast = newPyramid(g)
+	now.pyr, now.contrast = newPyramid(g, now.hidden)
 	now.corners = corners(now.pyr, now.hidden)
 	return now, factor
 }
@@ -192,7 +192,7 @@ func (r *Registrar) placeUnsure(now *keyframe, guess Transform) Pose {
 		r.lose()
 		return r.join(now, Identity, l)
 	}
-	cut := r.stray != nil && register(r.stray, now, Identity, farLevel).good()
+	cut := r.stray != nil && follows(r.stray, now)
 	if r.unplaced++; cut || r.unplaced > maxGuessed {
 		r.lose()
 		r.startAt(now)
