@@ -104,7 +104,7 @@ func (r *Registrar) place(now *keyframe) Pose {
 		r.since--
 		return r.pose(r.last.pose, 1)
 	}
-	guess := r.predicted()
+	guess := r.predicted(r.since)
 	if l, ok := r.locate(now, guess); ok {
 		return r.accept(now, l)
 	}
@@ -137,10 +137,10 @@ func (r *Registrar) startAt(now *keyframe) {
 	r.ground.add(now)
 }
 
-// predicted is the pose of the next frame by the speed of the camera.
-func (r *Registrar) predicted() Transform {
+// predicted is the pose some steps after the last sure frame, by the speed of the camera.
+func (r *Registrar) predicted(steps int) Transform {
 	pose := r.last.pose
-	for range min(r.since, maxBlind) {
+	for range min(steps, maxBlind) {
 		pose = r.speed.Then(pose)
 	}
 	return pose
