@@ -84,7 +84,7 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg 
 		}
 		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password
 	}
-	m.publisher, m.lead = progress.NewPublisher(l.Changes, l.Footage, log), l.DB().Leader(publishes)
+	m.publisher, m.lead = progress.NewPublisher(l.Changes, l.Footage, l.Flights, log), l.DB().Leader(publishes)
 	if cfg.MQTT.URL != "" { // otherwise each cloud-api has its own broker
 		m.publisher.OnlyWhen(m.lead.Leads)
 	}

@@ -46,11 +46,12 @@ type schema struct {
 	Const      *int              `yaml:"const"`
 	Properties map[string]schema `yaml:"properties"`
 	Additional *schema           `yaml:"additionalProperties"`
+	Items      *schema           `yaml:"items"`
 }
 
 var payloads = map[Kind]any{
 	KindStatus: Status{}, KindVitals: Vitals{}, KindFootage: Footage{}, KindCommand: Command{},
-	KindReply: Reply{}, KindJob: Job{}, KindCount: Count{},
+	KindReply: Reply{}, KindJob: Job{}, KindCount: Count{}, KindFlight: Flight{},
 }
 
 func read(t *testing.T) document {
@@ -71,6 +72,7 @@ func TestChannelsAreTheTopics(t *testing.T) {
 	want := map[string]string{
 		"status": dev.Status(), "vitals": dev.Vitals(), "footage": dev.Footage("footage"), "command": dev.Command(),
 		"reply": dev.CommandReply("command"), "job": dev.Job("job"), "count": Counts("site", "footage"),
+		"flight": FlightCount("site", "flight"),
 	}
 	names := slices.Sorted(maps.Keys(d.Channels))
 	if !slices.Equal(names, slices.Sorted(maps.Keys(want))) {
@@ -140,6 +142,10 @@ func compare(t *testing.T, s schema, typ reflect.Type) {
 			t.Errorf("%s is not in the document", name)
 			continue
 		}
+		if f.Type.Kind() == reflect.Slice && prop.Items != nil && f.Type.Elem().Kind() == reflect.Struct {
+			compare(t, *prop.Items, f.Type.Elem())
+			continue
+		}
 		if err := fits(prop, f.Type); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -162,9 +168,10 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[Clock]():       {string(ClockSynced), string(ClockUnsynced)},
 	reflect.TypeFor[FootageState](): {string(Captured), string(Spooled), string(Uploading), string(Uploaded),
 		string(Quarantined)},
-	reflect.TypeFor[job.Stage]():  {string(job.StageDownload), string(job.StageDetect), string(job.StageReport)},
-	reflect.TypeFor[ReplyState](): {string(Accepted), string(Refused), string(Finished)},
-	reflect.TypeFor[job.State]():  stateNames(),
+	reflect.TypeFor[job.Stage]():   {string(job.StageDownload), string(job.StageDetect), string(job.StageReport)},
+	reflect.TypeFor[ReplyState]():  {string(Accepted), string(Refused), string(Finished)},
+	reflect.TypeFor[job.State]():   stateNames(),
+	reflect.TypeFor[FlightState](): {string(FlightJoined), string(FlightStale), string(FlightEnded)},
 }
 
 func stateNames() []string {
@@ -193,6 +200,11 @@ func fits(s schema, typ reflect.Type) error {
 		want, format = "integer", "int64"
 	case typ.Kind() == reflect.Int:
 		want = "integer"
+	case typ.Kind() == reflect.Slice:
+		if s.Type != "array" || s.Items == nil {
+			return fmt.Errorf("document says %s without items", s.Type)
+		}
+		return fits(*s.Items, typ.Elem())
 	case typ.Kind() == reflect.Map:
 		if s.Type != "object" || s.Additional == nil {
 			return fmt.Errorf("document says %s without additionalProperties", s.Type)

@@ -132,6 +132,43 @@ type Count struct {
 	ByClass     map[string]int `json:"by_class"`
 	Model       string         `json:"model"`
 	ModelDigest footage.Digest `json:"model_digest"`
+	// DuplicateOf is the first footage with the same content. A sum over counts leaves out counts with DuplicateOf,
+	// SiblingOf or Flight: the animals are in the count of the original, of the sibling or of the flight.
+	DuplicateOf footage.ID `json:"duplicate_of,omitempty"`
+	SiblingOf   footage.ID `json:"sibling_of,omitempty"`
+	Flight      string     `json:"flight,omitempty"`
+}
+
+// FlightState is the state of a flight.
+type FlightState string
+
+// Flight states.
+const (
+	FlightJoined FlightState = "joined"
+	FlightStale  FlightState = "stale" // its parts have changed, and its count will be renewed
+	FlightEnded  FlightState = "ended" // it has no parts any more
+)
+
+// Flight is the count of one flight whose recording consists of several pieces of footage. No animal is counted twice.
+type Flight struct {
+	Header
+	Flight   string         `json:"flight"`
+	Device   string         `json:"device"`
+	State    FlightState    `json:"state"`
+	Next     string         `json:"next,omitempty"` // the flight that has the parts of an ended one
+	Unique   int            `json:"unique"`
+	Low      int            `json:"low"` // 95 % interval
+	High     int            `json:"high"`
+	ByClass  map[string]int `json:"by_class"`
+	Parts    []FlightPart   `json:"parts"`    // in the order of their recording, at most 100; never nil
+	Warnings []string       `json:"warnings"` // for a person; never nil
+}
+
+// FlightPart is one piece of footage of a flight.
+type FlightPart struct {
+	Footage footage.ID `json:"footage"`
+	Name    string     `json:"name"`
+	Unique  int        `json:"unique"` // of this part alone
 }
 
 // Command is a command to a device, QoS 1. The ID makes it idempotent: a device answers a

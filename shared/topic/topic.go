@@ -43,6 +43,7 @@ const (
 	commandLevel = "command"
 	jobsLevel    = "jobs"
 	countsLevel  = "counts"
+	flightsLevel = "flights"
 )
 
 func (d Device) join(levels ...string) string {
@@ -78,6 +79,12 @@ func Counts(site string, id footage.ID) string {
 	return strings.Join([]string{root, site, countsLevel, string(id)}, "/")
 }
 
+// FlightCount is the topic of the count of one flight; retained. It is one level below the counts of footage, so a filter for
+// these does not match it.
+func FlightCount(site, id string) string {
+	return strings.Join([]string{root, site, countsLevel, flightsLevel, id}, "/")
+}
+
 // Kind is what a topic carries.
 type Kind string
 
@@ -90,9 +97,10 @@ const (
 	KindReply   Kind = "reply"
 	KindJob     Kind = "job"
 	KindCount   Kind = "count"
+	KindFlight  Kind = "flight"
 )
 
-// Address has the parts of a topic. Device.Name is empty for KindCount; ID is empty for
+// Address has the parts of a topic. Device.Name is empty for KindCount and KindFlight; ID is empty for
 // status, vitals and command.
 type Address struct {
 	Kind   Kind
@@ -114,6 +122,9 @@ func Parse(name string) (Address, error) {
 		}
 	}
 	if parts[1] == countsLevel {
+		if len(parts) == 4 && parts[2] == flightsLevel {
+			return Address{Kind: KindFlight, Device: Device{Site: parts[0]}, ID: parts[3]}, nil
+		}
 		if len(parts) != 3 {
 			return Address{}, bad
 		}

@@ -11,19 +11,20 @@ import (
 func TestTopicsAndBack(t *testing.T) {
 	d := Device{Site: "north", Name: "dock-1"}
 	for name, want := range map[string]Address{
-		d.Status():            {Kind: KindStatus, Device: d},
-		d.Vitals():            {Kind: KindVitals, Device: d},
-		d.Footage("f1"):       {Kind: KindFootage, Device: d, ID: "f1"},
-		d.Command():           {Kind: KindCommand, Device: d},
-		d.CommandReply("c1"):  {Kind: KindReply, Device: d, ID: "c1"},
-		d.Job("j1"):           {Kind: KindJob, Device: d, ID: "j1"},
-		Counts("north", "f1"): {Kind: KindCount, Device: Device{Site: "north"}, ID: "f1"},
+		d.Status():                 {Kind: KindStatus, Device: d},
+		d.Vitals():                 {Kind: KindVitals, Device: d},
+		d.Footage("f1"):            {Kind: KindFootage, Device: d, ID: "f1"},
+		d.Command():                {Kind: KindCommand, Device: d},
+		d.CommandReply("c1"):       {Kind: KindReply, Device: d, ID: "c1"},
+		d.Job("j1"):                {Kind: KindJob, Device: d, ID: "j1"},
+		Counts("north", "f1"):      {Kind: KindCount, Device: Device{Site: "north"}, ID: "f1"},
+		FlightCount("north", "f1"): {Kind: KindFlight, Device: Device{Site: "north"}, ID: "f1"},
 	} {
 		got, err := Parse(name)
 		if err != nil || got != want {
 			t.Errorf("%s: %+v %v", name, got, err)
 		}
-		if want.Kind != KindCount && !strings.HasPrefix(name, d.Prefix()) {
+		if want.Kind != KindCount && want.Kind != KindFlight && !strings.HasPrefix(name, d.Prefix()) {
 			t.Errorf("%s is not below %s", name, d.Prefix())
 		}
 	}

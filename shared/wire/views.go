@@ -25,7 +25,9 @@ type Footage struct {
 	Removed     bool           `json:"video_removed,omitempty"` // retention removed the video; the result stays
 	Job         *Job           `json:"job,omitempty"`
 	Count       *Count         `json:"count,omitempty"`
-	Seq         int64          `json:"seq"`
+	// Flight is the flight that the footage is a part of; its count is that of the whole flight.
+	Flight string `json:"flight,omitempty"`
+	Seq    int64  `json:"seq"`
 }
 
 // Job is the counting of one piece of footage. Seq is the number of the job's last
@@ -64,7 +66,40 @@ type Count struct {
 	Model       string         `json:"model"`
 	ModelDigest footage.Digest `json:"model_digest"`
 	At          time.Time      `json:"at"`
-	Seq         int64          `json:"seq"`
+	// A sum over counts leaves out those with DuplicateOf, SiblingOf or Flight, and adds the counts of the flights.
+	DuplicateOf footage.ID `json:"duplicate_of,omitempty"` // the first footage with the same content
+	SiblingOf   footage.ID `json:"sibling_of,omitempty"`   // the file of the flight that is counted for this one
+	Flight      string     `json:"flight,omitempty"`       // the flight that the footage is a part of
+	Seq         int64      `json:"seq"`
+}
+
+// Flight is a flight that was recorded in several pieces of footage, and its count.
+type Flight struct {
+	ID       string         `json:"id"`
+	Site     string         `json:"site"`
+	Device   string         `json:"device"`
+	State    string         `json:"state"`          // joined, stale or ended
+	Next     string         `json:"next,omitempty"` // the flight that has the parts of an ended one
+	Unique   int            `json:"unique"`         // animals of the whole flight, each counted once
+	Low      int            `json:"low"`            // 95 % interval
+	High     int            `json:"high"`
+	ByClass  map[string]int `json:"by_class"`
+	Parts    []FlightPart   `json:"parts"`    // in the order of their recording; never nil
+	Warnings []string       `json:"warnings"` // for a person; never nil
+	Created  time.Time      `json:"created"`
+	Updated  time.Time      `json:"updated"`
+	Seq      int64          `json:"seq"`
+}
+
+// FlightPart is one piece of footage of a flight. Its count is that of the part alone.
+type FlightPart struct {
+	Footage  footage.ID `json:"footage"`
+	Name     string     `json:"name"`
+	Started  *time.Time `json:"started,omitempty"` // nil when unknown
+	Duration float64    `json:"duration_seconds"`
+	Unique   int        `json:"unique"`
+	Low      int        `json:"low"`
+	High     int        `json:"high"`
 }
 
 // Device is the holder of a token: a station or a person.
@@ -112,7 +147,7 @@ type Stats struct {
 	Footage    int               `json:"footage"`    // originals and duplicates
 	Duplicates int               `json:"duplicates"` // of those
 	Bytes      int64             `json:"bytes"`      // of the originals
-	Animals    int64             `json:"animals"`    // sum of the unique counts
+	Animals    int64             `json:"animals"`    // sum of the counts; duplicates, siblings and flights count once
 	Counts     int               `json:"counts"`
 	Uploads    int               `json:"uploads"` // not finished
 	Jobs       map[job.State]int `json:"jobs"`

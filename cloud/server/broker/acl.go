@@ -23,7 +23,7 @@ type account struct {
 //	device    its own status, vitals, footage and command replies
 //	reader    nothing
 //	operator  commands to every device
-//	cloud     jobs and counts, and commands
+//	cloud     jobs, counts of footage and flights, and commands
 func (a account) mayPublish(name string) bool {
 	at, err := topic.Parse(name)
 	if err != nil {
@@ -31,7 +31,7 @@ func (a account) mayPublish(name string) bool {
 	}
 	switch {
 	case a.service:
-		return at.Kind == topic.KindJob || at.Kind == topic.KindCount || at.Kind == topic.KindCommand
+		return at.Kind == topic.KindJob || at.Kind == topic.KindCount || at.Kind == topic.KindFlight || at.Kind == topic.KindCommand
 	case a.role == ledger.RoleOperator:
 		return at.Kind == topic.KindCommand
 	case a.role == ledger.RoleDevice:

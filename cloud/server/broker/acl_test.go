@@ -26,6 +26,7 @@ func TestRights(t *testing.T) {
 		{own.Command(), []account{operator, cloud}},
 		{own.Job("j1"), []account{cloud}},
 		{topic.Counts("farm", "f1"), []account{cloud}},
+		{topic.FlightCount("farm", "f1"), []account{cloud}},
 		{other.Status(), nil},
 		{other.Footage("f1"), nil},
 		{other.Command(), []account{operator, cloud}},

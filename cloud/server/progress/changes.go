@@ -18,6 +18,7 @@ type Rows interface {
 	Jobs(ctx context.Context, afterSeq int64, limit int) ([]ledger.JobView, error)
 	Counts(ctx context.Context, afterSeq int64, limit int) ([]ledger.CountView, error)
 	Footage(ctx context.Context, afterSeq int64, limit int) ([]ledger.Footage, error)
+	Flights(ctx context.Context, afterSeq int64, limit int) ([]ledger.FlightView, error)
 }
 
 // Feed is the change feed: rows, and the positions of its readers.
@@ -34,6 +35,11 @@ type Footage interface {
 	ListDuplicates(ctx context.Context, id footage.ID, limit int) ([]ledger.Footage, error)
 }
 
+// Flights finds a flight.
+type Flights interface {
+	Get(ctx context.Context, id string) (ledger.FlightView, error)
+}
+
 // Uploads lists the upload sessions.
 type Uploads interface {
 	List(ctx context.Context, before time.Time, limit int) ([]ledger.Upload, error)
@@ -47,6 +53,7 @@ type Change struct {
 	Job     *ledger.JobView
 	Count   *ledger.CountView
 	Footage *ledger.Footage
+	Flight  *ledger.FlightView
 	Upload  *UploadChange
 }
 
@@ -114,6 +121,14 @@ func readAll(ctx context.Context, rows Rows, after int64, limit int) (all []Chan
 	for i := range films {
 		all = append(all, Change{Seq: films[i].Seq, Footage: &films[i]})
 		reached(i+1, films[i].Seq)
+	}
+	flights, err := rows.Flights(ctx, after, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range flights {
+		all = append(all, Change{Seq: flights[i].Seq, Flight: &flights[i]})
+		reached(i+1, flights[i].Seq)
 	}
 	slices.SortFunc(all, func(a, b Change) int { return int(a.Seq - b.Seq) })
 	return all, full, nil

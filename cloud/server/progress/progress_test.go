@@ -164,7 +164,7 @@ func isDone(j topic.Job) bool { return j.State == job.Done }
 // publish runs a Publisher until the end of the test or until its stop is called.
 func publish(t *testing.T, l *ledger.Ledger, b *fakeBroker) (*Publisher, func()) {
 	t.Helper()
-	p := NewPublisher(l.Changes, l.Footage, slog.New(slog.DiscardHandler))
+	p := NewPublisher(l.Changes, l.Footage, l.Flights, slog.New(slog.DiscardHandler))
 	p.Use(b)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -323,4 +323,55 @@ func TestChangesAreCompleteAndOrdered(t *testing.T) {
 			t.Errorf("limit %d: got %v changes, want 7 jobs, 4 counts and 7 pieces of footage", limit, kinds)
 		}
 	}
+}
+
+// fly records and counts two parts of one flight, 7 animals each and 9 together. It returns the id of the flight.
+func fly(t *testing.T, l *ledger.Ledger) string {
+	t.Helper()
+	var group ledger.Group
+	for i, id := range []string{"part-1", "part-2"} {
+		r := record(t, l, "edge1", id, id)
+		j := begin(t, l, r.Job.ID)
+		part := ledger.Part{Footage: r.Footage.ID, Name: r.Footage.Name}
+		near, err := l.Flights.Neighbors(t.Context(), "edge1", part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group.Parts = append(group.Parts, r.Footage.ID)
+		group.JointCount = ledger.JointCount{Unique: 8 + i, Low: 8, High: 12}
+		if _, err := l.Flights.Finish(t.Context(), j.ID, j.Fence, ledger.Count{Unique: 7, Low: 7, High: 7}, "k",
+			ledger.Joining{Part: part, Neighbors: near, Groups: []ledger.Group{group}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := l.Footage.Get(t.Context(), "part-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Flight
+}
+
+// A flight is published retained, with its parts. The counts of its parts name it, and that of a duplicate its original.
+func TestFlightIsPublishedRetained(t *testing.T) {
+	l, b := openLedger(t), newFakeBroker()
+	publish(t, l, b)
+	id := fly(t, l)
+	f := await(t, b, topic.FlightCount("farm", id), func(f topic.Flight) bool { return len(f.Parts) == 2 })
+	if f.Unique != 9 || f.State != topic.FlightJoined || f.Device != "edge1" || f.Parts[1].Footage != "part-2" {
+		t.Errorf("flight %+v", f)
+	}
+	await(t, b, topic.Counts("farm", "part-1"), func(c topic.Count) bool { return c.Flight == id && c.Unique == 7 })
+	record(t, l, "edge2", "copy", "part-1")
+	await(t, b, topic.Counts("farm", "copy"), func(c topic.Count) bool { return c.DuplicateOf == "part-1" })
+}
+
+// A broker that lost its retained messages gets the flights again.
+func TestFlightIsPublishedAgain(t *testing.T) {
+	l, b := openLedger(t), newFakeBroker()
+	name := topic.FlightCount("farm", fly(t, l))
+	p, _ := publish(t, l, b)
+	await(t, b, name, func(f topic.Flight) bool { return len(f.Parts) == 2 })
+	b.restart()
+	p.Connected()
+	await(t, b, name, func(f topic.Flight) bool { return len(f.Parts) == 2 })
 }

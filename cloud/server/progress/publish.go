@@ -25,6 +25,7 @@ const (
 	// so that a slow broker does not delay live progress.
 	republishPage = 20
 	maxDuplicates = 100
+	maxParts      = 100 // of a flight in one message
 	saveEvery     = time.Second
 )
 
@@ -39,6 +40,7 @@ type Link interface {
 type Publisher struct {
 	feed    Feed
 	footage Footage
+	flights Flights
 	log     *slog.Logger
 	now     func() time.Time
 
@@ -57,8 +59,8 @@ type Publisher struct {
 }
 
 // NewPublisher returns a Publisher. Call Use before Run.
-func NewPublisher(feed Feed, f Footage, log *slog.Logger) *Publisher {
-	p := &Publisher{feed: feed, footage: f, log: log, now: time.Now, leading: true, askEvery: leadEvery,
+func NewPublisher(feed Feed, f Footage, flights Flights, log *slog.Logger) *Publisher {
+	p := &Publisher{feed: feed, footage: f, flights: flights, log: log, now: time.Now, leading: true, askEvery: leadEvery,
 		leads: func(context.Context) (bool, error) { return true, nil }}
 	p.stale.Store(true)
 	return p
@@ -260,6 +262,8 @@ func (p *Publisher) publishChange(ctx context.Context, c Change) error {
 		return p.withDuplicates(ctx, c.Count.Footage, func(f ledger.Footage) error {
 			return p.publishCount(ctx, f, c.Count.Count)
 		})
+	case c.Flight != nil:
+		return p.publishFlight(ctx, *c.Flight)
 	case c.Footage != nil && c.Footage.DuplicateOf != "":
 		v, err := p.footage.Get(ctx, c.Footage.ID)
 		if errors.Is(err, ledger.ErrNotFound) {
@@ -297,9 +301,21 @@ func (p *Publisher) publishFootage(ctx context.Context, v ledger.FootageView) er
 		}
 	}
 	if v.Count != nil {
-		return p.publishCount(ctx, v.Footage, *v.Count)
+		if err := p.publishCount(ctx, v.Footage, *v.Count); err != nil {
+			return err
+		}
 	}
-	return nil
+	if v.Flight == "" {
+		return nil
+	}
+	f, err := p.flights.Get(ctx, v.Flight)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return p.publishFlight(ctx, f)
 }
 
 // publishJob publishes the progress of a job below the device of f. A duplicate from the
@@ -323,7 +339,25 @@ func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger
 		Header:  header(c.Seq, p.now()),
 		Footage: f.ID, Job: c.Job, Device: f.Device, Name: f.Name,
 		Unique: c.Unique, Low: c.Low, High: c.High, ByClass: c.ByClass, Model: c.Model, ModelDigest: c.ModelDigest,
+		DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf, Flight: f.Flight,
 	})
+}
+
+// publishFlight publishes the count of a flight. An ended flight replaces its last message.
+func (p *Publisher) publishFlight(ctx context.Context, f ledger.FlightView) error {
+	m := topic.Flight{
+		Header: header(f.Seq, p.now()),
+		Flight: f.ID, Device: f.Device, State: topic.FlightState(f.State), Next: f.Next,
+		Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass, Parts: []topic.FlightPart{}, Warnings: f.Warnings,
+	}
+	var first footage.ID
+	for i, part := range f.Parts[:min(len(f.Parts), maxParts)] {
+		if i == 0 {
+			first = part.Footage
+		}
+		m.Parts = append(m.Parts, topic.FlightPart{Footage: part.Footage, Name: part.Name, Unique: part.Unique})
+	}
+	return p.deliver(ctx, first, topic.FlightCount(f.Site, f.ID), m)
 }
 
 func (p *Publisher) deliver(ctx context.Context, id footage.ID, name string, payload any) error {

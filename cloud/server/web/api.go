@@ -60,6 +60,9 @@ func byID[V, Out any](param string, find func(context.Context, footage.ID) (V, e
 	}
 }
 
+// asItIs is the view of what already has its form.
+func asItIs[V any](v V) V { return v }
+
 // pages answers with one page of a list.
 func pages[V, Out any](list func(context.Context, ledger.Page) ([]V, string, error), view func(V) Out) fiber.Handler {
 	return func(c *fiber.Ctx) error {

@@ -65,6 +65,15 @@ func (s *Server) result(ext string) func(context.Context, footage.ID) (file, err
 	}
 }
 
+// flightResult finds the document with the animals of a flight.
+func (s *Server) flightResult(ctx context.Context, id footage.ID) (file, error) {
+	f, err := s.flightFor(ctx, id)
+	if err == nil && f.ResultKey == "" {
+		err = fmt.Errorf("flight %s has no result document: %w", id, ledger.ErrNotFound)
+	}
+	return file{f.ResultKey, media["json"], safeName("flight-"+string(id)) + "-count.json", true}, err
+}
+
 // thumbnail finds the picture that came before the video.
 func (s *Server) thumbnail(ctx context.Context, id footage.ID) (file, error) {
 	t, err := s.thumbnailFor(ctx, id)

@@ -58,7 +58,7 @@ func newLedgerCollector(o Options) *ledgerCollector {
 		jobs:    d("jobs", "Jobs by state.", "state"),
 		footage: d("footage", "Pieces of footage in the ledger."),
 		bytes:   d("footage_bytes", "Bytes of footage, duplicates not counted."),
-		animals: d("animals_counted", "Sum of all counts."),
+		animals: d("animals_counted", "Sum of the counts; a flight of several pieces of footage counts once."),
 		uploads: d("uploads_open", "Uploads that are not finished."),
 		queue:   d("queue_length", "Messages in the job queue."),
 	}

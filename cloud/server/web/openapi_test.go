@@ -76,6 +76,7 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.thumbnail("five")
+	flown := s.flight("part-1", "part-2")
 	for _, id := range []string{"seven_W", "seven_T"} {
 		s.record(id, "content "+id)
 	}
@@ -129,6 +130,14 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/counts", "", 200, ""},
 		{"GET", "/api/v1/counts/three", "", 200, ""},
 		{"GET", "/api/v1/counts/two", "", 404, ""},
+		{"GET", "/api/v1/flights", "", 200, ""},
+		{"GET", "/api/v1/flights?limit=0", "", 400, ""},
+		{"GET", "/api/v1/flights/" + flown, "", 200, ""},
+		{"GET", "/api/v1/flights/nope", "", 404, ""},
+		{"GET", "/api/v1/flights/" + flown + "/result", "", 200, ""},
+		{"GET", "/api/v1/flights/nope/result", "", 404, ""},
+		{"GET", "/api/v1/footage/part-1", "", 200, ""},
+		{"GET", "/api/v1/counts/part-1", "", 200, ""},
 		{"GET", "/api/v1/devices", "", 200, ""},
 		{"GET", "/api/v1/uploads", "", 200, ""},
 		{"GET", "/api/v1/stats", "", 200, ""},

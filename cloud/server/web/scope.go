@@ -109,7 +109,7 @@ func wholeViewFor(ctx context.Context, f ledger.FootageView) wire.Footage {
 		v.Job.Footage = v.ID
 	}
 	if v.Count != nil {
-		v.Count.Footage = v.ID
+		v.Count.Footage, v.Count.DuplicateOf = v.ID, ""
 	}
 	return v
 }
@@ -128,22 +128,24 @@ func (s *Server) jobFor(ctx context.Context, id footage.ID) (ledger.Job, error) 
 }
 
 // countFor returns the count of footage that the request may read, or ErrNotFound.
-func (s *Server) countFor(ctx context.Context, id footage.ID) (ledger.Count, error) {
-	if scopeOf(ctx) == "" {
-		return s.o.Ledger.Counts.Get(ctx, id)
-	}
+func (s *Server) countFor(ctx context.Context, id footage.ID) (wire.Count, error) {
 	v, err := s.footageFor(ctx, id)
 	if err != nil {
-		return ledger.Count{}, fmt.Errorf("count of %w", err)
+		return wire.Count{}, fmt.Errorf("count of %w", err)
 	}
 	if v.Count == nil {
-		return ledger.Count{}, fmt.Errorf("count of footage %s: %w", id, ledger.ErrNotFound)
+		return wire.Count{}, fmt.Errorf("count of footage %s: %w", id, ledger.ErrNotFound)
 	}
-	c := *v.Count
-	if !mayRead(ctx, v.OriginalDevice) && v.DuplicateOf != "" {
-		c.Footage = id
+	return *wholeViewFor(ctx, v).Count, nil
+}
+
+// flightFor returns a flight that the request may read, or ErrNotFound.
+func (s *Server) flightFor(ctx context.Context, id footage.ID) (ledger.FlightView, error) {
+	v, err := s.o.Ledger.Flights.Get(ctx, string(id))
+	if err == nil && !mayRead(ctx, v.Device) {
+		return ledger.FlightView{}, fmt.Errorf("flight %s: %w", id, ledger.ErrNotFound)
 	}
-	return c, nil
+	return v, err
 }
 
 // thumbnailFor returns a thumbnail that the request may read, or ErrNotFound.
@@ -164,6 +166,8 @@ func mayReadChange(ctx context.Context, c progress.Change) bool {
 		return mayRead(ctx, c.Count.Footage.Device)
 	case c.Footage != nil:
 		return mayRead(ctx, c.Footage.Device)
+	case c.Flight != nil:
+		return mayRead(ctx, c.Flight.Device)
 	case c.Upload != nil:
 		return mayRead(ctx, c.Upload.Upload.Device)
 	}

@@ -44,6 +44,7 @@ type Ledger struct {
 	Jobs       jobs
 	Attempts   attempts
 	Counts     counts
+	Flights    flights
 	Changes    progress.Rows
 	Totals     totals
 }
@@ -51,7 +52,7 @@ type Ledger struct {
 // LedgerOf returns the parts of l.
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
-		Attempts: l.Attempts, Counts: l.Counts, Changes: l.Changes, Totals: l.Totals}
+		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals}
 }
 
 type (
@@ -84,8 +85,11 @@ type (
 		List(ctx context.Context, jobID string, limit int) ([]ledger.Attempt, error)
 	}
 	counts interface {
-		Get(ctx context.Context, id footage.ID) (ledger.Count, error)
 		List(ctx context.Context, p ledger.Page) ([]ledger.CountView, string, error)
+	}
+	flights interface {
+		Get(ctx context.Context, id string) (ledger.FlightView, error)
+		List(ctx context.Context, p ledger.Page) ([]ledger.FlightView, string, error)
 	}
 	totals interface {
 		Stats(ctx context.Context) (ledger.Stats, error)

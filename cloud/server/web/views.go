@@ -11,7 +11,7 @@ import (
 func footageView(f ledger.Footage) wire.Footage {
 	return wire.Footage{ID: f.ID, Site: f.Site, Device: f.Device, Name: f.Name, Size: f.Size, SHA256: f.SHA256,
 		Captured: timeOrNil(f.Captured), Received: f.Received, DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf,
-		Telemetry: f.TelemetryKey != "", Removed: f.BlobKey == "" && f.DuplicateOf == "", Seq: f.Seq}
+		Telemetry: f.TelemetryKey != "", Removed: f.BlobKey == "" && f.DuplicateOf == "", Flight: f.Flight, Seq: f.Seq}
 }
 
 // wholeView shows footage with its job and count, where it has them.
@@ -22,7 +22,7 @@ func wholeView(f ledger.FootageView) wire.Footage {
 		v.Job = &j
 	}
 	if f.Count != nil {
-		c := countView(*f.Count)
+		c := countView(*f.Count, f.Footage)
 		v.Count = &c
 	}
 	return v
@@ -38,9 +38,22 @@ func attemptView(a ledger.Attempt) wire.Attempt {
 	return wire.Attempt{N: a.N, Worker: a.Worker, Began: a.Began, Ended: a.Ended, Outcome: a.Outcome, Reason: a.Reason}
 }
 
-func countView(c ledger.Count) wire.Count {
+// countView shows the count that stands for footage.
+func countView(c ledger.Count, f ledger.Footage) wire.Count {
 	return wire.Count{Footage: c.Footage, Job: c.Job, Unique: c.Unique, Low: c.Low, High: c.High, ByClass: c.ByClass,
-		Model: c.Model, ModelDigest: c.ModelDigest, At: c.At, Seq: c.Seq}
+		Model: c.Model, ModelDigest: c.ModelDigest, At: c.At, DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf,
+		Flight: f.Flight, Seq: c.Seq}
+}
+
+func flightView(f ledger.FlightView) wire.Flight {
+	v := wire.Flight{ID: f.ID, Site: f.Site, Device: f.Device, State: string(f.State), Next: f.Next, Unique: f.Unique,
+		Low: f.Low, High: f.High, ByClass: f.ByClass, Parts: []wire.FlightPart{}, Warnings: f.Warnings, Created: f.Created,
+		Updated: f.Updated, Seq: f.Seq}
+	for _, p := range f.Parts {
+		v.Parts = append(v.Parts, wire.FlightPart{Footage: p.Footage, Name: p.Name, Started: timeOrNil(p.Started),
+			Duration: p.Duration.Seconds(), Unique: p.Unique, Low: p.Low, High: p.High})
+	}
+	return v
 }
 
 func deviceView(d ledger.Device) wire.Device {

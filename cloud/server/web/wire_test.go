@@ -17,7 +17,7 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"Footage": wire.Footage{}, "Job": wire.Job{}, "Attempt": wire.Attempt{}, "Count": wire.Count{},
 		"Device": wire.Device{}, "Upload": wire.Upload{}, "Waiting": wire.Waiting{}, "Stats": wire.Stats{},
 		"Health": wire.Health{}, "Problem": wire.Problem{},
-		"FootagePage": wire.Page[wire.Footage]{},
+		"FootagePage": wire.Page[wire.Footage]{}, "Flight": wire.Flight{}, "FlightPart": wire.FlightPart{},
 	} {
 		ref := doc.Components.Schemas[name]
 		if ref == nil {
