@@ -11,6 +11,7 @@ import (
 
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/evidence"
+	"cattlecounter/cloud/count/flight"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/video"
@@ -40,6 +41,8 @@ type Outcome struct {
 	Still  []byte // JPEG with the counted animals marked, nil when no frame shows any
 	// Features are what the interval of the count follows from.
 	Features tally.Features
+	// Trace is what the count of the flight needs of this clip.
+	Trace *flight.Trace
 	// Evidence is what Source.Evidence asks for.
 	Evidence evidence.Evidence
 }

@@ -38,7 +38,7 @@ func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	out := Outcome{Result: res, Still: jpeg, Features: features}
+	out := Outcome{Result: res, Still: jpeg, Features: features, Trace: r.trace(m)}
 	r.finishEvidence(&out, s.Name, counted)
 	return out, nil
 }

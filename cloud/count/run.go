@@ -12,6 +12,7 @@ import (
 	"cattlecounter/cloud/count/crossing"
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/evidence"
+	"cattlecounter/cloud/count/flight"
 	"cattlecounter/cloud/count/look"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
@@ -39,6 +40,7 @@ type run struct {
 	detecting duration
 
 	camera  motion.Registrar
+	views   flight.Recorder
 	planner *look.Planner
 	tracker *track.Tracker
 	queue   []*step
@@ -215,6 +217,7 @@ func (r *run) finish(ctx context.Context) error {
 	} else {
 		r.tracker.Follow(s.pose)
 	}
+	r.views.See(s.pose, s.seconds)
 	r.judgeStep(s.frame, s.seconds, s.pose, s.looked)
 	r.addEvidence(s)
 	r.stepped++

@@ -128,8 +128,25 @@ func (j *joiner) combine(chain []int) Flight {
 	if j.mixedModels(chain) {
 		warn(MixModels, "the parts were counted with different models")
 	}
-	f.count(m, same, lost)
+	f.count(m, same, lost, j.circumstances(chain))
 	return f
+}
+
+// circumstances are those of the parts, by their lengths.
+func (j *joiner) circumstances(chain []int) (c tally.Circumstances) {
+	total := 0.0
+	for _, i := range chain {
+		t := j.parts[i].Trace
+		if t == nil {
+			continue
+		}
+		c.Width, c.Height = t.Width, t.Height
+		c.Guessed, c.Poor, total = c.Guessed+t.Guessed*t.Seconds, c.Poor+t.Poor*t.Seconds, total+t.Seconds
+	}
+	if total > 0 {
+		c.Guessed, c.Poor = c.Guessed/total, c.Poor/total
+	}
+	return c
 }
 
 func rate(p Part) float64 {
@@ -151,8 +168,9 @@ func (j *joiner) mixedModels(chain []int) bool {
 
 // count counts the tracks of the flight. same is how many of the animals two pieces without common ground share, and
 // lost are parts of which only the count is known.
-func (f *Flight) count(m *merged, same int, lost []Part) {
+func (f *Flight) count(m *merged, same int, lost []Part, c tally.Circumstances) {
 	r := tally.Count(m.tracks)
+	r.Judge(c)
 	f.Unique, f.Low, f.High = r.Unique, r.Low, r.High
 	for label, n := range r.ByClass {
 		f.ByClass[label] = n

@@ -25,6 +25,9 @@ type Trace struct {
 	Codec   string    `json:"codec"`
 	Started time.Time `json:"started,omitzero"` // by the container, zero when unknown
 	Model   string    `json:"model"`            // digest of the detector
+	// Guessed and Poor are the shares of tally.Circumstances.
+	Guessed float64 `json:"guessed"`
+	Poor    float64 `json:"poor"`
 	// Begin and End are the views of the first and the last frame that was looked at.
 	Begin View `json:"begin"`
 	End   View `json:"end"`
@@ -127,7 +130,7 @@ func (t Trace) check() error {
 	}
 	const far = 1e9
 	bad := len(t.Tracks) > maxTracks || !sound(0, far, float64(t.Width), float64(t.Height), float64(t.Frames), t.Seconds) ||
-		!sound(1e-3, 1e5, t.FPS)
+		!sound(1e-3, 1e5, t.FPS) || !sound(0, 1, t.Guessed, t.Poor)
 	for _, v := range []View{t.Begin, t.End, t.Before} {
 		m := v.ToGround
 		bad = bad || v.Known && !sound(-far, far, m.A, m.B, m.TX, m.TY, m.C, m.D, m.PX, m.PY, v.Seconds)
