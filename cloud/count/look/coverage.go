@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
 )
@@ -13,7 +14,7 @@ const (
 	enoughLooks = 4
 	// longestWait is the longest time between two looks at ground with animals, in seconds: a standing animal that
 	// starts to walk must still be near its place.
-	longestWait = 1.5
+	longestWait = 2.0
 	// longestEdge and longestEmpty are the same for ground at the edge of the frame, where animals may come in, and for
 	// other ground, when it has enough looks and no animals.
 	longestEdge  = 2.0
@@ -82,14 +83,22 @@ func (c *coverage) due(z zones, s Step) []bool {
 	herd := c.animals(z, s, urgency)
 	margin := c.length / 2
 	w, h := float64(s.Frame.Width), float64(s.Frame.Height)
+	points, recent := make([]int, len(urgency)), make([]int, len(urgency))
 	c.eachPoint(s, func(x, y float64, k *cell) {
 		i := z.at(x, y)
+		points[i]++
+		if c.recent(k, s) {
+			recent[i]++
+		}
 		edge := x < margin || y < margin || x > w-margin || y > h-margin
 		urgency[i] = max(urgency[i], c.urgency(k, x, y, edge, herd[i], s))
 	})
 	any := false
 	list := make([]bool, len(urgency))
 	for i, u := range urgency {
+		if 2*recent[i] > points[i] {
+			continue
+		}
 		list[i] = u >= soon
 		any = any || u >= 1
 	}
@@ -102,9 +111,12 @@ func (c *coverage) due(z zones, s Step) []bool {
 // slack is the part of a wait by which a look may come early: steps come at whole frames.
 const slack = 0.02
 
+// recent reports whether the last look at a piece of ground is too short ago for another one.
+func (c *coverage) recent(k *cell, s Step) bool { return s.Seconds-k.last < c.gap-slack }
+
 // urgency is how much of its wait a piece of ground has waited. It is 0 within the least time between two looks.
 func (c *coverage) urgency(k *cell, x, y float64, edge, animals bool, s Step) float64 {
-	if k.looks > 0 && s.Seconds-k.last < c.gap-slack {
+	if c.recent(k, s) {
 		return 0
 	}
 	wait := longestEmpty
@@ -113,14 +125,10 @@ func (c *coverage) urgency(k *cell, x, y float64, edge, animals bool, s Step) fl
 	} else if edge {
 		wait = longestEdge
 	}
-	since := s.Seconds - k.last
+	since := s.Seconds - max(k.last, k.seen)
 	if k.looks < enoughLooks && !edge {
 		left := min(c.timeInView(x, y, s), s.Remaining)
-		wait = min(wait, left/(float64(enoughLooks-k.looks)+0.5))
-		if k.looks == 0 {
-			since = s.Seconds - k.seen
-			wait = min(wait, longestWait)
-		}
+		wait = min(wait, longestWait, left/(float64(enoughLooks-k.looks)+0.5))
 	}
 	if s.Pose.Inliers == 0 { // the place is a guess
 		wait = c.gap
@@ -178,9 +186,9 @@ func (c *coverage) need(a track.Placed, neighbor float64, k *cell, s Step) float
 		most := min(max(0.3*neighbor, 0.2), 0.6) // sizes of doubt before it may be confused with its neighbor
 		u = a.Doubt / most
 	}
-	const unsure, patience, looks = 2.0, 0.5, 8 // evidence, seconds
-	if k != nil && a.Whole && math.Abs(a.Track.Evidence) < unsure && a.Track.Visible < looks {
-		u = max(u, (s.Seconds-k.last+slack)/patience)
+	const unsure, patience, looks = 1.5, 1.0, 8 // evidence, seconds
+	if k != nil && a.Whole && math.Abs(a.Track.Evidence-tally.Even) < unsure && a.Track.Visible < looks {
+		u = max(u, (min(s.Seconds-k.last, a.Unseen)+slack)/patience)
 	}
 	return u
 }

@@ -106,7 +106,7 @@ func (p *Planner) grids(f *video.Frame) []detect.Grid {
 }
 
 // leastView is the length in the model's input, in pixels, that a small animal of the herd should have.
-const leastView = 40
+const leastView = 32
 
 // mostTile is the largest side of a tile for animals of a length in pixels of the frame.
 func (p *Planner) mostTile(length float64, longer int) int {

@@ -46,6 +46,7 @@ const (
 	Weak     Reason = "weak"      // low scores, or many looks without a detection
 	PartOf   Reason = "part-of"   // a part of an animal that is counted
 	SameAs   Reason = "same-as"   // another piece of the track of an animal
+	Outside  Reason = "outside"   // the middle of the animal was never in the picture
 )
 
 const (
@@ -79,6 +80,10 @@ func Count(tracks []*track.Track) Result {
 			r.Uncounted = append(r.Uncounted, Uncounted{Track: t, Reason: reason})
 			continue
 		}
+		if t.Outside {
+			r.Uncounted = append(r.Uncounted, Uncounted{Track: t, Reason: Outside})
+			continue
+		}
 		pieces[t.Segment]++
 		r.Counted = append(r.Counted, t)
 		r.ByClass[t.Label()]++
@@ -102,6 +107,9 @@ func (r *Result) Judge(c Circumstances) Features {
 	}
 	return f
 }
+
+// Even is the evidence of a track that is as likely an animal as none.
+const Even = -prior
 
 // Probability is the chance that a track is an animal, by the looks at it.
 func Probability(t *track.Track) float64 {

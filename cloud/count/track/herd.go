@@ -73,6 +73,7 @@ type Placed struct {
 	// beyond doubt.
 	Speed    float64
 	Standing bool
+	Unseen   float64 // seconds since the last detection
 }
 
 // InView predicts where the tracks of the current segment are in a frame with a pose, at a time not before the last
@@ -96,7 +97,7 @@ func (tr *Tracker) InView(p motion.Pose, seconds float64, width, height int) []P
 		sure := math.Sqrt(c.kx.pvv+c.ky.pvv) / unit
 		const slow = 0.12
 		list = append(list, Placed{Track: t, Box: e.box, Whole: e.whole, Doubt: e.doubt / max(e.size, 1),
-			Speed: speed, Standing: speed < max(slow, sure)})
+			Speed: speed, Standing: speed < max(slow, sure), Unseen: seconds - t.seen})
 	}
 	return list
 }
@@ -197,6 +198,7 @@ func (t *Track) absorb(b *Track) {
 	t.Last = b.Last
 	t.Hits, t.Strong, t.Visible = t.Hits+b.Hits, t.Strong+b.Strong, t.Visible+b.Visible
 	t.ScoreSum, t.Evidence = t.ScoreSum+b.ScoreSum, t.Evidence+b.Evidence
+	t.Outside = t.Outside && b.Outside
 	t.Way = append(t.Way, b.Way...)
 	for l, s := range b.classes {
 		t.classes[l] += s

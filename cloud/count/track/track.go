@@ -39,6 +39,8 @@ type Track struct {
 	Best      detect.Box
 	BestFrame int
 
+	// Outside says that the edge of the frame cut the animal in every detection, so far that its middle was outside.
+	Outside bool
 	// Way has a Fix for every detection, in order of time.
 	Way []Fix
 
@@ -96,6 +98,7 @@ type Tracker struct {
 	segment   int
 	frames    int
 	lastTime  float64
+	lengths   lengths
 }
 
 // New returns a tracker.
@@ -137,6 +140,7 @@ func (tr *Tracker) Observe(o Observation) []int {
 		t.expected = v.project(t)
 	}
 	sightings := v.sightings(o, tr.threshold)
+	tr.lengths.judge(sightings, v)
 	match(tr.tracks, sightings, true)
 	match(tr.tracks, sightings, false)
 	ids := make([]int, len(sightings))
@@ -178,6 +182,7 @@ func (tr *Tracker) start(s *sighting, o Observation, herd []mover) int {
 	unit := t.Size()
 	t.kx, t.ky = newKalman(s.x, unit, s.cut), newKalman(s.y, unit, s.cut)
 	t.walkWith(herd)
+	t.Outside = true
 	t.addHit(s, o, tr.threshold)
 	t.Visible = 1
 	tr.tracks = append(tr.tracks, t)

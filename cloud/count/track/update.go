@@ -73,6 +73,7 @@ func (t *Track) addHit(s *sighting, o Observation, threshold float64) {
 	if s.strong {
 		t.Strong++
 	}
+	t.Outside = t.Outside && s.outside
 	t.Last, t.seen = o.Index, o.Seconds
 	score := float64(s.box.Score)
 	t.ScoreSum += score

@@ -32,6 +32,7 @@ type sighting struct {
 	w, h    float64 // ground
 	cut     bool    // cut by the frame's edge; its centre is not that of the animal
 	strong  bool
+	outside bool // the middle of the animal is probably outside of the frame
 	color   color
 	matched bool // joined to a track
 }

@@ -1,0 +1,206 @@
+package look
+
+import (
+	"math"
+	"testing"
+
+	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/track"
+	"cattlecounter/cloud/count/track/motion"
+	"cattlecounter/cloud/count/video"
+)
+
+// flight is a camera over ground with animals that a perfect detector sees.
+type flight struct {
+	width, height int
+	speed         float64 // of the camera to the right, pixels a second
+	walk          float64 // of the animals downwards, pixels a second
+	length        float64 // of the animals in pixels
+	spacing       float64 // 0 for no animals
+	seconds       float64
+	options       Options
+}
+
+const stepsASecond = 6
+
+// outcome is what a planner did on a flight.
+type outcome struct {
+	tiles, whole int         // tiles planned, and tiles of looks at whole frames three times a second
+	looks        map[int]int // looks at the ground in the middle row, by column of 40 pixels, while it is well inside
+	gap          float64     // shortest time between two looks at one tile of one grid
+	side         int         // of the last tile
+}
+
+func (f flight) run(t *testing.T) outcome {
+	t.Helper()
+	p := New(f.options)
+	tr := track.New(track.Options{Threshold: 0.4})
+	out := outcome{looks: map[int]int{}, gap: math.Inf(1)}
+	last := map[detect.Region]float64{}
+	steps := int(f.seconds * stepsASecond)
+	for i := range steps {
+		now := float64(i) / stepsASecond
+		frame := &video.Frame{Index: i * 5, Width: f.width, Height: f.height}
+		pose := motion.Pose{ToGround: motion.Transform{A: 1, TX: f.speed * now}, Inliers: 1}
+		plan := p.Plan(Step{Frame: frame, Seconds: now, Remaining: f.seconds - now, Pose: pose,
+			InView: tr.InView(pose, now, f.width, f.height)})
+		if plan == nil {
+			continue
+		}
+		var found [][]detect.Box
+		for _, tiles := range plan {
+			found = append(found, f.see(tiles, now))
+		}
+		used := p.Learn(plan, found, 0.4)
+		o := track.Observation{Index: i * 5, Seconds: now, Width: f.width, Height: f.height, Boxes: found[used], Pose: pose,
+			Looked: []motion.Rect{}}
+		for _, r := range plan[used] {
+			rect := motion.Rect{X1: float64(r.X), Y1: float64(r.Y), X2: float64(r.X + r.Width), Y2: float64(r.Y + r.Height)}
+			o.Looked = append(o.Looked, rect)
+			r.Frame = nil
+			if was, again := last[r]; again {
+				out.gap = min(out.gap, now-was)
+			}
+			last[r], out.side = now, r.Width
+		}
+		for x := f.length; x < float64(f.width)-f.length; x += 40 {
+			for _, r := range o.Looked {
+				if y := float64(f.height) / 2; x >= r.X1 && x <= r.X2 && y >= r.Y1 && y <= r.Y2 {
+					out.looks[int((x+f.speed*now)/40)]++
+					break
+				}
+			}
+		}
+		tr.Observe(o)
+	}
+	out.tiles = p.Tiles()
+	out.whole = len(f.options.Grid.Regions(nil, &video.Frame{Width: f.width, Height: f.height})) * steps / 2
+	return out
+}
+
+// see returns the animals that lie in one of the tiles.
+func (f flight) see(tiles []detect.Region, now float64) []detect.Box {
+	var boxes []detect.Box
+	if f.spacing == 0 {
+		return nil
+	}
+	first := math.Floor(f.speed * now / f.spacing)
+	for i := range int(float64(f.width)/f.spacing) + 2 {
+		for row := range int(float64(f.height) / f.spacing) {
+			x := (first+float64(i))*f.spacing - f.speed*now
+			y := float64(row)*f.spacing + math.Mod(f.walk*now, f.spacing)
+			b := detect.Box{X1: float32(x), Y1: float32(y), X2: float32(x + f.length), Y2: float32(y + 0.5*f.length),
+				Score: 0.9, Label: "cow"}
+			for _, r := range tiles {
+				if b.X1 >= float32(r.X) && b.Y1 >= float32(r.Y) && b.X2 <= float32(min(r.X+r.Width, f.width)) &&
+					b.Y2 <= float32(min(r.Y+r.Height, f.height)) {
+					boxes = append(boxes, b)
+					break
+				}
+			}
+		}
+	}
+	return boxes
+}
+
+func options() Options {
+	return Options{Grid: detect.Grid{Tile: 480, Overlap: 0.2}, Input: 416, Gap: 1.0 / 3}
+}
+
+func TestEachPieceOfGroundGetsItsLooks(t *testing.T) {
+	for name, f := range map[string]flight{
+		"slow pass over a herd":       {speed: 120, length: 60, spacing: 200},
+		"fast pass":                   {speed: 500, length: 60, spacing: 200},
+		"slow pass over empty ground": {speed: 120, length: 60},
+		"near animals in a slow pass": {speed: 120, length: 180, spacing: 400},
+		"standing camera":             {length: 60, spacing: 200},
+		"walking herd, slow pass":     {speed: 60, walk: 60, length: 60, spacing: 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.width, f.height, f.seconds, f.options = 1920, 1080, 20, options()
+			got := f.run(t)
+			// Ground that came into view after the start and left it before the end.
+			least := math.MaxInt
+			for c, n := range got.looks {
+				if x := float64(c) * 40; x > 1920+60 && x < f.speed*f.seconds-60 || f.speed == 0 {
+					least = min(least, n)
+				}
+			}
+			want := enoughLooks - 1 // the time in view is an estimate
+			if f.speed > 400 {
+				want = 3
+			}
+			if least < want {
+				t.Errorf("some ground has %d looks, want %d", least, want)
+			}
+			if got.gap < f.options.Gap-0.05 {
+				t.Errorf("two looks at one tile within %.2f s", got.gap)
+			}
+			if got.tiles*2 > got.whole {
+				t.Errorf("%d tiles, and %d for looks at whole frames", got.tiles, got.whole)
+			}
+		})
+	}
+}
+
+func TestNearAnimalsGetLargeTiles(t *testing.T) {
+	for _, c := range []struct {
+		width, height int
+		length        float64
+		least, most   int
+	}{
+		{1920, 1080, 30, 440, 480},
+		{1920, 1080, 60, 500, 800},
+		{1920, 1080, 160, 1000, 1920},
+		{3840, 2160, 60, 500, 800},
+		{3840, 2160, 400, 2000, 3840},
+	} {
+		f := flight{width: c.width, height: c.height, length: c.length, spacing: 2.2 * c.length, seconds: 4, options: options()}
+		if got := f.run(t).side; got < c.least || got > c.most {
+			t.Errorf("animals of %.0f pixels in %dx%d: tiles of %d pixels, want %d to %d", c.length, c.width, c.height, got,
+				c.least, c.most)
+		}
+	}
+	fixed := options()
+	fixed.Fixed = true
+	if got := (flight{width: 1920, height: 1080, length: 160, spacing: 400, seconds: 2, options: fixed}).run(t).side; got != 480 {
+		t.Errorf("fixed tiles of %d pixels", got)
+	}
+}
+
+func TestWholeFramesAndEveryStep(t *testing.T) {
+	f := flight{width: 1280, height: 720, length: 60, spacing: 200, seconds: 4, options: options()}
+	f.options.All = true
+	perFrame := len(f.options.Grid.Regions(nil, &video.Frame{Width: 1280, Height: 720}))
+	if got := f.run(t).tiles; got != perFrame*4*stepsASecond {
+		t.Errorf("%d tiles, want all of %d steps", got, 4*stepsASecond)
+	}
+	f.options = Options{Gap: 1.0 / 3}
+	if got := f.run(t); got.tiles == 0 || got.tiles > 12 || got.side != 1280 {
+		t.Errorf("whole frames: %d looks at regions of %d pixels", got.tiles, got.side)
+	}
+}
+
+func TestTheCostOfAMinuteStaysTheSame(t *testing.T) {
+	short := flight{width: 1920, height: 1080, speed: 150, length: 60, spacing: 300, seconds: 60, options: options()}
+	long := short
+	long.seconds = 240
+	a, b := short.run(t).tiles, long.run(t).tiles
+	if float64(b) > 4.2*float64(a) {
+		t.Errorf("%d tiles in one minute, %d in four", a, b)
+	}
+}
+
+func TestPlacesOfZones(t *testing.T) {
+	f := &video.Frame{Width: 1920, Height: 1080}
+	z := newZones(detect.Grid{Tile: 480, Overlap: 0.2}, f)
+	for k, r := range z.regions {
+		rect := z.rect(k)
+		if z.at((rect.X1+rect.X2)/2, (rect.Y1+rect.Y2)/2) != k {
+			t.Errorf("the middle of zone %d is in another", k)
+		}
+		if rect.X1 < float64(r.X) || rect.Y1 < float64(r.Y) || rect.X2 > float64(r.X+r.Width) || rect.Y2 > float64(r.Y+r.Height) {
+			t.Errorf("zone %+v reaches beyond its tile %+v", rect, r)
+		}
+	}
+}
