@@ -31,6 +31,12 @@ func Parse(text []byte) (Set, error) {
 	if err := s.Validate(); err != nil {
 		return Set{}, err
 	}
+	if len(s.Lines) == 0 {
+		s.Lines = nil
+	}
+	if len(s.Zones) == 0 {
+		s.Zones = nil
+	}
 	return s, nil
 }
 

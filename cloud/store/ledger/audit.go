@@ -19,6 +19,8 @@ const (
 	ActionAdvanceNumbers = "count on"
 	ActionRemoveVideo    = "remove video"
 	ActionRestoreVideo   = "restore video"
+	ActionSetLines       = "set lines"
+	ActionRemoveLines    = "remove lines"
 )
 
 // AuditEntry is one change that an operator or a program made.

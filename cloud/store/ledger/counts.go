@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 )
 
@@ -21,6 +22,10 @@ func (l *tables) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 	if err != nil {
 		return err
 	}
+	boundaries, err := formatTotals(c.Boundaries)
+	if err != nil {
+		return err
+	}
 	if c.At.IsZero() {
 		c.At = l.now()
 	}
@@ -32,12 +37,23 @@ func (l *tables) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO animal_count (`+countColumns+
-		`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (footage) DO UPDATE SET job = excluded.job, animals = excluded.animals, low = excluded.low,
 			high = excluded.high, by_class = excluded.by_class, model = excluded.model,
-			model_digest = excluded.model_digest, at = excluded.at, seq = excluded.seq`,
-		c.Footage, c.Job, c.Unique, c.Low, c.High, string(byClass), c.Model, c.ModelDigest.String(), micros(c.At), seq)
+			model_digest = excluded.model_digest, at = excluded.at, seq = excluded.seq,
+			boundaries = excluded.boundaries`,
+		c.Footage, c.Job, c.Unique, c.Low, c.High, string(byClass), c.Model, c.ModelDigest.String(), micros(c.At), seq,
+		boundaries)
 	return err
+}
+
+// formatTotals returns the stored form of what was found at lines and zones.
+func formatTotals(t boundary.Totals) (string, error) {
+	if len(t.Lines)+len(t.Zones) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(t)
+	return string(text), err
 }
 
 // countTotals updates the totals for a count that is new or replaces another.

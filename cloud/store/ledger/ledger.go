@@ -58,6 +58,7 @@ type Ledger struct {
 	Devices    *Devices    // holders of tokens
 	Audit      *AuditLog   // who changed what
 	Totals     *Totals     // sums over the whole ledger
+	Lines      *Lines      // lines and zones to judge
 
 	tables *tables
 }
@@ -103,7 +104,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	return &Ledger{
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Changes: &Changes{t}, Devices: &Devices{t},
-		Audit: &AuditLog{t}, Totals: &Totals{t},
+		Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t},
 		tables: t,
 	}, nil
 }

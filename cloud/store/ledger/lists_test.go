@@ -308,7 +308,7 @@ func full(b *testing.B, n int) *Ledger {
 				`, CASE WHEN i % 50 = 1 THEN 'failed' ELSE 'done' END,
 				1, 1, 'w', '', 'report', 10, 10, 100, 5, NULL, 7, 'k', i, i, 3 * i + 1, 3 * i + 1 FROM s WHERE i % 10 <> 0`,
 			`INSERT INTO animal_count ` + numbers + `SELECT 'f' || ` + name + `, 'j' || ` + name +
-				`, 7, 6, 8, '{"cow":7}', 'femto', '', i, 3 * i + 2
+				`, 7, 6, 8, '{"cow":7}', 'femto', '', i, 3 * i + 2, ''
 				FROM s WHERE i % 10 <> 0 AND i % 50 <> 1`,
 			`UPDATE change_counter SET seq = 3 * $1 + 3`,
 		} {

@@ -23,7 +23,7 @@ const (
 		`duplicate_of, sibling_of, flight, born, seq`
 	jobColumns = `id, footage, state, attempt, fence, worker, reason, stage, frames_done, frames_total, percent, fps, ` +
 		`eta_seconds, animals, result_key, created, updated, born, seq`
-	countColumns = `footage, job, animals, low, high, by_class, model, model_digest, at, seq`
+	countColumns = `footage, job, animals, low, high, by_class, model, model_digest, at, seq, boundaries`
 )
 
 // prefixed puts a table alias before every column.
@@ -92,12 +92,13 @@ func (r *jobRow) value() Job {
 }
 
 type countRow struct {
-	footage, job, byClass, model, digest sql.NullString
-	unique, low, high, at, seq           sql.NullInt64
+	footage, job, byClass, model, digest, boundaries sql.NullString
+	unique, low, high, at, seq                       sql.NullInt64
 }
 
 func (r *countRow) dest() []any {
-	return []any{&r.footage, &r.job, &r.unique, &r.low, &r.high, &r.byClass, &r.model, &r.digest, &r.at, &r.seq}
+	return []any{&r.footage, &r.job, &r.unique, &r.low, &r.high, &r.byClass, &r.model, &r.digest, &r.at, &r.seq,
+		&r.boundaries}
 }
 
 func (r *countRow) value() (Count, error) {
@@ -111,6 +112,11 @@ func (r *countRow) value() (Count, error) {
 	}
 	if err := c.ModelDigest.UnmarshalText([]byte(r.digest.String)); err != nil {
 		return c, fmt.Errorf("count of %s: model: %w", c.Footage, err)
+	}
+	if text := r.boundaries.String; text != "" {
+		if err := json.Unmarshal([]byte(text), &c.Boundaries); err != nil {
+			return c, fmt.Errorf("count of %s: lines: %w", c.Footage, err)
+		}
 	}
 	return c, nil
 }

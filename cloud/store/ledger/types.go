@@ -3,6 +3,7 @@ package ledger
 import (
 	"time"
 
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -66,7 +67,8 @@ type Count struct {
 	ByClass     map[string]int // never nil when read
 	Model       string
 	ModelDigest footage.Digest
-	At          time.Time // when it was recorded; Attempts.Finish sets it when zero
+	Boundaries  boundary.Totals // what was found at lines and zones
+	At          time.Time       // when it was recorded; Attempts.Finish sets it when zero
 	Seq         int64
 }
 
