@@ -56,6 +56,9 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 		return err
 	}
 	defer release()
+	if src.Lines, err = a.findLines(ctx); err != nil {
+		return err
+	}
 	out, err := a.w.count(ctx, src, a.status.set)
 	if download != nil {
 		out, err = a.confirmStreamed(ctx, src, download, out, err)
@@ -88,6 +91,13 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 	if out.Still != nil {
 		forms["jpg"] = out.Still
 	}
+	if r.HasBoundaries() {
+		var crossings bytes.Buffer
+		if err := r.WriteCrossingsCSV(&crossings); err != nil {
+			return err
+		}
+		forms[wire.CrossingsExt] = crossings.Bytes()
+	}
 	for ext, b := range forms {
 		err := a.persist(ctx, func() error {
 			_, err := a.w.o.Blobs.Put(ctx, wire.ResultKey(a.footage.ID, r.Model.Digest, ext), bytes.NewReader(b))
@@ -100,6 +110,7 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 	c := ledger.Count{
 		Footage: a.footage.ID, Job: a.job.ID, Unique: r.Count.Unique, Low: r.Count.Low, High: r.Count.High,
 		ByClass: r.Count.ByClass, Model: r.Model.Name, ModelDigest: r.Model.Digest,
+		Boundaries: r.Totals(),
 	}
 	key := wire.ResultKey(a.footage.ID, r.Model.Digest, "json")
 	endStatus()

@@ -24,6 +24,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/cloud/worker/cache"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/job"
 )
 
@@ -58,7 +59,7 @@ type attempts interface {
 	Release(ctx context.Context, jobID string, fence int64, reason string) (ledger.Job, error)
 }
 
-// Options configure a Worker. All but the limits of the cache, Drain, StopNow, RestartDue and Log are required.
+// Options configure a Worker. All but Lines, DefaultLines, the limits of the cache, Drain, StopNow, RestartDue and Log are required.
 type Options struct {
 	Name          string   // unique among the workers of one queue
 	Jobs          jobs     // of a ledger.Ledger
@@ -66,9 +67,11 @@ type Options struct {
 	Queue         queue.Queue
 	Blobs         blob.Store
 	Counter       Counter
-	CacheDir      string // for footage of a blob store without files on this machine; workers may share it
-	CacheLimit    int64  // bytes in CacheDir; with 0 only footage in use stays
-	CacheSpare    int64  // bytes that the cache leaves free on the disk of CacheDir
+	Lines         lines        // of the same ledger; nil judges every footage by DefaultLines
+	DefaultLines  boundary.Set // for footage that has no lines and zones, nor has its device; valid
+	CacheDir      string       // for footage of a blob store without files on this machine; workers may share it
+	CacheLimit    int64        // bytes in CacheDir; with 0 only footage in use stays
+	CacheSpare    int64        // bytes that the cache leaves free on the disk of CacheDir
 	Lease         time.Duration
 	MaxDeliveries int
 	// Drain is how long Run continues with the current job after its context has ended. With 0 the job returns to the

@@ -26,7 +26,10 @@ func StatusKey(id footage.ID) string { return fmt.Sprintf("footage/%s/%s", id, S
 // StatusName is the file name of the status sidecar.
 const StatusName = "video_status.json"
 
-// ResultKey is the blob key of one form of a result: ext is json, csv or jpg.
+// CrossingsExt is the ext of the crossings of lines and the visits of zones.
+const CrossingsExt = "crossings.csv"
+
+// ResultKey is the blob key of one form of a result: ext is json, csv, jpg or CrossingsExt.
 // Repeating a job with the same model writes the same keys.
 func ResultKey(id footage.ID, model footage.Digest, ext string) string {
 	return fmt.Sprintf("footage/%s/result/%s.%s", id, model, ext)

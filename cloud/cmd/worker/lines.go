@@ -22,16 +22,10 @@ type lineFlags struct {
 // read returns the lines and zones of the flags and of the file. The error wraps boundary.ErrInvalid or is that of the
 // file.
 func (f *lineFlags) read() (boundary.Set, error) {
-	var s boundary.Set
 	var faults []error
-	if f.Lines != "" {
-		text, err := readStart(f.Lines, boundary.MaxDocument+1)
-		if err == nil {
-			s, err = boundary.Parse(text)
-		}
-		if err != nil {
-			faults = append(faults, fmt.Errorf("--lines: %s: %w", f.Lines, err))
-		}
+	s, err := readLines(f.Lines)
+	if err != nil {
+		faults = append(faults, fmt.Errorf("--lines: %w", err))
 	}
 	for _, text := range f.Line {
 		l, err := boundary.ParseLine(text)
@@ -51,6 +45,22 @@ func (f *lineFlags) read() (boundary.Set, error) {
 		return boundary.Set{}, errors.Join(faults...)
 	}
 	return s, s.Validate() // names, over the file and all flags
+}
+
+// readLines reads a file of lines and zones. Without a path there are none.
+func readLines(path string) (boundary.Set, error) {
+	if path == "" {
+		return boundary.Set{}, nil
+	}
+	text, err := readStart(path, boundary.MaxDocument+1)
+	if err != nil {
+		return boundary.Set{}, err
+	}
+	s, err := boundary.Parse(text)
+	if err != nil {
+		return boundary.Set{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
 }
 
 // readStart reads at most n bytes of a file.

@@ -50,6 +50,10 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 	if conf.Worker.ONNXRuntimeLib == "" {
 		conf.Worker.ONNXRuntimeLib = os.Getenv("ONNXRUNTIME_LIB")
 	}
+	defaultLines, err := readLines(conf.Worker.Lines)
+	if err != nil {
+		return fmt.Errorf("worker.lines: %w", err)
+	}
 	set := engineSettings(conf)
 	set.Store = c.store(conf.Data)
 	if err := checkDecoder(ctx, set.Decoder, log); err != nil {
@@ -77,6 +81,7 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 	log.Info("stores open", "ledger", l.DB().Name(), "store", conf.Store)
 	w := worker.New(worker.Options{
 		Name: workerName(), Jobs: l.Jobs, Attempts: l.Attempts, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
+		Lines: l.Lines, DefaultLines: defaultLines,
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
 		Drain: conf.Worker.Drain, StopNow: process.SecondSignal(),
