@@ -142,7 +142,11 @@ func compare(t *testing.T, s schema, typ reflect.Type) {
 			t.Errorf("%s is not in the document", name)
 			continue
 		}
-		if f.Type.Kind() == reflect.Slice && prop.Items != nil && f.Type.Elem().Kind() == reflect.Struct {
+		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
+			if prop.Type != "array" || prop.Items == nil {
+				t.Errorf("%s is not an array of objects in the document", name)
+				continue
+			}
 			compare(t, *prop.Items, f.Type.Elem())
 			continue
 		}

@@ -3,6 +3,7 @@ package topic
 import (
 	"time"
 
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -137,6 +138,7 @@ type Count struct {
 	DuplicateOf footage.ID `json:"duplicate_of,omitempty"`
 	SiblingOf   footage.ID `json:"sibling_of,omitempty"`
 	Flight      string     `json:"flight,omitempty"`
+	boundary.Totals
 }
 
 // FlightState is the state of a flight.

@@ -3,6 +3,7 @@ package wire
 import (
 	"time"
 
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -71,6 +72,7 @@ type Count struct {
 	SiblingOf   footage.ID `json:"sibling_of,omitempty"`   // the file of the flight that is counted for this one
 	Flight      string     `json:"flight,omitempty"`       // the flight that the footage is a part of
 	Seq         int64      `json:"seq"`
+	boundary.Totals
 }
 
 // Flight is a flight that was recorded in several pieces of footage, and its count.

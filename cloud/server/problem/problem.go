@@ -12,6 +12,7 @@ import (
 
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -95,6 +96,7 @@ var classes = []struct {
 	{ledger.ErrCursor, wire.SlugBadRequest, ""},
 	{ledger.ErrInvalid, wire.SlugBadRequest, ""},
 	{footage.ErrInvalid, wire.SlugBadRequest, ""},
+	{boundary.ErrInvalid, wire.SlugBadRequest, ""},
 	{blob.ErrOffset, wire.SlugOffsetConflict,
 		"Upload-Offset is not where the upload ends. Ask for the offset with HEAD and continue from there."},
 	{ledger.ErrNoSpace, wire.SlugNoSpace, "The disk of the server is full."},

@@ -340,6 +340,7 @@ func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger
 		Footage: f.ID, Job: c.Job, Device: f.Device, Name: f.Name,
 		Unique: c.Unique, Low: c.Low, High: c.High, ByClass: c.ByClass, Model: c.Model, ModelDigest: c.ModelDigest,
 		DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf, Flight: f.Flight,
+		Totals: c.Boundaries,
 	})
 }
 

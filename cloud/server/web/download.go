@@ -23,6 +23,8 @@ var media = map[string]string{
 	"json": fiber.MIMEApplicationJSON,
 	"csv":  "text/csv; charset=utf-8",
 	"jpg":  "image/jpeg",
+
+	wire.CrossingsExt: "text/csv; charset=utf-8",
 }
 
 // file is a blob that a route serves.

@@ -107,6 +107,17 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/footage/one/result?direct=1", "", 501, ""},
 		{"GET", "/api/v1/footage/one/result?direct=yes", "", 400, ""},
 		{"GET", "/api/v1/footage/one/result.csv", "", 200, ""},
+		{"GET", "/api/v1/footage/one/crossings.csv", "", 404, ""},
+		{"GET", "/api/v1/footage/one/lines", "", 200, ""},
+		{"PUT", "/api/v1/footage/one/lines", "", 401, ""},
+		{"PUT", "/api/v1/footage/one/lines", boss, 200, ""},
+		{"DELETE", "/api/v1/footage/one/lines", boss, 200, ""},
+		{"DELETE", "/api/v1/footage/one/lines", boss, 404, ""},
+		{"PUT", "/api/v1/devices/device1/lines", s.tokens[ledger.RoleReader], 403, ""},
+		{"PUT", "/api/v1/devices/device1/lines", boss, 200, ""},
+		{"GET", "/api/v1/devices/device1/lines", "", 200, ""},
+		{"GET", "/api/v1/devices/nope/lines", "", 404, ""},
+		{"DELETE", "/api/v1/devices/device1/lines", boss, 200, ""},
 		{"GET", "/api/v1/footage/one/still", "", 200, ""},
 		{"GET", "/api/v1/footage/one/status", "", 200, ""},
 		{"GET", "/api/v1/footage/two/still", "", 404, ""},
@@ -150,7 +161,11 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := s.do(c.method, c.path, c.token, "Range", c.header)
+			var body io.Reader
+			if c.method == http.MethodPut {
+				body = strings.NewReader(gateDocument)
+			}
+			r := s.send(c.method, c.path, c.token, body, "Range", c.header)
 			if r.status != c.status {
 				t.Fatalf("status %d: %s", r.status, r.body)
 			}

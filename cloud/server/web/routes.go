@@ -24,6 +24,8 @@ func (s *Server) routes(app *fiber.App) {
 	api.Post("/footage/:id/count", s.countSibling)
 	api.Get("/footage/:id/result", s.sendFile(s.result("json")))
 	api.Get("/footage/:id/result.csv", s.sendFile(s.result("csv")))
+	api.Get("/footage/:id/crossings.csv", s.sendFile(s.result(wire.CrossingsExt)))
+	s.lineRoutes(api)
 	api.Get("/footage/:id/still", s.sendFile(s.result("jpg")))
 	api.Get("/footage/:id/thumbnail", s.sendFile(s.thumbnail))
 	api.Get("/footage/:id/status", s.sendFile(s.status))
@@ -54,6 +56,17 @@ func (s *Server) routes(app *fiber.App) {
 	app.All("/files", s.upload)
 	app.All("/files/*", s.upload)
 	app.Get("/*", s.servePage)
+}
+
+// lineRoutes registers the lines and zones of devices and footage.
+func (s *Server) lineRoutes(api fiber.Router) {
+	for path, kind := range map[string]ledger.LineKind{
+		"/devices/:device/lines": ledger.DeviceLines, "/footage/:id/lines": ledger.FootageLines,
+	} {
+		api.Get(path, s.getLines(kind))
+		api.Put(path, s.putLines(kind))
+		api.Delete(path, s.deleteLines(kind))
+	}
 }
 
 // upload passes the request on to the intake, together with the holder of the token.

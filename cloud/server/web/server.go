@@ -17,6 +17,7 @@ import (
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -47,12 +48,14 @@ type Ledger struct {
 	Flights    flights
 	Changes    progress.Rows
 	Totals     totals
+	Lines      lines
 }
 
 // LedgerOf returns the parts of l.
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
-		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals}
+		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
+		Lines: l.Lines}
 }
 
 type (
@@ -93,6 +96,12 @@ type (
 	}
 	totals interface {
 		Stats(ctx context.Context) (ledger.Stats, error)
+	}
+	lines interface {
+		Get(ctx context.Context, o ledger.LineOwner) (ledger.LineSet, error)
+		For(ctx context.Context, id footage.ID) (ledger.LineSet, error)
+		Put(ctx context.Context, o ledger.LineOwner, set boundary.Set) (ledger.LineSet, error)
+		Delete(ctx context.Context, o ledger.LineOwner) error
 	}
 )
 

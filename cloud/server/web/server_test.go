@@ -118,7 +118,12 @@ type response struct {
 
 func (s *site) do(method, path, token string, headers ...string) response {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, nil)
+	return s.send(method, path, token, nil, headers...)
+}
+
+func (s *site) send(method, path, token string, body io.Reader, headers ...string) response {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, body)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -133,11 +138,11 @@ func (s *site) do(method, path, token string, headers ...string) response {
 		s.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return response{resp.StatusCode, resp.Header, body}
+	return response{resp.StatusCode, resp.Header, text}
 }
 
 func (r response) decode(t *testing.T, v any) {

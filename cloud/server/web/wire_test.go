@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/wire"
 )
 
@@ -18,6 +19,8 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"Device": wire.Device{}, "Upload": wire.Upload{}, "Waiting": wire.Waiting{}, "Stats": wire.Stats{},
 		"Health": wire.Health{}, "Problem": wire.Problem{},
 		"FootagePage": wire.Page[wire.Footage]{}, "Flight": wire.Flight{}, "FlightPart": wire.FlightPart{},
+		"Lines": wire.Lines{}, "LineTotal": boundary.LineTotal{}, "ZoneTotal": boundary.ZoneTotal{},
+		"Line": boundary.Line{}, "Zone": boundary.Zone{},
 	} {
 		ref := doc.Components.Schemas[name]
 		if ref == nil {

@@ -1,0 +1,151 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/gofiber/fiber/v2"
+
+	"cattlecounter/cloud/server/problem"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/boundary"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
+)
+
+// getLines answers with the lines and zones of a device, or with those that a piece of footage is judged by.
+func (s *Server) getLines(kind ledger.LineKind) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		o, v, err := s.lineOwner(c, kind)
+		if err != nil {
+			return err
+		}
+		return s.answerLines(c, o, v)
+	}
+}
+
+// putLines stores lines and zones. It needs the token of an operator or of the device.
+func (s *Server) putLines(kind ledger.LineKind) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		d, err := s.authenticate(c, ledger.RoleOperator, ledger.RoleDevice)
+		if err != nil {
+			return err
+		}
+		o, v, err := s.lineOwner(c, kind)
+		if err != nil {
+			return err
+		}
+		text, err := s.readBody(c, boundary.MaxDocument)
+		if err != nil {
+			return err
+		}
+		set, err := boundary.Parse(text)
+		if err != nil {
+			return err
+		}
+		if _, err := s.o.Ledger.Lines.Put(ledger.By(c.UserContext(), d.Name), o, set); err != nil {
+			return err
+		}
+		s.log.Info("lines set by request", "owner", o.String(), "lines", len(set.Lines), "zones", len(set.Zones))
+		return s.answerLines(c, o, v)
+	}
+}
+
+// deleteLines removes lines and zones. It needs the token of an operator or of the device.
+func (s *Server) deleteLines(kind ledger.LineKind) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		d, err := s.authenticate(c, ledger.RoleOperator, ledger.RoleDevice)
+		if err != nil {
+			return err
+		}
+		o, v, err := s.lineOwner(c, kind)
+		if err != nil {
+			return err
+		}
+		if err := s.o.Ledger.Lines.Delete(ledger.By(c.UserContext(), d.Name), o); err != nil {
+			return err
+		}
+		s.log.Info("lines removed by request", "owner", o.String())
+		return s.answerLines(c, o, v)
+	}
+}
+
+// lineOwner returns the device or the footage in the path, as far as the request may read it, or ErrNotFound. The footage
+// is nil for a device.
+func (s *Server) lineOwner(c *fiber.Ctx, kind ledger.LineKind) (ledger.LineOwner, *ledger.FootageView, error) {
+	if kind == ledger.FootageLines {
+		id, err := idArg(c, "id")
+		if err != nil {
+			return ledger.LineOwner{}, nil, err
+		}
+		v, err := s.footageFor(c.UserContext(), id)
+		return ledger.LineOwner{Kind: kind, ID: string(id)}, &v, err
+	}
+	name := text(c.Params("device"))
+	ds, err := s.o.Ledger.Devices.List(c.UserContext())
+	if err != nil {
+		return ledger.LineOwner{}, nil, err
+	}
+	for _, d := range ds {
+		if d.Name == name && mayRead(c.UserContext(), name) {
+			return ledger.LineOwner{Kind: kind, ID: name}, nil, nil
+		}
+	}
+	return ledger.LineOwner{}, nil, fmt.Errorf("device %.64s: %w", name, ledger.ErrNotFound)
+}
+
+// answerLines answers with what applies now.
+func (s *Server) answerLines(c *fiber.Ctx, o ledger.LineOwner, v *ledger.FootageView) error {
+	found, err := s.linesOf(c.UserContext(), o)
+	if err != nil {
+		return err
+	}
+	out := wire.Lines{Lines: found.Set.Lines, Zones: found.Set.Zones, Source: wire.LineSource(found.Kind)}
+	if out.Lines == nil {
+		out.Lines = []boundary.Line{}
+	}
+	if out.Zones == nil {
+		out.Zones = []boundary.Zone{}
+	}
+	if found.Kind == "" {
+		out.Source = wire.LinesNone
+	}
+	out.Updated = timeOrNil(found.Updated)
+	out.Recount = v != nil && v.Count != nil && (found.Updated.After(v.Count.At) || c.Method() == fiber.MethodDelete)
+	return sendJSON(c, out)
+}
+
+// linesOf returns a set without a kind when there is none.
+func (s *Server) linesOf(ctx context.Context, o ledger.LineOwner) (ledger.LineSet, error) {
+	var found ledger.LineSet
+	var err error
+	if o.Kind == ledger.FootageLines {
+		found, err = s.o.Ledger.Lines.For(ctx, footage.ID(o.ID))
+	} else {
+		found, err = s.o.Ledger.Lines.Get(ctx, o)
+	}
+	if errors.Is(err, ledger.ErrNotFound) {
+		return ledger.LineSet{}, nil
+	}
+	return found, err
+}
+
+// readBody reads a short body of at most limit bytes.
+func (s *Server) readBody(c *fiber.Ctx, limit int64) ([]byte, error) {
+	c.Locals(bridgedKey, true)
+	b := s.bridge.body(c.Context())
+	read, err := io.ReadAll(io.LimitReader(b, limit+1))
+	b.finish()
+	if !b.drained() {
+		closeAfter(c)
+	}
+	if err != nil {
+		return nil, badRequest("The body did not arrive completely: %v. Send it again.", err)
+	}
+	if int64(len(read)) > limit {
+		return nil, problem.New(wire.SlugTooLarge, "The body is longer than %d bytes.", limit)
+	}
+	return read, nil
+}

@@ -1,0 +1,120 @@
+package web
+
+import (
+	"strings"
+	"testing"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/boundary"
+	"cattlecounter/shared/wire"
+)
+
+const gateDocument = `{"lines":[{"name":"gate","from":[0,0.5],"to":[1,0.5],"frame":"ground"}]}`
+
+func (s *site) lines(method, path, token, body string, status int) wire.Lines {
+	s.t.Helper()
+	r := s.send(method, "/api/v1"+path+"/lines", token, strings.NewReader(body))
+	if r.status != status {
+		s.t.Fatalf("%s %s: status %d: %s", method, path, r.status, r.body)
+	}
+	var out wire.Lines
+	if status == 200 {
+		r.decode(s.t, &out)
+	}
+	return out
+}
+
+func TestLines(t *testing.T) {
+	s := open(t, nil)
+	rec := s.record("one", "content one")
+	boss := s.tokens[ledger.RoleOperator]
+	if got := s.lines("GET", "/footage/one", "", "", 200); got.Source != wire.LinesNone || got.Lines == nil || got.Zones == nil ||
+		got.Updated != nil || got.Recount {
+		t.Errorf("%+v", got)
+	}
+	got := s.lines("PUT", "/devices/device1", s.tokens[ledger.RoleDevice], gateDocument, 200)
+	if got.Source != wire.LinesDevice || got.Updated == nil || len(got.Lines) != 1 || got.Lines[0].Name != "gate" ||
+		!got.Lines[0].OnGround() || got.Recount {
+		t.Errorf("%+v", got)
+	}
+	if got = s.lines("GET", "/footage/one", "", "", 200); got.Source != wire.LinesDevice || len(got.Lines) != 1 {
+		t.Errorf("%+v", got)
+	}
+	s.finish(rec.Job)
+	if got = s.lines("GET", "/footage/one", "", "", 200); got.Recount {
+		t.Errorf("the count is newer than the lines: %+v", got)
+	}
+	got = s.lines("PUT", "/footage/one", boss, strings.Replace(gateDocument, "gate", "road", 1), 200)
+	if got.Source != wire.LinesFootage || got.Lines[0].Name != "road" || !got.Recount {
+		t.Errorf("%+v", got)
+	}
+	if got = s.lines("GET", "/footage/one", "", "", 200); !got.Recount {
+		t.Errorf("the count is older than the lines: %+v", got)
+	}
+	if got = s.lines("DELETE", "/footage/one", boss, "", 200); got.Source != wire.LinesDevice || !got.Recount {
+		t.Errorf("%+v", got)
+	}
+	s.lines("DELETE", "/footage/one", boss, "", 404)
+	if got = s.lines("PUT", "/footage/one", boss, `{}`, 200); got.Source != wire.LinesFootage || len(got.Lines) != 0 {
+		t.Errorf("no lines on purpose: %+v", got)
+	}
+	entries, err := s.ledger.Audit.List(t.Context(), 0, 1)
+	if err != nil || len(entries) != 1 || entries[0].Action != ledger.ActionSetLines || entries[0].Who != "operator1" {
+		t.Errorf("%v %+v", err, entries)
+	}
+}
+
+func TestLinesRefused(t *testing.T) {
+	s := open(t, nil)
+	s.record("one", "content of one")
+	s.record("copy", "content of one")
+	token, _ := s.twoDevices()
+	boss := s.tokens[ledger.RoleOperator]
+	put := func(path, token, body string) response {
+		return s.send("PUT", "/api/v1"+path+"/lines", token, strings.NewReader(body))
+	}
+	put("/devices/device1", "", gateDocument).wantProblem(t, 401, "unauthorised")
+	put("/devices/device1", s.tokens[ledger.RoleReader], gateDocument).wantProblem(t, 403, "forbidden")
+	put("/devices/device1", token, gateDocument).wantProblem(t, 404, "not-found") // of another device
+	put("/footage/one", token, gateDocument).wantProblem(t, 404, "not-found")
+	put("/devices/nope", boss, gateDocument).wantProblem(t, 404, "not-found")
+	put("/footage/nope", boss, gateDocument).wantProblem(t, 404, "not-found")
+	put("/footage/copy", boss, gateDocument).wantProblem(t, 400, "bad-request")
+	for body, want := range map[string]string{
+		"":                            "EOF",
+		"[]":                          "cannot unmarshal",
+		`{"lins":[]}`:                 "lins",
+		`{"lines":[{"name":"gate"}]}`: "are one point",
+		strings.Repeat(" ", 100) + `{"lines":[{"name":"a","from":[0,0],"to":[1,1],"frame":"geo"}]}`: "geographic coordinates are not supported yet",
+	} {
+		r := put("/footage/one", boss, body)
+		r.wantProblem(t, 400, "bad-request")
+		if !strings.Contains(string(r.body), want) {
+			t.Errorf("%s: %s, want %q", body, r.body, want)
+		}
+	}
+	put("/footage/one", boss, strings.Repeat(" ", boundary.MaxDocument+1)).wantProblem(t, 413, "too-large")
+	if got := s.lines("GET", "/footage/one", "", "", 200); got.Source != wire.LinesNone {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The count of footage has the totals of its lines and zones.
+func TestCountShowsTotals(t *testing.T) {
+	s := open(t, nil)
+	rec := s.record("one", "content one")
+	j, _, err := s.ledger.Attempts.Begin(t.Context(), rec.Job.ID, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := boundary.Totals{Lines: []boundary.LineTotal{{Name: "gate", In: 3, Out: 1, Net: 2}}}
+	if _, err := s.ledger.Attempts.Finish(t.Context(), j.ID, j.Fence, ledger.Count{Unique: 4, Low: 4, High: 4, Boundaries: found},
+		"k"); err != nil {
+		t.Fatal(err)
+	}
+	var v wire.Footage
+	s.do("GET", "/api/v1/footage/one", "").decode(t, &v)
+	if v.Count == nil || len(v.Count.Lines) != 1 || v.Count.Lines[0] != found.Lines[0] || v.Count.Zones != nil {
+		t.Errorf("%+v", v.Count)
+	}
+}
