@@ -48,6 +48,11 @@ type commands struct {
 		Count  jobCount  `cmd:"" help:"Count footage of a flight of which another file is counted."`
 		Cancel jobCancel `cmd:"" help:"Cancel an unfinished job. A worker that counts it stops within seconds."`
 	} `cmd:"" help:"Counting jobs."`
+	Lines struct {
+		Show   linesShow   `cmd:"" help:"Print lines and zones as JSON."`
+		Set    linesSet    `cmd:"" help:"Set lines and zones in the place of earlier ones."`
+		Remove linesRemove `cmd:"" help:"Remove lines and zones."`
+	} `cmd:"" help:"Lines and zones of devices and footage."`
 	Audit  auditCmd `cmd:"" help:"List who did what: changes of tokens, retried and canceled jobs, removed videos."`
 	Ledger struct {
 		CountOn ledgerCountOn `cmd:"" help:"Continue after PostgreSQL's own tools restored an earlier ledger: the next sequence number is one that no client has seen. Stop cloud-api and the workers first."`

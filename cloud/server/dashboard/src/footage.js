@@ -202,6 +202,7 @@ function renderDetail() {
     done && h('div', { class: 'actions downloads' }, h('span', { class: 'muted' }, 'Download'),
       h('a', { class: 'button', href: `${base}/result`, download: '', title: 'The complete result' }, 'JSON'),
       h('a', { class: 'button', href: `${base}/result.csv`, download: '', title: 'The result as a table' }, 'CSV'),
+      (v.count.lines || v.count.zones) && h('a', { class: 'button', href: `${base}/crossings.csv`, download: '', title: 'Every crossing of a line and every visit of a zone' }, 'Crossings'),
       h('a', { class: 'button', href: `${base}/still`, download: '', title: 'The annotated frame' }, 'Still')),
     facts(v),
   ];
@@ -224,6 +225,8 @@ function facts(v) {
     ['Flight log', v.telemetry ? 'received' : 'none'],
     v.duplicate_of && ['Same file as', v.duplicate_of], v.sibling_of && ['Same flight as', v.sibling_of],
     v.count && ['By class', Object.entries(v.count.by_class).map(([k, n]) => `${k} ${f.number(n)}`).join(', ') || '–'],
+    ...(v.count?.lines ?? []).map((l) => [`Line ${l.name}`, `in ${f.number(l.in)}, out ${f.number(l.out)}, net ${f.number(l.net)}`]),
+    ...(v.count?.zones ?? []).map((z) => [`Zone ${z.name}`, `${f.number(z.passed)} passed, at most ${f.number(z.most)} at one time`]),
     v.count && ['Model', v.count.model],
     v.job?.attempt > 1 && ['Attempts', v.job.attempt],
     ['Footage', v.id], ['SHA-256', v.sha256],
