@@ -138,6 +138,20 @@ func (tr *Tracker) join(j motion.Join) {
 	}
 }
 
+// enter leaves the tracks of the current segment and takes up those of another one: none, or those of an earlier visit.
+func (tr *Tracker) enter(segment int) {
+	left := tr.tracks
+	tr.tracks, tr.segment = nil, segment
+	tr.ended = slices.DeleteFunc(tr.ended, func(t *Track) bool {
+		if t.Segment == segment {
+			t.predict(max(tr.lastTime-t.seconds, 0))
+			tr.tracks = append(tr.tracks, t)
+		}
+		return t.Segment == segment
+	})
+	tr.ended = append(tr.ended, left...)
+}
+
 // move takes a track into the ground of another segment.
 func (t *Track) move(j motion.Join) {
 	t.Segment = j.To

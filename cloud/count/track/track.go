@@ -161,15 +161,14 @@ func (tr *Tracker) Observe(o Observation) []int {
 }
 
 // Follow notes the pose of a frame that the detector did not look at. A pose of another segment ends the tracks of the
-// segment before it. A pose that joins two segments brings their tracks together.
+// segment before it, and continues those of the new one if the camera was there before. A pose that joins two segments
+// brings their tracks together.
 func (tr *Tracker) Follow(p motion.Pose) {
 	if p.Joined != nil {
 		tr.join(*p.Joined)
 	}
 	if p.Segment != tr.segment {
-		tr.ended = append(tr.ended, tr.tracks...)
-		tr.tracks = nil
-		tr.segment = p.Segment
+		tr.enter(p.Segment)
 	}
 }
 

@@ -157,6 +157,27 @@ func TestSegmentsDoNotMix(t *testing.T) {
 	}
 }
 
+// A cut to other ground and back: the animals of the first ground are the same ones.
+func TestReturnToASegmentContinuesItsTracks(t *testing.T) {
+	for name, joined := range map[string]*motion.Join{
+		"the segment itself": nil, "joined at once": {From: 2, To: 0, Map: motion.Identity},
+	} {
+		tr := New(Options{})
+		for i, segment := range []int{0, 0, 0, 1, 1, 1, 0, 0, 0} {
+			pose := motion.Pose{ToGround: motion.Identity, Segment: segment}
+			if i == 6 {
+				pose.Joined = joined
+			}
+			tr.Observe(Observation{Index: i, Seconds: float64(i) / 3, Width: 900, Height: 500, Pose: pose,
+				Boxes: []detect.Box{{X1: 100, Y1: 100, X2: 140, Y2: 130, Score: 0.6, Label: "cow"}}})
+		}
+		ts := tr.Tracks()
+		if len(ts) != 2 || ts[0].Hits != 6 || ts[1].Hits != 3 || ts[1].Segment != 1 {
+			t.Errorf("%s: %d tracks, first %+v", name, len(ts), ts[0])
+		}
+	}
+}
+
 func TestSolveIsOptimal(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
 	for range 200 {
