@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate test e2e faults conformance check cross cross-one deb release fresh bench fuzz train-setup train-test finetune clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance check cross cross-one deb release fresh bench fuzz train-setup train-test finetune clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -103,6 +103,10 @@ bench: setup ## measure the worker against bare ONNX Runtime, an upload against 
 # build/calibrate/answers, so a second run takes a fraction of the first.
 calibrate: setup ## count 300 clips with exact truth; print errors and how often the interval holds
 	go run -tags $(TAGS) ./deploy/bench/calibrate/cmd/calibrate $(ARGS)
+
+peers: build ## compare errors, speed and memory with published trackers in Python, on the same clips
+	@deploy/setup/setup.sh peers
+	go run -tags $(TAGS) ./deploy/bench/peers/cmd/peers $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (30s each), and 1,000 damaged copies of each container
 	MUTANTS=$(or $(MUTANTS),1000) $(GO_TEST) -count=1 -timeout 60m -run TestMutants ./cloud/count/video/libav

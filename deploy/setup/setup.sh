@@ -7,6 +7,7 @@
 #   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg and Azurite as well
 #   setup.sh lint    the linter as well
 #   setup.sh train   the Python environment of the training code (about 6 GB), in build/train/venv
+#   setup.sh peers   the trackers that the worker is compared with, in build/peers/venv
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=build
@@ -113,11 +114,27 @@ training() {
 	cp "$list" "$venv/requirements.txt"
 }
 
+# Peers: exact files by their digests --------------------------------------------------------------------------
+peers() {
+	local venv=$build/peers/venv list=deploy/bench/peers/requirements.txt
+	[ -x "$venv/bin/python" ] && cmp -s "$list" "$venv/requirements.txt" && return 0
+	say "installing the peers (a minute, once)"
+	rm -rf "$venv"
+	python3 -m venv "$venv"
+	"$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$list"
+	cp "$list" "$venv/requirements.txt"
+}
+
 what=${1:-build}
 mkdir -p "$build"
 if [ "$what" = train ]; then
 	need_python
 	training
+	exit 0
+fi
+if [ "$what" = peers ]; then
+	need_python
+	peers
 	exit 0
 fi
 need_packages "$what"

@@ -18,9 +18,7 @@ import (
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
-	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/libav"
-	"cattlecounter/cloud/count/video/opencv"
 	"cattlecounter/deploy/bench/scene"
 )
 
@@ -109,7 +107,7 @@ func (b *bench) count(ctx context.Context, c scene.Clip) (Outcome, error) {
 		}
 		defer os.RemoveAll(dir)
 		path := filepath.Join(dir, "clip.mp4")
-		if err := encode(ctx, film, path); err != nil {
+		if err := scene.WriteFile(ctx, film, path); err != nil {
 			return Outcome{}, err
 		}
 		open = func(ctx context.Context, _ count.Source) (count.Decoder, error) {
@@ -148,27 +146,4 @@ func warnings(r report.Result) string {
 		return ""
 	}
 	return string(b)
-}
-
-// encode writes a film into a video file.
-func encode(ctx context.Context, film scene.Film, path string) error {
-	info := film.Info()
-	enc, err := opencv.Create(path, info.Width, info.Height, info.FPS)
-	if err != nil {
-		return err
-	}
-	defer enc.Close()
-	var f video.Frame
-	for {
-		err := film.Render(ctx, &f)
-		if errors.Is(err, io.EOF) {
-			return enc.Close()
-		}
-		if err != nil {
-			return err
-		}
-		if err := enc.Write(&f); err != nil {
-			return err
-		}
-	}
 }
