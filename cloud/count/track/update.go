@@ -24,7 +24,7 @@ func (t *Track) predict(dt float64) {
 // record updates the track with its sighting in one frame, or with the lack of one.
 func (t *Track) record(sightings []sighting, o Observation, v view, threshold float64) {
 	if t.matched < 0 {
-		if t.expected.whole && looked(o.Looked, t.expected.box) {
+		if t.expected.whole && !v.guessed && looked(o.Looked, t.expected.box) {
 			t.Visible++
 			t.Evidence += missWeight
 		}

@@ -15,13 +15,15 @@ type view struct {
 	width, height float64
 	toGround      motion.Transform
 	toFrame       motion.Transform
-	scale         float64 // ground pixels per frame pixel
+	scale         float64 // ground pixels per frame pixel, in the middle of the frame
+	guessed       bool    // the place is a guess; that an animal is not there says nothing
 }
 
 func newView(o Observation) view {
+	w, h := float64(o.Width), float64(o.Height)
 	return view{
-		width: float64(o.Width), height: float64(o.Height),
-		toGround: o.Pose.ToGround, toFrame: o.Pose.ToGround.Inverse(), scale: o.Pose.ToGround.Scale(),
+		width: w, height: h, toGround: o.Pose.ToGround, toFrame: o.Pose.ToGround.Inverse(),
+		scale: o.Pose.ToGround.ScaleAt(motion.Point{X: w / 2, Y: h / 2}), guessed: o.Pose.Inliers == 0,
 	}
 }
 

@@ -6,7 +6,7 @@ import "math"
 type keyframe struct {
 	pyr      pyramid
 	hidden   *mask
-	contrast float64 // of the faint texture, in gray levels
+	bare     bool // animals are not hidden, because the ground between them has no texture
 	corners  []Point
 	features []feature // nil until they are needed
 	pose     Transform // work pixels -> ground, in work pixels
@@ -31,8 +31,8 @@ func (k *keyframe) describe() []feature {
 
 // textured reports whether the picture has enough texture to be registered.
 func (k *keyframe) textured() bool {
-	const faint, few = 0.35, 24
-	return k.contrast >= faint && len(k.corners) >= few
+	const few = 20
+	return len(k.corners) >= few
 }
 
 // fitted is how one picture lies in another.

@@ -118,24 +118,28 @@ const (
 	normalHalf  = 12   // local contrast is that of a window of 25 x 25 pixels
 	normalGain  = 40.0 // gray levels for one standard deviation
 	normalGrey  = 128
-	faintest    = 0.25 // gray levels: noise of a codec and of rounding
-	faintFactor = 0.3  // of the picture's usual contrast: what is fainter than that is not raised further
+	faintest    = 0.3 // gray levels: noise of a codec and of rounding
+	faintFactor = 0.3 // of the picture's usual contrast
 )
 
 // normalised makes every part of the picture equally bright and equally rich in contrast, so that a light that
-// changes and shadows matter little and faint grain counts. What is hidden does not take part and becomes gray. contrast
-// is the median of the local standard deviations, in gray levels.
-func (g *deep) normalised(hidden *mask, level int) (out *gray, contrast float64) {
-	out = &gray{w: g.w, h: g.h, pix: make([]byte, g.w*g.h)}
+// changes and shadows matter little and faint grain counts. What is fainter than noise stays faint. What is hidden does
+// not take part and becomes gray.
+func (g *deep) normalised(hidden *mask, level int) *gray {
+	out := &gray{w: g.w, h: g.h, pix: make([]byte, g.w*g.h)}
 	see := hidden.visibleAt(g.w, g.h, level)
 	mean, dev := g.localMoments(see, normalHalf)
-	contrast = medianOf(dev, see) / deepUnit
-	floor := float32(max(faintest, faintFactor*contrast) * deepUnit)
+	noise := float32(max(faintest*deepUnit, faintFactor*medianOf(dev, see)))
+	noise *= noise
 	for i, v := range g.pix {
-		n := normalGrey + float32(see[i])*normalGain*(float32(v)-mean[i])/max(dev[i], floor)
-		out.pix[i] = byte(max(0, min(255, n+0.5)))
+		if d := dev[i]; see[i] == 1 {
+			n := normalGrey + normalGain*(float32(v)-mean[i])*d/(d*d+noise)
+			out.pix[i] = byte(max(0, min(255, n+0.5)))
+		} else {
+			out.pix[i] = normalGrey
+		}
 	}
-	return out, contrast
+	return out
 }
 
 // window sums of a picture, by running sums over rows of columns.
@@ -230,16 +234,13 @@ type pyramid []*gray
 // smallest side of a pyramid's last level, in pixels.
 const minLevelSide = 20
 
-// newPyramid normalises every level by itself. contrast is that of level 1, in gray levels.
-func newPyramid(base *deep, hidden *mask) (p pyramid, contrast float64) {
+// newPyramid normalises every level by itself.
+func newPyramid(base *deep, hidden *mask) pyramid {
+	var p pyramid
 	for {
-		g, c := base.normalised(hidden, len(p))
-		if len(p) == 1 || len(p) == 0 {
-			contrast = c
-		}
-		p = append(p, g)
+		p = append(p, base.normalised(hidden, len(p)))
 		if len(p) == levels || min(base.w, base.h)/2 < minLevelSide {
-			return p, contrast
+			return p
 		}
 		base = base.half()
 	}

@@ -14,8 +14,8 @@ type Pose struct {
 	// Segment numbers the pieces of footage between which the motion of the camera was lost (a cut, minutes of fog).
 	// Ground coordinates of different segments are unrelated.
 	Segment int
-	// Inliers is the share of followed corners that agree with ToGround, 0 when ToGround is a guess from the speed of
-	// the camera.
+	// Inliers is the share of followed corners that agree with ToGround, halved where animals had to serve as marks, and
+	// 0 when ToGround is a guess from the speed of the camera.
 	Inliers float64
 	// Joined is set on the frame in which a later segment was recognised as part of an earlier one, and nil otherwise.
 	Joined *Join
@@ -72,6 +72,10 @@ func (r *Registrar) Register(f *video.Frame, animals []Rect) Pose {
 	r.step++
 	now, factor := r.see(f, animals)
 	p := r.place(now)
+	if now.bare {
+		const doubtful = 0.5
+		p.Inliers *= doubtful
+	}
 	p.ToGround = Transform{A: 1 / factor}.Then(p.ToGround).Then(Transform{A: r.factor})
 	return p
 }
@@ -88,9 +92,19 @@ func (r *Registrar) see(f *video.Frame, animals []Rect) (now *keyframe, factor f
 	g := shrink(f, n)
 	now = &keyframe{hidden: newMask(g.w, g.h)}
 	now.hidden.hide(animals, factor)
-	now.pyr, now.contrast = newPyramid(g, now.hidden)
-	now.corners = corners(now.pyr, now.hidden)
+	now.prepare(g)
+	if len(animals) > 0 && !now.textured() {
+		// Snow, or a herd that fills the picture: the animals are the only marks that there are.
+		now.bare = true
+		now.hidden.hide(nil, factor)
+		now.prepare(g)
+	}
 	return now, factor
+}
+
+func (k *keyframe) prepare(g *deep) {
+	k.pyr = newPyramid(g, k.hidden)
+	k.corners = corners(k.pyr, k.hidden)
 }
 
 // place returns the pose of a frame in work pixels.
@@ -102,6 +116,8 @@ func (r *Registrar) place(now *keyframe) Pose {
 	r.since++
 	if r.last.shows(now) {
 		r.since--
+		const slower = 0.5 // a picture that repeats again and again is a camera that stands
+		r.speed = r.speed.part(slower)
 		return r.pose(r.last.pose, 1)
 	}
 	guess := r.predicted(r.since)
