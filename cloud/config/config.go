@@ -96,6 +96,13 @@ type Worker struct {
 	Lines          string            `yaml:"lines"`           // file of lines and zones for footage without its own; may be empty
 	ONNXRuntimeLib string            `yaml:"onnxruntime_lib"` // path of the library; empty means the usual places
 	Decoder        Decoder           `yaml:"decoder"`
+	Evidence       Evidence          `yaml:"evidence"`
+}
+
+// Evidence configures what a worker makes for a person who checks a count.
+type Evidence struct {
+	Video  bool `yaml:"video"`  // the footage with boxes, track numbers and the running count
+	Sheets bool `yaml:"sheets"` // the count sheet and the contact sheets
 }
 
 // Decoder configures how footage is decoded, and the limits of one clip. Footage beyond a limit fails with the reason.
@@ -141,6 +148,7 @@ func Default() Config {
 				Isolation: IsolationStrict, MaxPixels: 50e6, MaxFrames: 5e6, MaxDuration: 12 * time.Hour, MaxMemory: 4 << 30,
 				MaxCPU: 48 * time.Hour, Stall: time.Minute,
 			},
+			Evidence: Evidence{Video: true, Sheets: true},
 		},
 	}
 }

@@ -177,8 +177,25 @@ func (w *walk) detail() {
 	if !strings.HasSuffix(name, ".csv") || !strings.HasPrefix(content, "second,visible\n") {
 		w.t.Errorf("the download is %s with %q", name, content)
 	}
+	w.evidence()
 	w.page.shot("detail-1280")
 	w.closeDetail()
+}
+
+// evidence plays and seeks the annotated video, and looks at the sheets.
+func (w *walk) evidence() {
+	w.page.until("[...document.querySelectorAll('#detail .sheet')].filter((e) => e.naturalWidth > 500).length === 2")
+	if len(annotatedVideo()) < 1000 {
+		w.t.Log("ffmpeg is missing: the annotated video is not played")
+		return
+	}
+	const film = "document.querySelector('#detail video')"
+	w.page.until(film + "?.duration > 2.5 && " + film + ".videoWidth === 640")
+	value[bool](w.page, "(("+film+".currentTime = 2.2) > 2)")
+	w.page.until(film + ".seeking === false && " + film + ".currentTime > 2")
+	value[bool](w.page, film+".muted = true")
+	value[bool](w.page, "void "+film+".play() === undefined")
+	w.page.until(film + ".ended")
 }
 
 const escape, enter = "\x1b", "\r"

@@ -8,7 +8,9 @@ import (
 	"image/color"
 	"image/draw"
 	"image/jpeg"
+	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"cattlecounter/cloud/store/queue/embedded"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // failsOnce is how the name of a clip begins whose first attempt fails.
@@ -99,7 +102,8 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 	}
 	key := "footage/" + string(f.ID) + "/result/0123"
 	for ext, b := range map[string][]byte{".json": []byte(`{"count":{"unique":12}}`),
-		".csv": []byte("second,visible\n0,3\n"), ".jpg": picture(960, 540)} {
+		".csv": []byte("second,visible\n0,3\n"), ".jpg": picture(960, 540), "." + wire.SheetExt: picture(1200, 600),
+		"." + wire.ContactExt(1): picture(600, 400), "." + wire.AnnotatedExt: annotatedVideo()} {
 		if _, err := blobs.Put(ctx, key+ext, bytes.NewReader(b)); err != nil {
 			return err
 		}
@@ -109,6 +113,16 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 		Model:   "deimv2-femto-coco", ModelDigest: footage.Sum([]byte("model"))}, key+".json")
 	return err
 }
+
+// annotatedVideo is an H.264 video of three seconds like that of a worker, or of no use where ffmpeg is missing.
+var annotatedVideo = sync.OnceValue(func() []byte {
+	b, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=640x360:rate=6:duration=3",
+		"-c:v", "libx264", "-g", "12", "-pix_fmt", "yuv420p", "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-").Output()
+	if err != nil {
+		return []byte("no video")
+	}
+	return b
+})
 
 // picture is a JPEG of a meadow with twelve brown blocks.
 func picture(width, height int) []byte {

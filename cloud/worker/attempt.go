@@ -59,6 +59,9 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 	if src.Lines, err = a.findLines(ctx); err != nil {
 		return err
 	}
+	files := a.openEvidence()
+	defer files.close()
+	src.Evidence = files.options
 	out, err := a.w.count(ctx, src, a.status.set)
 	if download != nil {
 		out, err = a.confirmStreamed(ctx, src, download, out, err)
@@ -66,14 +69,15 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 	if err != nil {
 		return err
 	}
-	return a.finish(ctx, out, status.end)
+	return a.finish(ctx, out, files, status.end)
 }
 
 // finish writes the results, then the ledger, then the sidecar. Results need no fence: their keys are made of footage
 // and model, and the same model counts the same animals in the same footage. So writing over the results of another
 // attempt changes nothing. The ledger decides which attempt counts. The status task ends before the ledger is written,
 // because a late "processing" must not overwrite the end.
-func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func()) error {
+func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidenceFile, endStatus func()) error {
+	files.measure(&out.Result)
 	r := out.Result
 	a.status.setStage(job.StageReport)
 	err := a.persist(ctx, func() error { // checks the lease before the first byte of a result
@@ -106,6 +110,9 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, endStatus func(
 		if err != nil {
 			return fmt.Errorf("write result of %s: %w", a.footage.ID, err)
 		}
+	}
+	if err := a.storeEvidence(ctx, out, files); err != nil {
+		return err
 	}
 	c := ledger.Count{
 		Footage: a.footage.ID, Job: a.job.ID, Unique: r.Count.Unique, Low: r.Count.Low, High: r.Count.High,

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
@@ -59,19 +60,28 @@ type attempts interface {
 	Release(ctx context.Context, jobID string, fence int64, reason string) (ledger.Job, error)
 }
 
-// Options configure a Worker. All but Lines, DefaultLines, the limits of the cache, Drain, StopNow, RestartDue and Log are required.
+// VideoFunc opens an annotated video, see evidence.Options.
+type VideoFunc func(width, height int, rate float64) (evidence.VideoWriter, error)
+
+// Options configure a Worker. All but Lines, DefaultLines, Sheets, Video, the limits of the cache, Drain, StopNow,
+// RestartDue and Log are required.
 type Options struct {
-	Name          string   // unique among the workers of one queue
-	Jobs          jobs     // of a ledger.Ledger
-	Attempts      attempts // of the same ledger
-	Queue         queue.Queue
-	Blobs         blob.Store
-	Counter       Counter
-	Lines         lines        // of the same ledger; nil judges every footage by DefaultLines
-	DefaultLines  boundary.Set // for footage that has no lines and zones, nor has its device; valid
-	CacheDir      string       // for footage of a blob store without files on this machine; workers may share it
-	CacheLimit    int64        // bytes in CacheDir; with 0 only footage in use stays
-	CacheSpare    int64        // bytes that the cache leaves free on the disk of CacheDir
+	Name     string   // unique among the workers of one queue
+	Jobs     jobs     // of a ledger.Ledger
+	Attempts attempts // of the same ledger
+	Queue    queue.Queue
+	Blobs    blob.Store
+	Counter  Counter
+	Lines    lines // of the same ledger; nil judges every footage by DefaultLines
+	// DefaultLines are for footage that has no lines and zones, nor has its device; valid.
+	DefaultLines boundary.Set
+	// Sheets makes the count sheet and the contact sheets of every count.
+	Sheets bool
+	// Video returns what writes an annotated video into the file path; nil makes none.
+	Video         func(path string) VideoFunc
+	CacheDir      string // for footage of a blob store without files on this machine; workers may share it
+	CacheLimit    int64  // bytes in CacheDir; with 0 only footage in use stays
+	CacheSpare    int64  // bytes that the cache leaves free on the disk of CacheDir
 	Lease         time.Duration
 	MaxDeliveries int
 	// Drain is how long Run continues with the current job after its context has ended. With 0 the job returns to the

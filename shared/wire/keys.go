@@ -2,6 +2,8 @@ package wire
 
 import (
 	"fmt"
+	"path"
+	"strings"
 
 	"cattlecounter/shared/footage"
 )
@@ -29,8 +31,27 @@ const StatusName = "video_status.json"
 // CrossingsExt is the ext of the crossings of lines and the visits of zones.
 const CrossingsExt = "crossings.csv"
 
-// ResultKey is the blob key of one form of a result: ext is json, csv, jpg or CrossingsExt.
+// Forms of a result that a person checks a count with.
+const (
+	AnnotatedExt = "annotated.mp4" // the footage with boxes, track numbers and the running count
+	SheetExt     = "sheet.jpg"     // the flown ground with every counted animal marked once
+)
+
+// ContactExt is the form of a page of the contact sheet, from 1: a picture of each counted animal.
+func ContactExt(page int) string { return fmt.Sprintf("contact-%d.jpg", page) }
+
+// IsEvidence reports whether a blob key is that of an annotated video, a count sheet or a page of a contact sheet.
+func IsEvidence(key string) bool {
+	_, ext, _ := strings.Cut(path.Base(key), ".")
+	return ext == AnnotatedExt || ext == SheetExt || strings.HasPrefix(ext, "contact-") && strings.HasSuffix(ext, ".jpg")
+}
+
+// ResultPrefix begins the blob keys of all results of a footage.
+func ResultPrefix(id footage.ID) string { return fmt.Sprintf("footage/%s/result/", id) }
+
+// ResultKey is the blob key of one form of a result: ext is json, csv, jpg, CrossingsExt,
+// AnnotatedExt, SheetExt or a ContactExt.
 // Repeating a job with the same model writes the same keys.
 func ResultKey(id footage.ID, model footage.Digest, ext string) string {
-	return fmt.Sprintf("footage/%s/result/%s.%s", id, model, ext)
+	return fmt.Sprintf("%s%s.%s", ResultPrefix(id), model, ext)
 }

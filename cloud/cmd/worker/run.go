@@ -82,6 +82,7 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 	w := worker.New(worker.Options{
 		Name: workerName(), Jobs: l.Jobs, Attempts: l.Attempts, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
 		Lines: l.Lines, DefaultLines: defaultLines,
+		Sheets: conf.Worker.Evidence.Sheets, Video: videoWriter(conf),
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
 		Drain: conf.Worker.Drain, StopNow: process.SecondSignal(),
@@ -98,6 +99,14 @@ func engineSettings(conf config.Config) engine.Settings {
 		Tile: c.Tile, Overlap: c.Overlap, Threshold: c.Threshold, Batch: c.Batch, Threads: c.Threads, SampleFPS: c.SampleFPS,
 		Decoder: decoderSettings(c.Decoder),
 	}
+}
+
+// videoWriter writes annotated videos, nil when the configuration wants none.
+func videoWriter(conf config.Config) func(path string) worker.VideoFunc {
+	if !conf.Worker.Evidence.Video {
+		return nil
+	}
+	return func(path string) worker.VideoFunc { return engine.VideoFile(path) }
 }
 
 // decoderSettings maps the decoder's options.

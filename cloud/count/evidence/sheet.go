@@ -254,19 +254,35 @@ func placeIn(t *track.Track, k *key) (at motion.Point, box rect, worse float64, 
 	}
 	before, after := t.Way[max(i-1, 0)], t.Way[min(i, len(t.Way)-1)]
 	share := 0.0
-	switch moved := math.Hypot(after.X-before.X, after.Y-before.Y); {
-	case i == 0 && after.Seconds-k.seconds > held, i == len(t.Way) && k.seconds-before.Seconds > held:
-		return at, box, 0, false
-	case after.Seconds-before.Seconds > sure && moved > near*t.Size():
-		return at, box, 0, false
-	case after.Seconds > before.Seconds:
-		share = min(max(0, (k.seconds-before.Seconds)/(after.Seconds-before.Seconds)), 1)
+	if i == 0 || i == len(t.Way) {
+		wait := math.Abs(k.seconds - before.Seconds)
+		if wait > held || speedNear(t, i)*wait > near*t.Size() {
+			return at, box, 0, false
+		}
+	} else {
+		took := after.Seconds - before.Seconds
+		if took > sure && math.Hypot(after.X-before.X, after.Y-before.Y) > near*t.Size() {
+			return at, box, 0, false
+		}
+		share = min(max(0, (k.seconds-before.Seconds)/max(took, 1e-3)), 1)
 	}
 	at = motion.Point{X: before.X + share*(after.X-before.X), Y: before.Y + share*(after.Y-before.Y)}
 	c := k.toFrame.Apply(at)
 	scale := k.toGround.ScaleAt(c)
 	w, h := t.W/scale/2, t.H/scale/2
 	return at, rect{c.X - w, c.Y - h, c.X + w, c.Y + h}, 0.5, scale > 0
+}
+
+// speedNear is the speed of an animal at its first or last detections, in ground pixels a second.
+func speedNear(t *track.Track, i int) float64 {
+	if len(t.Way) < 2 {
+		return 0
+	}
+	a, b := t.Way[0], t.Way[1]
+	if i > 0 {
+		a, b = t.Way[len(t.Way)-2], t.Way[len(t.Way)-1]
+	}
+	return math.Hypot(b.X-a.X, b.Y-a.Y) / max(b.Seconds-a.Seconds, 1e-3)
 }
 
 // pieceAt is the piece that a place on the ground belongs to, nil for ground that is not on the sheet.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // Schema is the version of the result document. It changes only when readers of the older version would read wrong
@@ -199,12 +200,12 @@ type EvidenceVideo struct {
 
 // Endings of the files of a result after their common beginning.
 const (
-	VideoEnding = ".annotated.mp4"
-	SheetEnding = ".sheet.jpg"
+	VideoEnding = "." + wire.AnnotatedExt
+	SheetEnding = "." + wire.SheetExt
 )
 
 // ContactEnding is the ending of a page of the contact sheet, from 1.
-func ContactEnding(page int) string { return fmt.Sprintf(".contact-%d.jpg", page) }
+func ContactEnding(page int) string { return "." + wire.ContactExt(page) }
 
 // Best is the detection of an animal with the highest score.
 type Best struct {

@@ -1,5 +1,5 @@
-// Package retention deletes videos that were counted long ago. Results, pictures and the
-// ledger's rows stay, so footage that arrives a second time is recognized as a duplicate
+// Package retention deletes videos that were counted long ago, with the annotated video and the sheets of their counts.
+// Results, stills and the ledger's rows stay, so footage that arrives a second time is recognized as a duplicate
 // and is not uploaded again.
 package retention
 
@@ -7,11 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"time"
 
+	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 const (
@@ -26,8 +29,9 @@ type Footage interface {
 	RemoveVideo(ctx context.Context, id footage.ID) error
 }
 
-// Blobs deletes blobs. A blob that does not exist is not an error.
+// Blobs lists and deletes blobs; blob.Store implements it. Deleting a blob that does not exist is no error.
 type Blobs interface {
+	List(ctx context.Context, prefix string) iter.Seq2[blob.Info, error]
 	Delete(ctx context.Context, key string) error
 }
 
@@ -93,7 +97,22 @@ func (r *Remover) RemoveExpired(ctx context.Context) (n int, bytes int64, err er
 	}
 }
 
+// remove deletes the evidence before the video: the ledger lists the footage as long as it has a video.
 func (r *Remover) remove(ctx context.Context, f ledger.Footage) error {
+	var keys []string
+	for info, err := range r.Blobs.List(ctx, wire.ResultPrefix(f.ID)) {
+		if err != nil {
+			return err
+		}
+		if wire.IsEvidence(info.Key) {
+			keys = append(keys, info.Key)
+		}
+	}
+	for _, key := range keys {
+		if err := r.Blobs.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
 	if err := r.Blobs.Delete(ctx, f.BlobKey); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // holding is a blob store that refuses to delete one blob.
@@ -38,6 +39,8 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 	t.Cleanup(func() { must.Do(t, l.Close()) })
 	blobs, err := disk.New(filepath.Join(dir, "blobs"))
 	must.Do(t, err)
+	model := footage.Sum([]byte("model"))
+	forms := []string{"json", "csv", "jpg", wire.AnnotatedExt, wire.SheetExt, wire.ContactExt(1), wire.ContactExt(12)}
 	counted := func(id string) string {
 		key := "footage/" + id + "/original.mp4"
 		_, err := blobs.Put(ctx, key, strings.NewReader("video "+id))
@@ -48,6 +51,9 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 		j, _, err := l.Attempts.Begin(ctx, r.Job.ID, "w")
 		must.Do(t, err)
 		must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))(t)
+		for _, ext := range forms {
+			must.Get(blobs.Put(ctx, wire.ResultKey(footage.ID(id), model, ext), strings.NewReader(ext)))(t)
+		}
 		return key
 	}
 	held := counted("held")
@@ -71,6 +77,13 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 	}
 	if _, err := blobs.Stat(ctx, old); !errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("the expired video still exists: error %v", err)
+	}
+	for i, ext := range forms {
+		_, err := blobs.Stat(ctx, wire.ResultKey("old", model, ext))
+		if gone := errors.Is(err, blob.ErrNotFound); gone != (i > 2) {
+			t.Errorf("the form %s of the result of the expired video: error %v", ext, err)
+		}
+		must.Get(blobs.Stat(ctx, wire.ResultKey("recent", model, ext)))(t)
 	}
 	if _, err := blobs.Stat(ctx, recent); err != nil {
 		t.Errorf("the recent video is missing: %v", err)

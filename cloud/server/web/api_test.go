@@ -64,7 +64,10 @@ func (s *site) finish(j *ledger.Job) {
 		s.t.Fatal(err)
 	}
 	key := "footage/" + string(f.ID) + "/result/abc"
-	for ext, text := range map[string]string{".json": `{"count":{"unique":7}}`, ".csv": "a,b\n1,2\n", ".jpg": "JPEG"} {
+	for ext, text := range map[string]string{
+		".json": `{"count":{"unique":7}}`, ".csv": "a,b\n1,2\n", ".jpg": "JPEG",
+		".annotated.mp4": "VIDEO", ".sheet.jpg": "SHEET", ".contact-1.jpg": "ANIMALS",
+	} {
 		if _, err := s.blobs.Put(ctx, key+ext, strings.NewReader(text)); err != nil {
 			s.t.Fatal(err)
 		}
@@ -226,6 +229,9 @@ func TestDownloads(t *testing.T) {
 		"/api/v1/footage/two/result":     `{"count":{"unique":7}}`,
 		"/api/v1/footage/one/result.csv": "a,b\n1,2\n",
 		"/api/v1/footage/one/still":      "JPEG",
+		"/api/v1/footage/two/video":      "VIDEO",
+		"/api/v1/footage/one/sheet":      "SHEET",
+		"/api/v1/footage/one/contact/1":  "ANIMALS",
 		"/api/v1/footage/two/status":     `{"v":1}`,
 	} {
 		if r := s.do("GET", path, ""); r.status != 200 || string(r.body) != want || r.header.Get("ETag") == "" {

@@ -23,8 +23,7 @@ var media = map[string]string{
 	"json": fiber.MIMEApplicationJSON,
 	"csv":  "text/csv; charset=utf-8",
 	"jpg":  "image/jpeg",
-
-	wire.CrossingsExt: "text/csv; charset=utf-8",
+	"mp4":  "video/mp4",
 }
 
 // file is a blob that a route serves.
@@ -63,7 +62,7 @@ func (s *Server) result(ext string) func(context.Context, footage.ID) (file, err
 		}
 		key := strings.TrimSuffix(v.Job.ResultKey, path.Ext(v.Job.ResultKey)) + "." + ext
 		name := strings.TrimSuffix(path.Base("/"+v.Name), path.Ext(v.Name))
-		return file{key, media[ext], safeName(name) + "-count." + ext, true}, nil
+		return file{key, media[strings.TrimPrefix(path.Ext("."+ext), ".")], safeName(name) + "-count." + ext, true}, nil
 	}
 }
 
@@ -74,6 +73,15 @@ func (s *Server) flightResult(ctx context.Context, id footage.ID) (file, error) 
 		err = fmt.Errorf("flight %s has no result document: %w", id, ledger.ErrNotFound)
 	}
 	return file{f.ResultKey, media["json"], safeName("flight-"+string(id)) + "-count.json", true}, err
+}
+
+// sendContact serves a page of the contact sheet.
+func (s *Server) sendContact(c *fiber.Ctx) error {
+	page, err := strconv.Atoi(c.Params("page"))
+	if err != nil || page < 1 {
+		return badRequest("page: %.20q is not a number from 1.", c.Params("page"))
+	}
+	return s.sendFile(s.result(wire.ContactExt(page)))(c)
 }
 
 // thumbnail finds the picture that came before the video.

@@ -184,7 +184,7 @@ function renderDetail() {
   const j = v.job;
   const base = `/api/v1/footage/${encodeURIComponent(v.id)}`;
   const done = j?.state === 'done' && v.count;
-  if (done && (shownStill?.id !== v.id || shownStill.seq !== v.count.seq)) shownStill = { id: v.id, seq: v.count.seq, el: still(base, v) };
+  if (done && (shownStill?.id !== v.id || shownStill.seq !== v.count.seq)) shownStill = { id: v.id, seq: v.count.seq, el: evidence(base, v) };
   const retrying = body.querySelector('[data-retry]')?.disabled;
   const focused = body.contains(document.activeElement) ? document.activeElement.textContent : '';
   const [label, kind] = f.state(j?.state);
@@ -203,12 +203,30 @@ function renderDetail() {
       h('a', { class: 'button', href: `${base}/result`, download: '', title: 'The complete result' }, 'JSON'),
       h('a', { class: 'button', href: `${base}/result.csv`, download: '', title: 'The result as a table' }, 'CSV'),
       (v.count.lines || v.count.zones) && h('a', { class: 'button', href: `${base}/crossings.csv`, download: '', title: 'Every crossing of a line and every visit of a zone' }, 'Crossings'),
-      h('a', { class: 'button', href: `${base}/still`, download: '', title: 'The annotated frame' }, 'Still')),
+      h('a', { class: 'button', href: `${base}/still`, download: '', title: 'The annotated frame' }, 'Still'),
+      h('a', { class: 'button', href: `${base}/video`, download: '', title: 'The annotated video' }, 'Video')),
     facts(v),
   ];
   body.replaceChildren(...parts.filter(Boolean));
   // The focused element was replaced: focus its successor, or the close button.
   if (focused) ([...body.querySelectorAll('button, a')].find((e) => e.textContent === focused && !e.disabled) || $('detail').querySelector('.detail-head button')).focus();
+}
+
+// evidence is what a person checks the count with. What the server does not have takes no room.
+function evidence(base, v) {
+  const video = h('video', { class: 'film', src: `${base}/video`, controls: true, preload: 'metadata', playsinline: true, 'aria-label': `${v.name} with the counted animals` });
+  const film = h('figure', { class: 'still-box' }, video, h('figcaption', {}, 'The footage with the number of each animal and the running count.'));
+  video.addEventListener('error', () => film.remove());
+  const sheets = h('div', { class: 'sheets' }, sheet(`${base}/sheet`, 'Count sheet', 'The flown ground, every counted animal marked once'),
+    sheet(`${base}/contact/1`, 'Animals', 'One picture of each counted animal'));
+  return h('div', { class: 'evidence' }, film, still(base, v), sheets);
+}
+
+function sheet(href, name, title) {
+  const img = h('img', { class: 'sheet', src: href, alt: title, loading: 'lazy' });
+  const link = h('a', { href, target: '_blank', rel: 'noopener', title: `${title}. Open in full size` }, img, h('span', {}, name));
+  img.addEventListener('error', () => link.remove());
+  return link;
 }
 
 function still(base, v) {

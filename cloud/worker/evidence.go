@@ -1,0 +1,82 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/evidence"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/shared/wire"
+)
+
+// evidenceFile is the file of the annotated video of one attempt. It has no name, so nothing is left of it after a crash.
+type evidenceFile struct {
+	options evidence.Options
+	file    *os.File // nil without a video
+}
+
+// openEvidence prepares the evidence of an attempt. A file that cannot be created costs the video, not the count.
+func (a *attempt) openEvidence() *evidenceFile {
+	o := a.w.o
+	e := &evidenceFile{options: evidence.Options{Sheets: o.Sheets}}
+	if o.Video == nil {
+		return e
+	}
+	f, err := os.CreateTemp(o.CacheDir, ".annotated.*.mp4")
+	if err != nil {
+		e.options.Video = func(int, int, float64) (evidence.VideoWriter, error) { return nil, err }
+		return e
+	}
+	path := f.Name()
+	if os.Remove(path) == nil {
+		path = fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	}
+	e.file, e.options.Video = f, o.Video(path)
+	return e
+}
+
+func (e *evidenceFile) close() {
+	if e.file != nil {
+		_ = e.file.Close() // its content is stored, or of no use
+	}
+}
+
+// measure completes the description of the video in the result.
+func (e *evidenceFile) measure(r *report.Result) {
+	if r.Evidence == nil || r.Evidence.Video == nil {
+		return
+	}
+	info, err := e.file.Stat()
+	if err != nil {
+		r.Evidence.Video = nil
+		return
+	}
+	r.Evidence.Video.Bytes = info.Size()
+}
+
+// storeEvidence writes the evidence beside the other forms of the result. The same rules hold as for those.
+func (a *attempt) storeEvidence(ctx context.Context, out count.Outcome, e *evidenceFile) error {
+	readers := map[string]func() io.Reader{}
+	for ending, b := range out.Files() {
+		readers[ending] = func() io.Reader { return bytes.NewReader(b) }
+	}
+	if r := out.Result.Evidence; r != nil && r.Video != nil {
+		readers[report.VideoEnding] = func() io.Reader { return io.NewSectionReader(e.file, 0, r.Video.Bytes) }
+	}
+	for ending, open := range readers {
+		key := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, strings.TrimPrefix(ending, "."))
+		err := a.persist(ctx, func() error {
+			_, err := a.w.o.Blobs.Put(ctx, key, open())
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("write evidence of %s: %w", a.footage.ID, err)
+		}
+	}
+	return nil
+}
