@@ -51,11 +51,12 @@ const (
 	Yaw        Camera = "yaw"        // a pass with a turn by Config.Turn within half a second, and later back
 	Zoom       Camera = "zoom"       // a pass with a change of the scale by the factor Config.Zoom, and back
 	Gust       Camera = "gust"       // a pass with strong shake
+	Recorded   Camera = "recorded"   // the way of the drone of Config.Tracks; Config.Speed is not used
 )
 
 // Cameras lists all ways of the camera.
 func Cameras() []Camera {
-	return []Camera{Pass, Steady, Hover, Back, Serpentine, Turn, Yaw, Zoom, Gust}
+	return []Camera{Pass, Steady, Hover, Back, Serpentine, Turn, Yaw, Zoom, Gust, Recorded}
 }
 
 // Herd is what the animals do.
@@ -118,7 +119,7 @@ type Config struct {
 	Turn     float64 // degrees, for the cameras Turn and Yaw; -360 to 360, default 90
 	Zoom     float64 // largest or smallest scale divided by Scale, for the camera Zoom; 0.5 to 2, default 1.6
 	Wind     float64 // strength of the drift of the camera, 0 to 4, default 1; negative for none
-	Opening  float64 // degrees of the horizontal field of view, 0 to 90; 0, the default, is a parallel projection
+	Opening  float64 // degrees of the horizontal field of view, 0 to 90; 0, the default, is a parallel projection; not with a Tilt
 	Lane     float64 // width in metres of a dirt lane along +x, 0 for none; default 5 for the herd Lane
 	Turning  float64 // share of the animals of the herd Lane that turn round, 0..1, default 0.2; negative for none
 	Young    float64 // share of young animals, 0..1, default 0.15; negative for none
@@ -129,7 +130,7 @@ type Config struct {
 	Flicker  float64 // slow change of the exposure, share of the light; 0 to 0.5, default 0
 	Exposure float64 // factor of the light, 0.05 to 8, default 1; small for dusk, large for overexposed pictures
 
-	Tracks *Tracks // for the herd Replay
+	Tracks *Tracks // for the herd Replay, which has the animals of the recording, and the camera Recorded
 }
 
 // ErrConfig marks a configuration outside the ranges.
@@ -208,8 +209,11 @@ func (c Config) validate() error {
 	}
 	errs = append(errs, oneOf("ground", c.Ground, Grounds()), oneOf("light", c.Light, Lights()),
 		oneOf("camera", c.Camera, Cameras()), oneOf("herd", c.Herd, Herds()), oneOf("coat", c.Coat, Coats()))
-	if c.Herd == Replay && c.Tracks == nil {
-		errs = append(errs, errors.New("the herd replay has no tracks"))
+	if (c.Herd == Replay || c.Camera == Recorded) && c.Tracks == nil {
+		errs = append(errs, errors.New("the herd replay and the camera recorded need tracks"))
+	}
+	if c.Opening > 0 && c.Tilt > 0 {
+		errs = append(errs, fmt.Errorf("opening of %v degrees with a tilt of %v, want one of them to be 0", c.Opening, c.Tilt))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w: %w", err, ErrConfig)

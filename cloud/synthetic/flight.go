@@ -41,6 +41,8 @@ func (f *flight) planAt(t float64) plan {
 		p.at = point{v * min(t, from), 0}.along(turn, v*max(t-from-stop, 0))
 	case Yaw:
 		p.heading = turn * (grain.Ramp(end*0.35, end*0.35+0.5, t) - grain.Ramp(end*0.7, end*0.7+0.5, t))
+	case Recorded:
+		p.at, p.heading = c.Tracks.recordedAt(t)
 	case Zoom:
 		p.scale = c.Scale * math.Pow(c.Zoom, math.Sin(math.Pi*t/end)*math.Sin(math.Pi*t/end))
 	}

@@ -12,7 +12,7 @@ import (
 
 // tileSide is the side of a tile of painted ground in texels. A tile has one more row and column, of its neighbours.
 const (
-	tileBits = 8
+	tileBits = 7
 	tileSide = 1 << tileBits
 	tileRow  = (tileSide + 1) * 3 // bytes
 )
@@ -34,7 +34,7 @@ type floor struct {
 
 // newFloor returns the ground for frames of a number of pixels.
 func newFloor(t *aerial.Terrain, e *exposure, density float64, pixels int) *floor {
-	const least = 256 // 50 MB
+	const least = 1024 // 50 MB
 	return &floor{terrain: t, expose: e, density: density, limit: max(least, 5*pixels/(tileSide*tileSide)), tiles: map[[2]int]*tile{}}
 }
 

@@ -76,15 +76,23 @@ func (c *Clip) instants() []float64 {
 
 // fits reports whether an animal can go its way: at no time its body touches another one, or a thing. Bodies keep room
 // times their radii apart.
-func (c *Clip) fits(a *animal, room float64, except *animal) bool {
+func (c *Clip) fits(a *animal, room float64) bool { return c.alone(a, room) && c.unblocked(a) }
+
+// alone reports whether an animal touches no other one on its way.
+func (c *Clip) alone(a *animal, room float64) bool {
 	for _, t := range c.instants() {
 		s := a.way(t)
 		for _, o := range c.herd {
-			if o != except && overlap(s, a.size, o.way(t), o.size, room) {
+			if overlap(s, a.size, o.way(t), o.size, room) {
 				return false
 			}
 		}
 	}
+	return true
+}
+
+// unblocked reports whether an animal touches no thing on its way.
+func (c *Clip) unblocked(a *animal) bool {
 	steps := min(len(c.instants()), 24)
 	for i := range steps {
 		s := a.way(c.config.Seconds * float64(i) / float64(steps))
@@ -116,7 +124,7 @@ func (c *Clip) placeOnWays(room float64, find func(a *animal) way) {
 	for id := 1; id <= c.config.Animals; id++ {
 		a := c.book.animal(c.rand, id)
 		for range tries {
-			if a.way = find(a); a.way != nil && c.fits(a, room, nil) {
+			if a.way = find(a); a.way != nil && c.fits(a, room) {
 				c.herd = append(c.herd, a)
 				break
 			}
@@ -157,7 +165,7 @@ func (c *Clip) placeCrossing() {
 			gap := 0.42 * (a.size + b.size) * (1.05 + 0.4*r.Float64())
 			a.way = straight(p, t, heading, 0.7+0.6*r.Float64(), 6*r.Float64())
 			b.way = straight(p.along(heading+math.Pi/2, gap), t, heading+math.Pi, 0.7+0.6*r.Float64(), 6*r.Float64())
-			if c.fits(a, 1.1, nil) && c.fits(b, 1.1, nil) && c.apart(a, b) {
+			if c.fits(a, 1.1) && c.fits(b, 1.1) && c.apart(a, b) {
 				c.herd = append(c.herd, a, b)
 				break
 			}

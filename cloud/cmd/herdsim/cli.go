@@ -58,7 +58,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitOK
 	case ctx.Err() != nil:
 		return exitStopped
-	case errors.Is(err, synthetic.ErrConfig), errors.Is(err, dataset.ErrOptions):
+	case errors.Is(err, synthetic.ErrConfig), errors.Is(err, synthetic.ErrTracks), errors.Is(err, dataset.ErrOptions):
 		return exitUsage
 	}
 	return exitFailed

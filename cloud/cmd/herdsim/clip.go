@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -55,6 +56,7 @@ type clipCommand struct {
 	Blur    float64 `help:"Blur of the lens: standard deviation in pixels."`
 	Flicker float64 `help:"Slow change of the exposure, share of the light, up to 0.5."`
 	Bright  float64 `name:"exposure" default:"1" help:"Factor of the light: 0.2 is dusk, 4 is overexposed."`
+	Tracks  string  `type:"existingfile" placeholder:"FILE" help:"Recorded boxes (MOT, CSV; 1920x1080, 60 frames per second), for the herd replay and the camera recorded."`
 }
 
 // kinds are the words of the help for the kinds of ground, light and so on.
@@ -79,27 +81,49 @@ func list[T ~string](name string, all []T) string {
 }
 
 // config translates the flags. In synthetic.Config 0 stands for the default, so a flag of 0 becomes what stands for
-// none.
-func (c *clipCommand) config() synthetic.Config {
+// none. The error wraps synthetic.ErrTracks.
+func (c *clipCommand) config() (synthetic.Config, error) {
 	none := func(v, stands float64) float64 {
 		if v == 0 {
 			return stands
 		}
 		return v
 	}
+	tracks, err := c.readTracks()
 	return synthetic.Config{
 		Seed: c.Seed, Animals: int(none(float64(c.Animals), -1)), Seconds: c.Seconds, FPS: c.FPS, Width: c.Size.Width,
 		Height: c.Size.Height, Scale: c.Scale, Tilt: none(c.Tilt, -1), Speed: none(c.Speed, -1), Moving: none(c.Moving, -1),
 		Ground: synthetic.Ground(c.Ground), Light: synthetic.Light(c.Light), Camera: synthetic.Camera(c.Camera),
 		Herd: synthetic.Herd(c.Herd), Coat: synthetic.Coat(c.Coat), Lane: c.Lane, Turning: none(c.Turning, -1),
 		Turn: c.Turn, Zoom: c.Zoom, Wind: none(c.Wind, -1), Opening: c.Opening, Young: none(c.Young, -1),
-		Clutter: none(c.Clutter, -1), Sun: c.Sun, Noise: c.Noise, Blur: c.Blur, Flicker: c.Flicker, Exposure: c.Bright,
+		Clutter: none(c.Clutter, -1), Sun: c.Sun, Noise: c.Noise, Blur: c.Blur, Flicker: c.Flicker, Exposure: c.Bright, Tracks: tracks,
+	}, err
+}
+
+// readTracks reads the file of recorded boxes, if there is one.
+func (c *clipCommand) readTracks() (*synthetic.Tracks, error) {
+	if c.Tracks == "" {
+		return nil, nil
 	}
+	f, err := os.Open(c.Tracks)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	tracks, err := synthetic.ReadTracks(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Tracks, err)
+	}
+	return tracks, nil
 }
 
 // run renders the clip. A line about the result goes to stderr.
 func (c *clipCommand) run(ctx context.Context, stderr io.Writer) error {
-	truth, err := clipfile.Write(ctx, c.Out, c.config())
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	truth, err := clipfile.Write(ctx, c.Out, config)
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func NewTerrain(o TerrainOptions) *Terrain {
 	t.ground.patch, t.ground.scale, t.ground.soft = 0.55+0.15*r.Float64(), 3+8*r.Float64(), 0.1+0.2*r.Float64()
 	switch o.Floor {
 	case Yard:
-		t.ground.patch, t.ground.scale = 0.6+0.1*r.Float64(), 2+3*r.Float64()
+		t.ground.patch, t.ground.scale, t.ground.soft = 0.62+0.1*r.Float64(), 4+4*r.Float64(), 0.3
 	case Feedlot:
 		t.ground.patch, t.dark = 0.42+0.1*r.Float64(), true
 	case Pasture:
@@ -140,13 +140,16 @@ func (t *Terrain) Paint(x, y, perMetre float64, size int, out []solid.RGB) {
 			p := xyz(x+(float64(col)+0.5)*px, -(y + (float64(row)+0.5)*px), 0)
 			c := t.reflectance(p, px)
 			for i := range spots {
-				c = spots[i].over(c, p, solid.RGB{R: 0.42, G: 0.46, B: 0.52})
+				c = spots[i].over(c, p, puddleSky)
 			}
 			out[row*size+col] = c.Mul(full)
 		}
 	}
 	t.putThings(x, y, perMetre, size, out)
 }
+
+// puddleSky is the sky that puddles reflect, as a share of the light on the ground.
+var puddleSky = solid.RGB{R: 0.2, G: 0.22, B: 0.25}
 
 // reflectance is the bare ground with tracks and lane.
 func (t *Terrain) reflectance(p solid.Vec, px float64) solid.RGB {
@@ -230,10 +233,10 @@ func (t *Terrain) spotsIn(col, row int) []decal {
 		dung = 2
 	}
 	put(dung, 0.08, 0.3, solid.SRGB(62, 54, 40), false)
-	put(0.3, 0.4, 1.3, solid.SRGB(70, 60, 48), false)
-	put(0.15, 0.5, 2, solid.SRGB(170, 158, 136), false)
+	put(0.15, 0.4, 1.3, solid.SRGB(84, 74, 58), false)
+	put(0.08, 0.5, 2, solid.SRGB(160, 148, 124), false)
 	if t.dark {
-		put(0.5, 0.4, 2, solid.SRGB(84, 74, 62), true)
+		put(0.3, 0.5, 3, solid.SRGB(84, 74, 62), true)
 	} else if t.o.Floor == DirtRoad || t.o.Floor == Yard {
 		put(0.12, 0.3, 1.2, solid.SRGB(84, 74, 62), true)
 	}

@@ -12,6 +12,7 @@ import (
 // standing is a thing at its place on a Terrain. at has +y down.
 type standing struct {
 	x, y, turn float64
+	size       float64 // factor
 	radius     float64 // of the place where no animal stands, metres
 	build      func() thing
 }
@@ -20,12 +21,12 @@ type standing struct {
 func (t *Terrain) thingsIn(col, row int) []standing {
 	r := t.inCell(col, row, 0x7419)
 	var list []standing
-	put := func(mean float64, build func(*rand.Rand) thing) {
+	put := func(mean, size float64, build func(*rand.Rand) thing) {
 		for range int(mean*t.o.Clutter + r.Float64()) {
-			s := standing{x: (float64(col) + r.Float64()) * cell, y: (float64(row) + r.Float64()) * cell, turn: 2 * math.Pi * r.Float64()}
+			s := standing{x: (float64(col) + r.Float64()) * cell, y: (float64(row) + r.Float64()) * cell, turn: 2 * math.Pi * r.Float64(), size: size}
 			seed := r.Uint64()
 			s.build = func() thing { return build(rand.New(rand.NewPCG(seed, 1))) }
-			s.radius = s.build().place.radius
+			s.radius = size * s.build().place.radius
 			if t.o.Lane == 0 || math.Abs(s.y) > t.o.Lane/2+s.radius+0.6 {
 				list = append(list, s)
 			}
@@ -33,23 +34,23 @@ func (t *Terrain) thingsIn(col, row int) []standing {
 	}
 	switch t.o.Floor {
 	case Yard:
-		put(0.08, trough)
-		put(0.05, tank)
+		put(0.08, 1, trough)
+		put(0.05, 1, tank)
 	case Feedlot:
-		put(0.1, trough)
-		put(0.03, tank)
-		put(0.1, rock)
+		put(0.1, 1, trough)
+		put(0.03, 1, tank)
+		put(0.1, 0.4, rock)
 	case DirtRoad, DrySoil:
-		put(0.25, rock)
-		put(0.25, bush)
-		put(0.03, log)
+		put(0.3, 0.4, rock)
+		put(0.25, 0.8, bush)
+		put(0.02, 1, log)
 	case StubbleField:
-		put(0.12, bale)
+		put(0.05, 1, bale)
 	default:
-		put(0.4, bush)
-		put(0.12, rock)
-		put(0.02, trough)
-		put(0.03, log)
+		put(0.4, 0.8, bush)
+		put(0.12, 0.4, rock)
+		put(0.02, 1, trough)
+		put(0.02, 1, log)
 	}
 	return append(list, t.fencesIn(col, row)...)
 }
@@ -62,7 +63,7 @@ func (t *Terrain) fencesIn(col, row int) []standing {
 	var list []standing
 	for _, side := range []float64{-1, 1} {
 		if y := side * (t.o.Lane/2 + 0.5); int(math.Floor(y/cell)) == row {
-			list = append(list, standing{x: float64(col) * cell, y: y, build: func() thing { return t.fence() }})
+			list = append(list, standing{x: float64(col) * cell, y: y, size: 1, build: func() thing { return t.fence() }})
 		}
 	}
 	return list
@@ -162,7 +163,7 @@ func (c *thingCache) patch(t *Terrain, s standing, perMetre float64) *patch {
 // draw draws a thing with its shadow in samples of the ground.
 func (t *Terrain) draw(s standing, perMetre float64) *patch {
 	th := s.build()
-	th.mesh.Place(xyz(s.x, -s.y, 0), -s.turn, 1)
+	th.mesh.Place(xyz(s.x, -s.y, 0), -s.turn, s.size)
 	p := &patch{}
 	shade := th.shade(t.light)
 	solid.Slant{PerMetre: perMetre}.Trace(th.mesh, func(w solid.Window) {
