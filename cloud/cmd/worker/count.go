@@ -9,6 +9,7 @@ import (
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/evidence"
+	"cattlecounter/cloud/count/flight"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/libav"
@@ -45,6 +46,8 @@ type outcome struct {
 	err     error          // why it could not be counted
 	unsaved error          // why its results are not in the output folder
 	sibling int            // the counted clip of its flight, -1 when this is the one
+	trace   *flight.Trace  // for the count of its flight
+	flight  int            // number of the flight of several clips that it is a part of, 0 for none
 }
 
 // run writes progress and errors to stderr, results to stdout.
@@ -75,6 +78,8 @@ func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err := r.countAll(ctx); err != nil {
 		return err
 	}
+	r.joinFlights()
+	r.saveFlights()
 	if err := r.print(stdout); err != nil {
 		return err
 	}
@@ -100,6 +105,7 @@ type countRun struct {
 	lines    boundary.Set  // of every clip
 	results  *resultFolder // nil without an output folder
 	outcomes []outcome     // by clip
+	flights  []countedFlight
 }
 
 // countAll counts the first readable clip of every flight, or all of them. It fails when ctx ends.
@@ -109,9 +115,9 @@ func (r *countRun) countAll(ctx context.Context) error {
 		f := r.found.faults[i]
 		r.report(fmt.Errorf("%s: %w", footage.SafePath(f.rel), f.err))
 	}
-	for _, flight := range r.plan.flights {
+	for _, siblings := range r.plan.flights {
 		counted := -1
-		for _, i := range flight {
+		for _, i := range siblings {
 			r.outcomes[i].sibling = counted
 			if counted >= 0 && !r.All {
 				continue
@@ -148,7 +154,7 @@ func (r *countRun) countClip(ctx context.Context, i int) error {
 		return nil
 	}
 	engine.MeasureVideo(&out.Result, part)
-	o.result = &out.Result
+	o.result, o.trace = &out.Result, out.Trace
 	if r.results != nil {
 		note, err := r.results.write(i, out, part)
 		if err != nil {

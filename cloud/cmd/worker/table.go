@@ -17,6 +17,7 @@ type place struct {
 	Path      string `json:"path"`                 // relative to the counted folder
 	CopyOf    string `json:"copy_of,omitempty"`    // path of a file with the same content
 	SiblingOf string `json:"sibling_of,omitempty"` // path of the counted file of the same flight
+	Flight    string `json:"flight,omitempty"`     // the flight of several files that it is a part of
 	Note      string `json:"note,omitempty"`       // for a person
 }
 
@@ -77,6 +78,11 @@ func (r *countRun) documents() []any {
 	for _, e := range entries {
 		documents = append(documents, e.document)
 	}
+	for _, f := range r.flights {
+		if len(f.clips) > 1 {
+			documents = append(documents, flightEntry{f.name(r.plan), r.flightDocument(f)})
+		}
+	}
 	return documents
 }
 
@@ -87,6 +93,9 @@ func (r *countRun) place(i int) place {
 		p.CopyOf = r.plan.clips[original].name()
 	} else if best := r.outcomes[i].sibling; best >= 0 {
 		p.SiblingOf = r.plan.clips[best].name()
+	}
+	if n := r.outcomes[i].flight; n > 0 {
+		p.Flight = r.flights[n-1].name(r.plan)
 	}
 	return p
 }
@@ -114,8 +123,7 @@ func (r *countRun) remark(i int) string {
 // printTable writes a line per counted clip, the sum, and what a person should know besides.
 func (r *countRun) printTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	sum, counted, again := 0, 0, false
-	var model report.Model
+	counted := 0
 	for i, o := range r.outcomes {
 		if o.result == nil {
 			continue
@@ -125,15 +133,16 @@ func (r *countRun) printTable(w io.Writer) error {
 			fmt.Fprintln(t, "FOOTAGE\tANIMALS\t95 % INTERVAL\tLENGTH\tLOOKED AT\tTOOK")
 		}
 		counted++
-		again = again || o.sibling >= 0
-		sum += res.Count.Unique
-		model = res.Model
 		fmt.Fprintf(t, "%s\t%d\t%d to %d\t%.1f s\t%d of %d frames\t%.1f s\n", r.plan.clips[i].name(), res.Count.Unique,
 			res.Count.Low, res.Count.High, res.Video.Duration, res.Video.Analysed, res.Video.Frames, res.Timings.TotalSeconds)
 	}
-	if counted > 1 {
+	r.printFlights(t)
+	if sum, flights, siblings, joined := r.sum(); flights > 1 {
 		label := "sum, if no animal is in two clips"
-		if again {
+		if joined {
+			label = "sum, if no animal is in two flights"
+		}
+		if siblings {
 			label = "sum with siblings, which show the same animals"
 		}
 		fmt.Fprintf(t, "%s\t%d\t\t\t\t\n", label, sum)
@@ -141,12 +150,13 @@ func (r *countRun) printTable(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if counted > 0 {
-		fmt.Fprintf(w, "Counted by %s, SHA-256 %s.\n", model.Name, model.Digest)
+	if m := r.modelOf(); counted > 0 {
+		fmt.Fprintf(w, "Counted by %s, SHA-256 %s.\n", m.Name, m.Digest)
 	}
 	if err := r.printLines(w); err != nil {
 		return err
 	}
+	r.warnFlights(w)
 	r.printRemarks(w)
 	return nil
 }
