@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"cattlecounter/cloud/count/detect"
@@ -106,6 +107,9 @@ func (c *Counter) Count(ctx context.Context, s Source, progress func(job.Progres
 	r := c.newRun(d, progress)
 	r.judge = newJudge(s.Lines)
 	if s.Evidence.Any() {
+		if r.judge != nil {
+			s.Evidence.Overlays = append(slices.Clone(s.Evidence.Overlays), outlines{r.judge})
+		}
 		r.evidence = evidence.New(s.Evidence, r.fps/float64(r.every))
 		defer r.evidence.Discard()
 	}

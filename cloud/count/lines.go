@@ -2,8 +2,10 @@ package count
 
 import (
 	"fmt"
+	"image/color"
 
 	"cattlecounter/cloud/count/crossing"
+	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/track/motion"
@@ -17,6 +19,35 @@ func newJudge(s boundary.Set) *crossing.Judge {
 		return nil
 	}
 	return crossing.New(s)
+}
+
+// outlines draws lines and zones into the annotated video.
+type outlines struct{ judge *crossing.Judge }
+
+// Draw implements evidence.Overlay. The judge has the step already.
+func (o outlines) Draw(c *evidence.Canvas, s *evidence.Step) {
+	colour := color.RGBA{255, 255, 255, 255}
+	width := max(1, s.Frame.Width/640)
+	for _, l := range o.judge.Outlines() {
+		for i, p := range l.Points {
+			if i+1 < len(l.Points) || l.Zone {
+				c.Line(p, l.Points[(i+1)%len(l.Points)], width, colour)
+			}
+		}
+		anchors := l.Points
+		if !l.Zone {
+			anchors = []motion.Point{l.In}
+			middle := motion.Point{X: (l.Points[0].X + l.Points[1].X) / 2, Y: (l.Points[0].Y + l.Points[1].Y) / 2}
+			c.Line(middle, l.In, width, colour)
+			l.Name += ": in"
+		}
+		for _, at := range anchors { // at the first one in the frame
+			if at.X >= 0 && at.Y >= 0 && at.X < float64(s.Frame.Width) && at.Y < float64(s.Frame.Height) {
+				c.Text(at, l.Name, colour)
+				break
+			}
+		}
+	}
 }
 
 // judgeStep passes a step on to the judge. looked is as in crossing.Step.

@@ -82,11 +82,12 @@ type Result struct {
 	Zones []report.Zone
 }
 
-// Judge judges one clip. It keeps every step, about 200 bytes each. It is not safe for concurrent use.
+// Judge judges one clip. It keeps every step, about 200 bytes and its looks. It is not safe for concurrent use.
 type Judge struct {
-	set    boundary.Set
-	looked bool // keep Step.Looked: only zones need it
-	steps  []step
+	set   boundary.Set
+	steps []step
+	// drawnAt is the step that a definition on the ground is drawn in, by its number among lines and zones.
+	drawnAt map[int]int
 }
 
 // step is a Step whose pose belongs to the ground after every join so far.
@@ -96,7 +97,9 @@ type step struct {
 }
 
 // New returns a Judge for a valid set.
-func New(s boundary.Set) *Judge { return &Judge{set: s, looked: len(s.Zones) > 0} }
+func New(s boundary.Set) *Judge {
+	return &Judge{set: s, drawnAt: map[int]int{}}
+}
 
 // Add adds the next step, in order of frame.
 func (j *Judge) Add(s Step) {
@@ -108,9 +111,6 @@ func (j *Judge) Add(s Step) {
 			}
 		}
 		s.Pose.Joined = nil
-	}
-	if !j.looked {
-		s.Looked = nil
 	}
 	j.steps = append(j.steps, step{Step: s, toFrame: s.Pose.ToGround.Inverse()})
 }

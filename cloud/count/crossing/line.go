@@ -38,7 +38,9 @@ func (j *Judge) judgeLine(l boundary.Line, ways []way) report.Line {
 		return r
 	}
 	for _, w := range ways {
-		samples := j.samples(w, p)
+		samples := j.extend(nil, w, -1, p)
+		slices.Reverse(samples)
+		samples = j.extend(append(samples, j.samples(w, p)...), w, 1, p)
 		if len(samples) == 0 {
 			if w.counted {
 				r.NotJudged++
@@ -155,6 +157,10 @@ func (g *gate) meet(a, b sample, from, to offset) meeting {
 		c.Doubt = report.DoubtGap
 	case a.guessed || b.guessed:
 		c.Doubt = report.DoubtCamera
+	case a.presumed && a.beyond < 0:
+		c.Doubt = report.DoubtStart
+	case b.presumed && b.beyond > 0:
+		c.Doubt = report.DoubtFinish
 	}
 	return m
 }

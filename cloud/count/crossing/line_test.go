@@ -11,6 +11,25 @@ import (
 // herdPan moves the camera 300 pixels down in 10 seconds, over animals that stand.
 func herdPan(t float64) (x, y, scale float64) { return 0, 30 * t, 1 }
 
+// untilSecond is a detector that looks at nothing after a time, fromSecond one that looks at nothing before it.
+func untilSecond(end float64) func(int) []motion.Rect {
+	return func(i int) []motion.Rect {
+		if float64(i)/perSecond > end {
+			return []motion.Rect{}
+		}
+		return nil
+	}
+}
+
+func fromSecond(begin float64) func(int) []motion.Rect {
+	return func(i int) []motion.Rect {
+		if float64(i)/perSecond < begin {
+			return []motion.Rect{}
+		}
+		return nil
+	}
+}
+
 func TestLine(t *testing.T) {
 	const mid = height / 2
 	down, up := walk(500, 100, 500, 500, 0, 6), walk(300, 500, 300, 100, 0, 6)
@@ -64,6 +83,16 @@ func TestLine(t *testing.T) {
 			camera: func(t float64) (float64, float64, float64) {
 				return -300*min(t/5, 1) + 300*max(t/5-3, 0), 100 * min(max(t/5-1, 0), 1), 1
 			}}, across(""), 0, 0},
+		"camera passes after the last look": {scene{seconds: 10, camera: herdPan, animals: []animal{walk(500, 450, 500, 450, 0, 1)},
+			looked: untilSecond(3), unseen: func(_ int, t float64) bool { return t > 3 }}, across(""), 0, 1},
+		"camera passed before the first look": {scene{seconds: 10, camera: herdPan, animals: []animal{walk(500, 450, 500, 450, 0, 1)},
+			looked: fromSecond(7), unseen: func(_ int, t float64) bool { return t < 7 }}, across(""), 0, 1},
+		"looked for and not found after the last sighting": {scene{seconds: 10, camera: herdPan, animals: []animal{walk(500, 450, 500, 450, 0, 1)},
+			unseen: func(_ int, t float64) bool { return t > 3 }}, across(""), 0, 0},
+		"walks over after the last look": {scene{seconds: 6, animals: []animal{walk(500, 100, 500, 500, 0, 6)},
+			looked: untilSecond(2), unseen: func(_ int, t float64) bool { return t > 2 }}, across(""), 1, 0},
+		"looked at long before": {scene{seconds: 20, animals: []animal{walk(500, 100, 500, 400, 0, 20)},
+			looked: untilSecond(4), unseen: func(_ int, t float64) bool { return t > 4 }}, across(""), 0, 0},
 		"line outside of the picture": {scene{seconds: 6, animals: []animal{down}}, line(1.2, 0, 1.2, 1, ""), 0, 0},
 		"ground line outside of the first picture": {scene{seconds: 10, animals: []animal{walk(500, 600, 500, 900, 0, 10)},
 			camera: func(t float64) (float64, float64, float64) { return 0, 40 * t, 1 }}, line(0, 1.2, 1, 1.2, boundary.Ground), 1, 0},
@@ -129,6 +158,8 @@ func TestBounds(t *testing.T) {
 		"just beside":    {scene{seconds: 6, animals: []animal{walk(510, 100, 510, 500, 0, 6)}}, line(0, 0.5, 0.5, 0.5, ""), 0, 0, 1, "end"},
 		"a long pause": {scene{seconds: 6, animals: []animal{walk(500, 100, 500, 500, 0, 6)},
 			unseen: func(_ int, t float64) bool { return t > 1 && t < 5 }}, across(""), 0, 1, 1, "gap"},
+		"walks on unseen": {scene{seconds: 6, animals: []animal{walk(500, 100, 500, 500, 0, 6)},
+			looked: untilSecond(2), unseen: func(_ int, t float64) bool { return t > 2 }}, across(""), 0, 1, 1, "finish"},
 		"camera guessed": {scene{seconds: 6, animals: []animal{walk(500, 100, 500, 500, 0, 6)},
 			pose: func(i int, p *motion.Pose) {
 				if i >= 15 && i < 21 {

@@ -111,6 +111,9 @@ type sample struct {
 	size    float64 // of the animal in pixels of the plane
 	pause
 	guessed bool // the pose of the camera is a guess
+	beyond  int  // -1 before the first sighting, 1 after the last one, 0 between
+	// presumed marks a place beyond that may be wrong: the animal walks, or was seen only once.
+	presumed bool
 }
 
 // pause is the time between the sightings before and after a sample.
@@ -161,7 +164,7 @@ func (j *Judge) between(out []sample, w way, k int, since pause, p plane) []samp
 
 func (j *Judge) sampleAt(out []sample, w way, f fix, since pause, p plane) []sample {
 	s := &j.steps[f.step]
-	o := sample{f.step, s.Seconds, f.ground, w.size, since, s.Pose.Inliers == 0}
+	o := sample{step: f.step, seconds: s.Seconds, at: f.ground, size: w.size, pause: since, guessed: s.Pose.Inliers == 0}
 	if p.ground {
 		if f.segment != p.segment {
 			return out

@@ -144,7 +144,7 @@ func (v *visitor) afterwards(last sample) {
 
 // lookedAt reports whether the detector looked at a place of a frame.
 func lookedAt(s *step, p motion.Point) bool {
-	if p.X < 0 || p.Y < 0 || p.X >= float64(s.Width) || p.Y >= float64(s.Height) {
+	if !s.shows(p) {
 		return false
 	}
 	return s.Looked == nil || slices.ContainsFunc(s.Looked, func(r motion.Rect) bool {
