@@ -127,7 +127,7 @@ func (s *aligner) tryAll() {
 		if kb == nil || s.enough(kb.segment) {
 			continue
 		}
-		sketch := sketchOf(kb.describe())
+		sketch := sketchOf(kb.describe(), len(of))
 		likeness := make(map[*keyframe]int, len(of))
 		var list []*keyframe
 		for _, ka := range of {

@@ -7,9 +7,9 @@ import (
 
 const (
 	newOverlap   = 0.62 // with less overlap with every keyframe the frame becomes one
-	maxKeyframes = 640  // of about 90 kB each; then older ones are thinned out
+	maxKeyframes = 560  // of about 105 kB each; then older ones are thinned out
 	wholeFrames  = 8    // newest keyframes that keep their full size
-	keptFeatures = 256  // of an older keyframe
+	keptFeatures = 400  // of an older keyframe
 )
 
 // atlas holds the keyframes of a clip, in order of time.
@@ -35,7 +35,7 @@ func (a *atlas) offer(now *keyframe, share float64) bool {
 		return false
 	}
 	for _, k := range slices.Backward(a.keys) {
-		if k.segment == now.segment && overlapOf(k, now, now.pose) >= newOverlap {
+		if k.segment == now.segment && k.drift <= now.drift+returned && overlapOf(k, now, now.pose) >= newOverlap {
 			return false
 		}
 	}
@@ -82,10 +82,11 @@ func overlapOf(k, now *keyframe, pose Transform) float64 {
 	return pose.Then(k.pose.Inverse()).overlap(w, h)
 }
 
-// earliest is the earliest keyframe of a segment that overlaps the frame at least so much, or nil.
-func (a *atlas) earliest(now *keyframe, pose Transform, segment int, least float64) *keyframe {
+// earliest is the earliest keyframe of a segment that overlaps the frame at least so much, or nil. It skips keyframes
+// that drifted more than the newest frames.
+func (a *atlas) earliest(now *keyframe, pose Transform, segment int, drift float64) *keyframe {
 	for _, k := range a.keys {
-		if k.segment == segment && overlapOf(k, now, pose) >= least {
+		if k.segment == segment && k.drift <= drift+returned && overlapOf(k, now, pose) >= keepOverlap {
 			return k
 		}
 	}

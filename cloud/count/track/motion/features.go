@@ -11,9 +11,9 @@ import (
 // feature is a place that is recognised in another picture whatever the camera's heading, and at a zoom that differs.
 type feature struct {
 	at       Point   // level 0
-	size     float64 // of its scale, in pixels of level 0
-	angle    float64 // radians, of its brighter side
-	strength float64
+	size     float32 // of its scale, in pixels of level 0
+	angle    float32 // radians, of its brighter side
+	strength float32
 	code     [4]uint64
 }
 
@@ -24,16 +24,15 @@ func (f *feature) distance(g *feature) int {
 }
 
 const (
-	featureLevel = 1    // of the pyramid, the first of the scales
-	featureZoom  = 1.33 // between two scales
-	centreHalf   = 9    // the disc whose brighter side is the angle
-	codeReach    = 11   // pixels from the place to the compared spots
-	spotHalf     = 2    // spots are means of 5 x 5 pixels
-	featureEdge  = codeReach + spotHalf + 1
+	featureZoom = 1.33 // between two scales
+	centreHalf  = 9    // the disc whose brighter side is the angle
+	codeReach   = 11   // pixels from the place to the compared spots
+	spotHalf    = 2    // spots are means of 5 x 5 pixels
+	featureEdge = codeReach + spotHalf + 1
 )
 
-// featureCounts are the most features of each scale.
-var featureCounts = [...]int{150, 110, 80, 60, 40}
+// featureCounts are the most features of each scale, from level 0 on. A picture without level 0 begins with the third.
+var featureCounts = [...]int{110, 100, 90, 70, 60, 50, 40}
 
 // spots are the places whose brightness each bit of a code compares (Calonder et al., "BRIEF", 2010), turned by the
 // angle of the feature (Rublee et al., "ORB", 2011).
@@ -55,10 +54,10 @@ var spots = func() (s [256][2]Point) {
 
 // features finds the features of a picture outside of what is hidden, the strongest of each scale.
 func features(p pyramid, hidden *mask) []feature {
-	g := p[max(featureLevel, p.finest())]
-	size := 2.0
+	level := p.finest()
+	g, size := p[level], float64(int(1)<<level)
 	var list []feature
-	for i, n := range featureCounts {
+	for i, n := range featureCounts[min(2*level, len(featureCounts)):] {
 		if i > 0 {
 			g = g.resized(featureZoom)
 			size *= featureZoom
@@ -99,8 +98,8 @@ func scaleFeatures(g *gray, size float64, n int, hidden *mask) []feature {
 	for i := range list {
 		f := &list[i]
 		x, y := int(f.at.X), int(f.at.Y)
-		f.angle = brightSide(g, x, y)
-		f.code = sums.code(x, y, f.angle)
+		angle := brightSide(g, x, y)
+		f.angle, f.code = float32(angle), sums.code(x, y, angle)
 		f.at = Point{(f.at.X+0.5)*size - 0.5, (f.at.Y+0.5)*size - 0.5}
 	}
 	return list
@@ -130,7 +129,7 @@ func strongest(g *gray, size float64, n int, hidden *mask) []feature {
 			if hidden.at(Point{(float64(x) + 0.5) * size, (float64(y) + 0.5) * size}) {
 				continue
 			}
-			peaks = append(peaks, feature{at: Point{float64(x), float64(y)}, size: size, strength: float64(s)})
+			peaks = append(peaks, feature{at: Point{float64(x), float64(y)}, size: float32(size), strength: s})
 		}
 	}
 	slices.SortStableFunc(peaks, func(a, b feature) int { return cmp.Compare(b.strength, a.strength) })

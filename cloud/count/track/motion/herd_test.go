@@ -5,7 +5,7 @@ import "testing"
 // The animals cover about 60 % of the picture, have much more texture than the ground and walk all one way.
 func TestWalkingHerdDoesNotCarryTheCameraAway(t *testing.T) {
 	const w, h = 640, 360
-	g := newGround(2200, 1300)
+	g := field()
 	d := herd{side: 140, gap: 40, vx: 5, vy: 3, seed: 9}
 	for name, path := range map[string]func(i int) Transform{
 		"standing":        func(int) Transform { return at(400, 300, 0, 1) },

@@ -111,11 +111,11 @@ func firstGood(refs []*keyframe, now *keyframe, guess Transform, from int) (best
 // newest frame. The earliest comes first so that errors do not add up.
 func (r *Registrar) references(now *keyframe, guess Transform) []*keyframe {
 	var list []*keyframe
-	if k := r.ground.earliest(now, guess, r.segment, keepOverlap); k != nil {
+	if k := r.ground.earliest(now, guess, r.segment, r.last.drift); k != nil {
 		list = append(list, k)
 	}
 	if k := r.ground.latest(r.segment); k != nil && (len(list) == 0 || list[0] != k) &&
-		overlapOf(k, now, guess) >= keepOverlap {
+		k.drift <= r.last.drift+returned && overlapOf(k, now, guess) >= keepOverlap {
 		list = append(list, k)
 	}
 	if len(list) == 0 || list[len(list)-1] != r.last {

@@ -65,7 +65,7 @@ func watch(t *testing.T, g *ground, s *scene, w, h int) flown {
 
 func TestLostGroundIsFoundAgain(t *testing.T) {
 	const w, h = 480, 320
-	g := newGround(2200, 1300)
+	g := field()
 	hover := func(int) Transform { return at(600, 400, 0, 1) }
 	pan := func(from float64) func(int) Transform {
 		return func(i int) Transform { return at(from+30*float64(i), 300, 0, 1) }
@@ -104,7 +104,7 @@ func TestLostGroundIsFoundAgain(t *testing.T) {
 // A join must place the ground of the later segment where it is.
 func TestJoinMapsTheLaterSegment(t *testing.T) {
 	const w, h = 480, 320
-	g := newGround(2200, 1300)
+	g := field()
 	s := (&scene{}).fly(6, func(i int) Transform { return at(60+30*float64(i), 300, 0, 1) }).
 		fly(24, func(i int) Transform { return at(1300-45*float64(i), 330, 0, 1) })
 	got := watch(t, g, s, w, h)
@@ -142,7 +142,7 @@ func TestRepeatingGroundDoesNotJoin(t *testing.T) {
 // A frame that shakes, flashes or freezes must not move the ground.
 func TestSingleBadFrames(t *testing.T) {
 	const w, h = 480, 320
-	g := newGround(2200, 1300)
+	g := field()
 	var r Registrar
 	pan := func(i int) Transform { return at(100+30*float64(i), 300, 0, 1) }
 	for i := range 24 {

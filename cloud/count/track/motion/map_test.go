@@ -17,7 +17,7 @@ func filmed(g *ground, n, w, h int, path func(i int) Transform) Map {
 
 func TestAlignJoinsParts(t *testing.T) {
 	const w, h = 480, 320
-	g := newGround(2200, 1300)
+	g := field()
 	pan := func(from float64) func(int) Transform {
 		return func(i int) Transform { return at(from+30*float64(i), 300, 0, 1) }
 	}
@@ -50,7 +50,7 @@ func TestAlignJoinsParts(t *testing.T) {
 
 func TestAlignRefusesOtherGround(t *testing.T) {
 	const w, h = 480, 320
-	g := newGround(2200, 1300)
+	g := field()
 	pan := func(from, y float64) func(int) Transform {
 		return func(i int) Transform { return at(from+30*float64(i), y, 0, 1) }
 	}
@@ -65,7 +65,7 @@ func TestAlignRefusesOtherGround(t *testing.T) {
 
 // Frames of another size show the same ground.
 func TestAlignAcrossSizes(t *testing.T) {
-	g := newGround(2200, 1300)
+	g := field()
 	a := filmed(g, 6, 480, 320, func(i int) Transform { return at(100+30*float64(i), 300, 0, 1) })
 	b := filmed(g, 6, 960, 640, func(i int) Transform { return at(200+30*float64(i), 300, 0, 0.5) })
 	got := Align(a, b)

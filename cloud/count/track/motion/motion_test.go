@@ -3,6 +3,7 @@ package motion
 import (
 	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"cattlecounter/cloud/count/video"
@@ -36,6 +37,9 @@ func newGround(w, h int) *ground {
 	}
 	return g
 }
+
+// field is the ground of most tests.
+var field = sync.OnceValue(func() *ground { return newGround(2200, 1300) })
 
 // render returns the frame of a camera with the given pose (frame -> ground).
 func (g *ground) render(pose Transform, w, h int, gain float64) *video.Frame {
@@ -73,7 +77,7 @@ func worstCorner(a, b Transform, w, h float64) float64 {
 
 func TestFollowsTheCamera(t *testing.T) {
 	const w, h = 640, 360
-	g := newGround(2200, 1300)
+	g := field()
 	paths := map[string]func(i int) Transform{
 		"pan":           func(i int) Transform { return at(50+40*float64(i), 200, 0, 1) },
 		"fast pan":      func(i int) Transform { return at(50+130*float64(10-abs(10-i%20)), 200+12*float64(i), 0, 1) },
@@ -88,7 +92,7 @@ func TestFollowsTheCamera(t *testing.T) {
 			t.Parallel()
 			var r Registrar
 			start := path(0).Inverse()
-			for i := range 30 {
+			for i := range 22 {
 				gain := 1.0
 				if name == "light changes" {
 					gain = 0.8 + 0.01*float64(i)
@@ -109,7 +113,7 @@ func TestFollowsTheCamera(t *testing.T) {
 func abs(i int) int { return max(i, -i) }
 
 func TestLostCameraStartsASegment(t *testing.T) {
-	g := newGround(1500, 800)
+	g := field()
 	var r Registrar
 	for i := range 4 {
 		r.Register(g.render(at(20*float64(i), 100, 0, 1), 480, 320, 1), nil)
@@ -161,7 +165,7 @@ func TestFitIgnoresWalkers(t *testing.T) {
 }
 
 func BenchmarkRegister(b *testing.B) {
-	g := newGround(2200, 1300)
+	g := field()
 	var r Registrar
 	frames := make([]*video.Frame, 20)
 	for i := range frames {

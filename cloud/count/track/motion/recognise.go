@@ -65,8 +65,8 @@ type featurePair struct {
 
 func newFeaturePair(a, b *feature) featurePair {
 	return featurePair{
-		pair: pair{a.at, b.at, likeSlack * max(1, max(a.size, b.size)/3)},
-		turn: b.angle - a.angle, zoom: b.size / a.size,
+		pair: pair{a.at, b.at, likeSlack * max(1, float64(max(a.size, b.size))/3)},
+		turn: float64(b.angle - a.angle), zoom: float64(b.size / a.size),
 	}
 }
 
@@ -137,7 +137,8 @@ func recogniseIn(k, now *keyframe) (location, bool) {
 const (
 	fullTries   = 4   // keyframes that a frame is compared with in full
 	sketchTries = 160 // keyframes that a frame is compared with in brief
-	sketchLen   = 64  // features of a brief comparison
+	sketchLen   = 64  // features of a brief comparison with many keyframes
+	sketchMost  = 256 // features of a brief comparison with few keyframes
 	sketchBits  = 48  // bits that may differ
 	sketchLeast = 4   // features that must be alike
 )
@@ -161,7 +162,7 @@ func (a *atlas) likely(now *keyframe, wanted func(*keyframe) bool) []*keyframe {
 	}
 	n := min(sketchTries, len(a.keys))
 	newest := min(n/4, len(a.keys))
-	sketch := sketchOf(now.describe())
+	sketch := sketchOf(now.describe(), n)
 	var list []scored
 	try := func(k *keyframe) {
 		if !wanted(k) {
@@ -187,10 +188,10 @@ func (a *atlas) likely(now *keyframe, wanted func(*keyframe) bool) []*keyframe {
 	return keys
 }
 
-// sketchOf is a part of the features, from all scales.
-func sketchOf(list []feature) []*feature {
+// sketchOf is a part of the features, from all scales, to compare with so many keyframes.
+func sketchOf(list []feature, keys int) []*feature {
 	var s []*feature
-	every := max(1, len(list)/sketchLen)
+	every := max(1, len(list)/max(sketchLen, min(sketchMost, sketchLen*sketchTries/max(keys, 1))))
 	for i := 0; i < len(list); i += every {
 		s = append(s, &list[i])
 	}
