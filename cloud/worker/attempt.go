@@ -119,19 +119,37 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 		ByClass: r.Count.ByClass, Model: r.Model.Name, ModelDigest: r.Model.Digest,
 		Boundaries: r.Totals(),
 	}
-	key := wire.ResultKey(a.footage.ID, r.Model.Digest, "json")
-	endStatus()
-	var j ledger.Job
-	err = a.persist(ctx, func() (err error) {
-		j, err = a.w.o.Attempts.Finish(ctx, a.job.ID, a.job.Fence, c, key)
-		return err
-	})
+	j, err := a.record(ctx, out, c, endStatus)
 	if err != nil {
 		return err
 	}
 	a.unique = r.Count.Unique
 	a.writeSidecar(ctx, j)
 	return nil
+}
+
+// record writes the end of the job into the ledger, with its flight.
+func (a *attempt) record(ctx context.Context, out count.Outcome, c ledger.Count, endStatus func()) (j ledger.Job,
+	err error) {
+	key := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, "json")
+	if a.w.o.Flights == nil || out.Trace == nil {
+		endStatus()
+		err = a.persist(ctx, func() (err error) {
+			j, err = a.w.o.Attempts.Finish(ctx, a.job.ID, a.job.Fence, c, key)
+			return err
+		})
+		return j, err
+	}
+	p, err := a.storeTrace(ctx, out)
+	if err != nil {
+		return j, fmt.Errorf("write the trace of %s: %w", a.footage.ID, err)
+	}
+	endStatus()
+	err = a.persist(ctx, func() (err error) {
+		j, err = a.finishPart(ctx, out, p, c, key)
+		return err
+	})
+	return j, err
 }
 
 const (

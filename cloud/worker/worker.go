@@ -69,6 +69,7 @@ type Options struct {
 	Name     string   // unique among the workers of one queue
 	Jobs     jobs     // of a ledger.Ledger
 	Attempts attempts // of the same ledger
+	Flights  flights  // of the same ledger; nil to count every piece of footage by itself
 	Queue    queue.Queue
 	Blobs    blob.Store
 	Counter  Counter
@@ -101,6 +102,7 @@ type Worker struct {
 	pause  func(context.Context, time.Duration)
 	faults int         // consecutive attempts that ended with a fault other than the footage's; only Run uses it
 	busy   atomic.Bool // a job is being counted
+	swept  time.Time   // when it looked for stale flights; only Run uses it
 	cache  *cache.Cache
 }
 
@@ -140,6 +142,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			received++
 			w.pauseAfter(ctx, w.handle(ctx, jobs, lease))
 		case errors.Is(err, queue.ErrEmpty):
+			w.joinStale(jobs)
 			w.pause(ctx, idlePoll)
 		case ctx.Err() == nil:
 			w.o.Log.Error("cannot receive from the queue; retrying", "err", err, "retry_in", faultPause)

@@ -49,6 +49,15 @@ func IsEvidence(key string) bool {
 // ResultPrefix begins the blob keys of all results of a footage.
 func ResultPrefix(id footage.ID) string { return fmt.Sprintf("footage/%s/result/", id) }
 
+// TraceKey is the blob key of what the count of footage left for the count of its flight.
+func TraceKey(id footage.ID, model footage.Digest) string {
+	return fmt.Sprintf("footage/%s/result/%s.trace", id, model)
+}
+
+// FlightKey is the blob key of the result document of a flight. parts is a digest of its parts and their models, so
+// the same parts write the same key.
+func FlightKey(parts footage.Digest) string { return fmt.Sprintf("flights/%s.json", parts) }
+
 // ResultKey is the blob key of one form of a result: ext is json, csv, jpg, CrossingsExt,
 // AnnotatedExt, SheetExt or a ContactExt.
 // Repeating a job with the same model writes the same keys.

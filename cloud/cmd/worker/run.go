@@ -80,7 +80,7 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 	}
 	log.Info("stores open", "ledger", l.DB().Name(), "store", conf.Store)
 	w := worker.New(worker.Options{
-		Name: workerName(), Jobs: l.Jobs, Attempts: l.Attempts, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
+		Name: workerName(), Jobs: l.Jobs, Attempts: l.Attempts, Flights: l.Flights, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
 		Lines: l.Lines, DefaultLines: defaultLines,
 		Sheets: conf.Worker.Evidence.Sheets, Video: videoWriter(conf),
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),

@@ -49,7 +49,8 @@ type JointCount struct {
 // Part is counted footage as a part of a flight.
 type Part struct {
 	Footage       footage.ID
-	Name          string    // of the file
+	Name          string // of the file
+	SHA256        footage.Digest
 	Started       time.Time // zero when unknown
 	Duration      time.Duration
 	Width, Height int // pixels
@@ -75,7 +76,8 @@ type Group struct {
 	JointCount
 }
 
-// Joining is how the footage around a new part is divided into flights, as JoinNeighbors of a worker found it.
+// Joining is how the footage around a new part is divided into flights, as a worker found it. Parts in no group stay as
+// they are. The parts of one flight are all in groups or all in none.
 type Joining struct {
 	Part      Part   // of the new count; its footage and counts are taken from the job
 	Neighbors []Part // as Neighbors returned them
@@ -117,8 +119,12 @@ func neighbors(ctx context.Context, q querier, device string, p Part) ([]Part, e
 	if err != nil {
 		return nil, err
 	}
+	own, err := list(ctx, q, scanPart, partQuery+`WHERE p.footage = $1`, p.Footage)
+	if err != nil {
+		return nil, err
+	}
 	seen := map[string]bool{"": true}
-	for _, n := range slices.Clone(near) {
+	for _, n := range append(own, near...) {
 		if seen[n.Flight] {
 			continue
 		}
@@ -145,7 +151,7 @@ func windowEdge(t time.Time, by time.Duration) any {
 	return micros(t.Add(by))
 }
 
-const partQuery = `SELECT p.footage, f.name, p.started, p.duration, p.width, p.height, p.fps, p.codec, p.trace_key,
+const partQuery = `SELECT p.footage, f.name, f.sha256, p.started, p.duration, p.width, p.height, p.fps, p.codec, p.trace_key,
 	f.flight, p.place, c.animals, c.low, c.high, c.seq
 	FROM part p JOIN footage f ON f.id = p.footage JOIN animal_count c ON c.footage = p.footage `
 
@@ -153,10 +159,14 @@ func scanPart(rows *sql.Rows) (Part, error) {
 	var p Part
 	var started, duration sql.NullInt64
 	var flight sql.NullString
-	err := rows.Scan(&p.Footage, &p.Name, &started, &duration, &p.Width, &p.Height, &p.FPS, &p.Codec, &p.TraceKey,
+	var digest string
+	err := rows.Scan(&p.Footage, &p.Name, &digest, &started, &duration, &p.Width, &p.Height, &p.FPS, &p.Codec, &p.TraceKey,
 		&flight, &p.Place, &p.Unique, &p.Low, &p.High, &p.Seq)
 	p.Started, p.Flight = fromMicros(started), flight.String
 	p.Duration = time.Duration(duration.Int64) * time.Microsecond
+	if err == nil {
+		err = p.SHA256.UnmarshalText([]byte(digest))
+	}
 	return p, err
 }
 

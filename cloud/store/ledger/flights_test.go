@@ -174,11 +174,13 @@ func TestGroupsAreComplete(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
 	a, b := piece("base", 1), piece("base", 2)
-	finish(t, l, begin(t, l, a), a, 10)
+	for _, f := range []Footage{a, piece("base", 0)} {
+		finish(t, l, begin(t, l, f), f, 10)
+	}
 	jb, pb := begin(t, l, b), partOf(b)
 	near := must.Get(l.Flights.Neighbors(ctx, "base", pb))(t)
 	for name, groups := range map[string][]Group{
-		"a part is missing": {{Parts: []footage.ID{b.ID}}},
+		"a part is missing": {{Parts: []footage.ID{b.ID, a.ID}}}, // base-0 is in the flight of a
 		"a part twice":      {{Parts: []footage.ID{b.ID, a.ID, b.ID}}},
 		"a stranger":        {{Parts: []footage.ID{b.ID, a.ID, "x"}}},
 		"a wrong interval":  {{Parts: []footage.ID{b.ID, a.ID}, JointCount: JointCount{Unique: 3, Low: 4, High: 5}}},

@@ -79,7 +79,7 @@ func (l *tables) join(ctx context.Context, tx *sql.Tx, f Footage, j Joining) err
 	return l.divide(ctx, tx, f, parts, j.Groups)
 }
 
-// checkGroups demands each part in exactly one group.
+// checkGroups demands each part in at most one group, and the parts of one flight in groups or in none.
 func checkGroups(parts map[footage.ID]Part, groups []Group) error {
 	left := maps.Clone(parts)
 	for _, g := range groups {
@@ -93,8 +93,16 @@ func checkGroups(parts map[footage.ID]Part, groups []Group) error {
 			delete(left, id)
 		}
 	}
-	if len(left) > 0 {
-		return fmt.Errorf("%d parts are in no group: %w", len(left), ErrInvalid)
+	touched := map[string]bool{}
+	for id, p := range parts {
+		if _, free := left[id]; !free {
+			touched[p.Flight] = true
+		}
+	}
+	for id, p := range left {
+		if p.Flight != "" && touched[p.Flight] {
+			return fmt.Errorf("footage %s is in no group, but other parts of its flight are: %w", id, ErrInvalid)
+		}
 	}
 	return nil
 }
@@ -102,18 +110,18 @@ func checkGroups(parts map[footage.ID]Part, groups []Group) error {
 // divide writes flights for the groups. A group keeps the oldest flight of its parts that no earlier group keeps.
 func (l *tables) divide(ctx context.Context, tx *sql.Tx, f Footage, parts map[footage.ID]Part, groups []Group) error {
 	former := map[string]bornFlight{}
-	for _, p := range parts {
-		if p.Flight == "" {
-			continue
+	for _, g := range groups {
+		for _, id := range g.Parts {
+			flight := parts[id].Flight
+			if _, ok := former[flight]; ok || flight == "" {
+				continue
+			}
+			old, err := getFlight(ctx, tx, flight)
+			if err != nil {
+				return err
+			}
+			former[flight] = old
 		}
-		if _, ok := former[p.Flight]; ok {
-			continue
-		}
-		old, err := getFlight(ctx, tx, p.Flight)
-		if err != nil {
-			return err
-		}
-		former[p.Flight] = old
 	}
 	kept, went := map[string]bool{}, map[string]string{}
 	for _, g := range groups {

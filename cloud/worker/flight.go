@@ -1,0 +1,222 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/flight"
+	"cattlecounter/cloud/count/track/motion"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
+)
+
+// flights is the part of the ledger that joins footage to flights. ledger.Flights implements it.
+type flights interface {
+	Neighbors(ctx context.Context, device string, p ledger.Part) ([]ledger.Part, error)
+	Finish(ctx context.Context, jobID string, fence int64, c ledger.Count, resultKey string, j ledger.Joining) (ledger.Job,
+		error)
+	ListStale(ctx context.Context, limit int) ([]ledger.FlightView, error)
+	Rejoin(ctx context.Context, v ledger.FlightView, groups []ledger.Group) error
+}
+
+const (
+	// joinTries bounds the race with other parts of the flight that are counted at the same time.
+	joinTries = 20
+	staleEach = 30 * time.Second // between two looks for stale flights of an idle worker
+	staleMost = 5                // of one look
+)
+
+// storeTrace writes what the count of the flight needs, and returns the part. An encoding that fails costs the
+// flight this part, not the count.
+func (a *attempt) storeTrace(ctx context.Context, out count.Outcome) (ledger.Part, error) {
+	v, started := out.Result.Video, a.footage.Captured
+	if started.IsZero() {
+		started = out.Result.Reading.Recorded
+	}
+	p := ledger.Part{
+		Footage: a.footage.ID, Name: a.footage.Name, SHA256: a.footage.SHA256, Started: started,
+		Duration: time.Duration(v.Duration * float64(time.Second)), Width: v.Width, Height: v.Height, FPS: v.FPS,
+		Codec: v.Codec, Flight: a.footage.Flight, Unique: out.Result.Count.Unique, Low: out.Result.Count.Low, High: out.Result.Count.High,
+	}
+	trace, err := out.Trace.Encode()
+	if err != nil {
+		a.log.Warn("cannot encode the trace; the flight will lack the tracks of this part", "err", err)
+		return p, nil
+	}
+	p.TraceKey = wire.TraceKey(a.footage.ID, out.Result.Model.Digest)
+	return p, a.persist(ctx, func() error {
+		_, err := a.w.o.Blobs.Put(ctx, p.TraceKey, bytes.NewReader(trace))
+		return err
+	})
+}
+
+// finishPart records the count together with the flights that it changes. The traces of other parts are read before;
+// when one of these parts changes meanwhile, the flights are joined again.
+func (a *attempt) finishPart(ctx context.Context, out count.Outcome, p ledger.Part, c ledger.Count, key string) (j ledger.Job,
+	err error) {
+	known := map[string]*flight.Trace{p.TraceKey: out.Trace}
+	for range joinTries {
+		var near []ledger.Part
+		if near, err = a.w.o.Flights.Neighbors(ctx, a.footage.Device, p); err != nil {
+			return j, err
+		}
+		groups, err := a.w.joinParts(ctx, related(p, near), known)
+		if err != nil {
+			return j, err
+		}
+		joining := ledger.Joining{Part: p, Neighbors: near, Groups: groups}
+		j, err = a.w.o.Flights.Finish(ctx, a.job.ID, a.job.Fence, c, key, joining)
+		if !errors.Is(err, ledger.ErrJoinedMeanwhile) {
+			return j, err
+		}
+	}
+	return j, fmt.Errorf("join the flight of footage %s: %w", p.Footage, ledger.ErrJoinedMeanwhile)
+}
+
+// related returns p with the parts that may be of its flight by names and times, those that may be of their flights,
+// and so on. Only these need their traces.
+func related(p ledger.Part, near []ledger.Part) []ledger.Part {
+	list := []ledger.Part{p}
+	left := slices.Clone(near)
+	for i := 0; i < len(list); i++ {
+		left = slices.DeleteFunc(left, func(o ledger.Part) bool {
+			bound := bond(list[i], o) >= footage.BondLikely || bond(o, list[i]) >= footage.BondLikely ||
+				o.Flight != "" && o.Flight == list[i].Flight
+			if bound {
+				list = append(list, o)
+			}
+			return bound
+		})
+	}
+	return list
+}
+
+func bond(a, b ledger.Part) footage.Bond { return footage.Succeeds(aboutPart(a), aboutPart(b)).Bond }
+
+func aboutPart(p ledger.Part) footage.Part {
+	return footage.Part{Path: p.Name, Started: p.Started, Duration: p.Duration, Width: p.Width, Height: p.Height,
+		FPS: p.FPS, Codec: p.Codec}
+}
+
+// joinParts divides parts into flights and writes the documents of flights of several parts. known holds traces by
+// their keys, and gets those that were read.
+func (w *Worker) joinParts(ctx context.Context, parts []ledger.Part, known map[string]*flight.Trace) ([]ledger.Group,
+	error) {
+	slices.SortFunc(parts, func(a, b ledger.Part) int { return strings.Compare(string(a.Footage), string(b.Footage)) })
+	list := make([]flight.Part, len(parts))
+	for i, p := range parts {
+		trace, err := w.readTrace(ctx, p, known)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = flight.Part{Key: string(p.Footage), About: aboutPart(p), Unique: p.Unique, Low: p.Low, High: p.High,
+			Trace: trace}
+	}
+	var groups []ledger.Group
+	for _, f := range flight.Join(list, motion.Align) {
+		g := ledger.Group{JointCount: ledger.JointCount{Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass}}
+		for _, i := range f.Parts {
+			g.Parts = append(g.Parts, parts[i].Footage)
+		}
+		for _, warn := range f.Warnings {
+			g.Warnings = append(g.Warnings, warn.Text)
+		}
+		if len(f.Parts) > 1 {
+			var err error
+			if g.ResultKey, err = w.storeFlight(ctx, f, parts); err != nil {
+				return nil, err
+			}
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
+}
+
+// readTrace reads the trace of a part. A trace that is missing or damaged is nil: the flight then says so.
+func (w *Worker) readTrace(ctx context.Context, p ledger.Part, known map[string]*flight.Trace) (*flight.Trace, error) {
+	if t, ok := known[p.TraceKey]; ok || p.TraceKey == "" {
+		return t, nil
+	}
+	r, err := w.o.Blobs.Open(ctx, p.TraceKey, 0, -1)
+	if errors.Is(err, blob.ErrNotFound) {
+		w.o.Log.Warn("trace of a part is missing; its flight lacks its tracks", "footage", p.Footage, "key", p.TraceKey)
+		known[p.TraceKey] = nil
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the trace of footage %s: %w", p.Footage, err)
+	}
+	b, err := io.ReadAll(io.LimitReader(r, flight.MaxTrace+1))
+	if err := errors.Join(err, r.Close()); err != nil {
+		return nil, fmt.Errorf("read the trace of footage %s: %w", p.Footage, err)
+	}
+	t, err := flight.DecodeTrace(b)
+	if err != nil {
+		w.o.Log.Warn("trace of a part cannot be read; its flight lacks its tracks", "footage", p.Footage, "err", err)
+		known[p.TraceKey] = nil
+		return nil, nil
+	}
+	known[p.TraceKey] = &t
+	return &t, nil
+}
+
+// storeFlight writes the result document of a flight. The key follows from the traces of its parts, so parts that are
+// joined twice write the same document.
+func (w *Worker) storeFlight(ctx context.Context, f flight.Flight, parts []ledger.Part) (string, error) {
+	var names strings.Builder
+	for _, i := range f.Parts {
+		fmt.Fprintln(&names, parts[i].Footage, parts[i].TraceKey)
+	}
+	doc := flight.DocumentOf(f, func(i int) flight.DocumentPart {
+		p := parts[i]
+		return flight.DocumentPart{Footage: p.Footage, Name: p.Name, SHA256: p.SHA256, Unique: p.Unique, Low: p.Low,
+			High: p.High, Seconds: p.Duration.Seconds()}
+	})
+	var text bytes.Buffer
+	if err := doc.WriteJSON(&text); err != nil {
+		return "", err
+	}
+	key := wire.FlightKey(footage.Sum([]byte(names.String())))
+	if _, err := w.o.Blobs.Put(ctx, key, &text); err != nil {
+		return "", fmt.Errorf("write the result of a flight: %w", err)
+	}
+	return key, nil
+}
+
+// joinStale joins flights again whose parts have changed without a count, at most every staleEach.
+func (w *Worker) joinStale(ctx context.Context) {
+	if w.o.Flights == nil || time.Since(w.swept) < staleEach {
+		return
+	}
+	w.swept = time.Now()
+	if err := w.rejoin(ctx); err != nil && ctx.Err() == nil {
+		w.o.Log.Warn("cannot join stale flights; trying again", "err", err, "retry_in", staleEach)
+	}
+}
+
+func (w *Worker) rejoin(ctx context.Context) error {
+	stale, err := w.o.Flights.ListStale(ctx, staleMost)
+	if err != nil {
+		return err
+	}
+	for _, v := range stale {
+		groups, err := w.joinParts(ctx, slices.Clone(v.Parts), map[string]*flight.Trace{})
+		if err == nil {
+			err = w.o.Flights.Rejoin(ctx, v, groups)
+		}
+		if err != nil && !errors.Is(err, ledger.ErrJoinedMeanwhile) {
+			return err
+		}
+		w.o.Log.Info("flight joined again", "flight", v.ID, "parts", len(v.Parts), "flights", len(groups))
+	}
+	return nil
+}
