@@ -140,11 +140,37 @@ func (w *world) shade(f *video.Frame, poses []pose, from, to int) {
 
 // put adds the cover to rows of a mask. Where covers overlap, the darker one stays.
 func (c *cover) put(mask []uint8, width, from, to int) {
+	if c.step > 1 {
+		c.spread(mask, width, from, to)
+		return
+	}
 	for y := max(from, c.win.Y); y < min(to, c.win.Y+c.win.H); y++ {
 		line := c.share[(y-c.win.Y)*c.win.W:]
 		for x := max(0, c.win.X); x < min(width, c.win.X+c.win.W); x++ {
 			o := y*width + x
 			mask[o] = max(mask[o], uint8(line[x-c.win.X]*255))
+		}
+	}
+}
+
+// spread adds a cover of large cells, with interpolation between their middles.
+func (c *cover) spread(mask []uint8, width, from, to int) {
+	step := float32(c.step)
+	left, top := c.win.X*c.step, c.win.Y*c.step
+	right, low := left+(c.win.W-1)*c.step, top+(c.win.H-1)*c.step
+	half := c.step / 2
+	for y := max(from, top+half); y < min(to, low+half); y++ {
+		v := float32(y-top-half) / step
+		row := c.share[int(v)*c.win.W:]
+		v -= float32(int(v))
+		for x := max(0, left+half); x < min(width, right+half); x++ {
+			u := float32(x-left-half) / step
+			k := int(u)
+			u -= float32(k)
+			a := row[k] + u*(row[k+1]-row[k])
+			b := row[k+c.win.W] + u*(row[k+c.win.W+1]-row[k+c.win.W])
+			o := y*width + x
+			mask[o] = max(mask[o], uint8((a+v*(b-a))*255))
 		}
 	}
 }

@@ -47,8 +47,8 @@ type sprites struct {
 	density float64
 }
 
-// maxTexels bounds the memory of the cache, to about 130 MB.
-const maxTexels = 16 << 20
+// maxTexels bounds the memory of the cache, to about 100 MB.
+const maxTexels = 10 << 20
 
 // newSprites returns an empty cache for pictures of a largest scale.
 func newSprites(scale float64) *sprites {
@@ -121,6 +121,7 @@ func newSprite(b *cattle.Beast, density, sx, sy float64) *sprite {
 		if !ok {
 			return
 		}
+		c.G, c.B = min(c.G, 1.02*c.R), min(c.B, c.R) // no coat is green or blue
 		t := &sums[(floorDiv(y, n)-s.win.Y)*s.win.W+floorDiv(x, n)-s.win.X]
 		// The underside sees little of the sky.
 		open := 0.45 + 0.55*smoothStep(0.2*b.Size, 1.1*b.Size, f.P.Z)
@@ -161,10 +162,11 @@ type lamp struct {
 	direct, sky, floor [3]float64 // blue, green, red
 }
 
-// cover is a shadow in pixels of the frame.
+// cover is a shadow: the covered share of each cell of a window. Cells are squares of step pixels of the frame.
 type cover struct {
 	win   solid.Window
 	share []float32
+	step  int
 }
 
 // pose prepares an animal for a view.
@@ -197,18 +199,21 @@ func (w *world) pose(a *animal, cam *camera) pose {
 	p.light = w.lamp
 	p.light.sunU, p.light.sunV = w.lamp.sunU*cos+w.lamp.sunV*sin, w.lamp.sunV*cos-w.lamp.sunU*sin
 	p.sun = w.shadow(a, cam, s.coarse, -w.lamp.sunU/w.lamp.sunZ, -w.lamp.sunV/w.lamp.sunZ, w.soft)
-	p.sky = w.shadow(a, cam, s.coarse, 0, 0, 0.35)
+	p.sky = w.shadow(a, cam, s.coarse, 0, 0, 0.5)
 	return p
 }
 
 // shadow is the shadow of an animal whose points fall to the ground by dx and dy for each metre of height.
 func (w *world) shadow(a *animal, cam *camera, m *solid.Mesh, dx, dy, soft float64) cover {
 	sin, cos := math.Sincos(a.heading)
-	c := cover{}
+	radius := soft * cam.scale / 2
+	c := cover{step: max(1, int(radius/3))} // a soft edge needs no fine cells
+	cell := 1 / float64(c.step)
 	c.win, c.share = solid.Silhouette(m, func(p solid.Vec) (x, y float64) {
 		g := point{a.at.x + p.X*cos + p.Y*sin + p.Z*dx, a.at.y + p.X*sin - p.Y*cos + p.Z*dy}
-		return cam.project(g, 0)
-	}, int(math.Round(soft*cam.scale/2)))
+		x, y = cam.project(g, 0)
+		return x * cell, y * cell
+	}, int(math.Round(radius*cell)))
 	return c
 }
 

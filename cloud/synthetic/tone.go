@@ -68,7 +68,7 @@ func newShades(e *exposure, direct, sky solid.RGB) *shades {
 	full := direct.Add(sky)
 	dark := func(sky, full float64) float64 { return 1 - 0.95*sky/full }
 	s.sun = dark(sky.G, full.G)
-	s.near = 0.45 * sky.G / full.G
+	s.near = 0.7 * sky.G / full.G
 	tint := [3]float64{1, 1, 1}
 	if s.sun > 0.05 {
 		tint = [3]float64{dark(sky.B, full.B) / s.sun, 1, dark(sky.R, full.R) / s.sun}

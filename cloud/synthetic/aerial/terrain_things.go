@@ -116,14 +116,15 @@ type thingCache struct {
 	mu      sync.Mutex
 	cells   map[[2]int][]standing
 	patches map[patchKey]*patch
+	pixels  int // of all patches
 }
 
 type patchKey struct{ x, y, perMetre float64 }
 
 // Limits of the cache.
 const (
-	maxCells   = 20000
-	maxPatches = 300
+	maxCells  = 20000
+	maxPixels = 3 << 20 // about 90 MB
 )
 
 func newThingCache() *thingCache {
@@ -152,8 +153,10 @@ func (c *thingCache) patch(t *Terrain, s standing, perMetre float64) *patch {
 	p, ok := c.patches[key]
 	if !ok {
 		p = t.draw(s, perMetre)
-		if len(c.patches) >= maxPatches {
+		n := len(p.colour) + len(p.shadow.cover)
+		if c.pixels += n; c.pixels > maxPixels {
 			clear(c.patches)
+			c.pixels = n
 		}
 		c.patches[key] = p
 	}
