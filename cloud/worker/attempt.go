@@ -74,7 +74,7 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 
 // finish writes the results, then the ledger, then the sidecar. Results need no fence: their keys are made of footage
 // and model, and the same model counts the same animals in the same footage. So writing over the results of another
-// attempt changes nothing. The ledger decides which attempt counts. The status task ends before the ledger is written,
+// attempt changes nothing, unless the lines were changed between the two. The ledger decides which attempt counts. The status task ends before the ledger is written,
 // because a late "processing" must not overwrite the end.
 func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidenceFile, endStatus func()) error {
 	files.measure(&out.Result)
@@ -95,13 +95,6 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 	if out.Still != nil {
 		forms["jpg"] = out.Still
 	}
-	if r.HasBoundaries() {
-		var crossings bytes.Buffer
-		if err := r.WriteCrossingsCSV(&crossings); err != nil {
-			return err
-		}
-		forms[wire.CrossingsExt] = crossings.Bytes()
-	}
 	for ext, b := range forms {
 		err := a.persist(ctx, func() error {
 			_, err := a.w.o.Blobs.Put(ctx, wire.ResultKey(a.footage.ID, r.Model.Digest, ext), bytes.NewReader(b))
@@ -110,6 +103,9 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 		if err != nil {
 			return fmt.Errorf("write result of %s: %w", a.footage.ID, err)
 		}
+	}
+	if err := a.storeCrossings(ctx, r); err != nil {
+		return err
 	}
 	if err := a.storeEvidence(ctx, out, files); err != nil {
 		return err

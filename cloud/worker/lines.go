@@ -1,13 +1,16 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 
+	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // lines is the part of the ledger that has lines and zones. ledger.Lines implements it.
@@ -30,4 +33,29 @@ func (a *attempt) findLines(ctx context.Context) (boundary.Set, error) {
 		return boundary.Set{}, fmt.Errorf("find the lines of %s: %w", a.footage.ID, err)
 	}
 	return s.Set, nil
+}
+
+// storeCrossings writes the crossings of a result, or removes those of an earlier count when there is nothing to judge
+// any more.
+func (a *attempt) storeCrossings(ctx context.Context, r report.Result) error {
+	key := wire.ResultKey(a.footage.ID, r.Model.Digest, wire.CrossingsExt)
+	var table bytes.Buffer
+	write := func() error {
+		_, err := a.w.o.Blobs.Put(ctx, key, bytes.NewReader(table.Bytes()))
+		return err
+	}
+	switch {
+	case r.HasBoundaries():
+		if err := r.WriteCrossingsCSV(&table); err != nil {
+			return err
+		}
+	case a.job.Attempt == 1:
+		return nil
+	default:
+		write = func() error { return a.w.o.Blobs.Delete(ctx, key) }
+	}
+	if err := a.persist(ctx, write); err != nil {
+		return fmt.Errorf("write crossings of %s: %w", a.footage.ID, err)
+	}
+	return nil
 }

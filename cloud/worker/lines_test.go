@@ -73,6 +73,24 @@ func TestLinesOfAJob(t *testing.T) {
 	s.put("f4")
 	set(ledger.LineOwner{Kind: ledger.FootageLines, ID: "f4"}, boundary.Set{})
 	counted("f4", "")
+
+	// A new count follows a change of the lines, also to none.
+	again := func() {
+		t.Helper()
+		j, err := s.l.Jobs.Recount(t.Context(), "f3")
+		if err == nil {
+			err = errors.Join(s.q.Enqueue(t.Context(), j.ID), s.l.Jobs.MarkQueued(t.Context(), j.ID))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	again()
+	set(ledger.LineOwner{Kind: ledger.FootageLines, ID: "f3"}, lineSet("another"))
+	counted("f3", "another")
+	again()
+	set(ledger.LineOwner{Kind: ledger.FootageLines, ID: "f3"}, boundary.Set{})
+	counted("f3", "")
 }
 
 type brokenLines struct{}

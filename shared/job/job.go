@@ -38,6 +38,7 @@ const (
 	Poison  Event = "poison"  // the message was delivered too often
 	Replay  Event = "replay"  // a person retries a poisoned job
 	Cancel  Event = "cancel"  // a person cancels the job
+	Recount Event = "recount" // a person has counted footage counted again, such as after a change of its lines
 )
 
 // ErrTransition marks a transition that the table does not have.
@@ -67,6 +68,7 @@ var table = lifecycle.Table[State, Event]{Subject: "job", Refused: ErrTransition
 	{Failed, Retry, Uploaded},
 	{Poisoned, Replay, Uploaded},
 	{Canceled, Retry, Uploaded},
+	{Done, Recount, Uploaded},
 }}
 
 // Next returns the state that follows. The error wraps ErrTransition.

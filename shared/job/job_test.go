@@ -22,7 +22,7 @@ func TestTable(t *testing.T) {
 		if !slices.Contains(From(row.Event), row.From) {
 			t.Errorf("From(%s) lacks %s", row.Event, row.From)
 		}
-		human := row.Event == Retry || row.Event == Replay
+		human := row.Event == Retry || row.Event == Replay || row.Event == Recount
 		if row.From.Ended() != human {
 			t.Errorf("%v: only a person may leave an ended state", key)
 		}

@@ -42,11 +42,12 @@ type commands struct {
 		Revoke deviceRevoke `cmd:"" help:"Revoke a token."`
 	} `cmd:"" help:"Tokens of devices and people."`
 	Job struct {
-		List   jobList   `cmd:"" help:"List jobs, newest first."`
-		Show   jobShow   `cmd:"" help:"Show a job and its attempts."`
-		Retry  jobRetry  `cmd:"" aliases:"replay" help:"Queue a failed, poisoned or canceled job again."`
-		Count  jobCount  `cmd:"" help:"Count footage of a flight of which another file is counted."`
-		Cancel jobCancel `cmd:"" help:"Cancel an unfinished job. A worker that counts it stops within seconds."`
+		List    jobList    `cmd:"" help:"List jobs, newest first."`
+		Show    jobShow    `cmd:"" help:"Show a job and its attempts."`
+		Retry   jobRetry   `cmd:"" aliases:"replay" help:"Queue a failed, poisoned or canceled job again."`
+		Count   jobCount   `cmd:"" help:"Count footage of a flight of which another file is counted."`
+		Recount jobRecount `cmd:"" help:"Count footage with a count again, such as after a change of its lines."`
+		Cancel  jobCancel  `cmd:"" help:"Cancel an unfinished job. A worker that counts it stops within seconds."`
 	} `cmd:"" help:"Counting jobs."`
 	Lines struct {
 		Show   linesShow   `cmd:"" help:"Print lines and zones as JSON."`

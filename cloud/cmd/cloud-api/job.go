@@ -104,6 +104,16 @@ func (j *jobCount) Run(ctx context.Context, e *env) error {
 	})
 }
 
+type jobRecount struct {
+	Footage string `arg:"" help:"Identifier of the footage."`
+}
+
+func (j *jobRecount) Run(ctx context.Context, e *env) error {
+	return e.enqueueJob(ctx, "Job %s is queued. The count stays until the new one replaces it.\n", func(ctx context.Context, l *ledger.Ledger) (ledger.Job, error) {
+		return l.Jobs.Recount(ctx, footage.ID(j.Footage))
+	})
+}
+
 // enqueueJob queues the job that prepare returns, and prints done with its identifier.
 func (e *env) enqueueJob(ctx context.Context, done string,
 	prepare func(context.Context, *ledger.Ledger) (ledger.Job, error)) error {

@@ -132,6 +132,25 @@ func (s *Server) linesOf(ctx context.Context, o ledger.LineOwner) (ledger.LineSe
 	return found, err
 }
 
+// recount has footage with a count counted again.
+func (s *Server) recount(c *fiber.Ctx) error {
+	d, err := s.authenticate(c, ledger.RoleOperator, ledger.RoleDevice)
+	if err != nil {
+		return err
+	}
+	o, _, err := s.lineOwner(c, ledger.FootageLines)
+	if err != nil {
+		return err
+	}
+	j, err := s.o.Ledger.Recounts.Recount(ledger.By(c.UserContext(), d.Name), footage.ID(o.ID))
+	if err != nil {
+		return err
+	}
+	s.log.Info("recount by request", "job", j.ID, "footage", j.Footage)
+	s.enqueue(c.UserContext(), j)
+	return s.answerJob(c, j.ID)
+}
+
 // readBody reads a short body of at most limit bytes.
 func (s *Server) readBody(c *fiber.Ctx, limit int64) ([]byte, error) {
 	c.Locals(bridgedKey, true)

@@ -22,6 +22,7 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/footage", s.listFootage)
 	api.Get("/footage/:id", s.getFootage)
 	api.Post("/footage/:id/count", s.countSibling)
+	api.Post("/footage/:id/recount", s.recount)
 	api.Get("/footage/:id/result", s.sendFile(s.result("json")))
 	api.Get("/footage/:id/result.csv", s.sendFile(s.result("csv")))
 	api.Get("/footage/:id/crossings.csv", s.sendFile(s.result(wire.CrossingsExt)))

@@ -49,13 +49,14 @@ type Ledger struct {
 	Changes    progress.Rows
 	Totals     totals
 	Lines      lines
+	Recounts   recounts
 }
 
 // LedgerOf returns the parts of l.
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines}
+		Lines: l.Lines, Recounts: l.Jobs}
 }
 
 type (
@@ -83,6 +84,9 @@ type (
 		Cancel(ctx context.Context, jobID string) error
 		MarkQueued(ctx context.Context, jobID string) error
 		CountSibling(ctx context.Context, id footage.ID) (ledger.Job, error)
+	}
+	recounts interface {
+		Recount(ctx context.Context, id footage.ID) (ledger.Job, error)
 	}
 	attempts interface {
 		List(ctx context.Context, jobID string, limit int) ([]ledger.Attempt, error)

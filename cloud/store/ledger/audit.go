@@ -19,6 +19,7 @@ const (
 	ActionAdvanceNumbers = "count on"
 	ActionRemoveVideo    = "remove video"
 	ActionRestoreVideo   = "restore video"
+	ActionRecount        = "recount"
 	ActionSetLines       = "set lines"
 	ActionRemoveLines    = "remove lines"
 )

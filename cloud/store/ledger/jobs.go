@@ -149,6 +149,33 @@ func (l *Jobs) Retry(ctx context.Context, jobID string) (Job, error) {
 	})
 }
 
+// Recount resets the job of footage that has a count. The count and its result stay until the new ones replace them. A
+// duplicate has no job: ErrNotFound. A job that is not done, or whose video was removed, fails with job.ErrTransition.
+// The caller enqueues the job and calls MarkQueued. If the caller cannot, the intake's reconciler does it.
+func (l *Jobs) Recount(ctx context.Context, id footage.ID) (Job, error) {
+	var j Job
+	err := l.write(ctx, "recount footage "+string(id), func(ctx context.Context, tx *sql.Tx) error {
+		f, err := getFootage(ctx, tx, `id = $1`, id)
+		if err != nil {
+			return err
+		}
+		if f.BlobKey == "" && f.DuplicateOf == "" {
+			return fmt.Errorf("the video was removed: %w", job.ErrTransition)
+		}
+		if j, err = getJob(ctx, tx, `footage = $1`, id); err != nil {
+			return err
+		}
+		if j, err = l.updateJobIn(ctx, tx, j.ID, func(_ context.Context, _ *sql.Tx, j *Job) error {
+			j.Reason, j.Progress = "", job.Progress{}
+			return j.apply(job.Recount)
+		}); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, ActionRecount, string(id))
+	})
+	return j, err
+}
+
 // Get returns one job.
 func (l *Jobs) Get(ctx context.Context, id string) (Job, error) {
 	j, err := getJob(ctx, l.db.Read(), `id = $1`, id)

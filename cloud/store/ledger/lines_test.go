@@ -7,6 +7,8 @@ import (
 
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/boundary"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
 )
 
 func lineSet(name string) boundary.Set {
@@ -109,5 +111,37 @@ func TestCountHasBoundaries(t *testing.T) {
 	}
 	if changed := must.Get(l.Changes.Counts(ctx, 0, 10))(t); len(changed) != 1 || !reflect.DeepEqual(changed[0].Boundaries, found) {
 		t.Errorf("%+v", changed)
+	}
+}
+
+// Footage is counted again. Its count stays until the new one, and the totals have it once.
+func TestCountedAgain(t *testing.T) {
+	l, _ := fresh(t)
+	ctx := By(t.Context(), "anna")
+	j := begun(t, l, "f1")
+	_, err := l.Jobs.Recount(ctx, "f1")
+	must.FailWith(t, err, job.ErrTransition) // it is counted right now
+	must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 7, Low: 6, High: 8}, "k"))(t)
+	record(t, l, "copy", "content of f1")
+	for _, id := range []footage.ID{"copy", "f9"} {
+		_, err := l.Jobs.Recount(ctx, id)
+		must.FailWith(t, err, ErrNotFound)
+	}
+	if again := must.Get(l.Jobs.Recount(ctx, "f1"))(t); again.State != job.Uploaded || again.ID != j.ID || again.Percent != 0 {
+		t.Errorf("%+v", again)
+	}
+	if c := must.Get(l.Counts.Get(ctx, "f1"))(t); c.Unique != 7 {
+		t.Errorf("%+v", c)
+	}
+	_, err = l.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{}) // the worker of the first count
+	must.FailWith(t, err, ErrFenced)
+	second, _, err := l.Attempts.Begin(ctx, j.ID, "w2")
+	must.Do(t, err)
+	must.Get(l.Attempts.Finish(ctx, j.ID, second.Fence, Count{Unique: 9, Low: 9, High: 9}, "k"))(t)
+	if s := must.Get(l.Totals.Stats(ctx))(t); s.Animals != 9 || s.Counts != 1 {
+		t.Errorf("%+v", s)
+	}
+	if e := must.Get(l.Audit.List(ctx, 0, 1))(t); len(e) != 1 || e[0].Action != ActionRecount || e[0].Subject != "f1" {
+		t.Errorf("%+v", e)
 	}
 }
