@@ -88,7 +88,7 @@ func TestIntervalHoldsTheCount(t *testing.T) {
 }
 
 func TestTheModelWidensByItsWeights(t *testing.T) {
-	m := Model{Low: math.Log(0.05), High: math.Log(0.03)}
+	m := Model{Below: 1, Above: 0.6, Share: math.Log(0.05)}
 	m.Weights[0] = 1 // Small
 	f := Features{Animals: 100}
 	if low, high := m.Interval(f); low != 95 || high != 103 {
@@ -98,8 +98,12 @@ func TestTheModelWidensByItsWeights(t *testing.T) {
 	if low, high := m.Interval(f); low != 90 || high != 106 {
 		t.Errorf("small: [%d, %d], want [90, 106]", low, high)
 	}
-	f.Small, f.Doubt = 0, 25
-	if low, high := m.Interval(f); low > 90 || high < 110 {
-		t.Errorf("with doubt: [%d, %d], want at least 90 to 110", low, high)
+	f.Small, f.Lost = 0, 0.4
+	if low, high := m.Interval(f); low != 57 || high != 103 {
+		t.Errorf("lost ground: [%d, %d], want [57, 103]", low, high)
+	}
+	f.Lost, f.Doubt = 0, 25
+	if low, high := m.Interval(f); low > 89 || high < 106 {
+		t.Errorf("with doubt: [%d, %d], want at least 89 to 106", low, high)
 	}
 }

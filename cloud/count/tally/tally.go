@@ -101,10 +101,6 @@ func Count(tracks []*track.Track) Result {
 func (r *Result) Judge(c Circumstances) Features {
 	f := r.features(c)
 	r.Low, r.High = f.Interval()
-	if len(r.Segments) > 1 { // the pieces may show the same animals
-		largest := slices.Max(r.Segments)
-		r.Low = min(r.Low, r.Low*largest/max(r.Unique, 1))
-	}
 	return f
 }
 

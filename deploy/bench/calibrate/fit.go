@@ -14,11 +14,12 @@ import (
 //
 // The weights minimise the interval score (Gneiting and Raftery, "Strictly Proper Scoring Rules", 2007, section 6.2) of
 // the relative errors: it rewards narrow intervals and punishes each truth outside by its distance. Features can only
-// widen. Then both sides are scaled so that 2.5 % of the truths are below and 2.5 % above; the scale follows from clips
-// that the weights were not fitted to (split conformal prediction, in five parts).
+// widen, and a weight that the clips say little about stays near what is plausible. Then the intervals are scaled to hold
+// 95 % of the truths; the scale follows from clips that the weights were not fitted to (split conformal prediction, in
+// five parts).
 func Fit(all []Outcome) tally.Model {
 	const parts = 5
-	var below, above []float64 // by how much each side must be scaled to hold the truth
+	var ratios []float64 // by how much each interval must be scaled to hold the truth
 	for k := range parts {
 		var fit, rest []Outcome
 		for i, o := range all {
@@ -30,21 +31,25 @@ func Fit(all []Outcome) tally.Model {
 		}
 		m := descend(fit)
 		for _, o := range rest {
-			b, a := m.Halves(o.Features)
-			below = append(below, float64(o.Count-o.Truth)/b)
-			above = append(above, float64(o.Truth-o.Count)/a)
+			below, above := m.Halves(o.Features)
+			e := float64(o.Truth - o.Count)
+			ratios = append(ratios, max(-e/below, e/above))
 		}
 	}
 	m := descend(all)
-	m.Low += math.Log(max(quantile(below, side), least))
-	m.High += math.Log(max(quantile(above, side), least))
+	k := max(quantile(ratios, covered), least)
+	m.Below *= k
+	m.Above *= k
 	return m
 }
 
 const (
-	side  = 0.975 // share of the truths that one side must hold
-	least = 0.3   // no side gets narrower than this share of what the score asks for
+	covered = 0.95 // share of the truths that the intervals must hold
+	least   = 0.3  // no interval gets narrower than this share of what the score asks for
 )
+
+// plausible are the weights without any clips, in the order of tally.Names.
+var plausible = [tally.Weights]float64{0.5, 0.3, 0.3, 0.5, 0.5, 0.5, 1, 0.5, 0.5, 0.2, 2, 2, 1}
 
 // quantile is the smallest value that a share of all values does not exceed, with the correction for a finite sample.
 func quantile(values []float64, share float64) float64 {
@@ -56,9 +61,9 @@ func quantile(values []float64, share float64) float64 {
 	return values[min(max(i, 0), len(values)-1)]
 }
 
-// score is the mean interval score of relative errors, with a small price for weights.
+// score is the mean interval score of relative errors, with a small price for weights that are not plausible.
 func score(m tally.Model, all []Outcome) float64 {
-	const alpha, price = 0.05, 0.0005
+	const alpha, price, skew = 0.05, 0.0005, 0.002
 	sum := 0.0
 	for _, o := range all {
 		b, a := m.Halves(o.Features)
@@ -69,32 +74,23 @@ func score(m tally.Model, all []Outcome) float64 {
 		sum += min(cost/float64(max(o.Truth, 1)), most)
 	}
 	sum /= float64(max(len(all), 1))
-	for _, w := range m.Weights {
-		sum += price * w * w
+	for i, w := range m.Weights {
+		sum += price * (w - plausible[i]) * (w - plausible[i])
 	}
-	return sum
+	ratio := math.Log(m.Below / m.Above)
+	return sum + skew*ratio*ratio
 }
 
-// descend finds constants with a low score by changing one at a time, with steps that get smaller.
+// descend finds constants with a low score by small changes, with steps that get smaller.
 func descend(all []Outcome) tally.Model {
-	m := tally.Model{Low: math.Log(0.08), High: math.Log(0.08)}
+	m := tally.Model{Below: 1, Above: 1, Share: math.Log(0.05), Few: 0.5, Weights: plausible}
 	best := score(m, all)
+	mean := means(all)
 	for step := 0.8; step > 0.01; {
 		improved := false
-		for i := range tally.Weights + 2 {
-			for _, d := range [2]float64{step, -step} {
-				next := m
-				switch i {
-				case 0:
-					next.Low += d
-				case 1:
-					next.High += d
-				default:
-					next.Weights[i-2] = max(0, next.Weights[i-2]+d)
-				}
-				if s := score(next, all); s < best-1e-9 {
-					m, best, improved = next, s, true
-				}
+		for _, next := range changes(m, step, mean) {
+			if s := score(next, all); s < best-1e-9 {
+				m, best, improved = next, s, true
 			}
 		}
 		if !improved {
@@ -102,6 +98,39 @@ func descend(all []Outcome) tally.Model {
 		}
 	}
 	return m
+}
+
+// changes are the models one step away. A weight also changes together with the widths, so that a clip with usual
+// features keeps its interval.
+func changes(m tally.Model, step float64, mean [tally.Weights]float64) []tally.Model {
+	var next []tally.Model
+	for _, d := range [2]float64{step, -step} {
+		below, above, share, few := m, m, m, m
+		below.Below *= math.Exp(d)
+		above.Above *= math.Exp(d)
+		share.Share += d
+		few.Few = max(0, m.Few+d/2)
+		next = append(next, below, above, share, few)
+		for i := range m.Weights {
+			alone := m
+			alone.Weights[i] = max(0, m.Weights[i]+d)
+			kept, moved := alone, alone.Weights[i]-m.Weights[i]
+			kept.Share -= moved * mean[i]
+			next = append(next, alone, kept)
+		}
+	}
+	return next
+}
+
+// means are the means of the features.
+func means(all []Outcome) [tally.Weights]float64 {
+	var mean [tally.Weights]float64
+	for _, o := range all {
+		for i, v := range o.Features.Vector() {
+			mean[i] += v / float64(len(all))
+		}
+	}
+	return mean
 }
 
 // applied returns the outcomes with the intervals of a model.
@@ -117,7 +146,8 @@ func applied(m tally.Model, all []Outcome) []Outcome {
 func source(m tally.Model) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "package tally\n\n// fitted are the constants of the interval. make calibrate ARGS=--write renews this file.\n")
-	fmt.Fprintf(&b, "var fitted = Model{\n\tLow: %.3f, High: %.3f,\n\tWeights: [Weights]float64{\n", m.Low, m.High)
+	fmt.Fprintf(&b, "var fitted = Model{\n\tBelow: %.3f, Above: %.3f, Share: %.3f, Few: %.3f,\n\tWeights: [Weights]float64{\n",
+		m.Below, m.Above, m.Share, m.Few)
 	for i, name := range tally.Names() {
 		fmt.Fprintf(&b, "\t\t%.3f, // %s\n", m.Weights[i], name)
 	}
