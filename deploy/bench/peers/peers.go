@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -123,13 +122,19 @@ func run(ctx context.Context, into any, name string, args ...string) (measured, 
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	began := time.Now()
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
+		return measured{}, fmt.Errorf("%s: %w", cmd, err)
+	}
+	ended, peak := make(chan struct{}), make(chan int64)
+	go func() { peak <- watchMemory(cmd.Process.Pid, ended) }()
+	err := cmd.Wait()
+	close(ended)
+	most := <-peak
+	if err != nil {
 		return measured{}, fmt.Errorf("%s: %w: %s", cmd, err, lastLine(errs.String()))
 	}
-	m := measured{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		m.peak = u.Maxrss << 10
-	}
+	m := measured{wall: time.Since(began), peak: most,
+		cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
 	if err := json.Unmarshal(out.Bytes(), into); err != nil {
 		return measured{}, fmt.Errorf("%s: output: %w", cmd, err)
 	}
