@@ -88,6 +88,7 @@ type Worker struct {
 	Threads        int               `yaml:"threads"`         // 0 means one per core
 	Batch          int               `yaml:"batch"`           // tiles per run; 0 means automatic
 	SampleFPS      float64           `yaml:"sample_fps"`      // frames to search per second of footage
+	Young          bool              `yaml:"young"`           // tell adults and young animals apart
 	Lease          time.Duration     `yaml:"lease"`           // a job's lease expires this long after its last renewal
 	MaxDeliveries  int               `yaml:"max_deliveries"`  // attempts before a job is poisoned
 	Drain          time.Duration     `yaml:"drain"`           // time for the current job after a stop signal; 0 means none

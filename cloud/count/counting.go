@@ -80,6 +80,7 @@ type Options struct {
 	// look at the whole of every Every-th frame instead, with the tiles of Model.
 	SampleFPS float64
 	Every     int
+	Young     bool // tell adults and young animals apart
 }
 
 // stepFPS is how many frames per second of footage the camera and the animals are followed through.

@@ -94,3 +94,19 @@ func bestOf(t *track.Track) report.Best {
 		Box: [4]float64{float64(b.X1), float64(b.Y1), float64(b.X2), float64(b.Y2)},
 	}
 }
+
+// addYoung tells adults and young animals apart in the result.
+func (r *run) addYoung(res *report.Result, counted tally.Result) {
+	if !r.o.Young {
+		return
+	}
+	h := r.young.Judge(counted.Counted)
+	res.Young = &report.Young{Young: h.Young, Adults: h.Adults, Unmeasured: h.Unmeasured, Low: h.Low, High: h.High,
+		Unknown: h.Unknown}
+	for i := range res.Tracks {
+		if p, ok := h.Probability[res.Tracks[i].ID]; ok {
+			p = round(p, 1000)
+			res.Tracks[i].Young = &p
+		}
+	}
+}

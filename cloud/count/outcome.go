@@ -33,6 +33,7 @@ func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 	for _, t := range counted.Counted {
 		res.Tracks = append(res.Tracks, trackOf(t))
 	}
+	r.addYoung(&res, counted)
 	r.addLines(&res, counted)
 	jpeg, err := r.best.draw(res)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
 	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/count/young"
 	"cattlecounter/shared/job"
 )
 
@@ -57,6 +58,8 @@ type run struct {
 	evidence *evidence.Recorder // nil without evidence
 	counted  int                // animals so far, for the evidence
 	tallied  int                // second of the footage in which counted was found
+
+	young young.Measurer
 
 	conditions condition.Clip
 	judged     float64         // seconds of the last frame that conditions has
@@ -220,6 +223,7 @@ func (r *run) finish(ctx context.Context) error {
 	r.views.See(s.pose, s.seconds)
 	r.judgeStep(s.frame, s.seconds, s.pose, s.looked)
 	r.addEvidence(s)
+	r.young.Join(s.pose)
 	r.stepped++
 	r.last = s.frame.Index
 	if s.pose.Inliers == 0 {
@@ -247,6 +251,7 @@ func (r *run) observe(s *step) {
 	}
 	o.Looked = s.looked
 	r.tracker.Observe(o)
+	r.young.Add(f.Index, f.Width, f.Height, s.pose)
 	r.looks++
 	var sure []track.Placed
 	for _, a := range r.tracker.InView(s.pose, s.seconds, f.Width, f.Height) {

@@ -114,6 +114,7 @@ type countFlags struct {
 	detectFlags
 	Every int `default:"0" placeholder:"N" help:"Look at one frame in N. 0: as --sample-fps says."`
 	decoderFlags
+	Young     bool    `help:"Tell adults and young animals apart, by their length relative to the herd. Only for a camera that looks straight down."`
 	SampleFPS float64 `name:"sample-fps" default:"3" placeholder:"X" help:"Frames to look at per second of footage."`
 }
 
@@ -145,6 +146,6 @@ func (f *countFlags) Validate() error {
 // settings turns the options into settings of the engine.
 func (f *countFlags) settings() engine.Settings {
 	s := f.detectFlags.settings()
-	s.Every, s.SampleFPS, s.Decoder = f.Every, f.SampleFPS, f.decoderFlags.config()
+	s.Every, s.SampleFPS, s.Young, s.Decoder = f.Every, f.SampleFPS, f.Young, f.decoderFlags.config()
 	return s
 }

@@ -97,6 +97,7 @@ func engineSettings(conf config.Config) engine.Settings {
 	return engine.Settings{
 		Model: c.Model, Library: c.ONNXRuntimeLib, Provider: detr.Provider(c.Provider), GPU: gpuSettings(conf),
 		Tile: c.Tile, Overlap: c.Overlap, Threshold: c.Threshold, Batch: c.Batch, Threads: c.Threads, SampleFPS: c.SampleFPS,
+		Young:   c.Young,
 		Decoder: decoderSettings(c.Decoder),
 	}
 }

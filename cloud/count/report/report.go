@@ -31,6 +31,7 @@ type Result struct {
 	Tracks  []Track    `json:"tracks"`
 	// NotCounted are the tracks that were seen and not counted, in order of ID.
 	NotCounted []NotCounted `json:"not_counted"`
+	Young      *Young       `json:"young,omitempty"`    // nil when it was not asked for
 	Evidence   *Evidence    `json:"evidence,omitempty"` // nil when none was asked for
 	Lines      []Line       `json:"lines,omitempty"`    // in order of their definitions
 	Zones      []Zone       `json:"zones,omitempty"`
@@ -148,6 +149,19 @@ type Track struct {
 	// unrelated.
 	Segment int        `json:"segment"`
 	Way     []Waypoint `json:"way"` // in order of time, at most WayPoints
+	// Young is the probability that the animal is young; nil when it was not asked for or is not known.
+	Young *float64 `json:"young_probability,omitempty"`
+}
+
+// Young tells adults and young animals among the counted ones apart, by their length relative to the herd.
+type Young struct {
+	// Unknown is why there is no answer, and empty otherwise: too-few animals were seen whole, or the view is oblique.
+	Unknown    string `json:"unknown,omitempty"`
+	Young      int    `json:"young"`
+	Low        int    `json:"young_low"` // 95 % interval of the young among the measured animals
+	High       int    `json:"young_high"`
+	Adults     int    `json:"adults"`
+	Unmeasured int    `json:"unmeasured"` // animals that were never seen whole
 }
 
 // WayPoints bounds the way of one track in the document.

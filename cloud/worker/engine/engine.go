@@ -36,6 +36,7 @@ type Settings struct {
 	Threads   int     // cores to use, 0 for all
 	SampleFPS float64 // frames to look at per second of footage
 	Every     int     // frames per looked-at frame; above 0 it replaces SampleFPS
+	Young     bool    // tell adults and young animals apart
 	Decoder   libav.Config
 }
 
@@ -65,6 +66,7 @@ func Open(s Settings) (*Engine, error) {
 			return libav.Open(ctx, s.Decoder, src.Path)
 		},
 		Detector: tiler, Model: m, Input: net.Info().Width, Fixed: s.Tile != 0, SampleFPS: s.SampleFPS, Every: s.Every,
+		Young: s.Young,
 	})
 	return &Engine{Counter: c, Model: m, net: net}, nil
 }
