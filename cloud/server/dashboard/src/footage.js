@@ -2,6 +2,7 @@
 
 import { Declined, get, post } from './api.js';
 import { $, h, say, setText } from './dom.js';
+import * as flights from './flights.js';
 import * as f from './format.js';
 
 const items = new Map(); // id -> {data, row}
@@ -28,7 +29,7 @@ export const working = () => [...items.values()]
 
 // load fetches the first page; older pages on the screen stay.
 export async function load() {
-  const page = await get('/api/v1/footage?limit=50');
+  const [page] = await Promise.all([get('/api/v1/footage?limit=50'), flights.load()]);
   const first = items.size === 0;
   for (const v of page.items.toReversed()) upsert(v, true);
   if (first) next = page.next || '';
@@ -51,14 +52,37 @@ async function more() {
 function upsert(v, atTop) {
   const known = items.get(v.id);
   if (known) {
+    const before = known.data.flight;
     known.data = merge(known.data, v);
+    // Views have no flight when the footage has left it.
+    if (!v.flight && v.seq) delete known.data.flight;
     draw(known);
+    if (before !== known.data.flight) place(known, true);
     return;
   }
   const item = { data: v, row: makeRow(v) };
   items.set(v.id, item);
   draw(item);
-  if (atTop) $('footage').prepend(item.row.el); else $('footage').append(item.row.el);
+  place(item, atTop);
+}
+
+// place puts the row of footage into the list: below its flight, or by itself.
+async function place(item, atTop) {
+  const { el } = item.row;
+  const add = (row) => { if (atTop) $('footage').prepend(row); else $('footage').append(row); };
+  const id = item.data.flight;
+  if (!id) {
+    add(el);
+    return;
+  }
+  try {
+    const flight = await flights.of(id);
+    if (!flight.el.isConnected) add(flight.el);
+    flights.put(flight, item.data.id, el);
+  } catch (err) {
+    add(el);
+    say(err.message);
+  }
 }
 
 // merge keeps the newer job, and the newer count if it is of that job's footage. A sibling that is counted itself
@@ -94,6 +118,14 @@ export const on = {
     upsert(v, true);
     updateList();
     if (v.duplicate_of || v.sibling_of) upsert(await get(`/api/v1/footage/${v.id}`), true);
+  },
+  flight(v) {
+    const row = flights.upsert(v);
+    for (const p of v.parts) {
+      const item = items.get(p.footage);
+      if (item && row.el.isConnected) flights.put(row, p.footage, item.row.el);
+    }
+    onChange();
   },
   job(j) {
     for (const item of showing(j.footage)) {

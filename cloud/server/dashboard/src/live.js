@@ -8,7 +8,7 @@ export function listen(on, onState) {
   let timer;
   const open = () => {
     source = new EventSource('/api/v1/events');
-    for (const name of ['ready', 'reset', 'job', 'footage', 'count', 'upload']) {
+    for (const name of ['ready', 'reset', 'job', 'footage', 'count', 'flight', 'upload']) {
       source.addEventListener(name, (e) => on[name]?.(JSON.parse(e.data)));
     }
     source.addEventListener('ready', () => onState('live'));
