@@ -50,6 +50,9 @@ func (f fitted) certain() bool {
 
 // locate finds the place of a frame near the guess, else anywhere near the newest frames.
 func (r *Registrar) locate(now *keyframe, guess Transform) (location, bool) {
+	if len(now.corners) < minInliers {
+		return location{}, false
+	}
 	if l, ok := r.locateReturn(now, guess); ok {
 		return l, true
 	}
@@ -61,17 +64,14 @@ func (r *Registrar) locate(now *keyframe, guess Transform) (location, bool) {
 	if l, far := firstGood([]*keyframe{r.last}, now, guess, farLevel); far && l.share > best.share {
 		best, ok = l, true
 	}
-	if ok {
-		return best, true
+	if ok || !now.textured() {
+		return best, ok
 	}
 	if shift, found := coarseShift(r.last, now); found {
 		guess = Transform{A: 1, TX: -shift.X, TY: -shift.Y}.Then(r.last.pose)
 		if l, near := firstGood([]*keyframe{r.last}, now, guess, farLevel); near {
 			return l, true
 		}
-	}
-	if !now.textured() {
-		return location{}, false
 	}
 	for _, k := range []*keyframe{r.last, r.ground.latest(r.segment)} {
 		if k == nil {
