@@ -75,10 +75,18 @@ func register(k, now *keyframe, guess Transform, from int) fitted {
 	if n < minInliers {
 		return fitted{t: guess}
 	}
-	for _, p := range pairs {
-		if p.agrees(t) {
-			hit.add(p.to, w, h)
+	in := make([]pair, 0, n)
+	agreeing(t, pairs, &in)
+	if 2*n < tried {
+		if wide := oblique(t, n, pairs, w, h); wide != nil {
+			// The ground stays a plane seen from above: the similarity that fits all of the view best describes the way.
+			if mean, ok := leastSquares(wide); ok {
+				t, n, in = mean, len(wide), wide
+			}
 		}
+	}
+	for _, p := range in {
+		hit.add(p.to, w, h)
 	}
 	if turned {
 		t = guess.Then(t)

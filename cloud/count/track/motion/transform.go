@@ -3,7 +3,8 @@
 // It follows corners of the background from a keyframe into the new frame by the pyramidal Lucas-Kanade method
 // (Bouguet, "Pyramidal Implementation of the Lucas Kanade Feature Tracker", 2000). The pictures are normalised to the
 // same local contrast first, so faint grain of smooth ground counts and a change of light does not. The places of known
-// animals are left out. RANSAC fits a similarity (shift, rotation, zoom), so other animals that walk are outliers. A
+// animals are left out. RANSAC fits a similarity (shift, rotation, zoom), so other animals that walk are outliers. Where
+// a homography explains many more corners, the view is oblique, and the similarity is fitted to all of them. A
 // frame is registered against the earliest keyframe that overlaps enough, not only against the previous frame. So errors
 // do not add up frame by frame, and a camera that returns to known ground finds the old coordinates.
 //
