@@ -37,6 +37,7 @@ func (j *Judge) judgeLine(l boundary.Line, ways []way) report.Line {
 		r.NotJudged = counted(ways)
 		return r
 	}
+	ends := shape{place: l.Place, points: []boundary.Point{l.From, l.To}, drawn: drawn}
 	for _, w := range ways {
 		samples := j.extend(nil, w, -1, p)
 		slices.Reverse(samples)
@@ -47,7 +48,7 @@ func (j *Judge) judgeLine(l boundary.Line, ways []way) report.Line {
 			}
 			continue
 		}
-		g := gate{judge: j, line: l, drawn: drawn, way: w}
+		g := gate{judge: j, line: l, shape: &ends, way: w}
 		g.follow(samples)
 		r.Crossings = append(r.Crossings, g.crossings...)
 	}
@@ -72,7 +73,7 @@ func counted(ways []way) int {
 type gate struct {
 	judge *Judge
 	line  boundary.Line
-	drawn *step
+	shape *shape // its two ends
 	way   way
 
 	side      int // where the animal was clearly last: -1 left, +1 right, 0 unknown
@@ -89,12 +90,8 @@ type offset struct {
 }
 
 func (g *gate) offset(s sample) offset {
-	at := g.drawn
-	if !g.line.OnGround() {
-		at = &g.judge.steps[s.step]
-	}
-	a := inPlane(g.line.Place, g.line.From, at, g.drawn)
-	b := inPlane(g.line.Place, g.line.To, at, g.drawn)
+	ends := g.shape.in(&g.judge.steps[s.step])
+	a, b := ends[0], ends[1]
 	dx, dy := b.X-a.X, b.Y-a.Y
 	length := math.Hypot(dx, dy)
 	px, py := s.at.X-a.X, s.at.Y-a.Y

@@ -196,6 +196,33 @@ func (j *Judge) locate(p boundary.Place) (plane, *step, bool) {
 	return plane{}, nil, false
 }
 
+// shape is the points of a definition in their plane. In the picture they change with the size of the frame only.
+type shape struct {
+	place  boundary.Place
+	points []boundary.Point
+	drawn  *step
+
+	width, height int            // of the frame of at
+	at            []motion.Point // nil at first
+	inner         float64        // innerRadius of at
+}
+
+// in returns the points at a step. The caller must not change them.
+func (s *shape) in(now *step) []motion.Point {
+	if s.place.OnGround() {
+		now = s.drawn
+	}
+	if s.at != nil && s.width == now.Width && s.height == now.Height {
+		return s.at
+	}
+	s.width, s.height, s.at = now.Width, now.Height, make([]motion.Point, len(s.points))
+	for i, p := range s.points {
+		s.at[i] = inPlane(s.place, p, now, s.drawn)
+	}
+	s.inner = innerRadius(s.at)
+	return s.at
+}
+
 // inPlane returns a point of a definition in the plane, at a step: in pixels of its frame, or on the ground.
 func inPlane(place boundary.Place, p boundary.Point, s, drawn *step) motion.Point {
 	p = place.Share(p, float64(drawn.Width), float64(drawn.Height)) // the size of the picture may change later

@@ -22,6 +22,7 @@ func (j *Judge) judgeZone(z boundary.Zone, ways []way) report.Zone {
 		r.NotJudged = counted(ways)
 		return r
 	}
+	corners := shape{place: z.Place, points: z.Polygon, drawn: drawn}
 	for _, w := range ways {
 		samples := j.samples(w, p)
 		if len(samples) == 0 {
@@ -30,7 +31,7 @@ func (j *Judge) judgeZone(z boundary.Zone, ways []way) report.Zone {
 			}
 			continue
 		}
-		v := visitor{judge: j, zone: z, plane: p, drawn: drawn, way: w}
+		v := visitor{judge: j, zone: z, plane: p, shape: &corners, way: w}
 		v.follow(samples)
 		v.addTo(&r)
 	}
@@ -46,7 +47,7 @@ type visitor struct {
 	judge *Judge
 	zone  boundary.Zone
 	plane plane
-	drawn *step
+	shape *shape // its corners
 	way   way
 
 	inside  bool
@@ -60,16 +61,9 @@ type visitor struct {
 
 // depth is how deep inside of the zone a place is, in thresholds of the animal; negative outside.
 func (v *visitor) depth(s sample) float64 {
-	at := v.drawn
-	if !v.zone.OnGround() {
-		at = &v.judge.steps[s.step]
-	}
-	corners := make([]motion.Point, len(v.zone.Polygon))
-	for i, c := range v.zone.Polygon {
-		corners[i] = inPlane(v.zone.Place, c, at, v.drawn)
-	}
+	corners := v.shape.in(&v.judge.steps[s.step])
 	// A zone that is narrower than an animal has a smaller band, or nothing could be inside.
-	return depth(corners, s.at) / min(band*s.size, innerRadius(corners)/2)
+	return depth(corners, s.at) / min(band*s.size, v.shape.inner/2)
 }
 
 // follow judges the whole way. The animal is inside from clearly inside to clearly outside.
