@@ -102,7 +102,12 @@ func TestTheModelWidensByItsWeights(t *testing.T) {
 	if low, high := m.Interval(f); low != 57 || high != 103 {
 		t.Errorf("lost ground: [%d, %d], want [57, 103]", low, high)
 	}
-	f.Lost, f.Doubt = 0, 25
+	m.Share, m.Each = math.Log(0.001), 0.25 // 2 standard deviations of 100 animals are 5
+	f.Lost = 0
+	if low, high := m.Interval(f); low != 95 || high != 103 {
+		t.Errorf("independent errors: [%d, %d], want [95, 103]", low, high)
+	}
+	f.Doubt = 25
 	if low, high := m.Interval(f); low > 89 || high < 106 {
 		t.Errorf("with doubt: [%d, %d], want at least 89 to 106", low, high)
 	}

@@ -12,9 +12,10 @@ type Model struct {
 	// Share is the natural logarithm of twice the standard deviation, as a share of the count, of a clip in which every
 	// animal is seen well.
 	Share float64
-	// Few is the standard deviation in animals that even a clip of a few animals has: those at the edge of the picture.
-	Few float64
-	// Weights say by how much each feature widens that share, in the order of Names.
+	// Each is the standard deviation in animals that each animal adds by itself, in such a clip. These errors are
+	// independent, so they grow with the root of the count.
+	Each float64
+	// Weights say by how much each feature widens Share and Each, in the order of Names.
 	Weights [Weights]float64
 }
 
@@ -45,17 +46,20 @@ const rounding = 1e-9
 
 // Halves returns the half widths in animals, above 0 and below the largest possible value of a float.
 //
-// Below the count it is Below * 2 * sqrt(Doubt + Few * Few + n * n * s * s / 4) for n animals, where s is the share
-// exp(Share + weights * features) of errors that no track shows: animals that are never detected, that are hidden behind
-// others, that were counted twice, and objects counted as animals. Above the count it is the same with Above. The
-// constants follow from the errors of the bench (make calibrate).
+// Below the count it is Below * 2 * sqrt(Doubt + n * (w * Each)^2 + (n * w * exp(Share) / 2)^2) for n animals, where w is
+// exp(weights * features). The two terms are errors that no track shows: animals that are never detected, that are hidden
+// behind others, that were counted twice, and objects counted as animals. Some of them are independent, others befall a
+// whole clip. Above the count it is the same with Above. The constants follow from the errors of the bench (make
+// calibrate).
 func (m Model) Halves(f Features) (below, above float64) {
-	z := m.Share
+	z := 0.0
 	for i, v := range f.Vector() {
 		z += m.Weights[i] * v
 	}
 	const widest = 1.0 // share of the count
-	n, s := float64(f.Animals), min(math.Exp(z), widest)
-	half := 2 * math.Sqrt(f.Doubt+m.Few*m.Few+n*s*n*s/4)
+	n, w := float64(f.Animals), math.Exp(z)
+	common := n * min(w*math.Exp(m.Share), widest) / 2
+	each := min(w*m.Each, widest)
+	half := 2 * math.Sqrt(f.Doubt+n*each*each+common*common)
 	return m.Below * half, m.Above * half
 }

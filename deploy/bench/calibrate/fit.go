@@ -31,16 +31,29 @@ func Fit(all []Outcome) tally.Model {
 		}
 		m := descend(fit)
 		for _, o := range rest {
-			below, above := m.Halves(o.Features)
-			e := float64(o.Truth - o.Count)
-			ratios = append(ratios, max(-e/below, e/above))
+			ratios = append(ratios, needed(m, o))
 		}
 	}
 	m := descend(all)
 	k := max(quantile(ratios, covered), least)
+	return scaled(m, k)
+}
+
+func scaled(m tally.Model, k float64) tally.Model {
 	m.Below *= k
 	m.Above *= k
 	return m
+}
+
+// needed is the scale at which the interval of a clip holds its truth.
+func needed(m tally.Model, o Outcome) float64 {
+	const finest, most, step = 0.05, 50, 1.02
+	for k := finest; k < most; k *= step {
+		if low, high := scaled(m, k).Interval(o.Features); low <= o.Truth && o.Truth <= high {
+			return k
+		}
+	}
+	return most
 }
 
 const (
@@ -51,14 +64,16 @@ const (
 // plausible are the weights without any clips, in the order of tally.Names.
 var plausible = [tally.Weights]float64{0.5, 0.3, 0.3, 0.5, 0.5, 0.5, 1, 0.5, 0.5, 0.2, 2, 2, 1}
 
-// quantile is the smallest value that a share of all values does not exceed, with the correction for a finite sample.
+// quantile is the value that a share of all values is below, between two of them in proportion.
 func quantile(values []float64, share float64) float64 {
 	if len(values) == 0 {
 		return 1
 	}
 	slices.Sort(values)
-	i := int(math.Ceil(share*float64(len(values)+1))) - 1
-	return values[min(max(i, 0), len(values)-1)]
+	at := share * float64(len(values)-1)
+	i := min(int(at), len(values)-1)
+	j := min(i+1, len(values)-1)
+	return values[i] + (at-float64(i))*(values[j]-values[i])
 }
 
 // score is the mean interval score of relative errors, with a small price for weights that are not plausible.
@@ -83,7 +98,7 @@ func score(m tally.Model, all []Outcome) float64 {
 
 // descend finds constants with a low score by small changes, with steps that get smaller.
 func descend(all []Outcome) tally.Model {
-	m := tally.Model{Below: 1, Above: 1, Share: math.Log(0.05), Few: 0.5, Weights: plausible}
+	m := tally.Model{Below: 1, Above: 1, Share: math.Log(0.03), Each: 0.2, Weights: plausible}
 	best := score(m, all)
 	mean := means(all)
 	for step := 0.8; step > 0.01; {
@@ -105,17 +120,18 @@ func descend(all []Outcome) tally.Model {
 func changes(m tally.Model, step float64, mean [tally.Weights]float64) []tally.Model {
 	var next []tally.Model
 	for _, d := range [2]float64{step, -step} {
-		below, above, share, few := m, m, m, m
+		below, above, share, each := m, m, m, m
 		below.Below *= math.Exp(d)
 		above.Above *= math.Exp(d)
 		share.Share += d
-		few.Few = max(0, m.Few+d/2)
-		next = append(next, below, above, share, few)
+		each.Each = max(0, m.Each+d/5)
+		next = append(next, below, above, share, each)
 		for i := range m.Weights {
 			alone := m
 			alone.Weights[i] = max(0, m.Weights[i]+d)
 			kept, moved := alone, alone.Weights[i]-m.Weights[i]
 			kept.Share -= moved * mean[i]
+			kept.Each *= math.Exp(-moved * mean[i])
 			next = append(next, alone, kept)
 		}
 	}
@@ -146,8 +162,8 @@ func applied(m tally.Model, all []Outcome) []Outcome {
 func source(m tally.Model) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "package tally\n\n// fitted are the constants of the interval. make calibrate ARGS=--write renews this file.\n")
-	fmt.Fprintf(&b, "var fitted = Model{\n\tBelow: %.3f, Above: %.3f, Share: %.3f, Few: %.3f,\n\tWeights: [Weights]float64{\n",
-		m.Below, m.Above, m.Share, m.Few)
+	fmt.Fprintf(&b, "var fitted = Model{\n\tBelow: %.3f, Above: %.3f, Share: %.3f, Each: %.3f,\n\tWeights: [Weights]float64{\n",
+		m.Below, m.Above, m.Share, m.Each)
 	for i, name := range tally.Names() {
 		fmt.Fprintf(&b, "\t\t%.3f, // %s\n", m.Weights[i], name)
 	}

@@ -45,7 +45,7 @@ func TestQuantile(t *testing.T) {
 	for i := range 99 {
 		values = append(values, float64(99-i))
 	}
-	for share, want := range map[float64]float64{0.5: 50, 0.975: 98, 1: 99} {
+	for share, want := range map[float64]float64{0: 1, 0.5: 50, 0.25: 25.5, 1: 99} {
 		if got := quantile(values, share); got != want {
 			t.Errorf("quantile %v of 1 to 99: %v, want %v", share, got, want)
 		}
@@ -56,13 +56,13 @@ func TestQuantile(t *testing.T) {
 }
 
 func TestSourceNamesTheWeights(t *testing.T) {
-	m := tally.Model{Below: 1, Above: 2, Share: -3, Few: 0.5}
+	m := tally.Model{Below: 1, Above: 2, Share: -3, Each: 0.5}
 	m.Weights[0] = 1.5
 	got, err := source(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Below: 1.000, Above: 2.000, Share: -3.000, Few: 0.500", "1.500, // small", "0.000, // poor"} {
+	for _, want := range []string{"Below: 1.000, Above: 2.000, Share: -3.000, Each: 0.500", "1.500, // small", "0.000, // poor"} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("the source lacks %q:\n%s", want, got)
 		}

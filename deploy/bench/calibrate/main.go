@@ -66,7 +66,7 @@ func calibrate(ctx context.Context, o Options, w io.Writer) error {
 			fit = append(fit, c)
 		}
 	}
-	m := Fit(fit)
+	m := Fit(within(fit))
 	code, err := source(m)
 	if err != nil {
 		return fmt.Errorf("constants of the interval: %w", err)

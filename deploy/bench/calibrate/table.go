@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"cattlecounter/deploy/bench/scene"
 )
 
 // Row sums up the clips of one kind.
@@ -22,7 +24,7 @@ type Row struct {
 // relative is the error of a clip as a share of the truth.
 func (o Outcome) relative() float64 { return float64(o.Count-o.Truth) / float64(max(o.Truth, 1)) }
 
-// Rows sums up clips by kind, in order of kind, and all of them in a last row.
+// Rows sums up clips by kind, in order of kind, and all of them in a last row, but those outside.
 func Rows(all []Outcome) []Row {
 	kinds := map[string][]Outcome{}
 	for _, o := range all {
@@ -33,7 +35,12 @@ func Rows(all []Outcome) []Row {
 		rows = append(rows, rowOf(kind, of))
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Kind, b.Kind) })
-	return append(rows, rowOf("all", all))
+	return append(rows, rowOf("all", within(all)))
+}
+
+// within leaves out the clips outside of what is counted.
+func within(all []Outcome) []Outcome {
+	return slices.DeleteFunc(slices.Clone(all), func(o Outcome) bool { return strings.HasPrefix(o.Kind, scene.Outside) })
 }
 
 func rowOf(kind string, of []Outcome) Row {

@@ -139,7 +139,7 @@ func (c composed) clip() Clip {
 	name := fmt.Sprintf("composed/%03d/%s/%s/%s/%s", c.number, stem(c.ground), density, motion, wayNames[c.way])
 	kind := fmt.Sprintf("composed: %s, %s", density, motion)
 	if strings.HasPrefix(stem(c.ground), "dunes") {
-		kind = "composed: on a beach"
+		kind = Outside + "a beach"
 	}
 	if c.condition != clear {
 		name += "/" + conditionNames[c.condition]

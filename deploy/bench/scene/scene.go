@@ -27,6 +27,10 @@ type Film interface {
 	Truth() int
 }
 
+// Outside begins the kinds of clips whose ground is none that cattle are counted on. They show what happens there; they
+// fit nothing and are in no sum.
+const Outside = "outside: "
+
 // Clip is one clip of a bench.
 type Clip struct {
 	Name string // unique in the bench
