@@ -1,5 +1,5 @@
 // Package synthetic renders a clip of a herd as filmed by a drone, with the exact truth about every frame. The ground
-// has texture at every scale, spots, things and a lane; the animals have bodies, coats and shadows, and walk; the camera
+// has texture at every scale, spots, things and a lane. The animals have bodies, coats and shadows, and walk. The camera
 // flies as crews fly and drifts. The same configuration gives the same pixels on every machine of one processor family.
 // It is pure Go. Package aerial has single pictures with more variety, to train detectors.
 package synthetic

@@ -119,7 +119,7 @@ type Config struct {
 	Turn     float64 // degrees, for the cameras Turn and Yaw; -360 to 360, default 90
 	Zoom     float64 // largest or smallest scale divided by Scale, for the camera Zoom; 0.5 to 2, default 1.6
 	Wind     float64 // strength of the drift of the camera, 0 to 4, default 1; negative for none
-	Opening  float64 // degrees of the horizontal field of view, 0 to 90; 0, the default, is a parallel projection; not with a Tilt
+	Opening  float64 // degrees of the horizontal field of view, 0 to 90, without Tilt; 0, the default: no perspective
 	Lane     float64 // width in metres of a dirt lane along +x, 0 for none; default 5 for the herd Lane
 	Turning  float64 // share of the animals of the herd Lane that turn round, 0..1, default 0.2; negative for none
 	Young    float64 // share of young animals, 0..1, default 0.15; negative for none
@@ -213,7 +213,8 @@ func (c Config) validate() error {
 		errs = append(errs, errors.New("the herd replay and the camera recorded need tracks"))
 	}
 	if c.Opening > 0 && c.Tilt > 0 {
-		errs = append(errs, fmt.Errorf("opening of %v degrees with a tilt of %v, want one of them to be 0", c.Opening, c.Tilt))
+		errs = append(errs, fmt.Errorf("opening of %v degrees with a tilt of %v, want one of them to be 0",
+			c.Opening, c.Tilt))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%w: %w", err, ErrConfig)

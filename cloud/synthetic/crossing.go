@@ -45,7 +45,9 @@ func (t *Truth) startLines(cam *camera) {
 	line := [4]float64{mid, 0, mid, high}
 	ends := [2]point{cam.ground(mid, 0), cam.ground(mid, high)}
 	for _, frame := range []string{"picture", "ground"} {
-		t.Lines = append(t.Lines, LineTruth{Name: "middle of the " + frame, Frame: frame, Line: line, Crossings: []CrossingTruth{}})
+		t.Lines = append(t.Lines, LineTruth{
+			Name: "middle of the " + frame, Frame: frame, Line: line, Crossings: []CrossingTruth{},
+		})
 		t.crossers = append(t.crossers, crosser{ground: ends, state: map[int]*aspect{}})
 	}
 }

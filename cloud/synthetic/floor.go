@@ -35,7 +35,8 @@ type floor struct {
 // newFloor returns the ground for frames of a number of pixels.
 func newFloor(t *aerial.Terrain, e *exposure, density float64, pixels int) *floor {
 	const least = 1024 // 50 MB
-	return &floor{terrain: t, expose: e, density: density, limit: max(least, 5*pixels/(tileSide*tileSide)), tiles: map[[2]int]*tile{}}
+	limit := max(least, 5*pixels/(tileSide*tileSide))
+	return &floor{terrain: t, expose: e, density: density, limit: limit, tiles: map[[2]int]*tile{}}
 }
 
 // sheet is the ground in view of a frame: tiles by column and row.

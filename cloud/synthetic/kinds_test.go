@@ -70,7 +70,9 @@ func TestKindsDiffer(t *testing.T) {
 func TestTextureAtEveryScale(t *testing.T) {
 	for _, g := range Grounds() {
 		for _, scale := range []float64{4, 22, 80, 200} {
-			_, f := first(t, Config{Ground: g, Animals: -1, Clutter: -1, Width: 96, Height: 96, Scale: scale, Tilt: -1, Speed: -1})
+			_, f := first(t, Config{
+				Ground: g, Animals: -1, Clutter: -1, Width: 96, Height: 96, Scale: scale, Tilt: -1, Speed: -1,
+			})
 			sum, n := 0.0, 0
 			for y := range f.Height {
 				for x := 3; x < f.Width; x += 2 {
@@ -121,7 +123,8 @@ func TestGroundIsFixed(t *testing.T) {
 			}
 		}
 		if n < 3000 || same > 0.75*other {
-			t.Errorf("%s: %d pixels differ by %.1f from where the truth puts them, by %.1f from the same pixel", k, n, same/float64(n), other/float64(n))
+			t.Errorf("%s: %d pixels differ by %.1f from where the truth puts them, by %.1f from the same pixel",
+				k, n, same/float64(n), other/float64(n))
 		}
 	}
 }
@@ -129,7 +132,8 @@ func TestGroundIsFixed(t *testing.T) {
 // TestShadowsFallAsTheLightSays compares pictures with and without one animal.
 func TestShadowsFallAsTheLightSays(t *testing.T) {
 	shift := func(light Light) (dx, dy float64) {
-		c := Config{Seed: 4, Animals: 1, Herd: Follow, Width: 240, Height: 240, Scale: 24, Tilt: -1, Speed: -1, Wind: -1, Sun: 90, Light: light, Clutter: -1, Young: -1}
+		c := Config{Seed: 4, Animals: 1, Herd: Follow, Width: 240, Height: 240, Scale: 24, Tilt: -1, Speed: -1, Wind: -1,
+			Sun: 90, Light: light, Clutter: -1, Young: -1}
 		clip, with := first(t, c)
 		c.Animals = -1
 		_, without := first(t, c)
@@ -149,13 +153,15 @@ func TestShadowsFallAsTheLightSays(t *testing.T) {
 	_, day := shift(Day)
 	_, noon := shift(Noon)
 	if dx, evening := shift(Evening); !(evening > day && day > noon && noon > 0) || math.Abs(dx) > 1 {
-		t.Errorf("darkness lies %.2f, %.2f and %.2f m below the animal in the evening, by day and at noon, and %.2f m beside it", evening, day, noon, dx)
+		t.Errorf("darkness lies %.2f, %.2f and %.2f m below the animal in the evening, by day and at noon, %.2f m beside it",
+			evening, day, noon, dx)
 	}
 }
 
 // TestAnimalsHaveTheirSize measures grown animals from straight above.
 func TestAnimalsHaveTheirSize(t *testing.T) {
-	c := Config{Seed: 2, Animals: 30, Herd: Follow, Width: 1000, Height: 600, Scale: 20, Tilt: -1, Speed: 1, Wind: -1, Young: -1}
+	c := Config{Seed: 2, Animals: 30, Herd: Follow, Width: 1000, Height: 600, Scale: 20, Tilt: -1, Speed: 1, Wind: -1,
+		Young: -1}
 	clip, _ := first(t, c)
 	var long []float64
 	for _, s := range clip.Truth().PerFrame[0].Animals {
@@ -174,7 +180,8 @@ func TestAnimalsHaveTheirSize(t *testing.T) {
 		c.Young = young
 		clip, _ := first(t, c)
 		for _, a := range clip.Truth().Animals {
-			if want := map[float64]string{-1: "adult", 1: "young"}[young]; a.Class != want || (a.Size < 0.85) != (want == "young") {
+			want := map[float64]string{-1: "adult", 1: "young"}[young]
+			if a.Class != want || (a.Size < 0.85) != (want == "young") {
 				t.Errorf("share %v: %+v", young, a)
 			}
 		}
@@ -221,7 +228,9 @@ func TestHerdsKeepApart(t *testing.T) {
 
 // TestReturnLeavesAndComesBack wants animals that were in view, then out of it, then in view again.
 func TestReturnLeavesAndComesBack(t *testing.T) {
-	clip, err := New(Config{Seed: 1, Animals: 16, Herd: Return, Camera: Hover, Wind: -1, Width: 640, Height: 480, Scale: 24, Tilt: -1, Seconds: 16})
+	clip, err := New(Config{
+		Seed: 1, Animals: 16, Herd: Return, Camera: Hover, Wind: -1, Width: 640, Height: 480, Scale: 24, Tilt: -1, Seconds: 16,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +259,8 @@ func TestCamerasFlyTheirWay(t *testing.T) {
 		f := flight{c: c.withDefaults()}
 		return f.at(when)
 	}
-	if c := at(Config{Camera: Back, Seconds: 10, Speed: 3}, 10); c.at.dist(at(Config{Camera: Back, Seconds: 10, Speed: 3}, 0).at) > 0.01 {
+	out := Config{Camera: Back, Seconds: 10, Speed: 3}
+	if c, home := at(out, 10), at(out, 0); c.at.dist(home.at) > 0.01 {
 		t.Errorf("back ends at %+v", c.at)
 	}
 	if c := at(Config{Camera: Turn, Seconds: 10, Turn: 180}, 10); math.Abs(c.heading-math.Pi) > 1e-9 {
@@ -277,13 +287,14 @@ func TestLineCrossings(t *testing.T) {
 		steps []step
 		want  []CrossingTruth
 	}{
-		"straight":            {[]step{{2, true}, {1, true}, {-1, true}, {-2, true}}, []CrossingTruth{{1, 1.5, "in"}}},
-		"back":                {[]step{{-2, true}, {2, true}}, []CrossingTruth{{1, 0.5, "out"}}},
-		"turns in the band":   {[]step{{2, true}, {-0.4, true}, {2, true}}, nil},
-		"starts in the band":  {[]step{{0.3, true}, {-2, true}}, nil},
-		"out of view":         {[]step{{2, false}, {-2, false}}, nil},
-		"over and back":       {[]step{{2, true}, {-2, true}, {2, true}}, []CrossingTruth{{1, 0.5, "in"}, {1, 1.5, "out"}}},
-		"trembles, then goes": {[]step{{1, true}, {-0.1, true}, {0.1, true}, {-0.1, true}, {-1, true}}, []CrossingTruth{{1, 2.5, "in"}}},
+		"straight":           {[]step{{2, true}, {1, true}, {-1, true}, {-2, true}}, []CrossingTruth{{1, 1.5, "in"}}},
+		"back":               {[]step{{-2, true}, {2, true}}, []CrossingTruth{{1, 0.5, "out"}}},
+		"turns in the band":  {[]step{{2, true}, {-0.4, true}, {2, true}}, nil},
+		"starts in the band": {[]step{{0.3, true}, {-2, true}}, nil},
+		"out of view":        {[]step{{2, false}, {-2, false}}, nil},
+		"over and back":      {[]step{{2, true}, {-2, true}, {2, true}}, []CrossingTruth{{1, 0.5, "in"}, {1, 1.5, "out"}}},
+		"trembles, then goes": {[]step{{1, true}, {-0.1, true}, {0.1, true}, {-0.1, true}, {-1, true}},
+			[]CrossingTruth{{1, 2.5, "in"}}},
 	} {
 		l, k := LineTruth{}, crosser{state: map[int]*aspect{}}
 		for i, s := range c.steps {
@@ -300,7 +311,9 @@ func TestLineCrossings(t *testing.T) {
 }
 
 func TestLaneIsCrossed(t *testing.T) {
-	clip, _ := play(t, Config{Seed: 6, Animals: 30, Herd: Lane, Camera: Hover, Width: 320, Height: 160, Scale: 12, Tilt: -1, Seconds: 8, FPS: 5})
+	clip, _ := play(t, Config{
+		Seed: 6, Animals: 30, Herd: Lane, Camera: Hover, Width: 320, Height: 160, Scale: 12, Tilt: -1, Seconds: 8, FPS: 5,
+	})
 	lines := clip.Truth().Lines
 	if len(lines) != 2 || lines[1].Frame != "ground" || lines[1].In == 0 || lines[1].Out == 0 {
 		t.Errorf("%+v", lines)
@@ -323,7 +336,7 @@ func TestTilesAreForgotten(t *testing.T) {
 	}
 }
 
-func TestAllFaultsAreTold(t *testing.T) {
+func TestAllFaultsAreReported(t *testing.T) {
 	_, err := New(Config{Ground: "ice", Light: "dark", Scale: 1, Zoom: 9, Opening: 40})
 	for _, want := range []string{"ground \"ice\"", "light \"dark\"", "scale of 1", "zoom of 9", "opening of 40"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -27,7 +27,8 @@ const (
 )
 
 // Tracks are the recorded ways of animals and of the drone over them, for the herd Replay and the camera Recorded. They
-// are relative: the herd as a whole stands in them, and the drone aims at the middle of the animals that it saw. Tracks do not change.
+// are relative: the herd as a whole stands in them, and the drone aims at the middle of the animals that it saw.
+// Tracks do not change.
 type Tracks struct {
 	animals []recorded
 	turns   []float64 // of the drone at each look, radians from the first one
@@ -49,8 +50,8 @@ var ErrTracks = errors.New("recorded tracks are not usable")
 //
 // The recordings are oblique and have no camera poses. So the tilt is fitted to the sizes of the boxes, which grow with
 // the row in the picture. The places on the ground follow from it. What all animals do together from one look to the
-// next, a turn and a shift, is taken as the drone's motion. The longest part of the recording with at least three animals
-// in every two looks is used. An id that is away for a second is another animal.
+// next, a turn and a shift, is taken as the drone's motion. The longest part of the recording with at least three
+// animals in every two looks is used. An id that is away for a second is another animal.
 func ReadTracks(r io.Reader) (*Tracks, error) {
 	boxes, err := readBoxes(r)
 	if err != nil {
@@ -99,7 +100,8 @@ func readBoxes(r io.Reader) ([]recordBox, error) {
 		}
 		line, _ := in.FieldPos(0)
 		if len(row) < 6 || len(list) >= maxRecordRows {
-			return nil, fmt.Errorf("line %d: %d columns after %d rows, want at least 6 columns and at most %d rows", line, len(row), len(list), maxRecordRows)
+			return nil, fmt.Errorf("line %d: %d columns after %d rows, want at least 6 columns and at most %d rows",
+				line, len(row), len(list), maxRecordRows)
 		}
 		var v [6]float64
 		for i := range v {
@@ -158,17 +160,18 @@ func (v recordView) ground(b recordBox) (point, bool) {
 
 // longestPart is the longest range of looks of which every two neighbours share three animals; to is its last look.
 func longestPart(looks map[int]map[int]point) (from, to int) {
-	last := 0
+	keys := make([]int, 0, len(looks))
 	for k := range looks {
-		last = max(last, k)
+		keys = append(keys, k)
 	}
-	start := 0
-	for k := 0; k <= last; k++ {
+	slices.Sort(keys)
+	start := 0 // of the part, in keys
+	for i, k := range keys {
 		if shared(looks[k], looks[k+1]) < 3 {
-			if k-start > to-from {
-				from, to = start, k
+			if k-keys[start] > to-from {
+				from, to = keys[start], k
 			}
-			start = k + 1
+			start = i + 1
 		}
 	}
 	return from, to

@@ -42,7 +42,9 @@ func TestReadTracks(t *testing.T) {
 	if turn := tracks.turns[len(tracks.turns)-10]; math.Abs(math.Abs(turn)-0.45) > 0.06 {
 		t.Errorf("the drone turns by %.2f, want about 0.45", turn)
 	}
-	clip, _ := play(t, Config{Seed: 1, Herd: Replay, Camera: Recorded, Tracks: tracks, Width: 320, Height: 240, Scale: 10, Tilt: -1, Seconds: 1, FPS: 5})
+	clip, _ := play(t, Config{
+		Seed: 1, Herd: Replay, Camera: Recorded, Tracks: tracks, Width: 320, Height: 240, Scale: 10, Tilt: -1, Seconds: 1, FPS: 5,
+	})
 	if n := clip.Truth().UniqueAnimals; n != 6 {
 		t.Errorf("%d animals in view, want 6", n)
 	}
@@ -51,7 +53,8 @@ func TestReadTracks(t *testing.T) {
 func TestReadTracksRefuses(t *testing.T) {
 	head := "frame,id,x,y,w,h\n"
 	for name, text := range map[string]string{
-		"empty": "", "no rows": head, "few columns": head + "1,2,3\n", "words": head + "1,2,x,4,5,6\n", "huge": head + "1,2,1e300,4,5,6\n",
+		"empty": "", "no rows": head, "few columns": head + "1,2,3\n", "words": head + "1,2,x,4,5,6\n",
+		"huge":   head + "1,2,1e300,4,5,6\n",
 		"quotes": head + "\"1,2", "two animals": head + strings.Repeat("1,1,100,100,50,50\n1,2,300,300,50,50\n", 100),
 	} {
 		if _, err := ReadTracks(strings.NewReader(text)); !errors.Is(err, ErrTracks) {

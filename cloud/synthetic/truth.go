@@ -119,7 +119,8 @@ func sighting(id int, b bounds, f *video.Frame) (Sighting, bool) {
 		return Sighting{}, false
 	}
 	part := (x1 - x0) * (y1 - y0) / ((b.x1 - b.x0) * (b.y1 - b.y0))
-	return Sighting{ID: id, Box: [4]float64{round(x0, 10), round(y0, 10), round(x1, 10), round(y1, 10)}, Visible: round(part, 1000)}, true
+	box := [4]float64{round(x0, 10), round(y0, 10), round(x1, 10), round(y1, 10)}
+	return Sighting{ID: id, Box: box, Visible: round(part, 1000)}, true
 }
 
 func round(v, parts float64) float64 { return math.Round(v*parts) / parts }

@@ -59,8 +59,9 @@ func NewTerrain(o TerrainOptions) *Terrain {
 	t.ground = &ground{noise: grain.Noise{Seed: r.Uint64()}, fine: grain.Noise{Seed: r.Uint64()}, sun: t.light.sun}
 	floors := [...][3]int{
 		Pasture: {pasture, pasture, brownEarth}, DryPasture: {dryGrass, pasture, paleEarth},
-		DrySoil: {[]int{paleEarth, redEarth, brownEarth}[r.IntN(3)], paleEarth, dryGrass}, DirtRoad: {paleEarth, brownEarth, dryGrass},
-		Yard: {concrete, concrete, mud}, Feedlot: {brownEarth, mud, mud}, StubbleField: {stubble, stubble, paleEarth},
+		DrySoil:  {[]int{paleEarth, redEarth, brownEarth}[r.IntN(3)], paleEarth, dryGrass},
+		DirtRoad: {paleEarth, brownEarth, dryGrass},
+		Yard:     {concrete, concrete, mud}, Feedlot: {brownEarth, mud, mud}, StubbleField: {stubble, stubble, paleEarth},
 	}
 	for i, kind := range floors[o.Floor] {
 		t.ground.soils[i] = newSoil(r, kind)
@@ -83,8 +84,8 @@ func NewTerrain(o TerrainOptions) *Terrain {
 	t.ground.rutTone = newSoil(r, []int{paleEarth, brownEarth}[r.IntN(2)]).a
 	if o.Floor == DirtRoad {
 		for i := range 3 {
-			t.tracks = append(t.tracks, rut{ny: 1, d: float64(i)*3.1 - 3 + r.Float64(), swing: 0.5 * r.Float64(), length: 40 + 20*r.Float64(),
-				phase: 6 * r.Float64(), gauge: 1.7, width: 0.25 + 0.2*r.Float64(), depth: 0.4 + 0.4*r.Float64()})
+			t.tracks = append(t.tracks, rut{ny: 1, d: float64(i)*3.1 - 3 + r.Float64(), swing: 0.5 * r.Float64(),
+				length: 40 + 20*r.Float64(), phase: 6 * r.Float64(), gauge: 1.7, width: 0.25 + 0.2*r.Float64(), depth: 0.4 + 0.4*r.Float64()})
 		}
 	}
 	t.path = newSoil(r, []int{paleEarth, brownEarth, redEarth}[r.IntN(3)])

@@ -8,7 +8,9 @@ import (
 )
 
 func terrain(f Floor) *Terrain {
-	return NewTerrain(TerrainOptions{Seed: 4, Floor: f, Clutter: 2, Lane: 4, Light: Sunlight{Height: 40, Direction: 1, Direct: 1, Ambient: 0.3}})
+	return NewTerrain(TerrainOptions{
+		Seed: 4, Floor: f, Clutter: 2, Lane: 4, Light: Sunlight{Height: 40, Direction: 1, Direct: 1, Ambient: 0.3},
+	})
 }
 
 // TestTerrainHasNoSeams paints squares that overlap by half. The same place has the same light in both, across things,
@@ -59,7 +61,7 @@ func TestThingsBlock(t *testing.T) {
 	}
 }
 
-// TestTerrainFollowsTheLight compares the light on the ground with the one that is told for the animals.
+// TestTerrainFollowsTheLight compares the light on the ground with the light for the animals.
 func TestTerrainFollowsTheLight(t *testing.T) {
 	dark := NewTerrain(TerrainOptions{Floor: Yard, Light: Sunlight{Height: 50, Ambient: 0.2}})
 	bright := NewTerrain(TerrainOptions{Floor: Yard, Light: Sunlight{Height: 50, Direct: 1, Ambient: 0.2}})

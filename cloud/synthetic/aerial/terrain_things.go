@@ -23,7 +23,8 @@ func (t *Terrain) thingsIn(col, row int) []standing {
 	var list []standing
 	put := func(mean, size float64, build func(*rand.Rand) thing) {
 		for range int(mean*t.o.Clutter + r.Float64()) {
-			s := standing{x: (float64(col) + r.Float64()) * cell, y: (float64(row) + r.Float64()) * cell, turn: 2 * math.Pi * r.Float64(), size: size}
+			x, y := (float64(col)+r.Float64())*cell, (float64(row)+r.Float64())*cell
+			s := standing{x: x, y: y, turn: 2 * math.Pi * r.Float64(), size: size}
 			seed := r.Uint64()
 			s.build = func() thing { return build(rand.New(rand.NewPCG(seed, 1))) }
 			s.radius = size * s.build().place.radius
@@ -72,13 +73,17 @@ func (t *Terrain) fencesIn(col, row int) []standing {
 // fence is a piece of the fence: posts and two wires along +x over one cell.
 func (t *Terrain) fence() thing {
 	m := &solid.Mesh{}
+	bar := func(from, to solid.Vec, thick float64, part uint8) {
+		ends := []solid.Joint{{At: from, Width: thick, High: thick}, {At: to, Width: thick, High: thick}}
+		m.Limb(ends, xyz(0, 1, 0), 5, part)
+	}
 	const posts, high = 3, 1.25
 	for i := range posts {
 		x := float64(i) * cell / posts
-		m.Limb([]solid.Joint{{At: xyz(x, 0, 0), Width: 0.06, High: 0.06}, {At: xyz(x, 0.02, high), Width: 0.06, High: 0.06}}, xyz(0, 1, 0), 6, 0)
+		bar(xyz(x, 0, 0), xyz(x, 0.02, high), 0.06, 0)
 	}
 	for _, z := range []float64{1.15, 0.7} {
-		m.Limb([]solid.Joint{{At: xyz(0, 0, z), Width: 0.012, High: 0.012}, {At: xyz(cell, 0, z), Width: 0.012, High: 0.012}}, xyz(0, 1, 0), 4, 1)
+		bar(xyz(0, 0, z), xyz(cell, 0, z), 0.012, 1)
 	}
 	return thing{m, flatTones(t.o.Seed, solid.SRGB(130, 112, 92), solid.SRGB(150, 150, 148)), place{}}
 }

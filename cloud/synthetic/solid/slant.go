@@ -3,7 +3,8 @@ package solid
 import "math"
 
 // Slant is a parallel view onto the ground: a point at height z is seen at its place on the ground, shifted by z times
-// X to the right and z times Y down. The zero value of X and Y looks straight down. +y of the mesh is up in the picture.
+// X to the right and z times Y down. The zero value of X and Y looks straight down. +y of the mesh is up in the
+// picture.
 type Slant struct {
 	X, Y     float64
 	PerMetre float64 // samples per metre, above 0
