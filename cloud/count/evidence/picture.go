@@ -24,7 +24,11 @@ func sizeWithin(w, h, side int) (int, int) {
 // interpolates.
 func shrink(img *image.RGBA, f *video.Frame) {
 	w, h := img.Rect.Dx(), img.Rect.Dy()
-	if f.Width >= 2*w || f.Height >= 2*h {
+	switch {
+	case f.Width == 3*w && f.Height == 3*h: // 4K
+		shrinkThird(img, f)
+		return
+	case f.Width >= 2*w || f.Height >= 2*h:
 		shrinkMean(img, f)
 		return
 	}
@@ -40,16 +44,41 @@ func shrink(img *image.RGBA, f *video.Frame) {
 	}
 	columns, rows := taps(w, f.Width), taps(h, f.Height)
 	for y, r := range rows {
-		upper, lower := f.Pix[r.at*f.Width*3:], f.Pix[r.next*f.Width*3:]
+		upper, lower := f.Pix[r.at*f.Width*3:(r.at+1)*f.Width*3], f.Pix[r.next*f.Width*3:(r.next+1)*f.Width*3]
 		out := img.Pix[y*img.Stride : y*img.Stride+4*w]
+		down, up := uint32(r.part), uint32(one-r.part)
 		for x, c := range columns {
-			a, b := 3*c.at, 3*c.next
+			ul, ur := (*[3]byte)(upper[3*c.at:]), (*[3]byte)(upper[3*c.next:])
+			ll, lr := (*[3]byte)(lower[3*c.at:]), (*[3]byte)(lower[3*c.next:])
+			right, left := uint32(c.part), uint32(one-c.part)
+			a, b, d, e := up*left, up*right, down*left, down*right
+			o := (*[4]byte)(out[4*x:])
+			o[0] = byte((a*uint32(ul[2]) + b*uint32(ur[2]) + d*uint32(ll[2]) + e*uint32(lr[2])) >> 16)
+			o[1] = byte((a*uint32(ul[1]) + b*uint32(ur[1]) + d*uint32(ll[1]) + e*uint32(lr[1])) >> 16)
+			o[2] = byte((a*uint32(ul[0]) + b*uint32(ur[0]) + d*uint32(ll[0]) + e*uint32(lr[0])) >> 16)
+			o[3] = 255
+		}
+	}
+}
+
+// shrinkThird is shrinkMean for a third of each side, in a third of the time.
+func shrinkThird(img *image.RGBA, f *video.Frame) {
+	w, h := img.Rect.Dx(), img.Rect.Dy()
+	stride := 3 * f.Width
+	for y := range h {
+		top := f.Pix[3*y*stride : (3*y+1)*stride]
+		middle := f.Pix[(3*y+1)*stride : (3*y+2)*stride]
+		low := f.Pix[(3*y+2)*stride : (3*y+3)*stride]
+		out := img.Pix[y*img.Stride : y*img.Stride+4*w]
+		for x := range w {
+			a, b, c := (*[9]byte)(top[9*x:]), (*[9]byte)(middle[9*x:]), (*[9]byte)(low[9*x:])
+			o := (*[4]byte)(out[4*x:])
 			for k := range 3 {
-				top := int(upper[a+k])*(one-c.part) + int(upper[b+k])*c.part
-				bottom := int(lower[a+k])*(one-c.part) + int(lower[b+k])*c.part
-				out[4*x+2-k] = byte((top*(one-r.part) + bottom*r.part) / (one * one))
+				sum := uint32(a[k]) + uint32(a[k+3]) + uint32(a[k+6]) + uint32(b[k]) + uint32(b[k+3]) + uint32(b[k+6]) +
+					uint32(c[k]) + uint32(c[k+3]) + uint32(c[k+6])
+				o[2-k] = byte(sum / 9)
 			}
-			out[4*x+3] = 255
+			o[3] = 255
 		}
 	}
 }

@@ -116,7 +116,7 @@ func (m *Measurer) Judge(counted []*track.Track) Herd {
 	for _, a := range animals {
 		bySegment[a.segment] = append(bySegment[a.segment], a.log)
 	}
-	told := 0
+	measured := 0
 	mean, variance := 0.0, 0.0
 	for segment, logs := range bySegment {
 		if len(logs) < leastAnimals {
@@ -128,7 +128,7 @@ func (m *Measurer) Judge(counted []*track.Track) Herd {
 				p := x.young(a.log)
 				h.Probability[a.id] = p
 				mean, variance = mean+p, variance+p*(1-p)
-				told++
+				measured++
 				if p > 0.5 {
 					h.Young++
 				} else {
@@ -137,16 +137,16 @@ func (m *Measurer) Judge(counted []*track.Track) Herd {
 			}
 		}
 	}
-	if told == 0 {
+	if measured == 0 {
 		return Herd{Unknown: TooFew, Unmeasured: len(counted)}
 	}
-	h.Unmeasured = len(counted) - told
+	h.Unmeasured = len(counted) - measured
 	// Young animals of the length of adults are not recognized. In simulated herds with young animals of all ages the
 	// number is wrong by about a fifth.
 	const doubt, least = 0.2, 0.7
-	half := 1.96 * math.Sqrt(variance+math.Pow(doubt*mean, 2)+least*least)
+	half := 1.96 * math.Sqrt(variance+doubt*mean*doubt*mean+least*least)
 	h.Low = max(0, min(h.Young, int(math.Floor(mean-half))))
-	h.High = min(told, max(h.Young, int(math.Ceil(mean+half))))
+	h.High = min(measured, max(h.Young, int(math.Ceil(mean+half))))
 	return h
 }
 
