@@ -250,6 +250,9 @@ func (r *run) observe(s *step) {
 			X1: float64(t.X), Y1: float64(t.Y), X2: float64(t.X + t.Width), Y2: float64(t.Y + t.Height)})
 	}
 	o.Looked = s.looked
+	if s.pose.Inliers == 0 { // white, fog or blur: that nothing is found means nothing
+		o.Looked = []motion.Rect{}
+	}
 	r.tracker.Observe(o)
 	r.young.Add(f.Index, f.Width, f.Height, s.pose)
 	r.looks++

@@ -131,7 +131,7 @@ func (c *coverage) urgency(k *cell, x, y float64, edge, animals bool, s Step) fl
 		wait = min(wait, longestWait, left/(float64(enoughLooks-k.looks)+0.5))
 	}
 	if s.Pose.Inliers == 0 { // the place is a guess
-		wait = c.gap
+		wait = 2 * c.gap
 	}
 	return (since + slack) / max(wait, c.gap)
 }
