@@ -200,6 +200,9 @@ func (r *run) look(ctx context.Context, s *step) {
 			return
 		}
 		s.found = append(s.found, boxes)
+		if r.planner.Enough(s.plan, s.found, r.threshold) {
+			return
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ package look
 
 import (
 	"math"
+	"slices"
 
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/track"
@@ -51,15 +52,16 @@ type Planner struct {
 // New returns a planner.
 func New(o Options) *Planner { return &Planner{o: o, cover: coverage{gap: o.Gap}} }
 
-// Tiles is the number of tiles planned so far.
+// Tiles is the number of tiles looked at, by the calls of Learn.
 func (p *Planner) Tiles() int { return p.tiles }
 
-// Plan returns the tiles to look at, a list for each size of tiles. There are several sizes only while the size of the
-// animals is unknown; Learn then chooses among the answers. An empty plan means that the frame needs no look.
+// Plan returns the tiles to look at, a list for each size of tiles, the largest first. There are several sizes only while
+// the size of the animals is unknown; Enough then tells when the smaller tiles are not needed, and Learn chooses among
+// the answers. An empty plan means that the frame needs no look.
 func (p *Planner) Plan(s Step) [][]detect.Region {
 	grids := p.grids(s.Frame)
 	if p.o.All {
-		return p.count([][]detect.Region{grids[0].Regions(nil, s.Frame)})
+		return [][]detect.Region{grids[0].Regions(nil, s.Frame)}
 	}
 	p.cover.begin(s, p.sizes.typical())
 	finest := newZones(grids[0], s.Frame)
@@ -77,14 +79,41 @@ func (p *Planner) Plan(s Step) [][]detect.Region {
 		}
 	}
 	p.cover.looked(plan[0], s)
-	return p.count(plan)
+	slices.Reverse(plan)
+	return plan
 }
 
-func (p *Planner) count(plan [][]detect.Region) [][]detect.Region {
-	for _, list := range plan {
-		p.tiles += len(list)
+// Enough reports whether the smaller tiles of a plan are not needed: the animals are large in the tiles looked at so
+// far, and the last ones showed no more animals than the larger ones before. found has the boxes of the first lists of
+// the plan. It may be called from another goroutine.
+func (p *Planner) Enough(plan [][]detect.Region, found [][]detect.Box, threshold float64) bool {
+	n := len(found)
+	if n < 2 || len(plan[n-2]) == 0 {
+		return false
 	}
-	return plan
+	sure := func(boxes []detect.Box) (list []detect.Box) {
+		for _, b := range boxes {
+			if float64(b.Score) >= threshold {
+				list = append(list, b)
+			}
+		}
+		return list
+	}
+	larger, smaller := sure(found[n-2]), sure(found[n-1])
+	var s sizes
+	for _, b := range larger {
+		if !cut(b, plan[n-2]) {
+			s.add(float64(max(b.Width(), b.Height())) * p.zoom(plan[n-2]))
+		}
+	}
+	length, known := s.length()
+	const more = 1.1
+	return known && length >= leastView && float64(len(smaller)) <= more*float64(len(larger))
+}
+
+// zoom is the number of pixels of the model's input for a pixel of the frame.
+func (p *Planner) zoom(tiles []detect.Region) float64 {
+	return float64(p.input()) / float64(tiles[0].Width)
 }
 
 // grids are the sizes of tiles to use now.
@@ -132,11 +161,14 @@ func fitted(g detect.Grid, most int, f *video.Frame) detect.Grid {
 	return g
 }
 
-// Learn tells the planner what the detector found: the boxes of each list of the plan. It returns the index of the list
-// whose boxes are to be used. threshold is the least score of a sure detection.
+// Learn tells the planner what the detector found: the boxes of the first lists of the plan, as many as were looked at. It
+// returns the index of the list whose boxes are to be used. threshold is the least score of a sure detection.
 func (p *Planner) Learn(plan [][]detect.Region, found [][]detect.Box, threshold float64) int {
+	for i := range found {
+		p.tiles += len(plan[i])
+	}
 	best := 0
-	if len(plan) > 1 {
+	if len(found) > 1 {
 		best = p.choose(plan, found, threshold)
 	}
 	for _, b := range found[best] {
@@ -158,12 +190,12 @@ func cut(b detect.Box, regions []detect.Region) bool {
 // small show parts of animals, and tiles that are too large miss them.
 func (p *Planner) choose(plan [][]detect.Region, found [][]detect.Box, threshold float64) int {
 	const smallest, largest = 20, 180 // pixels of the model's input
-	best, most := 0, 0.0
+	best, most := len(found)-1, 0.0
 	for i, boxes := range found {
 		if len(plan[i]) == 0 {
 			continue
 		}
-		zoom := float64(p.input()) / float64(plan[i][0].Width)
+		zoom := p.zoom(plan[i])
 		sum := 0.0
 		for _, b := range boxes {
 			length := float64(max(b.Width(), b.Height())) * zoom

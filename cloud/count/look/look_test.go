@@ -50,6 +50,9 @@ func (f flight) run(t *testing.T) outcome {
 		var found [][]detect.Box
 		for _, tiles := range plan {
 			found = append(found, f.see(tiles, now))
+			if p.Enough(plan, found, 0.4) {
+				break
+			}
 		}
 		used := p.Learn(plan, found, 0.4)
 		o := track.Observation{Index: i * 5, Seconds: now, Width: f.width, Height: f.height, Boxes: found[used], Pose: pose,
@@ -165,6 +168,39 @@ func TestNearAnimalsGetLargeTiles(t *testing.T) {
 	fixed.Fixed = true
 	if got := (flight{width: 1920, height: 1080, length: 160, spacing: 400, seconds: 2, options: fixed}).run(t).side; got != 480 {
 		t.Errorf("fixed tiles of %d pixels", got)
+	}
+}
+
+func TestSmallerTilesAreLookedAtOnlyWhenTheyMayShowMore(t *testing.T) {
+	p := New(options())
+	f := &video.Frame{Width: 3840, Height: 2160}
+	plan := p.Plan(Step{Frame: f, Remaining: 10, Pose: motion.Pose{ToGround: motion.Identity, Inliers: 1}})
+	if len(plan) != 4 || len(plan[0]) != 1 || plan[3][0].Width != 480 {
+		t.Fatalf("%d lists", len(plan))
+	}
+	row := func(n int, length float32) (boxes []detect.Box) {
+		for i := range n {
+			x := 10 + float32(i)*length*1.2
+			boxes = append(boxes, detect.Box{X1: x, Y1: 900, X2: x + length, Y2: 900 + length/2, Score: 0.9})
+		}
+		return boxes
+	}
+	for name, c := range map[string]struct {
+		larger, smaller []detect.Box
+		enough          bool
+	}{
+		"large animals":                     {row(8, 400), row(8, 400), true},
+		"small ones among the large":        {row(8, 400), append(row(8, 400), row(10, 60)...), false},
+		"small animals":                     {row(8, 100), row(8, 100), false},
+		"nothing":                           {nil, nil, false},
+		"small ones, missed in large tiles": {row(1, 400), row(30, 60), false},
+	} {
+		if got := p.Enough(plan, [][]detect.Box{c.larger, c.smaller}, 0.4); got != c.enough {
+			t.Errorf("%s: enough is %v", name, got)
+		}
+	}
+	if p.Enough(plan, [][]detect.Box{row(8, 400)}, 0.4) {
+		t.Error("one size of tiles is enough")
 	}
 }
 

@@ -54,6 +54,8 @@ const (
 	prior = -0.9
 	// mostEvidence bounds what many looks can prove: they repeat the same mistake.
 	mostEvidence = 5.0
+	// once is the evidence that a track with a single look needs more than others: nothing confirms the look.
+	once = 0.5
 	// brief is the number of looks up to which a track that is not counted is too brief rather than weak.
 	brief = 2
 	// samePlace is the largest distance of two pieces of one track, in animal sizes.
@@ -110,6 +112,9 @@ const Even = -prior
 // Probability is the chance that a track is an animal, by the looks at it.
 func Probability(t *track.Track) float64 {
 	e := min(max(t.Evidence, -mostEvidence), mostEvidence)
+	if t.Visible <= 1 {
+		e -= once
+	}
 	return 1 / (1 + math.Exp(-prior-e))
 }
 
