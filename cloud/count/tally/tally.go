@@ -56,6 +56,8 @@ const (
 	mostEvidence = 5.0
 	// once is the evidence that a track with a single look needs more than others: nothing confirms the look.
 	once = 0.5
+	// walking is the evidence of a track that walks steadily, at least: stones and shadows do not walk.
+	walking = 3.0
 	// brief is the number of looks up to which a track that is not counted is too brief rather than weak.
 	brief = 2
 	// samePlace is the largest distance of two pieces of one track, in animal sizes.
@@ -115,7 +117,42 @@ func Probability(t *track.Track) float64 {
 	if t.Visible <= 1 {
 		e -= once
 	}
+	if walks(t) {
+		e = max(e, walking)
+	}
 	return 1 / (1 + math.Exp(-prior-e))
+}
+
+// walks reports whether a track moved over the ground by more than its size, without much of a detour, and was detected in
+// most looks at it.
+func walks(t *track.Track) bool {
+	const (
+		fewest = 6
+		most   = 0.6 // of the looks
+		detour = 1.6
+	)
+	n := len(t.Way)
+	if n < fewest || float64(t.Hits) < most*float64(t.Visible) || t.Size() <= 0 {
+		return false
+	}
+	// Means of a few places: the box of a standing animal also trembles.
+	const few = 2
+	mean := func(part []track.Fix) (x, y float64) {
+		for _, f := range part {
+			x, y = x+f.X/float64(len(part)), y+f.Y/float64(len(part))
+		}
+		return x, y
+	}
+	length := 0.0
+	fromX, fromY := mean(t.Way[:few])
+	lastX, lastY := fromX, fromY
+	for i := few; i+few <= n; i += few {
+		x, y := mean(t.Way[i : i+few])
+		length += math.Hypot(x-lastX, y-lastY)
+		lastX, lastY = x, y
+	}
+	moved := math.Hypot(lastX-fromX, lastY-fromY)
+	return moved > t.Size() && length < detour*moved
 }
 
 // merge drops the weaker of two tracks of one animal: two pieces of a broken track, or an animal and a part of it that

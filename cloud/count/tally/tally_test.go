@@ -64,3 +64,26 @@ func TestDoubtWidensTheInterval(t *testing.T) {
 		t.Errorf("sure %+v, doubtful %+v", a, b)
 	}
 }
+
+// A weak track that walks is an animal; one that trembles at its place is not.
+func TestStonesDoNotWalk(t *testing.T) {
+	for name, c := range map[string]struct {
+		x    func(i int) float64
+		hits int
+		want int
+	}{
+		"walks":                        {func(i int) float64 { return 8 * float64(i) }, 12, 1},
+		"walks, seen in a few looks":   {func(i int) float64 { return 8 * float64(i) }, 5, 0},
+		"trembles":                     {func(i int) float64 { return float64(i % 3 * 6) }, 12, 0},
+		"goes back and forth":          {func(i int) float64 { return float64((i / 3 % 2) * 60) }, 12, 0},
+		"creeps by a part of its size": {func(i int) float64 { return float64(i) }, 12, 0},
+	} {
+		a := trackOf(1, 0, 0, 90, 12, 2, 14)
+		for i := range c.hits {
+			a.Way = append(a.Way, track.Fix{Frame: i, X: c.x(i), Y: 10})
+		}
+		if got := Count([]*track.Track{a}).Unique; got != c.want {
+			t.Errorf("%s: %d counted, want %d", name, got, c.want)
+		}
+	}
+}
