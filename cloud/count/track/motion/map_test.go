@@ -118,10 +118,13 @@ func TestMapRefusesBrokenBytes(t *testing.T) {
 }
 
 func FuzzMap(f *testing.F) {
-	m := filmed(newGround(500, 400), 2, 320, 200, func(i int) Transform { return at(20*float64(i), 40, 0, 1) })
+	m := filmed(newGround(280, 200), 1, 224, 144, func(int) Transform { return at(10, 10, 0, 1) })
 	b, err := m.MarshalBinary()
 	if err != nil {
 		f.Fatal(err)
+	}
+	if m.Empty() {
+		f.Fatal("the seed has no keyframe")
 	}
 	f.Add(b)
 	f.Add(b[:len(b)/2])

@@ -175,3 +175,16 @@ func BenchmarkRegister(b *testing.B) {
 		r.Register(frames[abs(i%38-19)], nil)
 	}
 }
+
+// One try of a keyframe while the ground is lost.
+func BenchmarkRecognise(b *testing.B) {
+	var r Registrar
+	a, _ := r.see(field().render(at(300, 300, 0, 1), 640, 360, 1), nil)
+	a.describe()
+	for b.Loop() {
+		c, _ := r.see(field().render(at(500, 400, 30, 1), 640, 360, 1), nil)
+		if _, ok := recogniseIn(a, c); !ok {
+			b.Fatal("not recognised")
+		}
+	}
+}
