@@ -10,6 +10,7 @@ import (
 
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/video"
+	"cattlecounter/deploy/bench/scene"
 )
 
 // network answers with one box at the first bright pixel of each region.
@@ -159,5 +160,21 @@ func TestOutcomesAreKept(t *testing.T) {
 	}
 	if _, err := readOutcomes(path); err == nil {
 		t.Error("a damaged file is read without an error")
+	}
+}
+
+func TestOutcomesOfOtherBenchesAreLeftOut(t *testing.T) {
+	o := Options{Data: t.TempDir(), Simulated: 2}
+	clips, _ := scene.Clips(o.Data, o.Simulated)
+	got := known([]Outcome{{Clip: clips[1].Name}, {Clip: "simulated/999/of/an/older/bench"}}, o)
+	if len(got) != 1 || got[0].Clip != clips[1].Name {
+		t.Errorf("%+v, want the clip %s alone", got, clips[1].Name)
+	}
+}
+
+func TestClipsOutsideAreInNoSum(t *testing.T) {
+	rows := Rows([]Outcome{{Kind: "a", Truth: 10, Count: 10}, {Kind: scene.Outside + "sand", Truth: 10, Count: 90}})
+	if len(rows) != 3 || rows[2].Clips != 1 || rows[2].Worst != 0 {
+		t.Errorf("%+v, want a row for each and a sum of one clip", rows)
 	}
 }

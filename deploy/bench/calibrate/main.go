@@ -10,6 +10,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"cattlecounter/deploy/bench/scene"
 )
 
 // Main runs the command with its arguments and returns the exit code: 0 for done, 1 for an error, 2 for wrong arguments.
@@ -49,6 +52,7 @@ func calibrate(ctx context.Context, o Options, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	all = known(all, o)
 	keep := func(fresh Outcome) error { // after each clip, so that an ended run leaves what it has
 		all = renewed(all, fresh)
 		return writeOutcomes(name, all)
@@ -86,6 +90,16 @@ func calibrate(ctx context.Context, o Options, w io.Writer) error {
 		return fmt.Errorf("constants of the interval: %w", err)
 	}
 	return nil
+}
+
+// known leaves out the outcomes of clips that are in the bench no more.
+func known(all []Outcome, o Options) []Outcome {
+	clips, _ := scene.Clips(o.Data, o.Simulated)
+	names := map[string]bool{}
+	for _, c := range clips {
+		names[c.Name] = true
+	}
+	return slices.DeleteFunc(all, func(o Outcome) bool { return !names[o.Clip] })
 }
 
 // renewed puts a fresh outcome into the place of the older one of the same clip.
