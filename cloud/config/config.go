@@ -87,7 +87,7 @@ type Worker struct {
 	EngineCache    string            `yaml:"engine_cache"`    // tensorrt only: folder of the built engines; may be empty
 	Threads        int               `yaml:"threads"`         // 0 means one per core
 	Batch          int               `yaml:"batch"`           // tiles per run; 0 means automatic
-	SampleFPS      float64           `yaml:"sample_fps"`      // frames to search per second of footage
+	SampleFPS      float64           `yaml:"sample_fps"`      // looks at one place per second of footage at most
 	Young          bool              `yaml:"young"`           // tell adults and young animals apart
 	Lease          time.Duration     `yaml:"lease"`           // a job's lease expires this long after its last renewal
 	MaxDeliveries  int               `yaml:"max_deliveries"`  // attempts before a job is poisoned

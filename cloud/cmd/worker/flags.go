@@ -112,10 +112,10 @@ func (f *detectFlags) settings() engine.Settings {
 // countFlags are the settings of counting as command-line options.
 type countFlags struct {
 	detectFlags
-	Every int `default:"0" placeholder:"N" help:"Look at one frame in N. 0: as --sample-fps says."`
+	Every int `default:"0" placeholder:"N" help:"Look at the whole of one frame in N. 0: where a look pays, see --sample-fps."`
 	decoderFlags
 	Young     bool    `help:"Tell adults and young animals apart, by their length relative to the herd. Only for a camera that looks straight down."`
-	SampleFPS float64 `name:"sample-fps" default:"3" placeholder:"X" help:"Frames to look at per second of footage."`
+	SampleFPS float64 `name:"sample-fps" default:"3" placeholder:"X" help:"Looks at one place per second of footage at most."`
 }
 
 // decoderFlags say how footage is decoded. The defaults are those of the configuration.

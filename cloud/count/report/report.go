@@ -179,7 +179,7 @@ type Waypoint struct {
 type NotCounted struct {
 	ID int `json:"id"`
 	// Reason is too-brief (too few looks to tell), weak (low scores, or looks without a detection), part-of (a part of
-	// another animal) or same-as (a further track of another animal).
+	// another animal), same-as (a further track of another animal) or outside (its middle was never in the picture).
 	Reason     string  `json:"reason"`
 	Of         int     `json:"of,omitempty"` // the track that stands for the animal, for part-of and same-as
 	FirstFrame int     `json:"first_frame"`
