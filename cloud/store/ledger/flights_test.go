@@ -269,3 +269,25 @@ func TestNeighbors(t *testing.T) {
 		}
 	}
 }
+
+// A part that is counted again stays in its flight, and the totals have the new count of the flight.
+func TestPartIsCountedAgain(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	for _, n := range []int{1, 2} {
+		f := piece("base", n)
+		finish(t, l, begin(t, l, f), f, 50)
+	}
+	before := must.Get(l.Footage.Get(ctx, "base-2"))(t)
+	must.Get(l.Jobs.Recount(ctx, before.ID))(t)
+	j, f, err := l.Attempts.Begin(ctx, before.Job.ID, "w")
+	must.Do(t, err)
+	finish(t, l, j, f, 70)
+	v := must.Get(l.Flights.Get(ctx, before.Flight))(t)
+	if v.State != FlightJoined || len(v.Parts) != 2 || v.Parts[1].Unique != 70 || v.Unique != 11 {
+		t.Errorf("flight %+v", v)
+	}
+	if s := must.Get(l.Totals.Stats(ctx))(t); s.Animals != 11 || s.Counts != 2 {
+		t.Errorf("%+v, want one flight of 11 animals", s)
+	}
+}
