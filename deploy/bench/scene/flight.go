@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"math"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 
@@ -43,9 +42,8 @@ type over struct {
 	space         float64 // least distance of two sprites that walk towards each other, in ground pixels
 	wind          [4]float64
 
-	next  int
-	seen  map[int]bool // index in fixed, or -1-index in herd
-	rules *rand.Rand
+	next int
+	seen map[int]bool // index in fixed, or -1-index in herd
 }
 
 // Info implements Film.
