@@ -45,7 +45,7 @@ func simulations(n int) []Clip {
 	for i := range n {
 		r := random(fmt.Sprint("simulation", i))
 		c := synthetic.Config{
-			Seed: uint64(1000 + i), Seconds: 4, FPS: filmFPS, Width: 1280, Height: 720, Tilt: -1, Speed: 1 + 3*r.Float64(),
+			Seed: uint64(5000 + i), Seconds: 4, FPS: filmFPS, Width: 1280, Height: 720, Tilt: -1, Speed: 1 + 3*r.Float64(),
 			Ground: pick(r, synthetic.Grounds()), Light: pick(r, synthetic.Lights()), Camera: pick(r, cameras),
 			Coat: pick(r, synthetic.Coats()), Sun: 360 * r.Float64(), Moving: r.Float64(),
 		}
