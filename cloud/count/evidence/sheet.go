@@ -137,7 +137,7 @@ func (s *sheet) drawHead(name string, t tally.Result) {
 	title := fmt.Sprintf("%s   %d animals (%d to %d)", name, t.Unique, t.Low, t.High)
 	l := lettering(titleSize)
 	l.write(s.img, sheetGap, 27, fit(l, title, s.img.Rect.Dx()-2*sheetGap), white)
-	legend := "Numbered: counted.  Red: not counted (b too brief, w weak, p part of another, s same as another).  " +
+	legend := "Numbered: counted.  Red: not counted (b too brief, w weak, p part of another, s same as another, o outside).  " +
 		"Gray: not seen."
 	if s.insets > 0 {
 		legend += fmt.Sprintf("  White frame: %d shown by a picture of another moment.", s.insets)
