@@ -173,11 +173,11 @@ const stillLoaded = "document.querySelector('#detail .still')?.naturalWidth > 0"
 func (w *walk) detail() {
 	w.page.click(fmt.Sprintf("inRow(%q, 'button')", videoName))
 	w.page.until(stillLoaded)
+	w.evidence() // what loads late would move the buttons
 	name, content := w.page.download("exact('#detail a, #detail button', 'CSV')")
 	if !strings.HasSuffix(name, ".csv") || !strings.HasPrefix(content, "second,visible\n") {
 		w.t.Errorf("the download is %s with %q", name, content)
 	}
-	w.evidence()
 	w.page.shot("detail-1280")
 	w.closeDetail()
 }
