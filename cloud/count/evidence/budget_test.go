@@ -13,6 +13,9 @@ import (
 
 // TestBudgets flies over ground of noise, which compresses badly, with a new animal in each step.
 func TestBudgets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compresses hundreds of pictures")
+	}
 	g, c := newGround(), newCrops()
 	g.side, g.budget, c.budget = 640, 1<<20, 64<<10
 	r := rand.New(rand.NewPCG(1, 2))

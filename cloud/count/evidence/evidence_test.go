@@ -169,6 +169,9 @@ func TestGroundThatWasNotSeenIsBlank(t *testing.T) {
 }
 
 func TestALongFlightFitsTheSheet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compresses hundreds of pictures")
+	}
 	f := newFlight(motion.Point{X: 100, Y: 90}, motion.Point{X: 29_900, Y: 90})
 	r := evidence.New(evidence.Options{Sheets: true}, 6)
 	for i := range 300 {
