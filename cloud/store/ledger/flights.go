@@ -51,7 +51,7 @@ type Part struct {
 	Footage       footage.ID
 	Name          string // of the file
 	SHA256        footage.Digest
-	Started       time.Time // zero when unknown
+	Started       time.Time // zero when unknown; an implausible time counts as unknown
 	Duration      time.Duration
 	Width, Height int // pixels
 	FPS           float64
@@ -93,6 +93,9 @@ const (
 	neighborNumber = 4   // how far their numbers are apart
 	// neighborWindow is how far their starts are apart: the longest recording and a break.
 	neighborWindow = 3 * time.Hour
+	// seriesWindow is how far the starts of footage with near numbers are apart. It is wide because the clock of a camera
+	// may be set meanwhile. It is bounded because a camera may begin its numbers again.
+	seriesWindow = 3 * 24 * time.Hour
 )
 
 // Flights are the flights that consist of several pieces of footage.
@@ -110,12 +113,19 @@ func (l *Flights) Neighbors(ctx context.Context, device string, p Part) ([]Part,
 
 func neighbors(ctx context.Context, q querier, device string, p Part) ([]Part, error) {
 	s := footage.ReadSequence(p.Name)
+	start := knownStart(p)
+	// A comparison with an unknown start is NULL. The nearest in time come first. Where a start is unknown, the nearest
+	// numbers come first, then the latest footage.
 	near, err := list(ctx, q, scanPart, partQuery+`WHERE p.device = $1 AND p.footage <> $2 AND f.sibling_of IS NULL
-		AND (p.series = $3 AND p.series <> '' AND p.number BETWEEN $4 AND $5 OR p.started BETWEEN $6 AND $7)
-		ORDER BY CASE WHEN p.series = $8 THEN ABS(p.number - $9) ELSE $10 END, f.born LIMIT $11`,
+		AND (p.series = $3 AND p.series <> '' AND p.number BETWEEN $4 AND $5
+				AND COALESCE(p.started BETWEEN $6 AND $7, TRUE)
+			OR p.started BETWEEN $8 AND $9)
+		ORDER BY COALESCE(ABS(p.started - $10), $11), CASE WHEN p.series = $12 THEN ABS(p.number - $13) ELSE $14 END,
+			f.born DESC LIMIT $15`,
 		device, p.Footage, s.Series, s.Number-neighborNumber, s.Number+neighborNumber,
-		windowEdge(p.Started, -neighborWindow), windowEdge(p.Started, neighborWindow),
-		s.Series, s.Number, neighborNumber+1, maxNeighbors)
+		windowEdge(start, -seriesWindow), windowEdge(start, seriesWindow),
+		windowEdge(start, -neighborWindow), windowEdge(start, neighborWindow),
+		micros(start), neighborWindow.Microseconds(), s.Series, s.Number, neighborNumber+1, maxNeighbors)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +151,14 @@ func neighbors(ctx context.Context, q querier, device string, p Part) ([]Part, e
 	}
 	slices.SortFunc(near, func(a, b Part) int { return int(a.Seq - b.Seq) })
 	return near, nil
+}
+
+// knownStart is the start of a part, zero when unknown. A camera whose clock is not set writes an implausible one.
+func knownStart(p Part) time.Time {
+	if !footage.IsPlausible(p.Started, time.Time{}, false) {
+		return time.Time{}
+	}
+	return p.Started
 }
 
 // windowEdge is NULL, which no start is near, for an unknown time.

@@ -259,13 +259,60 @@ func TestNeighbors(t *testing.T) {
 	for name, c := range map[string]struct {
 		got, want []footage.ID
 	}{
-		"number, no time":  {ask(2, time.Time{}), []footage.ID{"base-1", "base-6"}},
-		"number, far time": {ask(101, day.AddDate(1, 0, 0)), []footage.ID{"base-100"}},
-		"time":             {ask(50, day), []footage.ID{"base-1", "base-6"}},
-		"neither":          {ask(50, day.AddDate(0, 0, 1)), nil},
+		"number, no time":       {ask(2, time.Time{}), []footage.ID{"base-1", "base-6"}},
+		"number, far time":      {ask(101, day.AddDate(1, 0, 0)), []footage.ID{"base-100"}},
+		"number, another month": {ask(2, day.AddDate(0, 1, 0)), nil},
+		"time":                  {ask(50, day), []footage.ID{"base-1", "base-6"}},
+		"neither":               {ask(50, day.AddDate(0, 0, 1)), nil},
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
+		}
+	}
+}
+
+// The footage that was recorded just before is a neighbor, however much other footage has near numbers or starts, and
+// whatever was counted first.
+func TestNearestNeighborIsFound(t *testing.T) {
+	day := piece("base", 0).Captured
+	for name, c := range map[string]struct {
+		other func(i int) (string, time.Time)
+		near  string // a name without number or with the one before, counted as the last
+		at    time.Time
+	}{
+		"numbers that begin again each day": {func(i int) (string, time.Time) { return "DJI_0002.MP4", day.AddDate(0, 0, -i) },
+			"DJI_0001.MP4", day.Add(-5 * time.Minute)},
+		"no numbers": {func(i int) (string, time.Time) {
+			at := day.Add(-20*time.Minute - time.Duration(i)*time.Minute)
+			return at.Format("20060102_150405") + ".mp4", at
+		}, day.Add(-5*time.Minute).Format("20060102_150405") + ".mp4", day.Add(-5 * time.Minute)},
+		"no times": {func(int) (string, time.Time) { return "DJI_0001.MP4", time.Time{} }, "DJI_0001.MP4", time.Time{}},
+		"clocks that are not set": {func(int) (string, time.Time) { return "DJI_0001.MP4", time.Unix(5, 0) },
+			"DJI_0001.MP4", time.Unix(9, 0)},
+	} {
+		ctx := t.Context()
+		l, _ := fresh(t)
+		record := func(id, name string, at time.Time) {
+			f := sample(id, "content of "+id)
+			f.Device, f.Name, f.Captured = "base", name, at
+			j := begin(t, l, f)
+			must.Get(l.Flights.Finish(ctx, j.ID, j.Fence, Count{}, "k", Joining{Part: partOf(f),
+				Neighbors: must.Get(l.Flights.Neighbors(ctx, "base", partOf(f)))(t)}))(t)
+		}
+		for i := range maxNeighbors + 5 {
+			other, at := c.other(i)
+			record(fmt.Sprintf("other-%d", i), other, at)
+		}
+		record("near", c.near, c.at)
+		asked := Part{Footage: "new", Name: "DJI_0002.MP4", Started: day}
+		near := must.Get(l.Flights.Neighbors(ctx, "base", asked))(t)
+		if !slices.ContainsFunc(near, func(p Part) bool { return p.Footage == "near" }) {
+			t.Errorf("%s: the nearest is not among %d neighbors", name, len(near))
+		}
+		if far := slices.IndexFunc(near, func(p Part) bool {
+			return !p.Started.IsZero() && p.Started.Sub(day).Abs() > seriesWindow
+		}); far >= 0 {
+			t.Errorf("%s: a neighbor of %v", name, near[far].Started)
 		}
 	}
 }

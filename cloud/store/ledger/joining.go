@@ -50,7 +50,7 @@ func (l *tables) putPart(ctx context.Context, tx *sql.Tx, device string, p Part)
 		ON CONFLICT (footage) DO UPDATE SET series = excluded.series, number = excluded.number,
 			started = excluded.started, duration = excluded.duration, width = excluded.width, height = excluded.height,
 			fps = excluded.fps, codec = excluded.codec, trace_key = excluded.trace_key`,
-		p.Footage, device, clean(s.Series), s.Number, micros(p.Started), p.Duration.Microseconds(), p.Width, p.Height,
+		p.Footage, device, clean(s.Series), s.Number, micros(knownStart(p)), p.Duration.Microseconds(), p.Width, p.Height,
 		clamp(p.FPS, 1e6), clean(p.Codec), p.TraceKey)
 	return err
 }
