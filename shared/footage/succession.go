@@ -116,14 +116,18 @@ const (
 	MostBreak = 10 * time.Minute
 	// mostStep is the largest step of the numbers within a flight: parts in between may be lost.
 	mostStep = 4
+	// mostReversed is how far a clock that was set back may put the second recording before the first. It covers every
+	// change of the time zone.
+	mostReversed = 24 * time.Hour
 )
 
 // Succeeds reports how likely b is the recording that follows a in one flight. Both must come from one camera: of one
 // device, or of one folder.
 //
 // Times from names decide over other times. Two times that are equal, or of which the second is earlier than the end of
-// the first, are no evidence: copies and conversions write such times. The time of a file may be that of its end;
-// then the break is measured from end to end.
+// the first, tell no break: copies and conversions write such times. The time of a file may be that of its end;
+// then the break is measured from end to end. Names whose times are in the other order do not follow each other, nor
+// do recordings whose other times are in the other order by more than a day.
 func Succeeds(a, b Part) Succession {
 	na, nb := ReadName(a.Path), ReadName(b.Path)
 	if na.Lens != nb.Lens || na.Proxy != nb.Proxy || na.Place != nb.Place || !sameFormat(a, b) {
@@ -132,11 +136,12 @@ func Succeeds(a, b Part) Succession {
 	s := Succession{}
 	var forward, chapter bool
 	s.Step, forward, chapter = step(a.Path, b.Path)
-	s.Gap, s.GapKnown = gapBetween(a, b, na, nb)
+	apart, stamped := startsApart(a, b, na, nb)
+	s.Gap, s.GapKnown = gapBetween(apart, a.Duration, b.Duration)
 	switch {
-	case !forward, s.GapKnown && s.Gap > MostBreak:
+	case !forward, s.GapKnown && s.Gap > MostBreak, stamped && apart < 0, apart < -mostReversed:
 		return s
-	case chapter && s.Step == 1, s.Step == 1 && s.GapKnown && s.Gap <= cutGap:
+	case chapter && s.Step == 1 && apart >= -MostBreak, s.Step == 1 && s.GapKnown && s.Gap <= cutGap:
 		s.Bond = BondSure
 	case s.Step > 0, s.GapKnown:
 		s.Bond = BondLikely
@@ -194,20 +199,25 @@ func followsBare(a string, b Sequence) int {
 	return 0
 }
 
-// gapBetween is the time from the end of a to the start of b.
-func gapBetween(a, b Part, na, nb Name) (time.Duration, bool) {
-	from, to := a.Started, b.Started
+// startsApart is the time from the start of a to that of b, 0 when it is not known. stamped reports that both are times
+// of names.
+func startsApart(a, b Part, na, nb Name) (apart time.Duration, stamped bool) {
 	if x, y := stampOf(a.Path, na), stampOf(b.Path, nb); !x.IsZero() && !y.IsZero() {
-		from, to = x, y
-	} else if !plausible(from) || !plausible(to) {
+		return y.Sub(x), true
+	}
+	if !plausible(a.Started) || !plausible(b.Started) {
 		return 0, false
 	}
-	apart := to.Sub(from)
-	if apart <= 0 || a.Duration <= 0 {
+	return b.Started.Sub(a.Started), false
+}
+
+// gapBetween is the time from the end of a recording of length a to the start of one of length b.
+func gapBetween(apart, a, b time.Duration) (time.Duration, bool) {
+	if apart <= 0 || a <= 0 {
 		return 0, false
 	}
-	gap := apart - a.Duration
-	if ends := apart - b.Duration; b.Duration > 0 && gap < -cutGap && ends >= -cutGap {
+	gap := apart - a
+	if ends := apart - b; b > 0 && gap < -cutGap && ends >= -cutGap {
 		gap = ends
 	}
 	if gap < -cutGap {
