@@ -95,6 +95,7 @@ func recording(f Footage) footage.Recording {
 }
 
 // followLeader makes footage a sibling of the leader. Its count leaves the totals, and its unfinished job is canceled.
+// Footage and count take a new Seq, so that their readers learn of the leader.
 func (l *tables) followLeader(ctx context.Context, tx *sql.Tx, f Footage, leader footage.ID) error {
 	if f.SiblingOf == "" {
 		if err := l.leaveFlight(ctx, tx, f.ID); err != nil {
@@ -119,7 +120,14 @@ func (l *tables) followLeader(ctx context.Context, tx *sql.Tx, f Footage, leader
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE footage SET sibling_of = $1, seq = $2 WHERE id = $3`, leader, seq, f.ID)
+	if _, err := tx.ExecContext(ctx, `UPDATE footage SET sibling_of = $1, seq = $2 WHERE id = $3`, leader, seq,
+		f.ID); err != nil {
+		return err
+	}
+	if seq, err = nextSeq(ctx, tx); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE animal_count SET seq = $1 WHERE footage = $2`, seq, f.ID)
 	return err
 }
 

@@ -139,6 +139,27 @@ func TestSiblingsInTheTotals(t *testing.T) {
 	}
 }
 
+// The readers of changes learn that a count is that of a sibling now, and of which.
+func TestSiblingsInTheChanges(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	thermal := must.Get(l.Footage.Record(ctx, take("t", "DJI_0001_T.MP4")))(t)
+	begun, _, err := l.Attempts.Begin(ctx, thermal.Job.ID, "w")
+	must.Do(t, err)
+	must.Get(l.Attempts.Finish(ctx, begun.ID, begun.Fence, Count{}, "k"))(t)
+	var read int64
+	for _, leader := range []struct{ id, name string }{{"z", "DJI_0001_Z.MP4"}, {"w", "DJI_0001_W.MP4"}} {
+		for _, c := range must.Get(l.Changes.Counts(ctx, read, 10))(t) {
+			read = c.Seq
+		}
+		must.Get(l.Footage.Record(ctx, take(leader.id, leader.name)))(t)
+		changed := must.Get(l.Changes.Counts(ctx, read, 10))(t)
+		if len(changed) != 1 || changed[0].Footage.ID != "t" || changed[0].Footage.SiblingOf != footage.ID(leader.id) {
+			t.Errorf("changed counts after %s: %+v", leader.id, changed)
+		}
+	}
+}
+
 // The video of a sibling without a job goes by the age of the count that stands for it.
 func TestSiblingVideosAreOld(t *testing.T) {
 	ctx := t.Context()
