@@ -155,12 +155,12 @@ const (
 )
 
 // persist retries a write at the end of a job while the lease is held. An outage of the storage or the ledger for a few
-// minutes must not discard hours of counting.
+// minutes must not discard hours of counting. A value that the ledger refuses is refused each time.
 func (a *attempt) persist(ctx context.Context, write func() error) error {
 	for try := 1; ; try++ {
 		err := a.asLeaseLost(write())
 		switch {
-		case err == nil, errors.Is(err, ErrLeaseLost), try == persistTries:
+		case err == nil, errors.Is(err, ErrLeaseLost), errors.Is(err, ledger.ErrInvalid), try == persistTries:
 			return err
 		case ctx.Err() != nil:
 			return errors.Join(context.Cause(ctx), err)

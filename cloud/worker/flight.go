@@ -21,6 +21,7 @@ import (
 
 // flights is the part of the ledger that joins footage to flights. ledger.Flights implements it.
 type flights interface {
+	FlightOf(ctx context.Context, id footage.ID) (string, error)
 	Neighbors(ctx context.Context, device string, p ledger.Part) ([]ledger.Part, error)
 	Finish(ctx context.Context, jobID string, fence int64, c ledger.Count, resultKey string, j ledger.Joining) (ledger.Job,
 		error)
@@ -45,7 +46,7 @@ func (a *attempt) storeTrace(ctx context.Context, out count.Outcome) (ledger.Par
 	p := ledger.Part{
 		Footage: a.footage.ID, Name: a.footage.Name, SHA256: a.footage.SHA256, Started: started,
 		Duration: time.Duration(v.Duration * float64(time.Second)), Width: v.Width, Height: v.Height, FPS: v.FPS,
-		Codec: v.Codec, Flight: a.footage.Flight, Unique: out.Result.Count.Unique, Low: out.Result.Count.Low, High: out.Result.Count.High,
+		Codec: v.Codec, Unique: out.Result.Count.Unique, Low: out.Result.Count.Low, High: out.Result.Count.High,
 	}
 	trace, err := out.Trace.Encode()
 	if err != nil {
@@ -66,6 +67,10 @@ func (a *attempt) finishPart(ctx context.Context, out count.Outcome, p ledger.Pa
 	known := map[string]*flight.Trace{p.TraceKey: out.Trace}
 	for range joinTries {
 		var near []ledger.Part
+		// Other parts may have joined it to their flight since the job began.
+		if p.Flight, err = a.w.o.Flights.FlightOf(ctx, p.Footage); err != nil {
+			return j, err
+		}
 		if near, err = a.w.o.Flights.Neighbors(ctx, a.footage.Device, p); err != nil {
 			return j, err
 		}
@@ -143,7 +148,10 @@ func (w *Worker) joinParts(ctx context.Context, parts []ledger.Part, known map[s
 
 // readTrace reads the trace of a part. A trace that is missing or damaged is nil: the flight then says so.
 func (w *Worker) readTrace(ctx context.Context, p ledger.Part, known map[string]*flight.Trace) (*flight.Trace, error) {
-	if t, ok := known[p.TraceKey]; ok || p.TraceKey == "" {
+	if p.TraceKey == "" {
+		return nil, nil
+	}
+	if t, ok := known[p.TraceKey]; ok {
 		return t, nil
 	}
 	r, err := w.o.Blobs.Open(ctx, p.TraceKey, 0, -1)
@@ -203,20 +211,26 @@ func (w *Worker) joinStale(ctx context.Context) {
 	}
 }
 
+// rejoin joins the stale flights. One that fails stays stale and does not hold up the others.
 func (w *Worker) rejoin(ctx context.Context) error {
 	stale, err := w.o.Flights.ListStale(ctx, staleMost)
 	if err != nil {
 		return err
 	}
+	var faults []error
 	for _, v := range stale {
 		groups, err := w.joinParts(ctx, slices.Clone(v.Parts), map[string]*flight.Trace{})
 		if err == nil {
 			err = w.o.Flights.Rejoin(ctx, v, groups)
 		}
-		if err != nil && !errors.Is(err, ledger.ErrJoinedMeanwhile) {
+		switch {
+		case err == nil:
+			w.o.Log.Info("flight joined again", "flight", v.ID, "parts", len(v.Parts), "flights", len(groups))
+		case ctx.Err() != nil:
 			return err
+		case !errors.Is(err, ledger.ErrJoinedMeanwhile):
+			faults = append(faults, fmt.Errorf("flight %s: %w", v.ID, err))
 		}
-		w.o.Log.Info("flight joined again", "flight", v.ID, "parts", len(v.Parts), "flights", len(groups))
 	}
-	return nil
+	return errors.Join(faults...)
 }

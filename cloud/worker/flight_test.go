@@ -204,3 +204,103 @@ func TestStaleFlightIsJoined(t *testing.T) {
 		t.Errorf("flight %+v", v.Flight)
 	}
 }
+
+// refusingFlights refuses some writes.
+type refusingFlights struct {
+	*ledger.Flights
+	finish, rejoin func() error // nil for none
+}
+
+func (r refusingFlights) Finish(ctx context.Context, id string, fence int64, c ledger.Count, key string,
+	j ledger.Joining) (ledger.Job, error) {
+	if r.finish != nil {
+		return ledger.Job{}, r.finish()
+	}
+	return r.Flights.Finish(ctx, id, fence, c, key, j)
+}
+
+func (r refusingFlights) Rejoin(ctx context.Context, v ledger.FlightView, groups []ledger.Group) error {
+	if err := r.rejoin(); err != nil {
+		return err
+	}
+	return r.Flights.Rejoin(ctx, v, groups)
+}
+
+// A count that the ledger refuses is not written again and again.
+func TestInvalidCountIsNotRetried(t *testing.T) {
+	s := newStage(t)
+	id := s.putPart("dock", "GX010007.MP4", "one")
+	w := s.flightWorker(partCounter(10))
+	w.pause = func(context.Context, time.Duration) {}
+	tries := 0
+	w.o.Flights = refusingFlights{Flights: s.l.Flights, finish: func() error {
+		tries++
+		return fmt.Errorf("two groups: %w", ledger.ErrInvalid)
+	}}
+	s.deliver(t.Context(), w)
+	f := must.Get(s.l.Footage.Get(t.Context(), id))(t)
+	if tries != 1 || f.Job.State != job.Queued || !strings.Contains(f.Job.Reason, "two groups") {
+		t.Errorf("%d tries, job %+v", tries, f.Job)
+	}
+}
+
+// A part that is counted again while another part joins it to a flight stays in that flight.
+func TestPartIsJoinedDuringItsCount(t *testing.T) {
+	s := newStage(t)
+	first := s.putPart("dock", "GX010007.MP4", "one")
+	s.deliver(t.Context(), s.flightWorker(partCounter(10)))
+	j := must.Get(s.l.Jobs.Recount(t.Context(), first))(t)
+	must.Do(t, errors.Join(s.q.Enqueue(t.Context(), j.ID), s.l.Jobs.MarkQueued(t.Context(), j.ID)))
+	w := s.flightWorker(counterFunc(func(ctx context.Context, src count.Source, p func(job.Progress)) (count.Outcome, error) {
+		s.putPart("dock", "GX020007.MP4", "the second")
+		s.deliver(ctx, s.flightWorker(partCounter(10)))
+		return partCounter(10).Count(ctx, src, p)
+	}))
+	w.pause = func(context.Context, time.Duration) {}
+	s.deliver(t.Context(), w)
+	f := must.Get(s.l.Footage.Get(t.Context(), first))(t)
+	if f.Job.State != job.Done || f.Flight == "" {
+		t.Fatalf("footage %+v, job %+v", f.Footage, f.Job)
+	}
+	if v := must.Get(s.l.Flights.Get(t.Context(), f.Flight))(t); len(v.Parts) != 2 || v.Unique != 17 {
+		t.Errorf("flight %+v", v.Flight)
+	}
+}
+
+// A stale flight that cannot be joined does not hold up the next one.
+func TestStaleFlightsFailAlone(t *testing.T) {
+	s := newStage(t)
+	w := s.flightWorker(partCounter(10))
+	for _, device := range []string{"dock-1", "dock-2"} {
+		for i := range 3 {
+			s.putPart(device, fmt.Sprintf("DJI_000%d_T.MP4", i+1), device+strings.Repeat("x", i+1))
+			s.deliver(t.Context(), w)
+		}
+		s.putPart(device, "DJI_0001_W.MP4", "the wide camera of "+device)
+		s.deliver(t.Context(), w)
+	}
+	if stale := must.Get(s.l.Flights.ListStale(t.Context(), 5))(t); len(stale) != 2 {
+		t.Fatalf("stale flights %+v", stale)
+	}
+	refused := errors.New("refused")
+	tries := 0
+	w.o.Flights = refusingFlights{Flights: s.l.Flights, rejoin: func() error {
+		if tries++; tries == 1 {
+			return refused
+		}
+		return nil
+	}}
+	must.FailWith(t, w.rejoin(t.Context()), refused)
+	if stale := must.Get(s.l.Flights.ListStale(t.Context(), 5))(t); len(stale) != 1 || stale[0].Device != "dock-1" {
+		t.Errorf("stale flights after it %+v", stale)
+	}
+}
+
+// A part without a trace has not that of another part without a key.
+func TestPartWithoutAKeyHasNoTrace(t *testing.T) {
+	s := newStage(t)
+	known := map[string]*flight.Trace{"": {Frames: 1}}
+	if got, err := s.flightWorker(nil).readTrace(t.Context(), ledger.Part{Footage: "other"}, known); got != nil || err != nil {
+		t.Errorf("trace %+v, %v", got, err)
+	}
+}

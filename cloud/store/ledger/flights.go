@@ -57,7 +57,7 @@ type Part struct {
 	FPS           float64
 	Codec         string
 	TraceKey      string // blob key of what the count left for the joining, "" without it
-	Flight        string // "" when it is in none
+	Flight        string // "" when it is in none; see FlightOf
 	Place         int    // in the flight, from 1 on; 0 when it is in none
 	Unique        int
 	Low, High     int // 95 % interval
@@ -84,7 +84,8 @@ type Joining struct {
 	Groups    []Group
 }
 
-// ErrJoinedMeanwhile marks a Joining whose neighbors have changed since they were read: read them again.
+// ErrJoinedMeanwhile marks a Joining whose neighbors, or the flight of its part, have changed since they were read: read
+// them again.
 var ErrJoinedMeanwhile = errors.New("the parts of the flight have changed meanwhile")
 
 const (
@@ -109,6 +110,16 @@ func (l *Flights) Neighbors(ctx context.Context, device string, p Part) ([]Part,
 		return nil, fmt.Errorf("neighbors of footage %s: %w", p.Footage, err)
 	}
 	return ps, nil
+}
+
+// FlightOf returns the flight that footage is in now, "" when it is in none. It fails with ErrNotFound for unknown
+// footage.
+func (l *Flights) FlightOf(ctx context.Context, id footage.ID) (string, error) {
+	f, err := getFootage(ctx, l.db.Read(), `id = $1`, id)
+	if err != nil {
+		return "", fmt.Errorf("flight of footage %s: %w", id, err)
+	}
+	return f.Flight, nil
 }
 
 func neighbors(ctx context.Context, q querier, device string, p Part) ([]Part, error) {

@@ -22,7 +22,7 @@ func piece(device string, n int) Footage {
 
 func partOf(f Footage) Part {
 	return Part{Footage: f.ID, Name: f.Name, Started: f.Captured, Duration: 5 * time.Minute, Width: 1920, Height: 1080,
-		FPS: 30, Codec: "h264", TraceKey: "trace of " + string(f.ID)}
+		FPS: 30, Codec: "h264", TraceKey: "trace of " + string(f.ID), Flight: f.Flight}
 }
 
 // begin records footage and leases its job.
@@ -329,6 +329,14 @@ func TestPartIsCountedAgain(t *testing.T) {
 	must.Get(l.Jobs.Recount(ctx, before.ID))(t)
 	j, f, err := l.Attempts.Begin(ctx, before.Job.ID, "w")
 	must.Do(t, err)
+	old := partOf(f)
+	old.Flight = "" // as it was before another part came
+	near := must.Get(l.Flights.Neighbors(ctx, f.Device, old))(t)
+	_, err = l.Flights.Finish(ctx, j.ID, j.Fence, Count{}, "k", Joining{Part: old, Neighbors: near})
+	must.FailWith(t, err, ErrJoinedMeanwhile)
+	if now := must.Get(l.Flights.FlightOf(ctx, f.ID))(t); now != before.Flight {
+		t.Errorf("flight %q, want %q", now, before.Flight)
+	}
 	finish(t, l, j, f, 70)
 	v := must.Get(l.Flights.Get(ctx, before.Flight))(t)
 	if v.State != FlightJoined || len(v.Parts) != 2 || v.Parts[1].Unique != 70 || v.Unique != 11 {

@@ -13,8 +13,8 @@ import (
 )
 
 // Finish stores the count of a part, ends its job as done and stores the flights that it changes, in one transaction. It
-// fails with ErrJoinedMeanwhile when the neighbors are not those of j any more; the job is then unchanged. The rest is
-// as for Attempts.Finish.
+// fails with ErrJoinedMeanwhile when the neighbors or the flight of the part are not those of j any more; the job is
+// then unchanged. The rest is as for Attempts.Finish.
 func (l *Flights) Finish(ctx context.Context, jobID string, fence int64, c Count, resultKey string, j Joining) (Job,
 	error) {
 	return l.updateJob(ctx, "finish", jobID, func(ctx context.Context, tx *sql.Tx, done *Job) error {
@@ -62,7 +62,7 @@ func (l *tables) join(ctx context.Context, tx *sql.Tx, f Footage, j Joining) err
 		return err
 	}
 	same := func(a, b Part) bool { return a.Footage == b.Footage && a.Seq == b.Seq && a.Flight == b.Flight }
-	if !slices.EqualFunc(now, j.Neighbors, same) {
+	if j.Part.Flight != f.Flight || !slices.EqualFunc(now, j.Neighbors, same) {
 		return ErrJoinedMeanwhile
 	}
 	self, err := list(ctx, tx, scanPart, partQuery+`WHERE p.footage = $1`, f.ID)
