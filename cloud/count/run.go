@@ -108,7 +108,8 @@ func (r *run) pace(d Decoder) int {
 	if r.o.Every > 0 || usual <= 0 {
 		return r.every
 	}
-	return max(1, int(math.Round(1/(usual.Seconds()*r.stepFPS()))))
+	const most = 4 // times the usual: time stamps of a broken file must not skip the clip
+	return min(max(1, int(math.Round(1/(usual.Seconds()*r.stepFPS())))), most*r.every)
 }
 
 // steps takes the clip through the camera's motion, the detector and the tracker, step by step.
@@ -243,7 +244,7 @@ func (r *run) finish(ctx context.Context) error {
 
 // observe gives the boxes of a look to the tracker.
 func (r *run) observe(s *step) {
-	used := r.planner.Learn(s.plan, s.found, r.threshold)
+	used := r.planner.Learn(look.Step{Frame: s.frame, Seconds: s.seconds, Pose: s.pose}, s.plan, s.found, r.threshold)
 	f := s.frame
 	o := track.Observation{
 		Index: f.Index, Seconds: s.seconds, Width: f.Width, Height: f.Height, Boxes: s.found[used], Pose: s.pose, Frame: f,

@@ -223,10 +223,16 @@ func (g *gate) finish(samples []sample) {
 		return
 	}
 	const last = 3 // samples, so that one bad box does not decide
-	mean, n := 0.0, min(last, len(samples))
-	for _, s := range samples[len(samples)-n:] {
-		mean += g.offset(s).d / float64(n)
+	mean, n := 0.0, 0.0
+	for _, s := range samples[max(0, len(samples)-last):] {
+		if o := g.offset(s); finite(motion.Point{X: o.d, Y: o.u}) {
+			mean, n = mean+o.d, n+1
+		}
 	}
+	if n == 0 {
+		return
+	}
+	mean /= n
 	side := sign(mean)
 	if side == g.side {
 		return

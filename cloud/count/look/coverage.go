@@ -21,7 +21,7 @@ const (
 	longestEmpty = 6.0
 	// soon is the share of its wait after which a tile joins a look that other tiles need.
 	soon = 0.6
-	// cellPixels is the side of a cell of ground in pixels of the first frame of its segment.
+	// cellPixels is about the side of a cell of ground in pixels of the frame.
 	cellPixels = 80
 	// speedOver is the time over which the motion of the ground in the frame is measured, in seconds.
 	speedOver = 0.4
@@ -39,6 +39,7 @@ type place struct{ x, y int }
 type coverage struct {
 	gap     float64
 	segment int
+	side    float64 // of a cell in ground pixels
 	cells   map[place]*cell
 	poses   []timedPose // of the last moments
 	begun   bool        // the segment has been looked at
@@ -56,6 +57,7 @@ func (c *coverage) begin(s Step, length float64) {
 	if c.cells == nil || c.segment != s.Pose.Segment {
 		c.segment, c.cells, c.poses, c.begun = s.Pose.Segment, map[place]*cell{}, nil, false
 	}
+	c.scale(scaleOf(s))
 	c.poses = append(c.poses, timedPose{s.Seconds, s.Pose.ToGround.Inverse()})
 	for len(c.poses) > 2 && s.Seconds-c.poses[1].seconds >= speedOver {
 		c.poses = c.poses[1:]
@@ -75,6 +77,20 @@ func (c *coverage) begin(s Step, length float64) {
 	if known >= few {
 		c.moving = float64(walk) / float64(known)
 	}
+}
+
+// scale keeps the cells at about cellPixels of the frame when the camera climbs, descends or zooms: by powers of two, and
+// with some play, because the cells begin empty after a change.
+func (c *coverage) scale(k float64) {
+	level := math.Log2(k)
+	const play = 0.8
+	if c.side > 0 && math.Abs(level-math.Log2(c.side/cellPixels)) < play {
+		return
+	}
+	if c.side > 0 {
+		c.cells = map[place]*cell{}
+	}
+	c.side = cellPixels * math.Exp2(math.Round(level))
 }
 
 // due returns which zones need a look now, or nil when none does.
@@ -206,7 +222,7 @@ func nearest(all []track.Placed, i int) float64 {
 }
 
 func (c *coverage) key(g motion.Point) place {
-	return place{int(math.Floor(g.X / cellPixels)), int(math.Floor(g.Y / cellPixels))}
+	return place{int(math.Floor(g.X / c.side)), int(math.Floor(g.Y / c.side))}
 }
 
 // at is the cell of a place on the ground, nil when it was never in view.
@@ -214,7 +230,7 @@ func (c *coverage) at(g motion.Point) *cell { return c.cells[c.key(g)] }
 
 // eachPoint calls visit for points all over the frame, each with its cell.
 func (c *coverage) eachPoint(s Step, visit func(x, y float64, k *cell)) {
-	step := cellPixels / s.Pose.ToGround.Scale()
+	step := c.side / scaleOf(s)
 	w, h := float64(s.Frame.Width), float64(s.Frame.Height)
 	nx, ny := max(2, math.Ceil(w/step)), max(2, math.Ceil(h/step))
 	for i := range int(ny) {

@@ -43,10 +43,12 @@ type Step struct {
 
 // Planner plans the looks at one clip. It is not safe for concurrent use.
 type Planner struct {
-	o     Options
-	sizes sizes
-	cover coverage
-	tiles int
+	o       Options
+	sizes   sizes // on the ground of segment
+	segment int
+	cover   coverage
+	tiles   int
+	plans   int // that are not empty
 }
 
 // New returns a planner.
@@ -59,11 +61,18 @@ func (p *Planner) Tiles() int { return p.tiles }
 // the size of the animals is unknown; Enough then tells when the smaller tiles are not needed, and Learn chooses among
 // the answers. An empty plan means that the frame needs no look.
 func (p *Planner) Plan(s Step) [][]detect.Region {
-	grids := p.grids(s.Frame)
+	if s.Pose.Segment != p.segment {
+		p.segment, p.sizes = s.Pose.Segment, sizes{}
+	}
+	if p.sizes.stale(s.Seconds) {
+		p.sizes = sizes{}
+	}
+	zoom := 1 / scaleOf(s)
+	grids := p.grids(s.Frame, zoom)
 	if p.o.All {
 		return [][]detect.Region{grids[0].Regions(nil, s.Frame)}
 	}
-	p.cover.begin(s, p.sizes.typical())
+	p.cover.begin(s, p.sizes.typical()*zoom)
 	finest := newZones(grids[0], s.Frame)
 	due := p.cover.due(finest, s)
 	if due == nil {
@@ -79,6 +88,7 @@ func (p *Planner) Plan(s Step) [][]detect.Region {
 		}
 	}
 	p.cover.looked(plan[0], s)
+	p.plans++
 	slices.Reverse(plan)
 	return plan
 }
@@ -116,22 +126,36 @@ func (p *Planner) zoom(tiles []detect.Region) float64 {
 	return float64(p.input()) / float64(tiles[0].Width)
 }
 
-// grids are the sizes of tiles to use now.
-func (p *Planner) grids(f *video.Frame) []detect.Grid {
+// scaleOf is the number of ground pixels for a pixel in the middle of the frame.
+func scaleOf(s Step) float64 {
+	k := s.Pose.ToGround.ScaleAt(motion.Point{X: float64(s.Frame.Width) / 2, Y: float64(s.Frame.Height) / 2})
+	if !(k > 0) || math.IsInf(k, 0) {
+		return 1
+	}
+	return k
+}
+
+// grids are the sizes of tiles to use now. zoom is the number of pixels of the frame for a pixel of the ground.
+func (p *Planner) grids(f *video.Frame, zoom float64) []detect.Grid {
 	if p.o.Grid.Tile == 0 || p.o.Fixed || p.o.All {
 		return []detect.Grid{p.o.Grid}
 	}
 	longer := max(f.Width, f.Height)
 	if length, known := p.sizes.length(); known {
-		return []detect.Grid{fitted(p.o.Grid, p.mostTile(length, longer), f)}
+		return []detect.Grid{fitted(p.o.Grid, p.mostTile(length*zoom, longer), f)}
 	}
 	var list []detect.Grid
 	for tile := p.o.Grid.Tile; ; tile *= 2 {
 		list = append(list, detect.Grid{Tile: min(tile, max(longer, p.o.Grid.Tile)), Overlap: p.o.Grid.Overlap})
 		if tile >= longer {
-			return list
+			break
 		}
 	}
+	if p.plans > 0 && p.sizes.none() { // empty ground so far: one size after the other is enough to find the first animal
+		k := p.plans % len(list)
+		return list[k : k+1]
+	}
+	return list
 }
 
 // leastView is the length in the model's input, in pixels, that a small animal of the herd should have.
@@ -162,8 +186,9 @@ func fitted(g detect.Grid, most int, f *video.Frame) detect.Grid {
 }
 
 // Learn tells the planner what the detector found: the boxes of the first lists of the plan, as many as were looked at. It
-// returns the index of the list whose boxes are to be used. threshold is the least score of a sure detection.
-func (p *Planner) Learn(plan [][]detect.Region, found [][]detect.Box, threshold float64) int {
+// returns the index of the list whose boxes are to be used. threshold is the least score of a sure detection. s is the
+// step of the plan.
+func (p *Planner) Learn(s Step, plan [][]detect.Region, found [][]detect.Box, threshold float64) int {
 	for i := range found {
 		p.tiles += len(plan[i])
 	}
@@ -171,9 +196,14 @@ func (p *Planner) Learn(plan [][]detect.Region, found [][]detect.Box, threshold 
 	if len(found) > 1 {
 		best = p.choose(plan, found, threshold)
 	}
+	if s.Pose.Segment != p.segment || len(plan[best]) == 0 {
+		return best
+	}
+	p.sizes.looked()
 	for _, b := range found[best] {
 		if float64(b.Score) >= threshold && !cut(b, plan[best]) {
-			p.sizes.add(float64(max(b.Width(), b.Height())))
+			p.sizes.add(float64(max(b.Width(), b.Height())) * scaleOf(s))
+			p.sizes.seen(s.Seconds)
 		}
 	}
 	return best

@@ -54,7 +54,7 @@ func (f flight) run(t *testing.T) outcome {
 				break
 			}
 		}
-		used := p.Learn(plan, found, 0.4)
+		used := p.Learn(Step{Frame: frame, Seconds: now, Pose: pose}, plan, found, 0.4)
 		o := track.Observation{Index: i * 5, Seconds: now, Width: f.width, Height: f.height, Boxes: found[used], Pose: pose,
 			Looked: []motion.Rect{}}
 		for _, r := range plan[used] {
@@ -238,5 +238,71 @@ func TestPlacesOfZones(t *testing.T) {
 		if rect.X1 < float64(r.X) || rect.Y1 < float64(r.Y) || rect.X2 > float64(r.X+r.Width) || rect.Y2 > float64(r.Y+r.Height) {
 			t.Errorf("zone %+v reaches beyond its tile %+v", rect, r)
 		}
+	}
+}
+
+// The camera climbs while no animal is in view: the animals are then three times as far away.
+func TestTilesFollowTheHeightOfTheCamera(t *testing.T) {
+	f := flight{width: 1920, height: 1080, length: 180, spacing: 400, seconds: 4, options: options()}
+	p := New(f.options)
+	side := 0
+	for i := range 20 * stepsASecond {
+		now := float64(i) / stepsASecond
+		scale := 1.0
+		switch {
+		case now > 12:
+			scale = 4
+			f.length, f.spacing = 45, 100
+		case now > 4:
+			scale = 1 + 3*(now-4)/8
+			f.spacing = 0
+		}
+		frame := &video.Frame{Index: i * 5, Width: f.width, Height: f.height}
+		s := Step{Frame: frame, Seconds: now, Remaining: 20 - now,
+			Pose: motion.Pose{ToGround: motion.Transform{A: scale}, Inliers: 1}}
+		plan := p.Plan(s)
+		if plan == nil {
+			continue
+		}
+		var found [][]detect.Box
+		for _, tiles := range plan {
+			boxes := f.see(tiles, now)
+			if len(tiles) > 0 && f.length*416/float64(tiles[0].Width) < 20 {
+				boxes = nil // too small for the model
+			}
+			found = append(found, boxes)
+		}
+		side = plan[p.Learn(s, plan, found, 0.4)][0].Width
+	}
+	if side > 800 {
+		t.Errorf("tiles of %d pixels for animals of 45 pixels", side)
+	}
+}
+
+// A cut to another place begins with animals of unknown size again.
+func TestANewSegmentKnowsNoSize(t *testing.T) {
+	p := New(options())
+	f := &video.Frame{Width: 1920, Height: 1080}
+	s := Step{Frame: f, Remaining: 10, Pose: motion.Pose{ToGround: motion.Identity, Inliers: 1}}
+	plan := p.Plan(s)
+	var found [][]detect.Box
+	for range plan {
+		found = append(found, flight{width: 1920, height: 1080, length: 300, spacing: 400}.see(plan[0], 0))
+	}
+	p.Learn(s, plan, found, 0.4)
+	if _, known := p.sizes.length(); !known {
+		t.Fatal("the size is not known after a look at a herd")
+	}
+	s.Seconds, s.Pose.Segment = 1, 1
+	p.Plan(s)
+	if _, known := p.sizes.length(); known {
+		t.Error("the size of another place is still in use")
+	}
+}
+
+func TestEmptyGroundCostsLittle(t *testing.T) {
+	f := flight{width: 3840, height: 2160, speed: 200, seconds: 60, options: options()}
+	if got := f.run(t); float64(got.tiles) > 0.15*float64(got.whole) {
+		t.Errorf("%d tiles over empty ground, %d in looks at whole frames", got.tiles, got.whole)
 	}
 }

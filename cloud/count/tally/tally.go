@@ -135,8 +135,8 @@ func walks(t *track.Track) bool {
 	if n < fewest || float64(t.Hits) < most*float64(t.Visible) || t.Size() <= 0 {
 		return false
 	}
-	// Means of a few places: the box of a standing animal also trembles.
-	const few = 2
+	// Means of a few places, at places all along the way: the box of a standing animal also trembles.
+	const few, places = 2, 40
 	mean := func(part []track.Fix) (x, y float64) {
 		for _, f := range part {
 			x, y = x+f.X/float64(len(part)), y+f.Y/float64(len(part))
@@ -146,12 +146,14 @@ func walks(t *track.Track) bool {
 	length := 0.0
 	fromX, fromY := mean(t.Way[:few])
 	lastX, lastY := fromX, fromY
-	for i := few; i+few <= n; i += few {
+	for i := few; i+few <= n; i += max(few, n/places) {
 		x, y := mean(t.Way[i : i+few])
 		length += math.Hypot(x-lastX, y-lastY)
 		lastX, lastY = x, y
 	}
-	moved := math.Hypot(lastX-fromX, lastY-fromY)
+	x, y := mean(t.Way[n-few:])
+	length += math.Hypot(x-lastX, y-lastY)
+	moved := math.Hypot(x-fromX, y-fromY)
 	return moved > t.Size() && length < detour*moved
 }
 
@@ -195,19 +197,35 @@ func (g *grid) cell(t *track.Track) cell {
 	return cell{t.Segment, int(math.Floor(t.X / g.side)), int(math.Floor(t.Y / g.side))}
 }
 
+// add notes a track at its place and at the ends of its way.
 func (g *grid) add(t *track.Track) {
-	c := g.cell(t)
-	g.cells[c] = append(g.cells[c], t)
+	for _, c := range g.places(t) {
+		g.cells[c] = append(g.cells[c], t)
+	}
+}
+
+func (g *grid) places(t *track.Track) []cell {
+	list := []cell{g.cell(t)}
+	if n := len(t.Way); n > 0 {
+		for _, f := range []track.Fix{t.Way[0], t.Way[n-1]} {
+			c := cell{t.Segment, int(math.Floor(f.X / g.side)), int(math.Floor(f.Y / g.side))}
+			if !slices.Contains(list, c) {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
 }
 
 // find returns an earlier track of the same animal and the reason, or nil.
 func (g *grid) find(t *track.Track) (*track.Track, Reason) {
-	at := g.cell(t)
-	for dy := -1; dy <= 1; dy++ {
-		for dx := -1; dx <= 1; dx++ {
-			for _, k := range g.cells[cell{at.segment, at.x + dx, at.y + dy}] {
-				if reason, same := sameAnimal(k, t); same {
-					return k, reason
+	for _, at := range g.places(t) {
+		for dy := -1; dy <= 1; dy++ {
+			for dx := -1; dx <= 1; dx++ {
+				for _, k := range g.cells[cell{at.segment, at.x + dx, at.y + dy}] {
+					if reason, same := sameAnimal(k, t); same {
+						return k, reason
+					}
 				}
 			}
 		}
@@ -215,12 +233,20 @@ func (g *grid) find(t *track.Track) (*track.Track, Reason) {
 	return nil, ""
 }
 
-// sameAnimal compares two tracks of one segment; a has at least as many hits.
+// sameAnimal compares two tracks of one segment; a has at least as many hits. Of two tracks one after the other the ends
+// that face each other count: where they would be at the end of the clip is a guess.
 func sameAnimal(a, b *track.Track) (Reason, bool) {
 	if together := a.First <= b.Last && b.First <= a.Last; together {
 		return PartOf, covered(a, b) > partOf
 	}
-	return SameAs, math.Hypot(a.X-b.X, a.Y-b.Y) < samePlace*(a.Size()+b.Size())/2
+	if a.First > b.First {
+		a, b = b, a
+	}
+	d, _, ok := a.Apart(b)
+	if !ok {
+		d = math.Hypot(a.X-b.X, a.Y-b.Y) / ((a.Size() + b.Size()) / 2)
+	}
+	return SameAs, d < samePlace
 }
 
 // covered is the share of the smaller box on the ground that the other covers.

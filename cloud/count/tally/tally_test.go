@@ -87,3 +87,23 @@ func TestStonesDoNotWalk(t *testing.T) {
 		}
 	}
 }
+
+// Animals that walk through the picture one after the other, and leave it at one place, are different animals. A track
+// that breaks while its animal walks is one.
+func TestOneAfterTheOther(t *testing.T) {
+	walk := func(id, from int, x0 float64) *track.Track {
+		a := trackOf(id, 900, from, from+90, 10, 10, 10)
+		for i := range 10 {
+			a.Way = append(a.Way, track.Fix{Frame: from + 10*i, Seconds: float64(from)/30 + float64(i)/3, X: x0 + 20*float64(i), Y: 10})
+		}
+		return a
+	}
+	file := []*track.Track{walk(1, 0, 0), walk(2, 150, 0), walk(3, 300, 0)}
+	if r := Count(file); r.Unique != 3 {
+		t.Errorf("single file: %d animals, want 3", r.Unique)
+	}
+	broken := []*track.Track{walk(1, 0, 0), walk(2, 120, 240)}
+	if r := Count(broken); r.Unique != 1 || r.Uncounted[0].Reason != SameAs {
+		t.Errorf("a broken track: %+v", r)
+	}
+}

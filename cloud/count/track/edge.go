@@ -22,6 +22,13 @@ func (l *lengths) add(v float64) {
 	l.next = (l.next + 1) % mostLengths
 }
 
+// scale takes the lengths into ground that is drawn k times as large.
+func (l *lengths) scale(k float64) {
+	for i := range l.recent {
+		l.recent[i] *= k
+	}
+}
+
 // judge decides for each sighting that the edge of the frame cuts whether the middle of the animal is outside. From
 // above an animal is about a rectangle, so the side of its box along the edge tells how it stands, and that tells how
 // far it reaches across the edge.

@@ -111,15 +111,21 @@ func (tr *Tracker) join(j motion.Join) {
 		}
 		return t.Segment == j.To
 	})
-	now := tr.tracks
-	if tr.segment != j.From {
-		now = nil
-		tr.ended = slices.DeleteFunc(tr.ended, func(t *Track) bool {
-			if t.Segment == j.From {
-				now = append(now, t)
-			}
-			return t.Segment == j.From
-		})
+	var left []*Track // of From, not followed any more
+	tr.ended = slices.DeleteFunc(tr.ended, func(t *Track) bool {
+		if t.Segment == j.From {
+			left = append(left, t)
+		}
+		return t.Segment == j.From
+	})
+	now := left
+	if tr.segment == j.From {
+		now = tr.tracks
+		for _, t := range left {
+			t.move(j)
+		}
+		tr.ended = append(tr.ended, left...)
+		tr.lengths.scale(j.Map.Scale())
 	}
 	for _, t := range old {
 		t.predict(max(tr.lastTime-t.seconds, 0))
@@ -141,7 +147,7 @@ func (tr *Tracker) join(j motion.Join) {
 // enter leaves the tracks of the current segment and takes up those of another one: none, or those of an earlier visit.
 func (tr *Tracker) enter(segment int) {
 	left := tr.tracks
-	tr.tracks, tr.segment = nil, segment
+	tr.tracks, tr.segment, tr.lengths = nil, segment, lengths{}
 	tr.ended = slices.DeleteFunc(tr.ended, func(t *Track) bool {
 		if t.Segment == segment {
 			t.predict(max(tr.lastTime-t.seconds, 0))

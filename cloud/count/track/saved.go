@@ -23,6 +23,7 @@ type Saved struct {
 	Best        detect.Box         `json:"best"`
 	BestFrame   int                `json:"best_frame"`
 	BestWhole   bool               `json:"best_whole,omitempty"`
+	Outside     bool               `json:"outside,omitempty"`
 	Classes     map[string]float64 `json:"classes"`
 	X           Axis               `json:"x"`
 	Y           Axis               `json:"y"`
@@ -49,7 +50,7 @@ func (t *Track) Save() Saved {
 	s := Saved{
 		ID: t.ID, Segment: t.Segment, W: t.W, H: t.H, First: t.First, Last: t.Last, Hits: t.Hits, Strong: t.Strong,
 		Visible: t.Visible, ScoreSum: t.ScoreSum, Evidence: t.Evidence, Best: t.Best, BestFrame: t.BestFrame,
-		BestWhole: t.bestWhole, Classes: t.classes, X: saveAxis(t.kx), Y: saveAxis(t.ky), Seconds: t.seconds,
+		BestWhole: t.bestWhole, Outside: t.Outside, Classes: t.classes, X: saveAxis(t.kx), Y: saveAxis(t.ky), Seconds: t.seconds,
 		LastSeconds: t.seen, Way: thin(t.Way, savedFixes),
 	}
 	if t.color.known {
@@ -81,7 +82,7 @@ func (s Saved) Restore() *Track {
 	t := &Track{
 		ID: s.ID, Segment: s.Segment, X: s.X.Pos, Y: s.Y.Pos, W: s.W, H: s.H, First: s.First, Last: s.Last, Hits: s.Hits,
 		Strong: s.Strong, Visible: s.Visible, ScoreSum: s.ScoreSum, Evidence: s.Evidence, Best: s.Best,
-		BestFrame: s.BestFrame, bestWhole: s.BestWhole, classes: map[string]float64{}, seconds: s.Seconds,
+		BestFrame: s.BestFrame, bestWhole: s.BestWhole, Outside: s.Outside, classes: map[string]float64{}, seconds: s.Seconds,
 		seen: s.LastSeconds, Way: append([]Fix(nil), s.Way...),
 	}
 	for l, v := range s.Classes {
@@ -153,25 +154,32 @@ func Continue(old, now []*Track) []int {
 
 // continues returns the cost of taking the later track b for the same animal as t, and whether that is possible.
 func (t *Track) continues(b *Track) (float64, bool) {
-	if t.Segment != b.Segment || t.Last >= b.First || len(t.Way) == 0 || len(b.Way) == 0 {
-		return 0, false
-	}
-	unit := (t.Size() + b.Size()) / 2
-	end, start := t.Way[len(t.Way)-1], b.Way[0]
-	apart := max(start.Seconds-end.Seconds, 0)
-	if !(unit > 0) || math.Abs(math.Log(t.Size()/b.Size())) >= math.Log(sizeRatio) {
-		return 0, false
-	}
-	half := min(apart, mostPredict) / 2
-	vx, vy := speedAt(t.Way, true)
-	wx, wy := speedAt(b.Way, false)
-	// An animal that stands at one end of the break may have walked at the other: each end is predicted by itself.
-	d := math.Hypot(end.X+half*vx-start.X+half*wx, end.Y+half*vy-start.Y+half*wy)
-	d = min(d, math.Hypot(end.X-start.X, end.Y-start.Y)) / unit
-	if d > gate+min(breakDoubt*apart, mostBreak) {
+	d, apart, ok := t.Apart(b)
+	if !ok || math.Abs(math.Log(t.Size()/b.Size())) >= math.Log(sizeRatio) || d > gate+min(breakDoubt*apart, mostBreak) {
 		return 0, false
 	}
 	return d + colorWeight*t.color.difference(b.color), true
+}
+
+// Apart compares the end of the track with the start of a later one: distance is that of the two places, in sizes of the
+// animals, and seconds the time between them. ok is false for tracks of different segments, tracks that overlap in time
+// or have another order, and tracks without a way. Both ends are predicted to the middle of the time between them; an
+// animal that stands at one end may have walked at the other, so the places themselves count too.
+func (t *Track) Apart(b *Track) (distance, seconds float64, ok bool) {
+	if t.Segment != b.Segment || t.Last >= b.First || len(t.Way) == 0 || len(b.Way) == 0 {
+		return 0, 0, false
+	}
+	unit := (t.Size() + b.Size()) / 2
+	if !(unit > 0) {
+		return 0, 0, false
+	}
+	end, start := t.Way[len(t.Way)-1], b.Way[0]
+	seconds = max(start.Seconds-end.Seconds, 0)
+	half := min(seconds, mostPredict) / 2
+	vx, vy := speedAt(t.Way, true)
+	wx, wy := speedAt(b.Way, false)
+	d := math.Hypot(end.X+half*vx-start.X+half*wx, end.Y+half*vy-start.Y+half*wy)
+	return min(d, math.Hypot(end.X-start.X, end.Y-start.Y)) / unit, seconds, true
 }
 
 // speedAt is the speed over the ground at the end or at the start of a way.

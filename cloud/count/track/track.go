@@ -151,8 +151,10 @@ func (tr *Tracker) Observe(o Observation) []int {
 		}
 	}
 	herd := tr.herdSpeeds()
+	// Where a place is a guess, an animal that is known may seem to be another one.
+	guess := o.Pose.Inliers == 0 && len(tr.tracks) > 0
 	for i := range sightings {
-		if s := &sightings[i]; s.strong && !s.matched {
+		if s := &sightings[i]; s.strong && !s.matched && !guess {
 			ids[i] = tr.start(s, o, herd)
 		}
 	}

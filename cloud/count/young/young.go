@@ -9,6 +9,7 @@
 package young
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -118,7 +119,8 @@ func (m *Measurer) Judge(counted []*track.Track) Herd {
 	}
 	measured := 0
 	mean, variance := 0.0, 0.0
-	for segment, logs := range bySegment {
+	for _, segment := range slices.Sorted(maps.Keys(bySegment)) { // in order: sums of floats depend on it
+		logs := bySegment[segment]
 		if len(logs) < leastAnimals {
 			continue
 		}
