@@ -60,6 +60,8 @@ const (
 	walking = 3.0
 	// brief is the number of looks up to which a track that is not counted is too brief rather than weak.
 	brief = 2
+	// reach is how far, in sides of its box, an animal may walk between two pieces of its track.
+	reach = 3.0
 	// samePlace is the largest distance of two pieces of one track, in animal sizes.
 	samePlace = 0.6
 	// partOf is the least share of a box inside another box that makes it a part of that animal. The boxes of two real
@@ -162,12 +164,15 @@ func walks(t *track.Track) bool {
 func merge(tracks []*track.Track) (kept []*track.Track, dropped []Uncounted) {
 	sorted := slices.Clone(tracks)
 	slices.SortStableFunc(sorted, func(a, b *track.Track) int {
-		return cmp.Or(b.Hits-a.Hits, cmp.Compare(b.Evidence, a.Evidence))
+		return cmp.Or(cmp.Compare(min(b.Evidence, mostEvidence), min(a.Evidence, mostEvidence)), b.Hits-a.Hits)
 	})
 	g := newGrid(tracks)
 	for _, t := range sorted {
 		if k, reason := g.find(t); k != nil {
 			dropped = append(dropped, Uncounted{Track: t, Reason: reason, Of: k.ID})
+			if reason == SameAs {
+				g.pieces[k] = append(g.pieces[k], t)
+			}
 			continue
 		}
 		g.add(t)
@@ -179,16 +184,18 @@ func merge(tracks []*track.Track) (kept []*track.Track, dropped []Uncounted) {
 
 // grid finds the tracks near a place without a look at all of them.
 type grid struct {
-	side  float64 // ground pixels; no two tracks of one animal are farther apart
+	side  float64 // ground pixels; the ends of two tracks of one animal are not farther apart
 	cells map[cell][]*track.Track
+	// pieces are the further tracks of an animal.
+	pieces map[*track.Track][]*track.Track
 }
 
 type cell struct{ segment, x, y int }
 
 func newGrid(tracks []*track.Track) *grid {
-	g := &grid{side: 1, cells: map[cell][]*track.Track{}}
+	g := &grid{side: 1, cells: map[cell][]*track.Track{}, pieces: map[*track.Track][]*track.Track{}}
 	for _, t := range tracks {
-		g.side = max(g.side, t.W, t.H)
+		g.side = max(g.side, reach*t.W, reach*t.H)
 	}
 	return g
 }
@@ -223,7 +230,8 @@ func (g *grid) find(t *track.Track) (*track.Track, Reason) {
 		for dy := -1; dy <= 1; dy++ {
 			for dx := -1; dx <= 1; dx++ {
 				for _, k := range g.cells[cell{at.segment, at.x + dx, at.y + dy}] {
-					if reason, same := sameAnimal(k, t); same {
+					reason, same := sameAnimal(k, t)
+					if same && (reason == PartOf || !slices.ContainsFunc(g.pieces[k], func(o *track.Track) bool { return together(o, t) })) {
 						return k, reason
 					}
 				}
@@ -233,10 +241,10 @@ func (g *grid) find(t *track.Track) (*track.Track, Reason) {
 	return nil, ""
 }
 
-// sameAnimal compares two tracks of one segment; a has at least as many hits. Of two tracks one after the other the ends
+// sameAnimal compares two tracks of one segment; a has at least as much evidence. Of two tracks one after the other the ends
 // that face each other count: where they would be at the end of the clip is a guess.
 func sameAnimal(a, b *track.Track) (Reason, bool) {
-	if together := a.First <= b.Last && b.First <= a.Last; together {
+	if together(a, b) {
 		return PartOf, covered(a, b) > partOf
 	}
 	if a.First > b.First {
@@ -248,6 +256,9 @@ func sameAnimal(a, b *track.Track) (Reason, bool) {
 	}
 	return SameAs, d < samePlace
 }
+
+// together reports whether two tracks were followed at the same time: they are two animals, or one is a part.
+func together(a, b *track.Track) bool { return a.First <= b.Last && b.First <= a.Last }
 
 // covered is the share of the smaller box on the ground that the other covers.
 func covered(a, b *track.Track) float64 {

@@ -102,6 +102,12 @@ func TestOneAfterTheOther(t *testing.T) {
 	if r := Count(file); r.Unique != 3 {
 		t.Errorf("single file: %d animals, want 3", r.Unique)
 	}
+	// Two animals at one time cannot both continue a third one.
+	two := []*track.Track{walk(1, 0, 0), walk(2, 120, 240), walk(3, 120, 245)}
+	two[1].X, two[2].X = 420, 480
+	if r := Count(two); r.Unique != 2 {
+		t.Errorf("two that continue one: %d animals, want 2", r.Unique)
+	}
 	broken := []*track.Track{walk(1, 0, 0), walk(2, 120, 240)}
 	if r := Count(broken); r.Unique != 1 || r.Uncounted[0].Reason != SameAs {
 		t.Errorf("a broken track: %+v", r)
