@@ -59,7 +59,8 @@ func (e *evidenceFile) measure(r *report.Result) {
 	r.Evidence.Video.Bytes = info.Size()
 }
 
-// storeEvidence writes the evidence beside the other forms of the result. The same rules hold as for those.
+// storeEvidence writes the evidence beside the other forms of the result. The same rules hold as for those. It removes
+// what an earlier attempt left and this one did not make.
 func (a *attempt) storeEvidence(ctx context.Context, out count.Outcome, e *evidenceFile) error {
 	readers := map[string]func() io.Reader{}
 	for ending, b := range out.Files() {
@@ -68,6 +69,7 @@ func (a *attempt) storeEvidence(ctx context.Context, out count.Outcome, e *evide
 	if r := out.Result.Evidence; r != nil && r.Video != nil {
 		readers[report.VideoEnding] = func() io.Reader { return io.NewSectionReader(e.file, 0, r.Video.Bytes) }
 	}
+	written := map[string]bool{}
 	for ending, open := range readers {
 		key := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, strings.TrimPrefix(ending, "."))
 		err := a.persist(ctx, func() error {
@@ -76,6 +78,36 @@ func (a *attempt) storeEvidence(ctx context.Context, out count.Outcome, e *evide
 		})
 		if err != nil {
 			return fmt.Errorf("write evidence of %s: %w", a.footage.ID, err)
+		}
+		written[key] = true
+	}
+	still := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, "jpg")
+	written[still] = out.Still != nil // by finish
+	if a.job.Attempt == 1 {
+		return nil
+	}
+	old := func(key string) bool { return (key == still || wire.IsEvidence(key)) && !written[key] }
+	prefix := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, "")
+	if err := a.persist(ctx, func() error { return a.w.remove(ctx, prefix, old) }); err != nil {
+		return fmt.Errorf("remove old evidence of %s: %w", a.footage.ID, err)
+	}
+	return nil
+}
+
+// remove deletes those of the blobs with a prefix that match.
+func (w *Worker) remove(ctx context.Context, prefix string, match func(key string) bool) error {
+	var keys []string
+	for info, err := range w.o.Blobs.List(ctx, prefix) {
+		if err != nil {
+			return err
+		}
+		if match(info.Key) {
+			keys = append(keys, info.Key)
+		}
+	}
+	for _, key := range keys {
+		if err := w.o.Blobs.Delete(ctx, key); err != nil {
+			return err
 		}
 	}
 	return nil

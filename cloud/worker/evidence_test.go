@@ -14,6 +14,7 @@ import (
 	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
@@ -83,6 +84,50 @@ func TestNoEvidenceIsAskedFor(t *testing.T) {
 	}
 	if got := s.form("jpg"); got != "jpeg" {
 		t.Errorf("still %q", got)
+	}
+}
+
+// Evidence of an earlier count is removed when the count with the same model makes it no more. The rest stays.
+func TestOldEvidenceIsRemoved(t *testing.T) {
+	s := newStage(t)
+	j := s.put("one")
+	ctx := t.Context()
+	former := footage.Sum([]byte("former model"))
+	keys := map[string]bool{ // whether they stay after the second count
+		wire.ResultKey("one", modelDigest, wire.AnnotatedExt):  false,
+		wire.ResultKey("one", modelDigest, wire.ContactExt(3)): false,
+		wire.ResultKey("one", modelDigest, "jpg"):              false,
+		wire.ResultKey("one", modelDigest, wire.SheetExt):      true,
+		wire.ResultKey("one", modelDigest, wire.ContactExt(2)): true,
+		wire.ResultKey("one", modelDigest, "json"):             true,
+		wire.ResultKey("one", modelDigest, "trace"):            true,
+		wire.ResultKey("one", former, wire.AnnotatedExt):       true,
+		wire.ResultKey("two", modelDigest, wire.AnnotatedExt):  true,
+	}
+	w := s.worker("w", counterFunc(withEvidence))
+	w.o.Sheets = true
+	s.deliver(ctx, w)
+	for key := range keys {
+		if _, err := s.b.Put(ctx, key, strings.NewReader("former")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.l.Jobs.Recount(ctx, "one"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.q.Enqueue(ctx, j.ID), s.l.Jobs.MarkQueued(ctx, j.ID)); err != nil {
+		t.Fatal(err)
+	}
+	w.o.Counter = counterFunc(func(ctx context.Context, src count.Source, p func(job.Progress)) (count.Outcome, error) {
+		out, err := withEvidence(ctx, src, p)
+		out.Still = nil
+		return out, err
+	})
+	s.deliver(ctx, w)
+	for key, want := range keys {
+		if _, err := s.b.Stat(ctx, key); (err == nil) != want {
+			t.Errorf("%s: %v, want it to stay: %v", key, err, want)
+		}
 	}
 }
 
