@@ -126,8 +126,18 @@ func (w *Worker) joinParts(ctx context.Context, parts []ledger.Part, known map[s
 		list[i] = flight.Part{Key: string(p.Footage), About: aboutPart(p), Unique: p.Unique, Low: p.Low, High: p.High,
 			Trace: trace}
 	}
+	align := func(a, b motion.Map) []motion.Alignment { // a long flight takes minutes
+		if ctx.Err() != nil {
+			return nil
+		}
+		return motion.Align(a, b)
+	}
+	flights := flight.Join(list, align)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	var groups []ledger.Group
-	for _, f := range flight.Join(list, motion.Align) {
+	for _, f := range flights {
 		g := ledger.Group{JointCount: ledger.JointCount{Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass}}
 		for _, i := range f.Parts {
 			g.Parts = append(g.Parts, parts[i].Footage)

@@ -304,3 +304,14 @@ func TestPartWithoutAKeyHasNoTrace(t *testing.T) {
 		t.Errorf("trace %+v, %v", got, err)
 	}
 }
+
+// A worker that stops does not wait for the joining of a flight, and keeps nothing of it.
+func TestJoiningStops(t *testing.T) {
+	s := newStage(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	groups, err := s.flightWorker(nil).joinParts(ctx, []ledger.Part{{Footage: "one"}}, map[string]*flight.Trace{})
+	if groups != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("groups %+v, %v", groups, err)
+	}
+}

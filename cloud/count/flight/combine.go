@@ -34,8 +34,9 @@ func (g *ground) place(k, segment int) place {
 	return p
 }
 
-// lay brings the segments of part k onto the ground of the parts before it, those of the nearest part first. apart
-// reports that none of its ground is known there.
+// lay brings the segments of part k onto the ground of the parts before it, those of the nearest part first. It looks
+// at the lookBack parts with a ground just before it and at the first part. apart reports that none of its ground is
+// known there.
 func (g *ground) lay(j *joiner, chain []int, k int) (apart bool) {
 	g.places = append(g.places, map[int]place{})
 	type candidate struct {
@@ -43,7 +44,11 @@ func (g *ground) lay(j *joiner, chain []int, k int) (apart bool) {
 		before int
 	}
 	best := map[int]candidate{}
-	for before := k - 1; before >= 0; before-- {
+	for before, looked := k-1, 0; before >= 0; before-- {
+		if before > 0 && (looked == lookBack || j.parts[chain[before]].Trace == nil) {
+			continue
+		}
+		looked++
 		for _, a := range j.alignments(chain[before], chain[k]) {
 			if old, ok := best[a.From]; a.Confidence >= sureAlign && (!ok || a.Confidence > old.Confidence+laterBonus) {
 				best[a.From] = candidate{a, before}
@@ -56,6 +61,9 @@ func (g *ground) lay(j *joiner, chain []int, k int) (apart bool) {
 	}
 	return k > 0 && len(best) == 0
 }
+
+// lookBack bounds the parts whose ground is compared with that of a part: to find nothing in common takes seconds.
+const lookBack = 4
 
 // laterBonus is by how much an alignment with an earlier part must be surer than one with the part just before.
 const laterBonus = 0.2

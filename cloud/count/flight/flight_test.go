@@ -241,6 +241,27 @@ func TestTwoFlightsStayTwo(t *testing.T) {
 	}
 }
 
+// The work grows with the number of parts, not with its square, and a part finds the ground of the first one.
+func TestGroundOfALongFlight(t *testing.T) {
+	const n = 12
+	var parts []Part
+	for i := range n {
+		name := fmt.Sprintf("GX%02d0123.MP4", i+1)
+		parts = append(parts, Part{Key: name, About: footage.Part{Path: name}, Trace: &Trace{Map: motion.Map{Width: i + 1}}})
+	}
+	pairs := 0
+	f := Join(parts, func(a, b motion.Map) []motion.Alignment {
+		pairs++
+		if b.Width == n && a.Width != 1 {
+			return nil
+		}
+		return []motion.Alignment{{Join: motion.Join{Map: motion.Identity}, Confidence: 0.9}}
+	})
+	if len(f) != 1 || hasWarning(f[0], Apart) || pairs > n*(lookBack+1) {
+		t.Errorf("%d pairs of parts compared, flights %+v", pairs, f)
+	}
+}
+
 // A part whose trace is lost does not fail the flight.
 func TestLostTrace(t *testing.T) {
 	w := world{herd(90, 5000, 0), 200}
