@@ -117,6 +117,8 @@ func (j *joiner) combine(chain []int) Flight {
 		if p.Trace == nil {
 			lost = append(lost, p)
 			warn(NoTrace, "%s left no trace; its animals may also be those of other parts", p.About.Path)
+			long := p.About.Duration.Seconds()
+			frames, seconds = frames+int(long*p.About.FPS), seconds+long
 			continue
 		}
 		if apart {
