@@ -74,8 +74,8 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 
 // finish writes the results, then the ledger, then the sidecar. Results need no fence: their keys are made of footage
 // and model, and the same model counts the same animals in the same footage. So writing over the results of another
-// attempt changes nothing, unless the lines were changed between the two. The ledger decides which attempt counts. The status task ends before the ledger is written,
-// because a late "processing" must not overwrite the end.
+// attempt changes nothing, unless the lines were changed between the two. The ledger decides which attempt counts. The
+// status task ends before the ledger is written, because a late "processing" must not overwrite the end.
 func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidenceFile, endStatus func()) error {
 	files.measure(&out.Result)
 	r := out.Result
@@ -87,6 +87,10 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 	if err != nil {
 		return err
 	}
+	if err := a.storeEvidence(ctx, &out, files); err != nil { // before the result, which lists what there is
+		return err
+	}
+	r = out.Result
 	var doc, table bytes.Buffer
 	if err := errors.Join(r.WriteJSON(&doc), r.WriteCSV(&table)); err != nil {
 		return err
@@ -105,9 +109,6 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 		}
 	}
 	if err := a.storeCrossings(ctx, r); err != nil {
-		return err
-	}
-	if err := a.storeEvidence(ctx, out, files); err != nil {
 		return err
 	}
 	c := ledger.Count{

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/store/blob"
 	"cattlecounter/shared/wire"
 )
 
@@ -60,8 +62,9 @@ func (e *evidenceFile) measure(r *report.Result) {
 }
 
 // storeEvidence writes the evidence beside the other forms of the result. The same rules hold as for those. It removes
-// what an earlier attempt left and this one did not make.
-func (a *attempt) storeEvidence(ctx context.Context, out count.Outcome, e *evidenceFile) error {
+// what an earlier attempt left and this one did not make. A blob store without space costs the evidence, not the count:
+// the result then has a warning instead.
+func (a *attempt) storeEvidence(ctx context.Context, out *count.Outcome, e *evidenceFile) error {
 	readers := map[string]func() io.Reader{}
 	for ending, b := range out.Files() {
 		readers[ending] = func() io.Reader { return bytes.NewReader(b) }
@@ -70,20 +73,35 @@ func (a *attempt) storeEvidence(ctx context.Context, out count.Outcome, e *evide
 		readers[report.VideoEnding] = func() io.Reader { return io.NewSectionReader(e.file, 0, r.Video.Bytes) }
 	}
 	written := map[string]bool{}
+	var full error
 	for ending, open := range readers {
 		key := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, strings.TrimPrefix(ending, "."))
 		err := a.persist(ctx, func() error {
 			_, err := a.w.o.Blobs.Put(ctx, key, open())
+			if errors.Is(err, blob.ErrNoSpace) {
+				full = err
+				return nil
+			}
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("write evidence of %s: %w", a.footage.ID, err)
 		}
+		if full != nil {
+			break
+		}
 		written[key] = true
+	}
+	if full != nil {
+		a.log.Warn("no space for the evidence; the count goes on without it", "err", full)
+		out.Result.Evidence = nil
+		out.Result.Warnings = append(out.Result.Warnings, report.Warning{Code: report.NoEvidence,
+			Text: "there was no space for the annotated video and the sheets; free space and count again to get them"})
+		clear(written)
 	}
 	still := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, "jpg")
 	written[still] = out.Still != nil // by finish
-	if a.job.Attempt == 1 {
+	if a.job.Attempt == 1 && full == nil {
 		return nil
 	}
 	old := func(key string) bool { return (key == still || wire.IsEvidence(key)) && !written[key] }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"io"
 	"os"
@@ -72,6 +73,33 @@ func TestEvidenceIsStored(t *testing.T) {
 	left, err := os.ReadDir(w.o.CacheDir)
 	if err != nil || len(left) != 0 {
 		t.Errorf("left in the cache: %v, %v", left, err)
+	}
+}
+
+// withoutRoom is a blob store whose space is enough for all but evidence.
+type withoutRoom struct{ blob.Store }
+
+func (s withoutRoom) Put(ctx context.Context, key string, r io.Reader) (blob.Info, error) {
+	if wire.IsEvidence(key) {
+		return blob.Info{}, fmt.Errorf("blob %s: %w", key, blob.ErrNoSpace)
+	}
+	return s.Store.Put(ctx, key, r)
+}
+
+// A full store costs the evidence, not the count.
+func TestAFullStoreHasTheCountWithoutEvidence(t *testing.T) {
+	s := newStage(t)
+	s.put("one")
+	w := s.worker("w", counterFunc(withEvidence))
+	w.o.Sheets = true
+	w.o.Blobs = withoutRoom{w.o.Blobs}
+	s.deliver(t.Context(), w)
+	doc := s.form("json")
+	if !strings.Contains(doc, `"code": "no-evidence"`) || strings.Contains(doc, `"evidence": {`) {
+		t.Errorf("the result does not tell that the evidence is missing:\n%s", doc)
+	}
+	if got := s.form("jpg"); got != "jpeg" {
+		t.Errorf("still %q", got)
 	}
 }
 
