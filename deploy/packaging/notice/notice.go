@@ -46,7 +46,7 @@ var chosen = map[string]string{
 
 // Programs lists the import paths of the project's programs below root, which
 // is the module's folder: every package main in a folder below "cmd", except the
-// command of this package.
+// command of this package and the measurements, which are not shipped.
 func Programs(ctx context.Context, root string) ([]string, error) {
 	out, err := goList(ctx, root, "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`, "./...")
 	if err != nil {
@@ -54,7 +54,7 @@ func Programs(ctx context.Context, root string) ([]string, error) {
 	}
 	programs := strings.Fields(out)
 	return slices.DeleteFunc(programs, func(p string) bool {
-		return path.Base(path.Dir(p)) != "cmd" || strings.Contains(p, "/packaging/notice/")
+		return path.Base(path.Dir(p)) != "cmd" || strings.Contains(p, "/packaging/notice/") || strings.Contains(p, "/deploy/bench/")
 	}), nil
 }
 
