@@ -223,7 +223,6 @@ function renderDetail() {
   const parts = [
     done && h('div', { class: 'result' }, h('b', {}, f.number(v.count.unique)),
       h('span', {}, v.count.unique === 1 ? 'animal' : 'animals', h('span', { class: 'muted' }, ` · 95 % interval ${v.count.low} to ${v.count.high}`))),
-    done && shownStill.el,
     !done && j && h('div', { class: 'work' }, h('span', { class: 'work-line' }, h('span', { class: `badge ${kind}` }, label), f.retryable(j.state) ? '' : statusText(v)),
       j.state === 'processing' && h('progress', { max: 100, value: j.percent, 'aria-label': 'Progress of the count' }),
       j.state === 'processing' && h('span', { class: 'muted' }, `${f.plural(j.count, 'animal', 'animals')} so far · ${f.number(j.frames_done)}${j.frames_total ? ` of ${f.number(j.frames_total)}` : ''} frames · ${j.fps.toFixed(1)} frames/s`)),
@@ -237,6 +236,7 @@ function renderDetail() {
       (v.count.lines || v.count.zones) && h('a', { class: 'button', href: `${base}/crossings.csv`, download: '', title: 'Every crossing of a line and every visit of a zone' }, 'Crossings'),
       h('a', { class: 'button', href: `${base}/still`, download: '', title: 'The annotated frame' }, 'Still'),
       h('a', { class: 'button', href: `${base}/video`, download: '', title: 'The annotated video' }, 'Video')),
+    done && shownStill.el, // below the buttons: what loads late must not move them
     facts(v),
   ];
   body.replaceChildren(...parts.filter(Boolean));
