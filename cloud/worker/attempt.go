@@ -78,7 +78,6 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 // status task ends before the ledger is written, because a late "processing" must not overwrite the end.
 func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidenceFile, endStatus func()) error {
 	files.measure(&out.Result)
-	r := out.Result
 	a.status.setStage(job.StageReport)
 	err := a.persist(ctx, func() error { // checks the lease before the first byte of a result
 		_, err := a.w.o.Attempts.UpdateProgress(ctx, a.job.ID, a.job.Fence, a.status.get())
@@ -90,7 +89,7 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 	if err := a.storeEvidence(ctx, &out, files); err != nil { // before the result, which lists what there is
 		return err
 	}
-	r = out.Result
+	r := out.Result
 	var doc, table bytes.Buffer
 	if err := errors.Join(r.WriteJSON(&doc), r.WriteCSV(&table)); err != nil {
 		return err
