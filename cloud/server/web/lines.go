@@ -28,15 +28,7 @@ func (s *Server) getLines(kind ledger.LineKind) fiber.Handler {
 
 // putLines stores lines and zones. It needs the token of an operator or of the device.
 func (s *Server) putLines(kind ledger.LineKind) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		d, err := s.authenticate(c, ledger.RoleOperator, ledger.RoleDevice)
-		if err != nil {
-			return err
-		}
-		o, v, err := s.lineOwner(c, kind)
-		if err != nil {
-			return err
-		}
+	return s.changeLines(kind, func(c *fiber.Ctx, by context.Context, o ledger.LineOwner) error {
 		text, err := s.readBody(c, boundary.MaxDocument)
 		if err != nil {
 			return err
@@ -45,16 +37,28 @@ func (s *Server) putLines(kind ledger.LineKind) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		if _, err := s.o.Ledger.Lines.Put(ledger.By(c.UserContext(), d.Name), o, set); err != nil {
+		if _, err := s.o.Ledger.Lines.Put(by, o, set); err != nil {
 			return err
 		}
 		s.log.Info("lines set by request", "owner", o.String(), "lines", len(set.Lines), "zones", len(set.Zones))
-		return s.answerLines(c, o, v)
-	}
+		return nil
+	})
 }
 
 // deleteLines removes lines and zones. It needs the token of an operator or of the device.
 func (s *Server) deleteLines(kind ledger.LineKind) fiber.Handler {
+	return s.changeLines(kind, func(_ *fiber.Ctx, by context.Context, o ledger.LineOwner) error {
+		if err := s.o.Ledger.Lines.Delete(by, o); err != nil {
+			return err
+		}
+		s.log.Info("lines removed by request", "owner", o.String())
+		return nil
+	})
+}
+
+// changeLines runs a change for an operator or the device and answers with what applies then. by names who changes.
+func (s *Server) changeLines(kind ledger.LineKind,
+	change func(c *fiber.Ctx, by context.Context, o ledger.LineOwner) error) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		d, err := s.authenticate(c, ledger.RoleOperator, ledger.RoleDevice)
 		if err != nil {
@@ -64,10 +68,9 @@ func (s *Server) deleteLines(kind ledger.LineKind) fiber.Handler {
 		if err != nil {
 			return err
 		}
-		if err := s.o.Ledger.Lines.Delete(ledger.By(c.UserContext(), d.Name), o); err != nil {
+		if err := change(c, ledger.By(c.UserContext(), d.Name), o); err != nil {
 			return err
 		}
-		s.log.Info("lines removed by request", "owner", o.String())
 		return s.answerLines(c, o, v)
 	}
 }

@@ -4,14 +4,11 @@ package clipfile
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/opencv"
 	"cattlecounter/cloud/synthetic"
 )
@@ -24,12 +21,13 @@ func Write(ctx context.Context, path string, c synthetic.Config) (synthetic.Trut
 	if err != nil {
 		return synthetic.Truth{}, err
 	}
-	if k := clip.Config(); k.Width%2 != 0 || k.Height%2 != 0 {
+	k := clip.Config()
+	if k.Width%2 != 0 || k.Height%2 != 0 {
 		return synthetic.Truth{}, fmt.Errorf("%dx%d pixels, want even numbers: %w", k.Width, k.Height, synthetic.ErrConfig)
 	}
 	part := strings.TrimSuffix(path, filepath.Ext(path)) + ".part.mp4" // the encoder chooses the container by this name
 	defer os.Remove(part)
-	if err := encode(ctx, clip, part); err != nil {
+	if err := opencv.Encode(ctx, part, k.Width, k.Height, k.FPS, clip.Next); err != nil {
 		return synthetic.Truth{}, err
 	}
 	truth := clip.Truth()
@@ -44,28 +42,6 @@ func Write(ctx context.Context, path string, c synthetic.Config) (synthetic.Trut
 
 // TruthPath is the path of the truth of a clip: NAME.json beside NAME.mp4.
 func TruthPath(clip string) string { return strings.TrimSuffix(clip, filepath.Ext(clip)) + ".json" }
-
-func encode(ctx context.Context, clip *synthetic.Clip, path string) error {
-	k := clip.Config()
-	enc, err := opencv.Create(path, k.Width, k.Height, k.FPS)
-	if err != nil {
-		return err
-	}
-	defer enc.Close()
-	var f video.Frame
-	for {
-		err := clip.Next(ctx, &f)
-		if errors.Is(err, io.EOF) {
-			return enc.Close()
-		}
-		if err != nil {
-			return err
-		}
-		if err := enc.Write(&f); err != nil {
-			return err
-		}
-	}
-}
 
 func writeJSON(path string, v any) error {
 	b, err := json.Marshal(v)

@@ -2,10 +2,7 @@ package scene
 
 import (
 	"context"
-	"errors"
-	"io"
 
-	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/opencv"
 )
 
@@ -13,22 +10,5 @@ import (
 // wraps opencv.ErrEncode for a file that cannot be written.
 func WriteFile(ctx context.Context, film Film, path string) error {
 	info := film.Info()
-	enc, err := opencv.Create(path, info.Width, info.Height, info.FPS)
-	if err != nil {
-		return err
-	}
-	defer enc.Close()
-	var f video.Frame
-	for {
-		err := film.Render(ctx, &f)
-		if errors.Is(err, io.EOF) {
-			return enc.Close()
-		}
-		if err != nil {
-			return err
-		}
-		if err := enc.Write(&f); err != nil {
-			return err
-		}
-	}
+	return opencv.Encode(ctx, path, info.Width, info.Height, info.FPS, film.Render)
 }

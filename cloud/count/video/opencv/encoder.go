@@ -3,8 +3,10 @@
 package opencv
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 
@@ -99,4 +101,28 @@ func (e *Encoder) Close() error {
 	err := e.writer.Close()
 	e.writer = nil
 	return err
+}
+
+// Encode writes the frames that next gives, up to its io.EOF, into the MP4 file path. Sides and rate are as in Create.
+// Errors are those of Create, Write and next.
+func Encode(ctx context.Context, path string, width, height int, fps float64,
+	next func(context.Context, *video.Frame) error) error {
+	enc, err := Create(path, width, height, fps)
+	if err != nil {
+		return err
+	}
+	defer enc.Close()
+	var f video.Frame
+	for {
+		err := next(ctx, &f)
+		if errors.Is(err, io.EOF) {
+			return enc.Close()
+		}
+		if err != nil {
+			return err
+		}
+		if err := enc.Write(&f); err != nil {
+			return err
+		}
+	}
 }
