@@ -103,7 +103,7 @@ bench: setup ## measure the worker against bare ONNX Runtime, an upload against 
 
 # ARGS are further arguments, such as --only still/ or --parts 10 --part 0. The detector's answers are kept in
 # build/calibrate/answers, so a second run takes a fraction of the first.
-calibrate: setup ## count 300 clips with exact truth; print errors and how often the interval holds
+calibrate: setup ## count 389 clips with exact truth; print errors and how often the interval holds
 	go run -tags $(TAGS) ./deploy/bench/calibrate/cmd/calibrate $(ARGS)
 
 peers: build ## compare errors, speed and memory with published trackers in Python, on the same clips
