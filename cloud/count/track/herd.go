@@ -184,28 +184,12 @@ func (t *Track) move(j motion.Join) {
 // joinTracks joins each track of now with the track of old that is the same animal, and returns all tracks. The older
 // track keeps its ID.
 func joinTracks(old, now []*Track) []*Track {
-	var edges []edge
-	for i, a := range old {
-		for k, b := range now {
-			unit := (a.Size() + b.Size()) / 2
-			d := math.Hypot(a.X-b.X, a.Y-b.Y) / unit
-			doubt := math.Hypot(math.Hypot(a.kx.doubt(), a.ky.doubt()), math.Hypot(b.kx.doubt(), b.ky.doubt())) / unit
-			if d <= gate+doubt && a.Last < b.First && math.Abs(math.Log(a.Size()/b.Size())) < math.Log(sizeRatio) {
-				edges = append(edges, edge{i, k, d + colorWeight*a.color.difference(b.color)})
-			}
-		}
-	}
-	gone := make([]bool, len(now))
-	for _, group := range groups(edges) {
-		for _, e := range assign(group) {
-			old[e.track].absorb(now[e.sighting])
-			gone[e.sighting] = true
-		}
-	}
 	all := old
-	for k, b := range now {
-		if !gone[k] {
-			all = append(all, b)
+	for k, of := range Continue(old, now) {
+		if of >= 0 {
+			old[of].absorb(now[k])
+		} else {
+			all = append(all, now[k])
 		}
 	}
 	return all
