@@ -231,8 +231,6 @@ func (a *Agent) wakeParts(r spool.Record) {
 			a.originals.Wake()
 		}
 		a.results.Wake()
-	case r.Count == nil && r.Job != nil && r.Job.State.Ended():
-		a.results.Wake()
 	}
 }
 

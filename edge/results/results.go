@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"cattlecounter/edge/spool"
@@ -37,7 +38,11 @@ const (
 	// fetchSlow is the interval with a broker, which sends the progress by itself. It
 	// covers lost messages.
 	fetchSlow = 10 * time.Minute
-	// maxFetches bounds the requests of one round. The newest footage comes first.
+	// fetchAgain is the interval without a broker at which the newest counted footage is fetched again: the cloud may
+	// have counted it once more.
+	fetchAgain = time.Hour
+	// maxFetches bounds the requests of one round, and the counted footage that is fetched again. The newest footage
+	// comes first.
 	maxFetches = 20
 )
 
@@ -82,30 +87,41 @@ func (f *Fetcher) interval(r spool.Record) time.Duration {
 	confirmed := r.State == spool.Reclaimed || r.State == spool.Confirmed
 	failed := r.Job != nil && r.Job.State.Ended() && r.Job.State != job.Done
 	switch {
-	case !confirmed, r.LogOf != "", r.Count != nil, failed:
+	case !confirmed, r.LogOf != "", failed:
 		return 0
-	case counted(r), !f.brokerUp():
+	case settled(r) && f.brokerUp():
+		return 0 // the broker tells when the job moves again
+	case settled(r):
+		return fetchAgain
+	case r.CountDue(), !f.brokerUp():
 		return fetchEvery
 	}
 	return fetchSlow
 }
 
-// counted reports that the job is done, so that the cloud has a count.
-func counted(r spool.Record) bool { return r.Job != nil && r.Job.State == job.Done }
+// settled reports that the station has the count of the job's last run.
+func settled(r spool.Record) bool {
+	return r.Count != nil && !r.CountDue() && (r.Job == nil || r.Job.State == job.Done)
+}
 
 // fetchDue makes one round: it fetches the results that are due at now.
 func (f *Fetcher) fetchDue(ctx context.Context, now time.Time) {
 	all := f.records.All()
 	fetched := map[footage.ID]time.Time{}
-	for i, left := len(all)-1, maxFetches; i >= 0; i-- {
-		r := all[i]
+	left, again := maxFetches, maxFetches
+	for _, r := range slices.Backward(all) {
 		every := f.interval(r)
+		if every == fetchAgain {
+			if again--; again < 0 {
+				continue
+			}
+		}
 		if every == 0 {
 			continue
 		}
 		last, known := f.fetched[r.ID]
-		if !known && !counted(r) {
-			last, known = now, true // a job that has just begun has no result
+		if !known && !r.CountDue() {
+			last, known = now, true // a job that has just begun has no result, a settled one nothing new
 		}
 		if left > 0 && ctx.Err() == nil && (!known || now.Sub(last) >= every) {
 			left--
@@ -138,7 +154,16 @@ func (f *Fetcher) Fetch(ctx context.Context, r spool.Record) error {
 			Reason: j.Reason})
 	}
 	if c := got.Count; c != nil {
-		err = errors.Join(err, f.records.PutCount(r.ID, spool.Count{Unique: c.Unique, Low: c.Low, High: c.High}))
+		count := spool.Count{Unique: c.Unique, Low: c.Low, High: c.High}
+		if r.Job != nil {
+			count.JobSeq = r.Job.Seq
+		}
+		if got.Job != nil {
+			count.JobSeq = max(count.JobSeq, got.Job.Seq)
+		}
+		if r.Count == nil || *r.Count != count {
+			err = errors.Join(err, f.records.PutCount(r.ID, count))
+		}
 	}
 	return err
 }

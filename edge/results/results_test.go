@@ -87,7 +87,11 @@ func record(id footage.ID, s spool.State, j job.State) spool.Record {
 
 func TestInterval(t *testing.T) {
 	counted := record("a", spool.Reclaimed, job.Done)
-	counted.Count = &spool.Count{Unique: 1}
+	counted.Count = &spool.Count{Unique: 1, JobSeq: 5}
+	counted.Job.Seq = 5
+	recounting, recounted := counted, counted
+	recounting.Job = &topic.Job{Header: topic.Header{Seq: 7}, Job: "j", State: job.Processing}
+	recounted.Job = &topic.Job{Header: topic.Header{Seq: 9}, Job: "j", State: job.Done}
 	for name, c := range map[string]struct {
 		r               spool.Record
 		without, broker time.Duration // the interval without and with a broker
@@ -96,7 +100,9 @@ func TestInterval(t *testing.T) {
 		"confirmed":     {record("a", spool.Confirmed, ""), fetchEvery, fetchSlow},
 		"processing":    {record("a", spool.Reclaimed, job.Processing), fetchEvery, fetchSlow},
 		"done":          {record("a", spool.Reclaimed, job.Done), fetchEvery, fetchEvery},
-		"counted":       {counted, 0, 0},
+		"counted":       {counted, fetchAgain, 0},
+		"recounting":    {recounting, fetchEvery, fetchSlow},
+		"recounted":     {recounted, fetchEvery, fetchEvery},
 		"failed":        {record("a", spool.Reclaimed, job.Failed), 0, 0},
 		"duplicate":     {record("a", spool.Duplicate, ""), 0, 0},
 	} {
@@ -160,6 +166,39 @@ func TestCountIsFetchedAtOnce(t *testing.T) {
 	f.fetchDue(t.Context(), time.Now())
 	if w.counts["a"].Unique != 1 {
 		t.Error("no count after the first round")
+	}
+}
+
+// A recount in the cloud reaches a station that already has a count, also one that saw nothing of it.
+func TestRecountIsFetched(t *testing.T) {
+	r := record("a", spool.Reclaimed, job.Done)
+	r.Job.Seq, r.Count = 5, &spool.Count{Unique: 92, JobSeq: 5}
+	w, f := newWorld(r)
+	w.footage["a"] = wire.Footage{Job: &wire.Job{ID: "j", State: job.Done, Seq: 9}, Count: &wire.Count{Unique: 95}}
+	now := time.Now()
+	f.fetchDue(t.Context(), now)
+	if len(w.asked) != 0 {
+		t.Errorf("asked %v for a result that was just stored", w.asked)
+	}
+	f.fetchDue(t.Context(), now.Add(fetchAgain))
+	if want := (spool.Count{Unique: 95, JobSeq: 9}); w.counts["a"] != want || w.jobs["a"].Seq != 9 {
+		t.Errorf("count %+v, want %+v; job %+v", w.counts["a"], want, w.jobs["a"])
+	}
+	// Only the newest are fetched again, and they do not keep a count from an older one that is due.
+	w.list = nil
+	for i := range maxFetches + 5 {
+		one := record(footage.ID(fmt.Sprintf("f%02d", i)), spool.Reclaimed, job.Done)
+		if i > 0 {
+			one.Count = &spool.Count{Unique: 1}
+		}
+		w.list = append(w.list, one)
+	}
+	w.asked = nil
+	f.fetchDue(t.Context(), now)
+	f.fetchDue(t.Context(), now.Add(fetchAgain))
+	f.fetchDue(t.Context(), now.Add(fetchAgain+fetchEvery))
+	if want := maxFetches + 2; len(w.asked) != want || w.asked[0] != "f00" || slices.Contains(w.asked, "f04") {
+		t.Errorf("asked %d times, want %d: %v", len(w.asked), want, w.asked)
 	}
 }
 

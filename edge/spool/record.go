@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
 )
 
@@ -101,6 +102,9 @@ type Count struct {
 	Unique int `json:"unique"`
 	Low    int `json:"low"` // 95 % interval
 	High   int `json:"high"`
+	// JobSeq is the number of the newest job message that was known when the count was fetched. The cloud can count
+	// footage again: a later message that the job is done tells of another count.
+	JobSeq int64 `json:"job_seq,omitempty"`
 }
 
 // Record is what the spool knows about one piece of footage. It stays after the content was
@@ -189,4 +193,9 @@ func (r *Record) Transfer(p Part) *Transfer {
 		return &r.Thumbnail
 	}
 	return &r.Video
+}
+
+// CountDue reports that the footage's job is done and that the count of it was not fetched since.
+func (r Record) CountDue() bool {
+	return r.Job != nil && r.Job.State == job.Done && (r.Count == nil || r.Count.JobSeq < r.Job.Seq)
 }

@@ -153,6 +153,9 @@ func (r *Records) load() error {
 				return fmt.Errorf("record %s: %w", it.Item().Key(), err)
 			}
 			rec.Name = footage.SafeName(rec.Name) // of releases that stored other names
+			if rec.Count != nil && rec.Count.JobSeq == 0 && rec.Job != nil {
+				rec.Count.JobSeq = rec.Job.Seq // of releases that fetched each count once
+			}
 			r.byID[rec.ID] = &rec
 			if rec.UploadedAs != "" {
 				r.byCloud[rec.UploadedAs] = rec.ID

@@ -200,3 +200,27 @@ func TestRestartsCountAsAttempts(t *testing.T) {
 	must.Do(t, s.Recovery.Reread(r.ID))
 	check("read again", true)
 }
+
+// A station that is updated does not fetch every count of its history again, but sees the next one.
+func TestCountOfAnOlderReleaseIsNotDue(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	r := fill(t, s, "/card/a.mp4", 1, 100)
+	done := topic.Job{Header: topic.Header{Seq: 5}, Job: "j", Footage: r.ID, State: job.Done}
+	must.Get(s.Records.PutJob(done))(t)
+	if r, _ = s.Records.Get(r.ID); !r.CountDue() {
+		t.Error("the job is done and no count is due")
+	}
+	must.Do(t, s.Records.PutCount(r.ID, Count{Unique: 92}))
+	must.Do(t, s.Close())
+	s = open(t, dir)
+	defer closeSpool(t, s)
+	if r, _ = s.Records.Get(r.ID); r.CountDue() || r.Count.JobSeq != 5 {
+		t.Errorf("after the update the count is %+v, due: %t", r.Count, r.CountDue())
+	}
+	done.Seq = 9
+	must.Get(s.Records.PutJob(done))(t)
+	if r, _ = s.Records.Get(r.ID); !r.CountDue() {
+		t.Error("the footage was counted again and no count is due")
+	}
+}
