@@ -72,10 +72,9 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 	return a.finish(ctx, out, files, status.end)
 }
 
-// finish writes the results, then the ledger, then the sidecar. Results need no fence: their keys are made of footage
-// and model, and the same model counts the same animals in the same footage. So writing over the results of another
-// attempt changes nothing, unless the lines were changed between the two. The ledger decides which attempt counts. The
-// status task ends before the ledger is written, because a late "processing" must not overwrite the end.
+// finish writes the results, then the ledger, then the sidecar, and removes the results of earlier attempts. The keys of
+// results have the fence of the attempt, and the ledger decides which attempt counts. The status task ends before the
+// ledger is written, because a late "processing" must not overwrite the end.
 func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidenceFile, endStatus func()) error {
 	files.measure(&out.Result)
 	a.status.setStage(job.StageReport)
@@ -100,14 +99,14 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 	}
 	for ext, b := range forms {
 		err := a.persist(ctx, func() error {
-			_, err := a.w.o.Blobs.Put(ctx, wire.ResultKey(a.footage.ID, r.Model.Digest, ext), bytes.NewReader(b))
+			_, err := a.w.o.Blobs.Put(ctx, a.resultKey(&out, ext), bytes.NewReader(b))
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("write result of %s: %w", a.footage.ID, err)
 		}
 	}
-	if err := a.storeCrossings(ctx, r); err != nil {
+	if err := a.storeCrossings(ctx, &out); err != nil {
 		return err
 	}
 	c := ledger.Count{
@@ -121,13 +120,30 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 	}
 	a.unique = r.Count.Unique
 	a.writeSidecar(ctx, j)
+	a.removeOlder(ctx)
 	return nil
+}
+
+// resultKey is the blob key of one form of the attempt's result.
+func (a *attempt) resultKey(out *count.Outcome, ext string) string {
+	return wire.ResultKey(a.footage.ID, out.Result.Model.Digest, a.job.Fence, ext)
+}
+
+// removeOlder deletes the results of earlier attempts. What a crash or a fault leaves is removed after the next count.
+func (a *attempt) removeOlder(ctx context.Context) {
+	if a.job.Fence == 1 {
+		return
+	}
+	older := func(key string) bool { return wire.ResultFence(key) < a.job.Fence }
+	if err := a.w.remove(ctx, wire.ResultPrefix(a.footage.ID), older); err != nil {
+		a.log.Warn("cannot remove the results of earlier attempts; the next count of the footage does", "err", err)
+	}
 }
 
 // record writes the end of the job into the ledger, with its flight.
 func (a *attempt) record(ctx context.Context, out count.Outcome, c ledger.Count, endStatus func()) (j ledger.Job,
 	err error) {
-	key := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, "json")
+	key := a.resultKey(&out, "json")
 	if a.w.o.Flights == nil || out.Trace == nil {
 		endStatus()
 		err = a.persist(ctx, func() (err error) {

@@ -61,9 +61,8 @@ func (e *evidenceFile) measure(r *report.Result) {
 	r.Evidence.Video.Bytes = info.Size()
 }
 
-// storeEvidence writes the evidence beside the other forms of the result. The same rules hold as for those. It removes
-// what an earlier attempt left and this one did not make. A blob store without space costs the evidence, not the count:
-// the result then has a warning instead.
+// storeEvidence writes the evidence beside the other forms of the result. A blob store without space costs the evidence,
+// not the count: the result then has a warning instead.
 func (a *attempt) storeEvidence(ctx context.Context, out *count.Outcome, e *evidenceFile) error {
 	readers := map[string]func() io.Reader{}
 	for ending, b := range out.Files() {
@@ -72,12 +71,10 @@ func (a *attempt) storeEvidence(ctx context.Context, out *count.Outcome, e *evid
 	if r := out.Result.Evidence; r != nil && r.Video != nil {
 		readers[report.VideoEnding] = func() io.Reader { return io.NewSectionReader(e.file, 0, r.Video.Bytes) }
 	}
-	written := map[string]bool{}
 	var full error
 	for ending, open := range readers {
-		key := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, strings.TrimPrefix(ending, "."))
 		err := a.persist(ctx, func() error {
-			_, err := a.w.o.Blobs.Put(ctx, key, open())
+			_, err := a.w.o.Blobs.Put(ctx, a.resultKey(out, strings.TrimPrefix(ending, ".")), open())
 			if errors.Is(err, blob.ErrNoSpace) {
 				full = err
 				return nil
@@ -90,24 +87,17 @@ func (a *attempt) storeEvidence(ctx context.Context, out *count.Outcome, e *evid
 		if full != nil {
 			break
 		}
-		written[key] = true
 	}
-	if full != nil {
-		a.log.Warn("no space for the evidence; the count goes on without it", "err", full)
-		out.Result.Evidence = nil
-		out.Result.Warnings = append(out.Result.Warnings, report.Warning{Code: report.NoEvidence,
-			Text: "there was no space for the annotated video and the sheets; free space and count again to get them"})
-		clear(written)
-	}
-	still := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, "jpg")
-	written[still] = out.Still != nil // by finish
-	if a.job.Attempt == 1 && full == nil {
+	if full == nil {
 		return nil
 	}
-	old := func(key string) bool { return (key == still || wire.IsEvidence(key)) && !written[key] }
-	prefix := wire.ResultKey(a.footage.ID, out.Result.Model.Digest, "")
-	if err := a.persist(ctx, func() error { return a.w.remove(ctx, prefix, old) }); err != nil {
-		return fmt.Errorf("remove old evidence of %s: %w", a.footage.ID, err)
+	a.log.Warn("no space for the evidence; the count goes on without it", "err", full)
+	out.Result.Evidence = nil
+	out.Result.Warnings = append(out.Result.Warnings, report.Warning{Code: report.NoEvidence,
+		Text: "there was no space for the annotated video and the sheets; free space and count again to get them"})
+	err := a.persist(ctx, func() error { return a.w.remove(ctx, a.resultKey(out, ""), wire.IsEvidence) })
+	if err != nil {
+		return fmt.Errorf("remove evidence of %s: %w", a.footage.ID, err)
 	}
 	return nil
 }

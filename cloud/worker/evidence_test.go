@@ -107,7 +107,7 @@ func TestNoEvidenceIsAskedFor(t *testing.T) {
 	s := newStage(t)
 	s.put("one")
 	s.deliver(t.Context(), s.worker("w", counterFunc(withEvidence)))
-	if _, err := s.b.Stat(t.Context(), wire.ResultKey("one", modelDigest, wire.SheetExt)); !errors.Is(err, blob.ErrNotFound) {
+	if _, err := s.b.Stat(t.Context(), wire.ResultKey("one", modelDigest, 1, wire.SheetExt)); !errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("a sheet is stored: %v", err)
 	}
 	if got := s.form("jpg"); got != "jpeg" {
@@ -115,54 +115,83 @@ func TestNoEvidenceIsAskedFor(t *testing.T) {
 	}
 }
 
-// Evidence of an earlier count is removed when the count with the same model makes it no more. The rest stays.
-func TestOldEvidenceIsRemoved(t *testing.T) {
+// A recount writes beside the result that counts, and replaces it only when the ledger has the new count.
+func TestResultsOfEarlierAttempts(t *testing.T) {
 	s := newStage(t)
 	j := s.put("one")
 	ctx := t.Context()
-	former := footage.Sum([]byte("former model"))
-	keys := map[string]bool{ // whether they stay after the second count
-		wire.ResultKey("one", modelDigest, wire.AnnotatedExt):  false,
-		wire.ResultKey("one", modelDigest, wire.ContactExt(3)): false,
-		wire.ResultKey("one", modelDigest, "jpg"):              false,
-		wire.ResultKey("one", modelDigest, wire.SheetExt):      true,
-		wire.ResultKey("one", modelDigest, wire.ContactExt(2)): true,
-		wire.ResultKey("one", modelDigest, "json"):             true,
-		wire.ResultKey("one", modelDigest, "trace"):            true,
-		wire.ResultKey("one", former, wire.AnnotatedExt):       true,
-		wire.ResultKey("two", modelDigest, wire.AnnotatedExt):  true,
-	}
 	w := s.worker("w", counterFunc(withEvidence))
 	w.o.Sheets = true
 	s.deliver(ctx, w)
-	for key := range keys {
+	older := footage.Sum([]byte("older model"))
+	for _, key := range []string{"footage/one/result/0123abcd.json", wire.ResultKey("one", older, 1, "trace"),
+		wire.ResultKey("two", older, 1, "json"), wire.ResultKey("one", older, 9, "json")} {
 		if _, err := s.b.Put(ctx, key, strings.NewReader("former")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.l.Jobs.Recount(ctx, "one"); err != nil {
-		t.Fatal(err)
+	recount := func() {
+		t.Helper()
+		if _, err := s.l.Jobs.Recount(ctx, "one"); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.q.Enqueue(ctx, j.ID), s.l.Jobs.MarkQueued(ctx, j.ID)); err != nil {
+			t.Fatal(err)
+		}
+		s.deliver(ctx, w)
 	}
-	if err := errors.Join(s.q.Enqueue(ctx, j.ID), s.l.Jobs.MarkQueued(ctx, j.ID)); err != nil {
-		t.Fatal(err)
+	stays := func(want map[string]bool) {
+		t.Helper()
+		for key, stays := range want {
+			if _, err := s.b.Stat(ctx, key); (err == nil) != stays {
+				t.Errorf("%s: %v, want it to stay: %t", key, err, stays)
+			}
+		}
 	}
+	w.o.Counter = counterFunc(func(ctx context.Context, src count.Source, p func(job.Progress)) (count.Outcome, error) {
+		if err := s.l.Jobs.Cancel(ctx, j.ID); err != nil {
+			t.Error(err)
+		}
+		return withEvidence(ctx, src, p)
+	})
+	recount()
+	stays(map[string]bool{
+		wire.ResultKey("one", modelDigest, 1, "json"):        true,
+		wire.ResultKey("one", modelDigest, 1, wire.SheetExt): true,
+		wire.ResultKey("one", modelDigest, 2, "json"):        false,
+	})
 	w.o.Counter = counterFunc(func(ctx context.Context, src count.Source, p func(job.Progress)) (count.Outcome, error) {
 		out, err := withEvidence(ctx, src, p)
 		out.Still = nil
 		return out, err
 	})
+	if _, err := s.l.Jobs.Retry(ctx, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	s.later(time.Minute) // the canceled attempt still holds its message
+	if err := errors.Join(s.q.Enqueue(ctx, j.ID), s.l.Jobs.MarkQueued(ctx, j.ID)); err != nil {
+		t.Fatal(err)
+	}
 	s.deliver(ctx, w)
-	for key, want := range keys {
-		if _, err := s.b.Stat(ctx, key); (err == nil) != want {
-			t.Errorf("%s: %v, want it to stay: %v", key, err, want)
-		}
+	stays(map[string]bool{
+		"footage/one/result/0123abcd.json":                   false,
+		wire.ResultKey("one", older, 1, "trace"):             false,
+		wire.ResultKey("one", modelDigest, 1, "jpg"):         false,
+		wire.ResultKey("one", modelDigest, 1, wire.SheetExt): false,
+		wire.ResultKey("one", modelDigest, 4, "json"):        true, // canceling took fence 3
+		wire.ResultKey("one", modelDigest, 4, wire.SheetExt): true,
+		wire.ResultKey("one", older, 9, "json"):              true, // of an attempt that took over
+		wire.ResultKey("two", older, 1, "json"):              true,
+	})
+	if got := s.job(j.ID); got.ResultKey != wire.ResultKey("one", modelDigest, 4, "json") {
+		t.Errorf("the job's result is %s", got.ResultKey)
 	}
 }
 
 // form reads one form of the result of the footage one.
 func (s *stage) form(ext string) string {
 	s.t.Helper()
-	r, err := s.b.Open(s.t.Context(), wire.ResultKey("one", modelDigest, ext), 0, -1)
+	r, err := s.b.Open(s.t.Context(), wire.ResultKey("one", modelDigest, 1, ext), 0, -1)
 	if err != nil {
 		s.t.Errorf("%s: %v", ext, err)
 		return ""

@@ -53,7 +53,7 @@ func (a *attempt) storeTrace(ctx context.Context, out count.Outcome) (ledger.Par
 		a.log.Warn("cannot encode the trace; the flight will lack the tracks of this part", "err", err)
 		return p, nil
 	}
-	p.TraceKey = wire.TraceKey(a.footage.ID, out.Result.Model.Digest)
+	p.TraceKey = wire.TraceKey(a.footage.ID, out.Result.Model.Digest, a.job.Fence)
 	return p, a.persist(ctx, func() error {
 		_, err := a.w.o.Blobs.Put(ctx, p.TraceKey, bytes.NewReader(trace))
 		return err

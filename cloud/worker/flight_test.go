@@ -174,7 +174,7 @@ func TestFlightWithoutATrace(t *testing.T) {
 	first := s.putPart("dock", "GX010007.MP4", "one")
 	s.deliver(t.Context(), w)
 	f := must.Get(s.l.Footage.Get(t.Context(), first))(t)
-	must.Get(s.b.Put(t.Context(), wire.TraceKey(first, f.Count.ModelDigest), strings.NewReader("damaged")))(t)
+	must.Get(s.b.Put(t.Context(), wire.TraceKey(first, f.Count.ModelDigest, 1), strings.NewReader("damaged")))(t)
 	second := s.putPart("dock", "GX020007.MP4", "the second")
 	s.deliver(t.Context(), w)
 	v := must.Get(s.l.Footage.Get(t.Context(), second))(t)

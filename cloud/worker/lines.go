@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
@@ -35,26 +35,20 @@ func (a *attempt) findLines(ctx context.Context) (boundary.Set, error) {
 	return s.Set, nil
 }
 
-// storeCrossings writes the crossings of a result, or removes those of an earlier count when there is nothing to judge
-// any more.
-func (a *attempt) storeCrossings(ctx context.Context, r report.Result) error {
-	key := wire.ResultKey(a.footage.ID, r.Model.Digest, wire.CrossingsExt)
+// storeCrossings writes the crossings of a result.
+func (a *attempt) storeCrossings(ctx context.Context, out *count.Outcome) error {
+	if !out.Result.HasBoundaries() {
+		return nil
+	}
 	var table bytes.Buffer
-	write := func() error {
-		_, err := a.w.o.Blobs.Put(ctx, key, bytes.NewReader(table.Bytes()))
+	if err := out.Result.WriteCrossingsCSV(&table); err != nil {
 		return err
 	}
-	switch {
-	case r.HasBoundaries():
-		if err := r.WriteCrossingsCSV(&table); err != nil {
-			return err
-		}
-	case a.job.Attempt == 1:
-		return nil
-	default:
-		write = func() error { return a.w.o.Blobs.Delete(ctx, key) }
-	}
-	if err := a.persist(ctx, write); err != nil {
+	err := a.persist(ctx, func() error {
+		_, err := a.w.o.Blobs.Put(ctx, a.resultKey(out, wire.CrossingsExt), bytes.NewReader(table.Bytes()))
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("write crossings of %s: %w", a.footage.ID, err)
 	}
 	return nil

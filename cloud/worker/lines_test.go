@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"cattlecounter/cloud/count"
@@ -57,7 +58,8 @@ func TestLinesOfAJob(t *testing.T) {
 		if got != want || want != "" && c.Boundaries.Lines[0].In != len(want) {
 			t.Errorf("%s: %+v, want %q", id, c.Boundaries, want)
 		}
-		_, err = s.b.Stat(t.Context(), wire.ResultKey(id, c.ModelDigest, wire.CrossingsExt))
+		key := strings.TrimSuffix(s.job(c.Job).ResultKey, "json") + wire.CrossingsExt
+		_, err = s.b.Stat(t.Context(), key)
 		if (err == nil) != (want != "") || err != nil && !errors.Is(err, blob.ErrNotFound) {
 			t.Errorf("%s: crossings: %v", id, err)
 		}

@@ -177,7 +177,7 @@ func TestCountIsRecordedAndAcknowledged(t *testing.T) {
 	s := newStage(t)
 	j := s.put("f1")
 	s.deliver(t.Context(), s.worker("w", counts(7)))
-	if got := s.job(j.ID); got.State != job.Done || got.ResultKey != wire.ResultKey("f1", modelDigest, "json") {
+	if got := s.job(j.ID); got.State != job.Done || got.ResultKey != wire.ResultKey("f1", modelDigest, 1, "json") {
 		t.Errorf("%+v", got)
 	}
 	c, err := s.l.Counts.Get(t.Context(), "f1")
@@ -185,7 +185,7 @@ func TestCountIsRecordedAndAcknowledged(t *testing.T) {
 		t.Errorf("%+v %v", c, err)
 	}
 	for _, ext := range []string{"json", "csv", "jpg"} {
-		if _, err := s.b.Stat(t.Context(), wire.ResultKey("f1", modelDigest, ext)); err != nil {
+		if _, err := s.b.Stat(t.Context(), wire.ResultKey("f1", modelDigest, 1, ext)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -319,7 +319,7 @@ func TestZombieChangesNothing(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	var doc report.Result
-	r, err := s.b.Open(t.Context(), wire.ResultKey("f1", modelDigest, "json"), 0, -1)
+	r, err := s.b.Open(t.Context(), s.job(j.ID).ResultKey, 0, -1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"cattlecounter/shared/footage"
@@ -50,8 +51,8 @@ func IsEvidence(key string) bool {
 func ResultPrefix(id footage.ID) string { return fmt.Sprintf("footage/%s/result/", id) }
 
 // TraceKey is the blob key of what the count of footage left for the count of its flight.
-func TraceKey(id footage.ID, model footage.Digest) string {
-	return fmt.Sprintf("footage/%s/result/%s.trace", id, model)
+func TraceKey(id footage.ID, model footage.Digest, fence int64) string {
+	return ResultKey(id, model, fence, "trace")
 }
 
 // FlightKey is the blob key of the result document of a flight. parts is a digest of its parts and their models, so
@@ -59,8 +60,20 @@ func TraceKey(id footage.ID, model footage.Digest) string {
 func FlightKey(parts footage.Digest) string { return fmt.Sprintf("flights/%s.json", parts) }
 
 // ResultKey is the blob key of one form of a result: ext is json, csv, jpg, CrossingsExt,
-// AnnotatedExt, SheetExt or a ContactExt.
-// Repeating a job with the same model writes the same keys.
-func ResultKey(id footage.ID, model footage.Digest, ext string) string {
-	return fmt.Sprintf("%s%s.%s", ResultPrefix(id), model, ext)
+// AnnotatedExt, SheetExt or a ContactExt. fence is that of the attempt: a recount writes
+// beside the result that counts until the ledger names the new one.
+func ResultKey(id footage.ID, model footage.Digest, fence int64, ext string) string {
+	return fmt.Sprintf("%s%s-%d.%s", ResultPrefix(id), model, fence, ext)
+}
+
+// ResultFence returns the fence of the attempt that wrote the key of a result. It is 0 for
+// the keys of earlier versions, which had none.
+func ResultFence(key string) int64 {
+	name, _, _ := strings.Cut(path.Base(key), ".")
+	_, number, _ := strings.Cut(name, "-")
+	fence, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return fence
 }

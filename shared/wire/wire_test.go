@@ -90,3 +90,19 @@ func FuzzMetadata(f *testing.F) {
 		}
 	})
 }
+
+func TestFenceOfAResult(t *testing.T) {
+	model := footage.Sum([]byte("model"))
+	for key, want := range map[string]int64{
+		ResultKey("f-1", model, 12, "json"):       12,
+		ResultKey("f-1", model, 1, ContactExt(3)): 1,
+		TraceKey("f-1", model, 7):                 7,
+		"footage/f-1/result/0123abcd.json":        0, // of earlier versions
+		"footage/f-1/result/-.json":               0,
+		"":                                        0,
+	} {
+		if got := ResultFence(key); got != want {
+			t.Errorf("%s: fence %d, want %d", key, got, want)
+		}
+	}
+}

@@ -52,7 +52,7 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 		must.Do(t, err)
 		must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))(t)
 		for _, ext := range forms {
-			must.Get(blobs.Put(ctx, wire.ResultKey(footage.ID(id), model, ext), strings.NewReader(ext)))(t)
+			must.Get(blobs.Put(ctx, wire.ResultKey(footage.ID(id), model, 1, ext), strings.NewReader(ext)))(t)
 		}
 		return key
 	}
@@ -79,11 +79,11 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 		t.Errorf("the expired video still exists: error %v", err)
 	}
 	for i, ext := range forms {
-		_, err := blobs.Stat(ctx, wire.ResultKey("old", model, ext))
+		_, err := blobs.Stat(ctx, wire.ResultKey("old", model, 1, ext))
 		if gone := errors.Is(err, blob.ErrNotFound); gone != (i > 2) {
 			t.Errorf("the form %s of the result of the expired video: error %v", ext, err)
 		}
-		must.Get(blobs.Stat(ctx, wire.ResultKey("recent", model, ext)))(t)
+		must.Get(blobs.Stat(ctx, wire.ResultKey("recent", model, 1, ext)))(t)
 	}
 	if _, err := blobs.Stat(ctx, recent); err != nil {
 		t.Errorf("the recent video is missing: %v", err)

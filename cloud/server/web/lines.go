@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -12,6 +13,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
 
@@ -116,8 +118,28 @@ func (s *Server) answerLines(c *fiber.Ctx, o ledger.LineOwner, v *ledger.Footage
 		out.Source = wire.LinesNone
 	}
 	out.Updated = timeOrNil(found.Updated)
-	out.Recount = v != nil && v.Count != nil && (found.Updated.After(v.Count.At) || c.Method() == fiber.MethodDelete)
+	if v != nil && v.Count != nil {
+		began, err := s.countBegan(c.UserContext(), *v.Count)
+		if err != nil {
+			return err
+		}
+		out.Recount = found.Updated.After(began) || c.Method() == fiber.MethodDelete
+	}
 	return sendJSON(c, out)
+}
+
+// countBegan returns when the attempt that made a count began. It reads the lines at its start.
+func (s *Server) countBegan(ctx context.Context, n ledger.Count) (time.Time, error) {
+	as, err := s.o.Ledger.Attempts.List(ctx, n.Job, attemptsShown)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, a := range as { // newest first
+		if a.Outcome == string(job.Done) {
+			return a.Began, nil
+		}
+	}
+	return n.At, nil // of a version that recorded no attempts
 }
 
 // linesOf returns a set without a kind when there is none.

@@ -64,6 +64,32 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// Lines that change while the footage is counted are not in its count.
+func TestLinesChangedDuringTheCount(t *testing.T) {
+	s := open(t, nil)
+	rec := s.record("one", "content one")
+	j, _, err := s.ledger.Attempts.Begin(t.Context(), rec.Job.ID, "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.lines("PUT", "/footage/one", s.tokens[ledger.RoleOperator], gateDocument, 200); got.Recount {
+		t.Errorf("there is no count yet: %+v", got)
+	}
+	if _, err := s.ledger.Attempts.Finish(t.Context(), j.ID, j.Fence, ledger.Count{Unique: 4, Low: 4, High: 4}, "k"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.lines("GET", "/footage/one", "", "", 200); !got.Recount {
+		t.Errorf("the count began before the lines: %+v", got)
+	}
+	if j, err = s.ledger.Jobs.Recount(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	s.finish(&j)
+	if got := s.lines("GET", "/footage/one", "", "", 200); got.Recount {
+		t.Errorf("the new count began after the lines: %+v", got)
+	}
+}
+
 func TestLinesRefused(t *testing.T) {
 	s := open(t, nil)
 	s.record("one", "content of one")
