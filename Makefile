@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance check cross cross-one deb release fresh bench fuzz train-setup train-test finetune clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance check cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -118,6 +118,9 @@ fuzz: ## run every fuzz target for FUZZTIME (30s each), and 1,000 damaged copies
 
 train-setup: ## install what training the detector needs (about 6 GB, in build/train)
 	@deploy/setup/setup.sh train
+
+train-art: ## fetch models and textures for rendered training pictures (1.4 GB, in build/train/0ad)
+	@deploy/setup/setup.sh art
 
 train-test: train-setup ## test the training code: data, some steps, export, fine-tuning
 	$(TRAIN) -m ruff check .

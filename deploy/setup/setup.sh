@@ -7,6 +7,7 @@
 #   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg and Azurite as well
 #   setup.sh lint    the linter as well
 #   setup.sh train   the Python environment of the training code (about 6 GB), in build/train/venv
+#   setup.sh art     models and textures for rendered training pictures (1.4 GB to fetch), in build/train/0ad
 #   setup.sh peers   the trackers that the worker is compared with, in build/peers/venv
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -114,6 +115,37 @@ training() {
 	cp "$list" "$venv/requirements.txt"
 }
 
+# Art for rendered training pictures: parts of a Debian package that is unpacked, not installed ------------------
+training_art() {
+	local out=$build/train/0ad parts
+	[ -d "$out/art/meshes" ] && return 0
+	if ! command -v apt-get >/dev/null; then
+		say "the models are in the Debian package 0ad-data, and this machine has no apt-get"
+		exit 1
+	fi
+	say "fetching the package 0ad-data (1.4 GB, once)"
+	parts=$out.part
+	rm -rf "$parts"
+	mkdir -p "$parts"
+	# apt gives its downloads to another user, who may not enter this folder; as root it then goes on with a warning.
+	(cd "$parts" && apt-get -qq download 0ad-data 2>/dev/null) || {
+		say "apt-get cannot fetch 0ad-data: run apt-get update, and try it by hand: apt-get download 0ad-data"
+		exit 1
+	}
+	dpkg-deb -x "$parts"/0ad-data_*.deb "$parts/x"
+	rm "$parts"/0ad-data_*.deb
+	python3 - "$parts" <<-'PYTHON'
+		import sys, zipfile
+		keep = ("art/actors/", "art/animation/quadraped/", "art/meshes/gaia/", "art/meshes/props/", "art/meshes/skeletal/",
+		        "art/textures/skins/", "art/textures/terrain/", "art/variants/quadraped/")
+		with zipfile.ZipFile(sys.argv[1] + "/x/usr/share/games/0ad/mods/public/public.zip") as whole:
+		    whole.extractall(sys.argv[1], [name for name in whole.namelist() if name.startswith(keep) and not name.endswith(".xmb")])
+	PYTHON
+	mv "$parts/x/usr/share/doc/0ad-data/copyright" "$parts/copyright"
+	rm -rf "$parts/x" "$out"
+	mv "$parts" "$out"
+}
+
 # Peers: exact files by their digests --------------------------------------------------------------------------
 peers() {
 	local venv=$build/peers/venv list=deploy/bench/peers/requirements.txt
@@ -130,6 +162,10 @@ mkdir -p "$build"
 if [ "$what" = train ]; then
 	need_python
 	training
+	exit 0
+fi
+if [ "$what" = art ]; then
+	training_art
 	exit 0
 fi
 if [ "$what" = peers ]; then
