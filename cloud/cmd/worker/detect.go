@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/video/still"
@@ -15,7 +16,7 @@ import (
 
 // detectCommand is `worker detect`: it writes the detections of a folder of pictures, without a server.
 type detectCommand struct {
-	Images string `required:"" type:"existingdir" placeholder:"DIR" help:"Folder with the pictures (.jpg, .jpeg, .png)."`
+	Images string `required:"" type:"path" placeholder:"DIR" help:"Folder with the pictures (JPEG, PNG, TIFF, WebP, BMP), or one picture."`
 	Out    string `required:"" placeholder:"FILE" help:"Where the JSON lines go; - is standard output."`
 	detectFlags
 }
@@ -27,6 +28,8 @@ var errPictures = errors.New("pictures cannot be read")
 // detectLine is one line of the output.
 type detectLine struct {
 	Image      string      `json:"image"`
+	Width      int         `json:"width,omitempty"` // pixels of the picture, upright as its EXIF orientation says
+	Height     int         `json:"height,omitempty"`
 	Detections []detection `json:"detections,omitzero"` // absent with Error, else present even when empty
 	Error      string      `json:"error,omitempty"`
 
@@ -36,7 +39,7 @@ type detectLine struct {
 
 // detection is one animal.
 type detection struct {
-	Box   [4]float64 `json:"box"` // x1, y1, x2, y2 in pixels
+	Box   [4]float64 `json:"box"` // x1, y1, x2, y2 in pixels of the upright picture
 	Score float64    `json:"score"`
 	Label string     `json:"label"`
 }
@@ -44,7 +47,7 @@ type detection struct {
 // run writes progress to stderr, and the lines to Out or, for "-", to stdout. A file gets its name when it is complete,
 // so an interrupted run leaves no partial file.
 func (c *detectCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
-	names, err := findPictures(c.Images)
+	folder, names, err := findPictures(c.Images)
 	if err != nil {
 		return err
 	}
@@ -59,7 +62,7 @@ func (c *detectCommand) run(ctx context.Context, stdout, stderr io.Writer) error
 		return err
 	}
 	defer out.discard()
-	r := &detectRun{folder: c.Images, names: names, out: out, unreadable: map[int]error{}, model: net.Info(),
+	r := &detectRun{folder: folder, names: names, out: out, unreadable: map[int]error{}, model: net.Info(),
 		meter: newMeter(stderr, "detect")}
 	p := detect.Pipeline{Source: r.next, Detector: tiler, Workers: settings.Workers()}
 	if err := p.Run(ctx, r.write); err != nil {
@@ -81,20 +84,26 @@ func (c *detectCommand) run(ctx context.Context, stdout, stderr io.Writer) error
 	return nil
 }
 
-// findPictures lists the pictures of a folder, sorted by name.
-func findPictures(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder)
+// findPictures lists the pictures of a folder, sorted by name. The path of one picture is its folder with one name.
+func findPictures(path string) (folder string, names []string, err error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errPictures, err)
+		return "", nil, fmt.Errorf("%w: %w", errPictures, err)
 	}
-	var names []string
+	if !info.IsDir() {
+		return filepath.Dir(path), []string{filepath.Base(path)}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: %w", errPictures, err)
+	}
 	for _, e := range entries {
 		if !e.IsDir() && still.IsPicture(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%w: folder %s has no .jpg, .jpeg or .png file", errPictures, folder)
+		return "", nil, fmt.Errorf("%w: folder %s has no %s pictures", errPictures, path, still.Formats)
 	}
-	return names, nil
+	return path, names, nil
 }

@@ -56,8 +56,8 @@ func (r *detectRun) write(f *video.Frame, boxes []detect.Box) error {
 	if err := r.writeUnreadable(f.Index); err != nil {
 		return err
 	}
-	line := detectLine{Image: r.names[f.Index], Model: r.model.Name, Digest: r.model.Digest,
-		Detections: make([]detection, 0, len(boxes))}
+	line := detectLine{Image: r.names[f.Index], Width: f.Width, Height: f.Height, Model: r.model.Name,
+		Digest: r.model.Digest, Detections: make([]detection, 0, len(boxes))}
 	for _, b := range boxes {
 		line.Detections = append(line.Detections, detection{
 			Box:   [4]float64{round(b.X1, 1), round(b.Y1, 1), round(b.X2, 1), round(b.Y2, 1)},

@@ -94,7 +94,7 @@ func TestDetect(t *testing.T) {
 
 func TestDetectToStdout(t *testing.T) {
 	folder, _ := writeHerds(t, "a.png")
-	c := detectCommand{Images: folder, Out: "-", detectFlags: detectFlags{Model: blobs, runtimeFlag: runtimeFlag{library(t)}, Tile: engine.WholeFrame, Threshold: 0.5, deviceFlags: deviceFlags{Provider: detr.CPU}}}
+	c := detectCommand{Images: filepath.Join(folder, "a.png"), Out: "-", detectFlags: detectFlags{Model: blobs, runtimeFlag: runtimeFlag{library(t)}, Tile: engine.WholeFrame, Threshold: 0.5, deviceFlags: deviceFlags{Provider: detr.CPU}}}
 	var out strings.Builder
 	if err := c.run(t.Context(), &out, io.Discard); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestDetectToStdout(t *testing.T) {
 	n := 0
 	for ; s.Scan(); n++ {
 		var keys map[string]json.RawMessage
-		if err := json.Unmarshal(s.Bytes(), &keys); err != nil || len(keys) != 4 || keys["image"] == nil || keys["detections"] == nil ||
+		if err := json.Unmarshal(s.Bytes(), &keys); err != nil || len(keys) != 6 || string(keys["width"]) != "640" || keys["image"] == nil || keys["detections"] == nil ||
 			string(keys["model"]) != `"blobs"` || len(keys["digest"]) != 66 {
 			t.Errorf("%s: %v", s.Bytes(), err)
 		}
@@ -124,6 +124,7 @@ func TestDetectRefuses(t *testing.T) {
 		want   error
 	}{
 		"no pictures":   {func(c *detectCommand) { c.Images = t.TempDir() }, t.Context(), errPictures},
+		"no folder":     {func(c *detectCommand) { c.Images = "/nowhere" }, t.Context(), fs.ErrNotExist},
 		"no model":      {func(c *detectCommand) { c.Model = t.TempDir() }, t.Context(), detr.ErrModel},
 		"no provider":   {func(c *detectCommand) { c.Provider = detr.CUDA }, t.Context(), detr.ErrProvider},
 		"no out folder": {func(c *detectCommand) { c.Out = "/nowhere/o" }, t.Context(), fs.ErrNotExist},
