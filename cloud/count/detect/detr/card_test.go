@@ -75,6 +75,36 @@ func TestClassMaps(t *testing.T) {
 	}
 }
 
+// The classes of RF-DETR are COCO's numbers, or its own and "no object" at the end.
+func TestClassesOfRFDETR(t *testing.T) {
+	last := func(n int) []float32 {
+		logits := make([]float32, n)
+		logits[n-1] = 5
+		return logits
+	}
+	for name, c := range map[string]struct {
+		classes int
+		card    string
+		want    int // class of a query whose last logit is the highest
+	}{
+		"COCO":                    {91, "cattle: [toothbrush]", 90},
+		"own, two and no object":  {3, "", 0},
+		"own, named":              {3, "labels: [calf, cow]", 0},
+		"own, each slot is named": {2, "labels: [calf, cow]", 1},
+	} {
+		r := recipeOf(t, signature{family: familyRF, classes: c.classes}, c.card, "", "")
+		if got, _ := r.bestClass(last(c.classes)); got != c.want {
+			t.Errorf("%s: class %d, want %d", name, got, c.want)
+		}
+		if r.scores != scoresSigmoid || !near(r.norm.shift[0], -0.485/0.229, 1e-5) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	if r := recipeOf(t, signature{family: familyRF, classes: 91}, "", "", ""); r.label(21) != "cow" {
+		t.Errorf("class 21 is %s", r.label(21))
+	}
+}
+
 func TestScores(t *testing.T) {
 	for name, c := range map[string]struct {
 		mask         bool

@@ -122,7 +122,7 @@ func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch in
 // cattle: the others are evidence against it. With sigmoid the classes are independent.
 func (r *recipe) bestClass(logits []float32) (int, float32) {
 	objects := len(logits)
-	if r.scores == scoresSoftmax {
+	if r.noObject(objects) {
 		objects--
 	}
 	class := -1

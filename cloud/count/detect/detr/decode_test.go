@@ -117,6 +117,7 @@ func TestSignatures(t *testing.T) {
 		"int32 labels": {list{f("images", float, 1, 3, -1, -1), f("orig_target_sizes", int64s, 1, 2)}, list{f("labels", int32s, -1, 300), post[1], post[2]}, signature{family: familyPost, batch: 1}, true},
 		"detr":         {list{f("pixel_values", float, -1, 3, -1, -1), f("pixel_mask", int64s, -1, 64, 64)}, append(list{f("last_hidden_state", float, -1, 100, 256)}, raw...), signature{family: familyRaw, mask: true, maskH: 64, maskW: 64, classes: 92}, true},
 		"rt-detr":      {list{f("pixel_values", float, -1, 3, 640, 640)}, raw, signature{family: familyRaw, height: 640, width: 640, classes: 92}, true},
+		"rf-detr":      {list{f("input", float, 1, 3, 560, 560)}, list{f("dets", float, 1, 300, 4), f("labels", float, 1, 300, 91), f("masks", float, 1, 300, 140, 140)}, signature{family: familyRF, batch: 1, height: 560, width: 560, classes: 91}, true},
 		"half":         {list{f("pixel_values", half, -1, 3, 640, 640)}, raw, signature{}, false},
 		"rows first":   {list{f("pixel_values", float, -1, 640, 640, 3)}, raw, signature{}, false},
 		"more inputs":  {list{f("pixel_values", float, -1, 3, 640, 640), f("text", int64s, 1)}, raw, signature{}, false},

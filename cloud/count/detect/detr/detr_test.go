@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -145,6 +146,25 @@ func TestSigmoidFamilyWithFixedBatch(t *testing.T) {
 	}
 	if s := m.Stats(); s.Runs != 2 || s.Regions != 3 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// An export of RF-DETR: other names, ImageNet's values, a batch of one, "no object" last, an output that is not used.
+func TestRFDETR(t *testing.T) {
+	m := open(t, "testdata/rfdetr")
+	if i := m.Info(); i.Batch != 1 || i.Tile != 32 || !slices.Equal(i.Cattle, []string{"cattle"}) {
+		t.Errorf("%+v", i)
+	}
+	f := paint(300, 200, 0, 255, 0)
+	patch(f, 150, 0, 300, 100, 0, 0, 255) // red: cattle
+	patch(f, 0, 100, 150, 200, 255, 0, 0) // blue: a dog
+	got, err := m.DetectRegions(t.Context(), nil, []detect.Region{whole(f), whole(f)}, 0.5)
+	if err != nil || len(got) != 2 || len(got[0]) != 1 || len(got[1]) != 1 {
+		t.Fatal(got, err)
+	}
+	box := got[1][0]
+	if !near(box.X1, 150, 0.1) || !near(box.Y1, 0, 0.1) || !near(box.X2, 300, 0.1) || !near(box.Y2, 100, 0.1) || box.Label != "cattle" || box.Score < 0.99 {
+		t.Errorf("%+v", box)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // Ways to turn logits into scores.
 const (
 	scoresSoftmax = "softmax" // over all classes, the last one is "no object": DETR, YOLOS, Table Transformer
-	scoresSigmoid = "sigmoid" // each class by itself: RT-DETR, D-FINE, Deformable and Conditional DETR
+	scoresSigmoid = "sigmoid" // each class by itself: RT-DETR, RF-DETR, D-FINE, Deformable and Conditional DETR
 )
 
 // Defaults when neither card nor network has a value.
@@ -32,7 +32,7 @@ type recipe struct {
 	norm      normalisation
 	filter    resampling
 	size      hfSize // when the network takes any size
-	scores    string // of familyRaw
+	scores    string // of logits
 	labels    []string
 	counts    []bool // by class; nil counts every class
 	threshold float64
@@ -41,7 +41,7 @@ type recipe struct {
 }
 
 // newRecipe takes each value from the first of these that has it: the card, the Hugging Face files, the network, the
-// conventions of its family (COCO classes; values 0..1; ImageNet mean and deviation for DETR).
+// conventions of its family (COCO classes; values 0..1; ImageNet mean and deviation for DETR and RF-DETR).
 func newRecipe(s signature, d description) (recipe, error) {
 	r := recipe{signature: s, filter: bilinear, threshold: defaultThreshold, overlap: defaultOverlap}
 	r.scores = scoresOf(s, d)
@@ -91,14 +91,14 @@ func scoresOf(s signature, d description) string {
 	if s.mask {
 		return scoresSoftmax
 	}
-	return scoresSigmoid
+	return scoresSigmoid // also RF-DETR
 }
 
 func (r *recipe) setNormalisation(d description) {
 	rescale, mean, std := 1.0/255, []float64{0, 0, 0}, []float64{1, 1, 1}
 	p := d.preprocessor
 	switch {
-	case p == nil && r.family == familyRaw && r.scores == scoresSoftmax:
+	case p == nil && (r.family == familyRF || r.family == familyRaw && r.scores == scoresSoftmax):
 		mean, std = imageNetMean, imageNetStd
 	case p != nil:
 		if p.RescaleFactor != nil {
@@ -195,6 +195,12 @@ func (r *recipe) setCattle(wanted []string) error {
 		r.counts[i] = true
 	}
 	return nil
+}
+
+// noObject reports whether the last of n classes stands for no object: with softmax it always does, and in RF-DETR when
+// it was trained with classes of its own. COCO's numbers use every class.
+func (r *recipe) noObject(n int) bool {
+	return r.scores == scoresSoftmax || r.family == familyRF && !isCOCO(r.labels) && len(r.labels) < n
 }
 
 // counted reports whether the class counts as cattle.

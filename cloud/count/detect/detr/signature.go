@@ -20,6 +20,9 @@ const (
 	familyPost family = "images -> labels, boxes, scores"
 	// familyRaw is the Hugging Face export of the DETR family: pixel_values [, pixel_mask] -> logits, pred_boxes.
 	familyRaw family = "pixel_values -> logits, pred_boxes"
+	// familyRF is the export of RF-DETR. Its tensors are those of familyRaw under other names. Without COCO's classes
+	// the last one is "no object". Further outputs, such as masks, are not computed.
+	familyRF family = "input -> labels, dets"
 )
 
 // signature describes the inputs and outputs of a network file.
@@ -29,23 +32,29 @@ type signature struct {
 	height, width int // pixels of the input, 0 for any
 	mask          bool
 	maskH, maskW  int // 0 for the size of the picture
-	classes       int // width of logits, 0 when unknown or not familyRaw
+	classes       int // width of logits, 0 when unknown or familyPost
 }
 
 // inputs returns the names of the inputs in the order of the session.
 func (s signature) inputs() []string {
-	if s.family == familyPost {
+	switch {
+	case s.family == familyPost:
 		return []string{"images", "orig_target_sizes"}
-	}
-	if s.mask {
+	case s.family == familyRF:
+		return []string{"input"}
+	case s.mask:
 		return []string{"pixel_values", "pixel_mask"}
 	}
 	return []string{"pixel_values"}
 }
 
+// outputs returns the names of the outputs: labels, boxes and scores of familyPost, else logits and boxes.
 func (s signature) outputs() []string {
-	if s.family == familyPost {
+	switch s.family {
+	case familyPost:
 		return []string{"labels", "boxes", "scores"}
+	case familyRF:
+		return []string{"labels", "dets"}
 	}
 	return []string{"logits", "pred_boxes"}
 }
@@ -60,9 +69,11 @@ func readSignature(in, out []ort.InputOutputInfo) (signature, error) {
 	case has(i, "pixel_values") && has(o, "logits", "pred_boxes"):
 		s.family = familyRaw
 		s.mask = has(i, "pixel_mask")
+	case has(i, "input") && has(o, "labels", "dets"):
+		s.family = familyRF
 	default:
-		return s, fmt.Errorf("not a detector of a known family: inputs are %s, outputs are %s; want %q or %q: %w",
-			names(in), names(out), familyPost, familyRaw, ErrModel)
+		return s, fmt.Errorf("not a detector of a known family: inputs are %s, outputs are %s; want %q, %q or %q: %w",
+			names(in), names(out), familyPost, familyRaw, familyRF, ErrModel)
 	}
 	if len(in) != len(s.inputs()) {
 		return s, fmt.Errorf("inputs are %s; only %s can be filled: %w", names(in), strings.Join(s.inputs(), ", "),
@@ -111,10 +122,11 @@ func (s *signature) readRaw(i, o map[string]ort.InputOutputInfo) error {
 			return fmt.Errorf("input %s is larger than this program takes: %w", describeTensor(t), ErrModel)
 		}
 	}
-	if d := o["logits"].Dimensions; len(d) == 3 {
+	names := s.outputs()
+	if d := o[names[0]].Dimensions; len(d) == 3 {
 		s.classes = anySize(d[2])
 	}
-	return wantFloats(o, "logits", "pred_boxes")
+	return wantFloats(o, names...)
 }
 
 func wantFloats(o map[string]ort.InputOutputInfo, names ...string) error {

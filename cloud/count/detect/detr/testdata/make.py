@@ -112,25 +112,33 @@ def blobs(side=320, cell=4, cut=-0.045, steep=80.0, sigma=1.9, window=9, radius=
 QUARTERS = np.array([[x, y, 0.5, 0.5] for y in (0.25, 0.75) for x in (0.25, 0.75)], np.float32)
 
 
-def quarters(folder, weights, bias, batch, side, mask, kind=np.float32, external=None):
-    """Returns the colour of each quarter of a picture, in the form of Hugging Face exports."""
+HUGGING_FACE, RF_DETR = ("pixel_values", "logits", "pred_boxes"), ("input", "labels", "dets")
+
+
+def quarters(folder, weights, bias, batch, side, mask, kind=np.float32, external=None, names=HUGGING_FACE):
+    """Returns the colour of each quarter of a picture, in the form of Hugging Face exports or of RF-DETR's."""
+    picture, scores, places = names
     g = Graph()
     half = kind == np.float16
-    pixels = g.op("Cast", "pixel_values", to=TensorProto.FLOAT16) if half else "pixel_values"
+    pixels = g.op("Cast", picture, to=TensorProto.FLOAT16) if half else picture
     small = g.op("Resize", pixels, "", "", g.const([2, 2], np.int64), axes=[2, 3], mode="linear", antialias=1)
     if mask:  # an all-ones mask must have no effect
         ones = g.op("ReduceMean", g.op("Cast", "pixel_mask", to=TensorProto.FLOAT), g.const([1, 2], np.int64), keepdims=1)
         small = g.op("Mul", small, g.op("Unsqueeze", ones, g.const([3], np.int64)))
     colours = g.op("Transpose", g.op("Reshape", small, g.const([0, 3, 4], np.int64)), perm=[0, 2, 1])
-    logits = g.op("Add", g.op("MatMul", colours, g.const(weights, kind)), g.const(bias, kind), out=None if half else "logits")
+    logits = g.op("Add", g.op("MatMul", colours, g.const(weights, kind)), g.const(bias, kind), out=None if half else scores)
     if half:  # 16 bits inside, 32 bits for inputs and outputs
-        logits = g.op("Cast", logits, out="logits", to=TensorProto.FLOAT)
+        logits = g.op("Cast", logits, out=scores, to=TensorProto.FLOAT)
     zero = g.op("Mul", g.op("Slice", logits, g.const([0], np.int64), g.const([1], np.int64), g.const([2], np.int64)), g.const(0))
-    g.op("Add", g.op("Concat", zero, zero, zero, zero, axis=2), g.const(QUARTERS[None]), out="pred_boxes")
-    inputs = [("pixel_values", TensorProto.FLOAT, [batch, 3, side or "H", side or "W"])]
+    g.op("Add", g.op("Concat", zero, zero, zero, zero, axis=2), g.const(QUARTERS[None]), out=places)
+    outputs = [(scores, TensorProto.FLOAT, [batch, 4, len(bias)]), (places, TensorProto.FLOAT, [batch, 4, 4])]
+    if names == RF_DETR:  # a network with masks
+        g.op("MatMul", places, g.const(np.ones((4, 4))), out="masks")
+        outputs = [outputs[1], outputs[0], ("masks", TensorProto.FLOAT, [batch, 4, 4])]
+    inputs = [(picture, TensorProto.FLOAT, [batch, 3, side or "H", side or "W"])]
     if mask:
         inputs.append(("pixel_mask", TensorProto.INT64, [batch, "H", "W"]))
-    g.save(folder, inputs, [("logits", TensorProto.FLOAT, [batch, 4, len(bias)]), ("pred_boxes", TensorProto.FLOAT, [batch, 4, 4])], external)
+    g.save(folder, inputs, outputs, external)
 
 
 def classifier():
@@ -149,4 +157,6 @@ if __name__ == "__main__":
     # The same colours with 16-bit weights, and with the weights in a file beside the network.
     quarters("half", [[10, -10], [-10, -10], [-10, 10]], [-5, -5], "N", 32, False, np.float16)
     quarters("external", [[10, -10], [-10, -10], [-10, 10]], [-5, -5], "N", 32, False, external="model.onnx_data")
+    # Red is cattle, blue a dog; the last class is "no object" and gets a high value everywhere.
+    quarters("rfdetr", [[4, -4, 0], [-4, -4, 0], [-4, 4, 0]], [-4, -4, 9], 1, 32, False, names=RF_DETR)
     classifier()
