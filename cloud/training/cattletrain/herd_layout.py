@@ -8,7 +8,7 @@ import numpy as np
 
 MOST = 130  # animals in one picture
 KINDS = ("sparse", "groups", "pen", "lane", "trough", "pairs")
-CHANCES = (0.25, 0.25, 0.17, 0.11, 0.1, 0.12)
+CHANCES = (0.18, 0.23, 0.24, 0.1, 0.09, 0.16)
 
 
 @dataclass(frozen=True)

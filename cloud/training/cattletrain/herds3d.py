@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import animals3d, coats, herd_layout, pyrogenesis, soils, solids
+from . import animals3d, coats, herd_layout, photograph, pyrogenesis, soils, solids
 from .coco import ANNOTATIONS, DataError
 from .paint import windows
 from .raster import Body, Camera, Light, Sprite, draw, shadow
@@ -23,7 +23,8 @@ from .raster import Body, Camera, Light, Sprite, draw, shadow
 SIDE = 1024  # pixels, of the pictures made
 BODY = (13.0, 215.0)  # pixels, the length of a grown cow
 VISIBLE, HINT = 0.35, 0.08  # visible shares: from the first an animal has a box, from the second an ignore region
-SAVE_EVERY = 50  # pictures
+SAVE_EVERY = 20  # pictures
+SHAPES = 40  # different things of each name
 CATEGORIES = [
     {"id": 1, "name": "cattle", "supercategory": "animal"},
     {"id": 2, "name": "other animal", "supercategory": "animal"},
@@ -84,6 +85,7 @@ class Renderer:
     def __init__(self, art: pyrogenesis.Art, ground: soils.Soils, seed: int):
         self.art, self.ground, self.seed = art, ground, seed
         self.zoo = animals3d.Zoo(art)
+        self._solids: dict[tuple[str, int], Body] = {}
         self.kinds = [kind for kind in animals3d.OTHERS if self.zoo.has(kind)]
         if not self.zoo.has(animals3d.CATTLE):
             raise DataError(art.root, ["has no cattle among its actors"])
@@ -164,6 +166,9 @@ class Renderer:
         models = 0
         for _ in range(int(rng.integers(1, 4)) + int(amount)):
             name = str(rng.choice([*solids.THINGS, *OFTEN]))
+            if name == "car" and rng.random() < 0.5:
+                self._parked(scene)
+                continue
             many = 1 + int(rng.exponential(2.5 * amount))
             if name in ("bush", "boulder", "tussock", "mound", "art bush"):
                 many = int(rng.integers(2, 9 * amount + 4))
@@ -172,7 +177,7 @@ class Renderer:
                 models += many
                 if models > 5:
                     continue
-            if name in ("shed", "art tree"):
+            if name in ("shed", "house", "art tree"):
                 many = min(many, 3)
             for _ in range(many):
                 body, wide = self._thing(name, rng)
@@ -180,10 +185,26 @@ class Renderer:
                 if body is not None and (name == "art tree" or scene.free(x, y, wide / 2)):
                     scene.add(body, "thing", x, y, rng.uniform(0, 2 * np.pi))
 
+    def _solid(self, name: str, shape: int) -> Body:
+        """One of the SHAPES things of a name; made once, because a bush of many leaves takes as long as five animals."""
+        if (name, shape) not in self._solids:
+            number = sorted(solids.THINGS).index(name)
+            self._solids[name, shape] = solids.THINGS[name](np.random.default_rng([self.seed, number, shape]))
+        return self._solids[name, shape]
+
+    @staticmethod
+    def _parked(scene: _Scene) -> None:
+        rng = scene.rng
+        (x, y), turn = scene.place(), rng.uniform(0, 2 * np.pi)
+        for body, along, across in solids.cars(rng):
+            at = x + along * np.cos(turn) - across * np.sin(turn), y + along * np.sin(turn) + across * np.cos(turn)
+            if scene.free(*at, 2.3):
+                scene.add(body, "thing", *at, turn + np.pi * (rng.random() < 0.3))
+
     def _thing(self, name: str, rng: np.random.Generator) -> tuple[Body | None, float]:
         """A thing at the origin and its width in metres; None where the art lacks it."""
         if name in solids.THINGS:
-            body = solids.THINGS[name](rng)
+            body = self._solid(name, int(rng.integers(SHAPES))).moved(0, 0, 0, float(np.exp(rng.normal(0, 0.12))))
             return body, float(np.ptp(body.places[:, :2], axis=0).max())
         folder, names, size = {
             "art bush": ("props/flora", BUSHES, (0.6, 3.0)),
@@ -220,7 +241,7 @@ class Renderer:
                 colour = piece.colour * np.float32(1 - grey) + cv2.cvtColor(piece.colour, cv2.COLOR_BGR2GRAY)[..., None] * np.float32(grey)
                 _paste(canvas, owner, Sprite(colour * np.float32(gain), piece.alpha, piece.x, piece.y), number, below, soft)
         cattle, others, ignore = _boxes(owner, areas)
-        return Picture(_photograph(canvas, rng), cattle, others, ignore)
+        return Picture(photograph.take(canvas, rng), cattle, others, ignore)
 
 
 def _scene(rng: np.random.Generator) -> _Scene:
@@ -284,48 +305,6 @@ def _boxes(owner: np.ndarray, areas: list[tuple[int, str]]) -> tuple[np.ndarray,
         plain = len(mine) >= VISIBLE * area and min(box[2] - box[0], box[3] - box[1]) >= 3
         found[kind if plain else "ignore"].append(box)
     return tuple(np.asarray(found[k], np.float32).reshape(-1, 4) for k in ("cattle", "other", "ignore"))
-
-
-def _photograph(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What optics, motion, sensor and video coding do to a picture."""
-    if rng.random() < 0.7:
-        canvas = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.3, 1.1))
-    if rng.random() < 0.15:
-        length, way = rng.uniform(2, 11), rng.uniform(0, np.pi)
-        kernel = np.zeros((13, 13), np.float32)
-        reach = np.array([np.cos(way), np.sin(way)]) * length / 2
-        start, end = np.round((6 - reach) * 16).astype(int), np.round((6 + reach) * 16).astype(int)
-        cv2.line(kernel, tuple(map(int, start)), tuple(map(int, end)), 1.0, 1, cv2.LINE_AA if kernel.dtype == np.uint8 else cv2.LINE_8, 4)
-        canvas = cv2.filter2D(canvas, -1, kernel / max(float(kernel.sum()), 1e-3))
-    if rng.random() < 0.12:  # haze
-        canvas = canvas * 0.8 + np.array([200, 196, 190], np.float32) * 0.2 * rng.uniform(0.3, 1)
-    canvas = _develop(canvas, rng)
-    if rng.random() < 0.3:
-        grey = canvas.mean(2, keepdims=True)
-        canvas = grey + (canvas - grey) * rng.uniform(0.5, 1.3)
-    canvas += rng.uniform(0.6, 5) * rng.standard_normal((*canvas.shape[:2], 1), np.float32)
-    canvas += rng.uniform(0.2, 2) * rng.standard_normal(canvas.shape, np.float32)
-    out = np.clip(canvas, 0, 255).astype(np.uint8)
-    if rng.random() < 0.3:
-        out = _video(out, rng)
-    return out
-
-
-def _develop(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another contrast and white balance; by a table, because powers of a whole picture are slow."""
-    levels = np.linspace(0, 1, 1024, dtype=np.float32) ** np.float32(np.exp(rng.normal(0, 0.14))) * 255
-    at = np.clip(canvas * (1023 / 255), 0, 1023).astype(np.int32)
-    return levels[at] * np.exp(rng.normal(0, 0.05, 3)).astype(np.float32)
-
-
-def _video(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Like a frame of a video of few bits: fine texture is lost, colours are coarse, edges stay."""
-    smooth = cv2.bilateralFilter(pixels, 5, float(rng.uniform(8, 26)), 2.0)
-    ycc = cv2.cvtColor(smooth, cv2.COLOR_BGR2YCrCb)
-    small = cv2.resize(ycc[..., 1:], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    ycc[..., 1:] = cv2.resize(small, (pixels.shape[1], pixels.shape[0]), interpolation=cv2.INTER_LINEAR)
-    packed = cv2.imencode(".jpg", cv2.cvtColor(ycc, cv2.COLOR_YCrCb2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(28, 70))])[1]
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR)
 
 
 def write(renderer: Renderer, target: Path, count: int) -> tuple[int, int, int]:

@@ -195,6 +195,7 @@ class Art:
         if not (self.root / "meshes").is_dir():
             raise DataError(root, ["has no folder art/meshes: it is not the data of 0 A.D."])
         self._meshes: dict[Path, Mesh] = {}
+        self._trees: dict[Path, ElementTree.Element] = {}
 
     def mesh(self, path: Path) -> Mesh:
         """A mesh by its path; read once."""
@@ -232,8 +233,16 @@ class Art:
                 parts.append(Part(part.mesh, part.texture, at @ part.transform))
         return parts
 
+    def _xml(self, path: Path) -> ElementTree.Element:
+        if path not in self._trees:
+            try:
+                self._trees[path] = ElementTree.fromstring(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+            except (OSError, ElementTree.ParseError) as err:
+                raise DataError(path, [f"is not an actor that can be read: {err}"]) from err
+        return self._trees[path]
+
     def _variant(self, actor: str, rng: np.random.Generator) -> dict:
-        tree = _xml(self.root / "actors" / actor)
+        tree = self._xml(self.root / "actors" / actor)
         chosen: dict = {"mesh": None, "texture": None, "props": {}}
         for group in tree.iter("group"):
             variants = [v for v in group.findall("variant") if not any(w in (v.get("name", "") + v.get("file", "")).lower() for w in _ENDS)]
@@ -244,19 +253,12 @@ class Art:
             one = variants[rng.choice(len(variants), p=weights)]
             shared = self.root / "variants" / (one.get("file") or "none")
             if shared.is_file():
-                _merge(_xml(shared), chosen)
+                _merge(self._xml(shared), chosen)
             _merge(one, chosen)
         return chosen
 
 
 _ENDS = ("death", "gather", "_run")  # variants of the game's course, without an own look
-
-
-def _xml(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.fromstring(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except (OSError, ElementTree.ParseError) as err:
-        raise DataError(path, [f"is not an actor that can be read: {err}"]) from err
 
 
 def _frequency(variant: ElementTree.Element) -> float:

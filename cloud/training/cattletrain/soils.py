@@ -18,7 +18,7 @@ LEAST_SIDE = 256  # pixels of a texture
 # Textures that are no ground with animals on it.
 WITHOUT = (
     "snow", "ice", "icy", "lava", "water", "ocean", "sea_", "coral", "cliff", "grid", "wave", "volcan", "polar",
-    "black", "white", "river", "mask", "normal",
+    "black", "white", "mask", "normal",
 )  # fmt: skip
 
 
@@ -86,10 +86,14 @@ class Soils:
             out = self._photo(rng, high, wide)
         elif kind < 0.82 and self.tiles:
             out = self._tiles(rng, high, wide, fine)
-        elif kind < 0.93:
+        elif kind < 0.91:
             out = _soil(rng, high, wide, fine)
-        else:
+        elif kind < 0.96:
             out = _concrete(rng, high, wide, fine)
+        else:
+            out = _asphalt(rng, high, wide, fine)
+        if rng.random() < 0.06:
+            _water(out, rng, fine)
         _roughen(out, rng, fine)
         mark(out, rng, fine)
         return np.clip(out * _light(rng, high, wide)[..., None], 0, 255)
@@ -193,6 +197,42 @@ def _concrete(rng: np.random.Generator, high: int, wide: int, fine: float) -> np
     out *= (1 - 0.35 * joint)[..., None]
     dirt = np.clip((noise(rng, high, wide, rng.uniform(1, 5) * fine, 5, 0.7) - rng.uniform(0.2, 1.2)) / 0.6, 0, 1)[..., None] * rng.uniform(0.3, 0.9)
     return np.clip(out * (1 - dirt) + np.array((38, 50, 58), np.float32) * dirt, 0, 250).astype(np.float32)
+
+
+def _asphalt(rng: np.random.Generator, high: int, wide: int, fine: float) -> np.ndarray:
+    """A road or a parking place: grey with patches, cracks and white lines."""
+    base = np.array((96, 94, 92), np.float32) * np.float32(np.exp(rng.normal(-0.1, 0.3)))
+    rough = np.float32(1) + 0.05 * noise(rng, high, wide, 3 * fine, 5, 0.7) + 0.06 * rng.standard_normal((high, wide), np.float32)
+    lines = np.zeros((high, wide), np.float32)
+    step, way = rng.uniform(2.4, 3.6) * fine, rng.uniform(0, np.pi)
+    along, across = np.array([np.cos(way), np.sin(way)]), np.array([-np.sin(way), np.cos(way)])
+    reach = float(np.hypot(high, wide))
+    for n in range(int(rng.integers(1, 9))):
+        middle = np.array([wide, high]) * rng.uniform(0.3, 0.7) + across * step * (n - 3)
+        length = reach if rng.random() < 0.3 else 5 * fine
+        ends = [tuple(int(v) for v in np.round(middle + sign * along * length / 2)) for sign in (-1, 1)]
+        cv2.line(lines, *ends, 1.0, max(1, int(0.12 * fine)))
+    worn = lines * np.clip(0.6 + 0.3 * noise(rng, high, wide, 0.6 * fine, 3), 0, 1)
+    out = base * rough[..., None]
+    return np.clip(out * (1 - worn[..., None]) + 205 * worn[..., None], 0, 250).astype(np.float32)
+
+
+def _water(out: np.ndarray, rng: np.random.Generator, fine: float) -> None:
+    """A shore through the picture: water with a wet rim and sometimes foam."""
+    high, wide = out.shape[:2]
+    way = rng.uniform(0, 2 * np.pi)
+    ys, xs = np.mgrid[0:high, 0:wide].astype(np.float32)
+    far = ((xs - wide * rng.uniform(0.2, 0.8)) * np.cos(way) + (ys - high * rng.uniform(0.2, 0.8)) * np.sin(way)) / np.float32(fine)
+    far = far + rng.uniform(0.2, 1.5) * noise(rng, high, wide, 6 * fine, 5, 0.55)
+    wet = np.clip(far + 1.2, 0, 1)[..., None] * np.float32(0.35)
+    colour = np.array([(96, 84, 52), (70, 78, 60), (120, 110, 80), (44, 46, 40)][rng.integers(4)], np.float32)
+    share = np.clip(far * 2, 0, 0.92)[..., None]
+    out *= 1 - wet
+    waves = np.float32(1) + 0.07 * noise(rng, high, wide, 0.8 * fine, 3, 0.7)
+    out[:] = out * (1 - share) + colour * waves[..., None] * share
+    if rng.random() < 0.5:
+        foam = np.exp(-((far / 0.25) ** 2)) * np.clip(0.5 + 0.6 * noise(rng, high, wide, 0.5 * fine, 4, 0.7), 0, 1)
+        out[:] = out * (1 - foam[..., None]) + 225 * foam[..., None]
 
 
 def _light(rng: np.random.Generator, high: int, wide: int) -> np.ndarray:

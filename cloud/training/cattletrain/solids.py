@@ -138,6 +138,12 @@ STONES = ((128, 132, 134), (96, 104, 112), (160, 168, 172), (84, 96, 120), (190,
 LEAVES = ((48, 88, 66), (40, 70, 56), (62, 104, 92), (70, 98, 108), (84, 118, 112), (36, 56, 42))
 
 
+def cars(rng: np.random.Generator) -> list[tuple[Body, float, float]]:
+    """A row of parked cars with their places beside each other, in metres."""
+    step = rng.uniform(2.5, 3.1)
+    return [(car(rng), rng.normal(0, 0.2), n * step) for n in range(int(rng.integers(2, 12))) if rng.random() < 0.85]
+
+
 def car(rng: np.random.Generator) -> Body:
     paint, glass = tint(rng, *PAINTS), tint(rng, (52, 46, 42))
     out = Solids(0.01)
@@ -205,6 +211,22 @@ def person(rng: np.random.Generator) -> Body:
 def shed(rng: np.random.Generator) -> Body:
     size = rng.uniform(3, 14), rng.uniform(2.5, 8), rng.uniform(0.3, 1.6)
     out = Solids(0.03).roof(size, rng.uniform(2, 3.5), tint(rng, (140, 146, 150), (70, 80, 140), (90, 92, 94), (190, 192, 194), (60, 70, 84)), (120, 130, 140))
+    return out.body()
+
+
+def house(rng: np.random.Generator) -> Body:
+    """A house of tiles with a chimney or panels, or a flat roof with boxes on it."""
+    size = rng.uniform(7, 18), rng.uniform(6, 11), rng.uniform(1.2, 2.8)
+    tiles = tint(rng, (60, 76, 150), (70, 84, 120), (80, 82, 86), (52, 58, 70), (150, 154, 158))
+    out = Solids(0.05)
+    if rng.random() < 0.4:
+        out.box((0, 0, 2), (size[0], size[1], 4), tint(rng, (150, 154, 158), (110, 112, 114), (190, 192, 194)))
+        for _ in range(int(rng.integers(1, 7))):
+            at = rng.uniform(-0.4, 0.4, 2) * size[:2]
+            out.box((at[0], at[1], 4.3), (rng.uniform(0.5, 2.5), rng.uniform(0.5, 1.5), 0.7), tint(rng, *PAINTS))
+        return out.body()
+    out.roof(size, rng.uniform(3, 5.5), tiles, (170, 176, 180))
+    out.box((rng.uniform(-0.3, 0.3) * size[0], 0.12 * size[1], size[2] + 4.6), (0.7, 0.7, 1.6), (70, 80, 110))
     return out.body()
 
 
@@ -293,6 +315,6 @@ def junk(rng: np.random.Generator) -> Body:
 
 
 THINGS: dict[str, Callable[[np.random.Generator], Body]] = {
-    "car": car, "tractor": tractor, "bale": bale, "trough": trough, "feeder": feeder, "person": person, "shed": shed, "boulder": boulder,
+    "car": car, "tractor": tractor, "bale": bale, "trough": trough, "feeder": feeder, "person": person, "shed": shed, "house": house, "boulder": boulder,
     "bush": bush, "tussock": tussock, "stump": stump, "mound": mound, "junk": junk,
 }  # fmt: skip
