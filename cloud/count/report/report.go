@@ -179,7 +179,8 @@ type Waypoint struct {
 type NotCounted struct {
 	ID int `json:"id"`
 	// Reason is too-brief (too few looks to tell), weak (low scores, or looks without a detection), part-of (a part of
-	// another animal), same-as (a further track of another animal) or outside (its middle was never in the picture).
+	// another animal), same-as (a further track of another animal), outside (its middle was never in the picture) or
+	// size (much larger or smaller than the animals around it).
 	Reason     string  `json:"reason"`
 	Of         int     `json:"of,omitempty"` // the track that stands for the animal, for part-of and same-as
 	FirstFrame int     `json:"first_frame"`

@@ -74,6 +74,7 @@ func (r *Result) features(c Circumstances) Features {
 		switch u.Reason {
 		case PartOf, SameAs:
 			f.Merged += 1 / n
+		case Size: // nothing is unsure about a shed
 		default:
 			f.Unsure += share(Probability(u.Track) > 1-sure, n)
 		}

@@ -2,7 +2,8 @@
 //
 // A track is counted when the looks at it are evidence of an animal: detections by their score, against looks that
 // showed its place in plain view without a detection. Two tracks at one place that are never in the same frame are one
-// animal with a broken track. A track that lies within another one is a part of that animal. Both cases count once.
+// animal with a broken track. A track that lies within another one is a part of that animal. Both cases count once. A
+// track that is much larger or smaller than the animals around it is no animal.
 package tally
 
 import (
@@ -47,6 +48,7 @@ const (
 	PartOf   Reason = "part-of"   // a part of an animal that is counted
 	SameAs   Reason = "same-as"   // another piece of the track of an animal
 	Outside  Reason = "outside"   // the middle of the animal was never in the picture
+	Size     Reason = "size"      // much larger or smaller than the animals around it
 )
 
 const (
@@ -75,12 +77,17 @@ func Count(tracks []*track.Track) Result {
 	pieces := map[int]int{}
 	kept, dropped := merge(tracks)
 	r.Uncounted = dropped
+	usual := newSizes(kept)
 	for _, t := range kept {
-		p := Probability(t)
+		bySize := usual.evidence(t)
+		p := probability(t, bySize)
 		r.doubt += p * (1 - p)
 		if p <= 0.5 {
 			reason := Weak
-			if t.Visible <= brief {
+			switch {
+			case bySize < 0 && Probability(t) > 0.5:
+				reason = Size
+			case t.Visible <= brief:
 				reason = TooBrief
 			}
 			r.Uncounted = append(r.Uncounted, Uncounted{Track: t, Reason: reason})
@@ -114,7 +121,10 @@ func (r *Result) Judge(c Circumstances) Features {
 const Even = -prior
 
 // Probability is the chance that a track is an animal, by the looks at it.
-func Probability(t *track.Track) float64 {
+func Probability(t *track.Track) float64 { return probability(t, 0) }
+
+// probability is Probability with the evidence of the size, which holds for what walks, too.
+func probability(t *track.Track, bySize float64) float64 {
 	e := min(max(t.Evidence, -mostEvidence), mostEvidence)
 	if t.Visible <= 1 {
 		e -= once
@@ -122,7 +132,7 @@ func Probability(t *track.Track) float64 {
 	if walks(t) {
 		e = max(e, walking)
 	}
-	return 1 / (1 + math.Exp(-prior-e))
+	return 1 / (1 + math.Exp(-prior-e-bySize))
 }
 
 // walks reports whether a track moved over the ground by more than its size, without much of a detour, and was detected in

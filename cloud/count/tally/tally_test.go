@@ -1,6 +1,7 @@
 package tally
 
 import (
+	"math"
 	"testing"
 
 	"cattlecounter/cloud/count/detect"
@@ -42,6 +43,63 @@ func TestCount(t *testing.T) {
 		if sum != r.Unique || len(r.Counted) != r.Unique {
 			t.Errorf("%s: classes sum to %d, %d tracks, count %d", name, sum, len(r.Counted), r.Unique)
 		}
+	}
+}
+
+// withThing is a row of animals of one length in ground pixels, and one thing of another length among them.
+func withThing(n int, length, thing float64) []*track.Track {
+	var all []*track.Track
+	for i := range n + 1 {
+		l := length * (1 + 0.1*float64(i%3-1))
+		if i == n/2 {
+			l = thing
+		}
+		t := track.Saved{ID: i + 1, W: l, H: l / 2, X: track.Axis{Pos: float64(i) * 300}, Hits: 20, Visible: 20, Evidence: 5,
+			Last: 200, BestWhole: true}.Restore()
+		all = append(all, t)
+	}
+	return all
+}
+
+// A shed and a dropping are no animals among animals; a calf and a bull are, and so is anything among few.
+func TestSizeAmongTheHerd(t *testing.T) {
+	for name, c := range map[string]struct {
+		n      int
+		thing  float64
+		counts bool
+	}{
+		"another cow":   {12, 100, true},
+		"a calf":        {12, 50, true},
+		"a bull":        {12, 140, true},
+		"a van":         {12, 300, false},
+		"a dropping":    {12, 15, false},
+		"a van, by few": {4, 300, true},
+	} {
+		r := Count(withThing(c.n, 100, c.thing))
+		if want := c.n + 1; (r.Unique == want) != c.counts || r.Unique < c.n {
+			t.Errorf("%s: %d of %d", name, r.Unique, want)
+		}
+		if !c.counts && (len(r.Uncounted) != 1 || r.Uncounted[0].Reason != Size || r.Uncounted[0].Track.ID != c.n/2+1) {
+			t.Errorf("%s: %+v", name, r.Uncounted)
+		}
+	}
+	// Far animals of an oblique view are small beside each other, not beside the near ones.
+	var all []*track.Track
+	for i := range 40 {
+		l := 200 * math.Pow(0.94, float64(i))
+		all = append(all, track.Saved{ID: i + 1, W: l, H: l / 2, Y: track.Axis{Pos: float64(-i * 100)}, Hits: 20, Visible: 20,
+			Evidence: 5, Last: 200, BestWhole: true}.Restore())
+	}
+	if r := Count(all); r.Unique != 40 {
+		t.Errorf("oblique: %d of 40: %+v", r.Unique, r.Uncounted)
+	}
+	// What the edge of the frame cut in every look may be larger.
+	cut := withThing(12, 100, 15)
+	saved := cut[6].Save()
+	saved.BestWhole = false
+	cut[6] = saved.Restore()
+	if r := Count(cut); r.Unique != 13 {
+		t.Errorf("cut: %+v", r.Uncounted)
 	}
 }
 

@@ -83,6 +83,9 @@ func (t *Track) Confidence() float64 { return t.ScoreSum / float64(max(t.Hits, 1
 // Size is the geometric mean of the box's sides on the ground, in pixels.
 func (t *Track) Size() float64 { return math.Sqrt(t.W * t.H) }
 
+// Whole reports whether a detection showed the animal away from the edges of the frame.
+func (t *Track) Whole() bool { return t.bestWhole }
+
 // Options configure a Tracker. The zero value is the defaults.
 type Options struct {
 	// Threshold is the least score that can start a track; 0 means 0.25. Detections below it can only continue tracks.
