@@ -13,7 +13,7 @@ import (
 // measure, because the ground of an oblique view has another scale far away.
 const (
 	sizeNeighbors = 9 // that are compared with
-	leastMeasure  = 5 // of them; with fewer nothing is said
+	leastMeasure  = 5 // of them; fewer say nothing
 	// largest and smallest are the logarithms of the sizes, relative to that of the neighbors, beyond which it speaks
 	// against an animal: 1.5 times as long, for boxes that lie across, and 0.43 times, for a new calf.
 	largest, smallest = 0.4, -0.85
