@@ -14,6 +14,7 @@ from .faults import DataError
 from .raster import Body
 
 CATTLE_LENGTH = 2.4  # metres, a grown cow from nose to tail
+MOST_SIDE = 8192  # pixels of a texture
 MOST_FACES = 4000  # of a thing, so that a picture takes seconds at most
 POSES = ("walk", "stand", "graze", "lie")
 
@@ -60,6 +61,15 @@ class Texture:
 
     def __init__(self, path: Path):
         self.colour, self.alpha = read_texture(path)
+        self._shades: np.ndarray | None = None
+
+    def shades(self) -> np.ndarray:
+        """The fine shades without the broad ones, float32 [h, w] around 1."""
+        if self._shades is None:
+            grey = cv2.cvtColor(self.colour, cv2.COLOR_BGR2GRAY)
+            broad = cv2.GaussianBlur(grey, (0, 0), grey.shape[0] / 24)
+            self._shades = np.clip((grey + 12) / (broad + 12), 0.5, 1.6)
+        return self._shades
 
     def look(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Colours [n, 3] and opacity [n] at texture coordinates [n, 2]."""
@@ -75,8 +85,10 @@ def read_texture(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     try:
         with Image.open(path) as file:
+            if max(file.size) > MOST_SIDE:
+                raise DataError(path, [f"is a texture of {file.width}x{file.height} pixels; up to {MOST_SIDE} on a side can be used"])
             rgba = np.asarray(file.convert("RGBA"), np.float32)
-    except (OSError, ValueError, NotImplementedError, SyntaxError) as err:
+    except (OSError, ValueError, NotImplementedError, SyntaxError, Image.DecompressionBombError) as err:
         raise DataError(path, [f"is not a texture that can be read: {err}"]) from err
     return np.ascontiguousarray(rgba[..., 2::-1]), rgba[..., 3] / 255
 
@@ -90,6 +102,7 @@ class Zoo:
         self._poses: dict[str, list[tuple[str, np.ndarray]]] = {}
 
     def texture(self, path: Path) -> Texture:
+        """A texture by its path; read once. Raises DataError where it cannot be read."""
         if path not in self._textures:
             self._textures[path] = Texture(path)
         return self._textures[path]
@@ -171,13 +184,9 @@ class _CoatPaint:
         self.coat, self.texture, self.detail, self.grain = coat, texture, detail, grain
 
     def __call__(self, uv: np.ndarray, own: np.ndarray, pixel: float) -> tuple[np.ndarray, np.ndarray]:
-        if not hasattr(self.texture, "shades"):
-            grey = self.texture.colour.mean(2)
-            broad = cv2.GaussianBlur(grey, (0, 0), grey.shape[0] / 24)
-            self.texture.shades = np.clip((grey + 12) / (broad + 12), 0.5, 1.6)
         high, wide = self.texture.alpha.shape
         x, y = (uv[:, 0] * wide).astype(np.int64) % wide, (uv[:, 1] * high).astype(np.int64) % high
-        shade = self.texture.shades[y, x] ** self.detail
+        shade = self.texture.shades()[y, x] ** self.detail
         hair = 1 + self.grain * np.sin(own[:, 0] * 310 + 9 * np.sin(own[:, 1] * 57)) * np.sin(own[:, 1] * 260 + own[:, 0] * 33)
         return self.coat.colour(own) * (shade * hair)[:, None].astype(np.float32), np.ones(len(uv), np.float32)
 

@@ -74,6 +74,7 @@ class Coat:
         )  # fmt: skip
 
     def colour(self, own: np.ndarray) -> np.ndarray:
+        """Colours, BGR float32 [n, 3], of places on the body, see the class."""
         along, across, up = own[:, 0], own[:, 1], own[:, 2]
         amount = self._amount(along, across, up)[:, None]
         out = self.main * (1 - amount) + self.second * amount

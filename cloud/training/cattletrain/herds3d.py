@@ -65,12 +65,15 @@ class _Scene:
 
     @property
     def view(self) -> float:
+        """The width of the view in metres."""
         return SIDE / self.scale
 
     def add(self, body: Body, kind: str, x: float, y: float, turn: float, scale: float = 1.0) -> None:
+        """Puts a body at (x, y) metres, turned by radians."""
         self.bodies.append((body.moved(x, y, turn, scale), kind))
 
     def free(self, x: float, y: float, radius: float) -> bool:
+        """Whether a circle in metres touches none that is taken."""
         return all(np.hypot(x - a, y - b) > radius + r for a, b, r in self.taken)
 
     def place(self) -> tuple[float, float]:

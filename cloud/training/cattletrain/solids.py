@@ -22,6 +22,7 @@ class Solids:
         self.count, self.grain = 0, grain
 
     def add(self, places: np.ndarray, normals: np.ndarray, faces: np.ndarray, colour: np.ndarray | Colour) -> None:
+        """Adds triangles: places and normals [n, 3] in metres, faces [m, 3], one colour or one for each place."""
         self.places.append(places)
         self.normals.append(normals)
         self.faces.append(faces + self.count)
@@ -145,6 +146,7 @@ def cars(rng: np.random.Generator) -> list[tuple[Body, float, float]]:
 
 
 def car(rng: np.random.Generator) -> Body:
+    """A car or a pickup, its front to +x."""
     paint, glass = tint(rng, *PAINTS), tint(rng, (52, 46, 42))
     out = Solids(0.01)
     length, wide = rng.uniform(3.8, 5.4), rng.uniform(1.7, 2.0)
@@ -160,6 +162,7 @@ def car(rng: np.random.Generator) -> Body:
 
 
 def tractor(rng: np.random.Generator) -> Body:
+    """A tractor, half of them with a trailer behind."""
     paint, out = tint(rng, (40, 120, 40), (40, 40, 160), (150, 80, 40), (30, 140, 200)), Solids(0.02)
     for y in (-0.85, 0.85):
         out.drum((-0.8, y, 0.8), 0.8, 0.45, (28, 28, 30), "x", np.pi / 2).drum((1.3, y * 0.8, 0.5), 0.5, 0.3, (28, 28, 30), "x", np.pi / 2)
@@ -170,6 +173,7 @@ def tractor(rng: np.random.Generator) -> Body:
 
 
 def bale(rng: np.random.Generator) -> Body:
+    """A bale of straw or wrapped silage, round or square."""
     skin = tint(rng, *STRAW) if rng.random() < 0.6 else tint(rng, (222, 226, 226), (40, 42, 42), (110, 150, 120))
     radius, length = rng.uniform(0.55, 0.8), rng.uniform(1.1, 1.4)
     out = Solids(0.1)
@@ -180,6 +184,7 @@ def bale(rng: np.random.Generator) -> Body:
 
 
 def trough(rng: np.random.Generator) -> Body:
+    """A long trough or a round tank, with water or feed."""
     wall, inside = tint(rng, (150, 154, 156), (120, 110, 100), (70, 90, 110)), tint(rng, (90, 80, 66), (60, 72, 80), *STRAW)
     out = Solids(0.04)
     if rng.random() < 0.4:
@@ -190,6 +195,7 @@ def trough(rng: np.random.Generator) -> Body:
 
 
 def feeder(rng: np.random.Generator) -> Body:
+    """A ring of bars around hay."""
     paint, out = tint(rng, (140, 142, 146), (40, 60, 140), (60, 110, 60)), Solids(0.03)
     radius = rng.uniform(0.9, 1.3)
     out.round((0, 0, 0.25), (radius * 1.5, radius * 1.5, 0.8), tint(rng, *STRAW), 0, 0.2, rng)
@@ -200,6 +206,7 @@ def feeder(rng: np.random.Generator) -> Body:
 
 
 def person(rng: np.random.Generator) -> Body:
+    """A person on foot."""
     shirt, legs, out = tint(rng, *PAINTS), tint(rng, (80, 60, 48), (40, 40, 44), (110, 130, 140)), Solids(0.02)
     step = rng.uniform(-0.25, 0.25)
     for sign in (-1, 1):
@@ -209,6 +216,7 @@ def person(rng: np.random.Generator) -> Body:
 
 
 def shed(rng: np.random.Generator) -> Body:
+    """A shed with a gabled roof."""
     size = rng.uniform(3, 14), rng.uniform(2.5, 8), rng.uniform(0.3, 1.6)
     out = Solids(0.03).roof(size, rng.uniform(2, 3.5), tint(rng, (140, 146, 150), (70, 80, 140), (90, 92, 94), (190, 192, 194), (60, 70, 84)), (120, 130, 140))
     return out.body()
@@ -231,6 +239,7 @@ def house(rng: np.random.Generator) -> Body:
 
 
 def boulder(rng: np.random.Generator) -> Body:
+    """One to three stones."""
     stone, out = tint(rng, *STONES), Solids(0.1)
     for _ in range(int(rng.integers(1, 4))):
         size = rng.uniform(0.5, 2.6)
@@ -240,6 +249,7 @@ def boulder(rng: np.random.Generator) -> Body:
 
 
 def bush(rng: np.random.Generator) -> Body:
+    """A bush of many leafy balls."""
     leaf, out = np.array(tint(rng, *LEAVES)), Solids(0.22)
     wide = rng.uniform(0.6, 3.2)
     high = wide * rng.uniform(0.35, 0.9)
@@ -255,6 +265,7 @@ def bush(rng: np.random.Generator) -> Body:
 
 
 def tussock(rng: np.random.Generator) -> Body:
+    """A tuft of blades of grass."""
     blade, out = np.array(tint(rng, (84, 128, 132), (110, 150, 160), (60, 110, 90), (120, 140, 140))), Solids(0.15)
     wide = rng.uniform(0.3, 1.0)
     for _ in range(40):
@@ -268,6 +279,7 @@ def tussock(rng: np.random.Generator) -> Body:
 
 
 def stump(rng: np.random.Generator) -> Body:
+    """A stump, or some logs side by side."""
     bark, wood, out = tint(rng, (60, 76, 92), (90, 100, 108)), tint(rng, (120, 160, 190), (90, 120, 150)), Solids(0.12)
     if rng.random() < 0.5:
         length, radius = rng.uniform(1.2, 7), rng.uniform(0.12, 0.35)
@@ -279,6 +291,7 @@ def stump(rng: np.random.Generator) -> Body:
 
 
 def mound(rng: np.random.Generator) -> Body:
+    """Heaps of earth, dung or ants."""
     earth, out = tint(rng, (70, 92, 116), (60, 70, 84), (110, 140, 164), (60, 84, 140), (36, 44, 52)), Solids(0.16)
     for _ in range(int(rng.integers(1, 4))):
         wide = rng.uniform(0.3, 2.2)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from cattletrain import animals3d, coats, coco, herd_layout, herds3d, pyrogenesis, raster, soils, solids
 
@@ -205,8 +206,7 @@ def test_pictures_are_the_same_again_and_have_two_categories(art, tmp_path, monk
         assert (tmp_path / f"a/images/{n:06d}.jpg").read_bytes() == (tmp_path / f"b/images/{n:06d}.jpg").read_bytes()
 
 
-def test_an_animal_differs_from_the_ground_around_it(art):
-    """Boxes lie on the animals: within a box the picture changes when the animal is left out."""
+def test_cattle_have_their_length_and_stand_on_the_ground(art):
     renderer = herds3d.Renderer(pyrogenesis.Art(art), soils.Soils([], []), 1)
     body = renderer.zoo.cattle("charolais", 1.0, "stand", np.random.default_rng(0))
     length, width = np.ptp(body.places[:, 0]), np.ptp(body.places[:, 1])
@@ -214,6 +214,37 @@ def test_an_animal_differs_from_the_ground_around_it(art):
     assert body.places[:, 2].min() == pytest.approx(0, abs=1e-5)
     calf = renderer.zoo.cattle("angus", 0.5, "walk", np.random.default_rng(0))
     assert np.ptp(calf.places[:, 0]) < 0.62 * length
+
+
+def test_boxes_are_those_of_visible_parts_and_hidden_animals_are_ignored():
+    owner = np.zeros((100, 100), np.int32)
+    owner[10:20, 10:40] = 1  # all of the first
+    owner[30:40, 10:20] = 2  # a third of the second: less than VISIBLE
+    owner[50:60, 10:12] = 3  # too narrow for a box
+    owner[70:80, 50:70] = 4
+    owner[90:95, 0:50] = 5  # a thing
+    owner[0:2, 90:95] = 6  # too little even to ignore
+    areas = [(300, "cattle"), (300, "cattle"), (20, "cattle"), (200, "other"), (250, "thing"), (900, "other")]
+    cattle, others, ignore = herds3d._boxes(owner, areas)
+    assert cattle.tolist() == [[10, 10, 40, 20]]
+    assert others.tolist() == [[50, 70, 70, 80]]
+    assert ignore.tolist() == [[10, 30, 20, 40], [10, 50, 12, 60]]
+
+
+def test_textures_that_cannot_be_read_are_named(tmp_path):
+    for content in (b"", b"DDS torn", b"DDS |" + bytes(200)):
+        (tmp_path / "torn.dds").write_bytes(content)
+        with pytest.raises(coco.DataError, match=r"torn\.dds"):
+            animals3d.read_texture(tmp_path / "torn.dds")
+    path = tmp_path / "skin.dds"
+    Image.new("RGBA", (8, 8), (10, 20, 30, 255)).save(path, "DDS")
+    colour, alpha = animals3d.read_texture(path)
+    assert colour[3, 3].tolist() == [30, 20, 10] and alpha.min() == 1
+    raw = path.read_bytes()
+    for size in (9000, 1 << 30):  # the second is more than Pillow opens
+        path.write_bytes(raw[:16] + struct.pack("<I", size) + raw[20:])
+        with pytest.raises(coco.DataError, match=r"skin\.dds"):
+            animals3d.read_texture(path)
 
 
 def test_wrong_arguments_and_folders_are_named(tmp_path, art, capsys):
