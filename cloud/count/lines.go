@@ -9,7 +9,6 @@ import (
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/track/motion"
-	"cattlecounter/cloud/count/video"
 	"cattlecounter/shared/boundary"
 )
 
@@ -48,14 +47,6 @@ func (o outlines) Draw(c *evidence.Canvas, s *evidence.Step) {
 			}
 		}
 	}
-}
-
-// judgeStep passes a step on to the judge. looked is as in crossing.Step.
-func (r *run) judgeStep(f *video.Frame, seconds float64, pose motion.Pose, looked []motion.Rect) {
-	if r.judge == nil {
-		return
-	}
-	r.judge.Add(crossing.Step{Frame: f.Index, Seconds: seconds, Width: f.Width, Height: f.Height, Pose: pose, Looked: looked})
 }
 
 // addLines adds lines and zones to the result, and a warning for each that could not be judged for every animal.

@@ -224,8 +224,12 @@ func (r *run) finish(ctx context.Context) error {
 	} else {
 		r.tracker.Follow(s.pose)
 	}
-	r.views.See(s.pose, s.seconds)
-	r.judgeStep(s.frame, s.seconds, s.pose, s.looked)
+	seen := crossing.Step{Frame: s.frame.Index, Seconds: s.seconds, Width: s.frame.Width, Height: s.frame.Height, Pose: s.pose,
+		Looked: s.looked}
+	r.views.See(seen)
+	if r.judge != nil {
+		r.judge.Add(seen)
+	}
 	r.addEvidence(s)
 	r.young.Join(s.pose)
 	r.stepped++

@@ -12,6 +12,9 @@ type LineTotal struct {
 	InHigh  int `json:"in_high"`
 	OutLow  int `json:"out_low"`
 	OutHigh int `json:"out_high"`
+	// NotJudged is the number of counted animals whose place relative to the line is not known: the motion of the camera was
+	// lost between them and the line, the line's time lies beyond the footage, or a part of the flight does not tell.
+	NotJudged int `json:"not_judged"`
 }
 
 // ZoneTotal is what a count found in one zone.
@@ -23,8 +26,9 @@ type ZoneTotal struct {
 	Entered int    `json:"entered"`
 	Left    int    `json:"left"`
 	// Low and High are the bounds of Passed, from the animals that are weak or only at the edge of the zone.
-	Low  int `json:"passed_low"`
-	High int `json:"passed_high"`
+	Low       int `json:"passed_low"`
+	High      int `json:"passed_high"`
+	NotJudged int `json:"not_judged"` // as in LineTotal
 }
 
 // Totals are those of all lines and zones of one count. The zero value has none.

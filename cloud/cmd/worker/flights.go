@@ -44,6 +44,7 @@ func (r *countRun) joinFlights() {
 		clips = append(clips, i)
 	}
 	for _, f := range flight.Join(parts, motion.Align) {
+		f.Judge(flight.Drawing{Set: r.lines})
 		c := countedFlight{Flight: f}
 		for _, k := range f.Parts {
 			c.clips = append(c.clips, clips[k])
@@ -117,6 +118,9 @@ func (r *resultFolder) writeFlight(i int, d flight.Document) error {
 			if err := writeWhole(base+ending, write); err != nil {
 				return fmt.Errorf("%s: results of its flight: %w", name, err)
 			}
+		}
+		if err := writeCrossings(base, d); err != nil {
+			return fmt.Errorf("%s: results of its flight: %w", name, err)
 		}
 		return nil
 	}

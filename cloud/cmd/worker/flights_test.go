@@ -13,6 +13,7 @@ import (
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 )
 
@@ -114,5 +115,33 @@ func TestResultsOfAFlight(t *testing.T) {
 	files := listFiles(t, dir)
 	if files["GX010001.flight.json"] != "notes of a person" || files["GX010001.MP4.flight.json"] == "" {
 		t.Errorf("files %v", files)
+	}
+}
+
+// A flight is judged by the lines of the command. Table, document and file have what was found; without lines the file of
+// a former run goes.
+func TestLinesOfAFlight(t *testing.T) {
+	dir := t.TempDir()
+	r := counted(t, map[string]int{"GX010001.MP4": 60, "GX020001.MP4": 70}, nil)
+	r.flights, r.lines = nil, boundary.Set{Lines: []boundary.Line{{Name: "gate", To: boundary.Point{1, 1}}}}
+	r.joinFlights()
+	r.results = must.Get(newResultFolder(dir, r.plan))(t)
+	r.saveFlights()
+	var out bytes.Buffer
+	must.Do(t, r.printTable(&out))
+	if text := out.String(); !strings.Contains(text, "gate  0   0    0    0 to 0        0 to 0         one flight: GX010001.MP4 + GX020001.MP4") ||
+		!strings.Contains(text, `line "gate": the place of 130 animals relative to it is not known`) {
+		t.Errorf("table:\n%s", text)
+	}
+	files := listFiles(t, dir)
+	if !strings.HasPrefix(files["GX010001.flight.crossings.csv"], "name,kind,event,seconds,") ||
+		!strings.Contains(files["GX010001.flight.json"], `"not_judged": 130`) {
+		t.Errorf("files %v", files)
+	}
+	r.flights, r.lines = nil, boundary.Set{}
+	r.joinFlights()
+	r.saveFlights()
+	if files := listFiles(t, dir); len(files) != 2 || strings.Contains(files["GX010001.flight.json"], "not_judged") {
+		t.Errorf("files without lines %v", files)
 	}
 }

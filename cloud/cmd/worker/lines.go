@@ -8,7 +8,6 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"cattlecounter/cloud/count"
 	"cattlecounter/shared/boundary"
 )
 
@@ -73,12 +72,18 @@ func readStart(path string, n int64) ([]byte, error) {
 	return text, errors.Join(err, f.Close())
 }
 
-// writeCrossings writes the crossings of a clip that was judged by lines or zones, and otherwise removes those of a
+// crossings is the result of a clip or a flight.
+type crossings interface {
+	HasBoundaries() bool
+	WriteCrossingsCSV(w io.Writer) error
+}
+
+// writeCrossings writes the crossings of a result that was judged by lines or zones, and otherwise removes those of a
 // former result.
-func writeCrossings(base string, out count.Outcome) error {
+func writeCrossings(base string, result crossings) error {
 	file := base + crossingsEnding
-	if out.Result.HasBoundaries() {
-		return writeWhole(file, out.Result.WriteCrossingsCSV)
+	if result.HasBoundaries() {
+		return writeWhole(file, result.WriteCrossingsCSV)
 	}
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -88,24 +93,30 @@ func writeCrossings(base string, out count.Outcome) error {
 
 const crossingsEnding = ".crossings.csv"
 
-// printLines writes a table of the lines and one of the zones, a line per clip and definition.
+// printLines writes a table of the lines and one of the zones, a line per clip or flight and definition.
 func (r *countRun) printLines(w io.Writer) error {
 	lines := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	zones := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	headLines, headZones := "LINE\tIN\tOUT\tNET\tBOUNDS OF IN\tBOUNDS OF OUT\tFOOTAGE\n", "ZONE\tPASSED\tBOUNDS\tMOST AT ONCE\tAT THE END\tFOOTAGE\n"
-	for i, o := range r.outcomes {
-		if o.result == nil {
-			continue
-		}
-		name := r.plan.clips[i].name()
-		for _, l := range o.result.Lines {
+	printTotals := func(t boundary.Totals, name string) {
+		for _, l := range t.Lines {
 			fmt.Fprintf(lines, "%s%s\t%d\t%d\t%d\t%d to %d\t%d to %d\t%s\n", headLines, l.Name, l.In, l.Out, l.Net, l.InLow, l.InHigh,
 				l.OutLow, l.OutHigh, name)
 			headLines = ""
 		}
-		for _, z := range o.result.Zones {
+		for _, z := range t.Zones {
 			fmt.Fprintf(zones, "%s%s\t%d\t%d to %d\t%d\t%d\t%s\n", headZones, z.Name, z.Passed, z.Low, z.High, z.Most, z.End, name)
 			headZones = ""
+		}
+	}
+	for i, o := range r.outcomes {
+		if o.result != nil {
+			printTotals(o.result.Totals(), r.plan.clips[i].name())
+		}
+	}
+	for _, f := range r.flights {
+		if len(f.clips) > 1 {
+			printTotals(f.Totals(), "one flight: "+f.name(r.plan))
 		}
 	}
 	return errors.Join(lines.Flush(), zones.Flush())

@@ -204,7 +204,7 @@ func writeResults(base string, out count.Outcome) error {
 			return err
 		}
 	}
-	return writeCrossings(base, out)
+	return writeCrossings(base, out.Result)
 }
 
 // bytesOf writes b.

@@ -44,6 +44,8 @@ type Animal struct {
 	ID      int         // of its track
 	Counted bool        // false for what is probably no animal; it counts only in the upper bounds
 	Fixes   []track.Fix // of steps that the Judge knows
+	// Partial says that the animal has other fixes too: what it did there is not judged.
+	Partial bool
 }
 
 // Animals returns the animals of a count. The pieces of a broken track are one animal, and parts of an animal are none.
@@ -88,6 +90,7 @@ type Judge struct {
 	steps []step
 	// drawnAt is the step that a definition on the ground is drawn in, by its number among lines and zones.
 	drawnAt map[int]int
+	unknown [][2]float64 // from and to, in seconds
 }
 
 // step is a Step whose pose belongs to the ground after every join so far.
@@ -115,20 +118,32 @@ func (j *Judge) Add(s Step) {
 	j.steps = append(j.steps, step{Step: s, toFrame: s.Pose.ToGround.Inverse()})
 }
 
-// Result judges the animals. It may be called at any time; it judges the steps so far.
+// Unknown says that the steps from one second to before another one are not known. What is drawn on the ground at such
+// a time is not judged.
+func (j *Judge) Unknown(from, to float64) { j.unknown = append(j.unknown, [2]float64{from, to}) }
+
+// Result judges the animals. It may be called at any time; it judges the steps so far. An animal without a fix is not
+// judged.
 func (j *Judge) Result(animals []Animal) Result {
 	ways := make([]way, 0, len(animals))
+	unplaced := 0
 	for _, a := range animals {
 		if w := j.place(a); len(w.fixes) > 0 {
 			ways = append(ways, w)
+		} else if a.Counted {
+			unplaced++
 		}
 	}
 	var r Result
 	for _, l := range j.set.Lines {
-		r.Lines = append(r.Lines, j.judgeLine(l, ways))
+		found := j.judgeLine(l, ways)
+		found.NotJudged += unplaced
+		r.Lines = append(r.Lines, found)
 	}
 	for _, z := range j.set.Zones {
-		r.Zones = append(r.Zones, j.judgeZone(z, ways))
+		found := j.judgeZone(z, ways)
+		found.NotJudged += unplaced
+		r.Zones = append(r.Zones, found)
 	}
 	return r
 }

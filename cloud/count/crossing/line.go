@@ -48,6 +48,9 @@ func (j *Judge) judgeLine(l boundary.Line, ways []way) report.Line {
 			}
 			continue
 		}
+		if w.counted && w.partial {
+			r.NotJudged++
+		}
 		g := gate{judge: j, line: l, shape: &ends, way: w}
 		g.follow(samples)
 		r.Crossings = append(r.Crossings, g.crossings...)

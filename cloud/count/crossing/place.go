@@ -23,6 +23,7 @@ type fix struct {
 type way struct {
 	id      int
 	counted bool
+	partial bool
 	size    float64 // geometric mean of the sides of its box, in ground pixels
 	fixes   []fix
 }
@@ -30,7 +31,7 @@ type way struct {
 // place puts the detections of an animal on the ground. A box that the edge of the frame cuts shows only a part of the
 // animal, so its centre is not that of the animal. The whole animal is put behind the edge.
 func (j *Judge) place(a Animal) way {
-	w := way{id: a.ID, counted: a.Counted}
+	w := way{id: a.ID, counted: a.Counted, partial: a.Partial}
 	var widths, heights []float64 // of boxes that are whole in that direction, in ground pixels
 	var cutWidth, cutHeight float64
 	at := make([]int, 0, len(a.Fixes))
@@ -187,6 +188,11 @@ func (j *Judge) locate(p boundary.Place) (plane, *step, bool) {
 	}
 	if !p.OnGround() {
 		return plane{}, &j.steps[0], true
+	}
+	for _, u := range j.unknown {
+		if p.Seconds >= u[0] && p.Seconds < u[1] {
+			return plane{}, nil, false
+		}
 	}
 	for i := range j.steps {
 		if s := &j.steps[i]; s.Seconds >= p.Seconds || i == 0 && p.Seconds == 0 {

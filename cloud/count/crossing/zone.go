@@ -31,6 +31,9 @@ func (j *Judge) judgeZone(z boundary.Zone, ways []way) report.Zone {
 			}
 			continue
 		}
+		if w.counted && w.partial {
+			r.NotJudged++
+		}
 		v := visitor{judge: j, zone: z, plane: p, shape: &corners, way: w}
 		v.follow(samples)
 		v.addTo(&r)

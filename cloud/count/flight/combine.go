@@ -72,14 +72,21 @@ const laterBonus = 0.2
 type merged struct {
 	tracks  []*track.Track
 	sources map[int][]Sighting // by ID of a track
+	seen    map[Sighting]span
 	nextID  int
 }
+
+// span is a time from which to which, in seconds of the flight.
+type span struct{ from, to float64 }
 
 // add joins the tracks of the next part of the flight.
 func (m *merged) add(part int, now []*track.Track) {
 	of := track.Continue(m.tracks, now)
 	for i, t := range now {
 		source := Sighting{Part: part, Track: t.ID}
+		if n := len(t.Way); n > 0 {
+			m.seen[source] = span{t.Way[0].Seconds, t.Way[n-1].Seconds}
+		}
 		if of[i] >= 0 {
 			old := m.tracks[of[i]]
 			old.Absorb(t)
@@ -99,15 +106,19 @@ func (j *joiner) combine(chain []int) Flight {
 	warn := func(code, format string, args ...any) {
 		f.Warnings = append(f.Warnings, Warning{code, fmt.Sprintf(format, args...)})
 	}
-	g, m := &ground{}, &merged{sources: map[int][]Sighting{}}
+	g, m := &ground{}, &merged{sources: map[int][]Sighting{}, seen: map[Sighting]span{}}
+	w := &whole{merged: m}
+	f.whole = w
 	var lost []Part // without a trace
 	frames, seconds := 0, 0.0
 	same := 0 // animals that two pieces without common ground share
 	for k, i := range chain {
 		p := j.parts[i]
+		paused := k == 0 // so that the part cannot repeat the one before
 		if k > 0 {
 			gap, known := j.gapAfter(chain[k-1], i)
 			frames, seconds = frames+int(gap.Seconds()*rate(p)), seconds+gap.Seconds()
+			paused = known && gap > time.Second
 			if known && gap >= 2*time.Second {
 				warn(Break, "%.0f s between %s and %s are not recorded; an animal seen only then is not counted",
 					gap.Seconds(), j.parts[chain[k-1]].About.Path, p.About.Path)
@@ -118,6 +129,7 @@ func (j *joiner) combine(chain []int) Flight {
 			lost = append(lost, p)
 			warn(NoTrace, "%s left no trace; its animals may also be those of other parts", p.About.Path)
 			long := p.About.Duration.Seconds()
+			w.parts = append(w.parts, stretch{part: p, span: span{seconds, seconds + long}})
 			frames, seconds = frames+int(long*p.About.FPS), seconds+long
 			continue
 		}
@@ -127,13 +139,8 @@ func (j *joiner) combine(chain []int) Flight {
 			warn(Apart, "the ground of %s cannot be joined with that of the parts before it; %d animals at the cut are "+
 				"taken for the same, others may be counted twice", p.About.Path, n)
 		}
-		now := p.Trace.restored(frames, seconds)
-		for _, t := range now {
-			at := g.place(k, t.Segment)
-			t.MoveTo(at.segment, at.to)
-		}
-		m.add(k+1, now)
-		frames, seconds = frames+p.Trace.Frames, seconds+p.Trace.Seconds
+		length, long := w.add(p, frames, seconds, paused, func(segment int) place { return g.place(k, segment) })
+		frames, seconds = frames+length, seconds+long
 	}
 	if j.mixedModels(chain) {
 		warn(MixModels, "the parts were counted with different models")
@@ -181,6 +188,7 @@ func (j *joiner) mixedModels(chain []int) bool {
 func (f *Flight) count(m *merged, same int, lost []Part, c tally.Circumstances) {
 	r := tally.Count(m.tracks)
 	r.Judge(c)
+	f.whole.counted = r
 	f.Unique, f.Low, f.High = r.Unique, r.Low, r.High
 	for label, n := range r.ByClass {
 		f.ByClass[label] = n

@@ -15,13 +15,15 @@ import (
 // read wrong values; fields may be added at any time.
 const Schema = 1
 
-// Document is the result document of a flight of several parts. The same parts have the same document.
+// Document is the result document of a flight of several parts. The same parts and lines have the same document.
 type Document struct {
 	Schema   int            `json:"schema"`
 	Source   report.Source  `json:"source"` // the first part
 	Parts    []DocumentPart `json:"parts"`  // in their order
 	Count    report.Count   `json:"count"`  // each animal once; it is not the sum of the parts
 	Animals  []Animal       `json:"animals"`
+	Lines    []Line         `json:"lines,omitempty"` // in order of their definitions
+	Zones    []Zone         `json:"zones,omitempty"`
 	Warnings []Warning      `json:"warnings"`
 }
 
@@ -42,7 +44,7 @@ const Method = "tracks of all parts on one ground, joined by place, speed and co
 // DocumentOf describes a flight. describe names part i of the list that was joined.
 func DocumentOf(f Flight, describe func(i int) DocumentPart) Document {
 	d := Document{
-		Schema: Schema, Parts: []DocumentPart{}, Animals: f.Animals, Warnings: f.Warnings,
+		Schema: Schema, Parts: []DocumentPart{}, Animals: f.Animals, Lines: f.Lines, Zones: f.Zones, Warnings: f.Warnings,
 		Count: report.Count{Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass, Method: Method},
 	}
 	if d.Animals == nil {
@@ -81,6 +83,45 @@ func (d Document) WriteCSV(w io.Writer) error {
 	}
 	if err := csv.NewWriter(w).WriteAll(rows); err != nil {
 		return fmt.Errorf("write the result of a flight as CSV: %w", err)
+	}
+	return nil
+}
+
+// HasBoundaries reports whether the flight was judged by lines or zones.
+func (d Document) HasBoundaries() bool { return len(d.Lines)+len(d.Zones) > 0 }
+
+// WriteCrossingsCSV writes the columns of report.Result.WriteCrossingsCSV, whose seconds are here those of the flight and
+// whose track is one of the part, and then the animal (empty for none), the part, its name and the second in the part.
+// New columns are added at the end.
+func (d Document) WriteCrossingsCSV(w io.Writer) error {
+	rows := [][]string{{"name", "kind", "event", "seconds", "track", "at", "doubt", "counted", "animal", "part", "part_name",
+		"part_seconds"}}
+	seconds := func(s float64) string { return strconv.FormatFloat(s, 'f', 2, 64) }
+	add := func(at Where, track int, seconds, partSeconds string, name, kind, event, place, doubt string, counted bool) {
+		animal, file := "", ""
+		if at.Animal > 0 {
+			animal = strconv.Itoa(at.Animal)
+		}
+		if at.Part >= 1 && at.Part <= len(d.Parts) {
+			file = d.Parts[at.Part-1].Name
+		}
+		rows = append(rows, []string{name, kind, event, seconds, strconv.Itoa(track), place, doubt, strconv.FormatBool(counted),
+			animal, strconv.Itoa(at.Part), file, partSeconds})
+	}
+	for _, l := range d.Lines {
+		for _, c := range l.Crossings {
+			add(c.Where, c.Track, seconds(c.Seconds), seconds(c.PartSeconds), l.Name, "line", string(c.Direction),
+				strconv.FormatFloat(c.At, 'f', 3, 64), string(c.Doubt), !c.Uncounted)
+		}
+	}
+	for _, z := range d.Zones {
+		for _, v := range z.Visits {
+			add(v.Where, v.Track, seconds(v.From), seconds(v.PartSeconds), z.Name, "zone", "inside", "", "", true)
+			add(v.Where, v.Track, seconds(v.To), seconds(v.PartSeconds+v.To-v.From), z.Name, "zone", "until", "", "", true)
+		}
+	}
+	if err := csv.NewWriter(w).WriteAll(rows); err != nil {
+		return fmt.Errorf("write the crossings of a flight as CSV: %w", err)
 	}
 	return nil
 }

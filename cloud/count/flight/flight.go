@@ -45,6 +45,11 @@ type Flight struct {
 	ByClass  map[string]int
 	Animals  []Animal // empty for a flight of one part
 	Warnings []Warning
+	// Lines and Zones are what Judge found, in the order of their definitions.
+	Lines []Line
+	Zones []Zone
+
+	whole *whole // nil for a flight of one part
 }
 
 // Animal is one counted animal of a flight.
@@ -72,6 +77,8 @@ const (
 	Break     = "break"        // seconds between two parts are not recorded
 	NoTrace   = "no-trace"     // a part left no trace
 	MixModels = "mixed-models" // parts were counted with different models
+	NoSteps   = "no-steps"     // a part does not tell who crossed a line in it
+	LineLost  = "line-lost"    // a line or a zone could not be judged for every animal
 )
 
 // Aligner returns how the segments of b lie in the ground of a. motion.Align is one.
@@ -206,7 +213,7 @@ func (j *joiner) agree(l link) bool {
 	if l.s.Bond == footage.BondSure {
 		return true
 	}
-	best, ok := j.boundary(l.a, l.b)
+	best, ok := j.seam(l.a, l.b)
 	switch {
 	case l.s.Bond == footage.BondOpen:
 		return ok && best.confidence >= strongOpen && best.overlap >= sameView
@@ -216,17 +223,17 @@ func (j *joiner) agree(l link) bool {
 	return ok && best.confidence >= sureAlign && best.distance <= nearViews
 }
 
-// boundary is how the last view of a part and the first view of the next one lie to each other.
-type boundary struct {
+// seam is how the last view of a part and the first view of the next one lie to each other.
+type seam struct {
 	confidence float64
 	overlap    float64 // share of the first view that the last one covers
 	distance   float64 // of their middles, in widths of the picture
 }
 
-func (j *joiner) boundary(a, b int) (boundary, bool) {
+func (j *joiner) seam(a, b int) (seam, bool) {
 	ta, tb := j.parts[a].Trace, j.parts[b].Trace
 	if ta == nil || tb == nil || !ta.End.Known || !tb.Begin.Known {
-		return boundary{}, false
+		return seam{}, false
 	}
 	for _, al := range j.alignments(a, b) {
 		if al.From == tb.Begin.Segment && al.To == ta.End.Segment {
@@ -234,11 +241,11 @@ func (j *joiner) boundary(a, b int) (boundary, bool) {
 			return compareViews(toLast, ta, tb, al.Confidence), true
 		}
 	}
-	return boundary{}, false
+	return seam{}, false
 }
 
 // compareViews samples places of the first view of b in the last view of a.
-func compareViews(toLast motion.Transform, a, b *Trace, confidence float64) boundary {
+func compareViews(toLast motion.Transform, a, b *Trace, confidence float64) seam {
 	w, h := float64(a.Width), float64(a.Height)
 	const n = 8
 	in := 0
@@ -252,7 +259,7 @@ func compareViews(toLast motion.Transform, a, b *Trace, confidence float64) boun
 		}
 	}
 	mid := toLast.Apply(motion.Point{X: float64(b.Width) / 2, Y: float64(b.Height) / 2})
-	return boundary{confidence: confidence, overlap: float64(in) / (n * n), distance: distance(mid, w/2, h/2) / max(w, 1)}
+	return seam{confidence: confidence, overlap: float64(in) / (n * n), distance: distance(mid, w/2, h/2) / max(w, 1)}
 }
 
 // gapAfter is the time between two parts of a flight, and whether their times say so. Where these are unknown, it is
@@ -270,7 +277,7 @@ const mostGuess = 20 * time.Second
 
 func (j *joiner) flightTime(a, b int) time.Duration {
 	ta, tb := j.parts[a].Trace, j.parts[b].Trace
-	at, ok := j.boundary(a, b)
+	at, ok := j.seam(a, b)
 	if !ok || !ta.Before.Known || ta.Before.Segment != ta.End.Segment || !tb.Begin.Known {
 		return 0
 	}

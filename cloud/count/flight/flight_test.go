@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/count/crossing"
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/track"
@@ -67,7 +68,7 @@ func (w world) film(n int, from, to float64) Part {
 				Label: "cow"})
 		}
 		tr.Observe(o)
-		rec.See(o.Pose, sec)
+		rec.See(crossing.Step{Frame: o.Index, Seconds: sec, Width: frameW, Height: frameH, Pose: o.Pose})
 	}
 	c := tally.Count(tr.Tracks())
 	name := fmt.Sprintf("DJI_%04d.MP4", n)

@@ -35,6 +35,8 @@ type Trace struct {
 	Before View `json:"before"`
 	// Tracks are all tracks, also those that the recording alone did not count.
 	Tracks []track.Saved `json:"tracks"`
+	// Steps are nil for a recording that an earlier version counted, or that is too long.
+	Steps Steps `json:"steps,omitempty"`
 	// Map is the ground; its segments are those of the tracks.
 	Map motion.Map `json:"-"`
 }

@@ -36,9 +36,6 @@ type Line struct {
 	boundary.LineTotal
 	Definition boundary.Line `json:"definition"`
 	Crossings  []Crossing    `json:"crossings"` // in order of time
-	// NotJudged is the number of counted animals whose place relative to the line is not known, because the motion of the
-	// camera was lost between them and the line, or the line's time lies beyond the clip.
-	NotJudged int `json:"not_judged"`
 }
 
 // Crossing is one animal that crosses a line.
@@ -57,8 +54,7 @@ type Zone struct {
 	boundary.ZoneTotal
 	Definition boundary.Zone `json:"definition"`
 	MostAt     float64       `json:"most_at_seconds"`
-	Visits     []Visit       `json:"visits"`     // in order of From
-	NotJudged  int           `json:"not_judged"` // as in Line
+	Visits     []Visit       `json:"visits"` // in order of From
 }
 
 // Visit is the time from which to which an animal was in a zone, in seconds.

@@ -1,7 +1,9 @@
 package track
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/track/motion"
@@ -30,7 +32,8 @@ type Saved struct {
 	Seconds     float64            `json:"seconds"`
 	LastSeconds float64            `json:"last_seconds"`
 	Color       []float64          `json:"color,omitempty"`
-	Way         []Fix              `json:"way"` // at most savedFixes of its fixes
+	// Way has the first and the last fixes, and those between that show where the animal walked.
+	Way []Fix `json:"way"`
 }
 
 // Axis is the state of the filter of one ground axis, in ground pixels and seconds.
@@ -42,8 +45,17 @@ type Axis struct {
 	PVV float64 `json:"vv"`
 }
 
-// savedFixes is the most fixes of a saved track.
-const savedFixes = 48
+// What is saved of the way of a track.
+const (
+	savedEnds  = 12  // fixes at each end, because speeds are measured there
+	savedFixes = 400 // the most fixes
+	savedRun   = 64  // the most fixes that are left out in one place
+	// straight is how far a fix that is left out may lie from the straight way between its neighbors, in sizes of the
+	// animal. Lines judge the side of an animal to 0.3 sizes.
+	straight = 0.1
+	// longStep is the longest time in seconds between two fixes of an animal that walks on by stride sizes.
+	longStep, stride = 2.0, 0.5
+)
 
 // Save returns the track as it is now.
 func (t *Track) Save() Saved {
@@ -51,7 +63,7 @@ func (t *Track) Save() Saved {
 		ID: t.ID, Segment: t.Segment, W: t.W, H: t.H, First: t.First, Last: t.Last, Hits: t.Hits, Strong: t.Strong,
 		Visible: t.Visible, ScoreSum: t.ScoreSum, Evidence: t.Evidence, Best: t.Best, BestFrame: t.BestFrame,
 		BestWhole: t.bestWhole, Outside: t.Outside, Classes: t.classes, X: saveAxis(t.kx), Y: saveAxis(t.ky), Seconds: t.seconds,
-		LastSeconds: t.seen, Way: thin(t.Way, savedFixes),
+		LastSeconds: t.seen, Way: thin(t.Way, t.Size()),
 	}
 	if t.color.known {
 		s.Color = t.color.bgr[:]
@@ -61,20 +73,47 @@ func (t *Track) Save() Saved {
 
 func saveAxis(k kalman) Axis { return Axis{k.pos, k.vel, k.ppp, k.ppv, k.pvv} }
 
-// thin keeps at most n fixes: the first, the last and evenly many between them. The ends stay complete, because speeds
-// are measured there.
-func thin(way []Fix, n int) []Fix {
-	if len(way) <= n {
+// thin keeps the fixes at the ends, and between them those without which the way would be another one. size is that of
+// the animal.
+func thin(way []Fix, size float64) []Fix {
+	if len(way) <= 2*savedEnds {
 		return way
 	}
-	ends := n / 4
-	out := make([]Fix, 0, n)
-	out = append(out, way[:ends]...)
-	middle, want := way[ends:len(way)-ends], n-2*ends
-	for i := range want {
-		out = append(out, middle[i*len(middle)/want])
+	out := append(make([]Fix, 0, 4*savedEnds), way[:savedEnds]...)
+	end := len(way) - savedEnds
+	last := savedEnds - 1
+	for i := last + 1; i < end; i++ {
+		if !spans(way[last:i+2], size) { // the next fix is too far for a straight way that leaves this one out
+			out, last = append(out, way[i]), i
+		}
 	}
-	return append(out, way[len(way)-ends:]...)
+	if middle := out[savedEnds:]; len(middle) > savedFixes-2*savedEnds {
+		want := savedFixes - 2*savedEnds
+		for i := range want {
+			middle[i] = middle[i*len(middle)/want]
+		}
+		out = out[:savedEnds+want]
+	}
+	return append(out, way[end:]...)
+}
+
+// spans reports whether the straight way from the first to the last fix stands for all of them.
+func spans(way []Fix, size float64) bool {
+	a, b := way[0], way[len(way)-1]
+	dt := b.Seconds - a.Seconds
+	if len(way) > savedRun || dt > longStep && math.Hypot(b.X-a.X, b.Y-a.Y) > stride*size {
+		return false
+	}
+	for _, f := range way[1 : len(way)-1] {
+		part := 0.5
+		if dt > 0 {
+			part = (f.Seconds - a.Seconds) / dt
+		}
+		if math.Hypot(a.X+part*(b.X-a.X)-f.X, a.Y+part*(b.Y-a.Y)-f.Y) > straight*size {
+			return false
+		}
+	}
+	return true
 }
 
 // Restore returns the track that s was made of.
@@ -201,4 +240,48 @@ func speedAt(way []Fix, end bool) (vx, vy float64) {
 		return 0, 0
 	}
 	return (b.X - a.X) / dt, (b.Y - a.Y) / dt
+}
+
+// SpeedAtStart is the speed over the ground at the start of the way, in ground pixels a second; 0 when it is not known.
+func (t *Track) SpeedAtStart() (vx, vy float64) {
+	if len(t.Way) == 0 {
+		return 0, 0
+	}
+	return speedAt(t.Way, false)
+}
+
+// PlaceAt is where the animal was on the ground of its segment at a time; ok is false outside of its way. Half a second
+// behind its end it walks on.
+func (t *Track) PlaceAt(seconds float64) (p motion.Point, ok bool) {
+	const on = 0.5
+	n := len(t.Way)
+	if n == 0 || seconds < t.Way[0].Seconds || seconds > t.Way[n-1].Seconds+on {
+		return p, false
+	}
+	i, _ := slices.BinarySearchFunc(t.Way, seconds, func(f Fix, s float64) int { return cmp.Compare(f.Seconds, s) })
+	if i == n {
+		vx, vy := speedAt(t.Way, true)
+		dt := seconds - t.Way[n-1].Seconds
+		return motion.Point{X: t.Way[n-1].X + dt*vx, Y: t.Way[n-1].Y + dt*vy}, true
+	}
+	b := t.Way[i]
+	if i == 0 || b.Seconds == seconds {
+		return motion.Point{X: b.X, Y: b.Y}, true
+	}
+	a := t.Way[i-1]
+	part := (seconds - a.Seconds) / (b.Seconds - a.Seconds)
+	return motion.Point{X: a.X + part*(b.X-a.X), Y: a.Y + part*(b.Y-a.Y)}, true
+}
+
+// Trim removes the part of the way before a time. It returns false when nothing is left; the track is then unchanged.
+func (t *Track) Trim(before float64) bool {
+	i := slices.IndexFunc(t.Way, func(f Fix) bool { return f.Seconds >= before })
+	if i < 0 {
+		return false
+	}
+	if i > 0 {
+		t.Way = t.Way[i:]
+		t.First = t.Way[0].Frame
+	}
+	return true
 }
