@@ -25,6 +25,8 @@ type attempt struct {
 	status  currentProgress
 	unique  int // counted animals, set by finish
 	sidecar sidecar
+	// flightResults are blob keys of documents of flights that may have to go after the end of the job.
+	flightResults []string
 }
 
 // errFinished ends the tasks of an attempt after the count.
@@ -161,6 +163,9 @@ func (a *attempt) record(ctx context.Context, out count.Outcome, c ledger.Count,
 		j, err = a.finishPart(ctx, out, p, c, key)
 		return err
 	})
+	if err == nil {
+		a.w.removeUnnamed(ctx, a.flightResults)
+	}
 	return j, err
 }
 

@@ -27,6 +27,7 @@ type flights interface {
 		error)
 	ListStale(ctx context.Context, limit int) ([]ledger.FlightView, error)
 	Rejoin(ctx context.Context, v ledger.FlightView, groups []ledger.Group) error
+	UnnamedResults(ctx context.Context, keys []string) ([]string, error)
 }
 
 const (
@@ -74,7 +75,8 @@ func (a *attempt) finishPart(ctx context.Context, out count.Outcome, p ledger.Pa
 		if near, err = a.w.o.Flights.Neighbors(ctx, a.footage.Device, p); err != nil {
 			return j, err
 		}
-		groups, err := a.w.joinParts(ctx, related(p, near), known)
+		groups, err := a.w.joinParts(ctx, a.footage.Device, related(p, near), known)
+		a.addFlightResults(near, groups)
 		if err != nil {
 			return j, err
 		}
@@ -114,8 +116,8 @@ func aboutPart(p ledger.Part) footage.Part {
 
 // joinParts divides parts into flights and writes the documents of flights of several parts. known holds traces by
 // their keys, and gets those that were read.
-func (w *Worker) joinParts(ctx context.Context, parts []ledger.Part, known map[string]*flight.Trace) ([]ledger.Group,
-	error) {
+func (w *Worker) joinParts(ctx context.Context, device string, parts []ledger.Part,
+	known map[string]*flight.Trace) ([]ledger.Group, error) {
 	slices.SortFunc(parts, func(a, b ledger.Part) int { return strings.Compare(string(a.Footage), string(b.Footage)) })
 	list := make([]flight.Part, len(parts))
 	for i, p := range parts {
@@ -138,22 +140,39 @@ func (w *Worker) joinParts(ctx context.Context, parts []ledger.Part, known map[s
 	}
 	var groups []ledger.Group
 	for _, f := range flights {
-		g := ledger.Group{JointCount: ledger.JointCount{Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass}}
-		for _, i := range f.Parts {
-			g.Parts = append(g.Parts, parts[i].Footage)
-		}
-		for _, warn := range f.Warnings {
-			g.Warnings = append(g.Warnings, warn.Text)
-		}
-		if len(f.Parts) > 1 {
-			var err error
-			if g.ResultKey, err = w.storeFlight(ctx, f, parts); err != nil {
-				return nil, err
-			}
-		}
+		g, err := w.group(ctx, device, f, parts)
 		groups = append(groups, g)
+		if err != nil {
+			return groups, err
+		}
 	}
 	return groups, nil
+}
+
+// group judges a flight of several parts and writes its documents. parts are those that were joined.
+func (w *Worker) group(ctx context.Context, device string, f flight.Flight, parts []ledger.Part) (g ledger.Group,
+	err error) {
+	g.JointCount = ledger.JointCount{Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass}
+	var own []ledger.Part
+	for _, i := range f.Parts {
+		g.Parts = append(g.Parts, parts[i].Footage)
+		own = append(own, parts[i])
+	}
+	if len(own) > 1 {
+		var d flight.Drawing
+		if d, g.Judged, err = w.drawing(ctx, device, own); err != nil {
+			return g, fmt.Errorf("find the lines of a flight: %w", err)
+		}
+		f.Judge(d)
+		g.Boundaries = f.Totals()
+		if g.ResultKey, err = w.storeFlight(ctx, f, parts); err != nil {
+			return g, err
+		}
+	}
+	for _, warn := range f.Warnings {
+		g.Warnings = append(g.Warnings, warn.Text)
+	}
+	return g, nil
 }
 
 // readTrace reads the trace of a part. A trace that is missing or damaged is nil: the flight then says so.
@@ -187,13 +206,9 @@ func (w *Worker) readTrace(ctx context.Context, p ledger.Part, known map[string]
 	return &t, nil
 }
 
-// storeFlight writes the result document of a flight. The key follows from the traces of its parts, so parts that are
-// joined twice write the same document.
+// storeFlight writes the result document of a flight and its crossings, and returns the key. Each call has a key of its
+// own, so a document that the ledger does not name can be deleted.
 func (w *Worker) storeFlight(ctx context.Context, f flight.Flight, parts []ledger.Part) (string, error) {
-	var names strings.Builder
-	for _, i := range f.Parts {
-		fmt.Fprintln(&names, parts[i].Footage, parts[i].TraceKey)
-	}
 	doc := flight.DocumentOf(f, func(i int) flight.DocumentPart {
 		p := parts[i]
 		return flight.DocumentPart{Footage: p.Footage, Name: p.Name, SHA256: p.SHA256, Unique: p.Unique, Low: p.Low,
@@ -203,11 +218,48 @@ func (w *Worker) storeFlight(ctx context.Context, f flight.Flight, parts []ledge
 	if err := doc.WriteJSON(&text); err != nil {
 		return "", err
 	}
-	key := wire.FlightKey(footage.Sum([]byte(names.String())))
+	key := wire.FlightKey(footage.Sum([]byte(footage.NewID(time.Now()))))
 	if _, err := w.o.Blobs.Put(ctx, key, &text); err != nil {
-		return "", fmt.Errorf("write the result of a flight: %w", err)
+		return key, fmt.Errorf("write the result of a flight: %w", err)
+	}
+	if !doc.HasBoundaries() {
+		return key, nil
+	}
+	var table bytes.Buffer
+	if err := doc.WriteCrossingsCSV(&table); err != nil {
+		return key, err
+	}
+	if _, err := w.o.Blobs.Put(ctx, wire.FlightCrossingsKey(key), &table); err != nil {
+		return key, fmt.Errorf("write the crossings of a flight: %w", err)
 	}
 	return key, nil
+}
+
+// addFlightResults notes documents that the ledger may name no more, or never: those of the flights around a part, and
+// those of groups.
+func (a *attempt) addFlightResults(near []ledger.Part, groups []ledger.Group) {
+	for _, p := range near {
+		a.flightResults = append(a.flightResults, p.FlightResult)
+	}
+	for _, g := range groups {
+		a.flightResults = append(a.flightResults, g.ResultKey)
+	}
+}
+
+// removeUnnamed deletes those documents of flights that the ledger does not name. What a crash or a fault leaves stays.
+func (w *Worker) removeUnnamed(ctx context.Context, keys []string) {
+	keys = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(keys))), func(k string) bool { return k == "" })
+	unnamed, err := w.o.Flights.UnnamedResults(ctx, keys)
+	for _, key := range unnamed {
+		for _, k := range []string{key, wire.FlightCrossingsKey(key)} {
+			if e := w.o.Blobs.Delete(ctx, k); !errors.Is(e, blob.ErrNotFound) {
+				err = errors.Join(err, e)
+			}
+		}
+	}
+	if err != nil {
+		w.o.Log.Warn("cannot remove former results of flights; they stay in the blob store", "err", err)
+	}
 }
 
 // joinStale joins flights again whose parts have changed without a count, at most every staleEach.
@@ -229,9 +281,16 @@ func (w *Worker) rejoin(ctx context.Context) error {
 	}
 	var faults []error
 	for _, v := range stale {
-		groups, err := w.joinParts(ctx, slices.Clone(v.Parts), map[string]*flight.Trace{})
+		groups, err := w.joinParts(ctx, v.Device, slices.Clone(v.Parts), map[string]*flight.Trace{})
 		if err == nil {
 			err = w.o.Flights.Rejoin(ctx, v, groups)
+		}
+		if err == nil || errors.Is(err, ledger.ErrJoinedMeanwhile) {
+			former := []string{v.ResultKey}
+			for _, g := range groups {
+				former = append(former, g.ResultKey)
+			}
+			w.removeUnnamed(ctx, former)
 		}
 		switch {
 		case err == nil:

@@ -97,6 +97,10 @@ func TestLinesOfAJob(t *testing.T) {
 
 type brokenLines struct{}
 
+func (brokenLines) ForFlight(context.Context, string, ...string) (ledger.LineSet, error) {
+	return ledger.LineSet{}, ledger.ErrUnreachable
+}
+
 func (brokenLines) For(context.Context, footage.ID) (ledger.LineSet, error) {
 	return ledger.LineSet{}, ledger.ErrUnreachable
 }

@@ -154,16 +154,17 @@ const (
 // Flight is the count of one flight whose recording consists of several pieces of footage. No animal is counted twice.
 type Flight struct {
 	Header
-	Flight   string         `json:"flight"`
-	Device   string         `json:"device"`
-	State    FlightState    `json:"state"`
-	Next     string         `json:"next,omitempty"` // the flight that has the parts of an ended one
-	Unique   int            `json:"unique"`
-	Low      int            `json:"low"` // 95 % interval
-	High     int            `json:"high"`
-	ByClass  map[string]int `json:"by_class"`
-	Parts    []FlightPart   `json:"parts"`    // in the order of their recording, at most 100; never nil
-	Warnings []string       `json:"warnings"` // for a person; never nil
+	Flight          string         `json:"flight"`
+	Device          string         `json:"device"`
+	State           FlightState    `json:"state"`
+	Next            string         `json:"next,omitempty"` // the flight that has the parts of an ended one
+	Unique          int            `json:"unique"`
+	Low             int            `json:"low"` // 95 % interval
+	High            int            `json:"high"`
+	ByClass         map[string]int `json:"by_class"`
+	Parts           []FlightPart   `json:"parts"`    // in the order of their recording, at most 100; never nil
+	Warnings        []string       `json:"warnings"` // for a person; never nil
+	boundary.Totals                // of the whole flight; not the sums of its parts
 }
 
 // FlightPart is one piece of footage of a flight.

@@ -55,9 +55,14 @@ func TraceKey(id footage.ID, model footage.Digest, fence int64) string {
 	return ResultKey(id, model, fence, "trace")
 }
 
-// FlightKey is the blob key of the result document of a flight. parts is a digest of its parts and their models, so
-// the same parts write the same key.
-func FlightKey(parts footage.Digest) string { return fmt.Sprintf("flights/%s.json", parts) }
+// FlightKey is the blob key of the result document of a flight. Each joining writes another one, whose digest no other
+// joining has.
+func FlightKey(joining footage.Digest) string { return fmt.Sprintf("flights/%s.json", joining) }
+
+// FlightCrossingsKey is the blob key of the crossings that belong to the result document of a flight.
+func FlightCrossingsKey(result string) string {
+	return strings.TrimSuffix(result, ".json") + "." + CrossingsExt
+}
 
 // ResultKey is the blob key of one form of a result: ext is json, csv, jpg, CrossingsExt,
 // AnnotatedExt, SheetExt or a ContactExt. fence is that of the attempt: a recount writes

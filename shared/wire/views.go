@@ -77,20 +77,21 @@ type Count struct {
 
 // Flight is a flight that was recorded in several pieces of footage, and its count.
 type Flight struct {
-	ID       string         `json:"id"`
-	Site     string         `json:"site"`
-	Device   string         `json:"device"`
-	State    string         `json:"state"`          // joined, stale or ended
-	Next     string         `json:"next,omitempty"` // the flight that has the parts of an ended one
-	Unique   int            `json:"unique"`         // animals of the whole flight, each counted once
-	Low      int            `json:"low"`            // 95 % interval
-	High     int            `json:"high"`
-	ByClass  map[string]int `json:"by_class"`
-	Parts    []FlightPart   `json:"parts"`    // in the order of their recording; never nil
-	Warnings []string       `json:"warnings"` // for a person; never nil
-	Created  time.Time      `json:"created"`
-	Updated  time.Time      `json:"updated"`
-	Seq      int64          `json:"seq"`
+	ID              string         `json:"id"`
+	Site            string         `json:"site"`
+	Device          string         `json:"device"`
+	State           string         `json:"state"`          // joined, stale or ended
+	Next            string         `json:"next,omitempty"` // the flight that has the parts of an ended one
+	Unique          int            `json:"unique"`         // animals of the whole flight, each counted once
+	Low             int            `json:"low"`            // 95 % interval
+	High            int            `json:"high"`
+	ByClass         map[string]int `json:"by_class"`
+	Parts           []FlightPart   `json:"parts"`    // in the order of their recording; never nil
+	Warnings        []string       `json:"warnings"` // for a person; never nil
+	Created         time.Time      `json:"created"`
+	Updated         time.Time      `json:"updated"`
+	Seq             int64          `json:"seq"`
+	boundary.Totals                // of the whole flight; not the sums of its parts
 }
 
 // FlightPart is one piece of footage of a flight. Its count is that of the part alone.

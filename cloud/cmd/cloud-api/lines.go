@@ -15,17 +15,22 @@ import (
 // lineOwner says whose lines and zones a command is about.
 type lineOwner struct {
 	Device  string `placeholder:"NAME" help:"Lines of all footage of this device that has none of its own."`
+	Flight  string `placeholder:"ID" help:"Lines of this flight, and of its footage that has none of its own."`
 	Footage string `placeholder:"ID" help:"Lines of this piece of footage."`
 }
 
 func (o lineOwner) owner() (ledger.LineOwner, error) {
-	switch {
-	case (o.Device == "") == (o.Footage == ""):
-		return ledger.LineOwner{}, fmt.Errorf("%w: give either --device or --footage", errUsage)
-	case o.Device != "":
-		return ledger.LineOwner{Kind: ledger.DeviceLines, ID: o.Device}, nil
+	var given []ledger.LineOwner
+	for kind, id := range map[ledger.LineKind]string{ledger.DeviceLines: o.Device, ledger.FlightLines: o.Flight,
+		ledger.FootageLines: o.Footage} {
+		if id != "" {
+			given = append(given, ledger.LineOwner{Kind: kind, ID: id})
+		}
 	}
-	return ledger.LineOwner{Kind: ledger.FootageLines, ID: o.Footage}, nil
+	if len(given) != 1 {
+		return ledger.LineOwner{}, fmt.Errorf("%w: give one of --device, --flight and --footage", errUsage)
+	}
+	return given[0], nil
 }
 
 // withLines opens the ledger for a command about one owner.
@@ -42,8 +47,14 @@ type linesShow struct{ lineOwner }
 func (c *linesShow) Run(ctx context.Context, e *env) error {
 	return e.withLines(ctx, c.lineOwner, func(ctx context.Context, l *ledger.Ledger, o ledger.LineOwner) error {
 		s, err := l.Lines.Get(ctx, o)
-		if o.Kind == ledger.FootageLines {
+		switch o.Kind {
+		case ledger.FootageLines:
 			s, err = l.Lines.For(ctx, footage.ID(o.ID))
+		case ledger.FlightLines:
+			var f ledger.FlightView
+			if f, err = l.Flights.Get(ctx, o.ID); err == nil {
+				s, err = l.Lines.ForFlight(ctx, f.Device, f.ID)
+			}
 		}
 		if err != nil {
 			return err
@@ -68,7 +79,7 @@ func (c *linesSet) Run(ctx context.Context, e *env) error {
 		if _, err := l.Lines.Put(ctx, o, set); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(e.stderr, "%d lines and %d zones of %s set. Footage that is counted from now on is judged by them.\n",
+		_, err := fmt.Fprintf(e.stderr, "%d lines and %d zones of %s set. Footage that is counted from now on is judged by them; a worker judges the flights that they apply to again.\n",
 			len(set.Lines), len(set.Zones), o)
 		return err
 	})

@@ -350,6 +350,7 @@ func (p *Publisher) publishFlight(ctx context.Context, f ledger.FlightView) erro
 		Header: header(f.Seq, p.now()),
 		Flight: f.ID, Device: f.Device, State: topic.FlightState(f.State), Next: f.Next,
 		Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass, Parts: []topic.FlightPart{}, Warnings: f.Warnings,
+		Totals: f.Boundaries,
 	}
 	var first footage.ID
 	for i, part := range f.Parts[:min(len(f.Parts), maxParts)] {

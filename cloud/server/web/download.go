@@ -75,6 +75,16 @@ func (s *Server) flightResult(ctx context.Context, id footage.ID) (file, error) 
 	return file{f.ResultKey, media["json"], safeName("flight-"+string(id)) + "-count.json", true}, err
 }
 
+// flightCrossings finds the table of crossings of a flight. It does not exist for a flight without lines.
+func (s *Server) flightCrossings(ctx context.Context, id footage.ID) (file, error) {
+	f, err := s.flightFor(ctx, id)
+	if err == nil && (f.ResultKey == "" || len(f.Boundaries.Lines)+len(f.Boundaries.Zones) == 0) {
+		err = fmt.Errorf("flight %s was judged by no lines: %w", id, ledger.ErrNotFound)
+	}
+	return file{wire.FlightCrossingsKey(f.ResultKey), media["csv"], safeName("flight-"+string(id)) + "-count." + wire.CrossingsExt,
+		true}, err
+}
+
 // sendContact serves a page of the contact sheet.
 func (s *Server) sendContact(c *fiber.Ctx) error {
 	page, err := strconv.Atoi(c.Params("page"))

@@ -17,7 +17,7 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// getLines answers with the lines and zones of a device, or with those that a piece of footage is judged by.
+// getLines answers with the lines and zones of a device, or with those that a flight or footage is judged by.
 func (s *Server) getLines(kind ledger.LineKind) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		o, v, err := s.lineOwner(c, kind)
@@ -77,9 +77,17 @@ func (s *Server) changeLines(kind ledger.LineKind,
 	}
 }
 
-// lineOwner returns the device or the footage in the path, as far as the request may read it, or ErrNotFound. The footage
-// is nil for a device.
+// lineOwner returns the device, the flight or the footage in the path, as far as the request may read it, or ErrNotFound.
+// The footage is nil for the others.
 func (s *Server) lineOwner(c *fiber.Ctx, kind ledger.LineKind) (ledger.LineOwner, *ledger.FootageView, error) {
+	if kind == ledger.FlightLines {
+		id, err := idArg(c, "id")
+		if err != nil {
+			return ledger.LineOwner{}, nil, err
+		}
+		_, err = s.flightFor(c.UserContext(), id)
+		return ledger.LineOwner{Kind: kind, ID: string(id)}, nil, err
+	}
 	if kind == ledger.FootageLines {
 		id, err := idArg(c, "id")
 		if err != nil {
@@ -117,7 +125,7 @@ func (s *Server) answerLines(c *fiber.Ctx, o ledger.LineOwner, v *ledger.Footage
 	if found.Kind == "" {
 		out.Source = wire.LinesNone
 	}
-	out.Updated = timeOrNil(found.Updated)
+	out.Updated, out.Anchor = timeOrNil(found.Updated), found.Anchor
 	if v != nil && v.Count != nil {
 		began, err := s.countBegan(c.UserContext(), *v.Count)
 		if err != nil {
@@ -146,9 +154,15 @@ func (s *Server) countBegan(ctx context.Context, n ledger.Count) (time.Time, err
 func (s *Server) linesOf(ctx context.Context, o ledger.LineOwner) (ledger.LineSet, error) {
 	var found ledger.LineSet
 	var err error
-	if o.Kind == ledger.FootageLines {
+	switch o.Kind {
+	case ledger.FootageLines:
 		found, err = s.o.Ledger.Lines.For(ctx, footage.ID(o.ID))
-	} else {
+	case ledger.FlightLines:
+		var f ledger.FlightView
+		if f, err = s.o.Ledger.Flights.Get(ctx, o.ID); err == nil {
+			found, err = s.o.Ledger.Lines.ForFlight(ctx, f.Device, f.ID)
+		}
+	default:
 		found, err = s.o.Ledger.Lines.Get(ctx, o)
 	}
 	if errors.Is(err, ledger.ErrNotFound) {

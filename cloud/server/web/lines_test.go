@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/boundary"
+	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
 
@@ -143,4 +145,50 @@ func TestCountShowsTotals(t *testing.T) {
 	if v.Count == nil || len(v.Count.Lines) != 1 || v.Count.Lines[0] != found.Lines[0] || v.Count.Zones != nil {
 		t.Errorf("%+v", v.Count)
 	}
+}
+
+// A flight has lines of its own, which its footage shares, and the totals of the whole flight.
+func TestLinesOfAFlight(t *testing.T) {
+	s := open(t, nil)
+	id := s.flight("part-1", "part-2")
+	boss, path := s.tokens[ledger.RoleOperator], "/flights/"+id
+	if got := s.lines("GET", path, "", "", 200); got.Source != wire.LinesNone || got.Anchor != "" {
+		t.Errorf("%+v", got)
+	}
+	s.send("PUT", "/api/v1"+path+"/lines", "", strings.NewReader(gateDocument)).wantProblem(t, 401, "unauthorised")
+	s.lines("PUT", "/devices/device1", boss, strings.Replace(gateDocument, "gate", "station", 1), 200)
+	if got := s.lines("GET", path, "", "", 200); got.Source != wire.LinesDevice || got.Lines[0].Name != "station" {
+		t.Errorf("%+v", got)
+	}
+	got := s.lines("PUT", path, s.tokens[ledger.RoleDevice], gateDocument, 200)
+	if got.Source != wire.LinesFlight || got.Anchor != "part-1" || got.Lines[0].Name != "gate" {
+		t.Errorf("%+v", got)
+	}
+	if got := s.lines("GET", "/footage/part-2", "", "", 200); got.Source != wire.LinesFlight || !got.Recount {
+		t.Errorf("%+v", got)
+	}
+	var v wire.Flight
+	if s.do("GET", "/api/v1"+path, "").decode(t, &v); v.State != "stale" || v.Lines != nil {
+		t.Errorf("%+v", v)
+	}
+	s.do("GET", "/api/v1"+path+"/crossings.csv", "").wantProblem(t, 404, "not-found")
+
+	stale := must.Get(s.ledger.Flights.ListStale(t.Context(), 1))(t)[0]
+	group := ledger.Group{Parts: []footage.ID{"part-1", "part-2"}, JointCount: stale.JointCount, Judged: *got.Updated}
+	group.Boundaries.Lines = []boundary.LineTotal{{Name: "gate", In: 3, Out: 1, Net: 2, NotJudged: 4}}
+	must.Do(t, s.ledger.Flights.Rejoin(t.Context(), stale, []ledger.Group{group}))
+	must.Get(s.blobs.Put(t.Context(), "flights/x.crossings.csv", strings.NewReader("name\n")))(t)
+	if s.do("GET", "/api/v1"+path, "").decode(t, &v); v.State != "joined" || len(v.Lines) != 1 || v.Lines[0].NotJudged != 4 {
+		t.Errorf("%+v", v)
+	}
+	if r := s.do("GET", "/api/v1"+path+"/crossings.csv", ""); r.status != 200 || string(r.body) != "name\n" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	if got := s.lines("DELETE", path, boss, "", 200); got.Source != wire.LinesDevice {
+		t.Errorf("%+v", got)
+	}
+	s.lines("DELETE", path, boss, "", 404)
+	s.lines("GET", "/flights/none", "", "", 404)
+	token := must.Get(s.ledger.Devices.Add(t.Context(), "device2", "farm", ledger.RoleDevice))(t)
+	s.send("PUT", "/api/v1"+path+"/lines", token.Reveal(), strings.NewReader(gateDocument)).wantProblem(t, 404, "not-found")
 }

@@ -43,6 +43,7 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/flights", pages(l.Flights.List, flightView))
 	api.Get("/flights/:id", byID("id", s.flightFor, flightView))
 	api.Get("/flights/:id/result", s.sendFile(s.flightResult))
+	api.Get("/flights/:id/crossings.csv", s.sendFile(s.flightCrossings))
 	api.Get("/devices", s.listDevices)
 	api.Get("/uploads", s.listUploads)
 	api.Get("/waiting", pages(l.Thumbnails.ListWaiting, waitingView))
@@ -62,10 +63,11 @@ func (s *Server) routes(app *fiber.App) {
 	app.Get("/*", s.servePage)
 }
 
-// lineRoutes registers the lines and zones of devices and footage.
+// lineRoutes registers the lines and zones of devices, flights and footage.
 func (s *Server) lineRoutes(api fiber.Router) {
 	for path, kind := range map[string]ledger.LineKind{
-		"/devices/:device/lines": ledger.DeviceLines, "/footage/:id/lines": ledger.FootageLines,
+		"/devices/:device/lines": ledger.DeviceLines, "/flights/:id/lines": ledger.FlightLines,
+		"/footage/:id/lines": ledger.FootageLines,
 	} {
 		api.Get(path, s.getLines(kind))
 		api.Put(path, s.putLines(kind))

@@ -104,6 +104,7 @@ type (
 	lines interface {
 		Get(ctx context.Context, o ledger.LineOwner) (ledger.LineSet, error)
 		For(ctx context.Context, id footage.ID) (ledger.LineSet, error)
+		ForFlight(ctx context.Context, device string, flights ...string) (ledger.LineSet, error)
 		Put(ctx context.Context, o ledger.LineOwner, set boundary.Set) (ledger.LineSet, error)
 		Delete(ctx context.Context, o ledger.LineOwner) error
 	}

@@ -48,7 +48,7 @@ func countView(c ledger.Count, f ledger.Footage) wire.Count {
 func flightView(f ledger.FlightView) wire.Flight {
 	v := wire.Flight{ID: f.ID, Site: f.Site, Device: f.Device, State: string(f.State), Next: f.Next, Unique: f.Unique,
 		Low: f.Low, High: f.High, ByClass: f.ByClass, Parts: []wire.FlightPart{}, Warnings: f.Warnings, Created: f.Created,
-		Updated: f.Updated, Seq: f.Seq}
+		Updated: f.Updated, Seq: f.Seq, Totals: f.Boundaries}
 	for _, p := range f.Parts {
 		v.Parts = append(v.Parts, wire.FlightPart{Footage: p.Footage, Name: p.Name, Started: timeOrNil(p.Started),
 			Duration: p.Duration.Seconds(), Unique: p.Unique, Low: p.Low, High: p.High})

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 )
 
@@ -18,7 +20,7 @@ type FlightState string
 // States of a flight. They are stored, so their text must not change.
 const (
 	FlightJoined FlightState = "joined" // its count is that of its parts
-	FlightStale  FlightState = "stale"  // a part has left or changed, and a worker has to join it again
+	FlightStale  FlightState = "stale"  // a part or the lines have changed, and a worker has to join it again
 	FlightEnded  FlightState = "ended"  // it has no parts any more
 )
 
@@ -44,6 +46,8 @@ type JointCount struct {
 	ByClass   map[string]int // never nil when read
 	Warnings  []string       // for a person; never nil when read
 	ResultKey string         // blob key of the document with the animals, "" without one
+	// Boundaries is what was found at lines and zones in the whole flight.
+	Boundaries boundary.Totals
 }
 
 // Part is counted footage as a part of a flight.
@@ -58,6 +62,7 @@ type Part struct {
 	Codec         string
 	TraceKey      string // blob key of what the count left for the joining, "" without it
 	Flight        string // "" when it is in none; see FlightOf
+	FlightResult  string // blob key of the document of that flight
 	Place         int    // in the flight, from 1 on; 0 when it is in none
 	Unique        int
 	Low, High     int // 95 % interval
@@ -74,6 +79,9 @@ type FlightView struct {
 type Group struct {
 	Parts []footage.ID
 	JointCount
+	// Judged is LineSet.Updated of the lines that the flight was judged by, zero when they are those of no owner. When
+	// others apply by now, the flight is stale.
+	Judged time.Time
 }
 
 // Joining is how the footage around a new part is divided into flights, as a worker found it. Parts in no group stay as
@@ -181,17 +189,18 @@ func windowEdge(t time.Time, by time.Duration) any {
 }
 
 const partQuery = `SELECT p.footage, f.name, f.sha256, p.started, p.duration, p.width, p.height, p.fps, p.codec, p.trace_key,
-	f.flight, p.place, c.animals, c.low, c.high, c.seq
-	FROM part p JOIN footage f ON f.id = p.footage JOIN animal_count c ON c.footage = p.footage `
+	f.flight, g.result_key, p.place, c.animals, c.low, c.high, c.seq
+	FROM part p JOIN footage f ON f.id = p.footage JOIN animal_count c ON c.footage = p.footage
+	LEFT JOIN flight g ON g.id = f.flight `
 
 func scanPart(rows *sql.Rows) (Part, error) {
 	var p Part
 	var started, duration sql.NullInt64
-	var flight sql.NullString
+	var flight, result sql.NullString
 	var digest string
 	err := rows.Scan(&p.Footage, &p.Name, &digest, &started, &duration, &p.Width, &p.Height, &p.FPS, &p.Codec, &p.TraceKey,
-		&flight, &p.Place, &p.Unique, &p.Low, &p.High, &p.Seq)
-	p.Started, p.Flight = fromMicros(started), flight.String
+		&flight, &result, &p.Place, &p.Unique, &p.Low, &p.High, &p.Seq)
+	p.Started, p.Flight, p.FlightResult = fromMicros(started), flight.String, result.String
 	p.Duration = time.Duration(duration.Int64) * time.Microsecond
 	if err == nil {
 		err = p.SHA256.UnmarshalText([]byte(digest))
@@ -204,7 +213,7 @@ func partsOf(ctx context.Context, q querier, flight string) ([]Part, error) {
 }
 
 const flightColumns = `id, site, device, state, next, parts, animals, low, high, by_class, warnings, result_key, ` +
-	`created, updated, born, seq`
+	`created, updated, born, seq, boundaries`
 
 type bornFlight struct {
 	Flight
@@ -213,16 +222,16 @@ type bornFlight struct {
 
 func scanFlight(rows *sql.Rows) (bornFlight, error) {
 	var f bornFlight
-	var byClass, warnings string
+	var byClass, warnings, found string
 	var created, updated sql.NullInt64
 	err := rows.Scan(&f.ID, &f.Site, &f.Device, &f.State, &f.Next, &f.Parts, &f.Unique, &f.Low, &f.High, &byClass,
-		&warnings, &f.ResultKey, &created, &updated, &f.born, &f.Seq)
+		&warnings, &f.ResultKey, &created, &updated, &f.born, &f.Seq, &found)
 	if err != nil {
 		return f, err
 	}
 	f.Created, f.Updated, f.ByClass, f.Warnings = fromMicros(created), fromMicros(updated), map[string]int{}, []string{}
 	if err := errors.Join(json.Unmarshal([]byte(byClass), &f.ByClass),
-		json.Unmarshal([]byte(warnings), &f.Warnings)); err != nil {
+		json.Unmarshal([]byte(warnings), &f.Warnings), readTotals(found, &f.Boundaries)); err != nil {
 		return f, fmt.Errorf("flight %s: %w", f.ID, err)
 	}
 	return f, nil
@@ -295,4 +304,20 @@ func flightsOf(vs []bornFlightView) []FlightView {
 		out[i] = vs[i].FlightView
 	}
 	return out
+}
+
+// UnnamedResults returns those of the blob keys that are the result of no flight.
+func (l *Flights) UnnamedResults(ctx context.Context, keys []string) ([]string, error) {
+	var unnamed []string
+	for _, key := range keys {
+		var n int
+		if err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM flight WHERE result_key = $1 AND result_key <> ''`,
+			key).Scan(&n); err != nil {
+			return nil, fmt.Errorf("flight with the result %s: %w", key, database.Classify(err))
+		}
+		if n == 0 {
+			unnamed = append(unnamed, key)
+		}
+	}
+	return unnamed, nil
 }

@@ -1,12 +1,14 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
@@ -123,7 +125,7 @@ func (l *tables) divide(ctx context.Context, tx *sql.Tx, f Footage, parts map[fo
 			former[flight] = old
 		}
 	}
-	kept, went := map[string]bool{}, map[string]string{}
+	kept, went, judged := map[string]bool{}, map[string]string{}, map[string]time.Time{}
 	for _, g := range groups {
 		id := ""
 		if len(g.Parts) > 1 {
@@ -131,6 +133,7 @@ func (l *tables) divide(ctx context.Context, tx *sql.Tx, f Footage, parts map[fo
 			if id, err = l.keepFlight(ctx, tx, f, parts, g, former, kept); err != nil {
 				return err
 			}
+			judged[id] = g.Judged
 		}
 		for place, part := range g.Parts {
 			p := parts[part]
@@ -145,14 +148,14 @@ func (l *tables) divide(ctx context.Context, tx *sql.Tx, f Footage, parts map[fo
 			}
 		}
 	}
-	for id, old := range former {
-		if !kept[id] {
-			if err := l.endFlight(ctx, tx, old, went[id]); err != nil {
+	for _, old := range slices.SortedFunc(maps.Values(former), func(a, b bornFlight) int { return cmp.Compare(a.born, b.born) }) {
+		if !kept[old.ID] {
+			if err := l.endFlight(ctx, tx, old, went[old.ID]); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return markJudgedByOthers(ctx, tx, f.Device, judged)
 }
 
 // keepFlight writes the flight of a group and returns its id.
@@ -191,6 +194,10 @@ func (l *tables) putFlight(ctx context.Context, tx *sql.Tx, old bornFlight, f Fl
 	if err != nil {
 		return err
 	}
+	found, err := formatTotals(f.Boundaries)
+	if err != nil {
+		return err
+	}
 	if f.Seq, err = nextSeq(ctx, tx); err != nil {
 		return err
 	}
@@ -199,12 +206,13 @@ func (l *tables) putFlight(ctx context.Context, tx *sql.Tx, old bornFlight, f Fl
 		born = f.Seq
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO flight (`+flightColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 		ON CONFLICT (id) DO UPDATE SET state = excluded.state, next = excluded.next, parts = excluded.parts,
 			animals = excluded.animals, low = excluded.low, high = excluded.high, by_class = excluded.by_class,
-			warnings = excluded.warnings, result_key = excluded.result_key, updated = excluded.updated, seq = excluded.seq`,
+			warnings = excluded.warnings, result_key = excluded.result_key, updated = excluded.updated, seq = excluded.seq,
+			boundaries = excluded.boundaries`,
 		f.ID, f.Site, f.Device, f.State, f.Next, f.Parts, f.Unique, f.Low, f.High, string(byClass), clean(string(warnings)),
-		f.ResultKey, micros(f.Created), micros(l.now()), born, f.Seq)
+		f.ResultKey, micros(f.Created), micros(l.now()), born, f.Seq, clean(found))
 	if err != nil {
 		return err
 	}
@@ -251,6 +259,9 @@ func (l *tables) endFlight(ctx context.Context, tx *sql.Tx, f bornFlight, next s
 	ended := f.Flight
 	ended.State, ended.Next, ended.Parts = FlightEnded, next, 0
 	ended.JointCount = JointCount{}
+	if err := moveLines(ctx, tx, f.ID, next); err != nil {
+		return err
+	}
 	return l.putFlight(ctx, tx, f, ended)
 }
 

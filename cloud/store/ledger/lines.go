@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cattlecounter/cloud/store/database"
@@ -18,13 +20,14 @@ type LineKind string
 // Kinds. Their text is stored.
 const (
 	DeviceLines  LineKind = "device"  // to all footage of a device that has none of its own
+	FlightLines  LineKind = "flight"  // to one flight, and to footage of it that has none of its own
 	FootageLines LineKind = "footage" // to one piece of footage
 )
 
-// LineOwner is the device or the footage that lines and zones belong to.
+// LineOwner is the device, the flight or the footage that lines and zones belong to.
 type LineOwner struct {
 	Kind LineKind
-	ID   string // name of the device or id of the footage
+	ID   string // name of the device, id of the flight or of the footage
 }
 
 // String names the owner for people.
@@ -35,6 +38,9 @@ type LineSet struct {
 	LineOwner
 	Set     boundary.Set
 	Updated time.Time
+	// Anchor is, for lines of a flight, its first footage at that time: the seconds of what is drawn on the ground are
+	// measured from its start, also when another footage becomes the first one later.
+	Anchor footage.ID
 }
 
 // Lines are the lines and zones that footage is judged by.
@@ -54,8 +60,8 @@ func getLines(ctx context.Context, q querier, o LineOwner) (LineSet, error) {
 	s := LineSet{LineOwner: o}
 	var text string
 	var updated sql.NullInt64
-	if err := q.QueryRowContext(ctx, `SELECT document, updated FROM line_set WHERE kind = $1 AND id = $2`,
-		o.Kind, o.ID).Scan(&text, &updated); err != nil {
+	if err := q.QueryRowContext(ctx, `SELECT document, updated, anchor FROM line_set WHERE kind = $1 AND id = $2`,
+		o.Kind, o.ID).Scan(&text, &updated, &s.Anchor); err != nil {
 		return LineSet{}, notFound(err)
 	}
 	s.Updated = fromMicros(updated)
@@ -64,9 +70,9 @@ func getLines(ctx context.Context, q querier, o LineOwner) (LineSet, error) {
 	return s, err
 }
 
-// For returns what a piece of footage is judged by: its own lines and zones, else those of its device. An empty set of
-// the footage counts, too: it turns the lines of the device off. Without either it fails with ErrNotFound, as it does for
-// unknown footage.
+// For returns what a piece of footage is judged by: its own lines and zones, else those of its flight, else those of its
+// device. An empty set counts, too: it turns the lines of the others off. Without any it fails with ErrNotFound, as it does
+// for unknown footage.
 func (l *Lines) For(ctx context.Context, id footage.ID) (LineSet, error) {
 	s, err := l.find(ctx, id)
 	if err != nil {
@@ -84,24 +90,60 @@ func (l *Lines) find(ctx context.Context, id footage.ID) (LineSet, error) {
 	if err != nil {
 		return LineSet{}, err
 	}
-	return getLines(ctx, l.db.Read(), LineOwner{DeviceLines, f.Device})
+	return linesOfFlights(ctx, l.db.Read(), []string{f.Flight}, f.Device)
 }
 
-// Put stores the lines and zones of one owner in the place of earlier ones. It changes no count: footage that is counted
-// later is judged by them. An unknown owner fails with ErrNotFound. A duplicate has no count of its own, so its lines
-// fail with ErrInvalid, as do those that are not valid.
+// ForFlight returns what a flight is judged by: its own lines and zones, else those of its device. Several flights are
+// those that become one: the lines of the oldest one that has any apply. Without any it fails with ErrNotFound.
+func (l *Lines) ForFlight(ctx context.Context, device string, flights ...string) (LineSet, error) {
+	s, err := linesOfFlights(ctx, l.db.Read(), flights, device)
+	if err != nil {
+		return LineSet{}, fmt.Errorf("lines of flights %v of device %s: %w", flights, device, database.Classify(err))
+	}
+	return s, nil
+}
+
+func linesOfFlights(ctx context.Context, q querier, flights []string, device string) (LineSet, error) {
+	var known []bornFlight
+	for _, id := range flights {
+		f, err := getFlight(ctx, q, id)
+		if err == nil {
+			known = append(known, f)
+		} else if !errors.Is(err, ErrNotFound) {
+			return LineSet{}, err
+		}
+	}
+	slices.SortFunc(known, func(a, b bornFlight) int { return cmp.Compare(a.born, b.born) })
+	for _, f := range known {
+		if s, err := getLines(ctx, q, LineOwner{FlightLines, f.ID}); !errors.Is(err, ErrNotFound) {
+			return s, err
+		}
+	}
+	return getLines(ctx, q, LineOwner{DeviceLines, device})
+}
+
+// Put stores the lines and zones of one owner in the place of earlier ones. It changes no count of footage: what is
+// counted later is judged by them. Flights that they apply to are stale until a worker has judged them again. An unknown
+// owner fails with ErrNotFound. A duplicate has no count of its own, so its lines fail with ErrInvalid, as do those of a
+// flight that has ended and those that are not valid.
 func (l *Lines) Put(ctx context.Context, o LineOwner, set boundary.Set) (LineSet, error) {
 	if err := set.Validate(); err != nil {
 		return LineSet{}, fmt.Errorf("lines of %s: %w: %w", o, err, ErrInvalid)
 	}
 	s := LineSet{LineOwner: o, Set: set, Updated: fromMicros(sql.NullInt64{Int64: l.now().UnixMicro(), Valid: true})}
 	err := l.write(ctx, "set lines of "+o.String(), func(ctx context.Context, tx *sql.Tx) error {
-		if err := checkLineOwner(ctx, tx, o); err != nil {
+		anchor, err := checkLineOwner(ctx, tx, o)
+		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO line_set (kind, id, document, updated) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (kind, id) DO UPDATE SET document = excluded.document, updated = excluded.updated`,
-			o.Kind, o.ID, string(set.Format()), micros(s.Updated)); err != nil {
+		s.Anchor = anchor
+		if _, err := tx.ExecContext(ctx, `INSERT INTO line_set (kind, id, document, updated, anchor) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (kind, id) DO UPDATE SET document = excluded.document, updated = excluded.updated,
+				anchor = excluded.anchor`,
+			o.Kind, o.ID, string(set.Format()), micros(s.Updated), anchor); err != nil {
+			return err
+		}
+		if err := l.markStale(ctx, tx, o); err != nil {
 			return err
 		}
 		return l.audit(ctx, tx, ActionSetLines, o.ID)
@@ -112,27 +154,104 @@ func (l *Lines) Put(ctx context.Context, o LineOwner, set boundary.Set) (LineSet
 	return s, nil
 }
 
-func checkLineOwner(ctx context.Context, tx *sql.Tx, o LineOwner) error {
+// checkLineOwner returns the anchor of the lines.
+func checkLineOwner(ctx context.Context, tx *sql.Tx, o LineOwner) (anchor footage.ID, err error) {
 	switch o.Kind {
 	case DeviceLines:
 		var name string
-		return notFound(tx.QueryRowContext(ctx, `SELECT name FROM device WHERE name = $1`, o.ID).Scan(&name))
+		return "", notFound(tx.QueryRowContext(ctx, `SELECT name FROM device WHERE name = $1`, o.ID).Scan(&name))
+	case FlightLines:
+		f, err := getFlight(ctx, tx, o.ID)
+		if err != nil {
+			return "", err
+		}
+		parts, err := partsOf(ctx, tx, o.ID)
+		if err == nil && (f.State == FlightEnded || len(parts) == 0) {
+			err = fmt.Errorf("the flight has ended and has no parts; set the lines of the flight %q that has them now: %w", f.Next,
+				ErrInvalid)
+		}
+		if err != nil {
+			return "", err
+		}
+		return parts[0].Footage, nil
 	case FootageLines:
 		f, err := getFootage(ctx, tx, `id = $1`, o.ID)
 		if err == nil && f.DuplicateOf != "" {
 			err = fmt.Errorf("the footage is a duplicate and has no count of its own; set the lines of its original: %w", ErrInvalid)
 		}
-		return err
+		return "", err
 	}
-	return fmt.Errorf("owner %q: %w", o.Kind, ErrInvalid)
+	return "", fmt.Errorf("owner %q: %w", o.Kind, ErrInvalid)
 }
 
-// Delete removes the lines and zones of one owner. An owner without any fails with ErrNotFound.
+// Delete removes the lines and zones of one owner. Flights that they applied to are stale. An owner without any fails with ErrNotFound.
 func (l *Lines) Delete(ctx context.Context, o LineOwner) error {
 	return l.write(ctx, "remove lines of "+o.String(), func(ctx context.Context, tx *sql.Tx) error {
 		if err := execOne(tx.ExecContext(ctx, `DELETE FROM line_set WHERE kind = $1 AND id = $2`, o.Kind, o.ID)); err != nil {
 			return err
 		}
+		if err := l.markStale(ctx, tx, o); err != nil {
+			return err
+		}
 		return l.audit(ctx, tx, ActionRemoveLines, o.ID)
 	})
+}
+
+// markStale marks the flights that lines of an owner apply to as to be joined again.
+func (l *tables) markStale(ctx context.Context, tx *sql.Tx, o LineOwner) error {
+	ids := []string{o.ID}
+	switch o.Kind {
+	case FootageLines:
+		return nil
+	case DeviceLines:
+		var err error
+		ids, err = list(ctx, tx, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) },
+			`SELECT id FROM flight WHERE device = $1 AND state <> $2
+				AND id NOT IN (SELECT id FROM line_set WHERE kind = $3) ORDER BY born`, o.ID, FlightEnded, FlightLines)
+		if err != nil {
+			return err
+		}
+	}
+	for _, id := range ids {
+		seq, err := nextSeq(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE flight SET state = $1, updated = $2, seq = $3 WHERE id = $4 AND state <> $5`,
+			FlightStale, micros(l.now()), seq, id, FlightEnded); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveLines gives the lines of a flight that ends to the flight that has its parts now, unless that has its own.
+func moveLines(ctx context.Context, tx *sql.Tx, ended, next string) error {
+	if next != "" {
+		if _, err := tx.ExecContext(ctx, `UPDATE line_set SET id = $1 WHERE kind = $2 AND id = $3
+			AND NOT EXISTS (SELECT 1 FROM line_set o WHERE o.kind = $4 AND o.id = $5)`, next, FlightLines, ended, FlightLines,
+			next); err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM line_set WHERE kind = $1 AND id = $2`, FlightLines, ended)
+	return err
+}
+
+// markJudgedByOthers marks flights that were judged by other lines than those that apply now: the lines have changed while
+// a worker judged. judged has LineSet.Updated by flight.
+func markJudgedByOthers(ctx context.Context, tx *sql.Tx, device string, judged map[string]time.Time) error {
+	for id, updated := range judged {
+		s, err := linesOfFlights(ctx, tx, []string{id}, device)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if s.Updated.Equal(updated) {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE flight SET state = $1 WHERE id = $2`, FlightStale, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }

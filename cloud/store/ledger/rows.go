@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cattlecounter/cloud/store/database"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -113,12 +114,18 @@ func (r *countRow) value() (Count, error) {
 	if err := c.ModelDigest.UnmarshalText([]byte(r.digest.String)); err != nil {
 		return c, fmt.Errorf("count of %s: model: %w", c.Footage, err)
 	}
-	if text := r.boundaries.String; text != "" {
-		if err := json.Unmarshal([]byte(text), &c.Boundaries); err != nil {
-			return c, fmt.Errorf("count of %s: lines: %w", c.Footage, err)
-		}
+	if err := readTotals(r.boundaries.String, &c.Boundaries); err != nil {
+		return c, fmt.Errorf("count of %s: lines: %w", c.Footage, err)
 	}
 	return c, nil
+}
+
+// readTotals reads what formatTotals wrote.
+func readTotals(text string, t *boundary.Totals) error {
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), t)
 }
 
 // list returns all rows of a query, read by scan.
