@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -126,7 +127,11 @@ func (w *Worker) joinParts(ctx context.Context, device string, parts []ledger.Pa
 			return nil, err
 		}
 		list[i] = flight.Part{Key: string(p.Footage), About: aboutPart(p), Unique: p.Unique, Low: p.Low, High: p.High,
-			Trace: trace}
+			Trace: trace, GroundKey: p.TraceKey}
+	}
+	grounds, err := w.readGrounds(ctx, parts)
+	if err != nil {
+		return nil, err
 	}
 	align := func(a, b motion.Map) []motion.Alignment { // a long flight takes minutes
 		if ctx.Err() != nil {
@@ -134,7 +139,7 @@ func (w *Worker) joinParts(ctx context.Context, device string, parts []ledger.Pa
 		}
 		return motion.Align(a, b)
 	}
-	flights := flight.Join(list, align)
+	flights := flight.Join(list, align, grounds...)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -204,6 +209,38 @@ func (w *Worker) readTrace(ctx context.Context, p ledger.Part, known map[string]
 	}
 	known[p.TraceKey] = &t
 	return &t, nil
+}
+
+// maxDocument bounds the document of a flight in bytes.
+const maxDocument = 64 << 20
+
+// readGrounds reads how the grounds of the parts lie to each other from the documents of their flights. A document that
+// is missing or cannot be read costs time only: its grounds are compared again.
+func (w *Worker) readGrounds(ctx context.Context, parts []ledger.Part) (grounds []flight.Ground, err error) {
+	seen := map[string]bool{"": true}
+	for _, p := range parts {
+		if seen[p.FlightResult] {
+			continue
+		}
+		seen[p.FlightResult] = true
+		r, err := w.o.Blobs.Open(ctx, p.FlightResult, 0, -1)
+		if errors.Is(err, blob.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the result of flight %s: %w", p.Flight, err)
+		}
+		var doc struct {
+			Grounds []flight.Ground `json:"grounds"`
+		}
+		err = json.NewDecoder(io.LimitReader(r, maxDocument)).Decode(&doc)
+		if err := errors.Join(err, r.Close()); err != nil {
+			w.o.Log.Warn("result of a flight cannot be read; its grounds are compared again", "flight", p.Flight, "err", err)
+			continue
+		}
+		grounds = append(grounds, doc.Grounds...)
+	}
+	return grounds, nil
 }
 
 // storeFlight writes the result document of a flight and its crossings, and returns the key. Each call has a key of its

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -358,6 +359,11 @@ func TestFlightIsJudgedAgain(t *testing.T) {
 		slices.Sort(keys)
 		if !slices.Equal(keys, wantKeys) {
 			t.Errorf("documents %q, want %q", keys, wantKeys)
+		}
+		doc := must.Get(s.b.Open(t.Context(), v.ResultKey, 0, -1))(t)
+		text := must.Get(io.ReadAll(doc))(t)
+		if must.Do(t, doc.Close()); !strings.Contains(string(text), `"grounds"`) {
+			t.Errorf("the document has no grounds for the next joining: %s", text)
 		}
 		return v
 	}

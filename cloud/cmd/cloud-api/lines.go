@@ -79,8 +79,8 @@ func (c *linesSet) Run(ctx context.Context, e *env) error {
 		if _, err := l.Lines.Put(ctx, o, set); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(e.stderr, "%d lines and %d zones of %s set. Footage that is counted from now on is judged by them; a worker judges the flights that they apply to again.\n",
-			len(set.Lines), len(set.Zones), o)
+		_, err := fmt.Fprintf(e.stderr, "%d lines and %d zones of %s set. Footage that is counted from now on is judged by them.\n"+
+			"Flights that they apply to are judged again.\n", len(set.Lines), len(set.Zones), o)
 		return err
 	})
 }

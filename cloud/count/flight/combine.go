@@ -35,8 +35,8 @@ func (g *ground) place(k, segment int) place {
 }
 
 // lay brings the segments of part k onto the ground of the parts before it, those of the nearest part first. It looks
-// at the lookBack parts with a ground just before it and at the first part. apart reports that none of its ground is
-// known there.
+// at the lookBack parts with a ground just before it and at the first part. If these do not show all of its ground, it
+// looks at the parts between, until they do. apart reports that none of its ground is known there.
 func (g *ground) lay(j *joiner, chain []int, k int) (apart bool) {
 	g.places = append(g.places, map[int]place{})
 	type candidate struct {
@@ -44,16 +44,30 @@ func (g *ground) lay(j *joiner, chain []int, k int) (apart bool) {
 		before int
 	}
 	best := map[int]candidate{}
-	for before, looked := k-1, 0; before >= 0; before-- {
-		if before > 0 && (looked == lookBack || j.parts[chain[before]].Trace == nil) {
-			continue
-		}
-		looked++
+	look := func(before int) {
 		for _, a := range j.alignments(chain[before], chain[k]) {
 			if old, ok := best[a.From]; a.Confidence >= sureAlign && (!ok || a.Confidence > old.Confidence+laterBonus) {
 				best[a.From] = candidate{a, before}
 			}
 		}
+	}
+	var between []int
+	for before, looked := k-1, 0; before >= 0; before-- {
+		switch {
+		case before > 0 && j.parts[chain[before]].Trace == nil:
+		case before > 0 && looked == lookBack:
+			between = append(between, before)
+		default:
+			looked++
+			look(before)
+		}
+	}
+	segments := j.parts[chain[k]].Trace.segments()
+	for _, before := range between[:min(len(between), mostBack)] {
+		if len(best) >= segments {
+			break
+		}
+		look(before)
 	}
 	for from, c := range best {
 		p := g.place(c.before, c.To)
@@ -64,6 +78,21 @@ func (g *ground) lay(j *joiner, chain []int, k int) (apart bool) {
 
 // lookBack bounds the parts whose ground is compared with that of a part: to find nothing in common takes seconds.
 const lookBack = 4
+
+// mostBack bounds the further parts whose ground is compared with that of a part which none of the others shows.
+const mostBack = 24
+
+// segments is the number of segments in which there are tracks, at least 1.
+func (t *Trace) segments() int {
+	if t == nil {
+		return 0
+	}
+	seen := map[int]bool{}
+	for _, s := range t.Tracks {
+		seen[s.Segment] = true
+	}
+	return max(len(seen), 1)
+}
 
 // laterBonus is by how much an alignment with an earlier part must be surer than one with the part just before.
 const laterBonus = 0.2
@@ -145,6 +174,10 @@ func (j *joiner) combine(chain []int) Flight {
 	if j.mixedModels(chain) {
 		warn(MixModels, "the parts were counted with different models")
 	}
+	if j.full[chain[len(chain)-1]] {
+		warn(Full, "the flight has %d parts, which is the most; the recording after it is another flight", len(chain))
+	}
+	f.Grounds = j.grounds(chain)
 	f.count(m, same, lost, j.circumstances(chain))
 	return f
 }

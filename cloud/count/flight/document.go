@@ -25,6 +25,8 @@ type Document struct {
 	Lines    []Line         `json:"lines,omitempty"` // in order of their definitions
 	Zones    []Zone         `json:"zones,omitempty"`
 	Warnings []Warning      `json:"warnings"`
+	// Grounds are for the next joining of the flight.
+	Grounds []Ground `json:"grounds,omitempty"`
 }
 
 // DocumentPart is one part in the document of a flight.
@@ -45,7 +47,8 @@ const Method = "tracks of all parts on one ground, joined by place, speed and co
 func DocumentOf(f Flight, describe func(i int) DocumentPart) Document {
 	d := Document{
 		Schema: Schema, Parts: []DocumentPart{}, Animals: f.Animals, Lines: f.Lines, Zones: f.Zones, Warnings: f.Warnings,
-		Count: report.Count{Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass, Method: Method},
+		Grounds: f.Grounds,
+		Count:   report.Count{Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass, Method: Method},
 	}
 	if d.Animals == nil {
 		d.Animals = []Animal{}

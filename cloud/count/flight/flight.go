@@ -35,6 +35,24 @@ type Part struct {
 	ByClass map[string]int
 	// Trace is nil when it is lost; the part then has no ground and no tracks.
 	Trace *Trace
+	// GroundKey names the ground of the trace: parts with one key have one ground. It may be empty.
+	GroundKey string
+}
+
+// Ground is how the grounds of two parts lie to each other. To find it takes seconds, so a Join passes it on to later
+// ones.
+type Ground struct {
+	A          string             `json:"a"` // GroundKey of two parts
+	B          string             `json:"b"`
+	Alignments []motion.Alignment `json:"alignments"` // of B in A; empty when they have nothing in common
+}
+
+// sound reports whether the grounds can be used. Stored ones may be damaged.
+func (g Ground) sound() bool {
+	return g.A != "" && g.B != "" && !slices.ContainsFunc(g.Alignments, func(a motion.Alignment) bool {
+		back := a.Map.Then(a.Map.Inverse()).Apply(motion.Point{X: 1, Y: 1})
+		return a.From < 0 || a.To < 0 || !(distance(back, 1, 1) < 1)
+	})
 }
 
 // Flight is one flight.
@@ -48,6 +66,8 @@ type Flight struct {
 	// Lines and Zones are what Judge found, in the order of their definitions.
 	Lines []Line
 	Zones []Zone
+	// Grounds are those of its parts that were compared, for those with a GroundKey.
+	Grounds []Ground
 
 	whole *whole // nil for a flight of one part
 }
@@ -79,15 +99,25 @@ const (
 	MixModels = "mixed-models" // parts were counted with different models
 	NoSteps   = "no-steps"     // a part does not tell who crossed a line in it
 	LineLost  = "line-lost"    // a line or a zone could not be judged for every animal
+	Full      = "full"         // the recording continues in another flight
 )
 
 // Aligner returns how the segments of b lie in the ground of a. motion.Align is one.
 type Aligner func(a, b motion.Map) []motion.Alignment
 
+// MostParts is the largest number of parts of a flight. A longer recording continues in another flight.
+const MostParts = 200
+
 // Join divides the parts of one device or folder into flights. Every part is in exactly one of them. The flights are in
-// the order of their first parts.
-func Join(parts []Part, align Aligner) []Flight {
-	j := &joiner{parts: parts, align: align, known: map[[2]int][]motion.Alignment{}}
+// the order of their first parts. Grounds in known are not compared again.
+func Join(parts []Part, align Aligner, known ...Ground) []Flight {
+	j := &joiner{parts: parts, align: align, known: map[[2]int][]motion.Alignment{}, before: map[[2]string]Ground{},
+		full: map[int]bool{}}
+	for _, g := range known {
+		if g.sound() {
+			j.before[[2]string{g.A, g.B}] = g
+		}
+	}
 	var flights []Flight
 	for _, chain := range j.chains() {
 		if len(chain) == 1 {
@@ -105,6 +135,9 @@ type joiner struct {
 	parts []Part
 	align Aligner
 	known map[[2]int][]motion.Alignment // results of align by pair of parts
+	// before has results of earlier joins.
+	before map[[2]string]Ground
+	full   map[int]bool // last parts of flights that are cut because they have MostParts
 }
 
 // alignments is align for parts a and b, once for each pair.
@@ -116,7 +149,11 @@ func (j *joiner) alignments(a, b int) []motion.Alignment {
 	if found, ok := j.known[[2]int{a, b}]; ok {
 		return found
 	}
-	found := j.align(ta.Map, tb.Map)
+	g, ok := j.before[[2]string{j.parts[a].GroundKey, j.parts[b].GroundKey}]
+	found := g.Alignments
+	if !ok {
+		found = j.align(ta.Map, tb.Map)
+	}
 	j.known[[2]int{a, b}] = found
 	return found
 }
@@ -151,9 +188,27 @@ func (j *joiner) chains() [][]int {
 		for k := i; k >= 0; k = next[k] {
 			chain = append(chain, k)
 		}
+		for ; len(chain) > MostParts; chain = chain[MostParts:] {
+			chains = append(chains, chain[:MostParts:MostParts])
+			j.full[chain[MostParts-1]] = true
+		}
 		chains = append(chains, chain)
 	}
 	return chains
+}
+
+// grounds lists what is known of the grounds of a flight.
+func (j *joiner) grounds(chain []int) []Ground {
+	var list []Ground
+	for _, a := range chain {
+		for _, b := range chain {
+			found, ok := j.known[[2]int{a, b}]
+			if ka, kb := j.parts[a].GroundKey, j.parts[b].GroundKey; ok && ka != "" && kb != "" {
+				list = append(list, Ground{ka, kb, found})
+			}
+		}
+	}
+	return list
 }
 
 // mostTries bounds the pictures that are compared to find the successor of one part.

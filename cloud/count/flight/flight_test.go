@@ -2,6 +2,7 @@ package flight
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -324,4 +325,61 @@ func FuzzDecodeTrace(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Ground that only a part in the middle shows is found in a long flight, and parts that are placed are not compared with
+// all others.
+func TestGroundOfTheMiddle(t *testing.T) {
+	const n, middle = 14, 3
+	var parts []Part
+	for i := range n {
+		name := fmt.Sprintf("GX%02d0123.MP4", i+1)
+		parts = append(parts, Part{Key: name, GroundKey: name, About: footage.Part{Path: name}, Trace: &Trace{Map: motion.Map{Width: i + 1}}})
+	}
+	pairs := 0
+	align := func(a, b motion.Map) []motion.Alignment {
+		pairs++
+		if b.Width == n && a.Width != middle {
+			return nil
+		}
+		return []motion.Alignment{{Join: motion.Join{Map: motion.Transform{A: 1, TX: 5}}, Confidence: 0.9}}
+	}
+	f := Join(parts, align)
+	if len(f) != 1 || hasWarning(f[0], Apart) || pairs > n*(lookBack+1)+n {
+		t.Errorf("%d pairs of parts compared, warnings %+v", pairs, f[0].Warnings)
+	}
+	// The next joining knows the grounds, also those without anything in common, and damaged ones are compared again.
+	text, err := json.Marshal(f[0].Grounds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known []Ground
+	if err := json.Unmarshal(text, &known); err != nil {
+		t.Fatal(err)
+	}
+	all := pairs
+	pairs = 0
+	again := Join(parts, align, known...)
+	if pairs != 0 || len(known) != all || !reflect.DeepEqual(again[0].Grounds, f[0].Grounds) {
+		t.Errorf("%d pairs compared again of %d; %d grounds known", pairs, all, len(known))
+	}
+	known[0].Alignments[0].Map = motion.Transform{}
+	if Join(parts, align, known...); pairs != 1 {
+		t.Errorf("%d pairs compared again, want the damaged one", pairs)
+	}
+}
+
+// A recording of more parts than a flight can have continues in another flight, and says so.
+func TestFlightHasAMost(t *testing.T) {
+	day := time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)
+	var parts []Part
+	for i := range MostParts + 3 {
+		name := fmt.Sprintf("DJI_%04d.MP4", i+1)
+		parts = append(parts, Part{Key: name, Unique: 1, Low: 1, High: 1, About: footage.Part{Path: name, Duration: time.Minute,
+			Started: day.Add(time.Duration(i) * time.Minute)}})
+	}
+	f := Join(parts, func(a, b motion.Map) []motion.Alignment { return nil })
+	if len(f) != 2 || len(f[0].Parts) != MostParts || len(f[1].Parts) != 3 || !hasWarning(f[0], Full) || hasWarning(f[1], Full) {
+		t.Errorf("%d flights, the first of %d parts", len(f), len(f[0].Parts))
+	}
 }

@@ -81,8 +81,8 @@ func (s *Server) flightCrossings(ctx context.Context, id footage.ID) (file, erro
 	if err == nil && (f.ResultKey == "" || len(f.Boundaries.Lines)+len(f.Boundaries.Zones) == 0) {
 		err = fmt.Errorf("flight %s was judged by no lines: %w", id, ledger.ErrNotFound)
 	}
-	return file{wire.FlightCrossingsKey(f.ResultKey), media["csv"], safeName("flight-"+string(id)) + "-count." + wire.CrossingsExt,
-		true}, err
+	name := safeName("flight-"+string(id)) + "-count." + wire.CrossingsExt
+	return file{wire.FlightCrossingsKey(f.ResultKey), media["csv"], name, true}, err
 }
 
 // sendContact serves a page of the contact sheet.

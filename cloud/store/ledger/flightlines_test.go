@@ -176,7 +176,7 @@ func TestLinesOfAnEndedFlight(t *testing.T) {
 	}
 }
 
-// The results that a flight names are told from others.
+// Results that no flight names are found among others.
 func TestUnnamedResults(t *testing.T) {
 	l, _ := fresh(t)
 	ctx := t.Context()
