@@ -21,7 +21,8 @@ func (r *run) outcome(s Source, m report.Model) (Outcome, error) {
 		},
 		Reading: readingOf(r.info, r.reading),
 		Count: report.Count{
-			Unique: counted.Unique, Low: counted.Low, High: counted.High, ByClass: counted.ByClass, Method: report.Method,
+			Unique: counted.Unique, Low: counted.Low, High: counted.High, ByClass: counted.ByClass,
+			OtherAnimals: counted.Others, Method: report.Method,
 		},
 		Visible:    r.visible,
 		Tracks:     make([]report.Track, 0, len(counted.Counted)),

@@ -31,6 +31,7 @@ type detectLine struct {
 	Width      int         `json:"width,omitempty"` // pixels of the picture, upright as its EXIF orientation says
 	Height     int         `json:"height,omitempty"`
 	Detections []detection `json:"detections,omitzero"` // absent with Error, else present even when empty
+	Others     []detection `json:"others,omitempty"`    // animals of other kinds
 	Error      string      `json:"error,omitempty"`
 
 	Model  string         `json:"model"`

@@ -59,11 +59,15 @@ func (r *detectRun) write(f *video.Frame, boxes []detect.Box) error {
 	line := detectLine{Image: r.names[f.Index], Width: f.Width, Height: f.Height, Model: r.model.Name,
 		Digest: r.model.Digest, Detections: make([]detection, 0, len(boxes))}
 	for _, b := range boxes {
-		line.Detections = append(line.Detections, detection{
-			Box:   [4]float64{round(b.X1, 1), round(b.Y1, 1), round(b.X2, 1), round(b.Y2, 1)},
-			Score: round(b.Score, 4), Label: b.Label})
+		d := detection{Box: [4]float64{round(b.X1, 1), round(b.Y1, 1), round(b.X2, 1), round(b.Y2, 1)},
+			Score: round(b.Score, 4), Label: b.Label}
+		if b.Other {
+			line.Others = append(line.Others, d)
+		} else {
+			line.Detections = append(line.Detections, d)
+		}
 	}
-	r.boxes += len(boxes)
+	r.boxes += len(line.Detections)
 	r.written++
 	r.meter.show(float64(r.written), float64(len(r.names)), "pictures", fmt.Sprintf("%d detections", r.boxes))
 	return r.out.line(line)

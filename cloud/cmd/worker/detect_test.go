@@ -113,6 +113,29 @@ func TestDetectToStdout(t *testing.T) {
 	}
 }
 
+// Animals of other kinds are no detections of cattle.
+func TestDetectListsOtherAnimals(t *testing.T) {
+	folder, animals := writeHerds(t, "a.png")
+	model := t.TempDir()
+	if err := os.CopyFS(model, os.DirFS(blobs)); err != nil {
+		t.Fatal(err)
+	}
+	card := "name: sheep\nlabels: [sheep]\ncattle: []\nother: [sheep]\nthreshold: 0.4\n"
+	if err := os.WriteFile(filepath.Join(model, "cattlecounter.yaml"), []byte(card), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out.jsonl")
+	c := detectCommand{Images: folder, Out: out, detectFlags: detectFlags{Model: model, runtimeFlag: runtimeFlag{library(t)}}}
+	if err := c.run(t.Context(), io.Discard, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for line := range lines(t, out) {
+		if n := len(line.Others); len(line.Detections) != 0 || n < animals[0]-2 || n > animals[0]+2 || line.Others[0].Label != "sheep" {
+			t.Errorf("%d detections, %d others, want %d within 2", len(line.Detections), n, animals[0])
+		}
+	}
+}
+
 func TestDetectRefuses(t *testing.T) {
 	folder, _ := writeHerds(t, "a.png")
 	good := detectCommand{Images: folder, Out: filepath.Join(t.TempDir(), "o"), detectFlags: detectFlags{Model: blobs, runtimeFlag: runtimeFlag{library(t)}}}

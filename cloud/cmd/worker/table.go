@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -169,6 +170,9 @@ func (r *countRun) printRemarks(w io.Writer) {
 		}
 		if r.outcomes[i].result == nil {
 			continue
+		}
+		for _, label := range slices.Sorted(maps.Keys(r.outcomes[i].result.Count.OtherAnimals)) {
+			fmt.Fprintf(w, "%s: not counted: %d of the class %q\n", c.name(), r.outcomes[i].result.Count.OtherAnimals[label], label)
 		}
 		for _, warn := range r.outcomes[i].result.Warnings {
 			if warn.Code != report.NoTelemetry { // expected: this command has no telemetry

@@ -15,6 +15,7 @@ type Box struct {
 	Score          float32 // 0..1
 	Class          int     // index in the class map of the model
 	Label          string  // name in the class map
+	Other          bool    // an animal of another kind, which is listed and not counted
 }
 
 // Width is the width of the box in pixels.

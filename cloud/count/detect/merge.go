@@ -150,7 +150,7 @@ func merge(list []tileBox, threshold float32) []Box {
 // support adds s as evidence for k when s is the box of another tile with the whole animal. Boxes come by falling
 // score, so the first one of a tile is its best.
 func (k *animal) support(s tileBox) {
-	if s.cut || s.tile == k.tile || slices.Contains(k.supporters, s.tile) {
+	if s.cut || s.Other != k.Other || s.tile == k.tile || slices.Contains(k.supporters, s.tile) {
 		return
 	}
 	if inter := intersection(k.Box, s.Box); inter <= sameIoU*(k.Area()+s.Area()-inter) {

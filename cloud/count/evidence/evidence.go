@@ -136,7 +136,7 @@ func (r *Recorder) Finish(name string, t tally.Result) (Evidence, error) {
 
 // letterOf has what stands for the reasons on the count sheet.
 var letterOf = map[tally.Reason]string{tally.TooBrief: "b", tally.Weak: "w", tally.PartOf: "p", tally.SameAs: "s",
-	tally.Outside: "o", tally.Size: "z"}
+	tally.Outside: "o", tally.Size: "z", tally.OtherAnimal: "a"}
 
 // rect is a box in pixels of a frame.
 type rect struct{ x1, y1, x2, y2 float64 }

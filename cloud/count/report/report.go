@@ -124,7 +124,9 @@ type Count struct {
 	Low     int            `json:"low"`
 	High    int            `json:"high"`
 	ByClass map[string]int `json:"by_class"`
-	Method  string         `json:"method"`
+	// OtherAnimals are animals that the model takes for others than cattle, by class. They are not in Unique.
+	OtherAnimals map[string]int `json:"other_animals,omitempty"`
+	Method       string         `json:"method"`
 }
 
 // Method describes how Unique is found.
@@ -180,7 +182,7 @@ type NotCounted struct {
 	ID int `json:"id"`
 	// Reason is too-brief (too few looks to tell), weak (low scores, or looks without a detection), part-of (a part of
 	// another animal), same-as (a further track of another animal), outside (its middle was never in the picture) or
-	// size (much larger or smaller than the animals around it).
+	// size (much larger or smaller than the animals around it) or other-animal (listed in Count.OtherAnimals).
 	Reason     string  `json:"reason"`
 	Of         int     `json:"of,omitempty"` // the track that stands for the animal, for part-of and same-as
 	FirstFrame int     `json:"first_frame"`

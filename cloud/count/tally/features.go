@@ -74,7 +74,7 @@ func (r *Result) features(c Circumstances) Features {
 		switch u.Reason {
 		case PartOf, SameAs:
 			f.Merged += 1 / n
-		case Size: // nothing is unsure about a shed
+		case Size, OtherAnimal: // nothing is unsure about a shed or a sheep
 		default:
 			f.Unsure += share(Probability(u.Track) > 1-sure, n)
 		}

@@ -20,6 +20,8 @@ type Result struct {
 	Unique    int
 	Low, High int            // 95 % interval, Low <= Unique <= High
 	ByClass   map[string]int // label of the detector -> animals; sums to Unique
+	// Others are animals of other kinds by their label, which are not in Unique. They are in Uncounted, too.
+	Others map[string]int
 	// Counted are the tracks behind Unique, in order of ID.
 	Counted []*track.Track
 	// Uncounted are the other tracks, in order of ID.
@@ -49,6 +51,8 @@ const (
 	SameAs   Reason = "same-as"   // another piece of the track of an animal
 	Outside  Reason = "outside"   // the middle of the animal was never in the picture
 	Size     Reason = "size"      // much larger or smaller than the animals around it
+	// OtherAnimal is the reason of an animal that the detector takes for another one, such as a sheep.
+	OtherAnimal Reason = "other-animal"
 )
 
 const (
@@ -73,14 +77,19 @@ const (
 
 // Count counts the animals of one finished clip from its tracks.
 func Count(tracks []*track.Track) Result {
-	r := Result{ByClass: map[string]int{}}
+	r := Result{ByClass: map[string]int{}, Others: map[string]int{}}
 	pieces := map[int]int{}
 	kept, dropped := merge(tracks)
 	r.Uncounted = dropped
 	usual := newSizes(kept)
 	for _, t := range kept {
+		if t.Other() && likely(t, 0) > 0.5 {
+			r.Others[t.Label()]++
+			r.Uncounted = append(r.Uncounted, Uncounted{Track: t, Reason: OtherAnimal})
+			continue
+		}
 		bySize := usual.evidence(t)
-		p := probability(t, bySize)
+		p := likely(t, bySize)
 		r.doubt += p * (1 - p)
 		if p <= 0.5 {
 			reason := Weak
@@ -120,11 +129,16 @@ func (r *Result) Judge(c Circumstances) Features {
 // Even is the evidence of a track that is as likely an animal as none.
 const Even = -prior
 
-// Probability is the chance that a track is an animal, by the looks at it.
-func Probability(t *track.Track) float64 { return probability(t, 0) }
+// Probability is the chance that a track is an animal that counts, by the looks at it.
+func Probability(t *track.Track) float64 {
+	if t.Other() {
+		return 0
+	}
+	return likely(t, 0)
+}
 
-// probability is Probability with the evidence of the size, which holds for what walks, too.
-func probability(t *track.Track, bySize float64) float64 {
+// likely is the chance that a track is an animal of any kind. The evidence of the size holds for what walks, too.
+func likely(t *track.Track, bySize float64) float64 {
 	e := min(max(t.Evidence, -mostEvidence), mostEvidence)
 	if t.Visible <= 1 {
 		e -= once

@@ -103,6 +103,30 @@ func TestSizeAmongTheHerd(t *testing.T) {
 	}
 }
 
+// A sheep among cattle is listed and not counted, and is no measure for their size.
+func TestOtherAnimals(t *testing.T) {
+	var all []*track.Track
+	for i := range 9 {
+		s := track.Saved{ID: i + 1, W: 100, H: 50, X: track.Axis{Pos: float64(i) * 300}, Hits: 20, Visible: 20, Evidence: 5,
+			Last: 200, BestWhole: true, ScoreSum: 16, Classes: map[string]float64{"cattle": 16}}
+		if i > 2 {
+			s.W, s.H, s.Other, s.Classes = 30, 15, 12, map[string]float64{"cattle": 4, "sheep": 12}
+		}
+		all = append(all, s.Restore())
+	}
+	doubtful := track.Saved{ID: 10, X: track.Axis{Pos: 9000}, W: 30, H: 15, Hits: 2, Visible: 9, Evidence: -3, ScoreSum: 1, Other: 1,
+		Classes: map[string]float64{"sheep": 1}}
+	r := Count(append(all, doubtful.Restore()))
+	if r.Unique != 3 || r.Others["sheep"] != 6 || len(r.Others) != 1 || len(r.Uncounted) != 7 {
+		t.Errorf("%d counted, others %v, %d not counted", r.Unique, r.Others, len(r.Uncounted))
+	}
+	for _, u := range r.Uncounted {
+		if want := u.Track.ID != 10; (u.Reason == OtherAnimal) != want {
+			t.Errorf("track %d: %s", u.Track.ID, u.Reason)
+		}
+	}
+}
+
 func TestTracksOfTwoSegmentsAreTwoAnimals(t *testing.T) {
 	a, b := trackOf(1, 0, 0, 90, 10, 10, 10), trackOf(2, 0, 100, 190, 10, 10, 10)
 	b.Segment = 1

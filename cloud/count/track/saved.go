@@ -27,6 +27,7 @@ type Saved struct {
 	BestWhole   bool               `json:"best_whole,omitempty"`
 	Outside     bool               `json:"outside,omitempty"`
 	Classes     map[string]float64 `json:"classes"`
+	Other       float64            `json:"other,omitempty"` // of the sum of scores, that of another animal
 	X           Axis               `json:"x"`
 	Y           Axis               `json:"y"`
 	Seconds     float64            `json:"seconds"`
@@ -62,8 +63,8 @@ func (t *Track) Save() Saved {
 	s := Saved{
 		ID: t.ID, Segment: t.Segment, W: t.W, H: t.H, First: t.First, Last: t.Last, Hits: t.Hits, Strong: t.Strong,
 		Visible: t.Visible, ScoreSum: t.ScoreSum, Evidence: t.Evidence, Best: t.Best, BestFrame: t.BestFrame,
-		BestWhole: t.bestWhole, Outside: t.Outside, Classes: t.classes, X: saveAxis(t.kx), Y: saveAxis(t.ky), Seconds: t.seconds,
-		LastSeconds: t.seen, Way: thin(t.Way, t.Size()),
+		BestWhole: t.bestWhole, Outside: t.Outside, Classes: t.classes, Other: t.other, X: saveAxis(t.kx), Y: saveAxis(t.ky),
+		Seconds: t.seconds, LastSeconds: t.seen, Way: thin(t.Way, t.Size()),
 	}
 	if t.color.known {
 		s.Color = t.color.bgr[:]
@@ -122,7 +123,7 @@ func (s Saved) Restore() *Track {
 		ID: s.ID, Segment: s.Segment, X: s.X.Pos, Y: s.Y.Pos, W: s.W, H: s.H, First: s.First, Last: s.Last, Hits: s.Hits,
 		Strong: s.Strong, Visible: s.Visible, ScoreSum: s.ScoreSum, Evidence: s.Evidence, Best: s.Best,
 		BestFrame: s.BestFrame, bestWhole: s.BestWhole, Outside: s.Outside, classes: map[string]float64{}, seconds: s.Seconds,
-		seen: s.LastSeconds, Way: append([]Fix(nil), s.Way...),
+		seen: s.LastSeconds, other: s.Other, Way: append([]Fix(nil), s.Way...),
 	}
 	for l, v := range s.Classes {
 		t.classes[l] = v

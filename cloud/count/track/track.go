@@ -56,6 +56,7 @@ type Track struct {
 	expected  expectation
 	matched   int // index of the sighting in the current frame, -1 for none
 	bestWhole bool
+	other     float64 // sum of the scores of detections as another animal
 }
 
 // Fix is the place of an animal at one detection.
@@ -82,6 +83,9 @@ func (t *Track) Confidence() float64 { return t.ScoreSum / float64(max(t.Hits, 1
 
 // Size is the geometric mean of the box's sides on the ground, in pixels.
 func (t *Track) Size() float64 { return math.Sqrt(t.W * t.H) }
+
+// Other reports whether the track is that of another animal, by most of the scores.
+func (t *Track) Other() bool { return t.other > t.ScoreSum/2 }
 
 // Whole reports whether a detection showed the animal away from the edges of the frame.
 func (t *Track) Whole() bool { return t.bestWhole }

@@ -79,6 +79,9 @@ func (t *Track) addHit(s *sighting, o Observation, threshold float64) {
 	t.ScoreSum += score
 	t.Evidence += hitWeight(score, threshold)
 	t.classes[s.box.Label] += score
+	if s.box.Other {
+		t.other += score
+	}
 	t.color.add(s.color, t.Hits)
 	t.Way = append(t.Way, Fix{Frame: o.Index, Seconds: o.Seconds, X: t.X, Y: t.Y, Box: s.box})
 	whole := !s.cut

@@ -42,6 +42,7 @@ type Card struct {
 	Scores    string   `yaml:"scores"`    // of logits: softmax (last class is "no object") or sigmoid
 	Labels    []string `yaml:"labels"`    // class names by index; they override config.json
 	Cattle    []string `yaml:"cattle"`    // names of the classes that count as cattle; all by default, animals for COCO
+	Other     []string `yaml:"other"`     // names of the classes of other animals; they are listed and do not count
 }
 
 // Validate checks the ranges; settings calls it after parsing.

@@ -105,6 +105,25 @@ func TestClassesOfRFDETR(t *testing.T) {
 	}
 }
 
+// Other animals are kept apart. Of two classes of one query the better one decides.
+func TestOtherAnimals(t *testing.T) {
+	r := recipeOf(t, signature{family: familyRaw}, "labels: [cattle, sheep, car]\ncattle: [cattle]\nother: [sheep]", "", "")
+	for want, logits := range map[string][]float32{"cattle": {2, 1, 5}, "sheep": {1, 2, 5}} {
+		class, _ := r.bestClass(logits)
+		if r.label(class) != want || r.counted(class) == r.other(class) || r.other(class) != (want == "sheep") {
+			t.Errorf("%v is class %d, want %s", logits, class, want)
+		}
+	}
+	all := recipeOf(t, signature{family: familyRaw}, "labels: [cattle, sheep]\nother: [sheep]", "", "")
+	if !all.counted(0) || all.counted(1) || !all.other(1) {
+		t.Error("without the key cattle all classes but those of other animals count")
+	}
+	card := Card{Labels: []string{"cattle"}, Other: []string{"goat"}}
+	if _, err := newRecipe(signature{family: familyRaw}, description{card: card}); !errors.Is(err, ErrCard) {
+		t.Errorf("unknown class: %v", err)
+	}
+}
+
 func TestScores(t *testing.T) {
 	for name, c := range map[string]struct {
 		mask         bool

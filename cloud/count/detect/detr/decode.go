@@ -71,12 +71,12 @@ func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch i
 		for q := i * n; q < (i+1)*n; q++ {
 			class := int(labels.ints[q])
 			score := scores.floats[q]
-			if !(score >= threshold && score <= maxScore) || !r.counted(class) {
+			if !(score >= threshold && score <= maxScore) || !r.kept(class) {
 				continue
 			}
 			b := boxes.floats[q*4 : q*4+4]
 			if box, ok := place(region, b[0], b[1], b[2], b[3]); ok {
-				box.Score, box.Class, box.Label = min(score, 1), class, r.label(class)
+				box.Score, box.Class, box.Label, box.Other = min(score, 1), class, r.label(class), r.other(class)
 				list = append(list, box)
 			}
 		}
@@ -86,7 +86,7 @@ func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch i
 }
 
 // decodeRaw reads logits and boxes (centre and size, relative to the picture). Each query gives at most one box, of its
-// best class that counts as cattle.
+// best class that is wanted.
 func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, logits,
 	boxes tensorView) ([][]detect.Box, error) {
 	if err := logits.checkShape(int64(batch), -1, -1); err != nil {
@@ -109,7 +109,7 @@ func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch in
 			b := boxes.floats[q*4 : q*4+4]
 			w, h := float32(region.Width), float32(region.Height)
 			if box, ok := place(region, (b[0]-b[2]/2)*w, (b[1]-b[3]/2)*h, (b[0]+b[2]/2)*w, (b[1]+b[3]/2)*h); ok {
-				box.Score, box.Class, box.Label = score, class, r.label(class)
+				box.Score, box.Class, box.Label, box.Other = score, class, r.label(class), r.other(class)
 				list = append(list, box)
 			}
 		}
@@ -118,8 +118,8 @@ func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch in
 	return dst, nil
 }
 
-// bestClass returns the best class of a query and its score, or -1. With softmax the best of all classes must count as
-// cattle: the others are evidence against it. With sigmoid the classes are independent.
+// bestClass returns the best class of a query and its score, or -1. With softmax the best of all classes must be
+// wanted: the others are evidence against it. With sigmoid the classes are independent.
 func (r *recipe) bestClass(logits []float32) (int, float32) {
 	objects := len(logits)
 	if r.noObject(objects) {
@@ -127,14 +127,14 @@ func (r *recipe) bestClass(logits []float32) (int, float32) {
 	}
 	class := -1
 	for c := range max(objects, 0) {
-		if r.scores == scoresSigmoid && !r.counted(c) {
+		if r.scores == scoresSigmoid && !r.kept(c) {
 			continue
 		}
 		if v := logits[c]; v == v && (class < 0 || v > logits[class]) {
 			class = c
 		}
 	}
-	if class < 0 || !r.counted(class) {
+	if class < 0 || !r.kept(class) {
 		return -1, 0
 	}
 	if r.scores == scoresSigmoid {

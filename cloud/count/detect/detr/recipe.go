@@ -34,7 +34,8 @@ type recipe struct {
 	size      hfSize // when the network takes any size
 	scores    string // of logits
 	labels    []string
-	counts    []bool // by class; nil counts every class
+	counts    []bool // by class; nil counts every class that is not another animal
+	others    []bool // by class; other animals
 	threshold float64
 	tile      int
 	overlap   float64
@@ -50,6 +51,12 @@ func newRecipe(s signature, d description) (recipe, error) {
 	r.setLabels(d)
 	if err := r.setCattle(d.card.Cattle); err != nil {
 		return recipe{}, err
+	}
+	if len(d.card.Other) > 0 {
+		var err error
+		if r.others, err = r.mark("other", d.card.Other); err != nil {
+			return recipe{}, err
+		}
 	}
 	if d.card.Threshold > 0 {
 		r.threshold = d.card.Threshold
@@ -174,7 +181,7 @@ func (r *recipe) setLabels(d description) {
 	}
 }
 
-// setCattle marks the classes that count as cattle. An unknown class name is an error: the count would be zero.
+// setCattle marks the classes that count as cattle.
 func (r *recipe) setCattle(wanted []string) error {
 	if len(wanted) == 0 {
 		if !isCOCO(r.labels) {
@@ -182,19 +189,26 @@ func (r *recipe) setCattle(wanted []string) error {
 		}
 		wanted = cocoAnimals
 	}
-	r.counts = make([]bool, len(r.labels))
+	var err error
+	r.counts, err = r.mark("cattle", wanted)
+	return err
+}
+
+// mark marks classes by their names. An unknown name is an error: the count would be zero. key is for the error.
+func (r *recipe) mark(key string, wanted []string) ([]bool, error) {
+	marks := make([]bool, len(r.labels))
 	for _, name := range wanted {
 		i, ok := labelIndex(r.labels, name)
 		if !ok {
-			return fmt.Errorf("cattle: the model has no class %q; its classes are %s: %w", name,
+			return nil, fmt.Errorf("%s: the model has no class %q; its classes are %s: %w", key, name,
 				strings.Join(r.labels[:min(len(r.labels), 100)], ", "), ErrCard)
 		}
-		if i >= len(r.counts) {
-			r.counts = append(r.counts, make([]bool, i+1-len(r.counts))...)
+		if i >= len(marks) {
+			marks = append(marks, make([]bool, i+1-len(marks))...)
 		}
-		r.counts[i] = true
+		marks[i] = true
 	}
-	return nil
+	return marks, nil
 }
 
 // noObject reports whether the last of n classes stands for no object: with softmax it always does, and in RF-DETR when
@@ -205,8 +219,14 @@ func (r *recipe) noObject(n int) bool {
 
 // counted reports whether the class counts as cattle.
 func (r *recipe) counted(class int) bool {
-	return class >= 0 && (r.counts == nil || class < len(r.counts) && r.counts[class])
+	return class >= 0 && !r.other(class) && (r.counts == nil || class < len(r.counts) && r.counts[class])
 }
+
+// other reports whether the class is another animal.
+func (r *recipe) other(class int) bool { return class >= 0 && class < len(r.others) && r.others[class] }
+
+// kept reports whether boxes of the class are wanted.
+func (r *recipe) kept(class int) bool { return r.counted(class) || r.other(class) }
 
 // label names a class.
 func (r *recipe) label(class int) string {
