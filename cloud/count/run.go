@@ -102,14 +102,27 @@ func (c *Counter) newRun(d Decoder, progress func(job.Progress)) *run {
 func (r *run) stepFPS() float64 { return max(stepFPS, r.o.SampleFPS) }
 
 // pace is the number of frames to the next step. Where frames come at another rate than the headers say, it follows that
-// rate, so that the camera does not move too far between two steps.
+// rate, so that the camera does not move too far between two steps. A camera that turns fast gets more steps.
 func (r *run) pace(d Decoder) int {
-	usual := d.Step()
-	if r.o.Every > 0 || usual <= 0 {
+	if r.o.Every > 0 {
 		return r.every
 	}
-	const most = 4 // times the usual: time stamps of a broken file must not skip the clip
-	return min(max(1, int(math.Round(1/(usual.Seconds()*r.stepFPS())))), most*r.every)
+	every := r.every
+	if usual := d.Step(); usual > 0 {
+		const most = 4 // times the usual: time stamps of a broken file must not skip the clip
+		every = min(max(1, int(math.Round(1/(usual.Seconds()*r.stepFPS())))), most*r.every)
+	}
+	return max(1, int(float64(every)/r.hurry()))
+}
+
+// hurry is how many times as many steps a camera needs that turns or flies so fast that animals are in view only briefly,
+// 1 for a usual one.
+func (r *run) hurry() float64 {
+	const (
+		usual = 0.08 // of the picture's width in a usual step
+		most  = 5
+	)
+	return min(most, max(1, r.camera.Swiftness()/usual))
 }
 
 // steps takes the clip through the camera's motion, the detector and the tracker, step by step.
@@ -178,7 +191,7 @@ func (r *run) begin(f *video.Frame) *step {
 
 // animals are the places of the known animals, by the motion of the camera so far.
 func (r *run) animals(f *video.Frame, seconds float64) []motion.Rect {
-	pose, ok := r.camera.Guess()
+	pose, ok := r.camera.Guess(f)
 	if !ok {
 		return nil
 	}

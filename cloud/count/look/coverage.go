@@ -21,6 +21,12 @@ const (
 	longestEmpty = 6.0
 	// soon is the share of its wait after which a tile joins a look that other tiles need.
 	soon = 0.6
+	// briefLooks is how often ground is looked at that leaves the view again at once, as far as steps and gaps allow.
+	briefLooks = 2
+	// briefGap is the share of the least time between two looks that such ground waits.
+	briefGap = 0.3
+	// briefShare is the part of a tile, as its denominator, that must be such ground for a look at once.
+	briefShare = 16
 	// cellPixels is about the side of a cell of ground in pixels of the frame.
 	cellPixels = 80
 	// speedOver is the time over which the motion of the ground in the frame is measured, in seconds.
@@ -43,6 +49,7 @@ type coverage struct {
 	cells   map[place]*cell
 	poses   []timedPose // of the last moments
 	begun   bool        // the segment has been looked at
+	step    float64     // seconds from the step before to this one, 0 at first
 	length  float64     // of a usual animal in pixels of the frame, 0 when unknown
 	moving  float64     // share of the animals in view that walk
 }
@@ -58,6 +65,10 @@ func (c *coverage) begin(s Step, length float64) {
 		c.segment, c.cells, c.poses, c.begun = s.Pose.Segment, map[place]*cell{}, nil, false
 	}
 	c.scale(scaleOf(s))
+	c.step = 0
+	if n := len(c.poses); n > 0 {
+		c.step = max(0, s.Seconds-c.poses[n-1].seconds)
+	}
 	c.poses = append(c.poses, timedPose{s.Seconds, s.Pose.ToGround.Inverse()})
 	for len(c.poses) > 2 && s.Seconds-c.poses[1].seconds >= speedOver {
 		c.poses = c.poses[1:]
@@ -99,20 +110,25 @@ func (c *coverage) due(z zones, s Step) []bool {
 	herd := c.animals(z, s, urgency)
 	margin := c.length / 2
 	w, h := float64(s.Frame.Width), float64(s.Frame.Height)
-	points, recent := make([]int, len(urgency)), make([]int, len(urgency))
+	points, recent, brief := make([]int, len(urgency)), make([]int, len(urgency)), make([]int, len(urgency))
 	c.eachPoint(s, func(x, y float64, k *cell) {
 		i := z.at(x, y)
 		points[i]++
+		edge := x < margin || y < margin || x > w-margin || y > h-margin
+		if !edge && c.brief(k, x, y, s) {
+			brief[i]++
+		}
 		if c.recent(k, s) {
 			recent[i]++
 		}
-		edge := x < margin || y < margin || x > w-margin || y > h-margin
 		urgency[i] = max(urgency[i], c.urgency(k, x, y, edge, herd[i], s))
 	})
 	any := false
 	list := make([]bool, len(urgency))
 	for i, u := range urgency {
-		if 2*recent[i] > points[i] {
+		if briefShare*brief[i] > points[i] {
+			u = 1
+		} else if 2*recent[i] > points[i] {
 			continue
 		}
 		list[i] = u >= soon
@@ -129,6 +145,19 @@ const slack = 0.02
 
 // recent reports whether the last look at a piece of ground is too short ago for another one.
 func (c *coverage) recent(k *cell, s Step) bool { return s.Seconds-k.last < c.gap-slack }
+
+// brief reports whether ground with few looks leaves the view before the next step, or is in view so briefly that it
+// needs its second look now.
+func (c *coverage) brief(k *cell, x, y float64, s Step) bool {
+	if k.looks >= briefLooks || s.Pose.Inliers == 0 || s.Seconds-k.last < briefGap*c.gap-slack {
+		return false
+	}
+	left := min(c.timeInView(x, y, s), s.Remaining)
+	if k.looks == 0 {
+		return left < 2*c.step
+	}
+	return left < min(2*c.step, c.gap-(s.Seconds-k.last))
+}
 
 // urgency is how much of its wait a piece of ground has waited. It is 0 within the least time between two looks.
 func (c *coverage) urgency(k *cell, x, y float64, edge, animals bool, s Step) float64 {
@@ -154,10 +183,19 @@ func (c *coverage) urgency(k *cell, x, y float64, edge, animals bool, s Step) fl
 
 // timeInView is how long the ground at a place of the frame stays in view, in seconds.
 func (c *coverage) timeInView(x, y float64, s Step) float64 {
-	old := c.poses[0]
+	n := len(c.poses)
+	if n < 2 {
+		return 0 // unknown: look soon
+	}
+	// A turn begins within a step.
+	return min(timeSince(c.poses[0], x, y, s), timeSince(c.poses[n-2], x, y, s))
+}
+
+// timeSince is timeInView by the motion of the ground since an earlier pose.
+func timeSince(old timedPose, x, y float64, s Step) float64 {
 	dt := s.Seconds - old.seconds
 	if dt <= 0 {
-		return 0 // unknown: look soon
+		return 0
 	}
 	at := s.Pose.ToGround.Apply(motion.Point{X: x, Y: y})
 	was := old.toFrame.Apply(at)

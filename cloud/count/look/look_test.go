@@ -61,7 +61,8 @@ func (f flight) run(t *testing.T) outcome {
 			rect := motion.Rect{X1: float64(r.X), Y1: float64(r.Y), X2: float64(r.X + r.Width), Y2: float64(r.Y + r.Height)}
 			o.Looked = append(o.Looked, rect)
 			r.Frame = nil
-			if was, again := last[r]; again {
+			const end = 0.5 // seconds; ground that comes into view there gets its look in time
+			if was, again := last[r]; again && f.seconds-now > end {
 				out.gap = min(out.gap, now-was)
 			}
 			last[r], out.side = now, r.Width
@@ -304,5 +305,55 @@ func TestEmptyGroundCostsLittle(t *testing.T) {
 	f := flight{width: 3840, height: 2160, speed: 200, seconds: 60, options: options()}
 	if got := f.run(t); float64(got.tiles) > 0.15*float64(got.whole) {
 		t.Errorf("%d tiles over empty ground, %d in looks at whole frames", got.tiles, got.whole)
+	}
+}
+
+// A camera that turns half a circle within half a second shows ground for a moment only. Each piece gets a look.
+func TestGroundInViewForAMomentGetsALook(t *testing.T) {
+	const w, h, far = 1280.0, 720.0, 450.0
+	o := options()
+	o.Grid.Tile, o.Fixed = w, true
+	p := New(o)
+	looked := map[[2]int]bool{}
+	seen := map[[2]int]int{}
+	heading := func(now float64) float64 { return math.Pi * min(1, max(0, 2*(now-1))) }
+	for i := range 18 {
+		now := float64(i) / stepsASecond
+		sin, cos := math.Sincos(heading(now))
+		middle := motion.Transform{A: 1, TX: -w / 2, TY: -h / 2}
+		pose := motion.Pose{ToGround: middle.Then(motion.Transform{A: cos, B: sin}), Inliers: 1}
+		frame := &video.Frame{Index: i * 5, Width: w, Height: h}
+		s := Step{Frame: frame, Seconds: now, Remaining: 9, Pose: pose}
+		plan := p.Plan(s)
+		if plan != nil {
+			found := make([][]detect.Box, len(plan))
+			p.Learn(s, plan, found, 0.4)
+		}
+		back := pose.ToGround.Inverse()
+		for k := range 72 { // places on a circle that the ends of the picture sweep
+			a := float64(k) * math.Pi / 36
+			at := back.Apply(motion.Point{X: far * math.Cos(a), Y: far * math.Sin(a)})
+			place := [2]int{k, 0}
+			if at.X < 100 || at.Y < 100 || at.X > w-100 || at.Y > h-100 {
+				continue
+			}
+			seen[place]++
+			for _, tiles := range plan {
+				for _, r := range tiles {
+					if at.X >= float64(r.X) && at.X <= float64(r.X+r.Width) && at.Y >= float64(r.Y) && at.Y <= float64(r.Y+r.Height) {
+						looked[place] = true
+					}
+				}
+			}
+		}
+	}
+	missed := 0
+	for place := range seen {
+		if !looked[place] {
+			missed++
+		}
+	}
+	if len(seen) < 60 || missed > 0 {
+		t.Errorf("%d of %d places that were in view have no look", missed, len(seen))
 	}
 }

@@ -64,3 +64,51 @@ func blank(w, h int, level byte) *video.Frame {
 	}
 	return f
 }
+
+// places lists the middles of the animals on the ground near a place.
+func (d herd) places(near Point, reach float64, i int) []Point {
+	pitch := d.side + d.gap
+	dx, dy := d.vx*float64(i), d.vy*float64(i)
+	var list []Point
+	for y := math.Floor((near.Y - reach - dy) / pitch); y*pitch+dy < near.Y+reach; y++ {
+		for x := math.Floor((near.X - reach - dx) / pitch); x*pitch+dx < near.X+reach; x++ {
+			list = append(list, Point{x*pitch + dx + d.side/2, y*pitch + dy + d.side/2})
+		}
+	}
+	return list
+}
+
+// rectsBy returns the upright boxes of the animals in the view of a camera that may be turned.
+func (d herd) rectsBy(camera Transform, i, w, h int) []Rect {
+	back := camera.Inverse()
+	var list []Rect
+	for _, p := range d.places(camera.Apply(Point{float64(w) / 2, float64(h) / 2}), float64(w), i) {
+		q, half := back.Apply(p), d.side/2
+		list = append(list, Rect{q.X - half, q.Y - half, q.X + half, q.Y + half})
+	}
+	return list
+}
+
+// drawTurned paints the animals for a camera that may be turned: discs with strong texture that moves and turns with
+// them.
+func (d herd) drawTurned(f *video.Frame, camera Transform, i int) {
+	coat := make([]byte, 64*64)
+	rng := rand.New(rand.NewPCG(d.seed, 1))
+	for i := range coat {
+		coat[i] = byte(rng.IntN(256))
+	}
+	back, half := camera.Inverse(), d.side/2
+	for _, p := range d.places(camera.Apply(Point{float64(f.Width) / 2, float64(f.Height) / 2}), float64(f.Width), i) {
+		q := back.Apply(p)
+		own := int(math.Round((p.X-d.vx*float64(i))/(d.side+d.gap)))*17 + int(math.Round(p.Y/(d.side+d.gap)))*5
+		for y := max(0, int(q.Y-half)); y < min(f.Height, int(q.Y+half)); y++ {
+			for x := max(0, int(q.X-half)); x < min(f.Width, int(q.X+half)); x++ {
+				g := camera.Apply(Point{float64(x), float64(y)})
+				u, v := g.X-p.X, g.Y-p.Y
+				if u*u+v*v < half*half {
+					f.Pix[(y*f.Width+x)*3+1] = coat[(int(v+half)/4+own)%64*64+(int(u+half)/4+own/3)%64]
+				}
+			}
+		}
+	}
+}

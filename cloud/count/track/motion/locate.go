@@ -68,10 +68,13 @@ func (r *Registrar) locate(now *keyframe, guess Transform) (location, bool) {
 		return best, ok
 	}
 	if shift, found := coarseShift(r.last, now); found {
-		guess = Transform{A: 1, TX: -shift.X, TY: -shift.Y}.Then(r.last.pose)
-		if l, near := firstGood([]*keyframe{r.last}, now, guess, farLevel); near {
+		shifted := Transform{A: 1, TX: -shift.X, TY: -shift.Y}.Then(r.last.pose)
+		if l, near := firstGood([]*keyframe{r.last}, now, shifted, farLevel); near {
 			return l, true
 		}
+	}
+	if l, found := r.locateTurned(now, guess); found {
+		return l, true
 	}
 	for _, k := range []*keyframe{r.last, r.ground.latest(r.segment)} {
 		if k == nil {

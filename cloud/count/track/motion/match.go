@@ -4,6 +4,9 @@ import "math"
 
 // keyframe is a picture with its place on the ground.
 type keyframe struct {
+	base     *deep  // what pyr was made of; nil once the frame has its place
+	animals  []Rect // places of animals in work pixels; nil once the frame has its place
+	lean     *lean  // of the clip's camera; nil for one straight down
 	pyr      pyramid
 	hidden   *mask
 	bare     bool // animals are not hidden, because the ground between them has no texture
@@ -71,16 +74,23 @@ func register(k, now *keyframe, guess Transform, from int) fitted {
 			pairs = append(pairs, pair{c, m.at, inlierPixels * float64(1+max(0, m.level))})
 		}
 	}
-	t, n := fit(pairs, start, ransacRounds)
+	if turned {
+		back := guess.Inverse()
+		for i := range pairs {
+			pairs[i].from = back.Apply(pairs[i].from)
+		}
+	}
+	t, n := now.lean.fit(pairs, guess, ransacRounds)
 	if n < minInliers {
 		return fitted{t: guess}
 	}
+	t, n = now.lean.learn(pairs, t, n)
 	in := make([]pair, 0, n)
 	agreeing(t, pairs, &in)
 	if 2*n < tried {
 		if wide := oblique(t, n, pairs, w, h); wide != nil {
 			// The ground stays a plane seen from above: the similarity that fits all of the view best describes the way.
-			if mean, ok := leastSquares(wide); ok {
+			if mean, ok := now.lean.leastSquares(wide); ok {
 				t, n, in = mean, len(wide), wide
 			}
 		}
@@ -88,17 +98,15 @@ func register(k, now *keyframe, guess Transform, from int) fitted {
 	for _, p := range in {
 		hit.add(p.to, w, h)
 	}
-	if turned {
-		t = guess.Then(t)
-	}
 	return fitted{t: t, inliers: n, share: float64(n) / float64(tried), spread: hit.share(&parts)}
 }
 
 // turns reports whether a transform turns or zooms so far that windows of pixels do not look alike.
 func turns(t Transform) bool {
-	const angle, zoom = 0.06, 1.06
+	const angle, zoom, skew = 0.06, 1.06, 0.03
 	s := t.Scale()
-	return math.Abs(math.Atan2(t.B, t.A)) > angle || s > zoom || s < 1/zoom || !t.Similar()
+	return math.Abs(math.Atan2(t.B, t.A)) > angle || s > zoom || s < 1/zoom || math.Hypot(t.C, t.D) > skew ||
+		t.PX != 0 || t.PY != 0
 }
 
 // warped is the reference as it looks in the frame of now.

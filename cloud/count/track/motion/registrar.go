@@ -54,24 +54,32 @@ type Registrar struct {
 	width, height int     // of the first frame
 	ground        atlas
 	last          *keyframe // the newest frame with a sure pose; nil while nothing of the segment is known
-	since         int       // steps since last
+	since         float64   // usual steps since last
 	stray         *keyframe // the previous frame, when it could not be placed
-	speed         Transform // motion of the camera in one step: pixels of a frame -> pixels of the frame before
+	speed         Transform // motion of the camera in a usual step: pixels of a frame -> pixels of the frame before
+	swiftness     float64   // see Swiftness
+	usual         int       // frames from one step to the next, at first
+	index         int       // of the newest frame
+	passed        float64   // usual steps from the frame before to the newest one
 	segment       int
-	segments      int // numbers given so far
-	step          int // number of the frame
-	age           int // steps since the segment began
-	unplaced      int // consecutive frames with texture that could not be placed
+	segments      int     // numbers given so far
+	step          int     // number of the frame
+	age           int     // steps since the segment began
+	unplaced      float64 // usual steps in a row with texture that could not be placed
 	easing        easing
 	pending       *Join // a join that another frame must confirm, in work pixels
+	lean          lean
 }
 
 // Register returns the pose of the next frame. animals are the places in f where animals are expected, in pixels of f;
 // the motion of the camera is not read from there. It retains neither f nor animals.
 func (r *Registrar) Register(f *video.Frame, animals []Rect) Pose {
 	r.step++
+	r.passed = r.stepsTo(f)
+	r.index = f.Index
 	now, factor := r.see(f, animals)
 	p := r.place(now)
+	now.base, now.animals = nil, nil
 	if now.bare {
 		const doubtful = 0.5
 		p.Inliers *= doubtful
@@ -79,6 +87,23 @@ func (r *Registrar) Register(f *video.Frame, animals []Rect) Pose {
 	p.ToGround = Transform{A: 1 / factor}.Then(p.ToGround).Then(Transform{A: r.factor})
 	return p
 }
+
+// stepsTo is the number of usual steps from the newest frame to f.
+func (r *Registrar) stepsTo(f *video.Frame) float64 {
+	frames := f.Index - r.index
+	if r.step < 2 || frames <= 0 {
+		return 1
+	}
+	if r.usual == 0 {
+		r.usual = frames
+	}
+	const least, most = 0.05, 4
+	return min(most, max(least, float64(frames)/float64(r.usual)))
+}
+
+// Swiftness is how far the newest frame moved against the one before, as a share of the picture's width and for a usual
+// step: the number of frames between the first two. It is 0 while the way is unknown.
+func (r *Registrar) Swiftness() float64 { return r.swiftness }
 
 // see prepares a frame for registration. factor is the number of its pixels per work pixel.
 func (r *Registrar) see(f *video.Frame, animals []Rect) (now *keyframe, factor float64) {
@@ -90,7 +115,10 @@ func (r *Registrar) see(f *video.Frame, animals []Rect) (now *keyframe, factor f
 		r.segments = 1
 	}
 	g := shrink(f, n)
-	now = &keyframe{hidden: newMask(g.w, g.h)}
+	now = &keyframe{base: g, hidden: newMask(g.w, g.h), lean: &r.lean}
+	for _, a := range animals {
+		now.animals = append(now.animals, Rect{a.X1 / factor, a.Y1 / factor, a.X2 / factor, a.Y2 / factor})
+	}
 	now.hidden.hide(animals, factor)
 	now.prepare(g)
 	if len(animals) > 0 && !now.textured() {
@@ -113,9 +141,9 @@ func (r *Registrar) place(now *keyframe) Pose {
 	if r.last == nil {
 		return r.placeFirst(now)
 	}
-	r.since++
+	r.since += r.passed
 	if r.last.shows(now) {
-		r.since--
+		r.since -= r.passed
 		const slower = 0.5 // a picture that repeats again and again is a camera that stands
 		r.speed = r.speed.part(slower)
 		return r.pose(r.last.pose, 1)
@@ -154,12 +182,13 @@ func (r *Registrar) startAt(now *keyframe) {
 }
 
 // predicted is the pose some steps after the last sure frame, by the speed of the camera.
-func (r *Registrar) predicted(steps int) Transform {
+func (r *Registrar) predicted(steps float64) Transform {
 	pose := r.last.pose
-	for range min(steps, maxBlind) {
+	steps = min(steps, maxBlind)
+	for ; steps >= 1; steps-- {
 		pose = r.speed.Then(pose)
 	}
-	return pose
+	return r.speed.part(steps).Then(pose)
 }
 
 func (r *Registrar) pose(t Transform, inliers float64) Pose {
@@ -187,7 +216,16 @@ func (r *Registrar) accept(now *keyframe, l location) Pose {
 
 // setSpeed updates the smoothed speed of the camera with the way from the last frame.
 func (r *Registrar) setSpeed(now *keyframe) {
-	moved := now.pose.Then(r.last.pose.Inverse()).part(1 / float64(r.since))
+	moved := now.pose.Then(r.last.pose.Inverse())
+	w, h := now.size()
+	far := 0.0
+	for _, p := range [...]Point{{}, {w, 0}, {0, h}, {w, h}} {
+		q := moved.Apply(p)
+		far = max(far, math.Hypot(p.X-q.X, p.Y-q.Y))
+	}
+	steps := max(r.since, r.passed)
+	r.swiftness = far / w / steps
+	moved = moved.part(1 / steps)
 	const newest = 0.6
 	r.speed = r.speed.mixed(moved, newest)
 }
@@ -209,7 +247,7 @@ func (r *Registrar) placeUnsure(now *keyframe, guess Transform) Pose {
 		return r.join(now, Identity, l)
 	}
 	cut := r.stray != nil && follows(r.stray, now)
-	if r.unplaced++; cut || r.unplaced > maxGuessed {
+	if r.unplaced += r.passed; cut || r.unplaced > maxGuessed {
 		r.lose()
 		r.startAt(now)
 		return Pose{ToGround: Identity, Segment: r.segment, Inliers: 1}
@@ -223,7 +261,7 @@ func (r *Registrar) lose() Pose {
 	r.segment = r.segments
 	r.segments++
 	r.last, r.stray, r.unplaced, r.since, r.age, r.pending = nil, nil, 0, 0, 0, nil
-	r.speed, r.easing = Identity, easing{}
+	r.speed, r.swiftness, r.easing = Identity, 0, easing{}
 	return Pose{ToGround: Identity, Segment: r.segment}
 }
 
