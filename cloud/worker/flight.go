@@ -319,10 +319,12 @@ func (w *Worker) rejoin(ctx context.Context) error {
 	var faults []error
 	for _, v := range stale {
 		groups, err := w.joinParts(ctx, v.Device, slices.Clone(v.Parts), map[string]*flight.Trace{})
-		if err == nil {
+		stored := err == nil
+		if stored {
 			err = w.o.Flights.Rejoin(ctx, v, groups)
 		}
-		if err == nil || errors.Is(err, ledger.ErrJoinedMeanwhile) {
+		// After other errors of the ledger the documents may be named.
+		if err == nil || !stored && ctx.Err() == nil || errors.Is(err, ledger.ErrJoinedMeanwhile) {
 			former := []string{v.ResultKey}
 			for _, g := range groups {
 				former = append(former, g.ResultKey)

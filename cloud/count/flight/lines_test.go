@@ -311,6 +311,7 @@ func TestStepsSurviveTheirEncoding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("%d bytes for 7200 steps", len(text))
 	if len(text) > 400<<10 {
 		t.Errorf("%d bytes", len(text))
 	}
@@ -388,4 +389,39 @@ func FuzzSteps(f *testing.F) {
 			t.Fatalf("%+v", r)
 		}
 	})
+}
+
+// After a break that no time tells, animals that walk in a file stand where others were. That is no repeat.
+func TestFileOfAnimalsIsNoRepeat(t *testing.T) {
+	for gap := 0.5; gap < 5; gap += 0.5 {
+		w := world{}
+		for i, x := range []float64{0, 130, 240, 390, 470, 610} { // at uneven distances, to the right
+			w.animals = append(w.animals, animal{x: x - 200, y: 200 + 3*float64(i%2), vx: 60})
+		}
+		first, second := w.film(1, 0, 5), w.film(2, 5+gap, 14)
+		tracks := first.Trace.restored(0, 0)
+		now := second.Trace.restored(150, 5)
+		own := w.ground(2, 5+gap).Then(w.ground(1, 0).Inverse())
+		for _, k := range now {
+			k.MoveTo(0, own)
+		}
+		if again := repeatedByAnimals(tracks, now, 5); again > 0 {
+			t.Errorf("%g s are missing, but %g s are taken for a repeat", gap, again)
+		}
+	}
+}
+
+// What a flight leaves and costs: the steps of 20 minutes, and the time to judge them again.
+func BenchmarkJudge(b *testing.B) {
+	w := lane(2, 60, 60)
+	parts := []Part{w.film(1, 0, 600), w.film(2, 600, 1200)}
+	f := Join(parts, w.aligner(map[int]float64{1: 0, 2: 600}))
+	text, err := json.Marshal(parts[0].Trace.Steps)
+	if err != nil || len(f) != 1 {
+		b.Fatal(err, len(f))
+	}
+	for b.Loop() {
+		f[0].Judge(Drawing{Set: upright(boundary.Ground, 0)})
+	}
+	b.ReportMetric(float64(len(text))/float64(len(parts[0].Trace.Steps)), "bytes/step")
 }

@@ -12,7 +12,7 @@ import (
 // Some cameras begin a file with the last moments of the one before, and people cut recordings with an overlap. An animal
 // would walk back over a line in a moment and cross it twice. So the steps that repeat an earlier part are left out.
 const (
-	mostRepeat = 10.0 // seconds
+	mostRepeat = 5.0  // seconds
 	sameStep   = 0.01 // of the width of the picture: the camera is at the same place
 	movedStep  = 0.03 // of the width: it is at another place
 )
@@ -72,12 +72,14 @@ func apart(a, b crossing.Step) float64 {
 // repeatedByAnimals is the time for which animals that walk are seen again where they were before. 0 is for none.
 func repeatedByAnimals(old, now []*track.Track, begin float64) float64 {
 	const (
-		least = 0.4 // sizes a second of an animal that walks
-		first = 0.5 // seconds of a part in which its animals must be seen
-		few   = 2   // animals that walk
-		grain = 0.1 // seconds
-		fit   = 0.3 // sizes by which the animals differ on average from a repeat
-		worse = 0.5 // sizes by which they differ more without one
+		least = 0.4  // sizes a second of an animal that walks
+		first = 0.5  // seconds of a part in which its animals must be seen
+		few   = 3    // animals that walk
+		grain = 0.05 // seconds
+		// fit is by how many sizes the animals may differ on average from a repeat. It is narrow: animals that walk in a file
+		// come past the places of those before them, but not all at one time.
+		fit   = 0.15
+		worse = 0.5 // sizes by which they differ more without a repeat
 		most  = 2.0 // sizes
 	)
 	var walkers []*track.Track
