@@ -73,10 +73,13 @@ func (a *annotated) encode(out VideoWriter) {
 	a.done <- fault
 }
 
-// add draws a step and hands it to the encoder. Steps that are not later than the one before are left out.
+// add draws a step and hands it to the encoder. Steps that are not later than the one before are left out, and so are
+// those that come much faster than the usual ones, because the camera turns fast.
 func (a *annotated) add(s *Step) {
 	at := time.Duration(s.Seconds * float64(time.Second)).Truncate(time.Millisecond)
-	if a.err != nil || at <= a.last {
+	const most = 1.7 // times the usual rate
+	soon := time.Duration(float64(time.Second) / (most * a.rate))
+	if a.err != nil || at <= a.last || a.info.Pictures > 0 && at-a.last < soon {
 		return
 	}
 	if a.todo == nil {

@@ -265,6 +265,24 @@ func TestAFaultOfTheVideoIsNoFaultOfTheRest(t *testing.T) {
 	}
 }
 
+// A camera that turns fast has up to 30 steps a second. The video keeps about its rate.
+func TestVideoOfManySteps(t *testing.T) {
+	f := newFlight(motion.Point{X: 160, Y: 90})
+	out := &film{}
+	r := evidence.New(evidence.Options{Video: func(int, int, float64) (evidence.VideoWriter, error) { return out, nil }}, 6)
+	for i := range 60 {
+		s := f.step(i, 0, 0, 0)
+		s.Seconds = float64(i) / 30
+		r.Observe(s)
+	}
+	if _, err := r.Finish("a.mp4", f.result()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(out.times); n < 12 || n > 22 {
+		t.Errorf("%d pictures in two seconds, want about 12", n)
+	}
+}
+
 // TestNothingSeen has no frame at all, and frames without animals.
 func TestNothingSeen(t *testing.T) {
 	out := &film{}
