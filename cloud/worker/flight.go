@@ -22,7 +22,7 @@ import (
 
 // flights is the part of the ledger that joins footage to flights. ledger.Flights implements it.
 type flights interface {
-	FlightOf(ctx context.Context, id footage.ID) (string, error)
+	FlightOf(ctx context.Context, id footage.ID) (string, ledger.Hand, error)
 	Neighbors(ctx context.Context, device string, p ledger.Part) ([]ledger.Part, error)
 	Finish(ctx context.Context, jobID string, fence int64, c ledger.Count, resultKey string, j ledger.Joining) (ledger.Job,
 		error)
@@ -70,7 +70,7 @@ func (a *attempt) finishPart(ctx context.Context, out count.Outcome, p ledger.Pa
 	for range joinTries {
 		var near []ledger.Part
 		// Other parts may have joined it to their flight since the job began.
-		if p.Flight, err = a.w.o.Flights.FlightOf(ctx, p.Footage); err != nil {
+		if p.Flight, p.Hand, err = a.w.o.Flights.FlightOf(ctx, p.Footage); err != nil {
 			return j, err
 		}
 		if near, err = a.w.o.Flights.Neighbors(ctx, a.footage.Device, p); err != nil {
@@ -127,7 +127,8 @@ func (w *Worker) joinParts(ctx context.Context, device string, parts []ledger.Pa
 			return nil, err
 		}
 		list[i] = flight.Part{Key: string(p.Footage), About: aboutPart(p), Unique: p.Unique, Low: p.Low, High: p.High,
-			Trace: trace, GroundKey: p.TraceKey}
+			Trace: trace, GroundKey: p.TraceKey,
+			Hand: p.Hand.Decided, After: string(p.Hand.After)}
 	}
 	grounds, err := w.readGrounds(ctx, parts)
 	if err != nil {

@@ -110,3 +110,67 @@ func TestFootageHasLinesOfItsFlight(t *testing.T) {
 		t.Errorf("lines of the anchor %+v, of the other part %+v", a, b)
 	}
 }
+
+// What a person joined or divided stays so: after the worker has done it, after a recount and when other parts arrive.
+func TestFlightsByHandStay(t *testing.T) {
+	s := newStage(t)
+	w := s.flightWorker(partCounter(10))
+	add := func(name string) footage.ID {
+		id := s.putPart("dock", name, "content of "+name)
+		s.deliver(t.Context(), w)
+		return id
+	}
+	flightOf := func(id footage.ID) string { return must.Get(s.l.Footage.Get(t.Context(), id))(t).Flight }
+	parts := func(id footage.ID) (names []string) {
+		for _, p := range must.Get(s.l.Flights.Get(t.Context(), flightOf(id)))(t).Parts {
+			names = append(names, p.Name)
+		}
+		return names
+	}
+	settle := func() {
+		w.swept = time.Time{}
+		w.joinStale(t.Context())
+	}
+	a, b, c := add("GX010007.MP4"), add("GX020007.MP4"), add("GX030007.MP4")
+	lone := add("walk.MP4")
+	must.Do(t, s.l.Flights.SplitByHand(t.Context(), flightOf(a), c))
+	settle()
+	if flightOf(c) != "" || len(parts(a)) != 2 {
+		t.Errorf("divided into %v and flight %q", parts(a), flightOf(c))
+	}
+	must.Get(s.l.Flights.JoinByHand(t.Context(), []footage.ID{c, lone}))(t)
+	settle()
+	check := func(when string) {
+		t.Helper()
+		if got := parts(c); !slices.Equal(got, []string{"GX030007.MP4", "walk.MP4"}) || flightOf(lone) != flightOf(c) {
+			t.Errorf("%s: joined %v", when, got)
+		}
+		if v := must.Get(s.l.Flights.Get(t.Context(), flightOf(c)))(t); v.State != ledger.FlightJoined || v.Unique < 10 || v.Unique > 20 {
+			t.Errorf("%s: %+v", when, v.Flight)
+		}
+		if got := parts(a); !slices.Equal(got[:2], []string{"GX010007.MP4", "GX020007.MP4"}) || flightOf(a) == flightOf(c) {
+			t.Errorf("%s: first flight %v", when, got)
+		}
+	}
+	check("joined")
+	add("GX000007.MP4")
+	for _, id := range []footage.ID{b, c, lone} {
+		j := must.Get(s.l.Jobs.Recount(t.Context(), id))(t)
+		must.Do(t, errors.Join(s.q.Enqueue(t.Context(), j.ID), s.l.Jobs.MarkQueued(t.Context(), j.ID)))
+		s.deliver(t.Context(), w)
+	}
+	settle()
+	if got := parts(c); !slices.Equal(got, []string{"GX030007.MP4", "walk.MP4"}) {
+		t.Errorf("after recounts: %v", got)
+	}
+	stats := must.Get(s.l.Totals.Stats(t.Context()))(t)
+	sum := int64(0)
+	vs, _, err := s.l.Flights.List(t.Context(), ledger.Page{})
+	must.Do(t, err)
+	for _, v := range vs {
+		sum += int64(v.Unique)
+	}
+	if stats.Animals != sum {
+		t.Errorf("%d animals in the totals, the flights have %d", stats.Animals, sum)
+	}
+}

@@ -105,6 +105,16 @@ type FlightPart struct {
 	High     int        `json:"high"`
 }
 
+// JoinFlight is the body of a request that makes one flight of footage.
+type JoinFlight struct {
+	Parts []footage.ID `json:"parts"` // in the order of their recording, 2 to 200
+}
+
+// SplitFlight is the body of a request that divides a flight.
+type SplitFlight struct {
+	Before footage.ID `json:"before"` // the part that begins the second flight
+}
+
 // Device is the holder of a token: a station or a person.
 type Device struct {
 	Name     string     `json:"name"`

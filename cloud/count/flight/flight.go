@@ -37,6 +37,9 @@ type Part struct {
 	Trace *Trace
 	// GroundKey names the ground of the trace: parts with one key have one ground. It may be empty.
 	GroundKey string
+	// Hand says that a person decided which part this one follows: that with the key After, or none.
+	Hand  bool
+	After string
 }
 
 // Ground is how the grounds of two parts lie to each other. To find it takes seconds, so a Join passes it on to later
@@ -162,6 +165,7 @@ func (j *joiner) alignments(a, b int) []motion.Alignment {
 type link struct {
 	a, b int
 	s    footage.Succession
+	hand bool // a person said so
 }
 
 // chains finds the parts that follow each other: the likeliest pairs first, and each only if its pictures agree.
@@ -234,12 +238,22 @@ func (j *joiner) links() []link {
 				continue
 			}
 			s := footage.Succeeds(j.parts[a].About, j.parts[b].About)
+			if p := j.parts[b]; p.Hand {
+				if p.After == j.parts[a].Key {
+					s.Bond = footage.BondSure
+					links = append(links, link{a, b, s, true})
+				}
+				continue
+			}
 			if s.Bond > footage.BondOpen || s.Bond == footage.BondOpen && j.neighbors(a, b) {
-				links = append(links, link{a, b, s})
+				links = append(links, link{a, b, s, false})
 			}
 		}
 	}
 	slices.SortStableFunc(links, func(x, y link) int {
+		if x.hand != y.hand {
+			return map[bool]int{true: -1, false: 1}[x.hand]
+		}
 		return cmp.Or(x.s.Compare(y.s), cmp.Compare(j.parts[x.a].Key, j.parts[y.a].Key),
 			cmp.Compare(j.parts[x.b].Key, j.parts[y.b].Key))
 	})

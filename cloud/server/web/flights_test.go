@@ -112,3 +112,51 @@ func TestFlightsOfADevice(t *testing.T) {
 		t.Errorf("another device reads %+v", list)
 	}
 }
+
+// A person joins and divides flights. Until a worker has done it, the flight is stale and its count a sum.
+func TestFlightsByHand(t *testing.T) {
+	s := open(t, nil)
+	id := s.flight("part-1", "part-2")
+	other := s.flight("part-7", "part-8")
+	boss := s.tokens[ledger.RoleOperator]
+	post := func(path, token, body string) response {
+		return s.send("POST", "/api/v1/flights"+path, token, strings.NewReader(body))
+	}
+	var v wire.Flight
+	r := post("", boss, `{"parts":["part-2","part-7"]}`)
+	if r.decode(t, &v); v.ID != id || v.State != "stale" || len(v.Parts) != 4 || v.Unique != 18 {
+		t.Errorf("joined %+v", v)
+	}
+	var ended wire.Flight
+	if s.do("GET", "/api/v1/flights/"+other, "").decode(t, &ended); ended.State != "ended" || ended.Next != id {
+		t.Errorf("the other flight %+v", ended)
+	}
+	if post("/"+id+"/split", s.tokens[ledger.RoleDevice], `{"before":"part-8"}`).decode(t, &v); v.State != "stale" {
+		t.Errorf("to be divided %+v", v)
+	}
+	entries := must.Get(s.ledger.Audit.List(t.Context(), 0, 2))(t)
+	if entries[0].Action != ledger.ActionSplitFlight || entries[1].Action != ledger.ActionJoinFlight || entries[1].Who != "operator1" {
+		t.Errorf("audit %+v", entries)
+	}
+	token := must.Get(s.ledger.Devices.Add(t.Context(), "device2", "farm", ledger.RoleDevice))(t)
+	for _, c := range []struct {
+		path, token, body string
+		status            int
+		slug              string
+	}{
+		{"", "", `{"parts":["part-1","part-2"]}`, 401, "unauthorised"},
+		{"", s.tokens[ledger.RoleReader], `{"parts":["part-1","part-2"]}`, 403, "forbidden"},
+		{"", token.Reveal(), `{"parts":["part-1","part-2"]}`, 404, "not-found"},
+		{"", boss, `{"parts":["part-1","none"]}`, 404, "not-found"},
+		{"", boss, `{"parts":["part-1"]}`, 400, "bad-request"},
+		{"", boss, `{"parts":["part-1","part-1"]}`, 400, "bad-request"},
+		{"", boss, `{"pieces":[]}`, 400, "bad-request"},
+		{"/" + id + "/split", boss, `{"before":"part-1"}`, 400, "bad-request"},
+		{"/" + id + "/split", boss, `{"before":"none"}`, 400, "bad-request"},
+		{"/none/split", boss, `{"before":"part-2"}`, 404, "not-found"},
+		{"/" + id + "/split", token.Reveal(), `{"before":"part-2"}`, 404, "not-found"},
+	} {
+		t.Log(c)
+		post(c.path, c.token, c.body).wantProblem(t, c.status, c.slug)
+	}
+}

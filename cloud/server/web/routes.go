@@ -41,6 +41,8 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/counts", pages(l.Counts.List, func(v ledger.CountView) wire.Count { return countView(v.Count, v.Footage) }))
 	api.Get("/counts/:footage", byID("footage", s.countFor, asItIs))
 	api.Get("/flights", pages(l.Flights.List, flightView))
+	api.Post("/flights", s.joinFlight)
+	api.Post("/flights/:id/split", s.splitFlight)
 	api.Get("/flights/:id", byID("id", s.flightFor, flightView))
 	api.Get("/flights/:id/result", s.sendFile(s.flightResult))
 	api.Get("/flights/:id/crossings.csv", s.sendFile(s.flightCrossings))

@@ -97,6 +97,8 @@ type (
 	flights interface {
 		Get(ctx context.Context, id string) (ledger.FlightView, error)
 		List(ctx context.Context, p ledger.Page) ([]ledger.FlightView, string, error)
+		JoinByHand(ctx context.Context, ids []footage.ID) (string, error)
+		SplitByHand(ctx context.Context, id string, before footage.ID) error
 	}
 	totals interface {
 		Stats(ctx context.Context) (ledger.Stats, error)

@@ -22,6 +22,8 @@ const (
 	ActionRecount        = "recount"
 	ActionSetLines       = "set lines"
 	ActionRemoveLines    = "remove lines"
+	ActionJoinFlight     = "join flight"
+	ActionSplitFlight    = "split flight"
 )
 
 // AuditEntry is one change that an operator or a program made.

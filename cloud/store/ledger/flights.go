@@ -63,10 +63,17 @@ type Part struct {
 	TraceKey      string // blob key of what the count left for the joining, "" without it
 	Flight        string // "" when it is in none; see FlightOf
 	FlightResult  string // blob key of the document of that flight
-	Place         int    // in the flight, from 1 on; 0 when it is in none
+	Hand          Hand
+	Place         int // in the flight, from 1 on; 0 when it is in none
 	Unique        int
 	Low, High     int // 95 % interval
 	Seq           int64
+}
+
+// Hand is what a person decided about the place of a part. The zero value is no decision.
+type Hand struct {
+	Decided bool
+	After   footage.ID // the footage that the part follows, "" when it begins a flight
 }
 
 // FlightView is a flight with its parts in their order.
@@ -120,14 +127,21 @@ func (l *Flights) Neighbors(ctx context.Context, device string, p Part) ([]Part,
 	return ps, nil
 }
 
-// FlightOf returns the flight that footage is in now, "" when it is in none. It fails with ErrNotFound for unknown
-// footage.
-func (l *Flights) FlightOf(ctx context.Context, id footage.ID) (string, error) {
+// FlightOf returns the flight that footage is in now, "" when it is in none, and what a person decided about it. It fails
+// with ErrNotFound for unknown footage.
+func (l *Flights) FlightOf(ctx context.Context, id footage.ID) (string, Hand, error) {
 	f, err := getFootage(ctx, l.db.Read(), `id = $1`, id)
-	if err != nil {
-		return "", fmt.Errorf("flight of footage %s: %w", id, err)
+	var self []Part
+	if err == nil {
+		self, err = list(ctx, l.db.Read(), scanPart, partQuery+`WHERE p.footage = $1`, id)
 	}
-	return f.Flight, nil
+	if err != nil {
+		return "", Hand{}, fmt.Errorf("flight of footage %s: %w", id, err)
+	}
+	if len(self) == 0 {
+		return f.Flight, Hand{}, nil // it was never counted
+	}
+	return f.Flight, self[0].Hand, nil
 }
 
 func neighbors(ctx context.Context, q querier, device string, p Part) ([]Part, error) {
@@ -189,18 +203,19 @@ func windowEdge(t time.Time, by time.Duration) any {
 }
 
 const partQuery = `SELECT p.footage, f.name, f.sha256, p.started, p.duration, p.width, p.height, p.fps, p.codec, p.trace_key,
-	f.flight, g.result_key, p.place, c.animals, c.low, c.high, c.seq
+	f.flight, g.result_key, p.follows, p.place, c.animals, c.low, c.high, c.seq
 	FROM part p JOIN footage f ON f.id = p.footage JOIN animal_count c ON c.footage = p.footage
 	LEFT JOIN flight g ON g.id = f.flight `
 
 func scanPart(rows *sql.Rows) (Part, error) {
 	var p Part
 	var started, duration sql.NullInt64
-	var flight, result sql.NullString
+	var flight, result, follows sql.NullString
 	var digest string
 	err := rows.Scan(&p.Footage, &p.Name, &digest, &started, &duration, &p.Width, &p.Height, &p.FPS, &p.Codec, &p.TraceKey,
-		&flight, &result, &p.Place, &p.Unique, &p.Low, &p.High, &p.Seq)
+		&flight, &result, &follows, &p.Place, &p.Unique, &p.Low, &p.High, &p.Seq)
 	p.Started, p.Flight, p.FlightResult = fromMicros(started), flight.String, result.String
+	p.Hand = Hand{follows.Valid, footage.ID(follows.String)}
 	p.Duration = time.Duration(duration.Int64) * time.Microsecond
 	if err == nil {
 		err = p.SHA256.UnmarshalText([]byte(digest))

@@ -334,8 +334,8 @@ func TestPartIsCountedAgain(t *testing.T) {
 	near := must.Get(l.Flights.Neighbors(ctx, f.Device, old))(t)
 	_, err = l.Flights.Finish(ctx, j.ID, j.Fence, Count{}, "k", Joining{Part: old, Neighbors: near})
 	must.FailWith(t, err, ErrJoinedMeanwhile)
-	if now := must.Get(l.Flights.FlightOf(ctx, f.ID))(t); now != before.Flight {
-		t.Errorf("flight %q, want %q", now, before.Flight)
+	if now, hand, err := l.Flights.FlightOf(ctx, f.ID); err != nil || now != before.Flight || hand.Decided {
+		t.Errorf("flight %q, %+v, want %q", now, hand, before.Flight)
 	}
 	finish(t, l, j, f, 70)
 	v := must.Get(l.Flights.Get(ctx, before.Flight))(t)

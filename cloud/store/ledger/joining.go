@@ -63,13 +63,18 @@ func (l *tables) join(ctx context.Context, tx *sql.Tx, f Footage, j Joining) err
 	if err != nil {
 		return err
 	}
-	same := func(a, b Part) bool { return a.Footage == b.Footage && a.Seq == b.Seq && a.Flight == b.Flight }
+	same := func(a, b Part) bool {
+		return a.Footage == b.Footage && a.Seq == b.Seq && a.Flight == b.Flight && a.Hand == b.Hand
+	}
 	if j.Part.Flight != f.Flight || !slices.EqualFunc(now, j.Neighbors, same) {
 		return ErrJoinedMeanwhile
 	}
 	self, err := list(ctx, tx, scanPart, partQuery+`WHERE p.footage = $1`, f.ID)
 	if err != nil {
 		return err
+	}
+	if len(self) > 0 && self[0].Hand != j.Part.Hand {
+		return ErrJoinedMeanwhile
 	}
 	parts := map[footage.ID]Part{}
 	for _, p := range append(now, self...) {
