@@ -279,7 +279,7 @@ func (r *run) observe(s *step) {
 	r.looks++
 	var sure []track.Placed
 	for _, a := range r.tracker.InView(s.pose, s.seconds, f.Width, f.Height) {
-		if tally.Probability(a.Track) > 0.5 || a.Track.Last == f.Index {
+		if tally.Probability(a.Track) > 0.5 || a.Track.Last == f.Index && !a.Track.Other() {
 			sure = append(sure, a)
 		}
 	}

@@ -87,11 +87,11 @@ func (f *Fetcher) interval(r spool.Record) time.Duration {
 	confirmed := r.State == spool.Reclaimed || r.State == spool.Confirmed
 	failed := r.Job != nil && r.Job.State.Ended() && r.Job.State != job.Done
 	switch {
-	case !confirmed, r.LogOf != "", failed:
+	case !confirmed, r.LogOf != "", failed && r.Count == nil:
 		return 0
-	case settled(r) && f.brokerUp():
-		return 0 // the broker tells when the job moves again
-	case settled(r):
+	case settled(r) && f.brokerUp() && r.DuplicateOf == "":
+		return 0 // the broker tells when the job moves again; that of a duplicate is another footage's
+	case settled(r), failed:
 		return fetchAgain
 	case r.CountDue(), !f.brokerUp():
 		return fetchEvery
@@ -155,11 +155,11 @@ func (f *Fetcher) Fetch(ctx context.Context, r spool.Record) error {
 	}
 	if c := got.Count; c != nil {
 		count := spool.Count{Unique: c.Unique, Low: c.Low, High: c.High}
-		if r.Job != nil {
-			count.JobSeq = r.Job.Seq
+		if j := got.Job; j != nil {
+			count.JobSeq = j.Seq
 		}
-		if got.Job != nil {
-			count.JobSeq = max(count.JobSeq, got.Job.Seq)
+		if r.Job != nil && (got.Job == nil || got.Job.ID == r.Job.Job) {
+			count.JobSeq = max(count.JobSeq, r.Job.Seq)
 		}
 		if r.Count == nil || *r.Count != count {
 			err = errors.Join(err, f.records.PutCount(r.ID, count))

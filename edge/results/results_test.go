@@ -89,7 +89,9 @@ func TestInterval(t *testing.T) {
 	counted := record("a", spool.Reclaimed, job.Done)
 	counted.Count = &spool.Count{Unique: 1, JobSeq: 5}
 	counted.Job.Seq = 5
-	recounting, recounted := counted, counted
+	recounting, recounted, refused, copied := counted, counted, counted, counted
+	refused.Job = &topic.Job{Header: topic.Header{Seq: 9}, Job: "j", State: job.Canceled}
+	copied.DuplicateOf = "first"
 	recounting.Job = &topic.Job{Header: topic.Header{Seq: 7}, Job: "j", State: job.Processing}
 	recounted.Job = &topic.Job{Header: topic.Header{Seq: 9}, Job: "j", State: job.Done}
 	for name, c := range map[string]struct {
@@ -102,6 +104,8 @@ func TestInterval(t *testing.T) {
 		"done":          {record("a", spool.Reclaimed, job.Done), fetchEvery, fetchEvery},
 		"counted":       {counted, fetchAgain, 0},
 		"recounting":    {recounting, fetchEvery, fetchSlow},
+		"not recounted": {refused, fetchAgain, fetchAgain},
+		"a copy":        {copied, fetchAgain, fetchAgain},
 		"recounted":     {recounted, fetchEvery, fetchEvery},
 		"failed":        {record("a", spool.Reclaimed, job.Failed), 0, 0},
 		"duplicate":     {record("a", spool.Duplicate, ""), 0, 0},

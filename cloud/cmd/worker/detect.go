@@ -16,9 +16,18 @@ import (
 
 // detectCommand is `worker detect`: it writes the detections of a folder of pictures, without a server.
 type detectCommand struct {
-	Images string `required:"" type:"path" placeholder:"DIR" help:"Folder with the pictures (JPEG, PNG, TIFF, WebP, BMP), or one picture."`
+	Images string `required:"" type:"path" placeholder:"DIR" help:"Folder of JPEG, PNG, TIFF, WebP or BMP files, or a file."`
 	Out    string `required:"" placeholder:"FILE" help:"Where the JSON lines go; - is standard output."`
 	detectFlags
+}
+
+// Validate refuses a path that does not exist as a wrong argument.
+func (c *detectCommand) Validate() error {
+	err := c.detectFlags.Validate()
+	if _, missing := os.Stat(c.Images); missing != nil {
+		err = errors.Join(err, fmt.Errorf("--images: %w", missing))
+	}
+	return err
 }
 
 // errPictures marks pictures that could not be read. The output has an error line for each of them, and the lines of

@@ -49,6 +49,7 @@ type Animal struct {
 }
 
 // Animals returns the animals of a count. The pieces of a broken track are one animal, and parts of an animal are none.
+// Other animals and what has another size are none either.
 func Animals(r tally.Result) []Animal {
 	pieces := map[int][]track.Fix{}
 	for _, u := range r.Uncounted {
@@ -71,7 +72,9 @@ func Animals(r tally.Result) []Animal {
 		all = append(all, animal(t, true))
 	}
 	for _, u := range r.Uncounted {
-		if u.Reason != tally.SameAs && u.Reason != tally.PartOf {
+		switch u.Reason {
+		case tally.SameAs, tally.PartOf, tally.OtherAnimal, tally.Size:
+		default:
 			all = append(all, animal(u.Track, false))
 		}
 	}

@@ -222,7 +222,7 @@ func (f *Flight) count(m *merged, same int, lost []Part, c tally.Circumstances) 
 	r := tally.Count(m.tracks)
 	r.Judge(c)
 	f.whole.counted = r
-	f.Unique, f.Low, f.High = r.Unique, r.Low, r.High
+	f.Unique, f.Low, f.High, f.Others = r.Unique, r.Low, r.High, r.Others
 	for label, n := range r.ByClass {
 		f.ByClass[label] = n
 	}

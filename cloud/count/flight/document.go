@@ -48,7 +48,7 @@ func DocumentOf(f Flight, describe func(i int) DocumentPart) Document {
 	d := Document{
 		Schema: Schema, Parts: []DocumentPart{}, Animals: f.Animals, Lines: f.Lines, Zones: f.Zones, Warnings: f.Warnings,
 		Grounds: f.Grounds,
-		Count:   report.Count{Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass, Method: Method},
+		Count:   report.Count{Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass, OtherAnimals: f.Others, Method: Method},
 	}
 	if d.Animals == nil {
 		d.Animals = []Animal{}

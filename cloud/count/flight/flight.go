@@ -64,7 +64,8 @@ type Flight struct {
 	Unique,
 	Low, High int // 95 % interval
 	ByClass  map[string]int
-	Animals  []Animal // empty for a flight of one part
+	Others   map[string]int // other animals by class; not in Unique
+	Animals  []Animal       // empty for a flight of one part
 	Warnings []Warning
 	// Lines and Zones are what Judge found, in the order of their definitions.
 	Lines []Line

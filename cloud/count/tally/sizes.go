@@ -15,11 +15,13 @@ const (
 	sizeNeighbors = 9 // that are compared with
 	leastMeasure  = 5 // of them; fewer say nothing
 	// largest and smallest are the logarithms of the sizes, relative to that of the neighbors, beyond which it speaks
-	// against an animal: 1.5 times as long, for boxes that lie across, and 0.43 times, for a new calf.
-	largest, smallest = 0.4, -0.85
+	// against an animal: 1.65 times as long, for boxes that lie across, and 0.43 times, for a new calf.
+	largest, smallest = 0.5, -0.85
 	spreads           = 2.5 // of the neighbors' own sizes, when that is more
-	sizeWeight        = 6.0 // evidence by logarithm of the size beyond the limits
-	mostBySize        = 6.0
+	// sizeWeight is the evidence by the square of what is beyond: a cow among calves loses 1.7, something three times
+	// as large as a cow 5.8.
+	sizeWeight = 16.0
+	mostBySize = 6.0
 )
 
 // sizes has the tracks that are animals by the looks at them, by segment.
@@ -63,7 +65,7 @@ func (s sizes) evidence(t *track.Track) float64 {
 			return 0
 		}
 	}
-	return -min(max(beyond*sizeWeight, 0), mostBySize)
+	return -min(sizeWeight*max(beyond, 0)*max(beyond, 0), mostBySize)
 }
 
 // around returns the sizes of the nearest animals.

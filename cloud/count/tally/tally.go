@@ -78,37 +78,37 @@ const (
 // Count counts the animals of one finished clip from its tracks.
 func Count(tracks []*track.Track) Result {
 	r := Result{ByClass: map[string]int{}, Others: map[string]int{}}
+	usual := newSizes(tracks)
+	bySize := map[*track.Track]float64{}
+	// Kind and size come first: a sheep or a shed must not stand for the cow at its place.
+	var cattle, others []*track.Track
+	for _, t := range tracks {
+		bySize[t] = usual.evidence(t)
+		switch {
+		case t.Other():
+			others = append(others, t)
+		case likely(t, bySize[t]) <= 0.5 && likely(t, 0) > 0.5:
+			r.leaveOut(t, Size)
+		default:
+			cattle = append(cattle, t)
+		}
+	}
 	pieces := map[int]int{}
-	kept, dropped := merge(tracks)
-	r.Uncounted = dropped
-	usual := newSizes(kept)
-	for _, t := range kept {
-		if t.Other() && likely(t, 0) > 0.5 {
-			r.Others[t.Label()]++
-			r.Uncounted = append(r.Uncounted, Uncounted{Track: t, Reason: OtherAnimal})
-			continue
-		}
-		bySize := usual.evidence(t)
-		p := likely(t, bySize)
+	for _, t := range r.merged(cattle) {
+		p := likely(t, bySize[t])
 		r.doubt += p * (1 - p)
-		if p <= 0.5 {
-			reason := Weak
-			switch {
-			case bySize < 0 && Probability(t) > 0.5:
-				reason = Size
-			case t.Visible <= brief:
-				reason = TooBrief
-			}
-			r.Uncounted = append(r.Uncounted, Uncounted{Track: t, Reason: reason})
-			continue
-		}
-		if t.Outside {
-			r.Uncounted = append(r.Uncounted, Uncounted{Track: t, Reason: Outside})
+		if !r.stands(t, p) {
 			continue
 		}
 		pieces[t.Segment]++
 		r.Counted = append(r.Counted, t)
 		r.ByClass[t.Label()]++
+	}
+	for _, t := range r.merged(others) {
+		if r.stands(t, likely(t, 0)) {
+			r.Others[t.Label()]++
+			r.leaveOut(t, OtherAnimal)
+		}
 	}
 	slices.SortFunc(r.Uncounted, func(a, b Uncounted) int { return a.Track.ID - b.Track.ID })
 	r.Unique = len(r.Counted)
@@ -117,6 +117,32 @@ func Count(tracks []*track.Track) Result {
 	}
 	r.Judge(Circumstances{})
 	return r
+}
+
+func (r *Result) leaveOut(t *track.Track, why Reason) {
+	r.Uncounted = append(r.Uncounted, Uncounted{Track: t, Reason: why})
+}
+
+// merged returns one track for each animal and leaves out the rest.
+func (r *Result) merged(tracks []*track.Track) []*track.Track {
+	kept, dropped := merge(tracks)
+	r.Uncounted = append(r.Uncounted, dropped...)
+	return kept
+}
+
+// stands reports whether a track with the chance p is an animal that was in the picture. If not, it leaves it out.
+func (r *Result) stands(t *track.Track, p float64) bool {
+	switch {
+	case p > 0.5 && !t.Outside:
+		return true
+	case p > 0.5:
+		r.leaveOut(t, Outside)
+	case t.Visible <= brief:
+		r.leaveOut(t, TooBrief)
+	default:
+		r.leaveOut(t, Weak)
+	}
+	return false
 }
 
 // Judge sets Low and High by the tracks and the circumstances of the clip, and returns what they follow from.

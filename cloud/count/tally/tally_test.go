@@ -71,6 +71,7 @@ func TestSizeAmongTheHerd(t *testing.T) {
 		"another cow":   {12, 100, true},
 		"a calf":        {12, 50, true},
 		"a bull":        {12, 140, true},
+		"among calves":  {6, 210, true},
 		"a van":         {12, 300, false},
 		"a dropping":    {12, 15, false},
 		"a van, by few": {4, 300, true},
@@ -110,12 +111,13 @@ func TestOtherAnimals(t *testing.T) {
 		s := track.Saved{ID: i + 1, W: 100, H: 50, X: track.Axis{Pos: float64(i) * 300}, Hits: 20, Visible: 20, Evidence: 5,
 			Last: 200, BestWhole: true, ScoreSum: 16, Classes: map[string]float64{"cattle": 16}}
 		if i > 2 {
-			s.W, s.H, s.Other, s.Classes = 30, 15, 12, map[string]float64{"cattle": 4, "sheep": 12}
+			s.W, s.H = 30, 15
+			s.Classes, s.Others = map[string]float64{"cattle": 7}, map[string]float64{"sheep": 6, "goat": 3}
 		}
 		all = append(all, s.Restore())
 	}
-	doubtful := track.Saved{ID: 10, X: track.Axis{Pos: 9000}, W: 30, H: 15, Hits: 2, Visible: 9, Evidence: -3, ScoreSum: 1, Other: 1,
-		Classes: map[string]float64{"sheep": 1}}
+	doubtful := track.Saved{ID: 10, X: track.Axis{Pos: 9000}, W: 30, H: 15, Hits: 2, Visible: 9, Evidence: -3, ScoreSum: 1,
+		Others: map[string]float64{"sheep": 1}}
 	r := Count(append(all, doubtful.Restore()))
 	if r.Unique != 3 || r.Others["sheep"] != 6 || len(r.Others) != 1 || len(r.Uncounted) != 7 {
 		t.Errorf("%d counted, others %v, %d not counted", r.Unique, r.Others, len(r.Uncounted))
@@ -124,6 +126,30 @@ func TestOtherAnimals(t *testing.T) {
 		if want := u.Track.ID != 10; (u.Reason == OtherAnimal) != want {
 			t.Errorf("track %d: %s", u.Track.ID, u.Reason)
 		}
+	}
+}
+
+// What does not count takes no animal with it: not the cow beside a van, nor the one that walks where a sheep stood.
+func TestNothingIsLostWithWhatDoesNotCount(t *testing.T) {
+	among := func(thing, cow track.Saved) Result {
+		var all []*track.Track
+		for i := range 9 {
+			all = append(all, track.Saved{ID: i + 1, W: 100, H: 50, X: track.Axis{Pos: float64(i) * 300}, Hits: 20, Visible: 20,
+				Evidence: 4, Last: 200, BestWhole: true, ScoreSum: 16, Classes: map[string]float64{"cattle": 16}}.Restore())
+		}
+		return Count(append(all, thing.Restore(), cow.Restore()))
+	}
+	thing := track.Saved{ID: 20, W: 400, H: 200, X: track.Axis{Pos: 1000}, Y: track.Axis{Pos: 500}, Hits: 20, Visible: 20,
+		Evidence: 5, Last: 200, BestWhole: true, ScoreSum: 18, Classes: map[string]float64{"cattle": 18}}
+	cow := track.Saved{ID: 21, W: 100, H: 50, X: thing.X, Y: thing.Y, Hits: 12, Visible: 20, Evidence: 4, First: 10, Last: 190,
+		BestWhole: true, ScoreSum: 9, Classes: map[string]float64{"cattle": 9}}
+	if r := among(thing, cow); r.Unique != 10 {
+		t.Errorf("a cow beside a van: %d of 10, not counted: %+v", r.Unique, r.Uncounted)
+	}
+	thing.W, thing.H, thing.Classes, thing.Others = 60, 30, nil, map[string]float64{"sheep": 18}
+	cow.First, cow.Last = 300, 400
+	if r := among(thing, cow); r.Unique != 10 || r.Others["sheep"] != 1 {
+		t.Errorf("a cow where a sheep stood: %d of 10, others %v", r.Unique, r.Others)
 	}
 }
 

@@ -201,12 +201,13 @@ func (t *Track) absorb(b *Track) {
 	t.kx, t.ky, t.seconds, t.seen = b.kx, b.ky, b.seconds, b.seen
 	t.Last = b.Last
 	t.Hits, t.Strong, t.Visible = t.Hits+b.Hits, t.Strong+b.Strong, t.Visible+b.Visible
-	t.ScoreSum, t.Evidence, t.other = t.ScoreSum+b.ScoreSum, t.Evidence+b.Evidence, t.other+b.other
+	t.ScoreSum, t.Evidence = t.ScoreSum+b.ScoreSum, t.Evidence+b.Evidence
 	t.Outside = t.Outside && b.Outside
 	t.Way = append(t.Way, b.Way...)
 	for l, s := range b.classes {
 		t.classes[l] += s
 	}
+	t.addOthers(b.others)
 	if b.bestWhole && !t.bestWhole || b.bestWhole == t.bestWhole && b.Best.Score > t.Best.Score {
 		t.Best, t.BestFrame, t.bestWhole = b.Best, b.BestFrame, b.bestWhole
 	}

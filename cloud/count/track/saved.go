@@ -2,6 +2,7 @@ package track
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
@@ -27,7 +28,7 @@ type Saved struct {
 	BestWhole   bool               `json:"best_whole,omitempty"`
 	Outside     bool               `json:"outside,omitempty"`
 	Classes     map[string]float64 `json:"classes"`
-	Other       float64            `json:"other,omitempty"` // of the sum of scores, that of another animal
+	Others      map[string]float64 `json:"others,omitempty"` // as Classes, for detections as another animal
 	X           Axis               `json:"x"`
 	Y           Axis               `json:"y"`
 	Seconds     float64            `json:"seconds"`
@@ -63,7 +64,7 @@ func (t *Track) Save() Saved {
 	s := Saved{
 		ID: t.ID, Segment: t.Segment, W: t.W, H: t.H, First: t.First, Last: t.Last, Hits: t.Hits, Strong: t.Strong,
 		Visible: t.Visible, ScoreSum: t.ScoreSum, Evidence: t.Evidence, Best: t.Best, BestFrame: t.BestFrame,
-		BestWhole: t.bestWhole, Outside: t.Outside, Classes: t.classes, Other: t.other, X: saveAxis(t.kx), Y: saveAxis(t.ky),
+		BestWhole: t.bestWhole, Outside: t.Outside, Classes: t.classes, Others: t.others, X: saveAxis(t.kx), Y: saveAxis(t.ky),
 		Seconds: t.seconds, LastSeconds: t.seen, Way: thin(t.Way, t.Size()),
 	}
 	if t.color.known {
@@ -122,12 +123,11 @@ func (s Saved) Restore() *Track {
 	t := &Track{
 		ID: s.ID, Segment: s.Segment, X: s.X.Pos, Y: s.Y.Pos, W: s.W, H: s.H, First: s.First, Last: s.Last, Hits: s.Hits,
 		Strong: s.Strong, Visible: s.Visible, ScoreSum: s.ScoreSum, Evidence: s.Evidence, Best: s.Best,
-		BestFrame: s.BestFrame, bestWhole: s.BestWhole, Outside: s.Outside, classes: map[string]float64{}, seconds: s.Seconds,
-		seen: s.LastSeconds, other: s.Other, Way: append([]Fix(nil), s.Way...),
+		BestFrame: s.BestFrame, bestWhole: s.BestWhole, Outside: s.Outside, classes: map[string]float64{},
+		others: maps.Clone(s.Others), seconds: s.Seconds,
+		seen: s.LastSeconds, Way: append([]Fix(nil), s.Way...),
 	}
-	for l, v := range s.Classes {
-		t.classes[l] = v
-	}
+	maps.Copy(t.classes, s.Classes)
 	unit := t.Size()
 	t.kx = kalman{s.X.Pos, s.X.Vel, s.X.PPP, s.X.PPV, s.X.PVV, unit}
 	t.ky = kalman{s.Y.Pos, s.Y.Vel, s.Y.PPP, s.Y.PPV, s.Y.PVV, unit}

@@ -49,6 +49,7 @@ type Track struct {
 	Evidence float64
 
 	classes   map[string]float64 // label -> sum of scores
+	others    map[string]float64 // the same for detections as another animal; nil without any
 	kx, ky    kalman
 	seconds   float64 // time of kx and ky
 	seen      float64 // time of the last detection
@@ -56,7 +57,6 @@ type Track struct {
 	expected  expectation
 	matched   int // index of the sighting in the current frame, -1 for none
 	bestWhole bool
-	other     float64 // sum of the scores of detections as another animal
 }
 
 // Fix is the place of an animal at one detection.
@@ -67,10 +67,14 @@ type Fix struct {
 	Box     detect.Box // as detected, in pixels of the frame
 }
 
-// Label is the class with the largest sum of scores.
+// Label is the class with the largest sum of scores, among those of its kind: cattle, or other animals.
 func (t *Track) Label() string {
 	best, name := 0.0, t.Best.Label
-	for l, s := range t.classes {
+	classes := t.classes
+	if t.Other() {
+		classes = t.others
+	}
+	for l, s := range classes {
 		if s > best || s == best && l < name {
 			best, name = s, l
 		}
@@ -85,7 +89,13 @@ func (t *Track) Confidence() float64 { return t.ScoreSum / float64(max(t.Hits, 1
 func (t *Track) Size() float64 { return math.Sqrt(t.W * t.H) }
 
 // Other reports whether the track is that of another animal, by most of the scores.
-func (t *Track) Other() bool { return t.other > t.ScoreSum/2 }
+func (t *Track) Other() bool {
+	sum := 0.0
+	for _, s := range t.others {
+		sum += s
+	}
+	return sum > t.ScoreSum/2
+}
 
 // Whole reports whether a detection showed the animal away from the edges of the frame.
 func (t *Track) Whole() bool { return t.bestWhole }

@@ -78,9 +78,10 @@ func (t *Track) addHit(s *sighting, o Observation, threshold float64) {
 	score := float64(s.box.Score)
 	t.ScoreSum += score
 	t.Evidence += hitWeight(score, threshold)
-	t.classes[s.box.Label] += score
 	if s.box.Other {
-		t.other += score
+		t.addOthers(map[string]float64{s.box.Label: score})
+	} else {
+		t.classes[s.box.Label] += score
 	}
 	t.color.add(s.color, t.Hits)
 	t.Way = append(t.Way, Fix{Frame: o.Index, Seconds: o.Seconds, X: t.X, Y: t.Y, Box: s.box})
@@ -88,6 +89,16 @@ func (t *Track) addHit(s *sighting, o Observation, threshold float64) {
 	better := whole && !t.bestWhole || whole == t.bestWhole && s.box.Score > t.Best.Score
 	if t.Hits == 1 || better {
 		t.Best, t.BestFrame, t.bestWhole = s.box, o.Index, whole
+	}
+}
+
+// addOthers adds scores of detections as another animal.
+func (t *Track) addOthers(scores map[string]float64) {
+	if t.others == nil && len(scores) > 0 {
+		t.others = map[string]float64{}
+	}
+	for l, s := range scores {
+		t.others[l] += s
 	}
 }
 

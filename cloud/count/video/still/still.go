@@ -92,17 +92,15 @@ func orientation(r io.ReadSeeker, format string) int {
 	}
 	found := 1
 	isOrientation := func(t imagemeta.TagInfo) bool { return t.Tag == "Orientation" && t.Namespace == "IFD0" }
-	_, err := imagemeta.Decode(imagemeta.Options{R: r, ImageFormat: f, Sources: imagemeta.EXIF,
+	// What is damaged behind the orientation changes nothing.
+	_, _ = imagemeta.Decode(imagemeta.Options{R: r, ImageFormat: f, Sources: imagemeta.EXIF,
 		ShouldHandleTag: isOrientation, Warnf: func(string, ...any) {},
 		HandleTag: func(t imagemeta.TagInfo) error {
 			if n, ok := t.Value.(uint16); ok && n >= 1 && n <= 8 {
 				found = int(n)
 			}
-			return nil
+			return imagemeta.ErrStopWalking
 		}})
-	if err != nil {
-		return 1
-	}
 	return found
 }
 

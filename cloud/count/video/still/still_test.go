@@ -78,8 +78,9 @@ func withOrientation(t *testing.T, img image.Image, orientation byte) []byte {
 	if err := jpeg.Encode(&b, img, &jpeg.Options{Quality: 98}); err != nil {
 		t.Fatal(err)
 	}
-	exif := append([]byte("Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00"),
-		orientation, 0, 0, 0, 0, 0, 0, 0)
+	exif := append([]byte("Exif\x00\x00II*\x00\x08\x00\x00\x00\x02\x00\x12\x01\x03\x00\x01\x00\x00\x00"),
+		orientation, 0, 0, 0)
+	exif = append(exif, "\x13\x02\x77\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00"...) // a damaged entry
 	mark := append([]byte{0xff, 0xe1, 0, byte(len(exif) + 2)}, exif...)
 	return slices.Concat(b.Bytes()[:2], mark, b.Bytes()[2:])
 }
