@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -46,7 +47,15 @@ func (s *Server) sendFile(find func(context.Context, footage.ID) (file, error)) 
 		if direct := c.Query("direct"); direct != "" && f.linkable {
 			return s.redirect(c, f.key, direct)
 		}
-		return s.sendBlob(c, f)
+		err = s.sendBlob(c, f)
+		if errors.Is(err, blob.ErrNotFound) {
+			// A new result may have replaced this one since find.
+			again, findErr := find(c.UserContext(), id)
+			if findErr == nil && again.key != f.key {
+				return s.sendBlob(c, again)
+			}
+		}
+		return err
 	}
 }
 

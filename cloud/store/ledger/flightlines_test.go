@@ -171,6 +171,12 @@ func TestLinesOfAnEndedFlight(t *testing.T) {
 		}
 		_, err := l.Lines.Get(ctx, LineOwner{FlightLines, late.ID})
 		must.FailWith(t, err, ErrNotFound)
+		removed := slices.ContainsFunc(must.Get(l.Audit.List(ctx, 0, 100))(t), func(e AuditEntry) bool {
+			return e.Action == ActionRemoveLines && e.Subject == late.ID
+		})
+		if removed != olderHas {
+			t.Errorf("the audit log has that the lines were removed: %t, want %t", removed, olderHas)
+		}
 		_, err = l.Lines.Put(ctx, LineOwner{FlightLines, late.ID}, lineSet("a"))
 		must.FailWith(t, err, ErrInvalid)
 	}

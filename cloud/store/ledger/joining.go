@@ -264,7 +264,7 @@ func (l *tables) endFlight(ctx context.Context, tx *sql.Tx, f bornFlight, next s
 	ended := f.Flight
 	ended.State, ended.Next, ended.Parts = FlightEnded, next, 0
 	ended.JointCount = JointCount{}
-	if err := moveLines(ctx, tx, f.ID, next); err != nil {
+	if err := l.moveLines(ctx, tx, f.ID, next); err != nil {
 		return err
 	}
 	return l.putFlight(ctx, tx, f, ended)

@@ -225,8 +225,9 @@ func (l *tables) markStale(ctx context.Context, tx *sql.Tx, o LineOwner) error {
 	return nil
 }
 
-// moveLines gives the lines of a flight that ends to the flight that has its parts now, unless that has its own.
-func moveLines(ctx context.Context, tx *sql.Tx, ended, next string) error {
+// moveLines gives the lines of a flight that ends to the flight that has its parts now, unless that has its own. Lines that
+// nothing takes over are removed, and the audit log has that.
+func (l *tables) moveLines(ctx context.Context, tx *sql.Tx, ended, next string) error {
 	if next != "" {
 		if _, err := tx.ExecContext(ctx, `UPDATE line_set SET id = $1 WHERE kind = $2 AND id = $3
 			AND NOT EXISTS (SELECT 1 FROM line_set o WHERE o.kind = $4 AND o.id = $5)`, next, FlightLines, ended, FlightLines,
@@ -234,8 +235,14 @@ func moveLines(ctx context.Context, tx *sql.Tx, ended, next string) error {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM line_set WHERE kind = $1 AND id = $2`, FlightLines, ended)
-	return err
+	r, err := tx.ExecContext(ctx, `DELETE FROM line_set WHERE kind = $1 AND id = $2`, FlightLines, ended)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return l.audit(ctx, tx, ActionRemoveLines, ended)
 }
 
 // markJudgedByOthers marks flights that were judged by other lines than those that apply now: the lines have changed while
