@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance check cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance check cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -129,6 +129,22 @@ train-test: train-setup ## test the training code: data, some steps, export, fin
 finetune: train-setup ## DATA=COCO folder, OUT=model folder, MINUTES=60: train a model for your own herd
 	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'usage: make finetune DATA=folder OUT=folder; see cloud/training/README.md'; exit 2; }
 	$(TRAIN) -m cattletrain.finetune "$(abspath $(DATA))" "$(abspath $(OUT))" --minutes $(or $(MINUTES),60)
+
+# Pictures of the first half of each site of empty ground train the model, those of the second half do not.
+PICTURES ?= $(CURDIR)/../shared/data
+evaluate: train-setup ## MODEL=folder, EVERY=1: a table of a model, the default and the COCO femto on all sets of footage
+	$(TRAIN) -m cattletrain.benchmark --worker $(abspath $(BIN))/worker --every $(or $(EVERY),1) $(if $(KEEP),--keep $(KEEP)) \
+		$(addprefix --model ,$(or $(MODELS),$(wildcard $(PICTURES)/../models/deimv2-femto-coco) $(CURDIR)/cloud/model/default $(abspath $(MODEL)))) \
+		--set "dunes held=empty:$(PICTURES)/empty-ground/dunes_{2[2-9],3?,40}.jpg" \
+		--set "works held=empty:$(PICTURES)/empty-ground/works_{2?,3?}.jpg" \
+		--set "dunes seen=empty:$(PICTURES)/empty-ground/dunes_{0?,1?}.jpg" \
+		--set "works seen=empty:$(PICTURES)/empty-ground/works_{0?,1[0-7]}.jpg" \
+		--set "other animals held=empty:$(PICTURES)/distractors/{mounir_sheep_[24],aerial_*,awir_*,kenyanzebras_000219,kenyanzebras_0132*}.jpg" \
+		--set "other animals seen=empty:$(PICTURES)/distractors/{mounir_sheep_[13],gigumay_*,kenyanzebras_000003,delplanque_*}.jpg" \
+		--set "straight down held=animals:$(PICTURES)/nadir-stills/{shao_*,waid_*}.jpg:$(PICTURES)/nadir-stills/points" \
+		--set "straight down seen=animals:$(PICTURES)/nadir-stills/isavill_*.jpg:$(PICTURES)/nadir-stills/points" \
+		--set "straight down crowd=animals:$(PICTURES)/nadir-stills/koger_*.png:$(PICTURES)/nadir-stills/points" \
+		$(foreach c,yak_paddock_1 yak_paddock_2 buffalo_pasture,--set "$(c) seen=animals:$(PICTURES)/drone-stills/images/$(c)__*.jpg:$(PICTURES)/drone-stills/points")
 
 clean: ## remove what was built
 	rm -rf build cloud/server/dashboard/dist/[!.]* cloud/server/dashboard/node_modules

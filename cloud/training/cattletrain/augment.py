@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .coco import Image
+from .coco import CATTLE, OTHER, Image
 
 LEAST_VISIBLE = 0.3  # least share of a box in the view for a label
 LEAST_SIDE = 5.0  # pixels; smaller animals have no label
@@ -27,10 +27,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class View:
-    """pixels uint8 [side, side, 3] RGB; boxes float32 [n, 4], centre x, centre y, width, height as shares of the side."""
+    """pixels uint8 [side, side, 3] RGB; boxes float32 [n, 4], centre x, centre y, width, height as shares of the side; kinds int64 [n]."""
 
     pixels: np.ndarray
     boxes: np.ndarray
+    kinds: np.ndarray
 
 
 def view(pixels: np.ndarray, image: Image, recipe: Recipe, rng: np.random.Generator) -> View:
@@ -46,18 +47,21 @@ def view(pixels: np.ndarray, image: Image, recipe: Recipe, rng: np.random.Genera
     out = cv2.warpAffine(source, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
     for x1, y1, x2, y2 in turned(image.ignore, matrix):
         hide(out, x1, y1, x2, y2)
-    boxes = clipped(turned(image.boxes, matrix), side)
+    cattle, others = (clipped(turned(b, matrix), side) for b in (image.boxes, image.others))
+    boxes = np.concatenate([cattle, others])
+    kinds = np.repeat(np.array([CATTLE, OTHER]), [len(cattle), len(others)])
     if rng.random() < recipe.colour:
         out = relight(out, rng)
     out = degrade(out, recipe, rng)
-    return View(cv2.cvtColor(out, cv2.COLOR_BGR2RGB), normalised(boxes, side))
+    return View(cv2.cvtColor(out, cv2.COLOR_BGR2RGB), normalised(boxes, side), kinds)
 
 
 def placement(image: Image, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
     """The 2x3 matrix from picture to view."""
     low, high = recipe.scales
-    if len(image.boxes):
-        sizes = np.sqrt((image.boxes[:, 2] - image.boxes[:, 0]) * (image.boxes[:, 3] - image.boxes[:, 1]))
+    animals = np.concatenate([image.boxes, image.others])
+    if len(animals):
+        sizes = np.sqrt((animals[:, 2] - animals[:, 0]) * (animals[:, 3] - animals[:, 1]))
         body = float(np.median(sizes))
         low = min(max(low, recipe.bodies[0] / body), 3.0)
         high = max(min(high, recipe.bodies[1] / body), low)
@@ -72,8 +76,8 @@ def placement(image: Image, recipe: Recipe, rng: np.random.Generator) -> np.ndar
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.diag([mirror, 1.0])
     half = recipe.side / 2
-    if len(image.boxes) and rng.random() >= recipe.empty:
-        x1, y1, x2, y2 = image.boxes[rng.integers(len(image.boxes))]
+    if len(animals) and rng.random() >= recipe.empty:
+        x1, y1, x2, y2 = animals[rng.integers(len(animals))]
         centre = np.array([(x1 + x2) / 2, (y1 + y2) / 2])
         target = half + rng.uniform(-0.95, 0.95, 2) * half
     else:

@@ -28,7 +28,17 @@ from .faults import DataError, Faults
 ANNOTATIONS = "annotations.json"  # in a COCO folder
 MAX_FILE_BYTES = 1 << 28
 MIN_SIDE = 0.5  # pixels; a thinner box is invalid
-CATEGORY = {"id": 1, "name": "cattle", "supercategory": "animal"}
+CATTLE, OTHER = 0, 1  # classes of the network
+CATEGORIES = (
+    {"id": 1, "name": "cattle", "supercategory": "animal"},
+    {"id": 2, "name": "other animal", "supercategory": "animal"},
+)
+# Categories of these names are no cattle.
+OTHERS = frozenset({
+    "other animal", "other", "sheep", "lamb", "goat", "horse", "pony", "foal", "donkey", "mule", "pig", "deer", "elk", "moose",
+    "antelope", "gazelle", "impala", "zebra", "giraffe", "elephant", "rhino", "camel", "llama", "alpaca", "kangaroo", "dog", "bird",
+    "chicken", "person",
+})  # fmt: skip
 
 
 def no_boxes() -> np.ndarray:
@@ -40,9 +50,9 @@ def no_boxes() -> np.ndarray:
 class Image:
     """One picture and its animals.
 
-    boxes and ignore are float32 [n, 4], x1 y1 x2 y2 in pixels, inside the
-    picture. estimated is bool [n], one for each of boxes. Training must use nothing
-    inside ignore, neither as animal nor as ground.
+    boxes (of cattle), others (of other animals) and ignore are float32 [n, 4], x1 y1
+    x2 y2 in pixels, inside the picture. estimated is bool [n], one for each of boxes.
+    Training must use nothing inside ignore, neither as animal nor as ground.
     """
 
     path: Path
@@ -52,9 +62,11 @@ class Image:
     clip: str = ""
     ignore: np.ndarray = field(default_factory=no_boxes)
     estimated: np.ndarray | None = None
+    others: np.ndarray = field(default_factory=no_boxes)
 
     def __post_init__(self) -> None:
         self.boxes = np.asarray(self.boxes, np.float32).reshape(-1, 4)
+        self.others = np.asarray(self.others, np.float32).reshape(-1, 4)
         self.ignore = np.asarray(self.ignore, np.float32).reshape(-1, 4)
         if self.estimated is None:
             self.estimated = np.zeros(len(self.boxes), bool)
@@ -125,8 +137,9 @@ def load(
 ) -> Dataset:
     """Loads and checks a COCO folder.
 
-    All categories count as cattle, or only those in categories; annotations of
-    the others are then ignored. Annotations with iscrowd become ignore regions.
+    Categories with a name of OTHERS are other animals, all others count as cattle. With
+    categories, only those count as cattle, and annotations of the others are left out.
+    Annotations with iscrowd become ignore regions.
     Boxes over the edge are cut and counted. check_pixels decodes every picture to
     compare its size; without it only the presence of the file is checked. Raises DataError with all faults.
     """
@@ -187,9 +200,9 @@ def _identity(entry: Any, kind: str, at: int, seen: Iterable[Any], faults: Fault
     return key
 
 
-def _categories(entries: list[Any], wanted: Sequence[str] | None, faults: Faults) -> dict[Any, bool]:
-    """The category ids that count as cattle."""
-    counts: dict[Any, bool] = {}
+def _categories(entries: list[Any], wanted: Sequence[str] | None, faults: Faults) -> dict[Any, int | None]:
+    """The class of each category id, None for one that is left out."""
+    counts: dict[Any, int | None] = {}
     names = set()
     for at, entry in enumerate(entries):
         key = _identity(entry, "category", at, counts, faults)
@@ -199,7 +212,10 @@ def _categories(entries: list[Any], wanted: Sequence[str] | None, faults: Faults
         if not isinstance(name, str):
             faults.add(f"category {key}: has no name")
         names.add(name if isinstance(name, str) else "")
-        counts[key] = wanted is None or name in wanted
+        if wanted is None:
+            counts[key] = OTHER if str(name).strip().lower() in OTHERS else CATTLE
+        else:
+            counts[key] = CATTLE if name in wanted else None
     for name in wanted or ():
         if name not in names:
             faults.add(f"category {name!r} is required but not in the file")
@@ -258,11 +274,11 @@ def _locate(base: Path, name: Any, what: str, faults: Faults) -> Path | None:
     return None
 
 
-def _annotations(entries: list[Any], images: dict[Any, Image], wanted: dict[Any, bool], faults: Faults) -> int:
+def _annotations(entries: list[Any], images: dict[Any, Image], wanted: dict[Any, int | None], faults: Faults) -> int:
     """Adds the boxes to their images and returns the number of cut ones."""
     clipped = 0
     ids: set[Any] = set()
-    found: dict[Any, tuple[list, list, list]] = {key: ([], [], []) for key in images}
+    found: dict[Any, tuple[list, list, list, list]] = {key: ([], [], [], []) for key in images}
     for at, entry in enumerate(entries):
         key = _identity(entry, "annotation", at, ids, faults)
         if key is None:
@@ -270,25 +286,28 @@ def _annotations(entries: list[Any], images: dict[Any, Image], wanted: dict[Any,
         ids.add(key)
         what = f"annotation {key}"
         image = _refer(entry, "image_id", images, what, faults)
-        counts = _refer(entry, "category_id", wanted, what, faults)
+        kind = _refer(entry, "category_id", wanted, what, faults)
         crowd = entry.get("iscrowd", 0)
         if crowd not in (0, 1):
             faults.add(f"{what}: iscrowd must be 0 or 1")
         box = _box(entry.get("bbox"), image, what, faults)
-        if box is None or not counts:
+        if box is None or kind is None:
             continue
-        boxes, ignore, estimated = found[entry["image_id"]]
+        boxes, ignore, estimated, others = found[entry["image_id"]]
         clipped += box[1]
         if crowd:
             ignore.append(box[0])
+        elif kind == OTHER:
+            others.append(box[0])
         else:
             boxes.append(box[0])
             estimated.append(entry.get("estimated") is True)
-    for key, (boxes, ignore, estimated) in found.items():
+    for key, (boxes, ignore, estimated, others) in found.items():
         image = images[key]
         image.boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
         image.ignore = np.asarray(ignore, np.float32).reshape(-1, 4)
         image.estimated = np.asarray(estimated, bool)
+        image.others = np.asarray(others, np.float32).reshape(-1, 4)
     return clipped
 
 
@@ -346,20 +365,20 @@ def save(root: str | os.PathLike[str], images: Sequence[Image], info: str = "") 
     The file is replaced as a whole. Raises ValueError for a picture in another place.
     """
     base = Path(root)
-    doc: dict[str, Any] = {"info": {"description": info}, "images": [], "annotations": [], "categories": [CATEGORY]}
+    doc: dict[str, Any] = {"info": {"description": info}, "images": [], "annotations": [], "categories": list(CATEGORIES)}
     for number, image in enumerate(images, 1):
         name = image.path.relative_to(base / "images").as_posix()
         entry = {"id": number, "file_name": name, "width": image.width, "height": image.height, "clip": image.clip}
         doc["images"].append(entry)
-        rows = [(box, 0, bool(e)) for box, e in zip(image.boxes, image.estimated, strict=True)]
-        rows += [(box, 1, False) for box in image.ignore]
-        for box, crowd, estimated in rows:
+        rows = [(box, CATTLE, 0, bool(e)) for box, e in zip(image.boxes, image.estimated, strict=True)]
+        rows += [(box, CATTLE, 1, False) for box in image.ignore] + [(box, OTHER, 0, False) for box in image.others]
+        for box, kind, crowd, estimated in rows:
             x1, y1, x2, y2 = (round(float(v), 2) for v in box)
             w, h = round(x2 - x1, 2), round(y2 - y1, 2)
             annotation = {
                 "id": len(doc["annotations"]) + 1,
                 "image_id": number,
-                "category_id": CATEGORY["id"],
+                "category_id": CATEGORIES[kind]["id"],
                 "bbox": [x1, y1, w, h],
                 "area": round(w * h, 2),
                 "iscrowd": crowd,

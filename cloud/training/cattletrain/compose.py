@@ -29,6 +29,7 @@ LEAST_CHOICE = 5  # least number of cut-outs of one clip and size, so that no si
 VISIBLE = 0.35  # visible share of an animal, below which it has no label
 HINT = 0.1  # visible share of an animal without a label, from which it is an ignore region
 TRIES = 40
+FOREIGN_SHARES, FOREIGN_ODDS = (0.0, 0.3, 1.0), (0.75, 0.1, 0.15)  # of other animals among a picture's animals, where there are cut-outs of both
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,12 @@ def _pen(body: float, down: bool, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass
 class Picture:
-    """A composed picture: pixels uint8 [SIDE, SIDE, 3] BGR, boxes and ignore float32 [n, 4]."""
+    """A composed picture: pixels uint8 [SIDE, SIDE, 3] BGR, boxes of cattle, others and ignore float32 [n, 4]."""
 
     pixels: np.ndarray
     boxes: np.ndarray
     ignore: np.ndarray
+    others: np.ndarray
 
 
 class Composer:
@@ -179,11 +181,8 @@ class Composer:
 
     def __init__(self, pieces: Sequence[cutouts.Cutout], grounds: Grounds, seed: int):
         self.grounds, self.seed = grounds, seed
-        groups: dict[str, list[cutouts.Cutout]] = {}
-        for piece in pieces:
-            groups.setdefault(piece.clip.split("/")[0], []).append(piece)
-        self.groups = [groups[name] for name in sorted(groups)]
-        self.sizes = [np.array([max(p.pixels.shape[:2]) for p in group]) for group in self.groups]
+        self.cattle = _Herd([p for p in pieces if p.kind == coco.CATTLE])
+        self.others = _Herd([p for p in pieces if p.kind == coco.OTHER])
 
     def make(self, number: int) -> Picture:
         """Picture `number` of this seed, always the same."""
@@ -193,18 +192,37 @@ class Composer:
         shade = np.zeros((SIDE, SIDE), np.float32)
         sun = paint.Sun.draw(rng)
         one_coat = rng.random() < 0.3
-        placed = []
+        pale = canvas.mean() + rng.uniform(-25, 45) if rng.random() < 0.25 else None
+        foreign = rng.choice(FOREIGN_SHARES, p=FOREIGN_ODDS) if self.others.groups and self.cattle.groups else float(not self.cattle.groups)
+        placed, kinds = [], []
         for spot in lay_out(rng):
-            piece = self._piece(spot, rng, keep=0.9 if one_coat else 0.35)
+            kinds.append(coco.OTHER if rng.random() < foreign else coco.CATTLE)
+            herd = self.others if kinds[-1] == coco.OTHER else self.cattle
+            piece = herd.piece(spot, rng, keep=0.9 if one_coat or kinds[-1] == coco.OTHER else 0.35)
+            if pale is not None and rng.random() < 0.7:
+                piece[..., :3] = np.clip(piece[..., :3] + pale - piece[..., :3][piece[..., 3] > 0.5].mean(), 0, 255)
             x, y = round(spot.x - piece.shape[1] / 2), round(spot.y - piece.shape[0] / 2)
             paint.add_shadow(shade, piece, x, y, sun)
             placed.append((piece, x, y))
         paint.darken(canvas, shade, sun)
         whole = [paint.paste(canvas, owner, *entry, n) for n, entry in enumerate(placed, 1)]
-        boxes, ignore = _visible(owner, whole)
-        return Picture(_camera(canvas, rng), boxes, ignore)
+        boxes, ignore, shown = _visible(owner, whole)
+        other = np.array([kinds[n] == coco.OTHER for n in shown], bool)
+        return Picture(_camera(canvas, rng), boxes[~other], ignore, boxes[other])
 
-    def _piece(self, spot: Spot, rng: np.random.Generator, keep: float) -> np.ndarray:
+
+class _Herd:
+    """Cut-outs of one kind of animal, by clip."""
+
+    def __init__(self, pieces: Sequence[cutouts.Cutout]):
+        groups: dict[str, list[cutouts.Cutout]] = {}
+        for piece in pieces:
+            groups.setdefault(piece.clip.split("/")[0], []).append(piece)
+        self.groups = [groups[name] for name in sorted(groups)]
+        self.sizes = [np.array([max(p.pixels.shape[:2]) for p in group]) for group in self.groups]
+
+    def piece(self, spot: Spot, rng: np.random.Generator, keep: float) -> np.ndarray:
+        """A cut-out for a place, with another coat unless by the probability keep."""
         # Every clip with large enough animals is chosen equally often. A size that
         # no clip has is made from the largest cut-outs.
         fit = [np.flatnonzero(sizes * LARGER >= spot.body) for sizes in self.sizes]
@@ -220,9 +238,9 @@ class Composer:
         return paint.place(look, scale, spot.angle, bool(rng.random() < 0.5), float(np.exp(rng.normal(0, 0.07))))
 
 
-def _visible(owner: np.ndarray, whole: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Tight boxes of the visible parts of each animal, and those of mostly hidden animals."""
-    boxes, ignore = [], []
+def _visible(owner: np.ndarray, whole: list[int]) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Tight boxes of the visible parts of each animal, those of mostly hidden animals, and the numbers of the first."""
+    boxes, ignore, shown = [], [], []
     rows, columns = np.nonzero(owner)
     numbers = owner[rows, columns]
     order = np.argsort(numbers, kind="stable")
@@ -235,8 +253,12 @@ def _visible(owner: np.ndarray, whole: list[int]) -> tuple[np.ndarray, np.ndarra
         x, y = columns[mine], rows[mine]
         box = [x.min(), y.min(), x.max() + 1, y.max() + 1]
         large = min(box[2] - box[0], box[3] - box[1]) >= 3
-        (boxes if seen >= VISIBLE and large else ignore).append(box)
-    return np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(ignore, np.float32).reshape(-1, 4)
+        if seen >= VISIBLE and large:
+            boxes.append(box)
+            shown.append(n)
+        else:
+            ignore.append(box)
+    return np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(ignore, np.float32).reshape(-1, 4), shown
 
 
 def _camera(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -263,13 +285,13 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _make(job: tuple[int, Path]) -> tuple[np.ndarray, np.ndarray]:
+def _make(job: tuple[int, Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     number, path = job
     picture = _composer.make(number)
     quality = 80 + number % 4 * 5
     if not cv2.imwrite(str(path), picture.pixels, [cv2.IMWRITE_JPEG_QUALITY, quality]):
         raise OSError(f"picture {path} cannot be written")
-    return picture.boxes, picture.ignore
+    return picture.boxes, picture.ignore, picture.others
 
 
 def write(composer: Composer, target: Path, count: int, workers: int = 2) -> list[coco.Image]:
@@ -282,8 +304,8 @@ def write(composer: Composer, target: Path, count: int, workers: int = 2) -> lis
         made = list(pool.map(_make, jobs, chunksize=8))
     clip = target.resolve().name
     images = [
-        coco.Image(path, SIDE, SIDE, boxes, clip, ignore)
-        for (_, path), (boxes, ignore) in zip(jobs, made, strict=True)
+        coco.Image(path, SIDE, SIDE, boxes, clip, ignore, others=others)
+        for (_, path), (boxes, ignore, others) in zip(jobs, made, strict=True)
     ]
     coco.save(target, images, f"composed, seed {composer.seed}")
     return images

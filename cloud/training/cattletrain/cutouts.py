@@ -6,8 +6,8 @@ fills a plausible share of the box, seldom touches its border and differs clearl
 from the ground.
 
 A library is a folder with NAME.png (BGRA, alpha 0 or 255) and cutouts.json, a
-list of {"file", "clip", "source", "side"}; side is the longer side of the box
-in pixels of the source picture.
+list of {"file", "clip", "source", "side", "kind"}; side is the longer side of the
+box in pixels of the source picture, kind the class (coco.CATTLE without the key).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Cutout:
     clip: str
     source: str
     side: float
+    kind: int = coco.CATTLE
 
 
 class Refused(Exception):
@@ -164,25 +165,26 @@ def collect(data: coco.Dataset, per_clip: int | None = None, seed: int = 0) -> t
     refused: dict[str, int] = {}
     for image in data.images:
         pixels = image.read()
-        together = overlap(image.boxes, np.concatenate([image.boxes, image.ignore]), smaller=True)
+        boxes = np.concatenate([image.boxes, image.others])
+        together = overlap(boxes, np.concatenate([boxes, image.ignore]), smaller=True)
         np.fill_diagonal(together, 0)
-        for n, box in enumerate(image.boxes):
+        for n, box in enumerate(boxes):
             try:
-                _suitable(image, n, together[n])
+                _suitable(image, box, n < len(image.boxes) and bool(image.estimated[n]), together[n])
                 piece = cut(pixels, box)
             except Refused as err:
                 refused[str(err)] = refused.get(str(err), 0) + 1
                 continue
             side = float(max(box[2] - box[0], box[3] - box[1]))
-            found.append(Cutout(piece, image.clip, f"{image.path.stem}_{n}", side))
+            kind = coco.CATTLE if n < len(image.boxes) else coco.OTHER
+            found.append(Cutout(piece, image.clip, f"{image.path.stem}_{n}", side, kind))
     if per_clip is not None:
         found = _thin(found, per_clip, seed)
     return found, dict(sorted(refused.items(), key=lambda item: -item[1]))
 
 
-def _suitable(image: coco.Image, n: int, together: np.ndarray) -> None:
-    box = image.boxes[n]
-    if image.estimated[n]:
+def _suitable(image: coco.Image, box: np.ndarray, estimated: bool, together: np.ndarray) -> None:
+    if estimated:
         raise Refused("estimated box")
     if max(box[2] - box[0], box[3] - box[1]) < LEAST_SIDE:
         raise Refused("too small")
@@ -211,7 +213,7 @@ def save(folder: Path, pieces: Sequence[Cutout]) -> None:
         file = f"{number:05d}.png"
         if not cv2.imwrite(str(folder / file), piece.pixels):
             raise OSError(f"cut-out {folder / file} cannot be written")
-        entries.append({"file": file, "clip": piece.clip, "source": piece.source, "side": round(piece.side, 1)})
+        entries.append({"file": file, "clip": piece.clip, "source": piece.source, "side": round(piece.side, 1), "kind": piece.kind})
     (folder / "cutouts.json").write_text(json.dumps(entries), encoding="utf-8")
 
 
@@ -221,20 +223,20 @@ def load(folder: Path, clips: Sequence[str] | None = None) -> list[Cutout]:
     faults = coco.Faults(file)
     try:
         entries = json.loads(file.read_bytes())
-        entries = [(str(e["file"]), str(e["clip"]), str(e["source"]), float(e["side"])) for e in entries]
+        entries = [(str(e["file"]), str(e["clip"]), str(e["source"]), float(e["side"]), int(e.get("kind", coco.CATTLE))) for e in entries]
     except OSError as err:
         raise coco.DataError(file, [f"cannot be read: {err.strerror}"]) from err
     except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise coco.DataError(file, [f"is not a list of cut-outs: {err}"]) from err
     pieces = []
-    for name, clip, source, side in entries:
+    for name, clip, source, side, kind in entries:
         if clips is not None and not coco.clip_in(clip, clips):
             continue
         pixels = cv2.imread(str(folder / Path(name).name), cv2.IMREAD_UNCHANGED)
         if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
             faults.add(f"cut-out {name}: is missing or has no transparency")
             continue
-        pieces.append(Cutout(pixels, clip, source, side))
+        pieces.append(Cutout(pixels, clip, source, side, kind))
     faults.check()
     if not pieces:
         raise coco.DataError(file, ["has no cut-outs of the required clips"])

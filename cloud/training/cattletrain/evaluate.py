@@ -103,16 +103,21 @@ def detect(worker: Path, model: Path, paths: Sequence[Path], options: Sequence[s
 
 def hits(detections: list[dict], points: np.ndarray) -> int:
     """The number of detections matched to a point."""
-    free, count = np.ones(len(points), bool), 0
-    for d in sorted(detections, key=lambda d: -d["score"]):
+    return sum(matches(sorted(detections, key=lambda d: -d["score"]), points))
+
+
+def matches(detections: list[dict], points: np.ndarray) -> list[bool]:
+    """For each detection, given by falling score, whether it is matched to a point."""
+    free, right = np.ones(len(points), bool), []
+    for d in detections:
         x1, y1, x2, y2 = d["box"]
         low, high = np.array([x1, y1]) - SLACK, np.array([x2, y2]) + SLACK
         inside = free & (points >= low).all(1) & (points <= high).all(1)
-        if inside.any():
+        right.append(bool(inside.any()))
+        if right[-1]:
             far = ((points - (low + high) / 2) ** 2).sum(1)
             free[np.argmin(np.where(inside, far, np.inf))] = False
-            count += 1
-    return count
+    return right
 
 
 def tallies(truths: Sequence[Truth], found: dict[str, list[dict]], threshold: float = 0.0) -> dict[str, Tally]:

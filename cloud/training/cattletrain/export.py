@@ -21,7 +21,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from . import checkpoint, fuse, network
+from . import checkpoint, coco, fuse, network
 
 NETWORK = "model.onnx"
 OPSET = 17
@@ -121,7 +121,7 @@ def describe(folder: Path, config: dict, name: str, side: int, threshold: float,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n")
-    (folder / "cattlecounter.yaml").write_text(f"name: {name}\ntile: {tile}\noverlap: 0.2\nthreshold: {threshold:g}\n")
+    (folder / "cattlecounter.yaml").write_text(f"name: {name}\ntile: {tile}\noverlap: 0.2\nthreshold: {threshold:g}\ncattle: [{network.LABELS[coco.CATTLE]}]\n")
 
 
 def sums(folder: Path) -> None:

@@ -77,7 +77,7 @@ class Views(IterableDataset):
 def collate(views: list) -> tuple[torch.Tensor, list[dict]]:
     """uint8 [N, 3, side, side] and the labels in the form of the loss."""
     pixels = torch.from_numpy(np.stack([v.pixels for v in views])).permute(0, 3, 1, 2)
-    labels = [{"class_labels": torch.zeros(len(v.boxes), dtype=torch.int64), "boxes": torch.from_numpy(v.boxes)} for v in views]
+    labels = [{"class_labels": torch.from_numpy(v.kinds), "boxes": torch.from_numpy(v.boxes)} for v in views]
     return pixels, labels
 
 

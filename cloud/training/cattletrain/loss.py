@@ -16,18 +16,19 @@ QUALITY_POWER = 1.0  # DEIM has 1.5, which lowers the scores of small animals: t
 
 
 class Loss(RTDetrLoss):
-    """RT-DETR's loss with another loss of the scores. One class."""
+    """RT-DETR's loss with another loss of the scores."""
 
     def loss_labels_vfl(self, outputs, targets, indices, num_boxes, log=True):
         where = self._get_source_permutation_idx(indices)
-        logits = outputs["logits"].squeeze(-1)
+        logits = outputs["logits"]
         boxes = torch.cat([t["boxes"][i] for t, (_, i) in zip(targets, indices, strict=True)])
         found = center_to_corners_format(outputs["pred_boxes"][where].detach())
         overlap = box_iou(found, center_to_corners_format(boxes))[0].diag().clamp(0, 1)
+        kinds = torch.cat([t["class_labels"][i] for t, (_, i) in zip(targets, indices, strict=True)])
         quality = torch.zeros_like(logits)
-        quality[where] = overlap.to(logits.dtype) ** QUALITY_POWER
+        quality[(*where, kinds)] = overlap.to(logits.dtype) ** QUALITY_POWER
         matched = torch.zeros_like(logits)
-        matched[where] = 1
+        matched[(*where, kinds)] = 1
         score = logits.detach().sigmoid()
         weight = matched + (1 - matched) * score**WEIGHT_POWER
         loss = F.binary_cross_entropy_with_logits(logits, quality, weight=weight, reduction="sum")

@@ -1,6 +1,7 @@
 """The places of labelled pictures with false detections of a model, as a COCO folder for training.
 
-Most views are on animals, so objects far from animals are rare in training: lorries, huts, clods.
+Most views are on animals, so objects far from animals are rare in training: lorries, huts, clods. A box on an animal
+that is no cattle is false too.
 """
 
 import argparse
@@ -54,10 +55,10 @@ def mine(data: coco.Dataset, found: dict[str, list[dict]], target: Path) -> list
                 raise OSError(f"picture {path} cannot be written")
             corner = np.array([x, y, x, y], np.float32)
             limit = np.array([width, height, width, height], np.float32)
-            boxes = clipped(image.boxes - corner, SIDE)
+            boxes, others = (clipped(b - corner, SIDE) for b in (image.boxes, image.others))
             ignore = np.clip(image.ignore - corner, 0, limit)
             ignore = ignore[((ignore[:, 2:] - ignore[:, :2]) > 0).all(axis=1)]
-            images.append(coco.Image(path, width, height, np.minimum(boxes, limit), image.clip, ignore))
+            images.append(coco.Image(path, width, height, np.minimum(boxes, limit), image.clip, ignore, others=np.minimum(others, limit)))
     if not images:
         raise coco.DataError(target, ["the model has no false detections"])
     coco.save(target, images, "pieces with false boxes")

@@ -6,7 +6,7 @@ from transformers import RTDetrV2Config, RTDetrV2ForObjectDetection
 
 from . import backbone, fuse
 
-LABELS = {0: "cattle"}
+LABELS = {0: "cattle", 1: "other animal"}
 SIDE = 416  # pixels of a view
 TILE = 480  # pixels of the frame in a view of the worker: wide enough for near animals between two tiles, narrow for far ones
 MEAN, SPREAD = 127 / 255, 128 / 255  # of every colour, as the backbone was trained

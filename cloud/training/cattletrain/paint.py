@@ -126,10 +126,10 @@ class Sun:
     @staticmethod
     def draw(rng: np.random.Generator) -> Sun:
         """A random light; about one picture in four is overcast, with faint shadows below the animals."""
-        angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1.1)
+        angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1.1) if rng.random() < 0.7 else rng.uniform(1.1, 2.4)
         if rng.random() < 0.25:
             return Sun(0.08 * np.cos(angle), 0.08, rng.uniform(0.1, 0.3), rng.uniform(2, 4))
-        return Sun(length * np.cos(angle), length * np.sin(angle), rng.uniform(0.35, 0.72), rng.uniform(0.6, 1.8))
+        return Sun(length * np.cos(angle), length * np.sin(angle), rng.uniform(0.35, 0.85), rng.uniform(0.6, 1.8))
 
 
 def add_shadow(shade: np.ndarray, piece: np.ndarray, x: int, y: int, sun: Sun) -> None:

@@ -87,7 +87,7 @@ def negatives(data: coco.Dataset, grid: Grid, margin: float = 8) -> Iterator[Neg
     picture covers less than half of them.
     """
     for image in data.images:
-        taken = np.concatenate([image.boxes, image.ignore])
+        taken = np.concatenate([image.boxes, image.others, image.ignore])
         for region in grid.regions(image.width, image.height):
             inside = min(region.width, image.width) * min(region.height, image.height)
             if inside * 2 >= region.width * region.height and not region.touches(taken, margin).any():

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import RTDetrV2Config
 
-from . import checkpoint, coco, dense, feed, fuse, memory, mixed, network, validate
+from . import checkpoint, coco, dense, feed, fuse, memory, mixed, network, refit, validate
 from .augment import Recipe
 from .loss import Loss, training_loss
 
@@ -61,8 +61,10 @@ class Run:
         if (out / LATEST).exists():
             self.model, state = checkpoint.model_of(out / LATEST)
         elif settings.start:
-            self.model, state = checkpoint.model_of(settings.start)
-            state = {"config": state["config"]}
+            state = checkpoint.read(settings.start)
+            config, weights = refit.refit(state["config"], state["weights"], settings.layers)
+            self.model, state = network.build(RTDetrV2Config.from_dict(config), pretrained=False), {}
+            checkpoint.load_weights(self.model, weights, settings.start)
         else:
             torch.manual_seed(settings.seed)
             config = network.config(settings.width, settings.queries, settings.layers)
@@ -220,8 +222,10 @@ def parse(argv: list[str]) -> Settings:
         ("seed", int, "of weights and views"),
         ("workers", int, "processes that make views"),
         ("check-every", int, "steps between validations"),
+        ("save-every", int, "steps between checkpoints"),
+        ("warmup", int, "steps until the peak rate"),
         ("width", int, "channels of encoder and decoder of a new network"),
-        ("layers", int, "decoder layers of a new network"),
+        ("layers", int, "decoder layers of a new network; a start with more loses its last ones"),
         ("learnt-queries", int, "boxes per view while learning"),
         ("denoised", int, "noisy boxes per view that are to be mended while learning"),
         ("queries", int, "boxes per tile of a new network"),

@@ -63,7 +63,7 @@ def test_boxes_over_the_edge_are_cut_and_counted(folder):
     assert data.clipped == 1
 
 
-def test_crowds_are_ignored_and_other_categories_left_out(folder):
+def test_crowds_are_ignored_and_other_animals_are_no_cattle(folder):
     more = [
         GOOD["annotations"][0],
         {"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "iscrowd": 1},
@@ -71,8 +71,11 @@ def test_crowds_are_ignored_and_other_categories_left_out(folder):
     ]
     write(folder, changed(annotations=more))
     every = coco.load(folder).images[0]
-    assert len(every.boxes) == 2 and every.ignore.tolist() == [[0, 0, 9, 9]] and every.estimated.tolist() == [0, 1]
-    assert len(coco.load(folder, ["cattle"]).images[0].boxes) == 1
+    assert len(every.boxes) == 1 and every.ignore.tolist() == [[0, 0, 9, 9]] and every.estimated.tolist() == [0]
+    assert every.others.tolist() == [[40, 20, 49, 29]]
+    only = coco.load(folder, ["cattle"]).images[0]
+    assert len(only.boxes) == 1 and len(only.others) == 0
+    assert len(coco.load(folder, ["cattle", "horse"]).images[0].boxes) == 2
     with pytest.raises(coco.DataError, match="'cow' is required"):
         coco.load(folder, ["cow"])
 
