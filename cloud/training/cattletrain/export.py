@@ -36,7 +36,7 @@ class ExportError(Exception):
 
 
 class Exported(nn.Module):
-    """pixel_values float32 [N,3,S,S] to logits [N,Q,1] and pred_boxes [N,Q,4]."""
+    """pixel_values float32 [N,3,S,S] to logits [N,Q,2] (cattle, other animal) and pred_boxes [N,Q,4]."""
 
     def __init__(self, model: nn.Module):
         super().__init__()

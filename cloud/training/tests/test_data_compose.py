@@ -131,9 +131,23 @@ def test_boxes_are_tight_around_visible_parts():
     whole = [paint.paste(canvas, owner, piece, x, y, n) for n, (x, y) in enumerate([(10, 10), (85, 40), (12, 18)], 1)]
     whole.append(paint.paste(canvas, owner, piece, 10, 60, 4))
     whole.append(paint.paste(canvas, owner, piece, 10, 64, 5))
-    boxes, ignore = compose._visible(owner, whole)
+    boxes, ignore, shown = compose._visible(owner, whole)
     assert boxes.tolist() == [[10, 10, 50, 30], [85, 40, 100, 60], [12, 18, 52, 38], [10, 64, 50, 84]]
-    assert ignore.tolist() == [[10, 60, 50, 64]]
+    assert ignore.tolist() == [[10, 60, 50, 64]] and shown == [0, 1, 2, 4]
+
+
+def test_animals_cut_out_of_a_flock_are_no_cattle(folder):
+    data = coco.load(folder)
+    for image in data.images[:1]:
+        image.boxes, image.others, image.estimated = coco.no_boxes(), image.boxes, np.zeros(0, bool)
+    pieces, _ = cutouts.collect(data)
+    assert [p.kind for p in pieces].count(coco.OTHER) >= 2
+    composer = compose.Composer(pieces, compose.Grounds(data.images[1:]), 5)
+    pictures = [composer.make(n) for n in range(12)]
+    assert sum(len(p.others) for p in pictures) > 0 and sum(len(p.boxes) for p in pictures) > 0
+    flock = compose.Composer([p for p in pieces if p.kind == coco.OTHER], compose.Grounds(data.images[1:]), 5)
+    made = [flock.make(n) for n in range(4)]
+    assert sum(len(p.others) for p in made) > 0 and not any(len(p.boxes) for p in made)
 
 
 def test_layouts_run_from_empty_to_crowded():

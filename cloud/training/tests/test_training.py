@@ -127,8 +127,8 @@ def test_an_exported_folder_computes_the_same(trained, tmp_path, half):
     session = onnxruntime.InferenceSession(str(tmp_path / "model/model.onnx"), providers=["CPUExecutionProvider"])
     for count in (1, 4):
         logits, boxes = session.run(None, {"pixel_values": np.zeros((count, 3, 64, 64), np.float32)})
-        assert logits.shape == (count, 20, 1) and boxes.shape == (count, 20, 4)
-    assert json.loads((tmp_path / "model/config.json").read_text())["id2label"] == {"0": "cattle"}
+        assert logits.shape == (count, 20, 2) and boxes.shape == (count, 20, 4)
+    assert json.loads((tmp_path / "model/config.json").read_text())["id2label"] == {"0": "cattle", "1": "other animal"}
     names = {line.split("  ")[1] for line in (tmp_path / "model/SHA256SUMS").read_text().splitlines()}
     assert names == {"README.md", "cattlecounter.yaml", "config.json", "model.onnx", "preprocessor_config.json"}
     if not half:
@@ -176,8 +176,8 @@ def test_a_new_network_is_initialised():
     model = network.build(network.config(width=32, queries=10, layers=2))
     factors = [m.weight for n, m in model.named_modules() if isinstance(m, torch.nn.BatchNorm2d) and ".backbone." not in n]
     assert len(factors) > 20 and all((f == 1).all() for f in factors)
-    assert float(model.model.enc_score_head.bias.sigmoid()) == pytest.approx(0.01, rel=1e-3)
-    assert float(model.model.decoder.class_embed[0].bias.sigmoid()) == pytest.approx(0.01, rel=1e-3)
+    assert model.model.enc_score_head.bias.sigmoid().tolist() == pytest.approx([0.01] * 2, rel=1e-3)
+    assert model.model.decoder.class_embed[0].bias.sigmoid().tolist() == pytest.approx([0.01] * 2, rel=1e-3)
     assert not model.model.enc_bbox_head.layers[-1].weight.any()
 
 
@@ -253,7 +253,7 @@ def test_a_checkpoint_of_another_network(trained, tmp_path):
     name = next(k for k in state["weights"] if k.endswith("enc_score_head.weight"))
     state["weights"][name] = torch.zeros(1, 7)
     checkpoint.save(tmp_path / "c.pt", state)
-    with pytest.raises(checkpoint.CheckpointError, match=r"enc_score_head.weight is \[1, 7\], want \[1, 32\]"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"enc_score_head.weight is \[1, 7\], want \[2, 32\]"):
         checkpoint.model_of(tmp_path / "c.pt")
 
 
