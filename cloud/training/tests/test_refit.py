@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from cattletrain import checkpoint, network, refit, soup
+from cattletrain import checkpoint, export, fuse, network, refit, soup
 
 
 def small(layers, labels):
@@ -45,3 +45,16 @@ def test_a_soup_is_the_mean_of_its_checkpoints_and_refuses_other_networks(tmp_pa
     assert mixed["step"] == 10
     with pytest.raises(checkpoint.CheckpointError, match="another network"):
         soup.mix([paths[0], paths[2]])
+
+
+def test_calibration_changes_the_scores_of_cattle_only():
+    torch.manual_seed(4)
+    model = fuse.fused(small(2, network.LABELS))
+    x = network.normalised(torch.rand(1, 3, 64, 64))
+    with torch.inference_mode():
+        before = model(pixel_values=x)
+        export.calibrate(model, 2.0, -1.0)
+        after = model(pixel_values=x)
+    torch.testing.assert_close(after.logits[..., 0], 2 * before.logits[..., 0] - 1, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after.logits[..., 1], before.logits[..., 1])
+    torch.testing.assert_close(after.pred_boxes, before.pred_boxes)
