@@ -121,7 +121,8 @@ def describe(folder: Path, config: dict, name: str, side: int, threshold: float,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n")
-    (folder / "cattlecounter.yaml").write_text(f"name: {name}\ntile: {tile}\noverlap: 0.2\nthreshold: {threshold:g}\ncattle: [{network.LABELS[coco.CATTLE]}]\n")
+    classes = f"cattle: [{network.LABELS[coco.CATTLE]}]\nother: [{network.LABELS[coco.OTHER]}]\n"
+    (folder / "cattlecounter.yaml").write_text(f"name: {name}\ntile: {tile}\noverlap: 0.2\nthreshold: {threshold:g}\n{classes}")
 
 
 def sums(folder: Path) -> None:
