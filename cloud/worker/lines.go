@@ -38,10 +38,6 @@ func (a *attempt) findLines(ctx context.Context) (boundary.Set, error) {
 	case err != nil:
 		return boundary.Set{}, fmt.Errorf("find the lines of %s: %w", a.footage.ID, err)
 	}
-	if s.Kind == ledger.FlightLines && s.Anchor != a.footage.ID {
-		s.Set.Lines = slices.DeleteFunc(s.Set.Lines, func(l boundary.Line) bool { return l.OnGround() })
-		s.Set.Zones = slices.DeleteFunc(s.Set.Zones, func(z boundary.Zone) bool { return z.OnGround() })
-	}
 	return s.Set, nil
 }
 

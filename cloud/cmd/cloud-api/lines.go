@@ -79,8 +79,11 @@ func (c *linesSet) Run(ctx context.Context, e *env) error {
 		if _, err := l.Lines.Put(ctx, o, set); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(e.stderr, "%d lines and %d zones of %s set. Footage that is counted from now on is judged by them.\n"+
-			"Flights that they apply to are judged again.\n", len(set.Lines), len(set.Zones), o)
+		then := "Footage that is counted from now on is judged by them. Flights that they apply to are judged again."
+		if o.Kind == ledger.FootageLines {
+			then = "The next count of the footage is judged by them."
+		}
+		_, err := fmt.Fprintf(e.stderr, "%d lines and %d zones of %s set. %s\n", len(set.Lines), len(set.Zones), o, then)
 		return err
 	})
 }

@@ -200,3 +200,27 @@ func TestUnnamedResults(t *testing.T) {
 		t.Errorf("part %+v", p)
 	}
 }
+
+// Lines of a flight on the ground are judged in the footage that they are drawn into and in the flight, not in other parts.
+func TestGroundLinesOfAFlight(t *testing.T) {
+	l, _ := fresh(t)
+	ctx := t.Context()
+	v := countParts(t, l, "base", 1, 2)
+	set := lineSet("gate")
+	road := set.Lines[0]
+	road.Name, road.Frame = "road", boundary.Ground
+	set.Lines = append(set.Lines, road)
+	anchor := must.Get(l.Lines.Put(ctx, LineOwner{FlightLines, v.ID}, set))(t).Anchor
+	for _, p := range must.Get(l.Flights.Get(ctx, v.ID))(t).Parts {
+		want := 1
+		if p.Footage == anchor {
+			want = 2
+		}
+		if s := must.Get(l.Lines.For(ctx, p.Footage))(t); len(s.Set.Lines) != want || s.Set.Lines[0].Name != "gate" {
+			t.Errorf("footage %s is judged by %+v, want %d", p.Footage, s.Set.Lines, want)
+		}
+	}
+	if s := must.Get(l.Lines.ForFlight(ctx, "base", v.ID))(t); len(s.Set.Lines) != 2 {
+		t.Errorf("the flight is judged by %+v", s.Set.Lines)
+	}
+}

@@ -71,8 +71,8 @@ func getLines(ctx context.Context, q querier, o LineOwner) (LineSet, error) {
 }
 
 // For returns what a piece of footage is judged by: its own lines and zones, else those of its flight, else those of its
-// device. An empty set counts, too: it turns the lines of the others off. Without any it fails with ErrNotFound, as it does
-// for unknown footage.
+// device. An empty set counts, too: it turns the lines of the others off. Lines of a flight on the ground are only those of
+// the footage that they are drawn into. Without any it fails with ErrNotFound, as it does for unknown footage.
 func (l *Lines) For(ctx context.Context, id footage.ID) (LineSet, error) {
 	s, err := l.find(ctx, id)
 	if err != nil {
@@ -90,7 +90,12 @@ func (l *Lines) find(ctx context.Context, id footage.ID) (LineSet, error) {
 	if err != nil {
 		return LineSet{}, err
 	}
-	return linesOfFlights(ctx, l.db.Read(), []string{f.Flight}, f.Device)
+	s, err = linesOfFlights(ctx, l.db.Read(), []string{f.Flight}, f.Device)
+	if err == nil && s.Kind == FlightLines && s.Anchor != id {
+		s.Set.Lines = slices.DeleteFunc(s.Set.Lines, func(l boundary.Line) bool { return l.OnGround() })
+		s.Set.Zones = slices.DeleteFunc(s.Set.Zones, func(z boundary.Zone) bool { return z.OnGround() })
+	}
+	return s, err
 }
 
 // ForFlight returns what a flight is judged by: its own lines and zones, else those of its device. Several flights are
