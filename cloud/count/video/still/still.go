@@ -34,7 +34,7 @@ const maxPixels = 400e6
 var extensions = []string{".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
 
 // Formats names the formats for messages to people.
-const Formats = "JPEG, PNG, TIFF, WebP and BMP"
+const Formats = "JPEG, PNG, TIFF, WebP or BMP"
 
 // IsPicture reports whether a file may be a picture, from the end of its name.
 func IsPicture(name string) bool {
@@ -56,7 +56,7 @@ func Read(path string, f *video.Frame) error {
 func Decode(name string, r io.ReadSeeker, f *video.Frame) error {
 	head, format, err := image.DecodeConfig(bufio.NewReader(r))
 	if errors.Is(err, image.ErrFormat) {
-		return fmt.Errorf("picture %s: %w: its content is not one of %s", name, ErrPicture, Formats)
+		return fmt.Errorf("picture %s: %w: its content is not %s", name, ErrPicture, Formats)
 	}
 	if err != nil {
 		return fmt.Errorf("picture %s: %w: %w", name, err, ErrPicture)
