@@ -155,7 +155,7 @@ func TestChecksumOfACutRequest(t *testing.T) {
 			have := w.count()
 			c := s.rawPatch(path, 100_000, 300_000, content[100_000:350_000], "Upload-Checksum: "+sha256Of(content[100_000:]))
 			w.wait(t, have+250_000)
-			must.Do(t, end(c.(*net.TCPConn)))
+			must.Do(t, end(c.TCPConn))
 			if got := s.head(path); got != 100_000 {
 				t.Fatalf("%d bytes count", got)
 			}

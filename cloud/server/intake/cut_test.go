@@ -79,17 +79,25 @@ func lines(header []string) string {
 	return b.String()
 }
 
+// rawConn is a client's end of a connection.
+type rawConn struct {
+	*net.TCPConn
+	end <-chan struct{} // closed when the server is done with the connection
+}
+
 // rawPatch begins a PATCH of size bytes on a new connection and sends its first part.
-func (s *site) rawPatch(path string, offset, size int, part []byte, header ...string) net.Conn {
+func (s *site) rawPatch(path string, offset, size int, part []byte, header ...string) rawConn {
 	s.t.Helper()
 	c := must.Get(new(net.Dialer).DialContext(context.Background(), "tcp", s.server.Listener.Addr().String()))(s.t)
 	must.Do(s.t, c.SetDeadline(time.Now().Add(20*time.Second))) // a fault must not hang the test
 	s.t.Cleanup(func() { _ = c.Close() })
+	end := make(chan struct{})
+	s.raw.Store(c.LocalAddr().String(), end)
 	_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nContent-Type: "+
 		"application/offset+octet-stream\r\n"+
 		"Upload-Offset: %d\r\nContent-Length: %d\r\n%s\r\n%s", path, offset, size, lines(header), part)
 	must.Do(s.t, err)
-	return c
+	return rawConn{c.(*net.TCPConn), end}
 }
 
 func TestBytesOfCutConnectionCount(t *testing.T) {
@@ -106,9 +114,10 @@ func TestBytesOfCutConnectionCount(t *testing.T) {
 			w.wait(t, int64(sent))
 		}
 		// A reset, as after a lost link.
-		must.Do(t, c.(*net.TCPConn).SetLinger(0))
+		must.Do(t, c.SetLinger(0))
 		must.Do(t, c.Close())
 		if sent <= footage.SniffLen {
+			<-c.end             // before, the request may not even have begun
 			sent = s.head(path) // the reset may have thrown some away, in the kernel
 			continue
 		}

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -39,6 +41,7 @@ type site struct {
 	in     *Intake
 	server *httptest.Server
 	device ledger.Device // whose token the requests carry
+	raw    sync.Map      // address of a raw client -> chan struct{}, closed when the server is done with the connection
 }
 
 // newSite opens everything below dir; alter may change the options.
@@ -55,7 +58,14 @@ func newSite(t testing.TB, dir string, alter ...func(*Options)) *site {
 		f(&o)
 	}
 	s.in = must.Get(New(o))(t)
-	s.server = httptest.NewServer(s)
+	s.server = httptest.NewUnstartedServer(s)
+	s.server.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		if end, ok := s.raw.Load(c.RemoteAddr().String()); ok && state == http.StateClosed {
+			close(end.(chan struct{}))
+			s.raw.Delete(c.RemoteAddr().String())
+		}
+	}
+	s.server.Start()
 	t.Cleanup(s.close)
 	return s
 }
