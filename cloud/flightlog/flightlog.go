@@ -1,0 +1,181 @@
+// Package flightlog reads what drones write of a flight: where the camera was, how high and how it was turned. Logs come
+// beside the video (DJI's .SRT, CSV, GPX), inside of it, and in photographs; all of them end as one normal form, a Log.
+//
+// The normal form is stable: other rooms compute positions on the ground from it. Fields may be added, and what they mean
+// does not change. Nothing in it is derived: a number that the log does not give is NaN, and a time that it does not give
+// is zero.
+//
+// A log is not trusted. Memory is bounded whatever its size, and what cannot be read is a Fault with its line; the rest
+// of the log is still read. The package does no I/O besides the readers that it is given, and needs no C code.
+package flightlog
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+	"time"
+)
+
+// ErrNoLog means that the bytes are no flight log of any known form. The error that wraps it says what was found instead.
+var ErrNoLog = errors.New("no flight log")
+
+// Attitude says how something is turned against north and the horizon, in degrees. Parts that are not known are NaN.
+type Attitude struct {
+	Yaw   float64 // clockwise from true north, from -180 to 180
+	Pitch float64 // 0 at the horizon, -90 straight down
+	Roll  float64 // clockwise as seen from behind
+}
+
+// Unknown is an Attitude of which nothing is known.
+func Unknown() Attitude { return Attitude{Yaw: math.NaN(), Pitch: math.NaN(), Roll: math.NaN()} }
+
+// Known reports whether at least yaw or pitch is known.
+func (a Attitude) Known() bool { return !math.IsNaN(a.Yaw) || !math.IsNaN(a.Pitch) }
+
+// Sample is what a log says of one moment. A number that is not known is NaN, a time that is not known is zero.
+type Sample struct {
+	// Offset is the time since the first picture of the video where Log.OfVideo is true, and otherwise since the first
+	// record of the log.
+	Offset time.Duration
+	// Time is the wall clock. Its location is always UTC; where Log.Zone is Local, it is the reading of a local clock.
+	Time     time.Time
+	Lat, Lon float64 // WGS 84, degrees; both are known or both are NaN
+	// Held says that the position repeats that of an earlier sample because the receiver is slower than the log: it is
+	// older than Offset. Interpolation between positions skips such samples; their other numbers are of this moment.
+	Held       bool
+	RelAlt     float64  // metres above the take-off point, by barometer: drifts by 1 to 3 m a flight
+	AbsAlt     float64  // metres above a datum that drones do not agree on; not to be trusted alone
+	Camera     Attitude // of the camera
+	Body       Attitude // of the aircraft
+	Focal35    float64  // focal length in millimetres, as for film of 35 mm, without digital zoom
+	Zoom       float64  // digital zoom; 1 is none
+	HFOV, VFOV float64  // field of view of the picture in degrees, where the log says it
+	Satellites int      // 0 where not known
+	RTK        bool     // the position comes from a receiver with carrier phase corrections
+}
+
+// NewSample returns a sample of which only the offset is known.
+func NewSample(offset time.Duration) Sample {
+	nan := math.NaN()
+	return Sample{Offset: offset, Lat: nan, Lon: nan, RelAlt: nan, AbsAlt: nan, Camera: Unknown(), Body: Unknown(),
+		Focal35: nan, Zoom: nan, HFOV: nan, VFOV: nan}
+}
+
+// HasPosition reports whether the sample has latitude and longitude.
+func (s Sample) HasPosition() bool { return !math.IsNaN(s.Lat) && !math.IsNaN(s.Lon) }
+
+// Zone says what the clock of a log shows.
+type Zone string
+
+// The zones of a clock.
+const (
+	UnknownZone Zone = ""      // the log has no times, or it is not known what they are
+	UTC         Zone = "utc"   // of a satellite receiver, or with a zone in the log
+	Local       Zone = "local" // of the drone's own clock, without a zone
+)
+
+// Place is a point on the earth. Parts that are not known are NaN.
+type Place struct {
+	Lat, Lon float64 // WGS 84, degrees
+	Alt      float64 // metres, as Sample.AbsAlt
+}
+
+// Known reports whether latitude and longitude are known.
+func (p Place) Known() bool { return !math.IsNaN(p.Lat) && !math.IsNaN(p.Lon) }
+
+// Fault is one thing in a log that could not be read or is not plausible.
+type Fault struct {
+	Line   int           // of a text, from 1; 0 for other forms
+	Offset time.Duration // of the sample, 0 where it has none
+	Text   string        // what is wrong, for a person
+}
+
+// String is the fault with its line.
+func (f Fault) String() string {
+	if f.Line > 0 {
+		return fmt.Sprintf("line %d: %s", f.Line, f.Text)
+	}
+	return f.Text
+}
+
+// Log is the normal form of a flight log. Its zero value has no samples. It is safe for concurrent reads.
+type Log struct {
+	// Dialect names the form and who writes it, such as "dji-srt-brackets". It is for people and for metrics; no code
+	// depends on it.
+	Dialect string
+	Model   string // of the drone, "" where not known
+	Serial  string // of the drone, "" where not known
+	// OfVideo says that offsets count from the first picture of the video. Otherwise the log covers a whole flight, and
+	// only its times say which part belongs to a video: see Align.
+	OfVideo bool
+	Zone    Zone
+	Home    Place // the take-off point as the log has it, Known or not
+	// Samples are in order of their offsets. Records that repeat the one before are left out, except the last one. A
+	// long log is thinned evenly, to at most MaxSamples.
+	Samples []Sample
+	Records int           // how many records the log has, before repeated ones were left out
+	End     time.Duration // the end of the last record
+	// Faults are in order of their lines, the first MaxFaults of them. The last one says how many more there are.
+	Faults []Fault
+}
+
+// Limits of a Log, whatever the size of what it is read from.
+const (
+	MaxSamples = 1 << 17
+	MaxFaults  = 20
+)
+
+// Fixes returns how many samples have a position.
+func (l *Log) Fixes() int {
+	n := 0
+	for i := range l.Samples {
+		if l.Samples[i].HasPosition() {
+			n++
+		}
+	}
+	return n
+}
+
+// Captured returns the wall clock at offset 0, from the first sample with a time. Its zone is Log.Zone. The zero time
+// means that the log has no times.
+func (l *Log) Captured() time.Time {
+	for i := range l.Samples {
+		if s := &l.Samples[i]; !s.Time.IsZero() {
+			return s.Time.Add(-s.Offset)
+		}
+	}
+	return time.Time{}
+}
+
+// Last returns the wall clock of the last sample with a time, or the zero time.
+func (l *Log) Last() time.Time {
+	for i := len(l.Samples) - 1; i >= 0; i-- {
+		if t := l.Samples[i].Time; !t.IsZero() {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// Align makes the offsets of a log of a whole flight count from captured, the wall clock at the first picture of a video
+// in the log's own zone, and leaves out what lies more than 5 s outside of the video's length. It changes nothing and
+// returns false where the log has no times, or no sample of the video's time.
+func (l *Log) Align(captured time.Time, length time.Duration) bool {
+	const around = 5 * time.Second
+	if captured.IsZero() || l.Captured().IsZero() {
+		return false
+	}
+	shift := l.Captured().Sub(captured)
+	from := sort.Search(len(l.Samples), func(i int) bool { return l.Samples[i].Offset+shift >= -around })
+	to := sort.Search(len(l.Samples), func(i int) bool { return l.Samples[i].Offset+shift > length+around })
+	if from == to {
+		return false
+	}
+	l.Samples = l.Samples[from:to]
+	for i := range l.Samples {
+		l.Samples[i].Offset += shift
+	}
+	l.End, l.OfVideo = l.Samples[len(l.Samples)-1].Offset, true
+	return true
+}
