@@ -9,16 +9,13 @@ import (
 	"cattlecounter/cloud/count/track"
 )
 
-// addEvidence gives the step to the evidence. The running count is renewed once a second of footage.
+// addEvidence gives the step to the evidence.
 func (r *run) addEvidence(s *step) {
 	if r.evidence == nil {
 		return
 	}
-	if second := int(s.seconds); second != r.tallied || r.stepped <= 1 {
-		r.counted, r.tallied = tally.Count(r.tracker.Tracks()).Unique, second
-	}
 	r.evidence.Observe(&evidence.Step{
-		Frame: s.frame, Seconds: s.seconds, Pose: s.pose, Looked: s.looked, Count: r.counted,
+		Frame: s.frame, Seconds: s.seconds, Pose: s.pose, Looked: s.looked, Count: r.running(s.seconds),
 		Tracks: r.tracker.InView(s.pose, s.seconds, s.frame.Width, s.frame.Height),
 	})
 }

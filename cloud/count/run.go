@@ -56,7 +56,7 @@ type run struct {
 	best    still
 
 	evidence *evidence.Recorder // nil without evidence
-	counted  int                // animals so far, for the evidence
+	counted  int                // animals so far; see running
 	tallied  int                // second of the footage in which counted was found
 
 	young young.Measurer
@@ -255,7 +255,7 @@ func (r *run) finish(ctx context.Context) error {
 		r.judged = s.seconds
 	}
 	r.free = append(r.free, s.frame)
-	r.reportProgress()
+	r.reportProgress(s.seconds)
 	return nil
 }
 
@@ -298,13 +298,23 @@ func (r *run) addVisible(second, animals int) {
 
 const progressEvery = 250 * time.Millisecond
 
-func (r *run) reportProgress() {
+// running is the number of animals counted so far. It is renewed once a second of footage, and at each of the first steps:
+// a tally of some thousand tracks takes longer than a step should.
+func (r *run) running(seconds float64) int {
+	const first = 6
+	if second := int(seconds); second != r.tallied || r.stepped <= first {
+		r.counted, r.tallied = tally.Count(r.tracker.Tracks()).Unique, second
+	}
+	return r.counted
+}
+
+func (r *run) reportProgress(seconds float64) {
 	now := time.Now()
 	if r.progress == nil || now.Sub(r.reported) < progressEvery {
 		return
 	}
 	r.reported = now
-	r.most = max(r.most, tally.Count(r.tracker.Tracks()).Unique)
+	r.most = max(r.most, r.running(seconds))
 	done := r.last + 1
 	p := job.Progress{Stage: job.StageDetect, FramesDone: done, FramesTotal: r.info.Frames, Count: r.most,
 		FPS: float64(done) / now.Sub(r.began).Seconds()}

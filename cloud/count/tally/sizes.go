@@ -1,7 +1,6 @@
 package tally
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -25,10 +24,11 @@ const (
 )
 
 // sizes has the tracks that are animals by the looks at them, by segment.
-type sizes map[int][]sized
+type sizes map[int]tree
 
 type sized struct {
 	track *track.Track
+	at    [2]float64 // on the ground
 	log   float64
 }
 
@@ -36,8 +36,11 @@ func newSizes(tracks []*track.Track) sizes {
 	s := sizes{}
 	for _, t := range tracks {
 		if t.Whole() && Probability(t) > 0.5 {
-			s[t.Segment] = append(s[t.Segment], sized{t, logLength(t)})
+			s[t.Segment] = append(s[t.Segment], sized{t, [2]float64{t.X, t.Y}, logLength(t)})
 		}
+	}
+	for segment, all := range s {
+		s[segment] = newTree(all)
 	}
 	return s
 }
@@ -70,17 +73,8 @@ func (s sizes) evidence(t *track.Track) float64 {
 
 // around returns the sizes of the nearest animals.
 func (s sizes) around(t *track.Track) []float64 {
-	type neighbor struct{ far, log float64 }
-	near := make([]neighbor, 0, sizeNeighbors+1)
-	for _, o := range s[t.Segment] {
-		far := math.Hypot(o.track.X-t.X, o.track.Y-t.Y)
-		if o.track == t || len(near) == sizeNeighbors && far >= near[sizeNeighbors-1].far {
-			continue
-		}
-		i, _ := slices.BinarySearchFunc(near, far, func(n neighbor, far float64) int { return cmp.Compare(n.far, far) })
-		near = slices.Insert(near, i, neighbor{far, o.log})
-		near = near[:min(len(near), sizeNeighbors)]
-	}
+	near := make(nearby, 0, sizeNeighbors)
+	s[t.Segment].search([2]float64{t.X, t.Y}, 0, t.ID, &near)
 	logs := make([]float64, len(near))
 	for i, n := range near {
 		logs[i] = n.log
