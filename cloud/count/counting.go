@@ -76,9 +76,8 @@ type Options struct {
 	Input int
 	// Fixed keeps to tiles of the size in Model. Otherwise near animals get larger tiles.
 	Fixed bool
-	// SampleFPS is how often per second of footage the detector looks at one place at most, except beside ground that is
-	// in view only for a moment. Every, when above 0, makes it
-	// look at the whole of every Every-th frame instead, with the tiles of Model.
+	// SampleFPS is how often per second of footage the detector looks at one place at most, except at ground that is in view
+	// only briefly. Every, when above 0, makes it look at the whole of every Every-th frame instead, with the tiles of Model.
 	SampleFPS float64
 	Every     int
 	Young     bool // tell adults and young animals apart

@@ -118,10 +118,11 @@ func (c *coverage) due(z zones, s Step) []bool {
 		if !edge && c.brief(k, x, y, s) {
 			brief[i]++
 		}
-		if c.recent(k, s) {
+		gap := c.gapAt(x, y, s)
+		if recentWithin(gap, k, s) {
 			recent[i]++
 		}
-		urgency[i] = max(urgency[i], c.urgency(k, x, y, edge, herd[i], s))
+		urgency[i] = max(urgency[i], c.urgency(k, x, y, gap, edge, herd[i], s))
 	})
 	any := false
 	list := make([]bool, len(urgency))
@@ -143,8 +144,17 @@ func (c *coverage) due(z zones, s Step) []bool {
 // slack is the part of a wait by which a look may come early: steps come at whole frames.
 const slack = 0.02
 
-// recent reports whether the last look at a piece of ground is too short ago for another one.
-func (c *coverage) recent(k *cell, s Step) bool { return s.Seconds-k.last < c.gap-slack }
+// recentWithin reports whether the last look at a piece of ground is too short ago for another one.
+func recentWithin(gap float64, k *cell, s Step) bool { return s.Seconds-k.last < gap-min(slack, gap/4) }
+
+// gapAt is the least time between two looks at the ground at a place of the frame. Ground that crosses the frame in less
+// time than its looks take one after the other gets them sooner.
+func (c *coverage) gapAt(x, y float64, s Step) float64 {
+	if len(c.poses) < 2 || s.Pose.Inliers == 0 {
+		return c.gap
+	}
+	return min(c.gap, c.poses[0].crossing(x, y, s)/(enoughLooks+1))
+}
 
 // brief reports whether ground with few looks leaves the view before the next step, or is in view so briefly that it
 // needs its second look now.
@@ -159,9 +169,9 @@ func (c *coverage) brief(k *cell, x, y float64, s Step) bool {
 	return left < min(2*c.step, c.gap-(s.Seconds-k.last))
 }
 
-// urgency is how much of its wait a piece of ground has waited. It is 0 within the least time between two looks.
-func (c *coverage) urgency(k *cell, x, y float64, edge, animals bool, s Step) float64 {
-	if c.recent(k, s) {
+// urgency is how much of its wait a piece of ground has waited. It is 0 within gap, the least time between two looks.
+func (c *coverage) urgency(k *cell, x, y, gap float64, edge, animals bool, s Step) float64 {
+	if recentWithin(gap, k, s) {
 		return 0
 	}
 	wait := longestEmpty
@@ -178,7 +188,7 @@ func (c *coverage) urgency(k *cell, x, y float64, edge, animals bool, s Step) fl
 	if s.Pose.Inliers == 0 { // the place is a guess
 		wait = 2 * c.gap
 	}
-	return (since + slack) / max(wait, c.gap)
+	return (since + min(slack, gap/4)) / max(wait, gap)
 }
 
 // timeInView is how long the ground at a place of the frame stays in view, in seconds.
@@ -188,27 +198,54 @@ func (c *coverage) timeInView(x, y float64, s Step) float64 {
 		return 0 // unknown: look soon
 	}
 	// A turn begins within a step.
-	return min(timeSince(c.poses[0], x, y, s), timeSince(c.poses[n-2], x, y, s))
+	return min(c.poses[0].leaving(x, y, s), c.poses[n-2].leaving(x, y, s))
 }
 
-// timeSince is timeInView by the motion of the ground since an earlier pose.
-func timeSince(old timedPose, x, y float64, s Step) float64 {
+// velocity is the motion of the ground at a place of the frame since an earlier pose, in pixels a second. ok is false when
+// no time has passed.
+func (old timedPose) velocity(x, y float64, s Step) (vx, vy float64, ok bool) {
 	dt := s.Seconds - old.seconds
 	if dt <= 0 {
+		return 0, 0, false
+	}
+	was := old.toFrame.Apply(s.Pose.ToGround.Apply(motion.Point{X: x, Y: y}))
+	return (x - was.X) / dt, (y - was.Y) / dt, true
+}
+
+// standing is the speed in pixels a second below which ground does not leave the view.
+const standing = 1.0
+
+// leaving is the time after which the ground at a place leaves the view, by its motion since an earlier pose.
+func (old timedPose) leaving(x, y float64, s Step) float64 {
+	vx, vy, ok := old.velocity(x, y, s)
+	if !ok {
 		return 0
 	}
-	at := s.Pose.ToGround.Apply(motion.Point{X: x, Y: y})
-	was := old.toFrame.Apply(at)
-	leave := func(from, at, end float64) float64 {
-		switch v := (at - from) / dt; {
-		case v > 1:
+	leave := func(v, at, end float64) float64 {
+		switch {
+		case v > standing:
 			return (end - at) / v
-		case v < -1:
+		case v < -standing:
 			return -at / v
 		}
 		return math.Inf(1)
 	}
-	return min(leave(was.X, x, float64(s.Frame.Width)), leave(was.Y, y, float64(s.Frame.Height)))
+	return min(leave(vx, x, float64(s.Frame.Width)), leave(vy, y, float64(s.Frame.Height)))
+}
+
+// crossing is the time in which ground that moves like that at a place crosses the frame.
+func (old timedPose) crossing(x, y float64, s Step) float64 {
+	vx, vy, ok := old.velocity(x, y, s)
+	if !ok {
+		return math.Inf(1)
+	}
+	cross := func(v, length float64) float64 {
+		if v = math.Abs(v); v > standing {
+			return length / v
+		}
+		return math.Inf(1)
+	}
+	return min(cross(vx, float64(s.Frame.Width)), cross(vy, float64(s.Frame.Height)))
 }
 
 // animals raises the urgency of zones whose animals must be found again soon, and returns which zones have animals.
@@ -225,7 +262,7 @@ func (c *coverage) animals(z zones, s Step, urgency []float64) []bool {
 		zone := z.at(x, y)
 		herd[zone] = true
 		k := c.at(s.Pose.ToGround.Apply(motion.Point{X: x, Y: y}))
-		if k != nil && s.Seconds-k.last < c.gap-slack {
+		if k != nil && recentWithin(c.gapAt(x, y, s), k, s) {
 			continue
 		}
 		urgency[zone] = max(urgency[zone], c.need(a, nearest(s.InView, i), k, s))

@@ -21,11 +21,22 @@ type flight struct {
 	options       Options
 }
 
-const stepsASecond = 6
+const (
+	stepsASecond  = 6
+	framesASecond = 30
+)
+
+// pace is the number of frames from one step to the next: a fast camera has more steps.
+func (f flight) pace() int {
+	const usual, most = 0.08, 5 // as in package count
+	hurry := math.Abs(f.speed) / stepsASecond / float64(max(f.width, f.height)) / usual
+	return max(1, int(framesASecond/stepsASecond/min(most, max(1, hurry))))
+}
 
 // outcome is what a planner did on a flight.
 type outcome struct {
-	tiles, whole int         // tiles planned, and tiles of looks at whole frames three times a second
+	tiles, whole int // tiles planned, and tiles of looks at whole frames three times a second
+	steps        int
 	looks        map[int]int // looks at the ground in the middle row, by column of 40 pixels, while it is well inside
 	gap          float64     // shortest time between two looks at one tile of one grid
 	side         int         // of the last tile
@@ -37,10 +48,10 @@ func (f flight) run(t *testing.T) outcome {
 	tr := track.New(track.Options{Threshold: 0.4})
 	out := outcome{looks: map[int]int{}, gap: math.Inf(1)}
 	last := map[detect.Region]float64{}
-	steps := int(f.seconds * stepsASecond)
-	for i := range steps {
-		now := float64(i) / stepsASecond
-		frame := &video.Frame{Index: i * 5, Width: f.width, Height: f.height}
+	for i := 0; float64(i) < f.seconds*framesASecond; i += f.pace() {
+		now := float64(i) / framesASecond
+		out.steps++
+		frame := &video.Frame{Index: i, Width: f.width, Height: f.height}
 		pose := motion.Pose{ToGround: motion.Transform{A: 1, TX: f.speed * now}, Inliers: 1}
 		plan := p.Plan(Step{Frame: frame, Seconds: now, Remaining: f.seconds - now, Pose: pose,
 			InView: tr.InView(pose, now, f.width, f.height)})
@@ -55,7 +66,7 @@ func (f flight) run(t *testing.T) outcome {
 			}
 		}
 		used := p.Learn(Step{Frame: frame, Seconds: now, Pose: pose}, plan, found, 0.4)
-		o := track.Observation{Index: i * 5, Seconds: now, Width: f.width, Height: f.height, Boxes: found[used], Pose: pose,
+		o := track.Observation{Index: i, Seconds: now, Width: f.width, Height: f.height, Boxes: found[used], Pose: pose,
 			Looked: []motion.Rect{}}
 		for _, r := range plan[used] {
 			rect := motion.Rect{X1: float64(r.X), Y1: float64(r.Y), X2: float64(r.X + r.Width), Y2: float64(r.Y + r.Height)}
@@ -78,7 +89,7 @@ func (f flight) run(t *testing.T) outcome {
 		tr.Observe(o)
 	}
 	out.tiles = p.Tiles()
-	out.whole = len(f.options.Grid.Regions(nil, &video.Frame{Width: f.width, Height: f.height})) * steps / 2
+	out.whole = len(f.options.Grid.Regions(nil, &video.Frame{Width: f.width, Height: f.height})) * out.steps / 2
 	return out
 }
 
@@ -142,6 +153,41 @@ func TestEachPieceOfGroundGetsItsLooks(t *testing.T) {
 			}
 			if got.tiles*2 > got.whole {
 				t.Errorf("%d tiles, and %d for looks at whole frames", got.tiles, got.whole)
+			}
+		})
+	}
+}
+
+// Each piece of ground gets its looks at any speed of the camera, as far as steps show it, and for the same number of tiles.
+func TestLooksAtAnySpeed(t *testing.T) {
+	for name, f := range map[string]flight{
+		"along the picture":  {width: 1920, height: 1080, length: 60, spacing: 200},
+		"across the picture": {width: 1080, height: 1920, length: 60, spacing: 200},
+		"near animals in 4K": {width: 3840, height: 2160, length: 400, spacing: 900},
+		"empty ground":       {width: 1920, height: 1080, length: 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const frames = 6.0                                                   // widths of ground
+			slow := 0.0                                                          // tiles
+			for _, speed := range []float64{0.15, 0.3, 0.6, 0.8, 1, 1.4, 2, 3} { // widths a second
+				f.speed, f.seconds, f.options = speed*float64(f.width), frames/speed, options()
+				got := f.run(t)
+				least := math.MaxInt
+				for c, k := range got.looks {
+					if x := float64(c) * 40; x > float64(f.width)+f.length && x < f.speed*f.seconds-f.length {
+						least = min(least, k)
+					}
+				}
+				steps := int((1 - 2*f.length/float64(f.width)) / speed * framesASecond / float64(f.pace())) // with the animal inside
+				if want := min(enoughLooks-1, steps-1); least < want {
+					t.Errorf("%g widths a second: some ground has %d looks in %d steps, want %d", speed, least, steps, want)
+				}
+				if slow == 0 {
+					slow = float64(got.tiles)
+				}
+				if most := 1.3 * slow; float64(got.tiles) > most {
+					t.Errorf("%g widths a second: %d tiles, want at most %.0f", speed, got.tiles, most)
+				}
 			}
 		})
 	}
