@@ -65,6 +65,8 @@ func wayOf(t *track.Track) []report.Waypoint {
 		f := t.Way[i*(len(t.Way)-1)/max(n-1, 1)]
 		way = append(way, report.Waypoint{
 			Frame: f.Frame, Seconds: round(f.Seconds, 1000), X: round(f.X, 10), Y: round(f.Y, 10),
+			Box: &[4]float64{round(float64(f.Box.X1), 10), round(float64(f.Box.Y1), 10), round(float64(f.Box.X2), 10),
+				round(float64(f.Box.Y2), 10)},
 		})
 	}
 	return way

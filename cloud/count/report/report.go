@@ -175,6 +175,8 @@ type Waypoint struct {
 	Seconds float64 `json:"seconds"`
 	X       float64 `json:"x"` // pixels of the first frame of the segment
 	Y       float64 `json:"y"`
+	// Box is the detection, x1, y1, x2, y2 in pixels of the frame. Documents of older versions have none.
+	Box *[4]float64 `json:"box,omitempty"`
 }
 
 // NotCounted is a track that was not counted, and why, so that a reviewer can disagree.
