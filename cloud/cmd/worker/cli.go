@@ -7,7 +7,10 @@ import (
 	"io"
 
 	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/coco"
 	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/count/examples"
+	"cattlecounter/cloud/count/review"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/model/hub"
 	"cattlecounter/shared/boundary"
@@ -31,10 +34,11 @@ const description = `Counts cattle in drone footage.
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 some or all of the footage cannot be counted; 4 no usable model or ONNX Runtime; 130 interrupted.`
 
 type commands struct {
-	Run    runCommand    `cmd:"" help:"Count the jobs of the queue until the program is stopped."`
-	Count  countCommand  `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
-	Detect detectCommand `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
-	Model  modelCommand  `cmd:"" help:"List, verify, pull and choose detectors."`
+	Run     runCommand     `cmd:"" help:"Count the jobs of the queue until the program is stopped."`
+	Count   countCommand   `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
+	Detect  detectCommand  `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
+	Dataset datasetCommand `cmd:"" help:"Make labeled pictures for training out of reviewed footage."`
+	Model   modelCommand   `cmd:"" help:"List, verify, pull, compare and choose detectors."`
 }
 
 // moved names the commands that are a program of their own now.
@@ -70,6 +74,8 @@ func (c *commands) dispatch(ctx context.Context, command string, stdout, stderr 
 		return c.Count.run(ctx, stdout, stderr)
 	case "detect":
 		return c.Detect.run(ctx, stdout, stderr)
+	case "dataset":
+		return c.Dataset.run(ctx, stdout, stderr)
 	case "list":
 		return c.Model.List.run(ctx, stdout, stderr)
 	case "verify":
@@ -82,8 +88,11 @@ func (c *commands) dispatch(ctx context.Context, command string, stdout, stderr 
 	return fmt.Errorf("command %s has no implementation", command)
 }
 
-// footageErrors and modelErrors are the classes that have an exit code of their own.
+// The classes of errors that have an exit code of their own.
 var (
+	usageErrors = []error{
+		settings.ErrInvalid, boundary.ErrInvalid, hub.ErrReference, review.ErrInvalid, examples.ErrInput, coco.ErrFolder,
+	}
 	footageErrors = []error{errFootage, errPictures}
 	modelErrors   = []error{
 		model.ErrNoModel, model.ErrDigest, model.ErrName, model.ErrStore,
@@ -97,7 +106,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitOK
 	case ctx.Err() != nil:
 		return exitStopped
-	case errors.Is(err, settings.ErrInvalid), errors.Is(err, boundary.ErrInvalid), errors.Is(err, hub.ErrReference):
+	case isAny(err, usageErrors):
 		return exitUsage
 	case count.IsFootageFault(err), isAny(err, footageErrors):
 		return exitFootage
