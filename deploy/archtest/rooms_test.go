@@ -9,15 +9,16 @@ import (
 // below says which rooms of the cloud a room may import besides itself and shared. No room imports one that stands above
 // it: the way of a piece of footage reads from top to bottom.
 var below = map[string][]string{
-	"cloud/cmd":       {"cloud/server", "cloud/worker", "cloud/count", "cloud/store", "cloud/model", "cloud/config", "cloud/synthetic", "cloud/flightlog"},
-	"cloud/server":    {"cloud/store", "cloud/config", "cloud/flightlog"},
-	"cloud/worker":    {"cloud/count", "cloud/store", "cloud/model", "cloud/config", "cloud/flightlog"},
+	"cloud/cmd":       {"cloud/server", "cloud/worker", "cloud/count", "cloud/store", "cloud/model", "cloud/config", "cloud/synthetic", "cloud/flightlog", "cloud/place"},
+	"cloud/server":    {"cloud/store", "cloud/config", "cloud/flightlog", "cloud/place"},
+	"cloud/worker":    {"cloud/count", "cloud/store", "cloud/model", "cloud/config", "cloud/flightlog", "cloud/place"},
 	"cloud/count":     {"cloud/model"},
 	"cloud/synthetic": {"cloud/count"},
 	"cloud/store":     {"cloud/config"},
 	"cloud/model":     {},
 	"cloud/config":    {},
 	"cloud/flightlog": {},
+	"cloud/place":     {"cloud/count", "cloud/flightlog"},
 }
 
 // edgeFloors are the packages of the edge, from top to bottom. A package imports only packages of lower floors.
