@@ -85,16 +85,17 @@ func (tr *Tracker) InView(p motion.Pose, seconds float64, width, height int) []P
 	v := newView(Observation{Width: width, Height: height, Pose: p})
 	var list []Placed
 	for _, t := range tr.tracks {
-		// A copy: a prediction for a later frame must not change the filter.
-		c := *t
-		c.predict(max(seconds-t.seconds, 0))
-		e := v.project(&c)
+		// Copies: a prediction for a later frame must not change the filters.
+		kx, ky := t.kx, t.ky
+		kx.predict(max(seconds-t.seconds, 0))
+		ky.predict(max(seconds-t.seconds, 0))
+		e := v.project(t, kx, ky)
 		if !e.inView || e.x < 0 || e.y < 0 || e.x > v.width || e.y > v.height {
 			continue
 		}
-		unit := max(c.Size(), 1)
-		speed := math.Hypot(c.kx.vel, c.ky.vel) / unit
-		sure := math.Sqrt(c.kx.pvv+c.ky.pvv) / unit
+		unit := max(t.Size(), 1)
+		speed := math.Hypot(kx.vel, ky.vel) / unit
+		sure := math.Sqrt(kx.pvv+ky.pvv) / unit
 		const slow = 0.12
 		list = append(list, Placed{Track: t, Box: e.box, Whole: e.whole, Doubt: e.doubt / max(e.size, 1),
 			Speed: speed, Standing: speed < max(slow, sure), Unseen: seconds - t.seen})

@@ -154,7 +154,7 @@ func (tr *Tracker) Observe(o Observation) []int {
 	v := newView(o)
 	for _, t := range tr.tracks {
 		t.predict(dt)
-		t.expected = v.project(t)
+		t.expected = v.project(t, t.kx, t.ky)
 	}
 	sightings := v.sightings(o, tr.threshold)
 	tr.lengths.judge(sightings, v)

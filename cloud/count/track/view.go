@@ -67,11 +67,12 @@ type expectation struct {
 	doubt  float64     // standard deviation of the place
 }
 
-func (v view) project(t *Track) expectation {
-	c := v.toFrame.Apply(motion.Point{X: t.kx.pos, Y: t.ky.pos})
+// project is where a track is expected in the frame when its filters are in the states kx and ky.
+func (v view) project(t *Track, kx, ky kalman) expectation {
+	c := v.toFrame.Apply(motion.Point{X: kx.pos, Y: ky.pos})
 	hw, hh := t.W/2/v.scale, t.H/2/v.scale
 	size := t.Size() / v.scale
-	e := expectation{size: size, doubt: math.Hypot(t.kx.doubt(), t.ky.doubt()) / v.scale,
+	e := expectation{size: size, doubt: math.Hypot(kx.doubt(), ky.doubt()) / v.scale,
 		box: motion.Rect{X1: c.X - hw, Y1: c.Y - hh, X2: c.X + hw, Y2: c.Y + hh}}
 	x1, x2 := max(c.X-hw, 0), min(c.X+hw, v.width)
 	y1, y2 := max(c.Y-hh, 0), min(c.Y+hh, v.height)

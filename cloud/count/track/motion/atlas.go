@@ -103,14 +103,43 @@ func (a *atlas) latest(segment int) *keyframe {
 	return nil
 }
 
-// others reports whether there is ground of other segments.
-func (a *atlas) others(segment int) bool {
+// others is the number of keyframes of other segments.
+func (a *atlas) others(segment int) int {
+	n := 0
 	for _, k := range a.keys {
 		if k.segment != segment {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
+}
+
+// search is how often frames at a keyframe were compared with the ground of other segments, and found nothing.
+type search struct {
+	tries  int
+	next   int // number of the step of the next try
+	others int // keyframes of other segments at the last try
+}
+
+// due reports whether a frame at the keyframe is to be compared with other segments in a step, and notes the try. Where
+// nothing was found after all of their keyframes had their turn, the waits become longer and longer: the camera may fly over
+// the same ground for the rest of a long clip.
+func (s *search) due(step, others int) bool {
+	const (
+		often = 4    // steps between two tries
+		most  = 2400 // steps of the longest wait
+		turn  = sketchTries / 2
+	)
+	if others != s.others {
+		*s = search{others: others}
+	}
+	if step < s.next {
+		return false
+	}
+	s.tries++
+	doubled := max(0, s.tries-2*(1+others/turn))
+	s.next = step + min(most, often<<min(doubled, 16))
+	return true
 }
 
 // returnedTo is the earliest keyframe of the segment that the frame may overlap and whose pose is much surer than the

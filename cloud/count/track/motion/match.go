@@ -16,6 +16,7 @@ type keyframe struct {
 	segment  int
 	drift    float64 // how far the pose may be wrong against the start of its segment, in work pixels
 	tried    int     // number of the step in which the picture was last tried as a place that the camera returned to
+	search   search
 }
 
 // size is the width and height of level 0.

@@ -205,8 +205,8 @@ func (r *Registrar) accept(now *keyframe, l location) Pose {
 	r.setSpeed(now)
 	r.last, r.since, r.unplaced, r.stray = now, 0, 0, nil
 	added := r.ground.offer(now, l.share)
-	const young, often = 15, 4
-	if r.ground.others(r.segment) && (added || r.age < young || r.age%often == 0) {
+	const young = 15
+	if others := r.ground.others(r.segment); others > 0 && (l.ref.search.due(r.step, others) || added || r.age < young) {
 		if p, ok := r.rejoin(now); ok {
 			return p
 		}
