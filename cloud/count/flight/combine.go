@@ -162,6 +162,10 @@ func (j *joiner) combine(chain []int) Flight {
 			frames, seconds = frames+int(long*p.About.FPS), seconds+long
 			continue
 		}
+		if t := p.Trace; t.LostSteps > 0 || t.LostTracks > 0 {
+			warn(Damaged, "the trace of %s lacks %d steps and %d tracks, which cannot be used; count it again", p.About.Path,
+				t.LostSteps, t.LostTracks)
+		}
 		if apart {
 			n := j.shared(chain[k-1], i)
 			same += n

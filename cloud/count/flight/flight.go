@@ -97,13 +97,14 @@ type Warning struct {
 
 // Codes of warnings.
 const (
-	Apart     = "parts-apart"  // the ground of a part cannot be joined with that of the others
-	Break     = "break"        // seconds between two parts are not recorded
-	NoTrace   = "no-trace"     // a part left no trace
-	MixModels = "mixed-models" // parts were counted with different models
-	NoSteps   = "no-steps"     // a part does not tell who crossed a line in it
-	LineLost  = "line-lost"    // a line or a zone could not be judged for every animal
-	Full      = "full"         // the recording continues in another flight
+	Apart     = "parts-apart"   // the ground of a part cannot be joined with that of the others
+	Break     = "break"         // seconds between two parts are not recorded
+	NoTrace   = "no-trace"      // a part left no trace
+	Damaged   = "damaged-trace" // the trace of a part lacks steps or tracks
+	MixModels = "mixed-models"  // parts were counted with different models
+	NoSteps   = "no-steps"      // a part does not tell who crossed a line in it
+	LineLost  = "line-lost"     // a line or a zone could not be judged for every animal
+	Full      = "full"          // the recording continues in another flight
 )
 
 // Aligner returns how the segments of b lie in the ground of a. motion.Align is one.

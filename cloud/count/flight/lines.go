@@ -66,7 +66,8 @@ type whole struct {
 type stretch struct {
 	part Part
 	span
-	steps bool // the part has steps
+	steps bool   // the part has steps
+	holes []span // times without steps, when some of them were lost
 }
 
 // length is the number of frames and seconds after which the next part of a flight may begin.
@@ -99,8 +100,28 @@ func (w *whole) add(p Part, frame int, second float64, paused bool, place func(s
 	w.merged.add(len(w.parts)+1, now)
 	w.steps = append(w.steps, steps...)
 	frames, seconds = p.Trace.length()
-	w.parts = append(w.parts, stretch{p, span{second, second + seconds}, len(p.Trace.Steps) > 0})
+	w.parts = append(w.parts, stretch{p, span{second, second + seconds}, len(p.Trace.Steps) > 0, p.Trace.holes(second, seconds)})
 	return frames, seconds
+}
+
+// holes are the times for which the steps do not show the way of the camera because some are lost, in the time of the
+// flight. The part begins at a second of the flight.
+func (t *Trace) holes(begin, length float64) (list []span) {
+	if t.LostSteps == 0 || len(t.Steps) == 0 {
+		return nil
+	}
+	const long = 1.0 // seconds; the way is known beside a shorter hole
+	last := 0.0
+	for _, s := range t.Steps {
+		if s.Seconds-last > long {
+			list = append(list, span{begin + last, begin + s.Seconds})
+		}
+		last = s.Seconds
+	}
+	if length-last > long {
+		list = append(list, span{begin + last, begin + length})
+	}
+	return list
 }
 
 // Judge judges a flight of several parts by lines and zones, and sets Lines, Zones and their warnings. It replaces what an
@@ -119,6 +140,9 @@ func (f *Flight) Judge(d Drawing) {
 			j.Unknown(p.from, p.to)
 			f.Warnings = append(f.Warnings, Warning{NoSteps, fmt.Sprintf("who crosses a line in %s is not known, because its "+
 				"count left no way of the camera; count it again", p.part.About.Path)})
+		}
+		for _, h := range p.holes {
+			j.Unknown(h.from, h.to)
 		}
 		if p.part.Trace == nil {
 			missing += p.part.Unique
@@ -185,8 +209,11 @@ func (w *whole) placed(d Drawing) boundary.Set {
 // animals are those of the flight with the detections whose step is known.
 func (w *whole) animals() []crossing.Animal {
 	all := crossing.Animals(w.counted)
-	lost := func(x track.Fix) bool { // in a part without steps
-		return slices.ContainsFunc(w.parts, func(p stretch) bool { return !p.steps && x.Seconds >= p.from && x.Seconds < p.to })
+	lost := func(x track.Fix) bool { // at a time without steps
+		return slices.ContainsFunc(w.parts, func(p stretch) bool {
+			in := func(s span) bool { return x.Seconds > s.from && x.Seconds < s.to }
+			return !p.steps && x.Seconds >= p.from && x.Seconds < p.to || slices.ContainsFunc(p.holes, in)
+		})
 	}
 	for i := range all {
 		all[i].Partial = slices.ContainsFunc(all[i].Fixes, lost)

@@ -370,9 +370,9 @@ func FuzzSteps(f *testing.F) {
 		var s Steps
 		if s.UnmarshalJSON(b) != nil {
 			r := stepReader{b: b}
-			for !r.bad && len(s) < 100 {
-				if r.step(); !r.bad {
-					s = append(s, r.last)
+			for !r.cut && len(s) < 100 {
+				if c, ok := r.step(); ok {
+					s = append(s, c)
 				}
 			}
 		}

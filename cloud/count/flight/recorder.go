@@ -53,7 +53,8 @@ func (v View) moved(j motion.Join) View {
 	return v
 }
 
-// Trace completes t, which describes the recording, with the views, the steps, the tracks and the map of the ground.
+// Trace completes t, which describes the recording, with the views, the steps, the tracks and the map of the ground. Steps
+// and tracks that cannot be used are left out.
 func (r *Recorder) Trace(t Trace, tracks []*track.Track, ground motion.Map) *Trace {
 	t.Begin, t.End, t.Map = r.begin, r.end, ground
 	if len(r.recent) > 0 {
@@ -66,5 +67,6 @@ func (r *Recorder) Trace(t Trace, tracks []*track.Track, ground motion.Map) *Tra
 	for _, k := range tracks[:min(len(tracks), maxTracks)] {
 		t.Tracks = append(t.Tracks, k.Save())
 	}
+	t.sift()
 	return &t
 }

@@ -5,7 +5,6 @@ import (
 	"compress/flate"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -110,47 +109,71 @@ func transformNumbers(t motion.Transform, flags byte) []float64 {
 	return n
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote. It leaves out steps with a value outside of its range, and what follows a
+// place where the steps are cut short.
 func (s *Steps) UnmarshalJSON(text []byte) error {
+	var p packedSteps
+	if err := p.UnmarshalJSON(text); err != nil {
+		return err
+	}
+	*s = p.steps
+	return nil
+}
+
+// packedSteps are steps as they are stored, and how many of them cannot be used.
+type packedSteps struct {
+	steps Steps
+	lost  int
+}
+
+// UnmarshalJSON is that of Steps.
+func (p *packedSteps) UnmarshalJSON(text []byte) error {
 	var packed []byte
 	if err := json.Unmarshal(text, &packed); err != nil {
 		return err
 	}
-	b, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxStepBytes))
-	if err != nil {
-		return fmt.Errorf("steps: %w", err)
+	if len(packed) == 0 {
+		return nil
 	}
+	b, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxStepBytes))
 	r := stepReader{b: b}
-	if v := r.byte(); v != stepVersion {
+	v, n := r.byte(), 0
+	switch {
+	case len(b) == 0 && err != nil:
+		return fmt.Errorf("steps: %w", err)
+	case v != stepVersion:
 		return fmt.Errorf("steps: version %d cannot be read", v)
 	}
-	n := r.uvarint(maxSteps)
-	out := make(Steps, 0, min(n, len(b)))
-	for range n {
-		r.step()
-		if r.bad {
-			return fmt.Errorf("steps: step %d: %w", len(out), errStep)
-		}
-		out = append(out, r.last)
+	if n = r.uvarint(maxSteps); r.cut {
+		return fmt.Errorf("steps: their number is outside of 0 to %d", maxSteps)
 	}
-	*s = out
+	p.steps = make(Steps, 0, min(n, len(b)))
+	for range n {
+		c, ok := r.step()
+		if r.cut {
+			break
+		}
+		if ok {
+			p.steps = append(p.steps, c)
+		}
+	}
+	p.lost = n - len(p.steps)
 	return nil
 }
 
-var errStep = errors.New("it is cut short, or a value is outside of its range")
-
-// stepReader reads records. bad is set at the first fault, and from then on everything is 0.
+// stepReader reads records. cut is set where they end too early, and from then on everything is 0.
 type stepReader struct {
 	b      []byte
-	last   crossing.Step
+	last   crossing.Step // as it was read, also when it is of no use: the next one is relative to it
+	good   crossing.Step // the last one of use
 	micros int64
 	tiles  []motion.Rect
-	bad    bool
+	cut    bool
 }
 
 func (r *stepReader) byte() byte {
 	if len(r.b) == 0 {
-		r.bad = true
+		r.cut = true
 		return 0
 	}
 	v := r.b[0]
@@ -161,7 +184,7 @@ func (r *stepReader) byte() byte {
 func (r *stepReader) uvarint(most int) int {
 	v, n := binary.Uvarint(r.b)
 	if n <= 0 || v > uint64(most) {
-		r.bad, r.b = true, nil
+		r.cut, r.b = true, nil
 		return 0
 	}
 	r.b = r.b[n:]
@@ -171,7 +194,7 @@ func (r *stepReader) uvarint(most int) int {
 func (r *stepReader) varint() int64 {
 	v, n := binary.Varint(r.b)
 	if n <= 0 || v > 1e15 || v < -1e15 {
-		r.bad, r.b = true, nil
+		r.cut, r.b = true, nil
 		return 0
 	}
 	r.b = r.b[n:]
@@ -180,25 +203,18 @@ func (r *stepReader) varint() int64 {
 
 func (r *stepReader) float() float64 {
 	if len(r.b) < 4 {
-		r.bad, r.b = true, nil
+		r.cut, r.b = true, nil
 		return 0
 	}
 	v := float64(math.Float32frombits(binary.LittleEndian.Uint32(r.b)))
 	r.b = r.b[4:]
-	if !(math.Abs(v) <= farthest) {
-		r.bad = true
-	}
 	return v
 }
 
-// step reads the next step into last.
-func (r *stepReader) step() {
+// step reads the next step. ok is false for one with a value outside of its range.
+func (r *stepReader) step() (next crossing.Step, ok bool) {
 	flags := r.byte()
 	s := &r.last
-	before := s.Frame
-	if s.Width == 0 {
-		before = -1
-	}
 	s.Frame += int(r.varint())
 	r.micros += r.varint()
 	s.Seconds = float64(r.micros) / 1e6
@@ -226,11 +242,60 @@ func (r *stepReader) step() {
 	default:
 		s.Looked = []motion.Rect{}
 	}
-	back := t.Then(t.Inverse()).Apply(motion.Point{X: 1, Y: 1})
-	if s.Frame <= before || s.Frame > 1<<31 || s.Width < 1 || s.Height < 1 || s.Pose.Segment < 0 ||
-		s.Pose.Segment > 1<<31 || !(math.Abs(s.Seconds) <= farthest) || !(math.Hypot(back.X-1, back.Y-1) < 1) {
-		r.bad = true
+	if ok = !r.cut && sound(*s, r.good); ok {
+		r.good = *s
 	}
+	return *s, ok
+}
+
+// sound reports whether a step can be used after the one before, which has no width when it is the first one.
+func sound(s, before crossing.Step) bool {
+	t := s.Pose.ToGround
+	for _, v := range [...]float64{t.A, t.B, t.TX, t.TY, t.C, t.D, t.PX, t.PY, s.Seconds} {
+		if !(math.Abs(v) <= farthest) { // also not-a-number
+			return false
+		}
+	}
+	for _, r := range s.Looked {
+		if !(max(math.Abs(r.X1), math.Abs(r.Y1), math.Abs(r.X2), math.Abs(r.Y2)) <= farthest) {
+			return false
+		}
+	}
+	back := t.Then(t.Inverse()).Apply(motion.Point{X: 1, Y: 1})
+	return (s.Frame > before.Frame || before.Width == 0 && s.Frame >= 0) && s.Frame <= 1<<31 && s.Width >= 1 && s.Width <= 1<<16 &&
+		s.Height >= 1 && s.Height <= 1<<16 && s.Pose.Segment >= 0 && s.Pose.Segment <= 1<<31 &&
+		math.Hypot(back.X-1, back.Y-1) < 1
+}
+
+// sift returns the steps without those that cannot be used.
+func (s Steps) sift() Steps {
+	var before crossing.Step
+	return keep(s, func(c crossing.Step) bool {
+		ok := sound(c, before)
+		if ok {
+			before = c
+		}
+		return ok
+	})
+}
+
+// keep returns the elements that are sound, and the list itself when all are.
+func keep[E any](list []E, sound func(E) bool) []E {
+	var out []E
+	left := false
+	for i, e := range list {
+		ok := sound(e)
+		if !ok && !left {
+			left, out = true, append(out, list[:i]...)
+		}
+		if ok && left {
+			out = append(out, e)
+		}
+	}
+	if !left {
+		return list
+	}
+	return out
 }
 
 // on returns the steps in the time and on the ground of a flight. place tells where a segment lies there.

@@ -37,6 +37,10 @@ type Trace struct {
 	Tracks []track.Saved `json:"tracks"`
 	// Steps are nil for a recording that an earlier version counted, or that is too long.
 	Steps Steps `json:"steps,omitempty"`
+	// LostSteps and LostTracks are how many of the steps and of the tracks were left out, because a value is outside of its
+	// range or because the stored steps are cut short.
+	LostSteps  int `json:"lost_steps,omitempty"`
+	LostTracks int `json:"lost_tracks,omitempty"`
 	// Map is the ground; its segments are those of the tracks.
 	Map motion.Map `json:"-"`
 }
@@ -69,8 +73,21 @@ type traceHeader struct {
 // ErrTrace marks bytes that are not an encoded trace. Compare with errors.Is.
 var ErrTrace = errors.New("not a trace of a count")
 
-// Encode returns the trace in the form of DecodeTrace. The same trace has the same bytes.
+// sift leaves out steps and tracks that cannot be used, so that one bad value does not cost the flight the whole part.
+func (t *Trace) sift() {
+	steps, tracks := t.Steps.sift(), keep(t.Tracks, soundTrack)
+	t.LostSteps, t.LostTracks = t.LostSteps+len(t.Steps)-len(steps), t.LostTracks+len(t.Tracks)-len(tracks)
+	t.Steps, t.Tracks = steps, tracks
+	for _, v := range []*View{&t.Begin, &t.End, &t.Before} {
+		if m := v.ToGround; !within(-far, far, m.A, m.B, m.TX, m.TY, m.C, m.D, m.PX, m.PY, v.Seconds) {
+			*v = View{}
+		}
+	}
+}
+
+// Encode returns the trace in the form of DecodeTrace, without what cannot be used. The same trace has the same bytes.
 func (t Trace) Encode() ([]byte, error) {
+	t.sift()
 	if len(t.Tracks) > maxTracks {
 		return nil, fmt.Errorf("encode trace: %d tracks, at most %d can be stored", len(t.Tracks), maxTracks)
 	}
@@ -92,7 +109,7 @@ func (t Trace) Encode() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// DecodeTrace reads what Encode wrote. Its error wraps ErrTrace.
+// DecodeTrace reads what Encode wrote, and leaves out tracks and steps that cannot be used. Its error wraps ErrTrace.
 func DecodeTrace(b []byte) (Trace, error) {
 	if len(b) > MaxTrace {
 		return Trace{}, fmt.Errorf("%w: %d bytes, at most %d are read", ErrTrace, len(b), MaxTrace)
@@ -110,45 +127,54 @@ func DecodeTrace(b []byte) (Trace, error) {
 	if err != nil {
 		return Trace{}, fmt.Errorf("%w: tracks: %w", ErrTrace, err)
 	}
-	var t Trace
-	if err := json.NewDecoder(io.LimitReader(z, maxJSON)).Decode(&t); err != nil {
+	var doc struct {
+		Trace
+		Packed packedSteps `json:"steps"` // in the place of Trace.Steps
+	}
+	if err := json.NewDecoder(io.LimitReader(z, maxJSON)).Decode(&doc); err != nil {
 		return Trace{}, fmt.Errorf("%w: tracks: %w", ErrTrace, err)
 	}
+	t := doc.Trace
+	t.Steps, t.LostSteps = doc.Packed.steps, t.LostSteps+doc.Packed.lost
 	if err := t.Map.UnmarshalBinary(b[at+int(h.Tracks):]); err != nil {
 		return Trace{}, fmt.Errorf("%w: %w", ErrTrace, err)
 	}
+	t.sift()
 	return t, t.check()
 }
 
 // check refuses values that no count has.
 func (t Trace) check() error {
-	sound := func(low, high float64, vs ...float64) bool {
-		for _, v := range vs {
-			if !(v >= low && v <= high) { // also not-a-number
-				return false
-			}
-		}
-		return true
-	}
-	const far = 1e9
-	bad := len(t.Tracks) > maxTracks || !sound(0, far, float64(t.Width), float64(t.Height), float64(t.Frames), t.Seconds) ||
-		!sound(1e-3, 1e5, t.FPS) || !sound(0, 1, t.Guessed, t.Poor)
-	for _, v := range []View{t.Begin, t.End, t.Before} {
-		m := v.ToGround
-		bad = bad || v.Known && !sound(-far, far, m.A, m.B, m.TX, m.TY, m.C, m.D, m.PX, m.PY, v.Seconds)
-	}
-	for _, s := range t.Tracks {
-		bad = bad || !sound(1e-6, far, s.W, s.H) || !sound(-far, far, s.X.Pos, s.Y.Pos, s.X.Vel, s.Y.Vel, s.Seconds) ||
-			!sound(0, far, float64(s.First), float64(s.Last), float64(s.Segment), float64(s.Hits), float64(s.Visible)) ||
-			s.ID < 0 || s.ID > math.MaxInt32 || len(s.Way) > maxWay
-		for _, f := range s.Way {
-			bad = bad || !sound(-far, far, f.X, f.Y, f.Seconds, float64(f.Frame))
-		}
-	}
+	bad := len(t.Tracks) > maxTracks || !within(0, far, float64(t.Width), float64(t.Height), float64(t.Frames), t.Seconds) ||
+		!within(1e-3, 1e5, t.FPS) || !within(0, 1, t.Guessed, t.Poor) || t.LostSteps < 0 || t.LostTracks < 0
 	if bad {
 		return fmt.Errorf("%w: a value is outside of its range", ErrTrace)
 	}
 	return nil
 }
 
-const maxWay = 1000 // fixes of one track
+const (
+	far    = 1e9
+	maxWay = 1000 // fixes of one track
+)
+
+// within reports whether all values are in a range, which not-a-number is not.
+func within(low, high float64, values ...float64) bool {
+	for _, v := range values {
+		if !(v >= low && v <= high) {
+			return false
+		}
+	}
+	return true
+}
+
+func soundTrack(s track.Saved) bool {
+	ok := within(1e-6, far, s.W, s.H) && s.ID >= 0 && s.ID <= math.MaxInt32 && len(s.Way) <= maxWay &&
+		within(-far, far, s.X.Pos, s.Y.Pos, s.X.Vel, s.Y.Vel, s.Seconds, s.LastSeconds, s.Evidence, s.ScoreSum) &&
+		within(-far*far, far*far, s.X.PPP, s.X.PPV, s.X.PVV, s.Y.PPP, s.Y.PPV, s.Y.PVV) &&
+		within(0, far, float64(s.First), float64(s.Last), float64(s.Segment), float64(s.Hits), float64(s.Visible))
+	for _, f := range s.Way {
+		ok = ok && within(-far, far, f.X, f.Y, f.Seconds, float64(f.Frame))
+	}
+	return ok
+}
