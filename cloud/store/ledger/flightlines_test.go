@@ -182,6 +182,59 @@ func TestLinesOfAnEndedFlight(t *testing.T) {
 	}
 }
 
+// The parts of a flight that is split keep its lines, also a part that is alone then; what is drawn on the ground stays with
+// the footage that it is drawn into.
+func TestLinesOfASplitFlight(t *testing.T) {
+	l, _ := fresh(t)
+	ctx := t.Context()
+	v := countParts(t, l, "base", 1, 2, 3, 4)
+	set := lineSet("gate")
+	ground := set.Lines[0]
+	ground.Name, ground.Frame = "trough", boundary.Ground
+	set.Lines = append(set.Lines, ground)
+	must.Get(l.Lines.Put(ctx, LineOwner{FlightLines, v.ID}, set))(t)
+	split := func(sizes ...int) {
+		t.Helper()
+		now := must.Get(l.Flights.Get(ctx, v.ID))(t)
+		var groups []Group
+		for _, n := range sizes {
+			g := Group{JointCount: JointCount{Unique: 100, Low: 90, High: 110}}
+			for _, p := range now.Parts[:n] {
+				g.Parts = append(g.Parts, p.Footage)
+			}
+			now.Parts = now.Parts[n:]
+			groups = append(groups, g)
+		}
+		must.Do(t, l.Flights.Rejoin(ctx, now, groups))
+	}
+	names := func(o LineOwner) (list []string) {
+		s := must.Get(l.Lines.Get(ctx, o))(t)
+		for _, line := range s.Set.Lines {
+			list = append(list, line.Name)
+		}
+		return list
+	}
+	split(2, 2)
+	other := must.Get(l.Footage.Get(ctx, v.Parts[2].Footage))(t).Flight
+	if other == "" || other == v.ID {
+		t.Fatalf("the third part is in flight %q", other)
+	}
+	if got := names(LineOwner{FlightLines, other}); !slices.Equal(got, []string{"gate"}) {
+		t.Errorf("lines of the later flight: %v", got)
+	}
+	if got := names(LineOwner{FlightLines, v.ID}); !slices.Equal(got, []string{"gate", "trough"}) {
+		t.Errorf("lines of the flight with the first parts: %v", got)
+	}
+	split(1, 1)
+	for i, want := range [][]string{{"gate", "trough"}, {"gate"}} {
+		if got := names(LineOwner{FootageLines, string(v.Parts[i].Footage)}); !slices.Equal(got, want) {
+			t.Errorf("lines of part %d alone: %v, want %v", i+1, got, want)
+		}
+	}
+	_, err := l.Lines.Get(ctx, LineOwner{FlightLines, v.ID})
+	must.FailWith(t, err, ErrNotFound)
+}
+
 // Results that no flight names are found among others.
 func TestUnnamedResults(t *testing.T) {
 	l, _ := fresh(t)

@@ -140,6 +140,9 @@ func (l *tables) divide(ctx context.Context, tx *sql.Tx, f Footage, parts map[fo
 			}
 			judged[id] = g.Judged
 		}
+		if err := l.copyLines(ctx, tx, id, g, parts); err != nil {
+			return err
+		}
 		for place, part := range g.Parts {
 			p := parts[part]
 			if _, ok := went[p.Flight]; !ok && p.Flight != "" {
@@ -294,6 +297,10 @@ func (l *tables) leaveFlight(ctx context.Context, tx *sql.Tx, id footage.ID) err
 		return l.putFlight(ctx, tx, f, stale)
 	}
 	for _, p := range rest {
+		alone := Group{Parts: []footage.ID{p.Footage}}
+		if err := l.copyLines(ctx, tx, "", alone, map[footage.ID]Part{p.Footage: p}); err != nil {
+			return err
+		}
 		if err := l.movePart(ctx, tx, p, "", 0); err != nil {
 			return err
 		}

@@ -250,6 +250,56 @@ func (l *tables) moveLines(ctx context.Context, tx *sql.Tx, ended, next string) 
 	return l.audit(ctx, tx, ActionRemoveLines, ended)
 }
 
+// copyLines gives the lines of a flight that is split to the parts that leave it, which are now the flight id or, with an
+// empty id, one piece of footage. parts have their former flights. Lines that these have of their own stay. What is drawn
+// on the ground goes only to the parts with the footage that it is drawn into.
+func (l *tables) copyLines(ctx context.Context, tx *sql.Tx, id string, g Group, parts map[footage.ID]Part) error {
+	to := LineOwner{FlightLines, id}
+	if id == "" {
+		to = LineOwner{FootageLines, string(g.Parts[0])}
+	}
+	if _, err := getLines(ctx, tx, to); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	var flights []string
+	for _, part := range g.Parts {
+		former := parts[part].Flight
+		if former == id { // the flight goes on; lines of those that join it are moved when they end
+			return nil
+		}
+		if former != "" && !slices.Contains(flights, former) {
+			flights = append(flights, former)
+		}
+	}
+	for _, former := range flights {
+		s, err := getLines(ctx, tx, LineOwner{FlightLines, former})
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		whole := s.Set.Empty()
+		if !slices.Contains(g.Parts, s.Anchor) {
+			s.Set.Lines = slices.DeleteFunc(s.Set.Lines, func(l boundary.Line) bool { return l.OnGround() })
+			s.Set.Zones = slices.DeleteFunc(s.Set.Zones, func(z boundary.Zone) bool { return z.OnGround() })
+			s.Anchor = g.Parts[0]
+		}
+		if s.Set.Empty() && !whole { // an empty set would turn off the lines of the station
+			continue
+		}
+		if to.Kind == FootageLines {
+			s.Anchor = ""
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO line_set (kind, id, document, updated, anchor) VALUES ($1, $2, $3, $4, $5)`,
+			to.Kind, to.ID, string(s.Set.Format()), micros(s.Updated), s.Anchor); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, ActionSetLines, to.ID)
+	}
+	return nil
+}
+
 // markJudgedByOthers marks flights that were judged by other lines than those that apply now: the lines have changed while
 // a worker judged. judged has LineSet.Updated by flight.
 func markJudgedByOthers(ctx context.Context, tx *sql.Tx, device string, judged map[string]time.Time) error {
