@@ -133,7 +133,7 @@ func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.L
 	if cfg.Retention.Videos == 0 {
 		return nil
 	}
-	k := &retention.Remover{Footage: l.Footage, Blobs: blobs, MaxAge: cfg.Retention.Videos, Now: time.Now, Log: log}
+	k := &retention.Remover{Footage: l.Footage, Flights: l.Flights, Blobs: blobs, MaxAge: cfg.Retention.Videos, Now: time.Now, Log: log}
 	return []stage{k.Run}
 }
 

@@ -68,6 +68,9 @@ func (a *attempt) storeEvidence(ctx context.Context, out *count.Outcome, e *evid
 	for ending, b := range out.Files() {
 		readers[ending] = func() io.Reader { return bytes.NewReader(b) }
 	}
+	if b := out.Evidence.Ground; b != nil {
+		readers["."+wire.GroundExt] = func() io.Reader { return bytes.NewReader(b) }
+	}
 	if r := out.Result.Evidence; r != nil && r.Video != nil {
 		readers[report.VideoEnding] = func() io.Reader { return io.NewSectionReader(e.file, 0, r.Video.Bytes) }
 	}

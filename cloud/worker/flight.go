@@ -174,6 +174,9 @@ func (w *Worker) group(ctx context.Context, device string, f flight.Flight, part
 		if g.ResultKey, err = w.storeFlight(ctx, f, parts); err != nil {
 			return g, err
 		}
+		if err = w.storeFlightSheet(ctx, f, parts, g.ResultKey); err != nil {
+			return g, err
+		}
 	}
 	for _, warn := range f.Warnings {
 		g.Warnings = append(g.Warnings, warn.Text)
@@ -289,7 +292,7 @@ func (w *Worker) removeUnnamed(ctx context.Context, keys []string) {
 	keys = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(keys))), func(k string) bool { return k == "" })
 	unnamed, err := w.o.Flights.UnnamedResults(ctx, keys)
 	for _, key := range unnamed {
-		for _, k := range []string{key, wire.FlightCrossingsKey(key)} {
+		for _, k := range []string{key, wire.FlightCrossingsKey(key), wire.FlightSheetKey(key)} {
 			if e := w.o.Blobs.Delete(ctx, k); !errors.Is(e, blob.ErrNotFound) {
 				err = errors.Join(err, e)
 			}

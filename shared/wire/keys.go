@@ -36,15 +36,17 @@ const CrossingsExt = "crossings.csv"
 const (
 	AnnotatedExt = "annotated.mp4" // the footage with boxes, track numbers and the running count
 	SheetExt     = "sheet.jpg"     // the flown ground with every counted animal marked once
+	GroundExt    = "ground"        // small pictures of the flown ground, for the sheet of the flight
 )
 
 // ContactExt is the form of a page of the contact sheet, from 1: a picture of each counted animal.
 func ContactExt(page int) string { return fmt.Sprintf("contact-%d.jpg", page) }
 
-// IsEvidence reports whether a blob key is that of an annotated video, a count sheet or a page of a contact sheet.
+// IsEvidence reports whether a blob key is that of an annotated video, a count sheet, the pictures for one or a page of a
+// contact sheet.
 func IsEvidence(key string) bool {
 	_, ext, _ := strings.Cut(path.Base(key), ".")
-	return ext == AnnotatedExt || ext == SheetExt || strings.HasPrefix(ext, "contact-") && strings.HasSuffix(ext, ".jpg")
+	return ext == AnnotatedExt || ext == SheetExt || ext == GroundExt || strings.HasPrefix(ext, "contact-") && strings.HasSuffix(ext, ".jpg")
 }
 
 // ResultPrefix begins the blob keys of all results of a footage.
@@ -64,8 +66,16 @@ func FlightCrossingsKey(result string) string {
 	return strings.TrimSuffix(result, ".json") + "." + CrossingsExt
 }
 
+// FlightSheetKey is the blob key of the count sheet that belongs to the result document of a flight.
+func FlightSheetKey(result string) string {
+	return strings.TrimSuffix(result, ".json") + "." + SheetExt
+}
+
+// GroundKey is the blob key of the pictures of the ground that belong to a trace.
+func GroundKey(trace string) string { return strings.TrimSuffix(trace, ".trace") + "." + GroundExt }
+
 // ResultKey is the blob key of one form of a result: ext is json, csv, jpg, CrossingsExt,
-// AnnotatedExt, SheetExt or a ContactExt. fence is that of the attempt: a recount writes
+// AnnotatedExt, SheetExt, GroundExt or a ContactExt. fence is that of the attempt: a recount writes
 // beside the result that counts until the ledger names the new one.
 func ResultKey(id footage.ID, model footage.Digest, fence int64, ext string) string {
 	return fmt.Sprintf("%s%s-%d.%s", ResultPrefix(id), model, fence, ext)

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/evidence"
@@ -47,6 +50,7 @@ type outcome struct {
 	unsaved error          // why its results are not in the output folder
 	sibling int            // the counted clip of its flight, -1 when this is the one
 	trace   *flight.Trace  // for the count of its flight
+	ground  string         // file with its pictures for the sheet of its flight, "" for none
 	flight  int            // number of the flight of several clips that it is a part of, 0 for none
 }
 
@@ -74,6 +78,10 @@ func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error 
 		if r.results, err = newResultFolder(c.Out, p); err != nil {
 			return err
 		}
+		if r.grounds, err = os.MkdirTemp(c.Out, ".ground.*"); err != nil {
+			return fmt.Errorf("create a folder for pictures: %w", err)
+		}
+		defer func() { _ = os.RemoveAll(r.grounds) }() // it has a name that the next run does not use
 	}
 	if err := r.countAll(ctx); err != nil {
 		return err
@@ -104,6 +112,7 @@ type countRun struct {
 	counter  *count.Counter
 	lines    boundary.Set  // of every clip
 	results  *resultFolder // nil without an output folder
+	grounds  string        // folder of outcome.ground
 	outcomes []outcome     // by clip
 	flights  []countedFlight
 }
@@ -155,6 +164,13 @@ func (r *countRun) countClip(ctx context.Context, i int) error {
 	}
 	engine.MeasureVideo(&out.Result, part)
 	o.result, o.trace = &out.Result, out.Trace
+	if out.Evidence.Ground != nil && r.grounds != "" {
+		o.ground = filepath.Join(r.grounds, strconv.Itoa(i))
+		if err := os.WriteFile(o.ground, out.Evidence.Ground, 0o600); err != nil {
+			o.ground = ""
+			r.report(fmt.Errorf("keep pictures for the sheet of the flight: %w", err))
+		}
+	}
 	if r.results != nil {
 		note, err := r.results.write(i, out, part)
 		if err != nil {

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/flight"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/track/motion"
@@ -89,18 +93,40 @@ func (r *countRun) saveFlights() {
 		if len(f.clips) < 2 {
 			continue
 		}
-		if err := r.results.writeFlight(f.clips[0], r.flightDocument(f)); err != nil {
+		sheet, err := r.flightSheet(f)
+		if err == nil {
+			err = r.results.writeFlight(f.clips[0], r.flightDocument(f), sheet)
+		}
+		if err != nil {
 			r.outcomes[f.clips[0]].unsaved = err
 			r.report(err)
 		}
 	}
 }
 
+// flightSheet draws the count sheet of a flight, nil when its clips left no pictures.
+func (r *countRun) flightSheet(f countedFlight) ([]byte, error) {
+	var grounds []evidence.PartGround
+	for k, i := range f.clips {
+		g := evidence.PartGround{Read: func() ([]byte, error) { return nil, nil }}
+		if at, ok := f.Place(k); ok && r.outcomes[i].ground != "" {
+			g = evidence.PartGround{Frames: at.Frames, Seconds: at.Seconds, Place: at.Segment,
+				Read: func() ([]byte, error) { return os.ReadFile(r.outcomes[i].ground) }}
+		}
+		grounds = append(grounds, g)
+	}
+	sheet, err := evidence.FlightSheet(f.name(r.plan), f.Tally(), grounds)
+	if err != nil {
+		return nil, fmt.Errorf("count sheet of the flight %s: %w", f.name(r.plan), err)
+	}
+	return sheet, nil
+}
+
 // flightEnding is what the names of the results of a flight have behind those of its first clip.
 const flightEnding = ".flight"
 
-// writeFlight writes the results of a flight whose first clip is i.
-func (r *resultFolder) writeFlight(i int, d flight.Document) error {
+// writeFlight writes the results of a flight whose first clip is i. A nil sheet removes a former one.
+func (r *resultFolder) writeFlight(i int, d flight.Document, sheet []byte) error {
 	name := r.plan.clips[i].name()
 	for level := r.level[i]; level <= nameAndDigest; level++ {
 		base := filepath.Join(r.dir, filepath.FromSlash(r.base(i, level)+flightEnding))
@@ -119,13 +145,23 @@ func (r *resultFolder) writeFlight(i int, d flight.Document) error {
 				return fmt.Errorf("%s: results of its flight: %w", name, err)
 			}
 		}
-		if err := writeCrossings(base, d); err != nil {
+		if err := errors.Join(writeCrossings(base, d), writeFlightSheet(base, sheet)); err != nil {
 			return fmt.Errorf("%s: results of its flight: %w", name, err)
 		}
 		return nil
 	}
 	return fmt.Errorf("%s: results of its flight: every name for them in %s is taken; choose another folder", name,
 		footage.SafePath(r.dir))
+}
+
+func writeFlightSheet(base string, sheet []byte) error {
+	if sheet != nil {
+		return writeWhole(base+report.SheetEnding, bytesOf(sheet))
+	}
+	if err := os.Remove(base + report.SheetEnding); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // flightEntry is the entry of a flight in the list of documents. It has no count of its own name, so that a sum over

@@ -101,6 +101,7 @@ func (r *Recorder) Discard() {
 // Evidence is what a Recorder has made.
 type Evidence struct {
 	Sheet   []byte   // JPEG; nil when no animal and no ground was seen
+	Ground  []byte   // small pictures of the ground for FlightSheet, at most MaxGround bytes; nil without a sheet
 	Contact [][]byte // JPEG, by page; empty when nothing was counted
 	Video   *Video   // nil without a video
 }
@@ -125,6 +126,9 @@ func (r *Recorder) Finish(name string, t tally.Result) (Evidence, error) {
 	if r.options.Sheets {
 		var err error
 		if e.Sheet, err = r.ground.sheet(name, t, &r.crops); err != nil {
+			faults = append(faults, err)
+		}
+		if e.Ground, err = r.ground.encode(); err != nil {
 			faults = append(faults, err)
 		}
 		if e.Contact, err = r.crops.pages(name, t); err != nil {

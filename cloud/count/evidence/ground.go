@@ -27,6 +27,8 @@ type key struct {
 	toFrame       motion.Transform
 	frame         int
 	seconds       float64
+	small         []byte      // the picture for the sheet of the flight
+	smallSize     image.Point // in pixels
 }
 
 const (
@@ -60,6 +62,11 @@ func (g *ground) add(s *Step) {
 		return
 	}
 	k.jpeg, k.size = b, img.Rect.Size()
+	img = resized(img, keptSide)
+	if k.small, err = encode(img, keptQuality); err != nil {
+		return
+	}
+	k.smallSize = img.Rect.Size()
 	g.keys, g.bytes = append(g.keys, k), g.bytes+len(b)
 	if g.bytes > g.budget && g.side > leastKeySide {
 		g.coarsen()

@@ -5,7 +5,6 @@ import (
 	"image/color"
 	"math"
 	"slices"
-	"strconv"
 
 	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/track"
@@ -50,13 +49,13 @@ func (s *sheet) markAll(t tally.Result) {
 			m.outline(s.img, 1)
 		}
 	}
-	for _, a := range t.Counted {
+	for i, a := range t.Counted {
 		m := s.locate(a, true)
 		if m == nil {
 			s.absent++
 			continue
 		}
-		m.text, m.colour = strconv.Itoa(a.ID), amber
+		m.text, m.colour = s.number(i, a), amber
 		marks = append(marks, m)
 		m.outline(s.img, 2)
 	}

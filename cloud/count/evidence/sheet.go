@@ -5,8 +5,10 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"strconv"
 
 	"cattlecounter/cloud/count/tally"
+	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
 )
 
@@ -16,12 +18,18 @@ var paper = color.RGBA{32, 32, 32, 255}
 
 // sheet draws the count sheet, nil without any picture of the ground.
 func (g *ground) sheet(name string, t tally.Result, c *crops) ([]byte, error) {
+	return g.draw(name, t, &sheet{crops: c, number: func(_ int, a *track.Track) string { return strconv.Itoa(a.ID) }})
+}
+
+// draw draws the ground into s, nil without any picture of the ground.
+func (g *ground) draw(name string, t tally.Result, s *sheet) ([]byte, error) {
 	if len(g.keys) == 0 {
 		return nil, nil
 	}
 	segments := g.segments()
-	l := plan(segments)
-	s := sheet{img: image.NewRGBA(image.Rectangle{Max: l.size}), layout: l, crops: c}
+	s.layout = plan(segments)
+	l := s.layout
+	s.img = image.NewRGBA(image.Rectangle{Max: l.size})
 	fill(s.img, s.img.Rect, paper)
 	for i := range l.pieces {
 		if err := s.drawPiece(&l.pieces[i], len(segments)); err != nil {
@@ -41,6 +49,9 @@ type sheet struct {
 	labels []image.Rectangle // of the numbers so far
 	insets int
 	absent int // counted animals without a place on the sheet
+	// number is what is written at the counted animal i.
+	number  func(i int, a *track.Track) string
+	without int // parts of a flight that left no pictures
 }
 
 // drawPiece stitches the pictures of a piece: each place is shown by the picture whose centre is nearest. There is no
@@ -144,6 +155,13 @@ func (s *sheet) drawHead(name string, t tally.Result) {
 	}
 	if s.absent > 0 {
 		legend += fmt.Sprintf("  Not on the sheet: %d.", s.absent)
+	}
+	if n := len(t.Counted); n != t.Unique {
+		legend += fmt.Sprintf("  %d marks for %d animals: some were seen on both sides of a cut, or in a part without tracks.", n,
+			t.Unique)
+	}
+	if s.without > 0 {
+		legend += fmt.Sprintf("  Parts without pictures: %d.", s.without)
 	}
 	small := lettering(smallSize + 1)
 	small.write(s.img, sheetGap, 50, fit(small, legend, s.img.Rect.Dx()-2*sheetGap), faint)

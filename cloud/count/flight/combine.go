@@ -136,7 +136,7 @@ func (j *joiner) combine(chain []int) Flight {
 		f.Warnings = append(f.Warnings, Warning{code, fmt.Sprintf(format, args...)})
 	}
 	g, m := &ground{}, &merged{sources: map[int][]Sighting{}, seen: map[Sighting]span{}}
-	w := &whole{merged: m}
+	w := &whole{merged: m, ground: g}
 	f.whole = w
 	var lost []Part // without a trace
 	frames, seconds := 0, 0.0

@@ -58,6 +58,7 @@ type Where struct {
 type whole struct {
 	merged  *merged
 	counted tally.Result
+	ground  *ground
 	steps   []crossing.Step // in order of frame, without those that repeat an earlier part
 	parts   []stretch       // in their order
 }
@@ -66,8 +67,9 @@ type whole struct {
 type stretch struct {
 	part Part
 	span
-	steps bool   // the part has steps
-	holes []span // times without steps, when some of them were lost
+	frames int    // of the flight before it
+	steps  bool   // the part has steps
+	holes  []span // times without steps, when some of them were lost
 }
 
 // length is the number of frames and seconds after which the next part of a flight may begin.
@@ -100,7 +102,8 @@ func (w *whole) add(p Part, frame int, second float64, paused bool, place func(s
 	w.merged.add(len(w.parts)+1, now)
 	w.steps = append(w.steps, steps...)
 	frames, seconds = p.Trace.length()
-	w.parts = append(w.parts, stretch{p, span{second, second + seconds}, len(p.Trace.Steps) > 0, p.Trace.holes(second, seconds)})
+	w.parts = append(w.parts, stretch{part: p, span: span{second, second + seconds}, frames: frame,
+		steps: len(p.Trace.Steps) > 0, holes: p.Trace.holes(second, seconds)})
 	return frames, seconds
 }
 

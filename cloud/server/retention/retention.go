@@ -35,9 +35,15 @@ type Blobs interface {
 	Delete(ctx context.Context, key string) error
 }
 
+// Flights reads the ledger's flights; *ledger.Flights implements it.
+type Flights interface {
+	Get(ctx context.Context, id string) (ledger.FlightView, error)
+}
+
 // Remover deletes videos by age. All fields are required.
 type Remover struct {
 	Footage Footage
+	Flights Flights
 	Blobs   Blobs
 	MaxAge  time.Duration // since the count; above 0
 	Now     func() time.Time
@@ -108,8 +114,17 @@ func (r *Remover) remove(ctx context.Context, f ledger.Footage) error {
 			keys = append(keys, info.Key)
 		}
 	}
+	if f.Flight != "" { // the sheet of the flight shows the footage, too
+		v, err := r.Flights.Get(ctx, f.Flight)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+			return err
+		}
+		if v.ResultKey != "" {
+			keys = append(keys, wire.FlightSheetKey(v.ResultKey))
+		}
+	}
 	for _, key := range keys {
-		if err := r.Blobs.Delete(ctx, key); err != nil {
+		if err := r.Blobs.Delete(ctx, key); err != nil && !errors.Is(err, blob.ErrNotFound) {
 			return err
 		}
 	}

@@ -17,6 +17,55 @@ import (
 	"cattlecounter/shared/wire"
 )
 
+// oneFlight is the ledger of a flight that has the footage old.
+type oneFlight struct{ Footage }
+
+func (f oneFlight) ListCounted(ctx context.Context, before time.Time, limit int) ([]ledger.Footage, error) {
+	list, err := f.Footage.ListCounted(ctx, before, limit)
+	for i := range list {
+		list[i].Flight = "f-" + string(list[i].ID)
+	}
+	return list, err
+}
+
+func (oneFlight) Get(_ context.Context, id string) (ledger.FlightView, error) {
+	if id != "f-old" {
+		return ledger.FlightView{}, ledger.ErrNotFound
+	}
+	return ledger.FlightView{Flight: ledger.Flight{JointCount: ledger.JointCount{ResultKey: "flights/x.json"}}}, nil
+}
+
+// The sheet of a flight shows the ground of its footage, so it goes with the first video of it. The count stays.
+func TestTheSheetOfAFlightGoesWithItsVideos(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
+	l := must.Get(ledger.Open(ctx, filepath.Join(dir, "ledger.db"), ledger.Options{Now: func() time.Time { return now }}))(t)
+	t.Cleanup(func() { must.Do(t, l.Close()) })
+	blobs := must.Get(disk.New(filepath.Join(dir, "blobs")))(t)
+	for _, key := range []string{"v", "flights/x.json", "flights/x.sheet.jpg", "flights/y.sheet.jpg"} {
+		must.Get(blobs.Put(ctx, key, strings.NewReader(key)))(t)
+	}
+	for _, id := range []string{"old", "other"} {
+		r := must.Get(l.Footage.Record(ctx, ledger.Footage{ID: footage.ID(id), Device: "dock-1", Size: 1,
+			SHA256: footage.Sum([]byte(id)), BlobKey: "v"}))(t)
+		j, _, err := l.Attempts.Begin(ctx, r.Job.ID, "w")
+		must.Do(t, err)
+		must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))(t)
+	}
+	now = now.Add(48 * time.Hour)
+	fs := oneFlight{l.Footage}
+	remover := &Remover{Footage: fs, Flights: fs, Blobs: blobs, MaxAge: time.Hour, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler)}
+	if n, _, err := remover.RemoveExpired(ctx); n != 2 || err != nil {
+		t.Fatalf("%d videos deleted, %v", n, err)
+	}
+	for key, gone := range map[string]bool{"flights/x.json": false, "flights/x.sheet.jpg": true, "flights/y.sheet.jpg": false} {
+		if _, err := blobs.Stat(ctx, key); errors.Is(err, blob.ErrNotFound) != gone {
+			t.Errorf("%s: %v, want it gone: %t", key, err, gone)
+		}
+	}
+}
+
 // holding is a blob store that refuses to delete one blob.
 type holding struct {
 	Blobs
@@ -40,7 +89,8 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 	blobs, err := disk.New(filepath.Join(dir, "blobs"))
 	must.Do(t, err)
 	model := footage.Sum([]byte("model"))
-	forms := []string{"json", "csv", "jpg", wire.AnnotatedExt, wire.SheetExt, wire.ContactExt(1), wire.ContactExt(12)}
+	forms := []string{"json", "csv", "jpg", wire.AnnotatedExt, wire.SheetExt, wire.ContactExt(1), wire.ContactExt(12),
+		wire.GroundExt}
 	counted := func(id string) string {
 		key := "footage/" + id + "/original.mp4"
 		_, err := blobs.Put(ctx, key, strings.NewReader("video "+id))
@@ -61,7 +111,7 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 	old := counted("old")
 	now = now.Add(48 * time.Hour)
 	recent := counted("recent")
-	remover := &Remover{Footage: l.Footage, Blobs: holding{blobs, held}, MaxAge: 24 * time.Hour, Now: clock,
+	remover := &Remover{Footage: l.Footage, Flights: l.Flights, Blobs: holding{blobs, held}, MaxAge: 24 * time.Hour, Now: clock,
 		Log: slog.New(slog.DiscardHandler)}
 	for _, want := range []int{1, 0} { // the held video does not stop the deletion of the others
 		if n, _, err := remover.RemoveExpired(ctx); n != want || err == nil {

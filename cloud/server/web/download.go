@@ -84,6 +84,15 @@ func (s *Server) flightResult(ctx context.Context, id footage.ID) (file, error) 
 	return file{f.ResultKey, media["json"], safeName("flight-"+string(id)) + "-count.json", true}, err
 }
 
+// flightSheet finds the count sheet of a flight. It does not exist where no part left pictures.
+func (s *Server) flightSheet(ctx context.Context, id footage.ID) (file, error) {
+	f, err := s.flightFor(ctx, id)
+	if err == nil && f.ResultKey == "" {
+		err = fmt.Errorf("flight %s has no count sheet: %w", id, ledger.ErrNotFound)
+	}
+	return file{wire.FlightSheetKey(f.ResultKey), media["jpg"], safeName("flight-"+string(id)) + "-count." + wire.SheetExt, true}, err
+}
+
 // flightCrossings finds the table of crossings of a flight. It does not exist for a flight without lines.
 func (s *Server) flightCrossings(ctx context.Context, id footage.ID) (file, error) {
 	f, err := s.flightFor(ctx, id)

@@ -31,6 +31,7 @@ func (s *site) flight(ids ...string) string {
 		must.Do(s.t, err)
 	}
 	must.Get(s.blobs.Put(ctx, "flights/x.json", strings.NewReader(`{"animals":[]}`)))(s.t)
+	must.Get(s.blobs.Put(ctx, "flights/x.sheet.jpg", strings.NewReader("SHEET")))(s.t)
 	return must.Get(s.ledger.Footage.Get(ctx, footage.ID(ids[0])))(s.t).Flight
 }
 

@@ -158,6 +158,8 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/flights/" + flown + "/result", "", 200, ""},
 		{"GET", "/api/v1/flights/nope/result", "", 404, ""},
 		{"GET", "/api/v1/flights/" + flown + "/crossings.csv", "", 404, ""},
+		{"GET", "/api/v1/flights/" + flown + "/sheet", "", 200, ""},
+		{"GET", "/api/v1/flights/nope/sheet", "", 404, ""},
 		{"PUT", "/api/v1/flights/" + flown + "/lines", "", 401, ""},
 		{"POST", "/api/v1/flights", "", 401, ""},
 		{"POST", "/api/v1/flights", boss, 400, ""},

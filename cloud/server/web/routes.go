@@ -45,6 +45,7 @@ func (s *Server) routes(app *fiber.App) {
 	api.Post("/flights/:id/split", s.splitFlight)
 	api.Get("/flights/:id", byID("id", s.flightFor, flightView))
 	api.Get("/flights/:id/result", s.sendFile(s.flightResult))
+	api.Get("/flights/:id/sheet", s.sendFile(s.flightSheet))
 	api.Get("/flights/:id/crossings.csv", s.sendFile(s.flightCrossings))
 	api.Get("/devices", s.listDevices)
 	api.Get("/uploads", s.listUploads)

@@ -38,7 +38,7 @@ export function upsert(v) {
   return r;
 }
 
-// totals are an item for each line and zone of the whole flight, and a link to the table of crossings.
+// totals are an item for each line and zone of the whole flight, and links to the count sheet and the table of crossings.
 function totals(v) {
   const items = [
     ...(v.lines ?? []).map((l) => [`Line ${l.name}`, `in ${f.number(l.in)}, out ${f.number(l.out)}, net ${f.number(l.net)}`, l]),
@@ -48,6 +48,9 @@ function totals(v) {
   if (items.length) {
     items.push(h('li', {}, h('a', { href: `/api/v1/flights/${encodeURIComponent(v.id)}/crossings.csv`, download: '', title: 'Every crossing of a line and every visit of a zone in the flight' }, 'Crossings'),
       v.state === 'stale' && h('span', {}, 'being renewed')));
+  }
+  if (v.state !== 'ended') {
+    items.push(h('li', {}, h('a', { href: `/api/v1/flights/${encodeURIComponent(v.id)}/sheet`, target: '_blank', rel: 'noopener', title: 'The flown ground of all parts, every counted animal marked once' }, 'Count sheet')));
   }
   return items;
 }
