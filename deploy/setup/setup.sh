@@ -53,6 +53,7 @@ need_packages() { # page, build, test or lint: finds missing packages by their c
 		command -v ip >/dev/null && command -v tc >/dev/null || missing+=(iproute2)
 		command -v chromium >/dev/null || missing+=(chromium)
 		command -v ffmpeg >/dev/null || missing+=(ffmpeg)
+		command -v ogrinfo >/dev/null || missing+=(gdal-bin)
 	fi
 	[ ${#missing[@]} = 0 ] && return 0
 	add_packages "${missing[@]}"

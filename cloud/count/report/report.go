@@ -35,6 +35,7 @@ type Result struct {
 	Evidence   *Evidence    `json:"evidence,omitempty"` // nil when none was asked for
 	Lines      []Line       `json:"lines,omitempty"`    // in order of their definitions
 	Zones      []Zone       `json:"zones,omitempty"`
+	Place      *Place       `json:"place,omitempty"` // nil when positions were not looked for
 	Warnings   []Warning    `json:"warnings"`
 	Timings    Timings      `json:"timings"`
 }
@@ -153,6 +154,9 @@ type Track struct {
 	Way     []Waypoint `json:"way"` // in order of time, at most WayPoints
 	// Young is the probability that the animal is young; nil when it was not asked for or is not known.
 	Young *float64 `json:"young_probability,omitempty"`
+	// Position is nil when it is not known. Offset is set instead when there is no flight log.
+	Position *Position `json:"position,omitempty"`
+	Offset   *Offset   `json:"offset,omitempty"`
 }
 
 // Young tells adults and young animals among the counted ones apart, by their length relative to the herd.

@@ -1,0 +1,79 @@
+package place
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"testing"
+
+	"cattlecounter/cloud/count/flight"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/tally"
+	"cattlecounter/cloud/count/track"
+	"cattlecounter/cloud/count/track/motion"
+)
+
+// counted is the result document and the trace of a simulated flight. The first animal has a track that broke.
+func (s *sim) counted() (report.Result, *flight.Trace) {
+	t := &flight.Trace{Width: simWidth, Height: simHeight, FPS: 30, Frames: len(s.steps) * 10,
+		Seconds: s.seconds, Steps: s.steps}
+	res := report.Result{Schema: report.Schema, Video: report.Video{Width: simWidth, Height: simHeight},
+		Warnings: []report.Warning{{Code: report.NoTelemetry}}}
+	save := func(id int, fixes []track.Fix) {
+		t.Tracks = append(t.Tracks, track.Saved{ID: id, W: 40, H: 20, First: fixes[0].Frame,
+			Last: fixes[len(fixes)-1].Frame, Way: fixes})
+	}
+	for i, a := range s.animals {
+		if n := len(a.Fixes); i == 0 && n > 1 {
+			save(a.ID, a.Fixes[:n/2])
+			save(100, a.Fixes[n/2:])
+			res.NotCounted = append(res.NotCounted, report.NotCounted{ID: 100, Of: a.ID, Reason: string(tally.SameAs)})
+		} else {
+			save(a.ID, a.Fixes)
+		}
+		res.Tracks = append(res.Tracks, report.Track{ID: a.ID, Label: "cow"})
+	}
+	return res, t
+}
+
+// TestStoredCount places the animals of a count without counting again, when its log comes late.
+func TestStoredCount(t *testing.T) {
+	s := newSim(4, "pass", 40, 10, logErrors{})
+	res, trace := s.counted()
+	trace.Map = motion.Map{}
+	doc, err := json.Marshal(res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := trace.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := Stored(doc, stored, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.Place.Way != string(Relative) || before.Tracks[0].Offset == nil || before.Tracks[0].Position != nil ||
+		len(before.Warnings) != 1 {
+		t.Errorf("without a log: %+v %+v", before.Place, before.Tracks[0])
+	}
+	after, err := Stored(doc, stored, &s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := after.Place; p.Way != string(Camera) || p.Placed != len(s.animals) || p.Radius <= 0 || p.Log != "simulated" ||
+		len(p.Path) == 0 || len(p.Footprint) == 0 || len(after.Warnings) != 0 {
+		t.Errorf("with a log: %+v, warnings %v", p, after.Warnings)
+	}
+	for _, k := range after.Tracks {
+		e, n := s.frame.Metres(k.Position.Latitude, k.Position.Longitude)
+		if d := math.Hypot(e-s.truth[k.ID][0], n-s.truth[k.ID][1]); d > 1 {
+			t.Errorf("animal %d is off by %.2f m", k.ID, d)
+		}
+	}
+	for name, b := range map[string][2][]byte{"document": {[]byte("{"), stored}, "trace": {doc, []byte("CTRC")}} {
+		if _, err := Stored(b[0], b[1], nil); !errors.Is(err, ErrStored) {
+			t.Errorf("a broken %s: %v", name, err)
+		}
+	}
+}
