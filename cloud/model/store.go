@@ -140,19 +140,30 @@ func (s Store) Use(name string) error {
 	if _, err := s.Get(name); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(s.Dir, ".tmp-*")
-	if err != nil {
-		return s.fault(err)
-	}
-	_, err = f.WriteString(name + "\n")
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()) // a worker of another user reads it
+	return replaceFile(path, []byte(name+"\n"))
+}
+
+// replaceFile writes a file that gets its name when its content is durable. The error wraps ErrStore.
+func replaceFile(path string, b []byte) error {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, tempPrefix+"*")
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		_, err = f.Write(b)
+		err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()) // a worker of another user reads it
+		if err == nil {
+			err = os.Rename(f.Name(), path)
+		}
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}
+	if err == nil {
+		err = syncDir(dir)
 	}
 	if err != nil {
-		return s.fault(errors.Join(err, os.Remove(f.Name())))
+		return fmt.Errorf("%w: %w", err, ErrStore)
 	}
-	return s.fault(syncDir(s.Dir))
+	return nil
 }
 
 func (s Store) fault(err error) error {

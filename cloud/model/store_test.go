@@ -248,3 +248,37 @@ func FuzzCurrent(f *testing.F) {
 		}
 	})
 }
+
+func TestComparison(t *testing.T) {
+	dir := t.TempDir()
+	if _, ok, err := ReadComparison(dir); ok || err != nil {
+		t.Error(ok, err)
+	}
+	c := Comparison{Old: ComparedModel{Name: "default", SHA256: footage.Sum([]byte("a"))}, New: ComparedModel{Name: "yak", SHA256: footage.Sum([]byte("b")), F1: 0.5},
+		Data: []ComparedData{{Name: "herd", SHA256: footage.Sum([]byte("c")), Clips: []string{"x"}}}, Verdict: Worse, Reasons: []string{"F1 0.600 to 0.500"}}
+	for range 2 {
+		if err := WriteComparison(dir, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, ok, err := ReadComparison(dir)
+	if err != nil || !ok || got.New != c.New || got.Old != c.Old || got.Verdict != Worse || !slices.Equal(got.Data[0].Clips, c.Data[0].Clips) {
+		t.Errorf("%+v %v %v", got, ok, err)
+	}
+	put(t, dir, map[string]string{ComparisonFile: `{"schema": 1, "verdict": "better"}`})
+	if _, _, err := ReadComparison(dir); !errors.Is(err, ErrStore) || !strings.Contains(err.Error(), ComparisonFile) {
+		t.Error(err)
+	}
+	if err := WriteComparison(filepath.Join(dir, "none"), c); !errors.Is(err, ErrStore) {
+		t.Error(err)
+	}
+}
+
+func FuzzComparison(f *testing.F) {
+	f.Add([]byte(`{"schema": 1, "verdict": "better", "old": {}, "new": {"sha256": "` + strings.Repeat("ab", 32) + `"}}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if c, err := ParseComparison(b); err != nil && !errors.Is(err, ErrStore) || err == nil && c.New.SHA256.IsZero() {
+			t.Fatalf("%+v %v", c, err)
+		}
+	})
+}

@@ -26,12 +26,13 @@ const (
 	exitUsage   = cli.ExitUsage
 	exitFootage = 3
 	exitModel   = 4
+	exitWorse   = 5
 	exitStopped = 130
 )
 
 const description = `Counts cattle in drone footage.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 some or all of the footage cannot be counted; 4 no usable model or ONNX Runtime; 130 interrupted.`
+Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 some or all of the footage cannot be counted; 4 no usable model or ONNX Runtime; 5 a compared model is worse; 130 interrupted.`
 
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Count the jobs of the queue until the program is stopped."`
@@ -82,6 +83,8 @@ func (c *commands) dispatch(ctx context.Context, command string, stdout, stderr 
 		return c.Model.Verify.run(ctx, stdout)
 	case "pull":
 		return c.Model.Pull.run(ctx, stdout, stderr)
+	case "compare":
+		return c.Model.Compare.run(ctx, stdout, stderr)
 	case "use":
 		return c.Model.Use.run(ctx, stdout, stderr)
 	}
@@ -95,7 +98,7 @@ var (
 	}
 	footageErrors = []error{errFootage, errPictures}
 	modelErrors   = []error{
-		model.ErrNoModel, model.ErrDigest, model.ErrName, model.ErrStore,
+		model.ErrNoModel, model.ErrDigest, model.ErrName, model.ErrStore, errNotCompared,
 		detr.ErrModel, detr.ErrCard, detr.ErrProvider, detr.ErrRuntime,
 	}
 )
@@ -110,6 +113,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case count.IsFootageFault(err), isAny(err, footageErrors):
 		return exitFootage
+	case errors.Is(err, errWorse):
+		return exitWorse
 	case isAny(err, modelErrors):
 		return exitModel
 	}

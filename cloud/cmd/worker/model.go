@@ -14,12 +14,13 @@ import (
 	"cattlecounter/shared/footage"
 )
 
-// modelCommand is `worker model`: it lists and verifies detectors, pulls others, and chooses one.
+// modelCommand is `worker model`: it lists, verifies and compares detectors, pulls others, and chooses one.
 type modelCommand struct {
-	List   modelList   `cmd:"" help:"List the models; * marks the one that a worker uses by default."`
-	Verify modelVerify `cmd:"" help:"Check a model: digests, loading, shapes, and real runs on a stored picture."`
-	Pull   modelPull   `cmd:"" help:"Fetch a model from the Hugging Face hub, a URL or a folder, check it, and store it by name."`
-	Use    modelUse    `cmd:"" help:"Choose the model that workers use from their next start on."`
+	List    modelList    `cmd:"" help:"List the models; * marks the one that a worker uses by default."`
+	Verify  modelVerify  `cmd:"" help:"Check a model: digests, loading, shapes, and real runs on a stored picture."`
+	Pull    modelPull    `cmd:"" help:"Fetch a model from the Hugging Face hub, a URL or a folder, check it, and store it by name."`
+	Compare modelCompare `cmd:"" help:"Compare two models on labeled pictures, and record which one is better."`
+	Use     modelUse     `cmd:"" help:"Choose the model that workers use from their next start on."`
 }
 
 // modelFlags are the options that every subcommand has.
@@ -61,7 +62,9 @@ type modelSummary struct {
 	Tile      int            `json:"tile,omitempty"` // pixels of the frame
 	Overlap   float64        `json:"overlap,omitempty"`
 	Source    *model.Source  `json:"source,omitempty"`
-	Error     string         `json:"error,omitempty"` // why the model cannot be used
+	// FinetunedFrom is the model that this one continues, as NAME@SHA256, by its card.
+	FinetunedFrom string `json:"finetuned_from,omitempty"`
+	Error         string `json:"error,omitempty"` // why the model cannot be used
 }
 
 // modelInput is the shape of the network's input. 0 stands for any.
@@ -103,6 +106,7 @@ func summarize(e model.Entry, info detr.Info, err error) modelSummary {
 	s.Digest, s.Size, s.Family = info.Digest, info.Size, info.Family
 	s.Input = &modelInput{Batch: batch, Width: info.Width, Height: info.Height}
 	s.Classes, s.Threshold, s.Tile, s.Overlap = info.Cattle, info.Threshold, info.Tile, info.Overlap
+	s.FinetunedFrom = info.FinetunedFrom
 	return s
 }
 

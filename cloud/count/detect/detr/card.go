@@ -43,6 +43,8 @@ type Card struct {
 	Labels    []string `yaml:"labels"`    // class names by index; they override config.json
 	Cattle    []string `yaml:"cattle"`    // names of the classes that count as cattle; all by default, animals for COCO
 	Other     []string `yaml:"other"`     // names of the classes of other animals; they are listed and do not count
+	// FinetunedFrom is the model that this one continues, as NAME@SHA256 of its network or checkpoint.
+	FinetunedFrom string `yaml:"finetuned_from"`
 }
 
 // Validate checks the ranges; settings calls it after parsing.

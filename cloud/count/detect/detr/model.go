@@ -66,8 +66,10 @@ type Info struct {
 	Overlap   float64 // recommended overlap of tiles
 	Threshold float64 // recommended least score
 	Cattle    []string
-	Batch     int  // regions per run
-	Fixed     bool // the network takes exactly Batch regions per run
+	// FinetunedFrom is the model that this one continues, by its card; empty for a model that was trained otherwise.
+	FinetunedFrom string
+	Batch         int  // regions per run
+	Fixed         bool // the network takes exactly Batch regions per run
 }
 
 // Stats is the work of a model since it was opened.
@@ -164,6 +166,7 @@ func (m *Model) describe(name string, d description) {
 	i, r := &m.info, &m.recipe
 	i.Name, i.Family, i.Width, i.Height = cmp.Or(name, d.card.Name), string(r.family), r.width, r.height
 	i.Tile, i.Overlap, i.Threshold, i.Cattle = r.tile, r.overlap, r.threshold, r.cattleLabels()
+	i.FinetunedFrom = d.card.FinetunedFrom
 	if r.batch > 0 {
 		m.fixed, i.Fixed, i.Batch = true, true, r.batch
 	}

@@ -48,17 +48,26 @@ func ratio(a, b int) float64 {
 // Match matches boxes to points, by falling score: each box gets the nearest unmatched point to its centre among the
 // points inside it, Slack included. A point is matched once.
 func Match(boxes []detect.Box, points []Point) Tally {
+	return MatchOutside(boxes, points, nil)
+}
+
+// Region is a part of a picture in which boxes without a point count neither as right nor as wrong.
+type Region struct{ X1, Y1, X2, Y2 float32 }
+
+// MatchOutside is Match without the unmatched boxes whose middle is in a region.
+func MatchOutside(boxes []detect.Box, points []Point, ignored []Region) Tally {
 	order := slices.Clone(boxes)
 	slices.SortStableFunc(order, func(a, b detect.Box) int { return cmp.Compare(b.Score, a.Score) })
 	matched := make([]bool, len(points))
-	t := Tally{Points: len(points), Boxes: len(boxes)}
+	t := Tally{Points: len(points)}
 	for _, b := range order {
+		x, y := (b.X1+b.X2)/2, (b.Y1+b.Y2)/2
 		best, bestD := -1, float32(0)
 		for i, p := range points {
 			if matched[i] || p.X < b.X1-Slack || p.X > b.X2+Slack || p.Y < b.Y1-Slack || p.Y > b.Y2+Slack {
 				continue
 			}
-			dx, dy := p.X-(b.X1+b.X2)/2, p.Y-(b.Y1+b.Y2)/2
+			dx, dy := p.X-x, p.Y-y
 			if d := dx*dx + dy*dy; best < 0 || d < bestD {
 				best, bestD = i, d
 			}
@@ -66,7 +75,10 @@ func Match(boxes []detect.Box, points []Point) Tally {
 		if best >= 0 {
 			matched[best] = true
 			t.Hits++
+		} else if slices.ContainsFunc(ignored, func(r Region) bool { return x >= r.X1 && x <= r.X2 && y >= r.Y1 && y <= r.Y2 }) {
+			continue
 		}
+		t.Boxes++
 	}
 	return t
 }

@@ -40,3 +40,11 @@ func TestTally(t *testing.T) {
 		t.Error("the figures of an empty tally are not 0")
 	}
 }
+
+func TestMatchOutside(t *testing.T) {
+	boxes := []detect.Box{{X2: 10, Y2: 10, Score: 0.9}, {X1: 100, X2: 110, Y2: 10, Score: 0.8}, {X1: 200, X2: 210, Y2: 10, Score: 0.7}}
+	got := MatchOutside(boxes, []Point{{5, 5}}, []Region{{X2: 120, Y2: 20}})
+	if want := (Tally{Points: 1, Boxes: 2, Hits: 1}); got != want {
+		t.Errorf("%+v, want %+v: a hit in a region counts, a false box there does not", got, want)
+	}
+}
