@@ -126,9 +126,15 @@ train-test: train-setup ## test the training code: data, some steps, export, fin
 	$(TRAIN) -m ruff check .
 	$(TRAIN) -m pytest -q tests
 
-finetune: train-setup ## DATA=COCO folder, OUT=model folder, MINUTES=60: train a model for your own herd
+# REPLAY=rendered renders 400 pictures of herds into build/train/replay; it may also be COCO folders (FOLDER[@WEIGHT]).
+finetune: train-setup ## DATA=COCO folder, OUT=model folder, REPLAY=rendered, MINUTES=60: train a model for your own herd
 	@test -n "$(DATA)" -a -n "$(OUT)" || { echo 'usage: make finetune DATA=folder OUT=folder; see cloud/training/README.md'; exit 2; }
-	$(TRAIN) -m cattletrain.finetune "$(abspath $(DATA))" "$(abspath $(OUT))" --minutes $(or $(MINUTES),60)
+ifeq ($(REPLAY),rendered)
+	@test -f build/train/replay/annotations.json || { go build -tags $(TAGS) -o $(BIN)/ ./cloud/cmd/herdsim && rm -rf build/train/replay && \
+		$(BIN)/herdsim pictures --out build/train/replay --images 400 --seed 77; }
+endif
+	$(TRAIN) -m cattletrain.finetune "$(abspath $(DATA))" "$(abspath $(OUT))" --minutes $(or $(MINUTES),60) \
+		$(foreach r,$(patsubst rendered,build/train/replay@0.5,$(REPLAY)),--replay "$(abspath $(r))")
 
 # Pictures of the first half of each site of empty ground train the model, those of the second half do not.
 PICTURES ?= $(CURDIR)/../shared/data

@@ -70,7 +70,9 @@ type Tally struct {
 	Hits     int    `json:"hits"`
 }
 
-func (t Tally) score() score.Tally { return score.Tally{Points: t.Animals, Boxes: t.Boxes, Hits: t.Hits} }
+func (t Tally) score() score.Tally {
+	return score.Tally{Points: t.Animals, Boxes: t.Boxes, Hits: t.Hits}
+}
 
 // Precision is the share of boxes on an animal, 0 without boxes.
 func (t Tally) Precision() float64 { return t.score().Precision() }

@@ -112,7 +112,7 @@ def queries(logits: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([1 / (1 + np.exp(-logits)), boxes], -1)
 
 
-def describe(folder: Path, config: dict, name: str, side: int, threshold: float, tile: int) -> None:
+def describe(folder: Path, config: dict, name: str, side: int, threshold: float, tile: int, tuned_from: str = "") -> None:
     """Writes config.json, preprocessor_config.json and cattlecounter.yaml."""
     config = {k: v for k, v in config.items() if not k.startswith("_")} | {"architectures": ["RTDetrV2ForObjectDetection"]}
     preprocessor = {
@@ -122,7 +122,8 @@ def describe(folder: Path, config: dict, name: str, side: int, threshold: float,
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n")
     classes = f"cattle: [{network.LABELS[coco.CATTLE]}]\nother: [{network.LABELS[coco.OTHER]}]\n"
-    (folder / "cattlecounter.yaml").write_text(f"name: {name}\ntile: {tile}\noverlap: 0.2\nthreshold: {threshold:g}\n{classes}")
+    start = f"finetuned_from: {tuned_from}\n" if tuned_from else ""
+    (folder / "cattlecounter.yaml").write_text(f"name: {name}\ntile: {tile}\noverlap: 0.2\nthreshold: {threshold:g}\n{classes}{start}")
 
 
 def sums(folder: Path) -> None:
@@ -140,12 +141,12 @@ def calibrate(model: nn.Module, slope: float, offset: float) -> None:
 
 def export(
     source: Path, target: Path, name: str, side: int = network.SIDE, threshold: float = 0.4, half: bool = True, card: str = "", tile: int = 0,
-    calibration: tuple[float, float] = (1.0, 0.0),
+    calibration: tuple[float, float] = (1.0, 0.0), tuned_from: str = "",
 ) -> float:  # fmt: skip
     """Writes the complete folder or nothing, in place of an earlier one. Returns the largest difference to PyTorch.
 
     tile: pixels of the frame in a view of the worker, 0 for the side of the view.
-    calibration: slope and offset of the logits of cattle.
+    calibration: slope and offset of the logits of cattle. tuned_from: the model that this one continues, for the card.
     Raises checkpoint.CheckpointError and ExportError.
     """
     model, state = checkpoint.model_of(source)
@@ -162,7 +163,7 @@ def export(
         limit = LARGEST_DIFFERENCE * (10 if half else 1)
         if worst > limit:
             raise ExportError(f"{source}: the exported network differs from the checkpoint by {worst:.2g}, want at most {limit:.2g}")
-        describe(folder, state["config"], name, side, threshold, tile or side)
+        describe(folder, state["config"], name, side, threshold, tile or side, tuned_from)
         text = card or f"# {name}\n\nTrained for {state.get('step', 0)} steps; exported with a largest difference to PyTorch of {worst:.1g}.\n"
         (folder / "README.md").write_text(text)
         sums(folder)

@@ -2,7 +2,8 @@
 
 `python -m cattletrain.finetune COCO_FOLDER MODEL_FOLDER` continues the
 checkpoint of the default model. A fifth of the clips (of the pictures, with only
-one clip) is held back to choose the best step and the threshold.
+one clip) is held back to choose the best step and the threshold. With --replay
+the new model keeps what the old one knows, see replay.py.
 """
 
 import argparse
@@ -13,11 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, coco, export, feed, fuse, memory, network, train, validate
+from . import checkpoint, coco, export, feed, fuse, memory, network, refit, replay, train, validate
 
 START = Path(__file__).resolve().parent.parent / "default.pt"
+DEFAULT = START.parent.parent / "model" / "default"  # the model folder that START belongs to
 HELD_BACK = 5  # one clip or picture in so many is held back
 LEAST_PICTURES = 2
+MIXED = "mixed.pt"  # in the folder of the run
+HELD = "held-back.txt"  # the clips that were not learnt, one a line
 
 
 def split(root: Path, images: list[coco.Image], seed: int) -> tuple[feed.Source, feed.Source]:
@@ -57,27 +61,48 @@ def same_data(root: Path, out: Path) -> None:
     note.write_text(now)
 
 
-def finetune(root: Path, target: Path, settings: train.Settings, name: str) -> validate.Score:
+def origin(start: Path | None) -> str:
+    """The start of a run for the model card: the default network by its SHA-256, or else the checkpoint by that."""
+    if start is None:
+        return ""
+    if start.resolve() == START and (DEFAULT / export.NETWORK).is_file():
+        return "default@" + hashlib.sha256((DEFAULT / export.NETWORK).read_bytes()).hexdigest()
+    return start.stem + "@" + hashlib.sha256(start.read_bytes()).hexdigest()
+
+
+def finetune(root: Path, target: Path, settings: train.Settings, name: str, again: list[feed.Source] | None = None) -> validate.Score:
     """Trains, exports the best checkpoint to `target` and returns its score on the held-back pictures.
 
-    settings: its sources are used for training too; validation is set here. Raises the errors of train and export.
+    settings: its sources are used for training too; validation is set here. again: replay; with it the model is the best
+    mixture of the weights before and after. Raises the errors of train, replay and export.
     """
     images = coco.load(root).images
     learn, choose = split(root, images, settings.seed)
+    relearn, measure = replay.split(again or [])
     same_data(root, settings.out)
-    settings = replace(settings, sources=[learn, *settings.sources], validation=[choose])
+    settings = replace(settings, sources=[learn, *settings.sources, *relearn], validation=[choose])
     run = train.Run(settings)
     run.loop()
-    held = validate.tiles([choose], settings.side)
-    model, _ = checkpoint.model_of(settings.out / train.BEST)
-    score = validate.score(fuse.fused(model), held)
+    held, best, note = validate.tiles([choose], settings.side), settings.out / train.BEST, ""
+    if measure and settings.start:
+        start = checkpoint.read(settings.start)
+        _, weights = refit.refit(start["config"], start["weights"], settings.layers)
+        mixture = replay.choose(weights, best, settings.out / MIXED, held, validate.tiles(measure, settings.side))
+        best, score = settings.out / MIXED, mixture.new
+        note = f"On tiles of the replay: before {mixture.before}; now {mixture.old}. Share of the new weights: {mixture.share:g}.\n"
+        if not mixture.share:
+            print("finetune: no mixture is better on the held-back pictures without a loss on the replay; the model is that of the start", file=sys.stderr)
+    else:
+        model, _ = checkpoint.model_of(best)
+        score = validate.score(fuse.fused(model), held)
     threshold = round(min(max(score.threshold, 0.1), 0.9), 2)
     card = (
-        f"# {name}\n\nFine-tuned from the default model on {len(images)} pictures with {sum(len(i.boxes) for i in images)} boxes "
-        f"of {root.name}.\nOn tiles of the held-back pictures: {score}.\n"
+        f"# {name}\n\nFine-tuned from {settings.start.stem if settings.start else 'nothing'} on {len(images)} pictures with "
+        f"{sum(len(i.boxes) for i in images)} boxes of {root.name}.\nOn tiles of the held-back pictures: {score}.\n{note}"
     )
     tile = settings.side * network.TILE // network.SIDE
-    export.export(settings.out / train.BEST, target, name, side=settings.side, threshold=threshold, card=card, tile=tile)
+    export.export(best, target, name, side=settings.side, threshold=threshold, card=card, tile=tile, tuned_from=origin(settings.start))
+    (settings.out / HELD).write_text("".join(f"{c}\n" for c in sorted({i.clip for i in choose.images()})))
     return score
 
 
@@ -89,6 +114,8 @@ def main(argv: list[str]) -> int:
     p.add_argument("--start", type=Path, default=START, help="checkpoint to continue")
     also = "another COCO folder to learn from, so that other herds are not forgotten"
     p.add_argument("--also", action="append", default=[], type=feed.Source.parse, metavar="FOLDER[@WEIGHT]", help=also)
+    text = "COCO folder of other herds, such as rendered ones: some is learnt too, the rest measures what is forgotten; several times"
+    p.add_argument("--replay", action="append", default=[], type=feed.Source.parse, metavar="FOLDER[@WEIGHT]", help=text)
     p.add_argument("--run", type=Path, help="folder of checkpoints; MODEL.run by default; a stopped run continues")
     p.add_argument("--steps", type=int, default=1500)
     p.add_argument("--minutes", type=float, default=train.Settings.minutes)
@@ -101,7 +128,7 @@ def main(argv: list[str]) -> int:
         batch=a.batch, rate=2e-4, backbone_rate=5e-5, warmup=50, check_every=a.check_every, average=0.99,
     )  # fmt: skip
     try:
-        score = finetune(a.data, a.model, settings, a.name or a.model.name)
+        score = finetune(a.data, a.model, settings, a.name or a.model.name, a.replay)
     except (coco.DataError, checkpoint.CheckpointError, export.ExportError, ValueError, RuntimeError, OSError) as e:
         print(f"finetune: {e}", file=sys.stderr)
         return 1
