@@ -83,6 +83,8 @@ func (c *commands) dispatch(ctx context.Context, command string, stdout, stderr 
 		return c.Model.Verify.run(ctx, stdout)
 	case "pull":
 		return c.Model.Pull.run(ctx, stdout, stderr)
+	case "push":
+		return c.Model.Push.run(ctx, stdout, stderr)
 	case "compare":
 		return c.Model.Compare.run(ctx, stdout, stderr)
 	case "use":

@@ -19,6 +19,7 @@ type modelCommand struct {
 	List    modelList    `cmd:"" help:"List the models; * marks the one that a worker uses by default."`
 	Verify  modelVerify  `cmd:"" help:"Check a model: digests, loading, shapes, and real runs on a stored picture."`
 	Pull    modelPull    `cmd:"" help:"Fetch a model from the Hugging Face hub, a URL or a folder, check it, and store it by name."`
+	Push    modelPush    `cmd:"" help:"Copy a model into a repository of the Hugging Face hub."`
 	Compare modelCompare `cmd:"" help:"Compare two models on labeled pictures, and record which one is better."`
 	Use     modelUse     `cmd:"" help:"Choose the model that workers use from their next start on."`
 }

@@ -1,4 +1,4 @@
-// Package hub pulls models: from the Hugging Face hub, from a mirror of it with or without a list of files, from a
+// Package hub pushes models to a Hugging Face hub, and pulls them: from the Hugging Face hub, from a mirror of it with or without a list of files, from a
 // folder over HTTP with files of the same names, and from a folder of this machine. It is pure Go.
 //
 // Order of writes: a file is downloaded as NAME.part. At its end it is compared with the digest of the source, made
