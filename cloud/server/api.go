@@ -128,13 +128,14 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	return err
 }
 
-// keeping is the stage that removes old videos, when retention is configured.
+// keeping are the stages that remove replaced results and, when retention is configured, old videos.
 func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) []stage {
+	left := &retention.Leftovers{Jobs: l.Jobs, Documents: l.Flights, Blobs: blobs, Now: time.Now, Log: log}
 	if cfg.Retention.Videos == 0 {
-		return nil
+		return []stage{left.Run}
 	}
 	k := &retention.Remover{Footage: l.Footage, Flights: l.Flights, Blobs: blobs, MaxAge: cfg.Retention.Videos, Now: time.Now, Log: log}
-	return []stage{k.Run}
+	return []stage{left.Run, k.Run}
 }
 
 func publicURL(cfg config.Config, at Addresses) string {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"cattlecounter/cloud/count"
@@ -25,7 +26,7 @@ type attempt struct {
 	status  currentProgress
 	unique  int // counted animals, set by finish
 	sidecar sidecar
-	// flightResults are blob keys of documents of flights that may have to go after the end of the job.
+	// flightResults are blob keys of documents of flights that this attempt has written; only the last ones may be named.
 	flightResults []string
 }
 
@@ -131,14 +132,18 @@ func (a *attempt) resultKey(out *count.Outcome, ext string) string {
 	return wire.ResultKey(a.footage.ID, out.Result.Model.Digest, a.job.Fence, ext)
 }
 
-// removeOlder deletes the results of earlier attempts. What a crash or a fault leaves is removed after the next count.
+// removeOlder deletes the results of earlier attempts, but not the one that counted until now: links to it may live for
+// some time. cloud-api deletes it after an hour, and what a crash or a fault leaves.
 func (a *attempt) removeOlder(ctx context.Context) {
 	if a.job.Fence == 1 {
 		return
 	}
-	older := func(key string) bool { return wire.ResultFence(key) < a.job.Fence }
+	former := strings.TrimSuffix(a.job.ResultKey, "json")
+	older := func(key string) bool {
+		return wire.ResultFence(key) < a.job.Fence && (former == "" || !strings.HasPrefix(key, former))
+	}
 	if err := a.w.remove(ctx, wire.ResultPrefix(a.footage.ID), older); err != nil {
-		a.log.Warn("cannot remove the results of earlier attempts; the next count of the footage does", "err", err)
+		a.log.Warn("cannot remove the results of earlier attempts; cloud-api does in an hour", "err", err)
 	}
 }
 

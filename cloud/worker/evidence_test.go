@@ -176,8 +176,9 @@ func TestResultsOfEarlierAttempts(t *testing.T) {
 	stays(map[string]bool{
 		"footage/one/result/0123abcd.json":                   false,
 		wire.ResultKey("one", older, 1, "trace"):             false,
-		wire.ResultKey("one", modelDigest, 1, "jpg"):         false,
-		wire.ResultKey("one", modelDigest, 1, wire.SheetExt): false,
+		wire.ResultKey("one", modelDigest, 1, "jpg"):         true, // it counted until now: links to it may live
+		wire.ResultKey("one", modelDigest, 1, wire.SheetExt): true,
+		wire.ResultKey("one", modelDigest, 2, "json"):        false,
 		wire.ResultKey("one", modelDigest, 4, "json"):        true, // canceling took fence 3
 		wire.ResultKey("one", modelDigest, 4, wire.SheetExt): true,
 		wire.ResultKey("one", older, 9, "json"):              true, // of an attempt that took over

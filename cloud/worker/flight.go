@@ -77,7 +77,7 @@ func (a *attempt) finishPart(ctx context.Context, out count.Outcome, p ledger.Pa
 			return j, err
 		}
 		groups, err := a.w.joinParts(ctx, a.footage.Device, related(p, near), known)
-		a.addFlightResults(near, groups)
+		a.addFlightResults(groups)
 		if err != nil {
 			return j, err
 		}
@@ -276,18 +276,15 @@ func (w *Worker) storeFlight(ctx context.Context, f flight.Flight, parts []ledge
 	return key, nil
 }
 
-// addFlightResults notes documents that the ledger may name no more, or never: those of the flights around a part, and
-// those of groups.
-func (a *attempt) addFlightResults(near []ledger.Part, groups []ledger.Group) {
-	for _, p := range near {
-		a.flightResults = append(a.flightResults, p.FlightResult)
-	}
+// addFlightResults notes the documents of groups, which the ledger may never name.
+func (a *attempt) addFlightResults(groups []ledger.Group) {
 	for _, g := range groups {
 		a.flightResults = append(a.flightResults, g.ResultKey)
 	}
 }
 
-// removeUnnamed deletes those documents of flights that the ledger does not name. What a crash or a fault leaves stays.
+// removeUnnamed deletes those of the written documents of flights that the ledger does not name. Links to documents that it
+// named before may live for some time; cloud-api deletes those, and what a crash or a fault leaves.
 func (w *Worker) removeUnnamed(ctx context.Context, keys []string) {
 	keys = slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(keys))), func(k string) bool { return k == "" })
 	unnamed, err := w.o.Flights.UnnamedResults(ctx, keys)
@@ -299,7 +296,7 @@ func (w *Worker) removeUnnamed(ctx context.Context, keys []string) {
 		}
 	}
 	if err != nil {
-		w.o.Log.Warn("cannot remove former results of flights; they stay in the blob store", "err", err)
+		w.o.Log.Warn("cannot remove documents of flights that were written in vain; cloud-api does in an hour", "err", err)
 	}
 }
 
@@ -329,11 +326,11 @@ func (w *Worker) rejoin(ctx context.Context) error {
 		}
 		// After other errors of the ledger the documents may be named.
 		if err == nil || !stored && ctx.Err() == nil || errors.Is(err, ledger.ErrJoinedMeanwhile) {
-			former := []string{v.ResultKey}
+			var written []string
 			for _, g := range groups {
-				former = append(former, g.ResultKey)
+				written = append(written, g.ResultKey)
 			}
-			w.removeUnnamed(ctx, former)
+			w.removeUnnamed(ctx, written)
 		}
 		switch {
 		case err == nil:

@@ -59,7 +59,10 @@ func TraceKey(id footage.ID, model footage.Digest, fence int64) string {
 
 // FlightKey is the blob key of the result document of a flight. Each joining writes another one, whose digest no other
 // joining has.
-func FlightKey(joining footage.Digest) string { return fmt.Sprintf("flights/%s.json", joining) }
+func FlightKey(joining footage.Digest) string { return fmt.Sprintf("%s%s.json", FlightPrefix, joining) }
+
+// FlightPrefix begins the blob keys of all results of flights.
+const FlightPrefix = "flights/"
 
 // FlightCrossingsKey is the blob key of the crossings that belong to the result document of a flight.
 func FlightCrossingsKey(result string) string {

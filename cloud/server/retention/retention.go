@@ -26,6 +26,8 @@ const (
 // Footage reads and changes the ledger's footage; *ledger.Catalog implements it.
 type Footage interface {
 	ListCounted(ctx context.Context, before time.Time, limit int) ([]ledger.Footage, error)
+	// IsCounted reports whether ListCounted would list a piece of footage now.
+	IsCounted(ctx context.Context, id footage.ID, before time.Time) (bool, error)
 	RemoveVideo(ctx context.Context, id footage.ID) error
 }
 
@@ -87,9 +89,10 @@ func (r *Remover) RemoveExpired(ctx context.Context) (n int, bytes int64, err er
 		}
 		previous := n
 		for _, f := range list {
-			switch err := r.remove(ctx, f); {
-			case err == nil:
+			switch removed, err := r.remove(ctx, f, before); {
+			case err == nil && removed:
 				n, bytes = n+1, bytes+f.Size
+			case err == nil: // it is counted again
 			case errors.Is(err, ledger.ErrNotFound): // another process removed it first
 			case ctx.Err() != nil:
 				return n, bytes, err
@@ -104,11 +107,29 @@ func (r *Remover) RemoveExpired(ctx context.Context) (n int, bytes int64, err er
 }
 
 // remove deletes the evidence before the video: the ledger lists the footage as long as it has a video.
-func (r *Remover) remove(ctx context.Context, f ledger.Footage) error {
+// It asks the ledger once more, because the footage may be counted again since it was listed.
+func (r *Remover) remove(ctx context.Context, f ledger.Footage, before time.Time) (removed bool, err error) {
+	if still, err := r.Footage.IsCounted(ctx, f.ID, before); err != nil || !still {
+		return false, err
+	}
+	keys, err := r.evidence(ctx, f)
+	if err != nil {
+		return false, err
+	}
+	for _, key := range append(keys, f.BlobKey) {
+		if err := r.Blobs.Delete(ctx, key); err != nil {
+			return false, err
+		}
+	}
+	return true, r.Footage.RemoveVideo(ctx, f.ID)
+}
+
+// evidence lists the blobs that show the footage, beside its video.
+func (r *Remover) evidence(ctx context.Context, f ledger.Footage) ([]string, error) {
 	var keys []string
 	for info, err := range r.Blobs.List(ctx, wire.ResultPrefix(f.ID)) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if wire.IsEvidence(info.Key) {
 			keys = append(keys, info.Key)
@@ -117,19 +138,11 @@ func (r *Remover) remove(ctx context.Context, f ledger.Footage) error {
 	if f.Flight != "" { // the sheet of the flight shows the footage, too
 		v, err := r.Flights.Get(ctx, f.Flight)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-			return err
+			return nil, err
 		}
 		if v.ResultKey != "" {
 			keys = append(keys, wire.FlightSheetKey(v.ResultKey))
 		}
 	}
-	for _, key := range keys {
-		if err := r.Blobs.Delete(ctx, key); err != nil && !errors.Is(err, blob.ErrNotFound) {
-			return err
-		}
-	}
-	if err := r.Blobs.Delete(ctx, f.BlobKey); err != nil {
-		return err
-	}
-	return r.Footage.RemoveVideo(ctx, f.ID)
+	return keys, nil
 }

@@ -258,6 +258,19 @@ func (l *Jobs) ListUnqueued(ctx context.Context, limit int) ([]Job, error) {
 	return js, nil
 }
 
+// ListRepeated returns at most limit jobs that took more than one attempt and were done after from and until to, the
+// earliest first. Jobs of one moment are never divided between two calls: there may be more of them than limit.
+func (l *Jobs) ListRepeated(ctx context.Context, from, to time.Time, limit int) ([]Job, error) {
+	js, err := list(ctx, l.db.Read(), scanJob, `SELECT `+jobColumns+` FROM job WHERE state = $1 AND fence > 1
+		AND updated > $2 AND updated <= $3 AND updated <= COALESCE((SELECT MAX(updated) FROM (SELECT updated FROM job
+			WHERE state = $4 AND fence > 1 AND updated > $5 ORDER BY updated LIMIT $6) part), 0)
+		ORDER BY updated, born`, job.Done, from.UnixMicro(), to.UnixMicro(), job.Done, from.UnixMicro(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("jobs with several attempts: %w", err)
+	}
+	return js, nil
+}
+
 // ListIdle returns at most limit jobs in a state that were last written before a time, in
 // the order of their ids above afterID. The reconciler compares them with the queue.
 func (l *Jobs) ListIdle(ctx context.Context, s job.State, before time.Time, afterID string, limit int) ([]Job, error) {

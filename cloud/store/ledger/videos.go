@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"cattlecounter/cloud/store/database"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -15,14 +16,26 @@ import (
 // a time, oldest first. A sibling without a job of its own was counted when the footage that
 // is counted for it was.
 func (l *Catalog) ListCounted(ctx context.Context, before time.Time, limit int) ([]Footage, error) {
-	fs, err := list(ctx, l.db.Read(), scanFootage,
-		`SELECT `+prefixed("f", footageColumns)+` FROM job j JOIN footage f ON f.id = j.footage OR f.sibling_of = j.footage
-			AND NOT EXISTS (SELECT 1 FROM job own WHERE own.footage = f.id AND own.state <> 'canceled')
-		WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> '' ORDER BY j.updated, f.born LIMIT $3`, job.Done, before.UnixMicro(), limit)
+	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+prefixed("f", footageColumns)+countedBefore+
+		` ORDER BY j.updated, f.born LIMIT $3`, job.Done, before.UnixMicro(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("footage counted before %s: %w", before.UTC().Format(time.RFC3339), err)
 	}
 	return fs, nil
+}
+
+const countedBefore = ` FROM job j JOIN footage f ON f.id = j.footage OR f.sibling_of = j.footage
+		AND NOT EXISTS (SELECT 1 FROM job own WHERE own.footage = f.id AND own.state <> 'canceled')
+	WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> ''`
+
+// IsCounted reports whether ListCounted would list a piece of footage now.
+func (l *Catalog) IsCounted(ctx context.Context, id footage.ID, before time.Time) (bool, error) {
+	var n int
+	if err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*)`+countedBefore+` AND f.id = $3`, job.Done, before.UnixMicro(),
+		id).Scan(&n); err != nil {
+		return false, fmt.Errorf("whether footage %s is counted: %w", id, database.Classify(err))
+	}
+	return n > 0, nil
 }
 
 // RemoveVideo records that the video of a footage was deleted. Delete the blob first: when
