@@ -296,7 +296,7 @@ func (w *Worker) removeUnnamed(ctx context.Context, keys []string) {
 		}
 	}
 	if err != nil {
-		w.o.Log.Warn("cannot remove documents of flights that were written in vain; cloud-api does in an hour", "err", err)
+		w.o.Log.Warn("cannot remove documents of flights that no flight names; cloud-api does in an hour", "err", err)
 	}
 }
 

@@ -29,7 +29,7 @@ func (n named) UnnamedResults(_ context.Context, keys []string) (list []string, 
 	return list, nil
 }
 
-// A replaced result stays for as long as a link to it may live, and goes then, whoever replaced it. Results that count, and
+// A replaced result stays for as long as a link to it may live, and goes then. Results that count, and
 // those of an attempt that goes on, stay.
 func TestReplacedResultsGoAfterAnHour(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
