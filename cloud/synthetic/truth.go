@@ -39,6 +39,9 @@ type AnimalTruth struct {
 	Coat  string  `json:"coat"`
 	Class string  `json:"class"` // adult or young
 	Seen  bool    `json:"seen"`  // counted in UniqueAnimals
+	// Latitude and Longitude are set where the clip has a flight log and shows most of the animal: WGS 84, degrees.
+	Latitude  *float64 `json:"latitude,omitempty"`
+	Longitude *float64 `json:"longitude,omitempty"`
 }
 
 // FrameTruth is the truth about one frame.
@@ -66,6 +69,8 @@ type Sighting struct {
 	Box [4]float64 `json:"box"`
 	// Visible is the share of the box inside the frame. It ignores other animals in front.
 	Visible float64 `json:"visible"`
+	// At is the place of the animal on the ground in metres, as that of the camera.
+	At [2]float64 `json:"at"`
 }
 
 func newTruth(c Config, herd []*animal) Truth {
@@ -91,6 +96,11 @@ func (t *Truth) clone() Truth {
 
 func (t *Truth) add(frame int, now float64, cam *camera, herd []*animal, seen []Sighting) {
 	t.Frames++
+	for i := range seen {
+		if a := herd[t.index[seen[i].ID]]; a.id == seen[i].ID {
+			seen[i].At = [2]float64{round(a.at.x, 1000), round(a.at.y, 1000)}
+		}
+	}
 	t.PerFrame = append(t.PerFrame, FrameTruth{Frame: frame, Animals: seen, Camera: cam.truth()})
 	for _, s := range seen {
 		i := t.index[s.ID]

@@ -56,6 +56,9 @@ type clipCommand struct {
 	Blur    float64 `help:"Blur of the lens: standard deviation in pixels."`
 	Flicker float64 `help:"Slow change of the exposure, share of the light, up to 0.5."`
 	Bright  float64 `name:"exposure" default:"1" help:"Factor of the light: 0.2 is dusk, 4 is overexposed."`
+	Log     string  `placeholder:"WORD" help:"Also write a flight log as NAME.SRT and the place of each animal into the truth: ${logs}. Needs --tilt 0."`
+	At      string  `placeholder:"LAT,LON" default:"-31.7,24.3" help:"Where the flight log says that the clip begins, in degrees."`
+	Errors  float64 `default:"0" placeholder:"X" help:"Errors of the flight log, 1 for the usual ones: 1.6 m, 4 degrees of heading, 1.5 m of height."`
 	Tracks  string  `type:"existingfile" placeholder:"FILE" help:"Recorded boxes (MOT, CSV; 1920x1080, 60 frames per second), for the herd replay and the camera recorded."`
 }
 
@@ -64,6 +67,7 @@ func kinds() kong.Vars {
 	return kong.Vars{
 		"grounds": list("Ground", synthetic.Grounds()), "lights": list("Light", synthetic.Lights()),
 		"cameras": list("", synthetic.Cameras()), "herds": list("", synthetic.Herds()), "coats": list("Color", synthetic.Coats()),
+		"logs": list("", clipfile.Dialects()),
 	}
 }
 
@@ -123,7 +127,11 @@ func (c *clipCommand) run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	truth, err := clipfile.Write(ctx, c.Out, config)
+	log := clipfile.Log{Dialect: clipfile.Dialect(c.Log), Noise: c.Errors}
+	if n, _ := fmt.Sscanf(c.At, "%f,%f", &log.Lat, &log.Lon); n != 2 {
+		return fmt.Errorf("--at %q, want degrees such as -31.7,24.3: %w", c.At, synthetic.ErrConfig)
+	}
+	truth, err := clipfile.WriteLogged(ctx, c.Out, config, log)
 	if err != nil {
 		return err
 	}
