@@ -11,8 +11,12 @@ import (
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/examples"
 	"cattlecounter/cloud/count/review"
+	"cattlecounter/cloud/flightlog"
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/model/hub"
+	ground "cattlecounter/cloud/place"
+	"cattlecounter/cloud/place/mapfile"
+	"cattlecounter/cloud/place/paddock"
 	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/cli"
 	"cattlecounter/shared/footage"
@@ -97,6 +101,7 @@ func (c *commands) dispatch(ctx context.Context, command string, stdout, stderr 
 var (
 	usageErrors = []error{
 		settings.ErrInvalid, boundary.ErrInvalid, hub.ErrReference, review.ErrInvalid, examples.ErrInput, coco.ErrFolder,
+		flightlog.ErrNoLog, ground.ErrHGT, paddock.ErrFile, mapfile.ErrFormat,
 	}
 	footageErrors = []error{errFootage, errPictures}
 	modelErrors   = []error{

@@ -53,6 +53,11 @@ func TestScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	log := clipfile.Log{Dialect: clipfile.Brackets, Lat: -31.7, Lon: 24.3}
+	above := synthetic.Config{Seconds: 0.4, Width: 320, Height: 320, Tilt: -1, Seed: 7}
+	if _, err := clipfile.WriteLogged(t.Context(), filepath.Join(clips, "logged.mp4"), above, log); err != nil {
+		t.Fatal(err)
+	}
 	library := os.Getenv("ONNXRUNTIME_LIB")
 	if library == "" { // the place where the set-up installs it
 		if library, err = filepath.Abs("../../../build/onnxruntime/libonnxruntime.so.1"); err != nil {

@@ -27,10 +27,11 @@ import (
 type countCommand struct {
 	Path string `arg:"" placeholder:"FILE|FOLDER" help:"A clip, or a folder with clips in it and its subfolders."`
 	JSON bool   `name:"json" help:"Print the result document alone on standard output; for a folder, a list of them."`
-	Out  string `placeholder:"DIR" type:"path" help:"Also write NAME.json, NAME.csv, NAME.jpg, NAME.sheet.jpg and NAME.contact-1.jpg of each clip into this folder, in the same subfolders."`
+	Out  string `placeholder:"DIR" type:"path" help:"Also write NAME.json, NAME.csv, NAME.jpg, NAME.geojson, NAME.sheet.jpg and NAME.contact-1.jpg of each clip into this folder, in the same subfolders."`
 	All  bool   `help:"Also count low-resolution copies and the further cameras of a flight, which are only listed otherwise."`
 	countFlags
 	lineFlags
+	positionFlags
 	evidenceFlags
 }
 
@@ -60,6 +61,10 @@ func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	places, err := c.positionFlags.read()
+	if err != nil {
+		return err
+	}
 	found, err := findClips(ctx, c.Path, c.Out)
 	if err != nil {
 		return err
@@ -73,7 +78,8 @@ func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	r := &countRun{countCommand: c, found: found, plan: p, stderr: stderr, counter: e.Counter, lines: lines}
+	r := &countRun{countCommand: c, found: found, plan: p, stderr: stderr, counter: e.Counter, lines: lines,
+		positions: places}
 	if c.Out != "" {
 		if r.results, err = newResultFolder(c.Out, p); err != nil {
 			return err
@@ -91,6 +97,9 @@ func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err := r.print(stdout); err != nil {
 		return err
 	}
+	if err := r.writePositions(); err != nil {
+		return err
+	}
 	return r.fault()
 }
 
@@ -106,15 +115,16 @@ func (c *countCommand) probe(ctx context.Context, path string) (video.Info, erro
 // countRun counts the clips of one command.
 type countRun struct {
 	*countCommand
-	found    listing
-	plan     *plan
-	stderr   io.Writer
-	counter  *count.Counter
-	lines    boundary.Set  // of every clip
-	results  *resultFolder // nil without an output folder
-	grounds  string        // folder of outcome.ground
-	outcomes []outcome     // by clip
-	flights  []countedFlight
+	found     listing
+	plan      *plan
+	stderr    io.Writer
+	counter   *count.Counter
+	lines     boundary.Set  // of every clip
+	positions positions     // files of the flags
+	results   *resultFolder // nil without an output folder
+	grounds   string        // folder of outcome.ground
+	outcomes  []outcome     // by clip
+	flights   []countedFlight
 }
 
 // countAll counts the first readable clip of every flight, or all of them. It fails when ctx ends.
@@ -163,6 +173,7 @@ func (r *countRun) countClip(ctx context.Context, i int) error {
 		return nil
 	}
 	engine.MeasureVideo(&out.Result, part)
+	r.locate(&r.plan.clips[i], &out)
 	o.result, o.trace = &out.Result, out.Trace
 	if out.Evidence.Ground != nil && r.grounds != "" {
 		o.ground = filepath.Join(r.grounds, strconv.Itoa(i))

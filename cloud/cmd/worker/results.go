@@ -142,7 +142,7 @@ func (r *resultFolder) write(i int, out count.Outcome, video string) (note strin
 }
 
 // endings are the files of one clip. The first one proves whose they are, so it is written first.
-var endings = []string{".json", ".csv", ".jpg", crossingsEnding}
+var endings = []string{".json", ".csv", ".jpg", crossingsEnding, positionsEnding}
 
 // mayReplace reports whether the files of a base are absent, or are results of the content with this digest. former is
 // the evidence of those results.
@@ -204,7 +204,7 @@ func writeResults(base string, out count.Outcome) error {
 			return err
 		}
 	}
-	return writeCrossings(base, out.Result)
+	return errors.Join(writeCrossings(base, out.Result), writeMap(base, out.Result))
 }
 
 // bytesOf writes b.

@@ -157,6 +157,9 @@ func (r *countRun) printTable(w io.Writer) error {
 	if err := r.printLines(w); err != nil {
 		return err
 	}
+	if err := r.printPlaces(w); err != nil {
+		return err
+	}
 	r.warnFlights(w)
 	r.printRemarks(w)
 	return nil

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/flightlog"
+	ground "cattlecounter/cloud/place"
+	"cattlecounter/cloud/place/mapfile"
+	"cattlecounter/cloud/place/paddock"
+	"cattlecounter/shared/footage"
+)
+
+// positionFlags say from what the positions of the animals are found, and where they are written.
+type positionFlags struct {
+	Log       string `type:"path" placeholder:"FILE" help:"Flight log of the clip. Default: the file beside the clip that has its name and the ending .SRT."`
+	Terrain   string `type:"path" placeholder:"FILE" help:"Heights of the ground, an HGT tile such as S34E018.hgt. Default: a plane through the take-off point."`
+	Paddocks  string `type:"path" placeholder:"FILE" help:"Borders of paddocks, GeoJSON polygons in WGS 84: count the animals of each paddock."`
+	Positions string `type:"path" placeholder:"FILE" help:"Write positions into this file. Its ending says the form: .geojson, .kml, .csv, or .gpx for the path of the camera."`
+}
+
+const maxLog = 64 << 20 // bytes of a flight log
+
+// positions is what the flags name, read.
+type positions struct {
+	log      *flightlog.Log // for every clip; nil to look beside the clips
+	terrain  ground.Terrain
+	paddocks []paddock.Paddock
+	format   mapfile.Format
+}
+
+// read reads the files of the flags. Every fault is reported at once.
+func (f *positionFlags) read() (p positions, err error) {
+	var faults []error
+	fault := func(flag string, err error) {
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", flag, err))
+		}
+	}
+	if f.Log != "" {
+		p.log, err = readLog(f.Log)
+		fault("--log", err)
+	}
+	if f.Terrain != "" {
+		const most = 64 << 20
+		b, err := readStart(f.Terrain, most)
+		if err == nil {
+			p.terrain, err = ground.ReadHGT(filepath.Base(f.Terrain), b)
+		}
+		fault("--terrain", err)
+	}
+	if f.Paddocks != "" {
+		b, err := readStart(f.Paddocks, paddock.MaxFile+1)
+		if err == nil {
+			p.paddocks, err = paddock.Read(b)
+		}
+		fault("--paddocks", err)
+	}
+	if f.Positions != "" {
+		p.format, err = mapfile.ParseFormat(strings.TrimPrefix(filepath.Ext(f.Positions), "."))
+		fault("--positions", err)
+	}
+	return p, errors.Join(faults...)
+}
+
+// readLog reads a flight log.
+func readLog(path string) (*flightlog.Log, error) {
+	b, err := readStart(path, maxLog)
+	if err != nil {
+		return nil, err
+	}
+	l, err := flightlog.ReadSRT(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", footage.SafePath(path), err)
+	}
+	return l, nil
+}
+
+// sidecar is the flight log beside a clip: its name with the ending .SRT in any letter case; "" without one.
+func sidecar(clip string) string {
+	want := strings.TrimSuffix(filepath.Base(clip), filepath.Ext(clip)) + ".srt"
+	for _, ending := range []string{".SRT", ".srt"} { // the usual ones, without listing the folder
+		path := strings.TrimSuffix(clip, filepath.Ext(clip)) + ending
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path
+		}
+	}
+	entries, err := os.ReadDir(filepath.Dir(clip))
+	if err != nil {
+		return ""
+	}
+	for _, e := range entries {
+		if strings.EqualFold(e.Name(), want) && e.Type().IsRegular() {
+			return filepath.Join(filepath.Dir(clip), e.Name())
+		}
+	}
+	return ""
+}
+
+// locate places the animals of a counted clip. A log that cannot be read is a warning of the result, and the count stays.
+func (r *countRun) locate(c *clip, out *count.Outcome) {
+	res := &out.Result
+	log := r.positions.log
+	if path := sidecar(c.path); log == nil && path != "" {
+		var err error
+		if log, err = readLog(path); err != nil {
+			text := fmt.Sprintf("%v; the count has no positions", err)
+			res.Warnings = append(res.Warnings, report.Warning{Code: report.NoTelemetry, Text: text})
+			fmt.Fprintln(r.stderr, footage.SafeText(text))
+		}
+	}
+	ground.Add(res, out.Trace, log, r.positions.terrain)
+	if len(r.positions.paddocks) > 0 {
+		paddock.Count(res, r.positions.paddocks)
+	}
+}
+
+// writePositions writes the file of --positions: the animals of all counted clips. GPX and KML have one clip each.
+func (r *countRun) writePositions() error {
+	if r.positions.format == "" {
+		return nil
+	}
+	var all []report.Result
+	for _, o := range r.outcomes {
+		if o.result != nil {
+			all = append(all, *o.result)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	if len(all) > 1 {
+		return fmt.Errorf("--positions: %d clips were counted; --out writes the positions of each", len(all))
+	}
+	return writeWhole(r.positionFlags.Positions, func(w io.Writer) error {
+		return mapfile.Write(w, r.positions.format, all[0], started(all[0]))
+	})
+}
+
+// started is the wall clock at the start of a clip, zero when it is not known.
+func started(res report.Result) time.Time { return res.Reading.Recorded }
+
+const positionsEnding = ".geojson"
+
+// writeMap writes the map of a result that has positions, and otherwise removes that of a former result.
+func writeMap(base string, res report.Result) error {
+	file := base + positionsEnding
+	if res.Place != nil && len(res.Place.Path) > 0 {
+		return writeWhole(file, func(w io.Writer) error { return mapfile.Write(w, mapfile.GeoJSON, res, started(res)) })
+	}
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// printPlaces writes a line per clip with positions, and a table of the paddocks.
+func (r *countRun) printPlaces(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	p := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	head, headPaddocks := "POSITIONS\tWITHIN (95 %)\tFOUND BY\tFOOTAGE\n", "PADDOCK\tANIMALS\tNEAR A BORDER\tSEEN\tFOOTAGE\n"
+	for i, o := range r.outcomes {
+		if o.result == nil || o.result.Place == nil {
+			continue
+		}
+		a, name := o.result.Place, r.plan.clips[i].name()
+		if len(a.Path) > 0 {
+			fmt.Fprintf(t, "%s%d of %d\t%.1f m\t%s\t%s\n", head, a.Placed, len(o.result.Tracks), a.Radius, a.Way, name)
+			head = ""
+		}
+		for _, k := range a.Paddocks {
+			fmt.Fprintf(p, "%s%s\t%d\t%d inside, %d outside\t%.0f %%\t%s\n", headPaddocks, footage.SafeText(k.Name), k.Animals,
+				k.Border, k.Near, 100*k.Seen, name)
+			headPaddocks = ""
+		}
+		if len(a.Paddocks) > 0 {
+			fmt.Fprintf(p, "in none\t%d\t\t\t%s\n", a.Outside, name)
+			if n := len(o.result.Tracks) - a.Placed; n > 0 {
+				fmt.Fprintf(p, "place not known\t%d\t\t\t%s\n", n, name)
+			}
+		}
+	}
+	return errors.Join(t.Flush(), p.Flush())
+}
