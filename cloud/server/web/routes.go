@@ -40,6 +40,7 @@ func (s *Server) routes(app *fiber.App) {
 	api.Post("/jobs/:id/cancel", s.cancelJob)
 	api.Get("/counts", pages(l.Counts.List, func(v ledger.CountView) wire.Count { return countView(v.Count, v.Footage) }))
 	api.Get("/counts/:footage", byID("footage", s.countFor, asItIs))
+	api.Get("/counts/:footage/positions", s.sendPositions)
 	api.Get("/flights", pages(l.Flights.List, flightView))
 	api.Post("/flights", s.joinFlight)
 	api.Post("/flights/:id/split", s.splitFlight)

@@ -159,6 +159,7 @@ type Server struct {
 	metrics *metrics
 	page    *static
 	docs    documents
+	placing chan struct{} // a place for each request that computes positions
 }
 
 // New listens on the address. Call Run next: it closes the listener.
@@ -172,7 +173,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o.Ledger.Devices, o.Now)}
+	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o.Ledger.Devices, o.Now),
+		placing: make(chan struct{}, mostPlacing)}
 	var err error
 	if s.docs, err = readDocuments(); err != nil {
 		return nil, err
