@@ -43,8 +43,8 @@ static void discard(struct encoder *e)
 	free(e);
 }
 
-// The encoder that browsers' H.264 comes from. superfast takes half the time of veryfast at the same size here. No
-// look-ahead and few references bound the memory.
+// The encoder that browsers' H.264 comes from. ultrafast with a search to half a pixel and the deblocking filter takes 0.6
+// of the time of superfast here, for files that are a tenth larger. No look-ahead and few references bound the memory.
 static int open_codec(struct encoder *e, int width, int height, double rate, int64_t bits, int key_frames, char *why,
 	int size)
 {
@@ -72,9 +72,10 @@ static int open_codec(struct encoder *e, int width, int height, double rate, int
 	if (e->file->oformat->flags & AVFMT_GLOBALHEADER)
 		c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
 	AVDictionary *options = NULL;
-	av_dict_set(&options, "preset", "superfast", 0);
+	av_dict_set(&options, "preset", "ultrafast", 0);
 	av_dict_set(&options, "profile", "main", 0);
-	av_dict_set(&options, "crf", "26", 0);
+	av_dict_set(&options, "crf", "28", 0);
+	av_dict_set(&options, "x264-params", "subme=1:deblock=0,0", 0);
 	int code = avcodec_open2(c, codec, &options);
 	av_dict_free(&options);
 	return code < 0 ? failed(why, size, "start the encoder", code) : 0;
