@@ -1,6 +1,7 @@
 package detr
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -48,6 +49,50 @@ func (t tensorView) checkNumbers(from, to int) error {
 		ErrModel)
 }
 
+// checkLogits fails when no query from..to-1 has a number for a class that is wanted. The error wraps ErrModel.
+func (r *recipe) checkLogits(t tensorView, from, to, classes int) error {
+	if err := t.checkNumbers(from*classes, to*classes); err != nil {
+		return err
+	}
+	wanted := false
+	for q := from; q < to; q++ {
+		for c, v := range t.floats[q*classes : (q+1)*classes] {
+			if !r.kept(c) {
+				continue
+			}
+			if v == v {
+				return nil
+			}
+			wanted = true
+		}
+	}
+	if !wanted {
+		return nil
+	}
+	return fmt.Errorf("output %s has no number for the classes that count in a picture, only NaN: %w", t.name, ErrModel)
+}
+
+// lost counts the boxes of wanted animals in a picture, and those of them that are NaN.
+type lost struct{ wanted, nan int }
+
+func (l *lost) add(b []float32) {
+	l.wanted++
+	for _, v := range b {
+		if v != v {
+			l.nan++
+			return
+		}
+	}
+}
+
+// check fails when animals were found and none has a box. Without this check the count would be 0.
+func (l *lost) check(name string) error {
+	if l.wanted == 0 || l.nan < l.wanted {
+		return nil
+	}
+	return fmt.Errorf("output %s has only NaN for all %d animals in a picture: %w", name, l.wanted, ErrModel)
+}
+
 // decodePost reads the outputs of a network with built-in post-processing: boxes are in pixels of their region. It
 // appends one list per region to dst.
 func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch int, threshold float32, labels, boxes,
@@ -64,10 +109,11 @@ func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch i
 	}
 	n := int(k)
 	for i, region := range regions {
-		if err := scores.checkNumbers(i*n, (i+1)*n); err != nil {
+		if err := errors.Join(scores.checkNumbers(i*n, (i+1)*n), boxes.checkNumbers(i*n*4, (i+1)*n*4)); err != nil {
 			return dst, err
 		}
 		var list []detect.Box
+		var l lost
 		for q := i * n; q < (i+1)*n; q++ {
 			class := int(labels.ints[q])
 			score := scores.floats[q]
@@ -75,10 +121,14 @@ func (r *recipe) decodePost(dst [][]detect.Box, regions []detect.Region, batch i
 				continue
 			}
 			b := boxes.floats[q*4 : q*4+4]
+			l.add(b)
 			if box, ok := place(region, b[0], b[1], b[2], b[3]); ok {
 				box.Score, box.Class, box.Label, box.Other = min(score, 1), class, r.label(class), r.other(class)
 				list = append(list, box)
 			}
+		}
+		if err := l.check(boxes.name); err != nil {
+			return dst, err
 		}
 		dst = append(dst, list)
 	}
@@ -97,21 +147,27 @@ func (r *recipe) decodeRaw(dst [][]detect.Box, regions []detect.Region, batch in
 		return dst, err
 	}
 	for i, region := range regions {
-		if err := logits.checkNumbers(i*queries*classes, (i+1)*queries*classes); err != nil {
+		if err := errors.Join(r.checkLogits(logits, i*queries, (i+1)*queries, classes),
+			boxes.checkNumbers(i*queries*4, (i+1)*queries*4)); err != nil {
 			return dst, err
 		}
 		var list []detect.Box
+		var l lost
 		for q := i * queries; q < (i+1)*queries; q++ {
 			class, score := r.bestClass(logits.floats[q*classes : (q+1)*classes])
 			if class < 0 || !(score >= threshold) {
 				continue
 			}
 			b := boxes.floats[q*4 : q*4+4]
+			l.add(b)
 			w, h := float32(region.Width), float32(region.Height)
 			if box, ok := place(region, (b[0]-b[2]/2)*w, (b[1]-b[3]/2)*h, (b[0]+b[2]/2)*w, (b[1]+b[3]/2)*h); ok {
 				box.Score, box.Class, box.Label, box.Other = score, class, r.label(class), r.other(class)
 				list = append(list, box)
 			}
+		}
+		if err := l.check(boxes.name); err != nil {
+			return dst, err
 		}
 		dst = append(dst, list)
 	}

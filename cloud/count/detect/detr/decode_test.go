@@ -176,3 +176,40 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestNoCountWithoutNumbers has outputs that would be a count of 0 although the network computes nothing.
+func TestNoCountWithoutNumbers(t *testing.T) {
+	nan := float32(math.NaN())
+	region := []detect.Region{{Frame: &video.Frame{Width: 10, Height: 10}, Width: 10, Height: 10}}
+	labels := tensorView{name: "labels", shape: []int64{1, 2}, ints: make([]int64, 2)}
+	good, bad := []float32{0.5, 0.5, 0.9, 0.9}, []float32{0.5, nan, 0.9, 0.9}
+	for name, c := range map[string]struct {
+		logits [4]float32 // two queries of two classes; the second class does not count
+		boxes  [2][]float32
+		bad    bool
+	}{
+		"numbers":                     {[4]float32{5, 5, 5, 5}, [2][]float32{good, good}, false},
+		"one of two boxes":            {[4]float32{5, 5, 5, 5}, [2][]float32{bad, good}, false},
+		"the boxes of all animals":    {[4]float32{5, 5, 5, 5}, [2][]float32{bad, bad}, true},
+		"the box of the only animal":  {[4]float32{5, 5, -5, 5}, [2][]float32{bad, good}, true},
+		"a box that is not an animal": {[4]float32{5, 5, -5, 5}, [2][]float32{good, bad}, false},
+		"the class that counts":       {[4]float32{nan, 5, nan, 5}, [2][]float32{good, good}, true},
+		"a class that does not count": {[4]float32{5, nan, 5, nan}, [2][]float32{good, good}, false},
+		"every box without animals":   {[4]float32{-5, 5, -5, 5}, [2][]float32{{nan, nan, nan, nan}, {nan, nan, nan, nan}}, true},
+	} {
+		boxes := tensorView{name: "boxes", shape: []int64{1, 2, 4}, floats: append(append([]float32{}, c.boxes[0]...), c.boxes[1]...)}
+		raw := tensorView{name: "logits", shape: []int64{1, 2, 2}, floats: c.logits[:]}
+		r := &recipe{scores: scoresSigmoid, counts: []bool{true, false}}
+		if _, err := r.decodeRaw(nil, region, 1, 0.25, raw, boxes); errors.Is(err, ErrModel) != c.bad || err != nil && !c.bad {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "the class that counts" || name == "a class that does not count" {
+			continue // labels are numbers
+		}
+		post := tensorView{name: "scores", shape: []int64{1, 2}, floats: []float32{c.logits[0] / 6, c.logits[2] / 6}}
+		r = &recipe{signature: signature{family: familyPost}}
+		if _, err := r.decodePost(nil, region, 1, 0.25, labels, boxes, post); errors.Is(err, ErrModel) != c.bad || err != nil && !c.bad {
+			t.Errorf("%s, with post-processing: %v", name, err)
+		}
+	}
+}
