@@ -89,6 +89,10 @@ func Add(res *report.Result, t *flight.Trace, log *flightlog.Log, terrain Terrai
 	p.Radius = digits(median(radii), 10)
 	if len(found.Positions) > 0 {
 		res.Warnings = slices.DeleteFunc(res.Warnings, func(w report.Warning) bool { return w.Code == report.NoTelemetry })
+	} else if log != nil && len(res.Tracks) > 0 {
+		res.Warnings = append(slices.DeleteFunc(res.Warnings, func(w report.Warning) bool {
+			return w.Code == report.NoTelemetry
+		}), report.Warning{Code: report.NoTelemetry, Text: found.Why + "; there are no ground positions"})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"cattlecounter/cloud/count/flight"
@@ -11,6 +12,7 @@ import (
 	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
+	"cattlecounter/cloud/flightlog"
 )
 
 // counted is the result document and the trace of a simulated flight. The first animal has a track that broke.
@@ -70,6 +72,11 @@ func TestStoredCount(t *testing.T) {
 		if d := math.Hypot(e-s.truth[k.ID][0], n-s.truth[k.ID][1]); d > 1 {
 			t.Errorf("animal %d is off by %.2f m", k.ID, d)
 		}
+	}
+	without(&s.log, func(m *flightlog.Sample) { m.Lat, m.Lon = math.NaN(), math.NaN() })
+	none, err := Stored(doc, stored, &s.log)
+	if w := none.Warnings; err != nil || len(w) != 1 || !strings.HasPrefix(w[0].Text, "the flight log has no position;") {
+		t.Errorf("a log without a fix: %v %v", err, w)
 	}
 	for name, b := range map[string][2][]byte{"document": {[]byte("{"), stored}, "trace": {doc, []byte("CTRC")}} {
 		if _, err := Stored(b[0], b[1], nil); !errors.Is(err, ErrStored) {

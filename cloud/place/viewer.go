@@ -24,7 +24,6 @@ type viewer struct {
 	u      unknown
 	spread matrix
 	pairs  int // that were compared
-	why    string
 }
 
 func newViewer(in Input) *viewer {

@@ -91,6 +91,7 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 	if err := a.storeEvidence(ctx, &out, files); err != nil { // before the result, which lists what there is
 		return err
 	}
+	a.addPositions(ctx, &out)
 	r := out.Result
 	var doc, table bytes.Buffer
 	if err := errors.Join(r.WriteJSON(&doc), r.WriteCSV(&table)); err != nil {

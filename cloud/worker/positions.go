@@ -1,0 +1,43 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/flightlog"
+	"cattlecounter/cloud/place"
+	"cattlecounter/shared/wire"
+)
+
+// addPositions places the animals of a result by the flight log that the footage has. A log that cannot be read is a
+// warning of the result, and the count stays. The API places them again on request, with a log that came later.
+func (a *attempt) addPositions(ctx context.Context, out *count.Outcome) {
+	if a.footage.TelemetryKey == "" {
+		return
+	}
+	log, err := a.readLog(ctx)
+	if err != nil {
+		a.log.Warn("flight log cannot be read; the count has no positions", "err", err)
+		out.Result.Warnings = append(out.Result.Warnings, report.Warning{Code: report.NoTelemetry,
+			Text: fmt.Sprintf("the flight log cannot be read (%v); there are no ground positions", err)})
+		return
+	}
+	place.Add(&out.Result, out.Trace, log, nil)
+}
+
+func (a *attempt) readLog(ctx context.Context) (*flightlog.Log, error) {
+	r, err := a.w.o.Blobs.Open(ctx, a.footage.TelemetryKey, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(r, wire.MaxTelemetry))
+	if err := errors.Join(err, r.Close()); err != nil {
+		return nil, err
+	}
+	return flightlog.ReadSRT(bytes.NewReader(b))
+}
