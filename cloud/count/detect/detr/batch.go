@@ -14,6 +14,7 @@ type batch struct {
 	model   *Model
 	prepare *preparer
 	pixels  []float32
+	halves  []byte // the pixels with 16 bits each
 	sizes   []int64
 	mask    []int64
 }
@@ -45,6 +46,17 @@ func (b *batch) run(dst [][]detect.Box, regions []detect.Region, threshold float
 // infer runs the network and updates the statistics. The caller destroys the outputs, even after an error.
 func (m *Model) infer(inputs []ort.Value, regions int) ([]ort.Value, error) {
 	outputs := make([]ort.Value, len(m.recipe.outputs()))
+	for i := range outputs {
+		if !m.recipe.halfOut[i] {
+			continue // the session allocates it
+		}
+		shape := m.recipe.shape(i, int(inputs[0].GetShape()[0]))
+		t, err := ort.NewCustomDataTensor(shape, make([]byte, 2*shape.FlattenedSize()), ort.TensorElementDataTypeFloat16)
+		if err != nil {
+			return outputs, fmt.Errorf("output %s: %w: %w", m.recipe.outputs()[i], err, ErrModel)
+		}
+		outputs[i] = t
+	}
 	start := time.Now()
 	err := m.session.Run(inputs, outputs)
 	m.running.Add(int64(time.Since(start)))
@@ -70,7 +82,7 @@ func (b *batch) fill(regions []detect.Region, n int) ([]ort.Value, error) {
 		b.prepare.fill(b.pixels[i*picture:(i+1)*picture], region, w, h)
 	}
 	var inputs []ort.Value
-	t, err := ort.NewTensor(ort.NewShape(int64(n), 3, int64(h), int64(w)), b.pixels)
+	t, err := b.pictures(ort.NewShape(int64(n), 3, int64(h), int64(w)))
 	if err != nil {
 		return inputs, fmt.Errorf("input: %w", err)
 	}
@@ -92,6 +104,16 @@ func (b *batch) fill(regions []detect.Region, n int) ([]ort.Value, error) {
 		return inputs, fmt.Errorf("input: %w", err)
 	}
 	return append(inputs, extra), nil
+}
+
+// pictures is the tensor of the pixels.
+func (b *batch) pictures(shape ort.Shape) (ort.Value, error) {
+	if !b.model.recipe.half {
+		return ort.NewTensor(shape, b.pixels)
+	}
+	b.halves = grow(b.halves, 2*len(b.pixels))
+	packHalf(b.halves, b.pixels)
+	return ort.NewCustomDataTensor(shape, b.halves, ort.TensorElementDataTypeFloat16)
 }
 
 // fillMask marks every pixel as part of the picture: a region fills its whole input.
@@ -144,6 +166,11 @@ func viewOf(name string, v ort.Value) (tensorView, error) {
 		for _, x := range t.GetData() {
 			view.ints = append(view.ints, int64(x))
 		}
+	case *ort.CustomDataTensor:
+		if ort.TensorElementDataType(t.DataType()) != ort.TensorElementDataTypeFloat16 {
+			return view, fmt.Errorf("output %s is neither of floats nor of labels: %w", name, ErrModel)
+		}
+		view.floats = unpackHalf(t.GetData())
 	default:
 		return view, fmt.Errorf("output %s is a %T: %w", name, v, ErrModel)
 	}

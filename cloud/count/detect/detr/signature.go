@@ -3,6 +3,7 @@ package detr
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -31,8 +32,13 @@ type signature struct {
 	batch         int // pictures per run, 0 for any number
 	height, width int // pixels of the input, 0 for any
 	mask          bool
-	maskH, maskW  int // 0 for the size of the picture
-	classes       int // width of logits, 0 when unknown or familyPost
+	maskH, maskW  int  // 0 for the size of the picture
+	classes       int  // width of logits, 0 when unknown or familyPost
+	half          bool // the picture has 16 bits a value
+	// halfOut marks outputs with 16 bits a value, in the order of outputs. They are allocated before a run, because the
+	// binding cannot do that for them, so the number of boxes must be known.
+	halfOut [3]bool
+	boxes   int // for each picture; 0 unless halfOut marks an output
 }
 
 // inputs returns the names of the inputs in the order of the session.
@@ -91,9 +97,10 @@ func readSignature(in, out []ort.InputOutputInfo) (signature, error) {
 
 func (s *signature) readPicture(t ort.InputOutputInfo) error {
 	d := t.Dimensions
-	if t.DataType != ort.TensorElementDataTypeFloat || len(d) != 4 || d[1] != 3 && d[1] > 0 {
-		return fmt.Errorf("input %s, want float32 [N,3,H,W] (16-bit networks must keep 32-bit inputs and outputs): %w", describeTensor(t), ErrModel)
+	if !isFloat(t) || len(d) != 4 || d[1] != 3 && d[1] > 0 {
+		return fmt.Errorf("input %s, want float32 or float16 [N,3,H,W]: %w", describeTensor(t), ErrModel)
 	}
+	s.half = t.DataType == ort.TensorElementDataTypeFloat16
 	s.batch, s.height, s.width = anySize(d[0]), anySize(d[2]), anySize(d[3])
 	if s.batch > 1024 || s.height > maxSide || s.width > maxSide {
 		return fmt.Errorf("input %s is larger than this program takes: %w", describeTensor(t), ErrModel)
@@ -108,7 +115,7 @@ func (s *signature) readPost(i, o map[string]ort.InputOutputInfo) error {
 	if t := o["labels"]; t.DataType != ort.TensorElementDataTypeInt64 && t.DataType != ort.TensorElementDataTypeInt32 {
 		return fmt.Errorf("output %s, want int64 or int32 [N,K]: %w", describeTensor(t), ErrModel)
 	}
-	return wantFloats(o, "boxes", "scores")
+	return s.wantFloats(o, 2, "boxes", "scores")
 }
 
 func (s *signature) readRaw(i, o map[string]ort.InputOutputInfo) error {
@@ -126,16 +133,42 @@ func (s *signature) readRaw(i, o map[string]ort.InputOutputInfo) error {
 	if d := o[names[0]].Dimensions; len(d) == 3 {
 		s.classes = anySize(d[2])
 	}
-	return wantFloats(o, names...)
+	return s.wantFloats(o, 3, names...)
 }
 
-func wantFloats(o map[string]ort.InputOutputInfo, names ...string) error {
+// wantFloats checks the outputs with these names. rank is the number of dimensions of scores or logits.
+func (s *signature) wantFloats(o map[string]ort.InputOutputInfo, rank int, names ...string) error {
 	for _, n := range names {
-		if t := o[n]; t.DataType != ort.TensorElementDataTypeFloat {
-			return fmt.Errorf("output %s, want float32: %w", describeTensor(t), ErrModel)
+		t := o[n]
+		if !isFloat(t) {
+			return fmt.Errorf("output %s, want float32 or float16: %w", describeTensor(t), ErrModel)
 		}
+		if t.DataType == ort.TensorElementDataTypeFloat {
+			continue
+		}
+		d := t.Dimensions
+		if len(d) != 3 && len(d) != rank || d[1] <= 0 || d[1] > maxClasses || d[len(d)-1] <= 0 || d[len(d)-1] > maxClasses {
+			return fmt.Errorf("output %s of 16 bits has no fixed number of boxes and classes; export it with 32 bits: %w",
+				describeTensor(t), ErrModel)
+		}
+		s.halfOut[slices.Index(s.outputs(), n)], s.boxes = true, int(d[1])
 	}
 	return nil
+}
+
+// shape is the shape of output i for n pictures.
+func (s signature) shape(i, n int) ort.Shape {
+	switch name := s.outputs()[i]; {
+	case name == "scores":
+		return ort.NewShape(int64(n), int64(s.boxes))
+	case s.family != familyPost && i == 0:
+		return ort.NewShape(int64(n), int64(s.boxes), int64(s.classes))
+	}
+	return ort.NewShape(int64(n), int64(s.boxes), 4)
+}
+
+func isFloat(t ort.InputOutputInfo) bool {
+	return t.DataType == ort.TensorElementDataTypeFloat || t.DataType == ort.TensorElementDataTypeFloat16
 }
 
 // anySize maps a named or unknown dimension, which is negative, to 0.
