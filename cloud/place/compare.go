@@ -61,13 +61,27 @@ func (v *viewer) compare() {
 	}
 	span := pairs[len(pairs)-1].b.seconds - pairs[0].a.seconds
 	independent := min(float64(len(pairs)), 1+span/10)
-	v.u, v.spread = solve(v.mean, v.mean, v.sigma, independent/float64(len(pairs)), func(u *unknown) []observation {
+	weight := independent / float64(len(pairs))
+	observe := func(u *unknown) []observation {
 		var all []observation
 		for i := range pairs {
 			all = append(all, v.observe(&pairs[i], u)...)
 		}
 		return all
-	})
+	}
+	if !v.path.gimbal {
+		// A camera that leans shows the ground grow while the drone flies to where it looks.
+		wide := v.sigma
+		wide[pitch], wide[roll] = 0.45, 0.2
+		v.u, v.spread = solve(v.mean, v.mean, wide, weight, observe)
+		if lean := v.u[pitch]; math.Abs(lean) > max(3*math.Sqrt(v.spread[pitch][pitch]), 0.14) {
+			v.leaning = true
+			const part = 0.4 // of the lean that similarities of oblique pictures may hide
+			v.spread[pitch][pitch] += part * part * lean * lean
+			return
+		}
+	}
+	v.u, v.spread = solve(v.mean, v.mean, v.sigma, weight, observe)
 }
 
 // observe compares the ground of a pair. The tracker's picture of an oblique ground is less exact.

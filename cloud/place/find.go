@@ -1,6 +1,7 @@
 package place
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -40,6 +41,9 @@ func (v *viewer) result(in Input) Result {
 		return r
 	case v.path.gimbal && v.path.directing && v.scale == FromHeight:
 		r.Way = Camera
+	case v.scale == FromHeight && v.leaning:
+		r.Way, r.Why = Height, fmt.Sprintf("the log has no angles of the camera; by the growth of the picture it leans by "+
+			"about %.0f degrees from straight down", math.Abs(v.u[pitch])*180/math.Pi)
 	case v.scale == FromHeight:
 		r.Way, r.Why = Height, "the log has no angles of the camera; it is taken to look straight down"
 	default:

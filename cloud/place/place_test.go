@@ -2,6 +2,7 @@ package place
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"cattlecounter/cloud/flightlog"
@@ -111,5 +112,25 @@ func TestHoverWithoutHeadingSaysSo(t *testing.T) {
 	r := Find(s.input())
 	if r.Way != Point || r.Why == "" || len(r.Positions) > 0 || len(r.Missing) != len(s.animals) {
 		t.Errorf("a hover without a heading: %s %q, %d positions", r.Way, r.Why, len(r.Positions))
+	}
+}
+
+// TestLeaningCamera flies with a camera that leans, and a log that does not say so.
+func TestLeaningCamera(t *testing.T) {
+	c := &coverage{}
+	seen := 0
+	for seed := range uint64(20) {
+		s := newSim(seed, "serpentine", 40, 30, usualErrors())
+		without(&s.log, noCamera)
+		r := Find(s.input())
+		if strings.Contains(r.Why, "it leans by about") {
+			seen++
+		}
+		c.add(s.errorsOf(r))
+	}
+	t.Logf("the lean is seen in %d of 20 flights; %.1f %% of %d within the radius; mean error %.1f m, mean radius %.1f m",
+		seen, c.share(), c.n, c.error/float64(c.n), c.radius/float64(c.n))
+	if seen < 18 || c.share() < 90 {
+		t.Errorf("the lean is seen in %d of 20 flights, %.1f %% of the errors lie within the radius", seen, c.share())
 	}
 }

@@ -24,6 +24,8 @@ type viewer struct {
 	u      unknown
 	spread matrix
 	pairs  int // that were compared
+	// leaning says that the log has no angles, and that the pictures show that the camera does not look straight down.
+	leaning bool
 }
 
 func newViewer(in Input) *viewer {
