@@ -85,8 +85,9 @@ class _Scene:
 class Renderer:
     """Makes pictures from the game's art and pictures of empty ground."""
 
-    def __init__(self, art: pyrogenesis.Art, ground: soils.Soils, seed: int):
-        self.art, self.ground, self.seed = art, ground, seed
+    def __init__(self, art: pyrogenesis.Art, ground: soils.Soils, seed: int, alike: float = 0.25):
+        """alike is the share of herds with coats like the ground."""
+        self.art, self.ground, self.seed, self.alike = art, ground, seed, alike
         self.zoo = animals3d.Zoo(art)
         self._solids: dict[tuple[str, int], Body] = {}
         self.kinds = [kind for kind in animals3d.OTHERS if self.zoo.has(kind)]
@@ -111,8 +112,8 @@ class Renderer:
         rng = scene.rng
         breeds = coats.herd(rng)
         bright = float(canvas.mean())
-        if rng.random() < 0.25:  # coats like the ground are the hard case
-            breeds = ["charolais", "brahman", "charolais"] if bright > 120 else ["angus", "black face"] if bright < 75 else breeds
+        if rng.random() < self.alike:  # the hard case
+            breeds = ["charolais", "brahman", "brahman"] if bright > 110 else ["angus", "black face"] if bright < 75 else ["brahman", "jersey"]
         kind = str(rng.choice(herd_layout.KINDS, p=herd_layout.CHANCES))
         spots = herd_layout.herd(rng, scene.view, kind)
         if kind == "trough" and spots:
@@ -345,15 +346,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="DIR", help="folders with pictures of empty ground from above")
+    parser.add_argument("--alike", type=float, default=0.25, help="share of herds with coats like the ground (default 0.25)")
     parser.add_argument("--part", type=float, default=1.0, help="use only this first share of each site's pictures (default 1)")
     args = parser.parse_args(argv)
     try:
-        if args.images < 1 or args.seed < 0 or not 0 < args.part <= 1:
-            raise DataError("command line", ["images must be at least 1, seed at least 0, part above 0 and at most 1"])
+        if args.images < 1 or args.seed < 0 or not 0 < args.part <= 1 or not 0 <= args.alike <= 1:
+            raise DataError("command line", ["images must be at least 1, seed at least 0, part above 0 and at most 1, alike from 0 to 1"])
         art = pyrogenesis.Art(args.zeroad)
         photos = [path for folder in args.photos for path in soils.photographs(folder, args.part)]
         cv2.setNumThreads(1)
-        totals = write(Renderer(art, soils.Soils(photos, soils.textures(art.root)), args.seed), args.target, args.images)
+        totals = write(Renderer(art, soils.Soils(photos, soils.textures(art.root)), args.seed, args.alike), args.target, args.images)
     except (DataError, OSError) as err:
         print(err, file=sys.stderr)
         return 1
