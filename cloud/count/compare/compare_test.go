@@ -114,6 +114,7 @@ func TestJudge(t *testing.T) {
 		"worse":                {Tally{"", 10, 100, 100, 90}, Tally{"", 10, 100, 100, 88}, Worse},
 		"count":                {Tally{"", 10, 100, 100, 90}, Tally{"", 10, 100, 108, 94}, Worse},
 		"false boxes":          {Tally{"", 10, 0, 0, 0}, Tally{"", 10, 0, 3, 0}, Worse},
+		"one more among many":  {Tally{"", 9, 217, 222, 214}, Tally{"", 9, 217, 223, 214}, Equal},
 		"fewer false boxes":    {Tally{"", 10, 0, 30, 0}, Tally{"", 10, 0, 3, 0}, Better},
 		"nothing in pictures":  {Tally{"", 10, 0, 0, 0}, Tally{"", 10, 0, 0, 0}, Equal},
 		"better in one, worse": {Tally{"", 10, 100, 95, 85}, Tally{"", 10, 100, 130, 99}, Worse},
