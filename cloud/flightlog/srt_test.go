@@ -2,6 +2,8 @@ package flightlog
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -40,6 +42,126 @@ func TestReadSRT(t *testing.T) {
 		if _, err := ReadSRT(strings.NewReader(text)); !errors.Is(err, ErrNoLog) {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// read reads a sidecar that must have a position.
+func read(t *testing.T, text string) *Log {
+	t.Helper()
+	l, err := ReadSRT(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestDialects(t *testing.T) {
+	const cue = "1\n00:00:00,000 --> 00:00:01,000\n"
+	for name, c := range map[string]struct {
+		text             string
+		lat, lon, height float64
+	}{
+		"home line first, satellites":   {cue + "HOME(146.1,-18.2) 2017.08.05 14:11:51\nGPS(146.3,-18.4,16) BAROMETER:1.9\n", -18.4, 146.3, 1.9},
+		"Hb and Hs":                     {cue + "GPS(-3.5,43.25,11) Hb:4.5 Hs:1.0\n", 43.25, -3.5, 4.5},
+		"latitude first, unit":          {cue + "GPS(22.5,113.9,0.0M) BAROMETER:30.3M\n", 22.5, 113.9, 30.3},
+		"latitude first, height":        {cue + "GPS(41.25,13.75,69.800) BAROMETER(91.2) HOME(41.2,13.7)\n", 41.25, 13.75, 91.2},
+		"longitude beyond 90 is second": {cue + "GPS(41.25,113.75,16) BAROMETER:2\n", 41.25, 113.75, 2},
+		"list, n/a":                     {cue + "F/2.8, SS 30.15, GPS (-124.5, 49.25, 17), D 221.21m, H 20.70m, H.S n/a\n", 49.25, -124.5, 20.7},
+		"list, decimal commas":          {cue + "F/2,8, GPS (5,5990, 48,8392, 18), D 49,21m, H 45,60m, H.S 0,00m/s\n", 48.8392, 5.599, 45.6},
+		"brackets":                      {cue + "[latitude : 60.5] [longtitude : 15.25] [rel_alt: 5.0 abs_alt: 105.0]</font>\n", 60.5, 15.25, 5},
+		"brackets, decimal commas":      {cue + "[latitude: 60,5] [longitude: -15,25] [rel_alt: 5,5 abs_alt: 105,0]\n", 60.5, -15.25, 5.5},
+		"other names and case":          {cue + "Lat: 60.5, Lon: 15.25, Height: 12.5\n", 60.5, 15.25, 12.5},
+		"equals signs":                  {cue + "latitude=60.5 longitude=15.25 rel_alt=7\n", 60.5, 15.25, 7},
+		"no cue times":                  {"1\n2019.02.03 10:00:00\n[latitude: 60.5] [longtitude: 15.25] [rel_alt: 3]\n\n", 60.5, 15.25, 3},
+		"lone CR":                       {"1\r00:00:00,000 --> 00:00:01,000\r[latitude: 60.5] [longitude: 15.25] [rel_alt: 3]\r\r", 60.5, 15.25, 3},
+		"cut behind the position":       {cue + "[latitude: 60.5] [longitude: 15.25] [rel_alt: 3] [abs_al", 60.5, 15.25, 3},
+		"UTF-16":                        {utf16(cue + "[latitude: 60.5] [longitude: 15.25] [rel_alt: 3]\n"), 60.5, 15.25, 3},
+		"no blank lines":                {cue + "[latitude: 60.5] [longitude: 15.25] [rel_alt: 3]\n2\n00:00:01,000 --> \n[latitude: 1]\n", 60.5, 15.25, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := read(t, c.text).Samples[0]
+			if s.Lat != c.lat || s.Lon != c.lon || s.RelAlt != c.height {
+				t.Errorf("%v, %v, %v m: %+v", s.Lat, s.Lon, s.RelAlt, s)
+			}
+		})
+	}
+}
+
+func utf16(text string) string {
+	out := []byte{0xff, 0xfe}
+	for _, b := range []byte(text) {
+		out = append(out, b, 0)
+	}
+	return string(out)
+}
+
+func TestTimesOfSidecars(t *testing.T) {
+	l := read(t, "1\n00:00:01,000 --> 00:00:02,000\n2020-08-12 08:55:21,745,078\nGPS(1.5,2.5,9)\n\n"+
+		"2\n00:00:02,000 --> 00:00:03,000\n2020-08-12 08:55:22,745,078\nGPS(1.5,2.5,9)\n")
+	if l.Zone != Local || !l.Captured().Equal(time.Date(2020, 8, 12, 8, 55, 20, 745e6, time.UTC)) {
+		t.Errorf("%s %v", l.Zone, l.Captured())
+	}
+	if l.Samples[0].Offset != time.Second || l.Samples[0].Held || !l.Samples[1].Held {
+		t.Errorf("%+v", l.Samples)
+	}
+	l = read(t, "1\n2020-08-12T08:55:21+02:00\n[latitude: 1.5] [longitude: 2.5]\n\n2\n2020-08-12T08:55:24+02:00\n[latitude: 1.6] [longitude: 2.5]\n\n")
+	if l.Zone != UTC || l.Captured().Hour() != 6 || l.Samples[1].Offset != 3*time.Second {
+		t.Errorf("%s %v %+v", l.Zone, l.Captured(), l.Samples)
+	}
+}
+
+func TestRecordsWithoutPosition(t *testing.T) {
+	l := read(t, "1\n00:00:00,000 --> 00:00:01,000\n[latitude: 0.0] [longitude: 0.0]\n\n"+
+		"2\n00:00:01,000 --> 00:00:02,000\n[latitude: 91] [longitude: 7]\n\n3\n00:00:02,000 --> 00:00:03,000\n[latitude: 46.5] [longitude: 7]\n")
+	if l.Fixes() != 1 || l.Records != 3 || len(l.Faults) != 2 {
+		t.Fatalf("%+v", l)
+	}
+	if got := l.Faults[0].String(); got != "line 6: latitude 91, longitude 7 is no place" {
+		t.Error(got)
+	}
+	if got := l.Faults[1].String(); got != "line 2: 2 of 3 records have no position" {
+		t.Error(got)
+	}
+	for text, want := range map[string]string{
+		"":                          "the file is empty",
+		"<!DOCTYPE html><p>Log in":  "a page in HTML",
+		"1\n":                       "no records of a flight",
+		"1\n00:00:00,000 --> 1\nhi": "none of its 1 records has a position (the first is in line 2)",
+	} {
+		if _, err := ReadSRT(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// endless is a sidecar without end: n records of one cue each.
+type endless struct{ n, rest int }
+
+func (e *endless) Read(b []byte) (int, error) {
+	if e.rest--; e.rest < 0 {
+		return 0, io.EOF
+	}
+	e.n++
+	return copy(b, fmt.Sprintf("%d\n%02d:%02d:%02d,000 --> x\n[latitude: %d.5] [longitude: 7]\n\n", e.n, e.n/3600, e.n/60%60, e.n%60, e.n%80)), nil
+}
+
+func TestLongSidecarIsThinned(t *testing.T) {
+	l, err := ReadSRT(&endless{rest: 3 * MaxSamples / 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(l.Samples); n > MaxSamples || n < MaxSamples/2 || l.Records != 3*MaxSamples/2 {
+		t.Fatalf("%d samples of %d records", n, l.Records)
+	}
+	if step := l.Samples[9].Offset - l.Samples[8].Offset; step != 2*time.Second {
+		t.Errorf("every second record is kept: %v", step)
+	}
+	if last := l.Samples[len(l.Samples)-1].Offset; l.End-last > 2*time.Second {
+		t.Errorf("the last sample is at %v of %v", last, l.End)
+	}
+	l = read(t, strings.Repeat("x", 3*longestLine)+"\n"+brackets)
+	if l.Fixes() != 1 {
+		t.Errorf("after a long line: %+v", l)
 	}
 }
 
