@@ -40,7 +40,8 @@ var fields = map[string]func(*Sample, float64){
 	"barometer": func(s *Sample, v float64) { s.RelAlt = v }, "hb": func(s *Sample, v float64) { s.RelAlt = v },
 	"absalt": func(s *Sample, v float64) { s.AbsAlt = v }, "altitude": func(s *Sample, v float64) { s.AbsAlt = v },
 	"absolutealtitude": func(s *Sample, v float64) { s.AbsAlt = v }, "alt": func(s *Sample, v float64) { s.AbsAlt = v },
-	"focallen": focal, "focallength": focal, "dzoomratio": zoom, "dzoom": zoom,
+	"focallen": func(s *Sample, v float64) { s.Focal35 = v }, "focallength": func(s *Sample, v float64) { s.Focal35 = v },
+	"dzoomratio": zoom, "dzoom": zoom,
 	"gbyaw": func(s *Sample, v float64) { s.Camera.Yaw = v }, "gimbalyaw": func(s *Sample, v float64) { s.Camera.Yaw = v },
 	"gbpitch": func(s *Sample, v float64) { s.Camera.Pitch = v }, "gimbalpitch": func(s *Sample, v float64) { s.Camera.Pitch = v },
 	"gbroll": func(s *Sample, v float64) { s.Camera.Roll = v }, "gimbalroll": func(s *Sample, v float64) { s.Camera.Roll = v },
@@ -48,13 +49,6 @@ var fields = map[string]func(*Sample, float64){
 	"droneroll":  func(s *Sample, v float64) { s.Body.Roll = v },
 	"satellites": func(s *Sample, v float64) { s.Satellites = int(v) }, "sats": func(s *Sample, v float64) { s.Satellites = int(v) },
 	"rtkflag": func(s *Sample, v float64) { s.RTK = v >= 34 }, // 16 is a plain fix, 34 a float one, 50 a fixed one
-}
-
-// focal takes millimetres; older dialects write tenths of them (240).
-func focal(s *Sample, v float64) {
-	if s.Focal35 = v; v >= 100 {
-		s.Focal35 = v / 10
-	}
 }
 
 // zoom takes the ratio; some dialects write it times 10,000.
@@ -119,6 +113,8 @@ type srt struct {
 	stride   int       // only every such record is kept
 	cues     int
 	position []float64 // of the GPS list
+	listed   bool      // positions are in lists: longitude and latitude of samples may have to be exchanged
+	latFirst int       // votes for latitude first, below 0 for longitude first
 	decimal  bool      // its third number is a height
 	home     []float64
 }
@@ -191,7 +187,11 @@ func (p *srt) text(text string) {
 	text = tuple.ReplaceAllString(text, " ")
 	for _, m := range named.FindAllStringSubmatch(text, -1) {
 		set := fields[strings.NewReplacer("_", "", " ", "").Replace(strings.ToLower(m[1]))]
-		if v := number(m[2]); set != nil && !math.IsNaN(v) {
+		v := number(m[2])
+		if strings.HasPrefix(strings.ToLower(m[1]), "focal") && v >= 100 && !strings.ContainsAny(m[2], ".,") {
+			v /= 10 // older dialects write whole tenths of a millimetre
+		}
+		if set != nil && !math.IsNaN(v) {
 			set(&p.sample, v)
 		}
 	}
@@ -204,23 +204,16 @@ func (p *srt) end() {
 	}
 	p.open = false
 	s, l := &p.sample, p.l
-	latFirst := p.latitudeFirst()
 	if v := p.position; v != nil {
 		s.Lon, s.Lat = v[0], v[1]
-		if latFirst {
-			s.Lat, s.Lon = v[0], v[1]
-		}
-		if len(v) > 2 && p.decimal {
+		if len(v) > 2 {
 			s.AbsAlt = v[2]
-		} else if len(v) > 2 {
-			s.Satellites = int(v[2])
 		}
+		p.listed = true
+		p.vote()
 	}
 	if v := p.home; v != nil && !l.Home.Known() && (v[0] != 0 || v[1] != 0) {
 		l.Home.Lon, l.Home.Lat = v[0], v[1]
-		if latFirst {
-			l.Home.Lat, l.Home.Lon = v[0], v[1]
-		}
 		if len(v) > 2 {
 			l.Home.Alt = v[2]
 		}
@@ -228,7 +221,7 @@ func (p *srt) end() {
 	if !p.timed {
 		p.untimed()
 	}
-	far := math.Abs(s.Lat) > 90 || math.Abs(s.Lon) > 180
+	far := !isPlace(s.Lat, s.Lon) && !(p.listed && isPlace(s.Lon, s.Lat)) && s.HasPosition()
 	if far {
 		p.fault(p.start, fmt.Sprintf("latitude %g, longitude %g is no place", s.Lat, s.Lon))
 	}
@@ -241,19 +234,56 @@ func (p *srt) end() {
 	p.keep()
 }
 
-// latitudeFirst tells the order of the two numbers of a GPS list. Where neither is beyond 90, the third decides: old
-// dialects have satellites there and longitude first, the others a height and latitude first.
-func (p *srt) latitudeFirst() bool {
-	v := p.position
-	switch {
-	case v == nil:
-		return false
+func isPlace(lat, lon float64) bool { return math.Abs(lat) <= 90 && math.Abs(lon) <= 180 }
+
+// vote notes what a GPS list says of the order of its two numbers. A number beyond 90 is a longitude. Otherwise the third
+// tells: old dialects have satellites there and longitude first, the others a height and latitude first.
+func (p *srt) vote() {
+	const certain = 1000
+	switch v := p.position; {
 	case math.Abs(v[0]) > 90:
-		return false
+		p.latFirst -= certain
 	case math.Abs(v[1]) > 90:
-		return true
-	default:
-		return p.decimal
+		p.latFirst += certain
+	case p.decimal:
+		p.latFirst++
+	}
+}
+
+// order gives the numbers of the lists their meaning. One log has one order.
+func (p *srt) order() {
+	l := p.l
+	if p.latFirst > 0 {
+		l.Home.Lat, l.Home.Lon = l.Home.Lon, l.Home.Lat
+	}
+	for i := range l.Samples {
+		s := &l.Samples[i]
+		switch {
+		case p.latFirst > 0:
+			s.Lat, s.Lon = s.Lon, s.Lat
+		case !math.IsNaN(s.AbsAlt):
+			s.Satellites, s.AbsAlt = int(s.AbsAlt), math.NaN()
+		}
+		if !isPlace(s.Lat, s.Lon) {
+			s.Lat, s.Lon = math.NaN(), math.NaN()
+		}
+	}
+}
+
+// hold marks positions that only repeat an older one. A receiver is seldom slower than once a second, so a position that
+// stays for longer is that of a drone that stays.
+func hold(samples []Sample) {
+	const slowest = 1500 * time.Millisecond
+	last := -1 // the sample with the newest position
+	for i := range samples {
+		s := &samples[i]
+		if !s.HasPosition() {
+			continue
+		}
+		s.Held = last >= 0 && s.Lat == samples[last].Lat && s.Lon == samples[last].Lon && s.Offset-samples[last].Offset <= slowest
+		if !s.Held {
+			last = i
+		}
 	}
 }
 
@@ -277,16 +307,15 @@ func (p *srt) keep() {
 	if (l.Records-1)%p.stride != 0 {
 		return
 	}
-	if n := len(l.Samples); n > 0 {
-		p.sample.Held = p.sample.HasPosition() && p.sample.Lat == l.Samples[n-1].Lat && p.sample.Lon == l.Samples[n-1].Lon
-	}
 	if len(l.Samples) == MaxSamples {
 		for i := range MaxSamples / 2 {
 			l.Samples[i] = l.Samples[2*i]
 		}
 		l.Samples = l.Samples[:MaxSamples/2]
 		p.stride *= 2
-		return
+		if (l.Records-1)%p.stride != 0 {
+			return
+		}
 	}
 	l.Samples = append(l.Samples, p.sample)
 }
@@ -294,10 +323,14 @@ func (p *srt) keep() {
 // log ends the reading.
 func (p *srt) log() (*Log, error) {
 	l := p.l
+	if p.listed {
+		p.order()
+	}
 	if l.Fixes() == 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoLog, p.instead())
 	}
 	sort.SliceStable(l.Samples, func(i, j int) bool { return l.Samples[i].Offset < l.Samples[j].Offset })
+	hold(l.Samples)
 	if p.without > 0 {
 		p.fault(p.at, fmt.Sprintf("%d of %d records have no position", p.without, l.Records))
 	}

@@ -110,6 +110,37 @@ func TestTimesOfSidecars(t *testing.T) {
 	}
 }
 
+func TestOneOrderForAllRecords(t *testing.T) {
+	const second = "\n\n2\n00:00:01,000 --> x\n"
+	l := read(t, "1\n00:00:00,000 --> x\nGPS(41.5,13.5,70) HOME(41.25,13.25)"+second+"GPS(41.5,13.75,69.8)\n")
+	if a, b := l.Samples[0], l.Samples[1]; a.Lat != 41.5 || a.Lon != 13.5 || a.AbsAlt != 70 || b.Lat != 41.5 || l.Home.Lat != 41.25 {
+		t.Errorf("%+v home %+v", l.Samples, l.Home)
+	}
+	l = read(t, "1\n00:00:00,000 --> x\nGPS(80.5,13.5,11)"+second+"GPS(90.5,13.5,11)\n")
+	if a := l.Samples[0]; a.Lat != 13.5 || a.Lon != 80.5 || a.Satellites != 11 {
+		t.Errorf("%+v", l.Samples)
+	}
+}
+
+func TestHeldPositions(t *testing.T) {
+	var b strings.Builder
+	for i := range 300 { // a hover of 30 s at ten records a second
+		fmt.Fprintf(&b, "%d\n00:00:%02d,%d00 --> x\n[latitude: 1.5] [longitude: 2.5] [focal_len: 162.00]\n\n", i, i/10, i%10)
+	}
+	l, fresh := read(t, b.String()), 0
+	for _, s := range l.Samples {
+		if !s.Held {
+			fresh++
+		}
+	}
+	if fresh < 15 || fresh > 30 {
+		t.Errorf("%d of %d positions of a hover are new", fresh, len(l.Samples))
+	}
+	if f := l.Samples[0].Focal35; f != 162 {
+		t.Errorf("a long lens of %v mm", f)
+	}
+}
+
 func TestRecordsWithoutPosition(t *testing.T) {
 	l := read(t, "1\n00:00:00,000 --> 00:00:01,000\n[latitude: 0.0] [longitude: 0.0]\n\n"+
 		"2\n00:00:01,000 --> 00:00:02,000\n[latitude: 91] [longitude: 7]\n\n3\n00:00:02,000 --> 00:00:03,000\n[latitude: 46.5] [longitude: 7]\n")

@@ -145,10 +145,14 @@ func (r *Result) stands(t *track.Track, p float64) bool {
 	return false
 }
 
-// Judge sets Low and High by the tracks and the circumstances of the clip, and returns what they follow from.
+// Judge sets Low and High by the tracks and the circumstances of the clip, and returns what they follow from. Other
+// animals may be cattle of a look that the detector does not know, so High has them too.
 func (r *Result) Judge(c Circumstances) Features {
 	f := r.features(c)
 	r.Low, r.High = f.Interval()
+	for _, n := range r.Others {
+		r.High += n
+	}
 	return f
 }
 
