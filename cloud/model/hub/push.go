@@ -323,15 +323,14 @@ func (c *client) post(ctx context.Context, address, kind string, body []byte) (b
 		if err != nil {
 			return false, unreachable(r.URL, causeOf(ctx, err))
 		}
+		defer response.Body.Close()
 		a := answer{Response: response}
 		if a.StatusCode == http.StatusConflict {
-			_ = a.Body.Close()
 			return false, fmt.Errorf("%s: %w", r.URL.Host, errConflict)
 		}
 		if a.StatusCode < 200 || a.StatusCode > 299 {
 			return false, c.statusError(a)
 		}
-		defer a.Body.Close()
 		b, err = io.ReadAll(io.LimitReader(aliveReader{a.Body, alive}, maxListing+1))
 		if err != nil {
 			return false, unreachable(r.URL, causeOf(ctx, err))
