@@ -132,21 +132,25 @@ def sums(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text("".join(lines))
 
 
-def calibrate(model: nn.Module, slope: float, offset: float) -> None:
-    """Makes the score of cattle sigmoid(slope * logit + offset), in the weights of the last layer (Platt, 1999)."""
+def calibrate(model: nn.Module, slope: float, offset: float, others: float = 0.0) -> None:
+    """Makes the score of cattle sigmoid(slope * logit + offset), in the weights of the last layer (Platt, 1999).
+
+    others is added to the logits of other animals: below 0, fewer cattle pass for them.
+    """
     last = model.model.decoder.class_embed[-1]
     last.weight.data[coco.CATTLE] *= slope
     last.bias.data[coco.CATTLE] = slope * last.bias.data[coco.CATTLE] + offset
+    last.bias.data[coco.OTHER] += others
 
 
 def export(
     source: Path, target: Path, name: str, side: int = network.SIDE, threshold: float = 0.4, half: bool = True, card: str = "", tile: int = 0,
-    calibration: tuple[float, float] = (1.0, 0.0), tuned_from: str = "",
+    calibration: tuple[float, ...] = (1.0, 0.0), tuned_from: str = "",
 ) -> float:  # fmt: skip
     """Writes the complete folder or nothing, in place of an earlier one. Returns the largest difference to PyTorch.
 
     tile: pixels of the frame in a view of the worker, 0 for the side of the view.
-    calibration: slope and offset of the logits of cattle. tuned_from: the model that this one continues, for the card.
+    calibration: the arguments of calibrate after the model. tuned_from: the model that this one continues, for the card.
     Raises checkpoint.CheckpointError and ExportError.
     """
     model, state = checkpoint.model_of(source)
@@ -192,13 +196,14 @@ def main(argv: list[str]) -> int:
     p.add_argument("--threshold", type=float, default=0.4, help="least score the model recommends")
     calibration = "of the logits of cattle, so that a score of 0.8 is right in 80 %%"
     p.add_argument("--calibration", type=float, nargs=2, default=(1.0, 0.0), metavar=("SLOPE", "OFFSET"), help=calibration)
+    p.add_argument("--others", type=float, default=0.0, metavar="OFFSET", help="of the logits of other animals; below 0 fewer cattle pass for them")
     p.add_argument("--full", dest="half", action="store_false", help="store the weights with 32 bits instead of 16")
     p.add_argument("--slim", type=Path, metavar="FILE", help="also write the weights as a checkpoint for other runs to start from")
     p.add_argument("--card", type=Path, help="text of README.md")
     a = p.parse_args(argv)
     try:
         card = a.card.read_text() if a.card else ""
-        worst = export(a.checkpoint, a.folder, a.name or a.folder.name, a.side, a.threshold, a.half, card, a.tile, tuple(a.calibration))
+        worst = export(a.checkpoint, a.folder, a.name or a.folder.name, a.side, a.threshold, a.half, card, a.tile, (*a.calibration, a.others))
         if a.slim:
             checkpoint.slim(a.checkpoint, a.slim)
     except (checkpoint.CheckpointError, ExportError, OSError) as e:

@@ -58,3 +58,8 @@ def test_calibration_changes_the_scores_of_cattle_only():
     torch.testing.assert_close(after.logits[..., 0], 2 * before.logits[..., 0] - 1, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after.logits[..., 1], before.logits[..., 1])
     torch.testing.assert_close(after.pred_boxes, before.pred_boxes)
+    with torch.inference_mode():
+        export.calibrate(model, 1.0, 0.0, -1.5)
+        less = model(pixel_values=x)
+    torch.testing.assert_close(less.logits[..., 0], after.logits[..., 0])
+    torch.testing.assert_close(less.logits[..., 1], after.logits[..., 1] - 1.5)
