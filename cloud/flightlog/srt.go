@@ -27,7 +27,9 @@ var (
 	// A named number: latitude: 1.5, rel_alt = 3, BAROMETER:0.3M, BAROMETER(91.2), H 85.80m.
 	named = regexp.MustCompile(`([A-Za-z][A-Za-z_]*(?: alt| len)?) ?(?:[:=(]| (?:[:=] ?)?) ?([-+]?\d+(?:[.,]\d+)?)`)
 	// A named list: GPS(146.4151,-18.8833,16), G.PRY (-24.4°, 0.0°, 110.4°).
-	tuple = regexp.MustCompile(`\b(GPS|HOME|F\.PRY|G\.PRY) ?:? ?\(([^()]{1,120})\)`)
+	tuple = regexp.MustCompile(`(?i)\b(GPS|RTK|HOME|F\.PRY|G\.PRY) ?:? ?\(([^()]{1,120})\)`)
+	// A group of angles: [Gimbal: Yaw:10.0, Pitch:-45.0, Roll:0.0].
+	group = regexp.MustCompile(`(?i)\b(drone|gimbal): ?yaw: ?([-+]?[\d.]+), ?pitch: ?([-+]?[\d.]+), ?roll: ?([-+]?[\d.]+)`)
 )
 
 // fields is what the numbers of a sidecar mean, by name without blanks and underscores in lower case.
@@ -172,19 +174,28 @@ func (p *srt) text(text string) {
 	}
 	for _, m := range tuple.FindAllStringSubmatch(text, -1) {
 		v, units := list(m[2])
-		switch {
+		switch name := strings.ToUpper(m[1]); {
 		case len(v) < 2:
-		case m[1] == "GPS":
+		case name == "GPS" || name == "RTK":
 			p.position, p.decimal = v, units
-		case m[1] == "HOME":
+			p.sample.RTK = name == "RTK"
+		case name == "HOME":
 			p.home = v
-		case len(v) == 3 && m[1] == "F.PRY":
+		case len(v) == 3 && name == "F.PRY":
 			p.sample.Body = Attitude{Pitch: v[0], Roll: v[1], Yaw: v[2]}
 		case len(v) == 3:
 			p.sample.Camera = Attitude{Pitch: v[0], Roll: v[1], Yaw: v[2]}
 		}
 	}
 	text = tuple.ReplaceAllString(text, " ")
+	for _, m := range group.FindAllStringSubmatch(text, -1) {
+		a := Attitude{Yaw: number(m[2]), Pitch: number(m[3]), Roll: number(m[4])}
+		if strings.EqualFold(m[1], "drone") {
+			p.sample.Body = a
+		} else {
+			p.sample.Camera = a
+		}
+	}
 	for _, m := range named.FindAllStringSubmatch(text, -1) {
 		set := fields[strings.NewReplacer("_", "", " ", "").Replace(strings.ToLower(m[1]))]
 		v := number(m[2])

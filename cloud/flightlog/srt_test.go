@@ -122,6 +122,18 @@ func TestOneOrderForAllRecords(t *testing.T) {
 	}
 }
 
+func TestAnglesAndReceivers(t *testing.T) {
+	s := read(t, "1\n00:00:00,000 --> x\n[latitude: 1.5] [longtitude: 2.5] [Drone: Yaw:-146.0, Pitch:-0.6, Roll:1.3] "+
+		"[Gimbal: Yaw:10.0, Pitch:-45.0, Roll:0.5]\n").Samples[0]
+	if s.Body != (Attitude{-146, -0.6, 1.3}) || s.Camera != (Attitude{10, -45, 0.5}) {
+		t.Errorf("%+v", s)
+	}
+	s = read(t, "1\n00:00:00,000 --> x\nF/5.6, rtk (-61.5, -32.5, 15), home (-61.25, -32.25, 1.5m), H 80.5m, g.pry (-24.5°, 0.0°, 110.5°)\n").Samples[0]
+	if !s.RTK || s.Lat != -32.5 || s.Lon != -61.5 || s.RelAlt != 80.5 || s.Camera != (Attitude{110.5, -24.5, 0}) {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestHeldPositions(t *testing.T) {
 	var b strings.Builder
 	for i := range 300 { // a hover of 30 s at ten records a second
