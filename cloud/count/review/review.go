@@ -119,7 +119,7 @@ func (f Footage) Label() string {
 // mostFaults bounds the faults that one error lists.
 const mostFaults = 20
 
-// check validates a review and joins entries for the same footage. The error has every fault.
+// check validates a review; footage that is in the file twice is a fault. The error has every fault.
 func (r *Review) check() error {
 	var faults []error
 	fault := func(format string, v ...any) {
