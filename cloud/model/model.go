@@ -106,6 +106,9 @@ func Own() (Entry, bool) {
 		}
 	}
 	for _, r := range roots() {
+		if _, err := os.Stat(filepath.Join(r, "go.mod")); err != nil {
+			continue // not the source tree: what lies beside such a folder is not ours
+		}
 		dir := filepath.Join(r, "..", "shared", "models", "deimv2-femto-coco")
 		if isModel(dir) {
 			return Entry{Name: filepath.Base(dir), Path: dir, Origin: Development}, true

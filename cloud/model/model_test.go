@@ -33,11 +33,13 @@ func TestFind(t *testing.T) {
 		}
 	}
 	t.Chdir(dir)
+	put(t, development, map[string]string{Network: "h"})
 	s := Store{Dir: filepath.Join(dir, "data", "models")}
+	// Beside a folder that is not the source tree, shared is somebody else's.
 	if got, err := s.Find(""); !errors.Is(err, ErrNoModel) || !strings.Contains(err.Error(), "worker model pull") {
 		t.Errorf("without a model: %+v %v", got, err)
 	}
-	put(t, development, map[string]string{Network: "h"})
+	put(t, dir, map[string]string{"go.mod": "module cattlecounter\n"})
 	if got, err := s.Find(""); err != nil || got.Name != "deimv2-femto-coco" || got.Origin != Development {
 		t.Errorf("development model: %+v %v", got, err)
 	}
