@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance check cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance check vulnerabilities cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -79,6 +79,9 @@ check: cross ## check format, vet, lint, modules and the cross-builds: before ea
 	go vet -tags $(TAGS) ./...
 	go mod tidy -diff
 	build/tools/golangci-lint run --build-tags $(TAGS)
+
+vulnerabilities: ## look for known vulnerabilities that reach the code (a minute once its tools are built)
+	@deploy/setup/vulnerabilities.sh
 
 cross: ## build the programs without cgo for every board into build/cross
 	@VERSION='$(VERSION)' COMMITTED='$(COMMITTED)' deploy/packaging/cross.sh

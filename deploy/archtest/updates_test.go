@@ -64,11 +64,28 @@ func TestUpdatesCoverEveryPin(t *testing.T) {
 	}
 	for _, m := range u.Custom {
 		for _, s := range m.Matches {
-			if !regexp.MustCompile(strings.ReplaceAll(s, "(?<", "(?P<")).MatchString(read(t, "deploy/setup/setup.sh")) {
-				t.Errorf("renovate.json: %s matches nothing in deploy/setup/setup.sh", s)
+			pins := regexp.MustCompile(strings.ReplaceAll(s, "(?<", "(?P<"))
+			if !slices.ContainsFunc(files, func(f string) bool {
+				return patternOf(t, m).MatchString(f) && pins.MatchString(read(t, f))
+			}) {
+				t.Errorf("renovate.json: %s matches nothing in %v", s, m.Patterns)
 			}
 		}
 	}
+}
+
+// patternOf matches the names of the files that a manager reads.
+func patternOf(t *testing.T, m manager) *regexp.Regexp {
+	t.Helper()
+	var all []string
+	for _, p := range m.Patterns {
+		all = append(all, strings.Trim(p, "/"))
+	}
+	pattern, err := regexp.Compile(strings.Join(all, "|"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pattern
 }
 
 // TestIssueTemplatesParse reads the forms that the hosting platform shows.

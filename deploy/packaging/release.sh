@@ -17,6 +17,9 @@ if [ -n "$(git status --porcelain)" ]; then
 	echo "release: uncommitted changes; commit or stash them, so that the release can be built again from its tag" >&2
 	exit 1
 fi
+# The toolchain line of go.mod names the Go version, also where the environment wants the installed one.
+export GOTOOLCHAIN=auto
+deploy/setup/vulnerabilities.sh --required
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export VERSION SOURCE_DATE_EPOCH
 out=build/release/$VERSION stage=build/release/stage
