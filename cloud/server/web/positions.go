@@ -36,11 +36,6 @@ func (s *Server) sendPositions(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	for name := range c.Queries() {
-		if name != "format" {
-			return badRequest("%.40q is no parameter of positions; format is.", name)
-		}
-	}
 	form, err := mapfile.ParseFormat(cmp.Or(text(c.Query("format")), string(mapfile.GeoJSON)))
 	if err != nil {
 		return badRequest("format: %v.", err)

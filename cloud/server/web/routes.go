@@ -19,6 +19,7 @@ func (s *Server) routes(app *fiber.App) {
 
 	l := s.o.Ledger
 	api := app.Group(wire.APIPath, s.withScope)
+	app.Use(s.checkQuery)
 	api.Get("/footage", s.listFootage)
 	api.Get("/footage/:id", s.getFootage)
 	api.Post("/footage/:id/count", s.countSibling)

@@ -159,6 +159,7 @@ type Server struct {
 	metrics *metrics
 	page    *static
 	docs    documents
+	queries queryRules
 	placing chan struct{} // a place for each request that computes positions
 }
 
@@ -177,6 +178,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		placing: make(chan struct{}, mostPlacing)}
 	var err error
 	if s.docs, err = readDocuments(); err != nil {
+		return nil, err
+	}
+	if s.queries, err = readQueryRules(openAPI); err != nil {
 		return nil, err
 	}
 	if s.page, err = newStatic(o.Page); err != nil {

@@ -10,7 +10,7 @@ import (
 // footageView shows footage without its job and count.
 func footageView(f ledger.Footage) wire.Footage {
 	return wire.Footage{ID: f.ID, Site: f.Site, Device: f.Device, Name: f.Name, Size: f.Size, SHA256: f.SHA256,
-		Captured: timeOrNil(f.Captured), Received: f.Received, DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf,
+		Captured: timeOrNil(f.Taken), Received: f.Received, DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf,
 		Telemetry: f.TelemetryKey != "", Removed: f.BlobKey == "" && f.DuplicateOf == "", Flight: f.Flight, Seq: f.Seq}
 }
 

@@ -118,8 +118,9 @@ func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) 
 	if err != nil {
 		return nil, "", err
 	}
-	where, args := p.where("c.seq", after, limit+1)
-	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+where+` ORDER BY c.seq DESC LIMIT $2`, args...)
+	f := p.filter("c.seq", after, limit+1)
+	f.taken(p)
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+f.String()+` ORDER BY c.seq DESC LIMIT $2`, f.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list counts: %w", err)
 	}

@@ -276,15 +276,28 @@ func (l *Flights) Get(ctx context.Context, id string) (FlightView, error) {
 	return v, nil
 }
 
-// List returns a page of the flights that have not ended, newest first, and the start of the next page.
+// List returns a page of the flights, newest first, and the start of the next page. Those that have ended are left out,
+// unless the page asks for their state. From and To hold for different parts: a flight that began before From and ended
+// after To is listed.
 func (l *Flights) List(ctx context.Context, p Page) ([]FlightView, string, error) {
 	limit, after, err := p.bounds()
 	if err != nil {
 		return nil, "", err
 	}
-	where, args := p.where("f.born", after, limit+1)
-	vs, err := l.flightViews(ctx, `SELECT `+prefixed("f", flightColumns)+` FROM flight f `+where+
-		` AND f.state <> 'ended' ORDER BY f.born DESC LIMIT $2`, args...)
+	f := p.filter("f.born", after, limit+1)
+	if p.State == "" {
+		f.add(`f.state <> 'ended'`)
+	} else {
+		f.add(`f.state = ?`, p.State)
+	}
+	if !p.From.IsZero() {
+		f.add(`EXISTS (SELECT 1 FROM footage o WHERE o.flight = f.id AND o.taken >= ?)`, micros(p.From))
+	}
+	if !p.To.IsZero() {
+		f.add(`EXISTS (SELECT 1 FROM footage o WHERE o.flight = f.id AND o.taken < ?)`, micros(p.To))
+	}
+	vs, err := l.flightViews(ctx, `SELECT `+prefixed("f", flightColumns)+` FROM flight f `+f.String()+
+		` ORDER BY f.born DESC LIMIT $2`, f.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list flights: %w", err)
 	}

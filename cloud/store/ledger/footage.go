@@ -81,6 +81,7 @@ func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 	if f.Received.IsZero() {
 		f.Received = now
 	}
+	f.Taken = f.Captured
 	original, err := getFootage(ctx, tx, `sha256 = $1 AND duplicate_of IS NULL`, f.SHA256.String())
 	switch {
 	case err == nil:
@@ -94,9 +95,9 @@ func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 		return Recorded{}, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO footage (`+footageColumns+
-		`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12, $13)`,
+		`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12, $13, $14)`,
 		f.ID, f.Site, f.Device, f.Name, f.Size, f.SHA256.String(), f.BlobKey, f.TelemetryKey,
-		micros(f.Captured), micros(f.Received), nullable(string(f.DuplicateOf)), f.Seq, f.Seq)
+		micros(f.Captured), micros(f.Received), nullable(string(f.DuplicateOf)), f.Seq, f.Seq, micros(f.Taken))
 	if err != nil {
 		return Recorded{}, err
 	}
@@ -222,8 +223,12 @@ func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, erro
 	if err != nil {
 		return nil, "", err
 	}
-	where, args := p.where("f.born", after, limit+1)
-	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+where+` ORDER BY f.born DESC LIMIT $2`, args...)
+	f := p.filter("f.born", after, limit+1)
+	f.taken(p)
+	if p.State != "" {
+		f.add(`j.state = ?`, p.State)
+	}
+	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+f.String()+` ORDER BY f.born DESC LIMIT $2`, f.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list footage: %w", err)
 	}

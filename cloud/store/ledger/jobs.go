@@ -226,12 +226,11 @@ func (l *Jobs) List(ctx context.Context, s job.State, p Page) ([]JobView, string
 	if err != nil {
 		return nil, "", err
 	}
-	where, args := p.where("j.born", after, limit+1)
+	f := p.filter("j.born", after, limit+1)
 	if s != "" {
-		args = append(args, s)
-		where += fmt.Sprintf(` AND j.state = $%d`, len(args))
+		f.add(`j.state = ?`, s)
 	}
-	vs, err := list(ctx, l.db.Read(), scanJobView, jobViewQuery+where+` ORDER BY j.born DESC LIMIT $2`, args...)
+	vs, err := list(ctx, l.db.Read(), scanJobView, jobViewQuery+f.String()+` ORDER BY j.born DESC LIMIT $2`, f.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list jobs: %w", err)
 	}

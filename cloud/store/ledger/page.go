@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -25,14 +26,47 @@ func (p Page) bounds() (limit int, after int64, err error) {
 	return min(limit, maxPage), after, nil
 }
 
-// where returns the condition of a list that joins footage as f, with its parameters.
-// column numbers the entries; $1 is the number that they are below and $2 is limit.
-func (p Page) where(column string, below int64, limit int) (where string, args []any) {
-	where, args = `WHERE `+column+` < $1`, []any{below, limit}
-	if p.Device != "" {
-		where, args = where+` AND f.device = $3`, append(args, p.Device)
+// filter collects the conditions of a list and their parameters.
+type filter struct {
+	where []string
+	args  []any
+}
+
+// add adds a condition. Each ? in it is the next of the values.
+func (f *filter) add(condition string, values ...any) {
+	for _, v := range values {
+		f.args = append(f.args, v)
+		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(f.args)), 1)
 	}
-	return where, args
+	f.where = append(f.where, condition)
+}
+
+// String is the WHERE clause.
+func (f *filter) String() string { return `WHERE ` + strings.Join(f.where, ` AND `) }
+
+// filter returns the conditions of a page on the rows f of a list. column numbers the entries; $1 is the number that they
+// are below, and $2 is limit.
+func (p Page) filter(column string, below int64, limit int) *filter {
+	f := &filter{where: []string{column + ` < $1`}, args: []any{below, limit}}
+	for _, device := range []string{p.Device, p.Only} {
+		if device != "" {
+			f.add(`f.device = ?`, device)
+		}
+	}
+	if p.Site != "" {
+		f.add(`f.site = ?`, p.Site)
+	}
+	return f
+}
+
+// taken adds the times of the page to the conditions on footage f.
+func (f *filter) taken(p Page) {
+	if !p.From.IsZero() {
+		f.add(`f.taken >= ?`, micros(p.From))
+	}
+	if !p.To.IsZero() {
+		f.add(`f.taken < ?`, micros(p.To))
+	}
 }
 
 // cutPage shortens a list that was read with one entry more than limit. It returns the

@@ -21,7 +21,7 @@ type querier interface {
 
 const (
 	footageColumns = `id, site, device, name, size, sha256, blob_key, telemetry_key, captured, received, ` +
-		`duplicate_of, sibling_of, flight, born, seq`
+		`duplicate_of, sibling_of, flight, born, seq, taken`
 	jobColumns = `id, footage, state, attempt, fence, worker, reason, stage, frames_done, frames_total, percent, fps, ` +
 		`eta_seconds, animals, result_key, created, updated, born, seq`
 	countColumns = `footage, job, animals, low, high, by_class, model, model_digest, at, seq, boundaries`
@@ -42,19 +42,19 @@ func clean(s string) string {
 // of a LEFT JOIN may be missing.
 type footageRow struct {
 	id, site, device, name, digest, blobKey, telemetryKey, duplicateOf, siblingOf, flight sql.NullString
-	size, captured, received, born, seq                                                   sql.NullInt64
+	size, captured, received, born, seq, taken                                            sql.NullInt64
 }
 
 func (r *footageRow) dest() []any {
 	return []any{&r.id, &r.site, &r.device, &r.name, &r.size, &r.digest, &r.blobKey, &r.telemetryKey,
-		&r.captured, &r.received, &r.duplicateOf, &r.siblingOf, &r.flight, &r.born, &r.seq}
+		&r.captured, &r.received, &r.duplicateOf, &r.siblingOf, &r.flight, &r.born, &r.seq, &r.taken}
 }
 
 func (r *footageRow) value() (Footage, error) {
 	f := Footage{
 		ID: footage.ID(r.id.String), Site: r.site.String, Device: r.device.String, Name: r.name.String,
 		Size: r.size.Int64, BlobKey: r.blobKey.String, TelemetryKey: r.telemetryKey.String,
-		Captured: fromMicros(r.captured), Received: fromMicros(r.received),
+		Captured: fromMicros(r.captured), Received: fromMicros(r.received), Taken: fromMicros(r.taken),
 		DuplicateOf: footage.ID(r.duplicateOf.String), SiblingOf: footage.ID(r.siblingOf.String),
 		Flight: r.flight.String, Seq: r.seq.Int64,
 	}

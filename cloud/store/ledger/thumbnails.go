@@ -72,9 +72,9 @@ func (l *Thumbnails) ListWaiting(ctx context.Context, p Page) ([]Thumbnail, stri
 	if err != nil {
 		return nil, "", err
 	}
-	ts, err := list(ctx, l.db.Read(), scanThumbnail, `SELECT `+thumbnailColumns+` FROM thumbnail
-		WHERE seq < $1 AND ($3 = '' OR device = $3) AND NOT EXISTS (SELECT 1 FROM footage WHERE id = thumbnail.footage)
-		ORDER BY seq DESC LIMIT $2`, after, limit+1, p.Device)
+	f := p.filter("f.seq", after, limit+1)
+	ts, err := list(ctx, l.db.Read(), scanThumbnail, `SELECT `+prefixed("f", thumbnailColumns)+` FROM thumbnail f `+f.String()+
+		` AND NOT EXISTS (SELECT 1 FROM footage o WHERE o.id = f.footage) ORDER BY f.seq DESC LIMIT $2`, f.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list waiting footage: %w", err)
 	}

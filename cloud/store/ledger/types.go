@@ -19,7 +19,8 @@ type Footage struct {
 	SHA256       footage.Digest
 	BlobKey      string    // "" for a duplicate, and after the video was removed
 	TelemetryKey string    // "" without telemetry
-	Captured     time.Time // by the drone's clock; zero when unknown
+	Captured     time.Time // by the drone's clock, as the station sent it; zero when unknown
+	Taken        time.Time // when it was recorded by the best source: its flight log, else Captured; zero when unknown
 	Received     time.Time // when it was recorded here
 	// DuplicateOf is the original: the first footage with the same content. It is "" for
 	// an original. A duplicate has no job.
@@ -147,8 +148,16 @@ type Page struct {
 	Limit int    // 1..1000; 0 means 50
 	After string // the start of this page, as the previous page returned it; "" for the first
 	// Device restricts the list to footage of one device; "" means all devices. It applies
-	// to the lists of footage, jobs, counts and waiting thumbnails.
+	// to the lists of footage, jobs, counts, flights and waiting thumbnails. It is what the reader may see; Only is what
+	// the reader wants to see.
 	Device string
+	Only   string // a device, "" for all
+	Site   string // "" for all
+	// From and To restrict the lists of footage, counts and flights to what was recorded from From on and before To; zero
+	// for no limit. Footage whose time is not known is left out then. A flight has the times of its parts.
+	From, To time.Time
+	// State restricts the lists of footage and jobs to a state of the job, and that of flights to a state of the flight.
+	State string
 }
 
 // Recorded is the result of Catalog.Record.
