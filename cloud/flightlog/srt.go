@@ -104,11 +104,10 @@ type srt struct {
 	l        *Log
 	sample   Sample
 	open     bool
-	timed    bool   // the sample has a cue time
-	first    string // line that is not empty
-	firstAt  int    // its number
-	number   int    // of the line
-	start    int    // line of the sample
+	timed    bool // the sample has a cue time
+	first    string
+	number   int // of the line
+	start    int // line of the sample
 	base     time.Duration
 	began    time.Time // wall clock of the first record without a cue time
 	without  int       // records without a position
@@ -131,8 +130,8 @@ func (p *srt) fault(line int, text string) {
 func (p *srt) line(raw string) {
 	p.number++
 	text := strings.TrimSpace(strings.TrimPrefix(strings.ReplaceAll(raw, "\x00", ""), "\ufeff"))
-	if p.first == "" && text != "" {
-		p.first, p.firstAt = text, p.number
+	if p.first == "" {
+		p.first = text
 	}
 	if m := cueTime.FindStringSubmatch(text); m != nil {
 		p.end()
@@ -356,9 +355,9 @@ func (p *srt) instead() string {
 	case p.first == "":
 		return "the file is empty"
 	case strings.HasPrefix(low, "<!doctype") || strings.HasPrefix(low, "<html"):
-		return fmt.Sprintf("line %d: it is a page in HTML", p.firstAt)
+		return "it is a page in HTML"
 	case p.l.Records == 0:
-		return fmt.Sprintf("it has no records of a flight (line %d is %.40q)", p.firstAt, p.first)
+		return "it has no records of a flight"
 	case p.at > 0 && p.l.Records > 0:
 		return fmt.Sprintf("none of its %d records has a position (the first is in line %d)", p.l.Records, p.at)
 	default:

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/store/ledger"
 )
@@ -34,7 +36,8 @@ func TestPageInBrowser(t *testing.T) {
 		{"an upload appears and its progress moves without a reload", w.progressMoves},
 		{"a file that is no video is refused with a reason", w.refusal},
 		{"the count and its interval appear", w.countAppears},
-		{"the detail shows the still and offers the results", w.detail},
+		{"the detail shows the evidence and offers the results", w.detail},
+		{"an animal that is selected is outlined in the video, and chosen in the list by a click into the video", w.selects},
 		{"the same file again is shown as a duplicate", w.duplicate},
 		{"one file of a flight is counted, the other one on request", w.siblings},
 		{"a failed job shows its reason and is retried from the keyboard", w.retryByKeyboard},
@@ -58,7 +61,7 @@ func TestPageWithReadToken(t *testing.T) {
 	const width = 320
 	w.sendThumbnail(picture(width, 180))
 	w.page = c.open(screen{width: 1280, height: 900})
-	w.page.navigate(s.at.HTTP + "/")
+	w.page.navigate(s.at.HTTP + "/flights")
 	w.page.until("document.querySelector('#token').open")
 	w.page.shot("read-token-1280")
 	w.page.fill("document.querySelector('#token-value')", w.token)
@@ -101,7 +104,7 @@ func (w *walk) video(name, body string) string {
 func body() string { return strings.Repeat("meadow", 1<<20) }
 
 func (w *walk) emptyList() {
-	w.page.navigate(w.server.at.HTTP + "/")
+	w.page.navigate(w.server.at.HTTP + "/flights")
 	w.page.until("having('#empty', 'No footage yet').some(shown)")
 	w.page.until("having('#health', 'Live').some(shown)")
 	w.page.shot("empty-1280")
@@ -146,7 +149,7 @@ func (w *walk) sendThumbnail(b []byte) {
 }
 
 func (w *walk) tokenFromAddress() {
-	w.page.navigate(w.server.at.HTTP + "/#token=" + w.token)
+	w.page.navigate(w.server.at.HTTP + "/flights#token=" + w.token)
 	w.page.until("!location.hash && localStorage.getItem('cattle-token')")
 }
 
@@ -168,11 +171,12 @@ func (w *walk) countAppears() {
 	w.page.until(fmt.Sprintf(`/12[\s\S]*11 to 14/.test(rows(%q)[0].innerText)`, videoName))
 }
 
-const stillLoaded = "document.querySelector('#detail .still')?.naturalWidth > 0"
+// evidenceLoaded is true when the video of a count, or its still, is shown.
+const evidenceLoaded = "(document.querySelector('#detail video')?.readyState > 0 || document.querySelector('#detail .still')?.naturalWidth > 0)"
 
 func (w *walk) detail() {
-	w.page.click(fmt.Sprintf("inRow(%q, 'button')", videoName))
-	w.page.until(stillLoaded)
+	w.page.click(fmt.Sprintf("inRow(%q, '.row-link')", videoName))
+	w.page.until(evidenceLoaded)
 	w.evidence() // what loads late would move the buttons
 	name, content := w.page.download("exact('#detail a, #detail button', 'CSV')")
 	if !strings.HasSuffix(name, ".csv") || !strings.HasPrefix(content, "second,visible\n") {
@@ -184,7 +188,7 @@ func (w *walk) detail() {
 
 // evidence plays and seeks the annotated video, and looks at the sheets.
 func (w *walk) evidence() {
-	w.page.until("[...document.querySelectorAll('#detail .sheet')].filter((e) => e.naturalWidth > 500).length === 2")
+	w.page.until("[...document.querySelectorAll('#detail .sheet, #detail .contact-sheet')].filter((e) => e.naturalWidth > 500).length === 2")
 	if len(annotatedVideo()) < 1000 {
 		w.t.Log("ffmpeg is missing: the annotated video is not played")
 		return
@@ -198,12 +202,35 @@ func (w *walk) evidence() {
 	w.page.until(film + ".ended")
 }
 
-const escape, enter = "\x1b", "\r"
+// selects chooses an animal in the list and another one in the video.
+func (w *walk) selects() {
+	if len(annotatedVideo()) < 1000 {
+		w.t.Log("ffmpeg is missing: nothing is selected in the video")
+		return
+	}
+	w.page.click(fmt.Sprintf("inRow(%q, '.row-link')", videoName))
+	w.page.until(evidenceLoaded)
+	w.page.click("document.querySelector('[data-animal=\"3\"] button')")
+	w.page.until("shown(document.querySelector('.outline'))")
+	w.page.shot("selected-1280")
+	box := value[[]float64](w.page, "((b, o) => [b.left, b.top, b.width, b.height, o.left])(document.querySelector('.film-box').getBoundingClientRect(), "+
+		"document.querySelector('.outline').getBoundingClientRect())")
+	if left, want := (box[4]-box[0])/box[2], 336.0/640; left < want-0.02 || left > want+0.02 {
+		w.t.Errorf("the outline begins at %.3f of the width of the video, want %.3f", left, want)
+	}
+	value[bool](w.page, "(document.querySelector('.film-box').scrollIntoView({block: 'center', behavior: 'instant'}), true)")
+	box = value[[]float64](w.page, "((b) => [b.left, b.top, b.width, b.height])(document.querySelector('.film-box').getBoundingClientRect())")
+	w.page.must(chromedp.Do(w.page.ctx, chromedp.MouseClickXY(box[0]+box[2]*60/640, box[1]+box[3]*45/360)))
+	w.page.until("document.querySelector('tr.picked')?.dataset.animal === '1'")
+	w.closeDetail()
+}
+
+const enter = "\r"
 
 func (w *walk) closeDetail() {
 	w.t.Helper()
-	w.page.press(escape)
-	w.page.until("!document.querySelector('#detail').open")
+	value[bool](w.page, "history.back() === undefined")
+	w.page.until("shown(document.querySelector('#footage')) && location.pathname === '/flights'")
 }
 
 func (w *walk) duplicate() {
@@ -217,11 +244,12 @@ func (w *walk) siblings() {
 	w.page.until(fmt.Sprintf("/Same flight/.test(rows(%q)[0]?.innerText)", thermal))
 	w.page.untilWithin(longPatience, fmt.Sprintf("inRow(%q, '[data-state=done]')", wide))
 	w.page.until(fmt.Sprintf(`/Same flight[\s\S]*12[\s\S]*11 to 14/.test(rows(%q)[0].innerText)`, thermal))
-	w.page.click(fmt.Sprintf("inRow(%q, 'button')", thermal))
+	w.page.click(fmt.Sprintf("inRow(%q, '.row-link')", thermal))
 	w.page.shot("sibling-1280")
 	w.page.click("exact('#detail button', 'Count this file too')")
-	w.page.until(fmt.Sprintf("!/Same flight/.test(rows(%q)[0].innerText)", thermal))
+	w.page.until("document.querySelector('#detail [data-state]')")
 	w.closeDetail()
+	w.page.until(fmt.Sprintf("rows(%q)[0] && !/Same flight/.test(rows(%q)[0].innerText)", thermal, thermal))
 	w.page.untilWithin(longPatience, fmt.Sprintf("inRow(%q, '[data-state=done]')", thermal))
 }
 
@@ -232,7 +260,7 @@ func (w *walk) retryByKeyboard() {
 	w.page.until(row("[data-state=failed]"))
 	w.page.until(fmt.Sprintf("/cut off/.test(rows(%q)[0].innerText)", name))
 	w.page.shot("list-1280")
-	w.page.focus(row("button"))
+	w.page.focus(row(".row-link"))
 	w.page.press(enter)
 	const retry = "document.querySelector('[data-retry]')"
 	w.page.until("shown(" + retry + ")")
@@ -248,7 +276,7 @@ func (w *walk) fitsPhone() {
 		{width: 1280, dark: true}} {
 		s.height = 780
 		p := w.chrome.open(s)
-		p.navigate(w.server.at.HTTP + "/")
+		p.navigate(w.server.at.HTTP + "/flights")
 		p.until(fmt.Sprintf("rows(%q).some(shown)", videoName))
 		if over := value[float64](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
 			w.t.Errorf("the page is %v px too wide at %d px", over, s.width)
@@ -257,8 +285,8 @@ func (w *walk) fitsPhone() {
 			w.t.Errorf("dark is %t, want %t", dark, s.dark)
 		}
 		p.shot(fmt.Sprintf("list-%d-dark-%t", s.width, s.dark))
-		p.click(fmt.Sprintf("rows(%q).at(-1).querySelector('button')", videoName))
-		p.until(stillLoaded)
+		p.click(fmt.Sprintf("rows(%q).at(-1).querySelector('.row-link')", videoName))
+		p.until(evidenceLoaded)
 		p.shot(fmt.Sprintf("detail-%d-dark-%t", s.width, s.dark))
 		p.close()
 	}
@@ -266,7 +294,7 @@ func (w *walk) fitsPhone() {
 
 func (w *walk) asksForToken() {
 	p := w.chrome.open(screen{width: 1280, height: 900})
-	p.navigate(w.server.at.HTTP + "/")
+	p.navigate(w.server.at.HTTP + "/flights")
 	p.until(fmt.Sprintf("rows(%q).some(shown)", videoName))
 	p.choose(w.video("asked.mp4", "asked"))
 	p.until("shown(document.querySelector('#token[open]'))")

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"image"
 	"image/color"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
@@ -101,7 +103,7 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 		}
 	}
 	key := "footage/" + string(f.ID) + "/result/0123"
-	for ext, b := range map[string][]byte{".json": []byte(`{"count":{"unique":12}}`),
+	for ext, b := range map[string][]byte{".json": pretendedResult(),
 		".csv": []byte("second,visible\n0,3\n"), ".jpg": picture(960, 540), "." + wire.SheetExt: picture(1200, 600),
 		"." + wire.ContactExt(1): picture(600, 400), "." + wire.AnnotatedExt: annotatedVideo()} {
 		if _, err := blobs.Put(ctx, key+ext, bytes.NewReader(b)); err != nil {
@@ -112,6 +114,30 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 		ByClass: map[string]int{"cow": 12},
 		Model:   "deimv2-femto-coco", ModelDigest: footage.Sum([]byte("model"))}, key+".json")
 	return err
+}
+
+// pretendedResult is a document with twelve animals, each in the picture for the three seconds of annotatedVideo.
+func pretendedResult() []byte {
+	r := report.Result{Video: report.Video{Width: 640, Height: 360, FPS: 6, Frames: 18, Duration: 3},
+		Count:      report.Count{Unique: 12, Low: 11, High: 14},
+		NotCounted: []report.NotCounted{{ID: 40, Reason: "too-brief", Confidence: 0.4, Best: report.Best{Frame: 5}}},
+		Warnings:   []report.Warning{{Code: report.CameraLost, Text: "The camera's way is not known for 1 s."}}}
+	for i := range 3 {
+		r.Visible = append(r.Visible, report.Visible{Second: i, Animals: 12 - i})
+	}
+	for i := range 12 {
+		t := report.Track{ID: i + 1, Label: "cow", Detections: 18, Confidence: 0.9}
+		for frame := 0; frame <= 18; frame += 6 {
+			x, y := float64(30+i%4*150+frame), float64(30+i/4*110)
+			t.Way = append(t.Way, report.Waypoint{Frame: frame, Seconds: float64(frame) / 6, Box: &[4]float64{x, y, x + 60, y + 40}})
+		}
+		r.Tracks = append(r.Tracks, t)
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // a struct of numbers and texts
+	}
+	return b
 }
 
 // annotatedVideo is an H.264 video of three seconds like that of a worker, or of no use where ffmpeg is missing.

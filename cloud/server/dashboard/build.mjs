@@ -1,8 +1,18 @@
-// Bundles the page into dist, which the Go program embeds.
+// Bundles the page into dist, which the Go program embeds: each file as it is, and compressed where that is smaller.
 import { build } from 'esbuild';
-import { cp, mkdir } from 'node:fs/promises';
+import { readdir, readFile, rm, mkdir, cp, writeFile } from 'node:fs/promises';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { bundle, plain } from './bundle.mjs';
 
 await mkdir('dist', { recursive: true });
+for (const name of await readdir('dist')) if (name !== '.gitkeep') await rm(`dist/${name}`, { recursive: true });
 await build({ ...bundle, outdir: 'dist', minify: true });
 for (const name of plain) await cp(`src/${name}`, `dist/${name}`);
+for (const name of await readdir('dist')) {
+  if (!/\.(js|css|html|svg|webmanifest)$/.test(name)) continue;
+  const text = await readFile(`dist/${name}`);
+  const best = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: text.length };
+  for (const [ending, bytes] of [['gz', gzipSync(text, { level: 9 })], ['br', brotliCompressSync(text, { params: best })]]) {
+    if (bytes.length < text.length * 0.9) await writeFile(`dist/${name}.${ending}`, bytes);
+  }
+}

@@ -10,7 +10,8 @@ const reload = "new EventSource('/esbuild').addEventListener('change', () => loc
 const build = await context({ ...bundle, outdir: 'src', write: false, sourcemap: 'inline', logLevel: 'info', banner: { js: reload } });
 await build.watch();
 const page = await build.serve({ host: '127.0.0.1', port: 0, servedir: 'src' });
-const ours = new Set(['/', '/app.js', '/style.css', '/esbuild', ...plain.map((name) => `/${name}`)]);
+const files = new RegExp(`^/(esbuild|${[...Object.keys(bundle.entryPoints)].join('|')}|part-[^/]*|${plain.join('|')})(\\.js|\\.css)?$`);
+const views = /^\/(flights|flight|footage|map|history|stations|queue|settings|programs)?(\/|$)/;
 
 // forward passes a request on and streams the answer back, so that uploads and server-sent events work.
 function forward(incoming, answer, target) {
@@ -31,5 +32,6 @@ const esbuild = new URL(`http://127.0.0.1:${page.port}`);
 const cloud = new URL(api);
 createServer((incoming, answer) => {
   const { pathname } = new URL(incoming.url, cloud);
-  forward(incoming, answer, ours.has(pathname) ? esbuild : cloud);
+  if (views.test(pathname)) incoming.url = '/';
+  forward(incoming, answer, incoming.url === '/' || files.test(pathname) ? esbuild : cloud);
 }).listen(Number(port), '127.0.0.1', () => console.log(`page at http://127.0.0.1:${port}/, API of ${cloud.origin}; Ctrl-C ends it`));

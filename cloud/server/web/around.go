@@ -58,7 +58,7 @@ func bodyUnread(c *fiber.Ctx) bool {
 // of the page, and no other page may frame it.
 func setSecurityHeaders(c *fiber.Ctx) {
 	const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; " +
-		"manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+		"worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	h := &c.Context().Response.Header
 	h.Set(fiber.HeaderContentSecurityPolicy, csp)
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"io/fs"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -22,13 +24,22 @@ var pageMedia = map[string]string{
 	".webmanifest": "application/manifest+json", ".txt": "text/plain; charset=utf-8", ".map": "application/json",
 }
 
+// views are the first parts of the paths that the page itself understands, as in dashboard/src/router.ts.
+var views = []string{"flights", "flight", "footage", "map", "history", "stations", "queue", "settings", "programs"}
+
+// compressions are the codings of the compressed copies of files, best first, with their endings.
+var compressions = []struct{ coding, ending string }{{"br", ".br"}, {"gzip", ".gz"}}
+
 // static has the files of the page in memory.
 type static struct{ files map[string]asset }
 
 type asset struct {
-	text  []byte
-	media string
-	tag   string
+	text   []byte
+	coded  map[string][]byte // compressed copies by coding
+	media  string
+	digest string
+	// fixed means that the content of the path never changes: its name has a digest.
+	fixed bool
 }
 
 func newStatic(from fs.FS) (*static, error) {
@@ -41,17 +52,26 @@ func newStatic(from fs.FS) (*static, error) {
 		if err != nil || d.IsDir() || !known {
 			return err
 		}
-		text, err := fs.ReadFile(from, name)
-		sum := sha256.Sum256(text)
-		s.files["/"+name] = asset{text: text, media: media, tag: `"` + hex.EncodeToString(sum[:12]) + `"`}
-		return err
+		a := asset{media: media, coded: map[string][]byte{}, fixed: strings.HasPrefix(path.Base(name), "part-")}
+		if a.text, err = fs.ReadFile(from, name); err != nil {
+			return err
+		}
+		for _, c := range compressions {
+			if b, err := fs.ReadFile(from, name+c.ending); err == nil {
+				a.coded[c.coding] = b
+			}
+		}
+		sum := sha256.Sum256(a.text)
+		a.digest = hex.EncodeToString(sum[:12])
+		s.files["/"+name] = a
+		return nil
 	})
 }
 
 // servePage serves the page and what it loads.
 func (s *Server) servePage(c *fiber.Ctx) error {
 	name := path.Clean("/" + strings.TrimPrefix(string(c.Context().Path()), "/"))
-	if name == "/" {
+	if first, _, _ := strings.Cut(name[1:], "/"); name == "/" || slices.Contains(views, first) {
 		name = "/index.html"
 		if _, built := s.page.files[name]; !built {
 			c.Set(fiber.HeaderContentType, pageMedia[".txt"])
@@ -62,12 +82,41 @@ func (s *Server) servePage(c *fiber.Ctx) error {
 	if !ok {
 		return fiber.ErrNotFound
 	}
+	body, tag := a.text, `"`+a.digest+`"`
+	if len(a.coded) > 0 {
+		c.Vary(fiber.HeaderAcceptEncoding)
+	}
+	for _, x := range compressions {
+		if b := a.coded[x.coding]; b != nil && accepts(c.Get(fiber.HeaderAcceptEncoding), x.coding) {
+			body, tag = b, `"`+a.digest+"-"+x.coding+`"`
+			c.Set(fiber.HeaderContentEncoding, x.coding)
+			break
+		}
+	}
 	c.Set(fiber.HeaderContentType, a.media)
-	c.Set(fiber.HeaderETag, a.tag)
+	c.Set(fiber.HeaderETag, tag)
 	c.Set(fiber.HeaderCacheControl, "no-cache")
-	if matches(c.Get(fiber.HeaderIfNoneMatch), a.tag) {
+	if a.fixed {
+		c.Set(fiber.HeaderCacheControl, "public, max-age=31536000, immutable")
+	}
+	if matches(c.Get(fiber.HeaderIfNoneMatch), tag) {
+		c.Response().Header.Del(fiber.HeaderContentEncoding)
 		c.Status(fiber.StatusNotModified)
 		return nil
 	}
-	return c.Send(a.text)
+	return c.Send(body)
+}
+
+// accepts reports whether a header Accept-Encoding names a coding with a weight above 0 (RFC 9110, section 12.5.3).
+func accepts(header, coding string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		name, parameter, weighted := strings.Cut(part, ";")
+		if !strings.EqualFold(strings.TrimSpace(name), coding) {
+			continue
+		}
+		_, q, found := strings.Cut(parameter, "=")
+		weight, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
+		return !weighted || found && err == nil && weight > 0
+	}
+	return false
 }

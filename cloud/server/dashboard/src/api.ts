@@ -1,0 +1,88 @@
+// The REST API, the token and problem documents.
+import { ask } from './parts/ask';
+import { t } from './words';
+
+const key = 'cattle-token';
+
+/** Problem is an answer that is no success, with the text for a person. */
+export class Problem extends Error {
+  status: number;
+  constructor(status: number, doc: { title?: string; detail?: string }) {
+    super(doc.detail || doc.title || `HTTP ${status}`);
+    this.status = status;
+  }
+}
+
+/** Declined means that the person closed the question for a token. */
+export class Declined extends Error {}
+
+export function problemFrom(status: number, body: string): Problem {
+  try { return new Problem(status, JSON.parse(body)); } catch { return new Problem(status, {}); }
+}
+
+async function request(method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<any> {
+  const r = await fetch(path, { method, headers, body, cache: 'no-store' });
+  const text = await r.text();
+  if (!r.ok && !(r.status === 503 && method === 'GET')) throw problemFrom(r.status, text);
+  if (!text) return undefined;
+  try { return JSON.parse(text); } catch { throw problemFrom(r.status, text); }
+}
+
+/**
+ * get reads. When the server wants a token for reading, it asks the person for one and puts it into a cookie: pictures,
+ * links and events cannot send a header. No other server gets a cookie with the token.
+ */
+export async function get<T>(path: string): Promise<T> {
+  for (;;) {
+    const tried = cookie();
+    try {
+      return await request('GET', path);
+    } catch (err) {
+      if (!(err instanceof Problem) || err.status !== 401) throw err;
+      if (cookie() !== tried) continue; // another request has asked
+      if (tried || !token()) await needToken(t(tried ? 'token_bad' : 'token_needed'));
+      setCookie(token());
+    }
+  }
+}
+
+const cookie = () => document.cookie.split('; ').find((c) => c.startsWith(`${key}=`))?.slice(key.length + 1) || '';
+function setCookie(value: string): void {
+  const secure = location.protocol === 'https:' ? '; Secure' : '';
+  document.cookie = `${key}=${value}; Path=/; SameSite=Strict; Max-Age=${value ? 365 * 86400 : 0}${secure}`;
+}
+
+/** change sends a request that changes something, and asks the person for a token when it is missing or refused. */
+export async function change<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
+  for (let why = ''; ;) {
+    const headers: Record<string, string> = { Authorization: `Bearer ${await needToken(why)}` };
+    if (body !== undefined) headers['Content-Type'] = 'application/json';
+    try {
+      return await request(method, path, headers, body === undefined ? undefined : JSON.stringify(body));
+    } catch (err) {
+      if (!(err instanceof Problem) || err.status !== 401) throw err;
+      why = t('token_bad');
+    }
+  }
+}
+
+export const token = () => localStorage.getItem(key) || '';
+export function saveToken(value: string): void {
+  if (value) localStorage.setItem(key, value); else localStorage.removeItem(key);
+  if (cookie()) setCookie(value);
+}
+
+/** takeTokenFromAddress reads #token=… and removes it from the address bar, so that it is in no bookmark. */
+export function takeTokenFromAddress(): void {
+  const value = new URLSearchParams(location.hash.slice(1)).get('token');
+  if (!value) return;
+  saveToken(value.trim());
+  history.replaceState(null, '', location.pathname + location.search);
+}
+
+/** needToken returns the token. It asks when there is none, or when why tells what is wrong with it. */
+export async function needToken(why = ''): Promise<string> {
+  if (token() && !why) return token();
+  if (!(await ask(why)) || !token()) throw new Declined();
+  return token();
+}

@@ -1,0 +1,75 @@
+// What views read: an answer of the server, renewed by events and time, kept for the time without a connection.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { get } from './api';
+import { on } from './live';
+
+export type Read<T> = { data?: T; at?: number; error?: Error; kept: boolean; reload: () => void };
+type Options = { every?: number; events?: Parameters<typeof on>[0][]; keep?: boolean };
+
+const pause = 700; // at most one request per pause, however many events come
+const prefix = 'cattle-kept:';
+const mostKept = 30;
+const largestKept = 200_000; // characters
+
+function keep(path: string, data: unknown): void {
+  const text = JSON.stringify({ at: Date.now(), data });
+  if (text.length > largestKept) return;
+  try {
+    const old = Object.keys(localStorage).filter((k) => k.startsWith(prefix) && k !== prefix + path);
+    if (old.length >= mostKept) localStorage.removeItem(old[0]);
+    localStorage.setItem(prefix + path, text);
+  } catch { /* without room there is no copy */ }
+}
+
+function kept<T>(path: string): { at: number; data: T } | undefined {
+  try { return JSON.parse(localStorage.getItem(prefix + path) || 'null') ?? undefined; } catch { return undefined; }
+}
+
+/** forget removes every copy, as at log-out. */
+export function forget(): void {
+  for (const k of Object.keys(localStorage)) if (k.startsWith(prefix)) localStorage.removeItem(k);
+}
+
+/**
+ * useRead reads a path of the API; '' reads nothing. It reads again after the events and the time of the options. When the
+ * server cannot be reached, data is the kept copy, and at tells how old it is.
+ */
+export function useRead<T>(path: string, o: Options = {}): Read<T> {
+  const [state, setState] = useState<{ path: string; data?: T; at?: number; error?: Error; kept: boolean }>({ path: '', kept: false });
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const current = useRef(path);
+  current.current = path;
+
+  const load = async () => {
+    if (!path) return;
+    try {
+      const data = await get<T>(path);
+      if (o.keep !== false) keep(path, data);
+      if (current.current === path) setState({ path, data, at: Date.now(), kept: false });
+    } catch (error) {
+      const copy = error instanceof TypeError ? kept<T>(path) : undefined; // TypeError: no answer at all
+      if (current.current === path) {
+        setState((s) => s.path === path && s.data !== undefined ? { ...s, error: error as Error, kept: true }
+          : { path, data: copy?.data, at: copy?.at, error: error as Error, kept: Boolean(copy) });
+      }
+    }
+  };
+  const soon = () => { timer.current ??= setTimeout(() => { timer.current = undefined; load(); }, pause); };
+
+  useEffect(() => {
+    load();
+    const off = [...(o.events ?? []), 'ready' as const].map((kind) => on(kind, soon));
+    const tick = o.every ? setInterval(load, o.every) : undefined;
+    return () => { off.forEach((f) => f()); clearInterval(tick); clearTimeout(timer.current); timer.current = undefined; };
+  }, [path]);
+  return state.path === path ? { ...state, reload: load } : { kept: false, reload: load };
+}
+
+/** useNow draws again every so many milliseconds, so that ages stay true. */
+export function useNow(every = 30_000): void {
+  const [, draw] = useState(0);
+  useEffect(() => {
+    const tick = setInterval(() => draw((n) => n + 1), every);
+    return () => clearInterval(tick);
+  }, [every]);
+}

@@ -1,0 +1,15 @@
+// The page: one view at a time, chosen by the address.
+import { render } from 'preact';
+import { takeTokenFromAddress } from './api';
+import { App } from './app';
+import { start } from './live';
+import { followLinks } from './router';
+import { apply } from './settings';
+
+takeTokenFromAddress();
+addEventListener('hashchange', takeTokenFromAddress);
+apply();
+followLinks();
+render(<App />, document.getElementById('app')!);
+start();
+if ('serviceWorker' in navigator && isSecureContext) navigator.serviceWorker.register('/sw.js').catch(() => { /* works without it */ });

@@ -1,0 +1,47 @@
+// Documents of the REST API, as far as the page reads them; /api/v1/openapi.yaml describes them.
+export type Interval = { unique: number; low: number; high: number };
+export type LineTotal = { name: string; in: number; out: number; net: number; not_judged: number };
+export type ZoneTotal = { name: string; passed: number; most: number; not_judged: number };
+export type Totals = { lines?: LineTotal[]; zones?: ZoneTotal[] };
+export type Job = {
+  id: string; footage: string; state: string; stage?: string; frames_done: number; frames_total: number; percent: number; fps: number;
+  eta_seconds?: number; count: number; attempt: number; reason?: string; updated: string; seq: number;
+};
+export type Count = Interval & Totals & { footage: string; by_class: Record<string, number>; model: string; at: string; duplicate_of?: string; flight?: string; seq: number };
+export type Footage = {
+  id: string; site: string; device: string; name: string; size: number; sha256: string; captured?: string; received: string;
+  duplicate_of?: string; sibling_of?: string; telemetry: boolean; flight_log?: { state: string; dialect?: string; why?: string };
+  job?: Job; count?: Count; flight?: string; seq: number;
+};
+export type FlightPart = Interval & { footage: string; name: string; started?: string; duration_seconds: number };
+export type Flight = Interval & Totals & {
+  id: string; site: string; device: string; state: string; next?: string; by_class: Record<string, number>; parts: FlightPart[]; warnings: string[]; updated: string; seq: number;
+};
+export type Upload = { footage: string; site: string; device: string; kind: string; name: string; size: number; offset: number; gone?: boolean };
+export type Waiting = { footage: string; site: string; device: string; name: string; captured?: string; received: string };
+export type Page<T> = { items: T[]; next?: string };
+export type Latest = Interval & { footage?: string; flight?: string; name: string; captured?: string; counted_at: string };
+export type SiteToday = { site: string; latest?: Latest; previous?: Latest; change?: number; agrees?: boolean; flights: number };
+export type Attention = {
+  kind: string; severity: 'bad' | 'warn'; site?: string; device?: string; footage?: string; job?: string; flight?: string; text: string; since?: string; action?: string;
+};
+export type Overview = { at: string; sites: SiteToday[]; attention: Attention[] };
+export type Vitals = Record<string, unknown>;
+export type Station = {
+  device: string; site: string; state: 'online' | 'offline' | 'silent' | 'never'; since?: string; last_seen?: string; version?: string; vitals?: Vitals; vitals_at?: string;
+  waiting: number; waiting_bytes: number; footage: { footage: string; name?: string; state: string; size?: number; offset?: number }[]; warnings: { kind: string; text: string }[];
+  history?: (Record<string, number> & { at: string })[];
+};
+export type QueueJob = { job: string; footage: string; name: string; state: string; worker?: string; percent: number; fps: number; attempt: number; since: string; reason?: string };
+export type Queue = { waiting: number; leased: number; oldest_waiting?: string; jobs: QueueJob[]; workers: { worker: string; job?: string; since: string }[] };
+export type HistoryItem = Interval & { at: string; site: string; footage?: string; flight?: string };
+export type Track = {
+  id: number; label: string; confidence: number; detections: number; segment: number; best: { frame: number; box: [number, number, number, number]; score: number };
+  way: { frame: number; seconds: number; x: number; y: number; box?: [number, number, number, number] }[];
+  position?: { latitude: number; longitude: number; radius_m: number };
+};
+export type NotCounted = { id: number; reason: string; of?: number; confidence: number; best: { frame: number } };
+export type Result = {
+  video: { width: number; height: number; fps: number; duration_seconds: number }; count: Interval & { method: string; other_animals?: Record<string, number> };
+  visible: { second: number; animals: number }[]; tracks: Track[]; not_counted: NotCounted[]; warnings: { code: string; text: string }[];
+};
