@@ -122,12 +122,12 @@ func TestKilledInSalvage(t *testing.T) {
 	s := newStation(t)
 	s.useRelease()
 	s.set("stable: 200ms", "stable: 100ms")
+	s.start()
+	s.order("pause") // before there is something that an upload could begin with
 	const files = 5
 	for i := range files {
 		s.film(fmt.Sprintf("f%d.mp4", i), 5<<20+i)
 	}
-	s.start()
-	s.order("pause")
 	s.until("spooled", func(st status.Status) bool {
 		return st.Totals[status.PhaseSpooled] == files
 	})
