@@ -304,6 +304,6 @@ func (b *Beacon) publish(m mqttlink.Message) {
 
 func (b *Beacon) publishVitals() {
 	v := b.o.Vitals()
-	v.Header, v.Session = b.header(), b.o.Session
+	v.Header, v.Session, v.EverySeconds = b.header(), b.o.Session, b.o.Every.Seconds()
 	b.publish(message(b.o.Address.Vitals(), false, v))
 }

@@ -16,19 +16,20 @@ import (
 	"cattlecounter/edge/uplink"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/settings"
+	"cattlecounter/shared/topic"
 )
 
 // Names of the orders.
 const (
-	Pause      = "pause"
-	Resume     = "resume"
-	Retry      = "retry"
-	Fsck       = "fsck"
-	Rescan     = "rescan"
-	Prioritise = "prioritise"
-	Limit      = "limit"
-	Metered    = "metered"
-	Log        = "log"
+	Pause      = topic.CommandPause
+	Resume     = topic.CommandResume
+	Retry      = topic.CommandRetry
+	Fsck       = topic.CommandFsck
+	Rescan     = topic.CommandRescan
+	Prioritise = topic.CommandPrioritise
+	Limit      = topic.CommandLimit
+	Metered    = topic.CommandMetered
+	Log        = topic.CommandLog
 )
 
 // link is what orders change of the uplink.

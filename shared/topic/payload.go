@@ -73,6 +73,8 @@ type Vitals struct {
 	// ClockOffset is the time by ClockSource minus At, in seconds; nil without a hint.
 	ClockOffset *float64    `json:"clock_offset_seconds,omitempty"`
 	ClockSource ClockSource `json:"clock_source,omitempty"`
+	// EverySeconds is the time between two messages; a reader takes the device for silent after three. 0 when unknown.
+	EverySeconds float64 `json:"every_seconds,omitempty"`
 }
 
 // FootageState is the state of one piece of footage on the edge.
