@@ -101,7 +101,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	hub := progress.NewHub(l.Changes, l.Uploads, log)
-	m, err := newMessaging(ctx, cfg, l, metrics, log)
+	m, err := newMessaging(ctx, cfg, l, hub, metrics, log)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	server, err := web.New(ctx, web.Options{
 		Listen: cfg.HTTP.Listen, ReadToken: cfg.HTTP.ReadToken, IdleTimeout: cfg.HTTP.IdleTimeout,
 		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
-		Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
+		Stations: m.stations, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		m.close()

@@ -17,11 +17,13 @@ import (
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/server/broker"
 	"cattlecounter/cloud/server/progress"
+	"cattlecounter/cloud/server/stations"
 	"cattlecounter/cloud/server/web"
 	"cattlecounter/cloud/store/database"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
+	"cattlecounter/shared/wire"
 )
 
 // clientID is the same after a restart, so that the broker recognises the session. With a
@@ -51,17 +53,19 @@ const publishes = 0x0ca771e1
 var ErrNoAccount = errors.New("mqtt.username and mqtt.password must be set: the cloud logs in with them")
 
 // messaging is the MQTT part: the link, the publisher and, where configured, the broker.
-// All are nil when MQTT is off.
+// All but the table of stations are nil when MQTT is off.
 type messaging struct {
+	stations  *stations.Table
 	broker    *broker.Broker
 	link      *mqttlink.Link
 	publisher *progress.Publisher
 	lead      *database.Leader
 }
 
-func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg *prometheus.Registry,
+func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub *progress.Hub, reg *prometheus.Registry,
 	log *slog.Logger) (*messaging, error) {
-	m := &messaging{}
+	m := &messaging{stations: stations.New(stations.Options{Devices: l.Devices, Log: log,
+		Changed: func(v wire.Station) { hub.Send(progress.Change{Station: &v}) }})}
 	id, err := clientID(cfg)
 	if err != nil {
 		return nil, err
@@ -90,6 +94,10 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, reg 
 	}
 	o.OnUp = m.publisher.Connected
 	link, err := mqttlink.New(o)
+	if err == nil {
+		o.ClientID, o.OnUp = id+"-stations", nil
+		err = m.stations.Connect(o)
+	}
 	if err != nil {
 		m.close()
 		return nil, err
@@ -107,6 +115,12 @@ func (m *messaging) register(reg *prometheus.Registry) {
 	gauge("mqtt_outbox", "Messages that wait for the broker.", func() float64 { return float64(m.link.Waiting()) })
 	gauge("mqtt_up", "1 while connected to the broker.", func() float64 {
 		if m.link.Up() {
+			return 1
+		}
+		return 0
+	})
+	gauge("mqtt_stations_up", "1 while the messages of the stations arrive.", func() float64 {
+		if m.stations.Up() {
 			return 1
 		}
 		return 0
@@ -129,9 +143,9 @@ func (m *messaging) checks() []web.Check {
 // delivered.
 func (m *messaging) publishing() []stage {
 	if m.link == nil {
-		return nil
+		return []stage{m.stations.Run}
 	}
-	return []stage{m.publish, m.link.Run}
+	return []stage{m.stations.Run, m.publish, m.link.Run}
 }
 
 func (m *messaging) publish(ctx context.Context) error {

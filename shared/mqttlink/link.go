@@ -75,7 +75,10 @@ type Options struct {
 	OutboxLimit int
 	OutboxBytes int
 	KeepAlive   time.Duration // 0 means 30 s
-	Log         *slog.Logger
+	// Fresh makes every connection begin without a session of before: the broker keeps no messages for the client while
+	// it is away, and sends the retained ones with Retain.
+	Fresh bool
+	Log   *slog.Logger
 }
 
 // Errors of this package.

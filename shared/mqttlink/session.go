@@ -198,8 +198,8 @@ func (l *Link) clientOptions(ctx context.Context, disconnect context.CancelCause
 		SetProtocolVersion(4).
 		SetAutoReconnect(false).
 		SetConnectRetry(false).
-		SetCleanSession(false). // the broker keeps orders while the link is down
-		SetOrderMatters(true).  // also, no goroutine outlives the connection
+		SetCleanSession(l.o.Fresh). // otherwise the broker keeps orders while the link is down
+		SetOrderMatters(true).      // also, no goroutine outlives the connection
 		SetKeepAlive(l.o.KeepAlive).
 		SetConnectTimeout(connectTimeout).
 		SetWriteTimeout(writeTimeout).

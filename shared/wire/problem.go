@@ -38,6 +38,7 @@ const (
 	SlugHeadersTooLarge  Slug = "headers-too-large"
 	SlugInternal         Slug = "internal"
 	SlugMethodNotAllowed Slug = "method-not-allowed"
+	SlugNoAnswer         Slug = "no-answer"
 	SlugNoDirectLinks    Slug = "no-direct-links"
 	SlugNoSpace          Slug = "no-space"
 	SlugNotAPicture      Slug = "not-a-picture"
@@ -72,6 +73,7 @@ var slugs = map[Slug]struct {
 	SlugHeadersTooLarge:  {"The request headers are too large", []int{431}},
 	SlugInternal:         {"The server failed", []int{500}},
 	SlugMethodNotAllowed: {"The method is not allowed here", []int{405}},
+	SlugNoAnswer:         {"The station did not answer", []int{504}},
 	SlugNoDirectLinks:    {"The storage has no direct links", []int{501}},
 	SlugNoSpace:          {"The storage is full", []int{507}},
 	SlugNotAPicture:      {"The file is not a picture", []int{415}},

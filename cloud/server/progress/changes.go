@@ -11,6 +11,7 @@ import (
 
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // Rows reads the changed rows of the ledger; *ledger.Changes implements it.
@@ -47,14 +48,15 @@ type Uploads interface {
 
 // Change is one row as it is now. Exactly one of the pointers is set.
 type Change struct {
-	// Seq orders changes and names a position to continue from. It is 0 for an upload,
-	// which is not a row of the change feed.
+	// Seq orders changes and names a position to continue from. It is 0 for an upload
+	// and a station, which are no rows of the change feed.
 	Seq     int64
 	Job     *ledger.JobView
 	Count   *ledger.CountView
 	Footage *ledger.Footage
 	Flight  *ledger.FlightView
 	Upload  *UploadChange
+	Station *wire.Station // not in the ledger either; see Hub.Send
 }
 
 // UploadChange is the state of an upload that progressed, began or ended.

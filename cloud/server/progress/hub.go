@@ -122,6 +122,9 @@ func (h *Hub) broadcast(changes []Change) {
 	}
 }
 
+// Send hands a change that is no row of the ledger to every subscriber. It never blocks.
+func (h *Hub) Send(c Change) { h.broadcast([]Change{c}) }
+
 // Stop ends every subscription with ErrStopped; Subscribe fails from then on.
 func (h *Hub) Stop() {
 	h.mu.Lock()

@@ -27,7 +27,7 @@ const (
 )
 
 // events streams the changes of the ledger as server-sent events (HTML Living Standard
-// section 9.2): job, footage, count and flight have their Seq as id, upload has none. The event
+// section 9.2): job, footage, count and flight have their Seq as id, upload and station have none. The event
 // "ready" says that every later change will be sent. With Last-Event-ID the missed
 // changes come first. When they are too many, or the id is not known, "reset" comes
 // instead and the listener loads the lists again. The stream ends with "bye" and the
@@ -186,6 +186,8 @@ func (st *stream) sendChange(ctx context.Context, c progress.Change) error {
 		return st.sendEvent("flight", c.Seq, flightView(*c.Flight))
 	case c.Upload != nil:
 		return st.sendEvent("upload", 0, wire.UploadEvent{Upload: uploadView(c.Upload.Upload), Gone: c.Upload.Gone})
+	case c.Station != nil:
+		return st.sendEvent("station", 0, c.Station)
 	}
 	return nil
 }

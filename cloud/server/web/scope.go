@@ -170,6 +170,8 @@ func mayReadChange(ctx context.Context, c progress.Change) bool {
 		return mayRead(ctx, c.Flight.Device)
 	case c.Upload != nil:
 		return mayRead(ctx, c.Upload.Upload.Device)
+	case c.Station != nil:
+		return mayRead(ctx, c.Station.Device)
 	}
 	return false
 }

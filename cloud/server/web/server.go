@@ -50,13 +50,14 @@ type Ledger struct {
 	Totals     totals
 	Lines      lines
 	Recounts   recounts
+	Audit      audit
 }
 
 // LedgerOf returns the parts of l.
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs}
+		Lines: l.Lines, Recounts: l.Jobs, Audit: l.Audit}
 }
 
 type (
@@ -139,6 +140,8 @@ type Options struct {
 	// Uploads serves /files/; WithDevice tells it who uploads.
 	Uploads    http.Handler
 	WithDevice func(context.Context, ledger.Device) context.Context
+	// Stations knows the stations by their messages.
+	Stations stationTable
 	// Page has index.html and the files that it loads; it is empty when the page was not
 	// built.
 	Page    fs.FS

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"cattlecounter/cloud/server/progress"
+	"cattlecounter/cloud/server/stations"
 	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue/embedded"
@@ -71,7 +72,7 @@ func open(t *testing.T, change func(*Options)) *site {
 	o := Options{
 		Listen: "127.0.0.1:0", IdleTimeout: 5 * time.Second, HeadTimeout: 5 * time.Second,
 		Ledger: LedgerOf(l), Blobs: s.blobs, Queue: s.queue, Hub: progress.NewHub(l.Changes, l.Uploads,
-			discard()), Page: testPage,
+			discard()), Page: testPage, Stations: stations.New(stations.Options{Devices: l.Devices}),
 		Uploads: http.NotFoundHandler(), Metrics: prometheus.NewRegistry(), Log: discard(),
 		WithDevice: func(ctx context.Context, d ledger.Device) context.Context {
 			return context.WithValue(ctx, deviceKey{}, d)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cattlecounter/shared/boundary"
+	"cattlecounter/shared/topic"
 	"cattlecounter/shared/wire"
 )
 
@@ -20,6 +21,9 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"Health": wire.Health{}, "Problem": wire.Problem{},
 		"FootagePage": wire.Page[wire.Footage]{}, "Flight": wire.Flight{}, "FlightPart": wire.FlightPart{},
 		"Lines": wire.Lines{}, "LineTotal": boundary.LineTotal{}, "ZoneTotal": boundary.ZoneTotal{},
+		"Station": wire.Station{}, "StationDetail": wire.StationDetail{}, "StationWarning": wire.StationWarning{},
+		"StationReply": wire.StationReply{}, "VitalsPoint": wire.VitalsPoint{}, "Vitals": topic.Vitals{},
+		"StationFootage": topic.Footage{}, "StationPage": wire.Page[wire.Station]{},
 		"Line": boundary.Line{}, "Zone": boundary.Zone{},
 	} {
 		ref := doc.Components.Schemas[name]

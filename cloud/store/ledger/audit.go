@@ -24,6 +24,7 @@ const (
 	ActionRemoveLines    = "remove lines"
 	ActionJoinFlight     = "join flight"
 	ActionSplitFlight    = "split flight"
+	ActionOrder          = "order" // to a station
 )
 
 // AuditEntry is one change that an operator or a program made.
@@ -54,6 +55,13 @@ func (l *tables) audit(ctx context.Context, tx *sql.Tx, action, subject string) 
 // AuditLog is the list of what operators and programs changed. The changes write it
 // in their own transactions.
 type AuditLog struct{ *tables }
+
+// Record records an action that changes nothing in the ledger, such as an order to a station.
+func (l *AuditLog) Record(ctx context.Context, action, subject string) error {
+	return l.write(ctx, "record "+action, func(ctx context.Context, tx *sql.Tx) error {
+		return l.audit(ctx, tx, action, clean(subject))
+	})
+}
 
 // List returns at most limit entries whose N is below a number, newest first. 0 means
 // from the newest entry on.
