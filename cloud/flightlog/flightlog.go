@@ -52,6 +52,7 @@ type Sample struct {
 	Zoom       float64  // digital zoom; 1 is none
 	HFOV, VFOV float64  // field of view of the picture in degrees, where the log says it
 	Satellites int      // 0 where not known
+	Recording  bool     // the log says that the camera records a video at this moment
 	RTK        bool     // the position comes from a receiver with carrier phase corrections
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"regexp"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -16,56 +15,20 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// SRT sidecars of DJI drones are subtitles whose text has one sample each. There are many dialects: they differ in the
-// names of fields, in brackets, lists and lines, and in the order of the two numbers of a position. The reader therefore
-// knows forms of fields, not drones.
+// SRT sidecars of drones are subtitles whose text has one sample each. There are many dialects: they differ in the names
+// of fields, in brackets, lists and lines, and in the order of the two numbers of a position. The reader therefore knows
+// forms of fields, not drones. The text of one cue is read by record.text, what a whole log says of its lists by order.
 var (
-	cueTime  = regexp.MustCompile(`^(\d{1,3}):(\d{1,2}):(\d{1,2})(?:[,.](\d{1,6}))?\s*-->`)
-	dateTime = regexp.MustCompile(`\b(\d{4})[-./](\d{1,2})[-./](\d{1,2})[ T](\d{1,2}):(\d\d):(\d\d)` +
-		`(?:[.,](\d{1,6}))?(?:,\d{1,3})?(Z|[+-]\d\d:?\d\d)?`)
-	tag = regexp.MustCompile(`<[^<>]{0,200}>`)
-	// A named number: latitude: 1.5, rel_alt = 3, BAROMETER:0.3M, BAROMETER(91.2), H 85.80m.
-	named = regexp.MustCompile(`([A-Za-z][A-Za-z_]*(?: alt| len)?) ?(?:[:=(]| (?:[:=] ?)?) ?([-+]?\d+(?:[.,]\d+)?)`)
-	// A named list: GPS(146.4151,-18.8833,16), G.PRY (-24.4°, 0.0°, 110.4°).
-	tuple = regexp.MustCompile(`(?i)\b(GPS|RTK|HOME|F\.PRY|G\.PRY) ?:? ?\(([^()]{1,120})\)`)
-	// A group of angles: [Gimbal: Yaw:10.0, Pitch:-45.0, Roll:0.0].
-	group = regexp.MustCompile(`(?i)\b(drone|gimbal): ?yaw: ?([-+]?[\d.]+), ?pitch: ?([-+]?[\d.]+), ?roll: ?([-+]?[\d.]+)`)
+	cueTime = regexp.MustCompile(`^(\d{1,3}):(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,6}))?\s*-->`)
+	cueEnd  = regexp.MustCompile(`^-->\s*(\d{1,3}):(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,6}))?`) // a cue that lost its start
+	tag     = regexp.MustCompile(`<[^<>]{0,200}>|\{\\[^{}]{0,200}\}`)
 )
-
-// fields is what the numbers of a sidecar mean, by name without blanks and underscores in lower case.
-var fields = map[string]func(*Sample, float64){
-	"latitude": func(s *Sample, v float64) { s.Lat = v }, "lat": func(s *Sample, v float64) { s.Lat = v },
-	"longitude": func(s *Sample, v float64) { s.Lon = v }, "longtitude": func(s *Sample, v float64) { s.Lon = v },
-	"lon": func(s *Sample, v float64) { s.Lon = v }, "lng": func(s *Sample, v float64) { s.Lon = v },
-	"relalt": func(s *Sample, v float64) { s.RelAlt = v }, "relativealtitude": func(s *Sample, v float64) { s.RelAlt = v },
-	"height": func(s *Sample, v float64) { s.RelAlt = v }, "h": func(s *Sample, v float64) { s.RelAlt = v },
-	"barometer": func(s *Sample, v float64) { s.RelAlt = v }, "hb": func(s *Sample, v float64) { s.RelAlt = v },
-	"absalt": func(s *Sample, v float64) { s.AbsAlt = v }, "altitude": func(s *Sample, v float64) { s.AbsAlt = v },
-	"absolutealtitude": func(s *Sample, v float64) { s.AbsAlt = v }, "alt": func(s *Sample, v float64) { s.AbsAlt = v },
-	"focallen": func(s *Sample, v float64) { s.Focal35 = v }, "focallength": func(s *Sample, v float64) { s.Focal35 = v },
-	"dzoomratio": zoom, "dzoom": zoom,
-	"gbyaw": func(s *Sample, v float64) { s.Camera.Yaw = v }, "gimbalyaw": func(s *Sample, v float64) { s.Camera.Yaw = v },
-	"gbpitch": func(s *Sample, v float64) { s.Camera.Pitch = v }, "gimbalpitch": func(s *Sample, v float64) { s.Camera.Pitch = v },
-	"gbroll": func(s *Sample, v float64) { s.Camera.Roll = v }, "gimbalroll": func(s *Sample, v float64) { s.Camera.Roll = v },
-	"droneyaw": func(s *Sample, v float64) { s.Body.Yaw = v }, "dronepitch": func(s *Sample, v float64) { s.Body.Pitch = v },
-	"droneroll":  func(s *Sample, v float64) { s.Body.Roll = v },
-	"satellites": func(s *Sample, v float64) { s.Satellites = int(v) }, "sats": func(s *Sample, v float64) { s.Satellites = int(v) },
-	"rtkflag": func(s *Sample, v float64) { s.RTK = v >= 34 }, // 16 is a plain fix, 34 a float one, 50 a fixed one
-}
-
-// zoom takes the ratio; some dialects write it times 10,000.
-func zoom(s *Sample, v float64) {
-	if s.Zoom = v; v >= 100 {
-		s.Zoom = v / 10000
-	}
-}
 
 // ReadSRT reads a sidecar of any dialect: UTF-8 or UTF-16, any ends of lines, decimal points or commas, cues without
 // end, number or time. It holds at most MaxSamples in memory and reads at most 64 KiB of a line. Its error wraps
 // ErrNoLog, and says what the bytes are instead, when no record has a position.
 func ReadSRT(r io.Reader) (*Log, error) {
-	nan := math.NaN()
-	p := &srt{l: &Log{Dialect: "dji-srt", OfVideo: true, Home: Place{Lat: nan, Lon: nan, Alt: nan}}, base: -1, stride: 1}
+	p := newSubtitles()
 	s := bufio.NewScanner(transform.NewReader(r, unicode.BOMOverride(transform.Nop)))
 	s.Buffer(make([]byte, 4096), longestLine)
 	s.Split(lines)
@@ -73,12 +36,12 @@ func ReadSRT(r io.Reader) (*Log, error) {
 		p.line(s.Text())
 	}
 	p.end()
-	if err := s.Err(); err != nil && p.l.Fixes() == 0 {
+	if err := s.Err(); err != nil && p.l.Records == 0 {
 		return nil, fmt.Errorf("flight log: %w", err)
 	} else if err != nil {
-		p.fault(0, fmt.Sprintf("it ends early: %v", err))
+		p.fault(p.number, p.sample.Offset, "it ends early: %v", err)
 	}
-	return p.log()
+	return p.finish()
 }
 
 const longestLine = 1 << 16
@@ -99,51 +62,46 @@ func lines(data []byte, atEOF bool) (int, []byte, error) {
 	return 0, nil, nil
 }
 
-// srt is what is known while a sidecar is read.
-type srt struct {
-	l        *Log
-	sample   Sample
-	open     bool
-	timed    bool // the sample has a cue time
-	first    string
-	number   int // of the line
-	start    int // line of the sample
-	base     time.Duration
-	began    time.Time // wall clock of the first record without a cue time
-	without  int       // records without a position
-	at       int       // line of the first of them
-	stride   int       // only every such record is kept
-	cues     int
-	position []float64 // of the GPS list
-	listed   bool      // positions are in lists: longitude and latitude of samples may have to be exchanged
-	latFirst int       // votes for latitude first, below 0 for longitude first
-	decimal  bool      // its third number is a height
-	home     []float64
+// subtitles is what is known while the cues of a sidecar, or of a subtitle track, are read.
+type subtitles struct {
+	*recorder
+	record
+	open    bool
+	timed   bool   // the record has a cue time
+	first   string // line that is not empty
+	firstAt int    // its number
+	number  int    // of the line
+	start   int    // line of the record
+	began   time.Time
+	cues    int
+	order   order
+	lists   []listed // of the kept samples
 }
 
-func (p *srt) fault(line int, text string) {
-	if len(p.l.Faults) < MaxFaults {
-		p.l.Faults = append(p.l.Faults, Fault{Line: line, Offset: p.sample.Offset, Text: text})
+func newSubtitles() *subtitles {
+	p := &subtitles{recorder: newRecorder("dji-srt")}
+	p.l.OfVideo = true
+	p.thin = func() {
+		for i := range MaxSamples / 2 {
+			p.lists[i] = p.lists[2*i]
+		}
+		p.lists = p.lists[:MaxSamples/2]
 	}
+	return p
 }
 
-func (p *srt) line(raw string) {
+func (p *subtitles) line(raw string) {
 	p.number++
 	text := strings.TrimSpace(strings.TrimPrefix(strings.ReplaceAll(raw, "\x00", ""), "\ufeff"))
-	if p.first == "" {
-		p.first = text
+	if p.first == "" && text != "" {
+		p.first, p.firstAt = text, p.number
 	}
 	if m := cueTime.FindStringSubmatch(text); m != nil {
-		p.end()
-		p.begin()
-		at := clock(m)
-		if p.base < 0 { // a clock that starts late counts from there; old dialects begin with the end of the first second
-			if p.base = at; at < 5*time.Second {
-				p.base = 0
-			}
-		}
-		p.sample.Offset, p.timed = at-p.base, true
-		p.cues++
+		p.cue(clock(m))
+		return
+	}
+	if m := cueEnd.FindStringSubmatch(text); m != nil { // it starts where the one before starts, at the earliest
+		p.cue(max(p.sample.Offset, clock(m)-time.Second))
 		return
 	}
 	if text == "" {
@@ -153,7 +111,7 @@ func (p *srt) line(raw string) {
 		return
 	}
 	if !p.open {
-		if p.cues > 0 || !tuple.MatchString(text) && !strings.Contains(strings.ToLower(text), "latitude") && !dateTime.MatchString(text) {
+		if p.cues > 0 || !startsRecord(text) {
 			return
 		}
 		p.begin()
@@ -161,145 +119,62 @@ func (p *srt) line(raw string) {
 	p.text(tag.ReplaceAllString(text, " "))
 }
 
-func (p *srt) begin() {
-	p.sample, p.open, p.timed, p.start = NewSample(0), true, false, p.number
-	p.position, p.home, p.decimal = nil, nil, false
+// startsRecord reports whether a line that stands outside of any cue is one of a record.
+func startsRecord(text string) bool {
+	if tuple.MatchString(text) || dateTime.MatchString(text) {
+		return true
+	}
+	for _, m := range named.FindAllStringSubmatch(strings.ToLower(text), -1) {
+		if axis[fieldName(m[1])] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
-// text reads all fields of a line.
-func (p *srt) text(text string) {
-	if m := dateTime.FindStringSubmatch(text); m != nil && p.sample.Time.IsZero() {
-		p.sample.Time = wallClock(m, p.l)
-		text = strings.Replace(text, m[0], " ", 1)
-	}
-	for _, m := range tuple.FindAllStringSubmatch(text, -1) {
-		v, units := list(m[2])
-		switch name := strings.ToUpper(m[1]); {
-		case len(v) < 2:
-		case name == "GPS" || name == "RTK":
-			p.position, p.decimal = v, units
-			p.sample.RTK = name == "RTK"
-		case name == "HOME":
-			p.home = v
-		case len(v) == 3 && name == "F.PRY":
-			p.sample.Body = Attitude{Pitch: v[0], Roll: v[1], Yaw: v[2]}
-		case len(v) == 3:
-			p.sample.Camera = Attitude{Pitch: v[0], Roll: v[1], Yaw: v[2]}
-		}
-	}
-	text = tuple.ReplaceAllString(text, " ")
-	for _, m := range group.FindAllStringSubmatch(text, -1) {
-		a := Attitude{Yaw: number(m[2]), Pitch: number(m[3]), Roll: number(m[4])}
-		if strings.EqualFold(m[1], "drone") {
-			p.sample.Body = a
-		} else {
-			p.sample.Camera = a
-		}
-	}
-	for _, m := range named.FindAllStringSubmatch(text, -1) {
-		set := fields[strings.NewReplacer("_", "", " ", "").Replace(strings.ToLower(m[1]))]
-		v := number(m[2])
-		if strings.HasPrefix(strings.ToLower(m[1]), "focal") && v >= 100 && !strings.ContainsAny(m[2], ".,") {
-			v /= 10 // older dialects write whole tenths of a millimetre
-		}
-		if set != nil && !math.IsNaN(v) {
-			set(&p.sample, v)
-		}
-	}
+// cue begins the record of a cue that is shown from a time on.
+func (p *subtitles) cue(at time.Duration) {
+	p.end()
+	p.begin()
+	p.sample.Offset, p.timed = at, true
+	p.cues++
+}
+
+func (p *subtitles) begin() {
+	p.record, p.open, p.timed, p.start = record{sample: NewSample(0)}, true, false, p.number
 }
 
 // end closes a record.
-func (p *srt) end() {
+func (p *subtitles) end() {
 	if !p.open {
 		return
 	}
 	p.open = false
-	s, l := &p.sample, p.l
-	if v := p.position; v != nil {
-		s.Lon, s.Lat = v[0], v[1]
-		if len(v) > 2 {
-			s.AbsAlt = v[2]
-		}
-		p.listed = true
-		p.vote()
-	}
-	if v := p.home; v != nil && !l.Home.Known() && (v[0] != 0 || v[1] != 0) {
-		l.Home.Lon, l.Home.Lat = v[0], v[1]
-		if len(v) > 2 {
-			l.Home.Alt = v[2]
-		}
-	}
 	if !p.timed {
 		p.untimed()
 	}
-	far := !isPlace(s.Lat, s.Lon) && !(p.listed && isPlace(s.Lon, s.Lat)) && s.HasPosition()
-	if far {
-		p.fault(p.start, fmt.Sprintf("latitude %g, longitude %g is no place", s.Lat, s.Lon))
-	}
-	if far || s.Lat == 0 && s.Lon == 0 || !s.HasPosition() {
+	s := &p.sample
+	if s.HasPosition() && isZero(s.Lat, s.Lon) {
 		s.Lat, s.Lon = math.NaN(), math.NaN()
-		if p.without++; p.without == 1 {
-			p.at = p.start
-		}
 	}
-	p.keep()
-}
-
-func isPlace(lat, lon float64) bool { return math.Abs(lat) <= 90 && math.Abs(lon) <= 180 }
-
-// vote notes what a GPS list says of the order of its two numbers. A number beyond 90 is a longitude. Otherwise the third
-// tells: old dialects have satellites there and longitude first, the others a height and latitude first.
-func (p *srt) vote() {
-	const certain = 1000
-	switch v := p.position; {
-	case math.Abs(v[0]) > 90:
-		p.latFirst -= certain
-	case math.Abs(v[1]) > 90:
-		p.latFirst += certain
-	case p.decimal:
-		p.latFirst++
+	if s.HasPosition() && !isPlace(s.Lat, s.Lon) {
+		p.fault(p.start, s.Offset, "latitude %g, longitude %g is no place", s.Lat, s.Lon)
+		s.Lat, s.Lon = math.NaN(), math.NaN()
 	}
-}
-
-// order gives the numbers of the lists their meaning. One log has one order.
-func (p *srt) order() {
-	l := p.l
-	if p.latFirst > 0 {
-		l.Home.Lat, l.Home.Lon = l.Home.Lon, l.Home.Lat
+	if p.unclear != "" {
+		p.fault(p.start, s.Offset, "%s", p.unclear)
 	}
-	for i := range l.Samples {
-		s := &l.Samples[i]
-		switch {
-		case p.latFirst > 0:
-			s.Lat, s.Lon = s.Lon, s.Lat
-		case !math.IsNaN(s.AbsAlt):
-			s.Satellites, s.AbsAlt = int(s.AbsAlt), math.NaN()
-		}
-		if !isPlace(s.Lat, s.Lon) {
-			s.Lat, s.Lon = math.NaN(), math.NaN()
-		}
+	p.order.note(&p.record)
+	if !s.HasPosition() && !p.position.known() {
+		p.without(p.start)
 	}
-}
-
-// hold marks positions that only repeat an older one. A receiver is seldom slower than once a second, so a position that
-// stays for longer is that of a drone that stays.
-func hold(samples []Sample) {
-	const slowest = 1500 * time.Millisecond
-	last := -1 // the sample with the newest position
-	for i := range samples {
-		s := &samples[i]
-		if !s.HasPosition() {
-			continue
-		}
-		s.Held = last >= 0 && s.Lat == samples[last].Lat && s.Lon == samples[last].Lon && s.Offset-samples[last].Offset <= slowest
-		if !s.Held {
-			last = i
-		}
+	if p.keep(*s) {
+		p.lists = append(p.lists, listed{position: p.position, zoned: p.zoned})
 	}
 }
 
 // untimed gives a record without a cue time its offset: by its wall clock, or a second after the one before.
-func (p *srt) untimed() {
+func (p *subtitles) untimed() {
 	s, n := &p.sample, len(p.l.Samples)
 	switch {
 	case n == 0:
@@ -311,90 +186,48 @@ func (p *srt) untimed() {
 	}
 }
 
-func (p *srt) keep() {
+// finish ends the reading.
+func (p *subtitles) finish() (*Log, error) {
 	l := p.l
-	l.Records++
-	l.End = max(l.End, p.sample.Offset)
-	if (l.Records-1)%p.stride != 0 {
+	l.Dialect = p.order.dialect()
+	p.order.give(l, p.lists)
+	p.rebase()
+	return p.log(p.instead())
+}
+
+// rebase makes offsets count from the first picture. A clock that starts late counts from its first cue; old dialects
+// begin with the end of the first second.
+func (p *subtitles) rebase() {
+	const late = 5 * time.Second
+	samples := p.l.Samples
+	if len(samples) == 0 {
 		return
 	}
-	if len(l.Samples) == MaxSamples {
-		for i := range MaxSamples / 2 {
-			l.Samples[i] = l.Samples[2*i]
-		}
-		l.Samples = l.Samples[:MaxSamples/2]
-		p.stride *= 2
-		if (l.Records-1)%p.stride != 0 {
-			return
-		}
+	base := samples[0].Offset
+	for i := range samples {
+		base = min(base, samples[i].Offset)
 	}
-	l.Samples = append(l.Samples, p.sample)
+	if base >= 0 && base < late {
+		return
+	}
+	for i := range samples {
+		samples[i].Offset -= base
+	}
+	for i := range p.l.Faults {
+		p.l.Faults[i].Offset -= base
+	}
 }
 
-// log ends the reading.
-func (p *srt) log() (*Log, error) {
-	l := p.l
-	if p.listed {
-		p.order()
-	}
-	if l.Fixes() == 0 {
-		return nil, fmt.Errorf("%w: %s", ErrNoLog, p.instead())
-	}
-	sort.SliceStable(l.Samples, func(i, j int) bool { return l.Samples[i].Offset < l.Samples[j].Offset })
-	hold(l.Samples)
-	if p.without > 0 {
-		p.fault(p.at, fmt.Sprintf("%d of %d records have no position", p.without, l.Records))
-	}
-	return l, nil
-}
-
-// instead says what a file is that has no position.
-func (p *srt) instead() string {
+// instead says what a file is that has no record of a flight.
+func (p *subtitles) instead() string {
 	low := strings.ToLower(p.first)
 	switch {
 	case p.first == "":
 		return "the file is empty"
 	case strings.HasPrefix(low, "<!doctype") || strings.HasPrefix(low, "<html"):
-		return "it is a page in HTML"
-	case p.l.Records == 0:
-		return "it has no records of a flight"
-	case p.at > 0 && p.l.Records > 0:
-		return fmt.Sprintf("none of its %d records has a position (the first is in line %d)", p.l.Records, p.at)
-	default:
-		return "it has no position"
+		return fmt.Sprintf("line %d: it is a page in HTML", p.firstAt)
 	}
-}
-
-// list reads the numbers of a list and reports whether the third has decimals or a unit. Decimal commas are known by a
-// blank or semicolon between the numbers, or by twice as many parts.
-func list(text string) (values []float64, units bool) {
-	text = strings.ReplaceAll(text, "°", "")
-	parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' })
-	if !strings.Contains(text, ".") && strings.Contains(text, ",") {
-		spaced := strings.FieldsFunc(text, func(r rune) bool { return r == ';' || r == ' ' })
-		switch {
-		case len(spaced) > 1 && strings.Count(text, ",") > len(spaced)-1 || strings.Contains(text, ";"):
-			parts = spaced
-			for i := range parts {
-				parts[i] = strings.Replace(strings.TrimRight(parts[i], ","), ",", ".", 1)
-			}
-		case len(parts) >= 4:
-			joined := []string{parts[0] + "." + parts[1], parts[2] + "." + parts[3]}
-			parts = append(joined, parts[4:]...)
-		}
-	}
-	for _, part := range parts {
-		plain := strings.TrimRight(part, "mM")
-		v := number(plain)
-		if math.IsNaN(v) {
-			break
-		}
-		values = append(values, v)
-		if len(values) == 3 {
-			units = plain != part || strings.Contains(part, ".")
-		}
-	}
-	return values, units
+	return fmt.Sprintf("it has no records of a flight (line %d is %.40q)", p.firstAt, p.first)
 }
 
 func clock(m []string) time.Duration {
@@ -411,33 +244,10 @@ func fraction(digits string) time.Duration {
 	return time.Duration(v) * time.Microsecond
 }
 
-func wallClock(m []string, l *Log) time.Time {
-	var v [6]int
-	for i := range v {
-		v[i], _ = strconv.Atoi(m[i+1])
-	}
-	if v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31 || v[3] > 23 || v[4] > 59 || v[5] > 60 {
-		return time.Time{}
-	}
-	t := time.Date(v[0], time.Month(v[1]), v[2], v[3], v[4], v[5], int(fraction(m[7])), time.UTC)
-	if l.Zone = Local; m[8] == "" {
-		return t
-	}
-	l.Zone = UTC
-	if m[8] == "Z" {
-		return t
-	}
-	zone, err := time.Parse("-07:00", m[8][:3]+":"+m[8][len(m[8])-2:])
-	if err != nil {
-		return t
-	}
-	_, east := zone.Zone()
-	return t.Add(-time.Duration(east) * time.Second)
-}
-
+// number reads a number with a decimal point or comma; NaN for none.
 func number(s string) float64 {
 	v, err := strconv.ParseFloat(strings.Replace(s, ",", ".", 1), 64)
-	if err != nil {
+	if err != nil || math.IsInf(v, 0) {
 		return math.NaN()
 	}
 	return v

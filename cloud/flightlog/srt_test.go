@@ -159,10 +159,10 @@ func TestRecordsWithoutPosition(t *testing.T) {
 	if l.Fixes() != 1 || l.Records != 3 || len(l.Faults) != 2 {
 		t.Fatalf("%+v", l)
 	}
-	if got := l.Faults[0].String(); got != "line 6: latitude 91, longitude 7 is no place" {
+	if got := l.Faults[1].String(); got != "line 6: latitude 91, longitude 7 is no place" {
 		t.Error(got)
 	}
-	if got := l.Faults[1].String(); got != "line 2: 2 of 3 records have no position" {
+	if got := l.Faults[0].String(); got != "line 2: 2 of 3 records have no position" {
 		t.Error(got)
 	}
 	for text, want := range map[string]string{

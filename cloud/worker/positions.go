@@ -39,5 +39,5 @@ func (a *attempt) readLog(ctx context.Context) (*flightlog.Log, error) {
 	if err := errors.Join(err, r.Close()); err != nil {
 		return nil, err
 	}
-	return flightlog.ReadSRT(bytes.NewReader(b))
+	return flightlog.Read(a.footage.TelemetryKey, bytes.NewReader(b))
 }

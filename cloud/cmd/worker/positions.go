@@ -79,7 +79,7 @@ func readLog(path string) (*flightlog.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := flightlog.ReadSRT(bytes.NewReader(b))
+	l, err := flightlog.Read(path, bytes.NewReader(b))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", footage.SafePath(path), err)
 	}

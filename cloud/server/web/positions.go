@@ -112,7 +112,7 @@ func (s *Server) flightLog(ctx context.Context, id footage.ID) (*flightlog.Log, 
 	if err != nil {
 		return nil, err
 	}
-	log, err := flightlog.ReadSRT(bytes.NewReader(b))
+	log, err := flightlog.Read(v.TelemetryKey, bytes.NewReader(b))
 	if err != nil {
 		s.log.Debug("flight log cannot be read; the count has no positions", "footage", id, "err", err)
 		return nil, nil

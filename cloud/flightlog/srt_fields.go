@@ -1,0 +1,252 @@
+package flightlog
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Forms of the fields of a cue.
+var (
+	dateTime = regexp.MustCompile(`(?:^|[^\d])(\d{4}) ?[-./年] ?(\d{1,2}) ?[-./月] ?(\d{1,2})日?[ T]{1,2}(\d{1,2}):(\d\d):(\d\d)` +
+		`(?:[.,:](\d{1,6}))?(?:[,.]\d{1,3})?(?: ?([AP]M)\b)?( ?Z\b| ?UTC\b| ?GMT\b| ?[+-]\d\d:?\d\d\b)?`)
+	// A named number: latitude: 1.5, rel_alt = 3, BAROMETER:0.3M, BAROMETER(91.2), H 85.80m, lat: N 12.5, lon: 12.5 W.
+	named = regexp.MustCompile(`([\pL][\pL_]*(?: alt| len)?) ?(?:[:=(]| (?:[:=] ?)?) ?((?:[NSEWnsew]:? ?)?[-+]?\d+(?:[.,]\d+)?` +
+		`(?:° ?(?:\d+(?:\.\d+)?['′] ?(?:\d+(?:[.,]\d+)?["″] ?)?)?[NSEWnsew]?\b| ?[NSEW]\b| ?[Ff]t\b| ?[Ff]eet\b)?)`)
+	// A named list: GPS(146.4151,-18.8833,16), G.PRY (-24.4°, 0.0°, 110.4°), GPS: 5.5, 49.5, 18.
+	tuple = regexp.MustCompile(`(?i)\b(GPS|RTK|HOME|F\.PRY|G\.PRY) ?:? ?(?:\(([^()]{1,120})\)|\[([^\[\]]{1,120})\]|` +
+		`([-+]?\d+\.\d+[,;] ?[-+]?\d+\.\d+(?:[,;] ?[-+]?\d+(?:\.\d+)?)?))`)
+	// A group of angles: [Gimbal: Yaw:10.0, Pitch:-45.0, Roll:0.0].
+	group = regexp.MustCompile(`(?i)\b(drone|aircraft|gimbal|camera): ?yaw: ?([-+]?[\d.]+)°?, ?pitch: ?([-+]?[\d.]+)°?, ?roll: ?([-+]?[\d.]+)`)
+	// A number of a list or a coordinate: N: 40.7, 5.5E, 12.5m, 33°51'12.3"S.
+	value = regexp.MustCompile(`^([NSEWnsew])?:? ?([-+]?\d+(?:[.,]\d+)?)(?:° ?(?:(\d+(?:\.\d+)?)['′] ?(?:(\d+(?:[.,]\d+)?)["″] ?)?)?)?` +
+		` ?([NSEWnsew])?(m|M|[Ff]t|FT|[Ff]eet)?$`)
+	letterApart = regexp.MustCompile(`(?i)\b([NSEW]) ?:? ?([-+\d])`)
+	farDistance = regexp.MustCompile(`\bD:? ?(\d+(?:[.,]\d+)?) ?m\b`)
+)
+
+const metresInFoot = 0.3048
+
+// fields is what the numbers of a sidecar mean, by name without blanks and underscores in lower case.
+var fields = map[string]func(*Sample, float64){
+	"relalt": relAlt, "relativealtitude": relAlt, "relativeheight": relAlt, "height": relAlt, "h": relAlt, "barometer": relAlt,
+	"hb": relAlt, "höhe": relAlt, "hauteur": relAlt, "altura": relAlt, "altezza": relAlt, "высота": relAlt, "高度": relAlt, "고도": relAlt,
+	"absalt": absAlt, "altitude": absAlt, "absolutealtitude": absAlt, "alt": absAlt, "altitud": absAlt, "altitudine": absAlt,
+	"海拔":       absAlt,
+	"focallen": focal35, "focallength": focal35,
+	"dzoomratio": zoom, "dzoom": zoom, "digitalzoom": zoom,
+	"gbyaw": func(s *Sample, v float64) { s.Camera.Yaw = v }, "gimbalyaw": func(s *Sample, v float64) { s.Camera.Yaw = v },
+	"gbpitch": func(s *Sample, v float64) { s.Camera.Pitch = v }, "gimbalpitch": func(s *Sample, v float64) { s.Camera.Pitch = v },
+	"gbroll": func(s *Sample, v float64) { s.Camera.Roll = v }, "gimbalroll": func(s *Sample, v float64) { s.Camera.Roll = v },
+	"droneyaw": func(s *Sample, v float64) { s.Body.Yaw = v }, "dronepitch": func(s *Sample, v float64) { s.Body.Pitch = v },
+	"droneroll":  func(s *Sample, v float64) { s.Body.Roll = v },
+	"satellites": satellites, "sats": satellites, "satnum": satellites, "gpsnum": satellites,
+	"rtkflag": func(s *Sample, v float64) { s.RTK = v >= 34 }, // 16 is a plain fix, 34 a float one, 50 a fixed one
+}
+
+func relAlt(s *Sample, v float64)     { s.RelAlt = v }
+func absAlt(s *Sample, v float64)     { s.AbsAlt = v }
+func focal35(s *Sample, v float64)    { s.Focal35 = v }
+func satellites(s *Sample, v float64) { s.Satellites = int(min(max(v, 0), 200)) }
+
+// zoom takes the ratio; some dialects write it times 10,000.
+func zoom(s *Sample, v float64) {
+	if s.Zoom = v; v >= 100 {
+		s.Zoom = v / 10000
+	}
+}
+
+// axis is the coordinate that a name stands for, in languages in which sidecars and converted logs are seen.
+var axis = map[string]byte{
+	"latitude": 'N', "lat": 'N', "breitengrad": 'N', "breite": 'N', "latitud": 'N', "latitudine": 'N', "breddgrad": 'N',
+	"широта": 'N', "纬度": 'N', "緯度": 'N', "위도": 'N', "enlem": 'N',
+	"longitude": 'E', "longtitude": 'E', "lon": 'E', "lng": 'E', "long": 'E', "längengrad": 'E', "länge": 'E', "longitud": 'E',
+	"longitudine": 'E', "längdgrad": 'E', "долгота": 'E', "经度": 'E', "經度": 'E', "経度": 'E', "경도": 'E', "boylam": 'E',
+}
+
+var plainName = strings.NewReplacer("_", "", " ", "", "-", "", ".", "")
+
+func fieldName(text string) string { return plainName.Replace(strings.ToLower(text)) }
+
+// record is what one cue says.
+type record struct {
+	sample   Sample
+	position pair // of the GPS list
+	home     pair
+	distance float64       // metres from the take-off point, 0 where not given
+	zoned    int           // 1 for a time with a zone, -1 for one without, 0 for no time
+	east     time.Duration // of UTC, of a time with a zone
+	unclear  string        // what a person has to know of it
+	form     shape
+}
+
+// text reads all fields of a line.
+func (r *record) text(text string) {
+	if m := dateTime.FindStringSubmatch(text); m != nil && r.sample.Time.IsZero() {
+		r.date(m)
+		text = strings.Replace(text, m[0], " ", 1)
+	}
+	for _, m := range tuple.FindAllStringSubmatch(text, -1) {
+		r.list(strings.ToUpper(m[1]), m[2]+m[3]+m[4])
+	}
+	if strings.HasPrefix(text, "F/") {
+		r.form |= formLine
+	}
+	text = tuple.ReplaceAllString(text, " ")
+	for _, m := range group.FindAllStringSubmatch(text, -1) {
+		a := Attitude{Yaw: number(m[2]), Pitch: number(m[3]), Roll: number(m[4])}
+		if c := m[1][0] | 0x20; c == 'd' || c == 'a' {
+			r.sample.Body = a
+		} else {
+			r.sample.Camera = a
+		}
+	}
+	if m := farDistance.FindStringSubmatch(text); m != nil {
+		r.distance = number(m[1])
+	}
+	for _, m := range named.FindAllStringSubmatch(text, -1) {
+		r.number(fieldName(m[1]), m[2])
+	}
+}
+
+// number reads a named number.
+func (r *record) number(name, text string) {
+	v := parseValue(text)
+	switch set := fields[name]; {
+	case math.IsNaN(v.v):
+	case axis[name] == 'N':
+		r.sample.Lat, r.form = v.v, r.form|formNamed
+	case axis[name] == 'E':
+		r.sample.Lon, r.form = v.v, r.form|formNamed
+	case set == nil:
+	case strings.HasPrefix(name, "focal") && v.v >= 100 && !strings.ContainsAny(text, ".,"):
+		set(&r.sample, v.v/10) // older dialects write whole tenths of a millimetre
+	default:
+		set(&r.sample, v.v)
+	}
+}
+
+// list reads a named list.
+func (r *record) list(name, text string) {
+	v := parseList(text)
+	switch {
+	case len(v) < 2:
+	case name == "GPS" || name == "RTK":
+		r.position = newPair(v)
+		r.sample.RTK = name == "RTK"
+	case name == "HOME":
+		r.home = newPair(v)
+		if !r.position.known() {
+			r.form |= formHome
+		}
+	case len(v) == 3 && name == "F.PRY":
+		r.sample.Body = Attitude{Pitch: v[0].v, Roll: v[1].v, Yaw: v[2].v}
+	case len(v) == 3:
+		r.sample.Camera = Attitude{Pitch: v[0].v, Roll: v[1].v, Yaw: v[2].v}
+	}
+}
+
+// oldest is the first year in which a drone wrote a log that is read here; an earlier one is of a clock that is not set.
+const oldest = 2006
+
+// date reads the wall clock.
+func (r *record) date(m []string) {
+	var v [6]int
+	for i := range v {
+		v[i], _ = strconv.Atoi(m[i+1])
+	}
+	switch { // 12 hours
+	case m[8] == "PM" && v[3] < 12:
+		v[3] += 12
+	case m[8] == "AM" && v[3] == 12:
+		v[3] = 0
+	}
+	if v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31 || v[3] > 23 || v[4] > 59 || v[5] > 60 {
+		r.unclear = fmt.Sprintf("%q is no date", strings.TrimSpace(m[0]))
+		return
+	}
+	if v[0] < oldest {
+		r.unclear = fmt.Sprintf("the clock shows the year %d; it is not set", v[0])
+		return
+	}
+	t := time.Date(v[0], time.Month(v[1]), v[2], v[3], v[4], v[5], int(fraction(m[7])), time.UTC)
+	r.zoned, r.sample.Time = -1, t
+	zone := strings.TrimSpace(m[9])
+	if zone == "" {
+		return
+	}
+	r.zoned = 1
+	if at, err := time.Parse("-07:00", zone[:min(3, len(zone))]+":"+zone[max(0, len(zone)-2):]); err == nil {
+		_, east := at.Zone()
+		r.east = time.Duration(east) * time.Second
+		r.sample.Time = t.Add(-r.east)
+	}
+}
+
+// parsed is one number of a list.
+type parsed struct {
+	v      float64
+	letter byte // N, S, E or W in upper case; 0 for none
+	height bool // it has a unit of length or decimals
+}
+
+// parseValue reads a number with what may stand around it: the letter of a hemisphere, minutes and seconds, a unit.
+func parseValue(text string) parsed {
+	m := value.FindStringSubmatch(text)
+	if m == nil {
+		return parsed{v: math.NaN()}
+	}
+	p := parsed{v: number(m[2]), height: m[6] != "" || strings.ContainsAny(m[2], ".,")}
+	if m[3] != "" {
+		p.v = math.Copysign(math.Abs(p.v)+number(m[3])/60, p.v)
+	}
+	if m[4] != "" {
+		p.v = math.Copysign(math.Abs(p.v)+number(m[4])/3600, p.v)
+	}
+	if m[6] != "" && m[6][0]|0x20 == 'f' {
+		p.v *= metresInFoot
+	}
+	if letter := strings.ToUpper(m[1] + m[5]); letter != "" {
+		if p.letter = letter[0]; p.letter == 'S' || p.letter == 'W' {
+			p.v = -math.Abs(p.v)
+		}
+	}
+	return p
+}
+
+// parseList reads the numbers of a list, up to the first part that is none. Decimal commas are known by a blank or
+// semicolon between the numbers, or by twice as many parts.
+func parseList(text string) []parsed {
+	text = letterApart.ReplaceAllString(strings.TrimSpace(text), "$1$2")
+	parts := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' })
+	if !strings.Contains(text, ".") && strings.Contains(text, ",") {
+		spaced := strings.FieldsFunc(text, func(r rune) bool { return r == ';' || r == ' ' })
+		switch {
+		case len(spaced) > 1 && strings.Count(text, ",") > len(spaced)-1 || strings.Contains(text, ";"):
+			parts = spaced
+			for i := range parts {
+				parts[i] = strings.Replace(strings.TrimRight(parts[i], ","), ",", ".", 1)
+			}
+		case len(parts) >= 4:
+			joined := []string{parts[0] + "." + parts[1], parts[2] + "." + parts[3]}
+			if len(parts) == 6 {
+				joined = append(joined, parts[4]+"."+parts[5])
+			} else {
+				joined = append(joined, parts[4:]...)
+			}
+			parts = joined
+		}
+	}
+	var out []parsed
+	for _, part := range parts {
+		v := parseValue(part)
+		if math.IsNaN(v.v) {
+			break
+		}
+		out = append(out, v)
+	}
+	return out
+}
