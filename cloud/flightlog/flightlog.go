@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sort"
 	"time"
 )
 
@@ -108,14 +107,14 @@ type Log struct {
 	Model   string // of the drone, "" where not known
 	Serial  string // of the drone, "" where not known
 	// OfVideo says that offsets count from the first picture of the video. Otherwise the log covers a whole flight, and
-	// only its times say which part belongs to a video: see Align.
+	// only its times say which part belongs to a video: see Fit.
 	OfVideo bool
 	Zone    Zone
 	Home    Place // the take-off point as the log has it, Known or not
-	// Samples are in order of their offsets. Records that repeat the one before are left out, except the last one. A
-	// long log is thinned evenly, to at most MaxSamples.
+	// Samples are in order of their offsets, which all differ: of records of one moment the first with a position is kept.
+	// A long log is thinned evenly, to at most MaxSamples.
 	Samples []Sample
-	Records int           // how many records the log has, before repeated ones were left out
+	Records int           // how many records the log has, with those that Samples leaves out
 	End     time.Duration // the end of the last record
 	// Faults are in order of their lines, the first MaxFaults of them. The last one says how many more there are.
 	Faults []Fault
@@ -157,26 +156,4 @@ func (l *Log) Last() time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// Align makes the offsets of a log of a whole flight count from captured, the wall clock at the first picture of a video
-// in the log's own zone, and leaves out what lies more than 5 s outside of the video's length. It changes nothing and
-// returns false where the log has no times, or no sample of the video's time.
-func (l *Log) Align(captured time.Time, length time.Duration) bool {
-	const around = 5 * time.Second
-	if captured.IsZero() || l.Captured().IsZero() {
-		return false
-	}
-	shift := l.Captured().Sub(captured)
-	from := sort.Search(len(l.Samples), func(i int) bool { return l.Samples[i].Offset+shift >= -around })
-	to := sort.Search(len(l.Samples), func(i int) bool { return l.Samples[i].Offset+shift > length+around })
-	if from == to {
-		return false
-	}
-	l.Samples = l.Samples[from:to]
-	for i := range l.Samples {
-		l.Samples[i].Offset += shift
-	}
-	l.End, l.OfVideo = l.Samples[len(l.Samples)-1].Offset, true
-	return true
 }

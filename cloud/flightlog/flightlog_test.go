@@ -32,3 +32,47 @@ func TestAlign(t *testing.T) {
 		}
 	}
 }
+
+// TestFitByRecordings has a flight with three recordings, two of them of one length.
+func TestFitByRecordings(t *testing.T) {
+	start := time.Date(2026, 5, 17, 8, 0, 0, 0, time.UTC)
+	flight := func(times bool) *Log {
+		l := &Log{Zone: UTC}
+		for i := range 600 {
+			s := NewSample(time.Duration(i) * time.Second)
+			if times {
+				s.Time = start.Add(s.Offset)
+			}
+			s.Recording = i >= 50 && i < 80 || i >= 200 && i < 260 || i >= 400 && i < 460
+			l.Samples = append(l.Samples, s)
+		}
+		return l
+	}
+	if got := flight(true).Recordings(); len(got) != 3 || got[0] != (Span{50 * time.Second, 80 * time.Second}) {
+		t.Fatalf("recordings %v", got)
+	}
+	for name, c := range map[string]struct {
+		times    bool
+		captured time.Time
+		length   time.Duration
+		begin    int // second of the flight at which the video begins; below 0 for none
+	}{
+		"by its length":                {false, time.Time{}, 29 * time.Second, 50},
+		"clock of the camera is wrong": {true, start.Add(-24 * time.Hour), 31 * time.Second, 50},
+		"the nearer one":               {true, start.Add(390 * time.Second), time.Minute, 400},
+		"two, and no clock":            {true, time.Time{}, time.Minute, -1},
+		"two, and no times":            {false, start, time.Minute, -1},
+		"by the clock alone":           {true, start.Add(100 * time.Second), 3 * time.Minute, 100},
+		"another day":                  {true, start.Add(24 * time.Hour), 3 * time.Minute, -1},
+	} {
+		l := flight(c.times)
+		if ok := l.Fit(c.captured, c.length); ok != (c.begin >= 0) || ok != l.OfVideo {
+			t.Errorf("%s: %t", name, ok)
+		} else if ok && (l.Samples[0].Offset != -5*time.Second || len(l.Samples) < int(c.length.Seconds())+10) {
+			t.Errorf("%s: %d samples from %s", name, len(l.Samples), l.Samples[0].Offset)
+		}
+		if c.times && c.begin >= 0 && !l.Captured().Equal(start.Add(time.Duration(c.begin)*time.Second)) {
+			t.Errorf("%s: begins at %s", name, l.Captured())
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"cattlecounter/cloud/count/flight"
 	"cattlecounter/cloud/count/report"
@@ -40,12 +41,16 @@ func InputOf(res report.Result, t *flight.Trace, log *flightlog.Log) Input {
 }
 
 // Add places the animals of a result document: it sets Place, and the position of every track. What an earlier call
-// found is replaced. A log that brings positions removes the warning that there are none. t and log may be nil, and
-// so may terrain.
+// found is replaced. A log that brings positions removes the warning that there are none. Of a log of a whole flight, the part of the recording is used. t and log may be
+// nil, and so may terrain.
 func Add(res *report.Result, t *flight.Trace, log *flightlog.Log, terrain Terrain) {
+	log, unfit := fitted(*res, t, log)
 	in := InputOf(*res, t, log)
 	in.Terrain = terrain
 	found := Find(in)
+	if unfit != "" {
+		found.Why = unfit
+	}
 	p := &report.Place{Way: string(found.Way), Heading: string(found.Heading), Scale: string(found.Scale), Why: found.Why,
 		Terrain: terrain != nil && log != nil, Placed: len(found.Positions), Footprint: found.Footprint,
 		Area: math.Round(found.Area)}
@@ -89,11 +94,31 @@ func Add(res *report.Result, t *flight.Trace, log *flightlog.Log, terrain Terrai
 	p.Radius = digits(median(radii), 10)
 	if len(found.Positions) > 0 {
 		res.Warnings = slices.DeleteFunc(res.Warnings, func(w report.Warning) bool { return w.Code == report.NoTelemetry })
-	} else if log != nil && len(res.Tracks) > 0 {
+	} else if (log != nil || unfit != "") && len(res.Tracks) > 0 {
 		res.Warnings = append(slices.DeleteFunc(res.Warnings, func(w report.Warning) bool {
 			return w.Code == report.NoTelemetry
 		}), report.Warning{Code: report.NoTelemetry, Text: found.Why + "; there are no ground positions"})
 	}
+}
+
+// fitted is the part of a log that belongs to a recording. Without one it returns nil and why.
+func fitted(res report.Result, t *flight.Trace, log *flightlog.Log) (*flightlog.Log, string) {
+	if log == nil || log.OfVideo {
+		return log, ""
+	}
+	seconds := res.Video.Duration
+	if seconds <= 0 && t != nil {
+		seconds = t.Seconds
+	}
+	part := *log
+	if part.Fit(res.Reading.Recorded, time.Duration(seconds*float64(time.Second))) {
+		return &part, ""
+	}
+	why := "the flight log covers another time than the footage"
+	if res.Reading.Recorded.IsZero() {
+		why = "the flight log covers a whole flight, and the footage does not say when it was recorded"
+	}
+	return nil, why
 }
 
 // digits rounds to parts of one.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"cattlecounter/cloud/count/flight"
 	"cattlecounter/cloud/count/report"
@@ -82,5 +83,49 @@ func TestStoredCount(t *testing.T) {
 		if _, err := Stored(b[0], b[1], nil); !errors.Is(err, ErrStored) {
 			t.Errorf("a broken %s: %v", name, err)
 		}
+	}
+}
+
+// TestLogOfAWholeFlight places a recording by the part of the log that belongs to it.
+func TestLogOfAWholeFlight(t *testing.T) {
+	s := newSim(4, "pass", 40, 10, logErrors{})
+	start := time.Date(2026, 5, 17, 8, 0, 0, 0, time.UTC)
+	s.log.OfVideo = false
+	for i := range s.log.Samples {
+		m := &s.log.Samples[i]
+		m.Time, m.Offset = start.Add(m.Offset), m.Offset+time.Hour // the flight began an hour before
+	}
+	for name, c := range map[string]struct {
+		recorded time.Time
+		placed   int
+		warning  string
+	}{
+		"its time": {start, len(s.animals), ""},
+		"another":  {start.Add(24 * time.Hour), 0, "the flight log covers another time than the footage; there are no ground positions"},
+		"none": {time.Time{}, 0, "the flight log covers a whole flight, and the footage does not say when it was recorded;" +
+			" there are no ground positions"},
+	} {
+		res, trace := s.counted()
+		res.Reading.Recorded = c.recorded
+		Add(&res, trace, &s.log, nil)
+		warning := ""
+		if len(res.Warnings) > 0 {
+			warning = res.Warnings[0].Text
+		}
+		if res.Place.Placed != c.placed || warning != c.warning {
+			t.Errorf("%s: %d placed, %q", name, res.Place.Placed, warning)
+		}
+		for _, k := range res.Tracks {
+			if k.Position == nil {
+				continue
+			}
+			e, n := s.frame.Metres(k.Position.Latitude, k.Position.Longitude)
+			if d := math.Hypot(e-s.truth[k.ID][0], n-s.truth[k.ID][1]); d > 1 {
+				t.Errorf("%s: animal %d is off by %.2f m", name, k.ID, d)
+			}
+		}
+	}
+	if s.log.OfVideo || s.log.Samples[0].Offset < time.Hour {
+		t.Error("the log was changed")
 	}
 }
