@@ -15,6 +15,7 @@ import (
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/server/dashboard"
+	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/intake"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/server/retention"
@@ -122,8 +123,8 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		o.Ready(at)
 	}
 	began := time.Now()
-	err = runStages(ctx, []stage{server.Run}, append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run), m.publishing(),
-		m.serving())
+	background := append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run, placing(l, st.Blobs, log))
+	err = runStages(ctx, []stage{server.Run}, background, m.publishing(), m.serving())
 	log.Info("cloud-api stopped", "after", time.Since(began).Round(time.Second))
 	return err
 }
@@ -136,6 +137,12 @@ func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.L
 	}
 	k := &retention.Remover{Footage: l.Footage, Flights: l.Flights, Blobs: blobs, MaxAge: cfg.Retention.Videos, Now: time.Now, Log: log}
 	return []stage{left.Run, k.Run}
+}
+
+// placing is the stage that works out where and when footage was recorded.
+func placing(l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) stage {
+	p := &ground.Placer{Grounds: l.Grounds, Logs: ground.Logs{Blobs: blobs, Footage: l.Footage}, Now: time.Now, Log: log}
+	return p.Run
 }
 
 func publicURL(cfg config.Config, at Addresses) string {

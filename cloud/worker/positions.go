@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/report"
@@ -21,14 +22,23 @@ func (a *attempt) addPositions(ctx context.Context, out *count.Outcome) {
 		return
 	}
 	log, err := a.readLog(ctx)
+	if err == nil {
+		length := time.Duration(out.Result.Video.Duration * float64(time.Second))
+		if why := place.Fit(log, a.footage.Captured, length); why != "" {
+			err = fmt.Errorf("%w: %s", errNoFit, why)
+		}
+	}
 	if err != nil {
-		a.log.Warn("flight log cannot be read; the count has no positions", "err", err)
+		a.log.Warn("flight log cannot be used; the count has no positions", "err", err)
 		out.Result.Warnings = append(out.Result.Warnings, report.Warning{Code: report.NoTelemetry,
-			Text: fmt.Sprintf("the flight log cannot be read (%v); there are no ground positions", err)})
+			Text: fmt.Sprintf("the flight log cannot be used (%v); there are no ground positions", err)})
 		return
 	}
 	place.Add(&out.Result, out.Trace, log, nil)
 }
+
+// errNoFit marks a log that is not that of the footage.
+var errNoFit = errors.New("it does not fit the video")
 
 func (a *attempt) readLog(ctx context.Context) (*flightlog.Log, error) {
 	r, err := a.w.o.Blobs.Open(ctx, a.footage.TelemetryKey, 0, -1)

@@ -22,13 +22,28 @@ type Footage struct {
 	Received    time.Time      `json:"received"`
 	DuplicateOf footage.ID     `json:"duplicate_of,omitempty"`
 	SiblingOf   footage.ID     `json:"sibling_of,omitempty"` // the file of the same flight that is counted for this one
-	Telemetry   bool           `json:"telemetry"`
-	Removed     bool           `json:"video_removed,omitempty"` // retention removed the video; the result stays
-	Job         *Job           `json:"job,omitempty"`
-	Count       *Count         `json:"count,omitempty"`
+	// CapturedFrom says where Captured comes from: log (a clock with a zone in the flight log), log_zone (the local clock of
+	// the log, in the zone of its position), log_solar (as log_zone, by the longitude alone) or station. Zone is the zone of
+	// log_zone and log_solar. Both are empty before the log was looked for, and in events.
+	CapturedFrom string `json:"captured_from,omitempty"`
+	Zone         string `json:"captured_zone,omitempty"`
+	Telemetry    bool   `json:"telemetry"` // a flight log came with it; FlightLog says whether it is one
+	// FlightLog is nil before the log was looked for, and in events.
+	FlightLog *FlightLog `json:"flight_log,omitempty"`
+	Removed   bool       `json:"video_removed,omitempty"` // retention removed the video; the result stays
+	Job       *Job       `json:"job,omitempty"`
+	Count     *Count     `json:"count,omitempty"`
 	// Flight is the flight that the footage is a part of; its count is that of the whole flight.
 	Flight string `json:"flight,omitempty"`
 	Seq    int64  `json:"seq"`
+}
+
+// FlightLog is what was found in the flight log of footage.
+type FlightLog struct {
+	State   string `json:"state"` // ok, no_fix, unreadable, does_not_fit or missing
+	Dialect string `json:"dialect,omitempty"`
+	Fixes   int    `json:"fixes"`         // records with a position
+	Why     string `json:"why,omitempty"` // for a person, with the line where there is one; for ok the first doubtful one
 }
 
 // Job is the counting of one piece of footage. Seq is the number of the job's last

@@ -101,7 +101,6 @@ func writeXML(w io.Writer, doc any) error {
 func writeCSV(w io.Writer, res report.Result) error {
 	rows := [][]string{{"id", "label", "confidence", "latitude", "longitude", "radius_m", "seconds", "right_m", "up_m",
 		"paddock"}}
-	number := func(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
 	for _, t := range res.Tracks {
 		row := []string{strconv.Itoa(t.ID), t.Label, number(t.Confidence, 3), "", "", "", "", "", "", paddocksOf(res, t.ID)}
 		if p := t.Position; p != nil {

@@ -76,6 +76,8 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.thumbnail("five")
+	s.record("flown", "content flown")
+	s.telemetry("flown", flownLog())
 	flown := s.flight("part-1", "part-2")
 	for _, id := range []string{"seven_W", "seven_T"} {
 		s.record(id, "content "+id)
@@ -101,6 +103,10 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/footage/seven_T", "", 200, ""},
 		{"POST", "/api/v1/footage/seven_T/count", boss, 200, ""},
 		{"POST", "/api/v1/footage/seven_T/count", boss, 409, ""},
+		{"GET", "/api/v1/footage/one/telemetry", "", 404, ""},
+		{"GET", "/api/v1/footage/flown/telemetry", "", 200, ""},
+		{"GET", "/api/v1/footage/flown/telemetry?format=json", "", 200, ""},
+		{"GET", "/api/v1/footage/flown", "", 200, ""},
 		{"GET", "/api/v1/footage/one/result", "", 200, ""},
 		{"GET", "/api/v1/footage/one/result", "", 206, "bytes=0-3"},
 		{"GET", "/api/v1/footage/one/result", "", 416, "bytes=900-"},

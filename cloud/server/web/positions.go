@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"strings"
 
@@ -15,9 +14,9 @@ import (
 	"cattlecounter/cloud/flightlog"
 	"cattlecounter/cloud/place"
 	"cattlecounter/cloud/place/mapfile"
+	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/shared/footage"
-	"cattlecounter/shared/wire"
 )
 
 // mostPlacing is how many requests compute positions at once; the others wait. Each holds a stored count in memory.
@@ -51,16 +50,7 @@ func (s *Server) sendPositions(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	tag := `"` + footage.Sum(body).String() + `"`
-	c.Set(fiber.HeaderETag, tag)
-	c.Set(fiber.HeaderCacheControl, "no-cache")
-	c.Set(fiber.HeaderContentType, form.ContentType())
-	c.Set(fiber.HeaderContentDisposition, fmt.Sprintf("inline; filename=%q", safeName(string(id))+"-positions."+string(form)))
-	if matches(c.Get(fiber.HeaderIfNoneMatch), tag) {
-		c.Status(fiber.StatusNotModified)
-		return nil
-	}
-	return c.Send(body)
+	return sendTagged(c, body, form.ContentType(), safeName(string(id))+"-positions."+string(form))
 }
 
 // positions computes the positions of a count.
@@ -96,42 +86,21 @@ func (s *Server) positions(ctx context.Context, id footage.ID, form mapfile.Form
 	return out.Bytes(), nil
 }
 
-// flightLog reads the flight log of footage, which its original has for a duplicate; nil without one, and for one that cannot be read.
+// flightLog finds the flight log of footage; nil without one that fits and can be read. The footage view says why.
 func (s *Server) flightLog(ctx context.Context, id footage.ID) (*flightlog.Log, error) {
 	v, err := s.resultOf(ctx, id)
-	if err == nil && v.TelemetryKey == "" && v.DuplicateOf != "" {
-		v, err = s.o.Ledger.Footage.Get(ctx, v.DuplicateOf)
-	}
-	if err != nil || v.TelemetryKey == "" {
-		return nil, err
-	}
-	b, err := s.readBlob(ctx, v.TelemetryKey, wire.MaxTelemetry)
-	if errors.Is(err, blob.ErrNotFound) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}
-	log, err := flightlog.Read(v.TelemetryKey, bytes.NewReader(b))
+	length, err := s.logs.Length(ctx, v)
 	if err != nil {
-		s.log.Debug("flight log cannot be read; the count has no positions", "footage", id, "err", err)
-		return nil, nil
+		return nil, err
 	}
-	return log, nil
+	log, _, err := s.logs.Find(ctx, v.Footage, length)
+	return log, err
 }
 
 // readBlob reads at most most bytes of a blob.
 func (s *Server) readBlob(ctx context.Context, key string, most int64) ([]byte, error) {
-	r, err := s.o.Blobs.Open(ctx, key, 0, -1)
-	if err != nil {
-		return nil, err
-	}
-	b, err := io.ReadAll(io.LimitReader(r, most+1))
-	if err := errors.Join(err, r.Close()); err != nil {
-		return nil, err
-	}
-	if int64(len(b)) > most {
-		return nil, fmt.Errorf("blob %s has more than %d bytes", key, most)
-	}
-	return b, nil
+	return ground.ReadBlob(ctx, s.o.Blobs, key, most)
 }

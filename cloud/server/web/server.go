@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
@@ -70,6 +71,7 @@ type (
 		Get(ctx context.Context, id footage.ID) (ledger.FootageView, error)
 		GetBySHA256(ctx context.Context, d footage.Digest, device string) (ledger.FootageView, error)
 		List(ctx context.Context, p ledger.Page) ([]ledger.FootageView, string, error)
+		ListDuplicates(ctx context.Context, id footage.ID, limit int) ([]ledger.Footage, error)
 	}
 	uploads interface {
 		ListUnfinished(ctx context.Context, device string, limit int) ([]ledger.Upload, error)
@@ -163,6 +165,7 @@ type Server struct {
 	page    *static
 	docs    documents
 	queries queryRules
+	logs    ground.Logs
 	placing chan struct{} // a place for each request that computes positions
 }
 
@@ -178,7 +181,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o.Ledger.Devices, o.Now),
-		placing: make(chan struct{}, mostPlacing)}
+		placing: make(chan struct{}, mostPlacing), logs: ground.Logs{Blobs: o.Blobs, Footage: o.Ledger.Footage}}
 	var err error
 	if s.docs, err = readDocuments(); err != nil {
 		return nil, err

@@ -17,6 +17,10 @@ func footageView(f ledger.Footage) wire.Footage {
 // wholeView shows footage with its job and count, where it has them.
 func wholeView(f ledger.FootageView) wire.Footage {
 	v := footageView(f.Footage)
+	v.CapturedFrom, v.Zone = f.Ground.CapturedFrom, f.Ground.Zone
+	if log := f.Ground.Log; log.State != "" {
+		v.FlightLog = &wire.FlightLog{State: string(log.State), Dialect: log.Dialect, Fixes: log.Fixes, Why: log.Why}
+	}
 	if f.Job != nil {
 		j := jobView(*f.Job)
 		v.Job = &j

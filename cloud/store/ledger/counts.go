@@ -29,7 +29,7 @@ func (l *tables) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 	if c.At.IsZero() {
 		c.At = l.now()
 	}
-	if err := countTotals(ctx, tx, c); err != nil {
+	if err := errors.Join(countTotals(ctx, tx, c), markDue(ctx, tx, c.Footage)); err != nil {
 		return err
 	}
 	seq, err := nextSeq(ctx, tx)

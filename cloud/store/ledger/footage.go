@@ -108,7 +108,7 @@ func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 	if f.DuplicateOf != "" {
 		return rec, addTotal(ctx, tx, totalDuplicates, 1)
 	}
-	if err := addTotal(ctx, tx, totalBytes, f.Size); err != nil {
+	if err := errors.Join(addTotal(ctx, tx, totalBytes, f.Size), markDue(ctx, tx, f.ID)); err != nil {
 		return rec, err
 	}
 	if err := l.joinSiblings(ctx, tx, &rec.Footage); err != nil || rec.Footage.SiblingOf != "" {
@@ -150,11 +150,12 @@ const countedFootage = `COALESCE((SELECT own.footage FROM job own WHERE own.foot
 
 // viewQuery joins a footage with the job and the count that stand for it.
 var viewQuery = `SELECT ` + prefixed("f", footageColumns) + `, ` + prefixed("j", jobColumns) + `, ` + prefixed("c",
-	countColumns) + `, o.device
+	countColumns) + `, ` + prefixed("g", logColumns) + `, o.device
 	FROM footage f
 	LEFT JOIN footage o ON o.id = f.duplicate_of
 	LEFT JOIN job j ON j.footage = ` + countedFootage + `
-	LEFT JOIN animal_count c ON c.footage = j.footage `
+	LEFT JOIN animal_count c ON c.footage = j.footage
+	LEFT JOIN ground g ON g.footage = COALESCE(f.duplicate_of, f.id) `
 
 type bornView struct {
 	FootageView
@@ -165,12 +166,13 @@ func scanView(rows *sql.Rows) (bornView, error) {
 	var f footageRow
 	var j jobRow
 	var c countRow
+	var g logRow
 	var v bornView
 	var original sql.NullString
-	if err := rows.Scan(slices.Concat(f.dest(), j.dest(), c.dest(), []any{&original})...); err != nil {
+	if err := rows.Scan(slices.Concat(f.dest(), j.dest(), c.dest(), g.dest(), []any{&original})...); err != nil {
 		return v, err
 	}
-	v.OriginalDevice = original.String
+	v.OriginalDevice, v.Ground = original.String, g.value()
 	var err error
 	if v.FootageView.Footage, err = f.value(); err != nil {
 		return v, err

@@ -59,6 +59,7 @@ type Ledger struct {
 	Audit      *AuditLog   // who changed what
 	Totals     *Totals     // sums over the whole ledger
 	Lines      *Lines      // lines and zones to judge
+	Grounds    *Grounds    // where and when footage was recorded
 
 	tables *tables
 }
@@ -105,7 +106,8 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Changes: &Changes{t}, Devices: &Devices{t},
 		Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t},
-		tables: t,
+		Grounds: &Grounds{t},
+		tables:  t,
 	}, nil
 }
 

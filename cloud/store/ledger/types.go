@@ -81,6 +81,7 @@ type FootageView struct {
 	Job            *Job
 	Count          *Count
 	OriginalDevice string // that uploaded the original; "" unless the footage is a duplicate
+	Ground         Ground // without Taken; its Log.State is "" before the log was looked for
 }
 
 // JobView is a job with its footage.

@@ -1,0 +1,120 @@
+// Package ground works out where and when stored footage was recorded: it reads flight logs and the ledger keeps what it
+// finds. It follows the ledger: footage is due when its log arrives, when it is counted and when the borders of its site
+// change, so nothing needs another count, and what a crash interrupts is done later.
+package ground
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
+)
+
+// Grounds is the part of the ledger that a Placer works for; *ledger.Grounds implements it.
+type Grounds interface {
+	ListDue(ctx context.Context, after footage.ID, limit int) ([]ledger.DueGround, error)
+	Put(ctx context.Context, d ledger.DueGround, g ledger.Ground) error
+}
+
+const (
+	pollEvery  = time.Second
+	retryAfter = time.Minute
+	batch      = 100
+	mostFailed = 1000
+)
+
+// Placer works out the ground of due footage. All fields but the unexported ones are required. It is not safe for
+// concurrent use; several processes may have one each.
+type Placer struct {
+	Grounds Grounds
+	Logs    Logs
+	Now     func() time.Time
+	Log     *slog.Logger
+
+	failed map[footage.ID]time.Time // when it is tried again
+}
+
+// Run works until ctx ends, and returns nil. It logs faults and tries again after a minute.
+func (p *Placer) Run(ctx context.Context) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		_, err := p.Round(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			p.Log.Warn("cannot read which footage has to be placed; trying again", "err", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Round works out all ground that is due, and returns how much of it. The error is one of the ledger.
+func (p *Placer) Round(ctx context.Context) (n int, err error) {
+	var after footage.ID
+	for {
+		due, err := p.Grounds.ListDue(ctx, after, batch)
+		if err != nil {
+			return n, err
+		}
+		for _, d := range due {
+			after = d.Footage
+			if ctx.Err() != nil {
+				return n, context.Cause(ctx)
+			}
+			if until, ok := p.failed[d.Footage]; ok && p.Now().Before(until) {
+				continue
+			}
+			delete(p.failed, d.Footage)
+			if err := p.place(ctx, d); err != nil {
+				p.fail(ctx, d, err)
+				continue
+			}
+			n++
+		}
+		if len(due) < batch {
+			return n, nil
+		}
+	}
+}
+
+func (p *Placer) fail(ctx context.Context, d ledger.DueGround, err error) {
+	if ctx.Err() != nil || errors.Is(err, ledger.ErrNotFound) {
+		return
+	}
+	if p.failed == nil || len(p.failed) >= mostFailed {
+		p.failed = map[footage.ID]time.Time{}
+	}
+	p.failed[d.Footage] = p.Now().Add(retryAfter)
+	p.Log.Warn("footage cannot be placed; trying again", "footage", d.Footage, "err", err, "retry_in", retryAfter)
+}
+
+// place works out the ground of one piece of footage.
+func (p *Placer) place(ctx context.Context, d ledger.DueGround) error {
+	v, err := p.Logs.Footage.Get(ctx, d.Footage)
+	if err != nil {
+		return err
+	}
+	length, err := p.Logs.Length(ctx, v)
+	if err != nil {
+		return err
+	}
+	log, found, err := p.Logs.Find(ctx, v.Footage, length)
+	if err != nil {
+		return err
+	}
+	g := ledger.Ground{Log: found}
+	g.Taken, g.CapturedFrom, g.Zone = taken(log, v.Footage, p.Now())
+	if found != v.Ground.Log && found.State != ledger.LogOK && found.State != ledger.LogMissing {
+		p.Log.Warn("flight log cannot be used; the count has no positions", "footage", d.Footage, "state", found.State,
+			"why", found.Why)
+	}
+	return p.Grounds.Put(ctx, d, g)
+}
