@@ -60,7 +60,7 @@ func Read(name string, r io.Reader) (*Log, error) {
 
 // foreigners are files that are sent in place of a flight log, by their first bytes.
 var foreigners = []struct{ start, what string }{
-	{"\xff\xd8\xff", "it is a photograph (JPEG), which has one position at most"},
+	{"\xff\xd8\xff", "it is a photograph (JPEG)"},
 	{"\x89PNG", "it is a picture (PNG)"},
 	{"II*\x00", "it is a picture (TIFF)"}, {"MM\x00*", "it is a picture (TIFF)"},
 	{"%PDF", "it is a document (PDF)"},
@@ -133,4 +133,6 @@ type container struct {
 	read func(r io.ReaderAt, size int64) (*Log, error)
 }
 
-var containers = []container{}
+var containers = []container{
+	{func(start []byte) bool { return len(start) >= 8 && isBox(start) }, readMP4},
+}

@@ -68,6 +68,7 @@ type subtitles struct {
 	record
 	open    bool
 	timed   bool   // the record has a cue time
+	ofTrack bool   // cue times are those of a track of the video
 	first   string // line that is not empty
 	firstAt int    // its number
 	number  int    // of the line
@@ -191,7 +192,9 @@ func (p *subtitles) finish() (*Log, error) {
 	l := p.l
 	l.Dialect = p.order.dialect()
 	p.order.give(l, p.lists)
-	p.rebase()
+	if !p.ofTrack {
+		p.rebase()
+	}
 	return p.log(p.instead())
 }
 
