@@ -34,7 +34,7 @@ type Blobs interface {
 type Stores struct {
 	Blobs Blobs
 	Queue queue.Queue
-	// Ready returns an error when blobs cannot be written.
+	// Ready returns an error when blobs cannot be written. It wraps ErrLowDisk when the disk is nearly full.
 	Ready func(context.Context) error
 }
 
@@ -93,7 +93,8 @@ func azure(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.L
 	}}, nil
 }
 
-var errLowDisk = errors.New("not enough free space; delete files or lower intake.min_free")
+// ErrLowDisk marks a disk with less free space than intake.min_free.
+var ErrLowDisk = errors.New("not enough free space; delete files or lower intake.min_free")
 
 // checkFolder checks that the folder is writable and has free space.
 func checkFolder(dir string, minFree settings.ByteSize) error {
@@ -109,7 +110,7 @@ func checkFolder(dir string, minFree settings.ByteSize) error {
 		return fmt.Errorf("blob folder: %w", err)
 	}
 	if free := settings.ByteSize(st.Bavail) * settings.ByteSize(st.Bsize); free < minFree {
-		return fmt.Errorf("%d MiB are free, intake.min_free is %s: %w", free>>20, minFree, errLowDisk)
+		return fmt.Errorf("%d MiB are free, intake.min_free is %s: %w", free>>20, minFree, ErrLowDisk)
 	}
 	return nil
 }

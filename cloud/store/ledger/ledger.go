@@ -60,6 +60,8 @@ type Ledger struct {
 	Totals     *Totals     // sums over the whole ledger
 	Lines      *Lines      // lines and zones to judge
 	Grounds    *Grounds    // where and when footage was recorded
+	Sites      *Sites      // the counts of each site over time
+	Work       *Work       // what workers do and what waits for them
 
 	tables *tables
 }
@@ -106,8 +108,8 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Changes: &Changes{t}, Devices: &Devices{t},
 		Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t},
-		Grounds: &Grounds{t},
-		tables:  t,
+		Grounds: &Grounds{t}, Sites: &Sites{t}, Work: &Work{t},
+		tables: t,
 	}, nil
 }
 

@@ -301,7 +301,8 @@ func full(b *testing.B, n int) *Ledger {
 	)
 	must.Do(b, l.tables.write(b.Context(), "fill", func(ctx context.Context, tx *sql.Tx) error {
 		for _, q := range []string{
-			`INSERT INTO footage ` + numbers + `SELECT 'f' || ` + name + `, 'north', 'base-' || (i % 7), 'DJI.MP4', 1000 + i, ` +
+			`INSERT INTO footage (id, site, device, name, size, sha256, blob_key, telemetry_key, captured, received,
+				duplicate_of, born, seq, sibling_of) ` + numbers + `SELECT 'f' || ` + name + `, 'north', 'base-' || (i % 7), 'DJI.MP4', 1000 + i, ` +
 				digest + `, 'k', '', NULL, i,
 				CASE WHEN i % 10 = 0 THEN 'f' || ` + before + ` END, 3 * i, 3 * i, NULL FROM s`,
 			`INSERT INTO job ` + numbers + `SELECT 'j' || ` + name + `, 'f' || ` + name +

@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/shared/footage"
+)
+
+// Sighting is one count of the herd of a site: that of a flight, or of footage that is in no flight. Duplicates and
+// siblings are no sightings.
+type Sighting struct {
+	Site      string
+	Device    string
+	Footage   footage.ID // "" for a flight
+	Flight    string     // "" for footage in no flight
+	Name      string     // of the file; of a flight that of its first part
+	Unique    int
+	Low, High int       // 95 % interval
+	At        time.Time // of the recording, or when the footage arrived if that is unknown or later
+	Captured  time.Time // of the recording; zero when unknown
+	Counted   time.Time
+}
+
+// Sites are the counts of each site over time.
+type Sites struct{ *tables }
+
+const (
+	// sightingTime is At of a sighting. The index footage_sighted has the same expression.
+	sightingTime = `(CASE WHEN f.taken IS NULL OR f.taken > f.received THEN f.received ELSE f.taken END)`
+	// sightings joins the footage f that stands for a sighting with its counts. Of a flight that is the first part.
+	sightings = ` FROM footage f JOIN animal_count c ON c.footage = f.id LEFT JOIN flight g ON g.id = f.flight
+		WHERE f.duplicate_of IS NULL AND f.sibling_of IS NULL AND f.site = $1 AND ($2 = '' OR f.device = $2)
+			AND ` + sightingTime + ` >= $3
+			AND (f.flight IS NULL OR NOT EXISTS (SELECT 1 FROM footage other JOIN part o ON o.footage = other.id
+				WHERE other.flight = f.flight AND o.place < (SELECT p.place FROM part p WHERE p.footage = f.id)))`
+)
+
+// Names returns the sites with footage, in alphabetical order, at most limit.
+func (l *Sites) Names(ctx context.Context, limit int) ([]string, error) {
+	const next = `SELECT MIN(site) FROM footage WHERE duplicate_of IS NULL AND sibling_of IS NULL`
+	names, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (name string, err error) {
+		return name, rows.Scan(&name)
+	}, `WITH RECURSIVE s(site) AS (`+next+` UNION ALL SELECT (`+next+` AND site > s.site) FROM s WHERE s.site IS NOT NULL)
+		SELECT site FROM s WHERE site IS NOT NULL LIMIT $1`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("sites: %w", err)
+	}
+	return names, nil
+}
+
+// Newest returns the newest sightings of a site from a time on, at most limit. The device "" means all devices.
+func (l *Sites) Newest(ctx context.Context, site, device string, from time.Time, limit int) ([]Sighting, error) {
+	all, err := list(ctx, l.db.Read(), scanSighting, `SELECT f.site, f.device, f.id, COALESCE(g.id, ''), f.name,
+		COALESCE(g.animals, c.animals), COALESCE(g.low, c.low), COALESCE(g.high, c.high), `+sightingTime+`, f.taken,
+		CASE WHEN g.updated IS NULL THEN c.at ELSE g.updated END`+sightings+
+		` ORDER BY f.site DESC, `+sightingTime+` DESC LIMIT $4`, site, device, microsFrom(from), limit)
+	if err != nil {
+		return nil, fmt.Errorf("counts of site %s: %w", site, err)
+	}
+	return all, nil
+}
+
+func scanSighting(rows *sql.Rows) (s Sighting, err error) {
+	var at, captured, counted sql.NullInt64
+	err = rows.Scan(&s.Site, &s.Device, &s.Footage, &s.Flight, &s.Name, &s.Unique, &s.Low, &s.High, &at, &captured,
+		&counted)
+	s.At, s.Captured, s.Counted = fromMicros(at), fromMicros(captured), fromMicros(counted)
+	if s.Flight != "" {
+		s.Footage = ""
+	}
+	return s, err
+}
+
+// Count returns the number of sightings of a site from a time on. The device "" means all devices.
+func (l *Sites) Count(ctx context.Context, site, device string, from time.Time) (int, error) {
+	var n int
+	if err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*)`+sightings, site, device, microsFrom(from)).
+		Scan(&n); err != nil {
+		return 0, fmt.Errorf("counts of site %s: %w", site, database.Classify(err))
+	}
+	return n, nil
+}
+
+// History returns the newest sightings of all sites, or of one, from a time on, the newest first, at most limit.
+func (l *Sites) History(ctx context.Context, site, device string, from time.Time, limit int) ([]Sighting, error) {
+	names := []string{site}
+	if site == "" {
+		var err error
+		if names, err = l.Names(ctx, maxSites); err != nil {
+			return nil, err
+		}
+	}
+	var all []Sighting
+	for _, name := range names {
+		some, err := l.Newest(ctx, name, device, from, limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		slices.SortStableFunc(all, func(a, b Sighting) int { return b.At.Compare(a.At) })
+		all = all[:min(len(all), limit)]
+	}
+	return all, nil
+}
+
+// maxSites bounds the sites that one answer is about.
+const maxSites = 1000
+
+// microsFrom is the stored form of a time from which something is listed, 0 for the zero time.
+func microsFrom(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
