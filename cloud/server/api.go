@@ -17,6 +17,7 @@ import (
 	"cattlecounter/cloud/server/dashboard"
 	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/intake"
+	"cattlecounter/cloud/server/overview"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/server/retention"
 	"cattlecounter/cloud/server/web"
@@ -106,11 +107,17 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
+	views, err := overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Uploads: l.Uploads, Stations: m.stations,
+		Disk: st.Ready})
+	if err != nil {
+		m.close()
+		return err
+	}
 	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
 	server, err := web.New(ctx, web.Options{
 		Listen: cfg.HTTP.Listen, ReadToken: cfg.HTTP.ReadToken, IdleTimeout: cfg.HTTP.IdleTimeout,
 		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
-		Stations: m.stations, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
+		Stations: m.stations, Overview: views, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		m.close()

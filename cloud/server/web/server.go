@@ -144,6 +144,8 @@ type Options struct {
 	WithDevice func(context.Context, ledger.Device) context.Context
 	// Stations knows the stations by their messages.
 	Stations stationTable
+	// Overview reads what the first page shows.
+	Overview overviews
 	// Page has index.html and the files that it loads; it is empty when the page was not
 	// built.
 	Page    fs.FS

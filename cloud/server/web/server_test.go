@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"cattlecounter/cloud/server/overview"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/server/stations"
 	"cattlecounter/cloud/store/blob/disk"
@@ -77,6 +78,10 @@ func open(t *testing.T, change func(*Options)) *site {
 		WithDevice: func(ctx context.Context, d ledger.Device) context.Context {
 			return context.WithValue(ctx, deviceKey{}, d)
 		},
+	}
+	if o.Overview, err = overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Uploads: l.Uploads,
+		Stations: o.Stations}); err != nil {
+		t.Fatal(err)
 	}
 	if change != nil {
 		change(&o)

@@ -1,0 +1,189 @@
+package overview
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cattlecounter/cloud/store"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
+)
+
+const (
+	mostAttention = 200
+	mostFailed    = 50 // of each state
+	mostUploads   = 200
+	stalledAfter  = time.Hour
+	noWorkerAfter = 5 * time.Minute
+	oldAfter      = time.Hour
+	offlineAfter  = 24 * time.Hour
+	failedFor     = 30 * 24 * time.Hour // how long footage without a count needs attention
+	spoolFull     = 100                 // percent
+)
+
+// attention returns what a person should look at: what is bad first, then the newest first.
+func (o *Overview) attention(ctx context.Context, device string) ([]wire.Attention, error) {
+	all := []wire.Attention{}
+	for _, find := range []func(context.Context, string) ([]wire.Attention, error){o.givenUp, o.stalled, o.backlog,
+		o.atStations, o.disk} {
+		some, err := find(ctx, device)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, some...)
+	}
+	slices.SortStableFunc(all, func(a, b wire.Attention) int {
+		return cmp.Or(strings.Compare(string(a.Severity), string(b.Severity)), b.Since.Compare(a.Since))
+	})
+	return all[:min(len(all), mostAttention)], nil
+}
+
+// givenUp is footage without a count: the failed and poisoned jobs of the last month, at most the newest 50 of each.
+func (o *Overview) givenUp(ctx context.Context, device string) ([]wire.Attention, error) {
+	var all []wire.Attention
+	for state, kind := range map[job.State]wire.AttentionKind{job.Failed: wire.AttentionJobFailed,
+		job.Poisoned: wire.AttentionJobPoisoned} {
+		js, err := o.o.Work.Jobs(ctx, state, device, true, mostFailed)
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range js {
+			if o.o.Now().Sub(j.Updated) > failedFor {
+				break // and all after it
+			}
+			a := wire.Attention{Kind: kind, Severity: wire.Bad, Site: j.Footage.Site, Device: j.Footage.Device,
+				Footage: j.Footage.ID, Job: j.ID, Since: j.Updated, Action: wire.ActRetry}
+			a.Text = fmt.Sprintf("%s is not counted: %s", j.Footage.Name, cmp.Or(j.Reason, "the worker gave no reason"))
+			if state == job.Failed || j.Footage.BlobKey == "" { // a retry cannot repair the file, or there is none
+				a.Action = wire.ActNone
+			}
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}
+
+// stalled are uploads without a new byte for a while.
+func (o *Overview) stalled(ctx context.Context, device string) ([]wire.Attention, error) {
+	us, err := o.o.Uploads.ListUnfinished(ctx, device, mostUploads)
+	var all []wire.Attention
+	for _, u := range us {
+		quiet := o.o.Now().Sub(u.Updated)
+		if quiet < stalledAfter {
+			continue
+		}
+		share := ""
+		if u.Size > 0 {
+			share = fmt.Sprintf(" at %.0f %%", 100*float64(u.Offset)/float64(u.Size))
+		}
+		all = append(all, wire.Attention{Kind: wire.AttentionUploadStalled, Severity: wire.Warn, Site: u.Site,
+			Device: u.Device, Footage: u.Footage, Since: u.Updated, Action: wire.ActNone,
+			Text: fmt.Sprintf("the upload of %s has stopped%s; check the link of %s", u.Name, share, u.Device)})
+	}
+	return all, err
+}
+
+// backlog is about the workers. A device cannot help there, so it sees nothing of it.
+func (o *Overview) backlog(ctx context.Context, device string) ([]wire.Attention, error) {
+	if device != "" {
+		return nil, nil
+	}
+	b, err := o.o.Work.Backlog(ctx, "")
+	if err != nil || b.Waiting == 0 {
+		return nil, err
+	}
+	waits := o.o.Now().Sub(b.Oldest)
+	switch {
+	case b.Held == 0 && waits > noWorkerAfter:
+		return []wire.Attention{{Kind: wire.AttentionNoWorker, Severity: wire.Bad, Since: b.Oldest, Action: wire.ActNone,
+			Text: fmt.Sprintf("no worker counts, but jobs wait (%d); start a worker or look at its log", b.Waiting)}}, nil
+	case waits > oldAfter:
+		return []wire.Attention{{Kind: wire.AttentionQueueOld, Severity: wire.Warn, Since: b.Oldest, Action: wire.ActNone,
+			Text: fmt.Sprintf("the workers do not keep up: jobs wait (%d); add a worker", b.Waiting)}}, nil
+	}
+	return nil, nil
+}
+
+// atStations is what the stations report, and which of them report nothing.
+func (o *Overview) atStations(ctx context.Context, device string) ([]wire.Attention, error) {
+	list, err := o.o.Stations.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []wire.Attention
+	for _, s := range list {
+		if device == "" || device == s.Device {
+			all = append(all, o.atStation(s)...)
+		}
+	}
+	return all, nil
+}
+
+func (o *Overview) atStation(s wire.Station) []wire.Attention {
+	now := o.o.Now()
+	since := now
+	switch {
+	case s.Since != nil:
+		since = *s.Since
+	case s.Seen != nil:
+		since = *s.Seen
+	}
+	about := wire.Attention{Severity: wire.Warn, Site: s.Site, Device: s.Device, Since: since, Action: wire.ActNone}
+	switch {
+	case s.State == wire.StationSilent:
+		about.Kind = wire.AttentionStationSilent
+		about.Text = fmt.Sprintf("station %s sends no messages; check its power and its link", s.Device)
+		return []wire.Attention{about}
+	case s.State == wire.StationOffline && now.Sub(since) > offlineAfter:
+		about.Kind, about.Severity = wire.AttentionStationGone, wire.Bad
+		about.Text = fmt.Sprintf("station %s is offline for more than a day; check its power and its link", s.Device)
+		return []wire.Attention{about}
+	case s.State != wire.StationOnline:
+		return nil // what it reported before may be over
+	}
+	var all []wire.Attention
+	for _, w := range s.Warnings {
+		a := about
+		a.Since, a.Text = now, fmt.Sprintf("station %s: %s", s.Device, w.Text)
+		if s.At != nil {
+			a.Since = *s.At
+		}
+		switch w.Kind {
+		case wire.WarnClock:
+			a.Kind = wire.AttentionClockWrong
+		case wire.WarnSpool, wire.WarnDisk:
+			a.Kind = wire.AttentionSpoolFilling
+			if s.Vitals != nil && s.Vitals.SpoolPercent >= spoolFull {
+				a.Severity = wire.Bad
+			}
+		default:
+			a.Kind = wire.AttentionStationFault
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// disk is about the disk of the server.
+func (o *Overview) disk(ctx context.Context, device string) ([]wire.Attention, error) {
+	if device != "" || o.o.Disk == nil {
+		return nil, nil
+	}
+	err := o.o.Disk(ctx)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !errors.Is(err, store.ErrLowDisk) {
+		o.lowDisk = time.Time{}
+		return nil, nil // readyz reports every other fault
+	}
+	if o.lowDisk.IsZero() {
+		o.lowDisk = o.o.Now().UTC()
+	}
+	return []wire.Attention{{Kind: wire.AttentionServerDiskFull, Severity: wire.Bad, Since: o.lowDisk,
+		Action: wire.ActNone, Text: "the disk of the server is nearly full: " + err.Error()}}, nil
+}

@@ -1,0 +1,271 @@
+package overview
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cattlecounter/cloud/store"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/clock"
+	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
+	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// listed are the stations of a test.
+type listed []wire.Station
+
+func (l *listed) List(context.Context) ([]wire.Station, error) { return *l, nil }
+
+// scene is an Overview over a ledger.
+type scene struct {
+	*Overview
+	t        *testing.T
+	ledger   *ledger.Ledger
+	clock    *clock.Clock
+	stations *listed
+	disk     error
+}
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	s := &scene{t: t, clock: clock.New(), stations: &listed{}}
+	var err error
+	s.ledger, err = ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{Now: s.clock.Now})
+	must.Do(t, err)
+	t.Cleanup(func() { _ = s.ledger.Close() })
+	s.Overview, err = New(Options{Sites: s.ledger.Sites, Work: s.ledger.Work, Uploads: s.ledger.Uploads,
+		Stations: s.stations, Disk: func(context.Context) error { return s.disk }, Now: s.clock.Now})
+	must.Do(t, err)
+	return s
+}
+
+// record records footage of the station of a site.
+func (s *scene) record(site, id string) ledger.Job {
+	s.t.Helper()
+	rec, err := s.ledger.Footage.Record(s.t.Context(), ledger.Footage{ID: footage.ID(id), Site: site,
+		Device: "dock-" + site, Name: id + ".mp4", Size: 1, SHA256: footage.Sum([]byte(id)), BlobKey: "k/" + id, Captured: s.clock.Now()})
+	must.Do(s.t, err)
+	return *rec.Job
+}
+
+func (s *scene) begin(j ledger.Job) ledger.Job {
+	s.t.Helper()
+	must.Do(s.t, s.ledger.Jobs.MarkQueued(s.t.Context(), j.ID))
+	begun, _, err := s.ledger.Attempts.Begin(s.t.Context(), j.ID, "worker-"+j.ID[len(j.ID)-6:])
+	must.Do(s.t, err)
+	return begun
+}
+
+func (s *scene) count(site, id string, unique, low, high int) {
+	s.t.Helper()
+	j := s.begin(s.record(site, id))
+	c := ledger.Count{Unique: unique, Low: low, High: high}
+	_, err := s.ledger.Attempts.Finish(s.t.Context(), j.ID, j.Fence, c, "k")
+	must.Do(s.t, err)
+}
+
+func (s *scene) read(device string) wire.Overview {
+	s.t.Helper()
+	v, err := s.Read(s.t.Context(), device)
+	must.Do(s.t, err)
+	return v
+}
+
+// want compares what needs attention with kinds and severities.
+func (s *scene) want(device string, kinds ...string) []wire.Attention {
+	s.t.Helper()
+	all := s.read(device).Attention
+	var got []string
+	for _, a := range all {
+		got = append(got, string(a.Kind)+" "+string(a.Severity))
+		if a.Text == "" || a.Since.IsZero() {
+			s.t.Errorf("incomplete: %+v", a)
+		}
+	}
+	if !slices.Equal(got, kinds) {
+		s.t.Errorf("got %q, want %q", got, kinds)
+	}
+	return all
+}
+
+func TestNewestCounts(t *testing.T) {
+	s := newScene(t)
+	if v := s.read(""); len(v.Sites) != 0 || v.Sites == nil || v.Attention == nil {
+		t.Errorf("an empty ledger: %+v", v)
+	}
+	s.count("north", "n1", 100, 95, 105)
+	s.clock.Advance(8 * 24 * time.Hour)
+	s.count("north", "n2", 130, 120, 140)
+	s.clock.Advance(time.Hour)
+	s.count("north", "n3", 128, 118, 139)
+	s.count("south", "s1", 7, 7, 7)
+	s.record("west", "w1") // no count yet
+	v := s.read("")
+	if len(v.Sites) != 2 || v.Sites[0].Site != "north" || v.Sites[1].Site != "south" {
+		t.Fatalf("got %+v", v.Sites)
+	}
+	n := v.Sites[0]
+	if n.Latest.Footage != "n3" || n.Latest.Unique != 128 || n.Previous.Unique != 130 || *n.Change != -2 || !*n.Agrees ||
+		n.Flights != 2 || n.Latest.Captured == nil || n.Latest.Name != "n3.mp4" {
+		t.Errorf("got %+v", n)
+	}
+	if p := v.Sites[1]; p.Previous != nil || p.Change != nil || p.Agrees != nil || p.Flights != 1 {
+		t.Errorf("got %+v", p)
+	}
+	s.clock.Advance(time.Hour)
+	s.count("north", "n4", 20, 18, 22)
+	if n := s.read("").Sites[0]; *n.Agrees || *n.Change != -108 {
+		t.Errorf("got %+v", n)
+	}
+	if v := s.read("dock-south"); len(v.Sites) != 1 || v.Sites[0].Site != "south" {
+		t.Errorf("a station reads %+v", v.Sites)
+	}
+	points, err := s.History(t.Context(), "", "", s.clock.Now().Add(-24*time.Hour))
+	must.Do(t, err)
+	if len(points) != 4 || points[0].Footage != "n4" || points[0].Unique != 20 {
+		t.Errorf("history %+v", points)
+	}
+}
+
+func TestJobsThatNeedAttention(t *testing.T) {
+	s := newScene(t)
+	ctx := t.Context()
+	s.want("")
+	j := s.begin(s.record("north", "broken"))
+	_, err := s.ledger.Attempts.Fail(ctx, j.ID, j.Fence, "the file is cut off; copy it again")
+	must.Do(t, err)
+	s.clock.Advance(time.Second)
+	j = s.begin(s.record("south", "killer"))
+	must.Do(t, s.ledger.Jobs.Poison(ctx, j.ID, "5 attempts"))
+	all := s.want("", "job_poisoned bad", "job_failed bad")
+	if all[0].Action != wire.ActRetry || all[0].Job != j.ID || all[0].Site != "south" || all[1].Action != wire.ActNone ||
+		!strings.Contains(all[1].Text, "broken.mp4 is not counted: the file is cut off") || all[1].Footage != "broken" {
+		t.Errorf("got %+v", all)
+	}
+	s.want("dock-north", "job_failed bad")
+	s.clock.Advance(failedFor + time.Second)
+	s.want("")
+
+	s.record("north", "waits")
+	s.clock.Advance(noWorkerAfter)
+	s.want("")
+	s.clock.Advance(time.Second)
+	s.want("", "no_worker bad")
+	s.want("dock-north")
+	s.begin(s.record("north", "runs"))
+	s.want("")
+	s.clock.Advance(oldAfter)
+	s.want("", "queue_old warn")
+}
+
+func TestUploadsThatNeedAttention(t *testing.T) {
+	s := newScene(t)
+	_, err := s.ledger.Uploads.Create(t.Context(), ledger.Upload{ID: "u", Footage: "f", Device: "dock-north",
+		Site: "north", Kind: wire.KindVideo, Name: "a.mp4", Size: 10})
+	must.Do(t, err)
+	s.want("")
+	s.clock.Advance(stalledAfter)
+	all := s.want("", "upload_stalled warn")
+	if all[0].Footage != "f" || all[0].Device != "dock-north" || !strings.Contains(all[0].Text, "at 0 %") {
+		t.Errorf("got %+v", all)
+	}
+	s.want("dock-south")
+}
+
+func TestStationsThatNeedAttention(t *testing.T) {
+	s := newScene(t)
+	ago := func(d time.Duration) *time.Time {
+		at := s.clock.Now().Add(-d)
+		return &at
+	}
+	warning := []wire.StationWarning{{Kind: wire.WarnClock, Text: "late"}}
+	*s.stations = listed{
+		{Device: "a", State: wire.StationNever},
+		{Device: "b", State: wire.StationSilent, Since: ago(time.Minute), Warnings: warning},
+		{Device: "c", State: wire.StationOffline, Since: ago(23 * time.Hour), Warnings: warning},
+		{Device: "d", State: wire.StationOffline, Since: ago(25 * time.Hour)},
+		{Device: "e", State: wire.StationOnline, Since: ago(time.Hour), At: ago(2 * time.Minute), Warnings: warning},
+		{Device: "f", State: wire.StationOnline, Vitals: &topic.Vitals{SpoolPercent: 100}, At: ago(3 * time.Minute),
+			Warnings: []wire.StationWarning{{Kind: wire.WarnSpool, Text: "full"}}},
+		{Device: "g", State: wire.StationOnline, At: ago(4 * time.Minute),
+			Warnings: []wire.StationWarning{{Kind: wire.WarnErrors, Text: "3 pieces in quarantine"}}},
+	}
+	all := s.want("", "spool_filling bad", "station_offline bad", "station_silent warn", "clock_wrong warn",
+		"station_error warn")
+	if all[3].Device != "e" || all[3].Text != "station e: late" {
+		t.Errorf("got %+v", all[3])
+	}
+	s.want("g", "station_error warn")
+}
+
+func TestDiskThatNeedsAttention(t *testing.T) {
+	s := newScene(t)
+	s.disk = fmt.Errorf("5 MiB are free: %w", store.ErrLowDisk)
+	since := s.clock.Now()
+	s.want("", "disk_low bad")
+	s.clock.Advance(time.Hour)
+	if all := s.want("", "disk_low bad"); !all[0].Since.Equal(since) {
+		t.Errorf("since %s", all[0].Since)
+	}
+	s.want("dock-north")
+	s.disk = errors.New("the folder is missing")
+	s.want("")
+}
+
+func TestQueue(t *testing.T) {
+	s := newScene(t)
+	ctx := t.Context()
+	for n := range 90 {
+		s.record("north", fmt.Sprintf("w%02d", n))
+		s.clock.Advance(time.Second)
+	}
+	for n := range 40 {
+		j := s.begin(s.record("south", fmt.Sprintf("x%02d", n)))
+		_, err := s.ledger.Attempts.Fail(ctx, j.ID, j.Fence, "cut off")
+		must.Do(t, err)
+		s.clock.Advance(time.Second)
+	}
+	began := s.clock.Now()
+	j := s.begin(s.record("south", "runs"))
+	s.clock.Advance(time.Second)
+	_, err := s.ledger.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 12, FPS: 3})
+	must.Do(t, err)
+	v, err := s.Queue(ctx, "")
+	must.Do(t, err)
+	if v.Waiting != 90 || v.Leased != 1 || len(v.Jobs) != mostJobs || v.Oldest == nil {
+		t.Errorf("%d wait, %d leased, %d jobs, oldest %v", v.Waiting, v.Leased, len(v.Jobs), v.Oldest)
+	}
+	first := v.Jobs[0]
+	if first.Job != j.ID || first.Worker != j.Worker || first.Percent != 12 || first.FPS != 3 || first.Attempt != 1 ||
+		first.Name != "runs.mp4" || !first.Since.Equal(began.Truncate(time.Microsecond)) {
+		t.Errorf("got %+v", first)
+	}
+	if w := v.Jobs[1]; w.Footage != "w00" || w.State != job.Uploaded || w.Worker != "" {
+		t.Errorf("got %+v", w)
+	}
+	last := v.Jobs[mostJobs-1]
+	if last.State != job.Failed || last.Reason != "cut off" || v.Jobs[mostJobs-leastGivenUp].Footage != "x39" {
+		t.Errorf("got %+v", last)
+	}
+	if v.Workers[0].Worker != j.Worker || v.Workers[0].Job != j.ID || len(v.Workers) < 2 || v.Workers[1].Job != "" {
+		t.Errorf("workers %+v", v.Workers)
+	}
+	own, err := s.Queue(ctx, "dock-south")
+	must.Do(t, err)
+	if own.Waiting != 0 || own.Leased != 1 || own.Oldest != nil || len(own.Jobs) != 41 || len(own.Workers) != 1 {
+		t.Errorf("a station reads %d, %d, %d jobs, %+v", own.Waiting, own.Leased, len(own.Jobs), own.Workers)
+	}
+}
