@@ -38,6 +38,7 @@ func TestPageInBrowser(t *testing.T) {
 		{"the count and its interval appear", w.countAppears},
 		{"the detail shows the evidence and offers the results", w.detail},
 		{"an animal that is selected is outlined in the video, and chosen in the list by a click into the video", w.selects},
+		{"a count is reviewed by keys, an animal is added in the video, and the audited count is shown", w.reviews},
 		{"the same file again is shown as a duplicate", w.duplicate},
 		{"one file of a flight is counted, the other one on request", w.siblings},
 		{"a failed job shows its reason and is retried from the keyboard", w.retryByKeyboard},
@@ -222,6 +223,38 @@ func (w *walk) selects() {
 	box = value[[]float64](w.page, "((b) => [b.left, b.top, b.width, b.height])(document.querySelector('.film-box').getBoundingClientRect())")
 	w.page.must(chromedp.Do(w.page.ctx, chromedp.MouseClickXY(box[0]+box[2]*60/640, box[1]+box[3]*45/360)))
 	w.page.until("document.querySelector('tr.picked')?.dataset.animal === '1'")
+	w.closeDetail()
+}
+
+// reviews rejects animal 2, merges 4 with 3, adds one in the video, and signs the rest.
+func (w *walk) reviews() {
+	w.page.click(fmt.Sprintf("inRow(%q, '.row-link')", videoName))
+	w.page.until(evidenceLoaded)
+	w.page.click("exact('#review button', 'Review this count')")
+	w.page.click("document.querySelector('[data-track=\"1\"] .link')")
+	for _, key := range []string{"j", "x", "j", "m", "u", "m"} {
+		w.page.press(key)
+	}
+	w.page.until("document.querySelector('[data-track=\"2\"].rejected') && /= 3/.test(document.querySelector('[data-track=\"4\"]').innerText)")
+	if len(annotatedVideo()) >= 1000 {
+		w.page.click("exact('#review button', 'Add an animal: draw a box in the video')")
+		value[bool](w.page, "(document.querySelector('.film-box').scrollIntoView({block: 'center', behavior: 'instant'}), true)")
+		at := value[[]float64](w.page, "((b) => [b.left, b.top, b.width, b.height])(document.querySelector('.film-box').getBoundingClientRect())")
+		w.page.drag(at[0]+at[2]*0.5, at[1]+at[3]*0.85, at[0]+at[2]*0.6, at[1]+at[3]*0.95)
+		w.page.until("/Added: 0:0/.test(document.querySelector('#review').innerText)")
+	}
+	w.page.click("document.querySelector('#review input[type=checkbox]')")
+	w.page.click("document.querySelector('#review [data-save]')")
+	want := "12 of 12 judged"
+	w.page.until(fmt.Sprintf("having('#review .audits', %q).some(shown)", want))
+	w.page.shot("review-1280")
+	audited := "11"
+	if len(annotatedVideo()) < 1000 {
+		audited = "10"
+	}
+	if got := value[string](w.page, "document.querySelectorAll('#review .audits b')[1].textContent"); got != audited {
+		w.t.Errorf("the audited count is %s, want %s", got, audited)
+	}
 	w.closeDetail()
 }
 

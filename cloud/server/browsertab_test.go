@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -271,6 +272,20 @@ func (p *tab) focus(element string) {
 func (p *tab) press(keys string) {
 	p.t.Helper()
 	p.must(chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
+}
+
+// drag presses the mouse at one place, moves it to another one and releases it there.
+func (p *tab) drag(x1, y1, x2, y2 float64) {
+	p.t.Helper()
+	for _, e := range []struct {
+		kind input.DispatchMouseEventType
+		x, y float64
+	}{{input.DispatchMouseEventTypeMousePressed, x1, y1}, {input.DispatchMouseEventTypeMouseMoved, x2, y2},
+		{input.DispatchMouseEventTypeMouseReleased, x2, y2}} {
+		_, err := chromedp.Call(p.ctx, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: e.kind, X: e.x, Y: e.y,
+			Button: input.MouseButtonLeft, Buttons: 1, ClickCount: 1})
+		p.must(err)
+	}
 }
 
 // fill replaces the text of an input.

@@ -32,7 +32,7 @@ func parseJSON(b []byte) (Review, error) {
 }
 
 // columns of the CSV form.
-var columns = []string{"name", "sha256", "verdict", "id", "class", "frame", "seconds", "x1", "y1", "x2", "y2"}
+var columns = []string{"name", "sha256", "verdict", "id", "class", "frame", "seconds", "x1", "y1", "x2", "y2", "same_as"}
 
 // restVerdict in the column verdict signs the rest.
 const restVerdict = "rest"
@@ -124,6 +124,9 @@ func (r *Review) addRow(field func(string) string, line int, place map[footage.D
 			faults = append(faults, errors.New("id is 0; want the number of a track, or nothing"))
 		}
 	}
+	if same := whole("same_as"); same != nil {
+		a.SameAs = *same
+	}
 	a.Frame, a.Seconds = whole("frame"), number("seconds")
 	x1, y1, x2, y2 := number("x1"), number("y1"), number("x2"), number("y2")
 	switch {
@@ -151,10 +154,10 @@ func (r Review) WriteCSV(w io.Writer) error {
 	for _, f := range r.Footage {
 		start := []string{f.Name, f.SHA256.String()}
 		if f.Rest == Accepted {
-			rows = append(rows, append(slices.Clone(start), restVerdict, "", "", "", "", "", "", "", ""))
+			rows = append(rows, append(slices.Clone(start), restVerdict, "", "", "", "", "", "", "", "", ""))
 		}
 		for _, a := range f.Animals {
-			row := append(slices.Clone(start), string(a.Verdict), "", a.Class, "", "", "", "", "", "")
+			row := append(slices.Clone(start), string(a.Verdict), "", a.Class, "", "", "", "", "", "", "")
 			if a.ID != 0 {
 				row[3] = strconv.Itoa(a.ID)
 			}
@@ -168,6 +171,9 @@ func (r Review) WriteCSV(w io.Writer) error {
 				for i, v := range *a.Box {
 					row[7+i] = strconv.FormatFloat(v, 'g', -1, 64)
 				}
+			}
+			if a.SameAs != 0 {
+				row[11] = strconv.Itoa(a.SameAs)
 			}
 			rows = append(rows, row)
 		}

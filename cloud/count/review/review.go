@@ -9,7 +9,8 @@
 //
 // A track is named by the id that it has in the result document. A box is in pixels of a frame, which is named by its
 // number or by its time. An accepted track may have a box too, which then replaces the box of the detector in that
-// frame. The key "rest": "accepted" signs all counted tracks that no verdict names.
+// frame. An accepted track with the key same_as is a further track of that animal, and the animal counts once. The key
+// "rest": "accepted" signs all counted tracks that no verdict names.
 //
 // There are two forms with the same content. JSON:
 //
@@ -20,7 +21,7 @@
 //
 // CSV, with these columns in any order (missing ones are empty):
 //
-//	name,sha256,verdict,id,class,frame,seconds,x1,y1,x2,y2
+//	name,sha256,verdict,id,class,frame,seconds,x1,y1,x2,y2,same_as
 //
 // In CSV a line with the verdict "rest" and nothing else signs the rest. The package is pure Go and does no I/O.
 package review
@@ -79,6 +80,8 @@ type Animal struct {
 	// ID is the track in the result document, from 1 on; 0 for none.
 	ID    int    `json:"id,omitempty"`
 	Class string `json:"class,omitempty"`
+	// SameAs is the track of the same animal, for an accepted track that is a further one of it: the animal counts once.
+	SameAs int `json:"same_as,omitempty"`
 	// Frame or Seconds say where Box is; at most one of them is set.
 	Frame   *int     `json:"frame,omitempty"`
 	Seconds *float64 `json:"seconds,omitempty"`
@@ -170,6 +173,10 @@ func (a Animal) check() error {
 		return errors.New("it is rejected and has the class cattle; want another class, or none")
 	case a.ID < 0 || a.ID > math.MaxInt32:
 		return fmt.Errorf("id %d is not the number of a track", a.ID)
+	case a.SameAs < 0 || a.SameAs > math.MaxInt32 || a.SameAs != 0 && a.SameAs == a.ID:
+		return fmt.Errorf("same_as %d is not the number of another track", a.SameAs)
+	case a.SameAs != 0 && (a.Verdict != Accepted || a.ID == 0):
+		return errors.New("only an accepted track can be the same as another one")
 	case a.Verdict == Added && a.ID != 0:
 		return errors.New("an added animal has no id; accept the track instead")
 	case a.Box == nil && (a.ID == 0 || a.Verdict == Added):

@@ -28,6 +28,7 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/footage/:id/result.csv", s.sendFile(s.result("csv")))
 	api.Get("/footage/:id/crossings.csv", s.sendFile(s.result(wire.CrossingsExt)))
 	s.lineRoutes(api)
+	s.reviewRoutes(api)
 	s.stationRoutes(api)
 	s.groundRoutes(api)
 	s.overviewRoutes(api)

@@ -50,6 +50,7 @@ type Ledger struct {
 	Changes    progress.Rows
 	Totals     totals
 	Lines      lines
+	Reviews    reviews
 	Recounts   recounts
 	Audit      audit
 }
@@ -58,7 +59,7 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, Audit: l.Audit}
+		Lines: l.Lines, Recounts: l.Jobs, Audit: l.Audit, Reviews: l.Reviews}
 }
 
 type (

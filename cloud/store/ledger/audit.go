@@ -24,6 +24,8 @@ const (
 	ActionRemoveLines    = "remove lines"
 	ActionJoinFlight     = "join flight"
 	ActionSplitFlight    = "split flight"
+	ActionReview         = "review"
+	ActionRemoveReview   = "remove review"
 	ActionOrder          = "order" // to a station
 )
 

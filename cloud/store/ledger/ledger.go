@@ -62,6 +62,7 @@ type Ledger struct {
 	Grounds    *Grounds    // where and when footage was recorded
 	Sites      *Sites      // the counts of each site over time
 	Work       *Work       // what workers do and what waits for them
+	Reviews    *Reviews    // what people decided about counts
 
 	tables *tables
 }
@@ -107,7 +108,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	return &Ledger{
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Changes: &Changes{t}, Devices: &Devices{t},
-		Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t},
+		Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
 		Grounds: &Grounds{t}, Sites: &Sites{t}, Work: &Work{t},
 		tables: t,
 	}, nil

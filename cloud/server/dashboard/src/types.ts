@@ -45,3 +45,6 @@ export type Result = {
   video: { width: number; height: number; fps: number; duration_seconds: number }; count: Interval & { method: string; other_animals?: Record<string, number> };
   visible: { second: number; animals: number }[]; tracks: Track[]; not_counted: NotCounted[]; warnings: { code: string; text: string }[];
 };
+export type Verdict = { verdict: 'accepted' | 'rejected' | 'added'; id?: number; class?: 'cattle' | 'other animal'; same_as?: number; seconds?: number; frame?: number; box?: [number, number, number, number] };
+export type Review = { reviewer: string; updated: string; counted: string; current: boolean; unique: number; judged: number; tracks: number; rest?: string; animals: Verdict[] };
+export type Reviews = Interval & { counted: string; reviews: Review[]; agreement?: { reviewers: [string, string]; same: number; tracks: number; differ: number[] } };

@@ -4,12 +4,13 @@ import * as f from '../format';
 import type { Footage, Result, Track } from '../types';
 import { t } from '../words';
 import { Card } from './basics';
+import type { Draft } from './review';
 
 type Props = {
-  v: Footage; base: string; result?: Result; picked: number; pick: (id: number) => void; at?: { seconds: number; asked: number }; seek: (seconds: number) => void;
+  v: Footage; base: string; result?: Result; picked: number; pick: (id: number) => void; at?: { seconds: number; asked: number }; seek: (seconds: number) => void; draft: Draft;
 };
 
-export function Film({ v, base, result, picked, pick, at, seek }: Props) {
+export function Film({ v, base, result, picked, pick, at, seek, draft }: Props) {
   const video = useRef<HTMLVideoElement>(null);
   const [now, setNow] = useState(0);
   const [missing, setMissing] = useState(false);
@@ -28,12 +29,34 @@ export function Film({ v, base, result, picked, pick, at, seek }: Props) {
       <div class="film-box" style={size ? `aspect-ratio:${size.width}/${size.height}` : undefined} onClick={select}>
         <video ref={video} class="film" src={`${base}/video`} controls preload="metadata" playsInline aria-label={t('video_of', { name: v.name })}
           onTimeUpdate={(e) => setNow((e.target as HTMLVideoElement).currentTime)} onError={() => setMissing(true)} />
+        {draft.adding && size && <Draw size={size} done={(b) => { draft.put({ verdict: 'added', seconds: Math.round(now * 1000) / 1000, box: b }); draft.setAdding(false); }} />}
         {box && size && <div class="outline" aria-hidden="true" style={`left:${(box[0] / size.width) * 100}%;top:${(box[1] / size.height) * 100}%;width:${((box[2] - box[0]) / size.width) * 100}%;height:${((box[3] - box[1]) / size.height) * 100}%`} />}
       </div>
       <p class="pad muted">{t('video_note')}</p>
       {result && result.visible.length > 1 && <Timeline result={result} now={now} seek={seek} />}
     </Card>
   );
+}
+
+type Box = [number, number, number, number];
+
+// Draw takes a box around an animal that the count did not find. It covers the video while it is used.
+function Draw({ size, done }: { size: { width: number; height: number }; done: (box: Box) => void }) {
+  const [box, setBox] = useState<Box>();
+  const place = (e: PointerEvent): [number, number] => {
+    const r = (e.currentTarget as Element).getBoundingClientRect();
+    return [Math.round(((e.clientX - r.left) / r.width) * size.width), Math.round(((e.clientY - r.top) / r.height) * size.height)];
+  };
+  const down = (e: PointerEvent) => { e.preventDefault(); (e.currentTarget as Element).setPointerCapture(e.pointerId); const [x, y] = place(e); setBox([x, y, x, y]); };
+  const move = (e: PointerEvent) => { if (box && e.buttons) { const [x, y] = place(e); setBox([box[0], box[1], x, y]); } };
+  const up = () => {
+    if (!box) return;
+    const b: Box = [Math.min(box[0], box[2]), Math.min(box[1], box[3]), Math.max(box[0], box[2]), Math.max(box[1], box[3])];
+    setBox(undefined);
+    if (b[2] - b[0] > 3 && b[3] - b[1] > 3) done(b);
+  };
+  const style = box && `left:${(Math.min(box[0], box[2]) / size.width) * 100}%;top:${(Math.min(box[1], box[3]) / size.height) * 100}%;width:${(Math.abs(box[2] - box[0]) / size.width) * 100}%;height:${(Math.abs(box[3] - box[1]) / size.height) * 100}%`;
+  return <div class="draw" onPointerDown={down} onPointerMove={move} onPointerUp={up} onClick={(e) => e.stopPropagation()}>{box && <div class="outline" style={style} />}</div>;
 }
 
 function Still({ v, base }: { v: Footage; base: string }) {

@@ -10,9 +10,10 @@ import { Animals } from '../parts/animals';
 import { Film } from '../parts/film';
 import { Lazy } from '../parts/lazy';
 import { LineTotals, statusText, label } from '../parts/row';
+import { ReviewCard, useDraft } from '../parts/review';
 import { Sheet } from '../parts/sheet';
 import { merge, showsSibling } from '../stock';
-import type { Count, Footage, Job, Result } from '../types';
+import type { Count, Footage, Job, Result, Reviews } from '../types';
 import { many, t } from '../words';
 
 const groundMap = () => import('../parts/groundmap');
@@ -106,6 +107,9 @@ type EvidenceProps = { v: Footage; base: string; result?: Result; picked: number
 function Evidence({ v, base, result, picked, pick }: EvidenceProps) {
   const [at, setAt] = useState<{ seconds: number; asked: number }>();
   const seek = (seconds: number) => setAt({ seconds, asked: Date.now() });
+  const reviews = useRead<Reviews>(v.duplicate_of || showsSibling(v) ? '' : `${base}/reviews`, { keep: false });
+  useEffect(() => { reviews.reload(); }, [v.count?.seq]);
+  const draft = useDraft();
   const select = (id: number) => {
     pick(id);
     const track = result?.tracks.find((x) => x.id === id);
@@ -115,7 +119,8 @@ function Evidence({ v, base, result, picked, pick }: EvidenceProps) {
   };
   return (
     <>
-      <Film key={v.count!.seq} v={v} base={base} result={result} picked={picked} pick={pick} at={at} seek={seek} />
+      <Film key={v.count!.seq} v={v} base={base} result={result} picked={picked} pick={pick} at={at} seek={seek} draft={draft} />
+      {result && <ReviewCard result={result} base={base} read={reviews} picked={picked} pick={select} draft={draft} />}
       <Sheet key={`s${v.count!.seq}`} src={`${base}/sheet`} title={t('sheet')} note={t('sheet_note')} />
       {v.telemetry && <Lazy load={groundMap} props={{ footage: v.id, site: v.site, picked, pick: select }} />}
       {result && <Animals result={result} base={base} picked={picked} pick={select} />}

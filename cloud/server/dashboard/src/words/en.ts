@@ -61,6 +61,11 @@ export const en = {
   up_waiting: 'Waiting', up_connecting: 'Connecting…', up_lost: 'Connection lost. Reconnecting…', up_checking: 'Sent. The server is checking the file…', up_of: '{sent} of {total}', up_done: 'Uploaded and checked.', up_paused: 'Paused',
   up_unfinished: 'Not finished, {size}. Choose the file again to resume.', up_unreachable: 'The server cannot be reached. It keeps the bytes that it has received.', up_refused: 'The server refused the token.',
   up_empty: 'The file is empty.', up_type: 'Unsupported file type. Choose an MP4, MOV, MKV, AVI or TS video.', pause: 'Pause', resume: 'Resume', upload_of: 'Upload of {name}', uploaded_said: '{name} is uploaded.', upload_failed_said: 'Upload of {name} failed: {text}',
+  review: 'Review', review_help: 'Keys: J and K go to the next and the previous animal, A accepts, X rejects, O says other animal, M merges with the animal above, U undoes.', start_review: 'Review this count', rv_counted: 'counted', rv_accept: 'Accept', rv_reject: 'Reject', rv_other: 'Other animal',
+  rv_same: 'Same as above', rv_undo: 'Undo', rv_rest: 'All other counted animals are right', rv_sample: 'A random tenth', rv_all: 'All animals', rv_save: 'Save the review',
+  rv_saved: 'The review is saved.', rv_add: 'Add an animal: draw a box in the video', rv_adding: 'Draw a box around the animal in the picture.', rv_added_n: 'Added', rv_remove: 'Remove', rv_automatic: 'Automatic',
+  rv_by: '{who}, {when}', rv_judged: '{n} of {all} judged', rv_stale: 'of an earlier count', rv_agree: '{a} and {b} agree about {same} of {all} animals.', rv_differ: 'They differ about {ids}.', rv_sample_says: 'Of {n} sampled animals {bad} are wrong: with 95 % certainty {low} to {high} % of the count.',
+  rv_file: 'Review file', rv_none: 'Nobody has reviewed this count.', rv_wrong: 'wrong', rv_verdict: 'Verdict', rv_unsaved: 'not saved yet',
 };
 export type Words = typeof en;
 export type Key = keyof Words;

@@ -63,4 +63,9 @@ export const es: Words = {
   up_waiting: 'En espera', up_connecting: 'Conectando…', up_lost: 'Conexión perdida. Reconectando…', up_checking: 'Enviado. El servidor comprueba el archivo…', up_of: '{sent} de {total}', up_done: 'Subido y comprobado.', up_paused: 'En pausa',
   up_unfinished: 'Sin terminar, {size}. Elija el archivo otra vez para seguir.', up_unreachable: 'No se llega al servidor. Guarda lo que ya recibió.', up_refused: 'El servidor rechazó la clave.',
   up_empty: 'El archivo está vacío.', up_type: 'Tipo de archivo no admitido. Elija un vídeo MP4, MOV, MKV, AVI o TS.', pause: 'Pausa', resume: 'Seguir', upload_of: 'Subida de {name}', uploaded_said: '{name} está subido.', upload_failed_said: 'Falló la subida de {name}: {text}',
+  review: 'Revisión', review_help: 'Teclas: J y K van al animal siguiente y al anterior, A acepta, X rechaza, O dice otro animal, M une con el animal de arriba, U deshace.', start_review: 'Revisar este conteo', rv_counted: 'contado', rv_accept: 'Aceptar', rv_reject: 'Rechazar', rv_other: 'Otro animal',
+  rv_same: 'El mismo que arriba', rv_undo: 'Deshacer', rv_rest: 'Los demás animales contados son correctos', rv_sample: 'Una décima al azar', rv_all: 'Todos los animales', rv_save: 'Guardar la revisión',
+  rv_saved: 'La revisión está guardada.', rv_add: 'Añadir un animal: dibuje un recuadro en el vídeo', rv_adding: 'Dibuje un recuadro alrededor del animal en la imagen.', rv_added_n: 'Añadidos', rv_remove: 'Quitar', rv_automatic: 'Automático',
+  rv_by: '{who}, {when}', rv_judged: '{n} de {all} juzgados', rv_stale: 'de un conteo anterior', rv_agree: '{a} y {b} coinciden en {same} de {all} animales.', rv_differ: 'No coinciden en {ids}.', rv_sample_says: 'De {n} animales de la muestra {bad} están mal: con un 95 % de certeza, del {low} al {high} % del conteo.',
+  rv_file: 'Archivo de revisión', rv_none: 'Nadie ha revisado este conteo.', rv_wrong: 'mal', rv_verdict: 'Juicio', rv_unsaved: 'sin guardar',
 };
