@@ -10,7 +10,7 @@ import (
 // it: the way of a piece of footage reads from top to bottom.
 var below = map[string][]string{
 	"cloud/cmd":       {"cloud/server", "cloud/worker", "cloud/count", "cloud/store", "cloud/model", "cloud/config", "cloud/synthetic", "cloud/flightlog", "cloud/place"},
-	"cloud/server":    {"cloud/store", "cloud/config", "cloud/flightlog", "cloud/place"},
+	"cloud/server":    {"cloud/store", "cloud/config", "cloud/flightlog", "cloud/place", "cloud/count/review"},
 	"cloud/worker":    {"cloud/count", "cloud/store", "cloud/model", "cloud/config", "cloud/flightlog", "cloud/place"},
 	"cloud/count":     {"cloud/model"},
 	"cloud/synthetic": {"cloud/count"},

@@ -11,7 +11,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/review"
 	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/ledger"
@@ -145,8 +144,12 @@ func (s *Server) tracksOf(ctx context.Context, id footage.ID) (counted, notCount
 		return nil, nil, err
 	}
 	var doc struct {
-		Tracks     []report.Track      `json:"tracks"`
-		NotCounted []report.NotCounted `json:"not_counted"`
+		Tracks []struct {
+			ID int `json:"id"`
+		} `json:"tracks"`
+		NotCounted []struct {
+			ID int `json:"id"`
+		} `json:"not_counted"`
 	}
 	if err := json.Unmarshal(b, &doc); err != nil {
 		return nil, nil, fmt.Errorf("result of footage %s: %w", id, err)

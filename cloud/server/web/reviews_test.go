@@ -66,7 +66,7 @@ func TestReviews(t *testing.T) {
 	if f := parsed.Footage[0]; len(f.Animals) != 4 || f.SHA256 != footage.Sum([]byte("content one")) || f.Rest != review.Accepted {
 		t.Errorf("%+v", f)
 	}
-	s.send("GET", path+".json?reviewer=nobody", "", nil).wantProblem(t, 404, "not-found")
+	s.send("GET", path+".json?reviewer=stranger", "", nil).wantProblem(t, 404, "not-found")
 
 	second := must.Get(s.ledger.Devices.Add(t.Context(), "second", "north", ledger.RoleOperator))(t)
 	got = reviews(put(second.Reveal(), at, "accepted", `{"verdict":"rejected","id":1},{"verdict":"rejected","id":2}`))

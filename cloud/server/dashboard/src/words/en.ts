@@ -65,7 +65,7 @@ export const en = {
   rv_same: 'Same as above', rv_undo: 'Undo', rv_rest: 'All other counted animals are right', rv_sample: 'A random tenth', rv_all: 'All animals', rv_save: 'Save the review',
   rv_saved: 'The review is saved.', rv_add: 'Add an animal: draw a box in the video', rv_adding: 'Draw a box around the animal in the picture.', rv_added_n: 'Added', rv_remove: 'Remove', rv_automatic: 'Automatic',
   rv_by: '{who}, {when}', rv_judged: '{n} of {all} judged', rv_stale: 'of an earlier count', rv_agree: '{a} and {b} agree about {same} of {all} animals.', rv_differ: 'They differ about {ids}.', rv_sample_says: 'Of {n} sampled animals {bad} are wrong: with 95 % certainty {low} to {high} % of the count.',
-  rv_file: 'Review file', rv_none: 'Nobody has reviewed this count.', rv_wrong: 'wrong', rv_verdict: 'Verdict', rv_unsaved: 'not saved yet',
+  rv_file: 'Review file', rv_none: 'No review of this count yet.', rv_wrong: 'wrong', rv_verdict: 'Verdict', rv_unsaved: 'not saved yet',
 };
 export type Words = typeof en;
 export type Key = keyof Words;
