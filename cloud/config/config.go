@@ -94,6 +94,7 @@ type Worker struct {
 	Drain          time.Duration     `yaml:"drain"`           // time for the current job after a stop signal; 0 means none
 	MaxMemory      settings.ByteSize `yaml:"max_memory"`      // RAM above which the worker restarts; 0 means no restart
 	Cache          settings.ByteSize `yaml:"cache"`           // limit of cached footage; 0 means only footage in use
+	Heartbeat      string            `yaml:"heartbeat"`       // file for worker probe; empty means none
 	Lines          string            `yaml:"lines"`           // file of lines and zones for footage without its own; may be empty
 	ONNXRuntimeLib string            `yaml:"onnxruntime_lib"` // path of the library; empty means the usual places
 	Decoder        Decoder           `yaml:"decoder"`

@@ -242,6 +242,7 @@ func (a *attempt) renewLease(ctx context.Context, stop context.CancelCauseFunc) 
 	defer tick.Stop()
 	renewed := time.Now()
 	for {
+		a.w.o.Beat(every + betweenBeats)
 		select {
 		case <-ctx.Done():
 			return

@@ -64,7 +64,7 @@ type attempts interface {
 type VideoFunc func(width, height int, rate float64) (evidence.VideoWriter, error)
 
 // Options configure a Worker. All but Lines, DefaultLines, Sheets, Video, the limits of the cache, Drain, StopNow,
-// RestartDue and Log are required.
+// RestartDue, Beat and Log are required.
 type Options struct {
 	Name     string   // unique among the workers of one queue
 	Jobs     jobs     // of a ledger.Ledger
@@ -93,7 +93,9 @@ type Options struct {
 	// RestartDue reports whether the process has to restart. Run calls it before each job with the number of received
 	// jobs. It may be nil.
 	RestartDue func(jobs int) bool
-	Log        *slog.Logger // nil means no log
+	// Beat, when set, is called while Run works; next is when at the latest it is called again. Calls do not overlap.
+	Beat func(next time.Duration)
+	Log  *slog.Logger // nil means no log
 }
 
 // Worker is one consumer of the queue. Make it with New.
@@ -111,6 +113,9 @@ func New(o Options) *Worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Beat == nil {
+		o.Beat = func(time.Duration) {}
+	}
 	files := cache.New(cache.Options{Dir: o.CacheDir, Limit: o.CacheLimit, Spare: o.CacheSpare, Log: o.Log})
 	return &Worker{o: o, pause: pause, cache: files}
 }
@@ -121,6 +126,8 @@ const (
 	lastWrites   = 5 * time.Second // for the writes at the end of a job after its context has ended
 	firstBackoff = 5 * time.Second
 	maxBackoff   = 5 * time.Minute
+	// betweenBeats is above what the queue and the ledger may take for one answer.
+	betweenBeats = 2 * time.Minute
 )
 
 // Run counts jobs until ctx ends. The current job is then finished within the drain, or returned to the queue without
@@ -133,6 +140,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	jobs, end := w.jobContext(ctx)
 	defer end()
 	for received := 0; ctx.Err() == nil; {
+		w.o.Beat(betweenBeats)
 		if w.o.RestartDue != nil && w.o.RestartDue(received) {
 			return ErrRestart
 		}
@@ -175,6 +183,7 @@ func (w *Worker) pauseAfter(ctx context.Context, err error) {
 		return
 	}
 	w.faults++
+	w.o.Beat(betweenBeats + backoff(w.faults))
 	w.pause(ctx, backoff(w.faults))
 }
 

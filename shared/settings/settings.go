@@ -4,13 +4,15 @@
 // A field belongs to the settings by its `yaml:"key"` tag. Leaves are strings, integers,
 // floats, booleans, time.Duration, []string and every type that implements
 // encoding.TextUnmarshaler. The environment overrides the file: the variable of the leaf
-// uplink.url with prefix CATTLE_EDGE is CATTLE_EDGE_UPLINK_URL.
+// uplink.url with prefix CATTLE_EDGE is CATTLE_EDGE_UPLINK_URL. With _FILE behind it the
+// variable names a file that holds the value, for secrets of containers.
 package settings
 
 import (
 	"encoding"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"slices"
@@ -236,6 +238,18 @@ func fromEnvironment(environ []string, prefix string, v reflect.Value) []error {
 			continue
 		}
 		f, ok := byName[name]
+		if base, is := strings.CutSuffix(name, fileSuffix); !ok && is && byName[base].IsValid() {
+			if slices.ContainsFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, base+"=") }) {
+				faults = append(faults, fmt.Errorf("environment %s: %s is set too; set one of them", name, base))
+				continue
+			}
+			var err error
+			if val, err = readValue(val); err != nil {
+				faults = append(faults, fmt.Errorf("environment %s: %w", name, err))
+				continue
+			}
+			f, ok = byName[base], true
+		}
 		if !ok {
 			faults = append(faults, fmt.Errorf("environment %s: unknown, nearest known: %s", name, nearest(name, byName)))
 			continue
@@ -245,6 +259,28 @@ func fromEnvironment(environ []string, prefix string, v reflect.Value) []error {
 		}
 	}
 	return faults
+}
+
+const (
+	fileSuffix = "_FILE"
+	maxValue   = 64 << 10 // bytes of a file with one value
+)
+
+// readValue reads a file that holds one value. Line ends at its end do not belong to the value.
+func readValue(path string) (string, error) {
+	f, err := os.Open(path) //nolint:gosec // the path is the operator's
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxValue+1))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(b) > maxValue {
+		return "", fmt.Errorf("%s has more than %d bytes; is it the file of another setting?", path, maxValue)
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
 }
 
 // nearest returns the known name with the longest common prefix.

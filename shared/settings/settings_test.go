@@ -2,6 +2,8 @@ package settings
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +60,36 @@ func TestEveryFaultIsReported(t *testing.T) {
 	}
 	if err := Parse([]byte("n: -1"), nil, "CC", &s); err == nil || !strings.Contains(err.Error(), "n: must not be negative") {
 		t.Errorf("Validate was not called: %v", err)
+	}
+}
+
+func TestEnvironmentNamesFiles(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good, large := write("good", " s3cret \r\n"), write("large", strings.Repeat("x", maxValue+1))
+	for name, c := range map[string]struct {
+		environ     []string
+		want, fault string
+	}{
+		"value":     {[]string{"CC_NAME_FILE=" + good}, " s3cret ", ""},
+		"missing":   {[]string{"CC_NAME_FILE=" + dir + "/none"}, "", "environment CC_NAME_FILE: open"},
+		"folder":    {[]string{"CC_NAME_FILE=" + dir}, "", "environment CC_NAME_FILE: read"},
+		"too large": {[]string{"CC_NAME_FILE=" + large}, "", "more than"},
+		"both":      {[]string{"CC_NAME=x", "CC_NAME_FILE=" + good}, "", "CC_NAME is set too"},
+		"wrong":     {[]string{"CC_N_FILE=" + good}, "", "environment CC_N_FILE"},
+		"unknown":   {[]string{"CC_NONE_FILE=" + good}, "", "CC_NONE_FILE: unknown"},
+	} {
+		var s sample
+		err := Parse([]byte("uplink: {url: b}"), c.environ, "CC", &s)
+		if c.fault == "" && (err != nil || s.Name != c.want) || c.fault != "" && (err == nil || !strings.Contains(err.Error(), c.fault)) {
+			t.Errorf("%s: %q, error %v", name, s.Name, err)
+		}
 	}
 }
 

@@ -13,6 +13,8 @@ type deviceAdd struct {
 	Name string `arg:"" help:"Name: 1 to 64 characters of A-Z, a-z, 0-9, _ and -."`
 	Site string `required:"" help:"Site of the device; a part of its MQTT topics."`
 	Role string `enum:"device,reader,operator" default:"device" help:"device: uploads and reports. reader: reads every topic. operator: reads, gives orders, uploads from the browser."`
+
+	TokenFile string `type:"path" placeholder:"FILE" help:"Write the token to this file instead of printing it. A file that already has a token of this device stays as it is."`
 }
 
 func (d *deviceAdd) Run(ctx context.Context, e *env) error {
@@ -20,6 +22,9 @@ func (d *deviceAdd) Run(ctx context.Context, e *env) error {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		if d.TokenFile != "" {
+			return d.provision(ctx, e, l)
+		}
 		token, err := l.Devices.Add(ctx, d.Name, d.Site, ledger.Role(d.Role))
 		if err != nil {
 			return err

@@ -40,6 +40,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 some or all of t
 
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Count the jobs of the queue until the program is stopped."`
+	Probe   probeCommand   `cmd:"" help:"Check that the worker that runs with the same configuration is alive; for health checks."`
 	Count   countCommand   `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
 	Detect  detectCommand  `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
 	Dataset datasetCommand `cmd:"" help:"Make labeled pictures for training out of reviewed footage."`
@@ -75,6 +76,8 @@ func (c *commands) dispatch(ctx context.Context, command string, stdout, stderr 
 	switch command {
 	case "run":
 		return c.Run.run(ctx, stderr)
+	case "probe":
+		return c.Probe.run(stdout)
 	case "count":
 		return c.Count.run(ctx, stdout, stderr)
 	case "detect":

@@ -16,6 +16,7 @@ import (
 	"cattlecounter/cloud/store"
 	"cattlecounter/cloud/worker"
 	"cattlecounter/cloud/worker/engine"
+	"cattlecounter/cloud/worker/heartbeat"
 	"cattlecounter/cloud/worker/process"
 )
 
@@ -79,6 +80,8 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 		return err
 	}
 	log.Info("stores open", "ledger", l.DB().Name(), "store", conf.Store)
+	beat := heartbeat.New(conf.Worker.Heartbeat, log)
+	defer beat.Remove()
 	w := worker.New(worker.Options{
 		Name: workerName(), Jobs: l.Jobs, Attempts: l.Attempts, Flights: l.Flights, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
 		Lines: l.Lines, DefaultLines: defaultLines,
@@ -86,7 +89,8 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
 		Drain: conf.Worker.Drain, StopNow: process.SecondSignal(),
-		RestartDue: process.NewMemoryGuard(conf.Worker.MaxMemory, log).RestartDue, Log: log,
+		RestartDue: process.NewMemoryGuard(conf.Worker.MaxMemory, log).RestartDue,
+		Beat: beat.Beat, Log: log,
 	})
 	return w.Run(ctx)
 }

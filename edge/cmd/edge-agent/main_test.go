@@ -287,6 +287,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"run", "-c", bad}, exitUsage, "sight: unknown key"},
 		{[]string{"status", "-c", s.config}, exitNotRunning, "the agent is not running"},
 		{[]string{"ctl", "-c", s.config, "pause"}, exitNotRunning, "the agent is not running"},
+		{[]string{"probe", "-c", s.config}, exitNotRunning, "the agent is not running"},
 		{[]string{"ctl", "-c", s.config, "retry", "all"}, exitUsage, "is not KEY=VALUE"},
 		{[]string{"fsck", "-c", s.config}, exitFailure, "the spool does not exist yet"},
 		{[]string{"doctor", "-c", bad, "--ntp="}, exitFailure, "fail  config   " + bad},
@@ -301,6 +302,9 @@ func TestCommandLine(t *testing.T) {
 	s.film("a.mp4", 1<<20)
 	s.start()
 	s.until("sent", allSent(1))
+	if code, out, errs := program(t, "probe", "-c", s.config); code != 0 || out != "alive\n" {
+		t.Errorf("probe: code %d, %q, %q", code, out, errs)
+	}
 	code, out, _ := program(t, "status", "-c", s.config, "--json")
 	var st status.Status
 	if err := json.Unmarshal([]byte(out), &st); code != 0 || err != nil || len(st.Footage) != 1 ||

@@ -34,11 +34,12 @@ var errUsage = errors.New("wrong use")
 
 const description = `Watches a drone's card, stores its footage in a durable spool, uploads it to the cloud and shows the counts.
 
-Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 the agent is not running (status, ctl).`
+Exit codes: 0 done; 1 failed; 2 wrong use or configuration; 3 the agent is not running (status, ctl, probe).`
 
 type commands struct {
 	Run     runCmd     `cmd:"" help:"Run the agent until SIGTERM or Ctrl-C."`
 	Status  statusCmd  `cmd:"" help:"Show the state of the running agent."`
+	Probe   probeCmd   `cmd:"" help:"Check that the agent answers; for health checks."`
 	Ctl     ctlCmd     `cmd:"" help:"Give the running agent an order and wait for the answer."`
 	Fsck    fsckCmd    `cmd:"" help:"Check the spool while no agent runs on it, and repair it."`
 	Doctor  doctorCmd  `cmd:"" help:"Check the station and show what to do: card, disk, link, clock, token, broker."`
