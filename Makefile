@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance check vulnerabilities cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers check vulnerabilities cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -100,6 +100,9 @@ release: ## VERSION=1.2.3: archives, Debian packages, SBOM and checksums into bu
 
 fresh: ## rehearse make demo and make test in a fresh Debian with git, make and Go alone; needs root
 	@deploy/setup/fresh.sh
+
+containers: build ## build the images, run all of them with docker compose, count a clip (up to 40 minutes the first time)
+	@deploy/docker/test.sh
 
 bench: setup ## measure the worker against bare ONNX Runtime, an upload against a plain copy
 	@deploy/bench/bench.sh

@@ -48,7 +48,8 @@ archive() {
 # What stands beside the programs.
 mkdir -p "$stage/edge-agent-files" "$stage/cloud-files"
 cp -r edge/config/edge-agent.sample.yaml deploy/systemd/edge-agent.service deploy/systemd/install.sh firmware-notes "$stage/edge-agent-files/"
-cp cloud/config/cloud.sample.yaml cloud/server/web/openapi.yaml shared/topic/asyncapi.yaml "$stage/cloud-files/"
+cp cloud/config/cloud.sample.yaml cloud/server/web/openapi.yaml shared/topic/asyncapi.yaml deploy/systemd/cattlecounter-*.service \
+	"$stage/cloud-files/"
 for board in amd64 arm64 armv7; do
 	archive edge-agent "$board" edge-agent
 done

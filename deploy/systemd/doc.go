@@ -1,2 +1,3 @@
-// Package systemd has only tests: of the edge agent's unit and of the script that installs it on systems without dpkg.
+// Package systemd has only tests: of the units of edge agent, cloud-api and worker, and of the script that installs the
+// agent on systems without dpkg.
 package systemd

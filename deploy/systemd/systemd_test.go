@@ -9,12 +9,16 @@ import (
 	"testing"
 )
 
-const unitFile = "edge-agent.service"
+const (
+	unitFile   = "edge-agent.service"
+	apiUnit    = "cattlecounter-api.service"
+	workerUnit = "cattlecounter-worker@.service"
+)
 
 // unit reads the settings of the unit. A repeated setting has several values.
-func unit(t *testing.T) map[string][]string {
+func unit(t *testing.T, file string) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(unitFile)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +35,7 @@ func unit(t *testing.T) map[string][]string {
 
 // TestUnit checks the settings that the agent, the package and the script depend on.
 func TestUnit(t *testing.T) {
-	u := unit(t)
+	u := unit(t, unitFile)
 	for key, want := range map[string]string{
 		"Type": "notify", "Restart": "always", "StartLimitIntervalSec": "0", "WatchdogSec": "3min", "TimeoutStartSec": "infinity",
 		"User": "cattlecounter", "StateDirectory": "cattlecounter", "MemoryMax": "256M",
@@ -55,17 +59,26 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// TestUnitByAnalyze runs systemd-analyze, where it is installed.
-func TestUnitByAnalyze(t *testing.T) {
+// TestUnitsByAnalyze runs systemd-analyze, where it is installed.
+func TestUnitsByAnalyze(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("systemd-analyze is not installed")
 	}
-	text, err := os.ReadFile(unitFile)
+	for file, program := range map[string]string{
+		unitFile: "/usr/bin/edge-agent", apiUnit: "/usr/bin/cloud-api", workerUnit: "/usr/bin/worker",
+	} {
+		t.Run(file, func(t *testing.T) { analyze(t, file, program) })
+	}
+}
+
+func analyze(t *testing.T, file, program string) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := filepath.Join(t.TempDir(), unitFile) // /bin/sh instead of a program that is not installed
-	if err := os.WriteFile(at, bytes.ReplaceAll(text, []byte("/usr/bin/edge-agent"), []byte("/bin/sh")), 0o600); err != nil {
+	at := filepath.Join(t.TempDir(), strings.Replace(file, "@", "@1", 1)) // one instance of a template
+	// /bin/sh instead of a program that is not installed.
+	if err := os.WriteFile(at, bytes.ReplaceAll(text, []byte(program), []byte("/bin/sh")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", at).CombinedOutput()

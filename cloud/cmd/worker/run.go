@@ -90,7 +90,7 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
 		Drain: conf.Worker.Drain, StopNow: process.SecondSignal(),
 		RestartDue: process.NewMemoryGuard(conf.Worker.MaxMemory, log).RestartDue,
-		Beat: beat.Beat, Log: log,
+		Beat:       beat.Beat, Log: log,
 	})
 	return w.Run(ctx)
 }

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Builds the images, starts the whole product with docker compose, counts a clip and looks at what runs: `make containers`.
+# It needs Docker with Compose v2 and build/bin/herdsim, which makes the clip. Ports 18080 and 11883 of this machine must
+# be free. SKIP_BUILD=1 uses the images that are there.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+[ -n "${SKIP_BUILD:-}" ] || deploy/docker/build.sh
+export COMPOSE_PROFILES=embedded COMPOSE_PROJECT_NAME=cattletest HTTP_PORT=18080 MQTT_PORT=11883 VERSION=${VERSION:-dev}
+CARD=$(mktemp -d)
+export CARD
+chmod 755 "$CARD"
+failed=0
+ok() { printf 'ok    %s\n' "$*"; }
+bad() { printf 'FAIL  %s\n' "$*"; failed=1; }
+compose() { docker compose "$@"; }
+finish() {
+	[ $failed = 0 ] && [ "${1:-0}" = 0 ] || compose logs --no-color --tail 60 >&2
+	compose down --volumes --timeout 20 >/dev/null 2>&1
+	rm -rf "$CARD"
+}
+trap 'finish $?' EXIT
+
+# until SECONDS WHAT COMMAND...: waits for a command to succeed.
+until_true() {
+	local end=$((SECONDS + $1)) what=$2
+	shift 2
+	while ! "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || { bad "$what: not within the time"; return 1; }
+		sleep 1
+	done
+	ok "$what"
+}
+container() { compose ps --all --quiet "$1"; }
+healthy() { [ "$(docker inspect --format '{{.State.Health.Status}}' "$(container "$1")")" = healthy ]; }
+ask() { curl -fsS --max-time 10 -H "Authorization: Bearer $token" "http://127.0.0.1:$HTTP_PORT$1"; }
+
+# --- sizes in MB, as decimal as Docker prints them ---
+for limit in edge-agent:40 cloud-api:70 worker:450; do
+	program=${limit%:*} mb=$(($(docker image inspect --format '{{.Size}}' "cattlecounter/${limit%:*}:$VERSION") / 1000000))
+	if [ $mb -le "${limit#*:}" ]; then ok "size of $program: $mb MB"; else bad "size of $program: $mb MB, limit ${limit#*:}"; fi
+done
+
+# --- a clip in the card folder, and the stack ---
+build/bin/herdsim clip --out "$CARD/herd.mp4" --seconds 4 --animals 30 --tilt 0 --herd loose
+mv "$CARD/herd.json" "$CARD/../$(basename "$CARD").json"
+truth=$(python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); print(d["unique_animals"])' "$CARD.json")
+rm "$CARD.json"
+chmod 644 "$CARD"/*
+compose up --detach --quiet-pull 2>/dev/null || { bad "docker compose up"; exit 1; }
+for service in api worker edge; do
+	until_true 180 "$service is healthy" healthy $service
+done
+token=$(compose run --rm --no-deps -T enrol device add checker --site ranch --role reader 2>/dev/null)
+counted() { ask /api/v1/counts | python3 -c 'import json,sys; sys.exit(not json.load(sys.stdin)["items"])'; }
+until_true 600 "the clip in the card folder is counted" counted
+count() { ask /api/v1/counts | python3 -c 'import json,sys; print(json.load(sys.stdin)["items"][0]["unique"])'; }
+found=$(count)
+if [ "$((found > truth ? found - truth : truth - found))" -le $((truth / 10 + 1)) ]; then
+	ok "counted $found of $truth animals"
+else
+	bad "counted $found of $truth animals"
+fi
+
+# --- how the containers run ---
+for service in api worker edge; do
+	id=$(container $service)
+	read -r user readonly caps memory <<<"$(docker inspect --format \
+		'{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.Memory}}' "$id")"
+	if [ "$user $readonly $caps" = "10001:10001 true [ALL]" ] && [ "$memory" -gt 0 ]; then
+		ok "$service: user $user, read-only, no capabilities, memory limit $((memory >> 20)) MiB"
+	else
+		bad "$service: user $user, read-only $readonly, dropped $caps, memory $memory"
+	fi
+	pid=$(docker inspect --format '{{.State.Pid}}' "$id")
+	status=$(grep -E '^(Uid|CapEff|NoNewPrivs):' "/proc/$pid/status" | tr -s '\t\n' ' ')
+	if [[ $status == *"Uid: 10001"* && $status == *"CapEff: 0000000000000000"* && $status == *"NoNewPrivs: 1"* ]]; then
+		ok "$service: the process has no privileges"
+	else
+		bad "$service: $status"
+	fi
+	certificates=$(docker cp "$id:/etc/ssl/certs/ca-certificates.crt" - | tar -xO | grep -c 'BEGIN CERTIFICATE')
+	if [ "$certificates" -gt 100 ]; then ok "$service: $certificates CA certificates"; else bad "$service: $certificates CA certificates"; fi
+	version=$(docker exec "$id" "$(docker inspect --format '{{index .Config.Entrypoint 0}}' "$id")" --version)
+	if [[ $version == *" $VERSION"* ]]; then ok "$service: $version"; else bad "$service: version \"$version\", want $VERSION"; fi
+done
+
+# --- kill -9 of each container's process ---
+for service in api worker edge; do
+	id=$(container $service)
+	before=$(docker inspect --format '{{.RestartCount}}' "$id")
+	kill -KILL "$(docker inspect --format '{{.State.Pid}}' "$id")"
+	restarted() { [ "$(docker inspect --format '{{.RestartCount}}' "$id")" -gt "$before" ] && healthy "$service"; }
+	until_true 180 "$service is restarted and healthy after kill -9" restarted
+done
+again=$(count)
+if [ "$again" = "$found" ]; then ok "the count is still there"; else bad "the count was $found and is $again"; fi
+
+# --- everything made again from the volumes; a stop is clean ---
+compose down --timeout 60 >/dev/null 2>&1
+compose up --detach 2>/dev/null
+until_true 180 "api is healthy with the volumes of before" healthy api
+again=$(count)
+if [ "$again" = "$found" ]; then ok "the volumes have the count"; else bad "the volumes have $again, not $found"; fi
+began=$SECONDS
+compose stop --timeout 60 api edge >/dev/null 2>&1
+for service in api edge; do
+	code=$(docker inspect --format '{{.State.ExitCode}}' "$(container $service)")
+	if [ "$code" = 0 ]; then ok "$service stops with exit status 0"; else bad "$service stops with exit status $code"; fi
+done
+echo "containers: stopped in $((SECONDS - began)) s; all of it took $((SECONDS / 60)) min"
+exit $failed
