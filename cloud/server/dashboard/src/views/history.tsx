@@ -58,9 +58,9 @@ function Chart({ site, items }: { site: string; items: HistoryItem[] }) {
       width: el.clientWidth, height: 240, legend: { show: false }, cursor: { y: false },
       scales: { y: { range: (_u, _lo, hi) => [0, Math.max(1, hi * 1.1)] } },
       axes: [axis, { ...axis, size: 48 }],
-      series: [{}, { stroke: color('--green'), width: 2, points: { show: true, size: 7 } }, { stroke: 'transparent', points: { show: false } }, { stroke: 'transparent', points: { show: false } }],
-      bands: [{ series: [3, 2], fill: color('--green-soft') }],
-    }, [items.map((i) => Date.parse(i.at) / 1000), items.map((i) => i.unique), items.map((i) => i.low), items.map((i) => i.high)], el);
+      series: [{}, { stroke: 'transparent', points: { show: false } }, { stroke: 'transparent', points: { show: false } }, { stroke: color('--green'), width: 2, points: { show: true, size: 7, fill: color('--green') } }],
+      bands: [{ series: [2, 1], fill: color('--green-soft') }],
+    }, [items.map((i) => Date.parse(i.at) / 1000), items.map((i) => i.low), items.map((i) => i.high), items.map((i) => i.unique)], el);
     const fit = new ResizeObserver(() => plot.setSize({ width: el.clientWidth, height: 240 }));
     fit.observe(el);
     return () => { fit.disconnect(); plot.destroy(); };

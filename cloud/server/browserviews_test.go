@@ -1,0 +1,133 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/store"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/shared/footage"
+)
+
+// seedSites records two sites with counts, a failed job, one that waits, and a flight of two parts.
+func seedSites(t *testing.T, s *running) {
+	t.Helper()
+	l := must.Get(store.OpenLedger(t.Context(), s.cfg))(t)
+	defer l.Close()
+	ctx := t.Context()
+	day := time.Now().UTC().Truncate(time.Hour).Add(-5 * 24 * time.Hour)
+	for i, c := range []struct {
+		site, device string
+		unique       int
+	}{{"north", "dock-1", 90}, {"north", "dock-1", 93}, {"north", "dock-1", 71}, {"south", "dock-2", 240}, {"south", "dock-2", 238}} {
+		id := footage.ID(fmt.Sprintf("seed-%d", i))
+		rec := must.Get(l.Footage.Record(ctx, ledger.Footage{ID: id, Site: c.site, Device: c.device,
+			Name: fmt.Sprintf("DJI_%04d.MP4", 10*i+7), Size: 1 << 30, SHA256: footage.Sum([]byte(id)), BlobKey: string(id),
+			Captured: day.Add(time.Duration(i) * 24 * time.Hour)}))(t)
+		begun, _, err := l.Attempts.Begin(ctx, rec.Job.ID, "gpu-1")
+		must.Do(t, err)
+		must.Get(l.Attempts.Finish(ctx, rec.Job.ID, begun.Fence, ledger.Count{Footage: id, Job: rec.Job.ID, Unique: c.unique,
+			Low: c.unique - 6, High: c.unique + 8, ByClass: map[string]int{"cow": c.unique}, Model: "default"}, string(id)+".json"))(t)
+	}
+	bad := must.Get(l.Footage.Record(ctx, ledger.Footage{ID: "bad", Site: "south", Device: "dock-2", Name: "DJI_0099.MP4", Size: 5 << 20,
+		SHA256: footage.Sum([]byte("bad")), BlobKey: "bad", Captured: day}))(t)
+	begun, _, err := l.Attempts.Begin(ctx, bad.Job.ID, "gpu-1")
+	must.Do(t, err)
+	must.Get(l.Attempts.Fail(ctx, bad.Job.ID, begun.Fence, "The video is cut off after 4.2 s. Copy it from the card again."))(t)
+	must.Get(l.Footage.Record(ctx, ledger.Footage{ID: "waits", Site: "north", Device: "dock-1", Name: "DJI_0100.MP4", Size: 7 << 20,
+		SHA256: footage.Sum([]byte("waits")), BlobKey: "waits"}))(t)
+}
+
+// axe is the source of axe-core, which finds faults of accessibility.
+func axe(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("dashboard/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		if os.Getenv("CATTLE_BROWSER") == "required" {
+			t.Fatal(err)
+		}
+		t.Skip("axe-core is missing; run deploy/setup/setup.sh page")
+	}
+	return string(b)
+}
+
+// TestPageViews opens every view of a server with two sites, on a desktop and on a small phone, light and dark, in both
+// languages. No view may be too wide, break the content policy, have a fault that axe finds, or show figures without
+// their age.
+func TestPageViews(t *testing.T) {
+	c := startChrome(t)
+	source := axe(t)
+	s := serve(t, nil)
+	s.addDevice("dock-1", ledger.RoleDevice)
+	s.addDevice("dock-2", ledger.RoleDevice)
+	seedSites(t, s)
+	views := []struct {
+		path, ready string
+		aged        bool // it shows figures
+	}{
+		{"/", "having('#sites', '238').some(shown) && having('#attention', 'cut off').some(shown)", true},
+		{"/flights", "rows('DJI_0099').some(shown) && rows('DJI_0007').some(shown)", true},
+		{"/flights?site=south&state=done", "rows('DJI_0047').some(shown) && rows('').length === 2", true},
+		{"/flights/compare?a=seed-0&b=seed-2", "having('#compare', '-19').some(shown) && having('#compare', 'do not overlap').some(shown)", true},
+		{"/footage/seed-0", "having('#detail .result', '90').some(shown)", true},
+		{"/footage/bad", "having('#detail .problem', 'cut off').some(shown)", true},
+		{"/history", "all('#history canvas').length === 2", true},
+		{"/stations", "having('#stations li', 'dock-1').some(shown)", true},
+		{"/stations/dock-1", "having('#station', 'dock-1').some(shown)", true},
+		{"/queue", "having('#jobs', 'DJI_0100').some(shown)", true},
+		{"/map", "having('#map-view', 'no ground positions').some(shown)", false},
+		{"/settings", "having('#appearance', 'Language').some(shown)", false},
+		{"/programs", "having('#programs', '/api/v1/footage/{id}').some(shown)", false},
+		{"/nothing/here", "", false},
+	}
+	for _, screen := range []screen{{width: 1280, height: 900}, {width: 320, height: 640, phone: true, dark: true}} {
+		page := c.open(screen)
+		for _, v := range views {
+			if v.ready == "" {
+				continue
+			}
+			name := fmt.Sprintf("view-%s-%d", strings.Trim(strings.NewReplacer("/", "_", "?", "_", "&", "_", "=", "_").Replace(v.path), "_"), screen.width)
+			page.navigate(s.at.HTTP + v.path)
+			page.until(v.ready)
+			page.until("!document.querySelector('[aria-busy]')")
+			page.shot(name)
+			if over := value[float64](page, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+				t.Errorf("%s is %v px too wide", name, over)
+			}
+			if v.aged && !value[bool](page, "all('.age').some(shown)") {
+				t.Errorf("%s shows figures without their age", name)
+			}
+			for _, fault := range page.axe(source) {
+				t.Errorf("%s: %s", name, fault)
+			}
+		}
+		page.navigate(s.at.HTTP + "/settings")
+		page.until("document.querySelector('#appearance select')")
+		value[bool](page, `((e) => { e.value = 'es'; return e.dispatchEvent(new Event('change', { bubbles: true })); })(document.querySelector('#appearance select'))`)
+		page.until("having('.nav', 'Estaciones').some(shown) && document.documentElement.lang === 'es'")
+		page.navigate(s.at.HTTP + "/")
+		page.until("having('#attention', 'Requiere atención').some(shown) && having('#sites', '238').some(shown)")
+		page.shot(fmt.Sprintf("view-es-%d", screen.width))
+		page.close()
+	}
+	if faults := c.takeFaults(); len(faults) > 0 {
+		t.Errorf("%s", strings.Join(faults, "\n"))
+	}
+}
+
+// axe returns what axe-core finds on the page, a line for each kind of fault.
+func (p *tab) axe(source string) []string {
+	p.t.Helper()
+	value[bool](p, "(() => { "+source+"; return true; })()")
+	value[bool](p, `void axe.run(document, { resultTypes: ['violations'] }).then((r) => {
+		window.axed = r.violations.map((v) => v.id + ': ' + v.help + ' ' + v.nodes.slice(0, 3).map((n) => n.target.join(' ') + ' ' + n.failureSummary.slice(0, 160)).join('; '));
+	}) === undefined`)
+	p.until("window.axed")
+	faults := value[[]string](p, "window.axed")
+	value[bool](p, "(delete window.axed)")
+	return faults
+}
