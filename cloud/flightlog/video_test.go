@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"io"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
+
+var update = flag.Bool("update", false, "write the files of testdata")
 
 // box is a box of an MP4 file.
 func box(kind string, parts ...[]byte) []byte {
@@ -95,6 +99,21 @@ func TestSubtitlesInside(t *testing.T) {
 	l = inside(t, movie("tx3g", "subt", tx3g("\xfe\xff"+string(bigEndian("GPS(5.5,48.25,18)")))))
 	if l.Samples[0].Lat != 48.25 {
 		t.Errorf("%+v", l)
+	}
+}
+
+// TestVideoOfOtherTests keeps the file that tests of other packages read.
+func TestVideoOfOtherTests(t *testing.T) {
+	const name = "testdata/subtitles.mp4"
+	want := movie("tx3g", "sbtl", tx3g("F/2.8, SS 100, GPS (24.3, -31.7, 18), D 1m, H 45.6m"),
+		tx3g("F/2.8, SS 100, GPS (24.3, -31.69999, 18), D 1m, H 45.6m"))
+	if *update {
+		if err := os.WriteFile(name, want, 0o644); err != nil { //nolint:gosec // it is public
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s differs from what this package makes (%v); run the test with -update", name, err)
 	}
 }
 

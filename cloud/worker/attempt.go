@@ -72,13 +72,20 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 	if err != nil {
 		return err
 	}
-	return a.finish(ctx, out, files, status.end)
+	film := src.Path
+	if download != nil {
+		if film, err = download.Wait(ctx); err != nil { // it has ended: confirmStreamed waited
+			return err
+		}
+	}
+	return a.finish(ctx, out, film, files, status.end)
 }
 
 // finish writes the results, then the ledger, then the sidecar, and removes the results of earlier attempts. The keys of
 // results have the fence of the attempt, and the ledger decides which attempt counts. The status task ends before the
 // ledger is written, because a late "processing" must not overwrite the end.
-func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidenceFile, endStatus func()) error {
+func (a *attempt) finish(ctx context.Context, out count.Outcome, film string, files *evidenceFile,
+	endStatus func()) error {
 	files.measure(&out.Result)
 	a.status.setStage(job.StageReport)
 	err := a.persist(ctx, func() error { // checks the lease before the first byte of a result
@@ -91,7 +98,7 @@ func (a *attempt) finish(ctx context.Context, out count.Outcome, files *evidence
 	if err := a.storeEvidence(ctx, &out, files); err != nil { // before the result, which lists what there is
 		return err
 	}
-	a.addPositions(ctx, &out)
+	a.addPositions(ctx, &out, film)
 	r := out.Result
 	var doc, table bytes.Buffer
 	if err := errors.Join(r.WriteJSON(&doc), r.WriteCSV(&table)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"cattlecounter/cloud/count"
@@ -15,13 +16,14 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// addPositions places the animals of a result by the flight log that the footage has. A log that cannot be read is a
-// warning of the result, and the count stays. The API places them again on request, with a log that came later.
-func (a *attempt) addPositions(ctx context.Context, out *count.Outcome) {
-	if a.footage.TelemetryKey == "" {
+// addPositions places the animals of a result by the flight log that came with the footage, else by the one inside the
+// video, which is in the file film, "" for none. A log that cannot be read is a warning of the result, and the count
+// stays. The API places them again on request, with a log that came later.
+func (a *attempt) addPositions(ctx context.Context, out *count.Outcome, film string) {
+	log, err := a.readLog(ctx, film)
+	if log == nil && err == nil {
 		return
 	}
-	log, err := a.readLog(ctx)
 	if err == nil {
 		length := time.Duration(out.Result.Video.Duration * float64(time.Second))
 		if why := place.Fit(log, a.footage.Captured, length); why != "" {
@@ -40,7 +42,11 @@ func (a *attempt) addPositions(ctx context.Context, out *count.Outcome) {
 // errNoFit marks a log that is not that of the footage.
 var errNoFit = errors.New("it does not fit the video")
 
-func (a *attempt) readLog(ctx context.Context) (*flightlog.Log, error) {
+// readLog is nil without an error for footage that has no log.
+func (a *attempt) readLog(ctx context.Context, film string) (*flightlog.Log, error) {
+	if a.footage.TelemetryKey == "" {
+		return readInside(film)
+	}
 	r, err := a.w.o.Blobs.Open(ctx, a.footage.TelemetryKey, 0, -1)
 	if err != nil {
 		return nil, err
@@ -50,4 +56,25 @@ func (a *attempt) readLog(ctx context.Context) (*flightlog.Log, error) {
 		return nil, err
 	}
 	return flightlog.Read(a.footage.TelemetryKey, bytes.NewReader(b))
+}
+
+// readInside reads the log inside a video.
+func readInside(film string) (*flightlog.Log, error) {
+	if film == "" {
+		return nil, nil
+	}
+	f, err := os.Open(film)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	log, err := flightlog.ReadVideo(f, info.Size())
+	if errors.Is(err, flightlog.ErrNoLog) {
+		return nil, nil
+	}
+	return log, err
 }

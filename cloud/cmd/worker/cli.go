@@ -39,12 +39,13 @@ const description = `Counts cattle in drone footage.
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 some or all of the footage cannot be counted; 4 no usable model or ONNX Runtime; 5 a compared model is worse; 130 interrupted.`
 
 type commands struct {
-	Run     runCommand     `cmd:"" help:"Count the jobs of the queue until the program is stopped."`
-	Probe   probeCommand   `cmd:"" help:"Check that the worker that runs with the same configuration is alive; for health checks."`
-	Count   countCommand   `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
-	Detect  detectCommand  `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
-	Dataset datasetCommand `cmd:"" help:"Make labeled pictures for training out of reviewed footage."`
-	Model   modelCommand   `cmd:"" help:"List, verify, pull, compare and choose detectors."`
+	Run       runCommand       `cmd:"" help:"Count the jobs of the queue until the program is stopped."`
+	Probe     probeCommand     `cmd:"" help:"Check that the worker that runs with the same configuration is alive; for health checks."`
+	Count     countCommand     `cmd:"" help:"Count the animals in a clip or in a folder of clips."`
+	Detect    detectCommand    `cmd:"" help:"Detect animals in a folder of pictures, as JSON lines."`
+	Telemetry telemetryCommand `cmd:"" help:"Show what is read of a flight log, or of the one inside a video."`
+	Dataset   datasetCommand   `cmd:"" help:"Make labeled pictures for training out of reviewed footage."`
+	Model     modelCommand     `cmd:"" help:"List, verify, pull, compare and choose detectors."`
 }
 
 // moved names the commands that are a program of their own now.
@@ -82,6 +83,8 @@ func (c *commands) dispatch(ctx context.Context, command string, stdout, stderr 
 		return c.Count.run(ctx, stdout, stderr)
 	case "detect":
 		return c.Detect.run(ctx, stdout, stderr)
+	case "telemetry":
+		return c.Telemetry.run(stdout)
 	case "dataset":
 		return c.Dataset.run(ctx, stdout, stderr)
 	case "list":

@@ -64,6 +64,10 @@ func TestScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	logs, err := filepath.Abs("../../flightlog/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	hub := serveHub(t, filepath.Dir(model))
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -71,6 +75,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BLOBS", model)
 			e.Setenv("CLIP", filepath.Join(clips, "herd.mp4"))
 			e.Setenv("CLIPS", clips)
+			e.Setenv("LOGS", logs)
 			e.Setenv("MODELS", filepath.Dir(model))
 			e.Setenv("HUB", hub)
 			e.Setenv("ONNXRUNTIME_LIB", library)

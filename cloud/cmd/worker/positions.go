@@ -23,7 +23,7 @@ import (
 
 // positionFlags say from what the positions of the animals are found, and where they are written.
 type positionFlags struct {
-	Log       string `type:"path" placeholder:"FILE" help:"Flight log of the clip. Default: the file beside the clip that has its name and the ending .SRT."`
+	Log       string `type:"path" placeholder:"FILE" help:"Flight log of the clip. Default: the file beside the clip that has its name and the ending .SRT, else the log inside the clip."`
 	Terrain   string `type:"path" placeholder:"FILE" help:"Heights of the ground, an HGT tile such as S34E018.hgt. Default: a plane through the take-off point."`
 	Paddocks  string `type:"path" placeholder:"FILE" help:"Borders of paddocks, GeoJSON polygons in WGS 84: count the animals of each paddock."`
 	Positions string `type:"path" placeholder:"FILE" help:"Write positions into this file. Its ending says the form: .geojson, .kml, .csv, or .gpx for the path of the camera."`
@@ -86,35 +86,43 @@ func readLog(path string) (*flightlog.Log, error) {
 	return l, nil
 }
 
-// sidecar is the flight log beside a clip: its name with the ending .SRT in any letter case; "" without one.
+// sidecarEndings are those of flight logs beside clips, the usual ones first. Autel's drones write .ass.
+var sidecarEndings = []string{".SRT", ".srt", ".ASS", ".ass"}
+
+// sidecar is the flight log beside a clip: its name with one of the endings in any letter case; "" without one.
 func sidecar(clip string) string {
-	want := strings.TrimSuffix(filepath.Base(clip), filepath.Ext(clip)) + ".srt"
-	for _, ending := range []string{".SRT", ".srt"} { // the usual ones, without listing the folder
-		path := strings.TrimSuffix(clip, filepath.Ext(clip)) + ending
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			return path
+	base := strings.TrimSuffix(clip, filepath.Ext(clip))
+	for _, ending := range sidecarEndings { // without listing the folder
+		if info, err := os.Stat(base + ending); err == nil && info.Mode().IsRegular() {
+			return base + ending
 		}
 	}
 	entries, err := os.ReadDir(filepath.Dir(clip))
 	if err != nil {
 		return ""
 	}
-	for _, e := range entries {
-		if strings.EqualFold(e.Name(), want) && e.Type().IsRegular() {
-			return filepath.Join(filepath.Dir(clip), e.Name())
+	for _, ending := range sidecarEndings {
+		for _, e := range entries {
+			if strings.EqualFold(e.Name(), filepath.Base(base)+ending) && e.Type().IsRegular() {
+				return filepath.Join(filepath.Dir(clip), e.Name())
+			}
 		}
 	}
 	return ""
 }
 
-// locate places the animals of a counted clip. A log that cannot be read is a warning of the result, and the count stays.
+// locate places the animals of a counted clip by the log of the flags, else the one beside the clip, else the one inside
+// of it. A log that cannot be read is a warning of the result, and the count stays.
 func (r *countRun) locate(c *clip, out *count.Outcome) {
-	res := &out.Result
-	log := r.positions.log
-	if path := sidecar(c.path); log == nil && path != "" {
+	res, log := &out.Result, r.positions.log
+	if log == nil {
 		var err error
-		if log, err = readLog(path); err != nil {
-			text := fmt.Sprintf("%v; the count has no positions", err)
+		if log, err = findLog(c.path); err != nil {
+			then := "the count has no positions"
+			if log != nil {
+				then = "the log inside the clip is used"
+			}
+			text := fmt.Sprintf("%v; %s", err, then)
 			res.Warnings = append(res.Warnings, report.Warning{Code: report.NoTelemetry, Text: text})
 			fmt.Fprintln(r.stderr, footage.SafeText(text))
 		}
@@ -123,6 +131,23 @@ func (r *countRun) locate(c *clip, out *count.Outcome) {
 	if len(r.positions.paddocks) > 0 {
 		paddock.Count(res, r.positions.paddocks)
 	}
+}
+
+// findLog reads the log of a clip: nil without one. With an error, the log is the one inside of the clip, if any.
+func findLog(clip string) (*flightlog.Log, error) {
+	var beside error
+	if path := sidecar(clip); path != "" {
+		log, err := readLog(path)
+		if err == nil {
+			return log, nil
+		}
+		beside = err
+	}
+	log, err := readInside(clip)
+	if errors.Is(err, flightlog.ErrNoLog) {
+		err = nil // most clips have none
+	}
+	return log, errors.Join(beside, err)
 }
 
 // writePositions writes the file of --positions: the animals of all counted clips. GPX and KML have one clip each.
