@@ -80,6 +80,9 @@ func foreign(name string, start []byte) string {
 	if len(start) >= 8 && isBox(start) {
 		return "it is a video (MP4)"
 	}
+	if isStream(start) {
+		return "it is a video (MPEG transport stream)"
+	}
 	if bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff")) {
 		return "" // UTF-16
 	}
@@ -135,4 +138,5 @@ type container struct {
 
 var containers = []container{
 	{func(start []byte) bool { return len(start) >= 8 && isBox(start) }, readMP4},
+	{isStream, readTransport},
 }
