@@ -46,8 +46,14 @@ type HTTP struct {
 	// PublicURL is the address at which browsers and devices reach the API. Empty means the address that the client
 	// used.
 	PublicURL string `yaml:"public_url"`
-	// ReadToken makes reading need a token: of an operator or a reader for everything, of a device for its own footage.
-	ReadToken bool `yaml:"read_token"`
+	// Hosts are further names under which clients reach the API. Requests for other names are refused.
+	Hosts []string `yaml:"hosts"`
+	// OpenReading lets programs and people of this machine read without a login. Listen must be a loopback address.
+	OpenReading bool `yaml:"open_reading"`
+	Insecure    bool `yaml:"insecure"` // Listen may be reached from other machines without TLS
+	TLS         TLS  `yaml:"tls"`
+	// MetricsListen is the address of /metrics and of the details of /readyz without a login, or Off.
+	MetricsListen string `yaml:"metrics_listen"`
 	// IdleTimeout ends a request whose body makes no progress for this time, and an idle connection.
 	IdleTimeout time.Duration     `yaml:"idle_timeout"`
 	MaxUpload   settings.ByteSize `yaml:"max_upload"` // size limit of a video
@@ -61,6 +67,8 @@ type MQTT struct {
 	CAFile   string        `yaml:"ca_file"` // PEM; empty means the system's authorities
 	// EmbeddedListen is the address of the built-in broker, or Off for no MQTT.
 	EmbeddedListen string `yaml:"embedded_listen"`
+	Insecure       bool   `yaml:"insecure"` // EmbeddedListen may be reached from other machines without TLS
+	TLS            TLS    `yaml:"tls"`      // of the built-in broker
 }
 
 // Intake configures uploads.
@@ -138,7 +146,7 @@ func Default() Config {
 		Data: "data", Store: StoreLocal,
 		Azure: Azure{Container: "cattlecounter", Queue: "cattlecounter-jobs"},
 		Log:   logging.Default(),
-		HTTP:  HTTP{Listen: "127.0.0.1:8080", IdleTimeout: time.Minute, MaxUpload: 64 << 30},
+		HTTP:  HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30},
 		MQTT:  MQTT{EmbeddedListen: "127.0.0.1:1883"},
 		Intake: Intake{
 			ExpireAfter: 7 * 24 * time.Hour,
@@ -214,6 +222,7 @@ func (h HTTP) validate(f *faults) {
 			strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
 		f.addIf(!ok, "http.public_url: %q is not a URL without a path, such as https://cattle.example", h.PublicURL)
 	}
+	h.validateExposure(f)
 	f.addIf(h.IdleTimeout < time.Second, "http.idle_timeout: %s is less than 1s", h.IdleTimeout)
 	f.addIf(h.MaxUpload <= 0, "http.max_upload: %s refuses every upload; set a size such as 64GiB", h.MaxUpload)
 }
@@ -228,6 +237,7 @@ func (m MQTT) validate(f *faults) {
 	}
 	f.addIf(m.URL == "" && m.EmbeddedListen != Off && !hostPort(m.EmbeddedListen),
 		"mqtt.embedded_listen: %q is not host:port, such as 127.0.0.1:1883, or %q", m.EmbeddedListen, Off)
+	m.validateExposure(f)
 	f.addIf(m.Username == "" && !m.Password.IsZero(), "mqtt.username: is empty, but mqtt.password is set; set both")
 }
 

@@ -69,14 +69,15 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(path, []string{"CATTLE_CLOUD_HTTP_LISTEN=0.0.0.0:80", "CATTLE_CLOUD_MQTT_USERNAME=u",
+	c, err := Load(path, []string{"CATTLE_CLOUD_HTTP_LISTEN=0.0.0.0:80", "CATTLE_CLOUD_HTTP_INSECURE=true",
+		"CATTLE_CLOUD_HTTP_HOSTS=api,cattle.lan", "CATTLE_CLOUD_MQTT_USERNAME=u",
 		"CATTLE_CLOUD_MQTT_PASSWORD=p", "CATTLE_CLOUD_LOG_LEVEL=debug", "CATTLE_CLOUD_WORKER_LEASE=30s", "CATTLE_CLOUD_WORKER_DECODER_MAX_MEMORY=1GiB",
 		"CATTLE_CLOUD_HTTP_MAX_UPLOAD=2GB"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.HTTP.Listen != "0.0.0.0:80" || c.MQTT.Password.Reveal() != "p" || c.Log.Level.Level() != slog.LevelDebug ||
-		c.Worker.Lease != 30*time.Second || c.Worker.Batch != 4 || c.HTTP.MaxUpload != 2e9 {
+		c.Worker.Lease != 30*time.Second || c.Worker.Batch != 4 || c.HTTP.MaxUpload != 2e9 || !slices.Equal(c.HTTP.Hosts, []string{"api", "cattle.lan"}) {
 		t.Errorf("the environment is not applied: %+v", c)
 	}
 }

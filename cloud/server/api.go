@@ -23,11 +23,16 @@ import (
 	"cattlecounter/cloud/server/web"
 	"cattlecounter/cloud/store"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/secret"
 )
 
 // Addresses are the addresses of a running server. Broker is empty without an embedded
-// broker.
-type Addresses struct{ HTTP, Broker string }
+// broker, and Metrics without a listener for metrics.
+type Addresses struct {
+	HTTP, Broker, Metrics string
+	// SetupCode adds the first admin on the page, once; it is empty when there are people.
+	SetupCode secret.String
+}
 
 // Options of Serve; the zero value is ready for use.
 type Options struct {
@@ -114,8 +119,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
-	server, err := web.New(ctx, web.Options{
-		Listen: cfg.HTTP.Listen, ReadToken: cfg.HTTP.ReadToken, IdleTimeout: cfg.HTTP.IdleTimeout,
+	server, err := newWeb(ctx, cfg, web.Options{
 		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
 		Stations: m.stations, Overview: views, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
@@ -123,15 +127,27 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		m.close()
 		return err
 	}
-	at := Addresses{HTTP: "http://" + server.Addr().String(), Broker: m.brokerURL()}
-	log.Info("cloud-api is ready", "address", at.HTTP, "page", publicURL(cfg, at), "data", cfg.Data, "ledger",
-		l.DB().Name(), "store", cfg.Store)
+	serving := []stage{server.Run}
+	at := Addresses{HTTP: scheme(cfg) + "://" + server.Addr().String(), Broker: m.brokerURL()}
+	if cfg.HTTP.MetricsListen != config.Off {
+		inspector, err := server.NewInspector(ctx, cfg.HTTP.MetricsListen)
+		if err != nil {
+			m.close()
+			return errors.Join(err, server.Close())
+		}
+		serving, at.Metrics = append(serving, inspector.Run), "http://"+inspector.Addr().String()
+	}
+	announce(cfg, at, l.DB().Name(), log)
+	if at.SetupCode, err = setupCode(ctx, l); err != nil {
+		m.close()
+		return errors.Join(err, server.Close())
+	}
 	if o.Ready != nil {
 		o.Ready(at)
 	}
 	began := time.Now()
 	background := append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run, placing(l, st.Blobs, log))
-	err = runStages(ctx, []stage{server.Run}, background, m.publishing(), m.serving())
+	err = runStages(ctx, serving, background, m.publishing(), m.serving())
 	log.Info("cloud-api stopped", "after", time.Since(began).Round(time.Second))
 	return err
 }
@@ -150,11 +166,4 @@ func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.L
 func placing(l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) stage {
 	p := &ground.Placer{Grounds: l.Grounds, Logs: ground.Logs{Blobs: blobs, Footage: l.Footage}, Now: time.Now, Log: log}
 	return p.Run
-}
-
-func publicURL(cfg config.Config, at Addresses) string {
-	if cfg.HTTP.PublicURL != "" {
-		return cfg.HTTP.PublicURL
-	}
-	return at.HTTP
 }

@@ -39,6 +39,7 @@ func serve(t testing.TB, change func(*config.Config)) *running {
 	r := &running{t: t, cfg: config.Default(), client: &http.Client{Transport: &http.Transport{}}}
 	r.cfg.Data = t.TempDir()
 	r.cfg.HTTP.Listen, r.cfg.MQTT.EmbeddedListen = "127.0.0.1:0", "127.0.0.1:0"
+	r.cfg.HTTP.OpenReading = true // a loopback address, as the tests' clients read without a login
 	if change != nil {
 		change(&r.cfg)
 	}

@@ -54,17 +54,17 @@ func TestPageInBrowser(t *testing.T) {
 	}
 }
 
-// TestPageWithReadToken opens the page of a server that wants a token for reading.
-func TestPageWithReadToken(t *testing.T) {
+// TestPageWithToken opens the page of a server that is not open for reading.
+func TestPageWithToken(t *testing.T) {
 	c := startChrome(t)
-	s := serve(t, func(cfg *config.Config) { cfg.HTTP.ReadToken = true })
+	s := serve(t, func(cfg *config.Config) { cfg.HTTP.OpenReading = false })
 	w := &walk{t: t, chrome: c, server: s, token: s.addDevice("boss", ledger.RoleOperator), dir: t.TempDir()}
 	const width = 320
 	w.sendThumbnail(picture(width, 180))
 	w.page = c.open(screen{width: 1280, height: 900})
 	w.page.navigate(s.at.HTTP + "/flights")
 	w.page.until("document.querySelector('#token').open")
-	w.page.shot("read-token-1280")
+	w.page.shot("token-1280")
 	w.page.fill("document.querySelector('#token-value')", w.token)
 	w.page.press(enter)
 	w.page.until(fmt.Sprintf("document.querySelector('#waiting-list img')?.naturalWidth === %d", width))

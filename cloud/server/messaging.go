@@ -82,10 +82,10 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub 
 		return m, nil
 	default:
 		own := broker.Credentials{User: broker.ServiceUser, Password: secret.New(rand.Text())}
-		if m.broker, err = broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices,
-			Service: own, Log: log}); err != nil {
+		if m.broker, err = newBroker(ctx, cfg, l, own, log); err != nil {
 			return nil, err
 		}
+		o.TLS = m.broker.OwnTLS()
 		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password
 	}
 	m.publisher, m.lead = progress.NewPublisher(l.Changes, l.Footage, l.Flights, log), l.DB().Leader(publishes)
@@ -106,6 +106,17 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub 
 	m.publisher.Use(link)
 	m.register(reg)
 	return m, nil
+}
+
+// newBroker listens with the built-in broker. service is the account of the cloud.
+func newBroker(ctx context.Context, cfg config.Config, l *ledger.Ledger, service broker.Credentials,
+	log *slog.Logger) (*broker.Broker, error) {
+	cert, err := loadCertificate(cfg.MQTT.TLS, log)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt.tls: %w", err)
+	}
+	return broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices, Service: service,
+		Certificate: cert, Log: log})
 }
 
 func (m *messaging) register(reg *prometheus.Registry) {
@@ -206,8 +217,7 @@ func ServeBroker(ctx context.Context, cfg config.Config, o Options) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	b, err := broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices, Log: log,
-		Service: broker.Credentials{User: cfg.MQTT.Username, Password: cfg.MQTT.Password}})
+	b, err := newBroker(ctx, cfg, l, broker.Credentials{User: cfg.MQTT.Username, Password: cfg.MQTT.Password}, log)
 	if err != nil {
 		return err
 	}

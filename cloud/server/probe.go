@@ -38,7 +38,7 @@ func Probe(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme(cfg)+"://"+address+"/readyz", nil)
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)
 	}
@@ -92,7 +92,11 @@ func ProbeBroker(ctx context.Context, cfg config.Config) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	err = mqttlink.Probe(ctx, mqttlink.Options{URL: "tcp://" + address, ClientID: broker.ServiceUser + "-probe",
+	scheme := "tcp://"
+	if cfg.MQTT.TLS.On() {
+		scheme = "ssl://"
+	}
+	err = mqttlink.Probe(ctx, mqttlink.Options{URL: scheme + address, ClientID: broker.ServiceUser + "-probe",
 		Username: cfg.MQTT.Username, Password: cfg.MQTT.Password, TLS: sameMachine()}, "")
 	if err != nil {
 		return fmt.Errorf("broker at %s: %w", address, err)

@@ -112,6 +112,9 @@ func (s *station) serve(ctx context.Context, tree *tree, clip string, screen *sc
 	if s.o.Once {
 		return nil
 	}
+	if code, err := s.logInCode(ctx); err == nil { // the one before may be used or old; the page may also be open
+		s.code = code
+	}
 	screen.line("running: open %s, or copy more clips into %s; Ctrl-C stops", s.link(), s.cardDir())
 	select {
 	case err := <-failed:

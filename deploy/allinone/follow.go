@@ -29,7 +29,7 @@ func (s *station) follow(ctx context.Context, name string, screen *screen) error
 		case <-tick.C:
 		}
 		var footage wire.Page[wire.Footage]
-		if err := get(ctx, client, s.address()+"/api/v1/footage?limit=20", &footage); err != nil {
+		if err := s.get(ctx, client, s.address()+"/api/v1/footage?limit=20", &footage); err != nil {
 			screen.status("the API does not answer: %v", err)
 			continue
 		}
@@ -40,7 +40,7 @@ func (s *station) follow(ctx context.Context, name string, screen *screen) error
 			continue
 		}
 		var uploads wire.Page[wire.Upload]
-		if err := get(ctx, client, s.address()+"/api/v1/uploads", &uploads); err == nil && len(uploads.Items) > 0 {
+		if err := s.get(ctx, client, s.address()+"/api/v1/uploads", &uploads); err == nil && len(uploads.Items) > 0 {
 			u := uploads.Items[0]
 			screen.status("uploading  %3.0f %%  %.1f of %.1f MB", 100*float64(u.Offset)/float64(max(u.Size, 1)), mega(u.Offset), mega(u.Size))
 			continue
@@ -91,11 +91,12 @@ func (s *station) show(f wire.Footage, screen *screen) (bool, error) {
 
 func mega(n int64) float64 { return float64(n) / 1e6 }
 
-func get(ctx context.Context, c *http.Client, url string, into any) error {
+func (s *station) get(ctx context.Context, c *http.Client, url string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
+	req.Header.Set("Authorization", "Bearer "+s.operator)
 	resp, err := c.Do(req)
 	if err != nil {
 		return err

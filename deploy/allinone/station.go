@@ -2,6 +2,7 @@ package allinone
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ const (
 	siteName     = "demo-ranch"
 	deviceName   = "dock-1"
 	operatorName = "operator"
+	personName   = "demo"
 	brokerPort   = 1883
 )
 
@@ -24,7 +26,8 @@ type station struct {
 	o          Options
 	model      string
 	web, mqtt  int // ports on loopback
-	operator   string
+	operator   string // token
+	code       string // logs a browser in once
 	cloudYAML  string
 	edgeYAML   string
 	deviceFile string // token of the edge agent
@@ -57,7 +60,10 @@ func newStation(ctx context.Context, o Options, model string) (*station, error) 
 	if _, err := s.ensureToken(ctx, deviceName, "device", s.deviceFile); err != nil {
 		return nil, err
 	}
-	s.operator, err = s.ensureToken(ctx, operatorName, "operator", filepath.Join(o.Data, "operator.token"))
+	if s.operator, err = s.ensureToken(ctx, operatorName, "operator", filepath.Join(o.Data, "operator.token")); err != nil {
+		return nil, err
+	}
+	s.code, err = s.logInCode(ctx)
 	return s, err
 }
 
@@ -67,8 +73,8 @@ func (s *station) cardDir() string { return filepath.Join(s.card(), "DCIM", "100
 func (s *station) spool() string   { return filepath.Join(s.o.Data, "edge", "spool") }
 func (s *station) logs() string    { return filepath.Join(s.o.Data, "logs") }
 
-// link is the address of the page with the operator's token. A browser never sends the part after the #.
-func (s *station) link() string { return s.address() + "/#token=" + s.operator }
+// link is the address of the page with a code that logs in once. A browser never sends the part after the #.
+func (s *station) link() string { return s.address() + "/#code=" + s.code }
 
 func (s *station) program(name string) string { return filepath.Join(s.o.Bin, name) }
 
@@ -89,6 +95,30 @@ func (s *station) ensureToken(ctx context.Context, name, role, file string) (str
 		return "", fmt.Errorf("write the token of %s: %w", name, err)
 	}
 	return token, nil
+}
+
+// logInCode adds the person of the demo, with a password that is nowhere else, and returns a code that logs them in.
+func (s *station) logInCode(ctx context.Context) (string, error) {
+	listed, err := s.cloudAPI(ctx, "", "user", "list")
+	if err == nil && !strings.Contains(listed, "\n"+personName+" ") {
+		_, err = s.cloudAPI(ctx, rand.Text()+"\n", "user", "add", personName, "--role", "admin", "--site", "*")
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.cloudAPI(ctx, "", "user", "code", personName)
+}
+
+// cloudAPI runs a command of cloud-api and returns what it prints.
+func (s *station) cloudAPI(ctx context.Context, input string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.program("cloud-api"), append(args, "--config", s.cloudYAML)...)
+	var fault strings.Builder
+	cmd.Stdin, cmd.Stderr = strings.NewReader(input), &fault
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("cloud-api %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(fault.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // start starts the programs, each after those that it needs.

@@ -59,6 +59,7 @@ func newCloud(t *testing.T, change ...func(*config.Config)) *cloud {
 	cfg := config.Default()
 	cfg.Data = t.TempDir()
 	cfg.HTTP.Listen, cfg.MQTT.EmbeddedListen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.HTTP.OpenReading = true // a loopback address, as the tests read without a login
 	for _, f := range change {
 		f(&cfg)
 	}

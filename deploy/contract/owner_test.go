@@ -231,8 +231,8 @@ func TestAttackOnAnID(t *testing.T) {
 }
 
 // A station needs no change for a server that wants a token for reading.
-func TestStationWithReadToken(t *testing.T) {
-	c := newCloud(t, func(cfg *config.Config) { cfg.HTTP.ReadToken = true })
+func TestStationWithoutOpenReading(t *testing.T) {
+	c := newCloud(t, func(cfg *config.Config) { cfg.HTTP.OpenReading = false })
 	l := newLink(t, t.TempDir())
 	r := l.add("DJI_0001.MP4", "seed")
 	l.run(c, c.token)

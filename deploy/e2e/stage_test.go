@@ -93,7 +93,7 @@ func newStage(t testing.TB, more ...string) *stage {
 	}
 	s.cloudcfg = s.write("cloud.yaml", fmt.Sprintf(`
 data: %s
-http: {listen: "127.0.0.1:%d", idle_timeout: 5s}
+http: {listen: "127.0.0.1:%d", open_reading: true, idle_timeout: 5s}
 mqtt: {url: "tcp://127.0.0.1:%d", username: cloud, password: %s}
 intake: {min_free: 1MiB}
 worker: {model: %s, lease: 10s, sample_fps: 1.5, onnxruntime_lib: %q}

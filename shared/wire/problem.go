@@ -49,10 +49,12 @@ const (
 	SlugStopping         Slug = "stopping"
 	SlugTimeout          Slug = "timeout"
 	SlugTooLarge         Slug = "too-large"
+	SlugTooManyGuesses   Slug = "too-many-guesses"
 	SlugTooManyListeners Slug = "too-many-listeners"
 	SlugUnauthorised     Slug = "unauthorised"
 	SlugUnreachable      Slug = "unreachable"
 	SlugUploadGone       Slug = "upload-gone"
+	SlugWrongHost        Slug = "wrong-host"
 )
 
 // slugs is the one table of problems: the title of each, the status that it
@@ -84,10 +86,12 @@ var slugs = map[Slug]struct {
 	SlugStopping:         {"The service is stopping", []int{503}},
 	SlugTimeout:          {"The request took too long", []int{408}},
 	SlugTooLarge:         {"The request is too large", []int{413}},
+	SlugTooManyGuesses:   {"Too many log-ins failed", []int{429}},
 	SlugTooManyListeners: {"Too many listeners", []int{503}},
 	SlugUnauthorised:     {"A valid token is required", []int{401}},
 	SlugUnreachable:      {"The database or the storage does not answer", []int{503}},
 	SlugUploadGone:       {"The upload does not exist", []int{404}},
+	SlugWrongHost:        {"The server has another name", []int{421}},
 }
 
 // Slugs returns every slug in alphabetical order.

@@ -6,6 +6,7 @@ import (
 	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/secret"
 )
 
 // Footage is one piece of footage. A duplicate shows the job and the count of the
@@ -134,10 +135,11 @@ type SplitFlight struct {
 type Device struct {
 	Name     string     `json:"name"`
 	Site     string     `json:"site"`
-	Role     string     `json:"role"` // device, reader or operator
+	Role     string     `json:"role"` // device, reader, viewer, reviewer, operator or admin
 	Created  time.Time  `json:"created"`
 	Revoked  *time.Time `json:"revoked,omitempty"`
 	LastSeen *time.Time `json:"last_seen,omitempty"`
+	Expires  *time.Time `json:"expires,omitempty"` // of the token
 }
 
 // Upload is an unfinished upload. It does not show the session's address: who has
@@ -203,4 +205,42 @@ type Health struct {
 type Check struct {
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
+}
+
+// Session says who a client is and what it may do.
+type Session struct {
+	Name  string   `json:"name,omitempty"` // "" without a login
+	Role  string   `json:"role,omitempty"`
+	Sites []string `json:"sites,omitempty"`
+	May   []string `json:"may,omitempty"`   // actions
+	Reads bool     `json:"reads"`           // whether the client may read now
+	CSRF  string   `json:"csrf,omitempty"`  // the value of the header X-CSRF-Token
+	Setup bool     `json:"setup,omitempty"` // nobody was added yet
+}
+
+// LogIn is the body of a log-in.
+type LogIn struct {
+	Name     string        `json:"name"`
+	Password secret.String `json:"password"`
+}
+
+// Code is the body of a log-in with a one-time code.
+type Code struct {
+	Code secret.String `json:"code"`
+}
+
+// Setup is the body that adds the first admin.
+type Setup struct {
+	Code     secret.String `json:"code"`
+	Name     string        `json:"name"`
+	Password secret.String `json:"password"`
+}
+
+// AuditEntry is something that somebody did.
+type AuditEntry struct {
+	N       int64     `json:"n"`
+	At      time.Time `json:"at"`
+	Who     string    `json:"who"`
+	Action  string    `json:"action"`
+	Subject string    `json:"subject"`
 }

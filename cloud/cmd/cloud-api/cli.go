@@ -28,7 +28,7 @@ const description = `Receives footage, serves the page and the API, and publishe
 
 Settings come from the file given with --config and from the environment. The environment wins: CATTLE_CLOUD_HTTP_LISTEN overrides http.listen. "cloud-api config sample" prints a file with every key at its default.
 
-Exit codes: 0 done; 1 failed; 2 wrong use or an invalid configuration; 3 no such device or job.`
+Exit codes: 0 done; 1 failed; 2 wrong use or an invalid configuration; 3 no such device, person or job.`
 
 type commands struct {
 	Config string `help:"Configuration file (YAML)." type:"path" placeholder:"FILE" env:"CATTLE_CONFIG"`
@@ -40,9 +40,11 @@ type commands struct {
 		Add    deviceAdd    `cmd:"" help:"Add a device or a person. Prints the token; it cannot be shown again."`
 		List   deviceList   `cmd:"" help:"List devices and people."`
 		Renew  deviceRenew  `cmd:"" help:"Issue a new token. The old one is revoked when the new one is first used."`
+		Sites  deviceSites  `cmd:"" help:"Change where a token of a program or a person may read and act. Ends its connections."`
 		Revoke deviceRevoke `cmd:"" help:"Revoke a token."`
-	} `cmd:"" help:"Tokens of devices and people."`
-	Job struct {
+	} `cmd:"" help:"Tokens of devices and programs."`
+	User userCommands `cmd:"" help:"People who log in with a password."`
+	Job  struct {
 		List    jobList    `cmd:"" help:"List jobs, newest first."`
 		Show    jobShow    `cmd:"" help:"Show a job and its attempts."`
 		Retry   jobRetry   `cmd:"" aliases:"replay" help:"Queue a failed, poisoned or canceled job again."`
@@ -55,7 +57,7 @@ type commands struct {
 		Set    linesSet    `cmd:"" help:"Set lines and zones in the place of earlier ones."`
 		Remove linesRemove `cmd:"" help:"Remove lines and zones."`
 	} `cmd:"" help:"Lines and zones of devices and footage."`
-	Audit  auditCmd `cmd:"" help:"List who did what: changes of tokens, retried and canceled jobs, removed videos."`
+	Audit  auditCmd `cmd:"" help:"List who did what: log-ins, changes of people and tokens, retried and canceled jobs, removed videos."`
 	Ledger struct {
 		CountOn ledgerCountOn `cmd:"" help:"Continue after PostgreSQL's own tools restored an earlier ledger: the next sequence number is one that no client has seen. Stop cloud-api and the workers first."`
 		Backup  ledgerBackup  `cmd:"" help:"Copy the ledger to a new file while cloud-api runs. Copy the footage after it."`
@@ -114,6 +116,10 @@ func (s *serveCmd) Run(ctx context.Context, e *env) error {
 	}
 	return server.Serve(ctx, c, server.Options{Log: c.Log.Logger(e.stderr), Ready: func(at server.Addresses) {
 		fmt.Fprintf(e.stderr, "cloud-api: page and API at %s\n", at.HTTP)
+		if !at.SetupCode.IsZero() {
+			fmt.Fprintf(e.stderr, "cloud-api: nobody can log in yet. Open the page within 15 minutes and enter this code once: %s\n"+
+				"cloud-api: or run: cloud-api user add NAME --role admin --site '*'\n", at.SetupCode.Reveal())
+		}
 		writeAddresses(e.stderr, s.AddressFile, at)
 	}})
 }
@@ -138,7 +144,7 @@ func writeAddresses(stderr io.Writer, path string, at server.Addresses) {
 		return
 	}
 	tmp := path + ".tmp"
-	err := os.WriteFile(tmp, fmt.Appendf(nil, "http=%s\nmqtt=%s\n", at.HTTP, at.Broker), 0o600)
+	err := os.WriteFile(tmp, fmt.Appendf(nil, "http=%s\nmqtt=%s\nmetrics=%s\n", at.HTTP, at.Broker, at.Metrics), 0o600)
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}

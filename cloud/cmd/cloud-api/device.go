@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/topic"
@@ -12,9 +13,21 @@ import (
 type deviceAdd struct {
 	Name string `arg:"" help:"Name: 1 to 64 characters of A-Z, a-z, 0-9, _ and -."`
 	Site string `required:"" help:"Site of the device; a part of its MQTT topics."`
-	Role string `enum:"device,reader,operator" default:"device" help:"device: uploads and reports. reader: reads every topic. operator: reads, gives orders, uploads from the browser."`
-
+	Role string `enum:"device,reader,viewer,reviewer,operator,admin" default:"device" help:"device: uploads and reports. The others are tokens of programs and people: reader and viewer: read. reviewer: also corrects counts. operator: also uploads, changes jobs, gives orders. admin: also people, tokens and the audit."`
+	// Sites and Expires are for tokens of programs and people.
+	Sites   []string      `help:"Sites where the token may read and act, between commas; * is every site. Default: --site."`
+	Expires time.Duration `help:"The token ends after this time, such as 2160h. Default: never." placeholder:"TIME"`
 	TokenFile string `type:"path" placeholder:"FILE" help:"Write the token to this file instead of printing it. A file that already has a token of this device stays as it is."`
+}
+
+// device is what is added.
+func (d *deviceAdd) device() ledger.Device {
+	device := ledger.Device{Name: d.Name, Site: d.Site, Role: ledger.Role(d.Role), Sites: d.Sites}
+	if d.Expires != 0 {
+		end := time.Now().Add(d.Expires)
+		device.Expires = &end
+	}
+	return device
 }
 
 func (d *deviceAdd) Run(ctx context.Context, e *env) error {
@@ -22,16 +35,28 @@ func (d *deviceAdd) Run(ctx context.Context, e *env) error {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		device := d.device()
 		if d.TokenFile != "" {
 			return d.provision(ctx, e, l)
 		}
-		token, err := l.Devices.Add(ctx, d.Name, d.Site, ledger.Role(d.Role))
+		token, err := l.Devices.AddWith(ctx, device)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(e.stderr, "%s %s of site %s added. Its token follows; it is not stored and cannot be shown again.\n", d.Role, d.Name, d.Site)
 		_, err = fmt.Fprintln(e.stdout, token.Reveal())
 		return err
+	})
+}
+
+type deviceSites struct {
+	Name  string   `arg:"" help:"Name of the token."`
+	Sites []string `required:"" help:"Sites between commas; * is every site."`
+}
+
+func (d *deviceSites) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		return l.Devices.SetSites(ctx, d.Name, d.Sites)
 	})
 }
 
@@ -61,11 +86,14 @@ func (d *deviceList) Run(ctx context.Context, e *env) error {
 		}
 		var devices []wire.Device
 		for _, s := range stored {
-			devices = append(devices, wire.Device{Name: s.Name, Site: s.Site, Role: string(s.Role), Created: s.Created, Revoked: s.Revoked, LastSeen: s.LastSeen})
+			devices = append(devices, wire.Device{Name: s.Name, Site: s.Sites.String(), Role: string(s.Role), Created: s.Created, Revoked: s.Revoked, LastSeen: s.LastSeen, Expires: s.Expires})
 		}
 		return list(e, d.output, devices, "NAME,SITE,ROLE,STATE,LAST SEEN", func(d wire.Device) []any {
 			state := "active"
-			if d.Revoked != nil {
+			switch {
+			case d.Expires != nil && d.Expires.Before(time.Now()):
+				state = "expired " + day(d.Expires)
+			case d.Revoked != nil:
 				state = "revoked " + day(d.Revoked)
 			}
 			return []any{d.Name, d.Site, d.Role, state, day(d.LastSeen)}

@@ -28,7 +28,7 @@ func (d *deviceAdd) provision(ctx context.Context, e *env, l *ledger.Ledger) err
 	default:
 		return d.confirm(ctx, e, l, strings.TrimSpace(string(stored)))
 	}
-	token, err := l.Devices.Add(ctx, d.Name, d.Site, ledger.Role(d.Role))
+	token, err := l.Devices.AddWith(ctx, d.device())
 	did := "added"
 	if errors.Is(err, ledger.ErrExists) {
 		token, err = l.Devices.Renew(ctx, d.Name)

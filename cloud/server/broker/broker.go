@@ -7,7 +7,9 @@
 package broker
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +21,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"cattlecounter/cloud/server/broker/mochi"
+	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/secret"
 )
@@ -56,7 +59,9 @@ type Options struct {
 	Accounts Accounts
 	// Service is what the cloud's own connection logs in with.
 	Service Credentials
-	Log     *slog.Logger
+	// Certificate of Listen; nil for no TLS.
+	Certificate *certificate.Files
+	Log         *slog.Logger
 }
 
 // Credentials of the cloud's own connection. User must not be a device's name.
@@ -86,7 +91,11 @@ func New(ctx context.Context, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mqtt broker: %w", err)
 	}
-	b := &Broker{o: o, ln: mochi.NewListener(netutil.LimitListener(ln, maxConnections), connectWithin, o.Log)}
+	ln = netutil.LimitListener(ln, maxConnections)
+	if o.Certificate != nil {
+		ln = tls.NewListener(ln, o.Certificate.Config())
+	}
+	b := &Broker{o: o, ln: mochi.NewListener(ln, connectWithin, o.Log)}
 	b.server = mqtt.New(serverOptions(o.Log))
 	b.hook = newHook(b.server, o)
 	if err := b.server.AddHook(b.hook, nil); err != nil {
@@ -126,7 +135,28 @@ func (b *Broker) URL() string {
 	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
+	if b.o.Certificate != nil {
+		return "ssl://" + net.JoinHostPort(host, port)
+	}
 	return "tcp://" + net.JoinHostPort(host, port)
+}
+
+// errOtherBroker says that another program answers at the broker's address.
+var errOtherBroker = errors.New("the broker's address answers with another certificate")
+
+// OwnTLS is how a process that has the certificate connects to URL; nil without TLS. The certificate has the name of the
+// server for its clients and not that of URL, so it is compared instead.
+func (b *Broker) OwnTLS() *tls.Config {
+	if b.o.Certificate == nil {
+		return nil
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true,
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			if len(cs.PeerCertificates) == 0 || !bytes.Equal(cs.PeerCertificates[0].Raw, b.o.Certificate.Newest().Certificate[0]) {
+				return errOtherBroker
+			}
+			return nil
+		}}
 }
 
 // Close releases the address when Run will not be called.

@@ -93,7 +93,7 @@ func (s *site) rawPatch(path string, offset, size int, part []byte, header ...st
 	s.t.Cleanup(func() { _ = c.Close() })
 	end := make(chan struct{})
 	s.raw.Store(c.LocalAddr().String(), end)
-	_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nContent-Type: "+
+	_, err := fmt.Fprintf(c, "PATCH %s HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\nContent-Type: "+
 		"application/offset+octet-stream\r\n"+
 		"Upload-Offset: %d\r\nContent-Length: %d\r\n%s\r\n%s", path, offset, size, lines(header), part)
 	must.Do(s.t, err)

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 
+	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/store/ledger"
 )
 
@@ -19,7 +20,5 @@ func deviceFrom(ctx context.Context) (ledger.Device, bool) {
 	return d, ok
 }
 
-// mayUpload reports whether the holder is an edge agent or a person with a browser.
-func mayUpload(d ledger.Device) bool {
-	return d.Role == ledger.RoleDevice || d.Role == ledger.RoleOperator
-}
+// mayUpload reports whether the holder is an edge agent or somebody with a browser who may upload.
+func mayUpload(d ledger.Device) bool { return access.OfDevice(d).May(access.Upload) }

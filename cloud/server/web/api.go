@@ -27,7 +27,7 @@ func text(s string) string { return strings.Clone(s) }
 // pageArgs reads the parameters that lists share. checkQuery has refused those that a list does not have.
 func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
 	p := ledger.Page{After: text(c.Query("after")), Device: scopeOf(c.UserContext()), Site: text(c.Query("site")),
-		Only: text(c.Query("device")), State: text(c.Query("state"))}
+		Only: text(c.Query("device")), State: text(c.Query("state")), Sites: sitesOf(c.UserContext())}
 	if q := c.Query("limit"); q != "" {
 		n, err := strconv.Atoi(q)
 		if err != nil || n < 1 || n > maxPageSize {
@@ -105,7 +105,12 @@ func (s *Server) listFootage(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("sha256: %w", err)
 	}
-	v, err := s.o.Ledger.Footage.GetBySHA256(ctx, sum, scopeOf(ctx))
+	var v ledger.FootageView
+	if sites := sitesOf(ctx); sites != nil {
+		v, err = s.o.Ledger.Footage.GetBySHA256At(ctx, sum, sites)
+	} else {
+		v, err = s.o.Ledger.Footage.GetBySHA256(ctx, sum, scopeOf(ctx))
+	}
 	items := []ledger.FootageView{v}
 	if errors.Is(err, ledger.ErrNotFound) {
 		items, err = nil, nil
@@ -228,12 +233,13 @@ func (s *Server) listDevices(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	ds = slices.DeleteFunc(ds, func(d ledger.Device) bool { return !mayRead(c.UserContext(), d.Name) })
+	ds = slices.DeleteFunc(ds, func(d ledger.Device) bool { return !mayReadDevice(c.UserContext(), d) })
 	return sendJSON(c, pageOf(ds, "", deviceView))
 }
 
 func (s *Server) listUploads(c *fiber.Ctx) error {
-	us, err := s.o.Ledger.Uploads.ListUnfinished(c.UserContext(), scopeOf(c.UserContext()), uploadsShown)
+	us, err := s.o.Ledger.Uploads.ListUnfinishedAt(c.UserContext(), sitesOf(c.UserContext()),
+		scopeOf(c.UserContext()), uploadsShown)
 	if err != nil {
 		return err
 	}
@@ -241,7 +247,7 @@ func (s *Server) listUploads(c *fiber.Ctx) error {
 }
 
 func (s *Server) getStats(c *fiber.Ctx) error {
-	v, err := s.o.Ledger.Totals.Stats(c.UserContext())
+	v, err := s.o.Ledger.Totals.StatsAt(c.UserContext(), sitesOf(c.UserContext()))
 	if err != nil {
 		return err
 	}

@@ -21,12 +21,16 @@ const requestKey = "request"
 func (s *Server) handle(c *fiber.Ctx) error {
 	began := time.Now()
 	c.Locals(requestKey, newRequestID(c.Get(fiber.HeaderXRequestID)))
-	if err := s.recoverPanic(c); err != nil {
+	err := s.admissible(c)
+	if err == nil {
+		err = s.recoverPanic(c)
+	}
+	if err != nil {
 		if err := s.fail(c, err); err != nil {
 			return err
 		}
 	}
-	setSecurityHeaders(c)
+	s.setSecurityHeaders(c)
 	c.Set(fiber.HeaderXRequestID, requestID(c))
 	if bodyUnread(c) {
 		closeAfter(c)
@@ -56,7 +60,7 @@ func bodyUnread(c *fiber.Ctx) bool {
 
 // setSecurityHeaders sets the headers of every answer. Scripts come only from the files
 // of the page, and no other page may frame it.
-func setSecurityHeaders(c *fiber.Ctx) {
+func (s *Server) setSecurityHeaders(c *fiber.Ctx) {
 	const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; " +
 		"worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	h := &c.Context().Response.Header
@@ -64,6 +68,9 @@ func setSecurityHeaders(c *fiber.Ctx) {
 	h.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	h.Set(fiber.HeaderXFrameOptions, "DENY")
+	if s.o.Secure {
+		h.Set(fiber.HeaderStrictTransportSecurity, "max-age=31536000")
+	}
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set(fiber.HeaderPermissionsPolicy, "camera=(), geolocation=(), microphone=()")

@@ -10,6 +10,9 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"cattlecounter/cloud/server/problem"
+	"cattlecounter/shared/wire"
 )
 
 // maxBridged bounds the answer of a bridged handler: it is in memory.
@@ -26,6 +29,8 @@ type bridge struct {
 	idle time.Duration
 	// context, when set, adds to the request's context.
 	context func(*fiber.Ctx, context.Context) context.Context
+	// until, when set, returns a context that ends earlier than the server, and its release.
+	until func(context.Context) (context.Context, func())
 	// received is called with the bytes of every read of a body.
 	received func(int)
 }
@@ -36,6 +41,11 @@ func (br *bridge) serve(c *fiber.Ctx, h http.Handler) error {
 	body := br.body(fctx)
 	// A stop of the server interrupts the request with its body.
 	base := stopping(c.UserContext())
+	if br.until != nil {
+		followed, release := br.until(base)
+		defer release()
+		base = followed
+	}
 	ctx, cancel := context.WithCancel(base)
 	defer cancel()
 	defer context.AfterFunc(base, func() { _ = body.interrupt(context.Cause(base)) })()
@@ -50,10 +60,17 @@ func (br *bridge) serve(c *fiber.Ctx, h http.Handler) error {
 	defer body.finish()
 	h.ServeHTTP(w, r)
 	body.finish()
-	w.copyTo(&fctx.Response)
-	if !body.drained() {
-		closeAfter(c)
+	if !body.drained() || body.length < 0 {
+		closeAfter(c) // servers read the end of a chunked body in more than one way
 	}
+	if errors.Is(context.Cause(base), errRevoked) {
+		closeAfter(c)
+		return problem.New(wire.SlugUnauthorised, "The token or the session ended while the request was running.")
+	}
+	if body.length < 0 && !body.cut() && malformed(body.end) {
+		return badRequest("The chunks of the body are not valid. The bytes before the fault are stored.")
+	}
+	w.copyTo(&fctx.Response)
 	return nil
 }
 

@@ -16,5 +16,6 @@
 // # Who reads what
 //
 // A request with the token of a device reads only what that device uploaded. Other requests
-// read everything, unless the server wants a token for reading (Options.ReadToken).
+// with a token read everything. Requests without one read nothing but the page's files, health and readiness, unless the
+// server is open for reading (Options.OpenReading).
 package web

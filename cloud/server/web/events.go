@@ -69,6 +69,8 @@ type stream struct {
 
 func (st *stream) run(ctx context.Context, w *bufio.Writer) {
 	defer st.sub.Close()
+	access, release := st.server.gate.follow(context.WithoutCancel(ctx), holderOf(ctx))
+	defer release()
 	st.w = w
 	if st.begin(ctx) != nil {
 		return
@@ -86,6 +88,11 @@ func (st *stream) run(ctx context.Context, w *bufio.Writer) {
 			if err = st.sendChange(ctx, c); err == nil && len(st.sub.C) == 0 {
 				err = st.flush()
 			}
+		case <-access.Done():
+			if st.sendEvent("bye", 0, map[string]string{"reason": "your access ended"}) == nil {
+				_ = st.flush() // fails only when the client has disconnected
+			}
+			return
 		case <-beat.C:
 			if _, err = fmt.Fprint(st.w, ": heartbeat\n\n"); err == nil {
 				err = st.flush()

@@ -17,7 +17,7 @@ import (
 )
 
 // groundRoutes registers what is about places on the earth.
-func (s *Server) groundRoutes(api fiber.Router) {
+func (s *Server) groundRoutes(api guarded) {
 	api.Get("/footage/:id/telemetry", s.sendTelemetry)
 }
 

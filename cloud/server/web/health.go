@@ -16,9 +16,21 @@ const checkTime = 3 * time.Second
 // healthz answers that the process runs.
 func (s *Server) healthz(c *fiber.Ctx) error { return sendJSON(c, wire.Health{Status: wire.HealthOK}) }
 
-// readyz answers whether the process can do its work, check by check.
+// readyz answers whether the process can do its work. What fails and why is for those who may read everything.
 func (s *Server) readyz(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(c.UserContext(), checkTime)
+	v := s.readiness(c.UserContext())
+	if v.Status != wire.HealthOK {
+		c.Status(fiber.StatusServiceUnavailable)
+	}
+	if !s.mayInspect(c) {
+		v.Checks = nil
+	}
+	return sendJSON(c, v)
+}
+
+// readiness tests every check.
+func (s *Server) readiness(base context.Context) wire.Health {
+	ctx, cancel := context.WithTimeout(base, checkTime)
 	defer cancel()
 	v := wire.Health{Status: wire.HealthOK, Checks: map[string]wire.Check{}}
 	states := make([]wire.Check, len(s.o.Checks))
@@ -33,13 +45,10 @@ func (s *Server) readyz(c *fiber.Ctx) error {
 			v.Status = wire.HealthFailing
 		}
 	}
-	if stopping(c.UserContext()).Err() != nil {
+	if stopping(base).Err() != nil {
 		v.Status, v.Checks["server"] = wire.HealthFailing, wire.Check{Detail: ErrShutdown.Error()}
 	}
-	if v.Status != wire.HealthOK {
-		c.Status(fiber.StatusServiceUnavailable)
-	}
-	return sendJSON(c, v)
+	return v
 }
 
 func try(ctx context.Context, check Check) (st wire.Check) {

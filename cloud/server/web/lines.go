@@ -102,7 +102,7 @@ func (s *Server) lineOwner(c *fiber.Ctx, kind ledger.LineKind) (ledger.LineOwner
 		return ledger.LineOwner{}, nil, err
 	}
 	for _, d := range ds {
-		if d.Name == name && mayRead(c.UserContext(), name) {
+		if d.Name == name && mayRead(c.UserContext(), d.Site, name) {
 			return ledger.LineOwner{Kind: kind, ID: name}, nil, nil
 		}
 	}

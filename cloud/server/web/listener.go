@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"cattlecounter/cloud/server/certificate"
 )
 
 const (
@@ -19,17 +22,22 @@ const (
 // listener accepts connections and can close all of them.
 type listener struct {
 	net.Listener
+	tls   *tls.Config // nil for no TLS
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 }
 
-func listen(ctx context.Context, address string) (*listener, error) {
+func listen(ctx context.Context, address string, cert *certificate.Files) (*listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("http listener %s: %w", address, err)
 	}
-	return &listener{Listener: ln, conns: map[*conn]struct{}{}}, nil
+	l := &listener{Listener: ln, conns: map[*conn]struct{}{}}
+	if cert != nil {
+		l.tls = cert.Config()
+	}
+	return l, nil
 }
 
 // Accept implements net.Listener.
@@ -37,6 +45,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	nc, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
+	}
+	if l.tls != nil {
+		nc = tls.Server(nc, l.tls) // the first read shakes hands, within the time for the head
 	}
 	c := &conn{Conn: nc, owner: l}
 	l.mu.Lock()

@@ -207,6 +207,15 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"POST", "/api/v1/footage/one/recount", boss, 200, ""},
 		{"POST", "/api/v1/footage/one/recount", boss, 409, ""},
 		{"GET", "/healthz", "", 200, ""},
+		{"GET", "/api/v1/session", "", 200, ""},
+		{"GET", "/api/v1/session", boss, 200, ""},
+		{"POST", "/api/v1/session", "", 400, ""},
+		{"DELETE", "/api/v1/session", "", 200, ""},
+		{"POST", "/api/v1/session/code", "", 400, ""},
+		{"POST", "/api/v1/setup", "", 400, ""},
+		{"GET", "/api/v1/audit", "", 401, ""},
+		{"GET", "/api/v1/audit", boss, 403, ""},
+		{"GET", "/livez", "", 200, ""},
 		{"GET", "/readyz", "", 200, ""},
 	} {
 		t.Run(fmt.Sprintf("%s %s %d", c.method, c.path, c.status), func(t *testing.T) {

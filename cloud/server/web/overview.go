@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 )
 
 // overviewRoutes registers what the first page shows.
-func (s *Server) overviewRoutes(api fiber.Router) {
+func (s *Server) overviewRoutes(api guarded) {
 	api.Get("/overview", s.getOverview)
 	api.Get("/history", s.getHistory)
 	api.Get("/queue", s.getQueue)
@@ -37,11 +38,15 @@ func (s *Server) getOverview(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	limitOverview(sitesOf(c.UserContext()), &v)
 	return sendJSON(c, v)
 }
 
 func (s *Server) getQueue(c *fiber.Ctx) error {
 	v, err := s.o.Overview.Queue(c.UserContext(), scopeOf(c.UserContext()))
+	if err == nil {
+		err = s.limitQueue(c.UserContext(), sitesOf(c.UserContext()), &v)
+	}
 	if err != nil {
 		return err
 	}
@@ -68,6 +73,9 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 	points, err := s.o.Overview.History(c.UserContext(), site, scopeOf(c.UserContext()), from)
 	if err != nil {
 		return err
+	}
+	if sites := sitesOf(c.UserContext()); sites != nil {
+		points = slices.DeleteFunc(points, func(p wire.HistoryPoint) bool { return !sites.Has(p.Site) })
 	}
 	if format != "csv" {
 		return sendJSON(c, pageOf(points, "", asItIs))

@@ -54,7 +54,7 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 	}
 	c.Context().Response.ResetBody()
 	c.Status(p.Status)
-	setSecurityHeaders(c)
+	s.setSecurityHeaders(c)
 	p.SetHeaders(c.Set)
 	return c.Send(p.Body())
 }

@@ -70,7 +70,8 @@ func (s *site) dial() *raw {
 
 func (c *raw) send(format string, args ...any) {
 	c.t.Helper()
-	if _, err := fmt.Fprintf(c, strings.ReplaceAll(format, "\n", "\r\n"), args...); err != nil {
+	lines := strings.ReplaceAll(fmt.Sprintf(format, args...), "\r\n", "\n")
+	if _, err := io.WriteString(c, strings.ReplaceAll(lines, "\n", "\r\n")); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -29,7 +29,7 @@ type reviews interface {
 const maxReview = 2 << 20
 
 // reviewRoutes registers what people decide about the animals of a count.
-func (s *Server) reviewRoutes(api fiber.Router) {
+func (s *Server) reviewRoutes(api guarded) {
 	api.Get("/footage/:id/reviews", s.getReviews)
 	api.Put("/footage/:id/review", s.putReview)
 	api.Delete("/footage/:id/review", s.deleteReview)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/wire"
@@ -18,7 +17,7 @@ func (s *Server) routes(app *fiber.App) {
 	app.Use(s.handle)
 
 	l := s.o.Ledger
-	api := app.Group(wire.APIPath, s.withScope)
+	api := guarded{s, app.Group(wire.APIPath), wire.APIPath}
 	app.Use(s.checkQuery)
 	api.Get("/footage", s.listFootage)
 	api.Get("/footage/:id", s.getFootage)
@@ -62,10 +61,18 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/openapi.json", s.document(s.docs.openAPIJSON, fiber.MIMEApplicationJSON))
 	api.Get("/asyncapi.yaml", s.document(s.docs.asyncAPI, "application/yaml"))
 
-	app.Get(wire.HealthPath, s.healthz)
-	app.Get("/readyz", s.readyz)
-	metrics := promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{DisableCompression: true})
-	app.Get("/metrics", func(c *fiber.Ctx) error { return s.bridge.serve(c, metrics) })
+	api.Get("/audit", s.listAudit)
+	api.Get("/session", s.getSession)
+	api.Post("/session", s.logIn)
+	api.Delete("/session", s.logOut)
+	api.Post("/session/code", s.logInWithCode)
+	api.Post("/setup", s.setUp)
+
+	root := guarded{s, app, ""}
+	root.Get(wire.HealthPath, s.healthz)
+	root.Get("/livez", s.healthz)
+	root.Get("/readyz", s.readyz)
+	root.Get("/metrics", s.sendMetrics)
 
 	app.All("/files", s.upload)
 	app.All("/files/*", s.upload)
@@ -73,7 +80,7 @@ func (s *Server) routes(app *fiber.App) {
 }
 
 // lineRoutes registers the lines and zones of devices, flights and footage.
-func (s *Server) lineRoutes(api fiber.Router) {
+func (s *Server) lineRoutes(api guarded) {
 	for path, kind := range map[string]ledger.LineKind{
 		"/devices/:device/lines": ledger.DeviceLines, "/flights/:id/lines": ledger.FlightLines,
 		"/footage/:id/lines": ledger.FootageLines,
@@ -84,15 +91,20 @@ func (s *Server) lineRoutes(api fiber.Router) {
 	}
 }
 
-// upload passes the request on to the intake, together with the holder of the token.
+// upload passes the request on to the intake, together with the holder of the token. It ends
+// when the holder's access ends.
 func (s *Server) upload(c *fiber.Ctx) error {
 	br := *s.bridge
-	if c.Method() != http.MethodOptions {
-		d, err := s.authenticate(c, ledger.RoleDevice, ledger.RoleOperator)
-		if err != nil {
-			return err
-		}
-		br.context = func(_ *fiber.Ctx, ctx context.Context) context.Context { return s.o.WithDevice(ctx, d) }
+	if c.Method() == http.MethodOptions {
+		return br.serve(c, s.o.Uploads)
+	}
+	d, err := s.uploader(c)
+	if err != nil {
+		return err
+	}
+	br.context = func(_ *fiber.Ctx, ctx context.Context) context.Context { return s.o.WithDevice(ctx, d) }
+	br.until = func(ctx context.Context) (context.Context, func()) {
+		return s.gate.follow(ctx, holderOf(c.UserContext()))
 	}
 	return br.serve(c, s.o.Uploads)
 }

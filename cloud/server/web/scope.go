@@ -3,79 +3,66 @@ package web
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
-	"cattlecounter/cloud/server/problem"
+	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
 
-// A request with the token of a device reads only what belongs to that device. Footage of
-// others is answered like footage that does not exist. All other requests read everything:
-// those of operators and readers and, unless Options.ReadToken is set, those without a
-// token.
+// A request reads what its holder may read (cloud/server/access). Footage of others is
+// answered like footage that does not exist.
 
-type scopeKey struct{}
+type holderKey struct{}
 
-// tokenCookie has the token of the page, where a page cannot set a header: pictures, links
-// and events. It is read only when reading needs a token, and never for a change.
-const tokenCookie = "cattle-token"
-
-// readToken returns the token of a request, "" for a request without a token of this
-// service. Other credentials are those of a proxy.
-func (s *Server) readToken(c *fiber.Ctx) string {
-	token, err := bearer(c)
-	reads := c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead
-	if err != nil && s.o.ReadToken && reads {
-		token = text(c.Cookies(tokenCookie))
-	}
-	if !strings.HasPrefix(token, ledger.TokenPrefix) || len(token) > maxToken {
-		return ""
-	}
-	return token
+// withHolder adds the holder to the context of a request.
+func withHolder(c *fiber.Ctx, h access.Holder) {
+	c.SetUserContext(context.WithValue(c.UserContext(), holderKey{}, h))
 }
 
-// withScope finds the device whose footage a request may read, and adds it to the context.
-// A token of this service that is not valid is refused.
-func (s *Server) withScope(c *fiber.Ctx) error {
-	token := s.readToken(c)
-	if token == "" && s.o.ReadToken {
-		return problem.New(wire.SlugUnauthorised,
-			"Reading needs a token here. Send the header Authorization: Bearer TOKEN. The command cloud-api device add makes one.")
-	}
-	if token == "" {
-		return c.Next()
-	}
-	d, err := s.gate.admit(c.UserContext(), token)
-	if err != nil {
-		return err
-	}
-	if d.Role == ledger.RoleDevice {
-		c.SetUserContext(context.WithValue(c.UserContext(), scopeKey{}, d.Name))
-	}
-	return c.Next()
+// holderOf returns the holder of a request; the zero value may do nothing.
+func holderOf(ctx context.Context) access.Holder {
+	h, _ := ctx.Value(holderKey{}).(access.Holder)
+	return h
 }
 
-// scopeOf returns the only device whose footage the request may read, "" for all devices.
-func scopeOf(ctx context.Context) string {
-	device, _ := ctx.Value(scopeKey{}).(string)
-	return device
+// scopeOf returns the only device whose footage the request may read, "" for all devices of its sites.
+func scopeOf(ctx context.Context) string { return holderOf(ctx).Device }
+
+// sitesOf returns the sites that lists are restricted to, nil for all sites.
+func sitesOf(ctx context.Context) ledger.SiteSet {
+	h := holderOf(ctx)
+	if h.Device != "" || h.Sites.All() {
+		return nil // a list for a device is restricted by its name
+	}
+	return append(ledger.SiteSet{}, h.Sites...)
 }
 
-// mayRead reports whether the request may read what a device uploaded.
-func mayRead(ctx context.Context, device string) bool {
-	scope := scopeOf(ctx)
-	return scope == "" || scope == device
+// readsAll reports whether nothing is hidden from a request.
+func readsAll(ctx context.Context) bool { return scopeOf(ctx) == "" && sitesOf(ctx) == nil }
+
+// mayRead reports whether the request may read what a device of a site uploaded.
+func mayRead(ctx context.Context, site, device string) bool {
+	return holderOf(ctx).MayAt(access.Read, site, device)
+}
+
+// mayReadDevice reports whether the request may read of a device. Tokens of people and programs are for
+// admins, and for their holders.
+func mayReadDevice(ctx context.Context, d ledger.Device) bool {
+	h := holderOf(ctx)
+	if d.Role == ledger.RoleDevice || h.Role == ledger.RoleDevice {
+		return mayRead(ctx, d.Site, d.Name)
+	}
+	return h.Name == d.Name || h.May(access.Administer)
 }
 
 // footageFor returns footage that the request may read, or ErrNotFound.
 func (s *Server) footageFor(ctx context.Context, id footage.ID) (ledger.FootageView, error) {
 	v, err := s.o.Ledger.Footage.Get(ctx, id)
-	if err == nil && !mayRead(ctx, v.Device) {
+	if err == nil && !mayRead(ctx, v.Site, v.Device) {
 		err = fmt.Errorf("footage %s: %w", id, ledger.ErrNotFound)
 	}
 	return v, err
@@ -88,9 +75,9 @@ func (s *Server) resultOf(ctx context.Context, id footage.ID) (ledger.FootageVie
 	switch {
 	case err != nil:
 		return v, err
-	case !mayRead(ctx, v.Device):
+	case !mayRead(ctx, v.Site, v.Device):
 		return v, fmt.Errorf("footage %s: %w", id, ledger.ErrNotFound)
-	case v.DuplicateOf != "" && !mayRead(ctx, v.OriginalDevice):
+	case v.DuplicateOf != "" && !mayRead(ctx, v.OriginalSite, v.OriginalDevice):
 		return v, fmt.Errorf("footage %s has the content of another device's footage and no files: %w", id,
 			ledger.ErrNotFound)
 	}
@@ -101,7 +88,7 @@ func (s *Server) resultOf(ctx context.Context, id footage.ID) (ledger.FootageVie
 // Job and count of the duplicate then show the id of the duplicate.
 func wholeViewFor(ctx context.Context, f ledger.FootageView) wire.Footage {
 	v := wholeView(f)
-	if v.DuplicateOf == "" || mayRead(ctx, f.OriginalDevice) {
+	if v.DuplicateOf == "" || mayRead(ctx, f.OriginalSite, f.OriginalDevice) {
 		return v
 	}
 	v.DuplicateOf = ""
@@ -117,11 +104,11 @@ func wholeViewFor(ctx context.Context, f ledger.FootageView) wire.Footage {
 // jobFor returns a job of footage that the request may read, or ErrNotFound.
 func (s *Server) jobFor(ctx context.Context, id footage.ID) (ledger.Job, error) {
 	j, err := s.o.Ledger.Jobs.Get(ctx, string(id))
-	if err != nil || scopeOf(ctx) == "" {
+	if err != nil || readsAll(ctx) {
 		return j, err
 	}
 	f, err := s.o.Ledger.Footage.Get(ctx, j.Footage)
-	if err == nil && !mayRead(ctx, f.Device) {
+	if err == nil && !mayRead(ctx, f.Site, f.Device) {
 		err = fmt.Errorf("job %s: %w", id, ledger.ErrNotFound)
 	}
 	return j, err
@@ -142,7 +129,7 @@ func (s *Server) countFor(ctx context.Context, id footage.ID) (wire.Count, error
 // flightFor returns a flight that the request may read, or ErrNotFound.
 func (s *Server) flightFor(ctx context.Context, id footage.ID) (ledger.FlightView, error) {
 	v, err := s.o.Ledger.Flights.Get(ctx, string(id))
-	if err == nil && !mayRead(ctx, v.Device) {
+	if err == nil && !mayRead(ctx, v.Site, v.Device) {
 		return ledger.FlightView{}, fmt.Errorf("flight %s: %w", id, ledger.ErrNotFound)
 	}
 	return v, err
@@ -151,7 +138,7 @@ func (s *Server) flightFor(ctx context.Context, id footage.ID) (ledger.FlightVie
 // thumbnailFor returns a thumbnail that the request may read, or ErrNotFound.
 func (s *Server) thumbnailFor(ctx context.Context, id footage.ID) (ledger.Thumbnail, error) {
 	t, err := s.o.Ledger.Thumbnails.Get(ctx, id)
-	if err == nil && !mayRead(ctx, t.Device) {
+	if err == nil && !mayRead(ctx, t.Site, t.Device) {
 		return ledger.Thumbnail{}, fmt.Errorf("thumbnail of %s: %w", id, ledger.ErrNotFound)
 	}
 	return t, err
@@ -161,17 +148,17 @@ func (s *Server) thumbnailFor(ctx context.Context, id footage.ID) (ledger.Thumbn
 func mayReadChange(ctx context.Context, c progress.Change) bool {
 	switch {
 	case c.Job != nil:
-		return mayRead(ctx, c.Job.Footage.Device)
+		return mayRead(ctx, c.Job.Footage.Site, c.Job.Footage.Device)
 	case c.Count != nil:
-		return mayRead(ctx, c.Count.Footage.Device)
+		return mayRead(ctx, c.Count.Footage.Site, c.Count.Footage.Device)
 	case c.Footage != nil:
-		return mayRead(ctx, c.Footage.Device)
+		return mayRead(ctx, c.Footage.Site, c.Footage.Device)
 	case c.Flight != nil:
-		return mayRead(ctx, c.Flight.Device)
+		return mayRead(ctx, c.Flight.Site, c.Flight.Device)
 	case c.Upload != nil:
-		return mayRead(ctx, c.Upload.Upload.Device)
+		return mayRead(ctx, c.Upload.Upload.Site, c.Upload.Upload.Device)
 	case c.Station != nil:
-		return mayRead(ctx, c.Station.Device)
+		return mayRead(ctx, c.Station.Site, c.Station.Device)
 	}
 	return false
 }
@@ -180,11 +167,11 @@ func mayReadChange(ctx context.Context, c progress.Change) bool {
 // read. The id is also removed when the ledger cannot be read.
 func (s *Server) footageViewFor(ctx context.Context, f ledger.Footage) wire.Footage {
 	v := footageView(f)
-	if scopeOf(ctx) == "" || v.DuplicateOf == "" {
+	if readsAll(ctx) || v.DuplicateOf == "" {
 		return v
 	}
 	original, err := s.o.Ledger.Footage.Get(ctx, v.DuplicateOf)
-	if err != nil || !mayRead(ctx, original.Device) {
+	if err != nil || !mayRead(ctx, original.Site, original.Device) {
 		v.DuplicateOf = ""
 	}
 	return v

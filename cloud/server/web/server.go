@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 
+	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/store/blob"
@@ -52,6 +54,7 @@ type Ledger struct {
 	Lines      lines
 	Reviews    reviews
 	Recounts   recounts
+	People     people
 	Audit      audit
 }
 
@@ -59,7 +62,7 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, Audit: l.Audit, Reviews: l.Reviews}
+		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Audit: l.Audit, Reviews: l.Reviews}
 }
 
 type (
@@ -71,11 +74,12 @@ type (
 	catalog interface {
 		Get(ctx context.Context, id footage.ID) (ledger.FootageView, error)
 		GetBySHA256(ctx context.Context, d footage.Digest, device string) (ledger.FootageView, error)
+		GetBySHA256At(ctx context.Context, d footage.Digest, sites ledger.SiteSet) (ledger.FootageView, error)
 		List(ctx context.Context, p ledger.Page) ([]ledger.FootageView, string, error)
 		ListDuplicates(ctx context.Context, id footage.ID, limit int) ([]ledger.Footage, error)
 	}
 	uploads interface {
-		ListUnfinished(ctx context.Context, device string, limit int) ([]ledger.Upload, error)
+		ListUnfinishedAt(ctx context.Context, sites ledger.SiteSet, device string, limit int) ([]ledger.Upload, error)
 	}
 	thumbnails interface {
 		Get(ctx context.Context, id footage.ID) (ledger.Thumbnail, error)
@@ -106,6 +110,11 @@ type (
 	}
 	totals interface {
 		Stats(ctx context.Context) (ledger.Stats, error)
+		StatsAt(ctx context.Context, sites ledger.SiteSet) (ledger.Stats, error)
+	}
+	audit interface {
+		Record(ctx context.Context, action, subject string) error
+		Find(ctx context.Context, q ledger.AuditQuery) ([]ledger.AuditEntry, error)
 	}
 	lines interface {
 		Get(ctx context.Context, o ledger.LineOwner) (ledger.LineSet, error)
@@ -128,11 +137,22 @@ type Check struct {
 	Test func(context.Context) error
 }
 
-// Options of New. Everything is required but ReadToken, HeadTimeout, Page, Checks, Now and
-// Log.
+// Options of New. Everything is required but Hosts, OpenReading, Certificate, Secure,
+// HeadTimeout, Page, Checks, Now and Log.
 type Options struct {
-	Listen      string
-	ReadToken   bool          // reading the API needs a token
+	Listen string
+	// Hosts are the names, in lower case, that the server answers for besides localhost and IP addresses.
+	Hosts []string
+	// OpenReading lets clients read without a token or a login. Use it only where Listen is a loopback address.
+	OpenReading bool
+	// Certificate of Listen; nil for no TLS.
+	Certificate *certificate.Files
+	// Secure says that clients reach the server by https, by its own certificate or through a proxy.
+	Secure bool
+	// Proxied says that a proxy on this machine reports the addresses of clients (X-Forwarded-For).
+	Proxied bool
+	// Guesses is how many tokens of one address may fail at once; 0 means 50.
+	Guesses     int
 	IdleTimeout time.Duration // longest pause within a request body
 	// HeadTimeout bounds the time for the head of a request; 0 means 10 s.
 	HeadTimeout time.Duration
@@ -166,6 +186,7 @@ type Server struct {
 	bridge  *bridge
 	metrics *metrics
 	page    *static
+	hosts   hosts
 	docs    documents
 	queries queryRules
 	logs    ground.Logs
@@ -183,7 +204,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o.Ledger.Devices, o.Now),
+	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o), hosts: hosts(o.Hosts),
 		placing: make(chan struct{}, mostPlacing), logs: ground.Logs{Blobs: o.Blobs, Footage: o.Ledger.Footage}}
 	var err error
 	if s.docs, err = readDocuments(); err != nil {
@@ -197,7 +218,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.metrics = newMetrics(o, func() int { return s.ln.open() })
 	s.bridge = &bridge{idle: o.IdleTimeout, received: func(n int) { s.metrics.received.Add(float64(n)) }}
-	if s.ln, err = listen(ctx, o.Listen); err != nil {
+	if s.ln, err = listen(ctx, o.Listen, o.Certificate); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -238,6 +259,9 @@ func (s *Server) newApp(work, stopping context.Context) *fiber.App {
 // Addr is the address it listens on.
 func (s *Server) Addr() net.Addr { return s.ln.Addr() }
 
+// Close releases the address when Run will not be called.
+func (s *Server) Close() error { return s.ln.Close() }
+
 // Run serves until ctx ends, and then waits for running requests. It interrupts uploads at
 // once, because the bytes that arrived are stored. All other requests have a few seconds.
 func (s *Server) Run(ctx context.Context) error {
@@ -248,6 +272,13 @@ func (s *Server) Run(ctx context.Context) error {
 	app := s.newApp(work, stopping)
 	served := make(chan error, 1)
 	go func() { served <- app.Listener(s.ln) }()
+	following, endFollowing := context.WithCancel(lasting)
+	var follows sync.WaitGroup
+	follows.Go(func() {
+		s.gate.run(following, func(err error) { s.log.Warn("cannot look for revoked access; trying again", "err", err) })
+	})
+	defer follows.Wait()
+	defer endFollowing()
 	s.log.Info("http server listens", "address", s.Addr().String())
 	select {
 	case err := <-served:

@@ -27,16 +27,13 @@ type (
 		Get(ctx context.Context, name string) (wire.StationDetail, error)
 		Order(ctx context.Context, name, command string, args map[string]string) (wire.StationReply, error)
 	}
-	audit interface {
-		Record(ctx context.Context, action, subject string) error
-	}
 )
 
 // maxCommandBody is the largest body of a command in bytes.
 const maxCommandBody = 4 << 10
 
 // stationRoutes registers the stations and their commands.
-func (s *Server) stationRoutes(api fiber.Router) {
+func (s *Server) stationRoutes(api guarded) {
 	api.Get("/stations", s.listStations)
 	api.Get("/stations/:device", s.getStation)
 	api.Post("/stations/:device/commands", s.commandStation)
@@ -47,7 +44,7 @@ func (s *Server) listStations(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(v wire.Station) bool { return !mayRead(c.UserContext(), v.Device) })
+	all = slices.DeleteFunc(all, func(v wire.Station) bool { return !mayRead(c.UserContext(), v.Site, v.Device) })
 	return sendJSON(c, pageOf(all, "", asItIs))
 }
 
@@ -66,10 +63,20 @@ func (s *Server) getStation(c *fiber.Ctx) error {
 // stationArg returns the name in the path, or ErrNotFound when the request may not read that station.
 func (s *Server) stationArg(c *fiber.Ctx) (string, error) {
 	id, err := idArg(c, "device")
-	if err == nil && !mayRead(c.UserContext(), string(id)) {
-		err = fmt.Errorf("station %s: %w", id, ledger.ErrNotFound)
+	if err != nil {
+		return "", err
 	}
-	return string(id), err
+	ds, err := s.o.Ledger.Devices.List(c.UserContext())
+	if err != nil {
+		return "", err
+	}
+	known := slices.ContainsFunc(ds, func(d ledger.Device) bool {
+		return d.Name == string(id) && mayRead(c.UserContext(), d.Site, d.Name)
+	})
+	if !known {
+		return "", fmt.Errorf("station %s: %w", id, ledger.ErrNotFound)
+	}
+	return string(id), nil
 }
 
 // commandStation sends a command to a station and answers with its reply.

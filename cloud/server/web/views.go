@@ -62,7 +62,7 @@ func flightView(f ledger.FlightView) wire.Flight {
 
 func deviceView(d ledger.Device) wire.Device {
 	return wire.Device{Name: d.Name, Site: d.Site, Role: string(d.Role), Created: d.Created, Revoked: d.Revoked,
-		LastSeen: d.LastSeen}
+		LastSeen: d.LastSeen, Expires: d.Expires}
 }
 
 func uploadView(u ledger.Upload) wire.Upload {

@@ -27,6 +27,14 @@ const (
 	ActionReview         = "review"
 	ActionRemoveReview   = "remove review"
 	ActionOrder          = "order" // to a station
+	ActionAddUser        = "add user"
+	ActionSetPassword    = "set password"
+	ActionSetRole        = "set role"
+	ActionDisableUser    = "disable user"
+	ActionEnableUser     = "enable user"
+	ActionLogIn          = "log in"
+	ActionLogOut         = "log out everywhere"
+	ActionSetSites       = "set sites"
 )
 
 // AuditEntry is one change that an operator or a program made.
@@ -65,18 +73,50 @@ func (l *AuditLog) Record(ctx context.Context, action, subject string) error {
 	})
 }
 
+// AuditQuery selects entries. Zero fields select all.
+type AuditQuery struct {
+	Who, Action, Subject string
+	From, To             time.Time
+	Below                int64 // N is below
+	Limit                int
+}
+
+// Find returns the selected entries, newest first.
+func (l *AuditLog) Find(ctx context.Context, q AuditQuery) ([]AuditEntry, error) {
+	if q.Below == 0 {
+		q.Below = math.MaxInt64
+	}
+	to := int64(math.MaxInt64)
+	if !q.To.IsZero() {
+		to = q.To.UnixMicro()
+	}
+	from := int64(0)
+	if !q.From.IsZero() {
+		from = q.From.UnixMicro()
+	}
+	es, err := list(ctx, l.db.Read(), scanAudit, `SELECT n, at, who, deed, subject FROM audit WHERE n < $1 AND at >= $2 AND at < $3
+		AND ($4 = '' OR who = $4) AND ($5 = '' OR deed = $5) AND ($6 = '' OR subject = $6) ORDER BY n DESC LIMIT $7`,
+		q.Below, from, to, clean(q.Who), clean(q.Action), clean(q.Subject), q.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	return es, nil
+}
+
+func scanAudit(rows *sql.Rows) (d AuditEntry, err error) {
+	var at sql.NullInt64
+	err = rows.Scan(&d.N, &at, &d.Who, &d.Action, &d.Subject)
+	d.At = fromMicros(at)
+	return d, err
+}
+
 // List returns at most limit entries whose N is below a number, newest first. 0 means
 // from the newest entry on.
 func (l *AuditLog) List(ctx context.Context, below int64, limit int) ([]AuditEntry, error) {
 	if below == 0 {
 		below = math.MaxInt64
 	}
-	ds, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (d AuditEntry, err error) {
-		var at sql.NullInt64
-		err = rows.Scan(&d.N, &at, &d.Who, &d.Action, &d.Subject)
-		d.At = fromMicros(at)
-		return d, err
-	}, `SELECT n, at, who, deed, subject FROM audit WHERE n < $1 ORDER BY n DESC LIMIT $2`, below, limit)
+	ds, err := list(ctx, l.db.Read(), scanAudit, `SELECT n, at, who, deed, subject FROM audit WHERE n < $1 ORDER BY n DESC LIMIT $2`, below, limit)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}

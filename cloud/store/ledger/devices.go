@@ -17,7 +17,7 @@ import (
 
 const (
 	tokenBytes    = 32
-	deviceColumns = `name, site, role, created, revoked, last_seen`
+	deviceColumns = `name, site, role, created, revoked, last_seen, sites, expires, generation`
 )
 
 // TokenPrefix begins every token, so that secret scanners recognize a leaked one.
@@ -30,21 +30,43 @@ type Devices struct{ *tables }
 // which is enough for 256 random bits, so the token cannot be read again. A name that is
 // in use fails with ErrExists. A revoked device is added again with a new token.
 func (l *Devices) Add(ctx context.Context, name, site string, role Role) (secret.String, error) {
+	return l.AddWith(ctx, Device{Name: name, Site: site, Role: role})
+}
+
+// AddWith is Add for a token with further Sites or Expires.
+func (l *Devices) AddWith(ctx context.Context, d Device) (secret.String, error) {
+	name, site, role := d.Name, d.Site, d.Role
 	action := "add device " + name
 	if _, err := topic.ParseDevice(site, name); err != nil {
 		return secret.String{}, fmt.Errorf("%s: %w: %w", action, err, ErrInvalid)
 	}
 	if !role.Valid() {
-		return secret.String{}, fmt.Errorf("%s: role %q, want %s, %s or %s: %w", action, role, RoleDevice, RoleReader,
-			RoleOperator, ErrInvalid)
+		return secret.String{}, fmt.Errorf("%s: role %q, want %s, %s or one of %v: %w", action, role, RoleDevice, RoleReader,
+			PeopleRoles(), ErrInvalid)
+	}
+	if err := checkGrant(d); err != nil {
+		return secret.String{}, fmt.Errorf("%s: %w", action, err)
 	}
 	token := newToken()
 	err := l.write(ctx, action, func(ctx context.Context, tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created) VALUES ($1, $2, $3, $4, $5)
+		var people int
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM person WHERE name = $1`, name).Scan(&people); err != nil {
+			return err
+		}
+		if people > 0 {
+			return fmt.Errorf("a user has this name: %w", ErrExists)
+		}
+		var expires time.Time
+		if d.Expires != nil {
+			expires = *d.Expires
+		}
+		res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created, sites, expires, generation)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, 1)
 			ON CONFLICT (name) DO UPDATE SET site = excluded.site, role = excluded.role, token_hash = excluded.token_hash,
-				created = excluded.created, revoked = NULL, last_seen = NULL, next_hash = NULL
+				created = excluded.created, revoked = NULL, last_seen = NULL, next_hash = NULL, sites = excluded.sites,
+				expires = excluded.expires, generation = device.generation + 1
 			WHERE device.revoked IS NOT NULL`,
-			name, site, role, hashToken(token), micros(l.now()))
+			name, site, role, hashToken(token), micros(l.now()), d.Sites.String(), micros(expires))
 		if err != nil {
 			return err
 		}
@@ -57,6 +79,33 @@ func (l *Devices) Add(ctx context.Context, name, site string, role Role) (secret
 		return secret.String{}, err
 	}
 	return secret.New(token), nil
+}
+
+// checkGrant checks the further sites of a token.
+func checkGrant(d Device) error {
+	if len(d.Sites) == 0 {
+		return nil
+	}
+	if d.Role == RoleDevice {
+		return fmt.Errorf("a device has one site: %w", ErrInvalid)
+	}
+	_, err := ParseSiteSet(d.Sites)
+	return err
+}
+
+// SetSites changes where a token of a person or a program may read and act, and ends its connections. An unknown or
+// revoked token, and that of a device, fail with ErrNotFound.
+func (l *Devices) SetSites(ctx context.Context, name string, sites SiteSet) error {
+	if _, err := ParseSiteSet(sites); err != nil {
+		return fmt.Errorf("sites of %s: %w", name, err)
+	}
+	return l.write(ctx, "sites of "+name, func(ctx context.Context, tx *sql.Tx) error {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE device SET sites = $1, generation = generation + 1
+			WHERE name = $2 AND role <> $3 AND revoked IS NULL`, sites.String(), name, RoleDevice)); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, ActionSetSites, name)
+	})
 }
 
 // Renew returns a new token for a device. The old token stays valid until the first use
@@ -94,16 +143,18 @@ func hashToken(token string) string {
 func (l *Devices) Authenticate(ctx context.Context, token string) (Device, error) {
 	hash := hashToken(token)
 	ds, err := list(ctx, l.db.Read(), scanHolder, `SELECT `+deviceColumns+`, token_hash = $1 FROM device
-		WHERE (token_hash = $1 OR next_hash = $1) AND revoked IS NULL`, hash)
+		WHERE (token_hash = $1 OR next_hash = $1) AND revoked IS NULL AND (expires IS NULL OR expires > $2)`, hash,
+		micros(l.now()))
 	if err == nil && len(ds) == 0 {
 		err = ErrUnauthorised
 	}
 	if err == nil && !ds[0].current {
 		err = l.write(ctx, "first use of a renewed token", func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `UPDATE device SET token_hash = next_hash, next_hash = NULL WHERE next_hash = $1`,
-				hash)
+			_, err := tx.ExecContext(ctx, `UPDATE device SET token_hash = next_hash, next_hash = NULL,
+				generation = generation + 1 WHERE next_hash = $1`, hash)
 			return err
 		})
+		ds[0].Generation++
 	}
 	if err != nil {
 		return Device{}, fmt.Errorf("authenticate: %w", err)
@@ -128,9 +179,14 @@ func scanDevice(rows *sql.Rows) (Device, error) { return scanDeviceAnd(rows) }
 
 func scanDeviceAnd(rows *sql.Rows, more ...any) (Device, error) {
 	var d Device
-	var created, revoked, seen sql.NullInt64
-	err := rows.Scan(append([]any{&d.Name, &d.Site, &d.Role, &created, &revoked, &seen}, more...)...)
-	d.Created, d.Revoked, d.LastSeen = fromMicros(created), timePointer(revoked), timePointer(seen)
+	var created, revoked, seen, expires sql.NullInt64
+	var sites string
+	err := rows.Scan(append([]any{&d.Name, &d.Site, &d.Role, &created, &revoked, &seen, &sites, &expires, &d.Generation},
+		more...)...)
+	d.Created, d.Revoked, d.LastSeen, d.Expires = fromMicros(created), timePointer(revoked), timePointer(seen), timePointer(expires)
+	if d.Sites = readSiteSet(sites); len(d.Sites) == 0 {
+		d.Sites = SiteSet{d.Site}
+	}
 	return d, err
 }
 
@@ -147,8 +203,8 @@ func (l *Devices) List(ctx context.Context) ([]Device, error) {
 // fails with ErrNotFound.
 func (l *Devices) Revoke(ctx context.Context, name string) error {
 	return l.write(ctx, "revoke device "+name, func(ctx context.Context, tx *sql.Tx) error {
-		if err := execOne(tx.ExecContext(ctx, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL
-			WHERE name = $2`, micros(l.now()), name)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE device SET revoked = COALESCE(revoked, $1), next_hash = NULL,
+			generation = generation + 1 WHERE name = $2`, micros(l.now()), name)); err != nil {
 			return err
 		}
 		return l.audit(ctx, tx, ActionRevokeDevice, name)

@@ -15,6 +15,7 @@ var (
 	ErrExists       = errors.New("already in the ledger")
 	ErrOwned        = errors.New("the footage id belongs to another device")
 	ErrUnauthorised = errors.New("token unknown or revoked")
+	ErrLastAdmin    = errors.New("the last admin must stay one; make another one first")
 	ErrCursor       = errors.New("invalid page cursor")
 )
 

@@ -150,7 +150,7 @@ const countedFootage = `COALESCE((SELECT own.footage FROM job own WHERE own.foot
 
 // viewQuery joins a footage with the job and the count that stand for it.
 var viewQuery = `SELECT ` + prefixed("f", footageColumns) + `, ` + prefixed("j", jobColumns) + `, ` + prefixed("c",
-	countColumns) + `, ` + prefixed("g", logColumns) + `, o.device
+	countColumns) + `, ` + prefixed("g", logColumns) + `, o.device, o.site
 	FROM footage f
 	LEFT JOIN footage o ON o.id = f.duplicate_of
 	LEFT JOIN job j ON j.footage = ` + countedFootage + `
@@ -168,11 +168,11 @@ func scanView(rows *sql.Rows) (bornView, error) {
 	var c countRow
 	var g logRow
 	var v bornView
-	var original sql.NullString
-	if err := rows.Scan(slices.Concat(f.dest(), j.dest(), c.dest(), g.dest(), []any{&original})...); err != nil {
+	var device, site sql.NullString
+	if err := rows.Scan(slices.Concat(f.dest(), j.dest(), c.dest(), g.dest(), []any{&device, &site})...); err != nil {
 		return v, err
 	}
-	v.OriginalDevice, v.Ground = original.String, g.value()
+	v.OriginalDevice, v.OriginalSite, v.Ground = device.String, site.String, g.value()
 	var err error
 	if v.FootageView.Footage, err = f.value(); err != nil {
 		return v, err
@@ -206,6 +206,12 @@ func (l *tables) view(ctx context.Context, noun, where string, args ...any) (Foo
 // Get returns one piece of footage with its job and count.
 func (l *Catalog) Get(ctx context.Context, id footage.ID) (FootageView, error) {
 	return l.view(ctx, string(id), `WHERE f.id = $1`, id)
+}
+
+// GetBySHA256At returns the first footage with this content at one of the sites.
+func (l *Catalog) GetBySHA256At(ctx context.Context, d footage.Digest, sites SiteSet) (FootageView, error) {
+	at, args := sites.where("f.site", []any{d.String()})
+	return l.view(ctx, "with sha256 "+d.String(), `WHERE f.sha256 = $1`+at+` ORDER BY f.born LIMIT 1`, args...)
 }
 
 // GetBySHA256 returns the first footage with this content: the original, or with a device

@@ -56,6 +56,10 @@ func (p Page) filter(column string, below int64, limit int) *filter {
 	if p.Site != "" {
 		f.add(`f.site = ?`, p.Site)
 	}
+	at, args := p.Sites.where("f.site", f.args)
+	if at != "" {
+		f.where, f.args = append(f.where, strings.TrimPrefix(at, " AND ")), args
+	}
 	return f
 }
 
@@ -76,4 +80,21 @@ func cutPage[T any](all []T, limit int, at func(T) int64) ([]T, string) {
 		return all, ""
 	}
 	return all[:limit], strconv.FormatInt(at(all[limit-1]), 10)
+}
+
+// where returns the condition that a column is one of the sites, with its parameters after those in args. It is "" for nil
+// and for all sites.
+func (s SiteSet) where(column string, args []any) (string, []any) {
+	if s == nil || s.All() {
+		return "", args
+	}
+	var marks []string
+	for _, site := range s {
+		args = append(args, site)
+		marks = append(marks, fmt.Sprintf("$%d", len(args)))
+	}
+	if len(marks) == 0 {
+		return " AND 1 = 0", args
+	}
+	return " AND " + column + " IN (" + strings.Join(marks, ", ") + ")", args
 }

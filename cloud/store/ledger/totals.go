@@ -44,6 +44,20 @@ func countState(ctx context.Context, tx *sql.Tx, from, to job.State) error {
 	return addTotal(ctx, tx, jobTotal+string(to), 1)
 }
 
+// StatsAt returns the totals of some sites, computed from the tables.
+func (l *Totals) StatsAt(ctx context.Context, sites SiteSet) (Stats, error) {
+	if sites == nil || sites.All() {
+		return l.Stats(ctx)
+	}
+	at, args := sites.where("site", nil)
+	query := strings.NewReplacer("FROM footage WHERE", "FROM own_footage WHERE", "FROM footage\n", "FROM own_footage\n",
+		"JOIN footage f", "JOIN own_footage f", "FROM flight)", "FROM own_flight)", "FROM job GROUP",
+		"FROM job WHERE footage IN (SELECT id FROM own_footage) GROUP").Replace(recount)
+	query = `WITH own_footage AS (SELECT * FROM footage WHERE 1 = 1` + at + `), own_flight AS (SELECT * FROM flight
+		WHERE 1 = 1` + at + `) ` + query
+	return l.stats(ctx, query, args, `SELECT COUNT(*) FROM upload WHERE finished IS NULL`+at)
+}
+
 // recount computes the totals from the tables.
 const recount = `SELECT 'footage' AS name, COUNT(*) AS n FROM footage
 	UNION ALL SELECT 'duplicates', COUNT(duplicate_of) FROM footage
@@ -73,6 +87,10 @@ func (l *Totals) Recount(ctx context.Context) error {
 
 // Stats returns the totals of the ledger.
 func (l *Totals) Stats(ctx context.Context) (Stats, error) {
+	return l.stats(ctx, `SELECT name, n FROM total`, nil, `SELECT COUNT(*) FROM upload WHERE finished IS NULL`)
+}
+
+func (l *Totals) stats(ctx context.Context, query string, args []any, uploads string) (Stats, error) {
 	s := Stats{Jobs: map[job.State]int{}}
 	type total struct {
 		name string
@@ -81,10 +99,9 @@ func (l *Totals) Stats(ctx context.Context) (Stats, error) {
 	totals, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (v total, err error) {
 		err = rows.Scan(&v.name, &v.n)
 		return v, err
-	}, `SELECT name, n FROM total`)
+	}, query, args...)
 	if err == nil {
-		err = database.Classify(l.db.Read().QueryRowContext(ctx,
-			`SELECT COUNT(*) FROM upload WHERE finished IS NULL`).Scan(&s.Uploads))
+		err = database.Classify(l.db.Read().QueryRowContext(ctx, uploads, args...).Scan(&s.Uploads))
 	}
 	if err != nil {
 		return Stats{}, fmt.Errorf("statistics: %w", err)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"cattlecounter/shared/boundary"
@@ -81,6 +82,7 @@ type FootageView struct {
 	Job            *Job
 	Count          *Count
 	OriginalDevice string // that uploaded the original; "" unless the footage is a duplicate
+	OriginalSite   string // of that device
 	Ground         Ground // without Taken; its Log.State is "" before the log was looked for
 }
 
@@ -102,21 +104,35 @@ type Role string
 // Roles.
 const (
 	RoleDevice   Role = "device"   // an edge agent: uploads, publishes below its own topics
-	RoleReader   Role = "reader"   // reads every topic
-	RoleOperator Role = "operator" // reads, commands, uploads from the browser
+	RoleViewer   Role = "viewer"   // reads
+	RoleReader   Role = "reader"   // the name of a viewer on tokens of earlier versions
+	RoleReviewer Role = "reviewer" // reads, corrects counts
+	RoleOperator Role = "operator" // reads, corrects, commands, uploads from the browser
+	RoleAdmin    Role = "admin"    // all of it; people, tokens, the audit log
 )
 
-// Valid reports whether the role is one of the three.
-func (r Role) Valid() bool { return r == RoleDevice || r == RoleReader || r == RoleOperator }
+// PeopleRoles are the roles of people, each may do what those before it may.
+func PeopleRoles() []Role { return []Role{RoleViewer, RoleReviewer, RoleOperator, RoleAdmin} }
 
-// Device is the holder of a token: an edge agent or a person.
+// ForPeople reports whether people may have the role.
+func (r Role) ForPeople() bool { return slices.Contains(PeopleRoles(), r) }
+
+// Valid reports whether tokens may have the role.
+func (r Role) Valid() bool { return r == RoleDevice || r == RoleReader || r.ForPeople() }
+
+// Device is the holder of a token: an edge agent, a program or a person.
 type Device struct {
-	Name     string // unique over all sites
-	Site     string
-	Role     Role
+	Name  string // unique over all sites
+	Site  string
+	Role  Role
+	Sites SiteSet // where it may read and act; Site alone unless more were given
+	// Expires is when the token ends, nil for never.
+	Expires  *time.Time
 	Created  time.Time
 	Revoked  *time.Time
 	LastSeen *time.Time
+	// Generation grows with every change that ends what was granted before: connections compare it.
+	Generation int64
 }
 
 // Upload is a resumable upload session.
@@ -159,6 +175,8 @@ type Page struct {
 	From, To time.Time
 	// State restricts the lists of footage and jobs to a state of the job, and that of flights to a state of the flight.
 	State string
+	// Sites restricts the list to footage of these sites; nil means all sites.
+	Sites SiteSet
 }
 
 // Recorded is the result of Catalog.Record.

@@ -153,8 +153,14 @@ func (l *Uploads) List(ctx context.Context, before time.Time, limit int) ([]Uplo
 // ListUnfinished returns at most limit unfinished sessions of a device, oldest first. The
 // device "" means all devices.
 func (l *Uploads) ListUnfinished(ctx context.Context, device string, limit int) ([]Upload, error) {
+	return l.ListUnfinishedAt(ctx, nil, device, limit)
+}
+
+// ListUnfinishedAt is ListUnfinished for some sites; nil means all sites.
+func (l *Uploads) ListUnfinishedAt(ctx context.Context, sites SiteSet, device string, limit int) ([]Upload, error) {
+	at, args := sites.where("site", []any{device, limit})
 	us, err := list(ctx, l.db.Read(), scanUpload, `SELECT `+uploadColumns+` FROM upload
-		WHERE finished IS NULL AND ($1 = '' OR device = $1) ORDER BY updated, id LIMIT $2`, device, limit)
+		WHERE finished IS NULL AND ($1 = '' OR device = $1)`+at+` ORDER BY updated, id LIMIT $2`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("unfinished uploads: %w", err)
 	}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"cattlecounter/cloud/store/ledger"
+)
+
+type userCommands struct {
+	Add     userAdd     `cmd:"" help:"Add a person who logs in with a password. The password is asked for, or is the first line of the standard input."`
+	Passwd  userPasswd  `cmd:"" help:"Set a new password, asked for like that of add. Ends the person's sessions."`
+	List    userList    `cmd:"" help:"List people."`
+	Roles   userRoles   `cmd:"" help:"Change role and sites. Ends the person's sessions."`
+	Disable userDisable `cmd:"" help:"End the person's sessions and refuse new ones. What the person did stays in the audit."`
+	Enable  userEnable  `cmd:"" help:"Let a disabled person log in again."`
+	Logout  userLogout  `cmd:"" help:"End every session of a person."`
+	Code    userCode    `cmd:"" help:"Print a code that logs the person in once, within 15 minutes: open PAGE/#code=CODE."`
+}
+
+// grant is what a person may do and where.
+type grant struct {
+	Role string   `enum:"viewer,reviewer,operator,admin" default:"viewer" help:"viewer: reads. reviewer: also corrects counts. operator: also uploads, changes jobs and commands stations. admin: also people, tokens and the audit."`
+	Site []string `required:"" help:"Site where the person may do that; may be repeated. * is every site."`
+}
+
+type userName struct {
+	Name string `arg:"" help:"Name: 1 to 64 characters of A-Z, a-z, 0-9, _ and -."`
+}
+
+type userAdd struct {
+	userName
+	grant
+}
+
+func (u *userAdd) Run(ctx context.Context, e *env) error {
+	sites, err := ledger.ParseSiteSet(u.Site)
+	if err != nil {
+		return err
+	}
+	password, err := askPassword(e.stderr)
+	if err != nil {
+		return err
+	}
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		if err := l.People.Add(ctx, ledger.Person{Name: u.Name, Role: ledger.Role(u.Role), Sites: sites}, password); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(e.stderr, "%s %s of %s added.\n", u.Role, u.Name, sites)
+		return err
+	})
+}
+
+type userPasswd struct{ userName }
+
+func (u *userPasswd) Run(ctx context.Context, e *env) error {
+	password, err := askPassword(e.stderr)
+	if err != nil {
+		return err
+	}
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		return l.People.SetPassword(ctx, u.Name, password)
+	})
+}
+
+type userRoles struct {
+	userName
+	grant
+}
+
+func (u *userRoles) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		return l.People.SetRole(ctx, u.Name, ledger.Role(u.Role), u.Site)
+	})
+}
+
+type userDisable struct{ userName }
+
+func (u *userDisable) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error { return l.People.Disable(ctx, u.Name) })
+}
+
+type userEnable struct{ userName }
+
+func (u *userEnable) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error { return l.People.Enable(ctx, u.Name) })
+}
+
+type userLogout struct{ userName }
+
+func (u *userLogout) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error { return l.People.LogOut(ctx, u.Name) })
+}
+
+type userCode struct{ userName }
+
+func (u *userCode) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		code, err := l.People.NewCode(ctx, ledger.CodeLogin, u.Name)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(e.stdout, code.Reveal())
+		return err
+	})
+}
+
+// person is one line of the list, also in JSON.
+type person struct {
+	Name     string   `json:"name"`
+	Role     string   `json:"role"`
+	Sites    []string `json:"sites"`
+	Disabled bool     `json:"disabled"`
+	LastSeen string   `json:"last_seen"`
+}
+
+type userList struct{ output }
+
+func (u *userList) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		stored, err := l.People.List(ctx)
+		if err != nil {
+			return err
+		}
+		var people []person
+		for _, p := range stored {
+			people = append(people, person{Name: p.Name, Role: string(p.Role), Sites: p.Sites, Disabled: p.Disabled != nil,
+				LastSeen: day(p.LastSeen)})
+		}
+		return list(e, u.output, people, "NAME,ROLE,SITES,STATE,LAST SEEN", func(p person) []any {
+			state := "active"
+			if p.Disabled {
+				state = "disabled"
+			}
+			return []any{p.Name, p.Role, strings.Join(p.Sites, ","), state, p.LastSeen}
+		})
+	})
+}
+
+var errPasswords = errors.New("the two passwords differ; run the command again")
+
+// askPassword asks twice on a terminal and otherwise reads one line.
+func askPassword(prompt io.Writer) (string, error) {
+	in := int(os.Stdin.Fd())
+	if !term.IsTerminal(in) {
+		line, err := bufio.NewReader(io.LimitReader(os.Stdin, 4<<10)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		return strings.TrimRight(line, "\r\n"), nil
+	}
+	var typed [2]string
+	for i, question := range []string{"Password (12 characters or more): ", "Again: "} {
+		fmt.Fprint(prompt, question)
+		b, err := term.ReadPassword(in)
+		fmt.Fprintln(prompt)
+		if err != nil {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		typed[i] = string(b)
+	}
+	if typed[0] != typed[1] {
+		return "", errPasswords
+	}
+	return typed[0], nil
+}

@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/server/certificate"
+	"cattlecounter/cloud/server/web"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/secret"
+)
+
+// newWeb adds to o what the configuration says of the HTTP listener, and listens.
+func newWeb(ctx context.Context, cfg config.Config, o web.Options) (*web.Server, error) {
+	o.Listen, o.IdleTimeout, o.OpenReading = cfg.HTTP.Listen, cfg.HTTP.IdleTimeout, cfg.HTTP.OpenReading
+	o.Hosts = hostNames(cfg)
+	o.Secure = cfg.HTTP.TLS.On() || strings.HasPrefix(cfg.HTTP.PublicURL, "https://")
+	o.Proxied = cfg.HTTP.PublicURL != ""
+	var err error
+	if o.Certificate, err = loadCertificate(cfg.HTTP.TLS, o.Log); err != nil {
+		return nil, err
+	}
+	return web.New(ctx, o)
+}
+
+// loadCertificate returns nil for a listener without TLS.
+func loadCertificate(t config.TLS, log *slog.Logger) (*certificate.Files, error) {
+	if !t.On() {
+		return nil, nil
+	}
+	return certificate.Load(t.CertFile, t.KeyFile, log)
+}
+
+// hostNames are the names that clients may use for this server.
+func hostNames(cfg config.Config) []string {
+	var names []string
+	for _, n := range cfg.HTTP.Hosts {
+		names = append(names, strings.ToLower(n))
+	}
+	if u, err := url.Parse(cfg.HTTP.PublicURL); err == nil && u.Hostname() != "" {
+		names = append(names, strings.ToLower(u.Hostname()))
+	}
+	if host, _, err := net.SplitHostPort(cfg.HTTP.Listen); err == nil && host != "" {
+		names = append(names, strings.ToLower(host))
+	}
+	return names
+}
+
+// setupCode returns a code for the first admin, or an empty one when there are people.
+func setupCode(ctx context.Context, l *ledger.Ledger) (secret.String, error) {
+	if n, err := l.People.Count(ctx); err != nil || n > 0 {
+		return secret.String{}, err
+	}
+	return l.People.NewCode(ctx, ledger.CodeSetup, "")
+}
+
+func scheme(cfg config.Config) string {
+	if cfg.HTTP.TLS.On() {
+		return "https"
+	}
+	return "http"
+}
+
+// announce logs where the server is reached, and what an operator should know about that.
+func announce(cfg config.Config, at Addresses, ledger string, log *slog.Logger) {
+	page := cfg.HTTP.PublicURL
+	if page == "" {
+		page = at.HTTP
+	}
+	log.Info("cloud-api is ready", "address", at.HTTP, "page", page, "data", cfg.Data, "ledger", ledger, "store", cfg.Store)
+	if cfg.HTTP.OpenReading {
+		log.Warn("reading is open: everybody on this machine reads footage and counts without a login; "+
+			"http.open_reading: false ends that", "address", at.HTTP)
+	}
+	if cfg.HTTP.Insecure && !cfg.HTTP.TLS.On() && !config.Loopback(cfg.HTTP.Listen) {
+		log.Warn("http.insecure is set: passwords, tokens and footage cross the network in the clear unless a proxy adds TLS",
+			"address", at.HTTP)
+	}
+	if cfg.MQTT.Insecure && at.Broker != "" && !cfg.MQTT.TLS.On() && !config.Loopback(cfg.MQTT.EmbeddedListen) {
+		log.Warn("mqtt.insecure is set: tokens and messages cross the network in the clear unless a proxy adds TLS",
+			"address", at.Broker)
+	}
+}
