@@ -15,9 +15,9 @@ type deviceAdd struct {
 	Site string `required:"" help:"Site of the device; a part of its MQTT topics."`
 	Role string `enum:"device,reader,viewer,reviewer,operator,admin" default:"device" help:"device: uploads and reports. The others are tokens of programs and people: reader and viewer: read. reviewer: also corrects counts. operator: also uploads, changes jobs, gives orders. admin: also people, tokens and the audit."`
 	// Sites and Expires are for tokens of programs and people.
-	Sites   []string      `help:"Sites where the token may read and act, between commas; * is every site. Default: --site."`
-	Expires time.Duration `help:"The token ends after this time, such as 2160h. Default: never." placeholder:"TIME"`
-	TokenFile string `type:"path" placeholder:"FILE" help:"Write the token to this file instead of printing it. A file that already has a token of this device stays as it is."`
+	Sites     []string      `help:"Sites where the token may read and act, between commas; * is every site. Default: --site."`
+	Expires   time.Duration `help:"The token ends after this time, such as 2160h. Default: never." placeholder:"TIME"`
+	TokenFile string        `type:"path" placeholder:"FILE" help:"Write the token to this file instead of printing it. A file that already has a token of this device stays as it is."`
 }
 
 // device is what is added.
