@@ -25,7 +25,7 @@ const (
 type station struct {
 	o          Options
 	model      string
-	web, mqtt  int // ports on loopback
+	web, mqtt  int    // ports on loopback
 	operator   string // token
 	code       string // logs a browser in once
 	cloudYAML  string
