@@ -215,7 +215,7 @@ type Session struct {
 	May   []string `json:"may,omitempty"`   // actions
 	Reads bool     `json:"reads"`           // whether the client may read now
 	CSRF  string   `json:"csrf,omitempty"`  // the value of the header X-CSRF-Token
-	Setup bool     `json:"setup,omitempty"` // nobody was added yet
+	Setup bool     `json:"setup,omitempty"` // no user was added yet
 }
 
 // LogIn is the body of a log-in.

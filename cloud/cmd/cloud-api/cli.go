@@ -117,7 +117,7 @@ func (s *serveCmd) Run(ctx context.Context, e *env) error {
 	return server.Serve(ctx, c, server.Options{Log: c.Log.Logger(e.stderr), Ready: func(at server.Addresses) {
 		fmt.Fprintf(e.stderr, "cloud-api: page and API at %s\n", at.HTTP)
 		if !at.SetupCode.IsZero() {
-			fmt.Fprintf(e.stderr, "cloud-api: nobody can log in yet. Open the page within 15 minutes and enter this code once: %s\n"+
+			fmt.Fprintf(e.stderr, "cloud-api: no user can log in yet. Open the page within 15 minutes and enter this code once: %s\n"+
 				"cloud-api: or run: cloud-api user add NAME --role admin --site '*'\n", at.SetupCode.Reveal())
 		}
 		writeAddresses(e.stderr, s.AddressFile, at)

@@ -1,5 +1,5 @@
 // Package access is the one place that says who may do what where: for REST, server-sent events, uploads and MQTT. A
-// Holder is whoever a request or a session belongs to; a rule names the action of each route.
+// Holder is the person, token or device of a request or a session; a rule names the action of each route.
 package access
 
 import (
@@ -41,7 +41,7 @@ var grants = map[ledger.Role][]Action{
 // everywhere are actions that show or change every site, so a holder of some sites may not do them.
 var everywhere = []Action{Inspect, Administer}
 
-// Holder is whoever a request or a session belongs to. The zero value may do nothing.
+// Holder is the person, token or device of a request or a session. The zero value may do nothing.
 type Holder struct {
 	Name       string // of the person, the token or the device; "" for a client without a login
 	Role       ledger.Role

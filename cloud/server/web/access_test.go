@@ -56,7 +56,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 		role    ledger.Role
 		own     bool // has the footage of device1 at farm
 	}
-	visitors := []visitor{{name: "nobody"}, {name: "device", token: s.tokens[ledger.RoleDevice], role: ledger.RoleDevice, own: true},
+	visitors := []visitor{{name: "a stranger"}, {name: "device", token: s.tokens[ledger.RoleDevice], role: ledger.RoleDevice, own: true},
 		{name: "foreign device", token: device.Reveal(), role: ledger.RoleDevice}}
 	for _, role := range append(ledger.PeopleRoles(), ledger.RoleReader) {
 		for _, at := range []string{"farm", "south"} {
@@ -96,7 +96,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 				switch {
 				case v.role == "":
 					if r.status != http.StatusUnauthorized {
-						t.Errorf("%s %s: %d to nobody", method, at, r.status)
+						t.Errorf("%s %s: %d to a stranger", method, at, r.status)
 					}
 				case !allowed:
 					if r.status != http.StatusForbidden {

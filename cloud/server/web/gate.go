@@ -39,14 +39,16 @@ const (
 var errRevoked = errors.New("access ended while the request was running")
 
 type (
-	people interface {
+	sessions interface {
 		Session(ctx context.Context, token string) (ledger.Person, error)
 		Generations(ctx context.Context) (map[string]int64, error)
+		LogOut(ctx context.Context, name string) error
+		EndSession(ctx context.Context, token string) error
+	}
+	people interface {
 		CheckPassword(ctx context.Context, name, password string) (ledger.Person, error)
 		LogIn(ctx context.Context, p ledger.Person) (secretString, error)
 		LogInWithCode(ctx context.Context, code string) (ledger.Person, secretString, error)
-		LogOut(ctx context.Context, name string) error
-		EndSession(ctx context.Context, token string) error
 		AddFirst(ctx context.Context, code string, p ledger.Person, password string) error
 		Count(ctx context.Context) (int, error)
 	}
@@ -58,7 +60,7 @@ type (
 // running requests of holders whose access ended.
 type gatekeeper struct {
 	devices devices
-	people  people
+	people  sessions
 	now     func() time.Time
 	guesses int
 
@@ -85,7 +87,7 @@ func newGatekeeper(o Options) *gatekeeper {
 	if n == 0 {
 		n = guesses
 	}
-	return &gatekeeper{devices: o.Ledger.Devices, people: o.Ledger.People, now: o.Now, guesses: n,
+	return &gatekeeper{devices: o.Ledger.Devices, people: o.Ledger.Sessions, now: o.Now, guesses: n,
 		known: map[credential]admission{}, touched: map[string]time.Time{}, failed: map[string]*rate.Limiter{},
 		running: map[*follower]struct{}{}}
 }

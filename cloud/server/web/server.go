@@ -55,6 +55,7 @@ type Ledger struct {
 	Reviews    reviews
 	Recounts   recounts
 	People     people
+	Sessions   sessions
 	Audit      audit
 }
 
@@ -62,7 +63,7 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Audit: l.Audit, Reviews: l.Reviews}
+		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews}
 }
 
 type (

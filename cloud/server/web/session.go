@@ -153,7 +153,7 @@ func (s *Server) guess(c *fiber.Ctx, try func(context.Context) error) error {
 // beginSession sets the cookie of a new session and ends the one before it.
 func (s *Server) beginSession(c *fiber.Ctx, p ledger.Person, session secret.String) error {
 	if before := s.session(c); before != "" {
-		if err := s.o.Ledger.People.EndSession(c.UserContext(), before); err != nil {
+		if err := s.o.Ledger.Sessions.EndSession(c.UserContext(), before); err != nil {
 			s.log.Warn("earlier session not ended", "user", p.Name, "err", err)
 		}
 		s.gate.forget(before)
@@ -172,9 +172,9 @@ func (s *Server) setCookie(c *fiber.Ctx, value string, seconds int) {
 func (s *Server) logOut(c *fiber.Ctx) error {
 	h, session := holderOf(c.UserContext()), s.session(c)
 	if h.Person {
-		end := func(ctx context.Context) error { return s.o.Ledger.People.EndSession(ctx, session) }
+		end := func(ctx context.Context) error { return s.o.Ledger.Sessions.EndSession(ctx, session) }
 		if c.Query("everywhere") == "1" {
-			end = func(ctx context.Context) error { return s.o.Ledger.People.LogOut(ctx, h.Name) }
+			end = func(ctx context.Context) error { return s.o.Ledger.Sessions.LogOut(ctx, h.Name) }
 		}
 		if err := end(c.UserContext()); err != nil {
 			return err
