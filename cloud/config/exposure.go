@@ -36,7 +36,7 @@ func exposed(address string, t TLS, insecure bool) bool {
 	return hostPort(address) && !Loopback(address) && !t.On() && !insecure
 }
 
-const inTheClear = "%s %s can be reached from other machines without TLS; set %s, or %s: true where no one can listen in, " +
+const inTheClear = "%s %s can be reached from other machines without TLS; set %s, or %s: true where strangers cannot listen in, " +
 	"such as behind a TLS proxy"
 
 func (h HTTP) validateExposure(f *faults) {
