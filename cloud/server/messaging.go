@@ -64,7 +64,7 @@ type messaging struct {
 
 func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub *progress.Hub, reg *prometheus.Registry,
 	log *slog.Logger) (*messaging, error) {
-	m := &messaging{stations: stations.New(stations.Options{Devices: l.Devices, Log: log,
+	m := &messaging{stations: stations.New(stations.Options{Devices: l.Devices, Memory: l.Stations, Log: log,
 		Changed: func(v wire.Station) { hub.Send(progress.Change{Station: &v}) }})}
 	id, err := clientID(cfg)
 	if err != nil {

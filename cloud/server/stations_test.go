@@ -142,6 +142,17 @@ func TestStations(t *testing.T) {
 	t.Run("built-in broker", func(t *testing.T) {
 		r := serve(t, nil)
 		testStations(t, r, r.at.Broker)
+		// The built-in broker retains nothing over a restart.
+		var before, after wire.StationDetail
+		r.get("/api/v1/stations/dock-1", &before)
+		r.stop()
+		again := serve(t, func(c *config.Config) { c.Data = r.cfg.Data })
+		eventually(t, "the station is remembered", func() bool {
+			return again.get("/api/v1/stations/dock-1", &after) == 200 && after.State == wire.StationOffline
+		})
+		if !after.Since.Equal(*before.Since) || !after.Seen.Equal(*before.Seen) || after.Waiting != 1 || after.Vitals == nil {
+			t.Errorf("got %+v, want %+v", after, before)
+		}
 	})
 	broker.Each(t, func(t *testing.T, b *broker.Broker) {
 		b.Start()

@@ -30,7 +30,12 @@ func (t *Table) Run(ctx context.Context) error {
 	defer tick.Stop()
 	var known []ledger.Device
 	var listed time.Time
-	failing := false
+	failing, recalled := false, false
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer cancel()
+		t.remember(last, known, true)
+	}()
 	for {
 		select {
 		case <-ctx.Done():
@@ -39,6 +44,10 @@ func (t *Table) Run(ctx context.Context) error {
 		}
 		if now := t.o.Now(); now.Sub(listed) >= devicesEvery {
 			ds, err := t.o.Devices.List(ctx)
+			if err == nil && !recalled {
+				err = t.recall(ctx, ds)
+				recalled = err == nil
+			}
 			if err != nil {
 				if !failing && ctx.Err() == nil {
 					t.o.Log.Warn("cannot list the stations; trying again", "err", err)
@@ -53,6 +62,7 @@ func (t *Table) Run(ctx context.Context) error {
 			t.o.Changed(v)
 		}
 		t.touch(ctx, known)
+		t.remember(ctx, known, false)
 	}
 }
 

@@ -1,9 +1,10 @@
 // Package stations knows every station by its own messages: birth and last will, vitals, the state of its footage and
 // its answers to commands. The cloud reads them over a connection of its own, from the built-in broker or another one.
 //
-// The table is in memory. It has at most 1,000 stations with 1,000 pieces of footage each, 100,000 in all, 24 hours of
-// vitals in steps of five minutes, and the newest 20 answers of each. After a start it is filled by the messages that
-// the broker retained, and by the stations as they connect.
+// The table is in memory, and its last state is stored for the next start. It has at most 1,000 stations with 1,000
+// pieces of footage each, 100,000 in all, 24 hours of vitals in steps of five minutes, and the newest 20 answers of
+// each. After a start it has what was stored, and is filled by the messages that the broker retained and by the
+// stations as they connect.
 package stations
 
 import (
@@ -39,6 +40,8 @@ type Devices interface {
 // Options of New. Devices is required.
 type Options struct {
 	Devices Devices
+	// Memory, when set, keeps what is known of the stations over a restart.
+	Memory Memory
 	// Changed, when set, is called for every station that has changed, at most once a second each. It must not block.
 	Changed func(wire.Station)
 	Now     func() time.Time
@@ -86,6 +89,9 @@ type station struct {
 	footage map[footage.ID]topic.Footage
 	history []wire.VitalsPoint
 	replies []wire.StationReply // newest first
+
+	turned     bool      // the connection has changed since the station was remembered
+	remembered time.Time // heard when it was
 
 	changed bool              // since it was sent
 	sent    time.Time         // to Changed
@@ -230,7 +236,7 @@ func (t *Table) enterStatus(s *station, m *topic.Status, retained bool, at time.
 		s.footage, s.vitals, s.replies = map[footage.ID]topic.Footage{}, nil, nil
 	}
 	if !s.known || s.online != m.Online || m.Session != s.session {
-		s.since = at
+		s.since, s.turned = at, true
 	}
 	s.known, s.online, s.session, s.seq, s.version = true, m.Online, m.Session, m.Seq, m.Version
 	return true

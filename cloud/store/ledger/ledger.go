@@ -56,6 +56,7 @@ type Ledger struct {
 	Flights    *Flights    // footage that was recorded one after the other, counted together
 	Changes    *Changes    // the change feed and its readers' positions
 	Devices    *Devices    // holders of tokens
+	Stations   *Stations   // what is remembered of each station
 	People     *People     // those who log in with a password
 	Audit      *AuditLog   // who changed what
 	Totals     *Totals     // sums over the whole ledger
@@ -109,7 +110,8 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	return &Ledger{
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Changes: &Changes{t}, Devices: &Devices{t},
-		People: &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
+		Stations: &Stations{t},
+		People:   &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
 		Grounds: &Grounds{t}, Sites: &Sites{t}, Work: &Work{t},
 		tables: t,
 	}, nil

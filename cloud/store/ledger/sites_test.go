@@ -152,6 +152,20 @@ func TestWork(t *testing.T) {
 	}
 }
 
+func TestStationDocuments(t *testing.T) {
+	l, _ := fresh(t)
+	ctx := t.Context()
+	if all := must.Get(l.Stations.All(ctx))(t); len(all) != 0 {
+		t.Errorf("got %v", all)
+	}
+	must.Do(t, l.Stations.Put(ctx, "dock-1", "one"))
+	must.Do(t, l.Stations.Put(ctx, "dock-2", "two"))
+	must.Do(t, l.Stations.Put(ctx, "dock-1", "new\x00"))
+	if all := must.Get(l.Stations.All(ctx))(t); len(all) != 2 || all["dock-1"] != "new\uFFFD" || all["dock-2"] != "two" {
+		t.Errorf("got %v", all)
+	}
+}
+
 func BenchmarkOverviewOf100000(b *testing.B) {
 	ctx := b.Context()
 	l := full(b, 100_000)
