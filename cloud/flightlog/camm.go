@@ -59,10 +59,17 @@ func readCAMM(t *tracks.Track) (*Log, error) {
 	return r.log("its track camm has no positions")
 }
 
-// cammTime turns seconds since the start of the time of GPS into UTC; zero where they are none.
+// cammUnix tells seconds since the start of the time of GPS, as specified, from those since 1970, which some cameras
+// write: it is the year 2030 in the one and 2020 in the other.
+const cammUnix = 1.6e9
+
+// cammTime turns the time of a packet into UTC; zero where it is none.
 func cammTime(seconds float64) time.Time {
-	if !(seconds > 0 && seconds < 5e9) {
+	switch {
+	case !(seconds > 0 && seconds < 5e9):
 		return time.Time{}
+	case seconds >= cammUnix:
+		return time.UnixMicro(int64(seconds * 1e6)).UTC()
 	}
 	if t := gpsEpoch.Add(time.Duration(seconds*1e6) * time.Microsecond).Add(-gpsLeap); t.Year() >= oldest {
 		return t

@@ -104,9 +104,13 @@ func TestSubtitlesInside(t *testing.T) {
 
 // TestVideoOfOtherTests keeps the file that tests of other packages read.
 func TestVideoOfOtherTests(t *testing.T) {
-	const name = "testdata/subtitles.mp4"
-	want := movie("tx3g", "sbtl", tx3g("F/2.8, SS 100, GPS (24.3, -31.7, 18), D 1m, H 45.6m"),
-		tx3g("F/2.8, SS 100, GPS (24.3, -31.69999, 18), D 1m, H 45.6m"))
+	keep(t, "testdata/subtitles.mp4", movie("tx3g", "sbtl", tx3g("F/2.8, SS 100, GPS (24.3, -31.7, 18), D 1m, H 45.6m"),
+		tx3g("F/2.8, SS 100, GPS (24.3, -31.69999, 18), D 1m, H 45.6m")))
+}
+
+// keep compares a file with what it should be, or writes it.
+func keep(t *testing.T, name string, want []byte) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(name, want, 0o644); err != nil { //nolint:gosec // it is public
 			t.Fatal(err)
@@ -250,6 +254,20 @@ func TestCAMM(t *testing.T) {
 	}
 	if want := time.Date(2026, 5, 17, 8, 0, 0, 0, time.UTC); !a.Time.Equal(want) {
 		t.Errorf("time %v", a.Time)
+	}
+}
+
+func TestTimesOfCAMM(t *testing.T) {
+	want := time.Date(2026, 5, 17, 8, 0, 0, 0, time.UTC)
+	for _, v := range []float64{want.Sub(gpsEpoch).Seconds() + 18, float64(want.Unix())} {
+		if got := cammTime(v); !got.Equal(want) {
+			t.Errorf("%v: %s", v, got)
+		}
+	}
+	for _, v := range []float64{0, -1, 1e20, math.NaN(), 100} {
+		if got := cammTime(v); !got.IsZero() {
+			t.Errorf("%v: %s", v, got)
+		}
 	}
 }
 

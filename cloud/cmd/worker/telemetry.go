@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 // telemetryCommand is `worker telemetry`: it shows what is read of a flight log.
 type telemetryCommand struct {
-	File string `arg:"" type:"existingfile" help:"Flight log, or a video with its log inside or beside it."`
+	File string `arg:"" type:"existingfile" help:"Flight log, a video with its log inside or beside it, or a photograph."`
 	JSON bool   `name:"json" xor:"form" help:"Print the normal form as JSON."`
 	CSV  bool   `name:"csv" xor:"form" help:"Print the records as a table."`
 	GPX  bool   `name:"gpx" xor:"form" help:"Print the path as GPX."`
@@ -42,6 +43,10 @@ func (c *telemetryCommand) run(stdout io.Writer) error {
 
 // readAny reads the log in a file of any kind, and says where it was found.
 func readAny(path string) (log *flightlog.Log, source string, err error) {
+	if isPhoto(path) {
+		log, err = readPhoto(path)
+		return log, footage.SafePath(path), err
+	}
 	if !isClip(path) {
 		log, err = readLog(path)
 		return log, footage.SafePath(path), err
@@ -52,6 +57,28 @@ func readAny(path string) (log *flightlog.Log, source string, err error) {
 	}
 	log, err = readInside(path)
 	return log, "inside " + footage.SafePath(path), err
+}
+
+// isPhoto reports whether the end of a name marks a picture.
+func isPhoto(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".jpg", ".jpeg", ".tif", ".tiff", ".dng", ".png", ".webp":
+		return true
+	}
+	return false
+}
+
+// readPhoto reads what a photograph says of its camera.
+func readPhoto(path string) (*flightlog.Log, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	l, err := flightlog.ReadPhoto(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("%s: %w", footage.SafePath(path), err)
+	}
+	return l, nil
 }
 
 // describeLog writes a page about a log.
@@ -65,7 +92,9 @@ func describeLog(w io.Writer, log *flightlog.Log, source string) error {
 	if model := strings.TrimSpace(log.Model + " " + log.Serial); model != "" {
 		row("Drone", "%s", model)
 	}
-	row("Covers", "%s, %s", covers(log), log.End.Round(time.Millisecond))
+	if log.Records > 1 {
+		row("Covers", "%s, %s", covers(log), log.End.Round(time.Millisecond))
+	}
 	row("Records", "%d, %d with a position", log.Records, log.Fixes())
 	if at := log.Captured(); at.IsZero() {
 		row("Start", "not known")
