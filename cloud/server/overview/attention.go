@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
@@ -27,11 +28,11 @@ const (
 )
 
 // attention returns what a person should look at: what is bad first, then the newest first.
-func (o *Overview) attention(ctx context.Context, device string) ([]wire.Attention, error) {
+func (o *Overview) attention(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
 	all := []wire.Attention{}
-	for _, find := range []func(context.Context, string) ([]wire.Attention, error){o.givenUp, o.stalled, o.backlog,
+	for _, find := range []func(context.Context, ledger.Scope) ([]wire.Attention, error){o.givenUp, o.stalled, o.backlog,
 		o.atStations, o.disk} {
-		some, err := find(ctx, device)
+		some, err := find(ctx, in)
 		if err != nil {
 			return all, err
 		}
@@ -44,11 +45,11 @@ func (o *Overview) attention(ctx context.Context, device string) ([]wire.Attenti
 }
 
 // givenUp is footage without a count: the failed and poisoned jobs of the last month, at most the newest 50 of each.
-func (o *Overview) givenUp(ctx context.Context, device string) ([]wire.Attention, error) {
+func (o *Overview) givenUp(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
 	var all []wire.Attention
 	for state, kind := range map[job.State]wire.AttentionKind{job.Failed: wire.AttentionJobFailed,
 		job.Poisoned: wire.AttentionJobPoisoned} {
-		js, err := o.o.Work.Jobs(ctx, state, device, true, mostFailed)
+		js, err := o.o.Work.Jobs(ctx, state, in, true, mostFailed)
 		if err != nil {
 			return nil, err
 		}
@@ -69,8 +70,8 @@ func (o *Overview) givenUp(ctx context.Context, device string) ([]wire.Attention
 }
 
 // stalled are uploads without a new byte for a while.
-func (o *Overview) stalled(ctx context.Context, device string) ([]wire.Attention, error) {
-	us, err := o.o.Uploads.ListUnfinished(ctx, device, mostUploads)
+func (o *Overview) stalled(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
+	us, err := o.o.Uploads.ListUnfinishedAt(ctx, in.Sites, in.Device, mostUploads)
 	var all []wire.Attention
 	for _, u := range us {
 		quiet := o.o.Now().Sub(u.Updated)
@@ -88,18 +89,25 @@ func (o *Overview) stalled(ctx context.Context, device string) ([]wire.Attention
 	return all, err
 }
 
-// backlog is about the workers. A device cannot help there, so it sees nothing of it.
-func (o *Overview) backlog(ctx context.Context, device string) ([]wire.Attention, error) {
-	if device != "" {
+// backlog is about the workers. A device cannot help there, so it sees nothing of it. Readers of some sites see what
+// waits at theirs; whether there is a worker follows from all jobs.
+func (o *Overview) backlog(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
+	if in.Device != "" {
 		return nil, nil
 	}
-	b, err := o.o.Work.Backlog(ctx, "")
+	b, err := o.o.Work.Backlog(ctx, in)
 	if err != nil || b.Waiting == 0 {
 		return nil, err
 	}
+	all := b
+	if !in.All() {
+		if all, err = o.o.Work.Backlog(ctx, ledger.Scope{}); err != nil {
+			return nil, err
+		}
+	}
 	waits := o.o.Now().Sub(b.Oldest)
 	switch {
-	case b.Held == 0 && waits > noWorkerAfter:
+	case all.Held == 0 && waits > noWorkerAfter:
 		return []wire.Attention{{Kind: wire.AttentionNoWorker, Severity: wire.Bad, Since: b.Oldest, Action: wire.ActNone,
 			Text: fmt.Sprintf("no worker counts, but jobs wait (%d); start a worker or look at its log", b.Waiting)}}, nil
 	case waits > oldAfter:
@@ -110,14 +118,14 @@ func (o *Overview) backlog(ctx context.Context, device string) ([]wire.Attention
 }
 
 // atStations is what the stations report, and which of them report nothing.
-func (o *Overview) atStations(ctx context.Context, device string) ([]wire.Attention, error) {
+func (o *Overview) atStations(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
 	list, err := o.o.Stations.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var all []wire.Attention
 	for _, s := range list {
-		if device == "" || device == s.Device {
+		if in.Has(s.Site, s.Device) {
 			all = append(all, o.atStation(s)...)
 		}
 	}
@@ -170,8 +178,8 @@ func (o *Overview) atStation(s wire.Station) []wire.Attention {
 }
 
 // disk is about the disk of the server.
-func (o *Overview) disk(ctx context.Context, device string) ([]wire.Attention, error) {
-	if device != "" || o.o.Disk == nil {
+func (o *Overview) disk(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
+	if !in.All() || o.o.Disk == nil {
 		return nil, nil
 	}
 	err := o.o.Disk(ctx)

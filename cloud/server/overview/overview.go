@@ -21,17 +21,17 @@ const (
 type (
 	sites interface {
 		Names(ctx context.Context, limit int) ([]string, error)
-		Newest(ctx context.Context, site, device string, from time.Time, limit int) ([]ledger.Sighting, error)
-		Count(ctx context.Context, site, device string, from time.Time) (int, error)
-		History(ctx context.Context, site, device string, from time.Time, limit int) ([]ledger.Sighting, error)
+		Newest(ctx context.Context, site string, in ledger.Scope, from time.Time, limit int) ([]ledger.Sighting, error)
+		Count(ctx context.Context, site string, in ledger.Scope, from time.Time) (int, error)
+		History(ctx context.Context, site string, in ledger.Scope, from time.Time, limit int) ([]ledger.Sighting, error)
 	}
 	work interface {
-		Backlog(ctx context.Context, device string) (ledger.Backlog, error)
-		Jobs(ctx context.Context, s job.State, device string, newest bool, limit int) ([]ledger.HeldJob, error)
+		Backlog(ctx context.Context, in ledger.Scope) (ledger.Backlog, error)
+		Jobs(ctx context.Context, s job.State, in ledger.Scope, newest bool, limit int) ([]ledger.HeldJob, error)
 		Idle(ctx context.Context, after time.Time, limit int) ([]ledger.Idle, error)
 	}
 	uploads interface {
-		ListUnfinished(ctx context.Context, device string, limit int) ([]ledger.Upload, error)
+		ListUnfinishedAt(ctx context.Context, sites ledger.SiteSet, device string, limit int) ([]ledger.Upload, error)
 	}
 	stations interface {
 		List(ctx context.Context) ([]wire.Station, error)
@@ -49,8 +49,8 @@ type Options struct {
 	Now  func() time.Time
 }
 
-// Overview reads what a person asks first. Its methods are safe for concurrent use. A device restricts an answer to
-// what that device may see; the device "" means all devices.
+// Overview reads what a person asks first. Its methods are safe for concurrent use. A scope restricts an answer to
+// what a reader may see.
 type Overview struct {
 	o Options
 
@@ -70,14 +70,14 @@ func New(o Options) (*Overview, error) {
 }
 
 // Read returns the newest count of each site, and what needs attention.
-func (o *Overview) Read(ctx context.Context, device string) (wire.Overview, error) {
+func (o *Overview) Read(ctx context.Context, in ledger.Scope) (wire.Overview, error) {
 	v := wire.Overview{At: o.o.Now().UTC(), Sites: []wire.SiteOverview{}}
 	names, err := o.o.Sites.Names(ctx, mostSites)
 	if err != nil {
 		return v, err
 	}
 	for _, name := range names {
-		s, found, err := o.site(ctx, name, device)
+		s, found, err := o.site(ctx, name, in)
 		if err != nil {
 			return v, err
 		}
@@ -85,14 +85,15 @@ func (o *Overview) Read(ctx context.Context, device string) (wire.Overview, erro
 			v.Sites = append(v.Sites, s)
 		}
 	}
-	v.Attention, err = o.attention(ctx, device)
+	v.Attention, err = o.attention(ctx, in)
 	return v, err
 }
 
 // site returns the newest counts of one site. found is false for a site without a count.
-func (o *Overview) site(ctx context.Context, name, device string) (v wire.SiteOverview, found bool, err error) {
+func (o *Overview) site(ctx context.Context, name string, in ledger.Scope) (v wire.SiteOverview, found bool,
+	err error) {
 	v.Site = name
-	newest, err := o.o.Sites.Newest(ctx, name, device, time.Time{}, 2)
+	newest, err := o.o.Sites.Newest(ctx, name, in, time.Time{}, 2)
 	if err != nil || len(newest) == 0 {
 		return v, false, err
 	}
@@ -103,7 +104,7 @@ func (o *Overview) site(ctx context.Context, name, device string) (v wire.SiteOv
 		agrees := v.Latest.Low <= before.High && before.Low <= v.Latest.High
 		v.Previous, v.Change, v.Agrees = &before, &change, &agrees
 	}
-	v.Flights, err = o.o.Sites.Count(ctx, name, device, o.o.Now().Add(-week))
+	v.Flights, err = o.o.Sites.Count(ctx, name, in, o.o.Now().Add(-week))
 	return v, true, err
 }
 
@@ -116,8 +117,9 @@ func countOf(s ledger.Sighting) wire.SiteCount {
 const MostHistory = 2000
 
 // History returns the counts of one site, or of all with the site "", from a time on, the newest first.
-func (o *Overview) History(ctx context.Context, site, device string, from time.Time) ([]wire.HistoryPoint, error) {
-	all, err := o.o.Sites.History(ctx, site, device, from, MostHistory)
+func (o *Overview) History(ctx context.Context, site string, in ledger.Scope, from time.Time) ([]wire.HistoryPoint,
+	error) {
+	all, err := o.o.Sites.History(ctx, site, in, from, MostHistory)
 	points := make([]wire.HistoryPoint, 0, len(all))
 	for _, s := range all {
 		points = append(points, wire.HistoryPoint{At: s.At, Site: s.Site, Unique: s.Unique, Low: s.Low, High: s.High,

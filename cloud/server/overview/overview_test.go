@@ -56,7 +56,8 @@ func newScene(t *testing.T) *scene {
 func (s *scene) record(site, id string) ledger.Job {
 	s.t.Helper()
 	rec, err := s.ledger.Footage.Record(s.t.Context(), ledger.Footage{ID: footage.ID(id), Site: site,
-		Device: "dock-" + site, Name: id + ".mp4", Size: 1, SHA256: footage.Sum([]byte(id)), BlobKey: "k/" + id, Captured: s.clock.Now()})
+		Device: "dock-" + site, Name: id + ".mp4", Size: 1, SHA256: footage.Sum([]byte(id)), BlobKey: "k/" + id,
+		Captured: s.clock.Now()})
 	must.Do(s.t, err)
 	return *rec.Job
 }
@@ -77,17 +78,25 @@ func (s *scene) count(site, id string, unique, low, high int) {
 	must.Do(s.t, err)
 }
 
-func (s *scene) read(device string) wire.Overview {
+func (s *scene) read(in ledger.Scope) wire.Overview {
 	s.t.Helper()
-	v, err := s.Read(s.t.Context(), device)
+	v, err := s.Read(s.t.Context(), in)
 	must.Do(s.t, err)
 	return v
 }
 
+// scope is that of a device, of everything for "", or of a site for "@SITE".
+func scope(who string) ledger.Scope {
+	if site, ok := strings.CutPrefix(who, "@"); ok {
+		return ledger.Scope{Sites: ledger.SiteSet{site}}
+	}
+	return ledger.Scope{Device: who}
+}
+
 // want compares what needs attention with kinds and severities.
-func (s *scene) want(device string, kinds ...string) []wire.Attention {
+func (s *scene) want(who string, kinds ...string) []wire.Attention {
 	s.t.Helper()
-	all := s.read(device).Attention
+	all := s.read(scope(who)).Attention
 	var got []string
 	for _, a := range all {
 		got = append(got, string(a.Kind)+" "+string(a.Severity))
@@ -103,7 +112,7 @@ func (s *scene) want(device string, kinds ...string) []wire.Attention {
 
 func TestNewestCounts(t *testing.T) {
 	s := newScene(t)
-	if v := s.read(""); len(v.Sites) != 0 || v.Sites == nil || v.Attention == nil {
+	if v := s.read(scope("")); len(v.Sites) != 0 || v.Sites == nil || v.Attention == nil {
 		t.Errorf("an empty ledger: %+v", v)
 	}
 	s.count("north", "n1", 100, 95, 105)
@@ -113,7 +122,7 @@ func TestNewestCounts(t *testing.T) {
 	s.count("north", "n3", 128, 118, 139)
 	s.count("south", "s1", 7, 7, 7)
 	s.record("west", "w1") // no count yet
-	v := s.read("")
+	v := s.read(scope(""))
 	if len(v.Sites) != 2 || v.Sites[0].Site != "north" || v.Sites[1].Site != "south" {
 		t.Fatalf("got %+v", v.Sites)
 	}
@@ -127,13 +136,16 @@ func TestNewestCounts(t *testing.T) {
 	}
 	s.clock.Advance(time.Hour)
 	s.count("north", "n4", 20, 18, 22)
-	if n := s.read("").Sites[0]; *n.Agrees || *n.Change != -108 {
+	if n := s.read(scope("")).Sites[0]; *n.Agrees || *n.Change != -108 {
 		t.Errorf("got %+v", n)
 	}
-	if v := s.read("dock-south"); len(v.Sites) != 1 || v.Sites[0].Site != "south" {
+	if v := s.read(scope("dock-south")); len(v.Sites) != 1 || v.Sites[0].Site != "south" {
 		t.Errorf("a station reads %+v", v.Sites)
 	}
-	points, err := s.History(t.Context(), "", "", s.clock.Now().Add(-24*time.Hour))
+	if v := s.read(scope("@north")); len(v.Sites) != 1 || v.Sites[0].Site != "north" {
+		t.Errorf("a reader of one site reads %+v", v.Sites)
+	}
+	points, err := s.History(t.Context(), "", ledger.Scope{}, s.clock.Now().Add(-24*time.Hour))
 	must.Do(t, err)
 	if len(points) != 4 || points[0].Footage != "n4" || points[0].Unique != 20 {
 		t.Errorf("history %+v", points)
@@ -156,6 +168,7 @@ func TestJobsThatNeedAttention(t *testing.T) {
 		t.Errorf("got %+v", all)
 	}
 	s.want("dock-north", "job_failed bad")
+	s.want("@south", "job_poisoned bad")
 	s.clock.Advance(failedFor + time.Second)
 	s.want("")
 
@@ -164,9 +177,12 @@ func TestJobsThatNeedAttention(t *testing.T) {
 	s.want("")
 	s.clock.Advance(time.Second)
 	s.want("", "no_worker bad")
+	s.want("@north", "no_worker bad")
+	s.want("@south")
 	s.want("dock-north")
-	s.begin(s.record("north", "runs"))
+	s.begin(s.record("south", "runs"))
 	s.want("")
+	s.want("@north") // the worker is busy with the other site
 	s.clock.Advance(oldAfter)
 	s.want("", "queue_old warn")
 }
@@ -183,6 +199,8 @@ func TestUploadsThatNeedAttention(t *testing.T) {
 		t.Errorf("got %+v", all)
 	}
 	s.want("dock-south")
+	s.want("@south")
+	s.want("@north", "upload_stalled warn")
 }
 
 func TestStationsThatNeedAttention(t *testing.T) {
@@ -200,7 +218,7 @@ func TestStationsThatNeedAttention(t *testing.T) {
 		{Device: "e", State: wire.StationOnline, Since: ago(time.Hour), At: ago(2 * time.Minute), Warnings: warning},
 		{Device: "f", State: wire.StationOnline, Vitals: &topic.Vitals{SpoolPercent: 100}, At: ago(3 * time.Minute),
 			Warnings: []wire.StationWarning{{Kind: wire.WarnSpool, Text: "full"}}},
-		{Device: "g", State: wire.StationOnline, At: ago(4 * time.Minute),
+		{Device: "g", Site: "south", State: wire.StationOnline, At: ago(4 * time.Minute),
 			Warnings: []wire.StationWarning{{Kind: wire.WarnErrors, Text: "3 pieces in quarantine"}}},
 	}
 	all := s.want("", "spool_filling bad", "station_offline bad", "station_silent warn", "clock_wrong warn",
@@ -209,6 +227,7 @@ func TestStationsThatNeedAttention(t *testing.T) {
 		t.Errorf("got %+v", all[3])
 	}
 	s.want("g", "station_error warn")
+	s.want("@south", "station_error warn")
 }
 
 func TestDiskThatNeedsAttention(t *testing.T) {
@@ -221,6 +240,7 @@ func TestDiskThatNeedsAttention(t *testing.T) {
 		t.Errorf("since %s", all[0].Since)
 	}
 	s.want("dock-north")
+	s.want("@north")
 	s.disk = errors.New("the folder is missing")
 	s.want("")
 }
@@ -243,7 +263,7 @@ func TestQueue(t *testing.T) {
 	s.clock.Advance(time.Second)
 	_, err := s.ledger.Attempts.UpdateProgress(ctx, j.ID, j.Fence, job.Progress{Percent: 12, FPS: 3})
 	must.Do(t, err)
-	v, err := s.Queue(ctx, "")
+	v, err := s.Queue(ctx, scope(""))
 	must.Do(t, err)
 	if v.Waiting != 90 || v.Leased != 1 || len(v.Jobs) != mostJobs || v.Oldest == nil {
 		t.Errorf("%d wait, %d leased, %d jobs, oldest %v", v.Waiting, v.Leased, len(v.Jobs), v.Oldest)
@@ -263,7 +283,13 @@ func TestQueue(t *testing.T) {
 	if v.Workers[0].Worker != j.Worker || v.Workers[0].Job != j.ID || len(v.Workers) < 2 || v.Workers[1].Job != "" {
 		t.Errorf("workers %+v", v.Workers)
 	}
-	own, err := s.Queue(ctx, "dock-south")
+	north, err := s.Queue(ctx, scope("@north"))
+	must.Do(t, err)
+	if north.Waiting != 90 || north.Leased != 0 || len(north.Workers) != 0 || len(north.Jobs) != 90 {
+		t.Errorf("a reader of one site reads %d, %d, %d jobs, %+v", north.Waiting, north.Leased, len(north.Jobs),
+			north.Workers)
+	}
+	own, err := s.Queue(ctx, scope("dock-south"))
 	must.Do(t, err)
 	if own.Waiting != 0 || own.Leased != 1 || own.Oldest != nil || len(own.Jobs) != 41 || len(own.Workers) != 1 {
 		t.Errorf("a station reads %d, %d, %d jobs, %+v", own.Waiting, own.Leased, len(own.Jobs), own.Workers)

@@ -17,24 +17,24 @@ const (
 	idleFor      = time.Hour // how long a worker without a job is shown
 )
 
-// Queue returns what waits for the workers, what they do, and what was given up. A device sees its own jobs and their
+// Queue returns what waits for the workers, what they do, and what was given up. A scope has its own jobs and their
 // workers only.
-func (o *Overview) Queue(ctx context.Context, device string) (wire.Queue, error) {
+func (o *Overview) Queue(ctx context.Context, in ledger.Scope) (wire.Queue, error) {
 	v := wire.Queue{Jobs: []wire.QueueJob{}, Workers: []wire.QueueWorker{}}
-	b, err := o.o.Work.Backlog(ctx, device)
+	b, err := o.o.Work.Backlog(ctx, in)
 	if err != nil {
 		return v, err
 	}
 	v.Waiting, v.Leased, v.Oldest = b.Waiting, b.Held, timeOrNil(b.Oldest)
-	held, err := o.jobs(ctx, device, false, job.Processing, job.Leased)
+	held, err := o.jobs(ctx, in, false, job.Processing, job.Leased)
 	if err != nil {
 		return v, err
 	}
-	waiting, err := o.jobs(ctx, device, false, job.Queued, job.Uploaded)
+	waiting, err := o.jobs(ctx, in, false, job.Queued, job.Uploaded)
 	if err != nil {
 		return v, err
 	}
-	ended, err := o.jobs(ctx, device, true, job.Poisoned, job.Failed)
+	ended, err := o.jobs(ctx, in, true, job.Poisoned, job.Failed)
 	if err != nil {
 		return v, err
 	}
@@ -46,16 +46,16 @@ func (o *Overview) Queue(ctx context.Context, device string) (wire.Queue, error)
 			v.Jobs = append(v.Jobs, queueJob(j))
 		}
 	}
-	v.Workers, err = o.workers(ctx, device, held)
+	v.Workers, err = o.workers(ctx, in, held)
 	return v, err
 }
 
 // jobs returns the jobs in some states, those of the first state first, at most mostJobs.
-func (o *Overview) jobs(ctx context.Context, device string, newest bool, states ...job.State) ([]ledger.HeldJob,
+func (o *Overview) jobs(ctx context.Context, in ledger.Scope, newest bool, states ...job.State) ([]ledger.HeldJob,
 	error) {
 	var all []ledger.HeldJob
 	for _, s := range states {
-		some, err := o.o.Work.Jobs(ctx, s, device, newest, mostJobs-len(all))
+		some, err := o.o.Work.Jobs(ctx, s, in, newest, mostJobs-len(all))
 		if err != nil {
 			return nil, err
 		}
@@ -81,14 +81,14 @@ func queueJob(j ledger.HeldJob) wire.QueueJob {
 func isHeld(j ledger.HeldJob) bool { return j.State == job.Leased || j.State == job.Processing }
 
 // workers returns the workers that have a job, then those that had one within the last hour.
-func (o *Overview) workers(ctx context.Context, device string, held []ledger.HeldJob) ([]wire.QueueWorker, error) {
+func (o *Overview) workers(ctx context.Context, in ledger.Scope, held []ledger.HeldJob) ([]wire.QueueWorker, error) {
 	all, busy := []wire.QueueWorker{}, map[string]bool{}
 	for _, j := range held {
 		q := queueJob(j)
 		busy[q.Worker] = true
 		all = append(all, wire.QueueWorker{Worker: q.Worker, Job: q.Job, Since: q.Since})
 	}
-	if device != "" {
+	if !in.All() {
 		return all, nil
 	}
 	idle, err := o.o.Work.Idle(ctx, o.o.Now().Add(-idleFor), mostWorkers)

@@ -10,15 +10,16 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
 
-// overviews answers for what a device may see, or for everything with the device "".
+// overviews answers within what a reader may see.
 type overviews interface {
-	Read(ctx context.Context, device string) (wire.Overview, error)
-	History(ctx context.Context, site, device string, from time.Time) ([]wire.HistoryPoint, error)
-	Queue(ctx context.Context, device string) (wire.Queue, error)
+	Read(ctx context.Context, in ledger.Scope) (wire.Overview, error)
+	History(ctx context.Context, site string, in ledger.Scope, from time.Time) ([]wire.HistoryPoint, error)
+	Queue(ctx context.Context, in ledger.Scope) (wire.Queue, error)
 }
 
 const (
@@ -33,8 +34,13 @@ func (s *Server) overviewRoutes(api guarded) {
 	api.Get("/queue", s.getQueue)
 }
 
+// readScope is what a request may read.
+func readScope(ctx context.Context) ledger.Scope {
+	return ledger.Scope{Device: scopeOf(ctx), Sites: sitesOf(ctx)}
+}
+
 func (s *Server) getOverview(c *fiber.Ctx) error {
-	v, err := s.o.Overview.Read(c.UserContext(), scopeOf(c.UserContext()))
+	v, err := s.o.Overview.Read(c.UserContext(), readScope(c.UserContext()))
 	if err != nil {
 		return err
 	}
@@ -43,7 +49,7 @@ func (s *Server) getOverview(c *fiber.Ctx) error {
 }
 
 func (s *Server) getQueue(c *fiber.Ctx) error {
-	v, err := s.o.Overview.Queue(c.UserContext(), scopeOf(c.UserContext()))
+	v, err := s.o.Overview.Queue(c.UserContext(), readScope(c.UserContext()))
 	if err == nil {
 		err = s.limitQueue(c.UserContext(), sitesOf(c.UserContext()), &v)
 	}
@@ -70,7 +76,7 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 		return badRequest("format: %.20q is not json or csv.", format)
 	}
 	from := s.now().AddDate(0, 0, -days)
-	points, err := s.o.Overview.History(c.UserContext(), site, scopeOf(c.UserContext()), from)
+	points, err := s.o.Overview.History(c.UserContext(), site, readScope(c.UserContext()), from)
 	if err != nil {
 		return err
 	}

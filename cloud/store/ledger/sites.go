@@ -53,12 +53,15 @@ func (l *Sites) Names(ctx context.Context, limit int) ([]string, error) {
 	return names, nil
 }
 
-// Newest returns the newest sightings of a site from a time on, at most limit. The device "" means all devices.
-func (l *Sites) Newest(ctx context.Context, site, device string, from time.Time, limit int) ([]Sighting, error) {
+// Newest returns the newest sightings of a site within a scope, from a time on, at most limit.
+func (l *Sites) Newest(ctx context.Context, site string, in Scope, from time.Time, limit int) ([]Sighting, error) {
+	if !in.hasSite(site) {
+		return nil, nil
+	}
 	all, err := list(ctx, l.db.Read(), scanSighting, `SELECT f.site, f.device, f.id, COALESCE(g.id, ''), f.name,
 		COALESCE(g.animals, c.animals), COALESCE(g.low, c.low), COALESCE(g.high, c.high), `+sightingTime+`, f.taken,
 		CASE WHEN g.updated IS NULL THEN c.at ELSE g.updated END`+sightings+
-		` ORDER BY f.site DESC, `+sightingTime+` DESC LIMIT $4`, site, device, microsFrom(from), limit)
+		` ORDER BY f.site DESC, `+sightingTime+` DESC LIMIT $4`, site, in.Device, microsFrom(from), limit)
 	if err != nil {
 		return nil, fmt.Errorf("counts of site %s: %w", site, err)
 	}
@@ -76,18 +79,22 @@ func scanSighting(rows *sql.Rows) (s Sighting, err error) {
 	return s, err
 }
 
-// Count returns the number of sightings of a site from a time on. The device "" means all devices.
-func (l *Sites) Count(ctx context.Context, site, device string, from time.Time) (int, error) {
+// Count returns the number of sightings of a site within a scope, from a time on.
+func (l *Sites) Count(ctx context.Context, site string, in Scope, from time.Time) (int, error) {
+	if !in.hasSite(site) {
+		return 0, nil
+	}
 	var n int
-	if err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*)`+sightings, site, device, microsFrom(from)).
+	if err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*)`+sightings, site, in.Device, microsFrom(from)).
 		Scan(&n); err != nil {
 		return 0, fmt.Errorf("counts of site %s: %w", site, database.Classify(err))
 	}
 	return n, nil
 }
 
-// History returns the newest sightings of all sites, or of one, from a time on, the newest first, at most limit.
-func (l *Sites) History(ctx context.Context, site, device string, from time.Time, limit int) ([]Sighting, error) {
+// History returns the newest sightings within a scope of all sites, or of one, from a time on, the newest first, at
+// most limit.
+func (l *Sites) History(ctx context.Context, site string, in Scope, from time.Time, limit int) ([]Sighting, error) {
 	names := []string{site}
 	if site == "" {
 		var err error
@@ -97,7 +104,7 @@ func (l *Sites) History(ctx context.Context, site, device string, from time.Time
 	}
 	var all []Sighting
 	for _, name := range names {
-		some, err := l.Newest(ctx, name, device, from, limit)
+		some, err := l.Newest(ctx, name, in, from, limit)
 		if err != nil {
 			return nil, err
 		}

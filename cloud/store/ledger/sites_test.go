@@ -57,20 +57,28 @@ func TestSightings(t *testing.T) {
 		t.Errorf("sites %v", names)
 	}
 	for site, want := range map[string]string{"north": "n1:30 n0:40", "south": "s1:20", "east": "e2:6 e1:5", "west": ""} {
-		if got := brief(must.Get(l.Sites.Newest(ctx, site, "", time.Time{}, 5))(t)); got != want {
+		if got := brief(must.Get(l.Sites.Newest(ctx, site, Scope{}, time.Time{}, 5))(t)); got != want {
 			t.Errorf("%s: %s, want %s", site, got, want)
 		}
 	}
-	if n := must.Get(l.Sites.Count(ctx, "north", "", now.Add(-7*24*time.Hour)))(t); n != 1 {
+	if n := must.Get(l.Sites.Count(ctx, "north", Scope{}, now.Add(-7*24*time.Hour)))(t); n != 1 {
 		t.Errorf("%d sightings within a week", n)
 	}
-	if got := brief(must.Get(l.Sites.Newest(ctx, "north", "base-south", time.Time{}, 5))(t)); got != "" {
+	if got := brief(must.Get(l.Sites.Newest(ctx, "north", Scope{Device: "base-south"}, time.Time{}, 5))(t)); got != "" {
 		t.Errorf("another device reads %s", got)
 	}
-	if got := brief(must.Get(l.Sites.History(ctx, "", "", now.Add(-7*24*time.Hour), 3))(t)); got != "e2:6 e1:5 s1:20" {
+	week := now.Add(-7 * 24 * time.Hour)
+	if got := brief(must.Get(l.Sites.History(ctx, "", Scope{}, week, 3))(t)); got != "e2:6 e1:5 s1:20" {
 		t.Errorf("history %s", got)
 	}
-	got := must.Get(l.Sites.History(ctx, "north", "", time.Time{}, 10))(t)
+	in := Scope{Sites: SiteSet{"south", "west"}}
+	if got := brief(must.Get(l.Sites.History(ctx, "", in, time.Time{}, 9))(t)); got != "s1:20" {
+		t.Errorf("of two sites: %s", got)
+	}
+	if got := must.Get(l.Sites.Count(ctx, "north", in, time.Time{}))(t); got != 0 {
+		t.Errorf("of another site: %d", got)
+	}
+	got := must.Get(l.Sites.History(ctx, "north", Scope{}, time.Time{}, 10))(t)
 	if brief(got) != "n1:30 n0:40" || got[0].Low != 29 || got[0].High != 32 || got[0].Name != "n1.mp4" ||
 		!got[0].At.Equal(now.Add(-3*24*time.Hour).Truncate(time.Microsecond)) || !got[0].Captured.Equal(got[0].At) {
 		t.Errorf("history %+v", got)
@@ -86,18 +94,18 @@ func TestFlightIsOneSighting(t *testing.T) {
 		finish(t, l, begin(t, l, f), f, 9+n)
 	}
 	want := "flight:12"
-	got := must.Get(l.Sites.Newest(ctx, "north", "", time.Time{}, 5))(t)
+	got := must.Get(l.Sites.Newest(ctx, "north", Scope{}, time.Time{}, 5))(t)
 	if brief(got) != want || got[0].Name != "DJI_0001.MP4" || got[0].Footage != "" {
 		t.Fatalf("got %+v", got)
 	}
 	must.Do(t, l.tables.write(ctx, "leave", func(ctx context.Context, tx *sql.Tx) error {
 		return l.tables.leaveFlight(ctx, tx, footage.ID("base-1-1"))
 	}))
-	got = must.Get(l.Sites.Newest(ctx, "north", "", time.Time{}, 5))(t)
+	got = must.Get(l.Sites.Newest(ctx, "north", Scope{}, time.Time{}, 5))(t)
 	if brief(got) != "flight:12 base-1-1:10" {
 		t.Errorf("after the first part has left: %s", brief(got))
 	}
-	if n := must.Get(l.Sites.Count(ctx, "north", "", time.Time{}))(t); n != 2 {
+	if n := must.Get(l.Sites.Count(ctx, "north", Scope{}, time.Time{}))(t); n != 2 {
 		t.Errorf("%d sightings", n)
 	}
 }
@@ -105,7 +113,7 @@ func TestFlightIsOneSighting(t *testing.T) {
 func TestWork(t *testing.T) {
 	l, c := fresh(t)
 	ctx := t.Context()
-	if b := must.Get(l.Work.Backlog(ctx, ""))(t); b != (Backlog{}) {
+	if b := must.Get(l.Work.Backlog(ctx, Scope{}))(t); b != (Backlog{}) {
 		t.Errorf("empty: %+v", b)
 	}
 	first := record(t, l, "w1", "one")
@@ -121,26 +129,34 @@ func TestWork(t *testing.T) {
 	must.Get(l.Attempts.Fail(ctx, failed.ID, failed.Fence, "cut off"))(t)
 	ended := c.Now()
 
-	b := must.Get(l.Work.Backlog(ctx, ""))(t)
+	b := must.Get(l.Work.Backlog(ctx, Scope{}))(t)
 	if b.Waiting != 2 || b.Held != 1 || !b.Oldest.Equal(waits.Truncate(time.Microsecond)) {
 		t.Errorf("backlog %+v, want 2 and 1 since %s", b, waits)
 	}
-	if b := must.Get(l.Work.Backlog(ctx, "base-9"))(t); b != (Backlog{}) {
+	if b := must.Get(l.Work.Backlog(ctx, Scope{Device: "base-9"}))(t); b != (Backlog{}) {
 		t.Errorf("another device: %+v", b)
 	}
-	if b := must.Get(l.Work.Backlog(ctx, "base-1"))(t); b.Waiting != 2 || b.Held != 1 {
+	own := Scope{Device: "base-1", Sites: SiteSet{"north"}}
+	if b := must.Get(l.Work.Backlog(ctx, own))(t); b.Waiting != 2 || b.Held != 1 {
 		t.Errorf("its device: %+v", b)
 	}
-	js := must.Get(l.Work.Jobs(ctx, job.Processing, "", false, 5))(t)
+	south := Scope{Sites: SiteSet{"south"}}
+	if b := must.Get(l.Work.Backlog(ctx, south))(t); b != (Backlog{}) {
+		t.Errorf("another site: %+v", b)
+	}
+	if js := must.Get(l.Work.Jobs(ctx, job.Processing, south, false, 5))(t); len(js) != 0 {
+		t.Errorf("another site has the jobs %+v", js)
+	}
+	js := must.Get(l.Work.Jobs(ctx, job.Processing, Scope{}, false, 5))(t)
 	if len(js) != 1 || !js[0].Began.Equal(began.Truncate(time.Microsecond)) || js[0].Progress.Percent != 40 ||
 		js[0].Footage.ID != "h1" {
 		t.Errorf("held jobs %+v", js)
 	}
-	js = must.Get(l.Work.Jobs(ctx, job.Uploaded, "base-1", false, 1))(t)
+	js = must.Get(l.Work.Jobs(ctx, job.Uploaded, Scope{Device: "base-1"}, false, 1))(t)
 	if len(js) != 1 || js[0].ID != first.Job.ID || !js[0].Began.IsZero() {
 		t.Errorf("waiting jobs %+v", js)
 	}
-	if js = must.Get(l.Work.Jobs(ctx, job.Uploaded, "", true, 1))(t); len(js) != 1 || js[0].Footage.ID != "w2" {
+	if js = must.Get(l.Work.Jobs(ctx, job.Uploaded, Scope{}, true, 1))(t); len(js) != 1 || js[0].Footage.ID != "w2" {
 		t.Errorf("newest waiting job %+v", js)
 	}
 	idle := must.Get(l.Work.Idle(ctx, waits, 5))(t)
@@ -172,11 +188,11 @@ func BenchmarkOverviewOf100000(b *testing.B) {
 	week := time.UnixMicro(99_000) // 1,000 pieces of footage
 	for name, f := range map[string]func() error{
 		"sites":   func() error { _, err := l.Sites.Names(ctx, maxSites); return err },
-		"newest":  func() error { _, err := l.Sites.Newest(ctx, "north", "", time.Time{}, 2); return err },
-		"week":    func() error { _, err := l.Sites.Count(ctx, "north", "", week); return err },
-		"history": func() error { _, err := l.Sites.History(ctx, "", "", time.Time{}, 2000); return err },
-		"backlog": func() error { _, err := l.Work.Backlog(ctx, ""); return err },
-		"failed":  func() error { _, err := l.Work.Jobs(ctx, job.Failed, "", true, 50); return err },
+		"newest":  func() error { _, err := l.Sites.Newest(ctx, "north", Scope{}, time.Time{}, 2); return err },
+		"week":    func() error { _, err := l.Sites.Count(ctx, "north", Scope{}, week); return err },
+		"history": func() error { _, err := l.Sites.History(ctx, "", Scope{}, time.Time{}, 2000); return err },
+		"backlog": func() error { _, err := l.Work.Backlog(ctx, Scope{}); return err },
+		"failed":  func() error { _, err := l.Work.Jobs(ctx, job.Failed, Scope{}, true, 50); return err },
 		"idle":    func() error { _, err := l.Work.Idle(ctx, time.Time{}, 100); return err },
 	} {
 		b.Run(name, func(b *testing.B) {

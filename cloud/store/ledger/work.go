@@ -32,8 +32,8 @@ type Idle struct {
 	Since  time.Time // the end of its last attempt
 }
 
-// Backlog returns how much work there is for footage of a device. The device "" means all devices.
-func (l *Work) Backlog(ctx context.Context, device string) (Backlog, error) {
+// Backlog returns how much work there is for the footage of a scope.
+func (l *Work) Backlog(ctx context.Context, in Scope) (Backlog, error) {
 	var b Backlog
 	type row struct {
 		state  job.State
@@ -42,8 +42,11 @@ func (l *Work) Backlog(ctx context.Context, device string) (Backlog, error) {
 	}
 	from, args := ` FROM job j`, []any{job.Uploaded, job.Queued, job.Leased, job.Processing}
 	where := ` WHERE j.state IN ($1, $2, $3, $4)`
-	if device != "" {
-		from, where, args = from+` JOIN footage f ON f.id = j.footage`, where+` AND f.device = $5`, append(args, device)
+	if !in.All() {
+		from, where = from+` JOIN footage f ON f.id = j.footage`, where+` AND ($5 = '' OR f.device = $5)`
+		var at string
+		at, args = in.Sites.where("f.site", append(args, in.Device))
+		where += at
 	}
 	all, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (r row, err error) {
 		return r, rows.Scan(&r.state, &r.n, &r.oldest)
@@ -65,8 +68,9 @@ func (l *Work) Backlog(ctx context.Context, device string) (Backlog, error) {
 }
 
 // Jobs returns the jobs in a state, at most limit: those that have been in it for the longest time, or with newest
-// those that came into it last. The device "" means all devices.
-func (l *Work) Jobs(ctx context.Context, s job.State, device string, newest bool, limit int) ([]HeldJob, error) {
+// those that came into it last. It is restricted to a scope.
+func (l *Work) Jobs(ctx context.Context, s job.State, in Scope, newest bool, limit int) ([]HeldJob, error) {
+	at, args := in.Sites.where("f.site", []any{s, in.Device, limit})
 	order := ` ORDER BY j.updated`
 	if newest {
 		order += ` DESC`
@@ -85,7 +89,7 @@ func (l *Work) Jobs(ctx context.Context, s job.State, device string, newest bool
 	all, err := list(ctx, l.db.Read(), scan, `SELECT `+prefixed("j", jobColumns)+`, `+prefixed("f", footageColumns)+
 		`, a.began FROM job j JOIN footage f ON f.id = j.footage
 		LEFT JOIN attempt a ON a.job = j.id AND a.fence = j.fence AND a.ended IS NULL
-		WHERE j.state = $1 AND ($2 = '' OR f.device = $2)`+order+` LIMIT $3`, s, device, limit)
+		WHERE j.state = $1 AND ($2 = '' OR f.device = $2)`+at+order+` LIMIT $3`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("jobs in state %s: %w", s, err)
 	}
