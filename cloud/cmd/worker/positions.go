@@ -25,7 +25,7 @@ import (
 type positionFlags struct {
 	Log       string `type:"path" placeholder:"FILE" help:"Flight log of the clip. Default: the file beside the clip that has its name and the ending .SRT, else the log inside the clip."`
 	Terrain   string `type:"path" placeholder:"FILE" help:"Heights of the ground, an HGT tile such as S34E018.hgt. Default: a plane through the take-off point."`
-	Paddocks  string `type:"path" placeholder:"FILE" help:"Borders of paddocks, GeoJSON polygons in WGS 84: count the animals of each paddock."`
+	Paddocks  string `type:"path" placeholder:"FILE" help:"Borders of paddocks, polygons in WGS 84 as GeoJSON, KML, KMZ or zipped shapefile: count the animals of each paddock."`
 	Positions string `type:"path" placeholder:"FILE" help:"Write positions into this file. Its ending says the form: .geojson, .kml, .csv, or .gpx for the path of the camera."`
 }
 
@@ -62,7 +62,7 @@ func (f *positionFlags) read() (p positions, err error) {
 	if f.Paddocks != "" {
 		b, err := readStart(f.Paddocks, paddock.MaxFile+1)
 		if err == nil {
-			p.paddocks, err = paddock.Read(b)
+			p.paddocks, err = paddock.ReadAny(b)
 		}
 		fault("--paddocks", err)
 	}
@@ -204,7 +204,11 @@ func (r *countRun) printPlaces(w io.Writer) error {
 			head = ""
 		}
 		for _, k := range a.Paddocks {
-			fmt.Fprintf(p, "%s%s\t%d\t%d inside, %d outside\t%.0f %%\t%s\n", headPaddocks, footage.SafeText(k.Name), k.Animals,
+			animals := "not seen"
+			if k.Animals != nil {
+				animals = fmt.Sprintf("%d (%d to %d)", *k.Animals, *k.Low, *k.High)
+			}
+			fmt.Fprintf(p, "%s%s\t%s\t%d inside, %d outside\t%.0f %%\t%s\n", headPaddocks, footage.SafeText(k.Name), animals,
 				k.Border, k.Near, 100*k.Seen, name)
 			headPaddocks = ""
 		}

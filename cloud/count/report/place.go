@@ -50,8 +50,11 @@ type Moment struct {
 
 // Paddock is what was counted within borders that the user gave.
 type Paddock struct {
-	Name    string `json:"name"`
-	Animals int    `json:"animals"`
+	Name string `json:"name"`
+	// Animals with their 95 % interval are nil where the camera saw nothing of it, and in a result without positions.
+	Animals *int `json:"animals"`
+	Low     *int `json:"low"`
+	High    *int `json:"high"`
 	// Border is how many of them may be outside: the border is within their radius. Near is how many animals outside may
 	// be inside for the same reason.
 	Border int     `json:"border"`

@@ -1,173 +1,111 @@
-// Package paddock counts the animals of a result within borders that the user gives: paddocks, as polygons with holes
-// in GeoJSON (RFC 7946). It is pure Go and does no I/O.
+// Package paddock counts the animals of a result within borders that the user gives: paddocks, as polygons with holes. It
+// reads borders as GeoJSON, KML, KMZ and zipped shapefile, and writes GeoJSON and KML. It is pure Go and does no I/O
+// besides the writers that it is given.
 package paddock
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
+	"sync"
+
+	"github.com/tidwall/rtree"
 
 	"cattlecounter/cloud/count/report"
-	"cattlecounter/cloud/place"
 )
 
 // Paddock is a named piece of land.
 type Paddock struct {
 	Name string
-	// Polygons are rings of longitude and latitude in degrees, the outer ring first; the others are holes.
+	// Polygons are rings of longitude and latitude in degrees, the outer ring first; the others are holes. Polygons that
+	// touch are one piece of land: the seam between them is no border.
 	Polygons [][][][2]float64
 }
 
 // Limits of a file of paddocks.
 const (
-	MaxFile  = 16 << 20 // bytes
-	maxNames = 10_000
-	maxDepth = 8 // collections within collections
+	MaxFile     = 16 << 20 // bytes, also of what a ZIP archive unpacks to
+	maxPaddocks = 10_000
+	maxDepth    = 8 // collections within collections
 )
 
 // ErrFile marks bytes that hold no paddocks. Compare with errors.Is.
 var ErrFile = errors.New("not a file of paddocks")
 
-// object is any object of GeoJSON.
-type object struct {
-	Type        string            `json:"type"`
-	Features    []json.RawMessage `json:"features"`
-	Geometry    json.RawMessage   `json:"geometry"`
-	Geometries  []json.RawMessage `json:"geometries"`
-	Properties  map[string]any    `json:"properties"`
-	Coordinates json.RawMessage   `json:"coordinates"`
+// Set is paddocks with an index by place. Use NewSet. It is safe for concurrent use.
+type Set struct {
+	list []Paddock
+	tree rtree.RTreeG[int]
+
+	mu    sync.Mutex
+	areas map[int]*area // those that were asked for
 }
 
-// Read reads GeoJSON: a FeatureCollection, a Feature or a geometry. Each feature with polygons is a paddock; its name
-// is the property name, paddock, label, title or id, whatever the case of its letters, and otherwise its number.
-// Lines and points are left out. Its error wraps ErrFile and names the feature.
-func Read(b []byte) ([]Paddock, error) {
-	if len(b) > MaxFile {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrFile, len(b), MaxFile)
+// NewSet indexes paddocks. It keeps the list.
+func NewSet(list []Paddock) *Set {
+	s := &Set{list: list, areas: map[int]*area{}}
+	for i, p := range list {
+		low, high := bounds(p.Polygons)
+		s.tree.Insert(low, high, i)
 	}
-	var list []Paddock
-	if err := read(b, "", &list, 0); err != nil {
-		return nil, err
-	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("%w: it has no polygon; export the borders of the paddocks as GeoJSON polygons", ErrFile)
-	}
-	return list, nil
+	return s
 }
 
-func read(b []byte, name string, list *[]Paddock, depth int) error {
-	var o object
-	if err := json.Unmarshal(b, &o); err != nil {
-		return fmt.Errorf("%w: paddock %d: %w", ErrFile, len(*list)+1, err)
-	}
-	if depth > maxDepth || len(*list) >= maxNames {
-		return fmt.Errorf("%w: more than %d paddocks or %d levels", ErrFile, maxNames, maxDepth)
-	}
-	var polygons [][][][2]float64
-	switch o.Type {
-	case "FeatureCollection", "GeometryCollection":
-		for _, f := range append(o.Features, o.Geometries...) {
-			if err := read(f, name, list, depth+1); err != nil {
-				return err
+// List returns the paddocks in their order.
+func (s *Set) List() []Paddock { return s.list }
+
+// bounds are the corners of the smallest box around the outer rings.
+func bounds(polygons [][][][2]float64) (low, high [2]float64) {
+	low, high = [2]float64{math.Inf(1), math.Inf(1)}, [2]float64{math.Inf(-1), math.Inf(-1)}
+	for _, rings := range polygons {
+		for _, p := range rings[0] {
+			for k := range low {
+				low[k], high[k] = min(low[k], p[k]), max(high[k], p[k])
 			}
 		}
-		return nil
-	case "Feature":
-		if len(o.Geometry) == 0 || string(o.Geometry) == "null" {
-			return nil
-		}
-		return read(o.Geometry, nameOf(o.Properties), list, depth+1)
-	case "Polygon":
-		p, err := polygon(o.Coordinates)
-		if err != nil {
-			return fmt.Errorf("%w: paddock %d: %w", ErrFile, len(*list)+1, err)
-		}
-		polygons = append(polygons, p)
-	case "MultiPolygon":
-		var parts []json.RawMessage
-		if err := json.Unmarshal(o.Coordinates, &parts); err != nil {
-			return fmt.Errorf("%w: paddock %d: %w", ErrFile, len(*list)+1, err)
-		}
-		for _, part := range parts {
-			p, err := polygon(part)
-			if err != nil {
-				return fmt.Errorf("%w: paddock %d: %w", ErrFile, len(*list)+1, err)
-			}
-			polygons = append(polygons, p)
-		}
-	case "Point", "MultiPoint", "LineString", "MultiLineString":
-		return nil
-	default:
-		return fmt.Errorf("%w: %.40q is no type of GeoJSON", ErrFile, o.Type)
 	}
-	if len(polygons) == 0 {
-		return fmt.Errorf("%w: paddock %d: a MultiPolygon has no polygon", ErrFile, len(*list)+1)
-	}
-	if name == "" {
-		name = fmt.Sprintf("paddock %d", len(*list)+1)
-	}
-	*list = append(*list, Paddock{Name: name, Polygons: polygons})
-	return nil
+	return low, high
 }
 
-// polygon reads rings. A third coordinate is left out.
-func polygon(b []byte) ([][][2]float64, error) {
-	var rings [][][]float64
-	if err := json.Unmarshal(b, &rings); err != nil {
-		return nil, err
+// area returns paddock i in metres.
+func (s *Set) area(i int) *area {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.areas[i] == nil {
+		s.areas[i] = newArea(s.list[i])
 	}
-	var out [][][2]float64
-	for _, ring := range rings {
-		var r [][2]float64
-		for _, p := range ring {
-			if len(p) < 2 || math.Abs(p[0]) > 180 || math.Abs(p[1]) > 90 {
-				return nil, fmt.Errorf("the point %.6g is no longitude and latitude in degrees; export the file in WGS 84", p)
-			}
-			r = append(r, [2]float64{p[0], p[1]})
-		}
-		if n := len(r); n > 1 && r[0] == r[n-1] {
-			r = r[:n-1]
-		}
-		if len(r) < 3 {
-			return nil, errors.New("a ring has fewer than three points")
-		}
-		out = append(out, r)
-	}
-	if len(out) == 0 {
-		return nil, errors.New("a polygon has no ring")
-	}
-	return out, nil
+	return s.areas[i]
 }
 
-// Count counts the animals of a result in each paddock and sets the paddocks of its Place, which must be set. An
-// animal in two paddocks that overlap counts in both.
-func Count(res *report.Result, paddocks []Paddock) {
+// within returns the paddocks that have a part in a box of degrees, in their order.
+func (s *Set) within(low, high [2]float64) map[int]bool {
+	found := map[int]bool{}
+	s.tree.Search(low, high, func(_, _ [2]float64, i int) bool {
+		found[i] = true
+		return true
+	})
+	return found
+}
+
+// Count counts the animals of a result in each paddock and sets the paddocks of its Place, which must be set. An animal in
+// two paddocks that overlap counts in both. A paddock of which nothing was seen, and every paddock of a result without
+// positions, has no number of animals: nil, not 0.
+func Count(res *report.Result, paddocks []Paddock) { NewSet(paddocks).Count(res) }
+
+// Count is the function of that name for an indexed set.
+func (s *Set) Count(res *report.Result) {
+	found := s.Animals(res.Tracks, res.Place.Footprint, Whole{Unique: res.Count.Unique, Low: res.Count.Low, High: res.Count.High,
+		Placed: res.Place.Placed})
 	res.Place.Paddocks, res.Place.Outside = []report.Paddock{}, 0
 	in := map[int]bool{}
-	for _, p := range paddocks {
-		a := newArea(p)
-		o := report.Paddock{Name: p.Name, Tracks: []int{}, Area: math.Round(a.size())}
-		for _, t := range res.Tracks {
-			if t.Position == nil {
-				continue
-			}
-			at := a.metres([2]float64{t.Position.Longitude, t.Position.Latitude})
-			inside, near := a.contains(at), a.toBorder(at) <= t.Position.Radius
-			switch {
-			case inside:
-				o.Animals++
-				o.Tracks = append(o.Tracks, t.ID)
-				in[t.ID] = true
-				if near {
-					o.Border++
-				}
-			case near:
-				o.Near++
-			}
+	for i := range s.list {
+		p, ok := found[i]
+		if !ok {
+			p = report.Paddock{Name: s.list[i].Name, Tracks: []int{}, Area: math.Round(s.area(i).size())}
 		}
-		o.Seen = math.Round(1000*a.seen(res.Place.Footprint)) / 1000
-		res.Place.Paddocks = append(res.Place.Paddocks, o)
+		for _, id := range p.Tracks {
+			in[id] = true
+		}
+		res.Place.Paddocks = append(res.Place.Paddocks, p)
 	}
 	for _, t := range res.Tracks {
 		if t.Position != nil && !in[t.ID] {
@@ -176,123 +114,127 @@ func Count(res *report.Result, paddocks []Paddock) {
 	}
 }
 
-// area is a paddock in metres.
-type area struct {
-	frame    place.Frame
-	polygons [][][][2]float64
+// Whole is the count that the animals are part of.
+type Whole struct {
+	Unique, Low, High int
+	Placed            int // animals with a position
 }
 
-func newArea(p Paddock) area {
-	first := p.Polygons[0][0][0]
-	a := area{frame: place.NewFrame(first[1], first[0])}
-	a.polygons = a.flat(p.Polygons)
-	return a
-}
-
-func (a area) metres(p [2]float64) [2]float64 {
-	e, n := a.frame.Metres(p[1], p[0])
-	return [2]float64{e, n}
-}
-
-func (a area) flat(polygons [][][][2]float64) [][][][2]float64 {
-	var out [][][][2]float64
-	for _, polygon := range polygons {
-		var rings [][][2]float64
-		for _, ring := range polygon {
-			var r [][2]float64
-			for _, p := range ring {
-				r = append(r, a.metres(p))
+// Animals counts animals in the paddocks that are near to one of them or to the seen ground, by the index of the paddock.
+func (s *Set) Animals(tracks []report.Track, footprint [][][][2]float64, w Whole) map[int]report.Paddock {
+	out := map[int]report.Paddock{}
+	near := map[int]bool{}
+	for _, t := range tracks {
+		if p := t.Position; p != nil {
+			// A box around the radius; a degree of longitude has at least so many metres at this latitude.
+			dLat := p.Radius / 110_000
+			dLon := p.Radius / (111_000 * max(0.02, math.Cos(p.Latitude*math.Pi/180)))
+			for i := range s.within([2]float64{p.Longitude - dLon, p.Latitude - dLat}, [2]float64{p.Longitude + dLon, p.Latitude + dLat}) {
+				near[i] = true
 			}
-			rings = append(rings, r)
 		}
-		out = append(out, rings)
+	}
+	for _, rings := range footprint {
+		low, high := bounds([][][][2]float64{rings})
+		for i := range s.within(low, high) {
+			near[i] = true
+		}
+	}
+	for i := range near {
+		a := s.area(i)
+		o := report.Paddock{Name: s.list[i].Name, Tracks: []int{}, Area: math.Round(a.size()),
+			Seen: math.Round(1000*a.seen(footprint)) / 1000}
+		a.count(&o, tracks, w)
+		out[i] = o
 	}
 	return out
 }
 
-func (a area) contains(p [2]float64) bool { return contains(a.polygons, p) }
+// count sets the animals of a paddock with their interval.
+func (a *area) count(o *report.Paddock, tracks []report.Track, w Whole) {
+	n := 0
+	var b border
+	for _, t := range tracks {
+		if t.Position == nil {
+			continue
+		}
+		at := a.metres([2]float64{t.Position.Longitude, t.Position.Latitude})
+		inside, d := a.contains(at), a.toBorder(at)
+		b.add(inside, d, t.Position.Radius)
+		switch near := d <= t.Position.Radius; {
+		case inside:
+			n++
+			o.Tracks = append(o.Tracks, t.ID)
+			if near {
+				o.Border++
+			}
+		case near:
+			o.Near++
+		}
+	}
+	if w.Placed == 0 || o.Seen == 0 && n == 0 {
+		return // nothing was looked at
+	}
+	low, high := b.interval(n, w)
+	o.Animals, o.Low, o.High = &n, &low, &high
+}
 
-// contains reports whether a point lies in an odd number of the rings of one of the polygons.
-func contains(polygons [][][][2]float64, p [2]float64) bool {
-	for _, rings := range polygons {
-		in := false
-		for _, r := range rings {
-			for i := range r {
-				s, t := r[i], r[(i+1)%len(r)]
-				if (s[1] <= p[1]) != (t[1] <= p[1]) && p[0] < s[0]+(p[1]-s[1])/(t[1]-s[1])*(t[0]-s[0]) {
-					in = !in
+// border is what the nearness of the border does to a number of animals.
+type border struct {
+	out, in       float64 // animals that are expected to be on the other side, inside and outside of the border
+	outVar, inVar float64 // variances of both
+}
+
+// add adds an animal that lies d metres from the border. Within its 95 % radius its place is taken to be normal in both
+// directions, and the border to be straight.
+func (b *border) add(inside bool, d, radius float64) {
+	const radii = 2.4477 // standard deviations within the 95 % radius of two dimensions
+	sigma := radius / radii
+	if sigma <= 0 || d > 4*sigma {
+		return
+	}
+	wrong := 0.5 * math.Erfc(d/sigma/math.Sqrt2)
+	if inside {
+		b.out, b.outVar = b.out+wrong, b.outVar+wrong*(1-wrong)
+	} else {
+		b.in, b.inVar = b.in+wrong, b.inVar+wrong*(1-wrong)
+	}
+}
+
+// interval is the 95 % interval of n animals of a count. The interval of the count shrinks with the square root of the
+// share of its animals, because animals are missed and doubled one by one. To it come the animals that lie at the border,
+// and above those whose place is not known.
+func (b *border) interval(n int, w Whole) (low, high int) {
+	share := math.Sqrt(min(1, max(float64(n), 1)/max(float64(w.Unique), 1)))
+	below := math.Hypot(float64(w.Unique-w.Low)*share, b.out+1.96*math.Sqrt(b.outVar))
+	above := math.Hypot(float64(w.High-w.Unique)*share, b.in+1.96*math.Sqrt(b.inVar))
+	low = max(0, int(math.Round(float64(n)-below)))
+	high = int(math.Round(float64(n)+above)) + max(0, w.Unique-w.Placed)
+	return min(low, n), max(high, n)
+}
+
+// farAway is how far the flights of a farm are from its paddocks at most, in degrees: some 100 km.
+const farAway = 1.0
+
+// Far reports that all paddocks are far from every point of longitude and latitude, and whether they would be near to one
+// with both swapped. Without points nothing is far.
+func Far(list []Paddock, points [][2]float64) (far, swapped bool) {
+	near := func(swap bool) bool {
+		for _, p := range list {
+			low, high := bounds(p.Polygons)
+			for _, q := range points {
+				if swap {
+					q[0], q[1] = q[1], q[0]
+				}
+				if q[0] > low[0]-farAway && q[0] < high[0]+farAway && q[1] > low[1]-farAway && q[1] < high[1]+farAway {
+					return true
 				}
 			}
 		}
-		if in {
-			return true
-		}
+		return false
 	}
-	return false
-}
-
-// toBorder is the distance to the nearest border in metres.
-func (a area) toBorder(p [2]float64) float64 {
-	best := math.Inf(1)
-	for _, rings := range a.polygons {
-		for _, r := range rings {
-			for i := range r {
-				s, t := r[i], r[(i+1)%len(r)]
-				dx, dy := t[0]-s[0], t[1]-s[1]
-				part := 0.0
-				if l := dx*dx + dy*dy; l > 0 {
-					part = min(1, max(0, ((p[0]-s[0])*dx+(p[1]-s[1])*dy)/l))
-				}
-				best = min(best, math.Hypot(p[0]-s[0]-part*dx, p[1]-s[1]-part*dy))
-			}
-		}
+	if len(points) == 0 || near(false) {
+		return false, false
 	}
-	return best
-}
-
-// size is that of the outer rings without the holes, in square metres.
-func (a area) size() float64 {
-	sum := 0.0
-	for _, rings := range a.polygons {
-		for k, r := range rings {
-			one := 0.0
-			for i := range r {
-				s, t := r[i], r[(i+1)%len(r)]
-				one += s[0]*t[1] - t[0]*s[1]
-			}
-			if one = math.Abs(one) / 2; k > 0 {
-				one = -one
-			}
-			sum += one
-		}
-	}
-	return sum
-}
-
-// seen is the share of the paddock within a footprint, by a raster of about 10,000 points.
-func (a area) seen(footprint [][][][2]float64) float64 {
-	ground := a.flat(footprint)
-	low, high := [2]float64{math.Inf(1), math.Inf(1)}, [2]float64{math.Inf(-1), math.Inf(-1)}
-	for _, rings := range a.polygons {
-		for _, p := range rings[0] {
-			for k := range low {
-				low[k], high[k] = min(low[k], p[k]), max(high[k], p[k])
-			}
-		}
-	}
-	const side = 100
-	all, seen := 0, 0
-	for x := range side {
-		for y := range side {
-			p := [2]float64{low[0] + (float64(x)+0.5)/side*(high[0]-low[0]), low[1] + (float64(y)+0.5)/side*(high[1]-low[1])}
-			if !a.contains(p) {
-				continue
-			}
-			all++
-			if contains(ground, p) {
-				seen++
-			}
-		}
-	}
-	return float64(seen) / float64(max(all, 1))
+	return true, near(true)
 }

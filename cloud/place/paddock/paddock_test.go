@@ -27,7 +27,7 @@ func animal(id int, e, n, radius float64) report.Track {
 }
 
 func TestCount(t *testing.T) {
-	res := report.Result{Place: &report.Place{Footprint: [][][][2]float64{{square(0, 0, 100)}}}, Tracks: []report.Track{
+	res := report.Result{Count: report.Count{Unique: 6, Low: 5, High: 8}, Place: &report.Place{Placed: 5, Footprint: [][][][2]float64{{square(0, 0, 100)}}}, Tracks: []report.Track{
 		animal(1, 30, 30, 5), animal(2, 98, 50, 5), animal(3, 103, 50, 5), animal(4, 60, 60, 5),
 		animal(5, 300, 300, 5), {ID: 6},
 	}}
@@ -37,10 +37,10 @@ func TestCount(t *testing.T) {
 	}
 	Count(&res, paddocks)
 	north, wide := res.Place.Paddocks[0], res.Place.Paddocks[1]
-	if north.Animals != 2 || north.Border != 1 || north.Near != 1 || math.Abs(north.Area-9600) > 20 || north.Seen < 0.98 {
+	if *north.Animals != 2 || north.Border != 1 || north.Near != 1 || math.Abs(north.Area-9600) > 20 || north.Seen < 0.98 {
 		t.Errorf("north: %+v", north)
 	}
-	if wide.Animals != 4 || wide.Border != 0 || wide.Near != 0 || math.Abs(wide.Seen-0.5) > 0.02 {
+	if *wide.Animals != 4 || wide.Border != 0 || wide.Near != 0 || math.Abs(wide.Seen-0.5) > 0.02 {
 		t.Errorf("wide: %+v", wide)
 	}
 	if res.Place.Outside != 1 {
