@@ -38,6 +38,8 @@ type Config struct {
 	Intake    Intake         `yaml:"intake"`
 	Worker    Worker         `yaml:"worker"`
 	Retention Retention      `yaml:"retention"`
+	// Sites is a folder of files with the paddocks of sites, for those without a page; empty for none.
+	Sites string `yaml:"sites"`
 }
 
 // HTTP configures the server of the API, the page and the uploads.

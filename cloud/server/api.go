@@ -94,6 +94,9 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		log.Warn("the ledger is in a database, but the blobs are in a folder of this machine: every cloud-api and "+
 			"worker must share that folder, and their clocks must agree", "data", cfg.Data)
 	}
+	if err := readSites(ctx, cfg.Sites, l.Borders, log); err != nil {
+		return err
+	}
 	st, err := store.Open(ctx, cfg, l, log)
 	if err != nil {
 		return err
@@ -164,6 +167,7 @@ func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.L
 
 // placing is the stage that works out where and when footage was recorded.
 func placing(l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) stage {
-	p := &ground.Placer{Grounds: l.Grounds, Logs: ground.Logs{Blobs: blobs, Footage: l.Footage}, Now: time.Now, Log: log}
+	p := &ground.Placer{Grounds: l.Grounds, Logs: ground.Logs{Blobs: blobs, Footage: l.Footage}, Borders: l.Borders,
+		Now: time.Now, Log: log}
 	return p.Run
 }

@@ -88,6 +88,7 @@ type Count struct {
 	SiblingOf   footage.ID `json:"sibling_of,omitempty"`   // the file of the flight that is counted for this one
 	Flight      string     `json:"flight,omitempty"`       // the flight that the footage is a part of
 	Seq         int64      `json:"seq"`
+	Spread
 	boundary.Totals
 }
 

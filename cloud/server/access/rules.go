@@ -44,28 +44,33 @@ var rules = map[string]Action{
 	"GET /api/v1/stations/:device":           Read,
 	"POST /api/v1/stations/:device/commands": Command,
 	"GET /api/v1/footage/:id/telemetry":      Read,
-	"GET /api/v1/overview":                   Read,
-	"GET /api/v1/history":                    Read,
-	"GET /api/v1/queue":                      Read,
-	"GET /api/v1/footage/:id/reviews":        Read,
-	"PUT /api/v1/footage/:id/review":         Review,
-	"DELETE /api/v1/footage/:id/review":      Review,
-	"GET /api/v1/footage/:id/review.json":    Read,
-	"GET /api/v1/uploads":                    Read,
-	"GET /api/v1/waiting":                    Read,
-	"GET /api/v1/stats":                      Read,
-	"GET /api/v1/events":                     Read,
-	"GET /api/v1/audit":                      Administer,
-	"GET /api/v1/session":                    Public, // says whether there is one
-	"POST /api/v1/session":                   Public, // logs in
-	"DELETE /api/v1/session":                 Public, // logs out
-	"POST /api/v1/session/code":              Public, // logs in with a one-time code
-	"POST /api/v1/setup":                     Public, // needs the code of the console
-	"GET /api/v1/openapi.yaml":               Read,
-	"GET /api/v1/openapi.json":               Read,
-	"GET /api/v1/asyncapi.yaml":              Read,
-	"GET /healthz":                           Public,
-	"GET /livez":                             Public,
-	"GET /readyz":                            Public, // its details need Inspect
-	"GET /metrics":                           Inspect,
+
+	"GET /api/v1/sites/:site/paddocks":          Read,
+	"PUT /api/v1/sites/:site/paddocks":          Change,
+	"GET /api/v1/sites/:site/paddocks/versions": Read,
+
+	"GET /api/v1/overview":                Read,
+	"GET /api/v1/history":                 Read,
+	"GET /api/v1/queue":                   Read,
+	"GET /api/v1/footage/:id/reviews":     Read,
+	"PUT /api/v1/footage/:id/review":      Review,
+	"DELETE /api/v1/footage/:id/review":   Review,
+	"GET /api/v1/footage/:id/review.json": Read,
+	"GET /api/v1/uploads":                 Read,
+	"GET /api/v1/waiting":                 Read,
+	"GET /api/v1/stats":                   Read,
+	"GET /api/v1/events":                  Read,
+	"GET /api/v1/audit":                   Administer,
+	"GET /api/v1/session":                 Public, // says whether there is one
+	"POST /api/v1/session":                Public, // logs in
+	"DELETE /api/v1/session":              Public, // logs out
+	"POST /api/v1/session/code":           Public, // logs in with a one-time code
+	"POST /api/v1/setup":                  Public, // needs the code of the console
+	"GET /api/v1/openapi.yaml":            Read,
+	"GET /api/v1/openapi.json":            Read,
+	"GET /api/v1/asyncapi.yaml":           Read,
+	"GET /healthz":                        Public,
+	"GET /livez":                          Public,
+	"GET /readyz":                         Public, // its details need Inspect
+	"GET /metrics":                        Inspect,
 }

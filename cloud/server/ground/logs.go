@@ -218,28 +218,38 @@ func (r *blobReader) load(at int64) error {
 	return nil
 }
 
-// maxResult bounds a result document in bytes.
-const maxResult = 64 << 20
+// Limits of what a count left, in bytes.
+const (
+	maxResult = 64 << 20
+	maxTrace  = 128 << 20
+)
 
-// Length returns how long the video of counted footage is, 0 for footage without a count of its own.
+// Length returns how long the video of counted footage is, 0 for footage without a count.
 func (l Logs) Length(ctx context.Context, v ledger.FootageView) (time.Duration, error) {
+	doc, err := l.result(ctx, v)
+	return lengthOf(doc), err
+}
+
+// result reads the result document of footage; nil for footage without a count of its own.
+func (l Logs) result(ctx context.Context, v ledger.FootageView) ([]byte, error) {
 	if v.Job == nil || v.Job.ResultKey == "" || v.Job.Footage != v.Original() {
-		return 0, nil
+		return nil, nil
 	}
 	b, err := ReadBlob(ctx, l.Blobs, v.Job.ResultKey, maxResult)
 	if errors.Is(err, blob.ErrNotFound) {
-		return 0, nil
+		return nil, nil
 	}
-	if err != nil {
-		return 0, err
-	}
+	return b, err
+}
+
+func lengthOf(result []byte) time.Duration {
 	var doc struct {
 		Video struct {
 			Duration float64 `json:"duration_seconds"`
 		} `json:"video"`
 	}
-	if err := json.Unmarshal(b, &doc); err != nil {
-		return 0, nil // a damaged result is reported where it is read
+	if json.Unmarshal(result, &doc) != nil {
+		return 0 // a damaged result is reported where it is read
 	}
-	return time.Duration(doc.Video.Duration * float64(time.Second)), nil
+	return time.Duration(doc.Video.Duration * float64(time.Second))
 }

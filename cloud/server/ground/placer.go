@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"cattlecounter/cloud/place/paddock"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 )
@@ -17,6 +18,11 @@ import (
 type Grounds interface {
 	ListDue(ctx context.Context, after footage.ID, limit int) ([]ledger.DueGround, error)
 	Put(ctx context.Context, d ledger.DueGround, g ledger.Ground) error
+}
+
+// Borders has the paddocks of sites; *ledger.BorderBook implements it.
+type Borders interface {
+	At(ctx context.Context, site string, at time.Time) (ledger.Borders, error)
 }
 
 const (
@@ -31,10 +37,12 @@ const (
 type Placer struct {
 	Grounds Grounds
 	Logs    Logs
+	Borders Borders
 	Now     func() time.Time
 	Log     *slog.Logger
 
 	failed map[footage.ID]time.Time // when it is tried again
+	sets   map[setKey]*paddock.Set  // the paddocks that were used last
 }
 
 // Run works until ctx ends, and returns nil. It logs faults and tries again after a minute.
@@ -102,11 +110,11 @@ func (p *Placer) place(ctx context.Context, d ledger.DueGround) error {
 	if err != nil {
 		return err
 	}
-	length, err := p.Logs.Length(ctx, v)
+	doc, err := p.Logs.result(ctx, v)
 	if err != nil {
 		return err
 	}
-	log, found, err := p.Logs.Find(ctx, v.Footage, length)
+	log, found, err := p.Logs.Find(ctx, v.Footage, lengthOf(doc))
 	if err != nil {
 		return err
 	}
@@ -115,6 +123,11 @@ func (p *Placer) place(ctx context.Context, d ledger.DueGround) error {
 	if found != v.Ground.Log && found.State != ledger.LogOK && found.State != ledger.LogMissing {
 		p.Log.Warn("flight log cannot be used; the count has no positions", "footage", d.Footage, "state", found.State,
 			"why", found.Why)
+	}
+	if len(doc) > 0 {
+		if err := p.spread(ctx, v, doc, log, &g); err != nil {
+			return err
+		}
 	}
 	return p.Grounds.Put(ctx, d, g)
 }

@@ -54,7 +54,7 @@ func newDesk(t *testing.T) *desk {
 	d := &desk{l: must.Get(ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{}))(t),
 		b: must.Get(disk.New(t.TempDir()))(t)}
 	t.Cleanup(func() { must.Do(t, d.l.Close()) })
-	d.Placer = &Placer{Grounds: d.l.Grounds, Logs: Logs{Blobs: d.b, Footage: d.l.Footage}, Now: func() time.Time { return noon.AddDate(1, 0, 0) },
+	d.Placer = &Placer{Grounds: d.l.Grounds, Logs: Logs{Blobs: d.b, Footage: d.l.Footage}, Borders: d.l.Borders, Now: func() time.Time { return noon.AddDate(1, 0, 0) },
 		Log: slog.New(slog.NewTextHandler(&d.logs, nil))}
 	return d
 }

@@ -19,6 +19,9 @@ import (
 // groundRoutes registers what is about places on the earth.
 func (s *Server) groundRoutes(api guarded) {
 	api.Get("/footage/:id/telemetry", s.sendTelemetry)
+	api.Get("/sites/:site/paddocks", s.getPaddocks)
+	api.Put("/sites/:site/paddocks", s.putPaddocks)
+	api.Get("/sites/:site/paddocks/versions", s.listPaddocks)
 }
 
 // sendTelemetry answers with the flight log of footage: as it is stored, or its normal form.

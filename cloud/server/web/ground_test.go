@@ -26,7 +26,7 @@ func (s *site) telemetry(id, text string) {
 // place works out all ground that is due.
 func (s *site) place() {
 	s.t.Helper()
-	p := ground.Placer{Grounds: s.ledger.Grounds, Logs: ground.Logs{Blobs: s.blobs, Footage: s.ledger.Footage}, Now: time.Now,
+	p := ground.Placer{Grounds: s.ledger.Grounds, Logs: ground.Logs{Blobs: s.blobs, Footage: s.ledger.Footage}, Borders: s.ledger.Borders, Now: time.Now,
 		Log: slog.New(slog.DiscardHandler)}
 	must.Get(p.Round(context.WithoutCancel(s.t.Context())))(s.t)
 }

@@ -186,6 +186,12 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"DELETE", "/api/v1/flights/" + flown + "/lines", boss, 200, ""},
 		{"GET", "/api/v1/footage/part-1", "", 200, ""},
 		{"GET", "/api/v1/counts/part-1", "", 200, ""},
+		{"PUT", "/api/v1/sites/farm/paddocks", s.tokens[ledger.RoleReader], 403, ""},
+		{"PUT", "/api/v1/sites/farm/paddocks", boss, 200, ""},
+		{"GET", "/api/v1/sites/farm/paddocks", "", 200, ""},
+		{"GET", "/api/v1/sites/farm/paddocks?format=kml", "", 200, ""},
+		{"GET", "/api/v1/sites/nope/paddocks", "", 404, ""},
+		{"GET", "/api/v1/sites/farm/paddocks/versions", "", 200, ""},
 		{"GET", "/api/v1/devices", "", 200, ""},
 		{"GET", "/api/v1/overview", "", 200, ""},
 		{"GET", "/api/v1/history", "", 200, ""},
@@ -226,6 +232,9 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 			var body io.Reader
 			if c.method == http.MethodPut {
 				body = strings.NewReader(gateDocument)
+			}
+			if strings.HasSuffix(c.path, "/paddocks") && c.method == http.MethodPut {
+				body = strings.NewReader(boxes(box("x", 24.2, -31.8, 24.4, -31.6)))
 			}
 			r := s.send(c.method, c.path, c.token, body, "Range", c.header)
 			if r.status != c.status {

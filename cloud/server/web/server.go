@@ -56,6 +56,8 @@ type Ledger struct {
 	Recounts   recounts
 	People     people
 	Sessions   sessions
+	Grounds    grounds
+	Borders    borders
 	Audit      audit
 }
 
@@ -63,7 +65,8 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews}
+		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews,
+		Grounds: l.Grounds, Borders: l.Borders}
 }
 
 type (
@@ -96,6 +99,16 @@ type (
 	}
 	recounts interface {
 		Recount(ctx context.Context, id footage.ID) (ledger.Job, error)
+	}
+	grounds interface {
+		Get(ctx context.Context, id footage.ID) (ledger.Ground, error)
+		ListPlaced(ctx context.Context, site string, limit int) ([]ledger.Place, error)
+	}
+	borders interface {
+		Put(ctx context.Context, b ledger.Borders) (ledger.Borders, error)
+		At(ctx context.Context, site string, at time.Time) (ledger.Borders, error)
+		Get(ctx context.Context, site string, version int64) (ledger.Borders, error)
+		List(ctx context.Context, site string, limit int) ([]ledger.Borders, error)
 	}
 	attempts interface {
 		List(ctx context.Context, jobID string, limit int) ([]ledger.Attempt, error)

@@ -46,7 +46,7 @@ func attemptView(a ledger.Attempt) wire.Attempt {
 func countView(c ledger.Count, f ledger.Footage) wire.Count {
 	return wire.Count{Footage: c.Footage, Job: c.Job, Unique: c.Unique, Low: c.Low, High: c.High, ByClass: c.ByClass,
 		Model: c.Model, ModelDigest: c.ModelDigest, At: c.At, DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf,
-		Flight: f.Flight, Seq: c.Seq, Totals: c.Boundaries}
+		Flight: f.Flight, Seq: c.Seq, Spread: spreadView(c.Spread), Totals: c.Boundaries}
 }
 
 func flightView(f ledger.FlightView) wire.Flight {

@@ -35,6 +35,8 @@ const (
 	ActionLogIn          = "log in"
 	ActionLogOut         = "log out everywhere"
 	ActionSetSites       = "set sites"
+	ActionSetPaddocks    = "set paddocks"
+	ActionSetBook        = "set book"
 )
 
 // AuditEntry is one change that an operator or a program made.
@@ -53,12 +55,17 @@ func By(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, actorKey{}, who)
 }
 
+// actor is who the writes of a context are attributed to, "" when unknown.
+func actor(ctx context.Context) string {
+	who, _ := ctx.Value(actorKey{}).(string)
+	return clean(who)
+}
+
 // audit records an action in the transaction that does it.
 func (l *tables) audit(ctx context.Context, tx *sql.Tx, action, subject string) error {
-	who, _ := ctx.Value(actorKey{}).(string)
 	_, err := tx.ExecContext(ctx, `INSERT INTO audit (n, at, who, deed, subject)
 		VALUES ((SELECT COALESCE(MAX(n), 0) + 1 FROM audit), $1, $2, $3, $4)`,
-		micros(l.now()), clean(who), action, subject)
+		micros(l.now()), actor(ctx), action, subject)
 	return err
 }
 

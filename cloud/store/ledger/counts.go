@@ -76,8 +76,9 @@ func countTotals(ctx context.Context, tx *sql.Tx, c Count) error {
 	return addTotal(ctx, tx, totalAnimals, int64(c.Unique)-before)
 }
 
-var countViewQuery = `SELECT ` + prefixed("c", countColumns) + `, ` + prefixed("f", footageColumns) +
-	` FROM animal_count c JOIN footage f ON f.id = c.footage `
+var countViewQuery = `SELECT ` + prefixed("c", countColumns) + `, ` + prefixed("q", spreadColumns) + `, ` +
+	prefixed("f", footageColumns) + ` FROM animal_count c JOIN footage f ON f.id = c.footage
+	LEFT JOIN ground q ON q.footage = c.footage `
 
 func scanCountView(rows *sql.Rows) (CountView, error) {
 	var c countRow

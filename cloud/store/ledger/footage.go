@@ -150,11 +150,12 @@ const countedFootage = `COALESCE((SELECT own.footage FROM job own WHERE own.foot
 
 // viewQuery joins a footage with the job and the count that stand for it.
 var viewQuery = `SELECT ` + prefixed("f", footageColumns) + `, ` + prefixed("j", jobColumns) + `, ` + prefixed("c",
-	countColumns) + `, ` + prefixed("g", logColumns) + `, o.device, o.site
+	countColumns) + `, ` + prefixed("q", spreadColumns) + `, ` + prefixed("g", logColumns) + `, o.device, o.site
 	FROM footage f
 	LEFT JOIN footage o ON o.id = f.duplicate_of
 	LEFT JOIN job j ON j.footage = ` + countedFootage + `
 	LEFT JOIN animal_count c ON c.footage = j.footage
+	LEFT JOIN ground q ON q.footage = c.footage
 	LEFT JOIN ground g ON g.footage = COALESCE(f.duplicate_of, f.id) `
 
 type bornView struct {

@@ -3,7 +3,10 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cattlecounter/cloud/store/database"
@@ -38,6 +41,40 @@ type Ground struct {
 	Taken        time.Time
 	CapturedFrom string
 	Zone         string
+	Spread
+	Places    []Place          // animals with a position
+	Footprint [][][][2]float64 // the seen ground, as the coordinates of a GeoJSON MultiPolygon
+}
+
+// Spread is how the animals of a count lie in the paddocks of its site.
+type Spread struct {
+	Way     string // how positions were found, see report.Place; "" before the count was placed
+	Placed  int    // animals with a position
+	Borders int64  // version of the paddocks, 0 for a site without paddocks
+	// Paddocks are those of which something was seen, or that are near to an animal, in the order of their file.
+	Paddocks []PaddockCount
+}
+
+// PaddockCount is the animals of a count in one paddock.
+type PaddockCount struct {
+	Name    string  `json:"name"`
+	Animals *int    `json:"animals"` // nil when nothing was placed there
+	Low     *int    `json:"low"`     // 95 % interval
+	High    *int    `json:"high"`
+	Border  int     `json:"border"` // of them may be outside
+	Near    int     `json:"near"`   // animals outside may be inside
+	Area    float64 `json:"area_m2"`
+	Seen    float64 `json:"seen"` // share of the paddock, 0 to 1
+}
+
+// Place is where an animal of a count was.
+type Place struct {
+	ID      int     `json:"id"`
+	Class   string  `json:"class"`
+	Lat     float64 `json:"lat"`
+	Lon     float64 `json:"lon"`
+	Radius  float64 `json:"r"` // metres, 95 %
+	Seconds float64 `json:"s"` // of the clip
 }
 
 // DueGround is footage whose ground has to be worked out. Mark tells whether it became due again meanwhile.
@@ -91,6 +128,9 @@ func (l *Grounds) Put(ctx context.Context, d DueGround, g Ground) error {
 			g.Log.State, g.Log.Dialect, g.Log.Fixes, g.Log.Why, g.CapturedFrom, g.Zone, d.Mark, d.Mark, d.Footage); err != nil {
 			return err
 		}
+		if err := putSpread(ctx, tx, d.Footage, before, g); err != nil {
+			return err
+		}
 		if before.Log == g.Log && before.CapturedFrom == g.CapturedFrom && before.Zone == g.Zone && f.Taken.Equal(taken) {
 			return nil
 		}
@@ -123,6 +163,75 @@ func (l *Grounds) Get(ctx context.Context, id footage.ID) (Ground, error) {
 	return g, nil
 }
 
+// ListPlaced returns one place of each of at most limit counts of a site, the latest first.
+func (l *Grounds) ListPlaced(ctx context.Context, site string, limit int) ([]Place, error) {
+	ps, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (p Place, err error) {
+		var text string
+		var all []Place
+		if err = rows.Scan(&text); err == nil {
+			err = json.Unmarshal([]byte(text), &all)
+		}
+		if err == nil && len(all) > 0 {
+			p = all[0]
+		}
+		return p, err
+	}, `SELECT g.places FROM ground g JOIN footage f ON f.id = g.footage WHERE f.site = $1 AND g.placed > 0
+		ORDER BY f.born DESC LIMIT $2`, site, limit)
+	if err != nil {
+		return nil, fmt.Errorf("places of site %.64s: %w", site, err)
+	}
+	return ps, nil
+}
+
+// putSpread stores where the animals of a count are. The count gets a new Seq when its paddocks are others than before.
+func putSpread(ctx context.Context, tx *sql.Tx, id footage.ID, before, g Ground) error {
+	var texts [3]string
+	for i, v := range []any{g.Places, g.Footprint, g.Paddocks} {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		texts[i] = string(b)
+	}
+	if g.Way == "" {
+		texts = [3]string{}
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE ground SET way = $1, placed = $2, places = $3, footprint = $4, borders = $5,
+			paddocks = $6 WHERE footage = $7`, g.Way, g.Placed, texts[0], texts[1], g.Borders, clean(texts[2]), id); err != nil {
+		return err
+	}
+	old, err := json.Marshal(before.Paddocks)
+	if err != nil || g.Way == before.Way && g.Placed == before.Placed && g.Borders == before.Borders &&
+		(string(old) == texts[2] || len(before.Paddocks)+len(g.Paddocks) == 0) {
+		return err
+	}
+	seq, err := nextSeq(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE animal_count SET seq = $1 WHERE footage = $2`, seq, id)
+	return err
+}
+
+// spreadColumns are the part of a ground that a count shows.
+const spreadColumns = `way, placed, borders, paddocks`
+
+// spreadRow is a row of spreadColumns, from the right side of a LEFT JOIN.
+type spreadRow struct {
+	way, paddocks   sql.NullString
+	placed, borders sql.NullInt64
+}
+
+func (r *spreadRow) dest() []any { return []any{&r.way, &r.placed, &r.borders, &r.paddocks} }
+
+func (r *spreadRow) value() (Spread, error) {
+	s := Spread{Way: r.way.String, Placed: int(r.placed.Int64), Borders: r.borders.Int64}
+	if r.paddocks.String == "" {
+		return s, nil
+	}
+	return s, json.Unmarshal([]byte(r.paddocks.String), &s.Paddocks)
+}
+
 const logColumns = `log_state, dialect, fixes, why, captured_from, zone`
 
 // logRow is a row of logColumns, from the right side of a LEFT JOIN.
@@ -142,8 +251,19 @@ func (r *logRow) value() Ground {
 
 func getGround(ctx context.Context, q querier, id footage.ID) (Ground, error) {
 	var r logRow
-	if err := q.QueryRowContext(ctx, `SELECT `+logColumns+` FROM ground WHERE footage = $1`, id).Scan(r.dest()...); err != nil {
+	var spread spreadRow
+	var places, footprint string
+	if err := q.QueryRowContext(ctx, `SELECT `+logColumns+`, `+spreadColumns+`, places, footprint FROM ground
+		WHERE footage = $1`, id).Scan(slices.Concat(r.dest(), spread.dest(), []any{&places, &footprint})...); err != nil {
 		return Ground{}, notFound(err)
 	}
-	return r.value(), nil
+	g := r.value()
+	var err error
+	if g.Spread, err = spread.value(); err == nil && places != "" {
+		err = errors.Join(json.Unmarshal([]byte(places), &g.Places), json.Unmarshal([]byte(footprint), &g.Footprint))
+	}
+	if err != nil {
+		return g, fmt.Errorf("ground of footage %s: %w", id, err)
+	}
+	return g, nil
 }

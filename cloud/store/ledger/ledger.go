@@ -65,6 +65,7 @@ type Ledger struct {
 	Sites      *Sites      // the counts of each site over time
 	Work       *Work       // what workers do and what waits for them
 	Reviews    *Reviews    // what people decided about counts
+	Borders    *BorderBook // paddocks of sites
 
 	tables *tables
 }
@@ -112,7 +113,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Changes: &Changes{t}, Devices: &Devices{t},
 		Stations: &Stations{t},
 		People:   &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
-		Grounds: &Grounds{t}, Sites: &Sites{t}, Work: &Work{t},
+		Grounds: &Grounds{t}, Borders: &BorderBook{t}, Sites: &Sites{t}, Work: &Work{t},
 		tables: t,
 	}, nil
 }

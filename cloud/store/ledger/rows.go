@@ -95,11 +95,13 @@ func (r *jobRow) value() Job {
 type countRow struct {
 	footage, job, byClass, model, digest, boundaries sql.NullString
 	unique, low, high, at, seq                       sql.NullInt64
+	spread                                           spreadRow
 }
 
+// dest is for countColumns of the count and spreadColumns of its ground.
 func (r *countRow) dest() []any {
-	return []any{&r.footage, &r.job, &r.unique, &r.low, &r.high, &r.byClass, &r.model, &r.digest, &r.at, &r.seq,
-		&r.boundaries}
+	return append([]any{&r.footage, &r.job, &r.unique, &r.low, &r.high, &r.byClass, &r.model, &r.digest, &r.at, &r.seq,
+		&r.boundaries}, r.spread.dest()...)
 }
 
 func (r *countRow) value() (Count, error) {
@@ -107,6 +109,10 @@ func (r *countRow) value() (Count, error) {
 		Footage: footage.ID(r.footage.String), Job: r.job.String,
 		Unique: int(r.unique.Int64), Low: int(r.low.Int64), High: int(r.high.Int64),
 		ByClass: map[string]int{}, Model: r.model.String, At: fromMicros(r.at), Seq: r.seq.Int64,
+	}
+	var err error
+	if c.Spread, err = r.spread.value(); err != nil {
+		return c, fmt.Errorf("count of %s: paddocks: %w", c.Footage, err)
 	}
 	if err := json.Unmarshal([]byte(r.byClass.String), &c.ByClass); err != nil {
 		return c, fmt.Errorf("count of %s: classes: %w", c.Footage, err)

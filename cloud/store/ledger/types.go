@@ -70,6 +70,7 @@ type Count struct {
 	Model       string
 	ModelDigest footage.Digest
 	Boundaries  boundary.Totals // what was found at lines and zones
+	Spread      Spread          // where the animals are; Grounds.Put stores it later
 	At          time.Time       // when it was recorded; Attempts.Finish sets it when zero
 	Seq         int64
 }

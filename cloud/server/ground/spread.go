@@ -1,0 +1,90 @@
+package ground
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"cattlecounter/cloud/flightlog"
+	"cattlecounter/cloud/place"
+	"cattlecounter/cloud/place/paddock"
+	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
+)
+
+// spread places the animals of a count, and divides them among the paddocks that held when the footage was recorded.
+// result is the result document.
+func (p *Placer) spread(ctx context.Context, v ledger.FootageView, result []byte, log *flightlog.Log, g *ledger.Ground) error {
+	trace, err := ReadBlob(ctx, p.Logs.Blobs, strings.TrimSuffix(v.Job.ResultKey, path.Ext(v.Job.ResultKey))+".trace", maxTrace)
+	if err != nil && !errors.Is(err, blob.ErrNotFound) {
+		return err
+	}
+	res, err := place.Stored(result, trace, log)
+	if err != nil {
+		p.Log.Warn("stored count cannot be placed", "footage", v.ID, "err", err)
+		return nil
+	}
+	g.Way, g.Placed, g.Footprint = res.Place.Way, res.Place.Placed, res.Place.Footprint
+	for _, t := range res.Tracks {
+		if q := t.Position; q != nil {
+			g.Places = append(g.Places, ledger.Place{ID: t.ID, Class: t.Label, Lat: q.Latitude, Lon: q.Longitude, Radius: q.Radius,
+				Seconds: q.Seconds})
+		}
+	}
+	at := g.Taken
+	if at.IsZero() {
+		at = v.Captured
+	}
+	if at.IsZero() {
+		at = v.Received
+	}
+	set, version, err := p.paddocks(ctx, v.Site, at)
+	if err != nil || set == nil {
+		return err
+	}
+	g.Borders = version
+	found := set.Animals(res.Tracks, res.Place.Footprint, paddock.Whole{Unique: v.Count.Unique, Low: v.Count.Low,
+		High: v.Count.High, Placed: res.Place.Placed})
+	for _, i := range slices.Sorted(maps.Keys(found)) {
+		if c := found[i]; c.Seen > 0 || len(c.Tracks) > 0 || c.Near > 0 {
+			g.Paddocks = append(g.Paddocks, ledger.PaddockCount{Name: c.Name, Animals: c.Animals, Low: c.Low, High: c.High,
+				Border: c.Border, Near: c.Near, Area: c.Area, Seen: c.Seen})
+		}
+	}
+	return nil
+}
+
+// setKey is a version of the paddocks of a site.
+type setKey struct {
+	site    string
+	version int64
+}
+
+const mostSets = 20
+
+// paddocks returns the paddocks of a site that held at a time, nil for a site without.
+func (p *Placer) paddocks(ctx context.Context, site string, at time.Time) (*paddock.Set, int64, error) {
+	b, err := p.Borders.At(ctx, site, at)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	key := setKey{site, b.Version}
+	if p.sets[key] == nil {
+		list, err := paddock.ReadAny([]byte(b.Document))
+		if err != nil {
+			return nil, 0, err
+		}
+		if p.sets == nil || len(p.sets) >= mostSets {
+			p.sets = map[setKey]*paddock.Set{}
+		}
+		p.sets[key] = paddock.NewSet(list)
+	}
+	return p.sets[key], b.Version, nil
+}

@@ -1,0 +1,67 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"cattlecounter/cloud/place/paddock"
+	"cattlecounter/cloud/server/web"
+	"cattlecounter/cloud/store/ledger"
+)
+
+// borderFiles are the endings of files of paddocks.
+var borderFiles = []string{".geojson", ".json", ".kml", ".kmz", ".zip"}
+
+// readSites stores the paddocks in a folder, one file per site. Files that have not changed change nothing. The error names
+// every file that cannot be used.
+func readSites(ctx context.Context, folder string, l *ledger.BorderBook, log *slog.Logger) error {
+	if folder == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return fmt.Errorf("sites: %w", err)
+	}
+	var faults []error
+	for _, e := range entries {
+		ext := strings.ToLower(filepath.Ext(e.Name()))
+		if e.IsDir() || !slices.Contains(borderFiles, ext) {
+			continue
+		}
+		if err := readSite(ctx, folder, e.Name(), l, log); err != nil {
+			faults = append(faults, fmt.Errorf("sites: %s: %w", e.Name(), err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func readSite(ctx context.Context, folder, name string, l *ledger.BorderBook, log *slog.Logger) error {
+	info, err := os.Stat(filepath.Join(folder, name))
+	if err != nil {
+		return err
+	}
+	if info.Size() > paddock.MaxFile {
+		return fmt.Errorf("it has %d bytes, at most %d are read", info.Size(), paddock.MaxFile)
+	}
+	b, err := os.ReadFile(filepath.Join(folder, name))
+	if err != nil {
+		return err
+	}
+	list, err := paddock.ReadAny(b)
+	if err != nil {
+		return err
+	}
+	site := strings.TrimSuffix(name, filepath.Ext(name))
+	v, err := web.SetPaddocks(ledger.By(ctx, "configuration"), l, site, time.Time{}, list)
+	if err == nil {
+		log.Info("paddocks of a site read", "site", site, "version", v.Version, "paddocks", v.Paddocks)
+	}
+	return err
+}

@@ -1,0 +1,135 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/shared/footage"
+)
+
+// Borders are the paddocks of a site from a time on.
+type Borders struct {
+	Site     string
+	Version  int64     // from 1
+	From     time.Time // when they begin to hold; zero for the first version, which holds for all earlier times
+	Document string    // GeoJSON; "" in lists
+	Paddocks int       // how many
+	Created  time.Time
+	Who      string
+}
+
+// BorderBook has the paddocks of sites, in versions. A count is divided by the version that held when its footage was
+// recorded, so an old count keeps its borders.
+type BorderBook struct{ *tables }
+
+const borderColumns = `site, version, valid_from, paddocks, created, who`
+
+func scanBorders(rows *sql.Rows) (b Borders, err error) {
+	var from, created sql.NullInt64
+	err = rows.Scan(&b.Site, &b.Version, &from, &b.Paddocks, &created, &b.Who)
+	b.From, b.Created = fromMicros(from), fromMicros(created)
+	return b, err
+}
+
+func scanBorderDocument(rows *sql.Rows) (b Borders, err error) {
+	var from, created sql.NullInt64
+	err = rows.Scan(&b.Site, &b.Version, &from, &b.Paddocks, &created, &b.Who, &b.Document)
+	b.From, b.Created = fromMicros(from), fromMicros(created)
+	return b, err
+}
+
+// Put stores a new version that holds from b.From on, and from now on when that is zero. The first version of a site holds
+// for all times. Counts of footage that was recorded from then on are divided again. The document of the version that holds
+// at that time changes nothing: that version is returned. The error wraps ErrInvalid for a site that is no valid name.
+func (l *BorderBook) Put(ctx context.Context, b Borders) (Borders, error) {
+	if _, err := footage.ParseID(b.Site); err != nil {
+		return b, fmt.Errorf("paddocks of site %.64q: %w: %w", b.Site, err, ErrInvalid)
+	}
+	err := l.write(ctx, "set paddocks of "+b.Site, func(ctx context.Context, tx *sql.Tx) error {
+		b.Created = l.now().UTC()
+		if b.From.IsZero() {
+			b.From = b.Created
+		}
+		holds, err := bordersAt(ctx, tx, b.Site, b.From)
+		switch {
+		case err == nil && holds.Document == b.Document:
+			b = holds
+			return nil
+		case err == nil:
+			if err := tx.QueryRowContext(ctx, `SELECT MAX(version) + 1 FROM border_version WHERE site = $1`,
+				b.Site).Scan(&b.Version); err != nil {
+				return err
+			}
+		case errors.Is(err, ErrNotFound):
+			b.Version, b.From = 1, time.Time{}
+		default:
+			return err
+		}
+		b.Who = actor(ctx)
+		if _, err := tx.ExecContext(ctx, `INSERT INTO border_version (`+borderColumns+`, document)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+			b.Site, b.Version, micros(b.From), b.Paddocks, micros(b.Created), b.Who, b.Document); err != nil {
+			return err
+		}
+		from := int64(-1 << 62)
+		if !b.From.IsZero() {
+			from = b.From.UnixMicro()
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE ground SET mark = mark + 1 WHERE footage IN
+			(SELECT id FROM footage WHERE site = $1 AND COALESCE(taken, received) >= $2)`, b.Site, from); err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, ActionSetPaddocks, fmt.Sprintf("%s version %d", b.Site, b.Version))
+	})
+	return b, err
+}
+
+// At returns the version that held at a time, with its document, or ErrNotFound for a site without paddocks.
+func (l *BorderBook) At(ctx context.Context, site string, at time.Time) (Borders, error) {
+	b, err := bordersAt(ctx, l.db.Read(), site, at)
+	if err != nil {
+		return b, fmt.Errorf("paddocks of site %.64s: %w", site, err)
+	}
+	return b, nil
+}
+
+// bordersAt finds the version that begins last until a time, the newer one of two; the first one for all earlier times.
+func bordersAt(ctx context.Context, q querier, site string, at time.Time) (Borders, error) {
+	bs, err := list(ctx, q, scanBorderDocument, `SELECT `+borderColumns+`, document FROM border_version
+		WHERE site = $1 AND (valid_from IS NULL OR valid_from <= $2)
+		ORDER BY COALESCE(valid_from, $3) DESC, version DESC LIMIT 1`, site, at.UnixMicro(), int64(-1<<62))
+	if err == nil && len(bs) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Borders{}, err
+	}
+	return bs[0], nil
+}
+
+// Get returns a version with its document, or ErrNotFound.
+func (l *BorderBook) Get(ctx context.Context, site string, version int64) (Borders, error) {
+	bs, err := list(ctx, l.db.Read(), scanBorderDocument, `SELECT `+borderColumns+`, document FROM border_version
+		WHERE site = $1 AND version = $2`, site, version)
+	if err == nil && len(bs) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Borders{}, fmt.Errorf("paddocks of site %.64s version %d: %w", site, version, database.Classify(err))
+	}
+	return bs[0], nil
+}
+
+// List returns the versions of a site, newest first, without their documents, at most limit.
+func (l *BorderBook) List(ctx context.Context, site string, limit int) ([]Borders, error) {
+	bs, err := list(ctx, l.db.Read(), scanBorders, `SELECT `+borderColumns+` FROM border_version WHERE site = $1
+		ORDER BY version DESC LIMIT $2`, site, limit)
+	if err != nil {
+		return nil, fmt.Errorf("paddocks of site %.64s: %w", site, err)
+	}
+	return bs, nil
+}
