@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// Subtitles in the form of Advanced SubStation Alpha, as drones of Autel write them beside their videos. The columns of an
-// event are named by a line Format (ASS specification, section "[Events]"); the text is that of a cue of a .SRT.
+// Subtitles in the form of Advanced SubStation Alpha, as drones of Autel write them beside their videos. The
+// columns of an event are named by a line Format (ASS specification, section "[Events]"); the text is that of a cue
+// of a .SRT.
 var (
 	assTime  = regexp.MustCompile(`^(\d{1,2}):(\d{1,2}):(\d{1,2})[.,:](\d{1,6})$`)
 	assBreak = regexp.MustCompile(`\\[Nn]`)

@@ -8,8 +8,8 @@ import (
 	"cattlecounter/cloud/flightlog/tracks"
 )
 
-// Camera motion metadata (CAMM, developers.google.com/streetview/publish/camm-spec): every sample is one packet of a type
-// in little endian.
+// Camera motion metadata (CAMM, developers.google.com/streetview/publish/camm-spec): every sample is one packet of
+// a type in little endian.
 const (
 	cammPlace = 5 // latitude, longitude, altitude
 	cammFix   = 6 // the same with time, speed and accuracy

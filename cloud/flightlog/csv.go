@@ -46,34 +46,47 @@ const (
 	serialNumber
 )
 
-// columns are the names without blanks, signs and units, in lower case.
-var columns = map[string]meaning{
-	"heightabovetakeoff": heightAboveTakeoff, "relativealtitude": heightAboveTakeoff, "relalt": heightAboveTakeoff,
-	"relativeheight": heightAboveTakeoff, "height": heightAboveTakeoff, "altitudeabovetakeoff": heightAboveTakeoff,
-	"altitudeagl": heightAboveTakeoff, "heightabovehome": heightAboveTakeoff, "baroalt": heightAboveTakeoff,
-	"altitude": heightUnclear, "alt": heightUnclear,
-	"altitudeabovesealevel": heightAbsolute, "absolutealtitude": heightAbsolute, "absalt": heightAbsolute, "msl": heightAbsolute,
-	"altitudemsl": heightAbsolute, "gpsaltitude": heightAbsolute, "ele": heightAbsolute, "elevation": heightAbsolute,
-	"gimbalheading": cameraYaw, "gimbalyaw": cameraYaw, "gbyaw": cameraYaw, "camerayaw": cameraYaw,
-	"gimbalpitch": cameraPitch, "gbpitch": cameraPitch, "camerapitch": cameraPitch,
-	"gimbalroll": cameraRoll, "gbroll": cameraRoll, "cameraroll": cameraRoll,
-	"gimbalyawraw": cameraYaw, "gimbalpitchraw": cameraPitch, "gimbalrollraw": cameraRoll,
-	"compassheading": bodyYaw, "heading": bodyYaw, "yaw": bodyYaw, "droneyaw": bodyYaw, "pitch": bodyPitch, "dronepitch": bodyPitch,
-	"roll": bodyRoll, "droneroll": bodyRoll,
-	"satellites": satelliteCount, "gpsnum": satelliteCount, "sats": satelliteCount, "numsats": satelliteCount, "satnum": satelliteCount,
-	"zoom": digitalZoom, "digitalzoom": digitalZoom, "dzoomratio": digitalZoom, "focallen": focalLength, "focallength": focalLength,
-	"datetime": wallTime, "timestamp": wallTime, "datetimestamp": wallTime, "utctime": wallTime, "timeutc": wallTime, "utc": wallTime,
-	"datetimeutc": wallTime, "date": wallDate, "datelocal": wallDate, "updatetime": wallClock, "updatetimelocal": wallClock,
-	"time": elapsed, "timemillisecond": elapsed, "timems": elapsed, "offsettime": elapsed, "flytime": elapsed, "elapsed": elapsed,
-	"elapsedtime": elapsed, "flighttime": elapsed, "seconds": elapsed,
-	"isvideo": recording, "istakingvideo": recording, "isrecording": recording, "isrecordingvideo": recording,
-	"homelatitude": homeLatitude, "homelongitude": homeLongitude, "homelat": homeLatitude, "homelon": homeLongitude,
-	"aircraftname": modelName, "dronemodel": modelName, "model": modelName, "dronetype": modelName,
-	"aircraftserial": serialNumber, "droneserial": serialNumber, "aircraftsn": serialNumber, "dronesn": serialNumber,
+// columnNames are the names of columns without blanks, signs and units, in lower case.
+var columnNames = map[meaning][]string{
+	heightAboveTakeoff: {"heightabovetakeoff", "relativealtitude", "relalt", "relativeheight", "height",
+		"altitudeabovetakeoff", "altitudeagl", "heightabovehome", "baroalt"},
+	heightUnclear: {"altitude", "alt"},
+	heightAbsolute: {"altitudeabovesealevel", "absolutealtitude", "absalt", "msl", "altitudemsl", "gpsaltitude",
+		"ele", "elevation"},
+	cameraYaw:      {"gimbalheading", "gimbalyaw", "gbyaw", "camerayaw", "gimbalyawraw"},
+	cameraPitch:    {"gimbalpitch", "gbpitch", "camerapitch", "gimbalpitchraw"},
+	cameraRoll:     {"gimbalroll", "gbroll", "cameraroll", "gimbalrollraw"},
+	bodyYaw:        {"compassheading", "heading", "yaw", "droneyaw"},
+	bodyPitch:      {"pitch", "dronepitch"},
+	bodyRoll:       {"roll", "droneroll"},
+	satelliteCount: {"satellites", "gpsnum", "sats", "numsats", "satnum"},
+	digitalZoom:    {"zoom", "digitalzoom", "dzoomratio"},
+	focalLength:    {"focallen", "focallength"},
+	wallTime:       {"datetime", "timestamp", "datetimestamp", "utctime", "timeutc", "utc", "datetimeutc"},
+	wallDate:       {"date", "datelocal"},
+	wallClock:      {"updatetime", "updatetimelocal"},
+	elapsed: {"time", "timemillisecond", "timems", "offsettime", "flytime", "elapsed", "elapsedtime",
+		"flighttime", "seconds"},
+	recording:     {"isvideo", "istakingvideo", "isrecording", "isrecordingvideo"},
+	homeLatitude:  {"homelatitude", "homelat"},
+	homeLongitude: {"homelongitude", "homelon"},
+	modelName:     {"aircraftname", "dronemodel", "model", "dronetype"},
+	serialNumber:  {"aircraftserial", "droneserial", "aircraftsn", "dronesn"},
 }
 
+var columns = func() map[string]meaning {
+	all := map[string]meaning{}
+	for m, names := range columnNames {
+		for _, name := range names {
+			all[name] = m
+		}
+	}
+	return all
+}()
+
 // prefixes of names that say from which part of the drone a number comes.
-var prefixes = []string{"osd", "custom", "camera", "details", "recover", "general", "clock", "imuatti0", "imuatti", "gps0", "gps", "drone"}
+var prefixes = []string{"osd", "custom", "camera", "details", "recover", "general", "clock", "imuatti0", "imuatti",
+	"gps0", "gps", "drone"}
 
 var columnUnit = regexp.MustCompile(`[(\[]\s*([^()\[\]]*?)\s*[)\]]\s*$`)
 
@@ -179,7 +192,8 @@ func readTable(r io.Reader) (*Log, error) {
 		return nil, fmt.Errorf("%w: no line names the columns latitude and longitude", ErrNoLog)
 	}
 	in := csv.NewReader(&plainLines{in: b})
-	in.Comma, in.FieldsPerRecord, in.LazyQuotes, in.ReuseRecord, in.TrimLeadingSpace = separator, -1, true, true, separator != '\t'
+	in.Comma, in.FieldsPerRecord, in.LazyQuotes, in.ReuseRecord, in.TrimLeadingSpace = separator, -1, true, true,
+		separator != '\t'
 	t := newTable(fields)
 	for {
 		t.row, err = in.Read()

@@ -58,11 +58,13 @@ var minutes = regexp.MustCompile(`^(?:(\d{1,3})[h:] ?)?(\d{1,3})[m:] ?(\d{1,2}(?
 func duration(text string, f field) time.Duration {
 	if m := minutes.FindStringSubmatch(text); m != nil {
 		h, _ := strconv.Atoi(m[1])
-		min, _ := strconv.Atoi(m[2])
-		return time.Duration(h)*time.Hour + time.Duration(min)*time.Minute + time.Duration(number(m[3])*float64(time.Second))
+		n, _ := strconv.Atoi(m[2])
+		rest := time.Duration(number(m[3]) * float64(time.Second))
+		return time.Duration(h)*time.Hour + time.Duration(n)*time.Minute + rest
 	}
 	unit := time.Second
-	if strings.HasPrefix(f.unit, "ms") || strings.HasPrefix(f.unit, "milli") || strings.HasSuffix(f.name, "millisecond") ||
+	if strings.HasPrefix(f.unit, "ms") || strings.HasPrefix(f.unit, "milli") || strings.HasSuffix(f.name,
+		"millisecond") ||
 		strings.HasSuffix(f.name, "ms") {
 		unit = time.Millisecond
 	}
@@ -73,8 +75,8 @@ func duration(text string, f field) time.Duration {
 	return time.Duration(v).Round(time.Microsecond)
 }
 
-// plainLines turns CR into LF and leaves out zeros, so that the reader of tables knows lines of every kind. CR LF becomes
-// one LF and an empty line, which that reader skips without counting it: see lastCR.
+// plainLines turns CR into LF and leaves out zeros, so that the reader of tables knows lines of every kind. CR LF
+// becomes one LF and an empty line, which that reader skips without counting it: see lastCR.
 type plainLines struct {
 	in     io.Reader
 	lastCR bool

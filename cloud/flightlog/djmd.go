@@ -10,8 +10,8 @@ import (
 	"cattlecounter/cloud/flightlog/tracks"
 )
 
-// DJI's aircraft since the Mavic 3 write a track djmd: one message of protocol buffers for every picture. Its first sample
-// names the schema. The field numbers are those that ExifTool names (DJI.pm, 13.58).
+// DJI's aircraft since the Mavic 3 write a track djmd: one message of protocol buffers for every picture. Its first
+// sample names the schema. The field numbers are those that ExifTool names (DJI.pm, 13.58).
 
 // fieldPath is the way to a field through nested messages.
 type fieldPath []protowire.Number
@@ -33,12 +33,14 @@ var djmdSchemas = []djmdSchema{
 	{
 		names:    []string{"wm265e", "wm261", "wm260", "mavic4", "pm320", "pm430", "wa345e", "wa341", "air3", "mini4"},
 		position: fieldPath{3, 3, 4, 1}, absolute: fieldPath{3, 3, 4, 2}, relative: fieldPath{3, 3, 5, 1},
-		utc: fieldPath{3, 3, 4, 6, 1}, gimbal: fieldPath{3, 4, 3}, body: fieldPath{3, 3, 3}, zoom: fieldPath{3, 2, 6, 1},
+		utc: fieldPath{3, 3, 4, 6, 1}, gimbal: fieldPath{3, 4, 3}, body: fieldPath{3, 3, 3}, zoom: fieldPath{3, 2, 6,
+			1},
 	},
 	{names: []string{"mini5"}, position: fieldPath{3, 3, 4, 1}, absolute: fieldPath{3, 3, 4, 2}},
 	{
 		names:    []string{"avata", "neo", "flip"},
-		position: fieldPath{3, 4, 4, 1}, absolute: fieldPath{3, 4, 4, 2}, relative: fieldPath{3, 4, 5, 1}, body: fieldPath{3, 4, 3},
+		position: fieldPath{3, 4, 4, 1}, absolute: fieldPath{3, 4, 4, 2}, relative: fieldPath{3, 4, 5, 1},
+		body: fieldPath{3, 4, 3},
 	},
 }
 
@@ -146,8 +148,8 @@ func (w wire) number() float64 {
 	return math.NaN()
 }
 
-// lookup finds the first field on a path. Where a message on the way occurs several times, the first that has the rest of
-// the path is taken.
+// lookup finds the first field on a path. Where a message on the way occurs several times, the first that has the
+// rest of the path is taken.
 func lookup(b []byte, path fieldPath) (wire, bool) {
 	none := wire{kind: -1}
 	for len(path) > 0 && len(b) > 0 {

@@ -26,10 +26,11 @@ func (l *Log) Recordings() []Span {
 	return all
 }
 
-// Fit makes the offsets of a log of a whole flight count from the first picture of a video, and leaves out what lies more
-// than 5 s outside of it. The log's own recordings have priority, by their length and, where several have that, by
-// captured: the wall clock at the first picture, or the zero time. Without one that fits, captured alone decides, in the
-// log's own zone. It changes nothing and returns false where nothing fits. A log of a video is left as it is.
+// Fit makes the offsets of a log of a whole flight count from the first picture of a video, and leaves out what
+// lies more than 5 s outside of it. The log's own recordings have priority, by their length and, where several have
+// that, by captured: the wall clock at the first picture, or the zero time. Without one that fits, captured alone
+// decides, in the log's own zone. It changes nothing and returns false where nothing fits. A log of a video is left
+// as it is.
 func (l *Log) Fit(captured time.Time, length time.Duration) bool {
 	const slack = 2500 * time.Millisecond // of a clock with whole seconds, and of a camera that starts late
 	if l.OfVideo {
@@ -53,9 +54,9 @@ func (l *Log) Fit(captured time.Time, length time.Duration) bool {
 	return l.Align(captured, length)
 }
 
-// Align makes the offsets of a log of a whole flight count from captured, the wall clock at the first picture of a video
-// in the log's own zone, and leaves out what lies more than 5 s outside of the video's length. It changes nothing and
-// returns false where the log has no times, or no sample of the video's time.
+// Align makes the offsets of a log of a whole flight count from captured, the wall clock at the first picture of a
+// video in the log's own zone, and leaves out what lies more than 5 s outside of the video's length. It changes
+// nothing and returns false where the log has no times, or no sample of the video's time.
 func (l *Log) Align(captured time.Time, length time.Duration) bool {
 	if captured.IsZero() || l.Captured().IsZero() {
 		return false
@@ -63,7 +64,8 @@ func (l *Log) Align(captured time.Time, length time.Duration) bool {
 	return l.cut(l.Captured().Sub(captured), length)
 }
 
-// cut keeps the samples of a video, after adding shift to their offsets. Other logs that share the samples stay as they are.
+// cut keeps the samples of a video, after adding shift to their offsets. Other logs that share the samples stay as
+// they are.
 func (l *Log) cut(shift, length time.Duration) bool {
 	const around = 5 * time.Second
 	from := sort.Search(len(l.Samples), func(i int) bool { return l.Samples[i].Offset+shift >= -around })

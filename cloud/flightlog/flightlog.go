@@ -1,9 +1,10 @@
-// Package flightlog reads what drones write of a flight: where the camera was, how high and how it was turned. Logs come
-// beside the video (DJI's .SRT, CSV, GPX), inside of it, and in photographs; all of them end as one normal form, a Log.
+// Package flightlog reads what drones write of a flight: where the camera was, how high and how it was turned. Logs
+// come beside the video (DJI's .SRT, CSV, GPX), inside of it, and in photographs; all of them end as one normal
+// form, a Log.
 //
-// The normal form is stable: other rooms compute positions on the ground from it. Fields may be added, and what they mean
-// does not change. Nothing in it is derived: a number that the log does not give is NaN, and a time that it does not give
-// is zero.
+// The normal form is stable: other rooms compute positions on the ground from it. Fields may be added, and what
+// they mean does not change. Nothing in it is derived: a number that the log does not give is NaN, and a time that
+// it does not give is zero.
 //
 // A log is not trusted. Memory is bounded whatever its size, and what cannot be read is a Fault with its line; the rest
 // of the log is still read. The package does no I/O besides the readers that it is given, and needs no C code.
@@ -16,7 +17,8 @@ import (
 	"time"
 )
 
-// ErrNoLog means that the bytes are no flight log of any known form. The error that wraps it says what was found instead.
+// ErrNoLog means that the bytes are no flight log of any known form. The error that wraps it says what was found
+// instead.
 var ErrNoLog = errors.New("no flight log")
 
 // Attitude says how something is turned against north and the horizon, in degrees. Parts that are not known are NaN.
@@ -111,8 +113,8 @@ type Log struct {
 	OfVideo bool
 	Zone    Zone
 	Home    Place // the take-off point as the log has it, Known or not
-	// Samples are in order of their offsets, which all differ: of records of one moment the first with a position is kept.
-	// A long log is thinned evenly, to at most MaxSamples.
+	// Samples are in order of their offsets, which all differ: of records of one moment the first with a position
+	// is kept. A long log is thinned evenly, to at most MaxSamples.
 	Samples []Sample
 	Records int           // how many records the log has, with those that Samples leaves out
 	End     time.Duration // the end of the last record

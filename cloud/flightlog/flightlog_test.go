@@ -26,7 +26,8 @@ func TestAlign(t *testing.T) {
 	if got := l.Captured(); !got.Equal(start.Add(100 * time.Second)) {
 		t.Errorf("captured %s", got)
 	}
-	for name, captured := range map[string]time.Time{"before": start.Add(-time.Hour), "after": start.Add(time.Hour), "never": {}} {
+	for name, captured := range map[string]time.Time{"before": start.Add(-time.Hour), "after": start.Add(time.Hour),
+		"never": {}} {
 		if l := flight(); l.Align(captured, time.Minute) || l.OfVideo || len(l.Samples) != 600 {
 			t.Errorf("%s: aligned", name)
 		}

@@ -30,7 +30,10 @@ type trackXML struct {
 
 func newTrackXML(dialect string, r io.Reader) *trackXML {
 	t := &trackXML{recorder: newRecorder(dialect), d: xml.NewDecoder(r)}
-	t.d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // numbers are the same in all
+	t.d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) {
+		return in,
+			nil
+	} // numbers are the same in all
 	return t
 }
 
@@ -179,7 +182,10 @@ func readKML(r io.Reader) (*Log, error) {
 
 // kmlSample reads a position: longitude, latitude, height.
 func kmlSample(text string, relative bool) Sample {
-	s, v := NewSample(0), strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\n' })
+	s, v := NewSample(0), strings.FieldsFunc(text, func(r rune) bool {
+		return r == ' ' || r == ',' || r == '\t' ||
+			r == '\n'
+	})
 	if len(v) < 2 {
 		return s
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// MISB ST 0601 is the metadata of military and public-safety drones: packets of a key, a length and items, each of a tag,
-// a length and a number that is mapped to a range.
+// MISB ST 0601 is the metadata of military and public-safety drones: packets of a key, a length and items, each of
+// a tag, a length and a number that is mapped to a range.
 
 // misbKey starts a packet (ST 0601, section 6.2).
 var misbKey = []byte{0x06, 0x0e, 0x2b, 0x34, 0x02, 0x0b, 0x01, 0x01, 0x0e, 0x01, 0x03, 0x01, 0x01, 0, 0, 0}
@@ -47,8 +47,10 @@ const (
 var misbTags = map[int]misbTag{
 	misbHeading: {2, false, 0, 360}, misbPitch: {2, true, -20, 20}, misbRoll: {2, true, -50, 50},
 	misbLat: {4, true, -90, 90}, misbLon: {4, true, -180, 180}, misbAlt: {2, false, -900, 19000},
-	misbHFOV: {2, false, 0, 180}, misbVFOV: {2, false, 0, 180}, misbAzimuth: {4, false, 0, 360}, misbElev: {4, true, -180, 180},
-	misbRelRoll: {4, false, 0, 360}, misbHeight: {2, false, -900, 19000}, misbPitch90: {4, true, -90, 90}, misbRoll90: {4, true, -90, 90},
+	misbHFOV: {2, false, 0, 180}, misbVFOV: {2, false, 0, 180}, misbAzimuth: {4, false, 0, 360}, misbElev: {4, true,
+		-180, 180},
+	misbRelRoll: {4, false, 0, 360}, misbHeight: {2, false, -900, 19000}, misbPitch90: {4, true, -90, 90},
+	misbRoll90: {4, true, -90, 90},
 }
 
 // number maps the bytes of an item; NaN for the value that means "out of range" and for a wrong length.
@@ -178,7 +180,8 @@ func misbSample(items map[int][]byte, l *Log) Sample {
 	}
 	s.Lat, s.Lon, s.AbsAlt = number(misbLat), number(misbLon), number(misbAlt, misbHeight)
 	s.HFOV, s.VFOV = number(misbHFOV), number(misbVFOV)
-	s.Body = Attitude{Yaw: turn(number(misbHeading)), Pitch: number(misbPitch90, misbPitch), Roll: number(misbRoll90, misbRoll)}
+	s.Body = Attitude{Yaw: turn(number(misbHeading)), Pitch: number(misbPitch90, misbPitch), Roll: number(misbRoll90,
+		misbRoll)}
 	s.Camera = mounted(s.Body, Attitude{Yaw: number(misbAzimuth), Pitch: number(misbElev), Roll: number(misbRelRoll)})
 	return s
 }

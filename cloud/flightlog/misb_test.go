@@ -67,9 +67,11 @@ func transportStream(t *testing.T, kind astits.StreamType, units ...unit) []byte
 	write := func(pid uint16, id uint8, at float64, content []byte) {
 		h := &astits.PESOptionalHeader{MarkerBits: 2}
 		if at >= 0 {
-			h.PTSDTSIndicator, h.PTS = astits.PTSDTSIndicatorOnlyPTS, &astits.ClockReference{Base: int64((start + at) * 90000)}
+			h.PTSDTSIndicator, h.PTS = astits.PTSDTSIndicatorOnlyPTS,
+				&astits.ClockReference{Base: int64((start + at) * 90000)}
 		}
-		_, err := m.WriteData(&astits.MuxerData{PID: pid, PES: &astits.PESData{Header: &astits.PESHeader{StreamID: id, OptionalHeader: h}, Data: content}})
+		_, err := m.WriteData(&astits.MuxerData{PID: pid,
+			PES: &astits.PESData{Header: &astits.PESHeader{StreamID: id, OptionalHeader: h}, Data: content}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +93,8 @@ func TestMISB(t *testing.T) {
 	began := time.Date(2026, 5, 17, 8, 0, 0, 0, time.UTC)
 	packet := func(second float64) []byte {
 		return st0601(began.Add(time.Duration(second*float64(time.Second))), "Skydio X10", map[int]float64{
-			misbHeading: 90, misbPitch: 5, misbRoll: 0, misbLat: -33.5, misbLon: 18.25, misbAlt: 120, misbHFOV: 60, misbVFOV: 35,
+			misbHeading: 90, misbPitch: 5, misbRoll: 0, misbLat: -33.5, misbLon: 18.25, misbAlt: 120, misbHFOV: 60,
+			misbVFOV:    35,
 			misbAzimuth: 180, misbElev: -40, misbRelRoll: 0})
 	}
 	wrong := packet(2)
@@ -106,15 +109,18 @@ func TestMISB(t *testing.T) {
 		"two in one":   {astits.StreamTypePrivateData, []unit{{0.5, packet(0)}, {-1, append(packet(1), wrong...)}}},
 	} {
 		l := inside(t, transportStream(t, c.kind, c.units...))
-		if l.Records != 2 || l.Zone != UTC || l.Model != "Skydio X10" || l.Dialect != "misb-st0601" || len(l.Faults) != 1 {
+		if l.Records != 2 || l.Zone != UTC || l.Model != "Skydio X10" || l.Dialect != "misb-st0601" ||
+			len(l.Faults) != 1 {
 			t.Fatalf("%s: %+v", name, l)
 		}
 		a, b := l.Samples[0], l.Samples[1]
-		if math.Abs(a.Lat+33.5) > 1e-6 || math.Abs(a.Lon-18.25) > 1e-6 || math.Abs(a.AbsAlt-120) > 0.2 || math.Abs(a.HFOV-60) > 0.01 || !a.Time.Equal(began) {
+		if math.Abs(a.Lat+33.5) > 1e-6 || math.Abs(a.Lon-18.25) > 1e-6 || math.Abs(a.AbsAlt-120) > 0.2 ||
+			math.Abs(a.HFOV-60) > 0.01 || !a.Time.Equal(began) {
 			t.Errorf("%s: %+v", name, a)
 		}
 		// The camera looks backwards, so that the nose that is up by 5 degrees turns it down.
-		if math.Abs(a.Body.Yaw-90) > 0.01 || math.Abs(a.Body.Pitch-5) > 0.01 || math.Abs(math.Remainder(a.Camera.Yaw-270, 360)) > 0.01 ||
+		if math.Abs(a.Body.Yaw-90) > 0.01 || math.Abs(a.Body.Pitch-5) > 0.01 ||
+			math.Abs(math.Remainder(a.Camera.Yaw-270, 360)) > 0.01 ||
 			math.Abs(a.Camera.Pitch+45) > 0.01 || math.Abs(a.Camera.Roll) > 0.01 {
 			t.Errorf("%s: %+v %+v", name, a.Body, a.Camera)
 		}
@@ -132,7 +138,8 @@ func TestMountedCameras(t *testing.T) {
 		{Attitude{90, 0, 10}, Attitude{90, 0, 0}, Attitude{180, -10, 0}},
 	} {
 		got := mounted(c.body, c.on)
-		if math.Abs(math.Remainder(got.Yaw-c.want.Yaw, 360)) > 1e-4 || math.Abs(got.Pitch-c.want.Pitch) > 1e-4 || math.Abs(got.Roll-c.want.Roll) > 1e-4 {
+		if math.Abs(math.Remainder(got.Yaw-c.want.Yaw, 360)) > 1e-4 || math.Abs(got.Pitch-c.want.Pitch) > 1e-4 ||
+			math.Abs(got.Roll-c.want.Roll) > 1e-4 {
 			t.Errorf("%+v on %+v: %+v, want %+v", c.on, c.body, got, c.want)
 		}
 	}
@@ -146,8 +153,9 @@ func TestStreamsWithoutALog(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"pictures":   {transportStream(t, astits.StreamTypeAACAudio), "only pictures and sound"},
-		"other data": {transportStream(t, astits.StreamTypePrivateData, unit{0, []byte("teletext")}), "no metadata of MISB"},
+		"pictures": {transportStream(t, astits.StreamTypeAACAudio), "only pictures and sound"},
+		"other data": {transportStream(t, astits.StreamTypePrivateData, unit{0, []byte("teletext")}),
+			"no metadata of MISB"},
 	} {
 		_, err := ReadVideo(bytes.NewReader(c.file), int64(len(c.file)))
 		if !errors.Is(err, ErrNoLog) || !strings.Contains(err.Error(), c.want) {

@@ -27,10 +27,12 @@ type parrotVersion struct {
 }
 
 var parrotVersions = []parrotVersion{
-	{id: "P1", size: 56, lat: 28, lon: 32, degree: 1 << 20, altitude: 36, height: 40, body: 4, bodyTurn: -1, view: 14, turn: 1 << 12,
-		fov: -1, aboveTakeoff: true},
-	{id: "P2", size: 56, lat: 8, lon: 12, degree: 1 << 22, altitude: 16, height: 4, body: -1, bodyTurn: 28, view: 36, turn: 1 << 14, fov: -1},
-	{id: "P3", size: 72, lat: 8, lon: 12, degree: 1 << 22, altitude: 16, height: 4, body: -1, bodyTurn: 28, view: 44, turn: 1 << 14, fov: 60},
+	{id: "P1", size: 56, lat: 28, lon: 32, degree: 1 << 20, altitude: 36, height: 40, body: 4, bodyTurn: -1,
+		view: 14, turn: 1 << 12, fov: -1, aboveTakeoff: true},
+	{id: "P2", size: 56, lat: 8, lon: 12, degree: 1 << 22, altitude: 16, height: 4, body: -1, bodyTurn: 28, view: 36,
+		turn: 1 << 14, fov: -1},
+	{id: "P3", size: 72, lat: 8, lon: 12, degree: 1 << 22, altitude: 16, height: 4, body: -1, bodyTurn: 28, view: 44,
+		turn: 1 << 14, fov: 60},
 }
 
 // noFix is what a record has for coordinates before the receiver has a fix.

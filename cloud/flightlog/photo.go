@@ -12,9 +12,9 @@ import (
 	"github.com/bep/imagemeta"
 )
 
-// ReadPhoto reads what a photograph says of its camera, from EXIF (CIPA DC-008) and from XMP as drones write it: a log of
-// one sample. r is a JPEG, TIFF or DNG, PNG or WebP file. The pixels are not read. Its error wraps ErrNoLog for a picture
-// without a position and for other files.
+// ReadPhoto reads what a photograph says of its camera, from EXIF (CIPA DC-008) and from XMP as drones write it: a
+// log of one sample. r is a JPEG, TIFF or DNG, PNG or WebP file. The pixels are not read. Its error wraps ErrNoLog
+// for a picture without a position and for other files.
 func ReadPhoto(r io.ReadSeeker) (*Log, error) {
 	const headLen = 12
 	head := make([]byte, headLen)
@@ -31,8 +31,11 @@ func ReadPhoto(r io.ReadSeeker) (*Log, error) {
 	}
 	p := photo{exif: map[string]any{}, xmp: map[string]string{}, makers: map[string]bool{}}
 	_, err = imagemeta.Decode(imagemeta.Options{R: r, ImageFormat: kind, Sources: imagemeta.EXIF | imagemeta.XMP,
-		ShouldHandleTag: func(t imagemeta.TagInfo) bool { return t.Source == imagemeta.XMP || isPlainExif(t.Namespace) },
-		HandleTag:       p.take, Warnf: func(string, ...any) {}})
+		ShouldHandleTag: func(t imagemeta.TagInfo) bool {
+			return t.Source == imagemeta.XMP ||
+				isPlainExif(t.Namespace)
+		},
+		HandleTag: p.take, Warnf: func(string, ...any) {}})
 	return p.log(err)
 }
 
@@ -52,7 +55,8 @@ func pictureKind(head string) imagemeta.ImageFormat {
 
 // isPlainExif leaves out the picture's thumbnail and what makers write in their own forms.
 func isPlainExif(namespace string) bool {
-	return namespace == "IFD0" || strings.HasPrefix(namespace, "IFD0/ExifIFD") || strings.HasPrefix(namespace, "IFD0/GPSInfoIFD")
+	return namespace == "IFD0" || strings.HasPrefix(namespace, "IFD0/ExifIFD") || strings.HasPrefix(namespace,
+		"IFD0/GPSInfoIFD")
 }
 
 // photo is what is found in a picture.
@@ -157,12 +161,15 @@ func (p *photo) log(broken error) (*Log, error) {
 	s := NewSample(0)
 	p.place(&s)
 	p.lens(&s)
-	s.Camera = Attitude{Yaw: turn(p.number("gimbalyawdegree", "camerayawdegree")), Pitch: p.number("gimbalpitchdegree", "camerapitchdegree"),
-		Roll: p.number("gimbalrolldegree", "camerarolldegree")}
+	s.Camera = Attitude{Yaw: turn(p.number("gimbalyawdegree", "camerayawdegree")),
+		Pitch: p.number("gimbalpitchdegree", "camerapitchdegree"),
+		Roll:  p.number("gimbalrolldegree", "camerarolldegree")}
 	if !s.Camera.Known() && r.l.Dialect == "autel-photo" {
-		s.Camera = Attitude{Yaw: turn(p.number("pix4dyaw", "yaw")), Pitch: p.number("pix4dpitch", "pitch"), Roll: p.number("pix4droll", "roll")}
+		s.Camera = Attitude{Yaw: turn(p.number("pix4dyaw", "yaw")), Pitch: p.number("pix4dpitch", "pitch"),
+			Roll: p.number("pix4droll", "roll")}
 	}
-	s.Body = Attitude{Yaw: turn(p.number("flightyawdegree", "droneyawdegree")), Pitch: p.number("flightpitchdegree", "dronepitchdegree"),
+	s.Body = Attitude{Yaw: turn(p.number("flightyawdegree", "droneyawdegree")), Pitch: p.number("flightpitchdegree",
+		"dronepitchdegree"),
 		Roll: p.number("flightrolldegree", "dronerolldegree")}
 	s.Time, r.l.Zone = p.time()
 	if broken != nil {

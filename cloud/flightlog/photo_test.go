@@ -61,7 +61,8 @@ func exif(position bool) []byte {
 		return b
 	}
 	b = append(b, make([]byte, gps-len(b))...)
-	return append(b, directory(gps, ascii(1, "S"), rationals(2, 33, 1, 30, 1, 0, 1), ascii(3, "W"), rationals(4, 70, 1, 15, 1, 0, 1),
+	return append(b, directory(gps, ascii(1, "S"), rationals(2, 33, 1, 30, 1, 0, 1), ascii(3, "W"), rationals(4, 70,
+		1, 15, 1, 0, 1),
 		entry{5, 1, 1, []byte{0}}, rationals(6, 1205, 10), ascii(8, "14"))...)
 }
 
@@ -100,19 +101,23 @@ func TestPhotographs(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := l.Samples[0]
-	if s.Lat != -33.5000001 || s.Lon != -70.2500001 || s.AbsAlt != 123.45 || s.RelAlt != 60.5 || !s.RTK || s.Satellites != 14 ||
-		math.Abs(s.Camera.Yaw+169.9) > 1e-9 || s.Camera.Pitch != -89.9 || s.Camera.Roll != 0 || s.Body != (Attitude{-170, -2.5, 1.5}) ||
+	if s.Lat != -33.5000001 || s.Lon != -70.2500001 || s.AbsAlt != 123.45 || s.RelAlt != 60.5 || !s.RTK ||
+		s.Satellites != 14 ||
+		math.Abs(s.Camera.Yaw+169.9) > 1e-9 || s.Camera.Pitch != -89.9 || s.Camera.Roll != 0 ||
+		s.Body != (Attitude{-170, -2.5, 1.5}) ||
 		s.Focal35 != 24 || s.Zoom != 2 || math.Abs(s.HFOV-90) > 1e-9 || math.Abs(s.VFOV-73.739795) > 1e-6 {
 		t.Errorf("%+v", s)
 	}
-	if l.Model != "M3E" || l.Serial != "1581F" || l.Dialect != "dji-photo" || l.Zone != UTC || !l.Captured().Equal(time.Date(2026, 5, 17, 8, 0, 1, 0, time.UTC)) {
+	if l.Model != "M3E" || l.Serial != "1581F" || l.Dialect != "dji-photo" || l.Zone != UTC ||
+		!l.Captured().Equal(time.Date(2026, 5, 17, 8, 0, 1, 0, time.UTC)) {
 		t.Errorf("%+v", l)
 	}
 	l, err = ReadPhoto(bytes.NewReader(picture(t, exif(true), "")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := l.Samples[0]; s.Lat != -33.5 || s.Lon != -70.25 || s.AbsAlt != 120.5 || s.Camera.Known() || s.RTK || l.Model != "FC3582" {
+	if s := l.Samples[0]; s.Lat != -33.5 || s.Lon != -70.25 || s.AbsAlt != 120.5 || s.Camera.Known() || s.RTK ||
+		l.Model != "FC3582" {
 		t.Errorf("%+v", l)
 	}
 	l, err = ReadPhoto(bytes.NewReader(exif(true))) // a TIFF
@@ -125,7 +130,8 @@ func TestPhotographs(t *testing.T) {
 	} {
 		xmp := strings.ReplaceAll(djiXMP, c.from, c.to)
 		if name == "elements" {
-			xmp = strings.Replace(strings.Replace(xmp, "/></rdf:RDF>", "></rdf:Description></rdf:RDF>", 1), "></rdf:Description>",
+			xmp = strings.Replace(strings.Replace(xmp, "/></rdf:RDF>", "></rdf:Description></rdf:RDF>", 1),
+				"></rdf:Description>",
 				"><drone-dji:GimbalPitchDegree>-89.90</drone-dji:GimbalPitchDegree></rdf:Description>", 1)
 		}
 		l, err := ReadPhoto(bytes.NewReader(picture(t, nil, xmp)))
@@ -133,17 +139,22 @@ func TestPhotographs(t *testing.T) {
 			t.Errorf("%s: %v %+v", name, err, l)
 		}
 	}
-	parrot := strings.NewReplacer("drone-dji", "drone-parrot", "www.dji.com", "www.parrot.com", "GimbalYawDegree", "CameraYawDegree",
-		"GimbalPitchDegree", "CameraPitchDegree", "GimbalRollDegree", "CameraRollDegree", "FlightYawDegree", "DroneYawDegree").Replace(djiXMP)
+	parrot := strings.NewReplacer("drone-dji", "drone-parrot", "www.dji.com", "www.parrot.com", "GimbalYawDegree",
+		"CameraYawDegree",
+		"GimbalPitchDegree", "CameraPitchDegree", "GimbalRollDegree", "CameraRollDegree", "FlightYawDegree",
+		"DroneYawDegree").Replace(djiXMP)
 	l, err = ReadPhoto(bytes.NewReader(picture(t, nil, parrot)))
-	if err != nil || l.Samples[0].Camera.Pitch != -89.9 || l.Samples[0].Body.Yaw != -170 || l.Dialect != "parrot-photo" {
+	if err != nil || l.Samples[0].Camera.Pitch != -89.9 || l.Samples[0].Body.Yaw != -170 ||
+		l.Dialect != "parrot-photo" {
 		t.Errorf("Parrot: %v %+v", err, l)
 	}
 }
 
 func TestPicturesWithoutAPosition(t *testing.T) {
-	for name, b := range map[string][]byte{"empty": nil, "text": []byte("hello, this is no picture"), "plain": picture(t, nil, ""),
-		"no fix": picture(t, exif(false), strings.NewReplacer("-33.5000001", "0.0", "-70.2500001", "0.0").Replace(djiXMP))} {
+	for name, b := range map[string][]byte{"empty": nil, "text": []byte("hello, this is no picture"),
+		"plain": picture(t, nil, ""),
+		"no fix": picture(t, exif(false), strings.NewReplacer("-33.5000001", "0.0", "-70.2500001",
+			"0.0").Replace(djiXMP))} {
 		if _, err := ReadPhoto(bytes.NewReader(b)); !errors.Is(err, ErrNoLog) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -23,8 +23,8 @@ type form struct {
 	read func(io.Reader) (*Log, error)
 }
 
-// forms are the text forms, in the order in which they are tried. A text that is none of them is read as subtitles, which
-// have no mark of their own.
+// forms are the text forms, in the order in which they are tried. A text that is none of them is read as subtitles,
+// which have no mark of their own.
 var forms = []form{
 	{isXML("gpx"), readGPX},
 	{isXML("kml"), readKML},
@@ -32,10 +32,10 @@ var forms = []form{
 	{isTable, readTable},
 }
 
-// Read reads a flight log that stands in a file of its own, in any form that the package knows. The form is recognised by
-// the content; name, the name of the file or "", only makes errors clearer. UTF-8 and UTF-16 with a byte order mark are
-// read alike. Its error wraps ErrNoLog where the bytes are no flight log or have no position, and says what they are
-// instead.
+// Read reads a flight log that stands in a file of its own, in any form that the package knows. The form is
+// recognised by the content; name, the name of the file or "", only makes errors clearer. UTF-8 and UTF-16 with a
+// byte order mark are read alike. Its error wraps ErrNoLog where the bytes are no flight log or have no position,
+// and says what they are instead.
 func Read(name string, r io.Reader) (*Log, error) {
 	b := bufio.NewReaderSize(r, startLen)
 	start, err := b.Peek(startLen)
@@ -90,7 +90,8 @@ func foreign(name string, start []byte) string {
 	odd := 0
 	for rest := start; len(rest) > 0; {
 		r, n := utf8.DecodeRune(rest)
-		if r == utf8.RuneError && n <= 1 && len(rest) >= utf8.UTFMax || r < ' ' && r != 0 && r != '\t' && r != '\n' && r != '\r' {
+		if r == utf8.RuneError && n <= 1 && len(rest) >= utf8.UTFMax || r < ' ' && r != 0 && r != '\t' &&
+			r != '\n' && r != '\r' {
 			odd++
 		}
 		rest = rest[n:]
@@ -113,9 +114,9 @@ func isBox(start []byte) bool {
 	return false
 }
 
-// ReadVideo reads the flight log that a drone stored inside a video. size is the length of r in bytes. It seeks to the log
-// and does not read the pictures. Its error wraps ErrNoLog where the video has no log of a known form, or has one without
-// any position.
+// ReadVideo reads the flight log that a drone stored inside a video. size is the length of r in bytes. It seeks to
+// the log and does not read the pictures. Its error wraps ErrNoLog where the video has no log of a known form, or
+// has one without any position.
 func ReadVideo(r io.ReaderAt, size int64) (*Log, error) {
 	start := make([]byte, min(size, startLen))
 	n, err := r.ReadAt(start, 0)

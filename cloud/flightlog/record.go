@@ -29,8 +29,8 @@ func (r *recorder) fault(line int, offset time.Duration, format string, args ...
 	}
 }
 
-// add takes a record that stands in a line. A position that is none, and 0,0 of a receiver without a fix, are removed. It
-// reports whether the record is kept.
+// add takes a record that stands in a line. A position that is none, and 0,0 of a receiver without a fix, are
+// removed. It reports whether the record is kept.
 func (r *recorder) add(s Sample, line int) bool {
 	if s.HasPosition() && !isPlace(s.Lat, s.Lon) {
 		r.fault(line, s.Offset, "latitude %g, longitude %g is no place", s.Lat, s.Lon)
@@ -81,7 +81,8 @@ func (r *recorder) log(what string) (*Log, error) {
 		case l.Records == 0:
 			return nil, fmt.Errorf("%w: %s", ErrNoLog, what)
 		case r.at > 0:
-			return nil, fmt.Errorf("%w: none of its %d records has a position (the first is in line %d)", ErrNoLog, l.Records, r.at)
+			return nil, fmt.Errorf("%w: none of its %d records has a position (the first is in line %d)", ErrNoLog,
+				l.Records, r.at)
 		}
 		return nil, fmt.Errorf("%w: none of its %d records has a position", ErrNoLog, l.Records)
 	}
@@ -118,8 +119,8 @@ func distinct(samples []Sample) []Sample {
 	return kept
 }
 
-// hold marks positions that only repeat an older one. A receiver is seldom slower than once a second, so a position that
-// stays for longer is that of a drone that stays.
+// hold marks positions that only repeat an older one. A receiver is seldom slower than once a second, so a position
+// that stays for longer is that of a drone that stays.
 func hold(samples []Sample) {
 	const slowest = 1500 * time.Millisecond
 	last := -1 // the sample with the newest position
@@ -128,7 +129,8 @@ func hold(samples []Sample) {
 		if !s.HasPosition() {
 			continue
 		}
-		s.Held = last >= 0 && s.Lat == samples[last].Lat && s.Lon == samples[last].Lon && s.Offset-samples[last].Offset <= slowest
+		s.Held = last >= 0 && s.Lat == samples[last].Lat && s.Lon == samples[last].Lon &&
+			s.Offset-samples[last].Offset <= slowest
 		if !s.Held {
 			last = i
 		}

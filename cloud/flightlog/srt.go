@@ -15,9 +15,10 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// SRT sidecars of drones are subtitles whose text has one sample each. There are many dialects: they differ in the names
-// of fields, in brackets, lists and lines, and in the order of the two numbers of a position. The reader therefore knows
-// forms of fields, not drones. The text of one cue is read by record.text, what a whole log says of its lists by order.
+// SRT sidecars of drones are subtitles whose text has one sample each. There are many dialects: they differ in the
+// names of fields, in brackets, lists and lines, and in the order of the two numbers of a position. The reader
+// therefore knows forms of fields, not drones. The text of one cue is read by record.text, what a whole log says of
+// its lists by order.
 var (
 	cueTime = regexp.MustCompile(`^(\d{1,3}):(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,6}))?\s*-->`)
 	cueEnd  = regexp.MustCompile(`^-->\s*(\d{1,3}):(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,6}))?`) // a cue that lost its start

@@ -32,16 +32,31 @@ const metresInFoot = 0.3048
 
 // fields is what the numbers of a sidecar mean, by name without blanks and underscores in lower case.
 var fields = map[string]func(*Sample, float64){
-	"relalt": relAlt, "relativealtitude": relAlt, "relativeheight": relAlt, "height": relAlt, "h": relAlt, "barometer": relAlt,
-	"hb": relAlt, "höhe": relAlt, "hauteur": relAlt, "altura": relAlt, "altezza": relAlt, "высота": relAlt, "高度": relAlt, "고도": relAlt,
-	"absalt": absAlt, "altitude": absAlt, "absolutealtitude": absAlt, "alt": absAlt, "altitud": absAlt, "altitudine": absAlt,
-	"海拔":       absAlt,
-	"focallen": focal35, "focallength": focal35,
+	"relalt": relAlt, "relativealtitude": relAlt, "relativeheight": relAlt, "height": relAlt, "h": relAlt,
+	"barometer": relAlt,
+	"hb":        relAlt, "höhe": relAlt, "hauteur": relAlt, "altura": relAlt, "altezza": relAlt, "высота": relAlt,
+	"高度": relAlt, "고도": relAlt,
+	"absalt": absAlt, "altitude": absAlt, "absolutealtitude": absAlt, "alt": absAlt, "altitud": absAlt,
+	"altitudine": absAlt,
+	"海拔":         absAlt,
+	"focallen":   focal35, "focallength": focal35,
 	"dzoomratio": zoom, "dzoom": zoom, "digitalzoom": zoom,
-	"gbyaw": func(s *Sample, v float64) { s.Camera.Yaw = v }, "gimbalyaw": func(s *Sample, v float64) { s.Camera.Yaw = v },
-	"gbpitch": func(s *Sample, v float64) { s.Camera.Pitch = v }, "gimbalpitch": func(s *Sample, v float64) { s.Camera.Pitch = v },
-	"gbroll": func(s *Sample, v float64) { s.Camera.Roll = v }, "gimbalroll": func(s *Sample, v float64) { s.Camera.Roll = v },
-	"droneyaw": func(s *Sample, v float64) { s.Body.Yaw = v }, "dronepitch": func(s *Sample, v float64) { s.Body.Pitch = v },
+	"gbyaw": func(s *Sample, v float64) { s.Camera.Yaw = v }, "gimbalyaw": func(s *Sample,
+		v float64) {
+		s.Camera.Yaw = v
+	},
+	"gbpitch": func(s *Sample, v float64) { s.Camera.Pitch = v }, "gimbalpitch": func(s *Sample,
+		v float64) {
+		s.Camera.Pitch = v
+	},
+	"gbroll": func(s *Sample, v float64) { s.Camera.Roll = v }, "gimbalroll": func(s *Sample,
+		v float64) {
+		s.Camera.Roll = v
+	},
+	"droneyaw": func(s *Sample, v float64) { s.Body.Yaw = v }, "dronepitch": func(s *Sample,
+		v float64) {
+		s.Body.Pitch = v
+	},
 	"droneroll":  func(s *Sample, v float64) { s.Body.Roll = v },
 	"satellites": satellites, "sats": satellites, "satnum": satellites, "gpsnum": satellites,
 	"rtkflag": func(s *Sample, v float64) { s.RTK = v >= 34 }, // 16 is a plain fix, 34 a float one, 50 a fixed one
@@ -63,7 +78,8 @@ func zoom(s *Sample, v float64) {
 var axis = map[string]byte{
 	"latitude": 'N', "lat": 'N', "breitengrad": 'N', "breite": 'N', "latitud": 'N', "latitudine": 'N', "breddgrad": 'N',
 	"широта": 'N', "纬度": 'N', "緯度": 'N', "위도": 'N', "enlem": 'N',
-	"longitude": 'E', "longtitude": 'E', "lon": 'E', "lng": 'E', "long": 'E', "längengrad": 'E', "länge": 'E', "longitud": 'E',
+	"longitude": 'E', "longtitude": 'E', "lon": 'E', "lng": 'E', "long": 'E', "längengrad": 'E', "länge": 'E',
+	"longitud":    'E',
 	"longitudine": 'E', "längdgrad": 'E', "долгота": 'E', "经度": 'E', "經度": 'E', "経度": 'E', "경도": 'E', "boylam": 'E',
 }
 
@@ -149,7 +165,8 @@ func (r *record) list(name, text string) {
 	}
 }
 
-// oldest is the first year in which a drone wrote a log that is read here; an earlier one is of a clock that is not set.
+// oldest is the first year in which a drone wrote a log that is read here; an earlier one is of a clock that is not
+// set.
 const oldest = 2006
 
 // date reads the wall clock.

@@ -24,7 +24,8 @@ func TestReadSRT(t *testing.T) {
 	if a.HasPosition() || a.Offset != 0 || a.RelAlt != 5 || a.AbsAlt != -122.5 || a.Focal35 != 24 {
 		t.Errorf("before the fix: %+v", a)
 	}
-	if b.Offset != 1500*time.Millisecond || b.Lat != 60.3701 || b.Lon != -15.3901 || b.Camera != (Attitude{12.5, -89.9, 0.1}) ||
+	if b.Offset != 1500*time.Millisecond || b.Lat != 60.3701 || b.Lon != -15.3901 || b.Camera != (Attitude{12.5,
+		-89.9, 0.1}) ||
 		b.Zoom != 2 || b.Focal35 != 24 || !math.IsNaN(b.RelAlt) {
 		t.Errorf("second sample: %+v", b)
 	}
@@ -34,7 +35,8 @@ func TestReadSRT(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := l.Samples[0]
-	if s.Lat != -32.867922 || s.Lon != -61.461745 || s.Satellites != 15 || s.RelAlt != 85.8 || s.Camera.Pitch != -24.4 ||
+	if s.Lat != -32.867922 || s.Lon != -61.461745 || s.Satellites != 15 || s.RelAlt != 85.8 ||
+		s.Camera.Pitch != -24.4 ||
 		s.Body.Yaw != 110.1 || l.Home.Lat != -32.862707 || l.Home.Alt != -57.98 {
 		t.Errorf("list: %+v home %+v", s, l.Home)
 	}
@@ -61,10 +63,11 @@ func TestDialects(t *testing.T) {
 		text             string
 		lat, lon, height float64
 	}{
-		"home line first, satellites":   {cue + "HOME(146.1,-18.2) 2017.08.05 14:11:51\nGPS(146.3,-18.4,16) BAROMETER:1.9\n", -18.4, 146.3, 1.9},
-		"Hb and Hs":                     {cue + "GPS(-3.5,43.25,11) Hb:4.5 Hs:1.0\n", 43.25, -3.5, 4.5},
-		"latitude first, unit":          {cue + "GPS(22.5,113.9,0.0M) BAROMETER:30.3M\n", 22.5, 113.9, 30.3},
-		"latitude first, height":        {cue + "GPS(41.25,13.75,69.800) BAROMETER(91.2) HOME(41.2,13.7)\n", 41.25, 13.75, 91.2},
+		"home line first, satellites": {cue + "HOME(146.1,-18.2) 2017.08.05 14:11:51\nGPS(146.3,-18.4,16) BAROMETER:1.9\n", -18.4, 146.3, 1.9},
+		"Hb and Hs":                   {cue + "GPS(-3.5,43.25,11) Hb:4.5 Hs:1.0\n", 43.25, -3.5, 4.5},
+		"latitude first, unit":        {cue + "GPS(22.5,113.9,0.0M) BAROMETER:30.3M\n", 22.5, 113.9, 30.3},
+		"latitude first, height": {cue + "GPS(41.25,13.75,69.800) BAROMETER(91.2) HOME(41.2,13.7)\n", 41.25,
+			13.75, 91.2},
 		"longitude beyond 90 is second": {cue + "GPS(41.25,113.75,16) BAROMETER:2\n", 41.25, 113.75, 2},
 		"list, n/a":                     {cue + "F/2.8, SS 30.15, GPS (-124.5, 49.25, 17), D 221.21m, H 20.70m, H.S n/a\n", 49.25, -124.5, 20.7},
 		"list, decimal commas":          {cue + "F/2,8, GPS (5,5990, 48,8392, 18), D 49,21m, H 45,60m, H.S 0,00m/s\n", 48.8392, 5.599, 45.6},
@@ -74,9 +77,11 @@ func TestDialects(t *testing.T) {
 		"equals signs":                  {cue + "latitude=60.5 longitude=15.25 rel_alt=7\n", 60.5, 15.25, 7},
 		"no cue times":                  {"1\n2019.02.03 10:00:00\n[latitude: 60.5] [longtitude: 15.25] [rel_alt: 3]\n\n", 60.5, 15.25, 3},
 		"lone CR":                       {"1\r00:00:00,000 --> 00:00:01,000\r[latitude: 60.5] [longitude: 15.25] [rel_alt: 3]\r\r", 60.5, 15.25, 3},
-		"cut behind the position":       {cue + "[latitude: 60.5] [longitude: 15.25] [rel_alt: 3] [abs_al", 60.5, 15.25, 3},
-		"UTF-16":                        {utf16(cue + "[latitude: 60.5] [longitude: 15.25] [rel_alt: 3]\n"), 60.5, 15.25, 3},
-		"no blank lines":                {cue + "[latitude: 60.5] [longitude: 15.25] [rel_alt: 3]\n2\n00:00:01,000 --> \n[latitude: 1]\n", 60.5, 15.25, 3},
+		"cut behind the position": {cue + "[latitude: 60.5] [longitude: 15.25] [rel_alt: 3] [abs_al", 60.5,
+			15.25, 3},
+		"UTF-16": {utf16(cue + "[latitude: 60.5] [longitude: 15.25] [rel_alt: 3]\n"), 60.5,
+			15.25, 3},
+		"no blank lines": {cue + "[latitude: 60.5] [longitude: 15.25] [rel_alt: 3]\n2\n00:00:01,000 --> \n[latitude: 1]\n", 60.5, 15.25, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := read(t, c.text).Samples[0]
@@ -113,7 +118,8 @@ func TestTimesOfSidecars(t *testing.T) {
 func TestOneOrderForAllRecords(t *testing.T) {
 	const second = "\n\n2\n00:00:01,000 --> x\n"
 	l := read(t, "1\n00:00:00,000 --> x\nGPS(41.5,13.5,70) HOME(41.25,13.25)"+second+"GPS(41.5,13.75,69.8)\n")
-	if a, b := l.Samples[0], l.Samples[1]; a.Lat != 41.5 || a.Lon != 13.5 || a.AbsAlt != 70 || b.Lat != 41.5 || l.Home.Lat != 41.25 {
+	if a, b := l.Samples[0], l.Samples[1]; a.Lat != 41.5 || a.Lon != 13.5 || a.AbsAlt != 70 || b.Lat != 41.5 ||
+		l.Home.Lat != 41.25 {
 		t.Errorf("%+v home %+v", l.Samples, l.Home)
 	}
 	l = read(t, "1\n00:00:00,000 --> x\nGPS(80.5,13.5,11)"+second+"GPS(90.5,13.5,11)\n")
@@ -137,7 +143,8 @@ func TestAnglesAndReceivers(t *testing.T) {
 func TestHeldPositions(t *testing.T) {
 	var b strings.Builder
 	for i := range 300 { // a hover of 30 s at ten records a second
-		fmt.Fprintf(&b, "%d\n00:00:%02d,%d00 --> x\n[latitude: 1.5] [longitude: 2.5] [focal_len: 162.00]\n\n", i, i/10, i%10)
+		fmt.Fprintf(&b, "%d\n00:00:%02d,%d00 --> x\n[latitude: 1.5] [longitude: 2.5] [focal_len: 162.00]\n\n", i,
+			i/10, i%10)
 	}
 	l, fresh := read(t, b.String()), 0
 	for _, s := range l.Samples {
@@ -185,7 +192,8 @@ func (e *endless) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	e.n++
-	return copy(b, fmt.Sprintf("%d\n%02d:%02d:%02d,000 --> x\n[latitude: %d.5] [longitude: 7]\n\n", e.n, e.n/3600, e.n/60%60, e.n%60, e.n%80)), nil
+	return copy(b, fmt.Sprintf("%d\n%02d:%02d:%02d,000 --> x\n[latitude: %d.5] [longitude: 7]\n\n", e.n, e.n/3600,
+		e.n/60%60, e.n%60, e.n%80)), nil
 }
 
 func TestLongSidecarIsThinned(t *testing.T) {

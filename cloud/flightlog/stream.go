@@ -27,7 +27,8 @@ func streamPacket(start []byte) int {
 	const sync = 0x47
 	for _, size := range []int{packetLen, longPacket} {
 		first := size - packetLen
-		if len(start) > first+2*size && start[first] == sync && start[first+size] == sync && start[first+2*size] == sync {
+		if len(start) > first+2*size && start[first] == sync && start[first+size] == sync &&
+			start[first+2*size] == sync {
 			return size
 		}
 	}
@@ -50,8 +51,8 @@ func (f *faultyReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// transport is what is known while a transport stream is read. The whole file is read, because it has no index, but only
-// the packets of tables and metadata are kept.
+// transport is what is known while a transport stream is read. The whole file is read, because it has no index, but
+// only the packets of tables and metadata are kept.
 type transport struct {
 	*recorder
 	programs map[uint16]bool
@@ -77,7 +78,8 @@ func readTransport(in io.ReaderAt, size int64) (*Log, error) {
 	r := &faultyReader{Reader: io.NewSectionReader(in, skip, size-skip)}
 	t := &transport{recorder: newRecorder("misb-st0601"), programs: map[uint16]bool{}, data: map[uint16]bool{},
 		video: map[uint16]bool{}, held: map[uint16]int{}, started: -1, broken: map[string]int{}}
-	d := astits.NewDemuxer(context.Background(), r, astits.DemuxerOptPacketSize(packet), astits.DemuxerOptPacketSkipper(t.skip))
+	d := astits.NewDemuxer(context.Background(), r, astits.DemuxerOptPacketSize(packet),
+		astits.DemuxerOptPacketSkipper(t.skip))
 	for {
 		before := r.read
 		data, err := d.NextData()
@@ -100,7 +102,8 @@ func readTransport(in io.ReaderAt, size int64) (*Log, error) {
 func (t *transport) skip(p *astits.Packet) bool {
 	const programs = 0 // the stream with the list of programs
 	id := p.Header.PID
-	if p.Header.TransportErrorIndicator || id != programs && !t.programs[id] && !t.data[id] && (!t.video[id] || t.started >= 0) {
+	if p.Header.TransportErrorIndicator || id != programs && !t.programs[id] && !t.data[id] && (!t.video[id] ||
+		t.started >= 0) {
 		return true
 	}
 	if p.Header.PayloadUnitStartIndicator {
@@ -179,7 +182,8 @@ func (t *transport) offset(clock time.Time, at int64) time.Duration {
 
 // finish ends the reading.
 func (t *transport) finish() (*Log, error) {
-	for _, what := range []string{"packets of the stream", "a packet is cut", "an item is cut", "the checksum of a packet is wrong"} {
+	for _, what := range []string{"packets of the stream", "a packet is cut", "an item is cut",
+		"the checksum of a packet is wrong"} {
 		if n := t.broken[what]; n > 0 {
 			t.fault(0, t.l.End, "%s (%d times)", what, n)
 		}

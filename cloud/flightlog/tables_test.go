@@ -79,7 +79,8 @@ func TestTablesOfAFlight(t *testing.T) {
 			}
 			i := len(l.Samples) - 3
 			first, last := l.Samples[i], l.Samples[i+2]
-			if first.Lat != -33.5 || last.Lat != -33.7 || last.Lon != 18.25 || (last.Offset-first.Offset).Round(time.Millisecond) != 200*time.Millisecond {
+			if first.Lat != -33.5 || last.Lat != -33.7 || last.Lon != 18.25 ||
+				(last.Offset-first.Offset).Round(time.Millisecond) != 200*time.Millisecond {
 				t.Errorf("%+v\n%+v", first, last)
 			}
 			if h := last.RelAlt; math.Abs(h-c.height) > 1e-9 || math.IsNaN(h) != math.IsNaN(c.height) {
@@ -91,7 +92,8 @@ func TestTablesOfAFlight(t *testing.T) {
 			if !c.angles {
 				return
 			}
-			if last.Camera != (Attitude{-10, -89.5, 0.5}) || last.Body != (Attitude{-10, 1, 2}) || last.Satellites != 14 {
+			if last.Camera != (Attitude{-10, -89.5, 0.5}) || last.Body != (Attitude{-10, 1, 2}) ||
+				last.Satellites != 14 {
 				t.Errorf("%+v", last)
 			}
 			if !first.Recording || last.Recording {
@@ -112,7 +114,8 @@ func TestEventsOfAutel(t *testing.T) {
 	l := flight(t, head+`Dialogue: 0,0:00:00.00,0:00:01.00,Default,,0,0,0,,{\an7}HOME(W: 109.31, N: 40.76) 2023-02-07 10:09:14\NGPS(W: 109.33, N: 40.75, 2371.76m)\NF.PRY (1.0°, -3.7°, -59.0°), G.PRY (-51.1°, 0.0°, -58.9°)`+
 		"\nDialogue: 0,0:00:01.50,0:00:02.00,Default,,0,0,0,,GPS(W: 109.34, N: 40.75, 2372m)\nDialogue: 0,x,,,,\n")
 	a, b := l.Samples[0], l.Samples[1]
-	if l.Dialect != "autel-ass" || !l.OfVideo || a.Lat != 40.75 || a.Lon != -109.33 || a.AbsAlt != 2371.76 || a.Camera.Pitch != -51.1 ||
+	if l.Dialect != "autel-ass" || !l.OfVideo || a.Lat != 40.75 || a.Lon != -109.33 || a.AbsAlt != 2371.76 ||
+		a.Camera.Pitch != -51.1 ||
 		b.Offset != 1500*time.Millisecond || l.Home.Lon != -109.31 || l.Zone != Local {
 		t.Errorf("%+v", l)
 	}
@@ -123,12 +126,15 @@ func TestEventsOfAutel(t *testing.T) {
 
 func TestFaultsOfTables(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"no times":          {"latitude,longitude,height\n1.5,2.5,3\n", "its 1 rows have no times"},
-		"no rows":           {"latitude,longitude,time\n", "its table has no rows"},
-		"no fix":            {"latitude,longitude,time\n0,0,1\n0,0,2\n", "none of its 2 records has a position (the first is in line 2)"},
-		"GPX without times": {`<gpx><trk><trkseg><trkpt lat="1.5" lon="2"/></trkseg></trk></gpx>`, "its 1 points have no times"},
-		"GPX of a route":    {`<gpx><rte><rtept lat="1" lon="2"/></rte></gpx>`, "no points of a track"},
-		"KML of a line":     {`<kml><LineString><coordinates>1,2,3 4,5,6</coordinates></LineString></kml>`, "a line without times"},
+		"no times": {"latitude,longitude,height\n1.5,2.5,3\n", "its 1 rows have no times"},
+		"no rows":  {"latitude,longitude,time\n", "its table has no rows"},
+		"no fix": {"latitude,longitude,time\n0,0,1\n0,0,2\n",
+			"none of its 2 records has a position (the first is in line 2)"},
+		"GPX without times": {`<gpx><trk><trkseg><trkpt lat="1.5" lon="2"/></trkseg></trk></gpx>`,
+			"its 1 points have no times"},
+		"GPX of a route": {`<gpx><rte><rtept lat="1" lon="2"/></rte></gpx>`, "no points of a track"},
+		"KML of a line": {`<kml><LineString><coordinates>1,2,3 4,5,6</coordinates></LineString></kml>`,
+			"a line without times"},
 	} {
 		_, err := Read("", strings.NewReader(c.text))
 		if !errors.Is(err, ErrNoLog) || !strings.Contains(err.Error(), c.want) {
@@ -154,8 +160,10 @@ func TestFaultsOfTables(t *testing.T) {
 func TestDatesOfTables(t *testing.T) {
 	want := time.Date(2026, 5, 17, 15, 4, 5, 0, time.UTC)
 	for text, zoned := range map[string]bool{
-		"2026-05-17 15:04:05": false, "2026/05/17 15:04:05": false, "5/17/2026 3:04:05 PM": false, "17/5/2026 15:04:05": false,
-		"17.05.2026 15:04:05": false, "2026-05-17T17:04:05+02:00": true, "2026-05-17T15:04:05Z": true, "1779030245": true, "1779030245000": true,
+		"2026-05-17 15:04:05": false, "2026/05/17 15:04:05": false, "5/17/2026 3:04:05 PM": false,
+		"17/5/2026 15:04:05":  false,
+		"17.05.2026 15:04:05": false, "2026-05-17T17:04:05+02:00": true, "2026-05-17T15:04:05Z": true,
+		"1779030245": true, "1779030245000": true,
 	} {
 		at, z, ok := parseTime(text)
 		if !ok || z != zoned || !at.Equal(want) {
@@ -170,7 +178,8 @@ func TestDatesOfTables(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	for _, text := range []string{airdata, litchi, djiFly, gpx, kml, brackets, decimalCommas(litchi), "Dialogue: 0,0:00:00.00,,,,,,,,GPS(1,2,3)"} {
+	for _, text := range []string{airdata, litchi, djiFly, gpx, kml, brackets, decimalCommas(litchi),
+		"Dialogue: 0,0:00:00.00,,,,,,,,GPS(1,2,3)"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -186,7 +195,8 @@ func FuzzRead(f *testing.F) {
 func checkLog(t *testing.T, l *Log) {
 	t.Helper()
 	for i, s := range l.Samples {
-		if s.HasPosition() && (math.Abs(s.Lat) > 90 || math.Abs(s.Lon) > 180) || i > 0 && s.Offset <= l.Samples[i-1].Offset || s.Offset > l.End {
+		if s.HasPosition() && (math.Abs(s.Lat) > 90 || math.Abs(s.Lon) > 180) || i > 0 &&
+			s.Offset <= l.Samples[i-1].Offset || s.Offset > l.End {
 			t.Fatalf("sample %d: %+v, end %s", i, s, l.End)
 		}
 	}

@@ -47,9 +47,12 @@ func movie(format, handler string, samples ...[]byte) []byte {
 	}
 	mvhd := append(words(0, 0, 0, scale, 0), make([]byte, 80)...)
 	hdlr := append(append(words(0, 0), handler...), make([]byte, 13)...)
-	stbl := box("stbl", box("stsd", words(0, 1), box(format, make([]byte, 8))), box("stts", words(0, 1, uint32(len(samples)), step)),
-		box("stsc", words(0, 2, 1, 1, 1, 2, uint32(max(1, len(samples)-1)), 1)), box("stsz", sizes), box("stco", words(0, 2, uint32(len(head)+8), uint32(len(head)+8)+first(samples))))
-	moov := box("moov", box("mvhd", mvhd), box("trak", box("mdia", box("mdhd", words(0, 0, 0, scale, 0, 0)), box("hdlr", hdlr), box("minf", stbl))))
+	stbl := box("stbl", box("stsd", words(0, 1), box(format, make([]byte, 8))), box("stts", words(0, 1,
+		uint32(len(samples)), step)),
+		box("stsc", words(0, 2, 1, 1, 1, 2, uint32(max(1, len(samples)-1)), 1)), box("stsz", sizes), box("stco",
+			words(0, 2, uint32(len(head)+8), uint32(len(head)+8)+first(samples))))
+	moov := box("moov", box("mvhd", mvhd), box("trak", box("mdia", box("mdhd", words(0, 0, 0, scale, 0, 0)),
+		box("hdlr", hdlr), box("minf", stbl))))
 	return append(append(head, box("mdat", media)...), moov...)
 }
 
@@ -83,7 +86,8 @@ func tx3g(text string) []byte {
 
 func TestSubtitlesInside(t *testing.T) {
 	l := inside(t, movie("tx3g", "sbtl", tx3g("F/2.8, SS 100, GPS (5.5, 48.25, 18), D 1m, H 45.6m"), tx3g(""),
-		tx3g("F/2.8, SS 100, GPS (5.5, 48.26, 18), D 1m, H 45.7m"), append(tx3g("GPS (5.5, 48.27, 18)"), box("styl", words(0))...)))
+		tx3g("F/2.8, SS 100, GPS (5.5, 48.26, 18), D 1m, H 45.7m"), append(tx3g("GPS (5.5, 48.27, 18)"), box("styl",
+			words(0))...)))
 	if l.Dialect != "dji-subtitles-list" || l.Records != 3 {
 		t.Errorf("%+v", l)
 	}
@@ -91,8 +95,9 @@ func TestSubtitlesInside(t *testing.T) {
 	if a.Lat != 48.25 || a.RelAlt != 45.6 || b.Offset != 200*time.Millisecond || b.Lat != 48.26 {
 		t.Errorf("%+v\n%+v", a, b)
 	}
-	l = inside(t, movie("text", "text", tx3g("1\n00:15:04,000 --> 00:15:05,000\n<font size=\"28\">2026-05-17 08:28:30.219\n"+
-		"[latitude: 60.5] [longitude: 15.25] [rel_alt: 1.5 abs_alt: 100.0]</font>")))
+	l = inside(t, movie("text", "text",
+		tx3g("1\n00:15:04,000 --> 00:15:05,000\n<font size=\"28\">2026-05-17 08:28:30.219\n"+
+			"[latitude: 60.5] [longitude: 15.25] [rel_alt: 1.5 abs_alt: 100.0]</font>")))
 	if s := l.Samples[0]; l.Dialect != "dji-subtitles-brackets" || s.Offset != 0 || s.RelAlt != 1.5 || l.Zone != Local {
 		t.Errorf("%+v", l)
 	}
@@ -112,7 +117,7 @@ func TestVideoOfOtherTests(t *testing.T) {
 func keep(t *testing.T, name string, want []byte) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(name, want, 0o644); err != nil { //nolint:gosec // it is public
+		if err := os.WriteFile(name, want, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,42 +156,53 @@ func (p proto) double(field protowire.Number, v float64) proto {
 
 // mavic is a sample of a Mavic 3: product, then the frame.
 func mavic(schema string, position proto) []byte {
-	product := proto(nil).message(1, proto(nil).text(1, "dvtm_"+schema+".proto").text(2, "02.00.02").text(5, "1581F45").text(10, "DJI Mavic3"))
+	product := proto(nil).message(1, proto(nil).text(1, "dvtm_"+schema+".proto").text(2, "02.00.02").text(5,
+		"1581F45").text(10, "DJI Mavic3"))
 	aircraft := proto(nil).integer(1, 1).
 		message(3, proto(nil).integer(1, 15).integer(2, -25).integer(3, -1700)).
-		message(4, proto(nil).message(1, position).integer(2, 123456).message(6, proto(nil).text(1, "2026-05-17 08:00:00"))).
+		message(4, proto(nil).message(1, position).integer(2, 123456).message(6, proto(nil).text(1,
+			"2026-05-17 08:00:00"))).
 		message(5, proto(nil).float(1, 60500))
 	gimbal := proto(nil).message(3, proto(nil).integer(1, -899).integer(3, 1701))
 	camera := proto(nil).message(6, proto(nil).float(1, 2))
-	frame := proto(nil).message(1, proto(nil).integer(1, 7).integer(2, 40000)).message(2, camera).message(3, aircraft).message(4, gimbal)
+	frame := proto(nil).message(1, proto(nil).integer(1, 7).integer(2, 40000)).message(2, camera).message(3,
+		aircraft).message(4, gimbal)
 	return proto(nil).message(1, product).message(3, frame)
 }
 
 func TestDJMD(t *testing.T) {
 	degrees := proto(nil).integer(1, 1).double(2, -33.5).double(3, 18.25)
 	radians := proto(nil).double(2, -33.5*math.Pi/180).double(3, 18.25*math.Pi/180)
-	for schema, position := range map[string]proto{"wm265e": degrees, "Air3s": radians, "Mavic4": degrees, "somethingnew": degrees} {
+	for schema, position := range map[string]proto{"wm265e": degrees, "Air3s": radians, "Mavic4": degrees,
+		"somethingnew": degrees} {
 		l := inside(t, movie("djmd", "meta", mavic(schema, position), mavic(schema, position)))
 		s := l.Samples[1]
-		if !near(s.Lat, -33.5) || !near(s.Lon, 18.25) || !near(s.RelAlt, 60.5) || !near(s.AbsAlt, 123.456) || s.Zoom != 2 ||
-			s.Camera != (Attitude{Yaw: 170.1, Pitch: -89.9, Roll: 0}) || s.Body != (Attitude{Yaw: -170, Pitch: -2.5, Roll: 1.5}) ||
+		if !near(s.Lat, -33.5) || !near(s.Lon, 18.25) || !near(s.RelAlt, 60.5) || !near(s.AbsAlt, 123.456) ||
+			s.Zoom != 2 ||
+			s.Camera != (Attitude{Yaw: 170.1, Pitch: -89.9, Roll: 0}) || s.Body != (Attitude{Yaw: -170, Pitch: -2.5,
+			Roll: 1.5}) ||
 			s.Offset != 100*time.Millisecond || !s.Held {
 			t.Errorf("%s: %+v", schema, s)
 		}
-		if l.Dialect != "dji-djmd-"+strings.ToLower(schema) || l.Model != "DJI Mavic3" || l.Serial != "1581F45" || l.Zone != UTC || l.Captured().Hour() != 8 {
+		if l.Dialect != "dji-djmd-"+strings.ToLower(schema) || l.Model != "DJI Mavic3" || l.Serial != "1581F45" ||
+			l.Zone != UTC || l.Captured().Hour() != 8 {
 			t.Errorf("%+v", l)
 		}
 	}
-	aircraft := proto(nil).message(3, proto(nil).integer(3, 900)).message(4, proto(nil).message(1, degrees).integer(2, 5000)).
+	aircraft := proto(nil).message(3, proto(nil).integer(3, 900)).message(4, proto(nil).message(1,
+		degrees).integer(2, 5000)).
 		message(5, proto(nil).float(1, 1500))
-	avata := proto(nil).message(1, proto(nil).message(1, proto(nil).text(1, "dvtm_AVATA2.proto"))).message(3, proto(nil).message(4, aircraft))
+	avata := proto(nil).message(1, proto(nil).message(1, proto(nil).text(1, "dvtm_AVATA2.proto"))).message(3,
+		proto(nil).message(4, aircraft))
 	s := inside(t, movie("djmd", "meta", avata)).Samples[0]
 	if !near(s.Lat, -33.5) || s.Camera.Known() || s.Body.Yaw != 90 || s.RelAlt != 1.5 || s.AbsAlt != 5 {
 		t.Errorf("Avata: %+v", s)
 	}
-	l := inside(t, movie("djmd", "meta", proto(nil).message(1, proto(nil).message(1, proto(nil).text(1, "dvtm_Mini5_Pro.proto"))),
+	l := inside(t, movie("djmd", "meta", proto(nil).message(1, proto(nil).message(1, proto(nil).text(1,
+		"dvtm_Mini5_Pro.proto"))),
 		mavic("x", proto(nil).integer(1, 1)), mavic("x", proto(nil).integer(1, 1).double(3, 18.25))))
-	if l.Records != 2 || l.Fixes() != 1 || l.Samples[1].Lat != 0 || l.Samples[1].Camera.Known() || !math.IsNaN(l.Samples[1].RelAlt) {
+	if l.Records != 2 || l.Fixes() != 1 || l.Samples[1].Lat != 0 || l.Samples[1].Camera.Known() ||
+		!math.IsNaN(l.Samples[1].RelAlt) {
 		t.Errorf("Mini 5: %+v", l)
 	}
 }
@@ -208,7 +224,8 @@ func TestParrot(t *testing.T) {
 	put16(v3, 60, 69*256)
 	put16(v3, 62, 42*256)
 	got := inside(t, movie("mett", "meta", v3)).Samples[0]
-	if !near(got.Lat, -33.5) || !near(got.Lon, 18.25) || got.AbsAlt != 120.5 || got.Satellites != 14 || got.HFOV != 69 || got.VFOV != 42 ||
+	if !near(got.Lat, -33.5) || !near(got.Lon, 18.25) || got.AbsAlt != 120.5 || got.Satellites != 14 ||
+		got.HFOV != 69 || got.VFOV != 42 ||
 		math.Abs(got.Body.Yaw-45) > 0.01 || math.Abs(got.Camera.Pitch+45) > 0.01 || !math.IsNaN(got.RelAlt) {
 		t.Errorf("version 3: %+v", got)
 	}
@@ -249,7 +266,8 @@ func TestCAMM(t *testing.T) {
 		t.Fatalf("%+v", l)
 	}
 	a, b := l.Samples[1], l.Samples[2]
-	if a.Lat != -33.5 || a.Lon != 18.25 || a.AbsAlt != 120.5 || a.Offset != 200*time.Millisecond || b.Lat != -33.6 || b.AbsAlt != 121.5 {
+	if a.Lat != -33.5 || a.Lon != 18.25 || a.AbsAlt != 120.5 || a.Offset != 200*time.Millisecond || b.Lat != -33.6 ||
+		b.AbsAlt != 121.5 {
 		t.Errorf("%+v\n%+v", a, b)
 	}
 	if want := time.Date(2026, 5, 17, 8, 0, 0, 0, time.UTC); !a.Time.Equal(want) {
@@ -292,28 +310,33 @@ func gps5(fix uint32, lat, lon float64, alts ...float64) []byte {
 	s = append(s, klv("SCAL", 'l', 4, words(10000000, 10000000, 1000, 1000, 100))...)
 	var data []byte
 	for _, alt := range alts {
-		data = append(data, words(uint32(int32(math.Round(lat*1e7))), uint32(int32(math.Round(lon*1e7))), uint32(int32(alt*1000)), 0, 0)...)
+		data = append(data, words(uint32(int32(math.Round(lat*1e7))), uint32(int32(math.Round(lon*1e7))),
+			uint32(int32(alt*1000)), 0, 0)...)
 	}
 	return append(s, klv("GPS5", 'l', 20, data)...)
 }
 
 func TestGPMF(t *testing.T) {
 	accelerometer := append(klv("SCAL", 's', 2, []byte{1, 0}), klv("ACCL", 's', 6, make([]byte, 12))...)
-	l := inside(t, movie("gpmd", "meta", device(accelerometer, gps5(0, 1, 2, 3)), device(accelerometer, gps5(3, -33.5, 18.25, 100.5, 101.5))))
+	l := inside(t, movie("gpmd", "meta", device(accelerometer, gps5(0, 1, 2, 3)), device(accelerometer, gps5(3,
+		-33.5, 18.25, 100.5, 101.5))))
 	if l.Model != "HERO9 Black" || l.Records != 3 || l.Fixes() != 2 || l.Zone != UTC {
 		t.Fatalf("%+v", l)
 	}
 	a, b := l.Samples[1], l.Samples[2]
-	if !near(a.Lat, -33.5) || !near(a.Lon, 18.25) || a.AbsAlt != 100.5 || b.AbsAlt != 101.5 || a.Offset != 100*time.Millisecond ||
+	if !near(a.Lat, -33.5) || !near(a.Lon, 18.25) || a.AbsAlt != 100.5 || b.AbsAlt != 101.5 ||
+		a.Offset != 100*time.Millisecond ||
 		b.Offset != 150*time.Millisecond || !a.Time.Equal(time.Date(2026, 5, 17, 8, 0, 0, 5e8, time.UTC)) {
 		t.Errorf("%+v\n%+v", a, b)
 	}
 	row := words(uint32(0xffffffff-335000000+1), 182500000, 100500, 0, 0, 9633, 28800500)
 	row = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(row, 100), 3)
-	nine := append(klv("TYPE", 'c', 1, []byte("lllllllSS")), klv("SCAL", 'l', 4, words(10000000, 10000000, 1000, 1000, 100, 1, 1000, 100, 1))...)
+	nine := append(klv("TYPE", 'c', 1, []byte("lllllllSS")), klv("SCAL", 'l', 4, words(10000000, 10000000, 1000,
+		1000, 100, 1, 1000, 100, 1))...)
 	nine = append(nine, klv("GPS9", '?', 32, row)...)
 	s := inside(t, movie("gpmd", "meta", device(nine, gps5(3, 1, 2, 3)))).Samples
-	if len(s) != 1 || !near(s[0].Lat, -33.5) || s[0].AbsAlt != 100.5 || !s[0].Time.Equal(time.Date(2026, 5, 17, 8, 0, 0, 5e8, time.UTC)) {
+	if len(s) != 1 || !near(s[0].Lat, -33.5) || s[0].AbsAlt != 100.5 || !s[0].Time.Equal(time.Date(2026, 5, 17, 8, 0,
+		0, 5e8, time.UTC)) {
 		t.Errorf("%+v", s)
 	}
 }
@@ -324,10 +347,11 @@ func TestVideosWithoutALog(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"no index":        {whole[:60], "broken MP4 file"},
-		"pictures":        {movie("avc1", "vide", []byte("x")), "the video has only pictures and sound"},
-		"time code":       {movie("tmcd", "tmcd", []byte("xxxx")), `its tracks of data are "tmcd"`},
-		"no fix":          {movie("djmd", "meta", mavic("wm265e", nil)), "track djmd inside the video: no flight log: none of its 1 records has a position"},
+		"no index":  {whole[:60], "broken MP4 file"},
+		"pictures":  {movie("avc1", "vide", []byte("x")), "the video has only pictures and sound"},
+		"time code": {movie("tmcd", "tmcd", []byte("xxxx")), `its tracks of data are "tmcd"`},
+		"no fix": {movie("djmd", "meta", mavic("wm265e", nil)),
+			"track djmd inside the video: no flight log: none of its 1 records has a position"},
 		"other subtitles": {movie("tx3g", "sbtl", tx3g("Hello there")), "none of its 1 records has a position"},
 		"empty":           {movie("djmd", "meta"), "its track djmd has no samples"},
 	} {
@@ -381,7 +405,8 @@ func TestPicturesAreNotRead(t *testing.T) {
 }
 
 func FuzzReadVideo(f *testing.F) {
-	for _, b := range [][]byte{movie("tx3g", "sbtl", tx3g("GPS (5.5, 48.25, 18)")), movie("djmd", "meta", mavic("wm265e", nil))} {
+	for _, b := range [][]byte{movie("tx3g", "sbtl", tx3g("GPS (5.5, 48.25, 18)")), movie("djmd", "meta",
+		mavic("wm265e", nil))} {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -393,7 +418,8 @@ func FuzzReadVideo(f *testing.F) {
 
 // FuzzSamples fuzzes the samples of every form of track.
 func FuzzSamples(f *testing.F) {
-	for i, b := range [][]byte{mavic("wm265e", proto(nil).double(2, 1)), make([]byte, 72), device(gps5(3, 1, 2, 3)), make([]byte, 60), tx3g("GPS(1,2,3)")} {
+	for i, b := range [][]byte{mavic("wm265e", proto(nil).double(2, 1)), make([]byte, 72), device(gps5(3, 1, 2, 3)),
+		make([]byte, 60), tx3g("GPS(1,2,3)")} {
 		f.Add(i, b)
 	}
 	f.Fuzz(func(t *testing.T, kind int, b []byte) {

@@ -67,14 +67,13 @@ func readInside(film string) (*flightlog.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	log, err := flightlog.ReadVideo(f, info.Size())
 	if errors.Is(err, flightlog.ErrNoLog) {
-		return nil, nil
+		log, err = nil, nil
 	}
-	return log, err
+	return log, errors.Join(err, f.Close())
 }

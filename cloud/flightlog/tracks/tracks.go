@@ -1,6 +1,6 @@
-// Package tracks finds the tracks of an MP4 or QuickTime file that are neither pictures nor sound, and reads their samples.
-// It follows the tables of the file (ISO/IEC 14496-12, section 8) and never reads the pictures. Memory is bounded by
-// MaxTable and MaxSample, whatever the file says.
+// Package tracks finds the tracks of an MP4 or QuickTime file that are neither pictures nor sound, and reads their
+// samples. It follows the tables of the file (ISO/IEC 14496-12, section 8) and never reads the pictures. Memory is
+// bounded by MaxTable and MaxSample, whatever the file says.
 package tracks
 
 import (
@@ -45,7 +45,8 @@ type Track struct {
 // tracks are left out. Its error wraps ErrFile where the file has no readable index.
 func Find(r io.ReaderAt, size int64) ([]*Track, error) {
 	in := io.NewSectionReader(r, 0, size)
-	boxes, err := mp4.ExtractBoxes(in, nil, []mp4.BoxPath{{mp4.BoxTypeMoov(), mp4.BoxTypeMvhd()}, {mp4.BoxTypeMoov(), mp4.BoxTypeTrak()}})
+	boxes, err := mp4.ExtractBoxes(in, nil, []mp4.BoxPath{{mp4.BoxTypeMoov(), mp4.BoxTypeMvhd()}, {mp4.BoxTypeMoov(),
+		mp4.BoxTypeTrak()}})
 	if err != nil && len(boxes) == 0 {
 		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
@@ -185,7 +186,8 @@ func (t *Track) edit(e *mp4.Elst, movie int64) {
 	for i := range e.Entries {
 		media := e.GetMediaTime(i)
 		if media < 0 && movie > 0 {
-			t.shift += int64(float64(min(e.GetSegmentDuration(i), math.MaxInt32)) * float64(t.timescale) / float64(movie))
+			t.shift += int64(float64(min(e.GetSegmentDuration(i),
+				math.MaxInt32)) * float64(t.timescale) / float64(movie))
 			continue
 		}
 		t.shift -= media
@@ -199,8 +201,8 @@ type Sample struct {
 	Data       []byte        // valid until the next sample
 }
 
-// Each calls do for every sample in order. It stops at the first error of do and returns it. A sample that lies outside of
-// the file, as in a cut one, ends the track with an error that wraps ErrFile.
+// Each calls do for every sample in order. It stops at the first error of do and returns it. A sample that lies
+// outside of the file, as in a cut one, ends the track with an error that wraps ErrFile.
 func (t *Track) Each(do func(Sample) error) error {
 	var (
 		buf     []byte
@@ -231,7 +233,8 @@ func (t *Track) Each(do func(Sample) error) error {
 				if _, err := t.r.ReadAt(buf[:size], int64(offset)); err != nil && !errors.Is(err, io.EOF) {
 					return fmt.Errorf("sample %d of track %s: %w", n+1, t.Format, err)
 				}
-				if err := do(Sample{At: t.duration(at + t.shift), Length: t.duration(delta), Data: buf[:size]}); err != nil {
+				if err := do(Sample{At: t.duration(at + t.shift), Length: t.duration(delta),
+					Data: buf[:size]}); err != nil {
 					return err
 				}
 			}
