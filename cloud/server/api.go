@@ -115,8 +115,8 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	views, err := overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Uploads: l.Uploads, Stations: m.stations,
-		Disk: st.Ready})
+	views, err := overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Logs: l.Grounds,
+		Uploads: l.Uploads, Stations: m.stations, Disk: st.Ready})
 	if err != nil {
 		m.close()
 		return err

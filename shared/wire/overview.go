@@ -55,6 +55,7 @@ const (
 	AttentionJobFailed      AttentionKind = "job_failed"      // footage cannot be counted
 	AttentionJobPoisoned    AttentionKind = "job_poisoned"    // a job was given up after too many attempts
 	AttentionUploadStalled  AttentionKind = "upload_stalled"  // no byte of an unfinished upload for an hour
+	AttentionLogUnreadable  AttentionKind = "log_unreadable"  // a flight log gives no positions
 	AttentionNoWorker       AttentionKind = "no_worker"       // jobs wait for five minutes while no worker has one
 	AttentionQueueOld       AttentionKind = "queue_old"       // a job waits for an hour while workers work
 	AttentionStationSilent  AttentionKind = "station_silent"  // see StationState

@@ -30,8 +30,8 @@ const (
 // attention returns what a person should look at: what is bad first, then the newest first.
 func (o *Overview) attention(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
 	all := []wire.Attention{}
-	for _, find := range []func(context.Context, ledger.Scope) ([]wire.Attention, error){o.givenUp, o.stalled, o.backlog,
-		o.atStations, o.disk} {
+	for _, find := range []func(context.Context, ledger.Scope) ([]wire.Attention, error){o.givenUp, o.stalled,
+		o.faultyLogs, o.backlog, o.atStations, o.disk} {
 		some, err := find(ctx, in)
 		if err != nil {
 			return all, err
@@ -85,6 +85,22 @@ func (o *Overview) stalled(ctx context.Context, in ledger.Scope) ([]wire.Attenti
 		all = append(all, wire.Attention{Kind: wire.AttentionUploadStalled, Severity: wire.Warn, Site: u.Site,
 			Device: u.Device, Footage: u.Footage, Since: u.Updated, Action: wire.ActNone,
 			Text: fmt.Sprintf("the upload of %s has stopped%s; check the link of %s", u.Name, share, u.Device)})
+	}
+	return all, err
+}
+
+// faultyLogs is footage of the last month without positions although a flight log came with it.
+func (o *Overview) faultyLogs(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
+	faulty, err := o.o.Logs.ListFaulty(ctx, in, mostFailed)
+	var all []wire.Attention
+	for _, v := range faulty {
+		if o.o.Now().Sub(v.Footage.Received) > failedFor {
+			continue
+		}
+		why := cmp.Or(v.Log.Why, string(v.Log.State))
+		all = append(all, wire.Attention{Kind: wire.AttentionLogUnreadable, Severity: wire.Warn, Site: v.Footage.Site,
+			Device: v.Footage.Device, Footage: v.Footage.ID, Since: v.Footage.Received, Action: wire.ActNone,
+			Text: fmt.Sprintf("the flight log of %s gives no positions: %s", v.Footage.Name, why)})
 	}
 	return all, err
 }

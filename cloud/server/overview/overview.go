@@ -30,6 +30,9 @@ type (
 		Jobs(ctx context.Context, s job.State, in ledger.Scope, newest bool, limit int) ([]ledger.HeldJob, error)
 		Idle(ctx context.Context, after time.Time, limit int) ([]ledger.Idle, error)
 	}
+	logs interface {
+		ListFaulty(ctx context.Context, in ledger.Scope, limit int) ([]ledger.FaultyLog, error)
+	}
 	uploads interface {
 		ListUnfinishedAt(ctx context.Context, sites ledger.SiteSet, device string, limit int) ([]ledger.Upload, error)
 	}
@@ -42,6 +45,7 @@ type (
 type Options struct {
 	Sites    sites
 	Work     work
+	Logs     logs
 	Uploads  uploads
 	Stations stations
 	// Disk, when set, returns an error that wraps store.ErrLowDisk while the disk of the server is nearly full.
@@ -60,8 +64,8 @@ type Overview struct {
 
 // New returns an Overview.
 func New(o Options) (*Overview, error) {
-	if o.Sites == nil || o.Work == nil || o.Uploads == nil || o.Stations == nil {
-		return nil, errors.New("overview: sites, work, uploads and stations are required")
+	if o.Sites == nil || o.Work == nil || o.Logs == nil || o.Uploads == nil || o.Stations == nil {
+		return nil, errors.New("overview: sites, work, logs, uploads and stations are required")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

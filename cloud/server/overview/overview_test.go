@@ -46,8 +46,8 @@ func newScene(t *testing.T) *scene {
 	s.ledger, err = ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{Now: s.clock.Now})
 	must.Do(t, err)
 	t.Cleanup(func() { _ = s.ledger.Close() })
-	s.Overview, err = New(Options{Sites: s.ledger.Sites, Work: s.ledger.Work, Uploads: s.ledger.Uploads,
-		Stations: s.stations, Disk: func(context.Context) error { return s.disk }, Now: s.clock.Now})
+	s.Overview, err = New(Options{Sites: s.ledger.Sites, Work: s.ledger.Work, Logs: s.ledger.Grounds,
+		Uploads: s.ledger.Uploads, Stations: s.stations, Disk: func(context.Context) error { return s.disk }, Now: s.clock.Now})
 	must.Do(t, err)
 	return s
 }
@@ -201,6 +201,27 @@ func TestUploadsThatNeedAttention(t *testing.T) {
 	s.want("dock-south")
 	s.want("@south")
 	s.want("@north", "upload_stalled warn")
+}
+
+func TestFlightLogsThatNeedAttention(t *testing.T) {
+	s := newScene(t)
+	for id, state := range map[string]ledger.LogState{"good": ledger.LogOK, "none": ledger.LogMissing,
+		"page": ledger.LogUnreadable} {
+		s.record("north", id)
+		due, err := s.ledger.Grounds.ListDue(t.Context(), "", 10)
+		must.Do(t, err)
+		must.Do(t, s.ledger.Grounds.Put(t.Context(), due[0], ledger.Ground{Log: ledger.FlightLog{State: state,
+			Why: "line 1: a web page"}}))
+	}
+	all := s.want("", "log_unreadable warn")
+	if all[0].Footage != "page" || all[0].Text != "the flight log of page.mp4 gives no positions: line 1: a web page" {
+		t.Errorf("got %+v", all)
+	}
+	s.want("@north", "log_unreadable warn")
+	s.want("@south")
+	s.want("dock-south")
+	s.clock.Advance(failedFor + time.Second)
+	s.want("", "no_worker bad")
 }
 
 func TestStationsThatNeedAttention(t *testing.T) {

@@ -168,6 +168,32 @@ func TestWork(t *testing.T) {
 	}
 }
 
+func TestFaultyFlightLogs(t *testing.T) {
+	l, _ := fresh(t)
+	ctx := t.Context()
+	for i, state := range []LogState{LogOK, LogUnreadable, LogMissing, LogNoFix, LogDoesNotFit} {
+		id := fmt.Sprintf("f%d", i)
+		record(t, l, id, id)
+		d := must.Get(l.Grounds.ListDue(ctx, "", 10))(t)[0]
+		must.Do(t, l.Grounds.Put(ctx, d, Ground{Log: FlightLog{State: state, Why: "line " + id}}))
+	}
+	ids := func(in Scope, limit int) (ids string) {
+		t.Helper()
+		for _, v := range must.Get(l.Grounds.ListFaulty(ctx, in, limit))(t) {
+			ids += string(v.Footage.ID) + " " + v.Log.Why + ";"
+		}
+		return ids
+	}
+	for want, got := range map[string]string{
+		"f4 line f4;f3 line f3;f1 line f1;": ids(Scope{}, 10), "f4 line f4;": ids(Scope{Device: "base-1"}, 1),
+		"": ids(Scope{Device: "base-2"}, 10) + ids(Scope{Sites: SiteSet{"south"}}, 10),
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func TestStationDocuments(t *testing.T) {
 	l, _ := fresh(t)
 	ctx := t.Context()
@@ -193,6 +219,7 @@ func BenchmarkOverviewOf100000(b *testing.B) {
 		"history": func() error { _, err := l.Sites.History(ctx, "", Scope{}, time.Time{}, 2000); return err },
 		"backlog": func() error { _, err := l.Work.Backlog(ctx, Scope{}); return err },
 		"failed":  func() error { _, err := l.Work.Jobs(ctx, job.Failed, Scope{}, true, 50); return err },
+		"logs":    func() error { _, err := l.Grounds.ListFaulty(ctx, Scope{}, 50); return err },
 		"idle":    func() error { _, err := l.Work.Idle(ctx, time.Time{}, 100); return err },
 	} {
 		b.Run(name, func(b *testing.B) {
