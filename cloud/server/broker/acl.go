@@ -3,6 +3,7 @@ package broker
 import (
 	"strings"
 
+	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/topic"
 )
@@ -15,14 +16,20 @@ type account struct {
 	user    string
 	device  topic.Device
 	role    ledger.Role
+	holder  access.Holder
 	service bool // the cloud itself
+}
+
+// accountOf is the account of the holder of a token.
+func accountOf(d ledger.Device) account {
+	return account{user: d.Name, device: topic.Device{Site: d.Site, Name: d.Name}, role: d.Role, holder: access.OfDevice(d)}
 }
 
 // mayPublish reports whether the account may publish to the topic:
 //
 //	device    its own status, vitals, footage and command replies
 //	reader    nothing
-//	operator  commands to every device
+//	operator  commands to the devices of its sites
 //	cloud     jobs, counts of footage and flights, and commands
 func (a account) mayPublish(name string) bool {
 	at, err := topic.Parse(name)
@@ -32,8 +39,8 @@ func (a account) mayPublish(name string) bool {
 	switch {
 	case a.service:
 		return at.Kind == topic.KindJob || at.Kind == topic.KindCount || at.Kind == topic.KindFlight || at.Kind == topic.KindCommand
-	case a.role == ledger.RoleOperator:
-		return at.Kind == topic.KindCommand
+	case a.holder.May(access.Command):
+		return at.Kind == topic.KindCommand && a.holder.MayAt(access.Command, at.Device.Site, at.Device.Name)
 	case a.role == ledger.RoleDevice:
 		switch at.Kind {
 		case topic.KindStatus, topic.KindVitals, topic.KindFootage, topic.KindReply:
@@ -43,15 +50,18 @@ func (a account) mayPublish(name string) bool {
 	return false
 }
 
-// maySubscribe reports whether the account may read every topic that the filter matches;
-// a topic name is a filter without wildcards:
+// maySubscribe reports whether the account may read what the filter matches; a topic name is a
+// filter without wildcards. A filter for all sites is accepted from an account of some sites: the
+// server asks again for the topic of each delivery, and what is of other sites is left out.
 //
-//	device            its own commands and jobs
-//	reader, operator  every topic of the contract
-//	cloud             every topic of the contract
+//	device    its own commands and jobs
+//	others    every topic of the contract at their sites
+//	cloud     every topic of the contract
 func (a account) maySubscribe(filter string) bool {
-	if a.service || a.role == ledger.RoleReader || a.role == ledger.RoleOperator {
-		return strings.HasPrefix(filter, strings.TrimSuffix(everything, "#"))
+	if a.service || a.role != ledger.RoleDevice && a.holder.May(access.Read) {
+		rest, ok := strings.CutPrefix(filter, strings.TrimSuffix(everything, "#"))
+		site, _, _ := strings.Cut(rest, "/")
+		return ok && (a.service || site == "+" || site == "#" || a.holder.Sites.Has(site))
 	}
 	if a.role != ledger.RoleDevice {
 		return false

@@ -9,9 +9,9 @@ import (
 
 func TestRights(t *testing.T) {
 	own, other := topic.Device{Site: "farm", Name: "edge1"}, topic.Device{Site: "farm", Name: "edge2"}
-	device := account{user: "edge1", device: own, role: ledger.RoleDevice}
-	reader := account{user: "eye", device: topic.Device{Site: "farm", Name: "eye"}, role: ledger.RoleReader}
-	operator := account{user: "boss", device: topic.Device{Site: "farm", Name: "boss"}, role: ledger.RoleOperator}
+	device := accountOf(ledger.Device{Name: "edge1", Site: "farm", Role: ledger.RoleDevice})
+	reader := accountOf(ledger.Device{Name: "eye", Site: "farm", Role: ledger.RoleReader, Sites: ledger.SiteSet{"farm"}})
+	operator := accountOf(ledger.Device{Name: "boss", Site: "farm", Role: ledger.RoleOperator, Sites: ledger.SiteSet{"farm"}})
 	cloud := account{user: ServiceUser, service: true}
 	unknown := account{user: "x", device: own}
 
@@ -81,7 +81,7 @@ func TestRights(t *testing.T) {
 
 func holds(list []account, a account) bool {
 	for _, x := range list {
-		if x == a {
+		if x.user == a.user {
 			return true
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"golang.org/x/net/netutil"
 
+	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/server/broker/mochi"
 	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/store/ledger"
@@ -194,14 +195,17 @@ func (b *Broker) dropRevoked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	valid := map[string]ledger.Role{}
+	valid, revoked := map[string]access.Holder{}, map[string]bool{}
 	for _, d := range devices {
-		if d.Revoked == nil {
-			valid[d.Name] = d.Role
+		switch {
+		case d.Revoked != nil:
+			revoked[d.Name] = true
+		case d.Expires == nil || d.Expires.After(time.Now()):
+			valid[d.Name] = access.OfDevice(d)
 		}
 	}
 	for _, id := range b.hook.sessionsOutside(valid) {
-		b.o.Log.Info("mqtt session ended: device revoked", "client", id)
+		b.o.Log.Info("mqtt session ended: its access ended or changed", "client", id)
 		if cl, ok := b.server.Clients.Get(id); ok {
 			_ = b.server.DisconnectClient(cl, packets.ErrNotAuthorized)
 			cl.ClearInflights()
@@ -210,5 +214,6 @@ func (b *Broker) dropRevoked(ctx context.Context) error {
 		}
 		b.hook.forget(id)
 	}
+	b.hook.clearRetained(revoked)
 	return nil
 }

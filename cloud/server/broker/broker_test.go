@@ -66,7 +66,8 @@ func start(t *testing.T) (*Broker, *people) {
 	p := &people{touched: map[string]bool{}, devices: []ledger.Device{
 		{Name: "edge1", Site: "farm", Role: ledger.RoleDevice},
 		{Name: "edge2", Site: "farm", Role: ledger.RoleDevice},
-		{Name: "boss", Site: "farm", Role: ledger.RoleOperator},
+		{Name: "boss", Site: "farm", Role: ledger.RoleOperator, Sites: ledger.SiteSet{"farm"}},
+		{Name: "south", Site: "south", Role: ledger.RoleOperator, Sites: ledger.SiteSet{"south"}},
 	}}
 	b, err := New(t.Context(), Options{Listen: "127.0.0.1:0", Accounts: p,
 		Service: Credentials{User: ServiceUser, Password: secret.New("s3cret")}})

@@ -12,9 +12,10 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"golang.org/x/time/rate"
 
+	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/store/ledger"
-	"cattlecounter/shared/topic"
 )
 
 // hook authenticates clients and decides what they may do.
@@ -28,6 +29,8 @@ type hook struct {
 	mu       sync.Mutex
 	sessions map[string]session // by client id; a session outlives its connection
 	touched  map[string]time.Time
+	kept     map[string]*retained     // retained messages by user
+	paces    map[string]*rate.Limiter // of the messages by user
 }
 
 type session struct {
@@ -37,7 +40,8 @@ type session struct {
 
 func newHook(server *mqtt.Server, o Options) *hook {
 	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log,
-		sessions: map[string]session{}, touched: map[string]time.Time{}}
+		sessions: map[string]session{}, touched: map[string]time.Time{}, kept: map[string]*retained{},
+		paces: map[string]*rate.Limiter{}}
 }
 
 // ID implements mqtt.Hook.
@@ -46,7 +50,7 @@ func (h *hook) ID() string { return "accounts" }
 // Provides implements mqtt.Hook.
 func (h *hook) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired,
-		mqtt.OnPublish}, []byte{b})
+		mqtt.OnPublish, mqtt.OnSubscribe}, []byte{b})
 }
 
 // OnConnectAuthenticate implements mqtt.Hook. The name of the user becomes part of the
@@ -86,7 +90,7 @@ func (h *hook) identify(user, password string) (account, bool) {
 		return account{}, false
 	}
 	h.touch(ctx, d.Name)
-	return account{user: user, device: topic.Device{Site: d.Site, Name: d.Name}, role: d.Role}, true
+	return accountOf(d), true
 }
 
 // touch records when the device was seen, at most once a minute.
@@ -120,24 +124,10 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 	default:
 		ok = s.maySubscribe(name)
 	}
-	if !ok {
+	if !ok && (write || s.role == ledger.RoleDevice) { // others also get here with each message of a foreign site
 		h.log.Warn("mqtt access refused", "device", s.user, "topic", printable(name), "write", write)
 	}
 	return ok
-}
-
-// OnPublish implements mqtt.Hook: it bounds the retained messages.
-func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	if !pk.FixedHeader.Retain || len(pk.Payload) == 0 {
-		return pk, nil
-	}
-	_, known := h.server.Topics.Retained.Get(pk.TopicName)
-	if len(pk.Payload) > maxRetained || !known && h.server.Topics.Retained.Len() >= maxRetainedTopics {
-		h.log.Warn("mqtt message not retained: over the limit", "client", cl.ID, "topic", pk.TopicName, "bytes",
-			len(pk.Payload))
-		pk.FixedHeader.Retain = false
-	}
-	return pk, nil
 }
 
 // OnDisconnect implements mqtt.Hook.
@@ -180,14 +170,16 @@ func (h *hook) sessionsOf(user string) int {
 	return n
 }
 
-// sessionsOutside lists the sessions whose account is revoked or has another role.
-func (h *hook) sessionsOutside(valid map[string]ledger.Role) []string {
+// sessionsOutside lists the sessions whose account is revoked, expired or was granted something
+// else since: its token was renewed, or it has another role or other sites.
+func (h *hook) sessionsOutside(valid map[string]access.Holder) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	maps.DeleteFunc(h.paces, func(name string, _ *rate.Limiter) bool { _, ok := valid[name]; return !ok })
 	maps.DeleteFunc(h.touched, func(name string, _ time.Time) bool { _, ok := valid[name]; return !ok })
 	var ids []string
 	for id, s := range h.sessions {
-		if role, ok := valid[s.user]; !s.service && (!ok || role != s.role) {
+		if now, ok := valid[s.user]; !s.service && (!ok || now.Role != s.role || now.Generation != s.holder.Generation) {
 			ids = append(ids, id)
 		}
 	}

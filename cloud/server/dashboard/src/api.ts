@@ -1,5 +1,6 @@
 // The REST API, the token and problem documents.
 import { ask } from './parts/ask';
+import { session } from './session';
 import { t } from './words';
 
 const key = 'cattle-token';
@@ -41,7 +42,7 @@ export async function get<T>(path: string): Promise<T> {
       if (!(err instanceof Problem) || err.status !== 401) throw err;
       if (cookie() !== tried) continue; // another request has asked
       if (tried || !token()) await needToken(t(tried ? 'token_bad' : 'token_needed'));
-      setCookie(token());
+      if (!session().csrf) setCookie(token());
     }
   }
 }
@@ -55,7 +56,8 @@ function setCookie(value: string): void {
 /** change sends a request that changes something, and asks the person for a token when it is missing or refused. */
 export async function change<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
   for (let why = ''; ;) {
-    const headers: Record<string, string> = { Authorization: `Bearer ${await needToken(why)}` };
+    await needToken(why);
+    const headers = credentials();
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     try {
       return await request(method, path, headers, body === undefined ? undefined : JSON.stringify(body));
@@ -76,13 +78,17 @@ export function saveToken(value: string): void {
 export function takeTokenFromAddress(): void {
   const value = new URLSearchParams(location.hash.slice(1)).get('token');
   if (!value) return;
-  saveToken(value.trim());
   history.replaceState(null, '', location.pathname + location.search);
+  if (!token()) saveToken(value.trim());
+  else if (token() !== value.trim()) void ask(t('token_other'), value.trim()); // never replaced in silence
 }
 
-/** needToken returns the token. It asks when there is none, or when why tells what is wrong with it. */
-export async function needToken(why = ''): Promise<string> {
-  if (token() && !why) return token();
-  if (!(await ask(why)) || !token()) throw new Declined();
-  return token();
+/** credentials are the headers of a change. */
+export const credentials = (): Record<string, string> =>
+  (session().csrf ? { 'X-CSRF-Token': session().csrf! } : { Authorization: `Bearer ${token()}` });
+
+/** needToken waits for a session or a token. It asks when there is none, or when why tells what is wrong with it. */
+export async function needToken(why = ''): Promise<void> {
+  if ((session().csrf || token()) && !why) return;
+  if (!(await ask(why)) || !(session().csrf || token())) throw new Declined();
 }

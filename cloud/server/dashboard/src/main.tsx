@@ -4,12 +4,15 @@ import { takeTokenFromAddress } from './api';
 import { App } from './app';
 import { start } from './live';
 import { followLinks } from './router';
+import { loadSession, takeCodeFromAddress } from './session';
 import { apply } from './settings';
 
 takeTokenFromAddress();
 addEventListener('hashchange', takeTokenFromAddress);
 apply();
 followLinks();
+await takeCodeFromAddress();
+await loadSession();
 render(<App />, document.getElementById('app')!);
 start();
 if ('serviceWorker' in navigator && isSecureContext) navigator.serviceWorker.register('/sw.js').catch(() => { /* works without it */ });

@@ -1,6 +1,6 @@
 // Uploads of this browser by tus: they resume after a lost connection, a pause or a reload, and go on in every view.
 import * as tus from 'tus-js-client';
-import { Declined, needToken, problemFrom, token } from '../api';
+import { credentials, Declined, needToken, problemFrom } from '../api';
 import { bytes, lasting } from '../format';
 import { t } from '../words';
 import { say } from './say';
@@ -87,7 +87,7 @@ async function begin(x: Transfer): Promise<void> {
     removeFingerprintOnSuccess: true,
     onBeforeRequest: (req) => {
       if (req.getURL().startsWith('http') && new URL(req.getURL()).origin !== location.origin) throw new Error('the server redirected the upload to another site');
-      req.setHeader('Authorization', `Bearer ${token()}`);
+      for (const [k, v] of Object.entries(credentials())) req.setHeader(k, v);
     },
     onShouldRetry: (err) => {
       const status = (err as tus.DetailedError).originalResponse?.getStatus() ?? 0;

@@ -3,6 +3,7 @@ import { token } from '../api';
 import { forget } from '../data';
 import { ask } from '../parts/ask';
 import { Card, Select } from '../parts/basics';
+import { logOut, session } from '../session';
 import { choose, settings, type Settings } from '../settings';
 import { t } from '../words';
 
@@ -19,7 +20,9 @@ export default function SettingsView({ redraw }: { redraw: () => void }) {
       </Card>
       <Card id="account" title={t('account')}>
         <div class="pad actions">
-          <button id="token-button" class="button" type="button" onClick={async () => { if (await ask()) redraw(); if (!token()) forget(); }}>{t('token')}</button>
+          <button id="token-button" class="button" type="button" onClick={async () => { if (await ask()) redraw(); if (!token()) forget(); }}>{t('log_in')}</button>
+          {session().csrf && <span id="who">{session().name}, {session().role}</span>}
+          {session().csrf && <button id="log-out" class="button" type="button" onClick={async () => { await logOut(); forget(); location.reload(); }}>{t('log_out')}</button>}
           <a href="/metrics">{t('metrics')}</a>
         </div>
       </Card>

@@ -1,0 +1,149 @@
+package broker
+
+import (
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"golang.org/x/time/rate"
+
+	"cattlecounter/shared/topic"
+)
+
+// Quotas of one account, so that one station cannot use up what the others and the cloud need.
+const (
+	userRetainedTopics = 20_000
+	userRetainedBytes  = 16 << 20
+	userSubscriptions  = 200 // of a session
+	userMessages       = 200 // messages a second; what is faster waits
+	userBurst          = 5_000
+	// serviceReserve is the share of the retained topics that only the cloud may use.
+	serviceReserve = maxRetainedTopics / 4
+)
+
+// OnPublish implements mqtt.Hook: it slows an account down that sends too fast, and bounds its retained messages. What is
+// over the bounds is delivered, but not retained.
+func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	h.mu.Lock()
+	s, ok := h.sessions[cl.ID]
+	h.mu.Unlock()
+	if !ok || s.service {
+		return h.bounded(cl, pk, ServiceUser, maxRetainedTopics), nil
+	}
+	// Only this client's connection waits: its network buffer fills, and it cannot send on.
+	// A user has at most maxSessionsPerUser of them, so a wait is short.
+	if wait := h.pace(s.user).Reserve().Delay(); wait > 0 {
+		<-time.After(wait)
+	}
+	return h.bounded(cl, pk, s.user, maxRetainedTopics-serviceReserve), nil
+}
+
+// pace is the limit of the messages of a user.
+func (h *hook) pace(user string) *rate.Limiter {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.paces[user]
+	if l == nil {
+		l = rate.NewLimiter(userMessages, userBurst)
+		h.paces[user] = l
+	}
+	return l
+}
+
+// bounded removes the retain flag of a message that would go over a bound.
+func (h *hook) bounded(cl *mqtt.Client, pk packets.Packet, user string, most int) packets.Packet {
+	if !pk.FixedHeader.Retain {
+		return pk
+	}
+	_, known := h.server.Topics.Retained.Get(pk.TopicName)
+	all := h.server.Topics.Retained.Len()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	own := h.kept[user]
+	if len(pk.Payload) == 0 {
+		own.put(pk.TopicName, 0)
+		return pk
+	}
+	if len(pk.Payload) > maxRetained || !known && all >= most || user != ServiceUser && !own.fits(pk) {
+		h.log.Warn("mqtt message not retained: over the limit", "client", cl.ID, "topic", pk.TopicName, "bytes",
+			len(pk.Payload))
+		pk.FixedHeader.Retain = false
+		return pk
+	}
+	if user != ServiceUser {
+		if own == nil {
+			own = &retained{topics: map[string]int{}}
+			h.kept[user] = own
+		}
+		own.put(pk.TopicName, len(pk.Payload))
+	}
+	return pk
+}
+
+// retained are the sizes of the retained messages of a user. nil has none.
+type retained struct {
+	topics map[string]int
+	bytes  int
+}
+
+// put records the size of the message of a topic, 0 for none.
+func (r *retained) put(name string, size int) {
+	if r == nil {
+		return
+	}
+	r.bytes += size - r.topics[name]
+	if r.topics[name] = size; size == 0 {
+		delete(r.topics, name)
+	}
+}
+
+// fits reports whether a message stays within the quota.
+func (r *retained) fits(pk packets.Packet) bool {
+	if r == nil {
+		return true
+	}
+	before, known := r.topics[pk.TopicName]
+	return r.bytes+len(pk.Payload)-before <= userRetainedBytes && (known || len(r.topics) < userRetainedTopics)
+}
+
+// OnSubscribe implements mqtt.Hook: what is over the number of subscriptions of a session is refused.
+func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	h.mu.Lock()
+	s := h.sessions[cl.ID]
+	h.mu.Unlock()
+	if s.service {
+		return pk
+	}
+	left := userSubscriptions - len(cl.State.Subscriptions.GetAll())
+	for i := range pk.Filters {
+		if _, known := cl.State.Subscriptions.Get(pk.Filters[i].Filter); known {
+			continue
+		}
+		if left--; left < 0 {
+			pk.Filters[i].Filter = "" // not a valid filter: the server refuses it
+		}
+	}
+	if left < 0 {
+		h.log.Warn("mqtt subscriptions refused: too many", "client", cl.ID, "limit", userSubscriptions)
+	}
+	return pk
+}
+
+// clearRetained deletes the retained messages that revoked devices published.
+func (h *hook) clearRetained(revoked map[string]bool) {
+	for name := range h.server.Topics.Retained.GetAll() {
+		at, err := topic.Parse(name)
+		if err != nil || !revoked[at.Device.Name] {
+			continue
+		}
+		switch at.Kind {
+		case topic.KindStatus, topic.KindVitals, topic.KindFootage, topic.KindReply:
+			h.server.Topics.Retained.Delete(name)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for name := range revoked {
+		delete(h.kept, name)
+	}
+}
