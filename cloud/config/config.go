@@ -76,7 +76,9 @@ type MQTT struct {
 // Intake configures uploads.
 type Intake struct {
 	ExpireAfter time.Duration     `yaml:"expire_after"` // an unfinished upload expires this long after its last byte
-	MinFree     settings.ByteSize `yaml:"min_free"`     // with less free space the API is not ready
+	MinFree     settings.ByteSize `yaml:"min_free"`     // with less free space no bytes are taken, and the API is not ready
+	// MaxDeviceBytes bounds what one device has announced and not sent yet.
+	MaxDeviceBytes settings.ByteSize `yaml:"max_device_bytes"`
 }
 
 // Retention configures what is deleted by age.
@@ -151,8 +153,9 @@ func Default() Config {
 		HTTP:  HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30},
 		MQTT:  MQTT{EmbeddedListen: "127.0.0.1:1883"},
 		Intake: Intake{
-			ExpireAfter: 7 * 24 * time.Hour,
-			MinFree:     512 << 20,
+			ExpireAfter:    7 * 24 * time.Hour,
+			MinFree:        512 << 20,
+			MaxDeviceBytes: 256 << 30,
 		},
 		Worker: Worker{
 			Provider: "cpu", SampleFPS: 3, Lease: 2 * time.Minute, MaxDeliveries: 5, Cache: 32 << 30,
@@ -200,6 +203,8 @@ func (c *Config) Validate() error {
 	c.MQTT.validate(&f)
 	f.addIf(c.Intake.ExpireAfter < time.Minute,
 		"intake.expire_after: %s is less than 1m; over a slow link every upload would expire", c.Intake.ExpireAfter)
+	f.addIf(c.Intake.MaxDeviceBytes < c.HTTP.MaxUpload, "intake.max_device_bytes: %s is less than http.max_upload, %s",
+		c.Intake.MaxDeviceBytes, c.HTTP.MaxUpload)
 	c.Worker.validate(&f)
 	f.addIf(c.Retention.Videos != 0 && c.Retention.Videos < time.Hour,
 		"retention.videos: %s is less than 1h; 0 means that videos are never deleted", c.Retention.Videos)

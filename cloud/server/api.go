@@ -105,7 +105,8 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	in, err := intake.New(intake.Options{
 		Ledger: l, Stager: st.Blobs, Queue: st.Queue, MaxSize: int64(cfg.HTTP.MaxUpload), BasePath: "/files/",
-		IdleTimeout: cfg.HTTP.IdleTimeout, Expire: cfg.Intake.ExpireAfter, Log: log, Metrics: metrics,
+		Free: st.Free, MinFree: int64(cfg.Intake.MinFree),
+		MaxDeviceBytes: int64(cfg.Intake.MaxDeviceBytes), IdleTimeout: cfg.HTTP.IdleTimeout, Expire: cfg.Intake.ExpireAfter, Log: log, Metrics: metrics,
 	})
 	if err != nil {
 		return err

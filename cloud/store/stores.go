@@ -36,6 +36,8 @@ type Stores struct {
 	Queue queue.Queue
 	// Ready returns an error when blobs cannot be written. It wraps ErrLowDisk when the disk is nearly full.
 	Ready func(context.Context) error
+	// Free returns the free bytes of the disk; nil for a store without a bound.
+	Free func() (int64, error)
 }
 
 // OpenLedger opens the ledger that cfg names. The data folder must exist.
@@ -67,10 +69,8 @@ func Open(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Lo
 	if err != nil {
 		return Stores{}, err
 	}
-	return Stores{Blobs: blobs, Queue: q, Ready: func(context.Context) error {
-		return checkFolder(cfg.BlobDir(),
-			cfg.Intake.MinFree)
-	}}, nil
+	return Stores{Blobs: blobs, Queue: q, Free: func() (int64, error) { return freeBytes(cfg.BlobDir()) },
+		Ready: func(context.Context) error { return checkFolder(cfg.BlobDir(), cfg.Intake.MinFree) }}, nil
 }
 
 func azure(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.Logger) (Stores, error) {
@@ -96,6 +96,15 @@ func azure(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *slog.L
 // ErrLowDisk marks a disk with less free space than intake.min_free.
 var ErrLowDisk = errors.New("not enough free space; delete files or lower intake.min_free")
 
+// freeBytes returns how many bytes a program may still write to the disk of a folder.
+func freeBytes(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("blob folder: %w", err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
 // checkFolder checks that the folder is writable and has free space.
 func checkFolder(dir string, minFree settings.ByteSize) error {
 	f, err := os.CreateTemp(dir, ".ready-*")
@@ -105,11 +114,11 @@ func checkFolder(dir string, minFree settings.ByteSize) error {
 	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
 		return fmt.Errorf("blob folder: %w", err)
 	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return fmt.Errorf("blob folder: %w", err)
+	n, err := freeBytes(dir)
+	if err != nil {
+		return err
 	}
-	if free := settings.ByteSize(st.Bavail) * settings.ByteSize(st.Bsize); free < minFree {
+	if free := settings.ByteSize(n); free < minFree {
 		return fmt.Errorf("%d MiB are free, intake.min_free is %s: %w", free>>20, minFree, ErrLowDisk)
 	}
 	return nil

@@ -69,6 +69,12 @@ type Options struct {
 	Expire time.Duration
 	// MaxSessions bounds the unfinished sessions of one device; 0 means 200.
 	MaxSessions int
+	// MaxDeviceBytes bounds what one device has announced and not sent yet; 0 means no bound.
+	MaxDeviceBytes int64
+	// Free returns the free bytes of the storage; nil for a storage without a bound. Below MinFree no bytes are taken, and
+	// an upload begins only when it fits besides what others have announced.
+	Free    func() (int64, error)
+	MinFree int64
 	// SweepEvery is the pause between two rounds of Run; 0 means 30 s.
 	SweepEvery time.Duration
 
@@ -146,6 +152,7 @@ type Intake struct {
 	jobs       jobs
 	thumbnails thumbnails
 	owners     owners
+	reserved   reserved
 	blobs      Blobs
 	queue      queue.Queue
 
@@ -170,7 +177,7 @@ func New(o Options) (*Intake, error) {
 	l := o.Ledger
 	in := &Intake{
 		o: o, sessions: l.Uploads, received: l.Uploads, stale: l.Uploads, footage: l.Footage, jobs: l.Jobs,
-		thumbnails: l.Thumbnails, owners: l.Owners, blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
+		thumbnails: l.Thumbnails, owners: l.Owners, reserved: l.Uploads, blobs: o.Stager, queue: o.Queue, log: o.Log, now: o.Now,
 		locks: newLocks(shared), finishes: newLocks(nil), rollings: rollings{byID: map[string]*rolling{}},
 		touchEvery: idleTime / 3, jobCursors: map[string]string{},
 	}

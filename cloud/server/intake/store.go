@@ -77,6 +77,9 @@ func (in *Intake) checkCreate(ctx context.Context, u ledger.Upload) error {
 			"This device has %d unfinished uploads. Finish some, or end them with DELETE.", open).
 			WithStatus(http.StatusTooManyRequests)
 	}
+	if err := in.reserve(ctx, u.Device, u.Size); err != nil {
+		return err
+	}
 	have, err := in.footage.Get(ctx, u.Footage)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
@@ -247,6 +250,9 @@ func (up *upload) DeclareLength(ctx context.Context, length int64) error {
 	ctx = detached(ctx)
 	if length == 0 {
 		return x.fail(errors.Join(emptyProblem(), up.in.deleteSession(ctx, up.u)))
+	}
+	if err := up.in.reserve(ctx, up.u.Device, length-up.offset); err != nil {
+		return x.fail(err)
 	}
 	if err := up.in.sessions.SetSize(ctx, up.u.ID, length); err != nil {
 		return x.fail(err)

@@ -54,6 +54,9 @@ func (up *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (
 // append adds the body to the session and returns how many bytes of it are durable.
 func (up *upload) append(ctx context.Context, body io.Reader) (int64, error) {
 	began := up.offset
+	if err := up.in.mayAppend(); err != nil {
+		return 0, err
+	}
 	head, err := up.sniffContainer(ctx, body)
 	if err != nil {
 		return 0, err
@@ -73,6 +76,9 @@ func (up *upload) append(ctx context.Context, body io.Reader) (int64, error) {
 		}
 		if err := up.save(ctx, sum); err != nil {
 			return up.offset - began, err
+		}
+		if err == nil && !p.ended {
+			err = up.in.mayAppend()
 		}
 		if err != nil || p.ended {
 			up.in.rollings.put(up.u.ID, sum)

@@ -179,6 +179,17 @@ func (l *Uploads) ListComplete(ctx context.Context, before time.Time, limit int)
 	return us, nil
 }
 
+// Reserved returns the bytes that unfinished sessions have announced and not received: of all devices, and of one.
+func (l *Uploads) Reserved(ctx context.Context, device string) (all, own int64, err error) {
+	err = l.db.Read().QueryRowContext(ctx, `SELECT CAST(COALESCE(SUM(size - received), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN device = $1 THEN size - received ELSE 0 END), 0) AS BIGINT)
+		FROM upload WHERE finished IS NULL AND deferred = 0`, device).Scan(&all, &own)
+	if err != nil {
+		return 0, 0, fmt.Errorf("reserved bytes: %w", database.Classify(err))
+	}
+	return all, own, nil
+}
+
 // CountUnfinished returns the number of unfinished sessions of a device. The device ""
 // means all devices.
 func (l *Uploads) CountUnfinished(ctx context.Context, device string) (int, error) {
