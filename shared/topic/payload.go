@@ -36,7 +36,7 @@ type Header struct {
 	// change in the ledger, the same as in the REST views and the status sidecar. A
 	// device counts from Session<<32.
 	Seq   int64     `json:"seq"`
-	At    time.Time `json:"at"` // UTC
+	At    time.Time `json:"at"` // UTC; of what the cloud reports, when it happened
 	Clock Clock     `json:"clock"`
 }
 
@@ -140,7 +140,23 @@ type Count struct {
 	DuplicateOf footage.ID `json:"duplicate_of,omitempty"`
 	SiblingOf   footage.ID `json:"sibling_of,omitempty"`
 	Flight      string     `json:"flight,omitempty"`
+	// Captured is when the footage was recorded, nil when that is not known. CountedAt is when it was counted, which is also
+	// At: a message that is published again has the original times.
+	Captured  *time.Time `json:"captured,omitempty"`
+	CountedAt time.Time  `json:"counted_at"`
+	// Paddocks are the animals of each paddock of which the camera saw something, at most 100. They come with a later
+	// message: positions are found after the count.
+	Paddocks []Paddock `json:"paddocks,omitempty"`
 	boundary.Totals
+}
+
+// Paddock is the animals of a count in one paddock.
+type Paddock struct {
+	Name    string  `json:"name"`
+	Animals *int    `json:"animals"` // null when nothing was placed there: it is not 0
+	Low     *int    `json:"low"`     // 95 % interval
+	High    *int    `json:"high"`
+	Seen    float64 `json:"seen"` // share of the paddock, 0 to 1
 }
 
 // FlightState is the state of a flight.

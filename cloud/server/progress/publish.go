@@ -26,6 +26,7 @@ const (
 	republishPage = 20
 	maxDuplicates = 100
 	maxParts      = 100 // of a flight in one message
+	maxPaddocks   = 100 // of a count in one message
 	saveEvery     = time.Second
 )
 
@@ -42,7 +43,6 @@ type Publisher struct {
 	footage Footage
 	flights Flights
 	log     *slog.Logger
-	now     func() time.Time
 
 	link     Link
 	leads    func(context.Context) (bool, error)
@@ -60,7 +60,7 @@ type Publisher struct {
 
 // NewPublisher returns a Publisher. Call Use before Run.
 func NewPublisher(feed Feed, f Footage, flights Flights, log *slog.Logger) *Publisher {
-	p := &Publisher{feed: feed, footage: f, flights: flights, log: log, now: time.Now, leading: true, askEvery: leadEvery,
+	p := &Publisher{feed: feed, footage: f, flights: flights, log: log, leading: true, askEvery: leadEvery,
 		leads: func(context.Context) (bool, error) { return true, nil }}
 	p.stale.Store(true)
 	return p
@@ -331,12 +331,17 @@ func (p *Publisher) publishJob(ctx context.Context, f ledger.Footage, j ledger.J
 		}
 	}
 	d := topic.Device{Site: f.Site, Name: f.Device}
-	return p.deliver(ctx, f.ID, d.Job(j.ID), JobPayload(j, f.ID, p.now()))
+	return p.deliver(ctx, f.ID, d.Job(j.ID), JobPayload(j, f.ID))
 }
 
 func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger.Count) error {
+	var captured *time.Time
+	if !f.Taken.IsZero() {
+		captured = &f.Taken
+	}
 	return p.deliver(ctx, f.ID, topic.Counts(f.Site, f.ID), topic.Count{
-		Header:  header(c.Seq, p.now()),
+		Header:   header(c.Seq, c.At),
+		Captured: captured, CountedAt: c.At, Paddocks: paddocksOf(c.Spread),
 		Footage: f.ID, Job: c.Job, Device: f.Device, Name: f.Name,
 		Unique: c.Unique, Low: c.Low, High: c.High, ByClass: c.ByClass, Model: c.Model, ModelDigest: c.ModelDigest,
 		DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf, Flight: f.Flight,
@@ -347,7 +352,7 @@ func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger
 // publishFlight publishes the count of a flight. An ended flight replaces its last message.
 func (p *Publisher) publishFlight(ctx context.Context, f ledger.FlightView) error {
 	m := topic.Flight{
-		Header: header(f.Seq, p.now()),
+		Header: header(f.Seq, f.Updated),
 		Flight: f.ID, Device: f.Device, State: topic.FlightState(f.State), Next: f.Next,
 		Unique: f.Unique, Low: f.Low, High: f.High, ByClass: f.ByClass, Parts: []topic.FlightPart{}, Warnings: f.Warnings,
 		Totals: f.Boundaries,
@@ -382,18 +387,4 @@ func (p *Publisher) deliver(ctx context.Context, id footage.ID, name string, pay
 		return errors.Join(errNotLeading, err)
 	}
 	return nil
-}
-
-func header(seq int64, now time.Time) topic.Header {
-	return topic.Header{V: topic.Version, Seq: seq, At: now.UTC(), Clock: topic.ClockSynced}
-}
-
-// JobPayload is the message of a job. id is the footage of the message: the job's own,
-// or a duplicate of it.
-func JobPayload(j ledger.Job, id footage.ID, now time.Time) topic.Job {
-	return topic.Job{
-		Header: header(j.Seq, now),
-		Job:    j.ID, Footage: id, State: j.State, Progress: j.Progress,
-		Attempt: j.Attempt, Fence: j.Fence, Updated: j.Updated, Reason: j.Reason,
-	}
 }
