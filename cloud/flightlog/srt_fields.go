@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Forms of the fields of a cue.
@@ -106,12 +107,16 @@ func (r *record) text(text string) {
 		text = strings.Replace(text, m[0], " ", 1)
 	}
 	for _, m := range tuple.FindAllStringSubmatch(text, -1) {
-		r.list(strings.ToUpper(m[1]), m[2]+m[3]+m[4])
+		name, v := strings.ToUpper(m[1]), parseList(m[2]+m[3]+m[4])
+		if len(v) == 0 && name != "HOME" {
+			continue // it may have names: GPS(lat: 48.2, lon: 5.5)
+		}
+		r.list(name, v)
+		text = strings.Replace(text, m[0], " ", 1)
 	}
 	if strings.HasPrefix(text, "F/") {
 		r.form |= formLine
 	}
-	text = tuple.ReplaceAllString(text, " ")
 	for _, m := range group.FindAllStringSubmatch(text, -1) {
 		a := Attitude{Yaw: number(m[2]), Pitch: number(m[3]), Roll: number(m[4])}
 		if c := m[1][0] | 0x20; c == 'd' || c == 'a' {
@@ -146,8 +151,7 @@ func (r *record) number(name, text string) {
 }
 
 // list reads a named list.
-func (r *record) list(name, text string) {
-	v := parseList(text)
+func (r *record) list(name string, v []parsed) {
 	switch {
 	case len(v) < 2:
 	case name == "GPS" || name == "RTK":
@@ -234,6 +238,9 @@ func parseValue(text string) parsed {
 	return p
 }
 
+// isForeign is a sign of degrees in any encoding.
+func isForeign(r rune) bool { return r > unicode.MaxASCII }
+
 // parseList reads the numbers of a list, up to the first part that is none. Decimal commas are known by a blank or
 // semicolon between the numbers, or by twice as many parts.
 func parseList(text string) []parsed {
@@ -259,7 +266,7 @@ func parseList(text string) []parsed {
 	}
 	var out []parsed
 	for _, part := range parts {
-		v := parseValue(part)
+		v := parseValue(strings.TrimRightFunc(part, isForeign))
 		if math.IsNaN(v.v) {
 			break
 		}

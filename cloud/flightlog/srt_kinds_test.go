@@ -77,19 +77,20 @@ func TestOrderOfLists(t *testing.T) {
 func TestCoordinatesByName(t *testing.T) {
 	const cue = "1\n00:00:00,000 --> 00:00:01,000\n"
 	for text, want := range map[string][2]float64{
-		"[latitude: 33.5 S] [longitude: 70.25 W]":                {-33.5, -70.25},
-		"lat: S33.5, lon: W70.25":                                {-33.5, -70.25},
-		"Lat: 33.5°S Long: 70.25°E":                              {-33.5, 70.25},
-		`latitude: 33°30'0.0"S longitude: 70°15'0.0"W`:           {-33.5, -70.25},
-		"[latitude: -33.5] [longtitude: -70.25]":                 {-33.5, -70.25},
-		"Breitengrad: 47,5 Längengrad: 8,25 Höhe: 3,5":           {47.5, 8.25},
-		"[纬度: 30.5] [经度: 104.25] [高度: 3.5]":                      {30.5, 104.25},
-		"[широта: 55.5] [долгота: 37.25]":                        {55.5, 37.25},
-		"latitud = 40.5 longitud = -3.25":                        {40.5, -3.25},
-		"[latitude: n/a] [longitude: n/a] GPS(8.25,47.5,12)":     {47.5, 8.25},
-		"[latitude: nan] [longitude: nan] GPS (8.25, 47.5, n/a)": {47.5, 8.25},
-		"<font size=\"28\">[latitude:47.5][longitude:8.25]":      {47.5, 8.25},
-		"{\\an8}[latitude: 47.5] [longitude: 8.25]":              {47.5, 8.25},
+		"[latitude: 33.5 S] [longitude: 70.25 W]":                        {-33.5, -70.25},
+		"lat: S33.5, lon: W70.25":                                        {-33.5, -70.25},
+		"Lat: 33.5°S Long: 70.25°E":                                      {-33.5, 70.25},
+		`latitude: 33°30'0.0"S longitude: 70°15'0.0"W`:                   {-33.5, -70.25},
+		"[latitude: -33.5] [longtitude: -70.25]":                         {-33.5, -70.25},
+		"Breitengrad: 47,5 Längengrad: 8,25 Höhe: 3,5":                   {47.5, 8.25},
+		"[纬度: 30.5] [经度: 104.25] [高度: 3.5]":                              {30.5, 104.25},
+		"[широта: 55.5] [долгота: 37.25]":                                {55.5, 37.25},
+		"latitud = 40.5 longitud = -3.25":                                {40.5, -3.25},
+		"[latitude: n/a] [longitude: n/a] GPS(8.25,47.5,12)":             {47.5, 8.25},
+		"[latitude: nan] [longitude: nan] GPS (8.25, 47.5, n/a)":         {47.5, 8.25},
+		"<font size=\"28\">[latitude:47.5][longitude:8.25]":              {47.5, 8.25},
+		"GPS (lat: 47.5, lon: 8.25, alt: 400m) HOME(lat: 1.5, lon: 2.5)": {47.5, 8.25},
+		"{\\an8}[latitude: 47.5] [longitude: 8.25]":                      {47.5, 8.25},
 	} {
 		s := read(t, cue+text+"\n").Samples[0]
 		if math.Abs(s.Lat-want[0]) > 1e-9 || math.Abs(s.Lon-want[1]) > 1e-9 {

@@ -140,6 +140,15 @@ func TestAnglesAndReceivers(t *testing.T) {
 	}
 }
 
+func TestSignsOfDegreesInOtherEncodings(t *testing.T) {
+	for _, sign := range []string{"°", "\xb0", "\xa1\xe3", "\ufffd", "", "º"} {
+		s := read(t, "1\n00:00:00,000 --> x\nF/5.6, GPS (-61.5, -32.5, 15), G.PRY (-24.5"+sign+", 0.0"+sign+", 110.5"+sign+")\n").Samples[0]
+		if s.Camera != (Attitude{110.5, -24.5, 0}) {
+			t.Errorf("%q: %+v", sign, s.Camera)
+		}
+	}
+}
+
 func TestHeldPositions(t *testing.T) {
 	var b strings.Builder
 	for i := range 300 { // a hover of 30 s at ten records a second

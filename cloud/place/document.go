@@ -101,24 +101,20 @@ func Add(res *report.Result, t *flight.Trace, log *flightlog.Log, terrain Terrai
 	}
 }
 
-// fitted is the part of a log that belongs to a recording. Without one it returns nil and why.
+// fitted is the part of a log that belongs to a recording, see Fit. Without one it returns nil and why.
 func fitted(res report.Result, t *flight.Trace, log *flightlog.Log) (*flightlog.Log, string) {
-	if log == nil || log.OfVideo {
-		return log, ""
+	if log == nil {
+		return nil, ""
 	}
 	seconds := res.Video.Duration
 	if seconds <= 0 && t != nil {
 		seconds = t.Seconds
 	}
 	part := *log
-	if part.Fit(res.Reading.Recorded, time.Duration(seconds*float64(time.Second))) {
-		return &part, ""
+	if why := Fit(&part, res.Reading.Recorded, time.Duration(seconds*float64(time.Second))); why != "" {
+		return nil, "the flight log is not used: " + why
 	}
-	why := "the flight log covers another time than the footage"
-	if res.Reading.Recorded.IsZero() {
-		why = "the flight log covers a whole flight, and the footage does not say when it was recorded"
-	}
-	return nil, why
+	return &part, ""
 }
 
 // digits rounds to parts of one.

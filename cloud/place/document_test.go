@@ -101,9 +101,9 @@ func TestLogOfAWholeFlight(t *testing.T) {
 		warning  string
 	}{
 		"its time": {start, len(s.animals), ""},
-		"another":  {start.Add(24 * time.Hour), 0, "the flight log covers another time than the footage; there are no ground positions"},
-		"none": {time.Time{}, 0, "the flight log covers a whole flight, and the footage does not say when it was recorded;" +
-			" there are no ground positions"},
+		"another":  {start.Add(24 * time.Hour), 0, "the flight log is not used: the log covers 2026-05-17 07:00:00 to "},
+		"none": {time.Time{}, 0, "the flight log is not used: the log covers a whole flight, and the time or " +
+			"length of the video is not known; there are no ground positions"},
 	} {
 		res, trace := s.counted()
 		res.Reading.Recorded = c.recorded
@@ -112,7 +112,7 @@ func TestLogOfAWholeFlight(t *testing.T) {
 		if len(res.Warnings) > 0 {
 			warning = res.Warnings[0].Text
 		}
-		if res.Place.Placed != c.placed || warning != c.warning {
+		if res.Place.Placed != c.placed || !strings.HasPrefix(warning, c.warning) || c.warning == "" && warning != "" {
 			t.Errorf("%s: %d placed, %q", name, res.Place.Placed, warning)
 		}
 		for _, k := range res.Tracks {
