@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers check vulnerabilities cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers manifests check vulnerabilities cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -79,6 +79,8 @@ check: cross ## check format, vet, lint, modules and the cross-builds: before ea
 	go vet -tags $(TAGS) ./...
 	go mod tidy -diff
 	build/tools/golangci-lint run --build-tags $(TAGS)
+	build/tools/actionlint .github/workflows/*.yml
+	build/tools/venv/bin/zizmor --offline --quiet .github/workflows
 
 vulnerabilities: ## look for known vulnerabilities that reach the code (a minute once its tools are built)
 	@deploy/setup/vulnerabilities.sh
@@ -103,6 +105,9 @@ fresh: ## rehearse make demo and make test in a fresh Debian with git, make and 
 
 containers: build ## build the images, run all of them with docker compose, count a clip (up to 40 minutes the first time)
 	@deploy/docker/test.sh
+
+manifests: ## decode the Kubernetes manifests strictly into the types of Kubernetes and KEDA (minutes the first time)
+	cd deploy/kubernetes && go test ./...
 
 bench: setup ## measure the worker against bare ONNX Runtime, an upload against a plain copy
 	@deploy/bench/bench.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the images, starts the whole product with docker compose, counts a clip and looks at what runs: `make containers`.
-# It needs Docker with Compose v2 and build/bin/herdsim, which makes the clip. Ports 18080 and 11883 of this machine must
-# be free. SKIP_BUILD=1 uses the images that are there.
+# It needs Docker with Compose v2 and build/bin/herdsim, which makes the clip; CLIP=FILE.mp4 names one that herdsim made
+# before. Ports 18080 and 11883 of this machine must be free. SKIP_BUILD=1 uses the images that are there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ -n "${SKIP_BUILD:-}" ] || deploy/docker/build.sh
@@ -41,8 +41,13 @@ for limit in edge-agent:40 cloud-api:70 worker:450; do
 done
 
 # --- a clip in the card folder, and the stack ---
-build/bin/herdsim clip --out "$CARD/herd.mp4" --seconds 4 --animals 30 --tilt 0 --herd loose
-mv "$CARD/herd.json" "$CARD/../$(basename "$CARD").json"
+if [ -n "${CLIP:-}" ]; then
+	cp "$CLIP" "$CARD/herd.mp4"
+	cp "${CLIP%.mp4}.json" "$CARD.json"
+else
+	build/bin/herdsim clip --out "$CARD/herd.mp4" --seconds 4 --animals 30 --tilt 0 --herd loose
+	mv "$CARD/herd.json" "$CARD.json"
+fi
 truth=$(python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); print(d["unique_animals"])' "$CARD.json")
 rm "$CARD.json"
 chmod 644 "$CARD"/*
@@ -53,13 +58,18 @@ done
 token=$(compose run --rm --no-deps -T enrol device add checker --site ranch --role reader 2>/dev/null)
 counted() { ask /api/v1/counts | python3 -c 'import json,sys; sys.exit(not json.load(sys.stdin)["items"])'; }
 until_true 600 "the clip in the card folder is counted" counted
-count() { ask /api/v1/counts | python3 -c 'import json,sys; print(json.load(sys.stdin)["items"][0]["unique"])'; }
+count() { ask /api/v1/counts | python3 -c 'import json,sys; print(json.load(sys.stdin)["items"][-1]["unique"])'; }
 found=$(count)
 if [ "$((found > truth ? found - truth : truth - found))" -le $((truth / 10 + 1)) ]; then
 	ok "counted $found of $truth animals"
 else
 	bad "counted $found of $truth animals"
 fi
+
+# --- the smoke test of a deployment ---
+SMOKE_TOKEN=$(compose run --rm --no-deps -T enrol device add smoke --site ranch 2>/dev/null)
+export SMOKE_TOKEN
+if deploy/azure/smoke.sh "http://127.0.0.1:$HTTP_PORT" deploy/azure/smoke.mp4 8; then ok "smoke test"; else bad "smoke test"; fi
 
 # --- how the containers run ---
 for service in api worker edge; do

@@ -5,7 +5,7 @@
 #   setup.sh page    Node and the page
 #   setup.sh build   OpenCV, FFmpeg and seccomp headers, compiler and ONNX Runtime as well
 #   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg and Azurite as well
-#   setup.sh lint    the linter as well
+#   setup.sh lint    the linters as well
 #   setup.sh train   the Python environment of the training code (about 6 GB), in build/train/venv
 #   setup.sh art     models and textures for rendered training pictures (1.4 GB to fetch), in build/train/0ad
 #   setup.sh peers   the trackers that the worker is compared with, in build/peers/venv
@@ -105,6 +105,21 @@ linter() {
 	GOBIN=$PWD/$build/tools go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
 }
 
+# Linters of the workflows: actionlint is a Go program, zizmor a Python package with a program in it.
+workflow_linters() {
+	local actionlint=$1 zizmor=$2
+	if ! "$build/tools/actionlint" --version 2>/dev/null | grep -qF "${actionlint#v}"; then
+		say "building actionlint $actionlint"
+		GOBIN=$PWD/$build/tools GOFLAGS='' go install "github.com/rhysd/actionlint/cmd/actionlint@$actionlint"
+	fi
+	if ! "$build/tools/venv/bin/zizmor" --version 2>/dev/null | grep -qF "$zizmor"; then
+		need_python
+		say "installing zizmor $zizmor"
+		python3 -m venv "$build/tools/venv"
+		"$build/tools/venv/bin/pip" install --quiet --disable-pip-version-check "zizmor==$zizmor"
+	fi
+}
+
 # Training: a separate virtual environment, created again when the pinned list changes ------------------------
 training() {
 	local venv=$build/train/venv list=cloud/training/requirements.txt
@@ -179,5 +194,8 @@ dashboard
 [ "$what" != page ] || exit 0
 onnxruntime
 [ "$what" != test ] || azurite
-[ "$what" = lint ] && linter v2.15.0
+if [ "$what" = lint ]; then
+	linter v2.15.0
+	workflow_linters v1.7.12 1.32.0
+fi
 exit 0

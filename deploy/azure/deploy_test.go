@@ -1,0 +1,174 @@
+package azure
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// stage is a copy of the scripts in a folder, with programs that record how they are called.
+type stage struct {
+	t    *testing.T
+	root string
+	env  []string
+}
+
+// fake answers for a program: it records its arguments, prints what a file says, and fails when a file says so.
+const fake = `#!/bin/sh
+name=$(basename "$0")
+echo "$name $*" >>"$STAGE/calls"
+for word in $FAILING; do
+	case "$name $*" in *"$word"*) echo "$name: failed" >&2; exit 1 ;; esac
+done
+case "$name $*" in
+*"containerapp show"*) echo registry/worker:before ;;
+*"--metadata-file"*)
+	while [ "$1" != --metadata-file ]; do shift; done
+	echo '{"containerimage.digest":"sha256:abc"}' >"$2" ;;
+esac
+`
+
+func newStage(t *testing.T, environ ...string) *stage {
+	t.Helper()
+	s := &stage{t: t, root: t.TempDir()}
+	bin := filepath.Join(s.root, "bin")
+	write := func(name, text string) {
+		t.Helper()
+		at := filepath.Join(s.root, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"az", "docker", "cosign", "trivy", "curl", "git"} {
+		write("bin/"+name, fake)
+	}
+	text, err := os.ReadFile("deploy.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("deploy/azure/deploy.sh", string(text))
+	write("deploy/azure/smoke.sh", fake)
+	s.env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "STAGE="+s.root, "HEALTH_TRIES=2", "HEALTH_PAUSE=0",
+		"RESOURCE_GROUP=group", "ENVIRONMENT=test", "REGISTRY=herd", "VERSION=1.2.3", "WEB_APP=api", "WORKER_APP=worker",
+		"SMOKE_TOKEN=cc_secret", "SMOKE_CLIP=clip.mp4", "SMOKE_COUNT=12", "FAILING=")
+	s.env = append(s.env, environ...)
+	return s
+}
+
+func (s *stage) run(args ...string) (string, error) {
+	cmd := exec.CommandContext(s.t.Context(), filepath.Join(s.root, "deploy/azure/deploy.sh"), args...)
+	cmd.Env = s.env
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (s *stage) must(args ...string) {
+	s.t.Helper()
+	if out, err := s.run(args...); err != nil {
+		s.t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+}
+
+// calls are the recorded calls, and the record is emptied.
+func (s *stage) calls() []string {
+	at := filepath.Join(s.root, "calls")
+	b, _ := os.ReadFile(at)
+	_ = os.Remove(at)
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
+
+// inOrder reports whether the calls contain each part, one after the other.
+func inOrder(calls, parts []string) error {
+	for _, p := range parts {
+		i := slices.IndexFunc(calls, func(c string) bool { return strings.Contains(c, p) })
+		if i < 0 {
+			return fmt.Errorf("no call of %q in its place", p)
+		}
+		calls = calls[i+1:]
+	}
+	return nil
+}
+
+func TestDeployReleases(t *testing.T) {
+	s := newStage(t)
+	s.must("images")
+	calls := s.calls()
+	if err := inOrder(calls, []string{"az acr login --name herd", "docker buildx build --file deploy/docker/cloud-api.Dockerfile",
+		"cosign sign --yes herd.azurecr.io/cattlecounter/cloud-api@sha256:abc", "docker buildx build --file deploy/docker/worker.Dockerfile",
+		"linux/arm/v7"}); err != nil {
+		t.Errorf("%v\n%s", err, strings.Join(calls, "\n"))
+	}
+	s.must("scan")
+	if n := len(s.calls()); n != 3 {
+		t.Errorf("%d images were scanned, want 3", n)
+	}
+	s.must("release")
+	calls = s.calls()
+	if err := inOrder(calls, []string{"az containerapp show", "--slot next --container-image-name herd.azurecr.io/cattlecounter/cloud-api@sha256:abc",
+		"curl -fsS --max-time 10 https://api-next.azurewebsites.net/readyz", "deployment slot swap",
+		"az containerapp update --resource-group group --name worker --image herd.azurecr.io/cattlecounter/worker@sha256:abc",
+		"curl -fsS --max-time 10 https://api.azurewebsites.net/readyz", "smoke.sh https://api.azurewebsites.net clip.mp4 12"}); err != nil {
+		t.Errorf("%v\n%s", err, strings.Join(calls, "\n"))
+	}
+	if strings.Contains(strings.Join(calls, "\n"), "cc_secret") {
+		t.Error("the token is in the arguments of a program")
+	}
+}
+
+// A version that is not ready in its slot changes nothing, one that fails later is taken back.
+func TestDeployGoesBack(t *testing.T) {
+	for failing, wantSwaps := range map[string]int{"api-next.azurewebsites": 0, "smoke.sh": 2, "api.azurewebsites": 2} {
+		t.Run(failing, func(t *testing.T) {
+			s := newStage(t, "FAILING="+failing)
+			s.must("images")
+			s.calls()
+			out, err := s.run("release")
+			if err == nil {
+				t.Fatalf("a release that failed is a success:\n%s", out)
+			}
+			calls := strings.Join(s.calls(), "\n")
+			if n := strings.Count(calls, "slot swap"); n != wantSwaps {
+				t.Errorf("%d swaps, want %d:\n%s", n, wantSwaps, calls)
+			}
+			if restored := strings.Contains(calls, "--image registry/worker:before"); restored != (wantSwaps > 0) {
+				t.Errorf("workers restored: %v\n%s", restored, calls)
+			}
+		})
+	}
+}
+
+func TestDeployScanFails(t *testing.T) {
+	s := newStage(t, "FAILING=trivy")
+	s.must("images")
+	if out, err := s.run("scan"); err == nil || !strings.Contains(out, "vulnerabilities that have a fix") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestDeployNamesWhatIsMissing(t *testing.T) {
+	s := newStage(t, "REGISTRY=")
+	if out, err := s.run("images"); err == nil || !strings.Contains(out, "set REGISTRY") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := s.run("dance"); err == nil || !strings.Contains(out, "deploy.sh release") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestDeployInfrastructure(t *testing.T) {
+	s := newStage(t)
+	s.must("check")
+	s.must("infrastructure")
+	calls := s.calls()
+	if err := inOrder(calls, []string{"az bicep build --file deploy/azure/main.bicep", "az deployment group what-if --resource-group group",
+		"az group create --name group --location westeurope", "deploy/azure/environments/test.bicepparam"}); err != nil {
+		t.Errorf("%v\n%s", err, strings.Join(calls, "\n"))
+	}
+}

@@ -1,0 +1,10 @@
+using '../main.bicep'
+
+param size = 'large'
+param version = readEnvironmentVariable('VERSION', 'latest')
+param mqttPassword = readEnvironmentVariable('MQTT_PASSWORD', '')
+param databaseAdmin = {
+  id: readEnvironmentVariable('DATABASE_ADMIN_ID', '')
+  name: readEnvironmentVariable('DATABASE_ADMIN_NAME', '')
+  type: 'Group'
+}

@@ -1,0 +1,95 @@
+// cloud-api as a Web App with a slot "next", into which deploy.sh brings a version before it swaps.
+param location string
+param name string
+param tags object
+param large bool
+param image string
+param identityId string
+param identityClient string
+param subnet string
+param settings array
+param passwordUri string
+param insights string
+param workspace string
+
+var variables = concat(settings, [
+  { name: 'AZURE_CLIENT_ID', value: identityClient }
+  { name: 'CATTLE_CLOUD_MQTT_PASSWORD', value: '@Microsoft.KeyVault(SecretUri=${passwordUri})' }
+  { name: 'CATTLE_CLOUD_DATA', value: '/home/cattlecounter' }
+  { name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', value: insights }
+  { name: 'WEBSITES_PORT', value: '8080' }
+  { name: 'WEBSITES_ENABLE_APP_SERVICE_STORAGE', value: 'true' }
+])
+
+resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+  name: '${name}-plan'
+  location: location
+  tags: tags
+  kind: 'linux'
+  sku: { name: large ? 'P1v3' : 'S1', capacity: large ? 3 : 1 }
+  properties: { reserved: true, zoneRedundant: large }
+}
+
+resource site 'Microsoft.Web/sites@2024-04-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'app,linux,container'
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    keyVaultReferenceIdentity: identityId
+    virtualNetworkSubnetId: subnet
+    clientAffinityEnabled: false
+    siteConfig: {
+      linuxFxVersion: 'DOCKER|${image}'
+      acrUseManagedIdentityCreds: true
+      acrUserManagedIdentityID: identityClient
+      alwaysOn: true
+      healthCheckPath: '/readyz'
+      ftpsState: 'Disabled'
+      minTlsVersion: '1.2'
+      http20Enabled: true
+      vnetRouteAllEnabled: true
+      appSettings: variables
+    }
+  }
+}
+
+resource next 'Microsoft.Web/sites/slots@2024-04-01' = {
+  parent: site
+  name: 'next'
+  location: location
+  tags: tags
+  kind: 'app,linux,container'
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    keyVaultReferenceIdentity: identityId
+    virtualNetworkSubnetId: subnet
+    clientAffinityEnabled: false
+    siteConfig: {
+      linuxFxVersion: 'DOCKER|${image}'
+      acrUseManagedIdentityCreds: true
+      acrUserManagedIdentityID: identityClient
+      alwaysOn: true
+      healthCheckPath: '/readyz'
+      ftpsState: 'Disabled'
+      minTlsVersion: '1.2'
+      http20Enabled: true
+      vnetRouteAllEnabled: true
+      appSettings: variables
+    }
+  }
+}
+
+resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'logs'
+  scope: site
+  properties: { workspaceId: workspace, logs: [{ category: 'AppServiceConsoleLogs', enabled: true }] }
+}
+
+output name string = site.name
+output url string = 'https://${site.properties.defaultHostName}'

@@ -1,0 +1,118 @@
+// Package manifests decodes the manifests strictly into the types of Kubernetes and KEDA: `make manifests`. It is a
+// module of its own, because those types bring hundreds of modules that no program of the project uses.
+package manifests
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	keda "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	net "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
+	strict "sigs.k8s.io/yaml"
+)
+
+// kinds are the types that the manifests may have.
+var kinds = map[string]func() any{
+	"v1/Namespace": func() any { return &core.Namespace{} }, "v1/ConfigMap": func() any { return &core.ConfigMap{} },
+	"v1/ServiceAccount": func() any { return &core.ServiceAccount{} }, "v1/Service": func() any { return &core.Service{} },
+	"apps/v1/Deployment":                     func() any { return &apps.Deployment{} },
+	"policy/v1/PodDisruptionBudget":          func() any { return &policy.PodDisruptionBudget{} },
+	"networking.k8s.io/v1/Ingress":           func() any { return &net.Ingress{} },
+	"networking.k8s.io/v1/NetworkPolicy":     func() any { return &net.NetworkPolicy{} },
+	"keda.sh/v1alpha1/ScaledObject":          func() any { return &keda.ScaledObject{} },
+	"keda.sh/v1alpha1/TriggerAuthentication": func() any { return &keda.TriggerAuthentication{} },
+}
+
+// decode reads every document of every manifest; an unknown or repeated key fails.
+func decode(t *testing.T) []any {
+	t.Helper()
+	files, err := filepath.Glob("manifests/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("manifests: %v, %v", files, err)
+	}
+	var all []any
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range strings.Split("\n"+string(b), "\n---\n") {
+			var head struct {
+				APIVersion string `json:"apiVersion"`
+				Kind       string `json:"kind"`
+			}
+			if err := strict.Unmarshal([]byte(text), &head); err != nil {
+				t.Fatalf("%s, document %d: %v", file, i, err)
+			}
+			made, known := kinds[head.APIVersion+"/"+head.Kind]
+			if !known {
+				t.Errorf("%s, document %d: kind %s/%s is not one of this test", file, i, head.APIVersion, head.Kind)
+				continue
+			}
+			object := made()
+			if err := strict.UnmarshalStrict([]byte(text), object); err != nil {
+				t.Errorf("%s, document %d: %v", file, i, err)
+			}
+			all = append(all, object)
+		}
+	}
+	return all
+}
+
+// TestManifests checks what decoding cannot: selectors, privileges, probes, time to stop, scaling.
+func TestManifests(t *testing.T) {
+	deployments, scaled := map[string]*apps.Deployment{}, 0
+	for _, o := range decode(t) {
+		switch o := o.(type) {
+		case *apps.Deployment:
+			deployments[o.Name] = o
+			checkPod(t, o.Name, o.Spec.Template.Spec)
+			if o.Spec.Template.Labels["app"] != o.Spec.Selector.MatchLabels["app"] || o.Namespace != "cattlecounter" {
+				t.Errorf("deployment %s selects %v of %v", o.Name, o.Spec.Selector, o.Spec.Template.Labels)
+			}
+		case *keda.ScaledObject:
+			scaled++
+			m := o.Spec.Triggers[0].Metadata
+			if deployments[o.Spec.ScaleTargetRef.Name] == nil || m["queueLengthStrategy"] != "all" ||
+				strings.HasSuffix(m["queueName"], "-poison") || *o.Spec.MinReplicaCount != 0 {
+				t.Errorf("the scaled object %s: %+v", o.Name, o.Spec)
+			}
+		}
+	}
+	if len(deployments) != 3 || scaled != 1 {
+		t.Errorf("%d deployments, %d scaled objects", len(deployments), scaled)
+	}
+	// The drain is 20 minutes; half a minute is for the last writes.
+	if g := deployments["worker"].Spec.Template.Spec.TerminationGracePeriodSeconds; *g != 20*60+30 {
+		t.Errorf("Kubernetes waits %d s for a worker that drains 20 minutes", *g)
+	}
+	if deployments["worker"].Spec.Replicas != nil {
+		t.Error("the number of workers is set, so that every update would undo what KEDA decided")
+	}
+}
+
+// checkPod holds a pod to the restricted profile of Kubernetes, and its containers to limits and probes.
+func checkPod(t *testing.T, name string, p core.PodSpec) {
+	t.Helper()
+	if s := p.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || *s.RunAsUser != 10001 ||
+		s.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault || *p.AutomountServiceAccountToken {
+		t.Errorf("%s: security context %+v", name, p.SecurityContext)
+	}
+	for _, c := range p.Containers {
+		s := c.SecurityContext
+		if s == nil || *s.AllowPrivilegeEscalation || !*s.ReadOnlyRootFilesystem || len(s.Capabilities.Drop) != 1 {
+			t.Errorf("%s: container %s: %+v", name, c.Name, s)
+		}
+		if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
+			t.Errorf("%s: container %s: resources %+v", name, c.Name, c.Resources)
+		}
+		if c.LivenessProbe == nil && c.ReadinessProbe == nil {
+			t.Errorf("%s: container %s has no probe", name, c.Name)
+		}
+	}
+}
