@@ -128,6 +128,9 @@ func (a *Agent) newUplink() error {
 	if err != nil {
 		return fmt.Errorf("uplink.windows: %w", err)
 	}
+	if why := a.cfg.Exposed(); why != "" {
+		a.log.Warn(why + "; run: chmod 640 " + a.cfg.TokenFile)
+	}
 	a.token = uplink.NewToken(a.cfg.Token, a.cfg.TokenFile, a.log)
 	a.budget, err = uplink.NewBudget(uplink.BudgetOptions{Store: a.spool.Link, Metered: u.Metered,
 		Day: int64(u.Budget.Day), Month: int64(u.Budget.Month),

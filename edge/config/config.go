@@ -6,9 +6,11 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,14 +45,16 @@ type Config struct {
 type Cloud struct {
 	URL         string        `yaml:"url"`
 	CAFile      string        `yaml:"ca_file"`
+	Insecure    bool          `yaml:"insecure"` // the token may cross a network without TLS
 	Proxy       secret.String `yaml:"proxy"`
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 }
 
 // MQTT is the broker; an empty URL switches MQTT off.
 type MQTT struct {
-	URL    string `yaml:"url"`
-	CAFile string `yaml:"ca_file"`
+	URL      string `yaml:"url"`
+	CAFile   string `yaml:"ca_file"`
+	Insecure bool   `yaml:"insecure"` // the token may cross a network without TLS
 }
 
 // Watch is which folders the agent watches and when a file counts as finished.
@@ -162,6 +166,8 @@ func (c *Config) Validate() error {
 	if c.MQTT.URL != "" {
 		checkURL(fault, "mqtt.url", c.MQTT.URL, "tcp", "mqtt", "ssl", "tls", "mqtts", "ws", "wss")
 	}
+	checkClear(fault, "cloud", c.Cloud.URL, c.Cloud.Insecure, "http")
+	checkClear(fault, "mqtt", c.MQTT.URL, c.MQTT.Insecure, "tcp", "mqtt", "ws")
 	checkFile(fault, "cloud.ca_file", c.Cloud.CAFile)
 	checkFile(fault, "mqtt.ca_file", c.MQTT.CAFile)
 	c.validateFolders(fault)
@@ -236,6 +242,28 @@ func checkURL(fault func(key, format string, a ...any), key, text string, scheme
 		}
 	}
 	fault(key, "scheme %q is not one of %s", u.Scheme, strings.Join(schemes, ", "))
+}
+
+// checkClear refuses an address of another machine without TLS, unless the configuration says that this is meant.
+func checkClear(fault func(key, format string, a ...any), section, text string, insecure bool, schemes ...string) {
+	u, err := url.Parse(text)
+	if err != nil || insecure || !slices.Contains(schemes, u.Scheme) {
+		return
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsLoopback() || strings.EqualFold(u.Hostname(), "localhost") {
+		return
+	}
+	fault(section+".url", "%s sends the token over the network without TLS; use %ss://, or set %s.insecure: true where "+
+		"strangers cannot listen in", text, schemes[0], section)
+}
+
+// Exposed says why others on this machine can read the token file, "" when they cannot.
+func (c *Config) Exposed() string {
+	info, err := os.Stat(c.TokenFile)
+	if c.TokenFile == "" || err != nil || info.Mode().Perm()&0o007 == 0 {
+		return ""
+	}
+	return fmt.Sprintf("every user of this machine may use the token file %s (mode %04o)", c.TokenFile, info.Mode().Perm())
 }
 
 func checkFile(fault func(key, format string, a ...any), key, path string) {

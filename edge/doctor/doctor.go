@@ -167,6 +167,9 @@ func (v *inspection) configuration(context.Context) []Finding {
 	if c.TokenFile == "" {
 		return found
 	}
+	if why := c.Exposed(); why != "" {
+		return []Finding{fail("config", "chmod 640 "+c.TokenFile+", then renew the token: cloud-api device renew "+c.Device, "%s", why)}
+	}
 	if err := v.agentMayRead(c.TokenFile); err != nil {
 		return append(found, fail("config",
 			"let the agent's group read it: chgrp cattlecounter "+c.TokenFile+" && chmod 640 "+c.TokenFile,

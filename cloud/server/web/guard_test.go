@@ -125,3 +125,18 @@ func FuzzCheckHead(f *testing.F) {
 		}
 	})
 }
+
+// Text of strangers cannot forge lines of the log, move a cursor or turn the direction of writing.
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"anna": "anna", "a\nb": "a?b", "a\x1b[2Jb": "a?[2Jb", "gpj.\u202eexe": "gpj.?exe", "a\u2066b\u2069": "a?b?",
+		"a\u200bb": "a?b", "vaca ñandú": "vaca ñandú", "\xff": "?", strings.Repeat("x", 500): strings.Repeat("x", 128) + "…",
+	} {
+		if got := printable(in); got != want {
+			t.Errorf("printable(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := cell("=HYPERLINK(1)"); got != "'=HYPERLINK(1)" {
+		t.Errorf("a formula stays one: %q", got)
+	}
+}

@@ -80,7 +80,7 @@ func TestNotesNameOnlyWhatExists(t *testing.T) {
 		}
 		for _, m := range yamlBlock.FindAllStringSubmatch(text, -1) {
 			c := config.Defaults()
-			env := []string{"CATTLE_EDGE_SITE=s", "CATTLE_EDGE_DEVICE=d", "CATTLE_EDGE_TOKEN=t", "CATTLE_EDGE_CLOUD_URL=http://c", "CATTLE_EDGE_WATCH_FOLDERS=/card"}
+			env := []string{"CATTLE_EDGE_SITE=s", "CATTLE_EDGE_DEVICE=d", "CATTLE_EDGE_TOKEN=t", "CATTLE_EDGE_CLOUD_URL=https://c", "CATTLE_EDGE_WATCH_FOLDERS=/card"}
 			seen++
 			if err := settings.Parse([]byte(m[1]), env, config.EnvPrefix, &c); err != nil {
 				t.Errorf("%s: %v", name, err)
