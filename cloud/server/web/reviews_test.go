@@ -68,7 +68,7 @@ func TestReviews(t *testing.T) {
 	}
 	s.send("GET", path+".json?reviewer=stranger", "", nil).wantProblem(t, 404, "not-found")
 
-	second := must.Get(s.ledger.Devices.Add(t.Context(), "second", "north", ledger.RoleOperator))(t)
+	second := must.Get(s.ledger.Devices.Add(t.Context(), "second", "farm", ledger.RoleOperator))(t)
 	got = reviews(put(second.Reveal(), at, "accepted", `{"verdict":"rejected","id":1},{"verdict":"rejected","id":2}`))
 	if a := got.Agreement; a == nil || a.Same != 1 || a.Tracks != 3 || len(a.Differ) != 2 || a.Differ[0] != 2 {
 		t.Errorf("%+v", got.Agreement)
