@@ -66,7 +66,7 @@ var columnNames = map[meaning][]string{
 	wallDate:       {"date", "datelocal"},
 	wallClock:      {"updatetime", "updatetimelocal"},
 	elapsed: {"time", "timemillisecond", "timems", "offsettime", "flytime", "elapsed", "elapsedtime",
-		"flighttime", "seconds"},
+		"flighttime", "seconds", "timeus"},
 	recording:     {"isvideo", "istakingvideo", "isrecording", "isrecordingvideo"},
 	homeLatitude:  {"homelatitude", "homelat"},
 	homeLongitude: {"homelongitude", "homelon"},
@@ -88,7 +88,9 @@ var columns = func() map[string]meaning {
 var prefixes = []string{"osd", "custom", "camera", "details", "recover", "general", "clock", "imuatti0", "imuatti",
 	"gps0", "gps", "drone"}
 
-var columnUnit = regexp.MustCompile(`[(\[]\s*([^()\[\]]*?)\s*[)\]]\s*$`)
+// columnUnit is a unit behind a name: (feet), [s], [degrees [-180;180]]. A number in round brackets is of a part:
+// GPS(0).
+var columnUnit = regexp.MustCompile(`(?:\[|\([^0-9()])[^()]*[)\]]?\s*$`)
 
 // field is one column of a table.
 type field struct {
@@ -101,8 +103,8 @@ type field struct {
 func fieldOf(text string) field {
 	text = strings.ToLower(strings.TrimSpace(strings.ReplaceAll(text, "\x00", "")))
 	f := field{}
-	if m := columnUnit.FindStringSubmatchIndex(text); m != nil && m[0] > 0 {
-		f.unit, text = text[m[2]:m[3]], text[:m[0]]
+	if at := columnUnit.FindStringIndex(text); at != nil && at[0] > 0 {
+		f.unit, text = strings.Trim(text[at[0]:], "()[] "), text[:at[0]]
 	}
 	f.name = strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
@@ -172,6 +174,7 @@ type table struct {
 	sample   Sample
 	date     string
 	clock    string
+	clockOf  field // the column of clock
 	local    bool
 	elapsed  time.Duration
 	hasTime  bool
@@ -251,7 +254,7 @@ func (t *table) finish() (*Log, error) {
 
 // read reads a row.
 func (t *table) read(line int) {
-	t.sample, t.date, t.clock, t.elapsed = NewSample(0), "", "", -1
+	t.sample, t.date, t.clock, t.clockOf, t.elapsed = NewSample(0), "", "", field{}, -1
 	clear(t.used)
 	for i, text := range t.row {
 		if i < len(t.fields) {
@@ -261,8 +264,8 @@ func (t *table) read(line int) {
 		}
 	}
 	s := &t.sample
-	if s.Time.IsZero() && t.date != "" && t.clock != "" {
-		t.setTime(field{}, t.date+" "+t.clock)
+	if s.Time.IsZero() && t.clock != "" {
+		t.setTime(t.clockOf, strings.TrimSpace(t.date+" "+t.clock))
 	}
 	switch {
 	case t.elapsed >= 0:
@@ -290,17 +293,20 @@ func (t *table) set(f field, text string) {
 	v := parseValue(text).v
 	switch f.meaning {
 	case latitude:
-		s.Lat = v
+		s.Lat = coordinate(v)
 	case longitude:
-		s.Lon = v
+		s.Lon = coordinate(v)
 	case wallTime:
 		t.setTime(f, text)
 	case wallDate:
-		t.date, t.local = text, t.local || f.unit == "local"
+		t.date = text
 	case wallClock:
-		t.clock, t.local = text, t.local || f.unit == "local"
+		t.clock, t.clockOf = text, f
 	case elapsed:
 		t.elapsed = duration(text, f)
+		if t.clock == "" && strings.Contains(text, ":") { // beside a date it is a time of day
+			t.clock, t.clockOf = text, f
+		}
 	case recording:
 		s.Recording = v >= 1 || strings.EqualFold(text, "true") || strings.EqualFold(text, "yes")
 	case homeLatitude:
@@ -361,6 +367,14 @@ func (t *table) setNumber(f field, v float64) {
 	case focalLength:
 		s.Focal35 = v
 	}
+}
+
+// coordinate is one in degrees; autopilots write whole parts of 1e-7 degrees.
+func coordinate(v float64) float64 {
+	if math.Abs(v) > 1000 {
+		return v / 1e7
+	}
+	return v
 }
 
 // turn is an angle from -180 to 180 degrees.

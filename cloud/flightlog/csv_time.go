@@ -68,6 +68,9 @@ func duration(text string, f field) time.Duration {
 		strings.HasSuffix(f.name, "ms") {
 		unit = time.Millisecond
 	}
+	if f.unit == "us" || strings.HasPrefix(f.unit, "micro") || strings.HasSuffix(f.name, "timeus") {
+		unit = time.Microsecond
+	}
 	v := number(text) * float64(unit)
 	if math.IsNaN(v) || v < 0 || v > float64(1000*time.Hour) {
 		return -1

@@ -109,6 +109,53 @@ func TestTablesOfAFlight(t *testing.T) {
 	}
 }
 
+func TestColumns(t *testing.T) {
+	for text, want := range map[string]field{
+		"latitude":                                 {latitude, "", "latitude"},
+		" Longitude ":                              {longitude, "", "longitude"},
+		"GPS(0):Long[degrees [-180;180]]":          {longitude, "degrees [-180;180", "gps0long"},
+		"IMU_ATTI(0):relativeHeight[meters]":       {heightAboveTakeoff, "meters", "imuatti0relativeheight"},
+		"height_above_takeoff(feet)":               {heightAboveTakeoff, "feet", "heightabovetakeoff"},
+		"OSD.yaw [360]":                            {bodyYaw, "360", "osdyaw"},
+		"CUSTOM.date [local]":                      {wallDate, "local", "customdate"},
+		"time(utc)":                                {wallClock, "utc", "time"},
+		"Breitengrad":                              {latitude, "", "breitengrad"},
+		"gimbal_pitch(degrees)":                    {cameraPitch, "degrees", "gimbalpitch"},
+		"max_altitude(feet)":                       {other, "feet", "maxaltitude"},
+		"ground_elevation_at_drone_location(feet)": {other, "feet", "groundelevationatdronelocation"},
+	} {
+		if got := fieldOf(text); got != want {
+			t.Errorf("%s: %+v", text, got)
+		}
+	}
+}
+
+func TestTimesOfTables(t *testing.T) {
+	at := time.Date(2026, 5, 17, 8, 0, 1, 0, time.UTC)
+	for name, c := range map[string]struct {
+		text string
+		zone Zone
+	}{
+		"date and time": {"date,time,lat,lon\n2026-05-17,08:00:01,1.5,2.5\n2026-05-17,08:00:03,1.6,2.5\n", Local},
+		"German":        {"Datum;date;time;Breitengrad;Längengrad\nx;17.05.2026;08:00:01;1,5;2,5\nx;17.05.2026;08:00:03;1,6;2,5\n", Local},
+		"zone":          {"timestamp,lat,lon\n2026-05-17T10:00:01+02:00,1.5,2.5\n2026-05-17T10:00:03+02:00,1.6,2.5\n", UTC},
+		"autopilot": {"TimeUS,Lat,Lng,Alt\n1000000,15000000,25000000,3\n3000000,16000000,25000000,3\n",
+			UnknownZone},
+		"minutes":        {"flyTime,lat,lon\n0m 1.0s,1.5,2.5\n0m 3.0s,1.6,2.5\n", UnknownZone},
+		"rows shuffled":  {"timestamp,lat,lon\n2026-05-17T08:00:03Z,1.6,2.5\n2026-05-17T08:00:01Z,1.5,2.5\n", UTC},
+		"quotes, spaces": {"\"timestamp\", \"lat\", \"lon\"\n\"2026-05-17T08:00:01Z\", \"1.5\", \"2.5\"\n\"2026-05-17T08:00:03Z\", \"1.6\", \"2.5\"\n", UTC},
+	} {
+		l := flight(t, c.text)
+		a, b := l.Samples[0], l.Samples[1]
+		if l.Zone != c.zone || a.Lat != 1.5 || b.Lat != 1.6 || b.Offset != 2*time.Second || a.Offset != 0 {
+			t.Errorf("%s: %q %+v", name, l.Zone, l.Samples)
+		}
+		if c.zone != UnknownZone && !l.Captured().Equal(at) {
+			t.Errorf("%s: %s", name, l.Captured())
+		}
+	}
+}
+
 func TestEventsOfAutel(t *testing.T) {
 	const head = "[Script Info]\nTitle: x\n\n[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
 	l := flight(t, head+`Dialogue: 0,0:00:00.00,0:00:01.00,Default,,0,0,0,,{\an7}HOME(W: 109.31, N: 40.76) 2023-02-07 10:09:14\NGPS(W: 109.33, N: 40.75, 2371.76m)\NF.PRY (1.0°, -3.7°, -59.0°), G.PRY (-51.1°, 0.0°, -58.9°)`+
