@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"cattlecounter/shared/footage"
@@ -156,8 +157,15 @@ func checkFootage(id string, f *topic.Footage) error {
 	return nil
 }
 
-// clip shortens text to at most limit bytes of valid UTF-8.
+// clip shortens text to at most limit bytes of valid UTF-8. It replaces what moves the cursor or turns the direction of
+// writing, because a station could hide with it what a person reads.
 func clip(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 	if len(s) <= limit {
 		return s
 	}

@@ -396,32 +396,3 @@ func TestOrderWithoutABroker(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestParseRefuses(t *testing.T) {
-	for name, c := range map[string]struct{ topic, payload, want string }{
-		"no JSON":         {dock.Status(), "online", "invalid character"},
-		"other version":   {dock.Status(), `{"v":2}`, "version 2, want 1"},
-		"other footage":   {dock.Footage("a"), `{"v":1,"footage":"b","state":"spooled"}`, `"b" on the topic of "a"`},
-		"unknown state":   {dock.Footage("a"), `{"v":1,"footage":"a","state":"lost"}`, "unknown state"},
-		"negative size":   {dock.Footage("a"), `{"v":1,"footage":"a","state":"spooled","size":-1}`, "offset 0 of -1"},
-		"odd duplicate":   {dock.Footage("a"), `{"v":1,"footage":"a","state":"spooled","duplicate_of":"../x"}`, "character"},
-		"huge disk":       {dock.Vitals(), `{"v":1,"disk_free":9223372036854775807}`, "disk_free is"},
-		"other command":   {dock.CommandReply("a"), `{"v":1,"id":"b","state":"done"}`, "on the topic of command"},
-		"unknown answer":  {dock.CommandReply("a"), `{"v":1,"id":"a","state":"maybe"}`, "unknown state"},
-		"too long":        {dock.Status(), `{"v":1,"version":"` + strings.Repeat("x", maxPayload) + `"}`, "at most 65536"},
-		"topic of a job":  {dock.Job("a"), `{"v":1}`, "not one of a station"},
-		"too many alarms": {dock.Vitals(), `{"v":1,"alarms":{` + alarms(17) + `}}`, "17 alarms"},
-	} {
-		if _, err := parse(c.topic, []byte(c.payload)); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-func alarms(n int) string {
-	var all []string
-	for i := range n {
-		all = append(all, fmt.Sprintf(`"a%d":"x"`, i))
-	}
-	return strings.Join(all, ",")
-}
