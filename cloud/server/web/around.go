@@ -34,6 +34,8 @@ func (s *Server) handle(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderXRequestID, requestID(c))
 	if bodyUnread(c) {
 		closeAfter(c)
+	} else if s.ln.crowded() {
+		c.Context().Response.SetConnectionClose()
 	}
 	s.logRequest(c, time.Since(began))
 	return nil

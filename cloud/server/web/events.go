@@ -33,8 +33,13 @@ const (
 // instead and the listener loads the lists again. The stream ends with "bye" and the
 // reason when the listener is too slow or the server stops.
 func (s *Server) events(c *fiber.Ctx) error {
+	leave, err := s.streams.enter(s.client(c), holderOf(c.UserContext()).Name)
+	if err != nil {
+		return err
+	}
 	sub, err := s.o.Hub.Subscribe()
 	if err != nil {
+		leave()
 		if errors.Is(err, progress.ErrTooMany) {
 			return problem.New(wire.SlugTooManyListeners, "Too many clients listen to events. Try again later.")
 		}
@@ -50,10 +55,14 @@ func (s *Server) events(c *fiber.Ctx) error {
 	c.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	if c.Method() == fiber.MethodHead {
 		sub.Close()
+		leave()
 		return nil
 	}
 	ctx := c.UserContext()
-	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) { st.run(ctx, w) })
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer leave()
+		st.run(ctx, w)
+	})
 	return nil
 }
 

@@ -25,6 +25,7 @@ type listener struct {
 	tls   *tls.Config // nil for no TLS
 	mu    sync.Mutex
 	conns map[*conn]struct{}
+	from  map[string]int // connections by address
 }
 
 func listen(ctx context.Context, address string, cert *certificate.Files) (*listener, error) {
@@ -33,16 +34,19 @@ func listen(ctx context.Context, address string, cert *certificate.Files) (*list
 	if err != nil {
 		return nil, fmt.Errorf("http listener %s: %w", address, err)
 	}
-	l := &listener{Listener: ln, conns: map[*conn]struct{}{}}
+	l := &listener{Listener: ln, conns: map[*conn]struct{}{}, from: map[string]int{}}
 	if cert != nil {
 		l.tls = cert.Config()
 	}
 	return l, nil
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. It closes connections of an address that has its share already.
 func (l *listener) Accept() (net.Conn, error) {
 	nc, err := l.Listener.Accept()
+	for ; err == nil && !l.enter(nc); nc, err = l.Listener.Accept() {
+		_ = nc.Close()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +59,37 @@ func (l *listener) Accept() (net.Conn, error) {
 	l.mu.Unlock()
 	return c, nil
 }
+
+// enter counts a connection of an address, unless it has maxPerAddress already.
+func (l *listener) enter(nc net.Conn) bool {
+	at := hostOf(nc.RemoteAddr())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.from[at] >= maxPerAddress {
+		return false
+	}
+	l.from[at]++
+	return true
+}
+
+// leave is the opposite of enter. The lock is held.
+func (l *listener) leave(nc net.Conn) {
+	at := hostOf(nc.RemoteAddr())
+	if l.from[at]--; l.from[at] <= 0 {
+		delete(l.from, at)
+	}
+}
+
+func hostOf(a net.Addr) string {
+	host, _, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	return host
+}
+
+// crowded reports whether connections should not be kept for a next request.
+func (l *listener) crowded() bool { return l.open() > maxConns*4/5 }
 
 // closeAll closes every connection at once.
 func (l *listener) closeAll() {
@@ -104,6 +139,7 @@ func (c *conn) Close() error {
 		c.err = c.Conn.Close()
 		c.owner.mu.Lock()
 		delete(c.owner.conns, c)
+		c.owner.leave(c.Conn)
 		c.owner.mu.Unlock()
 	})
 	return c.err

@@ -26,13 +26,15 @@ import (
 )
 
 const (
-	headTime     = 10 * time.Second
-	keepAlive    = 75 * time.Second // between two requests of a connection
-	writeTime    = 30 * time.Second // for an answer, or each piece of a streamed one
-	headerBytes  = 16 << 10         // largest request head
-	maxConns     = 1024
-	drainTime    = 10 * time.Second // for requests under way at a stop
-	handlersTime = 5 * time.Second  // for handlers whose connection was cut
+	headTime    = 10 * time.Second
+	keepAlive   = 75 * time.Second // between two requests of a connection
+	writeTime   = 30 * time.Second // for an answer, or each piece of a streamed one
+	headerBytes = 16 << 10         // largest request head
+	maxConns    = 1024
+	// maxPerAddress leaves a reserve of connections for other addresses.
+	maxPerAddress = maxConns * 3 / 4
+	drainTime     = 10 * time.Second // for requests under way at a stop
+	handlersTime  = 5 * time.Second  // for handlers whose connection was cut
 )
 
 // ErrShutdown is the cause of running requests that a stop interrupts.
@@ -201,6 +203,7 @@ type Server struct {
 	metrics *metrics
 	page    *static
 	hosts   hosts
+	streams streams
 	docs    documents
 	queries queryRules
 	logs    ground.Logs

@@ -42,7 +42,8 @@ type Queue interface {
 	// Enqueue adds a message for the job behind the others. It changes nothing while a
 	// message of the job waits or is leased. It is durable on return.
 	Enqueue(ctx context.Context, jobID string) error
-	// Receive leases the message that has been visible the longest, hides it for the
+	// Receive leases the message that has been visible the longest, of all messages or, where
+	// the back end knows them, of the device that was served longest ago. It hides it for the
 	// visibility time and counts one delivery. It does not wait: an idle queue returns
 	// ErrEmpty.
 	Receive(ctx context.Context, visibility time.Duration) (Lease, error)

@@ -1,5 +1,6 @@
 // Package embedded is a queue in the ledger's database. It needs no service, and all
-// processes that open the database share it. It holds one message per job.
+// processes that open the database share it. It holds one message per job. Devices take turns: the
+// next message is the oldest one of the device that was served longest ago.
 package embedded
 
 import (
@@ -52,8 +53,9 @@ func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 	if jobID == "" {
 		return errors.New("enqueue: no job id")
 	}
-	_, err := q.db.Exec(ctx, `INSERT INTO queue_message (job, visible, n, receipt, deliveries)
-		VALUES ($1, $2, (SELECT COALESCE(MAX(n), 0) + 1 FROM queue_message), '', 0) ON CONFLICT (job) DO NOTHING`,
+	_, err := q.db.Exec(ctx, `INSERT INTO queue_message (job, visible, n, receipt, deliveries, owner)
+		VALUES ($1, $2, (SELECT COALESCE(MAX(n), 0) + 1 FROM queue_message), '', 0, COALESCE((SELECT f.device FROM job j
+			JOIN footage f ON f.id = j.footage WHERE j.id = $1), '')) ON CONFLICT (job) DO NOTHING`,
 		jobID, q.now().UnixMicro())
 	if err != nil {
 		return fmt.Errorf("enqueue job %s: %w", jobID, err)
@@ -77,10 +79,19 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	l := &lease{q: q, receipt: rand.Text()}
 	if err == nil {
 		err = q.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-			return tx.QueryRowContext(ctx, `UPDATE queue_message SET visible = $1, receipt = $2, deliveries = deliveries + 1
-				WHERE job = (SELECT job FROM queue_message WHERE visible <= $3 ORDER BY visible, n LIMIT 1)
-				RETURNING job, deliveries`,
-				now.Add(visibility).UnixMicro(), l.receipt, now.UnixMicro()).Scan(&l.job, &l.deliveries)
+			var owner string
+			err := tx.QueryRowContext(ctx, `UPDATE queue_message SET visible = $1, receipt = $2, deliveries = deliveries + 1
+				WHERE job = (SELECT m.job FROM queue_message m LEFT JOIN queue_turn t ON t.owner = m.owner
+					WHERE m.visible <= $3 ORDER BY COALESCE(t.turn, 0), m.visible, m.n LIMIT 1)
+				RETURNING job, deliveries, owner`,
+				now.Add(visibility).UnixMicro(), l.receipt, now.UnixMicro()).Scan(&l.job, &l.deliveries, &owner)
+			if err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, `INSERT INTO queue_turn (owner, turn)
+				VALUES ($1, (SELECT COALESCE(MAX(turn), 0) + 1 FROM queue_turn))
+				ON CONFLICT (owner) DO UPDATE SET turn = excluded.turn`, owner)
+			return err
 		})
 	}
 	switch {
