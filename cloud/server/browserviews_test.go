@@ -3,9 +3,12 @@ package server
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"cattlecounter/cloud/store"
 	"cattlecounter/cloud/store/ledger"
@@ -130,4 +133,28 @@ func (p *tab) axe(source string) []string {
 	faults := value[[]string](p, "window.axed")
 	value[bool](p, "(delete window.axed)")
 	return faults
+}
+
+// TestPictures takes the pictures of the documents from a running server: PAGES has NAME=ADDRESS, separated by blanks, and
+// SHOTS the folder. An animal of a counted piece of footage is selected.
+func TestPictures(t *testing.T) {
+	if os.Getenv("PAGES") == "" {
+		t.Skip("PAGES is not set")
+	}
+	c := startChrome(t)
+	for _, x := range strings.Fields(os.Getenv("PAGES")) {
+		name, address, _ := strings.Cut(x, "=")
+		p := c.open(screen{width: 1280, height: 1000})
+		p.navigate(address)
+		p.until("having('#health', 'Live').some(shown) && !document.querySelector('[aria-busy]')")
+		if strings.Contains(address, "/footage/") {
+			p.until("document.querySelector('#detail video')?.readyState > 1 && document.querySelector('[data-animal]')")
+			value[bool](p, "(all('[data-animal] button')[7].click(), document.activeElement.blur(), scrollTo(0, 0), true)")
+			p.until("shown(document.querySelector('.outline')) && document.querySelector('#detail video').readyState > 1")
+		}
+		b, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+		p.must(err)
+		must.Do(t, os.WriteFile(filepath.Join(os.Getenv("SHOTS"), name+".png"), b, 0o600))
+		p.close()
+	}
 }

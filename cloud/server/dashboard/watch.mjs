@@ -6,7 +6,8 @@ import { request as secureRequest } from 'node:https';
 import { bundle, plain } from './bundle.mjs';
 
 const [, , api, port] = process.argv;
-const reload = "new EventSource('/esbuild').addEventListener('change', () => location.reload());";
+// Every part begins with it; one connection is enough.
+const reload = "if (globalThis.document && !globalThis.watching) (globalThis.watching = new EventSource('/esbuild')).addEventListener('change', () => location.reload());";
 const build = await context({ ...bundle, outdir: 'src', write: false, sourcemap: 'inline', logLevel: 'info', banner: { js: reload } });
 await build.watch();
 const page = await build.serve({ host: '127.0.0.1', port: 0, servedir: 'src' });

@@ -10,7 +10,6 @@ import { stylesheet } from './stylesheet';
 export type Shape = { type: 'Feature'; geometry: { type: string; coordinates: any } | null; properties: Record<string, any> };
 export type Shapes = { type: 'FeatureCollection'; features: Shape[] };
 
-stylesheet('/map.css');
 maplibregl.setWorkerUrl('/map-worker.js');
 
 type Props = { footage: string; site: string; picked: number; pick: (id: number) => void };
@@ -44,6 +43,11 @@ export function Plane({ shapes, picked, pick }: { shapes: Shapes; picked: number
   const onPick = useRef(pick);
   onPick.current = pick;
   useEffect(() => {
+    let gone = false;
+    stylesheet('/map.css').then(() => { if (!gone) draw(); }); // the map measures its room when it is made
+    return () => { gone = true; map.current?.remove(); map.current = undefined; };
+  }, [shapes]);
+  const draw = () => {
     const m = new maplibregl.Map({
       container: at.current!, attributionControl: false,
       style: { version: 8, sources: { shapes: { type: 'geojson', data: shapes as any } }, layers: [
@@ -65,8 +69,7 @@ export function Plane({ shapes, picked, pick }: { shapes: Shapes; picked: number
     m.on('mouseenter', 'animals', () => { m.getCanvas().style.cursor = 'pointer'; });
     m.on('mouseleave', 'animals', () => { m.getCanvas().style.cursor = ''; });
     m.once('idle', () => { at.current?.setAttribute('data-drawn', 'true'); });
-    return () => m.remove();
-  }, [shapes]);
+  };
   useEffect(() => { if (map.current?.isStyleLoaded()) map.current.setFilter('picked', ['==', ['get', 'id'], picked]); }, [picked]);
   return <div class="plane" ref={at} aria-label={t('on_map')} />;
 }

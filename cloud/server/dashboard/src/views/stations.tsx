@@ -54,7 +54,7 @@ function One({ id }: { id: string }) {
           {s.vitals ? <Readings v={s.vitals} history={s.history ?? []} /> : <Empty title={t('no_vitals')} />}
         </Card>
         <Card id="station-queue" title={t('queue_there')} aside={<>{many('pieces', s.waiting)}, {f.bytes(s.waiting_bytes)} <Age at={read.at} /></>}>
-          <ul class="list">{s.footage.map((v) => (
+          <ul class="list">{s.footage.filter((v) => v.state !== 'uploaded').map((v) => (
             <li class="job-row" key={v.footage}><span class="who"><a class="name" href={`/footage/${encodeURIComponent(v.footage)}`}>{v.name || v.footage}</a><span class="meta">{v.state}{v.size ? ` · ${f.bytes(v.size)}` : ''}</span></span>
               {v.size && v.offset !== undefined && v.offset < v.size ? <progress max={v.size} value={v.offset} aria-label={t('upload_of', { name: v.name ?? v.footage })} /> : <span />}</li>
           ))}</ul>
@@ -83,22 +83,27 @@ function Orders({ device }: { device: string }) {
   );
 }
 
-// Readings shows every number and text of the vitals; those with a past have a line of it.
-function Readings({ v, history }: { v: Vitals; history: (Record<string, number> & { at: string })[] }) {
-  const rows = Object.entries(v).filter(([k, x]) => !['v', 'at', 'seq', 'ts', 'device', 'site'].includes(k) && (typeof x === 'number' || typeof x === 'string' || typeof x === 'boolean'));
-  return (
-    <dl class="facts pad">{rows.flatMap(([k, x]) => {
-      const past = history.map((h) => h[k]).filter((n) => typeof n === 'number');
-      return [<dt key={`${k}-t`}>{k.replaceAll('_', ' ')}</dt>, <dd key={k}>{reading(k, x)} {past.length > 1 && <Spark values={past} label={`${k.replaceAll('_', ' ')}, ${t('day')}`} />}</dd>];
-    })}</dl>
-  );
-}
+type Point = Record<string, number> & { at: string };
 
-function reading(key: string, x: unknown): string {
-  if (typeof x !== 'number') return String(x);
-  if (/bytes|_size$/.test(key)) return f.bytes(x);
-  if (/_seconds$/.test(key)) return `${f.number(x, 1)} s`;
-  if (/_ms$/.test(key)) return `${f.number(x)} ms`;
-  if (/celsius|temperature/.test(key)) return `${f.number(x, 1)} °C`;
-  return f.number(x, 2);
+// Readings are what a person looks at; the rest of the vitals is below, as the station sends it.
+function Readings({ v, history }: { v: Vitals; history: Point[] }) {
+  const n = (k: string) => (typeof v[k] === 'number' ? (v[k] as number) : undefined);
+  const past = (k: string) => {
+    const values = history.map((h) => h[k]).filter((x) => typeof x === 'number');
+    return values.length > 1 ? <Spark values={values} label={`${k.replaceAll('_', ' ')}, ${t('day')}`} /> : null;
+  };
+  const rows: [Key, string | undefined, string][] = [
+    ['disk_free', n('disk_free') !== undefined ? `${f.bytes(n('disk_free')!)}${n('disk_total') ? ` / ${f.bytes(n('disk_total')!)}` : ''}` : undefined, 'disk_free'],
+    ['spool', n('spool_bytes') !== undefined ? `${f.bytes(n('spool_bytes')!)}, ${f.number(n('spool_percent') ?? 0, 1)} %` : undefined, 'spool_percent'],
+    ['link', typeof v.link_up === 'boolean' ? t(v.link_up ? 'online' : 'offline') : undefined, ''],
+    ['clock', v.clock ? `${v.clock}${n('clock_offset_seconds') !== undefined ? `, ${f.number(n('clock_offset_seconds')!, 1)} s` : ''}` : undefined, 'clock_offset_seconds'],
+    ['temperature', n('temperature_c') !== undefined ? `${f.number(n('temperature_c')!, 1)} °C` : undefined, 'temperature_c'],
+    ['uptime', n('uptime_seconds') !== undefined ? f.lasting(n('uptime_seconds')!) : undefined, ''],
+  ];
+  return (
+    <div class="pad stack">
+      <dl class="facts">{rows.filter(([, text]) => text).flatMap(([key, text, of]) => [<dt key={`${key}-t`}>{t(key)}</dt>, <dd key={key}>{text} {of && past(of)}</dd>])}</dl>
+      <details><summary>{t('as_sent')}</summary><pre>{JSON.stringify(v, null, 1)}</pre></details>
+    </div>
+  );
 }

@@ -46,7 +46,7 @@ export const en = {
   queued_again: 'The job is queued again.', queued_file: 'The file is queued.', canceled_said: 'The count is canceled.',
   online: 'online', offline: 'offline', silent: 'silent', never_seen: 'never seen', since: 'since {age}', last_seen: 'last seen {age}',
   no_stations: 'No stations yet', no_stations_help: 'On the server, cloud-api device add NAME --site SITE makes a token for a station.',
-  disk_free: 'Disk free', spool: 'Spool', link: 'Link', clock: 'Clock', temperature: 'Temperature', version: 'Version', version_n: 'version {v}', queue_there: 'Still at the station',
+  uptime: 'Running for', as_sent: 'As the station sends it', disk_free: 'Disk free', spool: 'Spool', link: 'Link', clock: 'Clock', temperature: 'Temperature', version: 'Version', version_n: 'version {v}', queue_there: 'Still at the station',
   commands: 'Commands', cm_pause: 'Pause uploads', cm_resume: 'Resume uploads', cm_retry: 'Retry failed', cm_rescan: 'Scan the card again', reply: 'Reply: {text}', no_reply: 'The station did not answer.',
   vitals: 'Readings', day: 'Last 24 hours', no_vitals: 'The station has sent no readings.',
   waiting_jobs: 'Waiting', running_jobs: 'Counting', workers: 'Workers', worker: 'Worker', job: 'Job', attempt: 'Attempt', progress: 'Progress', speed: 'Speed', fps: '{n} frames/s',

@@ -48,7 +48,7 @@ export const es: Words = {
   queued_again: 'El trabajo está de nuevo en la cola.', queued_file: 'El archivo está en la cola.', canceled_said: 'El conteo está cancelado.',
   online: 'en línea', offline: 'desconectada', silent: 'en silencio', never_seen: 'nunca vista', since: 'desde {age}', last_seen: 'última señal {age}',
   no_stations: 'Aún no hay estaciones', no_stations_help: 'En el servidor, cloud-api device add NOMBRE --site SITIO crea una clave para una estación.',
-  disk_free: 'Disco libre', spool: 'Almacén', link: 'Enlace', clock: 'Reloj', temperature: 'Temperatura', version: 'Versión', version_n: 'versión {v}', queue_there: 'Todavía en la estación',
+  uptime: 'En marcha desde hace', as_sent: 'Como lo envía la estación', disk_free: 'Disco libre', spool: 'Almacén', link: 'Enlace', clock: 'Reloj', temperature: 'Temperatura', version: 'Versión', version_n: 'versión {v}', queue_there: 'Todavía en la estación',
   commands: 'Órdenes', cm_pause: 'Pausar subidas', cm_resume: 'Reanudar subidas', cm_retry: 'Reintentar fallidas', cm_rescan: 'Leer la tarjeta otra vez', reply: 'Respuesta: {text}', no_reply: 'La estación no respondió.',
   vitals: 'Lecturas', day: 'Últimas 24 horas', no_vitals: 'La estación no ha enviado lecturas.',
   waiting_jobs: 'En espera', running_jobs: 'Contando', workers: 'Procesos', worker: 'Proceso', job: 'Trabajo', attempt: 'Intento', progress: 'Avance', speed: 'Velocidad', fps: '{n} cuadros/s',
