@@ -15,6 +15,10 @@ export function Film({ v, base, result, picked, pick, at, seek, draft }: Props) 
   const [now, setNow] = useState(0);
   const [missing, setMissing] = useState(false);
   useEffect(() => { if (video.current && at) { video.current.currentTime = at.seconds; setNow(at.seconds); } }, [at?.asked]);
+  useEffect(() => {
+    const el = video.current;
+    return () => { el?.pause(); el?.removeAttribute('src'); el?.load(); }; // gives its connection back
+  }, []);
   if (missing) return <Still base={base} v={v} />;
   const size = result?.video.width ? result.video : undefined;
   const select = (e: MouseEvent) => {

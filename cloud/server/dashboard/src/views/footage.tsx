@@ -36,7 +36,7 @@ function Whole({ v, base, at }: { v: Footage; base: string; at?: number }) {
   const done = v.job?.state === 'done' && v.count;
   const result = useRead<Partial<Result>>(done ? `${base}/result` : '', { keep: false });
   const whole = useMemo(() => result.data && complete(result.data), [result.data]);
-  useEffect(() => { if (done) result.reload(); }, [v.count?.seq]);
+  useEffect(() => { if (done) result.reload(); }, [v.count?.at]);
   const [picked, setPicked] = useState(0);
   return (
     <>
@@ -108,7 +108,7 @@ function Evidence({ v, base, result, picked, pick }: EvidenceProps) {
   const [at, setAt] = useState<{ seconds: number; asked: number }>();
   const seek = (seconds: number) => setAt({ seconds, asked: Date.now() });
   const reviews = useRead<Reviews>(v.duplicate_of || showsSibling(v) ? '' : `${base}/reviews`, { keep: false });
-  useEffect(() => { reviews.reload(); }, [v.count?.seq]);
+  useEffect(() => { reviews.reload(); }, [v.count?.at]);
   const draft = useDraft();
   const select = (id: number) => {
     pick(id);
@@ -119,9 +119,9 @@ function Evidence({ v, base, result, picked, pick }: EvidenceProps) {
   };
   return (
     <>
-      <Film key={v.count!.seq} v={v} base={base} result={result} picked={picked} pick={pick} at={at} seek={seek} draft={draft} />
+      <Film key={v.count!.at} v={v} base={base} result={result} picked={picked} pick={pick} at={at} seek={seek} draft={draft} />
       {result && <ReviewCard result={result} base={base} read={reviews} picked={picked} pick={select} draft={draft} />}
-      <Sheet key={`s${v.count!.seq}`} src={`${base}/sheet`} title={t('sheet')} note={t('sheet_note')} />
+      <Sheet key={`s${v.count!.at}`} src={`${base}/sheet`} title={t('sheet')} note={t('sheet_note')} />
       {v.telemetry && <Lazy load={groundMap} props={{ footage: v.id, site: v.site, picked, pick: select }} />}
       {result && <Animals result={result} base={base} picked={picked} pick={select} />}
     </>
