@@ -117,6 +117,9 @@ func (a *area) flat(polygons [][][][2]float64) [][][][2]float64 {
 
 func (a *area) contains(p [2]float64) bool { return contains(a.polygons, p) }
 
+// Contains reports whether a point of longitude and latitude lies in one of the polygons.
+func Contains(polygons [][][][2]float64, p [2]float64) bool { return contains(polygons, p) }
+
 // contains reports whether a point lies in an odd number of the rings of one of the polygons.
 func contains(polygons [][][][2]float64, p [2]float64) bool {
 	for _, rings := range polygons {

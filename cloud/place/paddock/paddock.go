@@ -120,18 +120,34 @@ type Whole struct {
 	Placed            int // animals with a position
 }
 
+// Point is where an animal is.
+type Point struct {
+	ID       int
+	Lat, Lon float64 // WGS 84, degrees
+	Radius   float64 // metres, 95 %
+}
+
 // Animals counts animals in the paddocks that are near to one of them or to the seen ground, by the index of the paddock.
 func (s *Set) Animals(tracks []report.Track, footprint [][][][2]float64, w Whole) map[int]report.Paddock {
-	out := map[int]report.Paddock{}
-	near := map[int]bool{}
+	var points []Point
 	for _, t := range tracks {
 		if p := t.Position; p != nil {
-			// A box around the radius; a degree of longitude has at least so many metres at this latitude.
-			dLat := p.Radius / 110_000
-			dLon := p.Radius / (111_000 * max(0.02, math.Cos(p.Latitude*math.Pi/180)))
-			for i := range s.within([2]float64{p.Longitude - dLon, p.Latitude - dLat}, [2]float64{p.Longitude + dLon, p.Latitude + dLat}) {
-				near[i] = true
-			}
+			points = append(points, Point{ID: t.ID, Lat: p.Latitude, Lon: p.Longitude, Radius: p.Radius})
+		}
+	}
+	return s.Points(points, footprint, w)
+}
+
+// Points is Animals for places.
+func (s *Set) Points(points []Point, footprint [][][][2]float64, w Whole) map[int]report.Paddock {
+	out := map[int]report.Paddock{}
+	near := map[int]bool{}
+	for _, p := range points {
+		// A box around the radius; a degree of longitude has at least so many metres at this latitude.
+		dLat := p.Radius / 110_000
+		dLon := p.Radius / (111_000 * max(0.02, math.Cos(p.Lat*math.Pi/180)))
+		for i := range s.within([2]float64{p.Lon - dLon, p.Lat - dLat}, [2]float64{p.Lon + dLon, p.Lat + dLat}) {
+			near[i] = true
 		}
 	}
 	for _, rings := range footprint {
@@ -144,27 +160,27 @@ func (s *Set) Animals(tracks []report.Track, footprint [][][][2]float64, w Whole
 		a := s.area(i)
 		o := report.Paddock{Name: s.list[i].Name, Tracks: []int{}, Area: math.Round(a.size()),
 			Seen: math.Round(1000*a.seen(footprint)) / 1000}
-		a.count(&o, tracks, w)
+		a.count(&o, points, w)
 		out[i] = o
 	}
 	return out
 }
 
+// Size is the area of paddock i in square metres.
+func (s *Set) Size(i int) float64 { return s.area(i).size() }
+
 // count sets the animals of a paddock with their interval.
-func (a *area) count(o *report.Paddock, tracks []report.Track, w Whole) {
+func (a *area) count(o *report.Paddock, points []Point, w Whole) {
 	n := 0
 	var b border
-	for _, t := range tracks {
-		if t.Position == nil {
-			continue
-		}
-		at := a.metres([2]float64{t.Position.Longitude, t.Position.Latitude})
+	for _, p := range points {
+		at := a.metres([2]float64{p.Lon, p.Lat})
 		inside, d := a.contains(at), a.toBorder(at)
-		b.add(inside, d, t.Position.Radius)
-		switch near := d <= t.Position.Radius; {
+		b.add(inside, d, p.Radius)
+		switch near := d <= p.Radius; {
 		case inside:
 			n++
-			o.Tracks = append(o.Tracks, t.ID)
+			o.Tracks = append(o.Tracks, p.ID)
 			if near {
 				o.Border++
 			}

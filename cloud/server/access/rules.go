@@ -48,6 +48,11 @@ var rules = map[string]Action{
 	"GET /api/v1/sites/:site/paddocks":          Read,
 	"PUT /api/v1/sites/:site/paddocks":          Change,
 	"GET /api/v1/sites/:site/paddocks/versions": Read,
+	"GET /api/v1/sites/:site/book":              Read,
+	"PUT /api/v1/sites/:site/book":              Change,
+	"GET /api/v1/surveys":                       Read,
+	"POST /api/v1/surveys":                      Change,
+	"GET /api/v1/surveys/:id":                   Read,
 
 	"GET /api/v1/overview":                Read,
 	"GET /api/v1/history":                 Read,

@@ -22,6 +22,11 @@ func (s *Server) groundRoutes(api guarded) {
 	api.Get("/sites/:site/paddocks", s.getPaddocks)
 	api.Put("/sites/:site/paddocks", s.putPaddocks)
 	api.Get("/sites/:site/paddocks/versions", s.listPaddocks)
+	api.Get("/sites/:site/book", s.getBook)
+	api.Put("/sites/:site/book", s.putBook)
+	api.Get("/surveys", s.listSurveys)
+	api.Post("/surveys", s.addSurvey)
+	api.Get("/surveys/:id", s.getSurvey)
 }
 
 // sendTelemetry answers with the flight log of footage: as it is stored, or its normal form.

@@ -17,6 +17,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/legacy"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
@@ -83,6 +84,7 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		s.record(id, "content "+id)
 	}
 	boss := s.tokens[ledger.RoleOperator]
+	taken := must.Get(s.ledger.Surveys.Add(t.Context(), ledger.Survey{Site: "farm"}))(t)
 	seenOps := map[string]bool{}
 	for _, c := range []struct {
 		method, path, token string
@@ -192,6 +194,18 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/sites/farm/paddocks?format=kml", "", 200, ""},
 		{"GET", "/api/v1/sites/nope/paddocks", "", 404, ""},
 		{"GET", "/api/v1/sites/farm/paddocks/versions", "", 200, ""},
+		{"PUT", "/api/v1/sites/farm/book", s.tokens[ledger.RoleReader], 403, ""},
+		{"PUT", "/api/v1/sites/farm/book", boss, 200, ""},
+		{"GET", "/api/v1/sites/farm/book", "", 200, ""},
+		{"GET", "/api/v1/sites/farm/book?format=csv", "", 200, ""},
+		{"GET", "/api/v1/sites/nope/book", "", 200, ""},
+		{"POST", "/api/v1/surveys", s.tokens[ledger.RoleReader], 403, ""},
+		{"POST", "/api/v1/surveys", boss, 200, ""},
+		{"GET", "/api/v1/surveys", "", 200, ""},
+		{"GET", "/api/v1/surveys?limit=0", "", 400, ""},
+		{"GET", "/api/v1/surveys/" + taken.ID, "", 200, ""},
+		{"GET", "/api/v1/surveys/" + taken.ID + "?format=csv", "", 200, ""},
+		{"GET", "/api/v1/surveys/nope", "", 404, ""},
 		{"GET", "/api/v1/devices", "", 200, ""},
 		{"GET", "/api/v1/overview", "", 200, ""},
 		{"GET", "/api/v1/history", "", 200, ""},
@@ -232,6 +246,12 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 			var body io.Reader
 			if c.method == http.MethodPut {
 				body = strings.NewReader(gateDocument)
+			}
+			if strings.HasSuffix(c.path, "/book") && c.method == http.MethodPut {
+				body = strings.NewReader("paddock,animals\nx,4\n,9\n")
+			}
+			if c.path == "/api/v1/surveys" && c.method == http.MethodPost {
+				body = strings.NewReader(`{"site":"farm","name":"spring"}`)
 			}
 			if strings.HasSuffix(c.path, "/paddocks") && c.method == http.MethodPut {
 				body = strings.NewReader(boxes(box("x", 24.2, -31.8, 24.4, -31.6)))

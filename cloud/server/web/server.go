@@ -60,6 +60,8 @@ type Ledger struct {
 	Sessions   sessions
 	Grounds    grounds
 	Borders    borders
+	Surveys    surveys
+	Book       book
 	Audit      audit
 }
 
@@ -68,7 +70,7 @@ func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
 		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews,
-		Grounds: l.Grounds, Borders: l.Borders}
+		Grounds: l.Grounds, Borders: l.Borders, Surveys: l.Surveys, Book: l.Book}
 }
 
 type (
@@ -105,6 +107,17 @@ type (
 	grounds interface {
 		Get(ctx context.Context, id footage.ID) (ledger.Ground, error)
 		ListPlaced(ctx context.Context, site string, limit int) ([]ledger.Place, error)
+	}
+	surveys interface {
+		Add(ctx context.Context, n ledger.Survey) (ledger.Survey, error)
+		Get(ctx context.Context, id string) (ledger.Survey, error)
+		List(ctx context.Context, p ledger.Page) ([]ledger.Survey, string, error)
+		Parts(ctx context.Context, n ledger.Survey) ([]ledger.SurveyPart, error)
+	}
+	book interface {
+		Put(ctx context.Context, site string, since time.Time, list []ledger.Expected) error
+		At(ctx context.Context, site string, at time.Time) ([]ledger.Expected, error)
+		History(ctx context.Context, site string, limit int) ([]ledger.Expected, error)
 	}
 	borders interface {
 		Put(ctx context.Context, b ledger.Borders) (ledger.Borders, error)

@@ -66,6 +66,8 @@ type Ledger struct {
 	Work       *Work       // what workers do and what waits for them
 	Reviews    *Reviews    // what people decided about counts
 	Borders    *BorderBook // paddocks of sites
+	Surveys    *Surveys    // selections of counts
+	Book       *HerdBook   // expected numbers of animals
 
 	tables *tables
 }
@@ -113,7 +115,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Changes: &Changes{t}, Devices: &Devices{t},
 		Stations: &Stations{t},
 		People:   &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
-		Grounds: &Grounds{t}, Borders: &BorderBook{t}, Sites: &Sites{t}, Work: &Work{t},
+		Grounds: &Grounds{t}, Borders: &BorderBook{t}, Surveys: &Surveys{t}, Book: &HerdBook{t}, Sites: &Sites{t}, Work: &Work{t},
 		tables: t,
 	}, nil
 }

@@ -1,0 +1,310 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"cattlecounter/cloud/place/paddock"
+	"cattlecounter/cloud/place/survey"
+	"cattlecounter/cloud/server/access"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
+)
+
+const maxSurveyBody = 64 << 10
+
+func surveyHead(s ledger.Survey) wire.SurveyHead {
+	return wire.SurveyHead{ID: s.ID, Created: s.Created, Who: s.Who, NewSurvey: wire.NewSurvey{Site: s.Site, Name: s.Name,
+		From: timeOrNil(s.From), To: timeOrNil(s.To), Footage: s.Footage}}
+}
+
+// mayUseSite reports whether the holder may do something with all devices of a site.
+func mayUseSite(ctx context.Context, a access.Action, site string) bool {
+	h := holderOf(ctx)
+	return h.Device == "" && h.May(a) && h.Sites.Has(site)
+}
+
+func (s *Server) listSurveys(c *fiber.Ctx) error {
+	if scopeOf(c.UserContext()) != "" {
+		return sendJSON(c, pageOf(nil, "", surveyHead)) // a survey has counts of other devices
+	}
+	return pages(s.o.Ledger.Surveys.List, surveyHead)(c)
+}
+
+// addSurvey stores a selection of counts and answers with their count.
+func (s *Server) addSurvey(c *fiber.Ctx) error {
+	d, err := s.authenticate(c)
+	if err != nil {
+		return err
+	}
+	body, err := s.readBody(c, maxSurveyBody)
+	if err != nil {
+		return err
+	}
+	var in wire.NewSurvey
+	r := json.NewDecoder(bytes.NewReader(body))
+	r.DisallowUnknownFields()
+	if err := r.Decode(&in); err != nil {
+		return badRequest("The body cannot be read: %v. See /api/v1/openapi.yaml for its form.", err)
+	}
+	ctx := ledger.By(c.UserContext(), d.Name)
+	if _, err := footage.ParseID(in.Site); err != nil {
+		return badRequest("site: %v.", err)
+	}
+	if !mayUseSite(ctx, access.Change, in.Site) {
+		return fmt.Errorf("site %.64q: %w", in.Site, ledger.ErrNotFound)
+	}
+	n := ledger.Survey{Site: in.Site, Name: in.Name, Footage: in.Footage}
+	if in.From != nil {
+		n.From = *in.From
+	}
+	if in.To != nil {
+		n.To = *in.To
+	}
+	switch {
+	case !n.From.IsZero() && !n.To.IsZero() && !n.From.Before(n.To):
+		return badRequest("from: it is not before to.")
+	case len(in.Footage) > ledger.MaxSurveyParts:
+		return badRequest("footage: it has more than %d entries.", ledger.MaxSurveyParts)
+	case len(in.Name) > 200:
+		return badRequest("name: it is longer than 200 bytes.")
+	}
+	for _, id := range in.Footage {
+		v, err := s.footageFor(ctx, id)
+		if err != nil {
+			return err
+		}
+		if v.Site != in.Site || v.Count == nil || v.DuplicateOf != "" || v.SiblingOf != "" {
+			return badRequest("footage: %s is not counted footage of %s, or a copy of another one.", id, in.Site)
+		}
+	}
+	v, err := s.takeSurvey(ctx, n)
+	if err != nil {
+		return err
+	}
+	if n, err = s.o.Ledger.Surveys.Add(ctx, n); err != nil {
+		return err
+	}
+	v.SurveyHead = surveyHead(n)
+	s.log.Info("survey added", "survey", n.ID, "site", n.Site, "parts", len(v.Parts))
+	return sendJSON(c, v)
+}
+
+// getSurvey answers with a survey as its counts are now, as JSON or as the table of its paddocks.
+func (s *Server) getSurvey(c *fiber.Ctx) error {
+	id, err := idArg(c, "id")
+	if err != nil {
+		return err
+	}
+	ctx := c.UserContext()
+	n, err := s.o.Ledger.Surveys.Get(ctx, string(id))
+	if err == nil && !mayUseSite(ctx, access.Read, n.Site) {
+		err = fmt.Errorf("survey %s: %w", id, ledger.ErrNotFound)
+	}
+	if err != nil {
+		return err
+	}
+	v, err := s.takeSurvey(ctx, n)
+	if err != nil {
+		return err
+	}
+	if c.Query("format") == "csv" {
+		table, err := surveyTable(v)
+		if err != nil {
+			return err
+		}
+		return sendTagged(c, table, media["csv"], "survey-"+safeName(string(id))+".csv")
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return sendTagged(c, text, fiber.MIMEApplicationJSON, "")
+}
+
+// takeSurvey counts the animals of a selection.
+func (s *Server) takeSurvey(ctx context.Context, n ledger.Survey) (wire.Survey, error) {
+	select {
+	case s.placing <- struct{}{}:
+		defer func() { <-s.placing }()
+	case <-ctx.Done():
+		return wire.Survey{}, context.Cause(ctx)
+	}
+	v := wire.Survey{SurveyHead: surveyHead(n), Paddocks: []wire.SurveyPaddock{}, Parts: []wire.SurveyPart{}, Warnings: []string{}}
+	counts, err := s.o.Ledger.Surveys.Parts(ctx, n)
+	if err != nil {
+		return v, err
+	}
+	if len(counts) > ledger.MaxSurveyParts {
+		return v, badRequest("The survey has more than %d counts; choose a shorter time.", ledger.MaxSurveyParts)
+	}
+	at := n.To
+	if at.IsZero() {
+		at = s.now()
+	}
+	var parts []survey.Part
+	for _, p := range counts {
+		parts = append(parts, surveyPart(p))
+		v.Parts = append(v.Parts, wire.SurveyPart{Footage: p.Footage.ID, Captured: timeOrNil(p.Footage.Taken), Flight: p.Footage.Flight,
+			Unique: p.Unique, Low: p.Low, High: p.High, Placed: p.Spread.Placed, Way: p.Spread.Way})
+		if !p.Footage.Taken.IsZero() {
+			at = p.Footage.Taken // of the last one
+		}
+	}
+	var set *paddock.Set
+	b, err := s.o.Ledger.Borders.At(ctx, n.Site, at)
+	if err == nil {
+		var list []paddock.Paddock
+		if list, err = paddock.ReadAny([]byte(b.Document)); err == nil {
+			set, v.Version = paddock.NewSet(list), b.Version
+		}
+	}
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return v, err
+	}
+	r := survey.Take(parts, set)
+	v.Unique, v.Low, v.High, v.Placed, v.Double, v.Outside = r.Unique, r.Low, r.High, r.Placed, r.Double, r.Outside
+	for _, p := range r.Paddocks {
+		v.Paddocks = append(v.Paddocks, wire.SurveyPaddock{PaddockCount: wire.PaddockCount{Name: p.Name, Animals: p.Animals, Low: p.Low,
+			High: p.High, Border: p.Border, Near: p.Near, Area: p.Area, Seen: p.Seen}})
+	}
+	v.Warnings = append(v.Warnings, surveyWarnings(v, set != nil)...)
+	return v, s.compare(ctx, &v, at)
+}
+
+func surveyPart(p ledger.SurveyPart) survey.Part {
+	out := survey.Part{Unique: p.Unique, Low: p.Low, High: p.High, Footprint: p.Ground.Footprint}
+	for _, a := range p.Ground.Places {
+		animal := survey.Animal{Lat: a.Lat, Lon: a.Lon, Radius: a.Radius}
+		if !p.Footage.Taken.IsZero() {
+			animal.At = p.Footage.Taken.Add(time.Duration(a.Seconds * float64(time.Second)))
+		}
+		out.Animals = append(out.Animals, animal)
+	}
+	return out
+}
+
+// surveyWarnings says what a survey does not know.
+func surveyWarnings(v wire.Survey, paddocks bool) (out []string) {
+	unplaced, animals, untimed := 0, 0, 0
+	for _, p := range v.Parts {
+		if p.Placed == 0 && p.Unique > 0 {
+			unplaced++
+			animals += p.Unique
+		}
+		if p.Captured == nil {
+			untimed++
+		}
+	}
+	if len(v.Parts) == 0 {
+		out = append(out, "no count of the site is in this survey")
+	}
+	if !paddocks {
+		out = append(out, "the site has no paddocks; set them with PUT /api/v1/sites/"+v.Site+"/paddocks")
+	}
+	if unplaced > 0 {
+		out = append(out, fmt.Sprintf("%d of %d pieces of footage have no positions; their %d animals are in no paddock, and may be "+
+			"counted twice", unplaced, len(v.Parts), animals))
+	}
+	if untimed > 0 {
+		out = append(out, fmt.Sprintf("the time of %d pieces of footage is not known; their animals may be counted twice", untimed))
+	}
+	var part []string
+	for _, p := range v.Paddocks {
+		if p.Seen < 0.95 {
+			part = append(part, fmt.Sprintf("%s %.0f %%", p.Name, 100*p.Seen))
+		}
+	}
+	if n := len(part); n > 0 {
+		const most = 10
+		text := strings.Join(part[:min(n, most)], ", ")
+		if n > most {
+			text += fmt.Sprintf(" and %d more", n-most)
+		}
+		out = append(out, "not wholly seen: "+text)
+	}
+	return out
+}
+
+// compare adds the expected numbers of the book.
+func (s *Server) compare(ctx context.Context, v *wire.Survey, at time.Time) error {
+	book, err := s.o.Ledger.Book.At(ctx, v.Site, at)
+	if err != nil {
+		return err
+	}
+	judge := func(e ledger.Expected, counted, low, high *int, seen float64) *wire.Expected {
+		out := &wire.Expected{Animals: *e.Animals, Verdict: string(survey.Judge(*e.Animals, low, high, seen))}
+		if counted != nil {
+			d := *counted - *e.Animals
+			out.Difference = &d
+		}
+		return out
+	}
+	for _, e := range book {
+		found := e.Paddock == ""
+		if found && len(v.Parts) > 0 {
+			v.Expected = judge(e, &v.Unique, &v.Low, &v.High, seenOf(v.Paddocks))
+		} else if found {
+			v.Expected = judge(e, nil, nil, nil, 0)
+		}
+		for i := range v.Paddocks {
+			if p := &v.Paddocks[i]; p.Name == e.Paddock {
+				p.Expected, found = judge(e, p.Animals, p.Low, p.High, p.Seen), true
+			}
+		}
+		if !found {
+			v.Warnings = append(v.Warnings, fmt.Sprintf("the book has the paddock %.64q, which the site does not have", e.Paddock))
+		}
+	}
+	return nil
+}
+
+// seenOf is the share of all paddocks that was seen, 1 for a site without paddocks.
+func seenOf(list []wire.SurveyPaddock) float64 {
+	all, seen := 0.0, 0.0
+	for _, p := range list {
+		all, seen = all+p.Area, seen+p.Area*p.Seen
+	}
+	if all == 0 {
+		return 1
+	}
+	return seen / all
+}
+
+// surveyTable is the paddocks of a survey as CSV; the last row is the whole site.
+func surveyTable(v wire.Survey) ([]byte, error) {
+	number := func(n *int) string {
+		if n == nil {
+			return ""
+		}
+		return strconv.Itoa(*n)
+	}
+	rows := [][]string{{"paddock", "animals", "low", "high", "border", "near", "area_m2", "seen", "expected", "difference", "verdict"}}
+	row := func(p wire.PaddockCount, e *wire.Expected) {
+		r := []string{p.Name, number(p.Animals), number(p.Low), number(p.High), strconv.Itoa(p.Border), strconv.Itoa(p.Near),
+			strconv.FormatFloat(p.Area, 'f', 0, 64), strconv.FormatFloat(p.Seen, 'f', 3, 64), "", "", ""}
+		if e != nil {
+			r[8], r[9], r[10] = strconv.Itoa(e.Animals), number(e.Difference), e.Verdict
+		}
+		rows = append(rows, r)
+	}
+	area := 0.0
+	for _, p := range v.Paddocks {
+		row(p.PaddockCount, p.Expected)
+		area += p.Area
+	}
+	row(wire.PaddockCount{Animals: &v.Unique, Low: &v.Low, High: &v.High, Area: area, Seen: seenOf(v.Paddocks)}, v.Expected)
+	var out bytes.Buffer
+	err := csv.NewWriter(&out).WriteAll(rows)
+	return out.Bytes(), err
+}
