@@ -11,7 +11,10 @@ import (
 
 type auditCmd struct {
 	output
-	Limit int `default:"50" help:"List at most this many entries, the newest first."`
+	Limit   int    `default:"50" help:"List at most this many entries, the newest first."`
+	Who     string `help:"Only what this person, token or program did." placeholder:"NAME"`
+	Action  string `help:"Only this action, such as \"log in\"." placeholder:"TEXT"`
+	Subject string `help:"Only what was done to this device, user, job or footage." placeholder:"NAME"`
 }
 
 // auditEntry is one line of the audit.
@@ -27,7 +30,7 @@ func (a *auditCmd) Run(ctx context.Context, e *env) error {
 		return fmt.Errorf("%w: --limit %d: want 1 or more", errUsage, a.Limit)
 	}
 	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
-		stored, err := l.Audit.List(ctx, 0, a.Limit)
+		stored, err := l.Audit.Find(ctx, ledger.AuditQuery{Who: a.Who, Action: a.Action, Subject: a.Subject, Limit: a.Limit})
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 )
 
 // output chooses between a table for people and JSON for programs.
@@ -38,10 +39,10 @@ func list[T any](e *env, o output, items []T, titles string, row func(T) []any) 
 	return w.Flush()
 }
 
-// oneLine replaces control characters: names come from strangers and must not move the terminal's cursor.
+// oneLine replaces control and direction characters: names come from strangers and must not move the terminal's cursor.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if r < ' ' || r == 0x7f || unicode.Is(unicode.Cf, r) {
 			return '?'
 		}
 		return r

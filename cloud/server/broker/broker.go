@@ -92,7 +92,7 @@ func New(ctx context.Context, o Options) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mqtt broker: %w", err)
 	}
-	ln = netutil.LimitListener(ln, maxConnections)
+	ln = &sharing{Listener: netutil.LimitListener(ln, maxConnections), from: map[string]int{}}
 	if o.Certificate != nil {
 		ln = tls.NewListener(ln, o.Certificate.Config())
 	}

@@ -31,6 +31,7 @@ type hook struct {
 	touched  map[string]time.Time
 	kept     map[string]*retained     // retained messages by user
 	paces    map[string]*rate.Limiter // of the messages by user
+	refused  map[string]*rate.Limiter // refused log-ins by address
 }
 
 type session struct {
@@ -41,7 +42,7 @@ type session struct {
 func newHook(server *mqtt.Server, o Options) *hook {
 	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log,
 		sessions: map[string]session{}, touched: map[string]time.Time{}, kept: map[string]*retained{},
-		paces: map[string]*rate.Limiter{}}
+		paces: map[string]*rate.Limiter{}, refused: map[string]*rate.Limiter{}}
 }
 
 // ID implements mqtt.Hook.
@@ -60,6 +61,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	a, ok := h.identify(user, string(pk.Connect.Password))
 	if !ok {
 		h.log.Warn("mqtt client refused", "device", printable(user), "remote", cl.Net.Remote)
+		h.slowDown(addressOf(cl.Net.Remote))
 		return false
 	}
 	if pk.Connect.WillFlag && (!a.mayPublish(pk.Connect.WillTopic) || len(pk.Connect.WillPayload) > maxRetained) {
@@ -76,6 +78,24 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	}
 	h.sessions[cl.ID] = session{account: a, live: cl}
 	return true
+}
+
+// slowDown delays the answer to a refused log-in when many from its address failed. It does not refuse others from there:
+// stations behind one address must not lock each other out.
+func (h *hook) slowDown(address string) {
+	h.mu.Lock()
+	if len(h.refused) >= refusedAddresses {
+		clear(h.refused)
+	}
+	l := h.refused[address]
+	if l == nil {
+		l = rate.NewLimiter(1, refusedAtOnce)
+		h.refused[address] = l
+	}
+	h.mu.Unlock()
+	if !l.Allow() {
+		<-time.After(refusedWait)
+	}
 }
 
 func (h *hook) identify(user, password string) (account, bool) {

@@ -17,6 +17,10 @@ const (
 	userSubscriptions  = 200 // of a session
 	userMessages       = 200 // messages a second; what is faster waits
 	userBurst          = 5_000
+	// Refused log-ins of one address at once, one more each second, and the wait of the others.
+	refusedAtOnce    = 50
+	refusedWait      = 3 * time.Second
+	refusedAddresses = 4096
 	// serviceReserve is the share of the retained topics that only the cloud may use.
 	serviceReserve = maxRetainedTopics / 4
 )

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -202,4 +203,32 @@ func TestGenerationEndsSessions(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the session lives on")
 	}
+}
+
+// One address cannot take every connection.
+func TestConnectionsOfOneAddress(t *testing.T) {
+	b, _ := start(t)
+	var held []net.Conn
+	defer func() {
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	for range maxConnections {
+		c, err := net.Dial("tcp", b.Addr())
+		if err != nil {
+			break
+		}
+		held = append(held, c)
+	}
+	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	o := mqtt.NewClientOptions().AddBroker(b.URL()).SetClientID("e").SetUsername("edge1").SetPassword("edge1-token").
+		SetProtocolVersion(4).SetDialer(from)
+	c := mqtt.NewClient(o)
+	tok := c.Connect()
+	must2(t, tok)
+	if tok.Error() != nil {
+		t.Errorf("another address: %v", tok.Error())
+	}
+	c.Disconnect(50)
 }

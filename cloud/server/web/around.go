@@ -94,7 +94,7 @@ func (s *Server) logRequest(c *fiber.Ctx, took time.Duration) {
 	if probe || reads && status < fasthttp.StatusBadRequest {
 		level = slog.LevelDebug // open pages ask all day; changes must be easy to find in the log
 	}
-	s.log.Log(c.UserContext(), level, "request", "method", method, "path", path, "status", status,
+	s.log.Log(c.UserContext(), level, "request", "method", method, "path", printable(path), "status", status,
 		"took", took.Round(time.Microsecond), "remote", c.Context().RemoteAddr().String(), "request", requestID(c))
 }
 
