@@ -66,6 +66,7 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub 
 	log *slog.Logger) (*messaging, error) {
 	m := &messaging{stations: stations.New(stations.Options{Devices: l.Devices, Memory: l.Stations, Log: log,
 		Changed: func(v wire.Station) { hub.Send(progress.Change{Station: &v}) }})}
+	reg.MustRegister(newStationCollector(m.stations))
 	id, err := clientID(cfg)
 	if err != nil {
 		return nil, err

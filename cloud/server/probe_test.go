@@ -48,6 +48,24 @@ func TestProbeReadsTheAnswer(t *testing.T) {
 	}
 }
 
+// A probe over TLS accepts the listener's certificate whatever its name is.
+func TestProbeOverTLS(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"status":"ok"}`))
+	}))
+	defer s.Close()
+	cfg := config.Default()
+	cfg.HTTP.Listen = s.Listener.Addr().String()
+	cfg.HTTP.TLS = config.TLS{CertFile: "cert.pem", KeyFile: "key.pem"} // of the server; a probe does not read them
+	if err := Probe(t.Context(), cfg); err != nil {
+		t.Error(err)
+	}
+	cfg.HTTP.TLS = config.TLS{}
+	if err := Probe(t.Context(), cfg); err == nil {
+		t.Error("a probe without TLS takes an answer of a TLS server for ready")
+	}
+}
+
 func TestProbeWithoutServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -15,6 +15,9 @@ param workspace string
 var variables = concat(settings, [
   { name: 'AZURE_CLIENT_ID', value: identityClient }
   { name: 'CATTLE_CLOUD_MQTT_PASSWORD', value: '@Microsoft.KeyVault(SecretUri=${passwordUri})' }
+  // The platform adds TLS.
+  { name: 'CATTLE_CLOUD_HTTP_INSECURE', value: 'true' }
+  { name: 'CATTLE_CLOUD_HTTP_HOSTS', value: '${name}.azurewebsites.net,${name}-next.azurewebsites.net' }
   { name: 'CATTLE_CLOUD_DATA', value: '/home/cattlecounter' }
   { name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', value: insights }
   { name: 'WEBSITES_PORT', value: '8080' }

@@ -121,7 +121,7 @@ resource broker 'Microsoft.App/containerApps@2025-01-01' = if (!empty(brokerImag
     workloadProfileName: 'Consumption'
     configuration: {
       activeRevisionsMode: 'Single'
-      ingress: { external: true, transport: 'tcp', targetPort: 1883, exposedPort: 1883 }
+      ingress: { external: false, transport: 'tcp', targetPort: 1883, exposedPort: 1883 }
       registries: [{ server: registryHost, identity: identityId }]
       secrets: [{ name: 'mqtt-password', keyVaultUrl: passwordUri, identity: identityId }]
     }
@@ -134,6 +134,8 @@ resource broker 'Microsoft.App/containerApps@2025-01-01' = if (!empty(brokerImag
           resources: { cpu: json('0.5'), memory: '1Gi' }
           env: concat(variables, [
             { name: 'CATTLE_CLOUD_MQTT_EMBEDDED_LISTEN', value: '0.0.0.0:1883' }
+            { name: 'CATTLE_CLOUD_MQTT_INSECURE', value: 'true' }
+            { name: 'CATTLE_CLOUD_HTTP_INSECURE', value: 'true' }
             { name: 'CATTLE_CLOUD_MQTT_PASSWORD', secretRef: 'mqtt-password' }
           ])
         }
