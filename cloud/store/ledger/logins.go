@@ -38,7 +38,8 @@ func (l *People) begin(ctx context.Context, tx *sql.Tx, p Person, token string) 
 		return err
 	}
 	if err := execOne(tx.ExecContext(ctx, `INSERT INTO login (hash, person, generation, created, used)
-		SELECT $1, name, generation, $2, $3 FROM person WHERE name = $4 AND generation = $5 AND disabled IS NULL`,
+		SELECT CAST($1 AS TEXT), name, generation, CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM person
+		WHERE name = $4 AND generation = $5 AND disabled IS NULL`,
 		hashToken(token), now, now, p.Name, p.Generation)); err != nil {
 		return errors.Join(ErrUnauthorised, err)
 	}
