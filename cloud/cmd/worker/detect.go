@@ -52,6 +52,16 @@ type detection struct {
 	Box   [4]float64 `json:"box"` // x1, y1, x2, y2 in pixels of the upright picture
 	Score float64    `json:"score"`
 	Label string     `json:"label"`
+
+	// Position is missing where the picture does not say the place, height, heading and pitch of its camera.
+	Position *detectedPlace `json:"position,omitempty"`
+}
+
+// detectedPlace is where an animal of a photograph is.
+type detectedPlace struct {
+	Latitude  float64 `json:"latitude"` // WGS 84, degrees
+	Longitude float64 `json:"longitude"`
+	Radius    float64 `json:"radius_m"` // metres; the animal is within it in 95 of 100 cases
 }
 
 // run writes progress to stderr, and the lines to Out or, for "-", to stdout. A file gets its name when it is complete,

@@ -15,6 +15,7 @@ import (
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/still"
+	ground "cattlecounter/cloud/place"
 )
 
 // detectRun is the state of one command. The pipeline calls next in one goroutine and write in another, so unreadable
@@ -58,8 +59,9 @@ func (r *detectRun) write(f *video.Frame, boxes []detect.Box) error {
 	}
 	line := detectLine{Image: r.names[f.Index], Width: f.Width, Height: f.Height, Model: r.model.Name,
 		Digest: r.model.Digest, Detections: make([]detection, 0, len(boxes))}
-	for _, b := range boxes {
-		d := detection{Box: [4]float64{round(b.X1, 1), round(b.Y1, 1), round(b.X2, 1), round(b.Y2, 1)},
+	places := r.places(f, boxes)
+	for i, b := range boxes {
+		d := detection{Position: places[i], Box: [4]float64{round(b.X1, 1), round(b.Y1, 1), round(b.X2, 1), round(b.Y2, 1)},
 			Score: round(b.Score, 4), Label: b.Label}
 		if b.Other {
 			line.Others = append(line.Others, d)
@@ -71,6 +73,20 @@ func (r *detectRun) write(f *video.Frame, boxes []detect.Box) error {
 	r.written++
 	r.meter.show(float64(r.written), float64(len(r.names)), "pictures", fmt.Sprintf("%d detections", r.boxes))
 	return r.out.line(line)
+}
+
+// places is where the detections of a photograph are, by their index. A picture without the pose of its camera has none.
+func (r *detectRun) places(f *video.Frame, boxes []detect.Box) map[int]*detectedPlace {
+	log, err := readPhoto(filepath.Join(r.folder, r.names[f.Index]))
+	if err != nil {
+		return nil // most pictures have no pose
+	}
+	found := map[int]*detectedPlace{}
+	for _, p := range ground.Still(f.Width, f.Height, boxes, log) {
+		found[p.ID] = &detectedPlace{Latitude: math.Round(p.Lat*1e7) / 1e7, Longitude: math.Round(p.Lon*1e7) / 1e7,
+			Radius: math.Ceil(10*p.Radius) / 10}
+	}
+	return found
 }
 
 // writeUnreadable writes the error lines of the unreadable pictures before index end.
