@@ -26,7 +26,7 @@ type positionFlags struct {
 	Log       string `type:"path" placeholder:"FILE" help:"Flight log of the clip. Default: the file beside the clip that has its name and the ending .SRT, else the log inside the clip."`
 	Terrain   string `type:"path" placeholder:"FILE" help:"Heights of the ground, an HGT tile such as S34E018.hgt. Default: a plane through the take-off point."`
 	Paddocks  string `type:"path" placeholder:"FILE" help:"Borders of paddocks, polygons in WGS 84 as GeoJSON, KML, KMZ or zipped shapefile: count the animals of each paddock."`
-	Positions string `type:"path" placeholder:"FILE" help:"Write positions into this file. Its ending says the form: .geojson, .kml, .csv, or .gpx for the path of the camera."`
+	Positions string `type:"path" placeholder:"FILE" help:"Write positions into this file. Its ending says the form: .geojson, .kml, .kmz, .csv, or .gpx for the path of the camera."`
 }
 
 const maxLog = 64 << 20 // bytes of a flight log

@@ -1,9 +1,10 @@
-// Package mapfile writes the positions of a result for maps and tables: GeoJSON (RFC 7946), KML 2.2 (OGC 07-147r2),
-// CSV, and GPX 1.1 of the camera's path. Animals have their track number, class, score and 95 % radius. It does no
+// Package mapfile writes the positions of a result for maps and tables: GeoJSON (RFC 7946), KML 2.2 (OGC 07-147r2)
+// and KMZ, CSV, and GPX 1.1 of the camera's path. Animals have their track number, class, score and 95 % radius. It does no
 // I/O besides the writer that it is given.
 package mapfile
 
 import (
+	"archive/zip"
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
@@ -25,12 +26,13 @@ type Format string
 const (
 	GeoJSON Format = "geojson"
 	KML     Format = "kml"
+	KMZ     Format = "kmz" // KML in a ZIP archive
 	CSV     Format = "csv"
 	GPX     Format = "gpx"
 )
 
 // Formats lists all forms.
-func Formats() []Format { return []Format{GeoJSON, KML, CSV, GPX} }
+func Formats() []Format { return []Format{GeoJSON, KML, KMZ, CSV, GPX} }
 
 // ErrFormat marks a form that does not exist. Compare with errors.Is.
 var ErrFormat = errors.New("no form of positions")
@@ -52,6 +54,8 @@ func (f Format) ContentType() string {
 	switch f {
 	case KML:
 		return "application/vnd.google-earth.kml+xml"
+	case KMZ:
+		return "application/vnd.google-earth.kmz"
 	case CSV:
 		return "text/csv; charset=utf-8"
 	case GPX:
@@ -71,6 +75,8 @@ func Write(w io.Writer, f Format, res report.Result, started time.Time) error {
 	switch f {
 	case KML:
 		err = writeXML(w, kmlOf(res, place))
+	case KMZ:
+		err = writeKMZ(w, kmlOf(res, place))
 	case CSV:
 		err = writeCSV(w, res)
 	case GPX:
@@ -95,6 +101,16 @@ func writeXML(w io.Writer, doc any) error {
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
+}
+
+// writeKMZ writes a ZIP archive with the document, as Google Earth wants it. The same document makes the same bytes.
+func writeKMZ(w io.Writer, doc kml) error {
+	z := zip.NewWriter(w)
+	f, err := z.Create("doc.kml")
+	if err == nil {
+		err = writeXML(f, doc)
+	}
+	return errors.Join(err, z.Close())
 }
 
 // writeCSV writes a header line and one line per counted animal. New columns are added at the end.

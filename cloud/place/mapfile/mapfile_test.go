@@ -1,6 +1,7 @@
 package mapfile
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
@@ -78,8 +79,27 @@ func TestForms(t *testing.T) {
 	}
 }
 
+func TestKMZ(t *testing.T) {
+	b := written(t, KMZ, sample())
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil || len(z.File) != 1 || z.File[0].Name != "doc.kml" {
+		t.Fatalf("archive %+v: %v", z, err)
+	}
+	f, err := z.File[0].Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(f)
+	if err != nil || !bytes.Equal(text, written(t, KML, sample())) || f.Close() != nil {
+		t.Errorf("its document is not the KML: %v", err)
+	}
+	if !bytes.Equal(b, written(t, KMZ, sample())) {
+		t.Error("the same positions make other bytes: an entity tag would change")
+	}
+}
+
 func TestParseFormat(t *testing.T) {
-	for name, want := range map[string]Format{"KML": KML, "json": GeoJSON, "geojson": GeoJSON, "csv": CSV, "gpx": GPX} {
+	for name, want := range map[string]Format{"KML": KML, "kmz": KMZ, "json": GeoJSON, "geojson": GeoJSON, "csv": CSV, "gpx": GPX} {
 		if f, err := ParseFormat(name); err != nil || f != want || f.ContentType() == "" {
 			t.Errorf("%s: %s %v", name, f, err)
 		}
