@@ -83,6 +83,7 @@ func TestPageViews(t *testing.T) {
 		{"/stations/dock-1", "having('#station', 'dock-1').some(shown)", true},
 		{"/queue", "having('#jobs', 'DJI_0100').some(shown)", true},
 		{"/map", "having('#map-view', 'no ground positions').some(shown)", false},
+		{"/paddocks?site=north", "having('#paddocks', 'no paddocks').some(shown)", false},
 		{"/settings", "having('#appearance', 'Language').some(shown)", false},
 		{"/programs", "having('#programs', '/api/v1/footage/{id}').some(shown)", false},
 		{"/nothing/here", "", false},
@@ -117,6 +118,47 @@ func TestPageViews(t *testing.T) {
 		page.shot(fmt.Sprintf("view-es-%d", screen.width))
 		page.close()
 	}
+	if faults := c.takeFaults(); len(faults) > 0 {
+		t.Errorf("%s", strings.Join(faults, "\n"))
+	}
+}
+
+// TestPageDrawsPaddocks draws a paddock on the map, saves it, imports a file in its place and refuses one with swapped axes.
+func TestPageDrawsPaddocks(t *testing.T) {
+	c := startChrome(t)
+	s := serve(t, nil)
+	s.addDevice("dock-1", ledger.RoleDevice)
+	token := s.addDevice("boss", ledger.RoleOperator)
+	page := c.open(screen{width: 1280, height: 1000})
+	page.navigate(s.at.HTTP + "/paddocks#token=" + token)
+	page.click("exact('#paddocks button', 'Draw a paddock')")
+	page.fill("document.querySelector('#paddocks .field input')", "Bull's 1")
+	page.until("document.querySelector('.plane')?.dataset.drawn")
+	at := value[[]float64](page, "((b) => [b.left, b.top, b.width, b.height])(document.querySelector('.plane canvas').getBoundingClientRect())")
+	for i, corner := range [][2]float64{{0.4, 0.4}, {0.6, 0.4}, {0.6, 0.6}, {0.45, 0.65}, {0.4, 0.4}} {
+		page.must(chromedp.Do(page.ctx, chromedp.MouseClickXY(at[0]+at[2]*corner[0], at[1]+at[3]*corner[1])))
+		if i < 4 {
+			// MapLibre takes two clicks at once for a zoom.
+			page.until(fmt.Sprintf("document.querySelector('.plane').dataset.corners === '%d'", i+1))
+		}
+	}
+	page.click("document.querySelector('#paddocks [data-save]')")
+	page.until("having('#versions', 'Version 1').some(shown) && having('#paddocks li', \"Bull's 1\").some(shown)")
+	page.shot("paddocks-1280")
+
+	file := func(name, content string) string {
+		path := filepath.Join(t.TempDir(), name)
+		must.Do(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	const square = `{"type":"Feature","properties":{"name":%q},"geometry":{"type":"Polygon","coordinates":[[%s]]}}`
+	choose := func(path string) {
+		page.must(chromedp.Do(page.ctx, chromedp.SetUploadFiles(chromedp.CSS("#paddock-file"), []string{path})))
+	}
+	choose(file("good.geojson", fmt.Sprintf(square, "River", "[24.30,-31.70],[24.31,-31.70],[24.31,-31.71],[24.30,-31.71],[24.30,-31.70]")))
+	page.until("having('#versions', 'Version 2').some(shown) && having('#paddocks li', 'River').some(shown)")
+	choose(file("bad.geojson", fmt.Sprintf(square, "Swapped", "[-31.70,124.30],[-31.71,124.30],[-31.71,124.31],[-31.70,124.30]")))
+	page.until("/latitude|axes/i.test(document.querySelector('#import [role=status]')?.textContent)")
 	if faults := c.takeFaults(); len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))
 	}

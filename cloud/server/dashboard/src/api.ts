@@ -21,7 +21,7 @@ export function problemFrom(status: number, body: string): Problem {
   try { return new Problem(status, JSON.parse(body)); } catch { return new Problem(status, {}); }
 }
 
-async function request(method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<any> {
+async function request(method: string, path: string, headers: Record<string, string> = {}, body?: string | Blob): Promise<any> {
   const r = await fetch(path, { method, headers, body, cache: 'no-store' });
   const text = await r.text();
   if (!r.ok && !(r.status === 503 && method === 'GET')) throw problemFrom(r.status, text);
@@ -53,14 +53,15 @@ function setCookie(value: string): void {
   document.cookie = `${key}=${value}; Path=/; SameSite=Strict; Max-Age=${value ? 365 * 86400 : 0}${secure}`;
 }
 
-/** change sends a request that changes something, and asks the person for a token when it is missing or refused. */
+/** change sends a request that changes something, with a file or a document, and asks the person for a token when it is missing or refused. */
 export async function change<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
+  const file = body instanceof Blob;
   for (let why = ''; ;) {
     await needToken(why);
     const headers = credentials();
-    if (body !== undefined) headers['Content-Type'] = 'application/json';
+    if (body !== undefined) headers['Content-Type'] = file ? body.type || 'application/octet-stream' : 'application/json';
     try {
-      return await request(method, path, headers, body === undefined ? undefined : JSON.stringify(body));
+      return await request(method, path, headers, file || body === undefined ? body as Blob | undefined : JSON.stringify(body));
     } catch (err) {
       if (!(err instanceof Problem) || err.status !== 401) throw err;
       why = t('token_bad');

@@ -7,7 +7,9 @@ export type Job = {
   id: string; footage: string; state: string; stage?: string; frames_done: number; frames_total: number; percent: number; fps: number;
   eta_seconds?: number; count: number; attempt: number; reason?: string; updated: string; seq: number;
 };
-export type Count = Interval & Totals & { footage: string; by_class: Record<string, number>; model: string; at: string; duplicate_of?: string; flight?: string; seq: number };
+export type PaddockCount = { name: string; animals: number | null; low: number | null; high: number | null; border: number; near: number; area_m2: number; seen: number };
+export type Borders = { site: string; version: number; valid_from?: string; paddocks: number; created: string; who?: string; warnings?: string[] };
+export type Count = Interval & Totals & { footage: string; by_class: Record<string, number>; paddocks?: PaddockCount[]; model: string; at: string; duplicate_of?: string; flight?: string; seq: number };
 export type Footage = {
   id: string; site: string; device: string; name: string; size: number; sha256: string; captured?: string; received: string;
   duplicate_of?: string; sibling_of?: string; telemetry: boolean; flight_log?: { state: string; dialect?: string; why?: string };

@@ -36,8 +36,28 @@ export function bounds(shapes: Shapes): [number, number, number, number] | undef
   return Number.isFinite(b[0]) ? b : undefined;
 }
 
-/** Plane draws shapes: points as animals, lines as paths, polygons as ground or paddocks. */
-export function Plane({ shapes, picked, pick }: { shapes: Shapes; picked: number; pick: (id: number, properties: Record<string, any>) => void }) {
+const area: any = ['in', ['geometry-type'], ['literal', ['Polygon', 'MultiPolygon']]];
+
+/** Corner is a longitude and a latitude. */
+export type Corner = [number, number];
+
+const draftShapes = (corners: Corner[]): any => ({ type: 'FeatureCollection', features: [
+  ...(corners.length > 1 ? [{ type: 'Feature', properties: {}, geometry: { type: 'LineString', coordinates: corners } }] : []),
+  ...corners.map((c) => ({ type: 'Feature', properties: {}, geometry: { type: 'Point', coordinates: c } })),
+] });
+
+type PlaneProps = {
+  shapes: Shapes; picked: number; pick: (id: number, properties: Record<string, any>) => void;
+  draft?: Corner[]; place?: (corner: Corner, near: (other: Corner) => boolean) => void;
+};
+
+/**
+ * Plane draws shapes: points as animals, lines as paths, polygons as ground or paddocks. With place, a click gives its
+ * corner, and near tells whether another corner is at the same place of the screen.
+ */
+export function Plane({ shapes, picked, pick, draft, place }: PlaneProps) {
+  const onPlace = useRef(place);
+  onPlace.current = place;
   const at = useRef<HTMLDivElement>(null);
   const map = useRef<maplibregl.Map>(undefined);
   const onPick = useRef(pick);
@@ -50,14 +70,16 @@ export function Plane({ shapes, picked, pick }: { shapes: Shapes; picked: number
   const draw = () => {
     const m = new maplibregl.Map({
       container: at.current!, attributionControl: false,
-      style: { version: 8, sources: { shapes: { type: 'geojson', data: shapes as any } }, layers: [
+      style: { version: 8, sources: { shapes: { type: 'geojson', data: shapes as any }, draft: { type: 'geojson', data: draftShapes(draft ?? []) } }, layers: [
         { id: 'back', type: 'background', paint: { 'background-color': color('--map') } },
-        { id: 'ground', type: 'fill', source: 'shapes', filter: ['==', ['geometry-type'], 'Polygon'], paint: { 'fill-color': color('--green'), 'fill-opacity': 0.14 } },
-        { id: 'edge', type: 'line', source: 'shapes', filter: ['==', ['geometry-type'], 'Polygon'], paint: { 'line-color': color('--green'), 'line-width': 1.2 } },
+        { id: 'ground', type: 'fill', source: 'shapes', filter: area, paint: { 'fill-color': color('--green'), 'fill-opacity': 0.14 } },
+        { id: 'edge', type: 'line', source: 'shapes', filter: area, paint: { 'line-color': color('--green'), 'line-width': 1.2 } },
         { id: 'path', type: 'line', source: 'shapes', filter: ['==', ['geometry-type'], 'LineString'], paint: { 'line-color': color('--amber-text'), 'line-width': 2, 'line-dasharray': [2, 1.5] } },
         { id: 'animals', type: 'circle', source: 'shapes', filter: ['==', ['geometry-type'], 'Point'], paint: {
           'circle-radius': 5, 'circle-color': color('--red'), 'circle-stroke-color': '#fff', 'circle-stroke-width': 1.2 } },
         { id: 'picked', type: 'circle', source: 'shapes', filter: ['==', ['get', 'id'], -1], paint: { 'circle-radius': 10, 'circle-color': 'transparent', 'circle-stroke-color': color('--ink'), 'circle-stroke-width': 3 } },
+        { id: 'draft-line', type: 'line', source: 'draft', filter: ['==', ['geometry-type'], 'LineString'], paint: { 'line-color': color('--ink'), 'line-width': 2 } },
+        { id: 'draft-corners', type: 'circle', source: 'draft', filter: ['==', ['geometry-type'], 'Point'], paint: { 'circle-radius': 6, 'circle-color': color('--card'), 'circle-stroke-color': color('--ink'), 'circle-stroke-width': 2 } },
       ] },
     });
     map.current = m;
@@ -65,11 +87,16 @@ export function Plane({ shapes, picked, pick }: { shapes: Shapes; picked: number
     if (b) m.fitBounds([[b[0], b[1]], [b[2], b[3]]], { padding: 32, animate: false, maxZoom: 21 });
     m.addControl(new maplibregl.NavigationControl({ visualizePitch: false }), 'top-right');
     m.addControl(new maplibregl.ScaleControl({}), 'bottom-left');
+    m.on('click', (e) => {
+      const near = (c: Corner) => m.project(c).dist(e.point) < 14; // pixels
+      onPlace.current?.([e.lngLat.lng, e.lngLat.lat], near);
+    });
     m.on('click', 'animals', (e) => { const p = e.features?.[0]?.properties; if (p) onPick.current(Number(p.id ?? p.track ?? 0), p); });
     m.on('mouseenter', 'animals', () => { m.getCanvas().style.cursor = 'pointer'; });
     m.on('mouseleave', 'animals', () => { m.getCanvas().style.cursor = ''; });
     m.once('idle', () => { at.current?.setAttribute('data-drawn', 'true'); });
   };
   useEffect(() => { if (map.current?.isStyleLoaded()) map.current.setFilter('picked', ['==', ['get', 'id'], picked]); }, [picked]);
-  return <div class="plane" ref={at} aria-label={t('on_map')} />;
+  useEffect(() => { (map.current?.getSource('draft') as maplibregl.GeoJSONSource | undefined)?.setData(draftShapes(draft ?? [])); }, [draft]);
+  return <div class="plane" data-corners={draft?.length} ref={at} aria-label={t('on_map')} />;
 }

@@ -7,6 +7,7 @@ import * as f from '../format';
 import { on } from '../live';
 import { Act, Age, Card, Shown } from '../parts/basics';
 import { Animals } from '../parts/animals';
+import { ByPaddock } from '../parts/bypaddock';
 import { Film } from '../parts/film';
 import { Lazy } from '../parts/lazy';
 import { LineTotals, statusText, label } from '../parts/row';
@@ -50,6 +51,7 @@ function Whole({ v, base, at }: { v: Footage; base: string; at?: number }) {
           {v.flight && <p><a href={`/flight/${encodeURIComponent(v.flight)}`}>{t('flight_of')}</a></p>}
         </div>
       </Card>
+      {v.count && <ByPaddock paddocks={v.count.paddocks} />}
       {done && <Evidence v={v} base={base} result={whole} picked={picked} pick={setPicked} />}
       <Card id="facts" title={t('facts')}><Facts v={v} /></Card>
     </>

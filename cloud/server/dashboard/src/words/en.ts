@@ -69,6 +69,12 @@ export const en = {
   rv_saved: 'The review is saved.', rv_add: 'Add an animal: draw a box in the video', rv_adding: 'Draw a box around the animal in the picture.', rv_added_n: 'Added', rv_remove: 'Remove', rv_automatic: 'Automatic',
   rv_by: '{who}, {when}', rv_judged: '{n} of {all} judged', rv_stale: 'of an earlier count', rv_agree: '{a} and {b} agree about {same} of {all} animals.', rv_differ: 'They differ about {ids}.', rv_sample_says: 'Of {n} sampled animals {bad} are wrong: with 95 % certainty {low} to {high} % of the count.',
   rv_file: 'Review file', rv_none: 'No review of this count yet.', rv_wrong: 'wrong', rv_verdict: 'Verdict', rv_unsaved: 'not saved yet',
+  paddocks: 'Paddocks', pd_none: 'This site has no paddocks', pd_none_help: 'Import a file, or draw a border on the map.', pd_import: 'Import a file', pd_import_help: 'GeoJSON, KML, KMZ or a zipped shapefile in WGS 84. It becomes a new version; counts keep the borders of their day.',
+  pd_draw: 'Draw a paddock', pd_drawing: 'Select the corners on the map. The first corner again closes the border.', pd_name: 'Name', pd_save: 'Save', pd_remove: 'Remove',
+  pd_saved: 'The paddocks are saved as version {n}.', pd_versions: 'Versions', pd_version: 'Version {n}', pd_from: 'holds from {when}', pd_always: 'holds for all earlier times',
+  pd_by: 'by {who}', pd_cancel: 'Cancel', pd_undo: 'Remove the last corner', pd_export: 'Export', pd_paddock: 'Paddock',
+  pd_interval: 'Interval', pd_seen: 'Seen', pd_border: 'Near a border', pd_not_placed: 'not placed', pd_by_paddock: 'By paddock',
+  pd_pick_site: 'There is no site yet.', pd_unsaved: 'These borders are not saved yet.',
 };
 export type Words = typeof en;
 export type Key = keyof Words;

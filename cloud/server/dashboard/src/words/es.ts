@@ -71,4 +71,10 @@ export const es: Words = {
   rv_saved: 'La revisión está guardada.', rv_add: 'Añadir un animal: dibuje un recuadro en el vídeo', rv_adding: 'Dibuje un recuadro alrededor del animal en la imagen.', rv_added_n: 'Añadidos', rv_remove: 'Quitar', rv_automatic: 'Automático',
   rv_by: '{who}, {when}', rv_judged: '{n} de {all} juzgados', rv_stale: 'de un conteo anterior', rv_agree: '{a} y {b} coinciden en {same} de {all} animales.', rv_differ: 'No coinciden en {ids}.', rv_sample_says: 'De {n} animales de la muestra {bad} están mal: con un 95 % de certeza, del {low} al {high} % del conteo.',
   rv_file: 'Archivo de revisión', rv_none: 'Nadie ha revisado este conteo.', rv_wrong: 'mal', rv_verdict: 'Juicio', rv_unsaved: 'sin guardar',
+  paddocks: 'Potreros', pd_none: 'Este sitio no tiene potreros', pd_none_help: 'Importe un archivo o dibuje un límite en el mapa.', pd_import: 'Importar un archivo', pd_import_help: 'GeoJSON, KML, KMZ o un shapefile en zip, en WGS 84. Será una versión nueva; los conteos conservan los límites de su día.',
+  pd_draw: 'Dibujar un potrero', pd_drawing: 'Elija las esquinas en el mapa. La primera esquina otra vez cierra el límite.', pd_name: 'Nombre', pd_save: 'Guardar', pd_remove: 'Quitar',
+  pd_saved: 'Los potreros están guardados como versión {n}.', pd_versions: 'Versiones', pd_version: 'Versión {n}', pd_from: 'vale desde {when}', pd_always: 'vale para todo el tiempo anterior',
+  pd_by: 'de {who}', pd_cancel: 'Cancelar', pd_undo: 'Quitar la última esquina', pd_export: 'Exportar', pd_paddock: 'Potrero',
+  pd_interval: 'Intervalo', pd_seen: 'Visto', pd_border: 'Cerca de un límite', pd_not_placed: 'sin ubicar', pd_by_paddock: 'Por potrero',
+  pd_pick_site: 'Aún no hay ningún sitio.', pd_unsaved: 'Estos límites no están guardados.',
 };
