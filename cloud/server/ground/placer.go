@@ -17,6 +17,7 @@ import (
 // Grounds is the part of the ledger that a Placer works for; *ledger.Grounds implements it.
 type Grounds interface {
 	ListDue(ctx context.Context, after footage.ID, limit int) ([]ledger.DueGround, error)
+	Get(ctx context.Context, id footage.ID) (ledger.Ground, error)
 	Put(ctx context.Context, d ledger.DueGround, g ledger.Ground) error
 }
 
@@ -124,7 +125,11 @@ func (p *Placer) place(ctx context.Context, d ledger.DueGround) error {
 		p.Log.Warn("flight log cannot be used; the count has no positions", "footage", d.Footage, "state", found.State,
 			"why", found.Why)
 	}
-	if len(doc) > 0 {
+	if v.BlobKey == "" && found.State == ledger.LogMissing && v.Ground.Log.State == ledger.LogOK {
+		if err := p.kept(ctx, v, &g); err != nil {
+			return err
+		}
+	} else if len(doc) > 0 {
 		if err := p.spread(ctx, v, doc, log, &g); err != nil {
 			return err
 		}

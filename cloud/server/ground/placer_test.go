@@ -169,6 +169,7 @@ func (g noGrounds) ListDue(context.Context, footage.ID, int) ([]ledger.DueGround
 	g.asked <- struct{}{}
 	return nil, nil
 }
+func (noGrounds) Get(context.Context, footage.ID) (ledger.Ground, error)     { return ledger.Ground{}, nil }
 func (noGrounds) Put(context.Context, ledger.DueGround, ledger.Ground) error { return nil }
 
 func TestRun(t *testing.T) {
@@ -200,5 +201,27 @@ func TestBlobReader(t *testing.T) {
 	}
 	if n, err := r.ReadAt(make([]byte, 8), int64(len(text)-4)); n != 4 || !errors.Is(err, io.EOF) {
 		t.Errorf("beyond the end: %d %v", n, err)
+	}
+}
+
+// Positions from a log inside a video outlive the video: later paddocks divide them.
+func TestVideoRemoved(t *testing.T) {
+	ctx := t.Context()
+	d := newDesk(t)
+	v := d.record(t, "a", "", noon, time.Minute)
+	place := ledger.Place{ID: 1, Class: "cow", Lat: -31.05, Lon: 24.06, Radius: 3}
+	must.Do(t, d.l.Grounds.Put(ctx, ledger.DueGround{Footage: "a"}, ledger.Ground{Log: ledger.FlightLog{State: ledger.LogOK, Fixes: 3},
+		CapturedFrom: FromLog, Taken: noon.Add(time.Hour), Spread: ledger.Spread{Way: "camera", Placed: 1}, Places: []ledger.Place{place},
+		Footprint: [][][][2]float64{{{{24, -31.1}, {24.1, -31.1}, {24.1, -31}, {24, -31}}}}}))
+	must.Do(t, d.l.Footage.RemoveVideo(ctx, v.ID))
+	must.Get(d.l.Borders.Put(ctx, ledger.Borders{Site: "farm", Paddocks: 1,
+		Document: `{"type":"Polygon","coordinates":[[[24,-31.1],[24.1,-31.1],[24.1,-31],[24,-31]]]}`}))(t)
+	if n := must.Get(d.Round(ctx))(t); n != 1 {
+		t.Fatalf("%d placed, want 1", n)
+	}
+	v = must.Get(d.l.Footage.Get(ctx, "a"))(t)
+	if s := v.Count.Spread; s.Placed != 1 || s.Borders != 1 || len(s.Paddocks) != 1 || *s.Paddocks[0].Animals != 1 ||
+		v.Ground.Log.State != ledger.LogOK || !v.Taken.Equal(noon.Add(time.Hour)) {
+		t.Errorf("after the video was removed: %+v %+v taken %s", s, v.Ground.Log, v.Taken)
 	}
 }

@@ -35,6 +35,25 @@ func (p *Placer) spread(ctx context.Context, v ledger.FootageView, result []byte
 				Seconds: q.Seconds})
 		}
 	}
+	return p.divide(ctx, v, g)
+}
+
+// kept places a count by what was found before: the log was inside a video that retention has removed.
+func (p *Placer) kept(ctx context.Context, v ledger.FootageView, g *ledger.Ground) error {
+	before, err := p.Grounds.Get(ctx, v.ID)
+	if err != nil {
+		return err
+	}
+	*g = before
+	g.Taken, g.Borders, g.Paddocks = v.Taken, 0, nil
+	if g.Way == "" || v.Count == nil {
+		return nil
+	}
+	return p.divide(ctx, v, g)
+}
+
+// divide counts the animals of a ground in the paddocks that held when the footage was recorded.
+func (p *Placer) divide(ctx context.Context, v ledger.FootageView, g *ledger.Ground) error {
 	at := g.Taken
 	if at.IsZero() {
 		at = v.Captured
@@ -47,8 +66,12 @@ func (p *Placer) spread(ctx context.Context, v ledger.FootageView, result []byte
 		return err
 	}
 	g.Borders = version
-	found := set.Animals(res.Tracks, res.Place.Footprint, paddock.Whole{Unique: v.Count.Unique, Low: v.Count.Low,
-		High: v.Count.High, Placed: res.Place.Placed})
+	var points []paddock.Point
+	for _, a := range g.Places {
+		points = append(points, paddock.Point{ID: a.ID, Lat: a.Lat, Lon: a.Lon, Radius: a.Radius})
+	}
+	found := set.Points(points, g.Footprint, paddock.Whole{Unique: v.Count.Unique, Low: v.Count.Low, High: v.Count.High,
+		Placed: g.Placed})
 	for _, i := range slices.Sorted(maps.Keys(found)) {
 		if c := found[i]; c.Seen > 0 || len(c.Tracks) > 0 || c.Near > 0 {
 			g.Paddocks = append(g.Paddocks, ledger.PaddockCount{Name: c.Name, Animals: c.Animals, Low: c.Low, High: c.High,
