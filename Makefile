@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers manifests check vulnerabilities cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -105,6 +105,10 @@ fresh: ## rehearse make demo and make test in a fresh Debian with git, make and 
 
 containers: build ## build the images, run all of them with docker compose, count a clip (up to 40 minutes the first time)
 	@deploy/docker/test.sh
+
+arm: ## run the edge agent of both ARM boards in an emulator: card, spool, upload, stop
+	@command -v qemu-arm-static >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-user-static; }
+	ARM=required go test -count=1 -run TestARM ./edge/cmd/edge-agent
 
 manifests: ## decode the Kubernetes manifests strictly into the types of Kubernetes and KEDA (minutes the first time)
 	cd deploy/kubernetes && go test ./...
