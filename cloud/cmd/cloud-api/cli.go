@@ -36,6 +36,7 @@ type commands struct {
 	Serve  serveCmd  `cmd:"" help:"Run the API, the page, the intake and, unless configured otherwise, an MQTT broker."`
 	Broker brokerCmd `cmd:"" help:"Run the MQTT broker alone, beside a cloud-api whose mqtt.url points to it."`
 	Probe  probeCmd  `cmd:"" help:"Ask the cloud-api that runs with the same configuration whether it is ready; for health checks."`
+	Doctor doctorCmd `cmd:"" help:"Check the whole cloud and show what to do: ledger, blobs, queue, workers, server, broker, TLS, clock."`
 	Device struct {
 		Add    deviceAdd    `cmd:"" help:"Add a device or a person. Prints the token; it cannot be shown again."`
 		List   deviceList   `cmd:"" help:"List devices and people."`
