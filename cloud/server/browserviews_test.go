@@ -84,6 +84,7 @@ func TestPageViews(t *testing.T) {
 		{"/queue", "having('#jobs', 'DJI_0100').some(shown)", true},
 		{"/map", "having('#map-view', 'no ground positions').some(shown)", false},
 		{"/paddocks?site=north", "having('#paddocks', 'no paddocks').some(shown)", false},
+		{"/surveys?site=north", "having('#surveys', 'No surveys yet').some(shown)", true},
 		{"/settings", "having('#appearance', 'Language').some(shown)", false},
 		{"/programs", "having('#programs', '/api/v1/footage/{id}').some(shown)", false},
 		{"/nothing/here", "", false},
@@ -161,6 +162,32 @@ func TestPageDrawsPaddocks(t *testing.T) {
 	page.until("/latitude|axes/i.test(document.querySelector('#import [role=status]')?.textContent)")
 	if faults := c.takeFaults(); len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))
+	}
+}
+
+// TestPageMakesSurvey imports a book, counts a site over a week and compares.
+func TestPageMakesSurvey(t *testing.T) {
+	c := startChrome(t)
+	source := axe(t)
+	s := serve(t, nil)
+	seedSites(t, s)
+	l := must.Get(store.OpenLedger(t.Context(), s.cfg))(t)
+	token := must.Get(l.Devices.Add(t.Context(), "boss", "south", ledger.RoleOperator))(t)
+	must.Do(t, l.Close())
+	page := c.open(screen{width: 1280, height: 1000})
+	page.navigate(s.at.HTTP + "/surveys?site=south#token=" + token.Reveal())
+	page.until("having('#book', 'Book counts').some(shown)")
+	book := filepath.Join(t.TempDir(), "book.csv")
+	must.Do(t, os.WriteFile(book, []byte("paddock,animals\n,477\n"), 0o600))
+	page.must(chromedp.Do(page.ctx, chromedp.SetUploadFiles(chromedp.CSS("#book-file"), []string{book})))
+	page.until("having('#book', 'The book is saved').some(shown) && having('#book td', '477').some(shown)")
+	page.click("document.querySelector('#new-survey [data-make]')")
+	page.until("location.pathname.startsWith('/surveys/') && having('#survey .result', '478').some(shown)")
+	page.until("having('#survey-table tr', 'Whole site').some((r) => /477[\\s\\S]*\\+1[\\s\\S]*agrees/.test(r.innerText))")
+	page.until("having('#proof', 'SHA-256').some(shown) && all('.sample').length > 0")
+	page.shot("survey-1280")
+	for _, fault := range page.axe(source) {
+		t.Error(fault)
 	}
 }
 

@@ -12,7 +12,7 @@ const build = await context({ ...bundle, outdir: 'src', write: false, sourcemap:
 await build.watch();
 const page = await build.serve({ host: '127.0.0.1', port: 0, servedir: 'src' });
 const files = new RegExp(`^/(esbuild|${[...Object.keys(bundle.entryPoints)].join('|')}|part-[^/]*|${plain.join('|')})(\\.js|\\.css)?$`);
-const views = /^\/(flights|flight|footage|map|history|stations|queue|paddocks|settings|programs)?(\/|$)/;
+const views = /^\/(flights|flight|footage|map|history|stations|queue|paddocks|surveys|settings|programs)?(\/|$)/;
 
 // forward passes a request on and streams the answer back, so that uploads and server-sent events work.
 function forward(incoming, answer, target) {

@@ -13,13 +13,13 @@ import { Flights } from './views/flights';
 import { Today } from './views/today';
 import { t, type Key } from './words';
 
-const nav: [string, Key][] = [['/', 'today'], ['/flights', 'flights'], ['/map', 'map'], ['/paddocks', 'paddocks'], ['/history', 'history'], ['/stations', 'stations'], ['/queue', 'queue'], ['/settings', 'settings']];
+const nav: [string, Key][] = [['/', 'today'], ['/flights', 'flights'], ['/map', 'map'], ['/paddocks', 'paddocks'], ['/surveys', 'surveys'], ['/history', 'history'], ['/stations', 'stations'], ['/queue', 'queue'], ['/settings', 'settings']];
 
 type View = { draw: ComponentType<any>; props?: object };
 const lazy = (load: () => Promise<{ default: ComponentType<any> }>, props: object = {}): View => ({ draw: Lazy, props: { load, props } });
 
 const loads = {
-  footage: () => import('./views/footage'), flight: () => import('./views/flight'), map: () => import('./views/map'), paddocks: () => import('./views/paddocks'), history: () => import('./views/history'),
+  footage: () => import('./views/footage'), flight: () => import('./views/flight'), map: () => import('./views/map'), paddocks: () => import('./views/paddocks'), surveys: () => import('./views/surveys'), history: () => import('./views/history'),
   stations: () => import('./views/stations'), queue: () => import('./views/queue'), settings: () => import('./views/settings'), programs: () => import('./views/programs'),
   compare: () => import('./views/compare'),
 };
@@ -32,6 +32,7 @@ function viewOf(path: string): View | undefined {
     case 'flights': return id === 'compare' ? lazy(loads.compare) : id ? undefined : { draw: Flights };
     case 'footage': return id ? lazy(loads.footage, { id }) : undefined;
     case 'flight': return id ? lazy(loads.flight, { id }) : undefined;
+    case 'surveys': return lazy(loads.surveys, { id });
     case 'stations': return lazy(loads.stations, { id });
     case 'map': case 'paddocks': case 'history': case 'queue': case 'settings': case 'programs': return id ? undefined : lazy(loads[view]);
     default: return undefined;

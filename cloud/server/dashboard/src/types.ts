@@ -50,3 +50,10 @@ export type Result = {
 export type Verdict = { verdict: 'accepted' | 'rejected' | 'added'; id?: number; class?: 'cattle' | 'other animal'; same_as?: number; seconds?: number; frame?: number; box?: [number, number, number, number] };
 export type Review = { reviewer: string; updated: string; counted: string; current: boolean; unique: number; judged: number; tracks: number; rest?: string; animals: Verdict[] };
 export type Reviews = Interval & { counted: string; reviews: Review[]; agreement?: { reviewers: [string, string]; same: number; tracks: number; differ: number[] } };
+export type Expected = { animals: number; difference: number | null; verdict: 'agrees' | 'fewer' | 'more' | 'part_seen' | 'not_seen' };
+export type SurveyHead = { id: string; site: string; from?: string; to?: string; created: string; who?: string };
+export type Survey = SurveyHead & Interval & {
+  placed: number; double: number; outside: number; expected?: Expected; paddocks: (PaddockCount & { expected?: Expected })[];
+  parts: (Interval & { footage: string; captured?: string; flight?: string; placed: number; way?: string })[]; warnings: string[];
+};
+export type Book = { site: string; expected: { paddock: string; animals: number | null; since: string }[] };

@@ -56,7 +56,7 @@ export function Sheet({ src, title, note }: { src: string; title: string; note: 
       <a class="button small" href={src} target="_blank" rel="noopener">{t('full_size')}</a></span>}>
       <div ref={box} class={`sheet-box ${view.scale > 1 ? 'zoomed' : ''}`} tabIndex={0} role="group" aria-label={note} onPointerDown={down} onPointerMove={drag} onPointerUp={up} onPointerCancel={up} onWheel={wheel} onKeyDown={key}>
         <img class="sheet" src={src} alt={note} draggable={false} loading="lazy" onError={() => setMissing(true)}
-          onLoad={(e) => { const i = e.target as HTMLImageElement; box.current!.style.aspectRatio = `${i.naturalWidth}/${i.naturalHeight}`; }} style={`transform:translate(${view.x}px,${view.y}px) scale(${view.scale})`} />
+          onLoad={(e) => { const i = e.target as HTMLImageElement; if (box.current) box.current.style.aspectRatio = `${i.naturalWidth}/${i.naturalHeight}`; }} style={`transform:translate(${view.x}px,${view.y}px) scale(${view.scale})`} />
       </div>
       <p class="pad muted">{note}</p>
     </Card>

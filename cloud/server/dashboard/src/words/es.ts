@@ -77,4 +77,12 @@ export const es: Words = {
   pd_by: 'de {who}', pd_cancel: 'Cancelar', pd_undo: 'Quitar la última esquina', pd_export: 'Exportar', pd_paddock: 'Potrero',
   pd_interval: 'Intervalo', pd_seen: 'Visto', pd_border: 'Cerca de un límite', pd_not_placed: 'sin ubicar', pd_by_paddock: 'Por potrero',
   pd_pick_site: 'Aún no hay ningún sitio.', pd_unsaved: 'Estos límites no están guardados.',
+  surveys: 'Censos', sv_new: 'Nuevo censo', sv_from: 'Grabado desde', sv_to: 'hasta', sv_make: 'Contar el sitio',
+  sv_none: 'Aún no hay censos', sv_none_help: 'Un censo cuenta un sitio en todos los vuelos de un tiempo, cada animal una vez.', sv_of: 'Censo de {site}', sv_window: 'Grabado del {from} al {to}', sv_whole: 'Todo el sitio',
+  sv_expected: 'Libro', sv_difference: 'Diferencia', sv_verdict: 'Resultado', vd_agrees: 'coincide', vd_fewer: 'menos',
+  vd_more: 'más', vd_part_seen: 'no todo visto', vd_not_seen: 'no visto', sv_double: '{n} vistos en dos vuelos, contados una vez', sv_outside: '{n} en ningún potrero',
+  sv_placed: '{n} de {all} con posición', sv_parts: 'Vuelos', sv_print: 'Imprimir el informe', sv_method: 'Cómo se contó', sv_method_text: 'Un detector encontró cada animal en las grabaciones del dron; se le siguió y se contó una vez. El intervalo contiene el número verdadero en unos 19 de 20 casos. Los números de un potrero son de la parte vista.',
+  sv_sample: 'Muestra para un segundo conteo', sv_sample_text: 'Cuente estos vuelos otra vez a ojo en sus hojas de conteo.', sv_sign: 'Contado y revisado por', sv_date: 'Fecha', sv_digest: 'SHA-256 de la grabación',
+  sv_book: 'Libro de existencias', sv_book_help: 'El número esperado de animales de cada potrero; una fila sin potrero es todo el sitio.', sv_book_file: 'Importar CSV (paddock, animals)', sv_book_saved: 'El libro está guardado.', sv_export: 'Exportar CSV',
+  sv_area: 'Hectáreas',
 };
