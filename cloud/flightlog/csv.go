@@ -7,135 +7,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // Tables of a whole flight, as sites and programs make them out of the records of drones' apps: Airdata, Litchi, the
 // converters of DJI's records, DatCon. Columns are known by their names; a unit stands behind the name in brackets.
-
-// meaning is what a column has.
-type meaning int
-
-const (
-	other meaning = iota
-	latitude
-	longitude
-	heightAboveTakeoff
-	heightUnclear // above take-off in the tables of apps, otherwise above a datum
-	heightAbsolute
-	cameraYaw
-	cameraPitch
-	cameraRoll
-	bodyYaw
-	bodyPitch
-	bodyRoll
-	satelliteCount
-	digitalZoom
-	focalLength
-	wallTime
-	wallDate
-	wallClock
-	elapsed
-	recording
-	homeLatitude
-	homeLongitude
-	modelName
-	serialNumber
-)
-
-// columnNames are the names of columns without blanks, signs and units, in lower case.
-var columnNames = map[meaning][]string{
-	heightAboveTakeoff: {"heightabovetakeoff", "relativealtitude", "relalt", "relativeheight", "height",
-		"altitudeabovetakeoff", "altitudeagl", "heightabovehome", "baroalt"},
-	heightUnclear: {"altitude", "alt"},
-	heightAbsolute: {"altitudeabovesealevel", "absolutealtitude", "absalt", "msl", "altitudemsl", "gpsaltitude",
-		"ele", "elevation"},
-	cameraYaw:      {"gimbalheading", "gimbalyaw", "gbyaw", "camerayaw", "gimbalyawraw"},
-	cameraPitch:    {"gimbalpitch", "gbpitch", "camerapitch", "gimbalpitchraw"},
-	cameraRoll:     {"gimbalroll", "gbroll", "cameraroll", "gimbalrollraw"},
-	bodyYaw:        {"compassheading", "heading", "yaw", "droneyaw"},
-	bodyPitch:      {"pitch", "dronepitch"},
-	bodyRoll:       {"roll", "droneroll"},
-	satelliteCount: {"satellites", "gpsnum", "sats", "numsats", "satnum"},
-	digitalZoom:    {"zoom", "digitalzoom", "dzoomratio"},
-	focalLength:    {"focallen", "focallength"},
-	wallTime:       {"datetime", "timestamp", "datetimestamp", "utctime", "timeutc", "utc", "datetimeutc"},
-	wallDate:       {"date", "datelocal"},
-	wallClock:      {"updatetime", "updatetimelocal"},
-	elapsed: {"time", "timemillisecond", "timems", "offsettime", "flytime", "elapsed", "elapsedtime",
-		"flighttime", "seconds", "timeus"},
-	recording:     {"isvideo", "istakingvideo", "isrecording", "isrecordingvideo"},
-	homeLatitude:  {"homelatitude", "homelat"},
-	homeLongitude: {"homelongitude", "homelon"},
-	modelName:     {"aircraftname", "dronemodel", "model", "dronetype"},
-	serialNumber:  {"aircraftserial", "droneserial", "aircraftsn", "dronesn"},
-}
-
-var columns = func() map[string]meaning {
-	all := map[string]meaning{}
-	for m, names := range columnNames {
-		for _, name := range names {
-			all[name] = m
-		}
-	}
-	return all
-}()
-
-// prefixes of names that say from which part of the drone a number comes.
-var prefixes = []string{"osd", "custom", "camera", "details", "recover", "general", "clock", "imuatti0", "imuatti",
-	"gps0", "gps", "drone"}
-
-// columnUnit is a unit behind a name: (feet), [s], [degrees [-180;180]]. A number in round brackets is of a part:
-// GPS(0).
-var columnUnit = regexp.MustCompile(`(?:\[|\([^0-9()])[^()]*[)\]]?\s*$`)
-
-// field is one column of a table.
-type field struct {
-	meaning meaning
-	unit    string // in lower case
-	name    string
-}
-
-// fieldOf reads the name of a column.
-func fieldOf(text string) field {
-	text = strings.ToLower(strings.TrimSpace(strings.ReplaceAll(text, "\x00", "")))
-	f := field{}
-	if at := columnUnit.FindStringIndex(text); at != nil && at[0] > 0 {
-		f.unit, text = strings.Trim(text[at[0]:], "()[] "), text[:at[0]]
-	}
-	f.name = strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return r
-		}
-		return -1
-	}, text)
-	names := []string{f.name}
-	for _, p := range prefixes {
-		if rest, ok := strings.CutPrefix(f.name, p); ok && rest != "" {
-			names = append(names, rest)
-		}
-	}
-	for _, name := range names {
-		switch m := columns[name]; {
-		case m != other:
-			f.meaning = m
-		case axis[name] == 'N':
-			f.meaning = latitude
-		case axis[name] == 'E':
-			f.meaning = longitude
-		default:
-			continue
-		}
-		break
-	}
-	if f.meaning == elapsed && (f.unit == "utc" || f.unit == "local") {
-		f.meaning = wallClock
-	}
-	return f
-}
 
 // header finds the line with the names of columns among the first lines, and the separator. It returns the number of
 // lines before it, below 0 for none.
@@ -153,6 +30,9 @@ func header(start []byte) (before int, separator rune, fields []field) {
 				found, has[f.meaning] = append(found, f), true
 			}
 			if has[latitude] && has[longitude] && len(found) > 2 {
+				if found[0].name == "" && !has[wallTime] && !has[elapsed] {
+					found[0].meaning = wallTime // of Yuneec, whose first column has no name
+				}
 				return n, rune(sep[0]), found
 			}
 		}
@@ -232,6 +112,8 @@ func newTable(fields []field) *table {
 		t.l.Dialect = "dji-csv"
 	case names["heightabovetakeoff"] && names["isvideo"] || names["gimbalheading"] && names["isvideo"]:
 		t.l.Dialect, t.app = "airdata-csv", true
+	case names["fskrssi"]:
+		t.l.Dialect, t.app = "yuneec-csv", true
 	case names["homelatitude"] && names["time"] || names["istakingphoto"] || names["ascent"]:
 		t.l.Dialect, t.app = "litchi-csv", true
 	}
@@ -266,6 +148,9 @@ func (t *table) read(line int) {
 	s := &t.sample
 	if s.Time.IsZero() && t.clock != "" {
 		t.setTime(t.clockOf, strings.TrimSpace(t.date+" "+t.clock))
+		if !s.Time.IsZero() && t.clockOf.meaning == elapsed {
+			t.elapsed = -1 // a time of day starts again at midnight
+		}
 	}
 	switch {
 	case t.elapsed >= 0:
@@ -303,6 +188,10 @@ func (t *table) set(f field, text string) {
 	case wallClock:
 		t.clock, t.clockOf = text, f
 	case elapsed:
+		if _, _, ok := parseTime(text); ok {
+			t.setTime(f, text)
+			break
+		}
 		t.elapsed = duration(text, f)
 		if t.clock == "" && strings.Contains(text, ":") { // beside a date it is a time of day
 			t.clock, t.clockOf = text, f

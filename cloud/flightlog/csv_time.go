@@ -12,6 +12,11 @@ import (
 // setTime reads a wall clock. UTC is preferred where a table has both.
 func (t *table) setTime(f field, text string) {
 	at, zoned, ok := parseTime(text)
+	if !ok && t.elapsed < 0 && f.name != "" { // some tables count from their start in such a column
+		if n := duration(text, f); n >= 0 && !strings.Contains(text, ":") {
+			t.elapsed = n
+		}
+	}
 	local := f.unit == "local" || strings.HasSuffix(f.name, "local")
 	if !ok || !t.sample.Time.IsZero() && local {
 		return
@@ -22,6 +27,9 @@ func (t *table) setTime(f field, text string) {
 
 // dayFirst are dates that do not start with the year: 5/17/2026 3:04:05 PM, 17.05.2026 15:04:05.
 var dayFirst = regexp.MustCompile(`^(\d{1,2})([./-])(\d{1,2})[./-](\d{4})[ T,]+(.*)$`)
+
+// compact are dates without signs between their numbers: 20260517 15:04:05:678, 20260517T150405.678Z.
+var compact = regexp.MustCompile(`^(\d{4})(\d\d)(\d\d)[ T_-](\d\d):?(\d\d):?(\d\d)(.*)$`)
 
 // parseTime reads a date with a time in the forms of such tables, or the seconds or milliseconds since 1970.
 func parseTime(text string) (at time.Time, zoned, ok bool) {
@@ -42,6 +50,9 @@ func parseTime(text string) (at time.Time, zoned, ok bool) {
 			day, month = m[1], m[3]
 		}
 		text = m[4] + "-" + month + "-" + day + " " + m[5]
+	}
+	if m := compact.FindStringSubmatch(text); m != nil {
+		text = m[1] + "-" + m[2] + "-" + m[3] + " " + m[4] + ":" + m[5] + ":" + m[6] + m[7]
 	}
 	m := dateTime.FindStringSubmatch(text)
 	if m == nil {

@@ -23,9 +23,10 @@ func isXML(name string) func(start []byte) bool {
 // trackXML reads elements of XML, and what a cut file has of them.
 type trackXML struct {
 	*recorder
-	d     *xml.Decoder
-	began time.Time
-	timed int
+	d      *xml.Decoder
+	began  time.Time
+	timed  int
+	broken int // faults of the form of the text
 }
 
 func newTrackXML(dialect string, r io.Reader) *trackXML {
@@ -50,6 +51,7 @@ func (t *trackXML) elements(do func(xml.StartElement) error) {
 		if err != nil {
 			line, _ := t.d.InputPos()
 			t.fault(line, t.l.End, "it ends early: %v", err)
+			t.broken++
 			return
 		}
 	}
@@ -58,13 +60,11 @@ func (t *trackXML) elements(do func(xml.StartElement) error) {
 // record takes a point.
 func (t *trackXML) record(s Sample, when string) {
 	line, _ := t.d.InputPos()
-	at, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(when))
-	if err != nil { // without a zone it is UTC by both specifications
-		at, err = time.Parse("2006-01-02T15:04:05.999999999", strings.TrimSpace(when))
-	}
+	when = strings.TrimSpace(when)
+	at, _, ok := parseTime(when) // without a zone it is UTC by both specifications
 	switch {
-	case err == nil && at.Year() >= oldest:
-		s.Time = at.UTC()
+	case ok:
+		s.Time = at
 		if t.timed++; t.timed == 1 {
 			t.began = s.Time
 		}
@@ -80,6 +80,9 @@ func (t *trackXML) record(s Sample, when string) {
 
 // finish ends the reading. A path without times belongs to no video.
 func (t *trackXML) finish(what string) (*Log, error) {
+	if t.timed == 0 && t.faults > 0 && t.broken == 0 {
+		return nil, fmt.Errorf("%w: none of its points has a time (%s)", ErrNoLog, t.l.Faults[0])
+	}
 	if t.l.Records > 0 && t.timed == 0 {
 		return nil, fmt.Errorf("%w: its %d points have no times", ErrNoLog, t.l.Records)
 	}

@@ -20,10 +20,13 @@ import (
 // therefore knows forms of fields, not drones. The text of one cue is read by record.text, what a whole log says of
 // its lists by order.
 var (
-	cueTime = regexp.MustCompile(`^(\d{1,3}):(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,6}))?\s*-->`)
+	cueTime = regexp.MustCompile(`^(?:\d{1,9}\s+)?(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,6}))?\s*-->`)
 	cueEnd  = regexp.MustCompile(`^-->\s*(\d{1,3}):(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,6}))?`) // a cue that lost its start
 	tag     = regexp.MustCompile(`<[^<>]{0,200}>|\{\\[^{}]{0,200}\}`)
 )
+
+// plainText removes the zeros of cut cards and byte order marks, and makes every minus sign that of ASCII.
+var plainText = strings.NewReplacer("\x00", "", "\ufeff", "", "\u2212", "-")
 
 // ReadSRT reads a sidecar of any dialect: UTF-8 or UTF-16, any ends of lines, decimal points or commas, cues without
 // end, number or time. It holds at most MaxSamples in memory and reads at most 64 KiB of a line. Its error wraps
@@ -94,7 +97,7 @@ func newSubtitles() *subtitles {
 
 func (p *subtitles) line(raw string) {
 	p.number++
-	text := strings.TrimSpace(strings.TrimPrefix(strings.ReplaceAll(raw, "\x00", ""), "\ufeff"))
+	text := strings.TrimSpace(plainText.Replace(raw))
 	if p.first == "" && text != "" {
 		p.first, p.firstAt = text, p.number
 	}

@@ -13,17 +13,21 @@ import (
 // Forms of the fields of a cue.
 var (
 	dateTime = regexp.MustCompile(`(?:^|[^\d])(\d{4}) ?[-./年] ?(\d{1,2}) ?[-./月] ?(\d{1,2})日?[ T]{1,2}(\d{1,2}):(\d\d):(\d\d)` +
-		`(?:[.,:](\d{1,6}))?(?:[,.]\d{1,3})?(?: ?([AP]M)\b)?( ?Z\b| ?UTC\b| ?GMT\b| ?[+-]\d\d:?\d\d\b)?`)
+		`(?:[.,:](\d{1,9}))?(?:[,.]\d{1,3})?(?: ?([AP]M)\b)?` +
+		`((?: ?(?:UTC|GMT) ?)?[+-]\d{1,2}(?::?\d\d)?\b| [+-]\d\d:?\d\d\b| ?Z\b| ?UTC\b| ?GMT\b)?`)
 	// A named number: latitude: 1.5, rel_alt = 3, BAROMETER:0.3M, BAROMETER(91.2), H 85.80m, lat: N 12.5, lon: 12.5 W.
-	named = regexp.MustCompile(`([\pL][\pL_]*(?: alt| len)?) ?(?:[:=(]| (?:[:=] ?)?) ?((?:[NSEWnsew]:? ?)?[-+]?\d+(?:[.,]\d+)?` +
+	named = regexp.MustCompile(`((?i:(?:home|take-?off|target|lrf|rc|pilot|rtk base) )?[\pL][\pL_]*(?: alt| len)?)["']? ?` +
+		`(?:[:=(]| (?:[:=] ?)?) ?((?:[NSEWnsew]:? ?)?[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d{1,3}\b)?` +
 		`(?:° ?(?:\d+(?:\.\d+)?['′] ?(?:\d+(?:[.,]\d+)?["″] ?)?)?[NSEWnsew]?\b| ?[NSEW]\b| ?[Ff]t\b| ?[Ff]eet\b)?)`)
 	// A named list: GPS(146.4151,-18.8833,16), G.PRY (-24.4°, 0.0°, 110.4°), GPS: 5.5, 49.5, 18.
 	tuple = regexp.MustCompile(`(?i)\b(GPS|RTK|HOME|F\.PRY|G\.PRY) ?:? ?(?:\(([^()]{1,120})\)|\[([^\[\]]{1,120})\]|` +
 		`([-+]?\d+\.\d+[,;] ?[-+]?\d+\.\d+(?:[,;] ?[-+]?\d+(?:\.\d+)?)?))`)
 	// A group of angles: [Gimbal: Yaw:10.0, Pitch:-45.0, Roll:0.0].
-	group = regexp.MustCompile(`(?i)\b(drone|aircraft|gimbal|camera): ?yaw: ?([-+]?[\d.]+)°?, ?pitch: ?([-+]?[\d.]+)°?, ?roll: ?([-+]?[\d.]+)`)
+	group = regexp.MustCompile(`(?i)\b(drone|aircraft|gimbal|camera)[ :=(]{1,3}((?:(?:yaw|heading|pitch|roll)[ :=]{1,3}[-+]?\d[\d.]*°?[ ,;]{0,3}){2,3})`)
+	// An angle of such a group.
+	angle = regexp.MustCompile(`(?i)(yaw|heading|pitch|roll)[ :=]{1,3}([-+]?\d[\d.]*)`)
 	// A number of a list or a coordinate: N: 40.7, 5.5E, 12.5m, 33°51'12.3"S.
-	value = regexp.MustCompile(`^([NSEWnsew])?:? ?([-+]?\d+(?:[.,]\d+)?)(?:° ?(?:(\d+(?:\.\d+)?)['′] ?(?:(\d+(?:[.,]\d+)?)["″] ?)?)?)?` +
+	value = regexp.MustCompile(`^([NSEWnsew])?:? ?([-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d{1,3})?)(?:° ?(?:(\d+(?:\.\d+)?)['′] ?(?:(\d+(?:[.,]\d+)?)["″] ?)?)?)?` +
 		` ?([NSEWnsew])?(m|M|[Ff]t|FT|[Ff]eet)?$`)
 	letterApart = regexp.MustCompile(`(?i)\b([NSEW]) ?:? ?([-+\d])`)
 	farDistance = regexp.MustCompile(`\bD:? ?(\d+(?:[.,]\d+)?) ?m\b`)
@@ -41,27 +45,20 @@ var fields = map[string]func(*Sample, float64){
 	"altitudine": absAlt,
 	"海拔":         absAlt,
 	"focallen":   focal35, "focallength": focal35,
-	"dzoomratio": zoom, "dzoom": zoom, "digitalzoom": zoom,
-	"gbyaw": func(s *Sample, v float64) { s.Camera.Yaw = v }, "gimbalyaw": func(s *Sample,
-		v float64) {
-		s.Camera.Yaw = v
-	},
-	"gbpitch": func(s *Sample, v float64) { s.Camera.Pitch = v }, "gimbalpitch": func(s *Sample,
-		v float64) {
-		s.Camera.Pitch = v
-	},
-	"gbroll": func(s *Sample, v float64) { s.Camera.Roll = v }, "gimbalroll": func(s *Sample,
-		v float64) {
-		s.Camera.Roll = v
-	},
-	"droneyaw": func(s *Sample, v float64) { s.Body.Yaw = v }, "dronepitch": func(s *Sample,
-		v float64) {
-		s.Body.Pitch = v
-	},
+	"dzoomratio": zoom, "dzoom": zoom, "digitalzoom": zoom, "digitalzoomratio": zoom,
+	"gbyaw": cameraYawOf, "gimbalyaw": cameraYawOf, "gbheading": cameraYawOf, "gimbalheading": cameraYawOf,
+	"gbpitch": cameraPitchOf, "gimbalpitch": cameraPitchOf,
+	"gbroll": cameraRollOf, "gimbalroll": cameraRollOf,
+	"droneyaw":   func(s *Sample, v float64) { s.Body.Yaw = turn(v) },
+	"dronepitch": func(s *Sample, v float64) { s.Body.Pitch = v },
 	"droneroll":  func(s *Sample, v float64) { s.Body.Roll = v },
 	"satellites": satellites, "sats": satellites, "satnum": satellites, "gpsnum": satellites,
 	"rtkflag": func(s *Sample, v float64) { s.RTK = v >= 34 }, // 16 is a plain fix, 34 a float one, 50 a fixed one
 }
+
+func cameraYawOf(s *Sample, v float64)   { s.Camera.Yaw = turn(v) }
+func cameraPitchOf(s *Sample, v float64) { s.Camera.Pitch = v }
+func cameraRollOf(s *Sample, v float64)  { s.Camera.Roll = v }
 
 func relAlt(s *Sample, v float64)     { s.RelAlt = v }
 func absAlt(s *Sample, v float64)     { s.AbsAlt = v }
@@ -118,7 +115,7 @@ func (r *record) text(text string) {
 		r.form |= formLine
 	}
 	for _, m := range group.FindAllStringSubmatch(text, -1) {
-		a := Attitude{Yaw: number(m[2]), Pitch: number(m[3]), Roll: number(m[4])}
+		a := angles(m[2])
 		if c := m[1][0] | 0x20; c == 'd' || c == 'a' {
 			r.sample.Body = a
 		} else {
@@ -131,6 +128,22 @@ func (r *record) text(text string) {
 	for _, m := range named.FindAllStringSubmatch(text, -1) {
 		r.number(fieldName(m[1]), m[2])
 	}
+}
+
+// angles reads a group of angles, in any order.
+func angles(text string) Attitude {
+	a := Unknown()
+	for _, m := range angle.FindAllStringSubmatch(text, -1) {
+		switch v := number(m[2]); strings.ToLower(m[1]) {
+		case "pitch":
+			a.Pitch = v
+		case "roll":
+			a.Roll = v
+		default:
+			a.Yaw = turn(v)
+		}
+	}
+	return a
 }
 
 // number reads a named number.
@@ -163,15 +176,18 @@ func (r *record) list(name string, v []parsed) {
 			r.form |= formHome
 		}
 	case len(v) == 3 && name == "F.PRY":
-		r.sample.Body = Attitude{Pitch: v[0].v, Roll: v[1].v, Yaw: v[2].v}
+		r.sample.Body = Attitude{Pitch: v[0].v, Roll: v[1].v, Yaw: turn(v[2].v)}
 	case len(v) == 3:
-		r.sample.Camera = Attitude{Pitch: v[0].v, Roll: v[1].v, Yaw: v[2].v}
+		r.sample.Camera = Attitude{Pitch: v[0].v, Roll: v[1].v, Yaw: turn(v[2].v)}
 	}
 }
 
 // oldest is the first year in which a drone wrote a log that is read here; an earlier one is of a clock that is not
-// set.
-const oldest = 2006
+// set, and so is one after newest.
+const (
+	oldest = 2006
+	newest = 2199
+)
 
 // date reads the wall clock.
 func (r *record) date(m []string) {
@@ -189,22 +205,42 @@ func (r *record) date(m []string) {
 		r.unclear = fmt.Sprintf("%q is no date", strings.TrimSpace(m[0]))
 		return
 	}
-	if v[0] < oldest {
+	if v[0] < oldest || v[0] > newest {
 		r.unclear = fmt.Sprintf("the clock shows the year %d; it is not set", v[0])
 		return
 	}
 	t := time.Date(v[0], time.Month(v[1]), v[2], v[3], v[4], v[5], int(fraction(m[7])), time.UTC)
+	if t.Month() != time.Month(v[1]) && v[5] < 60 { // 31 February
+		r.unclear = fmt.Sprintf("%q is no date", strings.TrimSpace(m[0]))
+		return
+	}
 	r.zoned, r.sample.Time = -1, t
 	zone := strings.TrimSpace(m[9])
 	if zone == "" {
 		return
 	}
-	r.zoned = 1
-	if at, err := time.Parse("-07:00", zone[:min(3, len(zone))]+":"+zone[max(0, len(zone)-2):]); err == nil {
-		_, east := at.Zone()
-		r.east = time.Duration(east) * time.Second
-		r.sample.Time = t.Add(-r.east)
+	r.zoned, r.east = 1, eastOf(zone)
+	r.sample.Time = t.Add(-r.east)
+}
+
+// eastOf is how far a zone is ahead of UTC: Z, UTC, +02:00, -0330, +02, UTC+2.
+func eastOf(zone string) time.Duration {
+	at := strings.IndexAny(zone, "+-")
+	if at < 0 {
+		return 0
 	}
+	digits := strings.Replace(zone[at+1:], ":", "", 1)
+	hours, minutes := digits, ""
+	if len(digits) > 2 {
+		hours, minutes = digits[:len(digits)-2], digits[len(digits)-2:]
+	}
+	h, _ := strconv.Atoi(hours)
+	m, _ := strconv.Atoi(minutes)
+	east := time.Duration(h)*time.Hour + time.Duration(m)*time.Minute
+	if zone[at] == '-' {
+		return -east
+	}
+	return east
 }
 
 // parsed is one number of a list.

@@ -175,7 +175,7 @@ func (o *order) give(l *Log, lists []listed) {
 		case o.height && math.IsNaN(s.AbsAlt):
 			s.AbsAlt = v.third
 		case !o.height && s.Satellites == 0:
-			s.Satellites = int(v.third)
+			satellites(s, v.third)
 		}
 		if lists[i].zoned < 0 {
 			plain++

@@ -70,7 +70,7 @@ func TestTablesOfAFlight(t *testing.T) {
 		"GPX 1.0":          {strings.ReplaceAll(gpx, "1/1", "1/0"), "gpx", UTC, false, false, math.NaN()},
 		"KML":              {kml, "kml-track", UTC, false, false, 30.48},
 		"plain": {"timestamp,lat,lon,height_m\n1779004800.1,-33.5,18.25,30.48\n1779004800.2,-33.6,18.25,30.48\n1779004800.3,-33.7,18.25,30.48\n",
-			"csv", UTC, false, false, math.NaN()},
+			"csv", UTC, false, false, 30.48},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := flight(t, c.text)
