@@ -296,7 +296,7 @@ func TestStationsAreBounded(t *testing.T) {
 func TestHistoryIsThinned(t *testing.T) {
 	b := newTable(t)
 	for range 30 * 60 { // 30 hours
-		b.vitals(topic.Vitals{DiskFree: int64(b.seq)})
+		b.vitals(topic.Vitals{DiskFree: b.seq})
 		b.clock.Advance(time.Minute)
 	}
 	h := b.get().History
