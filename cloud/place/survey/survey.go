@@ -21,6 +21,7 @@ type Animal struct {
 
 // Part is one counted piece of footage.
 type Part struct {
+	At                time.Time        // when it was recorded; zero when not known
 	Unique, Low, High int              // its count
 	Animals           []Animal         // those with a position
 	Footprint         [][][][2]float64 // the ground that it saw, as the coordinates of a GeoJSON MultiPolygon
@@ -41,8 +42,11 @@ type Result struct {
 	Unique, Low, High int // animals of all parts, each once
 	Placed            int // of them have a position
 	Double            int // animals that were seen again by another part
-	Paddocks          []Count
-	Outside           int // animals with a position in no paddock
+	// Earlier is how many animals stood on ground that a later part saw again after the window. They are not counted: the
+	// later part says what is there.
+	Earlier  int
+	Paddocks []Count
+	Outside  int // animals with a position in no paddock
 }
 
 // Window is how long after one flight another one may see the same animal at the same place: cattle graze and walk on.
@@ -69,17 +73,73 @@ func Take(parts []Part, set *paddock.Set) Result {
 		below += float64((p.Unique - p.Low) * (p.Unique - p.Low))
 		above += float64((p.High - p.Unique) * (p.High - p.Unique))
 	}
+	all, moved := latest(parts, all)
+	r.Earlier = moved.before
 	r.Double = join(parts, all)
 	groups := pointsOf(all)
 	r.Placed = len(groups)
 	r.Unique = r.Placed + unplaced
-	// Every pair that counts once may be two animals, or one of a pair that was not found.
-	r.Low = max(0, r.Unique-int(math.Round(math.Sqrt(below+float64(r.Double)))))
-	r.High = r.Unique + int(math.Round(math.Sqrt(above+float64(r.Double))))
+	// Every pair that counts once may be two animals, or one of a pair that was not found. Where ground has fewer animals
+	// than before, the others may be where no later part looked; where it has more, they may have come from counted ground.
+	r.Low = max(0, r.Unique-int(math.Round(math.Sqrt(below+float64(r.Double))))-max(0, moved.after-moved.before))
+	r.High = r.Unique + int(math.Round(math.Sqrt(above+float64(r.Double)))) + max(0, moved.before-moved.after)
+	if unplaced > 0 && len(parts) > 1 {
+		r.Low = min(r.Low, fewest(parts, r.Placed))
+	}
 	if set != nil {
 		r.divide(parts, groups, set)
 	}
 	return r
+}
+
+// fewest is the smallest number of animals where some have no position: they can be those of any other part.
+func fewest(parts []Part, placed int) int {
+	least := placed
+	for _, p := range parts {
+		least = max(least, p.Low)
+	}
+	return least
+}
+
+// changed is how many animals ground had that was seen again after the window: before, and after.
+type changed struct{ before, after int }
+
+// latest leaves out the animals on ground that a later part saw again after the window, and numbers the others again.
+func latest(parts []Part, all []animal) ([]animal, changed) {
+	times := make([]time.Time, len(parts))
+	for i, p := range parts {
+		times[i] = p.At
+	}
+	for _, a := range all {
+		if t := &times[a.part]; t.IsZero() || !a.At.IsZero() && a.At.Before(*t) {
+			*t = a.At
+		}
+	}
+	var kept []animal
+	var c changed
+	for _, a := range all {
+		before, after := false, false
+		for i := range parts {
+			if i == a.part || a.At.IsZero() || times[i].IsZero() || times[i].Sub(a.At).Abs() <= Window || !saw(parts[i], a.Animal) {
+				continue
+			}
+			if times[i].After(a.At) {
+				before = true
+			} else {
+				after = true
+			}
+		}
+		if before {
+			c.before++
+			continue
+		}
+		if after {
+			c.after++
+		}
+		a.group = len(kept)
+		kept = append(kept, a)
+	}
+	return kept, c
 }
 
 // pair is two animals of two parts that may be the same.

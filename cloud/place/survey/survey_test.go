@@ -45,7 +45,8 @@ func TestTake(t *testing.T) {
 	}{
 		{"two animals in two parts", []Part{part(west, cow(20, 20, 3, 0)), part(east, cow(140, 20, 3, 5))}, 2, 0, 1, 1, 1, 0.45},
 		{"one animal in both", []Part{part(west, cow(96, 20, 3, 0)), part(east, cow(98, 20, 3, 5))}, 1, 1, 1, 0, 1, 0.45},
-		{"too late", []Part{part(west, cow(96, 20, 3, 0)), part(east, cow(96, 20, 3, 40))}, 2, 0, 2, 0, 1, 0.45},
+		{"too late", []Part{part(west, cow(96, 20, 3, 0)), part(east, cow(96, 20, 3, 40))}, 1, 0, 1, 0, 1, 0.45},
+		{"later and in front", []Part{part(east, cow(96, 20, 3, 40)), part(west, cow(50, 20, 3, 0), cow(96, 20, 3, 0))}, 2, 0, 2, 0, 1, 0.45},
 		{"too far", []Part{part(west, cow(92, 20, 3, 0)), part(east, cow(98, 20, 3, 5))}, 2, 0, 2, 0, 1, 0.45},
 		{"the other did not see it", []Part{part(west, cow(88, 20, 3, 0)), part(east, cow(91, 20, 3, 5))}, 2, 0, 2, 0, 1, 0.45},
 		{"two in each, side by side", []Part{part(west, cow(95, 20, 4, 0), cow(98, 20, 4, 0)),
@@ -127,5 +128,32 @@ func BenchmarkTake(b *testing.B) {
 	set := paddock.NewSet(paddocks)
 	for b.Loop() {
 		Take(parts, set)
+	}
+}
+
+// The same herd on three days is one herd: the last day counts on ground that was seen again.
+func TestSeveralDays(t *testing.T) {
+	ground := box(0, 0, 100, 100)
+	day := func(d, animals int) Part {
+		p := part(ground)
+		p.At = noon.AddDate(0, 0, d)
+		for i := range animals {
+			p.Animals = append(p.Animals, cow(5+float64(i%9)*10, 5+float64(i/9)*10, 3, d*24*60))
+		}
+		p.Unique, p.Low, p.High = animals, animals, animals
+		return p
+	}
+	r := Take([]Part{day(0, 20), day(1, 22), day(2, 19)}, nil)
+	if r.Unique != 19 || r.Earlier != 42 || r.Low > 19 || r.High < 22 {
+		t.Errorf("%+v", r)
+	}
+	// A herd that has left is not there any more, and may be elsewhere.
+	if r := Take([]Part{day(0, 20), day(1, 0)}, nil); r.Unique != 0 || r.Earlier != 20 || r.High < 20 {
+		t.Errorf("%+v", r)
+	}
+	// Without positions one cannot know whether the herds are one.
+	if r := Take([]Part{{At: noon, Unique: 240, Low: 234, High: 248}, {At: noon.AddDate(0, 0, 1), Unique: 238, Low: 232, High: 246}}, nil); r.Unique != 478 ||
+		r.Low != 234 || r.High < 478 {
+		t.Errorf("%+v", r)
 	}
 }

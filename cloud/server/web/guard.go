@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -113,10 +112,7 @@ type hosts []string
 // server (DNS rebinding) needs a name: an IP address and localhost cannot be made to.
 func (h hosts) allows(header string) bool {
 	name := header
-	if host, port, err := net.SplitHostPort(header); err == nil {
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return false
-		}
+	if host, _, err := net.SplitHostPort(header); err == nil {
 		name = host
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(name, "["), "]"), "."))

@@ -179,11 +179,15 @@ func (s *Server) takeSurvey(ctx context.Context, n ledger.Survey) (wire.Survey, 
 			High: p.High, Border: p.Border, Near: p.Near, Area: p.Area, Seen: p.Seen}})
 	}
 	v.Warnings = append(v.Warnings, surveyWarnings(v, set != nil)...)
+	if r.Earlier > 0 {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%d animals stood on ground that a later flight saw again; the later flight counts",
+			r.Earlier))
+	}
 	return v, s.compare(ctx, &v, at)
 }
 
 func surveyPart(p ledger.SurveyPart) survey.Part {
-	out := survey.Part{Unique: p.Unique, Low: p.Low, High: p.High, Footprint: p.Ground.Footprint}
+	out := survey.Part{At: p.Footage.Taken, Unique: p.Unique, Low: p.Low, High: p.High, Footprint: p.Ground.Footprint}
 	for _, a := range p.Ground.Places {
 		animal := survey.Animal{Lat: a.Lat, Lon: a.Lon, Radius: a.Radius}
 		if !p.Footage.Taken.IsZero() {
