@@ -248,14 +248,16 @@ func (p *tab) untilWithin(limit time.Duration, expression string) {
 	}
 }
 
-// click presses the mouse on the element, once the element is enabled, in view and not covered by another one.
+// click presses the mouse on the element, once the element is enabled, rests in view and is not covered by another one.
 func (p *tab) click(element string) {
 	p.t.Helper()
 	p.until(`((e) => {
 		if (!shown(e) || e.disabled) return false;
 		e.scrollIntoView({ block: 'nearest', behavior: 'instant' });
 		const r = e.getBoundingClientRect(), top = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
-		return !!top && (e === top || e.contains(top));
+		const place = [r.x, r.y, r.width, r.height].join(), rests = window.lastPlace === place;
+		window.lastPlace = place;
+		return rests && !!top && (e === top || e.contains(top));
 	})(` + element + `)`)
 	at := value[[]float64](p, "((r) => [r.x + r.width / 2, r.y + r.height / 2])(("+element+").getBoundingClientRect())")
 	p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(at[0], at[1])))

@@ -25,8 +25,19 @@ function kept<T>(path: string): { at: number; data: T } | undefined {
   try { return JSON.parse(localStorage.getItem(prefix + path) || 'null') ?? undefined; } catch { return undefined; }
 }
 
+// What was read since the page was loaded: a view that is opened again shows it at once, and nothing moves.
+const memory = new Map<string, { data: unknown; at: number }>();
+const mostRemembered = 100;
+
+function remember(path: string, data: unknown, at: number): void {
+  memory.delete(path);
+  memory.set(path, { data, at });
+  if (memory.size > mostRemembered) memory.delete(memory.keys().next().value!);
+}
+
 /** forget removes every copy, as at log-out. */
 export function forget(): void {
+  memory.clear();
   for (const k of Object.keys(localStorage)) if (k.startsWith(prefix)) localStorage.removeItem(k);
 }
 
@@ -45,6 +56,7 @@ export function useRead<T>(path: string, o: Options = {}): Read<T> {
     try {
       const data = await get<T>(path);
       if (o.keep !== false) keep(path, data);
+      remember(path, data, Date.now());
       if (current.current === path) setState({ path, data, at: Date.now(), kept: false });
     } catch (error) {
       const copy = error instanceof TypeError ? kept<T>(path) : undefined; // TypeError: no answer at all
@@ -62,7 +74,9 @@ export function useRead<T>(path: string, o: Options = {}): Read<T> {
     const tick = o.every ? setInterval(load, o.every) : undefined;
     return () => { off.forEach((f) => f()); clearInterval(tick); clearTimeout(timer.current); timer.current = undefined; };
   }, [path]);
-  return state.path === path ? { ...state, reload: load } : { kept: false, reload: load };
+  if (state.path === path) return { ...state, reload: load };
+  const known = memory.get(path) as { data: T; at: number } | undefined;
+  return { data: known?.data, at: known?.at, kept: false, reload: load };
 }
 
 /** useNow draws again every so many milliseconds, so that ages stay true. */

@@ -12,8 +12,12 @@ const videos = /\.(mp4|mov|m4v|mkv|webm|avi|ts|mts|m2ts)$/i;
 /** State of one upload of this browser. */
 export type Transfer = {
   id: number; name: string; size: number; line: string; share?: number; file?: File; stored?: string;
-  active: boolean; paused: boolean; failed: boolean; done: boolean; again: boolean; upload?: tus.Upload; began?: { at: number; sent: number };
+  site: string; active: boolean; paused: boolean; failed: boolean; done: boolean; again: boolean; upload?: tus.Upload; began?: { at: number; sent: number };
 };
+
+/** uploadSite is the site of the next uploads, for a person who may upload at several; '' leaves it to the server. */
+export let uploadSite = '';
+export function setUploadSite(site: string): void { uploadSite = site; }
 
 export const transfers: Transfer[] = [];
 const queue: Transfer[] = [];
@@ -28,7 +32,7 @@ function changed(): void { for (const f of watchers) f(); }
 export const isOwn = (name: string, size: number) => transfers.some((x) => x.file && !x.done && x.name === name && (!size || x.size === size));
 
 function make(name: string, size: number): Transfer {
-  const x: Transfer = { id: ++last, name, size, line: t('up_waiting'), share: 0, active: false, paused: false, failed: false, done: false, again: false };
+  const x: Transfer = { id: ++last, name, size, line: t('up_waiting'), share: 0, site: uploadSite, active: false, paused: false, failed: false, done: false, again: false };
   transfers.push(x);
   return x;
 }
@@ -88,6 +92,7 @@ async function begin(x: Transfer): Promise<void> {
     onBeforeRequest: (req) => {
       if (req.getURL().startsWith('http') && new URL(req.getURL()).origin !== location.origin) throw new Error('the server redirected the upload to another site');
       for (const [k, v] of Object.entries(credentials())) req.setHeader(k, v);
+      if (x.site) req.setHeader('Upload-Site', x.site);
     },
     onShouldRetry: (err) => {
       const status = (err as tus.DetailedError).originalResponse?.getStatus() ?? 0;

@@ -1,7 +1,11 @@
 // The card to add footage, with the uploads of this browser.
 import { useEffect, useState } from 'preact/hooks';
+import { useRead } from '../data';
+import { session } from '../session';
+import type { Page } from '../types';
 import { t } from '../words';
-import { add, cancel, listUnfinished, toggle, transfers, watch, type Transfer } from './transfers';
+import { Select } from './basics';
+import { add, cancel, listUnfinished, setUploadSite, toggle, transfers, uploadSite, watch, type Transfer } from './transfers';
 
 export function Uploads() {
   const [, draw] = useState(0);
@@ -15,6 +19,7 @@ export function Uploads() {
       <div id="drop" class={`drop ${over ? 'over' : ''}`}>
         <svg class="drop-icon" viewBox="0 0 24 24" aria-hidden="true"><path d="M12 16V4m0 0L7.500 8.500M12 4l4.500 4.500M4 15v3a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3" /></svg>
         <div class="drop-text"><h2 id="upload-title">{t('add_footage')}</h2><p>{t('drop_here')}</p></div>
+        <Site />
         <label class="button primary" for="files">{t('choose')}
           <input id="files" type="file" multiple accept="video/*,.mp4,.mov,.mkv,.avi,.ts" class="hidden-input" onChange={choose} />
         </label>
@@ -22,6 +27,18 @@ export function Uploads() {
       <ul id="uploads" class="uploads" aria-label={t('uploads')}>{transfers.map((x) => <Up key={x.id} x={x} />)}</ul>
     </section>
   );
+}
+
+// Site chooses where the footage belongs to, for a person with several sites.
+function Site() {
+  const mine = session().sites ?? [];
+  const every = mine.includes('*');
+  const devices = useRead<Page<{ site: string }>>(every ? '/api/v1/devices' : '');
+  const [, draw] = useState(0);
+  const sites = every ? [...new Set((devices.data?.items ?? []).map((d) => d.site))].filter((s) => s && s !== '*').sort() : mine;
+  if (sites.length < 2) return null;
+  if (!sites.includes(uploadSite)) setUploadSite(sites[0]);
+  return <Select label={t('site')} value={uploadSite} options={sites.map((s): [string, string] => [s, s])} onChange={(s) => { setUploadSite(s); draw((n) => n + 1); }} />;
 }
 
 // dropZone takes files that are dropped anywhere on the page.
