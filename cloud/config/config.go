@@ -50,6 +50,8 @@ type HTTP struct {
 	PublicURL string `yaml:"public_url"`
 	// Hosts are further names under which clients reach the API. Requests for other names are refused.
 	Hosts []string `yaml:"hosts"`
+	// Proxies are addresses and networks of proxies on other machines. Their X-Forwarded-For is believed.
+	Proxies []string `yaml:"proxies"`
 	// OpenReading lets programs and people of this machine read without a login. Listen must be a loopback address.
 	OpenReading bool `yaml:"open_reading"`
 	Insecure    bool `yaml:"insecure"` // Listen may be reached from other machines without TLS
@@ -150,7 +152,7 @@ func Default() Config {
 		Data: "data", Store: StoreLocal,
 		Azure: Azure{Container: "cattlecounter", Queue: "cattlecounter-jobs"},
 		Log:   logging.Default(),
-		HTTP:  HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30},
+		HTTP:  HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, Proxies: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30},
 		MQTT:  MQTT{EmbeddedListen: "127.0.0.1:1883"},
 		Intake: Intake{
 			ExpireAfter:    7 * 24 * time.Hour,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -52,6 +53,9 @@ func (h HTTP) validateExposure(f *faults) {
 	for _, host := range h.Hosts {
 		f.addIf(host == "" || strings.ContainsAny(host, "/@ *:"), "http.hosts: %q is not a name such as cattle.example", host)
 	}
+	if _, err := h.ProxyNetworks(); err != nil {
+		f.addIf(true, "http.proxies: %v", err)
+	}
 	if !h.OpenReading {
 		return
 	}
@@ -59,6 +63,25 @@ func (h HTTP) validateExposure(f *faults) {
 	u, err := url.Parse(h.PublicURL)
 	f.addIf(h.PublicURL != "" && (err != nil || !Loopback(net.JoinHostPort(u.Hostname(), "0"))),
 		"http.open_reading: works only on this machine, but http.public_url is %s", h.PublicURL)
+}
+
+// ProxyNetworks are the networks of Proxies.
+func (h HTTP) ProxyNetworks() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range h.Proxies {
+		p, err := netip.ParsePrefix(text)
+		if ip, ipErr := netip.ParseAddr(text); ipErr == nil {
+			p, err = netip.PrefixFrom(ip, ip.BitLen()), nil
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%q is neither an address nor a network such as 10.1.0.0/16", text)
+		case p.Bits() == 0:
+			return nil, fmt.Errorf("%q is every address; name those of the proxies", text)
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 func (m MQTT) validateExposure(f *faults) {

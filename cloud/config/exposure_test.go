@@ -34,6 +34,9 @@ func TestExposure(t *testing.T) {
 		"open reading behind a proxy": {func(c *Config) { c.HTTP.OpenReading, c.HTTP.PublicURL = true, "https://cattle.example" },
 			"http.open_reading"},
 		"host with a port": {func(c *Config) { c.HTTP.Hosts = []string{"cattle.lan:80"} }, "http.hosts"},
+		"proxies":          {func(c *Config) { c.HTTP.Proxies = []string{"10.1.2.3", "172.16.0.0/12", "fd00::/8"} }, ""},
+		"proxy by name":    {func(c *Config) { c.HTTP.Proxies = []string{"caddy"} }, "http.proxies"},
+		"every proxy":      {func(c *Config) { c.HTTP.Proxies = []string{"0.0.0.0/0"} }, "http.proxies"},
 		"every host":       {func(c *Config) { c.HTTP.Hosts = []string{"*"} }, "http.hosts"},
 	} {
 		cfg := Default()

@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -19,8 +21,13 @@ func newWeb(ctx context.Context, cfg config.Config, o web.Options) (*web.Server,
 	o.Listen, o.IdleTimeout, o.OpenReading = cfg.HTTP.Listen, cfg.HTTP.IdleTimeout, cfg.HTTP.OpenReading
 	o.Hosts = hostNames(cfg)
 	o.Secure = cfg.HTTP.TLS.On() || strings.HasPrefix(cfg.HTTP.PublicURL, "https://")
-	o.Proxied = cfg.HTTP.PublicURL != ""
 	var err error
+	if o.Proxies, err = cfg.HTTP.ProxyNetworks(); err != nil {
+		return nil, fmt.Errorf("http.proxies: %w", err)
+	}
+	if cfg.HTTP.PublicURL != "" {
+		o.Proxies = append(o.Proxies, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+	}
 	if o.Certificate, err = loadCertificate(cfg.HTTP.TLS, o.Log); err != nil {
 		return nil, err
 	}

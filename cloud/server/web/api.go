@@ -247,7 +247,7 @@ func (s *Server) listUploads(c *fiber.Ctx) error {
 }
 
 func (s *Server) getStats(c *fiber.Ctx) error {
-	v, err := s.o.Ledger.Totals.StatsAt(c.UserContext(), sitesOf(c.UserContext()))
+	v, err := s.o.Ledger.Totals.StatsAt(c.UserContext(), readScope(c.UserContext()))
 	if err != nil {
 		return err
 	}

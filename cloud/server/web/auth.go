@@ -125,6 +125,9 @@ func (s *Server) permit(c *fiber.Ctx, action access.Action) error {
 		return err
 	}
 	withHolder(c, h)
+	if h.Person {
+		withSession(c, s.session(c))
+	}
 	if h.Name != "" {
 		c.SetUserContext(ledger.By(c.UserContext(), h.Name))
 	}

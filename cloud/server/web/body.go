@@ -24,6 +24,7 @@ type body struct {
 	length int64       // declared, or -1 for chunked
 	cut    func() bool // whether the client's direction has ended
 	count  func(int)   // called with the bytes of every read; may be nil
+	until  time.Time   // when the whole body must be there; zero for a stream of any length
 
 	read   int64
 	end    error // of the last Read, io.EOF for a whole body
@@ -90,7 +91,11 @@ func (b *body) extendDeadline() error {
 	if b.closed != nil {
 		return b.closed
 	}
-	return b.conn.SetReadDeadline(time.Now().Add(b.idle))
+	deadline := time.Now().Add(b.idle)
+	if !b.until.IsZero() && b.until.Before(deadline) {
+		deadline = b.until
+	}
+	return b.conn.SetReadDeadline(deadline)
 }
 
 // bodyEnd distinguishes a whole body from a cut one: fasthttp reports both as io.EOF.

@@ -78,7 +78,7 @@ type stream struct {
 
 func (st *stream) run(ctx context.Context, w *bufio.Writer) {
 	defer st.sub.Close()
-	access, release := st.server.gate.follow(context.WithoutCancel(ctx), holderOf(ctx))
+	access, release := st.server.gate.follow(context.WithoutCancel(ctx), holderOf(ctx), sessionOf(ctx))
 	defer release()
 	st.w = w
 	if st.begin(ctx) != nil {

@@ -32,7 +32,7 @@ func (s *site) listen(last string) *listening {
 	return s.listenAs("", last)
 }
 
-func (s *site) listenAs(token, last string) *listening {
+func (s *site) listenAs(token, last string, headers ...string) *listening {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	req, err := http.NewRequestWithContext(ctx, "GET", s.url+"/api/v1/events", nil)
@@ -41,6 +41,9 @@ func (s *site) listenAs(token, last string) *listening {
 	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
 	}
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)

@@ -5,20 +5,17 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"golang.org/x/time/rate"
 
 	"cattlecounter/cloud/server/access"
-	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/ledger"
-	"cattlecounter/shared/wire"
 )
 
 const (
@@ -26,13 +23,6 @@ const (
 	authEntries = 1024
 	touchEvery  = time.Minute
 	followEvery = time.Second // how often running requests of revoked holders are looked for
-
-	// Failed log-ins and tokens of one address at once, and the time until the next.
-	guesses       = 50
-	guessEvery    = time.Second
-	userGuesses   = 10
-	userGuessWait = 10 * time.Second
-	guessers      = 4096 // addresses and names that are remembered
 )
 
 // errRevoked is the cause of requests whose holder lost what was granted.
@@ -42,6 +32,7 @@ type (
 	sessions interface {
 		Session(ctx context.Context, token string) (ledger.Person, error)
 		Generations(ctx context.Context) (map[string]int64, error)
+		Live(ctx context.Context, tokens []string) (map[string]bool, error)
 		LogOut(ctx context.Context, name string) error
 		EndSession(ctx context.Context, token string) error
 	}
@@ -63,11 +54,11 @@ type gatekeeper struct {
 	people  sessions
 	now     func() time.Time
 	guesses int
+	limits  attemptLimits
 
 	mu      sync.Mutex
 	known   map[credential]admission
 	touched map[string]time.Time
-	failed  map[string]*rate.Limiter
 	running map[*follower]struct{}
 }
 
@@ -78,8 +69,9 @@ type admission struct {
 
 // follower is a running request that ends with the access of its holder.
 type follower struct {
-	holder access.Holder
-	end    context.CancelCauseFunc
+	holder  access.Holder
+	session string // its secret, "" for a token
+	end     context.CancelCauseFunc
 }
 
 func newGatekeeper(o Options) *gatekeeper {
@@ -88,12 +80,14 @@ func newGatekeeper(o Options) *gatekeeper {
 		n = guesses
 	}
 	return &gatekeeper{devices: o.Ledger.Devices, people: o.Ledger.Sessions, now: o.Now, guesses: n,
-		known: map[credential]admission{}, touched: map[string]time.Time{}, failed: map[string]*rate.Limiter{},
+		known: map[credential]admission{}, touched: map[string]time.Time{},
 		running: map[*follower]struct{}{}}
 }
 
 // admit finds the holder of a token or a session. Cache and ledger compare digests, so the time
-// that it takes reveals nothing about them.
+// that it takes reveals nothing about them. Strangers who guess tokens are slowed down. A valid token
+// passes all the same: it has 256 random bits, and stations behind one address or one proxy must not
+// be locked out by a stranger there.
 func (g *gatekeeper) admit(ctx context.Context, client, kind, token string) (access.Holder, error) {
 	sum := sha256.Sum256([]byte(kind + " " + token))
 	now := g.now()
@@ -103,13 +97,12 @@ func (g *gatekeeper) admit(ctx context.Context, client, kind, token string) (acc
 	if ok && now.Before(a.until) {
 		return a.holder, nil
 	}
-	if err := g.mayGuess("address "+client, g.guesses, guessEvery); err != nil {
-		return access.Holder{}, err
-	}
 	h, err := g.lookUp(ctx, kind, token)
 	if err != nil {
 		if errors.Is(err, ledger.ErrUnauthorised) && kind == "token" {
-			g.guessed("address " + client)
+			if _, limit := g.limits.begin(now, "token "+client, g.guesses, guessEvery); limit != nil {
+				return access.Holder{}, limit
+			}
 		}
 		return access.Holder{}, fmt.Errorf("%s: %w", kind, err)
 	}
@@ -131,40 +124,16 @@ func (g *gatekeeper) lookUp(ctx context.Context, kind, token string) (access.Hol
 	return access.OfDevice(d), err
 }
 
-// mayGuess refuses those who failed too often: burst times at once, and then once in each pause.
-func (g *gatekeeper) mayGuess(who string, burst int, pause time.Duration) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	l := g.failed[who]
-	if l == nil {
-		if len(g.failed) >= guessers {
-			clear(g.failed)
-		}
-		l = rate.NewLimiter(rate.Every(pause), burst)
-		g.failed[who] = l
-	}
-	if left := l.TokensAt(g.now()); left < 1 {
-		e := problem.New(wire.SlugTooManyGuesses, "Too many log-ins or tokens failed. Wait, then try again with the right one.")
-		e.RetryAfter = max(1, int(math.Ceil((1-left)*pause.Seconds())))
-		return e
-	}
-	return nil
-}
-
-// guessed records a failure.
-func (g *gatekeeper) guessed(who string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if l := g.failed[who]; l != nil {
-		l.AllowN(g.now(), 1)
-	}
-}
-
-// forget makes the next request with a session ask the ledger.
+// forget ends the running requests of a session, and makes the next one ask the ledger.
 func (g *gatekeeper) forget(session string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.known, sha256.Sum256([]byte("session "+session)))
+	for f := range g.running {
+		if session != "" && f.session == session {
+			f.end(errRevoked)
+		}
+	}
 }
 
 // due reports whether it is time to record when the device was seen.
@@ -182,14 +151,14 @@ func (g *gatekeeper) due(name string) bool {
 	return true
 }
 
-// follow returns a context that ends when the access of the holder ends. Call release at the end
-// of the request.
-func (g *gatekeeper) follow(ctx context.Context, h access.Holder) (followed context.Context, release func()) {
+// follow returns a context that ends when the access of the holder or the session ends. session is ""
+// for a token. Call release at the end of the request.
+func (g *gatekeeper) follow(ctx context.Context, h access.Holder, session string) (followed context.Context, release func()) {
 	if h.Name == "" {
 		return ctx, func() {}
 	}
 	followed, end := context.WithCancelCause(ctx)
-	f := &follower{holder: h, end: end}
+	f := &follower{holder: h, session: session, end: end}
 	g.mu.Lock()
 	g.running[f] = struct{}{}
 	g.mu.Unlock()
@@ -217,10 +186,20 @@ func (g *gatekeeper) run(ctx context.Context, failed func(error)) {
 	}
 }
 
-func (g *gatekeeper) endRevoked(ctx context.Context) error {
+// followed returns the number of running requests, and their sessions.
+func (g *gatekeeper) followed() (n int, sessions []string) {
 	g.mu.Lock()
-	n := len(g.running)
-	g.mu.Unlock()
+	defer g.mu.Unlock()
+	for f := range g.running {
+		if f.session != "" && !slices.Contains(sessions, f.session) {
+			sessions = append(sessions, f.session)
+		}
+	}
+	return len(g.running), sessions
+}
+
+func (g *gatekeeper) endRevoked(ctx context.Context) error {
+	n, followed := g.followed()
 	if n == 0 {
 		return nil
 	}
@@ -228,26 +207,34 @@ func (g *gatekeeper) endRevoked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	live, err := g.people.Live(ctx, followed) // another server may have ended them
+	if err != nil {
+		return err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for f := range g.running {
-		if valid[f.holder.Name] != f.holder.Generation {
+		ended := f.session != "" && slices.Contains(followed, f.session) && !live[f.session]
+		if ended || valid[f.holder.Name] != f.holder.Generation {
 			f.end(errRevoked)
 		}
 	}
 	return nil
 }
 
-// client is the address that limits apply to: that of the connection, or that which a proxy on this
-// machine reports. Of IPv6 it is the network of a customer.
+// client is the address that limits apply to: that of the connection, or that which a proxy
+// reports. Of IPv6 it is the network of a customer.
 func (s *Server) client(c *fiber.Ctx) string {
 	host, _, err := net.SplitHostPort(c.Context().RemoteAddr().String())
 	if err != nil {
 		return "unknown"
 	}
 	ip, err := netip.ParseAddr(host)
-	if err == nil && ip.Unmap().IsLoopback() && s.o.Proxied {
-		forwarded := c.Get(fiber.HeaderXForwardedFor)
+	if err == nil && s.isProxy(ip.Unmap()) {
+		forwarded := "" // some proxies add a line of their own to those of the client
+		if lines := c.Request().Header.PeekAll(fiber.HeaderXForwardedFor); len(lines) > 0 {
+			forwarded = string(lines[len(lines)-1])
+		}
 		if last, perr := netip.ParseAddr(strings.TrimSpace(forwarded[strings.LastIndex(forwarded, ",")+1:])); perr == nil {
 			ip = last
 		}
@@ -262,4 +249,9 @@ func (s *Server) client(c *fiber.Ctx) string {
 		}
 	}
 	return ip.String()
+}
+
+// isProxy reports whether an address is that of a proxy.
+func (s *Server) isProxy(ip netip.Addr) bool {
+	return slices.ContainsFunc(s.o.Proxies, func(p netip.Prefix) bool { return p.Contains(ip) })
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -112,7 +113,10 @@ type hosts []string
 // server (DNS rebinding) needs a name: an IP address and localhost cannot be made to.
 func (h hosts) allows(header string) bool {
 	name := header
-	if host, _, err := net.SplitHostPort(header); err == nil {
+	if host, port, err := net.SplitHostPort(header); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return false
+		}
 		name = host
 	}
 	name = strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(name, "["), "]"), "."))

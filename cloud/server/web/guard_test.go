@@ -93,7 +93,7 @@ func TestHosts(t *testing.T) {
 		"cattle.example": 200, "CATTLE.Example:8443": 200, "cattle.example.": 200, "api:8080": 200, "localhost": 200,
 		"127.0.0.1:8080": 200, "[::1]:8080": 200, "10.1.2.3": 200,
 		"evil.example": 421, "cattle.example.evil.example": 421, "evilcattle.example": 421, "127.0.0.1.nip.example": 421,
-		"localhost.evil.example": 421, "": 400,
+		"localhost.evil.example": 421, "cattle.example:1@evil.example": 421, "": 400,
 	} {
 		c := s.dial()
 		c.send("GET /healthz HTTP/1.1\nHost: %s\nConnection: close\n\n", host)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -190,14 +191,24 @@ func (s *Server) recount(c *fiber.Ctx) error {
 	return s.answerJob(c, j.ID)
 }
 
-// readBody reads a short body of at most limit bytes.
+// slowest is the least speed of a body that is read as a whole, in bytes per second. Without it, a stranger could keep
+// connections for hours with a byte now and then.
+const slowest = 64 << 10
+
+// readBody reads a short body of at most limit bytes. It must arrive within HeadTimeout, and the time that the slowest
+// link needs for limit.
 func (s *Server) readBody(c *fiber.Ctx, limit int64) ([]byte, error) {
 	c.Locals(bridgedKey, true)
 	b := s.bridge.body(c.Context())
+	b.until = time.Now().Add(s.o.HeadTimeout + time.Duration(limit)*time.Second/slowest)
 	read, err := io.ReadAll(io.LimitReader(b, limit+1))
 	b.finish()
 	if !b.drained() {
 		closeAfter(c)
+	}
+	var late net.Error
+	if errors.As(err, &late) && late.Timeout() {
+		return nil, problem.New(wire.SlugTimeout, "The body did not arrive in time. Send it again, without pauses.")
 	}
 	if err != nil {
 		return nil, badRequest("The body did not arrive completely: %v. Send it again.", err)

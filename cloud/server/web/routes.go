@@ -98,13 +98,16 @@ func (s *Server) upload(c *fiber.Ctx) error {
 	if c.Method() == http.MethodOptions {
 		return br.serve(c, s.o.Uploads)
 	}
+	if c.Get("X-HTTP-Method-Override") != "" && c.Method() != http.MethodPost {
+		return badRequest("X-HTTP-Method-Override goes with POST only.") // a read needs no token of changes
+	}
 	d, err := s.uploader(c)
 	if err != nil {
 		return err
 	}
 	br.context = func(_ *fiber.Ctx, ctx context.Context) context.Context { return s.o.WithDevice(ctx, d) }
 	br.until = func(ctx context.Context) (context.Context, func()) {
-		return s.gate.follow(ctx, holderOf(c.UserContext()))
+		return s.gate.follow(ctx, holderOf(c.UserContext()), sessionOf(c.UserContext()))
 	}
 	return br.serve(c, s.o.Uploads)
 }

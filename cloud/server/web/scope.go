@@ -9,6 +9,7 @@ import (
 	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
@@ -16,7 +17,10 @@ import (
 // A request reads what its holder may read (cloud/server/access). Footage of others is
 // answered like footage that does not exist.
 
-type holderKey struct{}
+type (
+	holderKey  struct{}
+	sessionKey struct{}
+)
 
 // withHolder adds the holder to the context of a request.
 func withHolder(c *fiber.Ctx, h access.Holder) {
@@ -27,6 +31,17 @@ func withHolder(c *fiber.Ctx, h access.Holder) {
 func holderOf(ctx context.Context) access.Holder {
 	h, _ := ctx.Value(holderKey{}).(access.Holder)
 	return h
+}
+
+// withSession adds the secret of the session of a request to its context.
+func withSession(c *fiber.Ctx, session string) {
+	c.SetUserContext(context.WithValue(c.UserContext(), sessionKey{}, session))
+}
+
+// sessionOf returns the secret of the session of a request, "" for a token.
+func sessionOf(ctx context.Context) string {
+	s, _ := ctx.Value(sessionKey{}).(string)
+	return s
 }
 
 // scopeOf returns the only device whose footage the request may read, "" for all devices of its sites.
@@ -97,6 +112,7 @@ func wholeViewFor(ctx context.Context, f ledger.FootageView) wire.Footage {
 	}
 	if v.Count != nil {
 		v.Count.Footage, v.Count.DuplicateOf = v.ID, ""
+		v.Count.Spread, v.Count.Totals = wire.Spread{}, boundary.Totals{} // names of the other site's paddocks and lines
 	}
 	return v
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -139,7 +140,7 @@ type (
 	}
 	totals interface {
 		Stats(ctx context.Context) (ledger.Stats, error)
-		StatsAt(ctx context.Context, sites ledger.SiteSet) (ledger.Stats, error)
+		StatsAt(ctx context.Context, in ledger.Scope) (ledger.Stats, error)
 	}
 	audit interface {
 		Record(ctx context.Context, action, subject string) error
@@ -167,7 +168,7 @@ type Check struct {
 }
 
 // Options of New. Everything is required but Hosts, OpenReading, Certificate, Secure,
-// HeadTimeout, Page, Checks, Now and Log.
+// Proxies, Guesses, HeadTimeout, Page, Checks, Now and Log.
 type Options struct {
 	Listen string
 	// Hosts are the names, in lower case, that the server answers for besides localhost and IP addresses.
@@ -178,8 +179,8 @@ type Options struct {
 	Certificate *certificate.Files
 	// Secure says that clients reach the server by https, by its own certificate or through a proxy.
 	Secure bool
-	// Proxied says that a proxy on this machine reports the addresses of clients (X-Forwarded-For).
-	Proxied bool
+	// Proxies are the networks of proxies, which report the addresses of clients (X-Forwarded-For).
+	Proxies []netip.Prefix
 	// Guesses is how many tokens of one address may fail at once; 0 means 50.
 	Guesses     int
 	IdleTimeout time.Duration // longest pause within a request body
@@ -274,6 +275,7 @@ func (s *Server) newApp(work, stopping context.Context) *fiber.App {
 	})
 	app.Server().Handler = knownMethods(app.Server().Handler)
 	app.Server().Logger = quietLogger{s.log}
+	app.Server().SecureErrorLogMessage = true // without it, a head that is not valid is logged with its tokens
 	app.Server().HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 		// The head has been read: from here on the deadline is that of a body. The limit
 		// of one byte is how far fasthttp reads ahead before the handler runs; when bodies

@@ -72,24 +72,19 @@ func (s *Server) logIn(c *fiber.Ctx) error {
 	if err := s.readForm(c, &in); err != nil {
 		return err
 	}
-	address, user := "address "+s.client(c), "user "+in.Name
-	err := errors.Join(s.gate.mayGuess(address, s.gate.guesses, guessEvery))
-	if err == nil {
-		err = s.gate.mayGuess(user, userGuesses, userGuessWait)
-	}
-	if err != nil {
+	var p ledger.Person
+	err := s.guess(c, s.gate.limits.user(in.Name, s.client(c)), func(ctx context.Context) (err error) {
+		p, err = s.o.Ledger.People.CheckPassword(ctx, in.Name, in.Password.Reveal())
 		return err
-	}
-	p, err := s.o.Ledger.People.CheckPassword(c.UserContext(), in.Name, in.Password.Reveal())
+	})
 	if errors.Is(err, ledger.ErrUnauthorised) {
-		s.gate.guessed(address)
-		s.gate.guessed(user)
 		s.log.Warn("log-in refused", "user", printable(in.Name), "remote", s.client(c))
 		return problem.New(wire.SlugUnauthorised, "The name or the password is wrong, or the user is disabled.")
 	}
 	if err != nil {
 		return err
 	}
+	s.gate.limits.loggedIn(p.Name, s.client(c))
 	session, err := s.o.Ledger.People.LogIn(c.UserContext(), p)
 	if err != nil {
 		return err
@@ -105,12 +100,12 @@ func (s *Server) logInWithCode(c *fiber.Ctx) error {
 	}
 	var p ledger.Person
 	var session secret.String
-	err := s.guess(c, func(ctx context.Context) (err error) {
+	err := s.guess(c, "", func(ctx context.Context) (err error) {
 		p, session, err = s.o.Ledger.People.LogInWithCode(ctx, in.Code.Reveal())
 		return err
 	})
 	if err != nil {
-		return err
+		return wrongCode(err)
 	}
 	return s.beginSession(c, p, session)
 }
@@ -122,11 +117,11 @@ func (s *Server) setUp(c *fiber.Ctx) error {
 		return err
 	}
 	p := ledger.Person{Name: in.Name, Sites: ledger.SiteSet{ledger.AllSites}, Generation: 1}
-	err := s.guess(c, func(ctx context.Context) error {
+	err := s.guess(c, "", func(ctx context.Context) error {
 		return s.o.Ledger.People.AddFirst(ctx, in.Code.Reveal(), p, in.Password.Reveal())
 	})
 	if err != nil {
-		return err
+		return wrongCode(err)
 	}
 	p.Role = ledger.RoleAdmin
 	session, err := s.o.Ledger.People.LogIn(c.UserContext(), p)
@@ -136,15 +131,30 @@ func (s *Server) setUp(c *fiber.Ctx) error {
 	return s.beginSession(c, p, session)
 }
 
-// guess tries a code within the limits of failures.
-func (s *Server) guess(c *fiber.Ctx, try func(context.Context) error) error {
-	address := "address " + s.client(c)
-	if err := s.gate.mayGuess(address, s.gate.guesses, guessEvery); err != nil {
+// guess tries something that a stranger could guess, within the limits of failures of the address, and of the user
+// where that is not "".
+func (s *Server) guess(c *fiber.Ctx, user string, try func(context.Context) error) error {
+	address, err := s.gate.limits.begin(s.now(), "address "+s.client(c), s.gate.guesses, guessEvery)
+	if err != nil {
 		return err
 	}
-	err := try(c.UserContext())
+	account := func() {}
+	if user != "" {
+		if account, err = s.gate.limits.begin(s.now(), user, userGuesses, userGuessWait); err != nil {
+			return err
+		}
+	}
+	if err := try(c.UserContext()); err != nil {
+		return err
+	}
+	address()
+	account()
+	return nil
+}
+
+// wrongCode replaces the refusal of a code by its answer.
+func wrongCode(err error) error {
 	if errors.Is(err, ledger.ErrUnauthorised) {
-		s.gate.guessed(address)
 		return problem.New(wire.SlugUnauthorised, "The code is wrong, used up or older than 15 minutes. Ask for a new one.")
 	}
 	return err

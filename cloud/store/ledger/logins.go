@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cattlecounter/shared/secret"
@@ -101,6 +102,28 @@ func (l *People) Session(ctx context.Context, token string) (Person, error) {
 	return ps[0].Person, err
 }
 
+// Live returns which of the sessions with these secrets go on. It is no use of them.
+func (l *People) Live(ctx context.Context, tokens []string) (map[string]bool, error) {
+	live := map[string]bool{}
+	if len(tokens) == 0 {
+		return live, nil
+	}
+	hashes, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (hash string, err error) {
+		return hash, rows.Scan(&hash)
+	}, `SELECT s.hash FROM login s JOIN person p ON p.name = s.person
+		WHERE s.generation = p.generation AND p.disabled IS NULL AND s.used > $1 AND s.created > $2`,
+		micros(l.now().Add(-loginLife)), micros(l.now().Add(-loginMost)))
+	if err != nil {
+		return nil, fmt.Errorf("sessions: %w", err)
+	}
+	for _, token := range tokens {
+		if slices.Contains(hashes, hashToken(token)) {
+			live[token] = true
+		}
+	}
+	return live, nil
+}
+
 // EndSession ends one session. An unknown one is no error.
 func (l *People) EndSession(ctx context.Context, token string) error {
 	return l.write(ctx, "log out", func(ctx context.Context, tx *sql.Tx) error {
@@ -129,6 +152,17 @@ func (l *People) NewCode(ctx context.Context, purpose, person string) (secret.St
 		return err
 	})
 	return secret.New(code), err
+}
+
+// checkCode fails with ErrUnauthorised unless a code is valid. It does not use it up.
+func (l *People) checkCode(ctx context.Context, purpose, code string) error {
+	var n int
+	err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM code WHERE hash = $1 AND purpose = $2 AND expires > $3`,
+		hashToken(code), purpose, micros(l.now())).Scan(&n)
+	if err == nil && n == 0 {
+		err = ErrUnauthorised
+	}
+	return err
 }
 
 // useCode uses a code up and returns its person.

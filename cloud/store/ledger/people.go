@@ -49,6 +49,16 @@ func (l *People) Add(ctx context.Context, p Person, password string) error {
 // with ErrUnauthorised when the code is not valid.
 func (l *People) AddFirst(ctx context.Context, code string, p Person, password string) error {
 	p.Role = RoleAdmin
+	n, err := l.Count(ctx)
+	if err == nil && n > 0 {
+		err = ErrExists
+	}
+	if err == nil {
+		err = l.checkCode(ctx, CodeSetup, code)
+	}
+	if err != nil { // before the hash: a stranger must not make the server compute it
+		return fmt.Errorf("set up: %w", err)
+	}
 	hash, err := l.checked(ctx, p, password)
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)

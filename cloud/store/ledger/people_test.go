@@ -127,7 +127,7 @@ func TestPeopleAndSites(t *testing.T) {
 	}
 	for at, want := range map[string]int{"north": 1, "south": 1, "west": 0, AllSites: 2} {
 		sites := SiteSet{at}
-		stats := must.Get(l.Totals.StatsAt(ctx, sites))(t)
+		stats := must.Get(l.Totals.StatsAt(ctx, Scope{Sites: sites}))(t)
 		list, _, err := l.Footage.List(ctx, Page{Sites: sites})
 		must.Do(t, err)
 		jobs, _, err := l.Jobs.List(ctx, "", Page{Sites: sites})

@@ -44,12 +44,16 @@ func countState(ctx context.Context, tx *sql.Tx, from, to job.State) error {
 	return addTotal(ctx, tx, jobTotal+string(to), 1)
 }
 
-// StatsAt returns the totals of some sites, computed from the tables.
-func (l *Totals) StatsAt(ctx context.Context, sites SiteSet) (Stats, error) {
-	if sites == nil || sites.All() {
+// StatsAt returns the totals within a scope, computed from the tables.
+func (l *Totals) StatsAt(ctx context.Context, in Scope) (Stats, error) {
+	if in.All() {
 		return l.Stats(ctx)
 	}
-	at, args := sites.where("site", nil)
+	at, args := in.Sites.where("site", nil)
+	if in.Device != "" {
+		args = append(args, in.Device)
+		at += fmt.Sprintf(" AND device = $%d", len(args))
+	}
 	query := strings.NewReplacer("FROM footage WHERE", "FROM own_footage WHERE", "FROM footage\n", "FROM own_footage\n",
 		"JOIN footage f", "JOIN own_footage f", "FROM flight)", "FROM own_flight)", "FROM job GROUP",
 		"FROM job WHERE footage IN (SELECT id FROM own_footage) GROUP").Replace(recount)

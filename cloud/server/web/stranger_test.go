@@ -1,0 +1,247 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
+)
+
+// loopback is the network of a proxy on this machine.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func (s *site) tryLogIn(name, password string, headers ...string) int {
+	s.t.Helper()
+	return s.send("POST", "/api/v1/session", "", strings.NewReader(fmt.Sprintf(`{"name":%q,"password":%q}`, name, password)),
+		append([]string{"Content-Type", "application/json"}, headers...)...).status
+}
+
+// A stranger who guesses tokens behind the address of stations, such as that of a proxy, does not lock them out.
+func TestGuessesLockNobodyOut(t *testing.T) {
+	s := open(t, func(o *Options) { o.OpenReading, o.Guesses = false, 5 })
+	anna := s.person("anna", ledger.RoleViewer, "farm")
+	for i := range 10 {
+		s.do("GET", "/api/v1/footage", fmt.Sprintf("%sguess%d", ledger.TokenPrefix, i))
+	}
+	s.expire()
+	if r := s.do("GET", "/api/v1/footage", s.tokens[ledger.RoleDevice]); r.status != http.StatusOK {
+		t.Errorf("a station beside a stranger: %d %s", r.status, r.body)
+	}
+	if r := s.do("GET", "/api/v1/footage", "", anna...); r.status != http.StatusOK {
+		t.Errorf("a person beside a stranger: %d %s", r.status, r.body)
+	}
+}
+
+// Log-ins at the same time are no way around the limit of guesses.
+func TestGuessesAtTheSameTime(t *testing.T) {
+	s := open(t, func(o *Options) { o.Guesses = 1000 })
+	s.person("anna", ledger.RoleViewer, "farm")
+	// Another address: that of anna's log-in has an allowance of its own.
+	s.gate.limits.forgetAddresses()
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	tried := map[int]int{}
+	for i := range 3 * userGuesses {
+		all.Go(func() {
+			status := s.tryLogIn("anna", fmt.Sprintf("wrong password %d", i))
+			mu.Lock()
+			defer mu.Unlock()
+			tried[status]++
+		})
+	}
+	all.Wait()
+	if tried[http.StatusUnauthorized] > userGuesses+1 || tried[http.StatusTooManyRequests] == 0 {
+		t.Errorf("answers by status: %v, want at most %d passwords tried", tried, userGuesses)
+	}
+}
+
+func (l *attemptLimits) forgetAddresses() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.familiar)
+}
+
+// Strangers who guess the password of a person cannot keep the person out at an address of earlier log-ins.
+func TestStrangersDoNotLockAPersonOut(t *testing.T) {
+	s := open(t, func(o *Options) { o.Proxies, o.Guesses = loopback, 1000 })
+	s.person("anna", ledger.RoleViewer, "farm")
+	limited := false
+	for i := range userGuesses + 2 {
+		limited = s.tryLogIn("anna", fmt.Sprint("wrong password ", i), "X-Forwarded-For", "192.0.2.66") == http.StatusTooManyRequests
+	}
+	if !limited {
+		t.Error("a stranger guesses without a limit")
+	}
+	if got := s.tryLogIn("anna", secondPassword); got != http.StatusOK {
+		t.Errorf("the person at the usual address: %d", got)
+	}
+	for i := range userGuesses + 2 {
+		limited = s.tryLogIn("anna", fmt.Sprint("wrong password ", i)) == http.StatusTooManyRequests
+	}
+	if !limited {
+		t.Error("guesses at the usual address have no limit")
+	}
+}
+
+// The address of a client is what the proxy has added, also where that is a header line of its own.
+func TestForwardedAddressIsThatOfTheProxy(t *testing.T) {
+	s := open(t, func(o *Options) { o.OpenReading, o.Proxies, o.Guesses = false, loopback, 5 })
+	limited := 0
+	for i := range 20 {
+		c := s.dial()
+		c.send("GET /api/v1/footage HTTP/1.1\nHost: localhost\nX-Forwarded-For: 10.0.0.%d\nX-Forwarded-For: 203.0.113.9\n"+
+			"Authorization: Bearer %sguess%d\n\n", i, ledger.TokenPrefix, i)
+		if resp, _ := c.answer(); resp.StatusCode == http.StatusTooManyRequests {
+			limited++
+		}
+		c.Close()
+	}
+	if limited < 10 {
+		t.Errorf("%d of 20 guesses were slowed down", limited)
+	}
+}
+
+// A stranger cannot make a server that is set up compute hashes of passwords.
+func TestSetUpHasALimit(t *testing.T) {
+	s := open(t, func(o *Options) { o.Guesses = 5 })
+	s.person("anna", ledger.RoleAdmin, ledger.AllSites)
+	limited := 0
+	for range 10 {
+		r := s.send("POST", "/api/v1/setup", "", strings.NewReader(`{"code":"cc_x","name":"eve","password":"`+secondPassword+`"}`),
+			"Content-Type", "application/json")
+		if r.status == http.StatusTooManyRequests {
+			limited++
+		}
+	}
+	if limited < 4 {
+		t.Errorf("%d of 10 set-ups were refused for their number", limited)
+	}
+}
+
+// Events of a session end with its log-out, here and at another server with the same ledger.
+func TestLogOutEndsEvents(t *testing.T) {
+	for name, end := range map[string]func(*site, []string){
+		"here": func(s *site, anna []string) { s.do("DELETE", "/api/v1/session", "", anna...) },
+		"at another server": func(s *site, anna []string) {
+			_, secret, _ := strings.Cut(anna[1], "=")
+			if err := s.ledger.People.EndSession(s.t.Context(), secret); err != nil {
+				s.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, nil)
+			anna := s.person("anna", ledger.RoleViewer, "farm")
+			l := s.listenAs("", "0", anna[:2]...)
+			defer l.close()
+			for l.next().name != "ready" {
+			}
+			end(s, anna)
+			for e := l.next(); e.name != "bye"; e = l.next() {
+			}
+		})
+	}
+}
+
+// A read-only credential cannot change something with a method that a header overrides.
+func TestOverriddenReadsChangeNothing(t *testing.T) {
+	called := false
+	s := open(t, func(o *Options) {
+		o.Uploads = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true })
+	})
+	anna := s.person("anna", ledger.RoleOperator, "farm")
+	for _, cookie := range []string{anna[1], tokenCookie + "=" + s.tokens[ledger.RoleDevice]} {
+		r := s.do("GET", "/files/", "", "Cookie", cookie, "X-HTTP-Method-Override", "POST", "Upload-Length", "9")
+		if r.status != http.StatusBadRequest || called {
+			t.Errorf("a GET that is a POST with cookie %.16q: %d", cookie, r.status)
+		}
+	}
+}
+
+// A stranger cannot keep a connection with the body of a log-in that never ends.
+func TestBodyOfALogInHasATime(t *testing.T) {
+	s := open(t, func(o *Options) { o.HeadTimeout = 300 * time.Millisecond })
+	c := s.dial()
+	c.send("POST /api/v1/session HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: 4000\n\n")
+	answered := make(chan int, 1)
+	go func() {
+		resp, err := http.ReadResponse(c.r, nil)
+		if err != nil {
+			answered <- 0
+			return
+		}
+		resp.Body.Close()
+		answered <- resp.StatusCode
+	}()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	stop := time.NewTimer(20 * time.Second)
+	defer stop.Stop()
+	for {
+		select {
+		case status := <-answered:
+			if status != http.StatusRequestTimeout {
+				t.Errorf("got status %d, want 408", status)
+			}
+			return
+		case <-tick.C:
+			_, _ = c.Write([]byte(" ")) // fails once the server has answered
+		case <-stop.C:
+			t.Fatal("the server waits for a body without an end")
+		}
+	}
+}
+
+// The head of a request that is not valid is not in the log: it may have a token.
+func TestNoTokensOfBrokenRequestsInTheLog(t *testing.T) {
+	var mu sync.Mutex
+	var log bytes.Buffer
+	s := open(t, func(o *Options) {
+		o.Log = slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return log.Write(p)
+		}), nil))
+	})
+	c := s.dial()
+	c.send("GET /api/v1/footage HTTP/1.1\nHost : localhost\nAuthorization: Bearer %s\n\n", s.tokens[ledger.RoleDevice])
+	c.answer()
+	c.wantClosed()
+	mu.Lock()
+	defer mu.Unlock()
+	if strings.Contains(log.String(), s.tokens[ledger.RoleDevice]) {
+		t.Errorf("the log has a token: %s", log.String())
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// The totals of a device are those of its own footage.
+func TestTotalsOfADevice(t *testing.T) {
+	s := open(t, func(o *Options) { o.OpenReading = false })
+	s.finish(s.record("one", "content one").Job)
+	token, err := s.ledger.Devices.Add(t.Context(), "device2", "farm", ledger.RoleDevice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		token   string
+		footage int
+	}{{s.tokens[ledger.RoleDevice], 1}, {token.Reveal(), 0}} {
+		var v wire.Stats
+		s.do("GET", "/api/v1/stats", c.token).decode(t, &v)
+		if v.Footage != c.footage || v.Counts != c.footage || len(v.Jobs) != c.footage || (v.Animals > 0) != (c.footage > 0) {
+			t.Errorf("totals of a device with %d pieces of footage: %+v", c.footage, v)
+		}
+	}
+}
