@@ -50,6 +50,12 @@ func (a account) mayPublish(name string) bool {
 	return false
 }
 
+// mayLeave reports whether the account may have a last will with the topic. An order is no last will: it would be given
+// when the token of its operator ends.
+func (a account) mayLeave(name string) bool {
+	return a.mayPublish(name) && (a.service || a.role == ledger.RoleDevice)
+}
+
 // maySubscribe reports whether the account may read what the filter matches; a topic name is a
 // filter without wildcards. A filter for all sites is accepted from an account of some sites: the
 // server asks again for the topic of each delivery, and what is of other sites is left out.

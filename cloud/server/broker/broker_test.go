@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -63,6 +64,11 @@ func (p *people) revoke(name string) {
 
 func start(t *testing.T) (*Broker, *people) {
 	t.Helper()
+	return startWith(t, nil)
+}
+
+func startWith(t *testing.T, log *slog.Logger) (*Broker, *people) {
+	t.Helper()
 	p := &people{touched: map[string]bool{}, devices: []ledger.Device{
 		{Name: "edge1", Site: "farm", Role: ledger.RoleDevice},
 		{Name: "edge2", Site: "farm", Role: ledger.RoleDevice},
@@ -70,7 +76,7 @@ func start(t *testing.T) (*Broker, *people) {
 		{Name: "south", Site: "south", Role: ledger.RoleOperator, Sites: ledger.SiteSet{"south"}},
 	}}
 	b, err := New(t.Context(), Options{Listen: "127.0.0.1:0", Accounts: p,
-		Service: Credentials{User: ServiceUser, Password: secret.New("s3cret")}})
+		Service: Credentials{User: ServiceUser, Password: secret.New("s3cret")}, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

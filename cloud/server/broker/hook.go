@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"cattlecounter/cloud/server/access"
+	"cattlecounter/cloud/server/origin"
 	"cattlecounter/cloud/store/ledger"
 )
 
@@ -31,7 +32,8 @@ type hook struct {
 	touched  map[string]time.Time
 	kept     map[string]*retained     // retained messages by user
 	paces    map[string]*rate.Limiter // of the messages by user
-	refused  map[string]*rate.Limiter // refused log-ins by address
+	refused  map[string]*rate.Limiter // refused log-ins by origin
+	warnings map[string]*rate.Limiter // lines in the log by user
 }
 
 type session struct {
@@ -42,7 +44,8 @@ type session struct {
 func newHook(server *mqtt.Server, o Options) *hook {
 	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log,
 		sessions: map[string]session{}, touched: map[string]time.Time{}, kept: map[string]*retained{},
-		paces: map[string]*rate.Limiter{}, refused: map[string]*rate.Limiter{}}
+		paces: map[string]*rate.Limiter{}, refused: map[string]*rate.Limiter{},
+		warnings: map[string]*rate.Limiter{}}
 }
 
 // ID implements mqtt.Hook.
@@ -51,7 +54,7 @@ func (h *hook) ID() string { return "accounts" }
 // Provides implements mqtt.Hook.
 func (h *hook) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired,
-		mqtt.OnPublish, mqtt.OnSubscribe}, []byte{b})
+		mqtt.OnPublish, mqtt.OnSubscribe, mqtt.OnWill}, []byte{b})
 }
 
 // OnConnectAuthenticate implements mqtt.Hook. The name of the user becomes part of the
@@ -61,15 +64,17 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	a, ok := h.identify(user, string(pk.Connect.Password))
 	if !ok {
 		h.log.Warn("mqtt client refused", "device", printable(user), "remote", cl.Net.Remote)
-		h.slowDown(addressOf(cl.Net.Remote))
+		h.slowDown(origin.OfText(cl.Net.Remote))
 		return false
 	}
-	if pk.Connect.WillFlag && (!a.mayPublish(pk.Connect.WillTopic) || len(pk.Connect.WillPayload) > maxRetained) {
+	if pk.Connect.WillFlag && (!a.mayLeave(pk.Connect.WillTopic) || len(pk.Connect.WillPayload) > maxRetained) {
 		h.log.Warn("mqtt client refused: it may not publish its last will", "device", user, "topic",
 			printable(pk.Connect.WillTopic))
 		return false
 	}
 	cl.ID = user + "/" + cl.ID
+	// A will that waits is in memory for as long as the client says, one for each client id.
+	cl.Properties.Will.WillDelayInterval = 0
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, known := h.sessions[cl.ID]; !known && h.sessionsOf(user) >= maxSessionsPerUser {
@@ -144,7 +149,11 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 	default:
 		ok = s.maySubscribe(name)
 	}
-	if !ok && (write || s.role == ledger.RoleDevice) { // others also get here with each message of a foreign site
+	if !ok && write && !s.service {
+		h.slowSender(s.user)
+	}
+	// Others also get here with each message of a foreign site.
+	if !ok && (write || s.role == ledger.RoleDevice) && h.mayLog(s.user) {
 		h.log.Warn("mqtt access refused", "device", s.user, "topic", printable(name), "write", write)
 	}
 	return ok
@@ -196,6 +205,7 @@ func (h *hook) sessionsOutside(valid map[string]access.Holder) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	maps.DeleteFunc(h.paces, func(name string, _ *rate.Limiter) bool { _, ok := valid[name]; return !ok })
+	maps.DeleteFunc(h.warnings, func(name string, _ *rate.Limiter) bool { _, ok := valid[name]; return !ok })
 	maps.DeleteFunc(h.touched, func(name string, _ time.Time) bool { _, ok := valid[name]; return !ok })
 	var ids []string
 	for id, s := range h.sessions {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strings"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -21,6 +22,7 @@ const (
 	refusedAtOnce    = 50
 	refusedWait      = 3 * time.Second
 	refusedAddresses = 4096
+	warningsAtOnce   = 20 // lines of one account in the log, one more each second
 	// serviceReserve is the share of the retained topics that only the cloud may use.
 	serviceReserve = maxRetainedTopics / 4
 )
@@ -34,12 +36,54 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	if !ok || s.service {
 		return h.bounded(cl, pk, ServiceUser, maxRetainedTopics), nil
 	}
-	// Only this client's connection waits: its network buffer fills, and it cannot send on.
-	// A user has at most maxSessionsPerUser of them, so a wait is short.
-	if wait := h.pace(s.user).Reserve().Delay(); wait > 0 {
-		<-time.After(wait)
+	h.slowSender(s.user)
+	if at, err := topic.Parse(pk.TopicName); err == nil && at.Kind == topic.KindCommand {
+		pk.FixedHeader.Retain = false // the station would get the order again, also after its operator lost access
 	}
 	return h.bounded(cl, pk, s.user, maxRetainedTopics-serviceReserve), nil
+}
+
+// slowSender waits while a user sends too fast. Only the connection of the client waits: its network buffer fills, and it
+// cannot send on. A user has at most maxSessionsPerUser of them, so a wait is short.
+func (h *hook) slowSender(user string) {
+	if wait := h.pace(user).Reserve().Delay(); wait > 0 {
+		<-time.After(wait)
+	}
+}
+
+// OnWill implements mqtt.Hook: a retained will counts like other retained messages.
+func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	h.mu.Lock()
+	s, ok := h.sessions[cl.ID]
+	h.mu.Unlock()
+	user, most := s.user, maxRetainedTopics-serviceReserve
+	if !ok {
+		user, _, _ = strings.Cut(cl.ID, "/")
+	}
+	if s.service {
+		user, most = ServiceUser, maxRetainedTopics
+	}
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Retain: will.Retain}, TopicName: will.TopicName, Payload: will.Payload,
+		Properties: packets.Properties{User: will.User}}
+	will.Retain = h.bounded(cl, pk, user, most).FixedHeader.Retain
+	return will, nil
+}
+
+// mayLog reports whether a line about a user may go into the log, which a client could fill otherwise.
+func (h *hook) mayLog(user string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.loggable(user)
+}
+
+// loggable is mayLog with the lock held.
+func (h *hook) loggable(user string) bool {
+	l := h.warnings[user]
+	if l == nil {
+		l = rate.NewLimiter(1, warningsAtOnce)
+		h.warnings[user] = l
+	}
+	return l.Allow()
 }
 
 // pace is the limit of the messages of a user.
@@ -68,9 +112,11 @@ func (h *hook) bounded(cl *mqtt.Client, pk packets.Packet, user string, most int
 		own.put(pk.TopicName, 0)
 		return pk
 	}
-	if len(pk.Payload) > maxRetained || !known && all >= most || user != ServiceUser && !own.fits(pk) {
-		h.log.Warn("mqtt message not retained: over the limit", "client", cl.ID, "topic", pk.TopicName, "bytes",
-			len(pk.Payload))
+	if size := sizeOf(pk); size > maxRetained || !known && all >= most || user != ServiceUser && !own.fits(pk) {
+		if h.loggable(user) {
+			h.log.Warn("mqtt message not retained: over the limit", "client", printable(cl.ID), "topic", printable(pk.TopicName),
+				"bytes", size)
+		}
 		pk.FixedHeader.Retain = false
 		return pk
 	}
@@ -79,9 +125,20 @@ func (h *hook) bounded(cl *mqtt.Client, pk packets.Packet, user string, most int
 			own = &retained{topics: map[string]int{}}
 			h.kept[user] = own
 		}
-		own.put(pk.TopicName, len(pk.Payload))
+		own.put(pk.TopicName, sizeOf(pk))
 	}
 	return pk
+}
+
+// sizeOf is the memory of a retained message: its payload, and beyond that the properties of MQTT 5, which may be longer.
+func sizeOf(pk packets.Packet) int {
+	const perProperty = 48 // the two texts and their place in a list
+	p := pk.Properties
+	n := len(pk.Payload) + len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
+	for _, u := range p.User {
+		n += len(u.Key) + len(u.Val) + perProperty
+	}
+	return n
 }
 
 // retained are the sizes of the retained messages of a user. nil has none.
@@ -107,7 +164,7 @@ func (r *retained) fits(pk packets.Packet) bool {
 		return true
 	}
 	before, known := r.topics[pk.TopicName]
-	return r.bytes+len(pk.Payload)-before <= userRetainedBytes && (known || len(r.topics) < userRetainedTopics)
+	return r.bytes+sizeOf(pk)-before <= userRetainedBytes && (known || len(r.topics) < userRetainedTopics)
 }
 
 // OnSubscribe implements mqtt.Hook: what is over the number of subscriptions of a session is refused.
@@ -128,7 +185,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 		}
 	}
 	if left < 0 {
-		h.log.Warn("mqtt subscriptions refused: too many", "client", cl.ID, "limit", userSubscriptions)
+		h.log.Warn("mqtt subscriptions refused: too many", "client", printable(cl.ID), "limit", userSubscriptions)
 	}
 	return pk
 }

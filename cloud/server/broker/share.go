@@ -3,6 +3,8 @@ package broker
 import (
 	"net"
 	"sync"
+
+	"cattlecounter/cloud/server/origin"
 )
 
 // maxPerAddress leaves a reserve of connections for other addresses.
@@ -12,7 +14,7 @@ const maxPerAddress = maxConnections * 3 / 4
 type sharing struct {
 	net.Listener
 	mu   sync.Mutex
-	from map[string]int // connections by address
+	from map[string]int // connections by origin
 }
 
 // Accept implements net.Listener.
@@ -22,7 +24,7 @@ func (s *sharing) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		at := addressOf(c.RemoteAddr().String())
+		at := origin.Of(c.RemoteAddr())
 		s.mu.Lock()
 		full := s.from[at] >= maxPerAddress
 		if !full {
@@ -54,13 +56,4 @@ type shared struct {
 func (c *shared) Close() error {
 	c.leave()
 	return c.Conn.Close()
-}
-
-// addressOf is the host of an address with a port.
-func addressOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	return host
 }

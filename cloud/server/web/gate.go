@@ -15,6 +15,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"cattlecounter/cloud/server/access"
+	"cattlecounter/cloud/server/origin"
 	"cattlecounter/cloud/store/ledger"
 )
 
@@ -242,13 +243,7 @@ func (s *Server) client(c *fiber.Ctx) string {
 	if err != nil {
 		return "unknown"
 	}
-	if ip = ip.Unmap(); ip.Is6() {
-		const customer = 64 // bits
-		if p, err := ip.WithZone("").Prefix(customer); err == nil {
-			return p.String()
-		}
-	}
-	return ip.String()
+	return origin.OfIP(ip)
 }
 
 // isProxy reports whether an address is that of a proxy.

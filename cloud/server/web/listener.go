@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/server/certificate"
+	"cattlecounter/cloud/server/origin"
 )
 
 const (
@@ -25,7 +26,7 @@ type listener struct {
 	tls   *tls.Config // nil for no TLS
 	mu    sync.Mutex
 	conns map[*conn]struct{}
-	from  map[string]int // connections by address
+	from  map[string]int // connections by origin
 }
 
 func listen(ctx context.Context, address string, cert *certificate.Files) (*listener, error) {
@@ -62,7 +63,7 @@ func (l *listener) Accept() (net.Conn, error) {
 
 // enter counts a connection of an address, unless it has maxPerAddress already.
 func (l *listener) enter(nc net.Conn) bool {
-	at := hostOf(nc.RemoteAddr())
+	at := origin.Of(nc.RemoteAddr())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.from[at] >= maxPerAddress {
@@ -74,18 +75,10 @@ func (l *listener) enter(nc net.Conn) bool {
 
 // leave is the opposite of enter. The lock is held.
 func (l *listener) leave(nc net.Conn) {
-	at := hostOf(nc.RemoteAddr())
+	at := origin.Of(nc.RemoteAddr())
 	if l.from[at]--; l.from[at] <= 0 {
 		delete(l.from, at)
 	}
-}
-
-func hostOf(a net.Addr) string {
-	host, _, err := net.SplitHostPort(a.String())
-	if err != nil {
-		return a.String()
-	}
-	return host
 }
 
 // crowded reports whether connections should not be kept for a next request.
