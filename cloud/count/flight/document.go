@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/shared/cell"
 	"cattlecounter/shared/footage"
 )
 
@@ -81,7 +82,7 @@ func (d Document) WriteCSV(w io.Writer) error {
 			if s.Part >= 1 && s.Part <= len(d.Parts) {
 				name = d.Parts[s.Part-1].Name
 			}
-			rows = append(rows, []string{strconv.Itoa(a.ID), a.Label, strconv.Itoa(s.Part), name, strconv.Itoa(s.Track)})
+			rows = append(rows, []string{strconv.Itoa(a.ID), cell.Text(a.Label), strconv.Itoa(s.Part), cell.Text(name), strconv.Itoa(s.Track)})
 		}
 	}
 	if err := csv.NewWriter(w).WriteAll(rows); err != nil {
@@ -108,8 +109,8 @@ func (d Document) WriteCrossingsCSV(w io.Writer) error {
 		if at.Part >= 1 && at.Part <= len(d.Parts) {
 			file = d.Parts[at.Part-1].Name
 		}
-		rows = append(rows, []string{name, kind, event, seconds, strconv.Itoa(track), place, doubt, strconv.FormatBool(counted),
-			animal, strconv.Itoa(at.Part), file, partSeconds})
+		rows = append(rows, []string{cell.Text(name), kind, event, seconds, strconv.Itoa(track), place, doubt, strconv.FormatBool(counted),
+			animal, strconv.Itoa(at.Part), cell.Text(file), partSeconds})
 	}
 	for _, l := range d.Lines {
 		for _, c := range l.Crossings {

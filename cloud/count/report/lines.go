@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"cattlecounter/shared/boundary"
+	"cattlecounter/shared/cell"
 )
 
 // Direction is the direction of a crossing; package boundary defines it.
@@ -86,15 +87,15 @@ func (r Result) WriteCrossingsCSV(w io.Writer) error {
 	seconds := func(s float64) string { return strconv.FormatFloat(s, 'f', 2, 64) }
 	for _, l := range r.Lines {
 		for _, c := range l.Crossings {
-			rows = append(rows, []string{l.Name, "line", string(c.Direction), seconds(c.Seconds), strconv.Itoa(c.Track),
+			rows = append(rows, []string{cell.Text(l.Name), "line", string(c.Direction), seconds(c.Seconds), strconv.Itoa(c.Track),
 				strconv.FormatFloat(c.At, 'f', 3, 64), string(c.Doubt), strconv.FormatBool(!c.Uncounted)})
 		}
 	}
 	for _, z := range r.Zones {
 		for _, v := range z.Visits {
 			track := strconv.Itoa(v.Track)
-			rows = append(rows, []string{z.Name, "zone", "inside", seconds(v.From), track, "", "", "true"},
-				[]string{z.Name, "zone", "until", seconds(v.To), track, "", "", "true"})
+			rows = append(rows, []string{cell.Text(z.Name), "zone", "inside", seconds(v.From), track, "", "", "true"},
+				[]string{cell.Text(z.Name), "zone", "until", seconds(v.To), track, "", "", "true"})
 		}
 	}
 	if err := csv.NewWriter(w).WriteAll(rows); err != nil {

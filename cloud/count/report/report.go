@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"cattlecounter/shared/cell"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
@@ -278,13 +279,13 @@ func (r Result) WriteCSV(w io.Writer) error {
 		"y1", "x2", "y2", "model", "model_sha256"}}
 	for _, t := range r.Tracks {
 		row := []string{
-			strconv.Itoa(t.ID), t.Label, strconv.Itoa(t.FirstFrame), strconv.Itoa(t.LastFrame),
+			strconv.Itoa(t.ID), cell.Text(t.Label), strconv.Itoa(t.FirstFrame), strconv.Itoa(t.LastFrame),
 			strconv.Itoa(t.Detections), strconv.FormatFloat(t.Confidence, 'f', 3, 64), strconv.Itoa(t.Best.Frame),
 		}
 		for _, v := range t.Best.Box {
 			row = append(row, strconv.FormatFloat(v, 'f', 1, 64))
 		}
-		rows = append(rows, append(row, r.Model.Name, r.Model.Digest.String()))
+		rows = append(rows, append(row, cell.Text(r.Model.Name), r.Model.Digest.String()))
 	}
 	if err := c.WriteAll(rows); err != nil {
 		return fmt.Errorf("write result as CSV: %w", err)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cattlecounter/shared/cell"
 	"cattlecounter/shared/footage"
 )
 
@@ -69,7 +70,7 @@ func parseCSV(b []byte) (Review, error) {
 		line, _ := c.FieldPos(0)
 		field := func(name string) string {
 			if i, ok := at[name]; ok {
-				return strings.TrimSpace(row[i])
+				return cell.Original(strings.TrimSpace(row[i]))
 			}
 			return ""
 		}
@@ -152,12 +153,12 @@ func (r Review) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	rows := [][]string{columns}
 	for _, f := range r.Footage {
-		start := []string{f.Name, f.SHA256.String()}
+		start := []string{cell.Text(f.Name), f.SHA256.String()}
 		if f.Rest == Accepted {
 			rows = append(rows, append(slices.Clone(start), restVerdict, "", "", "", "", "", "", "", "", ""))
 		}
 		for _, a := range f.Animals {
-			row := append(slices.Clone(start), string(a.Verdict), "", a.Class, "", "", "", "", "", "", "")
+			row := append(slices.Clone(start), string(a.Verdict), "", cell.Text(a.Class), "", "", "", "", "", "", "")
 			if a.ID != 0 {
 				row[3] = strconv.Itoa(a.ID)
 			}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/shared/cell"
 )
 
 // Format is a form of a file of positions.
@@ -118,7 +119,7 @@ func writeCSV(w io.Writer, res report.Result) error {
 	rows := [][]string{{"id", "label", "confidence", "latitude", "longitude", "radius_m", "seconds", "right_m", "up_m",
 		"paddock"}}
 	for _, t := range res.Tracks {
-		row := []string{strconv.Itoa(t.ID), t.Label, number(t.Confidence, 3), "", "", "", "", "", "", paddocksOf(res, t.ID)}
+		row := []string{strconv.Itoa(t.ID), cell.Text(t.Label), number(t.Confidence, 3), "", "", "", "", "", "", cell.Text(paddocksOf(res, t.ID))}
 		if p := t.Position; p != nil {
 			row[3], row[4] = number(p.Latitude, 7), number(p.Longitude, 7)
 			row[5], row[6] = number(p.Radius, 1), number(p.Seconds, 2)

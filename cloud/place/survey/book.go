@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cattlecounter/shared/cell"
 )
 
 // Entry is the expected number of animals of a paddock, or of the whole site when it has no name.
@@ -77,7 +79,7 @@ func ReadBook(b []byte) ([]Entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: row %d: %.40q is no number of animals", ErrBook, i+2, row[number])
 		}
-		out = append(out, Entry{strings.TrimSpace(row[name]), n})
+		out = append(out, Entry{cell.Original(strings.TrimSpace(row[name])), n})
 	}
 	return out, check(out)
 }

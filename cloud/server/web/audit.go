@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/cell"
 	"cattlecounter/shared/wire"
 )
 
@@ -68,8 +69,8 @@ func sendAuditCSV(c *fiber.Ctx, entries []ledger.AuditEntry) error {
 	w := csv.NewWriter(&out)
 	rows := [][]string{{"n", "at", "who", "action", "subject"}}
 	for _, e := range entries {
-		rows = append(rows, []string{strconv.FormatInt(e.N, 10), e.At.UTC().Format(time.RFC3339Nano), cell(e.Who), cell(e.Action),
-			cell(e.Subject)})
+		rows = append(rows, []string{strconv.FormatInt(e.N, 10), e.At.UTC().Format(time.RFC3339Nano), auditCell(e.Who), auditCell(e.Action),
+			auditCell(e.Subject)})
 	}
 	if err := w.WriteAll(rows); err != nil {
 		return err
@@ -80,14 +81,8 @@ func sendAuditCSV(c *fiber.Ctx, entries []ledger.AuditEntry) error {
 	return c.SendString(out.String())
 }
 
-// cell keeps a spreadsheet from taking text for a formula.
-func cell(s string) string {
-	s = printable(s)
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}
+// auditCell is a text of the audit log as a cell.
+func auditCell(s string) string { return cell.Text(printable(s)) }
 
 // printable shortens text from outside and replaces what moves the cursor or turns the direction of writing.
 func printable(s string) string {

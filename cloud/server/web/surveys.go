@@ -17,6 +17,7 @@ import (
 	"cattlecounter/cloud/place/survey"
 	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/cell"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
@@ -295,7 +296,7 @@ func surveyTable(v wire.Survey) ([]byte, error) {
 	}
 	rows := [][]string{{"paddock", "animals", "low", "high", "border", "near", "area_m2", "seen", "expected", "difference", "verdict"}}
 	row := func(p wire.PaddockCount, e *wire.Expected) {
-		r := []string{p.Name, number(p.Animals), number(p.Low), number(p.High), strconv.Itoa(p.Border), strconv.Itoa(p.Near),
+		r := []string{cell.Text(p.Name), number(p.Animals), number(p.Low), number(p.High), strconv.Itoa(p.Border), strconv.Itoa(p.Near),
 			strconv.FormatFloat(p.Area, 'f', 0, 64), strconv.FormatFloat(p.Seen, 'f', 3, 64), "", "", ""}
 		if e != nil {
 			r[8], r[9], r[10] = strconv.Itoa(e.Animals), number(e.Difference), e.Verdict
