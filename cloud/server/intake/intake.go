@@ -33,6 +33,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -161,6 +162,7 @@ type Intake struct {
 	locks      *locks // by session
 	finishes   *locks // by footage
 	rollings   rollings
+	creating   sync.Mutex // from the look at quotas to the new session
 	metrics    *metrics
 	tus        http.Handler
 	touchEvery time.Duration     // how often a running finish touches its session

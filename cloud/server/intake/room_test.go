@@ -3,6 +3,7 @@ package intake
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -67,5 +68,24 @@ func TestMinFreeHoldsWhileBytesArrive(t *testing.T) {
 	free.Store(100 * megabyte)
 	if r := s.patch(at, 0, body); r.status != http.StatusNoContent {
 		t.Errorf("with room again: %d %s", r.status, r.body)
+	}
+}
+
+// Uploads that begin at the same time are no way around the quotas.
+func TestQuotasHoldAtTheSameTime(t *testing.T) {
+	const most = 3
+	s := newSite(t, t.TempDir(), func(o *Options) { o.MaxSessions = most })
+	var begun atomic.Int64
+	var all sync.WaitGroup
+	for i := range 10 * most {
+		all.Go(func() {
+			if s.announce("f"+strconv.Itoa(i), megabyte).status == http.StatusCreated {
+				begun.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if begun.Load() != most {
+		t.Errorf("%d uploads began, want %d", begun.Load(), most)
 	}
 }

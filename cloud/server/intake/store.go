@@ -49,17 +49,25 @@ func (in *Intake) create(ctx context.Context, d ledger.Device, info handler.File
 	if err != nil {
 		return nil, err
 	}
-	if err := in.checkCreate(ctx, u); err != nil {
+	if u, err = in.begin(ctx, u); err != nil {
 		return nil, err
-	}
-	// The row comes first: bytes without a row would never be found.
-	if u, err = in.sessions.Create(ctx, u); err != nil {
-		return nil, ownerProblem(u, err)
 	}
 	if err := in.blobs.Stage(ctx, u.ID); err != nil {
 		return nil, errors.Join(err, in.deleteSession(ctx, u))
 	}
 	return &upload{in: in, u: u}, nil
+}
+
+// begin records a session that is within the quotas. One at a time: many at once would all see the room that is left.
+func (in *Intake) begin(ctx context.Context, u ledger.Upload) (ledger.Upload, error) {
+	in.creating.Lock()
+	defer in.creating.Unlock()
+	if err := in.checkCreate(ctx, u); err != nil {
+		return u, err
+	}
+	// The row comes first: bytes without a row would never be found.
+	u, err := in.sessions.Create(ctx, u)
+	return u, ownerProblem(u, err)
 }
 
 func emptyProblem() error {

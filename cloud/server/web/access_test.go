@@ -86,7 +86,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 				continue // endless, or open to all
 			}
 			at := strings.NewReplacer("jobs/{id}", "jobs/"+done.Job.ID, "{id}", "one", "{footage}", "one", "{device}", "device1",
-				"{page}", "1").Replace(path)
+				"{site}", "farm", "{page}", "1").Replace(path)
 			for _, v := range visitors {
 				allowed := access.Holder{Role: v.role, Sites: ledger.SiteSet{"farm"}}.May(action)
 				if all(v) {

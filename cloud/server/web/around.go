@@ -6,10 +6,13 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+	"golang.org/x/time/rate"
 
 	"cattlecounter/shared/wire"
 )
@@ -94,8 +97,42 @@ func (s *Server) logRequest(c *fiber.Ctx, took time.Duration) {
 	if probe || reads && status < fasthttp.StatusBadRequest {
 		level = slog.LevelDebug // open pages ask all day; changes must be easy to find in the log
 	}
-	s.log.Log(c.UserContext(), level, "request", "method", method, "path", printable(path), "status", status,
+	var more []any
+	if status >= fasthttp.StatusBadRequest && status < fasthttp.StatusInternalServerError && holderOf(c.UserContext()).Name == "" {
+		ok, before := s.chatter.mayLog()
+		if !ok {
+			return
+		}
+		if before > 0 {
+			more = []any{"not_logged", before}
+		}
+	}
+	s.log.With(more...).Log(c.UserContext(), level, "request", "method", method, "path", printable(path), "status", status,
 		"took", took.Round(time.Microsecond), "remote", c.Context().RemoteAddr().String(), "request", requestID(c))
+}
+
+// Lines about strangers in the log at once, and in a second after that. More are counted and not logged: strangers could
+// fill the disk with them.
+const (
+	chatterAtOnce = 200
+	chatterRate   = 20
+)
+
+// chatter bounds the lines about strangers. The zero value is ready for use.
+type chatter struct {
+	once   sync.Once
+	limit  *rate.Limiter
+	missed atomic.Int64
+}
+
+// mayLog reports whether a line may go into the log, and how many before it did not.
+func (t *chatter) mayLog() (ok bool, missed int64) {
+	t.once.Do(func() { t.limit = rate.NewLimiter(chatterRate, chatterAtOnce) })
+	if !t.limit.Allow() {
+		t.missed.Add(1)
+		return false, 0
+	}
+	return true, t.missed.Swap(0)
 }
 
 // knownMethods replaces methods that Fiber does not know by one without a route. Fiber

@@ -18,14 +18,40 @@ func (s *Server) healthz(c *fiber.Ctx) error { return sendJSON(c, wire.Health{St
 
 // readyz answers whether the process can do its work. What fails and why is for those who may read everything.
 func (s *Server) readyz(c *fiber.Ctx) error {
-	v := s.readiness(c.UserContext())
+	var v wire.Health
+	switch {
+	case s.mayInspect(c):
+		v = s.readiness(c.UserContext())
+	case stopping(c.UserContext()).Err() != nil:
+		v.Status = wire.HealthFailing
+	default:
+		v.Status = s.lately.status(func() string { return s.readiness(c.UserContext()).Status })
+	}
 	if v.Status != wire.HealthOK {
 		c.Status(fiber.StatusServiceUnavailable)
 	}
-	if !s.mayInspect(c) {
-		v.Checks = nil
-	}
 	return sendJSON(c, v)
+}
+
+// readyLife is how long strangers get the same answer: the checks write to the disk and ask the database.
+const readyLife = time.Second
+
+// lately remembers the last answer to strangers. The zero value has none.
+type lately struct {
+	mu     sync.Mutex
+	answer string
+	until  time.Time
+}
+
+// status returns an answer that is younger than readyLife. Requests at the same time wait for one test.
+func (l *lately) status(test func() string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Now().After(l.until) {
+		l.answer = test()
+		l.until = time.Now().Add(readyLife)
+	}
+	return l.answer
 }
 
 // readiness tests every check.

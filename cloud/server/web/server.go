@@ -218,6 +218,8 @@ type Server struct {
 	page    *static
 	hosts   hosts
 	streams streams
+	lately  lately
+	chatter chatter
 	docs    documents
 	queries queryRules
 	logs    ground.Logs
@@ -274,7 +276,7 @@ func (s *Server) newApp(work, stopping context.Context) *fiber.App {
 		ErrorHandler:                 s.fail,
 	})
 	app.Server().Handler = knownMethods(app.Server().Handler)
-	app.Server().Logger = quietLogger{s.log}
+	app.Server().Logger = quietLogger{s.log, &s.chatter}
 	app.Server().SecureErrorLogMessage = true // without it, a head that is not valid is logged with its tokens
 	app.Server().HeaderReceived = func(*fasthttp.RequestHeader) fasthttp.RequestConfig {
 		// The head has been read: from here on the deadline is that of a body. The limit
@@ -353,9 +355,14 @@ func (s *Server) waitForConns(ctx context.Context) {
 }
 
 // quietLogger logs the messages of fasthttp.
-type quietLogger struct{ log *slog.Logger }
+type quietLogger struct {
+	log     *slog.Logger
+	chatter *chatter
+}
 
 // Printf implements fasthttp.Logger.
 func (q quietLogger) Printf(format string, args ...any) {
-	q.log.Warn("http server: " + fmt.Sprintf(format, args...))
+	if ok, before := q.chatter.mayLog(); ok {
+		q.log.Warn("http server: "+fmt.Sprintf(format, args...), "not_logged", before)
+	}
 }

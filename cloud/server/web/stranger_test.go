@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -203,29 +205,71 @@ func TestBodyOfALogInHasATime(t *testing.T) {
 
 // The head of a request that is not valid is not in the log: it may have a token.
 func TestNoTokensOfBrokenRequestsInTheLog(t *testing.T) {
-	var mu sync.Mutex
-	var log bytes.Buffer
-	s := open(t, func(o *Options) {
-		o.Log = slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			return log.Write(p)
-		}), nil))
-	})
+	var log diary
+	s := open(t, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	c := s.dial()
 	c.send("GET /api/v1/footage HTTP/1.1\nHost : localhost\nAuthorization: Bearer %s\n\n", s.tokens[ledger.RoleDevice])
 	c.answer()
 	c.wantClosed()
-	mu.Lock()
-	defer mu.Unlock()
-	if strings.Contains(log.String(), s.tokens[ledger.RoleDevice]) {
-		t.Errorf("the log has a token: %s", log.String())
+	if log.count(s.tokens[ledger.RoleDevice]) > 0 || log.count("http server") < 2 {
+		t.Error("the log has a token, or no line about the request")
 	}
 }
 
-type writerFunc func(p []byte) (int, error)
+// diary is a log in memory.
+type diary struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
 
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+// Write implements io.Writer.
+func (d *diary) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.Write(p)
+}
+
+func (d *diary) count(part string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Count(d.text.String(), part)
+}
+
+// Strangers cannot fill the log; what is left out is counted.
+func TestStrangersInTheLogAreBounded(t *testing.T) {
+	var log diary
+	s := open(t, func(o *Options) {
+		o.OpenReading, o.Log = false, slog.New(slog.NewTextHandler(&log, nil))
+	})
+	for range 2 * chatterAtOnce {
+		s.do("GET", "/api/v1/footage", "")
+	}
+	if n := log.count("msg=request"); n < chatterAtOnce || n > chatterAtOnce*3/2 {
+		t.Errorf("%d lines in the log, want about %d", n, chatterAtOnce)
+	}
+	s.do("POST", "/api/v1/jobs/x/cancel", s.tokens[ledger.RoleOperator])
+	if log.count("path=/api/v1/jobs/x/cancel") != 1 {
+		t.Error("the request of an operator is not in the log")
+	}
+}
+
+// Strangers do not make the server write and ask its database for each question whether it is ready.
+func TestReadinessForStrangersIsRemembered(t *testing.T) {
+	var asked atomic.Int64
+	s := open(t, func(o *Options) {
+		o.OpenReading = false
+		o.Checks = []Check{{Name: "blobs", Test: func(context.Context) error { asked.Add(1); return nil }}}
+	})
+	began := time.Now()
+	for range 50 {
+		if r := s.do("GET", "/readyz", ""); r.status != http.StatusOK || strings.Contains(string(r.body), "blobs") {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+	}
+	if most := int64(time.Since(began)/readyLife) + 2; asked.Load() > most {
+		t.Errorf("the check ran %d times, want at most %d", asked.Load(), most)
+	}
+}
 
 // The totals of a device are those of its own footage.
 func TestTotalsOfADevice(t *testing.T) {
