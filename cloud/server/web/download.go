@@ -182,23 +182,35 @@ func (s *Server) sendBlob(c *fiber.Ctx, f file) error {
 	if err != nil {
 		return err
 	}
-	c.Context().SetBodyStream(&paced{ReadCloser: r, conn: c.Context().Conn()}, int(length))
+	access, release := s.gate.follow(context.WithoutCancel(c.UserContext()), holderOf(c.UserContext()), sessionOf(c.UserContext()))
+	c.Context().SetBodyStream(&paced{ReadCloser: r, conn: c.Context().Conn(), access: access, release: release}, int(length))
 	return nil
 }
 
 // paced sets a new write deadline for every piece of an answer, so that a large file may
-// take longer than one deadline.
+// take longer than one deadline. The answer is cut when the access of its holder ends.
 type paced struct {
 	io.ReadCloser
-	conn net.Conn
+	conn    net.Conn
+	access  context.Context
+	release func()
 }
 
 // Read implements io.Reader.
 func (p *paced) Read(b []byte) (int, error) {
+	if p.access.Err() != nil {
+		return 0, context.Cause(p.access)
+	}
 	if err := p.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
 		return 0, err
 	}
 	return p.ReadCloser.Read(b)
+}
+
+// Close implements io.Closer.
+func (p *paced) Close() error {
+	p.release()
+	return p.ReadCloser.Close()
 }
 
 func matches(header, tag string) bool {

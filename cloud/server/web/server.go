@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -224,6 +225,7 @@ type Server struct {
 	queries queryRules
 	logs    ground.Logs
 	placing chan struct{} // a place for each request that computes positions
+	waiting atomic.Int64  // requests that wait for a place
 }
 
 // New listens on the address. Call Run next: it closes the listener.

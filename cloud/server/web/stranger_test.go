@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/wire"
 )
@@ -321,5 +324,63 @@ func TestTablesHaveNoFormulas(t *testing.T) {
 		if again.decode(t, &v); len(v.Expected) != 1 || v.Expected[0].Paddock != name {
 			t.Errorf("the table read again: %d %+v", again.status, v.Expected)
 		}
+	}
+}
+
+// A running download ends with the access of its holder.
+func TestRevocationEndsADownload(t *testing.T) {
+	s := open(t, nil)
+	s.finish(s.record("one", "content one").Job)
+	const size = 64 << 20 // more than connections hold
+	key := "footage/one/result/abc.annotated.mp4"
+	if err := s.blobs.Delete(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.blobs.Put(t.Context(), key, io.LimitReader(zeros{}, size)); err != nil {
+		t.Fatal(err)
+	}
+	c := s.dial()
+	c.send("GET /api/v1/footage/one/video HTTP/1.1\nHost: localhost\nAuthorization: Bearer %s\n\n", s.tokens[ledger.RoleReader])
+	resp, err := http.ReadResponse(c.r, nil)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", resp, err)
+	}
+	if err := s.ledger.Devices.Revoke(t.Context(), "reader1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.gate.endRevoked(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); err == nil {
+		t.Errorf("the download went on to its end, %d bytes", n)
+	}
+}
+
+// zeros is a file without an end.
+type zeros struct{}
+
+// Read implements io.Reader.
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// Requests that wait for positions are bounded.
+func TestTooManyComputePositions(t *testing.T) {
+	s := open(t, nil)
+	s.finish(s.record("one", "content one").Job)
+	s.waiting.Store(mostWaiting)
+	s.do("GET", "/api/v1/counts/one/positions", "").wantProblem(t, 503, "busy")
+	s.waiting.Store(0)
+	if r := s.do("GET", "/api/v1/counts/one/positions", ""); r.status == http.StatusServiceUnavailable {
+		t.Errorf("no place after the others have left: %s", r.body)
+	}
+}
+
+// The count of a duplicate has no names of the paddocks and lines of a foreign original.
+func TestDuplicateHasNoForeignNames(t *testing.T) {
+	v := ledger.FootageView{Footage: ledger.Footage{ID: "copy", Site: "south", DuplicateOf: "one"}, OriginalSite: "north",
+		Count: &ledger.Count{Footage: "one", Unique: 7, Spread: ledger.Spread{Way: "positions", Paddocks: []ledger.PaddockCount{{Name: "secret"}}}}}
+	ctx := context.WithValue(t.Context(), holderKey{}, access.Holder{Role: ledger.RoleViewer, Sites: ledger.SiteSet{"south"}})
+	text, err := json.Marshal(wholeViewFor(ctx, v))
+	if err != nil || strings.Contains(string(text), "secret") || !strings.Contains(string(text), `"unique":7`) {
+		t.Errorf("%v: %s", err, text)
 	}
 }

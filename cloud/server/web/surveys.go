@@ -135,12 +135,11 @@ func (s *Server) getSurvey(c *fiber.Ctx) error {
 
 // takeSurvey counts the animals of a selection.
 func (s *Server) takeSurvey(ctx context.Context, n ledger.Survey) (wire.Survey, error) {
-	select {
-	case s.placing <- struct{}{}:
-		defer func() { <-s.placing }()
-	case <-ctx.Done():
-		return wire.Survey{}, context.Cause(ctx)
+	leave, err := s.enterPlacing(ctx)
+	if err != nil {
+		return wire.Survey{}, err
 	}
+	defer leave()
 	v := wire.Survey{SurveyHead: surveyHead(n), Paddocks: []wire.SurveyPaddock{}, Parts: []wire.SurveyPart{}, Warnings: []string{}}
 	counts, err := s.o.Ledger.Surveys.Parts(ctx, n)
 	if err != nil {
