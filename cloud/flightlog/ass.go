@@ -57,7 +57,7 @@ func readASS(r io.Reader) (*Log, error) {
 			}
 			p.cue(clock(m))
 			for _, part := range assBreak.Split(v[text], -1) {
-				p.text(strings.TrimSpace(tag.ReplaceAllString(part, " ")))
+				p.words(strings.TrimSpace(part))
 			}
 		}
 	}

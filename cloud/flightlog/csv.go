@@ -63,6 +63,9 @@ type table struct {
 	used     map[meaning]bool
 }
 
+// longestRow is the most bytes of a row of a table.
+const longestRow = 1 << 20
+
 // readTable reads such a table.
 func readTable(r io.Reader) (*Log, error) {
 	b := bufio.NewReaderSize(r, startLen)
@@ -74,20 +77,26 @@ func readTable(r io.Reader) (*Log, error) {
 	if before < 0 {
 		return nil, fmt.Errorf("%w: no line names the columns latitude and longitude", ErrNoLog)
 	}
-	in := csv.NewReader(&plainLines{in: b})
+	rows := &bounded{in: &plainLines{in: b}}
+	in := csv.NewReader(rows)
 	in.Comma, in.FieldsPerRecord, in.LazyQuotes, in.ReuseRecord, in.TrimLeadingSpace = separator, -1, true, true,
 		separator != '\t'
-	t := newTable(fields)
+	t, last := newTable(fields), 0
 	for {
+		rows.piece("a row, or one with a quote without end,", longestRow)
 		t.row, err = in.Read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		line, _ := 0, 0
-		if len(t.row) > 0 {
+		line := 0
+		if len(t.row) > 0 && err == nil {
 			line, _ = in.FieldPos(0)
+			last = line
 		}
 		if err != nil {
+			if line == 0 {
+				line = last + 1
+			}
 			t.fault(line, t.l.End, "%v", err)
 			if !errors.As(err, new(*csv.ParseError)) {
 				break

@@ -64,8 +64,16 @@ func (i item) numbers(kinds string) []float64 {
 
 // gpmfNumber reads a number of a type. Its size is 0 where it is unknown or cut.
 func gpmfNumber(kind byte, b []byte) (v float64, size int) {
-	sizes := map[byte]int{'b': 1, 'B': 1, 's': 2, 'S': 2, 'l': 4, 'L': 4, 'f': 4, 'd': 8, 'j': 8, 'J': 8}
-	size = sizes[kind]
+	switch kind {
+	case 'b', 'B':
+		size = 1
+	case 's', 'S':
+		size = 2
+	case 'l', 'L', 'f':
+		size = 4
+	case 'd', 'j', 'J':
+		size = 8
+	}
 	if size == 0 || len(b) < size {
 		return 0, 0
 	}

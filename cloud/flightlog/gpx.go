@@ -23,14 +23,17 @@ func isXML(name string) func(start []byte) bool {
 // trackXML reads elements of XML, and what a cut file has of them.
 type trackXML struct {
 	*recorder
+	in     *bounded
 	d      *xml.Decoder
+	depth  int
 	began  time.Time
 	timed  int
 	broken int // faults of the form of the text
 }
 
 func newTrackXML(dialect string, r io.Reader) *trackXML {
-	t := &trackXML{recorder: newRecorder(dialect), d: xml.NewDecoder(r)}
+	in := &bounded{in: r}
+	t := &trackXML{recorder: newRecorder(dialect), in: in, d: xml.NewDecoder(in)}
 	t.d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) {
 		return in,
 			nil
@@ -38,12 +41,27 @@ func newTrackXML(dialect string, r io.Reader) *trackXML {
 	return t
 }
 
+// Limits of a text in XML: the decoder holds tokens, elements and the way to an element in memory.
+const (
+	longestToken   = 4 << 20 // bytes
+	longestElement = 1 << 20
+	deepest        = 200 // elements within each other
+)
+
 // elements calls do for every start of an element, until the end of the text or an error of its form.
 func (t *trackXML) elements(do func(xml.StartElement) error) {
 	for {
+		t.in.piece("a text or tag", longestToken)
 		token, err := t.d.Token()
-		if e, ok := token.(xml.StartElement); ok && err == nil {
-			err = do(e)
+		switch e := token.(type) {
+		case xml.StartElement:
+			if t.depth++; t.depth > deepest {
+				err = fmt.Errorf("more than %d elements are within each other", deepest)
+			} else if err == nil {
+				err = do(e)
+			}
+		case xml.EndElement:
+			t.depth--
 		}
 		if errors.Is(err, io.EOF) {
 			return
@@ -55,6 +73,13 @@ func (t *trackXML) elements(do func(xml.StartElement) error) {
 			return
 		}
 	}
+}
+
+// decode reads an element up to its end.
+func (t *trackXML) decode(v any, e *xml.StartElement) error {
+	t.in.piece("the element "+e.Name.Local, longestElement)
+	t.depth--
+	return t.d.DecodeElement(v, e)
 }
 
 // record takes a point.
@@ -124,7 +149,7 @@ func readGPX(r io.Reader) (*Log, error) {
 			Time       string `xml:"time"`
 			Satellites string `xml:"sat"`
 		}
-		if err := t.d.DecodeElement(&p, &e); err != nil {
+		if err := t.decode(&p, &e); err != nil {
 			return err
 		}
 		s := NewSample(0)
@@ -137,7 +162,10 @@ func readGPX(r io.Reader) (*Log, error) {
 }
 
 // mostWhens bounds the times of a track in KML that wait for their positions.
-const mostWhens = 1 << 20
+const (
+	mostWhens   = 1 << 20
+	longestWhen = 64 // bytes
+)
 
 // readKML reads the tracks of a KML file (OGC KML 2.3, section 9.19, and gx:Track of KML 2.2): times and positions in
 // parallel.
@@ -147,7 +175,7 @@ func readKML(r io.Reader) (*Log, error) {
 	relative, lines, next := false, 0, 0
 	text := func(e xml.StartElement) (string, error) {
 		var s string
-		err := t.d.DecodeElement(&s, &e)
+		err := t.decode(&s, &e)
 		return strings.TrimSpace(s), err
 	}
 	t.elements(func(e xml.StartElement) (err error) {
@@ -160,7 +188,7 @@ func readKML(r io.Reader) (*Log, error) {
 			relative = strings.HasPrefix(s, "relative")
 		case "when":
 			if s, err = text(e); len(whens) < mostWhens {
-				whens = append(whens, s)
+				whens = append(whens, strings.Clone(s[:min(len(s), longestWhen)]))
 			}
 		case "coordinates":
 			lines++

@@ -71,6 +71,8 @@ type subtitles struct {
 	*recorder
 	record
 	open    bool
+	length  int    // bytes of the record
+	cut     bool   // the record is longer than what is read of it
 	timed   bool   // the record has a cue time
 	ofTrack bool   // cue times are those of a track of the video
 	first   string // line that is not empty
@@ -116,12 +118,29 @@ func (p *subtitles) line(raw string) {
 		return
 	}
 	if !p.open {
-		if p.cues > 0 || !startsRecord(text) {
+		if p.cues > 0 || !startsRecord(text[:min(len(text), longestRecord)]) {
 			return
 		}
 		p.begin()
 	}
-	p.text(tag.ReplaceAllString(text, " "))
+	p.words(text)
+}
+
+// longestRecord is the most bytes of a record that are read; those of drones have at most 1,500.
+const longestRecord = 8 << 10
+
+// words reads a line of a record. What makes a record too long is left out.
+func (p *subtitles) words(text string) {
+	if left := longestRecord - p.length; len(text) > left {
+		if !p.cut {
+			p.fault(p.number, p.sample.Offset, "the record is longer than %d bytes; the rest is not read", longestRecord)
+		}
+		p.cut, text = true, text[:max(left, 0)]
+	}
+	p.length += len(text)
+	if text != "" {
+		p.text(tag.ReplaceAllString(text, " "))
+	}
 }
 
 // startsRecord reports whether a line that stands outside of any cue is one of a record.
@@ -147,6 +166,7 @@ func (p *subtitles) cue(at time.Duration) {
 
 func (p *subtitles) begin() {
 	p.record, p.open, p.timed, p.start = record{sample: NewSample(0)}, true, false, p.number
+	p.length, p.cut = 0, false
 }
 
 // end closes a record.

@@ -103,14 +103,7 @@ func (r *record) text(text string) {
 		r.date(m)
 		text = strings.Replace(text, m[0], " ", 1)
 	}
-	for _, m := range tuple.FindAllStringSubmatch(text, -1) {
-		name, v := strings.ToUpper(m[1]), parseList(m[2]+m[3]+m[4])
-		if len(v) == 0 && name != "HOME" {
-			continue // it may have names: GPS(lat: 48.2, lon: 5.5)
-		}
-		r.list(name, v)
-		text = strings.Replace(text, m[0], " ", 1)
-	}
+	text = r.lists(text)
 	if strings.HasPrefix(text, "F/") {
 		r.form |= formLine
 	}
@@ -128,6 +121,32 @@ func (r *record) text(text string) {
 	for _, m := range named.FindAllStringSubmatch(text, -1) {
 		r.number(fieldName(m[1]), m[2])
 	}
+}
+
+// lists reads the named lists of a line and returns the rest of it.
+func (r *record) lists(text string) string {
+	found := tuple.FindAllStringSubmatchIndex(text, -1)
+	if len(found) == 0 {
+		return text
+	}
+	part := func(m []int, n int) string {
+		if m[2*n] < 0 {
+			return ""
+		}
+		return text[m[2*n]:m[2*n+1]]
+	}
+	var rest strings.Builder
+	done := 0
+	for _, m := range found {
+		name, v := strings.ToUpper(part(m, 1)), parseList(part(m, 2)+part(m, 3)+part(m, 4))
+		if len(v) == 0 && name != "HOME" {
+			continue // it may have names: GPS(lat: 48.2, lon: 5.5)
+		}
+		r.list(name, v)
+		rest.WriteString(text[done:m[0]] + " ")
+		done = m[1]
+	}
+	return rest.String() + text[done:]
 }
 
 // angles reads a group of angles, in any order.

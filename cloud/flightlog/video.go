@@ -102,7 +102,7 @@ func readSubtitles(t *tracks.Track) (*Log, error) {
 			n, line, _ := lines(rest, true)
 			rest = rest[n:]
 			if !cueTime.Match(line) {
-				p.text(tag.ReplaceAllString(strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", "")), " "))
+				p.words(strings.TrimSpace(plainText.Replace(string(line))))
 			}
 		}
 		return nil

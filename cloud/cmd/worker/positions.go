@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +27,6 @@ type positionFlags struct {
 	Paddocks  string `type:"path" placeholder:"FILE" help:"Borders of paddocks, polygons in WGS 84 as GeoJSON, KML, KMZ or zipped shapefile: count the animals of each paddock."`
 	Positions string `type:"path" placeholder:"FILE" help:"Write positions into this file. Its ending says the form: .geojson, .kml, .kmz, .csv, or .gpx for the path of the camera."`
 }
-
-const maxLog = 64 << 20 // bytes of a flight log
 
 // positions is what the flags name, read.
 type positions struct {
@@ -75,12 +72,12 @@ func (f *positionFlags) read() (p positions, err error) {
 
 // readLog reads a flight log.
 func readLog(path string) (*flightlog.Log, error) {
-	b, err := readStart(path, maxLog)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	l, err := flightlog.Read(path, bytes.NewReader(b))
-	if err != nil {
+	l, err := flightlog.Read(path, f)
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("%s: %w", footage.SafePath(path), err)
 	}
 	return l, nil

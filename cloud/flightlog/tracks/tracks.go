@@ -23,7 +23,37 @@ const (
 	MaxSample = 1 << 20  // bytes of one sample; larger ones are left out
 	maxTracks = 64
 	maxEntry  = 4096 // bytes of a sample description
+	// MaxIndex is the most bytes that are read of the boxes and tables of one file.
+	MaxIndex = 128 << 20
+	maxSteps = 1 << 18 // jumps from box to box
 )
+
+// index reads the boxes of a file, within limits for all of them together.
+type index struct {
+	*io.SectionReader
+	bytes, steps int
+}
+
+// errLarge is an index that is larger than any camera writes.
+var errLarge = fmt.Errorf("its index has more than %d bytes or %d boxes", MaxIndex, maxSteps/4)
+
+// Read reads within the limit.
+func (x *index) Read(b []byte) (int, error) {
+	if x.bytes <= 0 {
+		return 0, errLarge
+	}
+	n, err := x.SectionReader.Read(b[:min(len(b), x.bytes)])
+	x.bytes -= n
+	return n, err
+}
+
+// Seek counts the jumps: there are up to four for a box.
+func (x *index) Seek(offset int64, whence int) (int64, error) {
+	if x.steps--; x.steps < 0 {
+		return 0, errLarge
+	}
+	return x.SectionReader.Seek(offset, whence)
+}
 
 // Track is a track with data. It is safe for concurrent use when its reader is.
 type Track struct {
@@ -44,7 +74,7 @@ type Track struct {
 // Find returns the tracks with data of the file of size bytes in r, in the order of the file. Pictures, sound and empty
 // tracks are left out. Its error wraps ErrFile where the file has no readable index.
 func Find(r io.ReaderAt, size int64) ([]*Track, error) {
-	in := io.NewSectionReader(r, 0, size)
+	in := &index{SectionReader: io.NewSectionReader(r, 0, size), bytes: MaxIndex, steps: maxSteps}
 	boxes, err := mp4.ExtractBoxes(in, nil, []mp4.BoxPath{{mp4.BoxTypeMoov(), mp4.BoxTypeMvhd()}, {mp4.BoxTypeMoov(),
 		mp4.BoxTypeTrak()}})
 	if err != nil && len(boxes) == 0 {
@@ -202,7 +232,8 @@ type Sample struct {
 }
 
 // Each calls do for every sample in order. It stops at the first error of do and returns it. A sample that lies
-// outside of the file, as in a cut one, ends the track with an error that wraps ErrFile.
+// outside of the file, as in a cut one, ends the track with an error that wraps ErrFile. So do samples with more bytes
+// than the file.
 func (t *Track) Each(do func(Sample) error) error {
 	var (
 		buf     []byte
@@ -210,6 +241,7 @@ func (t *Track) Each(do func(Sample) error) error {
 		entry   int
 		inEntry uint32
 		n       = 0
+		total   = int64(0)
 	)
 	for c, offset := range t.chunks {
 		for range t.perChunk(c) {
@@ -226,6 +258,9 @@ func (t *Track) Each(do func(Sample) error) error {
 			if size <= MaxSample && size > 0 {
 				if offset > uint64(t.file) || uint64(t.file)-offset < uint64(size) {
 					return fmt.Errorf("%w: sample %d of track %s lies outside of the file", ErrFile, n+1, t.Format)
+				}
+				if total += int64(size); total > t.file {
+					return fmt.Errorf("%w: the samples of track %s overlap", ErrFile, t.Format)
 				}
 				if len(buf) < int(size) {
 					buf = make([]byte, max(int(size), 4096))

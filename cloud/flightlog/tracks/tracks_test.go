@@ -125,3 +125,23 @@ func TestBrokenTables(t *testing.T) {
 		}
 	}
 }
+
+// TestOverlappingSamples has a table whose samples are all the same bytes: it would be read thousands of times.
+func TestOverlappingSamples(t *testing.T) {
+	const n = 5000
+	sizes, chunks := words(0, 0, n), words(0, n)
+	for range n {
+		sizes, chunks = append(sizes, words(15)...), append(chunks, words(8)...)
+	}
+	v := tables{sizes: box("stsz", sizes), chunks: box("stco", chunks), times: box("stts", words(0, 1, n, 1)),
+		places: box("stsc", words(0, 1, 1, 1, 1))}
+	file, read := v.file("meta"), 0
+	all, err := Find(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = all[0].Each(func(s Sample) error { read += len(s.Data); return nil })
+	if !errors.Is(err, ErrFile) || !strings.Contains(err.Error(), "overlap") || read > len(file) {
+		t.Errorf("%d bytes of a file of %d, %v", read, len(file), err)
+	}
+}
