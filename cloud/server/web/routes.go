@@ -98,8 +98,8 @@ func (s *Server) upload(c *fiber.Ctx) error {
 	if c.Method() == http.MethodOptions {
 		return br.serve(c, s.o.Uploads)
 	}
-	if c.Get("X-HTTP-Method-Override") != "" && c.Method() != http.MethodPost {
-		return badRequest("X-HTTP-Method-Override goes with POST only.") // a read needs no token of changes
+	if c.Get("X-HTTP-Method-Override") != "" && reads(c) { // what reads needs no token of changes
+		return badRequest("X-HTTP-Method-Override does not go with %s. Send it with POST.", c.Method())
 	}
 	d, err := s.uploader(c)
 	if err != nil {
