@@ -58,6 +58,13 @@ func TestScripts(t *testing.T) {
 	if _, err := clipfile.WriteLogged(t.Context(), filepath.Join(clips, "logged.mp4"), above, log); err != nil {
 		t.Fatal(err)
 	}
+	if err := writeFlown(t.Context(), clips); err != nil {
+		t.Fatal(err)
+	}
+	cattle, err := filepath.Abs("../../model/default")
+	if err != nil {
+		t.Fatal(err)
+	}
 	library := os.Getenv("ONNXRUNTIME_LIB")
 	if library == "" { // the place where the set-up installs it
 		if library, err = filepath.Abs("../../../build/onnxruntime/libonnxruntime.so.1"); err != nil {
@@ -70,13 +77,15 @@ func TestScripts(t *testing.T) {
 	}
 	hub := serveHub(t, filepath.Dir(model))
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:  "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"places": comparePlaces},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BLOBS", model)
 			e.Setenv("CLIP", filepath.Join(clips, "herd.mp4"))
 			e.Setenv("CLIPS", clips)
 			e.Setenv("LOGS", logs)
 			e.Setenv("MODELS", filepath.Dir(model))
+			e.Setenv("CATTLE", cattle)
 			e.Setenv("HUB", hub)
 			e.Setenv("ONNXRUNTIME_LIB", library)
 			e.Setenv("HOME", e.WorkDir)

@@ -46,7 +46,7 @@ func perDegree(lat float64) (north, east float64) {
 
 func (l Log) degrees(x, y float64) (lat, lon float64) {
 	north, east := perDegree(l.Lat)
-	return l.Lat - y/north, l.Lon + x/east
+	return l.Lat - y/north, math.Remainder(l.Lon+x/east, 360)
 }
 
 // validate checks the log against the clip.
