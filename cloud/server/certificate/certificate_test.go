@@ -72,15 +72,24 @@ func TestChangedFilesAreReadAgain(t *testing.T) {
 func TestOldVersionsAreRefused(t *testing.T) {
 	cert, key := pair(t, t.TempDir(), 1)
 	f := must.Get(Load(cert, key, nil))(t)
-	client, server := net.Pipe()
-	defer client.Close()
-	done := make(chan error, 1)
-	go func() { done <- tls.Server(server, f.Config()).HandshakeContext(t.Context()) }()
+	var lc net.ListenConfig
+	ln := must.Get(lc.Listen(t.Context(), "tcp", "127.0.0.1:0"))(t)
+	defer ln.Close()
+	client := make(chan error, 1)
 	go func() {
-		_ = tls.Client(client, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}).HandshakeContext(t.Context())
+		d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}}
+		c, err := d.DialContext(t.Context(), "tcp", ln.Addr().String())
+		if err == nil {
+			c.Close()
+		}
+		client <- err
 	}()
-	if err := <-done; err == nil {
+	conn := must.Get(ln.Accept())(t)
+	defer conn.Close()
+	if err := tls.Server(conn, f.Config()).HandshakeContext(t.Context()); err == nil {
 		t.Error("TLS 1.1 is accepted")
 	}
-	server.Close()
+	if err := <-client; err == nil {
+		t.Error("the client has a connection with TLS 1.1")
+	}
 }

@@ -3,12 +3,14 @@ package simulation
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/server/retention"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
@@ -72,9 +74,19 @@ func (w *world) check(t *testing.T) (v verdict) {
 			}
 		}
 	}
+	w.sweep(t)
 	w.checkResults(t, jobs, &v)
 	w.checkOrder(&v)
 	return v
+}
+
+// sweep deletes what attempts left that another one replaced, as cloud-api does an hour later: a worker that wrote a result
+// and crashed can leave it.
+func (w *world) sweep(t *testing.T) {
+	t.Helper()
+	l := &retention.Leftovers{Jobs: w.ledger.Jobs, Documents: w.ledger.Flights, Blobs: w.blobs, Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return time.Now().Add(2 * time.Hour) }}
+	must.Get(l.Sweep(t.Context()))(t)
 }
 
 // checkResults checks that each done job has one result, and each failed job none. A job in another state may have a
@@ -132,16 +144,24 @@ func (w *world) readResult(t *testing.T, key string) int {
 	return doc.Count.Unique
 }
 
-// checkOrder checks that the queue delivers jobs in the order in which they were sent, so that a station with one clip
-// does not starve behind a station with hundreds.
+// checkOrder checks that the queue delivers the jobs of each station in the order in which they were sent, and that
+// stations take turns: while the next job of one waits, no other one is served over and over.
 func (w *world) checkOrder(v *verdict) {
-	var clips []*clip
+	lines := map[int][]*clip{}
 	for _, c := range w.clips {
 		if !c.messageLost && !c.sent.IsZero() && !c.delivered.IsZero() {
-			clips = append(clips, c)
+			lines[c.station] = append(lines[c.station], c)
 		}
 	}
-	slices.SortFunc(clips, func(a, b *clip) int { return a.sent.Compare(b.sent) })
+	for station, line := range lines {
+		slices.SortFunc(line, func(a, b *clip) int { return a.sent.Compare(b.sent) })
+		w.checkLine(v, line)
+		w.checkTurns(v, station, lines)
+	}
+}
+
+// checkLine checks the order of the clips of one station.
+func (w *world) checkLine(v *verdict, clips []*clip) {
 	var first *clip // the first delivered of those that were sent later than c
 	for _, c := range slices.Backward(clips) {
 		if first != nil && c.delivered.Sub(first.delivered) > orderTolerance && first.sent.After(c.sent) {
@@ -150,6 +170,35 @@ func (w *world) checkOrder(v *verdict) {
 		}
 		if first == nil || c.delivered.Before(first.delivered) {
 			first = c
+		}
+	}
+}
+
+// mostTurns is how often another station may be served while the next clip of a station waits: once in its turn, and once
+// more where a fault brought a job back or a worker had asked before.
+const mostTurns = 2
+
+// checkTurns checks that no other station is served more often than mostTurns while the next clip of one waits.
+func (w *world) checkTurns(v *verdict, station int, lines map[int][]*clip) {
+	var served time.Time // when the station was served last
+	for _, c := range lines[station] {
+		since := c.sent
+		if served.After(since) {
+			since = served
+		}
+		for other, line := range lines {
+			turns := 0
+			for _, o := range line {
+				if o.delivered.After(since.Add(orderTolerance)) && o.delivered.Before(c.delivered) {
+					turns++
+				}
+			}
+			if other != station && turns > mostTurns {
+				v.add(&v.overtaken, "%s waited for %s while station %d was served %d times", c.id, c.delivered.Sub(since), other, turns)
+			}
+		}
+		if c.delivered.After(served) {
+			served = c.delivered
 		}
 	}
 }

@@ -73,8 +73,8 @@ func smallOptions() options {
 	return o
 }
 
-// Every job ends once, with one result, whatever happens to workers, messages and answers. No job overtakes another in
-// the queue.
+// Every job ends once, with one result, whatever happens to workers, messages and answers. No job overtakes another
+// one of its station in the queue, and stations take turns.
 func TestSimulation(t *testing.T) {
 	o := flagOptions()
 	if testing.Short() || raceDetector {
