@@ -22,7 +22,6 @@ import (
 var (
 	cueTime = regexp.MustCompile(`^(?:\d{1,9}\s+)?(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,6}))?\s*-->`)
 	cueEnd  = regexp.MustCompile(`^-->\s*(\d{1,3}):(\d{1,2}):(\d{1,2})(?:[,.:](\d{1,6}))?`) // a cue that lost its start
-	tag     = regexp.MustCompile(`<[^<>]{0,200}>|\{\\[^{}]{0,200}\}`)
 )
 
 // plainText removes the zeros of cut cards and byte order marks, and makes every minus sign that of ASCII.
@@ -126,6 +125,36 @@ func (p *subtitles) line(raw string) {
 	p.words(text)
 }
 
+// untagged puts a blank for each mark of the form <font size="28"> or {\an7}.
+func untagged(text string) string {
+	const longest = 200 // bytes of a mark
+	if !strings.ContainsAny(text, "<{") {
+		return text
+	}
+	var out strings.Builder
+	for text != "" {
+		at := strings.IndexAny(text, "<{")
+		if at < 0 {
+			break
+		}
+		out.WriteString(text[:at])
+		text = text[at:]
+		open, end := text[0], byte('>')
+		if open == '{' {
+			end = '}'
+		}
+		to := strings.IndexByte(text[:min(len(text), longest)], end)
+		if to < 0 || strings.IndexByte(text[1:to], open) >= 0 || open == '{' && text[1] != '\\' {
+			out.WriteByte(open)
+			text = text[1:]
+			continue
+		}
+		out.WriteByte(' ')
+		text = text[to+1:]
+	}
+	return out.String() + text
+}
+
 // longestRecord is the most bytes of a record that are read; those of drones have at most 1,500.
 const longestRecord = 8 << 10
 
@@ -138,9 +167,7 @@ func (p *subtitles) words(text string) {
 		p.cut, text = true, text[:max(left, 0)]
 	}
 	p.length += len(text)
-	if text != "" {
-		p.text(tag.ReplaceAllString(text, " "))
-	}
+	p.text(untagged(text))
 }
 
 // startsRecord reports whether a line that stands outside of any cue is one of a record.

@@ -99,24 +99,26 @@ type record struct {
 
 // text reads all fields of a line.
 func (r *record) text(text string) {
-	if m := dateTime.FindStringSubmatch(text); m != nil && r.sample.Time.IsZero() {
-		r.date(m)
-		text = strings.Replace(text, m[0], " ", 1)
+	if r.sample.Time.IsZero() && strings.Count(text, ":") > 1 {
+		if m := dateTime.FindStringSubmatch(text); m != nil {
+			r.date(m)
+			text = strings.Replace(text, m[0], " ", 1)
+		}
 	}
-	text = r.lists(text)
+	upper := strings.ToUpper(text) // most lines have few of the forms, and their expressions are slow
+	if hasAny(upper, "GPS", "RTK", "HOME", "PRY") {
+		text = r.lists(text)
+	}
 	if strings.HasPrefix(text, "F/") {
 		r.form |= formLine
 	}
-	for _, m := range group.FindAllStringSubmatch(text, -1) {
-		a := angles(m[2])
-		if c := m[1][0] | 0x20; c == 'd' || c == 'a' {
-			r.sample.Body = a
-		} else {
-			r.sample.Camera = a
-		}
+	if hasAny(upper, "DRONE", "AIRCRAFT", "GIMBAL", "CAMERA") {
+		r.groups(text)
 	}
-	if m := farDistance.FindStringSubmatch(text); m != nil {
-		r.distance = number(m[1])
+	if hasAny(text, "D ", "D:") {
+		if m := farDistance.FindStringSubmatch(text); m != nil {
+			r.distance = number(m[1])
+		}
 	}
 	for _, m := range named.FindAllStringSubmatch(text, -1) {
 		r.number(fieldName(m[1]), m[2])
@@ -149,6 +151,27 @@ func (r *record) lists(text string) string {
 	return rest.String() + text[done:]
 }
 
+func hasAny(text string, parts ...string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// groups reads the groups of angles of a line.
+func (r *record) groups(text string) {
+	for _, m := range group.FindAllStringSubmatch(text, -1) {
+		a := angles(m[2])
+		if c := m[1][0] | 0x20; c == 'd' || c == 'a' {
+			r.sample.Body = a
+		} else {
+			r.sample.Camera = a
+		}
+	}
+}
+
 // angles reads a group of angles, in any order.
 func angles(text string) Attitude {
 	a := Unknown()
@@ -167,14 +190,16 @@ func angles(text string) Attitude {
 
 // number reads a named number.
 func (r *record) number(name, text string) {
-	v := parseValue(text)
-	switch set := fields[name]; {
+	set := fields[name]
+	if set == nil && axis[name] == 0 {
+		return
+	}
+	switch v := parseValue(text); {
 	case math.IsNaN(v.v):
 	case axis[name] == 'N':
 		r.sample.Lat, r.form = v.v, r.form|formNamed
 	case axis[name] == 'E':
 		r.sample.Lon, r.form = v.v, r.form|formNamed
-	case set == nil:
 	case strings.HasPrefix(name, "focal") && v.v >= 100 && !strings.ContainsAny(text, ".,"):
 		set(&r.sample, v.v/10) // older dialects write whole tenths of a millimetre
 	default:

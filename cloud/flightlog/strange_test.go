@@ -147,3 +147,16 @@ func TestTablesOfManyKinds(t *testing.T) {
 		}
 	}
 }
+
+func TestMarksInSidecars(t *testing.T) {
+	long := "<" + strings.Repeat("x", 300) + ">"
+	for text, want := range map[string]string{
+		"": "", "no mark": "no mark", `<font size="28">[iso: 1]</font>`: " [iso: 1] ", `{\an7}a{\b1}`: " a ",
+		"{\"a\": 1}": "{\"a\": 1}", "a < b": "a < b", "1<2 <b>": "1<2  ", "<": "<", "{": "{", `{\`: `{\`, "<>x": " x",
+		long: long,
+	} {
+		if got := untagged(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
