@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -140,14 +141,26 @@ func (l *Log) Fixes() int {
 }
 
 // Captured returns the wall clock at offset 0, from the first sample with a time. Its zone is Log.Zone. The zero time
-// means that the log has no times.
+// means that the log has no times. Where several records a second have times in whole seconds, the next change of the
+// second counts: it is exact to the time between two records.
 func (l *Log) Captured() time.Time {
-	for i := range l.Samples {
-		if s := &l.Samples[i]; !s.Time.IsZero() {
-			return s.Time.Add(-s.Offset)
+	first := slices.IndexFunc(l.Samples, func(s Sample) bool { return !s.Time.IsZero() })
+	if first < 0 {
+		return time.Time{}
+	}
+	of := func(s *Sample) time.Time { return s.Time.Add(-s.Offset) }
+	start, began := of(&l.Samples[first]), &l.Samples[first]
+	for i := first + 1; i < len(l.Samples) && began.Time.Nanosecond() == 0; i++ {
+		s := &l.Samples[i]
+		later := of(s).Sub(start)
+		if s.Offset-began.Offset > 2*time.Second || later < 0 && s.Time.After(began.Time) || s.Time.Nanosecond() != 0 {
+			break
+		}
+		if s.Time.Sub(began.Time) == time.Second && later > 0 && later < time.Second {
+			return of(s)
 		}
 	}
-	return time.Time{}
+	return start
 }
 
 // Last returns the wall clock of the last sample with a time, or the zero time.

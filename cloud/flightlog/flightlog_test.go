@@ -77,3 +77,27 @@ func TestFitByRecordings(t *testing.T) {
 		}
 	}
 }
+
+// TestCapturedOfWholeSeconds has ten records a second with times in whole seconds: the log began 0.73 s after the first
+// of them.
+func TestCapturedOfWholeSeconds(t *testing.T) {
+	began := time.Date(2026, 5, 17, 8, 0, 0, 730e6, time.UTC)
+	for name, c := range map[string]struct {
+		every, unit time.Duration
+		from, to    time.Duration // of the result after the true time
+	}{
+		"ten records a second": {100 * time.Millisecond, time.Second, -100 * time.Millisecond, 0},
+		"one record a second":  {time.Second, time.Second, -730 * time.Millisecond, -730 * time.Millisecond},
+		"milliseconds":         {100 * time.Millisecond, time.Millisecond, 0, 0},
+	} {
+		l := &Log{Zone: UTC}
+		for i := range 40 {
+			s := NewSample(time.Duration(i) * c.every)
+			s.Time = began.Add(s.Offset).Truncate(c.unit)
+			l.Samples = append(l.Samples, s)
+		}
+		if d := l.Captured().Sub(began); d < c.from || d > c.to {
+			t.Errorf("%s: %s after the true time, want %s to %s", name, d, c.from, c.to)
+		}
+	}
+}
