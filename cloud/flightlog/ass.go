@@ -30,9 +30,8 @@ func readASS(r io.Reader) (*Log, error) {
 	columns, start, text := 10, 1, 9 // what Format usually says
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 4096), longestLine)
-	s.Split(lines)
+	s.Split(p.split)
 	for s.Scan() {
-		p.number++
 		line := strings.TrimSpace(strings.ReplaceAll(s.Text(), "\x00", ""))
 		if p.first == "" && line != "" {
 			p.first, p.firstAt = line, p.number

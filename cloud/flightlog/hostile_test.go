@@ -101,3 +101,13 @@ func TestIndexOfManyBoxes(t *testing.T) {
 		}
 	}
 }
+
+// TestLinesBehindALongOne has a line that is read in pieces, and a fault behind it.
+func TestLinesBehindALongOne(t *testing.T) {
+	text := "1\n00:00:00,000 --> x\n[latitude: 1.5] [longitude: 2.5]\n" + strings.Repeat("x", 5*longestLine) +
+		"\n\n2\n00:00:01,000 --> x\n[latitude: 95] [longitude: 2.5]\n"
+	l := read(t, text)
+	if n := len(l.Faults); n != 3 || l.Faults[0].Line != 4 || l.Faults[2].Line != 7 {
+		t.Errorf("faults %v", l.Faults)
+	}
+}

@@ -34,7 +34,7 @@ func ReadSRT(r io.Reader) (*Log, error) {
 	p := newSubtitles()
 	s := bufio.NewScanner(transform.NewReader(r, unicode.BOMOverride(transform.Nop)))
 	s.Buffer(make([]byte, 4096), longestLine)
-	s.Split(lines)
+	s.Split(p.split)
 	for s.Scan() {
 		p.line(s.Text())
 	}
@@ -77,6 +77,7 @@ type subtitles struct {
 	first   string // line that is not empty
 	firstAt int    // its number
 	number  int    // of the line
+	inLine  bool   // the last piece did not end its line
 	start   int    // line of the record
 	began   time.Time
 	cues    int
@@ -96,8 +97,19 @@ func newSubtitles() *subtitles {
 	return p
 }
 
+// split is lines. It counts the lines, and a long one that comes in pieces once.
+func (p *subtitles) split(data []byte, atEOF bool) (int, []byte, error) {
+	n, line, err := lines(data, atEOF)
+	if n > 0 {
+		if !p.inLine {
+			p.number++
+		}
+		p.inLine = n == len(line)
+	}
+	return n, line, err
+}
+
 func (p *subtitles) line(raw string) {
-	p.number++
 	text := strings.TrimSpace(plainText.Replace(raw))
 	if p.first == "" && text != "" {
 		p.first, p.firstAt = text, p.number
