@@ -353,7 +353,7 @@ func TestVideosWithoutALog(t *testing.T) {
 		"no fix": {movie("djmd", "meta", mavic("wm265e", nil)),
 			"track djmd inside the video: no flight log: none of its 1 records has a position"},
 		"other subtitles": {movie("tx3g", "sbtl", tx3g("Hello there")), "none of its 1 records has a position"},
-		"empty":           {movie("djmd", "meta"), "its track djmd has no samples"},
+		"empty":           {movie("djmd", "meta"), "track djmd inside the video: no flight log: it is empty; if the video is in fragments"},
 	} {
 		_, err := ReadVideo(bytes.NewReader(c.file), int64(len(c.file)))
 		if !errors.Is(err, ErrNoLog) || !strings.Contains(err.Error(), c.want) {

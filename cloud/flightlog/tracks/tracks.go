@@ -284,6 +284,10 @@ func (t *Track) duration(units int64) time.Duration {
 	return time.Duration(float64(units) / float64(t.timescale) * float64(time.Second)).Round(time.Microsecond)
 }
 
+// Len is how many samples the track has in the index of the file, as its table of sizes and the size of the file allow.
+// It is 0 in a file of fragments (ISO/IEC 14496-12, section 8.8), whose samples are not in the index.
+func (t *Track) Len() int { return t.count() }
+
 // count is how many samples the track has, as its table of sizes and the size of the file allow.
 func (t *Track) count() int {
 	if t.stsz.SampleSize != 0 {
