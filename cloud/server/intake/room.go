@@ -30,8 +30,8 @@ func (in *Intake) reserve(ctx context.Context, device string, size int64) error 
 		return err
 	}
 	if all+size > free-in.o.MinFree {
-		return noRoom("The server has %s free, of which %s are reserved for uploads and %s must stay free (intake.min_free). "+
-			"%s more do not fit. Remove old videos (retention.videos) or add disk space, then send it again.", bytesText(free),
+		return noRoom("The disk of the server is too full: %s are free, of which %s are reserved for uploads and %s must "+
+			"stay free (intake.min_free). %s more do not fit. Remove old videos (retention.videos) or add disk space, then send it again.", bytesText(free),
 			bytesText(all), bytesText(in.o.MinFree), bytesText(size))
 	}
 	return nil
@@ -43,8 +43,8 @@ func (in *Intake) mayAppend() error {
 	if err != nil || free < 0 || free >= in.o.MinFree {
 		return err
 	}
-	return noRoom("The server has %s free and needs %s (intake.min_free). Remove old videos (retention.videos) or add disk "+
-		"space; the upload then continues.", bytesText(free), bytesText(in.o.MinFree))
+	return noRoom("The disk of the server is too full: %s are free, and %s must stay free (intake.min_free). Remove old "+
+		"videos (retention.videos) or add disk space; the upload then continues.", bytesText(free), bytesText(in.o.MinFree))
 }
 
 // free is the room of the storage in bytes, below 0 where it has no bound.
