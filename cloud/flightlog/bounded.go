@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// bounded is a reader for decoders that hold what they are reading in memory, however long it is. It fails with an error
-// when one piece, which begins with a call of piece, has more bytes than allowed. It is not safe for concurrent use.
+// bounded is a reader for decoders that hold what they are reading in memory, however long it is. It fails when one
+// piece, which begins with a call of piece, has more bytes than allowed. It is not safe for concurrent use.
 type bounded struct {
 	in   io.Reader
 	most int // bytes of a piece

@@ -16,14 +16,16 @@ var (
 		`(?:[.,:](\d{1,9}))?(?:[,.]\d{1,3})?(?: ?([AP]M)\b)?` +
 		`((?: ?(?:UTC|GMT) ?)?[+-]\d{1,2}(?::?\d\d)?\b| [+-]\d\d:?\d\d\b| ?Z\b| ?UTC\b| ?GMT\b)?`)
 	// A named number: latitude: 1.5, rel_alt = 3, BAROMETER:0.3M, BAROMETER(91.2), H 85.80m, lat: N 12.5, lon: 12.5 W.
-	named = regexp.MustCompile(`((?i:(?:home|take-?off|target|lrf|rc|pilot|rtk base) )?[\pL][\pL_]*(?: alt| len)?)["']? ?` +
+	named = regexp.MustCompile(`((?i:(?:home|take-?off|target|lrf|rc|pilot|rtk base) )?[\pL][\pL_]*` +
+		`(?: alt| len)?)["']? ?` +
 		`(?:[:=(]| (?:[:=] ?)?) ?((?:[NSEWnsew]:? ?)?[-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d{1,3}\b)?` +
 		`(?:° ?(?:\d+(?:\.\d+)?['′] ?(?:\d+(?:[.,]\d+)?["″] ?)?)?[NSEWnsew]?\b| ?[NSEW]\b| ?[Ff]t\b| ?[Ff]eet\b)?)`)
 	// A named list: GPS(146.4151,-18.8833,16), G.PRY (-24.4°, 0.0°, 110.4°), GPS: 5.5, 49.5, 18.
 	tuple = regexp.MustCompile(`(?i)\b(GPS|RTK|HOME|F\.PRY|G\.PRY) ?:? ?(?:\(([^()]{1,120})\)|\[([^\[\]]{1,120})\]|` +
 		`([-+]?\d+\.\d+[,;] ?[-+]?\d+\.\d+(?:[,;] ?[-+]?\d+(?:\.\d+)?)?))`)
 	// A group of angles: [Gimbal: Yaw:10.0, Pitch:-45.0, Roll:0.0].
-	group = regexp.MustCompile(`(?i)\b(drone|aircraft|gimbal|camera)[ :=(]{1,3}((?:(?:yaw|heading|pitch|roll)[ :=]{1,3}[-+]?\d[\d.]*°?[ ,;]{0,3}){2,3})`)
+	group = regexp.MustCompile(`(?i)\b(drone|aircraft|gimbal|camera)[ :=(]{1,3}` +
+		`((?:(?:yaw|heading|pitch|roll)[ :=]{1,3}[-+]?\d[\d.]*°?[ ,;]{0,3}){2,3})`)
 	// An angle of such a group.
 	angle = regexp.MustCompile(`(?i)(yaw|heading|pitch|roll)[ :=]{1,3}([-+]?\d[\d.]*)`)
 	// A number of a list or a coordinate: N: 40.7, 5.5E, 12.5m, 33°51'12.3"S.
