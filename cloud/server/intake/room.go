@@ -31,8 +31,8 @@ func (in *Intake) reserve(ctx context.Context, device string, size int64) error 
 	}
 	if all+size > free-in.o.MinFree {
 		return noRoom("The disk of the server is too full: %s are free, of which %s are reserved for uploads and %s must "+
-			"stay free (intake.min_free). %s more do not fit. Remove old videos (retention.videos) or add disk space, then send it again.", bytesText(free),
-			bytesText(all), bytesText(in.o.MinFree), bytesText(size))
+			"stay free (intake.min_free). %s more do not fit. Remove old videos (retention.videos) or add disk space, then "+
+			"send it again.", bytesText(free), bytesText(all), bytesText(in.o.MinFree), bytesText(size))
 	}
 	return nil
 }
