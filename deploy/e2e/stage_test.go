@@ -213,7 +213,7 @@ func (s *stage) startEdge() {
 site: %s
 device: %s
 token: %s
-cloud: {url: "http://%s", idle_timeout: %s}
+cloud: {url: "http://%s", idle_timeout: %s, insecure: true}
 mqtt: {url: %q}
 watch: {folders: [%q], stable: 1s, sidecar: 500ms, poll: 200ms}
 spool: {dir: %q, min_free: 32MiB}

@@ -201,8 +201,7 @@ func putSpread(ctx context.Context, tx *sql.Tx, id footage.ID, before, g Ground)
 		return err
 	}
 	old, err := json.Marshal(before.Paddocks)
-	if err != nil || g.Way == before.Way && g.Placed == before.Placed && g.Borders == before.Borders &&
-		(string(old) == texts[2] || len(before.Paddocks)+len(g.Paddocks) == 0) {
+	if err != nil || string(old) == texts[2] || len(before.Paddocks)+len(g.Paddocks) == 0 {
 		return err
 	}
 	seq, err := nextSeq(ctx, tx)

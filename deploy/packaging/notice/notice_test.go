@@ -91,11 +91,15 @@ func TestNoticeListsThePage(t *testing.T) {
 	if err := json.Unmarshal(b, &lock); err != nil {
 		t.Fatal(err)
 	}
-	sources, err := filepath.Glob(page + "/src/*.js")
-	if err != nil {
-		t.Fatal(err)
+	var sources []string
+	for _, pattern := range []string{"/src/*.ts", "/src/*.tsx", "/src/*/*.ts", "/src/*/*.tsx"} {
+		found, err := filepath.Glob(page + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, found...)
 	}
-	imported := regexp.MustCompile(`(?m)^import .*from '([^.'][^']*)';`)
+	imported := regexp.MustCompile(`(?m)^import .*from '((?:@[^/']+/)?[^./'][^/']*)[^']*';`)
 	var open []string
 	for _, s := range sources {
 		text, err := os.ReadFile(s)
