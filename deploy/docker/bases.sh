@@ -38,10 +38,9 @@ fi
 
 # settings FOLDER: how this machine reaches its package sources.
 settings() {
-	mkdir -p "$1/root"
 	cp -L "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$1/ca.crt"
-	[ ! -f "$HOME/.npmrc" ] || cp "$HOME/.npmrc" "$1/root/"
-	printf 'ENV SSL_CERT_FILE=/ca.crt NODE_EXTRA_CA_CERTS=/ca.crt GOPROXY=%s GOSUMDB=%s\n' "$(go env GOPROXY)" "$(go env GOSUMDB)"
+	cat "$HOME/.npmrc" >"$1/npmrc" 2>/dev/null || true # empty without settings
+	printf 'ENV NPM_CONFIG_USERCONFIG=/npmrc SSL_CERT_FILE=/ca.crt NODE_EXTRA_CA_CERTS=/ca.crt GOPROXY=%s GOSUMDB=%s\n' "$(go env GOPROXY)" "$(go env GOSUMDB)"
 }
 
 if ! have $go; then
@@ -53,7 +52,7 @@ if ! have $go; then
 		    rm -rf /var/lib/apt/lists/*
 		COPY . /usr/local/
 		$(settings "$dir/go")
-		COPY ca.crt /
+		COPY ca.crt npmrc /
 		ENV PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin GOTOOLCHAIN=local
 	DOCKERFILE
 fi
@@ -71,8 +70,7 @@ if ! have $node; then
 		$(settings "$dir/node")
 		COPY bin/ /usr/local/bin/
 		COPY lib/ /usr/local/lib/
-		COPY ca.crt /
-		COPY root/ /root/
+		COPY ca.crt npmrc /
 		RUN node --version && npm --version
 	DOCKERFILE
 fi

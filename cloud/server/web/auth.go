@@ -230,7 +230,7 @@ func (s *Server) homeOf(ctx context.Context, h access.Holder) (string, error) {
 }
 
 // authenticate returns the holder of a change. The rule of its route has let it in.
-func (s *Server) authenticate(c *fiber.Ctx, _ ...ledger.Role) (ledger.Device, error) {
+func (s *Server) authenticate(c *fiber.Ctx) (ledger.Device, error) {
 	h := holderOf(c.UserContext())
 	if h.Name == "" {
 		return ledger.Device{}, fmt.Errorf("change without a holder: %w", ledger.ErrUnauthorised)

@@ -55,23 +55,11 @@ func (s *Server) answerBook(c *fiber.Ctx, site string) error {
 
 // putBook sets the expected numbers of a site from a time on.
 func (s *Server) putBook(c *fiber.Ctx) error {
-	d, err := s.authenticate(c)
+	r, err := s.siteChange(c, survey.MaxBook)
 	if err != nil {
 		return err
 	}
-	site, err := siteArg(c, access.Change)
-	if err != nil {
-		return err
-	}
-	from, err := moment(c, "from")
-	if err != nil {
-		return err
-	}
-	body, err := s.readBody(c, survey.MaxBook)
-	if err != nil {
-		return err
-	}
-	list, err := survey.ReadBook(body)
+	list, err := survey.ReadBook(r.body)
 	if err != nil {
 		return badRequest("The body cannot be used: %v.", err)
 	}
@@ -79,9 +67,9 @@ func (s *Server) putBook(c *fiber.Ctx) error {
 	for _, e := range list {
 		entries = append(entries, ledger.Expected{Paddock: e.Paddock, Animals: &e.Animals})
 	}
-	if err := s.o.Ledger.Book.Put(ledger.By(c.UserContext(), d.Name), site, from, entries); err != nil {
+	if err := s.o.Ledger.Book.Put(r.by, r.site, r.from, entries); err != nil {
 		return err
 	}
-	s.log.Info("book set by request", "site", site, "entries", len(entries))
-	return s.answerBook(c, site)
+	s.log.Info("book set by request", "site", r.site, "entries", len(entries))
+	return s.answerBook(c, r.site)
 }

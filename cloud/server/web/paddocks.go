@@ -96,37 +96,50 @@ func (s *Server) listPaddocks(c *fiber.Ctx) error {
 	return sendJSON(c, pageOf(bs, "", bordersView))
 }
 
-// putPaddocks stores a new version of the paddocks of a site. It needs the token of an operator.
-func (s *Server) putPaddocks(c *fiber.Ctx) error {
+// siteChange is a request that stores something of a site that holds from a time on.
+type siteChange struct {
+	by   context.Context // names who changes
+	site string
+	from time.Time // zero for now
+	body []byte
+}
+
+// siteChange reads a change of a site whose body has at most limit bytes. The error is a problem.
+func (s *Server) siteChange(c *fiber.Ctx, limit int64) (siteChange, error) {
 	d, err := s.authenticate(c)
 	if err != nil {
-		return err
+		return siteChange{}, err
 	}
-	site, err := siteArg(c, access.Change)
+	r := siteChange{by: ledger.By(c.UserContext(), d.Name)}
+	if r.site, err = siteArg(c, access.Change); err != nil {
+		return siteChange{}, err
+	}
+	if r.from, err = moment(c, "from"); err != nil {
+		return siteChange{}, err
+	}
+	r.body, err = s.readBody(c, limit)
+	return r, err
+}
+
+// putPaddocks stores a new version of the paddocks of a site. It needs the token of an operator.
+func (s *Server) putPaddocks(c *fiber.Ctx) error {
+	r, err := s.siteChange(c, paddock.MaxFile)
 	if err != nil {
 		return err
 	}
-	from, err := moment(c, "from")
-	if err != nil {
-		return err
-	}
-	body, err := s.readBody(c, paddock.MaxFile)
-	if err != nil {
-		return err
-	}
-	list, err := paddock.ReadAny(body)
+	list, err := paddock.ReadAny(r.body)
 	if err != nil {
 		return badRequest("The body cannot be used: %v.", err)
 	}
-	warnings, err := s.checkPlace(c.UserContext(), site, list)
+	warnings, err := s.checkPlace(c.UserContext(), r.site, list)
 	if err != nil {
 		return err
 	}
-	b, err := SetPaddocks(ledger.By(c.UserContext(), d.Name), s.o.Ledger.Borders, site, from, list)
+	b, err := SetPaddocks(r.by, s.o.Ledger.Borders, r.site, r.from, list)
 	if err != nil {
 		return err
 	}
-	s.log.Info("paddocks set by request", "site", site, "version", b.Version, "paddocks", b.Paddocks)
+	s.log.Info("paddocks set by request", "site", r.site, "version", b.Version, "paddocks", b.Paddocks)
 	v := bordersView(b)
 	v.Warnings = warnings
 	return sendJSON(c, v)

@@ -81,7 +81,7 @@ func (s *Server) stationArg(c *fiber.Ctx) (string, error) {
 
 // commandStation sends a command to a station and answers with its reply.
 func (s *Server) commandStation(c *fiber.Ctx) error {
-	d, err := s.authenticate(c, ledger.RoleOperator)
+	d, err := s.authenticate(c)
 	if err != nil {
 		return err
 	}
