@@ -63,7 +63,7 @@ func actor(ctx context.Context) string {
 
 // audit records an action in the transaction that does it.
 func (l *tables) audit(ctx context.Context, tx *sql.Tx, action, subject string) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO audit (n, at, who, deed, subject)
+	_, err := tx.ExecContext(ctx, `INSERT INTO audit (n, at, who, action, subject)
 		VALUES ((SELECT COALESCE(MAX(n), 0) + 1 FROM audit), $1, $2, $3, $4)`,
 		micros(l.now()), actor(ctx), action, subject)
 	return err
@@ -101,8 +101,8 @@ func (l *AuditLog) Find(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 	if !q.From.IsZero() {
 		from = q.From.UnixMicro()
 	}
-	es, err := list(ctx, l.db.Read(), scanAudit, `SELECT n, at, who, deed, subject FROM audit WHERE n < $1 AND at >= $2 AND at < $3
-		AND ($4 = '' OR who = $4) AND ($5 = '' OR deed = $5) AND ($6 = '' OR subject = $6) ORDER BY n DESC LIMIT $7`,
+	es, err := list(ctx, l.db.Read(), scanAudit, `SELECT n, at, who, action, subject FROM audit WHERE n < $1 AND at >= $2 AND at < $3
+		AND ($4 = '' OR who = $4) AND ($5 = '' OR action = $5) AND ($6 = '' OR subject = $6) ORDER BY n DESC LIMIT $7`,
 		q.Below, from, to, clean(q.Who), clean(q.Action), clean(q.Subject), q.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
@@ -123,7 +123,7 @@ func (l *AuditLog) List(ctx context.Context, below int64, limit int) ([]AuditEnt
 	if below == 0 {
 		below = math.MaxInt64
 	}
-	ds, err := list(ctx, l.db.Read(), scanAudit, `SELECT n, at, who, deed, subject FROM audit WHERE n < $1 ORDER BY n DESC LIMIT $2`, below, limit)
+	ds, err := list(ctx, l.db.Read(), scanAudit, `SELECT n, at, who, action, subject FROM audit WHERE n < $1 ORDER BY n DESC LIMIT $2`, below, limit)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
