@@ -67,7 +67,7 @@ func (s *Server) putBook(c *fiber.Ctx) error {
 	for _, e := range list {
 		entries = append(entries, ledger.Expected{Paddock: e.Paddock, Animals: &e.Animals})
 	}
-	if err := s.o.Ledger.Book.Put(r.by, r.site, r.from, entries); err != nil {
+	if err := s.o.Ledger.Book.Put(ledger.By(c.UserContext(), r.who), r.site, r.from, entries); err != nil {
 		return err
 	}
 	s.log.Info("book set by request", "site", r.site, "entries", len(entries))

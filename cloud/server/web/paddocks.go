@@ -98,7 +98,7 @@ func (s *Server) listPaddocks(c *fiber.Ctx) error {
 
 // siteChange is a request that stores something of a site that holds from a time on.
 type siteChange struct {
-	by   context.Context // names who changes
+	who  string // changes it
 	site string
 	from time.Time // zero for now
 	body []byte
@@ -110,7 +110,7 @@ func (s *Server) siteChange(c *fiber.Ctx, limit int64) (siteChange, error) {
 	if err != nil {
 		return siteChange{}, err
 	}
-	r := siteChange{by: ledger.By(c.UserContext(), d.Name)}
+	r := siteChange{who: d.Name}
 	if r.site, err = siteArg(c, access.Change); err != nil {
 		return siteChange{}, err
 	}
@@ -135,7 +135,7 @@ func (s *Server) putPaddocks(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	b, err := SetPaddocks(r.by, s.o.Ledger.Borders, r.site, r.from, list)
+	b, err := SetPaddocks(ledger.By(c.UserContext(), r.who), s.o.Ledger.Borders, r.site, r.from, list)
 	if err != nil {
 		return err
 	}
