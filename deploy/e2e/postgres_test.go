@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -114,8 +116,10 @@ func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	half := len(film) / 2
-	send := func(method, url string, body io.Reader, size int, header map[string]string) (status int, h http.Header, err error) {
-		r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	client := &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
+	t.Cleanup(client.CloseIdleConnections)
+	send := func(ctx context.Context, method, url string, body io.Reader, size int, header map[string]string) (status int, h http.Header, err error) {
+		r, err := http.NewRequestWithContext(ctx, method, url, body)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -125,7 +129,7 @@ func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 		for k, v := range header {
 			r.Header.Set(k, v)
 		}
-		resp, err := http.DefaultClient.Do(r)
+		resp, err := client.Do(r)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -134,7 +138,7 @@ func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 	from := func(offset int) map[string]string {
 		return map[string]string{"Upload-Offset": strconv.Itoa(offset), "Content-Type": "application/offset+octet-stream"}
 	}
-	status, created, err := send("POST", s.url("/files/"), nil, 0, map[string]string{"Upload-Length": strconv.Itoa(len(film)),
+	status, created, err := send(t.Context(), "POST", s.url("/files/"), nil, 0, map[string]string{"Upload-Length": strconv.Itoa(len(film)),
 		"Upload-Metadata": "filename " + base64.StdEncoding.EncodeToString([]byte("DJI_0001.MP4"))})
 	if status != http.StatusCreated {
 		t.Fatal(status, err)
@@ -142,16 +146,27 @@ func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 	at := "/files/" + filepath.Base(created.Get("Location"))
 	body, hanging := io.Pipe()
 	hung := make(chan int, 1)
+	accepted := make(chan struct{}) // the first cloud holds the upload and reads the body
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: func() { close(accepted) }})
 	go func() {
-		status, _, _ := send("PATCH", s.url(at), body, len(film), from(0))
+		header := from(0)
+		header["Expect"] = "100-continue"
+		status, _, _ := send(ctx, "PATCH", s.url(at), body, len(film), header)
 		hung <- status
 	}()
+	select {
+	case <-accepted:
+	case status := <-hung:
+		t.Fatalf("the upload that should hang was answered with %d", status)
+	case <-t.Context().Done():
+		t.Fatal(t.Context().Err())
+	}
 	if _, err := hanging.Write(film[:half]); err != nil {
 		t.Fatal(err)
 	}
 	// The stored bytes count; the client sends the rest again.
 	began := time.Now()
-	status, head, err := send("HEAD", there+at, nil, 0, nil)
+	status, head, err := send(t.Context(), "HEAD", there+at, nil, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +174,7 @@ func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 	if took := time.Since(began); err != nil || n > half || took > 5*time.Second {
 		t.Fatalf("status %d, offset %d of %d sent, after %s: %v", status, n, half, took, err)
 	}
-	if status, _, err = send("PATCH", there+at, bytes.NewReader(film[n:]), len(film)-n, from(n)); status != http.StatusNoContent {
+	if status, _, err = send(t.Context(), "PATCH", there+at, bytes.NewReader(film[n:]), len(film)-n, from(n)); status != http.StatusNoContent {
 		t.Fatalf("the rest: %d %v", status, err)
 	}
 	go func() { _, _ = hanging.Write(film[half:]); _ = hanging.Close() }()
