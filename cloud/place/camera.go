@@ -18,10 +18,12 @@ type view struct {
 	pitch     float64
 	roll      float64
 	focal     float64 // pixels
-	yawRate   float64 // radians a second
+	yawRate   float64 // radians a second, of the log's records
+	loose     float64 // standard error in radians of the yaw, for what the records do not show
 	segment   int
 	toGround  motion.Transform
 	tracked   bool // segment and toGround are known
+	guessed   bool // the pictures were lost: toGround is a guess
 }
 
 // Numbers of the unknowns.
@@ -98,7 +100,7 @@ func (v *viewer) viewAt(seconds float64, width, height int, s *crossing.Step) (v
 	if w.at, ok = p.position(seconds); !ok {
 		return w, false
 	}
-	const lag, dt = 3.0, 0.25
+	const lag = lagHeading
 	or := func(x, other float64) float64 {
 		if math.IsNaN(x) {
 			return other
@@ -109,12 +111,9 @@ func (v *viewer) viewAt(seconds float64, width, height int, s *crossing.Step) (v
 	w.pitch, w.roll = or(p.pitch.at(seconds, lag), -math.Pi/2), or(p.roll.at(seconds, lag), 0)
 	if s != nil {
 		w.segment, w.toGround, w.tracked = s.Pose.Segment, s.Pose.ToGround, true
+		w.guessed = s.Pose.Inliers == 0
 	}
 	w.focal = w.width / or(p.focal.at(seconds, 10), sensorWidth/usualFocal)
-	compass := &p.yaw
-	if !p.directing {
-		compass = &p.body
-	}
 	if v.heading == FromPath {
 		if s == nil {
 			return w, false
@@ -122,7 +121,6 @@ func (v *viewer) viewAt(seconds float64, width, height int, s *crossing.Step) (v
 		w.yaw = math.Atan2(s.Pose.ToGround.B, s.Pose.ToGround.A)
 		return w, true
 	}
-	w.yaw = compass.at(seconds, lag)
-	w.yawRate = or((compass.at(seconds+dt, lag)-compass.at(seconds-dt, lag))/(2*dt), 0)
+	w.yaw, w.yawRate, w.loose = v.compass.heading(seconds)
 	return w, known(w.yaw)
 }

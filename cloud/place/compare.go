@@ -35,11 +35,11 @@ func (v *viewer) pairsOf(most int) []pair {
 			if move > mostMove {
 				break
 			}
-			if move >= leastMove {
+			if move >= leastMove && !b.guessed {
 				best = b
 			}
 		}
-		if best == nil {
+		if best == nil || a.guessed {
 			continue
 		}
 		ga, gb := a.toGround.Apply(motion.Point{X: a.mx, Y: a.my}), best.toGround.Apply(motion.Point{X: best.mx, Y: best.my})
@@ -93,7 +93,11 @@ func (v *viewer) observe(p *pair, u *unknown) []observation {
 	flown := math.Hypot(p.b.at.e-p.a.at.e, p.b.at.n-p.a.at.n)
 	tilt := math.Cos(p.a.pitch + u[pitch])
 	part := 0.02 + 0.2*tilt*tilt
-	sigma := math.Hypot(1.5*v.path.jitter(), part*flown)
+	// A turn about the vertical is no turn of a tilted picture, so a similarity is less exact then.
+	const bent = 0.3
+	turned := math.Abs(p.b.yaw - p.a.yaw)
+	side := math.Hypot(math.Hypot(p.a.loose, p.b.loose), bent*tilt*turned) * v.away(p.a, u, p.p)
+	sigma := math.Hypot(math.Hypot(1.5*v.path.jitter(), part*flown), side)
 	oe, on := observation{value: e, sigma: sigma}, observation{value: n, sigma: sigma}
 	og := observation{value: grow, sigma: 0.04}
 	for i := range u {
@@ -109,6 +113,12 @@ func (v *viewer) observe(p *pair, u *unknown) []observation {
 		return []observation{oe, on}
 	}
 	return []observation{oe, on, og}
+}
+
+// away is how many metres the ground of a pixel is from below the camera.
+func (v *viewer) away(w *view, u *unknown, p motion.Point) float64 {
+	e, n, _ := v.ground(w, u, p.X, p.Y)
+	return math.Hypot(e-w.at.e, n-w.at.n)
 }
 
 // gap is how far the ground of a pair lies apart, in metres, and the logarithm of how much more it grew in the picture

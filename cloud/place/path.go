@@ -9,37 +9,6 @@ import (
 	"cattlecounter/cloud/flightlog"
 )
 
-// series is a number over time, known at some moments.
-type series struct {
-	t, v []float64 // seconds in order, values
-}
-
-func (s *series) add(t, v float64) {
-	if known(v) {
-		s.t, s.v = append(s.t, t), append(s.v, v)
-	}
-}
-
-// at interpolates between the moments around t; NaN when none is within lag seconds.
-func (s *series) at(t, lag float64) float64 {
-	n := len(s.t)
-	if n == 0 || t < s.t[0]-lag || t > s.t[n-1]+lag {
-		return math.NaN()
-	}
-	i, _ := slices.BinarySearch(s.t, t)
-	switch {
-	case i == 0:
-		return s.v[0]
-	case i == n:
-		return s.v[n-1]
-	}
-	a, b := s.t[i-1], s.t[i]
-	if b-a > 2*lag && t-a > lag && b-t > lag {
-		return math.NaN() // a gap of the log
-	}
-	return s.v[i-1] + (s.v[i]-s.v[i-1])*(t-a)/max(b-a, 1e-9)
-}
-
 // path is a flight log in metres.
 type path struct {
 	frame             Frame
@@ -122,6 +91,15 @@ func newPath(l *flightlog.Log) *path {
 	p.gimbal, p.directing = len(p.pitch.t) > 0, len(p.yaw.t) > 0
 	p.measure()
 	return p
+}
+
+// shift moves all records by seconds.
+func (p *path) shift(seconds float64) {
+	for _, s := range []*series{&p.east, &p.north, &p.up, &p.above, &p.yaw, &p.pitch, &p.roll, &p.body, &p.focal} {
+		for i := range s.t {
+			s.t[i] += seconds
+		}
+	}
 }
 
 // measure finds out in which steps the log rounds positions, and over which time it is smoothed.

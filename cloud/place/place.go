@@ -18,6 +18,9 @@
 // every position. So a drone that flies past gets a better heading and scale than its log has, and one that hovers
 // keeps the errors of its log.
 //
+// A log with a record a second does not show how the camera turned in between. There its heading follows the turn of
+// the pictures; see compass.
+//
 // Without gimbal angles the camera is taken to look straight down. Its heading is then that of a similarity between the
 // tracker's ground and the path (Umeyama, "Least-squares estimation of transformation parameters between two point
 // patterns", 1991). Pictures from above are never mirrored, so a straight path suffices and a hover does not.

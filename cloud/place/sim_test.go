@@ -16,7 +16,7 @@ import (
 // would record.
 type sim struct {
 	r       *rand.Rand
-	kind    string // hover, pass, serpentine
+	kind    string // hover, pass, serpentine, dash
 	seconds float64
 	height  float64 // above take-off
 	pitch   float64 // radians
@@ -29,6 +29,8 @@ type sim struct {
 	slopeN  float64
 	focal   float64 // true, pixels
 	phase   [4]float64
+	swing   func(t float64) float64 // added to the heading of the camera; nil for none
+	rate    float64                 // records of the log a second; 0 draws one
 
 	log     flightlog.Log
 	steps   []crossing.Step
@@ -61,6 +63,9 @@ func (s *sim) pose(t float64) view {
 	switch s.kind {
 	case "hover":
 		along = 0
+	case "dash": // there and back, with up to 5 m/s2
+		const swing, rate = 8, 0.78
+		along = swing * math.Sin(rate*t)
 	case "serpentine":
 		long, step := s.speed*s.seconds/3, 0.5*s.height
 		switch {
@@ -74,6 +79,9 @@ func (s *sim) pose(t float64) view {
 	along, across = along+0.4*wave(0, 7), across+0.5*wave(1, 11)
 	sc, cc := math.Sincos(s.course)
 	yw := heading + s.turn + 0.03*wave(2, 9)
+	if s.swing != nil {
+		yw += s.swing(t)
+	}
 	return view{
 		seconds: t, width: simWidth, mx: simWidth / 2, my: simHeight / 2,
 		at: flown{e: s.startE + along*sc + across*cc, n: s.startN + along*cc - across*sc},
@@ -149,6 +157,9 @@ func (s *sim) write(x logErrors) {
 	be, bn, by, bp, br := g(x.gnss), g(x.gnss), g(x.yaw), g(x.pitch), g(x.roll)
 	bh, bc := g(x.height), g(x.clock)
 	rate := []float64{1, 5, 10}[s.r.IntN(3)]
+	if s.rate > 0 {
+		rate = s.rate
+	}
 	var we, wn float64
 	s.log = flightlog.Log{Dialect: "simulated", OfVideo: true, Home: flightlog.Place{Lat: simLat, Lon: simLon}}
 	if s.r.IntN(2) == 0 {

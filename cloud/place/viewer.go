@@ -16,7 +16,9 @@ type viewer struct {
 	terrain []Terrain // none or one
 	heading Source
 	scale   Source
-	views   []view // of the steps that the log covers
+	compass *compass // nil when the log has no heading
+	clock   float64  // standard error in seconds of the log's clock
+	views   []view   // of the steps that the log covers
 	// fits are the headings and scales of segments, for a heading from the path.
 	fits   map[int]fit
 	mean   unknown // what is expected of the unknowns
@@ -52,6 +54,7 @@ func newViewer(in Input) *viewer {
 	default:
 		v.heading = FromPath
 	}
+	v.direct()
 	for i := range in.Steps {
 		s := &in.Steps[i]
 		if w, ok := v.viewAt(s.Seconds, s.Width, s.Height, s); ok {
@@ -66,6 +69,25 @@ func newViewer(in Input) *viewer {
 	v.priors()
 	v.compare()
 	return v
+}
+
+// direct finds the heading between the records, and puts the log's clock right.
+func (v *viewer) direct() {
+	const usual = 0.15 // seconds
+	v.clock = usual
+	log := &v.path.yaw
+	switch v.heading {
+	case FromPath:
+		return
+	case FromAircraft:
+		log = &v.path.body
+	}
+	v.compass = newCompass(*log, &v.path.pitch, v.in.Steps)
+	late, sigma := v.compass.late(usual)
+	v.clock = sigma
+	v.path.shift(-late)
+	v.compass.log = *log
+	v.compass.measure()
 }
 
 // covers reports whether the log has a position at a detection.
@@ -246,7 +268,7 @@ func (v *viewer) priors() {
 	v.sigma = unknown{
 		east: 1.6, north: 1.6, // 1.5 to 3 m without RTK
 		yaw: 4 * degree, pitch: 1 * degree, roll: 0.7 * degree,
-		focal: 0.04, height: 1.8, clock: 0.15, slopeE: 0.03, slopeN: 0.03,
+		focal: 0.04, height: 1.8, clock: v.clock, slopeE: 0.03, slopeN: 0.03,
 	}
 	if p.rtk {
 		v.sigma[east], v.sigma[north] = 0.1, 0.1
