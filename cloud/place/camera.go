@@ -13,6 +13,7 @@ type view struct {
 	width, mx float64 // pixels: width, and the middle
 	my        float64
 	at        flown
+	slack     float64 // standard error in metres of the place, for what the records do not show
 	up        float64 // metres above take-off
 	yaw       float64 // radians; its base is unknown for a view of an unknown heading
 	pitch     float64
@@ -99,6 +100,9 @@ func (v *viewer) viewAt(seconds float64, width, height int, s *crossing.Step) (v
 	var ok bool
 	if w.at, ok = p.position(seconds); !ok {
 		return w, false
+	}
+	if s == nil && p.gap >= sparse {
+		w.slack = swerve(&p.east, &p.north, seconds, p.jitter())
 	}
 	const lag = lagHeading
 	or := func(x, other float64) float64 {

@@ -97,7 +97,7 @@ func (v *viewer) observe(p *pair, u *unknown) []observation {
 	const bent = 0.3
 	turned := math.Abs(p.b.yaw - p.a.yaw)
 	side := math.Hypot(math.Hypot(p.a.loose, p.b.loose), bent*tilt*turned) * v.away(p.a, u, p.p)
-	sigma := math.Hypot(math.Hypot(1.5*v.path.jitter(), part*flown), side)
+	sigma := math.Hypot(math.Hypot(1.5*v.path.jitter(), part*flown), math.Hypot(side, p.a.slack+p.b.slack))
 	oe, on := observation{value: e, sigma: sigma}, observation{value: n, sigma: sigma}
 	og := observation{value: grow, sigma: 0.04}
 	for i := range u {

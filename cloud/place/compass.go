@@ -102,7 +102,8 @@ func (c *compass) heading(t float64) (yaw, rate, loose float64) {
 	if !known(rate) {
 		rate = 0
 	}
-	loose = c.log.bend(t)
+	const bent = 0.25 // of a second difference that a straight line may be off
+	loose = bent * c.log.bend(t)
 	if c.lost {
 		// Pictures are lost when the camera turns fast, which the records around t may not show.
 		const most, rest = 0.2, 2.0 // radians a second, and seconds

@@ -180,11 +180,11 @@ func (v *viewer) ownError(used []sighting, es, ns []float64, e, n float64) float
 		bumps = 0.5
 	)
 	var off, away []float64
-	turned := 0.0
+	between := 0.0
 	for i := range used {
 		w := &used[i].w
 		side := w.loose * math.Hypot(es[i]-w.at.e, ns[i]-w.at.n)
-		turned += side * side / float64(len(used))
+		between += (side*side + w.slack*w.slack) / float64(len(used))
 		off = append(off, math.Hypot(es[i]-w.at.e, ns[i]-w.at.n)/max(w.up, lowest))
 		away = append(away, math.Hypot(es[i]-e, ns[i]-n))
 	}
@@ -192,5 +192,5 @@ func (v *viewer) ownError(used []sighting, es, ns []float64, e, n float64) float
 	walk := away[len(away)/2] / math.Sqrt(independent)
 	jitter, bump := v.path.jitter(), bumps*median(off)
 	return math.Sqrt(boxes*boxes + jitter*jitter/independent + bump*bump + walk*walk +
-		turned/independent)
+		between/independent)
 }

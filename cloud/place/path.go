@@ -22,6 +22,7 @@ type path struct {
 	homeKnown         bool
 	quantum           float64 // metres: the steps in which the log rounds positions
 	bandwidth         float64 // seconds over which positions are smoothed
+	gap               float64 // seconds between two positions, usually
 	rtk, fieldOfView  bool
 	gimbal, directing bool // the camera's pitch and yaw are known
 }
@@ -115,7 +116,8 @@ func (p *path) measure() {
 		gaps = append(gaps, p.east.t[i+1]-p.east.t[i])
 	}
 	slices.Sort(gaps)
-	p.bandwidth = min(max(1.2*gaps[len(gaps)/2], 0.6), 3)
+	p.gap = gaps[len(gaps)/2]
+	p.bandwidth = min(max(1.2*p.gap, 0.6), 3)
 	if p.quantum > 1 {
 		long := 0.0
 		for i := range n - 1 {
@@ -145,30 +147,36 @@ func step(v []float64) float64 {
 // flown is where the camera is and how fast it flies, in metres and metres a second.
 type flown struct{ e, n, ve, vn float64 }
 
-// position is a local straight line through the positions around t, weighted by their distance in time.
+// position is where the camera is by the positions around t.
 func (p *path) position(t float64) (flown, bool) {
-	n := len(p.east.t)
-	if n == 0 || !known(p.east.at(t, lagPosition)) {
+	if !known(p.east.at(t, lagPosition)) {
 		return flown{}, false
 	}
-	from, _ := slices.BinarySearch(p.east.t, t-2*p.bandwidth)
-	to, _ := slices.BinarySearch(p.east.t, t+2*p.bandwidth)
+	return line(&p.east, &p.north, t, p.bandwidth), true
+}
+
+// line is a local straight line through the positions around t, weighted by their distance in time. The two series have
+// the same moments, at least one.
+func line(east, north *series, t, bandwidth float64) flown {
+	n := len(east.t)
+	from, _ := slices.BinarySearch(east.t, t-2*bandwidth)
+	to, _ := slices.BinarySearch(east.t, t+2*bandwidth)
 	from, to = max(0, min(from, n-2)), min(n, max(to, from+2))
 	stride := max(1, (to-from)/64)
 	var w0, w1, w2, e0, e1, n0, n1 float64
 	for i := from; i < to; i += stride {
-		d := p.east.t[i] - t
-		w := math.Exp(-d * d / (2 * p.bandwidth * p.bandwidth / 2))
+		d := east.t[i] - t
+		w := math.Exp(-d * d / (2 * bandwidth * bandwidth / 2))
 		w0, w1, w2 = w0+w, w1+w*d, w2+w*d*d
-		e0, e1 = e0+w*p.east.v[i], e1+w*d*p.east.v[i]
-		n0, n1 = n0+w*p.north.v[i], n1+w*d*p.north.v[i]
+		e0, e1 = e0+w*east.v[i], e1+w*d*east.v[i]
+		n0, n1 = n0+w*north.v[i], n1+w*d*north.v[i]
 	}
 	det := w0*w2 - w1*w1
-	if w0 < 1e-6 || det < 1e-3*w0*w0*p.bandwidth*p.bandwidth {
-		return flown{e: p.east.at(t, lagPosition), n: p.north.at(t, lagPosition)}, true
+	if w0 < 1e-6 || det < 1e-3*w0*w0*bandwidth*bandwidth {
+		return flown{e: east.at(t, lagPosition), n: north.at(t, lagPosition)}
 	}
 	return flown{e: (w2*e0 - w1*e1) / det, n: (w2*n0 - w1*n1) / det, ve: (w0*e1 - w1*e0) / det,
-		vn: (w0*n1 - w1*n0) / det}, true
+		vn: (w0*n1 - w1*n0) / det}
 }
 
 // moments are the places of the camera during a recording.

@@ -19,7 +19,7 @@
 // keeps the errors of its log.
 //
 // A log with a record a second does not show how the camera turned in between. There its heading follows the turn of
-// the pictures; see compass.
+// the pictures, and its place follows their way over the ground; see compass and follow.
 //
 // Without gimbal angles the camera is taken to look straight down. Its heading is then that of a similarity between the
 // tracker's ground and the path (Umeyama, "Least-squares estimation of transformation parameters between two point

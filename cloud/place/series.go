@@ -75,13 +75,12 @@ func (s *series) gap(t float64) float64 {
 	return s.t[i] - s.t[i-1]
 }
 
-// bend is the usual error of a straight line between the moments around t: the largest second difference near it.
+// bend is the largest second difference of the moments near t.
 func (s *series) bend(t float64) float64 {
 	i, _ := slices.BinarySearch(s.t, t)
 	most := 0.0
 	for k := max(i-3, 1); k+1 < min(i+3, len(s.t)); k++ {
 		most = max(most, math.Abs(s.v[k+1]-2*s.v[k]+s.v[k-1]))
 	}
-	const part = 0.25
-	return part * most
+	return most
 }

@@ -96,3 +96,28 @@ func TestFastYaw(t *testing.T) {
 		})
 	}
 }
+
+// TestFastFlight has logs with a record a second, or fewer, of a drone that brakes and turns back all the time.
+func TestFastFlight(t *testing.T) {
+	for _, way := range []bool{true, false} {
+		for _, rate := range []float64{1, 0.5} {
+			c := &coverage{}
+			for seed := range uint64(80) {
+				height, tilt := 15*math.Pow(8, float64(seed*7%50)/49), float64(seed*13%51)
+				s := newSwinging(seed, "dash", "", height, tilt, rate, usualErrors())
+				in := s.input()
+				if !way {
+					in.Steps = nil
+				}
+				c.add(s.errorsOf(Find(in)))
+			}
+			mean := c.error / float64(c.n)
+			t.Logf("%g records a second, way of the pictures %v: %.1f %% of %d within the radius, mean error %.1f m, "+
+				"mean radius %.1f m", rate, way, c.share(), c.n, mean, c.radius/float64(c.n))
+			if c.share() < 95 || way && mean > 5 {
+				t.Errorf("%g records a second, way %v: %.1f %% of the errors lie within the radius, mean error %.1f m",
+					rate, way, c.share(), mean)
+			}
+		}
+	}
+}

@@ -65,6 +65,7 @@ func newViewer(in Input) *viewer {
 		v.path = nil
 		return v
 	}
+	v.follow()
 	v.fitSegments()
 	v.priors()
 	v.compare()
