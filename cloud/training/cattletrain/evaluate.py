@@ -83,8 +83,8 @@ def empty_tiles(root: Path, folder: Path, side: int = 416) -> int:
     return count
 
 
-def detect(worker: Path, model: Path, paths: Sequence[Path], options: Sequence[str] = ()) -> dict[str, list[dict]]:
-    """Detections by file name. Raises EvaluationError."""
+def detect(worker: Path, model: Path, paths: Sequence[Path], options: Sequence[str] = (), others: bool = False) -> dict[str, list[dict]]:
+    """Detections by file name, with others also those of other animals. Raises EvaluationError."""
     with tempfile.TemporaryDirectory() as work:
         folder, out = Path(work) / "images", Path(work) / "out.jsonl"
         folder.mkdir()
@@ -95,7 +95,7 @@ def detect(worker: Path, model: Path, paths: Sequence[Path], options: Sequence[s
         if done.returncode:
             raise EvaluationError(f"{' '.join(command)}: {done.stderr.strip()[-800:]}")
         lines = [json.loads(line) for line in out.read_text().splitlines()]
-    found = {line["image"]: line.get("detections", []) for line in lines}
+    found = {line["image"]: line.get("detections", []) + (line.get("others", []) if others else []) for line in lines}
     if missing := {p.name for p in paths} - found.keys():
         raise EvaluationError(f"no detections for {sorted(missing)[:5]} ({len(missing)} pictures)")
     return found

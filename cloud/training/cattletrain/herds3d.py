@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import animals3d, coats, herd_layout, photograph, pyrogenesis, soils, solids
+from . import animals3d, coats, herd_layout, photograph, pyrogenesis, sites, soils, solids
 from .coco import ANNOTATIONS, DataError
 from .paint import windows
 from .raster import Body, Camera, Light, Sprite, draw, shadow
@@ -25,6 +25,10 @@ BODY = (13.0, 215.0)  # pixels, the length of a grown cow
 VISIBLE, HINT = 0.35, 0.08  # visible shares: from the first an animal has a box, from the second an ignore region
 SAVE_EVERY = 20  # pictures
 SHAPES = 40  # different things of each name
+THINGS = solids.THINGS | sites.THINGS
+ONE_PLACE = 0.5  # share of the pictures with things whose things are those of one kind of place
+PLAIN = 0.2  # share of the pictures without animals
+CLOSE = {"white": (("charolais", "brahman"), (70.0, 215.0)), "dark": (("angus", "mixed brown", "black face"), (13.0, 40.0))}  # breeds, body in pixels
 CATEGORIES = [
     {"id": 1, "name": "cattle", "supercategory": "animal"},
     {"id": 2, "name": "other animal", "supercategory": "animal"},
@@ -85,9 +89,10 @@ class _Scene:
 class Renderer:
     """Makes pictures from the game's art and pictures of empty ground."""
 
-    def __init__(self, art: pyrogenesis.Art, ground: soils.Soils, seed: int, alike: float = 0.25):
-        """alike is the share of herds with coats like the ground."""
-        self.art, self.ground, self.seed, self.alike = art, ground, seed, alike
+    def __init__(self, art: pyrogenesis.Art, ground: soils.Soils, seed: int, alike: float = 0.25, plain: float = PLAIN, close: float = 0.0):
+        """alike is the share of herds with coats like the ground, plain of pictures without animals, close of herds that are hard to tell apart:
+        white ones from near and dark ones from far, in pens."""
+        self.art, self.ground, self.seed, self.alike, self.plain, self.close = art, ground, seed, alike, plain, close
         self.zoo = animals3d.Zoo(art)
         self._solids: dict[tuple[str, int], Body] = {}
         self.kinds = [kind for kind in animals3d.OTHERS if self.zoo.has(kind)]
@@ -97,24 +102,26 @@ class Renderer:
     def make(self, number: int) -> Picture:
         """Picture `number` of this seed, always the same."""
         rng = np.random.default_rng([self.seed, number])
-        scene = _scene(rng)
-        canvas = self.ground.draw(rng, scene.camera, SIDE, scene.scale)
         kind = rng.random()
+        kind = 0.8 * kind / max(1e-9, 1 - self.plain) if kind < 1 - self.plain else 1.0
+        close = str(rng.choice(sorted(CLOSE))) if kind < 0.62 and rng.random() < self.close else ""
+        scene = _scene(rng, CLOSE[close][1] if close else None)
+        canvas = self.ground.draw(rng, scene.camera, SIDE, scene.scale)
         if kind < 0.62:
-            self._cattle(scene, canvas)
+            self._cattle(scene, canvas, close)
         if 0.54 < kind < 0.8 and self.kinds:
             self._others(scene)
         if rng.random() < (0.5 if kind < 0.8 else 1.0):
             self._things(scene, 1.0 if kind < 0.8 else 2.2)
         return self._compose(scene, canvas)
 
-    def _cattle(self, scene: _Scene, canvas: np.ndarray) -> None:
+    def _cattle(self, scene: _Scene, canvas: np.ndarray, close: str) -> None:
         rng = scene.rng
-        breeds = coats.herd(rng)
+        breeds = list(CLOSE[close][0]) if close else coats.herd(rng)
         bright = float(canvas.mean())
-        if rng.random() < self.alike:  # the hard case
+        if not close and rng.random() < self.alike:  # the hard case
             breeds = ["charolais", "brahman", "brahman"] if bright > 110 else ["angus", "black face"] if bright < 75 else ["brahman", "jersey"]
-        kind = str(rng.choice(herd_layout.KINDS, p=herd_layout.CHANCES))
+        kind = str(rng.choice(("pen", "groups"))) if close else str(rng.choice(herd_layout.KINDS, p=herd_layout.CHANCES))
         spots = herd_layout.herd(rng, scene.view, kind)
         if kind == "trough" and spots:
             turn, reach = spots[0].turn + np.pi / 2, scene.view
@@ -168,8 +175,9 @@ class Renderer:
         """Things of one to four kinds; of each kind one or many."""
         rng = scene.rng
         models = 0
-        for _ in range(int(rng.integers(1, 4)) + int(amount)):
-            name = str(rng.choice([*solids.THINGS, *OFTEN]))
+        place = sites.PLACES[str(rng.choice(sorted(sites.PLACES)))] if rng.random() < ONE_PLACE else ()
+        for _ in range(int(rng.integers(1, 4)) + int(amount) + len(place) // 3):
+            name = str(rng.choice([*place, "bush", "car", "person"] if place else [*THINGS, *OFTEN]))
             if name == "car" and rng.random() < 0.5:
                 self._parked(scene)
                 continue
@@ -181,7 +189,7 @@ class Renderer:
                 models += many
                 if models > 5:
                     continue
-            if name in ("shed", "house", "art tree"):
+            if name in ("shed", "house", "villa", "machine", "bunker", "art tree"):
                 many = min(many, 3)
             for _ in range(many):
                 body, wide = self._thing(name, rng)
@@ -192,8 +200,8 @@ class Renderer:
     def _solid(self, name: str, shape: int) -> Body:
         """One of the SHAPES things of a name; made once, because a bush of many leaves takes as long as five animals."""
         if (name, shape) not in self._solids:
-            number = sorted(solids.THINGS).index(name)
-            self._solids[name, shape] = solids.THINGS[name](np.random.default_rng([self.seed, number, shape]))
+            number = sorted(THINGS).index(name)
+            self._solids[name, shape] = THINGS[name](np.random.default_rng([self.seed, number, shape]))
         return self._solids[name, shape]
 
     @staticmethod
@@ -207,7 +215,7 @@ class Renderer:
 
     def _thing(self, name: str, rng: np.random.Generator) -> tuple[Body | None, float]:
         """A thing at the origin and its width in metres; None where the art lacks it."""
-        if name in solids.THINGS:
+        if name in THINGS:
             body = self._solid(name, int(rng.integers(SHAPES))).moved(0, 0, 0, float(np.exp(rng.normal(0, 0.12))))
             return body, float(np.ptp(body.places[:, :2], axis=0).max())
         folder, names, size = {
@@ -248,12 +256,12 @@ class Renderer:
         return Picture(photograph.take(canvas, rng), cattle, others, ignore)
 
 
-def _scene(rng: np.random.Generator) -> _Scene:
-    """Camera and light of a picture."""
+def _scene(rng: np.random.Generator, body: tuple[float, float] | None = None) -> _Scene:
+    """Camera and light of a picture; body is the length of a grown cow in pixels, from and to."""
     draw_tilt = rng.random()
     tilt = rng.uniform(0, 6) if draw_tilt < 0.6 else rng.uniform(6, 30) if draw_tilt < 0.82 else rng.uniform(30, 52)
     spread = rng.uniform(14, 55 if tilt < 10 else 36)
-    low, high = (BODY[0], 60) if rng.random() < 0.35 else (40, BODY[1])
+    low, high = body or ((BODY[0], 60) if rng.random() < 0.35 else (40, BODY[1]))
     scale = float(np.exp(rng.uniform(np.log(low), np.log(high)))) / animals3d.CATTLE_LENGTH
     offset = tuple(rng.uniform(-400, 400, 2)) if tilt < 10 else (rng.uniform(-300, 300), 0.0)
     camera = Camera.over(SIDE, scale, np.radians(tilt), np.radians(spread), offset)
@@ -347,15 +355,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--photos", type=Path, nargs="*", default=[], metavar="DIR", help="folders with pictures of empty ground from above")
     parser.add_argument("--alike", type=float, default=0.25, help="share of herds with coats like the ground (default 0.25)")
+    parser.add_argument("--plain", type=float, default=PLAIN, help="share of pictures without animals (default 0.2)")
+    parser.add_argument("--close", type=float, default=0.0, help="share of herds of white cattle from near or dark ones from far, in pens (default 0)")
     parser.add_argument("--part", type=float, default=1.0, help="use only this first share of each site's pictures (default 1)")
     args = parser.parse_args(argv)
     try:
-        if args.images < 1 or args.seed < 0 or not 0 < args.part <= 1 or not 0 <= args.alike <= 1:
-            raise DataError("command line", ["images must be at least 1, seed at least 0, part above 0 and at most 1, alike from 0 to 1"])
+        if args.images < 1 or args.seed < 0 or not 0 < args.part <= 1 or not all(0 <= share <= 1 for share in (args.alike, args.plain, args.close)):
+            raise DataError("command line", ["images must be at least 1, seed at least 0, part above 0 and at most 1, the other shares from 0 to 1"])
         art = pyrogenesis.Art(args.zeroad)
         photos = [path for folder in args.photos for path in soils.photographs(folder, args.part)]
         cv2.setNumThreads(1)
-        totals = write(Renderer(art, soils.Soils(photos, soils.textures(art.root)), args.seed, args.alike), args.target, args.images)
+        totals = write(Renderer(art, soils.Soils(photos, soils.textures(art.root)), args.seed, args.alike, args.plain, args.close), args.target, args.images)
     except (DataError, OSError) as err:
         print(err, file=sys.stderr)
         return 1

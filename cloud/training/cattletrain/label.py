@@ -2,7 +2,7 @@
 
 Each point takes the box that holds it best. A point without a box gets an
 ignore region of the size of its neighbours; boxes without a point are dropped.
-With --others there are no points: each detection is an animal that is no cattle.
+With --others there are no points: each detection, of either class, is an animal that is no cattle.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> int:
     kind.add_argument("--others", type=float, metavar="SCORE", help="detections of at least this score are other animals")
     a = p.parse_args(argv)
     try:
-        found = evaluate.detect(a.worker, a.model, a.pictures, ["--threshold", str(a.others or LEAST_SCORE)])
+        found = evaluate.detect(a.worker, a.model, a.pictures, ["--threshold", str(a.others or LEAST_SCORE)], others=a.points is None)
         images = label(a.pictures, a.points, found, a.target, a.others or LEAST_SCORE)
     except (coco.DataError, evaluate.EvaluationError, OSError) as e:
         print(f"label: {e}", file=sys.stderr)

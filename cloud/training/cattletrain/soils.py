@@ -18,7 +18,7 @@ LEAST_SIDE = 256  # pixels of a texture
 # Textures that are no ground with animals on it.
 WITHOUT = (
     "snow", "ice", "icy", "lava", "water", "ocean", "sea_", "coral", "cliff", "grid", "wave", "volcan", "polar",
-    "black", "white", "mask", "normal",
+    "black", "white", "mask", "norm",
 )  # fmt: skip
 
 

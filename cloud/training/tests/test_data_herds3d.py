@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cattletrain import animals3d, coats, coco, herd_layout, herds3d, pyrogenesis, raster, soils, solids
+from cattletrain import animals3d, coats, coco, herd_layout, herds3d, pyrogenesis, raster, sites, soils, solids
 
 
 def state(x=0.0, y=0.0, z=0.0, quaternion=(0.0, 0.0, 0.0, 1.0)) -> bytes:
@@ -139,13 +139,18 @@ def test_a_block_is_drawn_where_it_is_and_its_shadow_away_from_the_sun():
 
 def test_every_thing_is_solid_and_of_the_size_of_a_thing():
     rng = np.random.default_rng(3)
-    for name, make in solids.THINGS.items():
+    for name, make in herds3d.THINGS.items():
         for _ in range(5):
             body = make(rng)
             assert body.faces.max() < len(body.places), name
             assert np.isfinite(body.places).all() and np.isfinite(body.normals).all(), name
-            assert 0.1 < np.ptp(body.places[:, :2], axis=0).max() < 20, name
-            assert 0.05 < body.places[:, 2].max() < 9, name
+            assert 0.1 < np.ptp(body.places[:, :2], axis=0).max() < 40, name
+            assert 0.005 < body.places[:, 2].max() < 14, name
+
+
+def test_places_have_things_that_can_be_made():
+    assert set(sites.THINGS) == {name for names in sites.PLACES.values() for name in names}
+    assert not set(sites.THINGS) & set(solids.THINGS)
 
 
 @pytest.mark.parametrize("breed", sorted(coats.BREEDS))
@@ -188,7 +193,7 @@ def test_pictures_are_the_same_again_and_have_two_categories(art, tmp_path, monk
     photos = tmp_path / "photos"
     photos.mkdir()
     cv2.imwrite(str(photos / "field_1.png"), np.random.default_rng(1).integers(60, 180, (300, 300, 3), np.uint8))
-    args = [str(art), str(tmp_path / "a"), "--images", "14", "--seed", "3", "--photos", str(photos)]
+    args = [str(art), str(tmp_path / "a"), "--images", "14", "--seed", "9", "--photos", str(photos)]
     assert herds3d.main(args) == 0
     assert "14 pictures" in capsys.readouterr().out
     doc = json.loads((tmp_path / "a/annotations.json").read_text())
@@ -204,6 +209,27 @@ def test_pictures_are_the_same_again_and_have_two_categories(art, tmp_path, monk
     assert herds3d.main(args) == 0
     for n in range(3):
         assert (tmp_path / f"a/images/{n:06d}.jpg").read_bytes() == (tmp_path / f"b/images/{n:06d}.jpg").read_bytes()
+
+
+def test_shares_of_plain_pictures_and_of_close_herds(art):
+    ground = soils.Soils([], [])
+    plain = herds3d.Renderer(pyrogenesis.Art(art), ground, 4, plain=1.0)
+    close = herds3d.Renderer(pyrogenesis.Art(art), ground, 4, plain=0.0, close=1.0)
+    sizes = []
+    for number in range(6):
+        assert not len(plain.make(number).cattle) and not len(plain.make(number).others)
+        boxes = close.make(number).cattle
+        sizes.append(float(np.median((boxes[:, 2:] - boxes[:, :2]).max(1))) if len(boxes) else 0.0)
+    # Dark herds are far away and white ones near: nothing between them.
+    assert any(0 < size < 45 for size in sizes) and any(size > 60 for size in sizes), sizes
+
+
+def test_maps_of_slopes_are_no_ground(tmp_path):
+    folder = tmp_path / "textures/terrain/types"
+    folder.mkdir(parents=True)
+    for name in ("grass_01.dds", "grass_01_norm.dds", "water_1.dds"):
+        (folder / name).write_bytes(bytes(40_000))
+    assert [p.name for p in soils.textures(tmp_path)] == ["grass_01.dds"]
 
 
 def test_cattle_have_their_length_and_stand_on_the_ground(art):

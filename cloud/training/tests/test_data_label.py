@@ -1,6 +1,7 @@
+import cv2
 import numpy as np
 
-from cattletrain import label
+from cattletrain import coco, label
 
 
 def test_each_point_takes_one_box_and_each_animal_one_point():
@@ -28,3 +29,15 @@ def test_a_point_without_a_box_is_ignored_ground_of_the_size_of_an_animal():
     around = label.around(points, own, has)
     assert around.tolist() == [[-15, -15, 25, 25]]
     assert label.inside(around, 100, 100).tolist() == [[0, 0, 25, 25]]
+
+
+def test_animals_of_both_classes_become_other_animals(tmp_path):
+    program = tmp_path / "worker"
+    line = '{"image":"sheep.png","detections":[{"box":[1,2,30,40],"score":0.6}],"others":[{"box":[50,60,80,90],"score":0.9},{"box":[0,0,9,9],"score":0.2}]}'
+    program.write_text(f"#!/bin/sh\nwhile [ $1 != --out ]; do shift; done\necho '{line}' > $2\n")
+    program.chmod(0o755)
+    cv2.imwrite(str(tmp_path / "sheep.png"), np.full((100, 100, 3), 90, np.uint8))
+    args = [str(tmp_path / "sheep.png"), str(tmp_path / "out"), "--worker", str(program), "--model", "model"]
+    assert label.main([*args, "--others", "0.4"]) == 0
+    (image,) = coco.load(tmp_path / "out").images
+    assert not len(image.boxes) and image.others.tolist() == [[1, 2, 30, 40], [50, 60, 80, 90]]
