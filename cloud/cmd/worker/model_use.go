@@ -22,13 +22,13 @@ type modelUse struct {
 // errNotCompared marks a fine-tuned model that no comparison speaks for.
 var errNotCompared = errors.New("the model is not chosen")
 
-// checkCompared refuses a fine-tuned model without a comparison on record, or with one that it lost. Other models need
-// none: their makers speak for them.
+// checkCompared refuses a fine-tuned model without a comparison on record, with one that it lost, or with one against
+// another model than the one that it continues. Other models need none: their makers speak for them.
 func checkCompared(e model.Entry, v verification) error {
 	if v.FinetunedFrom == "" {
 		return nil
 	}
-	start, _, _ := strings.Cut(v.FinetunedFrom, "@")
+	start, digest, _ := strings.Cut(v.FinetunedFrom, "@")
 	how := fmt.Sprintf("run: worker model compare %s %s --data FOLDER, with flights that it was not trained with; --force chooses it all the same",
 		start, e.Name)
 	c, ok, err := model.ReadComparison(e.Dir())
@@ -39,6 +39,8 @@ func checkCompared(e model.Entry, v verification) error {
 		return fmt.Errorf("%s is fine-tuned from %s and was not compared with it: %w; %s", e.Name, start, errNotCompared, how)
 	case c.New.SHA256 != v.Digest:
 		return fmt.Errorf("%s: the comparison in %s is of another network: %w; %s", e.Name, model.ComparisonFile, errNotCompared, how)
+	case c.Old.Name != start && c.Old.SHA256.String() != digest:
+		return fmt.Errorf("%s continues %s, and was compared with %s: %w; %s", e.Name, start, c.Old.Name, errNotCompared, how)
 	case c.Verdict == model.Worse:
 		return fmt.Errorf("%s is worse than %s on the flights of %s (%s): %w; --force chooses it all the same", e.Name, c.Old.Name,
 			c.Compared.Format(time.DateOnly), strings.Join(c.Reasons, "; "), errNotCompared)
