@@ -139,18 +139,21 @@ func contains(polygons [][][][2]float64, p [2]float64) bool {
 	return false
 }
 
-// toBorder is the distance to the nearest border in metres.
-func (a *area) toBorder(p [2]float64) float64 {
-	best := math.Inf(1)
+// toBorder is how many metres the nearest border is to the east and north.
+func (a *area) toBorder(p [2]float64) [2]float64 {
+	best, to := math.Inf(1), [2]float64{math.Inf(1), 0}
 	for _, e := range a.borders {
 		dx, dy := e.t[0]-e.s[0], e.t[1]-e.s[1]
 		part := 0.0
 		if l := dx*dx + dy*dy; l > 0 {
 			part = min(1, max(0, ((p[0]-e.s[0])*dx+(p[1]-e.s[1])*dy)/l))
 		}
-		best = min(best, math.Hypot(p[0]-e.s[0]-part*dx, p[1]-e.s[1]-part*dy))
+		x, y := e.s[0]+part*dx-p[0], e.s[1]+part*dy-p[1]
+		if d := math.Hypot(x, y); d < best {
+			best, to = d, [2]float64{x, y}
+		}
 	}
-	return best
+	return to
 }
 
 // size is that of the outer rings without the holes, in square metres.

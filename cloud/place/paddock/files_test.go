@@ -171,7 +171,9 @@ func TestInterval(t *testing.T) {
 		{"certain", border{}, 10, Whole{100, 100, 100, 100}, 10, 10},
 		{"the whole herd", border{}, 100, Whole{100, 90, 120, 100}, 90, 120},
 		{"a quarter", border{}, 25, Whole{100, 90, 120, 100}, 20, 35},
-		{"at the border", border{out: 1, in: 2, outVar: 0.5, inVar: 0.5}, 10, Whole{10, 10, 10, 10}, 8, 13},
+		{"four at the border", fence(true, 1), 10, Whole{10, 10, 10, 10}, 6, 10},
+		{"four behind the border", fence(false, 1), 10, Whole{10, 10, 10, 10}, 10, 14},
+		{"four of each of two flights", fence(true, 2), 10, Whole{10, 10, 10, 10}, 2, 10},
 		{"some without a place", border{}, 8, Whole{10, 10, 10, 8}, 8, 10},
 		{"none", border{}, 0, Whole{100, 90, 110, 100}, 0, 1},
 		{"an empty count", border{}, 0, Whole{0, 0, 0, 0}, 0, 0},
@@ -180,6 +182,17 @@ func TestInterval(t *testing.T) {
 			t.Errorf("%s: %d to %d, want %d to %d", c.name, low, high, c.low, c.high)
 		}
 	}
+}
+
+// fence has four animals of each flight half a metre from a border in the east, known to 5 m.
+func fence(inside bool, flights int) border {
+	b := border{}
+	for f := range flights {
+		for range 4 {
+			b.add(f, inside, [2]float64{0.5, 0}, 5)
+		}
+	}
+	return b
 }
 
 // grid is many paddocks of 100 m, side by side.

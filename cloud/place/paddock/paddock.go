@@ -125,6 +125,7 @@ type Point struct {
 	ID       int
 	Lat, Lon float64 // WGS 84, degrees
 	Radius   float64 // metres, 95 %
+	Flight   int     // animals of one flight share most of the error of their places
 }
 
 // Animals counts animals in the paddocks that are near to one of them or to the seen ground, by the index of the paddock.
@@ -172,11 +173,12 @@ func (s *Set) Size(i int) float64 { return s.area(i).size() }
 // count sets the animals of a paddock with their interval.
 func (a *area) count(o *report.Paddock, points []Point, w Whole) {
 	n := 0
-	var b border
+	b := border{}
 	for _, p := range points {
 		at := a.metres([2]float64{p.Lon, p.Lat})
-		inside, d := a.contains(at), a.toBorder(at)
-		b.add(inside, d, p.Radius)
+		to := a.toBorder(at)
+		inside, d := a.contains(at), math.Hypot(to[0], to[1])
+		b.add(p.Flight, inside, to, p.Radius)
 		switch near := d <= p.Radius; {
 		case inside:
 			n++
@@ -193,40 +195,6 @@ func (a *area) count(o *report.Paddock, points []Point, w Whole) {
 	}
 	low, high := b.interval(n, w)
 	o.Animals, o.Low, o.High = &n, &low, &high
-}
-
-// border is what the nearness of the border does to a number of animals.
-type border struct {
-	out, in       float64 // animals that are expected to be on the other side, inside and outside of the border
-	outVar, inVar float64 // variances of both
-}
-
-// add adds an animal that lies d metres from the border. Within its 95 % radius its place is taken to be normal in both
-// directions, and the border to be straight.
-func (b *border) add(inside bool, d, radius float64) {
-	const radii = 2.4477 // standard deviations within the 95 % radius of two dimensions
-	sigma := radius / radii
-	if sigma <= 0 || d > 4*sigma {
-		return
-	}
-	wrong := 0.5 * math.Erfc(d/sigma/math.Sqrt2)
-	if inside {
-		b.out, b.outVar = b.out+wrong, b.outVar+wrong*(1-wrong)
-	} else {
-		b.in, b.inVar = b.in+wrong, b.inVar+wrong*(1-wrong)
-	}
-}
-
-// interval is the 95 % interval of n animals of a count. The interval of the count shrinks with the square root of the
-// share of its animals, because animals are missed and doubled one by one. To it come the animals that lie at the border,
-// and above those whose place is not known.
-func (b *border) interval(n int, w Whole) (low, high int) {
-	share := math.Sqrt(min(1, max(float64(n), 1)/max(float64(w.Unique), 1)))
-	below := math.Hypot(float64(w.Unique-w.Low)*share, b.out+1.96*math.Sqrt(b.outVar))
-	above := math.Hypot(float64(w.High-w.Unique)*share, b.in+1.96*math.Sqrt(b.inVar))
-	low = max(0, int(math.Round(float64(n)-below)))
-	high = int(math.Round(float64(n)+above)) + max(0, w.Unique-w.Placed)
-	return min(low, n), max(high, n)
 }
 
 // farAway is how far the flights of a farm are from its paddocks at most, in degrees: some 100 km.

@@ -77,12 +77,15 @@ func Take(parts []Part, set *paddock.Set) Result {
 	r.Earlier = moved.before
 	r.Double = join(parts, all)
 	groups := pointsOf(all)
+	alone := int(math.Ceil(alone(parts, all)))
 	r.Placed = len(groups)
 	r.Unique = r.Placed + unplaced
 	// Every pair that counts once may be two animals, or one of a pair that was not found. Where ground has fewer animals
 	// than before, the others may be where no later part looked; where it has more, they may have come from counted ground.
-	r.Low = max(0, r.Unique-int(math.Round(math.Sqrt(below+float64(r.Double))))-max(0, moved.after-moved.before))
-	r.High = r.Unique + int(math.Round(math.Sqrt(above+float64(r.Double)))) + max(0, moved.before-moved.after)
+	// An animal that one part saw and another one did not may be missing there, or one too many here.
+	r.Low = max(0, r.Unique-int(math.Round(math.Sqrt(below+float64(r.Double))))-max(0, moved.after-moved.before)-alone)
+	more := int(math.Round(math.Sqrt(above + float64(r.Double))))
+	r.High = r.Unique + max(0, more-alone) + max(0, moved.before-moved.after)
 	if unplaced > 0 && len(parts) > 1 {
 		r.Low = min(r.Low, fewest(parts, r.Placed))
 	}
@@ -201,6 +204,32 @@ func join(parts []Part, all []animal) int {
 	return joined
 }
 
+// alone is by how much the animals on ground that several parts saw are more than the mean of what each saw there.
+func alone(parts []Part, all []animal) float64 {
+	members := map[int]int{}
+	for _, a := range all {
+		members[a.group]++
+	}
+	sum := 0.0
+	done := map[int]bool{}
+	for _, a := range all {
+		if done[a.group] {
+			continue
+		}
+		done[a.group] = true
+		seen := 1
+		for i, p := range parts {
+			if i != a.part && soon(a.At, p.At) && saw(p, a.Animal) {
+				seen++
+			}
+		}
+		if n := members[a.group]; n < seen {
+			sum += 1 - float64(n)/float64(seen)
+		}
+	}
+	return sum
+}
+
 // soon reports whether two times are within the window. A time that is not known is never near to another one.
 func soon(a, b time.Time) bool {
 	return !a.IsZero() && !b.IsZero() && a.Sub(b).Abs() <= Window
@@ -233,7 +262,7 @@ func pointsOf(all []animal) []paddock.Point {
 	var out []paddock.Point
 	for i, a := range all {
 		if best[a.group] == i {
-			out = append(out, paddock.Point{ID: i, Lat: a.Lat, Lon: a.Lon, Radius: a.Radius})
+			out = append(out, paddock.Point{ID: i, Lat: a.Lat, Lon: a.Lon, Radius: a.Radius, Flight: a.part})
 		}
 	}
 	return out
