@@ -23,6 +23,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
+	"cattlecounter/shared/topic"
 	"cattlecounter/shared/wire"
 )
 
@@ -65,6 +66,7 @@ type messaging struct {
 func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub *progress.Hub, reg *prometheus.Registry,
 	log *slog.Logger) (*messaging, error) {
 	m := &messaging{stations: stations.New(stations.Options{Devices: l.Devices, Memory: l.Stations, Log: log,
+		Sign:    signing(l.OrderKey),
 		Changed: func(v wire.Station) { hub.Send(progress.Change{Station: &v}) }})}
 	reg.MustRegister(newStationCollector(m.stations))
 	id, err := clientID(cfg)
@@ -107,6 +109,17 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub 
 	m.publisher.Use(link)
 	m.register(reg)
 	return m, nil
+}
+
+// signing signs orders to stations with the key of the ledger. It is read each time, because another process may renew it.
+func signing(k *ledger.OrderKey) func(context.Context, topic.Command) (topic.Command, error) {
+	return func(ctx context.Context, c topic.Command) (topic.Command, error) {
+		private, err := k.Current(ctx)
+		if err != nil {
+			return c, err
+		}
+		return private.Sign(c)
+	}
 }
 
 // newBroker listens with the built-in broker. service is the account of the cloud.

@@ -108,6 +108,9 @@ func (a *Agent) connect() (err error) {
 	}
 	a.alarms = a.newAlarms()
 	a.orders = command.New(a.station().Actions(), a.spool.Replies, a.clock.Read, a.log)
+	if key := a.cfg.OrderKey; !key.IsZero() {
+		a.orders.Trust(key, a.cfg.Address(), a.spool.Replies)
+	}
 	if a.cfg.MQTT.URL != "" {
 		if a.beacon, err = a.newBeacon(); err != nil {
 			return err

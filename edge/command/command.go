@@ -12,6 +12,10 @@
 // order, because another order can undo it, and because a device with a wrong clock must
 // stay controllable.
 //
+// A station that is enrolled has the key of the cloud (Orders.Trust). It then executes an order over MQTT only if the
+// cloud signed it for this station. Without a synced clock it also refuses an order that expired before the newest signed
+// order was given, so that a recorded order cannot be played again.
+//
 // The expiry of an order from the same machine is not checked: its sender waits for the
 // answer, and both use the same clock.
 package command
@@ -50,6 +54,25 @@ type replies interface {
 	Put(spool.Reply) error
 }
 
+// key opens what the cloud has signed for a station; orderkey.Public implements it.
+type key interface {
+	Open(signed string, station topic.Device) (topic.Command, error)
+	ID() string
+}
+
+// newest stores when the newest signed order was given.
+type newest interface {
+	NewestOrder(key string) (time.Time, error)
+	SetNewestOrder(key string, at time.Time) error
+}
+
+// trust is the key of the cloud and what goes with it.
+type trust struct {
+	key     key
+	station topic.Device
+	newest  newest
+}
+
 // Limits of an order.
 const (
 	maxPayload = 16 << 10
@@ -73,6 +96,7 @@ type Orders struct {
 	now     func() clock.Reading
 	log     *slog.Logger
 	long    chan topic.Command
+	trust   *trust // nil: orders need no signature
 
 	mu      sync.Mutex // one order at a time
 	onReply func(topic.Reply)
@@ -86,6 +110,11 @@ func New(actions map[string]Action, st replies, now func() clock.Reading, log *s
 
 // OnReply registers a function for the final answers of long orders. Register it before Run.
 func (o *Orders) OnReply(f func(topic.Reply)) { o.onReply = f }
+
+// Trust makes Handle execute only what the key has signed for the station. Call it before Handle and Run.
+func (o *Orders) Trust(k key, station topic.Device, n newest) {
+	o.trust = &trust{key: k, station: station, newest: n}
+}
 
 // Run executes long orders until ctx ends, and then returns nil. Orders that a stop
 // interrupts are answered as refused at the next start.
@@ -154,21 +183,74 @@ func Parse(payload []byte) (topic.Command, error) {
 }
 
 // Handle executes an order and returns the answer to publish, without Header. The error
-// wraps ErrOrder when no answer is possible.
+// wraps ErrOrder when no answer is possible. With Trust, an order that the cloud did not sign is
+// answered as refused, and that answer is not stored.
 func (o *Orders) Handle(ctx context.Context, payload []byte) (topic.Reply, error) {
-	return o.handle(ctx, payload, o.checkExpiry)
-}
-
-// HandleLocal is Handle for an order from the same machine.
-func (o *Orders) HandleLocal(ctx context.Context, payload []byte) (topic.Reply, error) {
-	return o.handle(ctx, payload, func(time.Time) error { return nil })
-}
-
-func (o *Orders) handle(ctx context.Context, payload []byte, checkExpiry func(time.Time) error) (topic.Reply, error) {
 	c, err := Parse(payload)
 	if err != nil {
 		return topic.Reply{}, err
 	}
+	if o.trust == nil {
+		return o.execute(ctx, c, o.checkExpiry)
+	}
+	signed, err := o.trust.key.Open(c.Signed, o.trust.station)
+	if err == nil {
+		_, err = footage.ParseID(signed.ID)
+	}
+	if err != nil {
+		o.log.Warn("order refused", "id", c.ID, "name", clip(c.Name), "err", err)
+		return topic.Reply{ID: c.ID, Name: clip(c.Name), State: topic.Refused, Why: clip(err.Error())}, nil
+	}
+	o.log.Info("order received", "id", signed.ID, "name", clip(signed.Name), "by", clip(signed.By))
+	r, err := o.execute(ctx, signed, func(at time.Time) error {
+		return errors.Join(o.checkExpiry(at), o.checkNewest(signed))
+	})
+	if err == nil && r.State != topic.Refused {
+		o.rememberNewest(signed)
+	}
+	return r, err
+}
+
+// HandleLocal is Handle for an order from the same machine. It needs no signature: only users of this machine reach
+// the socket.
+func (o *Orders) HandleLocal(ctx context.Context, payload []byte) (topic.Reply, error) {
+	c, err := Parse(payload)
+	if err != nil {
+		return topic.Reply{}, err
+	}
+	return o.execute(ctx, c, func(time.Time) error { return nil })
+}
+
+// checkNewest refuses an order that expired before the newest one was given. A synced clock needs no such rule, and a
+// wrong clock of the cloud must not lock the station.
+func (o *Orders) checkNewest(c topic.Command) error {
+	if o.now().Synced {
+		return nil
+	}
+	at, err := o.trust.newest.NewestOrder(o.trust.key.ID())
+	if err != nil {
+		return err
+	}
+	if c.Expires.Before(at) {
+		return fmt.Errorf("expired at %s, and a later order was given at %s", stamp(c.Expires), stamp(at))
+	}
+	return nil
+}
+
+// rememberNewest stores when the newest order was given.
+func (o *Orders) rememberNewest(c topic.Command) {
+	id := o.trust.key.ID()
+	at, err := o.trust.newest.NewestOrder(id)
+	if err == nil && c.Issued.After(at) {
+		err = o.trust.newest.SetNewestOrder(id, c.Issued)
+	}
+	if err != nil {
+		o.log.Error("cannot save when the newest order was given; an older one may be executed again", "id", c.ID, "err", err)
+	}
+}
+
+// execute executes an order once.
+func (o *Orders) execute(ctx context.Context, c topic.Command, checkExpiry func(time.Time) error) (topic.Reply, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if old, err := o.Reply(c.ID); !errors.Is(err, spool.ErrNotFound) {

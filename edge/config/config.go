@@ -17,6 +17,7 @@ import (
 
 	"cattlecounter/edge/proxy"
 	"cattlecounter/shared/logging"
+	"cattlecounter/shared/orderkey"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/settings"
 	"cattlecounter/shared/topic"
@@ -27,18 +28,20 @@ const EnvPrefix = "CATTLE_EDGE"
 
 // Config is the whole configuration. edge-agent.sample.yaml explains each key.
 type Config struct {
-	Site      string         `yaml:"site"`
-	Device    string         `yaml:"device"`
-	Token     secret.String  `yaml:"token"`
-	TokenFile string         `yaml:"token_file"`
-	Cloud     Cloud          `yaml:"cloud"`
-	MQTT      MQTT           `yaml:"mqtt"`
-	Watch     Watch          `yaml:"watch"`
-	Spool     Spool          `yaml:"spool"`
-	Uplink    Uplink         `yaml:"uplink"`
-	Clock     Clock          `yaml:"clock"`
-	Vitals    Vitals         `yaml:"vitals"`
-	Log       logging.Config `yaml:"log"`
+	Site      string        `yaml:"site"`
+	Device    string        `yaml:"device"`
+	Token     secret.String `yaml:"token"`
+	TokenFile string        `yaml:"token_file"`
+	// OrderKey is the key of the cloud; orders over MQTT must be signed with it. Zero: they need no signature.
+	OrderKey orderkey.Public `yaml:"order_key"`
+	Cloud    Cloud           `yaml:"cloud"`
+	MQTT     MQTT            `yaml:"mqtt"`
+	Watch    Watch           `yaml:"watch"`
+	Spool    Spool           `yaml:"spool"`
+	Uplink   Uplink          `yaml:"uplink"`
+	Clock    Clock           `yaml:"clock"`
+	Vitals   Vitals          `yaml:"vitals"`
+	Log      logging.Config  `yaml:"log"`
 }
 
 // Cloud is the server that receives the footage.

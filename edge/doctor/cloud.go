@@ -176,6 +176,15 @@ func (v *inspection) token(ctx context.Context) []Finding {
 		"not checked: the cloud answers HTTP %d", a.StatusCode)}
 }
 
+// orderKey warns of orders that need no signature.
+func (v *inspection) orderKey() []Finding {
+	if k := v.Config.OrderKey; !k.IsZero() {
+		return []Finding{ok("orders", "must be signed with the key %s of the cloud", k.ID())}
+	}
+	return []Finding{warn("orders", "set order_key to what cloud-api device order-key prints on the server",
+		"need no signature: who controls the broker can give them")}
+}
+
 // broker connects with the device's account and another client id: with the agent's
 // id the broker would disconnect the agent.
 func (v *inspection) broker(ctx context.Context) []Finding {
@@ -192,7 +201,7 @@ func (v *inspection) broker(ctx context.Context) []Finding {
 	cfg.Time = v.Probes.Now
 	err = v.Probes.Broker(ctx, brokerOptions(c, cfg), c.Address().Command())
 	if err == nil {
-		return []Finding{ok("broker", "%s accepts name and token", c.MQTT.URL)}
+		return append([]Finding{ok("broker", "%s accepts name and token", c.MQTT.URL)}, v.orderKey()...)
 	}
 	w := explainBroker(err, c.Address(), v.hints)
 	v.dateBad = v.dateBad || w.date

@@ -19,6 +19,7 @@ import (
 	"cattlecounter/edge/uplink"
 	"cattlecounter/edge/watch"
 	"cattlecounter/shared/mqttlink"
+	"cattlecounter/shared/orderkey"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
 	"cattlecounter/shared/wire"
@@ -56,7 +57,7 @@ func healthyStation(url string) *Options {
 	c := config.Defaults()
 	c.Site, c.Device, c.Token, c.Cloud.URL, c.MQTT.URL = "north", "dock-1", secret.New(goodToken), url,
 		"ssl://broker.example"
-	c.Watch.Folders = []string{"/card"}
+	c.Watch.Folders, c.OrderKey = []string{"/card"}, orderkey.New().Public()
 	o := &Options{Config: c, Version: "1.2", NTP: []string{"time.example"}, Probes: Probes{
 		Now: time.Now, Clock: func() topic.Clock { return topic.ClockSynced },
 		GPSD: func(_ context.Context, s string) (clock.Hint, error) {

@@ -18,6 +18,7 @@ import (
 
 	"cattlecounter/edge/clock"
 	"cattlecounter/shared/mqttlink"
+	"cattlecounter/shared/orderkey"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
 )
@@ -75,6 +76,8 @@ func TestTokenFindings(t *testing.T) {
 func TestBrokerFindings(t *testing.T) {
 	checkFindings(t, []findingCase{
 		{"no broker configured", func(o *Options) { o.Config.MQTT.URL = ""; withBroker(errNoAnswer)(o) }, OK, "ok    broker   off", ""},
+		{"orders without a key", func(o *Options) { o.Config.OrderKey = orderkey.Public{} }, Warn, "warn  orders   need no signature",
+			"cloud-api device order-key"},
 		{"broker refuses", withBroker(fmt.Errorf("%w: x", mqttlink.ErrCredentials)), Fail,
 			"fail  broker   ssl://broker.example: the broker refuses user name and password", `device "dock-1" of site "north"`},
 		{"broker without rights", withBroker(mqttlink.ErrRights), Fail, "refuses the subscription",

@@ -4,6 +4,7 @@ var (
 	dataUseKey    = []byte("x/data")
 	linkOrdersKey = []byte("x/link")
 	pausedKey     = []byte("x/paused")
+	newestKey     = []byte("x/newest-order")
 )
 
 // Link is what the uplink must remember across a power cut: data use, orders about the link, pause.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -24,6 +25,26 @@ type Reply struct {
 	State topic.ReplyState `json:"state"`
 	Why   string           `json:"why,omitempty"`
 	Seq   int64            `json:"seq"`
+}
+
+// newestOrder is when the newest order was given that a key has signed.
+type newestOrder struct {
+	Key string    `json:"key"`
+	At  time.Time `json:"at"`
+}
+
+// NewestOrder returns when the newest order was given that a key has signed, the zero time without any.
+func (s *Replies) NewestOrder(key string) (time.Time, error) {
+	var n newestOrder
+	if err := s.store.readSetting(newestKey, "newest order", &n); err != nil || n.Key != key {
+		return time.Time{}, err
+	}
+	return n.At, nil
+}
+
+// SetNewestOrder saves when the newest order of a key was given, durably. It forgets other keys.
+func (s *Replies) SetNewestOrder(key string, at time.Time) error {
+	return s.store.saveSetting(newestKey, "newest order", newestOrder{key, at.UTC()})
 }
 
 // Get returns the answer to a command. The error wraps ErrNotFound for an unknown command.

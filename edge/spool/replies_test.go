@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/topic"
@@ -22,5 +23,20 @@ func TestReplies(t *testing.T) {
 	}
 	if r, err := s.Replies.Get(fmt.Sprintf("o%d", maxReplies)); err != nil || r.State != topic.Finished {
 		t.Errorf("newer reply: got %+v, error %v, want it finished", r, err)
+	}
+}
+
+func TestNewestOrder(t *testing.T) {
+	s := opened(t)
+	at := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	if got, err := s.Replies.NewestOrder("one"); err != nil || !got.IsZero() {
+		t.Errorf("on a new spool: %s, %v", got, err)
+	}
+	must.Do(t, s.Replies.SetNewestOrder("one", at))
+	if got, err := s.Replies.NewestOrder("one"); err != nil || !got.Equal(at) {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if got, err := s.Replies.NewestOrder("two"); err != nil || !got.IsZero() {
+		t.Errorf("of another key: %s, %v", got, err)
 	}
 }

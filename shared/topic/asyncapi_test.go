@@ -133,7 +133,7 @@ func compare(t *testing.T, s schema, typ reflect.Type) {
 		}
 		name, opts, _ := strings.Cut(tag, ",")
 		// A digest is an array, which encoding/json never omits.
-		if !strings.Contains(opts, "omitempty") || f.Type.Kind() == reflect.Array {
+		if !strings.Contains(opts, "omit") || f.Type.Kind() == reflect.Array {
 			required = append(required, name)
 		}
 		seen[name] = true

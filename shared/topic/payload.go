@@ -199,6 +199,14 @@ type Command struct {
 	Name    string            `json:"name"`
 	Args    map[string]string `json:"args,omitempty"`
 	Expires time.Time         `json:"expires"`
+	// Station is Device.Path of the station, Issued when the cloud gave the command, By the person or token that gave it.
+	// They are part of what is signed.
+	Station string    `json:"station,omitempty"`
+	Issued  time.Time `json:"issued,omitzero"`
+	By      string    `json:"by,omitempty"`
+	// Signed is the same command as a JSON Web Signature of the cloud; see shared/orderkey. A device with a pinned key
+	// reads nothing else of the message.
+	Signed string `json:"signed,omitempty"`
 }
 
 // ReplyState is the state of a command.

@@ -46,6 +46,9 @@ const (
 	flightsLevel = "flights"
 )
 
+// Path is the name of the device with its site, such as north/dock-1.
+func (d Device) Path() string { return d.Site + "/" + d.Name }
+
 func (d Device) join(levels ...string) string {
 	return strings.Join(append([]string{root, d.Site, d.Name}, levels...), "/")
 }

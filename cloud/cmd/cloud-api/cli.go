@@ -43,6 +43,8 @@ type commands struct {
 		Renew  deviceRenew  `cmd:"" help:"Issue a new token. The old one is revoked when the new one is first used."`
 		Sites  deviceSites  `cmd:"" help:"Change where a token of a program or a person may read and act. Ends its connections."`
 		Revoke deviceRevoke `cmd:"" help:"Revoke a token."`
+
+		OrderKey deviceOrderKey `cmd:"" help:"Print the public key with which orders to stations are signed."`
 	} `cmd:"" help:"Tokens of devices and programs."`
 	User userCommands `cmd:"" help:"People who log in with a password."`
 	Job  struct {

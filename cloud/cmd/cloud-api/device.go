@@ -114,3 +114,22 @@ func (d *deviceRevoke) Run(ctx context.Context, e *env) error {
 		return err
 	})
 }
+
+type deviceOrderKey struct {
+	Renew bool `help:"Make a new key first, such as after a theft of the ledger. Enrolled stations refuse orders until they are enrolled again."`
+}
+
+func (d *deviceOrderKey) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		read := l.OrderKey.Current
+		if d.Renew {
+			read = l.OrderKey.Renew
+		}
+		k, err := read(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(e.stdout, k.Public())
+		return err
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"cattlecounter/deploy/testkit/broker"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/mqttlink"
+	"cattlecounter/shared/orderkey"
 	"cattlecounter/shared/topic"
 	"cattlecounter/shared/wire"
 )
@@ -22,13 +23,16 @@ type field struct {
 	*Table
 	t       *testing.T
 	reports chan wire.Station
+	key     orderkey.Private
 }
 
 func newField(t *testing.T, b *broker.Broker) *field {
 	t.Helper()
 	f := &field{t: t, reports: make(chan wire.Station, 1000)}
 	ds := &register{all: []ledger.Device{{Name: dock.Name, Site: dock.Site, Role: ledger.RoleDevice}}}
-	f.Table = New(Options{Devices: ds, Changed: func(v wire.Station) { f.reports <- v }})
+	f.key = orderkey.New()
+	f.Table = New(Options{Devices: ds, Changed: func(v wire.Station) { f.reports <- v },
+		Sign: func(_ context.Context, c topic.Command) (topic.Command, error) { return f.key.Sign(c) }})
 	must.Do(t, f.Connect(mqttlink.Options{URL: b.URL(), ClientID: "cloud-stations"}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -111,7 +115,7 @@ func TestStationOnARealBroker(t *testing.T) {
 		answers := make(chan error, many)
 		for range many {
 			go func() {
-				r, err := f.Order(t.Context(), dock.Name, "retry", map[string]string{"footage": "all"})
+				r, err := f.Order(ledger.By(t.Context(), "anna"), dock.Name, "retry", map[string]string{"footage": "all"})
 				if err == nil && (r.State != topic.Finished || r.Text != "done all") {
 					err = errors.New("got " + r.Text)
 				}
@@ -123,6 +127,10 @@ func TestStationOnARealBroker(t *testing.T) {
 			must.Do(t, <-answers)
 			c := <-orders
 			ids[c.ID] = true
+			signed, err := f.key.Public().Open(c.Signed, dock)
+			if err != nil || signed.ID != c.ID || signed.By != "anna" || time.Since(signed.Issued) > orderLife {
+				t.Errorf("signed order %+v, %v", signed, err)
+			}
 			if c.Name != "retry" || time.Until(c.Expires) > orderLife || time.Until(c.Expires) < orderLife/2 {
 				t.Errorf("got order %+v", c)
 			}

@@ -35,7 +35,7 @@ var (
 	ErrTooMany = errors.New("too many orders wait for an answer")
 )
 
-// Order sends a command to a station and returns its first answer. A command that takes long is accepted first; Get has
+// Order sends a command to a station, signed and in the name of ledger.Actor, and returns its first answer. A command that takes long is accepted first; Get has
 // its last answer. Check the command with topic.CheckCommand. The error wraps ledger.ErrNotFound, ErrNoBroker,
 // ErrNoAnswer, ErrTooMany or the cause of ctx. A station that connects within a minute still executes an order that it
 // did not answer.
@@ -53,9 +53,9 @@ func (t *Table) Order(ctx context.Context, name, command string, args map[string
 	if t.offline(d) {
 		return wire.StationReply{}, fmt.Errorf("station %s is offline, and the order was not sent: %w", name, ErrNoAnswer)
 	}
-	payload, err := json.Marshal(topic.Command{ID: id, Name: command, Args: args, Expires: t.o.Now().Add(orderLife).UTC()})
+	payload, err := t.payload(ctx, at, id, command, args)
 	if err != nil {
-		return wire.StationReply{}, fmt.Errorf("command %s: %w", command, err)
+		return wire.StationReply{}, fmt.Errorf("order %s to station %s: %w", command, name, err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, AnswerWithin, ErrNoAnswer)
 	defer cancel()
@@ -69,6 +69,20 @@ func (t *Table) Order(ctx context.Context, name, command string, args map[string
 	case <-ctx.Done():
 		return wire.StationReply{}, fmt.Errorf("order %s to station %s: %w", command, name, context.Cause(ctx))
 	}
+}
+
+// payload is the message of an order, signed.
+func (t *Table) payload(ctx context.Context, at topic.Device, id, command string, args map[string]string) ([]byte, error) {
+	now := t.o.Now().UTC()
+	c := topic.Command{ID: id, Name: command, Args: args, Expires: now.Add(orderLife), Station: at.Path(), Issued: now,
+		By: ledger.Actor(ctx)}
+	if t.o.Sign != nil {
+		var err error
+		if c, err = t.o.Sign(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(c)
 }
 
 // deliver sends one order at a time: the link keeps only the newest message of a topic.

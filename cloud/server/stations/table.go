@@ -44,8 +44,10 @@ type Options struct {
 	Memory Memory
 	// Changed, when set, is called for every station that has changed, at most once a second each. It must not block.
 	Changed func(wire.Station)
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Sign, when set, signs each order. Stations that are enrolled refuse other ones.
+	Sign func(context.Context, topic.Command) (topic.Command, error)
+	Now  func() time.Time
+	Log  *slog.Logger
 }
 
 // Table is what the cloud knows of the stations. Make it with New. Its methods are safe for concurrent use, but Connect

@@ -37,6 +37,7 @@ const (
 	ActionSetSites       = "set sites"
 	ActionSetPaddocks    = "set paddocks"
 	ActionSetBook        = "set book"
+	ActionRenewOrderKey  = "renew order key"
 )
 
 // AuditEntry is one change that an operator or a program made.
@@ -55,8 +56,8 @@ func By(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, actorKey{}, who)
 }
 
-// actor is who the writes of a context are attributed to, "" when unknown.
-func actor(ctx context.Context) string {
+// Actor is who the writes of a context are attributed to, "" when unknown.
+func Actor(ctx context.Context) string {
 	who, _ := ctx.Value(actorKey{}).(string)
 	return clean(who)
 }
@@ -65,7 +66,7 @@ func actor(ctx context.Context) string {
 func (l *tables) audit(ctx context.Context, tx *sql.Tx, action, subject string) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO audit (n, at, who, action, subject)
 		VALUES ((SELECT COALESCE(MAX(n), 0) + 1 FROM audit), $1, $2, $3, $4)`,
-		micros(l.now()), actor(ctx), action, subject)
+		micros(l.now()), Actor(ctx), action, subject)
 	return err
 }
 

@@ -50,7 +50,7 @@ func (l *HerdBook) Put(ctx context.Context, site string, since time.Time, list [
 		for _, e := range list {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO book (site, paddock, since, animals, who) VALUES ($1, $2, $3, $4, $5)
 				ON CONFLICT (site, paddock, since) DO UPDATE SET animals = excluded.animals, who = excluded.who`,
-				site, clean(e.Paddock), since.UnixMicro(), e.Animals, actor(ctx)); err != nil {
+				site, clean(e.Paddock), since.UnixMicro(), e.Animals, Actor(ctx)); err != nil {
 				return err
 			}
 		}

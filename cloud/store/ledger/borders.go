@@ -69,7 +69,7 @@ func (l *BorderBook) Put(ctx context.Context, b Borders) (Borders, error) {
 		default:
 			return err
 		}
-		b.Who = actor(ctx)
+		b.Who = Actor(ctx)
 		if _, err := tx.ExecContext(ctx, `INSERT INTO border_version (`+borderColumns+`, document)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			b.Site, b.Version, micros(b.From), b.Paddocks, micros(b.Created), b.Who, b.Document); err != nil {

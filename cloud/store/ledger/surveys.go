@@ -67,7 +67,7 @@ func (l *Surveys) Add(ctx context.Context, s Survey) (Survey, error) {
 		}
 		ids = string(b)
 	}
-	s.Created, s.Who, s.Name = l.now().UTC(), actor(ctx), clean(s.Name)
+	s.Created, s.Who, s.Name = l.now().UTC(), Actor(ctx), clean(s.Name)
 	s.ID = string(footage.NewID(s.Created))
 	err := l.write(ctx, "add survey of "+s.Site, func(ctx context.Context, tx *sql.Tx) error {
 		born, err := nextSeq(ctx, tx)
