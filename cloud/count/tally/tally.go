@@ -314,10 +314,28 @@ func sameAnimal(a, b *track.Track) (Reason, bool) {
 // together reports whether two tracks were followed at the same time: they are two animals, or one is a part.
 func together(a, b *track.Track) bool { return a.First <= b.Last && b.First <= a.Last }
 
-// covered is the share of the smaller box on the ground that the other covers.
+// covered is the share of the smaller box on the ground that the other covers, on average over the time in which both were
+// followed: where an animal is that has left the view is a guess.
 func covered(a, b *track.Track) float64 {
-	w := min(a.X+a.W/2, b.X+b.W/2) - max(a.X-a.W/2, b.X-b.W/2)
-	h := min(a.Y+a.H/2, b.Y+b.H/2) - max(a.Y-a.H/2, b.Y-b.H/2)
+	sum, n := 0.0, 0
+	for _, pair := range [2][2]*track.Track{{a, b}, {b, a}} {
+		for _, f := range pair[0].Way {
+			if at, ok := pair[1].PlaceAt(f.Seconds); ok && f.Frame <= pair[1].Last {
+				sum += coveredAt(pair[0], f.X, f.Y, pair[1], at.X, at.Y)
+				n++
+			}
+		}
+	}
+	if n == 0 {
+		return coveredAt(a, a.X, a.Y, b, b.X, b.Y)
+	}
+	return sum / float64(n)
+}
+
+// coveredAt is covered for places on the ground.
+func coveredAt(a *track.Track, ax, ay float64, b *track.Track, bx, by float64) float64 {
+	w := min(ax+a.W/2, bx+b.W/2) - max(ax-a.W/2, bx-b.W/2)
+	h := min(ay+a.H/2, by+b.H/2) - max(ay-a.H/2, by-b.H/2)
 	if w <= 0 || h <= 0 {
 		return 0
 	}

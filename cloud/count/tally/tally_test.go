@@ -221,3 +221,32 @@ func TestOneAfterTheOther(t *testing.T) {
 		t.Errorf("a broken track: %+v", r)
 	}
 }
+
+// seenOnWay is a track that was detected every half second from one place to another; end is where it would be at the end of
+// the clip.
+func seenOnWay(id, first, last int, from, to, end float64) *track.Track {
+	s := track.Saved{ID: id, W: 40, H: 20, X: track.Axis{Pos: end}, Y: track.Axis{Pos: 10}, First: first, Last: last,
+		Hits: 8, Visible: 8, Evidence: 5, BestWhole: true}
+	for f := first; f <= last; f += 15 {
+		part := float64(f-first) / float64(max(last-first, 1))
+		s.Way = append(s.Way, track.Fix{Frame: f, Seconds: float64(f) / 30, X: from + part*(to-from), Y: 10})
+	}
+	return s.Restore()
+}
+
+func TestPartsAreFoundWhereBothWereSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		a, b *track.Track
+		want int
+	}{
+		"it left the view and would be at the place of the other": {seenOnWay(1, 0, 90, 0, 60, 200), seenOnWay(2, 45, 240, 200, 200, 200), 2},
+		"two that cross": {seenOnWay(1, 0, 90, 0, 200, 200), seenOnWay(2, 0, 90, 200, 0, 0), 2},
+		"a part that would be elsewhere at the end":   {seenOnWay(1, 0, 240, 0, 80, 80), seenOnWay(2, 15, 90, 10, 35, 400), 1},
+		"a part that was seen longer than its animal": {seenOnWay(1, 0, 120, 0, 0, 0), seenOnWay(2, 60, 240, 5, 5, 5), 1},
+		"neighbors that are nearer at the end":        {seenOnWay(1, 0, 120, 0, 0, 0), seenOnWay(2, 0, 120, 45, 45, 5), 2},
+	} {
+		if got := Count([]*track.Track{c.a, c.b}).Unique; got != c.want {
+			t.Errorf("%s: %d animals, want %d", name, got, c.want)
+		}
+	}
+}

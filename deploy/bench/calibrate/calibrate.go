@@ -29,6 +29,7 @@ type Options struct {
 	Data      string  // folder of the hand-outs; what is not there is left out
 	Out       string  // folder for the results; results of the same clips there are used again unless Fresh
 	Simulated int     // number of simulated clips
+	Clips     string  // folder of clips to count instead of the bench; see RunFolder
 	Only      string  // only clips whose name contains this
 	Part      int     // of Parts: every Parts-th clip
 	Parts     int     // 0 for all clips in one run
@@ -98,7 +99,6 @@ func (b *bench) count(ctx context.Context, c scene.Clip) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	began, asked := time.Now(), b.answers.asked
 	open := func(context.Context, count.Source) (count.Decoder, error) { return scene.NewDecoder(film), nil }
 	if c.Encoded {
 		dir, err := os.MkdirTemp(b.Out, "clip-*")
@@ -114,30 +114,41 @@ func (b *bench) count(ctx context.Context, c scene.Clip) (Outcome, error) {
 			return libav.Open(ctx, libav.Config{}, path)
 		}
 	}
-	counter, err := b.counter(open)
+	out, _, _, err := b.measure(ctx, c.Name, open)
+	out.Kind, out.Check, out.Truth = c.Kind, c.Check, film.Truth()
+	return out, err
+}
+
+// measure counts one clip. The outcome lacks the truth.
+func (b *bench) measure(ctx context.Context, name string, open opener) (Outcome, count.Outcome, []Look, error) {
+	began, asked := time.Now(), b.answers.asked
+	counter, saw, err := b.counter(open)
 	if err != nil {
-		return Outcome{}, err
+		return Outcome{}, count.Outcome{}, nil, err
 	}
-	got, err := counter.Count(ctx, count.Source{Name: c.Name}, nil)
+	got, err := counter.Count(ctx, count.Source{Name: name}, nil)
 	if err != nil {
-		return Outcome{}, err
+		return Outcome{}, count.Outcome{}, nil, err
 	}
 	n := got.Result.Count
 	return Outcome{
-		Clip: c.Name, Kind: c.Kind, Check: c.Check, Truth: film.Truth(), Count: n.Unique, Low: n.Low, High: n.High,
-		Tiles: b.answers.asked - asked, Seconds: time.Since(began).Seconds(), Warning: warnings(got.Result),
-		Features: got.Features,
-	}, nil
+		Clip: name, Count: n.Unique, Low: n.Low, High: n.High, Tiles: b.answers.asked - asked,
+		Seconds: time.Since(began).Seconds(), Warning: warnings(got.Result), Features: got.Features,
+	}, got, saw.looks, nil
 }
 
-func (b *bench) counter(open func(context.Context, count.Source) (count.Decoder, error)) (*count.Counter, error) {
+type opener func(context.Context, count.Source) (count.Decoder, error)
+
+// counter also returns what will see the looks of the detector.
+func (b *bench) counter(open opener) (*count.Counter, *witness, error) {
 	m := report.Model{Name: b.info.Name, Digest: b.info.Digest, Threshold: b.info.Threshold, Tile: b.info.Tile, Overlap: b.info.Overlap}
 	tiler, err := detect.NewTiler(b.answers, detect.Grid{Tile: m.Tile, Overlap: m.Overlap}, count.WeakScore(m.Threshold))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	tiler.Parallel(b.Workers, 1)
-	return count.New(count.Options{Open: open, Detector: tiler, Model: m, Input: b.info.Width, SampleFPS: b.SampleFPS}), nil
+	saw := &witness{looker: tiler}
+	return count.New(count.Options{Open: open, Detector: saw, Model: m, Input: b.info.Width, SampleFPS: b.SampleFPS}), saw, nil
 }
 
 func warnings(r report.Result) string {

@@ -24,6 +24,8 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.Library, "library", os.Getenv("ONNXRUNTIME_LIB"), "ONNX Runtime's shared library")
 	flags.StringVar(&o.Data, "data", "../shared/data", "folder of the hand-outs")
 	flags.StringVar(&o.Out, "out", "build/calibrate", "folder for the results")
+	flags.StringVar(&o.Clips, "clips", "", "count the clips of this folder instead, and name the cause of every fault: NAME.mp4 with "+
+		"its truth in NAME.json, by herdsim clip")
 	flags.StringVar(&o.Only, "only", "", "only clips whose name contains this")
 	flags.IntVar(&o.Simulated, "simulated", 168, "number of simulated clips")
 	flags.IntVar(&o.Parts, "parts", 0, "count only every such clip; results of the other parts are kept")
@@ -46,6 +48,9 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func calibrate(ctx context.Context, o Options, w io.Writer) error {
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
 		return fmt.Errorf("folder for the results: %w", err)
+	}
+	if o.Clips != "" {
+		return RunFolder(ctx, o, w)
 	}
 	name := filepath.Join(o.Out, "outcomes.jsonl")
 	all, err := readOutcomes(name)
