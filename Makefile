@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release fresh bench fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release fresh bench load soak fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -115,6 +115,15 @@ manifests: ## decode the Kubernetes manifests strictly into the types of Kuberne
 
 bench: setup ## measure the worker against bare ONNX Runtime, an upload against a plain copy
 	@deploy/bench/bench.sh
+
+# LOAD_STATIONS, LOAD_UPLOADS and others: see deploy/bench/load/doc.go.
+load: ## measure 2,000 stations, 200 uploads at once, 4 clouds and 8 workers on this machine (some minutes)
+	@deploy/setup/setup.sh test
+	$(GO_TEST) -run '^$$' -bench Load -benchtime 1x -timeout 30m ./deploy/bench/load
+
+soak: ## SOAK=1h (at most 24h): upload and count while servers are killed, paused and cut off; every byte must arrive
+	@deploy/setup/setup.sh test
+	SOAK=$(or $(SOAK),1h) $(GO_TEST) -count=1 -v -run TestSoak -timeout 25h ./deploy/bench/load
 
 # ARGS are further arguments, such as --only still/ or --parts 10 --part 0. The detector's answers are kept in
 # build/calibrate/answers, so a second run takes a fraction of the first.

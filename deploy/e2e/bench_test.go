@@ -54,6 +54,8 @@ func measureUpload(b *testing.B, size int64) {
 	b.ReportMetric(up/1e6, "upload-MB/s")
 	b.ReportMetric(up/plain, "upload/copy")
 	b.ReportMetric(whole/plain, "card-to-cloud/copy")
+	b.ReportMetric(cpuPerGB(b, s.api, size), "api-cpu-s/GB")
+	b.ReportMetric(cpuPerGB(b, s.edge, size), "edge-cpu-s/GB")
 	b.ReportMetric(peakMiB(b, s.api), "api-peak-MiB")
 	b.ReportMetric(peakMiB(b, s.edge), "edge-peak-MiB")
 	s.stop()
@@ -176,6 +178,15 @@ func copyTime(b *testing.B, from, to string) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Since(began)
+}
+
+// cpuPerGB is the processor time of the program, with that of its start, in seconds per GB of the file.
+func cpuPerGB(b *testing.B, c *process.Child, size int64) float64 {
+	used, err := c.CPU()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return used.Seconds() / float64(size) * 1e9
 }
 
 // peakMiB is the largest resident size of the program (VmHWM).

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -81,6 +83,25 @@ func (c *Child) Memory(field string) (int64, error) {
 		return 0, fmt.Errorf("%s of %s: %w", field, c.Name, err)
 	}
 	return kb << 10, nil
+}
+
+// CPU is the processor time of the program so far, in user and system mode, to 10 ms (Linux only).
+func (c *Child) CPU() (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.PID()))
+	if err != nil {
+		return 0, err
+	}
+	const tick = time.Second / 100 // USER_HZ on Linux
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("processor time of %s: unexpected line %q", c.Name, b)
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	if err = errors.Join(err, err2); err != nil {
+		return 0, fmt.Errorf("processor time of %s: %w", c.Name, err)
+	}
+	return time.Duration(user+system) * tick, nil
 }
 
 // Kill ends the program as a power cut does, and waits for its end.

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,28 @@ func TestProgramThatIgnoresSigtermIsKilled(t *testing.T) {
 	}
 	if err := c.Stop(50 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "stubborn") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestCPUOfABusyProgram(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("reads /proc, which needs Linux")
+	}
+	c, err := Start("busy", t.TempDir(), nil, "/bin/sh", "-c", "while :; do :; done")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Kill()
+	for end := time.Now().Add(10 * time.Second); ; {
+		switch used, err := c.CPU(); {
+		case err != nil:
+			t.Fatal(err)
+		case used >= 50*time.Millisecond:
+			return
+		case time.Now().After(end):
+			t.Fatalf("%s of processor time after 10 s of work", used)
+		}
+		<-time.After(time.Millisecond)
 	}
 }
 

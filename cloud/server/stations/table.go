@@ -23,7 +23,7 @@ import (
 
 // Limits of the table.
 const (
-	maxStations   = 1000
+	maxStations   = 5000
 	maxFootage    = 1000    // of one station
 	maxAllFootage = 100_000 // of all stations
 	maxReplies    = 20      // of one station

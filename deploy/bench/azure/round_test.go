@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -31,11 +30,14 @@ func (p *programs) round(b *testing.B, w way, f *footageFile) (m measured) {
 	defer func() { must.Do(b, s.Stop(20*time.Second)) }()
 	disk := watch(s.folders)
 	c := f.another()
-	before := cpu(b, s.PID())
+	before, err := s.CPU()
+	must.Do(b, err)
 	began := time.Now()
 	at := (&client{b: b, url: "http://" + s.host, header: s.header, piece: w.piece}).send(c)
 	m.speed = float64(f.size) / 1e6 / time.Since(began).Seconds()
-	m.cpu = (cpu(b, s.PID()) - before) / float64(f.size) * 1e9
+	after, err := s.CPU()
+	must.Do(b, err)
+	m.cpu = (after - before).Seconds() / float64(f.size) * 1e9
 	p.compare(b, s, c, at)
 
 	proxy, err := faultproxy.New(faultproxy.Options{To: s.host, Plan: func(st faultproxy.Stats) faultproxy.Faults {
@@ -204,18 +206,4 @@ func used(folders []string) (n int64) {
 		})
 	}
 	return n
-}
-
-// cpu is the processor time of a process in seconds.
-func cpu(b *testing.B, pid int) float64 {
-	b.Helper()
-	const perSecond = 100 // USER_HZ on Linux
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	must.Do(b, err)
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	user, err := strconv.ParseFloat(fields[11], 64)
-	must.Do(b, err)
-	system, err := strconv.ParseFloat(fields[12], 64)
-	must.Do(b, err)
-	return (user + system) / perSecond
 }

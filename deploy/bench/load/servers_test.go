@@ -1,0 +1,191 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cattlecounter/deploy/process"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/faultproxy"
+	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/deploy/testkit/postgres"
+	"cattlecounter/deploy/testkit/testserver"
+	"cattlecounter/shared/topic"
+)
+
+const (
+	site          = "ranch"
+	cloudPassword = "pw-of-the-cloud-2c61"
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(workerConfig); path != "" {
+		os.Exit(runWorker(path))
+	}
+	os.Exit(m.Run())
+}
+
+// stage is everything that runs on this machine, on loopback and in one temporary folder.
+type stage struct {
+	tb        testing.TB
+	dir       string
+	program   string // cloud-api
+	config    string
+	database  *postgres.Server
+	storage   *azurite.Server
+	link      *faultproxy.Proxy // between the programs and the blobs
+	mosquitto string            // the program
+	broker    *process.Child
+	mqtt      int
+	ports     []int // of the clouds
+	clouds    []*process.Child
+	workers   []*process.Child
+	tokens    map[string]string // of the devices
+	// small is the data folder of the first worker when it is a file system of its own, which a test can fill.
+	small string
+}
+
+// newStage starts PostgreSQL, Azurite, mosquitto, clouds and workers, and adds the devices.
+func newStage(tb testing.TB, clouds, workers int, devices []string, small string) *stage {
+	tb.Helper()
+	s := &stage{tb: tb, dir: tb.TempDir(), tokens: map[string]string{}, small: small}
+	s.program = s.path("cloud-api")
+	build := exec.CommandContext(tb.Context(), "go", "build", "-o", s.program, "./cloud/cmd/cloud-api")
+	build.Dir, build.Env = "../../..", append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		tb.Fatalf("build cloud-api: %v\n%s", err, out)
+	}
+	var err error
+	s.database, err = postgres.New()
+	testserver.SkipOrFail(tb, err)
+	tb.Cleanup(func() { must.Do(tb, s.database.Remove()) })
+	s.storage, err = azurite.Start()
+	testserver.SkipOrFail(tb, err)
+	tb.Cleanup(func() { must.Do(tb, s.storage.Stop()) })
+	link, err := faultproxy.New(faultproxy.Options{To: s.storage.Blob})
+	must.Do(tb, err)
+	tb.Cleanup(func() { _ = link.Close() })
+	s.link = link
+	database := s.database.Database(tb)
+	tb.Cleanup(s.stop) // before the servers
+	s.mqtt = s.port()
+	s.config = s.path("cloud.yaml")
+	must.Do(tb, os.WriteFile(s.config, fmt.Appendf(nil, `
+http: {open_reading: true, idle_timeout: 10s}
+mqtt: {url: "tcp://127.0.0.1:%d", username: cloud, password: %s}
+intake: {min_free: 1MiB}
+worker: {lease: 10s, max_deliveries: 100}
+store: azure
+azure: {connection_string: %q, container: load, queue: load-jobs}
+ledger: {url: %q}
+`, s.mqtt, cloudPassword, s.storage.ConnectionStringVia(link.Addr(), "").Reveal(), database.Reveal()), 0o600))
+	s.addDevices(devices)
+	s.startBroker(devices)
+	for range clouds {
+		s.ports = append(s.ports, s.port())
+		s.clouds = append(s.clouds, s.startCloud(len(s.clouds)))
+	}
+	for range workers {
+		s.workers = append(s.workers, s.startWorker(len(s.workers)))
+	}
+	return s
+}
+
+func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *stage) port() int {
+	p, err := process.FreePort(context.Background(), 0)
+	must.Do(s.tb, err)
+	return p
+}
+
+// startBroker starts mosquitto with an account for the cloud and one for each device. A device's password is its name:
+// the rights of devices have tests of their own.
+func (s *stage) startBroker(devices []string) {
+	s.tb.Helper()
+	program, err := exec.LookPath("mosquitto")
+	if err != nil {
+		program = "/usr/sbin/mosquitto"
+	}
+	if _, err := os.Stat(program); err != nil {
+		testserver.SkipOrFail(s.tb, fmt.Errorf("mosquitto: %w", testserver.ErrNotInstalled))
+	}
+	var accounts, rights strings.Builder
+	fmt.Fprintf(&accounts, "cloud:%s\n", cloudPassword)
+	fmt.Fprintf(&rights, "user cloud\ntopic readwrite cattle/v1/#\n")
+	for _, d := range devices {
+		fmt.Fprintf(&accounts, "%s:%s\n", d, d)
+	}
+	fmt.Fprintf(&rights, "pattern readwrite %s#\n", topic.Device{Site: site, Name: "%u"}.Prefix())
+	must.Do(s.tb, os.WriteFile(s.path("passwords"), []byte(accounts.String()), 0o600))
+	must.Do(s.tb, os.WriteFile(s.path("rights"), []byte(rights.String()), 0o600))
+	if out, err := exec.CommandContext(s.tb.Context(), "mosquitto_passwd", "-U", s.path("passwords")).CombinedOutput(); err != nil {
+		s.tb.Fatalf("mosquitto_passwd: %v: %s", err, out)
+	}
+	conf := fmt.Sprintf("listener %d 127.0.0.1\npassword_file %s\nacl_file %s\npersistence false\n", s.mqtt, s.path("passwords"), s.path("rights"))
+	if os.Getuid() == 0 {
+		conf += "user root\n" // the files belong to root
+	}
+	must.Do(s.tb, os.WriteFile(s.path("mosquitto.conf"), []byte(conf), 0o600))
+	s.mosquitto = program
+	s.broker = s.startMosquitto()
+}
+
+func (s *stage) startMosquitto() *process.Child {
+	return s.start("mosquitto", nil, s.mosquitto, "-c", s.path("mosquitto.conf"))
+}
+
+func (s *stage) start(name string, env []string, program string, args ...string) *process.Child {
+	s.tb.Helper()
+	c, err := process.Start(name, s.dir, env, program, args...)
+	must.Do(s.tb, err)
+	return c
+}
+
+func (s *stage) url(cloud int) string { return fmt.Sprintf("http://127.0.0.1:%d", s.ports[cloud]) }
+
+// startCloud starts cloud-api number i, at the same address and with the same folder each time.
+func (s *stage) startCloud(i int) *process.Child {
+	s.tb.Helper()
+	name := fmt.Sprintf("cloud-%d", i)
+	c := s.start(name, []string{"CATTLE_CLOUD_DATA=" + s.path(name), fmt.Sprintf("CATTLE_CLOUD_HTTP_LISTEN=127.0.0.1:%d", s.ports[i])},
+		s.program, "serve", "--config", s.config)
+	ctx, cancel := context.WithTimeout(s.tb.Context(), time.Minute)
+	defer cancel()
+	must.Do(s.tb, c.WaitHTTP(ctx, s.url(i)+"/healthz"))
+	return c
+}
+
+func (s *stage) startWorker(i int) *process.Child {
+	s.tb.Helper()
+	name := fmt.Sprintf("worker-%d", i)
+	program, err := os.Executable()
+	must.Do(s.tb, err)
+	data := s.path(name)
+	if i == 0 && s.small != "" {
+		data = s.small
+	}
+	return s.start(name, []string{workerConfig + "=" + s.config, "CATTLE_CLOUD_DATA=" + data}, program)
+}
+
+// stop ends everything. It shows the logs of a failed run.
+func (s *stage) stop() {
+	for _, c := range slices.Concat(s.workers, s.clouds, []*process.Child{s.broker}) {
+		if c == nil {
+			continue
+		}
+		if err := c.Stop(20 * time.Second); err != nil {
+			s.tb.Error(err)
+		}
+		if s.tb.Failed() {
+			s.tb.Logf("end of %s:\n%s", c.Log, c.Tail(1500))
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"cattlecounter/deploy/testkit/faultproxy"
+	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/deploy/testkit/smalldisk"
+	"cattlecounter/shared/topic"
+)
+
+// TestSoak sends clips for the time SOAK while one fault follows another, then lets everything settle, and accounts for
+// every clip.
+func TestSoak(t *testing.T) {
+	long, err := time.ParseDuration(os.Getenv("SOAK"))
+	if os.Getenv("SOAK") == "" {
+		long, err = 8*time.Second, nil
+	}
+	if err != nil || long <= 0 || long > 24*time.Hour {
+		t.Fatalf("SOAK=%q is not a time up to 24h, such as 30m", os.Getenv("SOAK"))
+	}
+	if testing.Short() {
+		t.Skip("needs servers: skipped with -short")
+	}
+	devices := names(setting(t, "LOAD_STATIONS", 100))
+	senders := min(setting(t, "LOAD_UPLOADS", 12), len(devices))
+	small := ""
+	if os.Getuid() == 0 {
+		small = smalldisk.Mount(t, "64m")
+	}
+	s := newStage(t, setting(t, "LOAD_CLOUDS", 3), setting(t, "LOAD_WORKERS", 3), devices, small)
+	links := s.lossyLinks()
+	published := listen(t, s.mqtt)
+	all := startStations(t, s.mqtt, devices)
+	all.wait(t, 2*time.Minute)
+
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	sending, end := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	clips := make([][]*clip, senders)
+	for i := range senders {
+		wg.Go(func() { clips[i] = s.sendUntil(sending, i, links, all) })
+	}
+	n := s.faults(seed, long)
+	end()
+	wg.Wait()
+	var sent []*clip
+	retries := 0
+	for _, cs := range clips {
+		for _, c := range cs {
+			sent, retries = append(sent, c), retries+c.retries
+		}
+	}
+	s.settle(5*time.Minute, sent)
+	s.account(sent, published)
+	s.stationsOnline(len(devices), 2*time.Minute)
+	t.Logf("%s: %d clips of %d bytes, %d attempts more than clips, %d vitals and states; faults %v", long, len(sent), sent[0].size(), retries, all.sent.Load(), n)
+	for name, u := range usage(t) {
+		t.Logf("%s: %.0f MiB now, largest peak %.0f MiB", name, u.sum, u.peak)
+	}
+	all.stop()
+	published.stop()
+}
+
+// lossyLinks are proxies in front of the clouds that reset one connection in some megabytes.
+func (s *stage) lossyLinks() (urls []string) {
+	for _, port := range s.ports {
+		p, err := faultproxy.New(faultproxy.Options{To: fmt.Sprintf("127.0.0.1:%d", port),
+			Plan: func(faultproxy.Stats) faultproxy.Faults { return faultproxy.Faults{Loss: 0.0005} }})
+		must.Do(s.tb, err)
+		s.tb.Cleanup(func() { _ = p.Close() })
+		urls = append(urls, "http://"+p.Addr())
+	}
+	return urls
+}
+
+// sendUntil sends one clip after the other; the last one is finished.
+func (s *stage) sendUntil(ctx context.Context, device int, clouds []string, all *stations) (sent []*clip) {
+	send, rest := newSender(s, clouds), newBytes(setting(s.tb, "LOAD_SIZE", 2_000_000))
+	for ctx.Err() == nil {
+		c := newClip(device, rest)
+		all.footage(device, c.id, topic.Uploading, c.size(), 0)
+		limit, cancel := context.WithTimeout(s.tb.Context(), 5*time.Minute)
+		err := send.send(limit, c)
+		cancel()
+		if err != nil {
+			s.tb.Error(err)
+			return sent
+		}
+		all.footage(device, c.id, topic.Uploaded, c.size(), c.size())
+		sent = append(sent, c)
+	}
+	return sent
+}
+
+// fault is one kind of fault. A slow one is left to soaks of a minute and more.
+type fault struct {
+	name string
+	slow bool
+	do   func(r *rand.Rand)
+}
+
+// faults makes one fault after the other for a time: every kind once in random order, then every kind again. Each ends
+// before the next begins. It returns how many there were.
+func (s *stage) faults(seed uint64, long time.Duration) map[string]int {
+	r, n := rand.New(rand.NewPCG(seed, 0)), map[string]int{}
+	kinds := []fault{
+		{"cloud killed", false, func(r *rand.Rand) {
+			i := r.IntN(len(s.clouds))
+			s.clouds[i].Kill()
+			s.clouds[i] = s.startCloud(i)
+		}},
+		{"worker killed", false, func(r *rand.Rand) {
+			i := r.IntN(len(s.workers))
+			s.workers[i].Kill()
+			s.workers[i] = s.startWorker(i)
+		}},
+		{"database crashed", false, func(*rand.Rand) {
+			must.Do(s.tb, s.database.Stop())
+			must.Do(s.tb, s.database.Start())
+		}},
+		{"cloud paused", true, func(r *rand.Rand) {
+			s.pause(s.clouds[r.IntN(len(s.clouds))].PID(), time.Duration(1+r.IntN(4))*time.Second)
+		}},
+		{"worker paused beyond its lease", true, func(r *rand.Rand) { s.pause(s.workers[r.IntN(len(s.workers))].PID(), 12*time.Second) }},
+		{"storage cut off", false, func(r *rand.Rand) {
+			must.Do(s.tb, s.link.Refuse())
+			s.link.Sever()
+			s.wait(time.Duration(1+r.IntN(3)) * time.Second)
+			must.Do(s.tb, s.link.Accept())
+		}},
+		{"broker killed", false, func(*rand.Rand) {
+			s.broker.Kill()
+			s.broker = s.startMosquitto()
+		}},
+		{"disk of a worker full", true, func(r *rand.Rand) { s.fillDisk(time.Duration(1+r.IntN(4)) * time.Second) }},
+	}
+	if long < time.Minute {
+		kinds = slices.DeleteFunc(kinds, func(k fault) bool { return k.slow })
+	}
+	for i, end := 0, time.Now().Add(long); time.Now().Before(end); i++ {
+		if i%len(kinds) == 0 {
+			r.Shuffle(len(kinds), func(a, b int) { kinds[a], kinds[b] = kinds[b], kinds[a] })
+		}
+		k := kinds[i%len(kinds)]
+		k.do(r)
+		n[k.name]++
+		s.wait(time.Duration(300+r.IntN(1000)) * time.Millisecond)
+	}
+	return n
+}
+
+// wait lets the programs work for a time.
+func (s *stage) wait(d time.Duration) {
+	select {
+	case <-s.tb.Context().Done():
+	case <-time.After(d):
+	}
+}
+
+func (s *stage) pause(pid int, d time.Duration) {
+	must.Do(s.tb, syscall.Kill(pid, syscall.SIGSTOP))
+	s.wait(d)
+	must.Do(s.tb, syscall.Kill(pid, syscall.SIGCONT))
+}
+
+// fillDisk leaves the first worker no room for footage for a time.
+func (s *stage) fillDisk(d time.Duration) {
+	if s.small == "" {
+		return // only root can mount a small disk
+	}
+	path := filepath.Join(s.small, "filler")
+	_ = os.WriteFile(path, make([]byte, 64<<20), 0o600) // it fails when the disk is full
+	s.wait(d)
+	must.Do(s.tb, os.Remove(path))
+}
