@@ -38,6 +38,7 @@ type Config struct {
 	Intake    Intake         `yaml:"intake"`
 	Worker    Worker         `yaml:"worker"`
 	Retention Retention      `yaml:"retention"`
+	Notify    Notify         `yaml:"notify"`
 	// Sites is a folder of files with the paddocks of sites, for those without a page; empty for none.
 	Sites string `yaml:"sites"`
 }
@@ -167,6 +168,7 @@ func Default() Config {
 			},
 			Evidence: Evidence{Video: true, Sheets: true},
 		},
+		Notify: Notify{SMTP: SMTP{TLS: MailStartTLS}, Networks: []string{}},
 	}
 }
 
@@ -208,6 +210,7 @@ func (c *Config) Validate() error {
 	f.addIf(c.Intake.MaxDeviceBytes < c.HTTP.MaxUpload, "intake.max_device_bytes: %s is less than http.max_upload, %s",
 		c.Intake.MaxDeviceBytes, c.HTTP.MaxUpload)
 	c.Worker.validate(&f)
+	c.Notify.validate(&f)
 	f.addIf(c.Retention.Videos != 0 && c.Retention.Videos < time.Hour,
 		"retention.videos: %s is less than 1h; 0 means that videos are never deleted", c.Retention.Videos)
 	return errors.Join(f...)

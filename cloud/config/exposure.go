@@ -66,9 +66,12 @@ func (h HTTP) validateExposure(f *faults) {
 }
 
 // ProxyNetworks are the networks of Proxies.
-func (h HTTP) ProxyNetworks() ([]netip.Prefix, error) {
+func (h HTTP) ProxyNetworks() ([]netip.Prefix, error) { return prefixes(h.Proxies) }
+
+// prefixes reads addresses and networks.
+func prefixes(texts []string) ([]netip.Prefix, error) {
 	var all []netip.Prefix
-	for _, text := range h.Proxies {
+	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if ip, ipErr := netip.ParseAddr(text); ipErr == nil {
 			p, err = netip.PrefixFrom(ip, ip.BitLen()), nil
@@ -77,7 +80,7 @@ func (h HTTP) ProxyNetworks() ([]netip.Prefix, error) {
 		case err != nil:
 			return nil, fmt.Errorf("%q is neither an address nor a network such as 10.1.0.0/16", text)
 		case p.Bits() == 0:
-			return nil, fmt.Errorf("%q is every address; name those of the proxies", text)
+			return nil, fmt.Errorf("%q is every address; name those that you mean", text)
 		}
 		all = append(all, p)
 	}

@@ -116,8 +116,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	views, err := overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Logs: l.Grounds,
-		Uploads: l.Uploads, Stations: m.stations, Disk: st.Ready})
+	views, note, err := newViews(cfg, l, st, m, log)
 	if err != nil {
 		m.close()
 		return err
@@ -125,7 +124,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
 	server, err := newWeb(ctx, cfg, web.Options{
 		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
-		Stations: m.stations, Overview: views, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
+		Stations: m.stations, Overview: views, Notifier: note, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		m.close()
@@ -150,7 +149,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		o.Ready(at)
 	}
 	began := time.Now()
-	background := append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run, placing(l, st.Blobs, log))
+	background := append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run, placing(l, st.Blobs, log), note.run)
 	err = runStages(ctx, serving, background, m.publishing(), m.serving())
 	log.Info("cloud-api stopped", "after", time.Since(began).Round(time.Second))
 	return err
@@ -171,4 +170,20 @@ func placing(l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) stage {
 	p := &ground.Placer{Grounds: l.Grounds, Logs: ground.Logs{Blobs: blobs, Footage: l.Footage}, Borders: l.Borders,
 		Now: time.Now, Log: log}
 	return p.Run
+}
+
+// newViews returns what reads the state of the system for people: the overview, and the notifications that follow it.
+func newViews(cfg config.Config, l *ledger.Ledger, st store.Stores, m *messaging, log *slog.Logger) (*overview.Overview,
+	*notifying, error) {
+	ends, err := certificateEnds(cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	views, err := overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Logs: l.Grounds, Uploads: l.Uploads,
+		Stations: m.stations, Disk: st.Ready, Certificates: ends})
+	if err != nil {
+		return nil, nil, err
+	}
+	note, err := newNotifying(cfg, l, views, log)
+	return views, note, err
 }

@@ -59,6 +59,7 @@ var only = map[string]struct {
 	"gocv.io/x/gocv":                      {[]string{"cloud/count/video"}, "the rest of the cloud builds without OpenCV"},
 	"C":                                   {[]string{"cloud/count/video/libav"}, "C code of our own has one home, the isolated decoder"},
 	"github.com/yalue/onnxruntime_go":     {[]string{"cloud/count/detect/detr"}, "the rest of the cloud builds without cgo"},
+	"github.com/wneessen/go-mail":         {[]string{"cloud/server/notify"}, "e-mails have one home"},
 	"github.com/tus/tusd":                 {[]string{"cloud/server/intake"}, "the upload protocol has one home"},
 	"github.com/mochi-mqtt/server":        {[]string{"cloud/server/broker", "deploy/testkit/broker"}, "the broker has one home"},
 	"modernc.org/sqlite":                  {[]string{"cloud/store/database"}, "what differs between databases has one home"},

@@ -64,6 +64,7 @@ const (
 	AttentionClockWrong     AttentionKind = "clock_wrong"     // of a station
 	AttentionSpoolFilling   AttentionKind = "spool_filling"   // of a station, or its disk
 	AttentionServerDiskFull AttentionKind = "disk_low"        // of the server
+	AttentionCertificateEnd AttentionKind = "certificate_ending"
 )
 
 // Severity says how urgent it is.

@@ -19,13 +19,14 @@ const (
 	Change     Action = "change"     // retry, cancel and recount jobs, join flights, set lines
 	Upload     Action = "upload"     // send footage
 	Command    Action = "command"    // give orders to stations
+	Notify     Action = "notify"     // say who hears of what, and see the messages
 	Inspect    Action = "inspect"    // metrics and the details of readiness: they show every site
 	Administer Action = "administer" // people, tokens, the audit log
 )
 
 // Actions returns all actions but Public.
 func Actions() []Action {
-	return []Action{Read, Review, Change, Upload, Command, Inspect, Administer}
+	return []Action{Read, Review, Change, Upload, Command, Notify, Inspect, Administer}
 }
 
 // grants is what each role may do at its sites. A device may do it with what is its own.
@@ -34,8 +35,8 @@ var grants = map[ledger.Role][]Action{
 	ledger.RoleReader:   {Read, Inspect},
 	ledger.RoleViewer:   {Read, Inspect},
 	ledger.RoleReviewer: {Read, Inspect, Review},
-	ledger.RoleOperator: {Read, Inspect, Review, Change, Upload, Command},
-	ledger.RoleAdmin:    {Read, Inspect, Review, Change, Upload, Command, Administer},
+	ledger.RoleOperator: {Read, Inspect, Review, Change, Upload, Command, Notify},
+	ledger.RoleAdmin:    {Read, Inspect, Review, Change, Upload, Command, Notify, Administer},
 }
 
 // everywhere are actions that show or change every site, so a holder of some sites may not do them.

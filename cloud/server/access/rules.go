@@ -54,6 +54,14 @@ var rules = map[string]Action{
 	"POST /api/v1/surveys":                      Change,
 	"GET /api/v1/surveys/:id":                   Read,
 
+	"GET /api/v1/notifications":                 Notify,
+	"POST /api/v1/notifications/:id/retry":      Notify,
+	"GET /api/v1/notifications/rules":           Notify,
+	"POST /api/v1/notifications/rules":          Notify,
+	"PUT /api/v1/notifications/rules/:id":       Notify,
+	"DELETE /api/v1/notifications/rules/:id":    Notify,
+	"POST /api/v1/notifications/rules/:id/test": Notify,
+
 	"GET /api/v1/overview":                Read,
 	"GET /api/v1/history":                 Read,
 	"GET /api/v1/queue":                   Read,

@@ -25,13 +25,16 @@ const (
 	offlineAfter  = 24 * time.Hour
 	failedFor     = 30 * 24 * time.Hour // how long footage without a count needs attention
 	spoolFull     = 100                 // percent
+	// A certificate that renews itself is replaced 30 days before its end at the latest.
+	certificateEnds = 21 * 24 * time.Hour
+	certificateLast = 3 * 24 * time.Hour
 )
 
-// attention returns what a person should look at: what is bad first, then the newest first.
-func (o *Overview) attention(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
+// Attention returns what a person should look at: what is bad first, then the newest first. It is at most 200 entries.
+func (o *Overview) Attention(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
 	all := []wire.Attention{}
 	for _, find := range []func(context.Context, ledger.Scope) ([]wire.Attention, error){o.givenUp, o.stalled,
-		o.faultyLogs, o.backlog, o.atStations, o.disk} {
+		o.faultyLogs, o.backlog, o.atStations, o.disk, o.certificates} {
 		some, err := find(ctx, in)
 		if err != nil {
 			return all, err
@@ -210,4 +213,28 @@ func (o *Overview) disk(ctx context.Context, in ledger.Scope) ([]wire.Attention,
 	}
 	return []wire.Attention{{Kind: wire.AttentionServerDiskFull, Severity: wire.Bad, Since: o.lowDisk,
 		Action: wire.ActNone, Text: "the disk of the server is nearly full: " + err.Error()}}, nil
+}
+
+// certificates are those of the server that end soon.
+func (o *Overview) certificates(_ context.Context, in ledger.Scope) ([]wire.Attention, error) {
+	var all []wire.Attention
+	for listener, ends := range o.o.Certificates {
+		end := ends()
+		left := end.Sub(o.o.Now())
+		if !in.All() || left > certificateEnds {
+			continue
+		}
+		a := wire.Attention{Kind: wire.AttentionCertificateEnd, Severity: wire.Warn, Since: end.Add(-certificateEnds),
+			Action: wire.ActNone, Text: fmt.Sprintf("the certificate of %s ends on %s; renew its files, no restart is needed", listener,
+				end.UTC().Format(time.DateOnly))}
+		if left <= certificateLast {
+			a.Severity = wire.Bad
+		}
+		if left <= 0 {
+			a.Text = fmt.Sprintf("the certificate of %s ended on %s, and clients refuse it; renew its files, no restart is needed",
+				listener, end.UTC().Format(time.DateOnly))
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }

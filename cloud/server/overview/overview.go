@@ -41,7 +41,7 @@ type (
 	}
 )
 
-// Options of New. All but Disk and Now are required.
+// Options of New. All but Disk, Certificates and Now are required.
 type Options struct {
 	Sites    sites
 	Work     work
@@ -50,7 +50,9 @@ type Options struct {
 	Stations stations
 	// Disk, when set, returns an error that wraps store.ErrLowDisk while the disk of the server is nearly full.
 	Disk func(context.Context) error
-	Now  func() time.Time
+	// Certificates are when the certificates of the server end, by the listeners that have one.
+	Certificates map[string]func() time.Time
+	Now          func() time.Time
 }
 
 // Overview reads what a person asks first. Its methods are safe for concurrent use. A scope restricts an answer to
@@ -89,7 +91,7 @@ func (o *Overview) Read(ctx context.Context, in ledger.Scope) (wire.Overview, er
 			v.Sites = append(v.Sites, s)
 		}
 	}
-	v.Attention, err = o.attention(ctx, in)
+	v.Attention, err = o.Attention(ctx, in)
 	return v, err
 }
 

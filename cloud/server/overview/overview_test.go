@@ -37,6 +37,7 @@ type scene struct {
 	clock    *clock.Clock
 	stations *listed
 	disk     error
+	ends     time.Time // of the certificate; zero for one of long life
 }
 
 func newScene(t *testing.T) *scene {
@@ -47,7 +48,13 @@ func newScene(t *testing.T) *scene {
 	must.Do(t, err)
 	t.Cleanup(func() { _ = s.ledger.Close() })
 	s.Overview, err = New(Options{Sites: s.ledger.Sites, Work: s.ledger.Work, Logs: s.ledger.Grounds,
-		Uploads: s.ledger.Uploads, Stations: s.stations, Disk: func(context.Context) error { return s.disk }, Now: s.clock.Now})
+		Uploads: s.ledger.Uploads, Stations: s.stations, Disk: func(context.Context) error { return s.disk }, Now: s.clock.Now,
+		Certificates: map[string]func() time.Time{"http.tls": func() time.Time {
+			if s.ends.IsZero() {
+				return s.clock.Now().AddDate(1, 0, 0)
+			}
+			return s.ends
+		}}})
 	must.Do(t, err)
 	return s
 }
@@ -314,5 +321,22 @@ func TestQueue(t *testing.T) {
 	must.Do(t, err)
 	if own.Waiting != 0 || own.Leased != 1 || own.Oldest != nil || len(own.Jobs) != 41 || len(own.Workers) != 1 {
 		t.Errorf("a station reads %d, %d, %d jobs, %+v", own.Waiting, own.Leased, len(own.Jobs), own.Workers)
+	}
+}
+
+func TestCertificatesThatNeedAttention(t *testing.T) {
+	s := newScene(t)
+	s.ends = s.clock.Now().Add(certificateEnds + time.Second)
+	s.want("")
+	s.clock.Advance(time.Second)
+	if all := s.want("", "certificate_ending warn"); !strings.Contains(all[0].Text, "of http.tls ends on 2026-07-22") {
+		t.Errorf("got %+v", all)
+	}
+	s.want("@north")
+	s.clock.Advance(certificateEnds - certificateLast)
+	s.want("", "certificate_ending bad")
+	s.clock.Advance(certificateLast)
+	if all := s.want("", "certificate_ending bad"); !strings.Contains(all[0].Text, "ended") {
+		t.Errorf("got %+v", all)
 	}
 }

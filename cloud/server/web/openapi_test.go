@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -85,6 +86,11 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	}
 	boss := s.tokens[ledger.RoleOperator]
 	taken := must.Get(s.ledger.Surveys.Add(t.Context(), ledger.Survey{Site: "farm"}))(t)
+	told := must.Get(s.ledger.Notifications.AddRule(t.Context(), ledger.NotificationRule{Site: "farm", Kinds: []string{"count_ready"},
+		Channel: wire.ChannelWebhook, Target: "https://192.0.2.1/x", QuietTo: 60, Zone: "UTC", Language: "en"}))(t)
+	dead := must.Get(s.ledger.Notifications.Add(t.Context(), ledger.Notification{Rule: told.ID, State: ledger.NotificationDead,
+		Ended: time.Now(), Document: `{"rule":"` + told.ID + `","events":[{"kind":"count_ready","text":"x","since":"2026-01-01T00:00:00Z"}]}`},
+		time.Time{}))(t)
 	seenOps := map[string]bool{}
 	for _, c := range []struct {
 		method, path, token string
@@ -223,6 +229,20 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"POST", "/api/v1/stations/nope/commands", boss, 404, ""},
 		{"GET", "/api/v1/uploads", "", 200, ""},
 		{"GET", "/api/v1/stats", "", 200, ""},
+		{"GET", "/api/v1/notifications", s.tokens[ledger.RoleReader], 403, ""},
+		{"GET", "/api/v1/notifications", "", 401, ""},
+		{"POST", "/api/v1/notifications/rules", boss, 200, ""},
+		{"GET", "/api/v1/notifications/rules", boss, 200, ""},
+		{"PUT", "/api/v1/notifications/rules/" + told.ID, boss, 200, ""},
+		{"PUT", "/api/v1/notifications/rules/nope", boss, 404, ""},
+		{"POST", "/api/v1/notifications/rules/" + told.ID + "/test", boss, 200, ""},
+		{"GET", "/api/v1/notifications", boss, 200, ""},
+		{"GET", "/api/v1/notifications?state=dead", boss, 200, ""},
+		{"GET", "/api/v1/notifications?state=lost", boss, 400, ""},
+		{"POST", "/api/v1/notifications/" + dead.ID + "/retry", boss, 200, ""},
+		{"POST", "/api/v1/notifications/" + dead.ID + "/retry", boss, 409, ""},
+		{"POST", "/api/v1/notifications/nope/retry", boss, 404, ""},
+		{"DELETE", "/api/v1/notifications/rules/" + told.ID, boss, 200, ""},
 		{"GET", "/api/v1/openapi.json", "", 200, ""},
 		{"POST", "/api/v1/footage/one/recount", boss, 200, ""},
 		{"POST", "/api/v1/footage/one/recount", boss, 409, ""},
@@ -252,6 +272,13 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 			}
 			if c.path == "/api/v1/surveys" && c.method == http.MethodPost {
 				body = strings.NewReader(`{"site":"farm","name":"spring"}`)
+			}
+			if strings.HasPrefix(c.path, "/api/v1/notifications/rules") && c.method != http.MethodGet {
+				body = strings.NewReader(`{"site":"farm","kinds":["count_ready"],"channel":"webhook","target":"https://192.0.2.1/…",` +
+					`"quiet":{"from":"22:00","to":"06:00","zone":"America/Bogota"}}`)
+				if c.method == http.MethodPost {
+					body = strings.NewReader(`{"site":"farm","kinds":["count_ready"],"channel":"webhook","target":"https://hooks.example.com/x"}`)
+				}
 			}
 			if strings.HasSuffix(c.path, "/paddocks") && c.method == http.MethodPut {
 				body = strings.NewReader(boxes(box("x", 24.2, -31.8, 24.4, -31.6)))

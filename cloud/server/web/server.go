@@ -16,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
+	"golang.org/x/time/rate"
 
 	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/server/ground"
@@ -65,6 +66,9 @@ type Ledger struct {
 	Surveys    surveys
 	Book       book
 	Audit      audit
+
+	NotificationRules notificationRules
+	Notifications     notifications
 }
 
 // LedgerOf returns the parts of l.
@@ -72,7 +76,8 @@ func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
 		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews,
-		Grounds: l.Grounds, Borders: l.Borders, Surveys: l.Surveys, Book: l.Book}
+		Grounds: l.Grounds, Borders: l.Borders, Surveys: l.Surveys, Book: l.Book, Notifications: l.Notifications,
+		NotificationRules: l.Notifications}
 }
 
 type (
@@ -198,6 +203,8 @@ type Options struct {
 	Stations stationTable
 	// Overview reads what the first page shows.
 	Overview overviews
+	// Notifier checks and tests the rules of who hears of what.
+	Notifier notifier
 	// Page has index.html and the files that it loads; it is empty when the page was not
 	// built.
 	Page    fs.FS
@@ -226,6 +233,7 @@ type Server struct {
 	logs    ground.Logs
 	placing chan struct{} // a place for each request that computes positions
 	waiting atomic.Int64  // requests that wait for a place
+	tests   *rate.Limiter // of test messages
 }
 
 // New listens on the address. Call Run next: it closes the listener.
@@ -240,7 +248,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o), hosts: hosts(o.Hosts),
-		placing: make(chan struct{}, mostPlacing), logs: ground.Logs{Blobs: o.Blobs, Footage: o.Ledger.Footage}}
+		placing: make(chan struct{}, mostPlacing), tests: rate.NewLimiter(rate.Every(testEvery), testBurst),
+		logs: ground.Logs{Blobs: o.Blobs, Footage: o.Ledger.Footage}}
 	var err error
 	if s.docs, err = readDocuments(); err != nil {
 		return nil, err

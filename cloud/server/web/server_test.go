@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"testing/fstest"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"cattlecounter/cloud/server/notify"
 	"cattlecounter/cloud/server/overview"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/server/stations"
@@ -81,6 +83,11 @@ func open(t *testing.T, change func(*Options)) *site {
 	}
 	if o.Overview, err = overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Logs: l.Grounds, Uploads: l.Uploads,
 		Stations: o.Stations}); err != nil {
+		t.Fatal(err)
+	}
+	if o.Notifier, err = notify.New(notify.Options{Rules: l.Notifications, Events: l.Notifications, Messages: l.Notifications,
+		Attention: o.Overview.(*overview.Overview), Feed: l.Changes, Flights: l.Flights, Book: l.Book, Channels: map[string]notify.Channel{wire.ChannelWebhook: notify.NewWebhooks(
+			[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, nil)}}); err != nil {
 		t.Fatal(err)
 	}
 	if change != nil {

@@ -27,6 +27,8 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"Station": wire.Station{}, "StationDetail": wire.StationDetail{}, "StationWarning": wire.StationWarning{},
 		"StationReply": wire.StationReply{}, "VitalsPoint": wire.VitalsPoint{}, "Vitals": topic.Vitals{},
 		"StationFootage": topic.Footage{}, "StationPage": wire.Page[wire.Station]{},
+		"NotificationRules": wire.NotificationRules{}, "Notification": wire.Notification{}, "NotificationEvent": wire.NotificationEvent{},
+		"NotificationMessage": wire.NotificationMessage{}, "QuietHours": wire.QuietHours{}, "Interval": wire.Interval{},
 		"Line": boundary.Line{}, "Zone": boundary.Zone{},
 	} {
 		ref := doc.Components.Schemas[name]

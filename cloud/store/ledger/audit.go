@@ -38,6 +38,12 @@ const (
 	ActionSetPaddocks    = "set paddocks"
 	ActionSetBook        = "set book"
 	ActionRenewOrderKey  = "renew order key"
+
+	ActionAddNotificationRule    = "add notification rule"
+	ActionSetNotificationRule    = "set notification rule"
+	ActionRemoveNotificationRule = "remove notification rule"
+	ActionRetryNotification      = "retry notification"
+	ActionTestNotificationRule   = "test notification rule"
 )
 
 // AuditEntry is one change that an operator or a program made.

@@ -70,6 +70,8 @@ type Ledger struct {
 	Surveys    *Surveys    // selections of counts
 	Book       *HerdBook   // expected numbers of animals
 
+	Notifications *Notifications // who hears of what, and the messages
+
 	tables *tables
 }
 
@@ -118,7 +120,8 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		OrderKey: &OrderKey{t},
 		People:   &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
 		Grounds: &Grounds{t}, Borders: &BorderBook{t}, Surveys: &Surveys{t}, Book: &HerdBook{t}, Sites: &Sites{t}, Work: &Work{t},
-		tables: t,
+		Notifications: &Notifications{t},
+		tables:        t,
 	}, nil
 }
 

@@ -57,3 +57,12 @@ export type Survey = SurveyHead & Interval & {
   parts: (Interval & { footage: string; captured?: string; flight?: string; placed: number; way?: string })[]; warnings: string[];
 };
 export type Book = { site: string; expected: { paddock: string; animals: number | null; since: string }[] };
+export type NotificationRule = {
+  id: string; site: string; kinds: string[]; channel: string; target: string; language?: string; quiet?: { from: string; to: string; zone: string };
+  paused?: boolean; who?: string; created: string; secret?: string;
+};
+export type NotificationRules = { items: NotificationRule[]; email: boolean };
+export type Notification = {
+  id: string; rule: string; site: string; channel: string; target: string; state: 'waiting' | 'sent' | 'dead'; attempts: number; due?: string; created: string; ended?: string;
+  fault?: string; message: { subject: string; text: string };
+};

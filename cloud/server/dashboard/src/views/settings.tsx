@@ -3,6 +3,7 @@ import { token } from '../api';
 import { forget } from '../data';
 import { ask } from '../parts/ask';
 import { Card, Select } from '../parts/basics';
+import { Notifications } from '../parts/notifications';
 import { logOut, session } from '../session';
 import { choose, settings, type Settings } from '../settings';
 import { t } from '../words';
@@ -26,6 +27,7 @@ export default function SettingsView({ redraw }: { redraw: () => void }) {
           <a href="/metrics">{t('metrics')}</a>
         </div>
       </Card>
+      {(session().may?.includes('notify') || token()) && <Notifications />}
     </>
   );
 }

@@ -83,6 +83,13 @@ export const en = {
   sv_sample: 'Sample for a second count', sv_sample_text: 'Count these flights again by eye on their count sheets.', sv_sign: 'Counted and checked by', sv_date: 'Date', sv_digest: 'SHA-256 of the footage',
   sv_book: 'Book counts', sv_book_help: 'The expected number of animals of each paddock; a row without a paddock is the whole site.', sv_book_file: 'Import CSV (paddock, animals)', sv_book_saved: 'The book is saved.', sv_export: 'Export CSV',
   sv_area: 'Hectares',
+  nt_title: 'Notifications', nt_none: 'No notifications yet', nt_none_help: 'Add a rule: which events of which site go where.', nt_messages: 'Messages', nt_no_messages: 'No messages yet',
+  nt_add: 'Tell somebody', nt_channel: 'How', nt_email: 'E-mail', nt_address: 'Address of the mailbox', nt_url: 'Address of the webhook', nt_quiet_from: 'Quiet from', nt_quiet_to: 'Quiet until', nt_kinds: 'Of which events',
+  nt_grouped: 'Events of a short time are one message, and there is at most one message in 10 minutes. In quiet hours events wait.', nt_no_email: 'The server sends no e-mail: its configuration has no notify.smtp.server.',
+  nt_add_button: 'Add the rule', nt_added: 'The rule is added.', nt_all_sites: 'All sites', nt_test: 'Send a test', nt_test_sent: 'The test message arrived at the target.', nt_test_failed: 'The test failed: {why}', nt_pause: 'Pause', nt_resume: 'Resume', nt_paused: 'paused', nt_remove: 'Remove',
+  nt_quiet_shown: 'quiet {from} to {to} ({zone})', nt_secret: 'The secret of this webhook, shown once:', nt_secret_help: 'The receiver checks the signature of each message with it (Standard Webhooks).',
+  nt_waiting: 'waits', nt_sent: 'sent', nt_dead: 'given up', nt_again: 'Send again', nt_again_said: 'The message is sent again.', nt_next: 'next attempt {when}',
+  nt_station_silent: 'Station silent', nt_station_fault: 'Station reports a fault', nt_disk_full: 'Disk nearly full', nt_upload_stuck: 'Upload stuck', nt_footage_failed: 'Footage not counted', nt_counting_late: 'Counting is late', nt_count_ready: 'Count ready', nt_count_off_book: 'Count differs from the book', nt_certificate_ending: 'Certificate ends',
 };
 export type Words = typeof en;
 export type Key = keyof Words;

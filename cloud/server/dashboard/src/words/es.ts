@@ -85,4 +85,11 @@ export const es: Words = {
   sv_sample: 'Muestra para un segundo conteo', sv_sample_text: 'Cuente estos vuelos otra vez a ojo en sus hojas de conteo.', sv_sign: 'Contado y revisado por', sv_date: 'Fecha', sv_digest: 'SHA-256 de la grabación',
   sv_book: 'Libro de existencias', sv_book_help: 'El número esperado de animales de cada potrero; una fila sin potrero es todo el sitio.', sv_book_file: 'Importar CSV (paddock, animals)', sv_book_saved: 'El libro está guardado.', sv_export: 'Exportar CSV',
   sv_area: 'Hectáreas',
+  nt_title: 'Avisos', nt_none: 'Aún no hay avisos', nt_none_help: 'Agregue una regla: qué sucesos de qué sitio van a dónde.', nt_messages: 'Mensajes', nt_no_messages: 'Aún no hay mensajes',
+  nt_add: 'Avisar a alguien', nt_channel: 'Cómo', nt_email: 'Correo', nt_address: 'Dirección del buzón', nt_url: 'Dirección del webhook', nt_quiet_from: 'Silencio desde', nt_quiet_to: 'Silencio hasta', nt_kinds: 'De qué sucesos',
+  nt_grouped: 'Los sucesos de un rato son un mensaje, y hay como máximo un mensaje cada 10 minutos. En horas de silencio los sucesos esperan.', nt_no_email: 'El servidor no envía correo: su configuración no tiene notify.smtp.server.',
+  nt_add_button: 'Agregar la regla', nt_added: 'La regla está agregada.', nt_all_sites: 'Todos los sitios', nt_test: 'Enviar una prueba', nt_test_sent: 'El mensaje de prueba llegó a su destino.', nt_test_failed: 'La prueba falló: {why}', nt_pause: 'Pausar', nt_resume: 'Reanudar', nt_paused: 'en pausa', nt_remove: 'Quitar',
+  nt_quiet_shown: 'silencio de {from} a {to} ({zone})', nt_secret: 'El secreto de este webhook, se muestra una vez:', nt_secret_help: 'Con él, el receptor comprueba la firma de cada mensaje (Standard Webhooks).',
+  nt_waiting: 'en espera', nt_sent: 'enviado', nt_dead: 'abandonado', nt_again: 'Enviar otra vez', nt_again_said: 'El mensaje se envía otra vez.', nt_next: 'próximo intento {when}',
+  nt_station_silent: 'Estación sin señal', nt_station_fault: 'La estación informa de un fallo', nt_disk_full: 'Disco casi lleno', nt_upload_stuck: 'Subida detenida', nt_footage_failed: 'Grabación sin conteo', nt_counting_late: 'El conteo se retrasa', nt_count_ready: 'Conteo listo', nt_count_off_book: 'El conteo difiere del libro', nt_certificate_ending: 'El certificado vence',
 };

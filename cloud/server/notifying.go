@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/server/certificate"
+	"cattlecounter/cloud/server/notify"
+	"cattlecounter/cloud/server/overview"
+	"cattlecounter/cloud/store/database"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/wire"
+)
+
+// notifies names the lead of the one cloud-api that sends notifications, of several on one database.
+const notifies = 0x0ca771e2
+
+// notifying sends notifications while it runs.
+type notifying struct {
+	*notify.Notifier
+	lead *database.Leader
+}
+
+func newNotifying(cfg config.Config, l *ledger.Ledger, views *overview.Overview, log *slog.Logger) (*notifying, error) {
+	networks, err := cfg.Notify.TargetNetworks()
+	if err != nil {
+		return nil, err
+	}
+	channels := map[string]notify.Channel{wire.ChannelWebhook: notify.NewWebhooks(networks, time.Now)}
+	if cfg.Notify.SMTP.On() {
+		if channels[wire.ChannelEmail], err = notify.NewEmail(cfg.Notify.SMTP); err != nil {
+			return nil, err
+		}
+	}
+	n := &notifying{lead: l.DB().Leader(notifies)}
+	n.Notifier, err = notify.New(notify.Options{Rules: l.Notifications, Events: l.Notifications, Messages: l.Notifications,
+		Attention: views, Feed: l.Changes, Flights: l.Flights, Book: l.Book, Channels: channels,
+		PublicURL: cfg.HTTP.PublicURL, Leads: n.lead.Leads, Log: log})
+	return n, err
+}
+
+func (n *notifying) run(ctx context.Context) error {
+	defer n.lead.Close()
+	return n.Run(ctx)
+}
+
+// certificateEnds are when the certificates of the listeners end, by the sections of the configuration. They are read
+// again when their files change.
+func certificateEnds(cfg config.Config, log *slog.Logger) (map[string]func() time.Time, error) {
+	ends := map[string]func() time.Time{}
+	listeners := map[string]config.TLS{"http.tls": cfg.HTTP.TLS}
+	if cfg.MQTT.URL == "" && cfg.MQTT.EmbeddedListen != config.Off {
+		listeners["mqtt.tls"] = cfg.MQTT.TLS
+	}
+	for name, files := range listeners {
+		f, err := loadCertificate(files, log)
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			ends[name] = endOf(f)
+		}
+	}
+	return ends, nil
+}
+
+func endOf(f *certificate.Files) func() time.Time {
+	return func() time.Time { return f.Newest().Leaf.NotAfter }
+}
