@@ -25,6 +25,17 @@ func TestTally(t *testing.T) {
 		"what adds nothing": {Footage{Animals: []Animal{{Verdict: Accepted, ID: 10, SameAs: 1},
 			{Verdict: Rejected, Seconds: &at, Box: box}, {Verdict: Added, Class: Other, Seconds: &at, Box: box}}},
 			Tally{Animals: 4, Counted: 4}},
+		"two that are each other": {Footage{Animals: []Animal{{Verdict: Accepted, ID: 1, SameAs: 2}, {Verdict: Accepted, ID: 2, SameAs: 1}}},
+			Tally{Animals: 3, Counted: 4, Judged: 2, Merged: 1}},
+		"a chain": {Footage{Animals: []Animal{{Verdict: Accepted, ID: 3, SameAs: 2}, {Verdict: Accepted, ID: 2, SameAs: 1},
+			{Verdict: Accepted, ID: 4, SameAs: 10}, {Verdict: Accepted, ID: 10, SameAs: 3}}},
+			Tally{Animals: 1, Counted: 4, Judged: 3, Merged: 3}},
+		"a piece of a track that was not counted": {Footage{Animals: []Animal{{Verdict: Accepted, ID: 1, SameAs: 10}}},
+			Tally{Animals: 4, Counted: 4, Judged: 1}},
+		"two that were not counted": {Footage{Animals: []Animal{{Verdict: Accepted, ID: 10, SameAs: 11}}},
+			Tally{Animals: 5, Counted: 4, Found: 1}},
+		"the same as no animal": {Footage{Animals: []Animal{{Verdict: Rejected, ID: 1}, {Verdict: Accepted, ID: 2, SameAs: 1}}},
+			Tally{Animals: 2, Counted: 4, Judged: 2, Rejected: 1, Merged: 1}},
 	} {
 		if got, err := c.f.Tally(counted, not); err != nil || got != c.want {
 			t.Errorf("%s: %+v %v, want %+v", name, got, err, c.want)
@@ -47,5 +58,19 @@ func TestCheckOfOneFootage(t *testing.T) {
 	}
 	if err := (Footage{SHA256: sum, Rest: Accepted, Animals: []Animal{{Verdict: Accepted, ID: 1, SameAs: 2}}}).Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLongChain(t *testing.T) {
+	var f Footage
+	var counted []int
+	for id := range 50_000 {
+		counted = append(counted, id+1)
+		if id > 0 {
+			f.Animals = append(f.Animals, Animal{Verdict: Accepted, ID: id + 1, SameAs: id})
+		}
+	}
+	if got, err := f.Tally(counted, nil); err != nil || got.Animals != 1 || got.Merged != len(counted)-1 {
+		t.Errorf("%+v %v", got, err)
 	}
 }

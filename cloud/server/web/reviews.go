@@ -104,16 +104,9 @@ func (s *Server) agreement(ctx context.Context, v ledger.FootageView, all []wire
 		return nil, err
 	}
 	a := &wire.Agreement{Reviewers: [2]string{two[0].Reviewer, two[1].Reviewer}, Tracks: len(counted), Differ: []int{}}
-	verdicts := [2]map[int]string{}
-	for i, r := range two {
-		verdicts[i] = map[int]string{}
-		for _, x := range r.Animals {
-			verdicts[i][x.ID] = judged(x)
-		}
-	}
+	first, second := decisions(two[0], v), decisions(two[1], v)
 	for _, id := range counted {
-		first, second := verdicts[0][id], verdicts[1][id]
-		if first == second {
+		if first(id) == second(id) {
 			a.Same++
 		} else if len(a.Differ) < mostDiffering {
 			a.Differ = append(a.Differ, id)
@@ -122,15 +115,26 @@ func (s *Server) agreement(ctx context.Context, v ledger.FootageView, all []wire
 	return a, nil
 }
 
-// judged is a verdict on a counted track as a text that is equal for equal decisions; "" for one that is right.
-func judged(v wire.Verdict) string {
-	switch {
-	case v.Verdict == string(review.Rejected) || v.Class == review.Other:
-		return "rejected " + v.Class
-	case v.SameAs != 0:
-		return fmt.Sprint("same as ", v.SameAs)
+// decisions returns what a review says of a counted track, as a text that is equal for equal decisions; "" for a track that is
+// right. Tracks of one animal are pieces of its first one, whichever of them the reviewer named.
+func decisions(r wire.Review, v ledger.FootageView) func(id int) string {
+	f := reviewFootage(wire.ReviewRequest{Animals: r.Animals}, v)
+	none := map[int]string{}
+	for _, a := range f.Animals {
+		if !a.IsCattle() {
+			none[a.ID] = "no cattle " + a.Class
+		}
 	}
-	return ""
+	same := f.Same()
+	return func(id int) string {
+		if what, ok := none[id]; ok {
+			return what
+		}
+		if first := same.First(id); first != id {
+			return fmt.Sprint("a piece of ", first)
+		}
+		return ""
+	}
 }
 
 // tracksOf returns the ids of the counted tracks of footage, and of the others.

@@ -73,6 +73,10 @@ func TestReviews(t *testing.T) {
 	if a := got.Agreement; a == nil || a.Same != 1 || a.Tracks != 3 || len(a.Differ) != 2 || a.Differ[0] != 2 {
 		t.Errorf("%+v", got.Agreement)
 	}
+	got = reviews(put(second.Reveal(), at, "accepted", `{"verdict":"rejected","id":1},{"verdict":"accepted","id":2,"same_as":3}`))
+	if a := got.Agreement; a == nil || a.Same != 3 || len(a.Differ) != 0 || got.Reviews[1].Unique != 1 {
+		t.Errorf("the same pair named from its other track: %+v of %+v", got.Agreement, got.Reviews)
+	}
 	got = reviews(s.send("DELETE", path, second.Reveal(), nil))
 	if len(got.Reviews) != 1 || got.Agreement != nil {
 		t.Errorf("%+v", got)
