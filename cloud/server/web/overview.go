@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
-	"slices"
 	"strconv"
 	"time"
 
@@ -44,15 +43,11 @@ func (s *Server) getOverview(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	limitOverview(sitesOf(c.UserContext()), &v)
 	return sendJSON(c, v)
 }
 
 func (s *Server) getQueue(c *fiber.Ctx) error {
 	v, err := s.o.Overview.Queue(c.UserContext(), readScope(c.UserContext()))
-	if err == nil {
-		err = s.limitQueue(c.UserContext(), sitesOf(c.UserContext()), &v)
-	}
 	if err != nil {
 		return err
 	}
@@ -79,9 +74,6 @@ func (s *Server) getHistory(c *fiber.Ctx) error {
 	points, err := s.o.Overview.History(c.UserContext(), site, readScope(c.UserContext()), from)
 	if err != nil {
 		return err
-	}
-	if sites := sitesOf(c.UserContext()); sites != nil {
-		points = slices.DeleteFunc(points, func(p wire.HistoryPoint) bool { return !sites.Has(p.Site) })
 	}
 	if format != "csv" {
 		return sendJSON(c, pageOf(points, "", asItIs))
