@@ -43,6 +43,11 @@ func (s *Server) sendTelemetry(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	leave, err := s.enterPlacing(ctx) // a log may take some hundred megabytes to read
+	if err != nil {
+		return err
+	}
+	defer leave()
 	log, found, err := s.logs.Find(ctx, v.Footage, 0)
 	if err != nil {
 		return err

@@ -11,12 +11,15 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/flightlog"
 	"cattlecounter/cloud/place"
 	"cattlecounter/cloud/place/mapfile"
+	"cattlecounter/cloud/place/paddock"
 	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
@@ -85,7 +88,11 @@ func (s *Server) positions(ctx context.Context, id footage.ID, form mapfile.Form
 	if err != nil && !errors.Is(err, blob.ErrNotFound) {
 		return nil, err
 	}
-	log, err := s.flightLog(ctx, id)
+	v, err := s.resultOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	log, err := s.flightLog(ctx, v)
 	if err != nil {
 		return nil, err
 	}
@@ -93,29 +100,79 @@ func (s *Server) positions(ctx context.Context, id footage.ID, form mapfile.Form
 	if err != nil {
 		return nil, fmt.Errorf("positions of %s: %w", id, err)
 	}
-	v, err := s.resultOf(ctx, id)
+	if log == nil {
+		err = s.keepPlaces(ctx, v, &res)
+	}
+	if err == nil {
+		err = s.dividePlaces(ctx, v, &res)
+	}
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	if err := mapfile.Write(&out, form, res, v.Captured); err != nil {
+	if err := mapfile.Write(&out, form, res, v.Taken); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
 }
 
 // flightLog finds the flight log of footage; nil without one that fits and can be read. The footage view says why.
-func (s *Server) flightLog(ctx context.Context, id footage.ID) (*flightlog.Log, error) {
-	v, err := s.resultOf(ctx, id)
-	if err != nil {
-		return nil, err
-	}
+func (s *Server) flightLog(ctx context.Context, v ledger.FootageView) (*flightlog.Log, error) {
 	length, err := s.logs.Length(ctx, v)
 	if err != nil {
 		return nil, err
 	}
 	log, _, err := s.logs.Find(ctx, v.Footage, length)
 	return log, err
+}
+
+// keepPlaces gives a result the positions that were found while the video was stored that has the flight log: it was removed,
+// or it is that of the original.
+func (s *Server) keepPlaces(ctx context.Context, v ledger.FootageView, res *report.Result) error {
+	if v.BlobKey != "" || v.Count == nil {
+		return nil
+	}
+	g, err := s.o.Ledger.Grounds.Get(ctx, v.Count.Footage)
+	if err != nil || g.Log.State != ledger.LogOK {
+		return ignore(err, ledger.ErrNotFound)
+	}
+	at := map[int]ledger.Place{}
+	for _, p := range g.Places {
+		at[p.ID] = p
+	}
+	for i := range res.Tracks {
+		t := &res.Tracks[i]
+		if p, ok := at[t.ID]; ok {
+			t.Offset, t.Position = nil, &report.Position{Latitude: p.Lat, Longitude: p.Lon, Radius: p.Radius, Seconds: p.Seconds}
+		}
+	}
+	res.Place.Way, res.Place.Placed, res.Place.Footprint = g.Way, g.Placed, g.Footprint
+	return nil
+}
+
+// dividePlaces says in which paddocks the animals are, by the version that their count was divided by.
+func (s *Server) dividePlaces(ctx context.Context, v ledger.FootageView, res *report.Result) error {
+	if v.Count == nil || v.Count.Spread.Borders == 0 {
+		return nil
+	}
+	b, err := s.o.Ledger.Borders.Get(ctx, cmp.Or(v.OriginalSite, v.Site), v.Count.Spread.Borders)
+	if err != nil {
+		return ignore(err, ledger.ErrNotFound)
+	}
+	list, err := paddock.ReadAny([]byte(b.Document))
+	if err != nil {
+		return fmt.Errorf("paddocks of %s version %d: %w", b.Site, b.Version, err)
+	}
+	paddock.Count(res, list)
+	return nil
+}
+
+// ignore returns nil for an error of a class.
+func ignore(err, class error) error {
+	if errors.Is(err, class) {
+		return nil
+	}
+	return err
 }
 
 // readBlob reads at most most bytes of a blob.

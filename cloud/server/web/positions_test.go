@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"cattlecounter/cloud/count/crossing"
 	"cattlecounter/cloud/count/detect"
 	"cattlecounter/cloud/count/flight"
 	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 )
 
 // storedTrace is what a count of a pass to the north leaves: the picture moves by 200 pixels a second, and one animal lies
@@ -99,5 +102,44 @@ func TestPositions(t *testing.T) {
 	s.record("two", "content two")
 	if r := s.send("GET", "/api/v1/counts/two/positions", "", nil); r.status != 404 {
 		t.Errorf("not counted yet: status %d", r.status)
+	}
+}
+
+// Positions name the paddocks of the animals, have the time of the flight log, and outlive the video that has the log.
+func TestPositionsOfStoredGround(t *testing.T) {
+	s := open(t, nil)
+	ctx, at := t.Context(), time.Date(2026, 5, 1, 6, 0, 0, 0, time.UTC)
+	s.flownCount("one", at)
+	boss := s.tokens[ledger.RoleOperator]
+	borders := boxes(box("East", 24.3000, -31.71, 24.31, -31.69), box("West", 24.29, -31.71, 24.3000, -31.69))
+	if r := s.send("PUT", "/api/v1/sites/farm/paddocks", boss, strings.NewReader(borders)); r.status != 200 {
+		t.Fatalf("status %d: %s", r.status, r.body)
+	}
+	s.place()
+	get := func(id, format string) string {
+		t.Helper()
+		r := s.do("GET", "/api/v1/counts/"+id+"/positions?format="+format, "")
+		if r.status != 200 {
+			t.Fatalf("%s as %s: status %d: %s", id, format, r.status, r.body)
+		}
+		return string(r.body)
+	}
+	if table := get("one", "csv"); !strings.Contains(table, ",East\n") {
+		t.Errorf("the animal is in no paddock: %s", table)
+	}
+	must.Do(t, s.ledger.Grounds.Put(ctx, ledger.DueGround{Footage: "one"}, ledger.Ground{Log: ledger.FlightLog{State: ledger.LogOK},
+		CapturedFrom: "log", Taken: at.Add(time.Hour)}))
+	if path := get("one", "gpx"); !strings.Contains(path, "2026-05-01T07:00:00.000Z") {
+		t.Errorf("the path has not the time of the log: %s", path)
+	}
+
+	s.flownCount("two", at.Add(time.Hour))
+	must.Do(t, s.ledger.Footage.SetTelemetry(ctx, "two", "")) // as if the log were inside the video
+	must.Do(t, s.ledger.Grounds.Put(ctx, ledger.DueGround{Footage: "two"}, ledger.Ground{Log: ledger.FlightLog{State: ledger.LogOK},
+		CapturedFrom: "log", Taken: at.Add(time.Hour), Spread: ledger.Spread{Way: "camera", Placed: 1, Borders: 1},
+		Places: []ledger.Place{{ID: 1, Class: "cow", Lat: -31.7, Lon: 24.295, Radius: 2.5}}}))
+	must.Do(t, s.ledger.Footage.RemoveVideo(ctx, "two"))
+	if table := get("two", "csv"); !strings.Contains(table, "-31.7000000,24.2950000,2.5") || !strings.Contains(table, ",West\n") {
+		t.Errorf("the video is removed: %s", table)
 	}
 }
