@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"cattlecounter/shared/footage"
@@ -21,7 +23,8 @@ type Expected struct {
 type HerdBook struct{ *tables }
 
 // Put sets the expected numbers of a site from since on, and from now on when that is zero. Paddocks that the list does not
-// name have no expected number from then on. Its error wraps ErrInvalid for a site or a number that is not valid.
+// name have no expected number from then on. A number that holds at that time already is not stored again. Its error wraps
+// ErrInvalid for a site or a number that is not valid.
 func (l *HerdBook) Put(ctx context.Context, site string, since time.Time, list []Expected) error {
 	if _, err := footage.ParseID(site); err != nil {
 		return fmt.Errorf("book of site %.64q: %w: %w", site, err, ErrInvalid)
@@ -29,33 +32,50 @@ func (l *HerdBook) Put(ctx context.Context, site string, since time.Time, list [
 	if since.IsZero() {
 		since = l.now().UTC()
 	}
-	named := map[string]bool{}
+	named := map[string]int{}
 	for _, e := range list {
-		if e.Animals == nil || *e.Animals < 0 || named[e.Paddock] {
+		name := clean(e.Paddock)
+		if _, twice := named[name]; twice || e.Animals == nil || *e.Animals < 0 {
 			return fmt.Errorf("book of site %s: paddock %.64q has no number from 0 on, or is there twice: %w", site, e.Paddock,
 				ErrInvalid)
 		}
-		named[e.Paddock] = true
+		named[name] = *e.Animals
 	}
 	return l.write(ctx, "set the book of "+site, func(ctx context.Context, tx *sql.Tx) error {
 		now, err := expectedAt(ctx, tx, site, since)
 		if err != nil {
 			return err
 		}
-		for _, e := range now {
-			if !named[e.Paddock] {
-				list = append(list, Expected{Paddock: e.Paddock})
-			}
-		}
-		for _, e := range list {
+		changed := changedNumbers(now, named)
+		for _, e := range changed {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO book (site, paddock, since, animals, who) VALUES ($1, $2, $3, $4, $5)
 				ON CONFLICT (site, paddock, since) DO UPDATE SET animals = excluded.animals, who = excluded.who`,
-				site, clean(e.Paddock), since.UnixMicro(), e.Animals, Actor(ctx)); err != nil {
+				site, e.Paddock, since.UnixMicro(), e.Animals, Actor(ctx)); err != nil {
 				return err
 			}
 		}
+		if len(changed) == 0 {
+			return nil
+		}
 		return l.audit(ctx, tx, ActionSetBook, site)
 	})
+}
+
+// changedNumbers returns the entries that differ from those that hold, and ends for those that are not named any more.
+func changedNumbers(holds []Expected, named map[string]int) (changed []Expected) {
+	for _, e := range holds {
+		n, ok := named[e.Paddock]
+		if !ok {
+			changed = append(changed, Expected{Paddock: e.Paddock})
+		} else if n == *e.Animals {
+			delete(named, e.Paddock)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		n := named[name]
+		changed = append(changed, Expected{Paddock: name, Animals: &n})
+	}
+	return changed
 }
 
 func scanExpected(rows *sql.Rows) (e Expected, err error) {

@@ -93,6 +93,25 @@ func TestBook(t *testing.T) {
 	if len(es) != 5 || es[0].Paddock != "" || es[0].Animals != nil || es[0].Who != "boss" {
 		t.Errorf("history %+v", es)
 	}
+	same := []Expected{{Paddock: "Dam", Animals: n(0)}, {Paddock: "Hill", Animals: n(38)}}
+	audited := must.Get(l.Audit.List(ctx, 0, 1))(t)
+	must.Do(t, l.Book.Put(ctx, "north", day.AddDate(0, 0, 7), same))
+	if es := must.Get(l.Book.History(ctx, "north", 10))(t); len(es) != 5 || must.Get(l.Audit.List(ctx, 0, 1))(t)[0].N != audited[0].N {
+		t.Errorf("the same numbers again are stored: %+v", es)
+	}
+	same[1].Animals = n(37)
+	must.Do(t, l.Book.Put(ctx, "north", day.AddDate(0, 0, 8), same))
+	if es := must.Get(l.Book.History(ctx, "north", 10))(t); len(es) != 6 || es[0].Paddock != "Hill" || *es[0].Animals != 37 {
+		t.Errorf("one number is another one: %+v", es)
+	}
+	// A name that the database cannot store keeps its number when it is sent again.
+	odd := []Expected{{Paddock: "K\xe4lber", Animals: n(4)}}
+	for days := range 2 {
+		must.Do(t, l.Book.Put(ctx, "south", day.AddDate(0, 0, days), odd))
+		if es := must.Get(l.Book.At(ctx, "south", day.AddDate(0, 0, days)))(t); len(es) != 1 || *es[0].Animals != 4 {
+			t.Errorf("day %d: %+v", days, es)
+		}
+	}
 	must.FailWith(t, l.Book.Put(ctx, "north", day, []Expected{{Paddock: "x", Animals: n(-1)}}), ErrInvalid)
 	must.FailWith(t, l.Book.Put(ctx, "north", day, []Expected{{Paddock: "x", Animals: n(1)}, {Paddock: "x", Animals: n(1)}}), ErrInvalid)
 	must.FailWith(t, l.Book.Put(ctx, "a b", day, nil), ErrInvalid)
