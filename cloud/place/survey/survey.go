@@ -25,6 +25,13 @@ type Part struct {
 	Unique, Low, High int              // its count
 	Animals           []Animal         // those with a position
 	Footprint         [][][][2]float64 // the ground that it saw, as the coordinates of a GeoJSON MultiPolygon
+	Flight            *Flight          // that it is a part of; nil for none. Parts of one flight have the same pointer.
+}
+
+// Flight is the count of footage that was recorded one after the other: animals in two of its parts are in it once.
+type Flight struct {
+	Unique, Low, High int
+	Parts             int // how many it has; its count is used when all of them are there
 }
 
 // Count is a number of animals in one paddock.
@@ -59,35 +66,43 @@ type animal struct {
 	group int
 }
 
-// Take counts the animals of the parts of one site. set may be nil for a site without paddocks.
+// Take counts the animals of the parts of one site. set may be nil for a site without paddocks. A flight whose parts are all
+// there has its own count.
 func Take(parts []Part, set *paddock.Set) Result {
 	var r Result
 	var all []animal
-	var below, above float64
-	unplaced := 0
 	for i, p := range parts {
 		for _, a := range p.Animals {
 			all = append(all, animal{a, i, len(all)})
 		}
-		unplaced += max(0, p.Unique-len(p.Animals))
-		below += float64((p.Unique - p.Low) * (p.Unique - p.Low))
-		above += float64((p.High - p.Unique) * (p.High - p.Unique))
 	}
 	all, moved := latest(parts, all)
 	r.Earlier = moved.before
 	r.Double = join(parts, all)
+	wholes := wholesOf(parts)
+	same := joinedWithin(wholes, all)
+	var below, above float64
+	unplaced, apart := 0, 0
+	for i, w := range wholes {
+		below += float64((w.unique - w.low) * (w.unique - w.low))
+		above += float64((w.high - w.unique) * (w.high - w.unique))
+		placed := w.placed - same[i]
+		unplaced += min(w.unplaced, max(0, w.unique-placed))
+		apart += max(0, placed-w.unique)
+	}
 	groups := pointsOf(all)
 	alone := int(math.Ceil(alone(parts, all)))
 	r.Placed = len(groups)
 	r.Unique = r.Placed + unplaced
 	// Every pair that counts once may be two animals, or one of a pair that was not found. Where ground has fewer animals
 	// than before, the others may be where no later part looked; where it has more, they may have come from counted ground.
-	// An animal that one part saw and another one did not may be missing there, or one too many here.
-	r.Low = max(0, r.Unique-int(math.Round(math.Sqrt(below+float64(r.Double))))-max(0, moved.after-moved.before)-alone)
+	// An animal that one part saw and another one did not may be missing there, or one too many here. Animals that the count
+	// of a flight has once, and whose places are apart, are one.
+	r.Low = max(0, r.Unique-int(math.Round(math.Sqrt(below+float64(r.Double))))-max(0, moved.after-moved.before)-alone-apart)
 	more := int(math.Round(math.Sqrt(above + float64(r.Double))))
 	r.High = r.Unique + max(0, more-alone) + max(0, moved.before-moved.after)
-	if unplaced > 0 && len(parts) > 1 {
-		r.Low = min(r.Low, fewest(parts, r.Placed))
+	if unplaced > 0 && len(wholes) > 1 {
+		r.Low = min(r.Low, fewest(wholes, r.Placed))
 	}
 	if set != nil {
 		r.divide(parts, groups, set)
@@ -95,11 +110,11 @@ func Take(parts []Part, set *paddock.Set) Result {
 	return r
 }
 
-// fewest is the smallest number of animals where some have no position: they can be those of any other part.
-func fewest(parts []Part, placed int) int {
+// fewest is the smallest number of animals where some have no position: they can be those of any other whole.
+func fewest(wholes []whole, placed int) int {
 	least := placed
-	for _, p := range parts {
-		least = max(least, p.Low)
+	for _, w := range wholes {
+		least = max(least, w.low)
 	}
 	return least
 }
@@ -118,25 +133,23 @@ func latest(parts []Part, all []animal) ([]animal, changed) {
 			*t = a.At
 		}
 	}
+	views, order := viewsOf(parts), make([]int, len(parts))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return times[b].Compare(times[a]) })
 	var kept []animal
 	var c changed
 	for _, a := range all {
-		before, after := false, false
-		for i := range parts {
-			if i == a.part || a.At.IsZero() || times[i].IsZero() || times[i].Sub(a.At).Abs() <= Window || !saw(parts[i], a.Animal) {
-				continue
-			}
-			if times[i].After(a.At) {
-				before = true
-			} else {
-				after = true
-			}
-		}
-		if before {
+		i := slices.IndexFunc(order, func(i int) bool {
+			return i != a.part && !a.At.IsZero() && !times[i].IsZero() && times[i].Sub(a.At).Abs() > Window && views[i].has(a.Animal)
+		})
+		switch {
+		case i < 0:
+		case times[order[i]].After(a.At): // the latest part that saw its ground is later
 			c.before++
 			continue
-		}
-		if after {
+		default:
 			c.after++
 		}
 		a.group = len(kept)
@@ -156,6 +169,7 @@ type pair struct {
 // nearest pairs come first, and a group has one animal of each part.
 func join(parts []Part, all []animal) int {
 	var pairs []pair
+	views := viewsOf(parts)
 	order := make([]int, len(all))
 	for i := range order {
 		order[i] = i
@@ -177,7 +191,7 @@ func join(parts []Part, all []animal) int {
 			most := math.Hypot(a.Radius, b.Radius)
 			d := math.Hypot(east, north)
 			if a.part == b.part || d > most || !soon(a.At, b.At) ||
-				!saw(parts[b.part], a.Animal) || !saw(parts[a.part], b.Animal) {
+				!views[b.part].has(a.Animal) || !views[a.part].has(b.Animal) {
 				continue
 			}
 			pairs = append(pairs, pair{i, k, d / max(most, 1e-9)})
@@ -206,7 +220,7 @@ func join(parts []Part, all []animal) int {
 
 // alone is by how much the animals on ground that several parts saw are more than the mean of what each saw there.
 func alone(parts []Part, all []animal) float64 {
-	members := map[int]int{}
+	views, members := viewsOf(parts), map[int]int{}
 	for _, a := range all {
 		members[a.group]++
 	}
@@ -219,7 +233,7 @@ func alone(parts []Part, all []animal) float64 {
 		done[a.group] = true
 		seen := 1
 		for i, p := range parts {
-			if i != a.part && soon(a.At, p.At) && saw(p, a.Animal) {
+			if i != a.part && soon(a.At, p.At) && views[i].has(a.Animal) {
 				seen++
 			}
 		}
@@ -233,11 +247,6 @@ func alone(parts []Part, all []animal) float64 {
 // soon reports whether two times are within the window. A time that is not known is never near to another one.
 func soon(a, b time.Time) bool {
 	return !a.IsZero() && !b.IsZero() && a.Sub(b).Abs() <= Window
-}
-
-// saw reports whether a part saw the ground where an animal of another part is.
-func saw(p Part, a Animal) bool {
-	return paddock.Contains(p.Footprint, [2]float64{a.Lon, a.Lat})
 }
 
 func shareAPart(all []animal, a, b []int) bool {

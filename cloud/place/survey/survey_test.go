@@ -157,3 +157,39 @@ func TestSeveralDays(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// The parts of a flight have the count of the flight, in which an animal of two parts is once.
+func TestPartsOfAFlight(t *testing.T) {
+	west, east := box(0, 0, 100, 100), box(90, 0, 200, 100)
+	f := &Flight{Unique: 17, Low: 15, High: 20, Parts: 2}
+	bare := func(unique int) Part { return Part{Unique: unique, Low: unique - 1, High: unique + 2, Flight: f} }
+	placed := func(footprint [][][][2]float64, animals ...Animal) Part {
+		p := part(footprint, animals...)
+		p.Flight = f
+		return p
+	}
+	two := &Flight{Unique: 2, Low: 2, High: 2, Parts: 2}
+	for _, c := range []struct {
+		name              string
+		flight            *Flight
+		parts             []Part
+		unique, low, high int
+	}{
+		{"without positions", f, []Part{bare(10), bare(9)}, 17, 15, 20},
+		{"one of its parts", f, []Part{bare(10)}, 10, 9, 12},
+		{"with another flight", f, []Part{bare(10), {Unique: 4, Low: 4, High: 4}, bare(9)}, 21, 15, 24},
+		{"one part has positions", f, []Part{placed(west, cow(20, 20, 3, 0), cow(30, 20, 3, 0)), bare(16)}, 17, 15, 20},
+		{"places of the same animal are apart", two, []Part{placed(west, cow(20, 20, 3, 0), cow(85, 20, 3, 0)), placed(east, cow(95, 20, 3, 1))},
+			3, 2, 3},
+		{"joined by their places", two, []Part{placed(west, cow(20, 20, 3, 0), cow(95, 20, 3, 0)), placed(east, cow(96, 20, 3, 1))}, 2, 1, 3},
+	} {
+		for i := range c.parts {
+			if c.parts[i].Flight != nil {
+				c.parts[i].Flight = c.flight
+			}
+		}
+		if r := Take(c.parts, nil); r.Unique != c.unique || r.Low != c.low || r.High != c.high {
+			t.Errorf("%s: %d, %d to %d; want %d, %d to %d", c.name, r.Unique, r.Low, r.High, c.unique, c.low, c.high)
+		}
+	}
+}

@@ -75,6 +75,8 @@ func (s *Server) addSurvey(c *fiber.Ctx) error {
 	switch {
 	case !n.From.IsZero() && !n.To.IsZero() && !n.From.Before(n.To):
 		return badRequest("from: it is not before to.")
+	case in.Footage != nil && len(in.Footage) == 0:
+		return badRequest("footage: it is empty. Name pieces of footage, or leave it out for all of the time.")
 	case len(in.Footage) > ledger.MaxSurveyParts:
 		return badRequest("footage: it has more than %d entries.", ledger.MaxSurveyParts)
 	case len(in.Name) > 200:
@@ -148,18 +150,11 @@ func (s *Server) takeSurvey(ctx context.Context, n ledger.Survey) (wire.Survey, 
 	if len(counts) > ledger.MaxSurveyParts {
 		return v, badRequest("The survey has more than %d counts; choose a shorter time.", ledger.MaxSurveyParts)
 	}
-	at := n.To
-	if at.IsZero() {
-		at = s.now()
-	}
-	var parts []survey.Part
+	at := s.timeOf(n, counts)
+	parts := surveyParts(counts)
 	for _, p := range counts {
-		parts = append(parts, surveyPart(p))
 		v.Parts = append(v.Parts, wire.SurveyPart{Footage: p.Footage.ID, Captured: timeOrNil(p.Footage.Taken), Flight: p.Footage.Flight,
 			Unique: p.Unique, Low: p.Low, High: p.High, Placed: p.Spread.Placed, Way: p.Spread.Way})
-		if !p.Footage.Taken.IsZero() {
-			at = p.Footage.Taken // of the last one
-		}
 	}
 	var set *paddock.Set
 	b, err := s.o.Ledger.Borders.At(ctx, n.Site, at)
@@ -186,14 +181,46 @@ func (s *Server) takeSurvey(ctx context.Context, n ledger.Survey) (wire.Survey, 
 	return v, s.compare(ctx, &v, at)
 }
 
-func surveyPart(p ledger.SurveyPart) survey.Part {
-	out := survey.Part{At: p.Footage.Taken, Unique: p.Unique, Low: p.Low, High: p.High, Footprint: p.Ground.Footprint}
-	for _, a := range p.Ground.Places {
-		animal := survey.Animal{Lat: a.Lat, Lon: a.Lon, Radius: a.Radius}
-		if !p.Footage.Taken.IsZero() {
-			animal.At = p.Footage.Taken.Add(time.Duration(a.Seconds * float64(time.Second)))
+// timeOf is when the last footage of a survey was recorded, or arrived where no time is known; without footage it is the end
+// of the survey, else now.
+func (s *Server) timeOf(n ledger.Survey, counts []ledger.SurveyPart) time.Time {
+	var taken, received time.Time
+	for _, p := range counts {
+		if p.Footage.Taken.After(taken) {
+			taken = p.Footage.Taken
 		}
-		out.Animals = append(out.Animals, animal)
+		if p.Footage.Received.After(received) {
+			received = p.Footage.Received
+		}
+	}
+	for _, at := range []time.Time{taken, received, n.To} {
+		if !at.IsZero() {
+			return at
+		}
+	}
+	return s.now()
+}
+
+// surveyParts is the counts in the form of cloud/place/survey.
+func surveyParts(counts []ledger.SurveyPart) []survey.Part {
+	flights := map[string]*survey.Flight{}
+	var out []survey.Part
+	for _, c := range counts {
+		p := survey.Part{At: c.Footage.Taken, Unique: c.Unique, Low: c.Low, High: c.High, Footprint: c.Ground.Footprint}
+		if id := c.Footage.Flight; id != "" {
+			if flights[id] == nil {
+				flights[id] = &survey.Flight{Unique: c.Joint.Unique, Low: c.Joint.Low, High: c.Joint.High, Parts: c.Joint.Parts}
+			}
+			p.Flight = flights[id]
+		}
+		for _, a := range c.Ground.Places {
+			animal := survey.Animal{Lat: a.Lat, Lon: a.Lon, Radius: a.Radius}
+			if !c.Footage.Taken.IsZero() {
+				animal.At = c.Footage.Taken.Add(time.Duration(a.Seconds * float64(time.Second)))
+			}
+			p.Animals = append(p.Animals, animal)
+		}
+		out = append(out, p)
 	}
 	return out
 }
@@ -229,15 +256,20 @@ func surveyWarnings(v wire.Survey, paddocks bool) (out []string) {
 			part = append(part, fmt.Sprintf("%s %.0f %%", p.Name, 100*p.Seen))
 		}
 	}
-	if n := len(part); n > 0 {
-		const most = 10
-		text := strings.Join(part[:min(n, most)], ", ")
-		if n > most {
-			text += fmt.Sprintf(" and %d more", n-most)
-		}
-		out = append(out, "not wholly seen: "+text)
+	if len(part) > 0 {
+		out = append(out, "not wholly seen: "+firstOf(part))
 	}
 	return out
+}
+
+// firstOf lists the first of many names.
+func firstOf(names []string) string {
+	const most = 10
+	text := strings.Join(names[:min(len(names), most)], ", ")
+	if n := len(names) - most; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
 }
 
 // compare adds the expected numbers of the book.
@@ -254,21 +286,28 @@ func (s *Server) compare(ctx context.Context, v *wire.Survey, at time.Time) erro
 		}
 		return out
 	}
+	var unknown []string
+	named := map[string][]int{} // paddocks by their name
+	for i, p := range v.Paddocks {
+		named[p.Name] = append(named[p.Name], i)
+	}
 	for _, e := range book {
-		found := e.Paddock == ""
-		if found && len(v.Parts) > 0 {
+		found := named[e.Paddock]
+		for _, i := range found {
+			p := &v.Paddocks[i]
+			p.Expected = judge(e, p.Animals, p.Low, p.High, p.Seen)
+		}
+		switch {
+		case e.Paddock == "" && len(v.Parts) > 0:
 			v.Expected = judge(e, &v.Unique, &v.Low, &v.High, seenOf(v.Paddocks))
-		} else if found {
+		case e.Paddock == "":
 			v.Expected = judge(e, nil, nil, nil, 0)
+		case len(found) == 0:
+			unknown = append(unknown, fmt.Sprintf("%.64q", e.Paddock))
 		}
-		for i := range v.Paddocks {
-			if p := &v.Paddocks[i]; p.Name == e.Paddock {
-				p.Expected, found = judge(e, p.Animals, p.Low, p.High, p.Seen), true
-			}
-		}
-		if !found {
-			v.Warnings = append(v.Warnings, fmt.Sprintf("the book has the paddock %.64q, which the site does not have", e.Paddock))
-		}
+	}
+	if len(unknown) > 0 {
+		v.Warnings = append(v.Warnings, "the book has paddocks that the site does not have: "+firstOf(unknown))
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
 package web
 
 import (
+	"context"
+	"database/sql"
 	"strings"
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/place/paddock"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/wire"
@@ -70,6 +73,10 @@ func TestSurveys(t *testing.T) {
 	if again.Unique != 2 || again.Placed != 1 || again.Double != 0 || !strings.Contains(strings.Join(again.Warnings, "\n"), "1 of 2 pieces") {
 		t.Errorf("without a log: %+v", again)
 	}
+	if es := must.Get(s.ledger.Audit.List(t.Context(), 0, 1))(t); es[0].Action != ledger.ActionAddSurvey || es[0].Who != "operator1" ||
+		es[0].Subject != "farm "+v.ID {
+		t.Errorf("audit %+v", es)
+	}
 	var chosen wire.Survey
 	if send("POST", "/surveys", `{"site":"farm","footage":["late"]}`, &chosen); len(chosen.Parts) != 1 || chosen.Parts[0].Footage != "late" {
 		t.Errorf("chosen %+v", chosen)
@@ -90,6 +97,7 @@ func TestSurveysRefused(t *testing.T) {
 		return s.send("POST", "/api/v1/surveys", token, strings.NewReader(body))
 	}
 	for _, body := range []string{`{}`, `{"site":"a b"}`, `{"site":"farm","paddock":"x"}`, `[]`, `{"site":"farm","footage":["uncounted"]}`,
+		`{"site":"farm","footage":[]}`,
 		`{"site":"farm","from":"2026-05-02T00:00:00Z","to":"2026-05-01T00:00:00Z"}`, `{"site":"farm","from":"yesterday"}`} {
 		post(boss, body).wantProblem(t, 400, "bad-request")
 	}
@@ -111,4 +119,34 @@ func TestSurveysRefused(t *testing.T) {
 		s.send("PUT", "/api/v1/sites/farm/book", boss, strings.NewReader(body)).wantProblem(t, 400, "bad-request")
 	}
 	s.send("PUT", "/api/v1/sites/farm/book", foreign, strings.NewReader("paddock,animals\nx,1")).wantProblem(t, 404, "not-found")
+}
+
+// A flight in two parts without positions counts as the flight, in which an animal of both parts is once. One of its parts
+// alone has its own count. The paddocks are those of the flight's time, also when no time of the recording is known.
+func TestSurveyOfAFlight(t *testing.T) {
+	s := open(t, nil)
+	s.flight("part-1", "part-2")
+	must.Do(t, s.ledger.DB().Write(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE footage SET taken = NULL, received = received - 3600000000`)
+		return err
+	}))
+	for _, name := range []string{"Old", "New"} {
+		list := must.Get(paddock.ReadAny([]byte(box(name, 24.2, -31.8, 24.4, -31.6))))(t)
+		must.Get(SetPaddocks(t.Context(), s.ledger.Borders, "farm", time.Time{}, list))(t)
+	}
+	take := func(chosen string) (v wire.Survey) {
+		t.Helper()
+		r := s.send("POST", "/api/v1/surveys", s.tokens[ledger.RoleOperator], strings.NewReader(`{"site":"farm","footage":[`+chosen+`]}`))
+		if r.status != 200 {
+			t.Fatalf("status %d: %s", r.status, r.body)
+		}
+		r.decode(t, &v)
+		return v
+	}
+	if v := take(`"part-2","part-1"`); v.Unique != 9 || v.Low != 8 || v.High != 12 || v.Paddocks[0].Name != "Old" {
+		t.Errorf("the flight: %+v", v)
+	}
+	if v := take(`"part-2"`); v.Unique != 7 || v.Low != 6 || v.High != 9 {
+		t.Errorf("one part: %+v", v)
+	}
 }

@@ -37,6 +37,7 @@ const (
 	ActionSetSites       = "set sites"
 	ActionSetPaddocks    = "set paddocks"
 	ActionSetBook        = "set book"
+	ActionAddSurvey      = "add survey"
 	ActionRenewOrderKey  = "renew order key"
 
 	ActionAddNotificationRule    = "add notification rule"

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"cattlecounter/cloud/store/database"
 	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 )
@@ -334,17 +333,29 @@ func flightsOf(vs []bornFlightView) []FlightView {
 	return out
 }
 
+// keysAsked is how many blob keys one query asks for. Each reads all flights once.
+const keysAsked = 500
+
 // UnnamedResults returns those of the blob keys that are the result of no flight.
 func (l *Flights) UnnamedResults(ctx context.Context, keys []string) ([]string, error) {
 	var unnamed []string
-	for _, key := range keys {
-		var n int
-		if err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM flight WHERE result_key = $1 AND result_key <> ''`,
-			key).Scan(&n); err != nil {
-			return nil, fmt.Errorf("flight with the result %s: %w", key, database.Classify(err))
+	for some := range slices.Chunk(keys, keysAsked) {
+		f := &filter{}
+		f.in(`result_key`, some)
+		named, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (key string, err error) {
+			return key, rows.Scan(&key)
+		}, `SELECT result_key FROM flight `+f.String()+` AND result_key <> ''`, f.args...)
+		if err != nil {
+			return nil, fmt.Errorf("results of flights: %w", err)
 		}
-		if n == 0 {
-			unnamed = append(unnamed, key)
+		known := map[string]bool{}
+		for _, key := range named {
+			known[key] = true
+		}
+		for _, key := range some {
+			if !known[key] {
+				unnamed = append(unnamed, key)
+			}
 		}
 	}
 	return unnamed, nil

@@ -41,6 +41,16 @@ func (f *filter) add(condition string, values ...any) {
 	f.where = append(f.where, condition)
 }
 
+// in adds the condition that a column has one of the values, of which there must be one.
+func (f *filter) in(column string, values []string) {
+	marks := make([]string, len(values))
+	for i, v := range values {
+		f.args = append(f.args, v)
+		marks[i] = "$" + strconv.Itoa(len(f.args))
+	}
+	f.where = append(f.where, column+` IN (`+strings.Join(marks, `, `)+`)`)
+}
+
 // String is the WHERE clause.
 func (f *filter) String() string { return `WHERE ` + strings.Join(f.where, ` AND `) }
 
@@ -88,13 +98,10 @@ func (s SiteSet) where(column string, args []any) (string, []any) {
 	if s == nil || s.All() {
 		return "", args
 	}
-	var marks []string
-	for _, site := range s {
-		args = append(args, site)
-		marks = append(marks, fmt.Sprintf("$%d", len(args)))
-	}
-	if len(marks) == 0 {
+	if len(s) == 0 {
 		return " AND 1 = 0", args
 	}
-	return " AND " + column + " IN (" + strings.Join(marks, ", ") + ")", args
+	f := &filter{args: args}
+	f.in(column, s)
+	return " AND " + f.where[0], f.args
 }

@@ -26,6 +26,13 @@ type Survey struct {
 type SurveyPart struct {
 	CountView
 	Ground Ground
+	Joint  FlightCount // of its flight; the zero value for footage that is in none
+}
+
+// FlightCount is the count of a flight.
+type FlightCount struct {
+	Parts             int // how many it has
+	Unique, Low, High int
 }
 
 // MaxSurveyParts is how many counts a survey may have.
@@ -54,13 +61,17 @@ func scanSurvey(rows *sql.Rows) (s bornSurvey, err error) {
 	return s, err
 }
 
-// Add stores a selection and sets its ID. Its error wraps ErrInvalid for a site that is no valid name.
+// Add stores a selection and sets its ID. Its error wraps ErrInvalid for a site that is no valid name, and for a choice of no
+// footage.
 func (l *Surveys) Add(ctx context.Context, s Survey) (Survey, error) {
 	if _, err := footage.ParseID(s.Site); err != nil {
 		return s, fmt.Errorf("survey of site %.64q: %w: %w", s.Site, err, ErrInvalid)
 	}
 	ids := ""
 	if s.Footage != nil {
+		if len(s.Footage) == 0 {
+			return s, fmt.Errorf("survey of site %s: no footage is chosen: %w", s.Site, ErrInvalid)
+		}
 		b, err := json.Marshal(s.Footage)
 		if err != nil {
 			return s, err
@@ -76,7 +87,10 @@ func (l *Surveys) Add(ctx context.Context, s Survey) (Survey, error) {
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO survey (`+surveyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 			s.ID, s.Site, s.Name, micros(s.From), micros(s.To), ids, s.Who, micros(s.Created), born)
-		return err
+		if err != nil {
+			return err
+		}
+		return l.audit(ctx, tx, ActionAddSurvey, s.Site+" "+s.ID)
 	})
 	return s, err
 }
@@ -115,26 +129,27 @@ func (l *Surveys) List(ctx context.Context, p Page) ([]Survey, string, error) {
 }
 
 // Parts returns the counts of a selection with their ground, in the order of their recording, at most one more than
-// MaxSurveyParts. Duplicates and siblings are in none: their animals are in the counts of others.
+// MaxSurveyParts. Footage whose time is not known has that of its arrival. Duplicates and siblings are in none: their animals
+// are in the counts of others.
 func (l *Surveys) Parts(ctx context.Context, s Survey) ([]SurveyPart, error) {
 	f := &filter{where: []string{`f.site = $1`, `f.duplicate_of IS NULL`, `f.sibling_of IS NULL`}, args: []any{s.Site}}
 	f.taken(Page{From: s.From, To: s.To})
 	if s.Footage != nil {
-		marks := ``
-		for i, id := range s.Footage {
-			if i > 0 {
-				marks += `, `
-			}
-			f.args = append(f.args, id)
-			marks += fmt.Sprintf(`$%d`, len(f.args))
+		if len(s.Footage) == 0 {
+			return nil, nil
 		}
-		f.where = append(f.where, `f.id IN (`+marks+`)`)
+		ids := make([]string, len(s.Footage))
+		for i, id := range s.Footage {
+			ids[i] = string(id)
+		}
+		f.in(`f.id`, ids)
 	}
 	parts, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (p SurveyPart, err error) {
 		var c countRow
 		var r footageRow
 		var places, footprint string
-		if err = rows.Scan(append(append(c.dest(), r.dest()...), &places, &footprint)...); err != nil {
+		if err = rows.Scan(append(append(c.dest(), r.dest()...), &places, &footprint, &p.Joint.Parts, &p.Joint.Unique, &p.Joint.Low,
+			&p.Joint.High)...); err != nil {
 			return p, err
 		}
 		if p.Count, err = c.value(); err == nil {
@@ -149,8 +164,10 @@ func (l *Surveys) Parts(ctx context.Context, s Survey) ([]SurveyPart, error) {
 		}
 		return p, err
 	}, `SELECT `+prefixed("c", countColumns)+`, `+prefixed("q", spreadColumns)+`, `+prefixed("f", footageColumns)+
-		`, COALESCE(q.places, ''), COALESCE(q.footprint, '') FROM animal_count c JOIN footage f ON f.id = c.footage
-		LEFT JOIN ground q ON q.footage = c.footage `+f.String()+fmt.Sprintf(` ORDER BY f.taken, f.born LIMIT %d`, MaxSurveyParts+1),
+		`, COALESCE(q.places, ''), COALESCE(q.footprint, ''), COALESCE(g.parts, 0), COALESCE(g.animals, 0), COALESCE(g.low, 0),
+		COALESCE(g.high, 0) FROM animal_count c JOIN footage f ON f.id = c.footage
+		LEFT JOIN ground q ON q.footage = c.footage LEFT JOIN flight g ON g.id = f.flight `+f.String()+
+		fmt.Sprintf(` ORDER BY COALESCE(f.taken, f.received), f.born LIMIT %d`, MaxSurveyParts+1),
 		f.args...)
 	if err != nil {
 		return nil, fmt.Errorf("parts of a survey of %.64s: %w", s.Site, err)

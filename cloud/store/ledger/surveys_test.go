@@ -63,6 +63,14 @@ func TestSurveys(t *testing.T) {
 	must.FailWith(t, err, ErrNotFound)
 	_, err = l.Surveys.Add(ctx, Survey{Site: "a/b"})
 	must.FailWith(t, err, ErrInvalid)
+	_, err = l.Surveys.Add(ctx, Survey{Site: "north", Footage: []footage.ID{}})
+	must.FailWith(t, err, ErrInvalid)
+	if got := parts(Survey{Footage: []footage.ID{}}); got != "" {
+		t.Errorf("no footage: parts %q", got)
+	}
+	if es := must.Get(l.Audit.List(ctx, 0, 1))(t); es[0].Action != ActionAddSurvey || es[0].Who != "boss" {
+		t.Errorf("audit %+v", es)
+	}
 }
 
 func TestBook(t *testing.T) {
