@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tidwall/rtree"
+
 	"cattlecounter/cloud/place"
 )
 
@@ -23,36 +25,97 @@ func newArea(p Paddock) *area {
 	a := &area{frame: place.NewFrame(first[1], first[0])}
 	a.low, a.high = bounds(p.Polygons)
 	a.polygons = a.flat(p.Polygons)
-	for i, rings := range a.polygons {
+	all := edgesOf(a.polygons)
+	if len(a.polygons) == 1 {
+		for _, e := range all.list {
+			a.borders = append(a.borders, e.segment)
+		}
+		return a
+	}
+	for _, e := range all.list {
+		a.borders = append(a.borders, all.withoutSeam(e)...)
+	}
+	return a
+}
+
+// edge is an edge of a polygon.
+type edge struct {
+	segment
+	polygon int
+}
+
+// edges are the edges of polygons with an index by place: a paddock may have tens of thousands of them.
+type edges struct {
+	list []edge
+	tree rtree.RTreeG[edge]
+	east float64 // of all
+}
+
+func edgesOf(polygons [][][][2]float64) *edges {
+	all := &edges{east: math.Inf(-1)}
+	for i, rings := range polygons {
 		for _, r := range rings {
 			for k := range r {
-				a.borders = append(a.borders, a.withoutSeam(i, segment{r[k], r[(k+1)%len(r)]})...)
+				e := edge{segment{r[k], r[(k+1)%len(r)]}, i}
+				all.list = append(all.list, e)
+				low, high := e.box(0)
+				all.east = max(all.east, high[0])
+				if len(polygons) > 1 {
+					all.tree.Insert(low, high, e)
+				}
 			}
 		}
 	}
-	return a
+	return all
+}
+
+// box is the smallest box with everything that is so near to a segment.
+func (s segment) box(margin float64) (low, high [2]float64) {
+	for k := range low {
+		low[k], high[k] = min(s.s[k], s.t[k])-margin, max(s.s[k], s.t[k])+margin
+	}
+	return low, high
+}
+
+// contains reports whether a point lies in one of the polygons, as the function of that name does.
+func (all *edges) contains(p [2]float64) bool {
+	odd := map[int]bool{}
+	all.tree.Search(p, [2]float64{max(p[0], all.east), p[1]}, func(_, _ [2]float64, e edge) bool {
+		if e.crosses(p) {
+			odd[e.polygon] = !odd[e.polygon]
+		}
+		return true
+	})
+	for _, in := range odd {
+		if in {
+			return true
+		}
+	}
+	return false
+}
+
+// crosses reports whether the line from a point to the east crosses a segment.
+func (s segment) crosses(p [2]float64) bool {
+	return (s.s[1] <= p[1]) != (s.t[1] <= p[1]) && p[0] < s.s[0]+(p[1]-s.s[1])/(s.t[1]-s.s[1])*(s.t[0]-s.s[0])
 }
 
 // seam is how wide a gap between two polygons of a paddock may be, in metres: no fence stands in it.
 const seam = 0.25
 
-// withoutSeam returns the pieces of an edge of polygon i that have land of the paddock on one side only.
-func (a *area) withoutSeam(i int, e segment) []segment {
+// withoutSeam returns the pieces of an edge that have land of the paddock on one side only.
+func (all *edges) withoutSeam(e edge) []segment {
 	length := math.Hypot(e.t[0]-e.s[0], e.t[1]-e.s[1])
-	if len(a.polygons) == 1 || length == 0 {
-		return []segment{e}
+	if length == 0 {
+		return []segment{e.segment}
 	}
 	cuts := []float64{0, 1}
-	for k, rings := range a.polygons {
-		if k == i {
-			continue
+	low, high := e.box(2 * seam)
+	all.tree.Search(low, high, func(_, _ [2]float64, o edge) bool {
+		if o.polygon != e.polygon {
+			cuts = append(cuts, cutsOf(e.segment, o.segment, length)...)
 		}
-		for _, r := range rings {
-			for n := range r {
-				cuts = append(cuts, cutsOf(e, segment{r[n], r[(n+1)%len(r)]}, length)...)
-			}
-		}
-	}
+		return true
+	})
 	slices.Sort(cuts)
 	at := func(u float64) [2]float64 {
 		return [2]float64{e.s[0] + u*(e.t[0]-e.s[0]), e.s[1] + u*(e.t[1]-e.s[1])}
@@ -64,8 +127,7 @@ func (a *area) withoutSeam(i int, e segment) []segment {
 			continue
 		}
 		m := at((cuts[k] + cuts[k+1]) / 2)
-		left, right := a.contains([2]float64{m[0] + n[0], m[1] + n[1]}), a.contains([2]float64{m[0] - n[0], m[1] - n[1]})
-		if !left || !right {
+		if !all.contains([2]float64{m[0] + n[0], m[1] + n[1]}) || !all.contains([2]float64{m[0] - n[0], m[1] - n[1]}) {
 			out = append(out, segment{at(cuts[k]), at(cuts[k+1])})
 		}
 	}
@@ -126,8 +188,7 @@ func contains(polygons [][][][2]float64, p [2]float64) bool {
 		in := false
 		for _, r := range rings {
 			for i := range r {
-				s, t := r[i], r[(i+1)%len(r)]
-				if (s[1] <= p[1]) != (t[1] <= p[1]) && p[0] < s[0]+(p[1]-s[1])/(t[1]-s[1])*(t[0]-s[0]) {
+				if (segment{r[i], r[(i+1)%len(r)]}).crosses(p) {
 					in = !in
 				}
 			}

@@ -109,6 +109,30 @@ func TestReadAny(t *testing.T) {
 	}
 }
 
+// A file in an older coordinate system is refused: its fences would stand some hundred metres beside the true ones.
+func TestCoordinateSystems(t *testing.T) {
+	const polygon = `{"crs":{"type":"name","properties":{"name":%q}},"type":"Polygon","coordinates":[[[24,-31],[25,-31],[25,-32]]]}`
+	for name, ok := range map[string]bool{"urn:ogc:def:crs:OGC:1.3:CRS84": true, "EPSG:4326": true, "urn:ogc:def:crs:EPSG::4674": true,
+		"": true, "urn:ogc:def:crs:EPSG::4618": false, "EPSG:4222": false, "urn:ogc:def:crs:EPSG::32734": false} {
+		_, err := ReadAny(fmt.Appendf(nil, polygon, name))
+		if (err == nil) != ok || !ok && (!errors.Is(err, ErrFile) || !strings.Contains(err.Error(), name)) {
+			t.Errorf("GeoJSON %s: %v", name, err)
+		}
+	}
+	for wkt, ok := range map[string]bool{`GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137,298.257223563]]]`: true,
+		`GEOGCRS["Hartebeesthoek94",DATUM["Hartebeesthoek94",ELLIPSOID["WGS 84",6378137,298.257223563]]]`: true,
+		`GEOGCS["unknown",DATUM["WGS_1984",SPHEROID["WGS_1984",6378137,298.257223563]]]`:                  true, "": true,
+		`GEOGCS["Cape",DATUM["Cape",SPHEROID["Clarke 1880 (Arc)",6378249.145],TOWGS84[-136,-108,-292]]]`: false,
+		`GEOGCS["GCS_South_American_1969",DATUM["D_South_American_1969",SPHEROID["GRS_1967",6378160]]]`:  false,
+		`GEOGCS["Australian`: false} {
+		files := shapes(t)
+		files["farm/Camps.prj"] = []byte(wkt)
+		if _, err := ReadAny(archive(t, files)); (err == nil) != ok || !ok && !errors.Is(err, ErrFile) {
+			t.Errorf("shapefile %s: %v", wkt, err)
+		}
+	}
+}
+
 // What is written is read again as the same paddocks.
 func TestWrite(t *testing.T) {
 	list := must.Get(ReadAny(archive(t, shapes(t))))(t)
@@ -152,6 +176,7 @@ func TestNotSeen(t *testing.T) {
 	if here, far := res.Place.Paddocks[0], res.Place.Paddocks[1]; *here.Animals != 1 || far.Animals != nil || far.Seen != 0 {
 		t.Errorf("here %+v, far %+v", here, far)
 	}
+	res.Count.Unique = 1
 	res.Place.Placed, res.Place.Footprint, res.Tracks = 0, [][][][2]float64{{square(0, 0, 50)}}, []report.Track{{ID: 1}}
 	Count(&res, paddocks)
 	if here := res.Place.Paddocks[0]; here.Animals != nil || here.Seen == 0 {

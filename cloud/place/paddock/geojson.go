@@ -16,6 +16,7 @@ type object struct {
 	Geometries  []json.RawMessage `json:"geometries"`
 	Properties  map[string]any    `json:"properties"`
 	Coordinates json.RawMessage   `json:"coordinates"`
+	CRS         json.RawMessage   `json:"crs"`
 }
 
 // Read reads GeoJSON (RFC 7946): a FeatureCollection, a Feature or a geometry. Each feature with polygons is a paddock,
@@ -52,6 +53,15 @@ func (r *reader) add(name string, polygons [][][][2]float64) error {
 	if len(r.list) >= maxPaddocks {
 		return fmt.Errorf("%w: it has more than %d paddocks", ErrFile, maxPaddocks)
 	}
+	n := 0
+	for _, rings := range polygons {
+		for _, r := range rings {
+			n += len(r)
+		}
+	}
+	if n > maxPoints {
+		return r.fault(fmt.Errorf("its border has %d points, at most %d; simplify it", n, maxPoints))
+	}
 	if name == "" {
 		name = fmt.Sprintf("paddock %d", len(r.list)+1)
 	}
@@ -71,6 +81,9 @@ func (r *reader) read(b []byte, depth int) error {
 	}
 	if depth > maxDepth {
 		return fmt.Errorf("%w: more than %d levels of collections", ErrFile, maxDepth)
+	}
+	if err := checkCRS(o.CRS); err != nil {
+		return err
 	}
 	switch o.Type {
 	case "FeatureCollection":

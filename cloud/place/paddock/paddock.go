@@ -25,7 +25,8 @@ type Paddock struct {
 const (
 	MaxFile     = 16 << 20 // bytes, also of what a ZIP archive unpacks to
 	maxPaddocks = 10_000
-	maxDepth    = 8 // collections within collections
+	maxPoints   = 50_000 // of one paddock
+	maxDepth    = 8      // collections within collections
 )
 
 // ErrFile marks bytes that hold no paddocks. Compare with errors.Is.
@@ -87,8 +88,8 @@ func (s *Set) within(low, high [2]float64) map[int]bool {
 }
 
 // Count counts the animals of a result in each paddock and sets the paddocks of its Place, which must be set. An animal in
-// two paddocks that overlap counts in both. A paddock of which nothing was seen, and every paddock of a result without
-// positions, has no number of animals: nil, not 0.
+// two paddocks that overlap counts in both. A paddock of which nothing was seen, and every paddock of a result whose animals
+// have no positions, has no number of animals: nil, not 0.
 func Count(res *report.Result, paddocks []Paddock) { NewSet(paddocks).Count(res) }
 
 // Count is the function of that name for an indexed set.
@@ -190,8 +191,8 @@ func (a *area) count(o *report.Paddock, points []Point, w Whole) {
 			o.Near++
 		}
 	}
-	if w.Placed == 0 || o.Seen == 0 && n == 0 {
-		return // nothing was looked at
+	if w.Placed == 0 && w.Unique > 0 || o.Seen == 0 && n == 0 {
+		return // the animals may be anywhere, or nothing was looked at
 	}
 	low, high := b.interval(n, w)
 	o.Animals, o.Low, o.High = &n, &low, &high

@@ -2,8 +2,11 @@ package paddock
 
 import (
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
+	"time"
 
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/place"
@@ -45,6 +48,53 @@ func TestCount(t *testing.T) {
 	}
 	if res.Place.Outside != 1 {
 		t.Errorf("%d animals outside, want 1", res.Place.Outside)
+	}
+}
+
+// A paddock in which the camera saw no animal has none. Where animals were seen and their places are not known, it has no number.
+func TestEmptyPaddock(t *testing.T) {
+	list := []Paddock{{Name: "seen", Polygons: [][][][2]float64{{square(0, 0, 100)}}}, {Name: "far", Polygons: [][][][2]float64{{square(900, 0, 100)}}}}
+	for unique := range 2 {
+		res := report.Result{Count: report.Count{Unique: unique, High: unique + 2}, Place: &report.Place{Way: "camera",
+			Footprint: [][][][2]float64{{square(0, 0, 100)}}}}
+		Count(&res, list)
+		seen, far := res.Place.Paddocks[0], res.Place.Paddocks[1]
+		if unique == 0 && (seen.Animals == nil || *seen.Animals != 0 || *seen.Low != 0 || *seen.High != 2) || far.Animals != nil ||
+			unique > 0 && seen.Animals != nil {
+			t.Errorf("%d animals: %+v, %+v", unique, seen, far)
+		}
+	}
+}
+
+// A paddock of two polygons with many points is ready soon, also when they have a seam.
+func TestManyPoints(t *testing.T) {
+	circle := func(east float64) [][2]float64 {
+		var r [][2]float64
+		for i := range maxPoints / 2 {
+			a := 2 * math.Pi * float64(i) / (maxPoints / 2)
+			r = append(r, at(east+500*math.Cos(a), 500*math.Sin(a)))
+		}
+		return r
+	}
+	began := time.Now()
+	a := newArea(Paddock{Polygons: [][][][2]float64{{circle(0)}, {circle(600)}}})
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	for _, c := range []struct{ e, n, want float64 }{{300, 0, 400}, {-490, 0, 10}, {600, 480, 20}, {0, 0, 500}} {
+		to := a.toBorder(a.metres(at(c.e, c.n)))
+		if got := math.Hypot(to[0], to[1]); math.Abs(got-c.want) > 1 {
+			t.Errorf("%g metres from the border at %g, %g; want %g", got, c.e, c.n, c.want)
+		}
+	}
+	var text strings.Builder
+	text.WriteString(`{"type":"Polygon","coordinates":[[`)
+	for i := range maxPoints + 1 {
+		fmt.Fprintf(&text, "[%g,-31],", 24+float64(i)/1e6)
+	}
+	text.WriteString(`[24,-32]]]}`)
+	if _, err := Read([]byte(text.String())); !errors.Is(err, ErrFile) || !strings.Contains(err.Error(), "paddock 1: its border has 50002 points") {
+		t.Error(err)
 	}
 }
 

@@ -33,6 +33,9 @@ func readShapes(base string, files map[string]*zip.File) ([]Paddock, error) {
 	if prj := strings.ToUpper(string(parts[".prj"])); strings.Contains(prj, "PROJCS") || strings.Contains(prj, "PROJCRS") {
 		return nil, fmt.Errorf("%w: the shapefile has a projection (%.60q); export it in WGS 84 (EPSG:4326)", ErrFile, prj)
 	}
+	if err := checkWKT(string(parts[".prj"])); err != nil {
+		return nil, err
+	}
 	names, err := readNames(parts[".dbf"])
 	if err != nil {
 		return nil, fmt.Errorf("%w: .dbf: %w", ErrFile, err)

@@ -160,7 +160,8 @@ func SetPaddocks(ctx context.Context, borders interface {
 // flightsCompared is how many counts of a site its paddocks are compared with.
 const flightsCompared = 50
 
-// checkPlace compares paddocks with the flights of the site. Swapped axes are refused; what is far away is a warning.
+// checkPlace compares paddocks with the flights of the site. Swapped axes are refused; what is far away is a warning, and so is
+// a name that several paddocks have.
 func (s *Server) checkPlace(ctx context.Context, site string, list []paddock.Paddock) ([]string, error) {
 	places, err := s.o.Ledger.Grounds.ListPlaced(ctx, site, flightsCompared)
 	if err != nil {
@@ -170,13 +171,28 @@ func (s *Server) checkPlace(ctx context.Context, site string, list []paddock.Pad
 	for _, p := range places {
 		points = append(points, [2]float64{p.Lon, p.Lat})
 	}
+	var warnings []string
+	if names := repeatedNames(list); len(names) > 0 {
+		warnings = append(warnings, "several paddocks have the same name, so book and messages cannot tell them apart: "+firstOf(names))
+	}
 	far, swapped := paddock.Far(list, points)
 	switch {
 	case swapped:
 		return nil, badRequest("Latitude and longitude are swapped: the paddocks are far from every flight of %s, and near to "+
 			"them the other way. The longitude comes first; export the file again.", site)
 	case far:
-		return []string{"every flight of " + site + " is more than 100 km away from these paddocks; check their coordinates"}, nil
+		warnings = append(warnings, "every flight of "+site+" is more than 100 km away from these paddocks; check their coordinates")
 	}
-	return nil, nil
+	return warnings, nil
+}
+
+// repeatedNames lists the names that several paddocks have.
+func repeatedNames(list []paddock.Paddock) (names []string) {
+	n := map[string]int{}
+	for _, p := range list {
+		if n[p.Name]++; n[p.Name] == 2 {
+			names = append(names, fmt.Sprintf("%.64q", p.Name))
+		}
+	}
+	return names
 }

@@ -133,6 +133,11 @@ func TestPaddocksRefused(t *testing.T) {
 	if len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], "100 km") {
 		t.Errorf("far away: %+v", b)
 	}
+	b = wire.Borders{}
+	put("farm", boss, boxes(box("x", 24.2, -31.8, 24.4, -31.6), box("x", 24.4, -31.8, 24.5, -31.6), box("y", 24.5, -31.8, 24.6, -31.6))).decode(t, &b)
+	if len(b.Warnings) != 1 || !strings.HasSuffix(b.Warnings[0], `apart: "x"`) {
+		t.Errorf("a name twice: %+v", b)
+	}
 	s.do("GET", "/api/v1/sites/nowhere/paddocks", "").wantProblem(t, 404, "not-found")
 	s.do("GET", "/api/v1/sites/farm/paddocks?version=0", "").wantProblem(t, 400, "bad-request")
 	s.do("GET", "/api/v1/sites/farm/paddocks?version=7", "").wantProblem(t, 404, "not-found")
