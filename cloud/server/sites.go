@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,11 @@ import (
 // borderFiles are the endings of files of paddocks.
 var borderFiles = []string{".geojson", ".json", ".kml", ".kmz", ".zip"}
 
-// readSites stores the paddocks in a folder, one file per site. Files that have not changed change nothing. The error names
-// every file that cannot be used.
+// configuration is who changes what the configuration says.
+const configuration = "configuration"
+
+// readSites stores the paddocks in a folder, one file per site. Files that have not changed since the last start change
+// nothing. The error names every file that cannot be used.
 func readSites(ctx context.Context, folder string, l *ledger.BorderBook, log *slog.Logger) error {
 	if folder == "" {
 		return nil
@@ -30,17 +34,27 @@ func readSites(ctx context.Context, folder string, l *ledger.BorderBook, log *sl
 		return fmt.Errorf("sites: %w", err)
 	}
 	var faults []error
+	of := map[string]string{} // the file of a site
 	for _, e := range entries {
 		ext := strings.ToLower(filepath.Ext(e.Name()))
 		if e.IsDir() || !slices.Contains(borderFiles, ext) {
 			continue
 		}
+		if first, twice := of[siteOf(e.Name())]; twice {
+			faults = append(faults, fmt.Errorf("sites: %s: the site has the file %s already; remove one of them", e.Name(),
+				first))
+			continue
+		}
+		of[siteOf(e.Name())] = e.Name()
 		if err := readSite(ctx, folder, e.Name(), l, log); err != nil {
 			faults = append(faults, fmt.Errorf("sites: %s: %w", e.Name(), err))
 		}
 	}
 	return errors.Join(faults...)
 }
+
+// siteOf is the site of a file of paddocks.
+func siteOf(name string) string { return strings.TrimSuffix(name, filepath.Ext(name)) }
 
 func readSite(ctx context.Context, folder, name string, l *ledger.BorderBook, log *slog.Logger) error {
 	info, err := os.Stat(filepath.Join(folder, name))
@@ -58,8 +72,19 @@ func readSite(ctx context.Context, folder, name string, l *ledger.BorderBook, lo
 	if err != nil {
 		return err
 	}
-	site := strings.TrimSuffix(name, filepath.Ext(name))
-	v, err := web.SetPaddocks(ledger.By(ctx, "configuration"), l, site, time.Time{}, list)
+	site := siteOf(name)
+	var document bytes.Buffer
+	if err := paddock.WriteGeoJSON(&document, list, nil); err != nil {
+		return err
+	}
+	last, err := l.LastBy(ctx, site, configuration)
+	if err == nil && last.Document == document.String() {
+		return nil // what people have changed since holds
+	}
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	v, err := web.SetPaddocks(ledger.By(ctx, configuration), l, site, time.Time{}, list)
 	if err == nil {
 		log.Info("paddocks of a site read", "site", site, "version", v.Version, "paddocks", v.Paddocks)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/place/paddock"
+	"cattlecounter/cloud/server/web"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/must"
 )
@@ -34,6 +36,22 @@ func TestReadSites(t *testing.T) {
 	must.Do(t, readSites(ctx, folder, l.Borders, log))
 	if b := must.Get(l.Borders.At(ctx, "north", time.Now().Add(time.Second)))(t); b.Version != 2 {
 		t.Errorf("after a change: %+v", b)
+	}
+	// What a person draws afterwards outlives a start.
+	list := must.Get(paddock.ReadAny([]byte(strings.Replace(square, "24.1", "24.3", 2))))(t)
+	must.Get(web.SetPaddocks(ledger.By(ctx, "anna"), l.Borders, "north", time.Time{}, list))(t)
+	must.Do(t, readSites(ctx, folder, l.Borders, log))
+	if b := must.Get(l.Borders.At(ctx, "north", time.Now().Add(time.Second)))(t); b.Version != 3 || b.Who != "anna" {
+		t.Errorf("after a change by a person: %+v", b)
+	}
+	// Two files of one site would make two versions at every start.
+	write("north.json", square)
+	if err := readSites(ctx, folder, l.Borders, log); err == nil || !strings.Contains(err.Error(), "north.json: the site has the file north.geojson") {
+		t.Errorf("two files of one site: %v", err)
+	}
+	must.Do(t, os.Remove(filepath.Join(folder, "north.json")))
+	if b := must.Get(l.Borders.At(ctx, "north", time.Now().Add(time.Second)))(t); b.Version != 3 {
+		t.Errorf("after two files: %+v", b)
 	}
 	write("south.kml", "<html></html>")
 	write("a b.geojson", square)

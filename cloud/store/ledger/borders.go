@@ -124,6 +124,19 @@ func (l *BorderBook) Get(ctx context.Context, site string, version int64) (Borde
 	return bs[0], nil
 }
 
+// LastBy returns the newest version of a site that somebody made, with its document, or ErrNotFound.
+func (l *BorderBook) LastBy(ctx context.Context, site, who string) (Borders, error) {
+	bs, err := list(ctx, l.db.Read(), scanBorderDocument, `SELECT `+borderColumns+`, document FROM border_version
+		WHERE site = $1 AND who = $2 ORDER BY version DESC LIMIT 1`, site, who)
+	if err == nil && len(bs) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Borders{}, fmt.Errorf("paddocks of site %.64s by %.64s: %w", site, who, database.Classify(err))
+	}
+	return bs[0], nil
+}
+
 // List returns the versions of a site, newest first, without their documents, at most limit.
 func (l *BorderBook) List(ctx context.Context, site string, limit int) ([]Borders, error) {
 	bs, err := list(ctx, l.db.Read(), scanBorders, `SELECT `+borderColumns+` FROM border_version WHERE site = $1
