@@ -130,6 +130,18 @@ func (l Logs) read(ctx context.Context, f ledger.Footage) (*flightlog.Log, ledge
 	return nil, missing, nil
 }
 
+// videoGone reports whether the video of footage was removed. Retention deletes the blob before the ledger forgets it.
+func (l Logs) videoGone(ctx context.Context, f ledger.Footage) (bool, error) {
+	if f.BlobKey == "" {
+		return true, nil
+	}
+	_, err := l.Blobs.Stat(ctx, f.BlobKey)
+	if errors.Is(err, blob.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
 // unusable is the state of a log that could not be read.
 func unusable(err error) ledger.FlightLog {
 	switch {

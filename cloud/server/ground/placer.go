@@ -31,6 +31,10 @@ const (
 	retryAfter = time.Minute
 	batch      = 100
 	mostFailed = 1000
+	// mostInARow is how many pieces of footage fail one after the other before all wait for outageWait: the storage is away,
+	// and thousands may be due.
+	mostInARow = 10
+	outageWait = 10 * time.Second
 )
 
 // Placer works out the ground of due footage. All fields but the unexported ones are required. It is not safe for
@@ -44,6 +48,8 @@ type Placer struct {
 
 	failed map[footage.ID]time.Time // when it is tried again
 	sets   map[setKey]*paddock.Set  // the paddocks that were used last
+	inARow int                      // how many failed since one was placed
+	resume time.Time                // no round before it
 }
 
 // Run works until ctx ends, and returns nil. It logs faults and tries again after a minute.
@@ -65,8 +71,12 @@ func (p *Placer) Run(ctx context.Context) error {
 	}
 }
 
-// Round works out all ground that is due, and returns how much of it. The error is one of the ledger.
+// Round works out all ground that is due, and returns how much of it. It ends early while the storage does not answer. The
+// error is one of the ledger.
 func (p *Placer) Round(ctx context.Context) (n int, err error) {
+	if p.Now().Before(p.resume) {
+		return 0, nil
+	}
 	var after footage.ID
 	for {
 		due, err := p.Grounds.ListDue(ctx, after, batch)
@@ -83,10 +93,13 @@ func (p *Placer) Round(ctx context.Context) (n int, err error) {
 			}
 			delete(p.failed, d.Footage)
 			if err := p.place(ctx, d); err != nil {
-				p.fail(ctx, d, err)
+				if p.fail(ctx, d, err); p.inARow >= mostInARow {
+					p.inARow, p.resume = 0, p.Now().Add(outageWait)
+					return n, nil
+				}
 				continue
 			}
-			n++
+			n, p.inARow = n+1, 0
 		}
 		if len(due) < batch {
 			return n, nil
@@ -101,6 +114,7 @@ func (p *Placer) fail(ctx context.Context, d ledger.DueGround, err error) {
 	if p.failed == nil || len(p.failed) >= mostFailed {
 		p.failed = map[footage.ID]time.Time{}
 	}
+	p.inARow++
 	p.failed[d.Footage] = p.Now().Add(retryAfter)
 	p.Log.Warn("footage cannot be placed; trying again", "footage", d.Footage, "err", err, "retry_in", retryAfter)
 }
@@ -125,7 +139,13 @@ func (p *Placer) place(ctx context.Context, d ledger.DueGround) error {
 		p.Log.Warn("flight log cannot be used; the count has no positions", "footage", d.Footage, "state", found.State,
 			"why", found.Why)
 	}
-	if v.BlobKey == "" && found.State == ledger.LogMissing && v.Ground.Log.State == ledger.LogOK {
+	gone := false
+	if found.State == ledger.LogMissing && v.Ground.Log.State == ledger.LogOK {
+		if gone, err = p.Logs.videoGone(ctx, v.Footage); err != nil {
+			return err
+		}
+	}
+	if gone {
 		if err := p.kept(ctx, v, &g); err != nil {
 			return err
 		}

@@ -163,6 +163,31 @@ func TestFaultOfTheStorage(t *testing.T) {
 	}
 }
 
+// While the storage is away, ten of many are tried every ten seconds, and all are placed when it is back.
+func TestOutageOfTheStorage(t *testing.T) {
+	d := newDesk(t)
+	now, good, due := noon, d.Logs.Blobs, 25
+	d.Now = func() time.Time { return now }
+	d.Logs.Blobs = brokenBlobs{good}
+	for i := range due {
+		id := footage.ID(fmt.Sprintf("f%02d", i))
+		must.Get(d.l.Footage.Record(t.Context(), ledger.Footage{ID: id, Site: "farm", Device: "d", Size: 9, SHA256: footage.Sum([]byte(id)),
+			BlobKey: "v", TelemetryKey: "log"}))(t)
+	}
+	for _, want := range []int{10, 10, 20} {
+		must.Get(d.Round(t.Context()))(t)
+		if n := strings.Count(d.logs.String(), "cannot be placed"); n != want {
+			t.Errorf("%d were tried at %s, want %d", n, now.Format(time.TimeOnly), want)
+		}
+		now = now.Add(outageWait - time.Second)
+	}
+	d.Logs.Blobs = good
+	now = now.Add(2 * retryAfter)
+	if n := must.Get(d.Round(t.Context()))(t); n != due {
+		t.Errorf("%d placed, want %d", n, due)
+	}
+}
+
 type noGrounds struct{ asked chan struct{} }
 
 func (g noGrounds) ListDue(context.Context, footage.ID, int) ([]ledger.DueGround, error) {
@@ -213,6 +238,10 @@ func TestVideoRemoved(t *testing.T) {
 	must.Do(t, d.l.Grounds.Put(ctx, ledger.DueGround{Footage: "a"}, ledger.Ground{Log: ledger.FlightLog{State: ledger.LogOK, Fixes: 3},
 		CapturedFrom: FromLog, Taken: noon.Add(time.Hour), Spread: ledger.Spread{Way: "camera", Placed: 1}, Places: []ledger.Place{place},
 		Footprint: [][][][2]float64{{{{24, -31.1}, {24.1, -31.1}, {24.1, -31}, {24, -31}}}}}))
+	// Retention has deleted the blob, and then the ledger learns of it.
+	must.Do(t, d.b.Delete(ctx, v.BlobKey))
+	must.Do(t, d.l.Footage.SetTelemetry(ctx, "a", "")) // it is due
+	must.Get(d.Round(ctx))(t)
 	must.Do(t, d.l.Footage.RemoveVideo(ctx, v.ID))
 	must.Get(d.l.Borders.Put(ctx, ledger.Borders{Site: "farm", Paddocks: 1,
 		Document: `{"type":"Polygon","coordinates":[[[24,-31.1],[24.1,-31.1],[24.1,-31],[24,-31]]]}`}))(t)
