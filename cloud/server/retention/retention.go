@@ -75,35 +75,58 @@ func (r *Remover) Run(ctx context.Context) error {
 }
 
 // RemoveExpired deletes the videos that are older than MaxAge. It returns how many videos
-// and bytes it deleted. A fault of one video does not stop it: the error joins all faults.
+// and bytes it deleted. A fault of one video does not stop it, such as a legal hold: the error has the first faults. After
+// mostHeld faults it ends.
 //
 // It deletes the blob before it changes the ledger. After a crash in between the next call
 // deletes the video once more, which is harmless.
 func (r *Remover) RemoveExpired(ctx context.Context) (n int, bytes int64, err error) {
 	before := r.Now().Add(-r.MaxAge)
 	var faults []error
-	for {
-		list, err := r.Footage.ListCounted(ctx, before, batch)
+	passed := map[footage.ID]bool{} // that stay for now
+	for len(faults) < mostHeld {
+		limit := batch + len(passed) // they are listed again
+		list, err := r.Footage.ListCounted(ctx, before, limit)
 		if err != nil {
-			return n, bytes, errors.Join(append(faults, err)...)
+			return n, bytes, errors.Join(firstFaults(faults), err)
 		}
-		previous := n
+		previous := n + len(passed)
 		for _, f := range list {
+			if passed[f.ID] {
+				continue
+			}
 			switch removed, err := r.remove(ctx, f, before); {
 			case err == nil && removed:
 				n, bytes = n+1, bytes+f.Size
 			case err == nil: // it is counted again
+				passed[f.ID] = true
 			case errors.Is(err, ledger.ErrNotFound): // another process removed it first
 			case ctx.Err() != nil:
 				return n, bytes, err
 			default:
+				passed[f.ID] = true
 				faults = append(faults, fmt.Errorf("delete video of footage %s: %w", f.ID, err))
 			}
 		}
-		if len(list) < batch || n == previous {
-			return n, bytes, errors.Join(faults...)
+		if len(list) < limit || n+len(passed) == previous {
+			break
 		}
 	}
+	return n, bytes, firstFaults(faults)
+}
+
+// Limits of what one call reports and passes over.
+const (
+	mostHeld     = 1000
+	mostReported = 5
+)
+
+// firstFaults joins the first of many faults.
+func firstFaults(faults []error) error {
+	if more := len(faults) - mostReported; more > 0 {
+		return errors.Join(append(faults[:mostReported:mostReported], fmt.Errorf("and %d more", more))...)
+	}
+	return errors.Join(faults...)
 }
 
 // remove deletes the evidence before the video: the ledger lists the footage as long as it has a video.

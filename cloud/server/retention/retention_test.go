@@ -3,6 +3,7 @@ package retention
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -143,5 +144,33 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 		SHA256: footage.Sum([]byte("old")), BlobKey: "x"})
 	if err != nil || r.Footage.DuplicateOf != "old" {
 		t.Errorf("duplicate: %+v, error %v", r, err)
+	}
+}
+
+// Videos that cannot be deleted, however many, do not keep the others.
+func TestManyHeldVideos(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
+	l := must.Get(ledger.Open(ctx, filepath.Join(dir, "ledger.db"), ledger.Options{Now: func() time.Time { return now }}))(t)
+	t.Cleanup(func() { must.Do(t, l.Close()) })
+	blobs := must.Get(disk.New(filepath.Join(dir, "blobs")))(t)
+	const held = batch + 1
+	for i := range held + 1 {
+		id, key := footage.ID(fmt.Sprintf("f%03d", i)), "held"
+		if i == held {
+			key = "free"
+		}
+		r := must.Get(l.Footage.Record(ctx, ledger.Footage{ID: id, Device: "dock-1", Size: 1, SHA256: footage.Sum([]byte(id)), BlobKey: key}))(t)
+		j, _, err := l.Attempts.Begin(ctx, r.Job.ID, "w")
+		must.Do(t, err)
+		must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))(t)
+		now = now.Add(time.Second)
+	}
+	now = now.Add(48 * time.Hour)
+	remover := &Remover{Footage: l.Footage, Flights: l.Flights, Blobs: holding{blobs, "held"}, MaxAge: time.Hour,
+		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+	n, _, err := remover.RemoveExpired(ctx)
+	if n != 1 || err == nil || !strings.HasSuffix(err.Error(), fmt.Sprintf("and %d more", held-mostReported)) {
+		t.Errorf("%d videos deleted, %v", n, err)
 	}
 }
