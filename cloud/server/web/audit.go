@@ -19,14 +19,12 @@ const maxAuditPage = 1000
 // listAudit answers with what was done, newest first, as JSON or CSV.
 func (s *Server) listAudit(c *fiber.Ctx) error {
 	q := ledger.AuditQuery{Who: text(c.Query("who")), Action: text(c.Query("action")), Subject: text(c.Query("subject")), Limit: maxPageSize}
-	for name, into := range map[string]*time.Time{"from": &q.From, "to": &q.To} {
-		if v := c.Query(name); v != "" {
-			at, err := time.Parse(time.RFC3339, v)
-			if err != nil {
-				return badRequest("%s: %.40q is not a time such as 2026-01-31T12:00:00Z.", name, v)
-			}
-			*into = at
-		}
+	var err error
+	if q.From, err = moment(c, "from"); err != nil {
+		return err
+	}
+	if q.To, err = moment(c, "to"); err != nil {
+		return err
 	}
 	if v := c.Query("limit"); v != "" {
 		n, err := strconv.Atoi(v)
