@@ -101,6 +101,27 @@ func Add(res *report.Result, t *flight.Trace, log *flightlog.Log, terrain Terrai
 	}
 }
 
+// Keep gives a result the positions that an earlier call of Add has found with a log that is not there any more, in place of
+// the offsets that are found without one. positions are in degrees and metres, of tracks by their ID; those of other tracks
+// are left out. footprint has the form of report.Place.
+func Keep(res *report.Result, way string, positions []Position, footprint [][][][2]float64) {
+	at := map[int]Position{}
+	for _, p := range positions {
+		at[p.ID] = p
+	}
+	if res.Place == nil {
+		res.Place = &report.Place{}
+	}
+	res.Place.Way, res.Place.Footprint, res.Place.Placed = way, footprint, 0
+	for i := range res.Tracks {
+		t := &res.Tracks[i]
+		if p, ok := at[t.ID]; ok {
+			t.Offset, t.Position = nil, &report.Position{Latitude: p.Lat, Longitude: p.Lon, Radius: p.Radius, Seconds: p.Seconds}
+			res.Place.Placed++
+		}
+	}
+}
+
 // fitted is the part of a log that belongs to a recording, see Fit. Without one it returns nil and why.
 func fitted(res report.Result, t *flight.Trace, log *flightlog.Log) (*flightlog.Log, string) {
 	if log == nil {

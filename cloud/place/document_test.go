@@ -129,3 +129,13 @@ func TestLogOfAWholeFlight(t *testing.T) {
 		t.Error("the log was changed")
 	}
 }
+
+func TestKeep(t *testing.T) {
+	res := report.Result{Tracks: []report.Track{{ID: 1, Offset: &report.Offset{Right: 3}}, {ID: 2}}}
+	Keep(&res, "camera", []Position{{ID: 1, Lat: -31, Lon: 24, Radius: 2, Seconds: 5}, {ID: 9}}, [][][][2]float64{{{{24, -31}}}})
+	p := res.Tracks[0].Position
+	if p == nil || *p != (report.Position{Latitude: -31, Longitude: 24, Radius: 2, Seconds: 5}) || res.Tracks[0].Offset != nil ||
+		res.Tracks[1].Position != nil || res.Place.Placed != 1 || res.Place.Way != "camera" || len(res.Place.Footprint) != 1 {
+		t.Errorf("%+v, place %+v", res.Tracks, res.Place)
+	}
+}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/flightlog"
 	"cattlecounter/cloud/place"
 	"cattlecounter/cloud/place/mapfile"
@@ -101,13 +100,20 @@ func (s *Server) positions(ctx context.Context, id footage.ID, form mapfile.Form
 		return nil, fmt.Errorf("positions of %s: %w", id, err)
 	}
 	if log == nil {
-		err = s.keepPlaces(ctx, v, &res)
+		before, err := s.placesBefore(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		if len(before.Places) > 0 {
+			place.Keep(&res, before.Way, positionsOf(before.Places), before.Footprint)
+		}
 	}
-	if err == nil {
-		err = s.dividePlaces(ctx, v, &res)
-	}
+	set, err := s.countedPaddocks(ctx, v)
 	if err != nil {
 		return nil, err
+	}
+	if set != nil {
+		set.Count(&res)
 	}
 	var out bytes.Buffer
 	if err := mapfile.Write(&out, form, res, v.Taken); err != nil {
@@ -126,45 +132,40 @@ func (s *Server) flightLog(ctx context.Context, v ledger.FootageView) (*flightlo
 	return log, err
 }
 
-// keepPlaces gives a result the positions that were found while the video was stored that has the flight log: it was removed,
-// or it is that of the original.
-func (s *Server) keepPlaces(ctx context.Context, v ledger.FootageView, res *report.Result) error {
+// placesBefore is the ground that was found while the video was stored that has the flight log: it was removed, or it is that
+// of the original. It has no places where there is none.
+func (s *Server) placesBefore(ctx context.Context, v ledger.FootageView) (ledger.Ground, error) {
 	if v.BlobKey != "" || v.Count == nil {
-		return nil
+		return ledger.Ground{}, nil
 	}
 	g, err := s.o.Ledger.Grounds.Get(ctx, v.Count.Footage)
 	if err != nil || g.Log.State != ledger.LogOK {
-		return ignore(err, ledger.ErrNotFound)
+		return ledger.Ground{}, ignore(err, ledger.ErrNotFound)
 	}
-	at := map[int]ledger.Place{}
-	for _, p := range g.Places {
-		at[p.ID] = p
-	}
-	for i := range res.Tracks {
-		t := &res.Tracks[i]
-		if p, ok := at[t.ID]; ok {
-			t.Offset, t.Position = nil, &report.Position{Latitude: p.Lat, Longitude: p.Lon, Radius: p.Radius, Seconds: p.Seconds}
-		}
-	}
-	res.Place.Way, res.Place.Placed, res.Place.Footprint = g.Way, g.Placed, g.Footprint
-	return nil
+	return g, nil
 }
 
-// dividePlaces says in which paddocks the animals are, by the version that their count was divided by.
-func (s *Server) dividePlaces(ctx context.Context, v ledger.FootageView, res *report.Result) error {
+func positionsOf(places []ledger.Place) (out []place.Position) {
+	for _, p := range places {
+		out = append(out, place.Position{ID: p.ID, Lat: p.Lat, Lon: p.Lon, Radius: p.Radius, Seconds: p.Seconds})
+	}
+	return out
+}
+
+// countedPaddocks are the paddocks that a count was divided by, nil for none.
+func (s *Server) countedPaddocks(ctx context.Context, v ledger.FootageView) (*paddock.Set, error) {
 	if v.Count == nil || v.Count.Spread.Borders == 0 {
-		return nil
+		return nil, nil
 	}
 	b, err := s.o.Ledger.Borders.Get(ctx, cmp.Or(v.OriginalSite, v.Site), v.Count.Spread.Borders)
 	if err != nil {
-		return ignore(err, ledger.ErrNotFound)
+		return nil, ignore(err, ledger.ErrNotFound)
 	}
 	list, err := paddock.ReadAny([]byte(b.Document))
 	if err != nil {
-		return fmt.Errorf("paddocks of %s version %d: %w", b.Site, b.Version, err)
+		return nil, fmt.Errorf("paddocks of %s version %d: %w", b.Site, b.Version, err)
 	}
-	paddock.Count(res, list)
-	return nil
+	return paddock.NewSet(list), nil
 }
 
 // ignore returns nil for an error of a class.
