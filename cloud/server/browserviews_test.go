@@ -75,6 +75,8 @@ func TestPageViews(t *testing.T) {
 		{"/", "having('#sites', '238').some(shown) && having('#attention', 'cut off').some(shown)", true},
 		{"/flights", "rows('DJI_0099').some(shown) && rows('DJI_0007').some(shown)", true},
 		{"/flights?site=south&state=done", "rows('DJI_0047').some(shown) && rows('').length === 2", true},
+		{"/flights?sort=most", "rows('DJI_0037').some(shown) && rows('')[0].innerText.includes('240')", true},
+		{"/flights?sort=oldest&name=dji_00", "rows('')[0].innerText.includes('DJI_0007') && rows('').length === 6", true},
 		{"/flights/compare?a=seed-0&b=seed-2", "having('#compare', '-19').some(shown) && having('#compare', 'do not overlap').some(shown)", true},
 		{"/footage/seed-0", "having('#detail .result', '90').some(shown)", true},
 		{"/footage/bad", "having('#detail .problem', 'cut off').some(shown)", true},

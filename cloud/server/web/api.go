@@ -27,7 +27,8 @@ func text(s string) string { return strings.Clone(s) }
 // pageArgs reads the parameters that lists share. checkQuery has refused those that a list does not have.
 func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
 	p := ledger.Page{After: text(c.Query("after")), Device: scopeOf(c.UserContext()), Site: text(c.Query("site")),
-		Only: text(c.Query("device")), State: text(c.Query("state")), Sites: sitesOf(c.UserContext())}
+		Only: text(c.Query("device")), State: text(c.Query("state")),
+		Name: text(c.Query("name")), Sort: sortOf(c.Query("sort")), Sites: sitesOf(c.UserContext())}
 	if q := c.Query("limit"); q != "" {
 		n, err := strconv.Atoi(q)
 		if err != nil || n < 1 || n > maxPageSize {
@@ -43,6 +44,14 @@ func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
 		err = badRequest("from: it is not before to.")
 	}
 	return p, err
+}
+
+// sortOf is the order that a parameter names. checkQuery has refused others.
+func sortOf(name string) ledger.Sort {
+	if name == "newest" {
+		return ledger.SortNewest
+	}
+	return ledger.Sort(text(name))
 }
 
 func idArg(c *fiber.Ctx, name string) (footage.ID, error) {

@@ -225,30 +225,6 @@ func (l *Catalog) GetBySHA256(ctx context.Context, d footage.Digest, device stri
 	return l.view(ctx, noun, `WHERE f.sha256 = $1 AND f.device = $2 ORDER BY f.born LIMIT 1`, d.String(), device)
 }
 
-// List returns a page, newest first, and the start of the next page, "" after the last.
-// It fails with ErrCursor when p.After is invalid.
-func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, error) {
-	limit, after, err := p.bounds()
-	if err != nil {
-		return nil, "", err
-	}
-	f := p.filter("f.born", after, limit+1)
-	f.taken(p)
-	if p.State != "" {
-		f.add(`j.state = ?`, p.State)
-	}
-	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+f.String()+` ORDER BY f.born DESC LIMIT $2`, f.args...)
-	if err != nil {
-		return nil, "", fmt.Errorf("list footage: %w", err)
-	}
-	vs, next := cutPage(vs, limit, func(v bornView) int64 { return v.born })
-	out := make([]FootageView, len(vs))
-	for i := range vs {
-		out[i] = vs[i].FootageView
-	}
-	return out, next, nil
-}
-
 // ListDuplicates returns at most limit duplicates of the footage, oldest first.
 func (l *Catalog) ListDuplicates(ctx context.Context, id footage.ID, limit int) ([]Footage, error) {
 	fs, err := list(ctx, l.db.Read(), scanFootage,

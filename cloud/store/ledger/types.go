@@ -176,6 +176,11 @@ type Page struct {
 	From, To time.Time
 	// State restricts the lists of footage and jobs to a state of the job, and that of flights to a state of the flight.
 	State string
+	// Name restricts the list of footage to files whose name has this text. Letters of both cases are the same; with SQLite
+	// only those from A to Z.
+	Name string
+	// Sort is the order of the list of footage.
+	Sort Sort
 	// Sites restricts the list to footage of these sites; nil means all sites.
 	Sites SiteSet
 }

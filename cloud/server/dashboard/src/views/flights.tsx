@@ -1,5 +1,5 @@
 // Flights: the list of footage with filters, and what can be done with several pieces at once.
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { change } from '../api';
 import { useRead } from '../data';
 import { retryable, state as stateOf } from '../format';
@@ -15,17 +15,17 @@ import { many, t } from '../words';
 
 type Entry = { key: string; at: string; animals: number; flight?: string; parts: Footage[] };
 
-// entries puts the parts of a flight under it. An entry stands where its newest part does.
-function entries(stock: Stock, name: string, sort: string): Entry[] {
+// entries puts the parts of a flight under it. An entry stands where the first of its parts does in the order of the server, so
+// that a further page moves none.
+function entries(stock: Stock, sort: string): Entry[] {
   const all = new Map<string, Entry>();
   for (const v of stock.footage.values()) {
-    if (name && !v.name.toLowerCase().includes(name.toLowerCase())) continue;
     const flight = v.flight && stock.flights.get(v.flight)?.state !== 'ended' && stock.flights.has(v.flight) ? v.flight : undefined;
     const key = flight ?? v.id;
-    const e = all.get(key) ?? { key, at: '', animals: 0, flight, parts: [] };
+    const e = all.get(key) ?? { key, at: v.received, animals: -1, flight, parts: [] };
     e.parts.push(v);
-    if (v.received > e.at) e.at = v.received;
-    e.animals = flight ? stock.flights.get(flight)!.unique : v.count?.unique ?? -1;
+    if (sort === 'oldest' ? v.received < e.at : v.received > e.at) e.at = v.received;
+    e.animals = Math.max(e.animals, v.count?.unique ?? -1);
     all.set(key, e);
   }
   for (const e of all.values()) {
@@ -41,14 +41,14 @@ function entries(stock: Stock, name: string, sort: string): Entry[] {
 
 export function Flights() {
   const { query } = useAddress();
-  const filters: Filters = { site: query.get('site') ?? '', device: query.get('device') ?? '', state: query.get('state') ?? '', from: dayStart(query.get('from')), to: dayEnd(query.get('to')) };
-  const name = query.get('name') ?? '';
+  const sort = query.get('sort') ?? '';
+  const filters: Filters = { site: query.get('site') ?? '', device: query.get('device') ?? '', state: query.get('state') ?? '', from: dayStart(query.get('from')), to: dayEnd(query.get('to')), name: query.get('name') ?? '', sort };
   const stock = useStock(filters);
   const [picked, setPicked] = useState(new Set<string>());
   const pick = (id: string, on: boolean) => { const s = new Set(picked); if (on) s.add(id); else s.delete(id); setPicked(s); };
-  const list = entries(stock, name, query.get('sort') ?? '');
+  const list = entries(stock, sort);
   const shown = list.reduce((n, e) => n + e.parts.length, 0);
-  const filtered = Boolean(name) || Object.values(filters).some(Boolean);
+  const filtered = Object.entries(filters).some(([k, v]) => v && k !== 'sort');
   return (
     <>
       <Uploads />
@@ -84,7 +84,7 @@ function FilterBar() {
   const input = (e: Event) => (e.target as HTMLInputElement).value;
   return (
     <div class="filters" role="search">
-      <label class="field">{t('search')}<input type="search" value={of('name')} onInput={(e) => setQuery({ name: input(e) })} /></label>
+      <NameFilter value={of('name')} />
       <Select label={t('site')} value={of('site')} onChange={(site) => setQuery({ site, device: '' })} options={[['', t('all')], ...sites.map((s): [string, string] => [s, s])]} />
       <Select label={t('station')} value={of('device')} onChange={(device) => setQuery({ device })} options={[['', t('all')], ...stations.map((d): [string, string] => [d.name, d.name])]} />
       <Select label={t('state')} value={of('state')} onChange={(state) => setQuery({ state })} options={[['', t('all')], ...states.map((s): [string, string] => [s, stateName(s)])]} />
@@ -94,6 +94,22 @@ function FilterBar() {
       {any && <button class="button small" type="button" onClick={() => setQuery({ name: '', site: '', device: '', state: '', from: '', to: '' })}>{t('clear')}</button>}
     </div>
   );
+}
+
+const pause = 300; // a letter that follows sooner belongs to the same question
+
+// NameFilter asks the server when a person has stopped typing.
+function NameFilter({ value }: { value: string }) {
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const [text, setText] = useState(value);
+  useEffect(() => { setText(value); return () => clearTimeout(timer.current); }, [value]);
+  const typed = (e: Event) => {
+    const name = (e.target as HTMLInputElement).value;
+    setText(name);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => setQuery({ name }), pause);
+  };
+  return <label class="field">{t('search')}<input type="search" maxLength={200} value={text} onInput={typed} /></label>;
 }
 
 const stateName = (s: string) => stateOf(s)[0];

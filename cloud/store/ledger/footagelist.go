@@ -1,0 +1,147 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"cattlecounter/shared/footage"
+)
+
+// Sort is the order of the list of footage.
+type Sort string
+
+// Orders of the list of footage.
+const (
+	SortNewest Sort = ""       // what was recorded here last is first
+	SortOldest Sort = "oldest" // what was recorded here first is first
+	SortMost   Sort = "most"   // the largest count is first; footage without a count of its own is left out
+)
+
+// List returns a page in the order of p.Sort, and the start of the next page, "" after the last. Entries that arrive while
+// pages are read move no other entry from one page to another. It fails with ErrCursor when p.After is invalid or that of
+// another order.
+func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, error) {
+	var vs []bornView
+	var next string
+	var err error
+	if p.Sort == SortMost {
+		vs, next, err = l.listMost(ctx, p)
+	} else {
+		vs, next, err = l.listByAge(ctx, p)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("list footage: %w", err)
+	}
+	out := make([]FootageView, len(vs))
+	for i := range vs {
+		out[i] = vs[i].FootageView
+	}
+	return out, next, nil
+}
+
+func (l *Catalog) listByAge(ctx context.Context, p Page) ([]bornView, string, error) {
+	limit, after, err := p.bounds()
+	if err != nil {
+		return nil, "", err
+	}
+	f := p.filter("f.born", after, limit+1)
+	order := ` ORDER BY f.born DESC LIMIT $2`
+	if p.Sort == SortOldest {
+		if p.After == "" {
+			f.args[0] = int64(math.MinInt64)
+		}
+		f.where[0], order = `f.born > $1`, ` ORDER BY f.born LIMIT $2`
+	}
+	f.footage(p)
+	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+f.String()+order, f.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	vs, next := cutPage(vs, limit, func(v bornView) int64 { return v.born })
+	return vs, next, nil
+}
+
+// ranked is footage at its place by the number of its animals.
+type ranked struct {
+	animals int
+	id      footage.ID
+}
+
+// listMost finds the entries of a page in the index of the counts first, because a sort of all rows of viewQuery takes
+// seconds with 100,000 of them.
+func (l *Catalog) listMost(ctx context.Context, p Page) ([]bornView, string, error) {
+	below := ranked{animals: math.MaxInt32}
+	if p.After != "" {
+		animals, id, ok := strings.Cut(p.After, ".")
+		n, err := strconv.ParseInt(animals, 10, 32)
+		if !ok || err != nil || n < 0 {
+			return nil, "", fmt.Errorf("page after %.40q: %w", p.After, ErrCursor)
+		}
+		below = ranked{int(n), footage.ID(clean(id))}
+	}
+	all := p
+	all.After = ""
+	limit, _, err := all.bounds()
+	if err != nil {
+		return nil, "", err
+	}
+	f := p.filter("", 0, limit+1)
+	f.args[0] = below.animals
+	f.where[0] = `c.animals <= $1`
+	f.add(`(c.animals < ? OR c.footage < ?)`, below.animals, below.id)
+	f.footage(p)
+	jobs := ``
+	if p.State != "" {
+		jobs = ` JOIN job j ON j.footage = f.id`
+	}
+	top, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (r ranked, err error) {
+		return r, rows.Scan(&r.animals, &r.id)
+	}, `SELECT c.animals, c.footage FROM animal_count c JOIN footage f ON f.id = c.footage`+jobs+` `+
+		f.String()+` ORDER BY c.animals DESC, c.footage DESC LIMIT $2`, f.args...)
+	if err != nil || len(top) == 0 {
+		return nil, "", err
+	}
+	next := ""
+	if len(top) > limit {
+		top = top[:limit]
+		next = fmt.Sprintf("%d.%s", top[limit-1].animals, top[limit-1].id)
+	}
+	vs, err := l.viewsOf(ctx, top)
+	return vs, next, err
+}
+
+// viewsOf returns the views of footage in its order.
+func (l *Catalog) viewsOf(ctx context.Context, order []ranked) ([]bornView, error) {
+	f := &filter{}
+	marks := make([]string, len(order))
+	place := make(map[footage.ID]int, len(order))
+	for i, r := range order {
+		f.args = append(f.args, r.id)
+		marks[i], place[r.id] = fmt.Sprintf(`$%d`, i+1), i
+	}
+	found, err := list(ctx, l.db.Read(), scanView, viewQuery+`WHERE f.id IN (`+strings.Join(marks, `, `)+`)`, f.args...)
+	if err != nil {
+		return nil, err
+	}
+	vs := make([]bornView, len(order))
+	for _, v := range found {
+		vs[place[v.ID]] = v
+	}
+	return vs, nil
+}
+
+// footage adds the conditions on footage f and its job j.
+func (f *filter) footage(p Page) {
+	f.taken(p)
+	if p.State != "" {
+		f.add(`j.state = ?`, p.State)
+	}
+	if p.Name != "" {
+		pattern := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(clean(p.Name)))
+		f.add(`LOWER(f.name) LIKE ? ESCAPE '\'`, "%"+pattern+"%")
+	}
+}
