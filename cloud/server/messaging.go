@@ -11,11 +11,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/server/broker"
+	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/server/stations"
 	"cattlecounter/cloud/server/web"
@@ -91,7 +93,7 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub 
 		o.TLS = m.broker.OwnTLS()
 		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password
 	}
-	m.publisher, m.lead = progress.NewPublisher(l.Changes, l.Footage, l.Flights, log), l.DB().Leader(publishes)
+	m.publisher, m.lead = progress.NewPublisher(sources(l), log), l.DB().Leader(publishes)
 	if cfg.MQTT.URL != "" { // otherwise each cloud-api has its own broker
 		m.publisher.OnlyWhen(m.lead.Leads)
 	}
@@ -120,6 +122,15 @@ func signing(k *ledger.OrderKey) func(context.Context, topic.Command) (topic.Com
 		}
 		return private.Sign(c)
 	}
+}
+
+// sources is what the publisher reads of a ledger.
+func sources(l *ledger.Ledger) progress.Sources {
+	names := ground.Names{Book: l.Borders}
+	return progress.Sources{Feed: l.Changes, Footage: l.Footage, Flights: l.Flights, Sites: l.Sites, Aged: l.Aged,
+		Borders: func(ctx context.Context, site string) (now, before []string, err error) {
+			return names.At(ctx, site, time.Now())
+		}}
 }
 
 // newBroker listens with the built-in broker. service is the account of the cloud.

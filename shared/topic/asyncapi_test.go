@@ -52,6 +52,7 @@ type schema struct {
 var payloads = map[Kind]any{
 	KindStatus: Status{}, KindVitals: Vitals{}, KindFootage: Footage{}, KindCommand: Command{},
 	KindReply: Reply{}, KindJob: Job{}, KindCount: Count{}, KindFlight: Flight{},
+	KindNewest: Newest{}, KindPaddock: PaddockCount{},
 }
 
 func read(t *testing.T) document {
@@ -72,7 +73,8 @@ func TestChannelsAreTheTopics(t *testing.T) {
 	want := map[string]string{
 		"status": dev.Status(), "vitals": dev.Vitals(), "footage": dev.Footage("footage"), "command": dev.Command(),
 		"reply": dev.CommandReply("command"), "job": dev.Job("job"), "count": Counts("site", "footage"),
-		"flight": FlightCount("site", "flight"),
+		"flight": FlightCount("site", "flight"), "newest": NewestOf("site", "device"),
+		"paddock": PaddockOf("site", "paddock"),
 	}
 	names := slices.Sorted(maps.Keys(d.Channels))
 	if !slices.Equal(names, slices.Sorted(maps.Keys(want))) {

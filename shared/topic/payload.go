@@ -159,6 +159,34 @@ type Paddock struct {
 	Seen    float64 `json:"seen"` // share of the paddock, 0 to 1
 }
 
+// Newest is the count of the newest recording of a station: that of its flight when the recording has several parts.
+type Newest struct {
+	Header
+	Device    string     `json:"device"`
+	Footage   footage.ID `json:"footage,omitempty"` // absent for a flight
+	Flight    string     `json:"flight,omitempty"`
+	Name      string     `json:"name"` // of the file, of a flight that of its first part
+	Unique    int        `json:"unique"`
+	Low       int        `json:"low"` // 95 % interval
+	High      int        `json:"high"`
+	Captured  *time.Time `json:"captured,omitempty"`
+	CountedAt time.Time  `json:"counted_at"`
+}
+
+// PaddockCount is the animals of the newest recording that saw a part of a paddock.
+type PaddockCount struct {
+	Header
+	Paddock   string     `json:"paddock"`
+	Footage   footage.ID `json:"footage"`
+	Device    string     `json:"device"`
+	Animals   int        `json:"animals"`
+	Low       int        `json:"low"` // 95 % interval
+	High      int        `json:"high"`
+	Seen      float64    `json:"seen"` // share of the paddock, 0 to 1
+	Captured  *time.Time `json:"captured,omitempty"`
+	CountedAt time.Time  `json:"counted_at"`
+}
+
 // FlightState is the state of a flight.
 type FlightState string
 

@@ -3,6 +3,8 @@
 package topic
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -44,6 +46,9 @@ const (
 	jobsLevel    = "jobs"
 	countsLevel  = "counts"
 	flightsLevel = "flights"
+	// Levels of the newest counts, below countsLevel.
+	stationsLevel = "stations"
+	paddocksLevel = "paddocks"
 )
 
 // Path is the name of the device with its site, such as north/dock-1.
@@ -88,6 +93,37 @@ func FlightCount(site, id string) string {
 	return strings.Join([]string{root, site, countsLevel, flightsLevel, id}, "/")
 }
 
+// NewestOf is the topic of the newest count of one station; retained.
+func NewestOf(site, device string) string {
+	return strings.Join([]string{root, site, countsLevel, stationsLevel, device}, "/")
+}
+
+// PaddockOf is the topic of the newest count of one paddock; retained. A name that is no ID becomes one: its letters
+// and digits, and the begin of its digest.
+func PaddockOf(site, paddock string) string {
+	return strings.Join([]string{root, site, countsLevel, paddocksLevel, levelOf(paddock)}, "/")
+}
+
+// levelOf is a name as a level of a topic.
+func levelOf(name string) string {
+	if _, err := footage.ParseID(name); err == nil {
+		return name
+	}
+	const most = 40
+	plain := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, name)
+	plain = strings.Trim(plain[:min(len(plain), most)], "-")
+	sum := sha256.Sum256([]byte(name))
+	return strings.TrimPrefix(plain+"-", "-") + hex.EncodeToString(sum[:4])
+}
+
 // Kind is what a topic carries.
 type Kind string
 
@@ -101,10 +137,12 @@ const (
 	KindJob     Kind = "job"
 	KindCount   Kind = "count"
 	KindFlight  Kind = "flight"
+	KindNewest  Kind = "newest"
+	KindPaddock Kind = "paddock"
 )
 
-// Address has the parts of a topic. Device.Name is empty for KindCount and KindFlight; ID is empty for
-// status, vitals and command.
+// Address has the parts of a topic. Device.Name is empty for KindCount, KindFlight and KindPaddock, whose ID is the level
+// of the paddock; ID is empty for status, vitals, command and newest.
 type Address struct {
 	Kind   Kind
 	Device Device
@@ -125,13 +163,7 @@ func Parse(name string) (Address, error) {
 		}
 	}
 	if parts[1] == countsLevel {
-		if len(parts) == 4 && parts[2] == flightsLevel {
-			return Address{Kind: KindFlight, Device: Device{Site: parts[0]}, ID: parts[3]}, nil
-		}
-		if len(parts) != 3 {
-			return Address{}, bad
-		}
-		return Address{Kind: KindCount, Device: Device{Site: parts[0]}, ID: parts[2]}, nil
+		return parseCount(parts, bad)
 	}
 	a := Address{Device: Device{Site: parts[0], Name: parts[1]}}
 	single := map[string]Kind{statusLevel: KindStatus, vitalsLevel: KindVitals, commandLevel: KindCommand}
@@ -145,4 +177,21 @@ func Parse(name string) (Address, error) {
 		return Address{}, bad
 	}
 	return a, nil
+}
+
+// parseCount is Parse for the topics below countsLevel. bad is the error for others.
+func parseCount(parts []string, bad error) (Address, error) {
+	at := Device{Site: parts[0]}
+	if len(parts) == 3 {
+		return Address{Kind: KindCount, Device: at, ID: parts[2]}, nil
+	}
+	switch parts[2] {
+	case flightsLevel:
+		return Address{Kind: KindFlight, Device: at, ID: parts[3]}, nil
+	case paddocksLevel:
+		return Address{Kind: KindPaddock, Device: at, ID: parts[3]}, nil
+	case stationsLevel:
+		return Address{Kind: KindNewest, Device: Device{Site: parts[0], Name: parts[3]}}, nil
+	}
+	return Address{}, bad
 }

@@ -30,7 +30,7 @@ func accountOf(d ledger.Device) account {
 //	device    its own status, vitals, footage and command replies
 //	reader    nothing
 //	operator  commands to the devices of its sites
-//	cloud     jobs, counts of footage and flights, and commands
+//	cloud     jobs, counts and commands
 func (a account) mayPublish(name string) bool {
 	at, err := topic.Parse(name)
 	if err != nil {
@@ -38,7 +38,11 @@ func (a account) mayPublish(name string) bool {
 	}
 	switch {
 	case a.service:
-		return at.Kind == topic.KindJob || at.Kind == topic.KindCount || at.Kind == topic.KindFlight || at.Kind == topic.KindCommand
+		switch at.Kind {
+		case topic.KindJob, topic.KindCount, topic.KindFlight, topic.KindNewest, topic.KindPaddock, topic.KindCommand:
+			return true
+		}
+		return false
 	case a.holder.May(access.Command):
 		return at.Kind == topic.KindCommand && a.holder.MayAt(access.Command, at.Device.Site, at.Device.Name)
 	case a.role == ledger.RoleDevice:

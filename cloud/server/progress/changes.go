@@ -46,6 +46,16 @@ type Uploads interface {
 	List(ctx context.Context, before time.Time, limit int) ([]ledger.Upload, error)
 }
 
+// Sources are what a Publisher reads. Without borders, Borders returns nothing.
+type Sources struct {
+	Feed    Feed
+	Footage Footage
+	Flights Flights
+	Sites   Sites
+	Borders Borders
+	Aged    Aged
+}
+
 // Change is one row as it is now. Exactly one of the pointers is set.
 type Change struct {
 	// Seq orders changes and names a position to continue from. It is 0 for an upload

@@ -39,7 +39,7 @@ func TestLateMessageIsReplaced(t *testing.T) {
 	advance(t, l, j, 50)
 	advance(t, l, k, 50)
 	run := func(link Link, leads *atomic.Bool) func() {
-		p := NewPublisher(l.Changes, l.Footage, l.Flights, slog.New(slog.DiscardHandler))
+		p := NewPublisher(sources(l), slog.New(slog.DiscardHandler))
 		p.Use(link)
 		p.stale.Store(false) // without it the start publishes all footage once more
 		p.askEvery = time.Millisecond

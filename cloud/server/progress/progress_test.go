@@ -106,6 +106,12 @@ func (b *fakeBroker) Deliver(ctx context.Context, m mqttlink.Message) error {
 		}
 	}
 	defer b.mu.Unlock()
+	if len(m.Payload) == 0 && m.Retain {
+		delete(b.retained, m.Topic)
+		close(b.changed)
+		b.changed = make(chan struct{})
+		return nil
+	}
 	var h topic.Header
 	if err := json.Unmarshal(m.Payload, &h); err != nil || !m.Retain {
 		return fmt.Errorf("invalid message %s: error %w, retain %v", m.Payload, err, m.Retain)
@@ -161,10 +167,16 @@ func await[T any](t *testing.T, b *fakeBroker, name string, fits func(T) bool) T
 
 func isDone(j topic.Job) bool { return j.State == job.Done }
 
+// sources reads a ledger whose sites have no paddocks.
+func sources(l *ledger.Ledger) Sources {
+	return Sources{Feed: l.Changes, Footage: l.Footage, Flights: l.Flights, Sites: l.Sites, Aged: l.Aged,
+		Borders: func(context.Context, string) (now, before []string, err error) { return nil, nil, nil }}
+}
+
 // publish runs a Publisher until the end of the test or until its stop is called.
 func publish(t *testing.T, l *ledger.Ledger, b *fakeBroker) (*Publisher, func()) {
 	t.Helper()
-	p := NewPublisher(l.Changes, l.Footage, l.Flights, slog.New(slog.DiscardHandler))
+	p := NewPublisher(sources(l), slog.New(slog.DiscardHandler))
 	p.Use(b)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

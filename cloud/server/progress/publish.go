@@ -39,10 +39,8 @@ type Link interface {
 // moves only after the broker has acknowledged. One goroutine publishes, so that no topic
 // goes back to an older state.
 type Publisher struct {
-	feed    Feed
-	footage Footage
-	flights Flights
-	log     *slog.Logger
+	src Sources
+	log *slog.Logger
 
 	link     Link
 	leads    func(context.Context) (bool, error)
@@ -56,11 +54,18 @@ type Publisher struct {
 	savedAt  time.Time
 	next     ledger.Page // of the footage that is being published again
 	left     int         // pages of it
+
+	keep    int               // pieces of footage whose messages are retained: republishNewest
+	ended   int64             // Footage.Born up to which messages are not retained
+	endedAt time.Time         // when endAged looked last
+	touched map[station]bool  // whose newest counts may have changed
+	sent    map[string]string // last message by topic of a newest count, without its Seq
 }
 
-// NewPublisher returns a Publisher. Call Use before Run.
-func NewPublisher(feed Feed, f Footage, flights Flights, log *slog.Logger) *Publisher {
-	p := &Publisher{feed: feed, footage: f, flights: flights, log: log, leading: true, askEvery: leadEvery,
+// NewPublisher returns a Publisher. All fields of s are required. Call Use before Run.
+func NewPublisher(s Sources, log *slog.Logger) *Publisher {
+	p := &Publisher{src: s, log: log, leading: true, askEvery: leadEvery, keep: republishNewest,
+		touched: map[station]bool{}, sent: map[string]string{},
 		leads: func(context.Context) (bool, error) { return true, nil }}
 	p.stale.Store(true)
 	return p
@@ -110,7 +115,7 @@ func (p *Publisher) round(ctx context.Context, started *bool) error {
 		if err := p.republish(ctx); err != nil {
 			return p.stepDown(ctx, started, fmt.Errorf("publish the newest footage again: %w", err))
 		}
-		changes, complete, err := Changes(ctx, p.feed, p.position.Load(), batch)
+		changes, complete, err := Changes(ctx, p.src.Feed, p.position.Load(), batch)
 		if err != nil {
 			return err
 		}
@@ -125,9 +130,12 @@ func (p *Publisher) round(ctx context.Context, started *bool) error {
 			p.position.Store(c.Seq)
 			p.saveCursor(ctx, false)
 		}
+		if err := p.publishNewest(ctx); err != nil {
+			return p.stepDown(ctx, started, fmt.Errorf("publish the newest counts: %w", err))
+		}
 		if complete && p.left == 0 {
 			p.saveCursor(ctx, false)
-			return nil
+			return p.stepDown(ctx, started, p.endAged(ctx))
 		}
 	}
 }
@@ -144,8 +152,11 @@ func (p *Publisher) prepare(ctx context.Context, started *bool) error {
 		return err
 	}
 	if !*started {
-		seq, err := p.feed.Cursor(ctx, cursorName)
+		seq, err := p.src.Feed.Cursor(ctx, cursorName)
 		if err != nil {
+			return err
+		}
+		if p.ended, err = p.src.Feed.Cursor(ctx, endedName); err != nil {
 			return err
 		}
 		p.saved = seq
@@ -153,6 +164,7 @@ func (p *Publisher) prepare(ctx context.Context, started *bool) error {
 		*started = true
 	}
 	if p.stale.Swap(false) {
+		clear(p.sent)
 		p.next, p.left = ledger.Page{Limit: republishPage}, republishNewest/republishPage
 	}
 	return nil
@@ -199,7 +211,7 @@ func (p *Publisher) republishLate(ctx context.Context) error {
 		return nil
 	}
 	id := p.late
-	v, err := p.footage.Get(ctx, id)
+	v, err := p.src.Footage.Get(ctx, id)
 	if err == nil {
 		err = p.publishFootage(ctx, v)
 	}
@@ -222,7 +234,7 @@ func (p *Publisher) saveCursor(ctx context.Context, now bool) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	p.savedAt = time.Now()
-	if err := p.feed.SetCursor(ctx, cursorName, at); err != nil {
+	if err := p.src.Feed.SetCursor(ctx, cursorName, at); err != nil {
 		p.log.Warn("cannot save the published offset", "err", err)
 		return
 	}
@@ -234,7 +246,7 @@ func (p *Publisher) republish(ctx context.Context) error {
 	if p.left == 0 {
 		return nil
 	}
-	views, next, err := p.footage.List(ctx, p.next)
+	views, next, err := p.src.Footage.List(ctx, p.next)
 	if err != nil {
 		return err
 	}
@@ -265,7 +277,7 @@ func (p *Publisher) publishChange(ctx context.Context, c Change) error {
 	case c.Flight != nil:
 		return p.publishFlight(ctx, *c.Flight)
 	case c.Footage != nil && c.Footage.DuplicateOf != "":
-		v, err := p.footage.Get(ctx, c.Footage.ID)
+		v, err := p.src.Footage.Get(ctx, c.Footage.ID)
 		if errors.Is(err, ledger.ErrNotFound) {
 			return nil
 		}
@@ -282,7 +294,7 @@ func (p *Publisher) withDuplicates(ctx context.Context, f ledger.Footage, publis
 	if err := publish(f); err != nil {
 		return err
 	}
-	copies, err := p.footage.ListDuplicates(ctx, f.ID, maxDuplicates)
+	copies, err := p.src.Footage.ListDuplicates(ctx, f.ID, maxDuplicates)
 	if err != nil {
 		return err
 	}
@@ -308,7 +320,7 @@ func (p *Publisher) publishFootage(ctx context.Context, v ledger.FootageView) er
 	if v.Flight == "" {
 		return nil
 	}
-	f, err := p.flights.Get(ctx, v.Flight)
+	f, err := p.src.Flights.Get(ctx, v.Flight)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	}
@@ -322,7 +334,7 @@ func (p *Publisher) publishFootage(ctx context.Context, v ledger.FootageView) er
 // same device is left out: its message would replace that of the original.
 func (p *Publisher) publishJob(ctx context.Context, f ledger.Footage, j ledger.Job) error {
 	if f.ID != j.Footage {
-		original, err := p.footage.Get(ctx, j.Footage)
+		original, err := p.src.Footage.Get(ctx, j.Footage)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 			return err
 		}
@@ -331,7 +343,7 @@ func (p *Publisher) publishJob(ctx context.Context, f ledger.Footage, j ledger.J
 		}
 	}
 	d := topic.Device{Site: f.Site, Name: f.Device}
-	return p.deliver(ctx, f.ID, d.Job(j.ID), JobPayload(j, f.ID))
+	return p.deliver(ctx, f.ID, d.Job(j.ID), JobPayload(j, f.ID), f.Born > p.ended)
 }
 
 func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger.Count) error {
@@ -339,6 +351,7 @@ func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger
 	if !f.Taken.IsZero() {
 		captured = &f.Taken
 	}
+	p.touched[station{f.Site, f.Device}] = true
 	return p.deliver(ctx, f.ID, topic.Counts(f.Site, f.ID), topic.Count{
 		Header:   header(c.Seq, c.At),
 		Captured: captured, CountedAt: c.At, Paddocks: paddocksOf(c.Spread),
@@ -346,11 +359,12 @@ func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger
 		Unique: c.Unique, Low: c.Low, High: c.High, ByClass: c.ByClass, Model: c.Model, ModelDigest: c.ModelDigest,
 		DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf, Flight: f.Flight,
 		Totals: c.Boundaries,
-	})
+	}, f.Born > p.ended)
 }
 
 // publishFlight publishes the count of a flight. An ended flight replaces its last message.
 func (p *Publisher) publishFlight(ctx context.Context, f ledger.FlightView) error {
+	p.touched[station{f.Site, f.Device}] = true
 	m := topic.Flight{
 		Header: header(f.Seq, f.Updated),
 		Flight: f.ID, Device: f.Device, State: topic.FlightState(f.State), Next: f.Next,
@@ -364,10 +378,11 @@ func (p *Publisher) publishFlight(ctx context.Context, f ledger.FlightView) erro
 		}
 		m.Parts = append(m.Parts, topic.FlightPart{Footage: part.Footage, Name: part.Name, Unique: part.Unique})
 	}
-	return p.deliver(ctx, first, topic.FlightCount(f.Site, f.ID), m)
+	return p.deliver(ctx, first, topic.FlightCount(f.Site, f.ID), m, f.Born > p.ended)
 }
 
-func (p *Publisher) deliver(ctx context.Context, id footage.ID, name string, payload any) error {
+// deliver waits until the broker has a message. id is the footage that it is about, "" for none.
+func (p *Publisher) deliver(ctx context.Context, id footage.ID, name string, payload any, retain bool) error {
 	if _, err := topic.Parse(name); err != nil {
 		// No reader can subscribe to it, and the other messages must not wait for it.
 		p.log.Error("message not published: its topic is outside the contract", "err", err)
@@ -377,8 +392,13 @@ func (p *Publisher) deliver(ctx context.Context, id footage.ID, name string, pay
 	if err != nil {
 		return fmt.Errorf("message for %s: %w", name, err)
 	}
+	return p.send(ctx, id, mqttlink.Message{Topic: name, Payload: text, Retain: retain})
+}
+
+// send delivers, and finds out whether this process still leads when that took long.
+func (p *Publisher) send(ctx context.Context, id footage.ID, m mqttlink.Message) error {
 	began := time.Now()
-	err = p.link.Deliver(ctx, mqttlink.Message{Topic: name, Payload: text, Retain: true})
+	err := p.link.Deliver(ctx, m)
 	if err != nil || time.Since(began) < p.askEvery {
 		return err
 	}

@@ -36,6 +36,7 @@ type Flight struct {
 	Created time.Time
 	Updated time.Time
 	Seq     int64
+	Born    int64 // its first Seq, which orders lists
 }
 
 // JointCount is the count of several pieces of footage together: no animal is counted twice.
@@ -243,6 +244,7 @@ func scanFlight(rows *sql.Rows) (bornFlight, error) {
 	if err != nil {
 		return f, err
 	}
+	f.Born = f.born
 	f.Created, f.Updated, f.ByClass, f.Warnings = fromMicros(created), fromMicros(updated), map[string]int{}, []string{}
 	if err := errors.Join(json.Unmarshal([]byte(byClass), &f.ByClass),
 		json.Unmarshal([]byte(warnings), &f.Warnings), readTotals(found, &f.Boundaries)); err != nil {

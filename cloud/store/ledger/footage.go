@@ -94,6 +94,7 @@ func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 	if f.Seq, err = nextSeq(ctx, tx); err != nil {
 		return Recorded{}, err
 	}
+	f.Born = f.Seq
 	_, err = tx.ExecContext(ctx, `INSERT INTO footage (`+footageColumns+
 		`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12, $13, $14)`,
 		f.ID, f.Site, f.Device, f.Name, f.Size, f.SHA256.String(), f.BlobKey, f.TelemetryKey,

@@ -53,6 +53,7 @@ type Ledger struct {
 	Jobs       *Jobs       // the queue's and the operator's side of counting
 	Attempts   *Attempts   // the worker's side of counting
 	Counts     *Counts     // results
+	Aged       *Aged       // what is not among the newest
 	Flights    *Flights    // footage that was recorded one after the other, counted together
 	Changes    *Changes    // the change feed and its readers' positions
 	Devices    *Devices    // holders of tokens
@@ -115,7 +116,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	t := &tables{db: db, now: o.Now}
 	return &Ledger{
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
-		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Changes: &Changes{t}, Devices: &Devices{t},
+		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Aged: &Aged{t}, Changes: &Changes{t}, Devices: &Devices{t},
 		Stations: &Stations{t},
 		OrderKey: &OrderKey{t},
 		People:   &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},

@@ -56,7 +56,7 @@ func (r *footageRow) value() (Footage, error) {
 		Size: r.size.Int64, BlobKey: r.blobKey.String, TelemetryKey: r.telemetryKey.String,
 		Captured: fromMicros(r.captured), Received: fromMicros(r.received), Taken: fromMicros(r.taken),
 		DuplicateOf: footage.ID(r.duplicateOf.String), SiblingOf: footage.ID(r.siblingOf.String),
-		Flight: r.flight.String, Seq: r.seq.Int64,
+		Flight: r.flight.String, Seq: r.seq.Int64, Born: r.born.Int64,
 	}
 	if err := f.SHA256.UnmarshalText([]byte(r.digest.String)); err != nil {
 		return f, fmt.Errorf("footage %s: %w", f.ID, err)

@@ -79,6 +79,35 @@ func scanSighting(rows *sql.Rows) (s Sighting, err error) {
 	return s, err
 }
 
+// PaddockSighting is a count of footage with its animals in one paddock.
+type PaddockSighting struct {
+	Footage Footage
+	Counted time.Time
+	PaddockCount
+}
+
+// NewestPaddocks returns, for each paddock of a site, the newest count that saw a part of it, among the newest most counts
+// that saw any.
+func (l *Sites) NewestPaddocks(ctx context.Context, site string, most int) ([]PaddockSighting, error) {
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE f.duplicate_of IS NULL AND f.sibling_of IS NULL
+			AND f.site = $1 AND q.paddocks LIKE '[{%' ORDER BY f.site DESC, `+sightingTime+` DESC LIMIT $2`, site, most)
+	if err != nil {
+		return nil, fmt.Errorf("counts in the paddocks of site %.64s: %w", site, err)
+	}
+	var out []PaddockSighting
+	seen := map[string]bool{}
+	for _, v := range vs {
+		for _, p := range v.Spread.Paddocks {
+			if p.Animals == nil || p.Low == nil || p.High == nil || seen[p.Name] {
+				continue
+			}
+			seen[p.Name] = true
+			out = append(out, PaddockSighting{Footage: v.Footage, Counted: v.At, PaddockCount: p})
+		}
+	}
+	return out, nil
+}
+
 // Count returns the number of sightings of a site within a scope, from a time on.
 func (l *Sites) Count(ctx context.Context, site string, in Scope, from time.Time) (int, error) {
 	if !in.hasSite(site) {

@@ -34,6 +34,7 @@ type Footage struct {
 	// that of the flight.
 	Flight string
 	Seq    int64
+	Born   int64 // its first Seq, which orders lists
 }
 
 // Original returns the id of the footage that has the job and the count.

@@ -1,0 +1,73 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+
+	"cattlecounter/deploy/testkit/must"
+)
+
+// TestAged has five pieces of footage of which two are the newest.
+func TestAged(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	if below := must.Get(l.Aged.Below(ctx, 2))(t); below != 0 {
+		t.Errorf("an empty ledger: %d", below)
+	}
+	var born []int64
+	for i := range 5 {
+		f := record(t, l, fmt.Sprint("f", i), fmt.Sprint(i)).Footage
+		born = append(born, f.Born)
+		if again := must.Get(l.Footage.Get(ctx, f.ID))(t); again.Born != f.Born || f.Born == 0 {
+			t.Errorf("recorded with number %d, read with %d", f.Born, again.Born)
+		}
+	}
+	below := must.Get(l.Aged.Below(ctx, 2))(t)
+	if below != born[2] {
+		t.Fatalf("below is %d, want %d of %v", below, born[2], born)
+	}
+	old := must.Get(l.Aged.Footage(ctx, born[0], below, 10))(t)
+	if len(old) != 2 || old[0].ID != "f1" || old[1].ID != "f2" || old[0].Job == nil {
+		t.Errorf("aged: %+v", old)
+	}
+	if one := must.Get(l.Aged.Footage(ctx, 0, below, 1))(t); len(one) != 1 || one[0].ID != "f0" {
+		t.Errorf("the first: %+v", one)
+	}
+	if fs := must.Get(l.Aged.Flights(ctx, 0, below, 10))(t); len(fs) != 0 {
+		t.Errorf("flights: %+v", fs)
+	}
+}
+
+// TestNewestPaddocks has two counts of one paddock and a count without a number.
+func TestNewestPaddocks(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	three, nine := 3, 9
+	for id, list := range map[string][]PaddockCount{
+		"old": {{Name: "Hill", Animals: &three, Low: &three, High: &three},
+			{Name: "Dam", Animals: &three, Low: &three, High: &three}},
+		"new": {{Name: "Hill", Animals: &nine, Low: &three, High: &nine, Seen: 0.5}, {Name: "Dam"}},
+		"out": nil,
+	} {
+		rec := record(t, l, id, id)
+		j, _, err := l.Attempts.Begin(ctx, rec.Job.ID, "w")
+		must.Do(t, err)
+		must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 9, High: 9}, "k"))(t)
+		g := Ground{Spread: Spread{Way: "camera", Placed: 3, Paddocks: list}, Taken: rec.Footage.Received.AddDate(0, 0, -1)}
+		if id == "old" {
+			g.Taken = g.Taken.AddDate(-1, 0, 0)
+		}
+		must.Do(t, l.Grounds.Put(ctx, DueGround{Footage: rec.Footage.ID, Mark: 9}, g))
+	}
+	list := must.Get(l.Sites.NewestPaddocks(ctx, "north", 10))(t)
+	found := map[string]string{}
+	for _, p := range list {
+		found[p.Name] = fmt.Sprint(p.Footage.ID, *p.Animals, p.Counted.IsZero())
+	}
+	if len(list) != 2 || found["Hill"] != "new9 false" || found["Dam"] != "old3 false" {
+		t.Errorf("%v", found)
+	}
+	if other := must.Get(l.Sites.NewestPaddocks(ctx, "south", 10))(t); len(other) != 0 {
+		t.Errorf("of another site: %+v", other)
+	}
+}
