@@ -70,6 +70,8 @@ type MQTT struct {
 	Username string        `yaml:"username"`
 	Password secret.String `yaml:"password"`
 	CAFile   string        `yaml:"ca_file"` // PEM; empty means the system's authorities
+	// PublicURL is the address of the broker that enrolled stations use.
+	PublicURL string `yaml:"public_url"`
 	// EmbeddedListen is the address of the built-in broker, or Off for no MQTT.
 	EmbeddedListen string `yaml:"embedded_listen"`
 	Insecure       bool   `yaml:"insecure"` // EmbeddedListen may be reached from other machines without TLS
@@ -240,12 +242,15 @@ func (h HTTP) validate(f *faults) {
 }
 
 func (m MQTT) validate(f *faults) {
-	if m.URL != "" {
-		u, err := url.Parse(m.URL)
+	for key, text := range map[string]string{"mqtt.url": m.URL, "mqtt.public_url": m.PublicURL} {
+		if text == "" {
+			continue
+		}
+		u, err := url.Parse(text)
 		ok := err == nil && u.Host != "" &&
 			slices.Contains([]string{"tcp", "mqtt", "ssl", "tls", "mqtts", "ws", "wss"}, u.Scheme)
-		f.addIf(!ok, "mqtt.url: is not an address such as tcp://host:1883, ssl://host:8883 or wss://host/path")
-		f.addIf(ok && u.User != nil, "mqtt.url: has a user or password; set mqtt.username and mqtt.password instead")
+		f.addIf(!ok, "%s: is not an address such as tcp://host:1883, ssl://host:8883 or wss://host/path", key)
+		f.addIf(ok && u.User != nil, "%s: has a user or password; set mqtt.username and mqtt.password instead", key)
 	}
 	f.addIf(m.URL == "" && m.EmbeddedListen != Off && !hostPort(m.EmbeddedListen),
 		"mqtt.embedded_listen: %q is not host:port, such as 127.0.0.1:1883, or %q", m.EmbeddedListen, Off)

@@ -124,7 +124,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
 	server, err := newWeb(ctx, cfg, web.Options{
 		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
-		Stations: m.stations, Overview: views, Notifier: note, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
+		Stations: m.stations, StationBroker: cfg.MQTT.PublicURL, Overview: views, Notifier: note, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
 	if err != nil {
 		m.close()

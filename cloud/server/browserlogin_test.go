@@ -61,3 +61,39 @@ func (r *running) withLedger(do func(*ledger.Ledger) error) {
 		r.t.Fatal(err, cerr)
 	}
 }
+
+// TestPageMakesACodeForAStation makes a code as an admin; others do not see the form.
+func TestPageMakesACodeForAStation(t *testing.T) {
+	c := startChrome(t)
+	s := serve(t, func(cfg *config.Config) { cfg.HTTP.OpenReading = false })
+	codes := map[string]secret.String{}
+	s.withLedger(func(l *ledger.Ledger) error {
+		for name, role := range map[string]ledger.Role{"root": ledger.RoleAdmin, "anna": ledger.RoleOperator} {
+			person := ledger.Person{Name: name, Role: role, Sites: ledger.SiteSet{ledger.AllSites}}
+			if err := l.People.Add(t.Context(), person, "correct horse battery"); err != nil {
+				return err
+			}
+			code, err := l.People.NewCode(t.Context(), ledger.CodeLogin, name)
+			if err != nil {
+				return err
+			}
+			codes[name] = code
+		}
+		return nil
+	})
+	p := c.open(screen{width: 1280, height: 900})
+	p.navigate(s.at.HTTP + "/stations#code=" + codes["root"].Reveal())
+	p.until("shown(document.querySelector('#enrol-device'))")
+	p.fill("document.querySelector('#enrol-device')", "dock-1")
+	p.fill("document.querySelector('#enrol-site')", "north")
+	p.click("document.querySelector('#enrol-button')")
+	p.until("/edge-agent enrol http.+ [A-Z2-7]{4}-[A-Z2-7]{4}-[A-Z2-7]{4}$/.test(document.querySelector('#enrol-code')?.innerText)")
+	p.shot("enrol-1280")
+
+	q := c.open(screen{width: 1280, height: 900})
+	q.navigate(s.at.HTTP + "/stations#code=" + codes["anna"].Reveal())
+	q.until("shown(document.querySelector('#stations .empty'))")
+	if value[bool](q, "!!document.querySelector('#enrol')") {
+		t.Error("an operator may enrol stations")
+	}
+}

@@ -24,7 +24,7 @@ var below = map[string][]string{
 // edgeFloors are the packages of the edge, from top to bottom. A package imports only packages of lower floors.
 var edgeFloors = [][]string{
 	{"edge/cmd/edge-agent"},
-	{"edge/agent", "edge/doctor"},
+	{"edge/agent", "edge/doctor", "edge/enrol"},
 	{"edge/local", "edge/orders"},
 	{"edge/alarm", "edge/command", "edge/results", "edge/status", "edge/vitals"},
 	{"edge/beacon", "edge/clock", "edge/config", "edge/ingest", "edge/originals", "edge/uplink"},

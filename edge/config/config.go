@@ -127,11 +127,21 @@ func Defaults() Config {
 	return c
 }
 
-// Load reads path (may be empty) and the environment over the defaults, and the
-// token file when one is named. Its errors wrap settings.ErrInvalid.
+// Load reads path (may be empty) and the environment over the defaults and over the identity of an enrolled station, and
+// the token file when one is named. Its errors wrap settings.ErrInvalid.
 func Load(path string, environ []string) (Config, error) {
 	c := Defaults()
+	enrolled, err := readEnrolled(path)
+	if err != nil {
+		return Config{}, err
+	}
+	if enrolled != (Enrolled{}) {
+		enrolled.apply(&c)
+	}
 	if err := settings.Load(path, environ, EnvPrefix, &c); err != nil {
+		return Config{}, err
+	}
+	if err := enrolled.check(c, path); err != nil {
 		return Config{}, err
 	}
 	if c.TokenFile != "" {

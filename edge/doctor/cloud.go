@@ -160,9 +160,8 @@ func (v *inspection) token(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{warn("token", "run the doctor again", "not checked: %s", explain(err, "cloud", v.hints).what)}
 	}
-	const replace = "on the server, cloud-api device list shows revoked tokens, " +
-		"cloud-api device renew NAME makes a new token, cloud-api device add NAME --site SITE replaces a revoked one; " +
-		"write the token into token_file"
+	const replace = "on the server, cloud-api device list shows revoked tokens, and cloud-api device add NAME --site SITE " +
+		"replaces one; cloud-api device enrol NAME --site SITE makes a code for edge-agent enrol on this station"
 	switch a.StatusCode {
 	case http.StatusNotFound:
 		return []Finding{ok("token", "the cloud accepts the token")}
@@ -181,7 +180,8 @@ func (v *inspection) orderKey() []Finding {
 	if k := v.Config.OrderKey; !k.IsZero() {
 		return []Finding{ok("orders", "must be signed with the key %s of the cloud", k.ID())}
 	}
-	return []Finding{warn("orders", "set order_key to what cloud-api device order-key prints on the server",
+	return []Finding{warn("orders", "enrol the station again (edge-agent enrol), or set order_key to what cloud-api device "+
+		"order-key prints",
 		"need no signature: who controls the broker can give them")}
 }
 

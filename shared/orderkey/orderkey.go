@@ -70,7 +70,7 @@ func (k Private) Public() Public {
 	if err != nil {
 		return Public{}
 	}
-	return Public{private.Public().(ed25519.PublicKey)}
+	return Public{string(private.Public().(ed25519.PublicKey))}
 }
 
 func (k Private) key() (ed25519.PrivateKey, error) {
@@ -110,23 +110,23 @@ func (k Private) Sign(c topic.Command) (topic.Command, error) {
 	return c, nil
 }
 
-// Public is the key that a station pins. The zero value is no key. Its text is ed25519: and 43 characters of base64url.
-type Public struct{ key ed25519.PublicKey }
+// Public is the key that a station pins. The zero value is no key. It is comparable. Its text is ed25519: and 43 characters of base64url.
+type Public struct{ key string }
 
 // IsZero reports whether there is no key.
-func (k Public) IsZero() bool { return len(k.key) == 0 }
+func (k Public) IsZero() bool { return k.key == "" }
 
 // String returns the text of the key, "" for no key.
 func (k Public) String() string {
 	if k.IsZero() {
 		return ""
 	}
-	return prefix + base64.RawURLEncoding.EncodeToString(k.key)
+	return prefix + base64.RawURLEncoding.EncodeToString([]byte(k.key))
 }
 
 // ID is a short name of the key, for logs and error messages.
 func (k Public) ID() string {
-	sum := sha256.Sum256(k.key)
+	sum := sha256.Sum256([]byte(k.key))
 	return base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
@@ -144,7 +144,7 @@ func (k *Public) UnmarshalText(text []byte) error {
 	if !ok || err != nil || len(key) != ed25519.PublicKeySize {
 		return fmt.Errorf("%.80q is not a key such as %sAAAA…; \"cloud-api device order-key\" prints it", text, prefix)
 	}
-	*k = Public{key}
+	*k = Public{string(key)}
 	return nil
 }
 
@@ -186,7 +186,7 @@ func (k Public) verify(signed string) ([]byte, error) {
 	if h.ExtraHeaders[jose.HeaderType] != kind {
 		return nil, fmt.Errorf("what is signed has the type %.40q", fmt.Sprint(h.ExtraHeaders[jose.HeaderType]))
 	}
-	payload, err := s.Verify(k.key)
+	payload, err := s.Verify(ed25519.PublicKey(k.key))
 	if err != nil {
 		return nil, errors.New("its signature is wrong")
 	}

@@ -237,6 +237,39 @@ type Setup struct {
 	Password secret.String `json:"password"`
 }
 
+// EnrolmentRequest asks for a code with which a station gets its token.
+type EnrolmentRequest struct {
+	Device string `json:"device"`
+	Site   string `json:"site"`
+	// Hours is how long the code lives, up to 24; 0 means one.
+	Hours int `json:"hours,omitempty"`
+}
+
+// EnrolmentCode is a code with which a station gets its token, once.
+type EnrolmentCode struct {
+	Device  string    `json:"device"`
+	Site    string    `json:"site"`
+	Code    string    `json:"code"`
+	Expires time.Time `json:"expires"`
+}
+
+// EnrolPath is where a station sends Enrol.
+const EnrolPath = APIPath + "/enrol"
+
+// Enrol is what a station sends with its code: the token that it made, of 32 random bytes.
+type Enrol struct {
+	Code  secret.String `json:"code"`
+	Token secret.String `json:"token"`
+}
+
+// Enrolment is the answer to Enrol.
+type Enrolment struct {
+	Device   string `json:"device"`
+	Site     string `json:"site"`
+	OrderKey string `json:"order_key"`      // of the cloud; see shared/orderkey
+	MQTT     string `json:"mqtt,omitempty"` // address of the broker; "" when the cloud does not know it
+}
+
 // AuditEntry is something that somebody did.
 type AuditEntry struct {
 	N       int64     `json:"n"`

@@ -41,6 +41,7 @@ type commands struct {
 		Add    deviceAdd    `cmd:"" help:"Add a device or a person. Prints the token; it cannot be shown again."`
 		List   deviceList   `cmd:"" help:"List devices and people."`
 		Renew  deviceRenew  `cmd:"" help:"Issue a new token. The old one is revoked when the new one is first used."`
+		Enrol  deviceEnrol  `cmd:"" aliases:"enroll" help:"Print a one-time code with which a station gets its token: edge-agent enrol URL CODE."`
 		Sites  deviceSites  `cmd:"" help:"Change where a token of a program or a person may read and act. Ends its connections."`
 		Revoke deviceRevoke `cmd:"" help:"Revoke a token."`
 

@@ -115,6 +115,33 @@ func (d *deviceRevoke) Run(ctx context.Context, e *env) error {
 	})
 }
 
+type deviceEnrol struct {
+	Name  string        `arg:"" help:"Name: 1 to 64 characters of A-Z, a-z, 0-9, _ and -."`
+	Site  string        `required:"" help:"Site of the station; a part of its MQTT topics."`
+	Valid time.Duration `default:"1h" help:"How long the code lives, up to 24h."`
+}
+
+func (d *deviceEnrol) Run(ctx context.Context, e *env) error {
+	c, err := e.config()
+	if err != nil {
+		return err
+	}
+	at := c.HTTP.PublicURL
+	if at == "" {
+		at = "https://SERVER"
+	}
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		code, end, err := l.Devices.NewEnrolment(ctx, d.Name, d.Site, d.Valid)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stderr, "This code enrols the station %s of site %s once, until %s. On the station run:\n"+
+			"  edge-agent enrol %s %s\n", d.Name, d.Site, end.Local().Format("2006-01-02 15:04 MST"), at, code.Reveal())
+		_, err = fmt.Fprintln(e.stdout, code.Reveal())
+		return err
+	})
+}
+
 type deviceOrderKey struct {
 	Renew bool `help:"Make a new key first, such as after a theft of the ledger. Enrolled stations refuse orders until they are enrolled again."`
 }

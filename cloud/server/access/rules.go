@@ -79,6 +79,8 @@ var rules = map[string]Action{
 	"DELETE /api/v1/session":              Public, // logs out
 	"POST /api/v1/session/code":           Public, // logs in with a one-time code
 	"POST /api/v1/setup":                  Public, // needs the code of the console
+	"POST /api/v1/enrolments":             Administer,
+	"POST /api/v1/enrol":                  Public, // needs the code of an enrolment
 	"GET /api/v1/openapi.yaml":            Read,
 	"GET /api/v1/openapi.json":            Read,
 	"GET /api/v1/asyncapi.yaml":           Read,

@@ -68,6 +68,8 @@ func (s *Server) routes(app *fiber.App) {
 	api.Delete("/session", s.logOut)
 	api.Post("/session/code", s.logInWithCode)
 	api.Post("/setup", s.setUp)
+	api.Post("/enrolments", s.newEnrolment)
+	api.Post("/enrol", s.enrol)
 
 	root := guarded{s, app, ""}
 	root.Get(wire.HealthPath, s.healthz)

@@ -47,6 +47,8 @@ var ErrShutdown = errors.New("the server stops")
 // returns them.
 type Ledger struct {
 	Devices    devices
+	Enrolments enrolments
+	OrderKey   orderKey
 	Footage    catalog
 	Uploads    uploads
 	Thumbnails thumbnails
@@ -77,7 +79,7 @@ func LedgerOf(l *ledger.Ledger) Ledger {
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
 		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews,
 		Grounds: l.Grounds, Borders: l.Borders, Surveys: l.Surveys, Book: l.Book, Notifications: l.Notifications,
-		NotificationRules: l.Notifications}
+		NotificationRules: l.Notifications, Enrolments: l.Devices, OrderKey: l.OrderKey}
 }
 
 type (
@@ -201,6 +203,8 @@ type Options struct {
 	WithDevice func(context.Context, ledger.Device) context.Context
 	// Stations knows the stations by their messages.
 	Stations stationTable
+	// StationBroker is the address of the MQTT broker for stations that are enrolled, "" when it is not known.
+	StationBroker string
 	// Overview reads what the first page shows.
 	Overview overviews
 	// Notifier checks and tests the rules of who hears of what.

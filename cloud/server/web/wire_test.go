@@ -30,6 +30,7 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"NotificationRules": wire.NotificationRules{}, "Notification": wire.Notification{}, "NotificationEvent": wire.NotificationEvent{},
 		"NotificationMessage": wire.NotificationMessage{}, "QuietHours": wire.QuietHours{}, "Interval": wire.Interval{},
 		"Line": boundary.Line{}, "Zone": boundary.Zone{},
+		"EnrolmentCode": wire.EnrolmentCode{}, "Enrolment": wire.Enrolment{},
 	} {
 		ref := doc.Components.Schemas[name]
 		if ref == nil {

@@ -39,6 +39,8 @@ const (
 	ActionSetBook        = "set book"
 	ActionAddSurvey      = "add survey"
 	ActionRenewOrderKey  = "renew order key"
+	ActionEnrolCode      = "enrolment code"
+	ActionEnrol          = "enrol station"
 
 	ActionAddNotificationRule    = "add notification rule"
 	ActionSetNotificationRule    = "set notification rule"

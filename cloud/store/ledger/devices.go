@@ -56,22 +56,8 @@ func (l *Devices) AddWith(ctx context.Context, d Device) (secret.String, error) 
 		if people > 0 {
 			return fmt.Errorf("a user has this name: %w", ErrExists)
 		}
-		var expires time.Time
-		if d.Expires != nil {
-			expires = *d.Expires
-		}
-		res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created, sites, expires, generation)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, 1)
-			ON CONFLICT (name) DO UPDATE SET site = excluded.site, role = excluded.role, token_hash = excluded.token_hash,
-				created = excluded.created, revoked = NULL, last_seen = NULL, next_hash = NULL, sites = excluded.sites,
-				expires = excluded.expires, generation = device.generation + 1
-			WHERE device.revoked IS NOT NULL`,
-			name, site, role, hashToken(token), micros(l.now()), d.Sites.String(), micros(expires))
-		if err != nil {
+		if err := l.insertDevice(ctx, tx, d, token); err != nil {
 			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(err, ErrExists)
 		}
 		return l.audit(ctx, tx, ActionAddDevice, name)
 	})
@@ -79,6 +65,28 @@ func (l *Devices) AddWith(ctx context.Context, d Device) (secret.String, error) 
 		return secret.String{}, err
 	}
 	return secret.New(token), nil
+}
+
+// insertDevice adds a device with a token, in place of a revoked one of the same name.
+func (l *Devices) insertDevice(ctx context.Context, tx *sql.Tx, d Device, token string) error {
+	var expires time.Time
+	if d.Expires != nil {
+		expires = *d.Expires
+	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created, sites, expires, generation)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1)
+		ON CONFLICT (name) DO UPDATE SET site = excluded.site, role = excluded.role, token_hash = excluded.token_hash,
+			created = excluded.created, revoked = NULL, last_seen = NULL, next_hash = NULL, sites = excluded.sites,
+			expires = excluded.expires, generation = device.generation + 1
+		WHERE device.revoked IS NOT NULL`,
+		d.Name, d.Site, d.Role, hashToken(token), micros(l.now()), d.Sites.String(), micros(expires))
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, ErrExists)
+	}
+	return nil
 }
 
 // checkGrant checks the further sites of a token.

@@ -43,6 +43,7 @@ type commands struct {
 	Ctl     ctlCmd     `cmd:"" help:"Give the running agent an order and wait for the answer."`
 	Fsck    fsckCmd    `cmd:"" help:"Check the spool while no agent runs on it, and repair it."`
 	Doctor  doctorCmd  `cmd:"" help:"Check the station and show what to do: card, disk, link, clock, token, broker."`
+	Enrol   enrolCmd   `cmd:"" aliases:"enroll" help:"Give this station its name, its token and the key of the cloud, with a one-time code."`
 	Config  configCmd  `cmd:"" help:"Work with the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -4,6 +4,7 @@ import { change } from '../api';
 import { useRead } from '../data';
 import * as f from '../format';
 import { Act, Age, Card, Empty, Shown } from '../parts/basics';
+import { Enrol } from '../parts/enrol';
 import { Spark } from '../parts/spark';
 import type { Page, Station, Vitals } from '../types';
 import { many, t, type Key } from '../words';
@@ -22,6 +23,7 @@ function State({ s }: { s: Station }) {
 function All() {
   const read = useRead<Page<Station>>('/api/v1/stations', { every: 20_000, events: ['station'] });
   return (
+    <>
     <Card id="stations" title={t('stations')} aside={<Age at={read.at} />}>
       <Shown read={read}>{(d) => d.items.length ? (
         <ul class="stations">{d.items.map((s) => (
@@ -35,6 +37,8 @@ function All() {
           </li>
         ))}</ul>) : <Empty title={t('no_stations')} text={t('no_stations_help')} />}</Shown>
     </Card>
+    <Enrol />
+    </>
   );
 }
 

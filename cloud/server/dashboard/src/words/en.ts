@@ -45,7 +45,7 @@ export const en = {
   parts: 'Parts', part_alone: 'alone', renewed: 'The parts have changed. The count will be renewed.', warnings: 'Warnings', flight_of: 'Part of a flight',
   queued_again: 'The job is queued again.', queued_file: 'The file is queued.', canceled_said: 'The count is canceled.',
   online: 'online', offline: 'offline', silent: 'silent', never_seen: 'never seen', since: 'since {age}', last_seen: 'last seen {age}',
-  no_stations: 'No stations yet', no_stations_help: 'On the server, cloud-api device add NAME --site SITE makes a token for a station.',
+  no_stations: 'No stations yet', no_stations_help: 'An admin makes a code here; on the server, cloud-api device enrol NAME --site SITE does. On the station run edge-agent enrol.',
   uptime: 'Running for', as_sent: 'As the station sends it', disk_free: 'Disk free', spool: 'Spool', link: 'Link', clock: 'Clock', temperature: 'Temperature', version: 'Version', version_n: 'version {v}', queue_there: 'Still at the station',
   commands: 'Commands', cm_pause: 'Pause uploads', cm_resume: 'Resume uploads', cm_retry: 'Retry failed', cm_rescan: 'Scan the card again', reply: 'Reply: {text}', no_reply: 'The station did not answer.',
   vitals: 'Readings', day: 'Last 24 hours', no_vitals: 'The station has sent no readings.',
@@ -90,6 +90,7 @@ export const en = {
   nt_quiet_shown: 'quiet {from} to {to} ({zone})', nt_secret: 'The secret of this webhook, shown once:', nt_secret_help: 'The receiver checks the signature of each message with it (Standard Webhooks).',
   nt_waiting: 'waits', nt_sent: 'sent', nt_dead: 'given up', nt_again: 'Send again', nt_again_said: 'The message is sent again.', nt_next: 'next attempt {when}',
   nt_station_silent: 'Station silent', nt_station_fault: 'Station reports a fault', nt_disk_full: 'Disk nearly full', nt_upload_stuck: 'Upload stuck', nt_footage_failed: 'Footage not counted', nt_counting_late: 'Counting is late', nt_count_ready: 'Count ready', nt_count_off_book: 'Count differs from the book', nt_certificate_ending: 'Certificate ends',
+  en_title: 'New station', en_name: 'Name of the station', en_make: 'Make a code', en_run: 'Run this on the station before {time}. The code works once.',
 };
 export type Words = typeof en;
 export type Key = keyof Words;

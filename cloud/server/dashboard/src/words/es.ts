@@ -47,7 +47,7 @@ export const es: Words = {
   parts: 'Partes', part_alone: 'sola', renewed: 'Las partes han cambiado. El conteo se renovará.', warnings: 'Avisos', flight_of: 'Parte de un vuelo',
   queued_again: 'El trabajo está de nuevo en la cola.', queued_file: 'El archivo está en la cola.', canceled_said: 'El conteo está cancelado.',
   online: 'en línea', offline: 'desconectada', silent: 'en silencio', never_seen: 'nunca vista', since: 'desde {age}', last_seen: 'última señal {age}',
-  no_stations: 'Aún no hay estaciones', no_stations_help: 'En el servidor, cloud-api device add NOMBRE --site SITIO crea una clave para una estación.',
+  no_stations: 'Aún no hay estaciones', no_stations_help: 'Un administrador crea aquí un código; en el servidor lo hace cloud-api device enrol NOMBRE --site SITIO. En la estación ejecute edge-agent enrol.',
   uptime: 'En marcha desde hace', as_sent: 'Como lo envía la estación', disk_free: 'Disco libre', spool: 'Almacén', link: 'Enlace', clock: 'Reloj', temperature: 'Temperatura', version: 'Versión', version_n: 'versión {v}', queue_there: 'Todavía en la estación',
   commands: 'Órdenes', cm_pause: 'Pausar subidas', cm_resume: 'Reanudar subidas', cm_retry: 'Reintentar fallidas', cm_rescan: 'Leer la tarjeta otra vez', reply: 'Respuesta: {text}', no_reply: 'La estación no respondió.',
   vitals: 'Lecturas', day: 'Últimas 24 horas', no_vitals: 'La estación no ha enviado lecturas.',
@@ -92,4 +92,5 @@ export const es: Words = {
   nt_quiet_shown: 'silencio de {from} a {to} ({zone})', nt_secret: 'El secreto de este webhook, se muestra una vez:', nt_secret_help: 'Con él, el receptor comprueba la firma de cada mensaje (Standard Webhooks).',
   nt_waiting: 'en espera', nt_sent: 'enviado', nt_dead: 'abandonado', nt_again: 'Enviar otra vez', nt_again_said: 'El mensaje se envía otra vez.', nt_next: 'próximo intento {when}',
   nt_station_silent: 'Estación sin señal', nt_station_fault: 'La estación informa de un fallo', nt_disk_full: 'Disco casi lleno', nt_upload_stuck: 'Subida detenida', nt_footage_failed: 'Grabación sin conteo', nt_counting_late: 'El conteo se retrasa', nt_count_ready: 'Conteo listo', nt_count_off_book: 'El conteo difiere del libro', nt_certificate_ending: 'El certificado vence',
+  en_title: 'Nueva estación', en_name: 'Nombre de la estación', en_make: 'Crear un código', en_run: 'Ejecute esto en la estación antes de las {time}. El código sirve una vez.',
 };

@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/shared/topic"
+	"cattlecounter/shared/wire"
+)
+
+// A station gets its identity with a code, executes orders that the cloud has signed, and refuses unsigned, changed and
+// repeated ones that an operator publishes to the broker.
+func TestEnrolledStation(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	boss := s.addDevice("boss", "operator")
+	broker := fmt.Sprintf("tcp://127.0.0.1:%d", s.mqtt)
+	s.cloudcfg = s.write("enrolling.yaml", fmt.Sprintf(`
+data: %s
+http: {listen: "127.0.0.1:%d", open_reading: true}
+mqtt: {embedded_listen: "127.0.0.1:%d", public_url: %q}
+intake: {min_free: 1MiB}
+`, s.path("cloud"), s.web, s.mqtt, broker))
+	s.startAPI()
+	// The station had a token that was carried by hand: it is enrolled again.
+	code := must.Get(exec.Command(filepath.Join(bin, "cloud-api"), "device", "enrol", device, "--site", site, "--config",
+		s.cloudcfg).Output())(t)
+	s.edgecfg = s.path("edge-agent.yaml")
+	out, err := exec.Command(filepath.Join(bin, "edge-agent"), "enrol", "-c", s.edgecfg, "--watch", s.path("card"), s.url(""),
+		strings.TrimSpace(string(code))).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "enrolled: "+site+"/"+device) {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.edge = s.startIn([]string{"CATTLE_EDGE_SPOOL_DIR=" + s.path("spool"), "CATTLE_EDGE_SPOOL_MIN_FREE=32MiB"}, "edge-agent",
+		filepath.Join(bin, "edge-agent"), "run", "--config", s.edgecfg)
+	s.eventually("the station is online", time.Minute, func() bool {
+		var list wire.Page[wire.Station]
+		return s.get("/api/v1/stations", &list) == nil && len(list.Items) == 1 && list.Items[0].State == wire.StationOnline
+	})
+	at := topic.Device{Site: site, Name: device}
+	orders, replies := make(chan topic.Command, 10), make(chan topic.Reply, 10)
+	c := operator(t, broker, boss)
+	follow(t, c, at.Command(), orders)
+	follow(t, c, at.CommandReply("+"), replies)
+
+	if r := s.order(boss, `{"command":"pause"}`); r.State != topic.Finished || r.Text != "upload paused" {
+		t.Errorf("a signed order: %+v", r)
+	}
+	recorded, first := <-orders, <-replies
+	if recorded.By != "boss" || recorded.Signed == "" || recorded.Station != at.Path() || first.State != topic.Finished {
+		t.Errorf("order %+v, answer %+v", recorded, first)
+	}
+	unsigned := topic.Command{ID: "by-hand", Name: topic.CommandResume, Expires: time.Now().Add(time.Minute)}
+	changed := recorded
+	changed.ID, changed.Signed = "changed", strings.Replace(recorded.Signed, ".", ".A", 1)
+	for _, x := range []struct {
+		order topic.Command
+		state topic.ReplyState
+		why   string
+	}{
+		{unsigned, topic.Refused, "not signed"}, {changed, topic.Refused, "not one of the cloud"},
+		{recorded, topic.Finished, "upload paused"}, // the first answer again
+	} {
+		must.Do(t, wait(c.Publish(at.Command(), 1, false, must.Get(json.Marshal(x.order))(t))))
+		if r := <-replies; r.ID != x.order.ID || r.State != x.state || !strings.Contains(r.Why, x.why) {
+			t.Errorf("answer %+v, want %s, %q", r, x.state, x.why)
+		}
+	}
+}
+
+// operator connects to the broker with the token of an operator.
+func operator(t *testing.T, broker, token string) mqtt.Client {
+	t.Helper()
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(broker).SetClientID("boss").SetUsername("boss").SetPassword(token))
+	must.Do(t, wait(c.Connect()))
+	t.Cleanup(func() { c.Disconnect(100) })
+	return c
+}
+
+func wait(tok mqtt.Token) error {
+	if !tok.WaitTimeout(20 * time.Second) {
+		return fmt.Errorf("the broker does not answer")
+	}
+	return tok.Error()
+}
+
+// follow sends every message of a topic to a channel.
+func follow[T any](t *testing.T, c mqtt.Client, filter string, to chan<- T) {
+	t.Helper()
+	must.Do(t, wait(c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) {
+		var v T
+		if err := json.Unmarshal(m.Payload(), &v); err != nil {
+			t.Errorf("%s: %v", m.Topic(), err)
+			return
+		}
+		to <- v
+	})))
+}
