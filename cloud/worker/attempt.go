@@ -13,6 +13,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/wire"
 )
 
@@ -54,7 +55,9 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 	a.status.set(job.Progress{Stage: job.StageDownload})
 	status := startTask(ctx, func(ctx context.Context) { a.publishStatus(ctx, stop) })
 	defer status.end()
-	src, download, release, err := a.fetch(ctx)
+	fetching, span := tracing.Begin(ctx, "fetch", a.footage.ID)
+	src, download, release, err := a.fetch(fetching)
+	span.End(err)
 	if err != nil {
 		return err
 	}
@@ -65,10 +68,12 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 	files := a.openEvidence()
 	defer files.close()
 	src.Evidence = files.options
-	out, err := a.w.count(ctx, src, a.status.set)
+	detecting, span := tracing.Begin(ctx, "detect", a.footage.ID)
+	out, err := a.w.count(detecting, src, a.status.set)
 	if download != nil {
-		out, err = a.confirmStreamed(ctx, src, download, out, err)
+		out, err = a.confirmStreamed(detecting, src, download, out, err)
 	}
+	span.End(err)
 	if err != nil {
 		return err
 	}
@@ -78,7 +83,10 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 			return err
 		}
 	}
-	return a.finish(ctx, out, film, files, status.end)
+	ctx, span = tracing.Begin(ctx, "report", a.footage.ID)
+	err = a.finish(ctx, out, film, files, status.end)
+	span.End(err)
+	return err
 }
 
 // finish writes the results, then the ledger, then the sidecar, and removes the results of earlier attempts. The keys of

@@ -14,6 +14,7 @@ import (
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/tracing"
 )
 
 // deliver handles one delivery of a job, from its lease to its acknowledgement. It returns a fault that other jobs may
@@ -40,7 +41,12 @@ func (w *Worker) deliver(ctx context.Context, lease queue.Lease) error {
 	began := time.Now()
 	a := &attempt{w: w, lease: lease, job: j, footage: f, log: log}
 	a.sidecar.stale = j.Attempt > 1 // an earlier attempt has probably written a sidecar
-	err = a.run(ctx)
+	traced, span := tracing.Begin(ctx, "count", f.ID)
+	span.Text("job", j.ID)
+	span.Number("attempt", int64(j.Attempt))
+	err = a.run(traced)
+	span.Number("animals", int64(a.unique))
+	span.End(err)
 	return a.recordOutcome(ctx, err, time.Since(began))
 }
 

@@ -18,6 +18,7 @@ import (
 	"cattlecounter/edge/spool"
 	"cattlecounter/edge/watch"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/wake"
 )
 
@@ -241,7 +242,10 @@ func (in *Ingest) Run(ctx context.Context) error {
 			timer.Stop()
 			continue
 		}
-		err := in.read(ctx, *r)
+		traced, span := tracing.Begin(ctx, "spool", r.ID)
+		err := in.read(traced, *r)
+		span.Number("bytes", r.Source.Size)
+		span.End(err)
 		in.setBusy(false)
 		in.handleResult(ctx, *r, err)
 	}

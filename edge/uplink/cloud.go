@@ -19,6 +19,7 @@ import (
 	"cattlecounter/edge/proxy"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/secret"
+	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/wire"
 )
 
@@ -202,6 +203,7 @@ func (c *Cloud) send(ctx context.Context, method, to string, header http.Header,
 	c.sent.Store(&token)
 	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set(wire.HeaderTusResumable, wire.TusVersion)
+	tracing.Inject(ctx, req.Header)
 	req, answered := c.timed(req)
 	r, err := c.http.Do(req)
 	if err != nil {

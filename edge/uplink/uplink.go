@@ -14,6 +14,7 @@ import (
 	"cattlecounter/edge/schedule"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/wake"
 )
 
@@ -241,7 +242,10 @@ func (u *Uplink) transfer(ctx context.Context, r spool.Record) error {
 		cancel(nil)
 		<-guarded
 	}()
-	return u.send(ctx, r)
+	ctx, span := tracing.Begin(ctx, "upload", r.CloudID())
+	err := u.send(ctx, r)
+	span.End(err)
+	return err
 }
 
 // watchToken ends every wait when the token has been renewed, until ctx ends.

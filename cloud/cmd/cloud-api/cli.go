@@ -13,6 +13,7 @@ import (
 	"cattlecounter/shared/cli"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/settings"
+	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/version"
 )
 
@@ -118,7 +119,13 @@ func (s *serveCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return server.Serve(ctx, c, server.Options{Log: c.Log.Logger(e.stderr), Ready: func(at server.Addresses) {
+	log, stop, err := tracing.Start(ctx, tracing.Options{Service: "cloud-api", Version: version.String(), Environ: os.Environ(),
+		Log: c.Log.Logger(e.stderr)})
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return server.Serve(ctx, c, server.Options{Log: log, Ready: func(at server.Addresses) {
 		fmt.Fprintf(e.stderr, "cloud-api: page and API at %s\n", at.HTTP)
 		if !at.SetupCode.IsZero() {
 			fmt.Fprintf(e.stderr, "cloud-api: no user can log in yet. Open the page within 15 minutes and enter this code once: %s\n"+

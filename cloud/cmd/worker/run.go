@@ -18,6 +18,8 @@ import (
 	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/cloud/worker/heartbeat"
 	"cattlecounter/cloud/worker/process"
+	"cattlecounter/shared/tracing"
+	"cattlecounter/shared/version"
 )
 
 // runCommand is `worker run`: it counts the jobs of the queue until it is stopped.
@@ -33,13 +35,19 @@ func (c *runCommand) run(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := conf.Log.Logger(stderr)
+	log, stop, err := tracing.Start(ctx, tracing.Options{Service: "worker", Version: version.String(), Environ: os.Environ(),
+		Log: conf.Log.Logger(stderr)})
+	if err != nil {
+		return err
+	}
+	defer stop()
 	err = c.work(ctx, conf, log)
 	if !errors.Is(err, worker.ErrRestart) {
 		return err
 	}
 	log.Debug("worker closed before its restart", "err", err) // errors of closing end with the process image
 	// From here on a signal ends the process at once: it has no job.
+	stop() // the restart does not come back
 	if process.Release() || ctx.Err() != nil {
 		return nil
 	}

@@ -25,6 +25,7 @@ type exchange struct {
 	problem *problem.Error
 	check   *check // nil without a checksum
 	control *http.ResponseController
+	parent  string // the step of a trace to which the request belongs, as its client says
 }
 
 // interrupt ends a running Read of the request's body and reports whether the server

@@ -11,6 +11,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/wire"
 )
 
@@ -26,7 +27,13 @@ const (
 
 // finish does the steps that a complete session still lacks; the package comment has
 // their order. The caller holds the session's lock.
-func (in *Intake) finish(ctx context.Context, up *upload) error {
+func (in *Intake) finish(ctx context.Context, up *upload) (err error) {
+	parent := ""
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		parent = x.parent
+	}
+	ctx, span := tracing.Receive(ctx, parent, "record", up.u.Footage)
+	defer func() { span.End(err) }()
 	defer in.touchUntil(ctx, up.u.ID)()
 	if up.u.BlobKey == "" {
 		head, err := up.stagedHead(ctx)
@@ -244,8 +251,12 @@ func sameFile(f ledger.Footage, u ledger.Upload, digest footage.Digest) bool {
 
 // enqueue sends the message of a job to the queue and marks the job as queued.
 func (in *Intake) enqueue(ctx context.Context, j ledger.Job) error {
-	if err := in.queue.Enqueue(ctx, j.ID); err != nil {
-		return err
+	ctx, span := tracing.Begin(ctx, "enqueue", j.Footage)
+	span.Text("job", j.ID)
+	err := in.queue.Enqueue(ctx, j.ID)
+	if err == nil {
+		err = in.jobs.MarkQueued(ctx, j.ID)
 	}
-	return in.jobs.MarkQueued(ctx, j.ID)
+	span.End(err)
+	return err
 }

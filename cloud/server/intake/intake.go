@@ -46,6 +46,7 @@ import (
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/wire"
 )
 
@@ -246,7 +247,7 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel() // tusd's goroutines end with the request
 	in.metrics.active.Inc()
 	defer in.metrics.active.Dec()
-	x := &exchange{method: method(r), control: http.NewResponseController(w)}
+	x := &exchange{method: method(r), control: http.NewResponseController(w), parent: r.Header.Get(tracing.HeaderParent)}
 	a := &answer{ResponseWriter: w, x: x, base: in.o.BasePath}
 	id, p := in.admit(r, x)
 	if p != nil {

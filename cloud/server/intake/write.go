@@ -12,6 +12,7 @@ import (
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/wire"
 )
 
@@ -28,7 +29,7 @@ const (
 // the blob store before they count. With a checksum all of them count, or none.
 func (up *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
 	x := exchangeFrom(ctx)
-	ctx = detached(ctx)
+	ctx, span := tracing.Receive(detached(ctx), x.parent, "receive", up.u.Footage)
 	body := newPump(src, up.in.locks.stopped(up.u.ID))
 	defer body.close(x.interrupt)
 	write := func() (int64, error) { return up.append(ctx, body) }
@@ -36,6 +37,9 @@ func (up *upload) WriteChunk(ctx context.Context, offset int64, src io.Reader) (
 		write = func() (int64, error) { return up.appendChecked(ctx, x.check, body) }
 	}
 	n, err := write()
+	span.Number("offset", offset)
+	span.Number("bytes", n)
+	span.End(err)
 	x.bytes += n
 	up.in.metrics.bytes.Add(float64(n))
 	if errors.Is(err, blob.ErrNotFound) { // another request took the staged bytes over

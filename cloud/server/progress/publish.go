@@ -13,6 +13,7 @@ import (
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/topic"
+	"cattlecounter/shared/tracing"
 )
 
 const (
@@ -352,7 +353,9 @@ func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger
 		captured = &f.Taken
 	}
 	p.touched[station{f.Site, f.Device}] = true
-	return p.deliver(ctx, f.ID, topic.Counts(f.Site, f.ID), topic.Count{
+	ctx, span := tracing.Begin(ctx, "publish", f.ID)
+	span.Number("count", int64(c.Unique))
+	err := p.deliver(ctx, f.ID, topic.Counts(f.Site, f.ID), topic.Count{
 		Header:   header(c.Seq, c.At),
 		Captured: captured, CountedAt: c.At, Paddocks: paddocksOf(c.Spread),
 		Footage: f.ID, Job: c.Job, Device: f.Device, Name: f.Name,
@@ -360,6 +363,8 @@ func (p *Publisher) publishCount(ctx context.Context, f ledger.Footage, c ledger
 		DuplicateOf: f.DuplicateOf, SiblingOf: f.SiblingOf, Flight: f.Flight,
 		Totals: c.Boundaries,
 	}, f.Born > p.ended)
+	span.End(err)
+	return err
 }
 
 // publishFlight publishes the count of a flight. An ended flight replaces its last message.

@@ -18,6 +18,7 @@ import (
 	"cattlecounter/edge/status"
 	"cattlecounter/shared/cli"
 	"cattlecounter/shared/settings"
+	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/version"
 )
 
@@ -106,6 +107,11 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 	}
 	limitMemory()
 	log, level := config.Logger(cfg.Log, s.err)
+	log, stop, err := tracing.Start(ctx, tracing.Options{Service: "edge-agent", Version: version.String(), Environ: s.environ, Log: log})
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return agent.Run(ctx, cfg, version.String(), log, level)
 }
 
