@@ -27,7 +27,7 @@ func text(s string) string { return strings.Clone(s) }
 // pageArgs reads the parameters that lists share. checkQuery has refused those that a list does not have.
 func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
 	p := ledger.Page{After: text(c.Query("after")), Device: scopeOf(c.UserContext()), Site: text(c.Query("site")),
-		Only: text(c.Query("device")), State: text(c.Query("state")),
+		Only: text(c.Query("device")), State: text(c.Query("state")), Paddock: text(c.Query("paddock")),
 		Name: text(c.Query("name")), Sort: sortOf(c.Query("sort")), Sites: sitesOf(c.UserContext())}
 	if q := c.Query("limit"); q != "" {
 		n, err := strconv.Atoi(q)
@@ -105,10 +105,10 @@ func (s *Server) listFootage(c *fiber.Ctx) error {
 	ctx, q := c.UserContext(), c.Query("sha256")
 	view := func(v ledger.FootageView) wire.Footage { return wholeViewFor(ctx, v) }
 	if q == "" {
-		return pages(s.o.Ledger.Footage.List, view)(c)
+		return tables(s.o.Ledger.Footage.List, view, "footage", footageColumns)(c)
 	}
-	if len(c.Queries()) > 1 {
-		return badRequest("sha256: it goes with no other parameter; its list has one entry or none.")
+	if others := c.Queries(); len(others) > 2 || len(others) == 2 && c.Query("format") == "" {
+		return badRequest("sha256: it goes with no other parameter but format; its list has one entry or none.")
 	}
 	sum, err := footage.ParseDigest(text(q))
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *Server) listFootage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, pageOf(items, "", view))
+	return sendPage(c, pageOf(items, "", view), "footage", footageColumns)
 }
 
 func (s *Server) listJobs(c *fiber.Ctx) error {
@@ -135,7 +135,7 @@ func (s *Server) listJobs(c *fiber.Ctx) error {
 	list := func(ctx context.Context, p ledger.Page) ([]ledger.JobView, string, error) {
 		return s.o.Ledger.Jobs.List(ctx, state, p)
 	}
-	return pages(list, func(v ledger.JobView) wire.Job { return jobView(v.Job) })(c)
+	return tables(list, func(v ledger.JobView) wire.Job { return jobView(v.Job) }, "jobs", jobColumns)(c)
 }
 
 // ownJob finds the job that the holder of the token may change: an operator changes every

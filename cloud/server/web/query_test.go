@@ -49,7 +49,7 @@ func TestUnknownParameters(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"?sit=x": `it has limit, after, site, device, from, to.`, "?limit=0": "limit: ", "?from=yesterday": "from: ",
+		"?sit=x": `it has limit, after, site, device, from, to, paddock, format.`, "?limit=0": "limit: ", "?from=yesterday": "from: ",
 		"?site=a/b": "site: ", "?from=2026-02-01&to=2026-01-01": "from: ",
 	} {
 		r := s.do("GET", "/api/v1/counts"+query, "")

@@ -18,7 +18,7 @@ func (s *Server) routes(app *fiber.App) {
 
 	l := s.o.Ledger
 	api := guarded{s, app.Group(wire.APIPath), wire.APIPath}
-	app.Use(s.checkQuery)
+	app.Use(s.checkQuery, tagJSON)
 	api.Get("/footage", s.listFootage)
 	api.Get("/footage/:id", s.getFootage)
 	api.Post("/footage/:id/count", s.countSibling)
@@ -43,10 +43,11 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/jobs/:id/attempts", s.listAttempts)
 	api.Post("/jobs/:id/retry", s.retryJob)
 	api.Post("/jobs/:id/cancel", s.cancelJob)
-	api.Get("/counts", pages(l.Counts.List, func(v ledger.CountView) wire.Count { return countView(v.Count, v.Footage) }))
+	api.Get("/counts", tables(l.Counts.List, func(v ledger.CountView) wire.Count { return countView(v.Count, v.Footage) },
+		"counts", countColumns))
 	api.Get("/counts/:footage", byID("footage", s.countFor, asItIs))
 	api.Get("/counts/:footage/positions", s.sendPositions)
-	api.Get("/flights", pages(l.Flights.List, flightView))
+	api.Get("/flights", tables(l.Flights.List, flightView, "flights", flightColumns))
 	api.Post("/flights", s.joinFlight)
 	api.Post("/flights/:id/split", s.splitFlight)
 	api.Get("/flights/:id", byID("id", s.flightFor, flightView))
@@ -55,7 +56,7 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/flights/:id/crossings.csv", s.sendFile(s.flightCrossings))
 	api.Get("/devices", s.listDevices)
 	api.Get("/uploads", s.listUploads)
-	api.Get("/waiting", pages(l.Thumbnails.ListWaiting, waitingView))
+	api.Get("/waiting", tables(l.Thumbnails.ListWaiting, waitingView, "waiting", waitingColumns))
 	api.Get("/stats", s.getStats)
 	api.Get("/events", s.events)
 	api.Get("/openapi.yaml", s.document(s.docs.openAPI, "application/yaml"))

@@ -121,6 +121,7 @@ func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) 
 	}
 	f := p.filter("c.seq", after, limit+1)
 	f.taken(p)
+	f.paddock(p)
 	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+f.String()+` ORDER BY c.seq DESC LIMIT $2`, f.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list counts: %w", err)

@@ -137,6 +137,7 @@ func (l *Catalog) viewsOf(ctx context.Context, order []ranked) ([]bornView, erro
 // footage adds the conditions on footage f and its job j.
 func (f *filter) footage(p Page) {
 	f.taken(p)
+	f.paddock(p)
 	if p.State != "" {
 		f.add(`j.state = ?`, p.State)
 	}

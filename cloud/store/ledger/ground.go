@@ -200,6 +200,9 @@ func putSpread(ctx context.Context, tx *sql.Tx, id footage.ID, before, g Ground)
 			paddocks = $6 WHERE footage = $7`, g.Way, g.Placed, texts[0], texts[1], g.Borders, clean(texts[2]), id); err != nil {
 		return err
 	}
+	if err := putPaddocks(ctx, tx, id, g.Paddocks); err != nil {
+		return err
+	}
 	old, err := json.Marshal(before.Paddocks)
 	if err != nil || string(old) == texts[2] || len(before.Paddocks)+len(g.Paddocks) == 0 {
 		return err
@@ -210,6 +213,23 @@ func putSpread(ctx context.Context, tx *sql.Tx, id footage.ID, before, g Ground)
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE animal_count SET seq = $1 WHERE footage = $2`, seq, id)
 	return err
+}
+
+// putPaddocks indexes the paddocks in which animals could be placed, so that lists find their footage.
+func putPaddocks(ctx context.Context, tx *sql.Tx, id footage.ID, list []PaddockCount) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM spread WHERE footage = $1`, id); err != nil {
+		return err
+	}
+	for _, p := range list {
+		if p.Animals == nil {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO spread (footage, paddock) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
+			id, clean(p.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // spreadColumns are the part of a ground that a count shows.

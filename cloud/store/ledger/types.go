@@ -177,6 +177,9 @@ type Page struct {
 	From, To time.Time
 	// State restricts the lists of footage and jobs to a state of the job, and that of flights to a state of the flight.
 	State string
+	// Paddock restricts the lists of footage and counts to those with a number of animals in a paddock of this name; "" for
+	// all.
+	Paddock string
 	// Name restricts the list of footage to files whose name has this text. Letters of both cases are the same; with SQLite
 	// only those from A to Z.
 	Name string
