@@ -41,7 +41,7 @@ func TestPageInBrowser(t *testing.T) {
 		{"a count is reviewed by keys, an animal is added in the video, and the audited count is shown", w.reviews},
 		{"the same file again is shown as a duplicate", w.duplicate},
 		{"one file of a flight is counted, the other one on request", w.siblings},
-		{"a failed job shows its reason and is retried from the keyboard", w.retryByKeyboard},
+		{"a job that was given up shows its reason and is retried from the keyboard", w.retryByKeyboard},
 		{"the page fits a phone, light and dark", w.fitsPhone},
 		{"a missing or wrong token is asked for", w.asksForToken},
 		{"an upload continues after a reload where it stopped", w.uploadContinues},
@@ -290,8 +290,8 @@ func (w *walk) retryByKeyboard() {
 	const name = failsOnce + ".mp4"
 	row := func(selector string) string { return fmt.Sprintf("inRow(%q, %q)", name, selector) }
 	w.page.choose(w.video(name, strings.Repeat("\a", 5000)))
-	w.page.until(row("[data-state=failed]"))
-	w.page.until(fmt.Sprintf("/cut off/.test(rows(%q)[0].innerText)", name))
+	w.page.until(row("[data-state=poisoned]"))
+	w.page.until(fmt.Sprintf("/without memory/.test(rows(%q)[0].innerText)", name))
 	w.page.shot("list-1280")
 	w.page.focus(row(".row-link"))
 	w.page.press(enter)

@@ -79,7 +79,8 @@ func TestPageViews(t *testing.T) {
 		{"/flights?sort=oldest&name=dji_00", "rows('')[0].innerText.includes('DJI_0007') && rows('').length === 6", true},
 		{"/flights/compare?a=seed-0&b=seed-2", "having('#compare', '-19').some(shown) && having('#compare', 'do not overlap').some(shown)", true},
 		{"/footage/seed-0", "having('#detail .result', '90').some(shown)", true},
-		{"/footage/bad", "having('#detail .problem', 'cut off').some(shown)", true},
+		{"/footage/bad", "having('#detail .problem', 'cut off').some(shown) && having('#detail .problem', 'Upload the whole file').some(shown) && " +
+			"!document.querySelector('[data-retry]')", true},
 		{"/history", "all('#history canvas').length === 2", true},
 		{"/stations", "having('#stations li', 'dock-1').some(shown)", true},
 		{"/stations/dock-1", "having('#station', 'dock-1').some(shown)", true},

@@ -26,7 +26,7 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// failsOnce is how the name of a clip begins whose first attempt fails.
+// failsOnce is how the name of a clip begins whose first attempts fail.
 const failsOnce = "fails-first"
 
 // startPretender starts a worker that decodes nothing: it leases jobs, reports progress and stores fixed results.
@@ -92,9 +92,7 @@ func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id s
 			return err
 		}
 		if strings.HasPrefix(f.Name, failsOnce) && j.Attempt == 1 && n > 90 {
-			_, err = l.Attempts.Fail(ctx, id, j.Fence,
-				"The video is cut off after 4.2 s: the file is not whole. Copy it from the card again.")
-			return err
+			return l.Jobs.Poison(ctx, id, "The worker ended five times, the last time without memory after 4.2 s.")
 		}
 		select {
 		case <-ctx.Done():

@@ -53,6 +53,10 @@ var rules = map[string]Action{
 	"GET /api/v1/surveys":                       Read,
 	"POST /api/v1/surveys":                      Change,
 	"GET /api/v1/surveys/:id":                   Read,
+	"GET /api/v1/surveys/:id/shares":            Change,
+	"POST /api/v1/surveys/:id/shares":           Change,
+	"DELETE /api/v1/surveys/:id/shares/:share":  Change,
+	"GET /api/v1/shared":                        Public, // needs the key of a link
 
 	"GET /api/v1/notifications":                 Notify,
 	"POST /api/v1/notifications/:id/retry":      Notify,

@@ -27,6 +27,10 @@ func (s *Server) groundRoutes(api guarded) {
 	api.Get("/surveys", s.listSurveys)
 	api.Post("/surveys", s.addSurvey)
 	api.Get("/surveys/:id", s.getSurvey)
+	api.Get("/surveys/:id/shares", s.listShares)
+	api.Post("/surveys/:id/shares", s.addShare)
+	api.Delete("/surveys/:id/shares/:share", s.revokeShare)
+	api.Get("/shared", s.getShared)
 }
 
 // sendTelemetry answers with the flight log of footage: as it is stored, or its normal form.

@@ -86,6 +86,8 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	}
 	boss := s.tokens[ledger.RoleOperator]
 	taken := must.Get(s.ledger.Surveys.Add(t.Context(), ledger.Survey{Site: "farm"}))(t)
+	shared, _, err := s.ledger.Shares.Add(t.Context(), taken.ID, time.Hour)
+	must.Do(t, err)
 	told := must.Get(s.ledger.Notifications.AddRule(t.Context(), ledger.NotificationRule{Site: "farm", Kinds: []string{"count_ready"},
 		Channel: wire.ChannelWebhook, Target: "https://192.0.2.1/x", QuietTo: 60, Zone: "UTC", Language: "en"}))(t)
 	dead := must.Get(s.ledger.Notifications.Add(t.Context(), ledger.Notification{Rule: told.ID, State: ledger.NotificationDead,
@@ -216,6 +218,13 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/surveys/" + taken.ID, "", 200, ""},
 		{"GET", "/api/v1/surveys/" + taken.ID + "?format=csv", "", 200, ""},
 		{"GET", "/api/v1/surveys/nope", "", 404, ""},
+		{"POST", "/api/v1/surveys/" + taken.ID + "/shares", "", 401, ""},
+		{"POST", "/api/v1/surveys/" + taken.ID + "/shares", s.tokens[ledger.RoleReader], 403, ""},
+		{"POST", "/api/v1/surveys/" + taken.ID + "/shares", boss, 400, ""},
+		{"GET", "/api/v1/surveys/" + taken.ID + "/shares", boss, 200, ""},
+		{"DELETE", "/api/v1/surveys/" + taken.ID + "/shares/" + shared.ID, boss, 200, ""},
+		{"DELETE", "/api/v1/surveys/" + taken.ID + "/shares/" + shared.ID, boss, 404, ""},
+		{"GET", "/api/v1/shared", "", 401, ""},
 		{"GET", "/api/v1/devices", "", 200, ""},
 		{"GET", "/api/v1/overview", "", 200, ""},
 		{"GET", "/api/v1/history", "", 200, ""},

@@ -69,6 +69,7 @@ type Ledger struct {
 	Book       book
 	Audit      audit
 
+	Shares            shares
 	NotificationRules notificationRules
 	Notifications     notifications
 }
@@ -79,7 +80,7 @@ func LedgerOf(l *ledger.Ledger) Ledger {
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
 		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews,
 		Grounds: l.Grounds, Borders: l.Borders, Surveys: l.Surveys, Book: l.Book, Notifications: l.Notifications,
-		NotificationRules: l.Notifications, Enrolments: l.Devices, OrderKey: l.OrderKey}
+		NotificationRules: l.Notifications, Enrolments: l.Devices, OrderKey: l.OrderKey, Shares: l.Shares}
 }
 
 type (

@@ -25,7 +25,8 @@ var pageMedia = map[string]string{
 }
 
 // views are the first parts of the paths that the page itself understands, as in dashboard/src/router.ts.
-var views = []string{"flights", "flight", "footage", "map", "history", "stations", "queue", "paddocks", "surveys", "settings", "programs"}
+var views = []string{"flights", "flight", "footage", "map", "history", "stations", "queue", "paddocks", "surveys", "shared", "settings",
+	"programs"}
 
 // compressions are the codings of the compressed copies of files, best first, with their endings.
 var compressions = []struct{ coding, ending string }{{"br", ".br"}, {"gzip", ".gz"}}

@@ -28,7 +28,7 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"StationReply": wire.StationReply{}, "VitalsPoint": wire.VitalsPoint{}, "Vitals": topic.Vitals{},
 		"StationFootage": topic.Footage{}, "StationPage": wire.Page[wire.Station]{},
 		"NotificationRules": wire.NotificationRules{}, "Notification": wire.Notification{}, "NotificationEvent": wire.NotificationEvent{},
-		"NotificationMessage": wire.NotificationMessage{}, "QuietHours": wire.QuietHours{}, "Interval": wire.Interval{},
+		"NotificationMessage": wire.NotificationMessage{}, "QuietHours": wire.QuietHours{}, "Share": wire.Share{}, "SharedSurvey": wire.SharedSurvey{}, "Interval": wire.Interval{},
 		"Line": boundary.Line{}, "Zone": boundary.Zone{},
 		"EnrolmentCode": wire.EnrolmentCode{}, "Enrolment": wire.Enrolment{},
 	} {

@@ -42,6 +42,8 @@ const (
 	ActionEnrolCode      = "enrolment code"
 	ActionEnrol          = "enrol station"
 
+	ActionShare                  = "share survey"
+	ActionRevokeShare            = "revoke share"
 	ActionAddNotificationRule    = "add notification rule"
 	ActionSetNotificationRule    = "set notification rule"
 	ActionRemoveNotificationRule = "remove notification rule"

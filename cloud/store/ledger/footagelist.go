@@ -21,9 +21,9 @@ const (
 	SortMost   Sort = "most"   // the largest count is first; footage without a count of its own is left out
 )
 
-// List returns a page in the order of p.Sort, and the start of the next page, "" after the last. Entries that arrive while
-// pages are read move no other entry from one page to another. It fails with ErrCursor when p.After is invalid or that of
-// another order.
+// List returns a page in the order of p.Sort, and the start of the next page, "" after the last. Entries that arrive
+// while pages are read move no other entry from one page to another. It fails with ErrCursor when p.After is invalid or
+// that of another order.
 func (l *Catalog) List(ctx context.Context, p Page) ([]FootageView, string, error) {
 	var vs []bornView
 	var next string

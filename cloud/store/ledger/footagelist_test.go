@@ -31,7 +31,8 @@ func pagesOf(t *testing.T, l *Ledger, p Page, between func()) (ids []string) {
 func TestSortedFootage(t *testing.T) {
 	ctx := t.Context()
 	l, _ := fresh(t)
-	names := map[string]string{"a": "DJI_0001.MP4", "b": "dji_0002.mp4", "c": "50%_a.MP4", "d": "Ñandú.mov", "e": "a_b.MP4"}
+	names := map[string]string{"a": "DJI_0001.MP4", "b": "dji_0002.mp4", "c": "50%_a.MP4", "d": "Ñandú.mov",
+		"e": "a_b.MP4"}
 	animals := map[string]int{"a": 5, "b": 90, "c": 5, "d": 12}
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
 		f := sample(id, "content of "+id)
@@ -70,7 +71,8 @@ func TestSortedFootage(t *testing.T) {
 			}
 		}
 	}
-	for _, p := range []Page{{After: "5.a"}, {Sort: SortOldest, After: "x"}, {Sort: SortMost, After: "5"}, {Sort: SortMost, After: "-1.a"},
+	for _, p := range []Page{{After: "5.a"}, {Sort: SortOldest, After: "x"}, {Sort: SortMost, After: "5"},
+		{Sort: SortMost, After: "-1.a"},
 		{Sort: SortMost, After: "x.a"}} {
 		_, _, err := l.Footage.List(ctx, p)
 		must.FailWith(t, err, ErrCursor)

@@ -71,6 +71,7 @@ type Ledger struct {
 	Surveys    *Surveys    // selections of counts
 	Book       *HerdBook   // expected numbers of animals
 
+	Shares        *Shares        // links to surveys for people without a login
 	Notifications *Notifications // who hears of what, and the messages
 
 	tables *tables
@@ -121,8 +122,8 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		OrderKey: &OrderKey{t},
 		People:   &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
 		Grounds: &Grounds{t}, Borders: &BorderBook{t}, Surveys: &Surveys{t}, Book: &HerdBook{t}, Sites: &Sites{t}, Work: &Work{t},
-		Notifications: &Notifications{t},
-		tables:        t,
+		Notifications: &Notifications{t}, Shares: &Shares{t},
+		tables: t,
 	}, nil
 }
 

@@ -76,15 +76,11 @@ func (l *Notifications) AddRule(ctx context.Context, r NotificationRule) (Notifi
 // decided when a rule is added. What waits for a paused rule is dropped. Its error wraps ErrNotFound.
 func (l *Notifications) SetRule(ctx context.Context, r NotificationRule) error {
 	return l.write(ctx, "set notification rule "+r.ID, func(ctx context.Context, tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx,
+		if err := execOne(tx.ExecContext(ctx,
 			`UPDATE notification_rule SET kinds = $1, language = $2, quiet_from = $3, quiet_to = $4,
 			zone = $5, paused = $6 WHERE id = $7`, strings.Join(r.Kinds, ","), r.Language, r.QuietFrom, r.QuietTo, r.Zone,
-			oneIf(r.Paused), r.ID)
-		if err != nil {
+			oneIf(r.Paused), r.ID)); err != nil {
 			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return orNotFound(err)
 		}
 		if r.Paused {
 			if _, err := tx.ExecContext(ctx, `DELETE FROM notification_event WHERE rule = $1 AND message = ''`,
@@ -108,12 +104,8 @@ func (l *Notifications) RemoveRule(ctx context.Context, id string) error {
 				return err
 			}
 		}
-		res, err := tx.ExecContext(ctx, `DELETE FROM notification_rule WHERE id = $1`, id)
-		if err != nil {
+		if err := execOne(tx.ExecContext(ctx, `DELETE FROM notification_rule WHERE id = $1`, id)); err != nil {
 			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return orNotFound(err)
 		}
 		return l.audit(ctx, tx, ActionRemoveNotificationRule, id)
 	})
@@ -145,12 +137,4 @@ func oneIf(b bool) int {
 		return 1
 	}
 	return 0
-}
-
-// orNotFound is the error of a change that met no row.
-func orNotFound(err error) error {
-	if err == nil {
-		err = ErrNotFound
-	}
-	return err
 }

@@ -170,15 +170,11 @@ func (l *Notifications) Add(ctx context.Context, n Notification, until time.Time
 		if err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx,
+		if err := execOne(tx.ExecContext(ctx,
 			`INSERT INTO notification (id, rule, state, attempts, due, created, ended, fault, document, born)
 			SELECT $1, id, $2, 0, $3, $4, $5, $6, $7, $8 FROM notification_rule WHERE id = $9`, n.ID, n.State, micros(n.Due),
-			micros(n.Created), micros(n.Ended), clean(n.Fault), clean(n.Document), born, n.Rule)
-		if err != nil {
+			micros(n.Created), micros(n.Ended), clean(n.Fault), clean(n.Document), born, n.Rule)); err != nil {
 			return err
-		}
-		if rows, err := res.RowsAffected(); err != nil || rows == 0 {
-			return orNotFound(err)
 		}
 		if until.IsZero() {
 			return nil
@@ -259,13 +255,9 @@ func (l *Notifications) List(ctx context.Context, p Page) ([]Notification, strin
 // Retry has a dead message delivered again. Its error wraps ErrNotFound when there is no dead message with the id.
 func (l *Notifications) Retry(ctx context.Context, id string) error {
 	return l.write(ctx, "retry notification "+id, func(ctx context.Context, tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE notification SET state = $1, attempts = 0, due = $2, ended = NULL
-			WHERE id = $3 AND state = $4`, NotificationWaiting, micros(l.now()), id, NotificationDead)
-		if err != nil {
+		if err := execOne(tx.ExecContext(ctx, `UPDATE notification SET state = $1, attempts = 0, due = $2, ended = NULL
+			WHERE id = $3 AND state = $4`, NotificationWaiting, micros(l.now()), id, NotificationDead)); err != nil {
 			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return orNotFound(err)
 		}
 		return l.audit(ctx, tx, ActionRetryNotification, id)
 	})

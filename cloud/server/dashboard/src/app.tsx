@@ -39,7 +39,16 @@ function viewOf(path: string): View | undefined {
   }
 }
 
-export function App() {
+const Shared = lazy(() => import('./views/shared'));
+
+/** App draws the view of the address. A shared survey stands alone: its reader has no login. */
+export const App = () => (isShared() ? <><header class="top"><span class="brand"><img src="/icon.svg" alt="" width="36" height="36" /><h1>CattleCounter</h1></span></header>
+  <main id="main" tabIndex={-1}><Shared.draw {...Shared.props} /></main></> : <Frame />);
+
+/** isShared reports whether the address is that of a shared survey. */
+export const isShared = () => location.pathname === '/shared';
+
+function Frame() {
   const { path } = useAddress();
   const [, draw] = useState(0);
   useNow();

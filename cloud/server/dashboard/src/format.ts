@@ -53,7 +53,10 @@ export function state(s = ''): [string, string] {
   return [t(key), kind];
 }
 export const ended = (s = '') => ['done', 'failed', 'poisoned', 'canceled'].includes(s);
-export const retryable = (s = '') => ['failed', 'poisoned', 'canceled'].includes(s);
+/** uncounted reports whether a job has ended without a count. */
+export const uncounted = (s = '') => ['failed', 'poisoned', 'canceled'].includes(s);
+/** retryable reports whether another attempt can help. A failed job has a fault of its file, which stays. */
+export const retryable = (s = '') => ['poisoned', 'canceled'].includes(s);
 export const interval = (c: { low: number; high: number }) => c.low === c.high ? t('exactly') : t('interval', { low: number(c.low), high: number(c.high) });
 export function stage(s = ''): string {
   const known: Record<string, Key> = { download: 'sg_download', detect: 'sg_detect', report: 'sg_report' };

@@ -1,7 +1,7 @@
 // The page: one view at a time, chosen by the address.
 import { render } from 'preact';
 import { takeTokenFromAddress } from './api';
-import { App } from './app';
+import { App, isShared } from './app';
 import { start } from './live';
 import { followLinks } from './router';
 import { loadSession, takeCodeFromAddress } from './session';
@@ -11,8 +11,10 @@ takeTokenFromAddress();
 addEventListener('hashchange', takeTokenFromAddress);
 apply();
 followLinks();
-await takeCodeFromAddress();
-await loadSession();
+if (!isShared()) {
+  await takeCodeFromAddress();
+  await loadSession();
+}
 render(<App />, document.getElementById('app')!);
-start();
+if (!isShared()) start();
 if ('serviceWorker' in navigator && isSecureContext) navigator.serviceWorker.register('/sw.js').catch(() => { /* works without it */ });

@@ -45,5 +45,5 @@ export function followLinks(): void {
 }
 
 /** Views are the first parts of paths that the server answers with this page. */
-export const views = ['', 'flights', 'flight', 'footage', 'map', 'history', 'stations', 'queue', 'paddocks', 'surveys', 'settings', 'programs'];
+export const views = ['', 'flights', 'flight', 'footage', 'map', 'history', 'stations', 'queue', 'paddocks', 'surveys', 'shared', 'settings', 'programs'];
 const isView = (path: string) => views.includes(path.split('/')[1]);

@@ -20,7 +20,7 @@ export function statusText(v: Footage): string {
     const left = j.eta_seconds !== undefined ? ` · ${t('left', { time: f.lasting(j.eta_seconds) })}` : '';
     return `${f.stage(j.stage)} · ${Math.floor(j.percent)} %${left}`;
   }
-  if (f.retryable(j.state)) return j.reason ?? '';
+  if (f.uncounted(j.state)) return j.reason ?? '';
   if (j.state === 'done') return j.frames_total ? many('frames', j.frames_total) : '';
   return j.reason && j.attempt > 0 ? t('waiting_retry', { reason: j.reason }) : '';
 }
@@ -31,7 +31,7 @@ export function Row({ v, picks }: { v: Footage; picks: Picks }) {
   const s = v.job?.state;
   const busy = s === 'processing' || s === 'leased';
   const [text, kind] = label(v);
-  const why = f.retryable(s) && v.job?.reason ? 'reason' : '';
+  const why = f.uncounted(s) && v.job?.reason ? 'reason' : '';
   return (
     <li class="row" data-footage={v.id}>
       <label class="pick"><input type="checkbox" checked={picks.picked.has(v.id)} aria-label={t('select', { name: v.name || v.id })}

@@ -71,8 +71,8 @@ const Number = ({ v }: { v: Footage }) => (
 function Working({ v }: { v: Footage }) {
   const j = v.job!;
   const [text, kind] = label(v);
-  if (f.retryable(j.state)) {
-    return <div class="problem"><span>{j.reason || t('no_reason')}</span><Act label={t('try_again')} act={() => queue(`/api/v1/jobs/${encodeURIComponent(j.id)}/retry`, 'queued_again')} data={{ 'data-retry': '' }} /></div>;
+  if (f.uncounted(j.state)) {
+    return <div class="problem"><span>{j.reason || t('no_reason')}</span>{!f.retryable(j.state) ? <span>{t('fault_of_file')}</span> : <Act label={t('try_again')} act={() => queue(`/api/v1/jobs/${encodeURIComponent(j.id)}/retry`, 'queued_again')} data={{ 'data-retry': '' }} />}</div>;
   }
   const values = { animals: many('animals', j.count), done: f.number(j.frames_done), total: j.frames_total ? f.number(j.frames_total) : '?', fps: f.number(j.fps, 1) };
   return (

@@ -4,6 +4,7 @@ import { change } from '../api';
 import { useRead } from '../data';
 import * as f from '../format';
 import { Act, Age, Card, Empty, Select, Shown } from '../parts/basics';
+import { Shares } from '../parts/shares';
 import { go, setQuery, useAddress } from '../router';
 import type { Book, Expected, Footage, Overview, Page, Survey, SurveyHead } from '../types';
 import { t, type Key } from '../words';
@@ -84,27 +85,30 @@ function BookCard({ site }: { site: string }) {
 function One({ id }: { id: string }) {
   const base = `/api/v1/surveys/${encodeURIComponent(id)}`;
   const read = useRead<Survey>(base, { events: ['count'] });
+  return <Shown read={read} lines={10}>{(v) => <><Report v={v} at={read.at} base={base} /><Shares survey={id} /></>}</Shown>;
+}
+
+/** Report is a survey to read and print. Without base, the address of the survey, it shows nothing that needs a login. */
+export function Report({ v, at, base }: { v: Survey; at?: number; base?: string }) {
   return (
-    <Shown read={read} lines={10}>{(v) => (
       <>
-        <Card id="survey" title={t('sv_of', { site: v.site })} aside={<Age at={read.at} />}>
+        <Card id="survey" title={t('sv_of', { site: v.site })} aside={<Age at={at} />}>
           <div class="pad stack">
             <p class="muted">{[windowOf(v), v.who].filter(Boolean).join(' · ')}</p>
             <p class="result"><b>{f.number(v.unique)}</b> <span>{t('interval_long', { low: f.number(v.low), high: f.number(v.high) })}</span></p>
             <p class="muted">{[t('sv_placed', { n: f.number(v.placed), all: f.number(v.unique) }), t('sv_double', { n: f.number(v.double) }), t('sv_outside', { n: f.number(v.outside) })].join(' · ')}</p>
             {v.warnings.length > 0 && <ul class="warnings">{v.warnings.map((w) => <li key={w}>{w}</li>)}</ul>}
             <div class="actions no-print"><button class="button primary" type="button" onClick={() => print()}>{t('sv_print')}</button>
-              <a class="button" href={`${base}?format=csv`} download={`${id}.csv`}>CSV</a><a class="button" href={base} download={`${id}.json`}>JSON</a></div>
+              {base && <><a class="button" href={`${base}?format=csv`} download={`${v.id}.csv`}>CSV</a><a class="button" href={base} download={`${v.id}.json`}>JSON</a></>}</div>
           </div>
           <PaddockTable v={v} />
         </Card>
         <Card id="survey-parts" title={t('sv_parts')}>
-          <div class="scroll"><table><thead><tr><th>{t('captured')}</th><th>{t('footage')}</th><th>{t('count')}</th><th>{t('pd_interval')}</th><th>{t('positions')}</th></tr></thead>
-            <tbody>{v.parts.map((p) => <tr key={p.footage}><td>{f.when(p.captured)}</td><td><a href={`/footage/${encodeURIComponent(p.footage)}`}>{p.footage}</a></td><td>{f.number(p.unique)}</td><td>{f.interval(p)}</td><td>{f.number(p.placed)}</td></tr>)}</tbody></table></div>
+          <div class="scroll" tabIndex={0} role="group" aria-label={t('sv_parts')}><table><thead><tr><th>{t('captured')}</th><th>{t('footage')}</th><th>{t('count')}</th><th>{t('pd_interval')}</th><th>{t('positions')}</th></tr></thead>
+            <tbody>{v.parts.map((p) => <tr key={p.footage}><td>{f.when(p.captured)}</td><td>{base ? <a href={`/footage/${encodeURIComponent(p.footage)}`}>{p.footage}</a> : p.footage}</td><td>{f.number(p.unique)}</td><td>{f.interval(p)}</td><td>{f.number(p.placed)}</td></tr>)}</tbody></table></div>
         </Card>
-        <Proof v={v} />
+        <Proof v={v} samples={Boolean(base)} />
       </>
-    )}</Shown>
   );
 }
 
@@ -118,7 +122,7 @@ function Said({ x }: { x?: Expected }) {
 
 function PaddockTable({ v }: { v: Survey }) {
   return (
-    <div class="scroll"><table id="survey-table">
+    <div class="scroll" tabIndex={0} role="group" aria-label={t('pd_paddock')}><table id="survey-table">
       <thead><tr><th>{t('pd_paddock')}</th><th>{t('count')}</th><th>{t('pd_interval')}</th><th>{t('pd_seen')}</th><th>{t('sv_area')}</th><th>{t('sv_expected')}</th><th>{t('sv_difference')}</th><th>{t('sv_verdict')}</th></tr></thead>
       <tbody>
         {v.paddocks.map((p) => <tr key={p.name}><td>{p.name}</td><td>{p.animals === null ? t('pd_not_placed') : f.number(p.animals)}</td><td>{p.low === null || p.high === null ? '–' : f.interval({ low: p.low, high: p.high })}</td>
@@ -130,15 +134,15 @@ function PaddockTable({ v }: { v: Survey }) {
 }
 
 // Proof is what a bank, an auditor or an insurer needs besides the numbers: method, model, digests, a sample, a signature.
-function Proof({ v }: { v: Survey }) {
+function Proof({ v, samples }: { v: Survey; samples: boolean }) {
   const sample = v.parts.filter((_, i) => i % Math.max(1, Math.ceil(v.parts.length / 3)) === 0).slice(0, 3);
   return (
     <Card id="proof" title={t('sv_method')}>
       <div class="pad stack">
         <p>{t('sv_method_text')}</p>
-        <h3>{t('sv_sample')}</h3>
-        <p>{t('sv_sample_text')}</p>
-        {sample.map((p) => <Sample key={p.footage} id={p.footage} />)}
+        {samples && <><h3>{t('sv_sample')}</h3>
+          <p>{t('sv_sample_text')}</p>
+          {sample.map((p) => <Sample key={p.footage} id={p.footage} />)}</>}
         <dl class="sign"><div><dt>{t('sv_sign')}</dt><dd /></div><div><dt>{t('sv_date')}</dt><dd /></div></dl>
       </div>
     </Card>

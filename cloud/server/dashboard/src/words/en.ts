@@ -16,7 +16,7 @@ export const en = {
   needs_attention: 'Needs attention', nothing_wrong: 'Nothing needs attention.', latest_counts: 'Latest count of each site', no_counts: 'No counts yet',
   no_counts_help: 'A count appears here when the first footage is counted.', counted: 'counted {when}', captured_at: 'captured {when}',
   change: '{n} since the count before ({before})', no_clear_change: 'no clear change since {before}', first_count: 'first count',
-  open: 'Open', try_again: 'Try again', show: 'Show',
+  open: 'Open', try_again: 'Try again', fault_of_file: 'The fault is in the file: another attempt fails too. Upload the whole file.', show: 'Show',
   add_footage: 'Add footage', drop_here: 'Drop drone videos here. An interrupted upload resumes where it stopped.', choose: 'Choose files', uploads: 'Uploads',
   waiting_at_stations: 'Waiting at the stations', arriving: 'Uploads from the stations', arriving_from: 'Arriving from {device}',
   footage: 'Footage', shown_one: '{n} piece shown', shown_other: '{n} pieces shown', show_older: 'Show older', no_footage: 'No footage yet',
@@ -91,6 +91,8 @@ export const en = {
   nt_waiting: 'waits', nt_sent: 'sent', nt_dead: 'given up', nt_again: 'Send again', nt_again_said: 'The message is sent again.', nt_next: 'next attempt {when}',
   nt_station_silent: 'Station silent', nt_station_fault: 'Station reports a fault', nt_disk_full: 'Disk nearly full', nt_upload_stuck: 'Upload stuck', nt_footage_failed: 'Footage not counted', nt_counting_late: 'Counting is late', nt_count_ready: 'Count ready', nt_count_off_book: 'Count differs from the book', nt_certificate_ending: 'Certificate ends',
   en_title: 'New station', en_name: 'Name of the station', en_make: 'Make a code', en_run: 'Run this on the station before {time}. The code works once.',
+  sh_title: 'Share this survey', sh_help: 'A link shows this one survey to people without a login, until it expires or is revoked.', sh_days: 'Valid for', sh_n_days: '{n} days', sh_make: 'Make a link', sh_made: 'The link is made.', sh_link: 'The link, shown once:',
+  sh_until: 'valid until {when}', sh_revoke: 'Revoke', sh_revoked: 'revoked', sh_expired: 'expired', sh_shared: 'Shared survey',
 };
 export type Words = typeof en;
 export type Key = keyof Words;

@@ -18,7 +18,7 @@ export const es: Words = {
   needs_attention: 'Requiere atención', nothing_wrong: 'Nada requiere atención.', latest_counts: 'Último conteo de cada sitio', no_counts: 'Aún no hay conteos',
   no_counts_help: 'Aquí aparece un conteo cuando se cuenta la primera grabación.', counted: 'contado {when}', captured_at: 'grabado {when}',
   change: '{n} desde el conteo anterior ({before})', no_clear_change: 'sin cambio claro desde {before}', first_count: 'primer conteo',
-  open: 'Abrir', try_again: 'Reintentar', show: 'Ver',
+  open: 'Abrir', fault_of_file: 'El fallo está en el archivo: otro intento también falla. Suba el archivo completo.', try_again: 'Reintentar', show: 'Ver',
   add_footage: 'Añadir grabaciones', drop_here: 'Suelte aquí los vídeos del dron. Una subida interrumpida sigue donde paró.', choose: 'Elegir archivos', uploads: 'Subidas',
   waiting_at_stations: 'En espera en las estaciones', arriving: 'Subidas de las estaciones', arriving_from: 'Llega de {device}',
   footage: 'Grabaciones', shown_one: '{n} grabación en la lista', shown_other: '{n} grabaciones en la lista', show_older: 'Ver anteriores', no_footage: 'Aún no hay grabaciones',
@@ -93,4 +93,6 @@ export const es: Words = {
   nt_waiting: 'en espera', nt_sent: 'enviado', nt_dead: 'abandonado', nt_again: 'Enviar otra vez', nt_again_said: 'El mensaje se envía otra vez.', nt_next: 'próximo intento {when}',
   nt_station_silent: 'Estación sin señal', nt_station_fault: 'La estación informa de un fallo', nt_disk_full: 'Disco casi lleno', nt_upload_stuck: 'Subida detenida', nt_footage_failed: 'Grabación sin conteo', nt_counting_late: 'El conteo se retrasa', nt_count_ready: 'Conteo listo', nt_count_off_book: 'El conteo difiere del libro', nt_certificate_ending: 'El certificado vence',
   en_title: 'Nueva estación', en_name: 'Nombre de la estación', en_make: 'Crear un código', en_run: 'Ejecute esto en la estación antes de las {time}. El código sirve una vez.',
+  sh_title: 'Compartir este censo', sh_help: 'Un enlace muestra solo este censo a personas sin cuenta, hasta que vence o se revoca.', sh_days: 'Válido por', sh_n_days: '{n} días', sh_make: 'Crear un enlace', sh_made: 'El enlace está creado.', sh_link: 'El enlace, se muestra una vez:',
+  sh_until: 'válido hasta {when}', sh_revoke: 'Revocar', sh_revoked: 'revocado', sh_expired: 'vencido', sh_shared: 'Censo compartido',
 };
