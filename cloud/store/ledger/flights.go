@@ -317,12 +317,25 @@ func (l *tables) flightViews(ctx context.Context, query string, args ...any) ([]
 	if err != nil {
 		return nil, err
 	}
+	ids := make([]string, len(fs))
+	for i, f := range fs {
+		ids[i] = f.ID
+	}
+	parts := map[string][]Part{}
+	for some := range slices.Chunk(ids, keysAsked) {
+		f := &filter{}
+		f.in(`f.flight`, some)
+		ps, err := list(ctx, l.db.Read(), scanPart, partQuery+f.String()+` ORDER BY f.flight, p.place`, f.args...)
+		if err != nil {
+			return nil, fmt.Errorf("parts of flights: %w", err)
+		}
+		for _, p := range ps {
+			parts[p.Flight] = append(parts[p.Flight], p)
+		}
+	}
 	vs := make([]bornFlightView, len(fs))
 	for i, f := range fs {
-		vs[i] = bornFlightView{FlightView{Flight: f.Flight}, f.born}
-		if vs[i].Parts, err = partsOf(ctx, l.db.Read(), f.ID); err != nil {
-			return nil, fmt.Errorf("parts of flight %s: %w", f.ID, err)
-		}
+		vs[i] = bornFlightView{FlightView{Flight: f.Flight, Parts: parts[f.ID]}, f.born}
 	}
 	return vs, nil
 }
@@ -335,7 +348,7 @@ func flightsOf(vs []bornFlightView) []FlightView {
 	return out
 }
 
-// keysAsked is how many blob keys one query asks for. Each reads all flights once.
+// keysAsked is how many flights or blob keys one query asks for.
 const keysAsked = 500
 
 // UnnamedResults returns those of the blob keys that are the result of no flight.
