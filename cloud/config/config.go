@@ -86,9 +86,13 @@ type Intake struct {
 	MaxDeviceBytes settings.ByteSize `yaml:"max_device_bytes"`
 }
 
+// leastAudit is the shortest life of an entry of the audit log: a theft is often found after days.
+const leastAudit = 30 * 24 * time.Hour
+
 // Retention configures what is deleted by age.
 type Retention struct {
 	Videos time.Duration `yaml:"videos"` // a video is deleted this long after its count; 0 means never
+	Audit  time.Duration `yaml:"audit"`  // an entry of the audit log is deleted after this time; 0 means never
 }
 
 // Worker configures counting. The sample file explains every key.
@@ -215,6 +219,8 @@ func (c *Config) Validate() error {
 	c.Notify.validate(&f)
 	f.addIf(c.Retention.Videos != 0 && c.Retention.Videos < time.Hour,
 		"retention.videos: %s is less than 1h; 0 means that videos are never deleted", c.Retention.Videos)
+	f.addIf(c.Retention.Audit != 0 && c.Retention.Audit < leastAudit,
+		"retention.audit: %s is less than %s; 0 means that entries are never deleted", c.Retention.Audit, leastAudit)
 	return errors.Join(f...)
 }
 

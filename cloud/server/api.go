@@ -155,14 +155,21 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	return err
 }
 
-// keeping are the stages that remove replaced results and, when retention is configured, old videos.
+// keeping are the stages that remove replaced results and, when retention is configured, old videos and entries of the
+// audit log.
 func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) []stage {
 	left := &retention.Leftovers{Jobs: l.Jobs, Documents: l.Flights, Blobs: blobs, Now: time.Now, Log: log}
-	if cfg.Retention.Videos == 0 {
-		return []stage{left.Run}
+	stages := []stage{left.Run}
+	if cfg.Retention.Videos != 0 {
+		k := &retention.Remover{Footage: l.Footage, Flights: l.Flights, Blobs: blobs, MaxAge: cfg.Retention.Videos,
+			Now: time.Now, Log: log}
+		stages = append(stages, k.Run)
 	}
-	k := &retention.Remover{Footage: l.Footage, Flights: l.Flights, Blobs: blobs, MaxAge: cfg.Retention.Videos, Now: time.Now, Log: log}
-	return []stage{left.Run, k.Run}
+	if cfg.Retention.Audit != 0 {
+		f := &retention.Forgetter{Audit: l.Audit, MaxAge: cfg.Retention.Audit, Now: time.Now, Log: log}
+		stages = append(stages, f.Run)
+	}
+	return stages
 }
 
 // placing is the stage that works out where and when footage was recorded.

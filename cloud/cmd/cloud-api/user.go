@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -22,6 +24,8 @@ type userCommands struct {
 	Disable userDisable `cmd:"" help:"End the person's sessions and refuse new ones. What the person did stays in the audit."`
 	Enable  userEnable  `cmd:"" help:"Let a disabled person log in again."`
 	Logout  userLogout  `cmd:"" help:"End every session of a person."`
+	Export  userExport  `cmd:"" help:"Print everything that the ledger has of a person, as JSON."`
+	Remove  userRemove  `cmd:"" help:"Delete a person and replace the name by a pseudonym wherever it says who did what. It cannot be undone."`
 	Code    userCode    `cmd:"" help:"Print a code that logs the person in once, within 15 minutes: open PAGE/#code=CODE."`
 }
 
@@ -108,6 +112,74 @@ func (u *userCode) Run(ctx context.Context, e *env) error {
 			return err
 		}
 		_, err = fmt.Fprintln(e.stdout, code.Reveal())
+		return err
+	})
+}
+
+type userExport struct{ userName }
+
+func (u *userExport) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		d, err := l.People.Export(ctx, u.Name)
+		if err != nil {
+			return err
+		}
+		enc := json.NewEncoder(e.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(exported(d))
+	})
+}
+
+// personExport is the form of an export.
+type personExport struct {
+	Name     string          `json:"name"`
+	Role     string          `json:"role"`
+	Sites    []string        `json:"sites"`
+	Created  time.Time       `json:"created"`
+	Disabled *time.Time      `json:"disabled,omitempty"`
+	LastSeen *time.Time      `json:"last_seen,omitempty"`
+	Sessions []exportSession `json:"sessions"`
+	Audit    []auditEntry    `json:"audit"`
+	Named    map[string]int  `json:"named"`
+	Uploads  int             `json:"uploads"`
+}
+
+type exportSession struct {
+	Created time.Time `json:"created"`
+	Used    time.Time `json:"used"`
+}
+
+func exported(d ledger.PersonData) personExport {
+	p := d.Person
+	out := personExport{Name: p.Name, Role: string(p.Role), Sites: p.Sites, Created: p.Created, Disabled: p.Disabled,
+		LastSeen: p.LastSeen, Named: d.Named, Uploads: d.Uploads, Sessions: []exportSession{}, Audit: []auditEntry{}}
+	for _, s := range d.Sessions {
+		out.Sessions = append(out.Sessions, exportSession(s))
+	}
+	for _, a := range d.Audit {
+		out.Audit = append(out.Audit, auditEntry{At: a.At, Who: a.Who, Action: a.Action, Subject: a.Subject})
+	}
+	return out
+}
+
+type userRemove struct{ userName }
+
+func (u *userRemove) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		d, err := l.People.Export(ctx, u.Name)
+		if err != nil {
+			return err
+		}
+		pseudonym, err := l.People.Remove(ctx, u.Name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stderr, "%s is removed. What the person did is kept under the name %s.\n", u.Name, pseudonym)
+		if d.Uploads > 0 {
+			fmt.Fprintf(e.stderr, "note: %d pieces of footage that the person uploaded keep the name as that of their device.\n",
+				d.Uploads)
+		}
+		_, err = fmt.Fprintln(e.stdout, pseudonym)
 		return err
 	})
 }

@@ -41,6 +41,7 @@ const (
 	ActionRenewOrderKey  = "renew order key"
 	ActionEnrolCode      = "enrolment code"
 	ActionEnrol          = "enrol station"
+	ActionRemoveUser     = "remove user"
 
 	ActionShare                  = "share survey"
 	ActionRevokeShare            = "revoke share"
