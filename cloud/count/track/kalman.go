@@ -13,29 +13,22 @@ type kalman struct {
 // vary by about a tenth of their size.
 const (
 	boxNoise     = 0.1
-	cutNoise     = 0.4 // the centre of a box cut by the frame's edge is wrong
+	cutNoise     = 0.4 // across the edge that cuts a box: its centre is not that of the animal
+	insideNoise  = 0.2 // the same for an animal of known length, whose other end is seen
+	alongNoise   = 0.2 // along that edge: the part in view is not the middle of the animal
 	firstSpeed   = 0.5 // per second, standard deviation before the first measurement
 	acceleration = 0.3 // per second squared
 	coast        = 4.0 // seconds in which the speed of an unseen animal halves
 	mostDoubt    = 1.0 // sizes; the largest doubt about the place of an unseen animal
 )
 
-func newKalman(pos, unit float64, cut bool) kalman {
-	k := kalman{pos: pos, unit: unit}
-	k.ppp = k.noise(cut)
-	k.pvv = firstSpeed * unit * firstSpeed * unit
-	return k
+// newKalman starts at a measured place. noise is its standard deviation in sizes.
+func newKalman(pos, unit, noise float64) kalman {
+	return kalman{pos: pos, unit: unit, ppp: noise * unit * noise * unit, pvv: firstSpeed * unit * firstSpeed * unit}
 }
 
-func (k *kalman) noise(cut bool) float64 {
-	n := boxNoise * k.unit
-	if cut {
-		n = cutNoise * k.unit
-	}
-	return n * n
-}
-
-func (k *kalman) doubt() float64 { return math.Sqrt(k.ppp) }
+// doubt is the standard deviation of the place. The bounds of predict may leave a variance a little below 0.
+func (k *kalman) doubt() float64 { return math.Sqrt(max(k.ppp, 0)) }
 
 func (k *kalman) predict(dt float64) {
 	if dt <= 0 {
@@ -56,8 +49,9 @@ func (k *kalman) predict(dt float64) {
 	}
 }
 
-func (k *kalman) update(z float64, cut bool) {
-	s := k.ppp + k.noise(cut)
+// update takes in a measured place. noise is its standard deviation in sizes.
+func (k *kalman) update(z, noise float64) {
+	s := k.ppp + noise*k.unit*noise*k.unit
 	gp, gv := k.ppp/s, k.ppv/s
 	e := z - k.pos
 	k.pos += gp * e

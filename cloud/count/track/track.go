@@ -198,7 +198,8 @@ func (tr *Tracker) start(s *sighting, o Observation, herd []mover) int {
 		classes: map[string]float64{},
 	}
 	unit := t.Size()
-	t.kx, t.ky = newKalman(s.x, unit, s.cut), newKalman(s.y, unit, s.cut)
+	nx, ny := s.noise(cutNoise)
+	t.kx, t.ky = newKalman(s.x, unit, nx), newKalman(s.y, unit, ny)
 	t.walkWith(herd)
 	t.Outside = true
 	t.addHit(s, o, tr.threshold)

@@ -31,8 +31,10 @@ func (t *Track) record(sightings []sighting, o Observation, v view, threshold fl
 		return
 	}
 	s := &sightings[t.matched]
-	t.kx.update(s.x, s.cut)
-	t.ky.update(s.y, s.cut)
+	x, y, across := v.middle(t, s)
+	nx, ny := s.noise(across)
+	t.kx.update(x, nx)
+	t.ky.update(y, ny)
 	t.X, t.Y = t.kx.pos, t.ky.pos
 	t.resize(s)
 	t.Visible++

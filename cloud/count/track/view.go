@@ -30,9 +30,12 @@ func newView(o Observation) view {
 // sighting is a detection with its place on the ground.
 type sighting struct {
 	box     detect.Box
-	x, y    float64 // ground
-	w, h    float64 // ground
-	cut     bool    // cut by the frame's edge; its centre is not that of the animal
+	x, y    float64    // ground
+	w, h    float64    // ground
+	cut     bool       // cut by the frame's edge; its centre is not that of the animal
+	across  bool       // cut by the left or the right edge
+	down    bool       // cut by the upper or the lower edge
+	turn    [2]float64 // cosine and sine of the angle from the frame to the ground
 	strong  bool
 	outside bool // the middle of the animal is probably outside of the frame
 	color   color
@@ -45,15 +48,63 @@ func (v view) sightings(o Observation, threshold float64) []sighting {
 	for _, b := range o.Boxes {
 		at := motion.Point{X: float64(b.X1+b.X2) / 2, Y: float64(b.Y1+b.Y2) / 2}
 		c := v.toGround.Apply(at)
+		right := v.toGround.Apply(motion.Point{X: at.X + 1, Y: at.Y})
+		across := b.X1 < edgePixels || float64(b.X2) > v.width-edgePixels
+		down := b.Y1 < edgePixels || float64(b.Y2) > v.height-edgePixels
+		k := max(math.Hypot(right.X-c.X, right.Y-c.Y), 1e-9)
 		s = append(s, sighting{
 			box: b, x: c.X, y: c.Y, w: float64(b.Width()) * v.scale, h: float64(b.Height()) * v.scale,
-			cut: b.X1 < edgePixels || b.Y1 < edgePixels ||
-				float64(b.X2) > v.width-edgePixels || float64(b.Y2) > v.height-edgePixels,
+			cut: across || down, across: across, down: down,
+			turn:   [2]float64{(right.X - c.X) / k, (right.Y - c.Y) / k},
 			strong: float64(b.Score) >= threshold,
 			color:  colorOf(o.Frame, b),
 		})
 	}
 	return s
+}
+
+// noise is the standard deviation of the place on each axis of the ground, in sizes of the animal. across is that across
+// an edge that cuts the box.
+func (s *sighting) noise(across float64) (x, y float64) {
+	if !s.cut {
+		return boxNoise, boxNoise
+	}
+	nx, ny := alongNoise, alongNoise // on the axes of the frame
+	if s.across {
+		nx = across
+	}
+	if s.down {
+		ny = across
+	}
+	cos, sin := s.turn[0], s.turn[1]
+	return math.Hypot(cos*nx, sin*ny), math.Hypot(sin*nx, cos*ny)
+}
+
+// middle is the place of the middle of a track's animal on the ground by a sighting of it, with the standard deviation
+// across an edge that cuts the box, in sizes. Where an edge cuts an animal that was seen whole before, its inner end tells
+// where its middle is.
+func (v view) middle(t *Track, s *sighting) (x, y, across float64) {
+	if !s.cut || !t.bestWhole {
+		return s.x, s.y, cutNoise
+	}
+	b := s.box
+	g := v.toGround.Apply(motion.Point{
+		X: middleOf(float64(b.X1), float64(b.X2), t.W/v.scale, v.width),
+		Y: middleOf(float64(b.Y1), float64(b.Y2), t.H/v.scale, v.height),
+	})
+	return g.X, g.Y, insideNoise
+}
+
+// middleOf is the middle of one side of a box, for the side of the whole animal and that of the frame.
+func middleOf(low, high, whole, frame float64) float64 {
+	first, last := low < edgePixels, high > frame-edgePixels
+	switch {
+	case first == last || high-low >= whole:
+		return (low + high) / 2
+	case first:
+		return high - whole/2
+	}
+	return low + whole/2
 }
 
 // expectation is the predicted place of a track in the current frame: the part of its box inside the frame, in frame

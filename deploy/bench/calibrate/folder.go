@@ -116,7 +116,7 @@ func (b *bench) countFile(ctx context.Context, name, path string) (Outcome, []Fa
 		return Outcome{}, nil, err
 	}
 	out.Kind, out.Truth = "folder", truth.UniqueAnimals
-	if len(truth.PerFrame) == 0 {
+	if len(truth.Animals) == 0 {
 		return out, nil, nil
 	}
 	tracks := make([]*track.Track, 0, len(got.Trace.Tracks))
