@@ -67,3 +67,4 @@ export type Notification = {
   fault?: string; message: { subject: string; text: string };
 };
 export type Share = { id: string; survey: string; who?: string; created: string; expires: string; revoked?: string; key?: string };
+export type AuditEntry = { n: number; at: string; who: string; action: string; subject: string };

@@ -3,6 +3,7 @@ import { token } from '../api';
 import { forget } from '../data';
 import { ask } from '../parts/ask';
 import { Card, Select } from '../parts/basics';
+import { Audit } from '../parts/audit';
 import { Notifications } from '../parts/notifications';
 import { logOut, session } from '../session';
 import { choose, settings, type Settings } from '../settings';
@@ -28,6 +29,7 @@ export default function SettingsView({ redraw }: { redraw: () => void }) {
         </div>
       </Card>
       {(session().may?.includes('notify') || token()) && <Notifications />}
+      {session().may?.includes('administer') && <Audit />}
     </>
   );
 }

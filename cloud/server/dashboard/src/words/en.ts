@@ -93,6 +93,7 @@ export const en = {
   en_title: 'New station', en_name: 'Name of the station', en_make: 'Make a code', en_run: 'Run this on the station before {time}. The code works once.',
   sh_title: 'Share this survey', sh_help: 'A link shows this one survey to people without a login, until it expires or is revoked.', sh_days: 'Valid for', sh_n_days: '{n} days', sh_make: 'Make a link', sh_made: 'The link is made.', sh_link: 'The link, shown once:',
   sh_until: 'valid until {when}', sh_revoke: 'Revoke', sh_revoked: 'revoked', sh_expired: 'expired', sh_shared: 'Shared survey',
+  au_title: 'Audit log', au_none: 'Nothing was done yet', au_when: 'When', au_who: 'Who', au_action: 'Action', au_subject: 'Of what', au_all: 'Only {who}: show all', au_newer: 'Show newer',
 };
 export type Words = typeof en;
 export type Key = keyof Words;

@@ -95,4 +95,5 @@ export const es: Words = {
   en_title: 'Nueva estación', en_name: 'Nombre de la estación', en_make: 'Crear un código', en_run: 'Ejecute esto en la estación antes de las {time}. El código sirve una vez.',
   sh_title: 'Compartir este censo', sh_help: 'Un enlace muestra solo este censo a personas sin cuenta, hasta que vence o se revoca.', sh_days: 'Válido por', sh_n_days: '{n} días', sh_make: 'Crear un enlace', sh_made: 'El enlace está creado.', sh_link: 'El enlace, se muestra una vez:',
   sh_until: 'válido hasta {when}', sh_revoke: 'Revocar', sh_revoked: 'revocado', sh_expired: 'vencido', sh_shared: 'Censo compartido',
+  au_title: 'Registro de auditoría', au_none: 'Aún no se hizo nada', au_when: 'Cuándo', au_who: 'Quién', au_action: 'Acción', au_subject: 'De qué', au_all: 'Solo {who}: mostrar todo', au_newer: 'Mostrar más nuevo',
 };
