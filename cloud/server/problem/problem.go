@@ -93,6 +93,7 @@ var classes = []struct {
 	{blob.ErrNotFound, wire.SlugNotFound, ""},
 	{job.ErrTransition, wire.SlugConflict, ""},
 	{ledger.ErrExists, wire.SlugConflict, ""},
+	{ledger.ErrLimit, wire.SlugConflict, ""},
 	{ledger.ErrCursor, wire.SlugBadRequest, ""},
 	{ledger.ErrInvalid, wire.SlugBadRequest, ""},
 	{footage.ErrInvalid, wire.SlugBadRequest, ""},

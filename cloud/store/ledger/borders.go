@@ -44,7 +44,8 @@ func scanBorderDocument(rows *sql.Rows) (b Borders, err error) {
 
 // Put stores a new version that holds from b.From on, and from now on when that is zero. The first version of a site holds
 // for all times. Counts of footage that was recorded from then on are divided again. The document of the version that holds
-// at that time changes nothing: that version is returned. The error wraps ErrInvalid for a site that is no valid name.
+// at that time changes nothing: that version is returned. The error wraps ErrInvalid for a site that is no valid name,
+// and ErrLimit for a site with more than 50 new versions within a day or 2,000 in all.
 func (l *BorderBook) Put(ctx context.Context, b Borders) (Borders, error) {
 	if _, err := footage.ParseID(b.Site); err != nil {
 		return b, fmt.Errorf("paddocks of site %.64q: %w: %w", b.Site, err, ErrInvalid)
@@ -60,8 +61,7 @@ func (l *BorderBook) Put(ctx context.Context, b Borders) (Borders, error) {
 			b = holds
 			return nil
 		case err == nil:
-			if err := tx.QueryRowContext(ctx, `SELECT MAX(version) + 1 FROM border_version WHERE site = $1`,
-				b.Site).Scan(&b.Version); err != nil {
+			if b.Version, err = l.nextVersion(ctx, tx, b.Site); err != nil {
 				return err
 			}
 		case errors.Is(err, ErrNotFound):
@@ -86,6 +86,29 @@ func (l *BorderBook) Put(ctx context.Context, b Borders) (Borders, error) {
 		return l.audit(ctx, tx, ActionSetPaddocks, fmt.Sprintf("%s version %d", b.Site, b.Version))
 	})
 	return b, err
+}
+
+// Limits of the versions of a site: each has a whole document, and divides counts again.
+const (
+	maxVersions    = 2000
+	maxDayVersions = 50 // within 24 hours
+)
+
+// nextVersion returns the number of a new version. It fails with ErrLimit when the site has too many.
+func (l *BorderBook) nextVersion(ctx context.Context, tx *sql.Tx, site string) (next int64, err error) {
+	var all, lately int64
+	if err := tx.QueryRowContext(ctx, `SELECT MAX(version) + 1, COUNT(*), COUNT(CASE WHEN created > $2 THEN 1 END)
+		FROM border_version WHERE site = $1`, site, micros(l.now().Add(-24*time.Hour))).Scan(&next, &all, &lately); err != nil {
+		return 0, err
+	}
+	switch {
+	case all >= maxVersions:
+		return 0, fmt.Errorf("the site has %d versions of its paddocks, at most %d: %w", all, maxVersions, ErrLimit)
+	case lately >= maxDayVersions:
+		return 0, fmt.Errorf("the site has %d new versions of its paddocks within a day, at most %d; try again later: %w",
+			lately, maxDayVersions, ErrLimit)
+	}
+	return next, nil
 }
 
 // At returns the version that held at a time, with its document, or ErrNotFound for a site without paddocks.

@@ -1,6 +1,9 @@
 package ledger
 
 import (
+	"context"
+	"database/sql"
+	"strconv"
 	"testing"
 	"time"
 
@@ -101,4 +104,33 @@ func TestSpread(t *testing.T) {
 	if c := count(); c.Spread.Way != "" || c.Spread.Paddocks != nil || c.Seq <= placed {
 		t.Errorf("without a log: %+v", c)
 	}
+}
+
+// A site has a bounded number of versions, in a day and in all. Another site is not concerned.
+func TestVersionsOfBordersAreBounded(t *testing.T) {
+	ctx := t.Context()
+	l, c := fresh(t)
+	put := func(site, doc string) error {
+		_, err := l.Borders.Put(ctx, Borders{Site: site, Document: doc, Paddocks: 1})
+		return err
+	}
+	for i := range maxDayVersions {
+		must.Do(t, put("north", strconv.Itoa(i)))
+		c.Advance(time.Second)
+	}
+	must.FailWith(t, put("north", "one more"), ErrLimit)
+	must.Do(t, put("north", strconv.Itoa(maxDayVersions-1))) // what holds is no new version
+	must.Do(t, put("south", "one"))
+	c.Advance(24 * time.Hour)
+	must.Do(t, put("north", "the next day"))
+	must.Do(t, l.tables.write(ctx, "fill", func(ctx context.Context, tx *sql.Tx) error {
+		for i := maxDayVersions + 2; i <= maxVersions; i++ {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO border_version (site, version, valid_from, document, paddocks, created,
+				who) VALUES ('north', $1, $1, 'x', 1, $1, '')`, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	must.FailWith(t, put("north", "too many"), ErrLimit)
 }

@@ -17,6 +17,7 @@ var (
 	ErrUnauthorised = errors.New("token unknown or revoked")
 	ErrLastAdmin    = errors.New("the last admin must stay one; make another one first")
 	ErrCursor       = errors.New("invalid page cursor")
+	ErrLimit        = errors.New("limit reached")
 )
 
 // Classes of the database's errors.
