@@ -71,3 +71,36 @@ func TestNewestPaddocks(t *testing.T) {
 		t.Errorf("of another site: %+v", other)
 	}
 }
+
+// TestCountsOfAPaddock pages through the counts of a paddock, from a site and from all.
+func TestCountsOfAPaddock(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	three := 3
+	for i := range 6 {
+		rec := record(t, l, fmt.Sprint("f", i), fmt.Sprint(i))
+		j, _, err := l.Attempts.Begin(ctx, rec.Job.ID, "w")
+		must.Do(t, err)
+		must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 9, High: 9}, "k"))(t)
+		name := []string{"Hill", "Dam"}[i%2]
+		must.Do(t, l.Grounds.Put(ctx, DueGround{Footage: rec.Footage.ID, Mark: 9}, Ground{Spread: Spread{Way: "camera",
+			Paddocks: []PaddockCount{{Name: name, Animals: &three, Low: &three, High: &three}}}}))
+	}
+	for _, p := range []Page{{Paddock: "Dam", Limit: 2}, {Paddock: "Dam", Limit: 2, Site: "north", Device: "base-1"}} {
+		var ids []string
+		for more := true; more; more = p.After != "" {
+			vs, next, err := l.Counts.List(ctx, p)
+			must.Do(t, err)
+			for _, v := range vs {
+				ids = append(ids, string(v.Footage.ID))
+			}
+			p.After = next
+		}
+		if got := fmt.Sprint(ids); got != "[f5 f3 f1]" {
+			t.Errorf("%+v: %s", p, got)
+		}
+	}
+	if vs, _, err := l.Counts.List(ctx, Page{Paddock: "Dam", Site: "south"}); err != nil || len(vs) != 0 {
+		t.Errorf("of another site: %+v %v", vs, err)
+	}
+}

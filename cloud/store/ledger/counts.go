@@ -121,8 +121,14 @@ func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) 
 	}
 	f := p.filter("c.seq", after, limit+1)
 	f.taken(p)
-	f.paddock(p)
-	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+f.String()+` ORDER BY c.seq DESC LIMIT $2`, f.args...)
+	where := f.String()
+	if p.Paddock != "" {
+		f.add(`s.paddock = ?`, p.Paddock)
+		// The counts of the paddock are found first: a list by seq would read all counts for a rare paddock.
+		where = `WHERE c.seq IN (SELECT c.seq FROM spread s JOIN animal_count c ON c.footage = s.footage
+			JOIN footage f ON f.id = c.footage ` + f.String() + ` ORDER BY c.seq DESC LIMIT $2)`
+	}
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+where+` ORDER BY c.seq DESC LIMIT $2`, f.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list counts: %w", err)
 	}
