@@ -103,6 +103,9 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := registerCertificates(metrics, cfg, log); err != nil {
+		return err
+	}
 	in, err := intake.New(intake.Options{
 		Ledger: l, Stager: st.Blobs, Queue: st.Queue, MaxSize: int64(cfg.HTTP.MaxUpload), BasePath: "/files/",
 		Free: st.Free, MinFree: int64(cfg.Intake.MinFree),

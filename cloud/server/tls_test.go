@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -58,5 +59,11 @@ func TestTLS(t *testing.T) {
 	}
 	if text := inner.text("/metrics"); !strings.Contains(text, "cattle_footage ") {
 		t.Error("the listener for metrics has none")
+	}
+	for _, listener := range []string{"http.tls", "mqtt.tls"} {
+		want := fmt.Sprintf("cattle_certificate_expires_timestamp_seconds{listener=%q} %v\n", listener, float64(example.Certificate().NotAfter.Unix()))
+		if text := inner.text("/metrics"); !strings.Contains(text, want) {
+			t.Errorf("the metrics lack %q", want)
+		}
 	}
 }

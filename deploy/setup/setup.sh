@@ -4,7 +4,7 @@
 #
 #   setup.sh page    Node and the page
 #   setup.sh build   OpenCV, FFmpeg and seccomp headers, compiler and ONNX Runtime as well
-#   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg and Azurite as well
+#   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg, promtool and Azurite as well
 #   setup.sh lint    the linters as well
 #   setup.sh train   the Python environment of the training code (about 6 GB), in build/train/venv
 #   setup.sh art     models and textures for rendered training pictures (1.4 GB to fetch), in build/train/0ad
@@ -54,6 +54,7 @@ need_packages() { # page, build, test or lint: finds missing packages by their c
 		command -v chromium >/dev/null || missing+=(chromium)
 		command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 		command -v ogrinfo >/dev/null || missing+=(gdal-bin)
+		command -v promtool >/dev/null || missing+=(prometheus)
 	fi
 	[ ${#missing[@]} = 0 ] && return 0
 	add_packages "${missing[@]}"

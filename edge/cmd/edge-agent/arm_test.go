@@ -9,7 +9,8 @@ import (
 )
 
 // TestARM runs the program of the ARM boards in an emulator: it reads a card, spools, uploads and stops. `make arm`
-// installs the emulator; without it the test is skipped, and ARM=required makes that a failure.
+// installs the emulator (379 MB) and has a job of its own in CI; without it the test is skipped, and ARM=required makes
+// that a failure.
 func TestARM(t *testing.T) {
 	for board, c := range map[string]struct{ emulator, arch, arm string }{
 		"arm64": {"qemu-aarch64-static", "arm64", ""},
