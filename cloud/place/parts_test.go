@@ -43,7 +43,7 @@ func tile() []byte {
 	b := make([]byte, 2*1201*1201)
 	for r := range 1201 {
 		for c := range 1201 {
-			binary.BigEndian.PutUint16(b[2*(r*1201+c):], uint16(c-100)) //nolint:gosec // small
+			binary.BigEndian.PutUint16(b[2*(r*1201+c):], uint16(c-100)) // small
 		}
 	}
 	binary.BigEndian.PutUint16(b[2*(600*1201+600):], 0x8000)

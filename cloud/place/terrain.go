@@ -68,7 +68,7 @@ func (h *HGT) Height(lat, lon float64) (float64, bool) {
 	sum := 0.0
 	for i := range 4 {
 		cc, rr := c+i%2, r+i/2
-		v := int16(binary.BigEndian.Uint16(h.rows[2*(rr*h.side+cc):])) //nolint:gosec // two's complement is meant
+		v := int16(binary.BigEndian.Uint16(h.rows[2*(rr*h.side+cc):])) // two's complement is meant
 		if v == math.MinInt16 {
 			return 0, false
 		}

@@ -37,6 +37,7 @@ COPY --from=files /rootfs/ /
 COPY --from=files --chown=10001:10001 /rootfs/data/ /data/
 COPY --from=files --chown=10001:10001 /rootfs/station/ /station/
 COPY --from=build /out/cloud-api /usr/local/bin/cloud-api
+COPY NOTICE /usr/share/doc/cattlecounter/
 USER 10001:10001
 VOLUME /data
 ENV PATH=/usr/local/bin CATTLE_CLOUD_DATA=/data CATTLE_CLOUD_HTTP_LISTEN=0.0.0.0:8080

@@ -129,7 +129,7 @@ func TestDockerfiles(t *testing.T) {
 		}
 		text := string(b)
 		last := text[strings.LastIndex(text, "\nFROM "):]
-		for _, want := range []string{"\nUSER 10001:10001\n", "\nHEALTHCHECK ", "org.opencontainers.image.version=", "\nVOLUME /"} {
+		for _, want := range []string{"\nUSER 10001:10001\n", "\nCOPY NOTICE /usr/share/doc/", "\nHEALTHCHECK ", "org.opencontainers.image.version=", "\nVOLUME /"} {
 			if !strings.Contains(last, want) {
 				t.Errorf("%s: its last stage lacks %q", file, strings.TrimSpace(want))
 			}

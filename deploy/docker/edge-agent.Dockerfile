@@ -27,6 +27,7 @@ COPY --from=files /rootfs/ /
 COPY --from=files --chown=10001:10001 /rootfs/spool/ /spool/
 COPY --from=files --chown=10001:10001 /rootfs/card/ /card/
 COPY --from=build /out/edge-agent /usr/local/bin/edge-agent
+COPY NOTICE /usr/share/doc/cattlecounter/
 USER 10001:10001
 VOLUME /spool
 ENV PATH=/usr/local/bin CATTLE_EDGE_SPOOL_DIR=/spool CATTLE_EDGE_WATCH_FOLDERS=/card

@@ -90,6 +90,7 @@ for service in api worker edge; do
 	fi
 	certificates=$(docker cp "$id:/etc/ssl/certs/ca-certificates.crt" - | tar -xO | grep -c 'BEGIN CERTIFICATE')
 	if [ "$certificates" -gt 100 ]; then ok "$service: $certificates CA certificates"; else bad "$service: $certificates CA certificates"; fi
+	if docker cp "$id:/usr/share/doc/cattlecounter/NOTICE" - | tar -xO | grep -q 'Go modules in the programs'; then ok "$service: NOTICE"; else bad "$service: no NOTICE"; fi
 	version=$(docker exec "$id" "$(docker inspect --format '{{index .Config.Entrypoint 0}}' "$id")" --version)
 	if [[ $version == *" $VERSION"* ]]; then ok "$service: $version"; else bad "$service: version \"$version\", want $VERSION"; fi
 done

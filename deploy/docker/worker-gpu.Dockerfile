@@ -36,6 +36,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
 COPY --from=libraries /lib-gpu/ /usr/local/lib/gpu/
 COPY --from=build /out/worker /usr/local/bin/
 COPY cloud/model/default /usr/local/share/cattlecounter/model
+COPY NOTICE /usr/share/doc/cattlecounter/
 USER 10001:10001
 VOLUME /data
 ENV CATTLE_CLOUD_DATA=/data CATTLE_CLOUD_WORKER_PROVIDER=cuda CATTLE_CLOUD_WORKER_HEARTBEAT=/tmp/worker.heartbeat \

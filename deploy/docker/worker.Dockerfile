@@ -39,6 +39,7 @@ COPY --from=files --chown=10001:10001 /rootfs/data/ /data/
 COPY --from=onnxruntime /libonnxruntime.so.1 /usr/local/lib/
 COPY cloud/model/default /usr/local/share/cattlecounter/model
 COPY --from=build /out/worker /usr/local/bin/worker
+COPY NOTICE /usr/share/doc/cattlecounter/
 USER 10001:10001
 VOLUME /data
 # The image contains the default model; `worker model pull` stores other models in /data/models.

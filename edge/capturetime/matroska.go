@@ -52,7 +52,7 @@ func dateUTC(r io.ReaderAt, from, next int64) (time.Time, bool) {
 	if _, err := r.ReadAt(b[:], from); err != nil {
 		return time.Time{}, false
 	}
-	ns := int64(binary.BigEndian.Uint64(b[:])) //nolint:gosec // a signed number by the format
+	ns := int64(binary.BigEndian.Uint64(b[:])) // a signed number by the format
 	if ns == 0 {
 		return time.Time{}, false // not set
 	}

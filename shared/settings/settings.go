@@ -268,7 +268,7 @@ const (
 
 // readValue reads a file that holds one value. Line ends at its end do not belong to the value.
 func readValue(path string) (string, error) {
-	f, err := os.Open(path) //nolint:gosec // the path is the operator's
+	f, err := os.Open(path) // the path is the operator's
 	if err != nil {
 		return "", err
 	}

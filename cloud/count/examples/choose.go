@@ -84,7 +84,7 @@ func (a *animal) looks() []int {
 func (f *Footage) rng(seed uint64, id, frame int) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = h.Write(f.Review.SHA256[:])                                                 // never fails
-	return rand.New(rand.NewPCG(seed^h.Sum64(), uint64(id)<<32|uint64(uint32(frame)))) //nolint:gosec // not for secrets
+	return rand.New(rand.NewPCG(seed^h.Sum64(), uint64(id)<<32|uint64(uint32(frame)))) // not for secrets
 }
 
 // viewAround places a tile so that the box is in it, not always in the middle.

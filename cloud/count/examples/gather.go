@@ -154,7 +154,7 @@ func (d *documents) search(ctx context.Context, root string) error {
 		if err != nil || !info.Mode().IsRegular() || info.Size() > maxDocument {
 			return nil //nolint:nilerr // such as a broken link; a missing document is reported with its footage
 		}
-		b, err := os.ReadFile(path)
+		b, err := os.ReadFile(path) //nolint:gosec // a folder of the operator's own
 		if err != nil {
 			return fmt.Errorf("result documents: %w: %w", err, ErrInput)
 		}

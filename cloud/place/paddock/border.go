@@ -56,7 +56,7 @@ var shifts = func() (list [][2]float64) {
 func (b border) crossings() []float64 {
 	sums := make([]float64, len(shifts))
 	for k, flight := range slices.Sorted(maps.Keys(b)) {
-		order := rand.New(rand.NewPCG(uint64(k), 1)).Perm(len(shifts)) //nolint:gosec // the same at each call
+		order := rand.New(rand.NewPCG(uint64(k), 1)).Perm(len(shifts)) // the same at each call
 		for i, n := range order {
 			s := shifts[n]
 			for _, a := range b[flight] {

@@ -100,7 +100,7 @@ func (l *Notifications) SetRule(ctx context.Context, r NotificationRule) error {
 func (l *Notifications) RemoveRule(ctx context.Context, id string) error {
 	return l.write(ctx, "remove notification rule "+id, func(ctx context.Context, tx *sql.Tx) error {
 		for _, table := range []string{"notification_event", "notification"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE rule = $1`, id); err != nil {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE rule = $1`, id); err != nil { //nolint:gosec // table is one of two constants
 				return err
 			}
 		}

@@ -62,7 +62,7 @@ func (f *File) Remove() {
 
 // Check reads the heartbeat in the file path. The error wraps ErrNone without one, and ErrLate when its time is over.
 func Check(path string, now time.Time) error {
-	r, err := os.Open(path) //nolint:gosec // the path is the operator's configuration
+	r, err := os.Open(path) // the path is the operator's configuration
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w in %s: the worker has not begun to work; its log says why", ErrNone, path)
 	}

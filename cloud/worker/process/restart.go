@@ -88,7 +88,8 @@ func Restart() error {
 	if err := closeOnExec(); err != nil {
 		return fmt.Errorf("restart the process: %w", err)
 	}
-	return fmt.Errorf("restart the process: %w", syscall.Exec(program(), os.Args, os.Environ()))
+	err := syscall.Exec(program(), os.Args, os.Environ()) //nolint:gosec // the program's own arguments
+	return fmt.Errorf("restart the process: %w", err)
 }
 
 const self = "/proc/self/exe"

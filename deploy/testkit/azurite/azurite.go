@@ -20,7 +20,7 @@ import (
 // Account and Key are built into every Azurite and published. They protect nothing.
 const (
 	Account = "devstoreaccount1"
-	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==" //nolint:gosec // published with Azurite
+	Key     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==" // published with Azurite
 )
 
 // Server is a running Azurite. Its methods are safe for concurrent use, except Stop.
