@@ -112,7 +112,7 @@ func rename(ctx context.Context, tx *sql.Tx, name, by string) error {
 	var faults []error
 	for _, t := range append(namedBy[:len(namedBy):len(namedBy)], struct{ table, column, what string }{"audit", "who", ""},
 		struct{ table, column, what string }{"audit", "subject", ""}) {
-		_, err := tx.ExecContext(ctx, `UPDATE `+t.table+` SET `+t.column+` = $1 WHERE `+t.column+` = $2`, by, name)
+		_, err := tx.ExecContext(ctx, `UPDATE `+t.table+` SET `+t.column+` = $1 WHERE `+t.column+` = $2`, by, name) //nolint:gosec // names of this program
 		faults = append(faults, err)
 	}
 	return errors.Join(faults...)
