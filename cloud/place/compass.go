@@ -154,16 +154,16 @@ func (c *compass) late(usual float64) (seconds, sigma float64) {
 }
 
 // disagreement compares how much the log and the pictures turn between its records, when the log is late by d seconds.
-func (t *turning) disagreement(log *series, d float64) float64 {
+func (r *turning) disagreement(log *series, d float64) float64 {
 	const exact, part = 0.03, 0.1 // radians, and of the turn
 	sum := 0.0
 	before := math.NaN()
 	for k, at := range log.t {
-		turn := t.way.between(at - d)
+		turn := r.way.between(at - d)
 		if known(turn, before) {
 			grow, seen := log.v[k]-log.v[k-1], turn-before
-			r := math.Remainder(grow-seen, 2*math.Pi) / math.Hypot(exact, part*seen)
-			sum += math.Log1p(r * r / 2)
+			off := math.Remainder(grow-seen, 2*math.Pi) / math.Hypot(exact, part*seen)
+			sum += math.Log1p(off * off / 2)
 		}
 		before = turn
 	}
