@@ -52,7 +52,7 @@ type schema struct {
 var payloads = map[Kind]any{
 	KindStatus: Status{}, KindVitals: Vitals{}, KindFootage: Footage{}, KindCommand: Command{},
 	KindReply: Reply{}, KindJob: Job{}, KindCount: Count{}, KindFlight: Flight{},
-	KindNewest: Newest{}, KindPaddock: PaddockCount{},
+	KindNewest: Newest{}, KindPaddock: PaddockCount{}, KindDiscovery: Discovery{},
 }
 
 func read(t *testing.T) document {
@@ -74,7 +74,7 @@ func TestChannelsAreTheTopics(t *testing.T) {
 		"status": dev.Status(), "vitals": dev.Vitals(), "footage": dev.Footage("footage"), "command": dev.Command(),
 		"reply": dev.CommandReply("command"), "job": dev.Job("job"), "count": Counts("site", "footage"),
 		"flight": FlightCount("site", "flight"), "newest": NewestOf("site", "device"),
-		"paddock": PaddockOf("site", "paddock"),
+		"paddock": PaddockOf("site", "paddock"), "discovery": DiscoveryOf("prefix", "component", "site", "object"),
 	}
 	names := slices.Sorted(maps.Keys(d.Channels))
 	if !slices.Equal(names, slices.Sorted(maps.Keys(want))) {
@@ -91,7 +91,11 @@ func TestChannelsAreTheTopics(t *testing.T) {
 		if at != want[name] {
 			t.Errorf("%s: address %s, the code says %s", name, at, want[name])
 		}
-		if a, err := Parse(at); err != nil || string(a.Kind) != name {
+		if name == string(KindDiscovery) {
+			if site, err := ParseDiscovery("prefix", strings.Replace(at, "component", "sensor", 1)); err != nil || site != "site" {
+				t.Errorf("%s: parsed as %q %v", name, site, err)
+			}
+		} else if a, err := Parse(at); err != nil || string(a.Kind) != name {
 			t.Errorf("%s: parsed as %+v %v", name, a, err)
 		}
 		if ch.Messages[name].Ref != "#/components/messages/"+name ||
@@ -150,6 +154,10 @@ func compare(t *testing.T, s schema, typ reflect.Type) {
 				continue
 			}
 			compare(t, *prop.Items, f.Type.Elem())
+			continue
+		}
+		if f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[time.Time]() {
+			compare(t, prop, f.Type)
 			continue
 		}
 		if err := fits(prop, f.Type); err != nil {
