@@ -60,6 +60,8 @@ type Options struct {
 	Accounts Accounts
 	// Service is what the cloud's own connection logs in with.
 	Service Credentials
+	// Discovery is the first level of the topics for Home Assistant; "" for none.
+	Discovery string
 	// Certificate of Listen; nil for no TLS.
 	Certificate *certificate.Files
 	Log         *slog.Logger

@@ -67,7 +67,7 @@ func start(t *testing.T) (*Broker, *people) {
 	return startWith(t, nil)
 }
 
-func startWith(t *testing.T, log *slog.Logger) (*Broker, *people) {
+func startWith(t *testing.T, log *slog.Logger, change ...func(*Options)) (*Broker, *people) {
 	t.Helper()
 	p := &people{touched: map[string]bool{}, devices: []ledger.Device{
 		{Name: "edge1", Site: "farm", Role: ledger.RoleDevice},
@@ -75,8 +75,12 @@ func startWith(t *testing.T, log *slog.Logger) (*Broker, *people) {
 		{Name: "boss", Site: "farm", Role: ledger.RoleOperator, Sites: ledger.SiteSet{"farm"}},
 		{Name: "south", Site: "south", Role: ledger.RoleOperator, Sites: ledger.SiteSet{"south"}},
 	}}
-	b, err := New(t.Context(), Options{Listen: "127.0.0.1:0", Accounts: p,
-		Service: Credentials{User: ServiceUser, Password: secret.New("s3cret")}, Log: log})
+	o := Options{Listen: "127.0.0.1:0", Accounts: p,
+		Service: Credentials{User: ServiceUser, Password: secret.New("s3cret")}, Log: log}
+	for _, f := range change {
+		f(&o)
+	}
+	b, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,8 @@ type hook struct {
 	accounts Accounts
 	service  Credentials
 	log      *slog.Logger
+	// discovery is Options.Discovery.
+	discovery string
 
 	mu       sync.Mutex
 	sessions map[string]session // by client id; a session outlives its connection
@@ -42,7 +44,7 @@ type session struct {
 }
 
 func newHook(server *mqtt.Server, o Options) *hook {
-	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log,
+	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log, discovery: o.Discovery,
 		sessions: map[string]session{}, touched: map[string]time.Time{}, kept: map[string]*retained{},
 		paces: map[string]*rate.Limiter{}, refused: map[string]*rate.Limiter{},
 		warnings: map[string]*rate.Limiter{}}
@@ -106,7 +108,7 @@ func (h *hook) slowDown(address string) {
 func (h *hook) identify(user, password string) (account, bool) {
 	if user == h.service.User {
 		same := subtle.ConstantTimeCompare([]byte(password), []byte(h.service.Password.Reveal())) == 1
-		return account{user: user, service: true}, same
+		return account{user: user, service: true, discovery: h.discovery}, same
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), authWithin)
 	defer cancel()
@@ -115,7 +117,9 @@ func (h *hook) identify(user, password string) (account, bool) {
 		return account{}, false
 	}
 	h.touch(ctx, d.Name)
-	return accountOf(d), true
+	a := accountOf(d)
+	a.discovery = h.discovery
+	return a, true
 }
 
 // touch records when the device was seen, at most once a minute.
