@@ -15,6 +15,7 @@ import (
 	"cattlecounter/shared/logging"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/settings"
+	"cattlecounter/shared/topic"
 )
 
 // EnvPrefix is the prefix of every environment variable of this configuration.
@@ -74,8 +75,10 @@ type MQTT struct {
 	PublicURL string `yaml:"public_url"`
 	// EmbeddedListen is the address of the built-in broker, or Off for no MQTT.
 	EmbeddedListen string `yaml:"embedded_listen"`
-	Insecure       bool   `yaml:"insecure"` // EmbeddedListen may be reached from other machines without TLS
-	TLS            TLS    `yaml:"tls"`      // of the built-in broker
+	// HomeAssistant is the first level of the topics that Home Assistant finds stations and paddocks by, or Off.
+	HomeAssistant string `yaml:"homeassistant"`
+	Insecure      bool   `yaml:"insecure"` // EmbeddedListen may be reached from other machines without TLS
+	TLS           TLS    `yaml:"tls"`      // of the built-in broker
 }
 
 // Intake configures uploads.
@@ -160,7 +163,7 @@ func Default() Config {
 		Azure: Azure{Container: "cattlecounter", Queue: "cattlecounter-jobs"},
 		Log:   logging.Default(),
 		HTTP:  HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, Proxies: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30},
-		MQTT:  MQTT{EmbeddedListen: "127.0.0.1:1883"},
+		MQTT:  MQTT{EmbeddedListen: "127.0.0.1:1883", HomeAssistant: Off},
 		Intake: Intake{
 			ExpireAfter:    7 * 24 * time.Hour,
 			MinFree:        512 << 20,
@@ -260,6 +263,10 @@ func (m MQTT) validate(f *faults) {
 	}
 	f.addIf(m.URL == "" && m.EmbeddedListen != Off && !hostPort(m.EmbeddedListen),
 		"mqtt.embedded_listen: %q is not host:port, such as 127.0.0.1:1883, or %q", m.EmbeddedListen, Off)
+	if m.HomeAssistant != Off {
+		_, err := topic.ParseDiscoveryPrefix(m.HomeAssistant)
+		f.addIf(err != nil, "mqtt.homeassistant: %v; %q publishes nothing for Home Assistant", err, Off)
+	}
 	m.validateExposure(f)
 	f.addIf(m.Username == "" && !m.Password.IsZero(), "mqtt.username: is empty, but mqtt.password is set; set both")
 }
@@ -304,4 +311,12 @@ func (d Decoder) validate(f *faults) {
 func hostPort(s string) bool {
 	_, port, err := net.SplitHostPort(s)
 	return err == nil && port != ""
+}
+
+// Discovery is the first level of the topics for Home Assistant; "" when they are off.
+func (m MQTT) Discovery() string {
+	if m.HomeAssistant == Off {
+		return ""
+	}
+	return m.HomeAssistant
 }

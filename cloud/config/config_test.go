@@ -86,13 +86,13 @@ func TestEveryFaultIsReported(t *testing.T) {
 	c := Default()
 	c.Data, c.Log.Format = "", "xml"
 	c.HTTP = HTTP{Listen: "8080", PublicURL: "cattle.example/x", MaxUpload: 0}
-	c.MQTT.URL, c.MQTT.EmbeddedListen = "http://x", "1883"
+	c.MQTT.URL, c.MQTT.EmbeddedListen, c.MQTT.HomeAssistant = "http://x", "1883", "a/b"
 	c.Intake.ExpireAfter = 0
 	c.Worker = Worker{Tile: -1, Overlap: 0.95, Threshold: 1, Provider: "tpu", Device: -1, Threads: -1, Batch: -1,
 		Lease: time.Hour, Drain: -time.Second}
 	err := c.Validate()
 	for _, key := range []string{"data", "log.format", "http.listen", "http.public_url", "http.idle_timeout",
-		"http.max_upload", "mqtt.url", "intake.expire_after", "worker.tile", "worker.overlap", "worker.threshold",
+		"http.max_upload", "mqtt.url", "mqtt.homeassistant", "intake.expire_after", "worker.tile", "worker.overlap", "worker.threshold",
 		"worker.provider", "worker.device", "worker.threads", "worker.batch", "worker.sample_fps", "worker.lease",
 		"worker.max_deliveries", "worker.drain"} {
 		if err == nil || !strings.Contains("\n"+err.Error(), "\n"+key+":") {

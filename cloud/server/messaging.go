@@ -26,6 +26,7 @@ import (
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
+	"cattlecounter/shared/version"
 	"cattlecounter/shared/wire"
 )
 
@@ -94,6 +95,10 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub 
 		o.URL, o.Username, o.Password = m.broker.URL(), own.User, own.Password
 	}
 	m.publisher, m.lead = progress.NewPublisher(sources(l), log), l.DB().Leader(publishes)
+	if prefix := cfg.MQTT.Discovery(); prefix != "" {
+		m.publisher.Discover(progress.Discovery{Prefix: prefix, Version: version.String(), Devices: l.Devices,
+			Sites: l.Sites})
+	}
 	if cfg.MQTT.URL != "" { // otherwise each cloud-api has its own broker
 		m.publisher.OnlyWhen(m.lead.Leads)
 	}
@@ -141,7 +146,7 @@ func newBroker(ctx context.Context, cfg config.Config, l *ledger.Ledger, service
 		return nil, fmt.Errorf("mqtt.tls: %w", err)
 	}
 	return broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices, Service: service,
-		Certificate: cert, Log: log})
+		Discovery: cfg.MQTT.Discovery(), Certificate: cert, Log: log})
 }
 
 func (m *messaging) register(reg *prometheus.Registry) {

@@ -141,6 +141,48 @@ func TestStartsWithoutItsBrokerAndPublishesLater(t *testing.T) {
 		func() bool { return r.get("/readyz", nil) == http.StatusServiceUnavailable })
 }
 
+// TestHomeAssistant reads the descriptions of a station as a reader of its site. They are off by default.
+func TestHomeAssistant(t *testing.T) {
+	var tokens []string
+	prepare := func(prefix string) func(*config.Config) {
+		return func(c *config.Config) {
+			c.MQTT.HomeAssistant = prefix
+			r := &running{t: t, cfg: *c}
+			tokens = []string{r.addDevice("edge1", ledger.RoleDevice), r.addDevice("eye", ledger.RoleReader)}
+		}
+	}
+	r := serve(t, prepare("homeassistant"))
+	got := watch(t, r.at.Broker, "eye", tokens[1], "homeassistant/sensor/+/+/config")
+	want := map[string]bool{}
+	for _, e := range topic.StationEntities("homeassistant", "", topic.Device{Site: "farm", Name: "edge1"}) {
+		want[e.Topic] = strings.Contains(e.Topic, "/sensor/")
+	}
+	for range 3 {
+		select {
+		case m := <-got:
+			if !want[m.Topic()] || !strings.Contains(string(m.Payload()), `"origin":{"name":"CattleCounter"`) {
+				t.Errorf("%s: %s", m.Topic(), m.Payload())
+			}
+			delete(want, m.Topic())
+		case <-time.After(20 * time.Second):
+			t.Fatalf("no message; still expected: %v", want)
+		}
+	}
+	r.stop()
+	off := serve(t, prepare(config.Off))
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(off.at.Broker).SetUsername("eye").SetPassword(tokens[1]).
+		SetAutoReconnect(false))
+	if tok := c.Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	t.Cleanup(func() { c.Disconnect(50) })
+	const all, refused = "homeassistant/#", 0x80
+	tok, ok := c.Subscribe(all, 1, nil).(*mqtt.SubscribeToken)
+	if !ok || !tok.WaitTimeout(10*time.Second) || tok.Result()[all] != refused {
+		t.Error("the filter is accepted while the topics are off")
+	}
+}
+
 func TestWithoutMQTT(t *testing.T) {
 	r := serve(t, func(c *config.Config) { c.MQTT.EmbeddedListen = config.Off })
 	if r.at.Broker != "" {

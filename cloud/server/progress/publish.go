@@ -61,6 +61,8 @@ type Publisher struct {
 	endedAt time.Time         // when endAged looked last
 	touched map[station]bool  // whose newest counts may have changed
 	sent    map[string]string // last message by topic of a newest count, without its Seq
+
+	discovery *discovery // nil for none
 }
 
 // NewPublisher returns a Publisher. All fields of s are required. Call Use before Run.
@@ -136,7 +138,7 @@ func (p *Publisher) round(ctx context.Context, started *bool) error {
 		}
 		if complete && p.left == 0 {
 			p.saveCursor(ctx, false)
-			return p.stepDown(ctx, started, p.endAged(ctx))
+			return p.stepDown(ctx, started, errors.Join(p.endAged(ctx), p.discover(ctx)))
 		}
 	}
 }
@@ -162,10 +164,12 @@ func (p *Publisher) prepare(ctx context.Context, started *bool) error {
 		}
 		p.saved = seq
 		p.position.Store(seq)
+		p.discovery.forget()
 		*started = true
 	}
 	if p.stale.Swap(false) {
 		clear(p.sent)
+		p.discovery.forget()
 		p.next, p.left = ledger.Page{Limit: republishPage}, republishNewest/republishPage
 	}
 	return nil
