@@ -56,8 +56,10 @@ type HTTP struct {
 	Proxies []string `yaml:"proxies"`
 	// OpenReading lets programs and people of this machine read without a login. Listen must be a loopback address.
 	OpenReading bool `yaml:"open_reading"`
-	Insecure    bool `yaml:"insecure"` // Listen may be reached from other machines without TLS
-	TLS         TLS  `yaml:"tls"`
+	// SecondFactor has the roles whose people may not log in without a second factor.
+	SecondFactor []string `yaml:"second_factor"`
+	Insecure     bool     `yaml:"insecure"` // Listen may be reached from other machines without TLS
+	TLS          TLS      `yaml:"tls"`
 	// MetricsListen is the address of /metrics and of the details of /readyz without a login, or Off.
 	MetricsListen string `yaml:"metrics_listen"`
 	// IdleTimeout ends a request whose body makes no progress for this time, and an idle connection.
@@ -162,7 +164,7 @@ func Default() Config {
 		Data: "data", Store: StoreLocal,
 		Azure: Azure{Container: "cattlecounter", Queue: "cattlecounter-jobs"},
 		Log:   logging.Default(),
-		HTTP:  HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, Proxies: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30},
+		HTTP:  HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, Proxies: []string{}, SecondFactor: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30},
 		MQTT:  MQTT{EmbeddedListen: "127.0.0.1:1883", HomeAssistant: Off},
 		Intake: Intake{
 			ExpireAfter:    7 * 24 * time.Hour,
@@ -237,6 +239,9 @@ func (f *faults) addIf(bad bool, format string, args ...any) {
 	}
 }
 
+// PeopleRoles are the roles that people may have.
+func PeopleRoles() []string { return []string{"viewer", "reviewer", "operator", "admin"} }
+
 func (h HTTP) validate(f *faults) {
 	f.addIf(!hostPort(h.Listen), "http.listen: %q is not host:port, such as 127.0.0.1:8080", h.Listen)
 	if h.PublicURL != "" {
@@ -246,6 +251,9 @@ func (h HTTP) validate(f *faults) {
 		f.addIf(!ok, "http.public_url: %q is not a URL without a path, such as https://cattle.example", h.PublicURL)
 	}
 	h.validateExposure(f)
+	for _, role := range h.SecondFactor {
+		f.addIf(!slices.Contains(PeopleRoles(), role), "http.second_factor: %q is not one of %s", role, strings.Join(PeopleRoles(), ", "))
+	}
 	f.addIf(h.IdleTimeout < time.Second, "http.idle_timeout: %s is less than 1s", h.IdleTimeout)
 	f.addIf(h.MaxUpload <= 0, "http.max_upload: %s refuses every upload; set a size such as 64GiB", h.MaxUpload)
 }

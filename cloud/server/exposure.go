@@ -21,6 +21,9 @@ func newWeb(ctx context.Context, cfg config.Config, o web.Options) (*web.Server,
 	o.Listen, o.IdleTimeout, o.OpenReading = cfg.HTTP.Listen, cfg.HTTP.IdleTimeout, cfg.HTTP.OpenReading
 	o.Hosts = hostNames(cfg)
 	o.Secure = cfg.HTTP.TLS.On() || strings.HasPrefix(cfg.HTTP.PublicURL, "https://")
+	for _, role := range cfg.HTTP.SecondFactor {
+		o.SecondFactor = append(o.SecondFactor, ledger.Role(role))
+	}
 	var err error
 	if o.Proxies, err = cfg.HTTP.ProxyNetworks(); err != nil {
 		return nil, fmt.Errorf("http.proxies: %w", err)

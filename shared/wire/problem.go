@@ -40,12 +40,14 @@ const (
 	SlugMethodNotAllowed Slug = "method-not-allowed"
 	SlugNoAnswer         Slug = "no-answer"
 	SlugNoDirectLinks    Slug = "no-direct-links"
+	SlugNoSecondFactor   Slug = "no-second-factor" // the role needs one, and the person has none
 	SlugNoSpace          Slug = "no-space"
 	SlugNotAPicture      Slug = "not-a-picture"
 	SlugNotAVideo        Slug = "not-a-video"
 	SlugNotFound         Slug = "not-found"
 	SlugNotReady         Slug = "not-ready"
 	SlugOffsetConflict   Slug = "offset-conflict"
+	SlugSecondFactor     Slug = "second-factor" // the code of the second factor is missing or wrong
 	SlugStopping         Slug = "stopping"
 	SlugTimeout          Slug = "timeout"
 	SlugTooLarge         Slug = "too-large"
@@ -77,12 +79,14 @@ var slugs = map[Slug]struct {
 	SlugMethodNotAllowed: {"The method is not allowed here", []int{405}},
 	SlugNoAnswer:         {"The station did not answer", []int{504}},
 	SlugNoDirectLinks:    {"The storage has no direct links", []int{501}},
+	SlugNoSecondFactor:   {"A second factor must be set up", []int{401}},
 	SlugNoSpace:          {"The storage is full", []int{507}},
 	SlugNotAPicture:      {"The file is not a picture", []int{415}},
 	SlugNotAVideo:        {"The file is not a video", []int{415}},
 	SlugNotFound:         {"Not found", []int{404}},
 	SlugNotReady:         {"The service is not ready", []int{503}},
 	SlugOffsetConflict:   {"The offset is wrong", []int{409}},
+	SlugSecondFactor:     {"A code of the second factor is required", []int{401}},
 	SlugStopping:         {"The service is stopping", []int{503}},
 	SlugTimeout:          {"The request took too long", []int{408}},
 	SlugTooLarge:         {"The request is too large", []int{413}},

@@ -217,17 +217,29 @@ type Session struct {
 	Reads bool     `json:"reads"`           // whether the client may read now
 	CSRF  string   `json:"csrf,omitempty"`  // the value of the header X-CSRF-Token
 	Setup bool     `json:"setup,omitempty"` // no user was added yet
+
+	SecondFactor bool     `json:"second_factor,omitempty"` // a log-in of the person needs a code of an authenticator app
+	BackupCodes  []string `json:"backup_codes,omitempty"`  // new ones, in the answer that puts a second factor into use
 }
 
-// LogIn is the body of a log-in.
+// LogIn is the body of a log-in, and of changes of the second factor.
 type LogIn struct {
 	Name     string        `json:"name"`
 	Password secret.String `json:"password"`
+	Factor   secret.String `json:"factor"` // a code of the authenticator app, or a backup code; optional
+}
+
+// FactorKey is the key of a second factor for an authenticator app.
+type FactorKey struct {
+	Key     string `json:"key"`     // in base32, to type
+	Address string `json:"address"` // otpauth://totp/…
+	QR      string `json:"qr"`      // a picture of Address as a data: URL
 }
 
 // Code is the body of a log-in with a one-time code.
 type Code struct {
-	Code secret.String `json:"code"`
+	Code   secret.String `json:"code"`
+	Factor secret.String `json:"factor"` // like that of LogIn
 }
 
 // Setup is the body that adds the first admin.

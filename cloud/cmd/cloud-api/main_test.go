@@ -1,11 +1,19 @@
 package main
 
 import (
+	"context"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/secret"
 )
 
 func TestMain(m *testing.M) {
@@ -13,7 +21,29 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true})
+	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"factor": setFactor}})
+}
+
+// setFactor sets a second factor of a person up, as the page does. SEED is then its key and BACKUP a backup code.
+func setFactor(ts *testscript.TestScript, _ bool, args []string) {
+	ctx := context.Background()
+	l, err := ledger.Open(ctx, ts.MkAbs("data/ledger.db"), ledger.Options{})
+	ts.Check(err)
+	defer l.Close()
+	people, err := l.People.List(ctx)
+	ts.Check(err)
+	p := people[slices.IndexFunc(people, func(p ledger.Person) bool { return p.Name == args[0] })]
+	address, err := l.People.NewSecondFactor(ctx, p, ledger.SecondStep{})
+	ts.Check(err)
+	key, err := otp.NewKeyFromURL(address.Reveal())
+	ts.Check(err)
+	code, err := totp.GenerateCode(key.Secret(), time.Now())
+	ts.Check(err)
+	_, backup, err := l.People.ConfirmSecondFactor(ctx, p, secret.New(code))
+	ts.Check(err)
+	ts.Setenv("SEED", key.Secret())
+	ts.Setenv("BACKUP", backup[0].Reveal())
 }
 
 // TestNoCgo holds cloud-api to pure Go: it must cross-compile and run on a

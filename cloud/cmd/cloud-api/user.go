@@ -24,6 +24,7 @@ type userCommands struct {
 	Disable userDisable `cmd:"" help:"End the person's sessions and refuse new ones. What the person did stays in the audit."`
 	Enable  userEnable  `cmd:"" help:"Let a disabled person log in again."`
 	Logout  userLogout  `cmd:"" help:"End every session of a person."`
+	Reset   userReset   `cmd:"" help:"Remove the second factor and its backup codes, such as after the loss of a telephone. Ends the person's sessions. The password stays."`
 	Export  userExport  `cmd:"" help:"Print everything that the ledger has of a person, as JSON."`
 	Remove  userRemove  `cmd:"" help:"Delete a person and replace the name by a pseudonym wherever it says who did what. It cannot be undone."`
 	Code    userCode    `cmd:"" help:"Print a code that logs the person in once, within 15 minutes: open PAGE/#code=CODE."`
@@ -103,6 +104,18 @@ func (u *userLogout) Run(ctx context.Context, e *env) error {
 	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error { return l.People.LogOut(ctx, u.Name) })
 }
 
+type userReset struct{ userName }
+
+func (u *userReset) Run(ctx context.Context, e *env) error {
+	return e.withLedger(ctx, func(ctx context.Context, l *ledger.Ledger) error {
+		if err := l.People.RemoveSecondFactor(ctx, u.Name); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(e.stderr, "%s has no second factor now.\n", u.Name)
+		return err
+	})
+}
+
 type userCode struct{ userName }
 
 func (u *userCode) Run(ctx context.Context, e *env) error {
@@ -142,6 +155,9 @@ type personExport struct {
 	Audit    []auditEntry    `json:"audit"`
 	Named    map[string]int  `json:"named"`
 	Uploads  int             `json:"uploads"`
+
+	SecondFactor bool `json:"second_factor"`
+	BackupCodes  int  `json:"backup_codes"` // unused ones
 }
 
 type exportSession struct {
@@ -152,7 +168,8 @@ type exportSession struct {
 func exported(d ledger.PersonData) personExport {
 	p := d.Person
 	out := personExport{Name: p.Name, Role: string(p.Role), Sites: p.Sites, Created: p.Created, Disabled: p.Disabled,
-		LastSeen: p.LastSeen, Named: d.Named, Uploads: d.Uploads, Sessions: []exportSession{}, Audit: []auditEntry{}}
+		LastSeen: p.LastSeen, Named: d.Named, Uploads: d.Uploads, Sessions: []exportSession{}, Audit: []auditEntry{},
+		SecondFactor: p.SecondFactor, BackupCodes: d.BackupCodes}
 	for _, s := range d.Sessions {
 		out.Sessions = append(out.Sessions, exportSession(s))
 	}
@@ -191,6 +208,8 @@ type person struct {
 	Sites    []string `json:"sites"`
 	Disabled bool     `json:"disabled"`
 	LastSeen string   `json:"last_seen"`
+
+	SecondFactor bool `json:"second_factor"`
 }
 
 type userList struct{ output }
@@ -204,14 +223,18 @@ func (u *userList) Run(ctx context.Context, e *env) error {
 		var people []person
 		for _, p := range stored {
 			people = append(people, person{Name: p.Name, Role: string(p.Role), Sites: p.Sites, Disabled: p.Disabled != nil,
-				LastSeen: day(p.LastSeen)})
+				LastSeen: day(p.LastSeen), SecondFactor: p.SecondFactor})
 		}
-		return list(e, u.output, people, "NAME,ROLE,SITES,STATE,LAST SEEN", func(p person) []any {
+		return list(e, u.output, people, "NAME,ROLE,SITES,STATE,LAST SEEN,SECOND FACTOR", func(p person) []any {
 			state := "active"
 			if p.Disabled {
 				state = "disabled"
 			}
-			return []any{p.Name, p.Role, strings.Join(p.Sites, ","), state, p.LastSeen}
+			factor := "no"
+			if p.SecondFactor {
+				factor = "yes"
+			}
+			return []any{p.Name, p.Role, strings.Join(p.Sites, ","), state, p.LastSeen, factor}
 		})
 	})
 }

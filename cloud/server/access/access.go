@@ -51,6 +51,7 @@ type Holder struct {
 	Generation int64  // of what was granted; see ledger.People.Generations
 	Home       string // the site of its uploads, "" when another rule decides
 	Person     bool   // logged in with a password
+	Factor     bool   // a log-in of the person needs a second factor
 }
 
 // OfDevice is the holder of a token.
@@ -64,7 +65,7 @@ func OfDevice(d ledger.Device) Holder {
 
 // OfPerson is somebody who has logged in.
 func OfPerson(p ledger.Person) Holder {
-	return Holder{Name: p.Name, Role: p.Role, Sites: p.Sites, Generation: p.Generation, Person: true}
+	return Holder{Name: p.Name, Role: p.Role, Sites: p.Sites, Generation: p.Generation, Person: true, Factor: p.SecondFactor}
 }
 
 // Open is a client without a login where reading is open.

@@ -83,6 +83,9 @@ var rules = map[string]Action{
 	"DELETE /api/v1/session":              Public, // logs out
 	"POST /api/v1/session/code":           Public, // logs in with a one-time code
 	"POST /api/v1/setup":                  Public, // needs the code of the console
+	"POST /api/v1/second-factor":          Public, // needs the password, and a code of an earlier factor
+	"POST /api/v1/second-factor/confirm":  Public, // needs the password, and a code of the new factor
+	"POST /api/v1/second-factor/remove":   Public, // needs the password and a code
 	"POST /api/v1/enrolments":             Administer,
 	"POST /api/v1/enrol":                  Public, // needs the code of an enrolment
 	"GET /api/v1/openapi.yaml":            Read,

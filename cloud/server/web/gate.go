@@ -39,10 +39,15 @@ type (
 	}
 	people interface {
 		CheckPassword(ctx context.Context, name, password string) (ledger.Person, error)
-		LogIn(ctx context.Context, p ledger.Person) (secretString, error)
-		LogInWithCode(ctx context.Context, code string) (ledger.Person, secretString, error)
+		LogIn(ctx context.Context, p ledger.Person, step ledger.SecondStep) (secretString, error)
+		LogInWithCode(ctx context.Context, code string, step ledger.SecondStep) (ledger.Person, secretString, error)
 		AddFirst(ctx context.Context, code string, p ledger.Person, password string) error
 		Count(ctx context.Context) (int, error)
+	}
+	factors interface {
+		NewSecondFactor(ctx context.Context, p ledger.Person, step ledger.SecondStep) (secretString, error)
+		ConfirmSecondFactor(ctx context.Context, p ledger.Person, code secretString) (secretString, []secretString, error)
+		EndSecondFactor(ctx context.Context, p ledger.Person, step ledger.SecondStep) error
 	}
 	credential = [sha256.Size]byte
 )
@@ -55,6 +60,7 @@ type gatekeeper struct {
 	people  sessions
 	now     func() time.Time
 	guesses int
+	factor  []ledger.Role // roles that need a second factor
 	limits  attemptLimits
 
 	mu      sync.Mutex
@@ -80,7 +86,7 @@ func newGatekeeper(o Options) *gatekeeper {
 	if n == 0 {
 		n = guesses
 	}
-	return &gatekeeper{devices: o.Ledger.Devices, people: o.Ledger.Sessions, now: o.Now, guesses: n,
+	return &gatekeeper{devices: o.Ledger.Devices, people: o.Ledger.Sessions, now: o.Now, guesses: n, factor: o.SecondFactor,
 		known: map[credential]admission{}, touched: map[string]time.Time{},
 		running: map[*follower]struct{}{}}
 }
@@ -119,6 +125,9 @@ func (g *gatekeeper) admit(ctx context.Context, client, kind, token string) (acc
 func (g *gatekeeper) lookUp(ctx context.Context, kind, token string) (access.Holder, error) {
 	if kind == "session" {
 		p, err := g.people.Session(ctx, token)
+		if err == nil && !p.SecondFactor && slices.Contains(g.factor, p.Role) { // of a time when the role needed none
+			err = ledger.ErrUnauthorised
+		}
 		return access.OfPerson(p), err
 	}
 	d, err := g.devices.Authenticate(ctx, token)

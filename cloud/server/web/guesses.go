@@ -16,8 +16,11 @@ const (
 	// Failed log-ins with one name.
 	userGuesses   = 10
 	userGuessWait = 10 * time.Second
-	guessers      = 4096 // addresses and names that are remembered
-	familiars     = 4096 // people and the addresses from which they logged in
+	// Failed codes of the second factor of one person, from all addresses: only who has the password gets so far.
+	factorGuesses   = 10
+	factorGuessWait = time.Minute
+	guessers        = 4096 // addresses and names that are remembered
+	familiars       = 4096 // people and the addresses from which they logged in
 )
 
 // attemptLimits bounds how often addresses and names may fail. An attempt counts from its begin, so that many at the same

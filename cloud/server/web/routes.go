@@ -69,6 +69,9 @@ func (s *Server) routes(app *fiber.App) {
 	api.Delete("/session", s.logOut)
 	api.Post("/session/code", s.logInWithCode)
 	api.Post("/setup", s.setUp)
+	api.Post("/second-factor", s.newSecondFactor)
+	api.Post("/second-factor/confirm", s.confirmSecondFactor)
+	api.Post("/second-factor/remove", s.removeSecondFactor)
 	api.Post("/enrolments", s.newEnrolment)
 	api.Post("/enrol", s.enrol)
 

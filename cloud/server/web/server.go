@@ -62,6 +62,7 @@ type Ledger struct {
 	Reviews    reviews
 	Recounts   recounts
 	People     people
+	Factors    factors
 	Sessions   sessions
 	Grounds    grounds
 	Borders    borders
@@ -78,7 +79,7 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews,
+		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews,
 		Grounds: l.Grounds, Borders: l.Borders, Surveys: l.Surveys, Book: l.Book, Notifications: l.Notifications,
 		NotificationRules: l.Notifications, Enrolments: l.Devices, OrderKey: l.OrderKey, Shares: l.Shares}
 }
@@ -177,7 +178,7 @@ type Check struct {
 }
 
 // Options of New. Everything is required but Hosts, OpenReading, Certificate, Secure,
-// Proxies, Guesses, HeadTimeout, Page, Checks, Now and Log.
+// Proxies, SecondFactor, Guesses, HeadTimeout, Page, Checks, Now and Log.
 type Options struct {
 	Listen string
 	// Hosts are the names, in lower case, that the server answers for besides localhost and IP addresses.
@@ -190,6 +191,8 @@ type Options struct {
 	Secure bool
 	// Proxies are the networks of proxies, which report the addresses of clients (X-Forwarded-For).
 	Proxies []netip.Prefix
+	// SecondFactor has the roles whose people may not log in without a second factor.
+	SecondFactor []ledger.Role
 	// Guesses is how many tokens of one address may fail at once; 0 means 50.
 	Guesses     int
 	IdleTimeout time.Duration // longest pause within a request body

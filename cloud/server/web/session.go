@@ -28,8 +28,12 @@ func (s *Server) getSession(c *fiber.Ctx) error {
 	return s.answerSession(c, holderOf(c.UserContext()), s.session(c))
 }
 
-func (s *Server) answerSession(c *fiber.Ctx, h access.Holder, session string) error {
-	v := wire.Session{Name: h.Name, Role: string(h.Role), Sites: h.Sites, Reads: h.May(access.Read)}
+func (s *Server) answerSession(c *fiber.Ctx, h access.Holder, session string, backup ...secret.String) error {
+	v := wire.Session{Name: h.Name, Role: string(h.Role), Sites: h.Sites, Reads: h.May(access.Read),
+		SecondFactor: h.Factor}
+	for _, code := range backup {
+		v.BackupCodes = append(v.BackupCodes, code.Reveal())
+	}
 	if h.Person && session != "" {
 		v.CSRF = csrfToken(session)
 	}
@@ -66,33 +70,21 @@ func (s *Server) readForm(c *fiber.Ctx, into any) error {
 	return nil
 }
 
-// logIn begins a session with a name and a password.
+// logIn begins a session with a name, a password and a code of the second factor.
 func (s *Server) logIn(c *fiber.Ctx) error {
-	var in wire.LogIn
-	if err := s.readForm(c, &in); err != nil {
-		return err
-	}
-	var p ledger.Person
-	err := s.guess(c, s.gate.limits.user(in.Name, s.client(c)), func(ctx context.Context) (err error) {
-		p, err = s.o.Ledger.People.CheckPassword(ctx, in.Name, in.Password.Reveal())
+	var session secret.String
+	p, err := s.withPassword(c, func(ctx context.Context, p ledger.Person, step ledger.SecondStep) (err error) {
+		session, err = s.o.Ledger.People.LogIn(ctx, p, step)
 		return err
 	})
-	if errors.Is(err, ledger.ErrUnauthorised) {
-		s.log.Warn("log-in refused", "user", printable(in.Name), "remote", s.client(c))
-		return problem.New(wire.SlugUnauthorised, "The name or the password is wrong, or the user is disabled.")
-	}
 	if err != nil {
 		return err
 	}
 	s.gate.limits.loggedIn(p.Name, s.client(c))
-	session, err := s.o.Ledger.People.LogIn(c.UserContext(), p)
-	if err != nil {
-		return err
-	}
-	return s.beginSession(c, p, session)
+	return s.beginSession(c, p, session, nil)
 }
 
-// logInWithCode begins a session with a one-time code.
+// logInWithCode begins a session with a one-time code in place of the password.
 func (s *Server) logInWithCode(c *fiber.Ctx) error {
 	var in wire.Code
 	if err := s.readForm(c, &in); err != nil {
@@ -100,17 +92,20 @@ func (s *Server) logInWithCode(c *fiber.Ctx) error {
 	}
 	var p ledger.Person
 	var session secret.String
-	err := s.guess(c, "", func(ctx context.Context) (err error) {
-		p, session, err = s.o.Ledger.People.LogInWithCode(ctx, in.Code.Reveal())
-		return err
+	err := s.guess(c, "", func(ctx context.Context) error {
+		return s.withFactor(c, "code "+csrfToken(in.Code.Reveal()), in.Factor, func(step ledger.SecondStep) (err error) {
+			p, session, err = s.o.Ledger.People.LogInWithCode(ctx, in.Code.Reveal(), step)
+			return err
+		})
 	})
 	if err != nil {
 		return wrongCode(err)
 	}
-	return s.beginSession(c, p, session)
+	return s.beginSession(c, p, session, nil)
 }
 
-// setUp adds the first admin with the code of the console, and logs them in.
+// setUp adds the first admin with the code of the console, and logs them in. Where admins need a second factor the log-in
+// is refused, and the admin sets one up first.
 func (s *Server) setUp(c *fiber.Ctx) error {
 	var in wire.Setup
 	if err := s.readForm(c, &in); err != nil {
@@ -124,11 +119,11 @@ func (s *Server) setUp(c *fiber.Ctx) error {
 		return wrongCode(err)
 	}
 	p.Role = ledger.RoleAdmin
-	session, err := s.o.Ledger.People.LogIn(c.UserContext(), p)
+	session, err := s.o.Ledger.People.LogIn(c.UserContext(), p, ledger.SecondStep{Required: s.o.SecondFactor})
 	if err != nil {
-		return err
+		return factorProblem(err)
 	}
-	return s.beginSession(c, p, session)
+	return s.beginSession(c, p, session, nil)
 }
 
 // guess tries something that a stranger could guess, within the limits of failures of the address, and of the user
@@ -144,12 +139,12 @@ func (s *Server) guess(c *fiber.Ctx, user string, try func(context.Context) erro
 			return err
 		}
 	}
-	if err := try(c.UserContext()); err != nil {
-		return err
+	err = try(c.UserContext())
+	if err == nil || asksForFactor(err) { // the password was right
+		address()
+		account()
 	}
-	address()
-	account()
-	return nil
+	return err
 }
 
 // wrongCode replaces the refusal of a code by its answer.
@@ -160,8 +155,8 @@ func wrongCode(err error) error {
 	return err
 }
 
-// beginSession sets the cookie of a new session and ends the one before it.
-func (s *Server) beginSession(c *fiber.Ctx, p ledger.Person, session secret.String) error {
+// beginSession sets the cookie of a new session and ends the one before it. The answer has the new backup codes.
+func (s *Server) beginSession(c *fiber.Ctx, p ledger.Person, session secret.String, backup []secret.String) error {
 	if before := s.session(c); before != "" {
 		if err := s.o.Ledger.Sessions.EndSession(c.UserContext(), before); err != nil {
 			s.log.Warn("earlier session not ended", "user", p.Name, "err", err)
@@ -170,7 +165,7 @@ func (s *Server) beginSession(c *fiber.Ctx, p ledger.Person, session secret.Stri
 	}
 	s.setCookie(c, session.Reveal(), int(cookieLife/time.Second))
 	s.log.Info("logged in", "user", p.Name, "remote", s.client(c))
-	return s.answerSession(c, access.OfPerson(p), session.Reveal())
+	return s.answerSession(c, access.OfPerson(p), session.Reveal(), backup...)
 }
 
 func (s *Server) setCookie(c *fiber.Ctx, value string, seconds int) {

@@ -42,6 +42,9 @@ const (
 	ActionEnrolCode      = "enrolment code"
 	ActionEnrol          = "enrol station"
 	ActionRemoveUser     = "remove user"
+	ActionSetFactor      = "set second factor"
+	ActionRemoveFactor   = "remove second factor"
+	ActionBackupCode     = "use backup code"
 
 	ActionShare                  = "share survey"
 	ActionRevokeShare            = "revoke share"

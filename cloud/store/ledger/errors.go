@@ -15,9 +15,13 @@ var (
 	ErrExists       = errors.New("already in the ledger")
 	ErrOwned        = errors.New("the footage id belongs to another device")
 	ErrUnauthorised = errors.New("token unknown or revoked")
-	ErrLastAdmin    = errors.New("the last admin must stay one; make another one first")
-	ErrCursor       = errors.New("invalid page cursor")
-	ErrLimit        = errors.New("limit reached")
+	// ErrSecondFactor says that a person must show a code of the second factor besides the password.
+	ErrSecondFactor = errors.New("the second factor is missing")
+	// ErrNoSecondFactor says that a person has no second factor, and that the role needs one.
+	ErrNoSecondFactor = errors.New("the role needs a second factor")
+	ErrLastAdmin      = errors.New("the last admin must stay one; make another one first")
+	ErrCursor         = errors.New("invalid page cursor")
+	ErrLimit          = errors.New("limit reached")
 )
 
 // Classes of the database's errors.

@@ -25,14 +25,24 @@ const (
 	CodeLogin = "login" // logs a person in without a password, once
 )
 
-// LogIn begins a session of a person and returns its secret. The ledger stores only the digest.
-func (l *People) LogIn(ctx context.Context, p Person) (secret.String, error) {
+// LogIn begins a session of a person who has shown the password, and returns its secret. The ledger stores only the digest. It
+// fails with ErrSecondFactor when step lacks the code of the second factor, with ErrUnauthorised when the code is wrong
+// or used, or the person was changed meanwhile, and with ErrNoSecondFactor when the role needs a factor first.
+func (l *People) LogIn(ctx context.Context, p Person, step SecondStep) (secret.String, error) {
 	token := newToken()
-	err := l.write(By(ctx, p.Name), "log in", func(ctx context.Context, tx *sql.Tx) error { return l.begin(ctx, tx, p, token) })
+	err := l.write(By(ctx, p.Name), "log in", func(ctx context.Context, tx *sql.Tx) error { return l.begin(ctx, tx, p, token, step) })
 	return secret.New(token), err
 }
 
-func (l *People) begin(ctx context.Context, tx *sql.Tx, p Person, token string) error {
+// begin is the one way to a session: it checks the second factor first.
+func (l *People) begin(ctx context.Context, tx *sql.Tx, p Person, token string, step SecondStep) error {
+	if err := l.checkSecond(ctx, tx, p, step); err != nil {
+		return err
+	}
+	return l.insertLogin(ctx, tx, p, token)
+}
+
+func (l *People) insertLogin(ctx context.Context, tx *sql.Tx, p Person, token string) error {
 	now := micros(l.now())
 	if _, err := tx.ExecContext(ctx, `DELETE FROM login WHERE used < $1 OR created < $2`,
 		micros(l.now().Add(-loginLife)), micros(l.now().Add(-loginMost))); err != nil {
@@ -50,8 +60,9 @@ func (l *People) begin(ctx context.Context, tx *sql.Tx, p Person, token string) 
 	return l.audit(ctx, tx, ActionLogIn, p.Name)
 }
 
-// LogInWithCode begins a session with a code of CodeLogin. The code is then used up.
-func (l *People) LogInWithCode(ctx context.Context, code string) (p Person, session secret.String, err error) {
+// LogInWithCode begins a session with a code of CodeLogin in place of the password. The code is then used up; it is not when
+// the log-in fails. Errors are those of LogIn.
+func (l *People) LogInWithCode(ctx context.Context, code string, step SecondStep) (p Person, session secret.String, err error) {
 	token := newToken()
 	err = l.write(ctx, "log in with a code", func(ctx context.Context, tx *sql.Tx) error {
 		name, err := l.useCode(ctx, tx, CodeLogin, code)
@@ -63,7 +74,7 @@ func (l *People) LogInWithCode(ctx context.Context, code string) (p Person, sess
 			return errors.Join(err, ErrUnauthorised)
 		}
 		p = ps[0]
-		return l.begin(By(ctx, p.Name), tx, p, token)
+		return l.begin(By(ctx, p.Name), tx, p, token, step)
 	})
 	return p, secret.New(token), err
 }
@@ -78,11 +89,11 @@ func (l *People) Session(ctx context.Context, token string) (Person, error) {
 	ps, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (u used, err error) {
 		var sites string
 		var at sql.NullInt64
-		err = rows.Scan(&u.Name, &u.Role, &sites, &u.Generation, &at)
+		err = rows.Scan(&u.Name, &u.Role, &sites, &u.Generation, &at, &u.SecondFactor)
 		u.Sites, u.at = readSiteSet(sites), fromMicros(at)
 		return u, err
-	}, `SELECT p.name, p.role, p.sites, p.generation, s.used FROM login s JOIN person p ON p.name = s.person
-		WHERE s.hash = $1 AND s.generation = p.generation AND p.disabled IS NULL AND s.used > $2 AND s.created > $3`,
+	}, `SELECT person.name, role, sites, person.generation, s.used, `+hasFactor+` FROM login s JOIN person ON person.name = s.person
+		WHERE s.hash = $1 AND s.generation = person.generation AND disabled IS NULL AND s.used > $2 AND s.created > $3`,
 		hash, micros(now.Add(-loginLife)), micros(now.Add(-loginMost)))
 	if err == nil && len(ps) == 0 {
 		err = ErrUnauthorised

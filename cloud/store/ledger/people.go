@@ -19,18 +19,23 @@ type Person struct {
 	Disabled   *time.Time
 	LastSeen   *time.Time
 	Generation int64 // grows with every change that ends sessions
+	// SecondFactor says whether a log-in needs a code of an authenticator app.
+	SecondFactor bool
 }
 
 // People are those who log in with a password.
 type People struct{ *tables }
 
-const personColumns = `name, role, sites, created, disabled, last_seen, generation`
+const personColumns = `name, role, sites, created, disabled, last_seen, generation, ` + hasFactor
+
+// hasFactor reports whether a person has a second factor in use.
+const hasFactor = `EXISTS (SELECT 1 FROM second_factor f WHERE f.person = person.name AND f.secret <> '')`
 
 func scanPerson(rows *sql.Rows) (Person, error) {
 	var p Person
 	var sites string
 	var created, disabled, seen sql.NullInt64
-	err := rows.Scan(&p.Name, &p.Role, &sites, &created, &disabled, &seen, &p.Generation)
+	err := rows.Scan(&p.Name, &p.Role, &sites, &created, &disabled, &seen, &p.Generation, &p.SecondFactor)
 	p.Sites, p.Created, p.Disabled, p.LastSeen = readSiteSet(sites), fromMicros(created), timePointer(disabled), timePointer(seen)
 	return p, err
 }
@@ -164,6 +169,12 @@ func (l *People) LogOut(ctx context.Context, name string) error {
 
 // change changes a person and ends the sessions. The parameters of set begin with $2.
 func (l *People) change(ctx context.Context, name, action, set string, args ...any) error {
+	return l.changeWith(ctx, name, action, set, args, func(context.Context, *sql.Tx) error { return nil })
+}
+
+// changeWith is change, and does more in the same transaction.
+func (l *People) changeWith(ctx context.Context, name, action, set string, args []any,
+	also func(context.Context, *sql.Tx) error) error {
 	return l.write(ctx, action+" "+name, func(ctx context.Context, tx *sql.Tx) error {
 		before, err := countAdmins(ctx, tx)
 		if err != nil {
@@ -174,6 +185,9 @@ func (l *People) change(ctx context.Context, name, action, set string, args ...a
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM login WHERE person = $1`, name); err != nil {
+			return err
+		}
+		if err := also(ctx, tx); err != nil {
 			return err
 		}
 		after, err := countAdmins(ctx, tx)
@@ -202,10 +216,10 @@ func (l *People) CheckPassword(ctx context.Context, name, password string) (Pers
 	ps, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (k known, err error) {
 		var disabled sql.NullInt64
 		var sites string
-		err = rows.Scan(&k.Name, &k.Role, &sites, &k.Generation, &disabled, &k.hash)
+		err = rows.Scan(&k.Name, &k.Role, &sites, &k.Generation, &disabled, &k.hash, &k.SecondFactor)
 		k.Sites, k.Disabled = readSiteSet(sites), timePointer(disabled)
 		return k, err
-	}, `SELECT name, role, sites, generation, disabled, password FROM person WHERE name = $1`, clean(name))
+	}, `SELECT name, role, sites, generation, disabled, password, `+hasFactor+` FROM person WHERE name = $1`, clean(name))
 	if err != nil {
 		return Person{}, fmt.Errorf("log in: %w", err)
 	}

@@ -58,7 +58,7 @@ func TestEndsByTime(t *testing.T) {
 	ctx := t.Context()
 	must.Do(t, l.People.Add(ctx, Person{Name: "anna", Role: RoleViewer, Sites: SiteSet{"north"}}, goodPassword))
 	p := must.Get(l.People.CheckPassword(ctx, "anna", goodPassword))(t)
-	session := must.Get(l.People.LogIn(ctx, p))(t)
+	session := must.Get(l.People.LogIn(ctx, p, SecondStep{}))(t)
 	code := must.Get(l.People.NewCode(ctx, CodeLogin, "anna"))(t)
 	alive := func() bool {
 		_, err := l.People.Session(ctx, session.Reveal())
@@ -70,7 +70,7 @@ func TestEndsByTime(t *testing.T) {
 			t.Fatal("a session in use has ended")
 		}
 	}
-	if _, _, err := l.People.LogInWithCode(ctx, code.Reveal()); !errors.Is(err, ErrUnauthorised) {
+	if _, _, err := l.People.LogInWithCode(ctx, code.Reveal(), SecondStep{}); !errors.Is(err, ErrUnauthorised) {
 		t.Errorf("an old code: %v", err)
 	}
 	now = now.Add(13 * time.Hour)
@@ -103,11 +103,11 @@ func TestPeopleAndSites(t *testing.T) {
 	must.Do(t, l.People.SetRole(ctx, "anna", RoleAdmin, SiteSet{"north", "south"}))
 	must.Do(t, l.People.Disable(ctx, "root"))
 	p := must.Get(l.People.CheckPassword(ctx, "anna", goodPassword))(t)
-	session := must.Get(l.People.LogIn(ctx, p))(t)
+	session := must.Get(l.People.LogIn(ctx, p, SecondStep{}))(t)
 	if got := must.Get(l.People.Session(ctx, session.Reveal()))(t); got.Role != RoleAdmin || got.Sites.String() != "north,south" {
 		t.Errorf("session of %+v", got)
 	}
-	if _, err := l.People.LogIn(ctx, Person{Name: "anna", Generation: 1}); !errors.Is(err, ErrUnauthorised) {
+	if _, err := l.People.LogIn(ctx, Person{Name: "anna", Generation: 1}, SecondStep{}); !errors.Is(err, ErrUnauthorised) {
 		t.Errorf("a log-in with what was granted before: %v", err)
 	}
 	must.Do(t, l.People.LogOut(ctx, "anna"))

@@ -17,6 +17,7 @@ var namedBy = []struct{ table, column, what string }{
 	{"book", "who", "entries of the book"},
 	{"survey", "who", "surveys"},
 	{"notification_rule", "who", "notification rules"},
+	{"share", "who", "shared surveys"},
 }
 
 // PersonData is what the ledger has of a person.
@@ -26,6 +27,8 @@ type PersonData struct {
 	Audit    []AuditEntry   // what the person did, and what was done to the person; newest first
 	Named    map[string]int // how many rows of each kind name the person
 	Uploads  int            // pieces of footage that the person uploaded
+
+	BackupCodes int // unused backup codes of the second factor
 }
 
 // PersonSession is a session of a browser.
@@ -50,6 +53,9 @@ func (l *People) Export(ctx context.Context, name string) (d PersonData, err err
 	}
 	if d.Audit, err = list(ctx, q, scanAudit, `SELECT n, at, who, action, subject FROM audit WHERE who = $1 OR subject = $1
 		ORDER BY n DESC`, name); err != nil {
+		return fail(err)
+	}
+	if err := q.QueryRowContext(ctx, `SELECT COUNT(*) FROM backup_code WHERE person = $1`, name).Scan(&d.BackupCodes); err != nil {
 		return fail(err)
 	}
 	d.Named = map[string]int{}
@@ -82,6 +88,9 @@ func (l *People) Remove(ctx context.Context, name string) (pseudonym string, err
 	err = l.write(ctx, "remove user "+name, func(ctx context.Context, tx *sql.Tx) error {
 		before, err := countAdmins(ctx, tx)
 		if err != nil {
+			return err
+		}
+		if err := removeFactor(ctx, tx, name); err != nil {
 			return err
 		}
 		for _, q := range []string{`DELETE FROM login WHERE person = $1`, `DELETE FROM code WHERE person = $1`} {

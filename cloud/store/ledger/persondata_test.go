@@ -19,7 +19,7 @@ func TestRemovedPerson(t *testing.T) {
 	must.Do(t, l.People.Add(ctx, Person{Name: "root", Role: RoleAdmin, Sites: SiteSet{AllSites}}, goodPassword))
 	anna := Person{Name: "anna", Role: RoleOperator, Sites: SiteSet{"north"}}
 	must.Do(t, l.People.Add(By(ctx, "root"), anna, goodPassword))
-	session := must.Get(l.People.LogIn(ctx, must.Get(l.People.CheckPassword(ctx, "anna", goodPassword))(t)))(t)
+	session := must.Get(l.People.LogIn(ctx, must.Get(l.People.CheckPassword(ctx, "anna", goodPassword))(t), SecondStep{}))(t)
 	code := must.Get(l.People.NewCode(ctx, CodeLogin, "anna"))(t)
 	must.Do(t, l.Audit.Record(By(ctx, "anna"), ActionOrder, "dock-1: pause"))
 	must.Do(t, l.Audit.Record(By(ctx, "annabel"), ActionOrder, "dock-1: resume"))
@@ -57,7 +57,7 @@ func TestRemovedPerson(t *testing.T) {
 			t.Errorf("%s of a removed person: %v", what, err)
 		}
 	}
-	if _, _, err := l.People.LogInWithCode(ctx, code.Reveal()); !errors.Is(err, ErrUnauthorised) {
+	if _, _, err := l.People.LogInWithCode(ctx, code.Reveal(), SecondStep{}); !errors.Is(err, ErrUnauthorised) {
 		t.Errorf("code of a removed person: %v", err)
 	}
 	if _, err := l.People.Export(ctx, "anna"); !errors.Is(err, ErrNotFound) {

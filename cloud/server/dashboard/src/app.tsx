@@ -51,6 +51,11 @@ export const isShared = () => location.pathname === '/shared';
 function Frame() {
   const { path } = useAddress();
   const [, draw] = useState(0);
+  useEffect(() => {
+    const again = () => draw((n) => n + 1);
+    addEventListener('session', again);
+    return () => removeEventListener('session', again);
+  }, []);
   useNow();
   const view = viewOf(path);
   const name = nav.find(([p]) => p !== '/' ? path.startsWith(p) : path === '/')?.[1];

@@ -1,9 +1,10 @@
 // The question for a log-in: a name and a password, an access token, or on the first visit the code of the console.
 import { render } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { saveToken, token } from '../api';
-import { loadSession, logIn, session, setUp } from '../session';
+import { loadSession, logIn, logInWithCode, Refused, session, setUp, waitingCode } from '../session';
 import { t } from '../words';
+import { Code, NewFactor } from './factor';
 
 let asking: Promise<boolean> | null = null;
 const field = (id: string) => document.getElementById(id) as HTMLInputElement;
@@ -19,7 +20,7 @@ export function ask(why = '', offered = token()): Promise<boolean> {
       <>
         <h2 id="token-title">{t('log_in')}</h2>
         <p id="token-why" class="muted">{why || t('token_why')}</p>
-        <Forms done={done} />
+        <Forms done={done} confirmed={() => { saved = true; }} />
         <form method="dialog" id="token-form" onSubmit={submit}>
           <label for="token-value">{t('token')}</label>
           <input id="token-value" type="password" autocomplete="off" spellcheck={false} placeholder="cc_…" defaultValue={offered} />
@@ -43,13 +44,28 @@ export function ask(why = '', offered = token()): Promise<boolean> {
   return asking;
 }
 
-function Forms({ done }: { done: () => void }) {
+function Forms({ done, confirmed }: { done: () => void; confirmed: () => void }) {
   const [first, setFirst] = useState(false);
   const [fault, setFault] = useState('');
+  const [factor, setFactor] = useState(false); // the server has asked for the code of the second factor
+  const [none, setNone] = useState<{ name: string; password: string }>(); // who must set up a second factor first
   const send = (go: () => Promise<unknown>) => async (e: Event) => {
     e.preventDefault();
-    try { await go(); done(); } catch (err) { setFault((err as Error).message); }
+    try { await go(); done(); } catch (err) {
+      const kind = (err as Refused).kind;
+      if (kind === 'second-factor') setFactor(true);
+      if (kind === 'no-second-factor') setNone({ name: field('login-name').value, password: field('login-password').value });
+      setFault((err as Error).message);
+    }
   };
+  useEffect(() => { if (factor) field('login-factor').focus(); }, [factor]);
+  if (none) return <><p class="muted" role="status">{t('sf_needed')}</p><NewFactor {...none} confirmed={confirmed} done={done} /></>;
+  if (waitingCode()) return (
+    <form id="login" onSubmit={send(() => logInWithCode(field('login-factor').value))}>
+      <Code id="login-factor" label={t('sf_code')} />
+      <Foot fault={fault} button={t('log_in')} />
+    </form>
+  );
   return first ? (
     <form id="first" onSubmit={send(() => setUp(field('login-code').value.trim(), field('login-name').value, field('login-password').value))}>
       <p class="muted">{t('setup_help')}</p>
@@ -59,8 +75,9 @@ function Forms({ done }: { done: () => void }) {
       <Foot fault={fault} button={t('setup_button')} />
     </form>
   ) : (
-    <form id="login" onSubmit={send(() => logIn(field('login-name').value, field('login-password').value))}>
+    <form id="login" onSubmit={send(() => logIn(field('login-name').value, field('login-password').value, factor ? field('login-factor').value : ''))}>
       <Names autocomplete="current-password" />
+      {factor && <Code id="login-factor" label={t('sf_code')} />}
       <Foot fault={fault} button={t('log_in')}>
         {session().setup && <button id="setup-button" class="button" type="button" onClick={() => setFirst(true)}>{t('setup')}</button>}
       </Foot>

@@ -4,6 +4,7 @@ import { forget } from '../data';
 import { ask } from '../parts/ask';
 import { Card, Select } from '../parts/basics';
 import { Audit } from '../parts/audit';
+import { Factor } from '../parts/factor';
 import { Notifications } from '../parts/notifications';
 import { logOut, session } from '../session';
 import { choose, settings, type Settings } from '../settings';
@@ -28,6 +29,7 @@ export default function SettingsView({ redraw }: { redraw: () => void }) {
           <a href="/metrics">{t('metrics')}</a>
         </div>
       </Card>
+      {session().csrf && <Factor changed={redraw} />}
       {(session().may?.includes('notify') || token()) && <Notifications />}
       {session().may?.includes('administer') && <Audit />}
     </>
