@@ -90,7 +90,7 @@ func TestNewerFileIsRefused(t *testing.T) {
 	path := newPlace(t)
 	l := open(t, path, clock.New())
 	must.Do(t, l.tables.write(t.Context(), "a newer program", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO `+versionTable+` (version_id, is_applied) SELECT 99, is_applied FROM `+
+		_, err := tx.ExecContext(ctx, `INSERT INTO `+versionTable+` (version_id, is_applied) SELECT 99999, is_applied FROM `+
 			versionTable+` WHERE version_id = 1`)
 		return err
 	}))
