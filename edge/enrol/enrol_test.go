@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"cattlecounter/deploy/testkit/must"
@@ -19,9 +21,25 @@ import (
 
 // cloud is a server that enrols dock-1 with the code GOOD.
 type cloud struct {
-	key    orderkey.Public
+	key orderkey.Public
+
+	mu     sync.Mutex
 	tokens []string // that arrived
 	answer func(w http.ResponseWriter) bool
+}
+
+// setAnswer replaces the answer; nil is that of a cloud.
+func (c *cloud) setAnswer(answer func(w http.ResponseWriter) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answer = answer
+}
+
+// sent returns the tokens that arrived.
+func (c *cloud) sent() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.tokens)
 }
 
 func newCloud(t *testing.T) (*cloud, string) {
@@ -38,8 +56,11 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 		return
 	}
+	c.mu.Lock()
 	c.tokens = append(c.tokens, in.Token)
-	if c.answer != nil && c.answer(w) {
+	answer := c.answer
+	c.mu.Unlock()
+	if answer != nil && answer(w) {
 		return
 	}
 	if in.Code != "GOOD" {
@@ -60,7 +81,7 @@ func TestFirstEnrolment(t *testing.T) {
 	must.Get(Run(t.Context(), o))(t)
 	got := must.Get(config.Load(o.Config, nil))(t)
 	if got.Site != "north" || got.Device != "dock-1" || got.Cloud.URL != url ||
-		got.MQTT.URL != "ssl://broker.example:8883" || got.OrderKey != c.key || got.Token.Reveal() != c.tokens[0] || got.Watch.Folders[0] != "/media/drone" {
+		got.MQTT.URL != "ssl://broker.example:8883" || got.OrderKey != c.key || got.Token.Reveal() != c.sent()[0] || got.Watch.Folders[0] != "/media/drone" {
 		t.Errorf("configuration %+v", got)
 	}
 	for _, name := range []string{tokenName, config.EnrolledFile, "edge-agent.yaml"} {
@@ -80,21 +101,22 @@ func TestLostAnswer(t *testing.T) {
 	folder := t.TempDir()
 	must.Do(t, os.WriteFile(filepath.Join(folder, tokenName), []byte("cc_old\n"), 0o600))
 	o := Options{URL: url, Code: "GOOD", Config: filepath.Join(folder, "edge-agent.yaml"), Watch: []string{"/card"}}
-	c.answer = func(http.ResponseWriter) bool { panic(http.ErrAbortHandler) }
+	c.setAnswer(func(http.ResponseWriter) bool { panic(http.ErrAbortHandler) })
 	if _, err := Run(t.Context(), o); err == nil {
 		t.Fatal("enrolled without an answer")
 	}
 	if b := must.Get(os.ReadFile(filepath.Join(folder, tokenName)))(t); string(b) != "cc_old\n" {
 		t.Errorf("the token in use is now %q", b)
 	}
-	c.answer = nil
+	c.setAnswer(nil)
 	must.Get(Run(t.Context(), o))(t)
-	if len(c.tokens) < 2 || c.tokens[0] != c.tokens[len(c.tokens)-1] {
-		t.Errorf("%d attempts with tokens %v", len(c.tokens), c.tokens)
+	tokens := c.sent()
+	if len(tokens) < 2 || tokens[0] != tokens[len(tokens)-1] {
+		t.Errorf("%d attempts with tokens %v", len(tokens), tokens)
 	}
 	o.Watch = nil
 	must.Get(Run(t.Context(), o))(t)
-	if c.tokens[len(c.tokens)-1] == c.tokens[0] {
+	if tokens = c.sent(); tokens[len(tokens)-1] == tokens[0] {
 		t.Error("a second enrolment has the token of the first")
 	}
 }
@@ -128,7 +150,7 @@ func TestRefusedEnrolments(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, url := newCloud(t)
-			s.answer = c.answer
+			s.setAnswer(c.answer)
 			o := Options{URL: url, Code: "GOOD", Config: filepath.Join(t.TempDir(), "edge-agent.yaml"),
 				Watch: []string{"/card"}}
 			if c.change != nil {

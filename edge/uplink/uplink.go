@@ -242,8 +242,8 @@ func (u *Uplink) transfer(ctx context.Context, r spool.Record) error {
 		cancel(nil)
 		<-guarded
 	}()
-	ctx, span := tracing.Begin(ctx, "upload", r.CloudID())
-	err := u.send(ctx, r)
+	traced, span := tracing.Begin(ctx, "upload", r.CloudID()) // the guard reads ctx meanwhile
+	err := u.send(traced, r)
 	span.End(err)
 	return err
 }
