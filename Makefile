@@ -45,7 +45,7 @@ page-watch: ## serve the page from its sources, rebuilt on change, in front of a
 LONG := ./edge/spool ./edge/cmd/edge-agent ./cloud/cmd/worker ./cloud/server/intake ./cloud/count/condition \
 	./cloud/count/video/libav ./cloud/count/evidence
 # Packages without goroutines whose tests take minutes under the race detector.
-PURE := ./cloud/count/track/motion ./cloud/flightlog
+PURE := ./cloud/count/track/motion ./cloud/flightlog ./cloud/place
 RACE := ./edge/... ./shared/... ./cloud/... ./deploy/testkit/... ./deploy/proof/...
 
 # Many tests wait more than they compute, so more packages run at a time than there are cores. The last command has the

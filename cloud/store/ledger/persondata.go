@@ -17,7 +17,6 @@ var namedBy = []struct{ table, column, what string }{
 	{"book", "who", "entries of the book"},
 	{"survey", "who", "surveys"},
 	{"notification_rule", "who", "notification rules"},
-	{"share", "who", "links to surveys"},
 	{"share", "who", "shared surveys"},
 }
 
