@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -62,6 +63,16 @@ func (f *field) until(what string, fits func(wire.Station) bool) wire.Station {
 	}
 }
 
+// connected waits until the table may send orders. What the broker retains can arrive a moment before.
+func (f *field) connected() {
+	f.t.Helper()
+	for limit := time.Now().Add(30 * time.Second); !f.Up(); runtime.Gosched() {
+		if time.Now().After(limit) {
+			f.t.Fatal("no connection")
+		}
+	}
+}
+
 func publish(t *testing.T, c mqtt.Client, name string, retain bool, payload any) {
 	t.Helper()
 	text, err := json.Marshal(payload)
@@ -110,6 +121,7 @@ func TestStationOnARealBroker(t *testing.T) {
 		}); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
 			t.Fatal(tok.Error())
 		}
+		f.connected()
 		// At the same time: each order reaches the station.
 		const many = 5
 		answers := make(chan error, many)
@@ -153,6 +165,7 @@ func TestOrderWithoutAnAnswer(t *testing.T) {
 		station := b.Connect("edge-north-dock-1", nil)
 		publish(t, station, dock.Status(), true, topic.Status{Header: headerNow(1), Session: 1, Online: true})
 		f.until("birth", func(v wire.Station) bool { return v.State == wire.StationOnline })
+		f.connected()
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, ErrNoAnswer)
 		defer cancel()
 		if _, err := f.Order(ctx, dock.Name, "pause", nil); !errors.Is(err, ErrNoAnswer) {
