@@ -61,6 +61,27 @@ func Run(ctx context.Context, o Options, log io.Writer, keep func(Outcome) error
 	for _, m := range missing {
 		fmt.Fprintln(log, m)
 	}
+	return withBench(o, func(b *bench) error {
+		for i, c := range clips {
+			if o.Parts > 1 && i%o.Parts != o.Part || !strings.Contains(c.Name, o.Only) {
+				continue
+			}
+			out, err := b.count(ctx, c)
+			if err == nil {
+				err = errors.Join(b.answers.flush(), keep(out))
+			}
+			if err != nil {
+				return fmt.Errorf("clip %s: %w", c.Name, err)
+			}
+			fmt.Fprintf(log, "%-70s %4d of %4d [%d, %d] %5d tiles %5.1f s\n", c.Name, out.Count, out.Truth, out.Low, out.High,
+				out.Tiles, out.Seconds)
+		}
+		return nil
+	})
+}
+
+// withBench calls run with an open detector and its kept answers.
+func withBench(o Options, run func(*bench) error) error {
 	net, err := detr.Open(detr.Options{Path: o.Model, Library: o.Library, Parallel: max(o.Workers, 1)})
 	if err != nil {
 		return err
@@ -70,21 +91,7 @@ func Run(ctx context.Context, o Options, log io.Writer, keep func(Outcome) error
 	if b.answers, err = openAnswers(filepath.Join(o.Out, "answers"), net.Info().Digest.String(), net); err != nil {
 		return err
 	}
-	for i, c := range clips {
-		if o.Parts > 1 && i%o.Parts != o.Part || !strings.Contains(c.Name, o.Only) {
-			continue
-		}
-		out, err := b.count(ctx, c)
-		if err == nil {
-			err = errors.Join(b.answers.flush(), keep(out))
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("clip %s: %w", c.Name, err), b.answers.close())
-		}
-		fmt.Fprintf(log, "%-70s %4d of %4d [%d, %d] %5d tiles %5.1f s\n", c.Name, out.Count, out.Truth, out.Low, out.High,
-			out.Tiles, out.Seconds)
-	}
-	return b.answers.close()
+	return errors.Join(run(&b), b.answers.close())
 }
 
 // bench counts clips.

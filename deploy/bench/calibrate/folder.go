@@ -14,7 +14,6 @@ import (
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/detect"
-	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/video/libav"
 	"cattlecounter/cloud/synthetic"
@@ -57,17 +56,7 @@ func RunFolder(ctx context.Context, o Options, w io.Writer) error {
 	if names = slices.DeleteFunc(names, unfinished); len(names) == 0 {
 		return fmt.Errorf("clips in %s: none found; want NAME.mp4 with its truth in NAME.json", o.Clips)
 	}
-	net, err := detr.Open(detr.Options{Path: o.Model, Library: o.Library, Parallel: max(o.Workers, 1)})
-	if err != nil {
-		return err
-	}
-	defer net.Close()
-	b := bench{Options: o, info: net.Info()}
-	if b.answers, err = openAnswers(filepath.Join(o.Out, "answers"), net.Info().Digest.String(), net); err != nil {
-		return err
-	}
-	err = b.countFolder(ctx, names, w)
-	return errors.Join(err, b.answers.close())
+	return withBench(o, func(b *bench) error { return b.countFolder(ctx, names, w) })
 }
 
 func (b *bench) countFolder(ctx context.Context, names []string, w io.Writer) error {
