@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
@@ -194,7 +193,7 @@ func (p *Publisher) endAged(ctx context.Context) error {
 	// First the mark: what changes meanwhile is not retained again.
 	from := p.ended
 	p.ended = upTo
-	for _, name := range slices.Compact(topics) {
+	for _, name := range topics {
 		if err := p.end(ctx, name); err != nil {
 			p.ended = from
 			return fmt.Errorf("end the message of %s: %w", name, err)

@@ -102,17 +102,21 @@ func notificationView(n ledger.Notification) wire.Notification {
 	return v
 }
 
-// ruleFor returns a rule that the request may change, or ErrNotFound.
-func (s *Server) ruleFor(c *fiber.Ctx) (ledger.NotificationRule, error) {
+// ruleFor returns a rule that the request may change, or ErrNotFound, and the context of who changes it.
+func (s *Server) ruleFor(c *fiber.Ctx) (ctx context.Context, r ledger.NotificationRule, err error) {
+	d, err := s.authenticate(c)
+	if err != nil {
+		return nil, r, err
+	}
 	id, err := idArg(c, "id")
 	if err != nil {
-		return ledger.NotificationRule{}, err
+		return nil, r, err
 	}
-	r, err := s.o.Ledger.NotificationRules.Rule(c.UserContext(), string(id))
+	r, err = s.o.Ledger.NotificationRules.Rule(c.UserContext(), string(id))
 	if err == nil && !mayUseSite(c.UserContext(), access.Notify, r.Site) {
 		err = fmt.Errorf("notification rule %s: %w", id, ledger.ErrNotFound)
 	}
-	return r, err
+	return ledger.By(c.UserContext(), d.Name), r, err
 }
 
 func (s *Server) listRules(c *fiber.Ctx) error {
@@ -229,11 +233,7 @@ func (s *Server) addRule(c *fiber.Ctx) error {
 // putRule changes kinds, language, quiet hours and the pause of a rule. Site, channel and target of the body must be
 // those of the rule, or absent.
 func (s *Server) putRule(c *fiber.Ctx) error {
-	d, err := s.authenticate(c)
-	if err != nil {
-		return err
-	}
-	old, err := s.ruleFor(c)
+	ctx, old, err := s.ruleFor(c)
 	if err != nil {
 		return err
 	}
@@ -246,25 +246,21 @@ func (s *Server) putRule(c *fiber.Ctx) error {
 		return badRequest("site, channel and target of a rule cannot be changed; add another rule.")
 	}
 	r.ID = old.ID
-	if err := s.o.Ledger.NotificationRules.SetRule(ledger.By(c.UserContext(), d.Name), r); err != nil {
+	if err := s.o.Ledger.NotificationRules.SetRule(ctx, r); err != nil {
 		return err
 	}
-	if r, err = s.o.Ledger.NotificationRules.Rule(c.UserContext(), old.ID); err != nil {
+	if r, err = s.o.Ledger.NotificationRules.Rule(ctx, old.ID); err != nil {
 		return err
 	}
 	return sendJSON(c, ruleView(r))
 }
 
 func (s *Server) deleteRule(c *fiber.Ctx) error {
-	d, err := s.authenticate(c)
+	ctx, r, err := s.ruleFor(c)
 	if err != nil {
 		return err
 	}
-	r, err := s.ruleFor(c)
-	if err != nil {
-		return err
-	}
-	if err := s.o.Ledger.NotificationRules.RemoveRule(ledger.By(c.UserContext(), d.Name), r.ID); err != nil {
+	if err := s.o.Ledger.NotificationRules.RemoveRule(ctx, r.ID); err != nil {
 		return err
 	}
 	return sendJSON(c, ruleView(r))
@@ -272,11 +268,7 @@ func (s *Server) deleteRule(c *fiber.Ctx) error {
 
 // testRule sends a test message at once. The answer is its entry in the log.
 func (s *Server) testRule(c *fiber.Ctx) error {
-	d, err := s.authenticate(c)
-	if err != nil {
-		return err
-	}
-	r, err := s.ruleFor(c)
+	ctx, r, err := s.ruleFor(c)
 	if err != nil {
 		return err
 	}
@@ -284,7 +276,6 @@ func (s *Server) testRule(c *fiber.Ctx) error {
 		return problem.New(wire.SlugConflict, "Many rules were tested a moment ago. Wait a minute.").
 			WithStatus(http.StatusTooManyRequests)
 	}
-	ctx := ledger.By(c.UserContext(), d.Name)
 	if err := s.o.Ledger.Audit.Record(ctx, ledger.ActionTestNotificationRule, r.ID); err != nil {
 		return err
 	}
