@@ -17,6 +17,7 @@ import (
 	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/server/origin"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/secret"
 )
 
 const (
@@ -39,14 +40,14 @@ type (
 	}
 	people interface {
 		CheckPassword(ctx context.Context, name, password string) (ledger.Person, error)
-		LogIn(ctx context.Context, p ledger.Person, step ledger.SecondStep) (secretString, error)
-		LogInWithCode(ctx context.Context, code string, step ledger.SecondStep) (ledger.Person, secretString, error)
+		LogIn(ctx context.Context, p ledger.Person, step ledger.SecondStep) (secret.String, error)
+		LogInWithCode(ctx context.Context, code string, step ledger.SecondStep) (ledger.Person, secret.String, error)
 		AddFirst(ctx context.Context, code string, p ledger.Person, password string) error
 		Count(ctx context.Context) (int, error)
 	}
 	factors interface {
-		NewSecondFactor(ctx context.Context, p ledger.Person, step ledger.SecondStep) (secretString, error)
-		ConfirmSecondFactor(ctx context.Context, p ledger.Person, code secretString) (secretString, []secretString, error)
+		NewSecondFactor(ctx context.Context, p ledger.Person, step ledger.SecondStep) (secret.String, error)
+		ConfirmSecondFactor(ctx context.Context, p ledger.Person, code secret.String) (secret.String, []secret.String, error)
 		EndSecondFactor(ctx context.Context, p ledger.Person, step ledger.SecondStep) error
 	}
 	credential = [sha256.Size]byte

@@ -16,8 +16,6 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-type secretString = secret.String
-
 const (
 	maxLoginBody = 4 << 10
 	cookieLife   = 30 * 24 * time.Hour
