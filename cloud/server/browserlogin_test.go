@@ -38,6 +38,9 @@ func TestPageWithPeople(t *testing.T) {
 	if stored := value[string](p, "document.cookie + localStorage.getItem('cattle-token')"); stored != "null" {
 		t.Errorf("scripts can read %q", stored)
 	}
+	if value[bool](p, "!!document.querySelector('#token-button')") {
+		t.Error("the settings ask somebody who is logged in to log in")
+	}
 	p.click("document.querySelector('#log-out')")
 	p.until("shown(document.querySelector('#login'))")
 

@@ -23,7 +23,7 @@ export default function SettingsView({ redraw }: { redraw: () => void }) {
       </Card>
       <Card id="account" title={t('account')}>
         <div class="pad actions">
-          <button id="token-button" class="button" type="button" onClick={async () => { if (await ask()) redraw(); if (!token()) forget(); }}>{t('log_in')}</button>
+          {!session().csrf && <button id="token-button" class="button" type="button" onClick={async () => { if (await ask()) redraw(); if (!token()) forget(); }}>{t(token() ? 'token' : 'log_in')}</button>}
           {session().csrf && <span id="who">{session().name}, {session().role}</span>}
           {session().csrf && <button id="log-out" class="button" type="button" onClick={async () => { await logOut(); forget(); location.reload(); }}>{t('log_out')}</button>}
           <a href="/metrics">{t('metrics')}</a>
