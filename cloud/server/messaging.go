@@ -71,7 +71,7 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub 
 	m := &messaging{stations: stations.New(stations.Options{Devices: l.Devices, Memory: l.Stations, Log: log,
 		Sign:    signing(l.OrderKey),
 		Changed: func(v wire.Station) { hub.Send(progress.Change{Station: &v}) }})}
-	reg.MustRegister(newStationCollector(m.stations))
+	reg.MustRegister(newStationCollector(m.stations), newSiteCollector(l.Sites, sources(l).Borders))
 	id, err := clientID(cfg)
 	if err != nil {
 		return nil, err

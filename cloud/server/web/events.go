@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -31,7 +33,8 @@ const (
 // "ready" says that every later change will be sent. With Last-Event-ID the missed
 // changes come first. When they are too many, or the id is not known, "reset" comes
 // instead and the listener loads the lists again. The stream ends with "bye" and the
-// reason when the listener is too slow or the server stops.
+// reason when the listener is too slow or the server stops. With topics only these events are sent; an id without an
+// event then tells how far the listener is, so that it resumes behind the changes of other topics.
 func (s *Server) events(c *fiber.Ctx) error {
 	leave, err := s.streams.enter(s.client(c), holderOf(c.UserContext()).Name)
 	if err != nil {
@@ -49,7 +52,7 @@ func (s *Server) events(c *fiber.Ctx) error {
 	if last == "" {
 		last = c.Query("after")
 	}
-	st := &stream{server: s, sub: sub, conn: c.Context().Conn(), last: text(last)}
+	st := &stream{server: s, sub: sub, conn: c.Context().Conn(), last: text(last), topics: eventTopics(c.Query("topics"))}
 	c.Set(fiber.HeaderContentType, "text/event-stream")
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	c.Set("X-Accel-Buffering", "no") // nginx would hold events back
@@ -66,13 +69,23 @@ func (s *Server) events(c *fiber.Ctx) error {
 	return nil
 }
 
+// eventTopics are the names of the events that a listener wants; nil stands for all. checkQuery has refused others.
+func eventTopics(list string) []string {
+	if list == "" {
+		return nil
+	}
+	return strings.Split(text(list), ",")
+}
+
 // stream is one listener's connection.
 type stream struct {
 	server *Server
 	sub    *progress.Subscription
 	conn   net.Conn
-	last   string // Last-Event-ID as it came
-	upTo   int64  // changes up to here were sent
+	last   string   // Last-Event-ID as it came
+	topics []string // names of the wanted events; nil stands for all
+	upTo   int64    // changes up to here were sent, or are of other topics
+	told   int64    // the id that the listener knows
 	w      *bufio.Writer
 }
 
@@ -103,7 +116,7 @@ func (st *stream) run(ctx context.Context, w *bufio.Writer) {
 			}
 			return
 		case <-beat.C:
-			if _, err = fmt.Fprint(st.w, ": heartbeat\n\n"); err == nil {
+			if err = st.sendBeat(); err == nil {
 				err = st.flush()
 			}
 		}
@@ -152,21 +165,49 @@ func (st *stream) resume(ctx context.Context) error {
 		if err != nil {
 			st.server.log.Warn("cannot read the changes that a listener missed; it loads the lists again", "err", err)
 		}
-		if missed = append(missed, changes...); err != nil || len(missed) > resumable {
+		for _, c := range changes {
+			at = c.Seq
+			if st.wants(c) {
+				missed = append(missed, c)
+			}
+		}
+		if err != nil || len(missed) > resumable {
 			return st.sendEvent("reset", 0, struct{}{})
 		}
 		if complete {
+			after = at
 			break
 		}
-		at = missed[len(missed)-1].Seq
 	}
-	st.upTo = after
 	for _, c := range missed {
 		if err := st.sendChange(ctx, c); err != nil {
 			return err
 		}
 	}
-	return nil
+	st.upTo = max(st.upTo, after)
+	return st.sendPosition()
+}
+
+// wants reports whether the listener wants events of this kind.
+func (st *stream) wants(c progress.Change) bool {
+	return st.topics == nil || slices.Contains(st.topics, eventName(c))
+}
+
+// eventName is the name of the event of a change.
+func eventName(c progress.Change) string {
+	switch {
+	case c.Job != nil:
+		return "job"
+	case c.Count != nil:
+		return "count"
+	case c.Footage != nil:
+		return "footage"
+	case c.Flight != nil:
+		return "flight"
+	case c.Upload != nil:
+		return "upload"
+	}
+	return "station"
 }
 
 // seqExists reports whether a change of this seq, or a later one, is in the ledger. There is
@@ -188,24 +229,45 @@ func (st *stream) sendChange(ctx context.Context, c progress.Change) error {
 		return nil // sent when the listener came back
 	}
 	st.upTo = max(st.upTo, c.Seq)
-	if !mayReadChange(ctx, c) {
+	if !st.wants(c) || !mayReadChange(ctx, c) {
 		return nil
 	}
+	name := eventName(c)
 	switch {
 	case c.Job != nil:
-		return st.sendEvent("job", c.Seq, jobView(c.Job.Job))
+		return st.sendEvent(name, c.Seq, jobView(c.Job.Job))
 	case c.Count != nil:
-		return st.sendEvent("count", c.Seq, countView(c.Count.Count, c.Count.Footage))
+		return st.sendEvent(name, c.Seq, countView(c.Count.Count, c.Count.Footage))
 	case c.Footage != nil:
-		return st.sendEvent("footage", c.Seq, st.server.footageViewFor(ctx, *c.Footage))
+		return st.sendEvent(name, c.Seq, st.server.footageViewFor(ctx, *c.Footage))
 	case c.Flight != nil:
-		return st.sendEvent("flight", c.Seq, flightView(*c.Flight))
+		return st.sendEvent(name, c.Seq, flightView(*c.Flight))
 	case c.Upload != nil:
-		return st.sendEvent("upload", 0, wire.UploadEvent{Upload: uploadView(c.Upload.Upload), Gone: c.Upload.Gone})
+		return st.sendEvent(name, 0, wire.UploadEvent{Upload: uploadView(c.Upload.Upload), Gone: c.Upload.Gone})
 	case c.Station != nil:
-		return st.sendEvent("station", 0, c.Station)
+		return st.sendEvent(name, 0, c.Station)
 	}
 	return nil
+}
+
+// sendBeat keeps the connection open while nothing changes.
+func (st *stream) sendBeat() error {
+	if err := st.sendPosition(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(st.w, ": heartbeat\n\n")
+	return err
+}
+
+// sendPosition tells the listener the id of the last change that was not for it. A block of an id without data is no
+// event for the client, but the id is the Last-Event-ID of its next request.
+func (st *stream) sendPosition() error {
+	if st.upTo <= st.told {
+		return nil
+	}
+	st.told = st.upTo
+	_, err := fmt.Fprintf(st.w, "id: %d\n\n", st.upTo)
+	return err
 }
 
 func (st *stream) sendBye(ctx context.Context) {
@@ -227,6 +289,7 @@ func (st *stream) sendEvent(name string, id int64, v any) error {
 		return fmt.Errorf("event %s: %w", name, err)
 	}
 	if id != 0 {
+		st.told = id
 		if _, err := fmt.Fprintf(st.w, "id: %d\n", id); err != nil {
 			return err
 		}

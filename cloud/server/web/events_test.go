@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
@@ -34,8 +35,14 @@ func (s *site) listen(last string) *listening {
 
 func (s *site) listenAs(token, last string, headers ...string) *listening {
 	s.t.Helper()
+	return s.listenTo("", token, last, headers...)
+}
+
+// listenTo opens a stream with a query.
+func (s *site) listenTo(query, token, last string, headers ...string) *listening {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	req, err := http.NewRequestWithContext(ctx, "GET", s.url+"/api/v1/events", nil)
+	req, err := http.NewRequestWithContext(ctx, "GET", s.url+"/api/v1/events"+query, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -209,4 +216,46 @@ func TestHeadOfEvents(t *testing.T) {
 	if n := s.o.Hub.Subscribers(); n != 0 {
 		t.Errorf("%d listeners are still subscribed", n)
 	}
+}
+
+// A listener of some topics hears of no other, and knows how far it is although the changes between were not for it.
+func TestEventsByTopic(t *testing.T) {
+	s := open(t, nil)
+	rec := s.record("one", "content one")
+	s.finish(rec.Job)
+	all := s.listen("0")
+	last := ""
+	for e := all.next(); e.name != "ready"; e = all.next() {
+		last = e.id
+	}
+	some := s.listenTo("?topics=count,job", "", "0")
+	seen := map[string]int{}
+	e := some.next()
+	for ; e.name != "ready"; e = some.next() {
+		seen[e.name]++
+	}
+	if seen["count"] != 1 || seen["job"] == 0 || len(seen) != 2 {
+		t.Errorf("got events %v", seen)
+	}
+	flights := s.listenTo("?topics=flight", "", "0")
+	if e := flights.next(); e.name != "ready" || e.id != last {
+		t.Errorf("the first event is %+v, want ready with id %s", e, last)
+	}
+	some.close()
+	s.record("two", "content two")
+	again := s.listenTo("?topics=footage", "", last)
+	if e := again.next(); e.name != "footage" || !strings.Contains(e.data, `"two"`) {
+		t.Errorf("got event %+v", e)
+	}
+	s.do("GET", "/api/v1/events?topics=jobs", "").wantProblem(t, 400, "bad-request")
+}
+
+// An account with all of its streams leaves some for others.
+func TestEventStreamsAreShared(t *testing.T) {
+	s := open(t, func(o *Options) { o.OpenReading = false })
+	for range streamsPerAccount {
+		s.listenAs(s.tokens[ledger.RoleOperator], "").until("ready")
+	}
+	s.do("GET", "/api/v1/events", s.tokens[ledger.RoleOperator]).wantProblem(t, 503, "too-many-listeners")
+	s.listenAs(s.tokens[ledger.RoleReader], "").until("ready")
 }
