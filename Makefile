@@ -126,7 +126,7 @@ soak: ## SOAK=1h (at most 24h): upload and count while servers are killed, pause
 	SOAK=$(or $(SOAK),1h) $(GO_TEST) -count=1 -v -run TestSoak -timeout 25h ./deploy/bench/load
 
 # ARGS are further arguments, such as --only still/ or --parts 10 --part 0. The detector's answers are kept in
-# build/calibrate/answers, so a second run takes a fraction of the first.
+# build/calibrate/answers, so a second run takes a fraction of the first; --refit judges the tracks of the last run again.
 calibrate: setup ## count 389 clips with exact truth; print errors and how often the interval holds
 	go run -tags $(TAGS) ./deploy/bench/calibrate/cmd/calibrate $(ARGS)
 

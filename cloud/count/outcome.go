@@ -50,6 +50,7 @@ func (r *run) circumstances() tally.Circumstances {
 	c := tally.Circumstances{
 		Width: r.info.Width, Height: r.info.Height, Guessed: float64(r.guessed) / float64(max(r.stepped, 1)),
 	}
+	c.Hasty = r.views.Hasty()
 	for _, f := range r.conditions.Findings() {
 		c.Poor = min(1, c.Poor+f.Share)
 	}

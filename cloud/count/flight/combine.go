@@ -196,9 +196,10 @@ func (j *joiner) circumstances(chain []int) (c tally.Circumstances) {
 		}
 		c.Width, c.Height = t.Width, t.Height
 		c.Guessed, c.Poor, total = c.Guessed+t.Guessed*t.Seconds, c.Poor+t.Poor*t.Seconds, total+t.Seconds
+		c.Hasty += t.Steps.Hasty() * t.Seconds
 	}
 	if total > 0 {
-		c.Guessed, c.Poor = c.Guessed/total, c.Poor/total
+		c.Guessed, c.Poor, c.Hasty = c.Guessed/total, c.Poor/total, c.Hasty/total
 	}
 	return c
 }

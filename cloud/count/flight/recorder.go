@@ -45,6 +45,9 @@ func (r *Recorder) See(s crossing.Step) {
 	}
 }
 
+// Hasty is Steps.Hasty of the steps so far.
+func (r *Recorder) Hasty() float64 { return r.steps.Hasty() }
+
 // moved is the view after its segment became a part of another one.
 func (v View) moved(j motion.Join) View {
 	if v.Known && v.Segment == j.From {

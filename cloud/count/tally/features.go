@@ -12,6 +12,7 @@ type Circumstances struct {
 	Width, Height int     // pixels of the frames, 0 when unknown
 	Guessed       float64 // share of the frames whose camera pose is a guess, 0..1
 	Poor          float64 // share of the frames in poor light, fog or blur, 0..1
+	Hasty         float64 // share of the ground that was in view too briefly for enough looks, 0..1
 }
 
 // Features are what a count knows about how well its clip can be counted. All but Animals and Doubt are about 0 for a
@@ -31,7 +32,8 @@ type Features struct {
 	Crowded float64 `json:"crowded"`
 	// Brief is the share of the animals with at most two looks.
 	Brief float64 `json:"brief"`
-	// Edge is the share of the animals that the edge of the frame cut in every look.
+	// Edge is the share of the animals that the edge of the frame cut in every look, and of those that are not counted
+	// because their middle was outside.
 	Edge float64 `json:"edge"`
 	// Missed is the share of the looks at counted animals without a detection.
 	Missed float64 `json:"missed"`
@@ -45,6 +47,7 @@ type Features struct {
 	Lost    float64 `json:"lost"`
 	Guessed float64 `json:"guessed"` // see Circumstances
 	Poor    float64 `json:"poor"`    // see Circumstances
+	Hasty   float64 `json:"hasty"`   // see Circumstances
 }
 
 // Sizes in pixels of the frame between which the detector sees animals well.
@@ -55,7 +58,7 @@ const (
 
 // features describes a count.
 func (r *Result) features(c Circumstances) Features {
-	f := Features{Animals: r.Unique, Doubt: r.doubt, Guessed: c.Guessed, Poor: c.Poor}
+	f := Features{Animals: r.Unique, Doubt: r.doubt, Guessed: c.Guessed, Poor: c.Poor, Hasty: c.Hasty}
 	if r.Unique == 0 {
 		return f
 	}
@@ -75,6 +78,8 @@ func (r *Result) features(c Circumstances) Features {
 		case PartOf, SameAs:
 			f.Merged += 1 / n
 		case Size, OtherAnimal: // nothing is unsure about a shed or a sheep
+		case Outside:
+			f.Edge += 1 / n
 		default:
 			f.Unsure += share(Probability(u.Track) > 1-sure, n)
 		}

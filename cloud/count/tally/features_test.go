@@ -88,7 +88,7 @@ func TestIntervalHoldsTheCount(t *testing.T) {
 }
 
 func TestTheModelWidensByItsWeights(t *testing.T) {
-	m := Model{Below: 1, Above: 0.6, Share: math.Log(0.05)}
+	m := Model{Below: 1, Above: 0.6, Share: math.Log(0.05), Doubt: 1, Edge: 0.25}
 	m.Weights[0] = 1 // Small
 	f := Features{Animals: 100}
 	if low, high := m.Interval(f); low != 95 || high != 103 {
@@ -107,7 +107,11 @@ func TestTheModelWidensByItsWeights(t *testing.T) {
 	if low, high := m.Interval(f); low != 95 || high != 103 {
 		t.Errorf("independent errors: [%d, %d], want [95, 103]", low, high)
 	}
-	f.Doubt = 25
+	f.Edge = 0.16 // 16 animals, each with a variance of 0.25, as much as the independent errors
+	if low, high := m.Interval(f); low != 94 || high != 103 {
+		t.Errorf("with animals at the edge: [%d, %d], want [94, 103]", low, high)
+	}
+	f.Edge, f.Doubt = 0, 25
 	if low, high := m.Interval(f); low > 89 || high < 106 {
 		t.Errorf("with doubt: [%d, %d], want at least 89 to 106", low, high)
 	}

@@ -13,6 +13,11 @@ const (
 	mostLengths   = 100
 )
 
+// From above an animal is about an ellipse: the squares of the sides of its box add up to diagonal times the square of its
+// length, whatever its heading. narrow is its width by its length, and leastCorner the area of the part of its box in a
+// corner of the frame, by the square of its length, below which its middle is outside.
+const narrow, diagonal, leastCorner = 0.4, 1.15, 0.16
+
 func (l *lengths) add(v float64) {
 	if len(l.recent) < mostLengths {
 		l.recent = append(l.recent, v)
@@ -29,13 +34,12 @@ func (l *lengths) scale(k float64) {
 	}
 }
 
-// judge decides for each sighting that the edge of the frame cuts whether the middle of the animal is outside. From
-// above an animal is about a rectangle, so the side of its box along the edge tells how it stands, and that tells how
-// far it reaches across the edge.
+// judge decides for each sighting that the edge of the frame cuts whether the middle of the animal is outside. The side of
+// its box along the edge tells how it stands, and that tells how far it reaches across the edge.
 func (l *lengths) judge(sightings []sighting, v view) {
 	for i := range sightings {
 		if s := &sightings[i]; s.strong && !s.cut {
-			l.add(max(s.w, s.h))
+			l.add(math.Sqrt((s.w*s.w + s.h*s.h) / diagonal))
 		}
 	}
 	if len(l.recent) < fewestLengths {
@@ -45,19 +49,20 @@ func (l *lengths) judge(sightings []sighting, v view) {
 	for i := range sightings {
 		s := &sightings[i]
 		b := s.box
-		across := b.X1 < edgePixels || float64(b.X2) > v.width-edgePixels
-		down := b.Y1 < edgePixels || float64(b.Y2) > v.height-edgePixels
+		across, down := s.across, s.down
 		switch {
 		case across && !down:
 			s.outside = float64(b.Width()) < reach(usual, float64(b.Height()))/2
 		case down && !across:
 			s.outside = float64(b.Height()) < reach(usual, float64(b.Width()))/2
+		case across && down:
+			w, h := float64(b.Width()), float64(b.Height())
+			s.outside = min(w, h) < narrow/2*usual || w*h < leastCorner*usual*usual
 		}
 	}
 }
 
 // reach is the length of one side of the box of an animal, for the length of the other.
 func reach(length, other float64) float64 {
-	const narrow, diagonal = 0.4, 1.15 // the width of an animal, and the square of its diagonal, by its length
 	return math.Sqrt(max(diagonal*length*length-other*other, narrow*length*narrow*length))
 }

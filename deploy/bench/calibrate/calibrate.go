@@ -18,7 +18,9 @@ import (
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
+	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/video/libav"
+	"cattlecounter/cloud/synthetic"
 	"cattlecounter/deploy/bench/scene"
 )
 
@@ -36,7 +38,9 @@ type Options struct {
 	Workers   int     // frames in detection at the same time, 0 for one
 	SampleFPS float64 // frames per second that are looked at
 	Write     bool    // write the fitted constants into the tree
-	Refit     bool    // count nothing, fit to the outcomes of earlier runs
+	// Refit judges the tracks of earlier runs again instead of counting, and fits to the outcomes. It shows what a change of
+	// package tally or crossing does; a change of the tracks needs a new count.
+	Refit bool
 }
 
 // Outcome is the count of one clip.
@@ -53,6 +57,7 @@ type Outcome struct {
 	Warning string  `json:"warning,omitempty"`
 
 	Features tally.Features `json:"features"`
+	Lines    []LineOutcome  `json:"lines,omitempty"`
 }
 
 // Run counts the clips one after another, writes a line for each to log, and calls keep with each outcome.
@@ -62,11 +67,13 @@ func Run(ctx context.Context, o Options, log io.Writer, keep func(Outcome) error
 		fmt.Fprintln(log, m)
 	}
 	return withBench(o, func(b *bench) error {
+		var all []Fault
+		animals := 0 // in clips whose faults are known
 		for i, c := range clips {
 			if o.Parts > 1 && i%o.Parts != o.Part || !strings.Contains(c.Name, o.Only) {
 				continue
 			}
-			out, err := b.count(ctx, c)
+			out, faults, err := b.count(ctx, c)
 			if err == nil {
 				err = errors.Join(b.answers.flush(), keep(out))
 			}
@@ -75,7 +82,14 @@ func Run(ctx context.Context, o Options, log io.Writer, keep func(Outcome) error
 			}
 			fmt.Fprintf(log, "%-70s %4d of %4d [%d, %d] %5d tiles %5.1f s\n", c.Name, out.Count, out.Truth, out.Low, out.High,
 				out.Tiles, out.Seconds)
+			writeFaults(log, faults)
+			if faults != nil {
+				animals += out.Truth
+			}
+			all = append(all, faults...)
 		}
+		fmt.Fprintf(log, "\nFaults of the simulated clips\n")
+		WriteCauses(log, all, animals)
 		return nil
 	})
 }
@@ -101,29 +115,51 @@ type bench struct {
 	answers *answers
 }
 
-func (b *bench) count(ctx context.Context, c scene.Clip) (Outcome, error) {
+// count counts a clip of the bench. The faults are nil for a clip whose truth does not tell where the animals are.
+func (b *bench) count(ctx context.Context, c scene.Clip) (Outcome, []Fault, error) {
 	film, err := c.Open()
 	if err != nil {
-		return Outcome{}, err
+		return Outcome{}, nil, err
 	}
 	open := func(context.Context, count.Source) (count.Decoder, error) { return scene.NewDecoder(film), nil }
 	if c.Encoded {
 		dir, err := os.MkdirTemp(b.Out, "clip-*")
 		if err != nil {
-			return Outcome{}, err
+			return Outcome{}, nil, err
 		}
 		defer os.RemoveAll(dir)
 		path := filepath.Join(dir, "clip.mp4")
 		if err := scene.WriteFile(ctx, film, path); err != nil {
-			return Outcome{}, err
+			return Outcome{}, nil, err
 		}
 		open = func(ctx context.Context, _ count.Source) (count.Decoder, error) {
 			return libav.Open(ctx, libav.Config{}, path)
 		}
 	}
-	out, _, _, err := b.measure(ctx, c.Name, open)
+	out, got, looks, err := b.measure(ctx, c.Name, open)
+	if err != nil {
+		return Outcome{}, nil, err
+	}
 	out.Kind, out.Check, out.Truth = c.Kind, c.Check, film.Truth()
-	return out, err
+	if err := keepTrace(b.Out, c.Name, *got.Trace); err != nil {
+		return Outcome{}, nil, err
+	}
+	d, ok := film.(scene.Detailed)
+	if !ok {
+		return out, nil, nil
+	}
+	truth := d.Detailed()
+	out.Lines = newLines(truth)
+	return judged(out, *got.Trace), b.faults(truth, got, looks), nil
+}
+
+// faults are not nil.
+func (b *bench) faults(truth synthetic.Truth, got count.Outcome, looks []Look) []Fault {
+	tracks := make([]*track.Track, 0, len(got.Trace.Tracks))
+	for _, t := range got.Trace.Tracks {
+		tracks = append(tracks, t.Restore())
+	}
+	return append([]Fault{}, Faults(truth, looks, tracks, b.info.Threshold)...)
 }
 
 // measure counts one clip. The outcome lacks the truth.

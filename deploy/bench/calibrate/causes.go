@@ -266,6 +266,14 @@ func shownBy(truth synthetic.Truth, frame int, box [4]float64) int {
 	return best
 }
 
+// writeFaults writes a line for each fault of a clip.
+func writeFaults(w io.Writer, faults []Fault) {
+	for _, f := range faults {
+		fmt.Fprintf(w, "    %-28s animal %3d track %4d of %4d frame %4d at %.0f; %d hits in %d looks\n", f.Cause, f.Animal,
+			f.Track, f.Of, f.Frame, f.Box, f.Hits, f.Looks)
+	}
+}
+
 // WriteCauses writes how many animals too few and too many each cause gave, the most frequent first.
 func WriteCauses(w io.Writer, faults []Fault, animals int) {
 	n, extra := map[Cause]int{}, map[Cause]bool{}

@@ -57,12 +57,15 @@ func needed(m tally.Model, o Outcome) float64 {
 }
 
 const (
+	// mostEdge is the variance of an animal that is in the picture or not, equally likely.
+	mostEdge = 0.25
+
 	covered = 0.95 // share of the truths that the intervals must hold
 	least   = 0.3  // no interval gets narrower than this share of what the score asks for
 )
 
 // plausible are the weights without any clips, in the order of tally.Names.
-var plausible = [tally.Weights]float64{0.5, 0.3, 0.3, 0.5, 0.5, 0.5, 1, 0.5, 0.5, 0.2, 2, 2, 1}
+var plausible = [tally.Weights]float64{0.5, 0.3, 0.3, 0.5, 0.5, 1, 0.5, 0.5, 0.2, 2, 1, 1}
 
 // quantile is the value that a share of all values is below, between two of them in proportion.
 func quantile(values []float64, share float64) float64 {
@@ -98,7 +101,7 @@ func score(m tally.Model, all []Outcome) float64 {
 
 // descend finds constants with a low score by small changes, with steps that get smaller.
 func descend(all []Outcome) tally.Model {
-	m := tally.Model{Below: 1, Above: 1, Share: math.Log(0.03), Each: 0.2, Weights: plausible}
+	m := tally.Model{Below: 1, Above: 1, Share: math.Log(0.03), Each: 0.2, Doubt: 1, Edge: 0.2, Weights: plausible}
 	best := score(m, all)
 	mean := means(all)
 	for step := 0.8; step > 0.01; {
@@ -120,12 +123,14 @@ func descend(all []Outcome) tally.Model {
 func changes(m tally.Model, step float64, mean [tally.Weights]float64) []tally.Model {
 	var next []tally.Model
 	for _, d := range [2]float64{step, -step} {
-		below, above, share, each := m, m, m, m
+		below, above, share, each, doubt, edge := m, m, m, m, m, m
 		below.Below *= math.Exp(d)
 		above.Above *= math.Exp(d)
 		share.Share += d
 		each.Each = max(0, m.Each+d/5)
-		next = append(next, below, above, share, each)
+		doubt.Doubt = max(0, m.Doubt+d/2)
+		edge.Edge = min(max(0, m.Edge+d/5), mostEdge)
+		next = append(next, below, above, share, each, doubt, edge)
 		for i := range m.Weights {
 			alone := m
 			alone.Weights[i] = max(0, m.Weights[i]+d)
@@ -162,8 +167,8 @@ func applied(m tally.Model, all []Outcome) []Outcome {
 func source(m tally.Model) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "package tally\n\n// fitted are the constants of the interval. make calibrate ARGS=--write renews this file.\n")
-	fmt.Fprintf(&b, "var fitted = Model{\n\tBelow: %.3f, Above: %.3f, Share: %.3f, Each: %.3f,\n\tWeights: [Weights]float64{\n",
-		m.Below, m.Above, m.Share, m.Each)
+	fmt.Fprintf(&b, "var fitted = Model{\n\tBelow: %.3f, Above: %.3f, Share: %.3f, Each: %.3f, Doubt: %.3f, Edge: %.3f,\n"+
+		"\tWeights: [Weights]float64{\n", m.Below, m.Above, m.Share, m.Each, m.Doubt, m.Edge)
 	for i, name := range tally.Names() {
 		fmt.Fprintf(&b, "\t\t%.3f, // %s\n", m.Weights[i], name)
 	}

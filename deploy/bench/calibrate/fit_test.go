@@ -56,13 +56,14 @@ func TestQuantile(t *testing.T) {
 }
 
 func TestSourceNamesTheWeights(t *testing.T) {
-	m := tally.Model{Below: 1, Above: 2, Share: -3, Each: 0.5}
+	m := tally.Model{Below: 1, Above: 2, Share: -3, Each: 0.5, Doubt: 0.8, Edge: 0.1}
 	m.Weights[0] = 1.5
 	got, err := source(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Below: 1.000, Above: 2.000, Share: -3.000, Each: 0.500", "1.500, // small", "0.000, // poor"} {
+	for _, want := range []string{"Below: 1.000, Above: 2.000, Share: -3.000, Each: 0.500, Doubt: 0.800, Edge: 0.100",
+		"1.500, // small", "0.000, // poor"} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("the source lacks %q:\n%s", want, got)
 		}

@@ -14,7 +14,6 @@ import (
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/detect"
-	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/video/libav"
 	"cattlecounter/cloud/synthetic"
 	"cattlecounter/cloud/synthetic/clipfile"
@@ -75,10 +74,7 @@ func (b *bench) countFolder(ctx context.Context, names []string, w io.Writer) er
 		outcomes = append(outcomes, out)
 		fmt.Fprintf(w, "%-42s %4d of %4d [%d, %d] %5d tiles %5.1f s %s\n", name, out.Count, out.Truth, out.Low, out.High,
 			out.Tiles, out.Seconds, out.Warning)
-		for _, f := range faults {
-			fmt.Fprintf(w, "    %-28s animal %3d track %4d of %4d frame %4d at %.0f; %d hits in %d looks\n", f.Cause, f.Animal,
-				f.Track, f.Of, f.Frame, f.Box, f.Hits, f.Looks)
-		}
+		writeFaults(w, faults)
 		if faults != nil {
 			animals += out.Truth
 		}
@@ -108,15 +104,7 @@ func (b *bench) countFile(ctx context.Context, name, path string) (Outcome, []Fa
 	if len(truth.Animals) == 0 {
 		return out, nil, nil
 	}
-	tracks := make([]*track.Track, 0, len(got.Trace.Tracks))
-	for _, t := range got.Trace.Tracks {
-		tracks = append(tracks, t.Restore())
-	}
-	faults := Faults(truth, looks, tracks, b.info.Threshold)
-	if faults == nil {
-		faults = []Fault{}
-	}
-	return out, faults, nil
+	return out, b.faults(truth, got, looks), nil
 }
 
 func readTruth(path string) (synthetic.Truth, error) {

@@ -33,7 +33,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&o.Workers, "workers", 1, "frames in detection at the same time")
 	flags.Float64Var(&o.SampleFPS, "sample-fps", 3, "frames per second that are looked at")
 	flags.BoolVar(&o.Write, "write", false, "write the fitted constants into the tree (cloud/count/tally/fitted.go)")
-	flags.BoolVar(&o.Refit, "refit", false, "count nothing; fit to the outcomes of earlier runs")
+	flags.BoolVar(&o.Refit, "refit", false, "count nothing; judge the tracks of earlier runs again, and fit to them")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -62,10 +62,15 @@ func calibrate(ctx context.Context, o Options, w io.Writer) error {
 		all = renewed(all, fresh)
 		return writeOutcomes(name, all)
 	}
-	if !o.Refit {
-		if err := Run(ctx, o, w, keep); err != nil {
-			return err
+	if o.Refit {
+		if all, err = judgedAgain(o.Out, all); err == nil {
+			err = writeOutcomes(name, all)
 		}
+	} else {
+		err = Run(ctx, o, w, keep)
+	}
+	if err != nil {
+		return err
 	}
 	var fit, check []Outcome
 	for _, c := range all {
@@ -86,6 +91,8 @@ func calibrate(ctx context.Context, o Options, w io.Writer) error {
 	WriteTable(w, Rows(applied(m, fit)))
 	fmt.Fprintf(w, "\nHalf for checking, intervals fitted to the other half\n")
 	WriteTable(w, Rows(applied(m, check)))
+	fmt.Fprintf(w, "\nLines over the simulated clips, half for checking\n")
+	WriteLines(w, check)
 	fmt.Fprintf(w, "\n%s\n", code)
 	WriteFar(w, applied(m, all), 0.05)
 	if !o.Write {

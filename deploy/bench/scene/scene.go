@@ -15,6 +15,7 @@ import (
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/video"
+	"cattlecounter/cloud/synthetic"
 )
 
 // Film renders the frames of one clip. It belongs to one goroutine at a time.
@@ -25,6 +26,12 @@ type Film interface {
 	Render(ctx context.Context, f *video.Frame) error
 	// Truth is the number of different animals in the frames so far.
 	Truth() int
+}
+
+// Detailed is a Film that knows where each animal is in each frame.
+type Detailed interface {
+	// Detailed is the truth of the frames so far. It shares memory with the film: it holds until the next Render.
+	Detailed() synthetic.Truth
 }
 
 // Outside begins the kinds of clips whose ground is none that cattle are counted on. They show what happens there; they

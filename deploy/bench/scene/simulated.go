@@ -33,6 +33,9 @@ func (s *simulated) Render(ctx context.Context, f *video.Frame) error { return s
 // Truth implements Film.
 func (s *simulated) Truth() int { return s.clip.Truth().UniqueAnimals }
 
+// Detailed implements Detailed.
+func (s *simulated) Detailed() synthetic.Truth { return s.clip.Truth() }
+
 // cameras are the ways of the camera in simulated clips. The list is part of the bench: another one makes other clips.
 var cameras = []synthetic.Camera{
 	synthetic.Pass, synthetic.Steady, synthetic.Hover, synthetic.Back, synthetic.Serpentine, synthetic.Turn,
