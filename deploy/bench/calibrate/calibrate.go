@@ -88,8 +88,10 @@ func Run(ctx context.Context, o Options, log io.Writer, keep func(Outcome) error
 			}
 			all = append(all, faults...)
 		}
-		fmt.Fprintf(log, "\nFaults of the simulated clips\n")
-		WriteCauses(log, all, animals)
+		if animals > 0 {
+			fmt.Fprintf(log, "\nFaults of the simulated clips\n")
+			WriteCauses(log, all, animals)
+		}
 		return nil
 	})
 }
