@@ -69,6 +69,6 @@ func TestLengthOfAnimalsInAllDirections(t *testing.T) {
 	tr.Observe(o)
 	all := tr.Tracks()
 	if last := all[len(all)-1]; !last.Outside {
-		t.Error("less than half of an animal is in the frame, and its middle is said to be inside")
+		t.Error("less than half of an animal is in the frame; want its middle outside")
 	}
 }
