@@ -196,6 +196,15 @@ func Load(path string, environ []string) (Config, error) {
 // LedgerPath returns the path of the ledger's SQLite file, which is unused when Ledger.URL is set.
 func (c Config) LedgerPath() string { return filepath.Join(c.Data, "ledger.db") }
 
+// KeyPath returns the file of the keys that encrypt secrets of the ledger, "" for none: Ledger.KeyFile, or beside the SQLite
+// file.
+func (c Config) KeyPath() string {
+	if c.Ledger.KeyFile != "" || !c.Ledger.URL.IsZero() {
+		return c.Ledger.KeyFile
+	}
+	return filepath.Join(c.Data, "secrets.key")
+}
+
 // BlobDir returns the root folder of the disk blob store.
 func (c Config) BlobDir() string { return filepath.Join(c.Data, "blobs") }
 

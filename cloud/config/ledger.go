@@ -12,6 +12,8 @@ import (
 type Ledger struct {
 	URL      secret.String `yaml:"url"`      // postgres://user:password@host:port/database
 	Identity bool          `yaml:"identity"` // a token of the managed identity replaces the password
+	// KeyFile has the keys that encrypt secrets of the ledger; see Config.KeyPath.
+	KeyFile string `yaml:"key_file"`
 }
 
 func (l Ledger) validate(f *faults) {

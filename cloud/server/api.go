@@ -41,13 +41,22 @@ type Options struct {
 	Ready func(Addresses)
 }
 
-// OpenLedger opens the ledger of cfg, and creates the data folder if it is missing.
+// OpenLedger opens the ledger of cfg with the keys of its secrets, and creates the data folder if it is missing.
 func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) {
+	return openLedger(ctx, cfg, false)
+}
+
+// openLedger is OpenLedger. Where the file of keys beside a new ledger is missing, create makes it.
+func openLedger(ctx context.Context, cfg config.Config, create bool) (*ledger.Ledger, error) {
 	// Only the owner may read it: footage shows where whose animals are.
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	return store.OpenLedger(ctx, cfg)
+	keys, err := openKeys(cfg, create)
+	if err != nil {
+		return nil, err
+	}
+	return store.OpenLedgerWith(ctx, cfg, keys)
 }
 
 // Restore replaces the ledger of the data folder by a backup and returns the path of the
@@ -77,7 +86,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l, err := OpenLedger(ctx, cfg)
+	l, err := openLedger(ctx, cfg, true)
 	if err != nil {
 		return err
 	}
@@ -87,6 +96,9 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	if err := sealSecrets(ctx, cfg, l, log); err != nil {
+		return err
+	}
 	if err := l.Totals.Recount(ctx); err != nil {
 		return err
 	}

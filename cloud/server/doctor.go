@@ -92,6 +92,7 @@ func doctorStores(ctx context.Context, cfg config.Config, show func(Finding)) {
 		}
 	}()
 	show(Finding{check, LevelOK, "opened: " + l.DB().Name(), ""})
+	show(secretsFinding(ctx, cfg, l))
 	st, err := store.Open(ctx, cfg, l, slog.New(slog.DiscardHandler))
 	if err != nil {
 		show(Finding{"blobs", LevelFail, err.Error(), "check the account or the folder of store, and the identity's roles"})

@@ -20,6 +20,7 @@ import (
 	"cattlecounter/cloud/store/queue"
 	queueazure "cattlecounter/cloud/store/queue/azure"
 	"cattlecounter/cloud/store/queue/embedded"
+	"cattlecounter/cloud/store/vault"
 	"cattlecounter/shared/settings"
 )
 
@@ -40,12 +41,17 @@ type Stores struct {
 	Free func() (int64, error)
 }
 
-// OpenLedger opens the ledger that cfg names. The data folder must exist.
+// OpenLedger opens the ledger that cfg names, for programs that need none of its secrets. The data folder must exist.
 func OpenLedger(ctx context.Context, cfg config.Config) (*ledger.Ledger, error) {
+	return OpenLedgerWith(ctx, cfg, nil)
+}
+
+// OpenLedgerWith is OpenLedger with the keys of its secrets, nil for none.
+func OpenLedgerWith(ctx context.Context, cfg config.Config, keys *vault.Keys) (*ledger.Ledger, error) {
+	o := ledger.Options{Keys: keys}
 	if cfg.Ledger.URL.IsZero() {
-		return ledger.Open(ctx, cfg.LedgerPath(), ledger.Options{})
+		return ledger.Open(ctx, cfg.LedgerPath(), o)
 	}
-	var o ledger.Options
 	if cfg.Ledger.Identity {
 		var err error
 		if o.Password, err = azstorage.DatabaseToken(); err != nil {

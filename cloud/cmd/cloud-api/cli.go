@@ -68,6 +68,8 @@ type commands struct {
 		Backup  ledgerBackup  `cmd:"" help:"Copy the ledger to a new file while cloud-api runs. Copy the footage after it."`
 		Restore ledgerRestore `cmd:"" help:"Restore the ledger from a backup. Stop cloud-api and the workers first. The previous ledger is kept beside it."`
 	} `cmd:"" help:"Backup of the ledger."`
+	Secrets secretsCommands `cmd:"" help:"Encryption of the ledger's secrets: keys of second factors, webhooks and orders to stations."`
+
 	Settings struct {
 		Check  configCheck  `cmd:"" help:"Check the configuration and print it, secrets hidden."`
 		Sample configSample `cmd:"" help:"Print a commented file with every key at its default."`

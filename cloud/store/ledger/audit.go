@@ -45,6 +45,8 @@ const (
 	ActionSetFactor      = "set second factor"
 	ActionRemoveFactor   = "remove second factor"
 	ActionBackupCode     = "use backup code"
+	ActionSealSecrets    = "encrypt secrets"
+	ActionDropSecrets    = "remove lost secrets" //nolint:gosec // a name
 
 	ActionShare                  = "share survey"
 	ActionRevokeShare            = "revoke share"

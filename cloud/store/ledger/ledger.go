@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/database"
+	"cattlecounter/cloud/store/vault"
 	"cattlecounter/shared/secret"
 )
 
@@ -42,6 +43,8 @@ type Options struct {
 	Busy time.Duration
 	// Password of PostgreSQL; nil means the password in the address.
 	Password database.Password
+	// Keys encrypt the secrets that the ledger must read again; nil means that they are stored in the clear.
+	Keys *vault.Keys
 }
 
 // Ledger is an open ledger: one database, and its parts by purpose.
@@ -70,6 +73,7 @@ type Ledger struct {
 	Borders    *BorderBook // paddocks of sites
 	Surveys    *Surveys    // selections of counts
 	Book       *HerdBook   // expected numbers of animals
+	Secrets    *Secrets    // encryption of what must be read again
 
 	Shares        *Shares        // links to surveys for people without a login
 	Notifications *Notifications // who hears of what, and the messages
@@ -79,8 +83,9 @@ type Ledger struct {
 
 // tables is the database with the clock of its times. All parts share it.
 type tables struct {
-	db  *database.DB
-	now func() time.Time
+	db   *database.DB
+	now  func() time.Time
+	keys *vault.Keys
 }
 
 // Open opens or creates a SQLite file and migrates its tables. The folder must exist. The
@@ -114,7 +119,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", db.Name(), errors.Join(err, db.Close()))
 	}
-	t := &tables{db: db, now: o.Now}
+	t := &tables{db: db, now: o.Now, keys: o.Keys}
 	return &Ledger{
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Aged: &Aged{t}, Changes: &Changes{t}, Devices: &Devices{t},
@@ -122,7 +127,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		OrderKey: &OrderKey{t},
 		People:   &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
 		Grounds: &Grounds{t}, Borders: &BorderBook{t}, Surveys: &Surveys{t}, Book: &HerdBook{t}, Sites: &Sites{t}, Work: &Work{t},
-		Notifications: &Notifications{t}, Shares: &Shares{t},
+		Notifications: &Notifications{t}, Shares: &Shares{t}, Secrets: &Secrets{t},
 		tables: t,
 	}, nil
 }

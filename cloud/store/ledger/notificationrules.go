@@ -39,12 +39,15 @@ type Notifications struct{ *tables }
 const ruleColumns = `id, site, kinds, channel, target, secret, language, quiet_from, quiet_to, zone, paused, ` +
 	`who, created`
 
-func scanRule(rows *sql.Rows) (r NotificationRule, err error) {
+func (l *Notifications) scanRule(rows *sql.Rows) (r NotificationRule, err error) {
 	var kinds, key string
 	var paused int
 	var created sql.NullInt64
 	err = rows.Scan(&r.ID, &r.Site, &kinds, &r.Channel, &r.Target, &key, &r.Language, &r.QuietFrom, &r.QuietTo, &r.Zone,
 		&paused, &r.Who, &created)
+	if err == nil {
+		key, err = l.keys.Open(sealWebhook, r.ID, key)
+	}
 	r.Kinds, r.Secret, r.Paused, r.Created = strings.Split(kinds, ","), secret.New(key), paused == 1, fromMicros(created)
 	return r, err
 }
@@ -53,7 +56,11 @@ func scanRule(rows *sql.Rows) (r NotificationRule, err error) {
 func (l *Notifications) AddRule(ctx context.Context, r NotificationRule) (NotificationRule, error) {
 	r.Created, r.Who = l.now().UTC(), Actor(ctx)
 	r.ID = string(footage.NewID(r.Created))
-	err := l.write(ctx, "add notification rule", func(ctx context.Context, tx *sql.Tx) error {
+	sealed, err := l.keys.Seal(sealWebhook, r.ID, r.Secret.Reveal())
+	if err != nil {
+		return r, fmt.Errorf("add notification rule: %w", err)
+	}
+	err = l.write(ctx, "add notification rule", func(ctx context.Context, tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM notification_rule`).Scan(&n); err != nil {
 			return err
@@ -63,7 +70,7 @@ func (l *Notifications) AddRule(ctx context.Context, r NotificationRule) (Notifi
 		}
 		if _, err := tx.ExecContext(ctx, `INSERT INTO notification_rule (`+ruleColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, r.ID, r.Site, strings.Join(r.Kinds, ","),
-			r.Channel, clean(r.Target), r.Secret.Reveal(), r.Language, r.QuietFrom, r.QuietTo, r.Zone, oneIf(r.Paused), r.Who,
+			r.Channel, clean(r.Target), sealed, r.Language, r.QuietFrom, r.QuietTo, r.Zone, oneIf(r.Paused), r.Who,
 			micros(r.Created)); err != nil {
 			return err
 		}
@@ -99,21 +106,25 @@ func (l *Notifications) SetRule(ctx context.Context, r NotificationRule) error {
 // RemoveRule removes a rule with its events and messages. Its error wraps ErrNotFound.
 func (l *Notifications) RemoveRule(ctx context.Context, id string) error {
 	return l.write(ctx, "remove notification rule "+id, func(ctx context.Context, tx *sql.Tx) error {
-		for _, table := range []string{"notification_event", "notification"} {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE rule = $1`, id); err != nil { //nolint:gosec // table is one of two constants
-				return err
-			}
-		}
-		if err := execOne(tx.ExecContext(ctx, `DELETE FROM notification_rule WHERE id = $1`, id)); err != nil {
+		if err := removeRule(ctx, tx, id); err != nil {
 			return err
 		}
 		return l.audit(ctx, tx, ActionRemoveNotificationRule, id)
 	})
 }
 
+func removeRule(ctx context.Context, tx *sql.Tx, id string) error {
+	for _, table := range []string{"notification_event", "notification"} {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE rule = $1`, id); err != nil { //nolint:gosec // table is one of two constants
+			return err
+		}
+	}
+	return execOne(tx.ExecContext(ctx, `DELETE FROM notification_rule WHERE id = $1`, id))
+}
+
 // Rules returns every rule, the oldest first.
 func (l *Notifications) Rules(ctx context.Context) ([]NotificationRule, error) {
-	rs, err := list(ctx, l.db.Read(), scanRule, `SELECT `+ruleColumns+` FROM notification_rule ORDER BY id`)
+	rs, err := list(ctx, l.db.Read(), l.scanRule, `SELECT `+ruleColumns+` FROM notification_rule ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("notification rules: %w", err)
 	}
@@ -122,7 +133,7 @@ func (l *Notifications) Rules(ctx context.Context) ([]NotificationRule, error) {
 
 // Rule returns a rule, or ErrNotFound.
 func (l *Notifications) Rule(ctx context.Context, id string) (NotificationRule, error) {
-	rs, err := list(ctx, l.db.Read(), scanRule, `SELECT `+ruleColumns+` FROM notification_rule WHERE id = $1`, clean(id))
+	rs, err := list(ctx, l.db.Read(), l.scanRule, `SELECT `+ruleColumns+` FROM notification_rule WHERE id = $1`, clean(id))
 	if err == nil && len(rs) == 0 {
 		err = ErrNotFound
 	}

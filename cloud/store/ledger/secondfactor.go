@@ -53,6 +53,9 @@ func (l *People) checkSecond(ctx context.Context, tx *sql.Tx, p Person, s Second
 	case s.Code.IsZero():
 		return ErrSecondFactor
 	}
+	if seed, err = l.keys.Open(sealFactor, p.Name, seed); err != nil {
+		return err
+	}
 	step, err := l.stepOf(seed, s.Code.Reveal(), used)
 	if err == nil { // another transaction may have used the step since it was read
 		return oneOrUnauthorised(tx.ExecContext(ctx, `UPDATE second_factor SET step = $1 WHERE person = $2 AND step < $1`, step, p.Name))
@@ -108,6 +111,10 @@ func (l *People) NewSecondFactor(ctx context.Context, p Person, step SecondStep)
 	if err != nil {
 		return secret.String{}, fmt.Errorf("second factor of %s: %w", p.Name, err)
 	}
+	sealed, err := l.keys.Seal(sealFactor, p.Name, key.Secret())
+	if err != nil {
+		return secret.String{}, fmt.Errorf("second factor of %s: %w", p.Name, err)
+	}
 	step.Required = nil // this is how the person gets one
 	err = l.write(By(ctx, p.Name), "second factor of "+p.Name, func(ctx context.Context, tx *sql.Tx) error {
 		if err := l.checkSecond(ctx, tx, p, step); err != nil {
@@ -115,7 +122,7 @@ func (l *People) NewSecondFactor(ctx context.Context, p Person, step SecondStep)
 		}
 		return oneOrUnauthorised(tx.ExecContext(ctx, `INSERT INTO second_factor (person, secret, next, step)
 			SELECT name, '', CAST($1 AS TEXT), 0 FROM person WHERE name = $2 AND generation = $3 AND disabled IS NULL
-			ON CONFLICT (person) DO UPDATE SET next = excluded.next`, key.Secret(), p.Name, p.Generation))
+			ON CONFLICT (person) DO UPDATE SET next = excluded.next`, sealed, p.Name, p.Generation))
 	})
 	return secret.New(key.URL()), err
 }
@@ -162,7 +169,11 @@ func (l *People) useNext(ctx context.Context, tx *sql.Tx, p Person, code secret.
 	if err != nil {
 		return err
 	}
-	step, err := l.stepOf(next, code.Reveal(), 0)
+	seed, err := l.keys.Open(sealFactor, p.Name, next)
+	if err != nil {
+		return err
+	}
+	step, err := l.stepOf(seed, code.Reveal(), 0)
 	if err != nil {
 		return err
 	}
