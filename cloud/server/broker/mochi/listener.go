@@ -17,7 +17,7 @@ import (
 // acceptPause is the wait after a fault of accept that passes, such as too many open files.
 const acceptPause = 100 * time.Millisecond
 
-// Listener implements listeners.Listener of Mochi over a net.Listener.
+// Listener implements listeners.Listener of Mochi over a net.Listener. Clients speak MQTT, or MQTT over WebSocket.
 type Listener struct {
 	ln            net.Listener
 	log           *slog.Logger
@@ -97,10 +97,7 @@ func (l *Listener) serve(c net.Conn, establish listeners.EstablishFn) {
 	}
 	l.conns[c] = struct{}{}
 	l.serving.Go(func() {
-		err := l.limit(c)
-		if err == nil {
-			err = establish(l.ID(), c)
-		}
+		err := l.establish(c, establish)
 		if err != nil {
 			l.log.Debug("mqtt connection ended", "err", err)
 		}
@@ -109,6 +106,20 @@ func (l *Listener) serve(c net.Conn, establish listeners.EstablishFn) {
 		delete(l.conns, c)
 		_ = c.Close()
 	})
+}
+
+func (l *Listener) establish(c net.Conn, establish listeners.EstablishFn) error {
+	if err := l.limit(c); err != nil {
+		return err
+	}
+	stream, err := open(c)
+	if err != nil {
+		return err
+	}
+	if err := l.limit(stream); err != nil { // accepting a WebSocket has removed the deadline
+		return err
+	}
+	return establish(l.ID(), stream)
 }
 
 func (l *Listener) limit(c net.Conn) error {

@@ -82,6 +82,9 @@ func TestAcceptFaultsPass(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	if _, err := c.Write([]byte{0x10}); err != nil { // the first byte of CONNECT
+		t.Fatal(err)
+	}
 	select {
 	case <-accepted:
 	case <-time.After(20 * time.Second):
