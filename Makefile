@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release fresh bench load soak fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench load soak fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -99,6 +99,9 @@ release: ## VERSION=1.2.3: archives, Debian packages, SBOM and checksums into bu
 	@test "$(origin VERSION)" != file || { echo 'usage: make release VERSION=1.2.3; see deploy/docs/releasing.md'; exit 2; }
 	@deploy/setup/setup.sh build
 	@VERSION='$(VERSION)' COMMITTED='$(COMMITTED)' deploy/packaging/release.sh
+
+reproducible: setup ## build the programs twice in two folders with empty caches, and compare them byte by byte
+	@deploy/packaging/reproduce.sh
 
 fresh: ## rehearse make demo and make test in a fresh Debian with git, make and Go alone; needs root
 	@deploy/setup/fresh.sh

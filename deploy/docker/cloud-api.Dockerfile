@@ -27,10 +27,18 @@ ARG VERSION=dev
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X cattlecounter/shared/version.number=$VERSION" \
       -o /out/cloud-api ./cloud/cmd/cloud-api
 
+COPY deploy/packaging/sbom/ deploy/packaging/sbom/
+RUN CGO_ENABLED=0 go build -trimpath -o /out/sbom ./deploy/packaging/sbom/cmd/sbom
+
 FROM ${DEBIAN_BASE} AS files
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY deploy/docker/rootfs.sh /
 RUN sh /rootfs.sh /rootfs data station
+COPY --from=build /out/ /out/
+COPY --from=page /src/cloud/server/dashboard/package-lock.json /page/
+ARG VERSION=dev
+RUN mkdir -p /rootfs/usr/share/doc/cattlecounter && /out/sbom image --name cloud-api --version "$VERSION" --root /rootfs \
+      --npm /page/package-lock.json=maplibre-gl,preact,tus-js-client,uplot /out/cloud-api >/rootfs/usr/share/doc/cattlecounter/sbom.cdx.json
 
 FROM scratch
 COPY --from=files /rootfs/ /
@@ -49,4 +57,5 @@ ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="CattleCounter cloud-api" \
       org.opencontainers.image.description="Receives drone footage, serves the page and the API" \
-      org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$REVISION"
+      org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$REVISION" \
+      cattlecounter.sbom="/usr/share/doc/cattlecounter/sbom.cdx.json"

@@ -134,6 +134,11 @@ func TestDockerfiles(t *testing.T) {
 				t.Errorf("%s: its last stage lacks %q", file, strings.TrimSpace(want))
 			}
 		}
+		if label := strings.Contains(last, `cattlecounter.sbom="/usr/share/doc/cattlecounter/sbom.cdx.json"`); label != strings.Contains(text, "/sbom.cdx.json\n") {
+			t.Errorf("%s: SBOM and its label do not go together", file)
+		} else if !label && file != "worker-gpu.Dockerfile" {
+			t.Errorf("%s: no SBOM", file)
+		}
 		if !strings.Contains(text, "ca-certificates") || !strings.Contains(text, "shared/version.number=$VERSION") {
 			t.Errorf("%s: CA certificates or the version are missing", file)
 		}

@@ -17,10 +17,17 @@ RUN CGO_ENABLED=0 go build -trimpath -o /out/edge-agent -ldflags \
       "-s -w -X cattlecounter/shared/version.number=$VERSION -X cattlecounter/edge/clock.committed=$COMMITTED" \
       ./edge/cmd/edge-agent
 
+COPY deploy/packaging/sbom/ deploy/packaging/sbom/
+RUN CGO_ENABLED=0 go build -trimpath -o /out/sbom ./deploy/packaging/sbom/cmd/sbom
+
 FROM ${DEBIAN_BASE} AS files
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 COPY deploy/docker/rootfs.sh /
 RUN sh /rootfs.sh /rootfs spool card
+COPY --from=build /out/ /out/
+ARG VERSION=dev
+RUN mkdir -p /rootfs/usr/share/doc/cattlecounter && /out/sbom image --name edge-agent --version "$VERSION" --root /rootfs \
+      /out/edge-agent >/rootfs/usr/share/doc/cattlecounter/sbom.cdx.json
 
 FROM scratch
 COPY --from=files /rootfs/ /
@@ -38,4 +45,5 @@ ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="CattleCounter edge-agent" \
       org.opencontainers.image.description="Buffers drone footage at a station and uploads it" \
-      org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$REVISION"
+      org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$REVISION" \
+      cattlecounter.sbom="/usr/share/doc/cattlecounter/sbom.cdx.json"

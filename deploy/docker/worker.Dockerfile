@@ -25,6 +25,9 @@ COPY cloud/ cloud/
 ARG VERSION=dev
 RUN go build -trimpath -ldflags "-s -w -X cattlecounter/shared/version.number=$VERSION" -o /out/worker ./cloud/cmd/worker
 
+COPY deploy/packaging/sbom/ deploy/packaging/sbom/
+RUN CGO_ENABLED=0 go build -trimpath -o /out/sbom ./deploy/packaging/sbom/cmd/sbom
+
 FROM ${DEBIAN_BASE} AS files
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates \
       libavformat59 libavcodec59 libavutil57 libswscale6 libseccomp2 libstdc++6 && rm -rf /var/lib/apt/lists/*
@@ -32,6 +35,11 @@ COPY deploy/docker/rootfs.sh /
 COPY --from=onnxruntime /libonnxruntime.so.1 /usr/local/lib/
 COPY --from=build /out/worker /usr/local/bin/
 RUN sh /rootfs.sh /rootfs data -- /usr/local/bin/worker /usr/local/lib/libonnxruntime.so.1
+COPY --from=build /out/sbom /out/
+COPY deploy/setup/onnxruntime/package-lock.json /ort/
+ARG VERSION=dev
+RUN mkdir -p /rootfs/usr/share/doc/cattlecounter && /out/sbom image --name worker --version "$VERSION" --root /rootfs \
+      --npm /ort/package-lock.json=onnxruntime-node /usr/local/bin/worker >/rootfs/usr/share/doc/cattlecounter/sbom.cdx.json
 
 FROM scratch
 COPY --from=files /rootfs/ /
@@ -52,4 +60,5 @@ ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="CattleCounter worker" \
       org.opencontainers.image.description="Counts cattle in drone footage" \
-      org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$REVISION"
+      org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$REVISION" \
+      cattlecounter.sbom="/usr/share/doc/cattlecounter/sbom.cdx.json"

@@ -80,6 +80,7 @@ for program in edge-agent cloud-api herdsim tus-conformance worker; do
 		exit 1
 	}
 done
+go run ./deploy/packaging/sbom/cmd/sbom check "$out"/*.cdx.json
 rm -rf "$stage"
 (cd "$out" && sha256sum -- * >SHA256SUMS)
 ls -lh "$out"

@@ -54,7 +54,7 @@ func Programs(ctx context.Context, root string) ([]string, error) {
 	}
 	programs := strings.Fields(out)
 	return slices.DeleteFunc(programs, func(p string) bool {
-		return path.Base(path.Dir(p)) != "cmd" || strings.Contains(p, "/packaging/notice/") || strings.Contains(p, "/deploy/bench/")
+		return path.Base(path.Dir(p)) != "cmd" || strings.Contains(p, "/deploy/packaging/") || strings.Contains(p, "/deploy/bench/")
 	}), nil
 }
 
