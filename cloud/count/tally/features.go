@@ -70,7 +70,7 @@ func (r *Result) features(c Circumstances) Features {
 		hits, looks = hits+t.Hits, looks+max(t.Visible, t.Hits)
 		f.Brief += share(t.Visible <= 2, n)
 		f.Edge += share(alwaysCut(t, c), n)
-		f.Unsure += share(Probability(t) < sure, n)
+		f.Unsure += share(likely(t, r.outlook) < sure, n)
 		f.Walking += share(walked(t), n)
 	}
 	for _, u := range r.Uncounted {
@@ -81,7 +81,7 @@ func (r *Result) features(c Circumstances) Features {
 		case Outside:
 			f.Edge += 1 / n
 		default:
-			f.Unsure += share(Probability(u.Track) > 1-sure, n)
+			f.Unsure += share(likely(u.Track, r.outlook) > 1-sure, n)
 		}
 	}
 	slices.Sort(sizes)

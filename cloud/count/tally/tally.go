@@ -30,7 +30,8 @@ type Result struct {
 	// With several pieces an animal that is in two of them is counted twice; Low is then at most the largest piece.
 	Segments []int
 
-	doubt float64 // variance of the number of animals by the evidence of each track
+	doubt   float64 // variance of the number of animals by the evidence of each track
+	outlook float64 // see outlook
 }
 
 // Uncounted is a track that is not counted.
@@ -56,14 +57,17 @@ const (
 )
 
 const (
-	// prior is the logarithm of the odds that a new track is an animal, with a detector at its threshold.
+	// prior is the logarithm of the odds of a track before any look.
 	prior = -0.9
-	// mostEvidence bounds what many looks can prove: they repeat the same mistake.
-	mostEvidence = 5.0
+	// alike is how much two looks at a track are alike, 0..1: looks repeat the same mistake, so n looks prove as much as
+	// n / (1 + (n-1) * alike) independent ones. weight is that of an independent look.
+	alike, weight = 0.5, 2.4
+	// mostEvidence bounds what many looks can prove.
+	mostEvidence = 6.0
 	// once is the evidence that a track with a single look needs more than others: nothing confirms the look.
-	once = 0.5
+	once = 1.5
 	// walking is the evidence of a track that walks steadily, at least: stones and shadows do not walk.
-	walking = 3.0
+	walking = 3.6
 	// brief is the number of looks up to which a track that is not counted is too brief rather than weak.
 	brief = 2
 	// reach is how far, in sides of its box, an animal may walk between two pieces of its track.
@@ -79,15 +83,16 @@ const (
 func Count(tracks []*track.Track) Result {
 	r := Result{ByClass: map[string]int{}, Others: map[string]int{}}
 	usual := newSizes(tracks)
-	bySize := map[*track.Track]float64{}
+	r.outlook = outlook(tracks)
+	more := map[*track.Track]float64{} // evidence beside the looks at a track
 	// Kind and size come first: a sheep or a shed must not stand for the cow at its place.
 	var cattle, others []*track.Track
 	for _, t := range tracks {
-		bySize[t] = usual.evidence(t)
+		more[t] = usual.evidence(t) + r.outlook
 		switch {
 		case t.Other():
 			others = append(others, t)
-		case likely(t, bySize[t]) <= 0.5 && likely(t, 0) > 0.5:
+		case likely(t, more[t]) <= 0.5 && likely(t, r.outlook) > 0.5:
 			r.leaveOut(t, Size)
 		default:
 			cattle = append(cattle, t)
@@ -95,7 +100,7 @@ func Count(tracks []*track.Track) Result {
 	}
 	pieces := map[int]int{}
 	for _, t := range r.merged(cattle) {
-		p := likely(t, bySize[t])
+		p := likely(t, more[t])
 		r.doubt += p * (1 - p)
 		if !r.stands(t, p) {
 			continue
@@ -156,27 +161,15 @@ func (r *Result) Judge(c Circumstances) Features {
 	return f
 }
 
-// Even is the evidence of a track that is as likely an animal as none.
-const Even = -prior
+// Even is the evidence of a track with a few looks that is about as likely an animal as none.
+const Even = 0.9
 
-// Probability is the chance that a track is an animal that counts, by the looks at it.
+// Probability is the chance that a track is an animal that counts, by the looks at it alone.
 func Probability(t *track.Track) float64 {
 	if t.Other() {
 		return 0
 	}
 	return likely(t, 0)
-}
-
-// likely is the chance that a track is an animal of any kind. The evidence of the size holds for what walks, too.
-func likely(t *track.Track, bySize float64) float64 {
-	e := min(max(t.Evidence, -mostEvidence), mostEvidence)
-	if t.Visible <= 1 {
-		e -= once
-	}
-	if walks(t) {
-		e = max(e, walking)
-	}
-	return 1 / (1 + math.Exp(-prior-e-bySize))
 }
 
 // walks reports whether a track moved over the ground by more than its size, without much of a detour, and was detected in

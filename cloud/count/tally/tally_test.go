@@ -2,6 +2,7 @@ package tally
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"cattlecounter/cloud/count/detect"
@@ -12,7 +13,8 @@ func trackOf(id int, x float64, first, last, hits, strong, visible int) *track.T
 	// Strong hits have a score of 0.6, weak ones of 0.3, and the threshold is 0.4.
 	evidence := 0.81*float64(strong) - 0.44*float64(hits-strong) - 0.7*float64(visible-hits)
 	return &track.Track{ID: id, X: x, Y: 10, W: 40, H: 20, First: first, Last: last, Hits: hits, Strong: strong,
-		Visible: visible, Evidence: evidence, Best: detect.Box{Label: "cow"}}
+		Visible: visible, Evidence: evidence, ScoreSum: 0.6*float64(strong) + 0.3*float64(hits-strong),
+		Best: detect.Box{Label: "cow"}}
 }
 
 func TestCount(t *testing.T) {
@@ -54,8 +56,8 @@ func withThing(n int, length, thing float64) []*track.Track {
 		if i == n/2 {
 			l = thing
 		}
-		t := track.Saved{ID: i + 1, W: l, H: l / 2, X: track.Axis{Pos: float64(i) * 300}, Hits: 20, Visible: 20, Evidence: 5,
-			Last: 200, BestWhole: true}.Restore()
+		t := track.Saved{ID: i + 1, W: l, H: l / 2, X: track.Axis{Pos: float64(i) * 300}, Hits: 20, Visible: 20,
+			Evidence: 30, ScoreSum: 16, Last: 200, BestWhole: true}.Restore()
 		all = append(all, t)
 	}
 	return all
@@ -89,7 +91,7 @@ func TestSizeAmongTheHerd(t *testing.T) {
 	for i := range 40 {
 		l := 200 * math.Pow(0.94, float64(i))
 		all = append(all, track.Saved{ID: i + 1, W: l, H: l / 2, Y: track.Axis{Pos: float64(-i * 100)}, Hits: 20, Visible: 20,
-			Evidence: 5, Last: 200, BestWhole: true}.Restore())
+			Evidence: 30, ScoreSum: 16, Last: 200, BestWhole: true}.Restore())
 	}
 	if r := Count(all); r.Unique != 40 {
 		t.Errorf("oblique: %d of 40: %+v", r.Unique, r.Uncounted)
@@ -108,7 +110,7 @@ func TestSizeAmongTheHerd(t *testing.T) {
 func TestOtherAnimals(t *testing.T) {
 	var all []*track.Track
 	for i := range 9 {
-		s := track.Saved{ID: i + 1, W: 100, H: 50, X: track.Axis{Pos: float64(i) * 300}, Hits: 20, Visible: 20, Evidence: 5,
+		s := track.Saved{ID: i + 1, W: 100, H: 50, X: track.Axis{Pos: float64(i) * 300}, Hits: 20, Visible: 20, Evidence: 30,
 			Last: 200, BestWhole: true, ScoreSum: 16, Classes: map[string]float64{"cattle": 16}}
 		if i > 2 {
 			s.W, s.H = 30, 15
@@ -135,13 +137,13 @@ func TestNothingIsLostWithWhatDoesNotCount(t *testing.T) {
 		var all []*track.Track
 		for i := range 9 {
 			all = append(all, track.Saved{ID: i + 1, W: 100, H: 50, X: track.Axis{Pos: float64(i) * 300}, Hits: 20, Visible: 20,
-				Evidence: 4, Last: 200, BestWhole: true, ScoreSum: 16, Classes: map[string]float64{"cattle": 16}}.Restore())
+				Evidence: 30, Last: 200, BestWhole: true, ScoreSum: 16, Classes: map[string]float64{"cattle": 16}}.Restore())
 		}
 		return Count(append(all, thing.Restore(), cow.Restore()))
 	}
 	thing := track.Saved{ID: 20, W: 400, H: 200, X: track.Axis{Pos: 1000}, Y: track.Axis{Pos: 500}, Hits: 20, Visible: 20,
-		Evidence: 5, Last: 200, BestWhole: true, ScoreSum: 18, Classes: map[string]float64{"cattle": 18}}
-	cow := track.Saved{ID: 21, W: 100, H: 50, X: thing.X, Y: thing.Y, Hits: 12, Visible: 20, Evidence: 4, First: 10, Last: 190,
+		Evidence: 40, Last: 200, BestWhole: true, ScoreSum: 18, Classes: map[string]float64{"cattle": 18}}
+	cow := track.Saved{ID: 21, W: 100, H: 50, X: thing.X, Y: thing.Y, Hits: 12, Visible: 20, Evidence: 14, First: 10, Last: 190,
 		BestWhole: true, ScoreSum: 9, Classes: map[string]float64{"cattle": 9}}
 	if r := among(thing, cow); r.Unique != 10 {
 		t.Errorf("a cow beside a van: %d of 10, not counted: %+v", r.Unique, r.Uncounted)
@@ -166,6 +168,9 @@ func TestDoubtWidensTheInterval(t *testing.T) {
 	for i := range 50 {
 		sure = append(sure, trackOf(i, float64(100*i), 0, 300, 30, 30, 30))
 		doubtful = append(doubtful, trackOf(i, float64(100*i), 0, 300, 7, 6, 10))
+	}
+	for _, t := range append(slices.Clone(sure), doubtful...) {
+		t.Best = detect.Box{X1: 100, Y1: 100, X2: 180, Y2: 180, Label: "cow"}
 	}
 	a, b := Count(sure), Count(doubtful)
 	if a.Unique != 50 || b.Unique != 50 || b.High-b.Low <= a.High-a.Low {
