@@ -168,7 +168,8 @@ func TestBounds(t *testing.T) {
 			}}, across(""), 0, 1, 1, "camera"},
 	} {
 		r := c.scene.judge(t, c.set).Lines[0]
-		if r.InLow != c.low || r.In != c.in || r.InHigh != c.high || len(r.Crossings) != 1 || string(r.Crossings[0].Doubt) != c.doubt {
+		more := unseen(c.in)
+		if r.InLow != max(0, c.low-more) || r.In != c.in || r.InHigh != c.high+more || len(r.Crossings) != 1 || string(r.Crossings[0].Doubt) != c.doubt {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
@@ -232,7 +233,7 @@ func TestJitterDoesNotCount(t *testing.T) {
 		s.animals = append(s.animals, walk(90*float64(k+1), 220, 90*float64(k+1), 220, 0, 1))
 	}
 	for _, f := range []boundary.Frame{boundary.Picture, boundary.Ground} {
-		if r := s.judge(t, across(f)).Lines[0]; r.In != 10 || r.Out != 0 || r.InLow != 10 || r.InHigh != 10 {
+		if r := s.judge(t, across(f)).Lines[0]; r.In != 10 || r.Out != 0 || r.InLow != 10-unseen(10) || r.InHigh != 10+unseen(10) {
 			t.Errorf("%s: %+v", f, r.LineTotal)
 		}
 	}
@@ -252,6 +253,14 @@ func TestCutBoxes(t *testing.T) {
 		}
 		if len(w.fixes) != len(a.Fixes) || math.Abs(w.size-math.Sqrt(long*wide)) > 1 {
 			t.Errorf("%d fixes, size %g", len(w.fixes), w.size)
+		}
+	}
+}
+
+func TestUnseenCrossingsGrowWithTheRoot(t *testing.T) {
+	for n, want := range map[int]int{0: 0, 1: 1, 9: 1, 25: 2, 100: 4, 400: 8} {
+		if got := unseen(n); got != want {
+			t.Errorf("%d crossings: %d unseen, want %d", n, got, want)
 		}
 	}
 }
