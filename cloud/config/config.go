@@ -21,6 +21,9 @@ import (
 // EnvPrefix is the prefix of every environment variable of this configuration.
 const EnvPrefix = "CATTLE_CLOUD"
 
+// LetsEncrypt is the directory of the ACME server that is the default.
+const LetsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
+
 // Off stands for an address where it turns an optional part off.
 const Off = "off"
 
@@ -80,7 +83,8 @@ type MQTT struct {
 	// HomeAssistant is the first level of the topics that Home Assistant finds stations and paddocks by, or Off.
 	HomeAssistant string `yaml:"homeassistant"`
 	Insecure      bool   `yaml:"insecure"` // EmbeddedListen may be reached from other machines without TLS
-	TLS           TLS    `yaml:"tls"`      // of the built-in broker
+	// TLS is that of the built-in broker.
+	TLS BrokerTLS `yaml:"tls"`
 }
 
 // Intake configures uploads.
@@ -164,8 +168,9 @@ func Default() Config {
 		Data: "data", Store: StoreLocal,
 		Azure: Azure{Container: "cattlecounter", Queue: "cattlecounter-jobs"},
 		Log:   logging.Default(),
-		HTTP:  HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, Proxies: []string{}, SecondFactor: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30},
-		MQTT:  MQTT{EmbeddedListen: "127.0.0.1:1883", HomeAssistant: Off},
+		HTTP: HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, Proxies: []string{}, SecondFactor: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30,
+			TLS: TLS{ACME: ACME{Domains: []string{}, Directory: LetsEncrypt, HTTPListen: Off}}},
+		MQTT: MQTT{EmbeddedListen: "127.0.0.1:1883", HomeAssistant: Off},
 		Intake: Intake{
 			ExpireAfter:    7 * 24 * time.Hour,
 			MinFree:        512 << 20,
@@ -225,6 +230,7 @@ func (c *Config) Validate() error {
 	}
 	c.HTTP.validate(&f)
 	c.MQTT.validate(&f)
+	c.validateBrokerTLS(&f)
 	f.addIf(c.Intake.ExpireAfter < time.Minute,
 		"intake.expire_after: %s is less than 1m; over a slow link every upload would expire", c.Intake.ExpireAfter)
 	f.addIf(c.Intake.MaxDeviceBytes < c.HTTP.MaxUpload, "intake.max_device_bytes: %s is less than http.max_upload, %s",

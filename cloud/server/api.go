@@ -115,7 +115,17 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	}
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := registerCertificates(metrics, cfg, log); err != nil {
+	certs, err := newCertificates(cfg, log)
+	if err != nil {
+		return err
+	}
+	started := false
+	defer func() {
+		if !started {
+			certs.close()
+		}
+	}()
+	if err := registerCertificates(metrics, certs.states); err != nil {
 		return err
 	}
 	in, err := intake.New(intake.Options{
@@ -127,17 +137,17 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	hub := progress.NewHub(l.Changes, l.Uploads, log)
-	m, err := newMessaging(ctx, cfg, l, hub, metrics, log)
+	m, err := newMessaging(ctx, cfg, l, hub, metrics, certs.broker, log)
 	if err != nil {
 		return err
 	}
-	views, note, err := newViews(cfg, l, st, m, log)
+	views, note, err := newViews(cfg, l, st, m, certs, log)
 	if err != nil {
 		m.close()
 		return err
 	}
 	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
-	server, err := newWeb(ctx, cfg, web.Options{
+	server, err := newWeb(ctx, cfg, web.Options{Certificate: certs.http,
 		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
 		Stations: m.stations, StationBroker: cfg.MQTT.PublicURL, Overview: views, Notifier: note, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
@@ -155,6 +165,11 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 		}
 		serving, at.Metrics = append(serving, inspector.Run), "http://"+inspector.Addr().String()
 	}
+	getting, err := certs.stages(cfg, server.Addr(), log)
+	if err != nil {
+		m.close()
+		return errors.Join(err, server.Close())
+	}
 	announce(cfg, at, l.DB().Name(), log)
 	if at.SetupCode, err = setupCode(ctx, l); err != nil {
 		m.close()
@@ -163,8 +178,9 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if o.Ready != nil {
 		o.Ready(at)
 	}
-	began := time.Now()
+	began, started := time.Now(), true
 	background := append(keeping(cfg, l, st.Blobs, log), in.Run, hub.Run, placing(l, st.Blobs, log), note.run)
+	background = append(background, getting...)
 	err = runStages(ctx, serving, background, m.publishing(), m.serving())
 	log.Info("cloud-api stopped", "after", time.Since(began).Round(time.Second))
 	return err
@@ -195,14 +211,11 @@ func placing(l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) stage {
 }
 
 // newViews returns what reads the state of the system for people: the overview, and the notifications that follow it.
-func newViews(cfg config.Config, l *ledger.Ledger, st store.Stores, m *messaging, log *slog.Logger) (*overview.Overview,
+func newViews(cfg config.Config, l *ledger.Ledger, st store.Stores, m *messaging, certs *certificates,
+	log *slog.Logger) (*overview.Overview,
 	*notifying, error) {
-	ends, err := certificateEnds(cfg, log)
-	if err != nil {
-		return nil, nil, err
-	}
 	views, err := overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Logs: l.Grounds, Uploads: l.Uploads,
-		Stations: m.stations, Disk: st.Ready, Certificates: ends})
+		Stations: m.stations, Disk: st.Ready, Certificates: certs.states})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -65,7 +65,7 @@ func Doctor(ctx context.Context, cfg config.Config, o DoctorOptions, show func(F
 	if cfg.MQTT.URL != "" {
 		show(brokerFinding(ctx, cfg))
 	}
-	show(tlsFinding("http", cfg.HTTP.Listen, cfg.HTTP.TLS, cfg.HTTP.Insecure, o.Now()))
+	show(tlsFinding("http", cfg, o.Now()))
 	if o.Offset != nil {
 		show(clockFinding(ctx, o))
 	}
@@ -147,8 +147,9 @@ func brokerFinding(ctx context.Context, cfg config.Config) Finding {
 }
 
 // tlsFinding reads the certificate of a listener.
-func tlsFinding(check, listen string, t config.TLS, insecure bool, now time.Time) Finding {
+func tlsFinding(check string, cfg config.Config, now time.Time) Finding {
 	check += " tls"
+	listen, t, insecure := cfg.HTTP.Listen, cfg.HTTP.TLS, cfg.HTTP.Insecure
 	switch {
 	case !t.On() && config.Loopback(listen):
 		return Finding{check, LevelOK, listen + " is reached from this machine only", ""}
@@ -156,21 +157,29 @@ func tlsFinding(check, listen string, t config.TLS, insecure bool, now time.Time
 		return Finding{check, LevelWarn, listen + " is reached from other machines in the clear",
 			"make sure that a TLS proxy stands in front, and that only the proxy reaches the address"}
 	}
-	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	certFile, keyFile := files(cfg, t)
+	renew := "renew the certificate; the files are read again by themselves"
+	if t.ACME.On() {
+		renew = "cloud-api renews it by itself; read in its log why that failed: the name must lead to this server"
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if errors.Is(err, fs.ErrNotExist) && t.ACME.On() {
+		return Finding{check, LevelFail, fmt.Sprintf("there is no certificate for %s yet", t.ACME.Domains[0]), renew}
+	}
 	if err != nil {
 		return Finding{check, LevelFail, err.Error(), "check the files in tls.cert_file and tls.key_file, and the rights on them"}
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
 	if err != nil {
-		return Finding{check, LevelFail, t.CertFile + ": " + err.Error(), "put the certificate of the server first into the file"}
+		return Finding{check, LevelFail, certFile + ": " + err.Error(), "put the certificate of the server first into the file"}
 	}
 	left := leaf.NotAfter.Sub(now)
 	found := fmt.Sprintf("the certificate for %v ends on %s", leaf.DNSNames, leaf.NotAfter.Format(time.DateOnly))
 	switch {
 	case left <= 0 || now.Before(leaf.NotBefore):
-		return Finding{check, LevelFail, found, "renew the certificate, and check this machine's clock; the files are read again by themselves"}
+		return Finding{check, LevelFail, found, renew + "; check this machine's clock too"}
 	case left < certificateSoon:
-		return Finding{check, LevelWarn, found, "renew the certificate; the files are read again by themselves"}
+		return Finding{check, LevelWarn, found, renew}
 	}
 	return Finding{check, LevelOK, found, ""}
 }

@@ -84,12 +84,16 @@ func TestDoctorReadsTheClock(t *testing.T) {
 }
 
 func TestDoctorReadsListeners(t *testing.T) {
-	levels := []Level{
-		tlsFinding("http", "127.0.0.1:80", config.TLS{}, false, time.Now()).Level,
-		tlsFinding("http", "0.0.0.0:80", config.TLS{}, true, time.Now()).Level,
-		tlsFinding("http", "0.0.0.0:80", config.TLS{CertFile: "/none", KeyFile: "/none"}, false, time.Now()).Level,
+	var levels []Level
+	for _, h := range []config.HTTP{
+		{Listen: "127.0.0.1:80"},
+		{Listen: "0.0.0.0:80", Insecure: true},
+		{Listen: "0.0.0.0:80", TLS: config.TLS{CertFile: "/none", KeyFile: "/none"}},
+		{Listen: "0.0.0.0:80", TLS: config.TLS{ACME: config.ACME{Domains: []string{"cattle.example"}}}},
+	} {
+		levels = append(levels, tlsFinding("http", config.Config{Data: t.TempDir(), HTTP: h}, time.Now()).Level)
 	}
-	if want := []Level{LevelOK, LevelWarn, LevelFail}; !slices.Equal(levels, want) {
+	if want := []Level{LevelOK, LevelWarn, LevelFail, LevelFail}; !slices.Equal(levels, want) {
 		t.Errorf("%v, want %v", levels, want)
 	}
 }
@@ -119,7 +123,7 @@ func TestDoctorReadsCertificates(t *testing.T) {
 		}
 	}
 	for days, want := range map[int]Level{-1: LevelFail, 0: LevelOK, 80: LevelWarn, 91: LevelFail} {
-		f := tlsFinding("http", "0.0.0.0:443", pair, false, now.Add(time.Duration(days)*24*time.Hour))
+		f := tlsFinding("http", config.Config{HTTP: config.HTTP{Listen: "0.0.0.0:443", TLS: pair}}, now.Add(time.Duration(days)*24*time.Hour))
 		if f.Level != want || !strings.Contains(f.Found, "cattle.example") {
 			t.Errorf("after %d days: %+v, want %s", days, f, want)
 		}

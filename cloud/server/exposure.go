@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/server/web"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/secret"
@@ -31,18 +30,7 @@ func newWeb(ctx context.Context, cfg config.Config, o web.Options) (*web.Server,
 	if cfg.HTTP.PublicURL != "" {
 		o.Proxies = append(o.Proxies, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 	}
-	if o.Certificate, err = loadCertificate(cfg.HTTP.TLS, o.Log); err != nil {
-		return nil, err
-	}
 	return web.New(ctx, o)
-}
-
-// loadCertificate returns nil for a listener without TLS.
-func loadCertificate(t config.TLS, log *slog.Logger) (*certificate.Files, error) {
-	if !t.On() {
-		return nil, nil
-	}
-	return certificate.Load(t.CertFile, t.KeyFile, log)
 }
 
 // hostNames are the names that clients may use for this server.
@@ -51,6 +39,7 @@ func hostNames(cfg config.Config) []string {
 	for _, n := range cfg.HTTP.Hosts {
 		names = append(names, strings.ToLower(n))
 	}
+	names = append(names, cfg.HTTP.TLS.ACME.Domains...)
 	if u, err := url.Parse(cfg.HTTP.PublicURL); err == nil && u.Hostname() != "" {
 		names = append(names, strings.ToLower(u.Hostname()))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +16,7 @@ import (
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/server/broker"
+	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/server/stations"
@@ -67,7 +67,7 @@ type messaging struct {
 }
 
 func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub *progress.Hub, reg *prometheus.Registry,
-	log *slog.Logger) (*messaging, error) {
+	cert certified, log *slog.Logger) (*messaging, error) {
 	m := &messaging{stations: stations.New(stations.Options{Devices: l.Devices, Memory: l.Stations, Log: log,
 		Sign:    signing(l.OrderKey),
 		Changed: func(v wire.Station) { hub.Send(progress.Change{Station: &v}) }})}
@@ -88,7 +88,7 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub 
 		return m, nil
 	default:
 		own := broker.Credentials{User: broker.ServiceUser, Password: secret.New(rand.Text())}
-		if m.broker, err = newBroker(ctx, cfg, l, own, log); err != nil {
+		if m.broker, err = newBroker(ctx, cfg, l, own, cert, log); err != nil {
 			return nil, err
 		}
 		o.TLS = m.broker.OwnTLS()
@@ -139,12 +139,8 @@ func sources(l *ledger.Ledger) progress.Sources {
 }
 
 // newBroker listens with the built-in broker. service is the account of the cloud.
-func newBroker(ctx context.Context, cfg config.Config, l *ledger.Ledger, service broker.Credentials,
+func newBroker(ctx context.Context, cfg config.Config, l *ledger.Ledger, service broker.Credentials, cert certified,
 	log *slog.Logger) (*broker.Broker, error) {
-	cert, err := loadCertificate(cfg.MQTT.TLS, log)
-	if err != nil {
-		return nil, fmt.Errorf("mqtt.tls: %w", err)
-	}
 	return broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices, Service: service,
 		Discovery: cfg.MQTT.Discovery(), Certificate: cert, Log: log})
 }
@@ -221,13 +217,9 @@ func trust(path string) (*tls.Config, error) {
 	if path == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(path)
+	pool, err := authorities(path)
 	if err != nil {
 		return nil, fmt.Errorf("mqtt.ca_file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("mqtt.ca_file: %s has no certificate in PEM format", path)
 	}
 	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
@@ -247,7 +239,16 @@ func ServeBroker(ctx context.Context, cfg config.Config, o Options) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	b, err := newBroker(ctx, cfg, l, broker.Credentials{User: cfg.MQTT.Username, Password: cfg.MQTT.Password}, log)
+	var cert certified
+	if t := cfg.BrokerTLS(); t.On() {
+		certFile, keyFile := files(cfg, t)
+		f, err := certificate.Load(certFile, keyFile, log)
+		if err != nil {
+			return fmt.Errorf("mqtt.tls: %w", err)
+		}
+		cert = f
+	}
+	b, err := newBroker(ctx, cfg, l, broker.Credentials{User: cfg.MQTT.Username, Password: cfg.MQTT.Password}, cert, log)
 	if err != nil {
 		return err
 	}

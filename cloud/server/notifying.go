@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"cattlecounter/cloud/config"
-	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/server/notify"
 	"cattlecounter/cloud/server/overview"
 	"cattlecounter/cloud/store/database"
@@ -44,28 +43,4 @@ func newNotifying(cfg config.Config, l *ledger.Ledger, views *overview.Overview,
 func (n *notifying) run(ctx context.Context) error {
 	defer n.lead.Close()
 	return n.Run(ctx)
-}
-
-// certificateEnds are when the certificates of the listeners end, by the sections of the configuration. They are read
-// again when their files change.
-func certificateEnds(cfg config.Config, log *slog.Logger) (map[string]func() time.Time, error) {
-	ends := map[string]func() time.Time{}
-	listeners := map[string]config.TLS{"http.tls": cfg.HTTP.TLS}
-	if cfg.MQTT.URL == "" && cfg.MQTT.EmbeddedListen != config.Off {
-		listeners["mqtt.tls"] = cfg.MQTT.TLS
-	}
-	for name, files := range listeners {
-		f, err := loadCertificate(files, log)
-		if err != nil {
-			return nil, err
-		}
-		if f != nil {
-			ends[name] = endOf(f)
-		}
-	}
-	return ends, nil
-}
-
-func endOf(f *certificate.Files) func() time.Time {
-	return func() time.Time { return f.Newest().Leaf.NotAfter }
 }

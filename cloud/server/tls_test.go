@@ -25,13 +25,14 @@ func TestTLS(t *testing.T) {
 	roots.AddCert(example.Certificate())
 	example.Close()
 	dir := t.TempDir()
-	files := config.TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	files := config.BrokerTLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 	key := must.Get(x509.MarshalPKCS8PrivateKey(pair.PrivateKey))(t)
 	must.Do(t, os.WriteFile(files.CertFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), 0o600))
 	must.Do(t, os.WriteFile(files.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600))
 
 	s := serve(t, func(c *config.Config) {
-		c.HTTP.TLS, c.MQTT.TLS, c.HTTP.OpenReading, c.HTTP.MetricsListen = files, files, false, "127.0.0.1:0"
+		c.HTTP.TLS.CertFile, c.HTTP.TLS.KeyFile, c.MQTT.TLS = files.CertFile, files.KeyFile, files
+		c.HTTP.OpenReading, c.HTTP.MetricsListen = false, "127.0.0.1:0"
 	})
 	if !strings.HasPrefix(s.at.HTTP, "https://") || !strings.HasPrefix(s.at.Broker, "ssl://") {
 		t.Fatalf("addresses %+v", s.at)

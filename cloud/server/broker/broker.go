@@ -22,7 +22,6 @@ import (
 
 	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/server/broker/mochi"
-	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/secret"
 )
@@ -54,6 +53,12 @@ type Accounts interface {
 	Touch(ctx context.Context, name string, at time.Time) error
 }
 
+// certificates are those of the broker. Newest returns nil while there is none.
+type certificates interface {
+	Config() *tls.Config
+	Newest() *tls.Certificate
+}
+
 // Options of New. Listen, Accounts and Service are required.
 type Options struct {
 	Listen   string // host:port; port 0 picks a free one
@@ -63,7 +68,7 @@ type Options struct {
 	// Discovery is the first level of the topics for Home Assistant; "" for none.
 	Discovery string
 	// Certificate of Listen; nil for no TLS.
-	Certificate *certificate.Files
+	Certificate certificates
 	Log         *slog.Logger
 }
 
@@ -155,7 +160,8 @@ func (b *Broker) OwnTLS() *tls.Config {
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, //nolint:gosec // compared below
 		VerifyConnection: func(cs tls.ConnectionState) error {
-			if len(cs.PeerCertificates) == 0 || !bytes.Equal(cs.PeerCertificates[0].Raw, b.o.Certificate.Newest().Certificate[0]) {
+			own := b.o.Certificate.Newest()
+			if own == nil || len(cs.PeerCertificates) == 0 || !bytes.Equal(cs.PeerCertificates[0].Raw, own.Certificate[0]) {
 				return errOtherBroker
 			}
 			return nil

@@ -1,5 +1,5 @@
-// Package certificate reads the certificate of a listener from files, and again when they change, so that a renewed
-// certificate needs no restart.
+// Package certificate has the certificate of a listener: read from files, and again when they change, or got and renewed
+// from an ACME server. Neither needs a restart.
 package certificate
 
 import (

@@ -214,27 +214,3 @@ func (o *Overview) disk(ctx context.Context, in ledger.Scope) ([]wire.Attention,
 	return []wire.Attention{{Kind: wire.AttentionServerDiskFull, Severity: wire.Bad, Since: o.lowDisk,
 		Action: wire.ActNone, Text: "the disk of the server is nearly full: " + err.Error()}}, nil
 }
-
-// certificates are those of the server that end soon.
-func (o *Overview) certificates(_ context.Context, in ledger.Scope) ([]wire.Attention, error) {
-	var all []wire.Attention
-	for listener, ends := range o.o.Certificates {
-		end := ends()
-		left := end.Sub(o.o.Now())
-		if !in.All() || left > certificateEnds {
-			continue
-		}
-		a := wire.Attention{Kind: wire.AttentionCertificateEnd, Severity: wire.Warn, Since: end.Add(-certificateEnds),
-			Action: wire.ActNone, Text: fmt.Sprintf("the certificate of %s ends on %s; renew its files, no restart is needed", listener,
-				end.UTC().Format(time.DateOnly))}
-		if left <= certificateLast {
-			a.Severity = wire.Bad
-		}
-		if left <= 0 {
-			a.Text = fmt.Sprintf("the certificate of %s ended on %s, and clients refuse it; renew its files, no restart is needed",
-				listener, end.UTC().Format(time.DateOnly))
-		}
-		all = append(all, a)
-	}
-	return all, nil
-}

@@ -50,9 +50,18 @@ type Options struct {
 	Stations stations
 	// Disk, when set, returns an error that wraps store.ErrLowDisk while the disk of the server is nearly full.
 	Disk func(context.Context) error
-	// Certificates are when the certificates of the server end, by the listeners that have one.
-	Certificates map[string]func() time.Time
+	// Certificates are those of the server, by the listeners that have one.
+	Certificates map[string]func() Certificate
 	Now          func() time.Time
+}
+
+// Certificate is the state of a certificate of the server.
+type Certificate struct {
+	Ends    time.Time // zero while there is none
+	Managed bool      // the server gets and renews it by itself
+	// Fault is why that failed, FaultSince since when; nil and zero while nothing is wrong.
+	Fault      error
+	FaultSince time.Time
 }
 
 // Overview reads what a person asks first. Its methods are safe for concurrent use. A scope restricts an answer to

@@ -37,7 +37,9 @@ type scene struct {
 	clock    *clock.Clock
 	stations *listed
 	disk     error
-	ends     time.Time // of the certificate; zero for one of long life
+	ends     time.Time // of the certificate; zero for one of long life, or for none that is managed
+	managed  bool      // the certificate
+	fault    error     // of the certificate
 }
 
 func newScene(t *testing.T) *scene {
@@ -49,11 +51,15 @@ func newScene(t *testing.T) *scene {
 	t.Cleanup(func() { _ = s.ledger.Close() })
 	s.Overview, err = New(Options{Sites: s.ledger.Sites, Work: s.ledger.Work, Logs: s.ledger.Grounds,
 		Uploads: s.ledger.Uploads, Stations: s.stations, Disk: func(context.Context) error { return s.disk }, Now: s.clock.Now,
-		Certificates: map[string]func() time.Time{"http.tls": func() time.Time {
-			if s.ends.IsZero() {
-				return s.clock.Now().AddDate(1, 0, 0)
+		Certificates: map[string]func() Certificate{"http.tls": func() Certificate {
+			c := Certificate{Ends: s.ends, Managed: s.managed, Fault: s.fault}
+			if s.ends.IsZero() && !s.managed {
+				c.Ends = s.clock.Now().AddDate(1, 0, 0)
 			}
-			return s.ends
+			if s.fault != nil {
+				c.FaultSince = s.clock.Now()
+			}
+			return c
 		}}})
 	must.Do(t, err)
 	return s
@@ -339,4 +345,25 @@ func TestCertificatesThatNeedAttention(t *testing.T) {
 	if all := s.want("", "certificate_ending bad"); !strings.Contains(all[0].Text, "ended") {
 		t.Errorf("got %+v", all)
 	}
+}
+
+// A certificate that the server renews itself needs a person only when that fails, or when its end is near.
+func TestManagedCertificatesThatNeedAttention(t *testing.T) {
+	s := newScene(t)
+	s.managed = true
+	s.want("") // the first one is being got
+	s.fault = errors.New("cattle.test: the authority is being repaired")
+	if all := s.want("", "certificate_ending bad"); !strings.Contains(all[0].Text, "no certificate") ||
+		!strings.Contains(all[0].Text, "being repaired") {
+		t.Errorf("got %+v", all)
+	}
+	s.ends = s.clock.Now().Add(certificateEnds - time.Hour)
+	if all := s.want("", "certificate_ending warn"); !strings.Contains(all[0].Text, "being repaired") {
+		t.Errorf("got %+v", all)
+	}
+	s.want("@north")
+	s.fault = nil
+	s.want("")
+	s.clock.Advance(certificateEnds - certificateLast)
+	s.want("", "certificate_ending bad")
 }

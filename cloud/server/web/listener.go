@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/server/origin"
 )
 
@@ -19,6 +18,9 @@ const (
 	lingerTime  = 2 * time.Second
 	lingerBytes = 4 << 20
 )
+
+// certificates are those of a listener; *certificate.Files and *certificate.Managed implement it.
+type certificates interface{ Config() *tls.Config }
 
 // listener accepts connections and can close all of them.
 type listener struct {
@@ -29,7 +31,7 @@ type listener struct {
 	from  map[string]int // connections by origin
 }
 
-func listen(ctx context.Context, address string, cert *certificate.Files) (*listener, error) {
+func listen(ctx context.Context, address string, cert certificates) (*listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {

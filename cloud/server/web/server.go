@@ -18,7 +18,6 @@ import (
 	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
 
-	"cattlecounter/cloud/server/certificate"
 	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/store/blob"
@@ -186,7 +185,7 @@ type Options struct {
 	// OpenReading lets clients read without a token or a login. Use it only where Listen is a loopback address.
 	OpenReading bool
 	// Certificate of Listen; nil for no TLS.
-	Certificate *certificate.Files
+	Certificate certificates
 	// Secure says that clients reach the server by https, by its own certificate or through a proxy.
 	Secure bool
 	// Proxies are the networks of proxies, which report the addresses of clients (X-Forwarded-For).

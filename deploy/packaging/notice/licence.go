@@ -31,6 +31,9 @@ func recognize(text string) []string {
 	if has("Mozilla Public License") {
 		found = append(found, "MPL-2.0")
 	}
+	if has("released into the public domain with CC0 1.0") {
+		found = append(found, "CC0-1.0")
+	}
 	if has("ODC Open Database License (ODbL)") {
 		found = append(found, "ODbL-1.0")
 	}
