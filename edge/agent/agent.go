@@ -165,6 +165,7 @@ func (a *Agent) newAlarms() *alarm.Alarms {
 	o := alarm.Options{Records: a.spool.Records.All, Space: a.spool.Disk.Space, Salvaged: a.spool.Salvaged,
 		Clock:          a.clock.Alarm,
 		Reconciliation: func() uplink.Reconciliation { return a.uplink.Report().Reconciliation },
+		Link:           func() uplink.Link { return a.uplink.Link() },
 		Quota:          int64(a.cfg.Spool.Quota), MinFree: int64(a.cfg.Spool.MinFree), Log: a.log}
 	o.OnChange = func() {
 		if a.beacon != nil {

@@ -23,6 +23,7 @@ const (
 	Quarantine = "quarantine" // footage is in quarantine
 	Cloud      = "cloud"      // the cloud lacks footage, or has other content
 	Clock      = "clock"      // the clock is wrong
+	Token      = "token"      // the cloud refuses the token
 )
 
 // checkEvery is how often Run checks for alarms.
@@ -35,6 +36,7 @@ type Options struct {
 	Salvaged       func() *spool.Salvaged // nil when the spool was not broken
 	Clock          func() string          // "" when the clock is not known to be wrong
 	Reconciliation func() uplink.Reconciliation
+	Link           func() uplink.Link
 	Quota, MinFree int64  // of the spool, in bytes; 0 for none
 	OnChange       func() // the alarms have changed; it must not block
 	Log            *slog.Logger
@@ -120,6 +122,10 @@ func (a *Alarms) find() map[string]string {
 		found[Cloud] = fmt.Sprintf("the comparison with the cloud found faults: "+
 			"%d pieces of footage are lost in the cloud and on this station, %d have other content in the cloud",
 			c.Lost, c.Different)
+	}
+	if l := a.o.Link(); l.State == uplink.LinkRefused {
+		found[Token] = fmt.Sprintf("the cloud refuses the token of this station since %s: %s; ask an admin for a code and run "+
+			"edge-agent enrol URL CODE", l.Since.UTC().Format(time.DateTime+" UTC"), l.Detail)
 	}
 	return found
 }

@@ -28,6 +28,7 @@ type station struct {
 	salvaged  *spool.Salvaged
 	clock     string
 	reconcile uplink.Reconciliation
+	link      uplink.Link
 	changes   int
 	log       strings.Builder
 }
@@ -38,8 +39,8 @@ func (s *station) alarms(change ...func(*Options)) *Alarms {
 	o := Options{Records: func() []spool.Record { return s.records },
 		Space:    func() (spool.Space, error) { return s.space, s.spaceErr },
 		Salvaged: func() *spool.Salvaged { return s.salvaged }, Clock: func() string { return s.clock },
-		Reconciliation: func() uplink.Reconciliation { return s.reconcile },
-		OnChange:       func() { s.changes++ }, Log: slog.New(slog.NewTextHandler(&s.log, nil))}
+		Reconciliation: func() uplink.Reconciliation { return s.reconcile }, Link: func() uplink.Link { return s.link },
+		OnChange: func() { s.changes++ }, Log: slog.New(slog.NewTextHandler(&s.log, nil))}
 	for _, f := range change {
 		f(&o)
 	}
@@ -71,6 +72,10 @@ func TestEachFaultIsAnAlarm(t *testing.T) {
 			"1 pieces of footage are in quarantine"},
 		Cloud: {func(s *station) { s.reconcile.Lost = 2 }, "2 pieces of footage are lost"},
 		Clock: {func(s *station) { s.clock = "the clock is slow" }, "the clock is slow"},
+		Token: {func(s *station) {
+			s.link = uplink.Link{State: uplink.LinkRefused, Detail: "the token of dock-1 expired (HTTP 401)",
+				Since: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+		}, "since 2026-03-01 12:00:00 UTC: the token of dock-1 expired (HTTP 401); ask an admin for a code"},
 	} {
 		s := newStation()
 		a := s.alarms()

@@ -166,13 +166,22 @@ func (v *inspection) token(ctx context.Context) []Finding {
 	case http.StatusNotFound:
 		return []Finding{ok("token", "the cloud accepts the token")}
 	case http.StatusUnauthorized:
-		return []Finding{fail("token", replace, "the cloud does not know the token (HTTP 401)")}
+		return []Finding{fail("token", replace, "%s", v.whyRefused(ctx))}
 	case http.StatusForbidden:
 		return []Finding{fail("token", "use a device's token, not a reader's: "+replace,
 			"the token does not allow uploads (HTTP 403)")}
 	}
 	return []Finding{warn("token", "check cloud.url and any proxy before the API, then run the doctor again",
 		"not checked: the cloud answers HTTP %d", a.StatusCode)}
+}
+
+// whyRefused asks for the reason, which the answer to HEAD has no room for.
+func (v *inspection) whyRefused(ctx context.Context) string {
+	a, err := v.ask(ctx, http.MethodGet, wire.FootagePath("doctor"), true)
+	if err != nil || a.StatusCode != http.StatusUnauthorized {
+		return "the cloud does not know the token (HTTP 401)"
+	}
+	return fmt.Sprintf("the cloud refuses the token (HTTP 401): %s", uplink.ParseProblem(a.StatusCode, a.body).Detail)
 }
 
 // orderKey warns of orders that need no signature.

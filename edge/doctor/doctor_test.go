@@ -41,6 +41,7 @@ func cloud(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 	case r.Header.Get("Authorization") != "Bearer "+goodToken:
 		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"detail":"the token of dock-1 was revoked on 2026-03-01"}`))
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}

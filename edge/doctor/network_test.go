@@ -67,7 +67,7 @@ func TestLinkFindings(t *testing.T) {
 func TestTokenFindings(t *testing.T) {
 	checkFindings(t, []findingCase{
 		{"revoked token", func(o *Options) { o.Config.Token = secret.New("cc_old") }, Fail,
-			"fail  token    the cloud does not know the token (HTTP 401)", "cloud-api device add"},
+			"fail  token    the cloud refuses the token (HTTP 401): the token of dock-1 was revoked on 2026-03-01", "cloud-api device add"},
 		{"reader's token", func(o *Options) { o.Config.Token = secret.New("cc_reader") }, Fail,
 			"fail  token    the token does not allow uploads (HTTP 403)", "a device's token"},
 	})

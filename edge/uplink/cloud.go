@@ -142,13 +142,17 @@ func (c *Cloud) Footage(ctx context.Context, id footage.ID) (wire.Footage, error
 	return parseFootage(body)
 }
 
-// Probe checks that the cloud answers. Every answer counts.
+// probed is footage that cannot exist: the cloud checks the token first.
+const probed = footage.ID("probe")
+
+// Probe checks that the cloud answers and accepts the token. The error wraps ErrToken when it refuses it; every other answer
+// counts.
 func (c *Cloud) Probe(ctx context.Context) error {
-	r, err := c.short(ctx, http.MethodGet, c.at(wire.HealthPath), nil)
-	if err != nil {
+	_, err := c.Footage(ctx, probed)
+	if errors.Is(err, ErrLink) || errors.Is(err, ErrBudget) || errors.Is(err, ErrToken) || ctx.Err() != nil {
 		return err
 	}
-	return r.Body.Close()
+	return nil
 }
 
 func parseFootage(body []byte) (wire.Footage, error) {

@@ -66,6 +66,8 @@ func (u *Uplink) probe(ctx context.Context) {
 	case ctx.Err() != nil, errors.Is(err, ErrBudget):
 	case errors.Is(err, ErrLink):
 		u.setLink(LinkDown, err.Error())
+	case errors.Is(err, ErrToken):
+		u.setLink(LinkRefused, err.Error())
 	default:
 		u.setLink(LinkUp, "")
 	}

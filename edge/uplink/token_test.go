@@ -128,3 +128,29 @@ func TestTokenRenewedBeforeTheAnswer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A station without footage also learns that its token is refused, and that a new one is accepted.
+func TestRefusedTokenWithoutFootage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "token")
+		write(t, path, token)
+		st := newBubble(t, func(co *CloudOptions, _ *Options) { co.Token = NewToken(secret.New(token), path, nil) })
+		st.run()
+		after(time.Second)
+		if l := st.up.Link(); l.State != LinkUp {
+			t.Fatalf("%+v", l)
+		}
+		st.cloud.Lock()
+		st.cloud.Token = "cc_next"
+		st.cloud.Unlock()
+		after(2 * probeEvery)
+		if l := st.up.Link(); l.State != LinkRefused || !strings.Contains(l.Detail, "HTTP 401") {
+			t.Errorf("%+v", l)
+		}
+		write(t, path, "cc_next")
+		after(2 * probeEvery)
+		if l := st.up.Link(); l.State != LinkUp {
+			t.Errorf("%+v", l)
+		}
+	})
+}

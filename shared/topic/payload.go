@@ -67,7 +67,7 @@ type Vitals struct {
 	// station reads no more footage.
 	SpoolPercent float64 `json:"spool_percent"`
 	// Alarm is what a person should check, in one line. Alarms has the same by name:
-	// space, spool, quarantine, cloud, clock.
+	// space, spool, quarantine, cloud, clock, token.
 	Alarm  string            `json:"alarm,omitempty"`
 	Alarms map[string]string `json:"alarms,omitempty"`
 	// ClockOffset is the time by ClockSource minus At, in seconds; nil without a hint.

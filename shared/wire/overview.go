@@ -60,6 +60,7 @@ const (
 	AttentionQueueOld       AttentionKind = "queue_old"       // a job waits for an hour while workers work
 	AttentionStationSilent  AttentionKind = "station_silent"  // see StationState
 	AttentionStationGone    AttentionKind = "station_offline" // for more than a day
+	AttentionTokenExpired   AttentionKind = "token_expired"   // or was revoked: the cloud refuses the station
 	AttentionStationFault   AttentionKind = "station_error"   // what else the station reports, such as quarantined footage
 	AttentionClockWrong     AttentionKind = "clock_wrong"     // of a station
 	AttentionSpoolFilling   AttentionKind = "spool_filling"   // of a station, or its disk

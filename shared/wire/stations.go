@@ -52,7 +52,26 @@ type Station struct {
 	// Footage is newest first, at most StationFootage in lists and events; never nil.
 	Footage  []topic.Footage  `json:"footage"`
 	Warnings []StationWarning `json:"warnings"` // never nil
+	// Refused is set while the station's token may not be used.
+	Refused *StationRefused `json:"refused,omitempty"`
 }
+
+// StationRefused says that the cloud refuses the token of a station.
+type StationRefused struct {
+	Why   TokenEnd  `json:"why"`
+	Since time.Time `json:"since"`
+	// Tried is when the station last used the token after that, to the minute; nil when it did not.
+	Tried *time.Time `json:"tried,omitempty"`
+}
+
+// TokenEnd is why a token may not be used.
+type TokenEnd string
+
+// Ends of a token.
+const (
+	TokenExpired TokenEnd = "expired"
+	TokenRevoked TokenEnd = "revoked"
+)
 
 // StationFootage is how many pieces of footage a station has in lists and events.
 const StationFootage = 50

@@ -50,6 +50,7 @@ var kinds = map[wire.AttentionKind]wire.NotificationKind{
 	wire.AttentionQueueOld:       wire.NotifyCountingLate,
 	wire.AttentionStationSilent:  wire.NotifyStationSilent,
 	wire.AttentionStationGone:    wire.NotifyStationSilent,
+	wire.AttentionTokenExpired:   wire.NotifyStationSilent,
 	wire.AttentionStationFault:   wire.NotifyStationFault,
 	wire.AttentionClockWrong:     wire.NotifyStationFault,
 	wire.AttentionSpoolFilling:   wire.NotifyDiskFull,

@@ -161,6 +161,11 @@ func (o *Overview) atStation(s wire.Station) []wire.Attention {
 		since = *s.Seen
 	}
 	about := wire.Attention{Severity: wire.Warn, Site: s.Site, Device: s.Device, Since: since, Action: wire.ActNone}
+	if s.Refused != nil {
+		about.Kind, about.Severity, about.Since = wire.AttentionTokenExpired, wire.Bad, s.Refused.Since
+		about.Text = fmt.Sprintf("station %s: %s", s.Device, s.Warnings[0].Text)
+		return []wire.Attention{about}
+	}
 	switch {
 	case s.State == wire.StationSilent:
 		about.Kind = wire.AttentionStationSilent

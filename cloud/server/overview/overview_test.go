@@ -254,11 +254,13 @@ func TestStationsThatNeedAttention(t *testing.T) {
 			Warnings: []wire.StationWarning{{Kind: wire.WarnSpool, Text: "full"}}},
 		{Device: "g", Site: "south", State: wire.StationOnline, At: ago(4 * time.Minute),
 			Warnings: []wire.StationWarning{{Kind: wire.WarnErrors, Text: "3 pieces in quarantine"}}},
+		{Device: "h", State: wire.StationOffline, Since: ago(30 * time.Hour), Refused: &wire.StationRefused{Since: *ago(48 * time.Hour)},
+			Warnings: []wire.StationWarning{{Kind: wire.WarnErrors, Text: "its token expired"}}},
 	}
-	all := s.want("", "spool_filling bad", "station_offline bad", "station_silent warn", "clock_wrong warn",
+	all := s.want("", "spool_filling bad", "station_offline bad", "token_expired bad", "station_silent warn", "clock_wrong warn",
 		"station_error warn")
-	if all[3].Device != "e" || all[3].Text != "station e: late" {
-		t.Errorf("got %+v", all[3])
+	if all[4].Device != "e" || all[4].Text != "station e: late" {
+		t.Errorf("got %+v", all[4])
 	}
 	s.want("g", "station_error warn")
 	s.want("@south", "station_error warn")

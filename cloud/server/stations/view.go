@@ -29,9 +29,13 @@ const (
 	requestsRecent = 10 * time.Minute
 	// touchStep is how late the ledger may learn of a request.
 	touchStep = 90 * time.Second
+	// triesRecent is how long people see a revoked station after it last tried to connect.
+	triesRecent = 7 * 24 * time.Hour
+	// refusedSlack is how much earlier the first refusal may be than the end of the token: times of the ledger are rounded.
+	refusedSlack = time.Second
 )
 
-// List returns every station that may connect, in the order of their names.
+// List returns every station that was not revoked, and revoked ones that still try to connect, in the order of their names.
 func (t *Table) List(ctx context.Context) ([]wire.Station, error) {
 	ds, err := t.o.Devices.List(ctx)
 	if err != nil {
@@ -41,7 +45,7 @@ func (t *Table) List(ctx context.Context) ([]wire.Station, error) {
 	defer t.mu.Unlock()
 	views := []wire.Station{}
 	for _, d := range ds {
-		if isStation(d) {
+		if t.listed(d) {
 			views = append(views, t.view(d, wire.StationFootage))
 		}
 	}
@@ -51,7 +55,7 @@ func (t *Table) List(ctx context.Context) ([]wire.Station, error) {
 // Get returns one station with all of its footage, its vitals of the last day and its newest answers. The error wraps
 // ledger.ErrNotFound.
 func (t *Table) Get(ctx context.Context, name string) (wire.StationDetail, error) {
-	d, err := t.device(ctx, name)
+	d, err := t.find(ctx, name, t.listed)
 	if err != nil {
 		return wire.StationDetail{}, err
 	}
@@ -65,14 +69,18 @@ func (t *Table) Get(ctx context.Context, name string) (wire.StationDetail, error
 	return v, nil
 }
 
-// device finds a station that may connect.
+// device finds a station that was not revoked.
 func (t *Table) device(ctx context.Context, name string) (ledger.Device, error) {
+	return t.find(ctx, name, isStation)
+}
+
+func (t *Table) find(ctx context.Context, name string, accept func(ledger.Device) bool) (ledger.Device, error) {
 	ds, err := t.o.Devices.List(ctx)
 	if err != nil {
 		return ledger.Device{}, err
 	}
 	for _, d := range ds {
-		if d.Name == name && isStation(d) {
+		if d.Name == name && accept(d) {
 			return d, nil
 		}
 	}
@@ -80,6 +88,32 @@ func (t *Table) device(ctx context.Context, name string) (ledger.Device, error) 
 }
 
 func isStation(d ledger.Device) bool { return d.Role == ledger.RoleDevice && d.Revoked == nil }
+
+// listed reports whether people see a device as a station: a revoked one only while it still tries to connect.
+func (t *Table) listed(d ledger.Device) bool {
+	if d.Role == ledger.RoleDevice && d.Revoked != nil {
+		r := t.refused(d)
+		return r != nil && r.Tried != nil && t.o.Now().Sub(*r.Tried) < triesRecent
+	}
+	return isStation(d)
+}
+
+// refused says since when the token of a station may not be used, nil when it may.
+func (t *Table) refused(d ledger.Device) *wire.StationRefused {
+	var r wire.StationRefused
+	switch {
+	case d.Revoked != nil:
+		r = wire.StationRefused{Why: wire.TokenRevoked, Since: *d.Revoked}
+	case d.Expires != nil && !d.Expires.After(t.o.Now()):
+		r = wire.StationRefused{Why: wire.TokenExpired, Since: *d.Expires}
+	default:
+		return nil
+	}
+	if d.Refused != nil && !d.Refused.Before(r.Since.Add(-refusedSlack)) {
+		r.Tried = d.Refused
+	}
+	return &r
+}
 
 func address(d ledger.Device) topic.Device { return topic.Device{Site: d.Site, Name: d.Name} }
 
@@ -119,7 +153,20 @@ func (t *Table) view(d ledger.Device, pieces int) wire.Station {
 		v.Warnings = append(v.Warnings, wire.StationWarning{Kind: wire.WarnErrors,
 			Text: "the station sends requests but has no connection to the MQTT broker; check the address of the broker there"})
 	}
+	if v.Refused = t.refused(d); v.Refused != nil {
+		v.Warnings = append([]wire.StationWarning{{Kind: wire.WarnErrors, Text: tokenText(*v.Refused)}}, v.Warnings...)
+	}
 	return v
+}
+
+// tokenText says what happened to a token, and what to do.
+func tokenText(r wire.StationRefused) string {
+	text := fmt.Sprintf("its token %s on %s", map[wire.TokenEnd]string{wire.TokenExpired: "expired",
+		wire.TokenRevoked: "was revoked"}[r.Why], r.Since.UTC().Format(time.DateTime+" UTC"))
+	if r.Tried != nil {
+		text += fmt.Sprintf(", and the station still tries to connect (%s)", r.Tried.UTC().Format(time.DateTime+" UTC"))
+	}
+	return text + "; enrol it again with a code (cloud-api device enrol, or Stations on the page)"
 }
 
 // state returns the state of a station and when it began. byRequests says that only its requests show that it is alive.

@@ -17,7 +17,7 @@ import (
 
 const (
 	tokenBytes    = 32
-	deviceColumns = `name, site, role, created, revoked, last_seen, sites, expires, generation`
+	deviceColumns = `name, site, role, created, revoked, last_seen, sites, expires, generation, refused`
 )
 
 // TokenPrefix begins every token, so that secret scanners recognize a leaked one.
@@ -76,7 +76,7 @@ func (l *Devices) insertDevice(ctx context.Context, tx *sql.Tx, d Device, token 
 	res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created, sites, expires, generation)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, 1)
 		ON CONFLICT (name) DO UPDATE SET site = excluded.site, role = excluded.role, token_hash = excluded.token_hash,
-			created = excluded.created, revoked = NULL, last_seen = NULL, next_hash = NULL, sites = excluded.sites,
+			created = excluded.created, revoked = NULL, last_seen = NULL, refused = NULL, next_hash = NULL, sites = excluded.sites,
 			expires = excluded.expires, generation = device.generation + 1
 		WHERE device.revoked IS NOT NULL`,
 		d.Name, d.Site, d.Role, hashToken(token), micros(l.now()), d.Sites.String(), micros(expires))
@@ -154,7 +154,7 @@ func (l *Devices) Authenticate(ctx context.Context, token string) (Device, error
 		WHERE (token_hash = $1 OR next_hash = $1) AND revoked IS NULL AND (expires IS NULL OR expires > $2)`, hash,
 		micros(l.now()))
 	if err == nil && len(ds) == 0 {
-		err = ErrUnauthorised
+		return Device{}, l.refuse(ctx, hash)
 	}
 	if err == nil && !ds[0].current {
 		err = l.write(ctx, "first use of a renewed token", func(ctx context.Context, tx *sql.Tx) error {
@@ -187,11 +187,12 @@ func scanDevice(rows *sql.Rows) (Device, error) { return scanDeviceAnd(rows) }
 
 func scanDeviceAnd(rows *sql.Rows, more ...any) (Device, error) {
 	var d Device
-	var created, revoked, seen, expires sql.NullInt64
+	var created, revoked, seen, expires, refused sql.NullInt64
 	var sites string
-	err := rows.Scan(append([]any{&d.Name, &d.Site, &d.Role, &created, &revoked, &seen, &sites, &expires, &d.Generation},
+	err := rows.Scan(append([]any{&d.Name, &d.Site, &d.Role, &created, &revoked, &seen, &sites, &expires, &d.Generation, &refused},
 		more...)...)
 	d.Created, d.Revoked, d.LastSeen, d.Expires = fromMicros(created), timePointer(revoked), timePointer(seen), timePointer(expires)
+	d.Refused = timePointer(refused)
 	if d.Sites = readSiteSet(sites); len(d.Sites) == 0 {
 		d.Sites = SiteSet{d.Site}
 	}

@@ -133,6 +133,8 @@ type Device struct {
 	Created  time.Time
 	Revoked  *time.Time
 	LastSeen *time.Time
+	// Refused is when a token of this device that was revoked or has expired was last used, to the minute; nil for never.
+	Refused *time.Time
 	// Generation grows with every change that ends what was granted before: connections compare it.
 	Generation int64
 }
