@@ -116,7 +116,7 @@ func (m *managed) until(what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			m.t.Fatalf("waited in vain: %s", what)
+			m.t.Fatalf("not in time: %s", what)
 		}
 	}
 }
