@@ -48,6 +48,9 @@ type Features struct {
 	Guessed float64 `json:"guessed"` // see Circumstances
 	Poor    float64 `json:"poor"`    // see Circumstances
 	Hasty   float64 `json:"hasty"`   // see Circumstances
+	// Faint is the natural logarithm of the ratio between the odds of the usual score of a herd and those of the median
+	// score of the tracks, at least 0: where the animals that are found are hardly found, others are not found.
+	Faint float64 `json:"faint"`
 }
 
 // Sizes in pixels of the frame between which the detector sees animals well.
@@ -58,7 +61,8 @@ const (
 
 // features describes a count.
 func (r *Result) features(c Circumstances) Features {
-	f := Features{Animals: r.Unique, Doubt: r.doubt, Guessed: c.Guessed, Poor: c.Poor, Hasty: c.Hasty}
+	f := Features{Animals: r.Unique, Doubt: r.doubt, Guessed: c.Guessed, Poor: c.Poor, Hasty: c.Hasty,
+		Faint: max(0, r.faint)}
 	if r.Unique == 0 {
 		return f
 	}

@@ -16,5 +16,6 @@ var fitted = Model{
 		2.737, // guessed
 		0.000, // poor
 		0.000, // hasty
+		0.000, // faint
 	},
 }

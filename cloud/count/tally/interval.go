@@ -3,7 +3,7 @@ package tally
 import "math"
 
 // Weights is the number of features that scale an interval.
-const Weights = 12
+const Weights = 13
 
 // Model are the constants of the interval. See Halves.
 type Model struct {
@@ -26,13 +26,13 @@ type Model struct {
 // Names are the features that scale the interval, in the order of Model.Weights.
 func Names() [Weights]string {
 	return [Weights]string{"small", "large", "spread", "crowded", "brief", "missed", "unsure", "merged", "walking",
-		"guessed", "poor", "hasty"}
+		"guessed", "poor", "hasty", "faint"}
 }
 
 // Vector has the features that scale the interval, in the order of Names.
 func (f Features) Vector() [Weights]float64 {
 	return [Weights]float64{f.Small, f.Large, f.Spread, f.Crowded, f.Brief, f.Missed, f.Unsure, f.Merged, f.Walking,
-		f.Guessed, f.Poor, f.Hasty}
+		f.Guessed, f.Poor, f.Hasty, f.Faint}
 }
 
 // Interval returns the 95 % interval of a count by the fitted model: low <= f.Animals <= high.

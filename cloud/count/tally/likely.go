@@ -29,15 +29,15 @@ const (
 	// presumed is the number of tracks with the usual score that each clip is taken to have beside its own, so that a few
 	// stones on empty ground do not look like a herd.
 	presumed = 8
-	// leastScore and mostScore bound the median.
+	// leastScore and mostScore bound the median of the scores.
 	leastScore, mostScore = 0.6, 0.85
 	// byHerd is the weight of the score of the herd, in the logarithm of its odds.
 	byHerd = 3.0
 )
 
-// outlook is the evidence for every track that follows from the scores of all of them. Where the herd has low scores, because
-// it is far or in fog, a low score may be an animal. Among animals with high scores it is probably a stone.
-func outlook(tracks []*track.Track) float64 {
+// faintness is how much lower the scores of the tracks of a clip are than usual, in the logarithm of their odds. It is
+// negative for higher scores.
+func faintness(tracks []*track.Track) float64 {
 	scores := slices.Repeat([]float64{usualScore}, presumed)
 	for _, t := range tracks {
 		if t.Evidence > Even && !t.Other() {
@@ -45,6 +45,17 @@ func outlook(tracks []*track.Track) float64 {
 		}
 	}
 	slices.Sort(scores)
-	logit := func(p float64) float64 { return math.Log(p / (1 - p)) }
-	return byHerd * (logit(usualScore) - logit(min(max(scores[len(scores)/2], leastScore), mostScore)))
+	return logit(usualScore) - logit(scores[len(scores)/2])
+}
+
+// outlook is the evidence for every track that follows from the scores of all of them. Where the herd has low scores, because
+// it is far or in fog, a low score may be an animal. Among animals with high scores it is probably a stone.
+func outlook(faintness float64) float64 {
+	return byHerd * min(max(faintness, logit(usualScore)-logit(mostScore)), logit(usualScore)-logit(leastScore))
+}
+
+func logit(p float64) float64 {
+	const least = 0.01
+	p = min(max(p, least), 1-least)
+	return math.Log(p / (1 - p))
 }

@@ -50,7 +50,8 @@ func TestTheHerdTellsWhatAFaintTrackIs(t *testing.T) {
 	if got := count(30, 0.55); got != 31 {
 		t.Errorf("among faint animals: %d, want 31", got)
 	}
-	if a, b := outlook(nil), outlook([]*track.Track{scored(1, 0.5, 6), scored(2, 0.5, 6)}); a != 0 || b != 0 {
+	few := []*track.Track{scored(1, 0.5, 6), scored(2, 0.5, 6)}
+	if a, b := outlook(faintness(nil)), outlook(faintness(few)); a != 0 || b != 0 {
 		t.Errorf("without animals %.2f, with two faint tracks %.2f; want no evidence", a, b)
 	}
 }

@@ -31,6 +31,7 @@ type Result struct {
 	Segments []int
 
 	doubt   float64 // variance of the number of animals by the evidence of each track
+	faint   float64 // see faintness
 	outlook float64 // see outlook
 }
 
@@ -83,7 +84,8 @@ const (
 func Count(tracks []*track.Track) Result {
 	r := Result{ByClass: map[string]int{}, Others: map[string]int{}}
 	usual := newSizes(tracks)
-	r.outlook = outlook(tracks)
+	r.faint = faintness(tracks)
+	r.outlook = outlook(r.faint)
 	more := map[*track.Track]float64{} // evidence beside the looks at a track
 	// Kind and size come first: a sheep or a shed must not stand for the cow at its place.
 	var cattle, others []*track.Track

@@ -65,7 +65,7 @@ const (
 )
 
 // plausible are the weights without any clips, in the order of tally.Names.
-var plausible = [tally.Weights]float64{0.5, 0.3, 0.3, 0.5, 0.5, 1, 0.5, 0.5, 0.2, 2, 1, 1}
+var plausible = [tally.Weights]float64{0.5, 0.3, 0.3, 0.5, 0.5, 1, 0.5, 0.5, 0.2, 2, 1, 1, 1}
 
 // quantile is the value that a share of all values is below, between two of them in proportion.
 func quantile(values []float64, share float64) float64 {
