@@ -31,9 +31,8 @@ func withFormat(format string) func(*tracks.Track) bool {
 	return func(t *tracks.Track) bool { return t.Format == format }
 }
 
-// errNoSamples is of a track whose samples are not in the index, as in a video that was cut or is written in fragments.
-var errNoSamples = fmt.Errorf("%w: it is empty; if the video is in fragments, join them: "+
-	"ffmpeg -i IN.mp4 -map 0 -c copy OUT.mp4", ErrNoLog)
+// errNoSamples is of a track without samples, as in a video that was cut.
+var errNoSamples = fmt.Errorf("%w: it is empty", ErrNoLog)
 
 // readMP4 reads the log of the first track that has one. A track without a position gives way to the next.
 func readMP4(r io.ReaderAt, size int64) (*Log, error) {
@@ -52,7 +51,7 @@ func readMP4(r io.ReaderAt, size int64) (*Log, error) {
 				continue
 			}
 			l, err := (*Log)(nil), errNoSamples
-			if t.Len() > 0 {
+			if !t.Empty() {
 				l, err = f.read(t)
 			}
 			if err == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -74,6 +75,17 @@ func inside(t *testing.T, file []byte) *Log {
 		t.Error("it is not of the video")
 	}
 	checkLog(t, l)
+	if bytes.Contains(file, []byte("moov")) && len(l.Faults) == 0 {
+		for _, kind := range fragmentKinds {
+			parts := inFragments(t, file, kind)
+			f, err := ReadVideo(bytes.NewReader(parts), int64(len(parts)))
+			if err != nil {
+				t.Errorf("%s: %v", kind.name, err)
+			} else if a, b := fmt.Sprintf("%+v", *f), fmt.Sprintf("%+v", *l); a != b {
+				t.Errorf("%s:\n%s\nwant as in one piece:\n%s", kind.name, a, b)
+			}
+		}
+	}
 	return l
 }
 
@@ -353,7 +365,7 @@ func TestVideosWithoutALog(t *testing.T) {
 		"no fix": {movie("djmd", "meta", mavic("wm265e", nil)),
 			"track djmd inside the video: no flight log: none of its 1 records has a position"},
 		"other subtitles": {movie("tx3g", "sbtl", tx3g("Hello there")), "none of its 1 records has a position"},
-		"empty":           {movie("djmd", "meta"), "track djmd inside the video: no flight log: it is empty; if the video is in fragments"},
+		"empty":           {movie("djmd", "meta"), "track djmd inside the video: no flight log: it is empty"},
 	} {
 		_, err := ReadVideo(bytes.NewReader(c.file), int64(len(c.file)))
 		if !errors.Is(err, ErrNoLog) || !strings.Contains(err.Error(), c.want) {
@@ -408,6 +420,7 @@ func FuzzReadVideo(f *testing.F) {
 	for _, b := range [][]byte{movie("tx3g", "sbtl", tx3g("GPS (5.5, 48.25, 18)")), movie("djmd", "meta",
 		mavic("wm265e", nil))} {
 		f.Add(b)
+		f.Add(inFragments(f, b, fragmentKinds[0]))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if l, err := ReadVideo(bytes.NewReader(b), int64(len(b))); err == nil {

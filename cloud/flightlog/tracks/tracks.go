@@ -1,5 +1,5 @@
 // Package tracks finds the tracks of an MP4 or QuickTime file that are neither pictures nor sound, and reads their
-// samples. It follows the tables of the file (ISO/IEC 14496-12, section 8) and never reads the pictures. Memory is
+// samples. It follows the tables of the file (ISO/IEC 14496-12, section 8), also those of fragments, and never reads the pictures. Memory is
 // bounded by MaxTable and MaxSample, whatever the file says.
 package tracks
 
@@ -69,6 +69,10 @@ type Track struct {
 	stsc      *mp4.Stsc
 	stsz      *mp4.Stsz
 	chunks    []uint64
+
+	id         uint32
+	fragmented bool                // further samples are in fragments
+	usual      map[uint32]defaults // of samples in fragments, by track
 }
 
 // Find returns the tracks with data of the file of size bytes in r, in the order of the file. Pictures, sound and empty
@@ -76,7 +80,7 @@ type Track struct {
 func Find(r io.ReaderAt, size int64) ([]*Track, error) {
 	in := &index{SectionReader: io.NewSectionReader(r, 0, size), bytes: MaxIndex, steps: maxSteps}
 	boxes, err := mp4.ExtractBoxes(in, nil, []mp4.BoxPath{{mp4.BoxTypeMoov(), mp4.BoxTypeMvhd()}, {mp4.BoxTypeMoov(),
-		mp4.BoxTypeTrak()}})
+		mp4.BoxTypeTrak()}, {mp4.BoxTypeMoov(), mp4.BoxTypeMvex(), mp4.BoxTypeTrex()}})
 	if err != nil && len(boxes) == 0 {
 		return nil, fmt.Errorf("%w: %w", ErrFile, err)
 	}
@@ -85,7 +89,14 @@ func Find(r io.ReaderAt, size int64) ([]*Track, error) {
 	}
 	var all []*Track
 	movie := int64(0)
+	usual := map[uint32]defaults{}
 	for _, b := range boxes {
+		if b.Type == mp4.BoxTypeTrex() {
+			if x, err := payload[*mp4.Trex](in, b); err == nil && len(usual) < maxTracks {
+				usual[x.TrackID] = defaults{x.DefaultSampleDuration, x.DefaultSampleSize}
+			}
+			continue
+		}
 		if b.Type == mp4.BoxTypeMvhd() {
 			if h, err := payload[*mp4.Mvhd](in, b); err == nil {
 				movie = int64(h.Timescale)
@@ -102,6 +113,10 @@ func Find(r io.ReaderAt, size int64) ([]*Track, error) {
 		if t.stsz != nil && t.Handler != "vide" && t.Handler != "soun" && t.Format != "" {
 			all = append(all, t)
 		}
+	}
+	for _, t := range all {
+		_, t.fragmented = usual[t.id]
+		t.usual = usual
 	}
 	return all, nil
 }
@@ -130,7 +145,7 @@ func payload[T mp4.IBox](in io.ReadSeeker, b *mp4.BoxInfo) (T, error) {
 func (t *Track) read(in io.ReadSeeker, trak *mp4.BoxInfo, movie int64) error {
 	mdia, stbl := mp4.BoxTypeMdia(), mp4.BoxPath{mp4.BoxTypeMdia(), mp4.BoxTypeMinf(), mp4.BoxTypeStbl()}
 	of := func(kind mp4.BoxType) mp4.BoxPath { return append(append(mp4.BoxPath{}, stbl...), kind) }
-	boxes, err := mp4.ExtractBoxes(in, trak, []mp4.BoxPath{{mdia, mp4.BoxTypeHdlr()}, {mdia, mp4.BoxTypeMdhd()},
+	boxes, err := mp4.ExtractBoxes(in, trak, []mp4.BoxPath{{mp4.BoxTypeTkhd()}, {mdia, mp4.BoxTypeHdlr()}, {mdia, mp4.BoxTypeMdhd()},
 		{mp4.BoxTypeEdts(), mp4.BoxTypeElst()}, of(mp4.BoxTypeStsd()), of(mp4.BoxTypeStts()), of(mp4.BoxTypeStsc()),
 		of(mp4.BoxTypeStsz()), of(mp4.BoxTypeStco()), of(mp4.BoxTypeCo64())})
 	if err != nil {
@@ -143,6 +158,11 @@ func (t *Track) read(in io.ReadSeeker, trak *mp4.BoxInfo, movie int64) error {
 		}
 		var err error
 		switch b.Type {
+		case mp4.BoxTypeTkhd():
+			var h *mp4.Tkhd
+			if h, err = payload[*mp4.Tkhd](in, b); err == nil {
+				t.id = h.TrackID
+			}
 		case mp4.BoxTypeHdlr():
 			var h *mp4.Hdlr
 			if h, err = payload[*mp4.Hdlr](in, b); err == nil {
@@ -231,52 +251,75 @@ type Sample struct {
 	Data       []byte        // valid until the next sample
 }
 
-// Each calls do for every sample in order. It stops at the first error of do and returns it. A sample that lies
-// outside of the file, as in a cut one, ends the track with an error that wraps ErrFile. So do samples with more bytes
-// than the file.
+// Each calls do for every sample in order, first those of the index and then those of fragments. It stops at the first error
+// of do and returns it. A sample that lies outside of the file, as in a cut one, ends the track with an error that wraps
+// ErrFile. So do samples with more bytes than the file.
 func (t *Track) Each(do func(Sample) error) error {
+	read := &samples{t: t}
+	clock, err := t.eachIndexed(read, do)
+	if err != nil || !t.fragmented {
+		return err
+	}
+	f := fragments{t: t, do: do, clock: clock, read: read}
+	return t.eachMoof(f.moof)
+}
+
+// eachIndexed reads the samples that are in the index, and returns the time behind the last one.
+func (t *Track) eachIndexed(read *samples, do func(Sample) error) (at int64, err error) {
 	var (
-		buf     []byte
-		at      int64
 		entry   int
 		inEntry uint32
 		n       = 0
-		total   = int64(0)
 	)
 	for c, offset := range t.chunks {
 		for range t.perChunk(c) {
 			if n >= t.count() {
-				return nil
+				return at, nil
 			}
 			for entry < len(t.stts.Entries) && inEntry >= t.stts.Entries[entry].SampleCount {
 				entry, inEntry = entry+1, 0
 			}
 			if entry == len(t.stts.Entries) {
-				return nil
+				return at, nil
 			}
 			size, delta := t.size(n), int64(t.stts.Entries[entry].SampleDelta)
-			if size <= MaxSample && size > 0 {
-				if offset > uint64(t.file) || uint64(t.file)-offset < uint64(size) {
-					return fmt.Errorf("%w: sample %d of track %s lies outside of the file", ErrFile, n+1, t.Format)
-				}
-				if total += int64(size); total > t.file {
-					return fmt.Errorf("%w: the samples of track %s overlap", ErrFile, t.Format)
-				}
-				if len(buf) < int(size) {
-					buf = make([]byte, max(int(size), 4096))
-				}
-				if _, err := t.r.ReadAt(buf[:size], int64(offset)); err != nil && !errors.Is(err, io.EOF) {
-					return fmt.Errorf("sample %d of track %s: %w", n+1, t.Format, err)
-				}
-				if err := do(Sample{At: t.duration(at + t.shift), Length: t.duration(delta),
-					Data: buf[:size]}); err != nil {
-					return err
-				}
+			if err := read.one(offset, size, at, delta, do); err != nil {
+				return at, err
 			}
 			offset, at, n, inEntry = offset+uint64(size), at+delta, n+1, inEntry+1
 		}
 	}
-	return nil
+	return at, nil
+}
+
+// samples reads samples of a track into one buffer.
+type samples struct {
+	t     *Track
+	buf   []byte
+	n     int
+	total int64
+}
+
+// one reads a sample of size bytes at a byte of the file and calls do for it. Empty and too large ones are left out.
+func (s *samples) one(offset uint64, size uint32, at, delta int64, do func(Sample) error) error {
+	t := s.t
+	s.n++
+	if size > MaxSample || size == 0 {
+		return nil
+	}
+	if offset > uint64(t.file) || uint64(t.file)-offset < uint64(size) {
+		return fmt.Errorf("%w: sample %d of track %s lies outside of the file", ErrFile, s.n, t.Format)
+	}
+	if s.total += int64(size); s.total > t.file {
+		return fmt.Errorf("%w: the samples of track %s overlap", ErrFile, t.Format)
+	}
+	if len(s.buf) < int(size) {
+		s.buf = make([]byte, max(int(size), 4096))
+	}
+	if _, err := t.r.ReadAt(s.buf[:size], int64(offset)); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("sample %d of track %s: %w", s.n, t.Format, err)
+	}
+	return do(Sample{At: t.duration(at + t.shift), Length: t.duration(delta), Data: s.buf[:size]})
 }
 
 // duration turns units of the track into time.
@@ -284,9 +327,8 @@ func (t *Track) duration(units int64) time.Duration {
 	return time.Duration(float64(units) / float64(t.timescale) * float64(time.Second)).Round(time.Microsecond)
 }
 
-// Len is how many samples the track has in the index of the file, as its table of sizes and the size of the file allow.
-// It is 0 in a file of fragments (ISO/IEC 14496-12, section 8.8), whose samples are not in the index.
-func (t *Track) Len() int { return t.count() }
+// Empty reports whether the track has no sample in the index of the file, and the file says that it has no fragments.
+func (t *Track) Empty() bool { return t.count() == 0 && !t.fragmented }
 
 // count is how many samples the track has, as its table of sizes and the size of the file allow.
 func (t *Track) count() int {
