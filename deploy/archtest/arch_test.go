@@ -62,7 +62,7 @@ var only = map[string]struct {
 	"github.com/wneessen/go-mail":         {[]string{"cloud/server/notify"}, "e-mails have one home"},
 	"github.com/tus/tusd":                 {[]string{"cloud/server/intake"}, "the upload protocol has one home"},
 	"github.com/mochi-mqtt/server":        {[]string{"cloud/server/broker", "deploy/testkit/broker"}, "the broker has one home"},
-	"modernc.org/sqlite":                  {[]string{"cloud/store/database"}, "what differs between databases has one home"},
+	"modernc.org/sqlite":                  {[]string{"cloud/store/database", "cloud/place/geopackage"}, "what differs between databases has one home; a GeoPackage is a file of SQLite"},
 	"github.com/jackc/pgx":                {[]string{"cloud/store/database", "deploy/testkit/postgres"}, "what differs between databases has one home"},
 	"github.com/coreos/go-systemd":        {[]string{"edge/systemd"}, "messages to the service manager have one home"},
 	"go.opentelemetry.io":                 {[]string{"shared/tracing", "deploy/testkit/collector"}, "a trace id is made in one place"},

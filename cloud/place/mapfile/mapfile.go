@@ -1,5 +1,5 @@
 // Package mapfile writes the positions of a result for maps and tables: GeoJSON (RFC 7946), KML 2.2 (OGC 07-147r2)
-// and KMZ, CSV, and GPX 1.1 of the camera's path. Animals have their track number, class, score and 95 % radius. It does no
+// and KMZ, CSV, GPX 1.1 of the camera's path, and GeoPackage 1.3. Animals have their track number, class, score and 95 % radius. It does no
 // I/O besides the writer that it is given.
 package mapfile
 
@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/place/geopackage"
+	"cattlecounter/cloud/place/paddock"
 	"cattlecounter/shared/cell"
 )
 
@@ -30,10 +32,11 @@ const (
 	KMZ     Format = "kmz" // KML in a ZIP archive
 	CSV     Format = "csv"
 	GPX     Format = "gpx"
+	GPKG    Format = "gpkg" // GeoPackage
 )
 
 // Formats lists all forms.
-func Formats() []Format { return []Format{GeoJSON, KML, KMZ, CSV, GPX} }
+func Formats() []Format { return []Format{GeoJSON, KML, KMZ, CSV, GPX, GPKG} }
 
 // ErrFormat marks a form that does not exist. Compare with errors.Is.
 var ErrFormat = errors.New("no form of positions")
@@ -61,13 +64,16 @@ func (f Format) ContentType() string {
 		return "text/csv; charset=utf-8"
 	case GPX:
 		return "application/gpx+xml"
+	case GPKG:
+		return geopackage.ContentType
 	}
 	return "application/geo+json"
 }
 
 // Write writes the positions of a result in a form. started is the wall clock at the start of the clip, for the times
-// of GPX; it may be zero. Animals without a position have a line in CSV only.
-func Write(w io.Writer, f Format, res report.Result, started time.Time) error {
+// of GPX; it may be zero. Animals without a position have a line in CSV only. borders are those of the paddocks of the
+// result, in their order, which only GeoPackage has.
+func Write(w io.Writer, f Format, res report.Result, started time.Time, borders ...paddock.Paddock) error {
 	place := res.Place
 	if place == nil {
 		place = &report.Place{Way: "none"}
@@ -80,6 +86,8 @@ func Write(w io.Writer, f Format, res report.Result, started time.Time) error {
 		err = writeKMZ(w, kmlOf(res, place))
 	case CSV:
 		err = writeCSV(w, res)
+	case GPKG:
+		err = writeGeoPackage(w, res, place, started, borders)
 	case GPX:
 		err = writeXML(w, gpxOf(res, place, started))
 	default:

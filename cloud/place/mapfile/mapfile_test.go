@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/place/paddock"
 )
 
 func sample() report.Result {
@@ -38,7 +39,13 @@ func sample() report.Result {
 func written(t *testing.T, f Format, r report.Result) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, f, r, time.Date(2026, 5, 1, 6, 0, 0, 0, time.UTC)); err != nil {
+	one := 1
+	if r.Place != nil {
+		r.Place.Paddocks[0].Animals, r.Place.Paddocks[0].Low, r.Place.Paddocks[0].High = &one, &one, &one
+	}
+	corners := [][][][2]float64{{{{24, -32}, {25, -32}, {25, -31}}}}
+	if err := Write(&b, f, r, time.Date(2026, 5, 1, 6, 0, 0, 0, time.UTC), paddock.Paddock{Name: "north", Polygons: corners},
+		paddock.Paddock{Name: "all", Polygons: corners}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -99,7 +106,8 @@ func TestKMZ(t *testing.T) {
 }
 
 func TestParseFormat(t *testing.T) {
-	for name, want := range map[string]Format{"KML": KML, "kmz": KMZ, "json": GeoJSON, "geojson": GeoJSON, "csv": CSV, "gpx": GPX} {
+	for name, want := range map[string]Format{"KML": KML, "kmz": KMZ, "json": GeoJSON, "geojson": GeoJSON, "csv": CSV, "gpx": GPX,
+		"gpkg": GPKG} {
 		if f, err := ParseFormat(name); err != nil || f != want || f.ContentType() == "" {
 			t.Errorf("%s: %s %v", name, f, err)
 		}
@@ -121,6 +129,8 @@ func TestIndependentReader(t *testing.T) {
 		KML: {"POINT (24.3 -31.7)", "LINESTRING (24.3 -31.7,24.3 -31.7001)", "MULTIPOLYGON (((24.3 -31.7"},
 		GPX: {"MULTILINESTRING ((24.3 -31.7,24.3 -31.7001))"},
 		CSV: {"latitude (String) = -31.7000000"},
+		GPKG: {"POINT (24.3 -31.7)", "LINESTRING (24.3 -31.7,24.3 -31.7001)", "MULTIPOLYGON (((24.3 -31.7", "radius_m (Real) = 4.2",
+			"paddock (String) = north; all", "Layer name: paddocks", "animals (Integer64) = 1", "animals (Integer64) = (null)"},
 	} {
 		file := filepath.Join(t.TempDir(), "positions."+string(f))
 		if err := os.WriteFile(file, written(t, f, sample()), 0o600); err != nil {

@@ -2,12 +2,14 @@ package paddock
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"cattlecounter/deploy/testkit/must"
 )
@@ -59,5 +61,90 @@ func TestIndependentPrograms(t *testing.T) {
 	}
 	if _, err := ReadAny(archive(t, files)); err == nil || !strings.Contains(err.Error(), "projection") {
 		t.Errorf("a projected shapefile of GDAL: %v", err)
+	}
+}
+
+// TestGeoPackageOfGDAL reads what GDAL writes: in degrees, UTM and the web's Mercator, with heights, beside other layers.
+// GDAL reads what is written here.
+func TestGeoPackageOfGDAL(t *testing.T) {
+	for _, program := range []string{"ogr2ogr", "ogrinfo"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(program + " is not installed; apt-get install gdal-bin")
+		}
+	}
+	list := must.Get(ReadAny([]byte(kmlText)))(t)
+	dir := t.TempDir()
+	run := func(name string, args ...string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+		}
+		return string(out)
+	}
+	source := filepath.Join(dir, "in.geojson")
+	var geo, packed bytes.Buffer
+	must.Do(t, WriteGeoJSON(&geo, list, nil))
+	must.Do(t, os.WriteFile(source, geo.Bytes(), 0o600))
+	n := 0
+	made := func(args ...string) string {
+		t.Helper()
+		n++
+		file := filepath.Join(dir, strings.Repeat("a", n)+".gpkg")
+		run("ogr2ogr", append([]string{"-f", "GPKG", file, source}, args...)...)
+		return file
+	}
+	for name, file := range map[string]string{
+		"degrees": made(), "UTM": made("-t_srs", "EPSG:32734"), "Mercator": made("-t_srs", "EPSG:3857"),
+		"heights": made("-dim", "XYZ"), "SIRGAS": made("-a_srs", "EPSG:4674"), "another datum": made("-a_srs", "EPSG:4222"),
+		"national grid": made("-t_srs", "EPSG:2048"),
+	} {
+		got, err := ReadAny(must.Get(os.ReadFile(file))(t))
+		if refused := name == "another datum" || name == "national grid"; refused {
+			if !errors.Is(err, ErrFile) || !strings.Contains(err.Error(), "export it in WGS 84") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil || len(got) != 1 || got[0].Name != "Hill & dam" || len(got[0].Polygons) != 2 || len(got[0].Polygons[0]) != 2 {
+			t.Errorf("%s: %+v %v", name, got, err)
+			continue
+		}
+		p, q := got[0].Polygons[1][0], list[0].Polygons[1][0]
+		for i := range p {
+			nearest := math.Inf(1)
+			for _, c := range q {
+				nearest = min(nearest, math.Hypot(p[i][0]-c[0], p[i][1]-c[1]))
+			}
+			if nearest > 1e-7 {
+				t.Errorf("%s: corner %v is %g degrees off", name, p[i], nearest)
+			}
+		}
+	}
+
+	several := made()
+	run("ogr2ogr", "-f", "GPKG", "-update", several, source, "-nln", "buildings")
+	if _, err := ReadAny(must.Get(os.ReadFile(several))(t)); err == nil || !strings.Contains(err.Error(), `2 layers with polygons ("in", "buildings")`) {
+		t.Errorf("two layers: %v", err)
+	}
+	run("ogr2ogr", "-f", "GPKG", "-update", several, source, "-nln", "Paddocks")
+	if got, err := ReadAny(must.Get(os.ReadFile(several))(t)); err != nil || len(got) != 1 {
+		t.Errorf("a layer of paddocks among others: %+v %v", got, err)
+	}
+	empty := made()
+	run("ogrinfo", empty, "-sql", "INSERT INTO \"in\" (name, geom) VALUES ('Far', NULL)")
+	if _, err := ReadAny(must.Get(os.ReadFile(empty))(t)); err == nil || !strings.Contains(err.Error(), `feature 2 ("Far") of layer "in" has no geometry`) {
+		t.Errorf("a paddock without a border: %v", err)
+	}
+
+	must.Do(t, WriteGeoPackage(t.Context(), &packed, time.Date(2026, 5, 1, 6, 0, 0, 0, time.UTC), list))
+	file := filepath.Join(dir, "out.gpkg")
+	must.Do(t, os.WriteFile(file, packed.Bytes(), 0o600))
+	if out := run("ogrinfo", "-al", "-ro", file); !strings.Contains(out, "name (String) = Hill & dam") || !strings.Contains(out, "24.02 -31.02") {
+		t.Errorf("GDAL reads %s", out)
+	}
+	back := must.Get(ReadAny(packed.Bytes()))(t)
+	if len(back) != 1 || math.Abs(newArea(back[0]).size()/newArea(list[0]).size()-1) > 0.01 {
+		t.Errorf("there and back: %+v", back)
 	}
 }

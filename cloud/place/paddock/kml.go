@@ -10,9 +10,12 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"cattlecounter/cloud/place/geopackage"
 )
 
-// ReadAny reads paddocks in any form, by their content: GeoJSON, KML, KMZ or a zipped shapefile. Its error wraps ErrFile.
+// ReadAny reads paddocks in any form, by their content: GeoJSON, KML, KMZ, a zipped shapefile or GeoPackage. Its
+// error wraps ErrFile.
 func ReadAny(b []byte) ([]Paddock, error) {
 	if len(b) > MaxFile {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrFile, len(b), MaxFile)
@@ -25,8 +28,10 @@ func ReadAny(b []byte) ([]Paddock, error) {
 		return readKML(text)
 	case bytes.HasPrefix(text, []byte("{")):
 		return Read(text)
+	case geopackage.Known(b):
+		return readGeoPackage(b)
 	}
-	return nil, fmt.Errorf("%w: it is no GeoJSON, KML, KMZ or zipped shapefile", ErrFile)
+	return nil, fmt.Errorf("%w: it is no GeoJSON, KML, KMZ, zipped shapefile or GeoPackage", ErrFile)
 }
 
 // readZIP reads a KMZ or the shapefile in an archive.

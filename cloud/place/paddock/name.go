@@ -20,7 +20,7 @@ func nameOf(properties map[string]any) string {
 			continue
 		}
 		switch v := properties[k].(type) {
-		case string, float64, bool:
+		case string, float64, int64, bool:
 			if s := strings.TrimSpace(fmt.Sprint(v)); s != "" {
 				best, rank = s, r
 			}

@@ -1,5 +1,5 @@
 // Package paddock counts the animals of a result within borders that the user gives: paddocks, as polygons with holes. It
-// reads borders as GeoJSON, KML, KMZ and zipped shapefile, and writes GeoJSON and KML. It is pure Go and does no I/O
+// reads borders as GeoJSON, KML, KMZ, zipped shapefile and GeoPackage, and writes GeoJSON, KML and GeoPackage. It is pure Go and does no I/O
 // besides the writers that it is given.
 package paddock
 
