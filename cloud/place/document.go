@@ -42,12 +42,13 @@ func InputOf(res report.Result, t *flight.Trace, log *flightlog.Log) Input {
 
 // Add places the animals of a result document: it sets Place, and the position of every track. What an earlier call
 // found is replaced. A log that brings positions removes the warning that there are none. Of a log of a whole flight, the part of the recording is used. t and log may be
-// nil, and so may terrain.
-func Add(res *report.Result, t *flight.Trace, log *flightlog.Log, terrain Terrain) {
+// nil, and so may terrain. It returns where the
+// frames lie; Ground.Check says whether they do.
+func Add(res *report.Result, t *flight.Trace, log *flightlog.Log, terrain Terrain) *Ground {
 	log, unfit := fitted(*res, t, log)
 	in := InputOf(*res, t, log)
 	in.Terrain = terrain
-	found := Find(in)
+	found, v := find(in)
 	if unfit != "" {
 		found.Why = unfit
 	}
@@ -99,6 +100,7 @@ func Add(res *report.Result, t *flight.Trace, log *flightlog.Log, terrain Terrai
 			return w.Code == report.NoTelemetry
 		}), report.Warning{Code: report.NoTelemetry, Text: found.Why + "; there are no ground positions"})
 	}
+	return groundOf(v, found)
 }
 
 // Keep gives a result the positions that an earlier call of Add has found with a log that is not there any more, in place of
@@ -147,18 +149,23 @@ var ErrStored = errors.New("the stored count cannot be read")
 // Stored places the animals of a stored count. result is its result document and trace its encoded trace, empty when it
 // left none. log may be nil. Its error wraps ErrStored.
 func Stored(result, trace []byte, log *flightlog.Log) (report.Result, error) {
+	res, _, err := StoredGround(result, trace, log)
+	return res, err
+}
+
+// StoredGround is Stored, and returns where the frames lie.
+func StoredGround(result, trace []byte, log *flightlog.Log) (report.Result, *Ground, error) {
 	var res report.Result
 	if err := json.Unmarshal(result, &res); err != nil {
-		return res, fmt.Errorf("%w: result document: %w", ErrStored, err)
+		return res, nil, fmt.Errorf("%w: result document: %w", ErrStored, err)
 	}
 	var t *flight.Trace
 	if len(trace) > 0 {
 		read, err := flight.DecodeTrace(trace)
 		if err != nil {
-			return res, fmt.Errorf("%w: %w", ErrStored, err)
+			return res, nil, fmt.Errorf("%w: %w", ErrStored, err)
 		}
 		t = &read
 	}
-	Add(&res, t, log, nil)
-	return res, nil
+	return res, Add(&res, t, log, nil), nil
 }

@@ -135,6 +135,14 @@ func (v *viewer) locate(a Animal) (p Position, parts map[string]float64, ok bool
 	e, n := median(es), median(ns)
 	p = Position{ID: a.ID, Seconds: median(ts)}
 	p.Lat, p.Lon = v.path.frame.Degrees(e, n)
+	c, parts := v.uncertainty(used, es, ns, e, n)
+	p.Radius = c.radius()
+	return p, parts, true
+}
+
+// uncertainty is the covariance of a place at e, n that was found from sightings, whose grounds are es, ns, and the radius
+// that each cause alone gives.
+func (v *viewer) uncertainty(used []sighting, es, ns []float64, e, n float64) (covariance, map[string]float64) {
 	var by [unknowns][2]float64
 	for i := range by {
 		moved := v.u
@@ -148,7 +156,7 @@ func (v *viewer) locate(a Animal) (p Position, parts map[string]float64, ok bool
 		by[i] = [2]float64{de / delta[i] / float64(len(used)), dn / delta[i] / float64(len(used))}
 	}
 	var c covariance
-	parts = map[string]float64{}
+	parts := map[string]float64{}
 	split := map[string]covariance{}
 	for i := range by {
 		for k := range by {
@@ -166,8 +174,7 @@ func (v *viewer) locate(a Animal) (p Position, parts map[string]float64, ok bool
 		parts[k] = one.radius()
 	}
 	parts["animal"] = covariance{ee: own * own, nn: own * own}.radius()
-	p.Radius = c.radius()
-	return p, parts, true
+	return c, parts
 }
 
 // ownError is the standard error in metres that an animal does not share with the others: jitter of the log, bumps of

@@ -123,21 +123,27 @@ type Result struct {
 
 // Find places the animals. It takes milliseconds for a clip, and is safe for concurrent use.
 func Find(in Input) Result {
+	r, _ := find(in)
+	return r
+}
+
+// find also returns the viewer, nil where the log has no position during the recording.
+func find(in Input) (Result, *viewer) {
 	if in.Log == nil || in.Log.Fixes() == 0 {
 		r := relative(in)
 		r.Why = "there is no flight log with positions"
 		if in.Log != nil {
 			r.Why = "the flight log has no position"
 		}
-		return r
+		return r, nil
 	}
 	v := newViewer(in)
 	if v.path == nil {
 		r := relative(in)
 		r.Why = "the flight log has no position during the recording"
-		return r
+		return r, nil
 	}
-	return v.result(in)
+	return v.result(in), v
 }
 
 // ok reports whether all numbers are known.

@@ -16,6 +16,7 @@ import (
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/count/video/libav"
+	ground "cattlecounter/cloud/place"
 	"cattlecounter/cloud/worker/engine"
 	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/filesum"
@@ -37,7 +38,7 @@ type countCommand struct {
 
 // Validate implements kong's check of a command's options.
 func (c *countCommand) Validate() error {
-	return errors.Join(c.countFlags.Validate(),
+	return errors.Join(c.countFlags.Validate(), c.checkSheet(),
 		failWhen(c.Video && c.Out == "", "--video: say with --out where to write the annotated video"))
 }
 
@@ -52,6 +53,7 @@ type outcome struct {
 	sibling int            // the counted clip of its flight, -1 when this is the one
 	trace   *flight.Trace  // for the count of its flight
 	ground  string         // file with its pictures for the sheet of its flight, "" for none
+	laid    *ground.Ground // where its frames lie on the earth
 	flight  int            // number of the flight of several clips that it is a part of, 0 for none
 }
 
@@ -84,7 +86,13 @@ func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error 
 		if r.results, err = newResultFolder(c.Out, p); err != nil {
 			return err
 		}
-		if r.grounds, err = os.MkdirTemp(c.Out, ".ground.*"); err != nil {
+	}
+	if c.Out != "" || c.Sheet != "" {
+		at := c.Out
+		if at == "" {
+			at = filepath.Dir(c.Sheet)
+		}
+		if r.grounds, err = os.MkdirTemp(at, ".ground.*"); err != nil {
 			return fmt.Errorf("create a folder for pictures: %w", err)
 		}
 		defer func() { _ = os.RemoveAll(r.grounds) }() // it has a name that the next run does not use
@@ -97,7 +105,7 @@ func (c *countCommand) run(ctx context.Context, stdout, stderr io.Writer) error 
 	if err := r.print(stdout); err != nil {
 		return err
 	}
-	if err := r.writePositions(); err != nil {
+	if err := errors.Join(r.writePositions(), r.writeSheet()); err != nil {
 		return err
 	}
 	return r.fault()
@@ -173,7 +181,7 @@ func (r *countRun) countClip(ctx context.Context, i int) error {
 		return nil
 	}
 	engine.MeasureVideo(&out.Result, part)
-	r.locate(&r.plan.clips[i], &out)
+	o.laid = r.locate(&r.plan.clips[i], &out)
 	o.result, o.trace = &out.Result, out.Trace
 	if out.Evidence.Ground != nil && r.grounds != "" {
 		o.ground = filepath.Join(r.grounds, strconv.Itoa(i))

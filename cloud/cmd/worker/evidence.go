@@ -18,13 +18,10 @@ type evidenceFlags struct {
 }
 
 // evidenceOf asks for the evidence of one clip. The annotated video is first written to a file in the output folder;
-// remove removes that file if it is still there. Without an output folder there is no evidence.
+// remove removes that file if it is still there. Without an output folder there are at most pictures for --sheet.
 func (c *countCommand) evidenceOf() (o evidence.Options, part string, remove func(), err error) {
 	remove = func() {}
-	if c.Out == "" {
-		return o, "", remove, nil
-	}
-	o.Sheets = true
+	o.Sheets = c.Out != "" || c.Sheet != ""
 	if !c.Video {
 		return o, "", remove, nil
 	}

@@ -16,6 +16,7 @@ import (
 	"cattlecounter/cloud/flightlog"
 	ground "cattlecounter/cloud/place"
 	"cattlecounter/cloud/place/mapfile"
+	"cattlecounter/cloud/place/mapsheet"
 	"cattlecounter/cloud/place/paddock"
 	"cattlecounter/shared/footage"
 )
@@ -24,8 +25,15 @@ import (
 type positionFlags struct {
 	Log       string `type:"path" placeholder:"FILE" help:"Flight log of the clip. Default: the file beside the clip that has its name and the ending .SRT, else the log inside the clip."`
 	Terrain   string `type:"path" placeholder:"FILE" help:"Heights of the ground, an HGT tile such as S34E018.hgt. Default: a plane through the take-off point."`
-	Paddocks  string `type:"path" placeholder:"FILE" help:"Borders of paddocks, polygons in WGS 84 as GeoJSON, KML, KMZ or zipped shapefile: count the animals of each paddock."`
-	Positions string `type:"path" placeholder:"FILE" help:"Write positions into this file. Its ending says the form: .geojson, .kml, .kmz, .csv, or .gpx for the path of the camera."`
+	Paddocks  string `type:"path" placeholder:"FILE" help:"Borders of paddocks, polygons in WGS 84 as GeoJSON, KML, KMZ, zipped shapefile or GeoPackage: count the animals of each paddock."`
+	Positions string `type:"path" placeholder:"FILE" help:"Write positions into this file. Its ending says the form: .geojson, .kml, .kmz, .csv, .gpkg, or .gpx for the path of the camera."`
+	Sheet     string `type:"path" placeholder:"FILE.tif" help:"Write the flown ground with every counted animal marked into this GeoTIFF, for QGIS and other programs with maps."`
+}
+
+// checkSheet fails for a name that programs would not take for a GeoTIFF.
+func (f *positionFlags) checkSheet() error {
+	ending := strings.ToLower(filepath.Ext(f.Sheet))
+	return failWhen(f.Sheet != "" && ending != ".tif" && ending != ".tiff", "--sheet: its name must end in .tif")
 }
 
 // positions is what the flags name, read.
@@ -110,7 +118,7 @@ func sidecar(clip string) string {
 
 // locate places the animals of a counted clip by the log of the flags, else the one beside the clip, else the one inside
 // of it. A log that cannot be read is a warning of the result, and the count stays.
-func (r *countRun) locate(c *clip, out *count.Outcome) {
+func (r *countRun) locate(c *clip, out *count.Outcome) *ground.Ground {
 	res, log := &out.Result, r.positions.log
 	if log == nil {
 		var err error
@@ -124,10 +132,11 @@ func (r *countRun) locate(c *clip, out *count.Outcome) {
 			fmt.Fprintln(r.stderr, footage.SafeText(text))
 		}
 	}
-	ground.Add(res, out.Trace, log, r.positions.terrain)
+	laid := ground.Add(res, out.Trace, log, r.positions.terrain)
 	if len(r.positions.paddocks) > 0 {
 		paddock.Count(res, r.positions.paddocks)
 	}
+	return laid
 }
 
 // findLog reads the log of a clip: nil without one. With an error, the log is the one inside of the clip, if any.
@@ -165,7 +174,37 @@ func (r *countRun) writePositions() error {
 		return fmt.Errorf("--positions: %d clips were counted; --out writes the positions of each", len(all))
 	}
 	return writeWhole(r.positionFlags.Positions, func(w io.Writer) error {
-		return mapfile.Write(w, r.positions.format, all[0], started(all[0]))
+		return mapfile.Write(w, r.positions.format, all[0], started(all[0]), r.positions.paddocks...)
+	})
+}
+
+// writeSheet writes the file of --sheet: the ground of the counted clip, or of all clips of one flight.
+func (r *countRun) writeSheet() error {
+	if r.positionFlags.Sheet == "" || len(r.flights) == 0 {
+		return nil
+	}
+	if n := len(r.flights); n > 1 {
+		return fmt.Errorf("--sheet: %d flights were counted; count one", n)
+	}
+	f := r.flights[0]
+	var parts []mapsheet.Part
+	var results []report.Result
+	for _, i := range f.clips {
+		o := r.outcomes[i]
+		parts = append(parts, mapsheet.Part{Ground: o.laid, Pictures: func() ([]byte, error) {
+			if o.ground == "" {
+				return nil, nil
+			}
+			return os.ReadFile(o.ground)
+		}})
+		results = append(results, *o.result)
+	}
+	animals := mapsheet.AnimalsOf(results[0])
+	if len(results) > 1 {
+		animals = mapsheet.AnimalsOfFlight(r.flightDocument(f), results)
+	}
+	return writeWhole(r.positionFlags.Sheet, func(w io.Writer) error {
+		return mapsheet.Write(w, f.name(r.plan), parts, animals)
 	})
 }
 

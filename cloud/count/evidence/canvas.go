@@ -197,9 +197,14 @@ func (l *letters) write(img *image.RGBA, x, y int, s string, colour color.Color)
 // writePlate writes s on a dark plate whose lower left corner is at x, y, moved into the picture. It returns the plate.
 func writePlate(img *image.RGBA, l *letters, x, y int, s string, colour color.RGBA) image.Rectangle {
 	r := plateFor(img.Rect, l, x, y, s)
+	drawPlate(img, l, r, s, colour)
+	return r
+}
+
+// drawPlate writes s on a dark plate.
+func drawPlate(img *image.RGBA, l *letters, r image.Rectangle, s string, colour color.RGBA) {
 	draw.Draw(img, r, image.NewUniform(plate), image.Point{}, draw.Over)
 	l.write(img, r.Min.X+platePad, r.Min.Y+l.ascent, s, colour)
-	return r
 }
 
 const platePad = 3

@@ -29,6 +29,7 @@ type key struct {
 	seconds       float64
 	small         []byte      // the picture for the sheet of the flight
 	smallSize     image.Point // in pixels
+	top           float64     // first row of the frame that is shown
 }
 
 const (

@@ -82,7 +82,7 @@ func (s *sheet) drawPiece(p *piece, segments int) error {
 
 // drawKey draws one picture where it is the nearest so far. nearest has the distances, by pixel of the piece.
 func (s *sheet) drawKey(p *piece, k *key, nearest []uint8) error {
-	part := bounds(k.toGround.Then(p.toSheet), rect{0, 0, k.width, k.height}).Intersect(p.at)
+	part := bounds(k.toGround.Then(p.toSheet), k.used()).Intersect(p.at)
 	if part.Empty() {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (s *sheet) drawKey(p *piece, k *key, nearest []uint8) error {
 			f := toFrame.Apply(motion.Point{X: float64(x) + 0.5, Y: float64(y) + 0.5})
 			d := max(math.Abs(2*f.X/k.width-1), math.Abs(2*f.Y/k.height-1))
 			at := (y-p.at.Min.Y)*p.at.Dx() + x - p.at.Min.X
-			if !(d < 1) || uint8(d*254) >= nearest[at] {
+			if !(d < 1) || f.Y < k.top || uint8(d*254) >= nearest[at] {
 				continue
 			}
 			nearest[at] = uint8(d * 254)

@@ -73,6 +73,12 @@ func (s *Server) getPaddocks(c *fiber.Ctx) error {
 		}
 		return sendTagged(c, out.Bytes(), mapfile.KML.ContentType(), name+".kml")
 	}
+	if c.Query("format") == string(mapfile.GPKG) {
+		if err := paddock.WriteGeoPackage(c.UserContext(), &out, b.Created, list); err != nil {
+			return err
+		}
+		return sendTagged(c, out.Bytes(), mapfile.GPKG.ContentType(), name+".gpkg")
+	}
 	about := bordersView(b)
 	extra := map[string]any{"site": about.Site, "version": about.Version, "created": about.Created}
 	if about.From != nil {

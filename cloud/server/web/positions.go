@@ -73,53 +73,63 @@ func (s *Server) enterPlacing(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// positions computes the positions of a count.
+// positions writes the positions of a count.
 func (s *Server) positions(ctx context.Context, id footage.ID, form mapfile.Format) ([]byte, error) {
-	f, err := s.result("json")(ctx, id)
+	p, err := s.placed(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := s.readBlob(ctx, f.key, maxResult)
+	set, err := s.countedPaddocks(ctx, p.view)
 	if err != nil {
 		return nil, err
 	}
-	trace, err := s.readBlob(ctx, strings.TrimSuffix(f.key, path.Ext(f.key))+".trace", maxTrace)
-	if err != nil && !errors.Is(err, blob.ErrNotFound) {
-		return nil, err
-	}
-	v, err := s.resultOf(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	log, err := s.flightLog(ctx, v)
-	if err != nil {
-		return nil, err
-	}
-	res, err := place.Stored(doc, trace, log)
-	if err != nil {
-		return nil, fmt.Errorf("positions of %s: %w", id, err)
-	}
-	if log == nil {
-		before, err := s.placesBefore(ctx, v)
-		if err != nil {
-			return nil, err
-		}
-		if len(before.Places) > 0 {
-			place.Keep(&res, before.Way, positionsOf(before.Places), before.Footprint)
-		}
-	}
-	set, err := s.countedPaddocks(ctx, v)
-	if err != nil {
-		return nil, err
-	}
+	var borders []paddock.Paddock
 	if set != nil {
-		set.Count(&res)
+		set.Count(&p.result)
+		borders = set.List()
 	}
 	var out bytes.Buffer
-	if err := mapfile.Write(&out, form, res, v.Taken); err != nil {
+	if err := mapfile.Write(&out, form, p.result, p.view.Taken, borders...); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// placed places the animals of a count.
+func (s *Server) placed(ctx context.Context, id footage.ID) (p placed, err error) {
+	f, err := s.result("json")(ctx, id)
+	if err != nil {
+		return p, err
+	}
+	p.key = strings.TrimSuffix(f.key, path.Ext(f.key))
+	doc, err := s.readBlob(ctx, f.key, maxResult)
+	if err != nil {
+		return p, err
+	}
+	trace, err := s.readBlob(ctx, p.key+".trace", maxTrace)
+	if err != nil && !errors.Is(err, blob.ErrNotFound) {
+		return p, err
+	}
+	if p.view, err = s.resultOf(ctx, id); err != nil {
+		return p, err
+	}
+	log, err := s.flightLog(ctx, p.view)
+	if err != nil {
+		return p, err
+	}
+	if p.result, p.ground, err = place.StoredGround(doc, trace, log); err != nil {
+		return p, fmt.Errorf("positions of %s: %w", id, err)
+	}
+	if log == nil {
+		before, err := s.placesBefore(ctx, p.view)
+		if err != nil {
+			return p, err
+		}
+		if len(before.Places) > 0 {
+			place.Keep(&p.result, before.Way, positionsOf(before.Places), before.Footprint)
+		}
+	}
+	return p, nil
 }
 
 // flightLog finds the flight log of footage; nil without one that fits and can be read. The footage view says why.

@@ -8,9 +8,12 @@ import (
 
 	"cattlecounter/cloud/count/crossing"
 	"cattlecounter/cloud/count/detect"
+	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/flight"
+	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/track"
 	"cattlecounter/cloud/count/track/motion"
+	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/must"
 )
@@ -142,4 +145,55 @@ func TestPositionsOfStoredGround(t *testing.T) {
 	if table := get("two", "csv"); !strings.Contains(table, "-31.7000000,24.2950000,2.5") || !strings.Contains(table, ",West\n") {
 		t.Errorf("the video is removed: %s", table)
 	}
+}
+
+// storedGround is a picture of the ground at the middle of that pass.
+func storedGround(t *testing.T) string {
+	t.Helper()
+	r := evidence.New(evidence.Options{Sheets: true}, 1)
+	for i := range 11 {
+		f := &video.Frame{}
+		f.Resize(1920, 1080)
+		f.Index = 10 * i
+		r.Observe(&evidence.Step{Frame: f, Seconds: float64(i), Pose: motion.Pose{Inliers: 1,
+			ToGround: motion.Transform{A: 1, TY: -200 * float64(i)}}})
+	}
+	e, err := r.Finish("one.mp4", tally.Result{})
+	must.Do(t, err)
+	return string(e.Ground)
+}
+
+// The count sheet for maps needs a flight log and pictures of the ground, and says what is missing.
+func TestMapSheet(t *testing.T) {
+	s := open(t, nil)
+	rec := s.record("one", "content one")
+	s.finish(rec.Job)
+	put := func(key, text string) {
+		t.Helper()
+		must.Get(s.blobs.Put(t.Context(), key, strings.NewReader(text)))(t)
+	}
+	refused := func(why string) {
+		t.Helper()
+		r := s.do("GET", "/api/v1/footage/one/sheet.tif", "")
+		if r.status != 404 || !strings.Contains(string(r.body), why) {
+			t.Errorf("status %d: %s, want 404 with %q", r.status, r.body, why)
+		}
+	}
+	const result = "footage/one/result/abc"
+	put(result+".json", `{"schema":1,"source":{"name":"one.mp4"},"video":{"width":1920,"height":1080},"count":{"unique":1},`+
+		`"tracks":[{"id":1,"label":"cow","confidence":0.9}]}`)
+	put(result+".trace", storedTrace(t))
+	put(result+".ground", storedGround(t))
+	refused("there is no flight log with positions")
+	put("footage/one/telemetry.srt", flownLog())
+	must.Do(t, s.ledger.Footage.SetTelemetry(t.Context(), "one", "footage/one/telemetry.srt"))
+	r := s.do("GET", "/api/v1/footage/one/sheet.tif", "")
+	if r.status != 200 || r.header.Get("Content-Type") != "image/tiff" || !strings.HasPrefix(string(r.body), "II*\x00") {
+		t.Fatalf("status %d, %v, %d bytes", r.status, r.header, len(r.body))
+	}
+	if again := s.send("GET", "/api/v1/footage/one/sheet.tif", "", nil, "If-None-Match", r.header.Get("ETag")); again.status != 304 {
+		t.Errorf("the same sheet: status %d", again.status)
+	}
+	must.Do(t, s.blobs.Delete(t.Context(), result+".ground"))
+	refused("no picture of the ground")
 }

@@ -24,7 +24,8 @@ export default function FlightView({ id }: { id: string }) {
             <div class="actions downloads"><span class="muted">{t('download')}</span>
               <a class="button" href={`${base}/result`} download="">JSON</a>
               {(v.lines || v.zones) && <a class="button" href={`${base}/crossings.csv`} download="">{t('crossings')}</a>}
-              <a class="button" href={`${base}/sheet`} download="">{t('sheet')}</a></div>
+              <a class="button" href={`${base}/sheet`} download="">{t('sheet')}</a>
+              <a class="button" href={`${base}/sheet.tif`} download="">GeoTIFF</a></div>
           </div>
         </Card>
         <Card id="parts" title={t('parts')}>

@@ -94,7 +94,7 @@ async function queue(path: string, said: 'queued_again' | 'queued_file' | 'cance
 function Downloads({ v, base }: { v: Footage; base: string }) {
   const positions = `/api/v1/counts/${encodeURIComponent(v.id)}/positions?format=`;
   const links: [string, string, boolean?][] = [['JSON', `${base}/result`], ['CSV', `${base}/result.csv`], [t('crossings'), `${base}/crossings.csv`, Boolean(v.count!.lines || v.count!.zones)],
-    [t('still'), `${base}/still`], [t('video'), `${base}/video`], [t('sheet'), `${base}/sheet`], ['GeoJSON', `${positions}geojson`, v.telemetry], ['KML', `${positions}kml`, v.telemetry], ['GPX', `${positions}gpx`, v.telemetry]];
+    [t('still'), `${base}/still`], [t('video'), `${base}/video`], [t('sheet'), `${base}/sheet`], ['GeoJSON', `${positions}geojson`, v.telemetry], ['KML', `${positions}kml`, v.telemetry], ['GPX', `${positions}gpx`, v.telemetry], ['GeoTIFF', `${base}/sheet.tif`, v.telemetry]];
   return (
     <div class="actions downloads"><span class="muted">{t('download')}</span>
       {links.filter(([, , there = true]) => there).map(([name, href]) => <a key={name} class="button" href={href} download="">{name}</a>)}
