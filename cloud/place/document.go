@@ -149,23 +149,29 @@ var ErrStored = errors.New("the stored count cannot be read")
 // Stored places the animals of a stored count. result is its result document and trace its encoded trace, empty when it
 // left none. log may be nil. Its error wraps ErrStored.
 func Stored(result, trace []byte, log *flightlog.Log) (report.Result, error) {
-	res, _, err := StoredGround(result, trace, log)
-	return res, err
+	c, err := StoredGround(result, trace, log)
+	return c.Result, err
+}
+
+// Counted is a count whose animals are placed.
+type Counted struct {
+	Result report.Result
+	Ground *Ground // where its frames lie
 }
 
 // StoredGround is Stored, and returns where the frames lie.
-func StoredGround(result, trace []byte, log *flightlog.Log) (report.Result, *Ground, error) {
-	var res report.Result
-	if err := json.Unmarshal(result, &res); err != nil {
-		return res, nil, fmt.Errorf("%w: result document: %w", ErrStored, err)
+func StoredGround(result, trace []byte, log *flightlog.Log) (c Counted, err error) {
+	if err := json.Unmarshal(result, &c.Result); err != nil {
+		return c, fmt.Errorf("%w: result document: %w", ErrStored, err)
 	}
 	var t *flight.Trace
 	if len(trace) > 0 {
 		read, err := flight.DecodeTrace(trace)
 		if err != nil {
-			return res, nil, fmt.Errorf("%w: %w", ErrStored, err)
+			return c, fmt.Errorf("%w: %w", ErrStored, err)
 		}
 		t = &read
 	}
-	return res, Add(&res, t, log, nil), nil
+	c.Ground = Add(&c.Result, t, log, nil)
+	return c, nil
 }

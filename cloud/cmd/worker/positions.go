@@ -188,7 +188,7 @@ func (r *countRun) writeSheet() error {
 	}
 	f := r.flights[0]
 	var parts []mapsheet.Part
-	var results []report.Result
+	var counts []ground.Counted
 	for _, i := range f.clips {
 		o := r.outcomes[i]
 		parts = append(parts, mapsheet.Part{Ground: o.laid, Pictures: func() ([]byte, error) {
@@ -197,11 +197,11 @@ func (r *countRun) writeSheet() error {
 			}
 			return os.ReadFile(o.ground)
 		}})
-		results = append(results, *o.result)
+		counts = append(counts, ground.Counted{Result: *o.result, Ground: o.laid})
 	}
-	animals := mapsheet.AnimalsOf(results[0])
-	if len(results) > 1 {
-		animals = mapsheet.AnimalsOfFlight(r.flightDocument(f), results)
+	animals := mapsheet.AnimalsOf(counts[0].Result)
+	if len(counts) > 1 {
+		animals = mapsheet.AnimalsOfFlight(r.flightDocument(f), counts)
 	}
 	return writeWhole(r.positionFlags.Sheet, func(w io.Writer) error {
 		return mapsheet.Write(w, f.name(r.plan), parts, animals)

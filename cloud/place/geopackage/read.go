@@ -50,16 +50,16 @@ func Read(ctx context.Context, b []byte, visit func(Feature) error) error {
 	defer cancel()
 	var visited error
 	err := inMemory(ctx, func(c *sql.Conn) error {
-		r := reader{ctx: ctx, c: c}
-		if err := r.open(b); err != nil {
+		r := reader{c}
+		if err := r.open(ctx, b); err != nil {
 			return err
 		}
-		layers, err := r.layers()
+		layers, err := r.layers(ctx)
 		if err != nil {
 			return err
 		}
 		for _, l := range layers {
-			if err := r.features(l, func(f Feature) error { visited = visit(f); return visited }); err != nil {
+			if err := r.features(ctx, l, func(f Feature) error { visited = visit(f); return visited }); err != nil {
 				return fmt.Errorf("layer %.60q: %w", l.table, err)
 			}
 		}
@@ -74,13 +74,10 @@ func Read(ctx context.Context, b []byte, visit func(Feature) error) error {
 	return nil
 }
 
-type reader struct {
-	ctx context.Context
-	c   *sql.Conn
-}
+type reader struct{ c *sql.Conn }
 
 // open makes the bytes the database, by the rules of SQLite for files of strangers (sqlite.org/security.html).
-func (r reader) open(b []byte) error {
+func (r reader) open(ctx context.Context, b []byte) error {
 	const limitLength, limitExpression, limitAttached = 0, 3, 7 // SQLITE_LIMIT_…
 	for id, most := range map[int]int{limitLength: maxValue, limitExpression: 100, limitAttached: 0} {
 		if _, err := sqlite.Limit(r.c, id, most); err != nil {
@@ -98,19 +95,19 @@ func (r reader) open(b []byte) error {
 		return err
 	}
 	for _, s := range []string{"PRAGMA trusted_schema = OFF", "PRAGMA cell_size_check = ON", "PRAGMA query_only = ON"} {
-		if _, err := r.c.ExecContext(r.ctx, s); err != nil {
+		if _, err := r.c.ExecContext(ctx, s); err != nil {
 			return err
 		}
 	}
 	var fault string
-	if err := r.c.QueryRowContext(r.ctx, "PRAGMA quick_check(1)").Scan(&fault); err != nil {
+	if err := r.c.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&fault); err != nil {
 		return err
 	}
 	if fault != "ok" {
 		return fmt.Errorf("the database is damaged: %.100s", fault)
 	}
 	for _, name := range []string{"gpkg_contents", "gpkg_geometry_columns", "gpkg_spatial_ref_sys"} {
-		if err := r.isTable(name); err != nil {
+		if err := r.isTable(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -118,9 +115,9 @@ func (r reader) open(b []byte) error {
 }
 
 // isTable fails for a view, a virtual table or nothing: those may run code of the file's author.
-func (r reader) isTable(name string) error {
+func (r reader) isTable(ctx context.Context, name string) error {
 	var text string
-	err := r.c.QueryRowContext(r.ctx, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)", name).Scan(&text)
+	err := r.c.QueryRowContext(ctx, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(?)", name).Scan(&text)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return fmt.Errorf("it has no table %.60q", name)
@@ -139,8 +136,8 @@ type layer struct {
 	system          string
 }
 
-func (r reader) layers() ([]layer, error) {
-	rows, err := r.c.QueryContext(r.ctx, `SELECT g.table_name, g.column_name, coalesce(s.organization, ''),
+func (r reader) layers(ctx context.Context) ([]layer, error) {
+	rows, err := r.c.QueryContext(ctx, `SELECT g.table_name, g.column_name, coalesce(s.organization, ''),
 		coalesce(s.organization_coordsys_id, 0), coalesce(s.srs_name, 'srs_id ' || g.srs_id)
 		FROM gpkg_geometry_columns g JOIN gpkg_contents c ON lower(c.table_name) = lower(g.table_name)
 		LEFT JOIN gpkg_spatial_ref_sys s ON s.srs_id = g.srs_id WHERE c.data_type = 'features' ORDER BY c.rowid LIMIT ?`, maxLayers+1)
@@ -167,8 +164,8 @@ func (r reader) layers() ([]layer, error) {
 }
 
 // columns are the stored columns of a layer without its geometry, and the key.
-func (r reader) columns(l layer) (names []string, key string, err error) {
-	rows, err := r.c.QueryContext(r.ctx, "SELECT name, pk FROM pragma_table_info(?)", l.table) // without computed ones
+func (r reader) columns(ctx context.Context, l layer) (names []string, key string, err error) {
+	rows, err := r.c.QueryContext(ctx, "SELECT name, pk FROM pragma_table_info(?)", l.table) // without computed ones
 	if err != nil {
 		return nil, "", err
 	}
@@ -198,11 +195,11 @@ func (r reader) columns(l layer) (names []string, key string, err error) {
 	return names, key, rows.Err()
 }
 
-func (r reader) features(l layer, visit func(Feature) error) error {
-	if err := r.isTable(l.table); err != nil {
+func (r reader) features(ctx context.Context, l layer, visit func(Feature) error) error {
+	if err := r.isTable(ctx, l.table); err != nil {
 		return err
 	}
-	names, key, err := r.columns(l)
+	names, key, err := r.columns(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -214,7 +211,7 @@ func (r reader) features(l layer, visit func(Feature) error) error {
 	for _, n := range names {
 		list += ", " + quoted(n)
 	}
-	rows, err := r.c.QueryContext(r.ctx, fmt.Sprintf("SELECT %s FROM %s", list, quoted(l.table)))
+	rows, err := r.c.QueryContext(ctx, fmt.Sprintf("SELECT %s FROM %s", list, quoted(l.table)))
 	if err != nil {
 		return err
 	}

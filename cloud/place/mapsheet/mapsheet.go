@@ -4,6 +4,7 @@
 package mapsheet
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,14 +53,14 @@ func AnimalsOf(res report.Result) (list []Animal) {
 }
 
 // AnimalsOfFlight are the animals of a flight that have a position in one of its parts, by the first of them, named by their
-// ids. results are those of the parts, in their order.
-func AnimalsOfFlight(doc flight.Document, results []report.Result) (list []Animal) {
+// ids. parts are in the order of the flight.
+func AnimalsOfFlight(doc flight.Document, parts []place.Counted) (list []Animal) {
 	for _, a := range doc.Animals {
 		for _, s := range a.Tracks {
-			if s.Part < 1 || s.Part > len(results) {
+			if s.Part < 1 || s.Part > len(parts) {
 				continue
 			}
-			tracks := results[s.Part-1].Tracks
+			tracks := parts[s.Part-1].Result.Tracks
 			i := slices.IndexFunc(tracks, func(t report.Track) bool { return t.ID == s.Track && t.Position != nil })
 			if i >= 0 {
 				p := tracks[i].Position
@@ -69,6 +70,16 @@ func AnimalsOfFlight(doc flight.Document, results []report.Result) (list []Anima
 		}
 	}
 	return list
+}
+
+// StoredFlight is AnimalsOfFlight for the stored document of a flight, and returns the name of its first part. Its error
+// wraps place.ErrStored.
+func StoredFlight(document []byte, parts []place.Counted) (name string, list []Animal, err error) {
+	var doc flight.Document
+	if err := json.Unmarshal(document, &doc); err != nil {
+		return "", nil, fmt.Errorf("%w: document of the flight: %w", place.ErrStored, err)
+	}
+	return doc.Source.Name, AnimalsOfFlight(doc, parts), nil
 }
 
 // Write writes the sheet of one recording, or of the parts of a flight, as GeoTIFF. name is that of the footage, for

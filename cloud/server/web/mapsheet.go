@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"cattlecounter/cloud/count/flight"
-	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/place"
 	"cattlecounter/cloud/place/mapsheet"
 	"cattlecounter/cloud/server/problem"
@@ -56,13 +53,13 @@ func (s *Server) footageMapSheet(ctx context.Context, id footage.ID) ([]byte, st
 		return nil, "", err
 	}
 	var out bytes.Buffer
-	err = mapsheet.Write(&out, p.view.Name, []mapsheet.Part{s.sheetPart(ctx, p)}, mapsheet.AnimalsOf(p.result))
+	err = mapsheet.Write(&out, p.view.Name, []mapsheet.Part{s.sheetPart(ctx, p)}, mapsheet.AnimalsOf(p.Result))
 	return out.Bytes(), strings.TrimSuffix(path.Base("/"+p.view.Name), path.Ext(p.view.Name)), err
 }
 
 // sheetPart reads the pictures of a count when the sheet is drawn.
 func (s *Server) sheetPart(ctx context.Context, p placed) mapsheet.Part {
-	return mapsheet.Part{Ground: p.ground, Pictures: func() ([]byte, error) {
+	return mapsheet.Part{Ground: p.Ground, Pictures: func() ([]byte, error) {
 		b, err := s.readBlob(ctx, p.key+"."+wire.GroundExt, maxTrace)
 		return b, ignore(err, blob.ErrNotFound)
 	}}
@@ -82,29 +79,28 @@ func (s *Server) flightMapSheet(ctx context.Context, id footage.ID) ([]byte, str
 	if err != nil {
 		return nil, "", err
 	}
-	var doc flight.Document
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, "", fmt.Errorf("document of flight %s: %w", id, err)
-	}
 	var parts []mapsheet.Part
-	var results []report.Result
+	var counts []place.Counted
 	for _, part := range f.Parts {
 		p, err := s.placed(ctx, part.Footage)
 		if err != nil && !errors.Is(err, blob.ErrNotFound) && !errors.Is(err, ledger.ErrNotFound) {
 			return nil, "", err
 		}
-		parts, results = append(parts, s.sheetPart(ctx, p)), append(results, p.result)
+		parts, counts = append(parts, s.sheetPart(ctx, p)), append(counts, p.Counted)
+	}
+	first, animals, err := mapsheet.StoredFlight(text, counts)
+	if err != nil {
+		return nil, "", fmt.Errorf("flight %s: %w", id, err)
 	}
 	name := "flight-" + string(id)
 	var out bytes.Buffer
-	err = mapsheet.Write(&out, cmp.Or(doc.Source.Name, name), parts, mapsheet.AnimalsOfFlight(doc, results))
+	err = mapsheet.Write(&out, cmp.Or(first, name), parts, animals)
 	return out.Bytes(), name, err
 }
 
 // placed is a count with the places of its animals and of its pictures.
 type placed struct {
-	view   ledger.FootageView
-	key    string // of its blobs, without their endings
-	result report.Result
-	ground *place.Ground
+	place.Counted
+	view ledger.FootageView
+	key  string // of its blobs, without their endings
 }

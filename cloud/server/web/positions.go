@@ -85,11 +85,11 @@ func (s *Server) positions(ctx context.Context, id footage.ID, form mapfile.Form
 	}
 	var borders []paddock.Paddock
 	if set != nil {
-		set.Count(&p.result)
+		set.Count(&p.Result)
 		borders = set.List()
 	}
 	var out bytes.Buffer
-	if err := mapfile.Write(&out, form, p.result, p.view.Taken, borders...); err != nil {
+	if err := mapfile.Write(&out, form, p.Result, p.view.Taken, borders...); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
@@ -117,7 +117,7 @@ func (s *Server) placed(ctx context.Context, id footage.ID) (p placed, err error
 	if err != nil {
 		return p, err
 	}
-	if p.result, p.ground, err = place.StoredGround(doc, trace, log); err != nil {
+	if p.Counted, err = place.StoredGround(doc, trace, log); err != nil {
 		return p, fmt.Errorf("positions of %s: %w", id, err)
 	}
 	if log == nil {
@@ -126,7 +126,7 @@ func (s *Server) placed(ctx context.Context, id footage.ID) (p placed, err error
 			return p, err
 		}
 		if len(before.Places) > 0 {
-			place.Keep(&p.result, before.Way, positionsOf(before.Places), before.Footprint)
+			place.Keep(&p.Result, before.Way, positionsOf(before.Places), before.Footprint)
 		}
 	}
 	return p, nil
