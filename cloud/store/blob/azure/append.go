@@ -3,19 +3,17 @@ package azure
 import (
 	"bytes"
 	"context"
-	"crypto/md5" // the service checks a block against it; no secret depends on it
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
-	az "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
-	"cattlecounter/cloud/store/azstorage"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/shared/interrupt"
 )
@@ -154,32 +152,20 @@ func withGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // stageBlock sends one block.
 func (s *Store) stageBlock(ctx context.Context, name, id string, content []byte) error {
-	check := checksumOf(content)
 	err := retryDamaged(func() error {
+		check := s.checksums.of(content)
 		return s.resource.Recreating(ctx, func() error {
-			_, err := s.box.NewBlockBlobClient(name).StageBlock(ctx, id, streaming.NopCloser(bytes.NewReader(content)),
+			var answer *http.Response
+			resp, err := s.box.NewBlockBlobClient(name).StageBlock(runtime.WithCaptureResponse(ctx, &answer), id,
+				streaming.NopCloser(bytes.NewReader(content)),
 				&blockblob.StageBlockOptions{TransactionalValidation: check, LeaseAccessConditions: s.leaseCondition(name)})
-			return err
+			if err != nil {
+				return err
+			}
+			return s.checksums.learn(answer, check, resp.ContentCRC64)
 		})
 	})
 	return explain(ctx, err)
-}
-
-// checksumOf makes the service compare the content that arrives with its checksum.
-func checksumOf(content []byte) az.TransferValidationType {
-	sum := md5.Sum(content) // see above
-	return az.TransferValidationTypeMD5(sum[:])
-}
-
-// retryDamaged repeats send when the content arrived damaged. The emulator reports a
-// wrong checksum as an invalid operation.
-func retryDamaged(send func() error) error {
-	for try := 1; ; try++ {
-		err := send()
-		if !bloberror.HasCode(err, bloberror.MD5Mismatch, bloberror.InvalidOperation) || try > azstorage.Retries {
-			return err
-		}
-	}
 }
 
 func (s *Store) buffer(size int64) []byte {

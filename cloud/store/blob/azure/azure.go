@@ -58,6 +58,8 @@ type Store struct {
 	leases map[string]string // lease ids of held blobs by name; one for each running request
 	signer delegation
 
+	checksums checksums // of blocks
+
 	free chan []byte // idle buffers of firstBlock bytes
 }
 

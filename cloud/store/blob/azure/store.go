@@ -71,7 +71,7 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, only *az.Acces
 
 func (s *Store) putSmall(ctx context.Context, key string, b []byte, only *az.AccessConditions) (blob.Info, error) {
 	info := blob.Info{Key: key, Size: int64(len(b))}
-	check := checksumOf(b)
+	check := md5Of(b)
 	err := retryDamaged(func() error {
 		return s.resource.Recreating(ctx, func() error {
 			r, err := s.box.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(b)),
