@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench load soak fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -106,8 +106,9 @@ reproducible: setup ## build the programs twice in two folders with empty caches
 fresh: ## rehearse make demo and make test in a fresh Debian with git, make and Go alone; needs root
 	@deploy/setup/fresh.sh
 
-containers: build ## build the images, run all of them with docker compose, count a clip (up to 40 minutes the first time)
+containers: build ## build the images, run each compose profile and count a clip in it (up to 40 minutes the first time)
 	@deploy/docker/test.sh
+	@deploy/docker/profiles.sh
 
 arm: ## run the edge agent of both ARM boards in an emulator: card, spool, upload, stop
 	@command -v qemu-arm-static >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends qemu-user-static; }
@@ -127,6 +128,11 @@ load: ## measure 2,000 stations, 200 uploads at once, 4 clouds and 8 workers on 
 soak: ## SOAK=1h (at most 24h): upload and count while servers are killed, paused and cut off; every byte must arrive
 	@deploy/setup/setup.sh test
 	SOAK=$(or $(SOAK),1h) $(GO_TEST) -count=1 -v -run TestSoak -timeout 25h ./deploy/bench/load
+
+upgrade: ## FROM=v0.1.0: replace the programs of an older version one by one while clips arrive; nothing may be lost
+	@test -n "$(FROM)" || { echo 'usage: make upgrade FROM=TAG; see deploy/docs/releasing.md'; exit 2; }
+	@deploy/setup/setup.sh test
+	UPGRADE_FROM="$(FROM)" $(GO_TEST) -count=1 -v -run TestUpgrade -timeout 30m ./deploy/bench/load
 
 # ARGS are further arguments, such as --only still/ or --parts 10 --part 0. The detector's answers are kept in
 # build/calibrate/answers, so a second run takes a fraction of the first; --refit judges the tracks of the last run again.

@@ -11,7 +11,12 @@
 //	LOAD_SIZE      bytes of an upload                        (2000000)
 //	LOAD_CLOUDS    cloud-api processes                       (4; soak: 3)
 //	LOAD_WORKERS   worker processes                          (8; soak: 3)
+//	LOAD_PAUSE     ms between two clips of a sender          (soak: 1)
+//	UPGRADE_FROM   tag or commit whose programs start first  (only TestUpgrade)
 //	SOAK           how long the soak sends, such as 1h       (8s, as a test of the soak itself)
+//
+// A soak of a minute or more steps the clock of a cloud by up to ten minutes: cloud-api is then built with a package time
+// that adds the error in a file to the time of day (go build -overlay). The clock of the machine stays as it is.
 //
 // The database of the test kit runs without fsync, so the figures say nothing about the disk under PostgreSQL.
 package load

@@ -39,7 +39,7 @@ func BenchmarkLoad(b *testing.B) {
 	uploads := min(setting(b, "LOAD_UPLOADS", 200), len(devices))
 	size := setting(b, "LOAD_SIZE", 2_000_000)
 	for b.Loop() {
-		s := newStage(b, setting(b, "LOAD_CLOUDS", 4), setting(b, "LOAD_WORKERS", 8), devices, "")
+		s := newStage(b, options{clouds: setting(b, "LOAD_CLOUDS", 4), workers: setting(b, "LOAD_WORKERS", 8), devices: devices})
 		published := listen(b, s.mqtt)
 		began := time.Now()
 		all := startStations(b, s.mqtt, devices)

@@ -37,6 +37,7 @@ type stage struct {
 	tb        testing.TB
 	dir       string
 	program   string // cloud-api
+	worker    string // this test program, or an older one
 	config    string
 	database  *postgres.Server
 	storage   *azurite.Server
@@ -44,23 +45,30 @@ type stage struct {
 	mosquitto string            // the program
 	broker    *process.Child
 	mqtt      int
-	ports     []int // of the clouds
-	clouds    []*process.Child
-	workers   []*process.Child
+	ports     []int             // of the clouds
+	running   []*process.Child  // the clouds
+	counting  []*process.Child  // the workers
 	tokens    map[string]string // of the devices
-	// small is the data folder of the first worker when it is a file system of its own, which a test can fill.
-	small string
+	options
+}
+
+// options are what differs between the benchmark and the soak.
+type options struct {
+	clouds, workers int
+	devices         []string
+	small           string // data folder of the first worker when it is a file system of its own, which a test can fill
+	from            string // older version whose programs start first; "" for none
+	clocks          bool   // each cloud has a clock of its own, which a test can step
 }
 
 // newStage starts PostgreSQL, Azurite, mosquitto, clouds and workers, and adds the devices.
-func newStage(tb testing.TB, clouds, workers int, devices []string, small string) *stage {
+func newStage(tb testing.TB, o options) *stage {
 	tb.Helper()
-	s := &stage{tb: tb, dir: tb.TempDir(), tokens: map[string]string{}, small: small}
-	s.program = s.path("cloud-api")
-	build := exec.CommandContext(tb.Context(), "go", "build", "-o", s.program, "./cloud/cmd/cloud-api")
-	build.Dir, build.Env = "../../..", append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		tb.Fatalf("build cloud-api: %v\n%s", err, out)
+	s := &stage{tb: tb, dir: tb.TempDir(), tokens: map[string]string{}, options: o}
+	s.useNew()
+	s.build()
+	if o.from != "" {
+		s.useOld()
 	}
 	var err error
 	s.database, err = postgres.New()
@@ -86,17 +94,35 @@ store: azure
 azure: {connection_string: %q, container: load, queue: load-jobs}
 ledger: {url: %q}
 `, s.mqtt, cloudPassword, s.storage.ConnectionStringVia(link.Addr(), "").Reveal(), database.Reveal()), 0o600))
-	s.addDevices(devices)
-	s.startBroker(devices)
-	for range clouds {
-		s.ports = append(s.ports, s.port())
-		s.clouds = append(s.clouds, s.startCloud(len(s.clouds)))
+	if o.from == "" {
+		s.addDevices(o.devices)
+	} else {
+		s.addDevicesByProgram(o.devices)
 	}
-	for range workers {
-		s.workers = append(s.workers, s.startWorker(len(s.workers)))
+	s.startBroker(o.devices)
+	for range o.clouds {
+		s.ports = append(s.ports, s.port())
+		s.running = append(s.running, s.startCloud(len(s.running)))
+	}
+	for range o.workers {
+		s.counting = append(s.counting, s.startWorker(len(s.counting)))
 	}
 	return s
 }
+
+// build builds cloud-api, with a clock that can be stepped if the test steps it.
+func (s *stage) build() {
+	s.tb.Helper()
+	args := []string{"build", "-o", s.program}
+	if s.clocks {
+		args = append(args, "-overlay", clockOverlay(s.tb, s.tb.TempDir()))
+	}
+	build := exec.CommandContext(s.tb.Context(), "go", append(args, "./cloud/cmd/cloud-api")...)
+	build.Dir, build.Env = "../../..", append(os.Environ(), "CGO_ENABLED=0")
+	run(s.tb, build)
+}
+
+func (s *stage) clockOf(cloud int) string { return s.path(fmt.Sprintf("clock-%d", cloud)) }
 
 func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
@@ -155,8 +181,12 @@ func (s *stage) url(cloud int) string { return fmt.Sprintf("http://127.0.0.1:%d"
 func (s *stage) startCloud(i int) *process.Child {
 	s.tb.Helper()
 	name := fmt.Sprintf("cloud-%d", i)
-	c := s.start(name, []string{"CATTLE_CLOUD_DATA=" + s.path(name), fmt.Sprintf("CATTLE_CLOUD_HTTP_LISTEN=127.0.0.1:%d", s.ports[i])},
-		s.program, "serve", "--config", s.config)
+	env := []string{"CATTLE_CLOUD_DATA=" + s.path(name), fmt.Sprintf("CATTLE_CLOUD_HTTP_LISTEN=127.0.0.1:%d", s.ports[i])}
+	if s.clocks {
+		s.setClock(i, 0)
+		env = append(env, clockFile+"="+s.clockOf(i))
+	}
+	c := s.start(name, env, s.program, "serve", "--config", s.config)
 	ctx, cancel := context.WithTimeout(s.tb.Context(), time.Minute)
 	defer cancel()
 	must.Do(s.tb, c.WaitHTTP(ctx, s.url(i)+"/healthz"))
@@ -166,18 +196,16 @@ func (s *stage) startCloud(i int) *process.Child {
 func (s *stage) startWorker(i int) *process.Child {
 	s.tb.Helper()
 	name := fmt.Sprintf("worker-%d", i)
-	program, err := os.Executable()
-	must.Do(s.tb, err)
 	data := s.path(name)
 	if i == 0 && s.small != "" {
 		data = s.small
 	}
-	return s.start(name, []string{workerConfig + "=" + s.config, "CATTLE_CLOUD_DATA=" + data}, program)
+	return s.start(name, []string{workerConfig + "=" + s.config, "CATTLE_CLOUD_DATA=" + data}, s.worker)
 }
 
 // stop ends everything. It shows the logs of a failed run.
 func (s *stage) stop() {
-	for _, c := range slices.Concat(s.workers, s.clouds, []*process.Child{s.broker}) {
+	for _, c := range slices.Concat(s.counting, s.running, []*process.Child{s.broker}) {
 		if c == nil {
 			continue
 		}

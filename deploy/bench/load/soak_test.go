@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,9 @@ import (
 	"cattlecounter/deploy/testkit/smalldisk"
 	"cattlecounter/shared/topic"
 )
+
+// slow is how long a soak is that has the slow faults, too.
+const slow = time.Minute
 
 // TestSoak sends clips for the time SOAK while one fault follows another, then lets everything settle, and accounts for
 // every clip.
@@ -33,11 +37,11 @@ func TestSoak(t *testing.T) {
 	}
 	devices := names(setting(t, "LOAD_STATIONS", 100))
 	senders := min(setting(t, "LOAD_UPLOADS", 12), len(devices))
-	small := ""
+	o := options{clouds: setting(t, "LOAD_CLOUDS", 3), workers: setting(t, "LOAD_WORKERS", 3), devices: devices, clocks: long >= slow}
 	if os.Getuid() == 0 {
-		small = smalldisk.Mount(t, "64m")
+		o.small = smalldisk.Mount(t, "64m")
 	}
-	s := newStage(t, setting(t, "LOAD_CLOUDS", 3), setting(t, "LOAD_WORKERS", 3), devices, small)
+	s := newStage(t, o)
 	links := s.lossyLinks()
 	published := listen(t, s.mqtt)
 	all := startStations(t, s.mqtt, devices)
@@ -87,7 +91,8 @@ func (s *stage) lossyLinks() (urls []string) {
 // sendUntil sends one clip after the other; the last one is finished.
 func (s *stage) sendUntil(ctx context.Context, device int, clouds []string, all *stations) (sent []*clip) {
 	send, rest := newSender(s, clouds), newBytes(setting(s.tb, "LOAD_SIZE", 2_000_000))
-	for ctx.Err() == nil {
+	pause := time.Duration(setting(s.tb, "LOAD_PAUSE", 1)) * time.Millisecond
+	for ; ctx.Err() == nil; s.waitFor(ctx, pause) {
 		c := newClip(device, rest)
 		all.footage(device, c.id, topic.Uploading, c.size(), 0)
 		limit, cancel := context.WithTimeout(s.tb.Context(), 5*time.Minute)
@@ -116,23 +121,23 @@ func (s *stage) faults(seed uint64, long time.Duration) map[string]int {
 	r, n := rand.New(rand.NewPCG(seed, 0)), map[string]int{}
 	kinds := []fault{
 		{"cloud killed", false, func(r *rand.Rand) {
-			i := r.IntN(len(s.clouds))
-			s.clouds[i].Kill()
-			s.clouds[i] = s.startCloud(i)
+			i := r.IntN(s.clouds)
+			s.running[i].Kill()
+			s.running[i] = s.startCloud(i)
 		}},
 		{"worker killed", false, func(r *rand.Rand) {
-			i := r.IntN(len(s.workers))
-			s.workers[i].Kill()
-			s.workers[i] = s.startWorker(i)
+			i := r.IntN(s.workers)
+			s.counting[i].Kill()
+			s.counting[i] = s.startWorker(i)
 		}},
 		{"database crashed", false, func(*rand.Rand) {
 			must.Do(s.tb, s.database.Stop())
 			must.Do(s.tb, s.database.Start())
 		}},
 		{"cloud paused", true, func(r *rand.Rand) {
-			s.pause(s.clouds[r.IntN(len(s.clouds))].PID(), time.Duration(1+r.IntN(4))*time.Second)
+			s.pause(s.running[r.IntN(s.clouds)].PID(), time.Duration(1+r.IntN(4))*time.Second)
 		}},
-		{"worker paused beyond its lease", true, func(r *rand.Rand) { s.pause(s.workers[r.IntN(len(s.workers))].PID(), 12*time.Second) }},
+		{"worker paused beyond its lease", true, func(r *rand.Rand) { s.pause(s.counting[r.IntN(s.workers)].PID(), 12*time.Second) }},
 		{"storage cut off", false, func(r *rand.Rand) {
 			must.Do(s.tb, s.link.Refuse())
 			s.link.Sever()
@@ -143,9 +148,10 @@ func (s *stage) faults(seed uint64, long time.Duration) map[string]int {
 			s.broker.Kill()
 			s.broker = s.startMosquitto()
 		}},
+		{"clock stepped", true, func(r *rand.Rand) { s.stepClock(r.IntN(s.clouds), time.Duration(r.IntN(20*60)-10*60)*time.Second) }},
 		{"disk of a worker full", true, func(r *rand.Rand) { s.fillDisk(time.Duration(1+r.IntN(4)) * time.Second) }},
 	}
-	if long < time.Minute {
+	if long < slow {
 		kinds = slices.DeleteFunc(kinds, func(k fault) bool { return k.slow })
 	}
 	for i, end := 0, time.Now().Add(long); time.Now().Before(end); i++ {
@@ -161,9 +167,11 @@ func (s *stage) faults(seed uint64, long time.Duration) map[string]int {
 }
 
 // wait lets the programs work for a time.
-func (s *stage) wait(d time.Duration) {
+func (s *stage) wait(d time.Duration) { s.waitFor(s.tb.Context(), d) }
+
+func (s *stage) waitFor(ctx context.Context, d time.Duration) {
 	select {
-	case <-s.tb.Context().Done():
+	case <-ctx.Done():
 	case <-time.After(d):
 	}
 }
@@ -172,6 +180,30 @@ func (s *stage) pause(pid int, d time.Duration) {
 	must.Do(s.tb, syscall.Kill(pid, syscall.SIGSTOP))
 	s.wait(d)
 	must.Do(s.tb, syscall.Kill(pid, syscall.SIGCONT))
+}
+
+// stepClock lets the clock of a cloud be wrong for some seconds: it steps there and back.
+func (s *stage) stepClock(cloud int, wrong time.Duration) {
+	s.setClock(cloud, wrong)
+	eventually(s.tb, fmt.Sprintf("cloud %d shows a time that is wrong by %s", cloud, wrong), 20*time.Second, func() bool {
+		return (s.errorOf(cloud) - wrong).Abs() < 4*time.Second
+	})
+	s.wait(5 * time.Second)
+	s.setClock(cloud, 0)
+}
+
+// errorOf returns the error of a cloud's clock by the date in its answer; an impossible one if there is no answer.
+func (s *stage) errorOf(cloud int) time.Duration {
+	req, err := http.NewRequestWithContext(s.tb.Context(), http.MethodGet, s.url(cloud)+"/healthz", nil)
+	must.Do(s.tb, err)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 1e6 * time.Hour
+	}
+	_ = resp.Body.Close()
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	must.Do(s.tb, err)
+	return time.Until(date)
 }
 
 // fillDisk leaves the first worker no room for footage for a time.
