@@ -14,7 +14,9 @@ cd "$(dirname "$0")/../.."
 build=build
 say() { printf 'setup: %s\n' "$*" >&2; }
 
-# Debian packages -----------------------------------------------------------
+# Debian packages: those of Debian 12, whose versions change only for faults and vulnerabilities. None is pinned to an
+# exact version: Debian removes the one before with each point release, and a pinned set-up would end there. What must be
+# exact has a digest: Go modules (go.sum), npm with ONNX Runtime and Azurite (package-lock.json), some of Python. --------
 add_packages() { # package names
 	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
 		say "these Debian packages are missing: $*"
@@ -54,7 +56,6 @@ need_packages() { # page, build, test or lint: finds missing packages by their c
 		command -v chromium >/dev/null || missing+=(chromium)
 		command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 		command -v ogrinfo >/dev/null || missing+=(gdal-bin)
-		command -v promtool >/dev/null || missing+=(prometheus)
 	fi
 	[ ${#missing[@]} = 0 ] && return 0
 	add_packages "${missing[@]}"
@@ -76,6 +77,29 @@ onnxruntime() {
 	cp "$build"/onnxruntime/npm/node_modules/onnxruntime-node/bin/napi-v*/linux/$arch/libonnxruntime.so.1 "$lib"
 	rm -rf "$build/onnxruntime/npm"
 	cp deploy/setup/onnxruntime/package-lock.json "$stamp"
+}
+
+# promtool: unpacked, not installed, because Debian's package of it starts a Prometheus on this machine ------------
+promtool() {
+	local out=$build/tools/promtool parts=$build/tools/prometheus.part
+	command -v promtool >/dev/null || [ -x "$out" ] && return 0
+	if ! command -v apt-get >/dev/null; then
+		say "promtool is missing: install Prometheus, so that promtool is in PATH"
+		exit 1
+	fi
+	say "fetching promtool (19 MB)"
+	rm -rf "$parts"
+	mkdir -p "$parts"
+	# As for the models below: apt warns as root, and checks the package's signature.
+	local get='cd "$1" && apt-get -qq download prometheus 2>/dev/null'
+	sh -c "$get" sh "$parts" || { apt-get update -qq && sh -c "$get" sh "$parts"; } || {
+		say "apt-get cannot fetch prometheus: run apt-get update, and try it by hand: apt-get download prometheus"
+		exit 1
+	}
+	dpkg-deb --fsys-tarfile "$parts"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$parts/promtool"
+	chmod 755 "$parts/promtool"
+	mv "$parts/promtool" "$out"
+	rm -r "$parts"
 }
 
 # Azurite: Azure Storage on this machine, for the tests ------------------------------------------------------
@@ -194,7 +218,10 @@ need_packages "$what"
 dashboard
 [ "$what" != page ] || exit 0
 onnxruntime
-[ "$what" != test ] || azurite
+if [ "$what" = test ]; then
+	azurite
+	promtool
+fi
 if [ "$what" = lint ]; then
 	linter v2.15.0
 	workflow_linters v1.7.12 1.32.0
