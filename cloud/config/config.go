@@ -61,8 +61,11 @@ type HTTP struct {
 	OpenReading bool `yaml:"open_reading"`
 	// SecondFactor has the roles whose people may not log in without a second factor.
 	SecondFactor []string `yaml:"second_factor"`
-	Insecure     bool     `yaml:"insecure"` // Listen may be reached from other machines without TLS
-	TLS          TLS      `yaml:"tls"`
+	// Passwords says whether people may log in with a password. Codes of the command line work all the same.
+	Passwords bool   `yaml:"passwords"`
+	OpenID    OpenID `yaml:"openid"`
+	Insecure  bool   `yaml:"insecure"` // Listen may be reached from other machines without TLS
+	TLS       TLS    `yaml:"tls"`
 	// MetricsListen is the address of /metrics and of the details of /readyz without a login, or Off.
 	MetricsListen string `yaml:"metrics_listen"`
 	// IdleTimeout ends a request whose body makes no progress for this time, and an idle connection.
@@ -168,7 +171,8 @@ func Default() Config {
 		Data: "data", Store: StoreLocal,
 		Azure: Azure{Container: "cattlecounter", Queue: "cattlecounter-jobs"},
 		Log:   logging.Default(),
-		HTTP: HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, Proxies: []string{}, SecondFactor: []string{}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30,
+		HTTP: HTTP{Listen: "127.0.0.1:8080", Hosts: []string{}, Proxies: []string{}, SecondFactor: []string{}, Passwords: true,
+			OpenID: OpenID{Claim: "groups", Scopes: []string{}, Grants: []string{}}, MetricsListen: Off, IdleTimeout: time.Minute, MaxUpload: 64 << 30,
 			TLS: TLS{ACME: ACME{Domains: []string{}, Directory: LetsEncrypt, HTTPListen: Off}}},
 		MQTT: MQTT{EmbeddedListen: "127.0.0.1:1883", HomeAssistant: Off},
 		Intake: Intake{
@@ -269,6 +273,7 @@ func (h HTTP) validate(f *faults) {
 	for _, role := range h.SecondFactor {
 		f.addIf(!slices.Contains(PeopleRoles(), role), "http.second_factor: %q is not one of %s", role, strings.Join(PeopleRoles(), ", "))
 	}
+	h.validateOpenID(f)
 	f.addIf(h.IdleTimeout < time.Second, "http.idle_timeout: %s is less than 1s", h.IdleTimeout)
 	f.addIf(h.MaxUpload <= 0, "http.max_upload: %s refuses every upload; set a size such as 64GiB", h.MaxUpload)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"cattlecounter/cloud/config"
+	"cattlecounter/cloud/server/openid"
 	"cattlecounter/cloud/server/web"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/secret"
@@ -30,7 +31,40 @@ func newWeb(ctx context.Context, cfg config.Config, o web.Options) (*web.Server,
 	if cfg.HTTP.PublicURL != "" {
 		o.Proxies = append(o.Proxies, netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"))
 	}
+	if err := addOpenID(cfg.HTTP, &o); err != nil {
+		return nil, err
+	}
 	return web.New(ctx, o)
+}
+
+// addOpenID adds the provider for log-ins, where there is one.
+func addOpenID(h config.HTTP, o *web.Options) error {
+	o.NoPasswords = !h.Passwords
+	if h.OpenID.Issuer == "" {
+		return nil
+	}
+	grants, err := h.OpenID.ParseGrants()
+	if err != nil {
+		return fmt.Errorf("http.openid.grants: %w", err)
+	}
+	var given []openid.Grant
+	for _, g := range grants {
+		sites, err := ledger.ParseSiteSet(g.Sites)
+		if err != nil {
+			return fmt.Errorf("http.openid.grants: group %.80q: %w", g.Group, err)
+		}
+		given = append(given, openid.Grant{Value: g.Group, Role: g.Role, Sites: sites})
+	}
+	if o.OpenIDName = h.OpenID.Name; o.OpenIDName == "" {
+		u, err := url.Parse(h.OpenID.Issuer)
+		if err != nil {
+			return fmt.Errorf("http.openid.issuer: %w", err)
+		}
+		o.OpenIDName = u.Hostname()
+	}
+	o.OpenID = openid.New(openid.Options{Issuer: h.OpenID.Issuer, ClientID: h.OpenID.ClientID, ClientSecret: h.OpenID.ClientSecret,
+		Redirect: strings.TrimSuffix(h.PublicURL, "/") + config.CallbackPath, Scopes: h.OpenID.Scopes, Claim: h.OpenID.Claim, Grants: given})
+	return nil
 }
 
 // hostNames are the names that clients may use for this server.

@@ -218,6 +218,9 @@ type Session struct {
 	CSRF  string   `json:"csrf,omitempty"`  // the value of the header X-CSRF-Token
 	Setup bool     `json:"setup,omitempty"` // no user was added yet
 
+	Passwords bool   `json:"passwords"`        // people may log in with a password
+	OpenID    string `json:"openid,omitempty"` // name of the provider for log-ins, "" for none
+
 	SecondFactor bool     `json:"second_factor,omitempty"` // a log-in of the person needs a code of an authenticator app
 	BackupCodes  []string `json:"backup_codes,omitempty"`  // new ones, in the answer that puts a second factor into use
 }

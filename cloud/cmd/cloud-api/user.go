@@ -150,6 +150,8 @@ type personExport struct {
 	Sites    []string        `json:"sites"`
 	Created  time.Time       `json:"created"`
 	Disabled *time.Time      `json:"disabled,omitempty"`
+	Issuer   string          `json:"issuer,omitempty"` // and subject: the account at an OpenID Connect provider
+	Subject  string          `json:"subject,omitempty"`
 	LastSeen *time.Time      `json:"last_seen,omitempty"`
 	Sessions []exportSession `json:"sessions"`
 	Audit    []auditEntry    `json:"audit"`
@@ -167,7 +169,7 @@ type exportSession struct {
 
 func exported(d ledger.PersonData) personExport {
 	p := d.Person
-	out := personExport{Name: p.Name, Role: string(p.Role), Sites: p.Sites, Created: p.Created, Disabled: p.Disabled,
+	out := personExport{Name: p.Name, Role: string(p.Role), Sites: p.Sites, Created: p.Created, Disabled: p.Disabled, Issuer: p.Issuer, Subject: p.Subject,
 		LastSeen: p.LastSeen, Named: d.Named, Uploads: d.Uploads, Sessions: []exportSession{}, Audit: []auditEntry{},
 		SecondFactor: p.SecondFactor, BackupCodes: d.BackupCodes}
 	for _, s := range d.Sessions {

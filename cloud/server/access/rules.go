@@ -84,6 +84,8 @@ var rules = map[string]Action{
 	"POST /api/v1/session":                Public, // logs in
 	"DELETE /api/v1/session":              Public, // logs out
 	"POST /api/v1/session/code":           Public, // logs in with a one-time code
+	"GET /api/v1/openid":                  Public, // begins a log-in at the provider
+	"GET /api/v1/openid/callback":         Public, // needs the answer of the provider, and the cookie of the begin
 	"POST /api/v1/setup":                  Public, // needs the code of the console
 	"POST /api/v1/second-factor":          Public, // needs the password, and a code of an earlier factor
 	"POST /api/v1/second-factor/confirm":  Public, // needs the password, and a code of the new factor

@@ -42,6 +42,9 @@ type (
 		CheckPassword(ctx context.Context, name, password string) (ledger.Person, error)
 		LogIn(ctx context.Context, p ledger.Person, step ledger.SecondStep) (secret.String, error)
 		LogInWithCode(ctx context.Context, code string, step ledger.SecondStep) (ledger.Person, secret.String, error)
+		BeginProvider(ctx context.Context, back string) (secret.String, error)
+		EndProvider(ctx context.Context, key string) (back string, err error)
+		LogInByProvider(ctx context.Context, id ledger.Identity) (ledger.Person, secret.String, error)
 		AddFirst(ctx context.Context, code string, p ledger.Person, password string) error
 		Count(ctx context.Context) (int, error)
 	}
@@ -126,7 +129,7 @@ func (g *gatekeeper) admit(ctx context.Context, client, kind, token string) (acc
 func (g *gatekeeper) lookUp(ctx context.Context, kind, token string) (access.Holder, error) {
 	if kind == "session" {
 		p, err := g.people.Session(ctx, token)
-		if err == nil && !p.SecondFactor && slices.Contains(g.factor, p.Role) { // of a time when the role needed none
+		if err == nil && !p.SecondFactor && p.Issuer == "" && slices.Contains(g.factor, p.Role) { // of a time when the role needed none
 			err = ledger.ErrUnauthorised
 		}
 		return access.OfPerson(p), err

@@ -271,6 +271,8 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"POST", "/api/v1/second-factor", "", 400, ""},
 		{"POST", "/api/v1/second-factor/confirm", "", 400, ""},
 		{"POST", "/api/v1/second-factor/remove", "", 400, ""},
+		{"GET", "/api/v1/openid", "", 404, ""},
+		{"GET", "/api/v1/openid/callback?code=x&session_state=y", "", 404, ""},
 		{"POST", "/api/v1/setup", "", 400, ""},
 		{"POST", "/api/v1/enrolments", "", 401, ""},
 		{"POST", "/api/v1/enrolments", boss, 403, ""},

@@ -70,6 +70,8 @@ func (s *Server) routes(app *fiber.App) {
 	api.Post("/session", s.logIn)
 	api.Delete("/session", s.logOut)
 	api.Post("/session/code", s.logInWithCode)
+	api.Get("/openid", s.beginOpenID)
+	api.Get("/openid/callback", s.endOpenID)
 	api.Post("/setup", s.setUp)
 	api.Post("/second-factor", s.newSecondFactor)
 	api.Post("/second-factor/confirm", s.confirmSecondFactor)

@@ -25,6 +25,10 @@ const qrPixels = 240 // width and height of the QR code of a key
 func (s *Server) withPassword(c *fiber.Ctx, do func(context.Context, ledger.Person, ledger.SecondStep) error) (
 	p ledger.Person, err error) {
 	var in wire.LogIn
+	if s.o.NoPasswords {
+		return p, problem.New(wire.SlugForbidden, "This server takes no passwords (http.passwords). Log in at %s, or with a code of "+
+			"cloud-api user code NAME.", s.o.OpenIDName)
+	}
 	if err := s.readForm(c, &in); err != nil {
 		return p, err
 	}

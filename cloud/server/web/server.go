@@ -177,7 +177,7 @@ type Check struct {
 }
 
 // Options of New. Everything is required but Hosts, OpenReading, Certificate, Secure,
-// Proxies, SecondFactor, Guesses, HeadTimeout, Page, Checks, Now and Log.
+// Proxies, SecondFactor, NoPasswords, OpenID, OpenIDName, Guesses, HeadTimeout, Page, Checks, Now and Log.
 type Options struct {
 	Listen string
 	// Hosts are the names, in lower case, that the server answers for besides localhost and IP addresses.
@@ -192,6 +192,11 @@ type Options struct {
 	Proxies []netip.Prefix
 	// SecondFactor has the roles whose people may not log in without a second factor.
 	SecondFactor []ledger.Role
+	// NoPasswords says that people may not log in with a password.
+	NoPasswords bool
+	// OpenID logs people in at a provider with a name; nil for none.
+	OpenID     openIDProvider
+	OpenIDName string
 	// Guesses is how many tokens of one address may fail at once; 0 means 50.
 	Guesses     int
 	IdleTimeout time.Duration // longest pause within a request body

@@ -28,7 +28,10 @@ func (s *Server) getSession(c *fiber.Ctx) error {
 
 func (s *Server) answerSession(c *fiber.Ctx, h access.Holder, session string, backup ...secret.String) error {
 	v := wire.Session{Name: h.Name, Role: string(h.Role), Sites: h.Sites, Reads: h.May(access.Read),
-		SecondFactor: h.Factor}
+		SecondFactor: h.Factor, Passwords: !s.o.NoPasswords}
+	if s.o.OpenID != nil {
+		v.OpenID = s.o.OpenIDName
+	}
 	for _, code := range backup {
 		v.BackupCodes = append(v.BackupCodes, code.Reveal())
 	}
@@ -161,9 +164,14 @@ func (s *Server) beginSession(c *fiber.Ctx, p ledger.Person, session secret.Stri
 		}
 		s.gate.forget(before)
 	}
+	s.keepSession(c, p, session)
+	return s.answerSession(c, access.OfPerson(p), session.Reveal(), backup...)
+}
+
+// keepSession gives the browser the cookie of a new session.
+func (s *Server) keepSession(c *fiber.Ctx, p ledger.Person, session secret.String) {
 	s.setCookie(c, session.Reveal(), int(cookieLife/time.Second))
 	s.log.Info("logged in", "user", p.Name, "remote", s.client(c))
-	return s.answerSession(c, access.OfPerson(p), session.Reveal(), backup...)
 }
 
 func (s *Server) setCookie(c *fiber.Ctx, value string, seconds int) {

@@ -19,9 +19,11 @@ var (
 	ErrSecondFactor = errors.New("the second factor is missing")
 	// ErrNoSecondFactor says that a person has no second factor, and that the role needs one.
 	ErrNoSecondFactor = errors.New("the role needs a second factor")
-	ErrLastAdmin      = errors.New("the last admin must stay one; make another one first")
-	ErrCursor         = errors.New("invalid page cursor")
-	ErrLimit          = errors.New("limit reached")
+	// ErrNoRole says that the provider gives a person nothing here.
+	ErrNoRole    = errors.New("no group of the provider gives a role")
+	ErrLastAdmin = errors.New("the last admin must stay one; make another one first")
+	ErrCursor    = errors.New("invalid page cursor")
+	ErrLimit     = errors.New("limit reached")
 )
 
 // Classes of the database's errors.

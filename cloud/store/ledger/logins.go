@@ -15,8 +15,11 @@ import (
 const (
 	loginLife = 12 * time.Hour      // without a request
 	loginMost = 30 * 24 * time.Hour // since the log-in
-	codeLife  = 15 * time.Minute
-	touchLate = time.Minute // a session records its use this often
+	// providerMost is how long a session goes on that a provider began: so long somebody keeps a role after the provider
+	// has taken it away.
+	providerMost = 12 * time.Hour
+	codeLife     = 15 * time.Minute
+	touchLate    = time.Minute // a session records its use this often
 )
 
 // Purposes of a code. They are stored, so their text must not change.
@@ -89,12 +92,13 @@ func (l *People) Session(ctx context.Context, token string) (Person, error) {
 	ps, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (u used, err error) {
 		var sites string
 		var at sql.NullInt64
-		err = rows.Scan(&u.Name, &u.Role, &sites, &u.Generation, &at, &u.SecondFactor)
+		err = rows.Scan(&u.Name, &u.Role, &sites, &u.Generation, &at, &u.Issuer, &u.SecondFactor)
 		u.Sites, u.at = readSiteSet(sites), fromMicros(at)
 		return u, err
-	}, `SELECT person.name, role, sites, person.generation, s.used, `+hasFactor+` FROM login s JOIN person ON person.name = s.person
-		WHERE s.hash = $1 AND s.generation = person.generation AND disabled IS NULL AND s.used > $2 AND s.created > $3`,
-		hash, micros(now.Add(-loginLife)), micros(now.Add(-loginMost)))
+	}, `SELECT person.name, role, sites, person.generation, s.used, issuer, `+hasFactor+` FROM login s JOIN person ON person.name = s.person
+		WHERE s.hash = $1 AND s.generation = person.generation AND disabled IS NULL AND s.used > $2 AND s.created > $3
+		AND (issuer = '' OR s.created > $4)`, hash, micros(now.Add(-loginLife)), micros(now.Add(-loginMost)),
+		micros(now.Add(-providerMost)))
 	if err == nil && len(ps) == 0 {
 		err = ErrUnauthorised
 	}
@@ -122,8 +126,9 @@ func (l *People) Live(ctx context.Context, tokens []string) (map[string]bool, er
 	hashes, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (hash string, err error) {
 		return hash, rows.Scan(&hash)
 	}, `SELECT s.hash FROM login s JOIN person p ON p.name = s.person
-		WHERE s.generation = p.generation AND p.disabled IS NULL AND s.used > $1 AND s.created > $2`,
-		micros(l.now().Add(-loginLife)), micros(l.now().Add(-loginMost)))
+		WHERE s.generation = p.generation AND p.disabled IS NULL AND s.used > $1 AND s.created > $2
+		AND (p.issuer = '' OR s.created > $3)`,
+		micros(l.now().Add(-loginLife)), micros(l.now().Add(-loginMost)), micros(l.now().Add(-providerMost)))
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// Person is somebody who logs in with a password.
+// Person is somebody who logs in: with a password, or at an OpenID Connect provider.
 type Person struct {
 	Name       string // unique among people and devices
 	Role       Role   // viewer, reviewer, operator or admin
@@ -21,12 +21,14 @@ type Person struct {
 	Generation int64 // grows with every change that ends sessions
 	// SecondFactor says whether a log-in needs a code of an authenticator app.
 	SecondFactor bool
+	// Issuer and Subject bind a person to an account of an OpenID Connect provider; both are "" for one with a password.
+	Issuer, Subject string
 }
 
-// People are those who log in with a password.
+// People are those who log in.
 type People struct{ *tables }
 
-const personColumns = `name, role, sites, created, disabled, last_seen, generation, ` + hasFactor
+const personColumns = `name, role, sites, created, disabled, last_seen, generation, issuer, subject, ` + hasFactor
 
 // hasFactor reports whether a person has a second factor in use.
 const hasFactor = `EXISTS (SELECT 1 FROM second_factor f WHERE f.person = person.name AND f.secret <> '')`
@@ -35,7 +37,7 @@ func scanPerson(rows *sql.Rows) (Person, error) {
 	var p Person
 	var sites string
 	var created, disabled, seen sql.NullInt64
-	err := rows.Scan(&p.Name, &p.Role, &sites, &created, &disabled, &seen, &p.Generation, &p.SecondFactor)
+	err := rows.Scan(&p.Name, &p.Role, &sites, &created, &disabled, &seen, &p.Generation, &p.Issuer, &p.Subject, &p.SecondFactor)
 	p.Sites, p.Created, p.Disabled, p.LastSeen = readSiteSet(sites), fromMicros(created), timePointer(disabled), timePointer(seen)
 	return p, err
 }
@@ -134,13 +136,21 @@ func (l *People) List(ctx context.Context) ([]Person, error) {
 	return ps, nil
 }
 
-// SetPassword changes a password and ends the person's sessions.
+// SetPassword changes a password and ends the person's sessions. Somebody who logs in at a provider gets none: it fails with
+// ErrInvalid.
 func (l *People) SetPassword(ctx context.Context, name, password string) error {
 	hash, err := hashPassword(ctx, password)
 	if err != nil {
 		return fmt.Errorf("password of %s: %w", name, err)
 	}
-	return l.change(ctx, name, ActionSetPassword, `password = $2`, hash)
+	return l.changeWith(ctx, name, ActionSetPassword, `password = $2`, []any{hash}, func(ctx context.Context, tx *sql.Tx) error {
+		var issuer string
+		err := tx.QueryRowContext(ctx, `SELECT issuer FROM person WHERE name = $1`, name).Scan(&issuer)
+		if err == nil && issuer != "" {
+			err = fmt.Errorf("%s logs in at %s: %w", name, issuer, ErrInvalid)
+		}
+		return err
+	})
 }
 
 // SetRole changes role and sites and ends the person's sessions. The last admin stays one: it fails with ErrLastAdmin.

@@ -4,7 +4,8 @@ import { takeTokenFromAddress } from './api';
 import { App, isShared } from './app';
 import { start } from './live';
 import { followLinks } from './router';
-import { loadSession, takeCodeFromAddress } from './session';
+import { ask } from './parts/ask';
+import { loadSession, openIDFault, takeCodeFromAddress, takeFaultFromAddress } from './session';
 import { apply } from './settings';
 
 takeTokenFromAddress();
@@ -12,9 +13,11 @@ addEventListener('hashchange', takeTokenFromAddress);
 apply();
 followLinks();
 if (!isShared()) {
+  takeFaultFromAddress();
   await takeCodeFromAddress();
   await loadSession();
 }
 render(<App />, document.getElementById('app')!);
 if (!isShared()) start();
+if (openIDFault()) void ask();
 if ('serviceWorker' in navigator && isSecureContext) navigator.serviceWorker.register('/sw.js').catch(() => { /* works without it */ });

@@ -1,6 +1,7 @@
 // Who is logged in. The session is in a cookie that this page cannot read.
+import type { Key } from './words';
 
-export type Session = { name?: string; role?: string; sites?: string[]; may?: string[]; reads: boolean; csrf?: string; setup?: boolean; second_factor?: boolean; backup_codes?: string[] };
+export type Session = { name?: string; role?: string; sites?: string[]; may?: string[]; reads: boolean; csrf?: string; setup?: boolean; passwords?: boolean; openid?: string; second_factor?: boolean; backup_codes?: string[] };
 export type FactorKey = { key: string; address: string; qr: string };
 
 /** Refused is an answer of the server that is not a success. kind is the end of its type, such as second-factor. */
@@ -34,6 +35,22 @@ export const confirmFactor = (name: string, password: string, factor: string) =>
 export const removeFactor = (name: string, password: string, factor: string) => call('POST', '/api/v1/second-factor/remove', { name, password, factor });
 export const setUp = (code: string, name: string, password: string) => call('POST', '/api/v1/setup', { code, name, password });
 export const logOut = (everywhere = false) => call('DELETE', `/api/v1/session${everywhere ? '?everywhere=1' : ''}`);
+
+const faults: Record<string, Key> = { unreachable: 'oi_unreachable', declined: 'oi_declined', 'no-role': 'oi_no_role', disabled: 'oi_disabled', busy: 'oi_busy', failed: 'oi_failed' };
+let providerFault: Key | undefined;
+/** openIDFault is why the provider did not log the person in, for this load of the page. */
+export const openIDFault = () => providerFault;
+
+/** takeFaultFromAddress reads #openid=… and removes it from the address bar. */
+export function takeFaultFromAddress(): void {
+  const kind = new URLSearchParams(location.hash.slice(1)).get('openid');
+  if (!kind) return;
+  history.replaceState(null, '', location.pathname + location.search);
+  providerFault = faults[kind] || 'oi_failed';
+}
+
+/** openIDAddress begins a log-in at the provider that returns to this view. */
+export const openIDAddress = () => `/api/v1/openid?back=${encodeURIComponent(location.pathname + location.search)}`;
 
 let waiting = '';
 /** waitingCode is a one-time code of the address that lacks the second factor, '' for none. */

@@ -2,7 +2,7 @@
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { saveToken, token } from '../api';
-import { loadSession, logIn, logInWithCode, Refused, session, setUp, waitingCode } from '../session';
+import { loadSession, logIn, logInWithCode, openIDAddress, openIDFault, Refused, session, setUp, waitingCode } from '../session';
 import { t } from '../words';
 import { Code, NewFactor } from './factor';
 
@@ -46,7 +46,7 @@ export function ask(why = '', offered = token()): Promise<boolean> {
 
 function Forms({ done, confirmed }: { done: () => void; confirmed: () => void }) {
   const [first, setFirst] = useState(false);
-  const [fault, setFault] = useState('');
+  const [fault, setFault] = useState(() => { const why = openIDFault(); return why ? t(why, { name: session().openid || '' }) : ''; });
   const [factor, setFactor] = useState(false); // the server has asked for the code of the second factor
   const [none, setNone] = useState<{ name: string; password: string }>(); // who must set up a second factor first
   const send = (go: () => Promise<unknown>) => async (e: Event) => {
@@ -75,13 +75,16 @@ function Forms({ done, confirmed }: { done: () => void; confirmed: () => void })
       <Foot fault={fault} button={t('setup_button')} />
     </form>
   ) : (
-    <form id="login" onSubmit={send(() => logIn(field('login-name').value, field('login-password').value, factor ? field('login-factor').value : ''))}>
+    <>
+    {session().openid && <div class="actions"><a id="openid" class="button primary" href={openIDAddress()}>{t('oi_log_in', { name: session().openid! })}</a></div>}
+    {session().passwords === false && !session().setup ? <p id="login-fault" class="muted" role="alert">{fault}</p> : <form id="login" onSubmit={send(() => logIn(field('login-name').value, field('login-password').value, factor ? field('login-factor').value : ''))}>
       <Names autocomplete="current-password" />
       {factor && <Code id="login-factor" label={t('sf_code')} />}
       <Foot fault={fault} button={t('log_in')}>
         {session().setup && <button id="setup-button" class="button" type="button" onClick={() => setFirst(true)}>{t('setup')}</button>}
       </Foot>
-    </form>
+    </form>}
+    </>
   );
 }
 

@@ -1,0 +1,51 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"cattlecounter/cloud/config"
+	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/deploy/testkit/provider"
+	"cattlecounter/shared/secret"
+)
+
+// TestPageWithAProvider logs in at an OpenID Connect provider and comes back to the view that asked, and is told why a log-in
+// there failed. It has no fault for axe on a telephone.
+func TestPageWithAProvider(t *testing.T) {
+	c := startChrome(t)
+	free := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
+	at := free.Addr().String()
+	must.Do(t, free.Close())
+	id := provider.Start(t, "http://"+at+config.CallbackPath)
+	id.Claims = map[string]any{"sub": "1", "preferred_username": "anna", "groups": []string{"crew"}}
+	s := serve(t, func(cfg *config.Config) {
+		cfg.HTTP.OpenReading, cfg.HTTP.Listen, cfg.HTTP.PublicURL = false, at, "http://"+at
+		cfg.HTTP.OpenID = config.OpenID{Issuer: id.URL, ClientID: provider.ClientID, ClientSecret: secret.New(provider.ClientSecret),
+			Name: "Farm ID", Claim: "groups", Grants: []string{"crew=operator@north+south"}}
+	})
+	w := &factorWalk{tab: c.open(screen{width: 320, height: 800, phone: true}), source: axe(t)}
+	w.navigate(s.at.HTTP + "/flights?site=north")
+	w.until("shown(document.querySelector('#openid')) && shown(document.querySelector('#login-name'))")
+	w.check("openid")
+	w.click("document.querySelector('#openid')")
+	w.until("location.pathname + location.search === '/flights?site=north' && having('#health', 'Live').some(shown)")
+	w.navigate(s.at.HTTP + "/settings")
+	w.until("/anna, operator/.test(document.querySelector('#who')?.innerText)")
+	for kind, prepare := range map[string]func(*provider.Provider){
+		"give you no access": func(p *provider.Provider) { p.Claims = map[string]any{"sub": "2"} },
+		"did not log you in": func(p *provider.Provider) { p.Deny = "access_denied" },
+	} {
+		id.Change(prepare)
+		q := c.open(screen{width: 1280, height: 900})
+		q.navigate(s.at.HTTP + "/")
+		q.until("shown(document.querySelector('#openid'))")
+		q.click("document.querySelector('#openid')")
+		q.until(fmt.Sprintf("/Farm ID.*%[1]s|%[1]s/.test(document.querySelector('#login-fault')?.innerText) && !location.hash", kind))
+	}
+	if faults := c.takeFaults(); len(faults) > 0 {
+		t.Errorf("%s", strings.Join(faults, "\n"))
+	}
+}
