@@ -12,7 +12,7 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// TestPageWithAProvider logs in at an OpenID Connect provider and comes back to the view that asked, and is told why a log-in
+// TestPageWithAProvider logs in at an OpenID Connect provider and comes back to the view that asked, and shows why a log-in
 // there failed. It has no fault for axe on a telephone.
 func TestPageWithAProvider(t *testing.T) {
 	c := startChrome(t)

@@ -42,9 +42,6 @@ type (
 		CheckPassword(ctx context.Context, name, password string) (ledger.Person, error)
 		LogIn(ctx context.Context, p ledger.Person, step ledger.SecondStep) (secret.String, error)
 		LogInWithCode(ctx context.Context, code string, step ledger.SecondStep) (ledger.Person, secret.String, error)
-		BeginProvider(ctx context.Context, back string) (secret.String, error)
-		EndProvider(ctx context.Context, key string) (back string, err error)
-		LogInByProvider(ctx context.Context, id ledger.Identity) (ledger.Person, secret.String, error)
 		AddFirst(ctx context.Context, code string, p ledger.Person, password string) error
 		Count(ctx context.Context) (int, error)
 	}

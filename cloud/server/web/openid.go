@@ -21,6 +21,12 @@ type openIDProvider interface {
 	Finish(ctx context.Context, key secret.String, a openid.Answer) (openid.Identity, error)
 }
 
+type identities interface {
+	BeginProvider(ctx context.Context, back string) (secret.String, error)
+	EndProvider(ctx context.Context, key string) (back string, err error)
+	LogInByProvider(ctx context.Context, id ledger.Identity) (ledger.Person, secret.String, error)
+}
+
 const (
 	// flowCookie has the secret of a log-in that is at the provider. It is sent with the way back from there, so it is not
 	// strict, and is good for that alone.
@@ -69,7 +75,7 @@ func (s *Server) beginOpenID(c *fiber.Ctx) error {
 	if _, err := s.gate.limits.begin(s.now(), "openid "+s.client(c), s.gate.guesses, guessEvery); err != nil {
 		return s.openIDFailed(c, openIDBusy, err)
 	}
-	key, err := s.o.Ledger.People.BeginProvider(c.UserContext(), back)
+	key, err := s.o.Ledger.Identities.BeginProvider(c.UserContext(), back)
 	if errors.Is(err, ledger.ErrLimit) {
 		return s.openIDFailed(c, openIDBusy, err)
 	}
@@ -98,7 +104,7 @@ func (s *Server) endOpenID(c *fiber.Ctx) error {
 	var session secret.String
 	var back string
 	err := s.guess(c, "", func(ctx context.Context) (err error) {
-		if back, err = s.o.Ledger.People.EndProvider(ctx, key); err != nil {
+		if back, err = s.o.Ledger.Identities.EndProvider(ctx, key); err != nil {
 			return fmt.Errorf("the log-in is used up or older than 10 minutes: %w: %w", err, openid.ErrRefused)
 		}
 		id, err := s.o.OpenID.Finish(ctx, secret.New(key), openid.Answer{Code: text(c.Query("code")), State: text(c.Query("state")),
@@ -106,7 +112,7 @@ func (s *Server) endOpenID(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		p, session, err = s.o.Ledger.People.LogInByProvider(ctx, ledger.Identity{Issuer: id.Issuer, Subject: id.Subject, Name: id.Name,
+		p, session, err = s.o.Ledger.Identities.LogInByProvider(ctx, ledger.Identity{Issuer: id.Issuer, Subject: id.Subject, Name: id.Name,
 			Role: ledger.Role(id.Grant.Role), Sites: id.Grant.Sites})
 		if errors.Is(err, ledger.ErrNoRole) || errors.Is(err, ledger.ErrUnauthorised) {
 			s.log.Warn("log-in at the provider refused", "subject", printable(id.Subject), "name", printable(id.Name), "err", err)

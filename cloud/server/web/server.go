@@ -63,6 +63,7 @@ type Ledger struct {
 	People     people
 	Factors    factors
 	Sessions   sessions
+	Identities identities
 	Grounds    grounds
 	Borders    borders
 	Surveys    surveys
@@ -78,7 +79,7 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People, Audit: l.Audit, Reviews: l.Reviews,
+		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People, Identities: l.People, Audit: l.Audit, Reviews: l.Reviews,
 		Grounds: l.Grounds, Borders: l.Borders, Surveys: l.Surveys, Book: l.Book, Notifications: l.Notifications,
 		NotificationRules: l.Notifications, Enrolments: l.Devices, OrderKey: l.OrderKey, Shares: l.Shares}
 }

@@ -24,7 +24,7 @@ const (
 // Identity is an account of an OpenID Connect provider, and what the provider gives it.
 type Identity struct {
 	Issuer, Subject string
-	Name            string // as the provider shows it; it identifies no one
+	Name            string // as the provider shows it; it does not identify
 	Role            Role   // "" for none: the log-in is then refused
 	Sites           SiteSet
 }
