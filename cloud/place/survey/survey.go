@@ -124,29 +124,22 @@ type changed struct{ before, after int }
 
 // latest leaves out the animals on ground that a later part saw again after the window, and numbers the others again.
 func latest(parts []Part, all []animal) ([]animal, changed) {
-	times := make([]time.Time, len(parts))
-	for i, p := range parts {
-		times[i] = p.At
-	}
-	for _, a := range all {
-		if t := &times[a.part]; t.IsZero() || !a.At.IsZero() && a.At.Before(*t) {
-			*t = a.At
-		}
-	}
-	views, order := viewsOf(parts), make([]int, len(parts))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return times[b].Compare(times[a]) })
+	looks, views := looksOf(parts), viewsOf(parts)
 	var kept []animal
 	var c changed
 	for _, a := range all {
-		i := slices.IndexFunc(order, func(i int) bool {
-			return i != a.part && !a.At.IsZero() && !times[i].IsZero() && times[i].Sub(a.At).Abs() > Window && views[i].has(a.Animal)
-		})
+		var last time.Time // when its ground was seen at last, besides within the window
+		for i := range parts {
+			if i == a.part || a.At.IsZero() || looks[i].first.IsZero() || !views[i].has(a.Animal) {
+				continue
+			}
+			if at := looks[i].at(a.Animal); at.Sub(a.At).Abs() > Window && at.After(last) {
+				last = at
+			}
+		}
 		switch {
-		case i < 0:
-		case times[order[i]].After(a.At): // the latest part that saw its ground is later
+		case last.IsZero():
+		case last.After(a.At):
 			c.before++
 			continue
 		default:

@@ -52,6 +52,10 @@ func TestTake(t *testing.T) {
 		{"two in each, side by side", []Part{part(west, cow(95, 20, 4, 0), cow(98, 20, 4, 0)),
 			part(east, cow(96, 20, 4, 5), cow(99, 20, 4, 5))}, 2, 2, 2, 0, 1, 0.45},
 		{"of one part", []Part{part(west, cow(95, 20, 4, 0), cow(96, 20, 4, 0))}, 2, 0, 2, 0, 1, 0.09},
+		{"long recordings of the same ground", []Part{part(west, cow(20, 20, 3, 2), cow(80, 20, 3, 38)),
+			part(west, cow(20, 20, 3, 32), cow(80, 20, 3, 58))}, 2, 0, 2, 0, 1, 0.09},
+		{"a short recording at the end of a long one", []Part{part(west, cow(20, 20, 3, 0), cow(80, 20, 3, 38)),
+			part(west, cow(81, 20, 3, 40))}, 1, 1, 1, 0, 1, 0.09},
 		{"times not known", []Part{part(west, Animal{Lat: at(95, 20)[1], Lon: at(95, 20)[0], Radius: 4}), part(east, cow(95, 20, 4, 0))}, 2, 0, 2, 0, 1, 0.45},
 	} {
 		r := Take(c.parts, set)
