@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"cattlecounter/cloud/server/progress"
@@ -52,6 +53,10 @@ type (
 	attention interface {
 		Attention(ctx context.Context, in ledger.Scope) ([]wire.Attention, error)
 	}
+	feed interface {
+		progress.Feed
+		BeforeCounts(ctx context.Context, from time.Time) (int64, error)
+	}
 	flights interface {
 		Get(ctx context.Context, id string) (ledger.FlightView, error)
 	}
@@ -78,7 +83,7 @@ type Options struct {
 	Events    events
 	Messages  messages
 	Attention attention
-	Feed      progress.Feed
+	Feed      feed
 	Flights   flights
 	Book      book
 	Channels  map[string]Channel // by name; see shared/wire
@@ -93,6 +98,7 @@ type Options struct {
 type Notifier struct {
 	o      Options
 	pruned time.Time
+	caught bool // changes before the first rule are left out
 }
 
 // New returns a Notifier.
@@ -139,16 +145,18 @@ func (n *Notifier) Round(ctx context.Context) error {
 		return err
 	}
 	rules, err := n.o.Rules.Rules(ctx)
+	rules = slices.DeleteFunc(rules, func(r ledger.NotificationRule) bool { return r.Paused })
 	if err != nil || len(rules) == 0 {
+		n.caught = false // changes are read no more
+		return err
+	}
+	if err := n.catchUp(ctx, rules); err != nil {
 		return err
 	}
 	if err := n.observe(ctx, rules); err != nil {
 		return err
 	}
 	for _, r := range rules {
-		if r.Paused {
-			continue
-		}
 		if err := n.compose(ctx, r); err != nil && !errors.Is(err, ledger.ErrNotFound) { // removed meanwhile
 			return err
 		}

@@ -156,6 +156,39 @@ func TestEventsAreGrouped(t *testing.T) {
 	}
 }
 
+// readFrom is a feed that remembers from where it is read.
+type readFrom struct {
+	feed
+	after []int64
+}
+
+func (f *readFrom) Counts(ctx context.Context, after int64, limit int) ([]ledger.CountView, error) {
+	f.after = append(f.after, after)
+	return f.feed.Counts(ctx, after, limit)
+}
+
+// The first rule of an old ledger does not read its history, and neither does a rule that was paused for long.
+func TestFirstRuleReadsNoHistory(t *testing.T) {
+	s := newScene(t)
+	f := &readFrom{feed: s.ledger.Changes}
+	s.o.Feed = f
+	for i := range 5 {
+		s.count("north", fmt.Sprint("old-", i), 7)
+	}
+	s.clock.Advance(time.Hour)
+	s.rule("north", "en", wire.NotifyCountReady)
+	s.count("north", "new", 9)
+	s.round(0)
+	if got := s.round(settle); len(got) != 1 || len(got[0].Events) != 1 || got[0].Events[0].Footage != "new" {
+		t.Errorf("got %+v", got)
+	}
+	counts, _, err := s.ledger.Counts.List(t.Context(), ledger.Page{Limit: 2})
+	must.Do(t, err)
+	if len(f.after) == 0 || f.after[0] < counts[1].Seq {
+		t.Errorf("changes are read from %v on, the last old count has %d", f.after, counts[1].Seq)
+	}
+}
+
 // A count is reported with its interval and once; what was counted before the rule is not. One that the book does not
 // expect is reported too.
 func TestCounts(t *testing.T) {

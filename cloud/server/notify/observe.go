@@ -58,11 +58,34 @@ var kinds = map[wire.AttentionKind]wire.NotificationKind{
 	wire.AttentionCertificateEnd: wire.NotifyCertificateEnd,
 }
 
+// catchUp leaves out the changes before the first count that can be an event of a rule: a ledger may have years of them
+// when its first rule is made.
+func (n *Notifier) catchUp(ctx context.Context, rules []ledger.NotificationRule) error {
+	if n.caught {
+		return nil
+	}
+	from := n.o.Now()
+	for _, r := range rules {
+		if r.Created.Before(from) {
+			from = r.Created
+		}
+	}
+	if oldest := n.o.Now().Add(-news); from.Before(oldest) {
+		from = oldest
+	}
+	seq, err := n.o.Feed.BeforeCounts(ctx, from)
+	if err == nil {
+		err = n.o.Feed.SetCursor(ctx, cursorName, seq)
+	}
+	n.caught = err == nil
+	return err
+}
+
 // observe records what each rule sees now.
 func (n *Notifier) observe(ctx context.Context, rules []ledger.NotificationRule) error {
 	conditions := map[string][]event{}
 	for _, r := range rules {
-		if _, known := conditions[r.Site]; known || r.Paused {
+		if _, known := conditions[r.Site]; known {
 			continue
 		}
 		found, err := n.conditions(ctx, r.Site)
@@ -85,9 +108,6 @@ func (n *Notifier) observe(ctx context.Context, rules []ledger.NotificationRule)
 			return err
 		}
 		for _, r := range rules {
-			if r.Paused {
-				continue
-			}
 			if err := n.record(ctx, r, conditions[r.Site], happened); err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"cattlecounter/cloud/store/database"
 )
@@ -62,6 +63,24 @@ func (l *Changes) Cursor(ctx context.Context, name string) (int64, error) {
 		return 0, fmt.Errorf("cursor %s: %w", name, database.Classify(err))
 	}
 	return seq, nil
+}
+
+// BeforeCounts returns a Seq below that of every count that was recorded at a time or later, and below that of every
+// change that comes after the call. It is the highest such Seq where there are counts of that time.
+func (l *Changes) BeforeCounts(ctx context.Context, from time.Time) (int64, error) {
+	var now int64
+	var first sql.NullInt64
+	err := l.db.Read().QueryRowContext(ctx, `SELECT seq FROM change_counter WHERE id = 1`).Scan(&now)
+	if err == nil { // read second: a count that is recorded meanwhile has a higher Seq
+		err = l.db.Read().QueryRowContext(ctx, `SELECT MIN(seq) FROM animal_count WHERE at >= $1`, from.UnixMicro()).Scan(&first)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("changes from %s on: %w", from.UTC().Format(time.RFC3339), database.Classify(err))
+	}
+	if first.Valid && first.Int64 <= now {
+		return first.Int64 - 1, nil
+	}
+	return now, nil
 }
 
 // SetCursor stores the position of a named reader of changes. It never decreases.
