@@ -221,8 +221,21 @@ func (a *attempt) fail(ctx context.Context, fault error) error {
 	if err != nil {
 		return a.asLeaseLost(err)
 	}
+	a.removeOwn(ctx)
 	a.writeSidecar(ctx, j)
 	return nil
+}
+
+// removeOwn deletes the results that the attempt has written: the ledger has recorded that it ended without a result,
+// so it names none.
+func (a *attempt) removeOwn(ctx context.Context) {
+	own := func(key string) bool { return wire.ResultFence(key) == a.job.Fence }
+	if err := a.w.remove(ctx, wire.ResultPrefix(a.footage.ID), own); err != nil {
+		a.log.Warn("cannot remove the results of a failed attempt; cloud-api does in an hour", "err", err)
+	}
+	if a.w.o.Flights != nil {
+		a.w.removeUnnamed(ctx, a.flightResults)
+	}
 }
 
 // release returns the job to the queue without a result.
@@ -239,6 +252,7 @@ func (a *attempt) release(ctx context.Context, reason string) {
 		a.w.requeue(short, a.lease, a.log)
 		return
 	}
+	a.removeOwn(short)
 	a.w.returnMessage(ctx, a.lease, a.log)
 }
 

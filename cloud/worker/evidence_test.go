@@ -14,7 +14,9 @@ import (
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/report"
+	"cattlecounter/cloud/count/video"
 	"cattlecounter/cloud/store/blob"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -186,6 +188,44 @@ func TestResultsOfEarlierAttempts(t *testing.T) {
 	})
 	if got := s.job(j.ID); got.ResultKey != wire.ResultKey("one", modelDigest, 4, "json") {
 		t.Errorf("the job's result is %s", got.ResultKey)
+	}
+}
+
+// A recount that ends without a result leaves none of its files, and the count and its files stay.
+func TestFailedRecountsLeaveNoFiles(t *testing.T) {
+	ctx := t.Context()
+	for name, fault := range map[string]error{"refused by the ledger": nil, "of faulty footage": video.ErrDecode} {
+		s := newStage(t)
+		j := s.put("one")
+		w := s.worker("w", counterFunc(withEvidence))
+		w.o.Sheets = true
+		s.deliver(ctx, w)
+		before := must.Get(s.l.Counts.Get(ctx, "one"))(t)
+		w.o.Counter = counterFunc(func(ctx context.Context, src count.Source, p func(job.Progress)) (count.Outcome, error) {
+			out, err := withEvidence(ctx, src, p)
+			out.Result.Count.Low = out.Result.Count.Unique + 1 // no interval: the ledger refuses it
+			if fault != nil {
+				must.Get(s.b.Put(ctx, wire.ResultKey("one", modelDigest, 2, "trace"), strings.NewReader("x")))(t)
+				err = fault
+			}
+			return out, err
+		})
+		must.Get(s.l.Jobs.Recount(ctx, "one"))(t)
+		must.Do(t, errors.Join(s.q.Enqueue(ctx, j.ID), s.l.Jobs.MarkQueued(ctx, j.ID)))
+		s.deliver(ctx, w)
+		files := 0
+		for info, err := range s.b.List(ctx, wire.ResultPrefix("one")) {
+			must.Do(t, err)
+			if wire.ResultFence(info.Key) != 1 {
+				t.Errorf("%s: %s is left", name, info.Key)
+			}
+			files++
+		}
+		after, got := must.Get(s.l.Counts.Get(ctx, "one"))(t), s.job(j.ID)
+		if files < 3 || after.Unique != before.Unique || !after.At.Equal(before.At) || got.State == job.Done || got.Reason == "" ||
+			got.ResultKey != wire.ResultKey("one", modelDigest, 1, "json") {
+			t.Errorf("%s: %d files, count %+v, job %+v", name, files, after, got)
+		}
 	}
 }
 
