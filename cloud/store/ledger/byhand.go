@@ -11,9 +11,10 @@ import (
 )
 
 // JoinByHand says that counted footage of one device is one flight, in this order, whatever names, times and pictures
-// say. It returns the id of the flight, which is stale until a worker has counted it as one; its count is the sum of its
-// parts until then. Whole flights are joined when one of their parts is. The decision stays until another one. Unknown
-// footage fails with ErrNotFound, footage that cannot be a part with ErrInvalid.
+// say. It returns the id of the flight, which is stale until a worker has counted it as one. Until then it has the
+// count of its largest part, and an interval up to the sum. Whole flights are joined when one of their parts is. The
+// decision stays until another one. Unknown footage fails with ErrNotFound, footage that cannot be a part with
+// ErrInvalid.
 func (l *Flights) JoinByHand(ctx context.Context, ids []footage.ID) (id string, err error) {
 	err = l.write(ctx, "join footage to a flight", func(ctx context.Context, tx *sql.Tx) error {
 		f, parts, order, err := handParts(ctx, tx, ids)
@@ -36,11 +37,11 @@ func (l *Flights) JoinByHand(ctx context.Context, ids []footage.ID) (id string, 
 				return err
 			}
 		}
-		sum, err := sumOf(ctx, tx, parts)
+		joint, err := atLeast(ctx, tx, parts)
 		if err != nil {
 			return err
 		}
-		if err := l.divide(ctx, tx, f, parts, []Group{{Parts: order, JointCount: sum}}); err != nil {
+		if err := l.divide(ctx, tx, f, parts, []Group{{Parts: order, JointCount: joint}}); err != nil {
 			return err
 		}
 		if f, err = getFootage(ctx, tx, `id = $1`, ids[0]); err != nil {
@@ -107,24 +108,27 @@ func handParts(ctx context.Context, tx *sql.Tx, ids []footage.ID) (f Footage, pa
 	return f, parts, order, err
 }
 
-// sumOf is the count of parts that nothing has joined yet: the totals do not change by it.
-func sumOf(ctx context.Context, tx *sql.Tx, parts map[footage.ID]Part) (sum JointCount, err error) {
-	sum.Warnings = []string{"the parts were joined by a person and are not counted as one yet; the count is a sum"}
-	flights := map[string]bool{}
+// atLeast is the count of parts that nothing has joined yet. They may show the same animals, so their sum is no count:
+// it has those of the largest part or flight, and the sum as the end of the interval.
+func atLeast(ctx context.Context, tx *sql.Tx, parts map[footage.ID]Part) (joint JointCount, err error) {
+	joint.Warnings = []string{"the parts were joined by a person and are not counted as one yet; the count is that of the largest"}
+	seen := map[string]bool{}
 	for _, p := range parts {
-		switch {
-		case p.Flight == "":
-			sum.Unique, sum.Low, sum.High = sum.Unique+p.Unique, max(sum.Low, p.Low), sum.High+p.High
-		case !flights[p.Flight]:
-			flights[p.Flight] = true
+		n := JointCount{Unique: p.Unique, Low: p.Low, High: p.High}
+		if p.Flight != "" {
+			if seen[p.Flight] {
+				continue
+			}
+			seen[p.Flight] = true
 			f, err := getFlight(ctx, tx, p.Flight)
 			if err != nil {
-				return sum, err
+				return joint, err
 			}
-			sum.Unique, sum.Low, sum.High = sum.Unique+f.Unique, max(sum.Low, f.Low), sum.High+f.High
+			n = f.JointCount
 		}
+		joint.Unique, joint.Low, joint.High = max(joint.Unique, n.Unique), max(joint.Low, n.Low), joint.High+n.High
 	}
-	return sum, nil
+	return joint, nil
 }
 
 // SplitByHand says that a part begins a flight of its own. The flight is stale until a worker has divided it. The
