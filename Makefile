@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench bench-ledger load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -119,6 +119,10 @@ manifests: ## decode the Kubernetes manifests strictly into the types of Kuberne
 
 bench: setup ## measure the worker against bare ONNX Runtime, an upload against a plain copy
 	@deploy/bench/bench.sh
+
+bench-ledger: ## ask a ledger of 100,000 pieces of footage and 10 million positions, on SQLite and on PostgreSQL (some minutes)
+	$(GO_TEST) -run '^$$' -bench HistoryOf100000 -benchtime 15x -timeout 30m ./cloud/store/ledger
+	LEDGER_TEST_POSTGRES=yes $(GO_TEST) -run '^$$' -bench HistoryOf100000 -benchtime 15x -timeout 30m ./cloud/store/ledger
 
 # LOAD_STATIONS, LOAD_UPLOADS and others: see deploy/bench/load/doc.go.
 load: ## measure 2,000 stations, 200 uploads at once, 4 clouds and 8 workers on this machine (some minutes)

@@ -46,6 +46,9 @@ func (p *Placer) kept(ctx context.Context, v ledger.FootageView, g *ledger.Groun
 	}
 	*g = before
 	g.Taken, g.Borders, g.Paddocks = v.Taken, 0, nil
+	for i := range g.Places {
+		g.Places[i].Paddocks = nil
+	}
 	if g.Way == "" || v.Count == nil {
 		return nil
 	}
@@ -67,13 +70,20 @@ func (p *Placer) divide(ctx context.Context, v ledger.FootageView, g *ledger.Gro
 	}
 	g.Borders = version
 	var points []paddock.Point
-	for _, a := range g.Places {
+	animals := map[int]int{} // places by the number of their animal
+	for i, a := range g.Places {
+		animals[a.ID] = i
 		points = append(points, paddock.Point{ID: a.ID, Lat: a.Lat, Lon: a.Lon, Radius: a.Radius})
 	}
 	found := set.Points(points, g.Footprint, paddock.Whole{Unique: v.Count.Unique, Low: v.Count.Low, High: v.Count.High,
 		Placed: g.Placed})
 	for _, i := range slices.Sorted(maps.Keys(found)) {
-		if c := found[i]; c.Seen > 0 || len(c.Tracks) > 0 || c.Near > 0 {
+		c := found[i]
+		for _, id := range c.Tracks {
+			a := &g.Places[animals[id]]
+			a.Paddocks = append(a.Paddocks, c.Name)
+		}
+		if c.Seen > 0 || len(c.Tracks) > 0 || c.Near > 0 {
 			g.Paddocks = append(g.Paddocks, ledger.PaddockCount{Name: c.Name, Animals: c.Animals, Low: c.Low, High: c.High,
 				Border: c.Border, Near: c.Near, Area: c.Area, Seen: c.Seen})
 		}

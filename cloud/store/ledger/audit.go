@@ -38,6 +38,7 @@ const (
 	ActionSetPaddocks    = "set paddocks"
 	ActionSetBook        = "set book"
 	ActionAddSurvey      = "add survey"
+	ActionRemoveSurvey   = "remove survey"
 	ActionRenewOrderKey  = "renew order key"
 	ActionEnrolCode      = "enrolment code"
 	ActionEnrol          = "enrol station"

@@ -26,6 +26,32 @@ type HerdBook struct{ *tables }
 // name have no expected number from then on. A number that holds at that time already is not stored again. Its error wraps
 // ErrInvalid for a site or a number that is not valid.
 func (l *HerdBook) Put(ctx context.Context, site string, since time.Time, list []Expected) error {
+	return l.put(ctx, site, since, list, func(context.Context, *sql.Tx) error { return nil })
+}
+
+// PutOver is Put in place of numbers that were read: it fails with ErrChanged when History, with the limit
+// MostHistory, does not return read any more.
+func (l *HerdBook) PutOver(ctx context.Context, site string, since time.Time, list, read []Expected) error {
+	return l.put(ctx, site, since, list, func(ctx context.Context, tx *sql.Tx) error {
+		now, err := history(ctx, tx, site, MostHistory)
+		if err == nil && !slices.EqualFunc(now, read, sameExpected) {
+			err = ErrChanged
+		}
+		return err
+	})
+}
+
+// MostHistory is how much of the history of a book is shown.
+const MostHistory = 1000
+
+func sameExpected(a, b Expected) bool {
+	same := a.Animals == nil && b.Animals == nil || a.Animals != nil && b.Animals != nil && *a.Animals == *b.Animals
+	return same && a.Paddock == b.Paddock && a.Since.Equal(b.Since) && a.Who == b.Who
+}
+
+// put is Put if may allows it in its transaction.
+func (l *HerdBook) put(ctx context.Context, site string, since time.Time, list []Expected,
+	may func(context.Context, *sql.Tx) error) error {
 	if _, err := footage.ParseID(site); err != nil {
 		return fmt.Errorf("book of site %.64q: %w: %w", site, err, ErrInvalid)
 	}
@@ -42,6 +68,9 @@ func (l *HerdBook) Put(ctx context.Context, site string, since time.Time, list [
 		named[name] = *e.Animals
 	}
 	return l.write(ctx, "set the book of "+site, func(ctx context.Context, tx *sql.Tx) error {
+		if err := may(ctx, tx); err != nil {
+			return err
+		}
 		now, err := expectedAt(ctx, tx, site, since)
 		if err != nil {
 			return err
@@ -107,10 +136,14 @@ func expectedAt(ctx context.Context, q querier, site string, at time.Time) ([]Ex
 // History returns at most limit numbers of a site that were ever expected, the latest first. One without Animals ends an
 // earlier number.
 func (l *HerdBook) History(ctx context.Context, site string, limit int) ([]Expected, error) {
-	es, err := list(ctx, l.db.Read(), scanExpected, `SELECT paddock, animals, since, who FROM book WHERE site = $1
-		ORDER BY since DESC, paddock LIMIT $2`, site, limit)
+	es, err := history(ctx, l.db.Read(), site, limit)
 	if err != nil {
 		return nil, fmt.Errorf("book of site %.64s: %w", site, err)
 	}
 	return es, nil
+}
+
+func history(ctx context.Context, q querier, site string, limit int) ([]Expected, error) {
+	return list(ctx, q, scanExpected, `SELECT paddock, animals, since, who FROM book WHERE site = $1
+		ORDER BY since DESC, paddock LIMIT $2`, site, limit)
 }

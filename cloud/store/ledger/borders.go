@@ -47,11 +47,25 @@ func scanBorderDocument(rows *sql.Rows) (b Borders, err error) {
 // at that time changes nothing: that version is returned. The error wraps ErrInvalid for a site that is no valid name,
 // and ErrLimit for a site with more than 50 new versions within a day or 2,000 in all.
 func (l *BorderBook) Put(ctx context.Context, b Borders) (Borders, error) {
+	return l.PutOver(ctx, b, 0)
+}
+
+// PutOver is Put in place of a version: it fails with ErrChanged when another one holds now. 0 means whichever holds.
+func (l *BorderBook) PutOver(ctx context.Context, b Borders, over int64) (Borders, error) {
 	if _, err := footage.ParseID(b.Site); err != nil {
 		return b, fmt.Errorf("paddocks of site %.64q: %w: %w", b.Site, err, ErrInvalid)
 	}
 	err := l.write(ctx, "set paddocks of "+b.Site, func(ctx context.Context, tx *sql.Tx) error {
 		b.Created = l.now().UTC()
+		if over != 0 {
+			now, err := bordersAt(ctx, tx, b.Site, b.Created)
+			if err != nil {
+				return err
+			}
+			if now.Version != over {
+				return fmt.Errorf("version %d, not %d, holds now: %w", now.Version, over, ErrChanged)
+			}
+		}
 		if b.From.IsZero() {
 			b.From = b.Created
 		}

@@ -113,25 +113,26 @@ func (l *Counts) Get(ctx context.Context, id footage.ID) (Count, error) {
 	return vs[0].Count, nil
 }
 
-// List returns a page of counts, newest first, and the start of the next page.
+// List returns a page of counts, that of the newest footage first, and the start of the next page. A count that is repeated
+// or divided among paddocks while pages are read stays where it is.
 func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) {
 	limit, after, err := p.bounds()
 	if err != nil {
 		return nil, "", err
 	}
-	f := p.filter("c.seq", after, limit+1)
+	f := p.filter("f.born", after, limit+1)
 	f.taken(p)
 	where := f.String()
 	if p.Paddock != "" {
 		f.add(`s.paddock = ?`, p.Paddock)
-		// The counts of the paddock are found first: a list by seq would read all counts for a rare paddock.
-		where = `WHERE c.seq IN (SELECT c.seq FROM spread s JOIN animal_count c ON c.footage = s.footage
-			JOIN footage f ON f.id = c.footage ` + f.String() + ` ORDER BY c.seq DESC LIMIT $2)`
+		// The counts of the paddock are found first: a list by age would read all counts for a rare paddock.
+		where = `WHERE f.born IN (SELECT f.born FROM spread s JOIN footage f ON f.id = s.footage ` + f.String() +
+			` ORDER BY f.born DESC LIMIT $2)`
 	}
-	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+where+` ORDER BY c.seq DESC LIMIT $2`, f.args...)
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+where+` ORDER BY f.born DESC LIMIT $2`, f.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list counts: %w", err)
 	}
-	vs, next := cutPage(vs, limit, func(v CountView) int64 { return v.Seq })
+	vs, next := cutPage(vs, limit, func(v CountView) int64 { return v.Footage.Born })
 	return vs, next, nil
 }

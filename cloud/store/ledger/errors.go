@@ -24,6 +24,8 @@ var (
 	ErrLastAdmin = errors.New("the last admin must stay one; make another one first")
 	ErrCursor    = errors.New("invalid page cursor")
 	ErrLimit     = errors.New("limit reached")
+	// ErrChanged says that what a change replaces is not what its author has read.
+	ErrChanged = errors.New("changed meanwhile; read it again")
 )
 
 // Classes of the database's errors.

@@ -297,6 +297,11 @@ func (l *Flights) List(ctx context.Context, p Page) ([]FlightView, string, error
 	if !p.To.IsZero() {
 		f.add(`EXISTS (SELECT 1 FROM footage o WHERE o.flight = f.id AND o.taken < ?)`, micros(p.To))
 	}
+	if p.Window != nil {
+		if err := l.flightsIn(ctx, f, *p.Window); err != nil {
+			return nil, "", fmt.Errorf("list flights: %w", err)
+		}
+	}
 	vs, err := l.flightViews(ctx, `SELECT `+prefixed("f", flightColumns)+` FROM flight f `+f.String()+
 		` ORDER BY f.born DESC LIMIT $2`, f.args...)
 	if err != nil {

@@ -102,6 +102,9 @@ func (l *tables) record(ctx context.Context, tx *sql.Tx, f Footage) (Recorded, e
 	if err != nil {
 		return Recorded{}, err
 	}
+	if err := putName(ctx, tx, f.Name, f.Born); err != nil {
+		return Recorded{}, err
+	}
 	rec := Recorded{Footage: f, Created: true}
 	if err := addTotal(ctx, tx, totalFootage, 1); err != nil {
 		return rec, err

@@ -56,7 +56,13 @@ func (l *Catalog) listByAge(ctx context.Context, p Page) ([]bornView, string, er
 		}
 		f.where[0], order = `f.born > $1`, ` ORDER BY f.born LIMIT $2`
 	}
-	f.footage(p)
+	few, err := l.footage(ctx, f, p)
+	if err != nil {
+		return nil, "", err
+	}
+	if few { // the sign keeps SQLite from reading all footage in its order
+		f.where[0], order = `+`+f.where[0], strings.Replace(order, `BY `, `BY +`, 1)
+	}
 	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+f.String()+order, f.args...)
 	if err != nil {
 		return nil, "", err
@@ -93,7 +99,14 @@ func (l *Catalog) listMost(ctx context.Context, p Page) ([]bornView, string, err
 	f.args[0] = below.animals
 	f.where[0] = `c.animals <= $1`
 	f.add(`(c.animals < ? OR c.footage < ?)`, below.animals, below.id)
-	f.footage(p)
+	order := ` ORDER BY c.animals DESC, c.footage DESC LIMIT $2`
+	few, err := l.footage(ctx, f, p)
+	if err != nil {
+		return nil, "", err
+	}
+	if few { // as in listByAge
+		f.where[0], order = `+`+f.where[0], strings.Replace(order, `BY `, `BY +`, 1)
+	}
 	jobs := ``
 	if p.State != "" {
 		jobs = ` JOIN job j ON j.footage = f.id`
@@ -101,7 +114,7 @@ func (l *Catalog) listMost(ctx context.Context, p Page) ([]bornView, string, err
 	top, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (r ranked, err error) {
 		return r, rows.Scan(&r.animals, &r.id)
 	}, `SELECT c.animals, c.footage FROM animal_count c JOIN footage f ON f.id = c.footage`+jobs+` `+
-		f.String()+` ORDER BY c.animals DESC, c.footage DESC LIMIT $2`, f.args...)
+		f.String()+order, f.args...)
 	if err != nil || len(top) == 0 {
 		return nil, "", err
 	}
@@ -134,15 +147,11 @@ func (l *Catalog) viewsOf(ctx context.Context, order []ranked) ([]bornView, erro
 	return vs, nil
 }
 
-// footage adds the conditions on footage f and its job j.
-func (f *filter) footage(p Page) {
+// footage adds the conditions on footage f and its job j. few says that an index finds the footage.
+func (l *tables) footage(ctx context.Context, f *filter, p Page) (few bool, err error) {
 	f.taken(p)
-	f.paddock(p)
 	if p.State != "" {
 		f.add(`j.state = ?`, p.State)
 	}
-	if p.Name != "" {
-		pattern := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(clean(p.Name)))
-		f.add(`LOWER(f.name) LIKE ? ESCAPE '\'`, "%"+pattern+"%")
-	}
+	return l.narrow(ctx, f, p)
 }

@@ -75,6 +75,8 @@ type Place struct {
 	Lon     float64 `json:"lon"`
 	Radius  float64 `json:"r"` // metres, 95 %
 	Seconds float64 `json:"s"` // of the clip
+	// Paddocks are the names of those that it was in.
+	Paddocks []string `json:"in,omitempty"`
 }
 
 // DueGround is footage whose ground has to be worked out. Mark tells whether it became due again meanwhile.
@@ -128,7 +130,7 @@ func (l *Grounds) Put(ctx context.Context, d DueGround, g Ground) error {
 			g.Log.State, g.Log.Dialect, g.Log.Fixes, g.Log.Why, g.CapturedFrom, g.Zone, d.Mark, d.Mark, d.Footage); err != nil {
 			return err
 		}
-		if err := putSpread(ctx, tx, d.Footage, before, g); err != nil {
+		if err := errors.Join(putSpread(ctx, tx, d.Footage, before, g), putTiles(ctx, tx, f, g)); err != nil {
 			return err
 		}
 		if before.Log == g.Log && before.CapturedFrom == g.CapturedFrom && before.Zone == g.Zone && f.Taken.Equal(taken) {

@@ -67,6 +67,7 @@ type Ledger struct {
 	Totals     *Totals     // sums over the whole ledger
 	Lines      *Lines      // lines and zones to judge
 	Grounds    *Grounds    // where and when footage was recorded
+	Positions  *Positions  // the animals of all counts on the earth
 	Sites      *Sites      // the counts of each site over time
 	Work       *Work       // what workers do and what waits for them
 	Reviews    *Reviews    // what people decided about counts
@@ -126,7 +127,8 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		Stations: &Stations{t},
 		OrderKey: &OrderKey{t},
 		People:   &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
-		Grounds: &Grounds{t}, Borders: &BorderBook{t}, Surveys: &Surveys{t}, Book: &HerdBook{t}, Sites: &Sites{t}, Work: &Work{t},
+		Grounds: &Grounds{t}, Positions: &Positions{t}, Borders: &BorderBook{t}, Surveys: &Surveys{t},
+		Book: &HerdBook{t}, Sites: &Sites{t}, Work: &Work{t},
 		Notifications: &Notifications{t}, Shares: &Shares{t}, Secrets: &Secrets{t},
 		tables: t,
 	}, nil

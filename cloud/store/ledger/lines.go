@@ -202,6 +202,18 @@ func (l *Lines) Delete(ctx context.Context, o LineOwner) error {
 	})
 }
 
+// RemovedSince reports whether lines or zones of a piece of footage, of its flight or of its device were removed at a
+// time or later. Those that replace others have a new LineSet.Updated instead.
+func (l *Lines) RemovedSince(ctx context.Context, id footage.ID, at time.Time) (removed bool, err error) {
+	var n int
+	if err = l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM audit a JOIN footage f ON f.id = $1
+		WHERE a.action = $2 AND a.at >= $3 AND a.subject IN (f.id, f.device, f.flight)`, id, ActionRemoveLines, at.UnixMicro()).
+		Scan(&n); err != nil {
+		return false, fmt.Errorf("removed lines of footage %s: %w", id, database.Classify(err))
+	}
+	return n > 0, nil
+}
+
 // markStale marks the flights that lines of an owner apply to as to be joined again.
 func (l *tables) markStale(ctx context.Context, tx *sql.Tx, o LineOwner) error {
 	ids := []string{o.ID}

@@ -83,13 +83,6 @@ func (f *filter) taken(p Page) {
 	}
 }
 
-// paddock adds the paddock of the page to the conditions on footage f.
-func (f *filter) paddock(p Page) {
-	if p.Paddock != "" {
-		f.add(`COALESCE(f.duplicate_of, f.id) IN (SELECT footage FROM spread WHERE paddock = ?)`, p.Paddock)
-	}
-}
-
 // cutPage shortens a list that was read with one entry more than limit. It returns the
 // start of the next page, "" when there is none.
 func cutPage[T any](all []T, limit int, at func(T) int64) ([]T, string) {

@@ -95,6 +95,21 @@ func (l *Surveys) Add(ctx context.Context, s Survey) (Survey, error) {
 	return s, err
 }
 
+// Remove removes a selection with its links. Its error wraps ErrNotFound for an unknown one.
+func (l *Surveys) Remove(ctx context.Context, id string) error {
+	return l.write(ctx, "remove survey "+id, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM share WHERE survey = $1`, id); err != nil {
+			return err
+		}
+		var site string
+		err := tx.QueryRowContext(ctx, `DELETE FROM survey WHERE id = $1 RETURNING site`, id).Scan(&site)
+		if err != nil {
+			return notFound(err)
+		}
+		return l.audit(ctx, tx, ActionRemoveSurvey, site+" "+id)
+	})
+}
+
 // Get returns a selection, or ErrNotFound.
 func (l *Surveys) Get(ctx context.Context, id string) (Survey, error) {
 	ss, err := list(ctx, l.db.Read(), scanSurvey, `SELECT `+surveyColumns+` FROM survey WHERE id = $1`, id)

@@ -179,12 +179,15 @@ type Page struct {
 	From, To time.Time
 	// State restricts the lists of footage and jobs to a state of the job, and that of flights to a state of the flight.
 	State string
-	// Paddock restricts the lists of footage and counts to those with a number of animals in a paddock of this name; "" for
-	// all.
+	// Paddock restricts the lists of footage and counts to those with a number of animals in a paddock of this name, and
+	// that of positions to the animals in it; "" for all.
 	Paddock string
 	// Name restricts the list of footage to files whose name has this text. Letters of both cases are the same; with SQLite
 	// only those from A to Z.
 	Name string
+	// Window restricts the lists of positions, footage and flights to what is in or touches a part of the earth; nil for
+	// all.
+	Window *Window
 	// Sort is the order of the list of footage.
 	Sort Sort
 	// Sites restricts the list to footage of these sites; nil means all sites.

@@ -1,0 +1,338 @@
+package ledger
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cattlecounter/shared/footage"
+)
+
+// Position is an animal of a count on the earth. The same animal in two counts has two positions.
+type Position struct {
+	Place
+	Footage footage.ID
+	Flight  string // "" for footage in no flight
+	Site    string
+	Device  string
+	Taken   time.Time // of the footage; zero when unknown
+}
+
+// Limits of one page of positions.
+const (
+	DefaultPositions = 1000
+	MostPositions    = 5000
+	// mostTiles and mostPlaces bound what is read for a page. A page that reaches one is short, and has a next page.
+	mostTiles  = 4000
+	mostPlaces = 100_000
+	tilesRead  = 250 // by one query
+	// fewFootage is up to how much footage of a window is looked up by itself, and someFootage of how much of it that may
+	// be chosen. More of it is common enough to be met in the tiles.
+	fewFootage  = 500
+	someFootage = 3000
+)
+
+// Positions are the animals of all counts, by where they are.
+type Positions struct{ *tables }
+
+// List returns a page of the positions in the window of p, by site and from place to place, and the start of the next
+// page. Positions that are added meanwhile move no other one to another page. A page may be short, or empty, although
+// there is a next one. Siblings, whose animals are those of other footage, have none. It fails with ErrCursor when
+// p.After is invalid.
+func (l *Positions) List(ctx context.Context, p Page) ([]Position, string, error) {
+	ps, next, err := l.list(ctx, p)
+	if err != nil {
+		return nil, "", fmt.Errorf("list positions: %w", err)
+	}
+	return ps, next, nil
+}
+
+func (l *Positions) list(ctx context.Context, p Page) ([]Position, string, error) {
+	w := Window{West: -180, South: -90, East: 180, North: 90}
+	if p.Window != nil {
+		w = *p.Window
+	}
+	from, err := readPositionCursor(p.After)
+	if err != nil {
+		return nil, "", err
+	}
+	r := positionReader{tables: l.tables, page: p, window: w, at: from, limit: min(p.Limit, MostPositions)}
+	if r.limit <= 0 {
+		r.limit = DefaultPositions
+	}
+	ranges := w.ranges(placeLevel)
+	if r.only, err = l.footageOf(ctx, p, w); err != nil || r.only != nil && len(r.only) == 0 {
+		return nil, "", err
+	}
+	if r.only != nil {
+		ranges = []cells{{ranges[0].first, ranges[len(ranges)-1].last}} // all tiles of the footage are read
+	}
+	sites, err := l.placedSites(ctx, p, ranges, from.site)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, site := range sites {
+		for _, c := range ranges {
+			full, err := r.read(ctx, site, c)
+			if err != nil {
+				return nil, "", err
+			}
+			if full {
+				return r.found, r.at.String(), nil
+			}
+		}
+	}
+	return r.found, "", nil
+}
+
+// positionCursor is the last position of a page: its site, tile, footage and number.
+type positionCursor struct {
+	site    string
+	cell    int64
+	footage string
+	id      int
+}
+
+// wholeTile is the number of a cursor after which no animal of a tile follows.
+const wholeTile = math.MaxInt32
+
+func (c positionCursor) String() string {
+	return fmt.Sprintf("%s.%d.%s.%d", c.site, c.cell, c.footage, c.id)
+}
+
+func readPositionCursor(text string) (c positionCursor, err error) {
+	if text == "" {
+		return positionCursor{cell: -1}, nil
+	}
+	parts := strings.Split(text, ".")
+	if len(parts) != 4 {
+		return c, fmt.Errorf("page after %.40q: %w", text, ErrCursor)
+	}
+	c.site, c.footage = clean(parts[0]), clean(parts[2])
+	var errCell, errID error
+	c.cell, errCell = strconv.ParseInt(parts[1], 10, 64)
+	c.id, errID = strconv.Atoi(parts[3])
+	if errCell != nil || errID != nil || c.cell < 0 || c.id < 0 {
+		return c, fmt.Errorf("page after %.40q: %w", text, ErrCursor)
+	}
+	return c, nil
+}
+
+// footageOf returns the footage in a window that the page asks for by time, paddock or device, where that is little;
+// nil for more.
+func (l *Positions) footageOf(ctx context.Context, p Page, w Window) ([]string, error) {
+	if p.From.IsZero() && p.To.IsZero() && p.Paddock == "" && p.Device == "" && p.Only == "" {
+		return nil, nil
+	}
+	f := p.filter("1", 2, someFootage+1)
+	f.taken(p)
+	if p.Paddock != "" {
+		f.add(`f.id IN (SELECT footage FROM spread WHERE paddock = ?)`, p.Paddock)
+	}
+	scan := func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) }
+	ids, err := list(ctx, l.db.Read(), scan, `SELECT f.id FROM footage f `+f.String()+` LIMIT $2`, f.args...)
+	if err != nil || len(ids) > someFootage {
+		return nil, err
+	}
+	there := []string{}
+	for some := range slices.Chunk(ids, keysAsked) {
+		f := &filter{}
+		touch, args := overlaps(w)
+		f.add(touch, args...)
+		f.in(`g.footage`, some)
+		found, err := list(ctx, l.db.Read(), scan, `SELECT g.footage FROM ground g `+f.String(), f.args...)
+		if err != nil {
+			return nil, err
+		}
+		if there = append(there, found...); len(there) > fewFootage {
+			return nil, nil
+		}
+	}
+	return there, nil
+}
+
+// placedSites returns the sites of the page that have animals in or near the ranges, from one on, in their order.
+func (l *Positions) placedSites(ctx context.Context, p Page, ranges []cells, from string) ([]string, error) {
+	f := &filter{where: []string{`s.site IS NOT NULL`}}
+	f.add(`s.site >= ?`, from)
+	if p.Site != "" {
+		f.add(`s.site = ?`, p.Site)
+	}
+	at, args := p.Sites.where("s.site", f.args)
+	f.args = args
+	first, last := len(f.args)+1, len(f.args)+2
+	f.args = append(f.args, ranges[0].first, ranges[len(ranges)-1].last, maxSites)
+	return list(ctx, l.db.Read(), func(rows *sql.Rows) (site string, err error) {
+		return site, rows.Scan(&site)
+	}, fmt.Sprintf(`WITH RECURSIVE s(site) AS (SELECT MIN(site) FROM place_tile
+			UNION ALL SELECT (SELECT MIN(site) FROM place_tile WHERE site > s.site) FROM s WHERE s.site IS NOT NULL)
+		SELECT s.site FROM s %s%s AND EXISTS (SELECT 1 FROM place_tile t WHERE t.site = s.site AND t.cell BETWEEN $%d AND $%d)
+		ORDER BY s.site LIMIT $%d`, f, at, first, last, last+1), f.args...)
+}
+
+// positionReader reads the tiles of one page.
+type positionReader struct {
+	*tables
+	page          Page
+	window        Window
+	only          []string // footage; nil for all
+	limit         int
+	at            positionCursor // what was read last
+	found         []Position
+	tiles, places int // that were read
+}
+
+// placeTile is a row of place_tile with its footage.
+type placeTile struct {
+	cell    int64
+	places  string
+	footage Footage
+}
+
+func scanPlaceTile(rows *sql.Rows) (t placeTile, err error) {
+	var r footageRow
+	if err = rows.Scan(append([]any{&t.cell, &t.places}, r.dest()...)...); err == nil {
+		t.footage, err = r.value()
+	}
+	return t, err
+}
+
+// read adds the positions of a site in a range of tiles. full says that the page ends at r.at.
+func (r *positionReader) read(ctx context.Context, site string, c cells) (full bool, err error) {
+	for {
+		after := r.at
+		if site != after.site || after.cell < c.first {
+			after = positionCursor{site: site, cell: c.first}
+		}
+		if after.cell > c.last {
+			return false, nil
+		}
+		f := &filter{}
+		if r.only == nil {
+			f.add(`t.site = ? AND t.cell BETWEEN ? AND ?`, site, after.cell, c.last)
+		} else { // the expressions keep SQLite from the index of the tiles
+			f.add(`t.site || '' = ? AND +t.cell BETWEEN ? AND ?`, site, after.cell, c.last)
+			f.in(`t.footage`, r.only)
+		}
+		f.add(`(t.cell > ? OR t.footage >= ?)`, after.cell, after.footage)
+		ts, err := list(ctx, r.db.Read(), scanPlaceTile, `SELECT t.cell, t.places, `+prefixed("f", footageColumns)+
+			` FROM place_tile t JOIN footage f ON f.id = t.footage `+f.String()+
+			fmt.Sprintf(` ORDER BY t.cell, t.footage LIMIT %d`, tilesRead), f.args...)
+		if err != nil {
+			return false, err
+		}
+		for _, t := range ts {
+			if full, err := r.add(t); full || err != nil {
+				return full, err
+			}
+		}
+		if len(ts) < tilesRead {
+			return false, nil
+		}
+	}
+}
+
+// add adds the positions of a tile. full says that the page ends at r.at.
+func (r *positionReader) add(t placeTile) (full bool, err error) {
+	at := positionCursor{t.footage.Site, t.cell, string(t.footage.ID), -1}
+	if at.site == r.at.site && at.cell == r.at.cell && at.footage == r.at.footage {
+		at.id = r.at.id // the tile was begun before
+	}
+	if at.id < wholeTile {
+		var places []Place
+		if r.selects(t.footage) {
+			if err := json.Unmarshal([]byte(t.places), &places); err != nil {
+				return false, fmt.Errorf("places of footage %s: %w", t.footage.ID, err)
+			}
+		}
+		for _, p := range places {
+			if p.ID <= at.id || !r.window.Contains(p.Lat, p.Lon) ||
+				r.page.Paddock != "" && !slices.Contains(p.Paddocks, r.page.Paddock) {
+				continue
+			}
+			if len(r.found) == r.limit {
+				if at.id >= 0 { // else the tile before is the last one
+					r.at = at
+				}
+				return true, nil
+			}
+			at.id = p.ID
+			r.found = append(r.found, Position{Place: p, Footage: t.footage.ID, Flight: t.footage.Flight, Site: t.footage.Site,
+				Device: t.footage.Device, Taken: t.footage.Taken})
+		}
+		r.places += len(places)
+	}
+	at.id = wholeTile
+	r.at = at
+	r.tiles++
+	return r.tiles >= mostTiles || r.places >= mostPlaces, nil
+}
+
+// selects reports whether the page has the animals of footage.
+func (r *positionReader) selects(f Footage) bool {
+	p := r.page
+	switch {
+	case f.SiblingOf != "", p.Device != "" && f.Device != p.Device, p.Only != "" && f.Device != p.Only:
+		return false
+	case (!p.From.IsZero() || !p.To.IsZero()) && f.Taken.IsZero():
+		return false
+	}
+	return (p.From.IsZero() || !f.Taken.Before(p.From)) && (p.To.IsZero() || f.Taken.Before(p.To))
+}
+
+// putTiles stores where the animals and the box of a ground are, instead of what was stored for the footage.
+func putTiles(ctx context.Context, tx *sql.Tx, f Footage, g Ground) error {
+	for _, q := range []string{`DELETE FROM place_tile WHERE footage = $1`, `DELETE FROM ground_cell WHERE footage = $1`} {
+		if _, err := tx.ExecContext(ctx, q, f.ID); err != nil {
+			return err
+		}
+	}
+	e := extentOf(g)
+	var box [4]any
+	if e.known {
+		box = [4]any{e.west, e.south, e.east, e.north}
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE ground SET west = $1, south = $2, east = $3, north = $4 WHERE footage = $5`,
+		box[0], box[1], box[2], box[3], f.ID); err != nil {
+		return err
+	}
+	for _, c := range e.cells() {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO ground_cell (cell, footage) VALUES ($1, $2)`, c, f.ID); err != nil {
+			return err
+		}
+	}
+	tiles := map[int64][]Place{}
+	for _, p := range g.Places {
+		c := cellOf(tileOf(p.Lat, p.Lon, placeLevel))
+		tiles[c] = append(tiles[c], p)
+	}
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(tiles)), tilesWritten) {
+		rows := make([]string, len(some))
+		args := []any{f.Site, f.ID}
+		for i, c := range some {
+			slices.SortFunc(tiles[c], func(a, b Place) int { return cmp.Compare(a.ID, b.ID) })
+			text, err := json.Marshal(tiles[c])
+			if err != nil {
+				return err
+			}
+			args = append(args, c, clean(string(text)))
+			rows[i] = fmt.Sprintf(`($1, $%d, $2, $%d)`, len(args)-1, len(args))
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO place_tile (site, cell, footage, places) VALUES `+
+			strings.Join(rows, `, `), args...); err != nil { //nolint:gosec // rows has numbers of parameters only
+			return err
+		}
+	}
+	return nil
+}
+
+// tilesWritten is how many tiles one statement writes.
+const tilesWritten = 100
