@@ -48,6 +48,7 @@ const (
 	SlugNotReady         Slug = "not-ready"
 	SlugOffsetConflict   Slug = "offset-conflict"
 	SlugSecondFactor     Slug = "second-factor" // the code of the second factor is missing or wrong
+	SlugStale            Slug = "stale"         // the change is of an older version
 	SlugStopping         Slug = "stopping"
 	SlugTimeout          Slug = "timeout"
 	SlugTooLarge         Slug = "too-large"
@@ -87,6 +88,7 @@ var slugs = map[Slug]struct {
 	SlugNotReady:         {"The service is not ready", []int{503}},
 	SlugOffsetConflict:   {"The offset is wrong", []int{409}},
 	SlugSecondFactor:     {"A code of the second factor is required", []int{401}},
+	SlugStale:            {"The document has changed meanwhile", []int{412}},
 	SlugStopping:         {"The service is stopping", []int{503}},
 	SlugTimeout:          {"The request took too long", []int{408}},
 	SlugTooLarge:         {"The request is too large", []int{413}},

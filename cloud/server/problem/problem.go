@@ -94,6 +94,7 @@ var classes = []struct {
 	{job.ErrTransition, wire.SlugConflict, ""},
 	{ledger.ErrExists, wire.SlugConflict, ""},
 	{ledger.ErrLimit, wire.SlugConflict, ""},
+	{ledger.ErrChanged, wire.SlugStale, ""},
 	{ledger.ErrCursor, wire.SlugBadRequest, ""},
 	{ledger.ErrInvalid, wire.SlugBadRequest, ""},
 	{footage.ErrInvalid, wire.SlugBadRequest, ""},

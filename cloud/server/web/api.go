@@ -26,9 +26,10 @@ func text(s string) string { return strings.Clone(s) }
 
 // pageArgs reads the parameters that lists share. checkQuery has refused those that a list does not have.
 func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
-	p := ledger.Page{After: text(c.Query("after")), Device: scopeOf(c.UserContext()), Site: text(c.Query("site")),
-		Only: text(c.Query("device")), State: text(c.Query("state")), Paddock: text(c.Query("paddock")),
-		Name: text(c.Query("name")), Sort: sortOf(c.Query("sort")), Sites: sitesOf(c.UserContext())}
+	p, err := filterArgs(c)
+	if err != nil {
+		return p, err
+	}
 	if q := c.Query("limit"); q != "" {
 		n, err := strconv.Atoi(q)
 		if err != nil || n < 1 || n > maxPageSize {
@@ -36,7 +37,18 @@ func pageArgs(c *fiber.Ctx) (ledger.Page, error) {
 		}
 		p.Limit = n
 	}
+	return p, nil
+}
+
+// filterArgs is pageArgs without the length of the page.
+func filterArgs(c *fiber.Ctx) (ledger.Page, error) {
+	p := ledger.Page{After: text(c.Query("after")), Device: scopeOf(c.UserContext()), Site: text(c.Query("site")),
+		Only: text(c.Query("device")), State: text(c.Query("state")), Paddock: text(c.Query("paddock")),
+		Name: text(c.Query("name")), Sort: sortOf(c.Query("sort")), Sites: sitesOf(c.UserContext())}
 	var err error
+	if p.Window, err = windowArg(c); err != nil {
+		return p, err
+	}
 	if p.From, err = moment(c, "from"); err == nil {
 		p.To, err = moment(c, "to")
 	}

@@ -2,7 +2,9 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
+	"encoding/json"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
@@ -13,8 +15,6 @@ import (
 	"cattlecounter/shared/cell"
 	"cattlecounter/shared/wire"
 )
-
-const bookShown = 1000
 
 func bookEntry(e ledger.Expected) wire.BookEntry {
 	return wire.BookEntry{Paddock: e.Paddock, Animals: e.Animals, Since: e.Since, Who: e.Who}
@@ -30,27 +30,48 @@ func (s *Server) getBook(c *fiber.Ctx) error {
 }
 
 func (s *Server) answerBook(c *fiber.Ctx, site string) error {
-	now, err := s.o.Ledger.Book.At(c.UserContext(), site, s.now())
+	now, history, err := s.bookNow(c.UserContext(), site)
 	if err != nil {
 		return err
 	}
 	if c.Query("format") == "csv" {
-		rows := [][]string{{"paddock", "animals"}}
-		for _, e := range now {
-			rows = append(rows, []string{cell.Text(e.Paddock), strconv.Itoa(*e.Animals)})
-		}
-		var out bytes.Buffer
-		if err := csv.NewWriter(&out).WriteAll(rows); err != nil {
+		table, err := bookTable(now)
+		if err != nil {
 			return err
 		}
-		return sendTagged(c, out.Bytes(), media["csv"], safeName(site)+"-book.csv")
+		return sendTagged(c, table, media["csv"], safeName(site)+"-book.csv")
 	}
-	history, err := s.o.Ledger.Book.History(c.UserContext(), site, bookShown)
-	if err != nil {
-		return err
+	v := bookView(site, now, history)
+	if !reads(c) { // the answer to a change has the tag for the next one
+		doc, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		c.Set(fiber.HeaderETag, tagOf(doc))
 	}
-	v := wire.Book{Site: site, Expected: pageOf(now, "", bookEntry).Items, History: pageOf(history, "", bookEntry).Items}
 	return sendJSON(c, v)
+}
+
+// bookNow returns the expected numbers of a site that hold now, and their history.
+func (s *Server) bookNow(ctx context.Context, site string) (now, history []ledger.Expected, err error) {
+	if now, err = s.o.Ledger.Book.At(ctx, site, s.now()); err == nil {
+		history, err = s.o.Ledger.Book.History(ctx, site, ledger.MostHistory)
+	}
+	return now, history, err
+}
+
+func bookView(site string, now, history []ledger.Expected) wire.Book {
+	return wire.Book{Site: site, Expected: pageOf(now, "", bookEntry).Items, History: pageOf(history, "", bookEntry).Items}
+}
+
+func bookTable(now []ledger.Expected) ([]byte, error) {
+	rows := [][]string{{"paddock", "animals"}}
+	for _, e := range now {
+		rows = append(rows, []string{cell.Text(e.Paddock), strconv.Itoa(*e.Animals)})
+	}
+	var out bytes.Buffer
+	err := csv.NewWriter(&out).WriteAll(rows)
+	return out.Bytes(), err
 }
 
 // putBook sets the expected numbers of a site from a time on.
@@ -67,7 +88,7 @@ func (s *Server) putBook(c *fiber.Ctx) error {
 	for _, e := range list {
 		entries = append(entries, ledger.Expected{Paddock: e.Paddock, Animals: &e.Animals})
 	}
-	if err := s.o.Ledger.Book.Put(ledger.By(c.UserContext(), r.who), r.site, r.from, entries); err != nil {
+	if err := s.putBookOver(c, r, entries); err != nil {
 		return err
 	}
 	s.log.Info("book set by request", "site", r.site, "entries", len(entries))

@@ -27,6 +27,7 @@ func (s *Server) groundRoutes(api guarded) {
 	api.Get("/surveys", s.listSurveys)
 	api.Post("/surveys", s.addSurvey)
 	api.Get("/surveys/:id", s.getSurvey)
+	api.Delete("/surveys/:id", s.removeSurvey)
 	api.Get("/surveys/:id/shares", s.listShares)
 	api.Post("/surveys/:id/shares", s.addShare)
 	api.Delete("/surveys/:id/shares/:share", s.revokeShare)
@@ -69,7 +70,7 @@ func (s *Server) sendTelemetry(c *fiber.Ctx) error {
 
 // sendTagged answers with a document that is computed for each request, with an entity tag of its content.
 func sendTagged(c *fiber.Ctx, body []byte, media, name string) error {
-	tag := `"` + footage.Sum(body).String() + `"`
+	tag := tagOf(body)
 	c.Set(fiber.HeaderETag, tag)
 	c.Set(fiber.HeaderCacheControl, "no-cache")
 	c.Set(fiber.HeaderContentType, media)

@@ -132,7 +132,11 @@ func (s *Server) answerLines(c *fiber.Ctx, o ledger.LineOwner, v *ledger.Footage
 		if err != nil {
 			return err
 		}
-		out.Recount = found.Updated.After(began) || c.Method() == fiber.MethodDelete
+		removed, err := s.o.Ledger.Lines.RemovedSince(c.UserContext(), v.Count.Footage, began)
+		if err != nil {
+			return err
+		}
+		out.Recount = found.Updated.After(began) || removed
 	}
 	return sendJSON(c, out)
 }

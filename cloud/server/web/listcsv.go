@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -53,12 +52,9 @@ func sendPage[Out any](c *fiber.Ctx, page wire.Page[Out], name string, t columns
 		return fmt.Errorf("table of %s: %w", name, err)
 	}
 	if page.Next != "" {
-		query, err := url.ParseQuery(string(c.Context().URI().QueryString()))
-		if err != nil {
-			return badRequest("The query of the address is not valid: %v.", err)
+		if err := linkNext(c, page.Next); err != nil {
+			return err
 		}
-		query.Set("after", page.Next)
-		c.Set(fiber.HeaderLink, fmt.Sprintf("<%s?%s>; rel=\"next\"", c.Context().Path(), query.Encode()))
 	}
 	return sendTagged(c, out.Bytes(), media["csv"], name+".csv")
 }

@@ -2,7 +2,9 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -61,33 +63,36 @@ func (s *Server) getPaddocks(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	form := mapfile.Format(cmp.Or(text(c.Query("format")), string(mapfile.GeoJSON)))
+	doc, err := paddocksAs(c.UserContext(), form, b)
+	if err != nil {
+		return err
+	}
+	return sendTagged(c, doc, form.ContentType(), fmt.Sprintf("%s-paddocks-%d.%s", safeName(site), b.Version, form))
+}
+
+// paddocksAs is a version of paddocks as KML, GeoPackage or GeoJSON.
+func paddocksAs(ctx context.Context, form mapfile.Format, b ledger.Borders) ([]byte, error) {
 	list, err := paddock.ReadAny([]byte(b.Document))
 	if err != nil {
-		return fmt.Errorf("paddocks of %s version %d: %w", site, b.Version, err)
+		return nil, fmt.Errorf("paddocks of %s version %d: %w", b.Site, b.Version, err)
 	}
 	var out bytes.Buffer
-	name := fmt.Sprintf("%s-paddocks-%d", safeName(site), b.Version)
-	if c.Query("format") == string(mapfile.KML) {
-		if err := paddock.WriteKML(&out, site, list); err != nil {
-			return err
-		}
-		return sendTagged(c, out.Bytes(), mapfile.KML.ContentType(), name+".kml")
-	}
-	if c.Query("format") == string(mapfile.GPKG) {
-		if err := paddock.WriteGeoPackage(c.UserContext(), &out, b.Created, list); err != nil {
-			return err
-		}
-		return sendTagged(c, out.Bytes(), mapfile.GPKG.ContentType(), name+".gpkg")
+	switch form {
+	case mapfile.KML:
+		err := paddock.WriteKML(&out, b.Site, list)
+		return out.Bytes(), err
+	case mapfile.GPKG:
+		err := paddock.WriteGeoPackage(ctx, &out, b.Created, list)
+		return out.Bytes(), err
 	}
 	about := bordersView(b)
 	extra := map[string]any{"site": about.Site, "version": about.Version, "created": about.Created}
 	if about.From != nil {
 		extra["valid_from"] = about.From
 	}
-	if err := paddock.WriteGeoJSON(&out, list, extra); err != nil {
-		return err
-	}
-	return sendTagged(c, out.Bytes(), mapfile.GeoJSON.ContentType(), name+".geojson")
+	err = paddock.WriteGeoJSON(&out, list, extra)
+	return out.Bytes(), err
 }
 
 func (s *Server) listPaddocks(c *fiber.Ctx) error {
@@ -141,7 +146,14 @@ func (s *Server) putPaddocks(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	b, err := SetPaddocks(ledger.By(c.UserContext(), r.who), s.o.Ledger.Borders, r.site, r.from, list)
+	over, err := s.replacedPaddocks(c, r.site)
+	if err != nil {
+		return err
+	}
+	b, err := SetPaddocks(ledger.By(c.UserContext(), r.who), overwriter{s.o.Ledger.Borders, over}, r.site, r.from, list)
+	if errors.Is(err, ledger.ErrChanged) {
+		return s.stalePaddocks(c.UserContext(), r.site)
+	}
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ func (s *Server) routes(app *fiber.App) {
 		"counts", countColumns))
 	api.Get("/counts/:footage", byID("footage", s.countFor, asItIs))
 	api.Get("/counts/:footage/positions", s.sendPositions)
+	api.Get("/positions", s.listPositions)
 	api.Get("/flights", tables(l.Flights.List, flightView, "flights", flightColumns))
 	api.Post("/flights", s.joinFlight)
 	api.Post("/flights/:id/split", s.splitFlight)

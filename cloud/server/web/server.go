@@ -65,6 +65,7 @@ type Ledger struct {
 	Sessions   sessions
 	Identities identities
 	Grounds    grounds
+	Positions  positions
 	Borders    borders
 	Surveys    surveys
 	Book       book
@@ -79,9 +80,10 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People, Identities: l.People, Audit: l.Audit, Reviews: l.Reviews,
-		Grounds: l.Grounds, Borders: l.Borders, Surveys: l.Surveys, Book: l.Book, Notifications: l.Notifications,
-		NotificationRules: l.Notifications, Enrolments: l.Devices, OrderKey: l.OrderKey, Shares: l.Shares}
+		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People, Identities: l.People,
+		Audit: l.Audit, Reviews: l.Reviews, Grounds: l.Grounds, Positions: l.Positions, Borders: l.Borders, Surveys: l.Surveys,
+		Book: l.Book, Notifications: l.Notifications, NotificationRules: l.Notifications, Enrolments: l.Devices,
+		OrderKey: l.OrderKey, Shares: l.Shares}
 }
 
 type (
@@ -119,19 +121,24 @@ type (
 		Get(ctx context.Context, id footage.ID) (ledger.Ground, error)
 		ListPlaced(ctx context.Context, site string, limit int) ([]ledger.Place, error)
 	}
+	positions interface {
+		List(ctx context.Context, p ledger.Page) ([]ledger.Position, string, error)
+	}
 	surveys interface {
 		Add(ctx context.Context, n ledger.Survey) (ledger.Survey, error)
 		Get(ctx context.Context, id string) (ledger.Survey, error)
 		List(ctx context.Context, p ledger.Page) ([]ledger.Survey, string, error)
+		Remove(ctx context.Context, id string) error
 		Parts(ctx context.Context, n ledger.Survey) ([]ledger.SurveyPart, error)
 	}
 	book interface {
 		Put(ctx context.Context, site string, since time.Time, list []ledger.Expected) error
+		PutOver(ctx context.Context, site string, since time.Time, list, read []ledger.Expected) error
 		At(ctx context.Context, site string, at time.Time) ([]ledger.Expected, error)
 		History(ctx context.Context, site string, limit int) ([]ledger.Expected, error)
 	}
 	borders interface {
-		Put(ctx context.Context, b ledger.Borders) (ledger.Borders, error)
+		PutOver(ctx context.Context, b ledger.Borders, over int64) (ledger.Borders, error)
 		At(ctx context.Context, site string, at time.Time) (ledger.Borders, error)
 		Get(ctx context.Context, site string, version int64) (ledger.Borders, error)
 		List(ctx context.Context, site string, limit int) ([]ledger.Borders, error)
@@ -162,6 +169,7 @@ type (
 		ForFlight(ctx context.Context, device string, flights ...string) (ledger.LineSet, error)
 		Put(ctx context.Context, o ledger.LineOwner, set boundary.Set) (ledger.LineSet, error)
 		Delete(ctx context.Context, o ledger.LineOwner) error
+		RemovedSince(ctx context.Context, id footage.ID, at time.Time) (bool, error)
 	}
 )
 

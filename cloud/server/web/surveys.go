@@ -103,6 +103,23 @@ func (s *Server) addSurvey(c *fiber.Ctx) error {
 	return sendJSON(c, v)
 }
 
+// removeSurvey removes a survey with its links.
+func (s *Server) removeSurvey(c *fiber.Ctx) error {
+	d, err := s.authenticate(c)
+	if err != nil {
+		return err
+	}
+	n, err := s.sharedSurvey(c)
+	if err != nil {
+		return err
+	}
+	if err := s.o.Ledger.Surveys.Remove(ledger.By(c.UserContext(), d.Name), n.ID); err != nil {
+		return err
+	}
+	s.log.Info("survey removed by request", "survey", n.ID, "site", n.Site, "who", d.Name)
+	return sendJSON(c, surveyHead(n))
+}
+
 // getSurvey answers with a survey as its counts are now, as JSON or as the table of its paddocks.
 func (s *Server) getSurvey(c *fiber.Ctx) error {
 	id, err := idArg(c, "id")

@@ -4,8 +4,6 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
-
-	"cattlecounter/shared/footage"
 )
 
 // tagJSON gives every document that is read as JSON an entity tag of its content, unless it has one, and answers a client
@@ -20,7 +18,7 @@ func tagJSON(c *fiber.Ctx) error {
 		len(r.Header.Peek(fiber.HeaderETag)) > 0 || !strings.HasPrefix(string(r.Header.ContentType()), fiber.MIMEApplicationJSON) {
 		return nil
 	}
-	tag := `"` + footage.Sum(r.Body()).String() + `"`
+	tag := tagOf(r.Body())
 	c.Set(fiber.HeaderETag, tag)
 	if matches(c.Get(fiber.HeaderIfNoneMatch), tag) {
 		r.ResetBody()
