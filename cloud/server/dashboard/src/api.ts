@@ -26,8 +26,15 @@ async function request(method: string, path: string, headers: Record<string, str
   const text = await r.text();
   if (!r.ok && !(r.status === 503 && method === 'GET')) throw problemFrom(r.status, text);
   if (!text) return undefined;
-  try { return JSON.parse(text); } catch { throw problemFrom(r.status, text); }
+  let doc: unknown;
+  try { doc = JSON.parse(text); } catch { throw problemFrom(r.status, text); }
+  const tag = r.headers.get('ETag');
+  if (tag && doc && typeof doc === 'object') tags.set(doc, tag);
+  return doc;
 }
+
+// The ETag of each document that is in use.
+const tags = new WeakMap<object, string>();
 
 /**
  * get reads. When the server wants a token for reading, it asks the person for one and puts it into a cookie: pictures,
@@ -53,12 +60,16 @@ function setCookie(value: string): void {
   document.cookie = `${key}=${value}; Path=/; SameSite=Strict; Max-Age=${value ? 365 * 86400 : 0}${secure}`;
 }
 
-/** change sends a request that changes something, with a file or a document, and asks the person for a token when it is missing or refused. */
-export async function change<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
+/**
+ * change sends a request that changes something, with a file or a document, and asks the person for a token when it is
+ * missing or refused. With over, a document that was read, it fails with status 412 when others have changed that meanwhile.
+ */
+export async function change<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, over?: object): Promise<T> {
   const file = body instanceof Blob;
   for (let why = ''; ;) {
     await needToken(why);
     const headers = credentials();
+    if (over && tags.has(over)) headers['If-Match'] = tags.get(over)!;
     if (body !== undefined) headers['Content-Type'] = file ? body.type || 'application/octet-stream' : 'application/json';
     try {
       return await request(method, path, headers, file || body === undefined ? body as Blob | undefined : JSON.stringify(body));

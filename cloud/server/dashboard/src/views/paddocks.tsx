@@ -1,6 +1,6 @@
 // Paddocks of a site: borders on the map, drawn or imported, in versions.
 import { useEffect, useState } from 'preact/hooks';
-import { change, get } from '../api';
+import { change, get, Problem } from '../api';
 import { useRead } from '../data';
 import { when } from '../format';
 import { Act, Age, Card, Empty, Select } from '../parts/basics';
@@ -28,12 +28,17 @@ function Site({ site, sites }: { site: string; sites: string[] }) {
   const read = useRead<Shapes & Partial<Borders>>(base, { keep: false });
   const versions = useRead<Page<Borders>>(`${base}/versions`, { keep: false });
   const seen = useSeen(site);
-  const [own, setOwn] = useState<Shape[]>(); // borders that are not saved
+  const [own, setBorders] = useState<Shape[]>(); // borders that are not saved
+  const [drawnOver, setDrawnOver] = useState<Shapes & Partial<Borders>>(); // what they were drawn over
   const [draft, setDraft] = useState<Corner[]>();
   const [name, setName] = useState('');
   const none = read.error !== undefined && (read.error as { status?: number }).status === 404;
   const stored = (none ? [] : read.data?.features ?? []).filter(isBorder);
   const borders = own ?? stored;
+  const setOwn = (list?: Shape[]) => {
+    if (!own) setDrawnOver(none ? undefined : read.data);
+    setBorders(list);
+  };
   const ready = none || read.data !== undefined;
   const [shapes, setShapes] = useState<Shapes>();
   useEffect(() => { if (ready) setShapes({ type: 'FeatureCollection', features: [...borders, ...seen] }); }, [own, read.data, none, seen]);
@@ -50,12 +55,17 @@ function Site({ site, sites }: { site: string; sites: string[] }) {
     if (!draft) return;
     if (draft.length >= 3 && near(draft[0])) close(); else setDraft([...draft, c]);
   };
-  const put = async (body: Blob) => {
-    const v = await change<Borders>('PUT', base, body);
+  const put = async (body: Blob, over = none ? undefined : read.data) => {
+    let v: Borders;
+    try { v = await change<Borders>('PUT', base, body, over); } catch (err) {
+      if (!(err instanceof Problem) || err.status !== 412) throw err;
+      versions.reload();
+      throw new Error(`${t('pd_stale', { n: over?.version ?? 0 })} ${err.message}`);
+    }
     again();
     return [t('pd_saved', { n: v.version }), ...(v.warnings ?? [])].join(' ');
   };
-  const save = () => put(new Blob([JSON.stringify({ type: 'FeatureCollection', features: borders })], { type: 'application/geo+json' }));
+  const save = () => put(new Blob([JSON.stringify({ type: 'FeatureCollection', features: borders })], { type: 'application/geo+json' }), drawnOver);
   return (
     <>
       <Card id="paddocks" title={t('paddocks')} aside={<Age at={read.at} />}>

@@ -1,10 +1,11 @@
 // Surveys: the flights of a site counted in one go, per paddock, against the book; and the same as a report to print.
 import { useState } from 'preact/hooks';
-import { change } from '../api';
+import { change, Problem, token } from '../api';
 import { useRead } from '../data';
 import * as f from '../format';
 import { Act, Age, Card, Empty, Select, Shown } from '../parts/basics';
 import { Shares } from '../parts/shares';
+import { session } from '../session';
 import { go, setQuery, useAddress } from '../router';
 import type { Book, Expected, Footage, Overview, Page, Survey, SurveyHead } from '../types';
 import { t, type Key } from '../words';
@@ -64,10 +65,14 @@ function BookCard({ site }: { site: string }) {
     try {
       // The first book holds for earlier recordings too, as the first paddocks do.
       const first = (read.data?.expected ?? []).length === 0 ? '?from=2000-01-01T00:00:00Z' : '';
-      await change('PUT', base + first, new Blob([await file.arrayBuffer()], { type: 'text/csv' }));
+      await change('PUT', base + first, new Blob([await file.arrayBuffer()], { type: 'text/csv' }), first ? undefined : read.data);
       setSaid(t('sv_book_saved'));
       read.reload();
-    } catch (err) { setSaid((err as Error).message); }
+    } catch (err) {
+      const stale = err instanceof Problem && err.status === 412;
+      setSaid(`${stale ? `${t('sv_book_stale')} ` : ''}${(err as Error).message}`);
+      if (stale) read.reload();
+    }
   };
   return (
     <Card id="book" title={t('sv_book')} aside={<Age at={read.at} />}>
@@ -85,7 +90,18 @@ function BookCard({ site }: { site: string }) {
 function One({ id }: { id: string }) {
   const base = `/api/v1/surveys/${encodeURIComponent(id)}`;
   const read = useRead<Survey>(base, { events: ['count'] });
-  return <Shown read={read} lines={10}>{(v) => <><Report v={v} at={read.at} base={base} /><Shares survey={id} /></>}</Shown>;
+  return <Shown read={read} lines={10}>{(v) => <><Report v={v} at={read.at} base={base} /><Shares survey={id} /><Remove base={base} site={v.site} /></>}</Shown>;
+}
+
+// Remove is shown to those who may change the site.
+function Remove({ base, site }: { base: string; site: string }) {
+  if (!session().may?.includes('change') && !token()) return null;
+  const remove = async () => {
+    if (!confirm(t('sv_remove_sure'))) return;
+    await change('DELETE', base);
+    go(`/surveys?site=${encodeURIComponent(site)}`);
+  };
+  return <p class="actions no-print"><Act class="button" label={t('sv_remove')} act={remove} data={{ 'data-remove-survey': '' }} /></p>;
 }
 
 /** Report is a survey to read and print. Without base, the address of the survey, it shows nothing that needs a login. */
