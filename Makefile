@@ -81,6 +81,7 @@ check: cross ## check format, vet, lint, modules and the cross-builds: before ea
 	build/tools/golangci-lint run --build-tags $(TAGS)
 	build/tools/actionlint .github/workflows/*.yml
 	build/tools/venv/bin/zizmor --offline --quiet .github/workflows
+	build/tools/venv/bin/python deploy/azure/syntax.py
 
 vulnerabilities: ## look for known vulnerabilities that reach the code (a minute once its tools are built)
 	@deploy/setup/vulnerabilities.sh

@@ -130,18 +130,20 @@ linter() {
 	GOBIN=$PWD/$build/tools go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
 }
 
-# Linters of the workflows: actionlint is a Go program, zizmor a Python package with a program in it.
+# Linters of workflows and Bicep: actionlint is a Go program, zizmor a Python package with a program in it, pycep-parser a
+# grammar of Bicep.
 workflow_linters() {
-	local actionlint=$1 zizmor=$2
+	local actionlint=$1 zizmor=$2 pycep=$3
 	if ! "$build/tools/actionlint" --version 2>/dev/null | grep -qF "${actionlint#v}"; then
 		say "building actionlint $actionlint"
 		GOBIN=$PWD/$build/tools GOFLAGS='' go install "github.com/rhysd/actionlint/cmd/actionlint@$actionlint"
 	fi
-	if ! "$build/tools/venv/bin/zizmor" --version 2>/dev/null | grep -qF "$zizmor"; then
+	if ! "$build/tools/venv/bin/zizmor" --version 2>/dev/null | grep -qF "$zizmor" ||
+		! "$build/tools/venv/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -q "^pycep-parser *$pycep\$"; then
 		need_python
-		say "installing zizmor $zizmor"
+		say "installing zizmor $zizmor and pycep-parser $pycep"
 		python3 -m venv "$build/tools/venv"
-		"$build/tools/venv/bin/pip" install --quiet --disable-pip-version-check "zizmor==$zizmor"
+		"$build/tools/venv/bin/pip" install --quiet --disable-pip-version-check "zizmor==$zizmor" "pycep-parser==$pycep"
 	fi
 }
 
@@ -224,6 +226,6 @@ if [ "$what" = test ]; then
 fi
 if [ "$what" = lint ]; then
 	linter v2.15.0
-	workflow_linters v1.7.12 1.32.0
+	workflow_linters v1.7.12 1.32.0 0.7.0
 fi
 exit 0

@@ -93,7 +93,10 @@ resource queueUsers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for 
   }
 }]
 
-resource endpoints 'Microsoft.Network/privateEndpoints@2024-01-01' = [for kind in ['blob', 'queue']: if (privateNetwork) {
+// An empty list without a private network. A condition inside of the loops is not in the grammar of every parser.
+var endpointKinds = privateNetwork ? ['blob', 'queue'] : []
+
+resource endpoints 'Microsoft.Network/privateEndpoints@2024-01-01' = [for kind in endpointKinds: {
   name: '${name}-${kind}'
   location: location
   tags: tags
@@ -105,20 +108,20 @@ resource endpoints 'Microsoft.Network/privateEndpoints@2024-01-01' = [for kind i
   }
 }]
 
-resource zones 'Microsoft.Network/privateDnsZones@2020-06-01' = [for kind in ['blob', 'queue']: if (privateNetwork) {
+resource zones 'Microsoft.Network/privateDnsZones@2020-06-01' = [for kind in endpointKinds: {
   name: 'privatelink.${kind}.${environment().suffixes.storage}'
   location: 'global'
   tags: tags
 }]
 
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = [for (kind, i) in ['blob', 'queue']: if (privateNetwork) {
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2020-06-01' = [for (kind, i) in endpointKinds: {
   parent: zones[i]
   name: kind
   location: 'global'
   properties: { registrationEnabled: false, virtualNetwork: { id: network } }
 }]
 
-resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-01-01' = [for (kind, i) in ['blob', 'queue']: if (privateNetwork) {
+resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-01-01' = [for (kind, i) in endpointKinds: {
   parent: endpoints[i]
   name: kind
   properties: { privateDnsZoneConfigs: [{ name: kind, properties: { privateDnsZoneId: zones[i].id } }] }
