@@ -2,7 +2,7 @@ package tally
 
 // fitted are the constants of the interval. make calibrate ARGS=--write renews this file.
 var fitted = Model{
-	Below: 1.512, Above: 2.092, Share: -4.089, Each: 0.000, Doubt: 1.456, Edge: 0.120,
+	Below: 1.512, Above: 2.092, Share: -4.089, Each: 0.000, Doubt: 1.456, Edge: 0.120, Base: 0.000,
 	Weights: [Weights]float64{
 		1.300, // small
 		0.000, // large

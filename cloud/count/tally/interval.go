@@ -19,6 +19,8 @@ type Model struct {
 	Doubt float64
 	// Edge is the variance in animals of an animal of which only a part was ever in the picture.
 	Edge float64
+	// Base is the variance in animals of every clip that shows some.
+	Base float64
 	// Weights say by how much each feature widens Share and Each, in the order of Names.
 	Weights [Weights]float64
 }
@@ -50,9 +52,9 @@ const rounding = 1e-9
 
 // Halves returns the half widths in animals, above 0 and below the largest possible value of a float.
 //
-// Below the count it is Below * 2 * sqrt(v) with v = Doubt * f.Doubt + Edge * n * f.Edge + n * (w * Each)^2 +
-// (n * w * exp(Share) / 2)^2 for n animals, where w is exp(weights * features). The first two terms are errors that tracks
-// show. The last two are those that no track shows: animals that are never detected, that are hidden behind others, that
+// Below the count it is Below * 2 * sqrt(v) with v = Base + Doubt * f.Doubt + Edge * n * f.Edge + n * (w * Each)^2 +
+// (n * w * exp(Share) / 2)^2 for n animals, Base at most n, where w is exp(weights * features). The terms with Doubt and Edge are errors that
+// tracks show. The last two are those that no track shows: animals that are never detected, that are hidden behind others, that
 // were counted twice, and objects counted as animals. Some of them are independent, others befall a whole clip. Above the
 // count it is the same with Above. The constants follow from the errors of the bench (make calibrate).
 func (m Model) Halves(f Features) (below, above float64) {
@@ -64,6 +66,6 @@ func (m Model) Halves(f Features) (below, above float64) {
 	n, w := float64(f.Animals), math.Exp(z)
 	common := n * min(w*math.Exp(m.Share), widest) / 2
 	each := min(w*m.Each, widest)
-	half := 2 * math.Sqrt(m.Doubt*f.Doubt+m.Edge*n*f.Edge+n*each*each+common*common)
+	half := 2 * math.Sqrt(min(m.Base, n)+m.Doubt*f.Doubt+m.Edge*n*f.Edge+n*each*each+common*common)
 	return m.Below * half, m.Above * half
 }

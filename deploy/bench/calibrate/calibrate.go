@@ -58,6 +58,8 @@ type Outcome struct {
 
 	Features tally.Features `json:"features"`
 	Lines    []LineOutcome  `json:"lines,omitempty"`
+
+	weight float64 // in a fit
 }
 
 // Run counts the clips one after another, writes a line for each to log, and calls keep with each outcome.

@@ -2,10 +2,12 @@ package calibrate
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"go/format"
 	"math"
 	"slices"
+	"strings"
 
 	"cattlecounter/cloud/count/tally"
 )
@@ -15,15 +17,25 @@ import (
 // The weights minimise the interval score (Gneiting and Raftery, "Strictly Proper Scoring Rules", 2007, section 6.2) of
 // the relative errors: it rewards narrow intervals and punishes each truth outside by its distance. Features can only
 // widen, and a weight that the clips say little about stays near what is plausible. Then the intervals are scaled to hold
-// 95 % of the truths; the scale follows from clips that the weights were not fitted to (split conformal prediction, in
-// five parts).
-func Fit(all []Outcome) tally.Model {
+// 95 % of the truths; the scale follows from clips of scenes that the weights were not fitted to (split conformal
+// prediction, in five parts).
+//
+// whole are all clips of the bench, of which all are the part to fit to. A kind with few clips in that part has as much weight
+// as its share of the whole, so that the intervals hold for the mixture of kinds. The errors of the other clips are not
+// looked at.
+func Fit(all, whole []Outcome) tally.Model {
 	const parts = 5
-	var ratios []float64 // by how much each interval must be scaled to hold the truth
+	all = weighted(all, whole)
+	var ratios []share // by how much each interval must be scaled to hold the truth
 	for k := range parts {
 		var fit, rest []Outcome
-		for i, o := range all {
-			if i%parts == k {
+		scenes := map[string]int{}
+		for _, o := range all {
+			s := sceneOf(o.Clip)
+			if _, ok := scenes[s]; !ok {
+				scenes[s] = len(scenes)
+			}
+			if scenes[s]%parts == k {
 				rest = append(rest, o)
 			} else {
 				fit = append(fit, o)
@@ -31,12 +43,48 @@ func Fit(all []Outcome) tally.Model {
 		}
 		m := descend(fit)
 		for _, o := range rest {
-			ratios = append(ratios, needed(m, o))
+			ratios = append(ratios, share{needed(m, o), o.weight})
 		}
 	}
 	m := descend(all)
-	k := max(quantile(ratios, covered), least)
+	// The share of a finite sample that a new clip is below.
+	n := float64(len(ratios))
+	k := max(quantile(ratios, min(1, covered*(n+1)/max(n, 1))), least)
 	return scaled(m, k)
+}
+
+// sceneOf names the still, the ground or the simulation of a clip.
+func sceneOf(clip string) string {
+	parts := strings.SplitN(clip, "/", 4)
+	at := 1
+	if parts[0] == "composed" { // its number comes first
+		at = 2
+	}
+	if at >= len(parts) {
+		return clip
+	}
+	return parts[at]
+}
+
+// weighted returns the clips to fit to with their weights, whose mean is 1.
+func weighted(all, whole []Outcome) []Outcome {
+	const most = 4 // so that one clip does not decide
+	of, in := map[string]float64{}, map[string]float64{}
+	for _, o := range all {
+		of[o.Kind]++
+	}
+	for _, o := range whole {
+		in[o.Kind]++
+	}
+	out, sum := slices.Clone(all), 0.0
+	for i, o := range out {
+		out[i].weight = min(max(in[o.Kind], of[o.Kind])/of[o.Kind], most)
+		sum += out[i].weight
+	}
+	for i := range out {
+		out[i].weight *= float64(len(out)) / sum
+	}
+	return out
 }
 
 func scaled(m tally.Model, k float64) tally.Model {
@@ -65,33 +113,51 @@ const (
 )
 
 // plausible are the weights without any clips, in the order of tally.Names.
-var plausible = [tally.Weights]float64{0.5, 0.3, 0.3, 0.5, 0.5, 1, 0.5, 0.5, 0.2, 2, 1, 1, 1}
+var plausible = [tally.Weights]float64{0.5, 0.3, 0.3, 0.5, 0.5, 1, 3.5, 0.5, 0.2, 2, 1, 1, 1}
 
-// quantile is the value that a share of all values is below, between two of them in proportion.
-func quantile(values []float64, share float64) float64 {
+// share is a value with its weight.
+type share struct{ value, weight float64 }
+
+// quantile is the value that a part of the whole weight is below, between two of them in proportion. The weights are above 0,
+// and the place of a value is in the middle of its weight.
+func quantile(values []share, part float64) float64 {
 	if len(values) == 0 {
 		return 1
 	}
-	slices.Sort(values)
-	at := share * float64(len(values)-1)
-	i := min(int(at), len(values)-1)
-	j := min(i+1, len(values)-1)
-	return values[i] + (at-float64(i))*(values[j]-values[i])
+	slices.SortFunc(values, func(a, b share) int { return cmp.Compare(a.value, b.value) })
+	total := 0.0
+	for _, v := range values {
+		total += v.weight
+	}
+	left := part*total - values[0].weight/2 // from the place of the value before
+	if left <= 0 {
+		return values[0].value
+	}
+	for i, v := range values[1:] {
+		before := values[i]
+		gap := (before.weight + v.weight) / 2
+		if left <= gap {
+			return before.value + left/gap*(v.value-before.value)
+		}
+		left -= gap
+	}
+	return values[len(values)-1].value
 }
 
 // score is the mean interval score of relative errors, with a small price for weights that are not plausible.
 func score(m tally.Model, all []Outcome) float64 {
 	const alpha, price, skew = 0.05, 0.0005, 0.002
-	sum := 0.0
+	sum, total := 0.0, 0.0
 	for _, o := range all {
 		b, a := m.Halves(o.Features)
 		e := float64(o.Truth - o.Count)
 		cost := b + a + 2/alpha*(max(0, -e-b)+max(0, e-a))
 		// A clip that went completely wrong must not decide everything.
 		const most = 3.0
-		sum += min(cost/float64(max(o.Truth, 1)), most)
+		sum += o.weight * min(cost/float64(max(o.Truth, 1)), most)
+		total += o.weight
 	}
-	sum /= float64(max(len(all), 1))
+	sum /= max(total, 1)
 	for i, w := range m.Weights {
 		sum += price * (w - plausible[i]) * (w - plausible[i])
 	}
@@ -99,11 +165,22 @@ func score(m tally.Model, all []Outcome) float64 {
 	return sum + skew*ratio*ratio
 }
 
-// descend finds constants with a low score by small changes, with steps that get smaller.
+// descend finds constants with a low score from two starts: the plausible weights, and none.
 func descend(all []Outcome) tally.Model {
-	m := tally.Model{Below: 1, Above: 1, Share: math.Log(0.03), Each: 0.2, Doubt: 1, Edge: 0.2, Weights: plausible}
-	best := score(m, all)
+	m := tally.Model{Below: 1, Above: 1, Share: math.Log(0.03), Each: 0.2, Doubt: 1, Edge: 0.1, Base: 0.1, Weights: plausible}
+	plain := m
+	plain.Weights, plain.Share = [tally.Weights]float64{}, math.Log(0.08)
 	mean := means(all)
+	a, b := descendFrom(m, all, mean), descendFrom(plain, all, mean)
+	if score(b, all) < score(a, all) {
+		return b
+	}
+	return a
+}
+
+// descendFrom lowers the score of a model by small changes, with steps that get smaller.
+func descendFrom(m tally.Model, all []Outcome, mean [tally.Weights]float64) tally.Model {
+	best := score(m, all)
 	for step := 0.8; step > 0.01; {
 		improved := false
 		for _, next := range changes(m, step, mean) {
@@ -123,14 +200,15 @@ func descend(all []Outcome) tally.Model {
 func changes(m tally.Model, step float64, mean [tally.Weights]float64) []tally.Model {
 	var next []tally.Model
 	for _, d := range [2]float64{step, -step} {
-		below, above, share, each, doubt, edge := m, m, m, m, m, m
+		below, above, share, each, doubt, edge, base := m, m, m, m, m, m, m
 		below.Below *= math.Exp(d)
 		above.Above *= math.Exp(d)
 		share.Share += d
 		each.Each = max(0, m.Each+d/5)
 		doubt.Doubt = max(0, m.Doubt+d/2)
 		edge.Edge = min(max(0, m.Edge+d/5), mostEdge)
-		next = append(next, below, above, share, each, doubt, edge)
+		base.Base = max(0, m.Base+d/5)
+		next = append(next, below, above, share, each, doubt, edge, base)
 		for i := range m.Weights {
 			alone := m
 			alone.Weights[i] = max(0, m.Weights[i]+d)
@@ -154,6 +232,24 @@ func means(all []Outcome) [tally.Weights]float64 {
 	return mean
 }
 
+// Crossed returns the outcomes with intervals by constants that were fitted to the other half of the clips, so that no
+// constant has seen the scene that it is judged by.
+func Crossed(all []Outcome) []Outcome {
+	var halves [2][]Outcome
+	for _, o := range all {
+		if o.Check {
+			halves[1] = append(halves[1], o)
+		} else {
+			halves[0] = append(halves[0], o)
+		}
+	}
+	var out []Outcome
+	for i, half := range halves {
+		out = append(out, applied(Fit(within(halves[1-i]), within(all)), half)...)
+	}
+	return out
+}
+
 // applied returns the outcomes with the intervals of a model.
 func applied(m tally.Model, all []Outcome) []Outcome {
 	out := slices.Clone(all)
@@ -167,8 +263,8 @@ func applied(m tally.Model, all []Outcome) []Outcome {
 func source(m tally.Model) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "package tally\n\n// fitted are the constants of the interval. make calibrate ARGS=--write renews this file.\n")
-	fmt.Fprintf(&b, "var fitted = Model{\n\tBelow: %.3f, Above: %.3f, Share: %.3f, Each: %.3f, Doubt: %.3f, Edge: %.3f,\n"+
-		"\tWeights: [Weights]float64{\n", m.Below, m.Above, m.Share, m.Each, m.Doubt, m.Edge)
+	fmt.Fprintf(&b, "var fitted = Model{\n\tBelow: %.3f, Above: %.3f, Share: %.3f, Each: %.3f, Doubt: %.3f, Edge: %.3f, Base: %.3f,\n"+
+		"\tWeights: [Weights]float64{\n", m.Below, m.Above, m.Share, m.Each, m.Doubt, m.Edge, m.Base)
 	for i, name := range tally.Names() {
 		fmt.Fprintf(&b, "\t\t%.3f, // %s\n", m.Weights[i], name)
 	}

@@ -72,30 +72,38 @@ func calibrate(ctx context.Context, o Options, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var fit, check []Outcome
-	for _, c := range all {
-		if c.Check {
-			check = append(check, c)
-		} else {
-			fit = append(fit, c)
-		}
-	}
-	m := Fit(within(fit))
+	return sumUp(all, o.Write, w)
+}
+
+// sumUp writes the tables of the outcomes and fits the constants to all of them.
+func sumUp(all []Outcome, write bool, w io.Writer) error {
+	m := Fit(within(all), within(all))
 	code, err := source(m)
 	if err != nil {
 		return fmt.Errorf("constants of the interval: %w", err)
 	}
+	crossed := Crossed(all)
+	var halves [2][]Outcome
+	for _, c := range crossed {
+		half := 0
+		if c.Check {
+			half = 1
+		}
+		halves[half] = append(halves[half], c)
+	}
 	fmt.Fprintf(w, "\nIntervals of the counts\n")
-	WriteTable(w, Rows(check))
-	fmt.Fprintf(w, "\nHalf for fitting, intervals fitted to it\n")
-	WriteTable(w, Rows(applied(m, fit)))
-	fmt.Fprintf(w, "\nHalf for checking, intervals fitted to the other half\n")
-	WriteTable(w, Rows(applied(m, check)))
-	fmt.Fprintf(w, "\nLines over the simulated clips, half for checking\n")
-	WriteLines(w, check)
+	WriteTable(w, Rows(all))
+	for i, name := range []string{"First half", "Second half"} {
+		fmt.Fprintf(w, "\n%s, intervals fitted to the other half\n", name)
+		WriteTable(w, Rows(halves[i]))
+	}
+	fmt.Fprintf(w, "\nBoth halves, each with intervals fitted to the other one\n")
+	WriteTable(w, Rows(crossed))
+	fmt.Fprintf(w, "\nLines over the simulated clips\n")
+	WriteLines(w, all)
 	fmt.Fprintf(w, "\n%s\n", code)
-	WriteFar(w, applied(m, all), 0.05)
-	if !o.Write {
+	WriteFar(w, crossed, 0.05)
+	if !write {
 		return nil
 	}
 	if err := os.WriteFile("cloud/count/tally/fitted.go", code, 0o644); err != nil {
