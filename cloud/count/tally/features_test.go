@@ -87,6 +87,34 @@ func TestIntervalHoldsTheCount(t *testing.T) {
 	}
 }
 
+// A hundred animals that are seen well have an interval of at most 5 % to both sides, and each doubt widens it.
+func TestFittedIntervals(t *testing.T) {
+	plain := Features{Animals: 100}
+	low, high := plain.Interval()
+	if low < 95 || high > 105 {
+		t.Errorf("100 animals seen well: [%d, %d], want at most 5 %%", low, high)
+	}
+	for name, change := range map[string]func(f *Features){
+		"unsure tracks": func(f *Features) { f.Unsure = 0.3 },
+		"faint":         func(f *Features) { f.Faint = 0.7 },
+		"small":         func(f *Features) { f.Small = 1 },
+		"a fast turn":   func(f *Features) { f.Hasty = 0.6 },
+		"a guessed way": func(f *Features) { f.Guessed = 0.3 },
+		"a crowd":       func(f *Features) { f.Crowded = 0.8 },
+		"at the edge":   func(f *Features) { f.Edge = 0.3 },
+	} {
+		f := plain
+		change(&f)
+		if l, h := f.Interval(); h-l <= high-low {
+			t.Errorf("%s: [%d, %d], want a wider interval than [%d, %d]", name, l, h, low, high)
+		}
+	}
+	lost := Features{Animals: 80, Lost: 0.5} // two pieces that may show the same 40
+	if l, h := lost.Interval(); l > 40 || h > 90 {
+		t.Errorf("lost ground: [%d, %d], want at most 40 to at most 90", l, h)
+	}
+}
+
 func TestTheModelWidensByItsWeights(t *testing.T) {
 	m := Model{Below: 1, Above: 0.6, Share: math.Log(0.05), Doubt: 1, Edge: 0.25}
 	m.Weights[0] = 1 // Small

@@ -2,20 +2,20 @@ package tally
 
 // fitted are the constants of the interval. make calibrate ARGS=--write renews this file.
 var fitted = Model{
-	Below: 1.512, Above: 2.092, Share: -4.089, Each: 0.000, Doubt: 1.456, Edge: 0.120, Base: 0.000,
+	Below: 1.118, Above: 1.365, Share: -3.368, Each: 0.000, Doubt: 0.400, Edge: 0.140, Base: 0.180,
 	Weights: [Weights]float64{
-		1.300, // small
+		0.500, // small
 		0.000, // large
-		0.000, // spread
-		0.000, // crowded
-		2.000, // brief
-		0.625, // missed
-		1.700, // unsure
-		0.000, // merged
-		0.200, // walking
-		1.525, // guessed
-		0.437, // poor
-		1.900, // hasty
-		3.275, // faint
+		0.100, // spread
+		0.900, // crowded
+		1.600, // brief
+		1.388, // missed
+		3.175, // unsure
+		0.350, // merged
+		0.000, // walking
+		3.000, // guessed
+		0.000, // poor
+		1.000, // hasty
+		1.350, // faint
 	},
 }
