@@ -56,6 +56,7 @@ need_packages() { # page, build, test or lint: finds missing packages by their c
 		command -v chromium >/dev/null || missing+=(chromium)
 		command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 		command -v ogrinfo >/dev/null || missing+=(gdal-bin)
+		command -v pdftotext >/dev/null || missing+=(poppler-utils)
 	fi
 	[ ${#missing[@]} = 0 ] && return 0
 	add_packages "${missing[@]}"

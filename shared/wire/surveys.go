@@ -37,6 +37,27 @@ type Survey struct {
 	Paddocks []SurveyPaddock `json:"paddocks"` // all of the site; never nil
 	Parts    []SurveyPart    `json:"parts"`    // in the order of their recording; never nil
 	Warnings []string        `json:"warnings"` // for a person; never nil
+	Notes    []SurveyNote    `json:"notes"`    // the warnings for programs, in the same order; never nil
+}
+
+// Codes of notes on a survey.
+const (
+	NoteNoCounts  = "no-counts"        // no count is in the survey
+	NoteNoPaddock = "no-paddocks"      // the site has no paddocks
+	NoteUnplaced  = "unplaced"         // Count of Of parts have no positions, with Animals animals
+	NoteUntimed   = "untimed"          // the time of Count parts is not known
+	NotePartSeen  = "part-seen"        // Names are paddocks that were not wholly seen
+	NoteSeenAgain = "seen-again"       // Animals animals stood on ground that a later flight saw again
+	NoteUnknown   = "unknown-paddocks" // Names are paddocks of the book that the site does not have
+)
+
+// SurveyNote is what a reader of a survey must know, as a code with its figures.
+type SurveyNote struct {
+	Code    string   `json:"code"`
+	Count   int      `json:"count,omitempty"`
+	Of      int      `json:"of,omitempty"`
+	Animals int      `json:"animals,omitempty"`
+	Names   []string `json:"names,omitempty"`
 }
 
 // SurveyPaddock is the count of one paddock.

@@ -60,6 +60,12 @@ var rules = map[string]Action{
 	"GET /api/v1/surveys/:id/shares":            Change,
 	"POST /api/v1/surveys/:id/shares":           Change,
 	"DELETE /api/v1/surveys/:id/shares/:share":  Change,
+	"GET /api/v1/surveys/:id/report.pdf":        Read,
+	"GET /api/v1/surveys/:id/report.json":       Read,
+	"GET /api/v1/flights/:id/report.pdf":        Read,
+	"GET /api/v1/flights/:id/report.json":       Read,
+	"GET /api/v1/footage/:id/report.pdf":        Read,
+	"GET /api/v1/footage/:id/report.json":       Read,
 	"GET /api/v1/shared":                        Public, // needs the key of a link
 
 	"GET /api/v1/notifications":                 Notify,

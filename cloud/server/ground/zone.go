@@ -43,6 +43,12 @@ func zoneAt(log *flightlog.Log) zone {
 	return zone{location: time.UTC, name: "UTC", solar: true}
 }
 
+// ZoneAt returns the time zone of a place and its name: an IANA name, or UTC±n by the longitude where none is known.
+func ZoneAt(lat, lon float64) (*time.Location, string) {
+	z := zoneOf(lat, lon)
+	return z.location, z.name
+}
+
 func zoneOf(lat, lon float64) zone {
 	if finder, err := zones(); err == nil {
 		if name := finder.GetTimezoneName(lon, lat); name != "" {

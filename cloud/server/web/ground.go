@@ -32,6 +32,7 @@ func (s *Server) groundRoutes(api guarded) {
 	api.Post("/surveys/:id/shares", s.addShare)
 	api.Delete("/surveys/:id/shares/:share", s.revokeShare)
 	api.Get("/shared", s.getShared)
+	s.reportRoutes(api)
 }
 
 // sendTelemetry answers with the flight log of footage: as it is stored, or its normal form.

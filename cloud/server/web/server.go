@@ -20,6 +20,7 @@ import (
 
 	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/progress"
+	"cattlecounter/cloud/server/report/gather"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/boundary"
@@ -252,6 +253,7 @@ type Server struct {
 	docs    documents
 	queries queryRules
 	logs    ground.Logs
+	reports *gather.Gatherer
 	placing chan struct{} // a place for each request that computes positions
 	waiting atomic.Int64  // requests that wait for a place
 	tests   *rate.Limiter // of test messages
@@ -271,6 +273,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o), hosts: hosts(o.Hosts),
 		placing: make(chan struct{}, mostPlacing), tests: rate.NewLimiter(rate.Every(testEvery), testBurst),
 		logs: ground.Logs{Blobs: o.Blobs, Footage: o.Ledger.Footage}}
+	s.reports = &gather.Gatherer{Footage: o.Ledger.Footage, Reviews: o.Ledger.Reviews, Flights: o.Ledger.Flights,
+		Borders: o.Ledger.Borders, Blobs: o.Blobs, Logs: s.logs}
 	var err error
 	if s.docs, err = readDocuments(); err != nil {
 		return nil, err

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -154,18 +153,25 @@ func (s *Server) getSurvey(c *fiber.Ctx) error {
 
 // takeSurvey counts the animals of a selection.
 func (s *Server) takeSurvey(ctx context.Context, n ledger.Survey) (wire.Survey, error) {
+	v, _, err := s.countSurvey(ctx, n)
+	return v, err
+}
+
+// countSurvey counts the animals of a selection, and returns the counts that it is made of.
+func (s *Server) countSurvey(ctx context.Context, n ledger.Survey) (wire.Survey, []ledger.SurveyPart, error) {
 	leave, err := s.enterPlacing(ctx)
 	if err != nil {
-		return wire.Survey{}, err
+		return wire.Survey{}, nil, err
 	}
 	defer leave()
-	v := wire.Survey{SurveyHead: surveyHead(n), Paddocks: []wire.SurveyPaddock{}, Parts: []wire.SurveyPart{}, Warnings: []string{}}
+	v := wire.Survey{SurveyHead: surveyHead(n), Paddocks: []wire.SurveyPaddock{}, Parts: []wire.SurveyPart{},
+		Notes: []wire.SurveyNote{}}
 	counts, err := s.o.Ledger.Surveys.Parts(ctx, n)
 	if err != nil {
-		return v, err
+		return v, nil, err
 	}
 	if len(counts) > ledger.MaxSurveyParts {
-		return v, badRequest("The survey has more than %d counts; choose a shorter time.", ledger.MaxSurveyParts)
+		return v, nil, badRequest("The survey has more than %d counts; choose a shorter time.", ledger.MaxSurveyParts)
 	}
 	at := s.timeOf(n, counts)
 	parts := surveyParts(counts)
@@ -182,7 +188,7 @@ func (s *Server) takeSurvey(ctx context.Context, n ledger.Survey) (wire.Survey, 
 		}
 	}
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
-		return v, err
+		return v, nil, err
 	}
 	r := survey.Take(parts, set)
 	v.Unique, v.Low, v.High, v.Placed, v.Double, v.Outside = r.Unique, r.Low, r.High, r.Placed, r.Double, r.Outside
@@ -190,12 +196,15 @@ func (s *Server) takeSurvey(ctx context.Context, n ledger.Survey) (wire.Survey, 
 		v.Paddocks = append(v.Paddocks, wire.SurveyPaddock{PaddockCount: wire.PaddockCount{Name: p.Name, Animals: p.Animals, Low: p.Low,
 			High: p.High, Border: p.Border, Near: p.Near, Area: p.Area, Seen: p.Seen}})
 	}
-	v.Warnings = append(v.Warnings, surveyWarnings(v, set != nil)...)
+	v.Notes = append(v.Notes, surveyNotes(v, set != nil)...)
 	if r.Earlier > 0 {
-		v.Warnings = append(v.Warnings, fmt.Sprintf("%d animals stood on ground that a later flight saw again; the later flight counts",
-			r.Earlier))
+		v.Notes = append(v.Notes, wire.SurveyNote{Code: wire.NoteSeenAgain, Animals: r.Earlier})
 	}
-	return v, s.compare(ctx, &v, at)
+	if err := s.compare(ctx, &v, at); err != nil {
+		return v, nil, err
+	}
+	v.Warnings = warningsOf(v)
+	return v, counts, nil
 }
 
 // timeOf is when the last footage of a survey was recorded, or arrived where no time is known; without footage it is the end
@@ -242,53 +251,6 @@ func surveyParts(counts []ledger.SurveyPart) []survey.Part {
 	return out
 }
 
-// surveyWarnings says what a survey does not know.
-func surveyWarnings(v wire.Survey, paddocks bool) (out []string) {
-	unplaced, animals, untimed := 0, 0, 0
-	for _, p := range v.Parts {
-		if p.Placed == 0 && p.Unique > 0 {
-			unplaced++
-			animals += p.Unique
-		}
-		if p.Captured == nil {
-			untimed++
-		}
-	}
-	if len(v.Parts) == 0 {
-		out = append(out, "no count of the site is in this survey")
-	}
-	if !paddocks {
-		out = append(out, "the site has no paddocks; set them with PUT /api/v1/sites/"+v.Site+"/paddocks")
-	}
-	if unplaced > 0 {
-		out = append(out, fmt.Sprintf("%d of %d pieces of footage have no positions; their %d animals are in no paddock, and may be "+
-			"counted twice", unplaced, len(v.Parts), animals))
-	}
-	if untimed > 0 {
-		out = append(out, fmt.Sprintf("the time of %d pieces of footage is not known; their animals may be counted twice", untimed))
-	}
-	var part []string
-	for _, p := range v.Paddocks {
-		if p.Seen < 0.95 {
-			part = append(part, fmt.Sprintf("%s %.0f %%", p.Name, 100*p.Seen))
-		}
-	}
-	if len(part) > 0 {
-		out = append(out, "not wholly seen: "+firstOf(part))
-	}
-	return out
-}
-
-// firstOf lists the first of many names.
-func firstOf(names []string) string {
-	const most = 10
-	text := strings.Join(names[:min(len(names), most)], ", ")
-	if n := len(names) - most; n > 0 {
-		text += fmt.Sprintf(" and %d more", n)
-	}
-	return text
-}
-
 // compare adds the expected numbers of the book.
 func (s *Server) compare(ctx context.Context, v *wire.Survey, at time.Time) error {
 	book, err := s.o.Ledger.Book.At(ctx, v.Site, at)
@@ -320,11 +282,11 @@ func (s *Server) compare(ctx context.Context, v *wire.Survey, at time.Time) erro
 		case e.Paddock == "":
 			v.Expected = judge(e, nil, nil, nil, 0)
 		case len(found) == 0:
-			unknown = append(unknown, fmt.Sprintf("%.64q", e.Paddock))
+			unknown = append(unknown, e.Paddock)
 		}
 	}
 	if len(unknown) > 0 {
-		v.Warnings = append(v.Warnings, "the book has paddocks that the site does not have: "+firstOf(unknown))
+		v.Notes = append(v.Notes, wire.SurveyNote{Code: wire.NoteUnknown, Names: unknown})
 	}
 	return nil
 }

@@ -30,6 +30,8 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"NotificationRules": wire.NotificationRules{}, "Notification": wire.Notification{}, "NotificationEvent": wire.NotificationEvent{},
 		"NotificationMessage": wire.NotificationMessage{}, "QuietHours": wire.QuietHours{}, "Share": wire.Share{}, "SharedSurvey": wire.SharedSurvey{}, "Interval": wire.Interval{},
 		"Line": boundary.Line{}, "Zone": boundary.Zone{},
+		"Report": wire.Report{}, "ReportModel": wire.ReportModel{}, "ReportSource": wire.ReportSource{}, "ReportAnimal": wire.ReportAnimal{},
+		"ReportReview": wire.ReportReview{}, "ReportMissing": wire.ReportMissing{}, "SurveyNote": wire.SurveyNote{}, "Survey": wire.Survey{},
 		"EnrolmentCode": wire.EnrolmentCode{}, "Enrolment": wire.Enrolment{},
 	} {
 		ref := doc.Components.Schemas[name]

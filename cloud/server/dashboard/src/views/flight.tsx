@@ -2,6 +2,7 @@
 import { useRead } from '../data';
 import * as f from '../format';
 import { Age, Card, Shown } from '../parts/basics';
+import { Pages } from '../parts/pages';
 import { LineTotals, Thumb } from '../parts/row';
 import { Sheet } from '../parts/sheet';
 import type { Flight } from '../types';
@@ -22,6 +23,7 @@ export default function FlightView({ id }: { id: string }) {
             {v.warnings.length > 0 && <ul class="warnings">{v.warnings.map((w) => <li key={w}>{w}</li>)}</ul>}
             <LineTotals of={v} class="flight-lines" />
             <div class="actions downloads"><span class="muted">{t('download')}</span>
+              <Pages base={base} />
               <a class="button" href={`${base}/result`} download="">JSON</a>
               {(v.lines || v.zones) && <a class="button" href={`${base}/crossings.csv`} download="">{t('crossings')}</a>}
               <a class="button" href={`${base}/sheet`} download="">{t('sheet')}</a>

@@ -10,6 +10,7 @@ import { Animals } from '../parts/animals';
 import { ByPaddock } from '../parts/bypaddock';
 import { Film } from '../parts/film';
 import { Lazy } from '../parts/lazy';
+import { Pages } from '../parts/pages';
 import { LineTotals, statusText, label } from '../parts/row';
 import { ReviewCard, useDraft } from '../parts/review';
 import { Sheet } from '../parts/sheet';
@@ -97,6 +98,7 @@ function Downloads({ v, base }: { v: Footage; base: string }) {
     [t('still'), `${base}/still`], [t('video'), `${base}/video`], [t('sheet'), `${base}/sheet`], ['GeoJSON', `${positions}geojson`, v.telemetry], ['KML', `${positions}kml`, v.telemetry], ['GPX', `${positions}gpx`, v.telemetry], ['GeoTIFF', `${base}/sheet.tif`, v.telemetry]];
   return (
     <div class="actions downloads"><span class="muted">{t('download')}</span>
+      <Pages base={base} />
       {links.filter(([, , there = true]) => there).map(([name, href]) => <a key={name} class="button" href={href} download="">{name}</a>)}
       <span class="grow" />
       <Act class="button" label={t('count_again')} act={() => queue(`${base}/recount`, 'queued_again')} />

@@ -4,6 +4,7 @@ import { change, Problem, token } from '../api';
 import { useRead } from '../data';
 import * as f from '../format';
 import { Act, Age, Card, Empty, Select, Shown } from '../parts/basics';
+import { Pages } from '../parts/pages';
 import { Shares } from '../parts/shares';
 import { session } from '../session';
 import { go, setQuery, useAddress } from '../router';
@@ -114,8 +115,8 @@ export function Report({ v, at, base }: { v: Survey; at?: number; base?: string 
             <p class="result"><b>{f.number(v.unique)}</b> <span>{t('interval_long', { low: f.number(v.low), high: f.number(v.high) })}</span></p>
             <p class="muted">{[t('sv_placed', { n: f.number(v.placed), all: f.number(v.unique) }), t('sv_double', { n: f.number(v.double) }), t('sv_outside', { n: f.number(v.outside) })].join(' · ')}</p>
             {v.warnings.length > 0 && <ul class="warnings">{v.warnings.map((w) => <li key={w}>{w}</li>)}</ul>}
-            <div class="actions no-print"><button class="button primary" type="button" onClick={() => print()}>{t('sv_print')}</button>
-              {base && <><a class="button" href={`${base}?format=csv`} download={`${v.id}.csv`}>CSV</a><a class="button" href={base} download={`${v.id}.json`}>JSON</a></>}</div>
+            <div class="actions no-print"><button class="button" type="button" onClick={() => print()}>{t('sv_print')}</button>
+              {base && <><Pages base={base} /><a class="button" href={`${base}?format=csv`} download={`${v.id}.csv`}>CSV</a><a class="button" href={base} download={`${v.id}.json`}>JSON</a></>}</div>
           </div>
           <PaddockTable v={v} />
         </Card>

@@ -96,6 +96,7 @@ export const en = {
   nt_waiting: 'waits', nt_sent: 'sent', nt_dead: 'given up', nt_again: 'Send again', nt_again_said: 'The message is sent again.', nt_next: 'next attempt {when}',
   nt_station_silent: 'Station silent', nt_station_fault: 'Station reports a fault', nt_disk_full: 'Disk nearly full', nt_upload_stuck: 'Upload stuck', nt_footage_failed: 'Footage not counted', nt_counting_late: 'Counting is late', nt_count_ready: 'Count ready', nt_count_off_book: 'Count differs from the book', nt_certificate_ending: 'Certificate ends',
   en_title: 'New station', en_name: 'Name of the station', en_make: 'Make a code', en_run: 'Run this on the station before {time}. The code works once.',
+  rp_pdf: 'Report (PDF)',
   sh_title: 'Share this survey', sh_help: 'A link shows this one survey to people without a login, until it expires or is revoked.', sh_days: 'Valid for', sh_n_days: '{n} days', sh_make: 'Make a link', sh_made: 'The link is made.', sh_link: 'The link, shown once:',
   sh_until: 'valid until {when}', sh_revoke: 'Revoke', sh_revoked: 'revoked', sh_expired: 'expired', sh_shared: 'Shared survey',
   au_title: 'Audit log', au_none: 'Nothing was done yet', au_when: 'When', au_who: 'Who', au_action: 'Action', au_subject: 'Of what', au_all: 'Only {who}: show all', au_newer: 'Show newer',
