@@ -66,7 +66,22 @@ var rules = map[string]Action{
 	"GET /api/v1/flights/:id/report.json":       Read,
 	"GET /api/v1/footage/:id/report.pdf":        Read,
 	"GET /api/v1/footage/:id/report.json":       Read,
-	"GET /api/v1/shared":                        Public, // needs the key of a link
+	"GET /api/v1/flights/:id/shares":            Change,
+	"POST /api/v1/flights/:id/shares":           Change,
+	"DELETE /api/v1/flights/:id/shares/:share":  Change,
+	"GET /api/v1/footage/:id/shares":            Change,
+	"POST /api/v1/footage/:id/shares":           Change,
+	"DELETE /api/v1/footage/:id/shares/:share":  Change,
+
+	// What links show needs the key of a link, which opens nothing else.
+	"GET /api/v1/shared":                              Public,
+	"GET /api/v1/shared/:share/report.pdf":            Public,
+	"GET /api/v1/shared/:share/report.json":           Public,
+	"GET /api/v1/shared/:share/sheet":                 Public,
+	"GET /api/v1/shared/:share/footage/:id/sheet":     Public,
+	"GET /api/v1/shared/:share/footage/:id/still":     Public,
+	"GET /api/v1/shared/:share/footage/:id/video":     Public,
+	"GET /api/v1/shared/:share/footage/:id/positions": Public,
 
 	"GET /api/v1/notifications":                 Notify,
 	"POST /api/v1/notifications/:id/retry":      Notify,

@@ -66,13 +66,18 @@ func (s *Server) result(ext string) func(context.Context, footage.ID) (file, err
 		if err != nil {
 			return file{}, err
 		}
-		if v.Job == nil || v.Job.ResultKey == "" {
-			return file{}, fmt.Errorf("footage %s has no result yet: %w", id, ledger.ErrNotFound)
-		}
-		key := strings.TrimSuffix(v.Job.ResultKey, path.Ext(v.Job.ResultKey)) + "." + ext
-		name := strings.TrimSuffix(path.Base("/"+v.Name), path.Ext(v.Name))
-		return file{key, media[strings.TrimPrefix(path.Ext("."+ext), ".")], safeName(name) + "-count." + ext, true}, nil
+		return resultFile(v, ext)
 	}
+}
+
+// resultFile is one of the files of the result of footage.
+func resultFile(v ledger.FootageView, ext string) (file, error) {
+	if v.Job == nil || v.Job.ResultKey == "" {
+		return file{}, fmt.Errorf("footage %s has no result yet: %w", v.ID, ledger.ErrNotFound)
+	}
+	key := strings.TrimSuffix(v.Job.ResultKey, path.Ext(v.Job.ResultKey)) + "." + ext
+	name := strings.TrimSuffix(path.Base("/"+v.Name), path.Ext(v.Name))
+	return file{key, media[strings.TrimPrefix(path.Ext("."+ext), ".")], safeName(name) + "-count." + ext, true}, nil
 }
 
 // flightResult finds the document with the animals of a flight.
@@ -150,6 +155,11 @@ func (s *Server) redirect(c *fiber.Ctx, key, direct string) error {
 
 // sendBlob streams a blob, or the requested range of it.
 func (s *Server) sendBlob(c *fiber.Ctx, f file) error {
+	return s.sendBlobWhile(c, f, func(context.Context) error { return nil })
+}
+
+// sendBlobWhile is sendBlob that asks before each piece whether it may go on.
+func (s *Server) sendBlobWhile(c *fiber.Ctx, f file, may func(context.Context) error) error {
 	info, err := s.o.Blobs.Stat(c.UserContext(), f.key)
 	if err != nil {
 		return err
@@ -183,7 +193,7 @@ func (s *Server) sendBlob(c *fiber.Ctx, f file) error {
 		return err
 	}
 	access, release := s.gate.follow(context.WithoutCancel(c.UserContext()), holderOf(c.UserContext()), sessionOf(c.UserContext()))
-	c.Context().SetBodyStream(&paced{ReadCloser: r, conn: c.Context().Conn(), access: access, release: release}, int(length))
+	c.Context().SetBodyStream(&paced{ReadCloser: r, conn: c.Context().Conn(), access: access, release: release, may: may}, int(length))
 	return nil
 }
 
@@ -194,12 +204,16 @@ type paced struct {
 	conn    net.Conn
 	access  context.Context
 	release func()
+	may     func(context.Context) error
 }
 
 // Read implements io.Reader.
 func (p *paced) Read(b []byte) (int, error) {
 	if p.access.Err() != nil {
 		return 0, context.Cause(p.access)
+	}
+	if err := p.may(p.access); err != nil {
+		return 0, err
 	}
 	if err := p.conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
 		return 0, err

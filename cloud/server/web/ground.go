@@ -28,10 +28,7 @@ func (s *Server) groundRoutes(api guarded) {
 	api.Post("/surveys", s.addSurvey)
 	api.Get("/surveys/:id", s.getSurvey)
 	api.Delete("/surveys/:id", s.removeSurvey)
-	api.Get("/surveys/:id/shares", s.listShares)
-	api.Post("/surveys/:id/shares", s.addShare)
-	api.Delete("/surveys/:id/shares/:share", s.revokeShare)
-	api.Get("/shared", s.getShared)
+	s.shareRoutes(api)
 	s.reportRoutes(api)
 }
 

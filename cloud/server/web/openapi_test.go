@@ -86,7 +86,7 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	}
 	boss := s.tokens[ledger.RoleOperator]
 	taken := must.Get(s.ledger.Surveys.Add(t.Context(), ledger.Survey{Site: "farm"}))(t)
-	shared, _, err := s.ledger.Shares.Add(t.Context(), taken.ID, time.Hour)
+	shared, _, err := s.ledger.Shares.Add(t.Context(), ledger.Shared{Kind: ledger.ShareSurvey, ID: taken.ID}, false, time.Hour)
 	must.Do(t, err)
 	told := must.Get(s.ledger.Notifications.AddRule(t.Context(), ledger.NotificationRule{Site: "farm", Kinds: []string{"count_ready"},
 		Channel: wire.ChannelWebhook, Target: "https://192.0.2.1/x", QuietTo: 60, Zone: "UTC", Language: "en"}))(t)
@@ -246,6 +246,19 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"DELETE", "/api/v1/surveys/" + taken.ID, boss, 200, ""},
 		{"DELETE", "/api/v1/surveys/" + taken.ID, boss, 404, ""},
 		{"GET", "/api/v1/shared", "", 401, ""},
+		{"POST", "/api/v1/flights/" + flown + "/shares", boss, 400, ""},
+		{"GET", "/api/v1/flights/" + flown + "/shares", boss, 200, ""},
+		{"DELETE", "/api/v1/flights/" + flown + "/shares/none", boss, 404, ""},
+		{"POST", "/api/v1/footage/one/shares", s.tokens[ledger.RoleReader], 403, ""},
+		{"GET", "/api/v1/footage/one/shares", boss, 200, ""},
+		{"DELETE", "/api/v1/footage/one/shares/none", boss, 404, ""},
+		{"GET", "/api/v1/shared/none/report.pdf", "", 401, ""},
+		{"GET", "/api/v1/shared/none/report.json", "", 401, ""},
+		{"GET", "/api/v1/shared/none/sheet", "", 401, ""},
+		{"GET", "/api/v1/shared/none/footage/one/sheet", "", 401, ""},
+		{"GET", "/api/v1/shared/none/footage/one/still", "", 401, ""},
+		{"GET", "/api/v1/shared/none/footage/one/video", "", 401, ""},
+		{"GET", "/api/v1/shared/none/footage/one/positions", "", 401, ""},
 		{"GET", "/api/v1/devices", "", 200, ""},
 		{"GET", "/api/v1/overview", "", 200, ""},
 		{"GET", "/api/v1/history", "", 200, ""},

@@ -79,6 +79,10 @@ func (s *Server) positions(ctx context.Context, id footage.ID, form mapfile.Form
 	if err != nil {
 		return nil, err
 	}
+	return s.writePositions(ctx, p, form)
+}
+
+func (s *Server) writePositions(ctx context.Context, p placed, form mapfile.Format) ([]byte, error) {
 	set, err := s.countedPaddocks(ctx, p.view)
 	if err != nil {
 		return nil, err
@@ -95,9 +99,19 @@ func (s *Server) positions(ctx context.Context, id footage.ID, form mapfile.Form
 	return out.Bytes(), nil
 }
 
-// placed places the animals of a count.
-func (s *Server) placed(ctx context.Context, id footage.ID) (p placed, err error) {
-	f, err := s.result("json")(ctx, id)
+// placed places the animals of a count that the request may read.
+func (s *Server) placed(ctx context.Context, id footage.ID) (placed, error) {
+	v, err := s.resultOf(ctx, id)
+	if err != nil {
+		return placed{}, err
+	}
+	return s.placedView(ctx, v)
+}
+
+// placedView places the animals of the count of footage.
+func (s *Server) placedView(ctx context.Context, v ledger.FootageView) (p placed, err error) {
+	p.view = v
+	f, err := resultFile(v, "json")
 	if err != nil {
 		return p, err
 	}
@@ -110,15 +124,12 @@ func (s *Server) placed(ctx context.Context, id footage.ID) (p placed, err error
 	if err != nil && !errors.Is(err, blob.ErrNotFound) {
 		return p, err
 	}
-	if p.view, err = s.resultOf(ctx, id); err != nil {
-		return p, err
-	}
 	log, err := s.flightLog(ctx, p.view)
 	if err != nil {
 		return p, err
 	}
 	if p.Counted, err = place.StoredGround(doc, trace, log); err != nil {
-		return p, fmt.Errorf("positions of %s: %w", id, err)
+		return p, fmt.Errorf("positions of %s: %w", v.ID, err)
 	}
 	if log == nil {
 		before, err := s.placesBefore(ctx, p.view)

@@ -50,6 +50,8 @@ const (
 	ActionDropSecrets    = "remove lost secrets" //nolint:gosec // a name
 
 	ActionShare                  = "share survey"
+	ActionShareFlight            = "share flight"
+	ActionShareFootage           = "share footage"
 	ActionRevokeShare            = "revoke share"
 	ActionAddNotificationRule    = "add notification rule"
 	ActionSetNotificationRule    = "set notification rule"

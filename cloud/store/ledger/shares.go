@@ -11,75 +11,105 @@ import (
 	"cattlecounter/shared/secret"
 )
 
-// Share is a link to one survey for people without a login. It reads that survey and nothing else.
+// ShareKind is what a link shows. Kinds are stored, so their text must not change.
+type ShareKind string
+
+// Kinds of links.
+const (
+	ShareSurvey  ShareKind = "survey"
+	ShareFlight  ShareKind = "flight"
+	ShareFootage ShareKind = "footage"
+)
+
+// shareTables have what may be shared, by its id.
+var shareTables = map[ShareKind]string{ShareSurvey: "survey", ShareFlight: "flight", ShareFootage: "footage"}
+
+// Shared is what a link shows: one survey, flight or piece of footage.
+type Shared struct {
+	Kind ShareKind
+	ID   string
+}
+
+func (s Shared) String() string { return string(s.Kind) + " " + s.ID }
+
+// Share is a link for people without a login. It reads what it is made for and nothing else.
 type Share struct {
-	ID      string
-	Survey  string
+	ID string
+	Shared
+	Video   bool   // it shows the annotated videos too
 	Who     string // made it
 	Created time.Time
 	Expires time.Time
 	Revoked *time.Time
 }
 
-// MaxShares is how many links of a survey may be valid at the same time.
+// MaxShares is how many links of one survey, flight or footage may be valid at the same time.
 const MaxShares = 20
 
-// Shares are the links to surveys. The ledger stores only digests of their keys.
+// Shares are the links. The ledger stores only digests of their keys.
 type Shares struct{ *tables }
 
-const shareColumns = `id, survey, who, created, expires, revoked`
+const shareColumns = `id, kind, subject, video, who, created, expires, revoked`
 
 func scanShare(rows *sql.Rows) (s Share, err error) {
 	var created, expires, revoked sql.NullInt64
-	err = rows.Scan(&s.ID, &s.Survey, &s.Who, &created, &expires, &revoked)
-	s.Created, s.Expires, s.Revoked = fromMicros(created), fromMicros(expires), timePointer(revoked)
+	var video int
+	err = rows.Scan(&s.ID, &s.Kind, &s.Shared.ID, &video, &s.Who, &created, &expires, &revoked)
+	s.Created, s.Expires, s.Revoked, s.Video = fromMicros(created), fromMicros(expires), timePointer(revoked), video == 1
 	return s, err
 }
 
-// Add makes a link to a survey that ends after a time, and returns its key, which is stored nowhere. Its error wraps
-// ErrInvalid when the survey has MaxShares valid links, and ErrNotFound for an unknown survey.
-func (l *Shares) Add(ctx context.Context, survey string, life time.Duration) (Share, secret.String, error) {
+// Add makes a link that ends after a time, and returns its key, which is stored nowhere. Its error wraps ErrInvalid when
+// there are MaxShares valid links to the same, and ErrNotFound when there is nothing of that id.
+func (l *Shares) Add(ctx context.Context, of Shared, video bool, life time.Duration) (Share, secret.String, error) {
 	now := l.now().UTC()
-	s := Share{ID: string(footage.NewID(now)), Survey: survey, Who: Actor(ctx), Created: now, Expires: now.Add(life)}
+	s := Share{ID: string(footage.NewID(now)), Shared: of, Video: video, Who: Actor(ctx), Created: now, Expires: now.Add(life)}
 	key := newToken()
-	err := l.write(ctx, "share survey "+survey, func(ctx context.Context, tx *sql.Tx) error {
+	table := shareTables[of.Kind]
+	if table == "" {
+		return s, secret.String{}, fmt.Errorf("share %.64s: there are no links of this kind: %w", of, ErrInvalid)
+	}
+	err := l.write(ctx, "share "+of.String(), func(ctx context.Context, tx *sql.Tx) error {
 		var valid int
-		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM share WHERE survey = $1 AND revoked IS NULL AND expires > $2`,
-			survey, micros(now)).Scan(&valid); err != nil {
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM share WHERE kind = $1 AND subject = $2 AND revoked IS NULL
+			AND expires > $3`, of.Kind, of.ID, micros(now)).Scan(&valid); err != nil {
 			return err
 		}
 		if valid >= MaxShares {
-			return fmt.Errorf("the survey has %d valid links, which is the most; revoke one: %w", valid, ErrInvalid)
+			return fmt.Errorf("it has %d valid links, which is the most; revoke one: %w", valid, ErrInvalid)
 		}
-		if err := execOne(tx.ExecContext(ctx, `INSERT INTO share (id, hash, survey, who, created, expires)
-			SELECT $1, $2, id, $3, $4, $5 FROM survey WHERE id = $6`, s.ID, hashToken(key), s.Who, micros(s.Created),
-			micros(s.Expires), survey)); err != nil {
+		if err := execOne(tx.ExecContext(ctx, `INSERT INTO share (id, hash, kind, subject, video, who, created, expires)
+			SELECT $1, $2, $3, id, $4, $5, $6, $7 FROM `+table+` WHERE id = $8`, //nolint:gosec // table is one of three constants
+			s.ID, hashToken(key), of.Kind, oneIf(video), s.Who, micros(s.Created), micros(s.Expires), of.ID)); err != nil {
 			return err
 		}
-		return l.audit(ctx, tx, ActionShare, survey)
+		return l.audit(ctx, tx, shareActions[of.Kind], of.ID)
 	})
 	return s, secret.New(key), err
 }
 
-// List returns the links of a survey, the newest first, at most limit; also those that have ended.
-func (l *Shares) List(ctx context.Context, survey string, limit int) ([]Share, error) {
-	ss, err := list(ctx, l.db.Read(), scanShare, `SELECT `+shareColumns+` FROM share WHERE survey = $1
-		ORDER BY created DESC, id DESC LIMIT $2`, clean(survey), limit)
+// shareActions are the entries of the audit log.
+var shareActions = map[ShareKind]string{ShareSurvey: ActionShare, ShareFlight: ActionShareFlight, ShareFootage: ActionShareFootage}
+
+// List returns the links to one thing, the newest first, at most limit; also those that have ended.
+func (l *Shares) List(ctx context.Context, of Shared, limit int) ([]Share, error) {
+	ss, err := list(ctx, l.db.Read(), scanShare, `SELECT `+shareColumns+` FROM share WHERE kind = $1 AND subject = $2
+		ORDER BY created DESC, id DESC LIMIT $3`, of.Kind, clean(of.ID), limit)
 	if err != nil {
-		return nil, fmt.Errorf("links of survey %.64s: %w", survey, err)
+		return nil, fmt.Errorf("links of %.80s: %w", of, err)
 	}
 	return ss, nil
 }
 
-// Revoke ends a link of a survey. Its error wraps ErrNotFound for one that is unknown or was revoked before.
-func (l *Shares) Revoke(ctx context.Context, survey, id string) error {
-	return l.write(ctx, "revoke link of survey "+survey, func(ctx context.Context, tx *sql.Tx) error {
+// Revoke ends a link. Its error wraps ErrNotFound for one that is unknown, shows something else or was revoked before.
+func (l *Shares) Revoke(ctx context.Context, of Shared, id string) error {
+	return l.write(ctx, "revoke link of "+of.String(), func(ctx context.Context, tx *sql.Tx) error {
 		if err := execOne(tx.ExecContext(ctx,
-			`UPDATE share SET revoked = $1 WHERE id = $2 AND survey = $3 AND revoked IS NULL`,
-			micros(l.now()), id, survey)); err != nil {
+			`UPDATE share SET revoked = $1 WHERE id = $2 AND kind = $3 AND subject = $4 AND revoked IS NULL`,
+			micros(l.now()), id, of.Kind, of.ID)); err != nil {
 			return err
 		}
-		return l.audit(ctx, tx, ActionRevokeShare, survey)
+		return l.audit(ctx, tx, ActionRevokeShare, of.ID)
 	})
 }
 

@@ -98,7 +98,7 @@ func (l *Surveys) Add(ctx context.Context, s Survey) (Survey, error) {
 // Remove removes a selection with its links. Its error wraps ErrNotFound for an unknown one.
 func (l *Surveys) Remove(ctx context.Context, id string) error {
 	return l.write(ctx, "remove survey "+id, func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM share WHERE survey = $1`, id); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM share WHERE kind = $1 AND subject = $2`, ShareSurvey, id); err != nil {
 			return err
 		}
 		var site string

@@ -66,5 +66,5 @@ export type Notification = {
   id: string; rule: string; site: string; channel: string; target: string; state: 'waiting' | 'sent' | 'dead'; attempts: number; due?: string; created: string; ended?: string;
   fault?: string; message: { subject: string; text: string };
 };
-export type Share = { id: string; survey: string; who?: string; created: string; expires: string; revoked?: string; key?: string };
+export type Share = { id: string; survey?: string; flight?: string; footage?: string; video?: boolean; who?: string; created: string; expires: string; revoked?: string; key?: string };
 export type AuditEntry = { n: number; at: string; who: string; action: string; subject: string };

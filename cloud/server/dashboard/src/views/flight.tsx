@@ -4,6 +4,7 @@ import * as f from '../format';
 import { Age, Card, Shown } from '../parts/basics';
 import { Pages } from '../parts/pages';
 import { LineTotals, Thumb } from '../parts/row';
+import { Shares } from '../parts/shares';
 import { Sheet } from '../parts/sheet';
 import type { Flight } from '../types';
 import { many, t } from '../words';
@@ -37,6 +38,7 @@ export default function FlightView({ id }: { id: string }) {
               <span class="tally"><b>{f.number(p.unique)}</b><span>{f.interval(p)} {t('part_alone')}</span></span></li>
           ))}</ul>
         </Card>
+        <Shares of="flight" base={base} />
         <Sheet key={v.seq} src={`${base}/sheet`} title={t('sheet')} note={t('sheet_note')} />
       </>
     )}</Shown>

@@ -13,6 +13,7 @@ import { Lazy } from '../parts/lazy';
 import { Pages } from '../parts/pages';
 import { LineTotals, statusText, label } from '../parts/row';
 import { ReviewCard, useDraft } from '../parts/review';
+import { Shares } from '../parts/shares';
 import { Sheet } from '../parts/sheet';
 import { merge, showsSibling } from '../stock';
 import type { Count, Footage, Job, Result, Reviews } from '../types';
@@ -54,6 +55,7 @@ function Whole({ v, base, at }: { v: Footage; base: string; at?: number }) {
       </Card>
       {v.count && <ByPaddock paddocks={v.count.paddocks} />}
       {done && <Evidence v={v} base={base} result={whole} picked={picked} pick={setPicked} />}
+      {done && !v.duplicate_of && !v.sibling_of && <Shares of="footage" base={base} />}
       <Card id="facts" title={t('facts')}><Facts v={v} /></Card>
     </>
   );

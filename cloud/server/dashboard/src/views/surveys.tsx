@@ -91,7 +91,7 @@ function BookCard({ site }: { site: string }) {
 function One({ id }: { id: string }) {
   const base = `/api/v1/surveys/${encodeURIComponent(id)}`;
   const read = useRead<Survey>(base, { events: ['count'] });
-  return <Shown read={read} lines={10}>{(v) => <><Report v={v} at={read.at} base={base} /><Shares survey={id} /><Remove base={base} site={v.site} /></>}</Shown>;
+  return <Shown read={read} lines={10}>{(v) => <><Report v={v} at={read.at} base={base} /><Shares of="survey" base={base} /><Remove base={base} site={v.site} /></>}</Shown>;
 }
 
 // Remove is shown to those who may change the site.
@@ -105,18 +105,24 @@ function Remove({ base, site }: { base: string; site: string }) {
   return <p class="actions no-print"><Act class="button" label={t('sv_remove')} act={remove} data={{ 'data-remove-survey': '' }} /></p>;
 }
 
-/** Report is a survey to read and print. Without base, the address of the survey, it shows nothing that needs a login. */
-export function Report({ v, at, base }: { v: Survey; at?: number; base?: string }) {
+type ReportProps = { v: Survey; at?: number; base?: string; pages?: string; title?: string };
+
+/**
+ * Report is a survey to read and print. Without base, the address of the survey, it shows nothing that needs a login;
+ * pages is then the address whose report.pdf needs none.
+ */
+export function Report({ v, at, base, pages = base, title = t('sv_of', { site: v.site }) }: ReportProps) {
   return (
       <>
-        <Card id="survey" title={t('sv_of', { site: v.site })} aside={<Age at={at} />}>
+        <Card id="survey" title={title} aside={<Age at={at} />}>
           <div class="pad stack">
             <p class="muted">{[windowOf(v), v.who].filter(Boolean).join(' · ')}</p>
             <p class="result"><b>{f.number(v.unique)}</b> <span>{t('interval_long', { low: f.number(v.low), high: f.number(v.high) })}</span></p>
             <p class="muted">{[t('sv_placed', { n: f.number(v.placed), all: f.number(v.unique) }), t('sv_double', { n: f.number(v.double) }), t('sv_outside', { n: f.number(v.outside) })].join(' · ')}</p>
             {v.warnings.length > 0 && <ul class="warnings">{v.warnings.map((w) => <li key={w}>{w}</li>)}</ul>}
             <div class="actions no-print"><button class="button" type="button" onClick={() => print()}>{t('sv_print')}</button>
-              {base && <><Pages base={base} /><a class="button" href={`${base}?format=csv`} download={`${v.id}.csv`}>CSV</a><a class="button" href={base} download={`${v.id}.json`}>JSON</a></>}</div>
+              {pages && <Pages base={pages} />}
+              {base && <><a class="button" href={`${base}?format=csv`} download={`${v.id}.csv`}>CSV</a><a class="button" href={base} download={`${v.id}.json`}>JSON</a></>}</div>
           </div>
           <PaddockTable v={v} />
         </Card>

@@ -97,8 +97,9 @@ export const en = {
   nt_station_silent: 'Station silent', nt_station_fault: 'Station reports a fault', nt_disk_full: 'Disk nearly full', nt_upload_stuck: 'Upload stuck', nt_footage_failed: 'Footage not counted', nt_counting_late: 'Counting is late', nt_count_ready: 'Count ready', nt_count_off_book: 'Count differs from the book', nt_certificate_ending: 'Certificate ends',
   en_title: 'New station', en_name: 'Name of the station', en_make: 'Make a code', en_run: 'Run this on the station before {time}. The code works once.',
   rp_pdf: 'Report (PDF)',
+  sh_title_flight: 'Share this flight', sh_help_flight: 'A link shows this one flight to people without a login: count, sheet, map and report. It ends when it expires or is revoked.', sh_video: 'with the video', sh_flight_of: 'Flight at {site}',
   sh_title: 'Share this survey', sh_help: 'A link shows this one survey to people without a login, until it expires or is revoked.', sh_days: 'Valid for', sh_n_days: '{n} days', sh_make: 'Make a link', sh_made: 'The link is made.', sh_link: 'The link, shown once:',
-  sh_until: 'valid until {when}', sh_revoke: 'Revoke', sh_revoked: 'revoked', sh_expired: 'expired', sh_shared: 'Shared survey',
+  sh_until: 'valid until {when}', sh_revoke: 'Revoke', sh_revoked: 'revoked', sh_expired: 'expired', sh_shared: 'Shared by a link',
   au_title: 'Audit log', au_none: 'Nothing was done yet', au_when: 'When', au_who: 'Who', au_action: 'Action', au_subject: 'Of what', au_all: 'Only {who}: show all', au_newer: 'Show newer',
 };
 export type Words = typeof en;

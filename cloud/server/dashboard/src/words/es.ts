@@ -99,7 +99,8 @@ export const es: Words = {
   nt_station_silent: 'Estación sin señal', nt_station_fault: 'La estación informa de un fallo', nt_disk_full: 'Disco casi lleno', nt_upload_stuck: 'Subida detenida', nt_footage_failed: 'Grabación sin conteo', nt_counting_late: 'El conteo se retrasa', nt_count_ready: 'Conteo listo', nt_count_off_book: 'El conteo difiere del libro', nt_certificate_ending: 'El certificado vence',
   en_title: 'Nueva estación', en_name: 'Nombre de la estación', en_make: 'Crear un código', en_run: 'Ejecute esto en la estación antes de las {time}. El código sirve una vez.',
   rp_pdf: 'Informe (PDF)',
+  sh_title_flight: 'Compartir este vuelo', sh_help_flight: 'Un enlace muestra solo este vuelo a personas sin cuenta: conteo, hoja, mapa e informe. Termina cuando vence o se revoca.', sh_video: 'con el video', sh_flight_of: 'Vuelo en {site}',
   sh_title: 'Compartir este censo', sh_help: 'Un enlace muestra solo este censo a personas sin cuenta, hasta que vence o se revoca.', sh_days: 'Válido por', sh_n_days: '{n} días', sh_make: 'Crear un enlace', sh_made: 'El enlace está creado.', sh_link: 'El enlace, se muestra una vez:',
-  sh_until: 'válido hasta {when}', sh_revoke: 'Revocar', sh_revoked: 'revocado', sh_expired: 'vencido', sh_shared: 'Censo compartido',
+  sh_until: 'válido hasta {when}', sh_revoke: 'Revocar', sh_revoked: 'revocado', sh_expired: 'vencido', sh_shared: 'Compartido por enlace',
   au_title: 'Registro de auditoría', au_none: 'Aún no se hizo nada', au_when: 'Cuándo', au_who: 'Quién', au_action: 'Acción', au_subject: 'De qué', au_all: 'Solo {who}: mostrar todo', au_newer: 'Mostrar más nuevo',
 };
