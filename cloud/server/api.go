@@ -141,7 +141,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	views, note, err := newViews(cfg, l, st, m, certs, log)
+	views, note, err := newViews(ctx, cfg, l, st, m, certs, log)
 	if err != nil {
 		m.close()
 		return err
@@ -211,14 +211,13 @@ func placing(l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) stage {
 }
 
 // newViews returns what reads the state of the system for people: the overview, and the notifications that follow it.
-func newViews(cfg config.Config, l *ledger.Ledger, st store.Stores, m *messaging, certs *certificates,
-	log *slog.Logger) (*overview.Overview,
-	*notifying, error) {
+func newViews(ctx context.Context, cfg config.Config, l *ledger.Ledger, st store.Stores, m *messaging, certs *certificates,
+	log *slog.Logger) (*overview.Overview, *notifying, error) {
 	views, err := overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Logs: l.Grounds, Uploads: l.Uploads,
 		Stations: m.stations, Disk: st.Ready, Certificates: certs.states})
 	if err != nil {
 		return nil, nil, err
 	}
-	note, err := newNotifying(cfg, l, views, log)
+	note, err := newNotifying(ctx, cfg, l, views, log)
 	return views, note, err
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -57,4 +58,48 @@ func TestPageShares(t *testing.T) {
 	if len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))
 	}
+}
+
+// TestPageSharesAFlight makes a link to footage with its video, opens it without a login, and revokes it. The report of the
+// page is a PDF.
+func TestPageSharesAFlight(t *testing.T) {
+	c := startChrome(t)
+	source := axe(t)
+	s := serve(t, func(cfg *config.Config) { cfg.HTTP.OpenReading = false })
+	s.addDevice("dock-1", ledger.RoleDevice)
+	token := s.addDevice("boss", ledger.RoleOperator)
+	s.storeCount("herd", 30)
+	page := c.open(screen{width: 1280, height: 1000})
+	page.navigate(s.at.HTTP + "/footage/herd#token=" + token)
+	page.click("document.querySelector('#share-video')")
+	page.click("document.querySelector('[data-share]')")
+	page.until("document.querySelector('#share-link')?.href.includes('/shared#cc_')")
+	page.until("fetch(document.querySelector('[data-report]').href).then((r) => { window.kind = r.headers.get('Content-Type'); }) && " +
+		"window.kind === 'application/pdf'")
+	link := value[string](page, "document.querySelector('#share-link').href")
+	for _, at := range []screen{{width: 1280, height: 900}, {width: 320, height: 700, phone: true, dark: true}} {
+		reader := c.open(at)
+		reader.navigate(link)
+		reader.until("having('#survey', 'herd.MP4').some(shown) && document.querySelector('.sheet')?.naturalWidth > 0")
+		if len(annotatedVideo()) >= 1000 {
+			reader.until("document.querySelector('video.film')?.readyState > 0")
+		}
+		reader.until("document.querySelector('[data-report]').href.includes('/api/v1/shared/')")
+		reader.shot(fmt.Sprintf("shared-flight-%d", at.width))
+		if over := value[float64](reader, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
+			t.Errorf("a shared flight is %v px too wide at %d px", over, at.width)
+		}
+		for _, fault := range reader.axe(source) {
+			t.Errorf("shared flight at %d px: %s", at.width, fault)
+		}
+		if secrets := value[string](reader, "document.cookie + localStorage.getItem('cattle-token')"); strings.Contains(secrets, "cc_") {
+			t.Errorf("a script of the page can read %q", secrets)
+		}
+		reader.close()
+	}
+	page.click("document.querySelector('[data-revoke]')")
+	page.until("having('#shares .badge', 'revoked').some(shown)")
+	gone := c.open(screen{width: 1280, height: 900})
+	gone.navigate(link)
+	gone.until("having('#shared', 'not valid').some(shown)")
 }

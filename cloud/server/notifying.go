@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"cattlecounter/cloud/config"
@@ -22,7 +23,8 @@ type notifying struct {
 	lead *database.Leader
 }
 
-func newNotifying(cfg config.Config, l *ledger.Ledger, views *overview.Overview, log *slog.Logger) (*notifying, error) {
+func newNotifying(ctx context.Context, cfg config.Config, l *ledger.Ledger, views *overview.Overview,
+	log *slog.Logger) (*notifying, error) {
 	networks, err := cfg.Notify.TargetNetworks()
 	if err != nil {
 		return nil, err
@@ -33,11 +35,27 @@ func newNotifying(cfg config.Config, l *ledger.Ledger, views *overview.Overview,
 			return nil, err
 		}
 	}
+	key, err := l.PushKeys.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	channels[wire.ChannelPush] = notify.NewPush(networks, key, pushContact(cfg))
 	n := &notifying{lead: l.DB().Leader(notifies)}
 	n.Notifier, err = notify.New(notify.Options{Rules: l.Notifications, Events: l.Notifications, Messages: l.Notifications,
 		Attention: views, Feed: l.Changes, Flights: l.Flights, Book: l.Book, Channels: channels,
 		PublicURL: cfg.HTTP.PublicURL, Leads: n.lead.Leads, Log: log})
 	return n, err
+}
+
+// pushContact is where a push service may report abuse: the page, else the sender of e-mails.
+func pushContact(cfg config.Config) string {
+	if strings.HasPrefix(cfg.HTTP.PublicURL, "https://") {
+		return cfg.HTTP.PublicURL
+	}
+	if cfg.Notify.SMTP.On() {
+		return cfg.Notify.SMTP.From
+	}
+	return "https://localhost"
 }
 
 func (n *notifying) run(ctx context.Context) error {

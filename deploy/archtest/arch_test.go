@@ -60,6 +60,8 @@ var only = map[string]struct {
 	"C":                                   {[]string{"cloud/count/video/libav"}, "C code of our own has one home, the isolated decoder"},
 	"github.com/yalue/onnxruntime_go":     {[]string{"cloud/count/detect/detr"}, "the rest of the cloud builds without cgo"},
 	"github.com/wneessen/go-mail":         {[]string{"cloud/server/notify"}, "e-mails have one home"},
+	"github.com/SherClockHolmes/webpush":  {[]string{"cloud/server/notify"}, "messages to browsers have one home"},
+	"codeberg.org/go-pdf/fpdf":            {[]string{"cloud/server/report"}, "its habits are worked around in one place"},
 	"github.com/tus/tusd":                 {[]string{"cloud/server/intake"}, "the upload protocol has one home"},
 	"github.com/mochi-mqtt/server":        {[]string{"cloud/server/broker", "deploy/testkit/broker"}, "the broker has one home"},
 	"modernc.org/sqlite":                  {[]string{"cloud/store/database", "cloud/place/geopackage"}, "what differs between databases has one home; a GeoPackage is a file of SQLite"},

@@ -33,6 +33,7 @@ func NotificationKinds() []NotificationKind {
 const (
 	ChannelWebhook = "webhook"
 	ChannelEmail   = "email"
+	ChannelPush    = "push" // to a browser
 )
 
 // QuietHours is when messages wait, each day.
@@ -47,13 +48,13 @@ type NewNotificationRule struct {
 	Site     string             `json:"site"` // "*" for every site, and for what belongs to none
 	Kinds    []NotificationKind `json:"kinds"`
 	Channel  string             `json:"channel"`
-	Target   string             `json:"target"`             // an address: https://… or that of a mailbox
+	Target   string             `json:"target"`             // https://…, a mailbox, or the subscription of a browser as JSON
 	Language string             `json:"language,omitempty"` // en (the default) or es
 	Quiet    *QuietHours        `json:"quiet,omitempty"`
 	Paused   bool               `json:"paused,omitempty"`
 }
 
-// NotificationRule is a rule of the server. Target has only the host of a webhook: the rest may be a secret.
+// NotificationRule is a rule of the server. Target has only the host of a webhook or a push service: the rest may be a secret.
 type NotificationRule struct {
 	ID string `json:"id"`
 	NewNotificationRule
@@ -67,6 +68,8 @@ type NotificationRule struct {
 type NotificationRules struct {
 	Items []NotificationRule `json:"items"` // never nil
 	Email bool               `json:"email"` // the server can send e-mails
+	// PushKey is what a browser subscribes to (VAPID), empty when the server sends no push messages.
+	PushKey string `json:"push_key,omitempty"`
 }
 
 // NotificationMessage is what a target gets: the body of a webhook.

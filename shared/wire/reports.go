@@ -9,7 +9,7 @@ import (
 // Report is a count as a person takes it away, with what is needed to check it. The same counts, paddocks and book make
 // the same document, byte by byte.
 type Report struct {
-	Survey  Survey          `json:"survey"` // of a flight or of footage it has no ID, and Footage has the parts
+	Survey  Survey          `json:"survey"` // of a flight or of footage it has their ID, and Footage has the parts
 	Of      string          `json:"of"`     // survey, flight or footage
 	ID      string          `json:"id"`     // of the survey, flight or footage
 	State   time.Time       `json:"state"`  // when the newest of its counts was made; zero without a count

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
 
@@ -98,17 +99,23 @@ func subject(words *words, r ledger.NotificationRule, titles []string, events in
 // link is the address of the view of an event, "" when the server does not know its own.
 func (n *Notifier) link(e event) string {
 	base := strings.TrimSuffix(n.o.PublicURL, "/")
-	switch {
-	case base == "":
+	if base == "" {
 		return ""
-	case e.Footage != "" && e.Kind != wire.NotifyUploadStuck: // an unfinished upload has no view
-		return base + "/footage/" + url.PathEscape(string(e.Footage))
-	case e.Device != "":
-		return base + "/stations/" + url.PathEscape(e.Device)
-	case e.Kind == wire.NotifyCountingLate:
-		return base + "/queue"
 	}
-	return base + "/"
+	return base + view(e.Kind, e.Footage, e.Device)
+}
+
+// view is the path of the view of an event.
+func view(kind wire.NotificationKind, of footage.ID, device string) string {
+	switch {
+	case of != "" && kind != wire.NotifyUploadStuck: // an unfinished upload has no view
+		return "/footage/" + url.PathEscape(string(of))
+	case device != "":
+		return "/stations/" + url.PathEscape(device)
+	case kind == wire.NotifyCountingLate:
+		return "/queue"
+	}
+	return "/"
 }
 
 // oneLine makes text from outside one line that turns no direction of writing: a name of a file must not look like

@@ -64,6 +64,9 @@ func (n *Notifier) attempt(ctx context.Context, note ledger.Notification) error 
 	case err == nil:
 		note.State, note.Fault = ledger.NotificationSent, ""
 		log.Info("notification sent")
+	case errors.Is(err, ErrGone):
+		log.Info("browser has ended its subscription; rule removed")
+		return n.removeRule(ctx, note.Rule)
 	case errors.Is(err, ErrRefused) || note.Attempts >= len(pauses):
 		note.State, note.Fault = ledger.NotificationDead, faultText(err)
 		note.Attempts++
@@ -74,6 +77,14 @@ func (n *Notifier) attempt(ctx context.Context, note ledger.Notification) error 
 		log.Info("notification not sent; trying again", "attempt", note.Attempts, "err", note.Fault, "next", note.Due)
 	}
 	return n.o.Messages.Attempted(ctx, note)
+}
+
+// removeRule removes a rule that has no target any more, unless a person did meanwhile.
+func (n *Notifier) removeRule(ctx context.Context, id string) error {
+	if err := n.o.Rules.RemoveRule(ledger.By(ctx, "cloud-api"), id); !errors.Is(err, ledger.ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 // faultText is an error for the log of messages.

@@ -1,4 +1,4 @@
-// Package notify reports what happened to people and programs: by webhook and e-mail, as the rules in the ledger say.
+// Package notify reports what happened to people and programs: by webhook, e-mail and Web Push, as the rules in the ledger say.
 // What needs attention (cloud/server/overview) and new counts are events. A rule reports each event once: events of a
 // short time are one message, and messages of a rule have a distance. A message that a target does not take is tried
 // again for a day, and is then dead: a person can look at it and send it again.
@@ -38,6 +38,7 @@ type (
 	rules interface {
 		Rules(ctx context.Context) ([]ledger.NotificationRule, error)
 		Rule(ctx context.Context, id string) (ledger.NotificationRule, error)
+		RemoveRule(ctx context.Context, id string) error
 	}
 	events interface {
 		Observe(ctx context.Context, rule string, seen []ledger.NotificationEvent) error
@@ -188,6 +189,14 @@ func (n *Notifier) Test(ctx context.Context, r ledger.NotificationRule) (ledger.
 		return note, err
 	}
 	return n.o.Messages.Add(ctx, note, time.Time{})
+}
+
+// PushKey is the key that browsers subscribe to, "" when this server sends no push messages.
+func (n *Notifier) PushKey() string {
+	if p, ok := n.o.Channels[wire.ChannelPush].(*Push); ok {
+		return p.PublicKey()
+	}
+	return ""
 }
 
 // Has reports whether this server has a channel.

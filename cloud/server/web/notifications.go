@@ -48,6 +48,7 @@ type (
 	}
 	notifier interface {
 		Has(channel string) bool
+		PushKey() string
 		Check(channel, target string) error
 		Test(ctx context.Context, r ledger.NotificationRule) (ledger.Notification, error)
 	}
@@ -79,6 +80,9 @@ func ruleView(r ledger.NotificationRule) wire.NotificationRule {
 // shownTarget is the address of a target without what may be a secret: a holder of the path of a webhook can often
 // post there.
 func shownTarget(channel, target string) string {
+	if channel == wire.ChannelPush {
+		return "https://" + notify.PushHost(target) + "/…"
+	}
 	u, err := url.Parse(target)
 	if channel != wire.ChannelWebhook || err != nil {
 		return target
@@ -124,7 +128,8 @@ func (s *Server) listRules(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	v := wire.NotificationRules{Items: []wire.NotificationRule{}, Email: s.o.Notifier.Has(wire.ChannelEmail)}
+	v := wire.NotificationRules{Items: []wire.NotificationRule{}, Email: s.o.Notifier.Has(wire.ChannelEmail),
+		PushKey: s.o.Notifier.PushKey()}
 	for _, r := range all {
 		if mayUseSite(c.UserContext(), access.Notify, r.Site) {
 			v.Items = append(v.Items, ruleView(r))
@@ -212,7 +217,8 @@ func (s *Server) addRule(c *fiber.Ctx) error {
 		return problem.New(wire.SlugConflict,
 			"This server sends no e-mail: notify.smtp.server is not set in its configuration.")
 	case errors.Is(err, notify.ErrNoChannel):
-		return badRequest("channel: %.20q is not one of %s, %s.", r.Channel, wire.ChannelWebhook, wire.ChannelEmail)
+		return badRequest("channel: %.20q is not one of %s, %s, %s.", r.Channel, wire.ChannelWebhook, wire.ChannelEmail,
+			wire.ChannelPush)
 	case err != nil:
 		return badRequest("target: %v.", err)
 	}

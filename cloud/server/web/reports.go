@@ -158,7 +158,7 @@ func (s *Server) partsSubject(ctx context.Context, of, id, site string, ids []fo
 	if err != nil {
 		return gather.Subject{}, err
 	}
-	v.Expected = nil
+	v.ID, v.Expected = id, nil
 	v.Paddocks = slices.DeleteFunc(v.Paddocks, func(p wire.SurveyPaddock) bool {
 		return p.Seen == 0 && (p.Animals == nil || *p.Animals == 0)
 	})

@@ -62,6 +62,7 @@ type Ledger struct {
 	Devices    *Devices    // holders of tokens
 	Stations   *Stations   // what is remembered of each station
 	People     *People     // those who log in with a password
+	PushKeys   *PushKeys   // signs messages to browsers
 	OrderKey   *OrderKey   // signs orders to stations
 	Audit      *AuditLog   // who changed what
 	Totals     *Totals     // sums over the whole ledger
@@ -125,8 +126,8 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Aged: &Aged{t}, Changes: &Changes{t}, Devices: &Devices{t},
 		Stations: &Stations{t},
-		OrderKey: &OrderKey{t},
-		People:   &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
+		OrderKey: &OrderKey{t}, PushKeys: &PushKeys{t},
+		People: &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
 		Grounds: &Grounds{t}, Positions: &Positions{t}, Borders: &BorderBook{t}, Surveys: &Surveys{t},
 		Book: &HerdBook{t}, Sites: &Sites{t}, Work: &Work{t},
 		Notifications: &Notifications{t}, Shares: &Shares{t}, Secrets: &Secrets{t},

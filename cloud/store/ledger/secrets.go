@@ -15,6 +15,7 @@ const (
 	sealFactor   = "second factor" // of a person
 	sealWebhook  = "webhook"       // of a notification rule
 	sealOrderKey = "order key"
+	sealPushKey  = "push key"
 )
 
 // sealedColumns are the columns with secrets that the ledger must read again.
@@ -23,10 +24,11 @@ var sealedColumns = []struct{ purpose, table, owner, column string }{
 	{sealFactor, "second_factor", "person", "next"},
 	{sealWebhook, "notification_rule", "id", "secret"},
 	{sealOrderKey, "order_key", "id", "seed"},
+	{sealPushKey, "push_key", "id", "scalar"},
 }
 
-// Secrets are what the ledger has encrypted (cloud/store/vault): keys of one-time passwords, secrets of webhooks and the key
-// of orders. Without keys they are in the clear.
+// Secrets are what the ledger has encrypted (cloud/store/vault): keys of one-time passwords, secrets of webhooks, the key
+// of orders and that of push messages. Without keys they are in the clear.
 type Secrets struct{ *tables }
 
 // sealedText is one of the secrets as it is stored.
@@ -119,7 +121,7 @@ func (l *Secrets) Unreadable(ctx context.Context) (lost []string, clear int, err
 }
 
 // Drop removes what Unreadable names, after the loss of the keys: people set up a second factor again, notification rules
-// with a lost secret are removed, and stations are enrolled again. It returns what it removed.
+// with a lost secret are removed, stations are enrolled again, and browsers subscribe again. It returns what it removed.
 func (l *Secrets) Drop(ctx context.Context) (dropped []string, err error) {
 	err = l.write(ctx, "remove unreadable secrets", func(ctx context.Context, tx *sql.Tx) error {
 		dropped = nil
@@ -153,6 +155,9 @@ func (l *Secrets) drop(ctx context.Context, tx *sql.Tx, s sealedText) error {
 		return removeRule(ctx, tx, s.owner)
 	case sealOrderKey:
 		_, err := tx.ExecContext(ctx, `DELETE FROM order_key`)
+		return err
+	case sealPushKey:
+		_, err := tx.ExecContext(ctx, `DELETE FROM push_key`)
 		return err
 	}
 	return fmt.Errorf("%s: %w", s.purpose, ErrInvalid)

@@ -61,7 +61,7 @@ export type NotificationRule = {
   id: string; site: string; kinds: string[]; channel: string; target: string; language?: string; quiet?: { from: string; to: string; zone: string };
   paused?: boolean; who?: string; created: string; secret?: string;
 };
-export type NotificationRules = { items: NotificationRule[]; email: boolean };
+export type NotificationRules = { items: NotificationRule[]; email: boolean; push_key?: string };
 export type Notification = {
   id: string; rule: string; site: string; channel: string; target: string; state: 'waiting' | 'sent' | 'dead'; attempts: number; due?: string; created: string; ended?: string;
   fault?: string; message: { subject: string; text: string };

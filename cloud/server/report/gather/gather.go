@@ -89,7 +89,7 @@ func (g *Gatherer) Report(ctx context.Context, s Subject) (wire.Report, error) {
 		r.State = s.Survey.Created
 	}
 	r.State = r.State.UTC()
-	if r.Survey.ID == "" { // that of a flight is stored nowhere
+	if r.Survey.Created.IsZero() { // that of a flight is stored nowhere
 		r.Survey.Created = r.State
 	}
 	_, zone, err := g.zone(ctx, s)

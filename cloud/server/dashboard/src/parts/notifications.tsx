@@ -25,7 +25,7 @@ export function Notifications() {
           <>
             {d.items.length ? <ul class="list">{d.items.map((r) => <Rule key={r.id} r={r} done={reload} />)}</ul> : <Empty title={t('nt_none')} text={t('nt_none_help')} />}
             {secret && <div class="pad" role="status"><p class="problem note"><strong>{t('nt_secret')}</strong><code id="nt-secret">{secret}</code><span>{t('nt_secret_help')}</span></p></div>}
-            <AddRule email={d.email} done={(r) => { setSecret(r.secret ?? ''); reload(); }} />
+            <AddRule email={d.email} pushKey={pushes ? d.push_key : undefined} done={(r) => { setSecret(r.secret ?? ''); reload(); }} />
           </>
         )}</Shown>
       </Card>
@@ -66,7 +66,23 @@ function Rule({ r, done }: { r: NotificationRule; done: () => void }) {
 
 const siteText = (site: string) => (site === '*' ? t('nt_all_sites') : site);
 
-function AddRule({ email, done }: { email: boolean; done: (r: NotificationRule) => void }) {
+const pushes = 'PushManager' in window && 'serviceWorker' in navigator && isSecureContext;
+
+// subscribe asks the browser for messages of this server. A subscription to another key, such as that of a server before this
+// one, is replaced.
+async function subscribe(key: string): Promise<string> {
+  if (await Notification.requestPermission() !== 'granted') throw new Error(t('nt_denied'));
+  const { pushManager } = await navigator.serviceWorker.ready;
+  const wanted = Uint8Array.from(atob(key.replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0));
+  let s = await pushManager.getSubscription();
+  const has = s?.options.applicationServerKey && new Uint8Array(s.options.applicationServerKey);
+  if (s && (!has || has.some((b, i) => b !== wanted[i]))) { await s.unsubscribe(); s = null; }
+  s ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: wanted });
+  const { endpoint, keys } = s.toJSON();
+  return JSON.stringify({ endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth } });
+}
+
+function AddRule({ email, pushKey, done }: { email: boolean; pushKey?: string; done: (r: NotificationRule) => void }) {
   const overview = useRead<Overview>('/api/v1/overview');
   const devices = useRead<Page<{ site: string }>>('/api/v1/devices');
   const sites = [...new Set([...(devices.data?.items ?? []), ...(overview.data?.sites ?? [])].map((s) => s.site))].filter(Boolean).sort();
@@ -79,7 +95,7 @@ function AddRule({ email, done }: { email: boolean; done: (r: NotificationRule) 
   const add = async () => {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     const r = await change<NotificationRule>('POST', `${base}/rules`, {
-      site: site || sites[0] || '*', kinds: chosen, channel, target: target.trim(), language: settings.language,
+      site: site || sites[0] || '*', kinds: chosen, channel, target: channel === 'push' ? await subscribe(pushKey!) : target.trim(), language: settings.language,
       quiet: from && to ? { from, to, zone } : undefined,
     });
     setTarget('');
@@ -92,8 +108,8 @@ function AddRule({ email, done }: { email: boolean; done: (r: NotificationRule) 
       <h3>{t('nt_add')}</h3>
       <div class="filters flush">
         <Select label={t('site')} value={site || sites[0] || '*'} onChange={setSite} options={[...sites.map((s): [string, string] => [s, s]), ['*', t('nt_all_sites')]]} />
-        <Select label={t('nt_channel')} value={channel} onChange={setChannel} options={[['webhook', 'Webhook'], ...(email ? [['email', t('nt_email')] as [string, string]] : [])]} />
-        <label class="field wide">{t(channel === 'email' ? 'nt_address' : 'nt_url')}<input id="nt-target" type="text" inputMode={channel === 'email' ? 'email' : 'url'} autocomplete="off" value={target} placeholder={channel === 'email' ? 'anna@ranch.example' : 'https://'} onInput={(e) => setTarget(input(e))} /></label>
+        <Select label={t('nt_channel')} value={channel} onChange={setChannel} options={[['webhook', 'Webhook'], ...(email ? [['email', t('nt_email')] as [string, string]] : []), ...(pushKey ? [['push', t('nt_push')] as [string, string]] : [])]} />
+        {channel !== 'push' && <label class="field wide">{t(channel === 'email' ? 'nt_address' : 'nt_url')}<input id="nt-target" type="text" inputMode={channel === 'email' ? 'email' : 'url'} autocomplete="off" value={target} placeholder={channel === 'email' ? 'anna@ranch.example' : 'https://'} onInput={(e) => setTarget(input(e))} /></label>}
         <label class="field">{t('nt_quiet_from')}<input type="time" value={from} onChange={(e) => setFrom(input(e))} /></label>
         <label class="field">{t('nt_quiet_to')}<input type="time" value={to} onChange={(e) => setTo(input(e))} /></label>
       </div>

@@ -56,8 +56,9 @@ export function ReviewCard({ result, base, read, picked, pick, draft }: Props) {
   const undo = () => { const id = draft.undo(); if (id) choose(id); };
   const judge = (v: Omit<Verdict, 'id'>) => { if (ids.includes(cursor.current)) { draft.put({ ...v, id: cursor.current }); step(1); } };
   const merge = () => { const at = ids.indexOf(cursor.current); if (at > 0) judge({ verdict: 'accepted', same_as: ids[at - 1] }); };
+  const saving = useRef<HTMLDivElement>(null);
   const act: Record<string, () => void> = {
-    j: () => step(1), k: () => step(-1), u: undo, m: merge,
+    s: () => saving.current?.querySelector<HTMLButtonElement>('[data-save]')?.click(), j: () => step(1), k: () => step(-1), u: undo, m: merge,
     a: () => judge({ verdict: 'accepted' }), x: () => judge({ verdict: 'rejected' }), o: () => judge({ verdict: 'rejected', class: 'other animal' }),
   };
   useEffect(() => { list.current?.querySelector('.picked')?.scrollIntoView({ block: 'nearest' }); }, [picked]);
@@ -94,6 +95,7 @@ export function ReviewCard({ result, base, read, picked, pick, draft }: Props) {
               <button class="button small" type="button" aria-pressed={draft.adding} onClick={() => draft.setAdding(!draft.adding)}>{t(draft.adding ? 'rv_adding' : 'rv_add')}</button>
               <button class="button small" type="button" onClick={undo} disabled={!draft.changed}>{t('rv_undo')}</button>
             </div>
+            {tracks.some((x) => x.id === picked) && <Crop large base={base} index={result.tracks.findIndex((x) => x.id === picked)} label={`${t('animal')} ${picked}`} />}
             <ul class="judge scroll tall" ref={list} aria-label={t('animals_list')}>
               {tracks.map((x, i) => <Judge key={x.id} id={x.id} was={t('rv_counted')} v={of.get(x.id)} picked={x.id === picked} pick={choose} judge={draft.put} above={ids[i - 1]}
                 crop={<Crop base={base} index={result.tracks.indexOf(x)} label={`${t('animal')} ${x.id}`} />} />)}
@@ -101,7 +103,7 @@ export function ReviewCard({ result, base, read, picked, pick, draft }: Props) {
             </ul>
             <Added draft={draft} />
             {sampling && <Says tracks={tracks.map((x) => x.id)} of={of} />}
-            <div class="actions">
+            <div class="actions" ref={saving}>
               {!sampling && <label><input type="checkbox" checked={draft.rest} onChange={(e) => draft.setRest((e.target as HTMLInputElement).checked)} /> {t('rv_rest')}</label>}
               <Act class="button primary" label={t('rv_save')} act={save} data={{ 'data-save': '' }} />
               {draft.changed && <span class="muted">{t('rv_unsaved')}</span>}
