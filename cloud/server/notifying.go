@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"cattlecounter/cloud/server/overview"
 	"cattlecounter/cloud/store/database"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/vault"
 	"cattlecounter/shared/wire"
 )
 
@@ -35,11 +37,14 @@ func newNotifying(ctx context.Context, cfg config.Config, l *ledger.Ledger, view
 			return nil, err
 		}
 	}
-	key, err := l.PushKeys.Current(ctx)
-	if err != nil {
+	switch key, err := l.PushKeys.Current(ctx); {
+	case errors.Is(err, vault.ErrNoKey), errors.Is(err, vault.ErrCorrupt): // cloud-api doctor says what to do
+		log.Error("no messages to browsers: their key cannot be decrypted", "err", err)
+	case err != nil:
 		return nil, err
+	default:
+		channels[wire.ChannelPush] = notify.NewPush(networks, key, pushContact(cfg))
 	}
-	channels[wire.ChannelPush] = notify.NewPush(networks, key, pushContact(cfg))
 	n := &notifying{lead: l.DB().Leader(notifies)}
 	n.Notifier, err = notify.New(notify.Options{Rules: l.Notifications, Events: l.Notifications, Messages: l.Notifications,
 		Attention: views, Feed: l.Changes, Flights: l.Flights, Book: l.Book, Channels: channels,

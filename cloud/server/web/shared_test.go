@@ -125,9 +125,6 @@ func TestSharedFlight(t *testing.T) {
 		}
 	}
 	s.do("GET", base+"/footage/other/video", "", shareHeader, link.Key).wantProblem(t, 404, "not-found")
-	// A part that leaves the flight leaves the link.
-	must.Do(t, s.ledger.Flights.SplitByHand(t.Context(), id, footage.ID("part-2")))
-	s.do("GET", base+"/footage/part-2/video", "", shareHeader, link.Key).wantProblem(t, 404, "not-found")
 }
 
 // Who may not change the site may not share, and copies are shared as what they are copies of.
