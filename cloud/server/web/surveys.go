@@ -102,13 +102,22 @@ func (s *Server) addSurvey(c *fiber.Ctx) error {
 	return sendJSON(c, v)
 }
 
+// changeableSurvey returns the survey in the path, for a holder that may change its site.
+func (s *Server) changeableSurvey(c *fiber.Ctx) (ledger.Survey, error) {
+	of, err := shareArg(c, s.sharedSurvey)
+	if err != nil {
+		return ledger.Survey{}, err
+	}
+	return s.o.Ledger.Surveys.Get(c.UserContext(), of.ID)
+}
+
 // removeSurvey removes a survey with its links.
 func (s *Server) removeSurvey(c *fiber.Ctx) error {
 	d, err := s.authenticate(c)
 	if err != nil {
 		return err
 	}
-	n, err := s.sharedSurvey(c)
+	n, err := s.changeableSurvey(c)
 	if err != nil {
 		return err
 	}
