@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/serviceworker"
 	"github.com/chromedp/chromedp"
 
@@ -32,7 +33,7 @@ func TestPagePush(t *testing.T) {
 	ctx, cancel := context.WithTimeout(page.ctx, patience)
 	defer cancel()
 	workers := chromedp.Events(ctx, serviceworker.WorkerRegistrationUpdated)
-	_, err := chromedp.Call(ctx, serviceworker.Enable)
+	_, err := chromedp.Call(ctx, serviceworker.Enable, cdp.Empty{})
 	page.must(err)
 	page.navigate(s.at.HTTP + "/settings#token=" + token)
 	page.until("having('#notifications', 'No notifications yet').some(shown)")

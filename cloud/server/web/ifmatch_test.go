@@ -62,7 +62,7 @@ func TestRemovedSurvey(t *testing.T) {
 	s.flownCount("one", time.Date(2026, 5, 1, 6, 0, 0, 0, time.UTC))
 	n := must.Get(s.ledger.Surveys.Add(t.Context(), ledger.Survey{Site: "farm"}))(t)
 	kept := must.Get(s.ledger.Surveys.Add(t.Context(), ledger.Survey{Site: "farm"}))(t)
-	_, key, err := s.ledger.Shares.Add(t.Context(), n.ID, time.Hour)
+	_, key, err := s.ledger.Shares.Add(t.Context(), ledger.Shared{Kind: ledger.ShareSurvey, ID: n.ID}, false, time.Hour)
 	must.Do(t, err)
 	anna, path := s.person("anna", ledger.RoleOperator, "farm"), "/api/v1/surveys/"+n.ID
 	s.do("DELETE", path, "", s.person("eye", ledger.RoleViewer, "farm")...).wantProblem(t, 403, "forbidden")
