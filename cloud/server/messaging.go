@@ -165,7 +165,21 @@ func (m *messaging) register(reg *prometheus.Registry) {
 	gauge("mqtt_published_seq", "Change of the ledger up to which the broker has everything.",
 		func() float64 { return float64(m.publisher.Position()) })
 	if m.broker != nil {
+		m.registerPressure(reg)
 		gauge("mqtt_clients", "Clients of the embedded broker.", func() float64 { return float64(m.broker.Clients()) })
+	}
+}
+
+// registerPressure adds counters of what the built-in broker did against accounts that want too much.
+func (m *messaging) registerPressure(reg *prometheus.Registry) {
+	for name, read := range map[string]func(broker.Pressure) int64{
+		"slowed":       func(p broker.Pressure) int64 { return p.Slowed },
+		"not_retained": func(p broker.Pressure) int64 { return p.NotRetained },
+		"subscription": func(p broker.Pressure) int64 { return p.Refused },
+	} {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "cattle", Name: "mqtt_limited_total",
+			Help: "Waits, messages and subscriptions of MQTT accounts that were over a limit.", ConstLabels: prometheus.Labels{"limit": name}},
+			func() float64 { return float64(read(m.broker.Pressure())) }))
 	}
 }
 

@@ -186,6 +186,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			close(b.hook.stop)
 			if err := b.server.Close(); err != nil {
 				return fmt.Errorf("mqtt broker: %w", err)
 			}

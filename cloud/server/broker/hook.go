@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -33,9 +34,13 @@ type hook struct {
 	sessions map[string]session // by client id; a session outlives its connection
 	touched  map[string]time.Time
 	kept     map[string]*retained     // retained messages by user
-	paces    map[string]*rate.Limiter // of the messages by user
+	cleared  map[string]int           // how often those of revoked users were deleted
+	paces    map[string]*paces        // limits by user
 	refused  map[string]*rate.Limiter // refused log-ins by origin
-	warnings map[string]*rate.Limiter // lines in the log by user
+	warnings map[string]*rate.Limiter // lines in the log by user, and of strangers by origin
+
+	stop                                chan struct{} // closed when the broker ends
+	slowed, notRetained, overSubscribed atomic.Int64
 }
 
 type session struct {
@@ -45,8 +50,8 @@ type session struct {
 
 func newHook(server *mqtt.Server, o Options) *hook {
 	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log, discovery: o.Discovery,
-		sessions: map[string]session{}, touched: map[string]time.Time{}, kept: map[string]*retained{},
-		paces: map[string]*rate.Limiter{}, refused: map[string]*rate.Limiter{},
+		sessions: map[string]session{}, touched: map[string]time.Time{}, kept: map[string]*retained{}, cleared: map[string]int{},
+		paces: map[string]*paces{}, stop: make(chan struct{}), refused: map[string]*rate.Limiter{},
 		warnings: map[string]*rate.Limiter{}}
 }
 
@@ -56,7 +61,8 @@ func (h *hook) ID() string { return "accounts" }
 // Provides implements mqtt.Hook.
 func (h *hook) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired,
-		mqtt.OnPublish, mqtt.OnSubscribe, mqtt.OnWill}, []byte{b})
+		mqtt.OnPublish, mqtt.OnSubscribe, mqtt.OnUnsubscribe, mqtt.OnRetainPublished,
+		mqtt.OnWill}, []byte{b})
 }
 
 // OnConnectAuthenticate implements mqtt.Hook. The name of the user becomes part of the
@@ -65,7 +71,9 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	user := string(pk.Connect.Username)
 	a, ok := h.identify(user, string(pk.Connect.Password))
 	if !ok {
-		h.log.Warn("mqtt client refused", "device", printable(user), "remote", cl.Net.Remote)
+		if from := origin.OfText(cl.Net.Remote); h.mayLog("from " + from) {
+			h.log.Warn("mqtt client refused", "device", printable(user), "remote", cl.Net.Remote)
+		}
 		h.slowDown(origin.OfText(cl.Net.Remote))
 		return false
 	}
@@ -100,8 +108,14 @@ func (h *hook) slowDown(address string) {
 		h.refused[address] = l
 	}
 	h.mu.Unlock()
-	if !l.Allow() {
-		<-time.After(refusedWait)
+	if l.Allow() {
+		return
+	}
+	timer := time.NewTimer(refusedWait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-h.stop:
 	}
 }
 
@@ -154,7 +168,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 		ok = s.maySubscribe(name)
 	}
 	if !ok && write && !s.service {
-		h.slowSender(s.user)
+		h.slowSender(s.user, 1, 0)
 	}
 	// Others also get here with each message of a foreign site.
 	if !ok && (write || s.role == ledger.RoleDevice) && h.mayLog(s.user) {
@@ -208,7 +222,7 @@ func (h *hook) sessionsOf(user string) int {
 func (h *hook) sessionsOutside(valid map[string]access.Holder) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	maps.DeleteFunc(h.paces, func(name string, _ *rate.Limiter) bool { _, ok := valid[name]; return !ok })
+	maps.DeleteFunc(h.paces, func(name string, _ *paces) bool { _, ok := valid[name]; return !ok })
 	maps.DeleteFunc(h.warnings, func(name string, _ *rate.Limiter) bool { _, ok := valid[name]; return !ok })
 	maps.DeleteFunc(h.touched, func(name string, _ time.Time) bool { _, ok := valid[name]; return !ok })
 	var ids []string

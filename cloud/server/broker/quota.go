@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -16,8 +17,6 @@ const (
 	userRetainedTopics = 20_000
 	userRetainedBytes  = 16 << 20
 	userSubscriptions  = 200 // of a session
-	userMessages       = 200 // messages a second; what is faster waits
-	userBurst          = 5_000
 	// Refused log-ins of one address at once, one more each second, and the wait of the others.
 	refusedAtOnce    = 50
 	refusedWait      = 3 * time.Second
@@ -36,19 +35,11 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	if !ok || s.service {
 		return h.bounded(cl, pk, ServiceUser, maxRetainedTopics), nil
 	}
-	h.slowSender(s.user)
+	h.slowSender(s.user, 1, sizeOf(pk))
 	if at, err := topic.Parse(pk.TopicName); err == nil && at.Kind == topic.KindCommand {
 		pk.FixedHeader.Retain = false // the station would get the order again, also after its operator lost access
 	}
 	return h.bounded(cl, pk, s.user, maxRetainedTopics-serviceReserve), nil
-}
-
-// slowSender waits while a user sends too fast. Only the connection of the client waits: its network buffer fills, and it
-// cannot send on. A user has at most maxSessionsPerUser of them, so a wait is short.
-func (h *hook) slowSender(user string) {
-	if wait := h.pace(user).Reserve().Delay(); wait > 0 {
-		<-time.After(wait)
-	}
 }
 
 // OnWill implements mqtt.Hook: a retained will counts like other retained messages.
@@ -86,18 +77,6 @@ func (h *hook) loggable(user string) bool {
 	return l.Allow()
 }
 
-// pace is the limit of the messages of a user.
-func (h *hook) pace(user string) *rate.Limiter {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l := h.paces[user]
-	if l == nil {
-		l = rate.NewLimiter(userMessages, userBurst)
-		h.paces[user] = l
-	}
-	return l
-}
-
 // bounded removes the retain flag of a message that would go over a bound.
 func (h *hook) bounded(cl *mqtt.Client, pk packets.Packet, user string, most int) packets.Packet {
 	if !pk.FixedHeader.Retain {
@@ -117,6 +96,7 @@ func (h *hook) bounded(cl *mqtt.Client, pk packets.Packet, user string, most int
 			h.log.Warn("mqtt message not retained: over the limit", "client", printable(cl.ID), "topic", printable(pk.TopicName),
 				"bytes", size)
 		}
+		h.notRetained.Add(1)
 		pk.FixedHeader.Retain = false
 		return pk
 	}
@@ -175,6 +155,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	if s.service {
 		return pk
 	}
+	h.slowSender(s.user, len(pk.Filters), 0)
 	left := userSubscriptions - len(cl.State.Subscriptions.GetAll())
 	for i := range pk.Filters {
 		if _, known := cl.State.Subscriptions.Get(pk.Filters[i].Filter); known {
@@ -185,13 +166,33 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 		}
 	}
 	if left < 0 {
+		h.overSubscribed.Add(int64(-left))
+	}
+	if left < 0 && h.mayLog(s.user) {
 		h.log.Warn("mqtt subscriptions refused: too many", "client", printable(cl.ID), "limit", userSubscriptions)
 	}
 	return pk
 }
 
 // clearRetained deletes the retained messages that revoked devices published.
-func (h *hook) clearRetained(revoked map[string]bool) {
+//
+// It does so a few times for each, because a message may just have been on its way, and not for ever, because it looks at
+// every retained message.
+func (h *hook) clearRetained(all map[string]bool) {
+	const rounds = 3
+	revoked := map[string]bool{}
+	h.mu.Lock()
+	maps.DeleteFunc(h.cleared, func(name string, _ int) bool { return !all[name] })
+	for name := range all {
+		if h.cleared[name] < rounds {
+			h.cleared[name]++
+			revoked[name] = true
+		}
+	}
+	h.mu.Unlock()
+	if len(revoked) == 0 {
+		return
+	}
 	for name := range h.server.Topics.Retained.GetAll() {
 		at, err := topic.Parse(name)
 		if err != nil || !revoked[at.Device.Name] {
