@@ -234,8 +234,9 @@ func TestDownloads(t *testing.T) {
 		"/api/v1/footage/one/contact/1":  "ANIMALS",
 		"/api/v1/footage/two/status":     `{"v":1}`,
 	} {
-		if r := s.do("GET", path, ""); r.status != 200 || string(r.body) != want || r.header.Get("ETag") == "" {
-			t.Errorf("%s: %d %s", path, r.status, r.body)
+		if r := s.do("GET", path, ""); r.status != 200 || string(r.body) != want || r.header.Get("ETag") == "" ||
+			r.header.Get("Cache-Control") != privately {
+			t.Errorf("%s: %d %s, %v", path, r.status, r.body, r.header)
 		}
 	}
 	path := "/api/v1/footage/one/result.csv"

@@ -27,6 +27,10 @@ var media = map[string]string{
 	"mp4":  "video/mp4",
 }
 
+// privately is the Cache-Control of what is not for everybody: a browser asks each time whether it has changed, and a cache
+// that several people share stores nothing.
+const privately = "private, no-cache"
+
 // file is a blob that a route serves.
 type file struct {
 	key, media, name string
@@ -166,7 +170,7 @@ func (s *Server) sendBlobWhile(c *fiber.Ctx, f file, may func(context.Context) e
 	}
 	tag := fmt.Sprintf(`"%x-%x%s"`, info.Size, info.Modified.UnixNano(), info.Version)
 	c.Set(fiber.HeaderETag, tag)
-	c.Set(fiber.HeaderCacheControl, "no-cache")
+	c.Set(fiber.HeaderCacheControl, privately)
 	c.Set(fiber.HeaderLastModified, info.Modified.UTC().Format(time.RFC1123[:len(time.RFC1123)-3]+"GMT"))
 	c.Set(fiber.HeaderAcceptRanges, "bytes")
 	c.Set(fiber.HeaderContentType, f.media)

@@ -70,7 +70,7 @@ func (s *Server) sendTelemetry(c *fiber.Ctx) error {
 func sendTagged(c *fiber.Ctx, body []byte, media, name string) error {
 	tag := tagOf(body)
 	c.Set(fiber.HeaderETag, tag)
-	c.Set(fiber.HeaderCacheControl, "no-cache")
+	c.Set(fiber.HeaderCacheControl, privately)
 	c.Set(fiber.HeaderContentType, media)
 	if name != "" {
 		c.Set(fiber.HeaderContentDisposition, fmt.Sprintf("inline; filename=%q", name))

@@ -1,7 +1,10 @@
 package web
 
 import (
+	"cmp"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +42,9 @@ type allowance struct {
 	pause time.Duration
 }
 
+// share is the part of the allowance that is left, from 0 to 1.
+func (a *allowance) share() float64 { return a.left / float64(a.burst) }
+
 // refill adds what the time since the last look has earned.
 func (a *allowance) refill(now time.Time) {
 	if d := now.Sub(a.at); d > 0 {
@@ -72,7 +78,8 @@ func (l *attemptLimits) begin(now time.Time, who string, burst int, pause time.D
 	}, nil
 }
 
-// makeRoom forgets those who may fail as often as at first, and all when that is not enough. The lock is held.
+// makeRoom forgets those who may fail as often as at first, and when that is not enough the half that has failed least.
+// Somebody with many addresses can fill the list, but cannot make it forget whose limit is used up. The lock is held.
 func (l *attemptLimits) makeRoom(now time.Time) {
 	if l.of == nil {
 		l.of = map[string]*allowance{}
@@ -85,8 +92,14 @@ func (l *attemptLimits) makeRoom(now time.Time) {
 			delete(l.of, who)
 		}
 	}
-	if len(l.of) >= guessers {
-		clear(l.of)
+	if len(l.of) < guessers {
+		return
+	}
+	failedLeast := slices.SortedFunc(maps.Keys(l.of), func(a, b string) int {
+		return cmp.Compare(l.of[b].share(), l.of[a].share())
+	})
+	for _, who := range failedLeast[:len(failedLeast)/2] {
+		delete(l.of, who)
 	}
 }
 
