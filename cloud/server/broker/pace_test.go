@@ -68,7 +68,7 @@ func flood(t *testing.T, b *Broker) (conn net.Conn, sent chan int) {
 	return conn, sent
 }
 
-// An account that sends as fast as it can is slowed down, the operator is told, and the messages of others arrive as fast as
+// An account that sends as fast as it can is slowed down, the log says so, and the messages of others arrive as fast as
 // before.
 func TestFloodOfOneAccount(t *testing.T) {
 	var log lines

@@ -176,7 +176,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 
 // clearRetained deletes the retained messages that revoked devices published.
 //
-// It does so a few times for each, because a message may just have been on its way, and not for ever, because it looks at
+// It does so a few times for each, because a message may just have been on its way, and no more than that, because it looks at
 // every retained message.
 func (h *hook) clearRetained(all map[string]bool) {
 	const rounds = 3
