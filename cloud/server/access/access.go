@@ -21,12 +21,13 @@ const (
 	Command    Action = "command"    // give orders to stations
 	Notify     Action = "notify"     // say who hears of what, and see the messages
 	Inspect    Action = "inspect"    // metrics and the details of readiness: they show every site
-	Administer Action = "administer" // people, tokens, the audit log
+	Manage     Action = "manage"     // people and tokens of programs at the sites of the holder
+	Administer Action = "administer" // the audit log, codes for stations
 )
 
 // Actions returns all actions but Public.
 func Actions() []Action {
-	return []Action{Read, Review, Change, Upload, Command, Notify, Inspect, Administer}
+	return []Action{Read, Review, Change, Upload, Command, Notify, Inspect, Manage, Administer}
 }
 
 // grants is what each role may do at its sites. A device may do it with what is its own.
@@ -36,7 +37,7 @@ var grants = map[ledger.Role][]Action{
 	ledger.RoleViewer:   {Read, Inspect},
 	ledger.RoleReviewer: {Read, Inspect, Review},
 	ledger.RoleOperator: {Read, Inspect, Review, Change, Upload, Command, Notify},
-	ledger.RoleAdmin:    {Read, Inspect, Review, Change, Upload, Command, Notify, Administer},
+	ledger.RoleAdmin:    {Read, Inspect, Review, Change, Upload, Command, Notify, Manage, Administer},
 }
 
 // everywhere are actions that show or change every site, so a holder of some sites may not do them.

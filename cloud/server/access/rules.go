@@ -113,6 +113,17 @@ var rules = map[string]Action{
 	"POST /api/v1/second-factor":          Public, // needs the password, and a code of an earlier factor
 	"POST /api/v1/second-factor/confirm":  Public, // needs the password, and a code of the new factor
 	"POST /api/v1/second-factor/remove":   Public, // needs the password and a code
+	"GET /api/v1/people":                  Manage,
+	"POST /api/v1/people":                 Manage,
+	"PATCH /api/v1/people/:name":          Manage,
+	"DELETE /api/v1/people/:name":         Manage,
+	"GET /api/v1/people/:name/export":     Manage,
+	"POST /api/v1/people/:name/reset":     Manage,
+	"POST /api/v1/people/:name/logout":    Manage,
+	"POST /api/v1/password":               Public, // needs the code of an invitation
+	"GET /api/v1/tokens":                  Manage,
+	"POST /api/v1/tokens":                 Manage,
+	"DELETE /api/v1/tokens/:name":         Manage,
 	"POST /api/v1/enrolments":             Administer,
 	"POST /api/v1/enrol":                  Public, // needs the code of an enrolment
 	"GET /api/v1/openapi.yaml":            Read,

@@ -93,6 +93,7 @@ var classes = []struct {
 	{blob.ErrNotFound, wire.SlugNotFound, ""},
 	{job.ErrTransition, wire.SlugConflict, ""},
 	{ledger.ErrExists, wire.SlugConflict, ""},
+	{ledger.ErrLastAdmin, wire.SlugConflict, ""},
 	{ledger.ErrLimit, wire.SlugConflict, ""},
 	{ledger.ErrChanged, wire.SlugStale, ""},
 	{ledger.ErrCursor, wire.SlugBadRequest, ""},

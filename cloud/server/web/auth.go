@@ -174,6 +174,9 @@ func (g guarded) Post(path string, handler fiber.Handler) { g.add(fiber.MethodPo
 // Put adds a route.
 func (g guarded) Put(path string, handler fiber.Handler) { g.add(fiber.MethodPut, path, handler) }
 
+// Patch adds a route.
+func (g guarded) Patch(path string, handler fiber.Handler) { g.add(fiber.MethodPatch, path, handler) }
+
 // Delete adds a route.
 func (g guarded) Delete(path string, handler fiber.Handler) { g.add(fiber.MethodDelete, path, handler) }
 

@@ -85,6 +85,10 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		s.record(id, "content "+id)
 	}
 	boss := s.tokens[ledger.RoleOperator]
+	root := must.Get(s.ledger.Devices.AddWith(t.Context(), ledger.Device{Name: "root", Site: "farm", Sites: ledger.SiteSet{"*"},
+		Role: ledger.RoleAdmin}))(t).Reveal()
+	documents := map[string]string{"/api/v1/people": `{"name":"anna","role":"viewer","sites":["farm"]}`, "/api/v1/people/anna": `{"disabled":false}`,
+		"/api/v1/people/anna/reset": `{"password":true}`, "/api/v1/tokens": `{"name":"robot","role":"viewer","sites":["farm"],"days":1}`}
 	taken := must.Get(s.ledger.Surveys.Add(t.Context(), ledger.Survey{Site: "farm"}))(t)
 	shared, _, err := s.ledger.Shares.Add(t.Context(), ledger.Shared{Kind: ledger.ShareSurvey, ID: taken.ID}, false, time.Hour)
 	must.Do(t, err)
@@ -305,6 +309,21 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/openid", "", 404, ""},
 		{"GET", "/api/v1/openid/callback?code=x&session_state=y", "", 404, ""},
 		{"POST", "/api/v1/setup", "", 400, ""},
+		{"GET", "/api/v1/people", "", 401, ""},
+		{"GET", "/api/v1/people", root, 200, ""},
+		{"POST", "/api/v1/people", root, 200, ""},
+		{"POST", "/api/v1/people", root, 409, ""},
+		{"PATCH", "/api/v1/people/anna", root, 200, ""},
+		{"GET", "/api/v1/people/anna/export", root, 200, ""},
+		{"POST", "/api/v1/people/anna/reset", root, 200, ""},
+		{"POST", "/api/v1/people/anna/logout", root, 200, ""},
+		{"DELETE", "/api/v1/people/anna", root, 200, ""},
+		{"DELETE", "/api/v1/people/anna", root, 404, ""},
+		{"POST", "/api/v1/password", "", 400, ""},
+		{"POST", "/api/v1/tokens", root, 200, ""},
+		{"GET", "/api/v1/tokens", root, 200, ""},
+		{"DELETE", "/api/v1/tokens/robot", root, 200, ""},
+		{"DELETE", "/api/v1/tokens/nope", root, 404, ""},
 		{"POST", "/api/v1/enrolments", "", 401, ""},
 		{"POST", "/api/v1/enrolments", boss, 403, ""},
 		{"POST", "/api/v1/enrol", "", 400, ""},
@@ -338,7 +357,11 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 			if strings.HasSuffix(c.path, "/paddocks") && c.method == http.MethodPut {
 				body = strings.NewReader(boxes(box("x", 24.2, -31.8, 24.4, -31.6)))
 			}
-			r := s.send(c.method, c.path, c.token, body, "Range", c.header)
+			headers := []string{"Range", c.header}
+			if v := documents[c.path]; v != "" && c.method != http.MethodGet {
+				body, headers = strings.NewReader(v), append(headers, "Content-Type", "application/json")
+			}
+			r := s.send(c.method, c.path, c.token, body, headers...)
 			if r.status != c.status {
 				t.Fatalf("status %d: %s", r.status, r.body)
 			}

@@ -32,6 +32,7 @@ func (s *Server) routes(app *fiber.App) {
 	s.groundRoutes(api)
 	s.overviewRoutes(api)
 	s.notificationRoutes(api)
+	s.peopleRoutes(api)
 	api.Get("/footage/:id/still", s.sendFile(s.result("jpg")))
 	api.Get("/footage/:id/video", s.sendFile(s.result(wire.AnnotatedExt)))
 	api.Get("/footage/:id/sheet", s.sendFile(s.result(wire.SheetExt)))

@@ -65,6 +65,9 @@ type Ledger struct {
 	Factors    factors
 	Sessions   sessions
 	Identities identities
+	Staff      staff
+	Invites    invites
+	Tokens     tokens
 	Grounds    grounds
 	Positions  positions
 	Borders    borders
@@ -82,7 +85,7 @@ func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
 		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People, Identities: l.People,
-		Audit: l.Audit, Reviews: l.Reviews, Grounds: l.Grounds, Positions: l.Positions, Borders: l.Borders, Surveys: l.Surveys,
+		Staff: l.People, Invites: l.People, Tokens: l.Devices, Audit: l.Audit, Reviews: l.Reviews, Grounds: l.Grounds, Positions: l.Positions, Borders: l.Borders, Surveys: l.Surveys,
 		Book: l.Book, Notifications: l.Notifications, NotificationRules: l.Notifications, Enrolments: l.Devices,
 		OrderKey: l.OrderKey, Shares: l.Shares}
 }

@@ -32,6 +32,7 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"Line": boundary.Line{}, "Zone": boundary.Zone{},
 		"Report": wire.Report{}, "ReportModel": wire.ReportModel{}, "ReportSource": wire.ReportSource{}, "ReportAnimal": wire.ReportAnimal{},
 		"ReportReview": wire.ReportReview{}, "ReportMissing": wire.ReportMissing{}, "SurveyNote": wire.SurveyNote{}, "Survey": wire.Survey{},
+		"Person": wire.Person{}, "PersonData": wire.PersonData{}, "SessionData": wire.SessionData{}, "Token": wire.Token{}, "RemovedPerson": wire.RemovedPerson{},
 		"EnrolmentCode": wire.EnrolmentCode{}, "Enrolment": wire.Enrolment{},
 	} {
 		ref := doc.Components.Schemas[name]

@@ -29,6 +29,7 @@ const (
 	ActionOrder          = "order" // to a station
 	ActionAddUser        = "add user"
 	ActionSetPassword    = "set password"
+	ActionResetPassword  = "reset password" //nolint:gosec // a name
 	ActionSetRole        = "set role"
 	ActionDisableUser    = "disable user"
 	ActionEnableUser     = "enable user"

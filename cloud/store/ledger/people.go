@@ -96,16 +96,22 @@ func (l *People) Count(ctx context.Context) (int, error) {
 }
 
 func (l *People) checked(ctx context.Context, p Person, password string) (string, error) {
-	if _, err := topic.ParseDevice("x", p.Name); err != nil {
-		return "", fmt.Errorf("%w: %w", err, ErrInvalid)
-	}
-	if !p.Role.ForPeople() {
-		return "", fmt.Errorf("role %q, want one of %v: %w", p.Role, PeopleRoles(), ErrInvalid)
-	}
-	if _, err := ParseSiteSet(p.Sites); err != nil {
+	if err := checkPerson(p); err != nil {
 		return "", err
 	}
 	return hashPassword(ctx, password)
+}
+
+// checkPerson checks name, role and sites. The error wraps ErrInvalid.
+func checkPerson(p Person) error {
+	if _, err := topic.ParseDevice("x", p.Name); err != nil {
+		return fmt.Errorf("%w: %w", err, ErrInvalid)
+	}
+	if !p.Role.ForPeople() {
+		return fmt.Errorf("role %q, want one of %v: %w", p.Role, PeopleRoles(), ErrInvalid)
+	}
+	_, err := ParseSiteSet(p.Sites)
+	return err
 }
 
 func (l *People) insertPerson(ctx context.Context, tx *sql.Tx, p Person, hash string) error {
@@ -144,12 +150,7 @@ func (l *People) SetPassword(ctx context.Context, name, password string) error {
 		return fmt.Errorf("password of %s: %w", name, err)
 	}
 	return l.changeWith(ctx, name, ActionSetPassword, `password = $2`, []any{hash}, func(ctx context.Context, tx *sql.Tx) error {
-		var issuer string
-		err := tx.QueryRowContext(ctx, `SELECT issuer FROM person WHERE name = $1`, name).Scan(&issuer)
-		if err == nil && issuer != "" {
-			err = fmt.Errorf("%s logs in at %s: %w", name, issuer, ErrInvalid)
-		}
-		return err
+		return hasPassword(ctx, tx, name)
 	})
 }
 
@@ -201,19 +202,14 @@ func (l *People) changeWith(ctx context.Context, name, action, set string, args 
 			return err
 		}
 		after, err := countAdmins(ctx, tx)
-		if err == nil && before > 0 && after == 0 {
-			err = ErrLastAdmin
+		if err == nil {
+			err = before.lost(after)
 		}
 		if err != nil {
 			return err
 		}
 		return l.audit(ctx, tx, action, name)
 	})
-}
-
-func countAdmins(ctx context.Context, tx *sql.Tx) (n int, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM person WHERE role = $1 AND disabled IS NULL`, RoleAdmin).Scan(&n)
-	return n, err
 }
 
 // CheckPassword returns the person with a name and a password. A name, a password and a person that may not log in all

@@ -102,8 +102,8 @@ func (l *People) Remove(ctx context.Context, name string) (pseudonym string, err
 			return err
 		}
 		after, err := countAdmins(ctx, tx)
-		if err == nil && before > 0 && after == 0 {
-			err = ErrLastAdmin
+		if err == nil {
+			err = before.lost(after)
 		}
 		if err != nil {
 			return err

@@ -64,7 +64,7 @@ function setCookie(value: string): void {
  * change sends a request that changes something, with a file or a document, and asks the person for a token when it is
  * missing or refused. With over, a document that was read, it fails with status 412 when others have changed that meanwhile.
  */
-export async function change<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, over?: object): Promise<T> {
+export async function change<T>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, over?: object): Promise<T> {
   const file = body instanceof Blob;
   for (let why = ''; ;) {
     await needToken(why);

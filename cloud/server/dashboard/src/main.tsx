@@ -5,7 +5,7 @@ import { App, isShared } from './app';
 import { start } from './live';
 import { followLinks } from './router';
 import { ask } from './parts/ask';
-import { loadSession, openIDFault, takeCodeFromAddress, takeFaultFromAddress } from './session';
+import { loadSession, openIDFault, takeCodeFromAddress, takeFaultFromAddress, takeInvitationFromAddress, waitingInvitation } from './session';
 import { apply } from './settings';
 
 takeTokenFromAddress();
@@ -14,10 +14,11 @@ apply();
 followLinks();
 if (!isShared()) {
   takeFaultFromAddress();
+  takeInvitationFromAddress();
   await takeCodeFromAddress();
   await loadSession();
 }
 render(<App />, document.getElementById('app')!);
 if (!isShared()) start();
-if (openIDFault()) void ask();
+if (openIDFault() || waitingInvitation()) void ask();
 if ('serviceWorker' in navigator && isSecureContext) navigator.serviceWorker.register('/sw.js').catch(() => { /* works without it */ });

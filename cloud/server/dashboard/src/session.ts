@@ -52,6 +52,25 @@ export function takeFaultFromAddress(): void {
 /** openIDAddress begins a log-in at the provider that returns to this view. */
 export const openIDAddress = () => `/api/v1/openid?back=${encodeURIComponent(location.pathname + location.search)}`;
 
+let invitation = '';
+/** waitingInvitation is a code of the address that sets a password, '' for none. */
+export const waitingInvitation = () => invitation;
+
+/** takeInvitationFromAddress reads #password=… and removes it from the address bar. */
+export function takeInvitationFromAddress(): void {
+  const code = new URLSearchParams(location.hash.slice(1)).get('password');
+  if (!code) return;
+  history.replaceState(null, '', location.pathname + location.search);
+  invitation = code;
+}
+
+/** setFirstPassword uses the invitation up and answers with the name to log in with. */
+export const setFirstPassword = async (password: string): Promise<string> => {
+  const v = await send('POST', '/api/v1/password', { code: invitation, password }) as { name: string };
+  invitation = '';
+  return v.name;
+};
+
 let waiting = '';
 /** waitingCode is a one-time code of the address that lacks the second factor, '' for none. */
 export const waitingCode = () => waiting;

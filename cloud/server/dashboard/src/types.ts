@@ -67,4 +67,8 @@ export type Notification = {
   fault?: string; message: { subject: string; text: string };
 };
 export type Share = { id: string; survey?: string; flight?: string; footage?: string; video?: boolean; who?: string; created: string; expires: string; revoked?: string; key?: string };
+export type Person = {
+  name: string; role: string; sites: string[]; created: string; last_seen?: string; disabled?: string; second_factor: boolean; provider?: string; code?: string; expires?: string;
+};
+export type Token = { name: string; role: string; sites: string[]; created: string; expires?: string; last_seen?: string; revoked?: string; token?: string };
 export type AuditEntry = { n: number; at: string; who: string; action: string; subject: string };

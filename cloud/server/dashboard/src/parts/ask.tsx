@@ -2,7 +2,7 @@
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { saveToken, token } from '../api';
-import { loadSession, logIn, logInWithCode, openIDAddress, openIDFault, Refused, session, setUp, waitingCode } from '../session';
+import { loadSession, logIn, logInWithCode, openIDAddress, openIDFault, Refused, session, setFirstPassword, setUp, waitingCode, waitingInvitation } from '../session';
 import { t } from '../words';
 import { Code, NewFactor } from './factor';
 
@@ -48,6 +48,8 @@ function Forms({ done, confirmed }: { done: () => void; confirmed: () => void })
   const [first, setFirst] = useState(false);
   const [fault, setFault] = useState(() => { const why = openIDFault(); return why ? t(why, { name: session().openid || '' }) : ''; });
   const [factor, setFactor] = useState(false); // the server has asked for the code of the second factor
+  const [invited, setInvited] = useState(waitingInvitation());
+  const [name, setName] = useState(''); // whose password was set
   const [none, setNone] = useState<{ name: string; password: string }>(); // who must set up a second factor first
   const send = (go: () => Promise<unknown>) => async (e: Event) => {
     e.preventDefault();
@@ -60,6 +62,22 @@ function Forms({ done, confirmed }: { done: () => void; confirmed: () => void })
   };
   useEffect(() => { if (factor) field('login-factor').focus(); }, [factor]);
   if (none) return <><p class="muted" role="status">{t('sf_needed')}</p><NewFactor {...none} confirmed={confirmed} done={done} /></>;
+  const choose = async (e: Event) => {
+    e.preventDefault();
+    try {
+      setName(await setFirstPassword(field('login-new').value));
+      setInvited('');
+      setFault(t('pw_set'));
+    } catch (err) { setFault((err as Error).message); }
+  };
+  if (invited) return (
+    <form id="invited" onSubmit={choose}>
+      <p class="muted">{t('pw_help')}</p>
+      <label for="login-new">{t('pw_new')}</label>
+      <input id="login-new" type="password" autocomplete="new-password" minLength={12} required />
+      <Foot fault={fault} button={t('pw_save')} />
+    </form>
+  );
   if (waitingCode()) return (
     <form id="login" onSubmit={send(() => logInWithCode(field('login-factor').value))}>
       <Code id="login-factor" label={t('sf_code')} />
@@ -78,7 +96,7 @@ function Forms({ done, confirmed }: { done: () => void; confirmed: () => void })
     <>
     {session().openid && <div class="actions"><a id="openid" class="button primary" href={openIDAddress()}>{t('oi_log_in', { name: session().openid! })}</a></div>}
     {session().passwords === false && !session().setup ? <p id="login-fault" class="muted" role="alert">{fault}</p> : <form id="login" onSubmit={send(() => logIn(field('login-name').value, field('login-password').value, factor ? field('login-factor').value : ''))}>
-      <Names autocomplete="current-password" />
+      <Names autocomplete="current-password" name={name} />
       {factor && <Code id="login-factor" label={t('sf_code')} />}
       <Foot fault={fault} button={t('log_in')}>
         {session().setup && <button id="setup-button" class="button" type="button" onClick={() => setFirst(true)}>{t('setup')}</button>}
@@ -88,10 +106,10 @@ function Forms({ done, confirmed }: { done: () => void; confirmed: () => void })
   );
 }
 
-const Names = ({ minLength, autocomplete }: { minLength?: number; autocomplete: string }) => (
+const Names = ({ minLength, autocomplete, name }: { minLength?: number; autocomplete: string; name?: string }) => (
   <>
     <label for="login-name">{t('login_name')}</label>
-    <input id="login-name" autocomplete="username" spellcheck={false} required />
+    <input id="login-name" autocomplete="username" spellcheck={false} required defaultValue={name} />
     <label for="login-password">{t('login_password')}</label>
     <input id="login-password" type="password" autocomplete={autocomplete} minLength={minLength} required />
   </>

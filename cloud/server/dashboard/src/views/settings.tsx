@@ -6,6 +6,8 @@ import { Card, Select } from '../parts/basics';
 import { Audit } from '../parts/audit';
 import { Factor } from '../parts/factor';
 import { Notifications } from '../parts/notifications';
+import { People } from '../parts/people';
+import { Tokens } from '../parts/tokens';
 import { logOut, session } from '../session';
 import { choose, settings, type Settings } from '../settings';
 import { t } from '../words';
@@ -31,6 +33,7 @@ export default function SettingsView({ redraw }: { redraw: () => void }) {
       </Card>
       {session().csrf && <Factor changed={redraw} />}
       {(session().may?.includes('notify') || token()) && <Notifications />}
+      {session().may?.includes('manage') && <><People /><Tokens /></>}
       {session().may?.includes('administer') && <Audit />}
     </>
   );
