@@ -2,20 +2,20 @@ package tally
 
 // fitted are the constants of the interval. make calibrate ARGS=--write renews this file.
 var fitted = Model{
-	Below: 1.118, Above: 1.365, Share: -3.368, Each: 0.000, Doubt: 0.400, Edge: 0.140, Base: 0.180,
+	Below: 1.033, Above: 1.293, Share: -3.273, Each: 0.003, Doubt: 0.775, Edge: 0.140, Base: 0.000,
 	Weights: [Weights]float64{
-		0.500, // small
+		0.475, // small
 		0.000, // large
-		0.100, // spread
+		0.000, // spread
 		0.900, // crowded
-		1.600, // brief
-		1.388, // missed
-		3.175, // unsure
-		0.350, // merged
+		2.100, // brief
+		1.162, // missed
+		2.625, // unsure
+		0.975, // merged
 		0.000, // walking
-		3.000, // guessed
+		2.800, // guessed
 		0.000, // poor
-		1.000, // hasty
-		1.350, // faint
+		1.050, // hasty
+		1.400, // faint
 	},
 }
