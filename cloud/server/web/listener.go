@@ -139,3 +139,22 @@ func (c *conn) Close() error {
 	})
 	return c.err
 }
+
+// Close of the listener's side can come while a request is still answered: fasthttp takes a deadline that cannot be set
+// for a fault of its own and panics. The next read or write reports the closed connection.
+
+// SetDeadline implements net.Conn.
+func (c *conn) SetDeadline(t time.Time) error { return unlessClosed(c.Conn.SetDeadline(t)) }
+
+// SetReadDeadline implements net.Conn.
+func (c *conn) SetReadDeadline(t time.Time) error { return unlessClosed(c.Conn.SetReadDeadline(t)) }
+
+// SetWriteDeadline implements net.Conn.
+func (c *conn) SetWriteDeadline(t time.Time) error { return unlessClosed(c.Conn.SetWriteDeadline(t)) }
+
+func unlessClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

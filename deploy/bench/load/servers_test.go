@@ -187,7 +187,7 @@ func (s *stage) startCloud(i int) *process.Child {
 		env = append(env, clockFile+"="+s.clockOf(i))
 	}
 	c := s.start(name, env, s.program, "serve", "--config", s.config)
-	ctx, cancel := context.WithTimeout(s.tb.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.tb.Context(), 5*time.Minute) // the storage may be slow on a busy machine
 	defer cancel()
 	must.Do(s.tb, c.WaitHTTP(ctx, s.url(i)+"/healthz"))
 	return c
