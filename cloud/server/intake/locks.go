@@ -116,10 +116,11 @@ type lock struct {
 func (l *lock) Lock(ctx context.Context, _ func()) error {
 	err := l.all.acquire(ctx, l.id)
 	switch {
-	case err == nil || errors.Is(err, handler.ErrLockTimeout):
-		return err
-	case errors.Is(err, context.DeadlineExceeded):
-		return handler.ErrLockTimeout
+	case err == nil:
+		return nil
+	case errors.Is(err, handler.ErrLockTimeout) || errors.Is(err, context.DeadlineExceeded):
+		// tusd sends no text in its answer to HEAD, so its code alone would be lost.
+		return exchangeFrom(ctx).fail(lockedProblem())
 	}
 	return exchangeFrom(ctx).fail(err)
 }
