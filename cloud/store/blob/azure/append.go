@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
@@ -156,7 +156,7 @@ func (s *Store) stageBlock(ctx context.Context, name, id string, content []byte)
 		check := s.checksums.of(content)
 		return s.resource.Recreating(ctx, func() error {
 			var answer *http.Response
-			resp, err := s.box.NewBlockBlobClient(name).StageBlock(runtime.WithCaptureResponse(ctx, &answer), id,
+			resp, err := s.box.NewBlockBlobClient(name).StageBlock(policy.WithCaptureResponse(ctx, &answer), id,
 				streaming.NopCloser(bytes.NewReader(content)),
 				&blockblob.StageBlockOptions{TransactionalValidation: check, LeaseAccessConditions: s.leaseCondition(name)})
 			if err != nil {
