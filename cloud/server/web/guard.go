@@ -113,6 +113,9 @@ type hosts []string
 // server (DNS rebinding) needs a name: an IP address and localhost cannot be made to.
 func (h hosts) allows(header string) bool {
 	name := header
+	if strings.HasPrefix(header, "[") != strings.Contains(header, "]") {
+		return false
+	}
 	if host, port, err := net.SplitHostPort(header); err == nil {
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return false

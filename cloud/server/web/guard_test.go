@@ -86,6 +86,18 @@ func TestChunkedBodyEndsTheConnection(t *testing.T) {
 	c.wantClosed()
 }
 
+// So does a chunked body that is a form: a proxy may read an end of line within a chunk extension in another way.
+func TestChunkedFormEndsTheConnection(t *testing.T) {
+	s := open(t, nil)
+	c := s.dial()
+	c.send("POST /api/v1/session HTTP/1.1\nHost: localhost\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n" +
+		"2;ext\n{}\n0\n\nGET /livez HTTP/1.1\nHost: localhost\n\n")
+	if resp, _ := c.answer(); resp.StatusCode != http.StatusUnauthorized || !resp.Close {
+		t.Errorf("%d, close %v", resp.StatusCode, resp.Close)
+	}
+	c.wantClosed()
+}
+
 // A page of another site whose name points to this server (DNS rebinding) is refused.
 func TestHosts(t *testing.T) {
 	s := open(t, func(o *Options) { o.Hosts = []string{"cattle.example", "api"} })
@@ -94,6 +106,7 @@ func TestHosts(t *testing.T) {
 		"127.0.0.1:8080": 200, "[::1]:8080": 200, "10.1.2.3": 200,
 		"evil.example": 421, "cattle.example.evil.example": 421, "evilcattle.example": 421, "127.0.0.1.nip.example": 421,
 		"localhost.evil.example": 421, "cattle.example:1@evil.example": 421, "": 400,
+		"[::1": 421, "::1]": 421, "0x7f.1": 421, "2130706433": 421, "127.0.0.1, evil.example": 421,
 	} {
 		c := s.dial()
 		c.send("GET /healthz HTTP/1.1\nHost: %s\nConnection: close\n\n", host)

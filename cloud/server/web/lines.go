@@ -207,7 +207,7 @@ func (s *Server) readBody(c *fiber.Ctx, limit int64) ([]byte, error) {
 	b.until = time.Now().Add(s.o.HeadTimeout + time.Duration(limit)*time.Second/slowest)
 	read, err := io.ReadAll(io.LimitReader(b, limit+1))
 	b.finish()
-	if !b.drained() {
+	if b.length < 0 || !b.drained() { // servers read the end of a chunked body in more than one way
 		closeAfter(c)
 	}
 	var late net.Error
