@@ -28,7 +28,7 @@ type djmdSchema struct {
 	zoom     fieldPath
 }
 
-// djmdSchemas are the known ones. The first is also used for a schema that no row names.
+// djmdSchemas are the known ones.
 var djmdSchemas = []djmdSchema{
 	{
 		names:    []string{"wm265e", "wm261", "wm260", "mavic4", "pm320", "pm430", "wa345e", "wa341", "air3", "mini4"},
@@ -44,6 +44,13 @@ var djmdSchemas = []djmdSchema{
 	},
 }
 
+// unknownSchemas are for a schema that no row names: the one whose position is in the first sample with one. Only places and
+// heights are read, because the angles of the aircraft in one schema are those of the camera in another.
+var unknownSchemas = []djmdSchema{
+	{position: fieldPath{3, 3, 4, 1}, absolute: fieldPath{3, 3, 4, 2}, relative: fieldPath{3, 3, 5, 1}, utc: fieldPath{3, 3, 4, 6, 1}},
+	{position: fieldPath{3, 4, 4, 1}, absolute: fieldPath{3, 4, 4, 2}, relative: fieldPath{3, 4, 5, 1}},
+}
+
 var (
 	djmdSerial, djmdModel = fieldPath{1, 1, 5}, fieldPath{1, 1, 10}
 	schemaName            = regexp.MustCompile(`dvtm_[A-Za-z0-9_]{1,40}\.proto`)
@@ -53,9 +60,16 @@ var (
 func readDJMD(t *tracks.Track) (*Log, error) {
 	r := newRecorder("dji-djmd")
 	var schema *djmdSchema
+	named, known := false, false
 	eachSample(t, r, func(s tracks.Sample) error {
-		if schema == nil {
-			schema = schemaOf(r.l, s.Data)
+		if !named {
+			schema, named = schemaOf(r.l, s.Data), true
+			if known = schema != nil; !known {
+				r.fault(0, 0, "its schema is not known (%s); the angles of the camera are not read", r.l.Dialect)
+			}
+		}
+		if !known {
+			schema = unknownSchema(s.Data, schema)
 		}
 		if n, _ := lookup(s.Data, fieldPath{3}); n.kind < 0 && r.l.Records == 0 {
 			return nil // the description of the stream, without a picture
@@ -66,7 +80,7 @@ func readDJMD(t *tracks.Track) (*Log, error) {
 	return r.log("its track djmd has no samples")
 }
 
-// schemaOf finds the schema that the first sample names.
+// schemaOf finds the schema that the first sample names; nil for one that is not known.
 func schemaOf(l *Log, data []byte) *djmdSchema {
 	l.Model, l.Serial = textAt(data, djmdModel), textAt(data, djmdSerial)
 	name := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(string(schemaName.Find(data)), "dvtm_"), ".proto"))
@@ -80,7 +94,20 @@ func schemaOf(l *Log, data []byte) *djmdSchema {
 			}
 		}
 	}
-	return &djmdSchemas[0]
+	return nil
+}
+
+// unknownSchema is the schema whose position is in a sample, else the one before.
+func unknownSchema(data []byte, before *djmdSchema) *djmdSchema {
+	for i := range unknownSchemas {
+		if _, ok := messageAt(data, unknownSchemas[i].position); ok {
+			return &unknownSchemas[i]
+		}
+	}
+	if before == nil {
+		before = &unknownSchemas[0]
+	}
+	return before
 }
 
 // sample reads the message of one picture.

@@ -36,6 +36,9 @@ func ReadPhoto(r io.ReadSeeker) (*Log, error) {
 				isPlainExif(t.Namespace)
 		},
 		HandleTag: p.take, Warnf: func(string, ...any) {}})
+	if undefined(r) {
+		delete(p.exif, "GPSLatitude")
+	}
 	return p.log(err)
 }
 
@@ -190,13 +193,7 @@ func (p *photo) log(broken error) (*Log, error) {
 func (p *photo) place(s *Sample) {
 	s.Lat, s.Lon = p.number("gpslatitude", "latitude"), p.number("gpslongitude", "gpslongtitude", "longitude")
 	if !s.HasPosition() || isZero(s.Lat, s.Lon) {
-		s.Lat, s.Lon = p.exifNumber("GPSLatitude"), p.exifNumber("GPSLongitude")
-		if strings.HasPrefix(strings.ToUpper(p.exifText("GPSLatitudeRef")), "S") {
-			s.Lat = -math.Abs(s.Lat)
-		}
-		if strings.HasPrefix(strings.ToUpper(p.exifText("GPSLongitudeRef")), "W") {
-			s.Lon = -math.Abs(s.Lon)
-		}
+		s.Lat, s.Lon = p.exifCoordinate("GPSLatitude", "N", "S"), p.exifCoordinate("GPSLongitude", "E", "W")
 	}
 	s.RelAlt, s.AbsAlt = p.number("relativealtitude", "abovegroundaltitude"), p.number("absolutealtitude")
 	if math.IsNaN(s.AbsAlt) {
@@ -211,6 +208,18 @@ func (p *photo) place(s *Sample) {
 	satellites(s, zeroFor(p.exifNumber("GPSSatellites")))
 }
 
+// exifCoordinate is a coordinate of EXIF; NaN without one, and for one whose hemisphere is missing: it may be the other.
+func (p *photo) exifCoordinate(name, positive, negative string) float64 {
+	v := p.exifNumber(name)
+	switch ref := strings.ToUpper(p.exifText(name + "Ref")); {
+	case strings.HasPrefix(ref, negative):
+		return -math.Abs(v)
+	case strings.HasPrefix(ref, positive):
+		return math.Abs(v)
+	}
+	return math.NaN()
+}
+
 // lens reads the focal length, and the field of view where the camera is calibrated.
 func (p *photo) lens(s *Sample) {
 	if v := p.exifNumber("FocalLengthIn35mmFormat"); v > 0 {
@@ -221,7 +230,8 @@ func (p *photo) lens(s *Sample) {
 	}
 	focal := p.number("calibratedfocallength") // pixels
 	width, height := p.exifNumber("ExifImageWidth"), p.exifNumber("ExifImageHeight")
-	if focal > 0 && width > 0 && height > 0 {
+	const plain = 1.01
+	if focal > 0 && width > 0 && height > 0 && !(s.Zoom > plain) { // it is that without digital zoom
 		s.HFOV, s.VFOV = 360/math.Pi*math.Atan(width/2/focal), 360/math.Pi*math.Atan(height/2/focal)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"image"
 	"image/jpeg"
 	"math"
@@ -105,8 +106,13 @@ func TestPhotographs(t *testing.T) {
 		s.Satellites != 14 ||
 		math.Abs(s.Camera.Yaw+169.9) > 1e-9 || s.Camera.Pitch != -89.9 || s.Camera.Roll != 0 ||
 		s.Body != (Attitude{-170, -2.5, 1.5}) ||
-		s.Focal35 != 24 || s.Zoom != 2 || math.Abs(s.HFOV-90) > 1e-9 || math.Abs(s.VFOV-73.739795) > 1e-6 {
+		s.Focal35 != 24 || s.Zoom != 2 || !math.IsNaN(s.HFOV) {
 		t.Errorf("%+v", s)
+	}
+	unzoomed := bytes.Replace(exif(true), rationals(0xa404, 2, 1).data, words(0, 1), 1)
+	if l, err := ReadPhoto(bytes.NewReader(picture(t, unzoomed, djiXMP))); err != nil || math.Abs(l.Samples[0].HFOV-90) > 1e-9 ||
+		math.Abs(l.Samples[0].VFOV-73.739795) > 1e-6 {
+		t.Errorf("without digital zoom: %+v %v", l, err)
 	}
 	if l.Model != "M3E" || l.Serial != "1581F" || l.Dialect != "dji-photo" || l.Zone != UTC ||
 		!l.Captured().Equal(time.Date(2026, 5, 17, 8, 0, 1, 0, time.UTC)) {
@@ -157,6 +163,56 @@ func TestPicturesWithoutAPosition(t *testing.T) {
 			"0.0").Replace(djiXMP))} {
 		if _, err := ReadPhoto(bytes.NewReader(b)); !errors.Is(err, ErrNoLog) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestPlacesOfPhotographs has positions as editors, old cameras and damage leave them. What may be wrong is no position.
+func TestPlacesOfPhotographs(t *testing.T) {
+	const attributes = `drone-dji:GpsLatitude="-33.5000001" drone-dji:GpsLongtitude="-70.2500001" `
+	xmp := func(lat, lon string) string {
+		return strings.Replace(djiXMP, attributes, `xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="`+lat+
+			`" exif:GPSLongitude="`+lon+`" `, 1)
+	}
+	swap := func(from, to entry) []byte { return bytes.Replace(exif(true), from.data, to.data, 1) }
+	lat := rationals(2, 33, 1, 30, 1, 0, 1)
+	for name, c := range map[string]struct {
+		exif []byte
+		xmp  string
+		want string // latitude and longitude, "" for none
+	}{
+		"degrees and minutes of XMP":  {nil, xmp("33,30.0006S", "70,15.5W"), "-33.50001 -70.25833"},
+		"degrees, minutes, seconds":   {nil, xmp("33,30,36S", "70,15,0W"), ""},
+		"whole minutes":               {nil, xmp("33,30S", "70,15W"), "-33.50000 -70.25000"},
+		"north and east":              {nil, xmp("33,30.0N", "70,15.0E"), "33.50000 70.25000"},
+		"no digits behind the comma":  {nil, xmp("33,S", "70,W"), ""},
+		"minutes without denominator": {swap(lat, rationals(2, 33, 1, 30, 0, 0, 1)), "", ""},
+		"degrees without denominator": {swap(lat, rationals(2, 33, 0, 30, 1, 0, 1)), "", ""},
+		"all zero":                    {swap(lat, rationals(2, 0, 0, 0, 0, 0, 0)), "", ""},
+		"no hemisphere":               {bytes.Replace(exif(true), []byte("\x00\x01\x00\x02\x00\x00\x00\x02S\x00"), []byte("\x00\x01\x00\x02\x00\x00\x00\x02\x00\x00"), 1), "", ""},
+		"plain":                       {exif(true), "", "-33.50000 -70.25000"},
+	} {
+		l, err := ReadPhoto(bytes.NewReader(picture(t, c.exif, c.xmp)))
+		got := ""
+		if err == nil {
+			got = fmt.Sprintf("%.5f %.5f", l.Samples[0].Lat, l.Samples[0].Lon)
+		} else if !errors.Is(err, ErrNoLog) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	below := bytes.Replace(exif(true), entry{5, 1, 1, []byte{0}}.data, []byte{1}, 0)
+	at := bytes.Index(below, []byte{0, 5, 0, 1, 0, 0, 0, 1}) + 8
+	below[at] = 1
+	if l, err := ReadPhoto(bytes.NewReader(picture(t, below, ""))); err != nil || l.Samples[0].AbsAlt != -120.5 {
+		t.Errorf("below the sea: %+v %v", l, err)
+	}
+	for flag, want := range map[string]bool{"0": false, "1": false, "16": false, "32": false, "34": true, "50": true} {
+		l, err := ReadPhoto(bytes.NewReader(picture(t, nil, strings.Replace(djiXMP, `RtkFlag="50"`, `RtkFlag="`+flag+`"`, 1))))
+		if err != nil || l.Samples[0].RTK != want {
+			t.Errorf("RtkFlag %s: %+v %v", flag, l, err)
 		}
 	}
 }

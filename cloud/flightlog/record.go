@@ -16,6 +16,7 @@ type recorder struct {
 	faults  int // how many there are, with those that are not kept
 	// thin is called when every second of the kept samples is left out; nil for none.
 	thin func()
+	told uint // kinds of faults of sound that were told
 }
 
 func newRecorder(dialect string) *recorder {
@@ -53,6 +54,7 @@ func (r *recorder) without(line int) {
 func (r *recorder) keep(s Sample) bool {
 	l := r.l
 	l.Records++
+	r.sound(&s)
 	if (l.Records-1)%r.stride != 0 {
 		return false
 	}
@@ -88,6 +90,7 @@ func (r *recorder) log(what string) (*Log, error) {
 	}
 	sort.SliceStable(l.Samples, func(i, j int) bool { return l.Samples[i].Offset < l.Samples[j].Offset })
 	l.Samples = distinct(l.Samples)
+	r.jumps(l.Samples)
 	l.End = max(l.End, l.Samples[len(l.Samples)-1].Offset)
 	hold(l.Samples)
 	if r.missing > 0 {

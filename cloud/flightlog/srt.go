@@ -81,6 +81,9 @@ type subtitles struct {
 	start   int    // line of the record
 	began   time.Time
 	cues    int
+	highest time.Duration // of the cue times so far
+	late    bool          // the record's cue time goes back
+	lates   int           // in a row
 	order   order
 	lists   []listed // of the kept samples
 }
@@ -201,6 +204,15 @@ func (p *subtitles) cue(at time.Duration) {
 	p.begin()
 	p.sample.Offset, p.timed = at, true
 	p.cues++
+	const slack = 2 * time.Second
+	if p.late = at+slack < p.highest; !p.late {
+		p.highest, p.lates = max(p.highest, at), 0
+		return
+	}
+	const restart = 2
+	if p.lates++; p.lates == restart {
+		p.fault(p.number, at, "its times start over: the records from here on are of another video and are not read")
+	}
 }
 
 func (p *subtitles) begin() {
@@ -214,10 +226,23 @@ func (p *subtitles) end() {
 		return
 	}
 	p.open = false
+	if p.late {
+		p.late = false
+		return
+	}
 	if !p.timed {
 		p.untimed()
 	}
 	s := &p.sample
+	if p.south {
+		s.Lat = -math.Abs(s.Lat)
+	}
+	if p.west {
+		s.Lon = -math.Abs(s.Lon)
+	}
+	if p.noPlace {
+		s.Lat, s.Lon, p.position = math.NaN(), math.NaN(), pair{}
+	}
 	if s.HasPosition() && isZero(s.Lat, s.Lon) {
 		s.Lat, s.Lon = math.NaN(), math.NaN()
 	}
@@ -254,6 +279,9 @@ func (p *subtitles) untimed() {
 func (p *subtitles) finish() (*Log, error) {
 	l := p.l
 	l.Dialect = p.order.dialect()
+	if why := p.order.unsure(p.lists); why != "" {
+		p.fault(0, 0, "%s", why)
+	}
 	p.order.give(l, p.lists)
 	if !p.ofTrack {
 		p.rebase()

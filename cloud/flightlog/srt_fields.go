@@ -32,7 +32,14 @@ var (
 	value = regexp.MustCompile(`^([NSEWnsew])?:? ?([-+]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d{1,3})?)(?:° ?(?:(\d+(?:\.\d+)?)['′] ?(?:(\d+(?:[.,]\d+)?)["″] ?)?)?)?` +
 		` ?([NSEWnsew])?(m|M|[Ff]t|FT|[Ff]eet)?$`)
 	letterApart = regexp.MustCompile(`(?i)\b([NSEW]) ?:? ?([-+\d])`)
-	farDistance = regexp.MustCompile(`\bD:? ?(\d+(?:[.,]\d+)?) ?m\b`)
+	// A hemisphere apart from its number: [latitude_ref: S].
+	hemisphere = regexp.MustCompile(`(?i)\b(lat|lon)[a-z]*[_ ]?ref["']? ?[:=] ?["']?([NSEW])\b`)
+	// What begins a group of another thing than the camera: [Home: latitude: 1.5 …], [waypoint latitude: …].
+	otherThing = regexp.MustCompile(`^\W*(?i:home|take-?off|target|lrf|rc|pilot|operator|way ?point|wp|poi|subject|remote|controller|` +
+		`phone|mobile|base|rtk base|destination|landing|return)\b[\w -]{0,24}(?:[:=(\[].*)?$`)
+	// The minutes of a coordinate whose degrees were read: 31 42.123 S, 31:42:07, 31d42m.
+	minutesFollow = regexp.MustCompile(`^(?: |:|d|deg) ?\d`)
+	farDistance   = regexp.MustCompile(`\bD:? ?(\d+(?:[.,]\d+)?) ?m\b`)
 )
 
 const metresInFoot = 0.3048
@@ -87,6 +94,10 @@ var plainName = strings.NewReplacer("_", "", " ", "", "-", "", ".", "")
 
 func fieldName(text string) string { return plainName.Replace(strings.ToLower(text)) }
 
+// heights are the further names of a height above take-off.
+var heights = map[string]bool{"relativealtitude": true, "relativeheight": true, "height": true, "h": true, "barometer": true,
+	"hb": true, "höhe": true, "hauteur": true, "altura": true, "altezza": true, "высота": true, "高度": true, "고도": true}
+
 // record is what one cue says.
 type record struct {
 	sample   Sample
@@ -96,6 +107,10 @@ type record struct {
 	zoned    int           // 1 for a time with a zone, -1 for one without, 0 for no time
 	east     time.Duration // of UTC, of a time with a zone
 	unclear  string        // what a person has to know of it
+	noPlace  bool          // its position cannot be trusted
+	exact    bool          // the height above take-off has its own name
+	south    bool          // the latitude's hemisphere is given apart
+	west     bool
 	form     shape
 }
 
@@ -122,8 +137,22 @@ func (r *record) text(text string) {
 			r.distance = number(m[1])
 		}
 	}
-	for _, m := range named.FindAllStringSubmatch(text, -1) {
-		r.number(fieldName(m[1]), m[2])
+	if hasAny(upper, "REF") {
+		for _, m := range hemisphere.FindAllStringSubmatch(text, -1) {
+			r.south, r.west = r.south || strings.EqualFold(m[2], "S"), r.west || strings.EqualFold(m[2], "W")
+		}
+	}
+	for _, m := range named.FindAllStringSubmatchIndex(text, -1) {
+		group := text[strings.LastIndexAny(text[:m[0]], "[{|")+1 : m[0]]
+		if len(group) > 0 && otherThing.MatchString(group) {
+			continue
+		}
+		name, value := fieldName(text[m[2]:m[3]]), text[m[4]:m[5]]
+		if axis[name] != 0 && !strings.ContainsAny(value, ".,") && minutesFollow.MatchString(text[m[5]:]) {
+			r.distrust("%s %.20q has degrees and minutes in a form that is not read", name, text[m[4]:])
+			continue
+		}
+		r.number(name, value)
 	}
 }
 
@@ -199,9 +228,12 @@ func (r *record) number(name, text string) {
 	switch v := parseValue(text); {
 	case math.IsNaN(v.v):
 	case axis[name] == 'N':
-		r.sample.Lat, r.form = v.v, r.form|formNamed
+		r.coordinate(name, &r.sample.Lat, v.v)
 	case axis[name] == 'E':
-		r.sample.Lon, r.form = v.v, r.form|formNamed
+		r.coordinate(name, &r.sample.Lon, v.v)
+	case name == "relalt":
+		r.exact, r.sample.RelAlt = true, v.v
+	case r.exact && heights[name]:
 	case strings.HasPrefix(name, "focal") && v.v >= 100 && !strings.ContainsAny(text, ".,"):
 		set(&r.sample, v.v/10) // older dialects write whole tenths of a millimetre
 	default:

@@ -134,7 +134,7 @@ func TestClocksOfSidecars(t *testing.T) {
 		}
 	}
 	l := read(t, "1\n00:00:00,000 --> x\n1970-01-01 00:00:21"+place)
-	if len(l.Faults) != 1 || l.Faults[0].String() != "line 2: the clock shows the year 1970; it is not set" {
+	if len(l.Faults) != 2 || l.Faults[1].String() != "line 2: the clock shows the year 1970; it is not set" {
 		t.Errorf("%v", l.Faults)
 	}
 }

@@ -96,7 +96,7 @@ func (o *order) note(r *record) {
 	switch { // what the dialects do
 	case r.form&(formLine|formHome) != 0:
 		o.votes -= 2
-	case v.height:
+	case v.height || v.third < 0 || v.third > 60: // a height
 		o.votes++
 	}
 }

@@ -186,3 +186,22 @@ func TestRelative(t *testing.T) {
 		t.Errorf("nothing known: %+v", r)
 	}
 }
+
+// A drone that hovers and writes four decimals is up to 8 m beside its position, whatever the log repeats.
+func TestCoarseLogOfAHover(t *testing.T) {
+	radius := func(digits float64) float64 {
+		s := newSim(8, "hover", 40, 10, logErrors{})
+		for i := range s.log.Samples {
+			m := &s.log.Samples[i]
+			m.Lat, m.Lon = math.Round(s.log.Samples[0].Lat*digits)/digits, math.Round(s.log.Samples[0].Lon*digits)/digits
+		}
+		r := Find(s.input())
+		if len(r.Positions) == 0 {
+			t.Fatal("no animal has a position")
+		}
+		return r.Positions[0].Radius
+	}
+	if fine, coarse := radius(1e7), radius(1e4); coarse < fine+3 || coarse < 8 {
+		t.Errorf("the radius is %.1f m with four decimals, %.1f m with seven", coarse, fine)
+	}
+}

@@ -57,10 +57,12 @@ func newPath(l *flightlog.Log) *path {
 		s.add(t, v)
 	}
 	rtk, base := 0, math.NaN()
+	coarse := len(l.Samples) > 1
 	for _, s := range l.Samples {
 		t := s.Offset.Seconds()
 		if s.HasPosition() && !s.Held {
 			e, n := p.frame.Metres(s.Lat, s.Lon)
+			coarse = coarse && rounded(s.Lat) && rounded(s.Lon)
 			p.east.add(t, e)
 			p.north.add(t, n)
 			if s.RTK {
@@ -91,7 +93,17 @@ func newPath(l *flightlog.Log) *path {
 	p.rtk = rtk > len(p.east.t)/2
 	p.gimbal, p.directing = len(p.pitch.t) > 0, len(p.yaw.t) > 0
 	p.measure()
+	if coarse {
+		const step = 11.1 // metres: a hover shows no second value to find the step from
+		p.quantum = max(p.quantum, step)
+	}
 	return p
+}
+
+// rounded reports whether a coordinate has at most four decimals, as the first drones wrote it.
+func rounded(degrees float64) bool {
+	v := degrees * 1e4
+	return math.Abs(v-math.Round(v)) < 1e-5
 }
 
 // shift moves all records by seconds.
