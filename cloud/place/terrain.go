@@ -8,12 +8,56 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"cattlecounter/cloud/place/geotiff"
+	"cattlecounter/cloud/place/projection"
 )
 
-// Terrain is the height of the ground. HGT implements it. It must be safe for concurrent use.
+// Terrain is the height of the ground. HGT and Raster implement it. It must be safe for concurrent use.
 type Terrain interface {
 	// Height returns metres above the sea at a point, and false where it is not known.
 	Height(lat, lon float64) (float64, bool)
+}
+
+// Raster is a grid of heights in degrees, in UTM or in the web's Mercator.
+type Raster struct {
+	grid *geotiff.Grid
+	to   projection.Projection
+}
+
+// ReadTerrain reads heights of the ground: a GeoTIFF, or an HGT tile whose name says its place. b is kept. Its error wraps
+// geotiff.ErrFile or ErrHGT.
+func ReadTerrain(name string, b []byte) (Terrain, error) {
+	if len(b) < 4 || string(b[:2]) != "II" && string(b[:2]) != "MM" || b[2]|b[3] != 42 && b[2]|b[3] != 43 {
+		return ReadHGT(name, b)
+	}
+	grid, err := geotiff.ReadGrid(b)
+	if err != nil {
+		return nil, err
+	}
+	to, ok := projection.ByCode(grid.EPSG)
+	if !ok {
+		return nil, fmt.Errorf("%w: its coordinate system EPSG:%d is not read; convert it: gdalwarp -t_srs EPSG:4326 IN OUT",
+			geotiff.ErrFile, grid.EPSG)
+	}
+	return &Raster{grid: grid, to: to}, nil
+}
+
+// Height implements Terrain. Between the values it is bilinear.
+func (r *Raster) Height(lat, lon float64) (float64, bool) {
+	g := r.grid
+	mx, my := r.to.Metres(lon, lat)
+	x, y := (mx-g.OriginX)/g.StepX, (g.OriginY-my)/g.StepY
+	if r.to.Geographic { // the grid may go over the line of 180 degrees
+		x = math.Remainder(mx-g.OriginX-float64(g.Width)*g.StepX/2, 360)/g.StepX + float64(g.Width)/2
+	}
+	if !(x >= 0 && y >= 0 && x <= float64(g.Width-1) && y <= float64(g.Height-1)) {
+		return 0, false
+	}
+	c, w := min(int(x), g.Width-2), min(int(y), g.Height-2)
+	fx, fy := x-float64(c), y-float64(w)
+	h := (g.At(c, w)*(1-fx)+g.At(c+1, w)*fx)*(1-fy) + (g.At(c, w+1)*(1-fx)+g.At(c+1, w+1)*fx)*fy
+	return h, known(h)
 }
 
 // HGT is a tile of the Shuttle Radar Topography Mission: one degree of heights in rows from north to south, each a

@@ -15,6 +15,7 @@ import (
 	"cattlecounter/cloud/model"
 	"cattlecounter/cloud/model/hub"
 	ground "cattlecounter/cloud/place"
+	"cattlecounter/cloud/place/geotiff"
 	"cattlecounter/cloud/place/mapfile"
 	"cattlecounter/cloud/place/paddock"
 	"cattlecounter/shared/boundary"
@@ -107,7 +108,7 @@ func (c *commands) dispatch(ctx context.Context, command string, stdout, stderr 
 var (
 	usageErrors = []error{
 		settings.ErrInvalid, boundary.ErrInvalid, hub.ErrReference, review.ErrInvalid, examples.ErrInput, coco.ErrFolder,
-		flightlog.ErrNoLog, ground.ErrHGT, paddock.ErrFile, mapfile.ErrFormat,
+		flightlog.ErrNoLog, ground.ErrHGT, geotiff.ErrFile, paddock.ErrFile, mapfile.ErrFormat,
 	}
 	footageErrors = []error{errFootage, errPictures}
 	modelErrors   = []error{

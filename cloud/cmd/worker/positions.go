@@ -15,6 +15,7 @@ import (
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/flightlog"
 	ground "cattlecounter/cloud/place"
+	"cattlecounter/cloud/place/geotiff"
 	"cattlecounter/cloud/place/mapfile"
 	"cattlecounter/cloud/place/mapsheet"
 	"cattlecounter/cloud/place/paddock"
@@ -24,7 +25,7 @@ import (
 // positionFlags say from what the positions of the animals are found, and where they are written.
 type positionFlags struct {
 	Log       string `type:"path" placeholder:"FILE" help:"Flight log of the clip. Default: the file beside the clip that has its name and the ending .SRT, else the log inside the clip."`
-	Terrain   string `type:"path" placeholder:"FILE" help:"Heights of the ground, an HGT tile such as S34E018.hgt. Default: a plane through the take-off point."`
+	Terrain   string `type:"path" placeholder:"FILE" help:"Heights of the ground: a GeoTIFF in degrees or UTM, or an HGT tile such as S34E018.hgt. Default: a plane through the take-off point."`
 	Paddocks  string `type:"path" placeholder:"FILE" help:"Borders of paddocks, polygons in WGS 84 as GeoJSON, KML, KMZ, zipped shapefile or GeoPackage: count the animals of each paddock."`
 	Positions string `type:"path" placeholder:"FILE" help:"Write positions into this file. Its ending says the form: .geojson, .kml, .kmz, .csv, .gpkg, or .gpx for the path of the camera."`
 	Sheet     string `type:"path" placeholder:"FILE.tif" help:"Write the flown ground with every counted animal marked into this GeoTIFF, for QGIS and other programs with maps."`
@@ -57,10 +58,9 @@ func (f *positionFlags) read() (p positions, err error) {
 		fault("--log", err)
 	}
 	if f.Terrain != "" {
-		const most = 64 << 20
-		b, err := readStart(f.Terrain, most)
+		b, err := readStart(f.Terrain, geotiff.MaxFile+1)
 		if err == nil {
-			p.terrain, err = ground.ReadHGT(filepath.Base(f.Terrain), b)
+			p.terrain, err = ground.ReadTerrain(filepath.Base(f.Terrain), b)
 		}
 		fault("--terrain", err)
 	}
