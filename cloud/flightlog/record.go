@@ -16,7 +16,7 @@ type recorder struct {
 	faults  int // how many there are, with those that are not kept
 	// thin is called when every second of the kept samples is left out; nil for none.
 	thin func()
-	told uint // kinds of faults of sound that were told
+	told uint // kinds of faults of sound that are recorded
 }
 
 func newRecorder(dialect string) *recorder {
