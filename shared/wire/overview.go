@@ -121,6 +121,8 @@ type QueueJob struct {
 	Attempt int        `json:"attempt"`
 	Since   time.Time  `json:"since"` // of the attempt, or of the state
 	Reason  string     `json:"reason,omitempty"`
+	// Priority is from -9 to 9. Missing for 0.
+	Priority int `json:"priority,omitempty"`
 }
 
 // QueueWorker is a worker that has a job, or had one within the last hour.

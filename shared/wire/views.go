@@ -55,11 +55,18 @@ type Job struct {
 	Footage footage.ID `json:"footage"`
 	State   job.State  `json:"state"`
 	job.Progress
-	Attempt int       `json:"attempt"`
-	Reason  string    `json:"reason,omitempty"` // why it failed, was given up or was released
-	Created time.Time `json:"created"`
-	Updated time.Time `json:"updated"`
-	Seq     int64     `json:"seq"`
+	Attempt int    `json:"attempt"`
+	Reason  string `json:"reason,omitempty"` // why it failed, was given up or was released
+	// Priority is from -9 to 9; of the jobs that wait, those of the highest are counted first.
+	Priority int       `json:"priority,omitempty"`
+	Created  time.Time `json:"created"`
+	Updated  time.Time `json:"updated"`
+	Seq      int64     `json:"seq"`
+}
+
+// JobPriority is the body of a request that sets the priority of a job.
+type JobPriority struct {
+	Priority *int `json:"priority"`
 }
 
 // Attempt is one try of a worker at a job.

@@ -18,7 +18,7 @@ const (
 	Review     Action = "review"     // say what is right about a count
 	Change     Action = "change"     // retry, cancel and recount jobs, join flights, set lines
 	Upload     Action = "upload"     // send footage
-	Command    Action = "command"    // give orders to stations
+	Command    Action = "command"    // give orders to stations, decide what is counted first
 	Notify     Action = "notify"     // say who hears of what, and see the messages
 	Inspect    Action = "inspect"    // metrics and the details of readiness: they show every site
 	Manage     Action = "manage"     // people and tokens of programs at the sites of the holder

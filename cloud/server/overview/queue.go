@@ -68,7 +68,8 @@ func (o *Overview) jobs(ctx context.Context, in ledger.Scope, newest bool, state
 
 func queueJob(j ledger.HeldJob) wire.QueueJob {
 	v := wire.QueueJob{Job: j.ID, Footage: j.Job.Footage, Name: j.Footage.Name, State: j.State,
-		Percent: j.Progress.Percent, FPS: j.Progress.FPS, Attempt: j.Attempt, Since: j.Updated, Reason: j.Reason}
+		Percent: j.Progress.Percent, FPS: j.Progress.FPS, Attempt: j.Attempt, Since: j.Updated, Reason: j.Reason,
+		Priority: j.Priority}
 	if isHeld(j) {
 		v.Worker = j.Worker
 		if !j.Began.IsZero() {

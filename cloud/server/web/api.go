@@ -1,7 +1,9 @@
 package web
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -222,6 +224,32 @@ func (s *Server) cancelJob(c *fiber.Ctx) error {
 	return s.answerJob(c, j.ID)
 }
 
+// maxPriorityBody is the largest body of a priority in bytes.
+const maxPriorityBody = 1 << 10
+
+// prioritiseJob sets which of the waiting jobs are counted first.
+func (s *Server) prioritiseJob(c *fiber.Ctx) error {
+	ctx, j, err := s.ownJob(c)
+	if err != nil {
+		return err
+	}
+	text, err := s.readBody(c, maxPriorityBody)
+	if err != nil {
+		return err
+	}
+	var body wire.JobPriority
+	r := json.NewDecoder(bytes.NewReader(text))
+	r.DisallowUnknownFields()
+	if err := r.Decode(&body); err != nil || body.Priority == nil || max(*body.Priority, -*body.Priority) > ledger.MaxPriority {
+		return badRequest("Send {\"priority\": 5}, with a whole number from %d to %d.", -ledger.MaxPriority, ledger.MaxPriority)
+	}
+	if j, err = s.o.Ledger.Jobs.Prioritise(ctx, j.ID, *body.Priority); err != nil {
+		return err
+	}
+	s.log.Info("job prioritised by request", "job", j.ID, "footage", j.Footage, "priority", j.Priority)
+	return sendJSON(c, jobView(j))
+}
+
 func (s *Server) listAttempts(c *fiber.Ctx) error {
 	id, err := idArg(c, "id")
 	if err != nil {
@@ -256,6 +284,28 @@ func (s *Server) listDevices(c *fiber.Ctx) error {
 	}
 	ds = slices.DeleteFunc(ds, func(d ledger.Device) bool { return !mayReadDevice(c.UserContext(), d) })
 	return sendJSON(c, pageOf(ds, "", deviceView))
+}
+
+// revokeDevice ends the access of the holder of a token. A second request changes nothing more.
+func (s *Server) revokeDevice(c *fiber.Ctx) error {
+	id, err := idArg(c, "device")
+	if err != nil {
+		return err
+	}
+	who := holderOf(c.UserContext()).Name
+	if err := s.o.Ledger.Devices.Revoke(ledger.By(c.UserContext(), who), string(id)); err != nil {
+		return err
+	}
+	s.log.Info("access revoked by request", "device", string(id), "by", who)
+	ds, err := s.o.Ledger.Devices.List(c.UserContext())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(ds, func(d ledger.Device) bool { return d.Name == string(id) })
+	if i < 0 {
+		return fmt.Errorf("device %s: %w", id, ledger.ErrNotFound)
+	}
+	return sendJSON(c, deviceView(ds[i]))
 }
 
 func (s *Server) listUploads(c *fiber.Ctx) error {

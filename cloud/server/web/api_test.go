@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -204,6 +205,54 @@ func TestWhoMayChangeJobs(t *testing.T) {
 	s.do("POST", cancel, s.tokens[ledger.RoleOperator]).decode(t, &j)
 	if j.State != job.Canceled {
 		t.Errorf("got job %+v", j)
+	}
+}
+
+// Operators of the site say what is counted first, devices do not. A job that has ended has no priority.
+func TestPriorityOfJobs(t *testing.T) {
+	s := open(t, nil)
+	first, next := s.record("one", "content one"), s.record("two", "content two")
+	path := "/api/v1/jobs/" + next.Job.ID + "/priority"
+	put := func(token, body string) response { return s.send("PUT", path, token, strings.NewReader(body)) }
+	put("", `{"priority":9}`).wantProblem(t, 401, "unauthorised")
+	put(s.tokens[ledger.RoleDevice], `{"priority":9}`).wantProblem(t, 403, "forbidden")
+	boss := s.tokens[ledger.RoleOperator]
+	for _, body := range []string{"", "{}", `{"priority":10}`, `{"priority":-10}`, `{"priority":1.5}`, `{"priority":1,"x":2}`} {
+		put(boss, body).wantProblem(t, 400, "bad-request")
+	}
+	var j wire.Job
+	if put(boss, `{"priority":9}`).decode(t, &j); j.Priority != 9 {
+		t.Errorf("got job %+v", j)
+	}
+	var q wire.Queue
+	s.do("GET", "/api/v1/queue", boss).decode(t, &q)
+	if len(q.Jobs) != 2 || q.Jobs[0].Job != next.Job.ID || q.Jobs[0].Priority != 9 || q.Jobs[1].Job != first.Job.ID {
+		t.Errorf("got queue %+v", q.Jobs)
+	}
+	var canceled wire.Job
+	s.do("POST", "/api/v1/jobs/"+next.Job.ID+"/cancel", boss).decode(t, &canceled)
+	if canceled.State != job.Canceled || canceled.Priority != 0 {
+		t.Errorf("got job %+v", canceled)
+	}
+	put(boss, `{"priority":3}`).wantProblem(t, 409, "conflict")
+}
+
+// An admin ends the access of a station; its token is refused then, and the audit log has it.
+func TestDevicesAreRevoked(t *testing.T) {
+	now := time.Now()
+	s := open(t, func(o *Options) { o.Now = func() time.Time { return now }; o.OpenReading = false })
+	admin := must.Get(s.ledger.Devices.AddWith(t.Context(), ledger.Device{Name: "admin1", Site: "farm", Role: ledger.RoleAdmin,
+		Sites: ledger.SiteSet{ledger.AllSites}}))(t).Reveal()
+	s.do("GET", "/api/v1/jobs", s.tokens[ledger.RoleDevice])
+	s.do("DELETE", "/api/v1/devices/nope", admin).wantProblem(t, 404, "not-found")
+	var d wire.Device
+	if s.do("DELETE", "/api/v1/devices/device1", admin).decode(t, &d); d.Revoked == nil {
+		t.Errorf("got device %+v", d)
+	}
+	now = now.Add(3 * time.Second)
+	s.do("GET", "/api/v1/jobs", s.tokens[ledger.RoleDevice]).wantProblem(t, 401, "unauthorised")
+	if r := s.do("GET", "/api/v1/audit?subject=device1&who=admin1", admin); !strings.Contains(string(r.body), ledger.ActionRevokeDevice) {
+		t.Errorf("the audit log has %s", r.body)
 	}
 }
 

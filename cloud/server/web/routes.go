@@ -45,6 +45,7 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/jobs/:id/attempts", s.listAttempts)
 	api.Post("/jobs/:id/retry", s.retryJob)
 	api.Post("/jobs/:id/cancel", s.cancelJob)
+	api.Put("/jobs/:id/priority", s.prioritiseJob)
 	api.Get("/counts", tables(l.Counts.List, func(v ledger.CountView) wire.Count { return countView(v.Count, v.Footage) },
 		"counts", countColumns))
 	api.Get("/counts/:footage", byID("footage", s.countFor, asItIs))
@@ -59,6 +60,7 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/flights/:id/sheet.tif", s.sendMapSheet(s.flightMapSheet))
 	api.Get("/flights/:id/crossings.csv", s.sendFile(s.flightCrossings))
 	api.Get("/devices", s.listDevices)
+	api.Delete("/devices/:device", s.revokeDevice)
 	api.Get("/uploads", s.listUploads)
 	api.Get("/waiting", tables(l.Thumbnails.ListWaiting, waitingView, "waiting", waitingColumns))
 	api.Get("/stats", s.getStats)

@@ -95,6 +95,7 @@ type (
 		Authenticate(ctx context.Context, token string) (ledger.Device, error)
 		Touch(ctx context.Context, name string, at time.Time) error
 		List(ctx context.Context) ([]ledger.Device, error)
+		Revoke(ctx context.Context, name string) error
 	}
 	catalog interface {
 		Get(ctx context.Context, id footage.ID) (ledger.FootageView, error)
@@ -115,6 +116,7 @@ type (
 		List(ctx context.Context, s job.State, p ledger.Page) ([]ledger.JobView, string, error)
 		Retry(ctx context.Context, jobID string) (ledger.Job, error)
 		Cancel(ctx context.Context, jobID string) error
+		Prioritise(ctx context.Context, jobID string, priority int) (ledger.Job, error)
 		MarkQueued(ctx context.Context, jobID string) error
 		CountSibling(ctx context.Context, id footage.ID) (ledger.Job, error)
 	}

@@ -34,8 +34,8 @@ func wholeView(f ledger.FootageView) wire.Footage {
 
 func jobView(j ledger.Job) wire.Job {
 	return wire.Job{ID: j.ID, Footage: j.Footage, State: j.State, Progress: j.Progress, Attempt: j.Attempt,
-		Reason:  j.Reason,
-		Created: j.Created, Updated: j.Updated, Seq: j.Seq}
+		Reason:   j.Reason,
+		Priority: j.Priority, Created: j.Created, Updated: j.Updated, Seq: j.Seq}
 }
 
 func attemptView(a ledger.Attempt) wire.Attempt {

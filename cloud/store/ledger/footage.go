@@ -135,7 +135,7 @@ func (l *tables) insertJob(ctx context.Context, tx *sql.Tx, id footage.ID) (Job,
 		return Job{}, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO job (`+jobColumns+`)
-		VALUES ($1, $2, $3, 0, 0, '', '', '', 0, 0, 0, 0, NULL, 0, '', $4, $5, $6, $7)`,
+		VALUES ($1, $2, $3, 0, 0, '', '', '', 0, 0, 0, 0, NULL, 0, '', $4, $5, $6, $7, 0)`,
 		j.ID, j.Footage, j.State, micros(now), micros(now), j.Seq, j.Seq)
 	return j, err
 }

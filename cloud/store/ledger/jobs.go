@@ -46,13 +46,16 @@ func (l *tables) updateJobIn(ctx context.Context, tx *sql.Tx, jobID string,
 		return j, err
 	}
 	j.Updated = l.now().UTC()
+	if j.State.Ended() {
+		j.Priority = 0
+	}
 	p := j.Progress
 	res, err := tx.ExecContext(ctx, `UPDATE job SET state = $1, attempt = $2, fence = $3, worker = $4,
 		reason = $5, stage = $6, frames_done = $7, frames_total = $8, percent = $9, fps = $10,
-		eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15
-		WHERE id = $16 AND state = $17 AND fence = $18`,
+		eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15, priority = $16
+		WHERE id = $17 AND state = $18 AND fence = $19`,
 		j.State, j.Attempt, j.Fence, j.Worker, j.Reason, p.Stage,
-		p.FramesDone, p.FramesTotal, p.Percent, p.FPS, p.ETASeconds, p.Count, j.ResultKey, micros(j.Updated), j.Seq,
+		p.FramesDone, p.FramesTotal, p.Percent, p.FPS, p.ETASeconds, p.Count, j.ResultKey, micros(j.Updated), j.Seq, j.Priority,
 		jobID, was.State, was.Fence)
 	if err != nil {
 		return j, err
@@ -136,6 +139,18 @@ func (l *Jobs) Cancel(ctx context.Context, jobID string) error {
 		return l.audit(ctx, tx, ActionCancel, j.ID)
 	})
 	return err
+}
+
+// Prioritise sets the priority of a job that has not ended, from -MaxPriority to MaxPriority; others are set to the
+// nearest. It fails with job.ErrTransition for a job that has ended.
+func (l *Jobs) Prioritise(ctx context.Context, jobID string, priority int) (Job, error) {
+	return l.updateJob(ctx, "prioritise", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
+		if j.State.Ended() {
+			return fmt.Errorf("job is %s, so its priority means nothing: %w", j.State, job.ErrTransition)
+		}
+		j.Priority = min(max(priority, -MaxPriority), MaxPriority)
+		return l.audit(ctx, tx, ActionPrioritise, fmt.Sprintf("%s: %d", j.ID, j.Priority))
+	})
 }
 
 // Retry resets a failed, poisoned or canceled job. The caller enqueues it and calls

@@ -23,7 +23,7 @@ const (
 	footageColumns = `id, site, device, name, size, sha256, blob_key, telemetry_key, captured, received, ` +
 		`duplicate_of, sibling_of, flight, born, seq, taken`
 	jobColumns = `id, footage, state, attempt, fence, worker, reason, stage, frames_done, frames_total, percent, fps, ` +
-		`eta_seconds, animals, result_key, created, updated, born, seq`
+		`eta_seconds, animals, result_key, created, updated, born, seq, priority`
 	countColumns = `footage, job, animals, low, high, by_class, model, model_digest, at, seq, boundaries`
 )
 
@@ -65,15 +65,16 @@ func (r *footageRow) value() (Footage, error) {
 }
 
 type jobRow struct {
-	id, footage, state, worker, reason, stage, resultKey                                sql.NullString
-	attempt, fence, framesDone, framesTotal, animals, createdAt, updatedAt, born, seqNo sql.NullInt64
-	percent, fps, eta                                                                   sql.NullFloat64
+	id, footage, state, worker, reason, stage, resultKey sql.NullString
+	attempt, fence, framesDone, framesTotal, animals, createdAt, updatedAt, born, seqNo,
+	priority sql.NullInt64
+	percent, fps, eta sql.NullFloat64
 }
 
 func (r *jobRow) dest() []any {
 	return []any{&r.id, &r.footage, &r.state, &r.attempt, &r.fence, &r.worker, &r.reason, &r.stage,
 		&r.framesDone, &r.framesTotal, &r.percent, &r.fps, &r.eta, &r.animals, &r.resultKey,
-		&r.createdAt, &r.updatedAt, &r.born, &r.seqNo}
+		&r.createdAt, &r.updatedAt, &r.born, &r.seqNo, &r.priority}
 }
 
 func (r *jobRow) value() Job {
@@ -85,6 +86,7 @@ func (r *jobRow) value() Job {
 			Percent: r.percent.Float64, FPS: r.fps.Float64, Count: int(r.animals.Int64),
 		},
 		ResultKey: r.resultKey.String, Created: fromMicros(r.createdAt), Updated: fromMicros(r.updatedAt), Seq: r.seqNo.Int64,
+		Priority: int(r.priority.Int64),
 	}
 	if r.eta.Valid {
 		j.Progress.ETASeconds = &r.eta.Float64

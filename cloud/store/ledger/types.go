@@ -56,10 +56,15 @@ type Job struct {
 	Reason  string // why the job failed, was poisoned or was released
 	job.Progress
 	ResultKey string // blob key of the result document; "" until done
-	Created   time.Time
-	Updated   time.Time
-	Seq       int64
+	// Priority is from -MaxPriority to MaxPriority. Of the jobs that wait, one with the highest is counted first.
+	Priority int
+	Created  time.Time
+	Updated  time.Time
+	Seq      int64
 }
+
+// MaxPriority is the highest priority of a job.
+const MaxPriority = 9
 
 // Count is the result of a job that is done.
 type Count struct {

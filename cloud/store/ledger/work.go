@@ -67,11 +67,11 @@ func (l *Work) Backlog(ctx context.Context, in Scope) (Backlog, error) {
 	return b, nil
 }
 
-// Jobs returns the jobs in a state, at most limit: those that have been in it for the longest time, or with newest
-// those that came into it last. It is restricted to a scope.
+// Jobs returns the jobs in a state, at most limit: those of the highest priority first, and of one priority those that
+// have been in the state for the longest time, or with newest those that came into it last. It is restricted to a scope.
 func (l *Work) Jobs(ctx context.Context, s job.State, in Scope, newest bool, limit int) ([]HeldJob, error) {
 	at, args := in.Sites.where("f.site", []any{s, in.Device, limit})
-	order := ` ORDER BY j.updated`
+	order := ` ORDER BY j.priority DESC, j.updated`
 	if newest {
 		order += ` DESC`
 	}

@@ -42,8 +42,9 @@ type Queue interface {
 	// Enqueue adds a message for the job behind the others. It changes nothing while a
 	// message of the job waits or is leased. It is durable on return.
 	Enqueue(ctx context.Context, jobID string) error
-	// Receive leases the message that has been visible the longest, of all messages or, where
-	// the back end knows them, of the device that was served longest ago. It hides it for the
+	// Receive leases a message whose job has the highest priority in the ledger. Of these it leases the one that
+	// has been visible the longest, of all messages or, where the back end knows them, of the device that was
+	// served longest ago. A back end whose service keeps the order of arrival looks ahead over some messages only. It hides it for the
 	// visibility time and counts one delivery. It does not wait: an idle queue returns
 	// ErrEmpty.
 	Receive(ctx context.Context, visibility time.Duration) (Lease, error)

@@ -31,11 +31,14 @@ export type Overview = { at: string; sites: SiteToday[]; attention: Attention[] 
 export type Vitals = Record<string, unknown>;
 export type Station = {
   device: string; site: string; state: 'online' | 'offline' | 'silent' | 'never'; since?: string; last_seen?: string; version?: string; vitals?: Vitals; vitals_at?: string;
-  waiting: number; waiting_bytes: number; footage: { footage: string; name?: string; state: string; size?: number; offset?: number }[]; warnings: { kind: string; text: string }[];
-  history?: (Record<string, number> & { at: string })[];
+  waiting: number; waiting_bytes: number; footage: { footage: string; name?: string; state: string; size?: number; offset?: number; rate?: number; reason?: string }[]; warnings: { kind: string; text: string }[];
+  history?: VitalsPoint[]; replies?: Reply[];
 };
-export type QueueJob = { job: string; footage: string; name: string; state: string; worker?: string; percent: number; fps: number; attempt: number; since: string; reason?: string };
-export type Queue = { waiting: number; leased: number; oldest_waiting?: string; jobs: QueueJob[]; workers: { worker: string; job?: string; since: string }[] };
+export type VitalsPoint = { at: string; disk_free: number; spool_percent: number; temperature_c?: number; clock_offset_seconds?: number; link_up: boolean };
+export type Reply = { id: string; name: string; state: string; text: string; at?: string };
+export type QueueJob = { job: string; footage: string; name: string; state: string; worker?: string; percent: number; fps: number; attempt: number; since: string; reason?: string; priority?: number };
+export type QueueWorker = { worker: string; job?: string; since: string };
+export type Queue = { waiting: number; leased: number; oldest_waiting?: string; jobs: QueueJob[]; workers: QueueWorker[] };
 export type HistoryItem = Interval & { at: string; site: string; footage?: string; flight?: string };
 export type Track = {
   id: number; label: string; confidence: number; detections: number; segment: number; best: { frame: number; box: [number, number, number, number]; score: number };

@@ -8,6 +8,9 @@
 // deleted when it is delivered. When the service loses a message, its holder replaces
 // it. A lost message without a holder is detected when messages that were sent after it
 // are delivered.
+//
+// The service keeps the order of arrival. While jobs of different priorities wait, Receive looks ahead over some messages
+// for one of the highest priority, and makes those before it visible again.
 package azure
 
 import (
@@ -184,27 +187,42 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	if err := q.tickets.check(ctx); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
+	top, err := q.tickets.topPriority(ctx, q.now())
+	if err != nil {
+		return nil, fmt.Errorf("receive: %w", err)
+	}
+	l := lookahead{q: q, top: top, visibility: visibility}
+	defer l.putBack(ctx)
 	for range maxStrays {
-		var got *azqueue.DequeuedMessage
-		err := q.client.resource.Recreating(ctx, func() error {
-			r, err := q.client.DequeueMessage(ctx, &azqueue.DequeueMessageOptions{VisibilityTimeout: seconds(visibility)})
-			if err == nil && len(r.Messages) > 0 {
-				got = r.Messages[0]
-			}
-			return err
-		})
-		switch {
-		case err != nil:
+		got, err := q.dequeue(ctx, visibility)
+		if err != nil {
 			return nil, fmt.Errorf("receive: %w", azstorage.Explain(ctx, err))
-		case got == nil:
-			return nil, queue.ErrEmpty
 		}
-		l, err := q.leaseMessage(ctx, got, visibility)
-		if err != nil || l != nil {
-			return l, err
+		if got == nil {
+			break
+		}
+		if aside, err := l.setAside(ctx, got); err != nil {
+			return nil, fmt.Errorf("receive: %w", err)
+		} else if aside {
+			continue
+		}
+		if lease, err := q.leaseMessage(ctx, got, visibility); err != nil || lease != nil {
+			return lease, err
 		}
 	}
-	return nil, queue.ErrEmpty
+	return l.best(ctx)
+}
+
+// dequeue receives the next message of the service, nil when there is none.
+func (q *Queue) dequeue(ctx context.Context, visibility time.Duration) (got *azqueue.DequeuedMessage, err error) {
+	err = q.client.resource.Recreating(ctx, func() error {
+		r, err := q.client.DequeueMessage(ctx, &azqueue.DequeueMessageOptions{VisibilityTimeout: seconds(visibility)})
+		if err == nil && len(r.Messages) > 0 {
+			got = r.Messages[0]
+		}
+		return err
+	})
+	return got, err
 }
 
 // leaseMessage returns a lease of a received message. It returns nil for a stray and for

@@ -56,6 +56,32 @@ func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
 	return []any{now.UnixMicro(), empty, now.Add(-overdue).UnixMicro()}
 }
 
+// waitingPriority is the priority of the job of a ticket t; a job that the ledger does not know has 0.
+const waitingPriority = `COALESCE((SELECT j.priority FROM job j WHERE j.id = t.job), 0)`
+
+// topPriority returns the highest priority of the jobs whose messages wait.
+func (ts *tickets) topPriority(ctx context.Context, now time.Time) (int, error) {
+	var top int
+	err := ts.db.Read().QueryRowContext(ctx, `SELECT COALESCE(MAX(`+waitingPriority+`), 0) FROM queue_ticket t
+		WHERE t.hidden <= $1`, now.UnixMicro()).Scan(&top)
+	if err != nil {
+		return 0, fmt.Errorf("queue tickets: %w", database.Classify(err))
+	}
+	return top, nil
+}
+
+// priority returns the priority of a job that has a ticket. ok is false for other jobs.
+func (ts *tickets) priority(ctx context.Context, job string) (n int, ok bool, err error) {
+	err = ts.db.Read().QueryRowContext(ctx, `SELECT `+waitingPriority+` FROM queue_ticket t WHERE t.job = $1`, job).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
+	}
+	return n, true, nil
+}
+
 // issue creates a ticket, or renews one whose message is lost. needed is false when the
 // job has a valid message. Otherwise n is the number of the ticket.
 func (ts *tickets) issue(ctx context.Context, job string, now time.Time, empty bool) (n int64, needed bool, err error) {

@@ -1,6 +1,7 @@
 // Package embedded is a queue in the ledger's database. It needs no service, and all
-// processes that open the database share it. It holds one message per job. Devices take turns: the
-// next message is the oldest one of the device that was served longest ago.
+// processes that open the database share it. It holds one message per job. Jobs of the highest
+// priority in the ledger come first. Among them devices take turns: the next message is the oldest one of the device that
+// was served longest ago.
 package embedded
 
 import (
@@ -82,7 +83,8 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 			var owner string
 			err := tx.QueryRowContext(ctx, `UPDATE queue_message SET visible = $1, receipt = $2, deliveries = deliveries + 1
 				WHERE job = (SELECT m.job FROM queue_message m LEFT JOIN queue_turn t ON t.owner = m.owner
-					WHERE m.visible <= $3 ORDER BY COALESCE(t.turn, 0), m.visible, m.n LIMIT 1)
+					LEFT JOIN job j ON j.id = m.job
+					WHERE m.visible <= $3 ORDER BY COALESCE(j.priority, 0) DESC, COALESCE(t.turn, 0), m.visible, m.n LIMIT 1)
 				RETURNING job, deliveries, owner`,
 				now.Add(visibility).UnixMicro(), l.receipt, now.UnixMicro()).Scan(&l.job, &l.deliveries, &owner)
 			if err != nil {

@@ -1,12 +1,12 @@
 // Stations: each with its state from its own birth and will, its readings, its queue, and orders to it.
-import { useState } from 'preact/hooks';
-import { change } from '../api';
 import { useRead } from '../data';
 import * as f from '../format';
 import { Act, Age, Card, Empty, Shown } from '../parts/basics';
 import { Enrol } from '../parts/enrol';
-import { Spark } from '../parts/spark';
-import type { Page, Station, Vitals } from '../types';
+import { Lazy } from '../parts/lazy';
+import { Orders, order } from '../parts/orders';
+import { Revoke } from '../parts/revoke';
+import type { Page, Station, Vitals, Waiting } from '../types';
 import { many, t, type Key } from '../words';
 
 export default function Stations({ id }: { id: string }) {
@@ -51,62 +51,63 @@ function One({ id }: { id: string }) {
           <div class="pad">
             <p><State s={s} /> <span class="muted">{[s.site, s.version && t('version_n', { v: s.version }), s.last_seen && t('last_seen', { age: f.ago(s.last_seen) })].filter(Boolean).join(' · ')}</span></p>
             {s.warnings.length > 0 && <ul class="warnings">{s.warnings.map((w) => <li key={w.kind}>{w.text}</li>)}</ul>}
-            <Orders device={s.device} />
+            <Orders device={s.device} replies={s.replies ?? []} done={read.reload} />
+            <Revoke device={s.device} />
           </div>
         </Card>
         <Card id="vitals" title={t('vitals')} aside={<Age at={s.vitals_at} />}>
-          {s.vitals ? <Readings v={s.vitals} history={s.history ?? []} /> : <Empty title={t('no_vitals')} />}
+          {s.vitals ? <Readings v={s.vitals} /> : <Empty title={t('no_vitals')} />}
         </Card>
-        <Card id="station-queue" title={t('queue_there')} aside={<>{many('pieces', s.waiting)}, {f.bytes(s.waiting_bytes)} <Age at={read.at} /></>}>
-          <ul class="list">{s.footage.filter((v) => v.state !== 'uploaded').map((v) => (
-            <li class="job-row" key={v.footage}><span class="who"><a class="name" href={`/footage/${encodeURIComponent(v.footage)}`}>{v.name || v.footage}</a><span class="meta">{v.state}{v.size ? ` · ${f.bytes(v.size)}` : ''}</span></span>
-              {v.size && v.offset !== undefined && v.offset < v.size ? <progress max={v.size} value={v.offset} aria-label={t('upload_of', { name: v.name ?? v.footage })} /> : <span />}</li>
-          ))}</ul>
-        </Card>
+        <Card id="vitals-day" title={t('day')} aside={<Age at={read.at} />}><Lazy load={chartsOf} props={{ history: s.history ?? [] }} /></Card>
+        <Queue s={s} at={read.at} done={read.reload} />
       </>
     )}</Shown>
   );
 }
 
-const orders: [string, Key][] = [['pause', 'cm_pause'], ['resume', 'cm_resume'], ['retry', 'cm_retry'], ['rescan', 'cm_rescan']];
+const chartsOf = () => import('../parts/vitalscharts');
 
-function Orders({ device }: { device: string }) {
-  const [reply, setReply] = useState('');
-  const send = (command: string) => async () => {
-    setReply('');
-    const r = await change<{ state: string; text?: string }>('POST', `/api/v1/stations/${encodeURIComponent(device)}/commands`, { command });
-    const text = t('reply', { text: [r.state, r.text].filter(Boolean).join(': ') });
-    setReply(text);
+// Queue is what the cloud does not have yet, with the small picture that the camera left where the station has sent it.
+function Queue({ s, at, done }: { s: Station; at?: number; done: () => void }) {
+  const pictures = useRead<Page<Waiting>>(`/api/v1/waiting?device=${encodeURIComponent(s.device)}&limit=100`, { every: 60_000, events: ['footage'] });
+  const seen = new Set(pictures.data?.items.map((v) => v.footage));
+  const first = (id: string) => async () => {
+    const text = await order(s.device, 'prioritise', { footage: id, priority: '100', now: 'true' });
+    done();
     return text;
   };
   return (
-    <div class="actions" aria-label={t('commands')} role="group">
-      {orders.map(([command, key]) => <Act key={command} label={t(key)} act={send(command)} class="button small" data={{ 'data-command': command }} />)}
-      {reply && <span class="muted">{reply}</span>}
-    </div>
+    <Card id="station-queue" title={t('queue_there')} aside={<>{many('pieces', s.waiting)}, {f.bytes(s.waiting_bytes)} <Age at={at} /></>}>
+      <ul class="list">{s.footage.filter((v) => v.state !== 'uploaded').map((v) => (
+        <li class="job-row" key={v.footage} data-footage={v.footage}>
+          {seen.has(v.footage) ? <img class="thumb" src={`/api/v1/footage/${encodeURIComponent(v.footage)}/thumbnail`} alt="" loading="lazy" width="64" height="40" /> : <span class="thumb none" aria-hidden="true" />}
+          <span class="who"><a class="name" href={`/footage/${encodeURIComponent(v.footage)}`}>{v.name || v.footage}</a>
+            <span class="meta wrap">{[t(there[v.state] ?? 'unknown'), v.size && f.bytes(v.size), v.rate ? `${f.bytes(v.rate)}/s` : ''].filter(Boolean).join(' · ')}</span>
+            {v.reason && <span class="reason">{v.reason}</span>}</span>
+          <span class="work">{v.size && v.offset !== undefined && v.offset < v.size ? <progress max={v.size} value={v.offset} aria-label={t('upload_of', { name: v.name ?? v.footage })} /> : null}</span>
+          <span class="att-do"><Act label={t('cm_first')} act={first(v.footage)} data={{ 'data-first': v.footage }} /></span>
+        </li>
+      ))}</ul>
+    </Card>
   );
 }
 
-type Point = Record<string, number> & { at: string };
+const there: Record<string, Key> = { captured: 'fs_captured', spooled: 'fs_spooled', uploading: 'fs_uploading', quarantined: 'fs_quarantined' };
 
 // Readings are what a person looks at; the rest of the vitals is below, as the station sends it.
-function Readings({ v, history }: { v: Vitals; history: Point[] }) {
+function Readings({ v }: { v: Vitals }) {
   const n = (k: string) => (typeof v[k] === 'number' ? (v[k] as number) : undefined);
-  const past = (k: string) => {
-    const values = history.map((h) => h[k]).filter((x) => typeof x === 'number');
-    return values.length > 1 ? <Spark values={values} label={`${k.replaceAll('_', ' ')}, ${t('day')}`} /> : null;
-  };
-  const rows: [Key, string | undefined, string][] = [
-    ['disk_free', n('disk_free') !== undefined ? `${f.bytes(n('disk_free')!)}${n('disk_total') ? ` / ${f.bytes(n('disk_total')!)}` : ''}` : undefined, 'disk_free'],
-    ['spool', n('spool_bytes') !== undefined ? `${f.bytes(n('spool_bytes')!)}, ${f.number(n('spool_percent') ?? 0, 1)} %` : undefined, 'spool_percent'],
-    ['link', typeof v.link_up === 'boolean' ? t(v.link_up ? 'online' : 'offline') : undefined, ''],
-    ['clock', v.clock ? `${v.clock}${n('clock_offset_seconds') !== undefined ? `, ${f.number(n('clock_offset_seconds')!, 1)} s` : ''}` : undefined, 'clock_offset_seconds'],
-    ['temperature', n('temperature_c') !== undefined ? `${f.number(n('temperature_c')!, 1)} °C` : undefined, 'temperature_c'],
-    ['uptime', n('uptime_seconds') !== undefined ? f.lasting(n('uptime_seconds')!) : undefined, ''],
+  const rows: [Key, string | undefined][] = [
+    ['disk_free', n('disk_free') !== undefined ? `${f.bytes(n('disk_free')!)}${n('disk_total') ? ` / ${f.bytes(n('disk_total')!)}` : ''}` : undefined],
+    ['spool', n('spool_bytes') !== undefined ? `${f.bytes(n('spool_bytes')!)}, ${f.number(n('spool_percent') ?? 0, 1)} %` : undefined],
+    ['link', typeof v.link_up === 'boolean' ? t(v.link_up ? 'online' : 'offline') : undefined],
+    ['clock', v.clock ? `${v.clock}${n('clock_offset_seconds') !== undefined ? `, ${f.number(n('clock_offset_seconds')!, 1)} s` : ''}` : undefined],
+    ['temperature', n('temperature_c') !== undefined ? `${f.number(n('temperature_c')!, 1)} °C` : undefined],
+    ['uptime', n('uptime_seconds') !== undefined ? f.lasting(n('uptime_seconds')!) : undefined],
   ];
   return (
     <div class="pad stack">
-      <dl class="facts">{rows.filter(([, text]) => text).flatMap(([key, text, of]) => [<dt key={`${key}-t`}>{t(key)}</dt>, <dd key={key}>{text} {of && past(of)}</dd>])}</dl>
+      <dl class="facts">{rows.filter(([, text]) => text).flatMap(([key, text]) => [<dt key={`${key}-t`}>{t(key)}</dt>, <dd key={key}>{text}</dd>])}</dl>
       <details><summary>{t('as_sent')}</summary><pre>{JSON.stringify(v, null, 1)}</pre></details>
     </div>
   );
