@@ -26,11 +26,12 @@ import (
 
 // outpost is a station as a broker sees it.
 type outpost struct {
-	t    *testing.T
-	at   topic.Device
-	c    mqtt.Client
-	conn net.Conn
-	seq  int64
+	t      *testing.T
+	answer func(topic.Command) (topic.ReplyState, string)
+	at     topic.Device
+	c      mqtt.Client
+	conn   net.Conn
+	seq    int64
 }
 
 func (o *outpost) header() topic.Header {
@@ -38,10 +39,19 @@ func (o *outpost) header() topic.Header {
 	return topic.Header{V: topic.Version, Seq: topic.SessionSeq(1) + o.seq, At: time.Now().UTC(), Clock: topic.ClockSynced}
 }
 
-// startOutpost connects a station with its last will, announces it and answers every order.
+// startOutpost connects a station of the farm that refuses every order.
 func startOutpost(t *testing.T, address, name, token string) *outpost {
 	t.Helper()
-	o := &outpost{t: t, at: topic.Device{Site: "farm", Name: name}}
+	return startOutpostAt(t, address, topic.Device{Site: "farm", Name: name}, token, func(c topic.Command) (topic.ReplyState, string) {
+		return topic.Refused, "not " + c.Args["footage"]
+	})
+}
+
+// startOutpostAt connects a station with its last will, announces it and answers every order.
+func startOutpostAt(t *testing.T, address string, at topic.Device, token string,
+	answer func(topic.Command) (topic.ReplyState, string)) *outpost {
+	t.Helper()
+	o, name := &outpost{t: t, at: at, answer: answer}, at.Name
 	will, err := json.Marshal(topic.Status{Header: topic.Header{V: 1, Seq: topic.SessionSeq(1) + 1000}, Session: 1})
 	must.Do(t, err)
 	o.c = mqtt.NewClient(mqtt.NewClientOptions().AddBroker(address).SetClientID("edge-"+name).SetUsername(name).
@@ -58,8 +68,8 @@ func startOutpost(t *testing.T, address, name, token string) *outpost {
 		if err := json.Unmarshal(m.Payload(), &c); err != nil {
 			t.Error(err)
 		}
-		text, err := json.Marshal(topic.Reply{Header: o.header(), ID: c.ID, Name: c.Name, State: topic.Refused,
-			Why: "not " + c.Args["footage"]})
+		state, why := o.answer(c)
+		text, err := json.Marshal(topic.Reply{Header: o.header(), ID: c.ID, Name: c.Name, State: state, Why: why})
 		if err != nil {
 			t.Error(err)
 		}

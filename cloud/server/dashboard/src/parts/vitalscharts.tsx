@@ -19,7 +19,7 @@ const readings: Reading[] = [
 const mostRows = 100;
 
 export default function VitalsCharts({ history }: { history: VitalsPoint[] }) {
-  const shown = readings.filter((r) => history.filter((h) => typeof h[r.key] === 'number').length > 1);
+  const shown = readings.filter((r) => history.filter((h) => typeof h[r.key] === 'number').length > 0);
   if (shown.length === 0) return <Empty title={t('vc_none')} />;
   return (
     <div class="charts">{shown.map((r) => {
@@ -48,8 +48,9 @@ function Chart({ reading, points }: { reading: Reading; points: { at: string; va
     const axis = { stroke: color('--soft'), grid: { stroke: color('--line') }, ticks: { stroke: color('--line') } };
     const plot = new uPlot({
       width: el.clientWidth, height, legend: { show: false }, cursor: { y: false },
+      scales: { x: { range: () => [Date.now() / 1000 - 86_400, Date.now() / 1000] } },
       axes: [axis, { ...axis, size: 70, values: (_u, all) => all.map((n) => reading.shown(n)) }],
-      series: [{}, { stroke: color('--green'), width: 2, points: { show: false } }],
+      series: [{}, { stroke: color('--green'), width: 2, points: { show: points.length === 1 } }],
     }, [points.map((p) => Date.parse(p.at) / 1000), points.map((p) => p.value)], el);
     const fit = new ResizeObserver(() => plot.setSize({ width: el.clientWidth, height }));
     fit.observe(el);

@@ -12,12 +12,12 @@ export default function Queue() {
   return (
     <Shown read={read} lines={6}>{(q) => (
       <>
-        <dl class="sums three">
-          <div><dt>{t('waiting_jobs')}</dt><dd>{f.number(q.waiting)}</dd></div>
-          <div><dt>{t('running_jobs')}</dt><dd>{f.number(q.leased)}</dd></div>
-          <div><dt>{t('workers')}</dt><dd>{f.number(q.workers.length)}</dd></div>
-        </dl>
         <Card id="workers" title={t('workers')} aside={<Age at={read.at} />}>
+          <dl class="sums three inside">
+            <div><dt>{t('waiting_jobs')}</dt><dd>{f.number(q.waiting)}</dd></div>
+            <div><dt>{t('running_jobs')}</dt><dd>{f.number(q.leased)}</dd></div>
+            <div><dt>{t('workers')}</dt><dd>{f.number(q.workers.length)}</dd></div>
+          </dl>
           {q.workers.length ? <ul class="list">{q.workers.map((w) => <WorkerRow key={w.worker} w={w} j={q.jobs.find((j) => j.job === w.job)} />)}</ul>
             : <Empty title={t('no_workers')} />}
         </Card>
@@ -66,7 +66,7 @@ function JobRow({ j, done }: { j: QueueJob; done: () => void }) {
   return (
     <li class="job-row" data-job={j.job}>
       <span class="who"><a class="name" href={`/footage/${encodeURIComponent(j.footage)}`}>{j.name}</a>
-        <span class="meta wrap">{[j.worker, `${t('attempt')} ${j.attempt}`, f.ago(j.since)].filter(Boolean).join(' · ')}</span>
+        <span class="meta wrap">{[j.worker, j.attempt > 0 && `${t('attempt')} ${j.attempt}`, f.ago(j.since)].filter(Boolean).join(' · ')}</span>
         {j.reason && <span class="reason">{j.reason}</span>}</span>
       <span class="work"><span class="work-line"><Badge state={j.state} />{j.state === 'processing' && <span>{Math.floor(j.percent)} % · {t('fps', { n: f.number(j.fps, 1) })}</span>}</span>
         {j.state === 'processing' && <progress max={100} value={j.percent} aria-label={t('progress_of_count')} />}</span>
