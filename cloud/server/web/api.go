@@ -243,7 +243,7 @@ func (s *Server) prioritiseJob(c *fiber.Ctx) error {
 	if err := r.Decode(&body); err != nil || body.Priority == nil || max(*body.Priority, -*body.Priority) > ledger.MaxPriority {
 		return badRequest("Send {\"priority\": 5}, with a whole number from %d to %d.", -ledger.MaxPriority, ledger.MaxPriority)
 	}
-	if j, err = s.o.Ledger.Jobs.Prioritise(ctx, j.ID, *body.Priority); err != nil {
+	if j, err = s.o.Ledger.Priorities.Prioritise(ctx, j.ID, *body.Priority); err != nil {
 		return err
 	}
 	s.log.Info("job prioritised by request", "job", j.ID, "footage", j.Footage, "priority", j.Priority)

@@ -61,6 +61,7 @@ type Ledger struct {
 	Lines      lines
 	Reviews    reviews
 	Recounts   recounts
+	Priorities priorities
 	People     people
 	Factors    factors
 	Sessions   sessions
@@ -84,8 +85,9 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People, Identities: l.People,
-		Staff: l.People, Invites: l.People, Tokens: l.Devices, Audit: l.Audit, Reviews: l.Reviews, Grounds: l.Grounds, Positions: l.Positions, Borders: l.Borders, Surveys: l.Surveys,
+		Lines: l.Lines, Recounts: l.Jobs, Priorities: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People,
+		Identities: l.People, Staff: l.People, Invites: l.People, Tokens: l.Devices, Audit: l.Audit, Reviews: l.Reviews,
+		Grounds: l.Grounds, Positions: l.Positions, Borders: l.Borders, Surveys: l.Surveys,
 		Book: l.Book, Notifications: l.Notifications, NotificationRules: l.Notifications, Enrolments: l.Devices,
 		OrderKey: l.OrderKey, Shares: l.Shares}
 }
@@ -116,9 +118,11 @@ type (
 		List(ctx context.Context, s job.State, p ledger.Page) ([]ledger.JobView, string, error)
 		Retry(ctx context.Context, jobID string) (ledger.Job, error)
 		Cancel(ctx context.Context, jobID string) error
-		Prioritise(ctx context.Context, jobID string, priority int) (ledger.Job, error)
 		MarkQueued(ctx context.Context, jobID string) error
 		CountSibling(ctx context.Context, id footage.ID) (ledger.Job, error)
+	}
+	priorities interface {
+		Prioritise(ctx context.Context, jobID string, priority int) (ledger.Job, error)
 	}
 	recounts interface {
 		Recount(ctx context.Context, id footage.ID) (ledger.Job, error)
