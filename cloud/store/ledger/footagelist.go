@@ -60,10 +60,12 @@ func (l *Catalog) listByAge(ctx context.Context, p Page) ([]bornView, string, er
 	if err != nil {
 		return nil, "", err
 	}
-	if few { // the sign keeps SQLite from reading all footage in its order
-		f.where[0], order = `+`+f.where[0], strings.Replace(order, `BY `, `BY +`, 1)
+	where := f.String()
+	if few && p.State == "" { // the sign keeps SQLite from reading all footage in its order
+		f.where[0] = `+` + f.where[0]
+		where = `WHERE f.born IN (SELECT f.born FROM footage f ` + f.String() + strings.Replace(order, `BY `, `BY +`, 1) + `)`
 	}
-	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+f.String()+order, f.args...)
+	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+where+order, f.args...)
 	if err != nil {
 		return nil, "", err
 	}

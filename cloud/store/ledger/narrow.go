@@ -12,7 +12,7 @@ import (
 
 // few is up to how many entries of a list are found by an index before the list is read. Where there are more, reading
 // the list in its order soon meets enough of them.
-const few = 5000
+const few = 3000
 
 // selection is a choice of entries by an index: a query of their keys, and how many there are, at most few+1.
 type selection struct {
@@ -37,7 +37,7 @@ func inPaddock(name string) selection {
 	return selection{query: `SELECT footage FROM spread WHERE paddock = ?`, args: []any{clean(name)}}
 }
 
-// overlaps is the condition that the box of ground g touches a window.
+// overlaps is the condition that the box of ground_cell g touches a window.
 func overlaps(w Window) (string, []any) {
 	east := w.East
 	if w.West > w.East {
@@ -50,15 +50,14 @@ func overlaps(w Window) (string, []any) {
 // inWindow selects footage whose box touches a window.
 func inWindow(w Window) selection {
 	s := selection{}
-	parts := []string{`k.cell = ?`}
+	parts := []string{`g.cell = ?`}
 	s.args = append(s.args, anywhere)
 	for _, c := range w.ranges(groundLevel) {
-		parts = append(parts, `k.cell BETWEEN ? AND ?`)
+		parts = append(parts, `g.cell BETWEEN ? AND ?`)
 		s.args = append(s.args, c.first, c.last)
 	}
 	touch, args := overlaps(w)
-	s.query = `SELECT DISTINCT k.footage FROM ground_cell k JOIN ground g ON g.footage = k.footage
-		WHERE (` + strings.Join(parts, ` OR `) + `) AND ` + touch
+	s.query = `SELECT DISTINCT g.footage FROM ground_cell g WHERE (` + strings.Join(parts, ` OR `) + `) AND ` + touch
 	s.args = append(s.args, args...)
 	return s
 }
@@ -87,7 +86,7 @@ func (l *tables) narrow(ctx context.Context, f *filter, p Page) (found bool, err
 			f.add(copies(s.query), s.args...)
 		} else {
 			touch, args := overlaps(*p.Window)
-			f.add(`EXISTS (SELECT 1 FROM ground g WHERE g.footage = COALESCE(f.duplicate_of, f.id) AND `+touch+`)`, args...)
+			f.add(`EXISTS (SELECT 1 FROM ground_cell g WHERE g.footage = COALESCE(f.duplicate_of, f.id) AND `+touch+`)`, args...)
 		}
 	}
 	if p.Name != "" {
@@ -111,7 +110,7 @@ func (l *tables) flightsIn(ctx context.Context, f *filter, w Window) error {
 		return nil
 	}
 	touch, args := overlaps(w)
-	f.add(`EXISTS (SELECT 1 FROM footage o JOIN ground g ON g.footage = o.id WHERE o.flight = f.id AND `+touch+`)`, args...)
+	f.add(`EXISTS (SELECT 1 FROM footage o JOIN ground_cell g ON g.footage = o.id WHERE o.flight = f.id AND `+touch+`)`, args...)
 	return nil
 }
 

@@ -148,7 +148,7 @@ func (l *Positions) footageOf(ctx context.Context, p Page, w Window) ([]string, 
 		touch, args := overlaps(w)
 		f.add(touch, args...)
 		f.in(`g.footage`, some)
-		found, err := list(ctx, l.db.Read(), scan, `SELECT g.footage FROM ground g `+f.String(), f.args...)
+		found, err := list(ctx, l.db.Read(), scan, `SELECT DISTINCT g.footage FROM ground_cell g `+f.String(), f.args...)
 		if err != nil {
 			return nil, err
 		}
@@ -296,16 +296,9 @@ func putTiles(ctx context.Context, tx *sql.Tx, f Footage, g Ground) error {
 		}
 	}
 	e := extentOf(g)
-	var box [4]any
-	if e.known {
-		box = [4]any{e.west, e.south, e.east, e.north}
-	}
-	if _, err := tx.ExecContext(ctx, `UPDATE ground SET west = $1, south = $2, east = $3, north = $4 WHERE footage = $5`,
-		box[0], box[1], box[2], box[3], f.ID); err != nil {
-		return err
-	}
 	for _, c := range e.cells() {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO ground_cell (cell, footage) VALUES ($1, $2)`, c, f.ID); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO ground_cell (cell, footage, west, south, east, north)
+			VALUES ($1, $2, $3, $4, $5, $6)`, c, f.ID, e.west, e.south, e.east, e.north); err != nil {
 			return err
 		}
 	}

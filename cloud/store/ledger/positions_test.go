@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -287,6 +288,30 @@ func TestListsByRareAndCommon(t *testing.T) {
 			if err != nil || len(vs) != 2 || vs[0].ID != "f1" || vs[1].ID != "f3" {
 				t.Errorf("%s, %s: %d entries, error %v", name, shape, len(vs), err)
 			}
+		}
+	}
+}
+
+// A flight is in a window that one of its parts saw, by the index and without it.
+func TestFlightsInAWindow(t *testing.T) {
+	l, c := fresh(t)
+	v := countParts(t, l, "base", 1, 2)
+	putPlaces(t, l, piece("base", 2).ID, c.Now(), Place{ID: 1, Class: "cow", Lat: 10, Lon: 20})
+	for name, c := range map[string]struct {
+		window Window
+		want   int
+	}{"around it": {Window{19, 9, 21, 11}, 1}, "beside it": {Window{21, 9, 22, 11}, 0}, "the world": {Window{-180, -90, 180, 90}, 1}} {
+		fs, _, err := l.Flights.List(t.Context(), Page{Window: &c.window})
+		if err != nil || len(fs) != c.want || c.want == 1 && fs[0].ID != v.ID {
+			t.Errorf("%s: %+v, %v", name, fs, err)
+		}
+		touch, args := overlaps(c.window)
+		f := &filter{}
+		f.add(touch, args...)
+		boxes, err := list(t.Context(), l.tables.db.Read(), func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) },
+			`SELECT DISTINCT g.footage FROM ground_cell g `+f.String(), f.args...)
+		if err != nil || len(boxes) != c.want {
+			t.Errorf("%s: boxes %v, %v", name, boxes, err)
 		}
 	}
 }

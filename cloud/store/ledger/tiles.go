@@ -40,7 +40,7 @@ func (w Window) Contains(lat, lon float64) bool {
 // ways.
 const (
 	placeLevel  = 19 // about 76 m at the equator
-	groundLevel = 13 // about 4.9 km
+	groundLevel = 15 // about 1.2 km
 )
 
 // tileOf returns the column and the row of the tile of a point.
