@@ -39,7 +39,7 @@ func TestStartWithoutItsKeys(t *testing.T) {
 	again := serve(t, func(c *config.Config) { c.Data = s.cfg.Data })
 	again.withLedger(func(l *ledger.Ledger) error {
 		sealed, removed, err := RotateKeys(t.Context(), s.cfg, l)
-		if err != nil || sealed != 1 || removed != 0 {
+		if err != nil || sealed < 1 || removed != 0 {
 			t.Errorf("rotation: %d sealed, %d removed, error %v", sealed, removed, err)
 		}
 		key, err := l.OrderKey.Current(t.Context())

@@ -30,7 +30,7 @@ const (
 	ActionOrder          = "order" // to a station
 	ActionAddUser        = "add user"
 	ActionSetPassword    = "set password"
-	ActionResetPassword  = "reset password" //nolint:gosec // a name
+	ActionResetPassword  = "reset password"
 	ActionSetRole        = "set role"
 	ActionDisableUser    = "disable user"
 	ActionEnableUser     = "enable user"
