@@ -157,6 +157,9 @@ func listen(tb testing.TB, broker int) *counts {
 }
 
 func (c *counts) take(m mqttlink.Message) {
+	if len(m.Payload) == 0 {
+		return // the broker forgets an old count, of which there are too many; what arrived before stays
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var v topic.Count
