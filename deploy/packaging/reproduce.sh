@@ -5,7 +5,7 @@
 #   reproduce.sh edge-agent-arm64     some of them: PROGRAM-BOARD, or worker
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-VERSION=${VERSION:-0.0.0} COMMITTED=$(git log -1 --format=%cI)
+VERSION=${VERSION:-0.0.0} COMMITTED=$(git log -1 --format=%cI) commit=$(git rev-parse HEAD)
 export VERSION COMMITTED
 [ -z "$(git status --porcelain)" ] || echo 'reproduce: uncommitted changes are not part of it' >&2
 wanted=("$@")
@@ -14,7 +14,8 @@ dir=$(mktemp -d)
 trap 'chmod -R u+w "$dir"; rm -rf "$dir"' EXIT
 
 build() { # FOLDER: builds what is wanted in a new clone there
-	git clone -q --no-local . "$1/source"
+	git clone -q --no-local --no-checkout . "$1/source"
+	git -C "$1/source" checkout -q --detach "$commit" # the branch may move while the first one is built
 	export GOCACHE=$1/cache
 	cd "$1/source"
 	local what
