@@ -71,7 +71,10 @@ func TestPageSharesAFlight(t *testing.T) {
 	s.storeCount("herd", 30)
 	page := c.open(screen{width: 1280, height: 1000})
 	page.navigate(s.at.HTTP + "/footage/herd#token=" + token)
-	page.click("document.querySelector('#share-video')")
+	page.until("document.querySelector('video.film')?.readyState > 0 || document.querySelector('.still')") // what loads late moves the box
+	page.focus("document.querySelector('#share-video')")
+	page.press(" ")
+	page.until("document.querySelector('#share-video').checked")
 	page.click("document.querySelector('[data-share]')")
 	page.until("document.querySelector('#share-link')?.href.includes('/shared#cc_')")
 	page.until("fetch(document.querySelector('[data-report]').href).then((r) => { window.kind = r.headers.get('Content-Type'); }) && " +

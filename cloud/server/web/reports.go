@@ -159,6 +159,11 @@ func (s *Server) partsSubject(ctx context.Context, of, id, site string, ids []fo
 		return gather.Subject{}, err
 	}
 	v.ID, v.Expected = id, nil
+	for _, c := range counts { // it is stored nowhere, so it is as old as its newest count
+		if c.Count.At.After(v.Created) {
+			v.Created = c.Count.At.UTC()
+		}
+	}
 	v.Paddocks = slices.DeleteFunc(v.Paddocks, func(p wire.SurveyPaddock) bool {
 		return p.Seen == 0 && (p.Animals == nil || *p.Animals == 0)
 	})

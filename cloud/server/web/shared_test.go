@@ -43,7 +43,7 @@ func TestSharedFootage(t *testing.T) {
 	r := s.do("GET", "/api/v1/shared", "", shareHeader, film.Key)
 	var v wire.SharedSurvey
 	if r.decode(t, &v); v.Of != "footage" || v.ID != film.ID || v.Survey.Unique != 1 || !v.Video || len(v.Names) != 1 ||
-		v.Names[0] != "one.mp4" || len(v.Survey.Parts) != 1 {
+		v.Names[0] != "one.mp4" || len(v.Survey.Parts) != 1 || v.Survey.Created.IsZero() {
 		t.Errorf("shared %s", r.body)
 	}
 	cookie := r.header.Get("Set-Cookie")

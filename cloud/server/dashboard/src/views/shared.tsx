@@ -54,7 +54,7 @@ function Parts({ doc, base }: { doc: Doc; base: string }) {
           <div key={p.footage} class="stack">
             {doc.video && <Clip src={`${at}/video`} name={doc.names[i]} />}
             {doc.of === 'footage' && <Sheet src={`${at}/sheet`} title={t('sheet')} note={t('sheet_note')} />}
-            {p.placed > 0 && <Lazy load={sharedMap} props={{ src: `${at}/positions` }} />}
+            {p.placed > 0 && <Lazy load={sharedMap} props={{ src: `${at}/positions`, name: doc.names[i] }} />}
           </div>
         );
       })}
@@ -65,5 +65,5 @@ function Parts({ doc, base }: { doc: Doc; base: string }) {
 function Clip({ src, name }: { src: string; name: string }) {
   const [missing, setMissing] = useState(false);
   if (missing) return null;
-  return <Card id="film-card" title={name}><video class="film" src={src} controls preload="metadata" playsInline aria-label={t('video_of', { name })} onError={() => setMissing(true)} /></Card>;
+  return <Card id="film-card" title={t('video_of', { name })}><video class="film" src={src} controls preload="metadata" playsInline aria-label={t('video_of', { name })} onError={() => setMissing(true)} /></Card>;
 }
