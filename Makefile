@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench bench-ledger load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch page-firefox lighthouse openapi calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench bench-ledger load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,19 @@ faults: ## run the tests of bad links with larger files (minutes); print the tab
 conformance: ## URL=http://host/files/: check a test server against tus 1.0; it receives uploads
 	@test -n "$(URL)" || { echo 'usage: make conformance URL=http://127.0.0.1:8080/files/; go run ./deploy/conformance/tus/cmd/tus-conformance --help lists the arguments'; exit 2; }
 	@go run ./deploy/conformance/tus/cmd/tus-conformance "$(URL)" $(ARGS)
+
+page-firefox: ## open every view of the page in Firefox and use the main actions
+	@deploy/setup/setup.sh pagechecks
+	CATTLE_FIREFOX=required CATTLE_BROWSER=required $(GO_TEST) -count=1 -v -run TestPageInFirefox ./cloud/server
+
+lighthouse: ## measure the page with Lighthouse's mobile profile: paint within 1.5 s, layout shift at most 0.02
+	@deploy/setup/setup.sh pagechecks
+	LIGHTHOUSE=1 CATTLE_BROWSER=required $(GO_TEST) -count=1 -v -timeout 30m -run TestPageWithLighthouse ./cloud/server
+
+openapi: ## check openapi.yaml with Redocly and Spectral: no errors
+	@deploy/setup/setup.sh pagechecks
+	cd build/pagechecks && node_modules/.bin/spectral lint -F error -D -q -r spectral.yaml ../../cloud/server/web/openapi.yaml
+	cd build/pagechecks && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true node_modules/.bin/redocly lint --config redocly.yaml --format summary ../../cloud/server/web/openapi.yaml
 
 check: cross ## check format, vet, lint, modules and the cross-builds: before each commit
 	@deploy/setup/setup.sh lint

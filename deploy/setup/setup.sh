@@ -6,6 +6,7 @@
 #   setup.sh build   OpenCV, FFmpeg and seccomp headers, compiler and ONNX Runtime as well
 #   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg, promtool and Azurite as well
 #   setup.sh lint    the linters as well
+#   setup.sh pagechecks  Firefox, Lighthouse and the linters of OpenAPI, beside Node and the page
 #   setup.sh train   the Python environment of the training code (about 6 GB), in build/train/venv
 #   setup.sh art     models and textures for rendered training pictures (1.4 GB to fetch), in build/train/0ad
 #   setup.sh peers   the trackers that the worker is compared with, in build/peers/venv
@@ -36,10 +37,14 @@ need_python() {
 	python3 -c 'import ensurepip, venv' 2>/dev/null || add_packages python3 python3-venv
 }
 
-need_packages() { # page, build, test or lint: finds missing packages by their commands or .pc files
+need_packages() { # page, pagechecks, build, test or lint: finds missing packages by their commands or .pc files
 	local missing=()
 	command -v npm >/dev/null || missing+=(nodejs npm)
-	if [ "$1" = page ]; then
+	if [ "$1" = pagechecks ]; then
+		command -v chromium >/dev/null || missing+=(chromium)
+		command -v firefox-esr >/dev/null || missing+=(firefox-esr)
+	fi
+	if [ "$1" = page ] || [ "$1" = pagechecks ]; then
 		[ ${#missing[@]} = 0 ] || add_packages "${missing[@]}"
 		return 0
 	fi
@@ -111,6 +116,18 @@ azurite() {
 	rm -rf "$dir" && mkdir -p "$dir"
 	cp deploy/setup/azurite/package.json deploy/setup/azurite/package-lock.json deploy/setup/azurite/.npmrc "$dir/"
 	(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+}
+
+# What checks the page: Firefox over WebDriver BiDi, Lighthouse, and the linters of OpenAPI -----------------------
+page_checks() {
+	local dir=$build/pagechecks from=deploy/setup/pagechecks
+	if ! [ -d "$dir/node_modules/lighthouse" ] || ! cmp -s $from/package-lock.json "$dir/package-lock.json"; then
+		say "fetching the checks of the page (about 300 MB)"
+		rm -rf "$dir" && mkdir -p "$dir"
+		cp $from/package.json $from/package-lock.json $from/.npmrc "$dir/"
+		(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --silent)
+	fi
+	cp $from/*.mjs $from/*.yaml "$dir/"
 }
 
 # The page ---------------------------------------------------------------------
@@ -220,6 +237,10 @@ fi
 need_packages "$what"
 dashboard
 [ "$what" != page ] || exit 0
+if [ "$what" = pagechecks ]; then
+	page_checks
+	exit 0
+fi
 onnxruntime
 if [ "$what" = test ]; then
 	azurite

@@ -56,6 +56,18 @@ type PlaneProps = {
  * corner, and near tells whether another corner is at the same place of the screen.
  */
 export function Plane({ shapes, picked, pick, draft, place }: PlaneProps) {
+  if (!drawable()) return <Empty title={t('no_map')} text={t('no_map_help')} />;
+  return <Drawing shapes={shapes} picked={picked} pick={pick} draft={draft} place={place} />;
+}
+
+let canDraw: boolean | undefined;
+/** drawable reports whether this browser has what the map is drawn with. */
+function drawable(): boolean {
+  canDraw ??= Boolean(document.createElement('canvas').getContext('webgl2'));
+  return canDraw;
+}
+
+function Drawing({ shapes, picked, pick, draft, place }: PlaneProps) {
   const onPlace = useRef(place);
   onPlace.current = place;
   const at = useRef<HTMLDivElement>(null);

@@ -51,6 +51,7 @@ export const en = {
   cm_fsck: 'Check the spool', cm_first: 'Send first', cm_limit: 'Limit of the upload', cm_limit_set: 'Set the limit', cm_configured: 'As configured', cm_no_limit: 'No limit', cm_rate: '{rate} per second', cm_log: 'Level of the log', cm_log_set: 'Set the level', cm_answers: 'Newest answers',
   fs_captured: 'on the card', fs_spooled: 'waits for the link', fs_uploading: 'is sent', fs_quarantined: 'in quarantine', vc_none: 'There are no readings of the last day yet.',
   rk_ask: 'Revoke the station', rk_sure: 'Revoke {device}? Its access ends at once. It needs a new code then.', rk_yes: 'Revoke now', rk_done: 'The access of {device} has ended.',
+  no_map: 'The map cannot be drawn', no_map_help: 'This browser has no WebGL 2. Lists and files have the same positions.',
   vitals: 'Readings', day: 'Last 24 hours', no_vitals: 'The station has sent no readings.',
   wk_busy: 'counts since {age}', wk_idle: 'without a job since {age}', pr_of: 'Priority of {name}', pr_next: 'Next', pr_high: 'High', pr_normal: 'Normal', pr_low: 'Low', pr_number: 'Priority {n}', pr_set: 'The priority of {name} is set.',
   waiting_jobs: 'Waiting', running_jobs: 'Counting', workers: 'Workers', worker: 'Worker', job: 'Job', attempt: 'Attempt', progress: 'Progress', speed: 'Speed', fps: '{n} frames/s',

@@ -53,6 +53,7 @@ export const es: Words = {
   cm_fsck: 'Revisar el almacén', cm_first: 'Enviar primero', cm_limit: 'Límite de la subida', cm_limit_set: 'Fijar el límite', cm_configured: 'Como está configurado', cm_no_limit: 'Sin límite', cm_rate: '{rate} por segundo', cm_log: 'Nivel del registro', cm_log_set: 'Fijar el nivel', cm_answers: 'Últimas respuestas',
   fs_captured: 'en la tarjeta', fs_spooled: 'espera el enlace', fs_uploading: 'se envía', fs_quarantined: 'en cuarentena', vc_none: 'Aún no hay lecturas del último día.',
   rk_ask: 'Revocar la estación', rk_sure: '¿Revocar {device}? Su acceso termina de inmediato. Después necesita un código nuevo.', rk_yes: 'Revocar ahora', rk_done: 'El acceso de {device} ha terminado.',
+  no_map: 'No se puede dibujar el mapa', no_map_help: 'Este navegador no tiene WebGL 2. Las listas y los archivos tienen las mismas posiciones.',
   vitals: 'Lecturas', day: 'Últimas 24 horas', no_vitals: 'La estación no ha enviado lecturas.',
   wk_busy: 'cuenta desde {age}', wk_idle: 'sin trabajo desde {age}', pr_of: 'Prioridad de {name}', pr_next: 'Siguiente', pr_high: 'Alta', pr_normal: 'Normal', pr_low: 'Baja', pr_number: 'Prioridad {n}', pr_set: 'La prioridad de {name} está fijada.',
   waiting_jobs: 'En espera', running_jobs: 'Contando', workers: 'Procesos', worker: 'Proceso', job: 'Trabajo', attempt: 'Intento', progress: 'Avance', speed: 'Velocidad', fps: '{n} cuadros/s',
