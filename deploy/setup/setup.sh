@@ -88,7 +88,7 @@ onnxruntime() {
 # promtool: unpacked, not installed, because Debian's package of it starts a Prometheus on this machine ------------
 promtool() {
 	local out=$build/tools/promtool parts=$build/tools/prometheus.part
-	command -v promtool >/dev/null || [ -x "$out" ] && return 0
+	if [ -n "$(type -P promtool)" ] || [ -x "$out" ]; then return 0; fi # type -P: not this function
 	if ! command -v apt-get >/dev/null; then
 		say "promtool is missing: install Prometheus, so that promtool is in PATH"
 		exit 1
