@@ -54,7 +54,7 @@ func (s *Server) replacedPaddocks(c *fiber.Ctx, site string) (version int64, err
 		return 0, err
 	}
 	var tags []string
-	for _, form := range []mapfile.Format{mapfile.GeoJSON, mapfile.KML} {
+	for _, form := range []mapfile.Format{mapfile.GeoJSON, mapfile.KML, mapfile.GPKG} {
 		doc, err := paddocksAs(c.UserContext(), form, b)
 		if err != nil {
 			return 0, err

@@ -17,7 +17,7 @@ func TestChangesOfWhatWasRead(t *testing.T) {
 	boss := s.tokens[ledger.RoleOperator]
 	one, two := boxes(box("One", 24, -32, 24.1, -31.9)), boxes(box("Two", 24, -32, 24.1, -31.9))
 	for path, c := range map[string]struct{ forms, bodies []string }{
-		"/api/v1/sites/farm/paddocks": {[]string{"", "?format=kml"}, []string{one, two, one, two}},
+		"/api/v1/sites/farm/paddocks": {[]string{"", "?format=kml", "?format=gpkg"}, []string{one, two, one, two}},
 		"/api/v1/sites/farm/book": {[]string{"", "?format=csv"},
 			[]string{"paddock,animals\nOne,5\n", "paddock,animals\nOne,6\n", "paddock,animals\nOne,7\n", "paddock,animals\nOne,8\n"}},
 	} {
