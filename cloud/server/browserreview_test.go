@@ -18,14 +18,14 @@ import (
 )
 
 // storeCount records counted footage with a result document, contact sheets, a count sheet and a video.
-func (s *running) storeCount(id string, animals int) {
-	s.t.Helper()
-	ctx := s.t.Context()
-	l := must.Get(store.OpenLedger(ctx, s.cfg))(s.t)
+func (r *running) storeCount(id string, animals int) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	l := must.Get(store.OpenLedger(ctx, r.cfg))(r.t)
 	defer l.Close()
-	blobs := must.Get(disk.New(s.cfg.BlobDir()))(s.t)
+	blobs := must.Get(disk.New(r.cfg.BlobDir()))(r.t)
 	put := func(ending string, content []byte) {
-		must.Get(blobs.Put(ctx, "footage/"+id+"/result/abc"+ending, bytes.NewReader(content)))(s.t)
+		must.Get(blobs.Put(ctx, "footage/"+id+"/result/abc"+ending, bytes.NewReader(content)))(r.t)
 	}
 	res := report.Result{Schema: report.Schema, Video: report.Video{Width: 640, Height: 360, FPS: 25, Frames: 75, Duration: 3},
 		Count: report.Count{Unique: animals, Low: animals - 3, High: animals + 4}}
@@ -34,24 +34,24 @@ func (s *running) storeCount(id string, animals int) {
 		res.Tracks = append(res.Tracks, report.Track{ID: i + 1, Label: "cow", LastFrame: 50, Detections: 9, Confidence: 0.8,
 			Best: report.Best{Frame: 5, Box: box, Score: 0.9}, Way: []report.Waypoint{{Frame: 5, Seconds: 0.2, Box: &box}}})
 	}
-	put(".json", must.Get(json.Marshal(res))(s.t))
+	put(".json", must.Get(json.Marshal(res))(r.t))
 	var page bytes.Buffer
 	img := image.NewGray(image.Rect(0, 0, 8*192, 34+10*196))
 	for i := range img.Pix {
 		img.Pix[i] = uint8(i/97 + i/1536)
 	}
-	must.Do(s.t, jpeg.Encode(&page, img, nil))
+	must.Do(r.t, jpeg.Encode(&page, img, nil))
 	for n := range (animals + 79) / 80 {
 		put(".contact-"+string(rune('1'+n))+".jpg", page.Bytes())
 	}
 	put(".sheet.jpg", page.Bytes())
 	put(".annotated.mp4", annotatedVideo())
 	rec := must.Get(l.Footage.Record(ctx, ledger.Footage{ID: footage.ID(id), Site: "farm", Device: "dock-1", Name: id + ".MP4", Size: 1 << 20,
-		SHA256: footage.Sum([]byte(id)), BlobKey: "footage/" + id + "/original.mp4", Captured: time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)}))(s.t)
+		SHA256: footage.Sum([]byte(id)), BlobKey: "footage/" + id + "/original.mp4", Captured: time.Date(2026, 6, 1, 8, 0, 0, 0, time.UTC)}))(r.t)
 	begun, _, err := l.Attempts.Begin(ctx, rec.Job.ID, "w")
-	must.Do(s.t, err)
+	must.Do(r.t, err)
 	must.Get(l.Attempts.Finish(ctx, rec.Job.ID, begun.Fence, ledger.Count{Unique: animals, Low: animals - 3, High: animals + 4,
-		ByClass: map[string]int{"cow": animals}, Model: "default"}, "footage/"+id+"/result/abc.json"))(s.t)
+		ByClass: map[string]int{"cow": animals}, Model: "default"}, "footage/"+id+"/result/abc.json"))(r.t)
 }
 
 // TestPageReviewsFast reviews 300 animals by the keyboard alone: no key is lost, and the page keeps up with a person who

@@ -57,7 +57,9 @@ func (p *plain) run(ctx context.Context) error {
 		return fmt.Errorf("http.tls.acme.http_listen: %w", err)
 	}
 	err := p.server.Close()
-	<-done
+	if served := <-done; err == nil && !errors.Is(served, http.ErrServerClosed) {
+		err = served
+	}
 	return err
 }
 

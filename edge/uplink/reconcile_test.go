@@ -37,7 +37,7 @@ func (st *station) countRequests() *atomic.Int64 {
 	n := new(atomic.Int64)
 	before := st.cloud.Before
 	st.cloud.Before = func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.HasPrefix(r.URL.Path, "/api/v1/footage/") {
+		if strings.HasPrefix(r.URL.Path, "/api/v1/footage/") && r.URL.Path != wire.FootagePath(probed) {
 			n.Add(1)
 		}
 		return before != nil && before(w, r)

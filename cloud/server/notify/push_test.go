@@ -105,7 +105,7 @@ func checkVAPID(t *testing.T, header, origin, public string) {
 		t.Errorf("claims %+v", c)
 	}
 	point := must.Get(b64.DecodeString(public))(t)
-	key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(point[1:33]), Y: new(big.Int).SetBytes(point[33:])}
+	key := must.Get(ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point))(t)
 	sum, raw := sha256.Sum256([]byte(signed+"."+claims)), must.Get(b64.DecodeString(signature))(t)
 	if !ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(raw[:32]), new(big.Int).SetBytes(raw[32:])) {
 		t.Error("the signature is wrong")

@@ -141,8 +141,8 @@ func putName(ctx context.Context, tx *sql.Tx, name string, born int64) error {
 			args = append(args, g)
 			of[i], counts[i] = fmt.Sprintf(`($%d, $1)`, i+2), fmt.Sprintf(`($%d, 1)`, i+1)
 		}
-		names := `INSERT INTO name_gram (gram, born) VALUES ` + strings.Join(of, `, `)
-		numbers := `INSERT INTO gram (gram, n) VALUES ` + strings.Join(counts, `, `) +
+		names := `INSERT INTO name_gram (gram, born) VALUES ` + strings.Join(of, `, `) //nolint:gosec // numbers of parameters only
+		numbers := `INSERT INTO gram (gram, n) VALUES ` + strings.Join(counts, `, `) + //nolint:gosec // numbers of parameters only
 			` ON CONFLICT (gram) DO UPDATE SET n = gram.n + 1`
 		if _, err := tx.ExecContext(ctx, names, args...); err != nil {
 			return err

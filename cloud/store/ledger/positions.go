@@ -319,8 +319,8 @@ func putTiles(ctx context.Context, tx *sql.Tx, f Footage, g Ground) error {
 			args = append(args, c, clean(string(text)))
 			rows[i] = fmt.Sprintf(`($1, $%d, $2, $%d)`, len(args)-1, len(args))
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO place_tile (site, cell, footage, places) VALUES `+
-			strings.Join(rows, `, `), args...); err != nil { //nolint:gosec // rows has numbers of parameters only
+		if _, err := tx.ExecContext(ctx, `INSERT INTO place_tile (site, cell, footage, places) VALUES `+ //nolint:gosec // numbers of parameters only
+			strings.Join(rows, `, `), args...); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func (l *Shares) Add(ctx context.Context, of Shared, video bool, life time.Durat
 			return fmt.Errorf("it has %d valid links, which is the most; revoke one: %w", valid, ErrInvalid)
 		}
 		if err := execOne(tx.ExecContext(ctx, `INSERT INTO share (id, hash, kind, subject, video, who, created, expires)
-			SELECT $1, $2, $3, id, $4, $5, $6, $7 FROM `+table+` WHERE id = $8`, //nolint:gosec // table is one of three constants
+			SELECT $1, $2, $3, id, $4, $5, $6, $7 FROM `+table+` WHERE id = $8`,
 			s.ID, hashToken(key), of.Kind, oneIf(video), s.Who, micros(s.Created), micros(s.Expires), of.ID)); err != nil {
 			return err
 		}

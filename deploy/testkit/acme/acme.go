@@ -49,7 +49,7 @@ func (s *Server) SetDown(down bool) { s.down.Store(down) }
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
-	logger := log.New(testWriter{t}, "", 0)
+	logger := log.New(testWriter{t}, "", 0) //nolint:forbidigo // what Pebble takes
 	store := db.NewMemoryStore()
 	authority := ca.New(logger, store, "", "ecdsa", 0, 1,
 		map[string]ca.Profile{"default": {ValidityPeriod: uint64(o.Life / time.Second)}})
@@ -96,7 +96,7 @@ func nameServer(t testing.TB) string {
 	<-up
 	t.Cleanup(func() {
 		must.Do(t, server.Shutdown())
-		<-done
+		must.Do(t, <-done)
 	})
 	return ln.Addr().String()
 }
