@@ -27,6 +27,7 @@ const (
 	pushTTL             = 24 * time.Hour
 	pushText            = 600 // runes
 	pushTitle           = 120
+	pushBytes           = 3900 // of a message before its encryption, which adds up to 120
 )
 
 // ErrGone marks the error of a subscription that its browser has ended. The rule of it is removed.
@@ -117,7 +118,7 @@ func (p *Push) Send(ctx context.Context, r ledger.NotificationRule, m wire.Notif
 	if err != nil {
 		return fmt.Errorf("target: %w: %w", err, ErrRefused)
 	}
-	body, err := json.Marshal(pushOf(m))
+	body, err := pushBody(m)
 	if err != nil {
 		return err
 	}
@@ -157,6 +158,18 @@ func pushOf(m wire.NotificationMessage) pushMessage {
 		out.View = view(e.Kind, e.Footage, e.Device)
 	}
 	return out
+}
+
+// pushBody is a message in short as JSON. JSON has up to six bytes for a rune, so a text that does not fit is cut again.
+func pushBody(m wire.NotificationMessage) ([]byte, error) {
+	short := pushOf(m)
+	for most := pushText; ; most = most * 3 / 4 {
+		short.Text = cutRunes(short.Text, most)
+		body, err := json.Marshal(short)
+		if err != nil || len(body) <= pushBytes || most < 2 {
+			return body, err
+		}
+	}
 }
 
 func cutRunes(s string, most int) string {

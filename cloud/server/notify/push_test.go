@@ -142,6 +142,21 @@ func TestPush(t *testing.T) {
 	if got := string(b.decrypt(t, body)); !strings.Contains(got, `…","view":"/"}`) {
 		t.Errorf("a long message: %s", got)
 	}
+	for _, wide := range []string{"<", "&", "\u2028", "🐄", "\""} { // 6 bytes each in JSON that is escaped for HTML
+		m.Subject = strings.Repeat(wide, 200)
+		for i := range m.Events {
+			m.Events[i].Text = strings.Repeat(wide, 400)
+		}
+		if err := p.Send(t.Context(), r, m); err != nil {
+			t.Errorf("a message of %q: %v", wide, err)
+			continue
+		}
+		var short pushMessage
+		must.Do(t, json.Unmarshal(b.decrypt(t, body), &short))
+		if !strings.HasPrefix(short.Text, strings.Repeat(wide, 100)) || !strings.HasSuffix(short.Text, "…") {
+			t.Errorf("a message of %q: %q", wide, short.Text)
+		}
+	}
 	for status, want := range map[int][2]bool{404: {true, true}, 410: {true, true}, 400: {true, false}, 403: {true, false},
 		413: {true, false}, 429: {false, false}, 500: {false, false}, 301: {true, false}} {
 		srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
