@@ -213,3 +213,27 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
+
+// A token does not take the place of a revoked station or token of a site that its author does not manage.
+func TestTokenInPlaceOfAnother(t *testing.T) {
+	s := open(t, nil)
+	for _, d := range []ledger.Device{{Name: "cam", Site: "north", Role: ledger.RoleDevice},
+		{Name: "scale", Site: "north", Role: ledger.RoleViewer, Sites: ledger.SiteSet{"north"}},
+		{Name: "gate", Site: "south", Role: ledger.RoleViewer, Sites: ledger.SiteSet{"south"}}} {
+		must.Get(s.ledger.Devices.AddWith(t.Context(), d))(t)
+		must.Do(t, s.ledger.Devices.Revoke(t.Context(), d.Name))
+	}
+	south, everywhere := s.person("south-admin", ledger.RoleAdmin, "south"), s.person("chief", ledger.RoleAdmin, ledger.AllSites)
+	add := func(name string, who []string) response {
+		t.Helper()
+		return s.as(who, "POST", "/tokens", `{"name":"`+name+`","role":"viewer","sites":["south"],"days":5}`)
+	}
+	for _, name := range []string{"cam", "scale"} {
+		add(name, south).wantProblem(t, 409, "conflict")
+	}
+	for name, who := range map[string][]string{"gate": south, "cam": everywhere} {
+		if r := add(name, who); r.status != 200 {
+			t.Errorf("%s: status %d: %s", name, r.status, r.body)
+		}
+	}
+}

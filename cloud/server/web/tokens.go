@@ -57,6 +57,9 @@ func (s *Server) addToken(c *fiber.Ctx) error {
 	if in.Days < 1 || in.Days > longestDays {
 		return badRequest("days: %d is not a number from 1 to %d.", in.Days, longestDays)
 	}
+	if err := s.freeToken(c.UserContext(), in.Name); err != nil {
+		return err
+	}
 	end := s.now().UTC().AddDate(0, 0, in.Days).Truncate(time.Second)
 	d := ledger.Device{Name: in.Name, Site: homeSite(sites), Role: role, Sites: sites, Expires: &end}
 	token, err := s.o.Ledger.Tokens.AddWith(c.UserContext(), d)
@@ -68,6 +71,23 @@ func (s *Server) addToken(c *fiber.Ctx) error {
 	v := tokenView(d)
 	v.Token = token.Reveal()
 	return sendJSON(c, v)
+}
+
+// freeToken fails with ErrExists when a station or token that the holder does not manage has a name. A new token takes the
+// place of a revoked one, so it would move that to another site.
+func (s *Server) freeToken(ctx context.Context, name string) error {
+	all, err := s.o.Ledger.Tokens.List(ctx)
+	h := holderOf(ctx)
+	if slices.ContainsFunc(all, func(d ledger.Device) bool {
+		sites := d.Sites
+		if len(sites) == 0 {
+			sites = ledger.SiteSet{d.Site}
+		}
+		return d.Name == name && !within(h, sites)
+	}) {
+		return fmt.Errorf("token %.64q: %w", name, ledger.ErrExists)
+	}
+	return err
 }
 
 // homeSite is the site of uploads with a token.
