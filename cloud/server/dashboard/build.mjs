@@ -6,8 +6,14 @@ import { bundle, plain } from './bundle.mjs';
 
 await mkdir('dist', { recursive: true });
 for (const name of await readdir('dist')) if (name !== '.gitkeep') await rm(`dist/${name}`, { recursive: true });
-await build({ ...bundle, outdir: 'dist', minify: true });
+const { metafile } = await build({ ...bundle, outdir: 'dist', minify: true, metafile: true });
 for (const name of plain) await cp(`src/${name}`, `dist/${name}`);
+// The browser fetches the parts that app.js begins with at the same time as app.js, not after it.
+const parts = metafile.outputs['dist/app.js'].imports.filter((i) => i.kind === 'import-statement').map((i) => i.path.slice('dist/'.length));
+const preload = '<link rel="modulepreload" href="/app.js">';
+const html = await readFile('dist/index.html', 'utf8');
+if (!html.includes(preload)) throw new Error(`src/index.html lacks ${preload}`);
+await writeFile('dist/index.html', html.replace(preload, [preload, ...parts.map((p) => `<link rel="modulepreload" href="/${p}">`)].join('\n  ')));
 for (const name of await readdir('dist')) {
   if (!/\.(js|css|html|svg|webmanifest)$/.test(name)) continue;
   const text = await readFile(`dist/${name}`);

@@ -1,6 +1,6 @@
 // The REST API, the token and problem documents.
 import { ask } from './parts/ask';
-import { session } from './session';
+import { session, sessionRead } from './session';
 import { t } from './words';
 
 const key = 'cattle-token';
@@ -47,6 +47,7 @@ export async function get<T>(path: string): Promise<T> {
       return await request('GET', path);
     } catch (err) {
       if (!(err instanceof Problem) || err.status !== 401) throw err;
+      await sessionRead();
       if (cookie() !== tried) continue; // another request has asked
       if (tried || !token()) await needToken(t(tried ? 'token_bad' : 'token_needed'));
       if (!session().csrf) setCookie(token());
@@ -101,6 +102,7 @@ export const credentials = (): Record<string, string> =>
 
 /** needToken waits for a session or a token. It asks when there is none, or when why tells what is wrong with it. */
 export async function needToken(why = ''): Promise<void> {
+  await sessionRead();
   if ((session().csrf || token()) && !why) return;
   if (!(await ask(why)) || !(session().csrf || token())) throw new Declined();
 }

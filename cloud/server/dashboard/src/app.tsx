@@ -4,6 +4,7 @@ import type { ComponentType } from 'preact';
 import { useNow, useRead } from './data';
 import { onLink, type Link } from './live';
 import { Lazy } from './parts/lazy';
+import { Opening } from './parts/opening';
 import { Empty } from './parts/basics';
 import { useAddress } from './router';
 import { settings } from './settings';
@@ -16,10 +17,13 @@ import { t, type Key } from './words';
 const nav: [string, Key][] = [['/', 'today'], ['/flights', 'flights'], ['/map', 'map'], ['/paddocks', 'paddocks'], ['/surveys', 'surveys'], ['/history', 'history'], ['/stations', 'stations'], ['/queue', 'queue'], ['/settings', 'settings']];
 
 type View = { draw: ComponentType<any>; props?: object };
-const lazy = (load: () => Promise<{ default: ComponentType<any> }>, props: object = {}): View => ({ draw: Lazy, props: { load, props } });
+const lazy = (load: () => Promise<{ default: ComponentType<any> }>, props: object = {}, first?: string): View => ({ draw: Lazy, props: { load, props, first } });
+
+// withChart loads the charts at the same time as what draws them, not after it.
+const withChart = <T,>(load: () => Promise<T>) => Promise.all([load(), import('uplot')]).then(([view]) => view);
 
 const loads = {
-  footage: () => import('./views/footage'), flight: () => import('./views/flight'), map: () => import('./views/map'), paddocks: () => import('./views/paddocks'), surveys: () => import('./views/surveys'), history: () => import('./views/history'),
+  footage: () => import('./views/footage'), flight: () => import('./views/flight'), map: () => import('./views/map'), paddocks: () => import('./views/paddocks'), surveys: () => import('./views/surveys'), history: () => withChart(() => import('./views/history')),
   stations: () => import('./views/stations'), queue: () => import('./views/queue'), settings: () => import('./views/settings'), programs: () => import('./views/programs'),
   compare: () => import('./views/compare'),
 };
@@ -30,11 +34,12 @@ function viewOf(path: string): View | undefined {
   switch (view) {
     case '': return { draw: Today };
     case 'flights': return id === 'compare' ? lazy(loads.compare) : id ? undefined : { draw: Flights };
-    case 'footage': return id ? lazy(loads.footage, { id }) : undefined;
-    case 'flight': return id ? lazy(loads.flight, { id }) : undefined;
+    case 'footage': return id ? lazy(loads.footage, { id }, `/api/v1/footage/${encodeURIComponent(id)}`) : undefined;
+    case 'flight': return id ? lazy(loads.flight, { id }, `/api/v1/flights/${encodeURIComponent(id)}`) : undefined;
     case 'surveys': return lazy(loads.surveys, { id });
-    case 'stations': return lazy(loads.stations, { id });
-    case 'map': case 'paddocks': case 'history': case 'queue': case 'settings': case 'programs': return id ? undefined : lazy(loads[view]);
+    case 'stations': return lazy(loads.stations, { id }, `/api/v1/stations${id && `/${encodeURIComponent(id)}`}`);
+    case 'queue': return id ? undefined : lazy(loads.queue, {}, '/api/v1/queue');
+    case 'map': case 'paddocks': case 'history': case 'settings': case 'programs': return id ? undefined : lazy(loads[view]);
     default: return undefined;
   }
 }
@@ -73,7 +78,7 @@ function Frame() {
         <ul>{nav.map(([p, key]) => <li key={p}><a href={p} aria-current={here(p) ? 'page' : undefined}>{t(key)}</a></li>)}</ul>
       </nav>
       <main id="main" tabIndex={-1}>
-        {view ? <view.draw key={path} {...view.props} redraw={() => draw((n) => n + 1)} />
+        {view ? <Opening key={path} id={path}><view.draw {...view.props} redraw={() => draw((n) => n + 1)} /></Opening>
           : <div class="card"><Empty title={t('not_found')} text={t('not_found_help')}><p><a href="/">{t('go_today')}</a></p></Empty></div>}
       </main>
       <footer class="foot">
@@ -106,8 +111,8 @@ const healthEvery = 20_000;
 function Health() {
   const [link, setLink] = useState<Link>('wait');
   useEffect(() => onLink(setLink), []);
-  const ready = useRead<Ready>('/readyz', { every: healthEvery, keep: false });
-  const stations = useRead<Page<Station>>('/api/v1/stations', { every: healthEvery, events: ['station'] });
+  const ready = useRead<Ready>('/readyz', { every: healthEvery, keep: false, aside: true });
+  const stations = useRead<Page<Station>>('/api/v1/stations', { every: healthEvery, events: ['station'], aside: true });
   const lines: [string, string, string, string][] = [link === 'live' ? ['link', 'good', t('live'), ''] : link === 'lost' ? ['link', 'bad', t('not_connected'), ''] : ['link', 'wait', t('connecting'), '']];
   const checks = ready.kept || link === 'lost' ? {} : ready.data?.checks ?? {};
   for (const [name, c] of Object.entries(checks)) {

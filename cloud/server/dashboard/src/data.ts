@@ -2,9 +2,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { get } from './api';
 import { on } from './live';
+import { reading } from './opening';
 
 export type Read<T> = { data?: T; at?: number; error?: Error; kept: boolean; reload: () => void };
-type Options = { every?: number; events?: Parameters<typeof on>[0][]; keep?: boolean };
+// aside: the view that opens does not wait for it.
+type Options = { every?: number; events?: Parameters<typeof on>[0][]; keep?: boolean; aside?: boolean };
 
 const pause = 700; // at most one request per pause, however many events come
 const prefix = 'cattle-kept:';
@@ -35,9 +37,27 @@ function remember(path: string, data: unknown, at: number): void {
   if (memory.size > mostRemembered) memory.delete(memory.keys().next().value!);
 }
 
+// What is read while the code of its view is still loading.
+const begun = new Map<string, Promise<unknown>>();
+
+/** ahead begins to read a path for the useRead that follows. */
+export function ahead(path: string): void {
+  if (memory.has(path) || begun.has(path)) return;
+  const answer = get(path);
+  begun.set(path, answer);
+  answer.catch(() => { /* the useRead shows the fault */ });
+}
+
+function take<T>(path: string): Promise<T> | undefined {
+  const answer = begun.get(path);
+  begun.delete(path);
+  return answer as Promise<T> | undefined;
+}
+
 /** forget removes every copy, as at log-out. */
 export function forget(): void {
   memory.clear();
+  begun.clear();
   for (const k of Object.keys(localStorage)) if (k.startsWith(prefix)) localStorage.removeItem(k);
 }
 
@@ -54,7 +74,7 @@ export function useRead<T>(path: string, o: Options = {}): Read<T> {
   const load = async () => {
     if (!path) return;
     try {
-      const data = await get<T>(path);
+      const data = await (take<T>(path) ?? get<T>(path));
       if (o.keep !== false) keep(path, data);
       remember(path, data, Date.now());
       if (current.current === path) setState({ path, data, at: Date.now(), kept: false });
@@ -69,7 +89,7 @@ export function useRead<T>(path: string, o: Options = {}): Read<T> {
   const soon = () => { timer.current ??= setTimeout(() => { timer.current = undefined; load(); }, pause); };
 
   useEffect(() => {
-    load();
+    if (path && !o.aside && !memory.has(path)) reading(load()); else load();
     const off = [...(o.events ?? []), 'ready' as const].map((kind) => on(kind, soon));
     const tick = o.every ? setInterval(load, o.every) : undefined;
     return () => { off.forEach((f) => f()); clearInterval(tick); clearTimeout(timer.current); timer.current = undefined; };

@@ -28,7 +28,10 @@ async function call(method: string, path: string, body?: unknown): Promise<Sessi
 }
 
 /** loadSession asks who is logged in. A lost server is shown by the banner. */
-export const loadSession = () => call('GET', '/api/v1/session').catch(() => me);
+export const loadSession = () => (read = call('GET', '/api/v1/session').catch(() => me));
+let read: Promise<unknown> = Promise.resolve();
+/** sessionRead waits for the answer of a loadSession that was begun. */
+export const sessionRead = () => read;
 export const logIn = (name: string, password: string, factor = '') => call('POST', '/api/v1/session', { name, password, factor });
 export const newFactor = (name: string, password: string, factor = '') => send('POST', '/api/v1/second-factor', { name, password, factor }) as Promise<FactorKey>;
 export const confirmFactor = (name: string, password: string, factor: string) => call('POST', '/api/v1/second-factor/confirm', { name, password, factor });

@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { get } from './api';
 import { on } from './live';
+import { reading } from './opening';
 import type { Count, Flight, Footage, Job, Page } from './types';
 
 /** Filters of a list of footage, as the server takes them. */
@@ -52,7 +53,7 @@ export class Stock {
       on('count', (c: Count) => this.each(c.footage, (v) => merge(v, { count: c }))),
       on('flight', (v: Flight) => { if (this.flights.has(v.id) || v.parts.some((p) => this.footage.has(p.footage))) { this.putFlight(v); this.changed(); } }),
     ];
-    this.load();
+    if (this.loaded) this.load(); else reading(this.load());
   }
 
   private changed(): void { for (const f of this.watchers) f(); }

@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { get } from '../api';
 import { bytes } from '../format';
 import { on } from '../live';
+import { reading } from '../opening';
 import type { Page, Upload } from '../types';
 import { t } from '../words';
 import { isOwn } from './transfers';
@@ -17,7 +18,7 @@ export function Arriving() {
       if (u.gone) next.delete(u.footage); else next.set(u.footage, u);
       return next;
     }))];
-    load();
+    reading(load());
     return () => { gone = true; offs.forEach((f) => f()); };
   }, []);
   const videos = [...all.values()].filter((u) => u.kind === 'video' && !isOwn(u.name, u.size));

@@ -1,5 +1,5 @@
 // Uploads of this browser by tus: they resume after a lost connection, a pause or a reload, and go on in every view.
-import * as tus from 'tus-js-client';
+import type * as tus from 'tus-js-client';
 import { credentials, Declined, needToken, problemFrom } from '../api';
 import { bytes, lasting } from '../format';
 import { t } from '../words';
@@ -12,7 +12,7 @@ const videos = /\.(mp4|mov|m4v|mkv|webm|avi|ts|mts|m2ts)$/i;
 /** State of one upload of this browser. */
 export type Transfer = {
   id: number; name: string; size: number; line: string; share?: number; file?: File; stored?: string;
-  site: string; active: boolean; paused: boolean; failed: boolean; done: boolean; again: boolean; upload?: tus.Upload; began?: { at: number; sent: number };
+  site: string; active: boolean; paused: boolean; failed: boolean; done: boolean; again: boolean; turn: number; upload?: tus.Upload; began?: { at: number; sent: number };
 };
 
 /** uploadSite is the site of the next uploads, for a person who may upload at several; '' leaves it to the server. */
@@ -23,6 +23,9 @@ export const transfers: Transfer[] = [];
 const queue: Transfer[] = [];
 const watchers = new Set<() => void>();
 let running = 0;
+// The part that uploads is loaded by the first upload.
+const loadTus = () => import('tus-js-client');
+const storedUploads = 'tus::'; // how its keys in localStorage begin
 let last = 0;
 
 export function watch(f: () => void): () => void { watchers.add(f); return () => watchers.delete(f); }
@@ -32,7 +35,7 @@ function changed(): void { for (const f of watchers) f(); }
 export const isOwn = (name: string, size: number) => transfers.some((x) => x.file && !x.done && x.name === name && (!size || x.size === size));
 
 function make(name: string, size: number): Transfer {
-  const x: Transfer = { id: ++last, name, size, line: t('up_waiting'), share: 0, site: uploadSite, active: false, paused: false, failed: false, done: false, again: false };
+  const x: Transfer = { id: ++last, name, size, line: t('up_waiting'), share: 0, site: uploadSite, active: false, paused: false, failed: false, done: false, again: false, turn: 0 };
   transfers.push(x);
   return x;
 }
@@ -47,7 +50,8 @@ addEventListener('beforeunload', (e) => { if (running > 0) e.preventDefault(); }
 
 /** listUnfinished adds the unfinished uploads of earlier visits. The browser may read a file only after it is chosen again. */
 export async function listUnfinished(): Promise<void> {
-  const left = await tus.defaultOptions.urlStorage.findAllUploads();
+  if (!Object.keys(localStorage).some((k) => k.startsWith(storedUploads))) return;
+  const left = await (await loadTus()).defaultOptions.urlStorage.findAllUploads();
   for (const u of left.slice(0, mostListed)) {
     if (transfers.some((x) => x.stored === u.urlStorageKey || (x.file && x.name === u.metadata?.filename && x.size === u.size))) continue;
     Object.assign(make(u.metadata?.filename || '?', u.size ?? 0), { stored: u.urlStorageKey, share: undefined, line: t('up_unfinished', { size: bytes(u.size ?? 0) }) });
@@ -84,7 +88,11 @@ async function begin(x: Transfer): Promise<void> {
   x.began = undefined;
   line(x, t('up_connecting'));
   const file = x.file!;
-  x.upload = new tus.Upload(file, {
+  const turn = ++x.turn;
+  const loaded = await loadTus().catch(() => undefined);
+  if (!x.active || x.turn !== turn) return; // paused or removed meanwhile
+  if (!loaded) return fail(x, t('up_unreachable'), true);
+  x.upload = new loaded.Upload(file, {
     endpoint: '/files/',
     retryDelays: [500, 1000, 2000, 5000, 10000, 20000, 30000, 30000, 60000, 60000],
     metadata: { filename: file.name, filetype: file.type || 'application/octet-stream', captured: new Date(file.lastModified).toISOString() },
@@ -153,7 +161,7 @@ function unqueue(x: Transfer): void {
 /** cancel ends an upload and removes it from the list, and from the uploads of earlier visits. */
 export async function cancel(x: Transfer): Promise<void> {
   unqueue(x);
-  if (x.stored) await tus.defaultOptions.urlStorage.removeUpload(x.stored);
+  if (x.stored) await (await loadTus()).defaultOptions.urlStorage.removeUpload(x.stored);
   x.upload?.abort(true).catch(() => { /* the server deletes it later */ });
   release(x);
   drop(x);

@@ -128,7 +128,7 @@ function Evidence({ v, base, result, picked, pick }: EvidenceProps) {
       <Film key={v.count!.at} v={v} base={base} result={result} picked={picked} pick={pick} at={at} seek={seek} draft={draft} />
       {result && <ReviewCard result={result} base={base} read={reviews} picked={picked} pick={select} draft={draft} />}
       <Sheet key={`s${v.count!.at}`} src={`${base}/sheet`} title={t('sheet')} note={t('sheet_note')} />
-      {v.telemetry && <Lazy load={groundMap} props={{ footage: v.id, site: v.site, picked, pick: select }} />}
+      {v.telemetry && <Lazy late load={groundMap} props={{ footage: v.id, site: v.site, picked, pick: select }} />}
       {result && <Animals result={result} base={base} picked={picked} pick={select} />}
     </>
   );
