@@ -44,6 +44,11 @@ func TestPageShares(t *testing.T) {
 	for _, fault := range reader.axe(source) {
 		t.Errorf("shared: %s", fault)
 	}
+	eye := c.open(screen{width: 1280, height: 1000})
+	eye.navigate(s.at.HTTP + "/surveys/" + n.ID + "#token=" + s.addDevice("eye", ledger.RoleReviewer))
+	eye.until("having('#survey', 'farm').some(shown) && !document.querySelector('#shares') && " +
+		"performance.getEntriesByType('resource').some((e) => e.name.endsWith('/shares'))")
+	eye.close()
 	page.click("document.querySelector('[data-revoke]')")
 	page.until("having('#shares .badge', 'revoked').some(shown)")
 	reader.reload()

@@ -27,6 +27,7 @@ function Links({ of, base }: Props) {
     return t('sh_made');
   };
   const revoke = (s: Share) => async () => { await change('DELETE', `${base}/${encodeURIComponent(s.id)}`); setLink(''); read.reload(); };
+  if (!session().may?.includes('change') && !read.data) return null; // a token that may not share
   return (
     <Card id="shares" title={t(of === 'survey' ? 'sh_title' : 'sh_title_flight')} class="no-print">
       <div class="pad stack">
