@@ -46,13 +46,17 @@ LONG := ./edge/spool ./edge/cmd/edge-agent ./cloud/cmd/worker ./cloud/server/int
 	./cloud/count/video/libav ./cloud/count/evidence
 # Packages without goroutines whose tests take minutes under the race detector.
 PURE := ./cloud/count/track/motion ./cloud/flightlog ./cloud/place
+# The tests of the page in Chromium are in this package. They run without the race detector, its other tests with it.
+PAGE := ./cloud/server
 RACE := ./edge/... ./shared/... ./cloud/... ./deploy/testkit/... ./deploy/proof/...
 
 # Many tests wait more than they compute, so more packages run at a time than there are cores. The last command has the
 # addresses of a 32-bit board.
 test: ## set up, then run every Go test: unit, race, contracts, end to end
 	@deploy/setup/setup.sh test
-	CATTLE_BROWSER=required $(GO_TEST) -race -p 4 -timeout 15m $$(go list -tags $(TAGS) $(RACE) | grep -vxF "$$(go list -tags $(TAGS) $(LONG) $(PURE))")
+	$(GO_TEST) -race -p 4 -timeout 15m $$(go list -tags $(TAGS) $(RACE) | grep -vxF "$$(go list -tags $(TAGS) $(LONG) $(PURE) $(PAGE))")
+	$(GO_TEST) -race -timeout 15m -skip '^TestPage' $(PAGE)
+	CATTLE_BROWSER=required $(GO_TEST) -timeout 15m -run '^TestPage' $(PAGE)
 	$(GO_TEST) -race -short -timeout 15m $(LONG)
 	$(GO_TEST) -count=1 -p 3 -parallel 8 -timeout 15m $(LONG) $(PURE) $$(go list -tags $(TAGS) ./deploy/... | grep -vE '/deploy/(testkit|proof)')
 	CGO_ENABLED=0 GOARCH=386 go test -short -timeout 10m ./edge/spool

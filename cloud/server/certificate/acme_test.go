@@ -3,6 +3,7 @@ package certificate
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -48,16 +49,23 @@ type managed struct {
 	server *acme.Server
 	port   int
 	events chan string
+	ready  chan struct{} // closed when Managed is set
+}
+
+// started waits until the certificates are managed.
+func (m *managed) started() *Managed {
+	<-m.ready
+	return m.Managed
 }
 
 func manage(t *testing.T, life time.Duration, byHTTP bool, domains ...string) *managed {
 	t.Helper()
-	m := &managed{t: t, events: make(chan string, 64)}
-	m.port = listening(t, func() *Managed { return m.Managed })
+	m := &managed{t: t, events: make(chan string, 64), ready: make(chan struct{})}
+	m.port = listening(t, m.started)
 	options := acme.Options{TLSPort: m.port, Life: life}
 	if byHTTP {
 		challenges := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			m.Challenges(http.NotFoundHandler()).ServeHTTP(w, r)
+			m.started().Challenges(http.NotFoundHandler()).ServeHTTP(w, r)
 		}))
 		t.Cleanup(challenges.Close)
 		options.TLSPort, options.HTTPPort = 1, challenges.Listener.Addr().(*net.TCPAddr).Port
@@ -67,6 +75,7 @@ func manage(t *testing.T, life time.Duration, byHTTP bool, domains ...string) *m
 		Roots: m.server.Roots, Folder: filepath.Join(t.TempDir(), "acme"), CheckEvery: 100 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(eventWriter{m.events}, &slog.HandlerOptions{Level: slog.LevelInfo}))})
 	m.At(m.port, options.HTTPPort)
+	close(m.ready)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
@@ -116,15 +125,24 @@ func (m *managed) until(what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			m.t.Fatalf("not in time: %s", what)
+			m.t.Fatalf("not in time: %s; the log: %s", what, m.log())
 		}
 	}
 }
 
-// serial connects as a client that trusts the authority, and returns the serial number of the certificate.
+// serial connects as a client that trusts the authority, and returns the serial number of the certificate. The client takes
+// certificates that have just ended: they live for seconds, and a busy machine is slower.
 func (m *managed) serial(name string) (string, error) {
 	m.t.Helper()
-	d := tls.Dialer{Config: &tls.Config{RootCAs: m.server.Issued, ServerName: name}}
+	verify := func(c tls.ConnectionState) error {
+		leaf, others := c.PeerCertificates[0], x509.NewCertPool()
+		for _, o := range c.PeerCertificates[1:] {
+			others.AddCert(o)
+		}
+		_, err := leaf.Verify(x509.VerifyOptions{Roots: m.server.Issued, Intermediates: others, DNSName: name, CurrentTime: leaf.NotBefore})
+		return err
+	}
+	d := tls.Dialer{Config: &tls.Config{ServerName: name, InsecureSkipVerify: true, VerifyConnection: verify}}
 	c, err := d.DialContext(m.t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(m.port)))
 	if err != nil {
 		return "", err
@@ -203,5 +221,18 @@ func TestNoCertificateYet(t *testing.T) {
 	}
 	if m.Newest() != nil || !m.Ends().IsZero() {
 		t.Error("there is a certificate")
+	}
+}
+
+// log returns the lines of the log that nobody has read.
+func (m *managed) log() string {
+	var all strings.Builder
+	for {
+		select {
+		case line := <-m.events:
+			all.WriteString(line)
+		default:
+			return all.String()
+		}
 	}
 }
