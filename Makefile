@@ -40,10 +40,10 @@ page-watch: ## serve the page from its sources, rebuilt on change, in front of a
 	@deploy/setup/setup.sh page
 	@cd cloud/server/dashboard && node watch.mjs "$(or $(API),http://127.0.0.1:8080)" "$(or $(PORT),5173)"
 
-# These packages have long tests: crashes at every write, large files, many pictures, damaged clips. Under the race
-# detector the short form is enough, without it they run whole.
+# These packages have long tests: crashes at every write, large files, many pictures, damaged clips, a second database.
+# Under the race detector the short form is enough, without it they run whole.
 LONG := ./edge/spool ./edge/cmd/edge-agent ./cloud/cmd/worker ./cloud/server/intake ./cloud/count/condition \
-	./cloud/count/video/libav ./cloud/count/evidence
+	./cloud/count/video/libav ./cloud/count/evidence ./cloud/store/ledger
 # Packages without goroutines whose tests take minutes under the race detector.
 PURE := ./cloud/count/track/motion ./cloud/flightlog ./cloud/place
 # The tests of the page in Chromium are in this package. They run without the race detector, its other tests with it.

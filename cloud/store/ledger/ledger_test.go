@@ -35,6 +35,9 @@ func TestOnPostgres(t *testing.T) {
 	if os.Getenv(onPostgres) != "" {
 		t.Skip("runs on PostgreSQL already")
 	}
+	if testing.Short() {
+		t.Skip("every test once more takes a minute")
+	}
 	postgres.Get(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v")
 	cmd.Env = append(os.Environ(), onPostgres+"=yes")
