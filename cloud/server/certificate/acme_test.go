@@ -224,7 +224,7 @@ func TestNoCertificateYet(t *testing.T) {
 	}
 }
 
-// log returns the lines of the log that nobody has read.
+// log returns the lines of the log that no test has read.
 func (m *managed) log() string {
 	var all strings.Builder
 	for {
