@@ -13,6 +13,7 @@ import (
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/emptyledger"
 )
 
 func TestMain(m *testing.M) {
@@ -46,8 +47,12 @@ func serve(t testing.TB, change func(*config.Config)) *running {
 	r.cfg.Data = t.TempDir()
 	r.cfg.HTTP.Listen, r.cfg.MQTT.EmbeddedListen = "127.0.0.1:0", "127.0.0.1:0"
 	r.cfg.HTTP.OpenReading = true // a loopback address, as the tests' clients read without a login
+	dir := r.cfg.Data
 	if change != nil {
 		change(&r.cfg)
+	}
+	if r.cfg.Data == dir && r.cfg.Ledger.URL.IsZero() {
+		emptyledger.In(t, dir)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan Addresses, 1), make(chan error, 1)

@@ -11,12 +11,13 @@ import (
 	"cattlecounter/cloud/place/paddock"
 	"cattlecounter/cloud/server/web"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/deploy/testkit/must"
 )
 
 func TestReadSites(t *testing.T) {
 	ctx, folder, log := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
-	l := must.Get(ledger.Open(ctx, filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{}))(t)
+	l := must.Get(ledger.Open(ctx, emptyledger.In(t, t.TempDir()), ledger.Options{}))(t)
 	t.Cleanup(func() { must.Do(t, l.Close()) })
 	write := func(name, text string) {
 		t.Helper()

@@ -23,6 +23,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/cloud/store/queue/embedded"
+	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/topic"
@@ -46,7 +47,7 @@ func newStage(t *testing.T) *stage {
 	dir := t.TempDir()
 	s := &stage{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	var err error
-	if s.l, err = ledger.Open(t.Context(), filepath.Join(dir, "ledger.db"), ledger.Options{}); err != nil {
+	if s.l, err = ledger.Open(t.Context(), emptyledger.In(t, dir), ledger.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.l.Close() })

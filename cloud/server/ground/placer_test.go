@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -18,6 +17,7 @@ import (
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
@@ -51,7 +51,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{l: must.Get(ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{}))(t),
+	d := &desk{l: must.Get(ledger.Open(t.Context(), emptyledger.In(t, t.TempDir()), ledger.Options{}))(t),
 		b: must.Get(disk.New(t.TempDir()))(t)}
 	t.Cleanup(func() { must.Do(t, d.l.Close()) })
 	d.Placer = &Placer{Grounds: d.l.Grounds, Logs: Logs{Blobs: d.b, Footage: d.l.Footage}, Borders: d.l.Borders, Now: func() time.Time { return noon.AddDate(1, 0, 0) },

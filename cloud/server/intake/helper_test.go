@@ -23,6 +23,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue/embedded"
 	"cattlecounter/deploy/testkit/clock"
+	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
@@ -49,7 +50,7 @@ func newSite(t testing.TB, dir string, alter ...func(*Options)) *site {
 	t.Helper()
 	s := &site{t: t, dir: dir, clock: clock.New()}
 	s.device = ledger.Device{Name: "base-1", Site: "north", Role: ledger.RoleDevice}
-	s.ledger = must.Get(ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"),
+	s.ledger = must.Get(ledger.Open(context.Background(), emptyledger.In(t, dir),
 		ledger.Options{Now: s.clock.Now}))(t)
 	s.blobs = must.Get(disk.New(filepath.Join(dir, "blobs")))(t)
 	s.queue = must.Get(embedded.New(context.Background(), s.ledger.DB(), s.clock.Now))(t)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +14,7 @@ import (
 
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/clock"
+	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
@@ -65,7 +65,7 @@ type scene struct {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{t: t, clock: clock.New(), needed: needed{}, target: &target{}}
-	s.ledger = must.Get(ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"),
+	s.ledger = must.Get(ledger.Open(t.Context(), emptyledger.In(t, t.TempDir()),
 		ledger.Options{Now: s.clock.Now}))(t)
 	t.Cleanup(func() { _ = s.ledger.Close() })
 	l := s.ledger

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"cattlecounter/cloud/store"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/clock"
+	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
@@ -46,7 +46,7 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{t: t, clock: clock.New(), stations: &listed{}}
 	var err error
-	s.ledger, err = ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{Now: s.clock.Now})
+	s.ledger, err = ledger.Open(t.Context(), emptyledger.In(t, t.TempDir()), ledger.Options{Now: s.clock.Now})
 	must.Do(t, err)
 	t.Cleanup(func() { _ = s.ledger.Close() })
 	s.Overview, err = New(Options{Sites: s.ledger.Sites, Work: s.ledger.Work, Logs: s.ledger.Grounds,

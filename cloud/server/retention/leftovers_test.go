@@ -12,6 +12,7 @@ import (
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
@@ -35,7 +36,7 @@ func TestReplacedResultsGoAfterAnHour(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	l := must.Get(ledger.Open(ctx, filepath.Join(dir, "ledger.db"), ledger.Options{Now: clock}))(t)
+	l := must.Get(ledger.Open(ctx, emptyledger.In(t, dir), ledger.Options{Now: clock}))(t)
 	t.Cleanup(func() { must.Do(t, l.Close()) })
 	blobs := must.Get(disk.New(filepath.Join(dir, "blobs")))(t)
 	model := footage.Sum([]byte("model"))
@@ -99,7 +100,7 @@ func TestReplacedResultsGoAfterAnHour(t *testing.T) {
 func TestAVideoThatIsCountedAgainStays(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
-	l := must.Get(ledger.Open(ctx, filepath.Join(dir, "ledger.db"), ledger.Options{Now: func() time.Time { return now }}))(t)
+	l := must.Get(ledger.Open(ctx, emptyledger.In(t, dir), ledger.Options{Now: func() time.Time { return now }}))(t)
 	t.Cleanup(func() { must.Do(t, l.Close()) })
 	blobs := must.Get(disk.New(filepath.Join(dir, "blobs")))(t)
 	must.Get(blobs.Put(ctx, "v", strings.NewReader("video")))(t)

@@ -13,6 +13,7 @@ import (
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
@@ -40,7 +41,7 @@ func (oneFlight) Get(_ context.Context, id string) (ledger.FlightView, error) {
 func TestTheSheetOfAFlightGoesWithItsVideos(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
-	l := must.Get(ledger.Open(ctx, filepath.Join(dir, "ledger.db"), ledger.Options{Now: func() time.Time { return now }}))(t)
+	l := must.Get(ledger.Open(ctx, emptyledger.In(t, dir), ledger.Options{Now: func() time.Time { return now }}))(t)
 	t.Cleanup(func() { must.Do(t, l.Close()) })
 	blobs := must.Get(disk.New(filepath.Join(dir, "blobs")))(t)
 	for _, key := range []string{"v", "flights/x.json", "flights/x.sheet.jpg", "flights/y.sheet.jpg"} {
@@ -84,7 +85,7 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
-	l, err := ledger.Open(ctx, filepath.Join(dir, "ledger.db"), ledger.Options{Now: clock})
+	l, err := ledger.Open(ctx, emptyledger.In(t, dir), ledger.Options{Now: clock})
 	must.Do(t, err)
 	t.Cleanup(func() { must.Do(t, l.Close()) })
 	blobs, err := disk.New(filepath.Join(dir, "blobs"))
@@ -151,7 +152,7 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 func TestManyHeldVideos(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	now := time.Date(2026, 7, 1, 6, 0, 0, 0, time.UTC)
-	l := must.Get(ledger.Open(ctx, filepath.Join(dir, "ledger.db"), ledger.Options{Now: func() time.Time { return now }}))(t)
+	l := must.Get(ledger.Open(ctx, emptyledger.In(t, dir), ledger.Options{Now: func() time.Time { return now }}))(t)
 	t.Cleanup(func() { must.Do(t, l.Close()) })
 	blobs := must.Get(disk.New(filepath.Join(dir, "blobs")))(t)
 	const held = batch + 1

@@ -14,10 +14,14 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// Every operation of openapi.yaml refuses a parameter that it does not have, also a filter that only other ones have.
+// Every operation of openapi.yaml refuses a parameter that it does not have, also a filter that only other ones have. The
+// address to which a provider of log-ins sends people back takes what the provider adds.
 func TestUnknownParameters(t *testing.T) {
 	s := open(t, nil)
 	for path, item := range loadOpenAPI(t).Paths.Map() {
+		if path == openIDCallback {
+			continue
+		}
 		address := strings.NewReplacer("{id}", "one", "{footage}", "one", "{device}", "device1", "{page}", "1", "{site}", "farm",
 			"{version}", "1").Replace(path)
 		for method, op := range item.Operations() {

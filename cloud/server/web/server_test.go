@@ -22,6 +22,7 @@ import (
 	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue/embedded"
+	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
@@ -54,7 +55,7 @@ var testPage fs.FS = fstest.MapFS{"index.html": {Data: []byte("<!doctype html><t
 func open(t *testing.T, change func(*Options)) *site {
 	t.Helper()
 	dir := t.TempDir()
-	l, err := ledger.Open(t.Context(), filepath.Join(dir, "ledger.db"), ledger.Options{})
+	l, err := ledger.Open(t.Context(), emptyledger.In(t, dir), ledger.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,8 +52,28 @@ func newPlace(t testing.TB) string {
 	if os.Getenv(onPostgres) != "" {
 		return postgres.Get(t).Database(t).Reveal()
 	}
-	return filepath.Join(t.TempDir(), "ledger.db")
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	must.Do(t, os.WriteFile(path, must.Get(migrated())(t), 0o600))
+	return path
 }
+
+// migrated returns the content of a new ledger. The migrations take a second under the race detector.
+var migrated = sync.OnceValues(func() (content []byte, err error) {
+	dir, err := os.MkdirTemp("", "ledger-*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "ledger.db")
+	l, err := Open(context.Background(), path, Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 // onFile skips tests that need a SQLite file.
 func onFile(t testing.TB) {
