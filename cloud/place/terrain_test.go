@@ -5,31 +5,20 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"cattlecounter/cloud/place/geotiff"
+	"cattlecounter/deploy/testkit/gdal"
 	"cattlecounter/deploy/testkit/must"
 )
 
 // TestRasters reads heights in degrees, and as GDAL has warped them to UTM.
 func TestRasters(t *testing.T) {
-	for _, program := range []string{"gdal_translate", "gdalwarp"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(program + " is not installed; apt-get install gdal-bin")
-		}
-	}
+	gdal.Need(t, "gdal_translate", "gdalwarp")
 	dir := t.TempDir()
-	run := func(name string, args ...string) string {
-		t.Helper()
-		out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %v: %v: %s", name, args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
+	run := func(name string, args ...string) string { return strings.TrimSpace(gdal.Run(t, name, args...)) }
 	text := "ncols 40\nnrows 40\nxllcorner 24.2\nyllcorner -31.8\ncellsize 0.005\nNODATA_value -9999\n"
 	for y := range 40 {
 		for x := range 40 {

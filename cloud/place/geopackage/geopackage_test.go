@@ -17,6 +17,7 @@ import (
 	"github.com/paulmach/orb"
 	"go.uber.org/goleak"
 
+	"cattlecounter/deploy/testkit/gdal"
 	"cattlecounter/deploy/testkit/must"
 )
 
@@ -64,12 +65,7 @@ func TestThereAndBack(t *testing.T) {
 
 // TestIndependentReader has GDAL read and check the file.
 func TestIndependentReader(t *testing.T) {
-	if _, err := exec.LookPath("ogrinfo"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("ogrinfo is not installed; apt-get install gdal-bin")
-		}
-		t.Skip("ogrinfo is not installed; apt-get install gdal-bin")
-	}
+	gdal.Need(t, "ogrinfo")
 	file := filepath.Join(t.TempDir(), "a.gpkg")
 	must.Do(t, os.WriteFile(file, sample(t), 0o600))
 	out, err := exec.CommandContext(t.Context(), "ogrinfo", "-al", "-ro", file).CombinedOutput()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"cattlecounter/deploy/testkit/gdal"
 	"cattlecounter/deploy/testkit/must"
 )
 
@@ -21,12 +22,7 @@ const wide, tall = 61, 43
 // grids has GDAL write the same heights in many forms.
 func grids(t testing.TB, forms map[string][]string) map[string][]byte {
 	t.Helper()
-	if _, err := exec.LookPath("gdal_translate"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("gdal_translate is not installed; apt-get install gdal-bin")
-		}
-		t.Skip("gdal_translate is not installed; apt-get install gdal-bin")
-	}
+	gdal.Need(t, "gdal_translate")
 	dir := t.TempDir()
 	text := fmt.Sprintf("ncols %d\nnrows %d\nxllcorner 24\nyllcorner -32\ncellsize 0.01\nNODATA_value -9999\n", wide, tall)
 	for y := range tall {

@@ -17,6 +17,7 @@ import (
 
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/place/paddock"
+	"cattlecounter/deploy/testkit/gdal"
 )
 
 func sample() report.Result {
@@ -119,10 +120,7 @@ func TestParseFormat(t *testing.T) {
 
 // TestIndependentReader has GDAL read the files.
 func TestIndependentReader(t *testing.T) {
-	program, err := exec.LookPath("ogrinfo")
-	if err != nil {
-		t.Skip("ogrinfo is not installed; apt-get install gdal-bin")
-	}
+	gdal.Need(t, "ogrinfo")
 	for f, want := range map[Format][]string{
 		GeoJSON: {"POINT (24.3 -31.7)", "LINESTRING (24.3 -31.7,24.3 -31.7001)", "MULTIPOLYGON (((24.3 -31.7",
 			"radius_m (Real) = 4.2"},
@@ -136,7 +134,7 @@ func TestIndependentReader(t *testing.T) {
 		if err := os.WriteFile(file, written(t, f, sample()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.CommandContext(t.Context(), program, "-al", file).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "ogrinfo", "-al", file).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", f, err, out)
 		}

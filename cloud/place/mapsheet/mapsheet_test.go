@@ -9,7 +9,6 @@ import (
 	"image/png"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,6 +27,7 @@ import (
 	"cattlecounter/cloud/flightlog"
 	"cattlecounter/cloud/place"
 	"cattlecounter/cloud/place/mapsheet"
+	"cattlecounter/deploy/testkit/gdal"
 	"cattlecounter/deploy/testkit/must"
 )
 
@@ -159,22 +159,6 @@ func (p *pass) see(i int, a [2]float64) (x, y float32, ok bool) {
 	return float32(q.X), float32(q.Y), q.X > 25 && q.Y > 25 && q.X < width-25 && q.Y < height-25
 }
 
-// gdal runs a program of GDAL.
-func gdal(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(name + " is not installed; apt-get install gdal-bin")
-		}
-		t.Skip(name + " is not installed; apt-get install gdal-bin")
-	}
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-	return string(out)
-}
-
 // sheet is a file as GDAL reads it: its pixels, and its place.
 type sheet struct {
 	img image.Image
@@ -190,16 +174,16 @@ func written(t *testing.T, b []byte) sheet {
 		Size         [2]int
 		GeoTransform [6]float64
 	}
-	out := gdal(t, "gdalinfo", "-json", file)
+	out := gdal.Run(t, "gdalinfo", "-json", file)
 	must.Do(t, json.Unmarshal([]byte(out), &info))
 	picture := strings.TrimSuffix(file, ".tif") + ".png"
-	gdal(t, "gdal_translate", "-q", "-of", "PNG", "-b", "1", "-b", "2", "-b", "3", "-b", "mask", file, picture)
+	gdal.Run(t, "gdal_translate", "-q", "-of", "PNG", "-b", "1", "-b", "2", "-b", "3", "-b", "mask", file, picture)
 	f := must.Get(os.Open(picture))(t)
 	img, err := png.Decode(f)
 	if err := errors.Join(err, f.Close()); err != nil || img.Bounds().Dx() != info.Size[0] || img.Bounds().Dy() != info.Size[1] {
 		t.Fatalf("picture %v, want %v: %v", img.Bounds(), info.Size, err)
 	}
-	return sheet{img, info.GeoTransform, gdal(t, "gdalinfo", file)}
+	return sheet{img, info.GeoTransform, gdal.Run(t, "gdalinfo", file)}
 }
 
 // pixel is where a place is, 0.5 in the middle of the first pixel.
@@ -285,7 +269,7 @@ func TestMarks(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "b.tif")
 	must.Do(t, os.WriteFile(file, b.Bytes(), 0o600))
 	for _, a := range p.positions {
-		out := strings.Fields(gdal(t, "gdallocationinfo", "-valonly", "-wgs84", file, fmt.Sprint(a.Lon), fmt.Sprint(a.Lat)))
+		out := strings.Fields(gdal.Run(t, "gdallocationinfo", "-valonly", "-wgs84", file, fmt.Sprint(a.Lon), fmt.Sprint(a.Lat)))
 		if len(out) < 3 || must.Get(strconv.Atoi(out[0]))(t) < 180 || must.Get(strconv.Atoi(out[1]))(t) > 90 {
 			t.Errorf("animal %s: %v is not red", a.Name, out)
 		}

@@ -5,32 +5,21 @@ import (
 	"errors"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/gdal"
 	"cattlecounter/deploy/testkit/must"
 )
 
 // TestIndependentPrograms has GDAL write a shapefile and KML, which are read here, and read what is written here.
 func TestIndependentPrograms(t *testing.T) {
-	for _, program := range []string{"ogr2ogr", "ogrinfo"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(program + " is not installed; apt-get install gdal-bin")
-		}
-	}
+	gdal.Need(t, "ogr2ogr", "ogrinfo")
 	list := must.Get(ReadAny([]byte(kmlText)))(t)
 	dir := t.TempDir()
-	run := func(name string, args ...string) string {
-		t.Helper()
-		out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-		}
-		return string(out)
-	}
+	run := func(name string, args ...string) string { return gdal.Run(t, name, args...) }
 	var geo, kml bytes.Buffer
 	must.Do(t, WriteGeoJSON(&geo, list, nil))
 	must.Do(t, WriteKML(&kml, "Farm", list))
@@ -67,21 +56,10 @@ func TestIndependentPrograms(t *testing.T) {
 // TestGeoPackageOfGDAL reads what GDAL writes: in degrees, UTM and the web's Mercator, with heights, beside other layers.
 // GDAL reads what is written here.
 func TestGeoPackageOfGDAL(t *testing.T) {
-	for _, program := range []string{"ogr2ogr", "ogrinfo"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip(program + " is not installed; apt-get install gdal-bin")
-		}
-	}
+	gdal.Need(t, "ogr2ogr", "ogrinfo")
 	list := must.Get(ReadAny([]byte(kmlText)))(t)
 	dir := t.TempDir()
-	run := func(name string, args ...string) string {
-		t.Helper()
-		out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-		}
-		return string(out)
-	}
+	run := func(name string, args ...string) string { return gdal.Run(t, name, args...) }
 	source := filepath.Join(dir, "in.geojson")
 	var geo, packed bytes.Buffer
 	must.Do(t, WriteGeoJSON(&geo, list, nil))

@@ -3,10 +3,11 @@ package projection
 import (
 	"fmt"
 	"math"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"cattlecounter/deploy/testkit/gdal"
 )
 
 // places are in both hemispheres, at the middle and at the edges of zones, and over the line of 180 degrees.
@@ -39,12 +40,7 @@ func TestThereAndBack(t *testing.T) {
 
 // TestIndependentProgram compares with PROJ, through GDAL.
 func TestIndependentProgram(t *testing.T) {
-	if _, err := exec.LookPath("gdaltransform"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("gdaltransform is not installed; apt-get install gdal-bin")
-		}
-		t.Skip("gdaltransform is not installed; apt-get install gdal-bin")
-	}
+	gdal.Need(t, "gdaltransform")
 	for _, p := range places {
 		// The system in degrees on the same datum, so that shifts between datums do not count.
 		from := map[int]int{31982: 4674, 25832: 4258, 26914: 4269, 28356: 4283, 7850: 7844}[p.code]

@@ -33,7 +33,7 @@ func (s *site) peopleOf(who []string) (names []string) {
 // A person is added without a password, sets it with the code once, and logs in. A reset ends the password.
 func TestInvitedPerson(t *testing.T) {
 	s := open(t, func(o *Options) { o.OpenReading = false })
-	root := s.person("root", ledger.RoleAdmin, "*")
+	root := s.person("chief", ledger.RoleAdmin, "*")
 	var anna wire.Person
 	r := s.as(root, "POST", "/people", `{"name":"anna","role":"operator","sites":["north","south"]}`)
 	if r.decode(t, &anna); r.status != http.StatusOK || anna.Code == "" || anna.Expires == nil || !slices.Equal(anna.Sites, []string{"north", "south"}) {
@@ -73,7 +73,7 @@ func TestInvitedPerson(t *testing.T) {
 		t.Errorf("removed: %+v", gone)
 	}
 	var audit wire.Page[wire.AuditEntry]
-	s.as(root, "GET", "/audit?who=root&limit=100", "").decode(t, &audit)
+	s.as(root, "GET", "/audit?who=chief&limit=100", "").decode(t, &audit)
 	var did []string
 	for _, e := range audit.Items {
 		did = append(did, e.Action)
@@ -89,7 +89,7 @@ func TestInvitedPerson(t *testing.T) {
 // changed by others.
 func TestWhoManagesWhom(t *testing.T) {
 	s := open(t, func(o *Options) { o.OpenReading = false })
-	who := map[string][]string{"root": s.person("root", ledger.RoleAdmin, "*"), "north": s.person("north", ledger.RoleAdmin, "north", "west"),
+	who := map[string][]string{"chief": s.person("chief", ledger.RoleAdmin, "*"), "north": s.person("north", ledger.RoleAdmin, "north", "west"),
 		"oper": s.person("oper", ledger.RoleOperator, "*")}
 	for name, sites := range map[string][]string{"a-north": {"north"}, "a-south": {"south"}, "a-both": {"north", "south"}, "a-all": {"*"}} {
 		must.Do(t, s.ledger.People.Add(t.Context(), ledger.Person{Name: name, Role: ledger.RoleViewer, Sites: sites}, secondPassword))
@@ -97,7 +97,7 @@ func TestWhoManagesWhom(t *testing.T) {
 	if got := s.peopleOf(who["north"]); !slices.Equal(got, []string{"a-north", "north"}) {
 		t.Errorf("the admin of north sees %v", got)
 	}
-	if got := s.peopleOf(who["root"]); len(got) != 7 {
+	if got := s.peopleOf(who["chief"]); len(got) != 7 {
 		t.Errorf("root sees %v", got)
 	}
 	for _, c := range []struct {
@@ -119,20 +119,20 @@ func TestWhoManagesWhom(t *testing.T) {
 		{"north", "PATCH", "/people/a-both", `{"sites":["north"]}`, 404},
 		{"north", "PATCH", "/people/a-south", `{"disabled":true}`, 404},
 		{"north", "PATCH", "/people/a-all", `{"disabled":true}`, 404},
-		{"north", "PATCH", "/people/root", `{"disabled":true}`, 404},
-		{"north", "POST", "/people/root/reset", `{"password":true}`, 404},
+		{"north", "PATCH", "/people/chief", `{"disabled":true}`, 404},
+		{"north", "POST", "/people/chief/reset", `{"password":true}`, 404},
 		{"north", "GET", "/people/a-south/export", "", 404},
 		{"north", "DELETE", "/people/a-south", "", 404},
 		{"north", "POST", "/people/a-south/logout", "{}", 404},
 		{"north", "PATCH", "/people/north", `{"sites":["north"]}`, 403},
 		{"north", "POST", "/people/north/reset", `{"second_factor":true}`, 403},
-		{"root", "DELETE", "/people/root", "", 403},
-		{"root", "PATCH", "/people/unknown", `{"disabled":true}`, 404},
-		{"root", "POST", "/people/a-all/reset", `{}`, 400},
-		{"root", "POST", "/people/a-all/reset", `{"second_factor":true}`, 200},
-		{"root", "PATCH", "/people/a-all", `{"disabled":true}`, 200},
-		{"root", "PATCH", "/people/a-all", `{"disabled":false}`, 200},
-		{"root", "POST", "/people/a-all/logout", "{}", 200},
+		{"chief", "DELETE", "/people/chief", "", 403},
+		{"chief", "PATCH", "/people/unknown", `{"disabled":true}`, 404},
+		{"chief", "POST", "/people/a-all/reset", `{}`, 400},
+		{"chief", "POST", "/people/a-all/reset", `{"second_factor":true}`, 200},
+		{"chief", "PATCH", "/people/a-all", `{"disabled":true}`, 200},
+		{"chief", "PATCH", "/people/a-all", `{"disabled":false}`, 200},
+		{"chief", "POST", "/people/a-all/logout", "{}", 200},
 		{"north", "GET", "/audit", "", 403}, // it shows every site
 	} {
 		if r := s.as(who[c.who], c.method, c.path, c.body); r.status != c.want {
@@ -141,12 +141,12 @@ func TestWhoManagesWhom(t *testing.T) {
 	}
 	// A token of an admin is no account of its own, and yet leaves the last admin.
 	token := must.Get(s.ledger.Devices.AddWith(t.Context(), ledger.Device{Name: "robot", Site: "north", Sites: ledger.SiteSet{"*"}, Role: ledger.RoleAdmin}))(t)
-	s.send("DELETE", "/api/v1/people/root", token.Reveal(), nil).wantProblem(t, 409, "conflict")
+	s.send("DELETE", "/api/v1/people/chief", token.Reveal(), nil).wantProblem(t, 409, "conflict")
 }
 
 func TestTokensOfPrograms(t *testing.T) {
 	s := open(t, func(o *Options) { o.OpenReading = false })
-	north, root := s.person("north", ledger.RoleAdmin, "north"), s.person("root", ledger.RoleAdmin, "*")
+	north, root := s.person("north", ledger.RoleAdmin, "north"), s.person("chief", ledger.RoleAdmin, "*")
 	var made wire.Token
 	r := s.as(north, "POST", "/tokens", `{"name":"export","role":"viewer","sites":["north"],"days":30}`)
 	if r.decode(t, &made); r.status != http.StatusOK || made.Token == "" || made.Expires == nil {
@@ -185,7 +185,7 @@ func TestTokensOfPrograms(t *testing.T) {
 func TestManagedAtAProvider(t *testing.T) {
 	p := openProvided(t, nil)
 	p.logIn()
-	root := p.person("root", ledger.RoleAdmin, "*")
+	root := p.person("chief", ledger.RoleAdmin, "*")
 	p.as(root, "PATCH", "/people/anna", `{"role":"admin"}`).wantProblem(t, 409, "conflict")
 	p.as(root, "POST", "/people/anna/reset", `{"password":true}`).wantProblem(t, 400, "bad-request")
 	var list wire.Page[wire.Person]
