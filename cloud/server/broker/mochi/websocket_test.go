@@ -2,6 +2,7 @@ package mochi
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -19,13 +20,19 @@ import (
 // serve runs a broker without rights and returns its address.
 func serve(t *testing.T) string {
 	t.Helper()
+	return serveAs(t, Guard(new(auth.AllowHook)))
+}
+
+// serveAs runs a broker with a hook and returns its address.
+func serveAs(t testing.TB, h mqtt.Hook) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
 	l := NewListener(ln, time.Minute, slog.New(slog.DiscardHandler))
-	if err := errors.Join(s.AddHook(new(auth.AllowHook), nil), s.AddListener(l), s.Serve()); err != nil {
+	if err := errors.Join(s.AddHook(h, nil), s.AddListener(l), s.Serve()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -36,10 +43,10 @@ func serve(t *testing.T) string {
 	return l.Address()
 }
 
-func connect(t *testing.T, url string) paho.Client {
+func connect(t testing.TB, url string) paho.Client {
 	t.Helper()
-	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID(url).SetAutoReconnect(false))
-	if token := c.Connect(); !token.WaitTimeout(20*time.Second) || token.Error() != nil {
+	c := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID(rand.Text()).SetAutoReconnect(false))
+	if token := c.Connect(); !token.WaitTimeout(time.Minute) || token.Error() != nil {
 		t.Fatalf("%s: %v", url, token.Error())
 	}
 	t.Cleanup(func() { c.Disconnect(0) })
@@ -52,13 +59,13 @@ func TestWebSocket(t *testing.T) {
 	clients := map[string]paho.Client{"tcp": connect(t, "tcp://"+address), "ws": connect(t, "ws://"+address+"/mqtt")}
 	for to, receiver := range clients {
 		got := make(chan []byte, 1)
-		if token := receiver.Subscribe("to/"+to, 1, func(_ paho.Client, m paho.Message) { got <- m.Payload() }); !token.WaitTimeout(20*time.Second) || token.Error() != nil {
+		if token := receiver.Subscribe("to/"+to, 1, func(_ paho.Client, m paho.Message) { got <- m.Payload() }); !token.WaitTimeout(time.Minute) || token.Error() != nil {
 			t.Fatal(token.Error())
 		}
 		for from, sender := range clients {
 			for _, size := range []int{0, 1, 125, 126, 4096, 70_000, 300_000} {
 				want := bytes.Repeat([]byte{byte(size)}, size)
-				if token := sender.Publish("to/"+to, 1, false, want); !token.WaitTimeout(20*time.Second) || token.Error() != nil {
+				if token := sender.Publish("to/"+to, 1, false, want); !token.WaitTimeout(time.Minute) || token.Error() != nil {
 					t.Fatalf("%s to %s, %d bytes: %v", from, to, size, token.Error())
 				}
 				select {
@@ -66,7 +73,7 @@ func TestWebSocket(t *testing.T) {
 					if !bytes.Equal(b, want) {
 						t.Errorf("%s to %s: %d bytes arrive as %d", from, to, size, len(b))
 					}
-				case <-time.After(20 * time.Second):
+				case <-time.After(time.Minute):
 					t.Fatalf("%s to %s: %d bytes do not arrive", from, to, size)
 				}
 			}
