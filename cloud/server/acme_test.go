@@ -2,7 +2,6 @@ package server
 
 import (
 	"crypto/tls"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,25 +10,16 @@ import (
 	"cattlecounter/cloud/config"
 	"cattlecounter/deploy/testkit/acme"
 	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/deploy/testkit/port"
 )
-
-// freePort is a port of this machine that is free now.
-func freePort(t *testing.T) (int, string) {
-	t.Helper()
-	var lc net.ListenConfig
-	ln := must.Get(lc.Listen(t.Context(), "tcp", "127.0.0.1:0"))(t)
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, ln.Addr().String()
-}
 
 // TestCertificatesOfAPIAndBroker gets one certificate from an ACME server, which checks at the API itself or over HTTP. API
 // and broker use it, and the address for checks sends people to https.
 func TestCertificatesOfAPIAndBroker(t *testing.T) {
 	for _, over := range []string{"TLS", "HTTP"} {
 		t.Run(over, func(t *testing.T) {
-			tlsPort, listen := freePort(t)
-			httpPort, plain := freePort(t)
-			checks := acme.Options{TLSPort: tlsPort, HTTPPort: httpPort, Life: time.Hour}
+			listen, plain := port.Free(t), port.Free(t)
+			checks := acme.Options{TLSPort: port.Number(t, listen), HTTPPort: port.Number(t, plain), Life: time.Hour}
 			if over == "HTTP" {
 				checks.TLSPort = 1
 			}

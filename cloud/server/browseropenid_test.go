@@ -2,12 +2,11 @@ package server
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
 	"cattlecounter/cloud/config"
-	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/deploy/testkit/provider"
 	"cattlecounter/shared/secret"
 )
@@ -16,9 +15,7 @@ import (
 // there failed. It has no fault for axe on a telephone.
 func TestPageWithAProvider(t *testing.T) {
 	c := startChrome(t)
-	free := must.Get(net.Listen("tcp", "127.0.0.1:0"))(t)
-	at := free.Addr().String()
-	must.Do(t, free.Close())
+	at := port.Free(t)
 	id := provider.Start(t, "http://"+at+config.CallbackPath)
 	id.Claims = map[string]any{"sub": "1", "preferred_username": "anna", "groups": []string{"crew"}}
 	s := serve(t, func(cfg *config.Config) {

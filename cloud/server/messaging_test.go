@@ -14,23 +14,12 @@ import (
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
 )
-
-// freeAddress returns a free address, for a server whose address must be known before it
-// starts.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // watch subscribes as a reader and returns the messages.
 func watch(t *testing.T, url, name, token, filter string) <-chan mqtt.Message {
@@ -39,7 +28,7 @@ func watch(t *testing.T, url, name, token, filter string) <-chan mqtt.Message {
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID(name).SetUsername(name).SetPassword(token).
 		SetAutoReconnect(false))
 	for _, tok := range []mqtt.Token{c.Connect()} {
-		if !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		if !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 			t.Fatal(tok.Error())
 		}
 	}
@@ -47,7 +36,7 @@ func watch(t *testing.T, url, name, token, filter string) <-chan mqtt.Message {
 	if tok := c.Subscribe(filter, 1, func(_ mqtt.Client,
 		m mqtt.Message) {
 		got <- m
-	}); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+	}); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
 	return got
@@ -55,7 +44,7 @@ func watch(t *testing.T, url, name, token, filter string) <-chan mqtt.Message {
 
 func next(t *testing.T, from <-chan mqtt.Message, fits func(topic.Job) bool) topic.Job {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		select {
 		case m := <-from:
@@ -104,7 +93,7 @@ func TestDeviceGetsProgressAlsoAfterARestart(t *testing.T) {
 }
 
 func TestStartsWithoutItsBrokerAndPublishesLater(t *testing.T) {
-	at := freeAddress(t)
+	at := port.Free(t)
 	account := func(c *config.Config) {
 		c.MQTT.Username, c.MQTT.Password = "cloud", secret.New("pass")
 	}
@@ -129,7 +118,12 @@ func TestStartsWithoutItsBrokerAndPublishesLater(t *testing.T) {
 	account(&cfg)
 	cfg.MQTT.EmbeddedListen = at
 	go func() { done <- ServeBroker(ctx, cfg, Options{Ready: func(a Addresses) { ready <- a }}) }()
-	a := <-ready
+	var a Addresses
+	select {
+	case a = <-ready:
+	case err := <-done:
+		t.Fatal(err)
+	}
 	next(t, watch(t, a.Broker, "eye", token, "cattle/v1/+/+/jobs/+"),
 		func(j topic.Job) bool { return j.Job == rec.Job.ID })
 	eventually(t, "the broker is ready", func() bool { return r.get("/readyz", nil) == http.StatusOK })
@@ -164,7 +158,7 @@ func TestHomeAssistant(t *testing.T) {
 				t.Errorf("%s: %s", m.Topic(), m.Payload())
 			}
 			delete(want, m.Topic())
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("no message; still expected: %v", want)
 		}
 	}
@@ -172,13 +166,13 @@ func TestHomeAssistant(t *testing.T) {
 	off := serve(t, prepare(config.Off))
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(off.at.Broker).SetUsername("eye").SetPassword(tokens[1]).
 		SetAutoReconnect(false))
-	if tok := c.Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+	if tok := c.Connect(); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
 	t.Cleanup(func() { c.Disconnect(50) })
 	const all, refused = "homeassistant/#", 0x80
 	tok, ok := c.Subscribe(all, 1, nil).(*mqtt.SubscribeToken)
-	if !ok || !tok.WaitTimeout(10*time.Second) || tok.Result()[all] != refused {
+	if !ok || !tok.WaitTimeout(time.Minute) || tok.Result()[all] != refused {
 		t.Error("the filter is accepted while the topics are off")
 	}
 }

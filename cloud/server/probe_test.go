@@ -3,13 +3,13 @@ package server
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"cattlecounter/cloud/config"
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/shared/secret"
 )
 
@@ -67,12 +67,7 @@ func TestProbeOverTLS(t *testing.T) {
 }
 
 func TestProbeWithoutServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free := l.Addr().String()
-	_ = l.Close()
+	free := port.Free(t)
 	cfg := config.Default()
 	cfg.HTTP.Listen, cfg.MQTT.EmbeddedListen = free, free
 	cfg.MQTT.Username, cfg.MQTT.Password = "@cloud", secret.New("p")

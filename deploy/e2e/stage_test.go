@@ -17,6 +17,7 @@ import (
 
 	"cattlecounter/deploy/process"
 	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/deploy/testkit/postgres"
 	"cattlecounter/shared/mqttlink"
 	"cattlecounter/shared/secret"
@@ -108,19 +109,9 @@ func (s *stage) path(parts ...string) string {
 	return filepath.Join(append([]string{s.dir}, parts...)...)
 }
 
-// ports are those that tests of this process have got: a free port stays free until its program listens.
-var ports sync.Map
-
 func (s *stage) port() int {
-	for {
-		p, err := process.FreePort(s.t.Context(), 0)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if _, taken := ports.LoadOrStore(p, true); !taken {
-			return p
-		}
-	}
+	s.t.Helper()
+	return port.Number(s.t, port.Free(s.t))
 }
 
 func (s *stage) write(name, text string) string {
@@ -350,7 +341,7 @@ func (s *stage) subscribe() {
 	}()
 	select {
 	case <-up:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Fatal("the broker does not answer")
 	}
 	s.received = r

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -16,10 +15,10 @@ import (
 
 	broker "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/goleak"
 
+	kit "cattlecounter/deploy/testkit/broker"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/edge/spool"
 	"cattlecounter/shared/footage"
@@ -35,7 +34,7 @@ func TestMain(m *testing.M) {
 
 var dock = topic.Device{Site: "north", Name: "dock-1"}
 
-const testTimeout = 20 * time.Second
+const testTimeout = time.Minute
 
 // scene is a running Beacon with its spool and its broker.
 type scene struct {
@@ -79,16 +78,15 @@ func newScene(t *testing.T, session int64) *scene {
 // startBroker starts the broker, subscribes to all of its messages and returns its URL.
 func (s *scene) startBroker() string {
 	s.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must.Do(s.t, err)
+	l := kit.Listener(s.t, "127.0.0.1:0")
 	s.broker = broker.New(&broker.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
 	must.Do(s.t, s.broker.AddHook(new(auth.AllowHook), nil))
-	must.Do(s.t, s.broker.AddListener(listeners.NewNet("t", l)))
-	go func() { _ = s.broker.Serve() }()
+	must.Do(s.t, s.broker.AddListener(l))
+	must.Do(s.t, s.broker.Serve())
 	s.t.Cleanup(func() { _ = s.broker.Close() })
 	must.Do(s.t, s.broker.Subscribe("cattle/v1/#", 1,
 		func(_ *broker.Client, _ packets.Subscription, p packets.Packet) { s.messages <- p }))
-	return "tcp://" + l.Addr().String()
+	return "tcp://" + l.Address()
 }
 
 // cutConnections cuts the connections of the device.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/shared/secret"
 )
 
@@ -15,7 +16,7 @@ func TestProbe(t *testing.T) {
 	s.gate.deny = "others/command"
 	s.start()
 	defer s.stop()
-	dead := freeAddr(t)
+	dead := port.Free(t)
 	for _, c := range []struct {
 		name, addr, password, filter string
 		want                         error
@@ -39,7 +40,7 @@ func TestProbe(t *testing.T) {
 	// The broker removes the client when it has read the DISCONNECT.
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for limit := time.Now().Add(5 * time.Second); ; <-tick.C {
+	for limit := time.Now().Add(patience); ; <-tick.C {
 		if _, there := s.b.Clients.Get("probe"); !there {
 			break
 		}

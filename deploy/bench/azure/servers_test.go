@@ -14,6 +14,7 @@ import (
 	"cattlecounter/deploy/process"
 	"cattlecounter/deploy/testkit/azurite"
 	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/deploy/testkit/testserver"
 	"cattlecounter/shared/footage"
 )
@@ -80,16 +81,9 @@ func ready(t testing.TB, c *process.Child, url string) {
 	must.Do(t, c.WaitHTTP(ctx, url))
 }
 
-func port(t testing.TB) int {
-	t.Helper()
-	p, err := process.FreePort(context.Background(), 0)
-	must.Do(t, err)
-	return p
-}
-
 func startCloud(t testing.TB, p *programs) server {
 	t.Helper()
-	dirs, at, in := folders(t, "data", "tmp", "logs"), port(t), newContainerName()
+	dirs, at, in := folders(t, "data", "tmp", "logs"), port.Number(t, port.Free(t)), newContainerName()
 	config := filepath.Join(dirs[2], "cloud.yaml")
 	must.Do(t, os.WriteFile(config, fmt.Appendf(nil, "data: %s\nhttp: {listen: \"127.0.0.1:%d\"}\nmqtt: {embedded_listen: off}\nintake: {min_free: 1MiB}\n"+
 		"store: azure\nazure: {connection_string: %q, container: %s, queue: %s}\n", dirs[0], at, p.azure.ConnectionString().Reveal(), in, in), 0o600))
@@ -105,7 +99,7 @@ func startCloud(t testing.TB, p *programs) server {
 
 func startTusd(t testing.TB, p *programs) server {
 	t.Helper()
-	dirs, at, in := folders(t, "data", "tmp", "logs"), port(t), newContainerName()
+	dirs, at, in := folders(t, "data", "tmp", "logs"), port.Number(t, port.Free(t)), newContainerName()
 	env := []string{"TMPDIR=" + dirs[1], "AZURE_STORAGE_ACCOUNT=" + azurite.Account, "AZURE_STORAGE_KEY=" + azurite.Key}
 	c, err := process.Start("tusd", dirs[2], env, filepath.Join(p.dir, "tusd"), "-host", "127.0.0.1", "-port", fmt.Sprint(at), "-upload-dir", dirs[0],
 		"-azure-storage", in, "-azure-endpoint", fmt.Sprintf("http://%s/%s", p.azure.Blob, azurite.Account))

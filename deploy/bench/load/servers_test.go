@@ -15,6 +15,7 @@ import (
 	"cattlecounter/deploy/testkit/azurite"
 	"cattlecounter/deploy/testkit/faultproxy"
 	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/deploy/testkit/postgres"
 	"cattlecounter/deploy/testkit/testserver"
 	"cattlecounter/shared/topic"
@@ -127,9 +128,8 @@ func (s *stage) clockOf(cloud int) string { return s.path(fmt.Sprintf("clock-%d"
 func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *stage) port() int {
-	p, err := process.FreePort(context.Background(), 0)
-	must.Do(s.tb, err)
-	return p
+	s.tb.Helper()
+	return port.Number(s.tb, port.Free(s.tb))
 }
 
 // startBroker starts mosquitto with an account for the cloud and one for each device. A device's password is its name:

@@ -22,6 +22,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/process"
 	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/deploy/testkit/postgres"
 )
 
@@ -201,17 +202,14 @@ func TestTusd(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "data"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	port, err := process.FreePort(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := process.Start("tusd", dir, nil, program, "-host", "127.0.0.1", "-port", fmt.Sprint(port), "-upload-dir", filepath.Join(dir, "data"),
+	at := port.Free(t)
+	child, err := process.Start("tusd", dir, nil, program, "-host", "127.0.0.1", "-port", fmt.Sprint(port.Number(t, at)), "-upload-dir", filepath.Join(dir, "data"),
 		"-max-size", "67108864", "-filelock-holder-poll-interval", "100ms", "-filelock-acquirer-poll-interval", "100ms")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(child.Kill)
-	home := fmt.Sprintf("http://127.0.0.1:%d/", port)
+	home := "http://" + at + "/"
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := child.WaitHTTP(ctx, home); err != nil {

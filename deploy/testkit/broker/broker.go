@@ -19,6 +19,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 
 	"cattlecounter/cloud/server/broker/mochi"
+	"cattlecounter/deploy/testkit/port"
 )
 
 // Broker is a broker on loopback, which needs no password. Its methods are for one goroutine.
@@ -71,16 +72,6 @@ func (b *Broker) Stop() {
 	}
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // on loopback
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // mosquitto returns a stopped Mosquitto, or skips the test if that is not installed.
 func mosquitto(t *testing.T, persistent bool) *Broker {
 	program := ""
@@ -92,10 +83,10 @@ func mosquitto(t *testing.T, persistent bool) *Broker {
 	if program == "" {
 		t.Skip("mosquitto is not installed")
 	}
-	b := &Broker{t: t, addr: freeAddr(t)}
-	_, port, _ := net.SplitHostPort(b.addr)
+	b := &Broker{t: t, addr: port.Free(t)}
+	at := port.Number(t, b.addr)
 	dir := t.TempDir()
-	text := "listener " + port + " 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"
+	text := fmt.Sprintf("listener %d 127.0.0.1\n", at) + "allow_anonymous true\nmax_queued_messages 0\n"
 	if os.Getuid() == 0 {
 		text += "user root\n"
 	}
@@ -125,21 +116,27 @@ func mosquitto(t *testing.T, persistent bool) *Broker {
 
 // embedded returns a stopped broker of the MQTT library that cloud-api uses.
 func embedded(t *testing.T) *Broker {
-	b := &Broker{t: t, addr: freeAddr(t)}
+	b := &Broker{t: t, addr: port.Free(t)}
 	b.run = func() func() {
-		ln, err := net.Listen("tcp", b.addr) //nolint:noctx // on loopback
-		if err != nil {
-			t.Fatal(err)
-		}
-		log := slog.New(slog.DiscardHandler)
-		s := server.New(&server.Options{Logger: log})
-		err = errors.Join(s.AddHook(new(auth.AllowHook), nil), s.AddListener(mochi.NewListener(ln, 0, log)), s.Serve())
+		s := server.New(&server.Options{Logger: slog.New(slog.DiscardHandler)})
+		err := errors.Join(s.AddHook(mochi.Guard(new(auth.AllowHook)), nil), s.AddListener(Listener(t, b.addr)), s.Serve())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return func() { _ = s.Close() }
 	}
 	return b
+}
+
+// Listener listens on an address, for a server of the library that a test runs itself. The server's Close ends every
+// connection and waits for it.
+func Listener(t testing.TB, addr string) *mochi.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr) //nolint:noctx // on loopback
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mochi.NewListener(ln, 0, slog.New(slog.DiscardHandler))
 }
 
 // Message is a message to a subscription.
@@ -182,8 +179,8 @@ func (b *Broker) Connect(id string, lost func(error)) mqtt.Client {
 		o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost(err) })
 	}
 	c := mqtt.NewClient(o)
-	if t := c.Connect(); !t.WaitTimeout(20*time.Second) || t.Error() != nil {
-		b.t.Fatalf("cannot connect to the broker within 20 seconds: %v", t.Error())
+	if t := c.Connect(); !t.WaitTimeout(time.Minute) || t.Error() != nil {
+		b.t.Fatalf("cannot connect to the broker within a minute: %v", t.Error())
 	}
 	b.t.Cleanup(func() { c.Disconnect(250) })
 	return c

@@ -21,6 +21,7 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/deploy/testkit/testserver"
 	"cattlecounter/shared/secret"
 )
@@ -36,8 +37,10 @@ const Password = "open-sesame"
 
 // Server is a PostgreSQL server. Database is safe for concurrent use; the other methods are not.
 type Server struct {
-	bin, dir, port string
-	cmd            *exec.Cmd // nil while the server is stopped
+	bin, dir string
+	addr     string    // host:port
+	release  func()    // ends the reservation of addr; nil without one
+	cmd      *exec.Cmd // nil while the server is stopped
 
 	mu        sync.Mutex
 	databases int // created so far
@@ -74,7 +77,7 @@ func (s *Server) Database(t testing.TB) secret.String {
 }
 
 // Addr returns the server's address as host:port. It stays over Stop and Start.
-func (s *Server) Addr() string { return "127.0.0.1:" + s.port }
+func (s *Server) Addr() string { return s.addr }
 
 // address returns the URL of a database on the server.
 func (s *Server) address(database string) secret.String {
@@ -129,12 +132,7 @@ func New() (_ *Server, err error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	free, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s.port = strconv.Itoa(free.Addr().(*net.TCPAddr).Port)
-	if err := free.Close(); err != nil {
+	if s.addr, s.release, err = port.Reserve(); err != nil {
 		return nil, err
 	}
 	return s, s.Start()
@@ -185,7 +183,11 @@ func (s *Server) Start() error {
 	if s.cmd != nil {
 		return nil
 	}
-	settings := []string{"-D", s.data(), "-p", s.port, "-h", "127.0.0.1", "-k", ""}
+	host, at, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		return err
+	}
+	settings := []string{"-D", s.data(), "-p", at, "-h", host, "-k", ""}
 	for _, value := range []string{
 		"fsync=off", "shared_buffers=32MB", "max_wal_senders=0", "wal_level=minimal", "log_min_messages=warning",
 		"timezone=UTC",
@@ -216,4 +218,11 @@ func (s *Server) Stop() error {
 }
 
 // Remove stops the server and deletes its data.
-func (s *Server) Remove() error { return errors.Join(s.Stop(), os.RemoveAll(s.dir)) }
+func (s *Server) Remove() error {
+	err := errors.Join(s.Stop(), os.RemoveAll(s.dir))
+	if s.release != nil {
+		s.release()
+		s.release = nil
+	}
+	return err
+}

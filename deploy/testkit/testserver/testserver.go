@@ -18,7 +18,7 @@ import (
 var ErrNotInstalled = errors.New("not installed: run deploy/setup/setup.sh test")
 
 const (
-	startTime  = 60 * time.Second
+	startTime  = 3 * time.Minute
 	errorLines = 20 // of the server's output, in the error of AwaitReady
 )
 
@@ -82,7 +82,7 @@ func (t tests[S]) Run() int {
 }
 
 // AwaitReady reads the output of a server until ready returns true for a line. In the background it reads the rest, so
-// that the server never blocks on its output. It returns an error when the output ends or a minute passes before that.
+// that the server never blocks on its output. It returns an error when the output ends or three minutes pass before that.
 func AwaitReady(name string, output io.Reader, ready func(line string) bool) error {
 	result := make(chan error, 1)
 	go func() {
