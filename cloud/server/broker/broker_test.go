@@ -20,6 +20,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is how long a test waits for what must come, also on a busy machine.
+const patience = time.Minute
+
 // people has accounts in memory. A token is the name and "-token".
 type people struct {
 	mu      sync.Mutex
@@ -115,7 +118,7 @@ func dial(t *testing.T, b *Broker, l login) (mqtt.Client, error) {
 	}
 	c := mqtt.NewClient(o)
 	tok := c.Connect()
-	if !tok.WaitTimeout(10 * time.Second) {
+	if !tok.WaitTimeout(patience) {
 		t.Fatal("no answer to connect")
 	}
 	if tok.Error() == nil {
@@ -126,7 +129,7 @@ func dial(t *testing.T, b *Broker, l login) (mqtt.Client, error) {
 
 func must(t *testing.T, tok mqtt.Token) mqtt.Token {
 	t.Helper()
-	if !tok.WaitTimeout(10 * time.Second) {
+	if !tok.WaitTimeout(patience) {
 		t.Fatal("no answer")
 	}
 	if tok.Error() != nil {
@@ -158,6 +161,8 @@ func TestLogin(t *testing.T) {
 			}
 		})
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !p.touched["edge1"] {
 		t.Error("the login was not recorded")
 	}
@@ -180,7 +185,7 @@ func TestRetainedAndForbiddenMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, boss.Subscribe("cattle/v1/#", 1, func(_ mqtt.Client, m mqtt.Message) { got <- string(m.Payload()) }))
-	if s := <-got; s != "born" {
+	if s := receive(t, got); s != "born" {
 		t.Errorf("retained message %q", s)
 	}
 	lost := make(chan error, 1)
@@ -225,11 +230,16 @@ func TestCommandsWaitForADisconnectedDevice(t *testing.T) {
 	}
 	must(t, edge.Subscribe(d.Command(), 1, nil))
 	edge.Disconnect(50)
+	until(t, "the device is disconnected", func() bool { return b.Clients() == 0 })
 	boss, err := dial(t, b, login{user: "boss", password: "boss-token", id: "boss"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	must(t, boss.Publish(d.Command(), 1, false, "pause"))
+	until(t, "the order waits at the broker", func() bool { // it acknowledges an order before it finds who gets it
+		cl, ok := b.server.Clients.Get("edge1/e")
+		return ok && cl.State.Inflight.Len() > 0
+	})
 	got := make(chan string, 1)
 	o := mqtt.NewClientOptions().AddBroker(b.URL()).SetClientID("e").SetUsername("edge1").SetPassword("edge1-token").
 		SetCleanSession(false).SetAutoReconnect(false).SetDefaultPublishHandler(func(_ mqtt.Client,
@@ -239,7 +249,7 @@ func TestCommandsWaitForADisconnectedDevice(t *testing.T) {
 	again := mqtt.NewClient(o)
 	must(t, again.Connect())
 	defer again.Disconnect(50)
-	if s := <-got; s != "pause" {
+	if s := receive(t, got); s != "pause" {
 		t.Errorf("command %q", s)
 	}
 }
@@ -253,7 +263,7 @@ func TestRevokedDeviceIsDisconnected(t *testing.T) {
 	p.revoke("edge1")
 	select {
 	case <-lost:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the revoked device is still connected")
 	}
 	if _, err := dial(t, b, login{user: "edge1", password: "edge1-token", id: "e"}); err == nil {

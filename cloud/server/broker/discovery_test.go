@@ -95,7 +95,7 @@ func TestHomeAssistantConnects(t *testing.T) {
 			if name != own {
 				t.Fatalf("a reader of another site gets %s", name)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("no message")
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// latency is the longest time in which an order of boss reaches edge2, of several.
+// latency is the usual time in which an order of boss reaches edge2: the median of several, because a busy machine may
+// stop the test itself once.
 func latency(t *testing.T, b *Broker) time.Duration {
 	t.Helper()
 	edge, err := dial(t, b, login{user: "edge2", password: "edge2-token", id: "latency"})
@@ -30,14 +32,15 @@ func latency(t *testing.T, b *Broker) time.Duration {
 	dock := topic.Device{Site: "farm", Name: "edge2"}
 	arrived := make(chan string, 1)
 	must(t, edge.Subscribe(dock.Command(), 1, func(_ mqtt.Client, m mqtt.Message) { arrived <- string(m.Payload()) }))
-	var longest time.Duration
+	var took []time.Duration
 	for i := range 20 {
 		began := time.Now()
 		must(t, boss.Publish(dock.Command(), 1, false, fmt.Sprint(i)))
 		receive(t, arrived)
-		longest = max(longest, time.Since(began))
+		took = append(took, time.Since(began))
 	}
-	return longest
+	slices.Sort(took)
+	return took[len(took)/2]
 }
 
 // flood sends small messages of edge1 over a connection as fast as the broker reads, until the connection is closed.
@@ -75,31 +78,34 @@ func TestFloodOfOneAccount(t *testing.T) {
 	b, _ := startWith(t, slog.New(slog.NewTextHandler(&log, nil)))
 	before := latency(t, b)
 	b.hook.pace("edge1").messages = rate.NewLimiter(userMessages, 100) // the burst is used up at once
-	conn, sent := flood(t, b)
-	for b.Pressure().Slowed == 0 {
-		receiveTick(t)
-	}
 	began := time.Now()
+	conn, sent := flood(t, b)
+	until(t, "the flood is slowed down", func() bool { return log.count("mqtt account slowed down") > 0 })
 	during := latency(t, b)
-	took := time.Since(began)
 	conn.Close()
 	<-sent
-	t.Logf("an order takes at most %s without and %s with the flood", before, during)
+	t.Logf("an order usually takes %s without and %s with the flood", before, during)
 	if during > before+2*time.Second {
 		t.Errorf("an order takes %s with the flood, %s without", during, before)
 	}
-	if n := log.count("mqtt account slowed down"); n == 0 || n > warningsAtOnce+1+int(took.Seconds()) {
-		t.Errorf("%d lines in the log", n)
+	n := log.count("mqtt account slowed down")
+	if most := warningsSince(began); n == 0 || n > most {
+		t.Errorf("%d lines in the log, want at most %d", n, most)
 	}
 }
 
-// receiveTick waits a moment for what another goroutine does.
-func receiveTick(t *testing.T) {
+// until waits for what another goroutine does.
+func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	select {
-	case <-time.After(5 * time.Millisecond):
-	case <-t.Context().Done():
-		t.Fatal("not in time")
+	tick, limit := time.NewTicker(5*time.Millisecond), time.NewTimer(patience)
+	defer tick.Stop()
+	defer limit.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			t.Fatalf("%s: not within %s", what, patience)
+		}
 	}
 }
 
@@ -129,6 +135,7 @@ func TestBytesOfOneAccount(t *testing.T) {
 func TestThousandsOfSubscriptions(t *testing.T) {
 	var log lines
 	b, _ := startWith(t, slog.New(slog.NewTextHandler(&log, nil)))
+	began := time.Now()
 	conn := five(t, b, packets.ConnectParams{})
 	const packetsSent, each = 100, 40
 	granted := 0
@@ -158,8 +165,9 @@ func TestThousandsOfSubscriptions(t *testing.T) {
 	if p := b.Pressure(); p.Refused != packetsSent*each-userSubscriptions {
 		t.Errorf("%d refusals are counted, want %d", p.Refused, packetsSent*each-userSubscriptions)
 	}
-	if n := log.count("mqtt subscriptions refused"); n == 0 || n > warningsAtOnce+10 {
-		t.Errorf("%d lines in the log, want at most about %d", n, warningsAtOnce)
+	n := log.count("mqtt subscriptions refused")
+	if most := warningsSince(began); n == 0 || n > most {
+		t.Errorf("%d lines in the log, want at most %d", n, most)
 	}
 	if during := latency(t, b); during > 2*time.Second {
 		t.Errorf("an order takes %s", during)
@@ -182,23 +190,39 @@ func TestRetainedMessagesAreDeliveredSlowly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.hook.pace("boss").retained = rate.NewLimiter(2*kept, kept)
+	b.hook.pace("boss").retained = rate.NewLimiter(rate.Every(time.Hour), kept)
 	arrived := make(chan struct{}, 8*kept)
-	subscribe := func() time.Duration {
-		began := time.Now()
-		must(t, boss.Subscribe(everything, 1, func(mqtt.Client, mqtt.Message) { arrived <- struct{}{} }))
-		for range kept {
-			select {
-			case <-arrived:
-			case <-time.After(10 * time.Second):
-				t.Fatal("a retained message is missing")
-			}
+	next := func() {
+		t.Helper()
+		limit := time.NewTimer(patience)
+		defer limit.Stop()
+		select {
+		case <-arrived:
+		case <-limit.C:
+			t.Fatal("a retained message is missing")
 		}
-		return time.Since(began)
+	}
+	subscribe := func() {
+		must(t, boss.Subscribe(everything, 1, func(_ mqtt.Client, m mqtt.Message) {
+			if m.Retained() {
+				arrived <- struct{}{}
+			}
+		}))
 	}
 	subscribe()
-	waits := b.Pressure().Slowed
-	if took := subscribe(); took < 200*time.Millisecond || b.Pressure().Slowed == waits { // half a second after the burst
-		t.Errorf("the second time took %s, %d waits", took, b.Pressure().Slowed-waits)
+	for range kept {
+		next()
+	}
+	if n := b.Pressure().Slowed; n != 0 {
+		t.Errorf("%d waits within the burst", n)
+	}
+	subscribe()
+	next()
+	until(t, "the subscription is slowed down", func() bool { return b.Pressure().Slowed > 0 })
+	// The next one would come in an hour. Others publish and subscribe meanwhile.
+	must(t, edge.Publish(dock.CommandReply("c0"), 1, true, "y"))
+	latency(t, b)
+	if n := len(arrived); n != 0 {
+		t.Errorf("%d more retained messages arrived without a wait", n)
 	}
 }

@@ -77,13 +77,13 @@ func TestSitesLimitDeliveries(t *testing.T) {
 		t.Error("an order to a foreign site is accepted")
 	}
 	must(t, clients["boss"].Publish(dock.Command(), 1, false, "from boss"))
-	if order := <-orders; order != "from boss" {
+	if order := receive(t, orders); order != "from boss" {
 		t.Errorf("the station got the order %q", order)
 	}
 	for range 2 { // the status and the order
 		select {
 		case <-got["boss"]:
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the operator of the site got nothing")
 		}
 	}
@@ -161,7 +161,7 @@ func (b *Broker) retainedBelow(prefix string) (n int) {
 // must2 waits for an answer that may be a refusal.
 func must2(t *testing.T, tok mqtt.Token) {
 	t.Helper()
-	if !tok.WaitTimeout(10 * time.Second) {
+	if !tok.WaitTimeout(patience) {
 		t.Fatal("no answer")
 	}
 }
@@ -200,7 +200,7 @@ func TestGenerationEndsSessions(t *testing.T) {
 	people.mu.Unlock()
 	select {
 	case <-lost:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the session lives on")
 	}
 }
