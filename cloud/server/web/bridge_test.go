@@ -102,8 +102,7 @@ func TestIdleBodyEnds(t *testing.T) {
 	got := make(chan seen, 1)
 	s := open(t, func(o *Options) { o.Uploads, o.IdleTimeout = reading(got, nil), 300*time.Millisecond })
 	c := s.dial()
-	c.send("%s", s.patch("Content-Length: 1000"))
-	c.send("abcd")
+	c.send("%sabcd", s.patch("Content-Length: 1000")) // in one piece: a pause between two could be an idle one
 	g := <-got
 	if g.err == nil || !errors.Is(errTimeout(g.err), g.err) || string(g.body) != "abcd" {
 		t.Errorf("handler saw %q and %v", g.body, g.err)
@@ -115,12 +114,12 @@ func TestIdleBodyEnds(t *testing.T) {
 
 // A body may take longer than the idle time as long as bytes arrive.
 func TestSlowBodyIsAccepted(t *testing.T) {
-	const idle = 400 * time.Millisecond
+	const idle = 4 * time.Second // a busy machine delays a byte by a second at times
 	got := make(chan seen, 1)
 	s := open(t, func(o *Options) { o.Uploads, o.IdleTimeout, o.HeadTimeout = reading(got, nil), idle, idle })
 	c := s.dial()
 	c.send("%s", s.patch("Content-Length: 8"))
-	tick := time.NewTicker(idle / 3)
+	tick := time.NewTicker(idle / 6)
 	defer tick.Stop()
 	for range 8 {
 		c.send("x")
@@ -210,6 +209,7 @@ func TestDeadlineFromOutsideInterruptsTheRead(t *testing.T) {
 			started <- http.NewResponseController(w)
 			inner.ServeHTTP(w, r)
 		})
+		o.IdleTimeout = time.Hour
 	})
 	c := s.dial()
 	c.send("%s", s.patch("Content-Length: 1000"))
@@ -224,7 +224,7 @@ func TestDeadlineFromOutsideInterruptsTheRead(t *testing.T) {
 	if err := ctl.SetReadDeadline(time.Now()); err != nil {
 		t.Error(err)
 	}
-	if g := <-got; g.err == nil || !errors.Is(errTimeout(g.err), g.err) || g.took > 2*time.Second {
+	if g := <-got; g.err == nil || !errors.Is(errTimeout(g.err), g.err) || g.took > time.Minute {
 		t.Errorf("after %s: %v", g.took, g.err)
 	}
 }
@@ -233,7 +233,7 @@ func TestDeadlineFromOutsideInterruptsTheRead(t *testing.T) {
 func TestReadEndsAfterItsHandler(t *testing.T) {
 	got := make(chan seen, 1)
 	s := open(t, func(o *Options) {
-		o.IdleTimeout = time.Minute
+		o.IdleTimeout = time.Hour
 		o.Uploads = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			first := make(chan []byte, 1)
 			go reading(got, first).ServeHTTP(nopWriter{}, r)
@@ -247,7 +247,7 @@ func TestReadEndsAfterItsHandler(t *testing.T) {
 	if resp, _ := c.answer(); resp.StatusCode != http.StatusConflict || !resp.Close {
 		t.Errorf("%d, close %v", resp.StatusCode, resp.Close)
 	}
-	if g := <-got; string(g.body) != "abcd" || g.err == nil || g.took > 5*time.Second {
+	if g := <-got; string(g.body) != "abcd" || g.err == nil || g.took > time.Minute {
 		t.Errorf("%q %v after %s", g.body, g.err, g.took)
 	}
 }
@@ -258,7 +258,7 @@ func (nopWriter) WriteHeader(int) {}
 
 func TestStopInterruptsUploads(t *testing.T) {
 	got, first := make(chan seen, 1), make(chan []byte, 1)
-	s := open(t, func(o *Options) { o.Uploads, o.IdleTimeout = reading(got, first), time.Minute })
+	s := open(t, func(o *Options) { o.Uploads, o.IdleTimeout = reading(got, first), time.Hour })
 	c := s.dial()
 	c.send("%s", s.patch("Content-Length: 1000"))
 	c.send("abcd")
@@ -268,7 +268,7 @@ func TestStopInterruptsUploads(t *testing.T) {
 	if g := <-got; string(g.body) != "abcd" || g.err == nil {
 		t.Errorf("handler saw %q and %v", g.body, g.err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("the stop took %s", took)
 	}
 	if resp, _ := c.answer(); resp.StatusCode != http.StatusNoContent {
@@ -277,7 +277,7 @@ func TestStopInterruptsUploads(t *testing.T) {
 }
 
 func TestSlowHeadIsRefused(t *testing.T) {
-	s := open(t, func(o *Options) { o.HeadTimeout = 300 * time.Millisecond })
+	s := open(t, func(o *Options) { o.HeadTimeout = 2 * time.Second })
 	c := s.dial()
 	c.send("GET / HTTP/1.1\nHost: x\nX-Slow: ")
 	resp, body := c.answer()

@@ -62,7 +62,7 @@ func (s *site) dial() *raw {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.Close() })
-	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		s.t.Fatal(err)
 	}
 	return &raw{c.(*net.TCPConn), s.t, bufio.NewReader(c)}

@@ -74,7 +74,7 @@ func open(t *testing.T, change func(*Options)) *site {
 		s.tokens[r] = token.Reveal()
 	}
 	o := Options{
-		Listen: "127.0.0.1:0", OpenReading: true, Hosts: []string{"x"}, Guesses: 10_000, IdleTimeout: 5 * time.Second, HeadTimeout: 5 * time.Second,
+		Listen: "127.0.0.1:0", OpenReading: true, Hosts: []string{"x"}, Guesses: 10_000, IdleTimeout: 20 * time.Second, HeadTimeout: 20 * time.Second,
 		Ledger: LedgerOf(l), Blobs: s.blobs, Queue: s.queue, Hub: progress.NewHub(l.Changes, l.Uploads,
 			discard()), Page: testPage, Stations: stations.New(stations.Options{Devices: l.Devices}),
 		Uploads: http.NotFoundHandler(), Metrics: prometheus.NewRegistry(), Log: discard(),
