@@ -79,15 +79,13 @@ func newStation(t *testing.T, change ...func(*config.Config)) *station {
 
 func (s *station) addVideo(name string, content []byte) {
 	s.t.Helper()
-	if err := os.WriteFile(filepath.Join(s.card, name), append([]byte("\x00\x00\x00\x20ftypisom"), content...),
-		0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	s.put(name, append([]byte("\x00\x00\x00\x20ftypisom"), content...), time.Now())
 }
 
 func (s *station) waitFor(what string, ok func([]spool.Record) bool) []spool.Record {
 	s.t.Helper()
-	limit := time.After(40 * time.Second)
+	limit := time.NewTimer(time.Minute)
+	defer limit.Stop()
 	poll := time.NewTicker(50 * time.Millisecond) // not every condition changes a record
 	defer poll.Stop()
 	for {
@@ -97,7 +95,7 @@ func (s *station) waitFor(what string, ok func([]spool.Record) bool) []spool.Rec
 		select {
 		case <-s.changed:
 		case <-poll.C:
-		case <-limit:
+		case <-limit.C:
 			s.t.Fatalf("%s: not within the time limit; %+v", what, s.a.spool.Records.All())
 		}
 	}

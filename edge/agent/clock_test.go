@@ -76,7 +76,8 @@ func TestWrongClockIsAnAlarm(t *testing.T) {
 		t.Errorf("%s %v", b, err)
 	}
 	before := a.Status().Clock
-	a.clock.Add(clock.Hint{Source: clock.GNSS, From: "GNSS", Time: time.Now().Add(90 * time.Minute), At: time.Now()})
+	now := time.Now()
+	a.clock.Add(clock.Hint{Source: clock.GNSS, From: "GNSS", Time: now.Add(90 * time.Minute), At: now})
 	if got := a.alarms.Check()[alarm.Clock]; got != "the clock is more than an hour slow by GNSS" {
 		t.Error(got)
 	}

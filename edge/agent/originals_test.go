@@ -60,14 +60,15 @@ func deleted(t *testing.T, path string) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(10 * time.Second)
+	limit := time.NewTimer(time.Minute)
+	defer limit.Stop()
 	for {
 		if _, err := os.Stat(path); os.IsNotExist(err) {
 			return
 		}
 		select {
 		case <-tick.C:
-		case <-limit:
+		case <-limit.C:
 			t.Fatalf("%s is not deleted", path)
 		}
 	}

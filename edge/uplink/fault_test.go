@@ -18,7 +18,7 @@ import (
 // A slow link is not canceled while this kernel's buffer empties: the body is read at once,
 // the bytes move for seconds.
 func TestSlowLinkIsNotCanceled(t *testing.T) {
-	const idle, size = time.Second, 200_000
+	const idle, size = 2 * time.Second, 400_000
 	cloud := fakecloud.New(token)
 	srv := httptest.NewServer(cloud)
 	t.Cleanup(srv.Close)
@@ -53,10 +53,10 @@ func TestStallAfterAcknowledgedBytes(t *testing.T) {
 		}
 		return f
 	})
-	st := build(t, cloud, CloudOptions{URL: "http://" + proxy.Addr(), IdleTimeout: 400 * time.Millisecond}, nil)
+	st := build(t, cloud, CloudOptions{URL: "http://" + proxy.Addr(), IdleTimeout: 2 * time.Second}, nil)
 	r := st.add("stall.mp4", 200_000, false)
 	err := st.up.transfer(t.Context(), st.record(r.ID))
-	if err == nil || !strings.Contains(err.Error(), "no byte moved for 400ms") {
+	if err == nil || !strings.Contains(err.Error(), "no byte moved for 2s") {
 		t.Fatal(err)
 	}
 	proxy.Sever() // the fake cloud waits for the end of the first connection

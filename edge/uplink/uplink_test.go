@@ -224,7 +224,7 @@ func TestPause(t *testing.T) {
 
 func TestStall(t *testing.T) {
 	release := make(chan struct{})
-	st := newStation(t, func(c *CloudOptions, _ *Options) { c.IdleTimeout = 200 * time.Millisecond })
+	st := newStation(t, func(c *CloudOptions, _ *Options) { c.IdleTimeout = 2 * time.Second })
 	var once atomic.Bool
 	st.cloud.Before = func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPatch && once.CompareAndSwap(false, true) {
@@ -236,7 +236,7 @@ func TestStall(t *testing.T) {
 	r := st.add("stall.mp4", 16<<20, false)
 	st.run()
 	rec := st.waitFor("cut", r.ID, func(r spool.Record) bool { return r.Waiting != "" })
-	if !strings.Contains(rec.Waiting, "no byte moved for 200ms") {
+	if !strings.Contains(rec.Waiting, "no byte moved for 2s") {
 		t.Error(rec.Waiting)
 	}
 	close(release)
