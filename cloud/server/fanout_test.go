@@ -162,7 +162,7 @@ func subscriber(b *testing.B, r *running, token, client string, dial mqtt.OpenCo
 	}
 	c := mqtt.NewClient(o)
 	for _, t := range []func() mqtt.Token{c.Connect, func() mqtt.Token { return c.Subscribe("cattle/v1/#", 1, h) }} {
-		if tok := t(); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		if tok := t(); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 			b.Fatal("subscribe: ", tok.Error())
 		}
 	}

@@ -81,7 +81,7 @@ func startOutpostAt(t *testing.T, address string, at topic.Device, token string,
 
 func (o *outpost) wait(tok mqtt.Token) {
 	o.t.Helper()
-	if !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+	if !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 		o.t.Fatal(tok.Error())
 	}
 }
@@ -186,7 +186,7 @@ func testStations(t *testing.T, r *running, address string) {
 	o := startOutpost(t, address, "dock-1", own)
 	o.send(o.at.Vitals(), false, topic.Vitals{Header: o.header(), Session: 1, DiskTotal: 100, DiskFree: 50})
 	o.send(o.at.Footage("01a"), true, topic.Footage{Header: o.header(), Footage: "01a", State: topic.Spooled, Size: 5})
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for heard := false; !heard; {
 		select {
 		case v := <-events:

@@ -220,7 +220,7 @@ func TestPausedBeforeTheSidecar(t *testing.T) {
 			}()
 			select {
 			case <-hangs:
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("the worker does not write the sidecar")
 			}
 			s.later(time.Minute)

@@ -14,11 +14,11 @@ func TestStopEndsProgramAndTailReadsLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for !strings.Contains(c.Tail(100), "moo") {
 		select {
 		case <-deadline:
-			t.Fatal("the log stayed empty for 10 s")
+			t.Fatal("the log stayed empty for a minute")
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -49,14 +49,14 @@ func TestCPUOfABusyProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Kill()
-	for end := time.Now().Add(10 * time.Second); ; {
+	for end := time.Now().Add(time.Minute); ; {
 		switch used, err := c.CPU(); {
 		case err != nil:
 			t.Fatal(err)
 		case used >= 50*time.Millisecond:
 			return
 		case time.Now().After(end):
-			t.Fatalf("%s of processor time after 10 s of work", used)
+			t.Fatalf("%s of processor time after a minute of work", used)
 		}
 		<-time.After(time.Millisecond)
 	}
@@ -67,7 +67,7 @@ func TestWaitHTTPReportsLogOfEndedProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := c.WaitHTTP(ctx, "http://127.0.0.1:1/"); !errors.Is(err, ErrEnded) || !strings.Contains(err.Error(), "no such model") {
 		t.Errorf("error %v", err)

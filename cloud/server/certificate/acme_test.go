@@ -60,7 +60,7 @@ func (m *managed) started() *Managed {
 
 func manage(t *testing.T, life time.Duration, byHTTP bool, domains ...string) *managed {
 	t.Helper()
-	m := &managed{t: t, events: make(chan string, 64), ready: make(chan struct{})}
+	m := &managed{t: t, events: make(chan string, 100_000), ready: make(chan struct{})}
 	m.port = listening(t, m.started)
 	options := acme.Options{TLSPort: m.port, Life: life}
 	if byHTTP {
@@ -103,7 +103,7 @@ func (w eventWriter) Write(p []byte) (int, error) {
 // await returns the next line of the log with a text.
 func (m *managed) await(text string) string {
 	m.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		select {
 		case line := <-m.events:
@@ -119,7 +119,7 @@ func (m *managed) await(text string) string {
 // until repeats a condition that follows an event within moments.
 func (m *managed) until(what string, holds func() bool) {
 	m.t.Helper()
-	tick, limit := time.NewTicker(20*time.Millisecond), time.After(30*time.Second)
+	tick, limit := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
 	defer tick.Stop()
 	for !holds() {
 		select {

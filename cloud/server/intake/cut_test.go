@@ -64,7 +64,7 @@ func (w *watched) wait(t *testing.T, n int64) {
 		}
 		select {
 		case <-changed:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%d of %d bytes arrived", have, n)
 		}
 	}
@@ -89,7 +89,7 @@ type rawConn struct {
 func (s *site) rawPatch(path string, offset, size int, part []byte, header ...string) rawConn {
 	s.t.Helper()
 	c := must.Get(new(net.Dialer).DialContext(context.Background(), "tcp", s.server.Listener.Addr().String()))(s.t)
-	must.Do(s.t, c.SetDeadline(time.Now().Add(20*time.Second))) // a fault must not hang the test
+	must.Do(s.t, c.SetDeadline(time.Now().Add(time.Minute))) // a fault must not hang the test
 	s.t.Cleanup(func() { _ = c.Close() })
 	end := make(chan struct{})
 	s.raw.Store(c.LocalAddr().String(), end)
@@ -156,7 +156,7 @@ func TestHeadDoesNotWaitForADeadPatch(t *testing.T) {
 			if got := s.head(path); got != 150_000 {
 				t.Fatalf("%d bytes count, 150000 had arrived", got)
 			}
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took >= interruptGrace {
 				t.Errorf("the answer took %s", took)
 			}
 			if !hide { // the hanging request gets an answer, if its client still reads

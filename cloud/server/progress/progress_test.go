@@ -142,7 +142,7 @@ func (b *fakeBroker) restart() {
 // await waits until fits returns true for the retained message of a topic.
 func await[T any](t *testing.T, b *fakeBroker, name string, fits func(T) bool) T {
 	t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		b.mu.Lock()
 		var v T

@@ -50,7 +50,7 @@ func newField(t *testing.T, b *broker.Broker) *field {
 // until returns the next report that fits.
 func (f *field) until(what string, fits func(wire.Station) bool) wire.Station {
 	f.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		select {
 		case v := <-f.reports:
@@ -66,7 +66,7 @@ func (f *field) until(what string, fits func(wire.Station) bool) wire.Station {
 // connected waits until the table may send orders. What the broker retains can arrive a moment before.
 func (f *field) connected() {
 	f.t.Helper()
-	for limit := time.Now().Add(30 * time.Second); !f.Up(); runtime.Gosched() {
+	for limit := time.Now().Add(time.Minute); !f.Up(); runtime.Gosched() {
 		if time.Now().After(limit) {
 			f.t.Fatal("no connection")
 		}
@@ -77,7 +77,7 @@ func publish(t *testing.T, c mqtt.Client, name string, retain bool, payload any)
 	t.Helper()
 	text, err := json.Marshal(payload)
 	must.Do(t, err)
-	if tok := c.Publish(name, 1, retain, text); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+	if tok := c.Publish(name, 1, retain, text); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
 }
@@ -118,7 +118,7 @@ func TestStationOnARealBroker(t *testing.T) {
 				t.Error(err)
 			}
 			station.Publish(dock.CommandReply(c.ID), 1, true, text)
-		}); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		}); !tok.WaitTimeout(time.Minute) || tok.Error() != nil {
 			t.Fatal(tok.Error())
 		}
 		f.connected()

@@ -45,7 +45,7 @@ func TestRestoreHandlers(t *testing.T) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%v was lost", s)
 		}
 		stop()
@@ -130,7 +130,7 @@ func waitFor(t *testing.T, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the signal was lost")
 	}
 }
