@@ -14,6 +14,7 @@ import (
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/port"
 )
 
 // TestPageInBrowser drives the page in a headless Chromium against a whole cloud-api and a pretended worker.
@@ -21,7 +22,8 @@ import (
 // SHOTS=folder stores pictures.
 func TestPageInBrowser(t *testing.T) {
 	c := startChrome(t)
-	s := serve(t, nil)
+	at := port.Free(t) // the server comes back there
+	s := serve(t, func(cfg *config.Config) { cfg.HTTP.Listen = at })
 	token := s.addDevice("boss", ledger.RoleOperator)
 	startPretender(t, s.cfg)
 	w := &walk{t: t, chrome: c, server: s, token: token, dir: t.TempDir()}

@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	patience     = 30 * time.Second // for what the page does at once, on a busy machine
-	longPatience = time.Minute      // for a whole upload and count
+	patience     = time.Minute     // for what the page does at once, on a busy machine
+	longPatience = 3 * time.Minute // for a whole upload and count
 )
 
 // helpers are in scope of every expression that a tab evaluates.

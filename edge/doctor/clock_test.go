@@ -18,10 +18,12 @@ import (
 func TestHintsOfTheTime(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(cloud))
 	defer srv.Close()
-	gnss := func(t time.Time, err error) func(*Options) {
+	gnss := func(off time.Duration, err error) func(*Options) {
 		return func(o *Options) {
 			o.Config.Clock.GPSD = "127.0.0.1:2947"
-			o.Probes.GPSD = func(context.Context, string) (clock.Hint, error) { return hint(clock.GNSS, "GNSS", t), err }
+			o.Probes.GPSD = func(context.Context, string) (clock.Hint, error) {
+				return hint(clock.GNSS, "GNSS", time.Now().Add(off)), err
+			}
 		}
 	}
 	for _, c := range []struct {
@@ -31,17 +33,17 @@ func TestHintsOfTheTime(t *testing.T) {
 		want   string
 		do     string
 	}{
-		{"clock by GNSS", gnss(time.Now(), nil), OK, "ok    clock    kept by a time service, right within 1s by GNSS", ""},
+		{"clock by GNSS", gnss(0, nil), OK, "ok    clock    kept by a time service, right within 1s by GNSS", ""},
 		{"clock of 1970 by GNSS", both(func(o *Options) {
 			o.Probes.Now = func() time.Time { return time.Unix(60, 0) }
 			o.Probes.Clock = func() topic.Clock { return topic.ClockUnsynced }
-		}, gnss(time.Now(), nil)), Fail, "fail  clock    the clock shows 1970-01-01T00:01:00Z, which is ",
+		}, gnss(0, nil)), Fail, "fail  clock    the clock shows 1970-01-01T00:01:00Z, which is ",
 			"years off by GNSS"},
-		{"GNSS without a fix", gnss(time.Time{}, clock.ErrNoFix), Warn,
+		{"GNSS without a fix", gnss(0, clock.ErrNoFix), Warn,
 			"warn  clock    the GNSS receiver does not know the time: no GNSS fix", "view of the sky"},
-		{"no gpsd", gnss(time.Time{}, syscall.ECONNREFUSED), Warn,
+		{"no gpsd", gnss(0, syscall.ECONNREFUSED), Warn,
 			"warn  clock    cannot ask gpsd for the time: connection refused", "systemctl status gpsd"},
-		{"sources that disagree", gnss(time.Now().Add(time.Hour), nil), Fail,
+		{"sources that disagree", gnss(time.Hour, nil), Fail,
 			"warn  clock    time sources do not agree: GNSS gives ", "which source is wrong"},
 		{"time servers of the configuration", func(o *Options) {
 			o.Config.Clock.NTP = o.NTP
