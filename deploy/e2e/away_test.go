@@ -17,7 +17,7 @@ func (s *sending) crash(meanwhile func()) {
 	s.awaitFaults(faultproxy.Stalled, 1)
 	const heads = 4 << 10 // bytes before the stall that are headers
 	was := int64(0)
-	s.eventually("the API has read all bytes that were sent", 20*time.Second, func() bool {
+	s.eventually("the API has read all bytes that were sent", time.Minute, func() bool {
 		now := s.bodyBytes()
 		same := now == was
 		was = now
@@ -48,13 +48,13 @@ func networkScenarios() []scenario {
 	}
 	nothing := func(int, int64) faultproxy.Faults { return faultproxy.Faults{} }
 	return []scenario{{
-		name: "link down and up", faults: "interface down until a wait of 8 s begins, then up", size: 4 << 20, network: true,
+		name: "link down and up", faults: "interface down until a wait of 16 s begins, then up", size: 4 << 20, network: true,
 		idle: 2 * time.Second, edge: "uplink: {rate_limit: 500KB}\n", plan: nothing,
 		during: func(s *sending) {
 			s.awaitDelivered(1 << 20)
 			s.net.down()
 			s.proxy.Note()
-			wait := s.awaitLongWait(8 * time.Second)
+			wait := s.awaitLongWait(16 * time.Second)
 			before, began := s.proxy.Stats().Connections, time.Now()
 			s.proxy.Release()
 			s.net.up()

@@ -35,8 +35,8 @@ func TestFootageBecomesACountOnAzure(t *testing.T) {
 	if f.Job.Attempt != 2 || !isClose(f.Count.Unique, animals) {
 		t.Errorf("attempt %d, count %+v, true %d", f.Job.Attempt, f.Count, animals)
 	}
-	s.awaitPhase("DJI_0001.MP4", "done", 20*time.Second)
-	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) == 1 })
+	s.awaitPhase("DJI_0001.MP4", "done", time.Minute)
+	s.eventually("the count over MQTT", time.Minute, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) == 1 })
 	var result struct {
 		Count struct{ Unique int }
 	}

@@ -40,7 +40,7 @@ func testRestore(t *testing.T, more ...string) {
 	s.cloudAPI(true, "ledger", "backup", backup)
 	s.writeToCard(append(b, "\x00\x00\x00\x08free"...), "DJI_0002.MP4")
 	s.awaitFootage("DJI_0002.MP4", 2*time.Minute, "is counted", isCounted)
-	s.awaitPhase("DJI_0002.MP4", "done", 20*time.Second)
+	s.awaitPhase("DJI_0002.MP4", "done", time.Minute)
 	jobs := messages[topic.Job](t, s.received, topic.KindJob)
 	newest := jobs[len(jobs)-1].Seq
 
@@ -63,11 +63,11 @@ func testRestore(t *testing.T, more ...string) {
 	}
 	s.startEdge()
 	f := s.awaitFootage("DJI_0002.MP4", 2*time.Minute, "is counted again", isCounted)
-	s.awaitPhase("DJI_0002.MP4", "done", 20*time.Second)
+	s.awaitPhase("DJI_0002.MP4", "done", time.Minute)
 	if fs := s.footage(); len(fs) != 2 || !isClose(f.Count.Unique, animals) {
 		t.Errorf("%+v", fs)
 	}
-	s.eventually("the new job is published with numbers above the old ones", 20*time.Second, func() bool {
+	s.eventually("the new job is published with numbers above the old ones", time.Minute, func() bool {
 		jobs := messages[topic.Job](t, s.received, topic.KindJob)
 		last := jobs[len(jobs)-1]
 		return last.Job == f.Job.ID && last.Seq > newest

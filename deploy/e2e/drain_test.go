@@ -34,7 +34,7 @@ func TestDrain(t *testing.T) {
 	first := s.awaitAttempt(1)
 	signal(t, s.worker, syscall.SIGTERM)
 	awaitExit(t, s.worker)
-	f := s.awaitFootage(first, time.Second, "was finished", isCounted)
+	f := s.awaitFootage(first, time.Minute, "was finished", isCounted)
 	if f.Job.Attempt != 1 || !isClose(f.Count.Unique, animals) {
 		t.Errorf("%+v %+v, true %d", f.Job, f.Count, animals)
 	}
@@ -55,7 +55,7 @@ func TestDrain(t *testing.T) {
 	})
 	signal(t, s.worker, syscall.SIGTERM)
 	awaitExit(t, s.worker)
-	if f := s.awaitFootage(second, time.Second, "is back in the queue", func(f footageView) bool { return f.Job.State == job.Queued }); f.Job.Reason != "the worker was stopped" {
+	if f := s.awaitFootage(second, time.Minute, "is back in the queue", func(f footageView) bool { return f.Job.State == job.Queued }); f.Job.Reason != "the worker was stopped" {
 		t.Errorf("%+v", f.Job)
 	}
 	s.startWorker()

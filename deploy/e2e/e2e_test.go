@@ -110,16 +110,16 @@ func TestFootageBecomesACount(t *testing.T) {
 	if !isClose(f.Count.Unique, animals) || f.Count.Low > f.Count.Unique || f.Count.High < f.Count.Unique {
 		t.Errorf("count %+v, true %d", f.Count, animals)
 	}
-	s.awaitPhase("DJI_0001.MP4", "done", 20*time.Second)
+	s.awaitPhase("DJI_0001.MP4", "done", time.Minute)
 
-	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) > 0 })
+	s.eventually("the count over MQTT", time.Minute, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) > 0 })
 	if c := messages[topic.Count](t, s.received, topic.KindCount)[0]; c.Unique != f.Count.Unique || string(c.Footage) != f.ID || c.V != topic.Version {
 		t.Errorf("over MQTT %+v, in the API %+v", c, f)
 	}
 	// A short state may be skipped: the newest one wins.
-	s.eventually("the agent publishes that the footage is uploaded", 20*time.Second, func() bool {
+	s.eventually("the agent publishes that the footage is uploaded", time.Minute, func() bool {
 		m := messages[topic.Footage](t, s.received, topic.KindFootage)
-		return len(m) > 1 && m[len(m)-1].State == topic.Uploaded
+		return len(m) > 0 && m[len(m)-1].State == topic.Uploaded
 	})
 	if b := messages[topic.Status](t, s.received, topic.KindStatus); len(b) == 0 || !b[0].Online || b[0].Session < 1 {
 		t.Errorf("birth %+v", b)
@@ -166,7 +166,7 @@ func TestFootageBecomesACount(t *testing.T) {
 		if cut.Job.Reason == "" || strings.Contains(cut.Job.Reason, s.dir) {
 			t.Errorf("reason %q", cut.Job.Reason)
 		}
-		s.awaitPhase("CUT.MP4", "failed", 20*time.Second)
+		s.awaitPhase("CUT.MP4", "failed", time.Minute)
 	})
 }
 
@@ -216,7 +216,7 @@ func TestEdgeKilledMidUploadResumesAtServerOffset(t *testing.T) {
 	})
 	s.edge.Kill()
 	var killedAt int64
-	s.eventually("the server stores the bytes before the kill", 20*time.Second, func() bool {
+	s.eventually("the server stores the bytes before the kill", time.Minute, func() bool {
 		u := s.uploads()
 		if len(u) == 1 && u[0].Offset > 0 && u[0].Offset < u[0].Size {
 			killedAt = u[0].Offset
@@ -244,7 +244,7 @@ func TestEdgeKilledMidUploadResumesAtServerOffset(t *testing.T) {
 	if !isClose(f.Count.Unique, animals) {
 		t.Errorf("count %+v, true %d", f.Count, animals)
 	}
-	s.awaitPhase("DJI_0001.MP4", "done", 20*time.Second)
+	s.awaitPhase("DJI_0001.MP4", "done", time.Minute)
 	b := messages[topic.Status](t, s.received, topic.KindStatus)
 	if last := b[len(b)-1]; !last.Online || last.Session < 2 {
 		t.Errorf("last status %+v, want the second session's birth", last)
@@ -269,7 +269,7 @@ func TestWorkerKilledMidJobGivesOneResult(t *testing.T) {
 	if f.Job.Attempt != 2 || !isClose(f.Count.Unique, animals) {
 		t.Errorf("attempt %d, count %+v, true %d", f.Job.Attempt, f.Count, animals)
 	}
-	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) > 0 })
+	s.eventually("the count over MQTT", time.Minute, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) > 0 })
 	if n := len(messages[topic.Count](t, s.received, topic.KindCount)); n != 1 {
 		t.Errorf("%d counts over MQTT, want 1", n)
 	}
@@ -296,7 +296,7 @@ func TestBrokerAndCloudUnreachableForAWhile(t *testing.T) {
 	s.startAPI()
 	s.awaitFootage("DJI_0001.MP4", 3*time.Minute, "is counted", isCounted)
 	s.eventually("the count over MQTT", 90*time.Second, func() bool { return len(messages[topic.Count](t, s.received, topic.KindCount)) > 0 })
-	s.awaitPhase("DJI_0001.MP4", "done", 30*time.Second)
+	s.awaitPhase("DJI_0001.MP4", "done", time.Minute)
 }
 
 func TestRefusedTokenIsReported(t *testing.T) {

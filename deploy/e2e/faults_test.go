@@ -30,7 +30,7 @@ const (
 	threeTry   = 4 * oneWait
 	answerTime = 30 * time.Second // limit of a short request
 	// slack is for a slow and busy machine.
-	slack = 5 * time.Second
+	slack = 10 * time.Second
 )
 
 // scenario is one file over one kind of bad link.

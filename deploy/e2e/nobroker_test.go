@@ -26,7 +26,7 @@ func TestStationWithoutBrokerShowsProgress(t *testing.T) {
 	// The station asks every 15 seconds, and the clip may be counted in less.
 	s.pause(s.worker)
 	t.Cleanup(func() { _ = s.worker.Signal(syscall.SIGCONT) }) // a paused process ignores SIGTERM
-	f := s.awaitFootage("DJI_0001.MP4", 20*time.Second, "is still being counted", func(f footageView) bool {
+	f := s.awaitFootage("DJI_0001.MP4", time.Minute, "is still being counted", func(f footageView) bool {
 		return f.Job != nil && f.Job.State == job.Processing
 	})
 	s.eventually("the station shows the progress of the API", time.Minute, func() bool {

@@ -54,6 +54,12 @@ func TestPausedWorkerChangesNothing(t *testing.T) {
 				err := s.get("/api/v1/footage/"+f.ID+"/status", &m)
 				return err == nil && m.State == job.Done && m.Attempt == 2
 			})
+			s.eventually("the flight log was looked for, which the footage shows", time.Minute, func() bool {
+				var v struct {
+					FlightLog json.RawMessage `json:"flight_log"`
+				}
+				return s.get("/api/v1/footage/"+f.ID, &v) == nil && v.FlightLog != nil
+			})
 			want := s.snapshot(f.ID)
 			if !c.meanwhile {
 				s.resumeUntilNoticed(paused)
@@ -94,9 +100,9 @@ func signal(t testing.TB, c *process.Child, s os.Signal) {
 // SQLite blocks every other process.
 func (s *stage) pause(c *process.Child) {
 	s.t.Helper()
-	s.eventually("the worker is stopped outside a write to the ledger", 20*time.Second, func() bool {
+	s.eventually("the worker is stopped outside a write to the ledger", time.Minute, func() bool {
 		signal(s.t, c, syscall.SIGSTOP)
-		s.eventually("the worker is stopped", 10*time.Second, func() bool {
+		s.eventually("the worker is stopped", time.Minute, func() bool {
 			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.PID()))
 			return err != nil || strings.Contains(string(b), ") T ")
 		})

@@ -58,18 +58,18 @@ func TestSeveralCloudsOnPostgres(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("the cloud reports that the ledger is unreachable", 20*time.Second, func() bool { return s.get("/readyz", &struct{}{}) != nil })
+	s.eventually("the cloud reports that the ledger is unreachable", time.Minute, func() bool { return s.get("/readyz", &struct{}{}) != nil })
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("the cloud is ready again", 20*time.Second, func() bool { return s.get("/readyz", &struct{}{}) == nil })
+	s.eventually("the cloud is ready again", time.Minute, func() bool { return s.get("/readyz", &struct{}{}) == nil })
 	f := s.awaitFootage("DJI_0001.MP4", 2*time.Minute, "is counted", isCounted)
 	if !isClose(f.Count.Unique, animals) {
 		t.Errorf("count %+v, true %d", f.Count, animals)
 	}
-	s.awaitPhase("DJI_0001.MP4", "done", 20*time.Second)
+	s.awaitPhase("DJI_0001.MP4", "done", time.Minute)
 	counts := func() []topic.Count { return messages[topic.Count](t, s.received, topic.KindCount) }
-	s.eventually("the count over MQTT", 20*time.Second, func() bool { return len(counts()) > 0 })
+	s.eventually("the count over MQTT", time.Minute, func() bool { return len(counts()) > 0 })
 	if all := counts(); len(all) != 1 {
 		t.Errorf("the count was published %d times: %+v", len(all), all)
 	}
@@ -177,7 +177,7 @@ func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 	if status := <-hung; status != http.StatusConflict && status != 0 {
 		t.Errorf("the upload that hung was answered with %d", status)
 	}
-	f := s.awaitFootage("DJI_0001.MP4", 20*time.Second, "is there", func(footageView) bool { return true })
+	f := s.awaitFootage("DJI_0001.MP4", time.Minute, "is there", func(footageView) bool { return true })
 	if want := fmt.Sprintf("%x", sha256.Sum256(film)); f.SHA256 != want {
 		t.Errorf("sha256 is %s, want %s", f.SHA256, want)
 	}

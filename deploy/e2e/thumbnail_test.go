@@ -47,7 +47,7 @@ func TestOnlyThumbnailsOverAMeteredLink(t *testing.T) {
 	if got, err := jpeg.DecodeConfig(resp.Body); err != nil || got.Width != 160 {
 		t.Errorf("%s %+v %v", resp.Status, got, err)
 	}
-	s.eventually("the station reports what waits", 20*time.Second, func() bool {
+	s.eventually("the station reports what waits", time.Minute, func() bool {
 		f := s.status().Footage
 		return len(f) == 1 && f[0].Phase == "spooled" && f[0].Waiting != ""
 	})
@@ -58,7 +58,7 @@ func TestOnlyThumbnailsOverAMeteredLink(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	s.awaitPhase("DJI_0001.MP4", "waiting", time.Minute)
-	s.eventually("the list of waiting footage is empty", 20*time.Second, func() bool {
+	s.eventually("the list of waiting footage is empty", time.Minute, func() bool {
 		return s.get("/api/v1/waiting", &waiting) == nil && len(waiting.Items) == 0
 	})
 }
