@@ -39,6 +39,8 @@ type hook struct {
 	refused  map[string]*rate.Limiter // refused log-ins by origin
 	warnings map[string]*rate.Limiter // lines in the log by user, and of strangers by origin
 
+	aside map[*mqtt.Client]packets.Packet // see OnPacketRead
+
 	stop                                chan struct{} // closed when the broker ends
 	slowed, notRetained, overSubscribed atomic.Int64
 }
@@ -52,7 +54,7 @@ func newHook(server *mqtt.Server, o Options) *hook {
 	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log, discovery: o.Discovery,
 		sessions: map[string]session{}, touched: map[string]time.Time{}, kept: map[string]*retained{}, cleared: map[string]int{},
 		paces: map[string]*paces{}, stop: make(chan struct{}), refused: map[string]*rate.Limiter{},
-		warnings: map[string]*rate.Limiter{}}
+		warnings: map[string]*rate.Limiter{}, aside: map[*mqtt.Client]packets.Packet{}}
 }
 
 // ID implements mqtt.Hook.
@@ -62,7 +64,7 @@ func (h *hook) ID() string { return "accounts" }
 func (h *hook) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired,
 		mqtt.OnPublish, mqtt.OnSubscribe, mqtt.OnUnsubscribe, mqtt.OnRetainPublished,
-		mqtt.OnWill}, []byte{b})
+		mqtt.OnWill, mqtt.OnPacketRead, mqtt.OnPacketProcessed}, []byte{b})
 }
 
 // OnConnectAuthenticate implements mqtt.Hook. The name of the user becomes part of the
@@ -181,6 +183,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, expire bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	delete(h.aside, cl)
 	s, ok := h.sessions[cl.ID]
 	if !ok || s.live != cl {
 		return // taken over by a newer connection

@@ -1,0 +1,106 @@
+package broker
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"cattlecounter/shared/topic"
+)
+
+// raw is a client that acknowledges nothing by itself.
+type raw struct {
+	t    *testing.T
+	conn net.Conn
+}
+
+func (r raw) send(p packets.ControlPacket) {
+	r.t.Helper()
+	if err := p.Write(r.conn); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// read returns the next packet of a kind.
+func read[P packets.ControlPacket](r raw) P {
+	r.t.Helper()
+	for {
+		p, err := packets.ReadPacket(r.conn)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if want, ok := p.(P); ok {
+			return want
+		}
+	}
+}
+
+func openRaw(t *testing.T, b *Broker, clean bool) raw {
+	t.Helper()
+	conn, err := net.Dial("tcp", b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	r := raw{t, conn}
+	c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	c.ProtocolName, c.ProtocolVersion, c.CleanSession, c.Keepalive, c.ClientIdentifier = "MQTT", 4, clean, 60, "raw"
+	c.UsernameFlag, c.Username, c.PasswordFlag, c.Password = true, "boss", true, []byte("boss-token")
+	r.send(c)
+	if ack := read[*packets.ConnackPacket](r); ack.ReturnCode != packets.Accepted {
+		t.Fatal(ack)
+	}
+	return r
+}
+
+func (r raw) subscribe(id uint16, filter string) byte {
+	r.t.Helper()
+	p := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
+	p.MessageID, p.Topics, p.Qoss = id, []string{filter}, []byte{1}
+	r.send(p)
+	return read[*packets.SubackPacket](r).ReturnCodes[0]
+}
+
+// A client may use the identifier of a message that it has not acknowledged: for a filter, for its end and for a message of
+// its own. The message is still delivered again.
+func TestIdentifiersOfBothSides(t *testing.T) {
+	b, _ := start(t)
+	edge, err := dial(t, b, login{user: "edge1", password: "edge1-token", id: "e"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dock := topic.Device{Site: "farm", Name: "edge1"}
+	must(t, edge.Publish(dock.Status(), 1, true, "online"))
+	r := openRaw(t, b, false)
+	if code := r.subscribe(1, dock.Status()); code != 1 {
+		t.Fatalf("first filter: code %#x", code)
+	}
+	held := read[*packets.PublishPacket](r).MessageID
+	if code := r.subscribe(held, dock.Prefix()+"footage/+"); code != 1 {
+		t.Errorf("a filter with the identifier of a message that waits: code %#x", code)
+	}
+	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	p.MessageID, p.TopicName, p.Payload, p.Qos = held, dock.Command(), []byte("{}"), 1
+	r.send(p)
+	read[*packets.PubackPacket](r)
+	u := packets.NewControlPacket(packets.Unsubscribe).(*packets.UnsubscribePacket)
+	u.MessageID, u.Topics = held, []string{dock.Prefix() + "footage/+"}
+	r.send(u)
+	read[*packets.UnsubackPacket](r)
+	must(t, edge.Publish(dock.Footage("f1"), 1, true, "not for the filter that ended"))
+	must(t, edge.Publish(dock.Status(), 1, true, "second"))
+	if m := read[*packets.PublishPacket](r); m.TopicName != dock.Status() || string(m.Payload) != "second" {
+		t.Errorf("after the end of a filter: %s %s", m.TopicName, m.Payload)
+	}
+	r.conn.Close()
+	again := openRaw(t, b, false)
+	for range 2 { // in any order
+		if m := read[*packets.PublishPacket](again); m.MessageID == held && string(m.Payload) == "online" {
+			return
+		}
+	}
+	t.Error("the first message is not delivered again")
+}
