@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch page-firefox lighthouse openapi calibrate peers test e2e faults conformance containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench bench-ledger load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch page-firefox lighthouse openapi calibrate peers test e2e faults conformance conformance-mqtt containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench bench-ledger load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -76,6 +76,12 @@ faults: ## run the tests of bad links with larger files (minutes); print the tab
 conformance: ## URL=http://host/files/: check a test server against tus 1.0; it receives uploads
 	@test -n "$(URL)" || { echo 'usage: make conformance URL=http://127.0.0.1:8080/files/; go run ./deploy/conformance/tus/cmd/tus-conformance --help lists the arguments'; exit 2; }
 	@go run ./deploy/conformance/tus/cmd/tus-conformance "$(URL)" $(ARGS)
+
+# API=address of cloud-api; MQTT_ADMIN_TOKEN holds the token of an admin of every site. ARGS are further arguments, such as
+# --json, --restart 'systemctl restart cattle-cloud', or --reader NAME with MQTT_TOKEN instead of an admin.
+conformance-mqtt: ## URL=mqtt://host:1883 API=http://host:8080: check a test server against the MQTT contract; it gets accounts
+	@test -n "$(URL)" || { echo 'usage: make conformance-mqtt URL=mqtt://127.0.0.1:1883 API=http://127.0.0.1:8080; go run ./deploy/conformance/mqtt/cmd/mqtt-conformance --help lists the arguments'; exit 2; }
+	@go run ./deploy/conformance/mqtt/cmd/mqtt-conformance "$(URL)" $(if $(API),--api "$(API)") $(ARGS)
 
 page-firefox: ## open every view of the page in Firefox and use the main actions
 	@deploy/setup/setup.sh pagechecks

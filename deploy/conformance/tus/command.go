@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"cattlecounter/deploy/conformance/finding"
 	"cattlecounter/shared/cli"
 )
 
@@ -80,7 +81,7 @@ func (c Command) Run(ctx context.Context, w io.Writer) (bool, error) {
 	if c.JSON {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		return !Failed(fs), e.Encode(fs)
+		return !finding.Failed(fs), e.Encode(fs)
 	}
-	return !Failed(fs), WriteTable(w, fs)
+	return !finding.Failed(fs), finding.WriteTable(w, fs)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"cattlecounter/deploy/conformance/finding"
 )
 
 func TestCommand(t *testing.T) {
@@ -88,7 +90,7 @@ func FuzzAnswer(f *testing.F) {
 		if at, err := expires(a); err == nil && at.Location() != time.UTC {
 			t.Fatalf("%q is in %s", date, at.Location())
 		}
-		if s := printable(body); strings.ContainsFunc(s, func(r rune) bool { return r < 0x80 && unicode.IsControl(r) }) {
+		if s := finding.Printable(body); strings.ContainsFunc(s, func(r rune) bool { return r < 0x80 && unicode.IsControl(r) }) {
 			t.Fatalf("%q is printed as %q", body, s)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cattlecounter/deploy/conformance/finding"
 )
 
 // creating is the extension that every check of an upload needs.
@@ -45,7 +47,7 @@ var discovery = []check{
 	}},
 	{"options-max-size", "Core, Tus-Max-Size", Must, nil, func(v *probe) error {
 		if v.server.options.header.Get("Tus-Max-Size") == "" {
-			return skip("the server announces no limit")
+			return finding.Skip("the server announces no limit")
 		}
 		_, err := v.server.options.number("Tus-Max-Size")
 		return err

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"cattlecounter/deploy/conformance/finding"
 )
 
 var creation = []check{
@@ -40,7 +42,7 @@ var creation = []check{
 	}},
 	{"create-too-large", "Creation, POST", Must, creating, func(v *probe) error {
 		if v.server.maxSize < 0 {
-			return skip("the server announces no limit")
+			return finding.Skip("the server announces no limit")
 		}
 		a, err := v.post(nil, append(length(v.server.maxSize+1), "Upload-Metadata", v.metadata(nil))...)
 		if err == nil && a.status != http.StatusRequestEntityTooLarge {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"cattlecounter/deploy/conformance/finding"
 )
 
 var ending = []string{"creation", "termination"}
@@ -120,7 +122,7 @@ var expiration = []check{
 		}
 		left := time.Until(at) + time.Second // the header has whole seconds
 		if left > v.o.Patience {
-			return skip("an upload expires in %s, later than the patience of %s", left.Round(time.Second), v.o.Patience)
+			return finding.Skip("an upload expires in %s, later than the patience of %s", left.Round(time.Second), v.o.Patience)
 		}
 		if err := v.pause(left); err != nil {
 			return err

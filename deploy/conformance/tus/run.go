@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"cattlecounter/deploy/conformance/finding"
 )
 
 // Options describe the server and the checks.
@@ -117,7 +119,7 @@ func Run(ctx context.Context, o Options) ([]Finding, error) {
 func (s *session) runCheck(ctx context.Context, c check) error {
 	for _, e := range c.needs {
 		if !s.server.offers(e) {
-			return skip("the server does not offer %s", e)
+			return finding.Skip("the server does not offer %s", e)
 		}
 	}
 	v := s.probe(ctx, c.name)

@@ -20,6 +20,7 @@ import (
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/server"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/conformance/finding"
 	"cattlecounter/deploy/process"
 	"cattlecounter/deploy/testkit/azurite"
 	"cattlecounter/deploy/testkit/port"
@@ -111,7 +112,7 @@ func want(t *testing.T, found map[string]Finding, known map[string]Result, maybe
 }
 
 func counts(found map[string]Finding) string {
-	n := Count(slices.Collect(maps.Values(found)))
+	n := finding.Count(slices.Collect(maps.Values(found)))
 	return fmt.Sprintf("%d passed, %d failed, %d warnings, %d skipped", n[Pass], n[Fail], n[Warn], n[Skipped])
 }
 
