@@ -240,7 +240,7 @@ func (s *Server) prioritiseJob(c *fiber.Ctx) error {
 	var body wire.JobPriority
 	r := json.NewDecoder(bytes.NewReader(text))
 	r.DisallowUnknownFields()
-	if err := r.Decode(&body); err != nil || body.Priority == nil || max(*body.Priority, -*body.Priority) > ledger.MaxPriority {
+	if err := r.Decode(&body); err != nil || body.Priority == nil || *body.Priority < -ledger.MaxPriority || *body.Priority > ledger.MaxPriority {
 		return badRequest("Send {\"priority\": 5}, with a whole number from %d to %d.", -ledger.MaxPriority, ledger.MaxPriority)
 	}
 	if j, err = s.o.Ledger.Priorities.Prioritise(ctx, j.ID, *body.Priority); err != nil {

@@ -217,7 +217,8 @@ func TestPriorityOfJobs(t *testing.T) {
 	put("", `{"priority":9}`).wantProblem(t, 401, "unauthorised")
 	put(s.tokens[ledger.RoleDevice], `{"priority":9}`).wantProblem(t, 403, "forbidden")
 	boss := s.tokens[ledger.RoleOperator]
-	for _, body := range []string{"", "{}", `{"priority":10}`, `{"priority":-10}`, `{"priority":1.5}`, `{"priority":1,"x":2}`} {
+	for _, body := range []string{"", "{}", `{"priority":10}`, `{"priority":-10}`, `{"priority":-9223372036854775808}`,
+		`{"priority":1.5}`, `{"priority":1,"x":2}`} {
 		put(boss, body).wantProblem(t, 400, "bad-request")
 	}
 	var j wire.Job

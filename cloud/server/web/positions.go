@@ -16,18 +16,10 @@ import (
 	"cattlecounter/cloud/place/mapfile"
 	"cattlecounter/cloud/place/paddock"
 	"cattlecounter/cloud/server/ground"
-	"cattlecounter/cloud/server/problem"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/footage"
-	"cattlecounter/shared/wire"
 )
-
-// mostPlacing is how many requests compute positions at once; the others wait. Each holds a stored count in memory.
-const mostPlacing = 2
-
-// mostWaiting is how many requests wait for that; more are refused.
-const mostWaiting = 32
 
 // Limits of what positions are computed from, in bytes.
 const (
@@ -57,20 +49,6 @@ func (s *Server) sendPositions(c *fiber.Ctx) error {
 		return err
 	}
 	return sendTagged(c, body, form.ContentType(), safeName(string(id))+"-positions."+string(form))
-}
-
-// enterPlacing waits until positions may be computed. Call leave at the end.
-func (s *Server) enterPlacing(ctx context.Context) (leave func(), err error) {
-	defer s.waiting.Add(-1)
-	if s.waiting.Add(1) > mostWaiting {
-		return nil, problem.New(wire.SlugBusy, "Too many requests compute positions. Try again in a few seconds.")
-	}
-	select {
-	case s.placing <- struct{}{}:
-		return func() { <-s.placing }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 // positions writes the positions of a count.

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -247,25 +246,24 @@ type Options struct {
 
 // Server is the HTTP server. It listens from New on and serves while Run does.
 type Server struct {
-	o       Options
-	log     *slog.Logger
-	now     func() time.Time
-	ln      *listener
-	gate    *gatekeeper
-	bridge  *bridge
-	metrics *metrics
-	page    *static
-	hosts   hosts
-	streams streams
-	lately  lately
-	chatter chatter
-	docs    documents
-	queries queryRules
-	logs    ground.Logs
-	reports *gather.Gatherer
-	placing chan struct{} // a place for each request that computes positions
-	waiting atomic.Int64  // requests that wait for a place
-	tests   *rate.Limiter // of test messages
+	o                    Options
+	log                  *slog.Logger
+	now                  func() time.Time
+	ln                   *listener
+	gate                 *gatekeeper
+	bridge               *bridge
+	metrics              *metrics
+	page                 *static
+	hosts                hosts
+	streams              streams
+	lately               lately
+	chatter              chatter
+	docs                 documents
+	queries              queryRules
+	logs                 ground.Logs
+	reports              *gather.Gatherer
+	placing, linkPlacing *places       // for requests that compute positions
+	tests                *rate.Limiter // of test messages
 }
 
 // New listens on the address. Call Run next: it closes the listener.
@@ -280,7 +278,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	s := &Server{o: o, log: o.Log, now: o.Now, gate: newGatekeeper(o), hosts: hosts(o.Hosts),
-		placing: make(chan struct{}, mostPlacing), tests: rate.NewLimiter(rate.Every(testEvery), testBurst),
+		placing: newPlaces(mostPlacing, mostWaiting), linkPlacing: newPlaces(mostLinkPlacing, mostLinkWaiting), tests: rate.NewLimiter(rate.Every(testEvery), testBurst),
 		logs: ground.Logs{Blobs: o.Blobs, Footage: o.Ledger.Footage}}
 	s.reports = &gather.Gatherer{Footage: o.Ledger.Footage, Reviews: o.Ledger.Reviews, Flights: o.Ledger.Flights,
 		Borders: o.Ledger.Borders, Blobs: o.Blobs, Logs: s.logs}

@@ -47,6 +47,7 @@ func (s *Server) openShare(c *fiber.Ctx) (ledger.Share, string, error) {
 		return share, "", problem.New(wire.SlugUnauthorised,
 			"The link is not valid: it has expired, was revoked or is incomplete. Ask for a new one.")
 	}
+	c.SetUserContext(context.WithValue(c.UserContext(), linkKey{}, true))
 	return share, key, err
 }
 

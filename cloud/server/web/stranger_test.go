@@ -18,6 +18,7 @@ import (
 
 	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/wire"
 )
 
@@ -375,10 +376,36 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func TestTooManyComputePositions(t *testing.T) {
 	s := open(t, nil)
 	s.finish(s.record("one", "content one").Job)
-	s.waiting.Store(mostWaiting)
+	s.placing.waiting.Store(mostWaiting)
 	s.do("GET", "/api/v1/counts/one/positions", "").wantProblem(t, 503, "busy")
-	s.waiting.Store(0)
+	s.placing.waiting.Store(0)
 	if r := s.do("GET", "/api/v1/counts/one/positions", ""); r.status == http.StatusServiceUnavailable {
+		t.Errorf("no place after the others have left: %s", r.body)
+	}
+}
+
+// Visitors with links cannot take every place to compute positions from those who have logged in.
+func TestLinksLeaveAPlace(t *testing.T) {
+	s := open(t, func(o *Options) { o.OpenReading = false })
+	s.flownCount("one", time.Date(2026, 5, 1, 6, 0, 0, 0, time.UTC))
+	link := s.share("/footage/one", `{"days":1}`)
+	path := "/api/v1/shared/" + link.ID + "/footage/one/positions"
+	if r := s.do("GET", path, "", shareHeader, link.Key); r.status != http.StatusOK {
+		t.Fatalf("positions by a link: %d %s", r.status, r.body)
+	}
+	visitor := context.WithValue(t.Context(), linkKey{}, true)
+	leave := must.Get(s.enterPlacing(visitor))(t)
+	impatient, stop := context.WithTimeout(visitor, 50*time.Millisecond)
+	defer stop()
+	if _, err := s.enterPlacing(impatient); err == nil {
+		t.Error("visitors have a second place")
+	}
+	must.Get(s.enterPlacing(t.Context()))(t)()
+	s.linkPlacing.waiting.Store(mostLinkWaiting)
+	s.do("GET", path, "", shareHeader, link.Key).wantProblem(t, 503, "busy")
+	s.linkPlacing.waiting.Store(0)
+	leave()
+	if r := s.do("GET", path, "", shareHeader, link.Key); r.status != http.StatusOK {
 		t.Errorf("no place after the others have left: %s", r.body)
 	}
 }
