@@ -51,8 +51,8 @@ func startChrome(t *testing.T) *chrome {
 	program := findChromium(t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
 		chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update",
-			true))
+		chromedp.UserDataDir(userFolder(t)), chromedp.WSURLReadTimeout(longPatience), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
 	root, cancel := chromedp.NewContext(allocator)
@@ -61,6 +61,18 @@ func startChrome(t *testing.T) *chrome {
 		t.Fatalf("start %s: %v", program, err)
 	}
 	return &chrome{t: t, root: root}
+}
+
+// userFolder is a folder that is removed at the end of the test. Processes of Chromium may outlive the one that was waited
+// for, and write into the folder meanwhile.
+func userFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { eventually(t, "the folder of Chromium is removed", func() bool { return os.RemoveAll(dir) == nil }) })
+	return dir
 }
 
 // findChromium skips the test without Chromium or the built page; with CATTLE_BROWSER=required it fails.

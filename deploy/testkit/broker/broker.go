@@ -20,6 +20,7 @@ import (
 
 	"cattlecounter/cloud/server/broker/mochi"
 	"cattlecounter/deploy/testkit/port"
+	"cattlecounter/deploy/testkit/testserver"
 )
 
 // Broker is a broker on loopback, which needs no password. Its methods are for one goroutine.
@@ -103,6 +104,8 @@ func mosquitto(t *testing.T, persistent bool) *Broker {
 	}
 	b.run = func() func() {
 		cmd := exec.Command(program, "-c", conf) //nolint:noctx // Stop ends it
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+		testserver.EndWithParent(cmd.SysProcAttr, syscall.SIGKILL)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

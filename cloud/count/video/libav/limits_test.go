@@ -243,7 +243,7 @@ func stream(t *testing.T, c Config, path string, read func(at int64) error) (fra
 // TestStreamWaits checks that waiting for bytes is no lack of progress.
 func TestStreamWaits(t *testing.T) {
 	limits := DefaultLimits()
-	limits.Stall = 2 * time.Second
+	limits.Stall = 4 * time.Second
 	waited := false
 	frames, err := stream(t, Config{Limits: limits}, long(t), func(at int64) error {
 		if at > 1<<20 && !waited {
