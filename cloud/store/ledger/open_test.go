@@ -141,7 +141,7 @@ func TestManyProcessesOpenANewFile(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
-			l, err := openAt(t.Context(), path, Options{})
+			l, err := openAt(t.Context(), path, Options{Busy: time.Minute}) // they wait for each other's migrations
 			if err != nil {
 				t.Error(err)
 				return
