@@ -114,18 +114,21 @@ func TestIdleBodyEnds(t *testing.T) {
 
 // A body may take longer than the idle time as long as bytes arrive.
 func TestSlowBodyIsAccepted(t *testing.T) {
-	const idle = 4 * time.Second // a busy machine delays a byte by a second at times
-	got := make(chan seen, 1)
-	s := open(t, func(o *Options) { o.Uploads, o.IdleTimeout, o.HeadTimeout = reading(got, nil), idle, idle })
+	const idle, size = 4 * time.Second, 100 // a busy machine delays a byte by a second at times
+	got, first := make(chan seen, 1), make(chan []byte, 1)
+	s := open(t, func(o *Options) { o.Uploads, o.IdleTimeout, o.HeadTimeout = reading(got, first), idle, idle })
 	c := s.dial()
-	c.send("%s", s.patch("Content-Length: 8"))
-	tick := time.NewTicker(idle / 6)
+	c.send("%sx", s.patch(fmt.Sprint("Content-Length: ", size)))
+	<-first
+	tick := time.NewTicker(idle / 8)
 	defer tick.Stop()
-	for range 8 {
-		c.send("x")
+	sent := 1
+	for began := time.Now(); time.Since(began) < idle+idle/4; sent++ {
 		<-tick.C
+		c.send("x")
 	}
-	if g := <-got; len(g.body) != 8 || g.err != nil || g.took < idle {
+	c.send("%s", strings.Repeat("x", size-sent))
+	if g := <-got; len(g.body) != size || g.err != nil || g.took < idle {
 		t.Errorf("%d bytes in %s, %v", len(g.body), g.took, g.err)
 	}
 }
