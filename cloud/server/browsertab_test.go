@@ -71,7 +71,9 @@ func userFolder(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { eventually(t, "the folder of Chromium is removed", func() bool { return os.RemoveAll(dir) == nil }) })
+	t.Cleanup(func() {
+		eventually(t, "the folder of Chromium is removed", func() bool { return os.RemoveAll(dir) == nil })
+	})
 	return dir
 }
 
