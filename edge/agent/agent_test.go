@@ -84,7 +84,7 @@ func (s *station) addVideo(name string, content []byte) {
 
 func (s *station) waitFor(what string, ok func([]spool.Record) bool) []spool.Record {
 	s.t.Helper()
-	limit := time.NewTimer(time.Minute)
+	limit := time.NewTimer(3 * time.Minute)
 	defer limit.Stop()
 	poll := time.NewTicker(50 * time.Millisecond) // not every condition changes a record
 	defer poll.Stop()

@@ -118,11 +118,11 @@ func TestSlowBodyIsAccepted(t *testing.T) {
 	got, first := make(chan seen, 1), make(chan []byte, 1)
 	s := open(t, func(o *Options) { o.Uploads, o.IdleTimeout, o.HeadTimeout = reading(got, first), idle, idle })
 	c := s.dial()
-	c.send("%sx", s.patch(fmt.Sprint("Content-Length: ", size)))
+	c.send("%sxx", s.patch(fmt.Sprint("Content-Length: ", size))) // a first byte alone waits for the second one
 	<-first
 	tick := time.NewTicker(idle / 8)
 	defer tick.Stop()
-	sent := 1
+	sent := 2
 	for began := time.Now(); time.Since(began) < idle+idle/4; sent++ {
 		<-tick.C
 		c.send("x")
