@@ -135,17 +135,7 @@ func TestPageDrawsPaddocks(t *testing.T) {
 	token := s.addDevice("boss", ledger.RoleOperator)
 	page := c.open(screen{width: 1280, height: 1000})
 	page.navigate(s.at.HTTP + "/paddocks#token=" + token)
-	page.click("exact('#paddocks button', 'Draw a paddock')")
-	page.fill("document.querySelector('#paddocks .field input')", "Bull's 1")
-	page.until("document.querySelector('.plane')?.dataset.drawn")
-	at := value[[]float64](page, "((b) => [b.left, b.top, b.width, b.height])(document.querySelector('.plane canvas').getBoundingClientRect())")
-	for i, corner := range [][2]float64{{0.4, 0.4}, {0.6, 0.4}, {0.6, 0.6}, {0.45, 0.65}, {0.4, 0.4}} {
-		page.must(chromedp.Do(page.ctx, chromedp.MouseClickXY(at[0]+at[2]*corner[0], at[1]+at[3]*corner[1])))
-		if i < 4 {
-			// MapLibre takes two clicks at once for a zoom.
-			page.until(fmt.Sprintf("document.querySelector('.plane').dataset.corners === '%d'", i+1))
-		}
-	}
+	page.drawPaddock("Bull's 1")
 	page.click("document.querySelector('#paddocks [data-save]')")
 	page.until("having('#versions', 'Version 1').some(shown) && having('#paddocks li', \"Bull's 1\").some(shown)")
 	page.shot("paddocks-1280")
@@ -165,6 +155,22 @@ func TestPageDrawsPaddocks(t *testing.T) {
 	page.until("/latitude|axes/i.test(document.querySelector('#import [role=status]')?.textContent)")
 	if faults := c.takeFaults(); len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))
+	}
+}
+
+// drawPaddock draws a paddock of four corners in the middle of the map.
+func (p *tab) drawPaddock(name string) {
+	p.t.Helper()
+	p.click("exact('#paddocks button', 'Draw a paddock')")
+	p.fill("document.querySelector('#paddocks .field input')", name)
+	p.until("document.querySelector('.plane')?.dataset.drawn")
+	at := value[[]float64](p, "((b) => [b.left, b.top, b.width, b.height])(document.querySelector('.plane canvas').getBoundingClientRect())")
+	for i, corner := range [][2]float64{{0.4, 0.4}, {0.6, 0.4}, {0.6, 0.6}, {0.45, 0.65}, {0.4, 0.4}} {
+		p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(at[0]+at[2]*corner[0], at[1]+at[3]*corner[1])))
+		if i < 4 {
+			// MapLibre takes two clicks at once for a zoom.
+			p.until(fmt.Sprintf("document.querySelector('.plane').dataset.corners === '%d'", i+1))
+		}
 	}
 }
 

@@ -4,7 +4,7 @@ import { get } from './api';
 import { on } from './live';
 import { reading } from './opening';
 
-export type Read<T> = { data?: T; at?: number; error?: Error; kept: boolean; reload: () => void };
+export type Read<T> = { data?: T; at?: number; error?: Error; kept: boolean; reload: () => Promise<void> };
 // aside: the view that opens does not wait for it.
 type Options = { every?: number; events?: Parameters<typeof on>[0][]; keep?: boolean; aside?: boolean };
 

@@ -23,6 +23,13 @@ export default function Paddocks() {
 
 const isBorder = (x: Shape) => /Polygon$/.test(x.geometry?.type ?? '');
 
+// merged adds what one person changed in the borders base to the borders that another person made of them meanwhile.
+function merged(base: Shape[], newer: Shape[], own: Shape[]): Shape[] {
+  const key = (x: Shape) => JSON.stringify([x.properties.name, x.geometry]);
+  const was = new Set(base.map(key)), has = new Set(own.map(key)), is = new Set(newer.map(key));
+  return [...newer.filter((x) => !was.has(key(x)) || has.has(key(x))), ...own.filter((x) => !was.has(key(x)) && !is.has(key(x)))];
+}
+
 function Site({ site, sites }: { site: string; sites: string[] }) {
   const base = `/api/v1/sites/${encodeURIComponent(site)}/paddocks`;
   const read = useRead<Shapes & Partial<Borders>>(base, { keep: false });
@@ -30,6 +37,7 @@ function Site({ site, sites }: { site: string; sites: string[] }) {
   const seen = useSeen(site);
   const [own, setBorders] = useState<Shape[]>(); // borders that are not saved
   const [drawnOver, setDrawnOver] = useState<Shapes & Partial<Borders>>(); // what they were drawn over
+  const [clash, setClash] = useState(false); // others have saved meanwhile, and what is not saved is kept
   const [draft, setDraft] = useState<Corner[]>();
   const [name, setName] = useState('');
   const none = read.error !== undefined && (read.error as { status?: number }).status === 404;
@@ -37,6 +45,7 @@ function Site({ site, sites }: { site: string; sites: string[] }) {
   const borders = own ?? stored;
   const setOwn = (list?: Shape[]) => {
     if (!own) setDrawnOver(none ? undefined : read.data);
+    if (!list) setClash(false);
     setBorders(list);
   };
   const ready = none || read.data !== undefined;
@@ -60,10 +69,17 @@ function Site({ site, sites }: { site: string; sites: string[] }) {
     try { v = await change<Borders>('PUT', base, body, over); } catch (err) {
       if (!(err instanceof Problem) || err.status !== 412) throw err;
       versions.reload();
-      throw new Error(`${t('pd_stale', { n: over?.version ?? 0 })} ${err.message}`);
+      await read.reload();
+      setClash(own !== undefined);
+      throw new Error(`${t(own ? 'pd_stale' : 'pd_stale_file')} ${err.message}`);
     }
     again();
     return [t('pd_saved', { n: v.version }), ...(v.warnings ?? [])].join(' ');
+  };
+  const merge = () => {
+    setBorders(merged((drawnOver?.features ?? []).filter(isBorder), stored, own ?? []));
+    setDrawnOver(none ? undefined : read.data);
+    setClash(false);
   };
   const save = () => put(new Blob([JSON.stringify({ type: 'FeatureCollection', features: borders })], { type: 'application/geo+json' }), drawnOver);
   return (
@@ -75,6 +91,7 @@ function Site({ site, sites }: { site: string; sites: string[] }) {
           {!draft && <button class="button" type="button" onClick={() => setDraft([])}>{t('pd_draw')}</button>}
           {draft && <button class="button" type="button" disabled={!draft.length} onClick={() => setDraft(draft.slice(0, -1))}>{t('pd_undo')}</button>}
           {draft && <button class="button" type="button" onClick={() => setDraft(undefined)}>{t('pd_cancel')}</button>}
+          {own && clash && <button class="button" type="button" data-merge onClick={merge}>{t('pd_merge')}</button>}
           {own && <Act class="button primary" label={t('pd_save')} act={save} data={{ 'data-save': '' }} />}
           {own && <button class="button" type="button" onClick={() => setOwn(undefined)}>{t('pd_cancel')}</button>}
         </div>

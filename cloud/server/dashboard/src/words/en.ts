@@ -87,7 +87,7 @@ export const en = {
   rv_file: 'Review file', rv_none: 'No review of this count yet.', rv_wrong: 'wrong', rv_verdict: 'Verdict', rv_unsaved: 'not saved yet',
   paddocks: 'Paddocks', pd_none: 'This site has no paddocks', pd_none_help: 'Import a file, or draw a border on the map.', pd_import: 'Import a file', pd_import_help: 'GeoJSON, KML, KMZ or a zipped shapefile in WGS 84. It becomes a new version; counts keep the borders of their day.',
   pd_draw: 'Draw a paddock', pd_drawing: 'Select the corners on the map. The first corner again closes the border.', pd_name: 'Name', pd_save: 'Save', pd_remove: 'Remove',
-  pd_stale: 'Nothing is saved: your borders were drawn over version {n}. Reload the page to see the newer one.', pd_saved: 'The paddocks are saved as version {n}.', pd_versions: 'Versions', pd_version: 'Version {n}', pd_from: 'holds from {when}', pd_always: 'holds for all earlier times',
+  pd_stale: 'Nothing is saved. Your borders are kept here.', pd_stale_file: 'Nothing is saved. The newer borders are shown above; choose the file again to replace them.', pd_merge: 'Add the newer changes to mine', pd_saved: 'The paddocks are saved as version {n}.', pd_versions: 'Versions', pd_version: 'Version {n}', pd_from: 'holds from {when}', pd_always: 'holds for all earlier times',
   pd_by: 'by {who}', pd_cancel: 'Cancel', pd_undo: 'Remove the last corner', pd_export: 'Export', pd_paddock: 'Paddock',
   pd_interval: 'Interval', pd_seen: 'Seen', pd_border: 'Near a border', pd_not_placed: 'not placed', pd_by_paddock: 'By paddock',
   pd_pick_site: 'There is no site yet.', pd_unsaved: 'These borders are not saved yet.',

@@ -89,7 +89,7 @@ export const es: Words = {
   rv_file: 'Archivo de revisión', rv_none: 'Nadie ha revisado este conteo.', rv_wrong: 'mal', rv_verdict: 'Juicio', rv_unsaved: 'sin guardar',
   paddocks: 'Potreros', pd_none: 'Este sitio no tiene potreros', pd_none_help: 'Importe un archivo o dibuje un límite en el mapa.', pd_import: 'Importar un archivo', pd_import_help: 'GeoJSON, KML, KMZ o un shapefile en zip, en WGS 84. Será una versión nueva; los conteos conservan los límites de su día.',
   pd_draw: 'Dibujar un potrero', pd_drawing: 'Elija las esquinas en el mapa. La primera esquina otra vez cierra el límite.', pd_name: 'Nombre', pd_save: 'Guardar', pd_remove: 'Quitar',
-  pd_stale: 'No se guardó nada: sus límites se dibujaron sobre la versión {n}. Recargue la página para ver la más nueva.', pd_saved: 'Los potreros están guardados como versión {n}.', pd_versions: 'Versiones', pd_version: 'Versión {n}', pd_from: 'vale desde {when}', pd_always: 'vale para todo el tiempo anterior',
+  pd_stale: 'No se guardó nada. Sus límites se conservan aquí.', pd_stale_file: 'No se guardó nada. Los límites más nuevos se muestran arriba; elija el archivo otra vez para reemplazarlos.', pd_merge: 'Añadir los cambios más nuevos a los míos', pd_saved: 'Los potreros están guardados como versión {n}.', pd_versions: 'Versiones', pd_version: 'Versión {n}', pd_from: 'vale desde {when}', pd_always: 'vale para todo el tiempo anterior',
   pd_by: 'de {who}', pd_cancel: 'Cancelar', pd_undo: 'Quitar la última esquina', pd_export: 'Exportar', pd_paddock: 'Potrero',
   pd_interval: 'Intervalo', pd_seen: 'Visto', pd_border: 'Cerca de un límite', pd_not_placed: 'sin ubicar', pd_by_paddock: 'Por potrero',
   pd_pick_site: 'Aún no hay ningún sitio.', pd_unsaved: 'Estos límites no están guardados.',
