@@ -124,12 +124,12 @@ func (l *Counts) List(ctx context.Context, p Page) ([]CountView, string, error) 
 	f.taken(p)
 	where := f.String()
 	if p.Paddock != "" {
-		f.add(`s.paddock = ?`, p.Paddock)
-		// The counts of the paddock are found first: a list by age would read all counts for a rare paddock. The sign keeps
-		// SQLite from doing so.
-		f.where[0] = `+` + f.where[0]
-		where = `WHERE f.born IN (SELECT f.born FROM spread s JOIN footage f ON f.id = s.footage ` + f.String() +
-			` ORDER BY +f.born DESC LIMIT $2)`
+		// The index of the paddock has its counts in the order of the page. CROSS JOIN keeps SQLite from reading all footage
+		// of a site instead.
+		f.where[0] = `s.born < $1`
+		f.add(`s.paddock = ? AND f.id = s.footage`, p.Paddock)
+		where = `WHERE f.born IN (SELECT s.born FROM spread s CROSS JOIN footage f ` + f.String() +
+			` ORDER BY s.born DESC LIMIT $2)`
 	}
 	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+where+` ORDER BY f.born DESC LIMIT $2`, f.args...)
 	if err != nil {

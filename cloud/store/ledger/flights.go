@@ -285,7 +285,7 @@ func (l *Flights) List(ctx context.Context, p Page) ([]FlightView, string, error
 	if err != nil {
 		return nil, "", err
 	}
-	f := p.filter("f.born", after, limit+1)
+	f, order := p.filter("f.born", after, limit+1), ` ORDER BY f.born DESC LIMIT $2`
 	if p.State == "" {
 		f.add(`f.state <> 'ended'`)
 	} else {
@@ -298,12 +298,17 @@ func (l *Flights) List(ctx context.Context, p Page) ([]FlightView, string, error
 		f.add(`EXISTS (SELECT 1 FROM footage o WHERE o.flight = f.id AND o.taken < ?)`, micros(p.To))
 	}
 	if p.Window != nil {
-		if err := l.flightsIn(ctx, f, *p.Window); err != nil {
+		few, err := l.flightsIn(ctx, f, *p.Window)
+		if err != nil {
 			return nil, "", fmt.Errorf("list flights: %w", err)
+		}
+		if few {
+			f.ofChosen()
+			order = ` ORDER BY +f.born DESC LIMIT $2`
 		}
 	}
 	vs, err := l.flightViews(ctx, `SELECT `+prefixed("f", flightColumns)+` FROM flight f `+f.String()+
-		` ORDER BY f.born DESC LIMIT $2`, f.args...)
+		order, f.args...)
 	if err != nil {
 		return nil, "", fmt.Errorf("list flights: %w", err)
 	}

@@ -61,8 +61,8 @@ func (l *Catalog) listByAge(ctx context.Context, p Page) ([]bornView, string, er
 		return nil, "", err
 	}
 	where := f.String()
-	if few && p.State == "" { // the sign keeps SQLite from reading all footage in its order
-		f.where[0] = `+` + f.where[0]
+	if few && p.State == "" {
+		f.ofChosen()
 		where = `WHERE f.born IN (SELECT f.born FROM footage f ` + f.String() + strings.Replace(order, `BY `, `BY +`, 1) + `)`
 	}
 	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+where+order, f.args...)
@@ -107,6 +107,7 @@ func (l *Catalog) listMost(ctx context.Context, p Page) ([]bornView, string, err
 		return nil, "", err
 	}
 	if few { // as in listByAge
+		f.ofChosen()
 		f.where[0], order = `+`+f.where[0], strings.Replace(order, `BY `, `BY +`, 1)
 	}
 	jobs := ``

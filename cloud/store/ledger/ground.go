@@ -130,7 +130,7 @@ func (l *Grounds) Put(ctx context.Context, d DueGround, g Ground) error {
 			g.Log.State, g.Log.Dialect, g.Log.Fixes, g.Log.Why, g.CapturedFrom, g.Zone, d.Mark, d.Mark, d.Footage); err != nil {
 			return err
 		}
-		if err := errors.Join(putSpread(ctx, tx, d.Footage, before, g), putTiles(ctx, tx, f, g)); err != nil {
+		if err := errors.Join(putSpread(ctx, tx, f, before, g), putTiles(ctx, tx, f, g)); err != nil {
 			return err
 		}
 		if before.Log == g.Log && before.CapturedFrom == g.CapturedFrom && before.Zone == g.Zone && f.Taken.Equal(taken) {
@@ -169,12 +169,12 @@ func (l *Grounds) Get(ctx context.Context, id footage.ID) (Ground, error) {
 func (l *Grounds) ListPlaced(ctx context.Context, site string, limit int) ([]Place, error) {
 	ps, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (p Place, err error) {
 		var text string
-		var all []Place
-		if err = rows.Scan(&text); err == nil {
-			err = json.Unmarshal([]byte(text), &all)
+		if err = rows.Scan(&text); err != nil {
+			return p, err
 		}
-		if err == nil && len(all) > 0 {
-			p = all[0]
+		for first := range eachPlace(text) {
+			err = json.Unmarshal([]byte(first), &p)
+			break
 		}
 		return p, err
 	}, `SELECT g.places FROM ground g JOIN footage f ON f.id = g.footage WHERE f.site = $1 AND g.placed > 0
@@ -186,7 +186,7 @@ func (l *Grounds) ListPlaced(ctx context.Context, site string, limit int) ([]Pla
 }
 
 // putSpread stores where the animals of a count are. The count gets a new Seq when its paddocks are others than before.
-func putSpread(ctx context.Context, tx *sql.Tx, id footage.ID, before, g Ground) error {
+func putSpread(ctx context.Context, tx *sql.Tx, f Footage, before, g Ground) error {
 	var texts [3]string
 	for i, v := range []any{g.Places, g.Footprint, g.Paddocks} {
 		b, err := json.Marshal(v)
@@ -199,10 +199,10 @@ func putSpread(ctx context.Context, tx *sql.Tx, id footage.ID, before, g Ground)
 		texts = [3]string{}
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE ground SET way = $1, placed = $2, places = $3, footprint = $4, borders = $5,
-			paddocks = $6 WHERE footage = $7`, g.Way, g.Placed, texts[0], texts[1], g.Borders, clean(texts[2]), id); err != nil {
+			paddocks = $6 WHERE footage = $7`, g.Way, g.Placed, texts[0], texts[1], g.Borders, clean(texts[2]), f.ID); err != nil {
 		return err
 	}
-	if err := putPaddocks(ctx, tx, id, g.Paddocks); err != nil {
+	if err := putPaddocks(ctx, tx, f, g.Paddocks); err != nil {
 		return err
 	}
 	old, err := json.Marshal(before.Paddocks)
@@ -213,21 +213,21 @@ func putSpread(ctx context.Context, tx *sql.Tx, id footage.ID, before, g Ground)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE animal_count SET seq = $1 WHERE footage = $2`, seq, id)
+	_, err = tx.ExecContext(ctx, `UPDATE animal_count SET seq = $1 WHERE footage = $2`, seq, f.ID)
 	return err
 }
 
 // putPaddocks indexes the paddocks in which animals could be placed, so that lists find their footage.
-func putPaddocks(ctx context.Context, tx *sql.Tx, id footage.ID, list []PaddockCount) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM spread WHERE footage = $1`, id); err != nil {
+func putPaddocks(ctx context.Context, tx *sql.Tx, f Footage, list []PaddockCount) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM spread WHERE footage = $1`, f.ID); err != nil {
 		return err
 	}
 	for _, p := range list {
 		if p.Animals == nil {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO spread (footage, paddock) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
-			id, clean(p.Name)); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO spread (footage, paddock, born) VALUES ($1, $2, $3)
+			ON CONFLICT DO NOTHING`, f.ID, clean(p.Name), f.Born); err != nil {
 			return err
 		}
 	}

@@ -99,19 +99,19 @@ func (l *tables) narrow(ctx context.Context, f *filter, p Page) (found bool, err
 	return found, nil
 }
 
-// flightsIn adds the condition that a part of flight f touches a window.
-func (l *tables) flightsIn(ctx context.Context, f *filter, w Window) error {
+// flightsIn adds the condition that a part of flight f touches a window. few says that an index finds the flights.
+func (l *tables) flightsIn(ctx context.Context, f *filter, w Window) (few bool, err error) {
 	s := inWindow(w)
 	if err := s.count(ctx, l.db.Read()); err != nil {
-		return err
+		return false, err
 	}
 	if s.rare() {
 		f.add(`f.id IN (SELECT o.flight FROM footage o WHERE o.id IN (`+s.query+`))`, s.args...)
-		return nil
+		return true, nil
 	}
 	touch, args := overlaps(w)
 	f.add(`EXISTS (SELECT 1 FROM footage o JOIN ground_cell g ON g.footage = o.id WHERE o.flight = f.id AND `+touch+`)`, args...)
-	return nil
+	return false, nil
 }
 
 // copies is the condition that f is one of the selected footage or a duplicate of it.

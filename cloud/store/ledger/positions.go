@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -31,7 +32,7 @@ const (
 	DefaultPositions = 1000
 	MostPositions    = 5000
 	// mostTiles and mostPlaces bound what is read for a page. A page that reaches one is short, and has a next page.
-	mostTiles  = 4000
+	mostTiles  = 1500
 	mostPlaces = 100_000
 	tilesRead  = 250 // by one query
 	// fewFootage is up to how much footage of a window is looked up by itself, and someFootage of how much of it that may
@@ -190,18 +191,24 @@ type positionReader struct {
 	tiles, places int // that were read
 }
 
-// placeTile is a row of place_tile with its footage.
+// placeTile is a row of place_tile with what positions show of its footage.
 type placeTile struct {
-	cell    int64
-	places  string
-	footage Footage
+	cell         int64
+	places       string
+	id           footage.ID
+	site, device string
+	flight       string
+	sibling      bool
+	taken        time.Time
 }
 
+const tileColumns = `t.cell, t.places, f.id, f.site, f.device, f.flight, f.sibling_of, f.taken`
+
 func scanPlaceTile(rows *sql.Rows) (t placeTile, err error) {
-	var r footageRow
-	if err = rows.Scan(append([]any{&t.cell, &t.places}, r.dest()...)...); err == nil {
-		t.footage, err = r.value()
-	}
+	var flight, sibling sql.NullString
+	var taken sql.NullInt64
+	err = rows.Scan(&t.cell, &t.places, &t.id, &t.site, &t.device, &flight, &sibling, &taken)
+	t.flight, t.sibling, t.taken = flight.String, sibling.String != "", fromMicros(taken)
 	return t, err
 }
 
@@ -223,7 +230,7 @@ func (r *positionReader) read(ctx context.Context, site string, c cells) (full b
 			f.in(`t.footage`, r.only)
 		}
 		f.add(`(t.cell > ? OR t.footage >= ?)`, after.cell, after.footage)
-		ts, err := list(ctx, r.db.Read(), scanPlaceTile, `SELECT t.cell, t.places, `+prefixed("f", footageColumns)+
+		ts, err := list(ctx, r.db.Read(), scanPlaceTile, `SELECT `+tileColumns+
 			` FROM place_tile t JOIN footage f ON f.id = t.footage `+f.String()+
 			fmt.Sprintf(` ORDER BY t.cell, t.footage LIMIT %d`, tilesRead), f.args...)
 		if err != nil {
@@ -242,18 +249,20 @@ func (r *positionReader) read(ctx context.Context, site string, c cells) (full b
 
 // add adds the positions of a tile. full says that the page ends at r.at.
 func (r *positionReader) add(t placeTile) (full bool, err error) {
-	at := positionCursor{t.footage.Site, t.cell, string(t.footage.ID), -1}
+	at := positionCursor{t.site, t.cell, string(t.id), -1}
 	if at.site == r.at.site && at.cell == r.at.cell && at.footage == r.at.footage {
 		at.id = r.at.id // the tile was begun before
 	}
-	if at.id < wholeTile {
-		var places []Place
-		if r.selects(t.footage) {
-			if err := json.Unmarshal([]byte(t.places), &places); err != nil {
-				return false, fmt.Errorf("places of footage %s: %w", t.footage.ID, err)
+	if at.id < wholeTile && r.selects(t) {
+		for text := range eachPlace(t.places) {
+			r.places++
+			if lat, lon, ok := coordinates(text); ok && !r.window.Contains(lat, lon) {
+				continue
 			}
-		}
-		for _, p := range places {
+			var p Place
+			if err := json.Unmarshal([]byte(text), &p); err != nil {
+				return false, fmt.Errorf("places of footage %s: %w", t.id, err)
+			}
 			if p.ID <= at.id || !r.window.Contains(p.Lat, p.Lon) ||
 				r.page.Paddock != "" && !slices.Contains(p.Paddocks, r.page.Paddock) {
 				continue
@@ -265,10 +274,9 @@ func (r *positionReader) add(t placeTile) (full bool, err error) {
 				return true, nil
 			}
 			at.id = p.ID
-			r.found = append(r.found, Position{Place: p, Footage: t.footage.ID, Flight: t.footage.Flight, Site: t.footage.Site,
-				Device: t.footage.Device, Taken: t.footage.Taken})
+			r.found = append(r.found, Position{Place: p, Footage: t.id, Flight: t.flight, Site: t.site, Device: t.device,
+				Taken: t.taken})
 		}
-		r.places += len(places)
 	}
 	at.id = wholeTile
 	r.at = at
@@ -276,16 +284,55 @@ func (r *positionReader) add(t placeTile) (full bool, err error) {
 	return r.tiles >= mostTiles || r.places >= mostPlaces, nil
 }
 
-// selects reports whether the page has the animals of footage.
-func (r *positionReader) selects(f Footage) bool {
+// selects reports whether the page has the animals of the footage of a tile.
+func (r *positionReader) selects(t placeTile) bool {
 	p := r.page
 	switch {
-	case f.SiblingOf != "", p.Device != "" && f.Device != p.Device, p.Only != "" && f.Device != p.Only:
+	case t.sibling, p.Device != "" && t.device != p.Device, p.Only != "" && t.device != p.Only:
 		return false
-	case (!p.From.IsZero() || !p.To.IsZero()) && f.Taken.IsZero():
+	case (!p.From.IsZero() || !p.To.IsZero()) && t.taken.IsZero():
 		return false
 	}
-	return (p.From.IsZero() || !f.Taken.Before(p.From)) && (p.To.IsZero() || f.Taken.Before(p.To))
+	return (p.From.IsZero() || !t.taken.Before(p.From)) && (p.To.IsZero() || t.taken.Before(p.To))
+}
+
+// eachPlace returns the JSON object of each place in the text of a tile, as putTiles writes it. Most places of a tile may
+// lie outside of a window, and decoding them takes most of the time of an answer.
+func eachPlace(text string) iter.Seq[string] {
+	// A quotation mark within a string has a backslash before it, so this is in no string.
+	const between = `},{"id":`
+	return func(yield func(string) bool) {
+		rest := strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
+		for rest != "" {
+			one := rest
+			if i := strings.Index(rest, between); i >= 0 {
+				one, rest = rest[:i+1], rest[i+2:]
+			} else {
+				rest = ""
+			}
+			if !yield(one) {
+				return
+			}
+		}
+	}
+}
+
+// coordinates reads the latitude and the longitude in the JSON of a place; ok is false where they are written otherwise.
+func coordinates(text string) (lat, lon float64, ok bool) {
+	number := func(key string) (float64, error) {
+		i := strings.Index(text, key)
+		if i < 0 {
+			return 0, strconv.ErrSyntax
+		}
+		v := text[i+len(key):]
+		if end := strings.IndexAny(v, ",}"); end >= 0 {
+			v = v[:end]
+		}
+		return strconv.ParseFloat(v, 64)
+	}
+	lat, errLat := number(`"lat":`)
+	lon, errLon := number(`"lon":`)
+	return lat, lon, errLat == nil && errLon == nil
 }
 
 // putTiles stores where the animals and the box of a ground are, instead of what was stored for the footage.

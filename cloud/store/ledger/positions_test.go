@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -124,6 +125,30 @@ func TestPositionsInAWindow(t *testing.T) {
 	if i := slices.IndexFunc(got, func(q Position) bool { return q.Footage == "f07" && q.ID == 8 }); i < 0 ||
 		fmt.Sprint(got[i]) != fmt.Sprint(want[7*20+7]) {
 		t.Errorf("a position is %+v", got[max(i, 0)])
+	}
+}
+
+// Names that look like parts of the stored text change nothing about where the places of a tile are.
+func TestPlacesOfATile(t *testing.T) {
+	l, _ := fresh(t)
+	odd := []string{`},{"id":9`, `"lat":5,`, `\"lon":6}`, `]`, "\u2028<&>", ""}
+	var want []Place
+	for i, name := range odd {
+		want = append(want, Place{ID: i, Class: name, Lat: -31.7 + float64(i)*1e-5, Lon: 24.3, Radius: 5, Paddocks: []string{name, "All"}})
+	}
+	countedAt(t, l, sample("f1", "1"), want...)
+	var got []Place
+	for _, q := range allPositions(t, l, Page{}) {
+		got = append(got, q.Place)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the places are %+v, want %+v", got, want)
+	}
+	for i, p := range want {
+		at := allPositions(t, l, Page{Window: &Window{24.3, p.Lat, 24.3, p.Lat}})
+		if len(at) != 1 || at[0].ID != i {
+			t.Errorf("at place %d is %+v", i, at)
+		}
 	}
 }
 
