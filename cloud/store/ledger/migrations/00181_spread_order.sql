@@ -1,5 +1,5 @@
 -- spread has the number of the footage, so that the history of a paddock is read from one index in its order, however
--- old or frequent its counts are. about two seconds for 100,000 counts.
+-- old or frequent its counts are. It takes about two seconds for 100,000 counts.
 
 -- +goose Up
 ALTER TABLE spread ADD COLUMN born BIGINT NOT NULL DEFAULT 0;
