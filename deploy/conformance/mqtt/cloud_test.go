@@ -20,6 +20,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/conformance/finding"
 	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/secret"
 	"cattlecounter/shared/topic"
@@ -51,14 +52,12 @@ const site = "north"
 func startCloud(t *testing.T) *cloud {
 	t.Helper()
 	c := &cloud{t: t, cfg: config.Default()}
-	c.cfg.Data, c.cfg.HTTP.Listen, c.cfg.MQTT.EmbeddedListen = t.TempDir(), "127.0.0.1:0", "127.0.0.1:0"
+	c.cfg.Data, c.cfg.HTTP.Listen, c.cfg.MQTT.EmbeddedListen = t.TempDir(), port.Free(t), port.Free(t)
 	c.cfg.Intake.MinFree, c.cfg.MQTT.HomeAssistant = 1<<20, "homeassistant"
 	c.seed()
 	must.Do(t, c.start())
 	t.Cleanup(func() { c.stop() })
-	_, c.cfg.HTTP.Listen, _ = strings.Cut(c.at.HTTP, "://")
-	_, c.cfg.MQTT.EmbeddedListen, _ = strings.Cut(c.at.Broker, "://")
-	c.o.URL, c.o.API, c.o.Site, c.o.Patience = c.at.Broker, c.at.HTTP, site, 10*time.Second
+	c.o.URL, c.o.API, c.o.Site, c.o.Patience = c.at.Broker, c.at.HTTP, site, time.Minute
 	c.awaitCounts()
 	c.o.Restart = func(context.Context) error {
 		c.stop()
@@ -165,7 +164,7 @@ func TestCloudPasses(t *testing.T) {
 func TestReaderOnly(t *testing.T) {
 	t.Parallel()
 	o := startCloud(t).o
-	o.Admin, o.Restart, o.Reader, o.Settle = secret.String{}, nil, "eye", 200*time.Millisecond
+	o.Admin, o.Restart, o.Reader, o.Settle = secret.String{}, nil, "eye", 3*time.Second
 	found, tested := run(t, o), 0
 	for _, c := range checks() {
 		f := found[c.name]
