@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // Outcomes of an attempt. Any other outcome is the state in which the attempt left the
@@ -152,7 +153,7 @@ func (j *Job) finish(fence int64, c Count, resultKey string) error {
 	if err := j.apply(job.Finish); err != nil {
 		return err
 	}
-	j.ResultKey, j.Reason = resultKey, ""
+	j.ResultKey, j.Reason, j.Model = resultKey, "", wire.ModelRef{}
 	j.Progress.Percent, j.Progress.ETASeconds, j.Progress.Count = 100, nil, c.Unique
 	return nil
 }

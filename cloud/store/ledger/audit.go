@@ -20,6 +20,7 @@ const (
 	ActionRemoveVideo    = "remove video"
 	ActionRestoreVideo   = "restore video"
 	ActionRecount        = "recount"
+	ActionChooseModel    = "choose model"
 	ActionPrioritise     = "prioritise job"
 	ActionSetLines       = "set lines"
 	ActionRemoveLines    = "remove lines"

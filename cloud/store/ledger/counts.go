@@ -44,7 +44,10 @@ func (l *tables) putCount(ctx context.Context, tx *sql.Tx, c Count) error {
 			boundaries = excluded.boundaries`,
 		c.Footage, c.Job, c.Unique, c.Low, c.High, string(byClass), c.Model, c.ModelDigest.String(), micros(c.At), seq,
 		boundaries)
-	return err
+	if err != nil {
+		return err
+	}
+	return putCountOfModel(ctx, tx, c)
 }
 
 // formatTotals returns the stored form of what was found at lines and zones.

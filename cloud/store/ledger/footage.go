@@ -135,7 +135,7 @@ func (l *tables) insertJob(ctx context.Context, tx *sql.Tx, id footage.ID) (Job,
 		return Job{}, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO job (`+jobColumns+`)
-		VALUES ($1, $2, $3, 0, 0, '', '', '', 0, 0, 0, 0, NULL, 0, '', $4, $5, $6, $7, 0)`,
+		VALUES ($1, $2, $3, 0, 0, '', '', '', 0, 0, 0, 0, NULL, 0, '', $4, $5, $6, $7, 0, '', '')`,
 		j.ID, j.Footage, j.State, micros(now), micros(now), j.Seq, j.Seq)
 	return j, err
 }
@@ -184,7 +184,10 @@ func scanView(rows *sql.Rows) (bornView, error) {
 	}
 	v.born = f.born.Int64
 	if j.id.Valid {
-		job := j.value()
+		job, err := j.value()
+		if err != nil {
+			return v, err
+		}
 		v.Job = &job
 	}
 	if c.footage.Valid {

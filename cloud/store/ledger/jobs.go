@@ -10,6 +10,7 @@ import (
 	"cattlecounter/cloud/store/database"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // Jobs is what the intake, the reconciler and operators do with jobs. What a worker
@@ -52,11 +53,11 @@ func (l *tables) updateJobIn(ctx context.Context, tx *sql.Tx, jobID string,
 	p := j.Progress
 	res, err := tx.ExecContext(ctx, `UPDATE job SET state = $1, attempt = $2, fence = $3, worker = $4,
 		reason = $5, stage = $6, frames_done = $7, frames_total = $8, percent = $9, fps = $10,
-		eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15, priority = $16
-		WHERE id = $17 AND state = $18 AND fence = $19`,
+		eta_seconds = $11, animals = $12, result_key = $13, updated = $14, seq = $15, priority = $16,
+		model = $17, model_digest = $18 WHERE id = $19 AND state = $20 AND fence = $21`,
 		j.State, j.Attempt, j.Fence, j.Worker, j.Reason, p.Stage,
 		p.FramesDone, p.FramesTotal, p.Percent, p.FPS, p.ETASeconds, p.Count, j.ResultKey, micros(j.Updated), j.Seq, j.Priority,
-		jobID, was.State, was.Fence)
+		j.Model.Name, digestText(j.Model), jobID, was.State, was.Fence)
 	if err != nil {
 		return j, err
 	}
@@ -128,11 +129,11 @@ func (l *Jobs) Poison(ctx context.Context, jobID, reason string) error {
 }
 
 // Cancel cancels a job that has not ended. The next write of a lease holder fails with
-// ErrFenced.
+// ErrFenced. A retry then counts with the chosen model, also where the canceled recount wanted another one.
 func (l *Jobs) Cancel(ctx context.Context, jobID string) error {
 	_, err := l.updateJob(ctx, "cancel", jobID, func(ctx context.Context, tx *sql.Tx, j *Job) error {
 		j.Fence++
-		j.Progress.ETASeconds = nil
+		j.Progress.ETASeconds, j.Model = nil, wire.ModelRef{}
 		if err := j.apply(job.Cancel); err != nil {
 			return err
 		}
@@ -164,11 +165,24 @@ func (l *Jobs) Retry(ctx context.Context, jobID string) (Job, error) {
 	})
 }
 
-// Recount resets the job of footage that has a count. The count and its result stay until the new ones replace them. A
-// duplicate has no job: ErrNotFound. A job that is not done, or whose video was removed, fails with job.ErrTransition.
-// The caller enqueues the job and calls MarkQueued. If the caller cannot, the intake's reconciler does it.
+// Recount is RecountWith the chosen model.
 func (l *Jobs) Recount(ctx context.Context, id footage.ID) (Job, error) {
+	return l.RecountWith(ctx, id, wire.ModelRef{})
+}
+
+// RecountWith resets the job of footage that has a count. The count and its result stay until the new ones replace them. It
+// is counted with a model, or where that is zero with the chosen one. A duplicate has no job: ErrNotFound. A job that is
+// not done, or whose video was removed, fails with job.ErrTransition. The caller enqueues the job and calls MarkQueued. If
+// the caller cannot, the intake's reconciler does it.
+func (l *Jobs) RecountWith(ctx context.Context, id footage.ID, m wire.ModelRef) (Job, error) {
 	var j Job
+	subject := string(id)
+	if !m.IsZero() {
+		if err := CheckModelRef(m); err != nil {
+			return j, err
+		}
+		subject += ": " + m.String()
+	}
 	err := l.write(ctx, "recount footage "+string(id), func(ctx context.Context, tx *sql.Tx) error {
 		f, err := getFootage(ctx, tx, `id = $1`, id)
 		if err != nil {
@@ -181,12 +195,12 @@ func (l *Jobs) Recount(ctx context.Context, id footage.ID) (Job, error) {
 			return err
 		}
 		if j, err = l.updateJobIn(ctx, tx, j.ID, func(_ context.Context, _ *sql.Tx, j *Job) error {
-			j.Reason, j.Progress = "", job.Progress{}
+			j.Reason, j.Progress, j.Model = "", job.Progress{}, m
 			return j.apply(job.Recount)
 		}); err != nil {
 			return err
 		}
-		return l.audit(ctx, tx, ActionRecount, string(id))
+		return l.audit(ctx, tx, ActionRecount, subject)
 	})
 	return j, err
 }
@@ -229,7 +243,10 @@ func scanJobView(rows *sql.Rows) (bornJob, error) {
 		return v, err
 	}
 	var err error
-	v.Job, v.born = j.value(), j.born.Int64
+	if v.Job, err = j.value(); err != nil {
+		return v, err
+	}
+	v.born = j.born.Int64
 	v.Footage, err = f.value()
 	return v, err
 }
@@ -298,6 +315,8 @@ func (l *Jobs) ListIdle(ctx context.Context, s job.State, before time.Time, afte
 
 func scanJob(rows *sql.Rows) (Job, error) {
 	var r jobRow
-	err := rows.Scan(r.dest()...)
-	return r.value(), err
+	if err := rows.Scan(r.dest()...); err != nil {
+		return Job{}, err
+	}
+	return r.value()
 }

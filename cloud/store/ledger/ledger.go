@@ -71,6 +71,8 @@ type Ledger struct {
 	Positions  *Positions  // the animals of all counts on the earth
 	Sites      *Sites      // the counts of each site over time
 	Work       *Work       // what workers do and what waits for them
+	Workers    *Workers    // what workers say of themselves
+	Models     *Models     // which detector counts what
 	Reviews    *Reviews    // what people decided about counts
 	Borders    *BorderBook // paddocks of sites
 	Surveys    *Surveys    // selections of counts
@@ -129,7 +131,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 		OrderKey: &OrderKey{t}, PushKeys: &PushKeys{t},
 		People: &People{t}, Audit: &AuditLog{t}, Totals: &Totals{t}, Lines: &Lines{t}, Reviews: &Reviews{t},
 		Grounds: &Grounds{t}, Positions: &Positions{t}, Borders: &BorderBook{t}, Surveys: &Surveys{t},
-		Book: &HerdBook{t}, Sites: &Sites{t}, Work: &Work{t},
+		Book: &HerdBook{t}, Sites: &Sites{t}, Work: &Work{t}, Workers: &Workers{t}, Models: &Models{t},
 		Notifications: &Notifications{t}, Shares: &Shares{t}, Secrets: &Secrets{t},
 		tables: t,
 	}, nil

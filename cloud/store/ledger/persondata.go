@@ -18,6 +18,7 @@ var namedBy = []struct{ table, column, what string }{
 	{"survey", "who", "surveys"},
 	{"notification_rule", "who", "notification rules"},
 	{"share", "who", "shared surveys"},
+	{"model_choice", "who", "choices of models"},
 }
 
 // PersonData is what the ledger has of a person.

@@ -23,7 +23,7 @@ const (
 	footageColumns = `id, site, device, name, size, sha256, blob_key, telemetry_key, captured, received, ` +
 		`duplicate_of, sibling_of, flight, born, seq, taken`
 	jobColumns = `id, footage, state, attempt, fence, worker, reason, stage, frames_done, frames_total, percent, fps, ` +
-		`eta_seconds, animals, result_key, created, updated, born, seq, priority`
+		`eta_seconds, animals, result_key, created, updated, born, seq, priority, model, model_digest`
 	countColumns = `footage, job, animals, low, high, by_class, model, model_digest, at, seq, boundaries`
 )
 
@@ -65,7 +65,7 @@ func (r *footageRow) value() (Footage, error) {
 }
 
 type jobRow struct {
-	id, footage, state, worker, reason, stage, resultKey sql.NullString
+	id, footage, state, worker, reason, stage, resultKey, model, modelDigest sql.NullString
 	attempt, fence, framesDone, framesTotal, animals, createdAt, updatedAt, born, seqNo,
 	priority sql.NullInt64
 	percent, fps, eta sql.NullFloat64
@@ -74,10 +74,10 @@ type jobRow struct {
 func (r *jobRow) dest() []any {
 	return []any{&r.id, &r.footage, &r.state, &r.attempt, &r.fence, &r.worker, &r.reason, &r.stage,
 		&r.framesDone, &r.framesTotal, &r.percent, &r.fps, &r.eta, &r.animals, &r.resultKey,
-		&r.createdAt, &r.updatedAt, &r.born, &r.seqNo, &r.priority}
+		&r.createdAt, &r.updatedAt, &r.born, &r.seqNo, &r.priority, &r.model, &r.modelDigest}
 }
 
-func (r *jobRow) value() Job {
+func (r *jobRow) value() (Job, error) {
 	j := Job{
 		ID: r.id.String, Footage: footage.ID(r.footage.String), State: job.State(r.state.String),
 		Attempt: int(r.attempt.Int64), Fence: r.fence.Int64, Worker: r.worker.String, Reason: r.reason.String,
@@ -91,7 +91,11 @@ func (r *jobRow) value() Job {
 	if r.eta.Valid {
 		j.Progress.ETASeconds = &r.eta.Float64
 	}
-	return j
+	var err error
+	if j.Model, err = modelRef(r.model.String, r.modelDigest.String); err != nil {
+		return j, fmt.Errorf("job %s: %w", j.ID, err)
+	}
+	return j, nil
 }
 
 type countRow struct {
@@ -174,5 +178,5 @@ func getJob(ctx context.Context, q querier, where string, args ...any) (Job, err
 		args...).Scan(r.dest()...); err != nil {
 		return Job{}, notFound(err)
 	}
-	return r.value(), nil
+	return r.value()
 }

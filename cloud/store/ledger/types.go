@@ -58,9 +58,11 @@ type Job struct {
 	ResultKey string // blob key of the result document; "" until done
 	// Priority is from -MaxPriority to MaxPriority. Of the jobs that wait, one with the highest is counted first.
 	Priority int
-	Created  time.Time
-	Updated  time.Time
-	Seq      int64
+	// Model is what a person wants for this recount; zero for the chosen one.
+	Model   wire.ModelRef
+	Created time.Time
+	Updated time.Time
+	Seq     int64
 }
 
 // MaxPriority is the highest priority of a job.

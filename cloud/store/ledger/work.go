@@ -82,7 +82,10 @@ func (l *Work) Jobs(ctx context.Context, s job.State, in Scope, newest bool, lim
 		if err = rows.Scan(append(append(j.dest(), f.dest()...), &began)...); err != nil {
 			return h, err
 		}
-		h.Job, h.Began = j.value(), fromMicros(began)
+		if h.Job, err = j.value(); err != nil {
+			return h, err
+		}
+		h.Began = fromMicros(began)
 		h.Footage, err = f.value()
 		return h, err
 	}

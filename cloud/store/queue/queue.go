@@ -78,6 +78,8 @@ type Lease interface {
 	// Release returns the message to the queue. It is visible again after delay, which
 	// is 0 to 15 minutes. The lease is lost afterwards. Deliveries keep counting.
 	Release(ctx context.Context, delay time.Duration) error
+	// Decline is Release for a receiver that cannot do the job although others may: this delivery does not count.
+	Decline(ctx context.Context, delay time.Duration) error
 }
 
 // CheckVisibility reports a time outside the bounds; the error wraps ErrVisibility.

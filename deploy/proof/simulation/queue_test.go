@@ -106,6 +106,7 @@ type lostLease struct{ queue.Lease }
 func (lostLease) Renew(context.Context, time.Duration) error   { return queue.ErrLeaseLost }
 func (lostLease) Delete(context.Context) error                 { return nil }
 func (lostLease) Release(context.Context, time.Duration) error { return queue.ErrLeaseLost }
+func (lostLease) Decline(context.Context, time.Duration) error { return queue.ErrLeaseLost }
 
 // duplicate is a second message of a job. It is visible, leased and deleted independently of the first.
 type duplicate struct {
@@ -149,6 +150,8 @@ func (l duplicateLease) Deliveries() int { return l.delivery }
 func (l duplicateLease) Renew(_ context.Context, d time.Duration) error { return l.hide(d) }
 
 func (l duplicateLease) Release(_ context.Context, d time.Duration) error { return l.hide(d) }
+
+func (l duplicateLease) Decline(_ context.Context, d time.Duration) error { return l.hide(d) }
 
 // hide hides the duplicate for d, if the lease is still valid.
 func (l duplicateLease) hide(d time.Duration) error {
@@ -212,4 +215,8 @@ func (l workerLease) Delete(ctx context.Context) error {
 
 func (l workerLease) Release(ctx context.Context, d time.Duration) error {
 	return l.p.call(fullWeight, func() error { return l.Lease.Release(ctx, d) })
+}
+
+func (l workerLease) Decline(ctx context.Context, d time.Duration) error {
+	return l.p.call(fullWeight, func() error { return l.Lease.Decline(ctx, d) })
 }

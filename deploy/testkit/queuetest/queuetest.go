@@ -43,6 +43,7 @@ func Run(t *testing.T, newQueue func(t *testing.T) Fixture) {
 		"a lost lease changes nothing":              lostLease,
 		"renew":                                     renew,
 		"release":                                   release,
+		"decline":                                   decline,
 		"delete":                                    deletes,
 		"another process":                           anotherProcess,
 	} {
@@ -101,6 +102,7 @@ func wantLost(t *testing.T, l queue.Lease) {
 	t.Helper()
 	must.FailWith(t, l.Renew(t.Context(), visibility), queue.ErrLeaseLost)
 	must.FailWith(t, l.Release(t.Context(), 0), queue.ErrLeaseLost)
+	must.FailWith(t, l.Decline(t.Context(), 0), queue.ErrLeaseLost)
 	must.FailWith(t, l.Delete(t.Context()), queue.ErrLeaseLost)
 }
 
@@ -189,6 +191,23 @@ func release(t *testing.T, f Fixture) {
 	receive(t, f.Queue, "j", 3)
 }
 
+// decline returns a message as release does, and its delivery does not count.
+func decline(t *testing.T, f Fixture) {
+	enqueue(t, f.Queue, "j")
+	must.Do(t, receive(t, f.Queue, "j", 1).Release(t.Context(), 0))
+	for range 3 {
+		l := receive(t, f.Queue, "j", 2)
+		must.Do(t, l.Decline(t.Context(), 0))
+		wantLost(t, l)
+	}
+	l := receive(t, f.Queue, "j", 2)
+	must.Do(t, l.Decline(t.Context(), visibility))
+	wantEmpty(t, f.Queue)
+	wantHas(t, f.Queue, "j", true)
+	f.Advance(visibility + time.Second)
+	must.Do(t, receive(t, f.Queue, "j", 2).Delete(t.Context()))
+}
+
 func deletes(t *testing.T, f Fixture) {
 	enqueue(t, f.Queue, "j", "k")
 	l := receive(t, f.Queue, "j", 1)
@@ -221,6 +240,7 @@ func bounds(t *testing.T, f Fixture) {
 	l := receive(t, f.Queue, "j", 1) // none of these counted as a delivery
 	must.FailWith(t, l.Renew(t.Context(), queue.MaxVisibility+1), queue.ErrVisibility)
 	must.FailWith(t, l.Release(t.Context(), -1), queue.ErrVisibility)
+	must.FailWith(t, l.Decline(t.Context(), -1), queue.ErrVisibility)
 	must.FailWith(t, l.Release(t.Context(), queue.MaxVisibility+1), queue.ErrVisibility)
 	must.Do(t, l.Renew(t.Context(), queue.MaxVisibility))
 	if err := f.Queue.Enqueue(t.Context(), ""); err == nil {
@@ -286,7 +306,7 @@ func canceled(t *testing.T, f Fixture) {
 	cancel()
 	for what, err := range map[string]error{
 		"enqueue": f.Queue.Enqueue(ctx, "k"), "renew": l.Renew(ctx, visibility),
-		"delete": l.Delete(ctx), "release": l.Release(ctx, 0),
+		"delete": l.Delete(ctx), "release": l.Release(ctx, 0), "decline": l.Decline(ctx, 0),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", what, err)

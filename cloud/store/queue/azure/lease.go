@@ -49,6 +49,18 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 	return l.update(ctx, "release", delay, true)
 }
 
+// Decline implements queue.Lease. The ticket no longer has this delivery before the message is visible again. A crash in
+// between leaves the lease to its end, and one delivery too few, which is harmless.
+func (l *lease) Decline(ctx context.Context, delay time.Duration) error {
+	if err := queue.CheckDelay(delay); err != nil {
+		return fmt.Errorf("decline job %s: %w", l.job, err)
+	}
+	if err := l.q.tickets.uncount(ctx, l); err != nil {
+		return fmt.Errorf("decline job %s: %w", l.job, err)
+	}
+	return l.update(ctx, "decline", delay, true)
+}
+
 // update hides the message for a time from now on; end gives up the lease. It updates
 // the ticket first, because after another receiver took over the message, this lease
 // must not change it.

@@ -175,6 +175,11 @@ func (ts *tickets) setHolder(ctx context.Context, l *lease, holder string, hidde
 		hidden.UnixMicro(), l.job, l.id)
 }
 
+// uncount takes back the delivery of a lease.
+func (ts *tickets) uncount(ctx context.Context, l *lease) error {
+	return ts.execOne(ctx, `UPDATE queue_ticket SET deliveries = deliveries - 1 WHERE job = $1 AND lease = $2`, l.job, l.id)
+}
+
 // setMessage gives the ticket another message if holder still holds it.
 func (ts *tickets) setMessage(ctx context.Context, l *lease, holder, message string) error {
 	return ts.execOne(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND lease = $3`, message, l.job, holder)

@@ -164,8 +164,21 @@ func (l *lease) Release(ctx context.Context, delay time.Duration) error {
 	if err := queue.CheckDelay(delay); err != nil {
 		return fmt.Errorf("release lease of job %s: %w", l.job, err)
 	}
-	return l.execOne(ctx, "release", `UPDATE queue_message SET visible = $1, receipt = ''
-		WHERE job = $2 AND receipt = $3`, l.q.now().Add(delay).UnixMicro(), l.job, l.receipt)
+	return l.giveBack(ctx, "release", delay, 0)
+}
+
+// Decline implements queue.Lease.
+func (l *lease) Decline(ctx context.Context, delay time.Duration) error {
+	if err := queue.CheckDelay(delay); err != nil {
+		return fmt.Errorf("decline job %s: %w", l.job, err)
+	}
+	return l.giveBack(ctx, "decline", delay, 1)
+}
+
+// giveBack makes the message visible after a delay, with some deliveries that do not count.
+func (l *lease) giveBack(ctx context.Context, action string, delay time.Duration, uncounted int) error {
+	return l.execOne(ctx, action, `UPDATE queue_message SET visible = $1, receipt = '', deliveries = deliveries - $2
+		WHERE job = $3 AND receipt = $4`, l.q.now().Add(delay).UnixMicro(), uncounted, l.job, l.receipt)
 }
 
 // execOne runs a statement that must change the message. Otherwise the lease is lost.

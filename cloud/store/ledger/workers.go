@@ -1,0 +1,70 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"cattlecounter/shared/wire"
+)
+
+// Workers is what the workers say of themselves.
+type Workers struct{ *tables }
+
+// Worker is a worker and the models on its machine.
+type Worker struct {
+	Name    string
+	Started time.Time
+	Until   time.Time // it promised to write again before
+	Models  []wire.InstalledModel
+}
+
+// forgetWorkers is how long a worker that writes no more is remembered.
+const forgetWorkers = 24 * time.Hour
+
+// Report stores what a worker says of itself in place of what it said before.
+func (l *Workers) Report(ctx context.Context, w Worker) error {
+	document, err := json.Marshal(w.Models)
+	if err != nil {
+		return fmt.Errorf("report of worker %s: %w", w.Name, err)
+	}
+	return l.write(ctx, "report of worker "+w.Name, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM worker WHERE until < $1`, micros(l.now().Add(-forgetWorkers))); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO worker (name, document, started, until) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (name) DO UPDATE SET document = excluded.document, started = excluded.started, until = excluded.until`,
+			clean(w.Name), clean(string(document)), micros(w.Started), micros(w.Until))
+		return err
+	})
+}
+
+// Remove forgets a worker that ends. An unknown one is no error.
+func (l *Workers) Remove(ctx context.Context, name string) error {
+	return l.write(ctx, "remove worker "+name, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM worker WHERE name = $1`, clean(name))
+		return err
+	})
+}
+
+// Alive returns the workers that have kept their promise to write again, by name.
+func (l *Workers) Alive(ctx context.Context) ([]Worker, error) {
+	all, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (w Worker, err error) {
+		var document string
+		var started, until sql.NullInt64
+		if err = rows.Scan(&w.Name, &document, &started, &until); err != nil {
+			return w, err
+		}
+		w.Started, w.Until = fromMicros(started), fromMicros(until)
+		if err := json.Unmarshal([]byte(document), &w.Models); err != nil {
+			return w, fmt.Errorf("worker %s: %w", w.Name, err)
+		}
+		return w, nil
+	}, `SELECT name, document, started, until FROM worker WHERE until >= $1 ORDER BY name`, micros(l.now()))
+	if err != nil {
+		return nil, fmt.Errorf("living workers: %w", err)
+	}
+	return all, nil
+}
