@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"cattlecounter/shared/footage"
@@ -54,6 +55,36 @@ type ComparedData struct {
 
 // Worse is the verdict that Use refuses.
 const Worse = "worse"
+
+// ErrNotCompared marks a fine-tuned model that no comparison speaks for.
+var ErrNotCompared = errors.New("the model is not chosen")
+
+// CheckCompared refuses a fine-tuned model without a comparison on record, with one that it lost, or with one against
+// another model than the one that it continues (finetunedFrom, NAME@SHA256 of its card). digest is that of its network.
+// Other models need none: their makers speak for them. The error wraps ErrNotCompared.
+func CheckCompared(e Entry, digest footage.Digest, finetunedFrom string) error {
+	if finetunedFrom == "" {
+		return nil
+	}
+	start, from, _ := strings.Cut(finetunedFrom, "@")
+	how := fmt.Sprintf("run: worker model compare %s %s --data FOLDER, with flights that it was not trained with; --force chooses it all the same",
+		start, e.Name)
+	c, ok, err := ReadComparison(e.Dir())
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w: %w", e.Name, ErrNotCompared, err)
+	case !ok:
+		return fmt.Errorf("%s is fine-tuned from %s and was not compared with it: %w; %s", e.Name, start, ErrNotCompared, how)
+	case c.New.SHA256 != digest:
+		return fmt.Errorf("%s: the comparison in %s is of another network: %w; %s", e.Name, ComparisonFile, ErrNotCompared, how)
+	case c.Old.Name != start && c.Old.SHA256.String() != from:
+		return fmt.Errorf("%s continues %s, and was compared with %s: %w; %s", e.Name, start, c.Old.Name, ErrNotCompared, how)
+	case c.Verdict == Worse:
+		return fmt.Errorf("%s is worse than %s on the flights of %s (%s): %w; --force chooses it all the same", e.Name, c.Old.Name,
+			c.Compared.Format(time.DateOnly), strings.Join(c.Reasons, "; "), ErrNotCompared)
+	}
+	return nil
+}
 
 // ParseComparison reads a comparison.json. The error wraps ErrStore.
 func ParseComparison(b []byte) (Comparison, error) {

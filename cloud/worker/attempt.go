@@ -23,6 +23,8 @@ type attempt struct {
 	lease   queue.Lease
 	job     ledger.Job
 	footage ledger.Footage
+	model   wire.ModelRef // to count with; zero for that of the worker
+	counter Counter
 	log     *slog.Logger
 	status  currentProgress
 	unique  int // counted animals, set by finish
@@ -55,6 +57,10 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 	a.status.set(job.Progress{Stage: job.StageDownload})
 	status := startTask(ctx, func(ctx context.Context) { a.publishStatus(ctx, stop) })
 	defer status.end()
+	var err error
+	if a.counter, err = a.w.counter(a.model); err != nil {
+		return err
+	}
 	fetching, span := tracing.Begin(ctx, "fetch", a.footage.ID)
 	src, download, release, err := a.fetch(fetching)
 	span.End(err)
@@ -69,7 +75,7 @@ func (a *attempt) countAndFinish(ctx context.Context, stop context.CancelCauseFu
 	defer files.close()
 	src.Evidence = files.options
 	detecting, span := tracing.Begin(ctx, "detect", a.footage.ID)
-	out, err := a.w.count(detecting, src, a.status.set)
+	out, err := a.w.count(detecting, a.counter, src, a.status.set)
 	if download != nil {
 		out, err = a.confirmStreamed(detecting, src, download, out, err)
 	}

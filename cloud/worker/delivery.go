@@ -25,6 +25,15 @@ func (w *Worker) deliver(ctx context.Context, lease queue.Lease) error {
 		w.poison(ctx, lease, log)
 		return nil
 	}
+	want, err := w.wanted(ctx, lease, log)
+	if errors.Is(err, errDeclined) {
+		return nil
+	}
+	if err != nil {
+		log.Error("cannot begin the job; returning it to the queue", "err", err)
+		w.returnMessage(ctx, lease, log)
+		return err
+	}
 	j, f, err := w.o.Attempts.Begin(ctx, lease.Job(), w.o.Name)
 	switch {
 	case errors.Is(err, job.ErrTransition), errors.Is(err, ledger.ErrNotFound):
@@ -38,8 +47,9 @@ func (w *Worker) deliver(ctx context.Context, lease queue.Lease) error {
 	}
 	log = log.With("footage", f.ID, "attempt", j.Attempt)
 	log.Info("job begun", "name", f.Name, "bytes", f.Size)
+	w.passed = 0
 	began := time.Now()
-	a := &attempt{w: w, lease: lease, job: j, footage: f, log: log}
+	a := &attempt{w: w, lease: lease, job: j, footage: f, log: log, model: want}
 	a.sidecar.stale = j.Attempt > 1 // an earlier attempt has probably written a sidecar
 	traced, span := tracing.Begin(ctx, "count", f.ID)
 	span.Text("job", j.ID)
@@ -135,8 +145,8 @@ func (w *Worker) returnMessage(ctx context.Context, lease queue.Lease, log *slog
 	}
 }
 
-// count calls the Counter and turns a panic into an error, so that one bad clip does not end the worker.
-func (w *Worker) count(ctx context.Context, s count.Source,
+// count calls a Counter and turns a panic into an error, so that one bad clip does not end the worker.
+func (w *Worker) count(ctx context.Context, c Counter, s count.Source,
 	progress func(job.Progress)) (out count.Outcome, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -144,5 +154,5 @@ func (w *Worker) count(ctx context.Context, s count.Source,
 			err = fmt.Errorf("count %s: %w: %v", s.Footage, errPanic, r)
 		}
 	}()
-	return w.o.Counter.Count(ctx, s, progress)
+	return c.Count(ctx, s, progress)
 }

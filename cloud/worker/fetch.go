@@ -67,7 +67,7 @@ func (a *attempt) confirmStreamed(ctx context.Context, src count.Source, downloa
 	}
 	a.log.Warn("count during the download not valid; counting the whole file", "err", fault)
 	src.Path, src.Content = path, nil
-	return a.w.count(ctx, src, a.status.set)
+	return a.w.count(ctx, a.counter, src, a.status.set)
 }
 
 // currentProgress holds the progress of an attempt. It is safe for concurrent use.

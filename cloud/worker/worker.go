@@ -27,6 +27,7 @@ import (
 	"cattlecounter/cloud/worker/cache"
 	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // Causes that stop a job before its end.
@@ -60,10 +61,23 @@ type attempts interface {
 	Release(ctx context.Context, jobID string, fence int64, reason string) (ledger.Job, error)
 }
 
+// wishes is the part of the ledger that says which model counts a job. ledger.Models implements it.
+type wishes interface {
+	For(ctx context.Context, jobID string) (wire.ModelRef, error)
+}
+
+// Shelf has the models of a machine. The zero reference is the model that the worker uses while no other is chosen.
+type Shelf interface {
+	// Has reports whether a model is installed and usable.
+	Has(m wire.ModelRef) bool
+	// Counter returns a counter with a model. It may load the model, and then the counters of other models end.
+	Counter(m wire.ModelRef) (Counter, error)
+}
+
 // VideoFunc opens an annotated video, see evidence.Options.
 type VideoFunc func(width, height int, rate float64) (evidence.VideoWriter, error)
 
-// Options configure a Worker. All but Lines, DefaultLines, Sheets, Video, the limits of the cache, Drain, StopNow,
+// Options configure a Worker. All but Models with Shelf, or else Counter, Lines, DefaultLines, Sheets, Video, the limits of the cache, Drain, StopNow,
 // RestartDue, Beat and Log are required.
 type Options struct {
 	Name     string   // unique among the workers of one queue
@@ -73,7 +87,11 @@ type Options struct {
 	Queue    queue.Queue
 	Blobs    blob.Store
 	Counter  Counter
-	Lines    lines // of the same ledger; nil judges every footage by DefaultLines
+	// Models says which model a job is to be counted with, and Shelf has the models of this machine. Without them every
+	// job is counted by Counter; with them Counter is not used.
+	Models wishes // of the same ledger
+	Shelf  Shelf
+	Lines  lines // of the same ledger; nil judges every footage by DefaultLines
 	// DefaultLines are for footage that has no lines and zones, nor has its device; valid.
 	DefaultLines boundary.Set
 	// Sheets makes the count sheet and the contact sheets of every count.
@@ -102,6 +120,7 @@ type Options struct {
 type Worker struct {
 	o      Options
 	pause  func(context.Context, time.Duration)
+	passed int         // consecutive jobs that it declined; only Run uses it
 	faults int         // consecutive attempts that ended with a fault other than the footage's; only Run uses it
 	busy   atomic.Bool // a job is being counted
 	swept  time.Time   // when it looked for stale flights; only Run uses it
@@ -128,6 +147,10 @@ const (
 	maxBackoff   = 5 * time.Minute
 	// betweenBeats is above what the queue and the ledger may take for one answer.
 	betweenBeats = 2 * time.Minute
+	// declineFor is how long a job whose model is not on this machine waits before it is offered again. Each further one in
+	// a row waits declineMore longer, so that thousands of them do not keep the worker busy.
+	declineFor  = 15 * time.Second
+	declineMore = time.Second
 )
 
 // Run counts jobs until ctx ends. The current job is then finished within the drain, or returned to the queue without
@@ -150,6 +173,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			received++
 			w.pauseAfter(ctx, w.handle(ctx, jobs, lease))
 		case errors.Is(err, queue.ErrEmpty):
+			w.passed = 0
 			w.joinStale(jobs)
 			w.pause(ctx, idlePoll)
 		case ctx.Err() == nil:

@@ -112,7 +112,7 @@ var (
 	}
 	footageErrors = []error{errFootage, errPictures}
 	modelErrors   = []error{
-		model.ErrNoModel, model.ErrDigest, model.ErrName, model.ErrStore, errNotCompared,
+		model.ErrNoModel, model.ErrDigest, model.ErrName, model.ErrStore, model.ErrNotCompared,
 		detr.ErrModel, detr.ErrCard, detr.ErrProvider, detr.ErrRuntime,
 	}
 )

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/count/detect/detr"
@@ -20,6 +22,7 @@ import (
 	"cattlecounter/cloud/worker/process"
 	"cattlecounter/shared/tracing"
 	"cattlecounter/shared/version"
+	"cattlecounter/shared/wire"
 )
 
 // runCommand is `worker run`: it counts the jobs of the queue until it is stopped.
@@ -68,13 +71,13 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 	if err := checkDecoder(ctx, set.Decoder, log); err != nil {
 		return err
 	}
-	e, err := engine.Open(set)
+	shelf, err := engine.OpenShelf(ctx, set, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.Close()) }()
-	log.Info("model loaded", "model", e.Model.Name, "digest", e.Model.Digest, "provider", e.Model.Provider,
-		"tile", e.Model.Tile, "threshold", e.Model.Threshold)
+	defer func() { err = errors.Join(err, shelf.Close()) }()
+	m := shelf.Engine().Model
+	log.Info("model loaded", "model", m.Name, "digest", m.Digest, "provider", m.Provider, "tile", m.Tile, "threshold", m.Threshold)
 	if err := os.MkdirAll(conf.CacheDir(), 0o750); err != nil {
 		return fmt.Errorf("create the cache folder: %w", err)
 	}
@@ -90,17 +93,42 @@ func (c *runCommand) work(ctx context.Context, conf config.Config, log *slog.Log
 	log.Info("stores open", "ledger", l.DB().Name(), "store", conf.Store)
 	beat := heartbeat.New(conf.Worker.Heartbeat, log)
 	defer beat.Remove()
+	name := workerName()
+	presence := worker.NewPresence(name, l.Workers, shelf.Installed, log)
+	defer presence.End()
+	looking, stopLooking := context.WithCancel(ctx)
+	var looks sync.WaitGroup
+	looks.Go(func() { shelf.Run(looking) })
+	defer looks.Wait()
+	defer stopLooking()
 	w := worker.New(worker.Options{
-		Name: workerName(), Jobs: l.Jobs, Attempts: l.Attempts, Flights: l.Flights, Queue: st.Queue, Blobs: st.Blobs, Counter: e.Counter,
+		Name: name, Jobs: l.Jobs, Attempts: l.Attempts, Flights: l.Flights, Queue: st.Queue, Blobs: st.Blobs,
+		Models: l.Models, Shelf: models{shelf},
 		Lines: l.Lines, DefaultLines: defaultLines,
 		Sheets: conf.Worker.Evidence.Sheets, Video: videoWriter(conf),
 		CacheDir: conf.CacheDir(), CacheLimit: int64(conf.Worker.Cache), CacheSpare: int64(conf.Intake.MinFree),
 		Lease: conf.Worker.Lease, MaxDeliveries: conf.Worker.MaxDeliveries,
 		Drain: conf.Worker.Drain, StopNow: process.SecondSignal(),
 		RestartDue: process.NewMemoryGuard(conf.Worker.MaxMemory, log).RestartDue,
-		Beat:       beat.Beat, Log: log,
+		Beat: func(next time.Duration) {
+			beat.Beat(next)
+			presence.Beat(next)
+		},
+		Log: log,
 	})
 	return w.Run(ctx)
+}
+
+// models is the shelf of the engine for the worker.
+type models struct{ *engine.Shelf }
+
+// Counter implements worker.Shelf.
+func (m models) Counter(ref wire.ModelRef) (worker.Counter, error) {
+	c, err := m.Shelf.Counter(ref)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // engineSettings maps the configuration.

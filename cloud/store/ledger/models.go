@@ -135,8 +135,8 @@ func WantedModel(j Job, site string, chosen []ModelChoice) wire.ModelRef {
 	return wire.ModelRef{}
 }
 
-// For returns the model that a job is to be counted with; the zero value is the model of each worker. An unknown job
-// fails with ErrNotFound.
+// For returns the model that a job is to be counted with; the zero value is the model of each worker. A job that has ended
+// wants none. An unknown job fails with ErrNotFound.
 func (l *Models) For(ctx context.Context, jobID string) (wire.ModelRef, error) {
 	fail := func(err error) (wire.ModelRef, error) {
 		return wire.ModelRef{}, fmt.Errorf("model for job %s: %w", jobID, database.Classify(err))
@@ -144,6 +144,9 @@ func (l *Models) For(ctx context.Context, jobID string) (wire.ModelRef, error) {
 	j, err := getJob(ctx, l.db.Read(), `id = $1`, jobID)
 	if err != nil {
 		return fail(err)
+	}
+	if j.State.Ended() {
+		return wire.ModelRef{}, nil
 	}
 	var site string
 	if err := l.db.Read().QueryRowContext(ctx, `SELECT site FROM footage WHERE id = $1`, j.Footage).Scan(&site); err != nil {

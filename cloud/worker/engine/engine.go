@@ -49,7 +49,16 @@ type Engine struct {
 
 // Open loads the model for count. Errors are those of Detector.
 func Open(s Settings) (*Engine, error) {
-	net, m, err := s.load()
+	found, err := s.Store.Find(s.Model)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(found)
+}
+
+// open loads a model that was found, for count.
+func (s Settings) open(found model.Entry) (*Engine, error) {
+	net, m, err := s.load(found)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +83,11 @@ func Open(s Settings) (*Engine, error) {
 // Detector loads the model for detection alone. Close the model after use.
 // Errors are those of model.Store.Find, model.CheckSums and detr.Open.
 func Detector(s Settings) (*detr.Model, *detect.Tiler, error) {
-	net, m, err := s.load()
+	found, err := s.Store.Find(s.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	net, m, err := s.load(found)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,12 +95,8 @@ func Detector(s Settings) (*detr.Model, *detect.Tiler, error) {
 	return net, tiler, err
 }
 
-func (s Settings) load() (*detr.Model, report.Model, error) {
-	found, err := s.Store.Find(s.Model)
-	if err != nil {
-		return nil, report.Model{}, err
-	}
-	if err := checkFiles(found); err != nil {
+func (s Settings) load(found model.Entry) (*detr.Model, report.Model, error) {
+	if err := checkFiles(context.Background(), found); err != nil {
 		return nil, report.Model{}, err
 	}
 	name := ""
@@ -132,11 +141,11 @@ func (s Settings) override(m report.Model) report.Model {
 
 // checkFiles refuses a model of the project or the store whose files differ from the recorded ones: its results would
 // have the name of another model.
-func checkFiles(e model.Entry) error {
+func checkFiles(ctx context.Context, e model.Entry) error {
 	if e.Origin != model.Stored && e.Origin != model.BuiltIn {
 		return nil
 	}
-	if _, err := model.CheckSums(context.Background(), e.Dir()); err != nil {
+	if _, err := model.CheckSums(ctx, e.Dir()); err != nil {
 		return fmt.Errorf("model %s in %s: %w; put the recorded files back, or remove the folder and pull the model again", e.Name, e.Dir(), err)
 	}
 	return nil

@@ -1,0 +1,260 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"cattlecounter/cloud/count"
+	"cattlecounter/cloud/count/detect/detr"
+	"cattlecounter/cloud/model"
+	"cattlecounter/shared/wire"
+)
+
+// rescan is how often a shelf looks for models that came or went.
+const rescan = 30 * time.Second
+
+// Shelf has the models of a machine, one of them loaded. Its methods are safe for concurrent use, but a Counter ends when
+// another model is loaded. Close it after use.
+type Shelf struct {
+	set Settings
+	log *slog.Logger
+
+	load   sync.Mutex // one model is loaded at a time
+	scan   sync.Mutex // and one scan runs at a time
+	mu     sync.Mutex // of what follows
+	own    book
+	loaded *Engine // nil after a failed change of the model
+	ref    wire.ModelRef
+	books  []book // all models, also those with a fault
+}
+
+// book is one model on a shelf.
+type book struct {
+	entry model.Entry
+	print string // of its files, without their content
+	wire.InstalledModel
+}
+
+// OpenShelf loads the model that the settings name, and reads which others there are. Errors are those of Open.
+func OpenShelf(ctx context.Context, set Settings, log *slog.Logger) (*Shelf, error) {
+	found, err := set.Store.Find(set.Model)
+	if err != nil {
+		return nil, err
+	}
+	e, err := set.open(found)
+	if err != nil {
+		return nil, err
+	}
+	s := &Shelf{set: set, log: log, loaded: e, ref: wire.ModelRef{Name: e.Model.Name, SHA256: e.Model.Digest}}
+	s.own = s.describe(ctx, found, e.net.Info(), nil)
+	s.own.ModelRef = s.ref
+	s.Rescan(ctx)
+	return s, nil
+}
+
+// Engine returns the engine that is loaded, nil after a failed change.
+func (s *Shelf) Engine() *Engine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loaded
+}
+
+// Run looks for models that came or went until ctx ends.
+func (s *Shelf) Run(ctx context.Context) {
+	tick := time.NewTicker(rescan)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.Rescan(ctx)
+		}
+	}
+}
+
+// Rescan looks for models that came or went. It reads those that are new or have changed.
+func (s *Shelf) Rescan(ctx context.Context) {
+	s.scan.Lock()
+	defer s.scan.Unlock()
+	entries, err := s.set.Store.List()
+	if err != nil {
+		s.log.Warn("cannot list the installed models; keeping the list of before", "store", s.set.Store.String(), "err", err)
+		return
+	}
+	if e, ok := model.Own(); ok {
+		entries = append([]model.Entry{e}, entries...)
+	}
+	s.mu.Lock()
+	before, own := s.books, s.own
+	s.mu.Unlock()
+	books := []book{own}
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			return
+		}
+		if samePlace(e, own.entry) {
+			continue
+		}
+		print := fingerprint(e)
+		i := slices.IndexFunc(before, func(b book) bool { return b.entry == e && b.print == print })
+		if i >= 0 {
+			books = append(books, before[i])
+			continue
+		}
+		info, err := detr.Describe(detr.Options{Path: e.Path, Library: s.set.Library})
+		books = append(books, s.describe(ctx, e, info, err))
+	}
+	s.mu.Lock()
+	s.books = books
+	s.mu.Unlock()
+}
+
+func samePlace(a, b model.Entry) bool {
+	one, err := filepath.Abs(a.Dir())
+	if err != nil {
+		return false
+	}
+	other, err := filepath.Abs(b.Dir())
+	return err == nil && one == other
+}
+
+// fingerprint changes when a file of a model that matters here does.
+func fingerprint(e model.Entry) string {
+	var b strings.Builder
+	for _, name := range append([]string{model.Network, model.SumsFile, model.SourceFile, model.ComparisonFile}, model.Descriptions...) {
+		if st, err := os.Stat(filepath.Join(e.Dir(), name)); err == nil {
+			fmt.Fprintf(&b, "%s %d %d\n", name, st.Size(), st.ModTime().UnixNano())
+		}
+	}
+	return b.String()
+}
+
+// describe makes the report of a model. fault is why its files could not be read.
+func (s *Shelf) describe(ctx context.Context, e model.Entry, info detr.Info, fault error) book {
+	b := book{entry: e, print: fingerprint(e)}
+	b.Name, b.SHA256, b.Size, b.Threshold = e.Name, info.Digest, info.Size, info.Threshold
+	if e.Origin != model.Stored && info.Name != "" {
+		b.Name = info.Name // as in results
+	}
+	if fault == nil {
+		fault = checkFiles(ctx, e)
+	}
+	if fault != nil {
+		b.Fault = oneLine(fault)
+		s.log.Warn("model cannot be used", "model", e.Name, "path", e.Path, "err", fault)
+	}
+	if err := model.CheckCompared(e, info.Digest, info.FinetunedFrom); err != nil {
+		b.Caution = oneLine(err)
+	}
+	if st, err := os.Stat(filepath.Join(e.Dir(), model.Network)); err == nil {
+		b.Since = st.ModTime().UTC().Truncate(time.Second)
+	}
+	if source, ok, err := model.ReadSource(e.Dir()); err == nil && ok {
+		b.Since = source.Pulled.UTC()
+	}
+	if c, ok, err := model.ReadComparison(e.Dir()); err == nil && ok {
+		b.Comparison = &wire.ModelComparison{Old: figures(c.Old), New: figures(c.New), Verdict: c.Verdict, Reasons: c.Reasons,
+			Compared: c.Compared.UTC()}
+	}
+	return b
+}
+
+func figures(m model.ComparedModel) wire.ModelFigures {
+	return wire.ModelFigures{ModelRef: wire.ModelRef{Name: m.Name, SHA256: m.SHA256}, Pictures: m.Pictures, Animals: m.Animals,
+		Precision: m.Precision, Recall: m.Recall, F1: m.F1, CountError: m.CountError, False: m.False}
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// Installed returns the models of this machine, the one that is used while no other is chosen first.
+func (s *Shelf) Installed() []wire.InstalledModel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]wire.InstalledModel, len(s.books))
+	for i, b := range s.books {
+		out[i] = b.InstalledModel
+		out[i].Loaded, out[i].Own = s.loaded != nil && b.ModelRef == s.ref, i == 0
+	}
+	return out
+}
+
+// find returns a model without a fault.
+func (s *Shelf) find(m wire.ModelRef) (book, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.IsZero() {
+		return s.own, true
+	}
+	i := slices.IndexFunc(s.books, func(b book) bool { return b.ModelRef == m && b.Fault == "" })
+	if i < 0 {
+		return book{}, false
+	}
+	return s.books[i], true
+}
+
+// Has reports whether a model is installed and usable. The zero reference is the own model.
+func (s *Shelf) Has(m wire.ModelRef) bool {
+	_, ok := s.find(m)
+	return ok
+}
+
+// Counter returns a counter with a model, and loads it in place of the loaded one. Counters of before end: no other call
+// may use one. The error of a model that went since Has wraps model.ErrNoModel, others are those of Open.
+func (s *Shelf) Counter(m wire.ModelRef) (*count.Counter, error) {
+	s.load.Lock()
+	defer s.load.Unlock()
+	b, ok := s.find(m)
+	if !ok {
+		return nil, fmt.Errorf("%s is not installed: %w", m, model.ErrNoModel)
+	}
+	s.mu.Lock()
+	loaded, ref := s.loaded, s.ref
+	s.mu.Unlock()
+	if loaded != nil && ref == b.ModelRef {
+		return loaded.Counter, nil
+	}
+	began := time.Now()
+	if loaded != nil { // first, because the memory may not hold two
+		s.keep(nil, wire.ModelRef{})
+		if err := loaded.Close(); err != nil {
+			s.log.Warn("cannot free the model of before", "model", ref.String(), "err", err)
+		}
+	}
+	e, err := s.set.open(b.entry)
+	if err != nil {
+		return nil, err
+	}
+	if got := (wire.ModelRef{Name: e.Model.Name, SHA256: e.Model.Digest}); got != b.ModelRef {
+		return nil, errors.Join(fmt.Errorf("%s has become %s: %w", b.ModelRef, got, model.ErrDigest), e.Close())
+	}
+	s.keep(e, b.ModelRef)
+	s.log.Info("model changed", "from", ref.String(), "to", b.ModelRef.String(), "took", time.Since(began).Round(time.Millisecond))
+	return e.Counter, nil
+}
+
+func (s *Shelf) keep(e *Engine, ref wire.ModelRef) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loaded, s.ref = e, ref
+}
+
+// Close frees the loaded model.
+func (s *Shelf) Close() error {
+	s.load.Lock()
+	defer s.load.Unlock()
+	e := s.Engine()
+	s.keep(nil, wire.ModelRef{})
+	if e == nil {
+		return nil
+	}
+	return e.Close()
+}
