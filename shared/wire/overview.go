@@ -123,11 +123,16 @@ type QueueJob struct {
 	Reason  string     `json:"reason,omitempty"`
 	// Priority is from -9 to 9. Missing for 0.
 	Priority int `json:"priority,omitempty"`
+	// Model is what it is to be counted with; missing for the model of each worker, and for a job that was given up.
+	Model *ModelRef `json:"model,omitempty"`
+	// NoModel says that the job waits because no living worker has its model.
+	NoModel bool `json:"no_model,omitempty"`
 }
 
-// QueueWorker is a worker that has a job, or had one within the last hour.
+// QueueWorker is a worker that has a job, had one within the last hour, or reports that it is alive.
 type QueueWorker struct {
 	Worker string    `json:"worker"`
 	Job    string    `json:"job,omitempty"`
-	Since  time.Time `json:"since"` // since when it has the job, or has none
+	Since  time.Time `json:"since"`           // since when it has the job, or has none
+	Model  *ModelRef `json:"model,omitempty"` // that it has loaded; missing when that is not known
 }

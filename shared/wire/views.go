@@ -58,10 +58,12 @@ type Job struct {
 	Attempt int    `json:"attempt"`
 	Reason  string `json:"reason,omitempty"` // why it failed, was given up or was released
 	// Priority is from -9 to 9; of the jobs that wait, those of the highest are counted first.
-	Priority int       `json:"priority,omitempty"`
-	Created  time.Time `json:"created"`
-	Updated  time.Time `json:"updated"`
-	Seq      int64     `json:"seq"`
+	Priority int `json:"priority,omitempty"`
+	// Model is what a person wants for this recount; missing for the chosen one.
+	Model   *ModelRef `json:"model,omitempty"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+	Seq     int64     `json:"seq"`
 }
 
 // JobPriority is the body of a request that sets the priority of a job.

@@ -22,7 +22,7 @@ const (
 	Notify     Action = "notify"     // say who hears of what, and see the messages
 	Inspect    Action = "inspect"    // metrics and the details of readiness: they show every site
 	Manage     Action = "manage"     // people and tokens of programs at the sites of the holder
-	Administer Action = "administer" // the audit log, codes for stations
+	Administer Action = "administer" // the audit log, codes for stations, the model in use
 )
 
 // Actions returns all actions but Public.

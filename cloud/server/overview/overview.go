@@ -30,6 +30,12 @@ type (
 		Jobs(ctx context.Context, s job.State, in ledger.Scope, newest bool, limit int) ([]ledger.HeldJob, error)
 		Idle(ctx context.Context, after time.Time, limit int) ([]ledger.Idle, error)
 	}
+	workers interface {
+		Alive(ctx context.Context) ([]ledger.Worker, error)
+	}
+	models interface {
+		Chosen(ctx context.Context) ([]ledger.ModelChoice, error)
+	}
 	logs interface {
 		ListFaulty(ctx context.Context, in ledger.Scope, limit int) ([]ledger.FaultyLog, error)
 	}
@@ -45,6 +51,8 @@ type (
 type Options struct {
 	Sites    sites
 	Work     work
+	Workers  workers
+	Models   models
 	Logs     logs
 	Uploads  uploads
 	Stations stations
@@ -75,8 +83,8 @@ type Overview struct {
 
 // New returns an Overview.
 func New(o Options) (*Overview, error) {
-	if o.Sites == nil || o.Work == nil || o.Logs == nil || o.Uploads == nil || o.Stations == nil {
-		return nil, errors.New("overview: sites, work, logs, uploads and stations are required")
+	if o.Sites == nil || o.Work == nil || o.Workers == nil || o.Models == nil || o.Logs == nil || o.Uploads == nil || o.Stations == nil {
+		return nil, errors.New("overview: sites, work, workers, models, logs, uploads and stations are required")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -49,7 +49,7 @@ func newScene(t *testing.T) *scene {
 	s.ledger, err = ledger.Open(t.Context(), emptyledger.In(t, t.TempDir()), ledger.Options{Now: s.clock.Now})
 	must.Do(t, err)
 	t.Cleanup(func() { _ = s.ledger.Close() })
-	s.Overview, err = New(Options{Sites: s.ledger.Sites, Work: s.ledger.Work, Logs: s.ledger.Grounds,
+	s.Overview, err = New(Options{Sites: s.ledger.Sites, Work: s.ledger.Work, Workers: s.ledger.Workers, Models: s.ledger.Models, Logs: s.ledger.Grounds,
 		Uploads: s.ledger.Uploads, Stations: s.stations, Disk: func(context.Context) error { return s.disk }, Now: s.clock.Now,
 		Certificates: map[string]func() Certificate{"http.tls": func() Certificate {
 			c := Certificate{Ends: s.ends, Managed: s.managed, Fault: s.fault}

@@ -2,6 +2,7 @@ package overview
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
@@ -41,12 +42,20 @@ func (o *Overview) Queue(ctx context.Context, in ledger.Scope) (wire.Queue, erro
 	held = held[:min(len(held), mostJobs-leastGivenUp)]
 	ended = ended[:min(len(ended), max(leastGivenUp, mostJobs-len(held)-len(waiting)))]
 	waiting = waiting[:min(len(waiting), mostJobs-len(held)-len(ended))]
+	alive, err := o.o.Workers.Alive(ctx)
+	if err != nil {
+		return v, err
+	}
+	chosen, err := o.o.Models.Chosen(ctx)
+	if err != nil {
+		return v, err
+	}
 	for _, some := range [][]ledger.HeldJob{held, waiting, ended} {
 		for _, j := range some {
-			v.Jobs = append(v.Jobs, queueJob(j))
+			v.Jobs = append(v.Jobs, withModel(queueJob(j), ledger.WantedModel(j.Job, j.Footage.Site, chosen), alive))
 		}
 	}
-	v.Workers, err = o.workers(ctx, in, held)
+	v.Workers, err = o.workers(ctx, in, held, alive)
 	return v, err
 }
 
@@ -81,13 +90,38 @@ func queueJob(j ledger.HeldJob) wire.QueueJob {
 
 func isHeld(j ledger.HeldJob) bool { return j.State == job.Leased || j.State == job.Processing }
 
-// workers returns the workers that have a job, then those that had one within the last hour.
-func (o *Overview) workers(ctx context.Context, in ledger.Scope, held []ledger.HeldJob) ([]wire.QueueWorker, error) {
+// withModel adds the model that a job is to be counted with, and whether it waits for a worker that has it.
+func withModel(v wire.QueueJob, want wire.ModelRef, alive []ledger.Worker) wire.QueueJob {
+	if want.IsZero() || v.State.Ended() {
+		return v
+	}
+	v.Model = &want
+	waits := v.State == job.Queued || v.State == job.Uploaded
+	v.NoModel = waits && !slices.ContainsFunc(alive, func(w ledger.Worker) bool {
+		return slices.ContainsFunc(w.Models, func(m wire.InstalledModel) bool { return m.ModelRef == want && m.Fault == "" })
+	})
+	return v
+}
+
+// loadedModel returns the model that a living worker has loaded, nil when that is not known.
+func loadedModel(name string, alive []ledger.Worker) *wire.ModelRef {
+	for _, w := range alive {
+		for _, m := range w.Models {
+			if w.Name == name && m.Loaded {
+				return &m.ModelRef
+			}
+		}
+	}
+	return nil
+}
+
+// workers returns the workers that have a job, then those that had one within the last hour, then others that are alive.
+func (o *Overview) workers(ctx context.Context, in ledger.Scope, held []ledger.HeldJob, alive []ledger.Worker) ([]wire.QueueWorker, error) {
 	all, busy := []wire.QueueWorker{}, map[string]bool{}
 	for _, j := range held {
 		q := queueJob(j)
 		busy[q.Worker] = true
-		all = append(all, wire.QueueWorker{Worker: q.Worker, Job: q.Job, Since: q.Since})
+		all = append(all, wire.QueueWorker{Worker: q.Worker, Job: q.Job, Since: q.Since, Model: loadedModel(q.Worker, alive)})
 	}
 	if !in.All() {
 		return all, nil
@@ -95,7 +129,13 @@ func (o *Overview) workers(ctx context.Context, in ledger.Scope, held []ledger.H
 	idle, err := o.o.Work.Idle(ctx, o.o.Now().Add(-idleFor), mostWorkers)
 	for _, w := range idle {
 		if !busy[w.Worker] {
-			all = append(all, wire.QueueWorker{Worker: w.Worker, Since: w.Since})
+			busy[w.Worker] = true
+			all = append(all, wire.QueueWorker{Worker: w.Worker, Since: w.Since, Model: loadedModel(w.Worker, alive)})
+		}
+	}
+	for _, w := range alive {
+		if !busy[w.Name] && len(all) < mostWorkers {
+			all = append(all, wire.QueueWorker{Worker: w.Name, Since: w.Started, Model: loadedModel(w.Name, alive)})
 		}
 	}
 	return all, err

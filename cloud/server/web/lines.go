@@ -176,25 +176,6 @@ func (s *Server) linesOf(ctx context.Context, o ledger.LineOwner) (ledger.LineSe
 	return found, err
 }
 
-// recount has footage with a count counted again.
-func (s *Server) recount(c *fiber.Ctx) error {
-	d, err := s.authenticate(c)
-	if err != nil {
-		return err
-	}
-	o, _, err := s.lineOwner(c, ledger.FootageLines)
-	if err != nil {
-		return err
-	}
-	j, err := s.o.Ledger.Recounts.Recount(ledger.By(c.UserContext(), d.Name), footage.ID(o.ID))
-	if err != nil {
-		return err
-	}
-	s.log.Info("recount by request", "job", j.ID, "footage", j.Footage)
-	s.enqueue(c.UserContext(), j)
-	return s.answerJob(c, j.ID)
-}
-
 // slowest is the least speed of a body that is read as a whole, in bytes per second. Without it, a stranger could keep
 // connections for hours with a byte now and then.
 const slowest = 64 << 10

@@ -88,7 +88,7 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	root := must.Get(s.ledger.Devices.AddWith(t.Context(), ledger.Device{Name: "root", Site: "farm", Sites: ledger.SiteSet{"*"},
 		Role: ledger.RoleAdmin}))(t).Reveal()
 	documents := map[string]string{"/api/v1/people": `{"name":"anna","role":"viewer","sites":["farm"]}`, "/api/v1/people/anna": `{"disabled":false}`,
-		"/api/v1/people/anna/reset": `{"password":true}`, "/api/v1/tokens": `{"name":"robot","role":"viewer","sites":["farm"],"days":1}`}
+		"/api/v1/people/anna/reset": `{"password":true}`, "/api/v1/models/choice": `{"site":"farm"}`, "/api/v1/tokens": `{"name":"robot","role":"viewer","sites":["farm"],"days":1}`}
 	taken := must.Get(s.ledger.Surveys.Add(t.Context(), ledger.Survey{Site: "farm"}))(t)
 	shared, _, err := s.ledger.Shares.Add(t.Context(), ledger.Shared{Kind: ledger.ShareSurvey, ID: taken.ID}, false, time.Hour)
 	must.Do(t, err)
@@ -97,6 +97,10 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	dead := must.Get(s.ledger.Notifications.Add(t.Context(), ledger.Notification{Rule: told.ID, State: ledger.NotificationDead,
 		Ended: time.Now(), Document: `{"rule":"` + told.ID + `","events":[{"kind":"count_ready","text":"x","since":"2026-01-01T00:00:00Z"}]}`},
 		time.Time{}))(t)
+	herd := "herd@" + footage.Sum([]byte("herd")).String()
+	must.Do(t, s.ledger.Workers.Report(t.Context(), ledger.Worker{Name: "gpu-1", Started: time.Now(), Until: time.Now().Add(time.Hour), Models: []wire.InstalledModel{{
+		ModelRef: wire.ModelRef{Name: "herd", SHA256: footage.Sum([]byte("herd"))}, Comparison: &wire.ModelComparison{Verdict: "better"}}}}))
+	must.Get(s.ledger.Models.Choose(t.Context(), "farm", wire.ModelRef{Name: "herd", SHA256: footage.Sum([]byte("herd"))}))(t)
 	seenOps := map[string]bool{}
 	for _, c := range []struct {
 		method, path, token string
@@ -269,6 +273,12 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"GET", "/api/v1/devices", "", 200, ""},
 		{"DELETE", "/api/v1/devices/reader1", "", 401, ""},
 		{"DELETE", "/api/v1/devices/reader1", boss, 403, ""},
+		{"GET", "/api/v1/models", "", 200, ""},
+		{"PUT", "/api/v1/models/choice", "", 401, ""},
+		{"PUT", "/api/v1/models/choice", boss, 403, ""},
+		{"PUT", "/api/v1/models/choice", root, 200, ""},
+		{"GET", "/api/v1/models/compare", "", 400, ""},
+		{"GET", "/api/v1/models/compare?old=" + herd + "&new=" + herd, "", 200, ""},
 		{"GET", "/api/v1/overview", "", 200, ""},
 		{"GET", "/api/v1/history", "", 200, ""},
 		{"GET", "/api/v1/history?site=farm&days=9999", "", 400, ""},

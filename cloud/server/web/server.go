@@ -25,6 +25,7 @@ import (
 	"cattlecounter/shared/boundary"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 const (
@@ -60,6 +61,8 @@ type Ledger struct {
 	Lines      lines
 	Reviews    reviews
 	Recounts   recounts
+	Models     models
+	Workers    workers
 	Priorities priorities
 	People     people
 	Factors    factors
@@ -84,7 +87,7 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, Priorities: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People,
+		Lines: l.Lines, Recounts: l.Jobs, Models: l.Models, Workers: l.Workers, Priorities: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People,
 		Identities: l.People, Staff: l.People, Invites: l.People, Tokens: l.Devices, Audit: l.Audit, Reviews: l.Reviews,
 		Grounds: l.Grounds, Positions: l.Positions, Borders: l.Borders, Surveys: l.Surveys,
 		Book: l.Book, Notifications: l.Notifications, NotificationRules: l.Notifications, Enrolments: l.Devices,
@@ -124,7 +127,16 @@ type (
 		Prioritise(ctx context.Context, jobID string, priority int) (ledger.Job, error)
 	}
 	recounts interface {
-		Recount(ctx context.Context, id footage.ID) (ledger.Job, error)
+		RecountWith(ctx context.Context, id footage.ID, m wire.ModelRef) (ledger.Job, error)
+	}
+	models interface {
+		Choose(ctx context.Context, site string, m wire.ModelRef) (ledger.ModelChoice, error)
+		Chosen(ctx context.Context) ([]ledger.ModelChoice, error)
+		History(ctx context.Context, limit int) ([]ledger.ModelChoice, error)
+		Compare(ctx context.Context, older, newer wire.ModelRef, in ledger.Scope, limit int) ([]ledger.Compared, error)
+	}
+	workers interface {
+		Alive(ctx context.Context) ([]ledger.Worker, error)
 	}
 	grounds interface {
 		Get(ctx context.Context, id footage.ID) (ledger.Ground, error)

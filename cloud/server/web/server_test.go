@@ -82,7 +82,7 @@ func open(t *testing.T, change func(*Options)) *site {
 			return context.WithValue(ctx, deviceKey{}, d)
 		},
 	}
-	if o.Overview, err = overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Logs: l.Grounds, Uploads: l.Uploads,
+	if o.Overview, err = overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Workers: l.Workers, Models: l.Models, Logs: l.Grounds, Uploads: l.Uploads,
 		Stations: o.Stations}); err != nil {
 		t.Fatal(err)
 	}

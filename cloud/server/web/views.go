@@ -33,9 +33,13 @@ func wholeView(f ledger.FootageView) wire.Footage {
 }
 
 func jobView(j ledger.Job) wire.Job {
-	return wire.Job{ID: j.ID, Footage: j.Footage, State: j.State, Progress: j.Progress, Attempt: j.Attempt,
+	v := wire.Job{ID: j.ID, Footage: j.Footage, State: j.State, Progress: j.Progress, Attempt: j.Attempt,
 		Reason:   j.Reason,
 		Priority: j.Priority, Created: j.Created, Updated: j.Updated, Seq: j.Seq}
+	if !j.Model.IsZero() {
+		v.Model = &j.Model
+	}
+	return v
 }
 
 func attemptView(a ledger.Attempt) wire.Attempt {

@@ -42,6 +42,8 @@ func TestWhichModelCounts(t *testing.T) {
 		t.Errorf("read: %+v", read.Model)
 	}
 	must.Do(t, l.Jobs.Cancel(ctx, j.ID)) // takes the wish back
+	want(wire.ModelRef{})                // a job that has ended wants none
+	must.Get(l.Jobs.Retry(ctx, j.ID))(t)
 	want(detector("dunes"))
 	must.Get(l.Models.Choose(ctx, site, wire.ModelRef{}))(t)
 	want(detector("herd"))

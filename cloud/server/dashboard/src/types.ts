@@ -36,8 +36,15 @@ export type Station = {
 };
 export type VitalsPoint = { at: string; disk_free: number; spool_percent: number; temperature_c?: number; clock_offset_seconds?: number; link_up: boolean };
 export type Reply = { id: string; name: string; state: string; text: string; at?: string };
-export type QueueJob = { job: string; footage: string; name: string; state: string; worker?: string; percent: number; fps: number; attempt: number; since: string; reason?: string; priority?: number };
-export type QueueWorker = { worker: string; job?: string; since: string };
+export type QueueJob = { job: string; footage: string; name: string; state: string; worker?: string; percent: number; fps: number; attempt: number; since: string; reason?: string; priority?: number; model?: ModelRef; no_model?: boolean };
+export type QueueWorker = { worker: string; job?: string; since: string; model?: ModelRef };
+export type ModelRef = { name: string; sha256: string };
+export type ModelFigures = ModelRef & { pictures: number; animals: number; precision: number; recall: number; f1: number; count_error: number; false_a_picture: number };
+export type ModelComparison = { old: ModelFigures; new: ModelFigures; verdict: string; reasons?: string[]; compared: string };
+export type Model = ModelRef & { size: number; threshold: number; since: string; workers: number; loaded: number; own: number; caution?: string; fault?: string; comparison?: ModelComparison };
+export type ModelChoice = { site?: string; model?: ModelRef; at: string; who?: string };
+export type Models = { workers: number; models: Model[]; chosen: ModelChoice[]; history: ModelChoice[] };
+export type ModelsCompared = { old: ModelRef; new: ModelRef; pictures?: ModelComparison; counts: { footage: string; name: string; old: Interval; new: Interval }[] };
 export type Queue = { waiting: number; leased: number; oldest_waiting?: string; jobs: QueueJob[]; workers: QueueWorker[] };
 export type HistoryItem = Interval & { at: string; site: string; footage?: string; flight?: string };
 export type Track = {

@@ -1,6 +1,7 @@
 // A flight of several pieces of footage: one count, never the sum of its parts.
 import { useRead } from '../data';
 import * as f from '../format';
+import { Again } from '../parts/again';
 import { Age, Card, Shown } from '../parts/basics';
 import { Pages } from '../parts/pages';
 import { LineTotals, Thumb } from '../parts/row';
@@ -28,7 +29,9 @@ export default function FlightView({ id }: { id: string }) {
               <a class="button" href={`${base}/result`} download="">JSON</a>
               {(v.lines || v.zones) && <a class="button" href={`${base}/crossings.csv`} download="">{t('crossings')}</a>}
               <a class="button" href={`${base}/sheet`} download="">{t('sheet')}</a>
-              <a class="button" href={`${base}/sheet.tif`} download="">GeoTIFF</a></div>
+              <a class="button" href={`${base}/sheet.tif`} download="">GeoTIFF</a>
+              <span class="grow" />
+              <Again footage={v.parts.map((p) => p.footage)} label={t('count_parts_again')} /></div>
           </div>
         </Card>
         <Card id="parts" title={t('parts')}>

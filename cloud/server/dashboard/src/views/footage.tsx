@@ -6,6 +6,7 @@ import { useRead } from '../data';
 import * as f from '../format';
 import { on } from '../live';
 import { Act, Age, Card, Shown } from '../parts/basics';
+import { Again } from '../parts/again';
 import { Animals } from '../parts/animals';
 import { ByPaddock } from '../parts/bypaddock';
 import { Film } from '../parts/film';
@@ -103,7 +104,7 @@ function Downloads({ v, base }: { v: Footage; base: string }) {
       <Pages base={base} />
       {links.filter(([, , there = true]) => there).map(([name, href]) => <a key={name} class="button" href={href} download="">{name}</a>)}
       <span class="grow" />
-      <Act class="button" label={t('count_again')} act={() => queue(`${base}/recount`, 'queued_again')} />
+      <Again footage={[v.id]} label={t('count_again')} />
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { useRead } from '../data';
 import * as f from '../format';
 import { Act, Age, Badge, Card, Empty, Shown } from '../parts/basics';
 import { Choice } from '../parts/choice';
+import { Models, short } from '../parts/models';
 import type { Queue as Doc, QueueJob, QueueWorker } from '../types';
 import { t, type Key } from '../words';
 
@@ -24,6 +25,7 @@ export default function Queue() {
         <Card id="jobs" title={t('queue')} aside={<>{q.oldest_waiting && t('oldest_waiting', { age: f.ago(q.oldest_waiting) })} <Age at={read.at} /></>}>
           {q.jobs.length ? <ul class="list">{q.jobs.map((j) => <JobRow key={j.job} j={j} done={read.reload} />)}</ul> : <Empty title={t('no_jobs')} text={t('no_jobs_help')} />}
         </Card>
+        <Models />
       </>
     )}</Shown>
   );
@@ -34,7 +36,7 @@ function WorkerRow({ w, j }: { w: QueueWorker; j?: QueueJob }) {
   return (
     <li class="job-row" data-worker={w.worker}>
       <span class="who"><span class="name">{w.worker}</span>
-        <span class="meta wrap">{w.job ? t('wk_busy', { age: f.ago(w.since) }) : t('wk_idle', { age: f.ago(w.since) })}</span></span>
+        <span class="meta wrap">{[w.job ? t('wk_busy', { age: f.ago(w.since) }) : t('wk_idle', { age: f.ago(w.since) }), w.model && short(w.model)].filter(Boolean).join(' · ')}</span></span>
       <span class="work">{j ? <><a class="name" href={`/footage/${encodeURIComponent(j.footage)}`}>{j.name}</a>
         <span class="meta">{j.state === 'processing' ? `${Math.floor(j.percent)} % · ${t('fps', { n: f.number(j.fps, 1) })}` : t('st_starting')}</span></> : <span class="muted">{w.job ?? '–'}</span>}</span>
     </li>
@@ -66,7 +68,8 @@ function JobRow({ j, done }: { j: QueueJob; done: () => void }) {
   return (
     <li class="job-row" data-job={j.job}>
       <span class="who"><a class="name" href={`/footage/${encodeURIComponent(j.footage)}`}>{j.name}</a>
-        <span class="meta wrap">{[j.worker, j.attempt > 0 && `${t('attempt')} ${j.attempt}`, f.ago(j.since)].filter(Boolean).join(' · ')}</span>
+        <span class="meta wrap">{[j.worker, j.attempt > 0 && `${t('attempt')} ${j.attempt}`, f.ago(j.since), j.model && !j.no_model && short(j.model)].filter(Boolean).join(' · ')}</span>
+        {j.no_model && <span class="reason">{t('md_missing', { model: short(j.model!) })}</span>}
         {j.reason && <span class="reason">{j.reason}</span>}</span>
       <span class="work"><span class="work-line"><Badge state={j.state} />{j.state === 'processing' && <span>{Math.floor(j.percent)} % · {t('fps', { n: f.number(j.fps, 1) })}</span>}</span>
         {j.state === 'processing' && <progress max={100} value={j.percent} aria-label={t('progress_of_count')} />}</span>
