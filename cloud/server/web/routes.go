@@ -18,7 +18,7 @@ func (s *Server) routes(app *fiber.App) {
 
 	l := s.o.Ledger
 	api := guarded{s, app.Group(wire.APIPath), wire.APIPath}
-	app.Use(s.checkQuery, tagJSON)
+	app.Use(compress, s.checkQuery, tagJSON)
 	api.Get("/footage", s.listFootage)
 	api.Get("/footage/:id", s.getFootage)
 	api.Post("/footage/:id/count", s.countSibling)

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"cattlecounter/cloud/server/access"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/wire"
 )
@@ -77,7 +79,13 @@ func TestDeviceReadsOnlyItsOwn(t *testing.T) {
 		if item.Get == nil || strings.HasSuffix(path, "api.yaml") || strings.HasSuffix(path, "api.json") {
 			continue
 		}
-		r := s.do("GET", path, token)
+		at := path
+		if path == "/api/v1/models/compare" {
+			c := must.Get(s.ledger.Counts.Get(t.Context(), "foreign-done"))(t)
+			m := url.QueryEscape(c.Model + "@" + c.ModelDigest.String())
+			at += "?old=" + m + "&new=" + m
+		}
+		r := s.do("GET", at, token)
 		for _, h := range hidden {
 			shared := h == j.ID && path == "/api/v1/footage" // own-copy has the job of foreign-done
 			if r.status != http.StatusOK || strings.Contains(string(r.body), h) && !shared {
