@@ -44,6 +44,11 @@ func TestPageShares(t *testing.T) {
 	for _, fault := range reader.axe(source) {
 		t.Errorf("shared: %s", fault)
 	}
+	reader.until("having('#survey .warnings', 'The site has no paddocks.').some(shown)")
+	value[bool](reader, "(localStorage.setItem('cattle-settings', JSON.stringify({ language: 'es' })), true)")
+	reader.reload()
+	reader.until("having('#survey .warnings', 'El sitio no tiene potreros.').some(shown)")
+	reader.shot("shared-es-320")
 	eye := c.open(screen{width: 1280, height: 1000})
 	eye.navigate(s.at.HTTP + "/surveys/" + n.ID + "#token=" + s.addDevice("eye", ledger.RoleReviewer))
 	eye.until("having('#survey', 'farm').some(shown) && !document.querySelector('#shares') && " +

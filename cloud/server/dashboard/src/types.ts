@@ -64,8 +64,9 @@ export type Expected = { animals: number; difference: number | null; verdict: 'a
 export type SurveyHead = { id: string; site: string; from?: string; to?: string; created: string; who?: string };
 export type Survey = SurveyHead & Interval & {
   placed: number; double: number; outside: number; expected?: Expected; paddocks: (PaddockCount & { expected?: Expected })[];
-  parts: (Interval & { footage: string; captured?: string; flight?: string; placed: number; way?: string })[]; warnings: string[];
+  parts: (Interval & { footage: string; captured?: string; flight?: string; placed: number; way?: string })[]; warnings: string[]; notes?: SurveyNote[];
 };
+export type SurveyNote = { code: string; count?: number; of?: number; animals?: number; names?: string[] };
 export type Book = { site: string; expected: { paddock: string; animals: number | null; since: string }[] };
 export type NotificationRule = {
   id: string; site: string; kinds: string[]; channel: string; target: string; language?: string; quiet?: { from: string; to: string; zone: string };

@@ -8,7 +8,7 @@ import { Pages } from '../parts/pages';
 import { Shares } from '../parts/shares';
 import { session } from '../session';
 import { go, setQuery, useAddress } from '../router';
-import type { Book, Expected, Footage, Overview, Page, Survey, SurveyHead } from '../types';
+import type { Book, Expected, Footage, Overview, Page, Survey, SurveyHead, SurveyNote } from '../types';
 import { t, type Key } from '../words';
 
 export default function Surveys({ id }: { id: string }) {
@@ -105,6 +105,19 @@ function Remove({ base, site }: { base: string; site: string }) {
   return <p class="actions no-print"><Act class="button" label={t('sv_remove')} act={remove} data={{ 'data-remove-survey': '' }} /></p>;
 }
 
+const notes: Record<string, Key> = {
+  'no-counts': 'sn_no_counts', 'no-paddocks': 'sn_no_paddocks', unplaced: 'sn_unplaced', untimed: 'sn_untimed', 'part-seen': 'sn_part_seen', 'seen-again': 'sn_seen_again', 'unknown-paddocks': 'sn_unknown',
+};
+
+// noteOf is a warning in the language of the page; undefined for a kind that this page does not know.
+function noteOf(n?: SurveyNote): string | undefined {
+  const key = n && notes[n.code];
+  return key && t(key, { count: f.number(n.count ?? 0), of: f.number(n.of ?? 0), animals: f.number(n.animals ?? 0), names: firstOf(n.names ?? []) });
+}
+
+const mostNamed = 10;
+const firstOf = (names: string[]) => [...names.slice(0, mostNamed), ...(names.length > mostNamed ? [t('and_more')] : [])].join(', ');
+
 type ReportProps = { v: Survey; at?: number; base?: string; pages?: string; title?: string };
 
 /**
@@ -119,7 +132,7 @@ export function Report({ v, at, base, pages = base, title = t('sv_of', { site: v
             <p class="muted">{[windowOf(v), v.who].filter(Boolean).join(' · ')}</p>
             <p class="result"><b>{f.number(v.unique)}</b> <span>{t('interval_long', { low: f.number(v.low), high: f.number(v.high) })}</span></p>
             <p class="muted">{[t('sv_placed', { n: f.number(v.placed), all: f.number(v.unique) }), t('sv_double', { n: f.number(v.double) }), t('sv_outside', { n: f.number(v.outside) })].join(' · ')}</p>
-            {v.warnings.length > 0 && <ul class="warnings">{v.warnings.map((w) => <li key={w}>{w}</li>)}</ul>}
+            {v.warnings.length > 0 && <ul class="warnings">{v.warnings.map((w, i) => <li key={w}>{noteOf(v.notes?.[i]) ?? w}</li>)}</ul>}
             <div class="actions no-print"><button class="button" type="button" onClick={() => print()}>{t('sv_print')}</button>
               {pages && <Pages base={pages} />}
               {base && <><a class="button" href={`${base}?format=csv`} download={`${v.id}.csv`}>CSV</a><a class="button" href={base} download={`${v.id}.json`}>JSON</a></>}</div>

@@ -117,6 +117,8 @@ export const en = {
   md_threshold: 'threshold {n}', md_installed: 'installed {when}', md_fault: 'A worker cannot use it: {why}', md_missing: 'Waits: no worker that runs now has the model {model}.', md_with: 'Model of the new count', md_with_chosen: 'with the chosen model', md_with_named: 'with {model}', count_parts_again: 'Count the parts again',
   md_compare: 'Compare two models', md_old: 'Old', md_new: 'New', md_figure: 'Figure', md_precision: 'Precision', md_recall: 'Recall', md_f1: 'F1', md_count_error: 'Error of the count (share)', md_false: 'False boxes a picture', md_better: 'better', md_equal: 'equal', md_worse: 'worse',
   md_pictures: 'On {n} labeled pictures with {animals} animals ({when}) the new model is: {verdict}.', md_no_pictures: 'No worker has a record of worker model compare for these two.', md_counts: 'Counts of the same footage', md_no_counts: 'No footage was counted with both. Count some again with the other model.', md_sum: 'Together',
+  sn_no_counts: 'No count of the site is in this survey.', sn_no_paddocks: 'The site has no paddocks.', sn_unplaced: '{count} of {of} pieces of footage have no positions; their {animals} animals are in no paddock, and may be counted twice.', sn_untimed: 'The time of {count} pieces of footage is not known; their animals may be counted twice.',
+  sn_part_seen: 'Not wholly seen: {names}.', sn_seen_again: '{animals} animals stood on ground that a later flight saw again; the later flight counts.', sn_unknown: 'The book has paddocks that the site does not have: {names}.',
   au_title: 'Audit log', au_none: 'Nothing was done yet', au_when: 'When', au_who: 'Who', au_action: 'Action', au_subject: 'Of what', au_all: 'Only {who}: show all', au_newer: 'Show newer',
 };
 export type Words = typeof en;
