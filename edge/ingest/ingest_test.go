@@ -95,7 +95,7 @@ func (b *bench) capture(f watch.Finding) {
 
 func (b *bench) waitFor(what string, ok func(spool.Record) bool) spool.Record {
 	b.t.Helper()
-	limit := time.After(time.Minute)
+	limit := time.After(3 * time.Minute)
 	for {
 		select {
 		case r := <-b.changed:
@@ -103,7 +103,7 @@ func (b *bench) waitFor(what string, ok func(spool.Record) bool) spool.Record {
 				return r
 			}
 		case <-limit:
-			b.t.Fatalf("no record is %s in a minute; records: %+v", what, b.spool.Records.All())
+			b.t.Fatalf("no record is %s in three minutes; records: %+v", what, b.spool.Records.All())
 		}
 	}
 }

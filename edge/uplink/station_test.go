@@ -140,7 +140,7 @@ func (st *station) run() {
 // waitFor waits until a record satisfies ok.
 func (st *station) waitFor(what string, id footage.ID, ok func(spool.Record) bool) spool.Record {
 	st.t.Helper()
-	limit := time.After(time.Minute)
+	limit := time.After(3 * time.Minute)
 	for {
 		if r, _ := st.spool.Records.Get(id); ok(r) {
 			return r
