@@ -21,7 +21,7 @@ func cost(t *Track, s *sighting) (float64, bool) {
 	size := math.Sqrt(float64(s.box.Area()))
 	unit := (e.size + size) / 2
 	d := math.Hypot(bx-e.x, by-e.y) / unit
-	if d > gate+e.doubt/unit {
+	if d > gate+e.doubt/unit || t.otherWalker(s) {
 		return 0, false
 	}
 	ratio := math.Abs(math.Log(size / e.size))

@@ -84,6 +84,46 @@ func TestTheBetterKnownTrackGetsTheSighting(t *testing.T) {
 	}
 }
 
+// An animal walks out of the frame, and some seconds later one comes in. On the line of the first it is the first, which has
+// turned. Aside of that line it is another one, as in a lane with traffic in both directions.
+func TestWhoComesInWhereAnAnimalWalkedOut(t *testing.T) {
+	for name, c := range map[string]struct {
+		aside, away float64 // sizes, seconds
+		want        int
+	}{
+		"it turns and comes back":                {0, 2, 1},
+		"it turns after a while":                 {0, 3.7, 1},
+		"it comes back half a size aside":        {0.5, 3.7, 1},
+		"another one comes in":                   {1.35, 3.7, 2},
+		"another one comes in on the other side": {-1.35, 3.7, 2},
+	} {
+		for turn, pose := range map[string]motion.Transform{"": {A: 1}, ", turned camera": {B: 1, TX: 300, TY: -50}} {
+			const speed, size = 45.0, 126.5 // pixels a second, pixels
+			tr := New(Options{Threshold: 0.4})
+			frames := 0
+			see := func(seconds float64, boxes ...detect.Box) {
+				watch(tr, frames, seconds, pose, boxes...)
+				frames++
+			}
+			at := 0.0
+			for b, ok := cutBox(960, 300); ok; b, ok = cutBox(960+speed*at, 300) {
+				see(at, b)
+				at += 1.0 / 3
+			}
+			for back := at + c.away; at < back; at += 1.0 / 3 {
+				see(at)
+			}
+			for n := range 9 {
+				b, _ := cutBox(1050-speed*float64(n)/3, 300+c.aside*size)
+				see(at+float64(n)/3, b)
+			}
+			if got := len(tr.Tracks()); got != c.want {
+				t.Errorf("%s%s: %d tracks, want %d", name, turn, got, c.want)
+			}
+		}
+	}
+}
+
 // The noise across the edge of the frame is that of the axis of the ground that lies across it.
 func TestNoiseTurnsWithTheCamera(t *testing.T) {
 	b, _ := cutBox(950, 300)

@@ -180,6 +180,7 @@ func (t *Track) move(j motion.Join) {
 		}
 	}
 	t.X, t.Y, t.W, t.H = p.X, p.Y, t.W*k, t.H*k
+	t.leaving.move(j.Map)
 }
 
 // joinTracks joins each track of now with the track of old that is the same animal, and returns all tracks. The older
@@ -199,7 +200,7 @@ func joinTracks(old, now []*Track) []*Track {
 // absorb adds the sightings of a later track of the same animal.
 func (t *Track) absorb(b *Track) {
 	t.X, t.Y, t.W, t.H = b.X, b.Y, b.W, b.H
-	t.kx, t.ky, t.seconds, t.seen = b.kx, b.ky, b.seconds, b.seen
+	t.kx, t.ky, t.seconds, t.seen, t.leaving = b.kx, b.ky, b.seconds, b.seen, b.leaving
 	t.Last = b.Last
 	t.Hits, t.Strong, t.Visible = t.Hits+b.Hits, t.Strong+b.Strong, t.Visible+b.Visible
 	t.ScoreSum, t.Evidence = t.ScoreSum+b.ScoreSum, t.Evidence+b.Evidence

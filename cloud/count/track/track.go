@@ -4,7 +4,8 @@
 // likely the same animal. The measure is the distance to the place that a constant-velocity Kalman filter predicts, in
 // sizes of the animal. The joins are the best assignment within groups of competing tracks. A track continues when its
 // animal leaves the view: its place on the ground stays, with growing doubt. So a second pass over the same ground
-// finds the same track and does not count the animal twice. Weak detections can continue a track but never start one
+// finds the same track and does not count the animal twice. An animal that walked out of the frame by itself can only come
+// back near the line on which it walked. Weak detections can continue a track but never start one
 // (Zhang et al., "ByteTrack", 2022).
 //
 // It is pure Go, does no I/O and is deterministic.
@@ -57,6 +58,7 @@ type Track struct {
 	expected  expectation
 	matched   int // index of the sighting in the current frame, -1 for none
 	bestWhole bool
+	leaving   leaving
 }
 
 // Fix is the place of an animal at one detection.

@@ -77,6 +77,7 @@ func (t *Track) addHit(s *sighting, o Observation, threshold float64) {
 	}
 	t.Outside = t.Outside && s.outside
 	t.Last, t.seen = o.Index, o.Seconds
+	t.leaving.add(s.end, o.Seconds)
 	score := float64(s.box.Score)
 	t.ScoreSum += score
 	t.Evidence += hitWeight(score, threshold)

@@ -35,6 +35,7 @@ type sighting struct {
 	cut     bool       // cut by the frame's edge; its centre is not that of the animal
 	across  bool       // cut by the left or the right edge
 	down    bool       // cut by the upper or the lower edge
+	end     cutEnd     // where one edge cuts the animal
 	turn    [2]float64 // cosine and sine of the angle from the frame to the ground
 	strong  bool
 	outside bool // the middle of the animal is probably outside of the frame
@@ -49,18 +50,58 @@ func (v view) sightings(o Observation, threshold float64) []sighting {
 		at := motion.Point{X: float64(b.X1+b.X2) / 2, Y: float64(b.Y1+b.Y2) / 2}
 		c := v.toGround.Apply(at)
 		right := v.toGround.Apply(motion.Point{X: at.X + 1, Y: at.Y})
-		across := b.X1 < edgePixels || float64(b.X2) > v.width-edgePixels
-		down := b.Y1 < edgePixels || float64(b.Y2) > v.height-edgePixels
+		x := sideOf(float64(b.X1), float64(b.X2), v.width)
+		y := sideOf(float64(b.Y1), float64(b.Y2), v.height)
+		across, down := x != 0, y != 0
 		k := max(math.Hypot(right.X-c.X, right.Y-c.Y), 1e-9)
-		s = append(s, sighting{
+		one := sighting{
 			box: b, x: c.X, y: c.Y, w: float64(b.Width()) * v.scale, h: float64(b.Height()) * v.scale,
 			cut: across || down, across: across, down: down,
 			turn:   [2]float64{(right.X - c.X) / k, (right.Y - c.Y) / k},
 			strong: float64(b.Score) >= threshold,
 			color:  colorOf(o.Frame, b),
-		})
+		}
+		one.end = one.endAt(x, y)
+		s = append(s, one)
 	}
 	return s
+}
+
+// sideOf is -1 for a box that reaches the lower edge of the frame on one axis, 1 for the upper one, 2 for both, 0 for none.
+func sideOf(low, high, frame float64) int {
+	first, last := low < edgePixels, high > frame-edgePixels
+	switch {
+	case first && last:
+		return 2
+	case first:
+		return -1
+	case last:
+		return 1
+	}
+	return 0
+}
+
+// cutEnd is the end in view of an animal that one edge of the frame cuts. The zero value is none.
+type cutEnd struct {
+	x, y   float64 // ground
+	nx, ny float64 // direction on the ground that leads out of the frame; its length is 1
+}
+
+func (e cutEnd) known() bool { return e.nx != 0 || e.ny != 0 }
+
+// endAt is the end in view of a sighting at sides of the frame.
+func (s *sighting) endAt(x, y int) cutEnd {
+	if x != 0 && y != 0 || x == 2 || y == 2 {
+		return cutEnd{}
+	}
+	cos, sin := s.turn[0], s.turn[1]
+	e := cutEnd{nx: cos*float64(x) - sin*float64(y), ny: sin*float64(x) + cos*float64(y)}
+	half := s.w / 2
+	if y != 0 {
+		half = s.h / 2
+	}
+	e.x, e.y = s.x-e.nx*half, s.y-e.ny*half
+	return e
 }
 
 // noise is the standard deviation of the place on each axis of the ground, in sizes of the animal. across is that across
@@ -97,11 +138,11 @@ func (v view) middle(t *Track, s *sighting) (x, y, across float64) {
 
 // middleOf is the middle of one side of a box, for the side of the whole animal and that of the frame.
 func middleOf(low, high, whole, frame float64) float64 {
-	first, last := low < edgePixels, high > frame-edgePixels
+	side := sideOf(low, high, frame)
 	switch {
-	case first == last || high-low >= whole:
+	case side == 0 || side == 2 || high-low >= whole:
 		return (low + high) / 2
-	case first:
+	case side < 0:
 		return high - whole/2
 	}
 	return low + whole/2
