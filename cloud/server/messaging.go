@@ -142,7 +142,7 @@ func sources(l *ledger.Ledger) progress.Sources {
 func newBroker(ctx context.Context, cfg config.Config, l *ledger.Ledger, service broker.Credentials, cert certified,
 	log *slog.Logger) (*broker.Broker, error) {
 	return broker.New(ctx, broker.Options{Listen: cfg.MQTT.EmbeddedListen, Accounts: l.Devices, Service: service,
-		Discovery: cfg.MQTT.Discovery(), Certificate: cert, Log: log})
+		Discovery: cfg.MQTT.Discovery(), Certificate: cert, Audit: l.Audit, Log: log})
 }
 
 func (m *messaging) register(reg *prometheus.Registry) {

@@ -22,7 +22,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +29,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"cattlecounter/edge/clock"
 	"cattlecounter/edge/spool"
@@ -75,16 +76,15 @@ type trust struct {
 
 // Limits of an order.
 const (
-	maxPayload = 16 << 10
-	maxArgs    = 16
-	maxWhy     = 300
-	maxAhead   = 24 * time.Hour
+	maxArgs  = 16
+	maxWhy   = 300
+	maxAhead = 24 * time.Hour
 	// maxYears is how many years after the floor an expiry may be.
 	maxYears = 100
 )
 
-// ErrOrder marks bytes that are not an order, so that no answer is possible.
-var ErrOrder = errors.New("not an order")
+// refusalsAtOnce is how many answers to bytes that are no order are sent at once; one more follows each second.
+const refusalsAtOnce = 20
 
 // maxQueued bounds the queue of long orders.
 const maxQueued = 4
@@ -97,6 +97,8 @@ type Orders struct {
 	log     *slog.Logger
 	long    chan topic.Command
 	trust   *trust // nil: orders need no signature
+	// refusals limits the answers to bytes that are no order.
+	refusals *rate.Limiter
 
 	mu      sync.Mutex // one order at a time
 	onReply func(topic.Reply)
@@ -105,7 +107,8 @@ type Orders struct {
 // New returns Orders with these actions by name. now reads the clock.
 func New(actions map[string]Action, st replies, now func() clock.Reading, log *slog.Logger) *Orders {
 	return &Orders{actions: actions, store: st, now: now, log: log, long: make(chan topic.Command, maxQueued),
-		onReply: func(topic.Reply) {}}
+		refusals: rate.NewLimiter(1, refusalsAtOnce),
+		onReply:  func(topic.Reply) {}}
 }
 
 // OnReply registers a function for the final answers of long orders. Register it before Run.
@@ -166,29 +169,14 @@ func (o *Orders) save(r topic.Reply) {
 	}
 }
 
-// Parse reads an order. The error wraps ErrOrder.
-func Parse(payload []byte) (topic.Command, error) {
-	var c topic.Command
-	if len(payload) > maxPayload {
-		return c, fmt.Errorf("order of %d bytes, at most %d: %w", len(payload), maxPayload, ErrOrder)
-	}
-	if err := json.Unmarshal(payload, &c); err != nil {
-		return c, fmt.Errorf("order: %w: %w", err, ErrOrder)
-	}
-	// The id becomes a topic level.
-	if _, err := footage.ParseID(c.ID); err != nil {
-		return c, fmt.Errorf("order id: %w: %w", err, ErrOrder)
-	}
-	return c, nil
-}
-
-// Handle executes an order and returns the answer to publish, without Header. The error
-// wraps ErrOrder when no answer is possible. With Trust, an order that the cloud did not sign is
+// Handle executes an order and returns the answer to publish, without Header. Bytes that are no order are answered as
+// refused with the reason when they show an id, 20 at once and then one each second; that answer is not stored. The error
+// wraps topic.ErrOrder when no answer is possible. With Trust, an order that the cloud did not sign is
 // answered as refused, and that answer is not stored.
 func (o *Orders) Handle(ctx context.Context, payload []byte) (topic.Reply, error) {
-	c, err := Parse(payload)
+	c, err := topic.ParseOrder(payload)
 	if err != nil {
-		return topic.Reply{}, err
+		return o.malformed(c.ID, err)
 	}
 	if o.trust == nil {
 		return o.execute(ctx, c, o.checkExpiry)
@@ -211,10 +199,19 @@ func (o *Orders) Handle(ctx context.Context, payload []byte) (topic.Reply, error
 	return r, err
 }
 
+// malformed is the answer to bytes that are no order.
+func (o *Orders) malformed(id string, why error) (topic.Reply, error) {
+	if id == "" || !o.refusals.Allow() {
+		return topic.Reply{}, why
+	}
+	o.log.Warn("order refused", "id", id, "err", why)
+	return topic.Reply{ID: id, State: topic.Refused, Why: clip(why.Error())}, nil
+}
+
 // HandleLocal is Handle for an order from the same machine. It needs no signature: only users of this machine reach
 // the socket.
 func (o *Orders) HandleLocal(ctx context.Context, payload []byte) (topic.Reply, error) {
-	c, err := Parse(payload)
+	c, err := topic.ParseOrder(payload)
 	if err != nil {
 		return topic.Reply{}, err
 	}

@@ -158,24 +158,6 @@ func tooManyArgs() map[string]string {
 	return m
 }
 
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(`{"id":"1","name":"pause","args":{"a":"b"},"expires":"2026-11-22T12:00:00Z"}`))
-	f.Add([]byte(`{"id":"a/b"}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := Parse(b)
-		if err != nil {
-			if !errors.Is(err, ErrOrder) {
-				t.Fatal(err)
-			}
-			return
-		}
-		reply := topic.Device{Site: "s", Name: "d"}.CommandReply(c.ID)
-		if a, err := topic.Parse(reply); err != nil || a.ID != c.ID {
-			t.Fatalf("the topic of the answer is %q: %+v, %v", reply, a, err)
-		}
-	})
-}
-
 // An order from a shell on the device is executed whatever its expiry.
 func TestLocalOrders(t *testing.T) {
 	done := 0
@@ -190,8 +172,8 @@ func TestLocalOrders(t *testing.T) {
 			t.Errorf("answer %+v, error %v", r, err)
 		}
 	}
-	if r, err := o.HandleLocal(t.Context(), []byte("{}")); !errors.Is(err, ErrOrder) {
-		t.Errorf("answer %+v, error %v; want ErrOrder", r, err)
+	if r, err := o.HandleLocal(t.Context(), []byte("{}")); !errors.Is(err, topic.ErrOrder) {
+		t.Errorf("answer %+v, error %v; want topic.ErrOrder", r, err)
 	}
 	if done != 1 {
 		t.Errorf("executed %d times, want 1", done)

@@ -139,7 +139,7 @@ func TestOrdersDoNotStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	must(t, c.Publish(dock.Command(), 1, true, "order"))
+	must(t, c.Publish(dock.Command(), 1, true, `{"id":"order"}`))
 	if _, ok := b.server.Topics.Retained.Get(dock.Command()); ok {
 		t.Error("an order is retained")
 	}

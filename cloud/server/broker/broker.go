@@ -69,7 +69,9 @@ type Options struct {
 	Discovery string
 	// Certificate of Listen; nil for no TLS.
 	Certificate certificates
-	Log         *slog.Logger
+	// Audit records what accounts publish as an order and is none; nil for none.
+	Audit auditor
+	Log   *slog.Logger
 }
 
 // Credentials of the cloud's own connection. User must not be a device's name.

@@ -235,7 +235,7 @@ func TestCommandsWaitForADisconnectedDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	must(t, boss.Publish(d.Command(), 1, false, "pause"))
+	must(t, boss.Publish(d.Command(), 1, false, `{"id":"pause"}`))
 	until(t, "the order waits at the broker", func() bool { // it acknowledges an order before it finds who gets it
 		cl, ok := b.server.Clients.Get("edge1/e")
 		return ok && cl.State.Inflight.Len() > 0
@@ -249,7 +249,7 @@ func TestCommandsWaitForADisconnectedDevice(t *testing.T) {
 	again := mqtt.NewClient(o)
 	must(t, again.Connect())
 	defer again.Disconnect(50)
-	if s := receive(t, got); s != "pause" {
+	if s := receive(t, got); s != `{"id":"pause"}` {
 		t.Errorf("command %q", s)
 	}
 }

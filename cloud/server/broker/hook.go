@@ -39,7 +39,9 @@ type hook struct {
 	refused  map[string]*rate.Limiter // refused log-ins by origin
 	warnings map[string]*rate.Limiter // lines in the log by user, and of strangers by origin
 
-	aside map[*mqtt.Client]packets.Packet // see OnPacketRead
+	aside   map[*mqtt.Client]packets.Packet // see OnPacketRead
+	audit   auditor                         // nil for none
+	audited map[string]*rate.Limiter        // lines in the audit log by user
 
 	stop                                chan struct{} // closed when the broker ends
 	slowed, notRetained, overSubscribed atomic.Int64
@@ -54,7 +56,8 @@ func newHook(server *mqtt.Server, o Options) *hook {
 	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log, discovery: o.Discovery,
 		sessions: map[string]session{}, touched: map[string]time.Time{}, kept: map[string]*retained{}, cleared: map[string]int{},
 		paces: map[string]*paces{}, stop: make(chan struct{}), refused: map[string]*rate.Limiter{},
-		warnings: map[string]*rate.Limiter{}, aside: map[*mqtt.Client]packets.Packet{}}
+		warnings: map[string]*rate.Limiter{}, aside: map[*mqtt.Client]packets.Packet{}, audit: o.Audit,
+		audited: map[string]*rate.Limiter{}}
 }
 
 // ID implements mqtt.Hook.
@@ -171,6 +174,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 	}
 	if !ok && write && !s.service {
 		h.slowSender(s.user, 1, 0)
+		h.recordRefused(s.account, name, errNoOrderTopic)
 	}
 	// Others also get here with each message of a foreign site.
 	if !ok && (write || s.role == ledger.RoleDevice) && h.mayLog(s.user) {
@@ -227,6 +231,7 @@ func (h *hook) sessionsOutside(valid map[string]access.Holder) []string {
 	defer h.mu.Unlock()
 	maps.DeleteFunc(h.paces, func(name string, _ *paces) bool { _, ok := valid[name]; return !ok })
 	maps.DeleteFunc(h.warnings, func(name string, _ *rate.Limiter) bool { _, ok := valid[name]; return !ok })
+	maps.DeleteFunc(h.audited, func(name string, _ *rate.Limiter) bool { _, ok := valid[name]; return !ok })
 	maps.DeleteFunc(h.touched, func(name string, _ time.Time) bool { _, ok := valid[name]; return !ok })
 	var ids []string
 	for id, s := range h.sessions {

@@ -35,7 +35,7 @@ func latency(t *testing.T, b *Broker) time.Duration {
 	var took []time.Duration
 	for i := range 20 {
 		began := time.Now()
-		must(t, boss.Publish(dock.Command(), 1, false, fmt.Sprint(i)))
+		must(t, boss.Publish(dock.Command(), 1, false, fmt.Sprintf(`{"id":"%d"}`, i)))
 		receive(t, arrived)
 		took = append(took, time.Since(began))
 	}

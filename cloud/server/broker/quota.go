@@ -38,6 +38,9 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	h.slowSender(s.user, 1, sizeOf(pk))
 	if at, err := topic.Parse(pk.TopicName); err == nil && at.Kind == topic.KindCommand {
 		pk.FixedHeader.Retain = false // the station would get the order again, also after its operator lost access
+		if err := h.checkOrder(s, pk); err != nil {
+			return pk, err
+		}
 	}
 	return h.bounded(cl, pk, s.user, maxRetainedTopics-serviceReserve), nil
 }

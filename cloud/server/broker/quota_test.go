@@ -71,13 +71,13 @@ func TestSitesLimitDeliveries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := stranger.Publish(dock.Command(), 1, false, "from south")
+	refused := stranger.Publish(dock.Command(), 1, false, `{"id":"from-south"}`)
 	must2(t, refused)
 	if refused.Error() == nil {
 		t.Error("an order to a foreign site is accepted")
 	}
-	must(t, clients["boss"].Publish(dock.Command(), 1, false, "from boss"))
-	if order := receive(t, orders); order != "from boss" {
+	must(t, clients["boss"].Publish(dock.Command(), 1, false, `{"id":"from-boss"}`))
+	if order := receive(t, orders); order != `{"id":"from-boss"}` {
 		t.Errorf("the station got the order %q", order)
 	}
 	for range 2 { // the status and the order

@@ -29,6 +29,7 @@ const (
 	ActionReview         = "review"
 	ActionRemoveReview   = "remove review"
 	ActionOrder          = "order" // to a station
+	ActionRefusedOrder   = "refused order"
 	ActionAddUser        = "add user"
 	ActionSetPassword    = "set password"
 	ActionResetPassword  = "reset password"
