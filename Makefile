@@ -108,6 +108,7 @@ check: cross ## check format, vet, lint, modules and the cross-builds: before ea
 
 vulnerabilities: ## look for known vulnerabilities that reach the code (a minute once its tools are built)
 	@deploy/setup/vulnerabilities.sh
+	@deploy/setup/npmaudit.sh
 
 cross: ## build the programs without cgo for every board into build/cross
 	@VERSION='$(VERSION)' COMMITTED='$(COMMITTED)' deploy/packaging/cross.sh
