@@ -26,6 +26,9 @@ BODY = (12.0, 120.0)  # pixels, the longer side of an animal
 MOST = 120  # animals in one picture
 LARGER = 1.3  # largest scale of a cut-out
 LEAST_CHOICE = 5  # least number of cut-outs of one clip and size, so that no single animal fills a picture
+ALONE = (22.0, 95.0)  # pixels, the longer side of animals that stand alone
+APART, MOST_APART = 1.7, 14  # lengths between such animals, and the most of them in a picture
+UNSHADED = 0.4  # share of their pictures without a shadow, as under thick clouds
 VISIBLE = 0.35  # visible share of an animal, below which it has no label
 HINT = 0.1  # visible share of an animal without a label, from which it is an ignore region
 TRIES = 40
@@ -142,6 +145,17 @@ def lay_out(rng: np.random.Generator) -> list[Spot]:
     return sorted(spots, key=lambda spot: spot.y)
 
 
+def lay_out_apart(rng: np.random.Generator) -> list[Spot]:
+    """Places for single animals seen from straight above, each at least APART of its lengths from the next one."""
+    body = float(np.exp(rng.uniform(np.log(ALONE[0]), np.log(ALONE[1]))))
+    spots: list[Spot] = []
+    for x, y in rng.uniform(0, SIDE, (int(rng.integers(1, MOST_APART + 1)), 2)):
+        if all(np.hypot(x - s.x, y - s.y) >= APART * body for s in spots):
+            size = body * rng.uniform(0.8, 1.2)
+            spots.append(Spot(float(x), float(y), float(size), float(rng.uniform(0, 360))))
+    return sorted(spots, key=lambda spot: spot.y)
+
+
 def _groups(body: float, rng: np.random.Generator) -> np.ndarray:
     places = []
     for _ in range(int(rng.integers(1, 6))):
@@ -179,8 +193,9 @@ class Picture:
 class Composer:
     """Makes pictures from cut-outs and grounds. It can be copied to other processes."""
 
-    def __init__(self, pieces: Sequence[cutouts.Cutout], grounds: Grounds, seed: int):
-        self.grounds, self.seed = grounds, seed
+    def __init__(self, pieces: Sequence[cutouts.Cutout], grounds: Grounds, seed: int, apart: float = 0.0):
+        """apart is the share of pictures with single animals far from each other."""
+        self.grounds, self.seed, self.apart = grounds, seed, apart
         self.cattle = _Herd([p for p in pieces if p.kind == coco.CATTLE])
         self.others = _Herd([p for p in pieces if p.kind == coco.OTHER])
 
@@ -195,16 +210,20 @@ class Composer:
         pale = canvas.mean() + rng.uniform(-25, 45) if rng.random() < 0.25 else None
         foreign = rng.choice(FOREIGN_SHARES, p=FOREIGN_ODDS) if self.others.groups and self.cattle.groups else float(not self.cattle.groups)
         placed, kinds = [], []
-        for spot in lay_out(rng):
+        apart = self.apart > 0 and rng.random() < self.apart
+        unshaded = apart and rng.random() < UNSHADED
+        for spot in lay_out_apart(rng) if apart else lay_out(rng):
             kinds.append(coco.OTHER if rng.random() < foreign else coco.CATTLE)
             herd = self.others if kinds[-1] == coco.OTHER else self.cattle
-            piece = herd.piece(spot, rng, keep=0.9 if one_coat or kinds[-1] == coco.OTHER else 0.35)
+            own = apart or one_coat or kinds[-1] == coco.OTHER  # a single animal in paint looks like a stone
+            piece = herd.piece(spot, rng, keep=0.9 if own else 0.35)
             if pale is not None and rng.random() < 0.7:
                 piece[..., :3] = np.clip(piece[..., :3] + pale - piece[..., :3][piece[..., 3] > 0.5].mean(), 0, 255)
             x, y = round(spot.x - piece.shape[1] / 2), round(spot.y - piece.shape[0] / 2)
             paint.add_shadow(shade, piece, x, y, sun)
             placed.append((piece, x, y))
-        paint.darken(canvas, shade, sun)
+        if not unshaded:
+            paint.darken(canvas, shade, sun)
         whole = [paint.paste(canvas, owner, *entry, n) for n, entry in enumerate(placed, 1)]
         boxes, ignore, shown = _visible(owner, whole)
         other = np.array([kinds[n] == coco.OTHER for n in shown], bool)
@@ -319,6 +338,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="COCO folder to write")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--apart", type=float, default=0.0, help="share of pictures with single animals far from each other, 0 to 1")
     parser.add_argument("--workers", type=int, default=2)
     clips = "take cut-outs and grounds of these only; a trailing * stands for any rest"
     parser.add_argument("--clips", nargs="+", required=True, help=clips)
@@ -326,9 +346,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.images < 1 or args.workers < 1 or args.seed < 0:
             raise coco.DataError("command line", ["images and workers must be at least 1, seed at least 0"])
+        if not 0 <= args.apart <= 1:
+            raise coco.DataError("command line", [f"--apart {args.apart} is not between 0 and 1"])
         pieces = cutouts.load(args.cutouts, args.clips)
         images = [i for d in args.backgrounds for i in coco.load(d, check_pixels=False).only(args.clips).images]
-        made = write(Composer(pieces, Grounds(images), args.seed), args.out, args.images, args.workers)
+        made = write(Composer(pieces, Grounds(images), args.seed, args.apart), args.out, args.images, args.workers)
     except (coco.DataError, OSError) as err:
         print(err, file=sys.stderr)
         return 1

@@ -157,6 +157,26 @@ def test_layouts_run_from_empty_to_crowded():
         assert compose.BODY[0] <= spot.body <= compose.BODY[1]
 
 
+def test_single_animals_stand_far_from_each_other():
+    layouts = [compose.lay_out_apart(np.random.default_rng(seed)) for seed in range(100)]
+    assert min(map(len, layouts)) == 1 and 8 <= max(map(len, layouts)) <= compose.MOST_APART
+    for spots in layouts:
+        assert all(0.8 * compose.ALONE[0] <= s.body <= 1.2 * compose.ALONE[1] for s in spots)
+        gaps = [np.hypot(a.x - b.x, a.y - b.y) for n, a in enumerate(spots) for b in spots[:n]]
+        assert not gaps or min(gaps) >= compose.APART * max(s.body for s in spots) / 1.2
+
+
+def test_the_share_of_single_animals_is_kept(folder, library, tmp_path, capsys):
+    pieces, grounds = cutouts.load(library), compose.Grounds(coco.load(folder).images)
+    apart = [compose.Composer(pieces, grounds, 4, 1.0).make(n) for n in range(12)]
+    assert all(0 < len(p.boxes) + len(p.ignore) <= compose.MOST_APART for p in apart)
+    crowd = [compose.Composer(pieces, grounds, 4).make(n) for n in range(12)]
+    assert max(len(p.boxes) for p in crowd) > compose.MOST_APART
+    run = ["--cutouts", str(library), "--backgrounds", str(folder), "--out", str(tmp_path / "x"), "--clips", "*", "--images", "1"]
+    assert compose.main([*run, "--apart", "1.5"]) == 1
+    assert "--apart 1.5 is not between 0 and 1" in capsys.readouterr().err
+
+
 def test_recolour_preserves_the_shape_and_place_scales_it(folder):
     image = coco.load(folder).images[0]
     piece = cutouts.cut(image.read(), image.boxes[0])
