@@ -14,7 +14,7 @@ COMMITTED ?= $(shell git log -1 --format=%cI)
 
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch page-firefox lighthouse openapi calibrate peers test e2e faults conformance conformance-mqtt containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench bench-ledger load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch page-firefox screenshots lighthouse openapi calibrate peers test e2e faults conformance conformance-mqtt containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench bench-ledger load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -86,6 +86,9 @@ conformance-mqtt: ## URL=mqtt://host:1883 API=http://host:8080: check a test ser
 page-firefox: ## open every view of the page in Firefox and use the main actions
 	@deploy/setup/setup.sh pagechecks
 	CATTLE_FIREFOX=required CATTLE_BROWSER=required $(GO_TEST) -count=1 -v -run TestPageInFirefox ./cloud/server
+
+screenshots: ## make the pictures of deploy/docs/page.md from a seeded ranch, of a phone and of a desktop
+	SCREENSHOTS=$(CURDIR)/deploy/docs/page CATTLE_BROWSER=required $(GO_TEST) -count=1 -v -run TestPageScreenshots ./cloud/server
 
 lighthouse: ## measure the page with Lighthouse's mobile profile: paint within 1.5 s, layout shift at most 0.02
 	@deploy/setup/setup.sh pagechecks

@@ -46,7 +46,7 @@ func seedModels(t *testing.T, ctx context.Context, l *ledger.Ledger) {
 			}
 			begun, _, err := l.Attempts.Begin(ctx, rec.Job.ID, "gpu-1")
 			must.Do(t, err)
-			must.Get(l.Attempts.Finish(ctx, rec.Job.ID, begun.Fence, ledger.Count{Unique: 40 + i + 2*k, Low: 38, High: 47, Model: m.Name, ModelDigest: m.SHA256}, "k"))(t)
+			must.Get(l.Attempts.Finish(ctx, rec.Job.ID, begun.Fence, ledger.Count{Unique: 205 + i + 2*k, Low: 199, High: 214, Model: m.Name, ModelDigest: m.SHA256}, "k"))(t)
 		}
 	}
 }
