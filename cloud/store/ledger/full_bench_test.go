@@ -14,7 +14,7 @@ import (
 )
 
 // full fills a ledger with a long history.
-func full(b *testing.B, n int) *Ledger {
+func full(b testing.TB, n int) *Ledger {
 	b.Helper()
 	// Longer than a test waits: the statements below take a while.
 	l := must.Get(openAt(b.Context(), newPlace(b), Options{Now: clock.New().Now, Busy: 5 * time.Minute}))(b)
@@ -38,9 +38,10 @@ func full(b *testing.B, n int) *Ledger {
 				SELECT born, LOWER(name), 1 FROM footage WHERE $1 > 0 UNION ALL SELECT born, name, i + 1 FROM p WHERE i < LENGTH(name))
 				SELECT DISTINCT SUBSTR(name, i, 3), born FROM p`,
 			`INSERT INTO gram (gram, n) SELECT gram, COUNT(*) FROM name_gram WHERE $1 > 0 GROUP BY gram`,
-			`INSERT INTO job (` + jobColumns + `) ` + numbers + `SELECT 'j' || ` + name + `, 'f' || ` + name +
+			`INSERT INTO job (id, footage, state, attempt, fence, worker, reason, stage, frames_done, frames_total, percent, fps,
+				eta_seconds, animals, result_key, created, updated, born, seq) ` + numbers + `SELECT 'j' || ` + name + `, 'f' || ` + name +
 				`, CASE WHEN i % 50 = 1 THEN 'failed' ELSE 'done' END,
-				1, 1, 'w', '', 'report', 10, 10, 100, 5, NULL, 7, 'k', i, i, 3 * i + 1, 3 * i + 1, 0 FROM s WHERE i % 10 <> 0`,
+				1, 1, 'w', '', 'report', 10, 10, 100, 5, NULL, 7, 'k', i, i, 3 * i + 1, 3 * i + 1 FROM s WHERE i % 10 <> 0`,
 			`INSERT INTO animal_count ` + numbers + `SELECT 'f' || ` + name + `, 'j' || ` + name +
 				`, 7, 6, 8, '{"cow":7}', 'femto', '', i, 3 * i + 2, ''
 				FROM s WHERE i % 10 <> 0 AND i % 50 <> 1`,

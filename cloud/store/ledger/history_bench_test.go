@@ -33,7 +33,7 @@ type flown struct {
 func pasture(n int) (lat, lon float64) { return -31.7 + 0.02*float64(n/5), 24.3 + 0.02*float64(n%5) }
 
 // inPasture places animals on 250 m of a pasture.
-func inPasture(b *testing.B, r *rand.Rand, n int, paddock string) flown {
+func inPasture(b testing.TB, r *rand.Rand, n int, paddock string) flown {
 	lat, lon := pasture(n)
 	g := Ground{}
 	tiles := map[int64][]Place{}
@@ -53,7 +53,7 @@ func inPasture(b *testing.B, r *rand.Rand, n int, paddock string) flown {
 
 // placed gives each count of a full ledger 114 positions and a paddock out of twenty; two counts have the paddock rare. The
 // database copies the rows from those of one count of each kind, which are in tables of their own meanwhile.
-func placed(b *testing.B, n int) *Ledger {
+func placed(b testing.TB, n int) *Ledger {
 	b.Helper()
 	l := full(b, n)
 	fill(b, l, `CREATE TABLE kind (pasture BIGINT NOT NULL, variant BIGINT NOT NULL, places TEXT NOT NULL, paddocks TEXT NOT NULL,
@@ -103,7 +103,7 @@ func placed(b *testing.B, n int) *Ledger {
 }
 
 // fill runs statements in one transaction.
-func fill(b *testing.B, l *Ledger, statements ...string) {
+func fill(b testing.TB, l *Ledger, statements ...string) {
 	b.Helper()
 	must.Do(b, l.tables.write(b.Context(), "fill", func(ctx context.Context, tx *sql.Tx) error {
 		for _, q := range statements {
@@ -140,7 +140,7 @@ func putKind(ctx context.Context, tx *sql.Tx, pasture, variant int, paddock stri
 }
 
 // fillFlights makes flights of two parts of four fifths of the footage.
-func fillFlights(b *testing.B, l *Ledger) {
+func fillFlights(b testing.TB, l *Ledger) {
 	b.Helper()
 	const first = `FROM footage f WHERE (f.born / 3) % 10 IN (2, 4, 6, 8)`
 	fill(b, l, `INSERT INTO flight (`+flightColumns+`) SELECT 'g' || f.id, f.site, f.device, 'joined', '', 2, 9, 8, 10, '{"cow":9}',
@@ -194,6 +194,31 @@ func listed[T any](list func(context.Context, Page) ([]T, string, error), p Page
 	return func(ctx context.Context) (int, error) {
 		vs, _, err := list(ctx, p)
 		return len(vs), err
+	}
+}
+
+// TestShortHistory fills a ledger as the bench does, and asks it some of the questions.
+func TestShortHistory(t *testing.T) {
+	const n = 500
+	l := placed(t, n)
+	lat, lon := pasture(7)
+	field := &Window{lon - 0.001, lat - 0.001, lon + 0.004, lat + 0.004}
+	for name, c := range map[string]struct {
+		want int
+		find func(context.Context) (int, error)
+	}{
+		"footage":             {50, listed(l.Footage.List, Page{Site: "north"})},
+		"flights":             {50, listed(l.Flights.List, Page{Site: "north"})},
+		"a field":             {1000, listed(l.Positions.List, Page{Window: field})},
+		"a rare paddock":      {2 * eachCount, listed(l.Positions.List, Page{Paddock: "rare"})},
+		"counts of a rare":    {2, listed(l.Counts.List, Page{Paddock: "rare", Site: "north"})},
+		"counts of an old":    {22, listed(l.Counts.List, Page{Paddock: "old", Site: "north"})},
+		"footage of a field":  {24, listed(l.Footage.List, Page{Window: field})},
+		"footage of no place": {0, listed(l.Footage.List, Page{Window: &Window{1, 1, 2, 2}})},
+	} {
+		if got, err := c.find(t.Context()); err != nil || got != c.want {
+			t.Errorf("%s: %d entries, want %d: %v", name, got, c.want, err)
+		}
 	}
 }
 

@@ -230,9 +230,10 @@ func (r *positionReader) read(ctx context.Context, site string, c cells) (full b
 			f.in(`t.footage`, r.only)
 		}
 		f.add(`(t.cell > ? OR t.footage >= ?)`, after.cell, after.footage)
-		ts, err := list(ctx, r.db.Read(), scanPlaceTile, `SELECT `+tileColumns+
-			` FROM place_tile t JOIN footage f ON f.id = t.footage `+f.String()+
-			fmt.Sprintf(` ORDER BY t.cell, t.footage LIMIT %d`, tilesRead), f.args...)
+		// The tiles are chosen first. Otherwise PostgreSQL may read all footage for a join by hashes.
+		ts, err := list(ctx, r.db.Read(), scanPlaceTile, `SELECT `+tileColumns+` FROM (SELECT t.cell, t.footage, t.places
+			FROM place_tile t `+f.String()+fmt.Sprintf(` ORDER BY t.cell, t.footage LIMIT %d`, tilesRead)+
+			`) t JOIN footage f ON f.id = t.footage ORDER BY t.cell, t.footage`, f.args...)
 		if err != nil {
 			return false, err
 		}
