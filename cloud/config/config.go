@@ -104,7 +104,9 @@ const leastAudit = 30 * 24 * time.Hour
 // Retention configures what is deleted by age.
 type Retention struct {
 	Videos time.Duration `yaml:"videos"` // a video is deleted this long after its count; 0 means never
-	Audit  time.Duration `yaml:"audit"`  // an entry of the audit log is deleted after this time; 0 means never
+	// Sites replaces Videos for some sites: "SITE TIME", such as north 2160h.
+	Sites []string      `yaml:"sites"`
+	Audit time.Duration `yaml:"audit"` // an entry of the audit log is deleted after this time; 0 means never
 }
 
 // Worker configures counting. The sample file explains every key.
@@ -188,7 +190,8 @@ func Default() Config {
 			},
 			Evidence: Evidence{Video: true, Sheets: true},
 		},
-		Notify: Notify{SMTP: SMTP{TLS: MailStartTLS}, Networks: []string{}},
+		Retention: Retention{Sites: []string{}},
+		Notify:    Notify{SMTP: SMTP{TLS: MailStartTLS}, Networks: []string{}},
 	}
 }
 
@@ -243,6 +246,8 @@ func (c *Config) Validate() error {
 	c.Notify.validate(&f)
 	f.addIf(c.Retention.Videos != 0 && c.Retention.Videos < time.Hour,
 		"retention.videos: %s is less than 1h; 0 means that videos are never deleted", c.Retention.Videos)
+	_, err := c.Retention.OfSites()
+	f.addIf(err != nil, "retention.sites: %v", err)
 	f.addIf(c.Retention.Audit != 0 && c.Retention.Audit < leastAudit,
 		"retention.audit: %s is less than %s; 0 means that entries are never deleted", c.Retention.Audit, leastAudit)
 	return errors.Join(f...)

@@ -148,7 +148,7 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	}
 	checks := []web.Check{ledgerCheck(l.Ping, log), blobCheck(st.Ready), queueCheck(st.Queue.Len, log)}
 	server, err := newWeb(ctx, cfg, web.Options{Certificate: certs.http,
-		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
+		Ledger: web.LedgerOf(l), Blobs: st.Blobs, Ages: agesOf(cfg), Queue: st.Queue, Hub: hub, Uploads: in, WithDevice: intake.WithDevice,
 		Stations: m.stations, StationBroker: cfg.MQTT.PublicURL, Overview: views, Notifier: note, Page: dashboard.Files(), Checks: append(checks, m.checks()...), Metrics: metrics, Log: log,
 	})
 	if err != nil {
@@ -186,14 +186,19 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	return err
 }
 
+// agesOf is how long videos are kept.
+func agesOf(cfg config.Config) retention.Ages {
+	sites, _ := cfg.Retention.OfSites() // the configuration was checked
+	return retention.Ages{Default: cfg.Retention.Videos, Sites: sites}
+}
+
 // keeping are the stages that remove replaced results and, when retention is configured, old videos and entries of the
 // audit log.
 func keeping(cfg config.Config, l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) []stage {
 	left := &retention.Leftovers{Jobs: l.Jobs, Documents: l.Flights, Blobs: blobs, Now: time.Now, Log: log}
 	stages := []stage{left.Run}
-	if cfg.Retention.Videos != 0 {
-		k := &retention.Remover{Footage: l.Footage, Flights: l.Flights, Blobs: blobs, MaxAge: cfg.Retention.Videos,
-			Now: time.Now, Log: log}
+	if ages := agesOf(cfg); ages.Any() {
+		k := &retention.Remover{Footage: l.Footage, Flights: l.Flights, Blobs: blobs, Ages: ages, Now: time.Now, Log: log}
 		stages = append(stages, k.Run)
 	}
 	if cfg.Retention.Audit != 0 {

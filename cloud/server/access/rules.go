@@ -108,6 +108,7 @@ var rules = map[string]Action{
 	"GET /api/v1/stats":                   Read,
 	"GET /api/v1/events":                  Read,
 	"GET /api/v1/audit":                   Administer,
+	"GET /api/v1/retention":               Administer,
 	"GET /api/v1/session":                 Public, // says whether there is one
 	"POST /api/v1/session":                Public, // logs in
 	"DELETE /api/v1/session":              Public, // logs out

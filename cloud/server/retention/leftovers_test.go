@@ -110,7 +110,7 @@ func TestAVideoThatIsCountedAgainStays(t *testing.T) {
 	must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, ledger.Count{Unique: 1, High: 1}, "k"))(t)
 	now = now.Add(48 * time.Hour)
 	fs := recounted{l.Footage, func() { must.Get(l.Jobs.Recount(ctx, "f"))(t) }}
-	remover := &Remover{Footage: fs, Flights: l.Flights, Blobs: blobs, MaxAge: time.Hour, Now: func() time.Time { return now },
+	remover := &Remover{Footage: fs, Flights: l.Flights, Blobs: blobs, Ages: Ages{Default: time.Hour}, Now: func() time.Time { return now },
 		Log: slog.New(slog.DiscardHandler)}
 	if n, _, err := remover.RemoveExpired(ctx); n != 0 || err != nil {
 		t.Errorf("%d videos deleted, %v", n, err)
@@ -127,8 +127,8 @@ type recounted struct {
 	recount func()
 }
 
-func (r recounted) ListCounted(ctx context.Context, before time.Time, limit int) ([]ledger.Footage, error) {
-	list, err := r.Footage.ListCounted(ctx, before, limit)
+func (r recounted) ListCounted(ctx context.Context, in ledger.Choice, before time.Time, limit int) ([]ledger.Footage, error) {
+	list, err := r.Footage.ListCounted(ctx, in, before, limit)
 	if len(list) > 0 {
 		r.recount()
 	}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"cattlecounter/cloud/store/blob"
@@ -25,7 +27,7 @@ const (
 
 // Footage reads and changes the ledger's footage; *ledger.Catalog implements it.
 type Footage interface {
-	ListCounted(ctx context.Context, before time.Time, limit int) ([]ledger.Footage, error)
+	ListCounted(ctx context.Context, in ledger.Choice, before time.Time, limit int) ([]ledger.Footage, error)
 	// IsCounted reports whether ListCounted would list a piece of footage now.
 	IsCounted(ctx context.Context, id footage.ID, before time.Time) (bool, error)
 	RemoveVideo(ctx context.Context, id footage.ID) error
@@ -42,12 +44,43 @@ type Flights interface {
 	Get(ctx context.Context, id string) (ledger.FlightView, error)
 }
 
+// Ages say how long videos are kept after their count; 0 means forever.
+type Ages struct {
+	Default time.Duration
+	Sites   map[string]time.Duration // sites with another time than Default
+}
+
+// Any reports whether any video is deleted by its age.
+func (a Ages) Any() bool {
+	return len(a.Rules()) > 0
+}
+
+// Rule is the time of a choice of sites; it is above 0.
+type Rule struct {
+	In  ledger.Choice
+	Age time.Duration
+}
+
+// Rules are the times that are not forever: those of single sites, then that of all others.
+func (a Ages) Rules() (all []Rule) {
+	sites := slices.Sorted(maps.Keys(a.Sites))
+	for _, site := range sites {
+		if a.Sites[site] != 0 {
+			all = append(all, Rule{ledger.Choice{Only: site}, a.Sites[site]})
+		}
+	}
+	if a.Default != 0 {
+		all = append(all, Rule{ledger.Choice{Except: sites}, a.Default})
+	}
+	return all
+}
+
 // Remover deletes videos by age. All fields are required.
 type Remover struct {
 	Footage Footage
 	Flights Flights
 	Blobs   Blobs
-	MaxAge  time.Duration // since the count; above 0
+	Ages    Ages
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -61,7 +94,7 @@ func (r *Remover) Run(ctx context.Context) error {
 	for {
 		n, bytes, err := r.RemoveExpired(ctx)
 		if n > 0 {
-			r.Log.Info("expired videos deleted", "videos", n, "bytes", bytes, "older_than", r.MaxAge)
+			r.Log.Info("expired videos deleted", "videos", n, "bytes", bytes)
 		}
 		if err != nil && ctx.Err() == nil {
 			r.Log.Error("cannot delete expired videos; trying again", "err", err, "retry_in", every)
@@ -74,19 +107,33 @@ func (r *Remover) Run(ctx context.Context) error {
 	}
 }
 
-// RemoveExpired deletes the videos that are older than MaxAge. It returns how many videos
-// and bytes it deleted. A fault of one video does not stop it, such as a legal hold: the error has the first faults. After
-// mostHeld faults it ends.
+// RemoveExpired deletes the videos that are older than the time of their site. It returns how many videos and bytes it
+// deleted. A fault of one video does not stop it, such as a legal hold: the error has the first faults. After mostHeld
+// faults of a rule it continues with the next one.
 //
 // It deletes the blob before it changes the ledger. After a crash in between the next call
 // deletes the video once more, which is harmless.
 func (r *Remover) RemoveExpired(ctx context.Context) (n int, bytes int64, err error) {
-	before := r.Now().Add(-r.MaxAge)
+	var faults []error
+	for _, rule := range r.Ages.Rules() {
+		videos, size, err := r.removeBy(ctx, rule)
+		n, bytes = n+videos, bytes+size
+		faults = append(faults, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return n, bytes, errors.Join(faults...)
+}
+
+// removeBy is RemoveExpired for one rule.
+func (r *Remover) removeBy(ctx context.Context, by Rule) (n int, bytes int64, err error) {
+	before := r.Now().Add(-by.Age)
 	var faults []error
 	passed := map[footage.ID]bool{} // that stay for now
 	for len(faults) < mostHeld {
 		limit := batch + len(passed) // they are listed again
-		list, err := r.Footage.ListCounted(ctx, before, limit)
+		list, err := r.Footage.ListCounted(ctx, by.In, before, limit)
 		if err != nil {
 			return n, bytes, errors.Join(firstFaults(faults), err)
 		}

@@ -22,8 +22,8 @@ import (
 // oneFlight is the ledger of a flight that has the footage old.
 type oneFlight struct{ Footage }
 
-func (f oneFlight) ListCounted(ctx context.Context, before time.Time, limit int) ([]ledger.Footage, error) {
-	list, err := f.Footage.ListCounted(ctx, before, limit)
+func (f oneFlight) ListCounted(ctx context.Context, in ledger.Choice, before time.Time, limit int) ([]ledger.Footage, error) {
+	list, err := f.Footage.ListCounted(ctx, in, before, limit)
 	for i := range list {
 		list[i].Flight = "f-" + string(list[i].ID)
 	}
@@ -56,7 +56,7 @@ func TestTheSheetOfAFlightGoesWithItsVideos(t *testing.T) {
 	}
 	now = now.Add(48 * time.Hour)
 	fs := oneFlight{l.Footage}
-	remover := &Remover{Footage: fs, Flights: fs, Blobs: blobs, MaxAge: time.Hour, Now: func() time.Time { return now },
+	remover := &Remover{Footage: fs, Flights: fs, Blobs: blobs, Ages: Ages{Default: time.Hour}, Now: func() time.Time { return now },
 		Log: slog.New(slog.DiscardHandler)}
 	if n, _, err := remover.RemoveExpired(ctx); n != 2 || err != nil {
 		t.Fatalf("%d videos deleted, %v", n, err)
@@ -113,7 +113,7 @@ func TestExpiredVideosAreDeleted(t *testing.T) {
 	old := counted("old")
 	now = now.Add(48 * time.Hour)
 	recent := counted("recent")
-	remover := &Remover{Footage: l.Footage, Flights: l.Flights, Blobs: holding{blobs, held}, MaxAge: 24 * time.Hour, Now: clock,
+	remover := &Remover{Footage: l.Footage, Flights: l.Flights, Blobs: holding{blobs, held}, Ages: Ages{Default: 24 * time.Hour}, Now: clock,
 		Log: slog.New(slog.DiscardHandler)}
 	for _, want := range []int{1, 0} { // the held video does not stop the deletion of the others
 		if n, _, err := remover.RemoveExpired(ctx); n != want || err == nil {
@@ -168,7 +168,7 @@ func TestManyHeldVideos(t *testing.T) {
 		now = now.Add(time.Second)
 	}
 	now = now.Add(48 * time.Hour)
-	remover := &Remover{Footage: l.Footage, Flights: l.Flights, Blobs: holding{blobs, "held"}, MaxAge: time.Hour,
+	remover := &Remover{Footage: l.Footage, Flights: l.Flights, Blobs: holding{blobs, "held"}, Ages: Ages{Default: time.Hour},
 		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
 	n, _, err := remover.RemoveExpired(ctx)
 	if n != 1 || err == nil || !strings.HasSuffix(err.Error(), fmt.Sprintf("and %d more", held-mostReported)) {

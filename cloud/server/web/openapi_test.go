@@ -344,6 +344,9 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 		{"POST", "/api/v1/enrol", "", 400, ""},
 		{"GET", "/api/v1/audit", "", 401, ""},
 		{"GET", "/api/v1/audit", boss, 403, ""},
+		{"GET", "/api/v1/retention", "", 401, ""},
+		{"GET", "/api/v1/retention", boss, 403, ""},
+		{"GET", "/api/v1/retention", root, 200, ""},
 		{"GET", "/livez", "", 200, ""},
 		{"GET", "/readyz", "", 200, ""},
 	} {

@@ -70,6 +70,7 @@ func (s *Server) routes(app *fiber.App) {
 	api.Get("/asyncapi.yaml", s.document(s.docs.asyncAPI, "application/yaml"))
 
 	api.Get("/audit", s.listAudit)
+	api.Get("/retention", s.getRetention)
 	api.Get("/session", s.getSession)
 	api.Post("/session", s.logIn)
 	api.Delete("/session", s.logOut)

@@ -20,6 +20,7 @@ import (
 	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/progress"
 	"cattlecounter/cloud/server/report/gather"
+	"cattlecounter/cloud/server/retention"
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/boundary"
@@ -64,6 +65,7 @@ type Ledger struct {
 	Models     models
 	Workers    workers
 	Priorities priorities
+	Videos     videos
 	People     people
 	Factors    factors
 	Sessions   sessions
@@ -87,7 +89,7 @@ type Ledger struct {
 func LedgerOf(l *ledger.Ledger) Ledger {
 	return Ledger{Devices: l.Devices, Footage: l.Footage, Uploads: l.Uploads, Thumbnails: l.Thumbnails, Jobs: l.Jobs,
 		Attempts: l.Attempts, Counts: l.Counts, Flights: l.Flights, Changes: l.Changes, Totals: l.Totals,
-		Lines: l.Lines, Recounts: l.Jobs, Models: l.Models, Workers: l.Workers, Priorities: l.Jobs, People: l.People, Factors: l.People, Sessions: l.People,
+		Lines: l.Lines, Recounts: l.Jobs, Models: l.Models, Workers: l.Workers, Priorities: l.Jobs, Videos: l.Footage, People: l.People, Factors: l.People, Sessions: l.People,
 		Identities: l.People, Staff: l.People, Invites: l.People, Tokens: l.Devices, Audit: l.Audit, Reviews: l.Reviews,
 		Grounds: l.Grounds, Positions: l.Positions, Borders: l.Borders, Surveys: l.Surveys,
 		Book: l.Book, Notifications: l.Notifications, NotificationRules: l.Notifications, Enrolments: l.Devices,
@@ -234,6 +236,7 @@ type Options struct {
 	HeadTimeout time.Duration
 	Ledger      Ledger
 	Blobs       blob.Store
+	Ages        retention.Ages // of videos; the zero value keeps them forever
 	Queue       Enqueuer
 	Hub         *progress.Hub
 	// Uploads serves /files/; WithDevice tells it who uploads.

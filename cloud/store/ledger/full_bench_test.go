@@ -87,7 +87,7 @@ func BenchmarkPagesOf100000(b *testing.B) {
 		"footage named":  func() error { _, _, err := l.Footage.List(ctx, Page{Name: "dji"}); return err },
 		"no such name":   func() error { _, _, err := l.Footage.List(ctx, Page{Name: "xyz"}); return err },
 		"most, no name":  func() error { _, _, err := l.Footage.List(ctx, Page{Sort: SortMost, Name: "xyz"}); return err },
-		"old videos":     func() error { _, err := l.Footage.ListCounted(ctx, l.tables.now(), 100); return err },
+		"old videos":     func() error { _, err := l.Footage.ListCounted(ctx, Choice{}, l.tables.now(), 100); return err },
 		"one":            func() error { _, err := l.Footage.Get(ctx, "f00050000"); return err },
 		"statistics":     func() error { _, err := l.Totals.Stats(ctx); return err },
 	} {

@@ -90,16 +90,28 @@ func TestOldVideos(t *testing.T) {
 	before, err := l.Changes.Footage(ctx, 0, 10)
 	must.Do(t, err)
 	clock.Advance(time.Hour)
-	fs, err := l.Footage.ListCounted(ctx, clock.Now(), 10)
+	fs, err := l.Footage.ListCounted(ctx, Choice{}, clock.Now(), 10)
 	if err != nil || len(fs) != 1 || fs[0].ID != "old" {
 		t.Fatalf("got footage %+v, error %v", fs, err)
 	}
-	if fs, err = l.Footage.ListCounted(ctx, clock.Now().Add(-2*time.Hour), 10); err != nil || len(fs) != 0 {
+	fs0 := fs[0]
+	if fs, err = l.Footage.ListCounted(ctx, Choice{}, clock.Now().Add(-2*time.Hour), 10); err != nil || len(fs) != 0 {
 		t.Errorf("got footage %+v, error %v", fs, err)
+	}
+	for in, want := range map[*Choice]int{{}: 1, {Only: fs0.Site}: 1, {Only: "elsewhere"}: 0, {Except: []string{fs0.Site, "x"}}: 0,
+		{Except: []string{"x", "y"}}: 1} {
+		chosen := must.Get(l.Footage.ListCounted(ctx, *in, clock.Now(), 10))(t)
+		oldest := must.Get(l.Footage.OldestVideos(ctx, *in, 10))(t)
+		if len(chosen) != want || len(oldest) != want {
+			t.Errorf("%+v: %d are counted, %d are listed, want %d", *in, len(chosen), len(oldest), want)
+		}
+		if want == 1 && (oldest[0].Footage != "old" || !oldest[0].Counted.Equal(clock.Now().Add(-time.Hour)) || oldest[0].Size != fs0.Size) {
+			t.Errorf("%+v", oldest[0])
+		}
 	}
 	must.Do(t, l.Footage.RemoveVideo(ctx, "old"))
 	must.FailWith(t, l.Footage.RemoveVideo(ctx, "old"), ErrNotFound)
-	if fs, err = l.Footage.ListCounted(ctx, clock.Now(), 10); err != nil || len(fs) != 0 {
+	if fs, err = l.Footage.ListCounted(ctx, Choice{}, clock.Now(), 10); err != nil || len(fs) != 0 {
 		t.Errorf("got footage %+v, error %v", fs, err)
 	}
 	v, err := l.Footage.Get(ctx, "old")

@@ -131,7 +131,7 @@ func TestSiblingsInTheTotals(t *testing.T) {
 	}
 	c.Advance(time.Hour)
 	var old []footage.ID
-	for _, f := range must.Get(l.Footage.ListCounted(ctx, c.Now(), 10))(t) {
+	for _, f := range must.Get(l.Footage.ListCounted(ctx, Choice{}, c.Now(), 10))(t) {
 		old = append(old, f.ID)
 	}
 	if slices.Sort(old); !slices.Equal(old, []footage.ID{"t", "w", "z"}) {
@@ -168,14 +168,14 @@ func TestSiblingVideosAreOld(t *testing.T) {
 	wide := must.Get(l.Footage.Record(ctx, take("w", "DJI_0001_W.MP4")))(t)
 	must.Get(l.Footage.Record(ctx, take("z", "DJI_0001_Z.MP4")))(t) // it has no job
 	c.Advance(time.Hour)
-	if fs := must.Get(l.Footage.ListCounted(ctx, c.Now(), 10))(t); len(fs) != 0 {
+	if fs := must.Get(l.Footage.ListCounted(ctx, Choice{}, c.Now(), 10))(t); len(fs) != 0 {
 		t.Errorf("%+v before the count", fs)
 	}
 	begun, _, err := l.Attempts.Begin(ctx, wide.Job.ID, "w")
 	must.Do(t, err)
 	must.Get(l.Attempts.Finish(ctx, begun.ID, begun.Fence, Count{}, "k"))(t)
 	c.Advance(time.Hour)
-	if fs := must.Get(l.Footage.ListCounted(ctx, c.Now(), 10))(t); len(fs) != 3 {
+	if fs := must.Get(l.Footage.ListCounted(ctx, Choice{}, c.Now(), 10))(t); len(fs) != 3 {
 		t.Errorf("%d videos, want 3: %+v", len(fs), fs)
 	}
 }

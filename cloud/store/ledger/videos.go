@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"cattlecounter/cloud/store/database"
@@ -12,16 +13,61 @@ import (
 	"cattlecounter/shared/job"
 )
 
-// ListCounted returns at most limit pieces of footage that have a video and were counted before
+// Choice is a choice of sites: one site, or all but some. The zero value is every site.
+type Choice struct {
+	Only   string
+	Except []string
+}
+
+// condition is the condition of a query whose parameters before it are used.
+func (c Choice) condition(column string, used int) (string, []any) {
+	if c.Only != "" {
+		return fmt.Sprintf(" AND %s = $%d", column, used+1), []any{c.Only}
+	}
+	text, args := "", []any{}
+	for _, site := range c.Except {
+		args = append(args, site)
+		text += fmt.Sprintf(" AND %s <> $%d", column, used+len(args))
+	}
+	return text, args
+}
+
+// ListCounted returns at most limit pieces of footage of a choice of sites that have a video and were counted before
 // a time, oldest first. A sibling without a job of its own was counted when the footage that
 // is counted for it was.
-func (l *Catalog) ListCounted(ctx context.Context, before time.Time, limit int) ([]Footage, error) {
-	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+prefixed("f", footageColumns)+countedBefore+
-		` ORDER BY j.updated, f.born LIMIT $3`, job.Done, before.UnixMicro(), limit)
+func (l *Catalog) ListCounted(ctx context.Context, in Choice, before time.Time, limit int) ([]Footage, error) {
+	where, args := in.condition("f.site", 3)
+	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+prefixed("f", footageColumns)+countedBefore+where+
+		` ORDER BY j.updated, f.born LIMIT $3`, append([]any{job.Done, before.UnixMicro(), limit}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("footage counted before %s: %w", before.UTC().Format(time.RFC3339), err)
 	}
 	return fs, nil
+}
+
+// CountedVideo is a video with the time of its count, from which on its age is reckoned.
+type CountedVideo struct {
+	Footage footage.ID
+	Site    string
+	Name    string // of the file
+	Size    int64  // bytes
+	Counted time.Time
+}
+
+// OldestVideos returns at most limit videos of a choice of sites that are counted, those that were counted first come first.
+func (l *Catalog) OldestVideos(ctx context.Context, in Choice, limit int) ([]CountedVideo, error) {
+	where, args := in.condition("f.site", 3)
+	vs, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (v CountedVideo, err error) {
+		var at int64
+		err = rows.Scan(&v.Footage, &v.Site, &v.Name, &v.Size, &at)
+		v.Counted = time.UnixMicro(at).UTC()
+		return v, err
+	}, `SELECT f.id, f.site, f.name, f.size, j.updated`+countedBefore+where+` ORDER BY j.updated, f.born LIMIT $3`,
+		append([]any{job.Done, int64(math.MaxInt64), limit}, args...)...)
+	if err != nil {
+		return nil, fmt.Errorf("the oldest videos: %w", err)
+	}
+	return vs, nil
 }
 
 const countedBefore = ` FROM job j JOIN footage f ON f.id = j.footage OR f.sibling_of = j.footage
