@@ -30,6 +30,7 @@ func TestAnswersAreCompressed(t *testing.T) {
 			r.header.Get("Vary") != "Accept-Encoding" {
 			t.Errorf("%s: %d of %d bytes, %v", coding, len(r.body), len(plain.body), r.header)
 		}
+		t.Logf("%s: %d bytes of %d", coding, len(r.body), len(plain.body))
 		if got := must.Get(decode(nil, r.body))(t); !bytes.Equal(got, plain.body) {
 			t.Errorf("%s: the document is another one", coding)
 		}

@@ -58,7 +58,7 @@ func TestModelsAreListedChosenAndTakenBack(t *testing.T) {
 	}
 	put(s.tokens[ledger.RoleOperator], bodyWith("", detector("herd")), http.StatusForbidden)
 	put(root, strings.NewReader(""), http.StatusBadRequest)
-	put(root, strings.NewReader(`{"modle":{}}`), http.StatusBadRequest)
+	put(root, strings.NewReader(`{"network":{}}`), http.StatusBadRequest)
 	put(root, strings.NewReader(`{"model":{"name":"herd"}}`), http.StatusBadRequest)
 	put(root, bodyWith(`"site":"no/site",`, detector("herd")), http.StatusBadRequest)
 	for _, name := range []string{"nowhere", "broken"} {

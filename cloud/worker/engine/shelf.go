@@ -39,7 +39,7 @@ type Shelf struct {
 // book is one model on a shelf.
 type book struct {
 	entry model.Entry
-	print string // of its files, without their content
+	mark  string // of its files, without their content
 	wire.InstalledModel
 }
 
@@ -104,8 +104,8 @@ func (s *Shelf) Rescan(ctx context.Context) {
 		if samePlace(e, own.entry) {
 			continue
 		}
-		print := fingerprint(e)
-		i := slices.IndexFunc(before, func(b book) bool { return b.entry == e && b.print == print })
+		mark := fingerprint(e)
+		i := slices.IndexFunc(before, func(b book) bool { return b.entry == e && b.mark == mark })
 		if i >= 0 {
 			books = append(books, before[i])
 			continue
@@ -140,7 +140,7 @@ func fingerprint(e model.Entry) string {
 
 // describe makes the report of a model. fault is why its files could not be read.
 func (s *Shelf) describe(ctx context.Context, e model.Entry, info detr.Info, fault error) book {
-	b := book{entry: e, print: fingerprint(e)}
+	b := book{entry: e, mark: fingerprint(e)}
 	b.Name, b.SHA256, b.Size, b.Threshold = e.Name, info.Digest, info.Size, info.Threshold
 	if e.Origin != model.Stored && info.Name != "" {
 		b.Name = info.Name // as in results
