@@ -52,12 +52,12 @@ func (f *filter) in(column string, values []string) {
 }
 
 // ofChosen says that another condition chooses few rows f. It keeps SQLite, which has no statistics, from indexes of sites,
-// devices and times, by which it would read many more.
+// devices and times, by which it would read many more. Conditions that name the rows by a query stay as they are.
 func (f *filter) ofChosen() {
 	for i, w := range f.where {
 		for column, expression := range map[string]string{"f.site": "f.site || ''", "f.device": "f.device || ''",
 			"f.born": "+f.born", "f.taken": "+f.taken"} {
-			if rest, ok := strings.CutPrefix(w, column+" "); ok {
+			if rest, ok := strings.CutPrefix(w, column+" "); ok && !strings.HasPrefix(rest, "IN (SELECT ") {
 				f.where[i] = expression + " " + rest
 			}
 		}
