@@ -241,6 +241,7 @@ func (p *proxy) api(to string) http.Handler {
 			return
 		}
 		out.Header = r.Header.Clone()
+		out.Header.Del("Accept-Encoding") // the transport then asks for gzip itself, and body sees the text
 		answer, err := http.DefaultTransport.RoundTrip(out)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)
