@@ -57,7 +57,7 @@ func TestPageScreenshots(t *testing.T) {
 				t.Errorf("%s-%s has %d bytes", v.name, s.suffix, len(got.Data))
 			}
 			total += len(got.Data)
-			must.Do(t, os.WriteFile(filepath.Join(dir, v.name+"-"+s.suffix+".webp"), got.Data, 0o644)) //nolint:gosec // a document
+			must.Do(t, os.WriteFile(filepath.Join(dir, v.name+"-"+s.suffix+".webp"), got.Data, 0o644))
 		}
 		tab.close()
 	}

@@ -51,7 +51,7 @@ var limits = []check{
 			}
 			if i == mostSessions {
 				if !errors.Is(err, errRefused) {
-					return fmt.Errorf("session %d of an account: %v, want a refusal", i+1, err)
+					return errors.Join(fmt.Errorf("session %d of an account is not refused", i+1), err)
 				}
 				break
 			}

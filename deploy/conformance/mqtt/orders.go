@@ -184,7 +184,7 @@ func (k *kit) nothingBefore(ctx context.Context, c *client, to post) error {
 	}
 	if err != nil {
 		cancel()
-		<-failed
+		<-failed //nolint:errcheck // it ends by cancel
 		return err
 	}
 	return <-failed
@@ -215,7 +215,7 @@ func (k *kit) order(ctx context.Context, answer func(*client, order) error) (r o
 		}
 		if err != nil {
 			cancel()
-			<-failed
+			<-failed //nolint:errcheck // it ends by cancel
 			return err
 		}
 		return <-failed
