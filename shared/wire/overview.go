@@ -58,6 +58,7 @@ const (
 	AttentionLogUnreadable  AttentionKind = "log_unreadable"  // a flight log gives no positions
 	AttentionNoWorker       AttentionKind = "no_worker"       // jobs wait for five minutes while no worker has one
 	AttentionQueueOld       AttentionKind = "queue_old"       // a job waits for an hour while workers work
+	AttentionModelMissing   AttentionKind = "model_missing"   // jobs wait for five minutes for a model that no worker has
 	AttentionStationSilent  AttentionKind = "station_silent"  // see StationState
 	AttentionStationGone    AttentionKind = "station_offline" // for more than a day
 	AttentionTokenExpired   AttentionKind = "token_expired"   // or was revoked: the cloud refuses the station

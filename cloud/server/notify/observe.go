@@ -48,6 +48,7 @@ var kinds = map[wire.AttentionKind]wire.NotificationKind{
 	wire.AttentionUploadStalled:  wire.NotifyUploadStuck,
 	wire.AttentionNoWorker:       wire.NotifyCountingLate,
 	wire.AttentionQueueOld:       wire.NotifyCountingLate,
+	wire.AttentionModelMissing:   wire.NotifyCountingLate,
 	wire.AttentionStationSilent:  wire.NotifyStationSilent,
 	wire.AttentionStationGone:    wire.NotifyStationSilent,
 	wire.AttentionTokenExpired:   wire.NotifyStationSilent,

@@ -96,6 +96,7 @@ var spanish = &words{
 		wire.AttentionUploadStalled:  "una subida de {device} se detuvo; revise su enlace",
 		wire.AttentionNoWorker:       "hay trabajos en espera y ningún proceso cuenta; inicie uno o mire su registro",
 		wire.AttentionQueueOld:       "los procesos no dan abasto; agregue uno",
+		wire.AttentionModelMissing:   "hay trabajos en espera de un modelo que ningún proceso tiene; instálelo o elija otro",
 		wire.AttentionStationSilent:  "la estación {device} no envía mensajes; revise su energía y su enlace",
 		wire.AttentionStationGone:    "la estación {device} lleva más de un día sin conexión; revise su energía y su enlace",
 		wire.AttentionTokenExpired:   "la nube rechaza la credencial de la estación {device}; regístrela otra vez con un código",

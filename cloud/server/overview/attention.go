@@ -124,6 +124,9 @@ func (o *Overview) backlog(ctx context.Context, in ledger.Scope) ([]wire.Attenti
 			return nil, err
 		}
 	}
+	if missing, err := o.missingModels(ctx, in); err != nil || len(missing) > 0 {
+		return missing, err
+	}
 	waits := o.o.Now().Sub(b.Oldest)
 	switch {
 	case all.Held == 0 && waits > noWorkerAfter:
@@ -134,6 +137,45 @@ func (o *Overview) backlog(ctx context.Context, in ledger.Scope) ([]wire.Attenti
 			Text: fmt.Sprintf("the workers do not keep up: jobs wait (%d); add a worker", b.Waiting)}}, nil
 	}
 	return nil, nil
+}
+
+// missingModels are models that jobs wait for and no living worker has. Without a living worker there are none: then the
+// worker is what is missing.
+func (o *Overview) missingModels(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
+	alive, err := o.o.Workers.Alive(ctx)
+	if err != nil || len(alive) == 0 {
+		return nil, err
+	}
+	chosen, err := o.o.Models.Chosen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := o.jobs(ctx, in, false, job.Queued, job.Uploaded)
+	if err != nil {
+		return nil, err
+	}
+	var all []wire.Attention
+	counts := map[wire.ModelRef]int{}
+	since := map[wire.ModelRef]time.Time{}
+	var order []wire.ModelRef
+	for _, j := range waiting {
+		v := withModel(queueJob(j), ledger.WantedModel(j.Job, j.Footage.Site, chosen), alive)
+		if !v.NoModel || o.o.Now().Sub(v.Since) <= noWorkerAfter {
+			continue
+		}
+		m := *v.Model
+		if counts[m]++; counts[m] == 1 {
+			order = append(order, m)
+		}
+		if first, ok := since[m]; !ok || v.Since.Before(first) {
+			since[m] = v.Since
+		}
+	}
+	for _, m := range order {
+		all = append(all, wire.Attention{Kind: wire.AttentionModelMissing, Severity: wire.Bad, Since: since[m], Action: wire.ActNone,
+			Text: fmt.Sprintf("no worker has the model %s, but jobs wait for it (%d); install it, or choose another", m, counts[m])})
+	}
+	return all, nil
 }
 
 // atStations is what the stations report, and which of them report nothing.

@@ -200,6 +200,37 @@ func TestJobsThatNeedAttention(t *testing.T) {
 	s.want("", "queue_old warn")
 }
 
+// Jobs that wait for a model that no living worker has are apart from those that have no worker at all.
+func TestModelsThatNeedAttention(t *testing.T) {
+	s := newScene(t)
+	herd := wire.ModelRef{Name: "herd", SHA256: footage.Sum([]byte("herd"))}
+	report := func(models ...wire.InstalledModel) {
+		t.Helper()
+		must.Do(t, s.ledger.Workers.Report(t.Context(), ledger.Worker{Name: "w1", Started: s.clock.Now(),
+			Until: s.clock.Now().Add(time.Minute), Models: models}))
+	}
+	must.Get(s.ledger.Models.Choose(t.Context(), "north", herd))(t)
+	s.record("north", "waits")
+	s.clock.Advance(noWorkerAfter)
+	report()
+	s.want("")
+	s.clock.Advance(time.Second)
+	all := s.want("", "model_missing bad")
+	if !strings.HasPrefix(all[0].Text, "no worker has the model herd (") || !strings.Contains(all[0].Text, "wait for it (1)") {
+		t.Errorf("got %+v", all)
+	}
+	s.want("@north", "model_missing bad")
+	s.want("@south")
+	s.want("dock-north")
+	report(wire.InstalledModel{ModelRef: herd, Fault: "damaged"})
+	s.want("", "model_missing bad")
+	report(wire.InstalledModel{ModelRef: herd})
+	s.want("", "no_worker bad")
+	report()
+	s.clock.Advance(2 * time.Minute) // the worker has gone
+	s.want("", "no_worker bad")
+}
+
 func TestUploadsThatNeedAttention(t *testing.T) {
 	s := newScene(t)
 	_, err := s.ledger.Uploads.Create(t.Context(), ledger.Upload{ID: "u", Footage: "f", Device: "dock-north",
