@@ -89,33 +89,39 @@ func TestTheBetterKnownTrackGetsTheSighting(t *testing.T) {
 func TestWhoComesInWhereAnAnimalWalkedOut(t *testing.T) {
 	for name, c := range map[string]struct {
 		aside, away float64 // sizes, seconds
+		drift       float64 // sizes that the camera moves back from the animal meanwhile
 		want        int
 	}{
-		"it turns and comes back":                {0, 2, 1},
-		"it turns after a while":                 {0, 3.7, 1},
-		"it comes back half a size aside":        {0.5, 3.7, 1},
-		"another one comes in":                   {1.35, 3.7, 2},
-		"another one comes in on the other side": {-1.35, 3.7, 2},
+		"it turns and comes back":                {0, 2, 0, 1},
+		"it turns after a while":                 {0, 3.7, 0, 1},
+		"it comes back half a size aside":        {0.5, 3.7, 0, 1},
+		"another one comes in":                   {1.35, 3.7, 0, 2},
+		"another one comes in on the other side": {-1.35, 3.7, 0, 2},
+		"another one under a camera that hovers": {1.35, 3.7, 0.3, 2},
+		"it turns while the camera looks away":   {1.35, 3.7, 1.5, 1},
 	} {
 		for turn, pose := range map[string]motion.Transform{"": {A: 1}, ", turned camera": {B: 1, TX: 300, TY: -50}} {
 			const speed, size = 45.0, 126.5 // pixels a second, pixels
 			tr := New(Options{Threshold: 0.4})
 			frames := 0
-			see := func(seconds float64, boxes ...detect.Box) {
-				watch(tr, frames, seconds, pose, boxes...)
+			see := func(seconds, moved float64, boxes ...detect.Box) {
+				at := pose
+				at.TX, at.TY = at.TX-moved*size*at.A, at.TY-moved*size*at.B
+				watch(tr, frames, seconds, at, boxes...)
 				frames++
 			}
 			at := 0.0
 			for b, ok := cutBox(960, 300); ok; b, ok = cutBox(960+speed*at, 300) {
-				see(at, b)
+				see(at, 0, b)
 				at += 1.0 / 3
 			}
-			for back := at + c.away; at < back; at += 1.0 / 3 {
-				see(at)
+			left := at
+			for ; at < left+c.away; at += 1.0 / 3 {
+				see(at, c.drift*math.Sin(math.Pi*(at-left)/c.away))
 			}
 			for n := range 9 {
 				b, _ := cutBox(1050-speed*float64(n)/3, 300+c.aside*size)
-				see(at+float64(n)/3, b)
+				see(at+float64(n)/3, 0, b)
 			}
 			if got := len(tr.Tracks()); got != c.want {
 				t.Errorf("%s%s: %d tracks, want %d", name, turn, got, c.want)

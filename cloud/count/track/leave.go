@@ -7,8 +7,8 @@ import (
 )
 
 // An animal that walked out of the frame may turn and come back, on about the line on which it walked out. One that comes in
-// aside of that line is another one: without this, animals that walk out and in at one place, as in a lane with traffic,
-// share a track. The measures are sizes of the animal and seconds.
+// aside of that line is another one, while the edge of the frame stays where it was: without this, animals that walk out and
+// in at one place, as in a lane with traffic, share a track. The measures are sizes of the animal and seconds.
 const (
 	walking     = 0.2  // a second, out of the frame; the least speed of an animal that walks out by itself
 	walkedHits  = 4    // fewest detections from which the filter of a track knows the speed
@@ -18,6 +18,8 @@ const (
 	longAway    = 8.0  // after which it may have walked anywhere
 	besideLine  = 0.9  // the largest distance to the line
 	besideDrift = 0.05 // how much this grows in a second
+	rimMoves    = 0.8  // how far the edge of the frame moves over the ground; beyond, an animal may come in anywhere
+	rimTurn     = 0.9  // the cosine of the angle that the camera turns meanwhile
 )
 
 // leaving is the last detections of a track, all cut by one edge of the frame. The zero value is none.
@@ -29,11 +31,10 @@ type leaving struct {
 
 // add notes a detection.
 func (l *leaving) add(e cutEnd, seconds float64) {
-	const same = 0.9 // the cosine of the angle that the camera turns meanwhile
 	switch {
 	case !e.known():
 		*l = leaving{}
-	case l.hits == 0 || l.last.nx*e.nx+l.last.ny*e.ny < same:
+	case l.hits == 0 || l.last.nx*e.nx+l.last.ny*e.ny < rimTurn:
 		*l = leaving{first: e, last: e, began: seconds, at: seconds, hits: 1}
 	default:
 		l.last, l.at = e, seconds
@@ -46,8 +47,9 @@ func (l *leaving) move(m motion.Transform) {
 	for _, e := range []*cutEnd{&l.first, &l.last} {
 		p := m.Apply(motion.Point{X: e.x, Y: e.y})
 		q := m.Apply(motion.Point{X: e.x + e.nx, Y: e.y + e.ny})
+		r := m.Apply(motion.Point{X: e.rimX, Y: e.rimY})
 		k := max(math.Hypot(q.X-p.X, q.Y-p.Y), 1e-9)
-		*e = cutEnd{x: p.X, y: p.Y, nx: (q.X - p.X) / k, ny: (q.Y - p.Y) / k}
+		*e = cutEnd{x: p.X, y: p.Y, rimX: r.X, rimY: r.Y, nx: (q.X - p.X) / k, ny: (q.Y - p.Y) / k}
 	}
 }
 

@@ -157,6 +157,9 @@ func (tr *Tracker) Observe(o Observation) []int {
 	for _, t := range tr.tracks {
 		t.predict(dt)
 		t.expected = v.project(t, t.kx, t.ky)
+		if t.leaving.hits > 0 && !v.hasRim(t.leaving.last, t.Size()) {
+			t.leaving = leaving{}
+		}
 	}
 	sightings := v.sightings(o, tr.threshold)
 	tr.lengths.judge(sightings, v)

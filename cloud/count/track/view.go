@@ -83,11 +83,31 @@ func sideOf(low, high, frame float64) int {
 
 // cutEnd is the end in view of an animal that one edge of the frame cuts. The zero value is none.
 type cutEnd struct {
-	x, y   float64 // ground
-	nx, ny float64 // direction on the ground that leads out of the frame; its length is 1
+	x, y       float64 // ground
+	rimX, rimY float64 // where the edge cuts it, on the ground
+	nx, ny     float64 // direction on the ground that leads out of the frame; its length is 1
 }
 
 func (e cutEnd) known() bool { return e.nx != 0 || e.ny != 0 }
+
+// hasRim reports whether the edge of the frame that cut an animal lies on the ground where it lay then.
+func (v view) hasRim(e cutEnd, size float64) bool {
+	p := v.toFrame.Apply(motion.Point{X: e.rimX, Y: e.rimY})
+	q := v.toFrame.Apply(motion.Point{X: e.rimX + e.nx, Y: e.rimY + e.ny})
+	dx, dy := (q.X-p.X)*v.scale, (q.Y-p.Y)*v.scale
+	off := math.Inf(1) // pixels of the frame
+	switch {
+	case dx > rimTurn:
+		off = v.width - p.X
+	case dx < -rimTurn:
+		off = p.X
+	case dy > rimTurn:
+		off = v.height - p.Y
+	case dy < -rimTurn:
+		off = p.Y
+	}
+	return math.Abs(off)*v.scale < rimMoves*size
+}
 
 // endAt is the end in view of a sighting at sides of the frame.
 func (s *sighting) endAt(x, y int) cutEnd {
@@ -101,6 +121,7 @@ func (s *sighting) endAt(x, y int) cutEnd {
 		half = s.h / 2
 	}
 	e.x, e.y = s.x-e.nx*half, s.y-e.ny*half
+	e.rimX, e.rimY = s.x+e.nx*half, s.y+e.ny*half
 	return e
 }
 
