@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,22 +19,38 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// rescan is how often a shelf looks for models that came or went.
-const rescan = 30 * time.Second
+const (
+	// rescan is how often a shelf looks for models that came or went.
+	rescan = 30 * time.Second
+	// spareFor is how long a model that could not be loaded is not tried again while its files stay the same.
+	spareFor = 5 * time.Minute
+)
+
+// errChanged says that the files of the own model are no longer those that were loaded at the start.
+var errChanged = errors.New("its files have changed since the worker started; restart the worker to use them")
 
 // Shelf has the models of a machine, one of them loaded. Its methods are safe for concurrent use, but a Counter ends when
 // another model is loaded. Close it after use.
 type Shelf struct {
 	set Settings
 	log *slog.Logger
+	now func() time.Time
 
 	load   sync.Mutex // one model is loaded at a time
 	scan   sync.Mutex // and one scan runs at a time
 	mu     sync.Mutex // of what follows
-	own    book
-	loaded *Engine // nil after a failed change of the model
+	own    book       // as loaded at the start
+	loaded *Engine    // nil after a failed change of the model
 	ref    wire.ModelRef
-	books  []book // all models, also those with a fault
+	books  []book                     // all models, also those with a fault, the own model first
+	spared map[model.Entry]failedLoad // models that are not tried again for now
+}
+
+// failedLoad is why a model could not be loaded.
+type failedLoad struct {
+	fault string
+	mark  string // of the files then
+	until time.Time
 }
 
 // book is one model on a shelf.
@@ -53,9 +70,11 @@ func OpenShelf(ctx context.Context, set Settings, log *slog.Logger) (*Shelf, err
 	if err != nil {
 		return nil, err
 	}
-	s := &Shelf{set: set, log: log, loaded: e, ref: wire.ModelRef{Name: e.Model.Name, SHA256: e.Model.Digest}}
-	s.own = s.describe(ctx, found, e.net.Info(), nil)
+	s := &Shelf{set: set, log: log, now: time.Now, loaded: e, ref: wire.ModelRef{Name: e.Model.Name, SHA256: e.Model.Digest},
+		spared: map[model.Entry]failedLoad{}}
+	s.own = s.describe(ctx, found, fingerprint(found), e.net.Info(), nil)
 	s.own.ModelRef = s.ref
+	s.books = []book{s.own}
 	s.Rescan(ctx)
 	return s, nil
 }
@@ -81,7 +100,7 @@ func (s *Shelf) Run(ctx context.Context) {
 	}
 }
 
-// Rescan looks for models that came or went. It reads those that are new or have changed.
+// Rescan looks for models that came or went. It reads those that are new, have changed or had a fault.
 func (s *Shelf) Rescan(ctx context.Context) {
 	s.scan.Lock()
 	defer s.scan.Unlock()
@@ -96,26 +115,61 @@ func (s *Shelf) Rescan(ctx context.Context) {
 	s.mu.Lock()
 	before, own := s.books, s.own
 	s.mu.Unlock()
-	books := []book{own}
+	books := []book{s.lookAtOwn(ctx, before[0])}
 	for _, e := range entries {
+		if !samePlace(e, own.entry) {
+			books = append(books, s.look(ctx, e, before))
+		}
 		if ctx.Err() != nil {
-			return
+			return // what was read last may have its end as a fault
 		}
-		if samePlace(e, own.entry) {
-			continue
-		}
-		mark := fingerprint(e)
-		i := slices.IndexFunc(before, func(b book) bool { return b.entry == e && b.mark == mark })
-		if i >= 0 {
-			books = append(books, before[i])
-			continue
-		}
-		info, err := detr.Describe(detr.Options{Path: e.Path, Library: s.set.Library})
-		books = append(books, s.describe(ctx, e, info, err))
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.books = books
-	s.mu.Unlock()
+	for e, f := range s.spared {
+		same := func(b book) bool { return b.entry == e && b.mark == f.mark }
+		if !s.now().Before(f.until) || !slices.ContainsFunc(books, same) {
+			delete(s.spared, e)
+		}
+	}
+}
+
+// look returns the report of a model, that of before while its files stay the same. A fault may end without a change of
+// the files in the fingerprint, so a model with a fault is read each time.
+func (s *Shelf) look(ctx context.Context, e model.Entry, before []book) book {
+	mark, last := fingerprint(e), book{}
+	if i := slices.IndexFunc(before, func(b book) bool { return b.entry == e }); i >= 0 {
+		last = before[i]
+	}
+	if last.mark == mark && last.Fault == "" {
+		return last
+	}
+	info, fault := detr.Describe(detr.Options{Path: e.Path, Library: s.set.Library})
+	b := s.describe(ctx, e, mark, info, fault)
+	s.logFault(b, last.Fault)
+	return b
+}
+
+// lookAtOwn is look for the own model. What was loaded at the start counts until the worker restarts, so other files in
+// its place are a fault.
+func (s *Shelf) lookAtOwn(ctx context.Context, last book) book {
+	b := s.look(ctx, s.own.entry, []book{last})
+	if s.own.entry.Origin != model.Stored && b.SHA256 == s.own.SHA256 {
+		b.Name = s.own.Name
+	}
+	if b.Fault == "" && (b.ModelRef != s.own.ModelRef || b.Threshold != s.own.Threshold) {
+		b.Fault = oneLine(errChanged)
+		s.logFault(b, last.Fault)
+	}
+	return b
+}
+
+// logFault logs a fault once.
+func (s *Shelf) logFault(b book, before string) {
+	if b.Fault != "" && b.Fault != before {
+		s.log.Warn("model cannot be used", "model", b.entry.Name, "path", b.entry.Path, "err", b.Fault)
+	}
 }
 
 func samePlace(a, b model.Entry) bool {
@@ -138,9 +192,9 @@ func fingerprint(e model.Entry) string {
 	return b.String()
 }
 
-// describe makes the report of a model. fault is why its files could not be read.
-func (s *Shelf) describe(ctx context.Context, e model.Entry, info detr.Info, fault error) book {
-	b := book{entry: e, mark: fingerprint(e)}
+// describe makes the report of a model. fault is why its files could not be read; mark is their fingerprint before that.
+func (s *Shelf) describe(ctx context.Context, e model.Entry, mark string, info detr.Info, fault error) book {
+	b := book{entry: e, mark: mark}
 	b.Name, b.SHA256, b.Size, b.Threshold = e.Name, info.Digest, info.Size, info.Threshold
 	if e.Origin != model.Stored && info.Name != "" {
 		b.Name = info.Name // as in results
@@ -150,7 +204,6 @@ func (s *Shelf) describe(ctx context.Context, e model.Entry, info detr.Info, fau
 	}
 	if fault != nil {
 		b.Fault = oneLine(fault)
-		s.log.Warn("model cannot be used", "model", e.Name, "path", e.Path, "err", fault)
 	}
 	if err := model.CheckCompared(e, info.Digest, info.FinetunedFrom); err != nil {
 		b.Caution = oneLine(err)
@@ -183,6 +236,7 @@ func (s *Shelf) Installed() []wire.InstalledModel {
 	for i, b := range s.books {
 		out[i] = b.InstalledModel
 		out[i].Loaded, out[i].Own = s.loaded != nil && b.ModelRef == s.ref, i == 0
+		out[i].Fault = cmp.Or(b.Fault, s.spared[b.entry].fault)
 	}
 	return out
 }
@@ -194,7 +248,7 @@ func (s *Shelf) find(m wire.ModelRef) (book, bool) {
 	if m.IsZero() {
 		return s.own, true
 	}
-	i := slices.IndexFunc(s.books, func(b book) bool { return b.ModelRef == m && b.Fault == "" })
+	i := slices.IndexFunc(s.books, func(b book) bool { return b.ModelRef == m && b.Fault == "" && s.spared[b.entry].fault == "" })
 	if i < 0 {
 		return book{}, false
 	}
@@ -208,7 +262,8 @@ func (s *Shelf) Has(m wire.ModelRef) bool {
 }
 
 // Counter returns a counter with a model, and loads it in place of the loaded one. Counters of before end: no other call
-// may use one. The error of a model that went since Has wraps model.ErrNoModel, others are those of Open.
+// may use one. The error of a model that went since Has wraps model.ErrNoModel, others are those of Open. A model that
+// cannot be loaded has this as its fault until its files change or some minutes have passed.
 func (s *Shelf) Counter(m wire.ModelRef) (*count.Counter, error) {
 	s.load.Lock()
 	defer s.load.Unlock()
@@ -229,6 +284,18 @@ func (s *Shelf) Counter(m wire.ModelRef) (*count.Counter, error) {
 			s.log.Warn("cannot free the model of before", "model", ref.String(), "err", err)
 		}
 	}
+	e, err := s.openAs(b)
+	if err != nil {
+		s.spare(b, err)
+		return nil, err
+	}
+	s.keep(e, b.ModelRef)
+	s.log.Info("model changed", "from", ref.String(), "to", b.ModelRef.String(), "took", time.Since(began).Round(time.Millisecond))
+	return e.Counter, nil
+}
+
+// openAs loads a model, and refuses one that is another than reported.
+func (s *Shelf) openAs(b book) (*Engine, error) {
 	e, err := s.set.open(b.entry)
 	if err != nil {
 		return nil, err
@@ -236,9 +303,14 @@ func (s *Shelf) Counter(m wire.ModelRef) (*count.Counter, error) {
 	if got := (wire.ModelRef{Name: e.Model.Name, SHA256: e.Model.Digest}); got != b.ModelRef {
 		return nil, errors.Join(fmt.Errorf("%s has become %s: %w", b.ModelRef, got, model.ErrDigest), e.Close())
 	}
-	s.keep(e, b.ModelRef)
-	s.log.Info("model changed", "from", ref.String(), "to", b.ModelRef.String(), "took", time.Since(began).Round(time.Millisecond))
-	return e.Counter, nil
+	return e, nil
+}
+
+// spare keeps others from a model that cannot be loaded.
+func (s *Shelf) spare(b book, fault error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spared[b.entry] = failedLoad{fault: "cannot be loaded: " + oneLine(fault), mark: b.mark, until: s.now().Add(spareFor)}
 }
 
 func (s *Shelf) keep(e *Engine, ref wire.ModelRef) {
