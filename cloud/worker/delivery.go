@@ -18,7 +18,7 @@ import (
 )
 
 // deliver handles one delivery of a job, from its lease to its acknowledgement. It returns a fault that other jobs may
-// meet too.
+// meet too. With errOwnModel every job would meet it.
 func (w *Worker) deliver(ctx context.Context, lease queue.Lease) error {
 	log := w.o.Log.With("job", lease.Job(), "delivery", lease.Deliveries())
 	if lease.Deliveries() > w.o.MaxDeliveries {
@@ -47,7 +47,6 @@ func (w *Worker) deliver(ctx context.Context, lease queue.Lease) error {
 	}
 	log = log.With("footage", f.ID, "attempt", j.Attempt)
 	log.Info("job begun", "name", f.Name, "bytes", f.Size)
-	w.passed = 0
 	began := time.Now()
 	a := &attempt{w: w, lease: lease, job: j, footage: f, log: log, model: want}
 	a.sidecar.stale = j.Attempt > 1 // an earlier attempt has probably written a sidecar
@@ -73,6 +72,9 @@ func (a *attempt) recordOutcome(ctx context.Context, err error, took time.Durati
 		log.Info("worker stopped; job returned to the queue")
 		a.release(ctx, "the worker was stopped")
 		return nil
+	case errors.Is(err, errLoad):
+		log.Error("model not loaded; leaving the job to another worker", "err", err)
+		return a.leave(ctx, err)
 	case count.IsFootageFault(err):
 		log.Warn("job failed", "reason", err)
 		if err := a.fail(ctx, err); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,21 +90,89 @@ func TestCanceledJobNeedsNoModel(t *testing.T) {
 	}
 }
 
-// Without a choice the model of the worker counts, and a model that cannot be loaded is a fault with its reason.
-func TestOwnModelAndOneThatCannotBeLoaded(t *testing.T) {
+// Without a choice the model of the worker counts.
+func TestOwnModel(t *testing.T) {
 	s := newStage(t)
-	ctx := t.Context()
 	j, own := s.put("f1"), &shelf{}
-	s.deliver(ctx, s.workerWith("own", own))
+	s.deliver(t.Context(), s.workerWith("own", own))
 	if j = s.job(j.ID); j.State != job.Done || len(own.asked) != 1 || !own.asked[0].IsZero() {
 		t.Errorf("the job is %s, asked for %v", j.State, own.asked)
 	}
-	j = s.put("f2")
+}
+
+// A model that one worker cannot load uses up no delivery, however often; the job has the reason until another worker
+// counts it.
+func TestModelThatCannotBeLoaded(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	j := s.put("f1")
 	must.Get(s.l.Models.Choose(ctx, "", detector("herd")))(t)
-	broken := &shelf{models: map[wire.ModelRef]bool{detector("herd"): true}, broken: true}
-	s.deliver(ctx, s.workerWith("broken", broken))
-	if j = s.job(j.ID); j.State != job.Queued || j.Reason != "load "+detector("herd").String()+": the file is cut off" {
+	models := map[wire.ModelRef]bool{detector("herd"): true}
+	broken := s.workerWith("broken", &shelf{models: models, broken: true})
+	for range 5 { // more often than MaxDeliveries
+		s.deliver(ctx, broken)
+		if j = s.job(j.ID); j.State != job.Queued || j.Reason != "cannot load the model "+detector("herd").String()+": the file is cut off" {
+			t.Fatalf("the job is %s: %s", j.State, j.Reason)
+		}
+		s.later(time.Minute)
+	}
+	s.deliver(ctx, s.workerWith("herd", &shelf{models: models}))
+	if j = s.job(j.ID); j.State != job.Done || s.messages() != 0 {
 		t.Errorf("the job is %s: %s", j.State, j.Reason)
+	}
+}
+
+// A worker that cannot load its own model ends, and its job waits for another one.
+func TestWorkerEndsWithoutItsModel(t *testing.T) {
+	s := newStage(t)
+	j := s.put("f1")
+	err := s.workerWith("broken", &shelf{broken: true}).Run(t.Context())
+	must.FailWith(t, err, errOwnModel)
+	if !strings.Contains(err.Error(), "the file is cut off") {
+		t.Errorf("it ends with %v", err)
+	}
+	if j = s.job(j.ID); j.State != job.Queued || s.messages() != 1 {
+		t.Errorf("the job is %s with %d messages", j.State, s.messages())
+	}
+}
+
+// However many jobs lack their model, a worker declines about one a second and logs one a minute. Later it begins with
+// short delays again.
+func TestDeclinesStaySeldom(t *testing.T) {
+	now := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
+	d := declines{now: func() time.Time { return now }, logged: map[wire.ModelRef]time.Time{}}
+	const jobs, seconds = 100, 1000
+	var due [jobs]time.Time
+	begin, n, late, lines := now, 0, 0, 0
+	for now.Sub(begin) < seconds*time.Second {
+		for i := range due {
+			if due[i].After(now) {
+				continue
+			}
+			due[i] = now.Add(d.delay())
+			if n++; now.Sub(begin) >= seconds/2*time.Second {
+				late++
+			}
+			if d.level(detector("herd")) == slog.LevelInfo {
+				lines++
+			}
+		}
+		now = now.Add(idlePoll)
+	}
+	if late > seconds*3/4 {
+		t.Errorf("%d declines in the last %d seconds", late, seconds/2)
+	}
+	if want := seconds/60 + 1; lines != want {
+		t.Errorf("%d lines for %d declines, want %d", lines, n, want)
+	}
+	for range 1000 {
+		if got := d.delay(); got > maxBackoff {
+			t.Fatalf("a delay of %s", got)
+		}
+	}
+	now = now.Add(maxBackoff)
+	if got := d.delay(); got != declineFor {
+		t.Errorf("after a quiet time the delay is %s", got)
 	}
 }
 

@@ -8,7 +8,8 @@
 // under the same keys, or acknowledged because the ledger has it as done.
 //
 // A fault of the footage (not a video, truncated) fails the job with the reason. After any other fault the job returns
-// to the queue with a growing delay. A job without deliveries left is poisoned, with the reason, until a person retries
+// to the queue with a growing delay. A job whose model is not on this machine, or cannot be loaded, waits for another
+// worker, and this delivery does not count. A job without deliveries left is poisoned, with the reason, until a person retries
 // it.
 package worker
 
@@ -118,13 +119,13 @@ type Options struct {
 
 // Worker is one consumer of the queue. Make it with New.
 type Worker struct {
-	o      Options
-	pause  func(context.Context, time.Duration)
-	passed int         // consecutive jobs that it declined; only Run uses it
-	faults int         // consecutive attempts that ended with a fault other than the footage's; only Run uses it
-	busy   atomic.Bool // a job is being counted
-	swept  time.Time   // when it looked for stale flights; only Run uses it
-	cache  *cache.Cache
+	o        Options
+	pause    func(context.Context, time.Duration)
+	declined declines    // only Run uses it
+	faults   int         // consecutive attempts that ended with a fault other than the footage's; only Run uses it
+	busy     atomic.Bool // a job is being counted
+	swept    time.Time   // when it looked for stale flights; only Run uses it
+	cache    *cache.Cache
 }
 
 // New returns a worker.
@@ -136,7 +137,8 @@ func New(o Options) *Worker {
 		o.Beat = func(time.Duration) {}
 	}
 	files := cache.New(cache.Options{Dir: o.CacheDir, Limit: o.CacheLimit, Spare: o.CacheSpare, Log: o.Log})
-	return &Worker{o: o, pause: pause, cache: files}
+	return &Worker{o: o, pause: pause, cache: files,
+		declined: declines{now: time.Now, logged: map[wire.ModelRef]time.Time{}}}
 }
 
 const (
@@ -147,14 +149,10 @@ const (
 	maxBackoff   = 5 * time.Minute
 	// betweenBeats is above what the queue and the ledger may take for one answer.
 	betweenBeats = 2 * time.Minute
-	// declineFor is how long a job whose model is not on this machine waits before it is offered again. Each further one in
-	// a row waits declineMore longer, so that thousands of them do not keep the worker busy.
-	declineFor  = 15 * time.Second
-	declineMore = time.Second
 )
 
 // Run counts jobs until ctx ends. The current job is then finished within the drain, or returned to the queue without
-// using up a delivery. Run returns nil, or ErrRestart between two jobs.
+// using up a delivery. Run returns nil, ErrRestart between two jobs, or why the model of this worker cannot be loaded.
 func (w *Worker) Run(ctx context.Context) error {
 	w.o.Log.Info("worker ready", "worker", w.o.Name, "lease", w.o.Lease)
 	if err := w.cache.Sweep(); err != nil {
@@ -171,9 +169,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		switch {
 		case err == nil:
 			received++
-			w.pauseAfter(ctx, w.handle(ctx, jobs, lease))
+			err := w.handle(ctx, jobs, lease)
+			if errors.Is(err, errOwnModel) {
+				return err
+			}
+			w.pauseAfter(ctx, err)
 		case errors.Is(err, queue.ErrEmpty):
-			w.passed = 0
 			w.joinStale(jobs)
 			w.pause(ctx, idlePoll)
 		case ctx.Err() == nil:
