@@ -10,6 +10,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
+	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
 
@@ -140,5 +141,18 @@ func TestModelsAreCompared(t *testing.T) {
 	}
 	for _, q := range []string{"", "?old=herd&new=dunes", "?old=herd@00&new=" + at(detector("dunes"))} {
 		s.do("GET", "/api/v1/models/compare"+q, "").wantProblem(t, http.StatusBadRequest, "bad-request")
+	}
+}
+
+// The model of a job is shown until the job ends, also when a worker of before has left it in the ledger.
+func TestEndedJobShowsNoModel(t *testing.T) {
+	j := ledger.Job{ID: "job-one", State: job.Processing, Model: detector("herd")}
+	if v := jobView(j); v.Model == nil || *v.Model != detector("herd") {
+		t.Errorf("at work: %+v", v)
+	}
+	for _, j.State = range []job.State{job.Done, job.Failed, job.Poisoned, job.Canceled} {
+		if v := jobView(j); v.Model != nil {
+			t.Errorf("%s: %+v", j.State, v)
+		}
 	}
 }

@@ -36,7 +36,7 @@ func jobView(j ledger.Job) wire.Job {
 	v := wire.Job{ID: j.ID, Footage: j.Footage, State: j.State, Progress: j.Progress, Attempt: j.Attempt,
 		Reason:   j.Reason,
 		Priority: j.Priority, Created: j.Created, Updated: j.Updated, Seq: j.Seq}
-	if !j.Model.IsZero() {
+	if !j.Model.IsZero() && !j.State.Ended() { // a worker of before leaves it in the ledger
 		v.Model = &j.Model
 	}
 	return v
