@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -185,9 +187,9 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 
 // OnDisconnect implements mqtt.Hook.
 func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, expire bool) {
+	h.putBack(cl)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.aside, cl)
 	s, ok := h.sessions[cl.ID]
 	if !ok || s.live != cl {
 		return // taken over by a newer connection
@@ -256,10 +258,22 @@ func (h *hook) connected() int {
 }
 
 // printable shortens text from outside for the log.
-func printable(s string) string {
-	const longest = 128
-	if len(s) > longest {
-		return s[:longest] + "…"
+func printable(s string) string { return clip(s, 128) }
+
+// clip returns at most longest characters of a text from outside, with "…" when there are more, and U+FFFD in place of
+// what cannot be printed.
+func clip(s string, longest int) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		if n == longest {
+			return b.String() + "…"
+		}
+		if !unicode.IsPrint(r) {
+			r = unicode.ReplacementChar
+		}
+		b.WriteRune(r)
+		n++
 	}
-	return s
+	return b.String()
 }

@@ -46,6 +46,27 @@ func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error) {
 	cl.State.Inflight.IncreaseSendQuota()
 }
 
+// putBack puts the message of a client that disconnects back: the library refused the packet with its identifier, and then
+// nothing calls OnPacketProcessed. When the server has given the identifier to another message meanwhile, it gets a new one.
+func (h *hook) putBack(cl *mqtt.Client) {
+	h.mu.Lock()
+	out, ok := h.aside[cl]
+	delete(h.aside, cl)
+	h.mu.Unlock()
+	if !ok {
+		return
+	}
+	if _, taken := cl.State.Inflight.Get(out.PacketID); taken {
+		id, err := cl.NextPacketID()
+		if err != nil {
+			h.log.Warn("a message that waits for its client is lost: no packet identifier is free", "client", printable(cl.ID))
+			return
+		}
+		out.PacketID = uint16(id)
+	}
+	cl.State.Inflight.Set(out)
+}
+
 // assigns reports whether the client has chosen the identifier of a packet.
 func assigns(pk packets.Packet) bool {
 	switch pk.FixedHeader.Type {

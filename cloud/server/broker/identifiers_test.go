@@ -1,11 +1,15 @@
 package broker
 
 import (
+	"log/slog"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	mqtt "github.com/mochi-mqtt/server/v2"
+	library "github.com/mochi-mqtt/server/v2/packets"
 
 	"cattlecounter/shared/topic"
 )
@@ -103,4 +107,73 @@ func TestIdentifiersOfBothSides(t *testing.T) {
 		}
 	}
 	t.Error("the first message is not delivered again")
+}
+
+// A packet that the broker refuses may have the identifier of a message that waits. The message is still delivered again.
+func TestIdentifierOfRefusedPacket(t *testing.T) {
+	b, _ := start(t)
+	edge, err := dial(t, b, login{user: "edge1", password: "edge1-token", id: "e"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dock := topic.Device{Site: "farm", Name: "edge1"}
+	must(t, edge.Publish(dock.Status(), 1, true, "online"))
+	for name, refused := range map[string]func(id uint16) packets.ControlPacket{
+		"a message to a filter": func(id uint16) packets.ControlPacket {
+			p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+			p.MessageID, p.TopicName, p.Payload, p.Qos = id, "cattle/#", []byte("x"), 1
+			return p
+		},
+		"no filter to subscribe to": func(id uint16) packets.ControlPacket {
+			p := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
+			p.MessageID = id
+			return p
+		},
+		"no filter to end": func(id uint16) packets.ControlPacket {
+			p := packets.NewControlPacket(packets.Unsubscribe).(*packets.UnsubscribePacket)
+			p.MessageID = id
+			return p
+		},
+	} {
+		openRaw(t, b, true).conn.Close() // forgets what the session before had
+		r := openRaw(t, b, false)
+		if code := r.subscribe(1, dock.Status()); code != 1 {
+			t.Fatalf("%s: code %#x", name, code)
+		}
+		held := read[*packets.PublishPacket](r).MessageID
+		r.send(refused(held))
+		if p, err := packets.ReadPacket(r.conn); err == nil {
+			t.Errorf("%s: got %v, want the end of the connection", name, p)
+		}
+		again := openRaw(t, b, false)
+		if m := read[*packets.PublishPacket](again); m.MessageID != held || string(m.Payload) != "online" {
+			t.Errorf("%s: got message %d %q", name, m.MessageID, m.Payload)
+		}
+		again.conn.Close()
+	}
+}
+
+// The server may give the identifier to another message while a packet is processed: both wait for the client.
+func TestIdentifierGivenAgain(t *testing.T) {
+	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
+	h := newHook(server, Options{Log: slog.New(slog.DiscardHandler)})
+	cl := server.NewClient(nil, "tcp", "raw", false)
+	message := func(text string) library.Packet {
+		return library.Packet{FixedHeader: library.FixedHeader{Type: library.Publish, Qos: 1}, PacketID: 7, Payload: []byte(text)}
+	}
+	cl.State.Inflight.Set(message("first"))
+	_, err := h.OnPacketRead(cl, library.Packet{FixedHeader: library.FixedHeader{Type: library.Subscribe}, PacketID: 7})
+	if _, waits := cl.State.Inflight.Get(7); err != nil || waits {
+		t.Fatalf("error %v; the message is in the list: %t", err, waits)
+	}
+	cl.State.Inflight.Set(message("second"))
+	h.OnDisconnect(cl, nil, false)
+	var got []string
+	for _, m := range cl.State.Inflight.GetAll(false) {
+		got = append(got, string(m.Payload))
+	}
+	slices.Sort(got)
+	if m, _ := cl.State.Inflight.Get(7); !slices.Equal(got, []string{"first", "second"}) || string(m.Payload) != "second" {
+		t.Errorf("%q wait, and %q has the identifier", got, m.Payload)
+	}
 }
