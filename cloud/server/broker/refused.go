@@ -12,10 +12,12 @@ import (
 	"cattlecounter/shared/topic"
 )
 
-// Lines of one account in the audit log about what is no order, and how many follow in a minute.
 const (
+	// Lines of one account in the audit log about what is no order, and how many follow in a minute.
 	auditAtOnce    = 10
 	auditPerMinute = 1
+	// reasonLength is the most characters of a reason there: it quotes the message.
+	reasonLength = 300
 )
 
 // auditor records what accounts did; *ledger.AuditLog implements it.
@@ -53,7 +55,7 @@ func (h *hook) recordRefused(a account, name string, why error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), authWithin)
 	defer cancel()
-	if err := h.audit.Record(ledger.By(ctx, a.user), ledger.ActionRefusedOrder, fmt.Sprintf("%s: %v", printable(name), why)); err != nil {
+	if err := h.audit.Record(ledger.By(ctx, a.user), ledger.ActionRefusedOrder, printable(name)+": "+clip(why.Error(), reasonLength)); err != nil {
 		h.log.Warn("cannot record a refused order", "device", a.user, "err", err)
 	}
 }

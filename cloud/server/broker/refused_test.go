@@ -61,6 +61,10 @@ func TestMalformedOrders(t *testing.T) {
 			t.Fatalf("the audit log has %q, want %q", all, want)
 		}
 	}
+	must(t, boss.Publish(dock.Command(), 1, false, `{"na`+"\u202e"+strings.Repeat("x", 5000)+`":1}`))
+	if all := log.get(); len(all) != 4 || len(all[3]) > 500 || strings.ContainsRune(all[3], '\u202e') || !strings.HasSuffix(all[3], "xx…") {
+		t.Errorf("a long reason: %q", all[len(all)-1])
+	}
 	// Each message to a topic that is none ends the connection.
 	for _, name := range []string{"cattle/v1/farm/edge1/commands", "cattle/v2/farm/edge1/command", "cattle/v1/south/dock/command"} {
 		c, err := dial(t, b, login{user: "boss", password: "boss-token", id: "wrong"})
