@@ -19,6 +19,7 @@ type Grounds interface {
 	ListDue(ctx context.Context, after footage.ID, limit int) ([]ledger.DueGround, error)
 	Get(ctx context.Context, id footage.ID) (ledger.Ground, error)
 	Put(ctx context.Context, d ledger.DueGround, g ledger.Ground) error
+	NumberSpread(ctx context.Context) (int64, error)
 }
 
 // Borders has the paddocks of sites; *ledger.BorderBook implements it.
@@ -35,6 +36,8 @@ const (
 	// and thousands may be due.
 	mostInARow = 10
 	outageWait = 10 * time.Second
+	// numberEvery is how often what older programs placed gets its number: some may run for a while beside this one.
+	numberEvery = time.Hour
 )
 
 // Placer works out the ground of due footage. All fields but the unexported ones are required. It is not safe for
@@ -50,6 +53,7 @@ type Placer struct {
 	sets   map[setKey]*paddock.Set  // the paddocks that were used last
 	inARow int                      // how many failed since one was placed
 	resume time.Time                // no round before it
+	number time.Time                // when what older programs placed gets its number
 }
 
 // Run works until ctx ends, and returns nil. It logs faults and tries again after a minute.
@@ -63,11 +67,28 @@ func (p *Placer) Run(ctx context.Context) error {
 			p.Log.Warn("cannot read which footage has to be placed; trying again", "err", err)
 		}
 		failing = err != nil
+		p.numberSpread(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+// numberSpread gives what older programs placed its number, at once and then every hour.
+func (p *Placer) numberSpread(ctx context.Context) {
+	if p.Now().Before(p.number) {
+		return
+	}
+	p.number = p.Now().Add(numberEvery)
+	n, err := p.Grounds.NumberSpread(ctx)
+	if n > 0 {
+		p.Log.Info("counts that an older cloud-api placed are in the history of their paddocks", "counts", n)
+	}
+	if err != nil && ctx.Err() == nil {
+		p.number = p.Now().Add(retryAfter)
+		p.Log.Warn("cannot number the counts that an older cloud-api placed; trying again", "err", err, "retry_in", retryAfter)
 	}
 }
 

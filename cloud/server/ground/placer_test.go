@@ -188,7 +188,10 @@ func TestOutageOfTheStorage(t *testing.T) {
 	}
 }
 
-type noGrounds struct{ asked chan struct{} }
+type noGrounds struct {
+	asked    chan struct{}
+	numbered chan time.Time // when what older programs placed got its number
+}
 
 func (g noGrounds) ListDue(context.Context, footage.ID, int) ([]ledger.DueGround, error) {
 	g.asked <- struct{}{}
@@ -197,15 +200,24 @@ func (g noGrounds) ListDue(context.Context, footage.ID, int) ([]ledger.DueGround
 func (noGrounds) Get(context.Context, footage.ID) (ledger.Ground, error)     { return ledger.Ground{}, nil }
 func (noGrounds) Put(context.Context, ledger.DueGround, ledger.Ground) error { return nil }
 
+func (g noGrounds) NumberSpread(context.Context) (int64, error) {
+	g.numbered <- time.Now()
+	return 0, nil
+}
+
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		g, ended := noGrounds{make(chan struct{})}, make(chan error)
+		g, ended := noGrounds{make(chan struct{}, 2*3600), make(chan time.Time)}, make(chan error)
 		go func() {
 			ended <- (&Placer{Grounds: g, Now: time.Now, Log: slog.New(slog.DiscardHandler)}).Run(ctx)
 		}()
 		<-g.asked
+		first := <-g.numbered
 		<-g.asked // after a second
+		if next := <-g.numbered; next.Sub(first) != numberEvery {
+			t.Errorf("what older programs placed got its number after %s", next.Sub(first))
+		}
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)

@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
+	"slices"
 	"testing"
 
 	"cattlecounter/deploy/testkit/must"
@@ -102,5 +105,44 @@ func TestCountsOfAPaddock(t *testing.T) {
 	}
 	if vs, _, err := l.Counts.List(ctx, Page{Paddock: "Dam", Site: "south"}); err != nil || len(vs) != 0 {
 		t.Errorf("of another site: %+v %v", vs, err)
+	}
+}
+
+// A program before the number of spread goes on placing counts until it is replaced. They come into the history of their
+// paddock.
+func TestSpreadOfOlderPrograms(t *testing.T) {
+	ctx := t.Context()
+	l, _ := fresh(t)
+	for i, paddock := range []string{"Dam", "Dam", "Hill"} {
+		f := sample(fmt.Sprint("f", i), fmt.Sprint(i))
+		countedAt(t, l, f, Place{ID: 1, Paddocks: []string{paddock}})
+	}
+	must.Do(t, l.tables.write(ctx, "as an older program", func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM spread WHERE footage <> 'f0'`); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO spread (footage, paddock) VALUES ('f1', 'Dam'), ('f2', 'Hill')`)
+		return err
+	}))
+	listed := func() (ids []string) {
+		for _, paddock := range []string{"Dam", "Hill"} {
+			vs, _, err := l.Counts.List(ctx, Page{Paddock: paddock})
+			must.Do(t, err)
+			for _, v := range vs {
+				ids = append(ids, string(v.Footage.ID))
+			}
+		}
+		return ids
+	}
+	if got := listed(); !slices.Equal(got, []string{"f0"}) {
+		t.Errorf("before: %q", got)
+	}
+	for _, want := range []int64{2, 0} {
+		if n := must.Get(l.Grounds.NumberSpread(ctx))(t); n != want {
+			t.Errorf("%d got a number, want %d", n, want)
+		}
+	}
+	if got := listed(); !slices.Equal(got, []string{"f1", "f0", "f2"}) {
+		t.Errorf("after: %q", got)
 	}
 }

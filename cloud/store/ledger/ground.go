@@ -234,6 +234,25 @@ func putPaddocks(ctx context.Context, tx *sql.Tx, f Footage, list []PaddockCount
 	return nil
 }
 
+// NumberSpread gives what older programs placed in a paddock the number of its footage, without which the history of that
+// paddock leaves it out, and returns how much it was. They do so until the last one is replaced.
+func (l *Grounds) NumberSpread(ctx context.Context) (n int64, err error) {
+	// The paddocks come one by one from their index, and from each only what has no number.
+	const next = `SELECT MIN(paddock) FROM spread`
+	err = l.write(ctx, "numbers of paddocks", func(ctx context.Context, tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `WITH RECURSIVE p(paddock) AS (`+next+` UNION ALL SELECT (`+next+` WHERE paddock > p.paddock)
+				FROM p WHERE p.paddock IS NOT NULL)
+			UPDATE spread SET born = (SELECT f.born FROM footage f WHERE f.id = spread.footage)
+			WHERE born = 0 AND paddock IN (SELECT paddock FROM p)`)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
 // spreadColumns are the part of a ground that a count shows.
 const spreadColumns = `way, placed, borders, paddocks`
 
