@@ -115,7 +115,7 @@ func (o *Overview) backlog(ctx context.Context, in ledger.Scope) ([]wire.Attenti
 		return nil, nil
 	}
 	b, err := o.o.Work.Backlog(ctx, in)
-	if err != nil || b.Waiting == 0 {
+	if err != nil || b.Waiting+b.Held == 0 {
 		return nil, err
 	}
 	all := b
@@ -124,7 +124,25 @@ func (o *Overview) backlog(ctx context.Context, in ledger.Scope) ([]wire.Attenti
 			return nil, err
 		}
 	}
-	if missing, err := o.missingModels(ctx, in); err != nil || len(missing) > 0 {
+	alive, err := o.o.Workers.Alive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lost, err := o.lost(ctx, alive)
+	if err != nil {
+		return nil, err
+	}
+	all.Held -= len(lost)
+	lost = slices.DeleteFunc(lost, func(j ledger.HeldJob) bool { return !in.Has(j.Footage.Site, j.Footage.Device) })
+	for _, j := range lost {
+		if b.Waiting++; b.Oldest.IsZero() || j.Updated.Before(b.Oldest) {
+			b.Oldest = j.Updated
+		}
+	}
+	if b.Waiting == 0 {
+		return nil, nil
+	}
+	if missing, err := o.missingModels(ctx, in, lost, alive); err != nil || len(missing) > 0 {
 		return missing, err
 	}
 	waits := o.o.Now().Sub(b.Oldest)
@@ -140,11 +158,11 @@ func (o *Overview) backlog(ctx context.Context, in ledger.Scope) ([]wire.Attenti
 }
 
 // missingModels are models that jobs wait for and no living worker has. Without a living worker there are none: then the
-// worker is what is missing.
-func (o *Overview) missingModels(ctx context.Context, in ledger.Scope) ([]wire.Attention, error) {
-	alive, err := o.o.Workers.Alive(ctx)
-	if err != nil || len(alive) == 0 {
-		return nil, err
+// worker is what is missing. Lost jobs wait, too.
+func (o *Overview) missingModels(ctx context.Context, in ledger.Scope, lost []ledger.HeldJob, alive []ledger.Worker) ([]wire.Attention,
+	error) {
+	if len(alive) == 0 {
+		return nil, nil
 	}
 	chosen, err := o.o.Models.Chosen(ctx)
 	if err != nil {
@@ -158,8 +176,8 @@ func (o *Overview) missingModels(ctx context.Context, in ledger.Scope) ([]wire.A
 	counts := map[wire.ModelRef]int{}
 	since := map[wire.ModelRef]time.Time{}
 	var order []wire.ModelRef
-	for _, j := range waiting {
-		v := withModel(queueJob(j), ledger.WantedModel(j.Job, j.Footage.Site, chosen), alive)
+	for _, j := range append(waiting, lost...) {
+		v := o.withModel(j, chosen, alive)
 		if !v.NoModel || o.o.Now().Sub(v.Since) <= noWorkerAfter {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 
 	"cattlecounter/cloud/store"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
 	"cattlecounter/deploy/testkit/clock"
 	"cattlecounter/deploy/testkit/emptyledger"
 	"cattlecounter/deploy/testkit/must"
@@ -193,11 +194,51 @@ func TestJobsThatNeedAttention(t *testing.T) {
 	s.want("@north", "no_worker bad")
 	s.want("@south")
 	s.want("dock-north")
-	s.begin(s.record("south", "runs"))
+	runs := s.begin(s.record("south", "runs"))
 	s.want("")
 	s.want("@north") // the worker is busy with the other site
 	s.clock.Advance(oldAfter)
+	must.Get(s.ledger.Attempts.UpdateProgress(t.Context(), runs.ID, runs.Fence, job.Progress{}))(t)
 	s.want("", "queue_old warn")
+}
+
+// The job of a worker that is gone waits, although the ledger has it as held. A worker that lives may be silent.
+func TestJobOfAWorkerThatIsGone(t *testing.T) {
+	s := newScene(t)
+	herd := wire.ModelRef{Name: "herd", SHA256: footage.Sum([]byte("herd"))}
+	must.Get(s.ledger.Models.Choose(t.Context(), "north", herd))(t)
+	j := s.begin(s.record("north", "runs"))
+	report := func(name string) {
+		t.Helper()
+		must.Do(t, s.ledger.Workers.Report(t.Context(), ledger.Worker{Name: name, Started: s.clock.Now(), Until: s.clock.Now().Add(time.Minute)}))
+	}
+	waits := func(want bool) {
+		t.Helper()
+		q := must.Get(s.Queue(t.Context(), scope("")))(t)
+		if len(q.Jobs) != 1 || q.Jobs[0].NoModel != want {
+			t.Errorf("waits for its model: got %+v, want %v", q.Jobs, want)
+		}
+	}
+	s.clock.Advance(queue.MaxVisibility)
+	s.want("")
+	report("other")
+	waits(false) // its lease may be valid
+	s.clock.Advance(time.Second)
+	waits(true)
+	s.want("", "model_missing bad")
+	s.want("@north", "model_missing bad")
+	s.want("@south")
+	s.want("dock-north")
+	report(j.Worker)
+	s.want("")
+	waits(false)
+	s.clock.Advance(2 * time.Minute)
+	s.want("", "no_worker bad")
+	s.want("@north", "no_worker bad")
+	s.want("@south")
+	must.Get(s.ledger.Attempts.UpdateProgress(t.Context(), j.ID, j.Fence, job.Progress{}))(t)
+	s.want("") // a worker of before, which reports no models
+	waits(false)
 }
 
 // Jobs that wait for a model that no living worker has are apart from those that have no worker at all.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
@@ -52,7 +53,7 @@ func (o *Overview) Queue(ctx context.Context, in ledger.Scope) (wire.Queue, erro
 	}
 	for _, some := range [][]ledger.HeldJob{held, waiting, ended} {
 		for _, j := range some {
-			v.Jobs = append(v.Jobs, withModel(queueJob(j), ledger.WantedModel(j.Job, j.Footage.Site, chosen), alive))
+			v.Jobs = append(v.Jobs, o.withModel(j, chosen, alive))
 		}
 	}
 	v.Workers, err = o.workers(ctx, in, held, alive)
@@ -90,13 +91,27 @@ func queueJob(j ledger.HeldJob) wire.QueueJob {
 
 func isHeld(j ledger.HeldJob) bool { return j.State == job.Leased || j.State == job.Processing }
 
-// withModel adds the model that a job is to be counted with, and whether it waits for a worker that has it.
-func withModel(v wire.QueueJob, want wire.ModelRef, alive []ledger.Worker) wire.QueueJob {
+// isLost reports whether the worker of a job is gone: its lease has run out and it is not among the living. A worker writes
+// the progress of its job each second. Such a job waits for the next worker, although the ledger has it as held.
+func (o *Overview) isLost(j ledger.HeldJob, alive []ledger.Worker) bool {
+	return isHeld(j) && o.o.Now().Sub(j.Updated) > queue.MaxVisibility &&
+		!slices.ContainsFunc(alive, func(w ledger.Worker) bool { return w.Name == j.Worker })
+}
+
+// lost returns the jobs in any scope whose worker is gone, at most mostJobs.
+func (o *Overview) lost(ctx context.Context, alive []ledger.Worker) ([]ledger.HeldJob, error) {
+	held, err := o.jobs(ctx, ledger.Scope{}, false, job.Processing, job.Leased)
+	return slices.DeleteFunc(held, func(j ledger.HeldJob) bool { return !o.isLost(j, alive) }), err
+}
+
+// withModel returns a job with the model that it is to be counted with, and whether it waits for a worker that has it.
+func (o *Overview) withModel(j ledger.HeldJob, chosen []ledger.ModelChoice, alive []ledger.Worker) wire.QueueJob {
+	v, want := queueJob(j), ledger.WantedModel(j.Job, j.Footage.Site, chosen)
 	if want.IsZero() || v.State.Ended() {
 		return v
 	}
 	v.Model = &want
-	waits := v.State == job.Queued || v.State == job.Uploaded
+	waits := v.State == job.Queued || v.State == job.Uploaded || o.isLost(j, alive)
 	v.NoModel = waits && !slices.ContainsFunc(alive, func(w ledger.Worker) bool {
 		return slices.ContainsFunc(w.Models, func(m wire.InstalledModel) bool { return m.ModelRef == want && m.Fault == "" })
 	})
