@@ -20,7 +20,7 @@ fi
 # The toolchain line of go.mod names the Go version, also where the environment wants the installed one.
 export GOTOOLCHAIN=auto
 deploy/setup/vulnerabilities.sh --required
-deploy/setup/npmaudit.sh
+deploy/setup/npmaudit.sh --required
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export VERSION SOURCE_DATE_EPOCH
 out=build/release/$VERSION stage=build/release/stage
