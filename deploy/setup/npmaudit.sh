@@ -2,7 +2,7 @@
 # Asks the npm registry for known vulnerabilities of what the page is made of and built with: `make vulnerabilities`.
 # All of package-lock.json is checked. What the page ships is bundled from there, like what builds it.
 #
-#   npmaudit.sh              a registry that gives no answer is said, and ends well
+#   npmaudit.sh              a registry that gives no answer is named; exit status 0
 #   npmaudit.sh --required   a registry that gives no answer is a failure (exit status 3)
 #
 # Exit status: 0 nothing found or not checked, 1 something found, 2 the check itself failed, 3 no answer.
