@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -109,6 +111,9 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err := readSites(ctx, cfg.Sites, l.Borders, log); err != nil {
 		return err
 	}
+	if err := checkAges(ctx, agesOf(cfg), l.Sites, log); err != nil {
+		return err
+	}
 	st, err := store.Open(ctx, cfg, l, log)
 	if err != nil {
 		return err
@@ -190,6 +195,17 @@ func Serve(ctx context.Context, cfg config.Config, o Options) (err error) {
 func agesOf(cfg config.Config) retention.Ages {
 	sites, _ := cfg.Retention.OfSites() // the configuration was checked
 	return retention.Ages{Default: cfg.Retention.Videos, Sites: sites}
+}
+
+// checkAges warns about sites of the configuration that the ledger does not know: their names may be mistyped, and then the
+// videos of the meant site have the time of all others.
+func checkAges(ctx context.Context, ages retention.Ages, sites *ledger.Sites, log *slog.Logger) error {
+	unknown, err := sites.Unknown(ctx, slices.Sorted(maps.Keys(ages.Sites)))
+	for _, site := range unknown {
+		log.Warn("retention.sites names a site without footage, token and paddocks; check its name", "site", site,
+			"videos", ages.Sites[site])
+	}
+	return err
 }
 
 // keeping are the stages that remove replaced results and, when retention is configured, old videos and entries of the

@@ -17,6 +17,8 @@ type Retention struct {
 type SiteRetention struct {
 	Site          string `json:"site"`
 	VideosSeconds int64  `json:"videos_seconds"` // 0: forever
+	// Unknown: the site has no footage, no token and no paddocks. Its name may be mistyped.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // Removal is a video with the time from which on it is removed.

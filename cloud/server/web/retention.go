@@ -17,6 +17,11 @@ type videos interface {
 	OldestVideos(ctx context.Context, in ledger.Choice, limit int) ([]ledger.CountedVideo, error)
 }
 
+// sites knows which sites there are.
+type sites interface {
+	Unknown(ctx context.Context, sites []string) ([]string, error)
+}
+
 // mostRemovals is how many of the next videos are listed.
 const mostRemovals = 100
 
@@ -24,8 +29,13 @@ const mostRemovals = 100
 func (s *Server) getRetention(c *fiber.Ctx) error {
 	ages := s.o.Ages
 	v := wire.Retention{VideosSeconds: seconds(ages.Default), Sites: []wire.SiteRetention{}, Next: []wire.Removal{}}
-	for _, site := range slices.Sorted(maps.Keys(ages.Sites)) {
-		v.Sites = append(v.Sites, wire.SiteRetention{Site: site, VideosSeconds: seconds(ages.Sites[site])})
+	named := slices.Sorted(maps.Keys(ages.Sites))
+	unknown, err := s.o.Ledger.Sites.Unknown(c.UserContext(), named)
+	if err != nil {
+		return err
+	}
+	for _, site := range named {
+		v.Sites = append(v.Sites, wire.SiteRetention{Site: site, VideosSeconds: seconds(ages.Sites[site]), Unknown: slices.Contains(unknown, site)})
 	}
 	for _, r := range ages.Rules() {
 		oldest, err := s.o.Ledger.Videos.OldestVideos(c.UserContext(), r.In, mostRemovals)

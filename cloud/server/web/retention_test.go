@@ -23,7 +23,7 @@ func TestRetention(t *testing.T) {
 	var v wire.Retention
 	s.do("GET", "/api/v1/retention", root).decode(t, &v)
 	if v.VideosSeconds != int64(90*day/time.Second) || len(v.Sites) != 2 || v.Sites[0] != (wire.SiteRetention{Site: "farm", VideosSeconds: 30 * 86400}) ||
-		v.Sites[1] != (wire.SiteRetention{Site: "south"}) {
+		v.Sites[1] != (wire.SiteRetention{Site: "south", Unknown: true}) {
 		t.Errorf("%+v", v)
 	}
 	if len(v.Next) != 1 || v.Next[0].Footage != "one" || v.Next[0].Site != "farm" || v.Next[0].Name != "one.mp4" ||

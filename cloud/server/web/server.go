@@ -78,6 +78,7 @@ type Ledger struct {
 	Borders    borders
 	Surveys    surveys
 	Book       book
+	Sites      sites
 	Audit      audit
 
 	Shares            shares
@@ -92,7 +93,7 @@ func LedgerOf(l *ledger.Ledger) Ledger {
 		Lines: l.Lines, Recounts: l.Jobs, Models: l.Models, Workers: l.Workers, Priorities: l.Jobs, Videos: l.Footage, People: l.People, Factors: l.People, Sessions: l.People,
 		Identities: l.People, Staff: l.People, Invites: l.People, Tokens: l.Devices, Audit: l.Audit, Reviews: l.Reviews,
 		Grounds: l.Grounds, Positions: l.Positions, Borders: l.Borders, Surveys: l.Surveys,
-		Book: l.Book, Notifications: l.Notifications, NotificationRules: l.Notifications, Enrolments: l.Devices,
+		Book: l.Book, Sites: l.Sites, Notifications: l.Notifications, NotificationRules: l.Notifications, Enrolments: l.Devices,
 		OrderKey: l.OrderKey, Shares: l.Shares}
 }
 

@@ -53,6 +53,23 @@ func (l *Sites) Names(ctx context.Context, limit int) ([]string, error) {
 	return names, nil
 }
 
+// Unknown returns those of some sites, in their order, that have no footage, no token, not even a revoked one, and no
+// paddocks.
+func (l *Sites) Unknown(ctx context.Context, sites []string) (unknown []string, err error) {
+	for _, site := range sites {
+		var known bool
+		if err := l.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM footage WHERE site = $1)
+			OR EXISTS (SELECT 1 FROM device WHERE site = $1) OR EXISTS (SELECT 1 FROM border_version WHERE site = $1)`, site).
+			Scan(&known); err != nil {
+			return nil, fmt.Errorf("look for site %.64s: %w", site, database.Classify(err))
+		}
+		if !known {
+			unknown = append(unknown, site)
+		}
+	}
+	return unknown, nil
+}
+
 // Newest returns the newest sightings of a site within a scope, from a time on, at most limit.
 func (l *Sites) Newest(ctx context.Context, site string, in Scope, from time.Time, limit int) ([]Sighting, error) {
 	if !in.hasSite(site) {

@@ -229,3 +229,17 @@ func BenchmarkOverviewOf100000(b *testing.B) {
 		})
 	}
 }
+
+// A site is known by its footage, by a token or by its paddocks.
+func TestUnknownSites(t *testing.T) {
+	l, c := fresh(t)
+	ctx := t.Context()
+	counted(t, l, "filmed", "f1", c.Now(), 20)
+	must.Get(l.Devices.Add(ctx, "dock-1", "equipped", RoleDevice))(t)
+	must.Do(t, l.Devices.Revoke(ctx, "dock-1"))
+	must.Get(l.Borders.Put(ctx, Borders{Site: "fenced", Document: "x", Paddocks: 1}))(t)
+	asked := []string{"flimed", "filmed", "equipped", "dock-1", "fenced", "", "a'b"}
+	if got := must.Get(l.Sites.Unknown(ctx, asked))(t); !slices.Equal(got, []string{"flimed", "dock-1", "", "a'b"}) {
+		t.Errorf("%q are unknown", got)
+	}
+}
