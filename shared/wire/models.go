@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -94,9 +95,9 @@ type Models struct {
 
 // ChooseModel is the body of a request that chooses a model.
 type ChooseModel struct {
-	Site  string    `json:"site,omitempty"`
-	Model *ModelRef `json:"model,omitempty"`
-	Force bool      `json:"force,omitempty"` // in spite of a caution
+	Site  string          `json:"site,omitempty"`  // missing for all sites
+	Model json.RawMessage `json:"model"`           // ModelRef, or null to take the choice back; never missing
+	Force bool            `json:"force,omitempty"` // in spite of a caution
 }
 
 // Recount is the body of a request that has footage counted again. It may be missing.

@@ -143,10 +143,20 @@ func (s *Server) chooseModel(c *fiber.Ctx) error {
 	if err := s.readModelBody(c, &in); err != nil {
 		return err
 	}
+	if in.Model == nil {
+		return badRequest(`"model" is missing. null takes the choice back.`)
+	}
+	var model *wire.ModelRef
+	if err := decodeModelBody(in.Model, &model); err != nil {
+		return err
+	}
 	ctx, who := c.UserContext(), holderOf(c.UserContext()).Name
+	if err := s.checkChoiceSite(ctx, in.Site, model == nil); err != nil {
+		return err
+	}
 	var m wire.ModelRef
-	if in.Model != nil {
-		m = *in.Model
+	if model != nil {
+		m = *model
 		found, err := s.installed(ctx, m)
 		if err != nil {
 			return err
@@ -166,12 +176,34 @@ func (s *Server) chooseModel(c *fiber.Ctx) error {
 	return sendJSON(c, v)
 }
 
+// checkChoiceSite refuses a choice for a site that the ledger does not know. One that it has can be taken back.
+func (s *Server) checkChoiceSite(ctx context.Context, site string, back bool) error {
+	if site == "" {
+		return nil
+	}
+	unknown, err := s.o.Ledger.Sites.Unknown(ctx, []string{site})
+	if err != nil || len(unknown) == 0 {
+		return err
+	}
+	if back {
+		chosen, err := s.o.Ledger.Models.Chosen(ctx)
+		if err != nil || slices.ContainsFunc(chosen, func(c ledger.ModelChoice) bool { return c.Site == site }) {
+			return err
+		}
+	}
+	return badRequest("site: no footage, no token and no paddocks are of the site %.80q. Check its name.", site)
+}
+
 // readModelBody reads a short JSON document. A missing body is an error that wraps io.EOF.
 func (s *Server) readModelBody(c *fiber.Ctx, into any) error {
 	text, err := s.readBody(c, maxModelBody)
 	if err != nil {
 		return err
 	}
+	return decodeModelBody(text, into)
+}
+
+func decodeModelBody(text []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {

@@ -62,6 +62,13 @@ func TestModelsAreListedChosenAndTakenBack(t *testing.T) {
 	put(root, strings.NewReader(`{"network":{}}`), http.StatusBadRequest)
 	put(root, strings.NewReader(`{"model":{"name":"herd"}}`), http.StatusBadRequest)
 	put(root, bodyWith(`"site":"no/site",`, detector("herd")), http.StatusBadRequest)
+	put(root, bodyWith(`"site":"fram",`, detector("herd")), http.StatusBadRequest)
+	for body, want := range map[string]string{`{}`: "is missing", `{"site":"farm","force":true}`: "is missing", `{"site":"fram","model":null}`: "fram",
+		`{"model":{"name":"herd","digest":""}}`: "digest", `{"model":"herd"}`: "ModelRef"} {
+		if r := put(root, strings.NewReader(body), http.StatusBadRequest); !strings.Contains(string(r.body), want) {
+			t.Errorf("%s: %s", body, r.body)
+		}
+	}
 	for _, name := range []string{"nowhere", "broken"} {
 		if r := put(root, bodyWith("", detector(name)), http.StatusConflict); !strings.Contains(string(r.body), "No worker that runs now") {
 			t.Errorf("%s: %s", name, r.body)
@@ -72,14 +79,16 @@ func TestModelsAreListedChosenAndTakenBack(t *testing.T) {
 	}
 	put(root, bodyWith(`"force":true,`, detector("dunes")), http.StatusOK)
 	put(root, bodyWith(`"site":"farm",`, detector("herd")), http.StatusOK)
-	put(root, strings.NewReader(`{"site":"farm"}`), http.StatusOK)
+	put(root, strings.NewReader(`{"site":"farm","model":null}`), http.StatusOK)
+	must.Get(s.ledger.Models.Choose(t.Context(), "gone", detector("herd")))(t)
+	put(root, strings.NewReader(`{"site":"gone","model":null}`), http.StatusOK)
 	s.do("GET", "/api/v1/models", "").decode(t, &v)
-	if len(v.Chosen) != 2 || *v.Chosen[0].Model != detector("dunes") || v.Chosen[0].Who != "root" || v.Chosen[1].Site != "farm" || v.Chosen[1].Model != nil ||
-		len(v.History) != 3 {
+	if len(v.Chosen) != 3 || *v.Chosen[0].Model != detector("dunes") || v.Chosen[0].Who != "root" || v.Chosen[1].Site != "farm" || v.Chosen[1].Model != nil ||
+		len(v.History) != 5 {
 		t.Errorf("chosen: %+v", v)
 	}
 	told := must.Get(s.ledger.Audit.Find(t.Context(), ledger.AuditQuery{Action: ledger.ActionChooseModel, Limit: 9}))(t)
-	if len(told) != 3 || told[2].Who != "root" || told[2].Subject != "all sites: "+detector("dunes").String() {
+	if len(told) != 5 || told[4].Who != "root" || told[4].Subject != "all sites: "+detector("dunes").String() {
 		t.Errorf("audit: %+v", told)
 	}
 }

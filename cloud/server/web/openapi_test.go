@@ -88,7 +88,7 @@ func TestAnswersFollowOpenAPI(t *testing.T) {
 	root := must.Get(s.ledger.Devices.AddWith(t.Context(), ledger.Device{Name: "root", Site: "farm", Sites: ledger.SiteSet{"*"},
 		Role: ledger.RoleAdmin}))(t).Reveal()
 	documents := map[string]string{"/api/v1/people": `{"name":"anna","role":"viewer","sites":["farm"]}`, "/api/v1/people/anna": `{"disabled":false}`,
-		"/api/v1/people/anna/reset": `{"password":true}`, "/api/v1/models/choice": `{"site":"farm"}`, "/api/v1/tokens": `{"name":"robot","role":"viewer","sites":["farm"],"days":1}`}
+		"/api/v1/people/anna/reset": `{"password":true}`, "/api/v1/models/choice": `{"site":"farm","model":null}`, "/api/v1/tokens": `{"name":"robot","role":"viewer","sites":["farm"],"days":1}`}
 	taken := must.Get(s.ledger.Surveys.Add(t.Context(), ledger.Survey{Site: "farm"}))(t)
 	shared, _, err := s.ledger.Shares.Add(t.Context(), ledger.Shared{Kind: ledger.ShareSurvey, ID: taken.ID}, false, time.Hour)
 	must.Do(t, err)

@@ -21,7 +21,7 @@ export function Models() {
   const sites = useRead<Overview>(admin ? '/api/v1/overview' : '', { aside: true });
   const [site, setSite] = useState('');
   const choose = async (model?: ModelRef, of = site, force = false) => {
-    await change('PUT', '/api/v1/models/choice', { site: of || undefined, model: ref(model), force: force || undefined });
+    await change('PUT', '/api/v1/models/choice', { site: of || undefined, model: ref(model) ?? null, force: force || undefined });
     read.reload();
     return t('md_chosen', { site: where(of), model: nameOf({ site: of, model, at: '' }) });
   };
