@@ -55,6 +55,16 @@ func (db *DB) Write(ctx context.Context, f func(context.Context, *sql.Tx) error)
 	return Classify(err)
 }
 
+// Now returns the time of the machine with the database: that of PostgreSQL's server, or of this machine for a file.
+func (db *DB) Now(ctx context.Context) (time.Time, error) {
+	if !db.postgres {
+		return time.Now(), nil
+	}
+	var us int64
+	err := db.r.QueryRowContext(ctx, `SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT`).Scan(&us)
+	return time.UnixMicro(us), Classify(err)
+}
+
 // Exec runs one statement as a Write and returns the number of affected rows.
 func (db *DB) Exec(ctx context.Context, query string, args ...any) (rows int64, err error) {
 	err = db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {

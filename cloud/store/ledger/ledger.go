@@ -87,9 +87,11 @@ type Ledger struct {
 
 // tables is the database with the clock of its times. All parts share it.
 type tables struct {
-	db   *database.DB
-	now  func() time.Time
-	keys *vault.Keys
+	db  *database.DB
+	now func() time.Time
+	// common is the clock that all processes of the ledger have in common.
+	common func(context.Context) (time.Time, error)
+	keys   *vault.Keys
 }
 
 // Open opens or creates a SQLite file and migrates its tables. The folder must exist. The
@@ -113,8 +115,9 @@ func OpenPostgres(ctx context.Context, address secret.String, o Options) (*Ledge
 }
 
 func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
+	common := func(context.Context) (time.Time, error) { return o.Now(), nil }
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now, common = time.Now, db.Now
 	}
 	sub, err := fs.Sub(migrations, "migrations")
 	if err == nil {
@@ -123,7 +126,7 @@ func prepare(ctx context.Context, db *database.DB, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", db.Name(), errors.Join(err, db.Close()))
 	}
-	t := &tables{db: db, now: o.Now, keys: o.Keys}
+	t := &tables{db: db, now: o.Now, common: common, keys: o.Keys}
 	return &Ledger{
 		Uploads: &Uploads{t}, Owners: &Owners{t}, Footage: &Catalog{t}, Thumbnails: &Thumbnails{t},
 		Jobs: &Jobs{t}, Attempts: &Attempts{t}, Counts: &Counts{t}, Flights: &Flights{t}, Aged: &Aged{t}, Changes: &Changes{t}, Devices: &Devices{t},

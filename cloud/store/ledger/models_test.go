@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -141,5 +142,47 @@ func TestLivingWorkers(t *testing.T) {
 	must.Do(t, l.DB().Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM worker`).Scan(&rows))
 	if rows != 1 {
 		t.Errorf("%d workers are remembered, want 1", rows)
+	}
+}
+
+// A worker with a wrong clock neither looks dead nor makes others forgotten.
+func TestWorkersWithWrongClocks(t *testing.T) {
+	place, ctx := newPlace(t), t.Context()
+	wrong := func(d time.Duration) *Ledger {
+		l := must.Get(openAt(ctx, place, Options{}))(t)
+		t.Cleanup(func() { must.Do(t, l.Close()) })
+		l.tables.now = func() time.Time { return time.Now().Add(d) }
+		return l
+	}
+	right, fast, slow := wrong(0), wrong(2*forgetWorkers), wrong(-time.Hour)
+	for name, l := range map[string]*Ledger{"fast": fast, "slow": slow, "right": right} {
+		must.Do(t, l.Workers.Report(ctx, Worker{Name: name, Started: l.tables.now(), Until: l.tables.now().Add(30 * time.Minute)}))
+	}
+	must.Do(t, fast.Workers.Report(ctx, Worker{Name: "fast", Started: fast.tables.now(), Until: fast.tables.now().Add(30 * time.Minute)}))
+	for what, l := range map[string]*Ledger{"fast": fast, "slow": slow, "right": right} {
+		var names []string
+		for _, w := range must.Get(l.Workers.Alive(ctx))(t) {
+			names = append(names, w.Name)
+			if left := time.Until(w.Until); left <= 0 || left > time.Hour {
+				t.Errorf("%s is alive for %s", w.Name, left)
+			}
+		}
+		if !slices.Equal(names, []string{"fast", "right", "slow"}) {
+			t.Errorf("alive for one whose clock is %s: %v", what, names)
+		}
+	}
+}
+
+// A report that cannot be read costs the models of its worker, and nothing of others.
+func TestReportThatCannotBeRead(t *testing.T) {
+	l, ctx := must.Get(openAt(t.Context(), newPlace(t), Options{}))(t), t.Context()
+	defer l.Close()
+	for _, name := range []string{"new", "old"} {
+		must.Do(t, l.Workers.Report(ctx, Worker{Name: name, Started: time.Now(), Until: time.Now().Add(time.Hour), Models: []wire.InstalledModel{{ModelRef: detector("herd")}}}))
+	}
+	must.Get(l.DB().Exec(ctx, `UPDATE worker SET document = '[{"name":"herd"},{"size":"large"}]' WHERE name = 'new'`))(t)
+	alive := must.Get(l.Workers.Alive(ctx))(t)
+	if len(alive) != 2 || alive[0].Name != "new" || len(alive[0].Models) != 0 || len(alive[1].Models) != 1 {
+		t.Errorf("alive: %+v", alive)
 	}
 }

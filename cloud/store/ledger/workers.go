@@ -17,26 +17,32 @@ type Workers struct{ *tables }
 type Worker struct {
 	Name    string
 	Started time.Time
-	Until   time.Time // it promised to write again before
-	Models  []wire.InstalledModel
+	Until   time.Time             // it promised to write again before
+	Models  []wire.InstalledModel // none where its report cannot be read
 }
 
 // forgetWorkers is how long a worker that writes no more is remembered.
 const forgetWorkers = 24 * time.Hour
 
-// Report stores what a worker says of itself in place of what it said before.
+// Report stores what a worker says of itself in place of what it said before. Until is by the clock of this process. It is
+// stored by that of the database, so a worker with a wrong clock neither looks dead nor makes others forgotten.
 func (l *Workers) Report(ctx context.Context, w Worker) error {
 	document, err := json.Marshal(w.Models)
 	if err != nil {
 		return fmt.Errorf("report of worker %s: %w", w.Name, err)
 	}
+	now, err := l.common(ctx)
+	if err != nil {
+		return fmt.Errorf("report of worker %s: %w", w.Name, err)
+	}
+	until := now.Add(w.Until.Sub(l.now()))
 	return l.write(ctx, "report of worker "+w.Name, func(ctx context.Context, tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM worker WHERE until < $1`, micros(l.now().Add(-forgetWorkers))); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM worker WHERE until < $1`, micros(now.Add(-forgetWorkers))); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO worker (name, document, started, until) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (name) DO UPDATE SET document = excluded.document, started = excluded.started, until = excluded.until`,
-			clean(w.Name), clean(string(document)), micros(w.Started), micros(w.Until))
+			clean(w.Name), clean(string(document)), micros(w.Started), micros(until))
 		return err
 	})
 }
@@ -49,8 +55,12 @@ func (l *Workers) Remove(ctx context.Context, name string) error {
 	})
 }
 
-// Alive returns the workers that have kept their promise to write again, by name.
+// Alive returns the workers that have kept their promise to write again, by name. Until is by the clock of the database.
 func (l *Workers) Alive(ctx context.Context) ([]Worker, error) {
+	now, err := l.common(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("living workers: %w", err)
+	}
 	all, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (w Worker, err error) {
 		var document string
 		var started, until sql.NullInt64
@@ -58,11 +68,11 @@ func (l *Workers) Alive(ctx context.Context) ([]Worker, error) {
 			return w, err
 		}
 		w.Started, w.Until = fromMicros(started), fromMicros(until)
-		if err := json.Unmarshal([]byte(document), &w.Models); err != nil {
-			return w, fmt.Errorf("worker %s: %w", w.Name, err)
+		if json.Unmarshal([]byte(document), &w.Models) != nil {
+			w.Models = nil // that of a newer program; the worker lives, and the others are to be seen
 		}
 		return w, nil
-	}, `SELECT name, document, started, until FROM worker WHERE until >= $1 ORDER BY name`, micros(l.now()))
+	}, `SELECT name, document, started, until FROM worker WHERE until >= $1 ORDER BY name`, micros(now))
 	if err != nil {
 		return nil, fmt.Errorf("living workers: %w", err)
 	}
