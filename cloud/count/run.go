@@ -70,6 +70,7 @@ type run struct {
 type step struct {
 	frame   *video.Frame
 	seconds float64
+	left    float64 // seconds to the end of the clip; infinite when unknown
 	pose    motion.Pose
 	plan    [][]detect.Region
 	found   [][]detect.Box // for each list of the plan
@@ -134,6 +135,9 @@ func (r *run) steps(ctx context.Context, d Decoder) error {
 	for {
 		f := r.frame()
 		if err := d.Next(ctx, f, r.pace(d)); err != nil {
+			if errors.Is(err, io.EOF) {
+				r.lookAtEnd(ctx)
+			}
 			// The frames before the fault come first.
 			for len(r.queue) > 0 {
 				if err := r.finish(ctx); err != nil {
@@ -175,18 +179,41 @@ func (r *run) begin(f *video.Frame) *step {
 		s.seconds = f.Time.Seconds()
 	}
 	s.pose = r.camera.Register(f, r.animals(f, s.seconds))
-	left := math.Inf(1)
+	s.left = math.Inf(1)
 	if r.info.Frames > 0 {
-		left = max(0, float64(r.info.Frames-1-f.Index)/r.fps)
+		s.left = max(0, float64(r.info.Frames-1-f.Index)/r.fps)
 	}
+	r.plan(s)
+	return s
+}
+
+// plan plans the look at a step.
+func (r *run) plan(s *step) {
+	f := s.frame
 	s.plan = r.planner.Plan(look.Step{
-		Frame: f, Seconds: s.seconds, Remaining: left, Pose: s.pose,
+		Frame: f, Seconds: s.seconds, Remaining: s.left, Pose: s.pose,
 		InView: r.tracker.InView(s.pose, s.seconds, f.Width, f.Height),
 	})
 	if s.plan != nil {
 		s.done = make(chan struct{})
 	}
-	return s
+}
+
+// lookAtEnd plans the look at the last frame again where it came before its time: the containers of some clips, such as those
+// whose time stamps jump, tell a wrong length or none. Without it what came into view last would never be looked at.
+func (r *run) lookAtEnd(ctx context.Context) {
+	const early = 0.5 // seconds
+	if len(r.queue) == 0 {
+		return
+	}
+	s := r.queue[len(r.queue)-1]
+	if s.done != nil || s.left < early {
+		return
+	}
+	s.left = 0
+	if r.plan(s); s.done != nil {
+		r.look(ctx, s)
+	}
 }
 
 // animals are the places of the known animals, by the motion of the camera so far.
