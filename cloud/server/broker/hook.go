@@ -69,7 +69,7 @@ func (h *hook) ID() string { return "accounts" }
 func (h *hook) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired,
 		mqtt.OnPublish, mqtt.OnSubscribe, mqtt.OnUnsubscribe, mqtt.OnRetainPublished,
-		mqtt.OnWill, mqtt.OnPacketRead, mqtt.OnPacketProcessed}, []byte{b})
+		mqtt.OnWill, mqtt.OnPacketRead, mqtt.OnPacketProcessed, mqtt.OnSessionEstablish}, []byte{b})
 }
 
 // OnConnectAuthenticate implements mqtt.Hook. The name of the user becomes part of the

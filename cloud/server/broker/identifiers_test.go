@@ -177,3 +177,22 @@ func TestIdentifierGivenAgain(t *testing.T) {
 		t.Errorf("%q wait, and %q has the identifier", got, m.Payload)
 	}
 }
+
+// A client may be back before the broker has called OnDisconnect for its connection before. The message that was set aside
+// there waits for it in the session that it takes over.
+func TestIdentifierOfQuickReturn(t *testing.T) {
+	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
+	h := newHook(server, Options{Log: slog.New(slog.DiscardHandler)})
+	before, now := server.NewClient(nil, "tcp", "raw", false), server.NewClient(nil, "tcp", "raw", false)
+	server.Clients.Add(before)
+	before.State.Inflight.Set(library.Packet{FixedHeader: library.FixedHeader{Type: library.Publish, Qos: 1}, PacketID: 7,
+		Payload: []byte("waits")})
+	_, err := h.OnPacketRead(before, library.Packet{FixedHeader: library.FixedHeader{Type: library.Subscribe}, PacketID: 7})
+	if _, waits := before.State.Inflight.Get(7); err != nil || waits {
+		t.Fatalf("error %v; the message is in the list: %t", err, waits)
+	}
+	h.OnSessionEstablish(now, library.Packet{})
+	if m, _ := before.State.Inflight.Get(7); string(m.Payload) != "waits" {
+		t.Errorf("the session that is taken over has %q", m.Payload)
+	}
+}
